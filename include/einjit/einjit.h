@@ -1,0 +1,396 @@
+/* einjit.h - the whole C API of einjit: programs made of einsums, compiled to native code for the shapes they meet.
+ *
+ * Conventions, which hold for every function below:
+ *
+ * - Functions that can fail return an int status, EINJIT_OK (0) or a reason from status.def, and take an optional
+ *   `einjit_error *err` as last argument (NULL: no text wanted). On failure no output argument is changed.
+ *   On success *err is left alone.
+ * - Pointers are borrowed for the call unless a comment says that ownership passes. Handles returned through an
+ *   `out` argument are owned by the caller and given back with the matching _release or _destroy.
+ * - Extents and strides are int64_t counts of elements, strides may be negative or 0. Names ending in _bytes are
+ *   bytes, in _ns nanoseconds.
+ * - Contexts and kernels may be used by many threads at the same time. A graph may be built by one thread at a time;
+ *   once frozen (by its first compile, or einjit_graph_freeze) it may be used by many threads at the same time.
+ * - Nothing here aborts, exits, prints, installs signal handlers, or keeps global state.
+ */
+#ifndef EINJIT_H
+#define EINJIT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(_WIN32)
+#define EINJIT_API
+#elif defined(__GNUC__) || defined(__clang__)
+#define EINJIT_API __attribute__((visibility("default")))
+#else
+#define EINJIT_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define EINJIT_VERSION_MAJOR 0
+#define EINJIT_VERSION_MINOR 1
+#define EINJIT_VERSION_PATCH 0
+
+/* ---- statuses and errors ------------------------------------------------------------------------------------ */
+
+enum einjit_status_code {
+#define EINJIT_STATUS(name, text) EINJIT_##name,
+#include "status.def"
+#undef EINJIT_STATUS
+    EINJIT_STATUS_COUNT
+};
+
+/** What went wrong, in a buffer of the caller's. `text` is one line, fit to be an exception's message, without the
+ * code. `line` and `column` (from 1; 0 = no place) point into program text or an equation; `source` is then that
+ * line and `caret` the column in it (from 0, in bytes; long lines are cut around it). */
+typedef struct einjit_error {
+    int32_t code;
+    int32_t line;
+    int32_t column;
+    int32_t caret;
+    char text[488];
+    char source[200];
+} einjit_error;
+
+/** "E_RANK" for EINJIT_E_RANK; "E_UNKNOWN" for anything else. Static storage. */
+EINJIT_API const char *einjit_status_name(int status);
+/** One line that says what the reason means in general. Static storage. */
+EINJIT_API const char *einjit_status_text(int status);
+/** "0.1.0". Static storage. */
+EINJIT_API const char *einjit_version(void);
+
+/* ---- dtypes and tensors ------------------------------------------------------------------------------------- */
+
+/** Element types. bool is one byte, 0 or 1. Complex numbers are (re, im) pairs. F16 and BF16 are named, sized and
+ * promoted; computing with them is refused with E_DTYPE for now. */
+enum einjit_dtype_code {
+    EINJIT_BOOL,
+    EINJIT_I32,
+    EINJIT_I64,
+    EINJIT_F16,
+    EINJIT_BF16,
+    EINJIT_F32,
+    EINJIT_F64,
+    EINJIT_C64,
+    EINJIT_C128,
+    EINJIT_DTYPE_COUNT
+};
+
+/** "f32", "c128", "bool", ...; "?" for anything else. Static storage. */
+EINJIT_API const char *einjit_dtype_name(int dtype);
+/** The dtype of "f32", "float32", "complex64", ...; -1 where there is none. */
+EINJIT_API int einjit_dtype_from_name(const char *name);
+/** Bytes of one element; 0 for an unknown dtype. */
+EINJIT_API size_t einjit_dtype_bytes(int dtype);
+/** The dtype NumPy promotes both to; -1 for unknown dtypes. */
+EINJIT_API int einjit_dtype_promote(int a, int b);
+
+/** A view of the caller's memory, borrowed for the call. `data` points at element [0, 0, ...] and need not be
+ * aligned; it may be NULL where only shapes are read, or where the tensor has no elements. */
+typedef struct einjit_tensor {
+    void *data;
+    int32_t dtype;
+    int32_t rank;
+    const int64_t *shape;   /* rank extents, each >= 0 */
+    const int64_t *strides; /* rank strides in elements; NULL = row-major */
+} einjit_tensor;
+
+/* ---- context ------------------------------------------------------------------------------------------------ */
+
+typedef struct einjit_context einjit_context;
+typedef struct einjit_graph einjit_graph;
+typedef struct einjit_kernel einjit_kernel;
+typedef int32_t einjit_value; /* a value of a graph; >= 0 */
+
+/** Memory hooks. `alloc` returns memory for any type, or NULL; `release` takes what alloc returned, with its size.
+ * Both are called from any thread that calls into the context. */
+typedef struct einjit_allocator {
+    void *(*alloc)(void *user, size_t bytes);
+    void (*release)(void *user, void *memory, size_t bytes);
+    void *user;
+} einjit_allocator;
+
+/** Options of a context; zero means the default everywhere. Set struct_bytes = sizeof(einjit_options). */
+typedef struct einjit_options {
+    size_t struct_bytes;
+    const einjit_allocator *allocator;                        /* copied; NULL = malloc and free */
+    void (*log)(void *user, const char *line);                /* dumps and warnings, a line each; NULL = stderr for */
+    void *log_user;                                           /* dumps asked for by EINJIT_DUMP, else nothing */
+    const char *backend;                                      /* "llvm" or "interp"; NULL = EINJIT_BACKEND, else llvm */
+    const char *target;                                       /* a row of the target table; NULL = EINJIT_TARGET, host */
+    const char *module_path;                                  /* file of the code generator; NULL = looked for */
+    size_t cache_bytes;                                       /* memory cache's limit; 0 = 256 MiB */
+    int32_t threads;                                          /* 0 = EINJIT_THREADS, else 1 */
+    int32_t flags;                                            /* EINJIT_OPTION_* */
+} einjit_options;
+
+enum einjit_option_flag {
+    EINJIT_OPTION_NO_OPTIMIZE = 1, /* compile graphs as written */
+    EINJIT_OPTION_VERIFY = 2       /* check invariants after every stage, as EINJIT_VERIFY=1 */
+};
+
+/** Make a context: caches, options, hooks. `options` may be NULL. Reads the EINJIT_* variables once.
+ * Cost: microseconds; the code generator is not loaded here. */
+EINJIT_API int einjit_context_create(einjit_context **out, const einjit_options *options, einjit_error *err);
+/** Give back a context. Graphs and kernels made from it stay valid: they hold it. NULL is fine. */
+EINJIT_API void einjit_context_release(einjit_context *context);
+
+/** Counters since the context was made. */
+typedef struct einjit_statistics {
+    uint64_t hits;           /* look-ups that found their kernel */
+    uint64_t misses;         /* look-ups that had to compile, waiters not counted */
+    uint64_t waits;          /* look-ups that waited for another thread's compile of the same signature */
+    uint64_t failures;       /* compiles that failed (remembered like kernels) */
+    uint64_t evictions;      /* entries dropped to stay below the limit */
+    uint64_t entries;        /* entries now */
+    uint64_t bytes;          /* bytes of the entries now */
+    uint64_t limit_bytes;
+    uint64_t compile_ns;     /* time spent compiling */
+} einjit_statistics;
+EINJIT_API void einjit_context_statistics(const einjit_context *context, einjit_statistics *out);
+/** Drop every cached entry. Kernels in use stay alive until they are released. */
+EINJIT_API void einjit_context_clear_cache(einjit_context *context);
+
+/* ---- graphs ------------------------------------------------------------------------------------------------- */
+
+/** An empty graph. Holds the context. */
+EINJIT_API int einjit_graph_create(einjit_graph **out, einjit_context *context, einjit_error *err);
+/** A graph from program text (README: "The program text"); `length` bytes, SIZE_MAX = up to the NUL.
+ * Errors: E_SYNTAX, E_NAME, E_VALUE, the equation's reasons, ..., with line, column and caret. */
+EINJIT_API int einjit_graph_parse(einjit_graph **out, einjit_context *context, const char *text, size_t length,
+                                  einjit_error *err);
+/** The graph of one einsum: inputs in the order of the terms, extents named by the labels where each label names
+ * one axis extent; dtypes and ranks are left to the first call. */
+EINJIT_API int einjit_graph_from_equation(einjit_graph **out, einjit_context *context, const char *equation,
+                                          einjit_error *err);
+/** Give back a graph. Kernels compiled from it stay valid. NULL is fine. Cost: O(nodes), no recursion. */
+EINJIT_API void einjit_graph_destroy(einjit_graph *graph);
+/** No more changes from here on; idempotent. */
+EINJIT_API int einjit_graph_freeze(einjit_graph *graph, einjit_error *err);
+
+/** The program text of a graph, NUL-terminated, at most `capacity` bytes; *needed (may be NULL) is the length
+ * without the NUL, also when it did not fit. parse(print(g)) is g. */
+EINJIT_API int einjit_graph_print(const einjit_graph *graph, char *buffer, size_t capacity, size_t *needed,
+                                  einjit_error *err);
+/** Check every invariant of a graph; E_INTERNAL names the node. */
+EINJIT_API int einjit_graph_verify(const einjit_graph *graph, einjit_error *err);
+
+EINJIT_API size_t einjit_graph_input_count(const einjit_graph *graph);
+EINJIT_API size_t einjit_graph_output_count(const einjit_graph *graph);
+/** Nodes, inputs and constants included. */
+EINJIT_API size_t einjit_graph_node_count(const einjit_graph *graph);
+/** The name of input i; borrowed from the graph; NULL when i is out of range. */
+EINJIT_API const char *einjit_graph_input_name(const einjit_graph *graph, size_t i);
+
+/* Builders. The new value is stored in *out. The first error on a graph sticks: later builder calls return it. */
+
+/** An input. dtype -1 and rank -1 leave it to the observed tensor. shape[i] >= 0 is an extent; shape[i] < 0 takes the
+ * symbol symbols[i] (a Python identifier; the same name is the same extent everywhere). shape NULL with symbols not
+ * NULL: all extents are symbols. */
+EINJIT_API int einjit_graph_input(einjit_value *out, einjit_graph *graph, const char *name, int dtype, int rank,
+                                  const int64_t *shape, const char *const *symbols, einjit_error *err);
+/** A constant; the tensor's elements are copied. */
+EINJIT_API int einjit_graph_constant(einjit_value *out, einjit_graph *graph, const einjit_tensor *tensor,
+                                     einjit_error *err);
+/** Weak scalars: they take the dtype of what they meet, as Python's numbers do in NumPy 2. */
+EINJIT_API int einjit_graph_float(einjit_value *out, einjit_graph *graph, double value, einjit_error *err);
+EINJIT_API int einjit_graph_int(einjit_value *out, einjit_graph *graph, int64_t value, einjit_error *err);
+EINJIT_API int einjit_graph_complex(einjit_value *out, einjit_graph *graph, double re, double im, einjit_error *err);
+EINJIT_API int einjit_graph_bool(einjit_value *out, einjit_graph *graph, int value, einjit_error *err);
+
+enum einjit_reduce_code {
+    EINJIT_REDUCE_SUM,
+    EINJIT_REDUCE_MAX,
+    EINJIT_REDUCE_MIN,
+    EINJIT_REDUCE_LOGSUMEXP,
+    EINJIT_REDUCE_OR,
+    EINJIT_REDUCE_PROD, /* einjit_graph_prod; not for einsums */
+    EINJIT_REDUCE_MEAN, /* einjit_graph_mean; not for einsums */
+    EINJIT_REDUCE_COUNT
+};
+enum einjit_combine_code { EINJIT_COMBINE_MUL, EINJIT_COMBINE_ADD, EINJIT_COMBINE_COUNT };
+
+/** einsum over n values; see the README for the equations. */
+EINJIT_API int einjit_graph_einsum(einjit_value *out, einjit_graph *graph, const char *equation, size_t n,
+                                   const einjit_value *in, einjit_error *err);
+/** The same over a semiring: `reduce` EINJIT_REDUCE_SUM .. _OR, `combine` EINJIT_COMBINE_*. */
+EINJIT_API int einjit_graph_einsum_semiring(einjit_value *out, einjit_graph *graph, const char *equation, size_t n,
+                                            const einjit_value *in, int reduce, int combine, einjit_error *err);
+/** The same with integer labels: term_ranks[t] labels of term t, one after the other in `labels` (any ids >= 0);
+ * the output's labels in output[0 .. output_rank). Any number of different labels. */
+EINJIT_API int einjit_graph_einsum_labels(einjit_value *out, einjit_graph *graph, size_t n, const einjit_value *in,
+                                          const int32_t *term_ranks, const int32_t *labels, int output_rank,
+                                          const int32_t *output, einjit_error *err);
+/** A pointwise operation by its name in ops.def ("exp", "add", "where", ...), operands broadcast as NumPy does. */
+EINJIT_API int einjit_graph_pointwise(einjit_value *out, einjit_graph *graph, const char *name, size_t n,
+                                      const einjit_value *in, einjit_error *err);
+EINJIT_API int einjit_graph_add(einjit_value *out, einjit_graph *graph, einjit_value a, einjit_value b,
+                                einjit_error *err);
+EINJIT_API int einjit_graph_sub(einjit_value *out, einjit_graph *graph, einjit_value a, einjit_value b,
+                                einjit_error *err);
+EINJIT_API int einjit_graph_mul(einjit_value *out, einjit_graph *graph, einjit_value a, einjit_value b,
+                                einjit_error *err);
+/** rounding: NULL (true division), "floor" or "trunc". */
+EINJIT_API int einjit_graph_div(einjit_value *out, einjit_graph *graph, einjit_value a, einjit_value b,
+                                const char *rounding, einjit_error *err);
+EINJIT_API int einjit_graph_where(einjit_value *out, einjit_graph *graph, einjit_value condition, einjit_value a,
+                                  einjit_value b, einjit_error *err);
+EINJIT_API int einjit_graph_to(einjit_value *out, einjit_graph *graph, einjit_value x, int dtype, einjit_error *err);
+EINJIT_API int einjit_graph_matmul(einjit_value *out, einjit_graph *graph, einjit_value a, einjit_value b,
+                                   einjit_error *err);
+/** Contract axes a_dims[i] of a with b_dims[i] of b. */
+EINJIT_API int einjit_graph_tensordot(einjit_value *out, einjit_graph *graph, einjit_value a, einjit_value b, size_t n,
+                                      const int64_t *a_dims, const int64_t *b_dims, einjit_error *err);
+/** Reduce over the axes dims[0 .. n); dims NULL: over all. */
+EINJIT_API int einjit_graph_reduce(einjit_value *out, einjit_graph *graph, int reduce, einjit_value x, size_t n,
+                                   const int64_t *dims, int keepdim, einjit_error *err);
+EINJIT_API int einjit_graph_sum(einjit_value *out, einjit_graph *graph, einjit_value x, size_t n, const int64_t *dims,
+                                int keepdim, einjit_error *err);
+EINJIT_API int einjit_graph_softmax(einjit_value *out, einjit_graph *graph, einjit_value x, int64_t dim,
+                                    einjit_error *err);
+/** Over the last n_dims axes; weight and bias may be -1 (none). */
+EINJIT_API int einjit_graph_layer_norm(einjit_value *out, einjit_graph *graph, einjit_value x, size_t n_dims,
+                                       einjit_value weight, einjit_value bias, double eps, einjit_error *err);
+EINJIT_API int einjit_graph_permute(einjit_value *out, einjit_graph *graph, einjit_value x, size_t n,
+                                    const int64_t *dims, einjit_error *err);
+EINJIT_API int einjit_graph_transpose(einjit_value *out, einjit_graph *graph, einjit_value x, int64_t dim0,
+                                      int64_t dim1, einjit_error *err);
+/** shape[i] may be -1 once: what remains. */
+EINJIT_API int einjit_graph_reshape(einjit_value *out, einjit_graph *graph, einjit_value x, size_t n,
+                                    const int64_t *shape, einjit_error *err);
+/** shape[i] may be -1: as it is. */
+EINJIT_API int einjit_graph_expand(einjit_value *out, einjit_graph *graph, einjit_value x, size_t n,
+                                   const int64_t *shape, einjit_error *err);
+EINJIT_API int einjit_graph_unsqueeze(einjit_value *out, einjit_graph *graph, einjit_value x, int64_t dim,
+                                      einjit_error *err);
+EINJIT_API int einjit_graph_squeeze(einjit_value *out, einjit_graph *graph, einjit_value x, int64_t dim,
+                                    einjit_error *err);
+/** x[start:stop:step] along one axis; step >= 1; INT64_MAX as stop: to the end; negative numbers count from the end. */
+EINJIT_API int einjit_graph_slice(einjit_value *out, einjit_graph *graph, einjit_value x, int64_t dim, int64_t start,
+                                  int64_t stop, int64_t step, einjit_error *err);
+EINJIT_API int einjit_graph_cat(einjit_value *out, einjit_graph *graph, size_t n, const einjit_value *in, int64_t dim,
+                                einjit_error *err);
+EINJIT_API int einjit_graph_stack(einjit_value *out, einjit_graph *graph, size_t n, const einjit_value *in, int64_t dim,
+                                  einjit_error *err);
+/** Rows of x along `dim`, picked by a vector of i32 or i64 indices, each from 0 to the extent - 1. */
+EINJIT_API int einjit_graph_index_select(einjit_value *out, einjit_graph *graph, einjit_value x, int64_t dim,
+                                         einjit_value index, einjit_error *err);
+/** Zeros of extent `count` along `dim`, to which row e of `value` is added at index[e]. count < 0: the symbol. */
+EINJIT_API int einjit_graph_index_add(einjit_value *out, einjit_graph *graph, int64_t count, const char *symbol,
+                                      int64_t dim, einjit_value index, einjit_value value, einjit_error *err);
+/** The same constant, with a promise that its zeros may be dropped even where they meet Inf or NaN. */
+EINJIT_API int einjit_graph_structural(einjit_value *out, einjit_graph *graph, einjit_value x, einjit_error *err);
+/** Add a result. A graph needs at least one before it can be compiled. */
+EINJIT_API int einjit_graph_output(einjit_graph *graph, einjit_value x, einjit_error *err);
+
+/** Run the passes on a graph that is not frozen: `passes` names, separated by commas; NULL = all, in their order. */
+EINJIT_API int einjit_optimize(einjit_graph *graph, const char *passes, einjit_error *err);
+
+/* ---- shapes ------------------------------------------------------------------------------------------------- */
+
+/** The shape and dtype of every value of a graph for the given inputs, without running or allocating any of them.
+ * A public call of the pass that opt_einsum_fx knows as EfficientShapeProp. */
+typedef struct einjit_shapes einjit_shapes;
+EINJIT_API int einjit_shapes_infer(einjit_shapes **out, einjit_graph *graph, size_t n_in, const einjit_tensor *in,
+                                   einjit_error *err);
+EINJIT_API void einjit_shapes_destroy(einjit_shapes *shapes);
+EINJIT_API size_t einjit_shapes_output_count(const einjit_shapes *shapes);
+/** dtype, rank and extents of output i. *shape is borrowed from `shapes`. */
+EINJIT_API int einjit_shapes_output(const einjit_shapes *shapes, size_t i, int *dtype, int *rank, const int64_t **shape,
+                                    einjit_error *err);
+/** The same for any value of the graph. */
+EINJIT_API int einjit_shapes_value(const einjit_shapes *shapes, einjit_value value, int *dtype, int *rank,
+                                   const int64_t **shape, einjit_error *err);
+
+/* ---- compile and run ---------------------------------------------------------------------------------------- */
+
+/** Options of one compile. Set struct_bytes = sizeof(einjit_compile_options). */
+typedef struct einjit_compile_options {
+    size_t struct_bytes;
+    const char *open;  /* symbols whose extents stay open, separated by commas ("z" or "z,edges"); NULL = none */
+    const char *path;  /* path strategy; NULL = auto */
+    int32_t flags;     /* EINJIT_OPTION_* */
+} einjit_compile_options;
+
+/** The kernel for the graph and the observed dtypes, extents and strides of its inputs and outputs (data is not
+ * read). n_out 0: outputs are row-major. From the cache where the signature was seen before, else compiled; other
+ * threads that ask for the same signature wait for the one compile. Freezes the graph. */
+EINJIT_API int einjit_compile(einjit_kernel **out, einjit_context *context, einjit_graph *graph, size_t n_in,
+                              const einjit_tensor *in, size_t n_out, const einjit_tensor *outputs,
+                              const einjit_compile_options *options, einjit_error *err);
+/** One more owner. */
+EINJIT_API void einjit_kernel_retain(einjit_kernel *kernel);
+/** One owner less; the last one frees it. NULL is fine. */
+EINJIT_API void einjit_kernel_release(einjit_kernel *kernel);
+
+/** Run with checks: dtypes, shapes and strides against the signature, NULL data, overlap, indices. Reentrant. */
+EINJIT_API int einjit_run(const einjit_kernel *kernel, size_t n_in, const einjit_tensor *in, size_t n_out,
+                          const einjit_tensor *out, einjit_error *err);
+
+/** The bare function: `data` has the inputs' then the outputs' addresses in graph order, `sizes` the values of the
+ * open extents in order of first appearance (may be NULL when there are none), `scratch`
+ * einjit_kernel_scratch_bytes(kernel, sizes) bytes, aligned to 64 (may be NULL when that is 0). No checks: indices
+ * must be in range. Runs on the calling thread. NULL for kernels of the interpreter. */
+typedef void (*einjit_entry)(void *const *data, const int64_t *sizes, void *scratch);
+EINJIT_API einjit_entry einjit_kernel_entry(const einjit_kernel *kernel);
+/** Bytes of scratch for these open extents; SIZE_MAX when the sizes overflow. */
+EINJIT_API size_t einjit_kernel_scratch_bytes(const einjit_kernel *kernel, const int64_t *sizes);
+/** Open extents of the signature, and their names. */
+EINJIT_API size_t einjit_kernel_open_count(const einjit_kernel *kernel);
+EINJIT_API const char *einjit_kernel_open_name(const einjit_kernel *kernel, size_t i);
+EINJIT_API size_t einjit_kernel_output_count(const einjit_kernel *kernel);
+/** dtype, rank and extents of output i for given open extents; at most `capacity` extents are stored. */
+EINJIT_API int einjit_kernel_output_shape(const einjit_kernel *kernel, size_t i, const int64_t *sizes, int *dtype,
+                                          int *rank, int64_t *shape, size_t capacity, einjit_error *err);
+
+/** compile and run in one: kernels are found again by the graph and the tensors' signature. */
+EINJIT_API int einjit_call(einjit_context *context, einjit_graph *graph, size_t n_in, const einjit_tensor *in,
+                           size_t n_out, const einjit_tensor *out, einjit_error *err);
+/** One einsum, compiled on first sight of the signature. */
+EINJIT_API int einjit_einsum(einjit_context *context, const char *equation, size_t n_in, const einjit_tensor *in,
+                             const einjit_tensor *out, einjit_error *err);
+/** The same with integer labels, as in einjit_graph_einsum_labels; term ranks are the tensors'. */
+EINJIT_API int einjit_einsum_labels(einjit_context *context, size_t n_in, const einjit_tensor *in,
+                                    const int32_t *labels, const einjit_tensor *out, const int32_t *output,
+                                    einjit_error *err);
+
+/* ---- looking inside ----------------------------------------------------------------------------------------- */
+
+/** What compiling makes of a graph for these inputs, as text: stage is graph, opt, bind, path, plan, nest, ir, asm or
+ * key. Buffer handling as einjit_graph_print. */
+EINJIT_API int einjit_explain(einjit_context *context, einjit_graph *graph, size_t n_in, const einjit_tensor *in,
+                              const einjit_compile_options *options, const char *stage, char *buffer, size_t capacity,
+                              size_t *needed, einjit_error *err);
+
+/** What the plan of these inputs costs, counted and not measured. Operations: a multiplication or addition of the
+ * innermost loops each counts one. */
+typedef struct einjit_cost {
+    double naive_operations;   /* the graph's einsums as written, each as one loop over all its labels */
+    double planned_operations; /* the steps of the plan */
+    double log10_mults;        /* sum over contraction steps of the product of all extents of the step */
+    double log2_largest;       /* the largest intermediate, elements */
+    uint64_t scratch_bytes;
+    uint64_t steps;
+    uint64_t bytes_moved;      /* operands and results of every step, once each */
+} einjit_cost;
+EINJIT_API int einjit_plan_cost(einjit_cost *out, einjit_context *context, einjit_graph *graph, size_t n_in,
+                                const einjit_tensor *in, const einjit_compile_options *options, einjit_error *err);
+
+/** A contraction path for n terms in integer labels; sizes[label] is the extent of label 0 .. n_labels-1. The path is
+ * n_steps pairs (second id -1: a step of one operand) of single-assignment ids: inputs are 0 .. n-1 and each step
+ * makes the next id. `pairs` has room for 2 * capacity ids; 2 * n always suffices. Strategies: "optimal",
+ * "greedy", "auto". */
+EINJIT_API int einjit_path(einjit_context *context, size_t n, const int32_t *term_ranks, const int32_t *labels,
+                           int output_rank, const int32_t *output, size_t n_labels, const int64_t *sizes,
+                           const char *strategy, int32_t *pairs, size_t capacity, size_t *n_steps, double *log10_mults,
+                           double *log2_largest, einjit_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

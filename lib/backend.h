@@ -1,0 +1,43 @@
+/* backend.h - what the code generator module gives to libeinjit, and nothing else crosses.
+ *
+ * The module is loaded with dlopen on the first miss (backend_load.c) and exports one function, einjit_codegen. It
+ * carries its own copies of the base_* code, so libeinjit exports nothing for it.
+ */
+#ifndef EJ_BACKEND_H
+#define EJ_BACKEND_H
+
+#include "nest.h"
+
+enum { EJ_BACKEND_ABI = 1 };
+
+/* Position-independent code: one block, rodata and text with their relocations resolved. From `allocator`. */
+typedef struct ej_code {
+    void *bytes;
+    size_t n_bytes;
+    size_t entry;        /* offset of the entry function in bytes */
+} ej_code;
+
+typedef struct ej_backend {
+    uint32_t abi;
+    const char *name;    /* "llvm" */
+    const char *version; /* "LLVM 19.1.7" */
+    /* Code for nests run in order, with the entry of einjit.h. Constants are part of it. With job->dump bits IR or ASM
+     * appends those texts to job->dump_text. E_BACKEND with the generator's own words when it fails. Thread-safe. */
+    int (*compile)(ej_code *out, const ej_nests *nests, ej_job *job);
+} ej_backend;
+
+typedef struct ej_host {
+    uint32_t abi;
+} ej_host;
+
+typedef const ej_backend *(*ej_codegen_fn)(const ej_host *host); /* the symbol einjit_codegen; NULL: not this ABI */
+
+/* Code as it is mapped: readable and executable, never writable at the same time (image.c). */
+typedef struct ej_image {
+    void *base;
+    size_t bytes;
+} ej_image;
+int ej_image_map(ej_image *out, const ej_code *code, einjit_error *err);
+void ej_image_unmap(ej_image *image);
+
+#endif

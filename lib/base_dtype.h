@@ -1,0 +1,37 @@
+/* base_dtype.h - numbers and names per dtype; promotion. */
+#ifndef EJ_BASE_DTYPE_H
+#define EJ_BASE_DTYPE_H
+
+#include <stdbool.h>
+
+#include "einjit/einjit.h"
+
+enum ej_dtype_kind { EJ_KIND_BOOL, EJ_KIND_INT, EJ_KIND_FLOAT, EJ_KIND_COMPLEX };
+
+typedef struct ej_dtype_info {
+    const char *name, *long_name; /* "f32", "float32" */
+    uint8_t bytes;
+    uint8_t kind;      /* EJ_KIND_* */
+    uint8_t real;      /* the real dtype of a complex one, else itself */
+    uint8_t computes;  /* false: named only (f16, bf16), refused by bind */
+} ej_dtype_info;
+
+extern const ej_dtype_info ej_dtypes[EINJIT_DTYPE_COUNT];
+
+static inline bool ej_dtype_valid(int dtype)
+{
+    return dtype >= 0 && dtype < EINJIT_DTYPE_COUNT;
+}
+static inline bool ej_dtype_is_complex(int dtype)
+{
+    return ej_dtypes[dtype].kind == EJ_KIND_COMPLEX;
+}
+static inline bool ej_dtype_is_float(int dtype)
+{
+    return ej_dtypes[dtype].kind == EJ_KIND_FLOAT;
+}
+/* Python's number met by a dtype (NumPy 2): kind is EJ_KIND_*; e.g. (I32, FLOAT) -> F64, (F32, COMPLEX) -> C64,
+ * (BOOL, INT) -> I64, (F32, FLOAT) -> F32. */
+int ej_dtype_promote_weak(int dtype, int kind);
+
+#endif

@@ -1,0 +1,203 @@
+/* graph.h - programs as graphs: nodes in SSA order, one value a node, the value's id is the node's index.
+ *
+ * A graph is shape-free: extents are numbers, names or unknown; ranks and dtypes may be unknown. bind.h makes a
+ * bound graph from it and the observed tensors.
+ */
+#ifndef EJ_GRAPH_H
+#define EJ_GRAPH_H
+
+#include "base_diag.h"
+#include "base_dtype.h"
+#include "base_hash.h"
+#include "base_memory.h"
+#include "base_print.h"
+
+/* ---- equations (graph_equation.c) ---- */
+
+enum { EJ_ELLIPSIS = -1 };
+
+typedef struct ej_term {
+    uint32_t n;
+    int32_t *labels; /* dense ids, EJ_ELLIPSIS at most once */
+} ej_term;
+
+typedef struct ej_equation {
+    uint32_t n_terms;
+    ej_term *terms;
+    ej_term out;         /* explicit in the graph, also when the text left it out */
+    uint32_t n_labels;
+    uint32_t *symbols;   /* label id -> code point, or the caller's integer label */
+    bool integer_labels; /* symbols are integers, not code points: prints with a list per term */
+} ej_equation;
+
+/* Parse "ij,jk->ik". Checks in the order of status.def as far as no ranks are needed; n_operands SIZE_MAX: not known
+ * (no operand count check). err gets the column. `equation` is copied as far as it is needed. */
+int ej_equation_parse(ej_equation *out, ej_arena *arena, const char *text, size_t length, size_t n_operands,
+                      einjit_error *err);
+int ej_equation_from_labels(ej_equation *out, ej_arena *arena, size_t n, const int32_t *term_ranks,
+                            const int32_t *labels, int output_rank, const int32_t *output, einjit_error *err);
+/* "ij,jk->ik"; integer labels that are not letters print as code points from U+4E00 on, so that it can be read back. */
+void ej_equation_print(ej_text *text, const ej_equation *equation);
+void ej_label_print(ej_text *text, const ej_equation *equation, int32_t label); /* for messages: j, or 17 */
+
+/* An equation for given ranks: ellipses became labels (ids from equation->n_labels on, right-aligned). */
+typedef struct ej_subscripts {
+    uint32_t n_terms;
+    ej_term *terms; /* no EJ_ELLIPSIS */
+    ej_term out;
+    uint32_t n_labels;
+} ej_subscripts;
+/* E_RANK names the operand. */
+int ej_equation_resolve(ej_subscripts *out, ej_arena *arena, const ej_equation *equation, const int32_t *ranks,
+                        einjit_error *err);
+
+/* ---- nodes (graph_build.c) ---- */
+
+typedef int32_t ej_value; /* index of the node */
+
+/* EJ_OP(NAME, "word") : what kind of node. Pointwise functions share EJ_OP_MAP, `fn` says which. */
+#define EJ_OP_LIST(EJ_OP)               \
+    EJ_OP(INPUT, "input")               \
+    EJ_OP(CONSTANT, "tensor")           \
+    EJ_OP(SCALAR, "scalar")             \
+    EJ_OP(EINSUM, "einsum")             \
+    EJ_OP(MAP, "map")                   \
+    EJ_OP(CAST, "to")                   \
+    EJ_OP(REDUCE, "reduce")             \
+    EJ_OP(SOFTMAX, "softmax")           \
+    EJ_OP(LAYER_NORM, "layer_norm")     \
+    EJ_OP(MATMUL, "matmul")             \
+    EJ_OP(TENSORDOT, "tensordot")       \
+    EJ_OP(PERMUTE, "permute")           \
+    EJ_OP(TRANSPOSE, "transpose")       \
+    EJ_OP(RESHAPE, "reshape")           \
+    EJ_OP(EXPAND, "expand")             \
+    EJ_OP(UNSQUEEZE, "unsqueeze")       \
+    EJ_OP(SQUEEZE, "squeeze")           \
+    EJ_OP(SLICE, "slice")               \
+    EJ_OP(CAT, "cat")                   \
+    EJ_OP(STACK, "stack")               \
+    EJ_OP(INDEX_SELECT, "index_select") \
+    EJ_OP(INDEX_ADD, "index_add")       \
+    EJ_OP(STRUCTURAL, "structural")
+
+enum ej_op {
+#define EJ_OP(NAME, word) EJ_OP_##NAME,
+    EJ_OP_LIST(EJ_OP)
+#undef EJ_OP
+    EJ_OP_COUNT
+};
+const char *ej_op_name(int op);
+
+/* Scalar functions: rows of ops.def, then what only plans use. */
+enum ej_fn {
+#define EINJIT_FN(name, NAME, arity, rule) EJ_FN_##NAME,
+#include "einjit/ops.def"
+#undef EINJIT_FN
+    EJ_FN_COUNT
+};
+enum ej_fn_rule { EJ_RULE_ARITH, EJ_RULE_FLOAT, EJ_RULE_REALFLT, EJ_RULE_ORDER, EJ_RULE_ROUND, EJ_RULE_REALPART,
+                  EJ_RULE_COMPARE, EJ_RULE_EQUAL, EJ_RULE_LOGIC, EJ_RULE_SELECT };
+typedef struct ej_fn_info {
+    const char *name;
+    uint8_t arity, rule;
+} ej_fn_info;
+extern const ej_fn_info ej_fns[EJ_FN_COUNT];
+int ej_fn_by_name(const char *name, size_t length); /* -1 = none */
+
+/* An extent as the program says it: a number, a symbol of the graph, or open to be found (-1 in reshape, expand;
+ * unknown in inputs). A program extent may also be a product, as `z*4`: coefficient * all symbols. */
+typedef struct ej_extent {
+    int64_t n;            /* >= 0: the number, or the coefficient when n_symbols > 0; EJ_EXTENT_UNKNOWN */
+    int32_t n_symbols;
+    int32_t *symbols;     /* indices into graph->symbols */
+} ej_extent;
+enum { EJ_EXTENT_UNKNOWN = -1 };
+
+/* One item of an indexing expression x[...]. */
+enum ej_index_kind { EJ_INDEX_RANGE, EJ_INDEX_AT, EJ_INDEX_NEW_AXIS, EJ_INDEX_ELLIPSIS };
+typedef struct ej_index_item {
+    uint8_t kind;
+    int64_t start, stop, step; /* RANGE: INT64_MIN/INT64_MAX where left out; AT: start */
+} ej_index_item;
+
+typedef struct ej_node {
+    uint8_t op;          /* EJ_OP_* */
+    uint8_t fn;          /* MAP: EJ_FN_*; REDUCE and EINSUM: EINJIT_REDUCE_*; SCALAR: EJ_KIND_* of the literal */
+    uint8_t combine;     /* EINSUM: EINJIT_COMBINE_* */
+    bool keepdim;        /* REDUCE */
+    bool all_dims;       /* REDUCE: over every axis (dims is empty) */
+    int16_t dtype;       /* INPUT (or -1), CONSTANT, CAST */
+    int32_t rank;        /* INPUT: -1 = unknown, CONSTANT */
+    uint32_t n_in;
+    ej_value *in;        /* ids less than this node's */
+    const char *name;    /* unique in the graph, a Python identifier */
+    ej_equation *equation;  /* EINSUM */
+    uint32_t n_extents;  /* INPUT (rank of them, or 0), RESHAPE, EXPAND, CONSTANT (numbers), INDEX_ADD (1: the count) */
+    ej_extent *extents;
+    uint32_t n_dims;     /* REDUCE, SOFTMAX (1), PERMUTE, TRANSPOSE (2), UNSQUEEZE, SQUEEZE, CAT, STACK, INDEX_SELECT, */
+    int64_t *dims;       /* INDEX_ADD (1 each; as written, may be negative), TENSORDOT (a's then b's), LAYER_NORM (1: n) */
+    uint32_t n_items;    /* SLICE */
+    ej_index_item *items;
+    double re, im;       /* SCALAR (float, complex); LAYER_NORM: eps in re; whether there is a weight: n_in */
+    int64_t integer;     /* SCALAR (int, bool); LAYER_NORM: bit 0 weight given, bit 1 bias given */
+    const void *data;    /* CONSTANT: row-major elements, owned by the graph's arena */
+} ej_node;
+
+typedef struct ej_graph {
+    ej_arena arena;
+    size_t n_nodes, cap_nodes;
+    ej_node *nodes;
+    size_t n_inputs, cap_inputs;
+    ej_value *inputs;       /* in the order of the program's parameters */
+    size_t n_outputs, cap_outputs;
+    ej_value *outputs;
+    size_t n_symbols, cap_symbols;
+    const char **symbols;   /* names of extents */
+    const char *name;       /* of the function: "forward" */
+    bool tuple_result;      /* `return x,` : one result, but a tuple */
+    int failed;             /* the first error of a builder call; sticks */
+    struct ej_name_table *names; /* of nodes and symbols (graph_build.c) */
+} ej_graph;
+
+int ej_graph_init(ej_graph *graph, const einjit_allocator *allocator, einjit_error *err);
+void ej_graph_free(ej_graph *graph);
+/* Append a copy of *node (arrays are taken over: they must lie in graph->arena). name NULL: op_1, op_2, ... */
+int ej_graph_append(ej_graph *graph, const ej_node *node, ej_value *out, einjit_error *err);
+int ej_graph_symbol(ej_graph *graph, const char *name, size_t length, int32_t *out, einjit_error *err); /* interned */
+int ej_graph_output(ej_graph *graph, ej_value value, einjit_error *err);
+/* A deep copy into a fresh graph. */
+int ej_graph_copy(ej_graph *out, const ej_graph *graph, const einjit_allocator *allocator, einjit_error *err);
+/* How many times each value is used, results included: array of n_nodes counts from `arena`. */
+uint32_t *ej_graph_uses(const ej_graph *graph, ej_arena *arena);
+/* Drop nodes that replace[] maps elsewhere and nodes without use: replace[v] is v, or the earlier value that takes its
+ * place; `keep_unused` keeps dead nodes. Renumbers. Inputs are never dropped. */
+int ej_graph_rewrite(ej_graph *graph, const ej_value *replace, bool keep_unused, einjit_error *err);
+/* Is a legal Python identifier and not a keyword. */
+bool ej_is_identifier(const char *text, size_t length);
+
+/* ---- text (graph_lex.c, graph_parse.c, graph_print.c) ---- */
+int ej_graph_parse(ej_graph *out, const einjit_allocator *allocator, const char *text, size_t length,
+                   einjit_error *err); /* inits *out; freed by the callee on failure */
+void ej_graph_print(ej_text *text, const ej_graph *graph);
+/* The graph of one equation: inputs named a, b, c, ... x0, x1 ... with rank (or unknown with an ellipsis) and the label's
+ * names as symbols where a label is an identifier. */
+int ej_graph_from_equation(ej_graph *out, const einjit_allocator *allocator, const ej_equation *equation,
+                           einjit_error *err);
+
+/* ---- invariants (graph_verify.c) ---- */
+int ej_graph_verify(const ej_graph *graph, einjit_error *err); /* E_INTERNAL, names the node */
+
+/* ---- passes (opt.c: the table and the runner) ---- */
+struct ej_job;
+typedef struct ej_pass {
+    const char *name;  /* word in dumps, einjit_optimize and opt_<name>.c */
+    int (*run)(ej_graph *graph, struct ej_job *job, size_t *n_changed);
+    const char *help;
+} ej_pass;
+extern const ej_pass ej_passes[];
+extern const size_t ej_n_passes;
+/* names: comma list, NULL = all in table order. Verifies before and after each when job->verify. */
+int ej_opt_run(ej_graph *graph, const char *names, struct ej_job *job);
+
+#endif

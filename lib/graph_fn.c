@@ -1,0 +1,17 @@
+/* graph_fn.c - the table of pointwise functions, from ops.def. Shared with the code generator. */
+#include <string.h>
+
+#include "graph.h"
+
+const ej_fn_info ej_fns[EJ_FN_COUNT] = {
+#define EINJIT_FN(name, NAME, arity, rule) {#name, arity, EJ_RULE_##rule},
+#include "einjit/ops.def"
+#undef EINJIT_FN
+};
+
+int ej_fn_by_name(const char *name, size_t length)
+{
+    for (int fn = 0; fn < EJ_FN_COUNT; fn++)
+        if (strlen(ej_fns[fn].name) == length && !memcmp(ej_fns[fn].name, name, length)) return fn;
+    return -1;
+}

@@ -1,0 +1,32 @@
+/* job.h - what every stage of one compile is handed: memory, the error, options, where dumps go. */
+#ifndef EJ_JOB_H
+#define EJ_JOB_H
+
+#include "base_diag.h"
+#include "base_memory.h"
+#include "base_print.h"
+#include "target.h"
+
+enum ej_stage { EJ_STAGE_GRAPH, EJ_STAGE_OPT, EJ_STAGE_BIND, EJ_STAGE_PATH, EJ_STAGE_PLAN, EJ_STAGE_NEST, EJ_STAGE_IR,
+                EJ_STAGE_ASM, EJ_STAGE_KEY, EJ_STAGE_TIME, EJ_STAGE_COUNT };
+
+typedef struct ej_job {
+    ej_arena *arena;         /* freed when the compile ends: results that live longer are copied out */
+    einjit_error *err;       /* may be NULL */
+    const einjit_allocator *allocator; /* for what outlives the job */
+    const ej_target *target;
+    const char *path_strategy; /* NULL = auto */
+    bool verify;             /* check invariants after every stage */
+    uint32_t dump;           /* bit EJ_STAGE_x: the stage prints itself ... */
+    ej_text *dump_text;      /* ... into this; may be NULL when dump is 0 */
+    bool want_listing;       /* backends: also store IR and assembly text when dump asks for IR or ASM */
+} ej_job;
+
+#define EJ_JOB_NEW(job, type) EJ_NEW((job)->arena, type)
+#define EJ_JOB_ARRAY(job, type, n) EJ_NEW_ARRAY((job)->arena, type, (n))
+
+const char *ej_stage_name(int stage); /* "graph" ... "time" */
+int ej_stage_by_name(const char *name, size_t length); /* -1 = none */
+uint32_t ej_stage_mask(const char *list); /* "plan,nest" or "all" */
+
+#endif

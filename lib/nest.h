@@ -1,0 +1,130 @@
+/* nest.h - a step as a loop tree over register tiles: the one form of all machine code.
+ *
+ * Four nouns: axis, buffer, access (plan.h) and tile. Two leaves, which are one struct: *move* (no reduction: load, pack,
+ * transpose, convert, map, store) and *contract* (dst = reduce(dst, expr(srcs))).
+ *
+ * Ranges, not index arithmetic. Everywhere in the tree each axis has a current range [lo, hi). At the root it is
+ * [0, extent). A LOOP over an axis with step s runs its children once for every chunk of at most s of the current range,
+ * with the range set to that chunk (the last one may be shorter). A leaf does its work for all values in the current
+ * ranges of the axes that its accesses name. So splitting an axis is two loops over it, and the meaning of a tree does
+ * not depend on tiles: they only say how a leaf covers its ranges.
+ *
+ * LOCAL and REG buffers are *placed* at a node: they are fresh (contents undefined) in every execution of the node's list
+ * of children, and their accesses count axis values from the range's lo at that place: element = base + sum of stride *
+ * (value - lo_at_placement). Accesses to ARG, SCRATCH and CONST buffers use the value itself.
+ *
+ * Tile: how a leaf covers its ranges: digits, slowest first. LANE digits make up the lanes of a vector (their product is
+ * the number of lanes, a power of 2 or less than it), UNROLL digits are repeated instructions. Digits of one axis count
+ * together in mixed radix: value = lo + sum of digit * (product of the later counts of the same axis). An axis of the
+ * leaf without digits must have a range of 1 there. A range shorter than the tile is masked (lanes) or left out (unroll).
+ */
+#ifndef EJ_NEST_H
+#define EJ_NEST_H
+
+#include "plan.h"
+
+enum ej_digit_place { EJ_LANE, EJ_UNROLL };
+typedef struct ej_digit {
+    int32_t axis;
+    int32_t count;  /* >= 2 */
+    uint8_t place;  /* EJ_LANE or EJ_UNROLL */
+} ej_digit;
+enum { EJ_TILE_DIGITS = 8 };
+typedef struct ej_tile {
+    int32_t n;
+    ej_digit digits[EJ_TILE_DIGITS];
+} ej_tile;
+
+enum ej_nest_kind { EJ_NEST_LOOP, EJ_NEST_LEAF };
+typedef struct ej_nest_node {
+    uint8_t kind;
+    int32_t next;       /* sibling, -1 = last */
+    /* LOOP */
+    int32_t child;      /* first child, -1 = none */
+    int32_t axis;
+    int64_t step;       /* >= 1 */
+    int32_t n_placed;   /* LOCAL and REG buffers that live in one iteration */
+    int32_t *placed;
+    /* LEAF */
+    ej_access dst;
+    int32_t n_src;
+    ej_access *src;
+    ej_expr expr;
+    int8_t reduce;      /* EJ_REDUCE_NONE: move. Else contract: dst = reduce(dst, ...) */
+    ej_tile tile;
+} ej_nest_node;
+
+typedef struct ej_nest {
+    const char *name;
+    int32_t n_axes;
+    ej_axis *axes;
+    int32_t n_buffers;
+    ej_buffer *buffers;   /* the plan's, in the plan's order, then LOCAL and REG */
+    int32_t n_nodes, cap_nodes;
+    ej_nest_node *nodes;
+    int32_t root;         /* first top-level node, -1 = nothing to do */
+    int32_t n_placed;     /* buffers placed at the root */
+    int32_t *placed;
+} ej_nest;
+
+typedef struct ej_nests {
+    const ej_plan *plan;
+    const ej_sizes *sizes;
+    int32_t n;
+    ej_nest *nests;       /* run in order */
+    ej_size scratch_bytes; /* the plan's and the locals' */
+} ej_nests;
+
+/* ---- building (nest.c) ---- */
+void ej_nest_init(ej_nest *nest, const char *name);
+int ej_nest_axis(ej_nest *nest, ej_arena *arena, const char *name, ej_size extent, int run, int32_t *out);
+int ej_nest_buffer(ej_nest *nest, ej_arena *arena, const ej_buffer *buffer, int32_t *out);
+/* Append a node to the children of `parent` (-1: the root's list). */
+int ej_nest_loop(ej_nest *nest, ej_arena *arena, int32_t parent, int32_t axis, int64_t step, int32_t *out);
+int ej_nest_leaf(ej_nest *nest, ej_arena *arena, int32_t parent, const ej_nest_node *leaf, int32_t *out);
+int ej_nest_place(ej_nest *nest, ej_arena *arena, int32_t node, int32_t buffer); /* node -1: the root */
+
+/* ---- from a plan (nest_build.c runs the recipes of nest_recipe.c) ---- */
+/* A recipe: hard facts (applicable), then taste (cost: lower is better, estimated ns), then the tree. */
+typedef struct ej_recipe {
+    const char *name;
+    bool (*applicable)(const ej_step *step, const ej_plan *plan, const ej_job *job);
+    double (*cost)(const ej_step *step, const ej_plan *plan, const ej_job *job);
+    int (*build)(ej_nest *out, const ej_step *step, const ej_plan *plan, ej_job *job);
+} ej_recipe;
+extern const ej_recipe ej_recipes[];
+extern const int ej_n_recipes;
+int ej_nests_build(ej_nests *out, const ej_plan *plan, ej_job *job);
+
+/* ---- text (nest_text.c): printed and read back, for tests by hand and dumps ---- */
+void ej_nest_print(ej_text *text, const ej_nest *nest, const ej_sizes *sizes);
+int ej_nest_parse(ej_nest *out, ej_sizes *sizes, ej_arena *arena, const char *text, size_t length, einjit_error *err);
+
+/* ---- invariants (nest_check.c) ---- */
+/* E_INTERNAL names the node: buffers used outside of where they are placed, axes missing from tiles, lanes more than a
+ * register holds, REG buffers touched under different lane maps, REG accesses that are not constant. */
+int ej_nest_check(const ej_nest *nest, const ej_target *target, einjit_error *err);
+
+/* ---- the reference (nest_interp.c) ---- */
+typedef struct ej_interp_memory {
+    void *const *data;              /* as the entry's */
+    const ej_constant *constants;
+    void *scratch;
+    const int64_t *atoms;           /* values of the sizes' atoms */
+    const ej_sizes *sizes;
+} ej_interp_memory;
+/* Runs a nest element by element, in the order of the loops. `arena` is for LOCAL and REG buffers. E_NOMEM only. */
+int ej_nest_interpret(const ej_nest *nest, const ej_interp_memory *memory, ej_arena *arena, einjit_error *err);
+
+/* One scalar function in its dtype, as the interpreter and constant folding compute it (lib/nest_scalar.c). */
+typedef struct ej_scalar {
+    double re, im;    /* f32 values are rounded to f32 */
+    int64_t integer;  /* i32 wrapped to 32 bits; bool 0 or 1 */
+} ej_scalar;
+ej_scalar ej_scalar_load(int dtype, const void *at);
+void ej_scalar_store(int dtype, void *at, ej_scalar value);
+ej_scalar ej_scalar_fn(int fn, int dtype_in, int dtype_out, ej_scalar a, ej_scalar b, ej_scalar c);
+ej_scalar ej_scalar_cast(int from, int to, ej_scalar a);
+ej_scalar ej_scalar_reduce(int reduce, int dtype, ej_scalar a, ej_scalar b);
+
+#endif

@@ -1,0 +1,43 @@
+/* path.h - the order in which an einsum's operands are contracted. */
+#ifndef EJ_PATH_H
+#define EJ_PATH_H
+
+#include "bind.h"
+
+/* A contraction as strategies see it: sets of labels with extents. Labels of extent 1 may be there; an operand that
+ * broadcasts (extent 1 under a larger label) does not list that label. A label appears at most once per term (diagonals
+ * were taken). */
+typedef struct ej_network {
+    int32_t n_terms;
+    const ej_term *terms;   /* sorted by label */
+    ej_term out;            /* sorted by label */
+    int32_t n_labels;
+    const int64_t *extents; /* >= 0; observed values of open ones */
+} ej_network;
+
+/* Steps in single-assignment ids: inputs are 0 .. n_terms-1, step s makes n_terms + s. b == -1: one operand. */
+typedef struct ej_path_step {
+    int32_t a, b;
+} ej_path_step;
+typedef struct ej_path {
+    int32_t n_steps;
+    ej_path_step *steps;
+    double log10_mults;  /* log10 of the sum over steps of the product of all extents in the step (-inf: none) */
+    double log2_largest; /* largest result of a step, elements */
+} ej_path;
+
+/* One strategy a row of the table in path.c. Costs never overflow (doubles in log space or saturating). Deterministic. */
+typedef struct ej_strategy {
+    const char *name;
+    int (*search)(ej_path *out, const ej_network *network, ej_job *job);
+    const char *help;
+} ej_strategy;
+extern const ej_strategy ej_strategies[];
+extern const size_t ej_n_strategies;
+
+/* By job->path_strategy (E_VALUE names those that exist); fills in the costs. n_terms 1: one step {0, -1}. */
+int ej_path_search(ej_path *out, const ej_network *network, ej_job *job);
+/* Labels of each step's result, for plans and reports: results[s], sorted. */
+int ej_path_results(ej_term **results, const ej_network *network, const ej_path *path, ej_arena *arena);
+
+#endif

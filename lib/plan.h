@@ -1,0 +1,127 @@
+/* plan.h - the steps of a whole bound graph: loops over accesses, in order, with buffers placed in one scratch block.
+ *
+ * Everything a program does is one kind of step: for all values of the axes,
+ *     out[...] = expr(src_0[...], src_1[...], ...)                 reduce == EJ_REDUCE_NONE
+ *     out[...] = reduce over the axes that out does not have, of expr(...), then epilogue
+ * with accesses that are affine in the axes plus table terms (gather, scatter). Layout operations are no steps: they
+ * became strides of the accesses.
+ */
+#ifndef EJ_PLAN_H
+#define EJ_PLAN_H
+
+#include "path.h"
+
+enum ej_run { EJ_RUN_SEQUENTIAL, EJ_RUN_PARALLEL, EJ_RUN_REDUCED };
+typedef struct ej_axis {
+    const char *name;  /* for dumps: a letter of the equation, or d0, d1, ... */
+    ej_size extent;
+    uint8_t run;       /* EJ_RUN_*: reduced: out does not have it; sequential: iterations may touch the same element */
+} ej_axis;
+
+enum ej_home {
+    EJ_HOME_ARG,     /* data[slot] of the entry: inputs, then outputs */
+    EJ_HOME_SCRATCH, /* at offset_bytes of the scratch block, lives across nests */
+    EJ_HOME_CONST,   /* plan->constants[slot] */
+    EJ_HOME_LOCAL,   /* nests: memory that is live in one iteration of a loop; offset_bytes in the scratch block */
+    EJ_HOME_REG      /* nests: registers, live in one iteration of a loop */
+};
+typedef struct ej_buffer {
+    const char *name;
+    int16_t dtype;
+    uint8_t home;
+    int32_t slot;
+    ej_size elems;        /* SCRATCH, CONST, LOCAL, REG: number of elements */
+    ej_size offset_bytes; /* SCRATCH, LOCAL: a multiple of 64 */
+} ej_buffer;
+
+/* element = base + sum over terms of stride * (table < 0 ? axis value : buffers[table][tbase + tstride * axis value])
+ * Tables are i32 or i64 buffers. An axis appears in at most one term per access. */
+typedef struct ej_access_term {
+    int32_t axis;
+    int32_t table;
+    ej_size stride;
+    ej_size tbase, tstride;
+} ej_access_term;
+typedef struct ej_access {
+    int32_t buffer;
+    ej_size base;
+    int32_t n_terms;
+    ej_access_term *terms;
+} ej_access;
+
+/* A scalar expression as a tape; the last op is the result. */
+enum ej_expr_kind { EJ_EXPR_SOURCE, EJ_EXPR_CONST, EJ_EXPR_FN, EJ_EXPR_CAST };
+typedef struct ej_expr_op {
+    uint8_t kind;
+    uint8_t fn;        /* FN: EJ_FN_* */
+    int16_t dtype;     /* of the result; FN: COMPARE/EQUAL give bool, their operands share another dtype */
+    int32_t a, b, c;   /* SOURCE: a = index of the source; FN, CAST: earlier ops */
+    double re, im;     /* CONST of a floating or complex dtype */
+    int64_t integer;   /* CONST of an integer or bool dtype */
+} ej_expr_op;
+typedef struct ej_expr {
+    int32_t n;
+    ej_expr_op *ops;
+} ej_expr;
+
+enum { EJ_REDUCE_NONE = -1 };
+
+typedef struct ej_step {
+    const char *name;
+    int32_t n_axes;
+    ej_axis *axes;
+    ej_access out;
+    int32_t n_src;
+    ej_access *src;
+    ej_expr expr;      /* over the sources */
+    int8_t reduce;     /* EJ_REDUCE_NONE, EINJIT_REDUCE_SUM, _PROD, _MAX, _MIN, _OR */
+    bool accumulate;   /* the result is combined (by reduce) with what out holds: scatter, accumulation */
+    ej_expr epilogue;  /* n == 0: none; else over one source, the reduced value; not with accumulate */
+} ej_step;
+
+typedef struct ej_constant {
+    int16_t dtype;
+    int64_t elems;
+    const void *data;
+} ej_constant;
+
+/* Index inputs: einjit_run checks their range before it runs; values computed in the program are clamped by the plan. */
+typedef struct ej_index_check {
+    int32_t input;     /* of the graph */
+    ej_size extent;    /* each element must be in 0 .. extent-1 */
+    const char *name;  /* of the operation, for the message */
+} ej_index_check;
+/* Computed indices: the plan writes min and max of the unclamped values (two i64) into a scratch buffer. */
+typedef struct ej_status_check {
+    int32_t buffer;    /* i64[2]: min, max */
+    ej_size extent;
+    const char *name;
+} ej_status_check;
+
+typedef struct ej_plan {
+    const ej_bound *bound;
+    int32_t n_args;          /* inputs + outputs */
+    size_t n_buffers, cap_buffers;
+    ej_buffer *buffers;      /* [0 .. n_args) are the arguments */
+    size_t n_steps, cap_steps;
+    ej_step *steps;
+    size_t n_constants, cap_constants;
+    ej_constant *constants;
+    size_t n_index_checks, cap_index_checks;
+    ej_index_check *index_checks;
+    size_t n_status_checks, cap_status_checks;
+    ej_status_check *status_checks;
+    ej_size scratch_bytes;   /* a multiple of 64 */
+    ej_text paths;           /* text of the paths found, for explain and dumps */
+    double log10_mults, log2_largest, naive_operations, planned_operations, bytes_moved;
+} ej_plan;
+
+/* Path search, steps, buffers by liveness. Zero-extent results get steps that do nothing or write the neutral element. */
+int ej_plan_build(ej_plan *out, const ej_bound *bound, ej_job *job);
+int ej_plan_verify(const ej_plan *plan, ej_job *job);
+void ej_plan_print(ej_text *text, const ej_plan *plan);
+void ej_expr_print(ej_text *text, const ej_expr *expr);
+/* The neutral element of a reduction as a constant op of the dtype. */
+ej_expr_op ej_reduce_neutral(int reduce, int dtype);
+
+#endif

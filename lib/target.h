@@ -1,0 +1,30 @@
+/* target.h - what a CPU is to the planner and the code generator: numbers, one row per class of CPU. */
+#ifndef EJ_TARGET_H
+#define EJ_TARGET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct ej_target {
+    const char *name;         /* of the row: "avx512", "avx2", "sse2"; EINJIT_TARGET names one */
+    const char *cpu;          /* LLVM's -mcpu, for scheduling only */
+    const char *features;     /* LLVM's feature string: only names every supported LLVM knows */
+    int vector_bytes;         /* of one register */
+    int vector_registers;
+    bool masks;               /* masked loads and stores are one instruction */
+    bool fma;
+    /* register tile of a contraction: vectors along the lane axis, rows along the other one */
+    int tile_vectors, tile_rows;
+    int64_t l1_bytes, l2_bytes, l3_bytes; /* defaults, where the host does not say */
+} ej_target;
+
+extern const ej_target ej_targets[];
+extern const int ej_n_targets;
+/* The first (best) row this CPU can run; the last row runs everywhere. */
+const ej_target *ej_target_host(void);
+/* A row by name; NULL when there is none. */
+const ej_target *ej_target_by_name(const char *name);
+/* This CPU has every feature the row needs. */
+bool ej_target_runs_here(const ej_target *target);
+
+#endif
