@@ -25,9 +25,10 @@ typedef struct ej_atom {
     const char *name; /* of a symbol */
     ej_size a, b;     /* operands of a derived atom: MIN(a,b), MAX(a,b), CEIL_DIV(a / b), ALIGN(a up to a multiple of b) */
     int64_t n;        /* observed value */
+    bool nonnegative; /* for every value of the symbols; symbols are extents */
 } ej_atom;
 
-enum { EJ_MONOMIAL_DEGREE = 8 };
+enum { EJ_MONOMIAL_DEGREE = 8, EJ_POLYNOMIAL_TERMS = 1024 }; /* E_LIMIT beyond them */
 typedef struct ej_monomial {
     int64_t coefficient;                /* not 0 */
     int32_t n_atoms;                    /* 0: the constant term */
@@ -45,6 +46,8 @@ typedef struct ej_sizes {
     ej_atom *atoms;
     size_t n_exprs, cap_exprs;
     ej_polynomial *exprs;
+    uint32_t *expr_slots, *atom_slots; /* look-up tables, 1 + index; made again where NULL: copies that only */
+    size_t n_expr_slots, n_atom_slots; /* evaluate leave them out */
 } ej_sizes;
 
 void ej_sizes_init(ej_sizes *table, ej_arena *arena);
@@ -66,6 +69,7 @@ static inline bool ej_size_same(ej_size a, ej_size b)
 
 /* Observed values and coefficients are checked: E_SIZE on overflow of 63 bits. Values may be negative (strides). */
 int ej_size_add(ej_sizes *table, ej_size a, ej_size b, ej_size *out, einjit_error *err);
+int ej_size_sub(ej_sizes *table, ej_size a, ej_size b, ej_size *out, einjit_error *err);
 int ej_size_mul(ej_sizes *table, ej_size a, ej_size b, ej_size *out, einjit_error *err);
 int ej_size_min(ej_sizes *table, ej_size a, ej_size b, ej_size *out, einjit_error *err);
 int ej_size_max(ej_sizes *table, ej_size a, ej_size b, ej_size *out, einjit_error *err);
@@ -80,7 +84,8 @@ bool ej_sizes_evaluate(const ej_sizes *table, const int64_t *symbols, int64_t *a
 bool ej_size_evaluate(const ej_sizes *table, ej_size size, const int64_t *atoms, int64_t *out);
 
 struct ej_text;
-/* "12", "z", "4*z + 3" - for dumps, keys and programs. */
+/* "12", "z", "4*z + 3" - for dumps, keys and programs. Derived atoms print as min(z, 4), ..., and as @<index> where they
+ * are nested deeper than three levels. */
 void ej_size_print(struct ej_text *text, const ej_sizes *table, ej_size size);
 
 #endif

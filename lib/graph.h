@@ -18,7 +18,7 @@ enum { EJ_ELLIPSIS = -1 };
 
 typedef struct ej_term {
     uint32_t n;
-    int32_t *labels; /* dense ids, EJ_ELLIPSIS at most once */
+    int32_t *labels; /* dense ids in order of first appearance in the terms, EJ_ELLIPSIS at most once */
 } ej_term;
 
 typedef struct ej_equation {
@@ -27,7 +27,7 @@ typedef struct ej_equation {
     ej_term out;         /* explicit in the graph, also when the text left it out */
     uint32_t n_labels;
     uint32_t *symbols;   /* label id -> code point, or the caller's integer label */
-    bool integer_labels; /* symbols are integers, not code points: prints with a list per term */
+    bool integer_labels; /* symbols are integers, not code points: labels print as ej_label_code_point(id) */
 } ej_equation;
 
 /* Parse "ij,jk->ik". Checks in the order of status.def as far as no ranks are needed; n_operands SIZE_MAX: not known
@@ -36,11 +36,28 @@ int ej_equation_parse(ej_equation *out, ej_arena *arena, const char *text, size_
                       einjit_error *err);
 int ej_equation_from_labels(ej_equation *out, ej_arena *arena, size_t n, const int32_t *term_ranks,
                             const int32_t *labels, int output_rank, const int32_t *output, einjit_error *err);
-/* "ij,jk->ik"; integer labels that are not letters print as code points from U+4E00 on, so that it can be read back. */
+/* "ij,jk->ik"; integer labels print as letters, then as code points from U+4E00 on, so that it can be read back. */
 void ej_equation_print(ej_text *text, const ej_equation *equation);
-void ej_label_print(ej_text *text, const ej_equation *equation, int32_t label); /* for messages: j, or 17 */
+void ej_label_print(ej_text *text, const ej_equation *equation, int32_t label); /* for messages: j, or 17, or ... */
 
-/* An equation for given ranks: ellipses became labels (ids from equation->n_labels on, right-aligned). */
+/* Code points and integers -> dense ids, in order of arrival (graph_label.c). */
+typedef struct ej_label_map {
+    ej_arena *arena;
+    size_t n, capacity;    /* capacity: a power of two, or 0 */
+    uint32_t *keys;
+    int32_t *ids;          /* -1 = free slot */
+} ej_label_map;
+enum { EJ_MAX_LABELS = 1000000 }; /* of one equation: each must have a code point to print as */
+void ej_label_map_init(ej_label_map *map, ej_arena *arena);
+bool ej_label_map_add(ej_label_map *map, uint32_t key, int32_t *id); /* a new key gets id n; false: out of memory */
+int32_t ej_label_map_find(const ej_label_map *map, uint32_t key);    /* -1 = not there */
+uint32_t ej_label_code_point(int32_t id); /* a .. z, A .. Z, U+4E00 ...; id < EJ_MAX_LABELS */
+/* Characters of equations: bytes of the code point at text (0: not UTF-8), and what it is. */
+size_t ej_utf8_decode(const char *text, size_t length, uint32_t *code_point);
+bool ej_code_point_is_space(uint32_t code_point);
+bool ej_code_point_is_letter(uint32_t code_point); /* can be a label */
+
+/* An equation for given ranks: ellipses became labels (ids from equation->n_labels on, right-aligned): graph_resolve.c. */
 typedef struct ej_subscripts {
     uint32_t n_terms;
     ej_term *terms; /* no EJ_ELLIPSIS */
@@ -130,17 +147,19 @@ typedef struct ej_node {
     int16_t dtype;       /* INPUT (or -1), CONSTANT, CAST */
     int32_t rank;        /* INPUT: -1 = unknown, CONSTANT */
     uint32_t n_in;
-    ej_value *in;        /* ids less than this node's */
+    ej_value *in;        /* ids less than this node's; INDEX_SELECT: x, index; INDEX_ADD: index, value */
     const char *name;    /* unique in the graph, a Python identifier */
     ej_equation *equation;  /* EINSUM */
     uint32_t n_extents;  /* INPUT (rank of them, or 0), RESHAPE, EXPAND, CONSTANT (numbers), INDEX_ADD (1: the count) */
     ej_extent *extents;
     uint32_t n_dims;     /* REDUCE, SOFTMAX (1), PERMUTE, TRANSPOSE (2), UNSQUEEZE, SQUEEZE, CAT, STACK, INDEX_SELECT, */
     int64_t *dims;       /* INDEX_ADD (1 each; as written, may be negative), TENSORDOT (a's then b's), LAYER_NORM (1: n) */
+                         /* TENSORDOT by a count (n_dims 0, integer >= 0): the last axes of a with the first of b */
     uint32_t n_items;    /* SLICE */
     ej_index_item *items;
     double re, im;       /* SCALAR (float, complex); LAYER_NORM: eps in re; whether there is a weight: n_in */
-    int64_t integer;     /* SCALAR (int, bool); LAYER_NORM: bit 0 weight given, bit 1 bias given */
+    int64_t integer;     /* SCALAR (int, bool); LAYER_NORM: bit 0 weight given, bit 1 bias given; TENSORDOT: how many axes, */
+                         /* -1 = dims says which */
     const void *data;    /* CONSTANT: row-major elements, owned by the graph's arena */
 } ej_node;
 
@@ -157,12 +176,13 @@ typedef struct ej_graph {
     const char *name;       /* of the function: "forward" */
     bool tuple_result;      /* `return x,` : one result, but a tuple */
     int failed;             /* the first error of a builder call; sticks */
-    struct ej_name_table *names; /* of nodes and symbols (graph_build.c) */
+    struct ej_name_table *names; /* of nodes, and apart from them of symbols (graph_name.c) */
 } ej_graph;
 
 int ej_graph_init(ej_graph *graph, const einjit_allocator *allocator, einjit_error *err);
 void ej_graph_free(ej_graph *graph);
-/* Append a copy of *node (arrays are taken over: they must lie in graph->arena). name NULL: op_1, op_2, ... */
+/* Append a copy of *node (arrays are taken over: they must lie in graph->arena and belong to no other node; the name is
+ * copied). name NULL: op_1, op_2, ...; a name that is no identifier, or is taken: E_NAME. */
 int ej_graph_append(ej_graph *graph, const ej_node *node, ej_value *out, einjit_error *err);
 int ej_graph_symbol(ej_graph *graph, const char *name, size_t length, int32_t *out, einjit_error *err); /* interned */
 int ej_graph_output(ej_graph *graph, ej_value value, einjit_error *err);
@@ -170,13 +190,28 @@ int ej_graph_output(ej_graph *graph, ej_value value, einjit_error *err);
 int ej_graph_copy(ej_graph *out, const ej_graph *graph, const einjit_allocator *allocator, einjit_error *err);
 /* How many times each value is used, results included: array of n_nodes counts from `arena`. */
 uint32_t *ej_graph_uses(const ej_graph *graph, ej_arena *arena);
-/* Drop nodes that replace[] maps elsewhere and nodes without use: replace[v] is v, or the earlier value that takes its
- * place; `keep_unused` keeps dead nodes. Renumbers. Inputs are never dropped. */
+/* Drop nodes that replace[] (NULL: none) maps elsewhere and nodes without use: replace[v] is v, or the earlier value that
+ * takes its place; `keep_unused` keeps dead nodes. Renumbers. Inputs are never dropped. All or nothing. */
 int ej_graph_rewrite(ej_graph *graph, const ej_value *replace, bool keep_unused, einjit_error *err);
 /* Is a legal Python identifier and not a keyword. */
 bool ej_is_identifier(const char *text, size_t length);
+/* The value or the symbol (two name spaces) of that name; -1 = none. */
+ej_value ej_graph_find_value(const ej_graph *graph, const char *name, size_t length);
+int32_t ej_graph_find_symbol(const ej_graph *graph, const char *name, size_t length);
+/* For graph_build.c and graph_copy.c: the table of a graph, an entry for the newest node or symbol, the name op_1,
+ * op_2, ... that is free, and the table again after values were renumbered. */
+int ej_names_create(ej_graph *graph, einjit_error *err);
+int ej_names_add_value(ej_graph *graph, ej_value value, einjit_error *err);
+int ej_names_add_symbol(ej_graph *graph, int32_t symbol, einjit_error *err);
+const char *ej_names_next(ej_graph *graph, const ej_node *node); /* NULL: out of memory */
+void ej_names_renumber(ej_graph *graph);
+void ej_names_copy_counters(ej_graph *graph, const ej_graph *from);
 
-/* ---- text (graph_lex.c, graph_parse.c, graph_print.c) ---- */
+/* ---- text (graph_lex.c, graph_parse*.c, graph_element.c, graph_print*.c) ----
+ *
+ * Parameters: `a: f32[z, 4, :]` (`:` an extent without a name), `a: f32[()]` a scalar, `a: f32` of unknown rank,
+ * `a: any[z, 4]` of unknown dtype, `a` of neither. Printing writes literals where they are used; so parse(print(g)) is g up
+ * to the names and places of SCALAR nodes, and print(parse(print(g))) is print(g), byte for byte. */
 int ej_graph_parse(ej_graph *out, const einjit_allocator *allocator, const char *text, size_t length,
                    einjit_error *err); /* inits *out; freed by the callee on failure */
 void ej_graph_print(ej_text *text, const ej_graph *graph);

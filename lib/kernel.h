@@ -8,13 +8,24 @@
 #include "backend.h"
 #include "base_env.h"
 
+enum { EJ_OPEN_MAX = 64 }; /* open extents of one signature; more are refused with E_LIMIT */
+
+/* Bytes that a tensor touches, relative to its data: [lo, hi), empty where it has no elements. */
+typedef struct ej_span {
+    int64_t lo, hi;
+} ej_span;
+
+/* References. The cache's own reference is bare. A reference that a user holds also holds the context, so that kernels
+ * in the cache do not keep their context alive: einjit_kernel_retain and _release move both counts, ej_kernel_drop only
+ * the kernel's. */
 struct einjit_kernel {
     atomic_int refs;
-    einjit_context *context;  /* held */
+    einjit_context *context;
     ej_arena arena;           /* everything below */
     ej_sizes sizes;
     size_t n_in, n_out;
     ej_bound_tensor *in, *out;
+    ej_span *spans;           /* inputs, then outputs; without open extents only, else NULL */
     const char **in_names;
     size_t n_index_checks;
     ej_index_check *index_checks;
@@ -26,11 +37,13 @@ struct einjit_kernel {
     einjit_entry entry;       /* llvm; NULL for the interpreter */
     ej_nests *nests;          /* interp: in the arena, with plan->constants */
     const ej_constant *constants;
+    ej_graph *graph;          /* interp: the optimized graph, whose names and constants the nests borrow */
     size_t bytes;             /* for the cache's limit */
     uint64_t compile_ns;
 };
 
 struct ej_cache;
+struct ej_pool;
 struct einjit_context {
     atomic_int refs;
     einjit_allocator allocator;
@@ -43,6 +56,7 @@ struct einjit_context {
     int32_t threads;
     const ej_target *target;
     struct ej_cache *cache;
+    struct ej_pool *pool;      /* scratch blocks of runs */
     pthread_mutex_t load_lock; /* guards backend and backend_handle while the module is loaded */
     _Atomic(const ej_backend *) backend;
     void *backend_handle;
@@ -57,11 +71,14 @@ struct einjit_graph {
     uint64_t id;               /* unique in the context's life; keys of einjit_call */
 };
 
+/* ---- api_context.c, backend_load.c ---- */
 void ej_context_retain(einjit_context *context);
+/* One line to the log, if there is one. */
+void ej_context_log(const einjit_context *context, const char *format, ...) EJ_PRINTF(2, 3);
 /* The module's backend, loaded on first use: E_BACKEND says where it was looked for. (backend_load.c) */
 int ej_backend_load(einjit_context *context, const ej_backend **out, einjit_error *err);
 
-/* compile.c: THE pipeline. Not cached; *out has one reference. */
+/* ---- compile.c: THE pipeline. Not cached; *out has one bare reference. ---- */
 typedef struct ej_request {
     einjit_graph *graph;
     size_t n_in, n_out;
@@ -70,22 +87,97 @@ typedef struct ej_request {
     int32_t flags;
 } ej_request;
 int ej_compile(einjit_kernel **out, einjit_context *context, const ej_request *request, einjit_error *err);
+/* The text of one stage, appended to *out; stops after that stage. */
+int ej_compile_explain(ej_text *out, einjit_context *context, const ej_request *request, int stage, einjit_error *err);
+/* Stops after the nests. */
+int ej_compile_cost(einjit_cost *out, einjit_context *context, const ej_request *request, einjit_error *err);
 
-/* kernel.c */
+/* ---- compile_dump.c: where dumps go ---- */
+/* One stage's text to the log, a line each, or to EINJIT_DUMP_DIR/<kernel>/NN-stage.*; trouble with a file is logged.
+ * `text` is used up. */
+void ej_dump_write(einjit_context *context, const char *kernel, int stage, ej_text *text);
+
+/* ---- kernel.c ---- */
+/* An empty kernel with one bare reference; NULL: out of memory. compile.c fills it in. */
+einjit_kernel *ej_kernel_new(einjit_context *context);
+/* What einjit_run needs of the bound graph, plan and nests, copied into the kernel's arena. With keep_nests the nests
+ * and all they point to already lie there (or in *graph, which the kernel takes over) and stay. */
+int ej_kernel_describe(einjit_kernel *kernel, const ej_nests *nests, einjit_error *err);
+void ej_kernel_keep_nests(einjit_kernel *kernel, ej_nests *nests, ej_graph *graph);
+int ej_kernel_map(einjit_kernel *kernel, const ej_code *code, einjit_error *err);
+void ej_kernel_drop(einjit_kernel *kernel); /* one bare reference less */
 int ej_kernel_run(const einjit_kernel *kernel, const einjit_tensor *in, const einjit_tensor *out, const int64_t *sizes,
                   einjit_error *err); /* after the checks of einjit_run */
 
-/* cache_memory.c: signature -> kernel. A key is words; its owner is the caller, who keeps it for the call. */
-typedef struct ej_key {
+/* ---- kernel_pool.c: blocks of scratch memory that runs share; no lock while few threads run at a time ---- */
+int ej_pool_create(struct ej_pool **out, const einjit_allocator *allocator, einjit_error *err);
+void ej_pool_destroy(struct ej_pool *pool);
+void ej_pool_trim(struct ej_pool *pool);                 /* gives back what no run uses */
+void *ej_pool_take(struct ej_pool *pool, size_t bytes);  /* aligned to 64, contents undefined; NULL: out of memory */
+void ej_pool_give(struct ej_pool *pool, void *block);    /* NULL is fine */
+
+/* ---- kernel_tensor.c: facts of the caller's tensors ---- */
+/* dtype and rank are sane, arrays are there, extents are not negative. `what` and `i` name it: "input", 1. */
+int ej_tensor_check(const einjit_tensor *tensor, const char *what, size_t i, einjit_error *err);
+/* Every element is where row-major strides have it (extents of 1 and tensors without elements do not care). */
+bool ej_tensor_row_major(const einjit_tensor *tensor);
+bool ej_tensor_empty(const einjit_tensor *tensor);
+/* False when the addresses do not fit into 63 bits. */
+bool ej_tensor_span(const einjit_tensor *tensor, ej_span *out);
+/* False only where two elements of one (of both) provably share no byte. */
+bool ej_tensor_overlaps_itself(const einjit_tensor *tensor);
+bool ej_tensors_overlap(const einjit_tensor *a, const einjit_tensor *b);
+
+/* ---- kernel_check.c: the checks of einjit_run ---- */
+/* Inputs fit the kernel; stores the values of the open extents (EJ_OPEN_MAX of room) and of all atoms that shapes
+ * use in *symbols. */
+int ej_check_inputs(const einjit_kernel *kernel, size_t n_in, const einjit_tensor *in, int64_t *symbols,
+                    einjit_error *err);
+int ej_check_outputs(const einjit_kernel *kernel, size_t n_out, const einjit_tensor *out, const int64_t *symbols,
+                     einjit_error *err);
+/* Data is there, outputs overlap nothing, indices are in range. */
+int ej_check_memory(const einjit_kernel *kernel, const einjit_tensor *in, const einjit_tensor *out,
+                    const int64_t *symbols, einjit_error *err);
+/* A size for these open extents; false on overflow. Costs nothing where the size is a number. */
+bool ej_kernel_size(const einjit_kernel *kernel, ej_size size, const int64_t *symbols, int64_t *out);
+
+/* ---- kernel_key.c: signatures as words ---- */
+typedef struct ej_key { /* its owner is the caller, who keeps it for the call */
     const uint64_t *words;
     size_t n;
+    bool forget_failures; /* open extents are not in the key, but a failure may come from them */
 } ej_key;
+enum { EJ_KEY_SMALL = 128 };
+typedef struct ej_key_words { /* grows on the heap only when it outgrows `small` */
+    const einjit_allocator *allocator;
+    uint64_t *words;
+    size_t n, capacity;
+    bool failed;              /* out of memory */
+    uint64_t small[EJ_KEY_SMALL];
+} ej_key_words;
+void ej_key_init(ej_key_words *key, const einjit_allocator *allocator);
+void ej_key_free(ej_key_words *key);
+void ej_key_word(ej_key_words *key, uint64_t word);
+void ej_key_bytes(ej_key_words *key, const void *bytes, size_t n);
+/* Tensors must have passed ej_tensor_check. symbols NULL: exact; else per axis 0 or 1 + the open symbol's number. */
+void ej_key_tensor(ej_key_words *key, const einjit_tensor *tensor, const int32_t *symbols);
+/* The exact signature of a request (without open extents), and the same for people. */
+void ej_key_request(ej_key_words *key, const ej_request *request);
+void ej_key_print(ej_text *text, const einjit_context *context, const ej_request *request);
+
+/* ---- kernel_find.c: a request's kernel, from the cache or compiled; one bare reference ---- */
+int ej_kernel_find(einjit_kernel **out, einjit_context *context, const ej_request *request, einjit_error *err);
+/* Counts, handles and tensors of a request; freezes the graph. */
+int ej_request_check(einjit_context *context, const ej_request *request, einjit_error *err);
+
+/* ---- cache_memory.c: signature -> kernel ---- */
 typedef int (*ej_make_kernel)(einjit_kernel **out, void *user, einjit_error *err);
 int ej_cache_create(struct ej_cache **out, const einjit_allocator *allocator, size_t limit_bytes, einjit_error *err);
 void ej_cache_destroy(struct ej_cache *cache);
 void ej_cache_clear(struct ej_cache *cache);
-/* The kernel of the key with one more reference: found without a lock, or made once by `make` however many threads ask.
- * A failure is remembered, with its text, and given again. E_NOMEM, E_INTERRUPTED and E_BACKEND are not remembered. */
+/* The kernel of the key with one more bare reference: found without a lock, or made once by `make` however many threads
+ * ask. A failure is remembered, with its text, and given again. E_NOMEM, E_INTERRUPTED and E_BACKEND are not remembered,
+ * nor any failure of a key that says so; those who waited for such a one try again themselves. */
 int ej_cache_get(struct ej_cache *cache, ej_key key, ej_make_kernel make, void *user, einjit_kernel **out,
                  einjit_error *err);
 void ej_cache_statistics(const struct ej_cache *cache, einjit_statistics *out);

@@ -11,7 +11,14 @@
  *
  * LOCAL and REG buffers are *placed* at a node: they are fresh (contents undefined) in every execution of the node's list
  * of children, and their accesses count axis values from the range's lo at that place: element = base + sum of stride *
- * (value - lo_at_placement). Accesses to ARG, SCRATCH and CONST buffers use the value itself.
+ * (value - lo_at_placement). Accesses to ARG, SCRATCH and CONST buffers use the value itself. A table term looks its
+ * table up by the same rule (a table in a LOCAL buffer is counted from where that buffer is placed); what it finds
+ * there is used as it is.
+ *
+ * The element of a REG access is known when code is made: numbers only, no tables, and no loop between the placement and
+ * the leaf runs over an axis that the access names. A register tile has one lane map: all leaves that touch it have the
+ * same lane digits. The one exception is the shuffle: a move that only copies (its expression is its source) may read a
+ * REG buffer under other lane digits; that is how a register tile is transposed.
  *
  * Tile: how a leaf covers its ranges: digits, slowest first. LANE digits make up the lanes of a vector (their product is
  * the number of lanes, a power of 2 or less than it), UNROLL digits are repeated instructions. Digits of one axis count
@@ -43,7 +50,8 @@ typedef struct ej_nest_node {
     int32_t child;      /* first child, -1 = none */
     int32_t axis;
     int64_t step;       /* >= 1 */
-    int32_t n_placed;   /* LOCAL and REG buffers that live in one iteration */
+    int32_t last;       /* last child, where the builder appends */
+    int32_t n_placed, cap_placed; /* LOCAL and REG buffers that live in one iteration */
     int32_t *placed;
     /* LEAF */
     ej_access dst;
@@ -56,14 +64,15 @@ typedef struct ej_nest_node {
 
 typedef struct ej_nest {
     const char *name;
-    int32_t n_axes;
+    int32_t n_axes, cap_axes;
     ej_axis *axes;
-    int32_t n_buffers;
+    int32_t n_buffers, cap_buffers;
     ej_buffer *buffers;   /* the plan's, in the plan's order, then LOCAL and REG */
     int32_t n_nodes, cap_nodes;
     ej_nest_node *nodes;
     int32_t root;         /* first top-level node, -1 = nothing to do */
-    int32_t n_placed;     /* buffers placed at the root */
+    int32_t root_last;    /* last one, where the builder appends */
+    int32_t n_placed, cap_placed; /* buffers placed at the root */
     int32_t *placed;
 } ej_nest;
 
@@ -75,7 +84,8 @@ typedef struct ej_nests {
     ej_size scratch_bytes; /* the plan's and the locals' */
 } ej_nests;
 
-/* ---- building (nest.c) ---- */
+/* ---- building (nest.c): E_NOMEM only ---- */
+/* Structs are copied, what they point to is taken over: names, terms, sources, ops must live as long as the nest. */
 void ej_nest_init(ej_nest *nest, const char *name);
 int ej_nest_axis(ej_nest *nest, ej_arena *arena, const char *name, ej_size extent, int run, int32_t *out);
 int ej_nest_buffer(ej_nest *nest, ej_arena *arena, const ej_buffer *buffer, int32_t *out);
@@ -84,7 +94,7 @@ int ej_nest_loop(ej_nest *nest, ej_arena *arena, int32_t parent, int32_t axis, i
 int ej_nest_leaf(ej_nest *nest, ej_arena *arena, int32_t parent, const ej_nest_node *leaf, int32_t *out);
 int ej_nest_place(ej_nest *nest, ej_arena *arena, int32_t node, int32_t buffer); /* node -1: the root */
 
-/* ---- from a plan (nest_build.c runs the recipes of nest_recipe.c) ---- */
+/* ---- from a plan (nest_recipe.c: the table of recipes) ---- */
 /* A recipe: hard facts (applicable), then taste (cost: lower is better, estimated ns), then the tree. */
 typedef struct ej_recipe {
     const char *name;
@@ -92,11 +102,11 @@ typedef struct ej_recipe {
     double (*cost)(const ej_step *step, const ej_plan *plan, const ej_job *job);
     int (*build)(ej_nest *out, const ej_step *step, const ej_plan *plan, ej_job *job);
 } ej_recipe;
-extern const ej_recipe ej_recipes[];
-extern const int ej_n_recipes;
 int ej_nests_build(ej_nests *out, const ej_plan *plan, ej_job *job);
 
-/* ---- text (nest_text.c): printed and read back, for tests by hand and dumps ---- */
+/* ---- text (nest_text.c, nest_text_read.c): printed and read back, for tests by hand and dumps ---- */
+/* `sizes` is an initialized table, to which the text's symbols are added where it has none of their names; it may be
+ * NULL for a nest that has only numbers. E_SYNTAX with line and column. The grammar is in nest_text.c. */
 void ej_nest_print(ej_text *text, const ej_nest *nest, const ej_sizes *sizes);
 int ej_nest_parse(ej_nest *out, ej_sizes *sizes, ej_arena *arena, const char *text, size_t length, einjit_error *err);
 
@@ -113,17 +123,21 @@ typedef struct ej_interp_memory {
     const int64_t *atoms;           /* values of the sizes' atoms */
     const ej_sizes *sizes;
 } ej_interp_memory;
-/* Runs a nest element by element, in the order of the loops. `arena` is for LOCAL and REG buffers. E_NOMEM only. */
+/* Runs a nest element by element, in the order of the loops; inside of a leaf its axes run in ascending order, the last
+ * one fastest. `arena` is for LOCAL and REG buffers, which hold bytes 0xff (NaN, -1) when they are fresh. E_NOMEM; and
+ * E_INTERNAL where an access leaves a buffer whose number of elements the nest says. */
 int ej_nest_interpret(const ej_nest *nest, const ej_interp_memory *memory, ej_arena *arena, einjit_error *err);
 
 /* One scalar function in its dtype, as the interpreter and constant folding compute it (lib/nest_scalar.c). */
 typedef struct ej_scalar {
-    double re, im;    /* f32 values are rounded to f32 */
+    double re, im;    /* f32 and c64 values are rounded to f32 */
     int64_t integer;  /* i32 wrapped to 32 bits; bool 0 or 1 */
 } ej_scalar;
 ej_scalar ej_scalar_load(int dtype, const void *at);
 void ej_scalar_store(int dtype, void *at, ej_scalar value);
 ej_scalar ej_scalar_fn(int fn, int dtype_in, int dtype_out, ej_scalar a, ej_scalar b, ej_scalar c);
+/* Floating to integer truncates, saturates at the ends of the range, NaN gives 0; integer to integer wraps; anything to
+ * bool is != 0; complex to real drops the imaginary part. */
 ej_scalar ej_scalar_cast(int from, int to, ej_scalar a);
 ej_scalar ej_scalar_reduce(int reduce, int dtype, ej_scalar a, ej_scalar b);
 

@@ -32,15 +32,21 @@ typedef struct ej_buffer {
     int32_t slot;
     ej_size elems;        /* SCRATCH, CONST, LOCAL, REG: number of elements */
     ej_size offset_bytes; /* SCRATCH, LOCAL: a multiple of 64 */
+    bool is_table;        /* accesses read indices from it ... */
+    ej_size limit;        /* ... all of them in 0 .. limit-1: checked before the run, or clamped by the plan */
 } ej_buffer;
 
 /* element = base + sum over terms of stride * (table < 0 ? axis value : buffers[table][tbase + tstride * axis value])
- * Tables are i32 or i64 buffers. An axis appears in at most one term per access. */
+ * Tables are i32 or i64 buffers. An axis appears in at most one term per access; a term of stride 0 still names its axis.
+ * A term with block > 0 (nests only: packed panels) has two strides: for the value v that stride would multiply, it
+ * adds stride * (v mod block) + block_stride * (v div block). Such a term has no table. */
 typedef struct ej_access_term {
     int32_t axis;
     int32_t table;
     ej_size stride;
     ej_size tbase, tstride;
+    int64_t block;        /* 0: none */
+    ej_size block_stride;
 } ej_access_term;
 typedef struct ej_access {
     int32_t buffer;
@@ -91,7 +97,8 @@ typedef struct ej_index_check {
     ej_size extent;    /* each element must be in 0 .. extent-1 */
     const char *name;  /* of the operation, for the message */
 } ej_index_check;
-/* Computed indices: the plan writes min and max of the unclamped values (two i64) into a scratch buffer. */
+/* Computed indices: the plan writes min and max of the unclamped values (two i64) into a scratch buffer, which nothing
+ * else uses. min > max: there were no indices. */
 typedef struct ej_status_check {
     int32_t buffer;    /* i64[2]: min, max */
     ej_size extent;

@@ -185,6 +185,10 @@ EINJIT_API size_t einjit_graph_output_count(const einjit_graph *graph);
 EINJIT_API size_t einjit_graph_node_count(const einjit_graph *graph);
 /** The name of input i; borrowed from the graph; NULL when i is out of range. */
 EINJIT_API const char *einjit_graph_input_name(const einjit_graph *graph, size_t i);
+/** What the program says of input i: dtype and rank (-1 each: left to the observed tensor), and for axis a < capacity
+ * either shape[a] >= 0, or shape[a] == -1 and symbols[a] its name (borrowed from the graph). */
+EINJIT_API int einjit_graph_input_type(const einjit_graph *graph, size_t i, int *dtype, int *rank, int64_t *shape,
+                                       const char **symbols, size_t capacity, einjit_error *err);
 
 /* Builders. The new value is stored in *out. The first error on a graph sticks: later builder calls return it. */
 
@@ -346,6 +350,10 @@ EINJIT_API size_t einjit_kernel_output_count(const einjit_kernel *kernel);
 /** dtype, rank and extents of output i for given open extents; at most `capacity` extents are stored. */
 EINJIT_API int einjit_kernel_output_shape(const einjit_kernel *kernel, size_t i, const int64_t *sizes, int *dtype,
                                           int *rank, int64_t *shape, size_t capacity, einjit_error *err);
+
+/** Where input i holds indices: the number every element must be below (and not negative); -1 for other inputs. With
+ * several uses the smallest. */
+EINJIT_API int64_t einjit_kernel_index_limit(const einjit_kernel *kernel, size_t i, const int64_t *sizes);
 
 /** compile and run in one: kernels are found again by the graph and the tensors' signature. */
 EINJIT_API int einjit_call(einjit_context *context, einjit_graph *graph, size_t n_in, const einjit_tensor *in,

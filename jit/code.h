@@ -1,0 +1,25 @@
+/* code.h - from a module to bytes that can be mapped: objects, images, listings. */
+#ifndef EJ_CODE_H
+#define EJ_CODE_H
+
+#include <llvm-c/TargetMachine.h>
+
+#include "backend.h"
+
+/* ---- code_object.c ---- */
+/* The machine of a target row; disposed of by the caller. Thread-safe. */
+int ej_code_machine(LLVMTargetMachineRef *out, const ej_target *target, einjit_error *err);
+/* An object file in memory; disposed of by the caller. Codegen changes the module. */
+int ej_code_object(LLVMMemoryBufferRef *out, LLVMTargetMachineRef machine, LLVMModuleRef module, einjit_error *err);
+
+/* ---- code_image.c ---- */
+/* One block from an ELF object: text and read-only data with the relocations among them resolved. E_BACKEND for
+ * everything that would need a loader: other symbols (named), writable data, other relocations. */
+int ej_code_image(ej_code *out, const void *object, size_t n_bytes, const char *entry, const einjit_allocator *allocator,
+                  einjit_error *err);
+
+/* ---- code_listing.c ---- */
+int ej_code_list_ir(ej_text *text, LLVMModuleRef module);
+int ej_code_list_asm(ej_text *text, LLVMTargetMachineRef machine, LLVMModuleRef module, einjit_error *err);
+
+#endif

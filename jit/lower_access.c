@@ -1,0 +1,182 @@
+/* lower_access.c - where accesses stand while loops narrow the ranges.
+ *
+ * Takes  the accesses of the leaves below a loop, in tree order.
+ * Gives  for each a running pointer (registers: a constant offset) to the element at the los of the current ranges: a
+ *        loop adds stride * step once for all leaves below it, so nothing invariant is computed inside.
+ * Not here: offsets inside a tile (lower_lane.c).
+ */
+#include "lower_nest.h"
+
+#include <string.h>
+
+static const ej_buffer *buffer_of(const ej_lower *w, const ej_at *at)
+{
+    return &w->nest->buffers[at->access->buffer];
+}
+
+static int64_t bytes_of(const ej_buffer *buffer)
+{
+    return ej_dtypes[buffer->dtype].bytes;
+}
+
+static void set_base(ej_lower *w, ej_at *at)
+{
+    const ej_buffer *buffer = buffer_of(w, at);
+    at->tables = 0;
+    at->blocks = NULL;
+    if (buffer->home == EJ_HOME_REG) {
+        at->fixed = !at->access->base.e;
+        at->offset = at->access->base.n;
+        return;
+    }
+    LLVMValueRef base = ej_lower_base(w, at->access->buffer);
+    at->pointer = ej_lower_offset(w, base, ej_lower_size(w, at->access->base), bytes_of(buffer), "");
+}
+
+void ej_at_start(ej_lower *w, int32_t first, int32_t end)
+{
+    for (int32_t i = first; i < end; i++) {
+        uint8_t home = buffer_of(w, &w->at[i])->home;
+        if (home != EJ_HOME_LOCAL && home != EJ_HOME_REG) set_base(w, &w->at[i]);
+    }
+}
+
+void ej_at_place(ej_lower *w, int32_t first, int32_t end, int32_t buffer)
+{
+    LLVMValueRef *lo = EJ_LOWER_NEW(w, LLVMValueRef, w->nest->n_axes);
+    if (!lo) return;
+    for (int32_t a = 0; a < w->nest->n_axes; a++) lo[a] = w->ranges[a].lo;
+    w->placed_lo[buffer] = lo;
+    for (int32_t i = first; i < end; i++)
+        if (w->at[i].access->buffer == buffer) set_base(w, &w->at[i]);
+}
+
+/* ---- terms with blocks ---- */
+
+const ej_at_block *ej_at_block_of(const ej_at *at, const ej_access_term *term)
+{
+    static const ej_at_block start = {EJ_BLOCK_START, NULL};
+    return at->blocks ? &at->blocks[term - at->access->terms] : &start;
+}
+
+static void set_block(ej_lower *w, ej_at *at, const ej_access_term *term, ej_at_block block)
+{
+    size_t n = (size_t)at->access->n_terms;
+    ej_at_block *blocks = EJ_LOWER_NEW(w, ej_at_block, n);
+    if (!blocks) return;
+    if (at->blocks) memcpy(blocks, at->blocks, n * sizeof *blocks);
+    blocks[term - at->access->terms] = block;
+    at->blocks = blocks;
+}
+
+LLVMValueRef ej_lower_blocked(ej_lower *w, const ej_access_term *term, LLVMValueRef value)
+{
+    LLVMBuilderRef b = w->e->builder;
+    LLVMValueRef block = ej_lower_i64(w, term->block);
+    LLVMValueRef inside = LLVMBuildURem(b, value, block, ""), whole = LLVMBuildUDiv(b, value, block, "");
+    return ej_lower_add(w, ej_lower_mul(w, inside, ej_lower_size(w, term->stride), ""),
+                        ej_lower_mul(w, whole, ej_lower_size(w, term->block_stride), ""), "");
+}
+
+/* A term with blocks after its lo grew: gives what the element grew by. Whole blocks, or staying inside one, are linear;
+ * whatever else there is gets computed at the leaf. */
+static LLVMValueRef advance_blocked(ej_lower *w, ej_at *at, const ej_access_term *term, LLVMValueRef by,
+                                    const ej_range *outer, int64_t step)
+{
+    const ej_at_block *now = ej_at_block_of(at, term);
+    int64_t c;
+    if (now->state == EJ_BLOCK_LOOSE) {
+        set_block(w, at, term, (ej_at_block){EJ_BLOCK_LOOSE, ej_lower_add(w, now->past, by, "")});
+        return ej_lower_i64(w, 0);
+    }
+    bool whole = step % term->block == 0 || (ej_lower_constant(by, &c) && c % term->block == 0);
+    if (now->state == EJ_BLOCK_START && whole) {
+        LLVMValueRef blocks = LLVMBuildUDiv(w->e->builder, by, ej_lower_i64(w, term->block), "");
+        return ej_lower_mul(w, blocks, ej_lower_size(w, term->block_stride), "");
+    }
+    if (now->state == EJ_BLOCK_START && outer->most > term->block) {
+        set_block(w, at, term, (ej_at_block){EJ_BLOCK_LOOSE, by});
+        return ej_lower_i64(w, 0);
+    }
+    set_block(w, at, term, (ej_at_block){EJ_BLOCK_INSIDE, NULL});
+    return ej_lower_mul(w, by, ej_lower_size(w, term->stride), "");
+}
+
+/* ---- loops ---- */
+
+static void advance_term(ej_lower *w, ej_at *at, const ej_access_term *term, LLVMValueRef by, const ej_range *outer,
+                         int64_t step)
+{
+    const ej_buffer *buffer = buffer_of(w, at);
+    LLVMValueRef grown;
+    int64_t c;
+    if (buffer->home != EJ_HOME_REG && !at->pointer) return; /* not placed yet */
+    if (term->block > 0)
+        grown = advance_blocked(w, at, term, by, outer, step);
+    else
+        grown = ej_lower_mul(w, by, ej_lower_size(w, term->stride), "");
+    if (buffer->home != EJ_HOME_REG) {
+        at->pointer = ej_lower_offset(w, at->pointer, grown, bytes_of(buffer), buffer->name ? buffer->name : "");
+        return;
+    }
+    bool constant = ej_lower_constant(grown, &c);
+    at->offset += constant ? c : 0;
+    at->fixed = at->fixed && constant && ej_at_block_of(at, term)->state != EJ_BLOCK_LOOSE;
+}
+
+void ej_at_advance(ej_lower *w, int32_t first, int32_t end, int32_t axis, LLVMValueRef by, const ej_range *outer,
+                   int64_t step)
+{
+    int64_t c;
+    if (ej_lower_constant(by, &c) && !c) return;
+    for (int32_t i = first; i < end; i++) {
+        const ej_access *access = w->at[i].access;
+        for (int32_t t = 0; t < access->n_terms; t++)
+            if (access->terms[t].axis == axis && access->terms[t].table < 0)
+                advance_term(w, &w->at[i], &access->terms[t], by, outer, step);
+    }
+}
+
+/* ---- tables ---- */
+
+LLVMValueRef ej_lower_entry(ej_lower *w, const ej_access_term *term, LLVMValueRef value)
+{
+    LLVMBuilderRef b = w->e->builder;
+    const ej_buffer *table = &w->nest->buffers[term->table];
+    LLVMValueRef *lo = w->placed_lo[term->table];
+    if (lo && table->home == EJ_HOME_LOCAL) value = LLVMBuildSub(b, value, lo[term->axis], "");
+    LLVMValueRef at = ej_lower_mul(w, value, ej_lower_size(w, term->tstride), "");
+    at = ej_lower_add(w, at, ej_lower_size(w, term->tbase), "");
+    LLVMValueRef pointer = ej_lower_offset(w, ej_lower_base(w, term->table), at, bytes_of(table), "");
+    LLVMTypeRef type = ej_type_memory(w->e, table->dtype);
+    LLVMValueRef entry = ej_lower_load_at(w, type, pointer, table->name ? table->name : "index");
+    return type == w->m->i64 ? entry : LLVMBuildSExt(b, entry, w->m->i64, "");
+}
+
+/* A term whose axis stands at one value, and what it adds that the pointer does not hold yet; NULL: nothing. */
+static LLVMValueRef missing_part(ej_lower *w, ej_at *at, int32_t t, bool all)
+{
+    const ej_access_term *term = &at->access->terms[t];
+    bool once = t < 64;
+    if (w->ranges[term->axis].count != 1) return NULL;
+    if (term->block > 0) {
+        const ej_at_block *block = ej_at_block_of(at, term);
+        return all && block->state == EJ_BLOCK_LOOSE ? ej_lower_blocked(w, term, block->past) : NULL;
+    }
+    if (term->table < 0 || (once && (at->tables >> t & 1))) return NULL;
+    if (!all && (!once || w->written[term->table])) return NULL;
+    if (once) at->tables |= (uint64_t)1 << t;
+    LLVMValueRef entry = ej_lower_entry(w, term, w->ranges[term->axis].lo);
+    return ej_lower_mul(w, entry, ej_lower_size(w, term->stride), "");
+}
+
+void ej_at_tables(ej_lower *w, int32_t first, int32_t end, bool all)
+{
+    for (int32_t i = first; i < end; i++) {
+        ej_at *at = &w->at[i];
+        for (int32_t t = 0; at->pointer && t < at->access->n_terms; t++) {
+            LLVMValueRef part = missing_part(w, at, t, all);
+            if (part) at->pointer = ej_lower_offset(w, at->pointer, part, bytes_of(buffer_of(w, at)), "");
+        }
+    }
+}

@@ -1,0 +1,78 @@
+/* lower_cast.c - conversions between all dtypes.
+ *
+ * Takes  vectors of one dtype.
+ * Gives  them in another: floats to integers truncate and saturate, NaN gives 0; integers to floats round to nearest;
+ *        complex to real drops the imaginary part; to bool is != 0; bool to numbers is 0 or 1.
+ */
+#include "lower_math.h"
+
+#include <math.h>
+
+static LLVMValueRef to_bool(ej_emit *e, int from, LLVMValueRef x)
+{
+    LLVMValueRef zero = LLVMConstNull(LLVMTypeOf(x));
+    if (from == EINJIT_BOOL) return x;
+    if (ej_dtypes[from].kind == EJ_KIND_INT) return LLVMBuildICmp(e->builder, LLVMIntNE, x, zero, "");
+    return LLVMBuildFCmp(e->builder, LLVMRealUNE, x, zero, "");
+}
+
+/* Out of range numbers are undefined in LLVM, so they are replaced by 0 before and by the limits after. */
+static LLVMValueRef float_to_int(ej_emit *e, int from, int to, int lanes, LLVMValueRef x)
+{
+    ej_math m = ej_math_of(e, from == EINJIT_F64, lanes);
+    LLVMTypeRef element = ej_type_element(e, to);
+    int bits = to == EINJIT_I64 ? 64 : 32;
+    LLVMValueRef low = m_real(&m, -ldexp(1, bits - 1)), high = m_real(&m, ldexp(1, bits - 1));
+    LLVMValueRef above = m_cmp(&m, LLVMRealOGE, x, high), below = m_less(&m, x, low);
+    LLVMValueRef inside = m_and(&m, m_less(&m, x, high), m_cmp(&m, LLVMRealOGE, x, low));
+    LLVMValueRef safe = m_pick(&m, inside, x, m_real(&m, 0));
+    LLVMValueRef r = LLVMBuildFPToSI(m.b, safe, ej_type_of(element, lanes), "");
+    uint64_t smallest = UINT64_C(1) << (bits - 1);
+    r = m_pick(&m, above, ej_const_int(e, element, lanes, smallest - 1), r);
+    return m_pick(&m, below, ej_const_int(e, element, lanes, smallest), r);
+}
+
+LLVMValueRef ej_cast_real(ej_emit *e, int from, int to, int lanes, LLVMValueRef x)
+{
+    LLVMBuilderRef at = e->builder;
+    LLVMTypeRef element = ej_type_element(e, to), type = ej_type_of(element, lanes);
+    int to_kind = ej_dtypes[to].kind, from_kind = ej_dtypes[from].kind;
+    if (from == to) return x;
+    if (to_kind == EJ_KIND_BOOL) return to_bool(e, from, x);
+    if (to_kind == EJ_KIND_INT) {
+        if (from_kind == EJ_KIND_BOOL) return LLVMBuildZExt(at, x, type, "");
+        if (from_kind == EJ_KIND_FLOAT) return float_to_int(e, from, to, lanes, x);
+        return to == EINJIT_I64 ? LLVMBuildSExt(at, x, type, "") : LLVMBuildTrunc(at, x, type, "");
+    }
+    if (from_kind == EJ_KIND_BOOL)
+        return LLVMBuildSelect(at, x, ej_const_real(e, element, lanes, 1), ej_const_real(e, element, lanes, 0), "");
+    if (from_kind == EJ_KIND_INT) return LLVMBuildSIToFP(at, x, type, "");
+    return ej_dtypes[to].bytes > ej_dtypes[from].bytes ? LLVMBuildFPExt(at, x, type, "")
+                                                       : LLVMBuildFPTrunc(at, x, type, "");
+}
+
+ej_vec ej_lower_cast(ej_emit *e, int from, int to, int lanes, ej_vec a)
+{
+    int real_from = ej_dtypes[from].real, real_to = ej_dtypes[to].real;
+    if (from == to) return a;
+    if (ej_dtype_is_complex(from) && to == EINJIT_BOOL) {
+        LLVMValueRef re = to_bool(e, real_from, a.re), im = to_bool(e, real_from, a.im);
+        return (ej_vec){LLVMBuildOr(e->builder, re, im, ""), NULL};
+    }
+    ej_vec r = {ej_cast_real(e, real_from, real_to, lanes, a.re), NULL};
+    if (!ej_dtype_is_complex(to)) return r;
+    if (ej_dtype_is_complex(from)) r.im = ej_cast_real(e, real_from, real_to, lanes, a.im);
+    else r.im = ej_const_real(e, ej_type_element(e, to), lanes, 0);
+    return r;
+}
+
+ej_vec ej_lower_const(ej_emit *e, int lanes, const ej_expr_op *op)
+{
+    LLVMTypeRef element = ej_type_element(e, op->dtype);
+    int kind = ej_dtypes[op->dtype].kind;
+    if (kind == EJ_KIND_BOOL) return (ej_vec){ej_const_int(e, element, lanes, op->integer != 0), NULL};
+    if (kind == EJ_KIND_INT) return (ej_vec){ej_const_int(e, element, lanes, (uint64_t)op->integer), NULL};
+    ej_vec r = {ej_const_real(e, element, lanes, op->re), NULL};
+    if (kind == EJ_KIND_COMPLEX) r.im = ej_const_real(e, element, lanes, op->im);
+    return r;
+}

@@ -1,0 +1,103 @@
+/* lower_complex.c - functions of complex vectors, re and im apart.
+ *
+ * mul is the plain formula (two products and a sum each, not fused, so that x conj(x) is real); div is Smith's, which
+ * does not overflow where the quotient does not; abs scales by the larger part.
+ */
+#include "lower_math.h"
+
+#include <math.h>
+
+ej_vec ej_complex_mul(ej_emit *e, ej_vec a, ej_vec b)
+{
+    LLVMBuilderRef at = e->builder;
+    LLVMValueRef rr = LLVMBuildFMul(at, a.re, b.re, ""), ii = LLVMBuildFMul(at, a.im, b.im, "");
+    LLVMValueRef ri = LLVMBuildFMul(at, a.re, b.im, ""), ir = LLVMBuildFMul(at, a.im, b.re, "");
+    return (ej_vec){LLVMBuildFSub(at, rr, ii, ""), LLVMBuildFAdd(at, ri, ir, "")};
+}
+
+ej_vec ej_complex_fma(ej_emit *e, int dtype, int lanes, ej_vec a, ej_vec b, ej_vec c)
+{
+    ej_math m = ej_math_of(e, dtype == EINJIT_C128, lanes);
+    LLVMValueRef re = ej_math_fma(&m, a.re, b.re, c.re), im = ej_math_fma(&m, a.re, b.im, c.im);
+    return (ej_vec){ej_math_fma(&m, m_neg(&m, a.im), b.im, re), ej_math_fma(&m, a.im, b.re, im)};
+}
+
+/* a / b, all divided by the larger part of b: with s = smaller / larger, b = larger (1 + i s) or larger (s + i). By zero:
+ * each part of a by +0. */
+static ej_vec divide(ej_math *m, ej_vec a, ej_vec b)
+{
+    LLVMValueRef swap = m_less(m, m_abs(m, b.re), m_abs(m, b.im));
+    LLVMValueRef large = m_pick(m, swap, b.im, b.re), small = m_pick(m, swap, b.re, b.im);
+    LLVMValueRef p = m_pick(m, swap, a.im, a.re), q = m_pick(m, swap, a.re, a.im);
+    LLVMValueRef s = m_div(m, small, large);
+    LLVMValueRef below = m_add(m, large, m_mul(m, small, s));
+    LLVMValueRef re = m_add(m, p, m_mul(m, q, s)), im = m_sub(m, q, m_mul(m, p, s)), none = m_real(m, 0);
+    LLVMValueRef by_zero = m_cmp(m, LLVMRealOEQ, large, none);
+    below = m_pick(m, by_zero, none, below);
+    re = m_div(m, m_pick(m, by_zero, a.re, re), below);
+    im = m_div(m, m_pick(m, by_zero, a.im, im), below);
+    return (ej_vec){re, m_pick(m, swap, m_neg(m, im), im)};
+}
+
+/* Of c64 in f64, whose range holds the squares; of c128 as large sqrt(1 + (small/large)^2). Inf wins over NaN. */
+static LLVMValueRef absolute(ej_math *m, ej_vec a)
+{
+    LLVMValueRef infinity = m_real(m, INFINITY), re = m_abs(m, a.re), im = m_abs(m, a.im), r;
+    LLVMValueRef swap = m_less(m, re, im);
+    if (m->wide) {
+        LLVMValueRef large = m_pick(m, swap, im, re), small = m_pick(m, swap, re, im);
+        LLVMValueRef s = m_div(m, small, large);
+        s = m_pick(m, m_cmp(m, LLVMRealOEQ, large, m_real(m, 0)), m_add(m, small, large), s);
+        r = m_mul(m, large, ej_math_sqrt(m, ej_math_fma(m, s, s, m_real(m, 1))));
+    } else {
+        ej_math d = ej_math_of(m->e, true, m->lanes);
+        LLVMValueRef x = LLVMBuildFPExt(m->b, re, d.real, ""), y = LLVMBuildFPExt(m->b, im, d.real, "");
+        r = ej_math_sqrt(&d, ej_math_fma(&d, x, x, m_mul(&d, y, y)));
+        r = LLVMBuildFPTrunc(m->b, r, m->real, "");
+    }
+    LLVMValueRef infinite = m_or(m, m_cmp(m, LLVMRealOEQ, re, infinity), m_cmp(m, LLVMRealOEQ, im, infinity));
+    return m_pick(m, infinite, infinity, r);
+}
+
+/* exp(re) (cos im + i sin im), exp(re) applied in two halves: it may overflow where the product does not. A real number
+ * stays real, and exp(-Inf) is 0 whatever im is. */
+static ej_vec exponential(ej_math *m, int dtype, ej_vec a)
+{
+    int real = ej_dtypes[dtype].real;
+    ej_vec none = {NULL, NULL}, angle = {a.im, NULL}, half = {m_mul(m, a.re, m_real(m, 0.5)), NULL};
+    LLVMValueRef zero = m_real(m, 0);
+    LLVMValueRef h = ej_lower_fn(m->e, EJ_FN_EXP, real, real, m->lanes, half, none, none).re;
+    LLVMValueRef c = ej_lower_fn(m->e, EJ_FN_COS, real, real, m->lanes, angle, none, none).re;
+    LLVMValueRef s = ej_lower_fn(m->e, EJ_FN_SIN, real, real, m->lanes, angle, none, none).re;
+    LLVMValueRef re = m_mul(m, m_mul(m, c, h), h), im = m_mul(m, m_mul(m, s, h), h);
+    im = m_pick(m, m_cmp(m, LLVMRealOEQ, a.im, zero), a.im, im);
+    LLVMValueRef gone = m_cmp(m, LLVMRealOEQ, a.re, m_real(m, -INFINITY));
+    return (ej_vec){m_pick(m, gone, zero, re), m_pick(m, gone, zero, im)};
+}
+
+static LLVMValueRef equal(ej_math *m, ej_vec a, ej_vec b)
+{
+    return m_and(m, m_cmp(m, LLVMRealOEQ, a.re, b.re), m_cmp(m, LLVMRealOEQ, a.im, b.im));
+}
+
+ej_vec ej_complex_fn(ej_emit *e, int fn, int dtype, int lanes, ej_vec a, ej_vec b)
+{
+    ej_math m = ej_math_of(e, dtype == EINJIT_C128, lanes);
+    switch (fn) {
+    case EJ_FN_NEG: return (ej_vec){m_neg(&m, a.re), m_neg(&m, a.im)};
+    case EJ_FN_ABS: return (ej_vec){absolute(&m, a), NULL};
+    case EJ_FN_EXP: return exponential(&m, dtype, a);
+    case EJ_FN_RECIPROCAL: return divide(&m, (ej_vec){m_real(&m, 1), m_real(&m, 0)}, a);
+    case EJ_FN_SQUARE: return ej_complex_mul(e, a, a);
+    case EJ_FN_CONJ: return (ej_vec){a.re, m_neg(&m, a.im)};
+    case EJ_FN_REAL: return (ej_vec){a.re, NULL};
+    case EJ_FN_IMAG: return (ej_vec){a.im, NULL};
+    case EJ_FN_ADD: return (ej_vec){m_add(&m, a.re, b.re), m_add(&m, a.im, b.im)};
+    case EJ_FN_SUB: return (ej_vec){m_sub(&m, a.re, b.re), m_sub(&m, a.im, b.im)};
+    case EJ_FN_MUL: return ej_complex_mul(e, a, b);
+    case EJ_FN_DIV: return divide(&m, a, b);
+    case EJ_FN_EQ: return (ej_vec){equal(&m, a, b), NULL};
+    case EJ_FN_NE: return (ej_vec){LLVMBuildNot(m.b, equal(&m, a, b), ""), NULL};
+    default: return a;
+    }
+}

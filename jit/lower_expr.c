@@ -1,0 +1,117 @@
+/* lower_expr.c - expression tapes of a leaf.
+ *
+ * Takes  a leaf, one unroll number after the other.
+ * Gives  values of the tape's ops. What does not depend on some unroll digits is computed once for all of them (a tile of
+ *        m x n makes m + n loads), what is the same in all lanes is computed as a scalar.
+ * Not here: the functions (lower_fn.c).
+ */
+#include "lower_nest.h"
+
+#include <string.h>
+
+ej_tape *ej_tape_new(ej_leaf *leaf)
+{
+    const ej_expr *expr = &leaf->node->expr;
+    ej_tape *tape = EJ_LOWER_NEW(leaf->w, ej_tape, expr->n);
+    if (!tape) return NULL;
+    for (int32_t i = 0; i < expr->n; i++) {
+        const ej_expr_op *op = &expr->ops[i];
+        if (op->kind == EJ_EXPR_SOURCE) {
+            tape[i].set = leaf->src[op->a].set;
+            tape[i].fresh = leaf->node->src[op->a].buffer == leaf->node->dst.buffer;
+        } else if (op->kind != EJ_EXPR_CONST) {
+            const int32_t operands[3] = {op->a, op->b, op->c};
+            int32_t n = op->kind == EJ_EXPR_FN ? ej_fns[op->fn].arity : 1;
+            for (int32_t k = 0; k < n; k++) {
+                tape[i].set |= tape[operands[k]].set;
+                tape[i].fresh = tape[i].fresh || tape[operands[k]].fresh;
+            }
+        }
+        tape[i].memo = EJ_LOWER_NEW(leaf->w, ej_operand, ej_leaf_count(leaf, tape[i].set));
+        if (!tape[i].memo) return NULL;
+    }
+    return tape;
+}
+
+ej_vec ej_operand_spread(ej_lower *w, ej_operand a, int32_t lanes)
+{
+    if (a.lanes == lanes) return a.v;
+    return (ej_vec){ej_splat(w->e, a.v.re, lanes, ""), a.v.im ? ej_splat(w->e, a.v.im, lanes, "") : NULL};
+}
+
+/* ---- sources ---- */
+
+bool ej_leaf_elems(ej_leaf *leaf, const ej_leaf_access *access, const ej_lanes *lanes, int32_t *elems)
+{
+    ej_offsets o;
+    ej_offsets_of(leaf, access, lanes, 0, &o);
+    bool ok = access->at->fixed && !access->opaque;
+    for (int32_t l = 0; l < lanes->n; l++) {
+        int64_t elem = access->at->offset + o.c[l];
+        elems[l] = o.valid >> l & 1 ? (int32_t)elem : -1;
+        if (o.valid >> l & 1) ok = ok && elem >= 0 && elem <= INT32_MAX;
+    }
+    if (!ok)
+        ej_lower_fail(leaf->w, EINJIT_E_INTERNAL, "nest '%s': an access to register buffer '%s' is not constant",
+                      leaf->w->nest->name, access->buffer->name ? access->buffer->name : "?");
+    return ok;
+}
+
+static ej_operand load_registers(ej_leaf *leaf, ej_leaf_access *access, const ej_lanes *lanes)
+{
+    ej_lower *w = leaf->w;
+    int32_t elems[EJ_LANES_MAX], one = -1, buffer = access->at->access->buffer;
+    bool same = true;
+    if (!ej_leaf_elems(leaf, access, lanes, elems))
+        return (ej_operand){ej_lower_neutral(w, EINJIT_REDUCE_SUM, access->buffer->dtype, 1), 1};
+    for (int32_t l = 0; l < lanes->n; l++) {
+        if (elems[l] < 0) continue;
+        if (one < 0) one = elems[l];
+        same = same && elems[l] == one;
+    }
+    if (same) return (ej_operand){ej_reg_read(w, &w->regs, buffer, 1, &one), 1};
+    return (ej_operand){ej_reg_read(w, &w->regs, buffer, lanes->n, elems), lanes->n};
+}
+
+/* ---- ops ---- */
+
+static ej_operand run_fn(ej_leaf *leaf, const ej_tape *tape, const ej_expr_op *op)
+{
+    ej_lower *w = leaf->w;
+    const ej_expr_op *ops = leaf->node->expr.ops;
+    const int32_t operands[3] = {op->a, op->b, op->c};
+    ej_vec v[3] = {{NULL, NULL}, {NULL, NULL}, {NULL, NULL}};
+    int32_t n = ej_fns[op->fn].arity, lanes = 1;
+    for (int32_t k = 0; k < n; k++)
+        if (tape[operands[k]].now.lanes > lanes) lanes = tape[operands[k]].now.lanes;
+    for (int32_t k = 0; k < n; k++) v[k] = ej_operand_spread(w, tape[operands[k]].now, lanes);
+    int dtype_in = op->fn == EJ_FN_WHERE ? op->dtype : ops[op->a].dtype;
+    return (ej_operand){ej_lower_fn(w->e, op->fn, dtype_in, op->dtype, lanes, v[0], v[1], v[2]), lanes};
+}
+
+static ej_operand run_op(ej_leaf *leaf, const ej_tape *tape, int32_t i, const ej_lanes *lanes)
+{
+    ej_lower *w = leaf->w;
+    const ej_expr_op *op = &leaf->node->expr.ops[i];
+    switch (op->kind) {
+    case EJ_EXPR_SOURCE:
+        if (leaf->src[op->a].buffer->home == EJ_HOME_REG) return load_registers(leaf, &leaf->src[op->a], lanes);
+        return ej_lower_load(leaf, &leaf->src[op->a], lanes);
+    case EJ_EXPR_CONST: return (ej_operand){ej_lower_const(w->e, 1, op), 1};
+    case EJ_EXPR_CAST: {
+        ej_operand a = tape[op->a].now;
+        int from = leaf->node->expr.ops[op->a].dtype;
+        return (ej_operand){ej_lower_cast(w->e, from, op->dtype, a.lanes, a.v), a.lanes};
+    }
+    default: return run_fn(leaf, tape, op);
+    }
+}
+
+void ej_tape_run(ej_leaf *leaf, ej_tape *tape, int32_t n, int32_t unroll, const ej_lanes *lanes)
+{
+    for (int32_t i = 0; i < n; i++) {
+        ej_operand *memo = &tape[i].memo[ej_leaf_index(leaf, unroll, tape[i].set)];
+        if (tape[i].fresh || !memo->lanes) *memo = run_op(leaf, tape, i, lanes);
+        tape[i].now = *memo;
+    }
+}

@@ -1,0 +1,299 @@
+/* lower_leaf.c - leaves: moves and contractions over one tile.
+ *
+ * Takes  a leaf in the current ranges.
+ * Gives  for every unroll number a vector of results. A move stores it. A contraction keeps one accumulator per result
+ *        vector, combines into it, and stores it when its last term is in; lanes that belong to one result are brought
+ *        together then. Results that may meet each other (through a table, or by their strides) go one after another.
+ * Not here: expressions (lower_expr.c), loads and stores, REG rows.
+ */
+#include "lower_nest.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Results of the lanes: group[l] is the result that lane l belongs to. */
+typedef struct ej_results {
+    ej_lanes lanes;
+    int32_t group[EJ_LANES_MAX];
+    int32_t n;
+    bool single; /* a result per lane, in their order */
+} ej_results;
+
+static void results_of(const ej_leaf *leaf, const ej_lanes *lanes, ej_results *out)
+{
+    int32_t exist = 0;
+    out->n = 0;
+    ej_leaf_group(lanes, leaf->dst.set, &out->lanes, out->group);
+    for (int32_t l = 0; l < lanes->n; l++) {
+        exist += lanes->exist >> l & 1;
+        if (out->group[l] >= out->n) out->n = out->group[l] + 1;
+    }
+    out->single = out->n == exist;
+    if (out->single) out->lanes = *lanes;
+}
+
+/* ---- the destination ---- */
+
+static ej_vec read_dst(ej_leaf *leaf, const ej_lanes *lanes)
+{
+    ej_lower *w = leaf->w;
+    int32_t elems[EJ_LANES_MAX];
+    if (leaf->dst.buffer->home != EJ_HOME_REG)
+        return ej_operand_spread(w, ej_lower_load(leaf, &leaf->dst, lanes), lanes->n);
+    if (!ej_leaf_elems(leaf, &leaf->dst, lanes, elems))
+        return ej_lower_neutral(w, EINJIT_REDUCE_SUM, leaf->dst.buffer->dtype, lanes->n);
+    return ej_reg_read(w, &w->regs, leaf->node->dst.buffer, lanes->n, elems);
+}
+
+static void write_dst(ej_leaf *leaf, const ej_lanes *lanes, ej_vec value)
+{
+    int32_t elems[EJ_LANES_MAX];
+    if (leaf->dst.buffer->home != EJ_HOME_REG)
+        ej_lower_store(leaf, &leaf->dst, lanes, value);
+    else if (ej_leaf_elems(leaf, &leaf->dst, lanes, elems))
+        ej_reg_write(leaf->w, leaf->node->dst.buffer, lanes->n, elems, value);
+}
+
+/* The tape's last value, in the destination's dtype and all lanes. */
+static ej_vec result_value(ej_leaf *leaf, ej_tape *tape, int32_t unroll, const ej_lanes *lanes)
+{
+    ej_lower *w = leaf->w;
+    const ej_expr *expr = &leaf->node->expr;
+    int from = expr->ops[expr->n - 1].dtype, to = leaf->dst.buffer->dtype;
+    ej_tape_run(leaf, tape, expr->n, unroll, lanes);
+    ej_operand x = tape[expr->n - 1].now;
+    if (from != to) x.v = ej_lower_cast(w->e, from, to, x.lanes, x.v);
+    return ej_operand_spread(w, x, lanes->n);
+}
+
+/* ---- moves ---- */
+
+/* Of several lanes that store the same element the last one counts. */
+static ej_vec last_of_groups(ej_lower *w, const ej_results *r, uint64_t valid, int32_t lanes, ej_vec value)
+{
+    int32_t mask[EJ_LANES_MAX];
+    memset(mask, -1, sizeof mask);
+    for (int32_t l = 0; l < lanes; l++)
+        if (valid >> l & 1) mask[r->group[l]] = l;
+    value.re = ej_shuffle(w, value.re, NULL, mask, r->lanes.n, "");
+    if (value.im) value.im = ej_shuffle(w, value.im, NULL, mask, r->lanes.n, "");
+    return value;
+}
+
+static void emit_move(ej_leaf *leaf, ej_tape *tape)
+{
+    ej_lanes lanes;
+    ej_results r;
+    for (int32_t u = 0; u < leaf->unrolls && leaf->w->status == EINJIT_OK; u++) {
+        ej_leaf_lanes(leaf, u, &lanes);
+        uint64_t valid = ej_leaf_static(leaf, &lanes, UINT32_MAX);
+        if (!valid) continue;
+        results_of(leaf, &lanes, &r);
+        ej_vec value = result_value(leaf, tape, u, &lanes);
+        if (!r.single) value = last_of_groups(leaf->w, &r, valid, lanes.n, value);
+        write_dst(leaf, &r.lanes, value);
+    }
+}
+
+/* ---- contractions ---- */
+
+/* Lanes whose terms count: not cut off along an axis that is reduced. NULL: all. */
+static LLVMValueRef term_mask(ej_leaf *leaf, const ej_lanes *lanes)
+{
+    ej_lower *w = leaf->w;
+    LLVMBuilderRef b = w->e->builder;
+    uint32_t reduced = ~leaf->dst.set;
+    LLVMValueRef scalar, mask;
+    uint64_t valid = ej_leaf_static(leaf, lanes, reduced);
+    ej_leaf_dynamic(leaf, lanes, reduced, &scalar, &mask);
+    if (valid != lanes->exist) {
+        LLVMValueRef bits = ej_leaf_bits(w, valid, lanes->n);
+        mask = mask ? LLVMBuildAnd(b, mask, bits, "") : bits;
+    }
+    if (!scalar) return mask;
+    scalar = ej_splat(w->e, scalar, lanes->n, "");
+    return mask ? LLVMBuildAnd(b, mask, scalar, "") : scalar;
+}
+
+/* The last op is a product in the dtype of a sum: one fused multiply-add. */
+static bool is_product_sum(const ej_leaf *leaf)
+{
+    const ej_expr *expr = &leaf->node->expr;
+    const ej_expr_op *last = &expr->ops[expr->n - 1];
+    int kind = ej_dtypes[last->dtype].kind;
+    return leaf->node->reduce == EINJIT_REDUCE_SUM && last->kind == EJ_EXPR_FN && last->fn == EJ_FN_MUL &&
+           last->dtype == leaf->dst.buffer->dtype && (kind == EJ_KIND_FLOAT || kind == EJ_KIND_COMPLEX);
+}
+
+/* acc (re NULL: nothing yet) with the term of this unroll number. */
+static ej_vec accumulate(ej_leaf *leaf, ej_tape *tape, int32_t unroll, const ej_lanes *lanes, ej_vec acc)
+{
+    ej_lower *w = leaf->w;
+    const ej_expr *expr = &leaf->node->expr;
+    int dtype = leaf->dst.buffer->dtype, reduce = leaf->node->reduce;
+    LLVMValueRef mask = term_mask(leaf, lanes);
+    ej_vec next;
+    if (acc.re && is_product_sum(leaf)) {
+        const ej_expr_op *last = &expr->ops[expr->n - 1];
+        ej_tape_run(leaf, tape, expr->n - 1, unroll, lanes);
+        ej_vec a = ej_operand_spread(w, tape[last->a].now, lanes->n), b = ej_operand_spread(w, tape[last->b].now, lanes->n);
+        next = ej_lower_fma(w->e, dtype, lanes->n, a, b, acc);
+    } else {
+        next = result_value(leaf, tape, unroll, lanes);
+        if (acc.re) next = ej_lower_combine(w->e, reduce, dtype, lanes->n, acc, next);
+    }
+    if (!mask) return next;
+    if (!acc.re) acc = ej_lower_neutral(w, reduce, dtype, lanes->n);
+    return ej_lower_select(w->e, mask, next, acc);
+}
+
+/* One accumulator per result vector, live from its first to its last term. */
+typedef struct ej_sum {
+    int32_t left; /* terms to come */
+    ej_vec acc;
+} ej_sum;
+
+static void finish_sum(ej_leaf *leaf, const ej_lanes *lanes, const ej_results *r, ej_vec acc)
+{
+    ej_lower *w = leaf->w;
+    int dtype = leaf->dst.buffer->dtype, reduce = leaf->node->reduce;
+    if (!r->single) {
+        acc = ej_lower_horizontal(w, reduce, dtype, lanes->n, acc, r->group, r->n, r->lanes.n);
+        acc = ej_lower_combine(w->e, reduce, dtype, r->lanes.n, read_dst(leaf, &r->lanes), acc);
+    }
+    write_dst(leaf, &r->lanes, acc);
+}
+
+static void emit_contract(ej_leaf *leaf, ej_tape *tape)
+{
+    ej_lower *w = leaf->w;
+    ej_lanes lanes;
+    ej_results r;
+    ej_sum *sums = EJ_LOWER_NEW(w, ej_sum, ej_leaf_count(leaf, leaf->dst.set));
+    if (!sums) return;
+    for (int32_t u = 0; u < leaf->unrolls; u++) {
+        ej_leaf_lanes(leaf, u, &lanes);
+        if (ej_leaf_static(leaf, &lanes, UINT32_MAX)) sums[ej_leaf_index(leaf, u, leaf->dst.set)].left++;
+    }
+    for (int32_t u = 0; u < leaf->unrolls && w->status == EINJIT_OK; u++) {
+        ej_leaf_lanes(leaf, u, &lanes);
+        if (!ej_leaf_static(leaf, &lanes, UINT32_MAX)) continue;
+        results_of(leaf, &lanes, &r);
+        ej_sum *sum = &sums[ej_leaf_index(leaf, u, leaf->dst.set)];
+        if (!sum->acc.re && r.single) sum->acc = read_dst(leaf, &lanes);
+        sum->acc = accumulate(leaf, tape, u, &lanes, sum->acc);
+        if (--sum->left == 0) finish_sum(leaf, &lanes, &r, sum->acc);
+    }
+}
+
+/* ---- results that may meet each other ---- */
+
+static int compare_elements(const void *a, const void *b)
+{
+    const ej_entry *x = a, *y = b;
+    if (x->key != y->key) return x->key < y->key ? -1 : 1;
+    return (x->c > y->c) - (x->c < y->c);
+}
+
+/* Two places of the tile have one element by their strides (i + j), or may have one through a table. */
+static bool results_meet(ej_leaf *leaf)
+{
+    const ej_leaf_access *dst = &leaf->dst;
+    ej_lanes lanes;
+    ej_offsets o;
+    ej_results r;
+    size_t n = 0, most = (size_t)leaf->unrolls * (size_t)leaf->width;
+    if (dst->buffer->home == EJ_HOME_REG) return false;
+    for (int32_t i = 0; i < leaf->n_axes; i++)
+        if ((dst->opaque >> i & 1) && dst->term[i]->table >= 0) return true;
+    if (!(dst->set & (dst->set - 1))) return false; /* one axis, its stride is not 0 */
+    ej_entry *all = EJ_LOWER_NEW(leaf->w, ej_entry, most);
+    if (!all) return false;
+    for (int32_t u = 0; u < leaf->unrolls; u++) {
+        if (u != 0 && ej_leaf_index(leaf, u, ~dst->set) != 0) continue; /* the same results again */
+        ej_leaf_lanes(leaf, u, &lanes);
+        results_of(leaf, &lanes, &r);
+        ej_offsets_of(leaf, dst, &r.lanes, 0, &o);
+        for (int32_t l = 0; l < o.n; l++)
+            if (o.valid >> l & 1) all[n++] = (ej_entry){.key = o.key[l], .c = o.c[l]};
+    }
+    qsort(all, n, sizeof *all, compare_elements);
+    for (size_t i = 1; i < n; i++)
+        if (!compare_elements(&all[i - 1], &all[i])) return true;
+    return false;
+}
+
+static ej_vec lane_of(ej_lower *w, ej_vec v, int32_t lane)
+{
+    return (ej_vec){ej_extract(w, v.re, lane), v.im ? ej_extract(w, v.im, lane) : NULL};
+}
+
+static void combine_lane(ej_leaf *leaf, const ej_lanes *lanes, const ej_offsets *o, int32_t lane, ej_vec value)
+{
+    ej_lower *w = leaf->w;
+    ej_vec old = ej_lower_load_lane(leaf, &leaf->dst, lanes, o, lane, 0);
+    ej_vec next = ej_lower_combine(w->e, leaf->node->reduce, leaf->dst.buffer->dtype, 1, old, lane_of(w, value, lane));
+    ej_lower_store_lane(leaf, &leaf->dst, lanes, o, lane, 0, next);
+}
+
+/* dst = reduce(dst, value), one lane after the other; lanes that are cut off at run time by branches. */
+static void combine_lanes(ej_leaf *leaf, const ej_lanes *lanes, ej_vec value)
+{
+    ej_lower *w = leaf->w;
+    LLVMBuilderRef b = w->e->builder;
+    LLVMValueRef scalar, mask;
+    ej_offsets o;
+    ej_offsets_of(leaf, &leaf->dst, lanes, 0, &o);
+    ej_leaf_dynamic(leaf, lanes, leaf->dst.set, &scalar, &mask);
+    for (int32_t l = 0; l < lanes->n; l++) {
+        if (!(o.valid >> l & 1)) continue;
+        LLVMValueRef in = mask ? ej_extract(w, mask, l) : NULL;
+        if (scalar) in = in ? LLVMBuildAnd(b, in, scalar, "") : scalar;
+        LLVMBasicBlockRef after = NULL;
+        if (in) {
+            LLVMBasicBlockRef lane = ej_lower_block(w, "lane");
+            after = ej_lower_block(w, "");
+            LLVMBuildCondBr(b, in, lane, after);
+            LLVMPositionBuilderAtEnd(b, lane);
+        }
+        combine_lane(leaf, lanes, &o, l, value);
+        if (!in) continue;
+        ej_leaf_forget(&leaf->dst);
+        LLVMBuildBr(b, after);
+        LLVMPositionBuilderAtEnd(b, after);
+    }
+}
+
+static void emit_sequential(ej_leaf *leaf, ej_tape *tape)
+{
+    static const ej_vec nothing = {NULL, NULL};
+    ej_lower *w = leaf->w;
+    ej_lanes lanes;
+    ej_results r;
+    for (int32_t u = 0; u < leaf->unrolls && w->status == EINJIT_OK; u++) {
+        ej_leaf_lanes(leaf, u, &lanes);
+        if (!ej_leaf_static(leaf, &lanes, UINT32_MAX)) continue;
+        results_of(leaf, &lanes, &r);
+        ej_vec value = accumulate(leaf, tape, u, &lanes, nothing);
+        if (!r.single)
+            value = ej_lower_horizontal(w, leaf->node->reduce, leaf->dst.buffer->dtype, lanes.n, value, r.group, r.n,
+                                        r.lanes.n);
+        combine_lanes(leaf, &r.lanes, value);
+    }
+}
+
+void ej_lower_leaf(ej_lower *w, int32_t node)
+{
+    ej_leaf *leaf = EJ_LOWER_NEW(w, ej_leaf, 1);
+    if (!leaf) return;
+    ej_at_tables(w, w->first_at[node], w->end_at[node], true);
+    if (!ej_leaf_init(leaf, w, node) || leaf->empty) return;
+    ej_tape *tape = ej_tape_new(leaf);
+    if (!tape) return;
+    if (leaf->node->reduce == EJ_REDUCE_NONE)
+        emit_move(leaf, tape);
+    else if (results_meet(leaf))
+        emit_sequential(leaf, tape);
+    else
+        emit_contract(leaf, tape);
+}

@@ -1,0 +1,238 @@
+/* lower_loop.c - the tree of a nest: loops, chunks of ranges, and what is placed in them.
+ *
+ * Takes  the nodes of a nest, the builder in the function's first block.
+ * Gives  blocks. A loop with step s over a range is one counted loop over its full chunks and one copy of the body for
+ *        the shorter rest; chunk counts are compared with numbers where the extents are numbers. Bodies that run once
+ *        get no loop.
+ * Not here: pointers (lower_access.c), registers at joins (lower_join.c), leaves (lower_leaf.c).
+ */
+#include "lower_nest.h"
+
+#include <string.h>
+
+static void emit_list(ej_lower *w, int32_t node);
+
+LLVMBasicBlockRef ej_lower_block(ej_lower *w, const char *name)
+{
+    return LLVMAppendBasicBlockInContext(w->e->context, w->function, name ? name : "");
+}
+
+static const char *axis_name(const ej_lower *w, int32_t axis)
+{
+    return w->nest->axes[axis].name ? w->nest->axes[axis].name : "axis";
+}
+
+/* ---- one chunk of a loop's range ---- */
+
+/* The body with the axis' range `by` further and of the given length (most, n: as in ej_range when count is -1). */
+static void emit_chunk(ej_lower *w, int32_t id, LLVMValueRef by, int64_t count, int64_t most, LLVMValueRef n)
+{
+    const ej_nest_node *node = &w->nest->nodes[id];
+    int32_t first = w->first_at[id], end = w->end_at[id];
+    ej_range outer = w->ranges[node->axis];
+    size_t n_at = (size_t)(end - first);
+    ej_at *saved = EJ_LOWER_NEW(w, ej_at, n_at);
+    if (!saved) return;
+    if (n_at) memcpy(saved, w->at + first, n_at * sizeof *saved);
+
+    if (count < 0 && most == 1) count = 1; /* at least one value is there */
+    ej_range *range = &w->ranges[node->axis];
+    range->lo = ej_lower_add(w, outer.lo, by, axis_name(w, node->axis));
+    range->count = count;
+    range->most = count >= 0 ? count : most;
+    range->n = n;
+    range->maybe_empty = false;
+    ej_at_advance(w, first, end, node->axis, by, &outer, node->step);
+    for (int32_t p = 0; p < node->n_placed; p++) ej_at_place(w, first, end, node->placed[p]);
+    ej_at_tables(w, first, end, false);
+    emit_list(w, node->child);
+    for (int32_t p = 0; p < node->n_placed; p++) {
+        ej_regs_drop(w, node->placed[p]);
+        w->placed_lo[node->placed[p]] = NULL;
+    }
+    w->ranges[node->axis] = outer;
+    if (n_at) memcpy(w->at + first, saved, n_at * sizeof *saved);
+}
+
+/* ---- counted loops over full chunks ---- */
+
+/* do { chunk at d } while ((d += step) <= last): the builder comes from `before` and leaves at the end of the loop's
+ * last block, before its branch to *body or onwards. Gives the next d and whether to go round again. */
+static LLVMValueRef emit_round(ej_lower *w, int32_t id, LLVMBasicBlockRef before, LLVMBasicBlockRef body,
+                               LLVMValueRef last, LLVMValueRef *again)
+{
+    const ej_nest_node *node = &w->nest->nodes[id];
+    LLVMBuilderRef b = w->e->builder;
+    const char *name = axis_name(w, node->axis);
+    ej_loop_regs regs;
+    LLVMPositionBuilderAtEnd(b, body);
+    LLVMValueRef d = LLVMBuildPhi(b, w->m->i64, name), zero = ej_lower_i64(w, 0);
+    LLVMAddIncoming(d, &zero, &before, 1);
+    ej_regs_loop_begin(w, &regs, before);
+    emit_chunk(w, id, d, node->step, node->step, NULL);
+    ej_regs_loop_end(w, &regs);
+    LLVMValueRef next = LLVMBuildNUWAdd(b, d, ej_lower_i64(w, node->step), "");
+    LLVMBasicBlockRef latch = LLVMGetInsertBlock(b);
+    LLVMAddIncoming(d, &next, &latch, 1);
+    *again = LLVMBuildICmp(b, LLVMIntSLE, next, last, "");
+    return next;
+}
+
+static void emit_counted(ej_lower *w, int32_t id, int64_t full)
+{
+    const ej_nest_node *node = &w->nest->nodes[id];
+    LLVMBuilderRef b = w->e->builder;
+    LLVMValueRef again;
+    LLVMBasicBlockRef before = LLVMGetInsertBlock(b), body = ej_lower_block(w, axis_name(w, node->axis));
+    LLVMBuildBr(b, body);
+    emit_round(w, id, before, body, ej_lower_i64(w, (full - 1) * node->step), &again);
+    LLVMBasicBlockRef after = ej_lower_block(w, "");
+    LLVMBuildCondBr(b, again, body, after);
+    LLVMPositionBuilderAtEnd(b, after);
+}
+
+static void emit_static(ej_lower *w, int32_t id, int64_t count)
+{
+    const ej_nest_node *node = &w->nest->nodes[id];
+    int64_t full = count / node->step, rest = count % node->step;
+    if (full == 1)
+        emit_chunk(w, id, ej_lower_i64(w, 0), node->step, node->step, NULL);
+    else if (full > 1)
+        emit_counted(w, id, full);
+    if (rest) emit_chunk(w, id, ej_lower_i64(w, full * node->step), rest, rest, NULL);
+}
+
+/* ---- run-time counts ---- */
+
+/* if (condition) chunk: REG values of both ways meet behind it. */
+static void emit_guarded(ej_lower *w, int32_t id, LLVMValueRef condition, LLVMValueRef by, int64_t most, LLVMValueRef n)
+{
+    LLVMBuilderRef b = w->e->builder;
+    ej_regs before_regs;
+    if (!ej_regs_copy(w, &before_regs, &w->regs)) return;
+    LLVMBasicBlockRef before = LLVMGetInsertBlock(b), rest = ej_lower_block(w, "rest"), after = ej_lower_block(w, "");
+    LLVMBuildCondBr(b, condition, rest, after);
+    LLVMPositionBuilderAtEnd(b, rest);
+    emit_chunk(w, id, by, -1, most, n);
+    LLVMBasicBlockRef through = LLVMGetInsertBlock(b);
+    LLVMBuildBr(b, after);
+    LLVMMoveBasicBlockAfter(after, through);
+    LLVMPositionBuilderAtEnd(b, after);
+    ej_regs_join(w, &before_regs, before, through);
+}
+
+/* The full chunks of n values; gives how many values they cover. */
+static LLVMValueRef emit_full(ej_lower *w, int32_t id, LLVMValueRef n, bool certain)
+{
+    const ej_nest_node *node = &w->nest->nodes[id];
+    LLVMBuilderRef b = w->e->builder;
+    ej_regs before_regs;
+    LLVMValueRef again, zero = ej_lower_i64(w, 0), step = ej_lower_i64(w, node->step);
+    LLVMValueRef last = LLVMBuildSub(b, n, step, "");
+    if (!ej_regs_copy(w, &before_regs, &w->regs)) return zero;
+    LLVMBasicBlockRef before = LLVMGetInsertBlock(b), body = ej_lower_block(w, axis_name(w, node->axis));
+    LLVMBasicBlockRef after = ej_lower_block(w, "");
+    if (certain)
+        LLVMBuildBr(b, body);
+    else
+        LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntSGE, n, step, ""), body, after);
+    LLVMValueRef next = emit_round(w, id, before, body, last, &again);
+    LLVMBasicBlockRef latch = LLVMGetInsertBlock(b);
+    LLVMBuildCondBr(b, again, body, after);
+    LLVMMoveBasicBlockAfter(after, latch);
+    LLVMPositionBuilderAtEnd(b, after);
+    if (certain) return next;
+    LLVMValueRef done = LLVMBuildPhi(b, w->m->i64, "");
+    LLVMAddIncoming(done, &zero, &before, 1);
+    LLVMAddIncoming(done, &next, &latch, 1);
+    ej_regs_join(w, &before_regs, before, latch);
+    return done;
+}
+
+static void emit_open(ej_lower *w, int32_t id, ej_range range)
+{
+    const ej_nest_node *node = &w->nest->nodes[id];
+    LLVMBuilderRef b = w->e->builder;
+    LLVMValueRef zero = ej_lower_i64(w, 0);
+    if (range.most < node->step) { /* one chunk holds all of it */
+        if (!range.maybe_empty)
+            emit_chunk(w, id, zero, -1, range.most, range.n);
+        else
+            emit_guarded(w, id, LLVMBuildICmp(b, LLVMIntSGT, range.n, zero, ""), zero, range.most, range.n);
+        return;
+    }
+    LLVMValueRef done = emit_full(w, id, range.n, node->step == 1 && !range.maybe_empty);
+    if (node->step == 1) return;
+    LLVMValueRef rest = LLVMBuildSub(b, range.n, done, "");
+    emit_guarded(w, id, LLVMBuildICmp(b, LLVMIntSGT, rest, zero, ""), done, node->step - 1, rest);
+}
+
+static void emit_list(ej_lower *w, int32_t id)
+{
+    for (; id >= 0 && w->status == EINJIT_OK; id = w->nest->nodes[id].next) {
+        const ej_nest_node *node = &w->nest->nodes[id];
+        if (node->kind == EJ_NEST_LEAF) {
+            ej_lower_leaf(w, id);
+        } else {
+            ej_range range = w->ranges[node->axis];
+            if (range.count >= 0)
+                emit_static(w, id, range.count);
+            else
+                emit_open(w, id, range);
+        }
+    }
+}
+
+/* ---- the root ---- */
+
+/* Accesses in tree order: those of a subtree lie together. */
+static int32_t number_accesses(ej_lower *w, int32_t id, int32_t n)
+{
+    for (; id >= 0; id = w->nest->nodes[id].next) {
+        const ej_nest_node *node = &w->nest->nodes[id];
+        w->first_at[id] = n;
+        if (node->kind == EJ_NEST_LOOP) {
+            n = number_accesses(w, node->child, n);
+        } else {
+            w->at[n++].access = &node->dst;
+            for (int32_t s = 0; s < node->n_src; s++) w->at[n++].access = &node->src[s];
+            w->written[node->dst.buffer] = true;
+        }
+        w->end_at[id] = n;
+    }
+    return n;
+}
+
+static void start_ranges(ej_lower *w)
+{
+    for (int32_t a = 0; a < w->nest->n_axes; a++) {
+        ej_size extent = w->nest->axes[a].extent;
+        ej_range *range = &w->ranges[a];
+        range->lo = ej_lower_i64(w, 0);
+        range->count = extent.e ? -1 : extent.n;
+        range->most = extent.e ? INT64_MAX : extent.n;
+        range->n = ej_lower_size(w, extent);
+        range->maybe_empty = extent.e != 0;
+    }
+}
+
+void ej_lower_tree(ej_lower *w)
+{
+    const ej_nest *nest = w->nest;
+    int32_t n_at = 0;
+    for (int32_t i = 0; i < nest->n_nodes; i++)
+        if (nest->nodes[i].kind == EJ_NEST_LEAF) n_at += 1 + nest->nodes[i].n_src;
+    w->ranges = EJ_LOWER_NEW(w, ej_range, nest->n_axes);
+    w->first_at = EJ_LOWER_NEW(w, int32_t, nest->n_nodes);
+    w->end_at = EJ_LOWER_NEW(w, int32_t, nest->n_nodes);
+    w->at = EJ_LOWER_NEW(w, ej_at, n_at);
+    w->written = EJ_LOWER_NEW(w, bool, nest->n_buffers);
+    w->placed_lo = EJ_LOWER_NEW(w, LLVMValueRef *, nest->n_buffers);
+    if (w->status != EINJIT_OK || !ej_regs_init(w)) return;
+    int32_t n = number_accesses(w, nest->root, 0);
+    start_ranges(w);
+    ej_at_start(w, 0, n);
+    for (int32_t p = 0; p < nest->n_placed; p++) ej_at_place(w, 0, n, nest->placed[p]);
+    ej_at_tables(w, 0, n, false);
+    emit_list(w, nest->root);
+}

@@ -1,0 +1,270 @@
+/* lower_nest.h - what the emitters of nests share: the state of one function, and of one leaf.
+ *
+ * A failure is latched in ej_lower.status and looked at between nests: emitters go on with poison values meanwhile.
+ */
+#ifndef EJ_LOWER_NEST_H
+#define EJ_LOWER_NEST_H
+
+#include "lower.h"
+
+enum { EJ_LANES_MAX = 64 };
+
+/* The current range of an axis: `count` values from lo on. */
+typedef struct ej_range {
+    LLVMValueRef lo;   /* i64 */
+    int64_t count;     /* -1: known at run time, then .. */
+    LLVMValueRef n;    /* .. this, i64, .. */
+    int64_t most;      /* .. at most this, .. */
+    bool maybe_empty;  /* .. and at least 1 unless this is set */
+} ej_range;
+
+/* Where a term with blocks stands. The pointer holds what it adds for the start of a block; the lo is */
+enum ej_block_state {
+    EJ_BLOCK_START,  /* there */
+    EJ_BLOCK_INSIDE, /* further on, in the pointer too, and the range ends inside the block */
+    EJ_BLOCK_LOOSE   /* `past` values further on, which the pointer does not hold */
+};
+typedef struct ej_at_block {
+    uint8_t state;
+    LLVMValueRef past;
+} ej_at_block;
+
+/* Where an access stands: the element it names when every axis is at its lo. */
+typedef struct ej_at {
+    const ej_access *access;
+    LLVMValueRef pointer; /* memory */
+    int64_t offset;       /* registers, when fixed */
+    bool fixed;
+    uint64_t tables;      /* bit t: term t's table entry is part of the pointer already */
+    const ej_at_block *blocks; /* per term; never changed in place: saved states share it. NULL: all at the start */
+} ej_at;
+
+/* A vector that holds elements of a REG buffer: lane l has element elems[l] (-1: none). */
+typedef struct ej_reg {
+    int32_t buffer;
+    int32_t lanes;
+    int32_t *elems; /* never changed in place: snapshots share it */
+    ej_vec value;   /* re NULL: an unused row */
+} ej_reg;
+typedef struct ej_reg_place {
+    int32_t reg;  /* 1 + index, 0: nothing was stored */
+    int32_t lane;
+} ej_reg_place;
+typedef struct ej_regs {
+    size_t n, cap;
+    ej_reg *items;
+    ej_reg_place **where; /* per buffer of the nest, per element */
+    size_t *n_where;
+} ej_regs;
+
+/* What is the same for all nests of a module. */
+typedef struct ej_lower_module {
+    ej_emit *e;
+    const ej_nests *nests;
+    LLVMTypeRef i1, i8, i32, i64, pointer, entry_type;
+    LLVMValueRef *constants; /* per constant of the plan; NULL until used */
+} ej_lower_module;
+
+/* One nest, in one function. */
+typedef struct ej_lower {
+    ej_lower_module *m;
+    ej_emit *e;
+    ej_arena *arena;
+    const ej_nest *nest;
+    LLVMValueRef function, data, sizes, scratch;
+    LLVMBasicBlockRef entry;      /* sizes and base pointers, computed when first asked for */
+    LLVMValueRef *atoms, *exprs;  /* values of the sizes' atoms and expressions */
+    LLVMValueRef *buffers;        /* base pointers */
+    LLVMValueRef **placed_lo;     /* per buffer: los of all axes where it was placed; NULL: not placed */
+    bool *written;                /* per buffer: a leaf of the nest stores to it */
+    ej_range *ranges;             /* per axis */
+    int32_t *first_at, *end_at;   /* per node: the accesses of its subtree, a leaf's dst before its sources */
+    ej_at *at;
+    ej_regs regs;
+    int status;
+} ej_lower;
+
+#define EJ_LOWER_NEW(w, type, n) ((type *)ej_lower_alloc((w), (size_t)(n), sizeof(type)))
+void *ej_lower_alloc(ej_lower *w, size_t n, size_t size); /* NULL latches E_NOMEM */
+void ej_lower_fail(ej_lower *w, int code, const char *format, ...) EJ_PRINTF(3, 4); /* the first one counts */
+
+/* ---- lower_size.c: sizes and base pointers, in the entry block ---- */
+LLVMValueRef ej_lower_i64(ej_lower *w, int64_t value);
+LLVMValueRef ej_lower_size(ej_lower *w, ej_size size);
+LLVMValueRef ej_lower_base(ej_lower *w, int32_t buffer);
+/* a + b, a * b on i64; what is constant is folded, adding 0 and multiplying by 1 emit nothing. */
+LLVMValueRef ej_lower_add(ej_lower *w, LLVMValueRef a, LLVMValueRef b, const char *name);
+LLVMValueRef ej_lower_mul(ej_lower *w, LLVMValueRef a, LLVMValueRef b, const char *name);
+bool ej_lower_constant(LLVMValueRef value, int64_t *out);
+/* pointer + elements * bytes */
+LLVMValueRef ej_lower_offset(ej_lower *w, LLVMValueRef pointer, LLVMValueRef elements, int64_t bytes, const char *name);
+
+/* ---- lower_loop.c: the tree ---- */
+void ej_lower_tree(ej_lower *w);
+LLVMBasicBlockRef ej_lower_block(ej_lower *w, const char *name);
+
+/* ---- lower_access.c: accesses in the current ranges ---- */
+void ej_at_start(ej_lower *w, int32_t first, int32_t end);               /* at the root: ARG, SCRATCH and CONST */
+void ej_at_place(ej_lower *w, int32_t first, int32_t end, int32_t buffer); /* LOCAL and REG where they are placed */
+/* The axis' lo grew by `by`, a multiple of `step`; its range was `outer` and is a chunk of at most `step` now. */
+void ej_at_advance(ej_lower *w, int32_t first, int32_t end, int32_t axis, LLVMValueRef by, const ej_range *outer,
+                   int64_t step);
+/* Take in the table entries of axes that stand at one value; `all` (at a leaf) also those of tables that this nest
+ * writes, and blocks that are not at their start. */
+void ej_at_tables(ej_lower *w, int32_t first, int32_t end, bool all);
+LLVMValueRef ej_lower_entry(ej_lower *w, const ej_access_term *term, LLVMValueRef value); /* table entry, i64 */
+/* What a term with blocks adds to the element for a value counted from the start of a block. */
+LLVMValueRef ej_lower_blocked(ej_lower *w, const ej_access_term *term, LLVMValueRef value);
+const ej_at_block *ej_at_block_of(const ej_at *at, const ej_access_term *term);
+
+/* ---- lower_leaf.c and what it uses: one leaf ---- */
+/* The lanes of one vector: the digit value of every digit axis. Bit l of `exist`: the lane means something. */
+typedef struct ej_lanes {
+    int32_t n; /* a power of 2 */
+    uint64_t exist;
+    int32_t v[EJ_TILE_DIGITS][EJ_LANES_MAX];
+} ej_lanes;
+
+typedef struct ej_leaf_axis {
+    int32_t axis;
+    int32_t total;    /* product of its digits' counts */
+    int64_t bound;    /* values below may exist */
+    LLVMValueRef n;   /* run-time count (i64); NULL: all values below bound exist */
+} ej_leaf_axis;
+typedef struct ej_leaf_digit {
+    int32_t axis;     /* index of leaf->axes */
+    int32_t count, weight;
+    int32_t stride;   /* in the lane or unroll number */
+    bool lane;
+} ej_leaf_digit;
+typedef struct ej_leaf_access {
+    ej_at *at;
+    const ej_buffer *buffer;
+    uint32_t set;     /* digit axes it depends on */
+    uint32_t opaque;  /* of these: symbolic strides and tables */
+    int64_t stride[EJ_TILE_DIGITS], block[EJ_TILE_DIGITS], block_stride[EJ_TILE_DIGITS];
+    const ej_access_term *term[EJ_TILE_DIGITS];
+    LLVMValueRef *value[EJ_TILE_DIGITS]; /* what the term adds to the element, by digit value; then the same clamped */
+} ej_leaf_access;
+typedef struct ej_leaf {
+    ej_lower *w;
+    const ej_nest_node *node;
+    int32_t lanes, width, unrolls; /* width: lanes rounded up to a power of 2 */
+    int32_t n_axes, n_digits;
+    ej_leaf_axis axes[EJ_TILE_DIGITS];
+    ej_leaf_digit digits[EJ_TILE_DIGITS];
+    uint32_t dynamic;              /* digit axes with a run-time count */
+    bool empty;                    /* the range of an axis without digits is */
+    ej_leaf_access dst, *src;
+} ej_leaf;
+
+/* A value in all lanes (lanes == 1: the same one) or in each. */
+typedef struct ej_operand {
+    ej_vec v;
+    int32_t lanes;
+} ej_operand;
+
+/* lower_tile.c: which digit values are in which lanes */
+bool ej_leaf_init(ej_leaf *leaf, ej_lower *w, int32_t node);
+void ej_leaf_lanes(const ej_leaf *leaf, int32_t unroll, ej_lanes *out);
+int32_t ej_leaf_index(const ej_leaf *leaf, int32_t unroll, uint32_t set); /* unroll number counting only digits of set */
+int32_t ej_leaf_count(const ej_leaf *leaf, uint32_t set);                 /* how many of these there are */
+uint64_t ej_leaf_static(const ej_leaf *leaf, const ej_lanes *lanes, uint32_t set); /* lanes that may exist */
+/* Run-time conditions of the axes in set: *scalar for all lanes, *vector per lane; NULL: always. */
+void ej_leaf_dynamic(ej_leaf *leaf, const ej_lanes *lanes, uint32_t set, LLVMValueRef *scalar, LLVMValueRef *vector);
+LLVMValueRef ej_leaf_bits(ej_lower *w, uint64_t bits, int32_t lanes); /* constant <lanes x i1> */
+/* Groups of lanes with the same digit values for the axes of set: representatives' lanes in *out, group of each lane. */
+void ej_leaf_group(const ej_lanes *lanes, uint32_t set, ej_lanes *out, int32_t *group);
+
+/* lower_lane.c: elements of lanes */
+typedef struct ej_offsets {
+    int32_t n;
+    uint64_t valid;
+    uint64_t key[2 * EJ_LANES_MAX];   /* lanes with one key differ by constants */
+    int64_t c[2 * EJ_LANES_MAX];      /* constant part, elements */
+    int32_t from[2 * EJ_LANES_MAX];   /* the lane (complex: real and imaginary part of one) */
+} ej_offsets;
+void ej_offsets_of(ej_leaf *leaf, const ej_leaf_access *access, const ej_lanes *lanes, uint32_t clamp, ej_offsets *out);
+bool ej_offsets_uniform(const ej_offsets *o);
+bool ej_offsets_consecutive(const ej_offsets *o); /* c[l] == c[0] + l, one key, for the valid lanes */
+/* Digit axes of set with a run-time count whose digit values differ between lanes / are not 0 but the same. */
+uint32_t ej_leaf_varying(const ej_leaf *leaf, const ej_lanes *lanes, uint32_t set, bool differ);
+/* Address of lane l's element + c elements. */
+LLVMValueRef ej_lane_address(ej_leaf *leaf, ej_leaf_access *access, const ej_lanes *lanes, int32_t lane, uint32_t clamp,
+                             int64_t c_bytes);
+
+/* Before leaving a block that not every way goes through: what was computed in it is not kept. */
+void ej_leaf_forget(ej_leaf_access *access);
+
+/* lower_shuffle.c: vectors out of lanes of vectors. Lane l of the result is lane[l] of from[vec[l]]; vec[l] < 0: any. */
+LLVMValueRef ej_shuffle_pick(ej_lower *w, LLVMValueRef const *from, int32_t n_from, int32_t from_lanes,
+                             const int32_t *vec, const int32_t *lane, int32_t lanes, const char *name);
+LLVMValueRef ej_shuffle(ej_lower *w, LLVMValueRef a, LLVMValueRef b, const int32_t *mask, int32_t lanes,
+                        const char *name); /* b may be NULL; mask < 0: any */
+LLVMValueRef ej_extract(ej_lower *w, LLVMValueRef v, int32_t lane);
+
+/* lower_load.c, lower_store.c */
+ej_operand ej_lower_load(ej_leaf *leaf, ej_leaf_access *access, const ej_lanes *lanes);
+void ej_lower_store(ej_leaf *leaf, ej_leaf_access *access, const ej_lanes *lanes, ej_vec value);
+/* One lane's element (value: a scalar), at offsets computed with `clamp`. */
+ej_vec ej_lower_load_lane(ej_leaf *leaf, ej_leaf_access *access, const ej_lanes *lanes, const ej_offsets *o, int32_t lane,
+                          uint32_t clamp);
+void ej_lower_store_lane(ej_leaf *leaf, ej_leaf_access *access, const ej_lanes *lanes, const ej_offsets *o, int32_t lane,
+                         uint32_t clamp, ej_vec value);
+/* Lane entries of a vector in memory order: (complex: real and imaginary parts apart), sorted by key and element. */
+typedef struct ej_entry {
+    uint64_t key;
+    int64_t c;       /* in parts */
+    int32_t lane;
+    int32_t part;    /* 0, 1: imaginary */
+} ej_entry;
+int32_t ej_entries_of(const ej_offsets *o, int32_t parts, ej_entry *out); /* out: 2 * EJ_LANES_MAX */
+bool ej_can_mask(const ej_lower *w, int64_t bytes); /* masked moves of elements of that size are instructions */
+LLVMValueRef ej_lower_masked_load(ej_lower *w, LLVMTypeRef type, LLVMValueRef pointer, LLVMValueRef mask, const char *name);
+void ej_lower_masked_store(ej_lower *w, LLVMValueRef value, LLVMValueRef pointer, LLVMValueRef mask);
+/* Each lane twice: <a, a, b, b, ...> */
+LLVMValueRef ej_lower_twice(ej_lower *w, LLVMValueRef v, int32_t lanes);
+LLVMValueRef ej_lower_load_at(ej_lower *w, LLVMTypeRef type, LLVMValueRef pointer, const char *name);
+void ej_lower_store_at(ej_lower *w, LLVMValueRef value, LLVMValueRef pointer);
+
+/* lower_reg.c: REG buffers */
+bool ej_regs_init(ej_lower *w);
+bool ej_regs_copy(ej_lower *w, ej_regs *out, const ej_regs *from);
+ej_vec ej_reg_read(ej_lower *w, const ej_regs *regs, int32_t buffer, int32_t lanes, const int32_t *elems);
+void ej_reg_write(ej_lower *w, int32_t buffer, int32_t lanes, const int32_t *elems, ej_vec value);
+void ej_regs_drop(ej_lower *w, int32_t buffer); /* its place is left */
+/* lower_join.c: REG values where control flow meets */
+typedef struct ej_loop_regs {
+    size_t n;
+    ej_reg *rows;  /* as they were before the loop */
+    ej_vec *phis;
+} ej_loop_regs;
+void ej_regs_loop_begin(ej_lower *w, ej_loop_regs *loop, LLVMBasicBlockRef before); /* builder at the loop's block */
+void ej_regs_loop_end(ej_lower *w, ej_loop_regs *loop);    /* builder at the end of the last block, before its branch */
+/* Builder at the start of the block where `skip` (which has `before`) and `through` (which has w->regs) meet. */
+void ej_regs_join(ej_lower *w, ej_regs *before, LLVMBasicBlockRef skip, LLVMBasicBlockRef through);
+
+/* lower_reduce.c */
+ej_vec ej_lower_neutral(ej_lower *w, int reduce, int dtype, int32_t lanes);
+/* One lane per group out of all lanes in it; groups are numbered from 0, -1 takes no part. */
+ej_vec ej_lower_horizontal(ej_lower *w, int reduce, int dtype, int32_t lanes, ej_vec value, const int32_t *group,
+                           int32_t n_groups, int32_t out_lanes);
+
+/* lower_leaf.c */
+void ej_lower_leaf(ej_lower *w, int32_t node);
+/* Elements of a REG access in the lanes: -1 where the lane does not exist for the access. */
+bool ej_leaf_elems(ej_leaf *leaf, const ej_leaf_access *access, const ej_lanes *lanes, int32_t *elems);
+
+/* lower_expr.c */
+typedef struct ej_tape {
+    uint32_t set;        /* digit axes the op depends on */
+    bool fresh;          /* reads what the leaf stores: never kept */
+    ej_operand *memo;    /* by ej_leaf_index */
+    ej_operand now;      /* for the unroll number last asked for */
+} ej_tape;
+ej_tape *ej_tape_new(ej_leaf *leaf);
+/* Fill in `now` of the first n ops. */
+void ej_tape_run(ej_leaf *leaf, ej_tape *tape, int32_t n, int32_t unroll, const ej_lanes *lanes);
+ej_vec ej_operand_spread(ej_lower *w, ej_operand a, int32_t lanes); /* in all lanes */
+
+#endif

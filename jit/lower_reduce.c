@@ -1,0 +1,97 @@
+/* lower_reduce.c - reductions across the lanes of a vector.
+ *
+ * Takes  a vector and the group that each lane belongs to.
+ * Gives  one lane per group: halves are combined until one lane a group is left, so the order is the same every time.
+ */
+#include "lower_nest.h"
+
+#include <math.h>
+#include <string.h>
+
+static int64_t extreme_integer(int dtype, bool highest)
+{
+    if (dtype == EINJIT_BOOL) return highest;
+    if (dtype == EINJIT_I32) return highest ? INT32_MAX : INT32_MIN;
+    return highest ? INT64_MAX : INT64_MIN;
+}
+
+ej_vec ej_lower_neutral(ej_lower *w, int reduce, int dtype, int32_t lanes)
+{
+    ej_expr_op op;
+    memset(&op, 0, sizeof op);
+    op.kind = EJ_EXPR_CONST;
+    op.dtype = (int16_t)dtype;
+    if (reduce == EINJIT_REDUCE_PROD) {
+        op.re = 1.0;
+        op.integer = 1;
+    } else if (reduce == EINJIT_REDUCE_MAX || reduce == EINJIT_REDUCE_MIN) {
+        bool highest = reduce == EINJIT_REDUCE_MIN;
+        op.re = highest ? (double)INFINITY : -(double)INFINITY;
+        op.integer = extreme_integer(dtype, highest);
+    }
+    return ej_lower_const(w->e, lanes, &op);
+}
+
+/* Where the copies of the groups are: copy r of group g in lane at[g][r]; -1: there is none. */
+typedef struct ej_copies {
+    int32_t n_groups, n; /* n: copies of the largest group */
+    int32_t at[EJ_LANES_MAX][EJ_LANES_MAX];
+} ej_copies;
+
+static void find_copies(ej_copies *c, const int32_t *group, int32_t n_groups, int32_t lanes)
+{
+    int32_t count[EJ_LANES_MAX] = {0};
+    memset(c->at, -1, sizeof c->at);
+    c->n_groups = n_groups;
+    c->n = 1;
+    for (int32_t l = 0; l < lanes; l++) {
+        if (group[l] < 0) continue;
+        c->at[group[l]][count[group[l]]++] = l;
+        if (count[group[l]] > c->n) c->n = count[group[l]];
+    }
+}
+
+/* Copy r and copy r + half meet in lane r * n_groups + g: halves of a vector lie next to each other. */
+static ej_vec fold(ej_lower *w, int reduce, int dtype, ej_copies *c, ej_vec value, int32_t *lanes)
+{
+    int32_t low[EJ_LANES_MAX], high[EJ_LANES_MAX], half = (c->n + 1) / 2, out = 1;
+    bool ragged = false;
+    while (out < half * c->n_groups) out *= 2;
+    memset(low, -1, sizeof low);
+    memset(high, -1, sizeof high);
+    for (int32_t g = 0; g < c->n_groups; g++)
+        for (int32_t r = 0; r < half; r++) {
+            int32_t other = r + half < c->n ? c->at[g][r + half] : -1;
+            low[r * c->n_groups + g] = c->at[g][r];
+            high[r * c->n_groups + g] = other >= 0 ? other : *lanes;
+            ragged = ragged || other < 0;
+        }
+    ej_vec none = {NULL, NULL}, a = none, b = none;
+    if (ragged) none = ej_lower_neutral(w, reduce, dtype, *lanes);
+    a.re = ej_shuffle(w, value.re, NULL, low, out, "");
+    b.re = ej_shuffle(w, value.re, none.re, high, out, "");
+    if (value.im) {
+        a.im = ej_shuffle(w, value.im, NULL, low, out, "");
+        b.im = ej_shuffle(w, value.im, none.im, high, out, "");
+    }
+    for (int32_t g = 0; g < c->n_groups; g++)
+        for (int32_t r = 0; r < c->n; r++) c->at[g][r] = r < half ? r * c->n_groups + g : -1;
+    c->n = half;
+    *lanes = out;
+    return ej_lower_combine(w->e, reduce, dtype, out, a, b);
+}
+
+ej_vec ej_lower_horizontal(ej_lower *w, int reduce, int dtype, int32_t lanes, ej_vec value, const int32_t *group,
+                           int32_t n_groups, int32_t out_lanes)
+{
+    ej_copies *c = EJ_LOWER_NEW(w, ej_copies, 1);
+    int32_t mask[EJ_LANES_MAX];
+    if (!c) return value;
+    find_copies(c, group, n_groups, lanes);
+    while (c->n > 1) value = fold(w, reduce, dtype, c, value, &lanes);
+    for (int32_t l = 0; l < out_lanes; l++) mask[l] = l < n_groups ? c->at[l][0] : -1;
+    if (out_lanes == 1) return (ej_vec){ej_extract(w, value.re, mask[0]), value.im ? ej_extract(w, value.im, mask[0]) : NULL};
+    value.re = ej_shuffle(w, value.re, NULL, mask, out_lanes, "");
+    if (value.im) value.im = ej_shuffle(w, value.im, NULL, mask, out_lanes, "");
+    return value;
+}

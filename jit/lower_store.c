@@ -1,0 +1,200 @@
+/* lower_store.c - vectors to memory.
+ *
+ * Takes  an access of a leaf, the digit values in the lanes, and a value per lane.
+ * Gives  a store per run of consecutive elements (one, where the lanes follow each other), of single lanes else.
+ * Keeps  lanes cut off at a run-time count from being stored: by a mask where the elements are consecutive; else, lanes
+ *        going downwards, such a lane stores to the last element of the range, which its own lane then stores again.
+ *        Through a table (where that order would show) by branches.
+ */
+#include "lower_nest.h"
+
+#include "llvm_compat.h"
+
+#include <string.h>
+
+void ej_lower_store_at(ej_lower *w, LLVMValueRef value, LLVMValueRef pointer)
+{
+    LLVMSetAlignment(LLVMBuildStore(w->e->builder, value, pointer), 1);
+}
+
+void ej_lower_masked_store(ej_lower *w, LLVMValueRef value, LLVMValueRef pointer, LLVMValueRef mask)
+{
+    LLVMTypeRef types[2] = {LLVMTypeOf(value), w->m->pointer};
+    unsigned id = LLVMLookupIntrinsicID("llvm.masked.store", strlen("llvm.masked.store"));
+    LLVMValueRef args[4];
+    unsigned n = 0;
+    args[n++] = value;
+    args[n++] = pointer;
+    if (EJ_MASKED_ALIGN_ARGUMENT) args[n++] = LLVMConstInt(w->m->i32, 1, 0);
+    args[n++] = mask;
+    LLVMBuildCall2(w->e->builder, LLVMIntrinsicGetType(w->e->context, id, types, 2),
+                   LLVMGetIntrinsicDeclaration(w->e->module, id, types, 2), args, n, "");
+}
+
+/* As it lies in memory: bool as bytes. */
+static LLVMValueRef to_memory(ej_lower *w, int dtype, LLVMValueRef v, int32_t lanes)
+{
+    if (dtype != EINJIT_BOOL) return v;
+    return LLVMBuildZExt(w->e->builder, v, ej_type_of(w->m->i8, lanes), "");
+}
+
+void ej_lower_store_lane(ej_leaf *leaf, ej_leaf_access *access, const ej_lanes *lanes, const ej_offsets *o, int32_t lane,
+                         uint32_t clamp, ej_vec value)
+{
+    ej_lower *w = leaf->w;
+    int dtype = access->buffer->dtype;
+    int64_t bytes = ej_dtypes[dtype].bytes;
+    LLVMValueRef at = ej_lane_address(leaf, access, lanes, lane, clamp, o->c[lane] * bytes);
+    ej_lower_store_at(w, to_memory(w, dtype, value.re, 1), at);
+    if (value.im) ej_lower_store_at(w, value.im, ej_lower_offset(w, at, ej_lower_i64(w, bytes / 2), 1, ""));
+}
+
+/* ---- known lanes ---- */
+
+/* Parts in memory order of one vector; complex: interleaved. */
+static LLVMValueRef flatten(ej_lower *w, int dtype, ej_vec value, int32_t lanes)
+{
+    int32_t mask[2 * EJ_LANES_MAX];
+    if (!value.im) return to_memory(w, dtype, value.re, lanes);
+    for (int32_t l = 0; l < 2 * lanes; l++) mask[l] = l / 2 + l % 2 * lanes;
+    return ej_shuffle(w, value.re, value.im, mask, 2 * lanes, "");
+}
+
+/* The flat lanes mask[0 .. n), to consecutive parts: pieces of powers of 2, or one masked store. */
+static void store_run(ej_lower *w, LLVMValueRef flat, const int32_t *mask, int32_t n, LLVMValueRef at, int64_t bytes)
+{
+    int32_t wide[2 * EJ_LANES_MAX], width = 1;
+    while (width < n) width *= 2;
+    if (width != n && n > 2 && w->e->target->masks && width * bytes <= w->e->target->vector_bytes) {
+        for (int32_t l = 0; l < width; l++) wide[l] = l < n ? mask[l] : -1;
+        uint64_t bits = ((uint64_t)1 << n) - 1;
+        ej_lower_masked_store(w, ej_shuffle(w, flat, NULL, wide, width, ""), at, ej_leaf_bits(w, bits, width));
+        return;
+    }
+    for (int32_t done = 0; done < n; done += width) {
+        while (width > n - done) width /= 2;
+        LLVMValueRef piece = ej_shuffle(w, flat, NULL, mask + done, width, "");
+        ej_lower_store_at(w, piece, ej_lower_offset(w, at, ej_lower_i64(w, done), bytes, ""));
+    }
+}
+
+static void store_known(ej_leaf *leaf, ej_leaf_access *access, const ej_lanes *lanes, const ej_offsets *o, ej_vec value)
+{
+    ej_lower *w = leaf->w;
+    int dtype = access->buffer->dtype;
+    int32_t parts = value.im ? 2 : 1, mask[2 * EJ_LANES_MAX];
+    int64_t bytes = ej_dtypes[dtype].bytes / parts;
+    ej_entry entries[2 * EJ_LANES_MAX];
+    int32_t n = ej_entries_of(o, parts, entries);
+    LLVMValueRef flat = flatten(w, dtype, value, lanes->n);
+    for (int32_t i = 0; i < n;) {
+        const ej_entry *first = &entries[i];
+        int32_t run = 0;
+        for (; i < n && entries[i].key == first->key && entries[i].c <= first->c + run; i++) {
+            if (entries[i].c < first->c + run) run--; /* the same element again: the later lane counts */
+            mask[run++] = entries[i].lane * parts + entries[i].part;
+        }
+        store_run(w, flat, mask, run, ej_lane_address(leaf, access, lanes, first->lane, 0, first->c * bytes), bytes);
+    }
+}
+
+/* ---- lanes that a run-time count cuts off ---- */
+
+static ej_vec lane_of(ej_lower *w, ej_vec v, int32_t lane)
+{
+    return (ej_vec){ej_extract(w, v.re, lane), v.im ? ej_extract(w, v.im, lane) : NULL};
+}
+
+static void store_downwards(ej_leaf *leaf, ej_leaf_access *access, const ej_lanes *lanes, uint32_t clamp, ej_vec value)
+{
+    ej_offsets o;
+    ej_offsets_of(leaf, access, lanes, clamp, &o);
+    for (int32_t l = lanes->n - 1; l >= 0; l--)
+        if (o.valid >> l & 1) ej_lower_store_lane(leaf, access, lanes, &o, l, clamp, lane_of(leaf->w, value, l));
+}
+
+static void store_branching(ej_leaf *leaf, ej_leaf_access *access, const ej_lanes *lanes, const ej_offsets *o,
+                            LLVMValueRef mask, ej_vec value)
+{
+    ej_lower *w = leaf->w;
+    LLVMBuilderRef b = w->e->builder;
+    for (int32_t l = 0; l < lanes->n; l++) {
+        if (!(o->valid >> l & 1)) continue;
+        LLVMBasicBlockRef lane = ej_lower_block(w, "lane"), after = ej_lower_block(w, "");
+        LLVMBuildCondBr(b, ej_extract(w, mask, l), lane, after);
+        LLVMPositionBuilderAtEnd(b, lane);
+        ej_lower_store_lane(leaf, access, lanes, o, l, 0, lane_of(w, value, l));
+        ej_leaf_forget(access);
+        LLVMBuildBr(b, after);
+        LLVMPositionBuilderAtEnd(b, after);
+    }
+}
+
+static void store_masked(ej_leaf *leaf, ej_leaf_access *access, const ej_lanes *lanes, const ej_offsets *o,
+                         LLVMValueRef mask, ej_vec value)
+{
+    ej_lower *w = leaf->w;
+    int dtype = access->buffer->dtype;
+    LLVMValueRef at = ej_lane_address(leaf, access, lanes, 0, 0, o->c[0] * ej_dtypes[dtype].bytes);
+    mask = LLVMBuildAnd(w->e->builder, mask, ej_leaf_bits(w, o->valid, lanes->n), "");
+    if (value.im) mask = ej_lower_twice(w, mask, lanes->n);
+    ej_lower_masked_store(w, flatten(w, dtype, value, lanes->n), at, mask);
+}
+
+static bool through_table(const ej_leaf *leaf, const ej_leaf_access *access)
+{
+    for (int32_t i = 0; i < leaf->n_axes; i++)
+        if ((access->opaque >> i & 1) && access->term[i]->table >= 0) return true;
+    return false;
+}
+
+static void store_here(ej_leaf *leaf, ej_leaf_access *access, const ej_lanes *lanes, LLVMValueRef mask, ej_vec value)
+{
+    ej_offsets o;
+    ej_offsets_of(leaf, access, lanes, 0, &o);
+    if (!mask)
+        store_known(leaf, access, lanes, &o, value);
+    else if (ej_offsets_consecutive(&o) && ej_can_mask(leaf->w, ej_dtypes[access->buffer->dtype].bytes))
+        store_masked(leaf, access, lanes, &o, mask, value);
+    else if (through_table(leaf, access))
+        store_branching(leaf, access, lanes, &o, mask, value);
+    else
+        store_downwards(leaf, access, lanes, ej_leaf_varying(leaf, lanes, access->set, true), value);
+}
+
+/* All lanes are out when the lowest digit of an axis is. */
+static LLVMValueRef lowest_in_range(ej_leaf *leaf, const ej_lanes *lanes, uint32_t axes, LLVMValueRef condition)
+{
+    ej_lower *w = leaf->w;
+    LLVMBuilderRef b = w->e->builder;
+    for (int32_t i = 0; i < leaf->n_axes; i++) {
+        int32_t low = INT32_MAX;
+        for (int32_t l = 0; l < lanes->n; l++)
+            if ((lanes->exist >> l & 1) && lanes->v[i][l] < low) low = lanes->v[i][l];
+        if (!(axes >> i & 1) || low == 0) continue;
+        LLVMValueRef in = LLVMBuildICmp(b, LLVMIntSGT, leaf->axes[i].n, ej_lower_i64(w, low), "");
+        condition = condition ? LLVMBuildAnd(b, condition, in, "") : in;
+    }
+    return condition;
+}
+
+void ej_lower_store(ej_leaf *leaf, ej_leaf_access *access, const ej_lanes *lanes, ej_vec value)
+{
+    ej_lower *w = leaf->w;
+    LLVMBuilderRef b = w->e->builder;
+    LLVMValueRef condition, mask;
+    if (!ej_leaf_static(leaf, lanes, access->set)) return;
+    ej_leaf_dynamic(leaf, lanes, access->set, &condition, &mask);
+    condition = lowest_in_range(leaf, lanes, ej_leaf_varying(leaf, lanes, access->set, true), condition);
+    if (!condition) {
+        store_here(leaf, access, lanes, mask, value);
+        return;
+    }
+    LLVMBasicBlockRef in = ej_lower_block(w, "in_range"), after = ej_lower_block(w, "");
+    LLVMBuildCondBr(b, condition, in, after);
+    LLVMPositionBuilderAtEnd(b, in);
+    store_here(leaf, access, lanes, mask, value);
+    ej_leaf_forget(access);
+    LLVMBuildBr(b, after);
+    LLVMPositionBuilderAtEnd(b, after);
+}

@@ -1,0 +1,10 @@
+/* api.h - what the api_*.c files share. */
+#ifndef EJ_API_H
+#define EJ_API_H
+
+#include "kernel.h"
+
+/* The caller's compile options (NULL: none), of whichever version of the header, into a request. */
+int ej_request_options(ej_request *request, const einjit_compile_options *options, einjit_error *err);
+
+#endif

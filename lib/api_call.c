@@ -1,0 +1,148 @@
+/* api_call.c - compile and run in one: a graph, an equation, or labels.
+ *
+ * Takes  tensors. Gives  results; the second call with a signature costs a look-up, the checks and the run.
+ * Keeps  equations and labels as they stand in the key: a hit neither parses nor builds anything, and allocates nothing
+ *        while the key has at most EJ_KEY_SMALL words.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "api.h"
+
+enum { KIND_EQUATION = 4, KIND_LABELS = 5 };
+
+/* After a look-up by an exact key the inputs are those of the kernel. */
+static int run_found(einjit_kernel *kernel, const einjit_tensor *in, size_t n_out, const einjit_tensor *out,
+                     einjit_error *err)
+{
+    int status = ej_check_outputs(kernel, n_out, out, NULL, err);
+    if (status == EINJIT_OK) status = ej_check_memory(kernel, in, out, NULL, err);
+    if (status == EINJIT_OK) status = ej_kernel_run(kernel, in, out, NULL, err);
+    ej_kernel_drop(kernel);
+    return status;
+}
+
+int einjit_call(einjit_context *context, einjit_graph *graph, size_t n_in, const einjit_tensor *in, size_t n_out,
+                const einjit_tensor *out, einjit_error *err)
+{
+    ej_request request = {.graph = graph, .n_in = n_in, .n_out = n_out, .in = in, .out = out};
+    einjit_kernel *kernel = NULL;
+    EJ_TRY(ej_request_check(context, &request, err));
+    EJ_TRY(ej_kernel_find(&kernel, context, &request, err));
+    return run_found(kernel, in, n_out, out, err);
+}
+
+/* ---- one einsum ---- */
+
+typedef struct einsum_call {
+    einjit_context *context;
+    const char *equation;    /* NULL: labels */
+    const int32_t *labels, *output;
+    size_t n_in, n_labels;
+    const einjit_tensor *in, *out;
+} einsum_call;
+
+static int add_inputs(const einsum_call *call, einjit_graph *graph, einjit_value *values, einjit_error *err)
+{
+    for (size_t i = 0; i < call->n_in; i++) {
+        char name[24];
+        snprintf(name, sizeof name, "x%zu", i);
+        EJ_TRY(einjit_graph_input(&values[i], graph, name, -1, -1, NULL, NULL, err));
+    }
+    return EINJIT_OK;
+}
+
+/* The graph has inputs of unknown rank, so that everything that does not fit is found by the einsum, which names operand
+ * and axis. */
+static int build_graph(const einsum_call *call, einjit_graph *graph, ej_arena *arena, einjit_error *err)
+{
+    einjit_value *values = EJ_NEW_ARRAY(arena, einjit_value, call->n_in), result;
+    int32_t *ranks = EJ_NEW_ARRAY(arena, int32_t, call->n_in);
+    if (!values || !ranks) return ej_no_memory(err);
+    for (size_t i = 0; i < call->n_in; i++) ranks[i] = call->in[i].rank;
+    EJ_TRY(add_inputs(call, graph, values, err));
+    if (call->equation)
+        EJ_TRY(einjit_graph_einsum(&result, graph, call->equation, call->n_in, values, err));
+    else
+        EJ_TRY(einjit_graph_einsum_labels(&result, graph, call->n_in, values, ranks, call->labels, call->out->rank,
+                                          call->output, err));
+    EJ_TRY(einjit_graph_output(graph, result, err));
+    return einjit_graph_freeze(graph, err);
+}
+
+static int make_einsum(einjit_kernel **out, void *user, einjit_error *err)
+{
+    const einsum_call *call = user;
+    einjit_graph *graph = NULL;
+    ej_arena arena;
+    ej_arena_init(&arena, &call->context->allocator);
+    int status = einjit_graph_create(&graph, call->context, err);
+    if (status == EINJIT_OK) status = build_graph(call, graph, &arena, err);
+    if (status == EINJIT_OK) {
+        ej_request request = {.graph = graph, .n_in = call->n_in, .n_out = 1, .in = call->in, .out = call->out};
+        status = ej_compile(out, call->context, &request, err);
+    }
+    einjit_graph_destroy(graph);
+    ej_arena_free(&arena);
+    return status;
+}
+
+static void add_labels(ej_key_words *key, const einsum_call *call)
+{
+    ej_key_bytes(key, call->labels, call->n_labels * sizeof *call->labels);
+    ej_key_bytes(key, call->output, (size_t)call->out->rank * sizeof *call->output);
+}
+
+static int find_einsum(einjit_kernel **out, einsum_call *call, einjit_error *err)
+{
+    ej_key_words key;
+    ej_key_init(&key, &call->context->allocator);
+    ej_key_word(&key, (call->equation ? KIND_EQUATION : KIND_LABELS) | (uint64_t)call->n_in << 8);
+    if (call->equation)
+        ej_key_bytes(&key, call->equation, strlen(call->equation));
+    else
+        add_labels(&key, call);
+    for (size_t i = 0; i < call->n_in; i++) ej_key_tensor(&key, &call->in[i], NULL);
+    if (!ej_tensor_row_major(call->out)) ej_key_tensor(&key, call->out, NULL);
+    int status = key.failed ? ej_no_memory(err)
+                            : ej_cache_get(call->context->cache, (ej_key){key.words, key.n, false}, make_einsum, call,
+                                           out, err);
+    ej_key_free(&key);
+    return status;
+}
+
+static int check_call(const einsum_call *call, einjit_error *err)
+{
+    if (!call->context) return ej_fail(err, EINJIT_E_INVALID, "no context given");
+    if (!call->out || (call->n_in && !call->in))
+        return ej_fail(err, EINJIT_E_INVALID, "no %s given", call->out ? "operands" : "output");
+    for (size_t i = 0; i < call->n_in; i++) EJ_TRY(ej_tensor_check(&call->in[i], "operand", i, err));
+    return ej_tensor_check(call->out, "output", 0, err);
+}
+
+static int run_einsum(einsum_call *call, einjit_error *err)
+{
+    einjit_kernel *kernel = NULL;
+    EJ_TRY(find_einsum(&kernel, call, err));
+    return run_found(kernel, call->in, 1, call->out, err);
+}
+
+int einjit_einsum(einjit_context *context, const char *equation, size_t n_in, const einjit_tensor *in,
+                  const einjit_tensor *out, einjit_error *err)
+{
+    einsum_call call = {.context = context, .equation = equation, .n_in = n_in, .in = in, .out = out};
+    EJ_TRY(check_call(&call, err));
+    if (!equation) return ej_fail(err, EINJIT_E_INVALID, "no equation given");
+    return run_einsum(&call, err);
+}
+
+int einjit_einsum_labels(einjit_context *context, size_t n_in, const einjit_tensor *in, const int32_t *labels,
+                         const einjit_tensor *out, const int32_t *output, einjit_error *err)
+{
+    einsum_call call = {.context = context, .labels = labels, .output = output, .n_in = n_in, .in = in, .out = out};
+    EJ_TRY(check_call(&call, err));
+    for (size_t i = 0; i < n_in; i++) call.n_labels += (size_t)in[i].rank;
+    if ((call.n_labels && !labels) || (out->rank && !output))
+        return ej_fail(err, EINJIT_E_INVALID, "no labels given for the %s", call.n_labels && !labels ? "operands" : "output");
+    return run_einsum(&call, err);
+}

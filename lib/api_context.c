@@ -1,0 +1,176 @@
+/* api_context.c - contexts: options and variables read once, caches, the log.
+ *
+ * Takes  einjit_options, which may be of an older or newer header (struct_bytes says), and the EINJIT_* variables.
+ * Gives  a context. Options count before variables, variables before defaults.
+ * Keeps  copies of all texts.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel.h"
+
+#define DEFAULT_CACHE_BYTES ((size_t)256 << 20)
+
+/* ---- options ---- */
+
+/* Fields beyond what the caller's header knows are 0; fields beyond what this library knows must be. */
+static int read_options(einjit_options *out, const einjit_options *given, einjit_error *err)
+{
+    memset(out, 0, sizeof *out);
+    if (!given) return EINJIT_OK;
+    size_t bytes = given->struct_bytes;
+    if (bytes < sizeof bytes) return ej_fail(err, EINJIT_E_INVALID, "struct_bytes of the options is %zu", bytes);
+    for (size_t i = sizeof *out; i < bytes; i++)
+        if (((const unsigned char *)given)[i])
+            return ej_fail(err, EINJIT_E_INVALID, "an option is set that this version (%s) does not know", einjit_version());
+    memcpy(out, given, bytes < sizeof *out ? bytes : sizeof *out);
+    return EINJIT_OK;
+}
+
+static int choose_backend(einjit_context *context, const char *name, einjit_error *err)
+{
+    if (!name || !strcmp(name, "llvm")) return EINJIT_OK;
+    if (strcmp(name, "interp") != 0)
+        return ej_fail(err, EINJIT_E_VALUE, "the backend '%.80s' does not exist: there are llvm and interp", name);
+    context->use_interp = true;
+    return EINJIT_OK;
+}
+
+static int choose_target(einjit_context *context, const char *name, einjit_error *err)
+{
+    char known[200] = "";
+    context->target = name ? ej_target_by_name(name) : ej_target_host();
+    if (context->target) return EINJIT_OK;
+    for (int row = 0; row < ej_n_targets; row++) {
+        size_t used = strlen(known);
+        snprintf(known + used, sizeof known - used, "%s%s", row ? ", " : "", ej_targets[row].name);
+    }
+    return ej_fail(err, EINJIT_E_VALUE, "the target '%.80s' does not exist: there are %s", name, known);
+}
+
+static int choose_threads(einjit_context *context, int32_t given, const char *variable, einjit_error *err)
+{
+    char *end = NULL;
+    if (given < 0) return ej_fail(err, EINJIT_E_VALUE, "%d threads", (int)given);
+    context->threads = given ? given : 1;
+    if (given || !variable) return EINJIT_OK;
+    errno = 0;
+    long n = strtol(variable, &end, 10);
+    if (errno || *end || n < 1 || n > 65536)
+        return ej_fail(err, EINJIT_E_VALUE, "EINJIT_THREADS is '%.80s', not a number of threads", variable);
+    context->threads = (int32_t)n;
+    return EINJIT_OK;
+}
+
+static void log_to_stderr(void *user, const char *line)
+{
+    (void)user;
+    fprintf(stderr, "%s\n", line);
+}
+
+static int keep_text(einjit_context *context, const char **out, const char *text, einjit_error *err)
+{
+    if (!text) return EINJIT_OK;
+    *out = ej_arena_copy_text(&context->arena, text, strlen(text));
+    return *out ? EINJIT_OK : ej_no_memory(err);
+}
+
+static int configure(einjit_context *context, const einjit_options *options, einjit_error *err)
+{
+    ej_env env;
+    ej_env_read(&env);
+    EJ_TRY(choose_backend(context, options->backend ? options->backend : env.backend, err));
+    EJ_TRY(choose_target(context, options->target ? options->target : env.target, err));
+    EJ_TRY(choose_threads(context, options->threads, env.threads, err));
+    EJ_TRY(keep_text(context, &context->module_path, options->module_path ? options->module_path : env.module, err));
+    EJ_TRY(keep_text(context, &context->dump_dir, env.dump_dir, err));
+    context->dump = ej_stage_mask(env.dump);
+    if (context->dump_dir && !context->dump) context->dump = ej_stage_mask("all");
+    context->verbose = env.verbose;
+    context->verify = env.verify || (options->flags & EINJIT_OPTION_VERIFY);
+    context->no_optimize = options->flags & EINJIT_OPTION_NO_OPTIMIZE;
+    context->log = options->log ? options->log : env.dump || env.verbose ? log_to_stderr : NULL;
+    context->log_user = options->log_user;
+    EJ_TRY(ej_pool_create(&context->pool, &context->allocator, err));
+    return ej_cache_create(&context->cache, &context->allocator,
+                           options->cache_bytes ? options->cache_bytes : DEFAULT_CACHE_BYTES, err);
+}
+
+/* ---- life ---- */
+
+static void free_context(einjit_context *context)
+{
+    einjit_allocator allocator = context->allocator;
+    ej_cache_destroy(context->cache);
+    ej_pool_destroy(context->pool);
+    pthread_mutex_destroy(&context->load_lock);
+    ej_arena_free(&context->arena);
+    ej_release(&allocator, context, sizeof *context);
+}
+
+int einjit_context_create(einjit_context **out, const einjit_options *options, einjit_error *err)
+{
+    einjit_options all;
+    if (!out) return ej_fail(err, EINJIT_E_INVALID, "no place for the context given");
+    EJ_TRY(read_options(&all, options, err));
+    if (all.allocator && (!all.allocator->alloc || !all.allocator->release))
+        return ej_fail(err, EINJIT_E_INVALID, "an allocator needs both of its functions");
+    const einjit_allocator *allocator = all.allocator ? all.allocator : &ej_malloc_allocator;
+    einjit_context *context = ej_alloc(allocator, sizeof *context);
+    if (!context) return ej_no_memory(err);
+    if (pthread_mutex_init(&context->load_lock, NULL) != 0) {
+        ej_release(allocator, context, sizeof *context);
+        return ej_no_memory(err);
+    }
+    context->allocator = *allocator;
+    atomic_init(&context->refs, 1);
+    atomic_init(&context->backend, NULL);
+    ej_arena_init(&context->arena, &context->allocator);
+    int status = configure(context, &all, err);
+    if (status != EINJIT_OK) {
+        free_context(context);
+        return status;
+    }
+    *out = context;
+    return EINJIT_OK;
+}
+
+void ej_context_retain(einjit_context *context)
+{
+    atomic_fetch_add_explicit(&context->refs, 1, memory_order_relaxed);
+}
+
+void einjit_context_release(einjit_context *context)
+{
+    if (context && atomic_fetch_sub_explicit(&context->refs, 1, memory_order_acq_rel) == 1) free_context(context);
+}
+
+/* ---- small calls ---- */
+
+void ej_context_log(const einjit_context *context, const char *format, ...)
+{
+    char line[1024];
+    if (!context->log) return;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    context->log(context->log_user, line);
+}
+
+void einjit_context_statistics(const einjit_context *context, einjit_statistics *out)
+{
+    if (!out) return;
+    memset(out, 0, sizeof *out);
+    if (context) ej_cache_statistics(context->cache, out);
+}
+
+void einjit_context_clear_cache(einjit_context *context)
+{
+    if (!context) return;
+    ej_cache_clear(context->cache);
+    ej_pool_trim(context->pool);
+}

@@ -1,0 +1,200 @@
+/* api_graph.c - public calls on whole graphs: make, parse, print, check, freeze, optimize, give back.
+ *
+ * Takes  handles and borrowed pointers; checks them.
+ * Gives  what the stages give. A graph holds its context.
+ * Not here: building node by node (api_build.c, api_layout.c), compiling (compile.c).
+ */
+#include <string.h>
+
+#include "kernel.h"
+
+/* ---- make and give back ---- */
+
+/* A handle without a graph in it. */
+static int create_handle(einjit_graph **out, einjit_context *context, einjit_error *err)
+{
+    einjit_graph *graph = ej_alloc(&context->allocator, sizeof *graph);
+    if (!graph) return ej_no_memory(err);
+    if (pthread_mutex_init(&graph->freeze_lock, NULL)) {
+        ej_release(&context->allocator, graph, sizeof *graph);
+        return ej_no_memory(err);
+    }
+    atomic_init(&graph->frozen, false);
+    ej_context_retain(context);
+    graph->context = context;
+    *out = graph;
+    return EINJIT_OK;
+}
+
+static void destroy_handle(einjit_graph *graph)
+{
+    einjit_context *context = graph->context;
+    pthread_mutex_destroy(&graph->freeze_lock);
+    ej_release(&context->allocator, graph, sizeof *graph);
+    einjit_context_release(context);
+}
+
+static int check_handles(einjit_graph **out, const einjit_context *context, einjit_error *err)
+{
+    if (!out) return ej_fail(err, EINJIT_E_INVALID, "out is NULL");
+    if (!context) return ej_fail(err, EINJIT_E_INVALID, "context is NULL");
+    return EINJIT_OK;
+}
+
+int einjit_graph_create(einjit_graph **out, einjit_context *context, einjit_error *err)
+{
+    einjit_graph *graph;
+    EJ_TRY(check_handles(out, context, err));
+    EJ_TRY(create_handle(&graph, context, err));
+    int status = ej_graph_init(&graph->graph, &context->allocator, err);
+    if (status) destroy_handle(graph);
+    else *out = graph;
+    return status;
+}
+
+int einjit_graph_parse(einjit_graph **out, einjit_context *context, const char *text, size_t length, einjit_error *err)
+{
+    einjit_graph *graph;
+    EJ_TRY(check_handles(out, context, err));
+    if (!text) return ej_fail(err, EINJIT_E_INVALID, "text is NULL");
+    if (length == SIZE_MAX) length = strlen(text);
+    EJ_TRY(create_handle(&graph, context, err));
+    int status = ej_graph_parse(&graph->graph, &context->allocator, text, length, err);
+    if (status) destroy_handle(graph);
+    else *out = graph;
+    return status;
+}
+
+int einjit_graph_from_equation(einjit_graph **out, einjit_context *context, const char *equation, einjit_error *err)
+{
+    einjit_graph *graph;
+    EJ_TRY(check_handles(out, context, err));
+    if (!equation) return ej_fail(err, EINJIT_E_INVALID, "equation is NULL");
+    EJ_TRY(create_handle(&graph, context, err));
+    ej_arena scratch;
+    ej_equation parsed;
+    ej_arena_init(&scratch, &context->allocator);
+    int status = ej_equation_parse(&parsed, &scratch, equation, strlen(equation), SIZE_MAX, err);
+    if (!status) status = ej_graph_from_equation(&graph->graph, &context->allocator, &parsed, err);
+    ej_arena_free(&scratch);
+    if (status) destroy_handle(graph);
+    else *out = graph;
+    return status;
+}
+
+void einjit_graph_destroy(einjit_graph *graph)
+{
+    if (!graph) return;
+    ej_graph_free(&graph->graph);
+    destroy_handle(graph);
+}
+
+/* ---- freeze ---- */
+
+/* What tells this program from others: its text, and the elements of its constants, which texts may round or leave out. */
+static int hash_content(const einjit_graph *graph, ej_hash *out, einjit_error *err)
+{
+    const ej_graph *g = &graph->graph;
+    ej_arena scratch;
+    ej_text text;
+    ej_arena_init(&scratch, &graph->context->allocator);
+    ej_text_init(&text, &scratch);
+    ej_graph_print(&text, g);
+    for (size_t v = 0; v < g->n_nodes; v++) {
+        const ej_node *node = &g->nodes[v];
+        if (node->op != EJ_OP_CONSTANT) continue;
+        int64_t n = ej_dtypes[node->dtype].bytes;
+        for (uint32_t i = 0; i < node->n_extents; i++)
+            if (!ej_mul_size(n, node->extents[i].n, &n)) n = 0;
+        ej_hash elements = ej_hash_bytes(node->data, (size_t)n);
+        ej_print_bytes(&text, (const char *)&elements, sizeof elements);
+    }
+    int status = text.failed ? ej_no_memory(err) : EINJIT_OK;
+    if (!status) *out = ej_hash_bytes(text.data, text.length);
+    ej_arena_free(&scratch);
+    return status;
+}
+
+static int freeze_locked(einjit_graph *graph, einjit_error *err)
+{
+    if (atomic_load_explicit(&graph->frozen, memory_order_relaxed)) return EINJIT_OK; /* another thread was first */
+    if (graph->graph.failed)
+        return ej_fail(err, graph->graph.failed, "the graph is not complete: an earlier call on it failed with %s",
+                       einjit_status_name(graph->graph.failed));
+    if (!graph->graph.n_outputs) return ej_fail(err, EINJIT_E_VALUE, "the graph has no result");
+    EJ_TRY(hash_content(graph, &graph->content, err));
+    atomic_store_explicit(&graph->frozen, true, memory_order_release);
+    return EINJIT_OK;
+}
+
+int einjit_graph_freeze(einjit_graph *graph, einjit_error *err)
+{
+    if (!graph) return ej_fail(err, EINJIT_E_INVALID, "graph is NULL");
+    if (atomic_load_explicit(&graph->frozen, memory_order_acquire)) return EINJIT_OK;
+    pthread_mutex_lock(&graph->freeze_lock);
+    int status = freeze_locked(graph, err);
+    pthread_mutex_unlock(&graph->freeze_lock);
+    return status;
+}
+
+/* ---- look ---- */
+
+int einjit_graph_print(const einjit_graph *graph, char *buffer, size_t capacity, size_t *needed, einjit_error *err)
+{
+    if (!graph) return ej_fail(err, EINJIT_E_INVALID, "graph is NULL");
+    if (!buffer && capacity) return ej_fail(err, EINJIT_E_INVALID, "buffer is NULL");
+    ej_arena scratch;
+    ej_text text;
+    ej_arena_init(&scratch, &graph->context->allocator);
+    ej_text_init(&text, &scratch);
+    ej_graph_print(&text, &graph->graph);
+    int status = ej_text_hand_over(&text, buffer, capacity, needed, err);
+    ej_arena_free(&scratch);
+    return status;
+}
+
+int einjit_graph_verify(const einjit_graph *graph, einjit_error *err)
+{
+    if (!graph) return ej_fail(err, EINJIT_E_INVALID, "graph is NULL");
+    return ej_graph_verify(&graph->graph, err);
+}
+
+size_t einjit_graph_input_count(const einjit_graph *graph)
+{
+    return graph ? graph->graph.n_inputs : 0;
+}
+
+size_t einjit_graph_output_count(const einjit_graph *graph)
+{
+    return graph ? graph->graph.n_outputs : 0;
+}
+
+size_t einjit_graph_node_count(const einjit_graph *graph)
+{
+    return graph ? graph->graph.n_nodes : 0;
+}
+
+const char *einjit_graph_input_name(const einjit_graph *graph, size_t i)
+{
+    if (!graph || i >= graph->graph.n_inputs) return NULL;
+    return graph->graph.nodes[graph->graph.inputs[i]].name;
+}
+
+/* ---- passes ---- */
+
+int einjit_optimize(einjit_graph *graph, const char *passes, einjit_error *err)
+{
+    if (!graph) return ej_fail(err, EINJIT_E_INVALID, "graph is NULL");
+    if (atomic_load_explicit(&graph->frozen, memory_order_acquire))
+        return ej_fail(err, EINJIT_E_FROZEN, "the graph is frozen: it was compiled, or frozen by the caller");
+    if (graph->graph.failed)
+        return ej_fail(err, graph->graph.failed, "an earlier call on this graph failed with %s",
+                       einjit_status_name(graph->graph.failed));
+    ej_arena scratch;
+    ej_arena_init(&scratch, &graph->context->allocator);
+    ej_job job = {.arena = &scratch, .err = err, .allocator = &graph->context->allocator,
+                  .target = graph->context->target, .verify = graph->context->verify};
+    int status = ej_opt_run(&graph->graph, passes, &job);
+    ej_arena_free(&scratch);
+    return status;
+}

@@ -1,0 +1,125 @@
+/* api_path.c - einjit_path: path search alone, over integer labels.
+ *
+ * Takes  the caller's arrays, every number in them checked.
+ * Gives  the path and its costs; nothing is stored when anything is wrong.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel.h"
+
+typedef struct request {
+    size_t n;
+    const int32_t *term_ranks, *labels;
+    int output_rank;
+    const int32_t *output;
+    size_t n_labels;
+    const int64_t *sizes;
+} request;
+
+static int check_arguments(const request *r, einjit_error *err)
+{
+    if (!r->n) return ej_fail(err, EINJIT_E_NO_OPERANDS, "a contraction without operands");
+    if (r->n > INT32_MAX / 4) return ej_fail(err, EINJIT_E_LIMIT, "%zu operands", r->n);
+    if (r->n_labels > INT32_MAX / 4) return ej_fail(err, EINJIT_E_LIMIT, "%zu labels", r->n_labels);
+    if (!r->term_ranks || (r->n_labels && !r->sizes))
+        return ej_fail(err, EINJIT_E_INVALID, "term_ranks or sizes is NULL");
+    if (r->output_rank < 0 || (r->output_rank && !r->output))
+        return ej_fail(err, EINJIT_E_VALUE, "output_rank is %d", r->output_rank);
+    for (size_t l = 0; l < r->n_labels; l++)
+        if (r->sizes[l] < 0)
+            return ej_fail(err, EINJIT_E_VALUE, "the extent of label %zu is %lld", l, (long long)r->sizes[l]);
+    return EINJIT_OK;
+}
+
+static int compare_labels(const void *a, const void *b)
+{
+    int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* A sorted copy without repeats. `what` and `which` name it in messages. */
+static int copy_term(ej_term *out, const request *r, const int32_t *labels, size_t n, const char *what, size_t which,
+                     ej_job *job)
+{
+    if (n && !labels) return ej_fail(job->err, EINJIT_E_INVALID, "labels is NULL");
+    for (size_t i = 0; i < n; i++)
+        if (labels[i] < 0 || (size_t)labels[i] >= r->n_labels)
+            return ej_fail(job->err, EINJIT_E_VALUE, "label %d of %s %zu is not below %zu, the number of labels",
+                           (int)labels[i], what, which, r->n_labels);
+    out->labels = EJ_JOB_ARRAY(job, int32_t, n);
+    if (!out->labels) return ej_no_memory(job->err);
+    if (n) memcpy(out->labels, labels, n * sizeof *labels);
+    if (n) qsort(out->labels, n, sizeof *out->labels, compare_labels);
+    for (size_t i = 0; i < n; i++)
+        if (!out->n || out->labels[out->n - 1] != out->labels[i]) out->labels[out->n++] = out->labels[i];
+    return EINJIT_OK;
+}
+
+static int check_output(const ej_network *net, size_t rank, ej_job *job)
+{
+    bool *known = EJ_JOB_ARRAY(job, bool, (size_t)net->n_labels);
+    if (!known) return ej_no_memory(job->err);
+    if (net->out.n != rank) return ej_fail(job->err, EINJIT_E_OUT_REPEAT, "a label is twice in the output");
+    for (int32_t t = 0; t < net->n_terms; t++)
+        for (uint32_t i = 0; i < net->terms[t].n; i++) known[net->terms[t].labels[i]] = true;
+    for (uint32_t i = 0; i < net->out.n; i++)
+        if (!known[net->out.labels[i]])
+            return ej_fail(job->err, EINJIT_E_OUT_UNKNOWN, "label %d of the output is in no operand",
+                           (int)net->out.labels[i]);
+    return EINJIT_OK;
+}
+
+static int build_network(ej_network *net, const request *r, ej_job *job)
+{
+    ej_term *terms = EJ_JOB_ARRAY(job, ej_term, r->n);
+    size_t at = 0;
+    if (!terms) return ej_no_memory(job->err);
+    for (size_t t = 0; t < r->n; t++) {
+        if (r->term_ranks[t] < 0)
+            return ej_fail(job->err, EINJIT_E_VALUE, "the rank of operand %zu is %d", t, (int)r->term_ranks[t]);
+        size_t rank = (size_t)r->term_ranks[t];
+        EJ_TRY(copy_term(&terms[t], r, r->labels ? r->labels + at : NULL, rank, "operand", t, job));
+        at += rank;
+    }
+    *net = (ej_network){.n_terms = (int32_t)r->n, .terms = terms, .n_labels = (int32_t)r->n_labels,
+                        .extents = r->sizes};
+    EJ_TRY(copy_term(&net->out, r, r->output, (size_t)r->output_rank, "result", 0, job));
+    return check_output(net, (size_t)r->output_rank, job);
+}
+
+static int search(ej_path *path, const request *r, const char *strategy, ej_job *job)
+{
+    ej_network net;
+    job->path_strategy = strategy;
+    EJ_TRY(check_arguments(r, job->err));
+    EJ_TRY(build_network(&net, r, job));
+    return ej_path_search(path, &net, job);
+}
+
+int einjit_path(einjit_context *context, size_t n, const int32_t *term_ranks, const int32_t *labels, int output_rank,
+                const int32_t *output, size_t n_labels, const int64_t *sizes, const char *strategy, int32_t *pairs,
+                size_t capacity, size_t *n_steps, double *log10_mults, double *log2_largest, einjit_error *err)
+{
+    if (!context) return ej_fail(err, EINJIT_E_INVALID, "the context is NULL");
+    const request r = {n, term_ranks, labels, output_rank, output, n_labels, sizes};
+    ej_arena arena;
+    ej_path path;
+    ej_arena_init(&arena, &context->allocator);
+    ej_job job = {.arena = &arena, .err = err, .allocator = &context->allocator, .target = context->target};
+    int status = search(&path, &r, strategy, &job);
+    if (status == EINJIT_OK && pairs && capacity < (size_t)path.n_steps)
+        status = ej_fail(err, EINJIT_E_VALUE, "the path has %d steps, the buffer has room for %zu", (int)path.n_steps,
+                         capacity);
+    if (status == EINJIT_OK) {
+        for (int32_t s = 0; pairs && s < path.n_steps; s++) {
+            pairs[2 * s] = path.steps[s].a;
+            pairs[2 * s + 1] = path.steps[s].b;
+        }
+        if (n_steps) *n_steps = (size_t)path.n_steps;
+        if (log10_mults) *log10_mults = path.log10_mults;
+        if (log2_largest) *log2_largest = path.log2_largest;
+    }
+    ej_arena_free(&arena);
+    return status;
+}

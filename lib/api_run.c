@@ -1,0 +1,106 @@
+/* api_run.c - compile once, run often; and what can be asked of a kernel.
+ *
+ * Takes  the caller's handles and tensors. Gives  every reason why they do not fit before anything runs.
+ * Not here: the checks themselves (kernel_check.c), the look-up (kernel_find.c).
+ */
+#include <string.h>
+
+#include "api.h"
+
+int ej_request_options(ej_request *request, const einjit_compile_options *options, einjit_error *err)
+{
+    einjit_compile_options all = {0};
+    if (!options) return EINJIT_OK;
+    size_t bytes = options->struct_bytes;
+    if (bytes < sizeof bytes) return ej_fail(err, EINJIT_E_INVALID, "struct_bytes of the compile options is %zu", bytes);
+    for (size_t i = sizeof all; i < bytes; i++)
+        if (((const unsigned char *)options)[i])
+            return ej_fail(err, EINJIT_E_INVALID, "an option is set that this version (%s) does not know", einjit_version());
+    memcpy(&all, options, bytes < sizeof all ? bytes : sizeof all);
+    request->open = all.open && *all.open ? all.open : NULL;
+    request->path = all.path;
+    request->flags = all.flags;
+    return EINJIT_OK;
+}
+
+int einjit_compile(einjit_kernel **out, einjit_context *context, einjit_graph *graph, size_t n_in,
+                   const einjit_tensor *in, size_t n_out, const einjit_tensor *outputs,
+                   const einjit_compile_options *options, einjit_error *err)
+{
+    ej_request request = {.graph = graph, .n_in = n_in, .n_out = n_out, .in = in, .out = outputs};
+    einjit_kernel *kernel = NULL;
+    int64_t symbols[EJ_OPEN_MAX];
+    if (!out) return ej_fail(err, EINJIT_E_INVALID, "no place for the kernel given");
+    EJ_TRY(ej_request_options(&request, options, err));
+    EJ_TRY(ej_request_check(context, &request, err));
+    EJ_TRY(ej_kernel_find(&kernel, context, &request, err));
+    int status = EINJIT_OK;
+    if (n_out && (status = ej_check_inputs(kernel, n_in, in, symbols, err)) == EINJIT_OK)
+        status = ej_check_outputs(kernel, n_out, outputs, symbols, err);
+    if (status != EINJIT_OK) {
+        ej_kernel_drop(kernel);
+        return status;
+    }
+    ej_context_retain(context); /* by the reference that the caller gets */
+    *out = kernel;
+    return EINJIT_OK;
+}
+
+int einjit_run(const einjit_kernel *kernel, size_t n_in, const einjit_tensor *in, size_t n_out,
+               const einjit_tensor *out, einjit_error *err)
+{
+    int64_t symbols[EJ_OPEN_MAX];
+    if (!kernel) return ej_fail(err, EINJIT_E_INVALID, "no kernel given");
+    EJ_TRY(ej_check_inputs(kernel, n_in, in, symbols, err));
+    EJ_TRY(ej_check_outputs(kernel, n_out, out, symbols, err));
+    EJ_TRY(ej_check_memory(kernel, in, out, symbols, err));
+    return ej_kernel_run(kernel, in, out, symbols, err);
+}
+
+/* ---- what can be asked of a kernel ---- */
+
+einjit_entry einjit_kernel_entry(const einjit_kernel *kernel)
+{
+    return kernel ? kernel->entry : NULL;
+}
+
+size_t einjit_kernel_scratch_bytes(const einjit_kernel *kernel, const int64_t *sizes)
+{
+    int64_t bytes;
+    if (!kernel || (kernel->sizes.n_symbols && !sizes)) return SIZE_MAX;
+    return ej_kernel_size(kernel, kernel->scratch_bytes, sizes, &bytes) ? (size_t)bytes : SIZE_MAX;
+}
+
+size_t einjit_kernel_open_count(const einjit_kernel *kernel)
+{
+    return kernel ? kernel->sizes.n_symbols : 0;
+}
+
+const char *einjit_kernel_open_name(const einjit_kernel *kernel, size_t i)
+{
+    return kernel && i < kernel->sizes.n_symbols ? kernel->sizes.atoms[i].name : NULL;
+}
+
+size_t einjit_kernel_output_count(const einjit_kernel *kernel)
+{
+    return kernel ? kernel->n_out : 0;
+}
+
+int einjit_kernel_output_shape(const einjit_kernel *kernel, size_t i, const int64_t *sizes, int *dtype, int *rank,
+                               int64_t *shape, size_t capacity, einjit_error *err)
+{
+    if (!kernel || (kernel->sizes.n_symbols && !sizes))
+        return ej_fail(err, EINJIT_E_INVALID, "no %s given", kernel ? "values of the open extents" : "kernel");
+    if (i >= kernel->n_out)
+        return ej_fail(err, EINJIT_E_VALUE, "output %zu of a kernel that has %zu", i, kernel->n_out);
+    const ej_bound_tensor *t = &kernel->out[i];
+    int64_t extent;
+    for (int32_t axis = 0; axis < t->rank; axis++) /* all of them first: nothing is stored on failure */
+        if (!ej_kernel_size(kernel, t->shape[axis], sizes, &extent))
+            return ej_fail(err, EINJIT_E_SIZE, "axis %d of output %zu does not fit into 63 bits", (int)axis, i);
+    for (int32_t axis = 0; shape && axis < t->rank && (size_t)axis < capacity; axis++)
+        ej_kernel_size(kernel, t->shape[axis], sizes, &shape[axis]);
+    if (dtype) *dtype = t->dtype;
+    if (rank) *rank = t->rank;
+    return EINJIT_OK;
+}

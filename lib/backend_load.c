@@ -1,0 +1,101 @@
+/* backend_load.c - the code generator module, loaded once per context on the first miss.
+ *
+ * Takes  the context's module path, or the places where the module is installed.
+ * Gives  the backend's table; E_BACKEND says where it was looked for and what the loader said.
+ * Keeps  the module loaded for the rest of the process: kernels do not need it (they are images of their own), but LLVM
+ *        does not survive being unloaded and loaded again.
+ */
+#include <dlfcn.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "kernel.h"
+
+#ifndef EINJIT_MODULE_FILE
+#define EINJIT_MODULE_FILE "libeinjit-llvm.so"
+#endif
+#ifndef EINJIT_MODULE_DIR
+#define EINJIT_MODULE_DIR "/usr/local/lib/einjit"
+#endif
+
+static int accept_backend(const ej_backend **out, ej_codegen_fn codegen, const char *path, einjit_error *err)
+{
+    static const ej_host host = {.abi = EJ_BACKEND_ABI};
+    const ej_backend *backend = codegen(&host);
+    if (!backend || backend->abi != EJ_BACKEND_ABI || !backend->compile)
+        return ej_fail(err, EINJIT_E_BACKEND, "the code generator %s is of another version than this library", path);
+    *out = backend;
+    return EINJIT_OK;
+}
+
+#ifdef EINJIT_STATIC_CODEGEN
+
+const ej_backend *einjit_codegen(const ej_host *host);
+
+static int find_backend(einjit_context *context, const ej_backend **out, einjit_error *err)
+{
+    (void)context;
+    return accept_backend(out, einjit_codegen, "that is linked in", err);
+}
+
+#else
+
+static int open_module(einjit_context *context, const char *path, const ej_backend **out, einjit_error *err)
+{
+    void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (!handle) return ej_fail(err, EINJIT_E_BACKEND, "the code generator cannot be loaded: %s", dlerror());
+    void *symbol = dlsym(handle, "einjit_codegen");
+    if (!symbol) return ej_fail(err, EINJIT_E_BACKEND, "%s is not a code generator of einjit", path);
+    ej_codegen_fn codegen;
+    memcpy(&codegen, &symbol, sizeof codegen); /* ISO C has no cast from an object's to a function's address */
+    EJ_TRY(accept_backend(out, codegen, path, err));
+    context->backend_handle = handle;
+    return EINJIT_OK;
+}
+
+/* The folder that libeinjit (or the program it is part of) was loaded from, with its last slash; 0: not known. */
+static size_t own_folder(const char **folder)
+{
+    static const char here = 0;
+    Dl_info info;
+    if (!dladdr(&here, &info) || !info.dli_fname) return 0;
+    const char *slash = strrchr(info.dli_fname, '/');
+    *folder = info.dli_fname;
+    return slash ? (size_t)(slash - info.dli_fname) + 1 : 0;
+}
+
+/* The first of the usual places where there is a file; its failure is the answer, because a module that is there and
+ * does not load (a missing libLLVM, say) is what the user must hear about. */
+static int find_backend(einjit_context *context, const ej_backend **out, einjit_error *err)
+{
+    if (context->module_path) return open_module(context, context->module_path, out, err);
+    enum { PLACES = 3, LENGTH = 4096 };
+    char places[PLACES][LENGTH];
+    const char *folder = "";
+    int n = (int)own_folder(&folder);
+    snprintf(places[0], LENGTH, "%.*s%s", n, folder, EINJIT_MODULE_FILE);
+    snprintf(places[1], LENGTH, "%.*seinjit/%s", n, folder, EINJIT_MODULE_FILE);
+    snprintf(places[2], LENGTH, "%s/%s", EINJIT_MODULE_DIR, EINJIT_MODULE_FILE);
+    for (int i = n ? 0 : 2; i < PLACES; i++)
+        if (access(places[i], F_OK) == 0) return open_module(context, places[i], out, err);
+    return ej_fail(err, EINJIT_E_BACKEND, "the code generator was not found; looked for %s, %s, %s (EINJIT_MODULE names it; "
+                   "the backend 'interp' works without)", places[0], places[1], places[2]);
+}
+
+#endif
+
+int ej_backend_load(einjit_context *context, const ej_backend **out, einjit_error *err)
+{
+    const ej_backend *backend = atomic_load_explicit(&context->backend, memory_order_acquire);
+    int status = EINJIT_OK;
+    if (!backend) {
+        pthread_mutex_lock(&context->load_lock);
+        backend = atomic_load_explicit(&context->backend, memory_order_relaxed);
+        if (!backend && (status = find_backend(context, &backend, err)) == EINJIT_OK)
+            atomic_store_explicit(&context->backend, backend, memory_order_release);
+        pthread_mutex_unlock(&context->load_lock);
+    }
+    if (status == EINJIT_OK) *out = backend;
+    return status;
+}

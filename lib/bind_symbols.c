@@ -1,0 +1,234 @@
+/* bind_symbols.c - what the program's names for extents are: numbers as observed, or open.
+ *
+ * Takes  the inputs' declared extents and the observed tensors.
+ * Gives  a size per symbol; which of the caller's open symbols stay open.
+ * Keeps  an extent of 1 closed: it broadcasts, and a kernel cannot know later that it should not.
+ */
+#include <string.h>
+
+#include "bind_core.h"
+
+static const char *input_name(const ej_binder *b, size_t i)
+{
+    return b->graph->nodes[b->graph->inputs[i]].name;
+}
+
+/* ---- the caller's list ---- */
+
+static int open_symbol(ej_binder *b, const char *name, size_t length)
+{
+    for (size_t s = 0; s < b->graph->n_symbols; s++) {
+        const char *have = b->graph->symbols[s];
+        if (strlen(have) == length && !memcmp(have, name, length)) {
+            b->symbols[s].open = true;
+            return EINJIT_OK;
+        }
+    }
+    return ej_fail(b->err, EINJIT_E_NAME, "'%.*s' cannot stay open: the program has no extent of this name",
+                   length > 60 ? 60 : (int)length, name);
+}
+
+int ej_bind_open_list(ej_binder *b, const char *open)
+{
+    for (const char *at = open; at && *at;) {
+        size_t length = strcspn(at, ", \t");
+        if (length) EJ_TRY(open_symbol(b, at, length));
+        at += length;
+        at += strspn(at, ", \t");
+    }
+    return EINJIT_OK;
+}
+
+/* ---- observed values ---- */
+
+/* Two inputs disagree. A graph of one einsum says no more than its labels do, and those may broadcast. */
+static int disagree(ej_binder *b, int32_t s, size_t input, int32_t axis, int64_t n)
+{
+    ej_bind_symbol *symbol = &b->symbols[s];
+    if (b->equation_only) {
+        symbol->torn = symbol->closed = true;
+        return EINJIT_OK;
+    }
+    return ej_fail(b->err, EINJIT_E_DIM, "extent '%s' is %lld on axis %d of input '%s' and %lld on axis %d of input '%s'",
+                   b->graph->symbols[s], (long long)symbol->n, (int)symbol->axis,
+                   input_name(b, (size_t)symbol->input), (long long)n, (int)axis, input_name(b, input));
+}
+
+static int observe(ej_binder *b, int32_t s, size_t input, int32_t axis, int64_t n)
+{
+    ej_bind_symbol *symbol = &b->symbols[s];
+    if (symbol->known) return symbol->n == n ? EINJIT_OK : disagree(b, s, input, axis, n);
+    symbol->known = true;
+    symbol->n = n;
+    symbol->input = (int32_t)input;
+    symbol->axis = axis;
+    if (n == 1) symbol->closed = true;
+    return EINJIT_OK;
+}
+
+static int not_the_product(ej_binder *b, size_t input, int32_t axis, int64_t n)
+{
+    return ej_fail(b->err, EINJIT_E_DIM, "axis %d of input '%s' is %lld, which is not the product that the program says",
+                   (int)axis, input_name(b, input), (long long)n);
+}
+
+/* An extent such as 4*z: what is known must divide what was observed, one unknown symbol takes the rest. */
+static int observe_product(ej_binder *b, const ej_extent *extent, size_t input, int32_t axis, int64_t n)
+{
+    int64_t known = extent->n, rest;
+    int32_t unknown = -1, n_unknown = 0;
+    for (int32_t k = 0; k < extent->n_symbols; k++) {
+        const ej_bind_symbol *symbol = &b->symbols[extent->symbols[k]];
+        if (symbol->known && !ej_mul_size(known, symbol->n, &known)) return not_the_product(b, input, axis, n);
+        if (!symbol->known) {
+            unknown = extent->symbols[k];
+            n_unknown++;
+        }
+    }
+    if (!n_unknown) return known == n ? EINJIT_OK : not_the_product(b, input, axis, n);
+    if (n_unknown > 1 || !known)
+        return ej_fail(b->err, EINJIT_E_DIM, "axis %d of input '%s' does not say what its extents '%s' ... are", (int)axis,
+                       input_name(b, input), b->graph->symbols[unknown]);
+    rest = n / known;
+    return rest * known == n ? observe(b, unknown, input, axis, rest) : not_the_product(b, input, axis, n);
+}
+
+static bool is_plain(const ej_extent *extent)
+{
+    return extent->n == 1 && extent->n_symbols == 1;
+}
+
+static int observe_inputs(ej_binder *b, const einjit_tensor *in, bool products)
+{
+    for (size_t i = 0; i < b->graph->n_inputs; i++) {
+        const ej_node *node = &b->graph->nodes[b->graph->inputs[i]];
+        for (uint32_t axis = 0; axis < node->n_extents && (int64_t)axis < in[i].rank; axis++) {
+            const ej_extent *extent = &node->extents[axis];
+            int64_t n = in[i].shape[axis];
+            if (extent->n < 0 || !extent->n_symbols || is_plain(extent) == products) continue;
+            if (products) EJ_TRY(observe_product(b, extent, i, (int32_t)axis, n));
+            else EJ_TRY(observe(b, extent->symbols[0], i, (int32_t)axis, n));
+        }
+    }
+    return EINJIT_OK;
+}
+
+/* Open ones enter the table in order of first appearance: that is the order of a kernel's sizes. */
+static int size_symbols(ej_binder *b)
+{
+    for (size_t i = 0; i < b->graph->n_inputs; i++) {
+        const ej_node *node = &b->graph->nodes[b->graph->inputs[i]];
+        for (uint32_t axis = 0; axis < node->n_extents; axis++)
+            for (int32_t k = 0; k < node->extents[axis].n_symbols; k++) {
+                int32_t s = node->extents[axis].symbols[k];
+                ej_bind_symbol *symbol = &b->symbols[s];
+                if (!symbol->open || symbol->closed || symbol->size.e) continue;
+                EJ_TRY(ej_sizes_symbol(&b->out->sizes, b->graph->symbols[s], symbol->n, &symbol->size, b->err));
+            }
+    }
+    return EINJIT_OK;
+}
+
+int ej_bind_symbols(ej_binder *b, const einjit_tensor *in)
+{
+    for (size_t s = 0; s < b->graph->n_symbols; s++) b->symbols[s].known = b->symbols[s].torn = false;
+    EJ_TRY(observe_inputs(b, in, false));
+    EJ_TRY(observe_inputs(b, in, true));
+    for (size_t s = 0; s < b->graph->n_symbols; s++) {
+        ej_bind_symbol *symbol = &b->symbols[s];
+        symbol->size = ej_size_number(symbol->n);
+        if (symbol->open && !symbol->known)
+            return ej_fail(b->err, EINJIT_E_NAME, "'%s' cannot stay open: it is not the extent of an input",
+                           b->graph->symbols[s]);
+    }
+    return size_symbols(b);
+}
+
+int ej_bind_extent(ej_binder *b, const ej_extent *extent, ej_size *out)
+{
+    ej_size product = ej_size_number(extent->n);
+    for (int32_t k = 0; k < extent->n_symbols; k++) {
+        const ej_bind_symbol *symbol = &b->symbols[extent->symbols[k]];
+        if (!symbol->known)
+            return ej_fail(b->err, EINJIT_E_NAME, "extent '%s' is not the extent of an input",
+                           b->graph->symbols[extent->symbols[k]]);
+        EJ_TRY(ej_bind_mul(b, product, symbol->size, &product));
+    }
+    *out = product;
+    return EINJIT_OK;
+}
+
+/* ---- closing ---- */
+
+static void close_named(ej_binder *b, const char *name)
+{
+    for (size_t s = 0; s < b->graph->n_symbols; s++)
+        if (b->graph->symbols[s] == name) b->symbols[s].closed = true;
+    b->restart = true;
+}
+
+static void mark_atoms(const ej_sizes *sizes, ej_size size, bool *marked)
+{
+    if (!size.e) return;
+    const ej_polynomial *p = &sizes->exprs[size.e - 1];
+    for (int32_t t = 0; t < p->n_terms; t++)
+        for (int32_t i = 0; i < p->terms[t].n_atoms; i++) marked[p->terms[t].atoms[i]] = true;
+}
+
+void ej_bind_close(ej_binder *b, ej_size size)
+{
+    const ej_sizes *sizes = &b->out->sizes;
+    if (!size.e) return;
+    b->n_closings++;
+    bool *marked = EJ_NEW_ARRAY(b->arena, bool, sizes->n_atoms);
+    if (!marked) { /* no room to find out which: close all, which is always right */
+        for (size_t s = 0; s < b->graph->n_symbols; s++) b->symbols[s].closed = true;
+        b->restart = true;
+        return;
+    }
+    mark_atoms(sizes, size, marked);
+    for (size_t i = sizes->n_atoms; i-- > 0;) { /* derived atoms use earlier ones */
+        if (!marked[i]) continue;
+        if (sizes->atoms[i].kind == EJ_ATOM_SYMBOL) {
+            close_named(b, sizes->atoms[i].name);
+        } else {
+            mark_atoms(sizes, sizes->atoms[i].a, marked);
+            mark_atoms(sizes, sizes->atoms[i].b, marked);
+        }
+    }
+}
+
+ej_size ej_bind_fixed(ej_binder *b, ej_size size)
+{
+    ej_bind_close(b, size);
+    return ej_size_number(size.n);
+}
+
+ej_size ej_bind_meet(ej_binder *b, ej_size one, ej_size other)
+{
+    ej_size difference;
+    if (ej_size_same(one, other)) return one;
+    if (ej_size_sub(&b->out->sizes, one, other, &difference, NULL) == EINJIT_OK) {
+        ej_bind_close(b, difference);
+    } else {
+        ej_bind_close(b, one);
+        ej_bind_close(b, other);
+    }
+    return ej_size_number(one.n);
+}
+
+/* ---- arithmetic: products of too many open extents close them ---- */
+
+int ej_bind_add(ej_binder *b, ej_size x, ej_size y, ej_size *out)
+{
+    int status = ej_size_add(&b->out->sizes, x, y, out, b->err);
+    if (status != EINJIT_E_LIMIT) return status;
+    return ej_size_add(&b->out->sizes, ej_bind_fixed(b, x), ej_bind_fixed(b, y), out, b->err);
+}
+
+int ej_bind_mul(ej_binder *b, ej_size x, ej_size y, ej_size *out)
+{
+    int status = ej_size_mul(&b->out->sizes, x, y, out, b->err);
+    if (status != EINJIT_E_LIMIT) return status;
+    return ej_size_mul(&b->out->sizes, ej_bind_fixed(b, x), ej_bind_fixed(b, y), out, b->err);
+}

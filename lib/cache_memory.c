@@ -1,0 +1,527 @@
+/* cache_memory.c - the memory cache: signature -> kernel, or the failure that compiling it gave.
+ *
+ * Takes  a key and how to make its kernel.
+ * Gives  the kernel with a reference. A hit takes no lock: count in as a reader, probe, take a reference, count out.
+ * Keeps  one entry a key, made once however many threads ask; the others wait. Entries least recently used go first
+ *        when the byte limit is passed (times have the resolution of one miss). What is taken out of a table is freed
+ *        once every reader that could have seen it has counted out: readers count in one of two counters, the writer
+ *        sees each of them at 0 after the removal, one after the other, directing new readers to the other one, so that
+ *        a busy shard cannot hold up reclamation for ever.
+ * Not here: how keys are made (kernel_key.c), which key is asked for (kernel_find.c).
+ */
+#include <string.h>
+#include <time.h>
+
+#include "kernel.h"
+
+enum { SHARDS = 16, FIRST_SLOTS = 32, VICTIMS = 32 };
+enum entry_state { MAKING, READY, FAILED };
+
+typedef struct retired { /* first member of what readers may still look at */
+    struct retired *next;
+    bool is_table;
+} retired;
+
+typedef struct entry {
+    retired retired;
+    uint64_t hash;
+    atomic_uint_fast64_t used; /* the cache's clock when it was asked for last */
+    atomic_int state;
+    einjit_kernel *kernel;     /* READY: the cache's reference */
+    einjit_error *error;       /* FAILED; NULL when there was no memory for the text */
+    int status;                /* FAILED */
+    bool forget;               /* FAILED, not remembered: who waited tries again */
+    bool removed;              /* from the table; under the lock */
+    int holders;               /* the maker and those who wait; under the lock */
+    size_t bytes, n;
+    uint64_t words[];
+} entry;
+#define GONE ((entry *)(uintptr_t)1) /* a slot whose entry was removed: probing goes on behind it */
+
+typedef struct table {
+    retired retired;
+    size_t n_slots;            /* a power of 2, at least half of them empty */
+    _Atomic(entry *) slots[];
+} table;
+
+typedef struct shard {
+    atomic_uint turn;          /* which counter new readers use */
+    atomic_int readers[2];
+    _Atomic(table *) table;
+    atomic_uint_fast64_t hits;
+    pthread_mutex_t lock;      /* everything below, and writing to the table */
+    pthread_cond_t made;
+    size_t n_live, n_filled;   /* n_filled counts GONE slots, too */
+    retired *fresh, *draining; /* removed; the readers of the draining ones are being waited for */
+    bool half_drained;
+    uint64_t misses, waits, failures, evictions, compile_ns;
+    char padding[64];          /* shards do not share cache lines that readers write to */
+} shard;
+
+struct ej_cache {
+    const einjit_allocator *allocator;
+    size_t limit_bytes;
+    atomic_size_t bytes;
+    atomic_uint_fast64_t clock; /* even: 2 a miss; a look-up counts as 1 later than the miss before it */
+    shard shards[SHARDS];
+};
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * UINT64_C(1000000000) + (uint64_t)t.tv_nsec;
+}
+
+/* ---- what is taken out of a table ---- */
+
+static size_t entry_bytes(size_t n_words)
+{
+    return sizeof(entry) + n_words * sizeof(uint64_t);
+}
+
+static size_t table_bytes(size_t n_slots)
+{
+    return sizeof(table) + n_slots * sizeof(_Atomic(entry *));
+}
+
+static void free_entry(const struct ej_cache *cache, entry *e)
+{
+    ej_kernel_drop(e->kernel);
+    ej_release(cache->allocator, e->error, sizeof *e->error);
+    ej_release(cache->allocator, e, entry_bytes(e->n));
+}
+
+/* Outside of the lock: dropping a kernel unmaps its code. */
+static void free_retired(const struct ej_cache *cache, retired *list)
+{
+    while (list) {
+        retired *next = list->next;
+        if (list->is_table)
+            ej_release(cache->allocator, list, table_bytes(((table *)(void *)list)->n_slots));
+        else
+            free_entry(cache, (entry *)(void *)list);
+        list = next;
+    }
+}
+
+static void retire(shard *s, retired *item)
+{
+    item->next = s->fresh;
+    s->fresh = item;
+}
+
+/* What no reader can see any more; the caller frees it after unlocking. */
+static retired *reclaim(shard *s)
+{
+    retired *done = NULL;
+    for (;;) {
+        if (!s->draining) {
+            s->draining = s->fresh;
+            s->fresh = NULL;
+            s->half_drained = false;
+        }
+        if (!s->draining) return done;
+        unsigned turn = atomic_load(&s->turn);
+        if (!s->half_drained) {
+            if (atomic_load(&s->readers[1 - turn])) return done;
+            turn = 1 - turn;
+            atomic_store(&s->turn, turn);
+            s->half_drained = true;
+        }
+        if (atomic_load(&s->readers[1 - turn])) return done;
+        retired *last = s->draining;
+        while (last->next) last = last->next;
+        last->next = done;
+        done = s->draining;
+        s->draining = NULL;
+    }
+}
+
+/* ---- the table ---- */
+
+static entry *probe(const table *t, ej_key key, uint64_t hash, size_t *slot)
+{
+    for (size_t i = hash & (t->n_slots - 1);; i = (i + 1) & (t->n_slots - 1)) {
+        entry *e = atomic_load(&t->slots[i]);
+        if (!e) return NULL;
+        if (e == GONE || e->hash != hash || e->n != key.n) continue;
+        if (memcmp(e->words, key.words, key.n * sizeof *key.words) != 0) continue;
+        if (slot) *slot = i;
+        return e;
+    }
+}
+
+static table *new_table(const struct ej_cache *cache, size_t n_slots)
+{
+    table *t = ej_alloc(cache->allocator, table_bytes(n_slots));
+    if (!t) return NULL;
+    t->retired.is_table = true;
+    t->n_slots = n_slots;
+    for (size_t i = 0; i < n_slots; i++) atomic_init(&t->slots[i], NULL);
+    return t;
+}
+
+static void put(table *t, entry *e)
+{
+    size_t i = e->hash & (t->n_slots - 1);
+    while (atomic_load_explicit(&t->slots[i], memory_order_relaxed)) i = (i + 1) & (t->n_slots - 1);
+    atomic_store(&t->slots[i], e);
+}
+
+/* Room for one entry more, at most half full, without the GONE slots when it had to be built anew. */
+static bool make_room(struct ej_cache *cache, shard *s)
+{
+    table *old = atomic_load_explicit(&s->table, memory_order_relaxed);
+    if ((s->n_filled + 1) * 2 <= old->n_slots) return true;
+    size_t n_slots = FIRST_SLOTS;
+    while (n_slots < (s->n_live + 1) * 4) n_slots *= 2;
+    table *t = new_table(cache, n_slots);
+    if (!t) return false;
+    for (size_t i = 0; i < old->n_slots; i++) {
+        entry *e = atomic_load_explicit(&old->slots[i], memory_order_relaxed);
+        if (e && e != GONE) put(t, e);
+    }
+    s->n_filled = s->n_live;
+    atomic_store(&s->table, t);
+    retire(s, &old->retired);
+    return true;
+}
+
+static void release_holder(shard *s, entry *e)
+{
+    if (--e->holders == 0 && e->removed) retire(s, &e->retired);
+}
+
+static void remove_slot(struct ej_cache *cache, shard *s, size_t slot)
+{
+    table *t = atomic_load_explicit(&s->table, memory_order_relaxed);
+    entry *e = atomic_load_explicit(&t->slots[slot], memory_order_relaxed);
+    atomic_store(&t->slots[slot], GONE);
+    s->n_live--;
+    atomic_fetch_sub(&cache->bytes, e->bytes);
+    e->removed = true;
+    if (!e->holders) retire(s, &e->retired);
+}
+
+/* ---- looking up ---- */
+
+static int give_failure(const entry *e, einjit_error *err)
+{
+    if (err && e->error) *err = *e->error;
+    return e->error ? e->status : ej_fail(err, e->status, "%s", einjit_status_text(e->status));
+}
+
+static void give_kernel(entry *e, einjit_kernel **out)
+{
+    atomic_fetch_add_explicit(&e->kernel->refs, 1, memory_order_relaxed);
+    *out = e->kernel;
+}
+
+/* A finished entry's answer; false: there is none, or it is being made. */
+static bool find(struct ej_cache *cache, shard *s, ej_key key, uint64_t hash, einjit_kernel **out, int *status,
+                 einjit_error *err)
+{
+    atomic_int *readers = &s->readers[atomic_load(&s->turn)];
+    atomic_fetch_add(readers, 1);
+    entry *e = probe(atomic_load(&s->table), key, hash, NULL);
+    int state = e ? atomic_load_explicit(&e->state, memory_order_acquire) : MAKING;
+    if (state == READY) give_kernel(e, out);
+    if (state != MAKING) {
+        *status = state == READY ? EINJIT_OK : give_failure(e, err);
+        uint64_t clock = atomic_load_explicit(&cache->clock, memory_order_relaxed) | 1;
+        if (atomic_load_explicit(&e->used, memory_order_relaxed) != clock)
+            atomic_store_explicit(&e->used, clock, memory_order_relaxed);
+        atomic_fetch_add_explicit(&s->hits, 1, memory_order_relaxed);
+    }
+    atomic_fetch_sub(readers, 1);
+    return state != MAKING;
+}
+
+/* ---- the byte limit ---- */
+
+typedef struct victim {
+    uint64_t used;
+    shard *s;
+    const entry *e;
+} victim;
+
+/* The entries used longest ago, oldest first. `keep` is the newest one: it stays even when it alone is too big. */
+static int find_victims(struct ej_cache *cache, const entry *keep, victim *victims)
+{
+    int n = 0;
+    for (shard *s = cache->shards; s < cache->shards + SHARDS; s++) {
+        pthread_mutex_lock(&s->lock);
+        const table *t = atomic_load_explicit(&s->table, memory_order_relaxed);
+        for (size_t i = 0; i < t->n_slots; i++) {
+            const entry *e = atomic_load_explicit(&t->slots[i], memory_order_relaxed);
+            if (!e || e == GONE || e == keep || atomic_load(&e->state) == MAKING) continue;
+            uint64_t used = atomic_load_explicit(&e->used, memory_order_relaxed);
+            int at = n;
+            while (at > 0 && victims[at - 1].used > used) at--;
+            if (at == VICTIMS) continue;
+            int moved = (n < VICTIMS ? n : VICTIMS - 1) - at;
+            memmove(&victims[at + 1], &victims[at], (size_t)moved * sizeof *victims);
+            victims[at] = (victim){used, s, e};
+            n += n < VICTIMS;
+        }
+        pthread_mutex_unlock(&s->lock);
+    }
+    return n;
+}
+
+static bool remove_victim(struct ej_cache *cache, const victim *v)
+{
+    shard *s = v->s;
+    bool removed = false;
+    pthread_mutex_lock(&s->lock);
+    const table *t = atomic_load_explicit(&s->table, memory_order_relaxed);
+    for (size_t i = 0; i < t->n_slots && !removed; i++) {
+        if (atomic_load_explicit(&t->slots[i], memory_order_relaxed) != v->e) continue;
+        if (atomic_load(&v->e->state) == MAKING) continue;
+        remove_slot(cache, s, i);
+        s->evictions++;
+        removed = true;
+    }
+    retired *garbage = reclaim(s);
+    pthread_mutex_unlock(&s->lock);
+    free_retired(cache, garbage);
+    return removed;
+}
+
+static void keep_below_limit(struct ej_cache *cache, const entry *keep)
+{
+    victim victims[VICTIMS];
+    bool progress = true;
+    while (progress && atomic_load(&cache->bytes) > cache->limit_bytes) {
+        int n = find_victims(cache, keep, victims);
+        progress = false;
+        for (int i = 0; i < n && atomic_load(&cache->bytes) > cache->limit_bytes; i++)
+            progress |= remove_victim(cache, &victims[i]);
+    }
+}
+
+/* ---- misses ---- */
+
+static bool is_remembered(ej_key key, int status)
+{
+    return !key.forget_failures && status != EINJIT_E_NOMEM && status != EINJIT_E_INTERRUPTED &&
+           status != EINJIT_E_BACKEND;
+}
+
+/* An entry in the table that says that it is being made; NULL: out of memory. */
+static entry *announce(struct ej_cache *cache, shard *s, ej_key key, uint64_t hash)
+{
+    if (key.n > (SIZE_MAX / 2 - sizeof(entry)) / sizeof(uint64_t)) return NULL;
+    entry *e = ej_alloc(cache->allocator, entry_bytes(key.n));
+    if (!e || !make_room(cache, s)) {
+        ej_release(cache->allocator, e, entry_bytes(key.n));
+        return NULL;
+    }
+    e->hash = hash;
+    e->n = key.n;
+    memcpy(e->words, key.words, key.n * sizeof *key.words);
+    e->bytes = entry_bytes(key.n);
+    e->holders = 1;
+    atomic_init(&e->state, MAKING);
+    atomic_init(&e->used, atomic_fetch_add(&cache->clock, 2) + 2);
+    put(atomic_load_explicit(&s->table, memory_order_relaxed), e);
+    s->n_live++;
+    s->n_filled++;
+    s->misses++;
+    atomic_fetch_add(&cache->bytes, e->bytes);
+    return e;
+}
+
+static void publish(struct ej_cache *cache, shard *s, entry *e, ej_key key, einjit_kernel *kernel, int status)
+{
+    size_t more = kernel ? kernel->bytes : e->error ? sizeof *e->error : 0;
+    e->kernel = kernel;
+    e->status = status;
+    e->forget = status != EINJIT_OK && !is_remembered(key, status);
+    s->failures += status != EINJIT_OK;
+    e->bytes += more;
+    atomic_fetch_add(&cache->bytes, more);
+    atomic_store_explicit(&e->state, status == EINJIT_OK ? READY : FAILED, memory_order_release);
+    size_t slot = 0;
+    if (e->forget && probe(atomic_load_explicit(&s->table, memory_order_relaxed), key, e->hash, &slot) == e)
+        remove_slot(cache, s, slot);
+    pthread_cond_broadcast(&s->made);
+}
+
+/* Make the kernel of an announced entry. Entered with the lock, left without it. */
+static int make_entry(struct ej_cache *cache, shard *s, entry *e, ej_key key, ej_make_kernel make, void *user,
+                      einjit_kernel **out, einjit_error *err)
+{
+    pthread_mutex_unlock(&s->lock);
+    einjit_error error = {0};
+    einjit_kernel *kernel = NULL;
+    uint64_t start = now_ns();
+    int status = make(&kernel, user, &error);
+    uint64_t spent = now_ns() - start;
+    if (status == EINJIT_OK) {
+        atomic_fetch_add(&kernel->refs, 1);
+        *out = kernel;
+    } else {
+        if (err) *err = error;
+        kernel = NULL;
+        if ((e->error = ej_alloc(cache->allocator, sizeof error))) *e->error = error;
+    }
+    pthread_mutex_lock(&s->lock);
+    s->compile_ns += spent;
+    publish(cache, s, e, key, kernel, status);
+    pthread_mutex_unlock(&s->lock);
+
+    keep_below_limit(cache, e); /* e is held, so it is still there */
+
+    pthread_mutex_lock(&s->lock);
+    release_holder(s, e);
+    retired *garbage = reclaim(s);
+    pthread_mutex_unlock(&s->lock);
+    free_retired(cache, garbage);
+    return status;
+}
+
+/* Wait for the thread that makes e. True: *status is the answer; false: it failed in a way that is not ours. */
+static bool wait_for(shard *s, entry *e, einjit_kernel **out, int *status, einjit_error *err)
+{
+    e->holders++;
+    s->waits++;
+    while (atomic_load(&e->state) == MAKING) pthread_cond_wait(&s->made, &s->lock);
+    bool mine = !e->forget;
+    if (mine && atomic_load(&e->state) == READY) {
+        give_kernel(e, out);
+        *status = EINJIT_OK;
+    } else if (mine) {
+        *status = give_failure(e, err);
+    }
+    release_holder(s, e);
+    return mine;
+}
+
+static int get_or_make(struct ej_cache *cache, shard *s, ej_key key, uint64_t hash, ej_make_kernel make, void *user,
+                       einjit_kernel **out, einjit_error *err)
+{
+    int status = EINJIT_OK;
+    pthread_mutex_lock(&s->lock);
+    for (;;) {
+        entry *e = probe(atomic_load_explicit(&s->table, memory_order_relaxed), key, hash, NULL);
+        if (!e) break;
+        bool answered = true;
+        if (atomic_load(&e->state) == MAKING)
+            answered = wait_for(s, e, out, &status, err);
+        else
+            answered = find(cache, s, key, hash, out, &status, err);
+        if (!answered) continue;
+        pthread_mutex_unlock(&s->lock);
+        return status;
+    }
+    entry *e = announce(cache, s, key, hash);
+    if (e) return make_entry(cache, s, e, key, make, user, out, err);
+    pthread_mutex_unlock(&s->lock);
+    return ej_no_memory(err);
+}
+
+int ej_cache_get(struct ej_cache *cache, ej_key key, ej_make_kernel make, void *user, einjit_kernel **out,
+                 einjit_error *err)
+{
+    uint64_t hash = ej_hash64(key.words, key.n * sizeof *key.words, 0);
+    shard *s = &cache->shards[hash >> 60]; /* the table uses the low bits */
+    int status = EINJIT_OK;
+    if (find(cache, s, key, hash, out, &status, err)) return status;
+    return get_or_make(cache, s, key, hash, make, user, out, err);
+}
+
+/* ---- the whole ---- */
+
+static bool init_shard(struct ej_cache *cache, shard *s)
+{
+    table *t = new_table(cache, FIRST_SLOTS);
+    if (!t) return false;
+    if (pthread_mutex_init(&s->lock, NULL) != 0) {
+        ej_release(cache->allocator, t, table_bytes(FIRST_SLOTS));
+        return false;
+    }
+    if (pthread_cond_init(&s->made, NULL) != 0) {
+        pthread_mutex_destroy(&s->lock);
+        ej_release(cache->allocator, t, table_bytes(FIRST_SLOTS));
+        return false;
+    }
+    atomic_init(&s->turn, 0);
+    atomic_init(&s->readers[0], 0);
+    atomic_init(&s->readers[1], 0);
+    atomic_init(&s->hits, 0);
+    atomic_init(&s->table, t);
+    return true;
+}
+
+int ej_cache_create(struct ej_cache **out, const einjit_allocator *allocator, size_t limit_bytes, einjit_error *err)
+{
+    struct ej_cache *cache = ej_alloc(allocator, sizeof *cache);
+    if (!cache) return ej_no_memory(err);
+    cache->allocator = allocator;
+    cache->limit_bytes = limit_bytes;
+    atomic_init(&cache->bytes, 0);
+    atomic_init(&cache->clock, 0);
+    for (int i = 0; i < SHARDS; i++) {
+        if (init_shard(cache, &cache->shards[i])) continue;
+        ej_cache_destroy(cache);
+        return ej_no_memory(err);
+    }
+    *out = cache;
+    return EINJIT_OK;
+}
+
+void ej_cache_clear(struct ej_cache *cache)
+{
+    for (shard *s = cache->shards; s < cache->shards + SHARDS; s++) {
+        pthread_mutex_lock(&s->lock);
+        const table *t = atomic_load_explicit(&s->table, memory_order_relaxed);
+        for (size_t i = 0; i < t->n_slots; i++) {
+            const entry *e = atomic_load_explicit(&t->slots[i], memory_order_relaxed);
+            if (e && e != GONE && atomic_load(&e->state) != MAKING) remove_slot(cache, s, i);
+        }
+        retired *garbage = reclaim(s);
+        pthread_mutex_unlock(&s->lock);
+        free_retired(cache, garbage);
+    }
+}
+
+/* Nobody uses the cache any more: the context's last owner has gone. */
+void ej_cache_destroy(struct ej_cache *cache)
+{
+    if (!cache) return;
+    for (shard *s = cache->shards; s < cache->shards + SHARDS; s++) {
+        table *t = atomic_load(&s->table);
+        if (!t) continue; /* creation failed here */
+        for (size_t i = 0; i < t->n_slots; i++) {
+            entry *e = atomic_load(&t->slots[i]);
+            if (e && e != GONE) free_entry(cache, e);
+        }
+        free_retired(cache, s->fresh);
+        free_retired(cache, s->draining);
+        ej_release(cache->allocator, t, table_bytes(t->n_slots));
+        pthread_cond_destroy(&s->made);
+        pthread_mutex_destroy(&s->lock);
+    }
+    ej_release(cache->allocator, cache, sizeof *cache);
+}
+
+void ej_cache_statistics(const struct ej_cache *cache, einjit_statistics *out)
+{
+    memset(out, 0, sizeof *out);
+    for (int i = 0; i < SHARDS; i++) {
+        shard *s = (shard *)&cache->shards[i]; /* counters do not change it, the lock does */
+        pthread_mutex_lock(&s->lock);
+        out->hits += atomic_load_explicit(&s->hits, memory_order_relaxed);
+        out->misses += s->misses;
+        out->waits += s->waits;
+        out->failures += s->failures;
+        out->evictions += s->evictions;
+        out->entries += s->n_live;
+        out->compile_ns += s->compile_ns;
+        pthread_mutex_unlock(&s->lock);
+    }
+    out->bytes = atomic_load(&cache->bytes);
+    out->limit_bytes = cache->limit_bytes;
+}

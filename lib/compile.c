@@ -1,0 +1,325 @@
+/* compile.c - THE pipeline: graph, opt, bind, path and plan, nest, code. Read build() first.
+ *
+ * Takes  a frozen graph, tensors whose shapes and strides count, compile options.
+ * Gives  a kernel, not cached; or, stopping earlier, the text of a stage or the plan's cost.
+ * Keeps  for llvm nothing of the job: the kernel is code and a description. For the interpreter the job's memory is
+ *        the kernel's.
+ * Not here: what stages do. Verification, dumps and times happen between the lines, in stage_done().
+ */
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "kernel.h"
+
+/* Everything one compile makes, stage by stage; lies in the job's arena. */
+typedef struct pipeline {
+    einjit_context *context;
+    ej_request request;   /* tensors normalized */
+    ej_job job;
+    ej_graph graph;
+    ej_bound bound;
+    ej_plan plan;
+    ej_nests nests;
+    ej_code code;
+    int last;             /* stop after this stage */
+    ej_text *explained;   /* instead of dumps: the text of the stage `last` goes here */
+    ej_text text;         /* of the stage that runs */
+    char name[96];        /* of the kernel, for dumps */
+    uint64_t started_ns, stage_ns[EJ_STAGE_COUNT], compile_ns;
+} pipeline;
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * UINT64_C(1000000000) + (uint64_t)t.tv_nsec;
+}
+
+/* ---- between the stages ---- */
+
+static bool is_dumped(const pipeline *p, int stage)
+{
+    return p->job.dump >> stage & 1;
+}
+
+static int verify_stage(pipeline *p, int stage)
+{
+    einjit_error *err = p->job.err;
+    switch (stage) {
+    case EJ_STAGE_GRAPH:
+    case EJ_STAGE_OPT: return ej_graph_verify(&p->graph, err);
+    case EJ_STAGE_BIND: return ej_bound_verify(&p->bound, &p->job);
+    case EJ_STAGE_PLAN: return ej_plan_verify(&p->plan, &p->job);
+    case EJ_STAGE_NEST:
+        for (int32_t i = 0; i < p->nests.n; i++) EJ_TRY(ej_nest_check(&p->nests.nests[i], p->job.target, err));
+        return EINJIT_OK;
+    default: return EINJIT_OK;
+    }
+}
+
+static void print_times(pipeline *p)
+{
+    for (int stage = 0; stage < EJ_STAGE_COUNT; stage++)
+        if (p->stage_ns[stage])
+            ej_print(&p->text, "%s: %.1f us\n", ej_stage_name(stage), (double)p->stage_ns[stage] * 1e-3);
+    ej_print(&p->text, "all: %.1f us\n", (double)p->compile_ns * 1e-3);
+}
+
+static void print_stage(pipeline *p, int stage)
+{
+    switch (stage) {
+    case EJ_STAGE_GRAPH:
+    case EJ_STAGE_OPT: ej_graph_print(&p->text, &p->graph); break;
+    case EJ_STAGE_BIND: ej_bound_print(&p->text, &p->bound); break;
+    case EJ_STAGE_PATH: ej_print_bytes(&p->text, p->plan.paths.data, p->plan.paths.length); break;
+    case EJ_STAGE_PLAN: ej_plan_print(&p->text, &p->plan); break;
+    case EJ_STAGE_NEST:
+        for (int32_t i = 0; i < p->nests.n; i++) ej_nest_print(&p->text, &p->nests.nests[i], p->nests.sizes);
+        break;
+    case EJ_STAGE_KEY: ej_key_print(&p->text, p->context, &p->request); break;
+    case EJ_STAGE_TIME: print_times(p); break;
+    default: break; /* ir, asm: the backend has printed them */
+    }
+}
+
+/* Hand over what the stage printed and start anew. */
+static void write_dump(pipeline *p, int stage)
+{
+    if (!p->explained) {
+        ej_dump_write(p->context, p->name, stage, &p->text);
+    } else if (stage == p->last) {
+        ej_print_bytes(p->explained, p->text.data, p->text.length);
+        p->explained->failed |= p->text.failed;
+    }
+    p->text.length = 0;
+}
+
+static int stage_done(pipeline *p, int stage)
+{
+    uint64_t now = now_ns();
+    p->stage_ns[stage] += now - p->started_ns;
+    if (p->job.verify) EJ_TRY(verify_stage(p, stage));
+    if (is_dumped(p, stage)) {
+        print_stage(p, stage);
+        write_dump(p, stage);
+    }
+    p->started_ns = now_ns();
+    return EINJIT_OK;
+}
+
+/* ---- the pipeline ---- */
+
+/* The interpreter needs no code. Otherwise one listing a run of the backend, because it prints both into one text. */
+static int generate(pipeline *p)
+{
+    const ej_backend *backend;
+    if (p->context->use_interp) return EINJIT_OK;
+    EJ_TRY(ej_backend_load(p->context, &backend, p->job.err));
+    uint32_t dump = p->job.dump;
+    p->job.want_listing = dump >> EJ_STAGE_IR & 1 || dump >> EJ_STAGE_ASM & 1;
+    for (int stage = EJ_STAGE_IR; stage <= EJ_STAGE_ASM; stage++) {
+        if (stage == EJ_STAGE_IR && !(dump >> EJ_STAGE_IR & 1)) continue; /* the code comes with the last run */
+        ej_release(p->job.allocator, p->code.bytes, p->code.n_bytes);
+        p->code = (ej_code){0};
+        p->job.dump = dump & UINT32_C(1) << stage;
+        int status = backend->compile(&p->code, &p->nests, &p->job);
+        p->job.dump = dump;
+        EJ_TRY(status);
+        EJ_TRY(stage_done(p, stage));
+        if (stage == p->last) break;
+    }
+    return EINJIT_OK;
+}
+
+static int build(pipeline *p)
+{
+    const ej_request *r = &p->request;
+    ej_job *job = &p->job;
+
+    EJ_TRY(ej_graph_copy(&p->graph, &r->graph->graph, job->allocator, job->err));
+    EJ_TRY(stage_done(p, EJ_STAGE_GRAPH));
+    if (p->last == EJ_STAGE_GRAPH) return EINJIT_OK;
+
+    if (!(r->flags & EINJIT_OPTION_NO_OPTIMIZE)) EJ_TRY(ej_opt_run(&p->graph, NULL, job));
+    EJ_TRY(stage_done(p, EJ_STAGE_OPT));
+    if (p->last == EJ_STAGE_OPT) return EINJIT_OK;
+
+    EJ_TRY(ej_bind(&p->bound, &p->graph, r->n_in, r->in, r->n_out, r->out, r->open, job));
+    EJ_TRY(stage_done(p, EJ_STAGE_BIND));
+    if (p->last == EJ_STAGE_BIND) return EINJIT_OK;
+
+    EJ_TRY(ej_plan_build(&p->plan, &p->bound, job)); /* searches the paths of its einsums */
+    EJ_TRY(stage_done(p, EJ_STAGE_PATH));
+    EJ_TRY(stage_done(p, EJ_STAGE_PLAN));
+    if (p->last <= EJ_STAGE_PLAN) return EINJIT_OK;
+
+    EJ_TRY(ej_nests_build(&p->nests, &p->plan, job));
+    EJ_TRY(stage_done(p, EJ_STAGE_NEST));
+    if (p->last == EJ_STAGE_NEST) return EINJIT_OK;
+
+    return generate(p);
+}
+
+/* ---- before and after ---- */
+
+static int copy_tensors(ej_arena *arena, const einjit_tensor **tensors, size_t n, einjit_error *err)
+{
+    einjit_tensor *copy = EJ_NEW_ARRAY(arena, einjit_tensor, n);
+    if (!copy) return ej_no_memory(err);
+    for (size_t i = 0; i < n; i++) {
+        copy[i] = (*tensors)[i];
+        if (ej_tensor_row_major(&copy[i])) copy[i].strides = NULL;
+    }
+    *tensors = copy;
+    return EINJIT_OK;
+}
+
+/* As the key has it: row-major tensors have no strides, outputs that are all row-major are left to the shapes. */
+static int normalize(pipeline *p)
+{
+    ej_request *r = &p->request;
+    bool plain = true;
+    EJ_TRY(copy_tensors(p->job.arena, &r->in, r->n_in, p->job.err));
+    EJ_TRY(copy_tensors(p->job.arena, &r->out, r->n_out, p->job.err));
+    for (size_t i = 0; i < r->n_out; i++) plain &= !r->out[i].strides;
+    if (plain) r->n_out = 0;
+    return EINJIT_OK;
+}
+
+/* "forward_1a2b...": the function's name and a hash of the signature. */
+static int name_kernel(pipeline *p)
+{
+    ej_key_words key;
+    const char *function = p->request.graph->graph.name;
+    ej_key_init(&key, p->job.allocator);
+    ej_key_request(&key, &p->request);
+    if (p->request.open) ej_key_bytes(&key, p->request.open, strlen(p->request.open));
+    ej_key_bytes(&key, p->job.target->name, strlen(p->job.target->name));
+    uint64_t hash = ej_hash64(key.words, key.n * sizeof *key.words, 0);
+    bool failed = key.failed;
+    ej_key_free(&key);
+    if (failed) return ej_no_memory(p->job.err);
+    snprintf(p->name, sizeof p->name, "%.60s_%016llx", function ? function : "graph", (unsigned long long)hash);
+    return EINJIT_OK;
+}
+
+static pipeline *new_pipeline(einjit_context *context, const ej_request *request, ej_arena *arena, einjit_error *err)
+{
+    pipeline *p = EJ_NEW(arena, pipeline);
+    if (!p) return NULL;
+    p->context = context;
+    p->request = *request;
+    if (context->no_optimize) p->request.flags |= EINJIT_OPTION_NO_OPTIMIZE;
+    p->job = (ej_job){.arena = arena, .err = err, .allocator = &context->allocator, .target = context->target,
+                      .path_strategy = request->path, .dump_text = &p->text, .dump = context->dump};
+    p->job.verify = context->verify || (request->flags & EINJIT_OPTION_VERIFY);
+    p->last = EJ_STAGE_COUNT;
+    ej_text_init(&p->text, arena);
+    return p;
+}
+
+static int run_pipeline(pipeline *p)
+{
+    uint64_t start = p->started_ns = now_ns();
+    EJ_TRY(normalize(p));
+    if (p->job.dump || p->context->verbose) EJ_TRY(name_kernel(p));
+    EJ_TRY(stage_done(p, EJ_STAGE_KEY));
+    if (p->last == EJ_STAGE_KEY) return EINJIT_OK;
+    EJ_TRY(build(p));
+    p->compile_ns = now_ns() - start;
+    return stage_done(p, EJ_STAGE_TIME);
+}
+
+/* What the kernel does not take over. */
+static void end_pipeline(pipeline *p)
+{
+    ej_release(p->job.allocator, p->code.bytes, p->code.n_bytes);
+    ej_graph_free(&p->graph);
+}
+
+/* ---- three ways through it ---- */
+
+static int fill_kernel(einjit_kernel *kernel, pipeline *p, einjit_error *err)
+{
+    EJ_TRY(ej_kernel_describe(kernel, &p->nests, err));
+    kernel->compile_ns = p->compile_ns;
+    if (p->context->use_interp) {
+        ej_kernel_keep_nests(kernel, &p->nests, &p->graph);
+        return EINJIT_OK;
+    }
+    return ej_kernel_map(kernel, &p->code, err);
+}
+
+int ej_compile(einjit_kernel **out, einjit_context *context, const ej_request *request, einjit_error *err)
+{
+    if (!context->use_interp && !ej_target_runs_here(context->target))
+        return ej_fail(err, EINJIT_E_UNSUPPORTED, "this CPU cannot run code for the target '%s'", context->target->name);
+    ej_arena arena;
+    ej_arena_init(&arena, &context->allocator);
+    einjit_kernel *kernel = ej_kernel_new(context);
+    pipeline *p = kernel ? new_pipeline(context, request, context->use_interp ? &kernel->arena : &arena, err) : NULL;
+    int status = p ? run_pipeline(p) : ej_no_memory(err);
+    if (status == EINJIT_OK) status = fill_kernel(kernel, p, err);
+    if (context->verbose && p)
+        ej_context_log(context, "einjit: compiled %s in %.3f ms: %s", p->name, (double)p->compile_ns * 1e-6,
+                       einjit_status_name(status));
+    bool kept = status == EINJIT_OK && kernel->graph;
+    if (p && !kept) end_pipeline(p);
+    if (status == EINJIT_OK)
+        *out = kernel;
+    else
+        ej_kernel_drop(kernel);
+    ej_arena_free(&arena);
+    return status;
+}
+
+int ej_compile_explain(ej_text *out, einjit_context *context, const ej_request *request, int stage, einjit_error *err)
+{
+    if (context->use_interp && (stage == EJ_STAGE_IR || stage == EJ_STAGE_ASM))
+        return ej_fail(err, EINJIT_E_UNSUPPORTED, "the interpreter makes no %s: use the backend 'llvm'",
+                       ej_stage_name(stage));
+    ej_arena arena;
+    ej_arena_init(&arena, &context->allocator);
+    pipeline *p = new_pipeline(context, request, &arena, err);
+    int status = EINJIT_E_NOMEM;
+    if (p) {
+        p->last = stage;
+        p->explained = out;
+        p->job.dump = UINT32_C(1) << stage;
+        status = run_pipeline(p);
+        end_pipeline(p);
+    } else {
+        ej_no_memory(err);
+    }
+    ej_arena_free(&arena);
+    return status;
+}
+
+static void read_cost(einjit_cost *out, const pipeline *p)
+{
+    *out = (einjit_cost){.naive_operations = p->plan.naive_operations,
+                         .planned_operations = p->plan.planned_operations,
+                         .log10_mults = p->plan.log10_mults,
+                         .log2_largest = p->plan.log2_largest,
+                         .scratch_bytes = (uint64_t)p->nests.scratch_bytes.n,
+                         .steps = p->plan.n_steps,
+                         .bytes_moved = p->plan.bytes_moved < 1.8e19 ? (uint64_t)p->plan.bytes_moved : UINT64_MAX};
+}
+
+int ej_compile_cost(einjit_cost *out, einjit_context *context, const ej_request *request, einjit_error *err)
+{
+    ej_arena arena;
+    ej_arena_init(&arena, &context->allocator);
+    pipeline *p = new_pipeline(context, request, &arena, err);
+    int status = p ? EINJIT_OK : ej_no_memory(err);
+    if (p) {
+        p->last = EJ_STAGE_NEST;
+        p->job.dump = 0;
+        status = run_pipeline(p);
+        if (status == EINJIT_OK) read_cost(out, p);
+        end_pipeline(p);
+    }
+    ej_arena_free(&arena);
+    return status;
+}

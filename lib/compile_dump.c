@@ -1,0 +1,64 @@
+/* compile_dump.c - where the text of a stage goes: the log, a line each, or a file.
+ *
+ * Takes  a stage's text and the name of its kernel.
+ * Gives  EINJIT_DUMP_DIR/<kernel>/NN-stage.*, or lines to the log hook. Dumps never make a compile fail.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "kernel.h"
+
+static const char *const files[EJ_STAGE_COUNT] = {
+    [EJ_STAGE_GRAPH] = "10-graph.ein", [EJ_STAGE_OPT] = "20-opt.ein",   [EJ_STAGE_BIND] = "30-bind.txt",
+    [EJ_STAGE_PATH] = "40-path.txt",   [EJ_STAGE_PLAN] = "50-plan.txt", [EJ_STAGE_NEST] = "60-nest.txt",
+    [EJ_STAGE_IR] = "70-ir.ll",        [EJ_STAGE_ASM] = "80-asm.s",     [EJ_STAGE_KEY] = "05-key.txt",
+    [EJ_STAGE_TIME] = "90-time.txt",
+};
+
+static bool make_folder(const char *path)
+{
+    return mkdir(path, 0777) == 0 || errno == EEXIST;
+}
+
+static bool write_file(const char *path, const ej_text *text)
+{
+    FILE *file = fopen(path, "w");
+    if (!file) return false;
+    bool written = !text->length || fwrite(text->data, 1, text->length, file) == text->length;
+    return fclose(file) == 0 && written;
+}
+
+static void dump_to_file(const einjit_context *context, const char *kernel, int stage, const ej_text *text)
+{
+    char path[4096];
+    int n = snprintf(path, sizeof path, "%s/%s", context->dump_dir, kernel);
+    bool done = n > 0 && (size_t)n + 32 < sizeof path && make_folder(context->dump_dir) && make_folder(path);
+    if (done) {
+        snprintf(path + n, sizeof path - (size_t)n, "/%s", files[stage]);
+        done = write_file(path, text);
+    }
+    if (!done) ej_context_log(context, "einjit: the dump %s cannot be written: %s", path, strerror(errno));
+}
+
+static void dump_to_log(const einjit_context *context, const char *kernel, int stage, ej_text *text)
+{
+    if (!context->log) return;
+    ej_context_log(context, "---- %s: %s", kernel, ej_stage_name(stage));
+    for (char *line = text->data, *end; line && *line; line = end) {
+        end = line + strcspn(line, "\n");
+        if (*end) *end++ = 0;
+        context->log(context->log_user, line);
+    }
+}
+
+void ej_dump_write(einjit_context *context, const char *kernel, int stage, ej_text *text)
+{
+    if (text->failed)
+        ej_context_log(context, "einjit: no memory for the dump of %s", ej_stage_name(stage));
+    else if (context->dump_dir)
+        dump_to_file(context, kernel, stage, text);
+    else
+        dump_to_log(context, kernel, stage, text);
+}

@@ -1,0 +1,219 @@
+/* graph_element.c - numbers in constants: stored, loaded, printed.
+ *
+ * Takes  numbers of the program text, or row-major data of any dtype.
+ * Gives  elements, and text that reads back to the same bits. (A NaN is a NaN: its sign and payload are not kept.)
+ * Not here: shapes and nesting (graph_parse_constant.c, graph_print_constant.c).
+ */
+#include "graph_element.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The 16-bit floats: bits of the mantissa, and the exponent's bias. */
+typedef struct small_float {
+    int mantissa, bias;
+} small_float;
+static const small_float half = {10, 15}, brain = {7, 127};
+
+/* Round to nearest, ties to even. */
+static uint16_t narrow(double x, small_float f)
+{
+    uint32_t sign = signbit(x) ? 0x8000u : 0, infinity = (uint32_t)(2 * f.bias + 1) << f.mantissa;
+    double magnitude = fabs(x), one = ldexp(1, f.mantissa);
+    if (isnan(x)) return (uint16_t)(infinity | 1u << (f.mantissa - 1));
+    if (isinf(x)) return (uint16_t)(sign | infinity);
+    int exponent = magnitude > 0 ? ilogb(magnitude) : 1 - f.bias;
+    if (exponent < 1 - f.bias) exponent = 1 - f.bias;
+    double steps = nearbyint(ldexp(magnitude, f.mantissa - exponent));
+    if (steps >= 2 * one) {
+        steps /= 2;
+        exponent++;
+    }
+    if (exponent > f.bias) return (uint16_t)(sign | infinity);
+    if (steps < one) return (uint16_t)(sign | (uint32_t)steps);
+    return (uint16_t)(sign | ((uint32_t)(exponent + f.bias) << f.mantissa) | (uint32_t)(steps - one));
+}
+
+static double widen(uint16_t bits, small_float f)
+{
+    int exponent = (bits & 0x7FFF) >> f.mantissa, mantissa = bits & ((1 << f.mantissa) - 1);
+    double magnitude;
+    if (exponent == 2 * f.bias + 1)
+        magnitude = mantissa ? (double)NAN : (double)INFINITY;
+    else if (!exponent)
+        magnitude = ldexp(mantissa, 1 - f.bias - f.mantissa);
+    else
+        magnitude = ldexp((1 << f.mantissa) + mantissa, exponent - f.bias - f.mantissa);
+    return bits & 0x8000 ? -magnitude : magnitude;
+}
+
+static void store_real(int dtype, void *data, size_t index, double x)
+{
+    switch (dtype) {
+    case EINJIT_F16: ((uint16_t *)data)[index] = narrow(x, half); break;
+    case EINJIT_BF16: ((uint16_t *)data)[index] = narrow(x, brain); break;
+    case EINJIT_F32: ((float *)data)[index] = (float)x; break;
+    default: ((double *)data)[index] = x;
+    }
+}
+
+static double load_real(int dtype, const void *data, size_t index)
+{
+    switch (dtype) {
+    case EINJIT_F16: return widen(((const uint16_t *)data)[index], half);
+    case EINJIT_BF16: return widen(((const uint16_t *)data)[index], brain);
+    case EINJIT_F32: return (double)((const float *)data)[index];
+    default: return ((const double *)data)[index];
+    }
+}
+
+static bool store_integer(int dtype, void *data, size_t index, const ej_number *number)
+{
+    int64_t value = number->integer;
+    if (number->kind >= EJ_KIND_FLOAT) {
+        if (!(number->re >= -9223372036854775808.0 && number->re < 9223372036854775808.0)) return false;
+        value = (int64_t)number->re;
+    }
+    if (dtype == EINJIT_I64) {
+        ((int64_t *)data)[index] = value;
+    } else {
+        if (value < INT32_MIN || value > INT32_MAX) return false;
+        ((int32_t *)data)[index] = (int32_t)value;
+    }
+    return true;
+}
+
+bool ej_element_store(int dtype, void *data, size_t index, const ej_number *number)
+{
+    bool complex_number = number->kind == EJ_KIND_COMPLEX;
+    double re = number->kind >= EJ_KIND_FLOAT ? number->re : (double)number->integer;
+    if (ej_dtype_is_complex(dtype)) {
+        store_real(ej_dtypes[dtype].real, data, 2 * index, re);
+        store_real(ej_dtypes[dtype].real, data, 2 * index + 1, complex_number ? number->im : 0.0);
+        return true;
+    }
+    if (dtype == EINJIT_BOOL) {
+        bool set = number->kind >= EJ_KIND_FLOAT ? re != 0 || (complex_number && number->im != 0) : number->integer != 0;
+        ((unsigned char *)data)[index] = set;
+        return true;
+    }
+    if (complex_number && number->im != 0) return false;
+    if (!ej_dtype_is_float(dtype)) return store_integer(dtype, data, index, number);
+    store_real(dtype, data, index, re);
+    return true;
+}
+
+ej_number ej_element_load(int dtype, const void *data, size_t index)
+{
+    ej_number number = {.kind = ej_dtypes[dtype].kind};
+    int real = ej_dtypes[dtype].real;
+    switch (number.kind) {
+    case EJ_KIND_BOOL: number.integer = ((const unsigned char *)data)[index] != 0; break;
+    case EJ_KIND_INT:
+        number.integer = dtype == EINJIT_I64 ? ((const int64_t *)data)[index] : ((const int32_t *)data)[index];
+        break;
+    case EJ_KIND_FLOAT: number.re = load_real(dtype, data, index); break;
+    default:
+        number.re = load_real(real, data, 2 * index);
+        number.im = load_real(real, data, 2 * index + 1);
+    }
+    return number;
+}
+
+/* ---- as text ---- */
+
+static void print_real(ej_text *text, double x)
+{
+    if (isnan(x))
+        ej_print(text, "float(\"nan\")");
+    else if (isinf(x))
+        ej_print(text, "float(\"%sinf\")", x < 0 ? "-" : "");
+    else
+        ej_print_double(text, x);
+}
+
+static bool plain(double x) /* a finite number that a sum with zeros does not change */
+{
+    return isfinite(x) && !(x == 0 && signbit(x));
+}
+
+static void print_complex(ej_text *text, double re, double im)
+{
+    if (!plain(re) || !plain(im)) {
+        ej_print(text, "complex(");
+        print_real(text, re);
+        ej_print(text, ", ");
+        print_real(text, im);
+        ej_print(text, ")");
+    } else if (re == 0 && im >= 0) {
+        print_real(text, im);
+        ej_print(text, "j");
+    } else {
+        ej_print(text, "(");
+        print_real(text, re);
+        ej_print(text, im < 0 ? "-" : "+");
+        print_real(text, fabs(im));
+        ej_print(text, "j)");
+    }
+}
+
+void ej_number_print(ej_text *text, const ej_number *number)
+{
+    switch (number->kind) {
+    case EJ_KIND_BOOL: ej_print(text, number->integer ? "True" : "False"); break;
+    case EJ_KIND_INT: ej_print(text, "%lld", (long long)number->integer); break;
+    case EJ_KIND_FLOAT: print_real(text, number->re); break;
+    default: print_complex(text, number->re, number->im);
+    }
+}
+
+/* A double with few digits that rounds to the same element: 0.1 for the f32 next to it. */
+static double few_digits(int dtype, double x)
+{
+    if (dtype == EINJIT_F64 || !isfinite(x)) return x;
+    for (int precision = 1; precision <= 9; precision++) {
+        char digits[40];
+        double stored[1]; /* aligned for every dtype */
+        snprintf(digits, sizeof digits, "%.*g", precision, x);
+        double candidate = strtod(digits, NULL);
+        store_real(dtype, stored, 0, candidate);
+        if (load_real(dtype, stored, 0) == x) return candidate;
+    }
+    return x;
+}
+
+void ej_element_print(ej_text *text, int dtype, const void *data, size_t index)
+{
+    ej_number number = ej_element_load(dtype, data, index);
+    if (number.kind >= EJ_KIND_FLOAT) {
+        number.re = few_digits(ej_dtypes[dtype].real, number.re);
+        number.im = few_digits(ej_dtypes[dtype].real, number.im);
+    }
+    ej_number_print(text, &number);
+}
+
+/* ---- the locale ---- */
+
+bool ej_number_locale_enter(ej_number_locale *locale)
+{
+#ifndef _WIN32
+    locale->points = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    if (!locale->points) return false;
+    locale->before = uselocale(locale->points);
+#else
+    locale->none = 0;
+#endif
+    return true;
+}
+
+void ej_number_locale_leave(ej_number_locale *locale)
+{
+#ifndef _WIN32
+    uselocale(locale->before);
+    freelocale(locale->points);
+#else
+    (void)locale;
+#endif
+}

@@ -1,0 +1,37 @@
+/* graph_element.h - literals and the elements of constants: as memory and as text. */
+#ifndef EJ_GRAPH_ELEMENT_H
+#define EJ_GRAPH_ELEMENT_H
+
+#include <locale.h>
+
+#include "graph.h"
+
+/* A number of the program text, as Python has them. */
+typedef struct ej_number {
+    uint8_t kind; /* EJ_KIND_*: integer for BOOL and INT, re for FLOAT, re and im for COMPLEX */
+    int64_t integer;
+    double re, im;
+} ej_number;
+
+/* data[index] = number, converted as torch.tensor does: floats are cut to integers, rounded to narrower floats.
+ * False when the number has no such value: outside of the integer's range, or complex for a real dtype. */
+bool ej_element_store(int dtype, void *data, size_t index, const ej_number *number);
+ej_number ej_element_load(int dtype, const void *data, size_t index);
+
+/* Python expressions that parse back to the same number: 2.0, -1, True, (1.0+2.0j), float("inf"). */
+void ej_number_print(ej_text *text, const ej_number *number);
+/* The same for data[index], with as few digits as its dtype needs. */
+void ej_element_print(ej_text *text, int dtype, const void *data, size_t index);
+
+/* Between the two calls this thread reads and writes numbers with points, whatever the program's locale is. */
+typedef struct ej_number_locale {
+#ifndef _WIN32
+    locale_t points, before;
+#else
+    int none;
+#endif
+} ej_number_locale;
+bool ej_number_locale_enter(ej_number_locale *locale); /* false: out of memory */
+void ej_number_locale_leave(ej_number_locale *locale);
+
+#endif

@@ -1,0 +1,82 @@
+/* graph_parse_table.c - the operators of the program text: a row each.
+ *
+ * Takes  a name, as a function or a method.
+ * Gives  its row: arguments in order, and who builds the node.
+ * To add one: a row here, a builder in graph_parse_op.c or graph_parse_layout.c, its line in graph_print.c.
+ */
+#include <string.h>
+
+#include "graph_parse.h"
+
+#define INPUT {.name = "input", .kind = EJ_PARAM_VALUE}
+#define OTHER {.name = "other", .kind = EJ_PARAM_VALUE}
+#define DIM {.name = "dim", .kind = EJ_PARAM_INT}
+#define DTYPE {.name = "dtype", .kind = EJ_PARAM_DTYPE, .optional = true}
+#define KEEPDIM {.name = "keepdim", .kind = EJ_PARAM_ANY, .optional = true}
+#define OPTIONAL(word, what) {.name = word, .kind = what, .optional = true}
+
+#define REDUCTION(word, NAME) \
+    {word, 0, EINJIT_REDUCE_##NAME, ej_op_reduce, {INPUT, OPTIONAL("dim", EJ_PARAM_INTS), KEEPDIM}}
+#define SHAPED(word, op) \
+    {word, 0, op, ej_op_shape, {INPUT, {.name = "shape", .other = "size", .kind = EJ_PARAM_EXTENTS, .rest = true}}}
+#define JOINED(word, op) \
+    {word, -1, op, ej_op_join, {{.name = "tensors", .kind = EJ_PARAM_VALUES}, OPTIONAL("dim", EJ_PARAM_INT)}}
+
+static const ej_call_row rows[] = {
+    {"einsum", -1, 0, ej_op_einsum,
+     {{.name = "equation", .kind = EJ_PARAM_ANY},
+      {.name = "operands", .kind = EJ_PARAM_VALUES, .rest = true},
+      OPTIONAL("reduce", EJ_PARAM_ANY),
+      OPTIONAL("combine", EJ_PARAM_ANY)}},
+    {"matmul", 0, 0, ej_op_matmul, {INPUT, OTHER}},
+    {"tensordot", -1, 0, ej_op_tensordot,
+     {{.name = "a", .kind = EJ_PARAM_VALUE}, {.name = "b", .kind = EJ_PARAM_VALUE}, OPTIONAL("dims", EJ_PARAM_ANY)}},
+    {"div", 0, 0, ej_op_div, {INPUT, OTHER, OPTIONAL("rounding_mode", EJ_PARAM_ANY)}},
+    {"where", 1, EJ_FN_WHERE, ej_op_pointwise, {{.name = "condition", .kind = EJ_PARAM_VALUE}, INPUT, OTHER}},
+    {"pow", 0, EJ_FN_POW, ej_op_pointwise, {INPUT, {.name = "exponent", .other = "other", .kind = EJ_PARAM_VALUE}}},
+    REDUCTION("sum", SUM),
+    REDUCTION("amax", MAX),
+    REDUCTION("amin", MIN),
+    REDUCTION("mean", MEAN),
+    REDUCTION("prod", PROD),
+    REDUCTION("logsumexp", LOGSUMEXP),
+    REDUCTION("any", OR),
+    {"softmax", 0, 0, ej_op_softmax, {INPUT, DIM}},
+    {"layer_norm", -1, 0, ej_op_layer_norm,
+     {INPUT, {.name = "normalized_shape", .kind = EJ_PARAM_EXTENTS}, OPTIONAL("weight", EJ_PARAM_VALUE),
+      OPTIONAL("bias", EJ_PARAM_VALUE), OPTIONAL("eps", EJ_PARAM_ANY)}},
+    {"permute", 0, 0, ej_op_permute, {INPUT, {.name = "dims", .kind = EJ_PARAM_INTS, .rest = true}}},
+    {"transpose", 0, 0, ej_op_transpose,
+     {INPUT, {.name = "dim0", .kind = EJ_PARAM_INT}, {.name = "dim1", .kind = EJ_PARAM_INT}}},
+    SHAPED("reshape", EJ_OP_RESHAPE),
+    SHAPED("view", EJ_OP_RESHAPE),
+    SHAPED("expand", EJ_OP_EXPAND),
+    {"unsqueeze", 0, 0, ej_op_unsqueeze, {INPUT, DIM}},
+    {"squeeze", 0, 0, ej_op_squeeze, {INPUT, OPTIONAL("dim", EJ_PARAM_INTS)}},
+    JOINED("cat", EJ_OP_CAT),
+    JOINED("stack", EJ_OP_STACK),
+    {"index_select", 0, 0, ej_op_index_select, {INPUT, DIM, {.name = "index", .kind = EJ_PARAM_VALUE}}},
+    {"index_add", -1, 0, ej_op_index_add,
+     {{.name = "n", .kind = EJ_PARAM_EXTENTS}, DIM, {.name = "dst", .other = "index", .kind = EJ_PARAM_VALUE},
+      {.name = "value", .other = "source", .kind = EJ_PARAM_VALUE}}},
+    {"to", 0, 0, ej_op_to, {INPUT, {.name = "dtype", .kind = EJ_PARAM_DTYPE}}},
+    {"structural", -1, 0, ej_op_structural, {INPUT}},
+    {"tensor", -1, 0, ej_op_tensor, {{.name = "data", .kind = EJ_PARAM_NESTED}, DTYPE}},
+    {"empty", -1, 0, ej_op_empty, {{.name = "size", .kind = EJ_PARAM_EXTENTS, .rest = true}, DTYPE}},
+    {"float", -1, 0, ej_op_float, {{.name = "x", .kind = EJ_PARAM_ANY}}},
+    {"complex", -1, 0, ej_op_complex, {{.name = "real", .kind = EJ_PARAM_ANY}, OPTIONAL("imag", EJ_PARAM_ANY)}},
+/* The pointwise functions; of those that have a row above, that row counts. */
+#define ARITY_1 {INPUT}
+#define ARITY_2 {INPUT, OTHER}
+#define ARITY_3 {INPUT, OTHER, OTHER}
+#define EINJIT_FN(name, NAME, arity, rule) {#name, 0, EJ_FN_##NAME, ej_op_pointwise, ARITY_##arity},
+#include "einjit/ops.def"
+#undef EINJIT_FN
+};
+
+const ej_call_row *ej_parse_find_row(const char *name, size_t length)
+{
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (!strncmp(rows[i].name, name, length) && !rows[i].name[length]) return &rows[i];
+    return NULL;
+}

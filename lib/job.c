@@ -1,0 +1,40 @@
+/* job.c - the stages by name, for dumps.
+ *
+ * Takes  "plan,nest" or "all". Gives  bits. Words that name no stage are passed over: EINJIT_DUMP may be written for
+ * another version of this library.
+ */
+#include "job.h"
+
+#include <string.h>
+
+static const char *const stage_names[EJ_STAGE_COUNT] = {
+    [EJ_STAGE_GRAPH] = "graph", [EJ_STAGE_OPT] = "opt",   [EJ_STAGE_BIND] = "bind", [EJ_STAGE_PATH] = "path",
+    [EJ_STAGE_PLAN] = "plan",   [EJ_STAGE_NEST] = "nest", [EJ_STAGE_IR] = "ir",     [EJ_STAGE_ASM] = "asm",
+    [EJ_STAGE_KEY] = "key",     [EJ_STAGE_TIME] = "time",
+};
+
+const char *ej_stage_name(int stage)
+{
+    return stage >= 0 && stage < EJ_STAGE_COUNT ? stage_names[stage] : "?";
+}
+
+int ej_stage_by_name(const char *name, size_t length)
+{
+    for (int stage = 0; stage < EJ_STAGE_COUNT; stage++)
+        if (strlen(stage_names[stage]) == length && !memcmp(stage_names[stage], name, length)) return stage;
+    return -1;
+}
+
+uint32_t ej_stage_mask(const char *list)
+{
+    uint32_t mask = 0;
+    while (list && *list) {
+        size_t length = strcspn(list, ", ");
+        int stage = ej_stage_by_name(list, length);
+        if (stage >= 0) mask |= UINT32_C(1) << stage;
+        if (length == 3 && !memcmp(list, "all", 3)) mask = (UINT32_C(1) << EJ_STAGE_COUNT) - 1;
+        list += length;
+        list += strspn(list, ", ");
+    }
+    return mask;
+}

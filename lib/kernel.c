@@ -1,0 +1,274 @@
+/* kernel.c - a compiled plan as an object: filled in by compile.c, run by any thread, freed by its last owner.
+ *
+ * Takes  nests with their plan and bound graph, and code or the wish to keep the nests for the interpreter.
+ * Gives  runs. A run takes scratch from its stack where little is needed, else from the context's pool.
+ * Keeps  nothing of the compile job, except for the interpreter, whose job was the kernel's arena from the start.
+ * Not here: argument checks (kernel_check.c), the cache (cache_memory.c).
+ */
+#include <string.h>
+
+#include "kernel.h"
+
+enum { STACK_SCRATCH = 4096, STACK_ARGS = 32, ALIGN = 64 };
+
+einjit_kernel *ej_kernel_new(einjit_context *context)
+{
+    einjit_kernel *kernel = ej_alloc(&context->allocator, sizeof *kernel);
+    if (!kernel) return NULL;
+    atomic_init(&kernel->refs, 1);
+    kernel->context = context;
+    ej_arena_init(&kernel->arena, &context->allocator);
+    return kernel;
+}
+
+static void free_kernel(einjit_kernel *kernel)
+{
+    const einjit_allocator *allocator = &kernel->context->allocator;
+    ej_image_unmap(&kernel->image);
+    if (kernel->graph) ej_graph_free(kernel->graph);
+    ej_arena_free(&kernel->arena);
+    ej_release(allocator, kernel, sizeof *kernel);
+}
+
+void ej_kernel_drop(einjit_kernel *kernel)
+{
+    if (kernel && atomic_fetch_sub_explicit(&kernel->refs, 1, memory_order_acq_rel) == 1) free_kernel(kernel);
+}
+
+void einjit_kernel_retain(einjit_kernel *kernel)
+{
+    if (!kernel) return;
+    ej_context_retain(kernel->context);
+    atomic_fetch_add_explicit(&kernel->refs, 1, memory_order_relaxed);
+}
+
+void einjit_kernel_release(einjit_kernel *kernel)
+{
+    if (!kernel) return;
+    einjit_context *context = kernel->context;
+    ej_kernel_drop(kernel);
+    einjit_context_release(context);
+}
+
+/* ---- filling in ---- */
+
+static bool copy_polynomial(ej_arena *arena, ej_polynomial *out, const ej_polynomial *from)
+{
+    *out = *from;
+    out->terms = EJ_NEW_ARRAY(arena, ej_monomial, (size_t)from->n_terms);
+    if (!out->terms) return false;
+    if (from->n_terms) memcpy(out->terms, from->terms, (size_t)from->n_terms * sizeof *out->terms);
+    return true;
+}
+
+static bool copy_sizes(ej_arena *arena, ej_sizes *out, const ej_sizes *from)
+{
+    *out = *from;
+    out->arena = arena;
+    out->atoms = EJ_NEW_ARRAY(arena, ej_atom, from->n_atoms);
+    out->exprs = EJ_NEW_ARRAY(arena, ej_polynomial, from->n_exprs);
+    if (!out->atoms || !out->exprs) return false;
+    out->cap_atoms = from->n_atoms;
+    out->cap_exprs = from->n_exprs;
+    for (size_t i = 0; i < from->n_atoms; i++) {
+        out->atoms[i] = from->atoms[i];
+        if (!from->atoms[i].name) continue;
+        out->atoms[i].name = ej_arena_copy_text(arena, from->atoms[i].name, strlen(from->atoms[i].name));
+        if (!out->atoms[i].name) return false;
+    }
+    for (size_t i = 0; i < from->n_exprs; i++)
+        if (!copy_polynomial(arena, &out->exprs[i], &from->exprs[i])) return false;
+    return true;
+}
+
+static ej_size *copy_extents(ej_arena *arena, const ej_size *from, int32_t rank)
+{
+    ej_size *copy = EJ_NEW_ARRAY(arena, ej_size, (size_t)rank);
+    if (copy && rank && from) memcpy(copy, from, (size_t)rank * sizeof *copy);
+    return copy;
+}
+
+static ej_bound_tensor *copy_tensors(ej_arena *arena, const ej_bound_tensor *from, size_t n)
+{
+    ej_bound_tensor *copy = EJ_NEW_ARRAY(arena, ej_bound_tensor, n);
+    for (size_t i = 0; copy && i < n; i++) {
+        copy[i] = from[i];
+        copy[i].shape = copy_extents(arena, from[i].shape, from[i].rank);
+        copy[i].strides = copy_extents(arena, from[i].strides, from[i].rank);
+        if (!copy[i].shape || !copy[i].strides) return NULL;
+    }
+    return copy;
+}
+
+static bool copy_input_names(einjit_kernel *kernel, const ej_bound *bound)
+{
+    kernel->in_names = EJ_NEW_ARRAY(&kernel->arena, const char *, kernel->n_in);
+    for (size_t i = 0; kernel->in_names && i < kernel->n_in; i++) {
+        const char *name = bound->nodes[bound->inputs[i]].name;
+        if (name && !(kernel->in_names[i] = ej_arena_copy_text(&kernel->arena, name, strlen(name)))) return false;
+    }
+    return kernel->in_names != NULL;
+}
+
+static const char *copy_check_name(ej_arena *arena, const char *name)
+{
+    return ej_arena_copy_text(arena, name ? name : "", name ? strlen(name) : 0);
+}
+
+static bool copy_checks(einjit_kernel *kernel, const ej_plan *plan)
+{
+    ej_arena *arena = &kernel->arena;
+    kernel->n_index_checks = plan->n_index_checks;
+    kernel->n_status_checks = plan->n_status_checks;
+    kernel->index_checks = EJ_NEW_ARRAY(arena, ej_index_check, plan->n_index_checks);
+    kernel->status_checks = EJ_NEW_ARRAY(arena, ej_status_check, plan->n_status_checks);
+    kernel->status_offsets = EJ_NEW_ARRAY(arena, ej_size, plan->n_status_checks);
+    if (!kernel->index_checks || !kernel->status_checks || !kernel->status_offsets) return false;
+    for (size_t i = 0; i < plan->n_index_checks; i++) {
+        kernel->index_checks[i] = plan->index_checks[i];
+        if (!(kernel->index_checks[i].name = copy_check_name(arena, plan->index_checks[i].name))) return false;
+    }
+    for (size_t i = 0; i < plan->n_status_checks; i++) {
+        kernel->status_checks[i] = plan->status_checks[i];
+        kernel->status_offsets[i] = plan->buffers[plan->status_checks[i].buffer].offset_bytes;
+        if (!(kernel->status_checks[i].name = copy_check_name(arena, plan->status_checks[i].name))) return false;
+    }
+    return true;
+}
+
+/* The bytes of one argument when no extent is open. */
+static bool fixed_span(ej_arena *arena, const ej_bound_tensor *bound, ej_span *out)
+{
+    int64_t *shape = EJ_NEW_ARRAY(arena, int64_t, (size_t)bound->rank);
+    int64_t *strides = EJ_NEW_ARRAY(arena, int64_t, (size_t)bound->rank);
+    if (!shape || !strides) return false;
+    for (int32_t axis = 0; axis < bound->rank; axis++) {
+        shape[axis] = bound->shape[axis].n;
+        strides[axis] = bound->strides[axis].n;
+    }
+    einjit_tensor t = {NULL, bound->dtype, bound->rank, shape, bound->row_major ? NULL : strides};
+    return ej_tensor_span(&t, out);
+}
+
+static int find_spans(einjit_kernel *kernel, einjit_error *err)
+{
+    if (kernel->sizes.n_symbols) return EINJIT_OK;
+    ej_arena scratch;
+    ej_arena_init(&scratch, kernel->arena.allocator);
+    kernel->spans = EJ_NEW_ARRAY(&kernel->arena, ej_span, kernel->n_in + kernel->n_out);
+    int status = kernel->spans ? EINJIT_OK : ej_no_memory(err);
+    for (size_t i = 0; i < kernel->n_in + kernel->n_out && status == EINJIT_OK; i++) {
+        const ej_bound_tensor *t = i < kernel->n_in ? &kernel->in[i] : &kernel->out[i - kernel->n_in];
+        if (!fixed_span(&scratch, t, &kernel->spans[i]))
+            status = ej_fail(err, EINJIT_E_SIZE, "the addresses of %s %zu do not fit into 63 bits",
+                             i < kernel->n_in ? "input" : "output", i < kernel->n_in ? i : i - kernel->n_in);
+    }
+    ej_arena_free(&scratch);
+    return status;
+}
+
+int ej_kernel_describe(einjit_kernel *kernel, const ej_nests *nests, einjit_error *err)
+{
+    const ej_plan *plan = nests->plan;
+    const ej_bound *bound = plan->bound;
+    kernel->n_in = bound->n_inputs;
+    kernel->n_out = bound->n_outputs;
+    kernel->scratch_bytes = nests->scratch_bytes;
+    kernel->in = copy_tensors(&kernel->arena, bound->input_tensors, kernel->n_in);
+    kernel->out = copy_tensors(&kernel->arena, bound->output_tensors, kernel->n_out);
+    if (!kernel->in || !kernel->out || !copy_sizes(&kernel->arena, &kernel->sizes, nests->sizes) ||
+        !copy_input_names(kernel, bound) || !copy_checks(kernel, plan))
+        return ej_no_memory(err);
+    return find_spans(kernel, err);
+}
+
+void ej_kernel_keep_nests(einjit_kernel *kernel, ej_nests *nests, ej_graph *graph)
+{
+    kernel->nests = nests;
+    kernel->constants = nests->plan->constants;
+    kernel->graph = graph;
+    kernel->bytes = sizeof *kernel + kernel->arena.total_bytes + graph->arena.total_bytes;
+}
+
+int ej_kernel_map(einjit_kernel *kernel, const ej_code *code, einjit_error *err)
+{
+    EJ_TRY(ej_image_map(&kernel->image, code, err));
+    uintptr_t address = (uintptr_t)kernel->image.base + code->entry;
+    kernel->entry = (einjit_entry)address;
+    kernel->bytes = sizeof *kernel + kernel->arena.total_bytes + kernel->image.bytes;
+    return EINJIT_OK;
+}
+
+/* ---- running ---- */
+
+static int check_status(const einjit_kernel *kernel, const char *scratch, const int64_t *sizes, einjit_error *err)
+{
+    for (size_t i = 0; i < kernel->n_status_checks; i++) {
+        int64_t extent, offset, range[2]; /* smallest and largest index that the program computed */
+        if (!ej_kernel_size(kernel, kernel->status_checks[i].extent, sizes, &extent) ||
+            !ej_kernel_size(kernel, kernel->status_offsets[i], sizes, &offset))
+            return ej_fail(err, EINJIT_E_SIZE, "sizes do not fit into 63 bits for these open extents");
+        memcpy(range, scratch + offset, sizeof range);
+        if (range[0] > range[1] || (range[0] >= 0 && range[1] < extent)) continue;
+        return ej_fail(err, EINJIT_E_INDEX, "'%s' computed the index %lld, allowed are 0 to %lld",
+                       kernel->status_checks[i].name, (long long)(range[0] < 0 ? range[0] : range[1]),
+                       (long long)extent - 1);
+    }
+    return EINJIT_OK;
+}
+
+static int interpret(const einjit_kernel *kernel, void *const *data, const int64_t *sizes, void *scratch,
+                     einjit_error *err)
+{
+    ej_arena arena;
+    ej_arena_init(&arena, &kernel->context->allocator);
+    int64_t *atoms = EJ_NEW_ARRAY(&arena, int64_t, kernel->sizes.n_atoms);
+    int status = EINJIT_OK;
+    if (!atoms)
+        status = ej_no_memory(err);
+    else if (!ej_sizes_evaluate(&kernel->sizes, sizes, atoms))
+        status = ej_fail(err, EINJIT_E_SIZE, "sizes do not fit into 63 bits for these open extents");
+    ej_interp_memory memory = {data, kernel->constants, scratch, atoms, &kernel->sizes};
+    for (int32_t i = 0; i < kernel->nests->n && status == EINJIT_OK; i++)
+        status = ej_nest_interpret(&kernel->nests->nests[i], &memory, &arena, err);
+    ej_arena_free(&arena);
+    return status;
+}
+
+static int run_with(const einjit_kernel *kernel, void *const *data, const int64_t *sizes, void *scratch,
+                    einjit_error *err)
+{
+    if (kernel->entry)
+        kernel->entry(data, sizes, scratch);
+    else
+        EJ_TRY(interpret(kernel, data, sizes, scratch, err));
+    return check_status(kernel, scratch, sizes, err);
+}
+
+static int run_with_scratch(const einjit_kernel *kernel, void *const *data, const int64_t *sizes, einjit_error *err)
+{
+    unsigned char stack[STACK_SCRATCH + ALIGN];
+    int64_t bytes;
+    if (!ej_kernel_size(kernel, kernel->scratch_bytes, sizes, &bytes) || (uint64_t)bytes > SIZE_MAX - ALIGN)
+        return ej_fail(err, EINJIT_E_SIZE, "scratch memory does not fit into 63 bits for these open extents");
+    if (bytes <= STACK_SCRATCH)
+        return run_with(kernel, data, sizes, stack + (ALIGN - (uintptr_t)stack % ALIGN) % ALIGN, err);
+    void *block = ej_pool_take(kernel->context->pool, (size_t)bytes);
+    if (!block) return ej_fail(err, EINJIT_E_NOMEM, "no memory for %lld bytes of scratch", (long long)bytes);
+    int status = run_with(kernel, data, sizes, block, err);
+    ej_pool_give(kernel->context->pool, block);
+    return status;
+}
+
+int ej_kernel_run(const einjit_kernel *kernel, const einjit_tensor *in, const einjit_tensor *out, const int64_t *sizes,
+                  einjit_error *err)
+{
+    void *stack[STACK_ARGS], **data = stack;
+    size_t n = kernel->n_in + kernel->n_out;
+    if (n > STACK_ARGS && !(data = ej_pool_take(kernel->context->pool, n * sizeof *data))) return ej_no_memory(err);
+    for (size_t i = 0; i < kernel->n_in; i++) data[i] = in[i].data;
+    for (size_t i = 0; i < kernel->n_out; i++) data[kernel->n_in + i] = out[i].data;
+    int status = run_with_scratch(kernel, data, sizes, err);
+    if (data != stack) ej_pool_give(kernel->context->pool, data);
+    return status;
+}

@@ -1,0 +1,60 @@
+/* nest_block.c - the pieces of a tree that every recipe is made of: a nest's axes and buffers, outer loops, short tapes.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "nest_tiling.h"
+
+int ej_nest_begin(ej_nest *out, const ej_step *step, const ej_plan *plan, ej_arena *arena)
+{
+    ej_nest_init(out, step->name);
+    int32_t id;
+    for (int32_t a = 0; a < step->n_axes; a++) {
+        const ej_axis *axis = &step->axes[a];
+        EJ_TRY(ej_nest_axis(out, arena, axis->name, axis->extent, axis->run, &id));
+    }
+    for (size_t b = 0; b < plan->n_buffers; b++) EJ_TRY(ej_nest_buffer(out, arena, &plan->buffers[b], &id));
+    return EINJIT_OK;
+}
+
+/* How far apart an axis' neighbours lie in the result; axes that walk a table come first of all. */
+static int64_t reach(const ej_step *step, int32_t axis)
+{
+    const ej_access_term *term = ej_access_find(&step->out, axis);
+    int64_t far = term ? (term->table >= 0 ? INT64_MAX : term->stride.n) : 0;
+    for (int32_t s = 0; s < step->n_src; s++) {
+        term = ej_access_find(&step->src[s], axis);
+        if (term && term->table >= 0) far = INT64_MAX;
+    }
+    return far == INT64_MIN ? INT64_MAX : llabs(far);
+}
+
+int ej_nest_outer_loops(ej_nest *nest, const ej_step *step, const ej_tiling *tiling, ej_arena *arena, int32_t *parent)
+{
+    bool *done = EJ_NEW_ARRAY(arena, bool, (size_t)step->n_axes);
+    if (!done) return EINJIT_E_NOMEM;
+    for (int32_t round = 0; round < step->n_axes; round++) {
+        int32_t pick = -1;
+        for (int32_t a = 0; a < step->n_axes; a++) {
+            if (done[a] || a == tiling->lane_axis || a == tiling->row_axis || !ej_access_find(&step->out, a)) continue;
+            if (pick < 0 || reach(step, a) > reach(step, pick)) pick = a;
+        }
+        if (pick < 0) break;
+        done[pick] = true;
+        EJ_TRY(ej_nest_loop(nest, arena, *parent, pick, 1, parent));
+    }
+    return EINJIT_OK;
+}
+
+ej_expr ej_expr_source(ej_arena *arena, int dtype)
+{
+    return ej_expr_constant(arena, (ej_expr_op){.kind = EJ_EXPR_SOURCE, .dtype = (int16_t)dtype, .a = 0});
+}
+
+ej_expr ej_expr_constant(ej_arena *arena, ej_expr_op op)
+{
+    ej_expr expr = {1, EJ_NEW(arena, ej_expr_op)};
+    if (expr.ops) expr.ops[0] = op;
+    else expr.n = 0;
+    return expr;
+}

@@ -1,0 +1,354 @@
+/* nest_scalar.c - every scalar function in every dtype, one value at a time: what the functions of ops.def mean.
+ *
+ * Takes  values in their dtype. Gives the value the interpreter and constant folding use; machine code is held to it.
+ * Floats: f32 is computed in double and rounded once, which is the correctly rounded result for + - * / and sqrt.
+ * Integers wrap. Bool: add and maximum are or, mul and minimum are and.
+ * Not here: reductions and casts of whole arrays (nest_interp.c), which dtype a result has (bind_*).
+ */
+#include "nest.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- memory ---- */
+
+ej_scalar ej_scalar_load(int dtype, const void *at)
+{
+    ej_scalar v = {0};
+    float f[2];
+    double d[2];
+    int32_t i;
+    switch (dtype) {
+    case EINJIT_BOOL: v.integer = *(const unsigned char *)at != 0; break;
+    case EINJIT_I32: memcpy(&i, at, sizeof i); v.integer = i; break;
+    case EINJIT_I64: memcpy(&v.integer, at, sizeof v.integer); break;
+    case EINJIT_F32: memcpy(f, at, sizeof *f); v.re = f[0]; break;
+    case EINJIT_F64: memcpy(d, at, sizeof *d); v.re = d[0]; break;
+    case EINJIT_C64: memcpy(f, at, sizeof f); v.re = f[0]; v.im = f[1]; break;
+    case EINJIT_C128: memcpy(d, at, sizeof d); v.re = d[0]; v.im = d[1]; break;
+    default: break; /* f16 and bf16 are refused by bind */
+    }
+    return v;
+}
+
+void ej_scalar_store(int dtype, void *at, ej_scalar v)
+{
+    float f[2] = {(float)v.re, (float)v.im};
+    double d[2] = {v.re, v.im};
+    int32_t i = (int32_t)(uint32_t)(uint64_t)v.integer;
+    switch (dtype) {
+    case EINJIT_BOOL: *(unsigned char *)at = v.integer != 0; break;
+    case EINJIT_I32: memcpy(at, &i, sizeof i); break;
+    case EINJIT_I64: memcpy(at, &v.integer, sizeof v.integer); break;
+    case EINJIT_F32: memcpy(at, f, sizeof *f); break;
+    case EINJIT_F64: memcpy(at, d, sizeof *d); break;
+    case EINJIT_C64: memcpy(at, f, sizeof f); break;
+    case EINJIT_C128: memcpy(at, d, sizeof d); break;
+    default: break;
+    }
+}
+
+/* ---- values in their dtype ---- */
+
+static double round_to(int dtype, double x)
+{
+    return dtype == EINJIT_F32 || dtype == EINJIT_C64 ? (double)(float)x : x;
+}
+
+static ej_scalar real_value(int dtype, double x)
+{
+    return (ej_scalar){.re = round_to(dtype, x)};
+}
+
+static ej_scalar complex_value(int dtype, double re, double im)
+{
+    return (ej_scalar){.re = round_to(dtype, re), .im = round_to(dtype, im)};
+}
+
+static ej_scalar int_value(int dtype, uint64_t x)
+{
+    int64_t wrapped = dtype == EINJIT_I32 ? (int32_t)(uint32_t)x : (int64_t)x;
+    return (ej_scalar){.integer = wrapped};
+}
+
+static ej_scalar bool_value(bool x)
+{
+    return (ej_scalar){.integer = x};
+}
+
+static int64_t int_from_double(int dtype, double x)
+{
+    double limit = dtype == EINJIT_I32 ? 2147483648.0 : 9223372036854775808.0;
+    if (isnan(x)) return 0;
+    x = trunc(x);
+    if (x >= limit) return dtype == EINJIT_I32 ? INT32_MAX : INT64_MAX;
+    if (x < -limit) return dtype == EINJIT_I32 ? INT32_MIN : INT64_MIN;
+    return (int64_t)x;
+}
+
+ej_scalar ej_scalar_cast(int from, int to, ej_scalar a)
+{
+    int kind = ej_dtypes[from].kind, want = ej_dtypes[to].kind;
+    bool whole = kind == EJ_KIND_BOOL || kind == EJ_KIND_INT;
+    if (want == EJ_KIND_BOOL) return bool_value(whole ? a.integer != 0 : a.re != 0 || a.im != 0);
+    if (want == EJ_KIND_INT) return whole ? int_value(to, (uint64_t)a.integer)
+                                          : (ej_scalar){.integer = int_from_double(to, a.re)};
+    if (whole) /* one rounding, also for an i64 to f32 */
+        return (ej_scalar){.re = ej_dtypes[to].real == EINJIT_F32 ? (double)(float)a.integer : (double)a.integer};
+    return want == EJ_KIND_COMPLEX ? complex_value(to, a.re, a.im) : real_value(to, a.re);
+}
+
+/* ---- integers: i32 and i64 as i64, wrapped at the end ---- */
+
+static int64_t int_floor_divide(int64_t a, int64_t b)
+{
+    if (b == 0) return 0;
+    if (b == -1) return (int64_t)(0 - (uint64_t)a);
+    int64_t q = a / b;
+    return a % b != 0 && (a < 0) != (b < 0) ? q - 1 : q;
+}
+
+static int64_t int_trunc_divide(int64_t a, int64_t b)
+{
+    if (b == 0) return 0;
+    return b == -1 ? (int64_t)(0 - (uint64_t)a) : a / b;
+}
+
+/* Negative exponents: 1 / x truncated, and 0 for 0. */
+static uint64_t int_pow(int64_t base, int64_t exponent)
+{
+    if (exponent < 0) return base == 1 ? 1 : base == -1 ? (exponent & 1 ? UINT64_MAX : 1) : 0;
+    uint64_t result = 1, power = (uint64_t)base;
+    for (uint64_t e = (uint64_t)exponent; e; e >>= 1, power *= power)
+        if (e & 1) result *= power;
+    return result;
+}
+
+static ej_scalar int_fn(int fn, int dtype, int64_t a, int64_t b)
+{
+    uint64_t x = (uint64_t)a, y = (uint64_t)b;
+    switch (fn) {
+    case EJ_FN_NEG: return int_value(dtype, 0 - x);
+    case EJ_FN_ABS: return int_value(dtype, a < 0 ? 0 - x : x);
+    case EJ_FN_SQUARE: return int_value(dtype, x * x);
+    case EJ_FN_SIGN: return int_value(dtype, (uint64_t)((a > 0) - (a < 0)));
+    case EJ_FN_RELU: return int_value(dtype, a > 0 ? x : 0);
+    case EJ_FN_IMAG: return int_value(dtype, 0);
+    case EJ_FN_ADD: return int_value(dtype, x + y);
+    case EJ_FN_SUB: return int_value(dtype, x - y);
+    case EJ_FN_MUL: return int_value(dtype, x * y);
+    case EJ_FN_FLOOR_DIVIDE: return int_value(dtype, (uint64_t)int_floor_divide(a, b));
+    case EJ_FN_TRUNC_DIVIDE: return int_value(dtype, (uint64_t)int_trunc_divide(a, b));
+    case EJ_FN_POW: return int_value(dtype, int_pow(a, b));
+    case EJ_FN_MAXIMUM: return int_value(dtype, a > b ? x : y);
+    case EJ_FN_MINIMUM: return int_value(dtype, a < b ? x : y);
+    default: return int_value(dtype, x); /* floor, ceil, round, conj, real */
+    }
+}
+
+static ej_scalar bool_fn(int fn, bool a, bool b)
+{
+    switch (fn) {
+    case EJ_FN_ADD: case EJ_FN_MAXIMUM: case EJ_FN_LOGICAL_OR: return bool_value(a || b);
+    case EJ_FN_MUL: case EJ_FN_MINIMUM: case EJ_FN_LOGICAL_AND: return bool_value(a && b);
+    case EJ_FN_FLOOR_DIVIDE: case EJ_FN_TRUNC_DIVIDE: return bool_value(a && b);
+    case EJ_FN_SUB: return bool_value(a != b);
+    case EJ_FN_POW: return bool_value(a || !b);
+    case EJ_FN_LOGICAL_NOT: return bool_value(!a);
+    case EJ_FN_IMAG: return bool_value(false);
+    default: return bool_value(a);
+    }
+}
+
+/* ---- reals ---- */
+
+static double sigmoid(double x)
+{
+    double e = exp(-fabs(x)); /* never overflows */
+    return x >= 0 ? 1 / (1 + e) : e / (1 + e);
+}
+
+static double sign(double x)
+{
+    return x > 0 ? 1 : x < 0 ? -1 : isnan(x) ? x : 0;
+}
+
+/* NumPy's definition, by way of the remainder, each operation rounded to the dtype. */
+static double real_floor_divide(int dtype, double a, double b)
+{
+    if (b == 0) return round_to(dtype, a / b);
+    double mod = fmod(a, b);
+    double div = round_to(dtype, round_to(dtype, a - mod) / b);
+    if (mod != 0 && (b < 0) != (mod < 0)) div = round_to(dtype, div - 1);
+    if (div == 0) return copysign(0.0, a / b);
+    double down = floor(div);
+    return div - down > 0.5 ? round_to(dtype, down + 1) : down;
+}
+
+static double maximum(double a, double b)
+{
+    return isnan(a) || a > b ? a : b; /* a NaN in b is taken too: no comparison with it holds */
+}
+
+static double minimum(double a, double b)
+{
+    return isnan(a) || a < b ? a : b;
+}
+
+static double real_unary(int fn, double x)
+{
+    switch (fn) {
+    case EJ_FN_NEG: return -x;
+    case EJ_FN_ABS: return fabs(x);
+    case EJ_FN_EXP: return exp(x);
+    case EJ_FN_LOG: return log(x);
+    case EJ_FN_LOG1P: return log1p(x);
+    case EJ_FN_EXPM1: return expm1(x);
+    case EJ_FN_SQRT: return sqrt(x);
+    case EJ_FN_RSQRT: return 1 / sqrt(x);
+    case EJ_FN_SIN: return sin(x);
+    case EJ_FN_COS: return cos(x);
+    case EJ_FN_TAN: return tan(x);
+    case EJ_FN_TANH: return tanh(x);
+    case EJ_FN_SIGMOID: return sigmoid(x);
+    case EJ_FN_RELU: return x > 0 || isnan(x) ? x : 0;
+    case EJ_FN_GELU: return 0.5 * x * erfc(-x * 0.70710678118654752440); /* 1 + erf without its cancellation */
+    case EJ_FN_SILU: return x * sigmoid(x);
+    case EJ_FN_SOFTPLUS: return (x > 0 ? x : 0) + log1p(exp(-fabs(x)));
+    case EJ_FN_ERF: return erf(x);
+    case EJ_FN_RECIPROCAL: return 1 / x;
+    case EJ_FN_SQUARE: return x * x;
+    case EJ_FN_SIGN: return sign(x);
+    case EJ_FN_FLOOR: return floor(x);
+    case EJ_FN_CEIL: return ceil(x);
+    case EJ_FN_ROUND: return nearbyint(x); /* half to even */
+    case EJ_FN_IMAG: return 0;
+    default: return x; /* conj, real */
+    }
+}
+
+static ej_scalar real_fn(int fn, int dtype, double a, double b)
+{
+    switch (fn) {
+    case EJ_FN_ADD: return real_value(dtype, a + b);
+    case EJ_FN_SUB: return real_value(dtype, a - b);
+    case EJ_FN_MUL: return real_value(dtype, a * b);
+    case EJ_FN_DIV: return real_value(dtype, a / b);
+    case EJ_FN_FLOOR_DIVIDE: return real_value(dtype, real_floor_divide(dtype, a, b));
+    case EJ_FN_TRUNC_DIVIDE: return real_value(dtype, trunc(round_to(dtype, a / b)));
+    case EJ_FN_POW: return real_value(dtype, pow(a, b));
+    case EJ_FN_MAXIMUM: return real_value(dtype, maximum(a, b));
+    case EJ_FN_MINIMUM: return real_value(dtype, minimum(a, b));
+    default: return real_value(dtype, real_unary(fn, a));
+    }
+}
+
+/* ---- complex numbers ---- */
+
+static ej_scalar complex_mul(int dtype, ej_scalar a, ej_scalar b)
+{
+    return complex_value(dtype, a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re);
+}
+
+/* Smith's: scaled by the larger part of b, so that nothing overflows on the way. */
+static ej_scalar complex_div(int dtype, ej_scalar a, ej_scalar b)
+{
+    if (fabs(b.re) >= fabs(b.im)) {
+        if (b.re == 0) return complex_value(dtype, a.re / fabs(b.re), a.im / fabs(b.re)); /* by zero */
+        double r = b.im / b.re, d = b.re + b.im * r;
+        return complex_value(dtype, (a.re + a.im * r) / d, (a.im - a.re * r) / d);
+    }
+    double r = b.re / b.im, d = b.re * r + b.im;
+    return complex_value(dtype, (a.re * r + a.im) / d, (a.im * r - a.re) / d);
+}
+
+static ej_scalar complex_fn(int fn, int dtype, ej_scalar a, ej_scalar b)
+{
+    switch (fn) {
+    case EJ_FN_NEG: return complex_value(dtype, -a.re, -a.im);
+    case EJ_FN_ABS: return real_value(dtype, hypot(a.re, a.im));
+    case EJ_FN_EXP: return complex_value(dtype, exp(a.re) * cos(a.im), exp(a.re) * sin(a.im));
+    case EJ_FN_RECIPROCAL: return complex_div(dtype, (ej_scalar){.re = 1}, a);
+    case EJ_FN_SQUARE: return complex_mul(dtype, a, a);
+    case EJ_FN_CONJ: return complex_value(dtype, a.re, -a.im);
+    case EJ_FN_REAL: return real_value(dtype, a.re);
+    case EJ_FN_IMAG: return real_value(dtype, a.im);
+    case EJ_FN_ADD: return complex_value(dtype, a.re + b.re, a.im + b.im);
+    case EJ_FN_SUB: return complex_value(dtype, a.re - b.re, a.im - b.im);
+    case EJ_FN_MUL: return complex_mul(dtype, a, b);
+    case EJ_FN_DIV: return complex_div(dtype, a, b);
+    default: return a; /* the others are refused for complex numbers */
+    }
+}
+
+/* ---- comparisons ---- */
+
+static bool is_comparison(int fn)
+{
+    return fn == EJ_FN_EQ || fn == EJ_FN_NE || fn == EJ_FN_LT || fn == EJ_FN_LE || fn == EJ_FN_GT || fn == EJ_FN_GE;
+}
+
+static bool compare(int fn, int kind, ej_scalar a, ej_scalar b)
+{
+    bool whole = kind == EJ_KIND_BOOL || kind == EJ_KIND_INT;
+    bool less = whole ? a.integer < b.integer : a.re < b.re;
+    bool more = whole ? a.integer > b.integer : a.re > b.re;
+    bool same = whole ? a.integer == b.integer : a.re == b.re && a.im == b.im;
+    switch (fn) {
+    case EJ_FN_EQ: return same;
+    case EJ_FN_NE: return !same;
+    case EJ_FN_LT: return less;
+    case EJ_FN_LE: return less || same;
+    case EJ_FN_GT: return more;
+    default: return more || same;
+    }
+}
+
+static bool needs_floating(int fn)
+{
+    return ej_fns[fn].rule == EJ_RULE_FLOAT || ej_fns[fn].rule == EJ_RULE_REALFLT;
+}
+
+ej_scalar ej_scalar_fn(int fn, int dtype_in, int dtype_out, ej_scalar a, ej_scalar b, ej_scalar c)
+{
+    int kind = ej_dtypes[dtype_in].kind;
+    if (fn == EJ_FN_WHERE) return a.integer ? b : c;
+    if (is_comparison(fn)) return bool_value(compare(fn, kind, a, b));
+    if (needs_floating(fn) && (kind == EJ_KIND_BOOL || kind == EJ_KIND_INT)) {
+        a = ej_scalar_cast(dtype_in, dtype_out, a);
+        b = ej_scalar_cast(dtype_in, dtype_out, b);
+        dtype_in = dtype_out;
+        kind = ej_dtypes[dtype_in].kind;
+    }
+    switch (kind) {
+    case EJ_KIND_BOOL: return bool_fn(fn, a.integer, b.integer);
+    case EJ_KIND_INT: return int_fn(fn, dtype_in, a.integer, b.integer);
+    case EJ_KIND_FLOAT: return real_fn(fn, dtype_in, a.re, b.re);
+    default: return complex_fn(fn, dtype_in, a, b);
+    }
+}
+
+/* ---- reductions ---- */
+
+static double log_add_exp(double a, double b)
+{
+    double high = maximum(a, b), low = minimum(a, b);
+    if (isnan(high) || isinf(high)) return high;
+    return high + log1p(exp(low - high));
+}
+
+ej_scalar ej_scalar_reduce(int reduce, int dtype, ej_scalar a, ej_scalar b)
+{
+    static const ej_scalar none = {0};
+    switch (reduce) {
+    case EINJIT_REDUCE_SUM: case EINJIT_REDUCE_MEAN: return ej_scalar_fn(EJ_FN_ADD, dtype, dtype, a, b, none);
+    case EINJIT_REDUCE_PROD: return ej_scalar_fn(EJ_FN_MUL, dtype, dtype, a, b, none);
+    case EINJIT_REDUCE_MAX: return ej_scalar_fn(EJ_FN_MAXIMUM, dtype, dtype, a, b, none);
+    case EINJIT_REDUCE_MIN: return ej_scalar_fn(EJ_FN_MINIMUM, dtype, dtype, a, b, none);
+    case EINJIT_REDUCE_LOGSUMEXP: return real_value(dtype, log_add_exp(a.re, b.re));
+    default:
+        a = ej_scalar_cast(dtype, EINJIT_BOOL, a);
+        b = ej_scalar_cast(dtype, EINJIT_BOOL, b);
+        return ej_scalar_cast(EINJIT_BOOL, dtype, bool_value(a.integer || b.integer));
+    }
+}

@@ -1,0 +1,40 @@
+/* nest_tiling.h - which axis becomes the lanes of a step, which one is repeated in registers, and what that costs. */
+#ifndef EJ_NEST_TILING_H
+#define EJ_NEST_TILING_H
+
+#include "nest.h"
+
+typedef struct ej_tiling {
+    int32_t lane_axis;   /* -1: scalar code */
+    int32_t lanes;       /* of one vector; 1 for scalar code */
+    int32_t vectors;     /* vectors side by side along the lane axis */
+    int32_t row_axis;    /* -1: none; an axis of the result repeated in registers */
+    int32_t rows;
+    bool lane_reduced;   /* the lane axis is summed over: the result is one number per vector */
+    double cost;         /* estimated cycles of the whole step: only for comparing */
+} ej_tiling;
+
+/* A step in normal form: axes of extent 1 dropped, axes that are adjacent in every access merged. Allocates from the
+ * arena; `sizes` grows. */
+int ej_step_normalize(ej_step *out, const ej_step *step, ej_sizes *sizes, ej_arena *arena, einjit_error *err);
+
+const ej_access_term *ej_access_find(const ej_access *access, int32_t axis); /* NULL: it does not depend on the axis */
+/* Lanes of a register for everything this step computes with. */
+int32_t ej_step_lanes(const ej_step *step, const ej_plan *plan, const ej_target *target);
+/* The cheapest tiling over all choices of lane and row axis. */
+ej_tiling ej_tiling_choose(const ej_step *step, const ej_plan *plan, const ej_target *target);
+
+/* Tree-building blocks of the recipes. */
+/* Axes, and the plan's buffers, of a step in a fresh nest. */
+int ej_nest_begin(ej_nest *out, const ej_step *step, const ej_plan *plan, ej_arena *arena);
+/* Loops of step 1 over the result's axes that the tiling does not take: tables and large strides outermost. */
+int ej_nest_outer_loops(ej_nest *nest, const ej_step *step, const ej_tiling *tiling, ej_arena *arena, int32_t *parent);
+/* Digits of the tiling on a leaf. */
+ej_tile ej_tiling_tile(const ej_tiling *tiling);
+ej_expr ej_expr_source(ej_arena *arena, int dtype);               /* the tape "source 0"; n 0 when out of memory */
+ej_expr ej_expr_constant(ej_arena *arena, ej_expr_op op);         /* the tape of one constant */
+
+/* The recipes' rows (nest_recipe.c). */
+extern const ej_recipe ej_recipe_move, ej_recipe_contract;
+
+#endif

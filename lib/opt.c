@@ -1,0 +1,70 @@
+/* opt.c - the table of passes, and the runner.
+ *
+ * Takes  a graph that is not frozen; names of passes, or none for all in the table's order.
+ * Gives  the same function of the inputs. With job->verify the graph is checked in front of the first pass and behind
+ *        each, so that the broken one is named.
+ * To add a pass: one file opt_<name>.c, one line in opt.h, one row here with its reason.
+ */
+#include "opt.h"
+
+#include <string.h>
+
+const ej_pass ej_passes[] = {
+    {"dce", ej_opt_dce, "drop values that no result needs"},               /* first: dead users would keep einsums apart */
+    {"cse", ej_opt_cse, "compute equal values once"},                      /* before fuse: a shared value stays shared */
+    {"fuse", ej_opt_fuse, "merge an einsum into the einsum that uses it"}, /* last: the path search sees whole products */
+};
+const size_t ej_n_passes = sizeof ej_passes / sizeof ej_passes[0];
+
+static int run_pass(ej_graph *graph, const ej_pass *pass, ej_job *job)
+{
+    size_t n_changed = 0;
+    EJ_TRY(pass->run(graph, job, &n_changed));
+    if (!job->verify || !n_changed) return EINJIT_OK;
+    einjit_error inner;
+    int status = ej_graph_verify(graph, &inner);
+    return status ? ej_fail(job->err, status, "after pass %s: %.400s", pass->name, inner.text) : EINJIT_OK;
+}
+
+static int fail_name(const char *name, size_t length, ej_job *job)
+{
+    ej_text names;
+    ej_text_init(&names, job->arena);
+    for (size_t p = 0; p < ej_n_passes; p++) ej_print(&names, "%s%s", p ? ", " : "", ej_passes[p].name);
+    if (names.failed) return ej_no_memory(job->err);
+    return ej_fail(job->err, EINJIT_E_VALUE, "there is no pass '%.*s': there are %s", length < 60 ? (int)length : 60, name,
+                   names.data);
+}
+
+static int find_pass(const char *name, size_t length, const ej_pass **out, ej_job *job)
+{
+    for (size_t p = 0; p < ej_n_passes; p++)
+        if (strlen(ej_passes[p].name) == length && !memcmp(ej_passes[p].name, name, length)) {
+            *out = &ej_passes[p];
+            return EINJIT_OK;
+        }
+    return fail_name(name, length, job);
+}
+
+/* The word at *at, spaces and commas around it taken; 0: the end. */
+static size_t next_word(const char **at)
+{
+    *at += strspn(*at, ", \t");
+    return strcspn(*at, ", \t");
+}
+
+int ej_opt_run(ej_graph *graph, const char *names, struct ej_job *job)
+{
+    const ej_pass *pass;
+    size_t length;
+    for (const char *at = names; at && (length = next_word(&at)); at += length) /* nothing runs when one is unknown */
+        EJ_TRY(find_pass(at, length, &pass, job));
+    if (job->verify) EJ_TRY(ej_graph_verify(graph, job->err));
+    if (!names)
+        for (size_t p = 0; p < ej_n_passes; p++) EJ_TRY(run_pass(graph, &ej_passes[p], job));
+    for (const char *at = names; at && (length = next_word(&at)); at += length) {
+        EJ_TRY(find_pass(at, length, &pass, job));
+        EJ_TRY(run_pass(graph, pass, job));
+    }
+    return EINJIT_OK;
+}

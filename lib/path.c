@@ -1,0 +1,152 @@
+/* path.c - the table of path strategies, what a path costs, what its steps keep.
+ *
+ * Takes  a network: label sets and extents.
+ * Gives  a path by one strategy, its costs counted the one way that every report of ours uses.
+ * Not here: the strategies (path_<name>.c), executing a path (plan_einsum.c).
+ */
+#include <string.h>
+
+#include "path_sets.h"
+
+static int search_auto(ej_path *out, const ej_network *network, ej_job *job)
+{
+    /* 3^10 / 2 splits take about a millisecond: what a compile can spare */
+    return network->n_terms <= EJ_OPTIMAL_AUTO ? ej_path_optimal(out, network, job) : ej_path_greedy(out, network, job);
+}
+
+const ej_strategy ej_strategies[] = {
+    {"auto", search_auto, "optimal for up to 10 operands, else greedy"},
+    {"optimal", ej_path_optimal, "the fewest operations of all orders of pairs; up to 16 operands"},
+    {"greedy", ej_path_greedy, "the pair that shrinks memory most, again and again; any number of operands"},
+};
+const size_t ej_n_strategies = sizeof ej_strategies / sizeof ej_strategies[0];
+
+static const ej_strategy *strategy_by_name(const char *name)
+{
+    for (size_t i = 0; i < ej_n_strategies; i++)
+        if (!strcmp(ej_strategies[i].name, name)) return &ej_strategies[i];
+    return NULL;
+}
+
+static int unknown_strategy(const char *name, ej_job *job)
+{
+    ej_text names;
+    ej_text_init(&names, job->arena);
+    for (size_t i = 0; i < ej_n_strategies; i++) ej_print(&names, "%s%s", i ? ", " : "", ej_strategies[i].name);
+    if (names.failed) return ej_no_memory(job->err);
+    return ej_fail(job->err, EINJIT_E_VALUE, "path strategy '%s' is not one of %s", name, names.data);
+}
+
+/* The sum over steps of the product of all extents in the step, and the largest result. */
+static int fill_costs(ej_path *path, const ej_network *network, ej_job *job)
+{
+    ej_label_sets sets;
+    ej_big total = ej_big_of(0), largest = ej_big_of(0);
+    EJ_TRY(ej_label_sets_init(&sets, network, true, (size_t)path->n_steps, job));
+    for (int32_t s = 0; s < path->n_steps; s++) {
+        ej_big work;
+        int32_t c = ej_label_sets_merge(&sets, path->steps[s].a, path->steps[s].b, &work);
+        total = ej_big_add(total, work);
+        if (ej_big_less(largest, sets.size[c])) largest = sets.size[c];
+    }
+    const double log10_of_2 = 0.30102999566398119521;
+    path->log10_mults = ej_big_log2(total) * log10_of_2;
+    path->log2_largest = ej_big_log2(largest);
+    return EINJIT_OK;
+}
+
+int ej_path_search(ej_path *out, const ej_network *network, ej_job *job)
+{
+    const char *name = job->path_strategy ? job->path_strategy : "auto";
+    const ej_strategy *strategy = strategy_by_name(name);
+    memset(out, 0, sizeof *out);
+    if (!strategy) return unknown_strategy(name, job);
+    if (network->n_terms < 1) return ej_fail(job->err, EINJIT_E_NO_OPERANDS, "a contraction without operands");
+    if (network->n_terms == 1) {
+        out->steps = EJ_JOB_NEW(job, ej_path_step);
+        if (!out->steps) return ej_no_memory(job->err);
+        out->steps[0] = (ej_path_step){0, -1};
+        out->n_steps = 1;
+    } else {
+        EJ_TRY(strategy->search(out, network, job));
+        EJ_TRY(ej_path_settle(out, network, job));
+    }
+    return fill_costs(out, network, job);
+}
+
+int ej_path_results(ej_term **results, const ej_network *network, const ej_path *path, ej_arena *arena)
+{
+    ej_label_sets sets;
+    ej_job job = {.arena = arena};
+    ej_term *terms = EJ_NEW_ARRAY(arena, ej_term, (size_t)path->n_steps);
+    if (!terms) return EINJIT_E_NOMEM;
+    EJ_TRY(ej_label_sets_init(&sets, network, true, (size_t)path->n_steps, &job));
+    for (int32_t s = 0; s < path->n_steps; s++) {
+        int32_t c = ej_label_sets_merge(&sets, path->steps[s].a, path->steps[s].b, NULL);
+        size_t n = (size_t)sets.len[c];
+        terms[s].n = (uint32_t)n;
+        terms[s].labels = EJ_NEW_ARRAY(arena, int32_t, n);
+        if (!terms[s].labels) return EINJIT_E_NOMEM;
+        if (n) memcpy(terms[s].labels, ej_label_sets_of(&sets, c), n * sizeof(int32_t));
+    }
+    *results = terms;
+    return EINJIT_OK;
+}
+
+/* Which of the two operands to sum first: bit 0 a, bit 1 b; the fewest operations, and no extra step when even. */
+static int sums_that_pay(const ej_label_sets *sets, int32_t a, int32_t b, int32_t n_terms)
+{
+    ej_big one = ej_big_of(1);
+    ej_big private_a = a < n_terms ? ej_label_sets_private(sets, a) : one;
+    ej_big private_b = b < n_terms ? ej_label_sets_private(sets, b) : one;
+    if (!ej_big_less(one, private_a) && !ej_big_less(one, private_b)) return 0;
+    ej_big both = sets->size[a]; /* the product of all shared labels of both */
+    const int32_t *la = ej_label_sets_of(sets, a), *lb = ej_label_sets_of(sets, b);
+    for (int32_t i = 0, j = 0; j < sets->len[b]; j++) {
+        while (i < sets->len[a] && la[i] < lb[j]) i++;
+        bool in_a = i < sets->len[a] && la[i] == lb[j];
+        if (!in_a && sets->left[lb[j]] > 1) both = ej_big_scale(both, sets->extent[lb[j]]);
+    }
+    int best = 0;
+    ej_big best_cost = ej_big_of(0);
+    for (int choice = 0; choice < 4; choice++) {
+        ej_big cost = both, extra = ej_big_of(0);
+        if (choice & 1) extra = ej_big_add(extra, ej_big_mul(sets->size[a], private_a));
+        else cost = ej_big_mul(cost, private_a);
+        if (choice & 2) extra = ej_big_add(extra, ej_big_mul(sets->size[b], private_b));
+        else cost = ej_big_mul(cost, private_b);
+        cost = ej_big_add(cost, extra);
+        if (choice && !ej_big_less(cost, best_cost)) continue;
+        best = choice, best_cost = cost;
+    }
+    return best;
+}
+
+int ej_path_settle(ej_path *path, const ej_network *network, ej_job *job)
+{
+    int32_t n = network->n_terms, made = 0;
+    ej_label_sets sets;
+    size_t room = (size_t)path->n_steps + (size_t)n;
+    ej_path_step *steps = EJ_JOB_ARRAY(job, ej_path_step, room);
+    int32_t *renamed = EJ_JOB_ARRAY(job, int32_t, (size_t)n + (size_t)path->n_steps);
+    if (!steps || !renamed) return ej_no_memory(job->err);
+    EJ_TRY(ej_label_sets_init(&sets, network, false, room, job));
+    for (int32_t t = 0; t < n; t++) renamed[t] = t;
+    for (int32_t s = 0; s < path->n_steps; s++) {
+        int32_t a = renamed[path->steps[s].a], b = renamed[path->steps[s].b];
+        int sums = sums_that_pay(&sets, a, b, n);
+        if (sums & 1) {
+            steps[made++] = (ej_path_step){a, -1};
+            a = ej_label_sets_merge(&sets, a, -1, NULL);
+        }
+        if (sums & 2) {
+            steps[made++] = (ej_path_step){b, -1};
+            b = ej_label_sets_merge(&sets, b, -1, NULL);
+        }
+        steps[made++] = (ej_path_step){a, b};
+        renamed[n + s] = ej_label_sets_merge(&sets, a, b, NULL);
+    }
+    path->steps = steps;
+    path->n_steps = made;
+    return EINJIT_OK;
+}

@@ -1,0 +1,139 @@
+/* plan_core.h - what the files of the plan stage share: views, tapes, the values of the bound graph, and how steps are made.
+ *
+ * The planner walks the bound graph once, in order. A value is, at any time, one of
+ *   a view     of a buffer: what layout operations make of one costs nothing
+ *   a scalar   a constant of the program, the same for every element
+ *   pending    a pointwise expression that its only user will take into its own step
+ * and ej_plan_view makes a view of any of them, writing a step where it must.
+ */
+#ifndef EJ_PLAN_CORE_H
+#define EJ_PLAN_CORE_H
+
+#include "path_number.h"
+#include "plan.h"
+
+/* element of axis value i: stride * (table < 0 ? i : buffers[table][tbase + tstride * i]) */
+typedef struct ej_view_axis {
+    ej_size stride;
+    int32_t table;
+    ej_size tbase, tstride;
+} ej_view_axis;
+typedef struct ej_view {
+    int32_t buffer;
+    int32_t rank;
+    ej_size base;
+    ej_view_axis *axes;
+} ej_view;
+
+/* An expression while it grows, with the views its sources read. */
+typedef struct ej_tape {
+    size_t n_src, cap_src;
+    ej_view *src;
+    size_t n_ops, cap_ops;
+    ej_expr_op *ops;
+} ej_tape;
+enum { EJ_TAPE_SOURCES = 16, EJ_TAPE_OPS = 64 }; /* more are not put into one step */
+
+enum ej_value_kind { EJ_VALUE_NONE, EJ_VALUE_VIEW, EJ_VALUE_SCALAR, EJ_VALUE_PENDING };
+typedef struct ej_plan_value {
+    uint8_t kind;
+    bool live, is_output;
+    uint32_t uses;       /* as an operand of live nodes */
+    ej_value user;       /* the only live node that uses it (and it is no output); -1: none or several */
+    bool has_place;      /* the value should be written to `place`: an output, or a part of a cat */
+    ej_view place;
+    ej_view view;        /* VIEW */
+    ej_expr_op scalar;   /* SCALAR: the CONST op */
+    ej_tape *tape;       /* PENDING: sources have the value's shape */
+    int32_t step;        /* VIEW: the step that wrote all of it and may still be extended; -1: none */
+    int32_t *step_axes;  /* ... per axis of the value the step's axis, -1 where the extent is 1 */
+} ej_plan_value;
+
+typedef struct ej_planner {
+    ej_plan *plan;
+    const ej_bound *bound;
+    ej_sizes *sizes;     /* the bound graph's: offsets may need new atoms */
+    ej_job *job;
+    ej_plan_value *values;
+    ej_big mults, largest;
+} ej_planner;
+
+/* ---- plan_buffer.c: buffers, and their places in the scratch block ---- */
+int ej_plan_scratch(ej_planner *p, const char *name, int dtype, ej_size elems, int32_t *out);
+/* A view of a fresh row-major scratch buffer. */
+int ej_plan_scratch_view(ej_planner *p, const char *name, int dtype, int32_t rank, const ej_size *shape, ej_view *out);
+int ej_plan_arguments(ej_planner *p);
+int ej_plan_constant(ej_planner *p, ej_value v, ej_view *out);
+/* After the last step: forget what no step uses, then give every scratch buffer its offset. */
+int ej_plan_drop_unused(ej_planner *p);
+int ej_plan_place_buffers(ej_planner *p);
+const char *ej_plan_name(ej_planner *p, const char *format, ...) EJ_PRINTF(2, 3); /* NULL: out of memory */
+
+/* ---- plan_view.c: views of views ---- */
+int ej_view_new(ej_planner *p, int32_t rank, ej_view *out); /* all axes stride 0 */
+int ej_view_row_major(ej_planner *p, int32_t buffer, int32_t rank, const ej_size *shape, ej_view *out);
+int ej_view_permute(ej_planner *p, const ej_view *view, const int64_t *dims, bool inverse, ej_view *out);
+int ej_view_slice(ej_planner *p, const ej_view *view, const ej_size *starts, const int64_t *steps, ej_view *out);
+int ej_view_expand(ej_planner *p, const ej_view *view, const ej_size *from, int32_t rank, const ej_size *to, ej_view *out);
+/* *done false: the strides do not allow it. */
+int ej_view_reshape(ej_planner *p, const ej_view *view, const ej_size *from, int32_t rank, const ej_size *to,
+                    ej_view *out, bool *done);
+/* They name the same elements: of a shape, or (shape NULL) whatever the shape is. */
+bool ej_view_same(const ej_view *a, const ej_view *b, const ej_size *shape);
+int ej_plan_layout(ej_planner *p, ej_value v); /* PERMUTE RESHAPE EXPAND SLICE */
+
+/* ---- plan_tape.c: expressions ---- */
+int ej_tape_op(ej_planner *p, ej_tape *tape, ej_expr_op op, int32_t *out);
+int ej_tape_source(ej_planner *p, ej_tape *tape, const ej_view *view, int dtype, int32_t *out); /* the same view once */
+int ej_tape_fn(ej_planner *p, ej_tape *tape, int fn, int dtype, int32_t a, int32_t b, int32_t *out);
+int ej_tape_cast(ej_planner *p, ej_tape *tape, int dtype, int32_t a, int32_t *out); /* none where it is that dtype */
+int ej_tape_append(ej_planner *p, ej_tape *tape, const ej_tape *inner, int32_t *out);
+int ej_tape_integer(ej_planner *p, ej_tape *tape, int dtype, int64_t value, int32_t *out);
+
+/* ---- plan_step.c: steps ---- */
+typedef struct ej_emission {
+    const char *name;
+    int32_t n_axes;
+    const ej_axis *axes;
+    const ej_view *out;    /* rank n_axes; what it says of reduced axes is not read */
+    const ej_tape *tape;   /* sources of rank n_axes */
+    int reduce;
+    bool accumulate;
+    ej_expr epilogue;
+    int32_t *step_axes;    /* out, may be NULL: per axis the step's axis or -1; n_axes of them */
+} ej_emission;
+int ej_plan_emit(ej_planner *p, const ej_emission *e);
+/* The axes d0, d1, ... of a shape. */
+int ej_plan_shape_axes(ej_planner *p, int32_t rank, const ej_size *shape, ej_axis **out);
+/* Write a tape over a whole shape to a view. step_axes may be NULL. */
+int ej_plan_emit_map(ej_planner *p, const char *name, int32_t rank, const ej_size *shape, const ej_tape *tape,
+                     const ej_view *out, int32_t *step_axes);
+int ej_plan_copy(ej_planner *p, const char *name, int dtype, int32_t rank, const ej_size *shape, const ej_view *from,
+                 const ej_view *to);
+int ej_plan_fill(ej_planner *p, const char *name, ej_expr_op constant, int32_t rank, const ej_size *shape,
+                 const ej_view *to);
+/* The value as a view, by a step where it is none yet. */
+int ej_plan_view(ej_planner *p, ej_value v, ej_view *out);
+/* Where a value is to be written: its place, or fresh scratch. */
+int ej_plan_destination(ej_planner *p, ej_value v, ej_view *out);
+/* The value lies in `view` now; step -1: it cannot be extended. */
+void ej_plan_written(ej_planner *p, ej_value v, const ej_view *view, int32_t step, int32_t *step_axes);
+bool ej_plan_unit(ej_size size); /* the number 1 */
+
+/* ---- one file per kind of node ---- */
+int ej_plan_map(ej_planner *p, ej_value v);          /* plan_map.c: MAP, CAST */
+int ej_plan_reduce(ej_planner *p, ej_value v);       /* plan_map.c */
+int ej_plan_einsum(ej_planner *p, ej_value v);       /* plan_einsum.c */
+int ej_plan_cat(ej_planner *p, ej_value v);          /* plan_index.c */
+int ej_plan_index_select(ej_planner *p, ej_value v); /* plan_index.c */
+int ej_plan_index_add(ej_planner *p, ej_value v);    /* plan_index.c */
+/* plan_table.c: the index vector of node `user` as a table of values below `extent`. *guarded: an extent of 0 could
+ * not be noticed before the run, so loops that use the table must run 0 times then. */
+int ej_plan_table(ej_planner *p, ej_value index, ej_value user, ej_size extent, ej_view *out, bool *guarded);
+int ej_plan_places(ej_planner *p);                   /* plan_place.c: outputs and cats hand their places on */
+bool ej_plan_fusable(const ej_planner *p, ej_value v); /* plan_map.c: may wait for its user */
+/* plan_cost.c: counts of the plan and the program */
+void ej_plan_count(ej_planner *p);
+double ej_plan_step_operations(const ej_step *step);
+
+#endif

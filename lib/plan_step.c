@@ -1,0 +1,200 @@
+/* plan_step.c - steps: axes, accesses and an expression, from views and a tape; and values made into views.
+ *
+ * Takes  axes, where to write, what to compute.
+ * Gives  a step at the end of the plan. Axes of extent 1 are left out (unless a table is read along them), sources
+ *        do not name axes along which they do not move.
+ */
+#include <string.h>
+
+#include "plan_core.h"
+
+bool ej_plan_unit(ej_size size)
+{
+    return ej_size_is(size, 1);
+}
+
+static bool reads_table(const ej_emission *e, int32_t axis)
+{
+    if (e->axes[axis].run != EJ_RUN_REDUCED && e->out->axes[axis].table >= 0) return true;
+    for (size_t s = 0; s < e->tape->n_src; s++)
+        if (e->tape->src[s].axes[axis].table >= 0) return true;
+    return false;
+}
+
+/* The axes that the step has, and where each axis of the emission went. */
+static int choose_axes(ej_planner *p, const ej_emission *e, ej_step *step, int32_t *map)
+{
+    step->axes = EJ_JOB_ARRAY(p->job, ej_axis, (size_t)e->n_axes);
+    if (!step->axes) return ej_no_memory(p->job->err);
+    for (int32_t i = 0; i < e->n_axes; i++) {
+        map[i] = -1;
+        if (ej_plan_unit(e->axes[i].extent) && !reads_table(e, i)) continue;
+        map[i] = step->n_axes;
+        step->axes[step->n_axes++] = e->axes[i];
+    }
+    return EINJIT_OK;
+}
+
+static int make_access(ej_planner *p, const ej_emission *e, const ej_view *view, bool is_out, const int32_t *map,
+                       ej_access *out)
+{
+    out->buffer = view->buffer;
+    out->base = view->base;
+    out->terms = EJ_JOB_ARRAY(p->job, ej_access_term, (size_t)e->n_axes);
+    if (!out->terms) return ej_no_memory(p->job->err);
+    for (int32_t i = 0; i < e->n_axes; i++) {
+        const ej_view_axis *axis = &view->axes[i];
+        if (map[i] < 0 || (is_out && e->axes[i].run == EJ_RUN_REDUCED)) continue;
+        if (!is_out && ej_size_is(axis->stride, 0)) continue;
+        ej_access_term *term = &out->terms[out->n_terms++];
+        *term = (ej_access_term){.axis = map[i], .table = axis->table, .stride = axis->stride};
+        if (axis->table >= 0) term->tbase = axis->tbase, term->tstride = axis->tstride;
+    }
+    return EINJIT_OK;
+}
+
+static ej_expr tape_expr(const ej_tape *tape)
+{
+    return (ej_expr){(int32_t)tape->n_ops, tape->ops};
+}
+
+/* expr, then the epilogue's operations on its result. */
+static int join_exprs(ej_planner *p, ej_expr expr, ej_expr epilogue, ej_expr *out)
+{
+    ej_tape tape = {0};
+    int32_t at, first = expr.n, source = expr.n - 1;
+    for (int32_t i = 0; i < expr.n; i++) EJ_TRY(ej_tape_op(p, &tape, expr.ops[i], &at));
+    for (int32_t i = 1; i < epilogue.n; i++) { /* op 0 is the source */
+        ej_expr_op op = epilogue.ops[i];
+        if (op.kind != EJ_EXPR_CONST) {
+            op.a = op.a ? first + op.a - 1 : source;
+            op.b = op.b ? first + op.b - 1 : source;
+            op.c = op.c ? first + op.c - 1 : source;
+        }
+        EJ_TRY(ej_tape_op(p, &tape, op, &at));
+    }
+    *out = tape_expr(&tape);
+    return EINJIT_OK;
+}
+
+static bool has_reduced_axis(const ej_step *step)
+{
+    for (int32_t i = 0; i < step->n_axes; i++)
+        if (step->axes[i].run == EJ_RUN_REDUCED) return true;
+    return false;
+}
+
+int ej_plan_emit(ej_planner *p, const ej_emission *e)
+{
+    ej_plan *plan = p->plan;
+    ej_step step = {.name = e->name, .reduce = (int8_t)e->reduce, .accumulate = e->accumulate};
+    int32_t *map = e->step_axes ? e->step_axes : EJ_JOB_ARRAY(p->job, int32_t, (size_t)e->n_axes);
+    step.n_src = (int32_t)e->tape->n_src;
+    step.src = EJ_JOB_ARRAY(p->job, ej_access, e->tape->n_src);
+    if (!map || !step.src) return ej_no_memory(p->job->err);
+    EJ_TRY(choose_axes(p, e, &step, map));
+    EJ_TRY(make_access(p, e, e->out, true, map, &step.out));
+    for (int32_t s = 0; s < step.n_src; s++) EJ_TRY(make_access(p, e, &e->tape->src[s], false, map, &step.src[s]));
+    step.expr = tape_expr(e->tape);
+    step.epilogue = e->epilogue;
+    if (step.reduce != EJ_REDUCE_NONE && !step.accumulate && !has_reduced_axis(&step)) {
+        step.reduce = EJ_REDUCE_NONE;
+        if (step.epilogue.n) EJ_TRY(join_exprs(p, step.expr, step.epilogue, &step.expr));
+        step.epilogue = (ej_expr){0};
+    }
+    if (!EJ_PUSH_ROOM(p->job->arena, plan->steps, plan->cap_steps, plan->n_steps)) return ej_no_memory(p->job->err);
+    plan->steps[plan->n_steps++] = step;
+    return EINJIT_OK;
+}
+
+int ej_plan_shape_axes(ej_planner *p, int32_t rank, const ej_size *shape, ej_axis **out)
+{
+    ej_axis *axes = EJ_JOB_ARRAY(p->job, ej_axis, (size_t)rank);
+    if (!axes) return ej_no_memory(p->job->err);
+    for (int32_t i = 0; i < rank; i++) {
+        axes[i] = (ej_axis){.name = ej_plan_name(p, "d%d", (int)i), .extent = shape[i], .run = EJ_RUN_PARALLEL};
+        if (!axes[i].name) return ej_no_memory(p->job->err);
+    }
+    *out = axes;
+    return EINJIT_OK;
+}
+
+int ej_plan_emit_map(ej_planner *p, const char *name, int32_t rank, const ej_size *shape, const ej_tape *tape,
+                     const ej_view *out, int32_t *step_axes)
+{
+    ej_axis *axes;
+    EJ_TRY(ej_plan_shape_axes(p, rank, shape, &axes));
+    const ej_emission e = {.name = name, .n_axes = rank, .axes = axes, .out = out, .tape = tape,
+                           .reduce = EJ_REDUCE_NONE, .step_axes = step_axes};
+    return ej_plan_emit(p, &e);
+}
+
+int ej_plan_copy(ej_planner *p, const char *name, int dtype, int32_t rank, const ej_size *shape, const ej_view *from,
+                 const ej_view *to)
+{
+    ej_tape tape = {0};
+    int32_t at;
+    EJ_TRY(ej_tape_source(p, &tape, from, dtype, &at));
+    return ej_plan_emit_map(p, name, rank, shape, &tape, to, NULL);
+}
+
+int ej_plan_fill(ej_planner *p, const char *name, ej_expr_op constant, int32_t rank, const ej_size *shape,
+                 const ej_view *to)
+{
+    ej_tape tape = {0};
+    int32_t at;
+    EJ_TRY(ej_tape_op(p, &tape, constant, &at));
+    return ej_plan_emit_map(p, name, rank, shape, &tape, to, NULL);
+}
+
+/* ---- values ---- */
+
+void ej_plan_written(ej_planner *p, ej_value v, const ej_view *view, int32_t step, int32_t *step_axes)
+{
+    ej_plan_value *value = &p->values[v];
+    value->kind = EJ_VALUE_VIEW;
+    value->view = *view;
+    value->step = step;
+    value->step_axes = step_axes;
+}
+
+int ej_plan_destination(ej_planner *p, ej_value v, ej_view *out)
+{
+    const ej_bound_node *node = &p->bound->nodes[v];
+    if (!p->values[v].has_place) return ej_plan_scratch_view(p, node->name, node->dtype, node->rank, node->shape, out);
+    *out = p->values[v].place;
+    return EINJIT_OK;
+}
+
+/* A constant as memory: one element that every index finds. */
+static int scalar_view(ej_planner *p, ej_value v, ej_view *out)
+{
+    const ej_bound_node *node = &p->bound->nodes[v];
+    ej_view one;
+    EJ_TRY(ej_plan_scratch_view(p, node->name, node->dtype, 0, NULL, &one));
+    EJ_TRY(ej_plan_fill(p, node->name, p->values[v].scalar, 0, NULL, &one));
+    EJ_TRY(ej_view_new(p, node->rank, out));
+    out->buffer = one.buffer;
+    return EINJIT_OK;
+}
+
+static int pending_view(ej_planner *p, ej_value v, ej_view *out)
+{
+    const ej_bound_node *node = &p->bound->nodes[v];
+    int32_t *step_axes = EJ_JOB_ARRAY(p->job, int32_t, (size_t)node->rank);
+    if (!step_axes) return ej_no_memory(p->job->err);
+    EJ_TRY(ej_plan_destination(p, v, out));
+    EJ_TRY(ej_plan_emit_map(p, node->name, node->rank, node->shape, p->values[v].tape, out, step_axes));
+    ej_plan_written(p, v, out, (int32_t)p->plan->n_steps - 1, step_axes);
+    return EINJIT_OK;
+}
+
+int ej_plan_view(ej_planner *p, ej_value v, ej_view *out)
+{
+    switch (p->values[v].kind) {
+    case EJ_VALUE_VIEW: *out = p->values[v].view; return EINJIT_OK;
+    case EJ_VALUE_SCALAR: return scalar_view(p, v, out);
+    case EJ_VALUE_PENDING: return pending_view(p, v, out);
+    default: return ej_fail(p->job->err, EINJIT_E_INTERNAL, "value %d is used before it is planned", (int)v);
+    }
+}

@@ -1,0 +1,165 @@
+/* plan_table.c - index vectors: tables whose values are in range when a step reads them.
+ *
+ * Takes  the index operand of a gather or scatter, and the extent that its values must stay below.
+ * Gives  a one-dimensional strided view of a buffer. Graph inputs are checked before the run, constants now. Everything
+ *        else is computed by the program (or is a part of an input, of which only that part counts): it is clamped
+ *        into scratch, and its smallest and largest value are kept for a check after the run.
+ */
+#include <string.h>
+
+#include "plan_core.h"
+
+static ej_value root_of(const ej_planner *p, ej_value v)
+{
+    while (p->bound->nodes[v].op == EJ_OP_PERMUTE || p->bound->nodes[v].op == EJ_OP_RESHAPE) v = p->bound->nodes[v].in[0];
+    return v;
+}
+
+static void mark_table(ej_planner *p, int32_t buffer, ej_size limit)
+{
+    ej_buffer *b = &p->plan->buffers[buffer];
+    if (!b->is_table || limit.n < b->limit.n) b->limit = limit;
+    b->is_table = true;
+}
+
+static int check_input(ej_planner *p, const ej_view *view, ej_size extent, const char *name)
+{
+    ej_plan *plan = p->plan;
+    int32_t input = plan->buffers[view->buffer].slot;
+    mark_table(p, view->buffer, extent);
+    for (size_t i = 0; i < plan->n_index_checks; i++)
+        if (plan->index_checks[i].input == input && ej_size_same(plan->index_checks[i].extent, extent)) return EINJIT_OK;
+    if (!EJ_PUSH_ROOM(p->job->arena, plan->index_checks, plan->cap_index_checks, plan->n_index_checks))
+        return ej_no_memory(p->job->err);
+    plan->index_checks[plan->n_index_checks++] = (ej_index_check){input, extent, name};
+    return EINJIT_OK;
+}
+
+static int check_constant(ej_planner *p, const ej_bound_node *constant, ej_size extent, const char *name)
+{
+    int64_t n = 1;
+    for (int32_t i = 0; i < constant->rank; i++) n *= constant->shape[i].n;
+    for (int64_t i = 0; i < n; i++) {
+        int64_t index;
+        if (constant->dtype == EINJIT_I32) {
+            int32_t narrow;
+            memcpy(&narrow, (const char *)constant->data + i * (int64_t)sizeof narrow, sizeof narrow);
+            index = narrow;
+        } else {
+            memcpy(&index, (const char *)constant->data + i * (int64_t)sizeof index, sizeof index);
+        }
+        if (index < 0 || index >= extent.n)
+            return ej_fail(p->job->err, EINJIT_E_INDEX, "index %lld of '%s' is out of range for an extent of %lld",
+                           (long long)index, name, (long long)extent.n);
+    }
+    return EINJIT_OK;
+}
+
+/* ---- computed indices ---- */
+
+typedef struct computed {
+    ej_planner *p;
+    const char *name;
+    int dtype;         /* of the index */
+    ej_size count;     /* how many */
+    ej_view index;
+    ej_size extent;
+} computed;
+
+/* The extent less one as an op: a number, or counted at run time, because expressions do not know open sizes. */
+static int last_index(const computed *c, ej_tape *tape, int32_t *out)
+{
+    ej_planner *p = c->p;
+    if (!c->extent.e) return ej_tape_integer(p, tape, EINJIT_I64, c->extent.n - 1, out);
+    ej_tape one = {0}, less = {0};
+    ej_view last, wide;
+    int32_t at, minus;
+    ej_axis *axes;
+    EJ_TRY(ej_plan_scratch_view(p, "extent", EINJIT_I64, 0, NULL, &last));
+    EJ_TRY(ej_view_new(p, 1, &wide));
+    wide.buffer = last.buffer;
+    EJ_TRY(ej_tape_integer(p, &one, EINJIT_I64, 1, &at));
+    EJ_TRY(ej_tape_op(p, &less, (ej_expr_op){.kind = EJ_EXPR_SOURCE, .dtype = EINJIT_I64}, &at));
+    EJ_TRY(ej_tape_integer(p, &less, EINJIT_I64, 1, &minus));
+    EJ_TRY(ej_tape_fn(p, &less, EJ_FN_SUB, EINJIT_I64, at, minus, &at));
+    EJ_TRY(ej_plan_shape_axes(p, 1, &c->extent, &axes));
+    axes[0].run = EJ_RUN_REDUCED;
+    const ej_emission e = {.name = ej_plan_name(p, "%s.extent", c->name), .n_axes = 1, .axes = axes, .out = &wide,
+                           .tape = &one, .reduce = EINJIT_REDUCE_SUM, .epilogue = {(int32_t)less.n_ops, less.ops}};
+    if (!e.name) return ej_no_memory(p->job->err);
+    EJ_TRY(ej_plan_emit(p, &e));
+    return ej_tape_source(p, tape, &wide, EINJIT_I64, out);
+}
+
+static int clamp(const computed *c, ej_view *out)
+{
+    ej_planner *p = c->p;
+    ej_tape tape = {0};
+    int32_t at, last, zero;
+    const char *name = ej_plan_name(p, "%s.table", c->name);
+    if (!name) return ej_no_memory(p->job->err);
+    EJ_TRY(ej_tape_source(p, &tape, &c->index, c->dtype, &at));
+    EJ_TRY(ej_tape_cast(p, &tape, EINJIT_I64, at, &at));
+    EJ_TRY(last_index(c, &tape, &last));
+    EJ_TRY(ej_tape_fn(p, &tape, EJ_FN_MINIMUM, EINJIT_I64, at, last, &at));
+    EJ_TRY(ej_tape_integer(p, &tape, EINJIT_I64, 0, &zero));
+    EJ_TRY(ej_tape_fn(p, &tape, EJ_FN_MAXIMUM, EINJIT_I64, at, zero, &at));
+    EJ_TRY(ej_plan_scratch_view(p, name, EINJIT_I64, 1, &c->count, out));
+    mark_table(p, out->buffer, c->extent);
+    return ej_plan_emit_map(p, name, 1, &c->count, &tape, out, NULL);
+}
+
+static int keep_extreme(const computed *c, int32_t status, int reduce)
+{
+    ej_planner *p = c->p;
+    ej_tape tape = {0};
+    ej_view out;
+    ej_axis *axes;
+    int32_t at;
+    bool low = reduce == EINJIT_REDUCE_MIN;
+    EJ_TRY(ej_view_new(p, 1, &out));
+    out.buffer = status;
+    out.base = ej_size_number(low ? 0 : 1);
+    EJ_TRY(ej_tape_source(p, &tape, &c->index, c->dtype, &at));
+    EJ_TRY(ej_tape_cast(p, &tape, EINJIT_I64, at, &at));
+    EJ_TRY(ej_plan_shape_axes(p, 1, &c->count, &axes));
+    axes[0].run = EJ_RUN_REDUCED;
+    const ej_emission e = {.name = ej_plan_name(p, "%s.%s", c->name, low ? "min" : "max"), .n_axes = 1, .axes = axes,
+                           .out = &out, .tape = &tape, .reduce = reduce};
+    return e.name ? ej_plan_emit(p, &e) : ej_no_memory(p->job->err);
+}
+
+static int keep_status(const computed *c)
+{
+    ej_planner *p = c->p;
+    ej_plan *plan = p->plan;
+    int32_t status;
+    EJ_TRY(ej_plan_scratch(p, "status", EINJIT_I64, ej_size_number(2), &status));
+    EJ_TRY(keep_extreme(c, status, EINJIT_REDUCE_MIN));
+    EJ_TRY(keep_extreme(c, status, EINJIT_REDUCE_MAX));
+    if (!EJ_PUSH_ROOM(p->job->arena, plan->status_checks, plan->cap_status_checks, plan->n_status_checks))
+        return ej_no_memory(p->job->err);
+    plan->status_checks[plan->n_status_checks++] = (ej_status_check){status, c->extent, c->name};
+    return EINJIT_OK;
+}
+
+int ej_plan_table(ej_planner *p, ej_value index, ej_value user, ej_size extent, ej_view *out, bool *guarded)
+{
+    const ej_bound_node *node = &p->bound->nodes[index], *root = &p->bound->nodes[root_of(p, index)];
+    const char *name = p->bound->nodes[user].name;
+    computed c = {.p = p, .name = name, .dtype = node->dtype, .count = node->shape[0], .extent = extent};
+    EJ_TRY(ej_plan_view(p, index, &c.index));
+    const ej_buffer *buffer = &p->plan->buffers[c.index.buffer];
+    bool plain = c.index.axes[0].table < 0;
+    *guarded = false;
+    *out = c.index;
+    if (plain && root->op == EJ_OP_INPUT && buffer->home == EJ_HOME_ARG)
+        return check_input(p, out, extent, name);
+    if (plain && root->op == EJ_OP_CONSTANT && !extent.e) {
+        mark_table(p, out->buffer, extent);
+        return check_constant(p, root, extent, name);
+    }
+    *guarded = extent.e || extent.n == 0;
+    EJ_TRY(clamp(&c, out));
+    return keep_status(&c);
+}

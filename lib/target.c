@@ -1,0 +1,97 @@
+/* target.c - the table of CPU classes and which of them this CPU can run.
+ *
+ * Takes  nothing but the CPU it runs on.
+ * Gives  rows of numbers, best first; the last row of an architecture runs on every CPU of it.
+ * Keeps  nothing: the compiler's run-time support knows CPUID and what the system saves of the registers.
+ * Not here: tiles for a given step (nest_recipe.c), LLVM's view of the CPU (jit/).
+ */
+#include "target.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#if defined(__x86_64__) || defined(_M_X64)
+#define EJ_X86_64 1
+#else
+#define EJ_X86_64 0
+#endif
+#if defined(__aarch64__) || defined(_M_ARM64)
+#define EJ_AARCH64 1
+#else
+#define EJ_AARCH64 0
+#endif
+
+/* Tiles: accumulators are tile_vectors * tile_rows registers, beside them tile_vectors for the lane operand and one for
+ * the splat. 2 x 12 of 32 registers, 2 x 6 of 16 with fused multiply-add (12 + 2 + 1), 2 x 4 without (the product
+ * needs registers of its own). */
+const ej_target ej_targets[] = {
+#if EJ_X86_64
+    {.name = "avx512", .cpu = "skylake-avx512",
+     .features = "+avx512f,+avx512bw,+avx512cd,+avx512dq,+avx512vl,+fma,+avx2,+bmi,+bmi2,+popcnt",
+     .vector_bytes = 64, .vector_registers = 32, .masks = true, .fma = true, .tile_vectors = 2, .tile_rows = 12,
+     .l1_bytes = 32 << 10, .l2_bytes = 1 << 20, .l3_bytes = 16 << 20},
+    {.name = "avx2", .cpu = "haswell", .features = "+avx2,+fma,+bmi,+bmi2,+popcnt",
+     .vector_bytes = 32, .vector_registers = 16, .masks = false, .fma = true, .tile_vectors = 2, .tile_rows = 6,
+     .l1_bytes = 32 << 10, .l2_bytes = 256 << 10, .l3_bytes = 8 << 20},
+    {.name = "sse2", .cpu = "x86-64", .features = "+sse2",
+     .vector_bytes = 16, .vector_registers = 16, .masks = false, .fma = false, .tile_vectors = 2, .tile_rows = 4,
+     .l1_bytes = 32 << 10, .l2_bytes = 256 << 10, .l3_bytes = 4 << 20},
+#elif EJ_AARCH64
+    {.name = "neon", .cpu = "generic", .features = "+neon",
+     .vector_bytes = 16, .vector_registers = 32, .masks = false, .fma = true, .tile_vectors = 2, .tile_rows = 12,
+     .l1_bytes = 32 << 10, .l2_bytes = 512 << 10, .l3_bytes = 4 << 20},
+#else
+    {.name = "generic", .cpu = "generic", .features = "",
+     .vector_bytes = 16, .vector_registers = 16, .masks = false, .fma = false, .tile_vectors = 2, .tile_rows = 4,
+     .l1_bytes = 32 << 10, .l2_bytes = 256 << 10, .l3_bytes = 4 << 20},
+#endif
+};
+const int ej_n_targets = (int)(sizeof ej_targets / sizeof *ej_targets);
+
+#if EJ_X86_64 && (defined(__GNUC__) || defined(__clang__))
+/* __builtin_cpu_supports also asks the system (XGETBV) whether it saves the wide registers. What LLVM's CPU names imply
+ * beyond the rows (lzcnt, movbe, f16c) every CPU with AVX2 and BMI2 has. */
+static bool has_avx2(void)
+{
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") &&
+           __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("popcnt");
+}
+
+static bool has_avx512(void)
+{
+    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vl");
+}
+#else
+/* Without a way to ask only the last row, which needs nothing, is safe. */
+static bool has_avx2(void)
+{
+    return false;
+}
+
+static bool has_avx512(void)
+{
+    return false;
+}
+#endif
+
+bool ej_target_runs_here(const ej_target *target)
+{
+    if (target == &ej_targets[ej_n_targets - 1]) return true;
+    return !strcmp(target->name, "avx512") ? has_avx512() : !strcmp(target->name, "avx2") && has_avx2();
+}
+
+const ej_target *ej_target_host(void)
+{
+    int row = 0;
+    while (!ej_target_runs_here(&ej_targets[row])) row++;
+    return &ej_targets[row];
+}
+
+const ej_target *ej_target_by_name(const char *name)
+{
+    for (int row = 0; row < ej_n_targets; row++)
+        if (!strcmp(ej_targets[row].name, name)) return &ej_targets[row];
+    return NULL;
+}

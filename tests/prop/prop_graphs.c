@@ -1,0 +1,153 @@
+/* prop_graphs.c - random programs: oracle, interpreter after every pass, and machine code must agree.
+ *
+ * usage: prop_graphs [--count N] [--seed S] [--size K] [--hits] [--backend interp|llvm|both]
+ * Without arguments a quick run for every commit. Failures print the seed and the smallest failing prefix.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "judge.h"
+
+typedef struct arguments {
+    long count;
+    uint64_t seed;
+    int size;
+    bool hits, interp, llvm;
+} arguments;
+
+typedef struct run_state {
+    einjit_context *interp, *llvm, *others[8];
+    int n_others;
+    gen_hits hits;
+    judge_leaves leaves;
+    long programs, failures;
+} run_state;
+
+static einjit_context *make_context(const char *backend, const char *target)
+{
+    einjit_options o = {.struct_bytes = sizeof o, .backend = backend, .target = target, .flags = EINJIT_OPTION_VERIFY,
+                        .cache_bytes = 16 << 20};
+    einjit_context *context = NULL;
+    einjit_error err;
+    if (einjit_context_create(&context, &o, &err)) {
+        fprintf(stderr, "%s: %s\n", einjit_status_name(err.code), err.text);
+        exit(1);
+    }
+    return context;
+}
+
+/* The interpreter on the graph as written, then after each pass of the table in turn. */
+static bool interpreter_agrees(run_state *s, const gen_program *p, uint64_t seed)
+{
+    judge_way way = {.name = "interpreter, as written", .context = s->interp, .passes = "", .through_text = seed % 4 == 1};
+    if (!judge_program(p, &way, seed, &s->hits)) return false;
+    char passes[256] = "", name[300];
+    for (size_t i = 0; i < ej_n_passes; i++) {
+        size_t n = strlen(passes);
+        snprintf(passes + n, sizeof passes - n, "%s%s", n ? "," : "", ej_passes[i].name);
+        snprintf(name, sizeof name, "interpreter after %s", passes);
+        way = (judge_way){.name = name, .context = s->interp, .passes = passes};
+        if (!judge_program(p, &way, seed, NULL)) return false;
+    }
+    return true;
+}
+
+static bool machine_code_agrees(run_state *s, const gen_program *p, uint64_t seed)
+{
+    judge_way way = {.name = "machine code, all passes", .context = s->llvm};
+    if (!judge_program(p, &way, seed, &s->hits)) return false;
+    if (seed % 3 == 0) {
+        way = (judge_way){.name = "machine code, as written, greedy path", .context = s->llvm, .passes = "", .path = "greedy"};
+        if (!judge_program(p, &way, seed + 1, NULL)) return false;
+    }
+    if (s->n_others && seed % 2 == 0) {
+        int which = (int)(seed / 2 % (uint64_t)s->n_others);
+        way = (judge_way){.name = which ? "machine code of a lesser target (last row)" : "machine code of a lesser target",
+                          .context = s->others[which]};
+        if (!judge_program(p, &way, seed + 2, NULL)) return false;
+    }
+    return true;
+}
+
+static void one_program(run_state *s, const arguments *a, uint64_t seed)
+{
+    gen_program p;
+    int size = 1 + (int)(seed * 2654435761u >> 7) % a->size;
+    if (!gen_program_make(&p, seed, size < 1 ? 1 : size, &s->hits)) return;
+    s->programs++;
+    bool ok = true;
+    if (a->interp) ok = interpreter_agrees(s, &p, seed);
+    if (ok && a->llvm) ok = machine_code_agrees(s, &p, seed);
+    if (ok && !judge_count_leaves(&p, ej_target_host(), &s->leaves)) ok = false;
+    if (!ok) {
+        s->failures++;
+        fprintf(stderr, "repeat with: prop_graphs --count 1 --seed %llu --size %d\n\n", (unsigned long long)seed, a->size);
+    }
+    gen_program_free(&p);
+}
+
+static void print_row(const char *kind, const char *name, uint64_t n)
+{
+    printf("  %-10s %-16s %llu\n", kind, name, (unsigned long long)n);
+}
+
+static void print_hits(const run_state *s)
+{
+    static const char *const reduces[] = {"sum", "max", "min", "logsumexp", "or", "prod", "mean"};
+    for (int i = 0; i < EJ_OP_COUNT; i++) print_row("operator", ej_op_name(i), s->hits.ops[i]);
+    for (int i = 0; i < EJ_FN_COUNT; i++) print_row("function", ej_fns[i].name, s->hits.fns[i]);
+    for (int i = 0; i < EINJIT_REDUCE_COUNT; i++) print_row("reduce", reduces[i], s->hits.reduces[i]);
+    for (int i = 0; i <= EINJIT_REDUCE_OR; i++) print_row("semiring", reduces[i], s->hits.einsum_reduces[i]);
+    for (int i = 0; i < EINJIT_DTYPE_COUNT; i++)
+        if (ej_dtypes[i].computes) print_row("dtype", ej_dtypes[i].name, s->hits.dtypes[i]);
+    for (int i = 0; i < GEN_STRIDE_KINDS; i++) print_row("input", gen_stride_names[i], s->hits.strides[i]);
+    for (int i = 0; i < GEN_STRIDE_KINDS; i++)
+        if (i != GEN_ZERO) print_row("output", gen_stride_names[i], s->hits.output_strides[i]);
+    print_row("leaf", "move", s->leaves.moves);
+    print_row("leaf", "contract", s->leaves.contracts);
+    print_row("leaf", "lanes across", s->leaves.lanes_across);
+    print_row("leaf", "lanes along", s->leaves.lanes_along);
+    print_row("leaf", "scalar", s->leaves.scalar);
+    print_row("leaf", "table term", s->leaves.tables);
+    print_row("leaf", "ragged lanes", s->leaves.masked);
+}
+
+static bool read_arguments(arguments *a, int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        const char *value = i + 1 < argc ? argv[i + 1] : "";
+        if (!strcmp(argv[i], "--hits")) a->hits = true;
+        else if (!strcmp(argv[i], "--count")) a->count = strtol(value, NULL, 10), i++;
+        else if (!strcmp(argv[i], "--seed")) a->seed = strtoull(value, NULL, 10), i++;
+        else if (!strcmp(argv[i], "--size")) a->size = (int)strtol(value, NULL, 10), i++;
+        else if (!strcmp(argv[i], "--backend")) {
+            a->interp = strcmp(value, "llvm") != 0;
+            a->llvm = strcmp(value, "interp") != 0;
+            i++;
+        } else return false;
+    }
+    return a->count > 0 && a->size > 0;
+}
+
+int main(int argc, char **argv)
+{
+    arguments a = {.count = 600, .seed = 1, .size = 6, .interp = true, .llvm = true};
+    static run_state s;
+    if (!read_arguments(&a, argc, argv)) {
+        fprintf(stderr, "usage: prop_graphs [--count N] [--seed S] [--size K] [--hits] [--backend interp|llvm|both]\n");
+        return 2;
+    }
+    s.interp = make_context("interp", NULL);
+    if (a.llvm) s.llvm = make_context("llvm", NULL);
+    for (int row = 0; a.llvm && row < ej_n_targets && s.n_others < 8; row++)
+        if (&ej_targets[row] != ej_target_host() && ej_target_runs_here(&ej_targets[row]))
+            s.others[s.n_others++] = make_context("llvm", ej_targets[row].name);
+    for (long i = 0; i < a.count && s.failures < 10; i++) one_program(&s, &a, a.seed + (uint64_t)i);
+    if (a.hits) print_hits(&s);
+    printf("%ld passed, %ld failed\n", s.programs - s.failures, s.failures);
+    einjit_context_release(s.interp);
+    einjit_context_release(s.llvm);
+    for (int i = 0; i < s.n_others; i++) einjit_context_release(s.others[i]);
+    return s.failures || !s.programs;
+}

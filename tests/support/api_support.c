@@ -1,0 +1,51 @@
+/* api_support.c - see the header. */
+#include "api_support.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+bool api_has_llvm(void)
+{
+    const char *module = getenv("EINJIT_MODULE");
+    return module && access(module, R_OK) == 0;
+}
+
+einjit_context *api_context(const char *backend)
+{
+    einjit_options options = {.struct_bytes = sizeof options, .backend = backend, .flags = EINJIT_OPTION_VERIFY};
+    einjit_context *context = NULL;
+    einjit_error err = {0};
+    if (einjit_context_create(&context, &options, &err) != EINJIT_OK) fail_msg("%s", err.text);
+    return context;
+}
+
+einjit_graph *api_graph(einjit_context *context, const char *program)
+{
+    einjit_graph *graph = NULL;
+    einjit_error err = {0};
+    if (einjit_graph_parse(&graph, context, program, SIZE_MAX, &err) != EINJIT_OK) fail_msg("%s", err.text);
+    return graph;
+}
+
+int api_set_up_interp(void **state)
+{
+    *state = api_context("interp");
+    return 0;
+}
+
+int api_set_up_llvm(void **state)
+{
+    *state = api_has_llvm() ? api_context("llvm") : NULL;
+    return 0;
+}
+
+int api_tear_down(void **state)
+{
+    einjit_context_release(*state);
+    return 0;
+}

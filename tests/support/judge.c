@@ -1,0 +1,197 @@
+/* judge.c - one program, one way of running it, one verdict. */
+#include "judge.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel.h"
+
+typedef struct trial {
+    einjit_graph *graph;
+    einjit_kernel *kernel;
+    gen_tensor *out;
+    size_t n_out;
+    einjit_tensor *in_views, *out_views;
+    einjit_error err;
+} trial;
+
+static bool prepare_graph(trial *t, const ej_graph *graph, const judge_way *way)
+{
+    if (way->through_text) {
+        ej_arena arena;
+        ej_text text;
+        ej_arena_init(&arena, &ej_malloc_allocator);
+        ej_text_init(&text, &arena);
+        ej_graph_print(&text, graph);
+        int status = einjit_graph_parse(&t->graph, way->context, text.data, text.length, &t->err);
+        ej_arena_free(&arena);
+        if (status) return false;
+    } else {
+        if (einjit_graph_create(&t->graph, way->context, &t->err)) return false;
+        ej_graph_free(&t->graph->graph);
+        if (ej_graph_copy(&t->graph->graph, graph, &ej_malloc_allocator, &t->err)) return false;
+    }
+    if (way->passes && !*way->passes) return true;
+    return !einjit_optimize(t->graph, way->passes, &t->err);
+}
+
+static bool prepare_outputs(trial *t, const oracle_value *values, size_t n, uint64_t seed, gen_hits *hits)
+{
+    gen_random r = {seed ^ 0x5DEECE66Du};
+    t->out = calloc(n ? n : 1, sizeof *t->out);
+    t->out_views = calloc(n ? n : 1, sizeof *t->out_views);
+    if (!t->out || !t->out_views) return false;
+    for (size_t o = 0; o < n; o++) {
+        int kind = gen_chance(&r, 50) ? GEN_ROW_MAJOR : gen_below(&r, GEN_STRIDE_KINDS);
+        if (kind == GEN_ZERO) kind = GEN_ROW_MAJOR; /* outputs may not overlap themselves */
+        if (!gen_tensor_make(&t->out[o], &r, values[o].dtype, values[o].rank, values[o].shape, kind)) return false;
+        t->out_views[o] = t->out[o].view;
+        t->n_out = o + 1;
+        if (hits) hits->output_strides[kind]++;
+    }
+    return true;
+}
+
+static bool run(trial *t, const gen_program *p, const judge_way *way)
+{
+    einjit_compile_options options = {.struct_bytes = sizeof options, .path = way->path, .flags = EINJIT_OPTION_NO_OPTIMIZE};
+    t->in_views = calloc(p->n_in + 1, sizeof *t->in_views);
+    if (!t->in_views) return false;
+    gen_program_views(p, t->in_views);
+    return !einjit_compile(&t->kernel, way->context, t->graph, p->n_in, t->in_views, t->n_out, t->out_views, &options, &t->err) &&
+           !einjit_run(t->kernel, p->n_in, t->in_views, t->n_out, t->out_views, &t->err);
+}
+
+static void finish(trial *t)
+{
+    einjit_kernel_release(t->kernel);
+    einjit_graph_destroy(t->graph);
+    for (size_t o = 0; o < t->n_out; o++) gen_tensor_free(&t->out[o]);
+    free(t->out);
+    free(t->out_views);
+    free(t->in_views);
+}
+
+bool judge_graph(const gen_program *p, const ej_graph *graph, const oracle_value *values, const judge_way *way, uint64_t seed,
+                 gen_hits *hits, char *why, size_t n_why)
+{
+    trial t = {0};
+    bool ok = prepare_graph(&t, graph, way) && prepare_outputs(&t, values, graph->n_outputs, seed, hits) && run(&t, p, way);
+    if (!ok) snprintf(why, n_why, "%s: %s", einjit_status_name(t.err.code), t.err.text);
+    for (size_t o = 0; ok && o < t.n_out; o++) {
+        char text[300];
+        int64_t wrong = oracle_compare(&values[o], &t.out[o].view, NULL);
+        if (wrong >= 0) {
+            oracle_describe(&values[o], &t.out[o].view, wrong, text, sizeof text);
+            snprintf(why, n_why, "result %zu, %s", o, text);
+            ok = false;
+        } else if (!gen_tensor_intact(&t.out[o])) {
+            snprintf(why, n_why, "result %zu: wrote outside of its elements", o);
+            ok = false;
+        }
+    }
+    finish(&t);
+    return ok;
+}
+
+/* The program with only value v as its result, without what v does not need. */
+static bool prefix_of(ej_graph *out, const gen_program *p, ej_value v)
+{
+    einjit_error err;
+    if (ej_graph_copy(out, &p->graph, &ej_malloc_allocator, &err)) return false;
+    out->n_outputs = 1;
+    out->outputs[0] = v;
+    out->tuple_result = false;
+    ej_value *same = calloc(out->n_nodes, sizeof *same);
+    for (size_t i = 0; same && i < out->n_nodes; i++) same[i] = (ej_value)i;
+    bool ok = same && !ej_graph_rewrite(out, same, false, &err);
+    free(same);
+    return ok;
+}
+
+static void print_inputs(const gen_program *p)
+{
+    for (size_t i = 0; i < p->n_in; i++) {
+        const gen_tensor *t = &p->in[i];
+        fprintf(stderr, "# input %zu: %s %s shape (", i, einjit_dtype_name(t->view.dtype), gen_stride_names[t->kind]);
+        for (int a = 0; a < t->view.rank; a++) fprintf(stderr, "%lld, ", (long long)t->shape[a]);
+        fprintf(stderr, ") strides (");
+        for (int a = 0; a < t->view.rank; a++) fprintf(stderr, "%lld, ", (long long)t->strides[a]);
+        fprintf(stderr, ")\n");
+    }
+}
+
+static void print_failure(const gen_program *p, const ej_graph *graph, const judge_way *way, uint64_t seed, const char *why)
+{
+    ej_arena arena;
+    ej_text text;
+    ej_arena_init(&arena, &ej_malloc_allocator);
+    ej_text_init(&text, &arena);
+    ej_graph_print(&text, graph);
+    fprintf(stderr, "seed %llu, %s: %s\n%s", (unsigned long long)seed, way->name, why, text.data ? text.data : "");
+    print_inputs(p);
+    ej_arena_free(&arena);
+}
+
+bool judge_program(const gen_program *p, const judge_way *way, uint64_t seed, gen_hits *hits)
+{
+    char why[600];
+    if (judge_graph(p, &p->graph, p->oracle.values, way, seed, hits, why, sizeof why)) return true;
+    for (ej_value v = 0; v < (ej_value)p->graph.n_nodes; v++) {
+        char smaller_why[600];
+        ej_graph smaller;
+        if (p->all[v].dtype < 0 || p->graph.nodes[v].op == EJ_OP_INPUT || !prefix_of(&smaller, p, v)) continue;
+        bool fails = !judge_graph(p, &smaller, &p->all[v], way, seed, NULL, smaller_why, sizeof smaller_why);
+        if (fails) print_failure(p, &smaller, way, seed, smaller_why);
+        ej_graph_free(&smaller);
+        if (fails) return false;
+    }
+    print_failure(p, &p->graph, way, seed, why);
+    return false;
+}
+
+static void count_leaf(const ej_nest *nest, const ej_nest_node *node, judge_leaves *leaves)
+{
+    bool lane = false, along = false;
+    for (int32_t d = 0; d < node->tile.n; d++) {
+        if (node->tile.digits[d].place != EJ_LANE) continue;
+        lane = true;
+        bool stored = false;
+        for (int32_t t = 0; t < node->dst.n_terms; t++) stored |= node->dst.terms[t].axis == node->tile.digits[d].axis;
+        along |= !stored;
+        leaves->masked += nest->axes[node->tile.digits[d].axis].extent.n % node->tile.digits[d].count != 0;
+    }
+    leaves->moves += node->reduce == EJ_REDUCE_NONE;
+    leaves->contracts += node->reduce != EJ_REDUCE_NONE;
+    leaves->lanes_across += lane && !along;
+    leaves->lanes_along += along;
+    leaves->scalar += !lane;
+    for (int32_t s = -1; s < node->n_src; s++) {
+        const ej_access *access = s < 0 ? &node->dst : &node->src[s];
+        for (int32_t t = 0; t < access->n_terms; t++) leaves->tables += access->terms[t].table >= 0;
+    }
+}
+
+bool judge_count_leaves(const gen_program *p, const ej_target *target, judge_leaves *leaves)
+{
+    ej_arena arena;
+    einjit_error err = {0};
+    ej_arena_init(&arena, &ej_malloc_allocator);
+    ej_job job = {.arena = &arena, .err = &err, .allocator = &ej_malloc_allocator, .target = target};
+    einjit_tensor views[GEN_MAX_INPUTS];
+    ej_bound bound;
+    ej_plan plan;
+    ej_nests nests;
+    gen_program_views(p, views);
+    bool ok = !ej_bind(&bound, &p->graph, p->n_in, views, 0, NULL, NULL, &job) && !ej_bound_verify(&bound, &job) &&
+              !ej_plan_build(&plan, &bound, &job) && !ej_plan_verify(&plan, &job) && !ej_nests_build(&nests, &plan, &job);
+    for (int32_t n = 0; ok && n < nests.n; n++) {
+        ok = !ej_nest_check(&nests.nests[n], target, &err);
+        for (int32_t i = 0; i < nests.nests[n].n_nodes; i++)
+            if (nests.nests[n].nodes[i].kind == EJ_NEST_LEAF) count_leaf(&nests.nests[n], &nests.nests[n].nodes[i], leaves);
+    }
+    if (!ok) fprintf(stderr, "%s: %s\n", einjit_status_name(err.code), err.text);
+    ej_arena_free(&arena);
+    return ok;
+}

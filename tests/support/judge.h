@@ -1,0 +1,29 @@
+/* judge.h - runs a generated program some way and compares every result with the oracle. */
+#ifndef TEST_JUDGE_H
+#define TEST_JUDGE_H
+
+#include "gen.h"
+#include "target.h"
+
+typedef struct judge_way {
+    const char *name;        /* for messages */
+    einjit_context *context; /* says backend and target */
+    const char *passes;      /* run on the graph first: comma list, "" = none, NULL = all */
+    const char *path;        /* strategy, NULL = auto */
+    bool through_text;       /* print and parse the graph first */
+} judge_way;
+
+/* True when the results of `values` (the graph's outputs in order) agree; else `why` says what happened. `seed` picks the
+ * outputs' strides. `hits` (may be NULL) counts these. */
+bool judge_graph(const gen_program *p, const ej_graph *graph, const oracle_value *values, const judge_way *way, uint64_t seed,
+                 gen_hits *hits, char *why, size_t n_why);
+/* The same for the whole program; on failure the smallest prefix of it that fails is printed with the seed. */
+bool judge_program(const gen_program *p, const judge_way *way, uint64_t seed, gen_hits *hits);
+
+/* Leaves and recipes that the plan of a program comes to: counted for the hit table. */
+typedef struct judge_leaves {
+    uint64_t moves, contracts, lanes_across, lanes_along, scalar, tables, masked;
+} judge_leaves;
+bool judge_count_leaves(const gen_program *p, const ej_target *target, judge_leaves *leaves);
+
+#endif

@@ -1,0 +1,270 @@
+/* oracle_einsum.c - einsums and reductions by loops over every label, with error bounds of the worst order. */
+#include <math.h>
+#include <string.h>
+
+#include "oracle_op.h"
+
+typedef struct sum_state {
+    int reduce, dtype;
+    bool any;
+    long double re, im, top; /* top: the running maximum of a log-sum-exp */
+    long double size, err;   /* sums of |products| and of their bounds */
+    int64_t i;
+    double terms;
+    bool lumpy; /* some product is no multiple of 1/64 */
+} sum_state;
+
+static void sum_add(sum_state *s, oracle_element p)
+{
+    bool first = !s->any;
+    s->any = true;
+    s->terms++;
+    s->size += hypotl(p.re, p.im);
+    if (p.re * 64 != truncl(p.re * 64) || p.im * 64 != truncl(p.im * 64)) s->lumpy = true;
+    switch (s->reduce) {
+    case EINJIT_REDUCE_MAX:
+    case EINJIT_REDUCE_MIN:
+        s->err = fmaxl(s->err, p.err);
+        if (ej_dtypes[s->dtype].kind < EJ_KIND_FLOAT) {
+            bool wins = s->reduce == EINJIT_REDUCE_MAX ? p.i > s->i : p.i < s->i;
+            if (first || wins) s->i = p.i;
+        } else if (first || isnan(p.re)) {
+            s->re = isnan(s->re) && !first ? s->re : p.re;
+        } else if (!isnan(s->re)) {
+            s->re = s->reduce == EINJIT_REDUCE_MAX ? fmaxl(s->re, p.re) : fminl(s->re, p.re);
+        }
+        return;
+    case EINJIT_REDUCE_OR:
+        s->i |= p.i != 0;
+        s->err = fmaxl(s->err, isinf(p.err) ? INFINITY : 0);
+        return;
+    case EINJIT_REDUCE_LOGSUMEXP:
+        if (first || p.re > s->top) {
+            if (!first && !isinf(s->top)) s->re *= expl(s->top - p.re);
+            if (first || isinf(s->top)) s->re = 0;
+            s->top = p.re;
+        }
+        if (!isinf(p.re) || p.re > 0) s->re += isinf(p.re) ? 1 : expl(p.re - s->top);
+        if (isnan(p.re)) s->re = NAN;
+        s->err = fmaxl(s->err, p.err);
+        return;
+    default:
+        s->err += p.err;
+        s->re += p.re;
+        s->im += p.im;
+        s->i = (int64_t)((uint64_t)s->i + (uint64_t)p.i);
+    }
+}
+
+/* `bound`: largest magnitude that any intermediate of any order may reach; `steps`: roundings of a product. */
+static oracle_element sum_end(const sum_state *s, long double bound, double steps)
+{
+    oracle_element out = {.re = s->re, .im = s->im, .i = s->i, .err = isnan(s->err) ? INFINITY : s->err};
+    if (ej_dtypes[s->dtype].kind < EJ_KIND_FLOAT || s->reduce == EINJIT_REDUCE_OR) return oracle_rounded(s->dtype, out);
+    if (s->reduce == EINJIT_REDUCE_MAX || s->reduce == EINJIT_REDUCE_MIN) {
+        if (!s->any) out.re = s->reduce == EINJIT_REDUCE_MAX ? -INFINITY : INFINITY;
+        if (s->lumpy) out.err += oracle_unit(s->dtype) * (long double)steps * s->size;
+        return out;
+    }
+    long double u = oracle_unit(s->dtype);
+    if (s->reduce == EINJIT_REDUCE_LOGSUMEXP) {
+        out.re = s->any ? (isinf(s->top) ? s->top : s->top + logl(s->re)) : -INFINITY;
+        out.err += u * (24 + (long double)s->terms) * (1 + fabsl(out.re) + fabsl(s->top));
+        return out;
+    }
+    long double limit = u > 0x1p-30L ? 0x1p24L : 0x1p53L;
+    if (!s->lumpy && s->err == 0 && bound * 64 < limit) return out; /* exact in every order */
+    out.err += u * (long double)(s->terms + steps + 8) * s->size * 1.01L;
+    out.err += (long double)s->terms * (u > 0x1p-30L ? 0x1p-140L : 0);
+    if (!isfinite(s->size)) out.err = isfinite(out.re) && isfinite(out.im) ? out.err : (isnan(out.re) || s->im != 0 ? INFINITY : 0);
+    return oracle_rounded(s->dtype, out);
+}
+
+static bool label_extents(oracle_state *s, const ej_subscripts *sub, const oracle_value *in, int64_t *extent)
+{
+    for (uint32_t l = 0; l < sub->n_labels; l++) extent[l] = 1;
+    for (uint32_t t = 0; t < sub->n_terms; t++)
+        for (uint32_t a = 0; a < sub->terms[t].n; a++) {
+            int64_t n = in[t].shape[a], *have = &extent[sub->terms[t].labels[a]];
+            for (uint32_t b = 0; b < a; b++)
+                if (sub->terms[t].labels[a] == sub->terms[t].labels[b] && in[t].shape[b] != n)
+                    return oracle_refuse(s, "a diagonal over unequal axes");
+            if (n != 1 && *have != 1 && *have != n) return oracle_refuse(s, "label %d is %lld and %lld",
+                                                                        (int)sub->terms[t].labels[a], (long long)*have, (long long)n);
+            if (n != 1) *have = n;
+        }
+    return true;
+}
+
+static oracle_element product_at(const ej_subscripts *sub, const oracle_value *in, const int64_t *index, int combine, int dtype)
+{
+    oracle_element p = {0};
+    for (uint32_t t = 0; t < sub->n_terms; t++) {
+        int64_t at = 0;
+        for (uint32_t a = 0; a < sub->terms[t].n; a++)
+            at = at * in[t].shape[a] + (in[t].shape[a] == 1 ? 0 : index[sub->terms[t].labels[a]]);
+        oracle_element x = in[t].e[at];
+        if (!t) {
+            p = x;
+        } else if (dtype == EINJIT_BOOL) {
+            p = oracle_fn(combine == EINJIT_COMBINE_MUL ? EJ_FN_LOGICAL_AND : EJ_FN_LOGICAL_OR, dtype, dtype, p, x, x);
+        } else {
+            p = oracle_fn(combine == EINJIT_COMBINE_MUL ? EJ_FN_MUL : EJ_FN_ADD, dtype, dtype, p, x, x);
+        }
+    }
+    return p;
+}
+
+static long double largest(const oracle_value *v)
+{
+    long double most = 1;
+    for (int64_t i = 0; i < v->n; i++) most = fmaxl(most, hypotl(v->e[i].re, v->e[i].im));
+    return most;
+}
+
+static bool advance(int64_t *index, const int32_t *labels, uint32_t n, const int64_t *extent)
+{
+    for (uint32_t i = n; i-- > 0;) {
+        if (++index[labels[i]] < extent[labels[i]]) return true;
+        index[labels[i]] = 0;
+    }
+    return false;
+}
+
+bool oracle_contract(oracle_state *s, oracle_value *out, const ej_subscripts *sub, const oracle_value *in, int reduce,
+                     int combine, int dtype)
+{
+    ej_arena *arena = &s->result->arena;
+    int64_t *extent = EJ_NEW_ARRAY(arena, int64_t, sub->n_labels), *index = EJ_NEW_ARRAY(arena, int64_t, sub->n_labels);
+    int32_t *summed = EJ_NEW_ARRAY(arena, int32_t, sub->n_labels);
+    bool *kept = EJ_NEW_ARRAY(arena, bool, sub->n_labels), *used = EJ_NEW_ARRAY(arena, bool, sub->n_labels);
+    if (!extent || !index || !summed || !kept || !used) return oracle_refuse(s, "no memory");
+    if (!label_extents(s, sub, in, extent)) return false;
+    int64_t shape[ORACLE_RANK];
+    uint32_t n_summed = 0;
+    double work = 1, terms = 1;
+    long double bound = 1;
+    if (sub->out.n > ORACLE_RANK) return oracle_refuse(s, "rank");
+    for (uint32_t a = 0; a < sub->out.n; a++) {
+        shape[a] = extent[sub->out.labels[a]];
+        kept[sub->out.labels[a]] = true;
+    }
+    for (uint32_t t = 0; t < sub->n_terms; t++)
+        for (uint32_t a = 0; a < sub->terms[t].n; a++) used[sub->terms[t].labels[a]] = true;
+    for (uint32_t l = 0; l < sub->n_labels; l++) {
+        work *= (double)extent[l];
+        if (kept[l] || !used[l]) continue;
+        summed[n_summed++] = (int32_t)l;
+        terms *= (double)extent[l];
+    }
+    for (uint32_t t = 0; t < sub->n_terms; t++) bound *= largest(&in[t]);
+    bound *= (long double)terms;
+    if (dtype == EINJIT_BOOL && reduce != EINJIT_REDUCE_MIN) reduce = EINJIT_REDUCE_OR;
+    if (!oracle_spend(s, work * sub->n_terms) || !oracle_make(s, out, dtype, (int)sub->out.n, shape)) return false;
+    for (int64_t o = 0; o < out->n; o++) {
+        int64_t position[ORACLE_RANK];
+        oracle_unravel(out, o, position);
+        for (uint32_t a = 0; a < sub->out.n; a++) index[sub->out.labels[a]] = position[a];
+        for (uint32_t i = 0; i < n_summed; i++) index[summed[i]] = 0;
+        sum_state sum = {.reduce = reduce, .dtype = dtype};
+        if (terms > 0) do sum_add(&sum, product_at(sub, in, index, combine, dtype));
+            while (advance(index, summed, n_summed, extent));
+        out->e[o] = sum_end(&sum, bound, 2.0 * sub->n_terms);
+    }
+    return true;
+}
+
+bool oracle_einsum(oracle_state *s, oracle_value *out, const ej_node *node)
+{
+    ej_arena *arena = &s->result->arena;
+    oracle_value *in = EJ_NEW_ARRAY(arena, oracle_value, node->n_in);
+    const oracle_value **refs = EJ_NEW_ARRAY(arena, const oracle_value *, node->n_in);
+    int32_t *ranks = EJ_NEW_ARRAY(arena, int32_t, node->n_in);
+    if (!in || !refs || !ranks) return oracle_refuse(s, "no memory");
+    for (uint32_t i = 0; i < node->n_in; i++) {
+        refs[i] = &s->values[node->in[i]];
+        ranks[i] = refs[i]->rank;
+    }
+    int dtype = oracle_promote(refs, node->n_in), combine = node->combine;
+    if (node->fn == EINJIT_REDUCE_LOGSUMEXP && ej_dtypes[dtype].kind < EJ_KIND_FLOAT) dtype = EINJIT_F64;
+    for (uint32_t i = 0; i < node->n_in; i++)
+        if (!oracle_as(s, &in[i], refs[i], dtype)) return false;
+    ej_subscripts sub;
+    einjit_error err = {0};
+    if (ej_equation_resolve(&sub, arena, node->equation, ranks, &err)) return oracle_refuse(s, "%.150s", err.text);
+    return oracle_contract(s, out, &sub, in, node->fn, combine, dtype);
+}
+
+static int reduced_dtype(int reduce, int dtype)
+{
+    bool whole = ej_dtypes[dtype].kind < EJ_KIND_FLOAT;
+    switch (reduce) {
+    case EINJIT_REDUCE_SUM:
+    case EINJIT_REDUCE_PROD: return whole ? EINJIT_I64 : dtype;
+    case EINJIT_REDUCE_MEAN:
+    case EINJIT_REDUCE_LOGSUMEXP: return whole ? EINJIT_F64 : dtype;
+    case EINJIT_REDUCE_OR: return EINJIT_BOOL;
+    default: return dtype;
+    }
+}
+
+static oracle_element reduce_one(const oracle_value *x, const int64_t *position, const int32_t *axes, uint32_t n,
+                                 int reduce, int dtype, double count)
+{
+    int64_t at[ORACLE_RANK];
+    memcpy(at, position, sizeof at);
+    bool mean = reduce == EINJIT_REDUCE_MEAN, product = reduce == EINJIT_REDUCE_PROD;
+    sum_state sum = {.reduce = mean ? EINJIT_REDUCE_SUM : reduce, .dtype = dtype};
+    oracle_element p = {.re = 1, .i = 1};
+    long double bound = 1;
+    if (count > 0) do {
+        oracle_element e = x->e[oracle_ravel(x, at)];
+        bound += hypotl(e.re, e.im);
+        if (product) p = oracle_fn(EJ_FN_MUL, dtype, dtype, p, e, e);
+        else sum_add(&sum, e);
+        uint32_t i = n;
+        for (; i > 0; i--) {
+            if (++at[axes[i - 1]] < x->shape[axes[i - 1]]) break;
+            at[axes[i - 1]] = 0;
+        }
+        if (!i) break;
+    } while (true);
+    if (product) {
+        if (p.err > 0) p.err *= 2; /* any order of the factors */
+        return p;
+    }
+    oracle_element out = sum_end(&sum, bound, 0);
+    if (!mean) return out;
+    oracle_element number = {.re = (long double)count};
+    return oracle_fn(EJ_FN_DIV, dtype, dtype, out, number, number);
+}
+
+bool oracle_reduce(oracle_state *s, oracle_value *out, const oracle_value *x, int reduce, const bool *over, bool keepdim)
+{
+    int dtype = reduced_dtype(reduce, x->dtype);
+    oracle_value y, full;
+    if (!oracle_as(s, &y, x, dtype)) return false;
+    int64_t shape[ORACLE_RANK];
+    int32_t axes[ORACLE_RANK];
+    uint32_t n = 0;
+    double count = 1;
+    for (int a = 0; a < y.rank; a++) {
+        shape[a] = over[a] ? 1 : y.shape[a];
+        if (!over[a]) continue;
+        axes[n++] = a;
+        count *= (double)y.shape[a];
+    }
+    if (count == 0 && (reduce == EINJIT_REDUCE_MAX || reduce == EINJIT_REDUCE_MIN)) return oracle_refuse(s, "empty maximum");
+    if (!oracle_spend(s, (double)y.n) || !oracle_make(s, &full, dtype, y.rank, shape)) return false;
+    for (int64_t o = 0; o < full.n; o++) {
+        int64_t position[ORACLE_RANK] = {0};
+        oracle_unravel(&full, o, position);
+        full.e[o] = reduce_one(&y, position, axes, n, reduce, dtype, count);
+    }
+    *out = full;
+    if (keepdim) return true;
+    out->rank = 0;
+    for (int a = 0; a < y.rank; a++)
+        if (!over[a]) out->shape[out->rank++] = y.shape[a];
+    return true;
+}

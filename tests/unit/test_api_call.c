@@ -1,0 +1,253 @@
+/* test_api_call.c - one call: einsums by equation and by labels, graphs, their errors. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "api_support.h"
+
+static einjit_error err;
+
+static void fill(float *x, size_t n, int step)
+{
+    for (size_t i = 0; i < n; i++) x[i] = (float)((int)(i * (size_t)step) % 7 - 3);
+}
+
+static void assert_ok(int status)
+{
+    if (status != EINJIT_OK) fail_msg("%s: %s", einjit_status_name(status), err.text);
+}
+
+/* ---- results ---- */
+
+static void matrices_multiply(void **state)
+{
+    CONTEXT_OR_SKIP(context);
+    enum { I = 5, J = 7, K = 9 };
+    float a[I * J], b[J * K], c[I * K];
+    fill(a, I * J, 3);
+    fill(b, J * K, 5);
+    for (int round = 0; round < 2; round++) {
+        memset(c, 0xFF, sizeof c);
+        assert_ok(einjit_einsum(context, "ij,jk->ik", 2, (einjit_tensor[]){F32(a, I, J), F32(b, J, K)}, &F32(c, I, K),
+                                &err));
+        for (int i = 0; i < I; i++)
+            for (int k = 0; k < K; k++) {
+                float sum = 0;
+                for (int j = 0; j < J; j++) sum += a[i * J + j] * b[j * K + k];
+                assert_true(c[i * K + k] == sum);
+            }
+    }
+    einjit_statistics s;
+    einjit_context_statistics(context, &s);
+    assert_int_equal(s.misses, 1);
+    assert_int_equal(s.hits, 1);
+}
+
+static void strided_operands_and_results(void **state)
+{
+    CONTEXT_OR_SKIP(context);
+    double a[24], c[64];
+    for (int i = 0; i < 24; i++) a[i] = i;
+    for (int i = 0; i < 64; i++) c[i] = -1;
+    int64_t shape[] = {3, 4}, turned[] = {4, 3}, backwards[] = {-8, 2}, wide[] = {16, 3};
+    einjit_tensor in = STRIDED(a + 16, EINJIT_F64, shape, backwards), out = STRIDED(c, EINJIT_F64, turned, wide);
+    assert_ok(einjit_einsum(context, "ij->ji", 1, &in, &out, &err));
+    for (int j = 0; j < 4; j++)
+        for (int i = 0; i < 3; i++) assert_true(c[j * 16 + i * 3] == 16 - 8 * i + 2 * j);
+    assert_true(c[1] == -1 && c[15] == -1 && c[63] == -1);
+}
+
+static void scalars_and_empty_tensors(void **state)
+{
+    CONTEXT_OR_SKIP(context);
+    float a[6] = {1, 2, 3, 4, 5, 6}, s = -1, zero[4] = {9, 9, 9, 9};
+    assert_ok(einjit_einsum(context, "ij->", 1, &F32(a, 2, 3), &SCALAR(&s, EINJIT_F32), &err));
+    assert_true(s == 21);
+    assert_ok(einjit_einsum(context, ",->", 2, (einjit_tensor[]){SCALAR(a + 1, EINJIT_F32), SCALAR(a + 2, EINJIT_F32)},
+                            &SCALAR(&s, EINJIT_F32), &err));
+    assert_true(s == 6);
+    assert_ok(einjit_einsum(context, "ij,jk->ik", 2, (einjit_tensor[]){F32(NULL, 2, 0), F32(NULL, 0, 2)},
+                            &F32(zero, 2, 2), &err));
+    for (int i = 0; i < 4; i++) assert_true(zero[i] == 0);
+    assert_ok(einjit_einsum(context, "ij,jk->ik", 2, (einjit_tensor[]){F32(NULL, 0, 3), F32(a, 3, 2)},
+                            &F32(NULL, 0, 2), &err));
+}
+
+static void labels_say_what_letters_say(void **state)
+{
+    CONTEXT_OR_SKIP(context);
+    float a[6], b[12], c[8], d[8];
+    fill(a, 6, 3);
+    fill(b, 12, 5);
+    einjit_tensor in[] = {F32(a, 2, 3), F32(b, 3, 4)};
+    int32_t labels[] = {1000, 7, 7, 2000000000}, output[] = {2000000000, 1000};
+    assert_ok(einjit_einsum(context, "ij,jk->ki", 2, in, &F32(c, 4, 2), &err));
+    assert_ok(einjit_einsum_labels(context, 2, in, labels, &F32(d, 4, 2), output, &err));
+    assert_memory_equal(c, d, sizeof c);
+    int32_t others[] = {0, 1, 1, 2}, same[] = {0, 2};
+    float e[8];
+    assert_ok(einjit_einsum_labels(context, 2, in, others, &F32(e, 2, 4), same, &err));
+    for (int i = 0; i < 2; i++)
+        for (int k = 0; k < 4; k++) assert_true(e[i * 4 + k] == c[k * 2 + i]);
+}
+
+static void a_key_longer_than_the_stack_buffer_works(void **state)
+{
+    CONTEXT_OR_SKIP(context);
+    enum { N = 90 };
+    char equation[2 * N + 3] = "";
+    float x[N], s = 0, expected = 1;
+    einjit_tensor in[N];
+    for (int i = 0; i < N; i++) {
+        x[i] = i % 9 ? 1.0f : -2.0f;
+        expected *= x[i];
+        in[i] = SCALAR(&x[i], EINJIT_F32);
+        if (i) strcat(equation, ",");
+    }
+    strcat(equation, "->");
+    for (int round = 0; round < 2; round++) {
+        s = 0;
+        assert_ok(einjit_einsum(context, equation, N, in, &SCALAR(&s, EINJIT_F32), &err));
+        assert_true(s == expected);
+    }
+}
+
+static void graphs_are_called(void **state)
+{
+    CONTEXT_OR_SKIP(context);
+    einjit_graph *graph = api_graph(context, "def forward(a: f32[i, j], b: f32[j, k]):\n"
+                                             "    return relu(einsum(\"ij,jk->ik\", a, b))\n");
+    float a[6] = {1, -2, 3, -4, 5, -6}, b[6] = {1, 2, 3, 4, 5, 6}, c[4];
+    for (int round = 0; round < 2; round++) {
+        memset(c, 0xFF, sizeof c);
+        assert_ok(einjit_call(context, graph, 2, (einjit_tensor[]){F32(a, 2, 3), F32(b, 3, 2)}, 1, &F32(c, 2, 2), &err));
+        assert_true(c[0] == 10 && c[1] == 12 && c[2] == 0 && c[3] == 0);
+    }
+    einjit_graph_destroy(graph);
+}
+
+static void equal_programs_share_kernels(void **state)
+{
+    CONTEXT_OR_SKIP(context);
+    float a[4] = {1, 2, 3, 4}, c[4];
+    einjit_statistics s;
+    for (int round = 0; round < 3; round++) {
+        einjit_graph *graph = api_graph(context, round == 2 ? "def forward(a):\n    return a * 3.0\n"
+                                                            : "def forward(a):\n    return a * 2.0\n");
+        assert_ok(einjit_call(context, graph, 1, &F32(a, 4), 1, &F32(c, 4), &err));
+        assert_true(c[3] == (round == 2 ? 12 : 8));
+        einjit_graph_destroy(graph);
+    }
+    einjit_context_statistics(context, &s);
+    assert_int_equal(s.misses, 2);
+    assert_int_equal(s.hits, 1);
+}
+
+/* ---- errors ---- */
+
+static void assert_einsum_fails(einjit_context *context, const char *equation, size_t n, const einjit_tensor *in,
+                                const einjit_tensor *out, int code, const char *words)
+{
+    for (int round = 0; round < 2; round++) { /* the second time from the cache */
+        memset(&err, 0, sizeof err);
+        assert_int_equal(einjit_einsum(context, equation, n, in, out, &err), code);
+        assert_int_equal(err.code, code);
+        if (!strstr(err.text, words)) fail_msg("'%s' is not in '%s'", words, err.text);
+    }
+    assert_int_equal(einjit_einsum(context, equation, n, in, out, NULL), code);
+}
+
+static void einsum_errors_name_operand_and_axis(void **state)
+{
+    CONTEXT_OR_SKIP(context);
+    float a[64] = {0}, c[64];
+    einjit_tensor in[] = {F32(a, 2, 3), F32(a, 4, 5)}, *out = &F32(c, 2, 5);
+    assert_einsum_fails(context, "ij,jk->ik", 2, in, out, EINJIT_E_DIM, "axis 'j' is 3 in operand 0 and 4 in operand 1");
+    assert_einsum_fails(context, "ij,jkl->ik", 2, in, out, EINJIT_E_RANK, "operand 1");
+    assert_einsum_fails(context, "ij,jk,k->i", 2, in, out, EINJIT_E_OPERAND_COUNT, "");
+    assert_einsum_fails(context, "ij,jk->iz", 2, in, out, EINJIT_E_OUT_UNKNOWN, "z");
+    assert_einsum_fails(context, "ij->i.", 1, in, out, EINJIT_E_BAD_ELLIPSIS, "");
+    assert_einsum_fails(context, "ii->i", 1, in, out, EINJIT_E_DIM_DIAG, "");
+    assert_int_equal(einjit_einsum(context, "->", 0, NULL, &SCALAR(c, EINJIT_F32), &err), EINJIT_E_NO_OPERANDS);
+}
+
+static void results_must_fit(void **state)
+{
+    CONTEXT_OR_SKIP(context);
+    float a[6] = {0};
+    double c[64];
+    const einjit_tensor *in = &F32(a, 2, 3);
+    assert_einsum_fails(context, "ij->ji", 1, in, &F32(c, 2, 3), EINJIT_E_SHAPE, "axis 0");
+    assert_einsum_fails(context, "ij->ji", 1, in, &F32(c, 6), EINJIT_E_RANK, "rank 1");
+    assert_einsum_fails(context, "ij->ji", 1, in, &TENSOR(c, EINJIT_F64, 3, 2), EINJIT_E_DTYPE, "f64");
+    assert_ok(einjit_einsum(context, "ij->ji", 1, in, &F32(c, 3, 2), &err)); /* wrong calls spoil nothing */
+}
+
+static void missing_arguments_are_refused(void **state)
+{
+    CONTEXT_OR_SKIP(context);
+    float a[6] = {0}, c[6];
+    const einjit_tensor in = F32(a, 2, 3), out = F32(c, 3, 2), no_data = F32(NULL, 2, 3), no_result = F32(NULL, 3, 2);
+    assert_int_equal(einjit_einsum(NULL, "ij->ji", 1, &in, &out, &err), EINJIT_E_INVALID);
+    assert_int_equal(einjit_einsum(context, NULL, 1, &in, &out, &err), EINJIT_E_INVALID);
+    assert_int_equal(einjit_einsum(context, "ij->ji", 1, NULL, &out, &err), EINJIT_E_INVALID);
+    assert_int_equal(einjit_einsum(context, "ij->ji", 1, &in, NULL, &err), EINJIT_E_INVALID);
+    assert_int_equal(einjit_einsum(context, "ij->ji", 1, &no_data, &out, &err), EINJIT_E_INVALID);
+    assert_int_equal(einjit_einsum(context, "ij->ji", 1, &in, &no_result, &err), EINJIT_E_INVALID);
+    assert_int_equal(einjit_einsum_labels(context, 1, &in, NULL, &out, (int32_t[]){1, 0}, &err), EINJIT_E_INVALID);
+    assert_int_equal(einjit_call(context, NULL, 1, &in, 1, &out, &err), EINJIT_E_INVALID);
+}
+
+static void overlap_is_refused(void **state)
+{
+    CONTEXT_OR_SKIP(context);
+    float m[64] = {0};
+    int64_t square[] = {4, 4}, half[] = {8, 1}, flat[] = {0, 1};
+    einjit_tensor left = STRIDED(m, EINJIT_F32, square, half), right = STRIDED(m + 4, EINJIT_F32, square, half);
+    einjit_tensor shifted = STRIDED(m + 3, EINJIT_F32, square, half), self = STRIDED(m + 40, EINJIT_F32, square, flat);
+    assert_ok(einjit_einsum(context, "ij->ji", 1, &left, &right, &err));
+    assert_int_equal(einjit_einsum(context, "ij->ji", 1, &left, &shifted, &err), EINJIT_E_OVERLAP);
+    assert_non_null(strstr(err.text, "output 0 overlaps input 0"));
+    assert_int_equal(einjit_einsum(context, "ij->ij", 1, &left, &left, &err), EINJIT_E_OVERLAP);
+    assert_int_equal(einjit_einsum(context, "ij->ij", 1, &left, &self, &err), EINJIT_E_OVERLAP);
+}
+
+static void indices_out_of_range_are_named(void **state)
+{
+    CONTEXT_OR_SKIP(context);
+    einjit_graph *graph = api_graph(context, "def forward(x, i):\n    return index_select(x, 0, i)\n");
+    float x[6] = {1, 2, 3, 4, 5, 6}, y[8];
+    int32_t index[4] = {2, 0, 1, 2};
+    einjit_tensor in[] = {F32(x, 3, 2), TENSOR(index, EINJIT_I32, 4)}, out = F32(y, 4, 2);
+    assert_ok(einjit_call(context, graph, 2, in, 1, &out, &err));
+    assert_true(y[0] == 5 && y[1] == 6 && y[2] == 1 && y[7] == 6);
+    index[2] = 3;
+    assert_int_equal(einjit_call(context, graph, 2, in, 1, &out, &err), EINJIT_E_INDEX);
+    assert_non_null(strstr(err.text, "input 1 ('i') is 3 at position 2"));
+    index[2] = -1;
+    assert_int_equal(einjit_call(context, graph, 2, in, 1, &out, &err), EINJIT_E_INDEX);
+    einjit_graph_destroy(graph);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ON_BOTH(matrices_multiply),
+        ON_BOTH(strided_operands_and_results),
+        ON_BOTH(scalars_and_empty_tensors),
+        ON_BOTH(labels_say_what_letters_say),
+        ON_BOTH(a_key_longer_than_the_stack_buffer_works),
+        ON_BOTH(graphs_are_called),
+        ON_BOTH(equal_programs_share_kernels),
+        ON_BOTH(einsum_errors_name_operand_and_axis),
+        ON_BOTH(results_must_fit),
+        ON_BOTH(missing_arguments_are_refused),
+        ON_BOTH(overlap_is_refused),
+        ON_BOTH(indices_out_of_range_are_named),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,101 @@
+/* test_graph_from.c - the graph of one equation. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "graph_support.h"
+
+static int make(ej_graph *graph, const char *text)
+{
+    ej_arena arena;
+    ej_equation equation;
+    ej_arena_init(&arena, &ej_malloc_allocator);
+    assert_int_equal(ej_equation_parse(&equation, &arena, text, strlen(text), SIZE_MAX, NULL), EINJIT_OK);
+    int status = ej_graph_from_equation(graph, &ej_malloc_allocator, &equation, NULL);
+    ej_arena_free(&arena);
+    if (!status) assert_int_equal(ej_graph_verify(graph, NULL), EINJIT_OK);
+    return status;
+}
+
+static const char *symbol(const ej_graph *graph, size_t input, uint32_t axis)
+{
+    const ej_extent *extent = &graph->nodes[graph->inputs[input]].extents[axis];
+    return extent->n_symbols ? graph->symbols[extent->symbols[0]] : "?";
+}
+
+static void labels_name_extents(void **state)
+{
+    (void)state;
+    ej_graph graph;
+    assert_int_equal(make(&graph, "zij,zjk->zki"), EINJIT_OK);
+    assert_int_equal(graph.n_inputs, 2);
+    assert_int_equal(graph.n_outputs, 1);
+    assert_int_equal(graph.n_nodes, 3);
+    assert_string_equal(graph.nodes[0].name, "a");
+    assert_string_equal(graph.nodes[1].name, "b");
+    assert_int_equal(graph.nodes[0].rank, 3);
+    assert_int_equal(graph.nodes[0].dtype, -1);
+    assert_string_equal(symbol(&graph, 0, 0), "z");
+    assert_string_equal(symbol(&graph, 1, 2), "k");
+    assert_int_equal(graph.n_symbols, 4);
+    assert_int_equal(graph.nodes[2].equation->n_labels, 4);
+    ej_graph_free(&graph);
+}
+
+static void what_is_no_identifier_stays_unnamed(void **state)
+{
+    (void)state;
+    ej_graph graph;
+    assert_int_equal(make(&graph, "\xCE\xB1\xF0\x9F\x98\x80,...i->"), EINJIT_OK);
+    assert_string_equal(symbol(&graph, 0, 0), "\xCE\xB1");
+    assert_string_equal(symbol(&graph, 0, 1), "?");
+    assert_int_equal(graph.nodes[1].rank, -1);
+    assert_int_equal(graph.nodes[1].n_extents, 0);
+    ej_graph_free(&graph);
+}
+
+static void many_terms_are_named_by_numbers(void **state)
+{
+    (void)state;
+    ej_graph graph;
+    assert_int_equal(make(&graph, "i,i,i,i,i,i,i,i,i,i,i,i,i,i,i,i,i,i,i,i,i,i,i,i,i,i"), EINJIT_OK);
+    assert_string_equal(graph.nodes[25].name, "z");
+    ej_graph_free(&graph);
+    assert_int_equal(make(&graph, "i,i,i,i,i,i,i,i,i,i,i,i,i,i,i,i,i,i,i,i,i,i,i,i,i,i,i"), EINJIT_OK);
+    assert_string_equal(graph.nodes[0].name, "x0");
+    assert_string_equal(graph.nodes[26].name, "x26");
+    ej_graph_free(&graph);
+}
+
+static void integer_labels_are_kept(void **state)
+{
+    (void)state;
+    ej_arena arena;
+    ej_equation equation;
+    ej_graph graph;
+    ej_arena_init(&arena, &ej_malloc_allocator);
+    assert_int_equal(ej_equation_from_labels(&equation, &arena, 1, (int32_t[]){2}, (int32_t[]){300, 7}, 1, (int32_t[]){7}, NULL),
+                     EINJIT_OK);
+    assert_int_equal(ej_graph_from_equation(&graph, &ej_malloc_allocator, &equation, NULL), EINJIT_OK);
+    ej_arena_free(&arena);
+    assert_int_equal(ej_graph_verify(&graph, NULL), EINJIT_OK);
+    assert_true(graph.nodes[1].equation->integer_labels);
+    assert_int_equal(graph.nodes[1].equation->symbols[0], 300);
+    assert_string_equal(symbol(&graph, 0, 0), "?");
+    ej_graph_free(&graph);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(labels_name_extents),
+        cmocka_unit_test(what_is_no_identifier_stays_unnamed),
+        cmocka_unit_test(many_terms_are_named_by_numbers),
+        cmocka_unit_test(integer_labels_are_kept),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,305 @@
+/* bench_reference.c - a second opinion on an einsum that shares no code with the library.
+ *
+ * Takes  an equation of letters, dense inputs, a computed output.
+ * Gives  the largest error over sampled elements: for each, every operand is cut down to the element's labels and the
+ *        small network that is left is contracted in double, operand after operand.
+ */
+#include "bench_reference.h"
+
+#include <complex.h>
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { MAX_LABELS = 128, MAX_TERMS = 64, MAX_RANK = 64 };
+
+typedef struct parsed {
+    int n_terms, n_labels, rank[MAX_TERMS], label[MAX_TERMS][MAX_RANK], out_rank, out[MAX_RANK];
+    uint32_t symbol[MAX_LABELS];
+    int64_t extent[MAX_LABELS];
+} parsed;
+
+/* A dense array over labels: the last label is fastest. */
+typedef struct dense {
+    int rank, label[MAX_LABELS];
+    int64_t elements;
+    double complex *data;
+} dense;
+
+static uint32_t next_code_point(const char **text)
+{
+    const unsigned char *s = (const unsigned char *)*text;
+    int n = *s < 0x80 ? 1 : *s < 0xE0 ? 2 : *s < 0xF0 ? 3 : 4;
+    uint32_t c = n == 1 ? *s : *s & (0x7Fu >> n);
+    for (int i = 1; i < n && s[i]; i++) c = c << 6 | (s[i] & 0x3F);
+    *text += n;
+    return c;
+}
+
+static int label_of(parsed *p, uint32_t symbol)
+{
+    for (int l = 0; l < p->n_labels; l++)
+        if (p->symbol[l] == symbol) return l;
+    if (p->n_labels == MAX_LABELS) return -1;
+    p->symbol[p->n_labels] = symbol;
+    return p->n_labels++;
+}
+
+static int implicit_output(parsed *p)
+{
+    int count[MAX_LABELS] = {0};
+    for (int t = 0; t < p->n_terms; t++)
+        for (int a = 0; a < p->rank[t]; a++) count[p->label[t][a]]++;
+    for (int l = 0; l < p->n_labels; l++) {
+        if (count[l] != 1) continue;
+        int at = p->out_rank++;
+        for (; at > 0 && p->symbol[p->out[at - 1]] > p->symbol[l]; at--) p->out[at] = p->out[at - 1];
+        p->out[at] = l;
+    }
+    return TOOL_OK;
+}
+
+static int parse(parsed *p, const char *equation)
+{
+    memset(p, 0, sizeof *p);
+    p->n_terms = 1;
+    bool in_output = false;
+    for (const char *at = equation; *at;) {
+        uint32_t c = next_code_point(&at);
+        if (c == ' ') continue;
+        if (c == '-' && *at == '>') {
+            at++;
+            in_output = true;
+        } else if (c == ',') {
+            if (p->n_terms++ == MAX_TERMS) return TOOL_FAILED;
+        } else if (c == '.') {
+            return TOOL_FAILED;
+        } else {
+            int l = label_of(p, c), t = p->n_terms - 1;
+            if (l < 0 || (in_output ? p->out_rank : p->rank[t]) == MAX_RANK) return TOOL_FAILED;
+            if (in_output) p->out[p->out_rank++] = l;
+            else p->label[t][p->rank[t]++] = l;
+        }
+    }
+    return in_output ? TOOL_OK : implicit_output(p);
+}
+
+static double complex element(const tool_tensor *t, int64_t at)
+{
+    switch (t->tensor.dtype) {
+    case EINJIT_F32: return ((float *)t->block)[at];
+    case EINJIT_F64: return ((double *)t->block)[at];
+    case EINJIT_I32: return ((int32_t *)t->block)[at];
+    case EINJIT_I64: return (double)((int64_t *)t->block)[at];
+    case EINJIT_BOOL: return ((uint8_t *)t->block)[at];
+    case EINJIT_C64: return ((float *)t->block)[2 * at] + I * ((float *)t->block)[2 * at + 1];
+    case EINJIT_C128: return ((double *)t->block)[2 * at] + I * ((double *)t->block)[2 * at + 1];
+    default: return NAN;
+    }
+}
+
+static int find(const int *labels, int n, int label)
+{
+    for (int i = 0; i < n; i++)
+        if (labels[i] == label) return i;
+    return -1;
+}
+
+/* Advance a counter over extents; false after the last one. */
+static bool step(int64_t *index, const int *labels, int n, const int64_t *extent)
+{
+    for (int i = n - 1; i >= 0; i--) {
+        if (++index[labels[i]] < extent[labels[i]]) return true;
+        index[labels[i]] = 0;
+    }
+    return false;
+}
+
+/* Element offset of term t for the labels' values; an axis of extent 1 broadcasts. */
+static int64_t offset_of(const parsed *p, const tool_tensor *in, int t, const int64_t *index)
+{
+    int64_t at = 0;
+    for (int a = 0; a < p->rank[t]; a++) at = at * in->shape[a] + (in->shape[a] == 1 ? 0 : index[p->label[t][a]]);
+    return at;
+}
+
+/* Term t with the output's labels fixed to `index`: an array over the other labels it has. */
+static dense cut_down(const parsed *p, const tool_tensor *in, int t, int64_t *index)
+{
+    dense d = {.elements = 1};
+    for (int a = 0; a < p->rank[t]; a++) {
+        int l = p->label[t][a];
+        if (find(p->out, p->out_rank, l) >= 0 || find(d.label, d.rank, l) >= 0) continue;
+        d.label[d.rank++] = l;
+        d.elements *= p->extent[l];
+        index[l] = 0;
+    }
+    d.data = tool_alloc((size_t)d.elements * sizeof *d.data);
+    for (int64_t i = 0; i < d.elements; i++) {
+        d.data[i] = element(in, offset_of(p, in, t, index));
+        step(index, d.label, d.rank, p->extent);
+    }
+    return d;
+}
+
+static int64_t dense_offset(const dense *d, const int64_t *index, const int64_t *extent)
+{
+    int64_t at = 0;
+    for (int i = 0; i < d->rank; i++) at = at * extent[d->label[i]] + index[d->label[i]];
+    return at;
+}
+
+/* a * b, summed over the labels for which keep[] is false; frees both. */
+static dense multiply(dense a, dense b, const bool *keep, const int64_t *extent)
+{
+    dense out = {.elements = 1};
+    int all[2 * MAX_LABELS], n = 0, summed = 0;
+    for (int i = 0; i < a.rank + b.rank; i++) {
+        int l = i < a.rank ? a.label[i] : b.label[i - a.rank];
+        if (find(all, n, l) >= 0) continue;
+        all[n++] = l;
+        if (!keep[l]) continue;
+        out.label[out.rank++] = l;
+        out.elements *= extent[l];
+    }
+    int ordered[2 * MAX_LABELS];
+    memcpy(ordered, out.label, (size_t)out.rank * sizeof *ordered);
+    for (int i = 0; i < n; i++)
+        if (!keep[all[i]]) ordered[out.rank + summed++] = all[i];
+    out.data = tool_alloc((size_t)out.elements * sizeof *out.data);
+    int64_t index[MAX_LABELS] = {0};
+    bool empty = false;
+    for (int i = 0; i < n; i++) empty |= !extent[all[i]];
+    if (!empty) do {
+        out.data[dense_offset(&out, index, extent)] +=
+            a.data[dense_offset(&a, index, extent)] * b.data[dense_offset(&b, index, extent)];
+    } while (step(index, ordered, n, extent));
+    free(a.data);
+    free(b.data);
+    return out;
+}
+
+/* One element of the output, contracted pairwise. */
+static double complex one_element(const parsed *p, const tool_tensor *in, int64_t *index)
+{
+    dense result = {.elements = 1};
+    result.data = tool_alloc(sizeof *result.data);
+    result.data[0] = 1;
+    for (int t = 0; t < p->n_terms; t++) {
+        bool keep[MAX_LABELS] = {false};
+        for (int later = t + 1; later < p->n_terms; later++)
+            for (int a = 0; a < p->rank[later]; a++) keep[p->label[later][a]] = true;
+        result = multiply(result, cut_down(p, &in[t], t, index), keep, p->extent);
+    }
+    double complex value = result.data[0];
+    free(result.data);
+    return value;
+}
+
+static int set_extents(parsed *p, const tool_tensor *in, size_t n_in)
+{
+    if ((size_t)p->n_terms != n_in) return TOOL_FAILED;
+    for (int l = 0; l < p->n_labels; l++) p->extent[l] = 1;
+    for (int t = 0; t < p->n_terms; t++)
+        for (int a = 0; a < p->rank[t]; a++)
+            if (in[t].shape[a] != 1) p->extent[p->label[t][a]] = in[t].shape[a];
+    return TOOL_OK;
+}
+
+static double seconds_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static double tolerance_of(const parsed *p, int dtype)
+{
+    double terms = 1;
+    for (int l = 0; l < p->n_labels; l++)
+        if (find(p->out, p->out_rank, l) < 0) terms *= (double)p->extent[l];
+    double unit = dtype == EINJIT_F32 || dtype == EINJIT_C64 ? FLT_EPSILON
+                  : dtype == EINJIT_F64 || dtype == EINJIT_C128 ? DBL_EPSILON : 0;
+    return unit * 16 * (p->n_terms + sqrt(terms < 1e12 ? terms : 1e12));
+}
+
+int reference_check(reference_report *report, const char *equation, const tool_tensor *in, size_t n_in,
+                    const tool_tensor *out, double seconds)
+{
+    enum { MOST = 4096 };
+    parsed p;
+    if (parse(&p, equation) || set_extents(&p, in, n_in)) return TOOL_FAILED;
+    int64_t n = tool_tensor_elements(out), samples = n < MOST ? n : MOST;
+    double largest = 0, error = 0, stop = seconds_now() + seconds;
+    uint64_t state = 88172645463325252u;
+    int64_t s = 0;
+    for (; s < samples && (s < 4 || seconds_now() < stop); s++) {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        int64_t at = n <= MOST ? s : s == 0 ? 0 : s == 1 ? n - 1 : (int64_t)(state % (uint64_t)n), rest = at;
+        int64_t index[MAX_LABELS] = {0};
+        for (int a = p.out_rank - 1; a >= 0; a--) {
+            index[p.out[a]] = rest % p.extent[p.out[a]];
+            rest /= p.extent[p.out[a]];
+        }
+        double complex ref = one_element(&p, in, index), got = element(out, at);
+        if (out->tensor.dtype == EINJIT_BOOL) ref = cabs(ref) != 0;
+        double wrong = cabs(got - ref);
+        if (cabs(ref) > largest) largest = cabs(ref);
+        if (!(wrong <= error)) error = wrong;
+    }
+    *report = (reference_report){largest > 0 ? error / largest : error, tolerance_of(&p, out->tensor.dtype), s};
+    return TOOL_OK;
+}
+
+/* Strides of every term and of the output per label: 0 where it lacks the label, summed for diagonals. */
+static void strides_of(const parsed *p, const tool_tensor *in, int64_t stride[MAX_TERMS + 1][MAX_LABELS])
+{
+    memset(stride, 0, sizeof(int64_t) * (MAX_TERMS + 1) * MAX_LABELS);
+    for (int t = 0; t < p->n_terms; t++) {
+        int64_t run = 1;
+        for (int a = p->rank[t] - 1; a >= 0; a--) {
+            if (in[t].shape[a] != 1) stride[t][p->label[t][a]] += run;
+            run *= in[t].shape[a];
+        }
+    }
+    int64_t run = 1;
+    for (int a = p->out_rank - 1; a >= 0; a--) {
+        stride[p->n_terms][p->out[a]] = run;
+        run *= p->extent[p->out[a]];
+    }
+}
+
+int reference_plain(const char *equation, const tool_tensor *in, size_t n_in, tool_tensor *out)
+{
+    int64_t stride[MAX_TERMS + 1][MAX_LABELS];
+    parsed p;
+    if (parse(&p, equation) || set_extents(&p, in, n_in) || out->tensor.dtype != EINJIT_F32) return TOOL_FAILED;
+    strides_of(&p, in, stride);
+    int order[MAX_LABELS];
+    int n = 0;
+    for (int a = 0; a < p.out_rank; a++) order[n++] = p.out[a];
+    for (int l = 0; l < p.n_labels; l++)
+        if (find(p.out, p.out_rank, l) < 0) order[n++] = l;
+    memset(out->block, 0, out->bytes);
+    int64_t index[MAX_LABELS] = {0}, at[MAX_TERMS + 1] = {0};
+    for (int l = 0; l < p.n_labels; l++)
+        if (!p.extent[l]) return TOOL_OK;
+    for (;;) {
+        float product = 1;
+        for (int t = 0; t < p.n_terms; t++) product *= ((const float *)in[t].block)[at[t]];
+        ((float *)out->block)[at[p.n_terms]] += product;
+        int i = n - 1;
+        for (; i >= 0; i--) {
+            int l = order[i];
+            for (int t = 0; t <= p.n_terms; t++) at[t] += stride[t][l];
+            if (++index[l] < p.extent[l]) break;
+            for (int t = 0; t <= p.n_terms; t++) at[t] -= stride[t][l] * p.extent[l];
+            index[l] = 0;
+        }
+        if (i < 0) return TOOL_OK;
+    }
+}

@@ -1,0 +1,79 @@
+/* cmd_run.c - einjit run: a program over .npy files. */
+#include <stdlib.h>
+
+#include "cmd.h"
+#include "npy.h"
+
+/* A small result in words, where no file was asked for. */
+static void print_result(const tool_tensor *t, size_t index)
+{
+    int64_t n = tool_tensor_elements(t), shown = n < 16 ? n : 16;
+    printf("result %zu: %s[", index, einjit_dtype_name(t->tensor.dtype));
+    for (int a = 0; a < t->tensor.rank; a++) printf("%s%lld", a ? ", " : "", (long long)t->shape[a]);
+    printf("%s]:", t->tensor.rank ? "" : "()");
+    for (int64_t i = 0; i < shown; i++) switch (t->tensor.dtype) {
+        case EINJIT_F32: printf(" %.7g", (double)((float *)t->block)[i]); break;
+        case EINJIT_F64: printf(" %.15g", ((double *)t->block)[i]); break;
+        case EINJIT_I32: printf(" %d", (int)((int32_t *)t->block)[i]); break;
+        case EINJIT_I64: printf(" %lld", (long long)((int64_t *)t->block)[i]); break;
+        case EINJIT_BOOL: printf(" %s", ((uint8_t *)t->block)[i] ? "True" : "False"); break;
+        case EINJIT_C64: printf(" %.7g%+.7gj", (double)((float *)t->block)[2 * i], (double)((float *)t->block)[2 * i + 1]); break;
+        case EINJIT_C128: printf(" %.15g%+.15gj", ((double *)t->block)[2 * i], ((double *)t->block)[2 * i + 1]); break;
+        default: break;
+        }
+    puts(shown < n ? " ..." : "");
+}
+
+static int save_results(const cmd_options *options, const tool_tensor *out, size_t n_out)
+{
+    if (options->n_outputs && options->n_outputs != n_out)
+        return tool_usage("%zu results and %zu -o", n_out, options->n_outputs);
+    int status = TOOL_OK;
+    for (size_t i = 0; i < n_out && !status; i++) {
+        if (options->n_outputs) status = npy_save(&out[i], options->outputs[i]);
+        else print_result(&out[i], i);
+    }
+    return status;
+}
+
+static int compute(einjit_context *context, const tool_program *program, const cmd_options *options,
+                   const tool_tensor *in, size_t n_in)
+{
+    tool_tensor *out = NULL;
+    size_t n_out = 0;
+    einjit_error err = {0};
+    einjit_kernel *kernel = NULL;
+    int status = tool_outputs_make(&out, &n_out, program, in, n_in);
+    einjit_tensor *in_views = tool_views(in, n_in), *out_views = tool_views(out, n_out);
+    einjit_compile_options compile = cmd_compile_options(options);
+    if (!status &&
+        (einjit_compile(&kernel, context, program->graph, n_in, in_views, n_out, out_views, &compile, &err) ||
+         einjit_run(kernel, n_in, in_views, n_out, out_views, &err)))
+        status = tool_error(&err);
+    if (!status) status = save_results(options, out, n_out);
+    einjit_kernel_release(kernel);
+    tool_tensors_free(out, n_out);
+    free(in_views);
+    free(out_views);
+    return status;
+}
+
+int cmd_run(int argc, char **argv, const command *self)
+{
+    cmd_options options;
+    einjit_context *context = NULL;
+    tool_program program = {0};
+    int status = cmd_parse(&options, argc, argv, self);
+    if (status >= 0) return status;
+    size_t n_in = (size_t)options.n_rest - 1;
+    tool_tensor *in = tool_alloc((n_in + 1) * sizeof *in);
+    status = cmd_context(&context, &options);
+    if (!status) status = tool_program_load(&program, context, options.rest[0]);
+    for (size_t i = 0; i < n_in && !status; i++) status = npy_load(&in[i], options.rest[i + 1]);
+    if (!status) status = compute(context, &program, &options, in, n_in);
+    tool_tensors_free(in, n_in);
+    tool_program_free(&program);
+    einjit_context_release(context);
+    cmd_options_free(&options);
+    return status;
+}

@@ -1,0 +1,254 @@
+/* einjit-bench.c - the command: times one case or a file of cases, as text or JSON, also against a baseline. */
+#include <getopt.h>
+#include <jansson.h>
+#include <regex.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bench.h"
+
+static const struct option longs[] = {
+    {"sizes", required_argument, NULL, 's'},    {"dtype", required_argument, NULL, 'd'},
+    {"threads", required_argument, NULL, 't'},  {"cases", required_argument, NULL, 'c'},
+    {"only", required_argument, NULL, 'r'},     {"min-time", required_argument, NULL, 'm'},
+    {"json", no_argument, NULL, 'j'},           {"vs", required_argument, NULL, 'V'},
+    {"open", required_argument, NULL, 'O'},     {"backend", required_argument, NULL, 'b'},
+    {"target", required_argument, NULL, 'T'},   {"strategy", required_argument, NULL, 'S'},
+    {"no-opt", no_argument, NULL, 'n'},         {"baseline", required_argument, NULL, 'B'},
+    {"help", no_argument, NULL, 'h'},           {"version", no_argument, NULL, 'v'},
+    {NULL, 0, NULL, 0},
+};
+
+typedef struct arguments {
+    bench_options options;
+    bench_case one;
+    const char *cases, *only;
+    json_t *baseline, *report;
+    bool wrong, slower;
+} arguments;
+
+static void help(void)
+{
+    puts("usage: einjit-bench EQUATION-or-FILE.ein -s z=1000,i=4 [options]\n"
+         "       einjit-bench --cases FILE.json [--only REGEX] [options]\n\n"
+         "Compiles, checks against a reference and times: medians of at least 21 samples of at least 0.5 ms.\n\n"
+         "  -s, --sizes z=1000,i=4   extents by name\n"
+         "      --dtype f32          of inputs that do not say\n"
+         "      --threads N          threads to use\n"
+         "      --open z             extents that stay open\n"
+         "      --vs plain,interp    timed in the same run, interleaved: loops in C as written, the interpreter\n"
+         "      --min-time S         seconds of samples a case (0.3)\n"
+         "      --strategy S         path search\n"
+         "      --backend B          llvm or interp\n"
+         "      --target T           a row of the target table\n"
+         "      --no-opt             compile as written\n"
+         "      --baseline FILE      an earlier --json report: exit 3 where a case is over 1.15 times slower\n"
+         "      --json               a list of results on stdout\n\n"
+         "exit codes: 0 ok, 1 wrong result or failed work, 2 usage, 3 regression");
+}
+
+static json_t *result_json(const bench_case *one, const bench_options *o, const bench_result *r)
+{
+    json_t *doc = json_object(), *sizes = json_object(), *plan = json_array(), *peers = json_object();
+    for (size_t i = 0; i < one->sizes.n; i++)
+        json_object_set_new(sizes, one->sizes.items[i].name, json_integer(one->sizes.items[i].value));
+    for (const char *at = r->plan; at && *at;) {
+        size_t n = strcspn(at, "\n");
+        json_array_append_new(plan, json_stringn(at, n));
+        at += n + (at[n] == '\n');
+    }
+    for (int i = 0; i < r->n_peers; i++) json_object_set_new(peers, r->peers[i].name, json_real(r->peers[i].time.median_us));
+    json_object_set_new(doc, "name", json_string(one->name));
+    json_object_set_new(doc, "equation", json_string(one->program));
+    json_object_set_new(doc, "sizes", sizes);
+    json_object_set_new(doc, "dtype", json_string(einjit_dtype_name(one->dtype)));
+    json_object_set_new(doc, "threads", json_integer(o->threads > 0 ? o->threads : 1));
+    json_object_set_new(doc, "median_us", json_real(r->time.median_us));
+    json_object_set_new(doc, "min_us", json_real(r->time.min_us));
+    json_object_set_new(doc, "samples", json_integer(r->time.samples));
+    json_object_set_new(doc, "gflops", json_real(r->gflops));
+    json_object_set_new(doc, "gbytes_per_s", json_real(r->gbytes_per_s));
+    json_object_set_new(doc, "plan", plan);
+    json_object_set_new(doc, "compile_ms", json_real(r->compile_ms));
+    json_object_set_new(doc, "disk_us", json_null());
+    json_object_set_new(doc, "memory_ns", json_real(r->memory_ns));
+    json_object_set_new(doc, "call_ns", json_real(r->call_ns));
+    json_object_set_new(doc, "max_err", json_real(r->max_err));
+    json_object_set_new(doc, "checked", json_integer(r->checked));
+    json_object_set_new(doc, "ok", json_boolean(r->ok));
+    json_object_set_new(doc, "vs_us", peers);
+    return doc;
+}
+
+static void result_text(const bench_case *one, const bench_result *r)
+{
+    printf("%-24s %s %12.3f us (min %.3f, %d samples)  %8.2f GFLOP/s  %7.2f GB/s  compile %.2f ms  "
+           "cached call +%.0f ns  err %.1e %s\n", one->name, einjit_dtype_name(one->dtype), r->time.median_us, r->time.min_us,
+           r->time.samples, r->gflops, r->gbytes_per_s, r->compile_ms, r->memory_ns, r->max_err, r->ok ? "ok" : "WRONG");
+    for (int i = 0; i < r->n_peers; i++)
+        printf("%-24s     %12.3f us  %.2f times as long\n", r->peers[i].name, r->peers[i].time.median_us,
+               r->peers[i].time.median_us / r->time.median_us);
+}
+
+/* The baseline's entry of the same name, dtype and threads. */
+static void compare_baseline(arguments *a, const json_t *result)
+{
+    size_t i;
+    const json_t *old;
+    json_array_foreach(a->baseline, i, old)
+    {
+        if (!json_equal(json_object_get(old, "name"), json_object_get(result, "name")) ||
+            !json_equal(json_object_get(old, "dtype"), json_object_get(result, "dtype")) ||
+            !json_equal(json_object_get(old, "threads"), json_object_get(result, "threads")))
+            continue;
+        double before = json_number_value(json_object_get(old, "min_us"));
+        double after = json_number_value(json_object_get(result, "min_us"));
+        if (before <= 0 || after <= 1.15 * before) continue;
+        a->slower = true;
+        fprintf(stderr, "einjit-bench: '%s' took %.3f us where the baseline has %.3f\n",
+                json_string_value(json_object_get(result, "name")), after, before);
+    }
+}
+
+static int run_case(arguments *a, const bench_case *one)
+{
+    bench_result r;
+    int status = bench_run(&r, one, &a->options);
+    if (!status) {
+        json_t *doc = result_json(one, &a->options, &r);
+        if (a->baseline) compare_baseline(a, doc);
+        if (!r.ok) {
+            a->wrong = true;
+            tool_fail("E_INTERNAL", "'%s': error %.2e is more than rounding explains (%.2e)", one->name, r.max_err,
+                      r.tolerance);
+        }
+        if (a->options.json) json_array_append(a->report, doc);
+        else result_text(one, &r);
+        json_decref(doc);
+        fflush(stdout);
+    }
+    free(r.plan);
+    return status;
+}
+
+static int read_case(bench_case *out, const json_t *item)
+{
+    const char *name = json_string_value(json_object_get(item, "name"));
+    const char *program = json_string_value(json_object_get(item, "program"));
+    const char *dtype = json_string_value(json_object_get(item, "dtype")), *key;
+    json_t *size;
+    if (!program) program = json_string_value(json_object_get(item, "equation"));
+    if (!program) return tool_fail("E_VALUE", "a case has neither \"equation\" nor \"program\"");
+    *out = (bench_case){.name = name ? name : program, .program = program, .dtype = EINJIT_F32};
+    if (dtype && (out->dtype = einjit_dtype_from_name(dtype)) < 0)
+        return tool_fail("E_DTYPE", "case '%s': there is no dtype '%s'", out->name, dtype);
+    out->flop = json_number_value(json_object_get(item, "gflop")) * 1e9;
+    json_object_foreach(json_object_get(item, "sizes"), key, size)
+    {
+        char text[256];
+        snprintf(text, sizeof text, "%s=%lld", key, (long long)json_integer_value(size));
+        int status = tool_sizes_add(&out->sizes, text);
+        if (status) return status;
+    }
+    return TOOL_OK;
+}
+
+static int run_file(arguments *a)
+{
+    json_error_t error;
+    regex_t only;
+    json_t *cases = json_load_file(a->cases, 0, &error), *item;
+    if (!cases) return tool_fail("E_IO", "%s: line %d: %s", a->cases, error.line, error.text);
+    if (!json_is_array(cases)) {
+        json_decref(cases);
+        return tool_fail("E_IO", "%s is not a list of cases", a->cases);
+    }
+    if (regcomp(&only, a->only ? a->only : "", REG_EXTENDED | REG_NOSUB)) {
+        json_decref(cases);
+        return tool_usage("--only '%s' is not a regular expression", a->only);
+    }
+    size_t i, n = json_array_size(cases);
+    int failed = TOOL_OK;
+    json_array_foreach(cases, i, item)
+    {
+        bench_case one;
+        int status = read_case(&one, item);
+        if (!status && !regexec(&only, one.name, 0, NULL, 0)) {
+            if (isatty(2)) fprintf(stderr, "\r[%zu/%zu] %-40.40s\r", i + 1, n, one.name);
+            status = run_case(a, &one);
+        }
+        if (status) failed = status;
+        tool_sizes_free(&one.sizes);
+    }
+    regfree(&only);
+    json_decref(cases);
+    return failed;
+}
+
+static int take(arguments *a, int option)
+{
+    char *end;
+    json_error_t error;
+    bench_options *o = &a->options;
+    switch (option) {
+    case 's': return tool_sizes_add(&a->one.sizes, optarg);
+    case 'd':
+        a->one.dtype = einjit_dtype_from_name(optarg);
+        return a->one.dtype < 0 ? tool_usage("there is no dtype '%s'", optarg) : TOOL_OK;
+    case 't':
+        o->threads = (int)strtol(optarg, &end, 10);
+        return *end || o->threads < 1 ? tool_usage("--threads takes a number from 1 on, not '%s'", optarg) : TOOL_OK;
+    case 'm':
+        o->min_time = strtod(optarg, &end);
+        return *end || !(o->min_time >= 0) ? tool_usage("--min-time takes seconds, not '%s'", optarg) : TOOL_OK;
+    case 'c': a->cases = optarg; return TOOL_OK;
+    case 'r': a->only = optarg; return TOOL_OK;
+    case 'j': o->json = true; return TOOL_OK;
+    case 'V': o->vs = optarg; return TOOL_OK;
+    case 'O': o->open = optarg; return TOOL_OK;
+    case 'b': o->backend = optarg; return TOOL_OK;
+    case 'T': o->target = optarg; return TOOL_OK;
+    case 'S': o->strategy = optarg; return TOOL_OK;
+    case 'n': o->no_opt = true; return TOOL_OK;
+    case 'B':
+        a->baseline = json_load_file(optarg, 0, &error);
+        return a->baseline ? TOOL_OK : tool_fail("E_IO", "%s: line %d: %s", optarg, error.line, error.text);
+    default: return tool_usage("an option that is not known or has no value");
+    }
+}
+
+int main(int argc, char **argv)
+{
+    tool_name = "einjit-bench";
+    arguments a = {.options = {.min_time = 0.3}, .one = {.dtype = EINJIT_F32}};
+    int option, status = TOOL_OK;
+    opterr = 0;
+    while (!status && (option = getopt_long(argc, argv, "s:h", longs, NULL)) >= 0) {
+        if (option == 'h') {
+            help();
+            return TOOL_OK;
+        }
+        if (option == 'v') {
+            printf("einjit-bench %s\n", einjit_version());
+            return TOOL_OK;
+        }
+        status = option == '?' ? tool_usage("'%s' is not an option, or has no value", argv[optind - 1]) : take(&a, option);
+    }
+    if (!status && (a.cases ? optind != argc : optind + 1 != argc))
+        status = tool_usage(a.cases ? "with --cases there is no other program" : "one program or equation is needed");
+    if (!status) {
+        a.report = json_array();
+        if (!a.cases) a.one.name = a.one.program = argv[optind];
+        status = a.cases ? run_file(&a) : run_case(&a, &a.one);
+        if (a.options.json) {
+            json_dumpf(a.report, stdout, JSON_INDENT(1) | JSON_PRESERVE_ORDER);
+            putchar('\n');
+        }
+    }
+    tool_sizes_free(&a.one.sizes);
+    json_decref(a.report);
+    json_decref(a.baseline);
+    if (status) return status;
+    return a.wrong ? TOOL_FAILED : a.slower ? TOOL_REGRESSION : TOOL_OK;
+}

@@ -1,0 +1,71 @@
+/* tool.h - what the commands share: messages, sizes, programs, tensors with memory. */
+#ifndef TOOL_H
+#define TOOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "einjit/einjit.h"
+
+/* Exit codes of INTERFACES: ok, wrong result or failed work, usage, regression. */
+enum { TOOL_OK = 0, TOOL_FAILED = 1, TOOL_USAGE = 2, TOOL_REGRESSION = 3 };
+
+extern const char *tool_name; /* "einjit", "einjit-bench": set first thing in main */
+
+/* One line on stderr that starts with the reason's code, then the place with a caret. Returns TOOL_FAILED. */
+int tool_error(const einjit_error *err);
+int tool_fail(const char *code, const char *format, ...);  /* TOOL_FAILED */
+int tool_usage(const char *format, ...);                   /* TOOL_USAGE, points at --help */
+void *tool_alloc(size_t bytes);                            /* zeroed; ends the command when there is no memory */
+char *tool_copy(const char *text);
+
+/* -s z=1000,i=4 */
+typedef struct tool_sizes {
+    size_t n;
+    struct tool_size {
+        char *name;
+        int64_t value;
+    } *items;
+} tool_sizes;
+int tool_sizes_add(tool_sizes *sizes, const char *text); /* TOOL_OK or TOOL_USAGE */
+bool tool_sizes_find(const tool_sizes *sizes, const char *name, int64_t *value);
+void tool_sizes_free(tool_sizes *sizes);
+
+/* A file's bytes, NUL-terminated; NULL after a message. */
+char *tool_read_file(const char *path, size_t *length);
+
+/* FILE.ein, program text (starts with "def"), or an equation. */
+typedef struct tool_program {
+    einjit_graph *graph;
+    char *equation; /* NULL for programs */
+} tool_program;
+int tool_program_load(tool_program *out, einjit_context *context, const char *what);
+void tool_program_free(tool_program *program);
+
+/* A tensor with memory of its own, 64-byte aligned. */
+typedef struct tool_tensor {
+    einjit_tensor tensor;
+    int64_t *shape, *strides; /* strides NULL: row-major */
+    void *block;
+    size_t bytes;
+} tool_tensor;
+int tool_tensor_make(tool_tensor *out, int dtype, int rank, const int64_t *shape, const char *what);
+void tool_tensor_free(tool_tensor *tensor);
+int64_t tool_tensor_elements(const tool_tensor *tensor);
+/* Reproducible values: floats in (-1, 1), small integers; index inputs are filled by the caller. */
+void tool_tensor_fill(tool_tensor *tensor, uint64_t seed);
+
+/* Inputs of a program from sizes; `dtype` for those that do not say. */
+int tool_inputs_make(tool_tensor **out, size_t *n, const tool_program *program, const tool_sizes *sizes, int dtype);
+int tool_outputs_make(tool_tensor **out, size_t *n, const tool_program *program, const tool_tensor *in, size_t n_in);
+void tool_tensors_free(tool_tensor *tensors, size_t n);
+/* The plain structs of an array, for the library's calls. Freed with free(). */
+einjit_tensor *tool_views(const tool_tensor *tensors, size_t n);
+
+/* Text of a buffer-filling library call: calls `fill` twice. NULL after a message. */
+char *tool_explain(einjit_context *context, const tool_program *program, const einjit_tensor *in, size_t n_in,
+                   const einjit_compile_options *options, const char *stage);
+
+#endif
