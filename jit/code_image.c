@@ -207,7 +207,7 @@ static int fill(const ej_object *o, const char *entry, ej_code *code)
 
 static int make_block(ej_object *o, const char *entry, const einjit_allocator *allocator, ej_code *out)
 {
-    uint64_t n_bytes;
+    uint64_t n_bytes = 0;
     ej_code code = {NULL, 0, 0};
     EJ_TRY(lay_out(o, &n_bytes));
     if (n_bytes > INT32_MAX) return ej_fail(o->err, EINJIT_E_LIMIT, "the code and its constants take more than 2 GiB");

@@ -64,12 +64,11 @@ int ej_bind_op_matmul(ej_binder *b, const ej_node *node, ej_bind_operand *out)
     return contract_pair(b, s, in, &out->id);
 }
 
-/* Axes of x that `dims` names get `label`s, in order; E_VALUE when one is named twice. */
+/* The i-th axis that `dims` names is axes[i] and gets label i; all others get -1. E_VALUE when one is named twice. */
 static int label_axes(ej_binder *b, const int64_t *dims, uint32_t n, int32_t rank, int32_t *of_axis, int32_t *axes)
 {
     for (int32_t i = 0; i < rank; i++) of_axis[i] = -1;
     for (uint32_t i = 0; i < n; i++) {
-        if (!rank) return ej_fail(b->err, EINJIT_E_VALUE, "axis %lld of a scalar", (long long)dims[i]);
         EJ_TRY(ej_bind_axis(b, dims[i], rank, &axes[i]));
         if (of_axis[axes[i]] >= 0) return ej_fail(b->err, EINJIT_E_VALUE, "axis %d is contracted twice", (int)axes[i]);
         of_axis[axes[i]] = (int32_t)i;
@@ -112,7 +111,7 @@ int ej_bind_op_tensordot(ej_binder *b, const ej_node *node, ej_bind_operand *out
     if (!s) return ej_no_memory(b->err);
     int32_t *a_labels = s->terms[0].labels, *b_labels = s->terms[1].labels, next = (int32_t)n, kept = 0;
     EJ_TRY(label_axes(b, dims, n, x->rank, a_labels, axes));
-    EJ_TRY(label_axes(b, dims + n, n, y->rank, b_labels, axes + n));
+    EJ_TRY(label_axes(b, n ? dims + n : NULL, n, y->rank, b_labels, axes + n));
     for (uint32_t i = 0; i < n; i++) {
         ej_size p = x->shape[axes[i]], q = y->shape[axes[n + i]];
         if (p.n != q.n && p.n != 1 && q.n != 1) return refuse_pair(b, axes[i], p, axes[n + i], q);

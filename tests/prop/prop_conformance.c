@@ -7,6 +7,7 @@
 
 #include <float.h>
 #include <math.h>
+#include "built_module.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -140,6 +141,7 @@ int main(int argc, char **argv)
     checker k = {0};
     char path[1024];
     const char *backend = NULL;
+    use_built_module();
     for (int i = 1; i < argc; i++) {
         if (!strcmp(argv[i], "--lines")) k.lines = true;
         else if (!strcmp(argv[i], "--backend") && i + 1 < argc) backend = argv[++i];

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "built_module.h"
 #include "judge.h"
 
 typedef struct arguments {
@@ -134,6 +135,7 @@ int main(int argc, char **argv)
 {
     arguments a = {.count = 600, .seed = 1, .size = 6, .interp = true, .llvm = true};
     static run_state s;
+    use_built_module();
     if (!read_arguments(&a, argc, argv)) {
         fprintf(stderr, "usage: prop_graphs [--count N] [--seed S] [--size K] [--hits] [--backend interp|llvm|both]\n");
         return 2;

@@ -32,7 +32,7 @@ static const line lines[] = {
     {"v = x / y // 3 @ y", "div_1 = x / y\n    floor_divide_1 = div_1 // 3\n    v = floor_divide_1 @ y"},
     {"v = x + 1 <= y", "add_1 = x + 1\n    v = add_1 <= y"},
     {"v = x == y", "v = x == y"},
-    {"v = + x", "v"},
+    {"v = + x", "return x"},
     {"v = - - x", "neg_1 = -x\n    v = -neg_1"},
     {"v = x - -1", "v = x - -1"},
     /* calls: functions, methods, keywords, torch. in front */
@@ -111,7 +111,7 @@ static const line lines[] = {
     {"v = empty(0, 3)", "v = empty((0, 3), dtype=f32)"},
     {"v = structural(tensor([1.0]))", "tensor_1 = tensor([1.0], dtype=f32)\n    v = structural(tensor_1)"},
     /* Python's own numbers */
-    {"v = 2", "v = 2"},
+    {"v = 2", "return 2"},
     {"v = x * True", "v = x * True"},
     {"v = x * 0x_ff", "v = x * 255"},
     {"v = x * 1_000", "v = x * 1000"},
@@ -123,8 +123,9 @@ static const line lines[] = {
     {"v = x * -1j", "v = x * complex(-0.0, -1.0)"},
     {"v = x * (2 - 1j)", "v = x * (2.0-1.0j)"},
     /* names */
-    {"v = x\n    v = v + 1\n    v = v * 2", "v = x + 1\n    v_1 = v * 2"},
-    {"x = x + x; x = x * x", "x_1 = x + x\n    x_2 = x_1 * x_1"},
+    {"v = x\n    v = v + 1\n    v = v * 2", "v = x + 1\n    v_1 = v * 2\n    return v_1"},
+    {"x = x + x; x = x * x; v = x", "x_1 = x + x\n    x_2 = x_1 * x_1"},
+    {"x = x + x; v = x = x * x", "x_1 = x + x\n    v = x_1 * x_1"},
     {"a = b = x + 1; v = a * b", "a = x + 1\n    v = a * a"},
     {"exp = exp(x); v = exp(exp)", "exp = exp(x)\n    v = exp(exp)"},
     {"mul_1 = x + 1; v = mul_1 * (x * 2)", "mul_1 = x + 1\n    mul_2 = x * 2\n    v = mul_1 * mul_2"},
@@ -137,7 +138,7 @@ static const line lines[] = {
     {"v = (x +  # joined by the bracket\n  y)", "v = x + y"},
     {"v = x \\\n + y", "v = x + y"},
     {"'''a docstring\n of two lines'''\n    v = x + y;", "v = x + y"},
-    {"\n\n    # nothing\n    r\"\\\"; v = x + y", NULL},
+    {"\n\n    # nothing\n    r\"\\d\"; v = x + y", "v = x + y"},
 };
 
 static int parse(ej_graph *graph, const char *text, einjit_error *err)
@@ -153,22 +154,15 @@ static void check_line(const line *l)
     ej_graph graph;
     ej_arena arena;
     ej_text printed;
-    snprintf(text, sizeof text, P "%s\n    return v%s\n", l->read, strstr(l->read, " x = ") || strstr(l->read, "x = x") ? "" : "");
-    if (!strncmp(l->read, "x = x", 5)) snprintf(text, sizeof text, P "%s\n    return x\n", l->read);
+    snprintf(text, sizeof text, P "%s\n    return v\n", l->read);
     int status = parse(&graph, text, &err);
-    if (!l->printed) {
-        assert_int_not_equal(status, EINJIT_OK);
-        return;
-    }
     if (status) fail_msg("'%s': %s", l->read, err.text);
     assert_int_equal(ej_graph_verify(&graph, &err), EINJIT_OK);
     ej_arena_init(&arena, &ej_malloc_allocator);
     ej_text_init(&printed, &arena);
     ej_graph_print(&printed, &graph);
     snprintf(want, sizeof want, P "%s\n", l->printed);
-    if (!strcmp(l->printed, "v")) snprintf(want, sizeof want, P "return x\n");
-    if (strncmp(printed.data, want, strlen(want)) && !(graph.nodes[graph.outputs[0]].op == EJ_OP_SCALAR))
-        fail_msg("'%s' printed\n%s\nnot\n%s", l->read, printed.data, want);
+    if (strncmp(printed.data, want, strlen(want))) fail_msg("'%s' printed\n%s\nnot\n%s", l->read, printed.data, want);
     ej_arena_free(&arena);
     ej_graph_free(&graph);
 }
@@ -234,12 +228,12 @@ static void numbers_fold_as_python_does(void **state)
 {
     (void)state;
     static const struct {
-        const char *text, *kind; /* int or float, as Python prints it */
+        const char *text, *value; /* as Python prints it, but for inf and complex */
     } cases[] = {{"2*3", "6"},        {"7//-2", "-4"},      {"-7//2", "-4"},     {"7/2", "3.5"},       {"2**-1", "0.5"},
                  {"-2**2", "-4"},     {"(-2)**3", "-8"},    {"7.5//-2", "-4.0"}, {"-0.0//2", "-0.0"},  {"1e300*1e10", "float(\"inf\")"},
                  {"True+True", "2"},  {"+True", "1"},       {"2+1j", "(2.0+1.0j)"}, {"1j*1j", "(-1.0+0.0j)"},
                  {"(1+2j)/(1-1j)", "(-0.5+1.5j)"},          {"9223372036854775807+0", "9223372036854775807"},
-                 {"-9223372036854775807-1", "-9223372036854775808"}, {"2**62*2-1+1 if_", NULL}, {"0.1+0.2", "0.30000000000000004"},
+                 {"-9223372036854775807-1", "-9223372036854775808"}, {"0.1+0.2", "0.30000000000000004"},
                  {"1_0.5e-1_0", "1.05e-09"}, {"0b101+0o17", "20"}, {"(-1)**9223372036854775807", "-1"}, {"0**0", "1"},
                  {"2.0**0.5", "1.4142135623730951"}, {"1-9223372036854775807", "-9223372036854775806"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -250,15 +244,11 @@ static void numbers_fold_as_python_does(void **state)
         ej_text printed;
         snprintf(text, sizeof text, "def f(): return %s", cases[i].text);
         int status = parse(&g, text, &err);
-        if (!cases[i].kind) {
-            assert_int_equal(status, EINJIT_E_SYNTAX);
-            continue;
-        }
         if (status) fail_msg("%s: %s", cases[i].text, err.text);
         ej_arena_init(&arena, &ej_malloc_allocator);
         ej_text_init(&printed, &arena);
         ej_graph_print(&printed, &g);
-        snprintf(text, sizeof text, "def f():\n    return %s\n", cases[i].kind);
+        snprintf(text, sizeof text, "def f():\n    return %s\n", cases[i].value);
         assert_string_equal(printed.data, text);
         ej_arena_free(&arena);
         ej_graph_free(&g);
@@ -300,7 +290,7 @@ static const fault faults[] = {
     {EINJIT_E_SYNTAX, "def f(x): return 1 < x |< 2", "comparisons cannot be chained"},
     {EINJIT_E_SYNTAX, "def f(x): return |lambda: x", "got 'lambda'"},
     {EINJIT_E_SYNTAX, "def f(x): return x.|T", "'.T' is not a call"},
-    {EINJIT_E_SYNTAX, "def f(x): return x|(1)", "a tensor cannot be called"},
+    {EINJIT_E_SYNTAX, "def f(x): return x[0]|(1)", "a tensor cannot be called"},
     {EINJIT_E_SYNTAX, "def f(x): return x[|]", "expected an index"},
     {EINJIT_E_SYNTAX, "def f(x): return |$x", "'$' does not belong into a program"},
     {EINJIT_E_SYNTAX, "def f(x): return |\x01", "byte 0x01"},
@@ -364,18 +354,18 @@ static void errors_name_their_place(void **state)
         ej_graph g;
         const char *mark = strchr(f->text, '|');
         snprintf(text, sizeof text, "%.*s%s", (int)(mark - f->text), f->text, mark + 1);
-        int line = 1, column = 1;
+        int row = 1, column = 1;
         for (const char *c = f->text; c < mark; c++) {
             column += ((unsigned char)*c & 0xC0) != 0x80;
-            if (*c == '\n') line++, column = 1;
+            if (*c == '\n') row++, column = 1;
         }
         int status = parse(&g, text, &err);
         if (status != f->code) fail_msg("'%s' gave %s: %s", text, einjit_status_name(status), err.text);
         assert_int_equal(err.code, f->code);
         if (f->message && !strstr(err.text, f->message)) fail_msg("'%s' gave '%s'", text, err.text);
         if (f->message || strstr(f->text, "einsum"))
-            if (f->code != EINJIT_E_OPERAND_COUNT && (err.line != line || err.column != column))
-                fail_msg("'%s' points at %d:%d, not %d:%d", text, (int)err.line, (int)err.column, line, column);
+            if (f->code != EINJIT_E_OPERAND_COUNT && (err.line != row || err.column != column))
+                fail_msg("'%s' points at %d:%d, not %d:%d", text, (int)err.line, (int)err.column, row, column);
         assert_true(err.line >= 1 && err.column >= 1);
         assert_null(strchr(err.text, '\n'));
     }

@@ -37,18 +37,13 @@ typedef void loop_fn(void *const *parts, int64_t n);
 
 /* ---- which functions a dtype has, and what they give ---- */
 
-static bool is_arith_of_bool(int fn)
-{
-    return fn != EJ_FN_NEG && fn != EJ_FN_SUB;
-}
-
 static bool has_fn(int fn, int dtype)
 {
     int rule = ej_fns[fn].rule, kind = ej_dtypes[dtype].kind;
     if (rule == EJ_RULE_SELECT || rule == EJ_RULE_EQUAL || rule == EJ_RULE_FLOAT) return true;
     if (rule == EJ_RULE_LOGIC) return kind == EJ_KIND_BOOL;
     if (kind == EJ_KIND_COMPLEX) return rule == EJ_RULE_ARITH || rule == EJ_RULE_REALPART;
-    return kind != EJ_KIND_BOOL || is_arith_of_bool(fn);
+    return kind != EJ_KIND_BOOL || (fn != EJ_FN_NEG && fn != EJ_FN_SUB);
 }
 
 static int result_of(int fn, int dtype)

@@ -1,0 +1,12 @@
+/* built_module.h - tests use the code generator that was built with them, also when they are started by hand. */
+#ifndef TEST_BUILT_MODULE_H
+#define TEST_BUILT_MODULE_H
+
+#include <stdlib.h>
+
+static inline void use_built_module(void)
+{
+    setenv("EINJIT_MODULE", EINJIT_TEST_BUILD "/lib/libeinjit-llvm.so", 0);
+}
+
+#endif
