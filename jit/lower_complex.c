@@ -22,8 +22,8 @@ ej_vec ej_complex_fma(ej_emit *e, int dtype, int lanes, ej_vec a, ej_vec b, ej_v
     return (ej_vec){ej_math_fma(&m, m_neg(&m, a.im), b.im, re), ej_math_fma(&m, a.im, b.re, im)};
 }
 
-/* a / b, all divided by the larger part of b: with s = smaller / larger, b = larger (1 + i s) or larger (s + i). By zero:
- * each part of a by +0. */
+/* a / b, all divided by the larger part of b: with s = smaller / larger, b = larger (1 + i s) or larger (s + i). Where
+ * b is 0, each part of a by +0. */
 static ej_vec divide(ej_math *m, ej_vec a, ej_vec b)
 {
     LLVMValueRef swap = m_less(m, m_abs(m, b.re), m_abs(m, b.im));

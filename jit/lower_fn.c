@@ -2,8 +2,8 @@
  *
  * Takes  operands in registers, of one dtype.
  * Gives  the row's function in that dtype. Short ones are written where they are used; long ones become an internal
- *        function of the module for each (function, dtype, lanes), called from there: an unrolled tile then costs a call
- *        a vector, and code generation, at 10 to 25 us a line, is paid once.
+ *        function of the module for each (function, dtype, lanes), called from there: an unrolled tile then costs a
+ *        call a vector, and code generation, at 10 to 25 us a line, is paid once.
  * Not here: the functions themselves (lower_math_*.c, lower_integer.c, lower_complex.c), casts (lower_cast.c).
  */
 #include "lower_math.h"

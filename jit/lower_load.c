@@ -232,7 +232,8 @@ ej_operand ej_lower_load(ej_leaf *leaf, ej_leaf_access *access, const ej_lanes *
         while (first + 1 < o.n && !(o.valid >> first & 1)) first++;
         return (ej_operand){ej_lower_load_lane(leaf, access, lanes, &o, first, clamp), 1};
     }
-    if (differ && ej_can_mask(w, bytes) && ej_offsets_consecutive(&o)) {
+    /* A table's entries are not behind the mask. */
+    if (differ && !(differ & access->opaque) && ej_can_mask(w, bytes) && ej_offsets_consecutive(&o)) {
         ej_leaf_dynamic(leaf, lanes, access->set, &scalar, &mask);
         if (o.valid != lanes->exist)
             mask = LLVMBuildAnd(w->e->builder, mask, ej_leaf_bits(w, o.valid, lanes->n), "");

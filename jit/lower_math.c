@@ -1,4 +1,4 @@
-/* lower_math.c - what the elementary functions are made of: fused products, polynomials, rounding, division with rounding.
+/* lower_math.c - what the elementary functions are made of: fused products, polynomials, rounding, rounded division.
  *
  * Takes  real vectors of one width (ej_math).
  * Gives  instructions only. Rounding to integers is an instruction from SSE4.1 on, which every row with FMA has; the
@@ -38,8 +38,8 @@ LLVMValueRef ej_math_sqrt(ej_math *m, LLVMValueRef x)
     return ej_intrinsic(m->e, "llvm.sqrt", &x, 1, "");
 }
 
-/* Rounding to the nearest integer of |x|, for rows without the instruction; what is larger than 2^fraction_bits, or NaN,
- * is returned as it is. */
+/* Rounding to the nearest integer of a = |x|, for rows without the instruction; what is larger than 2^fraction_bits, or
+ * NaN, is returned as it is. */
 static LLVMValueRef rint_of_abs(ej_math *m, LLVMValueRef a)
 {
     LLVMValueRef big = m_real(m, ldexp(1, m->fraction_bits));

@@ -1,8 +1,8 @@
 /* lower_math.h - the vocabulary of the elementary functions: real vectors of one width, f32 or f64.
  *
  * The functions are written once for both widths; what differs is in tables of numbers. Nothing here becomes a call of
- * libm or compiler-rt on any row of the target table. Without fused multiply-add the algorithms stay within their bounds:
- * reductions use constants with trailing zeros, so that products with small integers are exact either way.
+ * libm or compiler-rt on any row of the target table. Without fused multiply-add the algorithms stay within their
+ * bounds: reductions use constants with trailing zeros, so that products with small integers are exact either way.
  */
 #ifndef EJ_LOWER_MATH_H
 #define EJ_LOWER_MATH_H

@@ -2,7 +2,8 @@
  *
  * x = 2^k * m with m in [sqrt(1/2), sqrt(2)), f = m - 1 (exact), s = f / (2 + f):
  *   log m = 2 atanh(s) = 2s + s R(s^2) = f - (f^2/2 - s (f^2/2 + R))
- * where the second form keeps f, the only large term, out of the rounding. k ln 2 is added in two parts, the first exact.
+ * where the second form keeps f, the only large term, out of the rounding. k ln 2 is added in two parts, the first
+ * of them exact.
  */
 #include "lower_math.h"
 

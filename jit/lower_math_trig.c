@@ -1,10 +1,10 @@
 /* lower_math_trig.c - sin, cos, tan for every finite argument.
  *
  * |x| = n pi/2 + r, |r| <= pi/4, in f64 also for f32.
- *   near, |x| <= 2^20: n pi/2 is taken away in parts whose products with n are exact; what the subtraction of the second
- *     part rounds off is kept, so that r is right to its last bit even beside a multiple of pi/2.
- *   far: a loop over the lanes, entered when one of them is that large (Payne and Hanek): the 53 bits of x times the 192
- *     bits of 1/(2 pi) that matter for its exponent, in integers.
+ *   near, |x| <= 2^20: n pi/2 is taken away in parts whose products with n are exact; what the subtraction of the
+ *     second part rounds off is kept, so that r is right to its last bit even beside a multiple of pi/2.
+ *   far: a loop over the lanes, entered when one of them is that large (Payne and Hanek): the 53 bits of x times the
+ *     192 bits of 1/(2 pi) that matter for its exponent, in integers.
  * Then sin r or cos r by the parity of n, and the sign.
  */
 #include "lower_math.h"
@@ -163,8 +163,8 @@ static LLVMValueRef reduce_near(ej_math *m, LLVMValueRef a, bool short_result, L
     return m_add(m, r, m_sub(m, lost, m_mul(m, k, m_real(m, 0x1.b839a252049c1p-104))));
 }
 
-/* The far results of all lanes of x, by way of memory: a loop over elements of registers costs twice the code. Starts in a
- * block of its own and leaves the builder behind the loop. */
+/* The far results of all lanes of x, by way of memory: a loop over elements of registers costs twice the code. Leaves
+ * the builder behind the loop. */
 static LLVMValueRef reduce_far(ej_math *m, LLVMValueRef function, LLVMValueRef x, LLVMValueRef *n)
 {
     LLVMTypeRef i32 = LLVMInt32TypeInContext(m->e->context), type;

@@ -7,7 +7,10 @@
  * broadcast listed; logsumexp einsums and reductions, mean, softmax, layer_norm, matmul, tensordot, stack, transpose,
  * (un)squeeze, at-indexing (as SLICE and RESHAPE) written out. MAP operands are of the dtype the function computes in
  * (CASTs inserted; COMPARE and EQUAL: both of the promoted dtype) and broadcast by rule: right-aligned, extent 1
- * stretches. Literals are SCALAR nodes of rank 0 with the dtype they took.
+ * stretches. Literals are SCALAR nodes of rank 0 with the dtype they took. Operands: INDEX_SELECT x, index; INDEX_ADD
+ * index, value (index a vector of i32 or i64). Over bool, arithmetic MAPs became logical ones, EINSUM is or of and. What
+ * would change nothing (a cast to the same dtype, conj of reals, ...) is not there, so a result may be an input.
+ * An open extent that an x[i] or squeeze depends on is closed.
  */
 #ifndef EJ_BIND_H
 #define EJ_BIND_H
@@ -56,7 +59,7 @@ typedef struct ej_bound {
     ej_value *outputs;
     ej_bound_tensor *output_tensors;
     size_t n_values;         /* nodes of the program ... */
-    ej_value *of_value;      /* ... and the bound node of each (-1 when it was dead) */
+    ej_value *of_value;      /* ... and the bound node of each; -1: dead, or a literal that is no result */
 } ej_bound;
 
 /* n_out 0: row-major outputs. `open`: symbols that stay open, separated by commas (NULL none); a symbol that meets a

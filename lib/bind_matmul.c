@@ -102,8 +102,8 @@ int ej_bind_op_tensordot(ej_binder *b, const ej_node *node, ej_bind_operand *out
     ej_value in[2];
     EJ_TRY(take_pair(b, node, in));
     const ej_bound_node *x = ej_bind_at(b, in[0]), *y = ej_bind_at(b, in[1]);
-    const int64_t *dims;
-    uint32_t n;
+    const int64_t *dims = NULL;
+    uint32_t n = 0;
     EJ_TRY(contracted_axes(b, node, in, &dims, &n));
     int32_t *axes = EJ_NEW_ARRAY(b->arena, int32_t, 2 * (size_t)n);
     if (!axes) return ej_no_memory(b->err);

@@ -87,7 +87,7 @@ static int observe_product(ej_binder *b, const ej_extent *extent, size_t input, 
     }
     if (!n_unknown) return known == n ? EINJIT_OK : not_the_product(b, input, axis, n);
     if (n_unknown > 1 || !known)
-        return ej_fail(b->err, EINJIT_E_DIM, "axis %d of input '%s' does not say what its extents '%s' ... are", (int)axis,
+        return ej_fail(b->err, EINJIT_E_DIM, "axis %d of input '%s' does not say what '%s' is", (int)axis,
                        input_name(b, input), b->graph->symbols[unknown]);
     rest = n / known;
     return rest * known == n ? observe(b, unknown, input, axis, rest) : not_the_product(b, input, axis, n);

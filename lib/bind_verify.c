@@ -93,9 +93,10 @@ static int verify_map(const verifier *v)
 {
     const ej_bound_node *node = v->node;
     REQUIRE(v, node->fn < EJ_FN_COUNT && node->n_in == ej_fns[node->fn].arity);
-    int rule = ej_fns[node->fn].rule, first = rule == EJ_RULE_SELECT;
-    for (uint32_t k = (uint32_t)first; k < node->n_in; k++) REQUIRE(v, operand(v, k)->dtype == operand(v, (uint32_t)first)->dtype);
-    int compute = operand(v, (uint32_t)first)->dtype;
+    int rule = ej_fns[node->fn].rule;
+    uint32_t first = rule == EJ_RULE_SELECT;
+    int compute = operand(v, first)->dtype;
+    for (uint32_t k = first; k < node->n_in; k++) REQUIRE(v, operand(v, k)->dtype == compute);
     if (rule == EJ_RULE_SELECT) REQUIRE(v, operand(v, 0)->dtype == EINJIT_BOOL);
     if (rule == EJ_RULE_COMPARE || rule == EJ_RULE_EQUAL || rule == EJ_RULE_LOGIC) REQUIRE(v, node->dtype == EINJIT_BOOL);
     else REQUIRE(v, node->dtype == (rule == EJ_RULE_REALPART ? ej_dtypes[compute].real : compute));
@@ -138,8 +139,8 @@ static int verify_slice(const verifier *v)
     REQUIRE(v, node->rank == x->rank && node->dtype == x->dtype);
     for (int32_t i = 0; i < node->rank; i++) {
         REQUIRE(v, node->steps[i] >= 1 && node->starts[i].n >= 0);
-        int64_t n = node->shape[i].n;
-        if (n) REQUIRE(v, n - 1 <= (x->shape[i].n - 1 - node->starts[i].n) / node->steps[i] && node->starts[i].n < x->shape[i].n);
+        int64_t n = node->shape[i].n, behind = x->shape[i].n - 1 - node->starts[i].n;
+        REQUIRE(v, !n || (behind >= 0 && n - 1 <= behind / node->steps[i]));
     }
     return EINJIT_OK;
 }
@@ -222,8 +223,10 @@ static int verify_node(const verifier *v)
     REQUIRE(v, node->n_in >= rows[node->op].least && node->n_in <= rows[node->op].most);
     REQUIRE(v, ej_dtype_valid(node->dtype) && ej_dtypes[node->dtype].computes);
     REQUIRE(v, node->rank >= 0 && (!node->rank || node->shape));
-    for (int32_t i = 0; i < node->rank; i++)
-        REQUIRE(v, node->shape[i].n >= 0 && node->shape[i].e >= 0 && (size_t)node->shape[i].e <= v->bound->sizes.n_exprs);
+    for (int32_t i = 0; i < node->rank; i++) {
+        REQUIRE(v, node->shape[i].n >= 0);
+        REQUIRE(v, node->shape[i].e >= 0 && (size_t)node->shape[i].e <= v->bound->sizes.n_exprs);
+    }
     for (uint32_t i = 0; i < node->n_in; i++) REQUIRE(v, node->in[i] >= 0 && node->in[i] < self);
     REQUIRE(v, elements(node) >= 0);
     return rows[node->op].verify ? rows[node->op].verify(v) : EINJIT_OK;

@@ -15,6 +15,8 @@
 #include "kernel.h"
 
 enum { SHARDS = 16, FIRST_SLOTS = 32, VICTIMS = 32 };
+/* A counter of readers has the hits in its upper bits, so that counting out and counting the hit are one operation. */
+enum { READER = 1, HIT = 1 << 20, READERS = HIT - 1 };
 enum entry_state { MAKING, READY, FAILED };
 
 typedef struct retired { /* first member of what readers may still look at */
@@ -46,9 +48,8 @@ typedef struct table {
 
 typedef struct shard {
     atomic_uint turn;          /* which counter new readers use */
-    atomic_int readers[2];
+    atomic_uint_fast64_t readers[2];
     _Atomic(table *) table;
-    atomic_uint_fast64_t hits;
     pthread_mutex_t lock;      /* everything below, and writing to the table */
     pthread_cond_t made;
     size_t n_live, n_filled;   /* n_filled counts GONE slots, too */
@@ -111,6 +112,11 @@ static void retire(shard *s, retired *item)
     s->fresh = item;
 }
 
+static bool has_readers(shard *s, unsigned turn)
+{
+    return atomic_load(&s->readers[turn]) & READERS;
+}
+
 /* What no reader can see any more; the caller frees it after unlocking. */
 static retired *reclaim(shard *s)
 {
@@ -124,12 +130,12 @@ static retired *reclaim(shard *s)
         if (!s->draining) return done;
         unsigned turn = atomic_load(&s->turn);
         if (!s->half_drained) {
-            if (atomic_load(&s->readers[1 - turn])) return done;
+            if (has_readers(s, 1 - turn)) return done;
             turn = 1 - turn;
             atomic_store(&s->turn, turn);
             s->half_drained = true;
         }
-        if (atomic_load(&s->readers[1 - turn])) return done;
+        if (has_readers(s, 1 - turn)) return done;
         retired *last = s->draining;
         while (last->next) last = last->next;
         last->next = done;
@@ -222,8 +228,8 @@ static void give_kernel(entry *e, einjit_kernel **out)
 static bool find(struct ej_cache *cache, shard *s, ej_key key, uint64_t hash, einjit_kernel **out, int *status,
                  einjit_error *err)
 {
-    atomic_int *readers = &s->readers[atomic_load(&s->turn)];
-    atomic_fetch_add(readers, 1);
+    atomic_uint_fast64_t *readers = &s->readers[atomic_load(&s->turn)];
+    atomic_fetch_add(readers, READER);
     entry *e = probe(atomic_load(&s->table), key, hash, NULL);
     int state = e ? atomic_load_explicit(&e->state, memory_order_acquire) : MAKING;
     if (state == READY) give_kernel(e, out);
@@ -232,9 +238,8 @@ static bool find(struct ej_cache *cache, shard *s, ej_key key, uint64_t hash, ei
         uint64_t clock = atomic_load_explicit(&cache->clock, memory_order_relaxed) | 1;
         if (atomic_load_explicit(&e->used, memory_order_relaxed) != clock)
             atomic_store_explicit(&e->used, clock, memory_order_relaxed);
-        atomic_fetch_add_explicit(&s->hits, 1, memory_order_relaxed);
     }
-    atomic_fetch_sub(readers, 1);
+    atomic_fetch_add(readers, state != MAKING ? HIT - READER : (uint64_t)0 - READER);
     return state != MAKING;
 }
 
@@ -450,7 +455,6 @@ static bool init_shard(struct ej_cache *cache, shard *s)
     atomic_init(&s->turn, 0);
     atomic_init(&s->readers[0], 0);
     atomic_init(&s->readers[1], 0);
-    atomic_init(&s->hits, 0);
     atomic_init(&s->table, t);
     return true;
 }
@@ -513,7 +517,7 @@ void ej_cache_statistics(const struct ej_cache *cache, einjit_statistics *out)
     for (int i = 0; i < SHARDS; i++) {
         shard *s = (shard *)&cache->shards[i]; /* counters do not change it, the lock does */
         pthread_mutex_lock(&s->lock);
-        out->hits += atomic_load_explicit(&s->hits, memory_order_relaxed);
+        for (int turn = 0; turn < 2; turn++) out->hits += atomic_load(&s->readers[turn]) / HIT;
         out->misses += s->misses;
         out->waits += s->waits;
         out->failures += s->failures;

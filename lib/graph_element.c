@@ -2,7 +2,7 @@
  *
  * Takes  numbers of the program text, or row-major data of any dtype.
  * Gives  elements, and text that reads back to the same bits. (A NaN is a NaN: its sign and payload are not kept.)
- * Not here: shapes and nesting (graph_parse_constant.c, graph_print_constant.c).
+ * Not here: reading nested lists (graph_parse_constant.c).
  */
 #include "graph_element.h"
 
@@ -95,8 +95,7 @@ bool ej_element_store(int dtype, void *data, size_t index, const ej_number *numb
         return true;
     }
     if (dtype == EINJIT_BOOL) {
-        bool set = number->kind >= EJ_KIND_FLOAT ? re != 0 || (complex_number && number->im != 0) : number->integer != 0;
-        ((unsigned char *)data)[index] = set;
+        ((unsigned char *)data)[index] = re != 0 || (complex_number && number->im != 0);
         return true;
     }
     if (complex_number && number->im != 0) return false;
@@ -192,6 +191,61 @@ void ej_element_print(ej_text *text, int dtype, const void *data, size_t index)
         number.im = few_digits(ej_dtypes[dtype].real, number.im);
     }
     ej_number_print(text, &number);
+}
+
+/* ---- constants, nested ---- */
+
+enum { WRAP_ELEMENTS = 64, WRAP_COLUMN = 110 };
+
+/* Brackets that open in front of element i, or close behind element i - 1: one for every trailing block it starts. */
+static uint32_t blocks_at(const ej_node *node, size_t i)
+{
+    uint32_t n = 0;
+    size_t block = 1;
+    while (n < node->n_extents) {
+        block *= (size_t)node->extents[node->n_extents - 1 - n].n;
+        if (i % block) break;
+        n++;
+    }
+    return n;
+}
+
+static void print_elements(ej_text *text, const ej_node *node, size_t n)
+{
+    size_t line = text->length;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t blocks = blocks_at(node, i);
+        if (i) {
+            for (uint32_t k = 0; k < blocks; k++) ej_print(text, "]");
+            bool wrap = n > WRAP_ELEMENTS && text->length - line > WRAP_COLUMN;
+            if (wrap) line = text->length;
+            ej_print(text, wrap ? ",\n        " : ", ");
+        }
+        for (uint32_t k = 0; k < blocks; k++) ej_print(text, "[");
+        ej_element_print(text, node->dtype, node->data, i);
+    }
+    for (uint32_t k = 0; k < node->n_extents; k++) ej_print(text, "]");
+}
+
+static void print_no_elements(ej_text *text, const ej_node *node)
+{
+    ej_print(text, "(");
+    for (uint32_t i = 0; i < node->n_extents; i++)
+        ej_print(text, "%s%lld", i ? ", " : "", (long long)node->extents[i].n);
+    ej_print(text, node->n_extents == 1 ? ",)" : ")");
+}
+
+void ej_constant_print(ej_text *text, const ej_node *node)
+{
+    int64_t n = 1;
+    for (uint32_t i = 0; i < node->n_extents; i++)
+        if (!ej_mul_size(n, node->extents[i].n, &n)) n = 0;
+    ej_print(text, n ? "tensor(" : "empty(");
+    if (n)
+        print_elements(text, node, (size_t)n);
+    else
+        print_no_elements(text, node);
+    ej_print(text, ", dtype=%s)", ej_dtypes[node->dtype].name);
 }
 
 /* ---- the locale ---- */

@@ -3,7 +3,8 @@
  * Takes  text, any bytes.
  * Gives  a graph: parameters are inputs in their order, every operation one node, the results of `return` its outputs.
  *        Errors have line, column and caret.
- * Keeps  names: a value assigned to x is the node x (x_1 when x was taken: Python's reassignment). `y = x` makes no node.
+ * Keeps  names: a value assigned to x is the node x (x_1 when x was taken: Python's reassignment). `y = x` makes no
+ *        node.
  * Size   time and memory are linear in the text; statements and chains do not nest the C stack.
  * Not here: expressions (graph_parse_expr.c), which operators there are (graph_parse_table.c).
  */
@@ -98,7 +99,8 @@ static int parse_axes(ej_parser *p, ej_node *node)
         EJ_TRY(ej_parse_expect(p, EJ_SIGN1(')'), "for a scalar: f32[()]"));
     } else {
         do {
-            if (n >= INT16_MAX) return EJ_PARSE_FAIL(p, p->token.offset, EINJIT_E_LIMIT, "more than %d axes", INT16_MAX);
+            if (n >= INT16_MAX)
+                return EJ_PARSE_FAIL(p, p->token.offset, EINJIT_E_LIMIT, "more than %d axes", INT16_MAX);
             if (!EJ_PUSH_ROOM(&p->graph->arena, axes, capacity, n)) return ej_no_memory(p->err);
             EJ_TRY(parse_axis(p, &axes[n++]));
             if (!ej_parse_at(p, EJ_SIGN1(','))) break;
@@ -141,7 +143,8 @@ static int parse_parameter(ej_parser *p)
     ej_word *word = ej_parse_word(p, text, name.length);
     if (!word) return ej_no_memory(p->err);
     if (word->bound)
-        return EJ_PARSE_FAIL(p, name.offset, EINJIT_E_SYNTAX, "a second parameter '%.*s'", EJ_PARSE_SHOWN(name.length), text);
+        return EJ_PARSE_FAIL(p, name.offset, EINJIT_E_SYNTAX,
+                             "a second parameter '%.*s'", EJ_PARSE_SHOWN(name.length), text);
     EJ_TRY(ej_parse_advance(p));
     if (ej_parse_at(p, EJ_SIGN1(':'))) EJ_TRY(parse_annotation(p, &node));
     EJ_TRY(ej_parse_node(p, &node, name.offset, &operand));
@@ -269,7 +272,8 @@ static int parse_block(ej_parser *p, bool *returned)
     if (p->token.kind == EJ_TOKEN_END || !indent) return ej_parse_unexpected(p, "an indented line");
     while (p->token.kind != EJ_TOKEN_END && p->lexer.indent) {
         if (p->lexer.indent != indent || p->lexer.tab_indent != tab_indent)
-            return EJ_PARSE_FAIL(p, p->token.offset, EINJIT_E_SYNTAX, "this line is not indented as the first statement is");
+            return EJ_PARSE_FAIL(p, p->token.offset, EINJIT_E_SYNTAX,
+                                 "this line is not indented as the first statement is");
         EJ_TRY(parse_line(p, returned));
     }
     return EINJIT_OK;
@@ -288,7 +292,8 @@ static int parse_program(ej_parser *p)
     EJ_TRY(parse_head(p));
     EJ_TRY(p->token.kind == EJ_TOKEN_NEWLINE ? parse_block(p, &returned) : parse_line(p, &returned));
     if (p->token.kind != EJ_TOKEN_END)
-        return EJ_PARSE_FAIL(p, p->token.offset, EINJIT_E_SYNTAX, "text behind the function: a program is one function");
+        return EJ_PARSE_FAIL(p, p->token.offset, EINJIT_E_SYNTAX,
+                             "text behind the function: a program is one function");
     if (!returned) return EJ_PARSE_FAIL(p, head, EINJIT_E_SYNTAX, "a function without return");
     return EINJIT_OK;
 }

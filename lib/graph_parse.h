@@ -98,14 +98,18 @@ const char *ej_operand_kind_name(const ej_operand *operand); /* "a tuple" */
 /* ---- graph_parse_fold.c: Python's arithmetic on numbers ---- */
 int ej_parse_negate(ej_parser *p, ej_operand *number, size_t offset);
 bool ej_parse_folds(uint32_t sign); /* is this an operator that Python's numbers have and we compute */
-int ej_parse_fold(ej_parser *p, uint32_t sign, size_t offset, const ej_operand *a, const ej_operand *b, ej_operand *out);
+int ej_parse_fold(ej_parser *p, uint32_t sign, size_t offset, const ej_operand *a, const ej_operand *b,
+                  ej_operand *out);
+
+/* ---- graph_parse_atom.c ---- */
+int ej_parse_atom(ej_parser *p, ej_operand *out);
+/* Behind a minus: -9223372036854775808 is a number although 9223372036854775808 is none. */
+int ej_parse_smallest_int(ej_parser *p, bool *found, ej_operand *out);
+int ej_parse_dtype(ej_parser *p, int *out);           /* f32, torch.float32 */
 
 /* ---- graph_parse_expr.c ---- */
 int ej_parse_expression(ej_parser *p, ej_operand *out);
 int ej_parse_expressions(ej_parser *p, ej_operand *out); /* a, b: a tuple; also one alone, as it is */
-/* The dtype at the current token: f32, torch.float32. */
-int ej_parse_dtype(ej_parser *p, int *out);
-int ej_parse_symbol(ej_parser *p, ej_operand *out); /* the extent at the current name, E_NAME when unknown */
 
 /* ---- graph_parse_index.c ---- */
 int ej_parse_index(ej_parser *p, ej_operand *x); /* behind `[`; *x becomes x[...] */

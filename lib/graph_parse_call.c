@@ -18,7 +18,9 @@ static int n_params(const ej_call_row *row)
 static int parse_one(ej_parser *p, ej_call *call, int arg, ej_operand *out)
 {
     int kind = call->row->params[arg].kind;
-    p->names_mean = kind == EJ_PARAM_EXTENTS ? EJ_NAMES_EXTENTS : kind == EJ_PARAM_DTYPE ? EJ_NAMES_DTYPES : EJ_NAMES_VALUES;
+    p->names_mean = EJ_NAMES_VALUES;
+    if (kind == EJ_PARAM_EXTENTS) p->names_mean = EJ_NAMES_EXTENTS;
+    if (kind == EJ_PARAM_DTYPE) p->names_mean = EJ_NAMES_DTYPES;
     if (kind == EJ_PARAM_NESTED) {
         memset(out, 0, sizeof *out);
         out->offset = p->token.offset;
@@ -103,7 +105,8 @@ static int parse_positional(ej_parser *p, ej_call *call, int *next)
     const ej_call_row *row = call->row;
     while (*next < n_params(row) && call->args[*next].given) ++*next; /* what the dot gave already */
     if (*next >= n_params(row))
-        return EJ_PARSE_FAIL(p, p->token.offset, EINJIT_E_VALUE, "%s takes at most %d arguments", row->name, n_params(row));
+        return EJ_PARSE_FAIL(p, p->token.offset, EINJIT_E_VALUE,
+                             "%s takes at most %d arguments", row->name, n_params(row));
     int arg = (*next)++;
     if (row->params[arg].rest) {
         *next = n_params(row);
@@ -121,7 +124,8 @@ static int parse_arguments(ej_parser *p, ej_call *call)
     while (!ej_parse_at(p, EJ_SIGN1(')'))) {
         EJ_TRY(at_keyword(p, &keyword));
         if (keywords && !keyword)
-            return EJ_PARSE_FAIL(p, p->token.offset, EINJIT_E_SYNTAX, "a positional argument behind a keyword argument");
+            return EJ_PARSE_FAIL(p, p->token.offset, EINJIT_E_SYNTAX,
+                                 "a positional argument behind a keyword argument");
         keywords = keyword;
         EJ_TRY(keyword ? parse_keyword(p, call) : parse_positional(p, call, &next));
     }
@@ -140,7 +144,8 @@ int ej_parse_call(ej_parser *p, const ej_token *name, const ej_operand *self, ej
     call.offset = name->offset;
     call.row = ej_parse_find_row(text, name->length);
     if (!call.row)
-        return EJ_PARSE_FAIL(p, name->offset, EINJIT_E_NAME, "there is no operator '%.*s'", EJ_PARSE_SHOWN(name->length), text);
+        return EJ_PARSE_FAIL(p, name->offset, EINJIT_E_NAME,
+                             "there is no operator '%.*s'", EJ_PARSE_SHOWN(name->length), text);
     if (self) {
         if (call.row->self < 0)
             return EJ_PARSE_FAIL(p, name->offset, EINJIT_E_NAME, "%s is a function, not a method", call.row->name);

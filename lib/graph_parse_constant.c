@@ -100,7 +100,8 @@ int ej_op_tensor(ej_parser *p, ej_call *call, ej_operand *out)
     if (!data) return ej_no_memory(p->err);
     for (size_t i = 0; i < nested->n; i++)
         if (!ej_element_store(node.dtype, data, i, &nested->numbers[i]))
-            return EJ_PARSE_FAIL(p, call->args[0].operand.offset, EINJIT_E_VALUE, "number %zu of the constant is not a value of %s",
+            return EJ_PARSE_FAIL(p, call->args[0].operand.offset, EINJIT_E_VALUE,
+                                 "number %zu of the constant is not a value of %s",
                                  i, ej_dtypes[node.dtype].name);
     node.data = data;
     return ej_parse_node(p, &node, call->offset, out);

@@ -58,6 +58,12 @@ static bool add_ints(int64_t a, int64_t b, int64_t *out)
     return true;
 }
 
+static bool sub_ints(int64_t a, int64_t b, int64_t *out)
+{
+    if (b != INT64_MIN) return add_ints(a, -b, out);
+    return a < 0 && add_ints(a + 1, INT64_MAX, out);
+}
+
 static bool mul_ints(int64_t a, int64_t b, int64_t *out)
 {
     if (a && b) {
@@ -92,7 +98,7 @@ static int fold_ints(ej_parser *p, uint32_t sign, size_t offset, int64_t a, int6
     int64_t value = 0;
     switch (sign) {
     case EJ_SIGN1('+'): fits = add_ints(a, b, &value); break;
-    case EJ_SIGN1('-'): fits = b == INT64_MIN ? a < 0 && add_ints(a + 1, INT64_MAX, &value) : add_ints(a, -b, &value); break;
+    case EJ_SIGN1('-'): fits = sub_ints(a, b, &value); break;
     case EJ_SIGN1('*'): fits = mul_ints(a, b, &value); break;
     case EJ_SIGN2('/', '/'):
         if (!b) return zero_division(p, offset);
@@ -158,7 +164,8 @@ static ej_number divide_complex(double ar, double ai, double br, double bi)
     return q;
 }
 
-static int fold_complex(ej_parser *p, uint32_t sign, size_t offset, const ej_number *a, const ej_number *b, ej_number *out)
+static int fold_complex(ej_parser *p, uint32_t sign, size_t offset, const ej_number *a, const ej_number *b,
+                        ej_number *out)
 {
     double ar = as_real(a), ai = a->kind == EJ_KIND_COMPLEX ? a->im : 0;
     double br = as_real(b), bi = b->kind == EJ_KIND_COMPLEX ? b->im : 0;

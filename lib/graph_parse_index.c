@@ -79,7 +79,8 @@ static int parse_item(ej_parser *p, items *list)
     ej_index_item *item = &list->all[list->n];
     memset(item, 0, sizeof *item);
     if (ej_parse_at(p, EJ_SIGN_ELLIPSIS)) {
-        if (list->ellipsis_at >= 0) return EJ_PARSE_FAIL(p, first.offset, EINJIT_E_VALUE, "a second '...' in one index");
+        if (list->ellipsis_at >= 0)
+            return EJ_PARSE_FAIL(p, first.offset, EINJIT_E_VALUE, "a second '...' in one index");
         list->ellipsis_at = (ptrdiff_t)list->n;
         item->kind = EJ_INDEX_ELLIPSIS;
         EJ_TRY(ej_parse_advance(p));
@@ -122,7 +123,8 @@ static int make_select(ej_parser *p, const items *list, size_t offset, ej_operan
         bool whole = item->kind == EJ_INDEX_ELLIPSIS || (item->kind == EJ_INDEX_RANGE && item->start == INT64_MIN &&
                                                          item->stop == INT64_MAX && item->step == 1);
         if (!whole && (ptrdiff_t)i != list->tensor_at)
-            return EJ_PARSE_FAIL(p, offset, EINJIT_E_UNSUPPORTED, "beside an index tensor only ':' and '...' can stand");
+            return EJ_PARSE_FAIL(p, offset, EINJIT_E_UNSUPPORTED,
+                                 "beside an index tensor only ':' and '...' can stand");
     }
     ej_node node = {.op = EJ_OP_INDEX_SELECT, .dtype = -1, .n_dims = 1};
     ej_operand index = list->tensor, *operands[2] = {x, &index};

@@ -94,7 +94,8 @@ int ej_op_index_add(ej_parser *p, ej_call *call, ej_operand *out)
     ej_node node = {.op = EJ_OP_INDEX_ADD, .dtype = -1};
     ej_operand *operands[2] = {&call->args[2].operand, &call->args[3].operand};
     EJ_TRY(ej_call_extents(p, call, 0, &node.n_extents, &node.extents));
-    if (node.n_extents != 1 || node.extents[0].n < 0) return ej_call_refuse(p, call, 0, "one extent: a number or a name");
+    if (node.n_extents != 1 || node.extents[0].n < 0)
+        return ej_call_refuse(p, call, 0, "one extent: a number or a name");
     EJ_TRY(take_dims(p, call, &node, 1, 1));
     EJ_TRY(ej_parse_values(p, &node, 2, operands));
     return ej_parse_node(p, &node, call->offset, out);

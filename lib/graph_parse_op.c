@@ -87,8 +87,8 @@ static int parse_equation(ej_parser *p, ej_call *call, uint32_t n_operands, ej_e
     *out = EJ_NEW(&p->graph->arena, ej_equation);
     if (!*out) return ej_no_memory(p->err);
     memset(&inner, 0, sizeof inner);
-    int status = ej_equation_parse(*out, &p->graph->arena, p->lexer.text + text->as.text.inner, text->as.text.inner_length,
-                                   n_operands, &inner);
+    const char *equation = p->lexer.text + text->as.text.inner;
+    int status = ej_equation_parse(*out, &p->graph->arena, equation, text->as.text.inner_length, n_operands, &inner);
     if (status == EINJIT_OK || status == EINJIT_E_NOMEM) return status ? ej_no_memory(p->err) : status;
     return EJ_PARSE_FAIL(p, place_in_equation(p, text, &inner), status, "%s", inner.text);
 }

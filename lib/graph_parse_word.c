@@ -15,7 +15,8 @@ enum { FIRST_CAPACITY = 64 };
 static ej_word **slot_of(ej_word **slots, size_t capacity, const char *text, size_t length)
 {
     size_t i = (size_t)ej_hash64(text, length, 0) & (capacity - 1);
-    while (slots[i] && (slots[i]->length != length || memcmp(slots[i]->text, text, length))) i = (i + 1) & (capacity - 1);
+    while (slots[i] && (slots[i]->length != length || memcmp(slots[i]->text, text, length)))
+        i = (i + 1) & (capacity - 1);
     return &slots[i];
 }
 

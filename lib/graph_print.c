@@ -5,13 +5,13 @@
  *        printed parses back to the same graph, and Python's ast.parse accepts it.
  * Keeps  the parser from computing: 2.0 * 3.0 would be read as 6.0, so an operation on literals only is printed as a
  *        call, mul(2.0, 3.0).
- * Not here: elements of constants (graph_element.c).
+ * Not here: numbers and constants (graph_element.c).
  */
 #include <string.h>
 
 #include "graph_element.h"
 
-enum { WRAP_ELEMENTS = 64, WRAP_COLUMN = 110, LONGEST_SHAPE = INT16_MAX };
+enum { LONGEST_SHAPE = INT16_MAX };
 
 typedef struct printer {
     ej_text *text;
@@ -292,58 +292,13 @@ static void print_indexed(const printer *p)
     ej_print(p->text, ")");
 }
 
-/* ---- constants ---- */
-
-/* Brackets that open in front of element i, or close behind element i - 1: one for every trailing block it starts. */
-static uint32_t blocks_at(const ej_node *node, size_t i)
-{
-    uint32_t n = 0;
-    size_t block = 1;
-    while (n < node->n_extents) {
-        block *= (size_t)node->extents[node->n_extents - 1 - n].n;
-        if (i % block) break;
-        n++;
-    }
-    return n;
-}
-
-static void print_elements(ej_text *text, const ej_node *node, size_t n)
-{
-    size_t line = text->length;
-    for (size_t i = 0; i < n; i++) {
-        uint32_t blocks = blocks_at(node, i);
-        if (i) {
-            for (uint32_t k = 0; k < blocks; k++) ej_print(text, "]");
-            bool wrap = n > WRAP_ELEMENTS && text->length - line > WRAP_COLUMN;
-            if (wrap) line = text->length;
-            ej_print(text, wrap ? ",\n        " : ", ");
-        }
-        for (uint32_t k = 0; k < blocks; k++) ej_print(text, "[");
-        ej_element_print(text, node->dtype, node->data, i);
-    }
-    for (uint32_t k = 0; k < node->n_extents; k++) ej_print(text, "]");
-}
-
-static void print_constant(const printer *p)
-{
-    int64_t n = 1;
-    for (uint32_t i = 0; i < p->node->n_extents; i++)
-        if (!ej_mul_size(n, p->node->extents[i].n, &n)) n = 0;
-    ej_print(p->text, n ? "tensor(" : "empty(");
-    if (n)
-        print_elements(p->text, p->node, (size_t)n);
-    else
-        print_shape(p);
-    ej_print(p->text, ", dtype=%s)", ej_dtypes[p->node->dtype].name);
-}
-
 /* ---- a line each ---- */
 
 static void print_right_side(const printer *p)
 {
     switch (p->node->op) {
     case EJ_OP_SCALAR: print_literal(p->text, p->node); break;
-    case EJ_OP_CONSTANT: print_constant(p); break;
+    case EJ_OP_CONSTANT: ej_constant_print(p->text, p->node); break;
     case EJ_OP_MAP: print_map(p); break;
     case EJ_OP_EINSUM: print_einsum(p); break;
     case EJ_OP_REDUCE: print_reduce(p); break;

@@ -136,12 +136,9 @@ static bool copy_checks(einjit_kernel *kernel, const ej_plan *plan)
     return true;
 }
 
-/* The bytes of one argument when no extent is open. */
-static bool fixed_span(ej_arena *arena, const ej_bound_tensor *bound, ej_span *out)
+/* The bytes of one argument when no extent is open; false: the addresses do not fit. shape and strides: room. */
+static bool fixed_span(const ej_bound_tensor *bound, int64_t *shape, int64_t *strides, ej_span *out)
 {
-    int64_t *shape = EJ_NEW_ARRAY(arena, int64_t, (size_t)bound->rank);
-    int64_t *strides = EJ_NEW_ARRAY(arena, int64_t, (size_t)bound->rank);
-    if (!shape || !strides) return false;
     for (int32_t axis = 0; axis < bound->rank; axis++) {
         shape[axis] = bound->shape[axis].n;
         strides[axis] = bound->strides[axis].n;
@@ -152,19 +149,24 @@ static bool fixed_span(ej_arena *arena, const ej_bound_tensor *bound, ej_span *o
 
 static int find_spans(einjit_kernel *kernel, einjit_error *err)
 {
+    size_t n = kernel->n_in + kernel->n_out;
+    int32_t rank = 0;
     if (kernel->sizes.n_symbols) return EINJIT_OK;
-    ej_arena scratch;
-    ej_arena_init(&scratch, kernel->arena.allocator);
-    kernel->spans = EJ_NEW_ARRAY(&kernel->arena, ej_span, kernel->n_in + kernel->n_out);
-    int status = kernel->spans ? EINJIT_OK : ej_no_memory(err);
-    for (size_t i = 0; i < kernel->n_in + kernel->n_out && status == EINJIT_OK; i++) {
+    for (size_t i = 0; i < n; i++) {
         const ej_bound_tensor *t = i < kernel->n_in ? &kernel->in[i] : &kernel->out[i - kernel->n_in];
-        if (!fixed_span(&scratch, t, &kernel->spans[i]))
-            status = ej_fail(err, EINJIT_E_SIZE, "the addresses of %s %zu do not fit into 63 bits",
-                             i < kernel->n_in ? "input" : "output", i < kernel->n_in ? i : i - kernel->n_in);
+        if (t->rank > rank) rank = t->rank;
     }
-    ej_arena_free(&scratch);
-    return status;
+    kernel->spans = EJ_NEW_ARRAY(&kernel->arena, ej_span, n);
+    int64_t *room = EJ_NEW_ARRAY(&kernel->arena, int64_t, 2 * (size_t)rank);
+    if (!kernel->spans || !room) return ej_no_memory(err);
+    for (size_t i = 0; i < n; i++) {
+        bool input = i < kernel->n_in;
+        const ej_bound_tensor *t = input ? &kernel->in[i] : &kernel->out[i - kernel->n_in];
+        if (!fixed_span(t, room, room + rank, &kernel->spans[i]))
+            return ej_fail(err, EINJIT_E_SIZE, "the addresses of %s %zu do not fit into 63 bits",
+                           input ? "input" : "output", input ? i : i - kernel->n_in);
+    }
+    return EINJIT_OK;
 }
 
 int ej_kernel_describe(einjit_kernel *kernel, const ej_nests *nests, einjit_error *err)

@@ -68,7 +68,6 @@ struct einjit_graph {
     atomic_bool frozen;
     pthread_mutex_t freeze_lock;
     ej_hash content;           /* of the printed program and constants; valid once frozen */
-    uint64_t id;               /* unique in the context's life; keys of einjit_call */
 };
 
 /* ---- api_context.c, backend_load.c ---- */

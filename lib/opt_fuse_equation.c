@@ -41,7 +41,7 @@ static int build_terms(ej_fuse *f, ej_equation *equation, int32_t *order)
     }
     equation->out.labels = labels;
     fill_term(f, &equation->out, f->out.labels, f->out.n, order, &equation->n_labels);
-    memset(f->seen, 0, f->n_labels * sizeof *f->seen);
+    if (f->n_labels) memset(f->seen, 0, f->n_labels * sizeof *f->seen);
     return EINJIT_OK;
 }
 

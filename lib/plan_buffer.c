@@ -140,6 +140,7 @@ int ej_plan_drop_unused(ej_planner *p)
 typedef struct life {
     int32_t first, last;        /* steps; first -1: never touched */
     int32_t next_born, next_dead; /* lists per step */
+    int32_t slot;                 /* of open size: its room, -1 */
 } life;
 
 typedef struct layout {
@@ -164,7 +165,7 @@ static int measure_lives(layout *l)
     l->born = EJ_JOB_ARRAY(l->p->job, int32_t, plan->n_steps + 1);
     l->dead = EJ_JOB_ARRAY(l->p->job, int32_t, plan->n_steps + 1);
     if (!l->lives || !l->born || !l->dead) return ej_no_memory(l->p->job->err);
-    for (size_t b = 0; b < plan->n_buffers; b++) l->lives[b].first = -1;
+    for (size_t b = 0; b < plan->n_buffers; b++) l->lives[b].first = l->lives[b].slot = -1;
     for (l->step = 0; l->step < (int32_t)plan->n_steps; l->step++) visit_buffers(&plan->steps[l->step], touch, l);
     for (size_t c = 0; c < plan->n_status_checks; c++) /* read after the run */
         l->lives[plan->status_checks[c].buffer].last = (int32_t)plan->n_steps;
@@ -275,7 +276,7 @@ static int place_known(layout *l, ej_size *top)
 
 typedef struct slot {
     ej_size bytes, at;
-    int32_t holder; /* -1: free */
+    bool taken;
 } slot;
 
 static int place_open(layout *l, ej_size *top)
@@ -290,17 +291,18 @@ static int place_open(layout *l, ej_size *top)
             size_t i = 0;
             EJ_TRY(buffer_bytes(l, b, &bytes));
             if (!bytes.e) continue;
-            while (i < n && (slots[i].holder >= 0 || !ej_size_same(slots[i].bytes, bytes))) i++;
+            while (i < n && (slots[i].taken || !ej_size_same(slots[i].bytes, bytes))) i++;
             if (i == n) {
                 if (!EJ_PUSH_ROOM(p->job->arena, slots, cap, n)) return ej_no_memory(p->job->err);
-                slots[n++] = (slot){bytes, *top, -1};
+                slots[n++] = (slot){bytes, *top, false};
                 EJ_TRY(ej_size_add(p->sizes, *top, bytes, top, p->job->err));
             }
-            slots[i].holder = b;
+            slots[i].taken = true;
+            l->lives[b].slot = (int32_t)i;
             plan->buffers[b].offset_bytes = slots[i].at;
         }
-        for (size_t i = 0; i < n; i++)
-            if (slots[i].holder >= 0 && l->lives[slots[i].holder].last == (int32_t)s) slots[i].holder = -1;
+        for (int32_t b = l->dead[s]; b >= 0; b = l->lives[b].next_dead)
+            if (l->lives[b].slot >= 0) slots[l->lives[b].slot].taken = false;
     }
     return EINJIT_OK;
 }

@@ -44,6 +44,11 @@ int ej_tape_integer(ej_planner *p, ej_tape *tape, int dtype, int64_t value, int3
 
 int ej_tape_append(ej_planner *p, ej_tape *tape, const ej_tape *inner, int32_t *out)
 {
+    if (!tape->n_ops) { /* inner has no other user: it is carried on, or long chains would be copied again and again */
+        *tape = *inner;
+        *out = (int32_t)tape->n_ops - 1;
+        return EINJIT_OK;
+    }
     int32_t *renamed = EJ_JOB_ARRAY(p->job, int32_t, inner->n_ops);
     if (!renamed) return ej_no_memory(p->job->err);
     for (size_t i = 0; i < inner->n_ops; i++) {

@@ -128,20 +128,28 @@ static int64_t term_at(const trial *t, const ej_access_term *term, int64_t v)
     return stride * (v % term->block) + value_of(t, term->block_stride) * (v / term->block);
 }
 
+static void widen(const trial *t, const ej_access *access);
+
+/* An entry may be read wherever its axis has a value, also where another axis has none. */
+static void widen_tables(const trial *t, const ej_access *access)
+{
+    for (int32_t i = 0; i < access->n_terms; i++) {
+        const ej_access_term *term = &access->terms[i];
+        if (term->table < 0) continue;
+        ej_access_term plain = {.axis = term->axis, .table = -1, .stride = term->tstride};
+        widen(t, &(ej_access){term->table, term->tbase, 1, &plain});
+    }
+}
+
 static void widen(const trial *t, const ej_access *access)
 {
     int64_t low = value_of(t, access->base), high = low;
+    widen_tables(t, access);
     for (int32_t i = 0; i < access->n_terms; i++) {
         const ej_access_term *term = &access->terms[i];
         int64_t extent = value_of(t, t->c->nest.axes[term->axis].extent), least = INT64_MAX, most = INT64_MIN;
         if (extent <= 0) return;
-        if (term->table >= 0) {
-            ej_access table = {term->table, term->tbase, 1, NULL};
-            ej_access_term plain = {.axis = term->axis, .table = -1, .stride = term->tstride};
-            table.terms = &plain;
-            widen(t, &table);
-            extent = value_of(t, t->c->nest.buffers[term->table].limit);
-        }
+        if (term->table >= 0) extent = value_of(t, t->c->nest.buffers[term->table].limit);
         for (int64_t v = 0; v < extent; v += term->block > 0 || extent < 2 ? 1 : extent - 1) {
             int64_t at = term_at(t, term, v);
             if (at < least) least = at;

@@ -109,7 +109,12 @@ static void a_missing_code_generator_is_named(void **state)
     o.module_path = "/nowhere/libeinjit-llvm.so";
     assert_int_equal(einjit_context_create(&context, &o, &err), EINJIT_OK);
     for (int round = 0; round < 2; round++) {
-        assert_int_equal(einjit_einsum(context, "i->i", 1, &in, &out, &err), EINJIT_E_BACKEND);
+        int status = einjit_einsum(context, "i->i", 1, &in, &out, &err);
+        if (status == EINJIT_OK) { /* a build with the code generator linked in looks for nothing */
+            einjit_context_release(context);
+            skip();
+        }
+        assert_int_equal(status, EINJIT_E_BACKEND);
         assert_non_null(strstr(err.text, "/nowhere/libeinjit-llvm.so"));
     }
     einjit_context_release(context);

@@ -33,7 +33,6 @@ static void reshapes_keep_the_element_count(void **state)
     expect_refused("a", "reshape(a, (4, -1))", "f32[2,3]", EINJIT_E_SHAPE, "6 elements do not divide into rows of 4");
     expect_refused("a", "reshape(a, (0, -1))", "f32[0,3]", EINJIT_E_SHAPE, "can be anything");
     expect_refused("a", "reshape(a, (0, -1))", "f32[2,3]", EINJIT_E_SHAPE, "rows of 0");
-    expect_refused("a", "reshape(a, (-1, -1))", "f32[2,3]", EINJIT_E_VALUE, "one -1");
 }
 
 static void reshapes_know_products_of_open_extents(void **state)

@@ -71,6 +71,7 @@ static const line lines[] = {
     /* layout */
     {"v = x.permute(2, 0, 1)", "v = permute(x, (2, 0, 1))"},
     {"v = x.permute((2, 0, 1))", "v = permute(x, (2, 0, 1))"},
+    {"v = y.permute(0)", "v = permute(y, (0,))"},
     {"v = permute(x, dims=[2, 0, 1])", "v = permute(x, (2, 0, 1))"},
     {"v = x.reshape(z*i, 4)", "v = reshape(x, (z*i, 4))"},
     {"v = x.view((2*z*3, -1))", "v = reshape(x, (6*z, -1))"},

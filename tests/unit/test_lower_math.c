@@ -1,7 +1,7 @@
 /* test_lower_math.c - the scalar functions of jit/lower_*.c on vectors, compiled for every row of the target table.
  *
- * For each row and number of lanes one module holds a loop for each (function, dtype) and each cast. The object may have
- * no undefined symbol; where this CPU has the row's features it is run: integers, comparisons and rounding against
+ * For each row and number of lanes one module holds a loop for each (function, dtype) and each cast. The object may
+ * have no undefined symbol; where this CPU has the row's features it is run: integers, comparisons and rounding against
  * lib/nest_scalar.c, to the bit; elementary functions against long double, in units of the last place.
  */
 #include <setjmp.h>
@@ -101,7 +101,8 @@ static ej_vec load_vec(loop *l, int operand, int dtype)
 
 static void store_part(loop *l, int part, int dtype, LLVMValueRef v)
 {
-    if (dtype == EINJIT_BOOL) v = LLVMBuildZExt(l->e->builder, v, ej_type_of(ej_type_memory(l->e, dtype), l->lanes), "");
+    LLVMTypeRef type = ej_type_of(ej_type_memory(l->e, dtype), l->lanes);
+    if (dtype == EINJIT_BOOL) v = LLVMBuildZExt(l->e->builder, v, type, "");
     LLVMSetAlignment(LLVMBuildStore(l->e->builder, v, part_at(l, part, dtype)), 1);
 }
 
@@ -267,7 +268,8 @@ static double random_real(int dtype, uint64_t *state, int i)
     static const double special[] = {0, 1, 2, 3, 0.5, 1.5, 2.5, 0.25, 1e-300, 1e300, 1e-320, 5e-324, 1e-45, 1e-40,
                                      1e-38, 3e38, 1e30, 709.78, 709.79, 88.72, 88.73, 103.97, 745.13, 745.14, 1e5,
                                      12345.678, 1048576, 1048577, 1e9, 1e22, 0x1p52, 0x1p53, 4503599627370497.5,
-                                     0x1p23, 8388609.5, 0x1.921fb54442d18p+0, 0x1.921fb54442d18p+1, 6381956970095103.0 * 0x1p797,
+                                     0x1p23, 8388609.5, 0x1.921fb54442d18p+0, 0x1.921fb54442d18p+1,
+                                     6381956970095103.0 * 0x1p797,
                                      INFINITY, NAN, 0.75, 0.99999, 1.00001, 0.41421356, 0.34657359, 2147483647,
                                      2147483648, 9223372036854775808.0};
     enum { N = sizeof special / sizeof *special };
@@ -352,7 +354,8 @@ static bool same_bits(double a, double b)
     return (isnan(a) && isnan(b)) || (a == b && !signbit(a) == !signbit(b));
 }
 
-static void differ(const loaded *l, const char *what, int dtype, ej_scalar a, ej_scalar b, ej_scalar got, ej_scalar want)
+static void differ(const loaded *l, const char *what, int dtype, ej_scalar a, ej_scalar b, ej_scalar got,
+                   ej_scalar want)
 {
     fail_msg("%s, %d lanes: %s of %s: (%.17g%+.17gi, %lld) (%.17g%+.17gi, %lld) gave %.17g%+.17gi %lld, not "
              "%.17g%+.17gi %lld",

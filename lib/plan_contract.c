@@ -1,0 +1,205 @@
+/* plan_contract.c - one step of an einsum: all labels of its operands as axes, those that the result lacks reduced.
+ *
+ * Takes  parts of the einsum and the labels of their result.
+ * Gives  a step, and the result as a new part: row-major, output labels first in their order, labels that are reduced
+ *        later last. The last step writes the node's value and brings in the scalars.
+ */
+#include <stdlib.h>
+
+#include "plan_einsum.h"
+
+static int combine_fn(const ej_bound_node *node)
+{
+    bool adds = node->combine == EINJIT_COMBINE_ADD;
+    if (node->dtype == EINJIT_BOOL) return adds ? EJ_FN_LOGICAL_OR : EJ_FN_LOGICAL_AND;
+    return adds ? EJ_FN_ADD : EJ_FN_MUL;
+}
+
+static int reduction(const ej_bound_node *node)
+{
+    if (node->dtype != EINJIT_BOOL) return node->fn;
+    return node->fn == EINJIT_REDUCE_MIN ? EINJIT_REDUCE_MIN : EINJIT_REDUCE_OR;
+}
+
+static const char *label_name(ej_einsum *e, int32_t label)
+{
+    static const char letters[26][2] = {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m",
+                                        "n", "o", "p", "q", "r", "s", "t", "u", "v", "w", "x", "y", "z"};
+    return label < 26 ? letters[label] : ej_plan_name(e->p, "l%d", (int)label);
+}
+
+typedef struct ranked {
+    int32_t rank, label;
+} ranked;
+
+/* The step's axes: all labels of its operands, those of the result reduced or not. Sets axis_of. */
+static int make_axes(ej_einsum *e, const int32_t *ids, int32_t n, const ej_term *result, int32_t *n_axes, ej_axis **out)
+{
+    ej_job *job = e->p->job;
+    size_t room = 0;
+    int32_t count = 0;
+    for (int32_t i = 0; i < n; i++) room += e->parts[ids[i]].labels.n;
+    ranked *list = EJ_JOB_ARRAY(job, ranked, room);
+    ej_axis *axes = EJ_JOB_ARRAY(job, ej_axis, room);
+    if (!list || !axes) return ej_no_memory(job->err);
+    for (int32_t i = 0; i < n; i++)
+        for (uint32_t k = 0; k < e->parts[ids[i]].labels.n; k++) {
+            int32_t label = e->parts[ids[i]].labels.labels[k];
+            if (e->axis_of[label] >= 0) continue;
+            e->axis_of[label] = 0;
+            list[count++] = (ranked){e->rank_of[label], label};
+        }
+    if (count) qsort(list, (size_t)count, sizeof *list, ej_compare_labels); /* rank comes first in the struct */
+    for (int32_t i = 0; i < count; i++) {
+        int32_t label = list[i].label;
+        e->axis_of[label] = i;
+        axes[i] = (ej_axis){label_name(e, label), e->node->label_sizes[label], EJ_RUN_REDUCED};
+        if (!axes[i].name) return ej_no_memory(job->err);
+    }
+    for (uint32_t k = 0; k < result->n; k++) axes[e->axis_of[result->labels[k]]].run = EJ_RUN_PARALLEL;
+    *n_axes = count;
+    *out = axes;
+    return EINJIT_OK;
+}
+
+void ej_einsum_forget(ej_einsum *e, const int32_t *ids, int32_t n)
+{
+    for (int32_t i = 0; i < n; i++)
+        for (uint32_t k = 0; k < e->parts[ids[i]].labels.n; k++) e->axis_of[e->parts[ids[i]].labels.labels[k]] = -1;
+}
+
+static int widen(ej_einsum *e, const ej_part *x, int32_t n_axes, ej_view *out)
+{
+    EJ_TRY(ej_view_new(e->p, n_axes, out));
+    out->buffer = x->view.buffer;
+    out->base = x->view.base;
+    for (uint32_t k = 0; k < x->labels.n; k++) out->axes[e->axis_of[x->labels.labels[k]]] = x->view.axes[k];
+    return EINJIT_OK;
+}
+
+/* product (or sum) of the operands' elements */
+static int make_tape(ej_einsum *e, const int32_t *ids, int32_t n, int32_t n_axes, ej_tape *tape)
+{
+    int32_t so_far = -1;
+    for (int32_t i = 0; i < n; i++) {
+        const ej_part *x = &e->parts[ids[i]];
+        ej_view wide;
+        int32_t at;
+        EJ_TRY(widen(e, x, n_axes, &wide));
+        EJ_TRY(ej_tape_source(e->p, tape, &wide, x->dtype, &at));
+        for (size_t c = 1; x->casts && c < x->casts->n_ops; c++)
+            EJ_TRY(ej_tape_cast(e->p, tape, x->casts->ops[c].dtype, at, &at));
+        if (so_far < 0) so_far = at;
+        else EJ_TRY(ej_tape_fn(e->p, tape, combine_fn(e->node), e->node->dtype, so_far, at, &so_far));
+    }
+    return EINJIT_OK;
+}
+
+/* Combine what the tape holds (or nothing yet) with the scalars. */
+static int append_scalars(ej_einsum *e, ej_tape *tape)
+{
+    int32_t so_far = (int32_t)tape->n_ops - 1, at;
+    for (size_t i = 0; i < e->scalars.n_ops; i++) {
+        EJ_TRY(ej_tape_op(e->p, tape, e->scalars.ops[i], &at));
+        if (so_far < 0) so_far = at;
+        else EJ_TRY(ej_tape_fn(e->p, tape, combine_fn(e->node), e->node->dtype, so_far, at, &so_far));
+    }
+    return EINJIT_OK;
+}
+
+static int scalar_epilogue(ej_einsum *e, ej_expr *out)
+{
+    ej_tape tape = {0};
+    int32_t at;
+    *out = (ej_expr){0};
+    if (!e->scalars.n_ops) return EINJIT_OK;
+    EJ_TRY(ej_tape_op(e->p, &tape, (ej_expr_op){.kind = EJ_EXPR_SOURCE, .dtype = e->node->dtype}, &at));
+    EJ_TRY(append_scalars(e, &tape));
+    *out = (ej_expr){(int32_t)tape.n_ops, tape.ops};
+    return EINJIT_OK;
+}
+
+static void count_step(ej_einsum *e, int32_t n_axes, const ej_axis *axes)
+{
+    ej_big work = ej_big_of(1), result = ej_big_of(1);
+    for (int32_t i = 0; i < n_axes; i++) {
+        work = ej_big_scale(work, (double)axes[i].extent.n);
+        if (axes[i].run != EJ_RUN_REDUCED) result = ej_big_scale(result, (double)axes[i].extent.n);
+    }
+    e->p->mults = ej_big_add(e->p->mults, work);
+    if (ej_big_less(e->p->largest, result)) e->p->largest = result;
+}
+
+/* The node's output as a view by axis of the step that is being made. */
+static int output_view(ej_einsum *e, const ej_view *place, int32_t n_axes, ej_view *out)
+{
+    const ej_term *labels = &e->node->subscripts->out;
+    EJ_TRY(ej_view_new(e->p, n_axes, out));
+    out->buffer = place->buffer;
+    out->base = place->base;
+    for (uint32_t i = 0; i < labels->n; i++)
+        if (e->axis_of[labels->labels[i]] >= 0) out->axes[e->axis_of[labels->labels[i]]] = place->axes[i];
+    return EINJIT_OK;
+}
+
+/* A fresh intermediate, row-major in the order of rank_of; also as a view by axis. */
+static int intermediate(ej_einsum *e, const char *name, const ej_term *labels, int32_t n_axes, const ej_axis *axes, ej_part *x,
+                        ej_view *out)
+{
+    ej_planner *p = e->p;
+    ej_size *shape = EJ_JOB_ARRAY(p->job, ej_size, labels->n);
+    ej_view packed;
+    int32_t n = 0;
+    if (!shape) return ej_no_memory(p->job->err);
+    for (int32_t i = 0; i < n_axes; i++)
+        if (axes[i].run != EJ_RUN_REDUCED) shape[n++] = axes[i].extent;
+    EJ_TRY(ej_plan_scratch_view(p, name, e->node->dtype, n, shape, &packed));
+    EJ_TRY(ej_view_new(p, n_axes, out));
+    out->buffer = packed.buffer;
+    for (int32_t i = 0, k = 0; i < n_axes; i++)
+        if (axes[i].run != EJ_RUN_REDUCED) out->axes[i] = packed.axes[k++];
+    *x = (ej_part){.labels = *labels, .dtype = e->node->dtype};
+    EJ_TRY(ej_view_new(p, n, &x->view));
+    x->view.buffer = packed.buffer;
+    for (int32_t k = 0; k < n; k++) x->view.axes[k] = out->axes[e->axis_of[labels->labels[k]]];
+    return EINJIT_OK;
+}
+
+int ej_einsum_contract(ej_einsum *e, const char *name, const int32_t *ids, int32_t n, const ej_term *result, bool last,
+                       bool inside)
+{
+    ej_planner *p = e->p;
+    const ej_term *labels = &e->node->subscripts->out;
+    ej_emission step = {.name = name, .reduce = reduction(e->node)};
+    ej_axis *axes = NULL;
+    ej_tape tape = {0};
+    ej_view place, out;
+    EJ_TRY(make_axes(e, ids, n, result, &step.n_axes, &axes));
+    step.step_axes = EJ_JOB_ARRAY(p->job, int32_t, (size_t)step.n_axes);
+    if (!step.step_axes) return ej_no_memory(p->job->err);
+    EJ_TRY(make_tape(e, ids, n, step.n_axes, &tape));
+    if (last) {
+        EJ_TRY(ej_plan_destination(p, e->v, &place));
+        EJ_TRY(output_view(e, &place, step.n_axes, &out));
+        if (inside || !n) EJ_TRY(append_scalars(e, &tape));
+        else EJ_TRY(scalar_epilogue(e, &step.epilogue));
+    } else {
+        EJ_TRY(intermediate(e, name, result, step.n_axes, axes, &e->parts[e->n_parts++], &out));
+    }
+    step.axes = axes;
+    step.out = &out;
+    step.tape = &tape;
+    EJ_TRY(ej_plan_emit(p, &step));
+    count_step(e, step.n_axes, axes);
+    if (last) {
+        int32_t *step_axes = EJ_JOB_ARRAY(p->job, int32_t, labels->n);
+        if (!step_axes) return ej_no_memory(p->job->err);
+        for (uint32_t i = 0; i < labels->n; i++) {
+            int32_t axis = e->axis_of[labels->labels[i]];
+            step_axes[i] = axis < 0 ? -1 : step.step_axes[axis];
+        }
+        ej_plan_written(p, e->v, &place, (int32_t)p->plan->n_steps - 1, step_axes);
+    }
+    ej_einsum_forget(e, ids, n);
+    return EINJIT_OK;
+}

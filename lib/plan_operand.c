@@ -1,0 +1,124 @@
+/* plan_operand.c - an einsum's operands as views by label.
+ *
+ * Takes  the operands' values. Gives one axis per label: diagonals are strides that add up, size-1 broadcasting leaves
+ *        the axis out, casts become a part of the step that reads, scalars are set aside.
+ */
+#include <stdlib.h>
+
+#include "plan_einsum.h"
+
+int ej_compare_labels(const void *a, const void *b)
+{
+    int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Labels that this operand really has: axes of extent 1 are left out, unless a table says where the 1 is. */
+static bool has_axis(const ej_einsum *e, uint32_t operand, int32_t axis, const ej_view *view)
+{
+    const ej_bound_node *from = &e->p->bound->nodes[e->node->in[operand]];
+    return view->axes[axis].table >= 0 || !ej_plan_unit(from->shape[axis]);
+}
+
+static int list_labels(ej_einsum *e, uint32_t operand, const ej_view *view, ej_term *out)
+{
+    const ej_term *term = &e->node->subscripts->terms[operand];
+    *out = (ej_term){.labels = EJ_JOB_ARRAY(e->p->job, int32_t, term->n)};
+    uint32_t n = 0;
+    if (!out->labels) return ej_no_memory(e->p->job->err);
+    for (uint32_t i = 0; i < term->n; i++)
+        if (has_axis(e, operand, (int32_t)i, view)) out->labels[n++] = term->labels[i];
+    if (n) qsort(out->labels, n, sizeof *out->labels, ej_compare_labels);
+    for (uint32_t i = 0; i < n; i++)
+        if (!out->n || out->labels[out->n - 1] != out->labels[i]) out->labels[out->n++] = out->labels[i];
+    return EINJIT_OK;
+}
+
+/* *done false: a diagonal over a gathered axis, which one axis cannot say. */
+static int view_by_labels(ej_einsum *e, uint32_t operand, const ej_view *view, ej_part *out, bool *done)
+{
+    ej_planner *p = e->p;
+    const ej_bound_node *from = &p->bound->nodes[e->node->in[operand]];
+    const ej_term *term = &e->node->subscripts->terms[operand];
+    bool *taken;
+    EJ_TRY(list_labels(e, operand, view, &out->labels));
+    EJ_TRY(ej_view_new(p, (int32_t)out->labels.n, &out->view));
+    taken = EJ_JOB_ARRAY(p->job, bool, out->labels.n);
+    if (!taken) return ej_no_memory(p->job->err);
+    out->view.buffer = view->buffer;
+    out->view.base = view->base;
+    *done = true;
+    for (uint32_t i = 0; i < term->n; i++) {
+        if (!has_axis(e, operand, (int32_t)i, view)) continue;
+        const int32_t *at = bsearch(&term->labels[i], out->labels.labels, out->labels.n, sizeof *at, ej_compare_labels);
+        ptrdiff_t k = at - out->labels.labels;
+        ej_view_axis *axis = &out->view.axes[k], add = view->axes[i];
+        bool stretched = ej_plan_unit(from->shape[i]) && !ej_plan_unit(e->node->label_sizes[term->labels[i]]);
+        if (stretched) add.tstride = ej_size_number(0); /* only gathered axes come here */
+        if (!taken[k]) *axis = add;
+        else if (axis->table >= 0 || add.table >= 0) *done = false;
+        else EJ_TRY(ej_size_add(p->sizes, axis->stride, add.stride, &axis->stride, p->job->err));
+        taken[k] = true;
+    }
+    return EINJIT_OK;
+}
+
+static int copy_operand(ej_einsum *e, uint32_t operand, const ej_part *x, ej_view *view)
+{
+    ej_planner *p = e->p;
+    const ej_bound_node *from = &p->bound->nodes[e->node->in[operand]];
+    ej_view to;
+    ej_tape tape = {0};
+    int32_t at;
+    if (x->casts) EJ_TRY(ej_tape_append(p, &tape, x->casts, &at));
+    else EJ_TRY(ej_tape_source(p, &tape, view, from->dtype, &at));
+    EJ_TRY(ej_plan_scratch_view(p, from->name, from->dtype, from->rank, from->shape, &to));
+    EJ_TRY(ej_plan_emit_map(p, from->name, from->rank, from->shape, &tape, &to, NULL));
+    *view = to;
+    return EINJIT_OK;
+}
+
+static int take_operand(ej_einsum *e, uint32_t operand)
+{
+    ej_planner *p = e->p;
+    ej_value v = e->node->in[operand];
+    const ej_plan_value *value = &p->values[v];
+    ej_part *x = &e->parts[e->n_parts];
+    ej_view view;
+    bool done;
+    int32_t at;
+    if (value->kind == EJ_VALUE_SCALAR && !p->bound->nodes[v].rank)
+        return ej_tape_op(p, &e->scalars, value->scalar, &at);
+    if (value->kind == EJ_VALUE_PENDING) { /* a chain of casts over one source */
+        x->casts = value->tape;
+        x->dtype = value->tape->ops[0].dtype;
+        view = value->tape->src[0];
+    } else {
+        EJ_TRY(ej_plan_view(p, v, &view));
+        x->dtype = p->bound->nodes[v].dtype;
+    }
+    EJ_TRY(view_by_labels(e, operand, &view, x, &done));
+    if (!done) {
+        EJ_TRY(copy_operand(e, operand, x, &view));
+        x->casts = NULL;
+        x->dtype = p->bound->nodes[v].dtype;
+        EJ_TRY(view_by_labels(e, operand, &view, x, &done));
+    }
+    e->n_parts++;
+    return EINJIT_OK;
+}
+
+int ej_einsum_operands(ej_einsum *e)
+{
+    ej_job *job = e->p->job;
+    size_t n_labels = e->node->subscripts->n_labels;
+    const ej_term *out = &e->node->subscripts->out;
+    e->parts = EJ_JOB_ARRAY(job, ej_part, 3 * (size_t)e->node->n_in + 1); /* and at most as many results, twice */
+    e->rank_of = EJ_JOB_ARRAY(job, int32_t, n_labels);
+    e->axis_of = EJ_JOB_ARRAY(job, int32_t, n_labels);
+    if (!e->parts || !e->rank_of || !e->axis_of) return ej_no_memory(job->err);
+    for (size_t l = 0; l < n_labels; l++) e->rank_of[l] = (int32_t)(out->n + l), e->axis_of[l] = -1;
+    for (uint32_t i = 0; i < out->n; i++) e->rank_of[out->labels[i]] = (int32_t)i;
+    for (uint32_t t = 0; t < e->node->n_in; t++) EJ_TRY(take_operand(e, t));
+    return EINJIT_OK;
+}

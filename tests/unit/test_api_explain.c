@@ -1,0 +1,134 @@
+/* test_api_explain.c - the text of every stage, and the cost of a plan, without running anything. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "api_support.h"
+
+static einjit_error err;
+
+static const char program[] = "def forward(a: f32[i, j], b: f32[j, k]):\n"
+                              "    einsum_1 = einsum(\"ij,jk->ik\", a, b)\n"
+                              "    relu_1 = relu(einsum_1)\n"
+                              "    return relu_1\n";
+
+static char *explain(einjit_context *context, einjit_graph *graph, const char *stage)
+{
+    const einjit_tensor in[] = {F32(NULL, 8, 16), F32(NULL, 16, 4)};
+    size_t needed = 0, again = 0;
+    if (einjit_explain(context, graph, 2, in, NULL, stage, NULL, 0, &needed, &err) != EINJIT_OK)
+        fail_msg("%s: %s", stage, err.text);
+    char *text = malloc(needed + 1);
+    assert_non_null(text);
+    assert_int_equal(einjit_explain(context, graph, 2, in, NULL, stage, text, needed + 1, &again, &err), EINJIT_OK);
+    assert_int_equal(needed, again);
+    assert_int_equal(strlen(text), needed);
+    return text;
+}
+
+static void every_stage_has_a_text(void **state)
+{
+    CONTEXT_OR_SKIP(context);
+    const char *stages[] = {"graph", "opt", "bind", "path", "plan", "nest", "key"};
+    einjit_graph *graph = api_graph(context, program);
+    for (int i = 0; i < 7; i++) {
+        char *text = explain(context, graph, stages[i]);
+        assert_true(strlen(text) > 10);
+        free(text);
+    }
+    char *text = explain(context, graph, "graph");
+    assert_string_equal(text, program);
+    free(text);
+    text = explain(context, graph, "key");
+    assert_non_null(strstr(text, "input 1: f32[16, 4]\n"));
+    free(text);
+    einjit_statistics s;
+    einjit_context_statistics(context, &s);
+    assert_int_equal(s.entries, 0);
+    einjit_graph_destroy(graph);
+}
+
+static void code_has_a_text(void **state)
+{
+    (void)state;
+    if (!api_has_llvm()) skip();
+    einjit_context *context = api_context("llvm");
+    einjit_graph *graph = api_graph(context, program);
+    char *text = explain(context, graph, "ir");
+    assert_non_null(strstr(text, "define "));
+    free(text);
+    text = explain(context, graph, "asm");
+    assert_non_null(strstr(text, "ret"));
+    assert_null(strstr(text, "define "));
+    free(text);
+    einjit_graph_destroy(graph);
+    einjit_context_release(context);
+}
+
+static void texts_are_cut_to_the_buffer(void **state)
+{
+    (void)state;
+    einjit_context *context = api_context("interp");
+    einjit_graph *graph = api_graph(context, program);
+    char small[12];
+    size_t needed = 0;
+    const einjit_tensor in[] = {F32(NULL, 8, 16), F32(NULL, 16, 4)};
+    assert_int_equal(einjit_explain(context, graph, 2, in, NULL, "graph", small, sizeof small, &needed, &err), EINJIT_OK);
+    assert_string_equal(small, "def forward");
+    assert_int_equal(needed, strlen(program));
+    einjit_graph_destroy(graph);
+    einjit_context_release(context);
+}
+
+static void unknown_stages_are_refused(void **state)
+{
+    (void)state;
+    einjit_context *context = api_context("interp");
+    einjit_graph *graph = api_graph(context, program);
+    const einjit_tensor in[] = {F32(NULL, 8, 16), F32(NULL, 16, 4)}, bad[] = {F32(NULL, 8, 16), F32(NULL, 15, 4)};
+    assert_int_equal(einjit_explain(context, graph, 2, in, NULL, "tape", NULL, 0, NULL, &err), EINJIT_E_VALUE);
+    assert_int_equal(einjit_explain(context, graph, 2, in, NULL, "time", NULL, 0, NULL, &err), EINJIT_E_VALUE);
+    assert_int_equal(einjit_explain(context, graph, 2, in, NULL, NULL, NULL, 0, NULL, &err), EINJIT_E_VALUE);
+    assert_int_equal(einjit_explain(context, graph, 2, in, NULL, "asm", NULL, 0, NULL, &err), EINJIT_E_UNSUPPORTED);
+    assert_int_not_equal(einjit_explain(context, graph, 2, bad, NULL, "plan", NULL, 0, NULL, &err), EINJIT_OK);
+    assert_int_equal(einjit_explain(context, graph, 1, in, NULL, "plan", NULL, 0, NULL, &err), EINJIT_E_OPERAND_COUNT);
+    einjit_graph_destroy(graph);
+    einjit_context_release(context);
+}
+
+static void costs_are_counted(void **state)
+{
+    (void)state;
+    einjit_context *context = api_context("interp");
+    einjit_graph *graph = api_graph(context, "def forward(a, b, c):\n    return einsum(\"ij,jk,kl->il\", a, b, c)\n");
+    const einjit_tensor in[] = {F32(NULL, 10, 20), F32(NULL, 20, 30), F32(NULL, 30, 40)};
+    einjit_cost cost;
+    memset(&cost, 0xFF, sizeof cost);
+    assert_int_equal(einjit_plan_cost(&cost, context, graph, 3, in, NULL, &err), EINJIT_OK);
+    /* (ij,jk)->ik costs 6000, (ik,kl)->il 12000 multiplications; all at once 240000 steps of the loop */
+    assert_true(cost.log10_mults > 4.2552 && cost.log10_mults < 4.2553);
+    assert_true(cost.naive_operations >= 240000 && cost.planned_operations >= 18000);
+    assert_true(cost.planned_operations < cost.naive_operations);
+    assert_true(cost.steps >= 2 && cost.steps < 10);
+    assert_true(cost.scratch_bytes >= 10 * 30 * 4 && cost.scratch_bytes < 1 << 20);
+    assert_true(cost.bytes_moved >= (200 + 600 + 1200 + 400 + 600) * 4);
+    assert_int_equal(einjit_plan_cost(NULL, context, graph, 3, in, NULL, &err), EINJIT_E_INVALID);
+    einjit_graph_destroy(graph);
+    einjit_context_release(context);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ON_BOTH(every_stage_has_a_text),
+        cmocka_unit_test(code_has_a_text),
+        cmocka_unit_test(texts_are_cut_to_the_buffer),
+        cmocka_unit_test(unknown_stages_are_refused),
+        cmocka_unit_test(costs_are_counted),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

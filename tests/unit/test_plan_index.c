@@ -1,0 +1,196 @@
+/* test_plan_index.c - gathers, scatters and cat: tables, checks, guards. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "plan_support.h"
+
+#define MESSAGES \
+    "def f(x: f64[n, 4], src: i64[e], dst: i64[e], w: f64[e, 4]):\n" \
+    "    m = einsum(\"ec,ec,ec->ec\", x[src], x[dst], w)\n" \
+    "    return index_add(n, 0, dst, m)\n"
+
+static void gather_is_a_table_term(void **state)
+{
+    plan_case c;
+    (void)state;
+    const char *in = "f64[5,4] i64[7]";
+    plan_open(&c, "def f(x, i):\n    return exp(x[i])", in, NULL, NULL);
+    assert_int_equal(c.plan.n_steps, 1);
+    assert_int_equal(c.plan.n_index_checks, 1);
+    assert_int_equal(c.plan.index_checks[0].input, 1);
+    assert_int_equal(c.plan.index_checks[0].extent.n, 5);
+    assert_int_equal(c.plan.steps[0].src[0].terms[0].table, 1);
+    plan_check(&c, in, NULL, NULL, 5);
+    plan_close(&c);
+}
+
+static void message_passing_with_open_sizes(void **state)
+{
+    plan_case c;
+    const int64_t other[] = {9, 31}, none[] = {3, 0};
+    (void)state;
+    plan_open(&c, MESSAGES, "f64[5,4] i64[7] i64[7] f64[7,4]", NULL, "n,e");
+    assert_int_equal(c.status, EINJIT_OK);
+    assert_int_equal(c.plan.n_index_checks, 2);
+    assert_int_equal(c.plan.n_status_checks, 0);
+    plan_check(&c, "f64[5,4] i64[7] i64[7] f64[7,4]", NULL, NULL, 5);
+    plan_check(&c, "f64[9,4] i64[31] i64[31] f64[31,4]", NULL, other, 9);
+    plan_check(&c, "f64[3,4] i64[0] i64[0] f64[0,4]", NULL, none, 3);
+    plan_close(&c);
+}
+
+static void scatter_takes_its_values_expression(void **state)
+{
+    plan_case c;
+    (void)state;
+    const char *in = "i64[6] f64[6,2]";
+    plan_open(&c, "def f(i, v):\n    return index_add(4, 0, i, v * 2.0 + 1.0)", in, NULL, NULL);
+    assert_int_equal(c.plan.n_steps, 2);
+    assert_true(c.plan.steps[1].accumulate);
+    assert_int_equal(c.plan.steps[1].axes[0].run, EJ_RUN_SEQUENTIAL);
+    plan_check(&c, in, NULL, NULL, 4);
+    plan_close(&c);
+}
+
+static void gather_of_a_gather_composes_tables(void **state)
+{
+    plan_case c;
+    (void)state;
+    const char *in = "f64[5,4] i64[5] i64[3]";
+    plan_open(&c, "def f(x, i, j):\n    return x[i][j][1:]", in, NULL, NULL);
+    assert_int_equal(c.plan.n_steps, 2); /* the composed table, the result */
+    plan_check(&c, in, NULL, NULL, 5);
+    plan_close(&c);
+}
+
+static void gathers_along_two_axes_and_slices_of_them(void **state)
+{
+    plan_case c;
+    (void)state;
+    const char *in = "f64[5,5] i64[5] i32[4]";
+    plan_open(&c, "def f(x, i, j):\n    return x.index_select(0, i).index_select(1, j)[1:5:2, :3].permute(1, 0) + 1.0", in,
+              NULL, NULL);
+    assert_int_equal(c.plan.n_steps, 1);
+    plan_check(&c, in, NULL, NULL, 5);
+    plan_close(&c);
+}
+
+static void diagonal_of_a_gathered_axis_is_copied(void **state)
+{
+    plan_case c;
+    (void)state;
+    const char *in = "f64[5,4] i64[4]";
+    plan_open(&c, "def f(x, i):\n    return einsum(\"aa->\", x[i])", in, NULL, NULL);
+    assert_int_equal(c.plan.n_steps, 2);
+    plan_check(&c, in, NULL, NULL, 5);
+    plan_close(&c);
+}
+
+static void gathered_single_rows_broadcast(void **state)
+{
+    plan_case c;
+    (void)state;
+    const char *in = "f64[5,4] i64[1] f64[3,4]";
+    plan_open(&c, "def f(x, i, y):\n    return einsum(\"ab,ab->ab\", x[i], y) + x[i]", in, NULL, NULL);
+    assert_int_equal(c.status, EINJIT_OK);
+    plan_check(&c, in, NULL, NULL, 5);
+    plan_close(&c);
+}
+
+static void parts_of_index_inputs_are_checked_by_themselves(void **state)
+{
+    plan_case c;
+    (void)state;
+    const char *in = "f64[5,4] i64[2,7]";
+    plan_open(&c, "def f(x, edges):\n    return x[edges[0]]", in, NULL, NULL);
+    assert_int_equal(c.plan.n_index_checks, 0); /* edges[1] may point elsewhere */
+    assert_int_equal(c.plan.n_status_checks, 1);
+    plan_check(&c, in, NULL, NULL, 5);
+    plan_close(&c);
+}
+
+static void computed_indices_are_clamped_and_reported(void **state)
+{
+    plan_case c;
+    step_run run;
+    double x[4] = {1, 2, 3, 4}, out[3];
+    int64_t i[3] = {0, 7, -2}, range[2];
+    void *data[3] = {x, i, out};
+    (void)state;
+    plan_open(&c, "def f(x, i):\n    return x[i + 1]", "f64[4] i64[3]", NULL, NULL);
+    assert_int_equal(c.plan.n_status_checks, 1);
+    assert_true(step_run_plan(&run, &c.plan, data, NULL));
+    assert_false(step_run_status(&run, &c.plan, 0, range));
+    assert_int_equal(range[0], -1);
+    assert_int_equal(range[1], 8);
+    assert_true(out[0] == 2 && out[1] == 4 && out[2] == 1);
+    step_run_free(&run);
+    plan_close(&c);
+}
+
+static void computed_indices_into_open_extents(void **state)
+{
+    plan_case c;
+    step_run run;
+    const int64_t empty[] = {0, 3};
+    int64_t i[3] = {0, 1, 2}, range[2];
+    double out[3], sums[1];
+    void *data[4] = {NULL, i, out, sums};
+    (void)state;
+    plan_open(&c, "def f(x: f64[n], i: i64[e]):\n    return x[i * 1], index_add(n, 0, i * 1, (i * 1).to(f64))",
+              "f64[6] i64[4]", NULL, "n,e");
+    assert_int_equal(c.status, EINJIT_OK);
+    plan_check(&c, "f64[6] i64[4]", NULL, NULL, 6);
+    assert_true(step_run_plan(&run, &c.plan, data, empty)); /* nothing is read from NULL */
+    assert_false(step_run_status(&run, &c.plan, 0, range));
+    step_run_free(&run);
+    plan_close(&c);
+}
+
+static void constant_indices_are_checked_now(void **state)
+{
+    plan_case c;
+    (void)state;
+    plan_open(&c, "def f(x):\n    return x[tensor([0, 2, 1])]", "f64[3,2]", NULL, NULL);
+    assert_int_equal(c.plan.n_steps, 1);
+    plan_check(&c, "f64[3,2]", NULL, NULL, 0);
+    plan_close(&c);
+    plan_open(&c, "def f(x):\n    return x[tensor([0, 3, 1])]", "f64[3,2]", NULL, NULL);
+    assert_int_equal(c.status, EINJIT_E_INDEX);
+    assert_non_null(strstr(c.bind.err.text, "index 3"));
+    plan_close(&c);
+}
+
+static void cat_operands_write_into_place(void **state)
+{
+    (void)state;
+    expect_plan("def f(a, b):\n    return cat([a * 2, a @ b, b], dim=0)", "f64[3,3] f64[3,3]", 3);
+    expect_plan("def f(a, b):\n    return stack([a * 2, b + 1], dim=1).sum(0)", "i64[3,3] i64[3,3]", 3);
+    expect_plan("def f(a, b):\n    return cat([a, a, b], dim=1) * 2", "i64[2,3] i64[2,1]", 4);
+    expect_plan("def f(a, b):\n    return cat([a.permute(1, 0), cat([a, b], dim=1)], dim=0)", "i64[2,2] i64[2,0]", -1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(gather_is_a_table_term),
+        cmocka_unit_test(message_passing_with_open_sizes),
+        cmocka_unit_test(scatter_takes_its_values_expression),
+        cmocka_unit_test(gather_of_a_gather_composes_tables),
+        cmocka_unit_test(gathers_along_two_axes_and_slices_of_them),
+        cmocka_unit_test(diagonal_of_a_gathered_axis_is_copied),
+        cmocka_unit_test(gathered_single_rows_broadcast),
+        cmocka_unit_test(parts_of_index_inputs_are_checked_by_themselves),
+        cmocka_unit_test(computed_indices_are_clamped_and_reported),
+        cmocka_unit_test(computed_indices_into_open_extents),
+        cmocka_unit_test(constant_indices_are_checked_now),
+        cmocka_unit_test(cat_operands_write_into_place),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
