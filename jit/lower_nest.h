@@ -230,9 +230,13 @@ void ej_lower_store_at(ej_lower *w, LLVMValueRef value, LLVMValueRef pointer);
 /* lower_reg.c: REG buffers */
 bool ej_regs_init(ej_lower *w);
 bool ej_regs_copy(ej_lower *w, ej_regs *out, const ej_regs *from);
+/* `regs`: the current rows, or a copy of earlier ones. */
 ej_vec ej_reg_read(ej_lower *w, const ej_regs *regs, int32_t buffer, int32_t lanes, const int32_t *elems);
 void ej_reg_write(ej_lower *w, int32_t buffer, int32_t lanes, const int32_t *elems, ej_vec value);
 void ej_regs_drop(ej_lower *w, int32_t buffer); /* its place is left */
+/* lower_transpose.c: a read that takes one lane of several rows makes rows of all their columns; false: it is no such
+ * read. */
+bool ej_reg_transpose(ej_lower *w, int32_t buffer, int32_t lanes, const int32_t *elems);
 /* lower_join.c: REG values where control flow meets */
 typedef struct ej_loop_regs {
     size_t n;

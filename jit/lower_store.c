@@ -4,7 +4,7 @@
  * Gives  a store per run of consecutive elements (one, where the lanes follow each other), of single lanes else.
  * Keeps  lanes cut off at a run-time count from being stored: by a mask where the elements are consecutive; else, lanes
  *        going downwards, such a lane stores to the last element of the range, which its own lane then stores again.
- *        Through a table (where that order would show) by branches.
+ *        Through a table (where that order would show), or where that lane is in another vector, by branches.
  */
 #include "lower_nest.h"
 
@@ -148,18 +148,38 @@ static bool through_table(const ej_leaf *leaf, const ej_leaf_access *access)
     return false;
 }
 
+/* The lanes have every value between their lowest and highest on each axis, so the last one of a range that ends among
+ * them is there. */
+static bool without_gaps(const ej_leaf *leaf, const ej_lanes *lanes, uint32_t axes)
+{
+    for (int32_t i = 0; i < leaf->n_axes; i++) {
+        int32_t low = INT32_MAX, high = 0, found = 0;
+        for (int32_t l = 0; l < lanes->n && (axes >> i & 1); l++) {
+            if (!(lanes->exist >> l & 1)) continue;
+            bool again = false;
+            for (int32_t k = 0; k < l; k++) again = again || lanes->v[i][k] == lanes->v[i][l];
+            found += !again;
+            low = lanes->v[i][l] < low ? lanes->v[i][l] : low;
+            high = lanes->v[i][l] > high ? lanes->v[i][l] : high;
+        }
+        if (found && found != high - low + 1) return false;
+    }
+    return true;
+}
+
 static void store_here(ej_leaf *leaf, ej_leaf_access *access, const ej_lanes *lanes, LLVMValueRef mask, ej_vec value)
 {
     ej_offsets o;
+    uint32_t differ = ej_leaf_varying(leaf, lanes, access->set, true);
     ej_offsets_of(leaf, access, lanes, 0, &o);
     if (!mask)
         store_known(leaf, access, lanes, &o, value);
     else if (ej_offsets_consecutive(&o) && ej_can_mask(leaf->w, ej_dtypes[access->buffer->dtype].bytes))
         store_masked(leaf, access, lanes, &o, mask, value);
-    else if (through_table(leaf, access))
-        store_branching(leaf, access, lanes, &o, mask, value);
+    else if (!through_table(leaf, access) && without_gaps(leaf, lanes, differ))
+        store_downwards(leaf, access, lanes, differ, value);
     else
-        store_downwards(leaf, access, lanes, ej_leaf_varying(leaf, lanes, access->set, true), value);
+        store_branching(leaf, access, lanes, &o, mask, value);
 }
 
 /* All lanes are out when the lowest digit of an axis is. */

@@ -55,7 +55,9 @@ int ej_bind_floating(ej_binder *b, int dtype, bool real_only, const char *what, 
 /* A double as the dtype holds it, so that all backends start from the same bits. */
 static double rounded(int dtype, double value)
 {
-    return ej_dtypes[dtype].real == EINJIT_F32 ? (double)(float)value : value;
+    if (ej_dtypes[dtype].real != EINJIT_F32) return value;
+    volatile float single = (float)value; /* as in nest_scalar.c: gcc 12 drops the rounding of two neighbours */
+    return single;
 }
 
 static int literal_as(ej_binder *b, const ej_node *literal, int dtype, ej_value *out)

@@ -132,6 +132,18 @@ static int generate(pipeline *p)
     return EINJIT_OK;
 }
 
+/* The graph as written is bound first, so that errors speak of the operands that the user wrote; passes then know the
+ * observed dtypes. */
+static int optimize(pipeline *p)
+{
+    const ej_request *r = &p->request;
+    ej_bound as_written;
+    EJ_TRY(ej_bind(&as_written, &p->graph, r->n_in, r->in, r->n_out, r->out, r->open, &p->job));
+    for (size_t i = 0; i < p->graph.n_inputs; i++)
+        p->graph.nodes[p->graph.inputs[i]].dtype = (int16_t)r->in[i].dtype;
+    return ej_opt_run(&p->graph, NULL, &p->job);
+}
+
 static int build(pipeline *p)
 {
     const ej_request *r = &p->request;
@@ -141,7 +153,7 @@ static int build(pipeline *p)
     EJ_TRY(stage_done(p, EJ_STAGE_GRAPH));
     if (p->last == EJ_STAGE_GRAPH) return EINJIT_OK;
 
-    if (!(r->flags & EINJIT_OPTION_NO_OPTIMIZE)) EJ_TRY(ej_opt_run(&p->graph, NULL, job));
+    if (!(r->flags & EINJIT_OPTION_NO_OPTIMIZE)) EJ_TRY(optimize(p));
     EJ_TRY(stage_done(p, EJ_STAGE_OPT));
     if (p->last == EJ_STAGE_OPT) return EINJIT_OK;
 

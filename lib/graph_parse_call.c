@@ -216,7 +216,7 @@ int ej_call_ints(ej_parser *p, const ej_call *call, int arg, uint32_t *n, int64_
 static int copy_symbols(ej_parser *p, const ej_extent *from, ej_extent *out)
 {
     *out = *from;
-    out->symbols = EJ_NEW_ARRAY(&p->graph->arena, int32_t, from->n_symbols);
+    out->symbols = EJ_NEW_ARRAY(&p->graph->arena, int32_t, (size_t)from->n_symbols);
     if (!out->symbols) return ej_no_memory(p->err);
     memcpy(out->symbols, from->symbols, (size_t)from->n_symbols * sizeof *from->symbols);
     return EINJIT_OK;

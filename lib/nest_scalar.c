@@ -50,9 +50,12 @@ void ej_scalar_store(int dtype, void *at, ej_scalar v)
 
 /* ---- values in their dtype ---- */
 
+/* Volatile, because gcc 12 (-O2, the SLP vectorizer) drops the rounding where two neighbours are rounded at once. */
 static double round_to(int dtype, double x)
 {
-    return dtype == EINJIT_F32 || dtype == EINJIT_C64 ? (double)(float)x : x;
+    if (dtype != EINJIT_F32 && dtype != EINJIT_C64) return x;
+    volatile float rounded = (float)x;
+    return rounded;
 }
 
 static ej_scalar real_value(int dtype, double x)

@@ -2,7 +2,7 @@
  *
  * Takes  a step in normal form, the target's vector and register counts.
  * Gives  the tiling with the lowest count. The weights are instructions: a plain vector load or store 1, a spread of
- *        lanes over memory 1.5 a lane, a horizontal sum two instructions per halving.
+ *        lanes over memory two a lane, a horizontal sum two instructions per halving.
  * Not here: the tree itself (nest_move.c, nest_contract.c).
  */
 #include "nest_tiling.h"
@@ -39,7 +39,15 @@ static double vector_cost(const ej_access *access, int32_t axis, int32_t lanes)
     int64_t stride = llabs(term->stride.n);
     if (stride == 1) return term->stride.n == 1 ? 1 : 1.5;
     if (stride <= 4) return (double)stride + 1;
-    return 1.5 * lanes;
+    return 2.0 * lanes;
+}
+
+/* Some access picks its lanes one by one: code for many of them at once is long, and no faster. */
+static bool spreads(const ej_step *step, int32_t axis, int32_t lanes)
+{
+    for (int32_t i = 0; i <= step->n_src; i++)
+        if (vector_cost(i ? &step->src[i - 1] : &step->out, axis, lanes) > lanes) return true;
+    return false;
 }
 
 static double log2_lanes(int32_t lanes)
@@ -110,10 +118,13 @@ static int32_t power_of_2_up_to(int64_t extent, int32_t most)
     return lanes;
 }
 
-/* Split `extent` into pieces of at most `most`, as even as they go. */
+/* Split `extent` into pieces of at most `most`: all alike if that costs at most a third of the length (a shorter last
+ * piece is a second copy of the code), else as even as they go. */
 static int32_t even_piece(int64_t extent, int32_t most)
 {
     if (most < 1) most = 1;
+    for (int32_t piece = most; piece * 3 >= most * 2 && piece > 1; piece--)
+        if (extent % piece == 0) return piece;
     int64_t pieces = (extent + most - 1) / most;
     return pieces < 1 ? 1 : (int32_t)((extent + pieces - 1) / pieces);
 }
@@ -125,6 +136,7 @@ static void set_rows(ej_tiling *t, const ej_step *step, int32_t row_axis, const 
     int32_t most = contraction ? target->tile_rows : 4;
     if (t->vectors < target->tile_vectors && contraction && !t->lane_reduced) most = most * 4 / 3;
     if (complex) most = most > 2 ? most / 2 : 1;
+    if (t->lane_axis >= 0 && most > 4 && spreads(step, t->lane_axis, t->lanes)) most = 4;
     if (t->lane_reduced && most > 8) most = 8;
     t->row_axis = row_axis;
     t->rows = even_piece(extent, most);
@@ -158,7 +170,7 @@ static void consider_lane_axis(ej_tiling *best, int32_t axis, const ej_step *ste
         if (t.lanes < 2) return;
         bool small_expr = step->expr.n <= 12;
         int32_t most = step->reduce != EJ_REDUCE_NONE ? target->tile_vectors : small_expr ? 4 : 1;
-        if (t.lane_reduced) most = 1;
+        if (t.lane_reduced || spreads(step, axis, t.lanes)) most = 1;
         t.vectors = even_piece((extent + t.lanes - 1) / t.lanes, most);
         if (step->axes[axis].extent.e && t.vectors > 2) t.vectors = 2;
     }

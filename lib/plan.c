@@ -103,7 +103,8 @@ static int deliver_outputs(ej_planner *p)
             continue;
         }
         EJ_TRY(ej_plan_view(p, v, &from));
-        if (!ej_view_same(&from, &to, node->shape)) EJ_TRY(ej_plan_copy(p, name, node->dtype, node->rank, node->shape, &from, &to));
+        if (!ej_view_same(&from, &to, node->shape))
+            EJ_TRY(ej_plan_copy(p, name, node->dtype, node->rank, node->shape, &from, &to));
     }
     return EINJIT_OK;
 }

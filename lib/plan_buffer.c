@@ -25,7 +25,8 @@ const char *ej_plan_name(ej_planner *p, const char *format, ...)
 static int new_buffer(ej_planner *p, const ej_buffer *buffer, int32_t *out)
 {
     ej_plan *plan = p->plan;
-    if (!EJ_PUSH_ROOM(p->job->arena, plan->buffers, plan->cap_buffers, plan->n_buffers)) return ej_no_memory(p->job->err);
+    if (!EJ_PUSH_ROOM(p->job->arena, plan->buffers, plan->cap_buffers, plan->n_buffers))
+        return ej_no_memory(p->job->err);
     *out = (int32_t)plan->n_buffers;
     plan->buffers[plan->n_buffers++] = *buffer;
     return EINJIT_OK;
@@ -33,7 +34,8 @@ static int new_buffer(ej_planner *p, const ej_buffer *buffer, int32_t *out)
 
 int ej_plan_scratch(ej_planner *p, const char *name, int dtype, ej_size elems, int32_t *out)
 {
-    const ej_buffer buffer = {.name = name, .dtype = (int16_t)dtype, .home = EJ_HOME_SCRATCH, .slot = -1, .elems = elems};
+    const ej_buffer buffer = {.name = name, .dtype = (int16_t)dtype, .home = EJ_HOME_SCRATCH, .slot = -1,
+                              .elems = elems};
     return new_buffer(p, &buffer, out);
 }
 
@@ -74,7 +76,8 @@ int ej_plan_constant(ej_planner *p, ej_value v, ej_view *out)
 {
     const ej_bound_node *node = &p->bound->nodes[v];
     ej_plan *plan = p->plan;
-    ej_buffer buffer = {.name = node->name, .dtype = node->dtype, .home = EJ_HOME_CONST, .slot = (int32_t)plan->n_constants};
+    ej_buffer buffer = {.name = node->name, .dtype = node->dtype, .home = EJ_HOME_CONST,
+                        .slot = (int32_t)plan->n_constants};
     int32_t at;
     EJ_TRY(count_elements(p, node->rank, node->shape, &buffer.elems));
     if (!EJ_PUSH_ROOM(p->job->arena, plan->constants, plan->cap_constants, plan->n_constants))

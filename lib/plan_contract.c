@@ -143,8 +143,8 @@ static int output_view(ej_einsum *e, const ej_view *place, int32_t n_axes, ej_vi
 }
 
 /* A fresh intermediate, row-major in the order of rank_of; also as a view by axis. */
-static int intermediate(ej_einsum *e, const char *name, const ej_term *labels, int32_t n_axes, const ej_axis *axes, ej_part *x,
-                        ej_view *out)
+static int intermediate(ej_einsum *e, const char *name, const ej_term *labels, int32_t n_axes, const ej_axis *axes,
+                        ej_part *x, ej_view *out)
 {
     ej_planner *p = e->p;
     ej_size *shape = EJ_JOB_ARRAY(p->job, ej_size, labels->n);

@@ -1,4 +1,4 @@
-/* plan_core.h - what the files of the plan stage share: views, tapes, the values of the bound graph, and how steps are made.
+/* plan_core.h - what the files of the plan stage share: views, tapes, values of the bound graph, how steps are made.
  *
  * The planner walks the bound graph once, in order. A value is, at any time, one of
  *   a view     of a buffer: what layout operations make of one costs nothing
@@ -74,7 +74,8 @@ int ej_view_new(ej_planner *p, int32_t rank, ej_view *out); /* all axes stride 0
 int ej_view_row_major(ej_planner *p, int32_t buffer, int32_t rank, const ej_size *shape, ej_view *out);
 int ej_view_permute(ej_planner *p, const ej_view *view, const int64_t *dims, bool inverse, ej_view *out);
 int ej_view_slice(ej_planner *p, const ej_view *view, const ej_size *starts, const int64_t *steps, ej_view *out);
-int ej_view_expand(ej_planner *p, const ej_view *view, const ej_size *from, int32_t rank, const ej_size *to, ej_view *out);
+int ej_view_expand(ej_planner *p, const ej_view *view, const ej_size *from, int32_t rank, const ej_size *to,
+                   ej_view *out);
 /* *done false: the strides do not allow it. */
 int ej_view_reshape(ej_planner *p, const ej_view *view, const ej_size *from, int32_t rank, const ej_size *to,
                     ej_view *out, bool *done);

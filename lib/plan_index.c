@@ -1,8 +1,8 @@
 /* plan_index.c - gathers, scatters and concatenation.
  *
  * Takes  INDEX_SELECT, INDEX_ADD and CAT nodes.
- * Gives  for a gather no step: the axis reads its positions from a table. For a scatter zeros, then a step that adds along
- *        a table. For a cat copies of those operands that did not write themselves into place.
+ * Gives  for a gather no step: the axis reads its positions from a table. For a scatter zeros, then a step that adds
+ *        along a table. For a cat copies of those operands that did not write themselves into place.
  */
 #include "plan_core.h"
 

@@ -11,7 +11,8 @@
 
 static ej_value root_of(const ej_planner *p, ej_value v)
 {
-    while (p->bound->nodes[v].op == EJ_OP_PERMUTE || p->bound->nodes[v].op == EJ_OP_RESHAPE) v = p->bound->nodes[v].in[0];
+    const ej_bound_node *nodes = p->bound->nodes;
+    while (nodes[v].op == EJ_OP_PERMUTE || nodes[v].op == EJ_OP_RESHAPE) v = nodes[v].in[0];
     return v;
 }
 
@@ -28,7 +29,8 @@ static int check_input(ej_planner *p, const ej_view *view, ej_size extent, const
     int32_t input = plan->buffers[view->buffer].slot;
     mark_table(p, view->buffer, extent);
     for (size_t i = 0; i < plan->n_index_checks; i++)
-        if (plan->index_checks[i].input == input && ej_size_same(plan->index_checks[i].extent, extent)) return EINJIT_OK;
+        if (plan->index_checks[i].input == input && ej_size_same(plan->index_checks[i].extent, extent))
+            return EINJIT_OK;
     if (!EJ_PUSH_ROOM(p->job->arena, plan->index_checks, plan->cap_index_checks, plan->n_index_checks))
         return ej_no_memory(p->job->err);
     plan->index_checks[plan->n_index_checks++] = (ej_index_check){input, extent, name};

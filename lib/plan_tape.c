@@ -26,8 +26,8 @@ int ej_tape_source(ej_planner *p, ej_tape *tape, const ej_view *view, int dtype,
 
 int ej_tape_fn(ej_planner *p, ej_tape *tape, int fn, int dtype, int32_t a, int32_t b, int32_t *out)
 {
-    return ej_tape_op(p, tape, (ej_expr_op){.kind = EJ_EXPR_FN, .fn = (uint8_t)fn, .dtype = (int16_t)dtype, .a = a, .b = b},
-                      out);
+    const ej_expr_op op = {.kind = EJ_EXPR_FN, .fn = (uint8_t)fn, .dtype = (int16_t)dtype, .a = a, .b = b};
+    return ej_tape_op(p, tape, op, out);
 }
 
 int ej_tape_cast(ej_planner *p, ej_tape *tape, int dtype, int32_t a, int32_t *out)

@@ -60,7 +60,8 @@ static bool runs(const ej_step *step)
 static int check_table(const verifier *v, const ej_access_term *term)
 {
     const ej_buffer *table = &v->plan->buffers[term->table];
-    if (table->dtype != EINJIT_I32 && table->dtype != EINJIT_I64) return wrong(v, "a table that is no index vector", term->table);
+    if (table->dtype != EINJIT_I32 && table->dtype != EINJIT_I64)
+        return wrong(v, "a table that is no index vector", term->table);
     if (!table->is_table) return wrong(v, "a table whose values nobody checks", term->table);
     range r = {(double)term->tbase.n, (double)term->tbase.n}, room = buffer_range(v, term->table);
     add_term(&r, term->tstride.n, 0, (double)v->step->axes[term->axis].extent.n - 1);
@@ -72,7 +73,8 @@ static int check_access(const verifier *v, const ej_access *access)
 {
     const ej_step *step = v->step;
     range r = {(double)access->base.n, (double)access->base.n};
-    if (access->buffer < 0 || (size_t)access->buffer >= v->plan->n_buffers) return wrong(v, "no such buffer", access->buffer);
+    if (access->buffer < 0 || (size_t)access->buffer >= v->plan->n_buffers)
+        return wrong(v, "no such buffer", access->buffer);
     range room = buffer_range(v, access->buffer);
     for (int32_t t = 0; t < access->n_terms; t++) {
         const ej_access_term *term = &access->terms[t];
@@ -84,7 +86,8 @@ static int check_access(const verifier *v, const ej_access *access)
         int64_t extent = term->table >= 0 ? v->plan->buffers[term->table].limit.n : step->axes[term->axis].extent.n;
         add_term(&r, term->stride.n, 0, extent ? (double)extent - 1 : 0);
     }
-    if (runs(step) && (r.lo < room.lo || r.hi > room.hi)) return wrong(v, "an access outside of its buffer", access->buffer);
+    if (runs(step) && (r.lo < room.lo || r.hi > room.hi))
+        return wrong(v, "an access outside of its buffer", access->buffer);
     return EINJIT_OK;
 }
 
@@ -109,10 +112,12 @@ static int check_order(const verifier *v, const ej_access *access, bool is_read)
 {
     for (int32_t t = 0; t < access->n_terms; t++) {
         if (access->terms[t].table < 0) continue;
-        if (!is_source(v, access->terms[t].table)) return wrong(v, "a table is read before it is written", access->terms[t].table);
+        if (!is_source(v, access->terms[t].table))
+            return wrong(v, "a table is read before it is written", access->terms[t].table);
         touch(v, access->terms[t].table);
     }
-    if (is_read && !is_source(v, access->buffer)) return wrong(v, "a buffer is read before it is written", access->buffer);
+    if (is_read && !is_source(v, access->buffer))
+        return wrong(v, "a buffer is read before it is written", access->buffer);
     touch(v, access->buffer);
     return EINJIT_OK;
 }
@@ -140,7 +145,8 @@ static int check_sources(const verifier *v)
     for (int32_t i = 0; i < step->expr.n; i++) {
         const ej_expr_op *op = &step->expr.ops[i];
         if (op->kind != EJ_EXPR_SOURCE) continue;
-        if (op->dtype != v->plan->buffers[step->src[op->a].buffer].dtype) return wrong(v, "a source of another dtype", op->a);
+        if (op->dtype != v->plan->buffers[step->src[op->a].buffer].dtype)
+            return wrong(v, "a source of another dtype", op->a);
     }
     return EINJIT_OK;
 }
@@ -166,13 +172,15 @@ static int check_cover(const verifier *v)
     for (int32_t a = 0; a < step->n_axes; a++) {
         bool in_out = false, reduced = step->axes[a].run == EJ_RUN_REDUCED;
         for (int32_t t = 0; t < step->out.n_terms; t++) in_out |= step->out.terms[t].axis == a;
-        if (in_out == reduced && step->axes[a].extent.n != 1) return wrong(v, "an axis is in the result and reduced, or neither", a);
+        if (in_out == reduced && step->axes[a].extent.n != 1)
+            return wrong(v, "an axis is in the result and reduced, or neither", a);
         if (reduced && step->reduce == EJ_REDUCE_NONE) return wrong(v, "a reduced axis without a reduction", a);
     }
     for (int32_t t = 0; t < step->out.n_terms; t++) {
         const ej_access_term *term = &step->out.terms[t];
         bool scatters = term->table >= 0;
-        if (scatters && step->axes[term->axis].run != EJ_RUN_SEQUENTIAL) return wrong(v, "a scatter along a parallel axis", term->axis);
+        if (scatters && step->axes[term->axis].run != EJ_RUN_SEQUENTIAL)
+            return wrong(v, "a scatter along a parallel axis", term->axis);
     }
     return EINJIT_OK;
 }
@@ -220,7 +228,8 @@ static int check_places(const verifier *v)
         if (buffer->home != EJ_HOME_SCRATCH || !buffer->elems.n) continue;
         int64_t at = buffer->offset_bytes.n, end = at + buffer->elems.n * ej_dtypes[buffer->dtype].bytes;
         if (at < 0 || at % 64 || end > plan->scratch_bytes.n)
-            return ej_fail(v->job->err, EINJIT_E_INTERNAL, "buffer %zu lies at %lld outside of scratch", b, (long long)at);
+            return ej_fail(v->job->err, EINJIT_E_INTERNAL, "buffer %zu lies at %lld outside of scratch", b,
+                           (long long)at);
         blocks[n++] = (block){(int32_t)b, v->first[b], v->last[b], at, end};
     }
     if (n) qsort(blocks, n, sizeof *blocks, compare_blocks);

@@ -64,7 +64,8 @@ int ej_view_slice(ej_planner *p, const ej_view *view, const ej_size *starts, con
     return EINJIT_OK;
 }
 
-int ej_view_expand(ej_planner *p, const ej_view *view, const ej_size *from, int32_t rank, const ej_size *to, ej_view *out)
+int ej_view_expand(ej_planner *p, const ej_view *view, const ej_size *from, int32_t rank, const ej_size *to,
+                   ej_view *out)
 {
     EJ_TRY(ej_view_new(p, rank, out));
     out->buffer = view->buffer;
@@ -139,7 +140,7 @@ int ej_view_reshape(ej_planner *p, const ej_view *view, const ej_size *from, int
     for (int32_t i = 0; i < view->rank; i++)
         if (ej_plan_unit(from[i]) && view->axes[i].table >= 0) *done = false;
     int32_t nf = real_axes(view->rank, from, fi), nt = real_axes(rank, to, ti), f = 0, t = 0;
-    while (*done && (f < nf || t < nt)) { /* groups that hold for every size: equal as expressions, not only as observed */
+    while (*done && (f < nf || t < nt)) { /* groups that are equal as expressions, not only as observed */
         group g = {fi + f, ti + t, 0, 0};
         ej_size a = ej_size_number(1), b = ej_size_number(1);
         do {
@@ -167,7 +168,7 @@ bool ej_view_same(const ej_view *a, const ej_view *b, const ej_size *shape)
     return true;
 }
 
-/* A reshape that strides cannot say: copy first, straight to the result's place if that can be seen as the old shape. */
+/* A reshape that strides cannot say: copy first, to the result's place if that can be seen as the old shape. */
 static int reshape_copy(ej_planner *p, ej_value v, const ej_view *from, ej_view *out)
 {
     const ej_bound_node *node = &p->bound->nodes[v], *old = &p->bound->nodes[node->in[0]];

@@ -211,7 +211,8 @@ static void results_may_be_tuples_of_one_or_none(void **state)
         const char *text;
         size_t n;
         bool tuple;
-    } cases[] = {{"def f(a): return a", 1, false},     {"def f(a): return a,", 1, true}, {"def f(a): return (a)", 1, false},
+    } cases[] = {{"def f(a): return a", 1, false},     {"def f(a): return a,", 1, true},
+                 {"def f(a): return (a)", 1, false},
                  {"def f(a): return (a, 2.0)", 2, false}, {"def f(): return ()", 0, false}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         einjit_error err;
@@ -231,7 +232,8 @@ static void numbers_fold_as_python_does(void **state)
     static const struct {
         const char *text, *value; /* as Python prints it, but for inf and complex */
     } cases[] = {{"2*3", "6"},        {"7//-2", "-4"},      {"-7//2", "-4"},     {"7/2", "3.5"},       {"2**-1", "0.5"},
-                 {"-2**2", "-4"},     {"(-2)**3", "-8"},    {"7.5//-2", "-4.0"}, {"-0.0//2", "-0.0"},  {"1e300*1e10", "float(\"inf\")"},
+                 {"-2**2", "-4"},     {"(-2)**3", "-8"},    {"7.5//-2", "-4.0"}, {"-0.0//2", "-0.0"},
+                 {"1e300*1e10", "float(\"inf\")"},
                  {"True+True", "2"},  {"+True", "1"},       {"2+1j", "(2.0+1.0j)"}, {"1j*1j", "(-1.0+0.0j)"},
                  {"(1+2j)/(1-1j)", "(-0.5+1.5j)"},          {"9223372036854775807+0", "9223372036854775807"},
                  {"-9223372036854775807-1", "-9223372036854775808"}, {"0.1+0.2", "0.30000000000000004"},
@@ -282,7 +284,8 @@ static const fault faults[] = {
     {EINJIT_E_SYNTAX, "def f(x):\n    return x\n    |y = x", "a statement behind return"},
     {EINJIT_E_SYNTAX, "def f(x): return x\n|def g(x): return x", "a program is one function"},
     {EINJIT_E_SYNTAX, "def f(x):\n    |if x: return x", "expected an assignment or return, got 'if'"},
-    {EINJIT_E_SYNTAX, "def f(x):\n    x |+= 1", "expected '=' behind one name: a statement is an assignment or return, got '+='"},
+    {EINJIT_E_SYNTAX, "def f(x):\n    x |+= 1",
+     "expected '=' behind one name: a statement is an assignment or return, got '+='"},
     {EINJIT_E_SYNTAX, "def f(x):\n    x|, y = x", "expected '=' behind one name"},
     {EINJIT_E_SYNTAX, "def f(x): return x |% 2", "expected the end of the statement, got '%'"},
     {EINJIT_E_SYNTAX, "def f(x): return |", "expected an expression, but the line ends"},
@@ -332,7 +335,8 @@ static const fault faults[] = {
     {EINJIT_E_VALUE, "def f(x): return tensor([[1, 2], |[3]])", "a list of 1 items beside lists of 2"},
     {EINJIT_E_VALUE, "def f(x): return tensor([|[1], 2])", NULL},
     {EINJIT_E_VALUE, "def f(x): return tensor([1, |x])", "a constant is made of numbers, not of a tensor"},
-    {EINJIT_E_VALUE, "def f(x): return tensor(|[0, 3000000000], dtype=i32)", "number 1 of the constant is not a value of i32"},
+    {EINJIT_E_VALUE, "def f(x): return tensor(|[0, 3000000000], dtype=i32)",
+     "number 1 of the constant is not a value of i32"},
     {EINJIT_E_VALUE, "def f(x): return structural(|x)", "must be a constant"},
     {EINJIT_E_VALUE, "def f(x): return 1 |/ 0", "division of a number by zero"},
     {EINJIT_E_SIZE, "def f(x): return 9223372036854775807 |+ 1", "64 bits"},
@@ -415,10 +419,12 @@ static void long_programs_need_no_deep_stack(void **state)
 static void nesting_is_limited_to_200(void **state)
 {
     (void)state;
-    static const char *const parts[][2] = {{"(", ")"}, {"-", ""}, {"exp(", ")"}, {"2 ** ", ""}, {"(1, ", ")"}, {"x[", "]"}};
+    static const char *const parts[][2] = {{"(", ")"}, {"-", ""}, {"exp(", ")"}, {"2 ** ", ""},
+                                           {"(1, ", ")"}, {"x[", "]"}};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         for (size_t depth = 200; depth <= 50000; depth = depth == 200 ? 201 : depth == 201 ? 50000 : 50001) {
-            char *head = repeat("def f(x): return ", parts[i][0], depth, "x"), *text = repeat(head, parts[i][1], depth, "");
+            char *head = repeat("def f(x): return ", parts[i][0], depth, "x");
+            char *text = repeat(head, parts[i][1], depth, "");
             einjit_error err;
             ej_graph g;
             int status = parse(&g, text, &err);

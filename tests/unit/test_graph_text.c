@@ -1,10 +1,8 @@
-/* Programs there and back: parse(print(g)) is g for random graphs of every operator, golden programs reach a fixed point,
- * and damaged texts are refused or read, never worse. */
+/* Graphs there and back: parse(print(g)) is g for random graphs of every operator, print(parse(print(g))) is print(g). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <dirent.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,10 +11,6 @@
 #include <cmocka.h>
 
 #include "graph_element.h"
-
-#ifndef EINJIT_TEST_SOURCE
-#define EINJIT_TEST_SOURCE "."
-#endif
 
 static uint64_t next_random(uint64_t *state)
 {
@@ -78,7 +72,8 @@ static bool same_equation(const ej_equation *a, const ej_equation *b)
 {
     bool same = a->n_terms == b->n_terms && a->n_labels == b->n_labels && same_term(&a->out, &b->out);
     for (uint32_t t = 0; same && t < a->n_terms; t++) same = same_term(&a->terms[t], &b->terms[t]);
-    return same && (a->integer_labels || !a->n_labels || !memcmp(a->symbols, b->symbols, a->n_labels * sizeof *a->symbols));
+    if (!same || a->integer_labels || !a->n_labels) return same;
+    return !memcmp(a->symbols, b->symbols, a->n_labels * sizeof *a->symbols);
 }
 
 static bool same_data(const ej_node *a, const ej_node *b)
@@ -124,7 +119,8 @@ static void check_same(const ej_graph *g, const ej_graph *h, const char *text)
         const ej_node *a = &g->nodes[v], *b = &h->nodes[w];
         if (!same_details(g, a, h, b) || a->n_in != b->n_in) fail_msg("%s became %s in\n%s", a->name, b->name, text);
         for (uint32_t i = 0; i < a->n_in; i++)
-            if (!same_value(g, a->in[i], h, b->in[i], to)) fail_msg("operand %u of %s in\n%s", (unsigned)i, a->name, text);
+            if (!same_value(g, a->in[i], h, b->in[i], to))
+                fail_msg("operand %u of %s in\n%s", (unsigned)i, a->name, text);
         to[v] = (ej_value)w++;
     }
     while (w < h->n_nodes && is_inline(h, uses_h, w)) w++;
@@ -489,160 +485,11 @@ static void large_constants_keep_every_bit(void **state)
     ej_graph_free(&r.g);
 }
 
-/* ---- golden programs ---- */
-
-static char *read_file(const char *path, size_t *length)
-{
-    FILE *file = fopen(path, "rb");
-    if (!file) return NULL;
-    char *bytes = calloc(1, 100000);
-    assert_non_null(bytes);
-    *length = fread(bytes, 1, 99999, file);
-    fclose(file);
-    return bytes;
-}
-
-static void check_printed(const char *name, const char *path, const ej_text *printed, const char *want)
-{
-    if (want && getenv("EINJIT_BLESS")) {
-        FILE *file = fopen(path, "wb");
-        assert_non_null(file);
-        assert_int_equal(fwrite(printed->data, 1, printed->length, file), printed->length);
-        fclose(file);
-    } else if (want && strcmp(want, printed->data)) {
-        fail_msg("%s prints as\n%s\nnot as\n%s", name, printed->data, want);
-    }
-}
-
-/* A fixed point; and, where it stands beside the program as name.print, that text. EINJIT_BLESS=1 writes it anew. */
-static int check_golden(const char *name)
-{
-    char path[500];
-    size_t length, want_length = 0;
-    einjit_error err;
-    ej_graph g;
-    ej_arena arena;
-    ej_text printed;
-    snprintf(path, sizeof path, "%s/tests/golden/%s", EINJIT_TEST_SOURCE, name);
-    char *text = read_file(path, &length);
-    assert_non_null(text);
-    if (ej_graph_parse(&g, &ej_malloc_allocator, text, length, &err)) fail_msg("%s: %s", name, err.text);
-    if (ej_graph_verify(&g, &err)) fail_msg("%s: %s", name, err.text);
-    check_round_trip(&g);
-    ej_arena_init(&arena, &ej_malloc_allocator);
-    ej_text_init(&printed, &arena);
-    ej_graph_print(&printed, &g);
-    memcpy(path + strlen(path) - 3, "print", 6);
-    char *want = read_file(path, &want_length);
-    int found = want != NULL;
-    check_printed(name, path, &printed, want);
-    free(want);
-    free(text);
-    ej_arena_free(&arena);
-    ej_graph_free(&g);
-    return found;
-}
-
-static void golden_programs_print_as_reviewed(void **state)
-{
-    (void)state;
-    int n = 0;
-    DIR *folder = opendir(EINJIT_TEST_SOURCE "/tests/golden");
-    assert_non_null(folder);
-    for (struct dirent *entry; (entry = readdir(folder));) {
-        size_t length = strlen(entry->d_name);
-        if (length < 5 || length > 200 || strcmp(entry->d_name + length - 4, ".ein")) continue;
-        n += check_golden(entry->d_name);
-    }
-    closedir(folder);
-    assert_true(n >= 8);
-}
-
-/* ---- damaged texts ---- */
-
-static size_t damage(uint64_t *state, char *text, size_t n, size_t room_for, const char *other, size_t other_length)
-{
-    static const char bytes[] = "()[]{},:;.=<>+-*/@'\"\\#\n\t 019ejx_\xce\xff";
-    size_t at = n ? next_random(state) % n : 0, from = next_random(state) % other_length;
-    size_t k = 1 + next_random(state) % 20;
-    switch (next_random(state) % 5) {
-    case 0: /* another byte */
-        if (n) text[at] = bytes[next_random(state) % sizeof bytes];
-        return n;
-    case 1: /* some bytes less */
-        if (k > n - at) k = n - at;
-        memmove(text + at, text + at + k, n - at - k);
-        return n - k;
-    case 2: return at; /* the end is missing */
-    case 3:            /* a piece of another program more */
-        if (k > other_length - from) k = other_length - from;
-        if (n + k > room_for) return n;
-        memmove(text + at + k, text + at, n - at);
-        memcpy(text + at, other + from, k);
-        return n + k;
-    default:
-        if (n) text[at] = (char)next_random(state);
-        return n;
-    }
-}
-
-static const char seeds[][900] = {
-    "def f(a: f32[z, i, j], b: any[z, :, 4], s: f32[()], src: i64[e]):\n"
-    "    'text'\n"
-    "    x = einsum(\"zij,zjk,->zik\", a, b, s) * -2.5e-3 / 3j + 0x1F  # comment\n"
-    "    y = x.reshape(z*i, -1)[:, None, ..., 1:2:3][src].sum(dim=(0, -1), keepdim=True)\n"
-    "    w = structural(tensor([[1.0, 0.0], [0.0, 1.0]], dtype=f64))\n"
-    "    y = torch.where(y >= 0, y ** 2, float('-inf')); t = tensordot(a, b, dims=([1], [2]))\n"
-    "    return y @ w, (t.to(torch.float16)), index_add(z, 0, src, y), layer_norm(y, (i, 4), eps=1e-6)\n",
-    "def g(x, y): return cat([x, -y.permute(1, 0)], dim=1).expand((2, 3)).softmax(-1) == complex(1.0, -0.0) // 7,\n",
-    "def h(v: c64[n]):\n    k = tensor([[1, 2, 3], [4, 5, 6]], dtype=i32); e = empty((0, 3))\n\n"
-    "    return einsum('...i,ij->...j', [v, k], reduce='max', combine='add'), div(v, 2, rounding_mode='trunc'), e[()]\n"};
-enum { N_SEEDS = sizeof seeds / sizeof *seeds };
-
-static void damaged_texts_are_refused_or_read(void **state)
-{
-    (void)state;
-    size_t n_read = 0;
-    enum { ROOM = 4000 };
-    for (uint64_t seed = 1; seed <= 30000; seed++) {
-        uint64_t random = seed;
-        const char *source = seeds[seed % N_SEEDS], *other = seeds[next_random(&random) % N_SEEDS];
-        size_t n = strlen(source);
-        char *text = malloc(ROOM);
-        assert_non_null(text);
-        memcpy(text, source, n);
-        for (uint64_t k = next_random(&random) % 4; k < 4; k++) n = damage(&random, text, n, ROOM, other, strlen(other));
-        char *exact = malloc(n ? n : 1); /* so that a read behind the end is seen */
-        assert_non_null(exact);
-        memcpy(exact, text, n);
-        einjit_error err = {0};
-        ej_graph g;
-        int status = ej_graph_parse(&g, &ej_malloc_allocator, exact, n, &err);
-        if (status == EINJIT_OK) {
-            if (ej_graph_verify(&g, &err)) fail_msg("seed %d: %s", (int)seed, err.text);
-            check_round_trip(&g);
-            ej_graph_free(&g);
-            n_read++;
-        } else {
-            assert_int_equal(err.code, status);
-            assert_int_not_equal(status, EINJIT_E_INTERNAL);
-            assert_int_not_equal(status, EINJIT_E_NOMEM);
-            assert_true(err.line >= 1 && err.column >= 1 && err.caret >= 0 && err.text[0]);
-            assert_true((size_t)err.caret < sizeof err.source);
-        }
-        free(exact);
-        free(text);
-    }
-    assert_true(n_read > 100);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_graphs_read_back_as_they_were),
         cmocka_unit_test(large_constants_keep_every_bit),
-        cmocka_unit_test(golden_programs_print_as_reviewed),
-        cmocka_unit_test(damaged_texts_are_refused_or_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
