@@ -5,18 +5,13 @@
 #include <llvm-c/TargetMachine.h>
 
 #include "backend.h"
+#include "code_image.h"
 
 /* ---- code_object.c ---- */
 /* The machine of a target row; disposed of by the caller. Thread-safe. */
 int ej_code_machine(LLVMTargetMachineRef *out, const ej_target *target, einjit_error *err);
 /* An object file in memory; disposed of by the caller. Codegen changes the module. */
 int ej_code_object(LLVMMemoryBufferRef *out, LLVMTargetMachineRef machine, LLVMModuleRef module, einjit_error *err);
-
-/* ---- code_image.c ---- */
-/* One block from an ELF object: text and read-only data with the relocations among them resolved. E_BACKEND for
- * everything that would need a loader: other symbols (named), writable data, other relocations. */
-int ej_code_image(ej_code *out, const void *object, size_t n_bytes, const char *entry, const einjit_allocator *allocator,
-                  einjit_error *err);
 
 /* ---- code_listing.c ---- */
 int ej_code_list_ir(ej_text *text, LLVMModuleRef module);

@@ -6,7 +6,7 @@
  *
  * The object comes from a compiler that may be broken: every offset is checked before it is used.
  */
-#include "code.h"
+#include "code_image.h"
 
 #include <elf.h>
 #include <string.h>

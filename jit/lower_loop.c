@@ -8,6 +8,7 @@
  */
 #include "lower_nest.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static void emit_list(ej_lower *w, int32_t node);
@@ -20,6 +21,13 @@ LLVMBasicBlockRef ej_lower_block(ej_lower *w, const char *name)
 static const char *axis_name(const ej_lower *w, int32_t axis)
 {
     return w->nest->axes[axis].name ? w->nest->axes[axis].name : "axis";
+}
+
+static LLVMBasicBlockRef loop_block(ej_lower *w, int32_t axis)
+{
+    char name[64];
+    snprintf(name, sizeof name, "loop_%s", axis_name(w, axis));
+    return ej_lower_block(w, name);
 }
 
 /* ---- one chunk of a loop's range ---- */
@@ -83,7 +91,7 @@ static void emit_counted(ej_lower *w, int32_t id, int64_t full)
     const ej_nest_node *node = &w->nest->nodes[id];
     LLVMBuilderRef b = w->e->builder;
     LLVMValueRef again;
-    LLVMBasicBlockRef before = LLVMGetInsertBlock(b), body = ej_lower_block(w, axis_name(w, node->axis));
+    LLVMBasicBlockRef before = LLVMGetInsertBlock(b), body = loop_block(w, node->axis);
     LLVMBuildBr(b, body);
     emit_round(w, id, before, body, ej_lower_i64(w, (full - 1) * node->step), &again);
     LLVMBasicBlockRef after = ej_lower_block(w, "");
@@ -130,7 +138,7 @@ static LLVMValueRef emit_full(ej_lower *w, int32_t id, LLVMValueRef n, bool cert
     LLVMValueRef again, zero = ej_lower_i64(w, 0), step = ej_lower_i64(w, node->step);
     LLVMValueRef last = LLVMBuildSub(b, n, step, "");
     if (!ej_regs_copy(w, &before_regs, &w->regs)) return zero;
-    LLVMBasicBlockRef before = LLVMGetInsertBlock(b), body = ej_lower_block(w, axis_name(w, node->axis));
+    LLVMBasicBlockRef before = LLVMGetInsertBlock(b), body = loop_block(w, node->axis);
     LLVMBasicBlockRef after = ej_lower_block(w, "");
     if (certain)
         LLVMBuildBr(b, body);

@@ -84,13 +84,11 @@ static ej_vec fold(ej_lower *w, int reduce, int dtype, ej_copies *c, ej_vec valu
 ej_vec ej_lower_horizontal(ej_lower *w, int reduce, int dtype, int32_t lanes, ej_vec value, const int32_t *group,
                            int32_t n_groups, int32_t out_lanes)
 {
-    ej_copies *c = EJ_LOWER_NEW(w, ej_copies, 1);
+    ej_copies c;
     int32_t mask[EJ_LANES_MAX];
-    if (!c) return value;
-    find_copies(c, group, n_groups, lanes);
-    while (c->n > 1) value = fold(w, reduce, dtype, c, value, &lanes);
-    for (int32_t l = 0; l < out_lanes; l++) mask[l] = l < n_groups ? c->at[l][0] : -1;
-    if (out_lanes == 1) return (ej_vec){ej_extract(w, value.re, mask[0]), value.im ? ej_extract(w, value.im, mask[0]) : NULL};
+    find_copies(&c, group, n_groups, lanes);
+    while (c.n > 1) value = fold(w, reduce, dtype, &c, value, &lanes);
+    for (int32_t l = 0; l < out_lanes; l++) mask[l] = l < n_groups ? c.at[l][0] : -1;
     value.re = ej_shuffle(w, value.re, NULL, mask, out_lanes, "");
     if (value.im) value.im = ej_shuffle(w, value.im, NULL, mask, out_lanes, "");
     return value;

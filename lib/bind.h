@@ -63,8 +63,9 @@ typedef struct ej_bound {
 } ej_bound;
 
 /* n_out 0: row-major outputs. `open`: symbols that stay open, separated by commas (NULL none); a symbol that meets a
- * different extent than its own under one label or shape is closed to its observed value. A broadcast axis (observed
- * extent 1) is never open. All reasons of an equation, E_SHAPE, E_DTYPE, E_SIZE, ... name the value, operand and axis. */
+ * different extent than its own under one label or shape is closed to its observed value; an observed 1 is stretched
+ * by a different extent and closed, and stays open where it meets only itself. All reasons of an equation, E_SHAPE,
+ * E_DTYPE, E_SIZE, ... name the value, operand and axis. */
 int ej_bind(ej_bound *out, const ej_graph *graph, size_t n_in, const einjit_tensor *in, size_t n_out,
             const einjit_tensor *outputs, const char *open, ej_job *job);
 /* Invariants of a bound graph; E_INTERNAL. */

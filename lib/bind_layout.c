@@ -63,6 +63,7 @@ static int refuse_reshape(ej_binder *b, ej_size have, ej_size want)
 /* What is left for the -1: `have` divided by all other extents. */
 static int remaining(ej_binder *b, ej_size have, ej_size others, ej_size *out)
 {
+    if (others.e && ej_size_divide(&b->out->sizes, have, others, out)) return EINJIT_OK; /* also where both are 0 */
     if (!others.n && !have.n)
         return ej_fail(b->err, EINJIT_E_SHAPE, "the -1 of a reshape can be anything where another extent is 0");
     if (!others.n || have.n % others.n)

@@ -2,7 +2,8 @@
  *
  * Takes  the inputs' declared extents and the observed tensors.
  * Gives  a size per symbol; which of the caller's open symbols stay open.
- * Keeps  an extent of 1 closed: it broadcasts, and a kernel cannot know later that it should not.
+ * Keeps  an extent open that is 1 as observed, as long as it meets only itself (or a 1 that is a number): where it was
+ *        stretched to another extent it is closed, as a kernel cannot know later whether it should be.
  */
 #include <string.h>
 
@@ -62,7 +63,6 @@ static int observe(ej_binder *b, int32_t s, size_t input, int32_t axis, int64_t 
     symbol->n = n;
     symbol->input = (int32_t)input;
     symbol->axis = axis;
-    if (n == 1) symbol->closed = true;
     return EINJIT_OK;
 }
 

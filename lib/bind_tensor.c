@@ -73,14 +73,16 @@ static bool is_row_major(const einjit_tensor *tensor)
     return true;
 }
 
-/* Strides for a shape of `rank` extents that is bound already; given NULL: row-major. */
+/* Strides for a shape of `rank` extents that is bound already; given NULL: row-major. An axis of extent 1 has the stride
+ * 0, for no address depends on it: where it is open, larger extents fit when they broadcast. */
 static int set_layout(ej_binder *b, ej_bound_tensor *out, const einjit_tensor *given)
 {
     out->strides = EJ_NEW_ARRAY(b->arena, ej_size, (size_t)out->rank);
     if (!out->strides) return ej_no_memory(b->err);
     out->row_major = !given || is_row_major(given);
     if (!out->row_major) {
-        for (int32_t i = 0; i < out->rank; i++) out->strides[i] = ej_size_number(given->strides[i]);
+        for (int32_t i = 0; i < out->rank; i++)
+            out->strides[i] = ej_size_number(given->shape[i] == 1 ? 0 : given->strides[i]);
         return EINJIT_OK;
     }
     ej_size stride = ej_size_number(1);
@@ -169,6 +171,13 @@ static int check_output(ej_binder *b, size_t i, const ej_bound_node *node, const
     return check_overlap(b, i, name, tensor);
 }
 
+/* The stride of an axis of extent 1 says nothing, and elements of an output must not share an address. */
+static void close_unsaid(ej_binder *b, const ej_bound_node *node, const einjit_tensor *tensor)
+{
+    for (int32_t axis = 0; axis < node->rank; axis++)
+        if (tensor->shape[axis] == 1) ej_bind_close(b, node->shape[axis]);
+}
+
 int ej_bind_outputs(ej_binder *b, size_t n, const einjit_tensor *tensors)
 {
     ej_bound *out = b->out;
@@ -185,6 +194,7 @@ int ej_bind_outputs(ej_binder *b, size_t n, const einjit_tensor *tensors)
         if (n) EJ_TRY(check_output(b, i, node, &tensors[i]));
         out->output_tensors[i] = (ej_bound_tensor){.dtype = node->dtype, .rank = node->rank, .shape = node->shape};
         EJ_TRY(set_layout(b, &out->output_tensors[i], n ? &tensors[i] : NULL));
+        if (!out->output_tensors[i].row_major) close_unsaid(b, node, &tensors[i]);
     }
     return EINJIT_OK;
 }

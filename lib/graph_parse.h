@@ -10,7 +10,7 @@
 #include "graph_element.h"
 #include "graph_lex.h"
 
-enum { EJ_PARSE_DEPTH = 200 }; /* nesting of brackets, signs and powers */
+enum { EJ_PARSE_DEPTH = 200 }; /* nesting of brackets, signs and powers: 1 to 2 KB of stack a level */
 
 enum ej_operand_kind {
     EJ_OPERAND_NONE,
@@ -65,6 +65,7 @@ typedef struct ej_parser {
     ej_words words;
     int names_mean;  /* EJ_NAMES_* */
     int depth;
+    struct ej_call *calls[EJ_PARSE_DEPTH + 1]; /* by depth, used again: argument lists would fill small stacks */
     bool waiting;    /* `last` is not in the graph yet: an assignment may name it */
     ej_node last;
     size_t last_offset;

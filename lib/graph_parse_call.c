@@ -136,30 +136,42 @@ static int parse_arguments(ej_parser *p, ej_call *call)
     return EINJIT_OK;
 }
 
+/* A fresh call, one level deeper. */
+static int enter_call(ej_parser *p, const ej_token *name, ej_call **out)
+{
+    const char *text = p->lexer.text + name->offset;
+    EJ_TRY(ej_parse_enter(p));
+    ej_call **call = &p->calls[p->depth];
+    if (!*call) *call = EJ_NEW(p->scratch, ej_call);
+    if (!*call) return ej_no_memory(p->err);
+    memset(*call, 0, sizeof **call);
+    (*call)->offset = name->offset;
+    (*call)->row = ej_parse_find_row(text, name->length);
+    if (!(*call)->row)
+        return EJ_PARSE_FAIL(p, name->offset, EINJIT_E_NAME, "there is no operator '%.*s'",
+                             EJ_PARSE_SHOWN(name->length), text);
+    *out = *call;
+    return EINJIT_OK;
+}
+
 int ej_parse_call(ej_parser *p, const ej_token *name, const ej_operand *self, ej_operand *out)
 {
-    ej_call call;
-    const char *text = p->lexer.text + name->offset;
-    memset(&call, 0, sizeof call);
-    call.offset = name->offset;
-    call.row = ej_parse_find_row(text, name->length);
-    if (!call.row)
-        return EJ_PARSE_FAIL(p, name->offset, EINJIT_E_NAME,
-                             "there is no operator '%.*s'", EJ_PARSE_SHOWN(name->length), text);
-    if (self) {
-        if (call.row->self < 0)
-            return EJ_PARSE_FAIL(p, name->offset, EINJIT_E_NAME, "%s is a function, not a method", call.row->name);
-        call.args[call.row->self].given = true;
-        call.args[call.row->self].operand = *self;
-    }
+    ej_call *call = NULL;
     int before = p->names_mean;
-    EJ_TRY(ej_parse_enter(p));
+    EJ_TRY(enter_call(p, name, &call));
+    if (self) {
+        if (call->row->self < 0)
+            return EJ_PARSE_FAIL(p, name->offset, EINJIT_E_NAME, "%s is a function, not a method", call->row->name);
+        call->args[call->row->self].given = true;
+        call->args[call->row->self].operand = *self;
+    }
     EJ_TRY(ej_parse_advance(p));
-    EJ_TRY(parse_arguments(p, &call));
+    EJ_TRY(parse_arguments(p, call));
+    EJ_TRY(ej_parse_advance(p));
+    EJ_TRY(call->row->build(p, call, out));
     p->depth--;
     p->names_mean = before;
-    EJ_TRY(ej_parse_advance(p));
-    return call.row->build(p, &call, out);
+    return EINJIT_OK;
 }
 
 /* ---- what builders ask for ---- */

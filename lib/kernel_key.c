@@ -77,7 +77,7 @@ void ej_key_tensor(ej_key_words *key, const einjit_tensor *t, const int32_t *sym
     for (size_t axis = 0; axis < rank; axis++) {
         uint64_t extent = (uint64_t)t->shape[axis];
         bool open = symbols && symbols[axis];
-        *word++ = open ? OPEN_AXIS | (uint64_t)symbols[axis] << 1 | (extent == 1) : extent; /* 1 is never open */
+        *word++ = open ? OPEN_AXIS | (uint64_t)symbols[axis] : extent;
     }
     for (size_t axis = 0; axis < rank && !row_major; axis++)
         *word++ = t->shape[axis] == 1 ? 0 : (uint64_t)t->strides[axis];

@@ -159,6 +159,7 @@ bool oracle_contract(oracle_state *s, oracle_value *out, const ej_subscripts *su
     }
     for (uint32_t t = 0; t < sub->n_terms; t++) bound *= largest(&in[t]);
     bound *= (long double)terms;
+    if (terms == 0 && (reduce == EINJIT_REDUCE_MAX || reduce == EINJIT_REDUCE_MIN)) return oracle_refuse(s, "empty maximum");
     if (dtype == EINJIT_BOOL && reduce != EINJIT_REDUCE_MIN) reduce = EINJIT_REDUCE_OR;
     if (!oracle_spend(s, work * sub->n_terms) || !oracle_make(s, out, dtype, (int)sub->out.n, shape)) return false;
     for (int64_t o = 0; o < out->n; o++) {

@@ -47,7 +47,7 @@ static oracle_element real_result(long double x, long double err)
 static long double f_sigmoid(long double x) { return 1 / (1 + expl(-x)); }
 static long double f_softplus(long double x) { return fmaxl(x, 0) + log1pl(expl(-fabsl(x))); }
 static long double f_gelu(long double x) { return x * 0.5L * erfcl(-x * sqrtl(0.5L)); }
-static long double f_silu(long double x) { return isinf(x) ? (x > 0 ? x : 0) : x * f_sigmoid(x); }
+static long double f_silu(long double x) { return x / (1 + expl(-x)); }
 static long double f_rsqrt(long double x) { return 1 / sqrtl(x); }
 static long double f_reciprocal(long double x) { return 1 / x; }
 static long double f_square(long double x) { return x * x; }
@@ -86,6 +86,7 @@ static oracle_element apply_real(size_t row, int dtype, oracle_element a)
     if (reals[row].fn == EJ_FN_GELU && isfinite(a.re)) ulps += 2 * a.re * a.re; /* erfc's tail: its argument is rounded */
     if (a.err == 0 || !isfinite(a.re)) {
         oracle_element out = real_result(y, isinf(a.err) ? INFINITY : 0);
+        if (a.re == 0 && isinf(y)) out.err = INFINITY; /* which zero it was depends on the order of a sum */
         if (isfinite(y)) out.err += ulps * oracle_unit(dtype) * fabsl(y);
         return out;
     }
@@ -124,7 +125,8 @@ static oracle_element divide(oracle_element a, oracle_element b, bool is_complex
     long double err = 0;
     if (a.err != 0 || b.err != 0)
         err = size_b > b.err ? (a.err + size_a / size_b * b.err) / (size_b - b.err) : INFINITY;
-    if (!is_complex) return real_result(a.re / b.re, err);
+    /* dividing by zero: which zero it was depends on the order of sums */
+    if (!is_complex) return real_result(a.re / b.re, b.re == 0 ? INFINITY : err);
     if (!isfinite(size_a) || !isfinite(size_b) || size_b == 0) return complex_of(NAN, NAN, INFINITY);
     long double d = size_b * size_b;
     return complex_of((a.re * b.re + a.im * b.im) / d, (a.im * b.re - a.re * b.im) / d,
@@ -199,7 +201,7 @@ static oracle_element real_binary(int fn, int dtype, oracle_element a, oracle_el
     case EJ_FN_FLOOR_DIVIDE:
     case EJ_FN_TRUNC_DIVIDE:
         q = divide(a, b, false, dtype);
-        if (!isfinite(q.re)) return real_result(q.re, INFINITY);
+        if (!isfinite(q.re) || !isfinite(b.re)) return real_result(q.re, INFINITY);
         q.err += 2 * oracle_unit(dtype) * fabsl(q.re);
         if (floorl(q.re - q.err) != floorl(q.re + q.err) || (q.re < 0 && ceill(q.re - q.err) != ceill(q.re + q.err)))
             return real_result(floorl(q.re), INFINITY);

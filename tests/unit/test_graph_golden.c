@@ -66,7 +66,7 @@ static void check_printed(const char *name, const char *path, const ej_text *pri
 static int check_golden(const char *name)
 {
     char path[500];
-    size_t length, want_length = 0;
+    size_t length = 0, want_length = 0;
     einjit_error err;
     ej_graph g;
     ej_arena arena;

@@ -69,7 +69,7 @@ static void open_axes_are_in_the_key_by_number(void **state)
         ej_key_tensor(&x, &F32(NULL, extents[i], 4), symbols);
         assert_int_equal(x.n, 3);
         if (i == 0) memcpy(first, x.words, sizeof first);
-        assert_int_equal(!memcmp(first, x.words, sizeof first), i < 2); /* an extent of 1 is another key */
+        assert_memory_equal(first, x.words, sizeof first); /* an extent of 1 is not special */
     }
     ej_key_init(&y, &ej_malloc_allocator);
     ej_key_tensor(&y, &F32(NULL, 7, 4), others);

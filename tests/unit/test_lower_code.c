@@ -1,0 +1,222 @@
+/* Facts about the code that is made: what a microkernel consists of, several nests, threads, dumps, refusals. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lower_support.h"
+
+static const char matmul[] = "nest matmul\naxis i 24\naxis j 64\naxis k 50 reduced\n"
+                             "buffer A f32 arg 0\nbuffer B f32 arg 1\nbuffer C f32 arg 2\n"
+                             "buffer acc f32 reg elems 384\n"
+                             "loop j step 32\n    loop i step 12\n        place acc\n"
+                             "        move acc[i: 32, j: 1]\n            expr $0 = f32 const 0.0\n"
+                             "            tile i unroll 12, j unroll 2, j lane 16\n"
+                             "        loop k step 1\n            sum acc[i: 32, j: 1]\n"
+                             "                src A[i: 50, k: 1]\n                src B[k: 64, j: 1]\n"
+                             "                expr $0 = f32 src 0; $1 = f32 src 1; $2 = f32 mul $0 $1\n"
+                             "                tile i unroll 12, j unroll 2, j lane 16\n"
+                             "        move C[i: 64, j: 1]\n            src acc[i: 32, j: 1]\n"
+                             "            expr $0 = f32 src 0\n"
+                             "            tile i unroll 12, j unroll 2, j lane 16\n";
+
+static size_t count(const char *text, const char *word)
+{
+    size_t n = 0;
+    for (const char *at = text; (at = strstr(at, word)); at += strlen(word)) n++;
+    return n;
+}
+
+/* The dump of a nest's stages for a row by name; NULL when the table has no such row. */
+static const char *dump_of(nest_case *c, const char *text, const char *row, uint32_t stages)
+{
+    const ej_target *target = ej_target_by_name(row);
+    ej_text dump;
+    lower_code code;
+    nest_open(c);
+    if (!target) return NULL;
+    if (nest_parse(c, text)) fail_msg("%s", c->err.text);
+    ej_text_init(&dump, &c->arena);
+    lower_compile(&code, c, target, stages, &dump);
+    lower_free(&code);
+    assert_false(dump.failed);
+    return dump.data;
+}
+
+static void a_register_tile_has_no_spills_and_no_calls(void **state)
+{
+    (void)state;
+    nest_case c;
+    const char *text = dump_of(&c, matmul, "avx512", 1u << EJ_STAGE_ASM);
+    if (text) {
+        assert_int_equal(count(text, "vfmadd"), 24);
+        assert_int_equal(count(text, "(%rsp)"), 0);
+        assert_int_equal(count(text, "call"), 0);
+        /* 12 rows of A and 2 vectors of B a step; everything else is stored once. */
+        assert_int_equal(count(text, "vbroadcastss") + count(text, "{1to16}"), 12);
+    }
+    nest_close(&c);
+}
+
+static void the_matmul_of_the_dump_is_right(void **state)
+{
+    (void)state;
+    lower_agree(matmul, 0, NULL, 0);
+}
+
+static void dumps_are_the_same_every_time_and_name_axes(void **state)
+{
+    (void)state;
+    nest_case a, b;
+    uint32_t stages = 1u << EJ_STAGE_IR | 1u << EJ_STAGE_ASM;
+    const char *first = dump_of(&a, matmul, "avx512", stages), *second = dump_of(&b, matmul, "avx512", stages);
+    if (first) {
+        assert_string_equal(first, second);
+        assert_true(count(first, "%acc") >= 24);
+        assert_int_equal(count(first, "%k = phi"), 1);
+        assert_int_equal(count(first, "alloca"), 0);
+    }
+    nest_close(&a);
+    nest_close(&b);
+}
+
+/* Accumulators are the only values that go round with the loop. */
+static void values_that_a_loop_does_not_change_have_no_phi(void **state)
+{
+    (void)state;
+    nest_case c;
+    const char *text = dump_of(&c, matmul, "avx512", 1u << EJ_STAGE_IR);
+    if (text) assert_int_equal(count(text, "= phi"), 24 + 3);
+    nest_close(&c);
+}
+
+static void several_nests_run_in_order(void **state)
+{
+    (void)state;
+    static const char buffers[] = "axis i 21\nbuffer x f64 arg 0\nbuffer y f64 arg 1\nbuffer t f64 scratch elems 21 at 64\n";
+    nest_case c[2];
+    char text[1024];
+    static const char *const leaves[] = {
+        "loop i step 8\n    move t[i: 1]\n        src x[i: 1]\n"
+        "        expr $0 = f64 src 0; $1 = f64 const 3.0; $2 = f64 mul $0 $1\n        tile i lane 8\n",
+        "loop i step 4\n    move y[i: -1]\n        src t[i: 1]\n        expr $0 = f64 src 0\n        tile i lane 4\n"};
+    ej_nest nests[2];
+    for (int i = 0; i < 2; i++) {
+        nest_open(&c[i]);
+        strcpy(text, "nest \"two steps\"\n");
+        strcat(strcat(text, buffers), leaves[i]);
+        if (nest_parse(&c[i], text)) fail_msg("%s", c[i].err.text);
+        nests[i] = c[i].nest;
+    }
+    ej_plan plan;
+    memset(&plan, 0, sizeof plan);
+    ej_nests both = {.plan = &plan, .sizes = &c[0].sizes, .n = 2, .nests = nests};
+    ej_job job = {.arena = &c[0].arena, .err = &c[0].err, .allocator = &ej_malloc_allocator, .target = ej_target_host(),
+                  .verify = true};
+    ej_code code;
+    ej_image image;
+    einjit_entry entry;
+    if (lower_backend()->compile(&code, &both, &job)) fail_msg("%s", c[0].err.text);
+    assert_int_equal(ej_image_map(&image, &code, NULL), EINJIT_OK);
+    void *at = (char *)image.base + code.entry;
+    memcpy(&entry, &at, sizeof at);
+    double x[21], y[21];
+    char *scratch = aligned_alloc(64, 256);
+    assert_non_null(scratch);
+    for (int i = 0; i < 21; i++) x[i] = i;
+    entry((void *[]){x, y + 20}, NULL, scratch);
+    for (int i = 0; i < 21; i++) assert_true(y[20 - i] == 3.0 * i);
+    free(scratch);
+    ej_image_unmap(&image);
+    ej_release(&ej_malloc_allocator, code.bytes, code.n_bytes);
+    for (int i = 0; i < 2; i++) nest_close(&c[i]);
+}
+
+static void no_nests_are_a_kernel_that_does_nothing(void **state)
+{
+    (void)state;
+    nest_case c;
+    nest_open(&c);
+    ej_plan plan;
+    memset(&plan, 0, sizeof plan);
+    ej_nests none = {.plan = &plan, .sizes = &c.sizes};
+    ej_job job = {.arena = &c.arena, .err = &c.err, .allocator = &ej_malloc_allocator, .target = ej_target_host()};
+    ej_code code;
+    assert_int_equal(lower_backend()->compile(&code, &none, &job), EINJIT_OK);
+    ej_release(&ej_malloc_allocator, code.bytes, code.n_bytes);
+    nest_close(&c);
+}
+
+static void tiles_that_do_not_cover_their_range_are_refused(void **state)
+{
+    (void)state;
+    nest_case c;
+    nest_open(&c);
+    assert_int_equal(nest_parse(&c, "nest wrong\naxis i 9\nbuffer y f32 arg 0\nmove y[i: 1]\n"
+                                    "    expr $0 = f32 const 1.0\n    tile i lane 8\n"), EINJIT_OK);
+    ej_plan plan;
+    memset(&plan, 0, sizeof plan);
+    ej_nests nests = {.plan = &plan, .sizes = &c.sizes, .n = 1, .nests = &c.nest};
+    ej_job job = {.arena = &c.arena, .err = &c.err, .allocator = &ej_malloc_allocator, .target = ej_target_host()};
+    ej_code code;
+    assert_int_equal(lower_backend()->compile(&code, &nests, &job), EINJIT_E_INTERNAL);
+    assert_non_null(strstr(c.err.text, "axis 'i'"));
+    nest_close(&c);
+}
+
+static void *compile_many(void *user)
+{
+    for (int i = 0; i < 5; i++) {
+        nest_case c;
+        lower_code code;
+        nest_open(&c);
+        if (nest_parse(&c, matmul)) return NULL;
+        lower_compile(&code, &c, ej_target_host(), 0, NULL);
+        lower_free(&code);
+        nest_close(&c);
+    }
+    return user;
+}
+
+static void threads_compile_at_the_same_time(void **state)
+{
+    (void)state;
+    pthread_t threads[4];
+    int marks[4];
+    void *done;
+    for (int i = 0; i < 4; i++) assert_int_equal(pthread_create(&threads[i], NULL, compile_many, &marks[i]), 0);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(pthread_join(threads[i], &done), 0);
+        assert_ptr_equal(done, &marks[i]);
+    }
+}
+
+static void the_backend_says_what_it_is(void **state)
+{
+    (void)state;
+    const ej_backend *backend = lower_backend();
+    assert_int_equal(backend->abi, EJ_BACKEND_ABI);
+    assert_string_equal(backend->name, "llvm");
+    assert_non_null(strstr(backend->version, "LLVM "));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_register_tile_has_no_spills_and_no_calls),
+        cmocka_unit_test(the_matmul_of_the_dump_is_right),
+        cmocka_unit_test(dumps_are_the_same_every_time_and_name_axes),
+        cmocka_unit_test(values_that_a_loop_does_not_change_have_no_phi),
+        cmocka_unit_test(several_nests_run_in_order),
+        cmocka_unit_test(no_nests_are_a_kernel_that_does_nothing),
+        cmocka_unit_test(tiles_that_do_not_cover_their_range_are_refused),
+        cmocka_unit_test(threads_compile_at_the_same_time),
+        cmocka_unit_test(the_backend_says_what_it_is),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
