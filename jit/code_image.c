@@ -129,7 +129,7 @@ static int read_symbol(const ej_object *o, uint64_t index, Elf64_Sym *out, const
 static int symbol_place(const ej_object *o, uint64_t index, uint64_t *out)
 {
     Elf64_Sym symbol;
-    const char *name;
+    const char *name = "";
     EJ_TRY(read_symbol(o, index, &symbol, &name));
     if (symbol.st_shndx == SHN_UNDEF)
         return ej_fail(o->err, EINJIT_E_BACKEND, "the code calls '%s', which is not part of it", name);
@@ -143,7 +143,7 @@ static int symbol_place(const ej_object *o, uint64_t index, uint64_t *out)
 static int find_entry(const ej_object *o, const char *entry, size_t n_bytes, size_t *out)
 {
     Elf64_Sym symbol;
-    const char *name;
+    const char *name = "";
     uint64_t n = o->symbols ? section(o, o->symbols).sh_size / sizeof symbol : 0, at;
     for (uint64_t i = 1; i < n; i++) {
         EJ_TRY(read_symbol(o, i, &symbol, &name));

@@ -136,7 +136,8 @@ static ej_vec accumulate(ej_leaf *leaf, ej_tape *tape, int32_t unroll, const ej_
     if (acc.re && is_product_sum(leaf)) {
         const ej_expr_op *last = &expr->ops[expr->n - 1];
         ej_tape_run(leaf, tape, expr->n - 1, unroll, lanes);
-        ej_vec a = ej_operand_spread(w, tape[last->a].now, lanes->n), b = ej_operand_spread(w, tape[last->b].now, lanes->n);
+        ej_vec a = ej_operand_spread(w, tape[last->a].now, lanes->n);
+        ej_vec b = ej_operand_spread(w, tape[last->b].now, lanes->n);
         next = ej_lower_fma(w->e, dtype, lanes->n, a, b, acc);
     } else {
         next = result_value(leaf, tape, unroll, lanes);
@@ -223,16 +224,12 @@ static bool results_meet(ej_leaf *leaf)
     return false;
 }
 
-static ej_vec lane_of(ej_lower *w, ej_vec v, int32_t lane)
-{
-    return (ej_vec){ej_extract(w, v.re, lane), v.im ? ej_extract(w, v.im, lane) : NULL};
-}
-
 static void combine_lane(ej_leaf *leaf, const ej_lanes *lanes, const ej_offsets *o, int32_t lane, ej_vec value)
 {
     ej_lower *w = leaf->w;
     ej_vec old = ej_lower_load_lane(leaf, &leaf->dst, lanes, o, lane, 0);
-    ej_vec next = ej_lower_combine(w->e, leaf->node->reduce, leaf->dst.buffer->dtype, 1, old, lane_of(w, value, lane));
+    ej_vec term = ej_extract_lane(w, value, lane);
+    ej_vec next = ej_lower_combine(w->e, leaf->node->reduce, leaf->dst.buffer->dtype, 1, old, term);
     ej_lower_store_lane(leaf, &leaf->dst, lanes, o, lane, 0, next);
 }
 

@@ -201,7 +201,8 @@ LLVMValueRef ej_shuffle_pick(ej_lower *w, LLVMValueRef const *from, int32_t n_fr
                              const int32_t *vec, const int32_t *lane, int32_t lanes, const char *name);
 LLVMValueRef ej_shuffle(ej_lower *w, LLVMValueRef a, LLVMValueRef b, const int32_t *mask, int32_t lanes,
                         const char *name); /* b may be NULL; mask < 0: any */
-LLVMValueRef ej_extract(ej_lower *w, LLVMValueRef v, int32_t lane);
+LLVMValueRef ej_extract(ej_lower *w, LLVMValueRef v, int32_t lane); /* a scalar stays as it is */
+ej_vec ej_extract_lane(ej_lower *w, ej_vec v, int32_t lane);
 
 /* lower_load.c, lower_store.c */
 ej_operand ej_lower_load(ej_leaf *leaf, ej_leaf_access *access, const ej_lanes *lanes);

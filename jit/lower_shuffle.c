@@ -14,6 +14,11 @@ LLVMValueRef ej_extract(ej_lower *w, LLVMValueRef v, int32_t lane)
     return LLVMBuildExtractElement(w->e->builder, v, LLVMConstInt(w->m->i32, (unsigned long long)lane, 0), "");
 }
 
+ej_vec ej_extract_lane(ej_lower *w, ej_vec v, int32_t lane)
+{
+    return (ej_vec){ej_extract(w, v.re, lane), v.im ? ej_extract(w, v.im, lane) : NULL};
+}
+
 static int32_t lanes_of(LLVMValueRef v)
 {
     LLVMTypeRef type = LLVMTypeOf(v);

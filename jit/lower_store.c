@@ -100,17 +100,12 @@ static void store_known(ej_leaf *leaf, ej_leaf_access *access, const ej_lanes *l
 
 /* ---- lanes that a run-time count cuts off ---- */
 
-static ej_vec lane_of(ej_lower *w, ej_vec v, int32_t lane)
-{
-    return (ej_vec){ej_extract(w, v.re, lane), v.im ? ej_extract(w, v.im, lane) : NULL};
-}
-
 static void store_downwards(ej_leaf *leaf, ej_leaf_access *access, const ej_lanes *lanes, uint32_t clamp, ej_vec value)
 {
     ej_offsets o;
     ej_offsets_of(leaf, access, lanes, clamp, &o);
     for (int32_t l = lanes->n - 1; l >= 0; l--)
-        if (o.valid >> l & 1) ej_lower_store_lane(leaf, access, lanes, &o, l, clamp, lane_of(leaf->w, value, l));
+        if (o.valid >> l & 1) ej_lower_store_lane(leaf, access, lanes, &o, l, clamp, ej_extract_lane(leaf->w, value, l));
 }
 
 static void store_branching(ej_leaf *leaf, ej_leaf_access *access, const ej_lanes *lanes, const ej_offsets *o,
@@ -123,7 +118,7 @@ static void store_branching(ej_leaf *leaf, ej_leaf_access *access, const ej_lane
         LLVMBasicBlockRef lane = ej_lower_block(w, "lane"), after = ej_lower_block(w, "");
         LLVMBuildCondBr(b, ej_extract(w, mask, l), lane, after);
         LLVMPositionBuilderAtEnd(b, lane);
-        ej_lower_store_lane(leaf, access, lanes, o, l, 0, lane_of(w, value, l));
+        ej_lower_store_lane(leaf, access, lanes, o, l, 0, ej_extract_lane(w, value, l));
         ej_leaf_forget(access);
         LLVMBuildBr(b, after);
         LLVMPositionBuilderAtEnd(b, after);

@@ -48,6 +48,11 @@ typedef struct ej_bound_tensor { /* an input or output as the caller hands it ov
     bool row_major;  /* strides follow from the shape, also for open extents */
 } ej_bound_tensor;
 
+typedef struct ej_bound_extent { /* of an axis, and the program's value that depends on it */
+    ej_size size;
+    const char *name;
+} ej_bound_extent;
+
 typedef struct ej_bound {
     ej_sizes sizes;      /* open symbols of the signature first */
     size_t n_nodes, cap_nodes;
@@ -58,6 +63,8 @@ typedef struct ej_bound {
     size_t n_outputs;
     ej_value *outputs;
     ej_bound_tensor *output_tensors;
+    size_t n_not_empty, cap_not_empty;
+    ej_bound_extent *not_empty; /* open extents that must not be 0: a largest or smallest element is taken along them */
     size_t n_values;         /* nodes of the program ... */
     ej_value *of_value;      /* ... and the bound node of each; -1: dead, or a literal that is no result */
 } ej_bound;

@@ -107,10 +107,13 @@ static int check_not_empty(ej_binder *b, const labels *l)
     bool *kept = EJ_NEW_ARRAY(b->arena, bool, l->subscripts->n_labels);
     if (!kept) return ej_no_memory(b->err);
     for (uint32_t i = 0; i < l->subscripts->out.n; i++) kept[l->subscripts->out.labels[i]] = true;
-    for (uint32_t label = 0; label < l->subscripts->n_labels; label++)
-        if (!kept[label] && l->state[label].from_operand >= 0 && !l->state[label].size.n)
+    for (uint32_t label = 0; label < l->subscripts->n_labels; label++) {
+        if (kept[label] || l->state[label].from_operand < 0) continue;
+        if (!l->state[label].size.n)
             return ej_fail(b->err, EINJIT_E_SHAPE, "max or min over an axis without elements (axis %d of operand %d)",
                            (int)l->state[label].from_axis, (int)l->state[label].from_operand);
+        EJ_TRY(ej_bind_not_empty(b, l->state[label].size));
+    }
     return EINJIT_OK;
 }
 

@@ -240,9 +240,12 @@ static int extreme(ej_binder *b, bool largest, ej_value x, const bool *axes, boo
 {
     const ej_bound_node *node = ej_bind_at(b, x);
     if (ej_dtype_is_complex(node->dtype)) return refuse(b, largest ? "amax" : "amin", node->dtype);
-    for (int32_t i = 0; i < node->rank; i++)
-        if (axes[i] && !node->shape[i].n)
+    for (int32_t i = 0; i < node->rank; i++) {
+        if (!axes[i]) continue;
+        if (!node->shape[i].n)
             return ej_fail(b->err, EINJIT_E_SHAPE, "%s over axis %d, which has no elements", largest ? "amax" : "amin", (int)i);
+        EJ_TRY(ej_bind_not_empty(b, node->shape[i]));
+    }
     if (node->dtype != EINJIT_BOOL)
         return ej_bind_reduce(b, largest ? EINJIT_REDUCE_MAX : EINJIT_REDUCE_MIN, x, axes, keepdim, out);
     if (largest) return ej_bind_reduce(b, EINJIT_REDUCE_OR, x, axes, keepdim, out);

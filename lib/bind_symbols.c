@@ -217,6 +217,15 @@ ej_size ej_bind_meet(ej_binder *b, ej_size one, ej_size other)
     return ej_size_number(one.n);
 }
 
+int ej_bind_not_empty(ej_binder *b, ej_size size)
+{
+    ej_bound *out = b->out;
+    if (!size.e) return EINJIT_OK;
+    if (!EJ_PUSH_ROOM(b->arena, out->not_empty, out->cap_not_empty, out->n_not_empty)) return ej_no_memory(b->err);
+    out->not_empty[out->n_not_empty++] = (ej_bound_extent){size, b->name};
+    return EINJIT_OK;
+}
+
 /* ---- arithmetic: products of too many open extents close them ---- */
 
 int ej_bind_add(ej_binder *b, ej_size x, ej_size y, ej_size *out)

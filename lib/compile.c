@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "kernel.h"
+#include "plan_links.h"
 
 /* Everything one compile makes, stage by stage; lies in the job's arena. */
 typedef struct pipeline {
@@ -77,6 +78,8 @@ static void print_stage(pipeline *p, int stage)
     case EJ_STAGE_NEST:
         for (int32_t i = 0; i < p->nests.n; i++) ej_nest_print(&p->text, &p->nests.nests[i], p->nests.sizes);
         break;
+    case EJ_STAGE_STEPS: ej_nests_print_steps(&p->text, &p->nests); break;
+    case EJ_STAGE_DOT: ej_plan_print_dot(&p->text, &p->plan); break;
     case EJ_STAGE_KEY: ej_key_print(&p->text, p->context, &p->request); break;
     case EJ_STAGE_TIME: print_times(p); break;
     default: break; /* ir, asm: the backend has printed them */
@@ -168,7 +171,9 @@ static int build(pipeline *p)
 
     EJ_TRY(ej_nests_build(&p->nests, &p->plan, job));
     EJ_TRY(stage_done(p, EJ_STAGE_NEST));
-    if (p->last == EJ_STAGE_NEST) return EINJIT_OK;
+    EJ_TRY(stage_done(p, EJ_STAGE_STEPS));
+    EJ_TRY(stage_done(p, EJ_STAGE_DOT));
+    if (p->last <= EJ_STAGE_DOT) return EINJIT_OK;
 
     return generate(p);
 }

@@ -7,8 +7,8 @@
 #include "base_print.h"
 #include "target.h"
 
-enum ej_stage { EJ_STAGE_GRAPH, EJ_STAGE_OPT, EJ_STAGE_BIND, EJ_STAGE_PATH, EJ_STAGE_PLAN, EJ_STAGE_NEST, EJ_STAGE_IR,
-                EJ_STAGE_ASM, EJ_STAGE_KEY, EJ_STAGE_TIME, EJ_STAGE_COUNT };
+enum ej_stage { EJ_STAGE_GRAPH, EJ_STAGE_OPT, EJ_STAGE_BIND, EJ_STAGE_PATH, EJ_STAGE_PLAN, EJ_STAGE_NEST,
+                EJ_STAGE_STEPS, EJ_STAGE_DOT, EJ_STAGE_IR, EJ_STAGE_ASM, EJ_STAGE_KEY, EJ_STAGE_TIME, EJ_STAGE_COUNT };
 
 typedef struct ej_job {
     ej_arena *arena;         /* freed when the compile ends: results that live longer are copied out */

@@ -169,6 +169,17 @@ static int find_spans(einjit_kernel *kernel, einjit_error *err)
     return EINJIT_OK;
 }
 
+static bool copy_not_empty(einjit_kernel *kernel, const ej_bound *bound)
+{
+    kernel->n_not_empty = bound->n_not_empty;
+    kernel->not_empty = EJ_NEW_ARRAY(&kernel->arena, ej_bound_extent, bound->n_not_empty);
+    for (size_t i = 0; kernel->not_empty && i < bound->n_not_empty; i++) {
+        kernel->not_empty[i].size = bound->not_empty[i].size;
+        if (!(kernel->not_empty[i].name = copy_check_name(&kernel->arena, bound->not_empty[i].name))) return false;
+    }
+    return kernel->not_empty != NULL;
+}
+
 int ej_kernel_describe(einjit_kernel *kernel, const ej_nests *nests, einjit_error *err)
 {
     const ej_plan *plan = nests->plan;
@@ -179,7 +190,7 @@ int ej_kernel_describe(einjit_kernel *kernel, const ej_nests *nests, einjit_erro
     kernel->in = copy_tensors(&kernel->arena, bound->input_tensors, kernel->n_in);
     kernel->out = copy_tensors(&kernel->arena, bound->output_tensors, kernel->n_out);
     if (!kernel->in || !kernel->out || !copy_sizes(&kernel->arena, &kernel->sizes, nests->sizes) ||
-        !copy_input_names(kernel, bound) || !copy_checks(kernel, plan))
+        !copy_input_names(kernel, bound) || !copy_not_empty(kernel, bound) || !copy_checks(kernel, plan))
         return ej_no_memory(err);
     return find_spans(kernel, err);
 }

@@ -27,6 +27,8 @@ struct einjit_kernel {
     ej_bound_tensor *in, *out;
     ej_span *spans;           /* inputs, then outputs; without open extents only, else NULL */
     const char **in_names;
+    size_t n_not_empty;
+    ej_bound_extent *not_empty; /* open extents that must not be 0 */
     size_t n_index_checks;
     ej_index_check *index_checks;
     size_t n_status_checks;

@@ -133,6 +133,20 @@ static int check_count(size_t n, size_t wanted, const char *what, einjit_error *
     return ej_fail(err, EINJIT_E_OPERAND_COUNT, "%zu %s%s given, this kernel has %zu", n, what, n == 1 ? "" : "s", wanted);
 }
 
+/* Bind has refused those that are numbers. */
+static int check_not_empty(const einjit_kernel *kernel, const int64_t *symbols, einjit_error *err)
+{
+    for (size_t i = 0; i < kernel->n_not_empty; i++) {
+        int64_t extent;
+        if (!ej_kernel_size(kernel, kernel->not_empty[i].size, symbols, &extent))
+            return ej_fail(err, EINJIT_E_SIZE, "the extents of '%s' do not fit into 63 bits", kernel->not_empty[i].name);
+        if (!extent)
+            return ej_fail(err, EINJIT_E_SHAPE, "'%s' is the max or min over an axis without elements",
+                           kernel->not_empty[i].name);
+    }
+    return EINJIT_OK;
+}
+
 int ej_check_inputs(const einjit_kernel *kernel, size_t n_in, const einjit_tensor *in, int64_t *symbols,
                     einjit_error *err)
 {
@@ -145,7 +159,7 @@ int ej_check_inputs(const einjit_kernel *kernel, size_t n_in, const einjit_tenso
         EJ_TRY(check_shape(&s, &kernel->in[s.i], &in[s.i]));
         EJ_TRY(check_strides(&s, &kernel->in[s.i], &in[s.i]));
     }
-    return EINJIT_OK;
+    return check_not_empty(kernel, symbols, err);
 }
 
 int ej_check_outputs(const einjit_kernel *kernel, size_t n_out, const einjit_tensor *out, const int64_t *symbols,

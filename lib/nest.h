@@ -64,10 +64,12 @@ typedef struct ej_nest_node {
 
 typedef struct ej_nest {
     const char *name;
+    const char *recipe;   /* that made it, and its cost; NULL for nests made otherwise */
+    double cost;
     int32_t n_axes, cap_axes;
     ej_axis *axes;
     int32_t n_buffers, cap_buffers;
-    ej_buffer *buffers;   /* the plan's, in the plan's order, then LOCAL and REG */
+    ej_buffer *buffers;   /* those of the plan that it uses, then LOCAL and REG */
     int32_t n_nodes, cap_nodes;
     ej_nest_node *nodes;
     int32_t root;         /* first top-level node, -1 = nothing to do */
@@ -100,9 +102,12 @@ typedef struct ej_recipe {
     const char *name;
     bool (*applicable)(const ej_step *step, const ej_plan *plan, const ej_job *job);
     double (*cost)(const ej_step *step, const ej_plan *plan, const ej_job *job);
-    int (*build)(ej_nest *out, const ej_step *step, const ej_plan *plan, ej_job *job);
+    /* the step is the recipe's own copy */
+    int (*build)(ej_nest *out, ej_step *step, const ej_plan *plan, ej_job *job);
 } ej_recipe;
 int ej_nests_build(ej_nests *out, const ej_plan *plan, ej_job *job);
+/* A JSON object a line for each step: what it computes with, what it costs, what it waits for. (nest_steps.c) */
+void ej_nests_print_steps(ej_text *text, const ej_nests *nests);
 
 /* ---- text (nest_text.c, nest_text_read.c): printed and read back, for tests by hand and dumps ---- */
 /* `sizes` is an initialized table, to which the text's symbols are added where it has none of their names; it may be

@@ -5,7 +5,36 @@
 
 #include "nest_tiling.h"
 
-int ej_nest_begin(ej_nest *out, const ej_step *step, const ej_plan *plan, ej_arena *arena)
+/* The plan's buffers that a nest uses, in order of first use: a plan of thousands of steps has thousands of others. */
+typedef struct buffer_map {
+    ej_nest *nest;
+    const ej_plan *plan;
+    ej_arena *arena;
+    int32_t *plan_ids; /* of the nest's buffers */
+    size_t capacity;
+} buffer_map;
+
+static int map_buffer(buffer_map *map, int32_t *buffer)
+{
+    for (int32_t b = 0; b < map->nest->n_buffers; b++)
+        if (map->plan_ids[b] == *buffer) {
+            *buffer = b;
+            return EINJIT_OK;
+        }
+    if (!EJ_PUSH_ROOM(map->arena, map->plan_ids, map->capacity, map->nest->n_buffers)) return EINJIT_E_NOMEM;
+    map->plan_ids[map->nest->n_buffers] = *buffer;
+    return ej_nest_buffer(map->nest, map->arena, &map->plan->buffers[*buffer], buffer);
+}
+
+static int map_access(buffer_map *map, ej_access *access)
+{
+    EJ_TRY(map_buffer(map, &access->buffer));
+    for (int32_t t = 0; t < access->n_terms; t++)
+        if (access->terms[t].table >= 0) EJ_TRY(map_buffer(map, &access->terms[t].table));
+    return EINJIT_OK;
+}
+
+int ej_nest_begin(ej_nest *out, ej_step *step, const ej_plan *plan, ej_arena *arena)
 {
     ej_nest_init(out, step->name);
     int32_t id;
@@ -13,8 +42,9 @@ int ej_nest_begin(ej_nest *out, const ej_step *step, const ej_plan *plan, ej_are
         const ej_axis *axis = &step->axes[a];
         EJ_TRY(ej_nest_axis(out, arena, axis->name, axis->extent, axis->run, &id));
     }
-    for (size_t b = 0; b < plan->n_buffers; b++) EJ_TRY(ej_nest_buffer(out, arena, &plan->buffers[b], &id));
-    return EINJIT_OK;
+    buffer_map map = {.nest = out, .plan = plan, .arena = arena};
+    for (int32_t s = 0; s < step->n_src; s++) EJ_TRY(map_access(&map, &step->src[s]));
+    return map_access(&map, &step->out);
 }
 
 /* How far apart an axis' neighbours lie in the result; axes that walk a table come first of all. */

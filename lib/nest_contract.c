@@ -251,7 +251,7 @@ static int build_along(builder *b, int32_t parent)
     return store_result(b, parent, result, row_tile(b));
 }
 
-static int build(ej_nest *out, const ej_step *step, const ej_plan *plan, ej_job *job)
+static int build(ej_nest *out, ej_step *step, const ej_plan *plan, ej_job *job)
 {
     builder b = {.nest = out, .step = step, .plan = plan, .job = job,
                  .tiling = ej_tiling_choose(step, plan, job->target)};

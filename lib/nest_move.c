@@ -19,7 +19,7 @@ static double cost(const ej_step *step, const ej_plan *plan, const ej_job *job)
     return ej_tiling_choose(step, plan, job->target).cost;
 }
 
-static int build(ej_nest *out, const ej_step *step, const ej_plan *plan, ej_job *job)
+static int build(ej_nest *out, ej_step *step, const ej_plan *plan, ej_job *job)
 {
     ej_arena *arena = job->arena;
     ej_tiling tiling = ej_tiling_choose(step, plan, job->target);

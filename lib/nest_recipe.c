@@ -10,16 +10,15 @@ static const ej_recipe *const recipes[] = {
     &ej_recipe_contract, /* anything that reduces */
 };
 
-static const ej_recipe *cheapest(const ej_step *step, const ej_plan *plan, const ej_job *job)
+static const ej_recipe *cheapest(const ej_step *step, const ej_plan *plan, const ej_job *job, double *best_cost)
 {
     const ej_recipe *best = NULL;
-    double best_cost = 0;
     for (size_t r = 0; r < sizeof recipes / sizeof *recipes; r++) {
         if (!recipes[r]->applicable(step, plan, job)) continue;
         double cost = recipes[r]->cost(step, plan, job);
-        if (best && cost >= best_cost) continue;
+        if (best && cost >= *best_cost) continue;
         best = recipes[r];
-        best_cost = cost;
+        *best_cost = cost;
     }
     return best;
 }
@@ -34,10 +33,14 @@ int ej_nests_build(ej_nests *out, const ej_plan *plan, ej_job *job)
     for (size_t s = 0; s < plan->n_steps; s++) {
         ej_step step;
         EJ_TRY(ej_step_normalize(&step, &plan->steps[s], sizes, job->arena, job->err));
-        const ej_recipe *recipe = cheapest(&step, plan, job);
+        double cost = 0;
+        const ej_recipe *recipe = cheapest(&step, plan, job, &cost);
         if (!recipe)
             return ej_fail(job->err, EINJIT_E_INTERNAL, "step '%s' has no recipe", plan->steps[s].name);
-        EJ_TRY(recipe->build(&out->nests[out->n++], &step, plan, job));
+        ej_nest *nest = &out->nests[out->n++];
+        EJ_TRY(recipe->build(nest, &step, plan, job));
+        nest->recipe = recipe->name;
+        nest->cost = cost;
     }
     return EINJIT_OK;
 }

@@ -25,8 +25,8 @@ int32_t ej_step_lanes(const ej_step *step, const ej_plan *plan, const ej_target 
 ej_tiling ej_tiling_choose(const ej_step *step, const ej_plan *plan, const ej_target *target);
 
 /* Tree-building blocks of the recipes. */
-/* Axes, and the plan's buffers, of a step in a fresh nest. */
-int ej_nest_begin(ej_nest *out, const ej_step *step, const ej_plan *plan, ej_arena *arena);
+/* A fresh nest with the step's axes and the buffers that it uses; the step's accesses then name the nest's buffers. */
+int ej_nest_begin(ej_nest *out, ej_step *step, const ej_plan *plan, ej_arena *arena);
 /* Loops of step 1 over the result's axes that the tiling does not take: tables and large strides outermost. */
 int ej_nest_outer_loops(ej_nest *nest, const ej_step *step, const ej_tiling *tiling, ej_arena *arena, int32_t *parent);
 /* Digits of the tiling on a leaf. */

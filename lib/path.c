@@ -55,12 +55,21 @@ static int fill_costs(ej_path *path, const ej_network *network, ej_job *job)
     return EINJIT_OK;
 }
 
+/* A path that sums operands by themselves was settled by whoever wrote it. */
+static bool sums_alone(const ej_path *path)
+{
+    for (int32_t s = 0; s < path->n_steps; s++)
+        if (path->steps[s].b < 0) return true;
+    return false;
+}
+
 int ej_path_search(ej_path *out, const ej_network *network, ej_job *job)
 {
     const char *name = job->path_strategy ? job->path_strategy : "auto";
+    bool from_file = !strncmp(name, "file:", 5);
     const ej_strategy *strategy = strategy_by_name(name);
     memset(out, 0, sizeof *out);
-    if (!strategy) return unknown_strategy(name, job);
+    if (!strategy && !from_file) return unknown_strategy(name, job);
     if (network->n_terms < 1) return ej_fail(job->err, EINJIT_E_NO_OPERANDS, "a contraction without operands");
     if (network->n_terms == 1) {
         out->steps = EJ_JOB_NEW(job, ej_path_step);
@@ -68,8 +77,9 @@ int ej_path_search(ej_path *out, const ej_network *network, ej_job *job)
         out->steps[0] = (ej_path_step){0, -1};
         out->n_steps = 1;
     } else {
-        EJ_TRY(strategy->search(out, network, job));
-        EJ_TRY(ej_path_settle(out, network, job));
+        if (from_file) EJ_TRY(ej_path_read_file(out, name + 5, network, job));
+        else EJ_TRY(strategy->search(out, network, job));
+        if (!sums_alone(out)) EJ_TRY(ej_path_settle(out, network, job));
     }
     return fill_costs(out, network, job);
 }

@@ -34,8 +34,10 @@ typedef struct ej_strategy {
 } ej_strategy;
 extern const ej_strategy ej_strategies[];
 extern const size_t ej_n_strategies;
+/* The path in a file: JSON with "ssa_path", a list of lists of one or two ids. E_IO, E_SYNTAX, E_VALUE. (path_file.c) */
+int ej_path_read_file(ej_path *out, const char *file, const ej_network *network, ej_job *job);
 
-/* By job->path_strategy (E_VALUE names those that exist); fills in the costs. n_terms 1: one step {0, -1}. */
+/* By job->path_strategy (E_VALUE names those that exist; "file:NAME" is the path in a file); fills in the costs. n_terms 1: one step {0, -1}. */
 int ej_path_search(ej_path *out, const ej_network *network, ej_job *job);
 /* Labels of each step's result, for plans and reports: results[s], sorted. */
 int ej_path_results(ej_term **results, const ej_network *network, const ej_path *path, ej_arena *arena);

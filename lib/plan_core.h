@@ -135,6 +135,5 @@ int ej_plan_places(ej_planner *p);                   /* plan_place.c: outputs an
 bool ej_plan_fusable(const ej_planner *p, ej_value v); /* plan_map.c: may wait for its user */
 /* plan_cost.c: counts of the plan and the program */
 void ej_plan_count(ej_planner *p);
-double ej_plan_step_operations(const ej_step *step);
 
 #endif

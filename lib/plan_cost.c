@@ -1,5 +1,6 @@
 /* plan_cost.c - what a program costs as written, and what its plan costs: counted, not measured. */
 #include "plan_core.h"
+#include "plan_links.h"
 
 static double product(int32_t n, const ej_size *sizes)
 {
@@ -56,6 +57,13 @@ static double access_bytes(const ej_plan *plan, const ej_step *step, const ej_ac
     return bytes;
 }
 
+double ej_plan_step_bytes(const ej_plan *plan, const ej_step *step)
+{
+    double bytes = access_bytes(plan, step, &step->out);
+    for (int32_t i = 0; i < step->n_src; i++) bytes += access_bytes(plan, step, &step->src[i]);
+    return bytes;
+}
+
 void ej_plan_count(ej_planner *p)
 {
     ej_plan *plan = p->plan;
@@ -65,8 +73,7 @@ void ej_plan_count(ej_planner *p)
     for (size_t s = 0; s < plan->n_steps; s++) {
         const ej_step *step = &plan->steps[s];
         plan->planned_operations += ej_plan_step_operations(step);
-        plan->bytes_moved += access_bytes(plan, step, &step->out);
-        for (int32_t i = 0; i < step->n_src; i++) plan->bytes_moved += access_bytes(plan, step, &step->src[i]);
+        plan->bytes_moved += ej_plan_step_bytes(plan, step);
     }
     plan->log10_mults = ej_big_log2(p->mults) * log10_of_2;
     plan->log2_largest = ej_big_log2(p->largest);

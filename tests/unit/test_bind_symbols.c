@@ -79,10 +79,12 @@ static void names_that_cannot_be_open_are_refused(void **state)
     bind_close(&c);
 }
 
-static void an_extent_of_one_is_never_open(void **state)
+static void an_extent_of_one_is_open_until_it_is_stretched(void **state)
 {
     (void)state;
-    expect_open("a: f32[z, 3]", "a", "f32[1,3]", "z", "f32[1, 3]");
+    expect_open("a: f32[z, 3]", "a", "f32[1,3]", "z", "f32[z, 3]");
+    expect_open("a: f32[z, 3], b: f32[z, 1]", "a + b", "f32[1,3] f32[1,1]", "z", "f32[z, 3]");
+    expect_open("a: f32[z], b: f32[w]", "a + b", "f32[1] f32[1]", "z,w", "f32[1]");
     expect_open("a: f32[z], b: f32[w]", "a + b", "f32[1] f32[4]", "z,w", "f32[w]");
     expect_open("a: f32[z, 1], b: f32[w]", "a + b", "f32[3,1] f32[4]", "z,w", "f32[z, w]");
 }
@@ -196,7 +198,7 @@ int main(void)
         cmocka_unit_test(products_of_names_are_solved),
         cmocka_unit_test(open_names_stay_open),
         cmocka_unit_test(names_that_cannot_be_open_are_refused),
-        cmocka_unit_test(an_extent_of_one_is_never_open),
+        cmocka_unit_test(an_extent_of_one_is_open_until_it_is_stretched),
         cmocka_unit_test(names_that_meet_other_extents_are_closed),
         cmocka_unit_test(a_derived_extent_that_happens_to_be_one_is_closed),
         cmocka_unit_test(products_beyond_the_limit_close_what_is_in_them),
