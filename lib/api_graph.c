@@ -43,7 +43,7 @@ static int check_handles(einjit_graph **out, const einjit_context *context, einj
 
 int einjit_graph_create(einjit_graph **out, einjit_context *context, einjit_error *err)
 {
-    einjit_graph *graph;
+    einjit_graph *graph = NULL;
     EJ_TRY(check_handles(out, context, err));
     EJ_TRY(create_handle(&graph, context, err));
     int status = ej_graph_init(&graph->graph, &context->allocator, err);
@@ -54,7 +54,7 @@ int einjit_graph_create(einjit_graph **out, einjit_context *context, einjit_erro
 
 int einjit_graph_parse(einjit_graph **out, einjit_context *context, const char *text, size_t length, einjit_error *err)
 {
-    einjit_graph *graph;
+    einjit_graph *graph = NULL;
     EJ_TRY(check_handles(out, context, err));
     if (!text) return ej_fail(err, EINJIT_E_INVALID, "text is NULL");
     if (length == SIZE_MAX) length = strlen(text);
@@ -67,7 +67,7 @@ int einjit_graph_parse(einjit_graph **out, einjit_context *context, const char *
 
 int einjit_graph_from_equation(einjit_graph **out, einjit_context *context, const char *equation, einjit_error *err)
 {
-    einjit_graph *graph;
+    einjit_graph *graph = NULL;
     EJ_TRY(check_handles(out, context, err));
     if (!equation) return ej_fail(err, EINJIT_E_INVALID, "equation is NULL");
     EJ_TRY(create_handle(&graph, context, err));

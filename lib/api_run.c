@@ -68,7 +68,7 @@ size_t einjit_kernel_scratch_bytes(const einjit_kernel *kernel, const int64_t *s
 {
     int64_t bytes;
     if (!kernel || (kernel->sizes.n_symbols && !sizes)) return SIZE_MAX;
-    return ej_kernel_size(kernel, kernel->scratch_bytes, sizes, &bytes) ? (size_t)bytes : SIZE_MAX;
+    return ej_kernel_size(kernel, kernel->scratch_bytes, sizes, &bytes) == EINJIT_OK ? (size_t)bytes : SIZE_MAX;
 }
 
 size_t einjit_kernel_open_count(const einjit_kernel *kernel)
@@ -94,12 +94,13 @@ int einjit_kernel_output_shape(const einjit_kernel *kernel, size_t i, const int6
     if (i >= kernel->n_out)
         return ej_fail(err, EINJIT_E_VALUE, "output %zu of a kernel that has %zu", i, kernel->n_out);
     const ej_bound_tensor *t = &kernel->out[i];
-    int64_t extent;
-    for (int32_t axis = 0; axis < t->rank; axis++) /* all of them first: nothing is stored on failure */
-        if (!ej_kernel_size(kernel, t->shape[axis], sizes, &extent))
-            return ej_fail(err, EINJIT_E_SIZE, "axis %d of output %zu does not fit into 63 bits", (int)axis, i);
-    for (int32_t axis = 0; shape && axis < t->rank && (size_t)axis < capacity; axis++)
-        ej_kernel_size(kernel, t->shape[axis], sizes, &shape[axis]);
+    for (int pass = 0; pass < 2; pass++) /* all of them first: nothing is stored on failure */
+        for (int32_t axis = 0; axis < t->rank; axis++) {
+            int64_t extent;
+            int status = ej_kernel_size(kernel, t->shape[axis], sizes, &extent);
+            if (status) return ej_kernel_size_failed(err, status, "an extent of the output");
+            if (pass && shape && (size_t)axis < capacity) shape[axis] = extent;
+        }
     if (dtype) *dtype = t->dtype;
     if (rank) *rank = t->rank;
     return EINJIT_OK;

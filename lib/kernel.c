@@ -218,9 +218,9 @@ static int check_status(const einjit_kernel *kernel, const char *scratch, const 
 {
     for (size_t i = 0; i < kernel->n_status_checks; i++) {
         int64_t extent, offset, range[2]; /* smallest and largest index that the program computed */
-        if (!ej_kernel_size(kernel, kernel->status_checks[i].extent, sizes, &extent) ||
-            !ej_kernel_size(kernel, kernel->status_offsets[i], sizes, &offset))
-            return ej_fail(err, EINJIT_E_SIZE, "sizes do not fit into 63 bits for these open extents");
+        int status = ej_kernel_size(kernel, kernel->status_checks[i].extent, sizes, &extent);
+        if (!status) status = ej_kernel_size(kernel, kernel->status_offsets[i], sizes, &offset);
+        if (status) return ej_kernel_size_failed(err, status, "an extent that is indexed");
         memcpy(range, scratch + offset, sizeof range);
         if (range[0] > range[1] || (range[0] >= 0 && range[1] < extent)) continue;
         return ej_fail(err, EINJIT_E_INDEX, "'%s' computed the index %lld, allowed are 0 to %lld",
@@ -262,13 +262,14 @@ static int run_with_scratch(const einjit_kernel *kernel, void *const *data, cons
 {
     unsigned char stack[STACK_SCRATCH + ALIGN];
     int64_t bytes;
-    if (!ej_kernel_size(kernel, kernel->scratch_bytes, sizes, &bytes) || (uint64_t)bytes > SIZE_MAX - ALIGN)
-        return ej_fail(err, EINJIT_E_SIZE, "scratch memory does not fit into 63 bits for these open extents");
+    int status = ej_kernel_size(kernel, kernel->scratch_bytes, sizes, &bytes);
+    if (!status && (bytes < 0 || (uint64_t)bytes > SIZE_MAX - ALIGN)) status = EINJIT_E_SIZE;
+    if (status) return ej_kernel_size_failed(err, status, "scratch memory");
     if (bytes <= STACK_SCRATCH)
         return run_with(kernel, data, sizes, stack + (ALIGN - (uintptr_t)stack % ALIGN) % ALIGN, err);
     void *block = ej_pool_take(kernel->context->pool, (size_t)bytes);
     if (!block) return ej_fail(err, EINJIT_E_NOMEM, "no memory for %lld bytes of scratch", (long long)bytes);
-    int status = run_with(kernel, data, sizes, block, err);
+    status = run_with(kernel, data, sizes, block, err);
     ej_pool_give(kernel->context->pool, block);
     return status;
 }

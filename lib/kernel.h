@@ -139,8 +139,10 @@ int ej_check_outputs(const einjit_kernel *kernel, size_t n_out, const einjit_ten
 /* Data is there, outputs overlap nothing, indices are in range. */
 int ej_check_memory(const einjit_kernel *kernel, const einjit_tensor *in, const einjit_tensor *out,
                     const int64_t *symbols, einjit_error *err);
-/* A size for these open extents; false on overflow. Costs nothing where the size is a number. */
-bool ej_kernel_size(const einjit_kernel *kernel, ej_size size, const int64_t *symbols, int64_t *out);
+/* A size for these open extents: E_SIZE on overflow, E_NOMEM. Costs nothing where the size is a number. */
+int ej_kernel_size(const einjit_kernel *kernel, ej_size size, const int64_t *symbols, int64_t *out);
+/* Its failure in words: `what` does not fit, or there was no memory. */
+int ej_kernel_size_failed(einjit_error *err, int status, const char *what);
 
 /* ---- kernel_key.c: signatures as words ---- */
 typedef struct ej_key { /* its owner is the caller, who keeps it for the call */

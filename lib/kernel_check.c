@@ -10,23 +10,29 @@
 
 #include "kernel.h"
 
-bool ej_kernel_size(const einjit_kernel *kernel, ej_size size, const int64_t *symbols, int64_t *out)
+int ej_kernel_size(const einjit_kernel *kernel, ej_size size, const int64_t *symbols, int64_t *out)
 {
     enum { SMALL = 128 };
     int64_t small[SMALL], *atoms = small;
     if (!size.e) {
         *out = size.n;
-        return true;
+        return EINJIT_OK;
     }
     if (kernel->sizes.n_atoms > SMALL) {
         atoms = kernel->sizes.n_atoms > SIZE_MAX / sizeof *atoms
                     ? NULL
                     : ej_pool_take(kernel->context->pool, kernel->sizes.n_atoms * sizeof *atoms);
-        if (!atoms) return false;
+        if (!atoms) return EINJIT_E_NOMEM;
     }
     bool fits = ej_sizes_evaluate(&kernel->sizes, symbols, atoms) && ej_size_evaluate(&kernel->sizes, size, atoms, out);
     if (atoms != small) ej_pool_give(kernel->context->pool, atoms);
-    return fits;
+    return fits ? EINJIT_OK : EINJIT_E_SIZE;
+}
+
+int ej_kernel_size_failed(einjit_error *err, int status, const char *what)
+{
+    if (status == EINJIT_E_NOMEM) return ej_no_memory(err);
+    return ej_fail(err, EINJIT_E_SIZE, "%s does not fit into 63 bits for these open extents", what);
 }
 
 /* ---- one tensor ---- */
@@ -67,9 +73,12 @@ static int check_shape(const subject *s, const ej_bound_tensor *want, const einj
     char name[128];
     for (int32_t axis = 0; axis < want->rank; axis++) {
         int64_t extent;
-        if (!ej_kernel_size(s->kernel, want->shape[axis], s->symbols, &extent))
-            return ej_fail(s->err, EINJIT_E_SIZE, "axis %d of %s does not fit into 63 bits for these open extents",
-                           (int)axis, name_of(s, name, sizeof name));
+        int status = ej_kernel_size(s->kernel, want->shape[axis], s->symbols, &extent);
+        if (status) {
+            char what[160];
+            snprintf(what, sizeof what, "axis %d of %s", (int)axis, name_of(s, name, sizeof name));
+            return ej_kernel_size_failed(s->err, status, what);
+        }
         if (t->shape[axis] != extent)
             return ej_fail(s->err, EINJIT_E_SHAPE, "axis %d of %s is %lld, this kernel has %lld there", (int)axis,
                            name_of(s, name, sizeof name), (long long)t->shape[axis], (long long)extent);
@@ -90,7 +99,9 @@ static int check_strides(const subject *s, const ej_bound_tensor *want, const ei
         int64_t stride = t->strides ? t->strides[axis] : running, wanted;
         running *= t->shape[axis];
         if (t->shape[axis] == 1) continue;
-        if (!ej_kernel_size(s->kernel, want->strides[axis], s->symbols, &wanted) || stride != wanted)
+        int status = ej_kernel_size(s->kernel, want->strides[axis], s->symbols, &wanted);
+        if (status == EINJIT_E_NOMEM) return ej_no_memory(s->err);
+        if (status || stride != wanted)
             return ej_fail(s->err, EINJIT_E_STRIDE, "axis %d of %s has stride %lld, this kernel has %lld there",
                            (int)axis, name_of(s, name, sizeof name), (long long)stride,
                            (long long)want->strides[axis].n);
@@ -138,8 +149,8 @@ static int check_not_empty(const einjit_kernel *kernel, const int64_t *symbols, 
 {
     for (size_t i = 0; i < kernel->n_not_empty; i++) {
         int64_t extent;
-        if (!ej_kernel_size(kernel, kernel->not_empty[i].size, symbols, &extent))
-            return ej_fail(err, EINJIT_E_SIZE, "the extents of '%s' do not fit into 63 bits", kernel->not_empty[i].name);
+        int status = ej_kernel_size(kernel, kernel->not_empty[i].size, symbols, &extent);
+        if (status) return ej_kernel_size_failed(err, status, "the operand of a max or min");
         if (!extent)
             return ej_fail(err, EINJIT_E_SHAPE, "'%s' is the max or min over an axis without elements",
                            kernel->not_empty[i].name);
@@ -249,8 +260,8 @@ static int check_indices(const einjit_kernel *kernel, const ej_index_check *chec
 {
     const einjit_tensor *t = &in[check->input];
     int64_t extent, elems = 1;
-    if (!ej_kernel_size(kernel, check->extent, symbols, &extent))
-        return ej_fail(err, EINJIT_E_SIZE, "the extent that '%s' indexes does not fit into 63 bits", check->name);
+    int status = ej_kernel_size(kernel, check->extent, symbols, &extent);
+    if (status) return ej_kernel_size_failed(err, status, "an extent that is indexed");
     for (int32_t axis = 0; axis < t->rank; axis++) elems *= t->shape[axis];
     bool plain = ej_tensor_row_major(t);
     for (int64_t position = 0; position < elems; position++) {

@@ -7,6 +7,7 @@
 
 static const ej_recipe *const recipes[] = {
     &ej_recipe_move,     /* nothing is reduced: maps, copies, gathers, scatter-adds */
+    &ej_recipe_transpose, /* one operand, unit strides along different axes */
     &ej_recipe_contract, /* anything that reduces */
 };
 
@@ -38,7 +39,9 @@ int ej_nests_build(ej_nests *out, const ej_plan *plan, ej_job *job)
         if (!recipe)
             return ej_fail(job->err, EINJIT_E_INTERNAL, "step '%s' has no recipe", plan->steps[s].name);
         ej_nest *nest = &out->nests[out->n++];
-        EJ_TRY(recipe->build(nest, &step, plan, job));
+        int status = recipe->build(nest, &step, plan, job);
+        if (status == EINJIT_E_NOMEM) return ej_no_memory(job->err); /* builders of nests have no error to write to */
+        EJ_TRY(status);
         nest->recipe = recipe->name;
         nest->cost = cost;
     }

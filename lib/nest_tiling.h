@@ -35,6 +35,6 @@ ej_expr ej_expr_source(ej_arena *arena, int dtype);               /* the tape "s
 ej_expr ej_expr_constant(ej_arena *arena, ej_expr_op op);         /* the tape of one constant */
 
 /* The recipes' rows (nest_recipe.c). */
-extern const ej_recipe ej_recipe_move, ej_recipe_contract;
+extern const ej_recipe ej_recipe_move, ej_recipe_transpose, ej_recipe_contract;
 
 #endif

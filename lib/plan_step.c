@@ -122,7 +122,7 @@ int ej_plan_shape_axes(ej_planner *p, int32_t rank, const ej_size *shape, ej_axi
 int ej_plan_emit_map(ej_planner *p, const char *name, int32_t rank, const ej_size *shape, const ej_tape *tape,
                      const ej_view *out, int32_t *step_axes)
 {
-    ej_axis *axes;
+    ej_axis *axes = NULL;
     EJ_TRY(ej_plan_shape_axes(p, rank, shape, &axes));
     const ej_emission e = {.name = name, .n_axes = rank, .axes = axes, .out = out, .tape = tape,
                            .reduce = EJ_REDUCE_NONE, .step_axes = step_axes};

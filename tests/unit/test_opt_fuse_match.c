@@ -137,6 +137,13 @@ static void random_input(tensor_memory *t, bool one_dtype)
     }
 }
 
+static void append(char *text, char letter)
+{
+    size_t n = strlen(text);
+    text[n] = letter;
+    text[n + 1] = 0;
+}
+
 /* A term for a value of that rank: letters a .. c, now and then an ellipsis for some of its axes. */
 static void random_term(char *text, const shape_note *shape)
 {
@@ -151,7 +158,7 @@ static void random_term(char *text, const shape_note *shape)
             strcat(text, "...");
             i = to;
         }
-        if (i < shape->rank) strncat(text, &"abcd"[below(4)], 1);
+        if (i < shape->rank) append(text, "abcd"[below(4)]);
     }
 }
 
@@ -159,7 +166,7 @@ static void random_output(char *text, const char *terms)
 {
     if (strstr(terms, "...") && below(3)) strcat(text, "...");
     for (const char *c = "dcab"; *c; c++)
-        if (strchr(terms, *c) && below(2)) strncat(text, c, 1);
+        if (strchr(terms, *c) && below(2)) append(text, *c);
 }
 
 /* The shape of the result; false where the einsum is not valid. */

@@ -1,0 +1,390 @@
+"""The names that a program finds when Python itself runs it: torch's functions under NumPy 2's dtype rules.
+
+Takes  a program's text and NumPy arrays.
+Gives  its results as torch computes them. Operands meet as NumPy's arrays and Python's numbers do (literals are weak),
+       functions of real numbers take integers as f64; the functions that torch lacks (index_add into zeros,
+       semirings, structural) are written here.
+Not here: the text form of einjit; Python reads the text.
+"""
+import types
+
+import numpy as np
+import torch as _torch
+
+DTYPE = {"bool": _torch.bool, "i32": _torch.int32, "i64": _torch.int64, "f32": _torch.float32, "f64": _torch.float64,
+         "c64": _torch.complex64, "c128": _torch.complex128}
+_TO_NUMPY = {_torch.bool: np.dtype(bool), _torch.int32: np.dtype(np.int32), _torch.int64: np.dtype(np.int64),
+             _torch.float32: np.dtype(np.float32), _torch.float64: np.dtype(np.float64),
+             _torch.complex64: np.dtype(np.complex64), _torch.complex128: np.dtype(np.complex128)}
+_TO_TORCH = {v: k for k, v in _TO_NUMPY.items()}
+_WHOLE = (_torch.bool, _torch.int32, _torch.int64)
+
+
+class Refused(Exception):
+    pass
+
+
+def _promote(values):
+    kinds = [_TO_NUMPY[x.t.dtype] if isinstance(x, T) else x for x in values]
+    return _TO_TORCH[np.result_type(*kinds)]
+
+
+def _as(x, dtype):
+    return x.t.to(dtype) if isinstance(x, T) else _torch.tensor(x, dtype=dtype)
+
+
+def _meet(*values):
+    dtype = _promote(values)
+    return [_as(x, dtype) for x in values]
+
+
+def _floating(x, real=False):
+    if x.is_complex() and real:
+        raise Refused("complex")
+    return x.double() if x.dtype in _WHOLE else x
+
+
+# ---- pointwise ----
+
+def _real_function(compute, real=True):
+    return lambda input: T(compute(_floating(_meet(input)[0], real)))
+
+
+def _ordered(compute):
+    def run(input):
+        x = _meet(input)[0]
+        if x.is_complex():
+            raise Refused("complex")
+        return T(x.clone() if x.dtype == _torch.bool else compute(x))
+    return run
+
+
+def _rounding(compute):
+    def run(input):
+        x = _meet(input)[0]
+        if x.is_complex():
+            raise Refused("complex")
+        return T(x.clone() if x.dtype in _WHOLE else compute(x))
+    return run
+
+
+def _arithmetic(compute):
+    def run(input):
+        x = _meet(input)[0]
+        return T(x.clone() if x.dtype == _torch.bool else compute(x))
+    return run
+
+
+def _binary(compute, whole=None):
+    def run(input, other):
+        x, y = _meet(input, other)
+        return T(compute(x, y) if whole is None or x.dtype not in _WHOLE else whole(x, y))
+    return run
+
+
+def _compare(compute):
+    def run(input, other):
+        x, y = _meet(input, other)
+        return T(compute(x, y))
+    return run
+
+
+def _logic(compute):
+    def run(input, other):
+        return T(compute(input.t, other.t))
+    return run
+
+
+def _true_divide(x, y):
+    x, y = _floating(x), _floating(y)
+    return x / y
+
+
+def _whole_divide(mode):
+    def run(x, y):
+        safe = _torch.where(y == 0, _torch.ones_like(y), y)
+        return _torch.where(y == 0, _torch.zeros_like(x), _torch.div(x, safe, rounding_mode=mode))
+    return run
+
+
+def _float_divide(mode):
+    if mode == "floor":
+        return lambda x, y: _torch.from_numpy(np.asarray(np.floor_divide(x.numpy(), y.numpy())))
+    return lambda x, y: _torch.div(x, y, rounding_mode=mode)
+
+
+def _divide(input, other, rounding_mode=None):
+    if rounding_mode is None:
+        return _binary(_true_divide)(input, other)
+    return _binary(_float_divide(rounding_mode), _whole_divide(rounding_mode))(input, other)
+
+
+def _power(x, y):
+    if x.dtype in _WHOLE:
+        one, minus = x == 1, x == -1
+        odd = (y % 2 != 0)
+        small = _torch.where(one, 1, _torch.where(minus, _torch.where(odd, -1, 1), 0)).to(x.dtype)
+        return _torch.where(y < 0, small, _torch.pow(x, y.clamp(min=0)))
+    return _torch.pow(x, y)
+
+
+def _sign(x):
+    return _torch.where(_torch.isnan(x), x, _torch.sign(x)) if x.is_floating_point() else _torch.sign(x)
+
+
+def _where(condition, input, other):
+    x, y = _meet(input, other)
+    return T(_torch.where(condition.t, x, y))
+
+
+def _logsoft(compute):
+    return lambda x: compute(x)
+
+
+F = _torch.nn.functional
+_POINTWISE = {
+    "neg": lambda input: T(-_meet(input)[0]),
+    "abs": _arithmetic(_torch.abs),
+    "exp": _real_function(_torch.exp, real=False),
+    "reciprocal": _real_function(_torch.reciprocal, real=False),
+    "gelu": _real_function(F.gelu), "silu": _real_function(F.silu),
+    "softplus": _real_function(lambda x: _torch.logaddexp(x, _torch.zeros_like(x))),
+    "relu": _ordered(_torch.relu), "sign": _ordered(_sign),
+    "square": _arithmetic(_torch.square),
+    "floor": _rounding(_torch.floor), "ceil": _rounding(_torch.ceil), "round": _rounding(_torch.round),
+    "conj": _arithmetic(lambda x: _torch.conj(x).resolve_conj()),
+    "real": lambda input: T(_meet(input)[0].real.clone() if _meet(input)[0].is_complex() else _meet(input)[0]),
+    "imag": lambda input: T(_meet(input)[0].imag.clone() if _meet(input)[0].is_complex()
+                            else _torch.zeros_like(_meet(input)[0])),
+    "logical_not": lambda input: T(_torch.logical_not(input.t)),
+    "add": _binary(_torch.add), "sub": _binary(_torch.sub), "mul": _binary(_torch.mul), "div": _divide,
+    "floor_divide": lambda input, other: _divide(input, other, "floor"),
+    "trunc_divide": lambda input, other: _divide(input, other, "trunc"),
+    "maximum": _binary(_torch.maximum), "minimum": _binary(_torch.minimum),
+    "eq": _compare(_torch.eq), "ne": _compare(_torch.ne), "lt": _compare(_torch.lt), "le": _compare(_torch.le),
+    "gt": _compare(_torch.gt), "ge": _compare(_torch.ge),
+    "logical_and": _logic(_torch.logical_and), "logical_or": _logic(_torch.logical_or),
+    "where": _where,
+}
+for _name in "log log1p expm1 sqrt rsqrt sin cos tan tanh sigmoid erf".split():
+    _POINTWISE[_name] = _real_function(getattr(_torch, _name))
+
+
+def _pow(input, exponent=None, other=None):
+    return _binary(_power)(input, other if exponent is None else exponent)
+
+
+# ---- contractions ----
+
+def _whole_einsum(equation, xs):
+    """torch's einsum; bool in numbers."""
+    if xs[0].dtype == _torch.bool:
+        return _torch.einsum(equation, *[x.long() for x in xs]) != 0
+    return _torch.einsum(equation, *xs)
+
+
+def _written_out(equation, xs, combine):
+    """All labels spread out: the terms of a semiring einsum, and how many axes are left to reduce."""
+    ins, arrow, out = equation.replace(" ", "").partition("->")
+    terms = ins.split(",")
+    letters = [t.replace("...", "") for t in terms]
+    dots = max([x.dim() - len(t) for x, t in zip(xs, letters)])
+    spare = [c for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" if c not in equation][:dots]
+    full = []
+    for term, names, x in zip(terms, letters, xs):
+        full.append(term.replace("...", "".join(spare[dots - (x.dim() - len(names)):])))
+    if not arrow:
+        joined = "".join(letters)
+        out = ("..." if "..." in ins else "") + "".join(sorted(c for c in set(joined) if joined.count(c) == 1))
+    out = out.replace("...", "".join(spare))
+    every = out + "".join(sorted(set("".join(full)) - set(out)))
+    result = None
+    for term, x in zip(full, xs):
+        one = "".join(dict.fromkeys(term))
+        x = _torch.einsum(f"{term}->{one}", x.long() if x.dtype == _torch.bool else x).to(x.dtype)
+        x = x.permute([one.index(c) for c in every if c in one])
+        for k, c in enumerate(every):
+            if c not in one:
+                x = x.unsqueeze(k)
+        result = x if result is None else result * x if combine == "mul" else result + x
+    return result, len(every) - len(out), _extents_behind(result, len(out))
+
+
+def _extents_behind(x, n):
+    return list(range(n, x.dim()))
+
+
+def _einsum(equation, *operands, reduce="sum", combine="mul"):
+    if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
+        operands = operands[0]
+    xs = _meet(*operands)
+    if reduce == "sum" and combine == "mul":
+        return T(_whole_einsum(equation, xs))
+    if reduce == "logsumexp":
+        xs = [_floating(x, True) for x in xs]
+    terms, n, dims = _written_out(equation, xs, combine)
+    if not n:
+        return T(terms)
+    if reduce == "sum":
+        return T(terms.sum(dims).to(terms.dtype) if terms.dtype != _torch.bool else terms.any(dims))
+    if reduce == "or":
+        return T(terms.any(dims))
+    return T({"max": _torch.amax, "min": _torch.amin, "logsumexp": _torch.logsumexp}[reduce](terms, dims))
+
+
+def _matmul(input, other):
+    x, y = _meet(input, other)
+    if x.dtype == _torch.bool:
+        return T(_torch.matmul(x.long(), y.long()) != 0)
+    return T(_torch.matmul(x, y))
+
+
+def _tensordot(a, b, dims=2):
+    x, y = _meet(a, b)
+    if x.dtype == _torch.bool:
+        return T(_torch.tensordot(x.long(), y.long(), dims) != 0)
+    return T(_torch.tensordot(x, y, dims))
+
+
+# ---- reductions ----
+
+def _dims(x, dim):
+    if dim is None:
+        return list(range(x.dim()))
+    return [dim] if isinstance(dim, int) else list(dim)
+
+
+def _reduction(compute, prepare=lambda x: x):
+    def run(input, dim=None, keepdim=False):
+        x = prepare(_meet(input)[0])
+        dims = _dims(x, dim)
+        return T(compute(x, dims, keepdim) if dims else x.clone())
+    return run
+
+
+def _wide(x):
+    return x.long() if x.dtype in _WHOLE else x
+
+
+def _product(x, dims, keepdim):
+    for k in sorted((d % x.dim() for d in dims), reverse=True):
+        x = _torch.prod(x, k, keepdim=keepdim)
+    return x
+
+
+def _layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
+    given = [x for x in (input, weight, bias) if x is not None]
+    dtype = _promote(given)
+    dtype = _torch.float64 if dtype in _WHOLE else dtype
+    shape = [normalized_shape] if isinstance(normalized_shape, int) else list(normalized_shape)
+    return T(F.layer_norm(_as(input, dtype), shape, None if weight is None else _as(weight, dtype),
+                          None if bias is None else _as(bias, dtype), eps))
+
+
+# ---- layout ----
+
+def _flat(args):
+    return list(args[0]) if len(args) == 1 and isinstance(args[0], (list, tuple)) else list(args)
+
+
+def _squeeze(input, dim=None):
+    x = _meet(input)[0]
+    return T(x.squeeze() if dim is None else x.squeeze(tuple(dim) if isinstance(dim, (list, tuple)) else dim))
+
+
+def _index_add(n, dim, dst=None, value=None, index=None, source=None):
+    index, value = (dst or index).t, (value or source).t
+    shape = list(value.shape)
+    shape[dim] = n
+    zeros = _torch.zeros(shape, dtype=value.dtype)
+    return T(zeros.index_add(dim, index, value))
+
+
+def _tensor(data, dtype=None):
+    return T(_torch.tensor(data, dtype=dtype))
+
+
+_SCOPE = dict(
+    _POINTWISE, pow=_pow, einsum=_einsum, matmul=_matmul, tensordot=_tensordot,
+    sum=_reduction(lambda x, d, k: x.sum(d, k), _wide), prod=_reduction(_product, _wide),
+    mean=_reduction(lambda x, d, k: x.mean(d, k), _floating),
+    amax=_reduction(lambda x, d, k: _torch.amax(x, d, k)), amin=_reduction(lambda x, d, k: _torch.amin(x, d, k)),
+    logsumexp=_reduction(lambda x, d, k: _torch.logsumexp(x, d, k), lambda x: _floating(x, True)),
+    any=_reduction(lambda x, d, k: _torch.any(x, d, k), lambda x: x != 0),
+    softmax=lambda input, dim: T(_torch.softmax(_floating(_meet(input)[0], True), dim)),
+    layer_norm=_layer_norm,
+    permute=lambda input, *args, dims=None: T(_meet(input)[0].permute(_flat(args) if dims is None else dims)),
+    transpose=lambda input, dim0, dim1: T(_meet(input)[0].transpose(dim0, dim1)),
+    reshape=lambda input, *args, shape=None: T(_meet(input)[0].reshape(_flat(args) if shape is None else shape)),
+    expand=lambda input, *args, size=None: T(_meet(input)[0].expand(_flat(args) if size is None else size)),
+    unsqueeze=lambda input, dim: T(_meet(input)[0].unsqueeze(dim)), squeeze=_squeeze,
+    cat=lambda tensors, dim=0: T(_torch.cat(_meet(*tensors), dim)),
+    stack=lambda tensors, dim=0: T(_torch.stack(_meet(*tensors), dim)),
+    index_select=lambda input, dim, index: T(_torch.index_select(_meet(input)[0], dim, index.t)),
+    index_add=_index_add, to=lambda input, dtype: T(_meet(input)[0].to(dtype)),
+    structural=lambda input: input, tensor=_tensor,
+    empty=lambda *size, dtype=_torch.float32: T(_torch.empty(_flat(size), dtype=dtype)),
+)
+_SCOPE["view"] = _SCOPE["reshape"]
+_METHODS = [n for n in _SCOPE if n not in ("einsum", "tensordot", "cat", "stack", "index_add", "layer_norm",
+                                           "structural", "tensor", "empty", "where")]
+
+
+class T:
+    """A tensor whose operators follow the rules above."""
+
+    def __init__(self, t):
+        self.t = t
+
+    def __getitem__(self, items):
+        items = items if isinstance(items, tuple) else (items,)
+        return T(self.t[tuple(i.t.long() if isinstance(i, T) else i for i in items)])
+
+    def where(self, condition, other):
+        return _where(condition, self, other)
+
+    def __neg__(self):
+        return _SCOPE["neg"](self)
+
+    def __pos__(self):
+        return self
+
+    __hash__ = None
+
+
+def _method(name):
+    return lambda self, *args, **words: _SCOPE[name](self, *args, **words)
+
+
+for _name in _METHODS:
+    setattr(T, _name, _method(_name))
+for _sign_name, _name in (("add", "add"), ("sub", "sub"), ("mul", "mul"), ("truediv", "div"),
+                          ("floordiv", "floor_divide"), ("pow", "pow"), ("matmul", "matmul")):
+    setattr(T, f"__{_sign_name}__", lambda a, b, f=_name: _SCOPE[f](a, b))
+    setattr(T, f"__r{_sign_name}__", lambda a, b, f=_name: _SCOPE[f](b, a))
+for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
+    setattr(T, f"__{_name}__", lambda a, b, f=_name: _SCOPE[f](a, b))
+
+
+def _symbols(function, arrays):
+    """Extents' names, as the annotations bind them to the observed arrays."""
+    found = {}
+    for annotation, a in zip(function.__annotations__.values(), arrays):
+        inside = annotation.partition("[")[2].rpartition("]")[0]
+        for name, extent in zip([s.strip() for s in inside.split(",")], a.shape):
+            if name.isidentifier():
+                found[name] = extent
+    return found
+
+
+def run(text, arrays):
+    """The results of a program, run by Python: a list of arrays."""
+    scope = dict(_SCOPE, **DTYPE, float=float, complex=complex,
+                 torch=types.SimpleNamespace(**_SCOPE, **{n: getattr(_torch, n) for n in
+                                             ("float32", "float64", "complex64", "complex128", "int32", "int64", "bool")}))
+    exec(compile("from __future__ import annotations\n" + text, "program", "exec"), scope)
+    function = [v for v in scope.values() if isinstance(v, types.FunctionType) and v.__code__.co_filename == "program"][-1]
+    scope.update(_symbols(function, arrays))
+    results = function(*[T(_torch.from_numpy(np.ascontiguousarray(a).reshape(a.shape).copy())) for a in arrays])
+    results = results if isinstance(results, tuple) else (results,)
+    return [r.t.resolve_conj().numpy() if isinstance(r, T) else np.asarray(r) for r in results]
