@@ -77,6 +77,12 @@ static int multiply_monomials(ej_monomial *out, const ej_monomial *a, const ej_m
     return EINJIT_OK;
 }
 
+static int no_room(ej_sizes *table, einjit_error *err)
+{
+    table->no_memory = true;
+    return ej_no_memory(err);
+}
+
 /* out = a + factor * b, into fresh memory of the arena. */
 static int add_multiple(ej_sizes *table, ej_polynomial a, const ej_monomial *factor, ej_polynomial b,
                         ej_polynomial *out, einjit_error *err)
@@ -84,7 +90,7 @@ static int add_multiple(ej_sizes *table, ej_polynomial a, const ej_monomial *fac
     if (a.n_terms + b.n_terms > EJ_POLYNOMIAL_TERMS)
         return ej_fail(err, EINJIT_E_LIMIT, "a size of more than %d terms", EJ_POLYNOMIAL_TERMS);
     ej_monomial *sum = EJ_NEW_ARRAY(table->arena, ej_monomial, (size_t)(a.n_terms + b.n_terms));
-    if (!sum) return ej_no_memory(err);
+    if (!sum) return no_room(table, err);
     int32_t i = 0, j = 0, n = 0;
     ej_monomial next;
     if (b.n_terms) EJ_TRY(multiply_monomials(&next, factor, &b.terms[0], err));
@@ -191,7 +197,7 @@ static int intern(ej_sizes *table, ej_polynomial p, int64_t observed, ej_size *o
         *out = ej_size_number(p.n_terms ? p.terms[0].coefficient : 0);
         return EINJIT_OK;
     }
-    if (!expr_room(table)) return ej_no_memory(err);
+    if (!expr_room(table)) return no_room(table, err);
     uint64_t hash = hash_polynomial(&p);
     size_t mask = table->n_expr_slots - 1;
     for (size_t at = (size_t)hash & mask; table->expr_slots[at]; at = (at + 1) & mask) {
@@ -211,7 +217,7 @@ static int intern(ej_sizes *table, ej_polynomial p, int64_t observed, ej_size *o
 static int intern_atom(ej_sizes *table, size_t index, ej_size *out, einjit_error *err)
 {
     ej_monomial *term = EJ_NEW(table->arena, ej_monomial);
-    if (!term) return ej_no_memory(err);
+    if (!term) return no_room(table, err);
     term->coefficient = 1;
     term->n_atoms = 1;
     term->atoms[0] = (int32_t)index;
@@ -223,7 +229,7 @@ int ej_sizes_symbol(ej_sizes *table, const char *name, int64_t observed, ej_size
     if (observed < 0) return ej_fail(err, EINJIT_E_SIZE, "the extent '%s' is negative", name);
     if (table->n_atoms != table->n_symbols)
         return ej_fail(err, EINJIT_E_INTERNAL, "the symbol '%s' comes after a derived size", name);
-    if (!atom_room(table)) return ej_no_memory(err);
+    if (!atom_room(table)) return no_room(table, err);
     size_t index = table->n_atoms++;
     table->n_symbols++;
     table->atoms[index] = (ej_atom){.kind = EJ_ATOM_SYMBOL, .name = name, .n = observed, .nonnegative = true};
@@ -292,7 +298,7 @@ static bool is_nonnegative(const ej_sizes *table, ej_size a)
 
 static int derive(ej_sizes *table, ej_atom atom, ej_size *out, einjit_error *err)
 {
-    if (!atom_room(table)) return ej_no_memory(err);
+    if (!atom_room(table)) return no_room(table, err);
     uint64_t hash = hash_atom(&atom);
     size_t mask = table->n_atom_slots - 1;
     for (size_t at = (size_t)hash & mask; table->atom_slots[at]; at = (at + 1) & mask) {

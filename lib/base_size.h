@@ -48,6 +48,7 @@ typedef struct ej_sizes {
     ej_polynomial *exprs;
     uint32_t *expr_slots, *atom_slots; /* look-up tables, 1 + index; made again where NULL: copies that only */
     size_t n_expr_slots, n_atom_slots; /* evaluate leave them out */
+    bool no_memory;      /* sticks: also where a caller took a failure for "not possible" and went on */
 } ej_sizes;
 
 void ej_sizes_init(ej_sizes *table, ej_arena *arena);

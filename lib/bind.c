@@ -189,6 +189,7 @@ static int bind(ej_bound *out, const ej_graph *graph, const bind_request *reques
     b.err = job->err ? &found : NULL;
     do {
         status = attempt(&b, request);
+        if (b.out->sizes.no_memory) status = ej_no_memory(b.err);
         if (status == EINJIT_E_LIMIT && !b.restart) b.restart = close_all(&b);
     } while (b.restart && status != EINJIT_E_NOMEM); /* each closed at least one symbol */
     if (status != EINJIT_OK) {

@@ -23,13 +23,13 @@ typedef struct labels {
     label_state *state;
 } labels;
 
-/* "'j'", or "" where labels have no names. */
+/* "j"; NULL: out of memory. */
 static const char *label_name(const ej_binder *b, const labels *l, int32_t label)
 {
     ej_text text;
     ej_text_init(&text, b->arena);
     ej_label_print(&text, l->equation, label);
-    return text.failed || !text.data ? "?" : text.data;
+    return text.failed ? NULL : text.data ? text.data : "?";
 }
 
 static bool is_named(const labels *l, int32_t label)
@@ -44,6 +44,16 @@ static ej_size axis_size(const ej_binder *b, const labels *l, uint32_t t, uint32
 
 /* ---- extents ---- */
 
+static int refuse_diagonal(ej_binder *b, const labels *l, int32_t label, uint32_t t, uint32_t axis)
+{
+    const label_state *state = &l->state[label];
+    const char *name = label_name(b, l, label);
+    if (!name) return ej_no_memory(b->err);
+    return ej_fail(b->err, EINJIT_E_DIM_DIAG, "label '%s' is %lld on axis %d and %lld on axis %u of operand %u", name,
+                   (long long)state->own.n, (int)state->axis, (long long)axis_size(b, l, t, axis).n, (unsigned)axis,
+                   (unsigned)t);
+}
+
 static int meet_diagonals(ej_binder *b, labels *l)
 {
     for (uint32_t t = 0; t < l->subscripts->n_terms; t++) {
@@ -56,9 +66,7 @@ static int meet_diagonals(ej_binder *b, labels *l)
                 state->axis = (int32_t)axis;
                 state->own = size;
             } else if (state->own.n != size.n) {
-                return ej_fail(b->err, EINJIT_E_DIM_DIAG, "label '%s' is %lld on axis %d and %lld on axis %u of operand %u",
-                               label_name(b, l, term->labels[axis]), (long long)state->own.n, (int)state->axis,
-                               (long long)size.n, (unsigned)axis, (unsigned)t);
+                return refuse_diagonal(b, l, term->labels[axis], t, axis);
             } else {
                 state->own = ej_bind_meet(b, state->own, size);
             }
@@ -71,9 +79,12 @@ static int refuse_extent(ej_binder *b, const labels *l, int32_t label, uint32_t 
 {
     const label_state *state = &l->state[label];
     long long n = axis_size(b, l, t, axis).n;
-    if (is_named(l, label))
-        return ej_fail(b->err, EINJIT_E_DIM, "axis '%s' is %lld in operand %d and %lld in operand %u",
-                       label_name(b, l, label), (long long)state->size.n, (int)state->from_operand, n, (unsigned)t);
+    if (is_named(l, label)) {
+        const char *name = label_name(b, l, label);
+        if (!name) return ej_no_memory(b->err);
+        return ej_fail(b->err, EINJIT_E_DIM, "axis '%s' is %lld in operand %d and %lld in operand %u", name,
+                       (long long)state->size.n, (int)state->from_operand, n, (unsigned)t);
+    }
     return ej_fail(b->err, EINJIT_E_BROADCAST, "axis %d of operand %d is %lld and axis %u of operand %u is %lld",
                    (int)state->from_axis, (int)state->from_operand, (long long)state->size.n, (unsigned)axis, (unsigned)t,
                    n);

@@ -181,9 +181,8 @@ void ej_bind_close(ej_binder *b, ej_size size)
     if (!size.e) return;
     b->n_closings++;
     bool *marked = EJ_NEW_ARRAY(b->arena, bool, sizes->n_atoms);
-    if (!marked) { /* no room to find out which: close all, which is always right */
-        for (size_t s = 0; s < b->graph->n_symbols; s++) b->symbols[s].closed = true;
-        b->restart = true;
+    if (!marked) {
+        b->out->sizes.no_memory = true; /* ends the attempt */
         return;
     }
     mark_atoms(sizes, size, marked);

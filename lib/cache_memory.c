@@ -343,7 +343,7 @@ static void publish(struct ej_cache *cache, shard *s, entry *e, ej_key key, einj
     size_t more = kernel ? kernel->bytes : e->error ? sizeof *e->error : 0;
     e->kernel = kernel;
     e->status = status;
-    e->forget = status != EINJIT_OK && !is_remembered(key, status);
+    e->forget = status != EINJIT_OK && (!e->error || !is_remembered(key, status)); /* no memory for its text: not either */
     s->failures += status != EINJIT_OK;
     e->bytes += more;
     atomic_fetch_add(&cache->bytes, more);

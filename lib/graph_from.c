@@ -9,27 +9,27 @@
 
 #include "graph.h"
 
-/* The label's character as UTF-8; 0 when it cannot be the name of an extent. */
-static size_t label_name(char name[5], const ej_equation *equation, int32_t label, ej_arena *scratch)
+/* The label's character as UTF-8; length 0 when it cannot be the name of an extent. */
+static int label_name(ej_text *out, const ej_equation *equation, int32_t label, einjit_error *err)
 {
-    if (equation->integer_labels) return 0;
-    ej_text text;
-    ej_text_init(&text, scratch);
-    ej_print_code_point(&text, equation->symbols[label]);
-    if (text.failed || text.length > 4 || !ej_is_identifier(text.data, text.length)) return 0;
-    memcpy(name, text.data, text.length);
-    return text.length;
+    out->length = 0;
+    if (equation->integer_labels) return EINJIT_OK;
+    ej_print_code_point(out, equation->symbols[label]);
+    if (out->failed) return ej_no_memory(err);
+    if (!ej_is_identifier(out->data, out->length)) out->length = 0;
+    return EINJIT_OK;
 }
 
 /* Every label's symbol in the graph, or -1. */
 static int name_labels(ej_graph *graph, const ej_equation *equation, int32_t *symbols, ej_arena *scratch,
                        einjit_error *err)
 {
+    ej_text name;
+    ej_text_init(&name, scratch);
     for (uint32_t l = 0; l < equation->n_labels; l++) {
-        char name[5];
-        size_t length = label_name(name, equation, (int32_t)l, scratch);
+        EJ_TRY(label_name(&name, equation, (int32_t)l, err));
         symbols[l] = -1;
-        if (length) EJ_TRY(ej_graph_symbol(graph, name, length, &symbols[l], err));
+        if (name.length) EJ_TRY(ej_graph_symbol(graph, name.data, name.length, &symbols[l], err));
     }
     return EINJIT_OK;
 }

@@ -53,9 +53,10 @@ static int fail_rank(const ej_equation *equation, uint32_t t, int32_t rank, bool
     ej_arena_init(&scratch, arena->allocator);
     ej_text_init(&text, &scratch);
     print_term(&text, equation, &equation->terms[t]);
-    const char *term = text.data && !text.failed ? text.data : "";
+    const char *term = text.data ? text.data : "";
     uint32_t named = equation->terms[t].n - ellipsis;
-    int status = ej_fail(err, EINJIT_E_RANK, "operand %u has %d ax%s but its term '%.200s' names %s%u", (unsigned)t,
+    int status = text.failed ? ej_no_memory(err) :
+                 ej_fail(err, EINJIT_E_RANK, "operand %u has %d ax%s but its term '%.200s' names %s%u", (unsigned)t,
                          (int)rank, rank == 1 ? "is" : "es", term, ellipsis ? "at least " : "", (unsigned)named);
     ej_arena_free(&scratch);
     return status;

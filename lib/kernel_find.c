@@ -186,15 +186,14 @@ static void add_closed_values(ej_key_words *key, const open_symbols *open, const
     }
 }
 
-/* Inputs always; those outputs that the key has only in part. */
-static bool fits(const einjit_kernel *kernel, const ej_request *r)
+/* Inputs always; those outputs that the key has only in part. E_NOMEM: not known. */
+static int check_fit(const einjit_kernel *kernel, const ej_request *r)
 {
     int64_t symbols[EJ_OPEN_MAX];
-    if (ej_check_inputs(kernel, r->n_in, r->in, symbols, NULL) != EINJIT_OK) return false;
+    EJ_TRY(ej_check_inputs(kernel, r->n_in, r->in, symbols, NULL));
     for (size_t i = 0; i < r->n_out; i++)
-        if (!ej_tensor_row_major(&r->out[i]))
-            return ej_check_outputs(kernel, r->n_out, r->out, symbols, NULL) == EINJIT_OK;
-    return true;
+        if (!ej_tensor_row_major(&r->out[i])) return ej_check_outputs(kernel, r->n_out, r->out, symbols, NULL);
+    return EINJIT_OK;
 }
 
 static int find_open(einjit_kernel **out, finding *f, const open_symbols *open, ej_key_words *key, einjit_error *err)
@@ -202,11 +201,16 @@ static int find_open(einjit_kernel **out, finding *f, const open_symbols *open, 
     einjit_kernel *kernel = NULL;
     open_key(key, open, f->request);
     EJ_TRY(look_up(&kernel, f, key, true, err));
-    for (int level = 1; !fits(kernel, f->request); level++) {
+    int unfit;
+    for (int level = 1; (unfit = check_fit(kernel, f->request)) && unfit != EINJIT_E_NOMEM; level++) {
         if (level == 1) add_closed_values(key, open, &f->request->graph->graph, kernel);
         ej_kernel_drop(kernel);
         if (level == 2) return find_closed(out, f->context, f->request, err);
         EJ_TRY(look_up(&kernel, f, key, true, err));
+    }
+    if (unfit) {
+        ej_kernel_drop(kernel);
+        return ej_no_memory(err);
     }
     *out = kernel;
     return EINJIT_OK;

@@ -59,7 +59,8 @@ static int64_t reach(const ej_step *step, int32_t axis)
     return far == INT64_MIN ? INT64_MAX : llabs(far);
 }
 
-int ej_nest_outer_loops(ej_nest *nest, const ej_step *step, const ej_tiling *tiling, ej_arena *arena, int32_t *parent)
+int ej_nest_outer_loops(ej_nest *nest, const ej_step *step, const ej_tiling *tiling, const ej_access *which, bool lacks,
+                        ej_arena *arena, int32_t *parent)
 {
     bool *done = EJ_NEW_ARRAY(arena, bool, (size_t)step->n_axes);
     if (!done) return EINJIT_E_NOMEM;
@@ -67,6 +68,7 @@ int ej_nest_outer_loops(ej_nest *nest, const ej_step *step, const ej_tiling *til
         int32_t pick = -1;
         for (int32_t a = 0; a < step->n_axes; a++) {
             if (done[a] || a == tiling->lane_axis || a == tiling->row_axis || !ej_access_find(&step->out, a)) continue;
+            if (which && !ej_access_find(which, a) != lacks) continue;
             if (pick < 0 || reach(step, a) > reach(step, pick)) pick = a;
         }
         if (pick < 0) break;
@@ -74,6 +76,34 @@ int ej_nest_outer_loops(ej_nest *nest, const ej_step *step, const ej_tiling *til
         EJ_TRY(ej_nest_loop(nest, arena, *parent, pick, 1, parent));
     }
     return EINJIT_OK;
+}
+
+/* The widest stride of a reduced axis in any source. */
+static int64_t source_reach(const ej_step *step, int32_t axis)
+{
+    int64_t widest = 0;
+    for (int32_t s = 0; s < step->n_src; s++) {
+        const ej_access_term *term = ej_access_find(&step->src[s], axis);
+        int64_t n = term ? (term->stride.n < 0 ? -(term->stride.n + 1) : term->stride.n) : 0;
+        if (n > widest) widest = n;
+    }
+    return widest;
+}
+
+int ej_nest_reduced_loops(ej_nest *nest, const ej_step *step, int32_t except, ej_arena *arena, int32_t *parent)
+{
+    bool *done = EJ_NEW_ARRAY(arena, bool, (size_t)step->n_axes);
+    if (!done) return EINJIT_E_NOMEM;
+    for (;;) {
+        int32_t pick = -1;
+        for (int32_t a = 0; a < step->n_axes; a++) {
+            if (done[a] || a == except || ej_access_find(&step->out, a)) continue;
+            if (pick < 0 || source_reach(step, a) > source_reach(step, pick)) pick = a;
+        }
+        if (pick < 0) return EINJIT_OK;
+        done[pick] = true;
+        EJ_TRY(ej_nest_loop(nest, arena, *parent, pick, 1, parent));
+    }
 }
 
 ej_expr ej_expr_source(ej_arena *arena, int dtype)

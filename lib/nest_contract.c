@@ -7,17 +7,7 @@
  *        in the lanes of `acc`, brought together once at the end; the reduced axis is then three: whole chunks, the lanes
  *        inside a chunk, and what is left over.
  */
-#include "nest_tiling.h"
-
-typedef struct builder {
-    ej_nest *nest;
-    const ej_step *step;
-    const ej_plan *plan;
-    ej_job *job;
-    ej_tiling tiling;
-    int dtype;
-    int32_t acc;   /* REG buffer: one element a row and lane of the result */
-} builder;
+#include "nest_contract.h"
 
 static bool applicable(const ej_step *step, const ej_plan *plan, const ej_job *job)
 {
@@ -31,7 +21,7 @@ static double cost(const ej_step *step, const ej_plan *plan, const ej_job *job)
     return ej_tiling_choose(step, plan, job->target).cost;
 }
 
-static int add_register_buffer(builder *b, const char *name, int64_t elems, int32_t place, int32_t *out)
+int ej_contraction_buffer(ej_contraction *b, const char *name, int64_t elems, int32_t place, int32_t *out)
 {
     ej_buffer buffer = {.name = name, .dtype = (int16_t)b->dtype, .home = EJ_HOME_REG, .slot = -1,
                         .elems = ej_size_number(elems)};
@@ -40,7 +30,7 @@ static int add_register_buffer(builder *b, const char *name, int64_t elems, int3
 }
 
 /* Access to a register buffer: rows at `row_stride`, `lane_axis` (-1: none) at stride 1. */
-static int register_access(builder *b, int32_t buffer, int64_t row_stride, int32_t lane_axis, ej_access *out)
+static int register_access(ej_contraction *b, int32_t buffer, int64_t row_stride, int32_t lane_axis, ej_access *out)
 {
     *out = (ej_access){.buffer = buffer};
     out->terms = EJ_NEW_ARRAY(b->job->arena, ej_access_term, 2);
@@ -53,7 +43,7 @@ static int register_access(builder *b, int32_t buffer, int64_t row_stride, int32
     return EINJIT_OK;
 }
 
-static int add_leaf(builder *b, int32_t parent, ej_access dst, int32_t n_src, ej_access *src, ej_expr expr, int reduce,
+int ej_contraction_leaf(ej_contraction *b, int32_t parent, ej_access dst, int32_t n_src, ej_access *src, ej_expr expr, int reduce,
                     ej_tile tile)
 {
     if (!expr.n) return ej_no_memory(b->job->err);
@@ -63,23 +53,23 @@ static int add_leaf(builder *b, int32_t parent, ej_access dst, int32_t n_src, ej
     return ej_nest_leaf(b->nest, b->job->arena, parent, &leaf, &id);
 }
 
-static int set_neutral(builder *b, int32_t parent, ej_access dst, ej_tile tile)
+static int set_neutral(ej_contraction *b, int32_t parent, ej_access dst, ej_tile tile)
 {
     ej_expr neutral = ej_expr_constant(b->job->arena, ej_reduce_neutral(b->step->reduce, b->dtype));
-    return add_leaf(b, parent, dst, 0, NULL, neutral, EJ_REDUCE_NONE, tile);
+    return ej_contraction_leaf(b, parent, dst, 0, NULL, neutral, EJ_REDUCE_NONE, tile);
 }
 
 /* dst <- reduce(dst, src) or dst <- src */
-static int combine(builder *b, int32_t parent, ej_access dst, ej_access src, int reduce, ej_tile tile)
+static int combine(ej_contraction *b, int32_t parent, ej_access dst, ej_access src, int reduce, ej_tile tile)
 {
     ej_access *copy = EJ_NEW(b->job->arena, ej_access);
     if (!copy) return ej_no_memory(b->job->err);
     *copy = src;
-    return add_leaf(b, parent, dst, 1, copy, ej_expr_source(b->job->arena, b->dtype), reduce, tile);
+    return ej_contraction_leaf(b, parent, dst, 1, copy, ej_expr_source(b->job->arena, b->dtype), reduce, tile);
 }
 
 /* out <- epilogue(acc), or out <- reduce(out, acc) */
-static int store_result(builder *b, int32_t parent, ej_access acc, ej_tile tile)
+static int store_result(ej_contraction *b, int32_t parent, ej_access acc, ej_tile tile)
 {
     const ej_step *step = b->step;
     if (step->accumulate || !step->epilogue.n)
@@ -87,58 +77,37 @@ static int store_result(builder *b, int32_t parent, ej_access acc, ej_tile tile)
     ej_access *src = EJ_NEW(b->job->arena, ej_access);
     if (!src) return ej_no_memory(b->job->err);
     *src = acc;
-    return add_leaf(b, parent, step->out, 1, src, step->epilogue, EJ_REDUCE_NONE, tile);
+    return ej_contraction_leaf(b, parent, step->out, 1, src, step->epilogue, EJ_REDUCE_NONE, tile);
 }
 
-/* Loops over the reduced axes but `except`, the largest strides outermost, so that the innermost walks memory. */
-static int reduced_loops(builder *b, int32_t except, int32_t *parent)
-{
-    const ej_step *step = b->step;
-    bool *done = EJ_NEW_ARRAY(b->job->arena, bool, (size_t)step->n_axes);
-    if (!done) return ej_no_memory(b->job->err);
-    for (;;) {
-        int32_t pick = -1;
-        int64_t widest = -1;
-        for (int32_t a = 0; a < step->n_axes; a++) {
-            if (done[a] || a == except || ej_access_find(&step->out, a)) continue;
-            int64_t stride = 0;
-            for (int32_t s = 0; s < step->n_src; s++) {
-                const ej_access_term *term = ej_access_find(&step->src[s], a);
-                int64_t n = term ? (term->stride.n < 0 ? -(term->stride.n + 1) : term->stride.n) : 0;
-                if (n > stride) stride = n;
-            }
-            if (stride > widest) {
-                widest = stride;
-                pick = a;
-            }
-        }
-        if (pick < 0) return EINJIT_OK;
-        done[pick] = true;
-        EJ_TRY(ej_nest_loop(b->nest, b->job->arena, *parent, pick, 1, parent));
-    }
-}
-
-/* Lanes along an axis of the result (or scalar code). */
-static int build_across(builder *b, int32_t parent)
+int ej_contraction_tile(ej_contraction *b, int32_t parent, ej_access *sources)
 {
     const ej_tiling *t = &b->tiling;
     ej_arena *arena = b->job->arena;
     int64_t width = (int64_t)t->lanes * t->vectors;
-    if (t->lane_axis >= 0) EJ_TRY(ej_nest_loop(b->nest, arena, parent, t->lane_axis, width, &parent));
     if (t->row_axis >= 0) EJ_TRY(ej_nest_loop(b->nest, arena, parent, t->row_axis, t->rows, &parent));
     ej_access acc;
     ej_tile tile = ej_tiling_tile(t);
-    EJ_TRY(add_register_buffer(b, "acc", t->rows * width, parent, &b->acc));
+    EJ_TRY(ej_contraction_buffer(b, "acc", t->rows * width, parent, &b->acc));
     EJ_TRY(register_access(b, b->acc, width, t->lane_axis, &acc));
     EJ_TRY(set_neutral(b, parent, acc, tile));
     int32_t inner = parent;
-    EJ_TRY(reduced_loops(b, -1, &inner));
-    EJ_TRY(add_leaf(b, inner, acc, b->step->n_src, b->step->src, b->step->expr, b->step->reduce, tile));
+    EJ_TRY(ej_nest_reduced_loops(b->nest, b->step, -1, arena, &inner));
+    EJ_TRY(ej_contraction_leaf(b, inner, acc, b->step->n_src, sources, b->step->expr, b->step->reduce, tile));
     return store_result(b, parent, acc, tile);
 }
 
+/* Lanes along an axis of the result (or scalar code). */
+static int build_across(ej_contraction *b, int32_t parent)
+{
+    const ej_tiling *t = &b->tiling;
+    if (t->lane_axis >= 0)
+        EJ_TRY(ej_nest_loop(b->nest, b->job->arena, parent, t->lane_axis, (int64_t)t->lanes * t->vectors, &parent));
+    return ej_contraction_tile(b, parent, b->step->src);
+}
+
 /* An access with the lane axis taken apart: (chunk, inside) with `chunk_extent` each, or the rest behind `offset`. */
-static int split_access(builder *b, const ej_access *from, int32_t chunk, int32_t inside, int64_t width, int64_t offset,
+static int split_access(ej_contraction *b, const ej_access *from, int32_t chunk, int32_t inside, int64_t width, int64_t offset,
                         ej_access *out)
 {
     *out = *from;
@@ -162,7 +131,7 @@ static int split_access(builder *b, const ej_access *from, int32_t chunk, int32_
     return EINJIT_OK;
 }
 
-static int split_sources(builder *b, int32_t chunk, int32_t inside, int64_t width, int64_t offset, ej_access **out)
+static int split_sources(ej_contraction *b, int32_t chunk, int32_t inside, int64_t width, int64_t offset, ej_access **out)
 {
     *out = EJ_NEW_ARRAY(b->job->arena, ej_access, (size_t)b->step->n_src);
     if (!*out) return ej_no_memory(b->job->err);
@@ -171,14 +140,14 @@ static int split_sources(builder *b, int32_t chunk, int32_t inside, int64_t widt
     return EINJIT_OK;
 }
 
-static ej_tile row_tile(const builder *b)
+static ej_tile row_tile(const ej_contraction *b)
 {
     ej_tile tile = {0};
     if (b->tiling.row_axis >= 0) tile.digits[tile.n++] = (ej_digit){b->tiling.row_axis, b->tiling.rows, EJ_UNROLL};
     return tile;
 }
 
-static ej_tile lane_tile(const builder *b, int32_t axis, int32_t vectors)
+static ej_tile lane_tile(const ej_contraction *b, int32_t axis, int32_t vectors)
 {
     ej_tile tile = row_tile(b);
     if (vectors > 1) tile.digits[tile.n++] = (ej_digit){axis, vectors, EJ_UNROLL};
@@ -187,7 +156,7 @@ static ej_tile lane_tile(const builder *b, int32_t axis, int32_t vectors)
 }
 
 /* Numbers only: what the split computes with is not checked for symbols. */
-static bool can_split(const builder *b)
+static bool can_split(const ej_contraction *b)
 {
     int32_t axis = b->tiling.lane_axis;
     if (b->step->axes[axis].extent.e) return false;
@@ -199,7 +168,7 @@ static bool can_split(const builder *b)
 }
 
 /* result (one a row) <- what the lanes of a long reduced axis come to: whole chunks in `acc`, then the rest. */
-static int reduce_chunks(builder *b, int32_t parent, ej_access result)
+static int reduce_chunks(ej_contraction *b, int32_t parent, ej_access result)
 {
     const ej_tiling *t = &b->tiling;
     ej_arena *arena = b->job->arena;
@@ -211,41 +180,41 @@ static int reduce_chunks(builder *b, int32_t parent, ej_access result)
     ej_access acc, *src;
     EJ_TRY(ej_nest_axis(b->nest, arena, "chunk", ej_size_number(n_chunks), EJ_RUN_REDUCED, &chunk));
     EJ_TRY(ej_nest_axis(b->nest, arena, "lane", ej_size_number(width), EJ_RUN_REDUCED, &inside));
-    EJ_TRY(add_register_buffer(b, "acc", t->rows * width, parent, &b->acc));
+    EJ_TRY(ej_contraction_buffer(b, "acc", t->rows * width, parent, &b->acc));
     EJ_TRY(register_access(b, b->acc, width, inside, &acc));
     EJ_TRY(set_neutral(b, parent, acc, lane_tile(b, inside, vectors)));
-    EJ_TRY(reduced_loops(b, t->lane_axis, &inner));
+    EJ_TRY(ej_nest_reduced_loops(b->nest, b->step, t->lane_axis, arena, &inner));
     int32_t outside = inner;
     EJ_TRY(ej_nest_loop(b->nest, arena, inner, chunk, 1, &inner));
     EJ_TRY(split_sources(b, chunk, inside, width, 0, &src));
-    EJ_TRY(add_leaf(b, inner, acc, b->step->n_src, src, b->step->expr, b->step->reduce, lane_tile(b, inside, vectors)));
+    EJ_TRY(ej_contraction_leaf(b, inner, acc, b->step->n_src, src, b->step->expr, b->step->reduce, lane_tile(b, inside, vectors)));
     if (rest) {
         EJ_TRY(ej_nest_axis(b->nest, arena, "rest", ej_size_number(rest), EJ_RUN_REDUCED, &left));
         EJ_TRY(split_sources(b, -1, left, width, n_chunks * width, &src));
         EJ_TRY(ej_nest_loop(b->nest, arena, outside, left, t->lanes, &inner));
-        EJ_TRY(add_leaf(b, inner, result, b->step->n_src, src, b->step->expr, b->step->reduce, lane_tile(b, left, 1)));
+        EJ_TRY(ej_contraction_leaf(b, inner, result, b->step->n_src, src, b->step->expr, b->step->reduce, lane_tile(b, left, 1)));
     }
     return combine(b, parent, result, acc, b->step->reduce, lane_tile(b, inside, vectors));
 }
 
 /* Lanes along a reduced axis. */
-static int build_along(builder *b, int32_t parent)
+static int build_along(ej_contraction *b, int32_t parent)
 {
     const ej_tiling *t = &b->tiling;
     ej_arena *arena = b->job->arena;
     int32_t results, inner;
     ej_access result;
     if (t->row_axis >= 0) EJ_TRY(ej_nest_loop(b->nest, arena, parent, t->row_axis, t->rows, &parent));
-    EJ_TRY(add_register_buffer(b, "result", t->rows, parent, &results));
+    EJ_TRY(ej_contraction_buffer(b, "result", t->rows, parent, &results));
     EJ_TRY(register_access(b, results, 1, -1, &result));
     EJ_TRY(set_neutral(b, parent, result, row_tile(b)));
     if (can_split(b) && b->step->axes[t->lane_axis].extent.n >= 2 * t->lanes) {
         EJ_TRY(reduce_chunks(b, parent, result));
     } else {
         inner = parent;
-        EJ_TRY(reduced_loops(b, t->lane_axis, &inner));
+        EJ_TRY(ej_nest_reduced_loops(b->nest, b->step, t->lane_axis, arena, &inner));
         EJ_TRY(ej_nest_loop(b->nest, arena, inner, t->lane_axis, t->lanes, &inner));
-        EJ_TRY(add_leaf(b, inner, result, b->step->n_src, b->step->src, b->step->expr, b->step->reduce,
+        EJ_TRY(ej_contraction_leaf(b, inner, result, b->step->n_src, b->step->src, b->step->expr, b->step->reduce,
                         lane_tile(b, t->lane_axis, 1)));
     }
     return store_result(b, parent, result, row_tile(b));
@@ -253,12 +222,11 @@ static int build_along(builder *b, int32_t parent)
 
 static int build(ej_nest *out, ej_step *step, const ej_plan *plan, ej_job *job)
 {
-    builder b = {.nest = out, .step = step, .plan = plan, .job = job,
-                 .tiling = ej_tiling_choose(step, plan, job->target)};
-    b.dtype = step->expr.ops[step->expr.n - 1].dtype;
+    ej_contraction b = {.nest = out, .step = step, .job = job, .tiling = ej_tiling_choose(step, plan, job->target),
+                        .dtype = step->expr.ops[step->expr.n - 1].dtype};
     int32_t parent = -1;
     EJ_TRY(ej_nest_begin(out, step, plan, job->arena));
-    EJ_TRY(ej_nest_outer_loops(out, step, &b.tiling, job->arena, &parent));
+    EJ_TRY(ej_nest_outer_loops(out, step, &b.tiling, NULL, false, job->arena, &parent));
     return b.tiling.lane_reduced ? build_along(&b, parent) : build_across(&b, parent);
 }
 

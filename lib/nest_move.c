@@ -25,7 +25,7 @@ static int build(ej_nest *out, ej_step *step, const ej_plan *plan, ej_job *job)
     ej_tiling tiling = ej_tiling_choose(step, plan, job->target);
     int32_t parent = -1, leaf_id;
     EJ_TRY(ej_nest_begin(out, step, plan, arena));
-    EJ_TRY(ej_nest_outer_loops(out, step, &tiling, arena, &parent));
+    EJ_TRY(ej_nest_outer_loops(out, step, &tiling, NULL, false, arena, &parent));
     if (tiling.row_axis >= 0) EJ_TRY(ej_nest_loop(out, arena, parent, tiling.row_axis, tiling.rows, &parent));
     if (tiling.lane_axis >= 0)
         EJ_TRY(ej_nest_loop(out, arena, parent, tiling.lane_axis, (int64_t)tiling.lanes * tiling.vectors, &parent));

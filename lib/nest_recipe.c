@@ -8,7 +8,9 @@
 static const ej_recipe *const recipes[] = {
     &ej_recipe_move,     /* nothing is reduced: maps, copies, gathers, scatter-adds */
     &ej_recipe_transpose, /* one operand, unit strides along different axes */
-    &ej_recipe_contract, /* anything that reduces */
+    &ej_recipe_contract,  /* anything that reduces */
+    &ej_recipe_panel,     /* one operand is used again and again: packed in panels */
+    &ej_recipe_sweep,     /* a small result of one big operand */
 };
 
 static const ej_recipe *cheapest(const ej_step *step, const ej_plan *plan, const ej_job *job, double *best_cost)
@@ -22,6 +24,23 @@ static const ej_recipe *cheapest(const ej_step *step, const ej_plan *plan, const
         *best_cost = cost;
     }
     return best;
+}
+
+/* LOCAL buffers lie behind the plan's scratch; nests run one after the other and share the room. */
+static int place_locals(ej_nest *nest, const ej_plan *plan, ej_sizes *sizes, ej_size *scratch, einjit_error *err)
+{
+    ej_size end = plan->scratch_bytes;
+    for (int32_t i = 0; i < nest->n_buffers; i++) {
+        ej_buffer *buffer = &nest->buffers[i];
+        ej_size bytes;
+        if (buffer->home != EJ_HOME_LOCAL) continue;
+        EJ_TRY(ej_size_align(sizes, end, 64, &end, err));
+        buffer->offset_bytes = end;
+        EJ_TRY(ej_size_mul(sizes, buffer->elems, ej_size_number(ej_dtypes[buffer->dtype].bytes), &bytes, err));
+        EJ_TRY(ej_size_add(sizes, end, bytes, &end, err));
+    }
+    EJ_TRY(ej_size_align(sizes, end, 64, &end, err));
+    return ej_size_max(sizes, *scratch, end, scratch, err);
 }
 
 int ej_nests_build(ej_nests *out, const ej_plan *plan, ej_job *job)
@@ -42,8 +61,9 @@ int ej_nests_build(ej_nests *out, const ej_plan *plan, ej_job *job)
         int status = recipe->build(nest, &step, plan, job);
         if (status == EINJIT_E_NOMEM) return ej_no_memory(job->err); /* builders of nests have no error to write to */
         EJ_TRY(status);
+        EJ_TRY(place_locals(nest, plan, sizes, &out->scratch_bytes, job->err));
         nest->recipe = recipe->name;
         nest->cost = cost;
     }
-    return EINJIT_OK;
+    return sizes->no_memory ? ej_no_memory(job->err) : EINJIT_OK;
 }

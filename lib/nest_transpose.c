@@ -12,14 +12,6 @@
 /* ROWS of the source stay in the TLB while all of their lines are read. */
 enum { EJ_TRANSPOSE_ROWS = 256, EJ_TRANSPOSE_TILE = 8 };
 
-static int32_t unit_axis(const ej_access *access)
-{
-    for (int32_t t = 0; t < access->n_terms; t++)
-        if (access->terms[t].table < 0 && !access->terms[t].block && ej_size_is(access->terms[t].stride, 1))
-            return access->terms[t].axis;
-    return -1;
-}
-
 typedef struct pair {
     int32_t from, to, tile;
 } pair;
@@ -28,8 +20,8 @@ static pair find_pair(const ej_step *step, const ej_plan *plan, const ej_target 
 {
     pair p = {-1, -1, 0};
     if (step->n_src != 1) return p;
-    p.from = unit_axis(&step->src[0]);
-    p.to = unit_axis(&step->out);
+    p.from = ej_access_unit_axis(&step->src[0]);
+    p.to = ej_access_unit_axis(&step->out);
     p.tile = ej_step_lanes(step, plan, target);
     if (p.tile > EJ_TRANSPOSE_TILE) p.tile = EJ_TRANSPOSE_TILE;
     return p;
@@ -61,18 +53,38 @@ static double cost(const ej_step *step, const ej_plan *plan, const ej_job *job)
     return elements / (tile * tile) * (tile * (step->expr.n + 1) + 2 * tile * halvings);
 }
 
-static int register_access(ej_arena *arena, int32_t buffer, const pair *p, ej_access *out)
-{
-    *out = (ej_access){.buffer = buffer, .n_terms = 2, .terms = EJ_NEW_ARRAY(arena, ej_access_term, 2)};
-    if (!out->terms) return EINJIT_E_NOMEM;
-    out->terms[0] = (ej_access_term){.axis = p->to, .table = -1, .stride = ej_size_number(p->tile)};
-    out->terms[1] = (ej_access_term){.axis = p->from, .table = -1, .stride = ej_size_number(1)};
-    return EINJIT_OK;
-}
-
 static ej_tile tile_along(int32_t lanes, int32_t rows, int32_t n)
 {
     return (ej_tile){.n = 2, .digits = {{rows, n, EJ_UNROLL}, {lanes, n, EJ_LANE}}};
+}
+
+int ej_nest_transpose(ej_nest *nest, ej_arena *arena, int32_t parent, int32_t from, int32_t to, int32_t tile,
+                      const ej_access *dst, const ej_access *src, const ej_expr *expr)
+{
+    int32_t id;
+    int dtype = expr->ops[expr->n - 1].dtype;
+    EJ_TRY(ej_nest_loop(nest, arena, parent, to, tile, &parent));
+    EJ_TRY(ej_nest_loop(nest, arena, parent, from, tile, &parent));
+    ej_buffer buffer = {.name = "tile", .dtype = (int16_t)dtype, .home = EJ_HOME_REG, .slot = -1,
+                        .elems = ej_size_number((int64_t)tile * tile)};
+    ej_access *registers = EJ_NEW(arena, ej_access), *source = EJ_NEW(arena, ej_access);
+    ej_access_term *terms = EJ_NEW_ARRAY(arena, ej_access_term, 2);
+    if (!registers || !source || !terms) return EINJIT_E_NOMEM;
+    EJ_TRY(ej_nest_buffer(nest, arena, &buffer, &registers->buffer));
+    EJ_TRY(ej_nest_place(nest, arena, parent, registers->buffer));
+    terms[0] = (ej_access_term){.axis = to, .table = -1, .stride = ej_size_number(tile)};
+    terms[1] = (ej_access_term){.axis = from, .table = -1, .stride = ej_size_number(1)};
+    registers->terms = terms;
+    registers->n_terms = 2;
+    *source = *src;
+    ej_nest_node load = {.kind = EJ_NEST_LEAF, .dst = *registers, .n_src = 1, .src = source, .expr = *expr,
+                         .reduce = EJ_REDUCE_NONE, .tile = tile_along(from, to, tile)};
+    ej_nest_node store = {.kind = EJ_NEST_LEAF, .dst = *dst, .n_src = 1, .src = registers,
+                          .expr = ej_expr_source(arena, dtype), .reduce = EJ_REDUCE_NONE,
+                          .tile = tile_along(to, from, tile)};
+    if (!store.expr.n) return EINJIT_E_NOMEM;
+    EJ_TRY(ej_nest_leaf(nest, arena, parent, &load, &id));
+    return ej_nest_leaf(nest, arena, parent, &store, &id);
 }
 
 static int build(ej_nest *out, ej_step *step, const ej_plan *plan, ej_job *job)
@@ -80,31 +92,14 @@ static int build(ej_nest *out, ej_step *step, const ej_plan *plan, ej_job *job)
     ej_arena *arena = job->arena;
     pair p = find_pair(step, plan, job->target);
     ej_tiling outer = {.lane_axis = p.from, .row_axis = p.to};
-    int32_t parent = -1, registers, id;
-    int dtype = step->expr.ops[step->expr.n - 1].dtype;
+    int32_t parent = -1;
     int64_t line = 64 / ej_dtypes[plan->buffers[step->src[0].buffer].dtype].bytes;
     if (line < p.tile) line = p.tile;
     EJ_TRY(ej_nest_begin(out, step, plan, arena));
-    EJ_TRY(ej_nest_outer_loops(out, step, &outer, arena, &parent));
+    EJ_TRY(ej_nest_outer_loops(out, step, &outer, NULL, false, arena, &parent));
     EJ_TRY(ej_nest_loop(out, arena, parent, p.to, EJ_TRANSPOSE_ROWS, &parent));
     EJ_TRY(ej_nest_loop(out, arena, parent, p.from, line, &parent));
-    EJ_TRY(ej_nest_loop(out, arena, parent, p.to, p.tile, &parent));
-    EJ_TRY(ej_nest_loop(out, arena, parent, p.from, p.tile, &parent));
-    ej_buffer buffer = {.name = "tile", .dtype = (int16_t)dtype, .home = EJ_HOME_REG, .slot = -1,
-                        .elems = ej_size_number((int64_t)p.tile * p.tile)};
-    EJ_TRY(ej_nest_buffer(out, arena, &buffer, &registers));
-    EJ_TRY(ej_nest_place(out, arena, parent, registers));
-    ej_access *tile = EJ_NEW(arena, ej_access);
-    if (!tile) return ej_no_memory(job->err);
-    EJ_TRY(register_access(arena, registers, &p, tile));
-    ej_nest_node load = {.kind = EJ_NEST_LEAF, .dst = *tile, .n_src = 1, .src = step->src, .expr = step->expr,
-                         .reduce = EJ_REDUCE_NONE, .tile = tile_along(p.from, p.to, p.tile)};
-    ej_nest_node store = {.kind = EJ_NEST_LEAF, .dst = step->out, .n_src = 1, .src = tile,
-                          .expr = ej_expr_source(arena, dtype), .reduce = EJ_REDUCE_NONE,
-                          .tile = tile_along(p.to, p.from, p.tile)};
-    if (!store.expr.n) return ej_no_memory(job->err);
-    EJ_TRY(ej_nest_leaf(out, arena, parent, &load, &id));
-    return ej_nest_leaf(out, arena, parent, &store, &id);
+    return ej_nest_transpose(out, arena, parent, p.from, p.to, p.tile, &step->out, &step->src[0], &step->expr);
 }
 
 const ej_recipe ej_recipe_transpose = {"transpose", applicable, cost, build};

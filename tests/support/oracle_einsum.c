@@ -76,7 +76,7 @@ static oracle_element sum_end(const sum_state *s, long double bound, double step
     if (!s->lumpy && s->err == 0 && bound * 64 < limit) return out; /* exact in every order */
     out.err += u * (long double)(s->terms + steps + 8) * s->size * 1.01L;
     out.err += (long double)s->terms * (u > 0x1p-30L ? 0x1p-140L : 0);
-    if (!isfinite(s->size)) out.err = isfinite(out.re) && isfinite(out.im) ? out.err : (isnan(out.re) || s->im != 0 ? INFINITY : 0);
+    if (!isfinite(s->size) && !isinf(out.err)) out.err = isfinite(out.re) && isfinite(out.im) ? out.err : (isnan(out.re) || s->im != 0 ? INFINITY : 0);
     return oracle_rounded(s->dtype, out);
 }
 
@@ -217,10 +217,12 @@ static oracle_element reduce_one(const oracle_value *x, const int64_t *position,
     bool mean = reduce == EINJIT_REDUCE_MEAN, product = reduce == EINJIT_REDUCE_PROD;
     sum_state sum = {.reduce = mean ? EINJIT_REDUCE_SUM : reduce, .dtype = dtype};
     oracle_element p = {.re = 1, .i = 1};
-    long double bound = 1;
+    long double bound = 1, swing = 0; /* swing: how far partial products of any order may reach, as a power of 2 */
     if (count > 0) do {
         oracle_element e = x->e[oracle_ravel(x, at)];
-        bound += hypotl(e.re, e.im);
+        long double size = hypotl(e.re, e.im);
+        bound += size;
+        if (size > 0 && isfinite(size)) swing += fabsl(log2l(size)) + 1;
         if (product) p = oracle_fn(EJ_FN_MUL, dtype, dtype, p, e, e);
         else sum_add(&sum, e);
         uint32_t i = n;
@@ -232,6 +234,8 @@ static oracle_element reduce_one(const oracle_value *x, const int64_t *position,
     } while (true);
     if (product) {
         if (p.err > 0) p.err *= 2; /* any order of the factors */
+        long double most = ej_dtypes[dtype].real == EINJIT_F32 ? 120 : 1000;
+        if (ej_dtypes[dtype].kind >= EJ_KIND_FLOAT && swing > most) p.err = INFINITY;
         return p;
     }
     oracle_element out = sum_end(&sum, bound, 0);

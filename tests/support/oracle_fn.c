@@ -179,6 +179,7 @@ static oracle_element compare_reals(int fn, oracle_element a, oracle_element b)
 static oracle_element power(int dtype, oracle_element a, oracle_element b)
 {
     long double y = powl(a.re, b.re), u = oracle_unit(dtype);
+    if (a.re == 0 && isinf(y)) return real_result(y, INFINITY); /* which zero? */
     if (a.err == 0 && b.err == 0) return real_result(y, isfinite(y) ? 8 * u * fabsl(y) : 0);
     long double spread = 0;
     for (int corner = 0; corner < 4; corner++) {

@@ -1,0 +1,102 @@
+/* nest_sweep.c - the recipe for reductions whose big operand is read in the order it lies in memory.
+ *
+ * Takes  a reduction in normal form whose result is small (a vector times a matrix from the left, column sums).
+ * Gives  result <- neutral; then, with the reduced axes outermost, result <- reduce(result, expr) in memory, a few steps
+ *        of the innermost reduced axis at once, so that the result passes through registers less often; then the
+ *        epilogue in place.
+ */
+#include "nest_contract.h"
+
+enum { EJ_SWEEP_STEPS = 4 };
+
+/* The reduced axis with the smallest stride: its steps are taken together. */
+static int32_t inner_axis(const ej_step *step)
+{
+    int32_t best = -1;
+    int64_t least = INT64_MAX;
+    for (int32_t a = 0; a < step->n_axes; a++) {
+        if (ej_access_find(&step->out, a)) continue;
+        int64_t widest = 0;
+        for (int32_t s = 0; s < step->n_src; s++) {
+            const ej_access_term *term = ej_access_find(&step->src[s], a);
+            int64_t n = term ? (term->stride.n < 0 ? -(term->stride.n + 1) : term->stride.n) : 0;
+            if (n > widest) widest = n;
+        }
+        if (best >= 0 && widest >= least) continue;
+        best = a;
+        least = widest;
+    }
+    return best;
+}
+
+static ej_tiling lanes_of(const ej_step *step, const ej_plan *plan, const ej_job *job)
+{
+    ej_tiling t = ej_tiling_along(step, plan, job->target, ej_access_unit_axis(&step->out));
+    t.row_axis = -1;
+    t.rows = 1;
+    return t;
+}
+
+static bool applicable(const ej_step *step, const ej_plan *plan, const ej_job *job)
+{
+    int32_t lane = ej_access_unit_axis(&step->out), inner = inner_axis(step);
+    if (step->reduce == EJ_REDUCE_NONE || step->accumulate || lane < 0 || inner < 0) return false;
+    if (ej_axis_has_table(step, lane) || ej_axis_has_table(step, inner)) return false;
+    if (plan->buffers[step->out.buffer].dtype != step->expr.ops[step->expr.n - 1].dtype) return false;
+    double bytes = ej_dtypes[plan->buffers[step->out.buffer].dtype].bytes;
+    for (int32_t a = 0; a < step->n_axes; a++)
+        if (ej_access_find(&step->out, a)) bytes *= (double)ej_nominal_extent(step, a);
+    return bytes <= (double)job->target->l2_bytes / 2 && lanes_of(step, plan, job).cost >= 0 &&
+           lanes_of(step, plan, job).lanes > 1;
+}
+
+static double cost(const ej_step *step, const ej_plan *plan, const ej_job *job)
+{
+    ej_tiling t = lanes_of(step, plan, job);
+    double bodies = 1;
+    for (int32_t a = 0; a < step->n_axes; a++) bodies *= (double)ej_nominal_extent(step, a);
+    double spread = 0;
+    for (int32_t s = 0; s < step->n_src; s++) {
+        const ej_access_term *term = ej_access_find(&step->src[s], t.lane_axis);
+        spread += !term ? 0.5 : ej_size_is(term->stride, 1) ? 1 : 2.0 * t.lanes;
+    }
+    /* the result is loaded and stored once for every few steps, and that latency is not hidden */
+    return bodies / t.lanes * (spread + step->expr.n - step->n_src + 1 + 6.0 / EJ_SWEEP_STEPS);
+}
+
+static int result_pass(ej_contraction *b, int n_src, ej_access *src, ej_expr expr)
+{
+    ej_arena *arena = b->job->arena;
+    int32_t parent = -1;
+    EJ_TRY(ej_nest_outer_loops(b->nest, b->step, &b->tiling, NULL, false, arena, &parent));
+    EJ_TRY(ej_nest_loop(b->nest, arena, parent, b->tiling.lane_axis, (int64_t)b->tiling.lanes * b->tiling.vectors, &parent));
+    return ej_contraction_leaf(b, parent, b->step->out, n_src, src, expr, EJ_REDUCE_NONE, ej_tiling_tile(&b->tiling));
+}
+
+static int build(ej_nest *out, ej_step *step, const ej_plan *plan, ej_job *job)
+{
+    ej_arena *arena = job->arena;
+    ej_contraction b = {.nest = out, .step = step, .job = job, .tiling = lanes_of(step, plan, job),
+                        .dtype = step->expr.ops[step->expr.n - 1].dtype};
+    int32_t parent = -1, inner = inner_axis(step);
+    int64_t steps = step->axes[inner].extent.e || step->axes[inner].extent.n >= EJ_SWEEP_STEPS ? EJ_SWEEP_STEPS : 1;
+    EJ_TRY(ej_nest_begin(out, step, plan, arena));
+    EJ_TRY(result_pass(&b, 0, NULL, ej_expr_constant(arena, ej_reduce_neutral(step->reduce, b.dtype))));
+    EJ_TRY(ej_nest_reduced_loops(out, step, inner, arena, &parent));
+    EJ_TRY(ej_nest_loop(out, arena, parent, inner, steps, &parent));
+    EJ_TRY(ej_nest_outer_loops(out, step, &b.tiling, NULL, false, arena, &parent));
+    EJ_TRY(ej_nest_loop(out, arena, parent, b.tiling.lane_axis, (int64_t)b.tiling.lanes * b.tiling.vectors, &parent));
+    ej_tile tile = ej_tiling_tile(&b.tiling);
+    if (steps > 1) {
+        for (int32_t d = tile.n++; d > 0; d--) tile.digits[d] = tile.digits[d - 1];
+        tile.digits[0] = (ej_digit){inner, (int32_t)steps, EJ_UNROLL};
+    }
+    EJ_TRY(ej_contraction_leaf(&b, parent, step->out, step->n_src, step->src, step->expr, step->reduce, tile));
+    if (!step->epilogue.n) return EINJIT_OK;
+    ej_access *result = EJ_NEW(arena, ej_access);
+    if (!result) return ej_no_memory(job->err);
+    *result = step->out;
+    return result_pass(&b, 1, result, step->epilogue);
+}
+
+const ej_recipe ej_recipe_sweep = {"sweep", applicable, cost, build};
