@@ -182,6 +182,23 @@ static int check_parameter(ej_binder *b, const char *what, ej_value parameter, e
     return EINJIT_OK;
 }
 
+/* The extents that the program names, where it does. */
+static int check_normalized(ej_binder *b, const ej_node *node, ej_value x)
+{
+    const ej_bound_node *from = ej_bind_at(b, x);
+    int32_t first = from->rank - (int32_t)node->n_extents;
+    for (uint32_t i = 0; i < node->n_extents; i++) {
+        ej_size said, have = from->shape[first + (int32_t)i];
+        if (node->extents[i].n == EJ_EXTENT_UNKNOWN) continue;
+        EJ_TRY(ej_bind_extent(b, &node->extents[i], &said));
+        if (said.n != have.n)
+            return ej_fail(b->err, EINJIT_E_SHAPE, "layer_norm over %lld elements of axis %d, which has %lld",
+                           (long long)said.n, (int)(first + (int32_t)i), (long long)have.n);
+        ej_bind_meet(b, said, have);
+    }
+    return EINJIT_OK;
+}
+
 /* (x - mean) / sqrt(variance + eps), the variance of the population. */
 static int normalize(ej_binder *b, ej_value x, const bool *axes, double eps, ej_value *out)
 {
@@ -213,6 +230,7 @@ int ej_bind_op_layer_norm(ej_binder *b, const ej_node *node, ej_bind_operand *ou
     int64_t n = node->n_dims ? node->dims[0] : 0;
     if (n < 1 || n > rank)
         return ej_fail(b->err, EINJIT_E_VALUE, "layer_norm over the last %lld axes of %d", (long long)n, (int)rank);
+    EJ_TRY(check_normalized(b, node, in[0]));
     bool *axes = EJ_NEW_ARRAY(b->arena, bool, (size_t)rank);
     if (!axes) return ej_no_memory(b->err);
     for (int32_t i = rank - (int32_t)n; i < rank; i++) axes[i] = true;

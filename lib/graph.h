@@ -150,8 +150,8 @@ typedef struct ej_node {
     ej_value *in;        /* ids less than this node's; INDEX_SELECT: x, index; INDEX_ADD: index, value */
     const char *name;    /* unique in the graph, a Python identifier */
     ej_equation *equation;  /* EINSUM */
-    uint32_t n_extents;  /* INPUT (rank of them, or 0), RESHAPE, EXPAND, CONSTANT (numbers), INDEX_ADD (1: the count) */
-    ej_extent *extents;
+    uint32_t n_extents;  /* INPUT (rank of them, or 0), RESHAPE, EXPAND, CONSTANT (numbers), INDEX_ADD (1: the count), */
+    ej_extent *extents;     /* LAYER_NORM (n of them, or 0: not said) */
     uint32_t n_dims;     /* REDUCE, SOFTMAX (1), PERMUTE, TRANSPOSE (2), UNSQUEEZE, SQUEEZE, CAT, STACK, INDEX_SELECT, */
     int64_t *dims;       /* INDEX_ADD (1 each; as written, may be negative), TENSORDOT (a's then b's), LAYER_NORM (1: n) */
                          /* TENSORDOT by a count (n_dims 0, integer >= 0): the last axes of a with the first of b */

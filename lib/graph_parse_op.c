@@ -174,13 +174,14 @@ int ej_op_layer_norm(ej_parser *p, ej_call *call, ej_operand *out)
 {
     ej_node node = {.op = EJ_OP_LAYER_NORM, .dtype = -1, .n_dims = 1, .re = 1e-5};
     ej_operand *operands[3] = {&call->args[0].operand};
-    uint32_t n_shape, n_in = 1;
-    ej_extent *shape;
+    uint32_t n_known = 0, n_in = 1;
     node.dims = EJ_NEW_ARRAY(&p->graph->arena, int64_t, 1);
     if (!node.dims) return ej_no_memory(p->err);
-    EJ_TRY(ej_call_extents(p, call, 1, &n_shape, &shape));
-    if (!n_shape) return ej_call_refuse(p, call, 1, "at least one extent");
-    node.dims[0] = n_shape;
+    EJ_TRY(ej_call_extents(p, call, 1, &node.n_extents, &node.extents));
+    if (!node.n_extents) return ej_call_refuse(p, call, 1, "at least one extent");
+    node.dims[0] = node.n_extents;
+    for (uint32_t i = 0; i < node.n_extents; i++) n_known += node.extents[i].n != EJ_EXTENT_UNKNOWN;
+    if (!n_known) node.n_extents = 0; /* as the builder makes it, which is told no extents */
     EJ_TRY(ej_call_real(p, call, 4, &node.re));
     for (int arg = 2; arg <= 3; arg++) {
         if (!ej_call_given(call, arg)) continue;

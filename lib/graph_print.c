@@ -186,9 +186,14 @@ static void print_layer_norm(const printer *p)
     uint32_t next = 1;
     ej_print(p->text, "layer_norm(");
     print_value(p, node->in[0]);
-    ej_print(p->text, ", (");
-    for (int64_t i = 0; i < node->dims[0] && i < LONGEST_SHAPE; i++) ej_print(p->text, i ? ", -1" : "-1");
-    ej_print(p->text, node->dims[0] == 1 ? ",)" : ")");
+    ej_print(p->text, ", ");
+    if (node->n_extents) {
+        print_shape(p);
+    } else {
+        ej_print(p->text, "(");
+        for (int64_t i = 0; i < node->dims[0] && i < LONGEST_SHAPE; i++) ej_print(p->text, i ? ", -1" : "-1");
+        ej_print(p->text, node->dims[0] == 1 ? ",)" : ")");
+    }
     for (int which = 1; which <= 2; which++) {
         if (!(node->integer & which)) continue;
         ej_print(p->text, which == 1 ? ", weight=" : ", bias=");

@@ -168,7 +168,9 @@ static int verify_layer_norm(const verifier *v)
     const ej_node *node = v->node;
     REQUIRE(v, node->integer >= 0 && node->integer <= 3);
     REQUIRE(v, node->n_in == 1 + (uint32_t)(node->integer & 1) + (uint32_t)(node->integer >> 1));
-    return verify_dims(v, 1);
+    EJ_TRY(verify_dims(v, 1));
+    REQUIRE(v, !node->n_extents || (int64_t)node->n_extents == node->dims[0]);
+    return EINJIT_OK;
 }
 
 static int verify_input(const verifier *v)

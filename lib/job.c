@@ -5,6 +5,7 @@
  */
 #include "job.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static const char *const stage_names[EJ_STAGE_COUNT] = {
@@ -12,6 +13,13 @@ static const char *const stage_names[EJ_STAGE_COUNT] = {
     [EJ_STAGE_PLAN] = "plan",   [EJ_STAGE_NEST] = "nest", [EJ_STAGE_STEPS] = "steps", [EJ_STAGE_DOT] = "dot",
     [EJ_STAGE_IR] = "ir",       [EJ_STAGE_ASM] = "asm",   [EJ_STAGE_KEY] = "key",     [EJ_STAGE_TIME] = "time",
 };
+
+uint64_t ej_job_random(const ej_job *job)
+{
+    const char *name = job->path_strategy;
+    if (!name || strncmp(name, "random", 6) || (name[6] && name[6] != ':')) return 0;
+    return (name[6] ? strtoull(name + 7, NULL, 10) : 0) + 1;
+}
 
 const char *ej_stage_name(int stage)
 {

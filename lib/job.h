@@ -25,6 +25,9 @@ typedef struct ej_job {
 #define EJ_JOB_NEW(job, type) EJ_NEW((job)->arena, type)
 #define EJ_JOB_ARRAY(job, type, n) EJ_NEW_ARRAY((job)->arena, type, (n))
 
+/* The seed of path strategy "random" or "random:SEED" (at least 1); 0 for every other strategy: no random choices. */
+uint64_t ej_job_random(const ej_job *job);
+
 const char *ej_stage_name(int stage); /* "graph" ... "time" */
 int ej_stage_by_name(const char *name, size_t length); /* -1 = none */
 uint32_t ej_stage_mask(const char *list); /* "plan,nest" or "all" */

@@ -92,7 +92,8 @@ static void consider(packing *best, const ej_step *step, const ej_plan *plan, co
         if (!ej_access_find(&step->src[source], a)) uses *= (double)ej_nominal_extent(step, a);
     }
     int64_t bytes = p.depth * t->lanes * t->vectors * ej_dtypes[plan->buffers[step->src[source].buffer].dtype].bytes;
-    if (uses < 2.0 * t->rows || p.depth < 8 || bytes > job->target->l2_bytes) return;
+    bool pays = uses >= 2.0 * t->rows && p.depth >= 8; /* taste: random plans do without */
+    if (bytes > job->target->l2_bytes || (!pays && !ej_job_random(job))) return;
     p.cost = t->cost + pack_cost(step, plan, job->target, source, t) + results / (t->lanes * t->vectors);
     if (best->source < 0 || p.cost < best->cost) *best = p;
 }

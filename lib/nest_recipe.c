@@ -13,15 +13,18 @@ static const ej_recipe *const recipes[] = {
     &ej_recipe_sweep,     /* a small result of one big operand */
 };
 
-static const ej_recipe *cheapest(const ej_step *step, const ej_plan *plan, const ej_job *job, double *best_cost)
+static const ej_recipe *choose(const ej_step *step, size_t index, const ej_plan *plan, const ej_job *job, double *cost)
 {
     const ej_recipe *best = NULL;
+    uint64_t random = ej_job_random(job), seen = 0;
     for (size_t r = 0; r < sizeof recipes / sizeof *recipes; r++) {
         if (!recipes[r]->applicable(step, plan, job)) continue;
-        double cost = recipes[r]->cost(step, plan, job);
-        if (best && cost >= *best_cost) continue;
+        double estimate = recipes[r]->cost(step, plan, job);
+        /* random: each of those that apply with the same chance */
+        bool wins = random ? ej_hash64(&index, sizeof index, random + r) % ++seen == 0 : !best || estimate < *cost;
+        if (best && !wins) continue;
         best = recipes[r];
-        *best_cost = cost;
+        *cost = estimate;
     }
     return best;
 }
@@ -54,7 +57,7 @@ int ej_nests_build(ej_nests *out, const ej_plan *plan, ej_job *job)
         ej_step step;
         EJ_TRY(ej_step_normalize(&step, &plan->steps[s], sizes, job->arena, job->err));
         double cost = 0;
-        const ej_recipe *recipe = cheapest(&step, plan, job, &cost);
+        const ej_recipe *recipe = choose(&step, s, plan, job, &cost);
         if (!recipe)
             return ej_fail(job->err, EINJIT_E_INTERNAL, "step '%s' has no recipe", plan->steps[s].name);
         ej_nest *nest = &out->nests[out->n++];

@@ -18,13 +18,15 @@ const ej_strategy ej_strategies[] = {
     {"auto", search_auto, "optimal for up to 10 operands, else greedy"},
     {"optimal", ej_path_optimal, "the fewest operations of all orders of pairs; up to 16 operands"},
     {"greedy", ej_path_greedy, "the pair that shrinks memory most, again and again; any number of operands"},
+    {"random", ej_path_random, "any order (\"random:SEED\"), and any recipe for its steps: for tests"},
 };
 const size_t ej_n_strategies = sizeof ej_strategies / sizeof ej_strategies[0];
 
 static const ej_strategy *strategy_by_name(const char *name)
 {
+    size_t length = strncmp(name, "random:", 7) ? strlen(name) : 6; /* what follows is its seed */
     for (size_t i = 0; i < ej_n_strategies; i++)
-        if (!strcmp(ej_strategies[i].name, name)) return &ej_strategies[i];
+        if (strlen(ej_strategies[i].name) == length && !memcmp(ej_strategies[i].name, name, length)) return &ej_strategies[i];
     return NULL;
 }
 

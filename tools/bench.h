@@ -2,6 +2,8 @@
 #ifndef TOOL_BENCH_H
 #define TOOL_BENCH_H
 
+#include <signal.h>
+
 #include "tool.h"
 
 typedef struct bench_case {
@@ -12,10 +14,10 @@ typedef struct bench_case {
 } bench_case;
 
 typedef struct bench_options {
-    int threads;
+    int64_t threads;
     double min_time;            /* seconds of samples a case */
     const char *open, *backend, *target, *strategy, *vs;
-    bool no_opt, fresh, json;
+    bool no_opt, cold, json;
 } bench_options;
 
 enum { BENCH_MAX_PEERS = 4 };
@@ -30,20 +32,41 @@ typedef struct bench_result {
         bench_time time;
     } peers[BENCH_MAX_PEERS];
     int n_peers;
-    double compile_ms, memory_ns, call_ns, max_err, tolerance, gflops, gbytes_per_s;
+    double compile_ms, lookup_ns, memory_ns, call_ns, max_err, tolerance, gflops, gbytes_per_s;
     int64_t checked;
     bool ok;
+    const char *reference;      /* what it was checked against */
     char *plan;                 /* text, a step a line */
 } bench_result;
 
-/* Compile, check and time one case. TOOL_OK (result->ok says whether it was right), or TOOL_FAILED after a message. */
-int bench_run(bench_result *result, const bench_case *one, const bench_options *options);
+/* Set by SIGINT: what runs ends soon, and its result is dropped. */
+extern volatile sig_atomic_t bench_interrupted;
+/* A line for somebody who watches: the case, and what happens to it. */
+void bench_progress(const char *what);
 
-/* Call f repeatedly: at least 21 samples of at least 0.5 ms each. `n_peers` functions are timed interleaved. */
-typedef struct bench_work {
-    void (*call)(void *user);
-    void *user;
-} bench_work;
-void bench_time_all(bench_time *out, const bench_work *work, int n, double min_time);
+/* Everything of one case while it is run. */
+typedef struct bench {
+    const bench_case *one;
+    const bench_options *options;
+    einjit_context *context, *interp, *plainest;
+    char *strategy;
+    tool_program program;
+    tool_tensor *in, *out;
+    size_t n_in, n_out;
+    einjit_tensor *in_views, *out_views;
+    einjit_kernel *kernel, *interpreted;
+    einjit_entry entry;
+    void **data, **fresh;       /* fresh: cold outputs, one an output */
+    int64_t *sizes;
+    void *scratch;
+} bench;
+
+/* Compile, check and time one case. TOOL_OK (result->ok says whether it was right), or the exit code after a message;
+ * TOOL_FAILED without one when interrupted. */
+int bench_run(bench_result *result, const bench_case *one, const bench_options *options);
+int bench_context(einjit_context **out, const bench_options *options, const char *backend, const char *target);
+int bench_compile(bench *b, einjit_context *context, const einjit_compile_options *options, einjit_kernel **out);
+int bench_check(bench *b, bench_result *r); /* bench_check.c */
+int bench_time_case(bench *b, bench_result *r); /* bench_time.c */
 
 #endif

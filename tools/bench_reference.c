@@ -182,7 +182,7 @@ static dense multiply(dense a, dense b, const bool *keep, const int64_t *extent)
 }
 
 /* One element of the output, contracted pairwise. */
-static double complex one_element(const parsed *p, const tool_tensor *in, int64_t *index)
+static double complex pairwise_element(const parsed *p, const tool_tensor *in, int64_t *index)
 {
     dense result = {.elements = 1};
     result.data = tool_alloc(sizeof *result.data);
@@ -196,6 +196,138 @@ static double complex one_element(const parsed *p, const tool_tensor *in, int64_
     double complex value = result.data[0];
     free(result.data);
     return value;
+}
+
+/* Strides of every term and of the output per label: 0 where it lacks the label, summed for diagonals. */
+static void strides_of(const parsed *p, const tool_tensor *in, int64_t stride[MAX_TERMS + 1][MAX_LABELS])
+{
+    memset(stride, 0, sizeof(int64_t) * (MAX_TERMS + 1) * MAX_LABELS);
+    for (int t = 0; t < p->n_terms; t++) {
+        int64_t run = 1;
+        for (int a = p->rank[t] - 1; a >= 0; a--) {
+            if (in[t].shape[a] != 1) stride[t][p->label[t][a]] += run;
+            run *= in[t].shape[a];
+        }
+    }
+    int64_t run = 1;
+    for (int a = p->out_rank - 1; a >= 0; a--) {
+        stride[p->n_terms][p->out[a]] = run;
+        run *= p->extent[p->out[a]];
+    }
+}
+
+/* Labels that are summed over, the one with the smallest strides last; how many products a sum has. */
+typedef struct sums {
+    int n, label[MAX_LABELS];
+    double terms;
+    int64_t stride[MAX_TERMS + 1][MAX_LABELS];
+} sums;
+
+static void find_sums(sums *s, const parsed *p, const tool_tensor *in)
+{
+    int64_t best = INT64_MAX;
+    int last = 0;
+    strides_of(p, in, s->stride);
+    s->n = 0;
+    s->terms = 1;
+    for (int l = 0; l < p->n_labels; l++) {
+        if (find(p->out, p->out_rank, l) >= 0) continue;
+        int64_t total = 0;
+        for (int t = 0; t < p->n_terms; t++) total += s->stride[t][l];
+        if (p->extent[l] > 1 && total < best) {
+            best = total;
+            last = s->n;
+        }
+        s->label[s->n++] = l;
+        s->terms *= (double)p->extent[l];
+    }
+    if (!s->n) return;
+    int swap = s->label[last];
+    s->label[last] = s->label[s->n - 1];
+    s->label[s->n - 1] = swap;
+}
+
+/* The sum along one label (-1: none) from given places on. */
+static double complex sum_along(const parsed *p, const tool_tensor *in, const int64_t *at, const sums *s, int label)
+{
+    int64_t n = label < 0 ? 1 : p->extent[label];
+    double complex total = 0;
+    for (int64_t k = 0; k < n; k++) {
+        double complex product = 1;
+        for (int t = 0; t < p->n_terms; t++)
+            product *= element(&in[t], at[t] + (label < 0 ? 0 : k * s->stride[t][label]));
+        total += product;
+    }
+    return total;
+}
+
+/* The same for two operands of one floating dtype, which most big cases have. */
+static double dot_f32(const float *a, int64_t sa, const float *b, int64_t sb, int64_t n)
+{
+    double total = 0;
+    for (int64_t k = 0; k < n; k++) total += (double)a[k * sa] * (double)b[k * sb];
+    return total;
+}
+
+static double dot_f64(const double *a, int64_t sa, const double *b, int64_t sb, int64_t n)
+{
+    double total = 0;
+    for (int64_t k = 0; k < n; k++) total += a[k * sa] * b[k * sb];
+    return total;
+}
+
+static double complex innermost(const parsed *p, const tool_tensor *in, const int64_t *at, const sums *s)
+{
+    int label = s->n ? s->label[s->n - 1] : -1, dtype = in[0].tensor.dtype;
+    if (label < 0 || p->n_terms != 2 || in[1].tensor.dtype != dtype) return sum_along(p, in, at, s, label);
+    int64_t sa = s->stride[0][label], sb = s->stride[1][label], n = p->extent[label];
+    if (dtype == EINJIT_F32)
+        return dot_f32((const float *)in[0].block + at[0], sa, (const float *)in[1].block + at[1], sb, n);
+    if (dtype == EINJIT_F64)
+        return dot_f64((const double *)in[0].block + at[0], sa, (const double *)in[1].block + at[1], sb, n);
+    return sum_along(p, in, at, s, label);
+}
+
+/* One element of the output as one sum over all labels that it does not have. */
+static double complex summed_element(const parsed *p, const tool_tensor *in, const int64_t *fixed, const sums *s)
+{
+    int64_t at[MAX_TERMS] = {0}, index[MAX_LABELS] = {0};
+    double complex total = 0;
+    if (s->terms == 0) return 0;
+    for (int t = 0; t < p->n_terms; t++)
+        for (int a = 0; a < p->out_rank; a++) at[t] += fixed[p->out[a]] * s->stride[t][p->out[a]];
+    for (;;) {
+        total += innermost(p, in, at, s);
+        int i = s->n - 2;
+        for (; i >= 0; i--) {
+            int l = s->label[i];
+            for (int t = 0; t < p->n_terms; t++) at[t] += s->stride[t][l];
+            if (++index[l] < p->extent[l]) break;
+            for (int t = 0; t < p->n_terms; t++) at[t] -= s->stride[t][l] * p->extent[l];
+            index[l] = 0;
+        }
+        if (i < 0) return total;
+    }
+}
+
+/* The largest loop of pairwise contraction of one element. */
+static double pairwise_size(const parsed *p)
+{
+    double largest = 1;
+    bool held[MAX_LABELS] = {false}; /* by the terms so far */
+    for (int t = 0; t < p->n_terms; t++) {
+        double size = 1;
+        for (int a = 0; a < p->rank[t]; a++) held[p->label[t][a]] = true;
+        for (int l = 0; l < p->n_labels; l++)
+            if (held[l] && find(p->out, p->out_rank, l) < 0) size *= (double)p->extent[l];
+        if (size > largest) largest = size;
+        for (int l = 0; l < p->n_labels; l++) {
+            bool needed = false;
+            for (int later = t + 1; later < p->n_terms; later++) needed |= find(p->label[later], p->rank[later], l) >= 0;
+            held[l] &= needed;
+        }
+    }
+    return largest;
 }
 
 static int set_extents(parsed *p, const tool_tensor *in, size_t n_in)
@@ -225,52 +357,46 @@ static double tolerance_of(const parsed *p, int dtype)
     return unit * 16 * (p->n_terms + sqrt(terms < 1e12 ? terms : 1e12));
 }
 
+/* Element `at` of the output as labels' values. */
+static void labels_of(const parsed *p, int64_t at, int64_t *index)
+{
+    memset(index, 0, MAX_LABELS * sizeof *index);
+    for (int a = p->out_rank - 1; a >= 0; a--) {
+        index[p->out[a]] = at % p->extent[p->out[a]];
+        at /= p->extent[p->out[a]];
+    }
+}
+
 int reference_check(reference_report *report, const char *equation, const tool_tensor *in, size_t n_in,
                     const tool_tensor *out, double seconds)
 {
     enum { MOST = 4096 };
+    static const double worth_pairs = 1e4, too_much = 3e7;
     parsed p;
+    sums s;
     if (parse(&p, equation) || set_extents(&p, in, n_in)) return TOOL_FAILED;
-    int64_t n = tool_tensor_elements(out), samples = n < MOST ? n : MOST;
-    double largest = 0, error = 0, stop = seconds_now() + seconds;
+    find_sums(&s, &p, in);
+    double pairs = pairwise_size(&p), largest = 0, error = 0, stop = seconds_now() + seconds;
+    bool pairwise = p.n_terms > 2 && s.terms > worth_pairs && pairs < s.terms;
+    if ((pairwise ? pairs : s.terms) > too_much) return TOOL_FAILED;
+    int64_t n = tool_tensor_elements(out), samples = n < MOST ? n : MOST, taken = 0;
     uint64_t state = 88172645463325252u;
-    int64_t s = 0;
-    for (; s < samples && (s < 4 || seconds_now() < stop); s++) {
+    for (; taken < samples && (!taken || seconds_now() < stop); taken++) {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        int64_t at = n <= MOST ? s : s == 0 ? 0 : s == 1 ? n - 1 : (int64_t)(state % (uint64_t)n), rest = at;
-        int64_t index[MAX_LABELS] = {0};
-        for (int a = p.out_rank - 1; a >= 0; a--) {
-            index[p.out[a]] = rest % p.extent[p.out[a]];
-            rest /= p.extent[p.out[a]];
-        }
-        double complex ref = one_element(&p, in, index), got = element(out, at);
+        int64_t at = n <= MOST ? taken : taken == 0 ? 0 : taken == 1 ? n - 1 : (int64_t)(state % (uint64_t)n);
+        int64_t index[MAX_LABELS];
+        labels_of(&p, at, index);
+        double complex ref = pairwise ? pairwise_element(&p, in, index) : summed_element(&p, in, index, &s);
+        double complex got = element(out, at);
         if (out->tensor.dtype == EINJIT_BOOL) ref = cabs(ref) != 0;
         double wrong = cabs(got - ref);
         if (cabs(ref) > largest) largest = cabs(ref);
         if (!(wrong <= error)) error = wrong;
     }
-    *report = (reference_report){largest > 0 ? error / largest : error, tolerance_of(&p, out->tensor.dtype), s};
+    *report = (reference_report){largest > 0 ? error / largest : error, tolerance_of(&p, out->tensor.dtype), taken};
     return TOOL_OK;
-}
-
-/* Strides of every term and of the output per label: 0 where it lacks the label, summed for diagonals. */
-static void strides_of(const parsed *p, const tool_tensor *in, int64_t stride[MAX_TERMS + 1][MAX_LABELS])
-{
-    memset(stride, 0, sizeof(int64_t) * (MAX_TERMS + 1) * MAX_LABELS);
-    for (int t = 0; t < p->n_terms; t++) {
-        int64_t run = 1;
-        for (int a = p->rank[t] - 1; a >= 0; a--) {
-            if (in[t].shape[a] != 1) stride[t][p->label[t][a]] += run;
-            run *= in[t].shape[a];
-        }
-    }
-    int64_t run = 1;
-    for (int a = p->out_rank - 1; a >= 0; a--) {
-        stride[p->n_terms][p->out[a]] = run;
-        run *= p->extent[p->out[a]];
-    }
 }
 
 int reference_plain(const char *equation, const tool_tensor *in, size_t n_in, tool_tensor *out)

@@ -11,7 +11,8 @@ typedef struct reference_report {
 } reference_report;
 
 /* Contract the network with the output's labels fixed, pairwise in the written order, in double, for as many elements
- * of `out` as `seconds` allow (at least 4). Equations of letters without ellipsis; TOOL_FAILED after a message. */
+ * of `out` as `seconds` allow (at least one). TOOL_FAILED, without a message, for equations with
+ * an ellipsis, and where one element alone takes too long. */
 int reference_check(reference_report *report, const char *equation, const tool_tensor *in, size_t n_in,
                     const tool_tensor *out, double seconds);
 /* The whole output by plain loops over all labels, nothing reordered: what "unoptimized" means in C. */

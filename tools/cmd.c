@@ -1,42 +1,58 @@
-/* cmd.c - the options that the subcommands share. */
+/* cmd.c - the options of the subcommands: one table, from which each takes the ones it names. */
 #include "cmd.h"
 
+#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const struct option longs[] = {
-    {"sizes", required_argument, NULL, 's'},    {"output", required_argument, NULL, 'o'},
-    {"dtype", required_argument, NULL, 'd'},    {"open", required_argument, NULL, 'O'},
-    {"backend", required_argument, NULL, 'b'},  {"target", required_argument, NULL, 'T'},
-    {"strategy", required_argument, NULL, 'S'}, {"emit", required_argument, NULL, 'e'},
-    {"dot", required_argument, NULL, 'D'},      {"threads", required_argument, NULL, 't'},
-    {"no-opt", no_argument, NULL, 'n'},         {"json", no_argument, NULL, 'j'},
-    {"minimize", required_argument, NULL, 'm'}, {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, 'v'},        {NULL, 0, NULL, 0},
+static const struct {
+    char letter;
+    const char *name, *value, *help; /* value NULL: it takes none; help NULL: known, but nothing here does it */
+} known[] = {
+    {'s', "sizes", "z=1000,i=4", "extents by name"},
+    {'o', "output", "OUT.npy", "where results go, one a result; without it they are printed"},
+    {'e', "emit", "STAGE", "graph, opt, bind, path, plan, nest, steps, dot, ir, asm or key"},
+    {'d', "dtype", "f32", "of inputs that do not say: f32 f64 c64 c128 i32 i64 bool"},
+    {'O', "open", "z,edges", "extents that stay open: one kernel for all their values"},
+    {'S', "strategy", "S", "path search: auto, optimal, greedy, or a file with a path"},
+    {'m', "minimize", "flops", "what the path search makes small"},
+    {'D', "dot", "FILE", "the plan's steps as a graph for Graphviz"},
+    {'G', "svg", "FILE", "a drawing of the plan's steps"},
+    {'t', "threads", "N", "threads to use"},
+    {'b', "backend", "B", "llvm or interp"},
+    {'T', "target", "T", "a row of the target table: avx512, avx2, sse2"},
+    {'n', "no-opt", NULL, "take the program as written"},
+    {'j', "json", NULL, "one JSON document on stdout"},
+    {'1', "seconds", "T", NULL},
+    {'2', "trials", "N", NULL},
+    {'3', "seed", "N", NULL},
+    {'4', "memory-limit", "BYTES", NULL},
+    {'h', "help", NULL, "this text"},
+    {'v', "version", NULL, "the version"},
 };
+enum { N_KNOWN = sizeof known / sizeof *known };
+
+static bool takes(const command *self, char letter)
+{
+    return letter == 'h' || letter == 'v' || strchr(self->options, letter);
+}
 
 static void help(const command *self)
 {
-    printf("usage: einjit %s %s\n\n%s.\n\n"
-           "  -s, --sizes z=1000,i=4   extents by name\n"
-           "      --dtype f32          of inputs that do not say (f32 f64 c64 c128 i32 i64 bool)\n"
-           "      --open z,edges       extents that stay open: one kernel for all their values\n"
-           "      --strategy S         path search: auto, optimal, greedy\n"
-           "      --threads N          threads to use\n"
-           "      --backend B          llvm or interp\n"
-           "      --target T           a row of the target table: avx512, avx2, sse2\n"
-           "      --no-opt             compile the program as written\n"
-           "      --emit STAGE         print: graph, opt, bind, path, plan, nest, ir, asm, key\n"
-           "  -o, --output OUT.npy     run: where results go, one a result\n"
-           "      --dot FILE           explain: the steps as a graph for Graphviz\n"
-           "      --json               one JSON document on stdout\n",
-           self->name, self->usage, self->help);
+    printf("usage: einjit %s %s\n\n%s.\n\n", self->name, self->usage, self->help);
+    for (int i = 0; i < N_KNOWN; i++) {
+        char text[64];
+        if (!takes(self, known[i].letter) || !known[i].help) continue;
+        bool is_short = strchr("soh", known[i].letter);
+        snprintf(text, sizeof text, "%c%c%s --%s %s", is_short ? '-' : ' ', is_short ? known[i].letter : ' ',
+                 is_short ? "," : " ", known[i].name, known[i].value ? known[i].value : "");
+        printf("  %-26s %s\n", text, known[i].help);
+    }
 }
 
-static int take(cmd_options *o, int option)
+static int take(cmd_options *o, int letter)
 {
-    char *end;
-    switch (option) {
+    switch (letter) {
     case 's': return tool_sizes_add(&o->sizes, optarg);
     case 'o': o->outputs[o->n_outputs++] = optarg; return TOOL_OK;
     case 'd':
@@ -45,58 +61,92 @@ static int take(cmd_options *o, int option)
     case 'O': o->open = optarg; return TOOL_OK;
     case 'b': o->backend = optarg; return TOOL_OK;
     case 'T': o->target = optarg; return TOOL_OK;
-    case 'S': o->path = optarg; return TOOL_OK;
+    case 'S': o->strategy = optarg; return TOOL_OK;
     case 'e': o->emit = optarg; return TOOL_OK;
     case 'D': o->dot = optarg; return TOOL_OK;
+    case 'G': o->svg = optarg; return TOOL_OK;
     case 'm': o->minimize = optarg; return TOOL_OK;
     case 'n': o->no_opt = true; return TOOL_OK;
     case 'j': o->json = true; return TOOL_OK;
-    case 't':
-        o->threads = (int)strtol(optarg, &end, 10);
-        return *end || o->threads < 1 ? tool_usage("--threads takes a number from 1 on, not '%s'", optarg) : TOOL_OK;
-    default: return tool_usage("an option that is not known or has no value");
+    case 't': return tool_number(&o->threads, optarg, 1, 1024, "--threads");
+    default:
+        for (int i = 0; i < N_KNOWN; i++)
+            if (known[i].letter == letter)
+                return tool_usage("--%s: the strategies there are (auto, optimal, greedy) have no use for it",
+                                  known[i].name);
+        return tool_usage("an option that is not known");
     }
+}
+
+/* getopt's table of what the command takes. */
+static void fill_table(struct option *out, const command *self)
+{
+    int n = 0;
+    for (int i = 0; i < N_KNOWN; i++)
+        if (takes(self, known[i].letter))
+            out[n++] = (struct option){known[i].name, known[i].value ? required_argument : no_argument, NULL,
+                                       known[i].letter};
+    out[n] = (struct option){0};
+}
+
+static int parse_options(cmd_options *o, int argc, char **argv, const command *self)
+{
+    struct option table[N_KNOWN + 1];
+    char shorts[16] = ":h";
+    int letter;
+    fill_table(table, self);
+    if (takes(self, 's')) strcat(shorts, "s:");
+    if (takes(self, 'o')) strcat(shorts, "o:");
+    optind = 1;
+    opterr = 0;
+    while ((letter = getopt_long(argc, argv, shorts, table, NULL)) >= 0) {
+        if (letter == 'h') {
+            help(self);
+            return TOOL_OK;
+        }
+        if (letter == 'v') {
+            printf("einjit %s\n", einjit_version());
+            return TOOL_OK;
+        }
+        if (letter == ':') return tool_usage("%s needs a value", argv[optind - 1]);
+        if (letter == '?' && optopt && optopt < 128 && argv[optind - 1][1] == '-')
+            return tool_usage("%s takes no value", argv[optind - 1]);
+        if (letter == '?') return tool_usage("'%s' is no option of einjit %s", argv[optind - 1], self->name);
+        int status = take(o, letter);
+        if (status) return status;
+    }
+    o->rest = argv + optind;
+    o->n_rest = argc - optind;
+    if (o->n_rest < self->least) return tool_usage("something is missing: einjit %s %s", self->name, self->usage);
+    if (self->most && o->n_rest > self->most)
+        return tool_usage("'%s' is one argument too many: einjit %s %s", o->rest[self->most], self->name, self->usage);
+    return -1;
 }
 
 int cmd_parse(cmd_options *o, int argc, char **argv, const command *self)
 {
     *o = (cmd_options){.dtype = EINJIT_F32};
     o->outputs = tool_alloc((size_t)argc * sizeof *o->outputs);
-    optind = 1;
-    opterr = 0;
-    int option;
-    while ((option = getopt_long(argc, argv, "s:o:h", longs, NULL)) >= 0) {
-        if (option == 'h') {
-            help(self);
-            return TOOL_OK;
-        }
-        if (option == 'v') {
-            printf("einjit %s\n", einjit_version());
-            return TOOL_OK;
-        }
-        int status = option == '?' ? tool_usage("'%s' is not an option of einjit %s, or has no value", argv[optind - 1],
-                                                self->name)
-                                   : take(o, option);
-        if (status) return status;
-    }
-    o->rest = argv + optind;
-    o->n_rest = argc - optind;
-    if (!o->n_rest) return tool_usage("einjit %s %s", self->name, self->usage);
-    return -1;
+    int status = parse_options(o, argc, argv, self);
+    if (status >= 0) cmd_options_free(o);
+    return status;
 }
 
 void cmd_options_free(cmd_options *options)
 {
     tool_sizes_free(&options->sizes);
     free(options->outputs);
+    free(options->path);
 }
 
-int cmd_context(einjit_context **out, const cmd_options *options)
+int cmd_context(einjit_context **out, cmd_options *options)
 {
     einjit_error err = {0};
     einjit_options o = {.struct_bytes = sizeof o, .backend = options->backend, .target = options->target,
-                        .threads = options->threads, .flags = options->no_opt ? EINJIT_OPTION_NO_OPTIMIZE : 0};
-    return einjit_context_create(out, &o, &err) ? tool_error(&err) : TOOL_OK;
+                        .threads = (int32_t)options->threads, .flags = options->no_opt ? EINJIT_OPTION_NO_OPTIMIZE : 0};
+    if (einjit_context_create(out, &o, &err))
+        return err.code == EINJIT_E_VALUE ? tool_usage("%s", err.text) : tool_error(&err);
+    return tool_strategy(&options->path, *out, options->strategy);
 }
 
 einjit_compile_options cmd_compile_options(const cmd_options *options)

@@ -1,14 +1,20 @@
-/* cmd_explain.c - einjit explain: operations as written and as planned, steps, intensity, scratch. */
+/* cmd_explain.c - einjit explain: operations as written and as planned, the steps and their kernels, as text, JSON, a
+ * graph for Graphviz or a drawing. */
+#include <errno.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cmd.h"
+#include "svg.h"
 
 typedef struct report {
+    const char *what;
     einjit_cost cost;
-    char *plan, *path;
+    char *plan, *path, *dot;
+    json_t *steps;
+    double estimated_ns;
 } report;
 
 static double intensity(const einjit_cost *cost)
@@ -16,19 +22,46 @@ static double intensity(const einjit_cost *cost)
     return cost->bytes_moved ? cost->planned_operations / (double)cost->bytes_moved : 0;
 }
 
-static void print_text(const report *r, const char *what)
+static double field(const json_t *step, const char *key)
+{
+    return json_number_value(json_object_get(step, key));
+}
+
+static void print_steps(const json_t *steps)
+{
+    size_t i;
+    const json_t *step;
+    int width = 4;
+    json_array_foreach(steps, i, step)
+    {
+        int n = (int)json_string_length(json_object_get(step, "name"));
+        if (n > width) width = n < 40 ? n : 40;
+    }
+    printf("%4s  %-*s  %-10s %-5s %12s %12s %8s %12s\n", "step", width, "name", "kernel", "dtype", "operations", "bytes",
+           "op/byte", "estimate us");
+    json_array_foreach(steps, i, step)
+        printf("%4zu  %-*s  %-10s %-5s %12.6g %12.6g %8.3g %12.3f\n", i, width,
+               json_string_value(json_object_get(step, "name")), json_string_value(json_object_get(step, "kernel")),
+               json_string_value(json_object_get(step, "dtype")), field(step, "operations"), field(step, "bytes"),
+               field(step, "intensity"), field(step, "estimated_ns") * 1e-3);
+}
+
+static void print_text(const report *r)
 {
     const einjit_cost *c = &r->cost;
-    printf("program              %s\n", what);
+    bool is_short = strlen(r->what) < 200 && !strchr(r->what, '\n');
+    if (is_short) printf("program              %s\n", r->what);
     printf("naive operations     %.6g\n", c->naive_operations);
     printf("planned operations   %.6g", c->planned_operations);
     if (c->planned_operations > 0) printf("   (%.3g times fewer)", c->naive_operations / c->planned_operations);
-    printf("\nlog10 of mults       %.3f\n", c->log10_mults);
-    printf("largest intermediate 2^%.2f elements\n", c->log2_largest);
-    printf("bytes moved          %llu\n", (unsigned long long)c->bytes_moved);
+    if (isfinite(c->log10_mults)) printf("\nlog10 of mults       %.3f", c->log10_mults);
+    if (isfinite(c->log2_largest)) printf("\nlargest intermediate 2^%.2f elements", c->log2_largest);
+    printf("\nbytes moved          %llu\n", (unsigned long long)c->bytes_moved);
     printf("intensity            %.3g operations a byte\n", intensity(c));
-    printf("scratch              %llu bytes\n", (unsigned long long)c->scratch_bytes);
-    printf("steps                %llu\n\n%s\n%s", (unsigned long long)c->steps, r->path, r->plan);
+    printf("estimated time       %.3f us (counted, not measured)\n", r->estimated_ns * 1e-3);
+    printf("scratch              %llu bytes\n\n", (unsigned long long)c->scratch_bytes);
+    print_steps(r->steps);
+    if (*r->path) printf("\npaths\n%s", r->path);
 }
 
 /* JSON has no infinity: an empty sum's logarithm is null. */
@@ -48,49 +81,84 @@ static json_t *lines_of(const char *text)
     return list;
 }
 
-static int print_json(const report *r, const char *what)
+static int print_json(const report *r)
 {
     const einjit_cost *c = &r->cost;
     json_t *doc = json_object();
-    json_object_set_new(doc, "program", json_string(what));
+    json_object_set_new(doc, "program", json_string(r->what));
     json_object_set_new(doc, "naive_operations", number(c->naive_operations));
     json_object_set_new(doc, "planned_operations", number(c->planned_operations));
     json_object_set_new(doc, "log10_mults", number(c->log10_mults));
     json_object_set_new(doc, "log2_largest", number(c->log2_largest));
     json_object_set_new(doc, "bytes_moved", json_integer((json_int_t)c->bytes_moved));
     json_object_set_new(doc, "arithmetic_intensity", number(intensity(c)));
+    json_object_set_new(doc, "estimated_ns", number(r->estimated_ns));
     json_object_set_new(doc, "scratch_bytes", json_integer((json_int_t)c->scratch_bytes));
-    json_object_set_new(doc, "steps", json_integer((json_int_t)c->steps));
-    json_object_set_new(doc, "path", lines_of(r->path));
+    json_object_set(doc, "steps", r->steps);
+    json_object_set_new(doc, "paths", lines_of(r->path));
     json_object_set_new(doc, "plan", lines_of(r->plan));
     int failed = json_dumpf(doc, stdout, JSON_INDENT(1) | JSON_PRESERVE_ORDER);
     putchar('\n');
     json_decref(doc);
-    return failed ? tool_fail("E_NOMEM", "the report could not be written") : TOOL_OK;
+    return failed ? tool_fail("E_IO", "the report cannot be written") : TOOL_OK;
+}
+
+static int read_steps(report *r, const char *lines)
+{
+    json_error_t error;
+    r->steps = json_array();
+    for (const char *at = lines; *at;) {
+        size_t n = strcspn(at, "\n");
+        json_t *step = json_loadb(at, n, 0, &error);
+        if (!step) return tool_fail("E_INTERNAL", "the step %.*s cannot be read: %s", (int)(n < 200 ? n : 200), at, error.text);
+        r->estimated_ns += field(step, "estimated_ns");
+        json_array_append_new(r->steps, step);
+        at += n + (at[n] == '\n');
+    }
+    return TOOL_OK;
+}
+
+static int fill_report(report *r, einjit_context *context, const tool_program *program, const cmd_options *options,
+                       const einjit_tensor *in, size_t n_in)
+{
+    einjit_error err = {0};
+    einjit_compile_options compile = cmd_compile_options(options);
+    if (einjit_plan_cost(&r->cost, context, program->graph, n_in, in, &compile, &err)) return tool_error(&err);
+    r->path = tool_explain(context, program, in, n_in, &compile, "path");
+    r->plan = r->path ? tool_explain(context, program, in, n_in, &compile, "plan") : NULL;
+    r->dot = r->plan ? tool_explain(context, program, in, n_in, &compile, "dot") : NULL;
+    char *lines = r->dot ? tool_explain(context, program, in, n_in, &compile, "steps") : NULL;
+    int status = lines ? read_steps(r, lines) : TOOL_FAILED;
+    free(lines);
+    return status;
+}
+
+static int write_file(const char *text, const char *path)
+{
+    FILE *file = fopen(path, "w");
+    if (!file) return tool_fail("E_IO", "%s: %s", path, strerror(errno));
+    fputs(text, file);
+    bool failed = ferror(file);
+    if (fclose(file) || failed) return tool_fail("E_IO", "%s cannot be written", path);
+    return TOOL_OK;
 }
 
 static int explain(einjit_context *context, const tool_program *program, const cmd_options *options)
 {
     tool_tensor *in = NULL;
     size_t n_in = 0;
-    einjit_error err = {0};
-    report r = {0};
-    int status = tool_inputs_make(&in, &n_in, program, &options->sizes, options->dtype);
+    report r = {.what = options->rest[0]};
+    int status = tool_inputs_make(&in, &n_in, program, &options->sizes, options->dtype, false);
     einjit_tensor *views = status ? NULL : tool_views(in, n_in);
-    einjit_compile_options compile = cmd_compile_options(options);
-    if (!status && einjit_plan_cost(&r.cost, context, program->graph, n_in, views, &compile, &err))
-        status = tool_error(&err);
-    if (!status) {
-        r.path = tool_explain(context, program, views, n_in, &compile, "path");
-        r.plan = r.path ? tool_explain(context, program, views, n_in, &compile, "plan") : NULL;
-        if (!r.plan) status = TOOL_FAILED;
-    }
-    if (!status) {
-        if (options->json) status = print_json(&r, options->rest[0]);
-        else print_text(&r, options->rest[0]);
-    }
+    if (!status) status = fill_report(&r, context, program, options, views, n_in);
+    if (!status && options->dot) status = write_file(r.dot, options->dot);
+    if (!status && options->svg) status = svg_write(r.steps, r.what, options->svg);
+    if (!status && options->json) status = print_json(&r);
+    else if (!status) print_text(&r);
     free(r.path);
     free(r.plan);
+    free(r.dot);
+    json_decref(r.steps);
     free(views);
     tool_tensors_free(in, n_in);
     return status;
@@ -105,6 +173,7 @@ int cmd_explain(int argc, char **argv, const command *self)
     if (status >= 0) return status;
     status = cmd_context(&context, &options);
     if (!status) status = tool_program_load(&program, context, options.rest[0]);
+    if (!status) status = tool_names_check(&program, &options.sizes, options.open);
     if (!status) status = explain(context, &program, &options);
     tool_program_free(&program);
     einjit_context_release(context);

@@ -20,7 +20,7 @@ static int print_stage(einjit_context *context, const tool_program *program, con
 {
     tool_tensor *in = NULL;
     size_t n_in = 0;
-    int status = tool_inputs_make(&in, &n_in, program, &options->sizes, options->dtype);
+    int status = tool_inputs_make(&in, &n_in, program, &options->sizes, options->dtype, false);
     if (!status) {
         einjit_tensor *views = tool_views(in, n_in);
         einjit_compile_options compile = cmd_compile_options(options);
@@ -34,6 +34,14 @@ static int print_stage(einjit_context *context, const tool_program *program, con
     return status;
 }
 
+static int check_stage(const char *emit)
+{
+    static const char *const stages[] = {"graph", "opt", "bind", "path", "plan", "nest", "steps", "dot", "ir", "asm", "key"};
+    for (size_t i = 0; i < sizeof stages / sizeof *stages; i++)
+        if (!strcmp(stages[i], emit)) return TOOL_OK;
+    return tool_usage("'%s' is no stage: there are graph, opt, bind, path, plan, nest, steps, dot, ir, asm and key", emit);
+}
+
 int cmd_print(int argc, char **argv, const command *self)
 {
     cmd_options options;
@@ -43,8 +51,10 @@ int cmd_print(int argc, char **argv, const command *self)
     int status = cmd_parse(&options, argc, argv, self);
     if (status >= 0) return status;
     const char *emit = options.emit ? options.emit : "opt";
-    status = cmd_context(&context, &options);
+    status = check_stage(emit);
+    if (!status) status = cmd_context(&context, &options);
     if (!status) status = tool_program_load(&program, context, options.rest[0]);
+    if (!status) status = tool_names_check(&program, &options.sizes, options.open);
     if (!status && !strcmp(emit, "graph")) {
         status = print_graph(&program);
     } else if (!status && !strcmp(emit, "opt")) {

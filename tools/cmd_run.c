@@ -1,5 +1,6 @@
 /* cmd_run.c - einjit run: a program over .npy files. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "cmd.h"
 #include "npy.h"
@@ -26,14 +27,25 @@ static void print_result(const tool_tensor *t, size_t index)
 
 static int save_results(const cmd_options *options, const tool_tensor *out, size_t n_out)
 {
-    if (options->n_outputs && options->n_outputs != n_out)
-        return tool_usage("%zu results and %zu -o", n_out, options->n_outputs);
     int status = TOOL_OK;
     for (size_t i = 0; i < n_out && !status; i++) {
         if (options->n_outputs) status = npy_save(&out[i], options->outputs[i]);
         else print_result(&out[i], i);
     }
     return status;
+}
+
+/* Before anything is computed. */
+static int check_outputs(const cmd_options *options, const tool_program *program)
+{
+    size_t n = einjit_graph_output_count(program->graph);
+    if (options->n_outputs && options->n_outputs != n)
+        return tool_usage("the program has %zu result%s and there are %zu -o", n, n == 1 ? "" : "s", options->n_outputs);
+    for (size_t i = 0; i < options->n_outputs; i++)
+        for (size_t k = 0; k < i; k++)
+            if (!strcmp(options->outputs[i], options->outputs[k]))
+                return tool_usage("-o %s is given for two results", options->outputs[i]);
+    return TOOL_OK;
 }
 
 static int compute(einjit_context *context, const tool_program *program, const cmd_options *options,
@@ -69,6 +81,8 @@ int cmd_run(int argc, char **argv, const command *self)
     tool_tensor *in = tool_alloc((n_in + 1) * sizeof *in);
     status = cmd_context(&context, &options);
     if (!status) status = tool_program_load(&program, context, options.rest[0]);
+    if (!status) status = check_outputs(&options, &program);
+    if (!status) status = tool_names_check(&program, &options.sizes, options.open);
     for (size_t i = 0; i < n_in && !status; i++) status = npy_load(&in[i], options.rest[i + 1]);
     if (!status) status = compute(context, &program, &options, in, n_in);
     tool_tensors_free(in, n_in);

@@ -1,6 +1,8 @@
 /* einjit-bench.c - the command: times one case or a file of cases, as text or JSON, also against a baseline. */
+#include <errno.h>
 #include <getopt.h>
 #include <jansson.h>
+#include <math.h>
 #include <regex.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +18,8 @@ static const struct option longs[] = {
     {"open", required_argument, NULL, 'O'},     {"backend", required_argument, NULL, 'b'},
     {"target", required_argument, NULL, 'T'},   {"strategy", required_argument, NULL, 'S'},
     {"no-opt", no_argument, NULL, 'n'},         {"baseline", required_argument, NULL, 'B'},
-    {"help", no_argument, NULL, 'h'},           {"version", no_argument, NULL, 'v'},
-    {NULL, 0, NULL, 0},
+    {"cold", no_argument, NULL, 'C'},           {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'v'},        {NULL, 0, NULL, 0},
 };
 
 typedef struct arguments {
@@ -27,6 +29,20 @@ typedef struct arguments {
     json_t *baseline, *report;
     bool wrong, slower;
 } arguments;
+
+volatile sig_atomic_t bench_interrupted;
+static char watched[96]; /* the case that runs, for somebody who watches; empty: nobody does */
+
+static void interrupt(int signal_number)
+{
+    (void)signal_number;
+    bench_interrupted = 1;
+}
+
+void bench_progress(const char *what)
+{
+    if (*watched) fprintf(stderr, "\r\033[K%s%s\r", *what ? watched : "", what);
+}
 
 static void help(void)
 {
@@ -73,9 +89,12 @@ static json_t *result_json(const bench_case *one, const bench_options *o, const 
     json_object_set_new(doc, "compile_ms", json_real(r->compile_ms));
     json_object_set_new(doc, "disk_us", json_null());
     json_object_set_new(doc, "memory_ns", json_real(r->memory_ns));
+    json_object_set_new(doc, "lookup_ns", json_real(r->lookup_ns));
     json_object_set_new(doc, "call_ns", json_real(r->call_ns));
-    json_object_set_new(doc, "max_err", json_real(r->max_err));
+    json_object_set_new(doc, "max_err", isfinite(r->max_err) ? json_real(r->max_err) : json_null());
     json_object_set_new(doc, "checked", json_integer(r->checked));
+    json_object_set_new(doc, "reference", json_string(r->reference));
+    json_object_set_new(doc, "outputs", json_string(o->cold ? "cold" : "warm"));
     json_object_set_new(doc, "ok", json_boolean(r->ok));
     json_object_set_new(doc, "vs_us", peers);
     return doc;
@@ -111,25 +130,45 @@ static void compare_baseline(arguments *a, const json_t *result)
     }
 }
 
-static int run_case(arguments *a, const bench_case *one)
+static void report_case(arguments *a, const bench_case *one, const bench_result *r)
+{
+    json_t *doc = result_json(one, &a->options, r);
+    if (a->baseline) compare_baseline(a, doc);
+    if (!r->ok) {
+        a->wrong = true;
+        tool_fail("E_INTERNAL", "'%s': error %.2e is more than rounding explains (%.2e)", one->name, r->max_err,
+                  r->tolerance);
+    }
+    if (a->options.json) json_array_append(a->report, doc);
+    else result_text(one, r);
+    json_decref(doc);
+    fflush(stdout);
+}
+
+static int run_case(arguments *a, const bench_case *one, size_t number, size_t of)
 {
     bench_result r;
+    if (isatty(2)) snprintf(watched, sizeof watched, "[%zu/%zu] %.60s: ", number, of, one->name);
     int status = bench_run(&r, one, &a->options);
-    if (!status) {
-        json_t *doc = result_json(one, &a->options, &r);
-        if (a->baseline) compare_baseline(a, doc);
-        if (!r.ok) {
-            a->wrong = true;
-            tool_fail("E_INTERNAL", "'%s': error %.2e is more than rounding explains (%.2e)", one->name, r.max_err,
-                      r.tolerance);
-        }
-        if (a->options.json) json_array_append(a->report, doc);
-        else result_text(one, &r);
-        json_decref(doc);
-        fflush(stdout);
-    }
+    bench_progress("");
+    if (!status) report_case(a, one, &r);
+    if (bench_interrupted) status = tool_fail("E_INTERRUPTED", "stopped at case %zu of %zu, '%s'", number, of, one->name);
     free(r.plan);
     return status;
+}
+
+/* A program's file is looked for beside the cases first. */
+static char *program_of(const char *program, const char *cases)
+{
+    const char *slash = strrchr(cases, '/');
+    size_t n = strlen(program), folder = slash ? (size_t)(slash - cases) + 1 : 0;
+    if (n < 4 || strcmp(program + n - 4, ".ein") || *program == '/') return tool_copy(program);
+    char *beside = tool_alloc(folder + n + 1);
+    memcpy(beside, cases, folder);
+    memcpy(beside + folder, program, n);
+    if (!access(beside, R_OK)) return beside;
+    free(beside);
+    return tool_copy(program);
 }
 
 static int read_case(bench_case *out, const json_t *item)
@@ -158,11 +197,12 @@ static int run_file(arguments *a)
 {
     json_error_t error;
     regex_t only;
+    if (access(a->cases, R_OK)) return tool_fail("E_IO", "%s: %s", a->cases, strerror(errno));
     json_t *cases = json_load_file(a->cases, 0, &error), *item;
-    if (!cases) return tool_fail("E_IO", "%s: line %d: %s", a->cases, error.line, error.text);
+    if (!cases) return tool_fail("E_SYNTAX", "%s: %s (line %d)", a->cases, error.text, error.line);
     if (!json_is_array(cases)) {
         json_decref(cases);
-        return tool_fail("E_IO", "%s is not a list of cases", a->cases);
+        return tool_fail("E_VALUE", "%s is not a list of cases", a->cases);
     }
     if (regcomp(&only, a->only ? a->only : "", REG_EXTENDED | REG_NOSUB)) {
         json_decref(cases);
@@ -170,17 +210,23 @@ static int run_file(arguments *a)
     }
     size_t i, n = json_array_size(cases);
     int failed = TOOL_OK;
+    bool ran = false;
     json_array_foreach(cases, i, item)
     {
         bench_case one;
         int status = read_case(&one, item);
         if (!status && !regexec(&only, one.name, 0, NULL, 0)) {
-            if (isatty(2)) fprintf(stderr, "\r[%zu/%zu] %-40.40s\r", i + 1, n, one.name);
-            status = run_case(a, &one);
+            char *program = program_of(one.program, a->cases);
+            one.program = program;
+            status = run_case(a, &one, i + 1, n);
+            free(program);
+            ran = true;
         }
         if (status) failed = status;
         tool_sizes_free(&one.sizes);
+        if (bench_interrupted) break;
     }
+    if (!ran && !failed) failed = tool_usage("no case has a name that --only '%s' matches", a->only ? a->only : "");
     regfree(&only);
     json_decref(cases);
     return failed;
@@ -196,12 +242,10 @@ static int take(arguments *a, int option)
     case 'd':
         a->one.dtype = einjit_dtype_from_name(optarg);
         return a->one.dtype < 0 ? tool_usage("there is no dtype '%s'", optarg) : TOOL_OK;
-    case 't':
-        o->threads = (int)strtol(optarg, &end, 10);
-        return *end || o->threads < 1 ? tool_usage("--threads takes a number from 1 on, not '%s'", optarg) : TOOL_OK;
+    case 't': return tool_number(&o->threads, optarg, 1, 1024, "--threads");
     case 'm':
         o->min_time = strtod(optarg, &end);
-        return *end || !(o->min_time >= 0) ? tool_usage("--min-time takes seconds, not '%s'", optarg) : TOOL_OK;
+        return end == optarg || *end || !(o->min_time >= 0) ? tool_usage("--min-time takes seconds, not '%s'", optarg) : TOOL_OK;
     case 'c': a->cases = optarg; return TOOL_OK;
     case 'r': a->only = optarg; return TOOL_OK;
     case 'j': o->json = true; return TOOL_OK;
@@ -210,21 +254,21 @@ static int take(arguments *a, int option)
     case 'b': o->backend = optarg; return TOOL_OK;
     case 'T': o->target = optarg; return TOOL_OK;
     case 'S': o->strategy = optarg; return TOOL_OK;
+    case 'C': o->cold = true; return TOOL_OK;
     case 'n': o->no_opt = true; return TOOL_OK;
     case 'B':
+        if (access(optarg, R_OK)) return tool_fail("E_IO", "%s: %s", optarg, strerror(errno));
         a->baseline = json_load_file(optarg, 0, &error);
-        return a->baseline ? TOOL_OK : tool_fail("E_IO", "%s: line %d: %s", optarg, error.line, error.text);
+        return a->baseline ? TOOL_OK : tool_fail("E_SYNTAX", "%s: %s (line %d)", optarg, error.text, error.line);
     default: return tool_usage("an option that is not known or has no value");
     }
 }
 
-int main(int argc, char **argv)
+static int parse_arguments(arguments *a, int argc, char **argv)
 {
-    tool_name = "einjit-bench";
-    arguments a = {.options = {.min_time = 0.3}, .one = {.dtype = EINJIT_F32}};
-    int option, status = TOOL_OK;
+    int option;
     opterr = 0;
-    while (!status && (option = getopt_long(argc, argv, "s:h", longs, NULL)) >= 0) {
+    while ((option = getopt_long(argc, argv, ":s:h", longs, NULL)) >= 0) {
         if (option == 'h') {
             help();
             return TOOL_OK;
@@ -233,22 +277,42 @@ int main(int argc, char **argv)
             printf("einjit-bench %s\n", einjit_version());
             return TOOL_OK;
         }
-        status = option == '?' ? tool_usage("'%s' is not an option, or has no value", argv[optind - 1]) : take(&a, option);
+        if (option == ':') return tool_usage("%s needs a value", argv[optind - 1]);
+        if (option == '?') return tool_usage("'%s' is no option, or takes no value", argv[optind - 1]);
+        int status = take(a, option);
+        if (status) return status;
     }
-    if (!status && (a.cases ? optind != argc : optind + 1 != argc))
-        status = tool_usage(a.cases ? "with --cases there is no other program" : "one program or equation is needed");
-    if (!status) {
-        a.report = json_array();
-        if (!a.cases) a.one.name = a.one.program = argv[optind];
-        status = a.cases ? run_file(&a) : run_case(&a, &a.one);
-        if (a.options.json) {
-            json_dumpf(a.report, stdout, JSON_INDENT(1) | JSON_PRESERVE_ORDER);
-            putchar('\n');
-        }
+    if (a->cases && optind != argc) return tool_usage("with --cases there is no other program");
+    if (a->cases && a->one.sizes.n) return tool_usage("with --cases the sizes are the cases'");
+    if (!a->cases && a->only) return tool_usage("--only picks from the cases of --cases");
+    if (!a->cases && optind + 1 != argc) return tool_usage("one program or equation is needed");
+    if (!a->cases) a->one.name = a->one.program = argv[optind];
+    return -1;
+}
+
+static int run(arguments *a)
+{
+    struct sigaction action = {.sa_handler = interrupt, .sa_flags = (int)SA_RESETHAND}; /* a second one ends it at once */
+    sigaction(SIGINT, &action, NULL);
+    a->report = json_array();
+    int status = a->cases ? run_file(a) : run_case(a, &a->one, 1, 1);
+    if (a->options.json && status != TOOL_USAGE) {
+        json_dumpf(a->report, stdout, JSON_INDENT(1) | JSON_PRESERVE_ORDER);
+        putchar('\n');
     }
-    tool_sizes_free(&a.one.sizes);
-    json_decref(a.report);
-    json_decref(a.baseline);
+    json_decref(a->report);
     if (status) return status;
-    return a.wrong ? TOOL_FAILED : a.slower ? TOOL_REGRESSION : TOOL_OK;
+    return a->wrong ? TOOL_FAILED : a->slower ? TOOL_REGRESSION : TOOL_OK;
+}
+
+int main(int argc, char **argv)
+{
+    tool_name = "einjit-bench";
+    arguments a = {.options = {.min_time = 0.3}, .one = {.dtype = EINJIT_F32}};
+    tool_arguments(argc, argv);
+    int status = parse_arguments(&a, argc, argv);
+    if (status < 0) status = run(&a);
+    tool_sizes_free(&a.one.sizes);
+    json_decref(a.baseline);
+    return tool_finish(status);
 }

@@ -1,15 +1,16 @@
 /* einjit.c - the command: run, print, explain, path. A subcommand is a row of the table and a cmd_<name>.c. */
-#include <signal.h>
 #include <string.h>
 
 #include "cmd.h"
 
 static const command commands[] = {
-    {"run", "EQUATION-or-FILE.ein A.npy B.npy ... [-o OUT.npy ...]", "compute with arrays from files", cmd_run},
-    {"print", "FILE.ein [-s z=1000,...] [--emit graph|opt|bind|path|plan|nest|ir|asm]", "the program after a stage",
-     cmd_print},
-    {"explain", "EQUATION-or-FILE.ein -s i=4,... [--json] [--dot FILE]", "what it costs and how it is run", cmd_explain},
-    {"path", "NETWORK.json [--strategy S] [--json]", "contraction path of a network", cmd_path},
+    {"run", "EQUATION-or-FILE.ein A.npy B.npy ... [-o OUT.npy ...]", "Compute with arrays from files", "oOStbTn", 1, 0,
+     cmd_run},
+    {"print", "EQUATION-or-FILE.ein [-s z=1000,...] [--emit STAGE]", "The program after a stage; default: opt",
+     "sedOSbTn", 1, 1, cmd_print},
+    {"explain", "EQUATION-or-FILE.ein -s i=4,... [--json] [--dot F] [--svg F]",
+     "What a program costs as written and as planned, and by which steps it is run", "sdOSDGbTnj", 1, 1, cmd_explain},
+    {"path", "NETWORK.json [--strategy S] [--json]", "Contraction path of a network", "Sm1234j", 1, 1, cmd_path},
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
@@ -22,9 +23,8 @@ static void help(void)
          "exit codes: 0 ok, 1 wrong result or failed work, 2 usage");
 }
 
-int main(int argc, char **argv)
+static int dispatch(int argc, char **argv)
 {
-    tool_name = "einjit";
     if (argc < 2) {
         help();
         return TOOL_USAGE;
@@ -40,4 +40,12 @@ int main(int argc, char **argv)
     for (int i = 0; i < N_COMMANDS; i++)
         if (!strcmp(argv[1], commands[i].name)) return commands[i].run(argc - 1, argv + 1, &commands[i]);
     return tool_usage("there is no command '%s'", argv[1]);
+}
+
+int main(int argc, char **argv)
+{
+    tool_name = "einjit";
+    tool_arguments(argc, argv);
+    int status = dispatch(argc, argv);
+    return tool_finish(status);
 }

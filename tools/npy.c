@@ -1,14 +1,15 @@
 /* npy.c - reads and writes .npy files.
  *
  * Takes  paths. Gives tensors with memory of their own; Fortran order becomes strides, the other byte order is swapped.
- * Refuses dtypes that the library does not have, by the name that the file gives.
+ * Refuses dtypes that the library does not have, by the name that the file gives. A header is believed only as far as
+ * the file is long: memory is taken for what is there.
  */
 #include "npy.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static const struct {
     char kind;
@@ -18,14 +19,16 @@ static const struct {
     {'f', 4, EINJIT_F32},  {'f', 8, EINJIT_F64}, {'c', 8, EINJIT_C64}, {'c', 16, EINJIT_C128},
 };
 
-enum { NPY_MAX_RANK = 64 };
+enum { NPY_MAX_RANK = 64, NPY_MAX_HEADER = 1 << 20 };
 typedef struct header {
     int dtype, rank;
     bool fortran, swapped;
     int64_t shape[NPY_MAX_RANK];
 } header;
 
-/* The text behind 'key': in the header's Python dictionary. */
+/* ---- the header's Python dictionary ---- */
+
+/* The text behind 'key': ... */
 static const char *value_of(const char *text, const char *key)
 {
     const char *at = strstr(text, key);
@@ -41,32 +44,39 @@ static int parse_descriptor(header *out, const char *text, const char *path)
 {
     char quote = text ? *text : 0;
     const char *end = quote == '\'' || quote == '"' ? strchr(text + 1, quote) : NULL;
-    if (!end) return tool_fail("E_IO", "%s: the header has no plain dtype", path);
-    char order = text[1], kind = text[2];
-    int bytes = atoi(text + 3);
+    if (text && *text == '[') return tool_fail("E_DTYPE", "%s: records have no dtype here", path);
+    if (!end) return tool_fail("E_IO", "%s: the header has no dtype", path);
+    size_t n = (size_t)(end - text - 1);
+    char order = n ? text[1] : 0, *after = NULL;
+    long bytes = n >= 3 ? strtol(text + 3, &after, 10) : 0;
     for (size_t i = 0; i < sizeof descriptors / sizeof *descriptors; i++) {
-        if (descriptors[i].kind != kind || descriptors[i].bytes != bytes) continue;
+        if (after != end || !strchr("<>=|", order) || descriptors[i].kind != text[2] || descriptors[i].bytes != bytes)
+            continue;
         out->dtype = descriptors[i].dtype;
         out->swapped = order == '>' && bytes > 1;
         return TOOL_OK;
     }
-    return tool_fail("E_DTYPE", "%s: dtype %.*s is not one of bool i32 i64 f16 f32 f64 c64 c128", path,
-                     (int)(end - text - 1), text + 1);
+    return tool_fail("E_DTYPE", "%s: dtype %.*s is not one of bool i32 i64 f32 f64 c64 c128", path, (int)(n < 40 ? n : 40),
+                     text + 1);
 }
 
+/* "(3, 4)", "(3,)", "()" */
 static int parse_shape(header *out, const char *text, const char *path)
 {
     if (!text || *text++ != '(') return tool_fail("E_IO", "%s: the header has no shape", path);
     for (;;) {
-        while (*text == ' ' || *text == ',') text++;
-        if (*text == ')') return TOOL_OK;
         char *end;
+        text += strspn(text, " ");
+        if (*text == ')') return TOOL_OK;
         errno = 0;
-        long long extent = strtoll(text, &end, 10);
-        if (end == text || errno || extent < 0) return tool_fail("E_IO", "%s: the header's shape cannot be read", path);
+        long long extent = *text >= '0' && *text <= '9' ? strtoll(text, &end, 10) : -1;
+        if (extent < 0 || errno) return tool_fail("E_IO", "%s: the header's shape cannot be read", path);
         if (out->rank == NPY_MAX_RANK) return tool_fail("E_LIMIT", "%s has more than %d axes", path, NPY_MAX_RANK);
         out->shape[out->rank++] = extent;
         text = *end == 'L' ? end + 1 : end;
+        text += strspn(text, " ");
+        if (*text == ',') text++;
+        else if (*text != ')') return tool_fail("E_IO", "%s: the header's shape cannot be read", path);
     }
 }
 
@@ -75,9 +85,30 @@ static int parse_header(header *out, const char *text, const char *path)
     *out = (header){0};
     int status = parse_descriptor(out, value_of(text, "'descr'"), path);
     if (!status) status = parse_shape(out, value_of(text, "'shape'"), path);
+    if (status) return status;
     const char *order = value_of(text, "'fortran_order'");
-    if (!status && !order) return tool_fail("E_IO", "%s: the header does not say its order", path);
     out->fortran = order && !strncmp(order, "True", 4);
+    if (!order || (!out->fortran && strncmp(order, "False", 5)))
+        return tool_fail("E_IO", "%s: the header does not say its order", path);
+    return TOOL_OK;
+}
+
+/* ---- the file ---- */
+
+static int read_header(header *out, FILE *file, const char *path)
+{
+    uint8_t b[12];
+    if (fread(b, 1, 10, file) != 10 || memcmp(b, "\x93NUMPY", 6) || b[6] < 1 || b[6] > 3)
+        return tool_fail("E_IO", "%s is not an .npy file", path);
+    bool is_short = b[6] == 1;
+    if (!is_short && fread(b + 10, 1, 2, file) != 2) return tool_fail("E_IO", "%s: the header is cut off", path);
+    size_t length = b[8] | (size_t)b[9] << 8;
+    if (!is_short) length |= (size_t)b[10] << 16 | (size_t)b[11] << 24;
+    if (length > NPY_MAX_HEADER) return tool_fail("E_IO", "%s: a header of %zu bytes", path, length);
+    char *text = tool_alloc(length + 1);
+    int status = fread(text, 1, length, file) == length ? parse_header(out, text, path)
+                                                       : tool_fail("E_IO", "%s: the header is cut off", path);
+    free(text);
     return status;
 }
 
@@ -91,21 +122,42 @@ static void swap_bytes(uint8_t *at, size_t n, size_t unit)
         }
 }
 
-static int fill(tool_tensor *out, const header *h, const char *bytes, size_t n, const char *path)
+/* Bytes behind the header, where the file is one that has a length. */
+static bool is_too_short(FILE *file, size_t bytes, size_t *rest)
 {
-    int status = tool_tensor_make(out, h->dtype, h->rank, h->shape, path);
+    struct stat info;
+    long at = ftell(file);
+    if (fstat(fileno(file), &info) || !S_ISREG(info.st_mode) || at < 0) return false;
+    *rest = info.st_size > at ? (size_t)(info.st_size - at) : 0;
+    return *rest < bytes;
+}
+
+static int cut_off(const tool_tensor *t, size_t rest, const char *path)
+{
+    return tool_fail("E_IO", "%s: %zu bytes of data where the header says %zu", path, rest, t->bytes);
+}
+
+static int read_data(tool_tensor *out, const header *h, FILE *file, const char *path)
+{
+    size_t rest = 0;
+    int status = tool_tensor_describe(out, h->dtype, h->rank, h->shape, path);
     if (status) return status;
-    if (n < out->bytes) {
-        tool_tensor_free(out);
-        return tool_fail("E_IO", "%s: %zu bytes of data where the header says more", path, n);
-    }
-    memcpy(out->block, bytes, out->bytes);
+    if (is_too_short(file, out->bytes, &rest)) return cut_off(out, rest, path);
+    tool_tensor_free(out);
+    status = tool_tensor_make(out, h->dtype, h->rank, h->shape, path);
+    if (status) return status;
+    rest = out->bytes ? fread(out->block, 1, out->bytes, file) : 0;
+    return rest == out->bytes ? TOOL_OK : cut_off(out, rest, path);
+}
+
+static void normalize(tool_tensor *out, const header *h)
+{
     size_t element = einjit_dtype_bytes(h->dtype);
     bool is_complex = h->dtype == EINJIT_C64 || h->dtype == EINJIT_C128;
-    if (h->swapped) swap_bytes(out->block, out->bytes, is_complex ? element / 2 : element);
-    if (h->dtype == EINJIT_BOOL)
-        for (size_t i = 0; i < out->bytes; i++) ((uint8_t *)out->block)[i] = ((uint8_t *)out->block)[i] != 0;
-    if (!h->fortran || h->rank < 2) return TOOL_OK;
+    uint8_t *bytes = out->block;
+    if (h->swapped) swap_bytes(bytes, out->bytes, is_complex ? element / 2 : element);
+    for (size_t i = 0; h->dtype == EINJIT_BOOL && i < out->bytes; i++) bytes[i] = bytes[i] != 0;
+    if (!h->fortran || h->rank < 2 || !out->bytes) return;
     out->strides = tool_alloc((size_t)h->rank * sizeof *out->strides);
     int64_t stride = 1;
     for (int a = 0; a < h->rank; a++) {
@@ -113,65 +165,57 @@ static int fill(tool_tensor *out, const header *h, const char *bytes, size_t n, 
         stride *= h->shape[a];
     }
     out->tensor.strides = out->strides;
-    return TOOL_OK;
 }
 
 int npy_load(tool_tensor *out, const char *path)
 {
-    size_t n;
+    header h;
     *out = (tool_tensor){0};
-    char *file = tool_read_file(path, &n);
-    if (!file) return TOOL_FAILED;
-    const uint8_t *b = (const uint8_t *)file;
-    size_t start = n >= 10 && b[6] == 1 ? 10 : 12;
-    int status;
-    if (n < 12 || memcmp(file, "\x93NUMPY", 6) || b[6] < 1 || b[6] > 3) {
-        status = tool_fail("E_IO", "%s is not an .npy file", path);
-    } else {
-        size_t length = start == 10 ? b[8] | (size_t)b[9] << 8
-                                    : b[8] | (size_t)b[9] << 8 | (size_t)b[10] << 16 | (size_t)b[11] << 24;
-        if (length > n - start) {
-            status = tool_fail("E_IO", "%s: the header is cut off", path);
-        } else {
-            char *text = tool_alloc(length + 1);
-            memcpy(text, file + start, length);
-            header h;
-            status = parse_header(&h, text, path);
-            if (!status) status = fill(out, &h, file + start + length, n - start - length, path);
-            free(text);
-        }
-    }
-    free(file);
+    FILE *file = fopen(path, "rb");
+    if (!file) return tool_fail("E_IO", "%s: %s", path, strerror(errno));
+    int status = read_header(&h, file, path);
+    if (!status && h.dtype == EINJIT_F16)
+        status = tool_fail("E_DTYPE", "%s: f16 cannot be computed with yet: convert it to f32 first", path);
+    if (!status) status = read_data(out, &h, file, path);
+    if (!status) normalize(out, &h);
+    else tool_tensor_free(out);
+    fclose(file);
     return status;
+}
+
+/* ---- writing ---- */
+
+/* As NumPy writes it; 0 where the dtype has no form. */
+static size_t format_header(char *text, size_t room, const einjit_tensor *t)
+{
+    for (size_t i = 0; i < sizeof descriptors / sizeof *descriptors; i++) {
+        if (descriptors[i].dtype != t->dtype) continue;
+        int used = snprintf(text, room, "{'descr': '%c%c%d', 'fortran_order': False, 'shape': (",
+                            descriptors[i].bytes == 1 ? '|' : '<', descriptors[i].kind, descriptors[i].bytes);
+        for (int a = 0; a < t->rank; a++)
+            used += snprintf(text + used, room - (size_t)used, "%s%lld", a ? ", " : "", (long long)t->shape[a]);
+        used += snprintf(text + used, room - (size_t)used, "%s), }", t->rank == 1 ? "," : "");
+        return (size_t)used;
+    }
+    return 0;
 }
 
 int npy_save(const tool_tensor *tensor, const char *path)
 {
-    const einjit_tensor *t = &tensor->tensor;
-    char shape[NPY_MAX_RANK * 21 + 8] = "(", text[sizeof shape + 128];
-    size_t used = 1;
-    for (int a = 0; a < t->rank && used + 24 < sizeof shape; a++)
-        used += (size_t)snprintf(shape + used, sizeof shape - used, "%lld,%s", (long long)t->shape[a],
-                                 a + 1 < t->rank ? " " : "");
-    snprintf(shape + used, sizeof shape - used, ")");
-    const char *kind = NULL;
-    static char name[8];
-    for (size_t i = 0; i < sizeof descriptors / sizeof *descriptors; i++)
-        if (descriptors[i].dtype == t->dtype) {
-            snprintf(name, sizeof name, "%c%c%d", descriptors[i].bytes == 1 ? '|' : '<', descriptors[i].kind,
-                     descriptors[i].bytes);
-            kind = name;
-        }
-    if (!kind) return tool_fail("E_DTYPE", "%s has no .npy form", einjit_dtype_name(t->dtype));
-    int n = snprintf(text, sizeof text, "{'descr': '%s', 'fortran_order': False, 'shape': %s, }", kind, shape);
-    size_t total = ((size_t)n + 1 + 10 + 63) / 64 * 64, length = total - 10;
+    char text[NPY_MAX_RANK * 22 + 200];
+    if (tensor->tensor.rank > NPY_MAX_RANK)
+        return tool_fail("E_LIMIT", "%s: a result of %d axes, .npy files have at most %d", path, (int)tensor->tensor.rank,
+                         NPY_MAX_RANK);
+    size_t n = format_header(text, sizeof text - 64, &tensor->tensor);
+    if (!n) return tool_fail("E_DTYPE", "%s: %s has no .npy form", path, einjit_dtype_name(tensor->tensor.dtype));
+    size_t length = (n + 1 + 10 + 63) / 64 * 64 - 10; /* data starts at a multiple of 64 */
+    memset(text + n, ' ', length - n);
+    text[length - 1] = '\n';
     FILE *file = fopen(path, "wb");
     if (!file) return tool_fail("E_IO", "%s: %s", path, strerror(errno));
     uint8_t head[10] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (uint8_t)(length & 255), (uint8_t)(length >> 8)};
     fwrite(head, 1, sizeof head, file);
-    fwrite(text, 1, (size_t)n, file);
-    for (size_t i = (size_t)n; i + 1 < length; i++) fputc(' ', file);
-    fputc('\n', file);
+    fwrite(text, 1, length, file);
     if (tensor->bytes) fwrite(tensor->block, 1, tensor->bytes, file);
     bool failed = ferror(file);
     if (fclose(file) || failed) return tool_fail("E_IO", "%s cannot be written", path);

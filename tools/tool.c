@@ -1,4 +1,4 @@
-/* tool.c - what the commands share. */
+/* tool.c - what the commands share: messages, numbers, files, programs. */
 #include "tool.h"
 
 #include <errno.h>
@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 const char *tool_name = "einjit";
 
@@ -45,6 +46,22 @@ int tool_usage(const char *format, ...)
     return TOOL_USAGE;
 }
 
+void tool_arguments(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strncmp(argv[i], "->", 2)) continue;
+        char *spaced = tool_alloc(strlen(argv[i]) + 2); /* lives as long as the command */
+        sprintf(spaced, " %s", argv[i]);
+        argv[i] = spaced;
+    }
+}
+
+int tool_finish(int status)
+{
+    if (fflush(stdout) || ferror(stdout)) return tool_fail("E_IO", "the output cannot be written");
+    return status;
+}
+
 void *tool_alloc(size_t bytes)
 {
     void *memory = calloc(1, bytes ? bytes : 1);
@@ -59,6 +76,17 @@ char *tool_copy(const char *text)
 {
     size_t n = strlen(text) + 1;
     return memcpy(tool_alloc(n), text, n);
+}
+
+int tool_number(int64_t *out, const char *text, int64_t least, int64_t most, const char *option)
+{
+    char *end;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (end == text || *end || errno || value < least || value > most)
+        return tool_usage("%s takes a number from %lld to %lld, not '%s'", option, (long long)least, (long long)most, text);
+    *out = value;
+    return TOOL_OK;
 }
 
 static int add_size(tool_sizes *sizes, const char *name, size_t n, int64_t value)
@@ -78,7 +106,7 @@ int tool_sizes_add(tool_sizes *sizes, const char *text)
     while (*at) {
         const char *equals = strchr(at, '=');
         size_t n = equals ? (size_t)(equals - at) : 0;
-        if (!n) return tool_usage("sizes are written z=1000,i=4, not '%s'", text);
+        if (!n || memchr(at, ',', n)) return tool_usage("sizes are written z=1000,i=4, not '%.200s'", text);
         char *end;
         errno = 0;
         long long value = strtoll(equals + 1, &end, 10);
@@ -144,24 +172,29 @@ static bool ends_with(const char *text, const char *end)
     return n >= m && !strcmp(text + n - m, end);
 }
 
+static int load_text(tool_program *out, einjit_context *context, const char *path)
+{
+    einjit_error err = {0};
+    size_t length;
+    char *text = tool_read_file(path, &length);
+    if (!text) return TOOL_FAILED;
+    int status = einjit_graph_parse(&out->graph, context, text, length, &err);
+    free(text);
+    return status ? tool_error(&err) : TOOL_OK;
+}
+
 int tool_program_load(tool_program *out, einjit_context *context, const char *what)
 {
     einjit_error err = {0};
     *out = (tool_program){0};
-    int status;
-    if (ends_with(what, ".ein")) {
-        size_t length;
-        char *text = tool_read_file(what, &length);
-        if (!text) return TOOL_FAILED;
-        status = einjit_graph_parse(&out->graph, context, text, length, &err);
-        free(text);
-    } else if (strstr(what, "def ")) {
-        status = einjit_graph_parse(&out->graph, context, what, SIZE_MAX, &err);
-    } else {
-        status = einjit_graph_from_equation(&out->graph, context, what, &err);
-        if (!status) out->equation = tool_copy(what);
-    }
-    return status ? tool_error(&err) : TOOL_OK;
+    if (ends_with(what, ".ein")) return load_text(out, context, what);
+    if (!strcmp(what, "-")) return load_text(out, context, "/dev/stdin");
+    if (strstr(what, "def ")) return einjit_graph_parse(&out->graph, context, what, SIZE_MAX, &err) ? tool_error(&err) : TOOL_OK;
+    if (strpbrk(what, "./") && access(what, F_OK) == 0)
+        return tool_usage("'%s' is a file, but no program: programs end in .ein", what);
+    if (einjit_graph_from_equation(&out->graph, context, what, &err)) return tool_error(&err);
+    out->equation = tool_copy(what);
+    return TOOL_OK;
 }
 
 void tool_program_free(tool_program *program)
@@ -171,136 +204,55 @@ void tool_program_free(tool_program *program)
     *program = (tool_program){0};
 }
 
-int tool_tensor_make(tool_tensor *out, int dtype, int rank, const int64_t *shape, const char *what)
+/* Whether an extent of some input is called by the n bytes at `name`. */
+static bool names_extent(const tool_program *program, const char *name, size_t n)
 {
-    *out = (tool_tensor){0};
-    size_t bytes = einjit_dtype_bytes(dtype);
-    for (int a = 0; a < rank; a++) {
-        if (shape[a] && bytes > (size_t)INT64_MAX / (size_t)shape[a])
-            return tool_fail("E_SIZE", "%s has more than 2^63 bytes", what);
-        bytes *= (size_t)shape[a];
-    }
-    out->shape = tool_alloc((size_t)(rank ? rank : 1) * sizeof *out->shape);
-    if (rank) memcpy(out->shape, shape, (size_t)rank * sizeof *shape);
-    size_t room = (bytes + 127) & ~(size_t)63;
-    out->block = aligned_alloc(64, room);
-    if (!out->block) return tool_fail("E_NOMEM", "no memory for the %zu bytes of %s", bytes, what);
-    memset(out->block, 0, room);
-    out->bytes = bytes;
-    out->tensor = (einjit_tensor){.data = out->block, .dtype = dtype, .rank = rank, .shape = out->shape};
-    return TOOL_OK;
-}
-
-void tool_tensor_free(tool_tensor *tensor)
-{
-    free(tensor->shape);
-    free(tensor->strides);
-    free(tensor->block);
-    *tensor = (tool_tensor){0};
-}
-
-int64_t tool_tensor_elements(const tool_tensor *tensor)
-{
-    size_t bytes = einjit_dtype_bytes(tensor->tensor.dtype);
-    return bytes ? (int64_t)(tensor->bytes / bytes) : 0;
-}
-
-static uint64_t next_random(uint64_t *state)
-{
-    uint64_t z = *state += 0x9E3779B97F4A7C15u; /* splitmix64 */
-    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
-    return z ^ z >> 31;
-}
-
-static double next_real(uint64_t *state)
-{
-    return ((double)(next_random(state) >> 11) + 0.5) * 0x1p-52 - 1.0;
-}
-
-void tool_tensor_fill(tool_tensor *tensor, uint64_t seed)
-{
-    int64_t n = tool_tensor_elements(tensor);
-    uint64_t state = seed * 0x2545F4914F6CDD1Du + 1;
-    int dtype = tensor->tensor.dtype;
-    bool is_complex = dtype == EINJIT_C64 || dtype == EINJIT_C128;
-    if (is_complex) n *= 2;
-    for (int64_t i = 0; i < n; i++) switch (dtype) {
-        case EINJIT_F32:
-        case EINJIT_C64: ((float *)tensor->block)[i] = (float)next_real(&state); break;
-        case EINJIT_F64:
-        case EINJIT_C128: ((double *)tensor->block)[i] = next_real(&state); break;
-        case EINJIT_I32: ((int32_t *)tensor->block)[i] = (int32_t)(next_random(&state) % 17) - 8; break;
-        case EINJIT_I64: ((int64_t *)tensor->block)[i] = (int64_t)(next_random(&state) % 17) - 8; break;
-        case EINJIT_BOOL: ((uint8_t *)tensor->block)[i] = next_random(&state) & 1; break;
-        default: break;
-        }
-}
-
-static int input_make(tool_tensor *out, const tool_program *program, size_t i, const tool_sizes *sizes, int dtype)
-{
-    enum { MAX_RANK = 128 };
-    int64_t shape[MAX_RANK];
-    const char *symbols[MAX_RANK], *name = einjit_graph_input_name(program->graph, i);
-    int declared, rank;
-    einjit_error err = {0};
-    if (einjit_graph_input_type(program->graph, i, &declared, &rank, shape, symbols, MAX_RANK, &err))
-        return tool_error(&err);
-    if (rank < 0) return tool_fail("E_RANK", "input '%s' does not say its extents", name);
-    if (rank > MAX_RANK) return tool_fail("E_LIMIT", "input '%s' has %d axes; at most %d here", name, rank, MAX_RANK);
-    for (int a = 0; a < rank; a++) {
-        if (shape[a] >= 0) continue;
-        if (!symbols[a]) return tool_fail("E_VALUE", "input '%s': axis %d has no name that -s could give", name, a);
-        if (!tool_sizes_find(sizes, symbols[a], &shape[a]))
-            return tool_usage("the size of '%s' is missing: -s %s=N", symbols[a], symbols[a]);
-    }
-    return tool_tensor_make(out, declared >= 0 ? declared : dtype, rank, shape, name);
-}
-
-int tool_inputs_make(tool_tensor **out, size_t *n, const tool_program *program, const tool_sizes *sizes, int dtype)
-{
-    *n = einjit_graph_input_count(program->graph);
-    *out = tool_alloc(*n * sizeof **out);
-    for (size_t i = 0; i < *n; i++) {
-        int status = input_make(&(*out)[i], program, i, sizes, dtype);
-        if (status) return status;
-        tool_tensor_fill(&(*out)[i], i + 1);
-    }
-    return TOOL_OK;
-}
-
-int tool_outputs_make(tool_tensor **out, size_t *n, const tool_program *program, const tool_tensor *in, size_t n_in)
-{
-    einjit_error err = {0};
-    einjit_shapes *shapes = NULL;
-    einjit_tensor *views = tool_views(in, n_in);
-    int status = einjit_shapes_infer(&shapes, program->graph, n_in, views, &err);
-    free(views);
-    if (status) return tool_error(&err);
-    *n = einjit_shapes_output_count(shapes);
-    *out = tool_alloc(*n * sizeof **out);
-    int result = TOOL_OK;
-    for (size_t i = 0; i < *n && !result; i++) {
+    int64_t shape[TOOL_MAX_RANK];
+    const char *symbols[TOOL_MAX_RANK];
+    for (size_t i = 0; i < einjit_graph_input_count(program->graph); i++) {
         int dtype, rank;
-        const int64_t *shape;
-        if (einjit_shapes_output(shapes, i, &dtype, &rank, &shape, &err)) result = tool_error(&err);
-        else result = tool_tensor_make(&(*out)[i], dtype, rank, shape, "a result");
+        if (einjit_graph_input_type(program->graph, i, &dtype, &rank, shape, symbols, TOOL_MAX_RANK, NULL)) continue;
+        if (rank < 0) return true; /* it takes any extents, named later or not at all */
+        for (int a = 0; a < rank && a < TOOL_MAX_RANK; a++)
+            if (shape[a] < 0 && symbols[a] && strlen(symbols[a]) == n && !memcmp(symbols[a], name, n)) return true;
     }
-    einjit_shapes_destroy(shapes);
-    return result;
+    return false;
 }
 
-void tool_tensors_free(tool_tensor *tensors, size_t n)
+int tool_names_check(const tool_program *program, const tool_sizes *sizes, const char *open)
 {
-    for (size_t i = 0; tensors && i < n; i++) tool_tensor_free(&tensors[i]);
-    free(tensors);
+    for (size_t i = 0; i < sizes->n; i++)
+        if (!names_extent(program, sizes->items[i].name, strlen(sizes->items[i].name)))
+            return tool_usage("-s %s: no input of the program has an extent of that name", sizes->items[i].name);
+    for (const char *at = open; at && *at;) {
+        size_t n = strcspn(at, ",");
+        if (n && !names_extent(program, at, n))
+            return tool_usage("--open %.*s: no input of the program has an extent of that name", (int)n, at);
+        at += n + (at[n] == ',');
+    }
+    return TOOL_OK;
 }
 
-einjit_tensor *tool_views(const tool_tensor *tensors, size_t n)
+int tool_strategy(char **out, einjit_context *context, const char *name)
 {
-    einjit_tensor *views = tool_alloc((n ? n : 1) * sizeof *views);
-    for (size_t i = 0; i < n; i++) views[i] = tensors[i].tensor;
-    return views;
+    einjit_error err = {0};
+    const int32_t rank = 0;
+    double mults, largest;
+    size_t n;
+    *out = NULL;
+    if (!name) return TOOL_OK;
+    if (!strncmp(name, "file:", 5) || strchr(name, '/') || ends_with(name, ".json")) {
+        const char *path = strncmp(name, "file:", 5) ? name : name + 5;
+        if (access(path, R_OK)) return tool_fail("E_IO", "%s: %s", path, strerror(errno));
+        *out = tool_alloc(strlen(path) + 6);
+        sprintf(*out, "file:%s", path);
+        return TOOL_OK;
+    }
+    /* the library knows the names: asked with a contraction of nothing */
+    if (einjit_path(context, 1, &rank, NULL, 0, NULL, 0, NULL, name, NULL, 0, &n, &mults, &largest, &err))
+        return tool_usage("%s, or a file with a path", err.text);
+    *out = tool_copy(name);
+    return TOOL_OK;
 }
 
 char *tool_explain(einjit_context *context, const tool_program *program, const einjit_tensor *in, size_t n_in,

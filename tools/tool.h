@@ -10,6 +10,7 @@
 #include "einjit/einjit.h"
 
 /* Exit codes of INTERFACES: ok, wrong result or failed work, usage, regression. */
+enum { TOOL_MAX_RANK = 128 };
 enum { TOOL_OK = 0, TOOL_FAILED = 1, TOOL_USAGE = 2, TOOL_REGRESSION = 3 };
 
 extern const char *tool_name; /* "einjit", "einjit-bench": set first thing in main */
@@ -20,6 +21,11 @@ int tool_fail(const char *code, const char *format, ...);  /* TOOL_FAILED */
 int tool_usage(const char *format, ...);                   /* TOOL_USAGE, points at --help */
 void *tool_alloc(size_t bytes);                            /* zeroed; ends the command when there is no memory */
 char *tool_copy(const char *text);
+
+/* First thing in main: an equation that starts with its arrow ("->") is no option. */
+void tool_arguments(int argc, char **argv);
+/* Last thing in main: output that could not be written is a failure. */
+int tool_finish(int status);
 
 /* -s z=1000,i=4 */
 typedef struct tool_sizes {
@@ -32,6 +38,8 @@ typedef struct tool_sizes {
 int tool_sizes_add(tool_sizes *sizes, const char *text); /* TOOL_OK or TOOL_USAGE */
 bool tool_sizes_find(const tool_sizes *sizes, const char *name, int64_t *value);
 void tool_sizes_free(tool_sizes *sizes);
+/* Whole numbers of options: TOOL_OK or TOOL_USAGE. */
+int tool_number(int64_t *out, const char *text, int64_t least, int64_t most, const char *option);
 
 /* A file's bytes, NUL-terminated; NULL after a message. */
 char *tool_read_file(const char *path, size_t *length);
@@ -43,8 +51,12 @@ typedef struct tool_program {
 } tool_program;
 int tool_program_load(tool_program *out, einjit_context *context, const char *what);
 void tool_program_free(tool_program *program);
+/* Names that no input of the program has are a mistake: in -s, and in a list separated by commas (may be NULL). */
+int tool_names_check(const tool_program *program, const tool_sizes *sizes, const char *open);
+/* A path strategy by name, or a path's file as "file:NAME" (freed with free()); TOOL_USAGE names those there are. */
+int tool_strategy(char **out, einjit_context *context, const char *name);
 
-/* A tensor with memory of its own, 64-byte aligned. */
+/* A tensor with memory of its own, 64-byte aligned; block NULL: only its shape counts. */
 typedef struct tool_tensor {
     einjit_tensor tensor;
     int64_t *shape, *strides; /* strides NULL: row-major */
@@ -52,13 +64,15 @@ typedef struct tool_tensor {
     size_t bytes;
 } tool_tensor;
 int tool_tensor_make(tool_tensor *out, int dtype, int rank, const int64_t *shape, const char *what);
+int tool_tensor_describe(tool_tensor *out, int dtype, int rank, const int64_t *shape, const char *what); /* no memory */
 void tool_tensor_free(tool_tensor *tensor);
 int64_t tool_tensor_elements(const tool_tensor *tensor);
 /* Reproducible values: floats in (-1, 1), small integers; index inputs are filled by the caller. */
 void tool_tensor_fill(tool_tensor *tensor, uint64_t seed);
 
-/* Inputs of a program from sizes; `dtype` for those that do not say. */
-int tool_inputs_make(tool_tensor **out, size_t *n, const tool_program *program, const tool_sizes *sizes, int dtype);
+/* Inputs of a program from sizes; `dtype` for those that do not say. With memory and values, or shapes alone. */
+int tool_inputs_make(tool_tensor **out, size_t *n, const tool_program *program, const tool_sizes *sizes, int dtype,
+                     bool with_data);
 int tool_outputs_make(tool_tensor **out, size_t *n, const tool_program *program, const tool_tensor *in, size_t n_in);
 void tool_tensors_free(tool_tensor *tensors, size_t n);
 /* The plain structs of an array, for the library's calls. Freed with free(). */

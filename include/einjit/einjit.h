@@ -316,7 +316,7 @@ EINJIT_API int einjit_shapes_value(const einjit_shapes *shapes, einjit_value val
 typedef struct einjit_compile_options {
     size_t struct_bytes;
     const char *open;  /* symbols whose extents stay open, separated by commas ("z" or "z,edges"); NULL = none */
-    const char *path;  /* path strategy; NULL = auto */
+    const char *path;  /* path strategy; "file:NAME": JSON with an "ssa_path"; NULL = auto */
     int32_t flags;     /* EINJIT_OPTION_* */
 } einjit_compile_options;
 
@@ -392,7 +392,7 @@ EINJIT_API int einjit_plan_cost(einjit_cost *out, einjit_context *context, einji
 /** A contraction path for n terms in integer labels; sizes[label] is the extent of label 0 .. n_labels-1. The path is
  * n_steps pairs (second id -1: a step of one operand) of single-assignment ids: inputs are 0 .. n-1 and each step
  * makes the next id. `pairs` has room for 2 * capacity ids; 2 * n always suffices. Strategies: "optimal",
- * "greedy", "auto". */
+ * "greedy", "auto", "file:NAME". */
 EINJIT_API int einjit_path(einjit_context *context, size_t n, const int32_t *term_ranks, const int32_t *labels,
                            int output_rank, const int32_t *output, size_t n_labels, const int64_t *sizes,
                            const char *strategy, int32_t *pairs, size_t capacity, size_t *n_steps, double *log10_mults,

@@ -124,7 +124,7 @@ class Program:
         ins, keep = tensors(arrays)
         results = [guarded(dtype, shape) for dtype, shape in self.shapes(ins, len(arrays))]
         if backwards:
-            results = [r[tuple(slice(None, None, -1) for _ in r.shape)] for r in results]
+            results = [r[(Ellipsis,) + (slice(None, None, -1),) * r.ndim] for r in results]
         outs, keep_out = tensors(results)
         err = Error()
         status = self.c.einjit_call(self.context.handle, self.handle, C.c_size_t(len(arrays)), ins,
@@ -189,6 +189,6 @@ def guarded_copy(a, at_end=True):
     """A copy with the same strides' order and signs, in walled memory."""
     axes = sorted(range(a.ndim), key=lambda k: -abs(a.strides[k]))
     flip = tuple(slice(None, None, -1) if s < 0 else slice(None) for s in a.strides)
-    copy = guarded(a.dtype, [a.shape[k] for k in axes], at_end).transpose(np.argsort(axes))[flip]
+    copy = guarded(a.dtype, [a.shape[k] for k in axes], at_end).transpose(np.argsort(axes))[(Ellipsis,) + flip]
     copy[...] = a
     return copy

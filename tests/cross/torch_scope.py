@@ -18,6 +18,10 @@ _TO_NUMPY = {_torch.bool: np.dtype(bool), _torch.int32: np.dtype(np.int32), _tor
              _torch.complex64: np.dtype(np.complex64), _torch.complex128: np.dtype(np.complex128)}
 _TO_TORCH = {v: k for k, v in _TO_NUMPY.items()}
 _WHOLE = (_torch.bool, _torch.int32, _torch.int64)
+_SINGLE = {_torch.float64: _torch.float32, _torch.complex128: _torch.complex64}
+_DOUBLE = {single: double for double, single in _SINGLE.items()}
+_rounding = {"written": {}, "single": _SINGLE, "double": _DOUBLE}
+_instead = {}
 
 
 class Refused(Exception):
@@ -59,7 +63,7 @@ def _ordered(compute):
     return run
 
 
-def _rounding(compute):
+def _rounded(compute):
     def run(input):
         x = _meet(input)[0]
         if x.is_complex():
@@ -137,10 +141,6 @@ def _where(condition, input, other):
     return T(_torch.where(condition.t, x, y))
 
 
-def _logsoft(compute):
-    return lambda x: compute(x)
-
-
 F = _torch.nn.functional
 _POINTWISE = {
     "neg": lambda input: T(-_meet(input)[0]),
@@ -151,7 +151,7 @@ _POINTWISE = {
     "softplus": _real_function(lambda x: _torch.logaddexp(x, _torch.zeros_like(x))),
     "relu": _ordered(_torch.relu), "sign": _ordered(_sign),
     "square": _arithmetic(_torch.square),
-    "floor": _rounding(_torch.floor), "ceil": _rounding(_torch.ceil), "round": _rounding(_torch.round),
+    "floor": _rounded(_torch.floor), "ceil": _rounded(_torch.ceil), "round": _rounded(_torch.round),
     "conj": _arithmetic(lambda x: _torch.conj(x).resolve_conj()),
     "real": lambda input: T(_meet(input)[0].real.clone() if _meet(input)[0].is_complex() else _meet(input)[0]),
     "imag": lambda input: T(_meet(input)[0].imag.clone() if _meet(input)[0].is_complex()
@@ -334,7 +334,7 @@ class T:
     """A tensor whose operators follow the rules above."""
 
     def __init__(self, t):
-        self.t = t
+        self.t = t.to(_instead[t.dtype]) if t.dtype in _instead else t
 
     def __getitem__(self, items):
         items = items if isinstance(items, tuple) else (items,)
@@ -377,8 +377,11 @@ def _symbols(function, arrays):
     return found
 
 
-def run(text, arrays):
-    """The results of a program, run by Python: a list of arrays."""
+def run(text, arrays, precision="written"):
+    """The results of a program, run by Python: a list of arrays. `precision` single or double: every value so instead,
+    to see what rounding does to this program."""
+    _instead.clear()
+    _instead.update(_rounding[precision])
     scope = dict(_SCOPE, **DTYPE, float=float, complex=complex,
                  torch=types.SimpleNamespace(**_SCOPE, **{n: getattr(_torch, n) for n in
                                              ("float32", "float64", "complex64", "complex128", "int32", "int64", "bool")}))

@@ -62,6 +62,12 @@ static bool machine_code_agrees(run_state *s, const gen_program *p, uint64_t see
         way = (judge_way){.name = "machine code, as written, greedy path", .context = s->llvm, .passes = "", .path = "greedy"};
         if (!judge_program(p, &way, seed + 1, NULL)) return false;
     }
+    if (seed % 2 == 1) {
+        char path[64];
+        snprintf(path, sizeof path, "random:%llu", (unsigned long long)seed);
+        way = (judge_way){.name = "machine code, random path and recipes", .context = s->llvm, .path = path};
+        if (!judge_program(p, &way, seed + 3, NULL)) return false;
+    }
     if (s->n_others && seed % 2 == 0) {
         int which = (int)(seed / 2 % (uint64_t)s->n_others);
         way = (judge_way){.name = which ? "machine code of a lesser target (last row)" : "machine code of a lesser target",

@@ -2,7 +2,7 @@
  * a program does. The call says E_NOMEM with a text, changes nothing it was given, and leaks nothing; the same call on the
  * same context then succeeds.
  *
- * usage: prop_oom [--every]
+ * usage: prop_oom [--every [TEST]]
  * In builds where arenas are made of single allocations (EINJIT_ARENA_MALLOC) there are thousands of them: then, without
  * --every, all of the first ones fail and a sample of the rest.
  */
@@ -17,6 +17,8 @@
 
 #include "api_support.h"
 #include "built_module.h"
+#include "gen.h"
+#include "kernel.h"
 
 /* ---- an allocator that counts, and fails when told to ---- */
 
@@ -80,6 +82,7 @@ typedef struct scenario {
     int (*run)(scene *s);
     const char *program;   /* of scene.graph */
     bool no_interp, no_llvm, quick; /* quick: makes no kernel, one backend is enough */
+    bool may_do_without;   /* there is an allocation that only saves work later */
     size_t cache_bytes;
 } scenario;
 
@@ -453,7 +456,7 @@ static int fill_cache(scene *s)
 {
     float a[600], b;
     fill(a, 600);
-    for (int64_t n = 1; n < 600; n += 3) {
+    for (int64_t n = 1; n < 600; n += 10) {
         einjit_tensor in = F32(a, n), out = SCALAR(&b, EINJIT_F32);
         TRY(einjit_einsum(s->context, "i->", 1, &in, &out, s->err));
     }
@@ -506,6 +509,7 @@ static int remembered_failure(scene *s)
         int status = einjit_einsum(s->context, "ij,jk->ik", 2, in, &out, s->err);
         if (status == EINJIT_E_NOMEM) return status;
         assert_int_equal(status, EINJIT_E_DIM);
+        assert_non_null(strstr(s->err->text, "'j' is 3 in operand 0 and 2 in operand 1"));
     }
     return EINJIT_OK;
 }
@@ -545,16 +549,22 @@ static const scenario scenarios[] = {
     {.name = "explain code", .run = explain_code, .program = edges, .no_interp = true, .no_llvm = true},
     {.name = "plan cost", .run = plan_cost, .program = mlp, .quick = true},
     {.name = "path", .run = search_paths, .quick = true},
-    {.name = "evictions", .run = evict, .cache_bytes = 1},
+    {.name = "evictions", .run = evict, .no_llvm = true, .cache_bytes = 1},
     {.name = "full cache", .run = fill_cache, .no_llvm = true},
     {.name = "message passing", .run = pass_messages, .program = edges},
     {.name = "computed index", .run = computed_index, .program = indexed},
-    {.name = "remembered failure", .run = remembered_failure},
+    {.name = "remembered failure", .run = remembered_failure, .may_do_without = true},
 };
 
 /* ---- the sweep ---- */
 
 static bool every;
+
+#if defined(__SANITIZE_ADDRESS__)
+enum { SHORT = 300, STRIDE = 29, SHORT_LLVM = 10, STRIDE_LLVM = 151 };
+#else
+enum { SHORT = 400, STRIDE = 17, SHORT_LLVM = 50, STRIDE_LLVM = 41 };
+#endif
 
 static einjit_context *new_context(hooks *h, const scenario *s, const char *backend, einjit_error *err)
 {
@@ -588,7 +598,7 @@ static bool run_once(const scenario *s, const char *backend, long n, bool all_af
     int status = s->run(&at);
     bool failed = h.failed;
     arm(&h, -1, false);
-    if (failed) {
+    if (failed && (status || !s->may_do_without)) {
         assert_nomem(s, n, status, &err);
         memset(&err, 0, sizeof err);
         status = s->run(&at);
@@ -601,11 +611,11 @@ static bool run_once(const scenario *s, const char *backend, long n, bool all_af
     return failed;
 }
 
-/* The next one to fail: all of the first few hundred, then about one in thirty, unless every one was asked for. */
+/* The next one to fail: all of the first few hundred, then a sample, unless every one was asked for. */
 static long step_after(long n, bool llvm)
 {
     if (every) return 1;
-    return n < (llvm ? 100 : 400) ? 1 : llvm ? 41 : 17;
+    return n < (llvm ? SHORT_LLVM : SHORT) ? 1 : llvm ? STRIDE_LLVM : STRIDE;
 }
 
 static void sweep(const char *backend)
@@ -620,7 +630,7 @@ static void sweep(const char *backend)
             runs++;
         }
         assert_true(runs > 0);
-        for (n = 0; n < 40 && run_once(s, backend, n, n % 2 == 0); n++) continue; /* the other way */
+        for (n = 0; n < (llvm ? 5 : 40) && run_once(s, backend, n, n % 2 == 0); n++) continue; /* the other way */
     }
 }
 
@@ -640,6 +650,93 @@ static void no_memory_is_said_and_survived_with_machine_code(void **state)
     assert_int_equal(einjit_einsum(holder, "i->", 1, &in, &out, NULL), EINJIT_OK);
     sweep("llvm");
     einjit_context_release(holder);
+}
+
+/* ---- random programs: what the scenarios forget ---- */
+
+typedef struct trial {
+    const gen_program *program;
+    einjit_tensor in[GEN_MAX_INPUTS];
+    gen_tensor *out;
+    einjit_tensor *out_views;
+    size_t n_out;
+} trial;
+
+static bool prepare(trial *t, const gen_program *p, gen_random *r)
+{
+    *t = (trial){.program = p, .n_out = p->oracle.n};
+    gen_program_views(p, t->in);
+    t->out = calloc(t->n_out, sizeof *t->out);
+    t->out_views = calloc(t->n_out, sizeof *t->out_views);
+    for (size_t o = 0; o < t->n_out; o++) {
+        const oracle_value *value = &p->oracle.values[o];
+        int kind = o % 2 ? GEN_PADDED : GEN_ROW_MAJOR;
+        if (!gen_tensor_make(&t->out[o], r, value->dtype, value->rank, value->shape, kind)) return false;
+        t->out_views[o] = t->out[o].view;
+    }
+    return true;
+}
+
+static void end(trial *t)
+{
+    for (size_t o = 0; o < t->n_out; o++) gen_tensor_free(&t->out[o]);
+    free(t->out);
+    free(t->out_views);
+}
+
+static int parse_and_call(scene *s, trial *t, const char *text)
+{
+    einjit_graph *graph = NULL;
+    TRY(einjit_graph_parse(&graph, s->context, text, SIZE_MAX, s->err));
+    int status = einjit_call(s->context, graph, t->program->n_in, t->in, t->n_out, t->out_views, s->err);
+    einjit_graph_destroy(graph);
+    for (size_t o = 0; !status && o < t->n_out; o++)
+        assert_int_equal(oracle_compare(&t->program->oracle.values[o], &t->out_views[o], NULL), -1);
+    return status;
+}
+
+static bool call_once(trial *t, const char *text, uint64_t seed, long n, bool all_after)
+{
+    scenario none = {.name = "random program"};
+    hooks h = {.fail_at = -1};
+    einjit_error err = {0};
+    scene at = {.context = new_context(&h, &none, "interp", &err), .err = &err};
+    arm(&h, n, all_after);
+    int status = parse_and_call(&at, t, text);
+    bool failed = h.failed;
+    arm(&h, -1, false);
+    if (failed) {
+        if (status != EINJIT_E_NOMEM) fprintf(stderr, "seed %llu:\n%s", (unsigned long long)seed, text);
+        assert_nomem(&none, n, status, &err);
+        status = parse_and_call(&at, t, text);
+    }
+    if (status) fail_msg("seed %llu, allocation %ld: %s: %s", (unsigned long long)seed, n, einjit_status_name(status), err.text);
+    einjit_context_release(at.context);
+    if (h.outstanding) fail_msg("seed %llu, allocation %ld: %ld are left", (unsigned long long)seed, n, h.outstanding);
+    return failed;
+}
+
+static void random_programs_survive_without_memory(void **state)
+{
+    (void)state;
+    gen_hits hits = {0};
+    for (uint64_t seed = 1; seed <= (every ? 200 : 40); seed++) {
+        gen_program p;
+        trial t;
+        gen_random r = {seed};
+        if (!gen_program_make(&p, seed, 5, &hits)) continue;
+        ej_arena arena;
+        ej_text text;
+        ej_arena_init(&arena, &ej_malloc_allocator);
+        ej_text_init(&text, &arena);
+        ej_graph_print(&text, &p.graph);
+        assert_true(prepare(&t, &p, &r) && !text.failed);
+        long n = (long)(seed % STRIDE);
+        while (call_once(&t, text.data, seed, n, n % 2)) n += every ? 1 : STRIDE;
+        ej_arena_free(&arena);
+        end(&t);
+        gen_program_free(&p);
+    }
 }
 
 static void no_memory_for_a_context_is_said(void **state)
@@ -671,9 +768,11 @@ int main(int argc, char **argv)
     use_built_module();
     write_slices();
     every = argc > 1 && !strcmp(argv[1], "--every");
+    if (argc > 2) cmocka_set_test_filter(argv[2]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_memory_for_a_context_is_said),
         cmocka_unit_test(no_memory_is_said_and_survived_with_the_interpreter),
+        cmocka_unit_test(random_programs_survive_without_memory),
         cmocka_unit_test(no_memory_is_said_and_survived_with_machine_code),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -63,7 +63,7 @@ static oracle_element sum_end(const sum_state *s, long double bound, double step
     if (ej_dtypes[s->dtype].kind < EJ_KIND_FLOAT || s->reduce == EINJIT_REDUCE_OR) return oracle_rounded(s->dtype, out);
     if (s->reduce == EINJIT_REDUCE_MAX || s->reduce == EINJIT_REDUCE_MIN) {
         if (!s->any) out.re = s->reduce == EINJIT_REDUCE_MAX ? -INFINITY : INFINITY;
-        if (s->lumpy) out.err += oracle_unit(s->dtype) * (long double)steps * s->size;
+        if (s->lumpy && isfinite(s->size)) out.err += oracle_unit(s->dtype) * (long double)steps * s->size;
         return out;
     }
     long double u = oracle_unit(s->dtype);

@@ -99,6 +99,7 @@ static oracle_element apply_real(size_t row, int dtype, oracle_element a)
     if (fn == EJ_FN_SIN || fn == EJ_FN_COS || fn == EJ_FN_ABS || fn == EJ_FN_SQUARE) spread = fmaxl(spread, a.err * a.err);
     if (fn == EJ_FN_SIN || fn == EJ_FN_COS) spread = fmaxl(spread, fminl(a.err, 2));
     if (fn == EJ_FN_GELU || fn == EJ_FN_SILU) spread = fmaxl(spread, 1.2L * a.err);
+    if (fn == EJ_FN_TAN && a.err > 0.5L) spread = INFINITY; /* a pole or two may lie in between */
     if ((fn == EJ_FN_RECIPROCAL || fn == EJ_FN_TAN) && (low > y) == (high > y)) spread = INFINITY;
     return real_result(y, 2 * spread + ulps * oracle_unit(dtype) * fabsl(y));
 }

@@ -66,8 +66,9 @@ static const line lines[] = {
     {"v = amax(x, dim=(0, -1))", "v = amax(x, dim=(0, -1))"},
     {"v = x.mean((1,))", "v = mean(x, dim=1)"},
     {"v = softmax(x, 1 - 2)", "v = softmax(x, dim=-1)"},
-    {"v = layer_norm(x, (i, 4), None, y, eps=1)", "v = layer_norm(x, (-1, -1), bias=y, eps=1.0)"},
-    {"v = layer_norm(x, 4)", "v = layer_norm(x, (-1,), eps=1e-05)"},
+    {"v = layer_norm(x, (i, 4), None, y, eps=1)", "v = layer_norm(x, (i, 4), bias=y, eps=1.0)"},
+    {"v = layer_norm(x, (-1, -1), None, y)", "v = layer_norm(x, (-1, -1), bias=y, eps=1e-05)"},
+    {"v = layer_norm(x, 4)", "v = layer_norm(x, (4,), eps=1e-05)"},
     /* layout */
     {"v = x.permute(2, 0, 1)", "v = permute(x, (2, 0, 1))"},
     {"v = x.permute((2, 0, 1))", "v = permute(x, (2, 0, 1))"},
@@ -133,7 +134,7 @@ static const line lines[] = {
     {"i = x + 1; v = i.reshape(i, -1)", "i = x + 1\n    v = reshape(i, (i, -1))"},
     {"s = 2.0; v = x * s", "v = x * 2.0"},
     {"s = 2; t = s * 3; v = x * t", "s = 2\n    v = x * 6"},
-    {"w = None; v = layer_norm(x, 4, weight=w)", "v = layer_norm(x, (-1,), eps=1e-05)"},
+    {"w = None; v = layer_norm(x, 4, weight=w)", "v = layer_norm(x, (4,), eps=1e-05)"},
     {"dims = (1, 0, 2); v = x.permute(dims)", "v = permute(x, (1, 0, 2))"},
     /* lines */
     {"v = (x +  # joined by the bracket\n  y)", "v = x + y"},

@@ -1,0 +1,218 @@
+#!/usr/bin/env bash
+# The commands as a user calls them: results, exit codes, what goes to stdout and to stderr.
+#   test_commands.sh FOLDER-OF-COMMANDS JSON_GET SOURCE [interp]     interp: there is no code generator
+set -u
+einjit=$1/einjit bench=$1/einjit-bench json_get=$2 source=$3
+[ "${4:-}" = interp ] && export EINJIT_BACKEND=interp
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+failures=0
+
+fail() { # what went wrong
+    failures=$((failures + 1))
+    printf 'FAILED: %s\n' "$1" >&2
+    sed 's/^/    stdout: /' out >&2
+    sed 's/^/    stderr: /' err >&2
+}
+run() { # code command...: must end with that code
+    local want=$1 code
+    shift
+    "$@" >out 2>err </dev/null
+    code=$?
+    [ $code = "$want" ] || fail "exit code $code, not $want: $*"
+    # errors start with the command, its reason, and are one line, with at most a source line and a caret below
+    if [ "$want" = 1 ] || [ "$want" = 2 ]; then
+        head -1 err | grep -Eq '^einjit(-bench)?: E_[A-Z_]+: [^ ]' || fail "no reason on stderr: $*"
+        [ "$(grep -c '^einjit' err)" = 1 ] || fail "not one line of error: $*"
+    fi
+}
+says() { grep -qF -- "$1" "$2" || fail "no '$1' in $2"; }      # text file
+quiet() { [ ! -s "$1" ] || fail "$1 is not empty"; }
+same() { cmp -s "$1" "$2" || fail "$1 and $2 differ"; }
+json() { # path value: of what is on stdout
+    local got
+    got=$("$json_get" "$1" <out 2>err) || fail "stdout is not one JSON document"
+    [ "$got" = "$2" ] || fail "$1 is '$got', not '$2'"
+}
+
+npy() { # file descr fortran_order shape bytes-as-printf
+    local header="{'descr': '$2', 'fortran_order': $3, 'shape': $4, }"
+    while [ $(((${#header} + 11) % 64)) != 0 ]; do header="$header "; done
+    { printf '\223NUMPY\1\0'; printf "\\x$(printf %02x $(((${#header} + 1) % 256)))\\0"; printf '%s\n' "$header"
+      printf "$5"; } >"$1"
+}
+f1='\0\0\200\77' f2='\0\0\0\100' f3='\0\0\100\100' f4='\0\0\200\100' f7='\0\0\340\100' f10='\0\0\40\101'
+f15='\0\0\160\101' f22='\0\0\260\101' i0='\0\0\0\0\0\0\0\0' i1='\1\0\0\0\0\0\0\0' i9='\11\0\0\0\0\0\0\0'
+npy a.npy '<f4' False '(2, 2)' "$f1$f2$f3$f4"
+npy fortran.npy '<f4' True '(2, 2)' "$f1$f3$f2$f4"
+npy big.npy '>f4' False '(2, 2)' '\77\200\0\0\100\0\0\0\100\100\0\0\100\200\0\0'
+npy aa.npy '<f4' False '(2, 2)' "$f7$f10$f15$f22"
+npy wide.npy '<f4' False '(3, 2)' "$f1$f1$f1$f1$f1$f1"
+npy scalar.npy '<f4' False '()' "$f3"
+npy empty.npy '<f4' False '(0, 2)' ''
+npy half.npy '<f2' False '(2,)' '\0\0\0\0'
+npy short.npy '<f4' False '(2, 2)' "$f1"
+npy huge.npy '<f4' False '(1000000000, 1000000000)' "$f1"
+npy over.npy '<f4' False '(4611686018427387904, 4)' "$f1"
+npy bool.npy '|b1' False '(2,)' '\1\0'
+npy text.npy '<U1' False '(1,)' 'a\0\0\0'
+npy index.npy '<i8' False '(2,)' "$i1$i0"
+npy beyond.npy '<i8' False '(2,)' "$i1$i9"
+head -c 40 a.npy >cut.npy
+: >nothing.npy
+printf 'hello, this is no array at all' >foreign.npy
+cat >two.ein <<'P'
+def forward(x: f32[i, j], y: f32[j, k]):
+    p = x @ y
+    return p, sum(x, dim=1)
+P
+cat >gather.ein <<'P'
+def forward(x: f32[n, c], src: i64[e]):
+    return x[src]
+P
+printf 'def forward(x: f32[n, c]):\n    y = foo(x)\n    return y\n' >wrong.ein
+
+# ---- help, version, usage
+run 0 "$einjit" --help; says 'einjit run' out; quiet err
+run 0 "$einjit" --version; grep -Eq '^einjit [0-9]+\.[0-9]+\.[0-9]+$' out || fail 'no version'
+for command in run print explain path; do
+    run 0 "$einjit" $command --help; says "usage: einjit $command" out; quiet err
+    run 0 "$einjit" $command --version
+    run 2 "$einjit" $command; quiet out
+    run 2 "$einjit" $command --nonsense; says "'--nonsense'" err
+done
+run 0 "$bench" --help
+run 0 "$bench" --version
+run 2 "$bench"
+run 2 "$einjit" nonsense
+
+# ---- run
+run 0 "$einjit" run 'ij,jk->ik' a.npy a.npy -o c.npy; quiet out; quiet err; same c.npy aa.npy
+run 0 "$einjit" run 'ij,jk->ik' a.npy a.npy; says 'f32[2, 2]: 7 10 15 22' out
+for file in fortran big; do run 0 "$einjit" run 'ij->ij' $file.npy -o c.npy; same c.npy a.npy; done
+run 0 "$einjit" run 'ij,jk->ik' fortran.npy big.npy -o c.npy --backend interp --no-opt; same c.npy aa.npy
+run 0 "$einjit" run '->' scalar.npy -o c.npy; same c.npy scalar.npy
+run 0 "$einjit" run 'ij->ij' empty.npy -o c.npy; same c.npy empty.npy
+run 0 "$einjit" run 'i->i' bool.npy -o c.npy; same c.npy bool.npy
+run 0 "$einjit" run two.ein a.npy a.npy -o c.npy -o d.npy; same c.npy aa.npy
+run 0 "$einjit" run gather.ein a.npy index.npy; says '[2, 2]: 3 4 1 2' out
+run 1 "$einjit" run gather.ein a.npy beyond.npy; says E_INDEX err
+run 2 "$einjit" run two.ein a.npy a.npy -o c.npy
+run 2 "$einjit" run two.ein a.npy a.npy -o c.npy -o c.npy
+run 1 "$einjit" run 'ij->ji' a.npy -o no/such/folder.npy; says E_IO err
+run 1 "$einjit" run 'ij,jk->ik' a.npy wide.npy; says "E_DIM: axis 'j' is 2 in operand 0 and 3 in operand 1" err
+run 1 "$einjit" run 'ij,j$->i' a.npy a.npy; says E_BAD_CHAR err; tail -1 err | grep -q '^ *^$' || fail 'no caret'
+run 1 "$einjit" run 'ij->q' a.npy; says E_OUT_UNKNOWN err
+run 1 "$einjit" run 'ij,jk->ik' a.npy; says E_OPERAND_COUNT err
+run 1 "$einjit" run 'i->i' a.npy; says E_RANK err
+run 1 "$einjit" run wrong.ein a.npy; says '(line 2, column 9)' err
+run 1 "$einjit" run missing.ein a.npy; says E_IO err
+for file in missing cut nothing foreign short huge; do run 1 "$einjit" run 'ij->ji' $file.npy; says E_IO err; done
+run 1 "$einjit" run 'ij->ji' over.npy; says E_SIZE err
+for file in half text; do run 1 "$einjit" run 'i->i' $file.npy; says E_DTYPE err; done
+for option in '--backend x' '--target x' '--strategy x' '--threads 0' '--threads x' '--threads 99999999999' '--open q' \
+    '-s i=2' '--emit plan' '--json' '-o'; do
+    run 2 "$einjit" run 'ij->ji' a.npy $option; quiet out
+done
+
+# ---- print
+for stage in graph opt bind path plan nest steps dot key; do
+    run 0 "$einjit" print two.ein -s i=3,j=4,k=5 --emit $stage; quiet err; [ -s out ] || fail "nothing for $stage"
+done
+if [ -z "${4:-}" ]; then
+    run 0 "$einjit" print two.ein -s i=3,j=4,k=5 --emit ir; says 'define' out
+    run 0 "$einjit" print two.ein -s i=3,j=4,k=5 --emit asm; says 'ret' out
+fi
+run 1 "$einjit" print two.ein -s i=3,j=4,k=5 --emit ir --backend interp; says E_UNSUPPORTED err
+run 0 "$einjit" print two.ein
+run 2 "$einjit" print two.ein --emit plan -s i=3; says '-s j=N' err
+run 2 "$einjit" print two.ein --emit plan -s i=3,j=4,k=5,q=6; says "-s q" err
+run 2 "$einjit" print two.ein --emit nonsense
+run 2 "$einjit" print two.ein another.ein
+run 2 "$einjit" print a.npy
+for size in i i= =3 i=x i=-1 i=99999999999999999999 ,i=3; do run 2 "$einjit" print two.ein -s "$size"; done
+run 1 "$einjit" print two.ein -s i=4611686018427387904,j=9,k=9 --emit plan; says E_SIZE err
+[ ! -w /dev/full ] || { "$einjit" print two.ein >/dev/full 2>err; [ $? = 1 ] || fail 'a full disk went unnoticed'; }
+
+# ---- explain
+run 0 "$einjit" explain 'ij,jk,kl->il' -s i=9,j=500,k=9,l=500; says 'contract' out; quiet err
+run 0 "$einjit" explain 'ij,jk,kl->il' -s i=9,j=500,k=9,l=500 --json --dot d.dot --svg d.svg; quiet err
+json 'steps.#' 2; json 'steps.1.after.0' 0; json 'naive_operations' 60750000.0; json 'planned_operations' 162000.0
+for key in kernel operations bytes intensity estimated_ns; do json "steps.0.$key.nothing" null; done
+[ "$("$json_get" steps.0.kernel <out)" != null ] || fail 'a step has no kernel'
+says 'digraph' d.dot; says 's0 -> s1' d.dot
+says '</svg>' d.svg; [ "$(grep -c 'class="step"' d.svg)" = 2 ] || fail 'not two boxes'
+run 0 "$einjit" explain 'ij->' -s i=0,j=3 --json; json log10_mults null
+run 0 "$einjit" explain 'ij,jk->ik' -s i=1000000,j=1000000,k=1000000; says '2e+18' out
+run 1 "$einjit" explain 'ij,jk' -s i=2,j=2,k=2 --svg no/such/folder.svg; says E_IO err
+run 2 "$einjit" explain 'ij,jk->ik'
+
+# ---- path
+printf '{"inputs": [["a", "b"], ["b", "c"], ["c", "d"]], "output": ["a", "d"], "size_dict": {"a": 9, "b": 500, "c": 9, "d": 500}}' >n.json
+run 0 "$einjit" path n.json; says 'log10 mults' out
+run 0 "$einjit" path n.json --json; quiet err
+json name n; json strategy auto; json 'ssa_path.#' 2; json 'ssa_path.0' '[0,1]'; json 'slices.count' 1
+json opt_einsum_flops 162000.0
+cp out found.json
+run 0 "$einjit" path n.json --strategy found.json --json; json opt_einsum_flops 162000.0
+printf '{"ssa_path": [[1, 2], [0, 3]]}' >worse.json
+run 0 "$einjit" path n.json --strategy worse.json --json; json 'ssa_path.0' '[1,2]'; json opt_einsum_flops 9000000.0
+run 0 "$einjit" run 'ij,jk,kl->il' a.npy a.npy a.npy -o c.npy
+run 0 "$einjit" run 'ij,jk,kl->il' a.npy a.npy a.npy -o d.npy --strategy worse.json; same c.npy d.npy
+for text in '{}' '{"ssa_path": []}' '{"ssa_path": [[0, 1]]}' '{"ssa_path": [[0, 1], [0, 2]]}' '{"ssa_path": [[0, 1], [2, 7]]}' \
+    '{"ssa_path": [[0, 1], [2, 3' '{"ssa_path": [[0, 1, 2]]}' '{"ssa_path": [[0],[3],[4],[5],[6],[7],[8]]}' 'x'; do
+    printf '%s' "$text" >bad.json
+    run 1 "$einjit" path n.json --strategy bad.json
+done
+run 1 "$einjit" path n.json --strategy no/such.json; says E_IO err
+for text in '' '[]' '{"inputs": [[0]], "output": []}' '{"inputs": [3], "output": []}' '{"inputs": [], "output": []}' \
+    '{"inputs": [[-1]], "output": [], "sizes": [2]}' '{"inputs": [[0]], "output": [1], "sizes": [2, 2]}'; do
+    printf '%s' "$text" >bad.json
+    run 1 "$einjit" path bad.json --json; quiet out
+done
+for option in '--seconds 3' '--trials 9' '--seed 1' '--memory-limit 100' '--minimize size'; do run 2 "$einjit" path n.json $option; done
+run 0 "$einjit" path n.json --minimize flops
+
+# ---- bench
+sizes=z=50,i=4,j=5,k=8
+run 0 "$bench" 'zij,zjk,zk->zi' -s $sizes --min-time 0; says ' ok' out; quiet err
+run 0 "$bench" 'zij,zjk,zk->zi' -s $sizes --min-time 0 --json --vs plain,interp; quiet err
+for key in median_us min_us samples gflops gbytes_per_s compile_ms memory_ns max_err; do
+    [ "$("$json_get" 0.$key <out)" != null ] || fail "no $key"
+done
+json 0.name 'zij,zjk,zk->zi'; json 0.equation 'zij,zjk,zk->zi'; json 0.sizes.z 50; json 0.dtype f32; json 0.threads 1
+json 0.ok true; json 0.disk_us null; json '0.vs_us.#' 2; json '#' 1
+run 0 "$bench" 'zij,zjk,zk->zi' -s $sizes --min-time 0 --cold --json; json 0.outputs cold
+run 0 "$bench" "$source/tests/golden/edges.ein" -s nodes=20,edges=50,c=4,d=4 --open edges --min-time 0 --json; json 0.ok true
+run 0 "$bench" two.ein -s i=20,j=30,k=10 --min-time 0 --json; json 0.ok true; json 0.checked 220
+printf '[{"name": "one", "equation": "ij->ji", "sizes": {"i": 30, "j": 20}}, {"name": "two", "program": "two.ein",
+ "sizes": {"i": 3, "j": 4, "k": 5}, "dtype": "float64"}]' >cases.json
+mkdir -p elsewhere
+run 2 "$bench" --cases cases.json --only three
+run 0 "$bench" --cases cases.json --only one --min-time 0 --json; json '#' 1
+cp out base.json
+run 0 "$bench" --cases "$work/cases.json" --only one --min-time 0
+sed 's/"min_us": [0-9.e+-]*/"min_us": 1e-9/' base.json >fast.json
+run 3 "$bench" --cases cases.json --only one --min-time 0 --baseline fast.json --json; json '#' 1
+run 1 "$bench" --cases missing.json; says E_IO err
+run 1 "$bench" --cases n.json
+run 2 "$bench" 'ij->ji' -s i=3,j=3 --vs nonsense
+run 2 "$bench" 'ij->ji' -s i=3
+run 2 "$bench" 'ij->ji' -s i=3,j=3,k=3
+
+# what was measured before an interrupt is reported
+case='{"name": "short", "equation": "ij->ji", "sizes": {"i": 30, "j": 20}}'
+{ printf '[%s' "$case"; for i in $(seq 1000); do printf ', %s' "$case"; done; printf ']'; } >many.json
+"$bench" --cases many.json --min-time 1000 >out 2>err </dev/null &
+pid=$!
+for i in $(seq 300); do [ -s out ] && break; sleep 0.2; done
+kill -INT $pid
+wait $pid
+code=$?
+[ $code = 1 ] || fail "an interrupted run ended with $code"
+says short out
+says E_INTERRUPTED err
+
+[ $failures = 0 ] || { printf '%s failed\n' $failures >&2; exit 1; }
+echo 'the commands do what they say'

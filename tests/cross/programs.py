@@ -1,0 +1,166 @@
+"""Programs by hand: every operator of the program text in every form of arguments.
+
+Gives  (parameters, body, ranges): parameters as in a program, the body an expression or statements that end in return,
+       ranges the bound of the values of single parameters (indices).
+"""
+
+DTYPES = ("bool", "i32", "i64", "f32", "f64", "c64", "c128")
+ALL = []
+
+
+def add(parameters, *bodies, **ranges):
+    for body in bodies:
+        ALL.append((parameters, body, ranges))
+
+
+M = "x: f32[3, 4]"
+add(M, "sum(x)", "x.sum()", "sum(x, 1)", "sum(x, -1)", "sum(x, dim=0)", "sum(x, (0, 1))", "sum(x, [0, 1])",
+    "sum(x, dim=(1,), keepdim=True)", "sum(x, 1, True)", "x.sum(0)", "x.sum((0, -1), True)", "x.sum(dim=[1], keepdim=False)",
+    "sum(input=x, dim=1)", "x.sum(dim=None)", "x.sum(dim=None, keepdim=True)", "sum(x * x, dim=1) / sum(x)")
+for name in ("amax", "amin", "mean"):
+    add(M, f"{name}(x)", f"x.{name}()", f"{name}(x, 1)", f"x.{name}(-2, True)", f"x.{name}(dim=(0, 1))",
+        f"{name}(x, dim=[0, -1], keepdim=True)", f"torch.{name}(x, dim=0)")
+add(M, "prod(x)", "x.prod(1)", "prod(x, 0, keepdim=True)", "x.prod(dim=-1)", "logsumexp(x, 1)", "x.logsumexp(dim=(0, 1))",
+    "logsumexp(x, dim=-1, keepdim=True)", "x.logsumexp(0, True)", "softmax(x, 1)", "softmax(x, dim=-2)", "x.softmax(-1)",
+    "torch.softmax(input=x, dim=0)", "any(x > 0)", "any(x > 0, 1)", "(x > 10).any(dim=0, keepdim=True)")
+for dtype in DTYPES:
+    add(f"x: {dtype}[3, 4]", "sum(x)", "sum(x, 1)", "prod(x, 1)", "mean(x, 0)", "any(x, 1)")
+    if dtype[0] != "c":
+        add(f"x: {dtype}[3, 4]", "amax(x, 1)", "amin(x)", "logsumexp(x, 1)", "softmax(x, 0)")
+    add(f"x: {dtype}[3, 0]", "sum(x, 1)", "sum(x)", "prod(x, 1)", "any(x, 1)", "mean(x, 0)", "x + 1", "sum(x, 0)")
+    add(f"x: {dtype}[()]", "sum(x)", "x * 2", "x.reshape(1)", "x.expand(3)", "x.unsqueeze(0)", "prod(x, ())", "sum(x, ())")
+add("x: f32[3, 0]", "logsumexp(x, 1)", "mean(x, 1)", "softmax(x, 1)", "amax(x, 0)", "x.sum(0).sum()", "x @ x.transpose(0, 1)",
+    "x.transpose(0, 1) @ x")
+
+# pointwise, with every dtype it takes
+UNARY = "log log1p expm1 sqrt rsqrt sin cos tan tanh sigmoid erf gelu silu softplus".split()
+for name in UNARY:
+    for dtype in ("f32", "f64", "i32", "i64", "bool"):
+        add(f"x: {dtype}[37]", f"{name}(x)")
+    add("x: f32[2, 3]", f"x.abs().{name}()" if name not in ("gelu", "silu", "softplus") else f"{name}(input=x.abs())")
+for name in ("neg", "abs", "exp", "reciprocal", "square", "conj", "real", "imag"):
+    for dtype in DTYPES:
+        if (name, dtype) == ("neg", "bool"):
+            continue
+        add(f"x: {dtype}[19]", f"{name}(x)")
+    add("x: c64[5]", f"x.{name}()")
+for name in ("relu", "sign", "floor", "ceil", "round"):
+    for dtype in DTYPES[:5]:
+        add(f"x: {dtype}[19]", f"{name}(x)", f"x.{name}()")
+add("x: f32[9]", "round(x * 2) / 2", "-x", "+x", "- -x", "-(x)", "2 - -x", "torch.exp(x)", "torch.relu(-x)")
+add("x: bool[9], y: bool[9]", "logical_not(x)", "x.logical_not()", "logical_and(x, y)", "x.logical_or(y)", "logical_or(x, other=y)",
+    "x + y", "x * y", "maximum(x, y)", "minimum(x, y)", "x == y", "x != y", "x < y", "x >= y", "x / 2", "x * 2", "x + 1.5", "x - 1",
+    "where(x, y, False)", "x + True", "x * 1j", "x ** 2", "2 ** x", "x // 2", "1 - x", "add(x, 1)", "x / y.to(f32)")
+
+for a in DTYPES:
+    for b in DTYPES:
+        pair = f"x: {a}[5], y: {b}[5]"
+        add(pair, "x + y", "x * y", "x / y", "x == y", "add(x, y)", "x.mul(y)", "where(x == y, x, y)", "cat([x, y])",
+            "stack([x, y], dim=1)", 'einsum("i,i->", x, y)', 'einsum("i,j", x, y)', "x @ y", "tensordot(x, y, dims=1)")
+        if not (a == b == "bool"):
+            add(pair, "x - y")
+            if a[0] != "c" and b[0] != "c":
+                add(pair, "x // y", "x ** y", "div(x, y, rounding_mode='trunc')", "x.div(y, rounding_mode=\"floor\")")
+        if a[0] != "c" and b[0] != "c":
+            add(pair, "maximum(x, y)", "x.minimum(y)", "x < y", "x.ge(y)", "lt(x, y)")
+    for literal in ("2", "2.5", "True", "1j", "-3", "0", "1e3", "(1 + 2j)", "(2 ** 3)", "(1 / 4)", "(7 // 2)", "-0.0"):
+        x = f"x: {a}[5]"
+        add(x, f"x * {literal}", f"{literal} + x", f"x == {literal}", f"where(x == x, x, {literal})", f"einsum(',i->i', {literal}, x)",
+            f"cat([x, stack([x[0], {literal}])])")
+        if literal not in ("0", "-0.0"):
+            add(x, f"x / {literal}")
+        if not (a == "bool" and literal == "True"):
+            add(x, f"{literal} - x", f"x - {literal}")
+            if a[0] != "c" and "j" not in literal:
+                add(x, f"x // {literal}", f"x ** {literal}" if literal != "-3" or a not in ("i32", "i64", "bool") else "x ** 3",
+                    f"div(x, {literal}, rounding_mode='trunc')")
+        if a[0] != "c" and "j" not in literal:
+            add(x, f"maximum(x, {literal})", f"x > {literal}", f"{literal} <= x")
+    for b in DTYPES:
+        add(f"x: {a}[7]", f"x.to({b})", f"to(x, {b})", f"x.to(dtype={b})", f"to(input=x, dtype={b})")
+add(M, "x.to(torch.float64)", "x.to(torch.bool)", "x.to(torch.complex64)", "x.to(torch.int32) * 3 // 2")
+add("x: f32[4], y: f32[4]", "div(x, y)", "div(x, other=y)", "div(x, y, rounding_mode=None)", "div(x, y, rounding_mode='floor')",
+    "x.div(y)", "x.div(2.0, rounding_mode='trunc')", "floor_divide(x, y)", "pow(x.abs(), y)", "pow(2.0, x)", "pow(x, 2)",
+    "x.pow(3)", "x.pow(exponent=2)", "x ** 2 ** 1", "-x ** 2", "2 ** -x", "x.mul(other=2)", "mul(x, other=y)", "sub(x, y)",
+    "x.sub(y)", "x.where(x > 0, y)", "torch.where(x > y, x, 0)", "where(condition=x > y, input=x, other=y)", "where(x < 0, 0, 1)",
+    "where(x < 0, 0.5, 1)", "x.eq(y)", "x.ne(other=y)", "(x < y) == (y > x)", "x / (2 * y)", "5 / (2 * y)", "2 * x / 3.0 * 5",
+    "x / 0.0", "x / 3", "x * 1e30 * 1e30", "x * 1e-30 * 1e-30 * 1e30", "x * 3e38 * 1e-3", "1e300 * x", "x * float('inf')",
+    "x + float('nan')", "x - float('-inf')", "x * (2 + 3) ** 2", "x * 1_000", "x + 0x10", "x + 1.5e1", "x * .5", "x * 5.")
+
+# layout
+C3 = "x: f32[2, 3, 4]"
+add(C3, "x.permute(2, 0, 1)", "x.permute((2, 0, 1))", "x.permute([-1, 0, 1])", "permute(x, (1, 2, 0))", "permute(x, dims=(0, 2, 1))",
+    "x.permute(dims=[2, 1, 0])", "x.transpose(0, 1)", "x.transpose(-1, 0)", "transpose(x, 1, 2)", "transpose(x, dim0=0, dim1=-1)",
+    "x.transpose(dim0=1, dim1=1)", "x.reshape(6, 4)", "x.reshape((4, 6))", "x.reshape(-1)", "x.reshape(2, -1)", "reshape(x, (3, 8))",
+    "reshape(x, [24])", "reshape(x, shape=(2, 2, -1))", "x.reshape(1, 24, 1)", "x.view(6, 4)", "x.view(-1, 2)",
+    "x.permute(2, 0, 1).reshape(8, 3)", "x.permute(2, 1, 0).reshape(4, 6) * 2", "x.unsqueeze(0)", "x.unsqueeze(-1)", "unsqueeze(x, 2)",
+    "unsqueeze(x, dim=-2)", "x[:1].squeeze()", "x[:1].squeeze(0)", "x[:, :1].squeeze(dim=1)", "squeeze(x[:1], -3)", "x.squeeze(0)",
+    "squeeze(x[:1, :1], (0, 1))", "x[:, :1].expand(2, 5, 4)", "x[:, :1].expand(-1, 5, -1)", "x[0, 0].expand(3, 4)",
+    "x.expand(5, 2, 3, 4)", "expand(x[:1], (3, 3, 4))", "x[:1].expand([3, -1, -1])", "expand(x, size=(1, 2, 3, 4))",
+    "x[0]", "x[-1]", "x[1, 2]", "x[1, 2, 3]", "x[:]", "x[0:1]", "x[:, 1:3]", "x[:, :, ::2]", "x[..., 1]", "x[..., 1:]", "x[..., None]",
+    "x[None]", "x[None, ..., None]", "x[0, ..., 0]", "x[:, None, 1:, ::3]", "x[-2:, -1]", "x[:-1]", "x[1:1]", "x[5:]", "x[-9:9]",
+    "x[:, 2:1]", "x[:, 1::2, -3:-1]", "x[1:][0]", "x[:, 1][:, 2]", "x[1, None, :, None, 2]", "x[..., -1, :]", "x[0][0][0]", "x[...]",
+    "x[()]", "x[0, :, :][..., ::2].sum(0)", "x.transpose(0, 2)[1:, ::2].reshape(-1)", "x[0, 1] * x[1, :, 2:3]", "(x + 1)[0]",
+    "x[:, 1:2, :] * x", "x[:, -1:].transpose(1, 2)", "x[None, :, None].reshape(2, 12)", "x[::2, ::2, ::2]", "x[:, :, 3:0]", "x[:, ::5]",
+    "cat([x, x])", "cat((x, x), 1)", "cat([x, x[:, :, :1]], dim=-1)", "cat(tensors=[x, x], dim=0)", "cat([x])", "cat([x, x[:0]], 0)",
+    "torch.cat([x, 2 * x], dim=2)", "cat([x[:, :0], x], 1).sum(1)", "stack([x, -x])", "stack((x, x), 1)", "stack([x, x], dim=-1)",
+    "stack(tensors=[x], dim=3)", "stack([x[0, 0, 0], x[1, 1, 1]])", "cat([x.permute(2, 1, 0), x.permute(2, 1, 0)], 1)",
+    "cat([x, x, x], 1)[:, 2:7]", "stack([x, x], 2).permute(3, 1, 2, 0).reshape(-1, 3)")
+add("x: f32[a, b], y: f32[b, c]", "x.reshape(b, a)", "x.reshape(a * b)", "(x @ y).reshape(1, a, c)", "x.reshape(a * b, 1).expand(a * b, c)",
+    "x[:, None].expand(a, 4, b)", "index_add(a * 2, 0, tensor([0, 0, 1]), y[:3])", "x.reshape(2 * b, -1).sum(0)", "x.view(-1, a)")
+add("x: f32[5, 3], i: i64[7], j: i32[3]", "x[i]", "x[j]", "index_select(x, 0, i)", "x.index_select(0, j)", "index_select(x, dim=0, index=i)",
+    "x[i][j]", "x[i].sum(0)", "x[:, j]", "x[..., j]", "index_select(x, -1, j)", "x[i] * x[i]", "index_add(5, 0, i, x[i])",
+    "index_add(6, 0, dst=i, value=x[i])", "index_add(9, 1, j, x)", "index_add(n=3, dim=-1, dst=j, value=x)", "index_add(3, 0, j, x[:3, 0])",
+    "index_add(5, 0, i, x[i].to(i32))", "index_add(5, 0, i, x[i] > 0)" if False else "index_add(5, 0, i, x[i]) + x",
+    "x[i[2:4]]", "x[tensor([0, 2, 1])]", "x[i.to(i32)]", "x[2 - j]", "x.transpose(0, 1)[j]", "index_add(3, 0, j, x.transpose(0, 1))",
+    "einsum('ec,ed->cd', x[i], x[i])", "x[i][:, j]", i=5, j=3)
+add("x: c64[4, 3], y: i32[4, 3], z: bool[4, 3], i: i64[6], k: i32[4]", "x[i]", "y[i]", "z[i]", "index_add(3, 0, k, x)", "index_add(3, 0, k, y)",
+    "index_add(2, 1, k[:3], y)" if False else "index_add(3, 0, k, x * y)", "cat([x, y])", "stack([y, z])", "where(z, x, y)", i=4, k=3)
+
+# contractions
+AB = "x: f32[3, 4], y: f32[4, 5]"
+add(AB, "x @ y", "matmul(x, y)", "x.matmul(y)", "matmul(input=x, other=y)", "torch.matmul(x, y)", "x @ y[:, 0]", "x[0] @ y", "x[0] @ y[:, 0]",
+    "tensordot(x, y, 1)", "tensordot(x, y, dims=1)", "tensordot(x, y, dims=([1], [0]))", "tensordot(x, y, ([1], [0]))",
+    "tensordot(x, y, dims=[[-1], [-2]])", "tensordot(x, y, dims=0)", "tensordot(x, x)", "tensordot(x, x, 2)", "tensordot(x, x, ([0, 1], [0, 1]))",
+    "tensordot(x, x, dims=((0,), (0,)))", "torch.tensordot(a=x, b=y, dims=1)", 'einsum("ij,jk->ik", x, y)', 'einsum("ij,jk", x, y)',
+    'einsum("ij,jk", [x, y])', "einsum(' i j , j k -> k i ', x, y)", 'einsum("ij,jk->", x, y)', 'einsum("...j,jk->...k", x, y)',
+    'einsum("ij->ji", x)', 'einsum("ij->", x)', 'einsum("ij", x)', 'einsum("ji", x)', 'einsum("ij,ij->ij", x, x)', 'einsum("ij,kj->ik", x, x)',
+    'einsum("i...->...", x)', 'einsum("...->...", x)', 'einsum("...ij->...ji", x)', 'einsum("ij,kl->ijkl", x, y)', 'einsum("ij,jk,kl->il", x, y, y.transpose(0, 1))',
+    '0.5 * einsum("ij,jk->ik", 2 * x, y / 3.0)', '2.0 * einsum("ij,jk->ik", x, y) / 3.0', 'einsum("ij,jk->ik", x, einsum("jk,kl->jl", y, y.transpose(0, 1)))',
+    "a = 2 * x; return einsum('ij,ij->', a, a)", "a = 2 * x; return a * a", "y2 = 3 * y; a = 2 * x; return einsum('ij,jk->ik', a, y2), a.sum(), y2",
+    "mul = x * 2; permute = mul + 1; return mul @ y, permute", "x = x * 2; x = x + 1; return x", "return x, y", "return x, x, x", "return (x @ y,)",
+    "return x,", "z = x @ y; w = z + z; return w, z", "z = x; z = z; return z * 2", "a = b = x + 1; return a * b",
+    "sum = x.sum(1); return sum[:, None] + x", "return 1.0 * x, 0 * y", "return x * 0 + 1", "return x.sum() * y", "k = einsum('ij->j', x); return k[:, None] * y",
+    "relu = relu(x @ y); return relu.sum(0)" if False else "r = relu(x @ y); return r.sum(0)", "(x @ y) @ (x @ y).transpose(0, 1)", "softmax(x @ y, dim=-1) @ y.transpose(0, 1)",
+    "return tensor([1.0, 2.0])", "return tensor(3)", "return x, tensor([True, False])", "return 2 * tensor([[1, 2], [3, 4]])")
+add("x: f32[2, 3, 4], y: f32[2, 4, 5], v: f32[4]", "x @ y", "x @ v", "v @ y", "matmul(x, y[0])", "matmul(x[0], y)", "x[:, None] @ y[None]", "matmul(x[:1], y)",
+    "tensordot(x, y, dims=([0, 2], [0, 1]))", "tensordot(x, y, dims=([2, 0], [1, 0]))", "tensordot(x, v, 1)", 'einsum("bij,bjk->bik", x, y)',
+    'einsum("bij,bjk,j->", x, y, v)', 'einsum("...ij,...jk->...ik", x, y)', 'einsum("bij,j->bi", x, v)', 'einsum("bij->b", x)', 'einsum("bij,bjk->kib", x, y)')
+add("x: f32[3, 3], y: f32[3, 1], s: f32[()], z: f32[3, 3, 3]", 'einsum("ii", x)', 'einsum("ii->i", x)', 'einsum("ij,ij->ij", x, y)', 'einsum("ij,jk->ik", y, x)',
+    'einsum(",ij->ij", s, x)', 'einsum(",->", s, s)', 'einsum("->", s)', 'einsum("", s)', 'einsum("iij->ij", z)', 'einsum("iii->i", z)', 'einsum("iji->j", z)',
+    'einsum("iij,jk->ik", z, x)', 'einsum("ii,jj->", x, x)', 'einsum("ii,i->i", x, x[0])', 'einsum("...ii->...i", z)', 'einsum("i...i", z)', "s * x", "x + s",
+    'einsum("...,...->...", x, z)', 'einsum("...a,...a->...", z, x)', 'einsum("a...,b...->ab", x, z)', 'einsum("...a,a...", x, z)' if False else 'einsum("a...,a...->...", x, z)')
+SEMI = "x: f32[3, 4], y: f32[4, 5], p: bool[3, 4], q: bool[4, 5], m: i32[3, 4], n: i64[4, 5]"
+for reduce in ("sum", "max", "min", "logsumexp", "or"):
+    for combine in ("mul", "add"):
+        words = f'reduce="{reduce}", combine="{combine}"'
+        if reduce != "or":
+            add(SEMI, f'einsum("ij,jk->ik", x, y, {words})', f'einsum("ij,jk", m, n, {words})', f'einsum("ij->i", x, {words})', f'einsum("ij,jk->", x, n, {words})',
+                f'einsum("...j,jk->...k", x, y, {words})', f'einsum("ij,ij->ij", x, x, {words})', f'einsum("ij,jk,kl->il", x, y, y.transpose(0, 1), {words})')
+        add(SEMI, f'einsum("ij,jk->ik", p, q, {words})', f'einsum("ij->", p, {words})')
+add(SEMI, 'einsum("ij,jk->ik", x, y, reduce="max")', 'einsum("ij,jk->ik", [p, q], reduce="or")', 'einsum("ij,jk->ik", x, y, combine="add")')
+
+# constants
+add("x: f32[2, 2]", "x @ tensor([[1.0, 0.0], [0.0, 1.0]])", "x * tensor([1, 2])", "x + tensor([1.0, 2.0], dtype=f64)", "x * tensor([1.0, 2.0], dtype=torch.float64)",
+    "x * tensor(2.0)", "x * tensor([[True], [False]])", "x * tensor([1j, 2])", "x @ structural(tensor([[1.0, 0.0], [0.0, -1.0]]))", "tensor([1, 2]) * 3",
+    "einsum('ij,jk->ik', x, structural(tensor([[0.0, 2.0], [0.0, 0.0]])))", "x + tensor([-1.0, +2.0])", "x * tensor([1 / 3, 2 ** 0.5])", "x @ tensor([[1, 2], [3, 4]], dtype=i32)",
+    "tensor([1.0, 2.0]).sum() * x", "tensor([[1.0, 2.0], [3.0, 4.0]])[0] * x", "x * tensor(2, dtype=f64)", "x[tensor([1, 0, 1])]", "x + tensor([[]]).sum()",
+    "where(tensor([True, False]), x, 0)", "index_add(2, 0, tensor([1, 1]), x)", "einsum('ij,ij->', x, tensor([[1.0, 2.0], [3.0, 4.0]]))", "x * tensor([[0.5, float('inf')]])")
+add("x: f32[2, 6], w: f32[6], b: f32[6]", "layer_norm(x, (6,))", "layer_norm(x, [6])", "layer_norm(x, normalized_shape=(6,))", "layer_norm(x, (6,), w)",
+    "layer_norm(x, (6,), w, b)", "layer_norm(x, (6,), weight=w, bias=b, eps=1e-3)", "layer_norm(x, (6,), bias=b)", "layer_norm(x, (2, 6))", "layer_norm(x, (6,), None, b)",
+    "layer_norm(x, (6,), w, b, 1e-2)", "layer_norm(x.reshape(2, 2, 3), (2, 3))", "layer_norm(x.to(f64), (6,), w)")
+add("x: i32[4], y: i32[4]", "x * 2147483647 + y", "x * x * x * 123456789", "x // y", "x // 3", "x // -3", "div(x, 3, rounding_mode='trunc')", "x / 2", "x ** 2", "x ** y", "sum(x * 1000000000)",
+    "einsum('i,i->', x * 100000, y * 100000)", "-x", "abs(x)", "x.prod()", "mean(x)", "x * 0.5 * 2", "x * y * 0.5", "x.to(f32) / 3", "sqrt(x * x)", "x == 2.0", "x < 2.5", "x + 2147483647")
+add("x: i64[4], y: i64[4]", "x * 9223372036854775807", "x * 4611686018427387904 * 2", "einsum('i,i->', x * 9223372036854775807, y)", "x - 9223372036854775807 - 2", "x // y", "y.pow(x)")
+add("x: c64[3, 4], y: c128[4, 3]", "x @ y", "x * 1j", "conj(x)", "x.conj() * x", "real(x) + imag(x)", "abs(x)", "x / (2 + 1j)", "x / x", "exp(x)", "einsum('ij,ji->', x, y)", "sum(x)", "prod(x, 1)",
+    "mean(x, 0)", "x == x", "x != 0", "square(x)", "reciprocal(x)", "x * 2.5", "x.to(c128)", "x.transpose(0, 1) - y", "einsum('ij->ji', conj(x))", "where(real(x) > 0, x, 0)", "real(1j * x)")

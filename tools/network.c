@@ -1,0 +1,195 @@
+/* network.c - reads NETWORK.json; counts what a path costs besides what the library says. */
+#include "network.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int32_t add_label(network *net, const char *key, int64_t size)
+{
+    if (net->n_labels == net->cap_labels) {
+        net->cap_labels = net->cap_labels ? net->cap_labels * 2 : 64;
+        int64_t *grown = realloc(net->sizes, net->cap_labels * sizeof *grown);
+        if (!grown) {
+            tool_fail("E_NOMEM", "out of memory");
+            return -1;
+        }
+        net->sizes = grown;
+    }
+    net->sizes[net->n_labels] = size;
+    json_object_set_new(net->ids, key, json_integer((json_int_t)net->n_labels));
+    return (int32_t)net->n_labels++;
+}
+
+/* -1 after a message. */
+static int32_t label_id(network *net, const json_t *label, const char *path)
+{
+    char digits[32];
+    const char *key = json_string_value(label);
+    const json_t *size = NULL;
+    if (json_is_integer(label)) {
+        json_int_t id = json_integer_value(label);
+        snprintf(digits, sizeof digits, "%lld", (long long)id);
+        key = digits;
+        if (id >= 0) size = json_array_get(json_object_get(net->doc, "sizes"), (size_t)id);
+    }
+    if (!key) {
+        tool_fail("E_VALUE", "%s: a label is neither an integer nor a string", path);
+        return -1;
+    }
+    const json_t *seen = json_object_get(net->ids, key);
+    if (seen) return (int32_t)json_integer_value(seen);
+    if (!size) size = json_object_get(json_object_get(net->doc, "size_dict"), key);
+    if (!json_is_integer(size) || json_integer_value(size) < 0) {
+        tool_fail("E_VALUE", "%s: label '%s' has no size", path, key);
+        return -1;
+    }
+    return add_label(net, key, json_integer_value(size));
+}
+
+static int add_term(network *net, const json_t *term, int32_t *labels, const char *path)
+{
+    if (!json_is_array(term)) return tool_fail("E_VALUE", "%s: an input is no list of labels", path);
+    for (size_t i = 0; i < json_array_size(term); i++)
+        if ((labels[i] = label_id(net, json_array_get(term, i), path)) < 0) return TOOL_FAILED;
+    return TOOL_OK;
+}
+
+static int load(network *net, const char *path)
+{
+    json_error_t error;
+    if (access(path, R_OK)) return tool_fail("E_IO", "%s: %s", path, strerror(errno));
+    net->doc = json_load_file(path, 0, &error);
+    return net->doc ? TOOL_OK : tool_fail("E_SYNTAX", "%s: %s (line %d, column %d)", path, error.text, error.line,
+                                          error.column);
+}
+
+int network_read(network *net, const char *path)
+{
+    *net = (network){0};
+    int status = load(net, path);
+    if (status) return status;
+    const json_t *inputs = json_object_get(net->doc, "inputs"), *output = json_object_get(net->doc, "output");
+    if (!json_is_array(inputs) || !json_is_array(output))
+        return tool_fail("E_VALUE", "%s has no \"inputs\" and \"output\" lists", path);
+    net->ids = json_object();
+    net->n = json_array_size(inputs);
+    net->term_ranks = tool_alloc(net->n * sizeof *net->term_ranks);
+    for (size_t t = 0; t < net->n; t++) net->n_flat += json_array_size(json_array_get(inputs, t));
+    net->flat = tool_alloc(net->n_flat * sizeof *net->flat);
+    net->output_rank = (int)json_array_size(output);
+    net->output = tool_alloc((size_t)net->output_rank * sizeof *net->output);
+    size_t at = 0;
+    for (size_t t = 0; t < net->n && !status; t++) {
+        const json_t *term = json_array_get(inputs, t);
+        status = add_term(net, term, net->flat + at, path);
+        net->term_ranks[t] = (int32_t)json_array_size(term);
+        at += json_array_size(term);
+    }
+    return status ? status : add_term(net, output, net->output, path);
+}
+
+void network_free(network *net)
+{
+    free(net->term_ranks);
+    free(net->flat);
+    free(net->output);
+    free(net->sizes);
+    json_decref(net->ids);
+    json_decref(net->doc);
+}
+
+/* ---- costs ---- */
+
+typedef struct tensor {
+    int32_t n, *labels; /* each once */
+    double elements;
+} tensor;
+typedef struct counter {
+    const network *net;
+    tensor *tensors;    /* per id */
+    int32_t *left;      /* per label: live tensors that have it, and the output */
+    int32_t *stamp;     /* per label: the last tensor that took it */
+    int32_t made;
+} counter;
+
+static void take_labels(counter *c, tensor *out, const int32_t *labels, int32_t n)
+{
+    for (int32_t i = 0; i < n; i++) {
+        if (c->stamp[labels[i]] == c->made) continue;
+        c->stamp[labels[i]] = c->made;
+        out->labels[out->n++] = labels[i];
+        out->elements *= (double)c->net->sizes[labels[i]];
+    }
+}
+
+static tensor *new_tensor(counter *c, int32_t room)
+{
+    tensor *out = &c->tensors[++c->made];
+    out->labels = tool_alloc((size_t)room * sizeof *out->labels);
+    out->elements = 1;
+    return out;
+}
+
+static void count_inputs(counter *c)
+{
+    const int32_t *at = c->net->flat;
+    for (size_t t = 0; t < c->net->n; t++) {
+        tensor *x = new_tensor(c, c->net->term_ranks[t]);
+        take_labels(c, x, at, c->net->term_ranks[t]);
+        at += c->net->term_ranks[t];
+        for (int32_t i = 0; i < x->n; i++) c->left[x->labels[i]]++;
+    }
+    for (int i = 0; i < c->net->output_rank; i++) c->left[c->net->output[i]]++;
+}
+
+/* What the step multiplies; its result drops the labels that nobody needs. */
+static double count_step(counter *c, const int32_t *pair, bool *sums)
+{
+    tensor *a = &c->tensors[pair[0] + 1], *b = pair[1] < 0 ? NULL : &c->tensors[pair[1] + 1];
+    tensor *out = new_tensor(c, a->n + (b ? b->n : 0));
+    take_labels(c, out, a->labels, a->n);
+    if (b) take_labels(c, out, b->labels, b->n);
+    double work = out->elements;
+    int32_t kept = 0;
+    for (int32_t i = 0; i < a->n; i++) c->left[a->labels[i]]--;
+    for (int32_t i = 0; b && i < b->n; i++) c->left[b->labels[i]]--;
+    out->elements = 1;
+    for (int32_t i = 0; i < out->n; i++) {
+        int32_t label = out->labels[i];
+        if (!c->left[label]) continue;
+        c->left[label]++;
+        out->labels[kept++] = label;
+        out->elements *= (double)c->net->sizes[label];
+    }
+    *sums = kept < out->n;
+    out->n = kept;
+    return work;
+}
+
+network_costs network_count(const network *net, const int32_t *pairs, size_t n_steps)
+{
+    counter c = {.net = net, .tensors = tool_alloc((net->n + n_steps + 1) * sizeof(tensor)),
+                 .left = tool_alloc((net->n_labels + 1) * sizeof(int32_t)),
+                 .stamp = tool_alloc((net->n_labels + 1) * sizeof(int32_t))};
+    double live = 0, peak, flops = 0;
+    count_inputs(&c); /* ids are one less than places in `tensors`, so that no tensor's stamp is 0 */
+    for (size_t t = 0; t < net->n; t++) live += c.tensors[t + 1].elements;
+    peak = live;
+    for (size_t s = 0; s < n_steps; s++) {
+        bool sums;
+        double work = count_step(&c, pairs + 2 * s, &sums);
+        flops += sums ? 2 * work : work;
+        live += c.tensors[c.made].elements;
+        if (live > peak) peak = live;
+        live -= c.tensors[pairs[2 * s] + 1].elements;
+        if (pairs[2 * s + 1] >= 0) live -= c.tensors[pairs[2 * s + 1] + 1].elements;
+    }
+    for (int32_t i = 1; i <= c.made; i++) free(c.tensors[i].labels);
+    free(c.tensors);
+    free(c.left);
+    free(c.stamp);
+    return (network_costs){log2(peak), flops};
+}

@@ -1,0 +1,28 @@
+/* network.h - tensor networks from files, and what a path through one costs. */
+#ifndef TOOL_NETWORK_H
+#define TOOL_NETWORK_H
+
+#include <jansson.h>
+
+#include "tool.h"
+
+/* In the library's form. Labels are integers that index `sizes`, or strings that are keys of size_dict. */
+typedef struct network {
+    size_t n, n_labels, n_flat, cap_labels;
+    int32_t *term_ranks, *flat, *output;
+    int output_rank;
+    int64_t *sizes;
+    json_t *ids; /* label's text -> id */
+    json_t *doc;
+} network;
+
+typedef struct network_costs {
+    double log2_peak;        /* elements of all tensors that live at once, inputs and the step's result included */
+    double opt_einsum_flops; /* as opt_einsum counts: twice the product of extents where a step sums */
+} network_costs;
+
+int network_read(network *net, const char *path); /* TOOL_OK, or TOOL_FAILED after a message */
+void network_free(network *net);
+network_costs network_count(const network *net, const int32_t *pairs, size_t n_steps);
+
+#endif
