@@ -15,7 +15,7 @@
 #include "llvm_error.h"
 #include "lower.h"
 
-/* exports.map exports this one. */
+/* einjit-llvm.map exports this one. */
 EINJIT_API const ej_backend *einjit_codegen(const ej_host *host);
 
 static const char entry_name[] = "einjit_kernel";

@@ -1,6 +1,6 @@
 /* backend.h - what the code generator module gives to libeinjit, and nothing else crosses.
  *
- * The module is loaded with dlopen on the first miss (backend_load.c) and exports one function, einjit_codegen. It
+ * The module is loaded with dlopen on the first miss (kernel_backend.c) and exports one function, einjit_codegen. It
  * carries its own copies of the base_* code, so libeinjit exports nothing for it.
  */
 #ifndef EJ_BACKEND_H

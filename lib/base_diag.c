@@ -76,10 +76,13 @@ static void set_place(einjit_error *err, const char *source, size_t length, size
     size_t n = end - from < room ? end - from : room;
     memcpy(err->source, source + from, n);
     err->source[n] = 0;
+    for (size_t i = 0; i < n; i++) /* a NUL would end the line before the caret, others move a terminal's cursor */
+        if (((unsigned char)err->source[i] < ' ' && err->source[i] != '\t') || err->source[i] == 0x7F) err->source[i] = '?';
     trim_utf8(err->source);
     err->line = line > INT32_MAX ? INT32_MAX : (int32_t)line;
     err->column = column > INT32_MAX ? INT32_MAX : (int32_t)column;
-    err->caret = (int32_t)(offset - from);
+    n = strlen(err->source); /* at most one past its end, also where half a character was cut off there */
+    err->caret = (int32_t)(offset - from < n ? offset - from : n);
 }
 
 int ej_fail_at(einjit_error *err, int code, const char *source, size_t length, size_t offset, const char *format, ...)

@@ -223,9 +223,9 @@ static int check_status(const einjit_kernel *kernel, const char *scratch, const 
         if (status) return ej_kernel_size_failed(err, status, "an extent that is indexed");
         memcpy(range, scratch + offset, sizeof range);
         if (range[0] > range[1] || (range[0] >= 0 && range[1] < extent)) continue;
-        return ej_fail(err, EINJIT_E_INDEX, "'%s' computed the index %lld, allowed are 0 to %lld",
+        return ej_fail(err, EINJIT_E_INDEX, "'%s' computed the index %lld, out of range for an extent of %lld",
                        kernel->status_checks[i].name, (long long)(range[0] < 0 ? range[0] : range[1]),
-                       (long long)extent - 1);
+                       (long long)extent);
     }
     return EINJIT_OK;
 }

@@ -72,11 +72,11 @@ struct einjit_graph {
     ej_hash content;           /* of the printed program and constants; valid once frozen */
 };
 
-/* ---- api_context.c, backend_load.c ---- */
+/* ---- api_context.c, kernel_backend.c ---- */
 void ej_context_retain(einjit_context *context);
 /* One line to the log, if there is one. */
 void ej_context_log(const einjit_context *context, const char *format, ...) EJ_PRINTF(2, 3);
-/* The module's backend, loaded on first use: E_BACKEND says where it was looked for. (backend_load.c) */
+/* The module's backend, loaded on first use: E_BACKEND says where it was looked for. (kernel_backend.c) */
 int ej_backend_load(einjit_context *context, const ej_backend **out, einjit_error *err);
 
 /* ---- compile.c: THE pipeline. Not cached; *out has one bare reference. ---- */

@@ -269,9 +269,9 @@ static int check_indices(const einjit_kernel *kernel, const ej_index_check *chec
         if (value >= 0 && value < extent) continue;
         subject s = {kernel, "input", (size_t)check->input, symbols, err};
         char name[128];
-        return ej_fail(err, EINJIT_E_INDEX, "%s is %lld at position %lld, '%s' takes 0 to %lld",
-                       name_of(&s, name, sizeof name), (long long)value, (long long)position, check->name,
-                       (long long)extent - 1);
+        return ej_fail(err, EINJIT_E_INDEX, "%s is %lld at position %lld, out of range for the extent of %lld of '%s'",
+                       name_of(&s, name, sizeof name), (long long)value, (long long)position, (long long)extent,
+                       check->name);
     }
     return EINJIT_OK;
 }

@@ -76,6 +76,7 @@ static int check_access(const verifier *v, const ej_access *access)
     if (access->buffer < 0 || (size_t)access->buffer >= v->plan->n_buffers)
         return wrong(v, "no such buffer", access->buffer);
     range room = buffer_range(v, access->buffer);
+    bool starts = runs(step); /* with a table of which no entry can be right, einjit_run refuses the call before it */
     for (int32_t t = 0; t < access->n_terms; t++) {
         const ej_access_term *term = &access->terms[t];
         if (term->axis < 0 || term->axis >= step->n_axes) return wrong(v, "no such axis", term->axis);
@@ -85,8 +86,9 @@ static int check_access(const verifier *v, const ej_access *access)
         if (term->table >= 0) EJ_TRY(check_table(v, term));
         int64_t extent = term->table >= 0 ? v->plan->buffers[term->table].limit.n : step->axes[term->axis].extent.n;
         add_term(&r, term->stride.n, 0, extent ? (double)extent - 1 : 0);
+        starts = starts && (extent || term->table < 0);
     }
-    if (runs(step) && (r.lo < room.lo || r.hi > room.hi))
+    if (starts && (r.lo < room.lo || r.hi > room.hi))
         return wrong(v, "an access outside of its buffer", access->buffer);
     return EINJIT_OK;
 }

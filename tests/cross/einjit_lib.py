@@ -142,7 +142,8 @@ def tensors(arrays):
         shape = (C.c_int64 * max(1, a.ndim))(*a.shape)
         strides = (C.c_int64 * max(1, a.ndim))(*[s // item for s in a.strides])
         keep.append((a, shape, strides))
-        tensor.data, tensor.dtype, tensor.rank = a.ctypes.data, CODES[a.dtype], a.ndim
+        tensor.data = a.ctypes.data if a.size else None
+        tensor.dtype, tensor.rank = CODES[a.dtype], a.ndim
         tensor.shape = C.cast(shape, C.POINTER(C.c_int64))
         tensor.strides = C.cast(strides, C.POINTER(C.c_int64))
     return made, keep

@@ -39,6 +39,7 @@ static void sum_add(sum_state *s, oracle_element p)
         s->err = fmaxl(s->err, isinf(p.err) ? INFINITY : 0);
         return;
     case EINJIT_REDUCE_LOGSUMEXP:
+        if (isnan(s->re)) return; /* for good */
         if (first || p.re > s->top) {
             if (!first && !isinf(s->top)) s->re *= expl(s->top - p.re);
             if (first || isinf(s->top)) s->re = 0;

@@ -1,4 +1,4 @@
-/* backend_load.c - the code generator module, loaded once per context on the first miss.
+/* kernel_backend.c - the code generator module, loaded once per context on the first miss.
  *
  * Takes  the context's module path, or the places where the module is installed.
  * Gives  the backend's table; E_BACKEND says where it was looked for and what the loader said.
