@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../jit/code_image.c"
+#include "../../jit/code/code_image.c"
 
 enum { TEXT = 1, RODATA, DATA, RELA, SYMTAB, STRTAB, SHSTRTAB, SECTIONS };
 

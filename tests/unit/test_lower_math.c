@@ -2,7 +2,7 @@
  *
  * For each row and number of lanes one module holds a loop for each (function, dtype) and each cast. The object may
  * have no undefined symbol; where this CPU has the row's features it is run: integers, comparisons and rounding against
- * lib/nest_scalar.c, to the bit; elementary functions against long double, in units of the last place.
+ * nest_scalar.c, to the bit; elementary functions against long double, in units of the last place.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -93,8 +93,10 @@ int einjit_graph_input(einjit_value *out, einjit_graph *graph, const char *name,
     if (dtype != -1 && !ej_dtype_valid(dtype))
         return ej_build_end(graph, ej_fail(err, EINJIT_E_DTYPE, "%d is not a dtype", dtype));
     if (rank < -1) return ej_build_end(graph, ej_fail(err, EINJIT_E_VALUE, "an input of rank %d", rank));
+    if (rank > INT16_MAX)
+        return ej_build_end(graph, ej_fail(err, EINJIT_E_LIMIT, "an input of more than %d axes", INT16_MAX));
     ej_node node = {.op = EJ_OP_INPUT, .name = name, .dtype = (int16_t)dtype, .rank = rank};
-    if (rank > 0 && (shape || symbols))
+    if (rank > 0)
         EJ_TRY(ej_build_end(graph, set_input_extents(&node, graph, shape, symbols, err)));
     return ej_build_append(out, graph, &node, 0, NULL, err);
 }
