@@ -111,6 +111,19 @@ static int layout(ej_einsum *e)
     return EINJIT_OK;
 }
 
+/* Some reduced label has no values: the result is the neutral element, whatever the operands hold. Pair by pair an empty
+ * sum of some of them would meet Inf or NaN in the others. */
+static bool reduces_nothing(const ej_bound_node *node)
+{
+    const ej_subscripts *s = node->subscripts;
+    for (uint32_t l = 0; l < s->n_labels; l++) {
+        bool kept = !ej_size_is(node->label_sizes[l], 0);
+        for (uint32_t i = 0; i < s->out.n && !kept; i++) kept = s->out.labels[i] == (int32_t)l;
+        if (!kept) return true;
+    }
+    return false;
+}
+
 int ej_plan_einsum(ej_planner *p, ej_value v)
 {
     ej_einsum e = {.p = p, .v = v, .node = &p->bound->nodes[v]};
@@ -119,6 +132,6 @@ int ej_plan_einsum(ej_planner *p, ej_value v)
     EJ_TRY(output_labels(&e, &out));
     if (is_layout(&e, &out)) return layout(&e);
     bool several = e.n_parts > 1 || e.scalars.n_ops;
-    if (!e.n_parts || (several && !distributes(e.node))) return one_step(&e, &out);
+    if (!e.n_parts || (several && (!distributes(e.node) || reduces_nothing(e.node)))) return one_step(&e, &out);
     return pairwise(&e, &out);
 }
