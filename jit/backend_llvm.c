@@ -15,9 +15,6 @@
 #include "llvm_error.h"
 #include "lower.h"
 
-/* einjit-llvm.map exports this one. */
-EINJIT_API const ej_backend *einjit_codegen(const ej_host *host);
-
 static const char entry_name[] = "einjit_kernel";
 
 typedef struct ej_compile_llvm {

@@ -31,6 +31,8 @@ typedef struct ej_host {
 } ej_host;
 
 typedef const ej_backend *(*ej_codegen_fn)(const ej_host *host); /* the symbol einjit_codegen; NULL: not this ABI */
+/* What einjit-llvm.map exports, and nothing else. */
+EINJIT_API const ej_backend *einjit_codegen(const ej_host *host);
 
 /* Code as it is mapped: readable and executable, never writable at the same time (image.c). */
 typedef struct ej_image {

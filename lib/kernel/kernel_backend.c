@@ -31,8 +31,6 @@ static int accept_backend(const ej_backend **out, ej_codegen_fn codegen, const c
 
 #ifdef EINJIT_STATIC_CODEGEN
 
-const ej_backend *einjit_codegen(const ej_host *host);
-
 static int find_backend(einjit_context *context, const ej_backend **out, einjit_error *err)
 {
     (void)context;

@@ -80,14 +80,7 @@ def program_of(case):
 
 class Checker:
     def __init__(self, build, folder):
-        library = lib.Library(build)
-        self.contexts = [lib.Context(library, "interp")]
-        for target in ("avx512", "avx2", "sse2"):
-            try:
-                self.contexts.append(lib.Context(library, "llvm", target))
-            except lib.EinjitError as refused:
-                print(f"not checked: {target}: {refused}")
-        self.contexts.append(lib.Context(library, "llvm", flags=lib.VERIFY | lib.NO_OPTIMIZE))
+        self.contexts = lib.every_context(lib.Library(build))
         self.folder, self.runs, self.failures = folder, 0, 0
 
     def read(self, name):

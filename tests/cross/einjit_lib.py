@@ -85,6 +85,17 @@ class Context:
         return out
 
 
+def every_context(library):
+    """Both backends, every target that runs here, and programs compiled as they are written."""
+    found = [Context(library, "interp")]
+    for target in ("avx512", "avx2", "sse2"):
+        try:
+            found.append(Context(library, "llvm", target))
+        except EinjitError as refused:
+            print(f"not checked: {target}: {refused}")
+    return found + [Context(library, "llvm", flags=VERIFY | NO_OPTIMIZE)]
+
+
 class Program:
     def __init__(self, context, text):
         self.context, self.c, self.handle = context, context.c, C.c_void_p()

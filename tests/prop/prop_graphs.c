@@ -139,7 +139,7 @@ static bool read_arguments(arguments *a, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    arguments a = {.count = 800, .seed = 1, .size = 9, .interp = true, .llvm = true};
+    arguments a = {.count = 800, .seed = 1, .size = 9, .interp = true, .llvm = has_code_generator()};
     static run_state s;
     use_built_module();
     if (!read_arguments(&a, argc, argv)) {

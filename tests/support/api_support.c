@@ -5,14 +5,15 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "built_module.h"
+
 bool api_has_llvm(void)
 {
-    const char *module = getenv("EINJIT_MODULE");
-    return module && access(module, R_OK) == 0;
+    use_built_module();
+    return has_code_generator();
 }
 
 einjit_context *api_context(const char *backend)

@@ -19,12 +19,16 @@
 const ej_backend *lower_backend(void)
 {
     static const ej_host host = {EJ_BACKEND_ABI};
+    ej_codegen_fn codegen;
+#ifdef EINJIT_STATIC_CODEGEN
+    codegen = einjit_codegen;
+#else
     const char *path = getenv("EINJIT_MODULE");
     void *module = dlopen(path ? path : EINJIT_TEST_BUILD "/lib/libeinjit-llvm.so", RTLD_NOW | RTLD_LOCAL);
     if (!module) fail_msg("%s", dlerror());
-    ej_codegen_fn codegen;
     *(void **)(void *)&codegen = dlsym(module, "einjit_codegen");
     if (!codegen) fail_msg("the module has no einjit_codegen");
+#endif
     const ej_backend *backend = codegen(&host);
     if (!backend) fail_msg("the module is of another ABI");
     return backend;

@@ -68,6 +68,9 @@ static void inputs_take_numbers_symbols_or_neither(void **state)
     assert_int_equal(node(v)->extents[0].symbols[0], node(0)->extents[1].symbols[0]); /* n is n */
     assert_int_equal(einjit_graph_input(&v, graph, NULL, -1, -1, NULL, NULL, &err), EINJIT_OK);
     assert_string_equal(node(v)->name, "input_1");
+    assert_int_equal(einjit_graph_input(&v, graph, "z", EINJIT_I32, 2, NULL, NULL, &err), EINJIT_OK);
+    assert_int_equal(node(v)->n_extents, 2);
+    assert_int_equal(node(v)->extents[1].n, EJ_EXTENT_UNKNOWN);
     assert_int_equal(einjit_graph_verify(graph, &err), EINJIT_OK);
 }
 
@@ -78,6 +81,7 @@ static void bad_inputs_are_refused(void **state)
     const char *bad[] = {"2"};
     assert_refused(einjit_graph_input(&v, graph, "for", -1, -1, NULL, NULL, &err), EINJIT_E_NAME);
     assert_refused(einjit_graph_input(&v, graph, "x", 99, -1, NULL, NULL, &err), EINJIT_E_DTYPE);
+    assert_refused(einjit_graph_input(&v, graph, "x", -1, INT32_MAX, NULL, NULL, &err), EINJIT_E_LIMIT);
     assert_refused(einjit_graph_input(&v, graph, "x", -1, -2, NULL, NULL, &err), EINJIT_E_VALUE);
     assert_refused(einjit_graph_input(&v, graph, "x", -1, 1, NULL, bad, &err), EINJIT_E_NAME);
     assert_refused(einjit_graph_input(NULL, graph, "x", -1, -1, NULL, NULL, &err) == EINJIT_E_INVALID

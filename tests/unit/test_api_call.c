@@ -233,6 +233,25 @@ static void indices_out_of_range_are_named(void **state)
     einjit_graph_destroy(graph);
 }
 
+static void no_index_fits_into_nothing(void **state)
+{
+    CONTEXT_OR_SKIP(context); /* that checks every stage: the plan is sound, the call is what fails */
+    static const char *const programs[] = {"def forward(x, i):\n    return x[i]\n", "def forward(x, i):\n    return x[i * 1]\n"};
+    float x[2], y[2];
+    int64_t index[1] = {0};
+    for (size_t k = 0; k < sizeof programs / sizeof *programs; k++) {
+        einjit_graph *graph = api_graph(context, programs[k]);
+        einjit_tensor in[] = {F32(NULL, 0, 2), TENSOR(index, EINJIT_I64, 1)}, out = F32(y, 1, 2);
+        assert_int_equal(einjit_call(context, graph, 2, in, 1, &out, &err), EINJIT_E_INDEX);
+        assert_non_null(strstr(err.text, "extent of 0"));
+        in[0] = F32(x, 1, 2);
+        x[0] = x[1] = (float)k;
+        assert_ok(einjit_call(context, graph, 2, in, 1, &out, &err));
+        assert_true(y[0] == (float)k && y[1] == (float)k);
+        einjit_graph_destroy(graph);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -248,6 +267,7 @@ int main(void)
         ON_BOTH(missing_arguments_are_refused),
         ON_BOTH(overlap_is_refused),
         ON_BOTH(indices_out_of_range_are_named),
+        ON_BOTH(no_index_fits_into_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
