@@ -281,7 +281,11 @@ int main(int argc, char **argv)
 {
     use_built_module();
     scenarios_prepare();
+#ifdef EINJIT_ARENA_MALLOC
     every = argc > 1 && !strcmp(argv[1], "--every");
+#else
+    every = true; /* arenas take memory in chunks: every allocation can be failed in seconds */
+#endif
     if (argc > 2) cmocka_set_test_filter(argv[2]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_memory_for_a_context_is_said),
