@@ -78,13 +78,12 @@ int ej_nest_outer_loops(ej_nest *nest, const ej_step *step, const ej_tiling *til
     return EINJIT_OK;
 }
 
-/* The widest stride of a reduced axis in any source. */
-static int64_t source_reach(const ej_step *step, int32_t axis)
+int64_t ej_source_reach(const ej_step *step, int32_t axis)
 {
-    int64_t widest = 0;
+    int64_t widest = -1;
     for (int32_t s = 0; s < step->n_src; s++) {
         const ej_access_term *term = ej_access_find(&step->src[s], axis);
-        int64_t n = term ? (term->stride.n < 0 ? -(term->stride.n + 1) : term->stride.n) : 0;
+        int64_t n = term ? (term->stride.n < 0 ? -(term->stride.n + 1) : term->stride.n) : -1;
         if (n > widest) widest = n;
     }
     return widest;
@@ -98,7 +97,7 @@ int ej_nest_reduced_loops(ej_nest *nest, const ej_step *step, int32_t except, ej
         int32_t pick = -1;
         for (int32_t a = 0; a < step->n_axes; a++) {
             if (done[a] || a == except || ej_access_find(&step->out, a)) continue;
-            if (pick < 0 || source_reach(step, a) > source_reach(step, pick)) pick = a;
+            if (pick < 0 || ej_source_reach(step, a) > ej_source_reach(step, pick)) pick = a;
         }
         if (pick < 0) return EINJIT_OK;
         done[pick] = true;

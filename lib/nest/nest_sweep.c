@@ -16,12 +16,7 @@ static int32_t inner_axis(const ej_step *step)
     int64_t least = INT64_MAX;
     for (int32_t a = 0; a < step->n_axes; a++) {
         if (ej_access_find(&step->out, a)) continue;
-        int64_t widest = -1; /* an axis that no source moves along is only counted */
-        for (int32_t s = 0; s < step->n_src; s++) {
-            const ej_access_term *term = ej_access_find(&step->src[s], a);
-            int64_t n = term ? (term->stride.n < 0 ? -(term->stride.n + 1) : term->stride.n) : -1;
-            if (n > widest) widest = n;
-        }
+        int64_t widest = ej_source_reach(step, a); /* below 0: an axis that is only counted */
         if (widest < 0 || (best >= 0 && widest >= least)) continue;
         best = a;
         least = widest;

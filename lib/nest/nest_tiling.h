@@ -28,6 +28,8 @@ ej_tiling ej_tiling_along(const ej_step *step, const ej_plan *plan, const ej_tar
 /* An extent for estimates: what was observed, or a long one where it stays open. */
 int64_t ej_nominal_extent(const ej_step *step, int32_t axis);
 bool ej_axis_has_table(const ej_step *step, int32_t axis); /* in some access */
+/* The widest stride of an axis in any source; -1 where no source moves along it. */
+int64_t ej_source_reach(const ej_step *step, int32_t axis);
 /* The axis along which an access has unit stride; -1 = none. */
 int32_t ej_access_unit_axis(const ej_access *access);
 
