@@ -190,9 +190,12 @@ int ej_graph_output(ej_graph *graph, ej_value value, einjit_error *err);
 int ej_graph_copy(ej_graph *out, const ej_graph *graph, const einjit_allocator *allocator, einjit_error *err);
 /* How many times each value is used, results included: array of n_nodes counts from `arena`. */
 uint32_t *ej_graph_uses(const ej_graph *graph, ej_arena *arena);
-/* Drop nodes that replace[] (NULL: none) maps elsewhere and nodes without use: replace[v] is v, or the earlier value that
- * takes its place; `keep_unused` keeps dead nodes. Renumbers. Inputs are never dropped. All or nothing. */
+/* Drop nodes that replace[] (NULL: none) maps elsewhere and nodes without use: replace[v] is v, or the value (earlier or
+ * later, itself replaced or not; no cycles) that takes its place; `keep_unused` keeps dead nodes. Sorts and renumbers.
+ * Inputs are never dropped. All or nothing. (graph_rewrite.c) */
 int ej_graph_rewrite(ej_graph *graph, const ej_value *replace, bool keep_unused, einjit_error *err);
+/* The same; values from n_old on are new and take over the name of the first value whose place they take. */
+int ej_graph_rewrite_new(ej_graph *graph, const ej_value *replace, size_t n_old, bool keep_unused, einjit_error *err);
 /* Is a legal Python identifier and not a keyword. */
 bool ej_is_identifier(const char *text, size_t length);
 /* The value or the symbol (two name spaces) of that name; -1 = none. */

@@ -1,8 +1,9 @@
-/* graph_copy.c - deep copies, and renumbering after nodes were replaced or lost their last use.
+/* graph_copy.c - deep copies.
  *
- * Takes  a graph; for a rewrite, which earlier value takes each value's place.
- * Gives  a graph of its own memory; or the same graph with fewer nodes, in the same order.
- * Size   linear, no recursion: a chain of 100,000 nodes is swept once in each direction.
+ * Takes  a graph.
+ * Gives  the same graph in memory of its own.
+ * Size   linear, no recursion.
+ * Not here: replacing nodes (graph_rewrite.c).
  */
 #include <string.h>
 
@@ -110,61 +111,5 @@ int ej_graph_copy(ej_graph *out, const ej_graph *graph, const einjit_allocator *
     EJ_TRY(ej_graph_init(out, allocator, err));
     int status = copy_into(out, graph, err);
     if (status) ej_graph_free(out);
-    return status;
-}
-
-/* ---- rewrites ---- */
-
-/* map[v]: first the value that takes v's place, then its new number. */
-static void follow_replacements(ej_value *map, const ej_graph *graph, const ej_value *replace)
-{
-    for (size_t v = 0; v < graph->n_nodes; v++) {
-        map[v] = replace ? replace[v] : (ej_value)v;
-        if (map[v] != (ej_value)v) map[v] = map[map[v]]; /* earlier ones are final */
-    }
-}
-
-static void mark_live(bool *live, const ej_graph *graph, const ej_value *map, bool keep_unused)
-{
-    for (size_t i = 0; i < graph->n_outputs; i++) live[map[graph->outputs[i]]] = true;
-    for (size_t v = graph->n_nodes; v-- > 0;) {
-        const ej_node *node = &graph->nodes[v];
-        if (node->op == EJ_OP_INPUT || (keep_unused && map[v] == (ej_value)v)) live[v] = true;
-        if (!live[v]) continue;
-        for (uint32_t i = 0; i < node->n_in; i++) live[map[node->in[i]]] = true;
-    }
-}
-
-/* Operands of later nodes go through `map` to the replacement, and through number[] to its new place. */
-static void compact(ej_graph *graph, const ej_value *map, const bool *live, ej_value *number)
-{
-    size_t n = 0;
-    for (size_t v = 0; v < graph->n_nodes; v++) {
-        if (!live[v]) continue;
-        ej_node node = graph->nodes[v];
-        for (uint32_t i = 0; i < node.n_in; i++) node.in[i] = number[map[node.in[i]]];
-        number[v] = (ej_value)n;
-        graph->nodes[n++] = node;
-    }
-    graph->n_nodes = n;
-    for (size_t i = 0; i < graph->n_inputs; i++) graph->inputs[i] = number[graph->inputs[i]];
-    for (size_t i = 0; i < graph->n_outputs; i++) graph->outputs[i] = number[map[graph->outputs[i]]];
-    ej_names_renumber(graph);
-}
-
-int ej_graph_rewrite(ej_graph *graph, const ej_value *replace, bool keep_unused, einjit_error *err)
-{
-    ej_arena scratch;
-    ej_arena_init(&scratch, graph->arena.allocator);
-    ej_value *map = EJ_NEW_ARRAY(&scratch, ej_value, graph->n_nodes);
-    ej_value *number = EJ_NEW_ARRAY(&scratch, ej_value, graph->n_nodes);
-    bool *live = EJ_NEW_ARRAY(&scratch, bool, graph->n_nodes);
-    int status = map && number && live ? EINJIT_OK : ej_no_memory(err);
-    if (!status) {
-        follow_replacements(map, graph, replace);
-        mark_live(live, graph, map, keep_unused);
-        compact(graph, map, live, number);
-    }
-    ej_arena_free(&scratch);
     return status;
 }

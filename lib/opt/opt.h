@@ -27,4 +27,58 @@ bool ej_known_inexact(ej_known_dtype known);
 /* What n operands promote to; *strong (may be NULL): the same of those that are not weak, weak when there are none. */
 ej_known_dtype ej_known_promote(const ej_known_dtype *values, uint32_t n, const ej_value *in, ej_known_dtype *strong);
 
+/* What is known of ranks and extents before the inputs are seen (opt_shape.c). Extents are ids: equal ids are equal
+ * extents for all inputs. */
+typedef struct ej_known_shape {
+    int32_t rank;      /* -1: not known */
+    int32_t *extents;  /* ids */
+} ej_known_shape;
+typedef struct ej_extent_table ej_extent_table;
+typedef struct ej_known_shapes {
+    ej_known_shape *of; /* one per node */
+    ej_extent_table *table;
+} ej_known_shapes;
+/* NULL: out of memory. */
+ej_known_shapes *ej_opt_shapes(const ej_graph *graph, ej_arena *arena);
+int64_t ej_extent_number(const ej_known_shapes *shapes, int32_t extent); /* -1: no number, or not known */
+/* The extent as the program could say it (symbols are borrowed); false: it has no name. */
+bool ej_extent_is_product(const ej_known_shapes *shapes, int32_t extent, ej_extent *out);
+
+/* How passes change a graph (opt_edit.c): read the nodes that are there, add nodes, say what takes which value's place,
+ * commit. Old nodes stay as they are until then. */
+typedef struct ej_edit {
+    ej_graph *graph;
+    ej_job *job;
+    size_t n_old;       /* values from here on are new */
+    size_t capacity;
+    ej_value *replace;  /* per value: what takes its place, or itself */
+    size_t n_changed;
+} ej_edit;
+int ej_edit_begin(ej_edit *e, ej_graph *graph, ej_job *job);
+/* Arrays of *node lie in the graph's arena and belong to no other node; operands may be old or new values. */
+int ej_edit_add(ej_edit *e, const ej_node *node, ej_value *out);
+/* The same over a copy of `in`; node's other arrays are taken over. */
+int ej_edit_node(ej_edit *e, ej_node node, uint32_t n, const ej_value *in, ej_value *out);
+int ej_edit_map(ej_edit *e, int fn, uint32_t n, const ej_value *in, ej_value *out);
+int ej_edit_float(ej_edit *e, double value, ej_value *out); /* a literal */
+ej_value ej_edit_value(const ej_edit *e, ej_value v);       /* what stands for v now */
+void ej_edit_replace(ej_edit *e, ej_value v, ej_value by);  /* counts as a change; `by` must not depend on v */
+/* Adds the changes to *n_changed. keep_unused: dead old nodes stay. */
+int ej_edit_commit(ej_edit *e, bool keep_unused, size_t *n_changed);
+
+/* Rules (opt_rules.def): one line a rewrite rule. In the test build (EINJIT_BREAK_RULES) one of them can be broken on
+ * purpose; the property tests must then see a wrong result. */
+enum ej_rule {
+#define EJ_RULE(NAME, pass, breaks) EJ_RULE_NAME_##NAME,
+#include "opt_rules.def"
+#undef EJ_RULE
+    EJ_RULE_NAME_COUNT
+};
+#ifdef EINJIT_BREAK_RULES
+extern int ej_broken_rule; /* -1: none */
+#define EJ_BROKEN(NAME) (ej_broken_rule == EJ_RULE_NAME_##NAME)
+#else
+#define EJ_BROKEN(NAME) false
+#endif
+
 #endif
