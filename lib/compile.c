@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "choose.h"
 #include "kernel.h"
 #include "plan_links.h"
 
@@ -19,7 +20,7 @@ typedef struct pipeline {
     ej_request request;   /* tensors normalized */
     ej_job job;
     ej_graph graph;
-    ej_bound bound;
+    ej_bound bound, chosen; /* as the program says it; and as it will be planned */
     ej_plan plan;
     ej_nests nests;
     ej_code code;
@@ -51,6 +52,7 @@ static int verify_stage(pipeline *p, int stage)
     case EJ_STAGE_GRAPH:
     case EJ_STAGE_OPT: return ej_graph_verify(&p->graph, err);
     case EJ_STAGE_BIND: return ej_bound_verify(&p->bound, &p->job);
+    case EJ_STAGE_PATH: return ej_bound_verify(&p->chosen, &p->job);
     case EJ_STAGE_PLAN: return ej_plan_verify(&p->plan, &p->job);
     case EJ_STAGE_NEST:
         for (int32_t i = 0; i < p->nests.n; i++) EJ_TRY(ej_nest_check(&p->nests.nests[i], p->job.target, err));
@@ -67,13 +69,13 @@ static void print_times(pipeline *p)
     ej_print(&p->text, "all: %.1f us\n", (double)p->compile_ns * 1e-3);
 }
 
-static void print_stage(pipeline *p, int stage)
+static int print_stage(pipeline *p, int stage)
 {
     switch (stage) {
     case EJ_STAGE_GRAPH:
     case EJ_STAGE_OPT: ej_graph_print(&p->text, &p->graph); break;
     case EJ_STAGE_BIND: ej_bound_print(&p->text, &p->bound); break;
-    case EJ_STAGE_PATH: ej_print_bytes(&p->text, p->plan.paths.data, p->plan.paths.length); break;
+    case EJ_STAGE_PATH: return ej_choose_print(&p->text, &p->chosen, &p->graph, &p->job);
     case EJ_STAGE_PLAN: ej_plan_print(&p->text, &p->plan); break;
     case EJ_STAGE_NEST:
         for (int32_t i = 0; i < p->nests.n; i++) ej_nest_print(&p->text, &p->nests.nests[i], p->nests.sizes);
@@ -84,6 +86,7 @@ static void print_stage(pipeline *p, int stage)
     case EJ_STAGE_TIME: print_times(p); break;
     default: break; /* ir, asm: the backend has printed them */
     }
+    return EINJIT_OK;
 }
 
 /* Hand over what the stage printed and start anew. */
@@ -104,7 +107,7 @@ static int stage_done(pipeline *p, int stage)
     p->stage_ns[stage] += now - p->started_ns;
     if (p->job.verify) EJ_TRY(verify_stage(p, stage));
     if (is_dumped(p, stage)) {
-        print_stage(p, stage);
+        EJ_TRY(print_stage(p, stage));
         write_dump(p, stage);
     }
     p->started_ns = now_ns();
@@ -164,10 +167,14 @@ static int build(pipeline *p)
     EJ_TRY(stage_done(p, EJ_STAGE_BIND));
     if (p->last == EJ_STAGE_BIND) return EINJIT_OK;
 
-    EJ_TRY(ej_plan_build(&p->plan, &p->bound, job)); /* searches the paths of its einsums */
+    EJ_TRY(ej_choose(&p->chosen, &p->bound, r->flags & EINJIT_OPTION_NO_OPTIMIZE, job)); /* searches paths */
     EJ_TRY(stage_done(p, EJ_STAGE_PATH));
+    if (p->last == EJ_STAGE_PATH) return EINJIT_OK;
+
+    EJ_TRY(ej_plan_build(&p->plan, &p->chosen, job));
+    p->plan.naive_operations = ej_bound_operations(&p->bound);
     EJ_TRY(stage_done(p, EJ_STAGE_PLAN));
-    if (p->last <= EJ_STAGE_PLAN) return EINJIT_OK;
+    if (p->last == EJ_STAGE_PLAN) return EINJIT_OK;
 
     EJ_TRY(ej_nests_build(&p->nests, &p->plan, job));
     EJ_TRY(stage_done(p, EJ_STAGE_NEST));

@@ -38,6 +38,8 @@ typedef struct ej_bound_node {
     int64_t integer;      /* SCALAR of an integer or bool dtype */
     const void *data;     /* CONSTANT: row-major, borrowed from the graph */
     const char *name;     /* of the program's value this came from, for dumps */
+    bool is_part;         /* made on the way to that value */
+    const char *note;     /* for dumps; NULL: none */
 } ej_bound_node;
 
 typedef struct ej_bound_tensor { /* an input or output as the caller hands it over */

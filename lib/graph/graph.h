@@ -63,6 +63,7 @@ typedef struct ej_subscripts {
     ej_term *terms; /* no EJ_ELLIPSIS */
     ej_term out;
     uint32_t n_labels;
+    const uint32_t *symbols; /* per label its code point, 0: none; NULL: none has any. For dumps only */
 } ej_subscripts;
 /* E_RANK names the operand. */
 int ej_equation_resolve(ej_subscripts *out, ej_arena *arena, const ej_equation *equation, const int32_t *ranks,

@@ -5,6 +5,8 @@
  *        own, aligned at the right, as broadcasting aligns them.
  * Not here: extents, and whether they fit (bind).
  */
+#include <string.h>
+
 #include "graph.h"
 
 /* ---- text ---- */
@@ -110,6 +112,12 @@ int ej_equation_resolve(ej_subscripts *out, ej_arena *arena, const ej_equation *
     uint32_t out_rank = equation->out.n;
     if (has_ellipsis(&equation->out)) out_rank += extra - 1;
     if (!resolve_term(&subscripts.out, arena, &equation->out, out_rank, behind)) return ej_no_memory(err);
+    if (!equation->integer_labels) {
+        uint32_t *symbols = EJ_NEW_ARRAY(arena, uint32_t, subscripts.n_labels);
+        if (!symbols) return ej_no_memory(err);
+        if (equation->n_labels) memcpy(symbols, equation->symbols, equation->n_labels * sizeof *symbols);
+        subscripts.symbols = symbols;
+    }
     *out = subscripts;
     return EINJIT_OK;
 }

@@ -119,12 +119,13 @@ typedef struct ej_plan {
     size_t n_status_checks, cap_status_checks;
     ej_status_check *status_checks;
     ej_size scratch_bytes;   /* a multiple of 64 */
-    ej_text paths;           /* text of the paths found, for explain and dumps */
     double log10_mults, log2_largest, naive_operations, planned_operations, bytes_moved;
 } ej_plan;
 
-/* Path search, steps, buffers by liveness. Zero-extent results get steps that do nothing or write the neutral element. */
+/* Steps, buffers by liveness. Zero-extent results get steps that do nothing or write the neutral element. */
 int ej_plan_build(ej_plan *out, const ej_bound *bound, ej_job *job);
+/* What the nodes of a bound graph cost, each by itself: as naive_operations has it. */
+double ej_bound_operations(const ej_bound *bound);
 int ej_plan_verify(const ej_plan *plan, ej_job *job);
 void ej_plan_print(ej_text *text, const ej_plan *plan);
 void ej_expr_print(ej_text *text, const ej_expr *expr);

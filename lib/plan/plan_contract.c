@@ -1,8 +1,7 @@
-/* plan_contract.c - one step of an einsum: all labels of its operands as axes, those that the result lacks reduced.
+/* plan_contract.c - the step of an einsum: all labels of its operands as axes, those that the result lacks reduced.
  *
- * Takes  parts of the einsum and the labels of their result.
- * Gives  a step, and the result as a new part: row-major, output labels first in their order, labels that are reduced
- *        later last. The last step writes the node's value and brings in the scalars.
+ * Takes  the einsum's operands and the labels that they leave in the result.
+ * Gives  a step that writes the node's value, with the scalars in it.
  */
 #include <stdlib.h>
 
@@ -33,18 +32,18 @@ typedef struct ranked {
 } ranked;
 
 /* The step's axes: all labels of its operands, those of the result reduced or not. Sets axis_of. */
-static int make_axes(ej_einsum *e, const int32_t *ids, int32_t n, const ej_term *result, int32_t *n_axes, ej_axis **out)
+static int make_axes(ej_einsum *e, const ej_term *result, int32_t *n_axes, ej_axis **out)
 {
     ej_job *job = e->p->job;
     size_t room = 0;
     int32_t count = 0;
-    for (int32_t i = 0; i < n; i++) room += e->parts[ids[i]].labels.n;
+    for (int32_t i = 0; i < e->n_parts; i++) room += e->parts[i].labels.n;
     ranked *list = EJ_JOB_ARRAY(job, ranked, room);
     ej_axis *axes = EJ_JOB_ARRAY(job, ej_axis, room);
     if (!list || !axes) return ej_no_memory(job->err);
-    for (int32_t i = 0; i < n; i++)
-        for (uint32_t k = 0; k < e->parts[ids[i]].labels.n; k++) {
-            int32_t label = e->parts[ids[i]].labels.labels[k];
+    for (int32_t i = 0; i < e->n_parts; i++)
+        for (uint32_t k = 0; k < e->parts[i].labels.n; k++) {
+            int32_t label = e->parts[i].labels.labels[k];
             if (e->axis_of[label] >= 0) continue;
             e->axis_of[label] = 0;
             list[count++] = (ranked){e->rank_of[label], label};
@@ -62,12 +61,6 @@ static int make_axes(ej_einsum *e, const int32_t *ids, int32_t n, const ej_term 
     return EINJIT_OK;
 }
 
-void ej_einsum_forget(ej_einsum *e, const int32_t *ids, int32_t n)
-{
-    for (int32_t i = 0; i < n; i++)
-        for (uint32_t k = 0; k < e->parts[ids[i]].labels.n; k++) e->axis_of[e->parts[ids[i]].labels.labels[k]] = -1;
-}
-
 static int widen(ej_einsum *e, const ej_part *x, int32_t n_axes, ej_view *out)
 {
     EJ_TRY(ej_view_new(e->p, n_axes, out));
@@ -78,11 +71,11 @@ static int widen(ej_einsum *e, const ej_part *x, int32_t n_axes, ej_view *out)
 }
 
 /* product (or sum) of the operands' elements */
-static int make_tape(ej_einsum *e, const int32_t *ids, int32_t n, int32_t n_axes, ej_tape *tape)
+static int make_tape(ej_einsum *e, int32_t n_axes, ej_tape *tape)
 {
     int32_t so_far = -1;
-    for (int32_t i = 0; i < n; i++) {
-        const ej_part *x = &e->parts[ids[i]];
+    for (int32_t i = 0; i < e->n_parts; i++) {
+        const ej_part *x = &e->parts[i];
         ej_view wide;
         int32_t at;
         EJ_TRY(widen(e, x, n_axes, &wide));
@@ -142,64 +135,32 @@ static int output_view(ej_einsum *e, const ej_view *place, int32_t n_axes, ej_vi
     return EINJIT_OK;
 }
 
-/* A fresh intermediate, row-major in the order of rank_of; also as a view by axis. */
-static int intermediate(ej_einsum *e, const char *name, const ej_term *labels, int32_t n_axes, const ej_axis *axes,
-                        ej_part *x, ej_view *out)
-{
-    ej_planner *p = e->p;
-    ej_size *shape = EJ_JOB_ARRAY(p->job, ej_size, labels->n);
-    ej_view packed;
-    int32_t n = 0;
-    if (!shape) return ej_no_memory(p->job->err);
-    for (int32_t i = 0; i < n_axes; i++)
-        if (axes[i].run != EJ_RUN_REDUCED) shape[n++] = axes[i].extent;
-    EJ_TRY(ej_plan_scratch_view(p, name, e->node->dtype, n, shape, &packed));
-    EJ_TRY(ej_view_new(p, n_axes, out));
-    out->buffer = packed.buffer;
-    for (int32_t i = 0, k = 0; i < n_axes; i++)
-        if (axes[i].run != EJ_RUN_REDUCED) out->axes[i] = packed.axes[k++];
-    *x = (ej_part){.labels = *labels, .dtype = e->node->dtype};
-    EJ_TRY(ej_view_new(p, n, &x->view));
-    x->view.buffer = packed.buffer;
-    for (int32_t k = 0; k < n; k++) x->view.axes[k] = out->axes[e->axis_of[labels->labels[k]]];
-    return EINJIT_OK;
-}
-
-int ej_einsum_contract(ej_einsum *e, const char *name, const int32_t *ids, int32_t n, const ej_term *result, bool last,
-                       bool inside)
+int ej_einsum_contract(ej_einsum *e, const ej_term *result, bool inside)
 {
     ej_planner *p = e->p;
     const ej_term *labels = &e->node->subscripts->out;
-    ej_emission step = {.name = name, .reduce = reduction(e->node)};
+    ej_emission step = {.name = e->node->name, .reduce = reduction(e->node)};
     ej_axis *axes = NULL;
     ej_tape tape = {0};
     ej_view place, out;
-    EJ_TRY(make_axes(e, ids, n, result, &step.n_axes, &axes));
+    EJ_TRY(make_axes(e, result, &step.n_axes, &axes));
     step.step_axes = EJ_JOB_ARRAY(p->job, int32_t, (size_t)step.n_axes);
-    if (!step.step_axes) return ej_no_memory(p->job->err);
-    EJ_TRY(make_tape(e, ids, n, step.n_axes, &tape));
-    if (last) {
-        EJ_TRY(ej_plan_destination(p, e->v, &place));
-        EJ_TRY(output_view(e, &place, step.n_axes, &out));
-        if (inside || !n) EJ_TRY(append_scalars(e, &tape));
-        else EJ_TRY(scalar_epilogue(e, &step.epilogue));
-    } else {
-        EJ_TRY(intermediate(e, name, result, step.n_axes, axes, &e->parts[e->n_parts++], &out));
-    }
+    int32_t *step_axes = EJ_JOB_ARRAY(p->job, int32_t, labels->n);
+    if (!step.step_axes || !step_axes) return ej_no_memory(p->job->err);
+    EJ_TRY(make_tape(e, step.n_axes, &tape));
+    EJ_TRY(ej_plan_destination(p, e->v, &place));
+    EJ_TRY(output_view(e, &place, step.n_axes, &out));
+    if (inside) EJ_TRY(append_scalars(e, &tape));
+    else EJ_TRY(scalar_epilogue(e, &step.epilogue));
     step.axes = axes;
     step.out = &out;
     step.tape = &tape;
     EJ_TRY(ej_plan_emit(p, &step));
     count_step(e, step.n_axes, axes);
-    if (last) {
-        int32_t *step_axes = EJ_JOB_ARRAY(p->job, int32_t, labels->n);
-        if (!step_axes) return ej_no_memory(p->job->err);
-        for (uint32_t i = 0; i < labels->n; i++) {
-            int32_t axis = e->axis_of[labels->labels[i]];
-            step_axes[i] = axis < 0 ? -1 : step.step_axes[axis];
-        }
-        ej_plan_written(p, e->v, &place, (int32_t)p->plan->n_steps - 1, step_axes);
+    for (uint32_t i = 0; i < labels->n; i++) {
+        int32_t axis = e->axis_of[labels->labels[i]];
+        step_axes[i] = axis < 0 ? -1 : step.step_axes[axis];
     }
-    ej_einsum_forget(e, ids, n);
+    ej_plan_written(p, e->v, &place, (int32_t)p->plan->n_steps - 1, step_axes);
     return EINJIT_OK;
 }

@@ -32,6 +32,13 @@ static double node_operations(const ej_bound *bound, const ej_bound_node *node)
     }
 }
 
+double ej_bound_operations(const ej_bound *bound)
+{
+    double n = 0;
+    for (size_t v = 0; v < bound->n_nodes; v++) n += node_operations(bound, &bound->nodes[v]);
+    return n;
+}
+
 static double count_functions(const ej_expr *expr)
 {
     double n = 0;
@@ -68,8 +75,6 @@ void ej_plan_count(ej_planner *p)
 {
     ej_plan *plan = p->plan;
     const double log10_of_2 = 0.30102999566398119521;
-    for (size_t v = 0; v < p->bound->n_nodes; v++)
-        if (p->values[v].live) plan->naive_operations += node_operations(p->bound, &p->bound->nodes[v]);
     for (size_t s = 0; s < plan->n_steps; s++) {
         const ej_step *step = &plan->steps[s];
         plan->planned_operations += ej_plan_step_operations(step);

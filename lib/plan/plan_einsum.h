@@ -1,10 +1,11 @@
-/* plan_einsum.h - an einsum while it is planned: what its operands, steps and path share. */
+/* plan_einsum.h - an einsum while it is planned: what its operands and its step share. */
 #ifndef EJ_PLAN_EINSUM_H
 #define EJ_PLAN_EINSUM_H
 
+#include "choose.h"
 #include "plan_core.h"
 
-/* An operand or intermediate: one axis per label, labels ascending. */
+/* An operand: one axis per label, labels ascending. */
 typedef struct ej_part {
     ej_term labels;
     ej_view view;
@@ -17,20 +18,18 @@ typedef struct ej_einsum {
     ej_value v;
     const ej_bound_node *node;
     int32_t n_parts;
-    ej_part *parts;        /* operands that are no scalars, then results of path steps */
+    ej_part *parts;     /* operands that are no scalars */
     ej_tape scalars;    /* CONST ops */
     int32_t *rank_of;   /* per label: where it stands in a result: output labels first, in their order */
-    int32_t *axis_of;   /* per label: axis of the step that is being made, -1 */
+    int32_t *axis_of;   /* per label: axis of the step, -1 */
 } ej_einsum;
 
 /* plan_operand.c: parts from the node's operands; scalars apart. */
 int ej_einsum_operands(ej_einsum *e);
 int ej_compare_labels(const void *a, const void *b); /* for qsort and bsearch over int32_t */
 
-/* plan_contract.c: one step. Contract parts ids[0 .. n); the result is the node's value (last) or the next part. inside:
- * scalars belong inside of the reduction. */
-int ej_einsum_contract(ej_einsum *e, const char *name, const int32_t *ids, int32_t n, const ej_term *result, bool last,
-                       bool inside);
-void ej_einsum_forget(ej_einsum *e, const int32_t *ids, int32_t n); /* axis_of of the parts' labels is -1 again */
+/* plan_contract.c: contract all parts; `result`: the output's labels that they have. inside: scalars belong inside of the
+ * reduction. */
+int ej_einsum_contract(ej_einsum *e, const ej_term *result, bool inside);
 
 #endif

@@ -113,7 +113,7 @@ int ej_einsum_operands(ej_einsum *e)
     ej_job *job = e->p->job;
     size_t n_labels = e->node->subscripts->n_labels;
     const ej_term *out = &e->node->subscripts->out;
-    e->parts = EJ_JOB_ARRAY(job, ej_part, 3 * (size_t)e->node->n_in + 1); /* and at most as many results, twice */
+    e->parts = EJ_JOB_ARRAY(job, ej_part, (size_t)e->node->n_in);
     e->rank_of = EJ_JOB_ARRAY(job, int32_t, n_labels);
     e->axis_of = EJ_JOB_ARRAY(job, int32_t, n_labels);
     if (!e->parts || !e->rank_of || !e->axis_of) return ej_no_memory(job->err);

@@ -10,7 +10,7 @@ status=0
 check() { # program, then options
     local name=$1 stage want
     shift
-    for stage in graph opt bind plan nest; do
+    for stage in graph opt bind path plan nest; do
         want=$golden/stages/$name.$stage
         # a named target, and no backend that would have to be there: the same on every machine
         if ! "$einjit" print "$golden/$name.ein" --emit $stage --target avx512 --backend interp "$@" >"$printed"; then

@@ -1,6 +1,8 @@
 /* judge.c - one program, one way of running it, one verdict. */
 #include "judge.h"
 
+#include "choose.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -180,12 +182,12 @@ bool judge_count_leaves(const gen_program *p, const ej_target *target, judge_lea
     ej_arena_init(&arena, &ej_malloc_allocator);
     ej_job job = {.arena = &arena, .err = &err, .allocator = &ej_malloc_allocator, .target = target};
     einjit_tensor views[GEN_MAX_INPUTS];
-    ej_bound bound;
+    ej_bound bound, chosen;
     ej_plan plan;
     ej_nests nests;
     gen_program_views(p, views);
     bool ok = !ej_bind(&bound, &p->graph, p->n_in, views, 0, NULL, NULL, &job) && !ej_bound_verify(&bound, &job) &&
-              !ej_plan_build(&plan, &bound, &job) && !ej_plan_verify(&plan, &job) && !ej_nests_build(&nests, &plan, &job);
+              !ej_choose(&chosen, &bound, false, &job) && !ej_plan_build(&plan, &chosen, &job) && !ej_plan_verify(&plan, &job) && !ej_nests_build(&nests, &plan, &job);
     for (int32_t n = 0; ok && n < nests.n; n++) {
         ok = !ej_nest_check(&nests.nests[n], target, &err);
         for (int32_t i = 0; i < nests.nests[n].n_nodes; i++)

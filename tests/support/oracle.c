@@ -230,7 +230,7 @@ static bool matmul_node(oracle_state *s, oracle_value *out, const ej_node *node)
     lb[b.rank > 1 ? batch_b : 0] = 2;
     if (b.rank > 1) lb[b.rank - 1] = lo[n++] = 1;
     ej_term terms[2] = {{(uint32_t)a.rank, la}, {(uint32_t)b.rank, lb}};
-    ej_subscripts sub = {2, terms, {n, lo}, (uint32_t)batch + 3};
+    ej_subscripts sub = {.n_terms = 2, .terms = terms, .out = {n, lo}, .n_labels = (uint32_t)batch + 3};
     if (!oracle_as(s, &x, &a, dtype) || !oracle_as(s, &y, &b, dtype)) return false;
     oracle_value in[2] = {x, y};
     return oracle_contract(s, out, &sub, in, EINJIT_REDUCE_SUM, EINJIT_COMBINE_MUL, dtype);
@@ -262,7 +262,7 @@ static bool tensordot_node(oracle_state *s, oracle_value *out, const ej_node *no
     for (int j = 0; j < b.rank; j++)
         if (lb[j] >= a.rank) lo[n++] = lb[j];
     ej_term terms[2] = {{(uint32_t)a.rank, la}, {(uint32_t)b.rank, lb}};
-    ej_subscripts sub = {2, terms, {n, lo}, (uint32_t)(a.rank + b.rank)};
+    ej_subscripts sub = {.n_terms = 2, .terms = terms, .out = {n, lo}, .n_labels = (uint32_t)(a.rank + b.rank)};
     if (!oracle_as(s, &in[0], &a, dtype) || !oracle_as(s, &in[1], &b, dtype)) return false;
     return oracle_contract(s, out, &sub, in, EINJIT_REDUCE_SUM, EINJIT_COMBINE_MUL, dtype);
 }

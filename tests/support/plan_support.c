@@ -17,7 +17,10 @@ void plan_open(plan_case *c, const char *program, const char *inputs, const char
     bind_open(&c->bind, program, inputs, outputs, open);
     if (c->bind.status != EINJIT_OK) print_error("%s\n", c->bind.err.text);
     assert_int_equal(c->bind.status, EINJIT_OK);
-    c->status = ej_plan_build(&c->plan, &c->bind.bound, &c->bind.job);
+    c->status = ej_choose(&c->chosen, &c->bind.bound, false, &c->bind.job);
+    if (c->status != EINJIT_OK) return;
+    c->status = ej_plan_build(&c->plan, &c->chosen, &c->bind.job);
+    c->plan.naive_operations = ej_bound_operations(&c->bind.bound);
     c->text = "";
     if (c->status != EINJIT_OK) return;
     c->status = ej_plan_verify(&c->plan, &c->bind.job);

@@ -3,11 +3,13 @@
 #define PLAN_SUPPORT_H
 
 #include "bind_support.h"
+#include "choose.h"
 #include "plan.h"
 #include "step_run.h"
 
 typedef struct plan_case {
     bind_case bind;
+    ej_bound chosen;
     ej_plan plan;
     int status;
     const char *text; /* of the plan */

@@ -142,10 +142,12 @@ static void failing_allocations_are_reported(void **state)
         const einjit_allocator hooks = {scarce_alloc, scarce_release, &memory};
         ej_arena arena;
         ej_plan plan;
+        ej_bound chosen;
         ej_arena_init(&arena, &hooks);
         ej_job job = c.bind.job;
         job.arena = &arena;
-        status = ej_plan_build(&plan, &c.bind.bound, &job);
+        status = ej_choose(&chosen, &c.bind.bound, false, &job);
+        if (status == EINJIT_OK) status = ej_plan_build(&plan, &chosen, &job);
         if (status != EINJIT_OK) assert_int_equal(status, EINJIT_E_NOMEM);
         ej_arena_free(&arena);
         assert_int_equal(memory.live, 0);

@@ -1,0 +1,32 @@
+/* choose.c - the table of decisions, and the runner.
+ *
+ * Takes  a bound graph.
+ * Gives  the same function, cheaper for these sizes.
+ * To add a decision: one file choose_<name>.c, one line in choose_core.h and one row with its reason.
+ */
+#include "choose_core.h"
+
+const ej_decision ej_decisions[] = {
+    {"pairs", ej_choose_pairs, true, "contract operands pair by pair, by the best path"},  /* first: makes the intermediates */
+    {"share", ej_choose_share, false, "compute equal intermediates once"},
+};
+const size_t ej_n_decisions = sizeof ej_decisions / sizeof ej_decisions[0];
+
+int ej_choose(ej_bound *out, const ej_bound *bound, bool as_written, ej_job *job)
+{
+    ej_bound now = *bound, next;
+    now.sizes.expr_slots = now.sizes.atom_slots = NULL; /* made again for the new graph: `bound` keeps its own */
+    for (size_t i = 0; i < ej_n_decisions; i++) {
+        if (as_written && !ej_decisions[i].always) continue;
+        EJ_TRY(ej_decisions[i].decide(&next, &now, job));
+        now = next;
+        if (!job->verify) continue;
+        einjit_error inner = {0};
+        ej_job checker = *job;
+        checker.err = &inner;
+        int status = ej_bound_verify(&now, &checker);
+        if (status) return ej_fail(job->err, status, "after %s: %.400s", ej_decisions[i].name, inner.text);
+    }
+    *out = now;
+    return EINJIT_OK;
+}

@@ -1,0 +1,34 @@
+/* choose.h - what is decided when sizes are known, before steps are made: a bound graph becomes another one that means the
+ * same and costs less.
+ *
+ * Afterwards every einsum that can be taken pair by pair has at most two operands that are no scalars; what is computed
+ * twice is computed once; constant factors sit where they multiply the fewest elements.
+ */
+#ifndef EJ_CHOOSE_H
+#define EJ_CHOOSE_H
+
+#include "path.h"
+
+/* One decision a row of the table in choose.c; each takes a bound graph and gives another one. */
+typedef struct ej_decision {
+    const char *name;
+    int (*decide)(ej_bound *out, const ej_bound *bound, ej_job *job);
+    bool always;       /* also where the program is to be compiled as it is written */
+    const char *help;
+} ej_decision;
+extern const ej_decision ej_decisions[];
+extern const size_t ej_n_decisions;
+
+/* All decisions in the table's order (as_written: only those that have to be made). `out` shares memory with `bound`,
+ * which is not to be used any more: both lie in the job's arena. With job->verify the graph is checked after each. */
+int ej_choose(ej_bound *out, const ej_bound *bound, bool as_written, ej_job *job);
+
+/* Whether the einsum may be taken pair by pair: combining distributes over reducing, and there is something to reduce.
+ * (choose_einsum.c) */
+bool ej_einsum_distributes(const ej_bound_node *node);
+
+/* The chosen graph as a program (choose_text.c): every einsum of two operands, letters as in the program `program`, whose
+ * copy was bound. Open extents keep their names. The paths of its einsums stand in front, as comments. */
+int ej_choose_print(ej_text *text, const ej_bound *bound, const ej_graph *program, ej_job *job);
+
+#endif

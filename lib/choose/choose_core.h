@@ -1,0 +1,42 @@
+/* choose_core.h - how decisions write the next bound graph: node by node, operands first. */
+#ifndef EJ_CHOOSE_CORE_H
+#define EJ_CHOOSE_CORE_H
+
+#include "choose.h"
+
+/* ---- choose_rebuild.c ---- */
+typedef struct ej_rebuild {
+    ej_bound *out;
+    const ej_bound *from;
+    ej_job *job;
+    ej_value *map;     /* per node of `from`: its value in `out`, -1: not there (yet) */
+    uint32_t *uses;    /* per node of `from`: operands of live nodes and results */
+} ej_rebuild;
+/* Starts an empty graph with the inputs in it; finds uses. */
+int ej_rebuild_begin(ej_rebuild *r, ej_bound *out, const ej_bound *from, ej_job *job);
+/* A new node (arrays are taken over; operands are values of `out`). */
+int ej_rebuild_add(ej_rebuild *r, const ej_bound_node *node, ej_value *out);
+/* Node v as it was, over what its operands became; sets map[v]. */
+int ej_rebuild_keep(ej_rebuild *r, ej_value v);
+/* Results and values of the program follow the map; what lost its use is left out. */
+int ej_rebuild_end(ej_rebuild *r);
+static inline bool ej_rebuild_live(const ej_rebuild *r, ej_value v)
+{
+    return r->uses[v] > 0;
+}
+
+/* ---- choose_einsum.c: parts of einsums ---- */
+
+/* A constant of the program without axes: no operand of a path. */
+bool ej_is_scalar_operand(const ej_bound *bound, ej_value v);
+/* The einsum over operands `in` (values of `bound`) with labels of `like`: dense ids again. ids: one per label of `like`,
+ * all 0, and 0 again afterwards. */
+int ej_einsum_over(ej_bound_node *made, const ej_bound *bound, const ej_bound_node *like, uint32_t n, const ej_value *in,
+                   const ej_term *terms, const ej_term *out, int32_t *ids, ej_job *job);
+/* ---- the decisions: rows of choose.c ---- */
+int ej_choose_pairs(ej_bound *out, const ej_bound *bound, ej_job *job);
+int ej_choose_share(ej_bound *out, const ej_bound *bound, ej_job *job);
+
+double ej_bound_elements(const ej_bound_node *node); /* as observed */
+
+#endif

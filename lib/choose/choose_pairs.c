@@ -1,0 +1,254 @@
+/* choose_pairs.c - einsums of many operands become einsums of two, by the best path.
+ *
+ * Takes  a bound graph.
+ * Gives  one in which an einsum that may be taken pair by pair (choose_einsum.c) has at most two operands beside scalars.
+ *        Results of steps have the axes of the einsum's result first, in their order, so that the last step finds them
+ *        where it needs them. Scalars go with the last step.
+ * Keeps  others whole: they are one step over all operands.
+ * Size   linear in the steps and their labels, beside the path search.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "choose_core.h"
+
+/* An operand, or the result of a step: a value and its labels, as they are written: with repeats, and axes of extent 1. */
+typedef struct part {
+    ej_value value;
+    ej_term term;
+} part;
+
+typedef struct splitter {
+    ej_rebuild *r;
+    const ej_bound_node *node; /* the einsum, of the graph before */
+    const ej_subscripts *s;
+    int32_t n_parts, n_operands, n_scalars;
+    part *parts;          /* operands, then results of steps */
+    ej_value *scalars;
+    int32_t *rank_of;     /* per label: place in a result: the output's labels come first */
+    bool *in_out;
+    int32_t *carriers;    /* per label: parts that have it, and among them ... */
+    int32_t *stretched;   /* ... those where its extent is not 1 */
+    int32_t *seen;        /* per label: 0 between calls */
+} splitter;
+
+static bool is_unit(const splitter *s, const part *x, uint32_t axis)
+{
+    return ej_size_is(s->r->out->nodes[x->value].shape[axis], 1);
+}
+
+/* ---- operands ---- */
+
+static void count_labels(splitter *s, const part *x, int32_t by)
+{
+    for (uint32_t i = 0; i < x->term.n; i++) {
+        int32_t label = x->term.labels[i];
+        bool real = !is_unit(s, x, i);
+        if (!(s->seen[label] & 1)) s->carriers[label] += by;
+        if (real && !(s->seen[label] & 2)) s->stretched[label] += by;
+        s->seen[label] |= real ? 3 : 1;
+    }
+    for (uint32_t i = 0; i < x->term.n; i++) s->seen[x->term.labels[i]] = 0;
+}
+
+static int take_operands(splitter *s)
+{
+    ej_job *job = s->r->job;
+    size_t n = s->node->n_in, n_labels = s->s->n_labels;
+    s->parts = EJ_JOB_ARRAY(job, part, 3 * n + 1); /* and at most as many results, twice: operands summed alone */
+    s->scalars = EJ_JOB_ARRAY(job, ej_value, n);
+    s->rank_of = EJ_JOB_ARRAY(job, int32_t, n_labels);
+    s->in_out = EJ_JOB_ARRAY(job, bool, n_labels);
+    s->carriers = EJ_JOB_ARRAY(job, int32_t, n_labels);
+    s->stretched = EJ_JOB_ARRAY(job, int32_t, n_labels);
+    s->seen = EJ_JOB_ARRAY(job, int32_t, n_labels);
+    if (!s->parts || !s->scalars || !s->rank_of || !s->in_out || !s->carriers || !s->stretched || !s->seen)
+        return ej_no_memory(job->err);
+    for (uint32_t l = 0; l < n_labels; l++) s->rank_of[l] = (int32_t)(s->s->out.n + l);
+    for (uint32_t i = 0; i < s->s->out.n; i++) {
+        s->rank_of[s->s->out.labels[i]] = (int32_t)i;
+        s->in_out[s->s->out.labels[i]] = true;
+    }
+    for (uint32_t t = 0; t < s->node->n_in; t++) {
+        ej_value value = s->r->map[s->node->in[t]];
+        if (ej_is_scalar_operand(s->r->out, value)) {
+            s->scalars[s->n_scalars++] = value;
+            continue;
+        }
+        s->parts[s->n_parts] = (part){value, s->s->terms[t]};
+        count_labels(s, &s->parts[s->n_parts++], 1);
+    }
+    s->n_operands = s->n_parts;
+    return EINJIT_OK;
+}
+
+/* ---- the network ---- */
+
+static int compare_labels(const void *a, const void *b)
+{
+    int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Labels that the part really has, each once, ascending. */
+static int list_labels(const splitter *s, const part *x, ej_term *out)
+{
+    out->n = 0;
+    out->labels = EJ_JOB_ARRAY(s->r->job, int32_t, x->term.n);
+    if (!out->labels) return ej_no_memory(s->r->job->err);
+    for (uint32_t i = 0; i < x->term.n; i++)
+        if (!is_unit(s, x, i)) out->labels[out->n++] = x->term.labels[i];
+    if (out->n) qsort(out->labels, out->n, sizeof *out->labels, compare_labels);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < out->n; i++)
+        if (!n || out->labels[n - 1] != out->labels[i]) out->labels[n++] = out->labels[i];
+    out->n = n;
+    return EINJIT_OK;
+}
+
+static int make_network(const splitter *s, ej_network *net)
+{
+    ej_job *job = s->r->job;
+    size_t n_labels = s->s->n_labels;
+    ej_term *terms = EJ_JOB_ARRAY(job, ej_term, (size_t)s->n_parts);
+    int64_t *extents = EJ_JOB_ARRAY(job, int64_t, n_labels);
+    ej_term out = {0, EJ_JOB_ARRAY(job, int32_t, s->s->out.n)};
+    if (!terms || !extents || !out.labels) return ej_no_memory(job->err);
+    for (int32_t i = 0; i < s->n_parts; i++) EJ_TRY(list_labels(s, &s->parts[i], &terms[i]));
+    for (size_t l = 0; l < n_labels; l++) extents[l] = s->node->label_sizes[l].n;
+    for (uint32_t i = 0; i < s->s->out.n; i++)
+        if (s->stretched[s->s->out.labels[i]]) out.labels[out.n++] = s->s->out.labels[i];
+    if (out.n) qsort(out.labels, out.n, sizeof *out.labels, compare_labels);
+    *net = (ej_network){.n_terms = s->n_parts, .terms = terms, .out = out, .n_labels = (int32_t)n_labels,
+                        .extents = extents};
+    return EINJIT_OK;
+}
+
+/* ---- steps ---- */
+
+/* What the rest still needs: a label with values that the result or another part has, and an axis of extent 1 of the
+ * result that nobody else could give it. The counts are those of the parts that are left. */
+static bool is_needed(const splitter *s, int32_t label, bool real)
+{
+    if (real) return s->in_out[label] || s->stretched[label] > 0;
+    return s->in_out[label] && !s->carriers[label];
+}
+
+typedef struct ranked {
+    int32_t rank, label;
+} ranked;
+
+static int result_labels(splitter *s, const int32_t *ids, int32_t n, ej_term *out)
+{
+    ej_job *job = s->r->job;
+    size_t room = 0;
+    uint32_t count = 0;
+    for (int32_t i = 0; i < n; i++) room += s->parts[ids[i]].term.n;
+    ranked *list = EJ_JOB_ARRAY(job, ranked, room);
+    out->labels = EJ_JOB_ARRAY(job, int32_t, room);
+    if (!list || !out->labels) return ej_no_memory(job->err);
+    for (int32_t i = 0; i < n; i++)
+        for (uint32_t k = 0; k < s->parts[ids[i]].term.n; k++)
+            s->seen[s->parts[ids[i]].term.labels[k]] |= is_unit(s, &s->parts[ids[i]], k) ? 1 : 3;
+    for (int32_t i = 0; i < n; i++)
+        for (uint32_t k = 0; k < s->parts[ids[i]].term.n; k++) {
+            int32_t label = s->parts[ids[i]].term.labels[k], how = s->seen[label];
+            s->seen[label] = 0;
+            if (how && is_needed(s, label, how == 3)) list[count++] = (ranked){s->rank_of[label], label};
+        }
+    if (count) qsort(list, count, sizeof *list, compare_labels); /* rank comes first in the struct */
+    for (uint32_t i = 0; i < count; i++) out->labels[i] = list[i].label;
+    out->n = count;
+    return EINJIT_OK;
+}
+
+/* "messages.0", "messages.1": intermediates of the value `messages`. */
+static int name_part(const splitter *s, const char **out)
+{
+    ej_text text;
+    ej_text_init(&text, s->r->job->arena);
+    ej_print(&text, "%s.%d", s->node->name ? s->node->name : "", (int)(s->n_parts - s->n_operands));
+    *out = text.data;
+    return text.failed ? ej_no_memory(s->r->job->err) : EINJIT_OK;
+}
+
+/* Two operands, and behind the last step the scalars. */
+static int make_step(splitter *s, const int32_t *ids, int32_t n, const ej_term *out, bool last, ej_value *made)
+{
+    ej_job *job = s->r->job;
+    uint32_t count = (uint32_t)n + (last ? (uint32_t)s->n_scalars : 0);
+    ej_value *in = EJ_JOB_ARRAY(job, ej_value, count);
+    ej_term *terms = EJ_JOB_ARRAY(job, ej_term, count);
+    ej_bound_node node;
+    if (!in || !terms) return ej_no_memory(job->err);
+    for (int32_t i = 0; i < n; i++) {
+        in[i] = s->parts[ids[i]].value;
+        terms[i] = s->parts[ids[i]].term;
+    }
+    for (uint32_t i = (uint32_t)n; i < count; i++) in[i] = s->scalars[i - (uint32_t)n];
+    EJ_TRY(ej_einsum_over(&node, s->r->out, s->node, count, in, terms, out, s->seen, job));
+    node.is_part = !last;
+    if (!last) EJ_TRY(name_part(s, &node.name));
+    return ej_rebuild_add(s->r, &node, made);
+}
+
+static int split(splitter *s, const ej_path *path, ej_value *result)
+{
+    for (int32_t i = 0; i < path->n_steps; i++) {
+        const int32_t ids[2] = {path->steps[i].a, path->steps[i].b};
+        int32_t n = ids[1] < 0 ? 1 : 2;
+        bool last = i + 1 == path->n_steps;
+        part *made = &s->parts[s->n_parts];
+        for (int32_t k = 0; k < n; k++) count_labels(s, &s->parts[ids[k]], -1);
+        made->term = s->s->out;
+        if (!last) EJ_TRY(result_labels(s, ids, n, &made->term));
+        EJ_TRY(make_step(s, ids, n, &made->term, last, &made->value));
+        *result = made->value;
+        if (last) break;
+        count_labels(s, made, 1);
+        s->n_parts++;
+    }
+    return EINJIT_OK;
+}
+
+/* "messages: (0, 2) (1, 3)  log10_mults 4.380 log2_largest 12.000", for dumps. */
+static int note_path(const splitter *s, const ej_path *path, const char **out)
+{
+    ej_text text;
+    ej_text_init(&text, s->r->job->arena);
+    ej_print(&text, "%s:", s->node->name ? s->node->name : "");
+    for (int32_t i = 0; i < path->n_steps; i++) {
+        if (path->steps[i].b < 0) ej_print(&text, " (%d)", (int)path->steps[i].a);
+        else ej_print(&text, " (%d, %d)", (int)path->steps[i].a, (int)path->steps[i].b);
+    }
+    ej_print(&text, "  log10_mults %.3f log2_largest %.3f", path->log10_mults, path->log2_largest);
+    *out = text.data;
+    return text.failed ? ej_no_memory(s->r->job->err) : EINJIT_OK;
+}
+
+static int decide_einsum(ej_rebuild *r, ej_value v)
+{
+    splitter s = {.r = r, .node = &r->from->nodes[v], .s = r->from->nodes[v].subscripts};
+    ej_network net;
+    ej_path path;
+    if (s.node->n_in < 2 || !ej_einsum_distributes(s.node)) return ej_rebuild_keep(r, v);
+    EJ_TRY(take_operands(&s));
+    if (s.n_parts < 2) return ej_rebuild_keep(r, v);
+    EJ_TRY(make_network(&s, &net));
+    EJ_TRY(ej_path_search(&path, &net, r->job));
+    if (path.n_steps > 1) EJ_TRY(split(&s, &path, &r->map[v]));
+    else EJ_TRY(ej_rebuild_keep(r, v));
+    return note_path(&s, &path, &r->out->nodes[r->map[v]].note);
+}
+
+int ej_choose_pairs(ej_bound *out, const ej_bound *bound, ej_job *job)
+{
+    ej_rebuild r;
+    EJ_TRY(ej_rebuild_begin(&r, out, bound, job));
+    for (size_t v = 0; v < bound->n_nodes; v++) {
+        if (!ej_rebuild_live(&r, (ej_value)v) || r.map[v] >= 0) continue;
+        if (bound->nodes[v].op == EJ_OP_EINSUM) EJ_TRY(decide_einsum(&r, (ej_value)v));
+        else EJ_TRY(ej_rebuild_keep(&r, (ej_value)v));
+    }
+    return ej_rebuild_end(&r);
+}

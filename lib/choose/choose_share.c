@@ -1,0 +1,229 @@
+/* choose_share.c - what several nodes say of the same operands is computed once.
+ *
+ * Takes  a bound graph, its einsums in pairs.
+ * Gives  one in which equal nodes are one; intermediate results of different einsums among them. Einsums are equal up to the
+ *        names of labels, the order of operands, and the order of the result's axes: then one is a permutation of the
+ *        other, which costs nothing.
+ * Keeps  inputs apart, constants by their address.
+ * Size   linear: one look-up a node.
+ */
+#include <string.h>
+
+#include "choose_core.h"
+
+typedef struct key {
+    size_t n, capacity;
+    int64_t *words;
+    uint64_t hash;
+    int32_t *order;   /* EINSUM: axis i of the result in the key's order is axis order[i] of the node */
+    ej_value value;   /* of the new graph */
+} key;
+
+typedef struct sharer {
+    ej_rebuild *r;
+    key *keys;        /* those in the table */
+    size_t n_keys, cap_keys;
+    int32_t *slots;   /* -1: free */
+    size_t mask;
+    int32_t *ids;     /* per label: new id + 1, 0 between calls */
+} sharer;
+
+/* ---- words that say what a node is ---- */
+
+static bool put(sharer *s, key *k, int64_t word)
+{
+    if (!EJ_PUSH_ROOM(s->r->job->arena, k->words, k->capacity, k->n)) return false;
+    k->words[k->n++] = word;
+    return true;
+}
+
+static bool put_size(sharer *s, key *k, ej_size size)
+{
+    return put(s, k, size.n) && put(s, k, size.e);
+}
+
+static bool put_double(sharer *s, key *k, double x)
+{
+    int64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return put(s, k, bits);
+}
+
+static bool put_facts(sharer *s, key *k, const ej_bound_node *node)
+{
+    bool done = put(s, k, node->op) && put(s, k, node->fn) && put(s, k, node->combine) && put(s, k, node->dtype) &&
+                put(s, k, node->structural) && put(s, k, node->rank) && put(s, k, node->integer) &&
+                put_double(s, k, node->re) && put_double(s, k, node->im) &&
+                put(s, k, (int64_t)(uintptr_t)node->data) && put(s, k, node->n_dims);
+    for (uint32_t i = 0; done && i < node->n_dims; i++) done = put(s, k, node->dims[i]);
+    return done;
+}
+
+static bool put_node(sharer *s, key *k, const ej_bound_node *node)
+{
+    bool done = put_facts(s, k, node);
+    for (uint32_t i = 0; done && i < node->n_in; i++) done = put(s, k, s->r->map[node->in[i]]);
+    for (int32_t i = 0; done && i < node->rank; i++) done = put_size(s, k, node->shape[i]);
+    for (int32_t i = 0; done && i < node->rank && node->starts; i++)
+        done = put_size(s, k, node->starts[i]) && put(s, k, node->steps[i]);
+    return done;
+}
+
+/* ---- einsums ---- */
+
+static bool put_term(sharer *s, key *k, const ej_term *term, int32_t *n)
+{
+    bool done = put(s, k, term->n);
+    for (uint32_t i = 0; done && i < term->n; i++) {
+        int32_t *id = &s->ids[term->labels[i]];
+        if (!*id) *id = ++*n;
+        done = put(s, k, *id);
+    }
+    return done;
+}
+
+static void forget_ids(sharer *s, const ej_subscripts *sub)
+{
+    for (uint32_t l = 0; l < sub->n_labels; l++) s->ids[l] = 0;
+}
+
+/* The result's axes by the ids that their labels got from the operands. */
+static bool put_result(sharer *s, key *k, const ej_bound_node *node)
+{
+    const ej_term *out = &node->subscripts->out;
+    k->order = EJ_JOB_ARRAY(s->r->job, int32_t, out->n);
+    if (!k->order) return false;
+    for (uint32_t i = 0; i < out->n; i++) {
+        uint32_t at = i;
+        for (; at > 0 && s->ids[out->labels[k->order[at - 1]]] > s->ids[out->labels[i]]; at--) k->order[at] = k->order[at - 1];
+        k->order[at] = (int32_t)i;
+    }
+    bool done = put(s, k, out->n);
+    for (uint32_t i = 0; done && i < out->n; i++)
+        done = put(s, k, s->ids[out->labels[k->order[i]]]) && put_size(s, k, node->shape[k->order[i]]);
+    return done;
+}
+
+/* The operands in the order of their values; of equal ones as they come (`swap`: the other way round). */
+static bool put_einsum(sharer *s, key *k, const ej_bound_node *node, bool swap)
+{
+    const ej_subscripts *sub = node->subscripts;
+    uint32_t *order = EJ_JOB_ARRAY(s->r->job, uint32_t, node->n_in);
+    int32_t n = 0;
+    if (!order) return false;
+    for (uint32_t i = 0; i < node->n_in; i++) {
+        ej_value value = s->r->map[node->in[i]];
+        uint32_t at = i;
+        for (; at > 0; at--) {
+            ej_value before = s->r->map[node->in[order[at - 1]]];
+            if (swap ? before < value : before <= value) break;
+            order[at] = order[at - 1];
+        }
+        order[at] = i;
+    }
+    bool done = put(s, k, node->op) && put(s, k, node->fn) && put(s, k, node->combine) && put(s, k, node->dtype) &&
+                put(s, k, node->n_in);
+    for (uint32_t i = 0; done && i < node->n_in; i++)
+        done = put(s, k, s->r->map[node->in[order[i]]]) && put_term(s, k, &sub->terms[order[i]], &n);
+    done = done && put_result(s, k, node);
+    forget_ids(s, sub);
+    return done;
+}
+
+enum { MOST_OPERANDS = 64 }; /* of an einsum that is compared: the others are large and whole, and rarely twice there */
+
+static int compare_words(const key *a, const key *b)
+{
+    if (a->n != b->n) return a->n < b->n ? -1 : 1;
+    return memcmp(a->words, b->words, a->n * sizeof *a->words);
+}
+
+static int make_key(sharer *s, key *k, const ej_bound_node *node)
+{
+    bool einsum = node->op == EJ_OP_EINSUM;
+    key other = {0};
+    *k = (key){0};
+    if (!(einsum ? put_einsum(s, k, node, false) : put_node(s, k, node))) return ej_no_memory(s->r->job->err);
+    if (einsum && node->n_in == 2 && s->r->map[node->in[0]] == s->r->map[node->in[1]]) { /* x with x: the smaller way */
+        if (!put_einsum(s, &other, node, true)) return ej_no_memory(s->r->job->err);
+        if (compare_words(&other, k) < 0) *k = other;
+    }
+    k->hash = ej_hash64(k->words, k->n * sizeof *k->words, 0);
+    return EINJIT_OK;
+}
+
+/* ---- the table ---- */
+
+static key *find(sharer *s, const key *k, size_t *slot)
+{
+    for (*slot = (size_t)k->hash & s->mask; s->slots[*slot] >= 0; *slot = (*slot + 1) & s->mask) {
+        key *other = &s->keys[s->slots[*slot]];
+        if (other->hash == k->hash && !compare_words(other, k)) return other;
+    }
+    return NULL;
+}
+
+static int add(sharer *s, const key *k, size_t slot)
+{
+    if (!EJ_PUSH_ROOM(s->r->job->arena, s->keys, s->cap_keys, s->n_keys)) return ej_no_memory(s->r->job->err);
+    s->slots[slot] = (int32_t)s->n_keys;
+    s->keys[s->n_keys++] = *k;
+    return EINJIT_OK;
+}
+
+/* The same axes in another order. */
+static int permuted(sharer *s, const key *have, const key *want, const ej_bound_node *node, ej_value *out)
+{
+    ej_job *job = s->r->job;
+    bool moves = false;
+    ej_bound_node made = {.op = EJ_OP_PERMUTE, .dtype = node->dtype, .rank = node->rank, .shape = node->shape, .n_in = 1,
+                          .n_dims = (uint32_t)node->rank, .name = node->name};
+    made.dims = EJ_JOB_ARRAY(job, int64_t, made.n_dims);
+    made.in = EJ_JOB_NEW(job, ej_value);
+    if (!made.dims || !made.in) return ej_no_memory(job->err);
+    for (int32_t i = 0; i < node->rank; i++) {
+        made.dims[want->order[i]] = have->order[i];
+        moves |= want->order[i] != have->order[i];
+    }
+    made.in[0] = have->value;
+    *out = have->value;
+    return moves ? ej_rebuild_add(s->r, &made, out) : EINJIT_OK;
+}
+
+static int share_node(sharer *s, ej_value v)
+{
+    ej_rebuild *r = s->r;
+    const ej_bound_node *node = &r->from->nodes[v];
+    key k;
+    size_t slot;
+    if (node->n_in > MOST_OPERANDS || node->op == EJ_OP_CAST) return ej_rebuild_keep(r, v); /* casts are read along the way */
+    EJ_TRY(make_key(s, &k, node));
+    const key *have = find(s, &k, &slot);
+    if (have && node->op == EJ_OP_EINSUM) return permuted(s, have, &k, node, &r->map[v]);
+    if (have) {
+        r->map[v] = have->value;
+        return EINJIT_OK;
+    }
+    EJ_TRY(ej_rebuild_keep(r, v));
+    k.value = r->map[v];
+    return add(s, &k, slot);
+}
+
+int ej_choose_share(ej_bound *out, const ej_bound *bound, ej_job *job)
+{
+    ej_rebuild r;
+    sharer s = {.r = &r};
+    size_t capacity = 16, most = 0;
+    EJ_TRY(ej_rebuild_begin(&r, out, bound, job));
+    while (capacity / 2 < bound->n_nodes) capacity *= 2;
+    for (size_t v = 0; v < bound->n_nodes; v++)
+        if (bound->nodes[v].subscripts && bound->nodes[v].subscripts->n_labels > most) most = bound->nodes[v].subscripts->n_labels;
+    s.mask = capacity - 1;
+    s.slots = EJ_JOB_ARRAY(job, int32_t, capacity);
+    s.ids = EJ_JOB_ARRAY(job, int32_t, most);
+    if (!s.slots || !s.ids) return ej_no_memory(job->err);
+    memset(s.slots, -1, capacity * sizeof *s.slots);
+    for (size_t v = 0; v < bound->n_nodes; v++)
+        if (ej_rebuild_live(&r, (ej_value)v) && r.map[v] < 0) EJ_TRY(share_node(&s, (ej_value)v));
+    return ej_rebuild_end(&r);
+}

@@ -1,0 +1,245 @@
+/* choose_text.c - a bound graph as a program again: what users see of the decisions.
+ *
+ * Takes  a bound graph and the program that it came from.
+ * Gives  a graph that means the same for the sizes it was bound to, with the program's names where values are still there.
+ *        Names that the program did not choose (einsum_1, mul_2) are given anew, in order.
+ * Keeps  open extents as their names, where they are products of names; others as they were observed.
+ */
+#include <ctype.h>
+#include <string.h>
+
+#include "choose_core.h"
+
+typedef struct writer {
+    ej_graph *out;
+    const ej_bound *bound;
+    const ej_graph *program;
+    ej_job *job;
+    ej_value *values;     /* per bound node */
+} writer;
+
+/* ---- names ---- */
+
+/* The program's own name for v, if its user chose it: not of the kind einsum_1. */
+static const char *own_name(const writer *w, ej_value v)
+{
+    const ej_bound_node *node = &w->bound->nodes[v];
+    if (node->is_part || !node->name) return NULL;
+    ej_value value = ej_graph_find_value(w->program, node->name, strlen(node->name));
+    if (value < 0 || (size_t)value >= w->bound->n_values || w->bound->of_value[value] != v) return NULL;
+    if (ej_graph_find_value(w->out, node->name, strlen(node->name)) >= 0) return NULL;
+    if (node->op == EJ_OP_INPUT) return node->name;
+    size_t n = strlen(node->name), digits = n;
+    while (digits > 0 && isdigit((unsigned char)node->name[digits - 1])) digits--;
+    return digits < n && digits > 1 && node->name[digits - 1] == '_' ? NULL : node->name;
+}
+
+/* ---- extents ---- */
+
+static int copy_symbols(writer *w, ej_extent *out, const ej_monomial *term)
+{
+    const ej_sizes *sizes = &w->bound->sizes;
+    out->symbols = EJ_NEW_ARRAY(&w->out->arena, int32_t, (size_t)term->n_atoms);
+    if (!out->symbols) return ej_no_memory(w->job->err);
+    out->n = term->coefficient;
+    out->n_symbols = term->n_atoms;
+    for (int32_t i = 0; i < term->n_atoms; i++) {
+        const char *name = sizes->atoms[term->atoms[i]].name;
+        EJ_TRY(ej_graph_symbol(w->out, name, strlen(name), &out->symbols[i], w->job->err));
+    }
+    return EINJIT_OK;
+}
+
+static int write_extent(writer *w, ej_size size, ej_extent *out)
+{
+    const ej_sizes *sizes = &w->bound->sizes;
+    *out = (ej_extent){.n = size.n};
+    if (!size.e || sizes->exprs[size.e - 1].n_terms != 1) return EINJIT_OK;
+    const ej_monomial *term = &sizes->exprs[size.e - 1].terms[0];
+    if (term->coefficient < 1) return EINJIT_OK;
+    for (int32_t i = 0; i < term->n_atoms; i++)
+        if (sizes->atoms[term->atoms[i]].kind != EJ_ATOM_SYMBOL) return EINJIT_OK;
+    return copy_symbols(w, out, term);
+}
+
+static int write_extents(writer *w, ej_node *node, int32_t rank, const ej_size *shape)
+{
+    node->n_extents = (uint32_t)rank;
+    node->extents = EJ_NEW_ARRAY(&w->out->arena, ej_extent, (size_t)rank);
+    if (!node->extents) return ej_no_memory(w->job->err);
+    for (int32_t i = 0; i < rank; i++) EJ_TRY(write_extent(w, shape[i], &node->extents[i]));
+    return EINJIT_OK;
+}
+
+/* ---- einsums ---- */
+
+static int copy_term(writer *w, ej_term *out, const ej_term *term, const int32_t *ids)
+{
+    out->n = term->n;
+    out->labels = EJ_NEW_ARRAY(&w->out->arena, int32_t, term->n);
+    if (!out->labels) return ej_no_memory(w->job->err);
+    for (uint32_t i = 0; i < term->n; i++) out->labels[i] = ids[term->labels[i]];
+    return EINJIT_OK;
+}
+
+/* Equations number their labels as they appear. */
+static int number_labels(writer *w, const ej_subscripts *s, int32_t **out, int32_t **old, uint32_t *n)
+{
+    int32_t *ids = EJ_JOB_ARRAY(w->job, int32_t, s->n_labels);
+    *old = EJ_JOB_ARRAY(w->job, int32_t, s->n_labels);
+    if (!ids || !*old) return ej_no_memory(w->job->err);
+    for (uint32_t l = 0; l < s->n_labels; l++) ids[l] = -1;
+    *n = 0;
+    for (uint32_t t = 0; t < s->n_terms; t++)
+        for (uint32_t i = 0; i < s->terms[t].n; i++) {
+            int32_t label = s->terms[t].labels[i];
+            if (ids[label] < 0) (*old)[*n] = label, ids[label] = (int32_t)(*n)++;
+        }
+    *out = ids;
+    return EINJIT_OK;
+}
+
+/* The program's letters; what has none gets the first that is free. */
+static int choose_letters(writer *w, ej_equation *equation, const ej_subscripts *s, const int32_t *old)
+{
+    ej_label_map used;
+    ej_label_map_init(&used, w->job->arena);
+    equation->symbols = EJ_NEW_ARRAY(&w->out->arena, uint32_t, equation->n_labels);
+    if (!equation->symbols) return ej_no_memory(w->job->err);
+    int32_t next = 0, id;
+    for (uint32_t l = 0; l < equation->n_labels; l++) {
+        uint32_t symbol = s->symbols ? s->symbols[old[l]] : 0;
+        if (!symbol || ej_label_map_find(&used, symbol) >= 0) continue;
+        equation->symbols[l] = symbol;
+        if (!ej_label_map_add(&used, symbol, &id)) return ej_no_memory(w->job->err);
+    }
+    for (uint32_t l = 0; l < equation->n_labels; l++) {
+        if (equation->symbols[l]) continue;
+        while (ej_label_map_find(&used, ej_label_code_point(next)) >= 0) next++;
+        equation->symbols[l] = ej_label_code_point(next);
+        if (!ej_label_map_add(&used, equation->symbols[l], &id)) return ej_no_memory(w->job->err);
+    }
+    return EINJIT_OK;
+}
+
+static int write_einsum(writer *w, const ej_bound_node *from, ej_node *node)
+{
+    const ej_subscripts *s = from->subscripts;
+    int32_t *ids = NULL, *old = NULL;
+    ej_equation *equation = EJ_NEW(&w->out->arena, ej_equation);
+    if (!equation) return ej_no_memory(w->job->err);
+    EJ_TRY(number_labels(w, s, &ids, &old, &equation->n_labels));
+    equation->n_terms = s->n_terms;
+    equation->terms = EJ_NEW_ARRAY(&w->out->arena, ej_term, s->n_terms);
+    if (!equation->terms) return ej_no_memory(w->job->err);
+    for (uint32_t t = 0; t < s->n_terms; t++) EJ_TRY(copy_term(w, &equation->terms[t], &s->terms[t], ids));
+    EJ_TRY(copy_term(w, &equation->out, &s->out, ids));
+    node->equation = equation;
+    node->fn = from->fn;
+    node->combine = from->combine;
+    return choose_letters(w, equation, s, old);
+}
+
+/* ---- the other nodes ---- */
+
+static int write_input(writer *w, ej_value v, ej_node *node)
+{
+    const ej_bound_node *from = &w->bound->nodes[v];
+    node->rank = from->rank;
+    return write_extents(w, node, from->rank, from->shape);
+}
+
+static int write_constant(writer *w, const ej_bound_node *from, ej_node *node)
+{
+    node->rank = from->rank;
+    node->data = from->data; /* belongs to the program, which outlives the dump */
+    return write_extents(w, node, from->rank, from->shape);
+}
+
+static void write_scalar(const ej_bound_node *from, ej_node *node)
+{
+    node->fn = ej_dtypes[from->dtype].kind;
+    node->dtype = -1;
+    node->re = from->re;
+    node->im = from->im;
+    if (node->fn <= EJ_KIND_INT) {
+        node->integer = from->integer;
+        node->re = node->im = 0;
+    }
+}
+
+static int write_dims(writer *w, const ej_bound_node *from, ej_node *node)
+{
+    node->n_dims = from->n_dims;
+    node->dims = EJ_NEW_ARRAY(&w->out->arena, int64_t, from->n_dims);
+    if (!node->dims) return ej_no_memory(w->job->err);
+    if (from->n_dims) memcpy(node->dims, from->dims, from->n_dims * sizeof *node->dims);
+    return EINJIT_OK;
+}
+
+static int write_slice(writer *w, const ej_bound_node *from, ej_node *node)
+{
+    const ej_bound_node *x = &w->bound->nodes[from->in[0]];
+    node->n_items = (uint32_t)from->rank;
+    node->items = EJ_NEW_ARRAY(&w->out->arena, ej_index_item, node->n_items);
+    if (!node->items) return ej_no_memory(w->job->err);
+    for (int32_t i = 0; i < from->rank; i++) {
+        int64_t n = from->shape[i].n, start = from->starts[i].n, step = from->steps[i];
+        ej_index_item item = {.kind = EJ_INDEX_RANGE, .start = start, .stop = start, .step = step};
+        if (n) item.stop = start + (n - 1) * step + 1;
+        if (!start) item.start = INT64_MIN;
+        if (item.stop >= x->shape[i].n || ej_size_same(from->shape[i], x->shape[i])) item.stop = INT64_MAX;
+        node->items[i] = item;
+    }
+    return EINJIT_OK;
+}
+
+static int write_node(writer *w, ej_value v)
+{
+    const ej_bound_node *from = &w->bound->nodes[v];
+    ej_node node = {.op = from->op, .fn = from->fn, .dtype = from->dtype, .rank = -1, .name = own_name(w, v), .n_in = from->n_in};
+    node.in = EJ_NEW_ARRAY(&w->out->arena, ej_value, from->n_in);
+    if (!node.in) return ej_no_memory(w->job->err);
+    for (uint32_t i = 0; i < from->n_in; i++) node.in[i] = w->values[from->in[i]];
+    switch (from->op) {
+    case EJ_OP_INPUT: EJ_TRY(write_input(w, v, &node)); break;
+    case EJ_OP_CONSTANT: EJ_TRY(write_constant(w, from, &node)); break;
+    case EJ_OP_SCALAR: write_scalar(from, &node); break;
+    case EJ_OP_EINSUM: EJ_TRY(write_einsum(w, from, &node)); break;
+    case EJ_OP_RESHAPE:
+    case EJ_OP_EXPAND: EJ_TRY(write_extents(w, &node, from->rank, from->shape)); break;
+    case EJ_OP_SLICE: EJ_TRY(write_slice(w, from, &node)); break;
+    case EJ_OP_INDEX_ADD: EJ_TRY(write_extents(w, &node, 1, &from->shape[from->dims[0]])); /* fall through */
+    default: EJ_TRY(write_dims(w, from, &node)); break;
+    }
+    return ej_graph_append(w->out, &node, &w->values[v], w->job->err);
+}
+
+static int write_nodes(writer *w)
+{
+    const ej_bound *bound = w->bound;
+    w->values = EJ_JOB_ARRAY(w->job, ej_value, bound->n_nodes);
+    const char *name = ej_arena_copy_text(&w->out->arena, w->program->name, strlen(w->program->name));
+    if (!w->values || !name) return ej_no_memory(w->job->err);
+    w->out->name = name;
+    w->out->tuple_result = w->program->tuple_result;
+    for (size_t v = 0; v < bound->n_nodes; v++) EJ_TRY(write_node(w, (ej_value)v));
+    for (size_t i = 0; i < bound->n_outputs; i++)
+        EJ_TRY(ej_graph_output(w->out, w->values[bound->outputs[i]], w->job->err));
+    return EINJIT_OK;
+}
+
+int ej_choose_print(ej_text *text, const ej_bound *bound, const ej_graph *program, ej_job *job)
+{
+    ej_graph graph;
+    writer w = {.out = &graph, .bound = bound, .program = program, .job = job};
+    EJ_TRY(ej_graph_init(&graph, job->allocator, job->err));
+    int status = write_nodes(&w);
+    if (status == EINJIT_OK) {
+        for (size_t v = 0; v < bound->n_nodes; v++)
+            if (bound->nodes[v].note) ej_print(text, "# %s\n", bound->nodes[v].note);
+        ej_graph_print(text, &graph);
+    }
+    ej_graph_free(&graph);
+    return status;
+}
