@@ -20,14 +20,18 @@ typedef struct bind_request {
 
 /* ---- what is bound ---- */
 
+/* What every binding needs: of alternatives the first, and what the guards of the others speak of. */
 static bool *live_nodes(const ej_binder *b)
 {
     const ej_graph *graph = b->graph;
     bool *live = EJ_NEW_ARRAY(b->arena, bool, graph->n_nodes);
     if (!live) return NULL;
     for (size_t i = 0; i < graph->n_outputs; i++) live[graph->outputs[i]] = true;
-    for (size_t v = graph->n_nodes; v-- > 0;)
-        for (uint32_t i = 0; live[v] && i < graph->nodes[v].n_in; i++) live[graph->nodes[v].in[i]] = true;
+    for (size_t v = graph->n_nodes; v-- > 0;) {
+        const ej_node *node = &graph->nodes[v];
+        for (uint32_t i = 0; live[v] && i < node->n_in; i++)
+            if (node->op != EJ_OP_CHOOSE || !i || i >= node->integer) live[node->in[i]] = true;
+    }
     return live;
 }
 
@@ -62,23 +66,46 @@ static int bind_node(ej_binder *b, ej_value v)
     int status = ej_bind_operations[node->op](b, node, &made);
     if (status == EINJIT_OK) b->values[v] = made;
     else name_place(b, node);
+    b->done[v] = status == EINJIT_OK;
     return status;
 }
 
-static bool has_operands(const ej_binder *b, const ej_node *node)
+/* The first operand that v needs and that is not bound yet; -1: none. */
+static int missing_operand(ej_binder *b, ej_value v, ej_value *operand)
 {
-    for (uint32_t i = 0; i < node->n_in; i++) {
-        const ej_bind_operand *operand = &b->values[node->in[i]];
-        if (operand->id < 0 && !operand->literal) return false;
+    bool skip;
+    for (;; b->seen[v]++) {
+        EJ_TRY(ej_bind_needed(b, v, b->seen[v], operand, &skip));
+        if (!skip && (*operand < 0 || !b->done[*operand])) return EINJIT_OK;
     }
-    return true;
+}
+
+/* v, and in front of it what it needs: alternatives of a choice wait until their guards were seen to hold. */
+static int bind_needed(ej_binder *b, ej_value v)
+{
+    size_t n = 0, capacity = 0;
+    ej_value *stack = NULL, operand;
+    if (b->done[v]) return EINJIT_OK;
+    for (operand = v; b->n_closings < MAX_CLOSINGS;) {
+        if (!EJ_PUSH_ROOM(b->arena, stack, capacity, n)) return ej_no_memory(b->err);
+        stack[n++] = operand;
+        do {
+            EJ_TRY(missing_operand(b, stack[n - 1], &operand));
+            if (operand < 0) EJ_TRY(bind_node(b, stack[--n]));
+        } while (n && operand < 0 && b->n_closings < MAX_CLOSINGS);
+        if (!n) return EINJIT_OK;
+    }
+    return EINJIT_OK;
 }
 
 /* A value that no result needs may be wrong without harm. */
 static int bind_unused(ej_binder *b, ej_value v)
 {
     einjit_error *err = b->err;
-    if (!has_operands(b, &b->graph->nodes[v])) return EINJIT_OK;
+    ej_value operand;
+    if (b->done[v]) return EINJIT_OK;
+    EJ_TRY(missing_operand(b, v, &operand));
+    if (operand >= 0) return EINJIT_OK;
     b->err = NULL;
     int status = bind_node(b, v);
     b->err = err;
@@ -99,6 +126,7 @@ static int bind_inputs(ej_binder *b, const bind_request *request)
         b->name = b->graph->nodes[v].name;
         EJ_TRY(ej_bind_input(b, i, &request->in[i], &out->inputs[i]));
         b->values[v].id = out->inputs[i];
+        b->done[v] = true;
     }
     return EINJIT_OK;
 }
@@ -110,7 +138,7 @@ static int bind_nodes(ej_binder *b, const bind_request *request)
     if (!live) return ej_no_memory(b->err);
     for (size_t v = 0; v < graph->n_nodes && b->n_closings < MAX_CLOSINGS; v++) {
         if (graph->nodes[v].op == EJ_OP_INPUT) continue;
-        if (live[v]) EJ_TRY(bind_node(b, (ej_value)v));
+        if (live[v]) EJ_TRY(bind_needed(b, (ej_value)v));
         else if (request->all_values) EJ_TRY(bind_unused(b, (ej_value)v));
     }
     return EINJIT_OK;
@@ -136,8 +164,11 @@ static int attempt(ej_binder *b, const bind_request *request)
     b->restart = false;
     b->n_closings = 0;
     b->values = EJ_NEW_ARRAY(b->arena, ej_bind_operand, n);
+    b->seen = EJ_NEW_ARRAY(b->arena, uint32_t, n);
+    b->done = EJ_NEW_ARRAY(b->arena, bool, n);
+    b->holds = EJ_NEW_ARRAY(b->arena, bool *, n);
     b->out->of_value = EJ_NEW_ARRAY(b->arena, ej_value, n);
-    if (!b->values || !b->out->of_value) return ej_no_memory(b->err);
+    if (!b->values || !b->seen || !b->done || !b->holds || !b->out->of_value) return ej_no_memory(b->err);
     for (size_t v = 0; v < n; v++) b->values[v].id = -1;
     EJ_TRY(ej_bind_symbols(b, request->in));
     EJ_TRY(bind_inputs(b, request));

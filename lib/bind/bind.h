@@ -2,7 +2,7 @@
  *
  * Binding also replaces what is only notation by core operations, now that ranks are known. A bound graph has only:
  *   INPUT CONSTANT SCALAR EINSUM MAP CAST REDUCE(sum max min prod; or on bool) PERMUTE RESHAPE EXPAND SLICE CAT
- *   INDEX_SELECT INDEX_ADD
+ *   INDEX_SELECT INDEX_ADD CHOOSE
  * with: EINSUM over resolved subscripts, its operands already of the result's dtype (CASTs inserted), size-1 axes that
  * broadcast listed; logsumexp einsums and reductions, mean, softmax, layer_norm, matmul, tensordot, stack, transpose,
  * (un)squeeze, at-indexing (as SLICE and RESHAPE) written out. MAP operands are of the dtype the function computes in
@@ -10,7 +10,8 @@
  * stretches. Literals are SCALAR nodes of rank 0 with the dtype they took. Operands: INDEX_SELECT x, index; INDEX_ADD
  * index, value (index a vector of i32 or i64). Over bool, arithmetic MAPs became logical ones, EINSUM is or of and. What
  * would change nothing (a cast to the same dtype, conj of reals, ...) is not there, so a result may be an input.
- * An open extent that an x[i] or squeeze depends on is closed.
+ * An open extent that an x[i] or squeeze depends on is closed. CHOOSE: two or more values of one dtype and shape, all the
+ * same value computed in another way; alternatives whose guards do not hold were not bound.
  */
 #ifndef EJ_BIND_H
 #define EJ_BIND_H

@@ -36,6 +36,9 @@ typedef struct ej_binder {
     einjit_error *err;
     ej_bind_symbol *symbols;   /* per symbol of the graph */
     ej_bind_operand *values;   /* per node of the graph */
+    uint32_t *seen;            /* per node of the graph: so many of the operands that it needs are bound */
+    bool *done;                /* per node: bound */
+    bool **holds;              /* per CHOOSE whose guards were looked at: which alternatives are right */
     bool restart;              /* a symbol was closed: bind again */
     size_t n_closings;         /* of this attempt; after a few it is given up, what follows would only find the same */
     bool equation_only;        /* the graph is one einsum over inputs named by its labels */
@@ -119,6 +122,11 @@ int ej_bind_op_cat(ej_binder *b, const ej_node *node, ej_bind_operand *out);
 int ej_bind_op_stack(ej_binder *b, const ej_node *node, ej_bind_operand *out);
 int ej_bind_op_index_select(ej_binder *b, const ej_node *node, ej_bind_operand *out);
 int ej_bind_op_index_add(ej_binder *b, const ej_node *node, ej_bind_operand *out);
+
+int ej_bind_op_choose(ej_binder *b, const ej_node *node, ej_bind_operand *out);
+/* The operand that binding v needs after `seen` others; -1: it has them all. Of a CHOOSE: the first alternative, the values
+ * in its guards, then the alternatives that are right; *skip: the next one is not. (bind_choose.c) */
+int ej_bind_needed(ej_binder *b, ej_value v, uint32_t seen, ej_value *operand, bool *skip);
 
 /* log(sum(exp(x))) over the axes, safe for large and infinite values. x is real and floating. (bind_reduce.c) */
 int ej_bind_logsumexp(ej_binder *b, ej_value x, const bool *axes, bool keepdim, ej_value *out);

@@ -71,4 +71,5 @@ const ej_bind_operation ej_bind_operations[EJ_OP_COUNT] = {
     [EJ_OP_INDEX_SELECT] = ej_bind_op_index_select,
     [EJ_OP_INDEX_ADD] = ej_bind_op_index_add,
     [EJ_OP_STRUCTURAL] = op_structural,
+    [EJ_OP_CHOOSE] = ej_bind_op_choose,
 };

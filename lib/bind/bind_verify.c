@@ -192,6 +192,17 @@ static int verify_cast(const verifier *v)
     return verify_broadcast(v);
 }
 
+static int verify_choose(const verifier *v)
+{
+    const ej_bound_node *node = v->node;
+    for (uint32_t k = 0; k < node->n_in; k++) {
+        const ej_bound_node *x = operand(v, k);
+        REQUIRE(v, x->dtype == node->dtype && x->rank == node->rank);
+        for (int32_t i = 0; i < x->rank; i++) REQUIRE(v, same_extent(x->shape[i], node->shape[i]));
+    }
+    return EINJIT_OK;
+}
+
 /* ---- all nodes ---- */
 
 static const struct {
@@ -213,6 +224,7 @@ static const struct {
     [EJ_OP_CAT] = {1, UINT32_MAX, verify_cat, true},
     [EJ_OP_INDEX_SELECT] = {2, 2, verify_indexed, true},
     [EJ_OP_INDEX_ADD] = {2, 2, verify_indexed, true},
+    [EJ_OP_CHOOSE] = {2, UINT32_MAX, verify_choose, true},
 };
 
 static int verify_node(const verifier *v)

@@ -97,7 +97,8 @@ typedef int32_t ej_value; /* index of the node */
     EJ_OP(STACK, "stack")               \
     EJ_OP(INDEX_SELECT, "index_select") \
     EJ_OP(INDEX_ADD, "index_add")       \
-    EJ_OP(STRUCTURAL, "structural")
+    EJ_OP(STRUCTURAL, "structural")     \
+    EJ_OP(CHOOSE, "choose")
 
 enum ej_op {
 #define EJ_OP(NAME, word) EJ_OP_##NAME,
@@ -148,7 +149,8 @@ typedef struct ej_node {
     int16_t dtype;       /* INPUT (or -1), CONSTANT, CAST */
     int32_t rank;        /* INPUT: -1 = unknown, CONSTANT */
     uint32_t n_in;
-    ej_value *in;        /* ids less than this node's; INDEX_SELECT: x, index; INDEX_ADD: index, value */
+    ej_value *in;        /* ids less than this node's; INDEX_SELECT: x, index; INDEX_ADD: index, value; CHOOSE: the */
+                         /* alternatives, then x and y of every guard */
     const char *name;    /* unique in the graph, a Python identifier */
     ej_equation *equation;  /* EINSUM */
     uint32_t n_extents;  /* INPUT (rank of them, or 0), RESHAPE, EXPAND, CONSTANT (numbers), INDEX_ADD (1: the count), */
@@ -156,11 +158,13 @@ typedef struct ej_node {
     uint32_t n_dims;     /* REDUCE, SOFTMAX (1), PERMUTE, TRANSPOSE (2), UNSQUEEZE, SQUEEZE, CAT, STACK, INDEX_SELECT, */
     int64_t *dims;       /* INDEX_ADD (1 each; as written, may be negative), TENSORDOT (a's then b's), LAYER_NORM (1: n) */
                          /* TENSORDOT by a count (n_dims 0, integer >= 0): the last axes of a with the first of b */
+                         /* CHOOSE: 3 a guard: which alternative (not 0, the first) is right only if axis p of x has the */
+                         /* extent of axis q of y; then p and q, which may be negative */
     uint32_t n_items;    /* SLICE */
     ej_index_item *items;
     double re, im;       /* SCALAR (float, complex); LAYER_NORM: eps in re; whether there is a weight: n_in */
     int64_t integer;     /* SCALAR (int, bool); LAYER_NORM: bit 0 weight given, bit 1 bias given; TENSORDOT: how many axes, */
-                         /* -1 = dims says which */
+                         /* -1 = dims says which; CHOOSE: how many alternatives */
     const void *data;    /* CONSTANT: row-major elements, owned by the graph's arena */
 } ej_node;
 

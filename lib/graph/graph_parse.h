@@ -190,6 +190,7 @@ int ej_op_shape(ej_parser *p, ej_call *call, ej_operand *out);   /* detail: EJ_O
 int ej_op_join(ej_parser *p, ej_call *call, ej_operand *out);    /* detail: EJ_OP_CAT or _STACK */
 int ej_op_index_select(ej_parser *p, ej_call *call, ej_operand *out);
 int ej_op_index_add(ej_parser *p, ej_call *call, ej_operand *out);
+int ej_op_choose(ej_parser *p, ej_call *call, ej_operand *out);
 int ej_op_float(ej_parser *p, ej_call *call, ej_operand *out);
 int ej_op_complex(ej_parser *p, ej_call *call, ej_operand *out);
 

@@ -192,6 +192,51 @@ int ej_op_layer_norm(ej_parser *p, ej_call *call, ej_operand *out)
     return ej_parse_node(p, &node, call->offset, out);
 }
 
+/* ---- alternatives ---- */
+
+static bool is_guard(const ej_operand *guard)
+{
+    if (guard->kind != EJ_OPERAND_LIST || guard->n != 5) return false;
+    for (uint32_t i = 0; i < 5; i += 2)
+        if (guard->as.items[i].kind != EJ_OPERAND_NUMBER || guard->as.items[i].as.number.kind != EJ_KIND_INT) return false;
+    return true;
+}
+
+/* [(1, x, 0, y, 1), ...]: three numbers a guard go to the node, the two values to `operands`. */
+static int parse_guards(ej_parser *p, ej_call *call, ej_node *node, ej_operand **operands)
+{
+    static const char wanted[] = "a list of guards (alternative, x, axis of x, y, axis of y), the alternative not the first";
+    ej_operand *list = &call->args[2].operand;
+    node->n_dims = 3 * list->n;
+    node->dims = EJ_NEW_ARRAY(&p->graph->arena, int64_t, node->n_dims);
+    if (!node->dims) return ej_no_memory(p->err);
+    for (uint32_t g = 0; g < list->n; g++) {
+        ej_operand *guard = &list->as.items[g];
+        if (!is_guard(guard)) return ej_call_refuse(p, call, 2, wanted);
+        for (uint32_t i = 0; i < 3; i++) node->dims[3 * g + i] = guard->as.items[2 * i].as.number.integer;
+        if (node->dims[3 * g] < 1 || node->dims[3 * g] >= node->integer) return ej_call_refuse(p, call, 2, wanted);
+        operands[2 * g] = &guard->as.items[1];
+        operands[2 * g + 1] = &guard->as.items[3];
+    }
+    return EINJIT_OK;
+}
+
+int ej_op_choose(ej_parser *p, ej_call *call, ej_operand *out)
+{
+    ej_operand *others = &call->args[1].operand, *guards = &call->args[2].operand;
+    if (call->args[1].given && others->kind != EJ_OPERAND_LIST) return ej_call_refuse(p, call, 1, "values");
+    if (call->args[2].given && guards->kind != EJ_OPERAND_LIST) return ej_call_refuse(p, call, 2, "a list");
+    uint32_t n_others = call->args[1].given ? others->n : 0, n_guards = call->args[2].given ? guards->n : 0;
+    ej_node node = {.op = EJ_OP_CHOOSE, .dtype = -1, .integer = 1 + (int64_t)n_others};
+    ej_operand **operands = EJ_NEW_ARRAY(p->scratch, ej_operand *, 1 + (size_t)n_others + 2 * (size_t)n_guards);
+    if (!operands) return ej_no_memory(p->err);
+    operands[0] = &call->args[0].operand;
+    for (uint32_t i = 0; i < n_others; i++) operands[1 + i] = &others->as.items[i];
+    if (n_guards) EJ_TRY(parse_guards(p, call, &node, operands + 1 + n_others));
+    EJ_TRY(ej_parse_values(p, &node, 1 + n_others + 2 * n_guards, operands));
+    return ej_parse_node(p, &node, call->offset, out);
+}
+
 /* ---- numbers that have no literal ---- */
 
 int ej_op_float(ej_parser *p, ej_call *call, ej_operand *out)

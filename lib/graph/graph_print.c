@@ -297,6 +297,28 @@ static void print_indexed(const printer *p)
     ej_print(p->text, ")");
 }
 
+/* ---- alternatives ---- */
+
+static void print_choose(const printer *p)
+{
+    const ej_node *node = p->node;
+    uint32_t n = (uint32_t)node->integer;
+    ej_print(p->text, "choose(");
+    for (uint32_t i = 0; i < n; i++) {
+        if (i) ej_print(p->text, ", ");
+        print_value(p, node->in[i]);
+    }
+    for (uint32_t g = 0; g < node->n_dims / 3; g++) {
+        const int64_t *dims = node->dims + (size_t)3 * g;
+        ej_print(p->text, "%s(%lld, ", g ? ", " : ", equal=[", (long long)dims[0]);
+        print_value(p, node->in[n + 2 * g]);
+        ej_print(p->text, ", %lld, ", (long long)dims[1]);
+        print_value(p, node->in[n + 2 * g + 1]);
+        ej_print(p->text, ", %lld)", (long long)dims[2]);
+    }
+    ej_print(p->text, node->n_dims ? "])" : ")");
+}
+
 /* ---- a line each ---- */
 
 static void print_right_side(const printer *p)
@@ -328,6 +350,7 @@ static void print_right_side(const printer *p)
     case EJ_OP_INDEX_SELECT:
     case EJ_OP_INDEX_ADD: print_indexed(p); break;
     case EJ_OP_SQUEEZE: print_squeeze(p); break;
+    case EJ_OP_CHOOSE: print_choose(p); break;
     case EJ_OP_SOFTMAX:
         print_call(p, "softmax");
         ej_print(p->text, ", dim=%lld)", (long long)p->node->dims[0]);

@@ -41,7 +41,7 @@ static const struct {
     [EJ_OP_TRANSPOSE] = {1, 1},   [EJ_OP_RESHAPE] = {1, 1},    [EJ_OP_EXPAND] = {1, 1},
     [EJ_OP_UNSQUEEZE] = {1, 1},   [EJ_OP_SQUEEZE] = {1, 1},    [EJ_OP_SLICE] = {1, 1},
     [EJ_OP_CAT] = {1, INT32_MAX}, [EJ_OP_STACK] = {1, INT32_MAX}, [EJ_OP_INDEX_SELECT] = {2, 2},
-    [EJ_OP_INDEX_ADD] = {2, 2},   [EJ_OP_STRUCTURAL] = {1, 1}};
+    [EJ_OP_INDEX_ADD] = {2, 2},   [EJ_OP_STRUCTURAL] = {1, 1}, [EJ_OP_CHOOSE] = {1, INT32_MAX}};
 
 static int verify_operands(const verifier *v)
 {
@@ -197,6 +197,17 @@ static int verify_reduce(const verifier *v)
     return EINJIT_OK;
 }
 
+/* A guard has two operands, and three numbers. */
+static int verify_choose(const verifier *v)
+{
+    const ej_node *node = v->node;
+    REQUIRE(v, node->integer >= 1 && node->integer <= (int64_t)node->n_in);
+    int64_t values = (int64_t)node->n_in - node->integer;
+    REQUIRE(v, values % 2 == 0 && (int64_t)node->n_dims == values / 2 * 3 && (!values || node->dims));
+    for (uint32_t i = 0; i < node->n_dims; i += 3) REQUIRE(v, node->dims[i] >= 1 && node->dims[i] < node->integer);
+    return EINJIT_OK;
+}
+
 static int verify_kind(const verifier *v)
 {
     const ej_node *node = v->node;
@@ -221,6 +232,7 @@ static int verify_kind(const verifier *v)
     case EJ_OP_SLICE: return verify_items(v);
     case EJ_OP_INDEX_ADD: REQUIRE(v, node->n_extents == 1); return verify_dims(v, 1);
     case EJ_OP_STRUCTURAL: REQUIRE(v, v->graph->nodes[node->in[0]].op == EJ_OP_CONSTANT); return EINJIT_OK;
+    case EJ_OP_CHOOSE: return verify_choose(v);
     default: return EINJIT_OK;
     }
 }

@@ -105,7 +105,7 @@ static ej_known_dtype of_node(const ej_known_dtype *values, const ej_node *node)
     case EJ_OP_SOFTMAX:
     case EJ_OP_LAYER_NORM: return ej_known_inexact(values[node->in[0]]) ? values[node->in[0]] : unknown;
     case EJ_OP_INDEX_ADD: return values[node->in[1]];
-    default: return values[node->in[0]]; /* layout keeps the dtype */
+    default: return values[node->in[0]]; /* layout keeps the dtype; of alternatives, the first */
     }
 }
 

@@ -505,7 +505,8 @@ static void of_node(ej_known_shapes *s, ej_known_shape *out, const ej_node *node
     case EJ_OP_CAST:
     case EJ_OP_SOFTMAX:
     case EJ_OP_LAYER_NORM:
-    case EJ_OP_STRUCTURAL: copy_shape(s, out, &s->of[node->in[0]]); break;
+    case EJ_OP_STRUCTURAL:
+    case EJ_OP_CHOOSE: copy_shape(s, out, &s->of[node->in[0]]); break; /* of alternatives, the first */
     default: break; /* not known */
     }
 }

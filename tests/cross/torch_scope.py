@@ -322,12 +322,12 @@ _SCOPE = dict(
     stack=lambda tensors, dim=0: T(_torch.stack(_meet(*tensors), dim)),
     index_select=lambda input, dim, index: T(_torch.index_select(_meet(input)[0], dim, index.t)),
     index_add=_index_add, to=lambda input, dtype: T(_meet(input)[0].to(dtype)),
-    structural=lambda input: input, tensor=_tensor,
+    structural=lambda input: input, choose=lambda first, *others, equal=(): first, tensor=_tensor,
     empty=lambda *size, dtype=_torch.float32: T(_torch.empty(_flat(size), dtype=dtype)),
 )
 _SCOPE["view"] = _SCOPE["reshape"]
 _METHODS = [n for n in _SCOPE if n not in ("einsum", "tensordot", "cat", "stack", "index_add", "layer_norm",
-                                           "structural", "tensor", "empty", "where")]
+                                           "structural", "choose", "tensor", "empty", "where")]
 
 
 class T:

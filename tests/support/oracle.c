@@ -289,6 +289,7 @@ bool oracle_node(oracle_state *s, oracle_value *out, const ej_node *node, const 
     case EJ_OP_LAYER_NORM: return layer_norm_node(s, out, node);
     case EJ_OP_MATMUL: return matmul_node(s, out, node);
     case EJ_OP_TENSORDOT: return tensordot_node(s, out, node);
+    case EJ_OP_CHOOSE: return oracle_choose(s, out, node);
     case EJ_OP_CAT: case EJ_OP_STACK: case EJ_OP_INDEX_SELECT: case EJ_OP_INDEX_ADD: return oracle_index(s, out, node);
     default: return oracle_layout(s, out, node);
     }
@@ -303,19 +304,44 @@ bool oracle_begin(oracle_state *s, oracle_result *result, const ej_graph *graph,
     return s->values || oracle_refuse(s, "no memory");
 }
 
+/* What results need whichever alternatives are right. */
+static void mark_needed(const ej_graph *graph, bool *needed)
+{
+    for (size_t o = 0; o < graph->n_outputs; o++) needed[graph->outputs[o]] = true;
+    for (size_t v = graph->n_nodes; v-- > 0;) {
+        const ej_node *node = &graph->nodes[v];
+        for (uint32_t i = 0; needed[v] && i < node->n_in; i++)
+            needed[node->in[i]] |= node->op != EJ_OP_CHOOSE || !i || i >= node->integer;
+    }
+}
+
+/* An alternative may be nonsense where its guards do not hold. */
+static bool has_operands(const ej_node *node, const bool *defined)
+{
+    for (uint32_t i = 0; i < node->n_in; i++) {
+        bool alternative = node->op == EJ_OP_CHOOSE && i && i < node->integer;
+        if (!alternative && !defined[node->in[i]]) return false;
+    }
+    return true;
+}
+
 bool oracle_run(oracle_result *out, const ej_graph *graph, const einjit_tensor *in, double max_work)
 {
     oracle_state s;
     if (!oracle_begin(&s, out, graph, graph->n_nodes, max_work)) return false;
     int64_t *symbols = EJ_NEW_ARRAY(&out->arena, int64_t, graph->n_symbols);
     out->values = EJ_NEW_ARRAY(&out->arena, oracle_value, graph->n_outputs);
-    if (!symbols || !out->values) return oracle_refuse(&s, "no memory");
+    bool *needed = EJ_NEW_ARRAY(&out->arena, bool, graph->n_nodes), *defined = EJ_NEW_ARRAY(&out->arena, bool, graph->n_nodes);
+    if (!symbols || !out->values || !needed || !defined) return oracle_refuse(&s, "no memory");
+    mark_needed(graph, needed);
+    s.defined = defined;
     read_symbols(&s, in, symbols);
     for (size_t v = 0; v < graph->n_nodes; v++) {
         const einjit_tensor *tensor = NULL;
         for (size_t i = 0; i < graph->n_inputs; i++)
             if (graph->inputs[i] == (ej_value)v) tensor = &in[i];
-        if (!oracle_node(&s, &s.values[v], &graph->nodes[v], tensor)) return false;
+        defined[v] = has_operands(&graph->nodes[v], defined) && oracle_node(&s, &s.values[v], &graph->nodes[v], tensor);
+        if (needed[v] && !defined[v]) return false;
     }
     for (size_t o = 0; o < graph->n_outputs; o++) {
         const oracle_value *v = &s.values[graph->outputs[o]];

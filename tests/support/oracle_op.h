@@ -8,6 +8,7 @@ typedef struct oracle_run_state {
     oracle_result *result;
     const ej_graph *graph;
     oracle_value *values;   /* per node */
+    const bool *defined;    /* per node; NULL: all are */
     const int64_t *symbols; /* value per graph symbol, -1 = not seen */
     double work, max_work;
 } oracle_state;
@@ -31,6 +32,8 @@ bool oracle_contract(oracle_state *s, oracle_value *out, const ej_subscripts *su
 bool oracle_reduce(oracle_state *s, oracle_value *out, const oracle_value *x, int reduce, const bool *over, bool keepdim);
 bool oracle_layout(oracle_state *s, oracle_value *out, const ej_node *node);
 bool oracle_index(oracle_state *s, oracle_value *out, const ej_node *node);
+/* The first alternative; those whose guards hold must agree with it within the bounds of both. (oracle_choose.c) */
+bool oracle_choose(oracle_state *s, oracle_value *out, const ej_node *node);
 bool oracle_map(oracle_state *s, oracle_value *out, int fn, const oracle_value *const *in, size_t n);
 
 #endif

@@ -377,6 +377,16 @@ static void any_reduce(generator *r, ej_node *node)
     if (!node->all_dims) any_dims(r, node, (uint32_t)below(r, 4));
 }
 
+static void any_choose(generator *r, ej_node *node)
+{
+    uint32_t guards = (uint32_t)below(r, 3);
+    node->integer = 1 + below(r, 3);
+    if (node->integer == 1) guards = 0;
+    any_operands(r, node, (uint32_t)node->integer + 2 * guards);
+    any_dims(r, node, 3 * guards);
+    for (uint32_t g = 0; g < guards; g++) node->dims[3 * g] = 1 + below(r, (int)node->integer - 1);
+}
+
 /* Any other node; verify accepts it, whatever bind would say. */
 static void add_node(generator *r)
 {
@@ -394,6 +404,7 @@ static void add_node(generator *r)
         any_operands(r, &node, 1);
         node.in[0] = add_constant(r);
         break;
+    case EJ_OP_CHOOSE: any_choose(r, &node); break;
     case EJ_OP_CAT:
     case EJ_OP_STACK: any_operands(r, &node, 1 + (uint32_t)below(r, 4)); break;
     case EJ_OP_MATMUL:

@@ -105,7 +105,7 @@ static int verify_node(ej_node node, size_t n_in)
 static void what_a_node_says_about_itself_is_checked(void **state)
 {
     (void)state;
-    int64_t dim = 0;
+    int64_t dim = 0, guard[3] = {1, 0, -1};
     ej_extent big[2] = {{.n = INT64_MAX}, {.n = 2}}, named = {.n = 1, .n_symbols = 1, .symbols = (int32_t[]){0}};
     ej_index_item backwards = {EJ_INDEX_RANGE, 0, 1, -1};
     const struct {
@@ -133,6 +133,13 @@ static void what_a_node_says_about_itself_is_checked(void **state)
         {{.op = EJ_OP_CAT, .n_dims = 1, .dims = &dim}, 0, EINJIT_E_INTERNAL},
         {{.op = EJ_OP_INDEX_ADD, .n_dims = 1, .dims = &dim}, 2, EINJIT_E_INTERNAL},
         {{.op = EJ_OP_TENSORDOT, .n_dims = 1, .dims = &dim}, 2, EINJIT_E_INTERNAL},
+        {{.op = EJ_OP_CHOOSE, .integer = 2, .n_dims = 3, .dims = guard}, 4, EINJIT_OK},
+        {{.op = EJ_OP_CHOOSE, .integer = 1}, 1, EINJIT_OK},
+        {{.op = EJ_OP_CHOOSE, .integer = 0}, 1, EINJIT_E_INTERNAL},
+        {{.op = EJ_OP_CHOOSE, .integer = 2}, 1, EINJIT_E_INTERNAL},
+        {{.op = EJ_OP_CHOOSE, .integer = 2, .n_dims = 3, .dims = guard}, 3, EINJIT_E_INTERNAL},
+        {{.op = EJ_OP_CHOOSE, .integer = 2, .n_dims = 3, .dims = guard}, 6, EINJIT_E_INTERNAL},
+        {{.op = EJ_OP_CHOOSE, .integer = 1, .n_dims = 3, .dims = guard}, 3, EINJIT_E_INTERNAL}, /* of an alternative not there */
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         int status = verify_node(cases[i].node, cases[i].n_in);
