@@ -7,8 +7,9 @@
 #include "choose_core.h"
 
 const ej_decision ej_decisions[] = {
-    {"pairs", ej_choose_pairs, true, "contract operands pair by pair, by the best path"},  /* first: makes the intermediates */
-    {"share", ej_choose_share, false, "compute equal intermediates once"},
+    {"alternatives", ej_choose_alternatives, "the cheapest of several ways"},       /* first: the rest sees one way each */
+    {"pairs", ej_choose_pairs, "contract operands pair by pair, by the best path"}, /* makes the intermediates */
+    {"share", ej_choose_share, "compute equal intermediates once"},
 };
 const size_t ej_n_decisions = sizeof ej_decisions / sizeof ej_decisions[0];
 
@@ -17,8 +18,7 @@ int ej_choose(ej_bound *out, const ej_bound *bound, bool as_written, ej_job *job
     ej_bound now = *bound, next;
     now.sizes.expr_slots = now.sizes.atom_slots = NULL; /* made again for the new graph: `bound` keeps its own */
     for (size_t i = 0; i < ej_n_decisions; i++) {
-        if (as_written && !ej_decisions[i].always) continue;
-        EJ_TRY(ej_decisions[i].decide(&next, &now, job));
+        EJ_TRY(ej_decisions[i].decide(&next, &now, as_written, job));
         now = next;
         if (!job->verify) continue;
         einjit_error inner = {0};

@@ -12,14 +12,13 @@
 /* One decision a row of the table in choose.c; each takes a bound graph and gives another one. */
 typedef struct ej_decision {
     const char *name;
-    int (*decide)(ej_bound *out, const ej_bound *bound, ej_job *job);
-    bool always;       /* also where the program is to be compiled as it is written */
+    int (*decide)(ej_bound *out, const ej_bound *bound, bool as_written, ej_job *job);
     const char *help;
 } ej_decision;
 extern const ej_decision ej_decisions[];
 extern const size_t ej_n_decisions;
 
-/* All decisions in the table's order (as_written: only those that have to be made). `out` shares memory with `bound`,
+/* All decisions in the table's order (as_written: only what has to be decided before steps can be made). `out` shares memory with `bound`,
  * which is not to be used any more: both lie in the job's arena. With job->verify the graph is checked after each. */
 int ej_choose(ej_bound *out, const ej_bound *bound, bool as_written, ej_job *job);
 

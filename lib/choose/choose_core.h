@@ -33,9 +33,16 @@ bool ej_is_scalar_operand(const ej_bound *bound, ej_value v);
  * all 0, and 0 again afterwards. */
 int ej_einsum_over(ej_bound_node *made, const ej_bound *bound, const ej_bound_node *like, uint32_t n, const ej_value *in,
                    const ej_term *terms, const ej_term *out, int32_t *ids, ej_job *job);
-/* ---- the decisions: rows of choose.c ---- */
-int ej_choose_pairs(ej_bound *out, const ej_bound *bound, ej_job *job);
-int ej_choose_share(ej_bound *out, const ej_bound *bound, ej_job *job);
+/* ---- choose_network.c ---- */
+int ej_einsum_network(ej_network *net, const ej_bound *bound, const ej_bound_node *node, ej_job *job);
+
+/* ---- choose_cost.c ---- */
+int ej_choose_cost(double *out, const ej_bound *bound, ej_value v, ej_job *job);
+
+/* ---- the decisions: rows of choose.c. as_written: only what has to be decided ---- */
+int ej_choose_alternatives(ej_bound *out, const ej_bound *bound, bool as_written, ej_job *job);
+int ej_choose_pairs(ej_bound *out, const ej_bound *bound, bool as_written, ej_job *job);
+int ej_choose_share(ej_bound *out, const ej_bound *bound, bool as_written, ej_job *job);
 
 double ej_bound_elements(const ej_bound_node *node); /* as observed */
 

@@ -82,48 +82,6 @@ static int take_operands(splitter *s)
     return EINJIT_OK;
 }
 
-/* ---- the network ---- */
-
-static int compare_labels(const void *a, const void *b)
-{
-    int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
-    return (x > y) - (x < y);
-}
-
-/* Labels that the part really has, each once, ascending. */
-static int list_labels(const splitter *s, const part *x, ej_term *out)
-{
-    out->n = 0;
-    out->labels = EJ_JOB_ARRAY(s->r->job, int32_t, x->term.n);
-    if (!out->labels) return ej_no_memory(s->r->job->err);
-    for (uint32_t i = 0; i < x->term.n; i++)
-        if (!is_unit(s, x, i)) out->labels[out->n++] = x->term.labels[i];
-    if (out->n) qsort(out->labels, out->n, sizeof *out->labels, compare_labels);
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < out->n; i++)
-        if (!n || out->labels[n - 1] != out->labels[i]) out->labels[n++] = out->labels[i];
-    out->n = n;
-    return EINJIT_OK;
-}
-
-static int make_network(const splitter *s, ej_network *net)
-{
-    ej_job *job = s->r->job;
-    size_t n_labels = s->s->n_labels;
-    ej_term *terms = EJ_JOB_ARRAY(job, ej_term, (size_t)s->n_parts);
-    int64_t *extents = EJ_JOB_ARRAY(job, int64_t, n_labels);
-    ej_term out = {0, EJ_JOB_ARRAY(job, int32_t, s->s->out.n)};
-    if (!terms || !extents || !out.labels) return ej_no_memory(job->err);
-    for (int32_t i = 0; i < s->n_parts; i++) EJ_TRY(list_labels(s, &s->parts[i], &terms[i]));
-    for (size_t l = 0; l < n_labels; l++) extents[l] = s->node->label_sizes[l].n;
-    for (uint32_t i = 0; i < s->s->out.n; i++)
-        if (s->stretched[s->s->out.labels[i]]) out.labels[out.n++] = s->s->out.labels[i];
-    if (out.n) qsort(out.labels, out.n, sizeof *out.labels, compare_labels);
-    *net = (ej_network){.n_terms = s->n_parts, .terms = terms, .out = out, .n_labels = (int32_t)n_labels,
-                        .extents = extents};
-    return EINJIT_OK;
-}
-
 /* ---- steps ---- */
 
 /* What the rest still needs: a label with values that the result or another part has, and an axis of extent 1 of the
@@ -137,6 +95,12 @@ static bool is_needed(const splitter *s, int32_t label, bool real)
 typedef struct ranked {
     int32_t rank, label;
 } ranked;
+
+static int compare_ranks(const void *a, const void *b)
+{
+    const ranked *x = a, *y = b;
+    return (x->rank > y->rank) - (x->rank < y->rank);
+}
 
 static int result_labels(splitter *s, const int32_t *ids, int32_t n, ej_term *out)
 {
@@ -156,7 +120,7 @@ static int result_labels(splitter *s, const int32_t *ids, int32_t n, ej_term *ou
             s->seen[label] = 0;
             if (how && is_needed(s, label, how == 3)) list[count++] = (ranked){s->rank_of[label], label};
         }
-    if (count) qsort(list, count, sizeof *list, compare_labels); /* rank comes first in the struct */
+    if (count) qsort(list, count, sizeof *list, compare_ranks);
     for (uint32_t i = 0; i < count; i++) out->labels[i] = list[i].label;
     out->n = count;
     return EINJIT_OK;
@@ -234,16 +198,17 @@ static int decide_einsum(ej_rebuild *r, ej_value v)
     if (s.node->n_in < 2 || !ej_einsum_distributes(s.node)) return ej_rebuild_keep(r, v);
     EJ_TRY(take_operands(&s));
     if (s.n_parts < 2) return ej_rebuild_keep(r, v);
-    EJ_TRY(make_network(&s, &net));
+    EJ_TRY(ej_einsum_network(&net, r->from, s.node, r->job));
     EJ_TRY(ej_path_search(&path, &net, r->job));
     if (path.n_steps > 1) EJ_TRY(split(&s, &path, &r->map[v]));
     else EJ_TRY(ej_rebuild_keep(r, v));
     return note_path(&s, &path, &r->out->nodes[r->map[v]].note);
 }
 
-int ej_choose_pairs(ej_bound *out, const ej_bound *bound, ej_job *job)
+int ej_choose_pairs(ej_bound *out, const ej_bound *bound, bool as_written, ej_job *job)
 {
     ej_rebuild r;
+    (void)as_written;
     EJ_TRY(ej_rebuild_begin(&r, out, bound, job));
     for (size_t v = 0; v < bound->n_nodes; v++) {
         if (!ej_rebuild_live(&r, (ej_value)v) || r.map[v] >= 0) continue;

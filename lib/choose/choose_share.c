@@ -209,11 +209,13 @@ static int share_node(sharer *s, ej_value v)
     return add(s, &k, slot);
 }
 
-int ej_choose_share(ej_bound *out, const ej_bound *bound, ej_job *job)
+int ej_choose_share(ej_bound *out, const ej_bound *bound, bool as_written, ej_job *job)
 {
     ej_rebuild r;
     sharer s = {.r = &r};
     size_t capacity = 16, most = 0;
+    *out = *bound;
+    if (as_written) return EINJIT_OK;
     EJ_TRY(ej_rebuild_begin(&r, out, bound, job));
     while (capacity / 2 < bound->n_nodes) capacity *= 2;
     for (size_t v = 0; v < bound->n_nodes; v++)

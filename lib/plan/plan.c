@@ -112,7 +112,6 @@ static int deliver_outputs(ej_planner *p)
 int ej_plan_build(ej_plan *out, const ej_bound *bound, ej_job *job)
 {
     memset(out, 0, sizeof *out);
-    EJ_TRY(ej_plan_choose(bound, job, &bound));
     out->bound = bound;
     /* sizes of the plan are expressions over the same symbols: the table is part of the job, as the bound graph is */
     ej_planner p = {.plan = out, .bound = bound, .sizes = (ej_sizes *)(uintptr_t)&bound->sizes, .job = job,

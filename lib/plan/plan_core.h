@@ -69,10 +69,6 @@ int ej_plan_drop_unused(ej_planner *p);
 int ej_plan_place_buffers(ej_planner *p);
 const char *ej_plan_name(ej_planner *p, const char *format, ...) EJ_PRINTF(2, 3); /* NULL: out of memory */
 
-/* ---- plan_choose.c: of every CHOOSE one alternative ---- */
-/* The bound graph in which nothing uses a CHOOSE: itself when there is none. */
-int ej_plan_choose(const ej_bound *bound, ej_job *job, const ej_bound **out);
-
 /* ---- plan_view.c: views of views ---- */
 int ej_view_new(ej_planner *p, int32_t rank, ej_view *out); /* all axes stride 0 */
 int ej_view_row_major(ej_planner *p, int32_t buffer, int32_t rank, const ej_size *shape, ej_view *out);
