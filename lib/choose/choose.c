@@ -10,6 +10,7 @@ const ej_decision ej_decisions[] = {
     {"alternatives", ej_choose_alternatives, "the cheapest of several ways"},       /* first: the rest sees one way each */
     {"pairs", ej_choose_pairs, "contract operands pair by pair, by the best path"}, /* makes the intermediates */
     {"share", ej_choose_share, "compute equal intermediates once"},
+    {"scale", ej_choose_scale, "multiply constants into the smallest value"},       /* last: a shared value is no place */
 };
 const size_t ej_n_decisions = sizeof ej_decisions / sizeof ej_decisions[0];
 

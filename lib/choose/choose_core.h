@@ -43,6 +43,7 @@ int ej_choose_cost(double *out, const ej_bound *bound, ej_value v, ej_job *job);
 int ej_choose_alternatives(ej_bound *out, const ej_bound *bound, bool as_written, ej_job *job);
 int ej_choose_pairs(ej_bound *out, const ej_bound *bound, bool as_written, ej_job *job);
 int ej_choose_share(ej_bound *out, const ej_bound *bound, bool as_written, ej_job *job);
+int ej_choose_scale(ej_bound *out, const ej_bound *bound, bool as_written, ej_job *job);
 
 double ej_bound_elements(const ej_bound_node *node); /* as observed */
 

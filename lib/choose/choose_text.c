@@ -6,6 +6,8 @@
  * Keeps  open extents as their names, where they are products of names; others as they were observed.
  */
 #include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "choose_core.h"
@@ -73,6 +75,13 @@ static int write_extents(writer *w, ej_node *node, int32_t rank, const ej_size *
 
 /* ---- einsums ---- */
 
+/* Numbers among the operands of a sum of products are written as a multiplication behind it. */
+static bool is_factor(const writer *w, const ej_bound_node *from, uint32_t operand)
+{
+    return from->fn == EINJIT_REDUCE_SUM && from->combine == EINJIT_COMBINE_MUL && from->n_in > 1 &&
+           ej_is_scalar_operand(w->bound, from->in[operand]);
+}
+
 static int copy_term(writer *w, ej_term *out, const ej_term *term, const int32_t *ids)
 {
     out->n = term->n;
@@ -129,10 +138,14 @@ static int write_einsum(writer *w, const ej_bound_node *from, ej_node *node)
     ej_equation *equation = EJ_NEW(&w->out->arena, ej_equation);
     if (!equation) return ej_no_memory(w->job->err);
     EJ_TRY(number_labels(w, s, &ids, &old, &equation->n_labels));
-    equation->n_terms = s->n_terms;
     equation->terms = EJ_NEW_ARRAY(&w->out->arena, ej_term, s->n_terms);
     if (!equation->terms) return ej_no_memory(w->job->err);
-    for (uint32_t t = 0; t < s->n_terms; t++) EJ_TRY(copy_term(w, &equation->terms[t], &s->terms[t], ids));
+    for (uint32_t t = 0; t < s->n_terms; t++) {
+        if (is_factor(w, from, t)) continue;
+        node->in[equation->n_terms] = node->in[t];
+        EJ_TRY(copy_term(w, &equation->terms[equation->n_terms++], &s->terms[t], ids));
+    }
+    node->n_in = equation->n_terms;
     EJ_TRY(copy_term(w, &equation->out, &s->out, ids));
     node->equation = equation;
     node->fn = from->fn;
@@ -156,12 +169,26 @@ static int write_constant(writer *w, const ej_bound_node *from, ej_node *node)
     return write_extents(w, node, from->rank, from->shape);
 }
 
+/* The number with the fewest digits that is x in single precision: 0.1, not 0.10000000149011612. */
+static double shortest(double x)
+{
+    char text[40];
+    for (int digits = 1; digits <= 9; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, x);
+        double y = strtod(text, NULL);
+        volatile float a = (float)x, b = (float)y;
+        if (a == b) return y;
+    }
+    return x;
+}
+
 static void write_scalar(const ej_bound_node *from, ej_node *node)
 {
+    bool single = from->dtype == EINJIT_F32 || from->dtype == EINJIT_C64;
     node->fn = ej_dtypes[from->dtype].kind;
     node->dtype = -1;
-    node->re = from->re;
-    node->im = from->im;
+    node->re = single ? shortest(from->re) : from->re;
+    node->im = single ? shortest(from->im) : from->im;
     if (node->fn <= EJ_KIND_INT) {
         node->integer = from->integer;
         node->re = node->im = 0;
@@ -194,6 +221,24 @@ static int write_slice(writer *w, const ej_bound_node *from, ej_node *node)
     return EINJIT_OK;
 }
 
+/* The einsum, then its numbers; the last one bears the name. */
+static int write_factors(writer *w, ej_value v, const char *name)
+{
+    const ej_bound_node *from = &w->bound->nodes[v];
+    uint32_t left = 0;
+    for (uint32_t t = 0; t < from->n_in; t++) left += is_factor(w, from, t);
+    for (uint32_t t = 0; t < from->n_in; t++) {
+        if (!is_factor(w, from, t)) continue;
+        ej_node node = {.op = EJ_OP_MAP, .fn = EJ_FN_MUL, .dtype = -1, .rank = -1, .n_in = 2, .name = --left ? NULL : name};
+        node.in = EJ_NEW_ARRAY(&w->out->arena, ej_value, 2);
+        if (!node.in) return ej_no_memory(w->job->err);
+        node.in[0] = w->values[v];
+        node.in[1] = w->values[from->in[t]];
+        EJ_TRY(ej_graph_append(w->out, &node, &w->values[v], w->job->err));
+    }
+    return EINJIT_OK;
+}
+
 static int write_node(writer *w, ej_value v)
 {
     const ej_bound_node *from = &w->bound->nodes[v];
@@ -212,7 +257,11 @@ static int write_node(writer *w, ej_value v)
     case EJ_OP_INDEX_ADD: EJ_TRY(write_extents(w, &node, 1, &from->shape[from->dims[0]])); /* fall through */
     default: EJ_TRY(write_dims(w, from, &node)); break;
     }
-    return ej_graph_append(w->out, &node, &w->values[v], w->job->err);
+    bool scaled = from->op == EJ_OP_EINSUM && node.n_in < from->n_in;
+    const char *name = node.name;
+    if (scaled) node.name = NULL;
+    EJ_TRY(ej_graph_append(w->out, &node, &w->values[v], w->job->err));
+    return scaled ? write_factors(w, v, name) : EINJIT_OK;
 }
 
 static int write_nodes(writer *w)
