@@ -68,16 +68,16 @@ static int combine(ej_contraction *b, int32_t parent, ej_access dst, ej_access s
     return ej_contraction_leaf(b, parent, dst, 1, copy, ej_expr_source(b->job->arena, b->dtype), reduce, tile);
 }
 
-/* out <- epilogue(acc), or out <- reduce(out, acc) */
+/* out <- epilogue(acc), or out <- reduce(out, epilogue(acc)) */
 static int store_result(ej_contraction *b, int32_t parent, ej_access acc, ej_tile tile)
 {
     const ej_step *step = b->step;
-    if (step->accumulate || !step->epilogue.n)
-        return combine(b, parent, step->out, acc, step->accumulate ? step->reduce : EJ_REDUCE_NONE, tile);
+    int reduce = step->accumulate ? step->reduce : EJ_REDUCE_NONE;
+    if (!step->epilogue.n) return combine(b, parent, step->out, acc, reduce, tile);
     ej_access *src = EJ_NEW(b->job->arena, ej_access);
     if (!src) return ej_no_memory(b->job->err);
     *src = acc;
-    return ej_contraction_leaf(b, parent, step->out, 1, src, step->epilogue, EJ_REDUCE_NONE, tile);
+    return ej_contraction_leaf(b, parent, step->out, 1, src, step->epilogue, reduce, tile);
 }
 
 int ej_contraction_tile(ej_contraction *b, int32_t parent, ej_access *sources)

@@ -111,7 +111,7 @@ static packing choose(const ej_step *step, const ej_plan *plan, const ej_job *jo
 
 static bool applicable(const ej_step *step, const ej_plan *plan, const ej_job *job)
 {
-    return step->reduce != EJ_REDUCE_NONE && !step->accumulate && step->n_src >= 2 && choose(step, plan, job).source >= 0;
+    return step->reduce != EJ_REDUCE_NONE && step->n_src >= 2 && choose(step, plan, job).source >= 0;
 }
 
 static double cost(const ej_step *step, const ej_plan *plan, const ej_job *job)

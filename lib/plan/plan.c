@@ -14,7 +14,7 @@ static int find_uses(ej_planner *p)
     const ej_bound *bound = p->bound;
     p->values = EJ_JOB_ARRAY(p->job, ej_plan_value, bound->n_nodes);
     if (!p->values) return ej_no_memory(p->job->err);
-    for (size_t v = 0; v < bound->n_nodes; v++) p->values[v].user = p->values[v].step = -1;
+    for (size_t v = 0; v < bound->n_nodes; v++) p->values[v].user = p->values[v].step = p->values[v].added = -1;
     for (size_t o = 0; o < bound->n_outputs; o++)
         p->values[bound->outputs[o]].live = p->values[bound->outputs[o]].is_output = true;
     for (size_t v = bound->n_nodes; v-- > 0;) {
@@ -67,7 +67,7 @@ static int plan_node(ej_planner *p, ej_value v)
     case EJ_OP_INPUT: return EINJIT_OK;
     case EJ_OP_CONSTANT: return plan_constant(p, v);
     case EJ_OP_SCALAR: return plan_scalar(p, v);
-    case EJ_OP_EINSUM: return ej_plan_einsum(p, v);
+    case EJ_OP_EINSUM: return p->values[v].waits ? EINJIT_OK : ej_plan_einsum(p, v);
     case EJ_OP_MAP:
     case EJ_OP_CAST: return ej_plan_map(p, v);
     case EJ_OP_REDUCE: return ej_plan_reduce(p, v);
@@ -119,6 +119,7 @@ int ej_plan_build(ej_plan *out, const ej_bound *bound, ej_job *job)
     EJ_TRY(find_uses(&p));
     EJ_TRY(ej_plan_arguments(&p));
     EJ_TRY(plan_inputs(&p));
+    ej_plan_find_sums(&p);
     EJ_TRY(ej_plan_places(&p));
     for (size_t v = 0; v < bound->n_nodes; v++)
         if (p.values[v].live) EJ_TRY(plan_node(&p, (ej_value)v));

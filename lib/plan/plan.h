@@ -82,7 +82,7 @@ typedef struct ej_step {
     ej_expr expr;      /* over the sources */
     int8_t reduce;     /* EJ_REDUCE_NONE, EINJIT_REDUCE_SUM, _PROD, _MAX, _MIN, _OR */
     bool accumulate;   /* the result is combined (by reduce) with what out holds: scatter, accumulation */
-    ej_expr epilogue;  /* n == 0: none; else over one source, the reduced value; not with accumulate */
+    ej_expr epilogue;  /* n == 0: none; else over one source, the reduced value (before it is accumulated) */
 } ej_step;
 
 typedef struct ej_constant {

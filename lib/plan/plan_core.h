@@ -47,6 +47,10 @@ typedef struct ej_plan_value {
     ej_tape *tape;       /* PENDING: sources have the value's shape */
     int32_t step;        /* VIEW: the step that wrote all of it and may still be extended; -1: none */
     int32_t *step_axes;  /* ... per axis of the value the step's axis, -1 where the extent is 1 */
+    ej_value added;      /* a sum: the einsum that is added into the memory of its other operand; -1: none */
+    bool owned;          /* VIEW: of memory that nobody else writes or reads yet, written for this value alone */
+    bool waits;          /* EINSUM: it is planned with its sum */
+    bool accumulates, negated; /* EINSUM: it is combined with what its place holds; with its sign turned */
 } ej_plan_value;
 
 typedef struct ej_planner {
@@ -131,7 +135,12 @@ int ej_plan_index_add(ej_planner *p, ej_value v);    /* plan_index.c */
 /* plan_table.c: the index vector of node `user` as a table of values below `extent`. *guarded: an extent of 0 could
  * not be noticed before the run, so loops that use the table must run 0 times then. */
 int ej_plan_table(ej_planner *p, ej_value index, ej_value user, ej_size extent, ej_view *out, bool *guarded);
-int ej_plan_places(ej_planner *p);                   /* plan_place.c: outputs and cats hand their places on */
+int ej_plan_places(ej_planner *p);                   /* plan_place.c: outputs, cats and sums hand their places on */
+/* plan_accumulate.c: finds sums that are written in one place; the operand that is written first (-1: v is no such sum);
+ * plans one. *done false: the sum is an ordinary map, both operands are planned. */
+void ej_plan_find_sums(ej_planner *p);
+ej_value ej_plan_first_of_sum(const ej_planner *p, ej_value v);
+int ej_plan_sum(ej_planner *p, ej_value v, bool *done);
 bool ej_plan_fusable(const ej_planner *p, ej_value v); /* plan_map.c: may wait for its user */
 /* plan_cost.c: counts of the plan and the program */
 void ej_plan_count(ej_planner *p);

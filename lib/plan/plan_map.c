@@ -147,6 +147,9 @@ static int build_tape(ej_planner *p, ej_value v, ej_tape *tape)
 
 int ej_plan_map(ej_planner *p, ej_value v)
 {
+    bool done = false;
+    if (p->values[v].added >= 0) EJ_TRY(ej_plan_sum(p, v, &done));
+    if (done) return EINJIT_OK;
     ej_value operand = extended_operand(p, v);
     if (operand >= 0) return extend_step(p, v, operand);
     ej_plan_value *value = &p->values[v];

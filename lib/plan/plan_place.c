@@ -67,6 +67,13 @@ static int hand_on_layout(ej_planner *p, ej_value v)
     return EINJIT_OK;
 }
 
+/* A sum that is written in one place: its first operand is written there. */
+static void hand_on_sum(ej_planner *p, ej_value v)
+{
+    ej_value first = ej_plan_first_of_sum(p, v);
+    if (first >= 0 && p->values[v].has_place && used_once(p, first)) give_place(p, first, &p->values[v].place);
+}
+
 static int hand_on_cat(ej_planner *p, ej_value v)
 {
     const ej_bound_node *node = &p->bound->nodes[v];
@@ -96,6 +103,7 @@ int ej_plan_places(ej_planner *p)
         int op = p->bound->nodes[v].op;
         if (op == EJ_OP_PERMUTE || op == EJ_OP_RESHAPE) EJ_TRY(hand_on_layout(p, (ej_value)v));
         else if (op == EJ_OP_CAT) EJ_TRY(hand_on_cat(p, (ej_value)v));
+        else if (op == EJ_OP_MAP) hand_on_sum(p, (ej_value)v);
     }
     return EINJIT_OK;
 }

@@ -97,8 +97,8 @@ int ej_plan_emit(ej_planner *p, const ej_emission *e)
     for (int32_t s = 0; s < step.n_src; s++) EJ_TRY(make_access(p, e, &e->tape->src[s], false, map, &step.src[s]));
     step.expr = tape_expr(e->tape);
     step.epilogue = e->epilogue;
-    if (step.reduce != EJ_REDUCE_NONE && !step.accumulate && !has_reduced_axis(&step)) {
-        step.reduce = EJ_REDUCE_NONE;
+    if (step.reduce != EJ_REDUCE_NONE && !has_reduced_axis(&step)) {
+        if (!step.accumulate) step.reduce = EJ_REDUCE_NONE;
         if (step.epilogue.n) EJ_TRY(join_exprs(p, step.expr, step.epilogue, &step.expr));
         step.epilogue = (ej_expr){0};
     }
@@ -155,6 +155,7 @@ void ej_plan_written(ej_planner *p, ej_value v, const ej_view *view, int32_t ste
     value->kind = EJ_VALUE_VIEW;
     value->view = *view;
     value->step = step;
+    value->owned = step >= 0;
     value->step_axes = step_axes;
 }
 

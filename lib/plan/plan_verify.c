@@ -160,7 +160,7 @@ static int check_exprs(const verifier *v)
     if (!step->epilogue.n) {
         EJ_TRY(check_expr(v, &step->expr, step->n_src, dtype));
     } else {
-        if (step->accumulate || step->reduce == EJ_REDUCE_NONE) return wrong(v, "an epilogue without a reduction", 0);
+        if (step->reduce == EJ_REDUCE_NONE) return wrong(v, "an epilogue without a reduction", 0);
         EJ_TRY(check_expr(v, &step->epilogue, 1, dtype));
         EJ_TRY(check_expr(v, &step->expr, step->n_src, step->epilogue.ops[0].dtype));
     }

@@ -90,7 +90,6 @@ static void write_element(runner *r, const ej_step *step, const int64_t *extents
     int dtype = r->plan->buffers[step->out.buffer].dtype, inner = step->expr.ops[step->expr.n - 1].dtype;
     ej_expr_op neutral = step->reduce == EJ_REDUCE_NONE ? (ej_expr_op){0} : ej_reduce_neutral(step->reduce, inner);
     ej_scalar sum = {.re = neutral.re, .im = neutral.im, .integer = neutral.integer};
-    if (step->accumulate) sum = ej_scalar_load(dtype, element_of(r, &step->out, at));
     if (!is_empty(step, extents, true)) do {
             for (int32_t s = 0; s < step->n_src; s++)
                 sources[s] = ej_scalar_load(r->plan->buffers[step->src[s].buffer].dtype, element_of(r, &step->src[s], at));
@@ -98,6 +97,7 @@ static void write_element(runner *r, const ej_step *step, const int64_t *extents
             sum = step->reduce == EJ_REDUCE_NONE ? x : ej_scalar_reduce(step->reduce, inner, sum, x);
         } while (advance(step, extents, at, true));
     if (step->epilogue.n) sum = evaluate(&step->epilogue, &sum, values);
+    if (step->accumulate) sum = ej_scalar_reduce(step->reduce, dtype, ej_scalar_load(dtype, element_of(r, &step->out, at)), sum);
     ej_scalar_store(dtype, element_of(r, &step->out, at), sum);
 }
 

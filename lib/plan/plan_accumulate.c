@@ -1,0 +1,79 @@
+/* plan_accumulate.c - sums of einsums: the second is added into the first one's memory, without a temporary.
+ *
+ * Takes  MAP nodes a + b and a - b over values of the sum's shape.
+ * Gives  for those where one operand (the subtrahend, if there is one) is an einsum that nobody else needs, and the other a
+ *        value that is computed for this sum alone: that value is written to the sum's place, and the einsum's step, which
+ *        waits for its sum, combines its results with what is there. Sums of sums go on in the same memory.
+ * Keeps  operands that turn out to be views of something else (a permuted input): those are added as usual.
+ */
+#include "plan_core.h"
+
+static bool same_shape(const ej_bound_node *x, const ej_bound_node *y)
+{
+    if (x->rank != y->rank || x->dtype != y->dtype) return false;
+    for (int32_t i = 0; i < x->rank; i++)
+        if (!ej_size_same(x->shape[i], y->shape[i])) return false;
+    return true;
+}
+
+static bool is_for(const ej_planner *p, ej_value v, ej_value sum)
+{
+    const ej_plan_value *value = &p->values[v];
+    return value->user == sum && value->uses == 1 && !value->is_output && same_shape(&p->bound->nodes[v], &p->bound->nodes[sum]);
+}
+
+/* Writes all of its value in a step. */
+static bool computes(const ej_bound_node *node)
+{
+    return node->op == EJ_OP_EINSUM || node->op == EJ_OP_MAP || node->op == EJ_OP_REDUCE || node->op == EJ_OP_INDEX_ADD;
+}
+
+static bool is_sum_of_products(const ej_bound_node *node)
+{
+    return node->op == EJ_OP_EINSUM && node->fn == EINJIT_REDUCE_SUM && node->combine == EINJIT_COMBINE_MUL && node->n_in > 1;
+}
+
+void ej_plan_find_sums(ej_planner *p)
+{
+    for (size_t v = 0; v < p->bound->n_nodes; v++) {
+        const ej_bound_node *node = &p->bound->nodes[v];
+        bool adds = node->fn == EJ_FN_ADD, subtracts = node->fn == EJ_FN_SUB;
+        if (!p->values[v].live || node->op != EJ_OP_MAP || !(adds || subtracts) || node->dtype == EINJIT_BOOL) continue;
+        for (uint32_t i = 2; i-- > subtracts && p->values[v].added < 0;) {
+            ej_value last = node->in[i], first = node->in[1 - i];
+            if (!is_for(p, last, (ej_value)v) || !is_for(p, first, (ej_value)v)) continue;
+            if (!is_sum_of_products(&p->bound->nodes[last]) || !computes(&p->bound->nodes[first])) continue;
+            p->values[v].added = last;
+            p->values[last].waits = true;
+        }
+    }
+}
+
+ej_value ej_plan_first_of_sum(const ej_planner *p, ej_value v)
+{
+    const ej_bound_node *node = &p->bound->nodes[v];
+    if (node->op != EJ_OP_MAP || p->values[v].added < 0) return -1;
+    return node->in[node->in[0] == p->values[v].added];
+}
+
+int ej_plan_sum(ej_planner *p, ej_value v, bool *done)
+{
+    ej_plan_value *value = &p->values[v], *last = &p->values[value->added];
+    ej_value first = ej_plan_first_of_sum(p, v);
+    ej_view into;
+    last->waits = false;
+    EJ_TRY(ej_plan_view(p, first, &into));
+    *done = p->values[first].owned;
+    if (*done) {
+        last->accumulates = true;
+        last->negated = p->bound->nodes[v].fn == EJ_FN_SUB;
+        last->has_place = true;
+        last->place = into;
+    }
+    EJ_TRY(ej_plan_einsum(p, value->added));
+    if (!*done) return EINJIT_OK;
+    ej_plan_written(p, v, &into, -1, NULL);
+    value->owned = true;
+    p->values[first].kind = last->kind = EJ_VALUE_NONE; /* both are the sum now */
+    return EINJIT_OK;
+}
