@@ -236,7 +236,7 @@ static pipeline *new_pipeline(einjit_context *context, const ej_request *request
     p->request = *request;
     if (context->no_optimize) p->request.flags |= EINJIT_OPTION_NO_OPTIMIZE;
     p->job = (ej_job){.arena = arena, .err = err, .allocator = &context->allocator, .target = context->target,
-                      .path_strategy = request->path, .dump_text = &p->text, .dump = context->dump};
+                      .path_strategy = request->path, .evaluator = &ej_interpreting_evaluator, .dump_text = &p->text, .dump = context->dump};
     p->job.verify = context->verify || (request->flags & EINJIT_OPTION_VERIFY);
     p->last = EJ_STAGE_COUNT;
     ej_text_init(&p->text, arena);

@@ -10,6 +10,28 @@
 enum ej_stage { EJ_STAGE_GRAPH, EJ_STAGE_OPT, EJ_STAGE_BIND, EJ_STAGE_PATH, EJ_STAGE_PLAN, EJ_STAGE_NEST,
                 EJ_STAGE_STEPS, EJ_STAGE_DOT, EJ_STAGE_IR, EJ_STAGE_ASM, EJ_STAGE_KEY, EJ_STAGE_TIME, EJ_STAGE_COUNT };
 
+struct ej_job;
+/* How passes learn the values of constants, though the stages that compute come behind them: the graph goes through bind,
+ * plan and nests, and the interpreter runs it. Graphs have no inputs, and extents are numbers. A status other than OK and
+ * E_NOMEM says that it cannot be known now: the program is wrong, or it would take too long. Neither writes job->err but
+ * for E_NOMEM. Results lie in job->arena. */
+struct ej_graph;
+typedef struct ej_measure { /* of one value of the graph */
+    int64_t bytes;   /* -1: no result needs it, or it is a literal */
+    int64_t elements;
+    double work;     /* elements that are touched to compute it from its operands, as written */
+} ej_measure;
+typedef struct ej_evaluated { /* of one result */
+    int16_t dtype;
+    int32_t rank;
+    int64_t *shape;
+    void *data;      /* row-major */
+} ej_evaluated;
+typedef struct ej_evaluator {
+    int (*measure)(ej_measure *out, const struct ej_graph *graph, struct ej_job *job); /* one per value */
+    int (*evaluate)(ej_evaluated *out, const struct ej_graph *graph, struct ej_job *job); /* one per result */
+} ej_evaluator;
+
 typedef struct ej_job {
     ej_arena *arena;         /* freed when the compile ends: results that live longer are copied out */
     einjit_error *err;       /* may be NULL */
@@ -19,6 +41,7 @@ typedef struct ej_job {
     bool verify;             /* check invariants after every stage */
     uint32_t dump;           /* bit EJ_STAGE_x: the stage prints itself ... */
     ej_text *dump_text;      /* ... into this; may be NULL when dump is 0 */
+    const ej_evaluator *evaluator; /* NULL: nobody computes; constants stay as they are */
     bool want_listing;       /* backends: also store IR and assembly text when dump asks for IR or ASM */
 } ej_job;
 

@@ -193,7 +193,7 @@ int einjit_optimize(einjit_graph *graph, const char *passes, einjit_error *err)
     ej_arena scratch;
     ej_arena_init(&scratch, &graph->context->allocator);
     ej_job job = {.arena = &scratch, .err = err, .allocator = &graph->context->allocator,
-                  .target = graph->context->target, .verify = graph->context->verify};
+                  .target = graph->context->target, .evaluator = &ej_interpreting_evaluator, .verify = graph->context->verify};
     int status = ej_opt_run(&graph->graph, passes, &job);
     ej_arena_free(&scratch);
     return status;

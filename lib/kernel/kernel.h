@@ -93,6 +93,9 @@ int ej_compile_explain(ej_text *out, einjit_context *context, const ej_request *
 /* Stops after the nests. */
 int ej_compile_cost(einjit_cost *out, einjit_context *context, const ej_request *request, einjit_error *err);
 
+/* ---- compile_evaluate.c: constants at compile time ---- */
+extern const ej_evaluator ej_interpreting_evaluator;
+
 /* ---- compile_dump.c: where dumps go ---- */
 /* One stage's text to the log, a line each, or to EINJIT_DUMP_DIR/<kernel>/NN-stage.*; trouble with a file is logged.
  * `text` is used up. */

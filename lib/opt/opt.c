@@ -11,6 +11,8 @@
 
 const ej_pass ej_passes[] = {
     {"dce", ej_opt_dce, "drop values that no result needs"},               /* first: dead users would keep einsums apart */
+    {"canon", ej_opt_canon, "one spelling per meaning"},                   /* before cse: equal things look equal */
+    {"const", ej_opt_const, "compute what follows from constants"},        /* before cse: what it computes may be equal */
     {"cse", ej_opt_cse, "compute equal values once"},                      /* before fuse: a shared value stays shared */
     {"fuse", ej_opt_fuse, "merge an einsum into the einsum that uses it"}, /* last: the path search sees whole products */
 };

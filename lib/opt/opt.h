@@ -10,6 +10,8 @@
 #include "job.h"
 
 int ej_opt_dce(ej_graph *graph, ej_job *job, size_t *n_changed);
+int ej_opt_canon(ej_graph *graph, ej_job *job, size_t *n_changed);
+int ej_opt_const(ej_graph *graph, ej_job *job, size_t *n_changed);
 int ej_opt_cse(ej_graph *graph, ej_job *job, size_t *n_changed);
 int ej_opt_fuse(ej_graph *graph, ej_job *job, size_t *n_changed);
 
@@ -17,7 +19,7 @@ int ej_opt_fuse(ej_graph *graph, ej_job *job, size_t *n_changed);
 enum { EJ_DTYPE_UNKNOWN = -1, EJ_DTYPE_INEXACT = -2 }; /* INEXACT: floating or complex, but not which */
 typedef struct ej_known_dtype {
     int16_t dtype;  /* EINJIT_*, or one of the above; of a weak value: its default */
-    bool weak;      /* computed from literals alone: takes the dtype of what it meets */
+    bool weak;      /* a literal: takes the dtype of what it meets */
     uint8_t kind;   /* weak: EJ_KIND_* */
 } ej_known_dtype;
 /* One per node; NULL: out of memory. */

@@ -2,22 +2,15 @@
  *
  * Takes  any graph.
  * Gives  the same graph in which of all nodes that say the same about the same operands only the first is left; also
- *        constants with the same bits, and literals. Labels count by their order, not by their letters: "ij,jk->ik" and
- *        "ab,bc->ac" are one. a + b and b + a are one, where the operation is commutative bit for bit.
- * Keeps  -0.0 apart from 0.0, literals of different kinds (2 and 2.0) apart, inputs apart.
+ *        constants with the same bits, and literals. a + b and b + a are one, where the operation is commutative bit for
+ *        bit. Einsums are one up to letters and the order of operands, and where only the axes of the result stand in
+ *        another order the later one becomes a permutation of the first (opt_cse_einsum.c).
+ * Keeps  -0.0 apart from 0.0, literals of different kinds (2 and 2.0) apart, inputs apart; what is not used.
  * Size   one hash table, one look at every node.
  */
 #include <string.h>
 
-#include "opt.h"
-
-typedef struct cse {
-    const ej_graph *graph;
-    ej_value *replace; /* final for all earlier nodes */
-    uint64_t *hashes;  /* per node */
-    ej_value *slots;   /* open addressing; -1 = free */
-    size_t mask;
-} cse;
+#include "opt_cse.h"
 
 /* ---- what makes two nodes the same ---- */
 
@@ -48,11 +41,18 @@ static node_facts facts_of(const ej_node *node)
     memcpy(&facts.re, &node->re, sizeof facts.re);
     memcpy(&facts.im, &node->im, sizeof facts.im);
     facts.integer = node->integer;
+    if (EJ_BROKEN(CSE_LITERAL_KIND) && node->op == EJ_OP_SCALAR && node->fn == EJ_KIND_FLOAT) {
+        facts.fn = EJ_KIND_INT;
+        facts.integer = (int64_t)node->re;
+        facts.re = 0;
+    }
     return facts;
 }
 
-static bool commutes(const ej_node *node)
+/* Which of two zeros is larger depends on the order in maximum and minimum: integers have one. */
+static bool commutes(const ej_cse *c, ej_value v)
 {
+    const ej_node *node = &c->graph->nodes[v];
     if (node->op != EJ_OP_MAP) return false;
     switch (node->fn) {
     case EJ_FN_ADD:
@@ -61,18 +61,21 @@ static bool commutes(const ej_node *node)
     case EJ_FN_NE:
     case EJ_FN_LOGICAL_AND:
     case EJ_FN_LOGICAL_OR: return true;
+    case EJ_FN_MAXIMUM:
+    case EJ_FN_MINIMUM: return c->dtypes[v].dtype >= 0 && ej_dtypes[c->dtypes[v].dtype].kind <= EJ_KIND_INT;
     default: return false;
     }
 }
 
 /* Operand i as it is after replacement; the operands of commutative operations in order of their ids. */
-static ej_value operand(const cse *c, const ej_node *node, uint32_t i)
+static ej_value operand(const ej_cse *c, ej_value v, uint32_t i)
 {
-    if (commutes(node)) {
-        ej_value a = c->replace[node->in[0]], b = c->replace[node->in[1]];
+    const ej_node *node = &c->graph->nodes[v];
+    if (commutes(c, v)) {
+        ej_value a = ej_edit_value(&c->edit, node->in[0]), b = ej_edit_value(&c->edit, node->in[1]);
         return (a < b) == (i == 0) ? a : b;
     }
-    return c->replace[node->in[i]];
+    return ej_edit_value(&c->edit, node->in[i]);
 }
 
 static size_t data_bytes(const ej_node *node)
@@ -85,12 +88,6 @@ static size_t data_bytes(const ej_node *node)
 }
 
 /* ---- hashing ---- */
-
-static uint64_t hash_term(const ej_term *term, uint64_t seed)
-{
-    uint64_t h = ej_hash64(&term->n, sizeof term->n, seed);
-    return ej_hash64(term->labels, term->n * sizeof *term->labels, h);
-}
 
 static uint64_t hash_extents(const ej_node *node, uint64_t h)
 {
@@ -112,17 +109,15 @@ static uint64_t hash_items(const ej_node *node, uint64_t h)
     return h;
 }
 
-static uint64_t hash_node(const cse *c, const ej_node *node)
+static uint64_t hash_node(ej_cse *c, ej_value v)
 {
+    const ej_node *node = &c->graph->nodes[v];
     node_facts facts = facts_of(node);
     uint64_t h = ej_hash64(&facts, sizeof facts, 0);
+    if (node->op == EJ_OP_EINSUM) return ej_cse_einsum_hash(c, node, h);
     for (uint32_t i = 0; i < node->n_in; i++) {
-        ej_value in = operand(c, node, i);
+        ej_value in = operand(c, v, i);
         h = ej_hash64(&in, sizeof in, h);
-    }
-    if (node->equation) {
-        for (uint32_t t = 0; t < node->equation->n_terms; t++) h = hash_term(&node->equation->terms[t], h);
-        h = hash_term(&node->equation->out, h);
     }
     h = hash_items(node, hash_extents(node, h));
     h = ej_hash64(node->dims, node->n_dims * sizeof *node->dims, h);
@@ -134,20 +129,6 @@ static uint64_t hash_node(const cse *c, const ej_node *node)
 static bool same_bytes(const void *a, const void *b, size_t n)
 {
     return !n || !memcmp(a, b, n);
-}
-
-static bool same_term(const ej_term *a, const ej_term *b)
-{
-    return a->n == b->n && same_bytes(a->labels, b->labels, a->n * sizeof *a->labels);
-}
-
-static bool same_equation(const ej_equation *a, const ej_equation *b)
-{
-    if (!a || !b) return a == b;
-    if (a->n_terms != b->n_terms || !same_term(&a->out, &b->out)) return false;
-    for (uint32_t t = 0; t < a->n_terms; t++)
-        if (!same_term(&a->terms[t], &b->terms[t])) return false;
-    return true;
 }
 
 static bool same_extents(const ej_node *a, const ej_node *b)
@@ -170,55 +151,97 @@ static bool same_items(const ej_node *a, const ej_node *b)
     return true;
 }
 
-static bool same_node(const cse *c, const ej_node *a, const ej_node *b)
+static bool same_node(const ej_cse *c, ej_value one, ej_value other)
 {
-    node_facts x = facts_of(a), y = facts_of(b);
-    if (memcmp(&x, &y, sizeof x)) return false;
+    const ej_node *a = &c->graph->nodes[one], *b = &c->graph->nodes[other];
     for (uint32_t i = 0; i < a->n_in; i++)
-        if (operand(c, a, i) != operand(c, b, i)) return false;
-    return same_equation(a->equation, b->equation) && same_extents(a, b) && same_items(a, b) &&
-           same_bytes(a->dims, b->dims, a->n_dims * sizeof *a->dims) && data_bytes(a) == data_bytes(b) &&
-           same_bytes(a->data, b->data, data_bytes(a));
+        if (operand(c, one, i) != operand(c, other, i)) return false;
+    return same_extents(a, b) && same_items(a, b) && same_bytes(a->dims, b->dims, a->n_dims * sizeof *a->dims) &&
+           data_bytes(a) == data_bytes(b) && same_bytes(a->data, b->data, data_bytes(a));
 }
 
 /* ---- the pass ---- */
 
-/* The earlier node that says the same, or v itself, now in the table. */
-static ej_value find_or_add(cse *c, ej_value v)
+typedef struct found {
+    ej_value value; /* an earlier one that says the same, or the one that was looked for, now in the table */
+    bool moved;     /* ... with its axes in another order: dims */
+    int64_t *dims;
+} found;
+
+static bool is_same(ej_cse *c, ej_value earlier, ej_value v, found *out)
 {
-    const ej_node *nodes = c->graph->nodes;
-    uint64_t hash = c->hashes[v] = hash_node(c, &nodes[v]);
-    size_t slot = (size_t)hash & c->mask;
-    for (; c->slots[slot] >= 0; slot = (slot + 1) & c->mask) {
-        ej_value other = c->slots[slot];
-        if (c->hashes[other] == hash && same_node(c, &nodes[other], &nodes[v])) return other;
-    }
-    c->slots[slot] = v;
-    return v;
+    const ej_node *a = &c->graph->nodes[earlier], *b = &c->graph->nodes[v];
+    node_facts x = facts_of(a), y = facts_of(b);
+    if (memcmp(&x, &y, sizeof x)) return false;
+    return a->op == EJ_OP_EINSUM ? ej_cse_einsum_match(c, a, b, out->dims, &out->moved) : same_node(c, earlier, v);
 }
 
-static int create(cse *c, const ej_graph *graph, ej_job *job)
+static int find_or_add(ej_cse *c, ej_value v, found *out)
 {
-    size_t capacity = 16;
-    while (capacity / 2 < graph->n_nodes) capacity *= 2;
-    *c = (cse){.graph = graph, .mask = capacity - 1};
-    c->replace = EJ_JOB_ARRAY(job, ej_value, graph->n_nodes);
-    c->hashes = EJ_JOB_ARRAY(job, uint64_t, graph->n_nodes);
-    c->slots = EJ_JOB_ARRAY(job, ej_value, capacity);
-    if (!c->replace || !c->hashes || !c->slots) return ej_no_memory(job->err);
-    memset(c->slots, -1, capacity * sizeof *c->slots);
+    uint64_t hash = c->hashes[v] = hash_node(c, v);
+    size_t slot = (size_t)hash & c->mask;
+    const ej_equation *equation = c->graph->nodes[v].equation;
+    *out = (found){.value = v};
+    found now = {.value = -1};
+    for (; c->slots[slot] >= 0; slot = (slot + 1) & c->mask) {
+        ej_value earlier = c->slots[slot];
+        if (c->hashes[earlier] != hash) continue;
+        if (equation && !now.dims && !(now.dims = EJ_NEW_ARRAY(&c->graph->arena, int64_t, equation->out.n)))
+            return ej_no_memory(c->job->err);
+        now.value = earlier;
+        now.moved = false;
+        if (!is_same(c, earlier, v, &now)) continue;
+        *out = now;
+        return EINJIT_OK;
+    }
+    c->slots[slot] = v;
     return EINJIT_OK;
+}
+
+/* v is a permutation of an earlier einsum: of the one that stands in the table, or one more. */
+static int permute(ej_cse *c, ej_value v, const found *from)
+{
+    ej_node node = {.op = EJ_OP_PERMUTE, .dtype = -1, .rank = -1, .dims = from->dims};
+    ej_value made;
+    found same;
+    node.n_dims = c->graph->nodes[v].equation->out.n;
+    EJ_TRY(ej_edit_node(&c->edit, node, 1, &from->value, &made));
+    if (!EJ_PUSH_ROOM(c->job->arena, c->hashes, c->cap_hashes, made)) return ej_no_memory(c->job->err);
+    EJ_TRY(find_or_add(c, made, &same));
+    if (same.value != made) c->edit.replace[made] = same.value; /* so that it goes */
+    ej_edit_replace(&c->edit, v, same.value);
+    return EINJIT_OK;
+}
+
+static int visit(ej_cse *c, ej_value v)
+{
+    found earlier;
+    if (c->graph->nodes[v].op == EJ_OP_INPUT) return EINJIT_OK;
+    EJ_TRY(find_or_add(c, v, &earlier));
+    if (earlier.value == v) return EINJIT_OK;
+    if (earlier.moved) return permute(c, v, &earlier);
+    ej_edit_replace(&c->edit, v, earlier.value);
+    return EINJIT_OK;
+}
+
+static int create(ej_cse *c, ej_graph *graph, ej_job *job)
+{
+    size_t n = graph->n_nodes, capacity = 16;
+    while (capacity / 4 < n) capacity *= 2; /* an einsum may add its permutation */
+    *c = (ej_cse){.graph = graph, .job = job, .mask = capacity - 1, .cap_hashes = n};
+    c->dtypes = ej_opt_dtypes(graph, job->arena);
+    c->hashes = EJ_JOB_ARRAY(job, uint64_t, n);
+    c->slots = EJ_JOB_ARRAY(job, ej_value, capacity);
+    if (!c->dtypes || !c->hashes || !c->slots) return ej_no_memory(job->err);
+    memset(c->slots, -1, capacity * sizeof *c->slots);
+    EJ_TRY(ej_cse_einsum_create(c));
+    return ej_edit_begin(&c->edit, graph, job);
 }
 
 int ej_opt_cse(ej_graph *graph, ej_job *job, size_t *n_changed)
 {
-    cse c;
+    ej_cse c;
     EJ_TRY(create(&c, graph, job));
-    for (size_t v = 0; v < graph->n_nodes; v++) {
-        bool input = graph->nodes[v].op == EJ_OP_INPUT;
-        c.replace[v] = (ej_value)v;
-        if (!input) c.replace[v] = find_or_add(&c, (ej_value)v);
-        *n_changed += c.replace[v] != (ej_value)v;
-    }
-    return *n_changed ? ej_graph_rewrite(graph, c.replace, true, job->err) : EINJIT_OK;
+    for (size_t v = 0; v < c.edit.n_old; v++) EJ_TRY(visit(&c, (ej_value)v));
+    return ej_edit_commit(&c.edit, true, n_changed);
 }

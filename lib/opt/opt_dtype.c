@@ -113,6 +113,9 @@ ej_known_dtype *ej_opt_dtypes(const ej_graph *graph, ej_arena *arena)
 {
     ej_known_dtype *values = EJ_NEW_ARRAY(arena, ej_known_dtype, graph->n_nodes);
     if (!values) return NULL;
-    for (size_t v = 0; v < graph->n_nodes; v++) values[v] = of_node(values, &graph->nodes[v]);
+    for (size_t v = 0; v < graph->n_nodes; v++) {
+        values[v] = of_node(values, &graph->nodes[v]);
+        values[v].weak &= graph->nodes[v].op == EJ_OP_SCALAR; /* what is computed from literals has their default for good */
+    }
     return values;
 }
