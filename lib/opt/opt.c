@@ -12,6 +12,7 @@
 const ej_pass ej_passes[] = {
     {"dce", ej_opt_dce, "drop values that no result needs"},               /* first: dead users would keep einsums apart */
     {"cse", ej_opt_cse, "compute equal values once"},                      /* before fuse: a shared value stays shared */
+    {"scalar", ej_opt_scalar, "collect scalar factors and multiply once"}, /* before fuse: fewer operands; after cse: shared */
     {"fuse", ej_opt_fuse, "merge an einsum into the einsum that uses it"}, /* last: the path search sees whole products */
 };
 const size_t ej_n_passes = sizeof ej_passes / sizeof ej_passes[0];

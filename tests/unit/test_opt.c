@@ -50,7 +50,7 @@ static void an_unknown_pass_is_refused_before_any_runs(void **state)
     graph_map(&f, EJ_FN_SIN, x, -1);
     graph_output(&f, x);
     assert_int_equal(ej_opt_run(&f.graph, "dce,ds", &f.job), EINJIT_E_VALUE);
-    assert_string_equal(f.err.text, "there is no pass 'ds': there are dce, cse, fuse");
+    assert_string_equal(f.err.text, "there is no pass 'ds': there are dce, cse, scalar, fuse");
     assert_int_equal(f.graph.n_nodes, 2);
     graph_close(&f);
 }
