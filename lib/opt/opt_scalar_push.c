@@ -28,11 +28,17 @@ static bool is_positive(const ej_factor *f)
     return f->re > 0 && f->im == 0 && !f->n;
 }
 
+/* The imaginary part of a real number is 0, also of Inf: no factor may come near it. */
+static bool is_complex(const ej_scalar *s, ej_value v)
+{
+    return s->dtypes[v].dtype >= 0 && ej_dtype_is_complex(s->dtypes[v].dtype);
+}
+
 static bool is_real(const ej_scalar *s, const ej_factor *f)
 {
     if (f->im != 0) return false;
     for (uint8_t i = 0; i < f->n; i++)
-        if (ej_dtype_is_complex(s->dtypes[f->uses[i].value].dtype)) return false;
+        if (is_complex(s, f->uses[i].value)) return false;
     return true;
 }
 
@@ -41,7 +47,7 @@ static bool fits_value(const ej_scalar *s, const ej_factor *f, ej_value v)
 {
     ej_known_dtype known = s->dtypes[v];
     if (known.weak || !ej_known_inexact(known) || !ej_factor_in_bounds(f, known)) return false;
-    if (f->im != 0 && (known.dtype < 0 || !ej_dtype_is_complex(known.dtype))) return false;
+    if (f->im != 0 && !is_complex(s, v)) return false;
     for (uint8_t i = 0; i < f->n; i++)
         if (known.dtype < 0 || einjit_dtype_promote(s->dtypes[f->uses[i].value].dtype, known.dtype) != known.dtype) return false;
     return true;
@@ -69,7 +75,7 @@ static bool pass(const ej_scalar *s, const ej_linear *linear, ej_push *push)
     }
     if (linear->gives == EJ_GIVES_CONJ) {
         for (uint8_t i = 0; i < f->n; i++)
-            if (ej_dtype_is_complex(s->dtypes[f->uses[i].value].dtype)) return false;
+            if (is_complex(s, f->uses[i].value)) return false;
         f->im = f->im == 0 ? 0 : -f->im;
     }
     if (linear->gives == EJ_GIVES_NOTHING) *f = ej_factor_one;
@@ -116,6 +122,7 @@ static int push_each(ej_scalar *s, ej_value v, const ej_linear *linear, ej_push 
     const ej_node *node = node_of(s, v);
     bool fits;
     if (node->op == EJ_OP_CAST && !cast_widens(s, node)) return EINJIT_OK;
+    if (node->op == EJ_OP_MAP && node->fn == EJ_FN_IMAG && !is_complex(s, node->in[0])) return EINJIT_OK;
     if (linear->n == 2 && !ej_factor_is_one(ej_scalar_pending(s, node->in[1])) && role(s, v, 1) == EJ_ROLE_ARRAY &&
         absorb(s, node, push)) {
         push->through = true;
