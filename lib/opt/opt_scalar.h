@@ -39,7 +39,7 @@ enum ej_scalar_role { EJ_ROLE_ARRAY, EJ_ROLE_NUMBER, EJ_ROLE_RUNTIME };
 typedef struct ej_push {
     bool through;     /* it works on the bare operands; else on the full ones, and only own factors come out */
     bool flip, swap;  /* as its counterpart (ej_linear.flipped), with its operands in the other order */
-    bool absorbs;     /* a number over an array: the number takes the factor in, `number` */
+    bool absorbs;     /* a number over an array: `number` takes the factor in */
     ej_factor factor, number;
 } ej_push;
 

@@ -36,11 +36,16 @@ bool ej_factor_same(const ej_factor *a, const ej_factor *b)
     return true;
 }
 
+static bool is_power_of_two(double re, double im)
+{
+    int exponent;
+    return im == 0 && fabs(frexp(re, &exponent)) == 0.5;
+}
+
 /* One over a power of two is exact: such numbers are always written as factors, so that equal ones look equal. */
 static ej_factor settled(ej_factor a)
 {
-    int exponent;
-    if (!a.inverse || a.im != 0 || fabs(frexp(a.re, &exponent)) != 0.5) return a;
+    if (!a.inverse || !is_power_of_two(a.re, a.im)) return a;
     a.re = 1 / a.re;
     a.im = 0;
     a.inverse = false;
@@ -99,20 +104,30 @@ bool ej_factor_in_bounds(const ej_factor *a, ej_known_dtype dtype)
     return size >= 1 / most && size <= most;
 }
 
+/* (re + im i) over d, a divisor: again a divisor where that loses nothing. */
+static ej_factor quotient(double re, double im, const ej_factor *d)
+{
+    ej_factor out = {.re = d->re, .im = d->im, .inverse = is_power_of_two(re, im)};
+    if (out.inverse) {
+        divide(&out.re, &out.im, re, im);
+        return out;
+    }
+    out.re = re;
+    out.im = im;
+    divide(&out.re, &out.im, d->re, d->im);
+    return out;
+}
+
 /* a times b, numbers only. */
 static void multiply_numbers(ej_factor *a, const ej_factor *b)
 {
-    if (a->inverse == b->inverse) {
-        multiply(&a->re, &a->im, b->re, b->im);
-    } else {
-        double re = a->inverse ? b->re : a->re, im = a->inverse ? b->im : a->im;
-        if (a->inverse) divide(&re, &im, a->re, a->im);
-        else divide(&re, &im, b->re, b->im);
-        a->re = re;
-        a->im = im;
-        a->inverse = false;
-    }
-    *a = settled(*a);
+    ej_factor product = *a;
+    if (a->inverse == b->inverse) multiply(&product.re, &product.im, b->re, b->im);
+    else product = a->inverse ? quotient(b->re, b->im, a) : quotient(a->re, a->im, b);
+    product = settled(product);
+    a->re = product.re;
+    a->im = product.im;
+    a->inverse = product.inverse;
 }
 
 static bool comes_first(ej_factor_use a, ej_factor_use b)

@@ -84,18 +84,28 @@ static bool pass(const ej_scalar *s, const ej_linear *linear, ej_push *push)
 
 /* ---- each operand by itself ---- */
 
+/* The real number over the last operand. */
+static bool number_above(const ej_scalar *s, const ej_node *node, double *out)
+{
+    const ej_node *top = node_of(s, node->in[0]);
+    *out = 1;
+    if (node->op != EJ_OP_MAP) return false;
+    if (node->fn == EJ_FN_RECIPROCAL) return true;
+    if (node->fn != EJ_FN_DIV || top->op != EJ_OP_SCALAR || top->fn == EJ_KIND_BOOL || top->fn == EJ_KIND_COMPLEX) return false;
+    *out = top->fn == EJ_KIND_INT ? (double)top->integer : top->re;
+    return true;
+}
+
 /* 5 / (2 x) is 2.5 / x: the number takes in what would have to be multiplied. */
 static bool absorb(const ej_scalar *s, const ej_node *node, ej_push *push)
 {
-    const ej_node *top = node_of(s, node->in[0]);
-    const ej_factor *f = ej_scalar_pending(s, node->in[1]);
-    double re, im, top_im = top->fn == EJ_KIND_COMPLEX ? top->im : 0;
-    if (node->op != EJ_OP_MAP || node->fn != EJ_FN_DIV || top->op != EJ_OP_SCALAR) return false;
-    if (top->fn == EJ_KIND_BOOL || top_im != 0 || f->n || f->im != 0) return false;
+    ej_value below = node->in[node->n_in - 1];
+    const ej_factor *f = ej_scalar_pending(s, below);
+    double top, re, im;
+    if (!number_above(s, node, &top) || ej_factor_is_one(f) || f->n || f->im != 0) return false;
     ej_factor_value(f, &re, &im);
-    double number = (top->fn == EJ_KIND_INT ? (double)top->integer : top->re) / (EJ_BROKEN(SCALAR_ABSORB) ? 1 / re : re);
-    ej_factor made = ej_factor_number(number, 0);
-    if (!ej_factor_in_bounds(&made, s->dtypes[node->in[1]])) return false;
+    ej_factor made = ej_factor_number(EJ_BROKEN(SCALAR_ABSORB) ? top * re : top / re, 0);
+    if (!ej_factor_in_bounds(&made, s->dtypes[below])) return false;
     push->absorbs = true;
     push->number = made;
     push->factor = ej_factor_one;
@@ -123,11 +133,8 @@ static int push_each(ej_scalar *s, ej_value v, const ej_linear *linear, ej_push 
     bool fits;
     if (node->op == EJ_OP_CAST && !cast_widens(s, node)) return EINJIT_OK;
     if (node->op == EJ_OP_MAP && node->fn == EJ_FN_IMAG && !is_complex(s, node->in[0])) return EINJIT_OK;
-    if (linear->n == 2 && !ej_factor_is_one(ej_scalar_pending(s, node->in[1])) && role(s, v, 1) == EJ_ROLE_ARRAY &&
-        absorb(s, node, push)) {
-        push->through = true;
-        return EINJIT_OK;
-    }
+    push->through = absorb(s, node, push);
+    if (push->through) return EINJIT_OK;
     EJ_TRY(product_of_each(s, v, linear, push, &fits));
     push->through = fits && pass(s, linear, push) && fits_value(s, &push->factor, v);
     return EINJIT_OK;

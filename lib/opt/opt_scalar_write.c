@@ -142,7 +142,11 @@ static int einsum_of_arrays(writer *w, ej_value v, const ej_node *node, ej_value
 static int changed_node(writer *w, ej_value v, ej_node node, ej_value *out)
 {
     const ej_push *push = &w->s->push[v];
-    if (push->absorbs) EJ_TRY(literal(w, &push->number, &w->in[0]));
+    if (push->absorbs) {
+        w->in[1] = w->in[node.n_in - 1];
+        EJ_TRY(literal(w, &push->number, &w->in[0]));
+        return ej_edit_map(&w->edit, EJ_FN_DIV, 2, w->in, out);
+    }
     if (push->flip) node.fn = ej_opt_linear(w->s->graph, &node).flipped;
     if (push->swap) {
         ej_value first = w->in[0];
@@ -202,7 +206,7 @@ static int write_node(writer *w, ej_value v)
 int ej_scalar_write(ej_scalar *s, size_t *n_changed)
 {
     writer w = {.s = s};
-    uint32_t most = 0;
+    uint32_t most = 2;
     for (size_t v = 0; v < s->n; v++)
         if (s->graph->nodes[v].n_in > most) most = s->graph->nodes[v].n_in;
     w.bare = EJ_JOB_ARRAY(s->job, ej_value, s->n);
