@@ -14,6 +14,7 @@ const ej_pass ej_passes[] = {
     {"canon", ej_opt_canon, "one spelling per meaning"},                   /* before cse: equal things look equal */
     {"const", ej_opt_const, "compute what follows from constants"},        /* before cse: what it computes may be equal */
     {"cse", ej_opt_cse, "compute equal values once"},                      /* before fuse: a shared value stays shared */
+    {"scalar", ej_opt_scalar, "collect scalar factors and multiply once"}, /* before fuse: fewer operands; after cse: shared */
     {"fuse", ej_opt_fuse, "merge an einsum into the einsum that uses it"}, /* last: the path search sees whole products */
 };
 const size_t ej_n_passes = sizeof ej_passes / sizeof ej_passes[0];

@@ -13,6 +13,7 @@ int ej_opt_dce(ej_graph *graph, ej_job *job, size_t *n_changed);
 int ej_opt_canon(ej_graph *graph, ej_job *job, size_t *n_changed);
 int ej_opt_const(ej_graph *graph, ej_job *job, size_t *n_changed);
 int ej_opt_cse(ej_graph *graph, ej_job *job, size_t *n_changed);
+int ej_opt_scalar(ej_graph *graph, ej_job *job, size_t *n_changed);
 int ej_opt_fuse(ej_graph *graph, ej_job *job, size_t *n_changed);
 
 /* What is known of a value's dtype before the inputs are seen (opt_dtype.c). */

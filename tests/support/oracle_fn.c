@@ -317,7 +317,9 @@ oracle_element oracle_fn(int fn, int dtype_in, int dtype_out, oracle_element a, 
         exact.err = 0;
         if (lands_exactly(fn, dtype_out, exact)) return exact;
     }
-    return lands_exactly(fn, dtype_out, out) ? out : oracle_rounded(dtype_out, out);
+    if (lands_exactly(fn, dtype_out, out)) return out;
+    if (fn == EJ_FN_MUL || fn == EJ_FN_DIV) out = oracle_rounded(dtype_out, out); /* numbers of a chain, collected: one more */
+    return oracle_rounded(dtype_out, out);
 }
 
 oracle_element oracle_cast(int from, int to, oracle_element a)

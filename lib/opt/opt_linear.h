@@ -1,0 +1,26 @@
+/* opt_linear.h - in which operands an operation is linear, and how: what scalar factors may do to it. */
+#ifndef EJ_OPT_LINEAR_H
+#define EJ_OPT_LINEAR_H
+
+#include "opt.h"
+
+enum ej_linear_kind {
+    EJ_LINEAR_NOT,   /* no factor gets through */
+    EJ_LINEAR_EACH,  /* f(c x, d y) = c^p d^q f(x, y): each operand by itself, to its power */
+    EJ_LINEAR_JOINT, /* f(c x, c y) = c f(x, y): all operands in step */
+};
+enum ej_linear_takes { EJ_TAKES_ANY, EJ_TAKES_REAL, EJ_TAKES_POSITIVE };
+enum ej_linear_gives { EJ_GIVES_SAME, EJ_GIVES_ABS, EJ_GIVES_CONJ, EJ_GIVES_NOTHING };
+
+typedef struct ej_linear {
+    uint8_t kind, takes, gives;
+    bool flips;         /* f(-x) = -g(x), where g is the node with `flipped` for fn: of max and min */
+    bool subtracts;     /* add and sub: opposite signs make one out of the other, `flipped` */
+    uint8_t flipped;
+    uint32_t first, n;  /* the operands that it is linear in; factors of others stay */
+    int power[2];       /* EACH: of operand `first`, and of those behind it */
+} ej_linear;
+
+ej_linear ej_opt_linear(const ej_graph *graph, const ej_node *node);
+
+#endif

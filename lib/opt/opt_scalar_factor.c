@@ -1,0 +1,165 @@
+/* opt_scalar_factor.c - arithmetic of factors: numbers in double (complex in complex double), and values of rank 0.
+ *
+ * Keeps  a divisor a divisor: x / 3 stays one rounding. Values of rank 0 are not cancelled against each other: s / s is
+ *        NaN for 0, and says so.
+ *
+ * Bounds: a number is taken out, moved or combined only while its magnitude, and that of every product on the way, is
+ * within 2^-20 .. 2^20 where values are f32 or c64 (or of a floating dtype that is not known), 2^-160 .. 2^160 where they
+ * are f64 or c128. Moving a factor scales what lies between its old and its new place by at most that: only values within
+ * 2^20 (2^160) of the largest finite number or the smallest normal one could overflow or underflow that did not before,
+ * that is f32 above 2^108 or below 2^-106. Outside of the bounds numbers stay where the program has them: 1e30 * (1e-30 * x)
+ * is two multiplications. So do 0, Inf and NaN, which no bound admits. Of values of rank 0 nothing is known; they move as
+ * the program's numbers of ordinary size do.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "opt_scalar.h"
+
+const ej_factor ej_factor_one = {.re = 1};
+
+bool ej_factor_is_one(const ej_factor *a)
+{
+    return ej_factor_is_number(a, 1);
+}
+
+bool ej_factor_is_number(const ej_factor *a, double re)
+{
+    return a->re == re && a->im == 0 && !a->inverse && !a->n;
+}
+
+bool ej_factor_same(const ej_factor *a, const ej_factor *b)
+{
+    if (a->re != b->re || a->im != b->im || a->inverse != b->inverse || a->n != b->n) return false;
+    for (uint8_t i = 0; i < a->n; i++)
+        if (a->uses[i].value != b->uses[i].value || a->uses[i].below != b->uses[i].below) return false;
+    return true;
+}
+
+static bool is_power_of_two(double re, double im)
+{
+    int exponent;
+    return im == 0 && fabs(frexp(re, &exponent)) == 0.5;
+}
+
+/* One over a power of two is exact: such numbers are always written as factors, so that equal ones look equal. */
+static ej_factor settled(ej_factor a)
+{
+    if (!a.inverse || !is_power_of_two(a.re, a.im)) return a;
+    a.re = 1 / a.re;
+    a.im = 0;
+    a.inverse = false;
+    return a;
+}
+
+ej_factor ej_factor_number(double re, double im)
+{
+    return (ej_factor){.re = re, .im = im};
+}
+
+ej_factor ej_factor_inverse(ej_factor a)
+{
+    a.inverse = !a.inverse;
+    return settled(a);
+}
+
+ej_factor ej_factor_negated(ej_factor a)
+{
+    a.re = -a.re;
+    a.im = a.im == 0 ? 0 : -a.im;
+    return a;
+}
+
+static void divide(double *re, double *im, double c, double d)
+{
+    double a = *re, b = *im;
+    if (d == 0) {
+        *re = a / c;
+        *im = b / c;
+    } else { /* magnitudes are bounded: the plain formula does not overflow */
+        double size = c * c + d * d;
+        *re = (a * c + b * d) / size;
+        *im = (b * c - a * d) / size;
+    }
+}
+
+static void multiply(double *re, double *im, double c, double d)
+{
+    double a = *re, b = *im;
+    *re = a * c - b * d;
+    *im = a * d + b * c;
+}
+
+void ej_factor_value(const ej_factor *a, double *re, double *im)
+{
+    *re = a->inverse ? 1 : a->re;
+    *im = a->inverse ? 0 : a->im;
+    if (a->inverse) divide(re, im, a->re, a->im);
+}
+
+bool ej_factor_in_bounds(const ej_factor *a, ej_known_dtype dtype)
+{
+    bool wide = dtype.dtype >= 0 && ej_dtypes[dtype.dtype].real == EINJIT_F64;
+    double most = wide ? 0x1p160 : 0x1p20, size = hypot(a->re, a->im);
+    return size >= 1 / most && size <= most;
+}
+
+/* (re + im i) over d, a divisor: again a divisor where that loses nothing. */
+static ej_factor quotient(double re, double im, const ej_factor *d)
+{
+    ej_factor out = {.re = d->re, .im = d->im, .inverse = is_power_of_two(re, im)};
+    if (out.inverse) {
+        divide(&out.re, &out.im, re, im);
+        return out;
+    }
+    out.re = re;
+    out.im = im;
+    divide(&out.re, &out.im, d->re, d->im);
+    return out;
+}
+
+/* a times b, numbers only. */
+static void multiply_numbers(ej_factor *a, const ej_factor *b)
+{
+    ej_factor product = *a;
+    if (a->inverse == b->inverse) multiply(&product.re, &product.im, b->re, b->im);
+    else product = a->inverse ? quotient(b->re, b->im, a) : quotient(a->re, a->im, b);
+    product = settled(product);
+    a->re = product.re;
+    a->im = product.im;
+    a->inverse = product.inverse;
+}
+
+static bool comes_first(ej_factor_use a, ej_factor_use b)
+{
+    return a.below != b.below ? b.below : a.value <= b.value;
+}
+
+static int merge_uses(ej_factor *a, const ej_factor *b, bool turned, ej_job *job)
+{
+    ej_factor_use *uses = EJ_JOB_ARRAY(job, ej_factor_use, (size_t)a->n + b->n);
+    if (!uses) return ej_no_memory(job->err);
+    if (a->n) memcpy(uses, a->uses, a->n * sizeof *uses);
+    for (uint8_t i = 0; i < b->n; i++) { /* a few: insertion keeps them sorted */
+        ej_factor_use use = {b->uses[i].value, b->uses[i].below != turned};
+        uint8_t at = a->n;
+        for (; at > 0 && !comes_first(uses[at - 1], use); at--) uses[at] = uses[at - 1];
+        uses[at] = use;
+        a->n++;
+    }
+    a->uses = uses;
+    return EINJIT_OK;
+}
+
+int ej_factor_multiply(ej_factor *a, const ej_factor *b, int power, bool *fits, ej_job *job)
+{
+    ej_factor number = *b;
+    if (power < 0) number = ej_factor_inverse(number);
+    for (int i = power < 0 ? -power : power; i > 0; i--) {
+        *fits = a->n + b->n <= EJ_FACTOR_USES;
+        if (!*fits) return EINJIT_OK;
+        multiply_numbers(a, &number);
+        if (b->n) EJ_TRY(merge_uses(a, b, power < 0, job));
+    }
+    return EINJIT_OK;
+}
