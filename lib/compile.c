@@ -154,6 +154,7 @@ static int build(pipeline *p)
 {
     const ej_request *r = &p->request;
     ej_job *job = &p->job;
+    ej_count naive;
 
     EJ_TRY(ej_graph_copy(&p->graph, &r->graph->graph, job->allocator, job->err));
     EJ_TRY(stage_done(p, EJ_STAGE_GRAPH));
@@ -172,7 +173,8 @@ static int build(pipeline *p)
     if (p->last == EJ_STAGE_PATH) return EINJIT_OK;
 
     EJ_TRY(ej_plan_build(&p->plan, &p->chosen, job));
-    p->plan.naive_operations = ej_bound_operations(&p->bound);
+    EJ_TRY(ej_bound_count(&naive, &p->bound, job));
+    p->plan.naive_operations = naive.operations;
     EJ_TRY(stage_done(p, EJ_STAGE_PLAN));
     if (p->last == EJ_STAGE_PLAN) return EINJIT_OK;
 
