@@ -7,8 +7,11 @@
 #include "base_print.h"
 #include "target.h"
 
-enum ej_stage { EJ_STAGE_GRAPH, EJ_STAGE_OPT, EJ_STAGE_BIND, EJ_STAGE_PATH, EJ_STAGE_PLAN, EJ_STAGE_NEST,
-                EJ_STAGE_STEPS, EJ_STAGE_DOT, EJ_STAGE_IR, EJ_STAGE_ASM, EJ_STAGE_KEY, EJ_STAGE_TIME, EJ_STAGE_COUNT };
+/* PASSES: the program after every pass that changed it; STATS: what each pass gained. */
+enum ej_stage { EJ_STAGE_GRAPH, EJ_STAGE_PASSES, EJ_STAGE_OPT, EJ_STAGE_STATS, EJ_STAGE_BIND, EJ_STAGE_PATH, EJ_STAGE_PLAN,
+                EJ_STAGE_NEST, EJ_STAGE_STEPS, EJ_STAGE_DOT, EJ_STAGE_IR, EJ_STAGE_ASM, EJ_STAGE_KEY, EJ_STAGE_TIME,
+                EJ_STAGE_COUNT };
+struct ej_opt_watch;
 
 typedef struct ej_job {
     ej_arena *arena;         /* freed when the compile ends: results that live longer are copied out */
@@ -20,6 +23,8 @@ typedef struct ej_job {
     uint32_t dump;           /* bit EJ_STAGE_x: the stage prints itself ... */
     ej_text *dump_text;      /* ... into this; may be NULL when dump is 0 */
     bool want_listing;       /* backends: also store IR and assembly text when dump asks for IR or ASM */
+    uint32_t *rule_hits;     /* passes: how often each rule of opt_rules.def rewrote something; NULL: nobody asks */
+    struct ej_opt_watch *watch; /* passes: who is called around each of them (opt.h); NULL: nobody */
 } ej_job;
 
 #define EJ_JOB_NEW(job, type) EJ_NEW((job)->arena, type)

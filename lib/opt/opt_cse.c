@@ -218,7 +218,10 @@ int ej_opt_cse(ej_graph *graph, ej_job *job, size_t *n_changed)
         bool input = graph->nodes[v].op == EJ_OP_INPUT;
         c.replace[v] = (ej_value)v;
         if (!input) c.replace[v] = find_or_add(&c, (ej_value)v);
-        *n_changed += c.replace[v] != (ej_value)v;
+        if (c.replace[v] == (ej_value)v) continue;
+        ++*n_changed;
+        if (graph->nodes[v].op == EJ_OP_SCALAR) EJ_FIRED(job, CSE_LITERAL_KIND);
+        else EJ_FIRED(job, CSE_OPERANDS);
     }
     return *n_changed ? ej_graph_rewrite(graph, c.replace, true, job->err) : EINJIT_OK;
 }
