@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "choose.h"
+#include "compile_report.h"
 #include "kernel.h"
 #include "plan_links.h"
 
@@ -24,6 +25,8 @@ typedef struct pipeline {
     ej_plan plan;
     ej_nests nests;
     ej_code code;
+    ej_count written;     /* what the program costs as written */
+    ej_report report;     /* of the passes, where a dump asks for it */
     int last;             /* stop after this stage */
     ej_text *explained;   /* instead of dumps: the text of the stage `last` goes here */
     ej_text text;         /* of the stage that runs */
@@ -74,6 +77,8 @@ static int print_stage(pipeline *p, int stage)
     switch (stage) {
     case EJ_STAGE_GRAPH:
     case EJ_STAGE_OPT: ej_graph_print(&p->text, &p->graph); break;
+    case EJ_STAGE_PASSES: ej_report_print_programs(&p->text, &p->report); break;
+    case EJ_STAGE_STATS: ej_report_print(&p->text, &p->report, false); break;
     case EJ_STAGE_BIND: ej_bound_print(&p->text, &p->bound); break;
     case EJ_STAGE_PATH: return ej_choose_print(&p->text, &p->chosen, &p->graph, &p->job);
     case EJ_STAGE_PLAN: ej_plan_print(&p->text, &p->plan); break;
@@ -101,15 +106,33 @@ static void write_dump(pipeline *p, int stage)
     p->text.length = 0;
 }
 
+static int dump_stage(pipeline *p, int stage)
+{
+    if (!is_dumped(p, stage)) return EINJIT_OK;
+    EJ_TRY(print_stage(p, stage));
+    write_dump(p, stage);
+    return EINJIT_OK;
+}
+
+/* In a folder each program is a file. */
+static int dump_passes(pipeline *p)
+{
+    if (p->explained || !p->context->dump_dir) return dump_stage(p, EJ_STAGE_PASSES);
+    for (size_t part = 0; is_dumped(p, EJ_STAGE_PASSES) && part <= p->report.n_passes; part++) {
+        ej_report_print_part(&p->text, &p->report, part);
+        if (p->text.length)
+            ej_dump_pass(p->context, p->name, part, part ? p->report.passes[part - 1].pass : "before", &p->text);
+        p->text.length = 0;
+    }
+    return EINJIT_OK;
+}
+
 static int stage_done(pipeline *p, int stage)
 {
     uint64_t now = now_ns();
     p->stage_ns[stage] += now - p->started_ns;
     if (p->job.verify) EJ_TRY(verify_stage(p, stage));
-    if (is_dumped(p, stage)) {
-        EJ_TRY(print_stage(p, stage));
-        write_dump(p, stage);
-    }
+    EJ_TRY(dump_stage(p, stage));
     p->started_ns = now_ns();
     return EINJIT_OK;
 }
@@ -138,16 +161,38 @@ static int generate(pipeline *p)
     return EINJIT_OK;
 }
 
+static bool optimizes(const pipeline *p)
+{
+    return !(p->request.flags & EINJIT_OPTION_NO_OPTIMIZE);
+}
+
 /* The graph as written is bound first, so that errors speak of the operands that the user wrote; passes then know the
  * observed dtypes. */
-static int optimize(pipeline *p)
+static int observe(pipeline *p)
 {
     const ej_request *r = &p->request;
     ej_bound as_written;
+    if (!optimizes(p)) return EINJIT_OK;
     EJ_TRY(ej_bind(&as_written, &p->graph, r->n_in, r->in, r->n_out, r->out, r->open, &p->job));
+    EJ_TRY(ej_bound_count(&p->written, &as_written, &p->job));
     for (size_t i = 0; i < p->graph.n_inputs; i++)
         p->graph.nodes[p->graph.inputs[i]].dtype = (int16_t)r->in[i].dtype;
-    return ej_opt_run(&p->graph, NULL, &p->job);
+    return EINJIT_OK;
+}
+
+/* Watched where a dump asks for it. */
+static int optimize(pipeline *p)
+{
+    const ej_request *r = &p->request;
+    bool stats = is_dumped(p, EJ_STAGE_STATS), programs = is_dumped(p, EJ_STAGE_PASSES);
+    EJ_TRY(observe(p));
+    if (!stats && !programs) return optimizes(p) ? ej_opt_run(&p->graph, NULL, &p->job) : EINJIT_OK;
+    EJ_TRY(ej_report_begin(&p->report, &p->graph, r->n_in, stats ? r->in : NULL, programs, p->job.arena, &p->job));
+    if (optimizes(p)) EJ_TRY(ej_opt_run(&p->graph, NULL, &p->job));
+    EJ_TRY(ej_report_end(&p->report, &p->graph, !optimizes(p), &p->job));
+    EJ_TRY(dump_passes(p));
+    p->started_ns = now_ns() - p->report.total.ns; /* counting and printing are not the stage's time */
+    return EINJIT_OK;
 }
 
 static int build(pipeline *p)
@@ -159,20 +204,23 @@ static int build(pipeline *p)
     EJ_TRY(stage_done(p, EJ_STAGE_GRAPH));
     if (p->last == EJ_STAGE_GRAPH) return EINJIT_OK;
 
-    if (!(r->flags & EINJIT_OPTION_NO_OPTIMIZE)) EJ_TRY(optimize(p));
+    EJ_TRY(optimize(p));
+    if (p->last == EJ_STAGE_PASSES) return EINJIT_OK;
     EJ_TRY(stage_done(p, EJ_STAGE_OPT));
-    if (p->last == EJ_STAGE_OPT) return EINJIT_OK;
+    EJ_TRY(dump_stage(p, EJ_STAGE_STATS));
+    if (p->last <= EJ_STAGE_STATS) return EINJIT_OK;
 
     EJ_TRY(ej_bind(&p->bound, &p->graph, r->n_in, r->in, r->n_out, r->out, r->open, job));
     EJ_TRY(stage_done(p, EJ_STAGE_BIND));
     if (p->last == EJ_STAGE_BIND) return EINJIT_OK;
 
+    if (!optimizes(p)) EJ_TRY(ej_bound_count(&p->written, &p->bound, job));
     EJ_TRY(ej_choose(&p->chosen, &p->bound, r->flags & EINJIT_OPTION_NO_OPTIMIZE, job)); /* searches paths */
     EJ_TRY(stage_done(p, EJ_STAGE_PATH));
     if (p->last == EJ_STAGE_PATH) return EINJIT_OK;
 
     EJ_TRY(ej_plan_build(&p->plan, &p->chosen, job));
-    p->plan.naive_operations = ej_bound_operations(&p->bound);
+    p->plan.naive_operations = p->written.operations; /* not of what the passes made of it */
     EJ_TRY(stage_done(p, EJ_STAGE_PLAN));
     if (p->last == EJ_STAGE_PLAN) return EINJIT_OK;
 
@@ -320,6 +368,11 @@ int ej_compile_explain(ej_text *out, einjit_context *context, const ej_request *
     return status;
 }
 
+static uint64_t whole_bytes(double bytes)
+{
+    return bytes < 1.8e19 ? (uint64_t)bytes : UINT64_MAX;
+}
+
 static void read_cost(einjit_cost *out, const pipeline *p)
 {
     *out = (einjit_cost){.naive_operations = p->plan.naive_operations,
@@ -328,7 +381,8 @@ static void read_cost(einjit_cost *out, const pipeline *p)
                          .log2_largest = p->plan.log2_largest,
                          .scratch_bytes = (uint64_t)p->nests.scratch_bytes.n,
                          .steps = p->plan.n_steps,
-                         .bytes_moved = p->plan.bytes_moved < 1.8e19 ? (uint64_t)p->plan.bytes_moved : UINT64_MAX};
+                         .bytes_moved = whole_bytes(p->plan.bytes_moved),
+                         .naive_bytes = whole_bytes(p->written.bytes)};
 }
 
 int ej_compile_cost(einjit_cost *out, einjit_context *context, const ej_request *request, einjit_error *err)

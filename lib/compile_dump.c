@@ -1,7 +1,8 @@
 /* compile_dump.c - where the text of a stage goes: the log, a line each, or a file.
  *
  * Takes  a stage's text and the name of its kernel.
- * Gives  EINJIT_DUMP_DIR/<kernel>/NN-stage.*, or lines to the log hook. Dumps never make a compile fail.
+ * Gives  EINJIT_DUMP_DIR/<kernel>/NN-stage.*, or lines to the log hook. Dumps never make a compile fail. Files sort as the
+ *        pipeline runs.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -11,7 +12,8 @@
 #include "kernel.h"
 
 static const char *const files[EJ_STAGE_COUNT] = {
-    [EJ_STAGE_GRAPH] = "10-graph.ein", [EJ_STAGE_OPT] = "20-opt.ein",   [EJ_STAGE_BIND] = "30-bind.txt",
+    [EJ_STAGE_GRAPH] = "10-graph.ein", [EJ_STAGE_PASSES] = "15-opt.ein", [EJ_STAGE_OPT] = "20-opt.ein",
+    [EJ_STAGE_STATS] = "25-stats.txt", [EJ_STAGE_BIND] = "30-bind.txt",
     [EJ_STAGE_PATH] = "40-path.txt",   [EJ_STAGE_PLAN] = "50-plan.txt", [EJ_STAGE_NEST] = "60-nest.txt",
     [EJ_STAGE_STEPS] = "62-steps.jsonl", [EJ_STAGE_DOT] = "64-plan.dot",
     [EJ_STAGE_IR] = "70-ir.ll",        [EJ_STAGE_ASM] = "80-asm.s",     [EJ_STAGE_KEY] = "05-key.txt",
@@ -31,13 +33,13 @@ static bool write_file(const char *path, const ej_text *text)
     return fclose(file) == 0 && written;
 }
 
-static void dump_to_file(const einjit_context *context, const char *kernel, int stage, const ej_text *text)
+static void dump_to_file(const einjit_context *context, const char *kernel, const char *file, const ej_text *text)
 {
     char path[4096];
     int n = snprintf(path, sizeof path, "%s/%s", context->dump_dir, kernel);
-    bool done = n > 0 && (size_t)n + 32 < sizeof path && make_folder(context->dump_dir) && make_folder(path);
+    bool done = n > 0 && (size_t)n + strlen(file) + 2 < sizeof path && make_folder(context->dump_dir) && make_folder(path);
     if (done) {
-        snprintf(path + n, sizeof path - (size_t)n, "/%s", files[stage]);
+        snprintf(path + n, sizeof path - (size_t)n, "/%s", file);
         done = write_file(path, text);
     }
     if (!done) ej_context_log(context, "einjit: the dump %s cannot be written: %s", path, strerror(errno));
@@ -59,7 +61,15 @@ void ej_dump_write(einjit_context *context, const char *kernel, int stage, ej_te
     if (text->failed)
         ej_context_log(context, "einjit: no memory for the dump of %s", ej_stage_name(stage));
     else if (context->dump_dir)
-        dump_to_file(context, kernel, stage, text);
+        dump_to_file(context, kernel, files[stage], text);
     else
         dump_to_log(context, kernel, stage, text);
+}
+
+void ej_dump_pass(einjit_context *context, const char *kernel, size_t n, const char *pass, ej_text *text)
+{
+    char file[80];
+    snprintf(file, sizeof file, "15-opt-%03zu-%.40s.ein", n, pass);
+    if (text->failed) ej_context_log(context, "einjit: no memory for the dump of pass %s", pass);
+    else dump_to_file(context, kernel, file, text);
 }

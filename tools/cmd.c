@@ -11,7 +11,7 @@ static const struct {
 } known[] = {
     {'s', "sizes", "z=1000,i=4", "extents by name"},
     {'o', "output", "OUT.npy", "where results go, one a result; without it they are printed"},
-    {'e', "emit", "STAGE", "graph, opt, bind, path, plan, nest, steps, dot, ir, asm or key"},
+    {'e', "emit", "STAGE", "graph, opt+, opt, stats, bind, path, plan, nest, steps, dot, ir, asm or key"},
     {'d', "dtype", "f32", "of inputs that do not say: f32 f64 c64 c128 i32 i64 bool"},
     {'O', "open", "z,edges", "extents that stay open: one kernel for all their values"},
     {'S', "strategy", "S", "path search: auto, optimal, greedy, or a file with a path"},
@@ -21,6 +21,8 @@ static const struct {
     {'t', "threads", "N", "threads to use"},
     {'b', "backend", "B", "llvm or interp"},
     {'T', "target", "T", "a row of the target table: avx512, avx2, sse2"},
+    {'p', "stats", NULL, "what each pass did: changes, rules, nodes; with sizes operations and bytes"},
+    {'u', "times", NULL, "with --stats: the time of each pass"},
     {'n', "no-opt", NULL, "take the program as written"},
     {'j', "json", NULL, "one JSON document on stdout"},
     {'1', "seconds", "T", NULL},
@@ -67,6 +69,8 @@ static int take(cmd_options *o, int letter)
     case 'G': o->svg = optarg; return TOOL_OK;
     case 'm': o->minimize = optarg; return TOOL_OK;
     case 'n': o->no_opt = true; return TOOL_OK;
+    case 'p': o->stats = true; return TOOL_OK;
+    case 'u': o->times = true; return TOOL_OK;
     case 'j': o->json = true; return TOOL_OK;
     case 't': return tool_number(&o->threads, optarg, 1, 1024, "--threads");
     default:

@@ -27,7 +27,7 @@ typedef struct cmd_options {
     char *path;             /* ... as the library takes it, once there is a context */
     const char *emit, *dot, *svg, *minimize;
     int64_t threads;
-    bool no_opt, json;
+    bool no_opt, json, stats, times;
     char **outputs;         /* -o */
     size_t n_outputs;
     char **rest;            /* what is not an option */
@@ -39,5 +39,9 @@ void cmd_options_free(cmd_options *options);
 /* A context of these options; what they name is checked. */
 int cmd_context(einjit_context **out, cmd_options *options);
 einjit_compile_options cmd_compile_options(const cmd_options *options);
+
+/* cmd_stats.c: the passes of a program, run and reported; TOOL_*. */
+int cmd_print_stats(const tool_program *program, const cmd_options *options);
+int cmd_print_passes(const tool_program *program, const cmd_options *options); /* the program after each that changed it */
 
 #endif

@@ -56,7 +56,8 @@ static void print_text(const report *r)
     if (c->planned_operations > 0) printf("   (%.3g times fewer)", c->naive_operations / c->planned_operations);
     if (isfinite(c->log10_mults)) printf("\nlog10 of mults       %.3f", c->log10_mults);
     if (isfinite(c->log2_largest)) printf("\nlargest intermediate 2^%.2f elements", c->log2_largest);
-    printf("\nbytes moved          %llu\n", (unsigned long long)c->bytes_moved);
+    printf("\nnaive bytes          %llu\n", (unsigned long long)c->naive_bytes);
+    printf("bytes moved          %llu\n", (unsigned long long)c->bytes_moved);
     printf("intensity            %.3g operations a byte\n", intensity(c));
     printf("estimated time       %.3f us (counted, not measured)\n", r->estimated_ns * 1e-3);
     printf("scratch              %llu bytes\n\n", (unsigned long long)c->scratch_bytes);
@@ -90,6 +91,7 @@ static int print_json(const report *r)
     json_object_set_new(doc, "planned_operations", number(c->planned_operations));
     json_object_set_new(doc, "log10_mults", number(c->log10_mults));
     json_object_set_new(doc, "log2_largest", number(c->log2_largest));
+    json_object_set_new(doc, "naive_bytes", json_integer((json_int_t)c->naive_bytes));
     json_object_set_new(doc, "bytes_moved", json_integer((json_int_t)c->bytes_moved));
     json_object_set_new(doc, "arithmetic_intensity", number(intensity(c)));
     json_object_set_new(doc, "estimated_ns", number(r->estimated_ns));

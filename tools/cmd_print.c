@@ -36,10 +36,39 @@ static int print_stage(einjit_context *context, const tool_program *program, con
 
 static int check_stage(const char *emit)
 {
-    static const char *const stages[] = {"graph", "opt", "bind", "path", "plan", "nest", "steps", "dot", "ir", "asm", "key"};
+    static const char *const stages[] = {"graph", "opt+", "opt", "stats", "bind", "path", "plan", "nest", "steps", "dot", "ir",
+                                         "asm", "key"};
     for (size_t i = 0; i < sizeof stages / sizeof *stages; i++)
         if (!strcmp(stages[i], emit)) return TOOL_OK;
-    return tool_usage("'%s' is no stage: there are graph, opt, bind, path, plan, nest, steps, dot, ir, asm and key", emit);
+    return tool_usage("'%s' is no stage: there are graph, opt+, opt, stats, bind, path, plan, nest, steps, dot, ir, asm and key",
+                      emit);
+}
+
+static int check_options(const cmd_options *options)
+{
+    if (options->stats && options->emit) return tool_usage("--stats prints the program after opt: not with --emit");
+    if (options->stats && options->no_opt) return tool_usage("--stats reports on the passes: not with --no-opt");
+    if (options->json && !options->stats) return tool_usage("--json prints what --stats reports: it needs --stats");
+    if (options->times && !options->stats) return tool_usage("--times belongs to what --stats reports: it needs --stats");
+    return check_stage(options->emit ? options->emit : "opt");
+}
+
+static int print_optimized(const tool_program *program, bool no_opt)
+{
+    einjit_error err = {0};
+    if (!no_opt && einjit_optimize(program->graph, NULL, &err)) return tool_error(&err);
+    return print_graph(program);
+}
+
+static int print(einjit_context *context, const tool_program *program, cmd_options *options)
+{
+    const char *emit = options->emit ? options->emit : "opt";
+    options->emit = emit;
+    if (options->stats) return cmd_print_stats(program, options);
+    if (!strcmp(emit, "graph")) return print_graph(program);
+    if (!strcmp(emit, "opt+") && !options->no_opt) return cmd_print_passes(program, options);
+    if (!strcmp(emit, "opt") || !strcmp(emit, "opt+")) return print_optimized(program, options->no_opt);
+    return print_stage(context, program, options);
 }
 
 int cmd_print(int argc, char **argv, const command *self)
@@ -47,23 +76,13 @@ int cmd_print(int argc, char **argv, const command *self)
     cmd_options options;
     einjit_context *context = NULL;
     tool_program program = {0};
-    einjit_error err = {0};
     int status = cmd_parse(&options, argc, argv, self);
     if (status >= 0) return status;
-    const char *emit = options.emit ? options.emit : "opt";
-    status = check_stage(emit);
+    status = check_options(&options);
     if (!status) status = cmd_context(&context, &options);
     if (!status) status = tool_program_load(&program, context, options.rest[0]);
     if (!status) status = tool_names_check(&program, &options.sizes, options.open);
-    if (!status && !strcmp(emit, "graph")) {
-        status = print_graph(&program);
-    } else if (!status && !strcmp(emit, "opt")) {
-        if (!options.no_opt && einjit_optimize(program.graph, NULL, &err)) status = tool_error(&err);
-        if (!status) status = print_graph(&program);
-    } else if (!status) {
-        options.emit = emit;
-        status = print_stage(context, &program, &options);
-    }
+    if (!status) status = print(context, &program, &options);
     tool_program_free(&program);
     einjit_context_release(context);
     cmd_options_free(&options);

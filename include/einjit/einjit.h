@@ -130,7 +130,8 @@ typedef struct einjit_options {
 
 enum einjit_option_flag {
     EINJIT_OPTION_NO_OPTIMIZE = 1, /* compile graphs as written */
-    EINJIT_OPTION_VERIFY = 2       /* check invariants after every stage, as EINJIT_VERIFY=1 */
+    EINJIT_OPTION_VERIFY = 2       /* check invariants after every stage and every pass, as EINJIT_VERIFY=1;
+                                    * always on in debug builds of the library */
 };
 
 /** Make a context: caches, options, hooks. `options` may be NULL. Reads the EINJIT_* variables once.
@@ -294,6 +295,51 @@ EINJIT_API int einjit_graph_output(einjit_graph *graph, einjit_value x, einjit_e
 /** Run the passes on a graph that is not frozen: `passes` names, separated by commas; NULL = all, in their order. */
 EINJIT_API int einjit_optimize(einjit_graph *graph, const char *passes, einjit_error *err);
 
+/** What a run of passes did. */
+typedef struct einjit_report einjit_report;
+typedef struct einjit_rule_report {
+    const char *rule;
+    uint64_t fired; /* how often it rewrote something */
+} einjit_rule_report;
+/** One pass of the run. Operations and bytes (counted as at einjit_cost) are those of the plan if optimization stopped here,
+ * as with EINJIT_OPTION_NO_OPTIMIZE: contraction paths are searched, nothing else is decided by sizes. -1 where no example
+ * tensors were given. Texts and arrays are borrowed from the report. */
+typedef struct einjit_pass_report {
+    const char *pass;        /* its name, as in einjit_optimize */
+    size_t changed;          /* changes it made, as it counts them; 0: the program is the same */
+    size_t nodes_before, nodes_after;
+    double operations_before, operations_after;
+    double bytes_before, bytes_after;
+    uint64_t ns;             /* time of the pass itself */
+    size_t n_rules;          /* the rewrite rules that fired */
+    const einjit_rule_report *rules;
+    const char *program;     /* EINJIT_REPORT_PROGRAMS: the program's text after the pass, where it changed; else NULL */
+} einjit_pass_report;
+enum einjit_report_flag {
+    EINJIT_REPORT_PROGRAMS = 1, /* einjit_optimize_report: keep the program's text after every pass that changed it */
+    EINJIT_REPORT_TIMES = 2     /* einjit_report_print: with times, which differ from run to run */
+};
+/** einjit_optimize, and what it did. `in` (may be NULL, with n_in 0) are example tensors of the inputs, for the counts
+ * alone: the passes see no sizes, and data is not read. flags: EINJIT_REPORT_*. Owned by the caller.
+ * On failure of a pass there is no report, and the graph is whole.
+ * Errors: those of einjit_optimize; with tensors, what einjit_compile says of tensors that do not fit, before any pass runs.
+ * Cost: that of the passes; with tensors one plan more for each pass that changed something (with more than 1,000 nodes by
+ * greedy paths). */
+EINJIT_API int einjit_optimize_report(einjit_report **out, einjit_graph *graph, const char *passes, size_t n_in,
+                                      const einjit_tensor *in, int32_t flags, einjit_error *err);
+/** The passes in the order they ran, *n of them (may be NULL); borrowed. NULL for no report. */
+EINJIT_API const einjit_pass_report *einjit_report_passes(const einjit_report *report, size_t *n);
+/** From before the first pass to the plan that is run: `pass` is "all", `program` the program before. operations_after and
+ * bytes_after include what is decided by sizes after the passes (which of several ways, what is shared), so that they may
+ * be less than those after the last pass. Borrowed. */
+EINJIT_API const einjit_pass_report *einjit_report_total(const einjit_report *report);
+/** The report as a table: a line for each pass that changed something, and one for all. The same bytes every run without
+ * EINJIT_REPORT_TIMES. Buffer handling as einjit_graph_print. */
+EINJIT_API int einjit_report_print(const einjit_report *report, int32_t flags, char *buffer, size_t capacity,
+                                   size_t *needed, einjit_error *err);
+/** Give back a report. The graph may be gone before. NULL is fine. */
+EINJIT_API void einjit_report_destroy(einjit_report *report);
+
 /* ---- shapes ------------------------------------------------------------------------------------------------- */
 
 /** The shape and dtype of every value of a graph for the given inputs, without running or allocating any of them.
@@ -368,23 +414,40 @@ EINJIT_API int einjit_einsum_labels(einjit_context *context, size_t n_in, const 
 
 /* ---- looking inside ----------------------------------------------------------------------------------------- */
 
-/** What compiling makes of a graph for these inputs, as text: stage is graph, opt, bind, path, plan, nest, ir, asm,
- * key, steps (a JSON object a line for each step of the plan: kernel, operations, bytes, what it waits for) or dot (the
+/** What compiling makes of a graph for these inputs, as text: stage is graph, opt+ (the program after every pass
+ * that changed it, under comments), opt, stats (the table of einjit_report_print, for passes that know the inputs' dtypes),
+ * bind, path, plan, nest, ir, asm, key, steps (a JSON object a line for each step of the plan: kernel, operations, bytes, what it waits for) or dot (the
  * steps as a graph in Graphviz's language). Buffer handling as einjit_graph_print. */
 EINJIT_API int einjit_explain(einjit_context *context, einjit_graph *graph, size_t n_in, const einjit_tensor *in,
                               const einjit_compile_options *options, const char *stage, char *buffer, size_t capacity,
                               size_t *needed, einjit_error *err);
 
-/** What the plan of these inputs costs, counted and not measured. Operations: a multiplication or addition of the
- * innermost loops each counts one. */
+/** What a program and its plan cost for these inputs: counted, not measured, and one count for both.
+ *
+ * Operations, complex numbers counting as one:
+ *   einsum                 the product of the extents of all its labels, times one multiplication (or what combines) for
+ *                          each operand but the first, and one addition (or what reduces) where values are summed: a
+ *                          label of an extent other than 1 that the output lacks. At least one a point.
+ *   pointwise functions    1 an element of the result
+ *   reductions, index_add  1 an element of the operand (reductions along single values: 0)
+ *   matmul, tensordot, mean, logsumexp, softmax, layer_norm, ...    what they are written out to in the operations above
+ *   layout, cat, gathers, casts, constants    0
+ * Bytes: whatever computes, or casts, reads each operand once and writes its result once. Elements that broadcasting
+ * repeats are there once, of an operand's diagonal only the diagonal is read, literals are part of the code, and layout, cat
+ * and gathers move nothing: their users read through them.
+ *
+ * The program counts as the sum of its values, each by itself and once, where a result needs it. The plan counts as the
+ * sum of its steps, an operation for each function and reduction an iteration, copies and the checks of computed indices
+ * with it. Beyond what a double holds a count is infinite. */
 typedef struct einjit_cost {
-    double naive_operations;   /* the graph's einsums as written, each as one loop over all its labels */
-    double planned_operations; /* the steps of the plan */
+    double naive_operations;   /* of the program as written */
+    double planned_operations; /* of the plan's steps */
     double log10_mults;        /* sum over contraction steps of the product of all extents of the step */
     double log2_largest;       /* the largest intermediate, elements */
     uint64_t scratch_bytes;
     uint64_t steps;
-    uint64_t bytes_moved;      /* operands and results of every step, once each */
+    uint64_t bytes_moved;      /* of the plan: operands and results of every step, once each */
+    uint64_t naive_bytes;      /* of the program as written */
 } einjit_cost;
 EINJIT_API int einjit_plan_cost(einjit_cost *out, einjit_context *context, einjit_graph *graph, size_t n_in,
                                 const einjit_tensor *in, const einjit_compile_options *options, einjit_error *err);

@@ -7,4 +7,7 @@
 /* The caller's compile options (NULL: none), of whichever version of the header, into a request. */
 int ej_request_options(ej_request *request, const einjit_compile_options *options, einjit_error *err);
 
+/* Passes may run on it: it is not frozen, and no call on it failed. (api_graph.c) */
+int ej_optimize_check(const einjit_graph *graph, einjit_error *err);
+
 #endif

@@ -14,6 +14,12 @@
 
 #define DEFAULT_CACHE_BYTES ((size_t)256 << 20)
 
+#ifdef NDEBUG
+enum { DEBUG_BUILD = false };
+#else
+enum { DEBUG_BUILD = true }; /* every stage is checked */
+#endif
+
 /* ---- options ---- */
 
 /* Fields beyond what the caller's header knows are 0; fields beyond what this library knows must be. */
@@ -90,7 +96,7 @@ static int configure(einjit_context *context, const einjit_options *options, ein
     context->dump = ej_stage_mask(env.dump);
     if (context->dump_dir && !context->dump) context->dump = ej_stage_mask("all");
     context->verbose = env.verbose;
-    context->verify = env.verify || (options->flags & EINJIT_OPTION_VERIFY);
+    context->verify = DEBUG_BUILD || env.verify || (options->flags & EINJIT_OPTION_VERIFY);
     context->no_optimize = options->flags & EINJIT_OPTION_NO_OPTIMIZE;
     context->log = options->log ? options->log : env.dump || env.verbose ? log_to_stderr : NULL;
     context->log_user = options->log_user;

@@ -6,7 +6,7 @@
  */
 #include <string.h>
 
-#include "kernel.h"
+#include "api.h"
 
 /* ---- make and give back ---- */
 
@@ -182,7 +182,7 @@ const char *einjit_graph_input_name(const einjit_graph *graph, size_t i)
 
 /* ---- passes ---- */
 
-int einjit_optimize(einjit_graph *graph, const char *passes, einjit_error *err)
+int ej_optimize_check(const einjit_graph *graph, einjit_error *err)
 {
     if (!graph) return ej_fail(err, EINJIT_E_INVALID, "graph is NULL");
     if (atomic_load_explicit(&graph->frozen, memory_order_acquire))
@@ -190,6 +190,12 @@ int einjit_optimize(einjit_graph *graph, const char *passes, einjit_error *err)
     if (graph->graph.failed)
         return ej_fail(err, graph->graph.failed, "an earlier call on this graph failed with %s",
                        einjit_status_name(graph->graph.failed));
+    return EINJIT_OK;
+}
+
+int einjit_optimize(einjit_graph *graph, const char *passes, einjit_error *err)
+{
+    EJ_TRY(ej_optimize_check(graph, err));
     ej_arena scratch;
     ej_arena_init(&scratch, &graph->context->allocator);
     ej_job job = {.arena = &scratch, .err = err, .allocator = &graph->context->allocator,

@@ -230,6 +230,10 @@ int ej_graph_from_equation(ej_graph *out, const einjit_allocator *allocator, con
 
 /* ---- invariants (graph_verify.c) ---- */
 int ej_graph_verify(const ej_graph *graph, einjit_error *err); /* E_INTERNAL, names the node */
+/* What a graph is, node by node: equal for the same nodes under the same names in the same order. (graph_hash.c) */
+uint64_t ej_graph_hash(const ej_graph *graph);
+/* What its callers see: the function's name, the inputs in order as they are declared, how many results. */
+uint64_t ej_graph_signature(const ej_graph *graph);
 
 /* ---- passes (opt.c: the table and the runner) ---- */
 struct ej_job;
@@ -240,7 +244,9 @@ typedef struct ej_pass {
 } ej_pass;
 extern const ej_pass ej_passes[];
 extern const size_t ej_n_passes;
-/* names: comma list, NULL = all in table order. Verifies before and after each when job->verify. */
+/* names: comma list, NULL = all in table order. With job->verify the graph is checked before the first pass and after each
+ * (E_INTERNAL names it): its invariants, its signature, and that a pass which says it changed nothing did not. Calls
+ * job->watch around each. */
 int ej_opt_run(ej_graph *graph, const char *names, struct ej_job *job);
 
 #endif

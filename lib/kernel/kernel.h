@@ -100,6 +100,8 @@ extern const ej_evaluator ej_interpreting_evaluator;
 /* One stage's text to the log, a line each, or to EINJIT_DUMP_DIR/<kernel>/NN-stage.*; trouble with a file is logged.
  * `text` is used up. */
 void ej_dump_write(einjit_context *context, const char *kernel, int stage, ej_text *text);
+/* The program after pass number `n` of the run, to its own file between those of the graph and of opt. */
+void ej_dump_pass(einjit_context *context, const char *kernel, size_t n, const char *pass, ej_text *text);
 
 /* ---- kernel.c ---- */
 /* An empty kernel with one bare reference; NULL: out of memory. compile.c fills it in. */

@@ -1,8 +1,8 @@
 /* opt.c - the table of passes, and the runner.
  *
  * Takes  a graph that is not frozen; names of passes, or none for all in the table's order.
- * Gives  the same function of the inputs. With job->verify the graph is checked in front of the first pass and behind
- *        each, so that the broken one is named.
+ * Gives  the same function of the inputs. With job->verify (debug builds have it on) the graph is checked in front of the
+ *        first pass and behind each, so that the broken one is named.
  * To add a pass: one file opt_<name>.c, one line in opt.h, one row here with its reason.
  */
 #include "opt.h"
@@ -19,14 +19,39 @@ const ej_pass ej_passes[] = {
 };
 const size_t ej_n_passes = sizeof ej_passes / sizeof ej_passes[0];
 
-static int run_pass(ej_graph *graph, const ej_pass *pass, ej_job *job)
+/* What a pass must leave as it is: always the signature, and everything when it says that it changed nothing. */
+typedef struct kept {
+    uint64_t signature, graph;
+} kept;
+
+static kept look_at(const ej_graph *graph, const ej_job *job)
+{
+    return job->verify ? (kept){ej_graph_signature(graph), ej_graph_hash(graph)} : (kept){0, 0};
+}
+
+static int check_pass(const ej_graph *graph, const ej_pass *pass, kept before, size_t n_changed, ej_job *job)
+{
+    einjit_error inner;
+    kept now = look_at(graph, job);
+    if (!job->verify) return EINJIT_OK;
+    int status = ej_graph_verify(graph, &inner);
+    if (status) return ej_fail(job->err, status, "after pass %s: %.400s", pass->name, inner.text);
+    if (now.signature != before.signature)
+        return ej_fail(job->err, EINJIT_E_INTERNAL, "pass %s changed the function's inputs, name or number of results",
+                       pass->name);
+    if (!n_changed && now.graph != before.graph)
+        return ej_fail(job->err, EINJIT_E_INTERNAL, "pass %s changed the graph and says that it did not", pass->name);
+    return EINJIT_OK;
+}
+
+int ej_opt_run_pass(ej_graph *graph, const ej_pass *pass, ej_job *job)
 {
     size_t n_changed = 0;
+    kept before = look_at(graph, job);
+    if (job->watch) EJ_TRY(job->watch->before(job->watch, graph, pass, job));
     EJ_TRY(pass->run(graph, job, &n_changed));
-    if (!job->verify || !n_changed) return EINJIT_OK;
-    einjit_error inner;
-    int status = ej_graph_verify(graph, &inner);
-    return status ? ej_fail(job->err, status, "after pass %s: %.400s", pass->name, inner.text) : EINJIT_OK;
+    EJ_TRY(check_pass(graph, pass, before, n_changed, job));
+    return job->watch ? job->watch->after(job->watch, graph, pass, n_changed, job) : EINJIT_OK;
 }
 
 static int fail_name(const char *name, size_t length, ej_job *job)
@@ -64,10 +89,10 @@ int ej_opt_run(ej_graph *graph, const char *names, struct ej_job *job)
         EJ_TRY(find_pass(at, length, &pass, job));
     if (job->verify) EJ_TRY(ej_graph_verify(graph, job->err));
     if (!names)
-        for (size_t p = 0; p < ej_n_passes; p++) EJ_TRY(run_pass(graph, &ej_passes[p], job));
+        for (size_t p = 0; p < ej_n_passes; p++) EJ_TRY(ej_opt_run_pass(graph, &ej_passes[p], job));
     for (const char *at = names; at && (length = next_word(&at)); at += length) {
         EJ_TRY(find_pass(at, length, &pass, job));
-        EJ_TRY(run_pass(graph, pass, job));
+        EJ_TRY(ej_opt_run_pass(graph, pass, job));
     }
     return EINJIT_OK;
 }

@@ -16,6 +16,17 @@ int ej_opt_cse(ej_graph *graph, ej_job *job, size_t *n_changed);
 int ej_opt_scalar(ej_graph *graph, ej_job *job, size_t *n_changed);
 int ej_opt_fuse(ej_graph *graph, ej_job *job, size_t *n_changed);
 
+/* Who wants to see a run of passes (job->watch): called in front of each pass, and behind it with what it changed. The
+ * graph is whole at both times; a failure ends the run. */
+typedef struct ej_opt_watch ej_opt_watch;
+struct ej_opt_watch {
+    int (*before)(ej_opt_watch *watch, const ej_graph *graph, const ej_pass *pass, ej_job *job);
+    int (*after)(ej_opt_watch *watch, const ej_graph *graph, const ej_pass *pass, size_t n_changed, ej_job *job);
+};
+
+/* One pass, checked and watched as ej_opt_run does. */
+int ej_opt_run_pass(ej_graph *graph, const ej_pass *pass, ej_job *job);
+
 /* What is known of a value's dtype before the inputs are seen (opt_dtype.c). */
 enum { EJ_DTYPE_UNKNOWN = -1, EJ_DTYPE_INEXACT = -2 }; /* INEXACT: floating or complex, but not which */
 typedef struct ej_known_dtype {
@@ -77,6 +88,8 @@ enum ej_rule {
 #undef EJ_RULE
     EJ_RULE_NAME_COUNT
 };
+/* A pass calls it where the rule rewrote something, for reports. */
+#define EJ_FIRED(job, NAME) ((void)((job)->rule_hits && (job)->rule_hits[EJ_RULE_NAME_##NAME]++))
 #ifdef EINJIT_BREAK_RULES
 extern int ej_broken_rule; /* -1: none */
 #define EJ_BROKEN(NAME) (ej_broken_rule == EJ_RULE_NAME_##NAME)

@@ -219,6 +219,9 @@ static int visit(ej_cse *c, ej_value v)
     if (c->graph->nodes[v].op == EJ_OP_INPUT) return EINJIT_OK;
     EJ_TRY(find_or_add(c, v, &earlier));
     if (earlier.value == v) return EINJIT_OK;
+    if (earlier.moved) EJ_FIRED(c->job, CSE_OUTPUT);
+    else if (c->graph->nodes[v].op == EJ_OP_SCALAR) EJ_FIRED(c->job, CSE_LITERAL_KIND);
+    else EJ_FIRED(c->job, CSE_OPERANDS);
     if (earlier.moved) return permute(c, v, &earlier);
     ej_edit_replace(&c->edit, v, earlier.value);
     return EINJIT_OK;

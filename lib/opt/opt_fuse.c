@@ -49,7 +49,8 @@ static int merge_tree(ej_fuse *f, ej_value root)
         ej_fuse_operand operand = f->waiting[--f->n_waiting];
         bool taken = false;
         if (may_merge(f, &operand)) EJ_TRY(ej_fuse_take_in(f, &operand, &taken));
-        if (!taken) EJ_TRY(keep(f, &operand));
+        if (taken) EJ_FIRED(f->job, FUSE_SUMMED);
+        else EJ_TRY(keep(f, &operand));
     }
     return f->n_merged ? ej_fuse_finish(f) : EINJIT_OK;
 }

@@ -124,8 +124,6 @@ typedef struct ej_plan {
 
 /* Steps, buffers by liveness. Zero-extent results get steps that do nothing or write the neutral element. */
 int ej_plan_build(ej_plan *out, const ej_bound *bound, ej_job *job);
-/* What the nodes of a bound graph cost, each by itself: as naive_operations has it. */
-double ej_bound_operations(const ej_bound *bound);
 int ej_plan_verify(const ej_plan *plan, ej_job *job);
 void ej_plan_print(ej_text *text, const ej_plan *plan);
 void ej_expr_print(ej_text *text, const ej_expr *expr);

@@ -1,43 +1,10 @@
-/* plan_cost.c - what a program costs as written, and what its plan costs: counted, not measured. */
+/* plan_cost.c - what a plan costs: counted as einjit.h says at einjit_cost, not measured.
+ *
+ * Takes  steps. Gives  operations: the functions of a step's expression and its reduction, once an iteration; bytes: what
+ *        its accesses touch. Not here: the program itself, every value alone (bind_count.c).
+ */
 #include "plan_core.h"
 #include "plan_links.h"
-
-static double product(int32_t n, const ej_size *sizes)
-{
-    double x = 1;
-    for (int32_t i = 0; i < n; i++) x *= (double)sizes[i].n;
-    return x;
-}
-
-static double einsum_operations(const ej_bound_node *node)
-{
-    const ej_subscripts *s = node->subscripts;
-    double space = product((int32_t)s->n_labels, node->label_sizes);
-    double terms = s->n_terms > 1 ? s->n_terms - 1.0 : 0;
-    bool summed = s->n_labels > s->out.n;
-    double each = terms + (summed ? 1 : 0);
-    return space * (each > 1 ? each : 1);
-}
-
-/* Every node by itself: an einsum as one loop over all its labels, everything else an operation an element. */
-static double node_operations(const ej_bound *bound, const ej_bound_node *node)
-{
-    const ej_bound_node *operand = node->n_in ? &bound->nodes[node->in[node->n_in - 1]] : NULL;
-    switch (node->op) {
-    case EJ_OP_EINSUM: return einsum_operations(node);
-    case EJ_OP_MAP: return product(node->rank, node->shape);
-    case EJ_OP_REDUCE:
-    case EJ_OP_INDEX_ADD: return product(operand->rank, operand->shape);
-    default: return 0;
-    }
-}
-
-double ej_bound_operations(const ej_bound *bound)
-{
-    double n = 0;
-    for (size_t v = 0; v < bound->n_nodes; v++) n += node_operations(bound, &bound->nodes[v]);
-    return n;
-}
 
 static double count_functions(const ej_expr *expr)
 {
@@ -46,15 +13,25 @@ static double count_functions(const ej_expr *expr)
     return n;
 }
 
+/* How often the body runs, or (kept) writes. 0 wherever an axis has no values, also beside more than a double holds. */
+static double iterations(const ej_step *step, bool kept)
+{
+    double n = 1;
+    for (int32_t i = 0; i < step->n_axes; i++) {
+        const ej_axis *axis = &step->axes[i];
+        if (kept && axis->run == EJ_RUN_REDUCED) continue;
+        if (!axis->extent.n) return 0;
+        n *= (double)axis->extent.n;
+    }
+    return n;
+}
+
 double ej_plan_step_operations(const ej_step *step)
 {
-    double all = 1, kept = 1;
-    for (int32_t i = 0; i < step->n_axes; i++) {
-        all *= (double)step->axes[i].extent.n;
-        if (step->axes[i].run != EJ_RUN_REDUCED) kept *= (double)step->axes[i].extent.n;
-    }
     double each = count_functions(&step->expr) + (step->reduce == EJ_REDUCE_NONE ? 0 : 1);
-    return all * each + kept * count_functions(&step->epilogue);
+    double work = each > 0 ? each * iterations(step, false) : 0; /* 0 times infinity is no number */
+    double after = count_functions(&step->epilogue);
+    return work + (after > 0 ? after * iterations(step, true) : 0);
 }
 
 static double access_bytes(const ej_plan *plan, const ej_step *step, const ej_access *access)

@@ -117,7 +117,7 @@ for option in '--backend x' '--target x' '--strategy x' '--threads 0' '--threads
 done
 
 # ---- print
-for stage in graph opt bind path plan nest steps dot key; do
+for stage in graph opt+ opt stats bind path plan nest steps dot key; do
     run 0 "$einjit" print two.ein -s i=3,j=4,k=5 --emit $stage; quiet err; [ -s out ] || fail "nothing for $stage"
 done
 if [ -z "${4:-}" ]; then
@@ -135,10 +135,41 @@ for size in i i= =3 i=x i=-1 i=99999999999999999999 ,i=3; do run 2 "$einjit" pri
 run 1 "$einjit" print two.ein -s i=4611686018427387904,j=9,k=9 --emit plan; says E_SIZE err
 [ ! -w /dev/full ] || { "$einjit" print two.ein >/dev/full 2>err; [ $? = 1 ] || fail 'a full disk went unnoticed'; }
 
+# what passes do
+wasteful=$source/tests/golden/wasteful.ein
+run 0 "$einjit" print "$wasteful" --stats; quiet err; says 'def wasteful(' out; says 'dce ' out; says 'cse_' out
+grep -q '^pass *changes *nodes *rules$' out || fail 'no table without sizes'
+run 0 "$einjit" print "$wasteful" --stats -s i=100,j=50,k=20; quiet err; cp out once
+grep -Eq '^all +[0-9]+ +[0-9]+ -> [0-9]+ +[0-9.e+]+ -> [0-9.e+]+ ' out || fail 'no totals'
+run 0 "$einjit" print "$wasteful" --stats -s i=100,j=50,k=20; same out once
+run 0 "$einjit" print "$wasteful" --stats --times; says ' us ' out
+run 0 "$einjit" print "$wasteful" --stats -s i=100,j=50,k=20 --json; quiet err
+json passes.0.pass dce; json passes.0.changed 1; json passes.0.nodes_before 9; json passes.0.ns null
+json all.pass all; json all.nodes_before 9
+for key in operations bytes; do
+    for when in before after; do [ "$("$json_get" all.${key}_$when <out)" != null ] || fail "no $key $when"; done
+done
+cp out once
+run 0 "$einjit" print "$wasteful" --stats -s i=100,j=50,k=20 --json; same out once
+run 0 "$einjit" print "$wasteful" --stats --json --times; json all.operations_before null; json all.bytes_after null
+[ "$("$json_get" passes.0.ns <out)" != null ] || fail 'no time of a pass'
+printf 'def f(a: f32[3, 4]):\n    dead = exp(a)\n    return a + 1.0\n' >sized.ein
+run 0 "$einjit" print sized.ein --stats --json; json all.operations_after 12.0; json passes.0.bytes_after 96.0
+run 0 "$einjit" print "$wasteful" --emit opt+; says '# before pass dce' out; says '# after pass dce: 1 change' out
+awk '/^# after pass cse/ { on = 1 } /^$/ { on = 0 } on' out >part.ein # each part is a program of its own
+run 0 "$einjit" print part.ein --emit graph; says 'def wasteful(' out
+run 0 "$einjit" print two.ein --emit opt+ --no-opt; says 'def forward(' out
+run 2 "$einjit" print "$wasteful" --stats -s i=100; says '-s j=N' err; quiet out
+run 2 "$einjit" print "$wasteful" --stats -s q=1
+run 2 "$einjit" print "$wasteful" --stats --emit plan; run 2 "$einjit" print "$wasteful" --stats --no-opt
+run 2 "$einjit" print "$wasteful" --json; run 2 "$einjit" print "$wasteful" --times
+run 1 "$einjit" print "$wasteful" --stats -s i=4611686018427387904,j=9,k=9; says E_SIZE err; quiet out
+
 # ---- explain
 run 0 "$einjit" explain 'ij,jk,kl->il' -s i=9,j=500,k=9,l=500; says 'contract' out; quiet err
 run 0 "$einjit" explain 'ij,jk,kl->il' -s i=9,j=500,k=9,l=500 --json --dot d.dot --svg d.svg; quiet err
 json 'steps.#' 2; json 'steps.1.after.0' 0; json 'naive_operations' 60750000.0; json 'planned_operations' 162000.0
+json naive_bytes 72000
 for key in kernel operations bytes intensity estimated_ns; do json "steps.0.$key.nothing" null; done
 [ "$("$json_get" steps.0.kernel <out)" != null ] || fail 'a step has no kernel'
 says 'digraph' d.dot; says 's0 -> s1' d.dot

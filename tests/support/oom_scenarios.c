@@ -63,6 +63,29 @@ static int optimize_graph(scene *s)
     return status;
 }
 
+static int report_passes(scene *s)
+{
+    const einjit_tensor in[] = {F32(NULL, 2, 3), F32(NULL, 3, 2)};
+    einjit_graph *graph = NULL;
+    einjit_report *report = UNTOUCHED(einjit_report);
+    char text[2000] = "as it was";
+    TRY(einjit_graph_parse(&graph, s->context,
+                           "def forward(a: f32[i, j], b: f32[j, i]):\n    unused = a + a\n"
+                           "    return einsum(\"ij,jk->ik\", einsum(\"ij,jk->ik\", a, b), a) + a\n",
+                           SIZE_MAX, s->err));
+    int status = einjit_optimize_report(&report, graph, NULL, 2, in, EINJIT_REPORT_PROGRAMS, s->err);
+    if (status) {
+        assert_ptr_equal(report, UNTOUCHED(einjit_report));
+        assert_int_equal(einjit_graph_verify(graph, NULL) == EINJIT_E_INTERNAL, false); /* whole, or no memory to look */
+    } else {
+        status = einjit_report_print(report, 0, text, sizeof text, NULL, s->err);
+        if (status) assert_string_equal(text, "as it was");
+        einjit_report_destroy(report);
+    }
+    einjit_graph_destroy(graph);
+    return status;
+}
+
 static int from_equation(scene *s)
 {
     einjit_graph *graph = UNTOUCHED(einjit_graph);
@@ -310,7 +333,8 @@ static int explain_stage(scene *s, const char *stage)
 
 static int explain_all(scene *s)
 {
-    static const char *const stages[] = {"graph", "opt", "bind", "path", "plan", "nest", "steps", "dot", "key"};
+    static const char *const stages[] = {"graph", "opt+", "opt",   "stats", "bind", "path",
+                                         "plan",  "nest", "steps", "dot",   "key"};
     for (size_t i = 0; i < sizeof stages / sizeof *stages; i++) TRY(explain_stage(s, stages[i]));
     return EINJIT_OK;
 }
@@ -456,6 +480,7 @@ const scenario scenarios[] = {
     {.name = "parse, print, parse", .run = parse_print_free, .quick = true},
     {.name = "syntax error", .run = syntax_error, .quick = true},
     {.name = "optimize", .run = optimize_graph, .quick = true},
+    {.name = "report", .run = report_passes, .quick = true},
     {.name = "from equation", .run = from_equation, .quick = true},
     {.name = "builders", .run = build_graph, .quick = true},
     {.name = "shapes", .run = infer_shapes, .program = mlp, .quick = true},

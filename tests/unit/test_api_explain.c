@@ -33,9 +33,9 @@ static char *explain(einjit_context *context, einjit_graph *graph, const char *s
 static void every_stage_has_a_text(void **state)
 {
     CONTEXT_OR_SKIP(context);
-    const char *stages[] = {"graph", "opt", "bind", "path", "plan", "nest", "key"};
+    const char *stages[] = {"graph", "opt+", "opt", "stats", "bind", "path", "plan", "nest", "key"};
     einjit_graph *graph = api_graph(context, program);
-    for (int i = 0; i < 7; i++) {
+    for (int i = 0; i < 9; i++) {
         char *text = explain(context, graph, stages[i]);
         assert_true(strlen(text) > 10);
         free(text);
@@ -50,6 +50,30 @@ static void every_stage_has_a_text(void **state)
     einjit_context_statistics(context, &s);
     assert_int_equal(s.entries, 0);
     einjit_graph_destroy(graph);
+}
+
+static void passes_are_reported(void **state)
+{
+    (void)state;
+    einjit_context *context = api_context("interp");
+    einjit_graph *graph = api_graph(context, "def forward(a, b):\n    dead = exp(a)\n    return einsum(\"ij,jk->ik\", a, b)\n");
+    char *text = explain(context, graph, "stats"), *again = explain(context, graph, "stats");
+    assert_string_equal(text, again);
+    assert_non_null(strstr(text, "dce                1          4 -> 3                        1024 "));
+    free(text);
+    free(again);
+    text = explain(context, graph, "opt+");
+    const char *before = strstr(text, "# before pass dce\ndef forward(a: f32, b: f32):\n    dead = exp(a)\n");
+    const char *after = strstr(text, "\n# after pass dce: 1 change\ndef forward(a: f32, b: f32):\n    einsum_1 = ");
+    assert_true(before == text && after > before);
+    free(text);
+    einjit_graph_destroy(graph);
+    graph = api_graph(context, "def forward(a, b):\n    return a, b\n");
+    text = explain(context, graph, "opt+");
+    assert_string_equal(text, "# no pass changes this program\ndef forward(a: f32, b: f32):\n    return a, b\n");
+    free(text);
+    einjit_graph_destroy(graph);
+    einjit_context_release(context);
 }
 
 static void code_has_a_text(void **state)
@@ -125,6 +149,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ON_BOTH(every_stage_has_a_text),
+        cmocka_unit_test(passes_are_reported),
         cmocka_unit_test(code_has_a_text),
         cmocka_unit_test(texts_are_cut_to_the_buffer),
         cmocka_unit_test(unknown_stages_are_refused),

@@ -29,6 +29,8 @@ static void lists_become_masks(void **state)
     assert_int_equal(ej_stage_mask(""), 0);
     assert_int_equal(ej_stage_mask("plan"), 1u << EJ_STAGE_PLAN);
     assert_int_equal(ej_stage_mask("plan,nest"), 1u << EJ_STAGE_PLAN | 1u << EJ_STAGE_NEST);
+    assert_int_equal(ej_stage_mask("opt+"), 1u << EJ_STAGE_PASSES);
+    assert_int_equal(ej_stage_mask("opt,stats"), 1u << EJ_STAGE_OPT | 1u << EJ_STAGE_STATS);
     assert_int_equal(ej_stage_mask(" ir, asm ,"), 1u << EJ_STAGE_IR | 1u << EJ_STAGE_ASM);
     assert_int_equal(ej_stage_mask("all"), (1u << EJ_STAGE_COUNT) - 1);
 }

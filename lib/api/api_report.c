@@ -1,0 +1,88 @@
+/* api_report.c - einjit_report_*: the passes, run and reported.
+ *
+ * Takes  a graph that may be optimized, example tensors or none.
+ * Gives  an object of its own memory: it outlives the graph.
+ */
+#include "api.h"
+#include "compile_report.h"
+
+struct einjit_report {
+    einjit_context *context; /* held: the memory is its allocator's */
+    ej_arena arena;
+    ej_report report;
+};
+
+static int run(einjit_report *report, einjit_graph *graph, const char *passes, size_t n_in, const einjit_tensor *in,
+               int32_t flags, ej_job *job)
+{
+    ej_report *r = &report->report;
+    EJ_TRY(ej_report_begin(r, &graph->graph, n_in, in, flags & EINJIT_REPORT_PROGRAMS, &report->arena, job));
+    EJ_TRY(ej_opt_run(&graph->graph, passes, job));
+    return ej_report_end(r, &graph->graph, false, job);
+}
+
+static int create(einjit_report **out, einjit_context *context, einjit_error *err)
+{
+    einjit_report *report = ej_alloc(&context->allocator, sizeof *report);
+    if (!report) return ej_no_memory(err);
+    ej_context_retain(context);
+    report->context = context;
+    ej_arena_init(&report->arena, &context->allocator);
+    *out = report;
+    return EINJIT_OK;
+}
+
+int einjit_optimize_report(einjit_report **out, einjit_graph *graph, const char *passes, size_t n_in,
+                           const einjit_tensor *in, int32_t flags, einjit_error *err)
+{
+    einjit_report *report = NULL;
+    if (!out || (n_in && !in)) return ej_fail(err, EINJIT_E_INVALID, "no %s given", out ? "inputs" : "place for the report");
+    EJ_TRY(ej_optimize_check(graph, err));
+    for (size_t i = 0; i < n_in; i++) EJ_TRY(ej_tensor_check(&in[i], "input", i, err));
+    einjit_context *context = graph->context;
+    EJ_TRY(create(&report, context, err));
+    ej_arena scratch;
+    ej_arena_init(&scratch, &context->allocator);
+    ej_job job = {.arena = &scratch, .err = err, .allocator = &context->allocator, .target = context->target,
+                  .verify = context->verify};
+    int status = run(report, graph, passes, n_in, in, flags, &job);
+    ej_arena_free(&scratch);
+    if (status == EINJIT_OK) *out = report;
+    else einjit_report_destroy(report);
+    return status;
+}
+
+const einjit_pass_report *einjit_report_passes(const einjit_report *report, size_t *n)
+{
+    if (n) *n = report ? report->report.n_passes : 0;
+    return report ? report->report.passes : NULL;
+}
+
+const einjit_pass_report *einjit_report_total(const einjit_report *report)
+{
+    return report ? &report->report.total : NULL;
+}
+
+int einjit_report_print(const einjit_report *report, int32_t flags, char *buffer, size_t capacity, size_t *needed,
+                        einjit_error *err)
+{
+    if (!report) return ej_fail(err, EINJIT_E_INVALID, "no report given");
+    if (!buffer && capacity) return ej_fail(err, EINJIT_E_INVALID, "buffer is NULL");
+    ej_arena scratch;
+    ej_text text;
+    ej_arena_init(&scratch, &report->context->allocator);
+    ej_text_init(&text, &scratch);
+    ej_report_print(&text, &report->report, flags & EINJIT_REPORT_TIMES);
+    int status = ej_text_hand_over(&text, buffer, capacity, needed, err);
+    ej_arena_free(&scratch);
+    return status;
+}
+
+void einjit_report_destroy(einjit_report *report)
+{
+    if (!report) return;
+    einjit_context *context = report->context;
+    ej_arena_free(&report->arena);
+    ej_release(&context->allocator, report, sizeof *report);
+    einjit_context_release(context);
+}

@@ -1,0 +1,113 @@
+/* bind_count.c - operations and bytes of a bound graph, every value by itself.
+ *
+ * Takes  a bound graph: notation is written out, sizes are known.
+ * Gives  the count that einjit.h defines at einjit_cost. plan_cost.c counts the steps of a plan the same way, so that a
+ *        program and its plan compare.
+ * Keeps  doubles: products of extents may be infinite, but never NaN.
+ */
+#include "bind.h"
+
+/* One extent of 0 makes all of it 0, also where the others are too many for a double. */
+static double count_elements(int32_t n, const ej_size *sizes)
+{
+    double x = 1;
+    for (int32_t i = 0; i < n; i++)
+        if (!sizes[i].n) return 0;
+    for (int32_t i = 0; i < n; i++) x *= (double)sizes[i].n;
+    return x;
+}
+
+/* Along one value nothing is added. */
+static bool sums(const ej_bound_node *node)
+{
+    const ej_subscripts *s = node->subscripts;
+    uint32_t wide = 0, kept = 0; /* output labels are all different */
+    for (uint32_t l = 0; l < s->n_labels; l++) wide += node->label_sizes[l].n != 1;
+    for (uint32_t i = 0; i < s->out.n; i++) kept += node->label_sizes[s->out.labels[i]].n != 1;
+    return wide > kept;
+}
+
+static double einsum_operations(const ej_bound_node *node)
+{
+    double each = (node->subscripts->n_terms > 1 ? node->subscripts->n_terms - 1.0 : 0) + sums(node);
+    return count_elements((int32_t)node->subscripts->n_labels, node->label_sizes) * (each > 1 ? each : 1);
+}
+
+static double reduce_operations(const ej_bound_node *node, const ej_bound_node *operand)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < node->n_dims; i++) any |= operand->shape[node->dims[i]].n != 1;
+    return any ? count_elements(operand->rank, operand->shape) : 0;
+}
+
+static double node_operations(const ej_bound *bound, const ej_bound_node *node)
+{
+    const ej_bound_node *last = node->n_in ? &bound->nodes[node->in[node->n_in - 1]] : NULL;
+    switch (node->op) {
+    case EJ_OP_EINSUM: return einsum_operations(node);
+    case EJ_OP_MAP: return count_elements(node->rank, node->shape);
+    case EJ_OP_REDUCE: return reduce_operations(node, last);
+    case EJ_OP_INDEX_ADD: return count_elements(last->rank, last->shape);
+    default: return 0;
+    }
+}
+
+/* Elements of an einsum's operand that are read: a diagonal is one axis. At most 62 extents are not 1 where none is 0. */
+static double term_elements(const ej_bound_node *operand, const ej_term *term)
+{
+    double x = count_elements(operand->rank, operand->shape);
+    for (uint32_t i = 0; x > 0 && i < term->n; i++) {
+        if (operand->shape[i].n == 1) continue;
+        for (uint32_t k = 0; k < i; k++)
+            if (term->labels[k] == term->labels[i]) {
+                x /= (double)operand->shape[i].n;
+                break;
+            }
+    }
+    return x;
+}
+
+static double operand_bytes(const ej_bound *bound, const ej_bound_node *node, uint32_t i)
+{
+    const ej_bound_node *operand = &bound->nodes[node->in[i]];
+    if (operand->op == EJ_OP_SCALAR) return 0; /* part of the code */
+    double elements = node->op == EJ_OP_EINSUM ? term_elements(operand, &node->subscripts->terms[i])
+                                               : count_elements(operand->rank, operand->shape);
+    if (operand->op == EJ_OP_EXPAND) { /* what is repeated is there once */
+        const ej_bound_node *from = &bound->nodes[operand->in[0]];
+        double narrow = count_elements(from->rank, from->shape);
+        if (narrow < elements) elements = narrow;
+    }
+    return elements * ej_dtypes[operand->dtype].bytes;
+}
+
+static double node_bytes(const ej_bound *bound, const ej_bound_node *node)
+{
+    double bytes = count_elements(node->rank, node->shape) * ej_dtypes[node->dtype].bytes;
+    switch (node->op) {
+    case EJ_OP_EINSUM:
+    case EJ_OP_MAP:
+    case EJ_OP_CAST:
+    case EJ_OP_REDUCE:
+    case EJ_OP_INDEX_ADD:
+        for (uint32_t i = 0; i < node->n_in; i++) bytes += operand_bytes(bound, node, i);
+        return bytes;
+    default: return 0;
+    }
+}
+
+int ej_bound_count(ej_count *out, const ej_bound *bound, ej_job *job)
+{
+    bool *live = EJ_JOB_ARRAY(job, bool, bound->n_nodes);
+    if (!live) return ej_no_memory(job->err);
+    *out = (ej_count){0};
+    for (size_t o = 0; o < bound->n_outputs; o++) live[bound->outputs[o]] = true;
+    for (size_t v = bound->n_nodes; v-- > 0;) {
+        if (!live[v]) continue;
+        uint32_t n = bound->nodes[v].op == EJ_OP_CHOOSE ? 1 : bound->nodes[v].n_in; /* the first way is the one as written */
+        for (uint32_t i = 0; i < n; i++) live[bound->nodes[v].in[i]] = true;
+        out->operations += node_operations(bound, &bound->nodes[v]);
+        out->bytes += node_bytes(bound, &bound->nodes[v]);
+    }
+    return EINJIT_OK;
+}
