@@ -48,8 +48,15 @@ typedef struct gen_hits {
     uint64_t dtypes[EINJIT_DTYPE_COUNT], strides[GEN_STRIDE_KINDS], output_strides[GEN_STRIDE_KINDS];
 } gen_hits;
 
+/* GEN_ANY: every operator alike. GEN_EINSUM: what optimizers meet, einsums over shared labels with scalars, sums and layout
+ * operations between them (gen_einsum_program.c). */
+enum gen_kind { GEN_ANY, GEN_EINSUM, GEN_KINDS };
+extern const char *const gen_kind_names[GEN_KINDS];
+int gen_kind_by_name(const char *name); /* -1: none */
+
 /* A program of about `size` operations. False when none came out (the oracle refused too often): try the next seed. */
-bool gen_program_make(gen_program *out, uint64_t seed, int size, gen_hits *hits);
+bool gen_program_of(gen_program *out, int kind, uint64_t seed, int size, gen_hits *hits);
+bool gen_program_make(gen_program *out, uint64_t seed, int size, gen_hits *hits); /* of GEN_ANY */
 void gen_program_free(gen_program *p);
 void gen_program_views(const gen_program *p, einjit_tensor *views);
 
