@@ -43,6 +43,8 @@ static bool interpreter_agrees(run_state *s, const gen_program *p, uint64_t seed
 {
     judge_way way = {.name = "interpreter, as written", .context = s->interp, .passes = "", .through_text = seed % 4 == 1};
     if (!judge_program(p, &way, seed, &s->hits)) return false;
+    way = (judge_way){.name = "interpreter, all passes as a compile runs them", .context = s->interp, .in_compile = true};
+    if (!judge_program(p, &way, seed, NULL)) return false;
     char passes[256] = "", name[300];
     for (size_t i = 0; i < ej_n_passes; i++) {
         size_t n = strlen(passes);
@@ -56,7 +58,7 @@ static bool interpreter_agrees(run_state *s, const gen_program *p, uint64_t seed
 
 static bool machine_code_agrees(run_state *s, const gen_program *p, uint64_t seed)
 {
-    judge_way way = {.name = "machine code, all passes", .context = s->llvm};
+    judge_way way = {.name = "machine code, all passes", .context = s->llvm, .in_compile = seed % 2 == 0};
     if (!judge_program(p, &way, seed, &s->hits)) return false;
     if (seed % 3 == 0) {
         way = (judge_way){.name = "machine code, as written, greedy path", .context = s->llvm, .passes = "", .path = "greedy"};

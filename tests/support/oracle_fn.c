@@ -317,7 +317,10 @@ oracle_element oracle_fn(int fn, int dtype_in, int dtype_out, oracle_element a, 
         exact.err = 0;
         if (lands_exactly(fn, dtype_out, exact)) return exact;
     }
-    return lands_exactly(fn, dtype_out, out) ? out : oracle_rounded(dtype_out, out);
+    if (lands_exactly(fn, dtype_out, out)) return out;
+    long double size = hypotl(out.re, out.im);
+    if (fn == EJ_FN_DIV && isfinite(size)) out.err += oracle_unit(dtype_out) * size; /* or times the rounded reciprocal */
+    return oracle_rounded(dtype_out, out);
 }
 
 oracle_element oracle_cast(int from, int to, oracle_element a)
