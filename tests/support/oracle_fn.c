@@ -318,8 +318,7 @@ oracle_element oracle_fn(int fn, int dtype_in, int dtype_out, oracle_element a, 
         if (lands_exactly(fn, dtype_out, exact)) return exact;
     }
     if (lands_exactly(fn, dtype_out, out)) return out;
-    long double size = hypotl(out.re, out.im);
-    if (fn == EJ_FN_DIV && isfinite(size)) out.err += oracle_unit(dtype_out) * size; /* or times the rounded reciprocal */
+    if (fn == EJ_FN_MUL || fn == EJ_FN_DIV) out = oracle_rounded(dtype_out, out); /* numbers of a chain, collected: one more */
     return oracle_rounded(dtype_out, out);
 }
 
