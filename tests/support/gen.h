@@ -26,6 +26,7 @@ bool gen_tensor_make(gen_tensor *out, gen_random *r, int dtype, int rank, const 
 void gen_tensor_free(gen_tensor *t);
 /* Small numbers on a grid (exact sums), or reals. Index values are set by the generator of index operations. */
 void gen_tensor_fill(gen_tensor *t, gen_random *r, bool reals);
+void gen_tensor_fill_wide(gen_tensor *t, gen_random *r); /* integers whose products wrap */
 void gen_tensor_set_index(gen_tensor *t, gen_random *r, int64_t below);
 /* Fill every byte of the block, so that stray writes show: call before, check after. */
 void gen_tensor_poison(gen_tensor *t);

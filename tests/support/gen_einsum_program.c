@@ -11,16 +11,17 @@
 bool gen_einsum_begin(gen_maker *m)
 {
     static const int64_t extents[] = {1, 2, 2, 3, 3, 3, 4, 4, 5, 6};
-    static const int dtypes[] = {EINJIT_F32, EINJIT_F32, EINJIT_F32, EINJIT_F32, EINJIT_F32, EINJIT_F64, EINJIT_F64, EINJIT_F64,
-                                 EINJIT_C64, EINJIT_C64, EINJIT_I32, EINJIT_I64, EINJIT_F64, EINJIT_F32, EINJIT_BOOL,
-                                 EINJIT_C128};
-    bool named = gen_chance(&m->r, 45);
+    static const int dtypes[] = {EINJIT_F32, EINJIT_F32, EINJIT_F32, EINJIT_F32, EINJIT_F32,  EINJIT_F64, EINJIT_F64,
+                                 EINJIT_F64, EINJIT_C64, EINJIT_C64, EINJIT_C128, EINJIT_I32, EINJIT_I32, EINJIT_I64,
+                                 EINJIT_F64, EINJIT_BOOL};
+    bool named = gen_chance(&m->r, 45), square = gen_chance(&m->r, 45); /* square: axes that are mixed up still fit */
+    int64_t side = 2 + gen_below(&m->r, 3);
     einjit_error err;
     m->by_label = true;
     m->main_dtype = dtypes[gen_below(&m->r, 16)];
     m->p->reals = gen_chance(&m->r, 30);
     for (int l = 0; l < GEN_LABELS; l++) {
-        m->label_extent[l] = extents[gen_below(&m->r, 10)];
+        m->label_extent[l] = square ? side : extents[gen_below(&m->r, 10)];
         m->label_symbol[l] = -1;
         char name[2] = {(char)('p' + l), 0};
         if (named && gen_chance(&m->r, 70) && ej_graph_symbol(&m->p->graph, name, 1, &m->label_symbol[l], &err)) return false;
@@ -79,12 +80,41 @@ static ej_value reduce(gen_maker *m)
     int n = 0;
     if (x < 0) return -1;
     if (gen_chance(&m->r, 30)) node.fn = EINJIT_REDUCE_MEAN;
+    int dtype = gen_value(m, x)->dtype;
+    if (!ej_dtype_is_complex(dtype) && dtype != EINJIT_BOOL && gen_chance(&m->r, 30)) {
+        node.fn = gen_chance(&m->r, 50) ? EINJIT_REDUCE_MAX : EINJIT_REDUCE_MIN;
+        if (gen_chance(&m->r, 60) && (x = gen_linear_scaled(m, x)) < 0) return -1;
+        if (ej_dtype_is_complex(gen_value(m, x)->dtype)) return -1;
+        node.in = gen_values_of(m, 1, &x);
+    }
     for (int a = 0; a < gen_value(m, x)->rank; a++)
         if (gen_chance(&m->r, 45)) dims[n++] = gen_chance(&m->r, 20) ? a - gen_value(m, x)->rank : a;
     node.all_dims = !n;
     node.keepdim = n && gen_chance(&m->r, 40);
     node.n_dims = (uint32_t)n;
     node.dims = gen_dims_of(m, n, dims);
+    ej_value v = gen_keep(m, &node, NULL);
+    if (v >= 0) carry_axes(m, v, x);
+    return v;
+}
+
+/* Over everything, with steps, from the end: what looks like nothing and is not. */
+static ej_value slice(gen_maker *m)
+{
+    ej_node node = {.op = EJ_OP_SLICE};
+    ej_value x = gen_make_unary(m, &node);
+    int rank = x < 0 ? 0 : gen_value(m, x)->rank;
+    node.items = EJ_NEW_ARRAY(gen_arena_of(m), ej_index_item, (size_t)rank + 1);
+    if (!rank || !node.items) return -1;
+    if (gen_chance(&m->r, 30)) return gen_make_slice(m);
+    node.n_items = (uint32_t)(1 + gen_below(&m->r, rank));
+    for (uint32_t i = 0; i < node.n_items; i++) {
+        ej_index_item *item = &node.items[i];
+        *item = (ej_index_item){EJ_INDEX_RANGE, INT64_MIN, INT64_MAX, 1};
+        if (gen_chance(&m->r, 35)) item->step = 2;
+        if (gen_chance(&m->r, 25)) item->start = gen_below(&m->r, 4) - 2;
+        if (gen_chance(&m->r, 25)) item->stop = gen_value(m, x)->shape[i] - gen_below(&m->r, 2);
+    }
     ej_value v = gen_keep(m, &node, NULL);
     if (v >= 0) carry_axes(m, v, x);
     return v;
@@ -113,9 +143,9 @@ static const struct {
     ej_value (*make)(gen_maker *m);
     int weight;
 } makers[] = {
-    {gen_label_einsum, 34},     {gen_linear_scale, 20},        {gen_linear_sum, 13}, {gen_linear_repeat, 8}, {permute, 6},
-    {gen_linear_multiply, 6},   {gen_linear_homogeneous, 5},   {reduce, 5},          {reshape, 5},           {gen_label_product, 5},
-    {gen_label_constants, 5},   {indexed, 4},                  {cast, 2},            {gen_label_constant, 1}, {gen_make_slice, 1},
+    {gen_label_einsum, 34},     {gen_linear_scale, 20},        {gen_linear_sum, 13}, {gen_linear_repeat, 8}, {permute, 8},
+    {gen_linear_multiply, 6},   {gen_linear_homogeneous, 7},   {reduce, 5},          {reshape, 5},           {gen_label_product, 5},
+    {gen_label_constants, 5},   {indexed, 4},                  {cast, 2},            {gen_label_constant, 1}, {slice, 3},
     {gen_make_join, 1},         {gen_make_map, 2},
 };
 

@@ -262,29 +262,38 @@ ej_value gen_label_constants(gen_maker *m)
     return einsum_of(m, &s);
 }
 
+static void order_of(gen_maker *m, int *order, int n, bool shuffled)
+{
+    for (int i = 0; i < n; i++) order[i] = i;
+    for (int i = n - 1; shuffled && i > 0; i--) {
+        int j = gen_below(&m->r, i + 1), swap = order[i];
+        order[i] = order[j];
+        order[j] = swap;
+    }
+}
+
 ej_value gen_einsum_again(gen_maker *m, ej_value v, int replaced, ej_value instead, bool shuffle)
 {
     const ej_node *node = &m->p->graph.nodes[v];
     const ej_equation *equation = node->equation;
-    int n = (int)node->n_in, order[MAX_TERMS], reduce = node->fn, combine = node->combine;
+    int n = (int)node->n_in, order[MAX_TERMS], reduce = node->fn, combine = node->combine, n_out = (int)equation->out.n;
+    int out_order[GEN_MAX_RANK + 1];
     ej_value in[MAX_TERMS];
     char letters[53], text[256];
     size_t at = 0;
-    if (node->op != EJ_OP_EINSUM || n > MAX_TERMS || equation->n_labels > 50) return -1;
+    if (node->op != EJ_OP_EINSUM || n > MAX_TERMS || equation->n_labels > 50 || n_out > GEN_MAX_RANK + 1) return -1;
     shuffle_letters(m, letters);
-    for (int t = 0; t < n; t++) order[t] = t;
-    for (int t = n - 1; shuffle && t > 0; t--) {
-        int j = gen_below(&m->r, t + 1), swap = order[t];
-        order[t] = order[j];
-        order[j] = swap;
-    }
+    order_of(m, order, n, shuffle);
+    bool turned = replaced < 0 && shuffle && gen_chance(&m->r, 50); /* the axes of the result too */
+    order_of(m, out_order, n_out, turned);
     for (int t = 0; t <= n; t++) {
         const ej_term *term = t < n ? &equation->terms[order[t]] : &equation->out;
         if (t < n) in[t] = order[t] == replaced ? instead : node->in[order[t]];
         if (t) at += (size_t)(stpcpy(text + at, t < n ? "," : "->") - (text + at));
         for (uint32_t i = 0; i < term->n; i++) {
-            if (term->labels[i] == EJ_ELLIPSIS) at += (size_t)(stpcpy(text + at, "...") - (text + at));
-            else text[at++] = letters[term->labels[i]];
+            int32_t label = term->labels[t < n ? i : (uint32_t)out_order[i]];
+            if (label == EJ_ELLIPSIS) at += (size_t)(stpcpy(text + at, "...") - (text + at));
+            else text[at++] = letters[label];
         }
     }
     for (int t = 0; t < n && reduce != EINJIT_REDUCE_SUM; t++) {
@@ -293,6 +302,7 @@ ej_value gen_einsum_again(gen_maker *m, ej_value v, int replaced, ej_value inste
     }
     int8_t axes[GEN_MAX_RANK];
     memcpy(axes, m->axes[v], sizeof axes);
+    for (int a = 0; turned && a < n_out && n_out == gen_value(m, v)->rank; a++) axes[a] = m->axes[v][out_order[a]];
     ej_value again = keep_einsum(m, text, at, n, in, reduce, combine);
     gen_set_axes(m, again, again < 0 ? 0 : gen_value(m, again)->rank, axes);
     return again;

@@ -38,6 +38,7 @@ static ej_value literal(gen_maker *m)
     } else if (roll < (m->main_dtype == EINJIT_C64 || m->main_dtype == EINJIT_C128 ? 50 : 35)) {
         node.fn = EJ_KIND_COMPLEX;
         node.im = nice[gen_below(&m->r, 8)];
+        if (gen_chance(&m->r, 30)) node.re = 0;
     }
     return gen_keep(m, &node, NULL);
 }
@@ -155,6 +156,16 @@ ej_value gen_linear_multiply(gen_maker *m)
     return gen_linear_map(m, gen_chance(&m->r, 85) ? EJ_FN_MUL : EJ_FN_DIV, v, by);
 }
 
+/* A function of itself: some are their own inverse. */
+static ej_value twice(gen_maker *m, ej_value v)
+{
+    static const int fns[] = {EJ_FN_NEG, EJ_FN_NEG, EJ_FN_ABS, EJ_FN_ABS, EJ_FN_CONJ, EJ_FN_RELU, EJ_FN_RECIPROCAL, EJ_FN_SIGN};
+    int fn = fns[gen_below(&m->r, 8)];
+    if (gen_value(m, v)->dtype == EINJIT_BOOL) fn = EJ_FN_LOGICAL_NOT;
+    v = gen_linear_map(m, fn, v, -1);
+    return v < 0 ? -1 : gen_linear_map(m, fn, v, -1);
+}
+
 ej_value gen_linear_homogeneous(gen_maker *m)
 {
     static const int fns[] = {EJ_FN_RELU, EJ_FN_RELU, EJ_FN_ABS, EJ_FN_MAXIMUM, EJ_FN_MINIMUM, EJ_FN_SQUARE, EJ_FN_CONJ,
@@ -164,6 +175,8 @@ ej_value gen_linear_homogeneous(gen_maker *m)
     if (v < 0) return -1;
     int dtype = gen_value(m, v)->dtype;
     bool is_complex = ej_dtype_is_complex(dtype);
+    if (is_complex && gen_chance(&m->r, 70)) fn = gen_chance(&m->r, 75) ? EJ_FN_CONJ : EJ_FN_ABS;
+    if (gen_chance(&m->r, 12)) return twice(m, v);
     if (dtype == EINJIT_BOOL || (is_complex && fn != EJ_FN_SQUARE && fn != EJ_FN_CONJ && fn != EJ_FN_REAL && fn != EJ_FN_ABS))
         return -1;
     if (gen_chance(&m->r, 45)) v = gen_linear_scaled(m, v);

@@ -99,6 +99,7 @@ ej_value gen_keep_input(gen_maker *m, ej_node *node, int dtype, int rank, const 
     int kind = gen_chance(&m->r, 40) ? GEN_ROW_MAJOR : gen_below(&m->r, GEN_STRIDE_KINDS);
     if (!gen_tensor_make(t, &m->r, dtype, rank, shape, kind)) return -1;
     if (index_below > 0) gen_tensor_set_index(t, &m->r, index_below);
+    else if (m->by_label && (dtype == EINJIT_I32 || dtype == EINJIT_I64) && gen_chance(&m->r, 35)) gen_tensor_fill_wide(t, &m->r);
     else gen_tensor_fill(t, &m->r, p->reals);
     if (gen_chance(&m->r, 15)) node->dtype = -1; /* left to the observed tensor */
     if (gen_chance(&m->r, 10)) {
