@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "bench.h"
+#include "bench_optimizer.h"
 
 static const struct option longs[] = {
     {"sizes", required_argument, NULL, 's'},    {"dtype", required_argument, NULL, 'd'},
@@ -19,7 +19,9 @@ static const struct option longs[] = {
     {"target", required_argument, NULL, 'T'},   {"strategy", required_argument, NULL, 'S'},
     {"no-opt", no_argument, NULL, 'n'},         {"baseline", required_argument, NULL, 'B'},
     {"cold", no_argument, NULL, 'C'},           {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, 'v'},        {NULL, 0, NULL, 0},
+    {"version", no_argument, NULL, 'v'},        {"optimizer", no_argument, NULL, 'o'},
+    {"passes", required_argument, NULL, 'p'},   {"largest", required_argument, NULL, 'l'},
+    {"plan", no_argument, NULL, 'P'},           {NULL, 0, NULL, 0},
 };
 
 typedef struct arguments {
@@ -27,7 +29,8 @@ typedef struct arguments {
     bench_case one;
     const char *cases, *only;
     json_t *baseline, *report;
-    bool wrong, slower;
+    bool wrong, slower, optimizer;
+    bench_growth growth;
 } arguments;
 
 volatile sig_atomic_t bench_interrupted;
@@ -47,7 +50,8 @@ void bench_progress(const char *what)
 static void help(void)
 {
     puts("usage: einjit-bench EQUATION-or-FILE.ein -s z=1000,i=4 [options]\n"
-         "       einjit-bench --cases FILE.json [--only REGEX] [options]\n\n"
+         "       einjit-bench --cases FILE.json [--only REGEX] [options]\n"
+         "       einjit-bench --optimizer [--only REGEX] [--passes P,Q] [--largest N] [--plan] [--json]\n\n"
          "Compiles, checks against a reference and times: medians of at least 21 samples of at least 0.5 ms.\n\n"
          "  -s, --sizes z=1000,i=4   extents by name\n"
          "      --dtype f32          of inputs that do not say\n"
@@ -61,6 +65,11 @@ static void help(void)
          "      --no-opt             compile as written\n"
          "      --baseline FILE      an earlier --json report: exit 3 where a case is over 1.15 times slower\n"
          "      --json               a list of results on stdout\n\n"
+         "With --optimizer: seconds of the passes over graphs of 100, 1000, ... einsums of several forms, and how they grow\n"
+         "(exponent 1: in proportion).\n\n"
+         "      --passes P,Q         only these passes\n"
+         "      --largest N          einsums of the largest graph (100000)\n"
+         "      --plan               also everything up to the plan\n\n"
          "exit codes: 0 ok, 1 wrong result or failed work, 2 usage, 3 regression");
 }
 
@@ -256,6 +265,10 @@ static int take(arguments *a, int option)
     case 'S': o->strategy = optarg; return TOOL_OK;
     case 'C': o->cold = true; return TOOL_OK;
     case 'n': o->no_opt = true; return TOOL_OK;
+    case 'o': a->optimizer = true; return TOOL_OK;
+    case 'p': a->growth.passes = optarg; return TOOL_OK;
+    case 'l': return tool_number(&a->growth.largest, optarg, 100, 10000000, "--largest");
+    case 'P': a->growth.plan = true; return TOOL_OK;
     case 'B':
         if (access(optarg, R_OK)) return tool_fail("E_IO", "%s: %s", optarg, strerror(errno));
         a->baseline = json_load_file(optarg, 0, &error);
@@ -282,6 +295,9 @@ static int parse_arguments(arguments *a, int argc, char **argv)
         int status = take(a, option);
         if (status) return status;
     }
+    if (!a->optimizer && (a->growth.passes || a->growth.plan)) return tool_usage("--passes and --plan go with --optimizer");
+    if (a->optimizer && (a->cases || optind != argc)) return tool_usage("--optimizer makes its own graphs");
+    if (a->optimizer) return -1;
     if (a->cases && optind != argc) return tool_usage("with --cases there is no other program");
     if (a->cases && a->one.sizes.n) return tool_usage("with --cases the sizes are the cases'");
     if (!a->cases && a->only) return tool_usage("--only picks from the cases of --cases");
@@ -294,6 +310,11 @@ static int run(arguments *a)
 {
     struct sigaction action = {.sa_handler = interrupt, .sa_flags = (int)SA_RESETHAND}; /* a second one ends it at once */
     sigaction(SIGINT, &action, NULL);
+    if (a->optimizer) {
+        a->growth.only = a->only;
+        a->growth.json = a->options.json;
+        return bench_optimizer(&a->growth);
+    }
     a->report = json_array();
     int status = a->cases ? run_file(a) : run_case(a, &a->one, 1, 1);
     if (a->options.json && status != TOOL_USAGE) {
@@ -308,7 +329,7 @@ static int run(arguments *a)
 int main(int argc, char **argv)
 {
     tool_name = "einjit-bench";
-    arguments a = {.options = {.min_time = 0.3}, .one = {.dtype = EINJIT_F32}};
+    arguments a = {.options = {.min_time = 0.3}, .one = {.dtype = EINJIT_F32}, .growth = {.largest = 100000}};
     tool_arguments(argc, argv);
     int status = parse_arguments(&a, argc, argv);
     if (status < 0) status = run(&a);

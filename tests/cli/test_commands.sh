@@ -231,6 +231,12 @@ run 1 "$bench" --cases n.json
 run 2 "$bench" 'ij->ji' -s i=3,j=3 --vs nonsense
 run 2 "$bench" 'ij->ji' -s i=3
 run 2 "$bench" 'ij->ji' -s i=3,j=3,k=3
+run 0 "$bench" --optimizer --largest 1000 --only 'tree|dag' --plan --json; json '#' 4; json 1.form tree; json 1.einsums 1000; quiet err
+run 0 "$bench" --optimizer --largest 100 --only pairs --passes dce,dce; says 'pairs       100 einsums' out; quiet err
+run 1 "$bench" --optimizer --passes nonsense
+run 2 "$bench" --optimizer --only nonsense
+run 2 "$bench" --optimizer 'ij->ji'
+run 2 "$bench" --passes dce 'ij->ji' -s i=3,j=3
 
 # what was measured before an interrupt is reported
 case='{"name": "short", "equation": "ij->ji", "sizes": {"i": 30, "j": 20}}'

@@ -1,6 +1,6 @@
 /* prop_graphs.c - random programs: oracle, interpreter after every pass, and machine code must agree.
  *
- * usage: prop_graphs [--count N] [--seed S] [--size K] [--hits] [--backend interp|llvm|both]
+ * usage: prop_graphs [--count N] [--seed S] [--size K] [--hits] [--backend interp|llvm|both] [--generator any|einsum]
  * Without arguments a quick run for every commit. Failures print the seed and the smallest failing prefix.
  */
 #include <stdio.h>
@@ -13,7 +13,7 @@
 typedef struct arguments {
     long count;
     uint64_t seed;
-    int size;
+    int size, kind; /* kind -1: both kinds of programs, in turn */
     bool hits, interp, llvm;
 } arguments;
 
@@ -43,6 +43,8 @@ static bool interpreter_agrees(run_state *s, const gen_program *p, uint64_t seed
 {
     judge_way way = {.name = "interpreter, as written", .context = s->interp, .passes = "", .through_text = seed % 4 == 1};
     if (!judge_program(p, &way, seed, &s->hits)) return false;
+    way = (judge_way){.name = "interpreter, all passes as a compile runs them", .context = s->interp, .in_compile = true};
+    if (!judge_program(p, &way, seed, NULL)) return false;
     char passes[256] = "", name[300];
     for (size_t i = 0; i < ej_n_passes; i++) {
         size_t n = strlen(passes);
@@ -56,7 +58,7 @@ static bool interpreter_agrees(run_state *s, const gen_program *p, uint64_t seed
 
 static bool machine_code_agrees(run_state *s, const gen_program *p, uint64_t seed)
 {
-    judge_way way = {.name = "machine code, all passes", .context = s->llvm};
+    judge_way way = {.name = "machine code, all passes", .context = s->llvm, .in_compile = seed % 2 == 0};
     if (!judge_program(p, &way, seed, &s->hits)) return false;
     if (seed % 3 == 0) {
         way = (judge_way){.name = "machine code, as written, greedy path", .context = s->llvm, .passes = "", .path = "greedy"};
@@ -81,7 +83,8 @@ static void one_program(run_state *s, const arguments *a, uint64_t seed)
 {
     gen_program p;
     int size = 1 + (int)(seed * 2654435761u >> 7) % a->size;
-    if (!gen_program_make(&p, seed, size < 1 ? 1 : size, &s->hits)) return;
+    int kind = a->kind >= 0 ? a->kind : seed % 5 < 3 ? GEN_ANY : GEN_EINSUM;
+    if (!gen_program_of(&p, kind, seed, size < 1 ? 1 : size, &s->hits)) return;
     s->programs++;
     bool ok = true;
     if (a->interp) ok = interpreter_agrees(s, &p, seed);
@@ -89,7 +92,8 @@ static void one_program(run_state *s, const arguments *a, uint64_t seed)
     if (ok && !judge_count_leaves(&p, ej_target_host(), &s->leaves)) ok = false;
     if (!ok) {
         s->failures++;
-        fprintf(stderr, "repeat with: prop_graphs --count 1 --seed %llu --size %d\n\n", (unsigned long long)seed, a->size);
+        fprintf(stderr, "repeat with: prop_graphs --count 1 --seed %llu --size %d --generator %s\n\n", (unsigned long long)seed,
+                a->size, gen_kind_names[kind]);
     }
     gen_program_free(&p);
 }
@@ -128,6 +132,7 @@ static bool read_arguments(arguments *a, int argc, char **argv)
         else if (!strcmp(argv[i], "--count")) a->count = strtol(value, NULL, 10), i++;
         else if (!strcmp(argv[i], "--seed")) a->seed = strtoull(value, NULL, 10), i++;
         else if (!strcmp(argv[i], "--size")) a->size = (int)strtol(value, NULL, 10), i++;
+        else if (!strcmp(argv[i], "--generator") && (a->kind = gen_kind_by_name(value)) >= 0) i++;
         else if (!strcmp(argv[i], "--backend")) {
             a->interp = strcmp(value, "llvm") != 0;
             a->llvm = strcmp(value, "interp") != 0;
@@ -139,11 +144,12 @@ static bool read_arguments(arguments *a, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    arguments a = {.count = 800, .seed = 1, .size = 9, .interp = true, .llvm = has_code_generator()};
+    arguments a = {.count = 1000, .seed = 1, .size = 9, .kind = -1, .interp = true, .llvm = has_code_generator()};
     static run_state s;
     use_built_module();
     if (!read_arguments(&a, argc, argv)) {
-        fprintf(stderr, "usage: prop_graphs [--count N] [--seed S] [--size K] [--hits] [--backend interp|llvm|both]\n");
+        fprintf(stderr, "usage: prop_graphs [--count N] [--seed S] [--size K] [--hits] [--backend interp|llvm|both] "
+                        "[--generator any|einsum]\n");
         return 2;
     }
     s.interp = make_context("interp", NULL);

@@ -26,6 +26,7 @@ bool gen_tensor_make(gen_tensor *out, gen_random *r, int dtype, int rank, const 
 void gen_tensor_free(gen_tensor *t);
 /* Small numbers on a grid (exact sums), or reals. Index values are set by the generator of index operations. */
 void gen_tensor_fill(gen_tensor *t, gen_random *r, bool reals);
+void gen_tensor_fill_wide(gen_tensor *t, gen_random *r); /* integers whose products wrap */
 void gen_tensor_set_index(gen_tensor *t, gen_random *r, int64_t below);
 /* Fill every byte of the block, so that stray writes show: call before, check after. */
 void gen_tensor_poison(gen_tensor *t);
@@ -48,8 +49,15 @@ typedef struct gen_hits {
     uint64_t dtypes[EINJIT_DTYPE_COUNT], strides[GEN_STRIDE_KINDS], output_strides[GEN_STRIDE_KINDS];
 } gen_hits;
 
+/* GEN_ANY: every operator alike. GEN_EINSUM: what optimizers meet, einsums over shared labels with scalars, sums and layout
+ * operations between them (gen_einsum_program.c). */
+enum gen_kind { GEN_ANY, GEN_EINSUM, GEN_KINDS };
+extern const char *const gen_kind_names[GEN_KINDS];
+int gen_kind_by_name(const char *name); /* -1: none */
+
 /* A program of about `size` operations. False when none came out (the oracle refused too often): try the next seed. */
-bool gen_program_make(gen_program *out, uint64_t seed, int size, gen_hits *hits);
+bool gen_program_of(gen_program *out, int kind, uint64_t seed, int size, gen_hits *hits);
+bool gen_program_make(gen_program *out, uint64_t seed, int size, gen_hits *hits); /* of GEN_ANY */
 void gen_program_free(gen_program *p);
 void gen_program_views(const gen_program *p, einjit_tensor *views);
 

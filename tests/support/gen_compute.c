@@ -93,7 +93,7 @@ static ej_value partner(gen_maker *m, ej_value v)
     return gen_new_input(m, gen_chance(&m->r, 60) ? x->dtype : gen_pick_dtype(m), rank, shape, 0);
 }
 
-static bool fn_allowed(const gen_maker *m, int fn, const ej_value *in)
+bool gen_fn_allowed(const gen_maker *m, int fn, const ej_value *in)
 {
     bool any_complex = false, any_bool = false, all_bool = true, all_literal = true;
     for (int i = fn == EJ_FN_WHERE; i < ej_fns[fn].arity; i++) {
@@ -128,7 +128,7 @@ ej_value gen_make_map(gen_maker *m)
     if (fn == EJ_FN_WHERE && gen_value(m, in[0])->dtype != EINJIT_BOOL) {
         ej_value other = partner(m, in[0]), both[2] = {in[0], other};
         if (other < 0 || ej_dtype_is_complex(gen_value(m, in[0])->dtype) || gen_value(m, in[0])->dtype == EINJIT_BOOL ||
-            !fn_allowed(m, EJ_FN_LT, both))
+            !gen_fn_allowed(m, EJ_FN_LT, both))
             return -1;
         ej_node test = {.op = EJ_OP_MAP, .fn = EJ_FN_LT, .dtype = -1, .n_in = 2, .in = gen_values_of(m, 2, both)};
         in[0] = gen_keep(m, &test, NULL);
@@ -145,7 +145,7 @@ ej_value gen_make_map(gen_maker *m)
             in[i] = partner(m, in[0]);
             if (in[i] < 0) return -1;
         }
-    if (!fn_allowed(m, fn, in)) return -1;
+    if (!gen_fn_allowed(m, fn, in)) return -1;
     if (ej_fns[fn].arity == 2 && gen_is_literal(m, in[1]) && fn != EJ_FN_POW && gen_chance(&m->r, 30)) {
         ej_value swap = in[0];
         in[0] = in[1];

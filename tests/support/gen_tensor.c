@@ -127,6 +127,12 @@ void gen_tensor_fill(gen_tensor *t, gen_random *r, bool reals)
     }
 }
 
+void gen_tensor_fill_wide(gen_tensor *t, gen_random *r)
+{
+    int64_t n = element_count(t);
+    for (int64_t i = 0; i < n; i++) store(t->view.dtype, element_at(t, i), (double)((int64_t)(gen_next(r) >> 33) - (1 << 30)), 0);
+}
+
 void gen_tensor_set_index(gen_tensor *t, gen_random *r, int64_t below)
 {
     int64_t n = element_count(t);

@@ -34,7 +34,7 @@ static bool prepare_graph(trial *t, const ej_graph *graph, const judge_way *way)
         ej_graph_free(&t->graph->graph);
         if (ej_graph_copy(&t->graph->graph, graph, &ej_malloc_allocator, &t->err)) return false;
     }
-    if (way->passes && !*way->passes) return true;
+    if (way->in_compile || (way->passes && !*way->passes)) return true;
     return !einjit_optimize(t->graph, way->passes, &t->err);
 }
 
@@ -57,7 +57,8 @@ static bool prepare_outputs(trial *t, const oracle_value *values, size_t n, uint
 
 static bool run(trial *t, const gen_program *p, const judge_way *way)
 {
-    einjit_compile_options options = {.struct_bytes = sizeof options, .path = way->path, .flags = EINJIT_OPTION_NO_OPTIMIZE};
+    einjit_compile_options options = {.struct_bytes = sizeof options, .path = way->path,
+                                      .flags = way->in_compile ? 0 : EINJIT_OPTION_NO_OPTIMIZE};
     t->in_views = calloc(p->n_in + 1, sizeof *t->in_views);
     if (!t->in_views) return false;
     gen_program_views(p, t->in_views);
@@ -75,26 +76,33 @@ static void finish(trial *t)
     free(t->in_views);
 }
 
-bool judge_graph(const gen_program *p, const ej_graph *graph, const oracle_value *values, const judge_way *way, uint64_t seed,
-                 gen_hits *hits, char *why, size_t n_why)
+judge_verdict judge_verdict_of(const gen_program *p, const ej_graph *graph, const oracle_value *values, const judge_way *way,
+                               uint64_t seed, gen_hits *hits, char *why, size_t n_why)
 {
     trial t = {0};
     bool ok = prepare_graph(&t, graph, way) && prepare_outputs(&t, values, graph->n_outputs, seed, hits) && run(&t, p, way);
+    judge_verdict verdict = ok ? JUDGE_AGREES : JUDGE_REFUSED;
     if (!ok) snprintf(why, n_why, "%s: %s", einjit_status_name(t.err.code), t.err.text);
-    for (size_t o = 0; ok && o < t.n_out; o++) {
+    for (size_t o = 0; verdict == JUDGE_AGREES && o < t.n_out; o++) {
         char text[300];
         int64_t wrong = oracle_compare(&values[o], &t.out[o].view, NULL);
         if (wrong >= 0) {
             oracle_describe(&values[o], &t.out[o].view, wrong, text, sizeof text);
             snprintf(why, n_why, "result %zu, %s", o, text);
-            ok = false;
+            verdict = JUDGE_WRONG;
         } else if (!gen_tensor_intact(&t.out[o])) {
             snprintf(why, n_why, "result %zu: wrote outside of its elements", o);
-            ok = false;
+            verdict = JUDGE_WRONG;
         }
     }
     finish(&t);
-    return ok;
+    return verdict;
+}
+
+bool judge_graph(const gen_program *p, const ej_graph *graph, const oracle_value *values, const judge_way *way, uint64_t seed,
+                 gen_hits *hits, char *why, size_t n_why)
+{
+    return judge_verdict_of(p, graph, values, way, seed, hits, why, n_why) == JUDGE_AGREES;
 }
 
 /* The program with only value v as its result, without what v does not need. */

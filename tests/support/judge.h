@@ -11,8 +11,13 @@ typedef struct judge_way {
     const char *passes;      /* run on the graph first: comma list, "" = none, NULL = all */
     const char *path;        /* strategy, NULL = auto */
     bool through_text;       /* print and parse the graph first */
+    bool in_compile;         /* all passes, run by einjit_compile for the observed tensors (passes is not looked at) */
 } judge_way;
 
+/* What running a graph came to: right, wrong numbers (or bytes written elsewhere), or refused with a status. */
+typedef enum judge_verdict { JUDGE_AGREES, JUDGE_WRONG, JUDGE_REFUSED } judge_verdict;
+judge_verdict judge_verdict_of(const gen_program *p, const ej_graph *graph, const oracle_value *values, const judge_way *way,
+                               uint64_t seed, gen_hits *hits, char *why, size_t n_why);
 /* True when the results of `values` (the graph's outputs in order) agree; else `why` says what happened. `seed` picks the
  * outputs' strides. `hits` (may be NULL) counts these. */
 bool judge_graph(const gen_program *p, const ej_graph *graph, const oracle_value *values, const judge_way *way, uint64_t seed,

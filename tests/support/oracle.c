@@ -114,6 +114,15 @@ int oracle_promote(const oracle_value *const *values, size_t n)
     return weak < 0 ? dtype : ej_dtype_promote_weak(dtype, weak);
 }
 
+/* Literals round to f32 by themselves, or several of them as one factor. */
+static oracle_element single_literal(oracle_element e, int dtype)
+{
+    oracle_element out = {.re = (float)e.re, .im = dtype == EINJIT_C64 ? (float)e.im : 0};
+    out.err = isfinite(e.re) && isfinite(e.im) ? hypotl(out.re - e.re, dtype == EINJIT_C64 ? out.im - e.im : 0) : 0;
+    if (!isfinite(out.err)) out.err = INFINITY;
+    return out;
+}
+
 bool oracle_as(oracle_state *s, oracle_value *out, const oracle_value *in, int dtype)
 {
     if (in->dtype == dtype) {
@@ -125,9 +134,7 @@ bool oracle_as(oracle_state *s, oracle_value *out, const oracle_value *in, int d
     int from = in->dtype < 0 ? strong[in->weak] : in->dtype;
     for (int64_t i = 0; i < in->n; i++) {
         out->e[i] = oracle_cast(from, dtype, in->e[i]);
-        if (in->dtype < 0 && dtype == EINJIT_F32) out->e[i] = (oracle_element){.re = (float)in->e[i].re};
-        if (in->dtype < 0 && dtype == EINJIT_C64)
-            out->e[i] = (oracle_element){.re = (float)in->e[i].re, .im = (float)in->e[i].im};
+        if (in->dtype < 0 && (dtype == EINJIT_F32 || dtype == EINJIT_C64)) out->e[i] = single_literal(in->e[i], dtype);
     }
     return true;
 }
