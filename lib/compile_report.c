@@ -201,30 +201,26 @@ static void print_pass(ej_text *text, const ej_report *report, const einjit_pass
     ej_print(text, "\n");
 }
 
-static bool print_choices(ej_text *text, const ej_report *report)
+static void print_choices(ej_text *text, const ej_report *report)
 {
     const einjit_pass_report *all = &report->total;
-    if (report->passed.operations == all->operations_after && report->passed.bytes == all->bytes_after) return false;
+    if (report->passed.operations == all->operations_after && report->passed.bytes == all->bytes_after) return;
     ej_print(text, "%-12s %7s  %14s", "choose", "", "");
     print_change(text, 26, report->passed.operations, all->operations_after);
     print_change(text, 26, report->passed.bytes, all->bytes_after);
     ej_print(text, "\n");
-    return true;
 }
 
 void ej_report_print(ej_text *text, const ej_report *report, bool times)
 {
-    size_t n = 0;
     ej_print(text, "%-12s %7s  %14s", "pass", "changes", "nodes");
     if (report->counted) ej_print(text, "  %26s  %26s", "operations", "bytes");
     if (times) ej_print(text, "  %10s", "us");
     ej_print(text, "  rules\n");
-    for (size_t i = 0; i < report->n_passes; i++) {
-        n += report->passes[i].changed != 0;
+    for (size_t i = 0; i < report->n_passes; i++)
         if (report->passes[i].changed) print_pass(text, report, &report->passes[i], times);
-    }
-    n += print_choices(text, report);
-    if (n != 1 || times) print_pass(text, report, &report->total, times);
+    print_choices(text, report);
+    print_pass(text, report, &report->total, times);
 }
 
 void ej_report_print_part(ej_text *text, const ej_report *report, size_t part)
