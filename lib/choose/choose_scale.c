@@ -176,9 +176,10 @@ static int look_below(scaler *s, region *r, ej_value v, uint32_t i)
     const ej_bound_node *node = &s->bound->nodes[x];
     factor own;
     double elements = ej_bound_elements(node);
-    bool inside = s->uses[x] == 1 && !same_operand_twice(&s->bound->nodes[v], i) && node->dtype == s->bound->nodes[r->root].dtype;
-    if (!inside) {
-        if (node->dtype == s->bound->nodes[r->root].dtype) consider(r, x, true, v, i, elements);
+    if (node->dtype != s->bound->nodes[r->root].dtype) return EINJIT_OK;
+    if (same_operand_twice(&s->bound->nodes[v], i)) return EINJIT_OK; /* it would be multiplied twice */
+    if (s->uses[x] != 1) {
+        consider(r, x, true, v, i, elements);
         return EINJIT_OK;
     }
     if (own_factor(s, x, &own)) {
