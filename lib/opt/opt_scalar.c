@@ -8,9 +8,9 @@
  * Keeps  - dtypes: opt_scalar_role.c, opt_scalar_push.c;
  *        - the size of things: bounds in opt_scalar_factor.c;
  *        - the number of multiplications over arrays. Each factor that starts pays for one. A value with a factor pays, for
- *          each user that takes it, that user's multiplication, shared with the others that bring one to it; what costs more
- *          than the one multiplication of the value itself is multiplied there, once for all users. Values of rank 0 cost
- *          nothing. So behind every factor stands a payment of one that is in front of it.
+ *          each user that takes it, that user's multiplication: nothing where the user multiplies by itself or has rank 0, else
+ *          an equal share with the others that bring it a factor. Where that comes to more than the one multiplication of the
+ *          value, it is multiplied there, once for all users. So every multiplication is paid by one that was written.
  *        - names: a value that is left out gives its name to what stands in its place.
  * Size   rounds of one look at every operand, till no value more has to stay: two or three, at most MOST_ROUNDS.
  * Not here: where along a linear chain the multiplication is cheapest (that needs extents: the planner).
@@ -26,11 +26,11 @@ typedef struct decision {
     ej_value *seen_by;  /* the last user that looked at the value */
 } decision;
 
-/* How many factors meet in v: its own scalars, and operands with one; the same operand twice is one. */
+/* How many operands with factors meet in v; the same one twice is one. */
 static uint32_t meeting(decision *d, ej_value v)
 {
     const ej_node *node = &d->s->graph->nodes[v];
-    uint32_t n = d->s->n_own[v];
+    uint32_t n = 0;
     for (uint32_t k = 0; k < node->n_in; k++) {
         ej_value x = node->in[k];
         if (ej_factor_is_one(ej_scalar_pending(d->s, x)) || d->seen_by[x] == v) continue;
@@ -47,7 +47,8 @@ static void look_at(decision *d, ej_value v)
     const ej_node *node = &s->graph->nodes[v];
     const ej_push *push = &s->push[v];
     uint32_t n = meeting(d, v);
-    double price = ej_factor_is_one(&push->factor) || !n ? 0 : ej_scalar_cost(s, v) / (double)n;
+    bool free = ej_factor_is_one(&push->factor) || s->n_own[v] || !n; /* it multiplies by itself, or not at all */
+    double price = free ? 0 : ej_scalar_cost(s, v) / (double)n;
     for (uint32_t k = 0; k < node->n_in; k++) {
         ej_value x = node->in[k];
         bool takes = push->through && s->roles[s->edges[v] + k] == EJ_ROLE_ARRAY;
