@@ -47,7 +47,7 @@ static void carry_axes(gen_maker *m, ej_value v, ej_value x)
     }
 }
 
-static ej_value permute(gen_maker *m)
+static ej_value permute_once(gen_maker *m)
 {
     ej_value v = gen_make_permute(m);
     if (v < 0) return -1;
@@ -63,6 +63,12 @@ static ej_value permute(gen_maker *m)
         m->axes[v][y] = from[x];
     }
     return v;
+}
+
+static ej_value permute(gen_maker *m)
+{
+    ej_value v = permute_once(m);
+    return v >= 0 && gen_chance(&m->r, 35) ? permute_once(m) : v;
 }
 
 static ej_value reshape(gen_maker *m)
@@ -148,9 +154,9 @@ static const struct {
     ej_value (*make)(gen_maker *m);
     int weight;
 } makers[] = {
-    {gen_label_einsum, 34},     {gen_linear_scale, 20},        {gen_linear_sum, 13}, {gen_linear_repeat, 8}, {permute, 8},
+    {gen_label_einsum, 34},     {gen_linear_scale, 20},        {gen_linear_sum, 13}, {gen_linear_repeat, 10}, {permute, 8},
     {gen_linear_multiply, 6},   {gen_linear_homogeneous, 7},   {reduce, 5},          {reshape, 5},           {gen_label_product, 5},
-    {gen_label_constants, 5},   {indexed, 4},                  {cast, 4},            {gen_label_constant, 1}, {slice, 3},
+    {gen_label_constants, 5},   {indexed, 4},                  {cast, 4},            {gen_label_constant, 1}, {slice, 4},
     {gen_make_join, 1},         {gen_make_map, 2},
 };
 
