@@ -172,6 +172,12 @@ static void print_catch(const gen_program *p, int rule, uint64_t seed)
     ej_arena_free(&arena);
 }
 
+/* From a quarter of the size asked for to all of it: large programs meet more rules. */
+static int program_size(const arguments *a, uint64_t seed)
+{
+    return 1 + a->size / 4 + (int)(seed * 2654435761u >> 7) % (1 + a->size - a->size / 4);
+}
+
 static bool any_searched(const progress *shared)
 {
     for (int r = 0; r < N_RULES; r++)
@@ -189,7 +195,7 @@ static void search(progress *shared, const arguments *a)
         uint64_t seed = a->seed + (uint64_t)shared->program;
         gen_program p;
         alarm(SECONDS_A_PROGRAM);
-        if (!gen_program_of(&p, seed % 4 ? GEN_EINSUM : GEN_ANY, seed, 1 + (int)(seed % (uint64_t)a->size), NULL)) continue;
+        if (!gen_program_of(&p, seed % 4 ? GEN_EINSUM : GEN_ANY, seed, program_size(a, seed), NULL)) continue;
         s.p = &p;
         s.seed = seed;
         memset(s.known, 0, sizeof s.known);
@@ -263,7 +269,7 @@ static bool read_arguments(arguments *a, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    arguments a = {.count = 2000, .seed = 1, .size = 24};
+    arguments a = {.count = 2000, .seed = 1, .size = 36};
     if (!read_arguments(&a, argc, argv)) {
         fprintf(stderr, "usage: prop_broken [--count N] [--seed S] [--size K] [--only RULE] [--print]\n");
         return 2;
