@@ -31,7 +31,7 @@ static const struct {
     {NULL, NULL, NULL},
 };
 
-enum { N_RULES = EJ_RULE_NAME_COUNT, SECONDS_A_PROGRAM = 60 };
+enum { WHY = 600, N_RULES = EJ_RULE_NAME_COUNT, SECONDS_A_PROGRAM = 60 };
 
 typedef struct arguments {
     long count;
@@ -49,6 +49,7 @@ typedef struct progress {
     struct {
         int fate, signal;
         long after, met, refused; /* programs until it was caught; in which it changed something; status instead of numbers */
+        char refusal[160];            /* the first one's reason */
     } of[N_RULES + 1];
 } progress;
 
@@ -61,12 +62,17 @@ typedef struct subject {
     bool known[OPT_MAX_PASSES + 2];
 } subject;
 
-static judge_verdict run_graph(const subject *s, const ej_graph *graph, bool in_compile)
+static judge_verdict run_graph(const subject *s, const ej_graph *graph, bool in_compile, char *why)
 {
-    char why[600];
     judge_way way = {.name = "", .context = s->context, .passes = "", .in_compile = in_compile};
     einjit_context_clear_cache(s->context); /* the broken rule is not part of the key */
-    return judge_verdict_of(s->p, graph, s->p->oracle.values, &way, s->seed, NULL, why, sizeof why);
+    return judge_verdict_of(s->p, graph, s->p->oracle.values, &way, s->seed, NULL, why, WHY);
+}
+
+static void note_refusal(progress *shared, int rule, judge_verdict verdict, const char *why)
+{
+    if (verdict != JUDGE_REFUSED) return;
+    if (!shared->of[rule].refused++) snprintf(shared->of[rule].refusal, sizeof shared->of[rule].refusal, "%.150s", why);
 }
 
 /* Passes with the rule whole: the graph must be made and be right. */
@@ -75,7 +81,8 @@ static bool whole_is_right(const subject *s, const char *passes)
     ej_graph graph;
     einjit_error err;
     if (!opt_state_after(&graph, &s->p->graph, passes, &err)) return false;
-    bool right = run_graph(s, &graph, false) == JUDGE_AGREES;
+    char why[WHY];
+    bool right = run_graph(s, &graph, false, why) == JUDGE_AGREES;
     ej_graph_free(&graph);
     return right;
 }
@@ -97,6 +104,7 @@ static bool try_passes(subject *s, progress *shared, int rule, int way, const ch
     ej_graph graph;
     ej_hash hash;
     einjit_error err;
+    char why[WHY];
     if (!whole_hash(s, way, passes)) {
         shared->unsound = true;
         return false;
@@ -106,11 +114,11 @@ static bool try_passes(subject *s, progress *shared, int rule, int way, const ch
     judge_verdict verdict = made ? JUDGE_AGREES : JUDGE_REFUSED;
     if (made && opt_state_hash(&graph, &hash) && !ej_hash_same(hash, s->whole[way])) {
         shared->of[rule].met++;
-        verdict = run_graph(s, &graph, false);
+        verdict = run_graph(s, &graph, false, why);
     }
     if (made) ej_graph_free(&graph);
     ej_broken_rule = -1;
-    shared->of[rule].refused += verdict == JUDGE_REFUSED;
+    note_refusal(shared, rule, verdict, made ? why : err.text);
     if (verdict == JUDGE_WRONG && !whole_is_right(s, passes)) {
         shared->unsound = true;
         return false;
@@ -121,12 +129,13 @@ static bool try_passes(subject *s, progress *shared, int rule, int way, const ch
 /* A rule that no pass of the table has: it belongs to what a compile does after the passes. */
 static bool try_compile(const subject *s, progress *shared, int rule)
 {
+    char why[WHY];
     ej_broken_rule = rule;
-    judge_verdict verdict = run_graph(s, &s->p->graph, true);
+    judge_verdict verdict = run_graph(s, &s->p->graph, true, why);
     ej_broken_rule = -1;
-    shared->of[rule].refused += verdict == JUDGE_REFUSED;
+    note_refusal(shared, rule, verdict, why);
     if (verdict != JUDGE_WRONG) return false;
-    bool right = run_graph(s, &s->p->graph, true) == JUDGE_AGREES;
+    bool right = run_graph(s, &s->p->graph, true, why) == JUDGE_AGREES;
     shared->unsound |= !right;
     return right;
 }
@@ -163,6 +172,12 @@ static void print_catch(const gen_program *p, int rule, uint64_t seed)
     ej_arena_free(&arena);
 }
 
+/* From a quarter of the size asked for to all of it: large programs meet more rules. */
+static int program_size(const arguments *a, uint64_t seed)
+{
+    return 1 + a->size / 4 + (int)(seed * 2654435761u >> 7) % (1 + a->size - a->size / 4);
+}
+
 static bool any_searched(const progress *shared)
 {
     for (int r = 0; r < N_RULES; r++)
@@ -180,7 +195,7 @@ static void search(progress *shared, const arguments *a)
         uint64_t seed = a->seed + (uint64_t)shared->program;
         gen_program p;
         alarm(SECONDS_A_PROGRAM);
-        if (!gen_program_of(&p, seed % 4 ? GEN_EINSUM : GEN_ANY, seed, 1 + (int)(seed % (uint64_t)a->size), NULL)) continue;
+        if (!gen_program_of(&p, seed % 4 ? GEN_EINSUM : GEN_ANY, seed, program_size(a, seed), NULL)) continue;
         s.p = &p;
         s.seed = seed;
         memset(s.known, 0, sizeof s.known);
@@ -233,6 +248,7 @@ static int print_table(const progress *shared)
         missed += shared->of[r].fate != CAUGHT;
         printf("%-28s %-11s %9s %8ld %8ld   %s\n", rules[r].name, rules[r].pass, after, shared->of[r].met, shared->of[r].refused,
                rules[r].breaks);
+        if (shared->of[r].fate != CAUGHT && shared->of[r].refused) printf("    refused: %s\n", shared->of[r].refusal);
     }
     return missed;
 }
@@ -253,7 +269,7 @@ static bool read_arguments(arguments *a, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    arguments a = {.count = 2000, .seed = 1, .size = 24};
+    arguments a = {.count = 2000, .seed = 1, .size = 36};
     if (!read_arguments(&a, argc, argv)) {
         fprintf(stderr, "usage: prop_broken [--count N] [--seed S] [--size K] [--only RULE] [--print]\n");
         return 2;

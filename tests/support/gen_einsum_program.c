@@ -47,7 +47,7 @@ static void carry_axes(gen_maker *m, ej_value v, ej_value x)
     }
 }
 
-static ej_value permute(gen_maker *m)
+static ej_value permute_once(gen_maker *m)
 {
     ej_value v = gen_make_permute(m);
     if (v < 0) return -1;
@@ -63,6 +63,12 @@ static ej_value permute(gen_maker *m)
         m->axes[v][y] = from[x];
     }
     return v;
+}
+
+static ej_value permute(gen_maker *m)
+{
+    ej_value v = permute_once(m);
+    return v >= 0 && gen_chance(&m->r, 35) ? permute_once(m) : v;
 }
 
 static ej_value reshape(gen_maker *m)
@@ -135,17 +141,22 @@ static ej_value cast(gen_maker *m)
     ej_node node = {.op = EJ_OP_CAST, .dtype = (int16_t)dtypes[gen_below(&m->r, 6)]};
     ej_value x = gen_make_unary(m, &node);
     ej_value v = x < 0 ? -1 : gen_keep(m, &node, NULL);
-    if (v >= 0) memcpy(m->axes[v], m->axes[x], sizeof m->axes[v]);
-    return v;
+    if (v < 0) return -1;
+    memcpy(m->axes[v], m->axes[x], sizeof m->axes[v]);
+    if (!gen_chance(&m->r, 50)) return v;
+    ej_node back = {.op = EJ_OP_CAST, .dtype = (int16_t)dtypes[gen_below(&m->r, 6)], .n_in = 1, .in = gen_values_of(m, 1, &v)};
+    ej_value again = gen_keep(m, &back, NULL);
+    if (again >= 0) memcpy(m->axes[again], m->axes[v], sizeof m->axes[v]);
+    return again;
 }
 
 static const struct {
     ej_value (*make)(gen_maker *m);
     int weight;
 } makers[] = {
-    {gen_label_einsum, 34},     {gen_linear_scale, 20},        {gen_linear_sum, 13}, {gen_linear_repeat, 8}, {permute, 8},
+    {gen_label_einsum, 34},     {gen_linear_scale, 20},        {gen_linear_sum, 13}, {gen_linear_repeat, 10}, {permute, 8},
     {gen_linear_multiply, 6},   {gen_linear_homogeneous, 7},   {reduce, 5},          {reshape, 5},           {gen_label_product, 5},
-    {gen_label_constants, 5},   {indexed, 4},                  {cast, 2},            {gen_label_constant, 1}, {slice, 3},
+    {gen_label_constants, 5},   {indexed, 4},                  {cast, 4},            {gen_label_constant, 1}, {slice, 4},
     {gen_make_join, 1},         {gen_make_map, 2},
 };
 

@@ -43,6 +43,16 @@ static bool multiplies(const ej_node *node)
     return node->op == EJ_OP_EINSUM || node->op == EJ_OP_MATMUL || node->op == EJ_OP_TENSORDOT;
 }
 
+/* A factor known at run time alone that is no finite number: what multiplies by it, and where, is not for rounding to say. */
+static bool endless_factor(const gen_maker *m, const ej_node *node, const oracle_value *result)
+{
+    if (node->op == EJ_OP_MAP && node->fn == EJ_FN_DIV && !gen_is_literal(m, node->in[1])) {
+        const oracle_value *by = gen_value(m, node->in[1]);
+        if (by->n == 1 && by->e[0].re == 0 && by->e[0].im == 0 && by->e[0].i == 0) return true;
+    }
+    return result->n == 1 && !finite_elements(result);
+}
+
 bool gen_magnitude(const gen_maker *m, const ej_node *node, const oracle_value *result, gen_reach *out)
 {
     bool leaf = node->op == EJ_OP_INPUT || node->op == EJ_OP_CONSTANT || node->op == EJ_OP_SCALAR;
@@ -66,5 +76,6 @@ bool gen_magnitude(const gen_maker *m, const ej_node *node, const oracle_value *
     out->down = fmaxf(out->down, sum.down);
     float limit = ej_dtypes[result->dtype].real == EINJIT_F32 ? 120 : 1000;
     if (ej_dtypes[result->dtype].kind < EJ_KIND_FLOAT) return true;
+    if (endless_factor(m, node, result)) return false;
     return out->up < limit && out->down < limit && !overflows(m, node, result);
 }

@@ -15,6 +15,7 @@ typedef struct oracle_element {
     long double re, im;
     int64_t i;       /* integers and bool */
     long double err; /* bound on |computed - exact|; INFINITY: anything goes */
+    long double mass; /* sum of the sizes of the terms that it is a sum of, at least |value|: what cancelled still rounds */
 } oracle_element;
 
 typedef struct oracle_value {
@@ -48,6 +49,7 @@ oracle_element oracle_read(const einjit_tensor *tensor, int64_t index);
 /* oracle_fn.c: one function of ops.def on elements of dtype_in. */
 oracle_element oracle_fn(int fn, int dtype_in, int dtype_out, oracle_element a, oracle_element b, oracle_element c);
 oracle_element oracle_cast(int from, int to, oracle_element a);
+long double oracle_mass(oracle_element a);
 long double oracle_unit(int dtype); /* u: half a unit in the last place of 1 */
 oracle_element oracle_rounded(int dtype, oracle_element a); /* adds the rounding of one operation; wraps integers */
 

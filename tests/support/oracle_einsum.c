@@ -8,7 +8,7 @@ typedef struct sum_state {
     int reduce, dtype;
     bool any;
     long double re, im, top; /* top: the running maximum of a log-sum-exp */
-    long double size, err;   /* sums of |products| and of their bounds */
+    long double size, err;   /* sums of |products|, taken apart into their terms, and of their bounds */
     int64_t i;
     double terms;
     bool lumpy; /* some product is no multiple of 1/64 */
@@ -19,7 +19,7 @@ static void sum_add(sum_state *s, oracle_element p)
     bool first = !s->any;
     s->any = true;
     s->terms++;
-    s->size += hypotl(p.re, p.im);
+    s->size += oracle_mass(p);
     if (p.re * 64 != truncl(p.re * 64) || p.im * 64 != truncl(p.im * 64)) s->lumpy = true;
     switch (s->reduce) {
     case EINJIT_REDUCE_MAX:
@@ -60,7 +60,7 @@ static void sum_add(sum_state *s, oracle_element p)
 /* `bound`: largest magnitude that any intermediate of any order may reach; `steps`: roundings of a product. */
 static oracle_element sum_end(const sum_state *s, long double bound, double steps)
 {
-    oracle_element out = {.re = s->re, .im = s->im, .i = s->i, .err = isnan(s->err) ? INFINITY : s->err};
+    oracle_element out = {.re = s->re, .im = s->im, .i = s->i, .err = isnan(s->err) ? INFINITY : s->err, .mass = s->size};
     if (ej_dtypes[s->dtype].kind < EJ_KIND_FLOAT || s->reduce == EINJIT_REDUCE_OR) return oracle_rounded(s->dtype, out);
     if (s->reduce == EINJIT_REDUCE_MAX || s->reduce == EINJIT_REDUCE_MIN) {
         if (!s->any) out.re = s->reduce == EINJIT_REDUCE_MAX ? -INFINITY : INFINITY;
@@ -69,6 +69,7 @@ static oracle_element sum_end(const sum_state *s, long double bound, double step
     }
     long double u = oracle_unit(s->dtype);
     if (s->reduce == EINJIT_REDUCE_LOGSUMEXP) {
+        out.mass = 0;
         out.re = s->any ? (isinf(s->top) ? s->top : s->top + logl(s->re)) : -INFINITY;
         out.err += u * (24 + (long double)s->terms) * (1 + fabsl(out.re) + fabsl(s->top));
         return out;
@@ -119,7 +120,7 @@ static oracle_element product_at(const ej_subscripts *sub, const oracle_value *i
 static long double largest(const oracle_value *v)
 {
     long double most = 1;
-    for (int64_t i = 0; i < v->n; i++) most = fmaxl(most, hypotl(v->e[i].re, v->e[i].im));
+    for (int64_t i = 0; i < v->n; i++) most = fmaxl(most, oracle_mass(v->e[i]));
     return most;
 }
 
@@ -222,7 +223,7 @@ static oracle_element reduce_one(const oracle_value *x, const int64_t *position,
     if (count > 0) do {
         oracle_element e = x->e[oracle_ravel(x, at)];
         long double size = hypotl(e.re, e.im);
-        bound += size;
+        bound += oracle_mass(e);
         if (size > 0 && isfinite(size)) swing += fabsl(log2l(size)) + 1;
         if (product) p = oracle_fn(EJ_FN_MUL, dtype, dtype, p, e, e);
         else sum_add(&sum, e);

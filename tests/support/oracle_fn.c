@@ -298,28 +298,63 @@ static bool is_exact(int fn)
     }
 }
 
-/* Small integers add and multiply exactly: no rounding where the result is a multiple of 1/64 well inside the mantissa. */
-static bool lands_exactly(int fn, int dtype, oracle_element a)
+static bool on_grid(oracle_element a)
 {
-    if (a.err != 0 || (fn != EJ_FN_ADD && fn != EJ_FN_SUB && fn != EJ_FN_MUL && fn != EJ_FN_SQUARE)) return false;
-    long double scaled_re = a.re * 64, scaled_im = a.im * 64, most = dtype == EINJIT_F32 || dtype == EINJIT_C64 ? 0x1p20L : 0x1p46L;
-    return scaled_re == truncl(scaled_re) && scaled_im == truncl(scaled_im) && fabsl(scaled_re) < most && fabsl(scaled_im) < most;
+    return a.re * 64 == truncl(a.re * 64) && a.im * 64 == truncl(a.im * 64);
+}
+
+/* Small integers add and multiply exactly: no rounding where all are multiples of 1/64 well inside the mantissa. */
+static bool lands_exactly(int fn, int dtype, oracle_element a, oracle_element b, oracle_element out)
+{
+    bool product = fn == EJ_FN_MUL || fn == EJ_FN_SQUARE;
+    if (out.err != 0 || (fn != EJ_FN_ADD && fn != EJ_FN_SUB && !product)) return false;
+    if (product && out.mass > 0 && (!on_grid(a) || (fn == EJ_FN_MUL && !on_grid(b)))) return false;
+    long double most = dtype == EINJIT_F32 || dtype == EINJIT_C64 ? 0x1p14L : 0x1p40L;
+    return on_grid(out) && fabsl(out.re) < most && fabsl(out.im) < most;
+}
+
+long double oracle_mass(oracle_element a)
+{
+    long double size = hypotl(a.re, a.im);
+    return a.mass > size ? a.mass : size;
+}
+
+static long double mass_of(int fn, oracle_element a, oracle_element b)
+{
+    switch (fn) {
+    case EJ_FN_ADD:
+    case EJ_FN_SUB: return oracle_mass(a) + oracle_mass(b);
+    case EJ_FN_MUL: return oracle_mass(a) * oracle_mass(b);
+    case EJ_FN_SQUARE: return oracle_mass(a) * oracle_mass(a);
+    case EJ_FN_DIV: return oracle_mass(a) / hypotl(b.re, b.im);
+    case EJ_FN_MAXIMUM:
+    case EJ_FN_MINIMUM: return fmaxl(oracle_mass(a), oracle_mass(b));
+    case EJ_FN_NEG: case EJ_FN_ABS: case EJ_FN_RELU: case EJ_FN_CONJ: case EJ_FN_REAL: case EJ_FN_IMAG: return oracle_mass(a);
+    default: return 0;
+    }
+}
+
+/* Factors may be multiplied in elsewhere, collected or not: a rounding more, and of every term of a sum. */
+static oracle_element rounded_product(int dtype, oracle_element out)
+{
+    if (isfinite(out.mass)) out.err += 2 * oracle_unit(dtype) * out.mass;
+    return oracle_rounded(dtype, out);
 }
 
 oracle_element oracle_fn(int fn, int dtype_in, int dtype_out, oracle_element a, oracle_element b, oracle_element c)
 {
     oracle_element out = raw_fn(fn, dtype_in, a, b, c);
     if (ej_dtypes[dtype_out].kind < EJ_KIND_FLOAT) return oracle_rounded(dtype_out, out);
+    if (fn != EJ_FN_WHERE) out.mass = mass_of(fn, a, b);
     if (is_exact(fn) && !(fn == EJ_FN_ABS && ej_dtype_is_complex(dtype_in))) return out;
     if (isinf(a.err) || isinf(b.err) || isinf(c.err)) out.err = INFINITY;
     if (ej_dtype_is_complex(dtype_in) && a.err == 0 && b.err == 0 && (fn == EJ_FN_MUL || fn == EJ_FN_SQUARE)) {
         oracle_element exact = out;
         exact.err = 0;
-        if (lands_exactly(fn, dtype_out, exact)) return exact;
+        if (lands_exactly(fn, dtype_out, a, b, exact)) return exact;
     }
-    if (lands_exactly(fn, dtype_out, out)) return out;
-    if (fn == EJ_FN_MUL || fn == EJ_FN_DIV) out = oracle_rounded(dtype_out, out); /* numbers of a chain, collected: one more */
-    return oracle_rounded(dtype_out, out);
+    if (lands_exactly(fn, dtype_out, a, b, out)) return out;
+    return fn == EJ_FN_MUL || fn == EJ_FN_DIV ? rounded_product(dtype_out, out) : oracle_rounded(dtype_out, out);
 }
 
 oracle_element oracle_cast(int from, int to, oracle_element a)
