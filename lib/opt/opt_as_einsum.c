@@ -6,11 +6,12 @@
  * Keeps  away from what is not sure: ranks that are not known (unless an ellipsis can stand for them), axes that do not
  *        fit (bind will say so), sums of bool and of small integers (they are i64, an einsum is not), literals (they take
  *        the dtype of what they meet), other semirings.
- * Not here: whether merging gains anything (opt_fuse.c); reshape (opt_fuse_reshape.c).
+ * Not here: whether merging gains anything (opt_fuse_gain.c); reshapes that split or merge axes (opt_fuse_reshape.c).
  */
 #include <string.h>
 
 #include "opt_as_einsum.h"
+#include "opt_reshape.h"
 
 /* A form in the making. Labels are numbered here as it suits. */
 typedef struct maker {
@@ -394,6 +395,21 @@ static int of_expand(maker *m, einjit_error *err)
     return finish(m, to->rank, false, false);
 }
 
+/* Only axes of extent 1 come and go: those that go are summed. */
+static int of_reshape(maker *m, einjit_error *err)
+{
+    ej_reshape_groups groups;
+    const ej_einsum_facts *facts = m->facts;
+    if (!ej_reshape_group_axes(&groups, facts->graph, facts->shapes, m->value, facts->arena)) return ej_no_memory(err);
+    if (!groups.known || groups.splits || groups.merges || groups.mixes) return EINJIT_OK;
+    int32_t rank = shape_of(m, m->node->in[0])->rank, kept = shape_of(m, m->value)->rank, next = (int32_t)groups.n;
+    if (!start(m, 1, &rank, kept)) return ej_no_memory(err);
+    for (int32_t i = 0; i < rank; i++)
+        m->equation->terms[0].labels[i] = groups.of_from[i] < 0 ? next++ : groups.of_from[i];
+    for (int32_t i = 0; i < kept; i++) m->equation->out.labels[i] = groups.of_to[i] < 0 ? next++ : groups.of_to[i];
+    return finish(m, next, false, false);
+}
+
 int ej_as_einsum(const ej_einsum_facts *facts, ej_value v, ej_einsum_form *out, einjit_error *err)
 {
     maker m = {.facts = facts, .node = &facts->graph->nodes[v], .value = v, .out = out};
@@ -409,6 +425,7 @@ int ej_as_einsum(const ej_einsum_facts *facts, ej_value v, ej_einsum_form *out, 
     case EJ_OP_UNSQUEEZE: return of_unsqueeze(&m, err);
     case EJ_OP_SQUEEZE: return of_squeeze(&m, err);
     case EJ_OP_SLICE: return of_slice(&m, err);
+    case EJ_OP_RESHAPE: return of_reshape(&m, err);
     case EJ_OP_EXPAND: return of_expand(&m, err);
     default: return EINJIT_OK;
     }

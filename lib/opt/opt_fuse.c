@@ -3,9 +3,10 @@
  * Takes  any graph.
  * Gives  the same function; an einsum that is used once, as operand of another one, is written into its place, so that
  *        the path search sees one product instead of a fixed nesting. Matmul, tensordot, products of arrays, sums and
- *        layout are einsums too (opt_as_einsum.c), where that gains something (opt_fuse_gain.c).
+ *        layout are einsums too (opt_as_einsum.c), where that gains something (opt_fuse_gain.c). Reshapes that split or
+ *        merge axes are moved out from between two einsums (opt_fuse_reshape.c).
  * Keeps  values with several uses: computing them again may cost more than keeping them. Other semirings. Whatever is not
- *        sure to be the same: see same_arithmetic and opt_fuse_match.c.
+ *        sure to be the same: see ej_fuse_same_arithmetic and opt_fuse_match.c.
  * Size   a tree of einsums is walked once from its root, with a list instead of recursion; every label is touched once.
  * Not here: the order of the merged product (path).
  */
@@ -14,22 +15,22 @@
 /* Dtypes: the inner einsum computed in its own dtype, the merged one computes in the root's. For floats that is a matter
  * of rounding, but integers wrap and bool saturates: there both must be the same. Literals take the dtype of what they
  * meet: beside integers they would meet another one. */
-static bool same_arithmetic(const ej_fuse *f, ej_value value)
+bool ej_fuse_same_arithmetic(const ej_fuse *f, ej_value v, ej_value root)
 {
-    const ej_einsum_form *inner = &f->forms[value];
+    const ej_einsum_form *inner = &f->forms[v];
     const ej_known_dtype *dtypes = f->facts.dtypes;
-    ej_known_dtype strong, own = dtypes[value], root = dtypes[f->root];
+    ej_known_dtype strong, own = dtypes[v], all = dtypes[root];
     ej_known_promote(dtypes, inner->n_in, inner->in, &strong);
     if (strong.weak) return false;
     if (EJ_BROKEN(FUSE_DTYPE) || !inner->computes || ej_known_inexact(strong)) return true;
     for (uint32_t i = 0; i < inner->n_in; i++)
         if (dtypes[inner->in[i]].weak) return false;
-    return own.dtype >= 0 && own.dtype == root.dtype && !root.weak;
+    return own.dtype >= 0 && own.dtype == all.dtype && !all.weak;
 }
 
 static bool may_merge(const ej_fuse *f, const ej_fuse_operand *operand)
 {
-    return !operand->stays && ej_fuse_may_take(f, operand->value) && same_arithmetic(f, operand->value);
+    return !operand->stays && ej_fuse_may_take(f, operand->value) && ej_fuse_same_arithmetic(f, operand->value, f->root);
 }
 
 /* Nothing gained: the graph stays as it was. */
@@ -50,8 +51,13 @@ static int merge_tree(ej_fuse *f, ej_value root)
         if (may_merge(f, &operand)) EJ_TRY(ej_fuse_take_in(f, &operand, &taken));
         if (!taken) EJ_TRY(ej_fuse_keep(f, &operand));
     }
-    if (ej_fuse_gains(f)) return ej_fuse_finish(f);
-    leave_alone(f);
+    if (!ej_fuse_gains(f)) {
+        leave_alone(f);
+        return EINJIT_OK;
+    }
+    ej_value merged;
+    EJ_TRY(ej_fuse_build(f, &merged));
+    ej_edit_replace(&f->edit, root, merged);
     return EINJIT_OK;
 }
 
@@ -73,12 +79,23 @@ static int create(ej_fuse *f, ej_graph *graph, ej_job *job)
     return ej_edit_begin(&f->edit, graph, job);
 }
 
+static bool has_reshape(const ej_graph *graph)
+{
+    size_t v = 0;
+    while (v < graph->n_nodes && graph->nodes[v].op != EJ_OP_RESHAPE) v++;
+    return v < graph->n_nodes;
+}
+
 static int run_once(ej_graph *graph, ej_job *job, size_t *n_changed)
 {
     ej_fuse f;
     EJ_TRY(create(&f, graph, job));
     for (size_t v = f.edit.n_old; v-- > 0;) /* users come first */
         if (ej_fuse_is_root(&f, (ej_value)v)) EJ_TRY(merge_tree(&f, (ej_value)v));
+    EJ_TRY(ej_edit_commit(&f.edit, false, n_changed));
+    if (!has_reshape(graph)) return EINJIT_OK;
+    EJ_TRY(create(&f, graph, job));
+    EJ_TRY(ej_fuse_move_reshapes(&f));
     return ej_edit_commit(&f.edit, false, n_changed);
 }
 

@@ -58,6 +58,12 @@ bool ej_fuse_may_take(const ej_fuse *f, ej_value v);
 /* Worth starting from, before and after the operands were looked at. */
 bool ej_fuse_is_root(const ej_fuse *f, ej_value v);
 bool ej_fuse_gains(const ej_fuse *f);
+/* Would v start, were its operand `seen_through` nothing but a product that is wanted? */
+bool ej_fuse_may_start(const ej_fuse *f, ej_value v, ej_value seen_through);
+
+/* ---- opt_fuse.c ---- */
+/* v computes the same inside of an einsum of root's dtype. */
+bool ej_fuse_same_arithmetic(const ej_fuse *f, ej_value v, ej_value root);
 
 /* ---- opt_fuse_match.c ---- */
 /* Starts with the root's own operands. */
@@ -66,9 +72,16 @@ int ej_fuse_begin(ej_fuse *f, ej_value root);
 int ej_fuse_take_in(ej_fuse *f, ej_fuse_operand *operand, bool *taken);
 /* `operand` stays in the result as it is. */
 int ej_fuse_keep(ej_fuse *f, const ej_fuse_operand *operand);
+/* The parts of these: a label without extents, an operand at the end of the result's. */
+int ej_fuse_new_label(ej_fuse *f, uint32_t symbol, int32_t *out);
+int ej_fuse_put(ej_fuse *f, const ej_fuse_operand *operand);
 
 /* ---- opt_fuse_equation.c ---- */
-/* The einsum over `done` takes the root's place. */
-int ej_fuse_finish(ej_fuse *f);
+/* The einsum over `done`, as a new value. */
+int ej_fuse_build(ej_fuse *f, ej_value *out);
+
+/* ---- opt_fuse_reshape.c ---- */
+/* Moves reshapes out of the way of einsums that would merge. */
+int ej_fuse_move_reshapes(ej_fuse *f);
 
 #endif

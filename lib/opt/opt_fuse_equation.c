@@ -1,7 +1,7 @@
 /* opt_fuse_equation.c - the merged einsum as a node: dense ids in order of appearance, and letters.
  *
  * Takes  the operands and the output of the merged einsum.
- * Gives  an einsum that takes the root's place. Labels keep their letters; where two have the same one, the later gets the
+ * Gives  an einsum, as a new value. Labels keep their letters; where two have the same one, the later gets the
  *        first letter that is free. Output labels that no operand has become axes of extent 1 behind it.
  */
 #include <string.h>
@@ -111,11 +111,11 @@ static int add_axes(ej_fuse *f, const bool *new_axes, ej_value *v)
     return EINJIT_OK;
 }
 
-int ej_fuse_finish(ej_fuse *f)
+int ej_fuse_build(ej_fuse *f, ej_value *out)
 {
     ej_arena *arena = &f->graph->arena;
     ej_equation *equation = EJ_NEW(arena, ej_equation);
-    ej_value *in = EJ_JOB_ARRAY(f->job, ej_value, f->n_done), v;
+    ej_value *in = EJ_JOB_ARRAY(f->job, ej_value, f->n_done);
     int32_t *order = EJ_JOB_ARRAY(f->job, int32_t, f->n_labels);
     bool *new_axes = EJ_JOB_ARRAY(f->job, bool, f->out.n);
     if (!equation || !in || !order || !new_axes) return ej_no_memory(f->job->err);
@@ -124,8 +124,6 @@ int ej_fuse_finish(ej_fuse *f)
     for (size_t i = 0; i < f->n_done; i++) in[i] = f->done[i].value;
     ej_node node = {.op = EJ_OP_EINSUM, .fn = EINJIT_REDUCE_SUM, .combine = EINJIT_COMBINE_MUL, .dtype = -1, .rank = -1,
                     .equation = equation};
-    EJ_TRY(ej_edit_node(&f->edit, node, (uint32_t)f->n_done, in, &v));
-    EJ_TRY(add_axes(f, new_axes, &v));
-    ej_edit_replace(&f->edit, f->root, v);
-    return EINJIT_OK;
+    EJ_TRY(ej_edit_node(&f->edit, node, (uint32_t)f->n_done, in, out));
+    return add_axes(f, new_axes, out);
 }

@@ -104,6 +104,18 @@ bool ej_fuse_is_root(const ej_fuse *f, ej_value v)
     }
 }
 
+bool ej_fuse_may_start(const ej_fuse *f, ej_value v, ej_value seen_through)
+{
+    const ej_node *node = &f->graph->nodes[v];
+    const ej_einsum_form *form = &f->forms[v];
+    if (is_contraction(node) || node->op == EJ_OP_REDUCE) return true;
+    if (!f->forms[f->graph->nodes[seen_through].in[0]].contracts) return false;
+    if (node->op != EJ_OP_MAP) return node->op == EJ_OP_PERMUTE || node->op == EJ_OP_TRANSPOSE;
+    for (uint32_t i = 0; i < form->n_in; i++)
+        if (form->in[i] != seen_through && !is_wanted(f, form->in[i]) && covers(f, form->in[i], v)) return false;
+    return !form->twice;
+}
+
 bool ej_fuse_gains(const ej_fuse *f)
 {
     bool contracts = f->forms[f->root].contracts;

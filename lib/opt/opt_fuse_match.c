@@ -53,17 +53,22 @@ static bool has_ellipsis(const ej_term *term)
     return ellipsis_at(term->labels, term->n) < term->n;
 }
 
-/* A label of a form: it keeps its letter, if it has one. */
-static int new_label(ej_fuse *f, const ej_einsum_form *form, int32_t label, int32_t *out)
+int ej_fuse_new_label(ej_fuse *f, uint32_t symbol, int32_t *out)
 {
     if (!EJ_PUSH_ROOM(f->job->arena, f->labels, f->cap_labels, f->n_labels) ||
         !EJ_PUSH_ROOM(f->job->arena, f->seen, f->cap_seen, f->n_labels))
         return ej_no_memory(f->job->err);
-    bool named = (uint32_t)label < form->n_symbols;
-    f->labels[f->n_labels] = (ej_fuse_label){named ? form->equation->symbols[label] : EJ_FUSE_NO_SYMBOL, -1, -1};
+    f->labels[f->n_labels] = (ej_fuse_label){symbol, -1, -1};
     f->seen[f->n_labels] = 0;
     *out = (int32_t)f->n_labels++;
     return EINJIT_OK;
+}
+
+/* A label of a form: it keeps its letter, if it has one. */
+static int new_label(ej_fuse *f, const ej_einsum_form *form, int32_t label, int32_t *out)
+{
+    bool named = (uint32_t)label < form->n_symbols;
+    return ej_fuse_new_label(f, named ? form->equation->symbols[label] : EJ_FUSE_NO_SYMBOL, out);
 }
 
 /* ---- extents that are sure ---- */
@@ -88,12 +93,17 @@ static void withdraw_witness(ej_fuse *f, const ej_fuse_operand *operand)
     }
 }
 
-int ej_fuse_keep(ej_fuse *f, const ej_fuse_operand *operand)
+int ej_fuse_put(ej_fuse *f, const ej_fuse_operand *operand)
 {
     if (!EJ_PUSH_ROOM(f->job->arena, f->done, f->cap_done, f->n_done)) return ej_no_memory(f->job->err);
     f->done[f->n_done++] = *operand;
-    bear_witness(f, operand); /* also what was not sure to stay */
     return EINJIT_OK;
+}
+
+int ej_fuse_keep(ej_fuse *f, const ej_fuse_operand *operand)
+{
+    bear_witness(f, operand); /* also what was not sure to stay */
+    return ej_fuse_put(f, operand);
 }
 
 static int push(ej_fuse *f, const ej_fuse_operand *operand)
