@@ -217,7 +217,6 @@ static int of_map(maker *m, einjit_error *err)
 static bool sums_in_place(const maker *m)
 {
     ej_known_dtype x = m->facts->dtypes[m->node->in[0]];
-    if (EJ_BROKEN(FUSE_SUM_DTYPE) && x.dtype >= 0) return true;
     return !x.weak && (ej_known_inexact(x) || x.dtype == EINJIT_I64);
 }
 
@@ -225,7 +224,8 @@ static int of_sum(maker *m, einjit_error *err)
 {
     const ej_node *node = m->node;
     int32_t rank = shape_of(m, node->in[0])->rank, n_over = 0, axis;
-    if (node->fn != EINJIT_REDUCE_SUM || !sums_in_place(m)) return EINJIT_OK;
+    bool sums = node->fn == EINJIT_REDUCE_SUM || (EJ_BROKEN(FUSE_MEAN) && node->fn == EINJIT_REDUCE_MEAN);
+    if (!sums || !sums_in_place(m)) return EINJIT_OK;
     if (rank < 0 && node->all_dims && !node->keepdim) {
         if (!start(m, 1, (const int32_t[]){1}, 0)) return ej_no_memory(err);
         m->equation->terms[0].labels[0] = EJ_ELLIPSIS;
