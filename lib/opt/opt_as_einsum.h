@@ -11,8 +11,8 @@ typedef struct ej_einsum_form {
     uint32_t n_symbols;
     uint32_t n_in;
     const ej_value *in;
-    const int32_t *needs; /* per output axis: the id of an extent that it has although the operands may have 1 there, or -1; */
-                          /* NULL: none (expand) */
+    const int32_t *needs; /* per output axis: the id of an extent that it has although the operands may have 1 there, */
+                          /* or -1; NULL: none (expand has them) */
     bool computes;        /* it multiplies or sums: its own dtype matters */
     bool contracts;       /* it sums */
     bool twice;           /* one operand stands in two places */

@@ -116,7 +116,8 @@ static void classify(ej_reshape_groups *out, uint32_t n_from, uint32_t n_to)
 bool ej_reshape_group_axes(ej_reshape_groups *out, const ej_graph *graph, const ej_known_shapes *shapes, ej_value v,
                            ej_arena *arena)
 {
-    grouper g = {.shapes = shapes, .from = &shapes->of[graph->nodes[v].in[0]], .to = &shapes->of[v], .arena = arena, .out = out};
+    const ej_known_shape *from = &shapes->of[graph->nodes[v].in[0]];
+    grouper g = {.shapes = shapes, .from = from, .to = &shapes->of[v], .arena = arena, .out = out};
     *out = (ej_reshape_groups){0};
     if (g.from->rank < 0 || g.to->rank < 0) return true;
     size_t n_from = (size_t)g.from->rank, n_to = (size_t)g.to->rank;

@@ -75,12 +75,14 @@ int main(int argc, char **argv)
     }
     einjit_context *interp = NULL;
     einjit_error err;
-    einjit_options o = {.struct_bytes = sizeof o, .backend = "interp", .flags = EINJIT_OPTION_VERIFY, .cache_bytes = 16 << 20};
+    einjit_options o = {.struct_bytes = sizeof o, .backend = "interp", .flags = EINJIT_OPTION_VERIFY,
+                        .cache_bytes = 16 << 20};
     if (einjit_context_create(&interp, &o, &err)) {
         fprintf(stderr, "%s\n", err.text);
         return 1;
     }
-    for (long i = 0; i < count && failures < 10; i++) failures += !one_program(interp, seed + (uint64_t)i, &programs, &saved);
+    for (long i = 0; i < count && failures < 10; i++)
+        failures += !one_program(interp, seed + (uint64_t)i, &programs, &saved);
     printf("%ld programs, %ld failed, %ld nodes saved\n", programs, failures, saved);
     einjit_context_release(interp);
     return failures || (count > 100 && (programs < count / 2 || saved < programs));

@@ -98,7 +98,10 @@ static void same_values(const oracle_value *a, const oracle_value *b)
     assert_int_equal(a->dtype, b->dtype);
     assert_int_equal(a->rank, b->rank);
     for (int i = 0; i < a->rank; i++) assert_int_equal(a->shape[i], b->shape[i]);
-    for (int64_t i = 0; i < a->n; i++) assert_true(a->e[i].re == b->e[i].re && a->e[i].im == b->e[i].im && a->e[i].i == b->e[i].i);
+    for (int64_t i = 0; i < a->n; i++) {
+        assert_true(a->e[i].re == b->e[i].re && a->e[i].im == b->e[i].im);
+        assert_int_equal(a->e[i].i, b->e[i].i);
+    }
 }
 
 void fuse_check(fuse_case *c, const char *inputs)

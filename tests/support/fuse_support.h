@@ -14,7 +14,7 @@ typedef struct fuse_case {
     const char *text;       /* of what is behind the parameters, lines joined by "; " */
 } fuse_case;
 
-/* The program "def f(<params>):" and `body`, its lines separated by "; ". A second run of the pass must change nothing. */
+/* The program "def f(<params>):" and `body`, its lines separated by "; ". A second run of the pass changes nothing. */
 void fuse_open(fuse_case *c, const char *params, const char *body);
 void fuse_close(fuse_case *c);
 /* On inputs like "f64[2,3] i64[4]", small whole numbers: both programs have equal results, and the interpreter gives them. */

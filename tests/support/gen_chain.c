@@ -65,7 +65,8 @@ static ej_value einsum_with_input(gen_maker *m, ej_value v)
     int64_t shape[3];
     int rank = 1 + gen_below(&m->r, 3);
     for (int a = 0; a < rank; a++)
-        shape[a] = rank_of(m, v) && gen_chance(&m->r, 60) ? gen_value(m, v)->shape[gen_below(&m->r, rank_of(m, v))] : gen_pick_extent(m);
+        shape[a] = rank_of(m, v) && gen_chance(&m->r, 60) ? gen_value(m, v)->shape[gen_below(&m->r, rank_of(m, v))]
+                                                          : gen_pick_extent(m);
     ej_value in[2] = {v, fresh(m, v, rank, shape)};
     if (in[1] < 0) return -1;
     if (gen_chance(&m->r, 40)) {
@@ -123,7 +124,8 @@ static ej_value sum(gen_maker *m, ej_value v)
     int n = 0;
     for (int a = 0; a < rank_of(m, v); a++)
         if (gen_chance(&m->r, 40)) dims[n++] = gen_chance(&m->r, 30) ? a - rank_of(m, v) : a;
-    ej_node node = {.op = EJ_OP_REDUCE, .fn = gen_chance(&m->r, 12) ? EINJIT_REDUCE_MEAN : EINJIT_REDUCE_SUM, .keepdim = n && gen_chance(&m->r, 40), .all_dims = !n,
+    int fn = gen_chance(&m->r, 12) ? EINJIT_REDUCE_MEAN : EINJIT_REDUCE_SUM;
+    ej_node node = {.op = EJ_OP_REDUCE, .fn = (uint8_t)fn, .keepdim = n && gen_chance(&m->r, 40), .all_dims = !n,
                     .n_dims = (uint32_t)n, .dims = gen_dims_of(m, n, dims)};
     return make(m, node, 1, &v);
 }
@@ -150,7 +152,8 @@ static ej_value ones(gen_maker *m, ej_value v)
         ej_index_item *items = EJ_NEW_ARRAY(gen_arena_of(m), ej_index_item, (size_t)rank + 3);
         int n = 0;
         if (!items) return -1;
-        for (int a = gen_below(&m->r, rank + 1); a > 0; a--) items[n++] = (ej_index_item){EJ_INDEX_RANGE, INT64_MIN, INT64_MAX, 1};
+        for (int a = gen_below(&m->r, rank + 1); a > 0; a--)
+            items[n++] = (ej_index_item){EJ_INDEX_RANGE, INT64_MIN, INT64_MAX, 1};
         items[n++] = (ej_index_item){.kind = EJ_INDEX_NEW_AXIS};
         if (gen_chance(&m->r, 50)) items[n++] = (ej_index_item){.kind = EJ_INDEX_ELLIPSIS};
         return make(m, (ej_node){.op = EJ_OP_SLICE, .n_items = (uint32_t)n, .items = items}, 1, &v);
@@ -170,8 +173,10 @@ static ej_value expand(gen_maker *m, ej_value v)
     int rank = 0;
     if (gen_chance(&m->r, 40)) shape[rank++] = gen_pick_extent(m);
     for (int a = 0; a < x->rank; a++)
-        shape[rank++] = x->shape[a] == 1 && gen_chance(&m->r, 70) ? gen_pick_extent(m) : gen_chance(&m->r, 30) ? -1 : x->shape[a];
-    return make(m, (ej_node){.op = EJ_OP_EXPAND, .n_extents = (uint32_t)rank, .extents = gen_extents_of(m, rank, shape)}, 1, &v);
+        if (x->shape[a] == 1 && gen_chance(&m->r, 70)) shape[rank++] = gen_pick_extent(m);
+        else shape[rank++] = gen_chance(&m->r, 30) ? -1 : x->shape[a];
+    ej_node node = {.op = EJ_OP_EXPAND, .n_extents = (uint32_t)rank, .extents = gen_extents_of(m, rank, shape)};
+    return make(m, node, 1, &v);
 }
 
 /* One axis in two, or two in one; now and then both, or an axis of 1. */
@@ -194,7 +199,8 @@ static ej_value reshape(gen_maker *m, ej_value v)
         if (gen_chance(&m->r, 8)) shape[rank++] = 1;
     }
     if (rank && x->n && gen_chance(&m->r, 20)) shape[gen_below(&m->r, rank)] = -1;
-    return make(m, (ej_node){.op = EJ_OP_RESHAPE, .n_extents = (uint32_t)rank, .extents = gen_extents_of(m, rank, shape)}, 1, &v);
+    ej_node node = {.op = EJ_OP_RESHAPE, .n_extents = (uint32_t)rank, .extents = gen_extents_of(m, rank, shape)};
+    return make(m, node, 1, &v);
 }
 
 static ej_value step(gen_maker *m, ej_value v)

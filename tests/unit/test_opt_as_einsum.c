@@ -50,7 +50,8 @@ static void form_of(const char *params, const char *body, char *text, ej_einsum_
         for (uint32_t t = 0; t <= form->equation->n_terms; t++) {
             ej_term term = t < form->equation->n_terms ? form->equation->terms[t] : form->equation->out;
             int32_t labels[64];
-            for (uint32_t i = 0; i < term.n; i++) labels[i] = term.labels[i] == EJ_ELLIPSIS ? EJ_ELLIPSIS : order[term.labels[i]];
+            for (uint32_t i = 0; i < term.n; i++)
+                labels[i] = term.labels[i] == EJ_ELLIPSIS ? EJ_ELLIPSIS : order[term.labels[i]];
             term.labels = labels;
             if (t) strcat(text, t < form->equation->n_terms ? "," : "->");
             print_term(text, &term);
