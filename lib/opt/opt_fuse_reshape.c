@@ -4,6 +4,7 @@
  * Gives  where an axis is split: the label of that axis is split in the first einsum, whose operands are reshaped instead
  *        (a split is a view of any strides). Where axes are merged: the second einsum has the labels of all of them, its
  *        other operands are split, and its result is merged, if it still has the axis. Then nothing stands between the two.
+ *        Reshapes of reshapes are one, or none where the shape is the first one's again.
  * Keeps  reshapes of which numbers and names do not say which axes belong together, or whose other operands may broadcast
  *        under the label.
  * Not here: axes of extent 1 (opt_as_einsum.c sees through them); the merging itself.
@@ -354,10 +355,39 @@ static int move_one(ej_fuse *f, ej_value v, ej_value user)
     return EINJIT_OK;
 }
 
+/* ---- reshapes of reshapes ---- */
+
+static bool same_shape(const ej_known_shape *a, const ej_known_shape *b)
+{
+    bool same = a->rank >= 0 && a->rank == b->rank;
+    for (int32_t i = 0; same && i < a->rank; i++) same = a->extents[i] == b->extents[i];
+    return same;
+}
+
+/* base[v]: what v is a reshape of a reshape ... of. */
+static int join_reshapes(ej_fuse *f, ej_value *base)
+{
+    for (size_t v = 0; v < f->edit.n_old; v++) {
+        const ej_node node = f->graph->nodes[v];
+        base[v] = (ej_value)v;
+        if (node.op != EJ_OP_RESHAPE) continue;
+        base[v] = base[node.in[0]];
+        if (base[v] == node.in[0]) continue;
+        mover m = {.f = f};
+        ej_value by = base[v];
+        if (!same_shape(shape_of(&m, base[v]), shape_of(&m, (ej_value)v)))
+            EJ_TRY(add_reshape(&m, base[v], node.extents, node.n_extents, &by));
+        ej_edit_replace(&f->edit, (ej_value)v, by);
+        f->gone[v] = f->gone[node.in[0]] = true;
+    }
+    return EINJIT_OK;
+}
+
 int ej_fuse_move_reshapes(ej_fuse *f)
 {
-    ej_value *users = list_users(f);
-    if (!users) return ej_no_memory(f->job->err);
+    ej_value *users = list_users(f), *base = EJ_JOB_ARRAY(f->job, ej_value, f->edit.n_old);
+    if (!users || !base) return ej_no_memory(f->job->err);
+    EJ_TRY(join_reshapes(f, base));
     for (size_t v = 0; v < f->edit.n_old; v++)
         if (f->graph->nodes[v].op == EJ_OP_RESHAPE) EJ_TRY(move_one(f, (ej_value)v, users[v]));
     return EINJIT_OK;
