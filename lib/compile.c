@@ -166,8 +166,21 @@ static bool optimizes(const pipeline *p)
     return !(p->request.flags & EINJIT_OPTION_NO_OPTIMIZE);
 }
 
+/* An input of which the program leaves the rank open has the observed one; its extents stay open. */
+static int note_rank(pipeline *p, ej_node *input, int32_t rank)
+{
+    if (input->rank >= 0) return EINJIT_OK;
+    ej_extent *extents = EJ_NEW_ARRAY(&p->graph.arena, ej_extent, (size_t)rank);
+    if (!extents) return ej_no_memory(p->job.err);
+    for (int32_t i = 0; i < rank; i++) extents[i].n = EJ_EXTENT_UNKNOWN;
+    input->rank = rank;
+    input->n_extents = (uint32_t)rank;
+    input->extents = extents;
+    return EINJIT_OK;
+}
+
 /* The graph as written is bound first, so that errors speak of the operands that the user wrote; passes then know the
- * observed dtypes. */
+ * observed dtypes and ranks. */
 static int observe(pipeline *p)
 {
     const ej_request *r = &p->request;
@@ -175,8 +188,11 @@ static int observe(pipeline *p)
     if (!optimizes(p)) return EINJIT_OK;
     EJ_TRY(ej_bind(&as_written, &p->graph, r->n_in, r->in, r->n_out, r->out, r->open, &p->job));
     EJ_TRY(ej_bound_count(&p->written, &as_written, &p->job));
-    for (size_t i = 0; i < p->graph.n_inputs; i++)
-        p->graph.nodes[p->graph.inputs[i]].dtype = (int16_t)r->in[i].dtype;
+    for (size_t i = 0; i < p->graph.n_inputs; i++) {
+        ej_node *input = &p->graph.nodes[p->graph.inputs[i]];
+        input->dtype = (int16_t)r->in[i].dtype;
+        EJ_TRY(note_rank(p, input, r->in[i].rank));
+    }
     return EINJIT_OK;
 }
 

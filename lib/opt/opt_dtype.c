@@ -78,7 +78,14 @@ static ej_known_dtype of_map(const ej_known_dtype *values, const ej_node *node)
     }
 }
 
-/* Sums of bool and integers have rules of their own: only what is floating is passed on. */
+/* Sums and products of bool and integers are i64. */
+static bool is_whole_sum(ej_known_dtype operand, uint8_t reduce)
+{
+    bool whole = !operand.weak && operand.dtype >= 0 && ej_dtypes[operand.dtype].kind <= EJ_KIND_INT;
+    return whole && (reduce == EINJIT_REDUCE_SUM || reduce == EINJIT_REDUCE_PROD);
+}
+
+/* Other reductions of bool and integers have rules of their own: only what is floating is passed on. */
 static ej_known_dtype of_reduction(ej_known_dtype operand, uint8_t reduce)
 {
     if (reduce == EINJIT_REDUCE_OR) return exactly(EINJIT_BOOL);
@@ -101,7 +108,9 @@ static ej_known_dtype of_node(const ej_known_dtype *values, const ej_node *node)
     case EJ_OP_TENSORDOT:
     case EJ_OP_CAT:
     case EJ_OP_STACK: return ej_known_promote(values, node->n_in, node->in, NULL);
-    case EJ_OP_REDUCE: return of_reduction(values[node->in[0]], node->fn);
+    case EJ_OP_REDUCE:
+        if (is_whole_sum(values[node->in[0]], node->fn)) return exactly(EINJIT_I64);
+        return of_reduction(values[node->in[0]], node->fn);
     case EJ_OP_SOFTMAX:
     case EJ_OP_LAYER_NORM: return ej_known_inexact(values[node->in[0]]) ? values[node->in[0]] : unknown;
     case EJ_OP_INDEX_ADD: return values[node->in[1]];

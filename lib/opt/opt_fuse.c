@@ -2,44 +2,44 @@
  *
  * Takes  any graph.
  * Gives  the same function; an einsum that is used once, as operand of another one, is written into its place, so that
- *        the path search sees one product instead of a fixed nesting. Both must be sums of products.
- * Keeps  values with several uses: computing them again may cost more than keeping them. Whatever is not sure to be the
- *        same: see may_merge and opt_fuse_match.c.
+ *        the path search sees one product instead of a fixed nesting. Matmul, tensordot, products of arrays, sums and
+ *        layout are einsums too (opt_as_einsum.c), where that gains something (opt_fuse_gain.c). Reshapes that split or
+ *        merge axes are moved out from between two einsums (opt_fuse_reshape.c).
+ * Keeps  values with several uses: computing them again may cost more than keeping them. Other semirings. Whatever is not
+ *        sure to be the same: see ej_fuse_same_arithmetic and opt_fuse_match.c.
  * Size   a tree of einsums is walked once from its root, with a list instead of recursion; every label is touched once.
  * Not here: the order of the merged product (path).
  */
 #include "opt_fuse.h"
 
-static bool is_sum_of_products(const ej_node *node)
-{
-    return node->op == EJ_OP_EINSUM && node->fn == EINJIT_REDUCE_SUM && node->combine == EINJIT_COMBINE_MUL;
-}
-
 /* Dtypes: the inner einsum computed in its own dtype, the merged one computes in the root's. For floats that is a matter
  * of rounding, but integers wrap and bool saturates: there both must be the same. Literals take the dtype of what they
  * meet: beside integers they would meet another one. */
-static bool same_arithmetic(const ej_fuse *f, const ej_node *inner, ej_value value)
+bool ej_fuse_same_arithmetic(const ej_fuse *f, ej_value v, ej_value root)
 {
-    ej_known_dtype strong, own = f->dtypes[value], root = f->dtypes[f->root];
-    ej_known_promote(f->dtypes, inner->n_in, inner->in, &strong);
+    const ej_einsum_form *inner = &f->forms[v];
+    const ej_known_dtype *dtypes = f->facts.dtypes;
+    ej_known_dtype strong, own = dtypes[v], all = dtypes[root];
+    ej_known_promote(dtypes, inner->n_in, inner->in, &strong);
     if (strong.weak) return false;
-    if (ej_known_inexact(strong)) return true;
+    if (EJ_BROKEN(FUSE_DTYPE) || !inner->computes || ej_known_inexact(strong)) return true;
     for (uint32_t i = 0; i < inner->n_in; i++)
-        if (f->dtypes[inner->in[i]].weak) return false;
-    return own.dtype >= 0 && own.dtype == root.dtype && !root.weak;
+        if (dtypes[inner->in[i]].weak) return false;
+    return own.dtype >= 0 && own.dtype == all.dtype && !all.weak;
 }
 
 static bool may_merge(const ej_fuse *f, const ej_fuse_operand *operand)
 {
-    const ej_node *inner = &f->graph->nodes[operand->value];
-    return is_sum_of_products(inner) && f->uses[operand->value] == 1 && same_arithmetic(f, inner, operand->value);
+    return !operand->stays && ej_fuse_may_take(f, operand->value) && ej_fuse_same_arithmetic(f, operand->value, f->root);
 }
 
-static int keep(ej_fuse *f, const ej_fuse_operand *operand)
+/* Nothing gained: the graph stays as it was. */
+static void leave_alone(ej_fuse *f)
 {
-    if (!EJ_PUSH_ROOM(f->job->arena, f->done, f->cap_done, f->n_done)) return ej_no_memory(f->job->err);
-    f->done[f->n_done++] = *operand;
-    return EINJIT_OK;
+    for (size_t i = 0; i < f->n_merged; i++) {
+        f->gone[f->merged[i]] = false;
+        f->idle[f->merged[i]] = true;
+    }
 }
 
 static int merge_tree(ej_fuse *f, ej_value root)
@@ -49,44 +49,65 @@ static int merge_tree(ej_fuse *f, ej_value root)
         ej_fuse_operand operand = f->waiting[--f->n_waiting];
         bool taken = false;
         if (may_merge(f, &operand)) EJ_TRY(ej_fuse_take_in(f, &operand, &taken));
-        if (taken) EJ_FIRED(f->job, FUSE_SUMMED);
-        else EJ_TRY(keep(f, &operand));
+        if (!taken) EJ_TRY(ej_fuse_keep(f, &operand));
     }
-    return f->n_merged ? ej_fuse_finish(f) : EINJIT_OK;
-}
-
-/* Most einsums have nothing to take in: those cost a look at their operands. */
-static bool has_candidate(const ej_fuse *f, ej_value root)
-{
-    const ej_node *node = &f->graph->nodes[root];
-    for (uint32_t i = 0; i < node->n_in; i++)
-        if (is_sum_of_products(&f->graph->nodes[node->in[i]]) && f->uses[node->in[i]] == 1) return true;
-    return false;
+    if (!ej_fuse_gains(f)) {
+        leave_alone(f);
+        return EINJIT_OK;
+    }
+    ej_value merged;
+    EJ_TRY(ej_fuse_build(f, &merged));
+    ej_edit_replace(&f->edit, root, merged);
+    return EINJIT_OK;
 }
 
 static int create(ej_fuse *f, ej_graph *graph, ej_job *job)
 {
-    size_t most = 0;
-    for (size_t v = 0; v < graph->n_nodes; v++)
-        if (graph->nodes[v].equation && graph->nodes[v].equation->n_labels > most)
-            most = graph->nodes[v].equation->n_labels;
     *f = (ej_fuse){.graph = graph, .job = job};
+    size_t n = graph->n_nodes;
+    const ej_known_shapes *shapes = ej_opt_shapes(graph, job->arena);
+    f->facts = (ej_einsum_facts){graph, ej_opt_dtypes(graph, job->arena), shapes, job->arena};
     f->uses = ej_graph_uses(graph, job->arena);
-    f->dtypes = ej_opt_dtypes(graph, job->arena);
-    f->gone = EJ_JOB_ARRAY(job, bool, graph->n_nodes);
-    f->image = EJ_JOB_ARRAY(job, int32_t, most);
-    f->found = EJ_JOB_ARRAY(job, uint32_t, most);
-    return f->uses && f->dtypes && f->gone && f->image && f->found ? EINJIT_OK : ej_no_memory(job->err);
+    f->forms = EJ_JOB_ARRAY(job, ej_einsum_form, n);
+    f->wanted = EJ_JOB_ARRAY(job, bool, n);
+    f->gone = EJ_JOB_ARRAY(job, bool, n);
+    f->idle = EJ_JOB_ARRAY(job, bool, n);
+    if (!shapes || !f->facts.dtypes || !f->uses || !f->forms || !f->wanted || !f->gone || !f->idle)
+        return ej_no_memory(job->err);
+    for (size_t v = 0; v < n; v++) EJ_TRY(ej_as_einsum(&f->facts, (ej_value)v, &f->forms[v], job->err));
+    ej_fuse_weigh(f);
+    return ej_edit_begin(&f->edit, graph, job);
 }
 
-int ej_opt_fuse(ej_graph *graph, ej_job *job, size_t *n_changed)
+static bool has_reshape(const ej_graph *graph)
+{
+    size_t v = 0;
+    while (v < graph->n_nodes && graph->nodes[v].op != EJ_OP_RESHAPE) v++;
+    return v < graph->n_nodes;
+}
+
+static int run_once(ej_graph *graph, ej_job *job, size_t *n_changed)
 {
     ej_fuse f;
     EJ_TRY(create(&f, graph, job));
-    for (size_t v = graph->n_nodes; v-- > 0;) { /* users come first */
-        if (f.gone[v] || !is_sum_of_products(&graph->nodes[v]) || !has_candidate(&f, (ej_value)v)) continue;
-        EJ_TRY(merge_tree(&f, (ej_value)v));
-        *n_changed += f.n_merged;
+    for (size_t v = f.edit.n_old; v-- > 0;) /* users come first */
+        if (ej_fuse_is_root(&f, (ej_value)v)) EJ_TRY(merge_tree(&f, (ej_value)v));
+    EJ_TRY(ej_edit_commit(&f.edit, false, n_changed));
+    if (!has_reshape(graph)) return EINJIT_OK;
+    EJ_TRY(create(&f, graph, job));
+    EJ_TRY(ej_fuse_move_reshapes(&f));
+    return ej_edit_commit(&f.edit, false, n_changed);
+}
+
+/* What did not fit its user may fit once it has merged with its own operands: seldom, and then the next time does it. */
+int ej_opt_fuse(ej_graph *graph, ej_job *job, size_t *n_changed)
+{
+    enum { MOST_ROUNDS = 16 };
+    size_t changed = 1;
+    for (int round = 0; changed && round < MOST_ROUNDS; round++) {
+        changed = 0;
+        EJ_TRY(run_once(graph, job, &changed));
+        *n_changed += changed;
     }
-    return *n_changed ? ej_graph_rewrite(graph, NULL, false, job->err) : EINJIT_OK;
+    return EINJIT_OK;
 }

@@ -6,6 +6,11 @@
  *
  * Broadcasting. An output label of E that has extent 1 there may meet extent n in the merged einsum: then all of E's
  * axes under it are 1, and broadcast now as the value did before. A summed label keeps its extent, because it is new.
+ * An axis that E only adds, of extent 1, is left out: whatever else has the label decides.
+ *
+ * Expand. An extent that E's operands may lack has to come from another operand of the merged einsum that is known to have
+ * it: that one is the label's witness. Whatever is taken in has the extents of its operands, so that some operand goes on
+ * to have it; but it is not known which, so the label has no witness then until one is found again.
  *
  * Diagonals. Where the place has one label twice ("ii"), two labels of E become one. In different operands of E that is
  * right: a value that has a diagonal has equal extents there, and each operand's axis is that extent or 1. In one
@@ -25,6 +30,7 @@
 
 /* How E's output lies in the labels of its place. */
 typedef struct fit {
+    const ej_einsum_form *form;
     const ej_equation *inner;
     uint32_t n_inner_ellipses; /* terms of E that have one */
     bool out_ellipsis;         /* E's output has one that stands for something */
@@ -47,15 +53,57 @@ static bool has_ellipsis(const ej_term *term)
     return ellipsis_at(term->labels, term->n) < term->n;
 }
 
-static int new_label(ej_fuse *f, ej_value node, int32_t label, int32_t *out)
+int ej_fuse_new_label(ej_fuse *f, uint32_t symbol, int32_t *out)
 {
-    if (!EJ_PUSH_ROOM(f->job->arena, f->origins, f->cap_origins, f->n_labels) ||
+    if (!EJ_PUSH_ROOM(f->job->arena, f->labels, f->cap_labels, f->n_labels) ||
         !EJ_PUSH_ROOM(f->job->arena, f->seen, f->cap_seen, f->n_labels))
         return ej_no_memory(f->job->err);
-    f->origins[f->n_labels] = (ej_fuse_origin){node, label};
+    f->labels[f->n_labels] = (ej_fuse_label){symbol, -1, -1};
     f->seen[f->n_labels] = 0;
     *out = (int32_t)f->n_labels++;
     return EINJIT_OK;
+}
+
+/* A label of a form: it keeps its letter, if it has one. */
+static int new_label(ej_fuse *f, const ej_einsum_form *form, int32_t label, int32_t *out)
+{
+    bool named = (uint32_t)label < form->n_symbols;
+    return ej_fuse_new_label(f, named ? form->equation->symbols[label] : EJ_FUSE_NO_SYMBOL, out);
+}
+
+/* ---- extents that are sure ---- */
+
+static void bear_witness(ej_fuse *f, const ej_fuse_operand *operand)
+{
+    const ej_known_shape *shape = &f->facts.shapes->of[operand->value];
+    if (operand->ellipsis || shape->rank != (int32_t)operand->n) return;
+    for (uint32_t i = 0; i < operand->n; i++) {
+        ej_fuse_label *label = &f->labels[operand->labels[i]];
+        if (label->extent < 0 || ej_extent_number(f->facts.shapes, label->extent) == 1)
+            *label = (ej_fuse_label){label->symbol, shape->extents[i], operand->value};
+    }
+}
+
+static void withdraw_witness(ej_fuse *f, const ej_fuse_operand *operand)
+{
+    for (uint32_t i = 0; i < operand->n; i++) {
+        if (operand->labels[i] == EJ_ELLIPSIS) continue;
+        ej_fuse_label *label = &f->labels[operand->labels[i]];
+        if (label->witness == operand->value) label->extent = label->witness = -1;
+    }
+}
+
+int ej_fuse_put(ej_fuse *f, const ej_fuse_operand *operand)
+{
+    if (!EJ_PUSH_ROOM(f->job->arena, f->done, f->cap_done, f->n_done)) return ej_no_memory(f->job->err);
+    f->done[f->n_done++] = *operand;
+    return EINJIT_OK;
+}
+
+int ej_fuse_keep(ej_fuse *f, const ej_fuse_operand *operand)
+{
+    bear_witness(f, operand); /* also what was not sure to stay */
+    return ej_fuse_put(f, operand);
 }
 
 static int push(ej_fuse *f, const ej_fuse_operand *operand)
@@ -63,12 +111,14 @@ static int push(ej_fuse *f, const ej_fuse_operand *operand)
     if (!EJ_PUSH_ROOM(f->job->arena, f->waiting, f->cap_waiting, f->n_waiting)) return ej_no_memory(f->job->err);
     f->waiting[f->n_waiting++] = *operand;
     f->n_ellipses += operand->ellipsis;
+    if (!f->forms[operand->value].needs) bear_witness(f, operand);
     return EINJIT_OK;
 }
 
-static void note_kind(ej_fuse *f, const ej_equation *equation)
+static void note_kind(ej_fuse *f, const ej_einsum_form *form)
 {
-    if (equation->integer_labels) f->integers = true;
+    if (!form->n_symbols) return;
+    if (form->equation->integer_labels) f->integers = true;
     else f->text = true;
 }
 
@@ -95,19 +145,19 @@ static int32_t *copy_labels(ej_fuse *f, const ej_term *term)
 
 int ej_fuse_begin(ej_fuse *f, ej_value root)
 {
-    const ej_node *node = &f->graph->nodes[root];
-    const ej_equation *equation = node->equation;
+    const ej_einsum_form *form = &f->forms[root];
+    const ej_equation *equation = form->equation;
     f->root = root;
     f->n_waiting = f->n_done = f->n_ellipses = f->n_labels = f->n_merged = 0;
     f->text = f->integers = false;
-    note_kind(f, equation);
+    note_kind(f, form);
     for (uint32_t l = 0; l < equation->n_labels; l++) {
         int32_t id;
-        EJ_TRY(new_label(f, root, (int32_t)l, &id));
+        EJ_TRY(new_label(f, form, (int32_t)l, &id));
     }
     for (uint32_t t = equation->n_terms; t-- > 0;) {
         const ej_term *term = &equation->terms[t];
-        ej_fuse_operand operand = {node->in[t], term->n, copy_labels(f, term), has_ellipsis(term)};
+        ej_fuse_operand operand = {form->in[t], term->n, copy_labels(f, term), has_ellipsis(term), form->twice};
         if (!operand.labels) return ej_no_memory(f->job->err);
         EJ_TRY(push(f, &operand));
     }
@@ -119,10 +169,10 @@ int ej_fuse_begin(ej_fuse *f, ej_value root)
 
 /* ---- does it fit ---- */
 
-static fit look_at(const ej_fuse *f, const ej_fuse_operand *place)
+static fit look_at(const ej_einsum_form *form, const ej_fuse_operand *place)
 {
-    const ej_equation *inner = f->graph->nodes[place->value].equation;
-    fit m = {.inner = inner};
+    const ej_equation *inner = form->equation;
+    fit m = {.form = form, .inner = inner};
     for (uint32_t t = 0; t < inner->n_terms; t++) m.n_inner_ellipses += has_ellipsis(&inner->terms[t]);
     uint32_t at = ellipsis_at(inner->out.labels, inner->out.n);
     m.out_ellipsis = at < inner->out.n && m.n_inner_ellipses;
@@ -224,11 +274,21 @@ static bool diagonal_is_safe(ej_fuse *f, const ej_term *term)
 static bool diagonals_are_safe(ej_fuse *f, const fit *m, const ej_fuse_operand *place)
 {
     if (!place_has_repeats(f, place)) return true;
-    if (m->out_ellipsis || place->ellipsis) return false;
+    if (m->out_ellipsis || place->ellipsis || m->form->needs) return false;
     count_terms(f, m->inner);
     set_image(f, m, place);
     for (uint32_t t = 0; t < m->inner->n_terms; t++)
         if (!diagonal_is_safe(f, &m->inner->terms[t])) return false;
+    return true;
+}
+
+static bool extents_are_there(const ej_fuse *f, const fit *m, const ej_fuse_operand *place)
+{
+    const int32_t *needs = m->form->needs;
+    if (!needs || EJ_BROKEN(FUSE_EXPAND)) return true;
+    if (place->ellipsis) return false;
+    for (uint32_t i = 0; i < place->n; i++)
+        if (needs[i] >= 0 && f->labels[place->labels[i]].extent != needs[i]) return false;
     return true;
 }
 
@@ -258,7 +318,7 @@ static int name_ellipsis(ej_fuse *f, const fit *m, ej_fuse_operand *place)
     for (uint32_t i = 0, n = 0; i < m->inner->out.n; i++) {
         int32_t label = m->inner->out.labels[i];
         if (label == EJ_ELLIPSIS) continue;
-        if (n >= skip && n - skip < m->n_named) EJ_TRY(new_label(f, place->value, label, &fresh[n - skip]));
+        if (n >= skip && n - skip < m->n_named) EJ_TRY(new_label(f, m->form, label, &fresh[n - skip]));
         n++;
     }
     EJ_TRY(replace_ellipsis(f, &place->n, &place->labels, m->n_named, fresh));
@@ -269,9 +329,8 @@ static int name_ellipsis(ej_fuse *f, const fit *m, ej_fuse_operand *place)
 
 static int write_term(ej_fuse *f, const fit *m, const ej_fuse_operand *place, uint32_t t)
 {
-    const ej_node *node = &f->graph->nodes[place->value];
     const ej_term *term = &m->inner->terms[t];
-    ej_fuse_operand operand = {.value = node->in[t]};
+    ej_fuse_operand operand = {.value = m->form->in[t], .stays = m->form->twice};
     operand.labels = EJ_JOB_ARRAY(f->job, int32_t, (size_t)term->n + m->left + m->right);
     if (!operand.labels) return ej_no_memory(f->job->err);
     for (uint32_t i = 0; i < term->n; i++) {
@@ -283,7 +342,9 @@ static int write_term(ej_fuse *f, const fit *m, const ej_fuse_operand *place, ui
             for (uint32_t k = 0; k < m->right; k++) operand.labels[operand.n++] = place->labels[m->place_ellipsis + 1 + k];
             continue;
         }
-        if (f->image[l] < 0) EJ_TRY(new_label(f, place->value, l, &f->image[l]));
+        if (f->image[l] < 0 && EJ_BROKEN(FUSE_SUMMED) && place->n && place->labels[0] != EJ_ELLIPSIS)
+            f->image[l] = place->labels[0];
+        if (f->image[l] < 0) EJ_TRY(new_label(f, m->form, l, &f->image[l]));
         operand.labels[operand.n++] = f->image[l];
     }
     return push(f, &operand);
@@ -291,7 +352,9 @@ static int write_term(ej_fuse *f, const fit *m, const ej_fuse_operand *place, ui
 
 static int write_in(ej_fuse *f, fit *m, ej_fuse_operand *place)
 {
+    if (!EJ_PUSH_ROOM(f->job->arena, f->merged, f->cap_merged, f->n_merged)) return ej_no_memory(f->job->err);
     f->n_ellipses -= place->ellipsis;
+    withdraw_witness(f, place);
     if (!m->out_ellipsis) {
         if (place->ellipsis) EJ_TRY(name_ellipsis(f, m, place));
         m->keep_ellipsis = m->n_inner_ellipses > 0; /* summed: in no output */
@@ -300,19 +363,43 @@ static int write_in(ej_fuse *f, fit *m, ej_fuse_operand *place)
     set_image(f, m, place);
     for (uint32_t t = m->inner->n_terms; t-- > 0;) EJ_TRY(write_term(f, m, place, t));
     settle_output(f);
-    note_kind(f, m->inner);
+    note_kind(f, m->form);
     f->gone[place->value] = true;
-    f->n_merged++;
+    f->merged[f->n_merged++] = place->value;
     return EINJIT_OK;
 }
 
-int ej_fuse_take_in(ej_fuse *f, ej_fuse_operand *operand, bool *taken)
+static bool make_room(ej_fuse *f, uint32_t n_labels)
 {
-    fit m = look_at(f, operand);
+    if (n_labels <= f->cap_inner) return true;
+    f->cap_inner = (size_t)n_labels * 2;
+    f->image = EJ_JOB_ARRAY(f->job, int32_t, f->cap_inner);
+    f->found = EJ_JOB_ARRAY(f->job, uint32_t, f->cap_inner);
+    if (!f->image || !f->found) f->cap_inner = 0;
+    return f->cap_inner > 0;
+}
+
+static int try_form(ej_fuse *f, const ej_einsum_form *form, ej_fuse_operand *operand, bool *taken)
+{
+    fit m = look_at(form, operand);
     *taken = false;
     if (f->n_labels + m.inner->n_labels > EJ_MAX_LABELS / 2) return EINJIT_OK;
+    if (!make_room(f, m.inner->n_labels)) return ej_no_memory(f->job->err);
     if (!(m.out_ellipsis ? fit_ellipsis(operand, &m) : fit_known_rank(f, operand, &m))) return EINJIT_OK;
-    if (!diagonals_are_safe(f, &m, operand)) return EINJIT_OK;
+    if (!extents_are_there(f, &m, operand) || !diagonals_are_safe(f, &m, operand)) return EINJIT_OK;
     *taken = true;
     return write_in(f, &m, operand);
+}
+
+/* Where the place has an ellipsis, an einsum's own may fit it better than the axes that it stands for. */
+int ej_fuse_take_in(ej_fuse *f, ej_fuse_operand *operand, bool *taken)
+{
+    const ej_node *node = &f->graph->nodes[operand->value];
+    ej_einsum_form form = f->forms[operand->value];
+    *taken = false;
+    if (operand->ellipsis && node->equation && node->equation != form.equation) {
+        form.equation = node->equation;
+        EJ_TRY(try_form(f, &form, operand, taken));
+    }
+    return *taken ? EINJIT_OK : try_form(f, &f->forms[operand->value], operand, taken);
 }
