@@ -175,7 +175,7 @@ static void print_catch(const gen_program *p, int rule, uint64_t seed)
 /* From a quarter of the size asked for to all of it: large programs meet more rules. */
 static int program_size(const arguments *a, uint64_t seed)
 {
-    return 1 + a->size / 4 + (int)(seed * 2654435761u >> 7) % (1 + a->size - a->size / 4);
+    return 1 + a->size / 4 + (int)((seed * 2654435761u >> 7) % (uint64_t)(a->size - a->size / 4));
 }
 
 static bool any_searched(const progress *shared)

@@ -82,9 +82,9 @@ static bool machine_code_agrees(run_state *s, const gen_program *p, uint64_t see
 static void one_program(run_state *s, const arguments *a, uint64_t seed)
 {
     gen_program p;
-    int size = 1 + (int)(seed * 2654435761u >> 7) % a->size;
+    int size = 1 + (int)((seed * 2654435761u >> 7) % (uint64_t)a->size);
     int kind = a->kind >= 0 ? a->kind : seed % 5 < 3 ? GEN_ANY : GEN_EINSUM;
-    if (!gen_program_of(&p, kind, seed, size < 1 ? 1 : size, &s->hits)) return;
+    if (!gen_program_of(&p, kind, seed, size, &s->hits)) return;
     s->programs++;
     bool ok = true;
     if (a->interp) ok = interpreter_agrees(s, &p, seed);

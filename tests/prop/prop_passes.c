@@ -107,9 +107,9 @@ static void print_program(const gen_program *p, uint64_t seed)
 static void one_program(run_state *s, const arguments *a, uint64_t seed)
 {
     gen_program p;
-    int size = 1 + (int)(seed * 2654435761u >> 7) % a->size, kind = a->kind;
+    int size = 1 + (int)((seed * 2654435761u >> 7) % (uint64_t)a->size), kind = a->kind;
     if (kind < 0) kind = seed % 4 ? GEN_EINSUM : GEN_ANY;
-    if (!gen_program_of(&p, kind, seed, size < 1 ? 1 : size, &s->hits)) return;
+    if (!gen_program_of(&p, kind, seed, size, &s->hits)) return;
     if (seed % 2) tell_dtypes(&p);
     if (a->print) print_program(&p, seed);
     s->programs++;
