@@ -120,7 +120,7 @@ static void compact(rewrite *r)
         for (uint32_t k = 0; k < r->nodes[i].n_in; k++)
             r->nodes[i].in[k] = r->number[r->map[r->nodes[i].in[k]]];
     }
-    memcpy(graph->nodes, r->nodes, r->n_order * sizeof *r->nodes);
+    if (r->n_order) memcpy(graph->nodes, r->nodes, r->n_order * sizeof *r->nodes);
     graph->n_nodes = r->n_order;
     for (size_t i = 0; i < graph->n_inputs; i++) graph->inputs[i] = r->number[graph->inputs[i]];
     for (size_t i = 0; i < graph->n_outputs; i++) graph->outputs[i] = r->number[r->map[graph->outputs[i]]];
