@@ -9,7 +9,8 @@
  * 2^20 (2^160) of the largest finite number or the smallest normal one could overflow or underflow that did not before,
  * that is f32 above 2^108 or below 2^-106. Outside of the bounds numbers stay where the program has them: 1e30 * (1e-30 * x)
  * is two multiplications. So do 0, Inf and NaN, which no bound admits. Of values of rank 0 nothing is known; they move as
- * the program's numbers of ordinary size do.
+ * numbers of ordinary size do, but not past zeros that an operation brings in itself (index_add, 0.0), which Inf would turn
+ * into NaN.
  */
 #include <math.h>
 #include <string.h>

@@ -136,6 +136,7 @@ static int push_each(ej_scalar *s, ej_value v, const ej_linear *linear, ej_push 
     push->through = absorb(s, node, push);
     if (push->through) return EINJIT_OK;
     EJ_TRY(product_of_each(s, v, linear, push, &fits));
+    if (node->op == EJ_OP_INDEX_ADD && push->factor.n) return EINJIT_OK; /* rows that get nothing are 0, not 0 times Inf */
     push->through = fits && pass(s, linear, push) && fits_value(s, &push->factor, v);
     /* rows to which nothing is added are 0, also where a value that runs turns out to be Inf */
     if (node->op == EJ_OP_INDEX_ADD && push->factor.n) push->through = false;
@@ -162,18 +163,19 @@ static bool push_signs(const ej_scalar *s, const ej_node *node, const ej_linear 
     return true;
 }
 
-/* A zero of the program is in step with every factor. */
+/* A zero of the program is in step with every number; values of rank 0 may be Inf. */
 static bool in_step(const ej_scalar *s, const ej_node *node, const ej_linear *linear, ej_push *push)
 {
     const ej_factor *first = NULL;
+    bool zeros = false;
     for (uint32_t k = linear->first; k < linear->first + linear->n; k++) {
         const ej_factor *f = ej_scalar_pending(s, node->in[k]);
-        if (is_zero(node_of(s, node->in[k]))) continue;
-        if (!first) first = f;
+        if (is_zero(node_of(s, node->in[k]))) zeros = true;
+        else if (!first) first = f;
         else if (!ej_factor_same(first, f) && !EJ_BROKEN(SCALAR_IN_STEP)) return false;
     }
     if (first) push->factor = *first;
-    return true;
+    return !(zeros && first && first->n);
 }
 
 static void push_joint(const ej_scalar *s, ej_value v, const ej_linear *linear, ej_push *push)

@@ -72,7 +72,7 @@ static int take(ej_scalar *s, ej_value v, uint32_t k, ej_known_dtype rest, int p
     ej_factor_use *use;
     bool fits = false;
     uint8_t role = role_of(s, operand, rest, &factor);
-    if (role == EJ_ROLE_ARRAY) return EINJIT_OK;
+    if (role == EJ_ROLE_ARRAY || (role == EJ_ROLE_RUNTIME && s->dtypes[v].dtype < 0)) return EINJIT_OK;
     if (role == EJ_ROLE_RUNTIME) {
         if (!(use = EJ_JOB_NEW(s->job, ej_factor_use))) return ej_no_memory(s->job->err);
         *use = (ej_factor_use){.value = operand};

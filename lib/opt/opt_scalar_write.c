@@ -76,6 +76,7 @@ static int multiplied(writer *w, ej_value bare, const ej_factor *f, int dtype, e
     if (!f->n) return times_number(w, f, bare, out);
     EJ_TRY(product_of_uses(w, f, false, dtype, &above));
     EJ_TRY(product_of_uses(w, f, true, dtype, &below));
+    if (f->n > 1) EJ_FIRED(w->s->job, SCALAR_RUNTIME);
     if (above < 0 && ej_factor_is_one(&numbers)) return map2(w, EJ_FN_DIV, bare, below, out);
     if (above >= 0) {
         EJ_TRY(times_number(w, &numbers, above, &above));
@@ -184,6 +185,34 @@ static int bare_node(writer *w, ej_value v, const ej_node *node, bool changed, e
     return changed ? changed_node(w, v, *node, out) : EINJIT_OK;
 }
 
+/* For reports: which rules this node's factor took. */
+static void tell(const writer *w, const ej_node *node, const ej_push *push, const ej_linear *linear)
+{
+    ej_job *job = w->s->job;
+    if (linear->kind == EJ_LINEAR_JOINT) EJ_FIRED(job, SCALAR_IN_STEP);
+    if (push->absorbs) EJ_FIRED(job, SCALAR_ABSORB);
+    if (linear->kind == EJ_LINEAR_JOINT && linear->subtracts && (push->flip || push->swap)) EJ_FIRED(job, SCALAR_SIGNS);
+    if (push->flip && linear->flips) EJ_FIRED(job, LINEAR_FLIP);
+    if (linear->n == 2 && node->in[0] == node->in[1]) EJ_FIRED(job, SCALAR_REPEATED);
+    if (node->op != EJ_OP_MAP) return;
+    switch (node->fn) {
+    case EJ_FN_DIV:
+    case EJ_FN_RECIPROCAL: EJ_FIRED(job, LINEAR_DENOMINATOR); break;
+    case EJ_FN_SQUARE: EJ_FIRED(job, LINEAR_SQUARE); break;
+    case EJ_FN_ABS: EJ_FIRED(job, LINEAR_ABS); break;
+    case EJ_FN_CONJ: EJ_FIRED(job, LINEAR_CONJ); break;
+    case EJ_FN_RELU: EJ_FIRED(job, LINEAR_RELU); break;
+    default: break;
+    }
+}
+
+static bool takes_factors(const ej_scalar *s, const ej_node *node, const ej_push *push)
+{
+    for (uint32_t k = 0; push->through && k < node->n_in; k++)
+        if (!ej_factor_is_one(ej_scalar_pending(s, node->in[k]))) return true;
+    return false;
+}
+
 static int write_node(writer *w, ej_value v)
 {
     ej_scalar *s = w->s;
@@ -192,6 +221,10 @@ static int write_node(writer *w, ej_value v)
     bool changed;
     EJ_TRY(operands_of(w, v, &node, &changed));
     EJ_TRY(bare_node(w, v, &node, changed, &w->bare[v]));
+    if (takes_factors(s, &node, push)) {
+        ej_linear linear = ej_opt_linear(s->graph, &node);
+        tell(w, &node, push, &linear);
+    }
     w->full[v] = -1;
     if (ej_factor_is_one(&push->factor)) w->full[v] = w->bare[v];
     else if (s->stay[v] && !changed && node.op == EJ_OP_MAP && s->n_own[v]) w->full[v] = v; /* as it is written */

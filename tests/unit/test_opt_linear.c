@@ -40,6 +40,7 @@ static void gathers_and_scatters_hand_factors_on(void **state)
     PASS_CASES("scalar",
         {"index_select(2.0 * x, 0, at)",
          "index_select_2 = index_select(x, 0, at); index_select_1 = index_select_2 * 2.0; return index_select_1"},
+        {"index_add(4, 0, at, s * x)", NULL},
         {"index_add(4, 0, at, 2.0 * x)",
          "index_add_2 = index_add(4, 0, at, x); index_add_1 = index_add_2 * 2.0; return index_add_1"});
 }
@@ -139,6 +140,7 @@ static void sums_take_terms_in_step(void **state)
         {"maximum(2.0 * x, 3.0 * y)", NULL},
         {"where(b, 2.0 * x, 2.0 * y)", "where_2 = where(b, x, y); where_1 = where_2 * 2.0; return where_1"},
         {"where(b, 2.0 * x, 0.0)", "where_2 = where(b, x, 0.0); where_1 = where_2 * 2.0; return where_1"},
+        {"where(b, s * x, 0.0)", NULL},
         {"where(b, 2.0 * x, 1.0)", NULL});
 }
 

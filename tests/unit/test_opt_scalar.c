@@ -67,6 +67,7 @@ static void values_of_rank_0_are_collected_into_one_product(void **state)
         {"einsum(\",->\", s, t)", NULL},
         {"einsum(\",ij->ij\", w, x)", NULL},
         {"einsum(\"...,ij->ij\", s, x)", NULL},
+        {"einsum(\",,ij->ij\", s, sum(u), x)", NULL},
         {"s * t * 2.0 * 3.0", "mul_1 = s * t; mul_3 = mul_1 * 6.0; return mul_3"},
         {"(2.0 * s) * x", NULL},
         {"r * x * 2.0", NULL},
