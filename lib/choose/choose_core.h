@@ -49,11 +49,9 @@ int ej_pairs_search(ej_path *out, const ej_bound *bound, ej_value v, ej_job *job
 int ej_pairs_by(ej_bound *out, const ej_bound *bound, const ej_path *paths, ej_job *job);
 
 /* ---- choose_trial.c ---- */
-typedef struct ej_count {
-    double operations, bytes;
-} ej_count;
-ej_count ej_bound_count(const ej_bound *bound);
 bool ej_count_less(ej_count a, ej_count b); /* operations first */
+/* What the graph comes to when its einsums take these paths (as ej_pairs_by). */
+int ej_count_chosen(ej_count *out, const ej_bound *bound, const ej_path *paths, ej_job *job);
 
 typedef struct ej_trial {
     const ej_bound *bound;

@@ -313,20 +313,6 @@ static int find_einsums(joint *j)
     return EINJIT_OK;
 }
 
-static int count_with(ej_count *out, const joint *j, const ej_path *paths)
-{
-    ej_arena memory;
-    ej_job inner = *j->job;
-    ej_bound pairs, shared;
-    ej_arena_init(&memory, j->job->arena->allocator);
-    inner.arena = &memory;
-    int status = ej_pairs_by(&pairs, j->bound, paths, &inner);
-    if (status == EINJIT_OK) status = ej_choose_share(&shared, &pairs, false, &inner);
-    if (status == EINJIT_OK) *out = ej_bound_count(&shared);
-    ej_arena_free(&memory);
-    return status;
-}
-
 int ej_joint_paths(ej_path **out, const ej_bound *bound, ej_job *job)
 {
     joint j = {.bound = bound, .job = job, .work = most_work};
@@ -340,8 +326,8 @@ int ej_joint_paths(ej_path **out, const ej_bound *bound, ej_job *job)
     EJ_TRY(meet_all(&j));
     EJ_TRY(look_at_groups(&j));
     if (!j.n_changed) return EINJIT_OK;
-    EJ_TRY(count_with(&before, &j, own));
-    EJ_TRY(count_with(&after, &j, j.paths));
+    EJ_TRY(ej_count_chosen(&before, bound, own, job));
+    EJ_TRY(ej_count_chosen(&after, bound, j.paths, job));
     if (!ej_count_less(after, before)) *out = own; /* what groups have in common was worth more */
     return EINJIT_OK;
 }

@@ -284,16 +284,16 @@ static int start(recomputer *r, const ej_bound *bound, ej_job *job)
     return ej_trial_init(&r->trial, &r->now, job);
 }
 
+/* With paths chosen together; memory is given back. */
 static int count_chosen(ej_count *out, const ej_bound *bound, ej_job *job)
 {
     ej_arena memory;
     ej_job inner = *job;
-    ej_bound pairs, shared;
+    ej_path *paths;
     ej_arena_init(&memory, job->arena->allocator);
     inner.arena = &memory;
-    int status = ej_choose_pairs(&pairs, bound, false, &inner);
-    if (status == EINJIT_OK) status = ej_choose_share(&shared, &pairs, false, &inner);
-    if (status == EINJIT_OK) *out = ej_bound_count(&shared);
+    int status = ej_joint_paths(&paths, bound, &inner);
+    if (status == EINJIT_OK) status = ej_count_chosen(out, bound, paths, &inner);
     ej_arena_free(&memory);
     return status;
 }

@@ -1,53 +1,37 @@
 /* choose_trial.c - what some nodes of a bound graph cost by themselves, under given paths: decided, shared, and counted.
  *
  * Takes  nodes of the graph, or others in their place; what they read from elsewhere counts as there.
- * Gives  operations as plan_cost.c counts them, and bytes: what comes out when these nodes are the whole program. Nothing is
- *        estimated, so a decision that is made by it keeps what it promises.
+ * Gives  operations and bytes (bind_count.c) of what comes out when these nodes are the whole program. Nothing is estimated,
+ *        so a decision that is made by it keeps what it promises.
  * Size   linear in the nodes that are tried, however large the graph is. Memory is given back after each trial.
  */
 #include <string.h>
 
 #include "choose_core.h"
 
-static double bytes_of(const ej_bound_node *node)
-{
-    return ej_bound_elements(node) * (double)ej_dtypes[node->dtype].bytes;
-}
-
-static double einsum_operations(const ej_bound *bound, const ej_bound_node *node)
-{
-    const ej_subscripts *s = node->subscripts;
-    double space = 1, factors = 0, scalars = 0;
-    for (uint32_t l = 0; l < s->n_labels; l++) space *= (double)node->label_sizes[l].n;
-    for (uint32_t t = 0; t < node->n_in; t++) {
-        if (ej_is_scalar_operand(bound, node->in[t])) scalars++;
-        else factors++;
-    }
-    double each = (factors > 1 ? factors - 1 : 0) + (s->n_labels > s->out.n ? 1 : 0);
-    return space * (each > 1 || scalars ? each : 1) + ej_bound_elements(node) * scalars;
-}
-
-ej_count ej_bound_count(const ej_bound *bound)
-{
-    ej_count count = {0, 0};
-    for (size_t v = 0; v < bound->n_nodes; v++) {
-        const ej_bound_node *node = &bound->nodes[v];
-        switch (node->op) {
-        case EJ_OP_EINSUM: count.operations += einsum_operations(bound, node); break;
-        case EJ_OP_MAP: count.operations += ej_bound_elements(node); break;
-        case EJ_OP_REDUCE:
-        case EJ_OP_INDEX_ADD: count.operations += ej_bound_elements(&bound->nodes[node->in[node->n_in - 1]]); break;
-        default: continue; /* a view, or copied in any case */
-        }
-        count.bytes += bytes_of(node);
-        for (uint32_t i = 0; i < node->n_in; i++) count.bytes += bytes_of(&bound->nodes[node->in[i]]);
-    }
-    return count;
-}
-
 bool ej_count_less(ej_count a, ej_count b)
 {
     return a.operations < b.operations || (a.operations == b.operations && a.bytes < b.bytes);
+}
+
+static int count(ej_count *out, const ej_bound *bound, const ej_path *paths, ej_job *job)
+{
+    ej_bound pairs, shared, scaled;
+    EJ_TRY(ej_pairs_by(&pairs, bound, paths, job));
+    EJ_TRY(ej_choose_share(&shared, &pairs, false, job));
+    EJ_TRY(ej_choose_scale(&scaled, &shared, false, job));
+    return ej_bound_count(out, &scaled, job);
+}
+
+int ej_count_chosen(ej_count *out, const ej_bound *bound, const ej_path *paths, ej_job *job)
+{
+    ej_arena memory;
+    ej_job inner = *job;
+    ej_arena_init(&memory, job->arena->allocator);
+    inner.arena = &memory;
+    int status = count(out, bound, paths, &inner);
+    ej_arena_free(&memory);
+    return status;
 }
 
 int ej_trial_init(ej_trial *t, const ej_bound *bound, ej_job *job)
@@ -94,7 +78,7 @@ static int add_node(ej_trial *t, ej_bound *part, const ej_trial_node *item, ej_j
 
 static int run(ej_trial *t, size_t n, const ej_trial_node *items, ej_count *out, ej_job *job)
 {
-    ej_bound part = {.sizes = t->bound->sizes}, pairs, shared;
+    ej_bound part = {.sizes = t->bound->sizes};
     size_t room = 0;
     for (size_t i = 0; i < n; i++) room += items[i].node->n_in;
     part.inputs = EJ_JOB_ARRAY(job, ej_value, room);
@@ -105,10 +89,7 @@ static int run(ej_trial *t, size_t n, const ej_trial_node *items, ej_count *out,
     if (!paths) return ej_no_memory(job->err);
     for (size_t i = 0; i < n; i++)
         if (items[i].path) paths[t->place[items[i].v]] = *items[i].path;
-    EJ_TRY(ej_pairs_by(&pairs, &part, paths, job));
-    EJ_TRY(ej_choose_share(&shared, &pairs, false, job));
-    *out = ej_bound_count(&shared);
-    return EINJIT_OK;
+    return count(out, &part, paths, job);
 }
 
 int ej_trial_run(ej_trial *t, size_t n, const ej_trial_node *items, ej_count *out)
