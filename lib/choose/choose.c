@@ -8,6 +8,7 @@
 
 const ej_decision ej_decisions[] = {
     {"alternatives", ej_choose_alternatives, "the cheapest of several ways"},       /* first: the rest sees one way each */
+    {"recompute", ej_choose_recompute, "compute in its readers what is dearer to store"}, /* paths are those of what comes out */
     {"pairs", ej_choose_pairs, "contract operands pair by pair, by the best path"}, /* makes the intermediates */
     {"share", ej_choose_share, "compute equal intermediates once"},
     {"scale", ej_choose_scale, "multiply constants into the smallest value"},       /* last: a shared value is no place */

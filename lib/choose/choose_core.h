@@ -39,8 +39,43 @@ int ej_einsum_network(ej_network *net, const ej_bound *bound, const ej_bound_nod
 /* ---- choose_cost.c ---- */
 int ej_choose_cost(double *out, const ej_bound *bound, ej_value v, ej_job *job);
 
+/* ---- choose_pairs.c ---- */
+
+/* Path strategy auto: einsums may look at each other. Others are obeyed as they are. */
+bool ej_paths_are_free(const ej_job *job);
+/* The einsum's own best path; n_steps 0: it is not taken in pairs. */
+int ej_pairs_search(ej_path *out, const ej_bound *bound, ej_value v, ej_job *job);
+/* Every einsum in pairs: by paths[v], or by its own search where that has no steps. paths may be NULL. */
+int ej_pairs_by(ej_bound *out, const ej_bound *bound, const ej_path *paths, ej_job *job);
+
+/* ---- choose_trial.c ---- */
+bool ej_count_less(ej_count a, ej_count b); /* operations first */
+/* What the graph comes to when its einsums take these paths (as ej_pairs_by). */
+int ej_count_chosen(ej_count *out, const ej_bound *bound, const ej_path *paths, ej_job *job);
+
+typedef struct ej_trial {
+    const ej_bound *bound;
+    ej_job *job;
+    ej_value *place; /* per node of the graph: its value in the trial; -1 between trials */
+} ej_trial;
+typedef struct ej_trial_node {
+    ej_value v;
+    const ej_bound_node *node; /* what is to stand for v; operands are values of the graph */
+    const ej_path *path;       /* NULL, or without steps: searched */
+    bool is_result;            /* used elsewhere */
+} ej_trial_node;
+int ej_trial_init(ej_trial *t, const ej_bound *bound, ej_job *job);
+/* Nodes with ascending v, as if they were all there is. */
+int ej_trial_run(ej_trial *t, size_t n, const ej_trial_node *items, ej_count *out);
+
+/* ---- choose_joint.c ---- */
+
+/* A path for every einsum that is taken in pairs: together they cost no more than the best path of each. */
+int ej_joint_paths(ej_path **out, const ej_bound *bound, ej_job *job);
+
 /* ---- the decisions: rows of choose.c. as_written: only what has to be decided ---- */
 int ej_choose_alternatives(ej_bound *out, const ej_bound *bound, bool as_written, ej_job *job);
+int ej_choose_recompute(ej_bound *out, const ej_bound *bound, bool as_written, ej_job *job);
 int ej_choose_pairs(ej_bound *out, const ej_bound *bound, bool as_written, ej_job *job);
 int ej_choose_share(ej_bound *out, const ej_bound *bound, bool as_written, ej_job *job);
 int ej_choose_scale(ej_bound *out, const ej_bound *bound, bool as_written, ej_job *job);

@@ -1,7 +1,8 @@
 /* choose_pairs.c - einsums of many operands become einsums of two, by the best path.
  *
  * Takes  a bound graph.
- * Gives  one in which an einsum that may be taken pair by pair (choose_einsum.c) has at most two operands beside scalars.
+ * Gives  one in which an einsum that may be taken pair by pair (choose_einsum.c) has at most two operands beside scalars;
+ *        the paths are those that are best for all einsums together (choose_joint.c).
  *        Results of steps have the axes of the einsum's result first, in their order, so that the last step finds them
  *        where it needs them. Scalars go with the last step.
  * Keeps  others whole: they are one step over all operands.
@@ -190,30 +191,49 @@ static int note_path(const splitter *s, const ej_path *path, const char **out)
     return text.failed ? ej_no_memory(s->r->job->err) : EINJIT_OK;
 }
 
-static int decide_einsum(ej_rebuild *r, ej_value v)
+bool ej_paths_are_free(const ej_job *job)
+{
+    return !job->path_strategy || !strcmp(job->path_strategy, "auto");
+}
+
+int ej_pairs_search(ej_path *out, const ej_bound *bound, ej_value v, ej_job *job)
+{
+    const ej_bound_node *node = &bound->nodes[v];
+    ej_network net;
+    *out = (ej_path){0};
+    if (node->op != EJ_OP_EINSUM || node->n_in < 2 || !ej_einsum_distributes(node)) return EINJIT_OK;
+    EJ_TRY(ej_einsum_network(&net, bound, node, job));
+    return net.n_terms < 2 ? EINJIT_OK : ej_path_search(out, &net, job);
+}
+
+static int decide_einsum(ej_rebuild *r, ej_value v, const ej_path *given)
 {
     splitter s = {.r = r, .node = &r->from->nodes[v], .s = r->from->nodes[v].subscripts};
-    ej_network net;
     ej_path path;
-    if (s.node->n_in < 2 || !ej_einsum_distributes(s.node)) return ej_rebuild_keep(r, v);
+    if (given && given->n_steps) path = *given;
+    else EJ_TRY(ej_pairs_search(&path, r->from, v, r->job));
+    if (!path.n_steps) return ej_rebuild_keep(r, v);
     EJ_TRY(take_operands(&s));
-    if (s.n_parts < 2) return ej_rebuild_keep(r, v);
-    EJ_TRY(ej_einsum_network(&net, r->from, s.node, r->job));
-    EJ_TRY(ej_path_search(&path, &net, r->job));
     if (path.n_steps > 1) EJ_TRY(split(&s, &path, &r->map[v]));
     else EJ_TRY(ej_rebuild_keep(r, v));
     return note_path(&s, &path, &r->out->nodes[r->map[v]].note);
 }
 
-int ej_choose_pairs(ej_bound *out, const ej_bound *bound, bool as_written, ej_job *job)
+int ej_pairs_by(ej_bound *out, const ej_bound *bound, const ej_path *paths, ej_job *job)
 {
     ej_rebuild r;
-    (void)as_written;
     EJ_TRY(ej_rebuild_begin(&r, out, bound, job));
     for (size_t v = 0; v < bound->n_nodes; v++) {
         if (!ej_rebuild_live(&r, (ej_value)v) || r.map[v] >= 0) continue;
-        if (bound->nodes[v].op == EJ_OP_EINSUM) EJ_TRY(decide_einsum(&r, (ej_value)v));
+        if (bound->nodes[v].op == EJ_OP_EINSUM) EJ_TRY(decide_einsum(&r, (ej_value)v, paths ? &paths[v] : NULL));
         else EJ_TRY(ej_rebuild_keep(&r, (ej_value)v));
     }
     return ej_rebuild_end(&r);
+}
+
+int ej_choose_pairs(ej_bound *out, const ej_bound *bound, bool as_written, ej_job *job)
+{
+    ej_path *paths = NULL;
+    if (!as_written && ej_paths_are_free(job)) EJ_TRY(ej_joint_paths(&paths, bound, job));
+    return ej_pairs_by(out, bound, paths, job);
 }

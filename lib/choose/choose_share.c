@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "choose_core.h"
+#include "opt.h"
 
 typedef struct key {
     size_t n, capacity;
@@ -62,7 +63,7 @@ static bool put_facts(sharer *s, key *k, const ej_bound_node *node)
 static bool put_node(sharer *s, key *k, const ej_bound_node *node)
 {
     bool done = put_facts(s, k, node);
-    for (uint32_t i = 0; done && i < node->n_in; i++) done = put(s, k, s->r->map[node->in[i]]);
+    for (uint32_t i = 0; done && i < node->n_in; i++) done = put(s, k, node->in[i]);
     for (int32_t i = 0; done && i < node->rank; i++) done = put_size(s, k, node->shape[i]);
     for (int32_t i = 0; done && i < node->rank && node->starts; i++)
         done = put_size(s, k, node->starts[i]) && put(s, k, node->steps[i]);
@@ -112,10 +113,10 @@ static bool put_einsum(sharer *s, key *k, const ej_bound_node *node, bool swap)
     int32_t n = 0;
     if (!order) return false;
     for (uint32_t i = 0; i < node->n_in; i++) {
-        ej_value value = s->r->map[node->in[i]];
+        ej_value value = node->in[i];
         uint32_t at = i;
         for (; at > 0; at--) {
-            ej_value before = s->r->map[node->in[order[at - 1]]];
+            ej_value before = node->in[order[at - 1]];
             if (swap ? before < value : before <= value) break;
             order[at] = order[at - 1];
         }
@@ -124,7 +125,7 @@ static bool put_einsum(sharer *s, key *k, const ej_bound_node *node, bool swap)
     bool done = put(s, k, node->op) && put(s, k, node->fn) && put(s, k, node->combine) && put(s, k, node->dtype) &&
                 put(s, k, node->n_in);
     for (uint32_t i = 0; done && i < node->n_in; i++)
-        done = put(s, k, s->r->map[node->in[order[i]]]) && put_term(s, k, &sub->terms[order[i]], &n);
+        done = put(s, k, node->in[order[i]]) && put_term(s, k, &sub->terms[order[i]], &n);
     done = done && put_result(s, k, node);
     forget_ids(s, sub);
     return done;
@@ -144,7 +145,7 @@ static int make_key(sharer *s, key *k, const ej_bound_node *node)
     key other = {0};
     *k = (key){0};
     if (!(einsum ? put_einsum(s, k, node, false) : put_node(s, k, node))) return ej_no_memory(s->r->job->err);
-    if (einsum && node->n_in == 2 && s->r->map[node->in[0]] == s->r->map[node->in[1]]) { /* x with x: the smaller way */
+    if (einsum && node->n_in == 2 && node->in[0] == node->in[1]) { /* x with x: the smaller way */
         if (!put_einsum(s, &other, node, true)) return ej_no_memory(s->r->job->err);
         if (compare_words(&other, k) < 0) *k = other;
     }
@@ -190,21 +191,76 @@ static int permuted(sharer *s, const key *have, const key *want, const ej_bound_
     return moves ? ej_rebuild_add(s->r, &made, out) : EINJIT_OK;
 }
 
+/* ---- nodes ---- */
+
+static bool looks_the_same(const ej_bound *bound, const ej_bound_node *permute)
+{
+    const ej_bound_node *x = &bound->nodes[permute->in[0]];
+    for (int32_t i = 0; i < x->rank; i++)
+        if (!ej_size_same(x->shape[i], permute->shape[i])) return false;
+    return true;
+}
+
+/* An einsum reads a permuted operand as it was before, with its labels in that order: so what was found to be equal up to
+ * the order of axes is the same operand to all that follows. */
+static int read_through(sharer *s, ej_bound_node *node)
+{
+    ej_job *job = s->r->job;
+    ej_subscripts *sub = NULL;
+    for (uint32_t t = 0; t < node->n_in; t++) {
+        const ej_bound_node *x = &s->r->out->nodes[node->in[t]];
+        if (x->op != EJ_OP_PERMUTE) continue;
+        if (!sub) {
+            sub = EJ_JOB_NEW(job, ej_subscripts);
+            ej_term *terms = EJ_JOB_ARRAY(job, ej_term, node->n_in);
+            if (!sub || !terms) return ej_no_memory(job->err);
+            *sub = *node->subscripts;
+            memcpy(terms, sub->terms, node->n_in * sizeof *terms);
+            sub->terms = terms;
+        }
+        ej_term term = {sub->terms[t].n, EJ_JOB_ARRAY(job, int32_t, sub->terms[t].n)};
+        if (!term.labels) return ej_no_memory(job->err);
+        bool forgets = EJ_BROKEN(SHARE_PERMUTED) && looks_the_same(s->r->out, x);
+        for (uint32_t i = 0; i < term.n; i++) {
+            if (forgets) term.labels[i] = sub->terms[t].labels[i];
+            else term.labels[x->dims[i]] = sub->terms[t].labels[i];
+        }
+        sub->terms[t] = term;
+        node->in[t] = x->in[0];
+        t--; /* and what that reads */
+    }
+    if (sub) node->subscripts = sub;
+    return EINJIT_OK;
+}
+
+/* The node over values of the new graph. */
+static int translate(sharer *s, ej_bound_node *node, ej_value v)
+{
+    ej_rebuild *r = s->r;
+    *node = r->from->nodes[v];
+    node->in = EJ_JOB_ARRAY(r->job, ej_value, node->n_in);
+    if (!node->in) return ej_no_memory(r->job->err);
+    for (uint32_t i = 0; i < node->n_in; i++) node->in[i] = r->map[r->from->nodes[v].in[i]];
+    return node->op == EJ_OP_EINSUM ? read_through(s, node) : EINJIT_OK;
+}
+
 static int share_node(sharer *s, ej_value v)
 {
     ej_rebuild *r = s->r;
-    const ej_bound_node *node = &r->from->nodes[v];
+    ej_bound_node node;
     key k;
     size_t slot;
-    if (node->n_in > MOST_OPERANDS || node->op == EJ_OP_CAST) return ej_rebuild_keep(r, v); /* casts are read along the way */
-    EJ_TRY(make_key(s, &k, node));
+    EJ_TRY(translate(s, &node, v));
+    if (node.n_in > MOST_OPERANDS || node.op == EJ_OP_CAST) /* casts are read along the way */
+        return ej_rebuild_add(r, &node, &r->map[v]);
+    EJ_TRY(make_key(s, &k, &node));
     const key *have = find(s, &k, &slot);
-    if (have && node->op == EJ_OP_EINSUM) return permuted(s, have, &k, node, &r->map[v]);
+    if (have && node.op == EJ_OP_EINSUM) return permuted(s, have, &k, &node, &r->map[v]);
     if (have) {
         r->map[v] = have->value;
         return EINJIT_OK;
     }
-    EJ_TRY(ej_rebuild_keep(r, v));
+    EJ_TRY(ej_rebuild_add(r, &node, &r->map[v]));
     k.value = r->map[v];
     return add(s, &k, slot);
 }

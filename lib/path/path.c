@@ -65,6 +65,12 @@ static bool sums_alone(const ej_path *path)
     return false;
 }
 
+int ej_path_complete(ej_path *path, const ej_network *network, ej_job *job)
+{
+    if (!sums_alone(path)) EJ_TRY(ej_path_settle(path, network, job));
+    return fill_costs(path, network, job);
+}
+
 int ej_path_search(ej_path *out, const ej_network *network, ej_job *job)
 {
     const char *name = job->path_strategy ? job->path_strategy : "auto";
@@ -81,9 +87,8 @@ int ej_path_search(ej_path *out, const ej_network *network, ej_job *job)
     } else {
         if (from_file) EJ_TRY(ej_path_read_file(out, name + 5, network, job));
         else EJ_TRY(strategy->search(out, network, job));
-        if (!sums_alone(out)) EJ_TRY(ej_path_settle(out, network, job));
     }
-    return fill_costs(out, network, job);
+    return ej_path_complete(out, network, job);
 }
 
 int ej_path_results(ej_term **results, const ej_network *network, const ej_path *path, ej_arena *arena)

@@ -13,7 +13,7 @@
 
 #define CHAIN \
     "def f(a: f64[z, 8], b: f64[8, 8]):\n" \
-    "    x = a @ b\n    y = x @ b\n    z1 = y @ b\n    w = z1 @ b\n    return w @ b\n"
+    "    x = relu(a @ b)\n    y = relu(x @ b)\n    z1 = relu(y @ b)\n    w = relu(z1 @ b)\n    return w @ b\n"
 
 static void dead_buffers_are_reused(void **state)
 {

@@ -1,0 +1,132 @@
+/* choose_reroot.c - the path of one einsum along the path of another one.
+ *
+ * Takes  two einsums that share operands, and a path of one of them: a tree whose leaves are operands, with the result at
+ *        its root.
+ * Gives  the path of the other one in the same tree, its root where an operand is missing: what hangs on the way from there
+ *        to the old root is joined on the way back.
+ *
+ * This is how all gradients of an einsum of n operands need O(n) steps in all: each gradient lacks one operand, so it is the
+ * tree seen from that operand's leaf. Every edge of the tree is at most two intermediates, one per direction, whoever
+ * computes them. Operands that the tree does not have stand at its old root, where the missing ones of the other einsum are.
+ * Size   n log n.
+ */
+#include <stdlib.h>
+
+#include "choose_joint.h"
+
+typedef struct tree {
+    int32_t n, n_nodes; /* leaves first, children before parents */
+    int32_t *left, *right, *parent;
+} tree;
+
+typedef struct operand {
+    ej_value value;
+    int32_t at;
+} operand;
+
+typedef struct walker {
+    const ej_member *member;
+    tree tree;
+    int32_t *made;     /* per node of the tree: the id of what the member has of it, -1: nothing */
+    bool *on_way;      /* from the root to the missing leaf */
+    int32_t *extra, n_extra;
+    ej_path *path;
+} walker;
+
+static int make_tree(tree *t, const ej_member *m, ej_job *job)
+{
+    const ej_path *path = &m->own;
+    size_t room = (size_t)m->n + (size_t)path->n_steps;
+    int32_t *node_of = EJ_JOB_ARRAY(job, int32_t, room);
+    *t = (tree){.n = m->n, .n_nodes = m->n};
+    t->left = EJ_JOB_ARRAY(job, int32_t, room);
+    t->right = EJ_JOB_ARRAY(job, int32_t, room);
+    t->parent = EJ_JOB_ARRAY(job, int32_t, room);
+    if (!node_of || !t->left || !t->right || !t->parent) return ej_no_memory(job->err);
+    for (int32_t i = 0; i < m->n; i++) node_of[i] = i;
+    for (int32_t s = 0; s < path->n_steps; s++) {
+        int32_t a = node_of[path->steps[s].a];
+        node_of[m->n + s] = a;
+        if (path->steps[s].b < 0) continue; /* a sum of one operand: put where it pays in every path */
+        int32_t x = t->n_nodes++, b = node_of[path->steps[s].b];
+        t->left[x] = a;
+        t->right[x] = b;
+        t->parent[a] = t->parent[b] = x;
+        node_of[m->n + s] = x;
+    }
+    t->parent[t->n_nodes - 1] = -1;
+    return EINJIT_OK;
+}
+
+static int compare_operands(const void *a, const void *b)
+{
+    const operand *x = a, *y = b;
+    if (x->value != y->value) return x->value < y->value ? -1 : 1;
+    return (x->at > y->at) - (x->at < y->at);
+}
+
+static operand *sorted_operands(const ej_member *m, ej_job *job)
+{
+    operand *list = EJ_JOB_ARRAY(job, operand, (size_t)m->n);
+    for (int32_t i = 0; list && i < m->n; i++) list[i] = (operand){m->values[i], i};
+    if (list && m->n) qsort(list, (size_t)m->n, sizeof *list, compare_operands);
+    return list;
+}
+
+/* Leaves get the member's operand of the same value. */
+static int match_leaves(walker *w, const ej_member *other, ej_job *job)
+{
+    operand *mine = sorted_operands(w->member, job), *its = sorted_operands(other, job);
+    if (!mine || !its) return ej_no_memory(job->err);
+    for (int32_t i = 0; i < w->tree.n_nodes; i++) w->made[i] = -1;
+    int32_t i = 0, k = 0;
+    while (i < w->member->n) {
+        while (k < other->n && its[k].value < mine[i].value) k++;
+        if (k < other->n && its[k].value == mine[i].value) w->made[its[k++].at] = mine[i].at;
+        else w->extra[w->n_extra++] = mine[i].at;
+        i++;
+    }
+    return EINJIT_OK;
+}
+
+static int32_t join(walker *w, int32_t a, int32_t b)
+{
+    if (a < 0) return b;
+    if (b < 0) return a;
+    w->path->steps[w->path->n_steps] = (ej_path_step){a, b};
+    return w->member->n + w->path->n_steps++;
+}
+
+static void walk(walker *w)
+{
+    const tree *t = &w->tree;
+    int32_t leaf = 0, all = -1, x = t->n_nodes - 1;
+    while (leaf < t->n && w->made[leaf] >= 0) leaf++;
+    for (int32_t i = leaf < t->n ? leaf : -1; i >= 0; i = t->parent[i]) w->on_way[i] = true;
+    for (int32_t i = t->n; i < t->n_nodes; i++)
+        if (!w->on_way[i]) w->made[i] = join(w, w->made[t->left[i]], w->made[t->right[i]]);
+    for (int32_t i = 0; i < w->n_extra; i++) all = join(w, all, w->extra[i]);
+    if (leaf == t->n) {
+        join(w, all, w->made[x]);
+        return;
+    }
+    while (x >= t->n) {
+        bool left = w->on_way[t->left[x]];
+        all = join(w, all, w->made[left ? t->right[x] : t->left[x]]);
+        x = left ? t->left[x] : t->right[x];
+    }
+}
+
+int ej_path_along(ej_path *out, const ej_member *member, const ej_member *other, ej_job *job)
+{
+    walker w = {.member = member, .path = out};
+    *out = (ej_path){.steps = EJ_JOB_ARRAY(job, ej_path_step, (size_t)member->n)};
+    EJ_TRY(make_tree(&w.tree, other, job));
+    w.made = EJ_JOB_ARRAY(job, int32_t, (size_t)w.tree.n_nodes);
+    w.on_way = EJ_JOB_ARRAY(job, bool, (size_t)w.tree.n_nodes);
+    w.extra = EJ_JOB_ARRAY(job, int32_t, (size_t)member->n);
+    if (!out->steps || !w.made || !w.on_way || !w.extra) return ej_no_memory(job->err);
+    EJ_TRY(match_leaves(&w, other, job));
+    walk(&w);
+    return ej_path_complete(out, &member->net, job);
+}

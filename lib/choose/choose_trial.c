@@ -1,0 +1,108 @@
+/* choose_trial.c - what some nodes of a bound graph cost by themselves, under given paths: decided, shared, and counted.
+ *
+ * Takes  nodes of the graph, or others in their place; what they read from elsewhere counts as there.
+ * Gives  operations and bytes (bind_count.c) of what comes out when these nodes are the whole program. Nothing is estimated,
+ *        so a decision that is made by it keeps what it promises.
+ * Size   linear in the nodes that are tried, however large the graph is. Memory is given back after each trial.
+ */
+#include <string.h>
+
+#include "choose_core.h"
+
+bool ej_count_less(ej_count a, ej_count b)
+{
+    return a.operations < b.operations || (a.operations == b.operations && a.bytes < b.bytes);
+}
+
+static int count(ej_count *out, const ej_bound *bound, const ej_path *paths, ej_job *job)
+{
+    ej_bound pairs, shared, scaled;
+    EJ_TRY(ej_pairs_by(&pairs, bound, paths, job));
+    EJ_TRY(ej_choose_share(&shared, &pairs, false, job));
+    EJ_TRY(ej_choose_scale(&scaled, &shared, false, job));
+    return ej_bound_count(out, &scaled, job);
+}
+
+int ej_count_chosen(ej_count *out, const ej_bound *bound, const ej_path *paths, ej_job *job)
+{
+    ej_arena memory;
+    ej_job inner = *job;
+    ej_arena_init(&memory, job->arena->allocator);
+    inner.arena = &memory;
+    int status = count(out, bound, paths, &inner);
+    ej_arena_free(&memory);
+    return status;
+}
+
+int ej_trial_init(ej_trial *t, const ej_bound *bound, ej_job *job)
+{
+    *t = (ej_trial){.bound = bound, .job = job};
+    t->place = EJ_JOB_ARRAY(job, ej_value, bound->n_nodes);
+    if (!t->place) return ej_no_memory(job->err);
+    for (size_t v = 0; v < bound->n_nodes; v++) t->place[v] = -1;
+    return EINJIT_OK;
+}
+
+/* What v is to the trial: a scalar as it is, everything else an input. */
+static int add_leaf(ej_trial *t, ej_bound *part, ej_value v, ej_job *job)
+{
+    ej_bound_node leaf = t->bound->nodes[v];
+    if (!ej_is_scalar_operand(t->bound, v)) {
+        leaf.op = EJ_OP_INPUT;
+        part->inputs[part->n_inputs++] = (ej_value)part->n_nodes;
+    }
+    leaf.n_in = 0;
+    leaf.note = NULL;
+    if (!EJ_PUSH_ROOM(job->arena, part->nodes, part->cap_nodes, part->n_nodes)) return ej_no_memory(job->err);
+    t->place[v] = (ej_value)part->n_nodes;
+    part->nodes[part->n_nodes++] = leaf;
+    return EINJIT_OK;
+}
+
+static int add_node(ej_trial *t, ej_bound *part, const ej_trial_node *item, ej_job *job)
+{
+    ej_bound_node node = *item->node;
+    node.in = EJ_JOB_ARRAY(job, ej_value, node.n_in);
+    if (!node.in) return ej_no_memory(job->err);
+    for (uint32_t i = 0; i < node.n_in; i++) {
+        ej_value x = item->node->in[i];
+        if (t->place[x] < 0) EJ_TRY(add_leaf(t, part, x, job));
+        node.in[i] = t->place[x];
+    }
+    if (!EJ_PUSH_ROOM(job->arena, part->nodes, part->cap_nodes, part->n_nodes)) return ej_no_memory(job->err);
+    t->place[item->v] = (ej_value)part->n_nodes;
+    if (item->is_result) part->outputs[part->n_outputs++] = (ej_value)part->n_nodes;
+    part->nodes[part->n_nodes++] = node;
+    return EINJIT_OK;
+}
+
+static int run(ej_trial *t, size_t n, const ej_trial_node *items, ej_count *out, ej_job *job)
+{
+    ej_bound part = {.sizes = t->bound->sizes};
+    size_t room = 0;
+    for (size_t i = 0; i < n; i++) room += items[i].node->n_in;
+    part.inputs = EJ_JOB_ARRAY(job, ej_value, room);
+    part.outputs = EJ_JOB_ARRAY(job, ej_value, n);
+    if (!part.inputs || !part.outputs) return ej_no_memory(job->err);
+    for (size_t i = 0; i < n; i++) EJ_TRY(add_node(t, &part, &items[i], job));
+    ej_path *paths = EJ_JOB_ARRAY(job, ej_path, part.n_nodes);
+    if (!paths) return ej_no_memory(job->err);
+    for (size_t i = 0; i < n; i++)
+        if (items[i].path) paths[t->place[items[i].v]] = *items[i].path;
+    return count(out, &part, paths, job);
+}
+
+int ej_trial_run(ej_trial *t, size_t n, const ej_trial_node *items, ej_count *out)
+{
+    ej_arena memory;
+    ej_job inner = *t->job;
+    ej_arena_init(&memory, t->job->arena->allocator);
+    inner.arena = &memory;
+    int status = run(t, n, items, out, &inner);
+    ej_arena_free(&memory);
+    for (size_t i = 0; i < n; i++) {
+        t->place[items[i].v] = -1;
+        for (uint32_t k = 0; k < items[i].node->n_in; k++) t->place[items[i].node->in[k]] = -1;
+    }
+    return status;
+}
