@@ -11,6 +11,7 @@ const ej_decision ej_decisions[] = {
     {"recompute", ej_choose_recompute, "compute in its readers what is dearer to store"}, /* paths are those of what comes out */
     {"pairs", ej_choose_pairs, "contract operands pair by pair, by the best path"}, /* makes the intermediates */
     {"share", ej_choose_share, "compute equal intermediates once"},
+    {"symmetry", ej_choose_symmetry, "compute half of a symmetric product"},        /* before scale: factors are equal still */
     {"scale", ej_choose_scale, "multiply constants into the smallest value"},       /* last: a shared value is no place */
 };
 const size_t ej_n_decisions = sizeof ej_decisions / sizeof ej_decisions[0];

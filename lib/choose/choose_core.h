@@ -78,6 +78,7 @@ int ej_choose_alternatives(ej_bound *out, const ej_bound *bound, bool as_written
 int ej_choose_recompute(ej_bound *out, const ej_bound *bound, bool as_written, ej_job *job);
 int ej_choose_pairs(ej_bound *out, const ej_bound *bound, bool as_written, ej_job *job);
 int ej_choose_share(ej_bound *out, const ej_bound *bound, bool as_written, ej_job *job);
+int ej_choose_symmetry(ej_bound *out, const ej_bound *bound, bool as_written, ej_job *job);
 int ej_choose_scale(ej_bound *out, const ej_bound *bound, bool as_written, ej_job *job);
 
 double ej_bound_elements(const ej_bound_node *node); /* as observed */

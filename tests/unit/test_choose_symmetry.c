@@ -1,0 +1,84 @@
+/* test_choose_symmetry.c - products of a value with itself are computed up to the diagonal, where that pays. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "plan_support.h"
+
+static double operations(const char *expression, const char *inputs)
+{
+    char program[300];
+    plan_case c;
+    snprintf(program, sizeof program, "def f(a, b):\n    return %s\n", expression);
+    plan_open(&c, program, inputs, NULL, NULL);
+    assert_int_equal(c.status, EINJIT_OK);
+    double n = c.plan.planned_operations;
+    plan_check(&c, inputs, NULL, NULL, 0);
+    plan_close(&c);
+    return n;
+}
+
+static void about_half_of_a_gram_matrix_is_computed(void **state)
+{
+    (void)state;
+    const char *in = "f64[256,64] f64[1]";
+    double whole = 2.0 * 256 * 256 * 64;
+    assert_true(operations("einsum(\"ij,kj->ik\", a, a)", in) == whole * 5 / 8); /* four blocks */
+    assert_true(operations("einsum(\"ij,kj->ki\", a, a)", in) == whole * 5 / 8);
+    assert_true(operations("einsum(\"ij,kj->ik\", a, a)", "f64[200,64] f64[1]") < 0.68 * 2 * 200 * 200 * 64);
+    assert_true(operations("a.permute(1, 0) @ a", "f64[64,256] f64[1]") == whole * 5 / 8);
+}
+
+static void batches_and_several_pairs(void **state)
+{
+    (void)state;
+    assert_true(operations("einsum(\"zij,zkj->zik\", a, a)", "f64[2,128,64] f64[1]") == 2.0 * 2 * 128 * 128 * 64 * 3 / 4);
+    assert_true(operations("einsum(\"aij,bkj->aibk\", a, a)", "f64[2,128,50] f64[1]") == 2.0 * 4 * 128 * 128 * 50 * 3 / 4);
+    assert_true(operations("einsum(\"iaj,kbj->aibk\", a, a)", "c128[128,2,50] f64[1]") == 2.0 * 4 * 128 * 128 * 50 * 3 / 4);
+}
+
+static void what_is_not_symmetric_is_computed_whole(void **state)
+{
+    (void)state;
+    double whole = 2.0 * 128 * 128 * 128;
+    const char *in = "f64[128,128] f64[128,128]";
+    assert_true(operations("einsum(\"ij,kj->ik\", a, b)", in) == whole);
+    assert_true(operations("einsum(\"ij,jk->ik\", a, a)", in) == whole);
+    assert_true(operations("einsum(\"ij,kj->ik\", a, a, reduce=\"max\", combine=\"add\")", in) == whole * 3 / 4);
+}
+
+static void small_or_shallow_products_are_computed_whole(void **state)
+{
+    (void)state;
+    assert_true(operations("einsum(\"ij,kj->ik\", a, a)", "f64[127,64] f64[1]") == 2.0 * 127 * 127 * 64);
+    assert_true(operations("einsum(\"ij,kj->ik\", a, a)", "f64[256,47] f64[1]") == 2.0 * 256 * 256 * 47);
+}
+
+static void open_rows_stay_whole(void **state)
+{
+    plan_case c;
+    (void)state;
+    plan_open(&c, "def f(a: f64[n, 64]):\n    return einsum(\"ij,kj->ik\", a, a)\n", "f64[256,64]", NULL, "n");
+    assert_int_equal(c.status, EINJIT_OK);
+    assert_int_equal(c.plan.n_steps, 1);
+    const int64_t other = 5;
+    plan_check(&c, "f64[5,64]", NULL, &other, 0);
+    plan_close(&c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(about_half_of_a_gram_matrix_is_computed),
+        cmocka_unit_test(batches_and_several_pairs),
+        cmocka_unit_test(what_is_not_symmetric_is_computed_whole),
+        cmocka_unit_test(small_or_shallow_products_are_computed_whole),
+        cmocka_unit_test(open_rows_stay_whole),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
