@@ -114,6 +114,7 @@ static int32_t said(ej_extent_table *t, const ej_extent *extent)
 
 int64_t ej_extent_number(const ej_known_shapes *shapes, int32_t extent)
 {
+    if ((size_t)extent >= shapes->table->n) return -1; /* memory ran out before there was any */
     const ej_extent_entry *x = &shapes->table->entries[extent];
     return x->n_symbols ? -1 : x->n;
 }

@@ -29,7 +29,8 @@ typedef struct fixture {
     size_t n;
 } fixture;
 
-static void open_report(fixture *f, const char *text, const char *passes, size_t n_in, const einjit_tensor *in, int32_t flags)
+static void open_report(fixture *f, const char *text, const char *passes, size_t n_in, const einjit_tensor *in,
+                        int32_t flags)
 {
     *f = (fixture){.context = api_context("interp")};
     f->graph = api_graph(f->context, text);
@@ -89,7 +90,7 @@ static void changes_nodes_and_rules_need_no_sizes(void **state)
     const einjit_pass_report *all = einjit_report_total(f.report);
     assert_string_equal(all->pass, "all");
     assert_true(all->changed == 4 && all->nodes_before == 9 && all->nodes_after == 5);
-    assert_true(all->n_rules >= 2);
+    assert_true(all->n_rules >= f.passes[1].n_rules);
     close_report(&f);
 }
 

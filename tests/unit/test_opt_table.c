@@ -127,7 +127,8 @@ static void check_pass_twice(const char *name, const char *text)
         const char *once = print(&f);
         n_changed = run_pass(&f, &ej_passes[p], name);
         if (n_changed || strcmp(once, print(&f)))
-            fail_msg("%s, %s: %zu changes by a second run, of\n%s\nto\n%s", ej_passes[p].name, name, n_changed, once, print(&f));
+            fail_msg("%s, %s: %zu changes by a second run, of\n%s\nto\n%s", ej_passes[p].name, name, n_changed, once,
+                     print(&f));
         graph_close(&f);
     }
 }
