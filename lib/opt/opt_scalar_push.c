@@ -138,8 +138,6 @@ static int push_each(ej_scalar *s, ej_value v, const ej_linear *linear, ej_push 
     EJ_TRY(product_of_each(s, v, linear, push, &fits));
     if (node->op == EJ_OP_INDEX_ADD && push->factor.n) return EINJIT_OK; /* rows that get nothing are 0, not 0 times Inf */
     push->through = fits && pass(s, linear, push) && fits_value(s, &push->factor, v);
-    /* rows to which nothing is added are 0, also where a value that runs turns out to be Inf */
-    if (node->op == EJ_OP_INDEX_ADD && push->factor.n) push->through = false;
     return EINJIT_OK;
 }
 
