@@ -120,6 +120,7 @@ static int product_of_each(ej_scalar *s, ej_value v, const ej_linear *linear, ej
     for (uint32_t k = 0; k < linear->n && *fits; k++) {
         const ej_factor *f = ej_scalar_pending(s, node->in[linear->first + k]);
         bool again = EJ_BROKEN(SCALAR_REPEATED) && k && node->in[linear->first + k] == node->in[linear->first + k - 1];
+        again |= EJ_BROKEN(LINEAR_EACH) && !ej_factor_same(&push->factor, &s->own[v]);
         if (role(s, v, linear->first + k) != EJ_ROLE_ARRAY || ej_factor_is_one(f) || again) continue;
         EJ_TRY(ej_factor_multiply(&push->factor, f, linear->power[k > 0], fits, s->job));
         *fits = *fits && ej_factor_in_bounds(&push->factor, s->dtypes[v]);
