@@ -120,6 +120,7 @@ static int product_of_each(ej_scalar *s, ej_value v, const ej_linear *linear, ej
     for (uint32_t k = 0; k < linear->n && *fits; k++) {
         const ej_factor *f = ej_scalar_pending(s, node->in[linear->first + k]);
         bool again = EJ_BROKEN(SCALAR_REPEATED) && k && node->in[linear->first + k] == node->in[linear->first + k - 1];
+        again |= EJ_BROKEN(LINEAR_EACH) && !ej_factor_same(&push->factor, &s->own[v]);
         if (role(s, v, linear->first + k) != EJ_ROLE_ARRAY || ej_factor_is_one(f) || again) continue;
         EJ_TRY(ej_factor_multiply(&push->factor, f, linear->power[k > 0], fits, s->job));
         *fits = *fits && ej_factor_in_bounds(&push->factor, s->dtypes[v]);
@@ -138,8 +139,6 @@ static int push_each(ej_scalar *s, ej_value v, const ej_linear *linear, ej_push 
     EJ_TRY(product_of_each(s, v, linear, push, &fits));
     if (node->op == EJ_OP_INDEX_ADD && push->factor.n) return EINJIT_OK; /* rows that get nothing are 0, not 0 times Inf */
     push->through = fits && pass(s, linear, push) && fits_value(s, &push->factor, v);
-    /* rows to which nothing is added are 0, also where a value that runs turns out to be Inf */
-    if (node->op == EJ_OP_INDEX_ADD && push->factor.n) push->through = false;
     return EINJIT_OK;
 }
 

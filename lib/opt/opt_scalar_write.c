@@ -190,6 +190,7 @@ static void tell(const writer *w, const ej_node *node, const ej_push *push, cons
 {
     ej_job *job = w->s->job;
     if (linear->kind == EJ_LINEAR_JOINT) EJ_FIRED(job, SCALAR_IN_STEP);
+    else EJ_FIRED(job, LINEAR_EACH);
     if (push->absorbs) EJ_FIRED(job, SCALAR_ABSORB);
     if (linear->kind == EJ_LINEAR_JOINT && linear->subtracts && (push->flip || push->swap)) EJ_FIRED(job, SCALAR_SIGNS);
     if (push->flip && linear->flips) EJ_FIRED(job, LINEAR_FLIP);

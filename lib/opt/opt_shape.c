@@ -520,7 +520,8 @@ ej_known_shapes *ej_opt_shapes(const ej_graph *graph, ej_arena *arena)
     s->of = EJ_NEW_ARRAY(arena, ej_known_shape, graph->n_nodes);
     if (!s->table || !s->of) return NULL;
     s->table->arena = arena;
-    for (size_t v = 0; v < graph->n_nodes; v++) {
+    some_extent(s->table); /* id 0 is there, for what runs on without memory */
+    for (size_t v = 0; v < graph->n_nodes && !s->table->failed; v++) {
         s->of[v].rank = -1;
         of_node(s, &s->of[v], &graph->nodes[v]);
     }

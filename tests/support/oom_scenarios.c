@@ -63,6 +63,20 @@ static int optimize_graph(scene *s)
     return status;
 }
 
+static int collect_scalars(scene *s)
+{
+    einjit_graph *graph = NULL;
+    TRY(einjit_graph_parse(&graph, s->context,
+                           "def forward(a: f32[i, j], b: f32[j, k], s: f32[()], t: f64[()]):\n"
+                           "    x = einsum(\",ij,jk->ik\", s, 2.0 * a, -b)\n"
+                           "    y = abs(x / 3.0) + abs(x / 3.0)\n"
+                           "    return (y.to(f64) / t) * s, maximum(-a, -a), 1.0 / (2.0 * b)\n",
+                           SIZE_MAX, s->err));
+    int status = einjit_optimize(graph, "scalar", s->err);
+    einjit_graph_destroy(graph);
+    return status;
+}
+
 static int report_passes(scene *s)
 {
     const einjit_tensor in[] = {F32(NULL, 2, 3), F32(NULL, 3, 2)};
@@ -480,6 +494,7 @@ const scenario scenarios[] = {
     {.name = "parse, print, parse", .run = parse_print_free, .quick = true},
     {.name = "syntax error", .run = syntax_error, .quick = true},
     {.name = "optimize", .run = optimize_graph, .quick = true},
+    {.name = "scalars", .run = collect_scalars, .quick = true},
     {.name = "report", .run = report_passes, .quick = true},
     {.name = "from equation", .run = from_equation, .quick = true},
     {.name = "builders", .run = build_graph, .quick = true},
