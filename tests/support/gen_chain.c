@@ -124,7 +124,10 @@ static ej_value sum(gen_maker *m, ej_value v)
     int n = 0;
     for (int a = 0; a < rank_of(m, v); a++)
         if (gen_chance(&m->r, 40)) dims[n++] = gen_chance(&m->r, 30) ? a - rank_of(m, v) : a;
-    int fn = gen_chance(&m->r, 12) ? EINJIT_REDUCE_MEAN : EINJIT_REDUCE_SUM;
+    int64_t count = 1; /* a mean that is exact */
+    for (int i = 0; i < n; i++) count *= gen_value(m, v)->shape[dims[i] < 0 ? dims[i] + rank_of(m, v) : dims[i]];
+    bool exact = n && (count == 1 || count == 2 || count == 4);
+    int fn = exact && gen_chance(&m->r, 25) ? EINJIT_REDUCE_MEAN : EINJIT_REDUCE_SUM;
     ej_node node = {.op = EJ_OP_REDUCE, .fn = (uint8_t)fn, .keepdim = n && gen_chance(&m->r, 40), .all_dims = !n,
                     .n_dims = (uint32_t)n, .dims = gen_dims_of(m, n, dims)};
     return make(m, node, 1, &v);
