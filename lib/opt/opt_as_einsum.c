@@ -192,7 +192,7 @@ static int of_product(maker *m, ej_value x, ej_value y, einjit_error *err)
     count_up(&m->equation->out);
     align_right(&m->equation->terms[0], rank);
     align_right(&m->equation->terms[1], rank);
-    if (EJ_BROKEN(FUSE_BROADCAST)) count_up(&m->equation->terms[1]);
+    if (EJ_BROKEN(FUSE_PRODUCT)) count_up(&m->equation->terms[1]);
     return finish(m, rank, true, false);
 }
 
@@ -224,7 +224,7 @@ static int of_sum(maker *m, einjit_error *err)
 {
     const ej_node *node = m->node;
     int32_t rank = shape_of(m, node->in[0])->rank, n_over = 0, axis;
-    bool sums = node->fn == EINJIT_REDUCE_SUM || (EJ_BROKEN(FUSE_MEAN) && node->fn == EINJIT_REDUCE_MEAN);
+    bool sums = node->fn == EINJIT_REDUCE_SUM || (EJ_BROKEN(FUSE_SUM) && node->fn == EINJIT_REDUCE_MEAN);
     if (!sums || !sums_in_place(m)) return EINJIT_OK;
     if (rank < 0 && node->all_dims && !node->keepdim) {
         if (!start(m, 1, (const int32_t[]){1}, 0)) return ej_no_memory(err);
@@ -316,6 +316,7 @@ static int of_unsqueeze(maker *m, einjit_error *err)
 {
     int32_t rank = shape_of(m, m->node->in[0])->rank, at;
     if (rank < 0 || !axis_of(m->node->dims[0], rank + 1, &at)) return EINJIT_OK;
+    if (EJ_BROKEN(FUSE_ONES)) at = rank - at;
     if (!start(m, 1, &rank, rank + 1)) return ej_no_memory(err);
     count_up(&m->equation->terms[0]);
     for (int32_t i = 0; i <= rank; i++) m->equation->out.labels[i] = i == at ? rank : i < at ? i : i - 1;

@@ -351,7 +351,10 @@ static int move_one(ej_fuse *f, ej_value v, ej_value user)
     if (m.groups.splits) EJ_TRY(move_up(&m, x, &done));
     else if (m.groups.merges && f->graph->nodes[user].op != EJ_OP_PERMUTE && f->graph->nodes[user].op != EJ_OP_TRANSPOSE)
         EJ_TRY(move_down(&m, x, user, &done));
-    if (done) f->gone[x] = f->gone[v] = f->gone[user] = true;
+    if (!done) return EINJIT_OK;
+    f->gone[x] = f->gone[v] = f->gone[user] = true;
+    if (m.groups.splits) EJ_FIRED(f->job, FUSE_SPLIT);
+    else EJ_FIRED(f->job, FUSE_MERGE);
     return EINJIT_OK;
 }
 

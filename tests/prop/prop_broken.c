@@ -195,7 +195,8 @@ static void search(progress *shared, const arguments *a)
         uint64_t seed = a->seed + (uint64_t)shared->program;
         gen_program p;
         alarm(SECONDS_A_PROGRAM);
-        if (!gen_program_of(&p, seed % 4 ? GEN_EINSUM : GEN_ANY, seed, program_size(a, seed), NULL)) continue;
+        int kind = seed % 4 == 0 ? GEN_ANY : seed % 8 == 1 ? GEN_CHAIN : GEN_EINSUM;
+        if (!gen_program_of(&p, kind, seed, program_size(a, seed), NULL)) continue;
         s.p = &p;
         s.seed = seed;
         memset(s.known, 0, sizeof s.known);

@@ -52,7 +52,7 @@ static bool one_program(einjit_context *interp, uint64_t seed, long *programs, l
 {
     static const char *const ways[] = {"", "fuse", NULL};
     gen_program p;
-    if (!gen_chain_make(&p, seed)) return true;
+    if (!gen_program_of(&p, GEN_CHAIN, seed, 7, NULL)) return true;
     bool ok = run_pass(&p, saved);
     for (int w = 0; ok && w < 3; w++) {
         judge_way way = {.name = ways[w] ? *ways[w] ? "after fuse" : "as written" : "after all passes", .context = interp,

@@ -83,7 +83,7 @@ static void one_program(run_state *s, const arguments *a, uint64_t seed)
 {
     gen_program p;
     int size = 1 + (int)((seed * 2654435761u >> 7) % (uint64_t)a->size);
-    int kind = a->kind >= 0 ? a->kind : seed % 5 < 3 ? GEN_ANY : GEN_EINSUM;
+    int kind = a->kind >= 0 ? a->kind : seed % 5 < 3 ? GEN_ANY : seed % 10 == 9 ? GEN_CHAIN : GEN_EINSUM;
     if (!gen_program_of(&p, kind, seed, size, &s->hits)) return;
     s->programs++;
     bool ok = true;

@@ -108,7 +108,7 @@ static void one_program(run_state *s, const arguments *a, uint64_t seed)
 {
     gen_program p;
     int size = 1 + (int)((seed * 2654435761u >> 7) % (uint64_t)a->size), kind = a->kind;
-    if (kind < 0) kind = seed % 4 ? GEN_EINSUM : GEN_ANY;
+    if (kind < 0) kind = seed % 4 == 0 ? GEN_ANY : seed % 8 == 1 ? GEN_CHAIN : GEN_EINSUM;
     if (!gen_program_of(&p, kind, seed, size, &s->hits)) return;
     if (seed % 2) tell_dtypes(&p);
     if (a->print) print_program(&p, seed);

@@ -50,16 +50,15 @@ typedef struct gen_hits {
 } gen_hits;
 
 /* GEN_ANY: every operator alike. GEN_EINSUM: what optimizers meet, einsums over shared labels with scalars, sums and layout
- * operations between them (gen_einsum_program.c). */
-enum gen_kind { GEN_ANY, GEN_EINSUM, GEN_KINDS };
+ * operations between them (gen_einsum_program.c). GEN_CHAIN: what merges into few einsums, products, sums and layout with one
+ * use each (gen_chain.c). */
+enum gen_kind { GEN_ANY, GEN_EINSUM, GEN_CHAIN, GEN_KINDS };
 extern const char *const gen_kind_names[GEN_KINDS];
 int gen_kind_by_name(const char *name); /* -1: none */
 
 /* A program of about `size` operations. False when none came out (the oracle refused too often): try the next seed. */
 bool gen_program_of(gen_program *out, int kind, uint64_t seed, int size, gen_hits *hits);
 bool gen_program_make(gen_program *out, uint64_t seed, int size, gen_hits *hits); /* of GEN_ANY */
-/* The same for chains of products, sums and layout with one use each (gen_chain.c). */
-bool gen_chain_make(gen_program *out, uint64_t seed);
 void gen_program_free(gen_program *p);
 void gen_program_views(const gen_program *p, einjit_tensor *views);
 

@@ -1,12 +1,12 @@
 /* gen_chain.c - random chains of products, sums and layout, each value used once: what merges into few einsums.
  *
- * Two chains of a few steps meet in an einsum or a product; a few steps follow. Every step is tried on the oracle first.
+ * Every step is tried on the oracle first.
  */
 #include <string.h>
 
 #include "gen_maker.h"
 
-enum { MAX_NODES = 64, MOST_RANK = 5 };
+enum { MOST_RANK = 5 };
 
 static ej_value make(gen_maker *m, ej_node node, int n, const ej_value *in)
 {
@@ -124,7 +124,10 @@ static ej_value sum(gen_maker *m, ej_value v)
     int n = 0;
     for (int a = 0; a < rank_of(m, v); a++)
         if (gen_chance(&m->r, 40)) dims[n++] = gen_chance(&m->r, 30) ? a - rank_of(m, v) : a;
-    int fn = gen_chance(&m->r, 12) ? EINJIT_REDUCE_MEAN : EINJIT_REDUCE_SUM;
+    int64_t count = 1; /* a mean that is exact */
+    for (int i = 0; i < n; i++) count *= gen_value(m, v)->shape[dims[i] < 0 ? dims[i] + rank_of(m, v) : dims[i]];
+    bool exact = n && (count == 1 || count == 2 || count == 4);
+    int fn = exact && gen_chance(&m->r, 25) ? EINJIT_REDUCE_MEAN : EINJIT_REDUCE_SUM;
     ej_node node = {.op = EJ_OP_REDUCE, .fn = (uint8_t)fn, .keepdim = n && gen_chance(&m->r, 40), .all_dims = !n,
                     .n_dims = (uint32_t)n, .dims = gen_dims_of(m, n, dims)};
     return make(m, node, 1, &v);
@@ -229,34 +232,29 @@ static ej_value grow(gen_maker *m, ej_value v, int steps)
     return v;
 }
 
-bool gen_chain_make(gen_program *p, uint64_t seed)
+/* Two chains of a few steps meet in an einsum; a few steps follow. */
+bool gen_chain_fill(gen_maker *m, int size)
 {
-    memset(p, 0, sizeof *p);
-    gen_maker m = {.p = p, .r = {seed}};
-    einjit_error err;
     static const int64_t extents[] = {1, 2, 3, 4, 6, 2, 4};
     static const int dtypes[] = {EINJIT_F64, EINJIT_F64, EINJIT_F32, EINJIT_I64, EINJIT_I32, EINJIT_C64, EINJIT_BOOL};
-    if (ej_graph_init(&p->graph, &ej_malloc_allocator, &err)) return false;
-    if (!oracle_begin(&m.s, &p->oracle, &p->graph, 2 * MAX_NODES, 3e5)) return false;
-    p->all = m.s.values;
-    bool square = gen_chance(&m.r, 35); /* axes that are confused still fit */
-    int64_t side = extents[1 + gen_below(&m.r, 6)];
-    for (int i = 0; i < 5; i++) m.palette[i] = square ? side : extents[gen_below(&m.r, 7)];
-    int64_t shape[3];
+    gen_program *p = m->p;
+    einjit_error err;
+    bool square = gen_chance(&m->r, 35); /* axes that are confused still fit */
+    int64_t side = extents[1 + gen_below(&m->r, 6)], shape[3];
+    for (int i = 0; i < 5; i++) m->palette[i] = square ? side : extents[gen_below(&m->r, 7)];
     ej_value chains[2] = {-1, -1};
-    int dtype = dtypes[gen_below(&m.r, 7)], n = gen_chance(&m.r, 40) ? 2 : 1;
+    int dtype = dtypes[gen_below(&m->r, 7)], n = gen_chance(&m->r, 40) ? 2 : 1, half = (size + 1) / 2;
     for (int c = 0; c < n; c++) {
-        int rank = 1 + gen_below(&m.r, 3);
-        for (int a = 0; a < rank; a++) shape[a] = gen_pick_extent(&m);
-        chains[c] = gen_new_input(&m, dtype, rank, shape, 0);
-        if (chains[c] >= 0) chains[c] = grow(&m, chains[c], 1 + gen_below(&m.r, 4));
+        int rank = 1 + gen_below(&m->r, 3);
+        for (int a = 0; a < rank; a++) shape[a] = gen_pick_extent(m);
+        chains[c] = gen_new_input(m, dtype, rank, shape, 0);
+        if (chains[c] >= 0) chains[c] = grow(m, chains[c], 1 + gen_below(&m->r, half));
     }
     ej_value v = n == 1 ? chains[0] : -1;
-    if (v < 0 && chains[0] >= 0 && chains[1] >= 0) v = einsum(&m, 2, chains);
-    if (v >= 0) v = grow(&m, v, 1 + gen_below(&m.r, 3));
+    if (v < 0 && chains[0] >= 0 && chains[1] >= 0) v = einsum(m, 2, chains);
+    if (v >= 0) v = grow(m, v, 1 + gen_below(&m->r, half));
     p->oracle.values = EJ_NEW_ARRAY(&p->oracle.arena, oracle_value, 1);
-    bool ok = v >= 0 && p->graph.n_nodes > p->n_in && p->oracle.values && !ej_graph_output(&p->graph, v, &err);
-    if (ok) p->oracle.values[p->oracle.n++] = *gen_value(&m, v);
-    else gen_program_free(p);
-    return ok;
+    if (v < 0 || !p->oracle.values || ej_graph_output(&p->graph, v, &err)) return false;
+    p->oracle.values[p->oracle.n++] = *gen_value(m, v);
+    return true;
 }

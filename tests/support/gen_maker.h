@@ -61,6 +61,9 @@ ej_value gen_make_slice(gen_maker *m);
 ej_value gen_make_join(gen_maker *m);
 ej_value gen_make_indexed(gen_maker *m);
 
+/* GEN_CHAIN: a whole program, its result included (gen_chain.c). */
+bool gen_chain_fill(gen_maker *m, int size);
+
 /* ---- GEN_EINSUM: makers over labels ---- */
 
 bool gen_einsum_begin(gen_maker *m);                    /* labels, extents, dtype of the program */

@@ -6,7 +6,7 @@
 
 #include "gen_maker.h"
 
-const char *const gen_kind_names[GEN_KINDS] = {"any", "einsum"};
+const char *const gen_kind_names[GEN_KINDS] = {"any", "einsum", "chain"};
 
 int gen_kind_by_name(const char *name)
 {
@@ -292,8 +292,9 @@ bool gen_program_of(gen_program *out, int kind, uint64_t seed, int size, gen_hit
     if (ej_graph_init(&out->graph, &ej_malloc_allocator, &err)) return false;
     if (!oracle_begin(&m.s, &out->oracle, &out->graph, GEN_MAX_NODES + 1, 3e5)) return false;
     out->all = m.s.values;
-    bool ok = kind == GEN_EINSUM ? fill_einsums(&m, size) : fill_any(&m, size);
-    ok = ok && out->graph.n_nodes > out->n_in && (m.by_label && gen_chance(&m.r, 65) ? add_unused(&m) : add_outputs(&m));
+    bool ok = kind == GEN_CHAIN ? gen_chain_fill(&m, size) : kind == GEN_EINSUM ? fill_einsums(&m, size) : fill_any(&m, size);
+    ok = ok && out->graph.n_nodes > out->n_in;
+    if (ok && kind != GEN_CHAIN) ok = m.by_label && gen_chance(&m.r, 65) ? add_unused(&m) : add_outputs(&m);
     if (!ok) gen_program_free(out);
     return ok;
 }
