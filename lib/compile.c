@@ -196,15 +196,23 @@ static int observe(pipeline *p)
     return EINJIT_OK;
 }
 
+static int run_passes(pipeline *p)
+{
+    const void **constants;
+    EJ_TRY(ej_constants_insert(&constants, &p->graph, &p->request, &p->job));
+    EJ_TRY(ej_opt_run(&p->graph, NULL, &p->job));
+    return ej_constants_withdraw(&p->graph, &p->request, constants, &p->job);
+}
+
 /* Watched where a dump asks for it. */
 static int optimize(pipeline *p)
 {
     const ej_request *r = &p->request;
     bool stats = is_dumped(p, EJ_STAGE_STATS), programs = is_dumped(p, EJ_STAGE_PASSES);
     EJ_TRY(observe(p));
-    if (!stats && !programs) return optimizes(p) ? ej_opt_run(&p->graph, NULL, &p->job) : EINJIT_OK;
+    if (!stats && !programs) return optimizes(p) ? run_passes(p) : EINJIT_OK;
     EJ_TRY(ej_report_begin(&p->report, &p->graph, r->n_in, stats ? r->in : NULL, programs, p->job.arena, &p->job));
-    if (optimizes(p)) EJ_TRY(ej_opt_run(&p->graph, NULL, &p->job));
+    if (optimizes(p)) EJ_TRY(run_passes(p));
     EJ_TRY(ej_report_end(&p->report, &p->graph, !optimizes(p), &p->job));
     EJ_TRY(dump_passes(p));
     p->started_ns = now_ns() - p->report.total.ns; /* counting and printing are not the stage's time */

@@ -8,6 +8,7 @@
  */
 #include <string.h>
 
+#include "choose.h"
 #include "kernel.h"
 
 /* A job of its own for the stages: no dumps, no errors, memory that goes afterwards. */
@@ -110,17 +111,18 @@ static int check_indices(const ej_plan *plan, const unsigned char *scratch)
 
 static int compute(ej_evaluated *out, const ej_graph *graph, ej_job *inner, ej_arena *results)
 {
-    ej_bound bound;
+    ej_bound bound, chosen;
     ej_plan plan;
     ej_nests nests;
     EJ_TRY(ej_bind(&bound, graph, 0, NULL, 0, NULL, NULL, inner));
-    EJ_TRY(ej_plan_build(&plan, &bound, inner));
+    EJ_TRY(ej_choose(&chosen, &bound, false, inner));
+    EJ_TRY(ej_plan_build(&plan, &chosen, inner));
     EJ_TRY(ej_nests_build(&nests, &plan, inner));
-    void **data = EJ_JOB_ARRAY(inner, void *, bound.n_outputs);
+    void **data = EJ_JOB_ARRAY(inner, void *, chosen.n_outputs);
     unsigned char *scratch = EJ_JOB_ARRAY(inner, unsigned char, (size_t)nests.scratch_bytes.n);
     if (!data || !scratch) return EINJIT_E_NOMEM;
-    for (size_t i = 0; i < bound.n_outputs; i++) {
-        EJ_TRY(make_room(&out[i], &bound.output_tensors[i], results));
+    for (size_t i = 0; i < chosen.n_outputs; i++) {
+        EJ_TRY(make_room(&out[i], &chosen.output_tensors[i], results));
         data[i] = out[i].data;
     }
     EJ_TRY(run_nests(&nests, data, scratch, inner));

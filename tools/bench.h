@@ -16,7 +16,7 @@ typedef struct bench_case {
 typedef struct bench_options {
     int64_t threads;
     double min_time;            /* seconds of samples a case */
-    const char *open, *backend, *target, *strategy, *vs;
+    const char *open, *constants, *backend, *target, *strategy, *vs;
     bool no_opt, cold, json;
 } bench_options;
 

@@ -19,7 +19,8 @@ static double now(void)
 static einjit_compile_options compile_options(const bench *b)
 {
     return (einjit_compile_options){.struct_bytes = sizeof(einjit_compile_options), .open = b->options->open,
-                                    .path = b->strategy, .flags = b->options->no_opt ? EINJIT_OPTION_NO_OPTIMIZE : 0};
+                                    .path = b->strategy, .constants = b->options->constants,
+                                    .flags = b->options->no_opt ? EINJIT_OPTION_NO_OPTIMIZE : 0};
 }
 
 int bench_context(einjit_context **out, const bench_options *o, const char *backend, const char *target)

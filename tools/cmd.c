@@ -14,6 +14,7 @@ static const struct {
     {'e', "emit", "STAGE", "graph, opt+, opt, stats, bind, path, plan, nest, steps, dot, ir, asm or key"},
     {'d', "dtype", "f32", "of inputs that do not say: f32 f64 c64 c128 i32 i64 bool"},
     {'O', "open", "z,edges", "extents that stay open: one kernel for all their values"},
+    {'C', "constants", "w,b", "inputs that never change: what follows from them is computed in advance"},
     {'S', "strategy", "S", "path search: auto, optimal, greedy, or a file with a path"},
     {'m', "minimize", "flops", "what the path search makes small"},
     {'D', "dot", "FILE", "the plan's steps as a graph for Graphviz"},
@@ -61,6 +62,7 @@ static int take(cmd_options *o, int letter)
         o->dtype = einjit_dtype_from_name(optarg);
         return o->dtype < 0 ? tool_usage("there is no dtype '%s'", optarg) : TOOL_OK;
     case 'O': o->open = optarg; return TOOL_OK;
+    case 'C': o->constants = optarg; return TOOL_OK;
     case 'b': o->backend = optarg; return TOOL_OK;
     case 'T': o->target = optarg; return TOOL_OK;
     case 'S': o->strategy = optarg; return TOOL_OK;
@@ -156,5 +158,6 @@ int cmd_context(einjit_context **out, cmd_options *options)
 einjit_compile_options cmd_compile_options(const cmd_options *options)
 {
     return (einjit_compile_options){.struct_bytes = sizeof(einjit_compile_options), .open = options->open,
-                                    .path = options->path, .flags = options->no_opt ? EINJIT_OPTION_NO_OPTIMIZE : 0};
+                                    .path = options->path, .constants = options->constants,
+                                    .flags = options->no_opt ? EINJIT_OPTION_NO_OPTIMIZE : 0};
 }

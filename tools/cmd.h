@@ -21,6 +21,7 @@ typedef struct cmd_options {
     tool_sizes sizes;
     int dtype;              /* --dtype, f32 */
     const char *open;       /* --open z,edges */
+    const char *constants;  /* --constants w,b */
     const char *backend;    /* --backend */
     const char *target;     /* --target */
     const char *strategy;   /* --strategy, as given */

@@ -150,7 +150,7 @@ static int explain(einjit_context *context, const tool_program *program, const c
     tool_tensor *in = NULL;
     size_t n_in = 0;
     report r = {.what = options->rest[0]};
-    int status = tool_inputs_make(&in, &n_in, program, &options->sizes, options->dtype, false);
+    int status = tool_inputs_make(&in, &n_in, program, &options->sizes, options->dtype, options->constants != NULL);
     einjit_tensor *views = status ? NULL : tool_views(in, n_in);
     if (!status) status = fill_report(&r, context, program, options, views, n_in);
     if (!status && options->dot) status = write_file(r.dot, options->dot);

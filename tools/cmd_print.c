@@ -1,4 +1,4 @@
-/* cmd_print.c - einjit print: the program after a stage. */
+/* cmd_print.c - einjit print: the program after a stage. Constant inputs hold what einjit-bench fills inputs with. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,7 +20,7 @@ static int print_stage(einjit_context *context, const tool_program *program, con
 {
     tool_tensor *in = NULL;
     size_t n_in = 0;
-    int status = tool_inputs_make(&in, &n_in, program, &options->sizes, options->dtype, false);
+    int status = tool_inputs_make(&in, &n_in, program, &options->sizes, options->dtype, options->constants != NULL);
     if (!status) {
         einjit_tensor *views = tool_views(in, n_in);
         einjit_compile_options compile = cmd_compile_options(options);
@@ -47,6 +47,7 @@ static int check_stage(const char *emit)
 static int check_options(const cmd_options *options)
 {
     if (options->stats && options->emit) return tool_usage("--stats prints the program after opt: not with --emit");
+    if (options->stats && options->constants) return tool_usage("--stats reports on the program: not with --constants");
     if (options->stats && options->no_opt) return tool_usage("--stats reports on the passes: not with --no-opt");
     if (options->json && !options->stats) return tool_usage("--json prints what --stats reports: it needs --stats");
     if (options->times && !options->stats) return tool_usage("--times belongs to what --stats reports: it needs --stats");
@@ -66,7 +67,8 @@ static int print(einjit_context *context, const tool_program *program, cmd_optio
     options->emit = emit;
     if (options->stats) return cmd_print_stats(program, options);
     if (!strcmp(emit, "graph")) return print_graph(program);
-    if (!strcmp(emit, "opt+") && !options->no_opt) return cmd_print_passes(program, options);
+    if (!strcmp(emit, "opt+") && !options->no_opt && !options->constants) return cmd_print_passes(program, options);
+    if (options->constants && !options->no_opt) return print_stage(context, program, options);
     if (!strcmp(emit, "opt") || !strcmp(emit, "opt+")) return print_optimized(program, options->no_opt);
     return print_stage(context, program, options);
 }

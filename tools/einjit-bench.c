@@ -16,6 +16,7 @@ static const struct option longs[] = {
     {"only", required_argument, NULL, 'r'},     {"min-time", required_argument, NULL, 'm'},
     {"json", no_argument, NULL, 'j'},           {"vs", required_argument, NULL, 'V'},
     {"open", required_argument, NULL, 'O'},     {"backend", required_argument, NULL, 'b'},
+    {"constants", required_argument, NULL, 'K'},
     {"target", required_argument, NULL, 'T'},   {"strategy", required_argument, NULL, 'S'},
     {"no-opt", no_argument, NULL, 'n'},         {"baseline", required_argument, NULL, 'B'},
     {"cold", no_argument, NULL, 'C'},           {"help", no_argument, NULL, 'h'},
@@ -57,6 +58,7 @@ static void help(void)
          "      --dtype f32          of inputs that do not say\n"
          "      --threads N          threads to use\n"
          "      --open z             extents that stay open\n"
+         "      --constants w,b      inputs that never change: what follows from them is computed in advance\n"
          "      --vs plain,interp    timed in the same run, interleaved: loops in C as written, the interpreter\n"
          "      --min-time S         seconds of samples a case (0.3)\n"
          "      --strategy S         path search\n"
@@ -260,6 +262,7 @@ static int take(arguments *a, int option)
     case 'j': o->json = true; return TOOL_OK;
     case 'V': o->vs = optarg; return TOOL_OK;
     case 'O': o->open = optarg; return TOOL_OK;
+    case 'K': o->constants = optarg; return TOOL_OK;
     case 'b': o->backend = optarg; return TOOL_OK;
     case 'T': o->target = optarg; return TOOL_OK;
     case 'S': o->strategy = optarg; return TOOL_OK;

@@ -364,10 +364,14 @@ typedef struct einjit_compile_options {
     const char *open;  /* symbols whose extents stay open, separated by commas ("z" or "z,edges"); NULL = none */
     const char *path;  /* path strategy; "file:NAME": JSON with an "ssa_path"; NULL = auto */
     int32_t flags;     /* EINJIT_OPTION_* */
+    const char *constants; /* inputs by name, separated by commas ("w,b"): what they hold is read now, and whatever follows
+                            * from it alone is computed by the compile. They stay inputs: every run passes a tensor for each
+                            * that holds the same; one that holds something else gives results of no meaning. NULL = none */
 } einjit_compile_options;
 
-/** The kernel for the graph and the observed dtypes, extents and strides of its inputs and outputs (data is not
- * read). n_out 0: outputs are row-major. From the cache where the signature was seen before, else compiled; other
+/** The kernel for the graph and the observed dtypes, extents and strides of its inputs and outputs (data is not read,
+ * but for inputs declared constant: their contents are part of the signature, hashed in every call; E_INVALID names one
+ * without data). n_out 0: outputs are row-major. From the cache where the signature was seen before, else compiled; other
  * threads that ask for the same signature wait for the one compile. Freezes the graph. */
 EINJIT_API int einjit_compile(einjit_kernel **out, einjit_context *context, einjit_graph *graph, size_t n_in,
                               const einjit_tensor *in, size_t n_out, const einjit_tensor *outputs,

@@ -20,6 +20,7 @@ int ej_request_options(ej_request *request, const einjit_compile_options *option
     request->open = all.open && *all.open ? all.open : NULL;
     request->path = all.path;
     request->flags = all.flags;
+    request->constants = all.constants && *all.constants ? all.constants : NULL;
     return EINJIT_OK;
 }
 

@@ -3,7 +3,7 @@
  * Takes  a graph, to which a pass may have appended nodes, and which value takes each value's place: an earlier or a later
  *        one, also one that was replaced itself.
  * Gives  the same graph in SSA order: nodes stay in the order they had, but for operands, which come in front of their
- *        users. A value that stands in for another and was appended by the pass takes over its name.
+ *        users. A value that stands in for another and was appended by the pass takes over its name and its place.
  * Keeps  the graph as it was when memory is short: all is allocated before anything moves.
  * Size   linear, no recursion: a chain of 100,000 nodes is swept once in each direction.
  */
@@ -77,14 +77,16 @@ static ej_value missing_operand(rewrite *r, ej_value v)
     return -1;
 }
 
-/* In the order of the ids, operands pulled in front of their first user. */
-static void sort(rewrite *r)
+/* In the order of the ids, operands pulled in front of their first user; what a pass appended stands where the first value
+ * stood whose place it takes. */
+static void sort(rewrite *r, size_t n_old)
 {
     for (size_t v = 0; v < r->graph->n_nodes; v++) r->number[v] = -1;
     for (size_t v = 0; v < r->graph->n_nodes; v++) {
-        if (!r->live[v] || r->number[v] >= 0) continue;
+        ej_value here = r->map[v] >= (ej_value)n_old ? r->map[v] : (ej_value)v;
+        if (!r->live[here] || r->number[here] >= 0) continue;
         size_t n = 0;
-        r->stack[n++] = (ej_value)v;
+        r->stack[n++] = here;
         while (n) {
             ej_value top = r->stack[n - 1], operand = missing_operand(r, top);
             if (operand >= 0) {
@@ -150,7 +152,7 @@ int ej_graph_rewrite_new(ej_graph *graph, const ej_value *replace, size_t n_old,
     if (!status) {
         follow_replacements(&r, replace);
         mark_live(&r, keep_unused);
-        sort(&r);
+        sort(&r, n_old);
         hand_names_on(&r, n_old);
         compact(&r);
     }

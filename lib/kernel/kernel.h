@@ -86,6 +86,8 @@ typedef struct ej_request {
     const einjit_tensor *in, *out;
     const char *open, *path;
     int32_t flags;
+    const char *constants;  /* names of inputs that hold what they will hold in every run; NULL: none */
+    ej_hash constants_hash; /* of what they hold, once ej_request_check has read it */
 } ej_request;
 int ej_compile(einjit_kernel **out, einjit_context *context, const ej_request *request, einjit_error *err);
 /* The text of one stage, appended to *out; stops after that stage. */
@@ -169,14 +171,24 @@ void ej_key_word(ej_key_words *key, uint64_t word);
 void ej_key_bytes(ej_key_words *key, const void *bytes, size_t n);
 /* Tensors must have passed ej_tensor_check. symbols NULL: exact; else per axis 0 or 1 + the open symbol's number. */
 void ej_key_tensor(ej_key_words *key, const einjit_tensor *tensor, const int32_t *symbols);
+/* Which inputs are constant and what they hold: without such one word. */
+void ej_key_constants(ej_key_words *key, const ej_request *request);
 /* The exact signature of a request (without open extents), and the same for people. */
 void ej_key_request(ej_key_words *key, const ej_request *request);
 void ej_key_print(ej_text *text, const einjit_context *context, const ej_request *request);
 
 /* ---- kernel_find.c: a request's kernel, from the cache or compiled; one bare reference ---- */
 int ej_kernel_find(einjit_kernel **out, einjit_context *context, const ej_request *request, einjit_error *err);
-/* Counts, handles and tensors of a request; freezes the graph. */
-int ej_request_check(einjit_context *context, const ej_request *request, einjit_error *err);
+/* Counts, handles and tensors of a request; freezes the graph; reads constant inputs. */
+int ej_request_check(einjit_context *context, ej_request *request, einjit_error *err);
+
+/* ---- kernel_constants.c: inputs declared constant ---- */
+/* E_NAME: there is no such input; E_INVALID: it has no data. */
+int ej_request_constants(ej_request *request, const einjit_allocator *allocator, einjit_error *err);
+/* Constants in the place of those inputs, in a copy of the request's graph; *data: per input its constant's elements. */
+int ej_constants_insert(const void ***data, ej_graph *graph, const ej_request *request, ej_job *job);
+/* After the passes: large ones that are still there are inputs again. */
+int ej_constants_withdraw(ej_graph *graph, const ej_request *request, const void **data, ej_job *job);
 
 /* ---- cache_memory.c: signature -> kernel ---- */
 typedef int (*ej_make_kernel)(einjit_kernel **out, void *user, einjit_error *err);

@@ -23,7 +23,7 @@ static int check_count(size_t n, size_t wanted, const char *what, einjit_error *
     return ej_fail(err, EINJIT_E_OPERAND_COUNT, "%zu %s%s given, the graph has %zu", n, what, n == 1 ? "" : "s", wanted);
 }
 
-int ej_request_check(einjit_context *context, const ej_request *r, einjit_error *err)
+int ej_request_check(einjit_context *context, ej_request *r, einjit_error *err)
 {
     if (!context || !r->graph) return ej_fail(err, EINJIT_E_INVALID, "no %s given", context ? "graph" : "context");
     if (!atomic_load_explicit(&r->graph->frozen, memory_order_acquire)) EJ_TRY(einjit_graph_freeze(r->graph, err));
@@ -35,7 +35,7 @@ int ej_request_check(einjit_context *context, const ej_request *r, einjit_error 
         return ej_fail(err, EINJIT_E_INVALID, "no %s given", r->n_in && !r->in ? "inputs" : "outputs");
     for (size_t i = 0; i < r->n_in; i++) EJ_TRY(ej_tensor_check(&r->in[i], "input", i, err));
     for (size_t i = 0; i < r->n_out; i++) EJ_TRY(ej_tensor_check(&r->out[i], "output", i, err));
-    return EINJIT_OK;
+    return ej_request_constants(r, &context->allocator, err);
 }
 
 /* ---- exact ---- */
@@ -156,6 +156,7 @@ static void open_key(ej_key_words *key, const open_symbols *open, const ej_reque
     ej_key_word(key, r->graph->content.lo);
     ej_key_word(key, r->graph->content.hi);
     ej_key_bytes(key, r->path, r->path ? strlen(r->path) : 0);
+    ej_key_constants(key, r);
     for (size_t i = 0; i < r->n_out; i++) outputs |= !ej_tensor_row_major(&r->out[i]);
     ej_key_word(key, (uint64_t)r->n_in << 32 | (outputs ? r->n_out : 0));
     for (size_t i = 0; i < r->n_in; i++) ej_key_tensor(key, &r->in[i], open->axes[i]);

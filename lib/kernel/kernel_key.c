@@ -91,6 +91,14 @@ static bool all_row_major(const ej_request *r)
     return true;
 }
 
+void ej_key_constants(ej_key_words *key, const ej_request *r)
+{
+    ej_key_word(key, r->constants != NULL);
+    if (!r->constants) return;
+    ej_key_word(key, r->constants_hash.lo);
+    ej_key_word(key, r->constants_hash.hi);
+}
+
 void ej_key_request(ej_key_words *key, const ej_request *r)
 {
     size_t n_out = all_row_major(r) ? 0 : r->n_out;
@@ -98,6 +106,7 @@ void ej_key_request(ej_key_words *key, const ej_request *r)
     ej_key_word(key, r->graph->content.lo);
     ej_key_word(key, r->graph->content.hi);
     ej_key_bytes(key, r->path, r->path ? strlen(r->path) : 0);
+    ej_key_constants(key, r);
     ej_key_word(key, (uint64_t)r->n_in << 32 | n_out);
     for (size_t i = 0; i < r->n_in; i++) ej_key_tensor(key, &r->in[i], NULL);
     for (size_t i = 0; i < n_out; i++) ej_key_tensor(key, &r->out[i], NULL);
@@ -121,6 +130,9 @@ void ej_key_print(ej_text *text, const einjit_context *context, const ej_request
              (unsigned long long)r->graph->content.lo);
     ej_print(text, "backend: %s\ntarget: %s\n", context->use_interp ? "interp" : "llvm", context->target->name);
     ej_print(text, "path: %s\nopen: %s\nflags: %d\n", r->path ? r->path : "auto", r->open ? r->open : "", (int)r->flags);
+    if (r->constants)
+        ej_print(text, "constants: %s %016llx%016llx\n", r->constants, (unsigned long long)r->constants_hash.hi,
+                 (unsigned long long)r->constants_hash.lo);
     for (size_t i = 0; i < r->n_in; i++) print_tensor(text, "input", i, &r->in[i]);
     for (size_t i = 0; i < r->n_out; i++) print_tensor(text, "output", i, &r->out[i]);
 }

@@ -47,6 +47,7 @@ static int canon_permute(ej_canon *c, ej_canon_form *f, bool *fired)
     const ej_node *inner = ej_canon_node(c, f->in[0]);
     bool no_memory;
     if (is_identity(&f->node)) {
+        EJ_FIRED(c->job, CANON_PERMUTES);
         *fired = becomes(f, f->in[0]);
         return EINJIT_OK;
     }
@@ -58,8 +59,9 @@ static int canon_permute(ej_canon *c, ej_canon_form *f, bool *fired)
     int64_t *merged = EJ_NEW_ARRAY(&c->graph->arena, int64_t, f->node.n_dims);
     if (!merged) return ej_no_memory(c->job->err);
     for (uint32_t i = 0; i < f->node.n_dims; i++)
-        merged[i] = EJ_BROKEN(CANON_PERMUTES) ? outer[under[i]] : under[outer[i]];
+        merged[i] = EJ_BROKEN(CANON_PERMUTES) ? outer[i] : under[outer[i]];
     f->node.dims = merged;
+    EJ_FIRED(c->job, CANON_PERMUTES);
     f->in[0] = ej_canon_under(c, f->in[0], 0);
     *fired = true;
     return EINJIT_OK;
@@ -77,6 +79,7 @@ static int canon_transpose(ej_canon *c, ej_canon_form *f, bool *fired)
     int64_t one = f->node.dims[0], other = f->node.dims[1];
     int32_t rank = ej_canon_shape(c, f->in[0])->rank;
     if (one == other) {
+        EJ_FIRED(c->job, CANON_TRANSPOSE);
         *fired = becomes(f, f->in[0]);
     } else if (rank > 0) {
         if (one < 0) one = EJ_BROKEN(CANON_TRANSPOSE) ? -1 - one : one + rank;
@@ -86,8 +89,10 @@ static int canon_transpose(ej_canon *c, ej_canon_form *f, bool *fired)
         if (!dims) return ej_no_memory(c->job->err);
         for (int32_t i = 0; i < rank; i++) dims[i] = i == one ? other : i == other ? one : i;
         f->node = (ej_node){.op = EJ_OP_PERMUTE, .dtype = -1, .rank = -1, .n_in = 1, .n_dims = (uint32_t)rank, .dims = dims};
+        EJ_FIRED(c->job, CANON_TRANSPOSE);
         *fired = true;
     } else if (inner->op == EJ_OP_TRANSPOSE && same_pair(inner->dims, f->node.dims)) {
+        EJ_FIRED(c->job, CANON_TRANSPOSE);
         *fired = becomes(f, ej_canon_under(c, f->in[0], 0));
     }
     return EINJIT_OK;
@@ -124,6 +129,7 @@ static int canon_einsum(ej_canon *c, ej_canon_form *f, bool *fired)
     if (f->node.fn != EINJIT_REDUCE_SUM && f->node.fn != EINJIT_REDUCE_MAX && f->node.fn != EINJIT_REDUCE_MIN)
         return EINJIT_OK;
     if (same_terms(&equation->terms[0], &equation->out, equation->n_labels)) {
+        EJ_FIRED(c->job, CANON_EINSUM);
         *fired = becomes(f, f->in[0]);
         return EINJIT_OK;
     }
@@ -131,9 +137,9 @@ static int canon_einsum(ej_canon *c, ej_canon_form *f, bool *fired)
     int64_t *dims = EJ_NEW_ARRAY(&c->graph->arena, int64_t, equation->out.n);
     if (!dims) return ej_no_memory(c->job->err);
     if (!label_places(equation, dims)) return EINJIT_OK;
-    if (EJ_BROKEN(CANON_EINSUM))
-        for (uint32_t i = 0; i < equation->out.n / 2; i++) dims[i] = i;
+    for (uint32_t i = 0; i < equation->out.n && EJ_BROKEN(CANON_EINSUM); i++) dims[i] = i;
     f->node = (ej_node){.op = EJ_OP_PERMUTE, .dtype = -1, .rank = -1, .n_in = 1, .n_dims = equation->out.n, .dims = dims};
+    EJ_FIRED(c->job, CANON_EINSUM);
     *fired = true;
     return EINJIT_OK;
 }
@@ -163,6 +169,7 @@ static void canon_reshape(ej_canon *c, ej_canon_form *f, bool *fired)
         f->in[0] = ej_canon_under(c, f->in[0], 0);
         *fired = true;
     }
+    if (*fired) EJ_FIRED(c->job, CANON_RESHAPES);
 }
 
 /* squeeze(unsqueeze(x, d), d) */
@@ -172,6 +179,7 @@ static void canon_squeeze(ej_canon *c, ej_canon_form *f, bool *fired)
     if (keeps_shape(c, f)) *fired = becomes(f, f->in[0]);
     else if (f->node.n_dims == 1 && inner->op == EJ_OP_UNSQUEEZE && inner->dims[0] == f->node.dims[0])
         *fired = becomes(f, ej_canon_under(c, f->in[0], 0));
+    if (*fired) EJ_FIRED(c->job, CANON_RESHAPES);
 }
 
 static bool all_open(const ej_node *node)
@@ -203,7 +211,7 @@ static int canon_expand(ej_canon *c, ej_canon_form *f, bool *fired)
     return EINJIT_OK;
 }
 
-static void canon_slice(ej_canon_form *f, bool *fired)
+static void canon_slice(ej_canon *c, ej_canon_form *f, bool *fired)
 {
     for (uint32_t i = 0; i < f->node.n_items; i++) {
         const ej_index_item *item = &f->node.items[i];
@@ -211,6 +219,7 @@ static void canon_slice(ej_canon_form *f, bool *fired)
         if (item->kind != EJ_INDEX_RANGE || item->stop != INT64_MAX || (item->step != 1 && !EJ_BROKEN(CANON_SLICE))) return;
         if (item->start != INT64_MIN && item->start != 0) return;
     }
+    EJ_FIRED(c->job, CANON_SLICE);
     *fired = becomes(f, f->in[0]);
 }
 
@@ -227,7 +236,7 @@ static int rewrite_once(ej_canon *c, ej_canon_form *f, bool *fired)
     case EJ_OP_RESHAPE: canon_reshape(c, f, fired); return EINJIT_OK;
     case EJ_OP_SQUEEZE: canon_squeeze(c, f, fired); return EINJIT_OK;
     case EJ_OP_EXPAND: return canon_expand(c, f, fired);
-    case EJ_OP_SLICE: canon_slice(f, fired); return EINJIT_OK;
+    case EJ_OP_SLICE: canon_slice(c, f, fired); return EINJIT_OK;
     case EJ_OP_CAT: *fired = f->node.n_in == 1 && becomes(f, f->in[0]); return EINJIT_OK;
     default: return EINJIT_OK;
     }

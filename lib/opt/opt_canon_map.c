@@ -131,8 +131,13 @@ static bool sign_to_operation(ej_canon *c, ej_canon_form *f)
 
 bool ej_canon_map(ej_canon *c, ej_canon_form *f)
 {
-    if (f->node.n_in == 1) return unary(c, f);
-    return f->node.n_in == 2 && (drop_neutral(c, f) || sign_to_operation(c, f));
+    bool twice = f->node.n_in == 1 && unary(c, f);
+    bool neutral = f->node.n_in == 2 && drop_neutral(c, f);
+    bool sign = f->node.n_in == 2 && !neutral && sign_to_operation(c, f);
+    if (twice) EJ_FIRED(c->job, CANON_TWICE);
+    if (neutral) EJ_FIRED(c->job, CANON_NEUTRAL);
+    if (sign) EJ_FIRED(c->job, CANON_SIGN);
+    return twice || neutral || sign;
 }
 
 /* ---- casts ---- */
@@ -149,7 +154,7 @@ static bool holds(int from, int to)
            !(to == EINJIT_BOOL && from != EINJIT_BOOL);
 }
 
-bool ej_canon_cast(ej_canon *c, ej_canon_form *f)
+static bool cast(ej_canon *c, ej_canon_form *f)
 {
     ej_known_dtype known = ej_canon_dtype(c, f->in[0]);
     if (!known.weak && known.dtype == f->node.dtype) return becomes(f, f->in[0]);
@@ -161,4 +166,11 @@ bool ej_canon_cast(ej_canon *c, ej_canon_form *f)
     if (!exact) return false;
     f->in[0] = under;
     return true;
+}
+
+bool ej_canon_cast(ej_canon *c, ej_canon_form *f)
+{
+    bool fired = cast(c, f);
+    if (fired) EJ_FIRED(c->job, CANON_CASTS);
+    return fired;
 }

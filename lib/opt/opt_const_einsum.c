@@ -89,14 +89,16 @@ static int add_group(contraction *c, const ej_node *einsum, const ej_const_group
     ej_term *terms = EJ_JOB_ARRAY(c->job, ej_term, group->n);
     ej_value *in = EJ_JOB_ARRAY(c->job, ej_value, group->n), made;
     if (!terms || !in) return ej_no_memory(c->job->err);
+    uint32_t n = 0;
     for (uint32_t i = 0; i < group->n; i++) {
-        terms[i] = einsum->equation->terms[group->members[i]];
-        EJ_TRY(add_member(c, einsum->in[group->members[i]], dtype, &in[i]));
+        terms[n] = einsum->equation->terms[group->members[i]];
+        if (EJ_BROKEN(CONST_FACTORS) && !terms[n].n && n) continue;
+        EJ_TRY(add_member(c, einsum->in[group->members[i]], dtype, &in[n++]));
     }
     ej_node node = {.op = EJ_OP_EINSUM, .fn = EINJIT_REDUCE_SUM, .combine = einsum->combine, .dtype = -1, .rank = -1};
-    node.equation = write_equation(c, arena, einsum->equation, group->n, terms, &group->out);
+    node.equation = write_equation(c, arena, einsum->equation, n, terms, &group->out);
     if (!node.equation) return ej_no_memory(c->job->err);
-    EJ_TRY(ej_const_mini_add(&c->mini, node, group->n, in, &made));
+    EJ_TRY(ej_const_mini_add(&c->mini, node, n, in, &made));
     c->n_results++;
     return ej_graph_output(&c->mini.graph, made, c->job->err);
 }
@@ -188,6 +190,8 @@ static int apply(contraction *c, proposal *p, const ej_evaluated **next)
             if (is_finite(result)) EJ_TRY(ej_const_put(&c->edit, result, group->structural, &made[k]));
             else group->n = 0;
         }
+        if (group->literals) EJ_FIRED(c->job, CONST_FACTORS);
+        else if (group->n) EJ_FIRED(c->job, CONST_CONTRACT);
         any |= group->n > 0;
     }
     return any ? write_einsum(c, p, made) : EINJIT_OK;

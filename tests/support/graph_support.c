@@ -1,6 +1,8 @@
 /* graph_support.c - graphs built call by call, and memory that runs out when told. */
 #include "graph_support.h"
 
+#include "kernel.h"
+
 #include <stdarg.h>
 #include <setjmp.h>
 #include <stdlib.h>
@@ -35,7 +37,8 @@ void graph_open(graph_fixture *f)
 {
     memset(f, 0, sizeof *f);
     ej_arena_init(&f->arena, &ej_malloc_allocator);
-    f->job = (ej_job){.arena = &f->arena, .err = &f->err, .allocator = &ej_malloc_allocator, .verify = true};
+    f->job = (ej_job){.arena = &f->arena, .err = &f->err, .allocator = &ej_malloc_allocator,
+                      .target = ej_target_host(), .evaluator = &ej_interpreting_evaluator, .verify = true};
     assert_int_equal(ej_graph_init(&f->graph, &ej_malloc_allocator, &f->err), EINJIT_OK);
 }
 
@@ -43,6 +46,37 @@ void graph_close(graph_fixture *f)
 {
     ej_graph_free(&f->graph);
     ej_arena_free(&f->arena);
+}
+
+static void optimize_and_print(ej_graph *graph, const char *passes, ej_text *text, size_t *n_changed)
+{
+    einjit_error err;
+    ej_job job = {.arena = text->arena, .err = &err, .allocator = &ej_malloc_allocator, .target = ej_target_host(),
+                  .evaluator = &ej_interpreting_evaluator, .verify = true};
+    size_t before = graph->n_nodes;
+    if (ej_opt_run(graph, passes, &job)) fail_msg("%s: %s", passes, err.text);
+    ej_graph_print(text, graph);
+    *n_changed = before - graph->n_nodes;
+}
+
+void graph_expect(const char *passes, const char *program, const char *expected)
+{
+    ej_graph graph;
+    ej_arena arena;
+    ej_text once, twice;
+    einjit_error err;
+    size_t n;
+    ej_arena_init(&arena, &ej_malloc_allocator);
+    ej_text_init(&once, &arena);
+    ej_text_init(&twice, &arena);
+    if (ej_graph_parse(&graph, &ej_malloc_allocator, program, strlen(program), &err)) fail_msg("%s: %s", program, err.text);
+    optimize_and_print(&graph, passes, &once, &n);
+    assert_string_equal(once.data, expected);
+    optimize_and_print(&graph, passes, &twice, &n);
+    assert_string_equal(twice.data, expected);
+    assert_int_equal(n, 0);
+    ej_graph_free(&graph);
+    ej_arena_free(&arena);
 }
 
 static ej_value append(graph_fixture *f, ej_node node, size_t n, const ej_value *in)

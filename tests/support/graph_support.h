@@ -35,4 +35,7 @@ size_t graph_count(const graph_fixture *f, int op);
 /* The equation of output i's node, in the job's arena. */
 const char *graph_equation(graph_fixture *f, size_t output);
 
+/* The program after the passes is the one that is expected, and they find nothing more to do. */
+void graph_expect(const char *passes, const char *program, const char *expected);
+
 #endif

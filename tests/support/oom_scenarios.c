@@ -100,6 +100,28 @@ static int report_passes(scene *s)
     return status;
 }
 
+/* Every kind of change by the passes that rewrite spellings, compare einsums and compute constants. */
+static int optimize_constants(scene *s)
+{
+    einjit_graph *graph = NULL;
+    char text[2000];
+    TRY(einjit_graph_parse(&graph, s->context,
+                           "def forward(x: f32[i, j], y: f32[j, 2]):\n"
+                           "    c = structural(tensor([[1.0, 0.0], [0.0, 2.0]], dtype=f32))\n"
+                           "    d = permute(c, (1, 0)) * 2.0\n"
+                           "    a = einsum(\"ij,jk,kl,lm,,->im\", x, y, c, exp(d), 2, 0.5)\n"
+                           "    p = einsum(\"ij,jk->ik\", x, y) + permute(einsum(\"jk,ij->ki\", y, x), (1, 0))\n"
+                           "    t = transpose(transpose(x, 0, 1) * 1.0, 0, 1)\n"
+                           "    return a, p - (-a), reshape(reshape(t, (-1,)), (i, j)).expand((3, i, j)).expand((2, -1, -1, -1))\n",
+                           SIZE_MAX, s->err));
+    int status = einjit_optimize(graph, NULL, s->err);
+    if (!status) status = einjit_graph_print(graph, text, sizeof text, NULL, s->err);
+    if (!status) assert_null(strstr(text, "exp("));
+    if (!status) assert_null(strstr(text, "transpose"));
+    einjit_graph_destroy(graph);
+    return status;
+}
+
 static int from_equation(scene *s)
 {
     einjit_graph *graph = UNTOUCHED(einjit_graph);
@@ -203,6 +225,28 @@ static int compile_and_run(scene *s)
     einjit_tensor in[] = {F32(x, 4, 3), F32(w, 3, 5), F32(b, 5)}, out[] = {F32(z, 4, 5), F32(c, 8, 4), F32(e, 4)};
     einjit_kernel *kernel = UNTOUCHED(einjit_kernel);
     int status = einjit_compile(&kernel, s->context, s->graph, 3, in, 3, out, NULL, s->err);
+    if (status) {
+        assert_ptr_equal(kernel, UNTOUCHED(einjit_kernel));
+        return status;
+    }
+    status = einjit_run(kernel, 3, in, 3, out, s->err);
+    if (!status) assert_true(z[0] + z[1] + z[2] + z[3] + z[4] > 1.99f && z[0] + z[1] + z[2] + z[3] + z[4] < 2.01f);
+    einjit_kernel_release(kernel);
+    return status;
+}
+
+static int constant_inputs(scene *s)
+{
+    static const int64_t columns[] = {1, 3}, shape[] = {3, 5};
+    float x[12], w[15], b[5], z[20], c[32], e[4];
+    fill(x, 12);
+    fill(w, 15);
+    fill(b, 5);
+    einjit_tensor in[] = {F32(x, 4, 3), {w, EINJIT_F32, 2, shape, columns}, F32(b, 5)};
+    einjit_tensor out[] = {F32(z, 4, 5), F32(c, 8, 4), F32(e, 4)};
+    einjit_compile_options options = {.struct_bytes = sizeof options, .constants = "w,bias"};
+    einjit_kernel *kernel = UNTOUCHED(einjit_kernel);
+    int status = einjit_compile(&kernel, s->context, s->graph, 3, in, 3, out, &options, s->err);
     if (status) {
         assert_ptr_equal(kernel, UNTOUCHED(einjit_kernel));
         return status;
@@ -495,11 +539,13 @@ const scenario scenarios[] = {
     {.name = "syntax error", .run = syntax_error, .quick = true},
     {.name = "optimize", .run = optimize_graph, .quick = true},
     {.name = "scalars", .run = collect_scalars, .quick = true},
+    {.name = "optimize constants", .run = optimize_constants, .quick = true},
     {.name = "report", .run = report_passes, .quick = true},
     {.name = "from equation", .run = from_equation, .quick = true},
     {.name = "builders", .run = build_graph, .quick = true},
     {.name = "shapes", .run = infer_shapes, .program = mlp, .quick = true},
     {.name = "compile and run", .run = compile_and_run, .program = mlp},
+    {.name = "constant inputs", .run = constant_inputs, .program = mlp},
     {.name = "call", .run = call_graph, .program = mlp},
     {.name = "scratch", .run = call_with_scratch, .program = chain},
     {.name = "einsum", .run = one_einsum},
