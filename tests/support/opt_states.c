@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "job.h"
+#include "kernel.h"
 
 /* ---- hashing ---- */
 
@@ -93,7 +94,8 @@ bool opt_state_after(ej_graph *out, const ej_graph *from, const char *passes, ei
     *err = (einjit_error){0};
     if (ej_graph_copy(out, from, &ej_malloc_allocator, err)) return false;
     ej_arena_init(&arena, &ej_malloc_allocator);
-    ej_job job = {.arena = &arena, .err = err, .allocator = &ej_malloc_allocator, .target = ej_target_host(), .verify = true};
+    ej_job job = {.arena = &arena, .err = err, .allocator = &ej_malloc_allocator, .target = ej_target_host(),
+                  .evaluator = &ej_interpreting_evaluator, .verify = true};
     int status = ej_opt_run(out, passes, &job);
     ej_arena_free(&arena);
     if (status) ej_graph_free(out);
