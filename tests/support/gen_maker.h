@@ -6,7 +6,7 @@
 #include "gen.h"
 #include "oracle_op.h"
 
-enum { GEN_MAX_NODES = 96, GEN_MAX_ELEMENTS = 1500, GEN_MAX_RANK = 7 };
+enum { GEN_MAX_NODES = 160, GEN_MAX_ELEMENTS = 1500, GEN_MAX_RANK = 7 };
 enum { GEN_LABELS = 7, GEN_NO_LABEL = -1 };
 
 typedef struct gen_reach {

@@ -292,7 +292,7 @@ bool gen_program_of(gen_program *out, int kind, uint64_t seed, int size, gen_hit
     gen_maker m = {.p = out, .r = {seed}, .hits = hits, .pinned = -1};
     einjit_error err;
     if (ej_graph_init(&out->graph, &ej_malloc_allocator, &err)) return false;
-    if (!oracle_begin(&m.s, &out->oracle, &out->graph, GEN_MAX_NODES + 1, 3e5)) return false;
+    if (!oracle_begin(&m.s, &out->oracle, &out->graph, GEN_MAX_NODES + 1, kind == GEN_EINSUM ? 1e6 : 3e5)) return false;
     out->all = m.s.values;
     bool ok = kind == GEN_EINSUM ? fill_einsums(&m, size) : fill_any(&m, size);
     ok = ok && out->graph.n_nodes > out->n_in && (m.by_label && gen_chance(&m.r, 65) ? add_unused(&m) : add_outputs(&m));
