@@ -150,7 +150,7 @@ static bool read_arguments(arguments *a, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    arguments a = {.count = 4000, .seed = 1, .size = 12, .kind = -1};
+    arguments a = {.count = 6000, .seed = 1, .size = 16, .kind = -1};
     static run_state s;
     einjit_options options = {.struct_bytes = sizeof options, .backend = "interp", .flags = EINJIT_OPTION_VERIFY,
                               .cache_bytes = 1 << 20};

@@ -32,7 +32,7 @@ void gen_tensor_set_index(gen_tensor *t, gen_random *r, int64_t below);
 void gen_tensor_poison(gen_tensor *t);
 bool gen_tensor_intact(const gen_tensor *t); /* only the view's own elements changed */
 
-enum { GEN_MAX_INPUTS = 24 };
+enum { GEN_MAX_INPUTS = 40 };
 typedef struct gen_program {
     ej_graph graph;
     size_t n_in;

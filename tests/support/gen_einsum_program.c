@@ -21,7 +21,7 @@ bool gen_einsum_begin(gen_maker *m)
     m->main_dtype = dtypes[gen_below(&m->r, 16)];
     m->p->reals = gen_chance(&m->r, 30);
     for (int l = 0; l < GEN_LABELS; l++) {
-        m->label_extent[l] = square ? side : extents[gen_below(&m->r, 10)];
+        m->label_extent[l] = !square ? extents[gen_below(&m->r, 10)] : l < GEN_LABELS - 2 ? side : side * side; /* two merged */
         m->label_symbol[l] = -1;
         char name[2] = {(char)('p' + l), 0};
         if (named && gen_chance(&m->r, 70) && ej_graph_symbol(&m->p->graph, name, 1, &m->label_symbol[l], &err)) return false;
@@ -34,6 +34,17 @@ bool gen_einsum_begin(gen_maker *m)
 
 /* ---- layout, with labels carried along ---- */
 
+/* A label that fits an axis and is none of the value's yet, so that einsums go on over merged and split axes. */
+static int8_t label_of_extent(gen_maker *m, ej_value v, int64_t extent)
+{
+    int from = gen_below(&m->r, GEN_LABELS);
+    for (int i = 0; i < GEN_LABELS; i++) {
+        int l = (from + i) % GEN_LABELS;
+        if (m->label_extent[l] == extent && !memchr(m->axes[v], l, sizeof m->axes[v])) return (int8_t)l;
+    }
+    return GEN_NO_LABEL;
+}
+
 /* Axes of the result whose extents are those of x's axes, in order. */
 static void carry_axes(gen_maker *m, ej_value v, ej_value x)
 {
@@ -41,7 +52,10 @@ static void carry_axes(gen_maker *m, ej_value v, ej_value x)
     for (int a = 0, b = 0; a < to->rank; a++) {
         int at = b;
         while (at < from->rank && from->shape[at] != to->shape[a]) at++;
-        if (at == from->rank || to->shape[a] == 1) continue;
+        if (at == from->rank || to->shape[a] == 1) {
+            if (gen_chance(&m->r, 70)) m->axes[v][a] = label_of_extent(m, v, to->shape[a]);
+            continue;
+        }
         m->axes[v][a] = m->axes[x][at];
         b = at + 1;
     }
@@ -150,11 +164,26 @@ static ej_value cast(gen_maker *m)
     return again;
 }
 
+/* An einsum, something between, an einsum over that: each used once so far. */
+static ej_value between(gen_maker *m)
+{
+    static ej_value (*const steps[])(gen_maker *m) = {reshape, reshape, reshape, permute, reduce, gen_linear_scale,
+                                                      gen_label_product, gen_linear_multiply};
+    ej_value v = gen_label_einsum(m);
+    if (v < 0) return -1;
+    for (int n = gen_chance(&m->r, 70) ? 1 : 2; n > 0; n--) {
+        m->pinned = v;
+        if ((v = steps[gen_below(&m->r, 8)](m)) < 0) return -1;
+    }
+    m->pinned = v;
+    return gen_label_einsum(m);
+}
+
 static const struct {
     ej_value (*make)(gen_maker *m);
     int weight;
 } makers[] = {
-    {gen_label_einsum, 34},     {gen_linear_scale, 20},        {gen_linear_sum, 13}, {gen_linear_repeat, 10}, {permute, 8},
+    {gen_label_einsum, 28}, {between, 10},    {gen_linear_scale, 20},        {gen_linear_sum, 13}, {gen_linear_repeat, 10}, {permute, 8},
     {gen_linear_multiply, 6},   {gen_linear_homogeneous, 7},   {reduce, 5},          {reshape, 5},           {gen_label_product, 5},
     {gen_label_constants, 5},   {indexed, 4},                  {cast, 4},            {gen_label_constant, 1}, {slice, 4},
     {gen_make_join, 1},         {gen_make_map, 2},

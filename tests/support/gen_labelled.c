@@ -71,15 +71,20 @@ ej_value gen_label_any_input(gen_maker *m)
     return gen_label_input(m, n, axes);
 }
 
-ej_value gen_label_constant(gen_maker *m)
+static ej_value constant_of(gen_maker *m, int dtype)
 {
     int8_t axes[GEN_MAX_RANK];
     int64_t shape[GEN_MAX_RANK];
     int n = any_axes(m, axes) % 3;
     shape_of(m, n, axes, shape, 5);
-    ej_value v = gen_new_constant(m, gen_pick_dtype(m), n, shape);
+    ej_value v = gen_new_constant(m, dtype, n, shape);
     gen_set_axes(m, v, n, axes);
     return v;
+}
+
+ej_value gen_label_constant(gen_maker *m)
+{
+    return constant_of(m, gen_pick_dtype(m));
 }
 
 ej_value gen_label_like(gen_maker *m, ej_value v)
@@ -87,10 +92,27 @@ ej_value gen_label_like(gen_maker *m, ej_value v)
     const oracle_value *x = gen_value(m, v);
     int64_t shape[GEN_MAX_RANK];
     int8_t axes[GEN_MAX_RANK];
+    if (gen_is_literal(m, v)) return gen_linear_literal(m);
     memcpy(axes, m->axes[v], sizeof axes);
     for (int a = 0; a < x->rank; a++) shape[a] = x->shape[a];
     if (x->rank && gen_chance(&m->r, 15)) shape[gen_below(&m->r, x->rank)] = 1;
     return input_of(m, gen_chance(&m->r, 90) ? x->dtype : gen_pick_dtype(m), x->rank, axes, shape);
+}
+
+/* An input that shares axes with v. */
+static ej_value partner_of(gen_maker *m, ej_value v)
+{
+    int8_t axes[GEN_MAX_RANK];
+    int n = 0, rank = gen_value(m, v)->rank;
+    for (int a = 0; a < rank && n < 2; a++)
+        if (m->axes[v][a] >= 0 && gen_chance(&m->r, 60)) axes[n++] = m->axes[v][a];
+    if (gen_chance(&m->r, 40)) axes[n++] = (int8_t)gen_below(&m->r, GEN_LABELS);
+    if (n > 1 && gen_chance(&m->r, 50)) {
+        int8_t swap = axes[0];
+        axes[0] = axes[n - 1];
+        axes[n - 1] = swap;
+    }
+    return gen_label_input(m, n, axes);
 }
 
 /* ---- einsums ---- */
@@ -208,14 +230,16 @@ static void choose_semiring(gen_maker *m, sketch *s)
 {
     static const int reduces[] = {EINJIT_REDUCE_MAX, EINJIT_REDUCE_MIN, EINJIT_REDUCE_LOGSUMEXP};
     bool ordered = true, all_bool = true;
+    s->reduce = EINJIT_REDUCE_SUM;
+    s->combine = EINJIT_COMBINE_MUL;
     for (int t = 0; t < s->n; t++) {
         const oracle_value *x = gen_value(m, s->in[t]);
+        if (x->dtype < 0) return;
         ordered &= !ej_dtype_is_complex(x->dtype) && x->dtype != EINJIT_BOOL;
         all_bool &= x->dtype == EINJIT_BOOL;
         for (int64_t i = 0; i < x->n; i++) ordered &= x->e[i].i < 1 << 20 && x->e[i].i > -(1 << 20); /* wrapped, + keeps no order */
     }
-    s->reduce = all_bool ? EINJIT_REDUCE_OR : EINJIT_REDUCE_SUM;
-    s->combine = EINJIT_COMBINE_MUL;
+    if (all_bool) s->reduce = EINJIT_REDUCE_OR;
     bool on_semiring = false; /* chains of one semiring */
     for (int t = 0; t < s->n; t++) {
         const ej_node *node = &m->p->graph.nodes[s->in[t]];
@@ -239,9 +263,12 @@ ej_value gen_label_einsum(gen_maker *m)
 {
     static const int operands[] = {1, 1, 2, 2, 2, 2, 2, 3, 3, 4};
     sketch s = {.n = operands[gen_below(&m->r, 10)]};
+    bool literals = gen_chance(&m->r, 4); /* behind the first operand */
     for (int t = 0; t < s.n; t++) {
-        if (t && gen_chance(&m->r, 12)) s.in[t] = s.in[gen_below(&m->r, t)];
-        else s.in[t] = gen_chance(&m->r, t ? 30 : 8) ? gen_label_any_input(m) : gen_pick(m);
+        if (t && literals) s.in[t] = gen_linear_literal(m);
+        else if (t && gen_chance(&m->r, 12)) s.in[t] = s.in[gen_below(&m->r, t)];
+        else if (t && gen_chance(&m->r, 25)) s.in[t] = partner_of(m, s.in[0]);
+        else s.in[t] = gen_chance(&m->r, t ? 25 : 8) ? gen_label_any_input(m) : gen_pick(m);
         if (s.in[t] < 0 && (s.in[t] = gen_pick(m)) < 0) return -1;
     }
     return einsum_of(m, &s);
@@ -251,8 +278,9 @@ ej_value gen_label_constants(gen_maker *m)
 {
     sketch s = {.n = 2 + gen_below(&m->r, 3)};
     int n_constants = gen_chance(&m->r, 35) ? s.n : s.n - 1;
+    bool masks = gen_chance(&m->r, 20); /* bool among numbers */
     for (int t = 0; t < s.n; t++) {
-        s.in[t] = t < n_constants ? gen_label_constant(m) : gen_pick(m);
+        s.in[t] = t >= n_constants ? gen_pick(m) : masks ? constant_of(m, EINJIT_BOOL) : gen_label_constant(m);
         if (s.in[t] < 0) return -1;
     }
     for (int t = s.n - 1; t > 0; t--) {

@@ -20,7 +20,7 @@ ej_value gen_linear_map(gen_maker *m, int fn, ej_value a, ej_value b)
 
 /* ---- scalars ---- */
 
-static ej_value literal(gen_maker *m)
+ej_value gen_linear_literal(gen_maker *m)
 {
     static const double nice[] = {2.0, 0.5, -1.5, 3.0, 0.25, 1.0, -1.0, 4.0, 2.7, 10.0, -0.5, 2.0};
     static const double far[] = {1e30, 1e-30, -1e20, 1e-20, 1e35};
@@ -52,7 +52,7 @@ ej_value gen_linear_scalar(gen_maker *m)
             if (!gen_value(m, v)->rank && !gen_is_literal(m, v) && gen_chance(&m->r, 50)) return v;
         return gen_label_input(m, 0, NULL);
     }
-    return literal(m);
+    return gen_linear_literal(m);
 }
 
 ej_value gen_linear_scaled(gen_maker *m, ej_value v)

@@ -6,7 +6,7 @@
 #include "gen.h"
 #include "oracle_op.h"
 
-enum { GEN_MAX_NODES = 96, GEN_MAX_ELEMENTS = 1500, GEN_MAX_RANK = 7 };
+enum { GEN_MAX_NODES = 160, GEN_MAX_ELEMENTS = 1500, GEN_MAX_RANK = 7 };
 enum { GEN_LABELS = 7, GEN_NO_LABEL = -1 };
 
 typedef struct gen_reach {
@@ -21,6 +21,7 @@ typedef struct gen_maker {
     gen_hits *hits;
     /* GEN_EINSUM: what the axes of values mean, so that einsums, sums and products meet */
     bool by_label;
+    ej_value pinned;                             /* what gen_pick gives next; -1: anything */
     int main_dtype;                              /* of most values */
     int64_t label_extent[GEN_LABELS];
     int32_t label_symbol[GEN_LABELS];            /* -1: inputs say the number */
@@ -83,6 +84,7 @@ ej_value gen_label_constants(gen_maker *m);             /* an einsum over severa
 ej_value gen_einsum_again(gen_maker *m, ej_value v, int replaced, ej_value instead, bool shuffle);
 /* gen_linear.c: scalars, sums of terms, repetitions */
 ej_value gen_linear_map(gen_maker *m, int fn, ej_value a, ej_value b); /* b -1: one operand */
+ej_value gen_linear_literal(gen_maker *m);
 ej_value gen_linear_scalar(gen_maker *m);               /* a literal, or a 0-d input or constant */
 ej_value gen_linear_scaled(gen_maker *m, ej_value v);   /* v times, or over, a scalar */
 ej_value gen_linear_scale(gen_maker *m);

@@ -182,7 +182,9 @@ static ej_value unused(const gen_maker *m)
 /* An earlier value that is no literal: more often a recent one. */
 ej_value gen_pick(gen_maker *m)
 {
-    ej_value n = (ej_value)m->p->graph.n_nodes;
+    ej_value n = (ej_value)m->p->graph.n_nodes, pinned = m->pinned;
+    m->pinned = -1;
+    if (pinned >= 0) return pinned;
     if (m->by_label && gen_chance(&m->r, 60)) {
         ej_value v = unused(m);
         if (v >= 0) return v;
@@ -287,10 +289,10 @@ static bool fill_einsums(gen_maker *m, int size)
 bool gen_program_of(gen_program *out, int kind, uint64_t seed, int size, gen_hits *hits)
 {
     memset(out, 0, sizeof *out);
-    gen_maker m = {.p = out, .r = {seed}, .hits = hits};
+    gen_maker m = {.p = out, .r = {seed}, .hits = hits, .pinned = -1};
     einjit_error err;
     if (ej_graph_init(&out->graph, &ej_malloc_allocator, &err)) return false;
-    if (!oracle_begin(&m.s, &out->oracle, &out->graph, GEN_MAX_NODES + 1, 3e5)) return false;
+    if (!oracle_begin(&m.s, &out->oracle, &out->graph, GEN_MAX_NODES + 1, kind == GEN_EINSUM ? 1e6 : 3e5)) return false;
     out->all = m.s.values;
     bool ok = kind == GEN_CHAIN ? gen_chain_fill(&m, size) : kind == GEN_EINSUM ? fill_einsums(&m, size) : fill_any(&m, size);
     ok = ok && out->graph.n_nodes > out->n_in;
