@@ -273,6 +273,7 @@ static int decide(recomputer *r, ej_value v)
         r->dead[v] = done;
         if (done || u.n == 1) return EINJIT_OK;
     }
+    if (elements_of_operands(&r->now, inner) >= ej_bound_elements(inner)) return EINJIT_OK; /* it is there, and smaller */
     for (int32_t i = 0; i < u.n; i++) EJ_TRY(try_users(r, v, 1, &u.list[i], false, &done));
     return EINJIT_OK;
 }
@@ -328,10 +329,11 @@ int ej_choose_recompute(ej_bound *out, const ej_bound *bound, bool as_written, e
     ej_count before, after;
     *out = *bound;
     if (as_written || !ej_paths_are_free(job)) return EINJIT_OK;
-    EJ_TRY(start(&r, bound, job));
-    for (size_t v = bound->n_nodes; v-- > 0;)
-        if (!r.dead[v]) EJ_TRY(decide(&r, (ej_value)v));
-    if (!r.n_changed) return EINJIT_OK;
+    int status = start(&r, bound, job);
+    for (size_t v = bound->n_nodes; v-- > 0 && status == EINJIT_OK;)
+        if (!r.dead[v]) status = decide(&r, (ej_value)v);
+    ej_trial_free(&r.trial);
+    if (status != EINJIT_OK || !r.n_changed) return status;
     EJ_TRY(count_chosen(&before, bound, job));
     EJ_TRY(count_chosen(&after, &r.now, job));
     return ej_count_less(after, before) ? without_dead(out, &r.now, job) : EINJIT_OK;
