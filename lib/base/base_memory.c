@@ -61,6 +61,24 @@ void ej_arena_free(ej_arena *arena)
     ej_arena_init(arena, arena->allocator);
 }
 
+void ej_arena_clear(ej_arena *arena)
+{
+    ej_arena_chunk *kept = arena->chunks;
+#ifdef EINJIT_ARENA_MALLOC
+    kept = NULL;
+#endif
+    if (!kept) {
+        ej_arena_free(arena);
+        return;
+    }
+    ej_arena older = {.allocator = arena->allocator, .chunks = kept->next};
+    ej_arena_free(&older);
+    memset((char *)kept + EJ_CHUNK_HEADER, 0, arena->used - EJ_CHUNK_HEADER);
+    kept->next = NULL;
+    arena->used = EJ_CHUNK_HEADER;
+    arena->total_bytes = kept->bytes;
+}
+
 static bool add_chunk(ej_arena *arena, size_t room)
 {
     size_t bytes = arena->capacity * 2;

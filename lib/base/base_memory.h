@@ -26,6 +26,8 @@ typedef struct ej_arena {
 
 void ej_arena_init(ej_arena *arena, const einjit_allocator *allocator);
 void ej_arena_free(ej_arena *arena);
+/* All objects go; the newest chunk stays for the next ones: for work that is done again and again. */
+void ej_arena_clear(ej_arena *arena);
 /* n * size bytes, zeroed, aligned for any type; NULL when out of memory or when n * size overflows. */
 void *ej_arena_new(ej_arena *arena, size_t n, size_t size);
 char *ej_arena_copy_text(ej_arena *arena, const char *text, size_t length); /* NUL-terminated copy */

@@ -56,6 +56,7 @@ int ej_count_chosen(ej_count *out, const ej_bound *bound, const ej_path *paths, 
 typedef struct ej_trial {
     const ej_bound *bound;
     ej_job *job;
+    ej_arena memory; /* of one trial */
     ej_value *place; /* per node of the graph: its value in the trial; -1 between trials */
 } ej_trial;
 typedef struct ej_trial_node {
@@ -65,6 +66,7 @@ typedef struct ej_trial_node {
     bool is_result;            /* used elsewhere */
 } ej_trial_node;
 int ej_trial_init(ej_trial *t, const ej_bound *bound, ej_job *job);
+void ej_trial_free(ej_trial *t); /* also after a failed, or no, init of a zeroed trial */
 /* Nodes with ascending v, as if they were all there is. */
 int ej_trial_run(ej_trial *t, size_t n, const ej_trial_node *items, ej_count *out);
 

@@ -33,9 +33,20 @@ typedef struct joint {
     ej_value *slot_pair;    /* 2 per slot */
     int32_t *slot_einsum;   /* the first that has the pair, -1: free */
     ej_trial trial;
+    ej_arena memory;        /* of one group, or one search */
     double work;
     size_t n_changed;
 } joint;
+
+static int keep_path(joint *j, ej_value v, const ej_path *path)
+{
+    ej_path *out = &j->paths[v];
+    *out = *path;
+    out->steps = EJ_JOB_ARRAY(j->job, ej_path_step, (size_t)path->n_steps);
+    if (!out->steps) return ej_no_memory(j->job->err);
+    memcpy(out->steps, path->steps, (size_t)path->n_steps * sizeof *path->steps);
+    return EINJIT_OK;
+}
 
 /* ---- groups ---- */
 
@@ -228,39 +239,25 @@ static int search_group(group *g)
 
 static int keep_group(const group *g)
 {
-    joint *j = g->j;
-    for (size_t i = 0; i < g->n && g->changed; i++) {
-        const ej_path *path = &g->best[i];
-        ej_path *out = &j->paths[g->members[i].v];
-        *out = *path;
-        out->steps = EJ_JOB_ARRAY(j->job, ej_path_step, (size_t)path->n_steps);
-        if (!out->steps) return ej_no_memory(j->job->err);
-        memcpy(out->steps, path->steps, (size_t)path->n_steps * sizeof *path->steps);
-    }
-    j->n_changed += g->changed;
+    for (size_t i = 0; i < g->n && g->changed; i++) EJ_TRY(keep_path(g->j, g->members[i].v, &g->best[i]));
+    g->j->n_changed += g->changed;
     return EINJIT_OK;
 }
 
-/* Memory is that of the group alone, and given back. */
 static int look_at_group(joint *j, const int32_t *members, size_t n)
 {
-    ej_arena memory;
     ej_job inner = *j->job;
     group g;
     bool worth = n > 1;
-    ej_arena_init(&memory, j->job->arena->allocator);
-    inner.arena = &memory;
     int status = EINJIT_OK;
+    inner.arena = &j->memory;
     if (n == 1) status = repeats_itself(j, j->einsums[members[0]], &worth, &inner);
     if (status == EINJIT_OK && worth) {
-        ej_job *job = j->trial.job;
-        j->trial.job = &inner;
         status = start_group(&g, j, members, n, &inner);
         if (status == EINJIT_OK) status = search_group(&g);
         if (status == EINJIT_OK) status = keep_group(&g);
-        j->trial.job = job;
     }
-    ej_arena_free(&memory);
+    ej_arena_clear(&j->memory);
     return status;
 }
 
@@ -295,6 +292,8 @@ static int look_at_groups(joint *j)
 static int find_einsums(joint *j)
 {
     const ej_bound *bound = j->bound;
+    ej_job inner = *j->job;
+    inner.arena = &j->memory;
     bool *live = EJ_JOB_ARRAY(j->job, bool, bound->n_nodes);
     j->paths = EJ_JOB_ARRAY(j->job, ej_path, bound->n_nodes);
     j->einsums = EJ_JOB_ARRAY(j->job, ej_value, bound->n_nodes);
@@ -305,26 +304,42 @@ static int find_einsums(joint *j)
         for (uint32_t i = 0; live[v] && i < bound->nodes[v].n_in; i++) live[bound->nodes[v].in[i]] = true;
     for (size_t v = 0; v < bound->n_nodes; v++) {
         if (!live[v]) continue;
-        EJ_TRY(ej_pairs_search(&j->paths[v], bound, (ej_value)v, j->job));
-        if (!j->paths[v].n_steps) continue;
+        ej_path path;
+        int status = ej_pairs_search(&path, bound, (ej_value)v, &inner);
+        if (status == EINJIT_OK && path.n_steps) status = keep_path(j, (ej_value)v, &path);
+        bool in_pairs = status == EINJIT_OK && path.n_steps;
+        ej_arena_clear(&j->memory);
+        EJ_TRY(status);
+        if (!in_pairs) continue;
         j->group[j->n] = (int32_t)j->n;
         j->einsums[j->n++] = (ej_value)v;
     }
     return EINJIT_OK;
 }
 
+static int search(joint *j, ej_path **own)
+{
+    size_t n = j->bound->n_nodes;
+    EJ_TRY(find_einsums(j));
+    *own = EJ_JOB_ARRAY(j->job, ej_path, n);
+    if (!*own) return ej_no_memory(j->job->err);
+    if (n) memcpy(*own, j->paths, n * sizeof **own);
+    EJ_TRY(ej_trial_init(&j->trial, j->bound, j->job));
+    EJ_TRY(meet_all(j));
+    return look_at_groups(j);
+}
+
 int ej_joint_paths(ej_path **out, const ej_bound *bound, ej_job *job)
 {
     joint j = {.bound = bound, .job = job, .work = most_work};
     ej_count before, after;
-    EJ_TRY(find_einsums(&j));
+    ej_path *own;
+    ej_arena_init(&j.memory, job->arena->allocator);
+    int status = search(&j, &own);
+    ej_trial_free(&j.trial);
+    ej_arena_free(&j.memory);
+    EJ_TRY(status);
     *out = j.paths;
-    ej_path *own = EJ_JOB_ARRAY(job, ej_path, bound->n_nodes);
-    if (!own) return ej_no_memory(job->err);
-    if (bound->n_nodes) memcpy(own, j.paths, bound->n_nodes * sizeof *own);
-    EJ_TRY(ej_trial_init(&j.trial, bound, job));
-    EJ_TRY(meet_all(&j));
-    EJ_TRY(look_at_groups(&j));
     if (!j.n_changed) return EINJIT_OK;
     EJ_TRY(ej_count_chosen(&before, bound, own, job));
     EJ_TRY(ej_count_chosen(&after, bound, j.paths, job));

@@ -12,8 +12,8 @@
  *
  * At this level labels are axes, and axes have extents: an axis of extent 1 is read at 0 whatever its label is. So operands
  * take over the labels of the place as they are. An output label of extent 1 meets a larger one: all axes under it are 1
- * and broadcast as the value did. A place with one label twice makes diagonals: right in one operand too, because the
- * value's axes are equally long there or 1, and each axis of an operand as long as the value's or 1. Summed labels are new.
+ * and broadcast as the value did. A place with one label twice makes diagonals, of several operands or of one: not of one
+ * whose axes are 1 and longer, which no program could say. Summed labels are new.
  * Size   near-linear: a bounded number of users and operands is looked at.
  */
 #include <string.h>
@@ -167,6 +167,19 @@ static int write_inner(merger *m, const ej_term *place)
     return EINJIT_OK;
 }
 
+/* No operand has one label on axes of different extents. */
+static bool can_be_said(const recomputer *r, const ej_bound_node *node)
+{
+    for (uint32_t t = 0; t < node->n_in; t++) {
+        const ej_term *term = &node->subscripts->terms[t];
+        const ej_size *shape = r->now.nodes[node->in[t]].shape;
+        for (uint32_t i = 0; i < term->n; i++)
+            for (uint32_t k = 0; k < i; k++)
+                if (term->labels[k] == term->labels[i] && !ej_size_same(shape[k], shape[i])) return false;
+    }
+    return true;
+}
+
 static int merge(recomputer *r, ej_bound_node *made, ej_value v, ej_value user, ej_job *job)
 {
     merger m = {.job = job, .inner = &r->now.nodes[v], .outer = &r->now.nodes[user], .made = made};
@@ -228,11 +241,13 @@ static int try_users(recomputer *r, ej_value v, size_t n, const ej_value *list, 
     ej_bound_node made[MOST_USERS];
     ej_count with, without;
     size_t skip = drop ? 0 : 1; /* the inner einsum is no part of either */
+    *done = false;
     items[0] = (ej_trial_node){v, &r->now.nodes[v], NULL, false};
     for (size_t i = 0; i < n; i++) items[i + 1] = (ej_trial_node){list[i], &r->now.nodes[list[i]], NULL, true};
     EJ_TRY(ej_trial_run(&r->trial, n + 1 - skip, items + skip, &without));
     for (size_t i = 0; i < n; i++) {
         EJ_TRY(merge(r, &made[i], v, list[i], r->job));
+        if (!can_be_said(r, &made[i])) return EINJIT_OK;
         items[i + 1].node = &made[i];
     }
     EJ_TRY(ej_trial_run(&r->trial, n, items + 1, &with));
@@ -258,6 +273,7 @@ static int decide(recomputer *r, ej_value v)
         r->dead[v] = done;
         if (done || u.n == 1) return EINJIT_OK;
     }
+    if (elements_of_operands(&r->now, inner) >= ej_bound_elements(inner)) return EINJIT_OK; /* it is there, and smaller */
     for (int32_t i = 0; i < u.n; i++) EJ_TRY(try_users(r, v, 1, &u.list[i], false, &done));
     return EINJIT_OK;
 }
@@ -313,10 +329,11 @@ int ej_choose_recompute(ej_bound *out, const ej_bound *bound, bool as_written, e
     ej_count before, after;
     *out = *bound;
     if (as_written || !ej_paths_are_free(job)) return EINJIT_OK;
-    EJ_TRY(start(&r, bound, job));
-    for (size_t v = bound->n_nodes; v-- > 0;)
-        if (!r.dead[v]) EJ_TRY(decide(&r, (ej_value)v));
-    if (!r.n_changed) return EINJIT_OK;
+    int status = start(&r, bound, job);
+    for (size_t v = bound->n_nodes; v-- > 0 && status == EINJIT_OK;)
+        if (!r.dead[v]) status = decide(&r, (ej_value)v);
+    ej_trial_free(&r.trial);
+    if (status != EINJIT_OK || !r.n_changed) return status;
     EJ_TRY(count_chosen(&before, bound, job));
     EJ_TRY(count_chosen(&after, &r.now, job));
     return ej_count_less(after, before) ? without_dead(out, &r.now, job) : EINJIT_OK;

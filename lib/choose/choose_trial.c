@@ -3,7 +3,7 @@
  * Takes  nodes of the graph, or others in their place; what they read from elsewhere counts as there.
  * Gives  operations and bytes (bind_count.c) of what comes out when these nodes are the whole program. Nothing is estimated,
  *        so a decision that is made by it keeps what it promises.
- * Size   linear in the nodes that are tried, however large the graph is. Memory is given back after each trial.
+ * Size   linear in the nodes that are tried, however large the graph is. Memory is used again by each trial.
  */
 #include <string.h>
 
@@ -37,6 +37,7 @@ int ej_count_chosen(ej_count *out, const ej_bound *bound, const ej_path *paths, 
 int ej_trial_init(ej_trial *t, const ej_bound *bound, ej_job *job)
 {
     *t = (ej_trial){.bound = bound, .job = job};
+    ej_arena_init(&t->memory, job->arena->allocator);
     t->place = EJ_JOB_ARRAY(job, ej_value, bound->n_nodes);
     if (!t->place) return ej_no_memory(job->err);
     for (size_t v = 0; v < bound->n_nodes; v++) t->place[v] = -1;
@@ -94,15 +95,18 @@ static int run(ej_trial *t, size_t n, const ej_trial_node *items, ej_count *out,
 
 int ej_trial_run(ej_trial *t, size_t n, const ej_trial_node *items, ej_count *out)
 {
-    ej_arena memory;
     ej_job inner = *t->job;
-    ej_arena_init(&memory, t->job->arena->allocator);
-    inner.arena = &memory;
+    inner.arena = &t->memory;
     int status = run(t, n, items, out, &inner);
-    ej_arena_free(&memory);
+    ej_arena_clear(&t->memory);
     for (size_t i = 0; i < n; i++) {
         t->place[items[i].v] = -1;
         for (uint32_t k = 0; k < items[i].node->n_in; k++) t->place[items[i].node->in[k]] = -1;
     }
     return status;
+}
+
+void ej_trial_free(ej_trial *t)
+{
+    if (t->memory.allocator) ej_arena_free(&t->memory);
 }
