@@ -80,9 +80,24 @@ static int missing_operand(ej_binder *b, ej_value v, ej_value *operand)
     }
 }
 
+/* What is computed in another way may have values that are too large although those of the program are not: then the choose
+ * that asked for it does without. False: none on the stack did. */
+static bool drop_alternative(ej_binder *b, const ej_value *stack, size_t *n)
+{
+    for (; *n; --*n) {
+        ej_value v = stack[*n - 1];
+        const ej_node *node = &b->graph->nodes[v];
+        if (node->op != EJ_OP_CHOOSE || !b->seen[v] || b->seen[v] <= node->n_in - node->integer) continue;
+        b->holds[v][b->seen[v] - (node->n_in - node->integer)] = false;
+        return true;
+    }
+    return false;
+}
+
 /* v, and in front of it what it needs: alternatives of a choice wait until their guards were seen to hold. */
 static int bind_needed(ej_binder *b, ej_value v)
 {
+    int status = EINJIT_OK;
     size_t n = 0, capacity = 0;
     ej_value *stack = NULL, operand;
     if (b->done[v]) return EINJIT_OK;
@@ -91,7 +106,9 @@ static int bind_needed(ej_binder *b, ej_value v)
         stack[n++] = operand;
         do {
             EJ_TRY(missing_operand(b, stack[n - 1], &operand));
-            if (operand < 0) EJ_TRY(bind_node(b, stack[--n]));
+            if (operand < 0) status = bind_node(b, stack[--n]);
+            if (status && !(status == EINJIT_E_SIZE && drop_alternative(b, stack, &n))) return status;
+            status = EINJIT_OK;
         } while (n && operand < 0 && b->n_closings < MAX_CLOSINGS);
         if (!n) return EINJIT_OK;
     }

@@ -38,6 +38,7 @@ int ej_equation_from_labels(ej_equation *out, ej_arena *arena, size_t n, const i
                             const int32_t *labels, int output_rank, const int32_t *output, einjit_error *err);
 /* "ij,jk->ik"; integer labels print as letters, then as code points from U+4E00 on, so that it can be read back. */
 void ej_equation_print(ej_text *text, const ej_equation *equation);
+bool ej_equation_copy(ej_arena *arena, ej_equation **out, const ej_equation *from); /* false: out of memory */
 void ej_label_print(ej_text *text, const ej_equation *equation, int32_t label); /* for messages: j, or 17, or ... */
 
 /* Code points and integers -> dense ids, in order of arrival (graph_label.c). */
@@ -193,6 +194,8 @@ int ej_graph_symbol(ej_graph *graph, const char *name, size_t length, int32_t *o
 int ej_graph_output(ej_graph *graph, ej_value value, einjit_error *err);
 /* A deep copy into a fresh graph. */
 int ej_graph_copy(ej_graph *out, const ej_graph *graph, const einjit_allocator *allocator, einjit_error *err);
+/* A node with arrays of its own in the arena; false: out of memory. */
+bool ej_node_copy(ej_arena *arena, ej_node *out, const ej_node *from);
 /* How many times each value is used, results included: array of n_nodes counts from `arena`. */
 uint32_t *ej_graph_uses(const ej_graph *graph, ej_arena *arena);
 /* Drop nodes that replace[] (NULL: none) maps elsewhere and nodes without use: replace[v] is v, or the value (earlier or

@@ -24,7 +24,7 @@ static bool copy_array(ej_arena *arena, void *field, const void *from, size_t n,
     return true;
 }
 
-static bool copy_equation(ej_arena *arena, ej_equation **out, const ej_equation *from)
+bool ej_equation_copy(ej_arena *arena, ej_equation **out, const ej_equation *from)
 {
     ej_equation *copy = EJ_NEW(arena, ej_equation);
     size_t n = 0;
@@ -64,7 +64,7 @@ static size_t constant_bytes(const ej_node *node)
     return (size_t)n;
 }
 
-static bool copy_node(ej_arena *arena, ej_node *node, const ej_node *from)
+bool ej_node_copy(ej_arena *arena, ej_node *node, const ej_node *from)
 {
     *node = *from;
     if (!copy_array(arena, &node->in, from->in, from->n_in, sizeof *from->in) ||
@@ -72,7 +72,7 @@ static bool copy_node(ej_arena *arena, ej_node *node, const ej_node *from)
         !copy_array(arena, &node->dims, from->dims, from->n_dims, sizeof *from->dims) ||
         !copy_array(arena, &node->items, from->items, from->n_items, sizeof *from->items))
         return false;
-    if (from->equation && !copy_equation(arena, &node->equation, from->equation)) return false;
+    if (from->equation && !ej_equation_copy(arena, &node->equation, from->equation)) return false;
     return !from->data || copy_array(arena, &node->data, from->data, constant_bytes(from), 1);
 }
 
@@ -97,7 +97,7 @@ static int copy_into(ej_graph *out, const ej_graph *from, einjit_error *err)
         !copy_array(&out->arena, &out->outputs, from->outputs, from->n_outputs, sizeof *from->outputs))
         return ej_no_memory(err);
     for (size_t v = 0; v < from->n_nodes; v++)
-        if (!copy_node(&out->arena, &out->nodes[v], &from->nodes[v])) return ej_no_memory(err);
+        if (!ej_node_copy(&out->arena, &out->nodes[v], &from->nodes[v])) return ej_no_memory(err);
     out->n_nodes = out->cap_nodes = from->n_nodes;
     out->n_inputs = out->cap_inputs = from->n_inputs;
     out->n_outputs = out->cap_outputs = from->n_outputs;

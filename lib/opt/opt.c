@@ -15,7 +15,10 @@ const ej_pass ej_passes[] = {
     {"const", ej_opt_const, "compute what follows from constants"},        /* before cse: what it computes may be equal */
     {"cse", ej_opt_cse, "compute equal values once"},                      /* before fuse: a shared value stays shared */
     {"scalar", ej_opt_scalar, "collect scalar factors and multiply once"}, /* before fuse: fewer operands; after cse: shared */
+    {"distribute", ej_opt_distribute, "add up what shares its other factors"}, /* before fuse: factors are still whole */
     {"fuse", ej_opt_fuse, "merge an einsum into the einsum that uses it"}, /* last: the path search sees whole products */
+    {"gather", ej_opt_gather, "offer to contract before or after a gather or scatter"}, /* behind fuse: it stops at a choice */
+    {"offer", ej_opt_offer, "offer to compute shared einsums in each user"}, /* last: what is offered is left alone */
 };
 const size_t ej_n_passes = sizeof ej_passes / sizeof ej_passes[0];
 

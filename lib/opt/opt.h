@@ -15,6 +15,9 @@ int ej_opt_const(ej_graph *graph, ej_job *job, size_t *n_changed);
 int ej_opt_cse(ej_graph *graph, ej_job *job, size_t *n_changed);
 int ej_opt_scalar(ej_graph *graph, ej_job *job, size_t *n_changed);
 int ej_opt_fuse(ej_graph *graph, ej_job *job, size_t *n_changed);
+int ej_opt_distribute(ej_graph *graph, ej_job *job, size_t *n_changed);
+int ej_opt_gather(ej_graph *graph, ej_job *job, size_t *n_changed);
+int ej_opt_offer(ej_graph *graph, ej_job *job, size_t *n_changed);
 
 /* Who wants to see a run of passes (job->watch): called in front of each pass, and behind it with what it changed. The
  * graph is whole at both times; a failure ends the run. */

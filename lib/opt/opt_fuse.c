@@ -78,7 +78,7 @@ static int merge_tree(ej_fuse *f, ej_value root)
     return EINJIT_OK;
 }
 
-static int create(ej_fuse *f, ej_graph *graph, ej_job *job)
+int ej_fuse_open(ej_fuse *f, ej_graph *graph, ej_job *job)
 {
     *f = (ej_fuse){.graph = graph, .job = job};
     size_t n = graph->n_nodes;
@@ -106,12 +106,12 @@ static bool has_reshape(const ej_graph *graph)
 static int run_once(ej_graph *graph, ej_job *job, size_t *n_changed)
 {
     ej_fuse f;
-    EJ_TRY(create(&f, graph, job));
+    EJ_TRY(ej_fuse_open(&f, graph, job));
     for (size_t v = f.edit.n_old; v-- > 0;) /* users come first */
         if (ej_fuse_is_root(&f, (ej_value)v)) EJ_TRY(merge_tree(&f, (ej_value)v));
     EJ_TRY(ej_edit_commit(&f.edit, false, n_changed));
     if (!has_reshape(graph)) return EINJIT_OK;
-    EJ_TRY(create(&f, graph, job));
+    EJ_TRY(ej_fuse_open(&f, graph, job));
     EJ_TRY(ej_fuse_move_reshapes(&f));
     return ej_edit_commit(&f.edit, false, n_changed);
 }

@@ -62,6 +62,8 @@ bool ej_fuse_gains(const ej_fuse *f);
 bool ej_fuse_may_start(const ej_fuse *f, ej_value v, ej_value seen_through);
 
 /* ---- opt_fuse.c ---- */
+/* What is known of the graph, and an edit of it. */
+int ej_fuse_open(ej_fuse *f, ej_graph *graph, ej_job *job);
 /* v computes the same inside of an einsum of root's dtype. */
 bool ej_fuse_same_arithmetic(const ej_fuse *f, ej_value v, ej_value root);
 

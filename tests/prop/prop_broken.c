@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "gen_written.h"
 #include "judge.h"
 #include "opt.h"
 #include "opt_states.h"
@@ -62,9 +63,17 @@ typedef struct subject {
     bool known[OPT_MAX_PASSES + 2];
 } subject;
 
+static bool is_written(uint64_t seed)
+{
+    return seed % 4 == 2;
+}
+
 static judge_verdict run_graph(const subject *s, const ej_graph *graph, bool in_compile, char *why)
 {
+    char path[40];
+    snprintf(path, sizeof path, "random:%llu", (unsigned long long)s->seed);
     judge_way way = {.name = "", .context = s->context, .passes = "", .in_compile = in_compile};
+    if (is_written(s->seed)) way.path = path; /* any of the alternatives */
     einjit_context_clear_cache(s->context); /* the broken rule is not part of the key */
     return judge_verdict_of(s->p, graph, s->p->oracle.values, &way, s->seed, NULL, why, WHY);
 }
@@ -178,6 +187,15 @@ static int program_size(const arguments *a, uint64_t seed)
     return 1 + a->size / 4 + (int)((seed * 2654435761u >> 7) % (uint64_t)(a->size - a->size / 4));
 }
 
+/* One in four is of the forms that offer alternatives. */
+static bool make_program(gen_program *p, const arguments *a, uint64_t seed)
+{
+    char text[5000];
+    if (is_written(seed)) return gen_written_make(p, (int)(seed / 4 % GEN_WRITTEN_FAMILIES), seed, text, sizeof text);
+    int kind = seed % 5 == 0 ? GEN_ANY : seed % 5 == 1 ? GEN_CHAIN : GEN_EINSUM;
+    return gen_program_of(p, kind, seed, program_size(a, seed), NULL);
+}
+
 static bool any_searched(const progress *shared)
 {
     for (int r = 0; r < N_RULES; r++)
@@ -195,8 +213,7 @@ static void search(progress *shared, const arguments *a)
         uint64_t seed = a->seed + (uint64_t)shared->program;
         gen_program p;
         alarm(SECONDS_A_PROGRAM);
-        int kind = seed % 4 == 0 ? GEN_ANY : seed % 8 == 1 ? GEN_CHAIN : GEN_EINSUM;
-        if (!gen_program_of(&p, kind, seed, program_size(a, seed), NULL)) continue;
+        if (!make_program(&p, a, seed)) continue;
         s.p = &p;
         s.seed = seed;
         memset(s.known, 0, sizeof s.known);

@@ -95,6 +95,19 @@ static void alternatives_of_another_kind_are_refused(void **state)
     expect_refused("a, b", "choose(a, a + b)", "f32[3] f32[4]", EINJIT_E_BROADCAST, "");
 }
 
+static void an_alternative_that_would_be_too_large_is_left_out(void **state)
+{
+    (void)state;
+    static const char program[] = "def f(a: f32[n], i: i64[e], b: f32[m]):\n"
+                                  "    rows = einsum('e,m->em', a[i], b)\n"
+                                  "    all = einsum('n,m->nm', a, b)\n"
+                                  "    return choose(rows, choose(all * 1, all + 0)[i])\n";
+    expect_alternatives(program, "f32[4] i64[2] f32[5]", NULL, 2);
+    expect_alternatives(program, "f32[1099511627776] i64[2] f32[1099511627776]", NULL, 1);
+    /* what the program itself needs is refused */
+    expect_refused("a, b", "choose(einsum('n,m->nm', a, b), a)", "f32[1099511627776] f32[1099511627776]", EINJIT_E_SIZE, "2^62");
+}
+
 static void a_number_stays_one(void **state)
 {
     (void)state;
@@ -179,6 +192,7 @@ int main(void)
         cmocka_unit_test(what_failed_guards_rule_out_is_not_bound),
         cmocka_unit_test(a_guard_closes_nothing),
         cmocka_unit_test(alternatives_of_another_kind_are_refused),
+        cmocka_unit_test(an_alternative_that_would_be_too_large_is_left_out),
         cmocka_unit_test(a_number_stays_one),
         cmocka_unit_test(one_alternative_is_planned),
         cmocka_unit_test(the_text_says_guards),

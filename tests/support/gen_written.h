@@ -1,0 +1,13 @@
+/* gen_written.h - random programs that rewrites with alternatives look for. */
+#ifndef TEST_GEN_WRITTEN_H
+#define TEST_GEN_WRITTEN_H
+
+#include "gen.h"
+
+/* Sums of products; contractions around gathers and scatters; einsums with several users. */
+enum gen_written_kind { GEN_SUMS, GEN_GATHERS, GEN_SHARED, GEN_WRITTEN_FAMILIES };
+/* `text`: room for the program as written (5,000 bytes are enough). False when it has no meaning: try the next seed. The
+ * values of single nodes (out->all) are not there. */
+bool gen_written_make(gen_program *out, int kind, uint64_t seed, char *text, size_t room);
+
+#endif

@@ -1,0 +1,111 @@
+/* Einsums around gathers and scatters: which other orders are offered. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "graph_support.h"
+#include "pass_support.h"
+
+static void expect(const char *params, const char *body, const char *part)
+{
+    expect_pass("gather", params, body, part);
+}
+
+static const char xw[] = "x: f32[n, i], w: f32[i, o], s: i64[e], v: f32[e, i]";
+
+static void a_gathered_operand_may_be_gathered_later(void **state)
+{
+    (void)state;
+    expect(xw, "einsum('ei,io->eo', x[s], w)",
+           "    einsum_2 = einsum(\"ei,io->eo\", x, w)\n    index_select_2 = index_select(einsum_2, 0, s)\n"
+           "    einsum_3 = einsum(\"ei,io->eo\", index_select_1, w)\n    einsum_1 = choose(einsum_3, index_select_2)\n");
+    expect(xw, "einsum('ei,io->oe', x[s], w)", "index_select(einsum_2, 1, s)\n");
+    expect(xw, "einsum('ei,io->eo', index_select(x, -2, s), w)", "index_select(einsum_2, 0, s)\n");
+    expect(xw, "einsum('ei,io->eo', x[s], w, reduce='max')", "index_select(einsum_2, 0, s)\n"); /* row by row the same */
+    expect("x: f32[2, 3, 4], w: f32[4, 5], s: i64[e]", "einsum('...i,io->...o', index_select(x, 2, s), x)", NULL);
+    expect("x: f32[2, 3, 4], w: f32[:], s: i64[e]", "einsum('...i,o->...oi', index_select(x, -1, s), w)",
+           "index_select(einsum_2, -1, s)\n");
+    expect("x: f32[2, 3, 4], w: f32[:], s: i64[e]", "einsum('i...,o->oi...', index_select(x, 0, s), w)",
+           "index_select(einsum_2, 1, s)\n");
+    expect("x: f32, w: f32, s: i64", "einsum('i...,o->...oi', index_select(x, 0, s), w)", "index_select(einsum_2, -1, s)\n");
+}
+
+static void a_gathered_result_may_be_gathered_sooner(void **state)
+{
+    (void)state;
+    expect(xw, "einsum('ei,io->eo', x, w)[s]",
+           "    index_select_2 = index_select(x, 0, s)\n    einsum_2 = einsum(\"ei,io->eo\", index_select_2, w)\n");
+    expect(xw, "index_select(einsum('ei,io->eo', x, w), 1, s)",
+           "    index_select_2 = index_select(w, 1, s)\n    einsum_2 = einsum(\"ei,io->eo\", x, index_select_2)\n");
+    expect(xw, "index_select(einsum('ei->i', x), -1, s)", "index_select(x, 1, s)\n");
+}
+
+static void scatters_move_through_sums_of_products(void **state)
+{
+    (void)state;
+    expect(xw, "index_add(n, 0, s, einsum('ei,io->eo', v, w))",
+           "    index_add_2 = index_add(n, 0, s, v)\n    einsum_2 = einsum(\"ei,io->eo\", index_add_2, w)\n");
+    expect(xw, "index_add(n, -1, s, einsum('ei,io->oe', v, w))", "index_add(n, 0, s, v)\n");
+    expect(xw, "einsum('ni,io->on', index_add(n, 0, s, v), w)",
+           "    einsum_2 = einsum(\"ni,io->on\", v, w)\n    index_add_2 = index_add(n, 1, s, einsum_2)\n");
+    expect(xw, "index_add(n, 0, s, einsum('ei,io->eo', v, w, reduce='max'))", NULL);
+    expect(xw, "index_add(n, 0, s, einsum('ei,io->eo', v, w, combine='add'))", NULL);
+    expect(xw, "einsum('ei,io->eo', index_add(n, 0, s, v), w, reduce='max')", NULL);
+    expect("n: f32[n], w: f64[i, o], s: i64[e], v: f32[e, i]", "index_add(n, 0, s, einsum('ei,io->eo', v, w))", NULL);
+    expect("n: f32[n], w: i64[i, o], s: i64[e], v: i32[e, i]", "index_add(n, 0, s, einsum('ei,io->eo', v, w))", NULL);
+    expect("n: f32[n], w: i64[i, o], s: i64[e], v: i64[e, i]", "index_add(n, 0, s, einsum('ei,io->eo', v, w))", " = choose(");
+    expect("n: any[n], w: any[i, o], s: i64[e], v: any[e, i]", "index_add(n, 0, s, einsum('ei,io->eo', v, w))", NULL);
+}
+
+static void labels_of_several_operands_stay(void **state)
+{
+    (void)state;
+    expect(xw, "einsum('ei,ei->ei', x[s], v)", NULL);
+    expect(xw, "einsum('ei,ei->ei', x, x)[s]", NULL);
+    expect(xw, "einsum('ei,io->io', x[s], w)", NULL); /* summed: there is nothing to gather later */
+    expect("x: f32[n, n], s: i64[e]", "einsum('ii->i', index_select(x, 0, s))", NULL);
+    expect("x: f32[n, n], w: f32[k], s: i64[e]", "einsum('ii,k->ik', x, w)[s]", NULL);
+    expect(xw, "einsum('ei->ie', x[s])", NULL); /* only moves axes */
+}
+
+static void what_others_use_is_computed_anyway(void **state)
+{
+    (void)state;
+    graph_fixture f;
+    graph_open(&f);
+    ej_value x = graph_input(&f, EINJIT_F32, 2), w = graph_input(&f, EINJIT_F32, 2), s = graph_input(&f, EINJIT_I64, 1), v;
+    ej_value p = graph_einsum(&f, "ei,io->eo", x, w);
+    ej_node node = {.op = EJ_OP_INDEX_SELECT, .dtype = -1, .n_in = 2, .n_dims = 1};
+    node.in = EJ_NEW_ARRAY(&f.graph.arena, ej_value, 2);
+    node.dims = EJ_NEW_ARRAY(&f.graph.arena, int64_t, 1);
+    node.in[0] = p;
+    node.in[1] = s;
+    assert_int_equal(ej_graph_append(&f.graph, &node, &v, NULL), EINJIT_OK);
+    graph_output(&f, v);
+    graph_output(&f, p);
+    graph_optimize(&f, "gather");
+    assert_int_equal(graph_count(&f, EJ_OP_CHOOSE), 0);
+    graph_close(&f);
+}
+
+static void lack_of_memory_leaves_a_whole_graph(void **state)
+{
+    (void)state;
+    expect_survives_oom("gather", xw, "index_add(n, 0, s, einsum('ei,io->eo', x[s], w)), einsum('ei,io->eo', x, w)[s]");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_gathered_operand_may_be_gathered_later),
+        cmocka_unit_test(a_gathered_result_may_be_gathered_sooner),
+        cmocka_unit_test(scatters_move_through_sums_of_products),
+        cmocka_unit_test(labels_of_several_operands_stay),
+        cmocka_unit_test(what_others_use_is_computed_anyway),
+        cmocka_unit_test(lack_of_memory_leaves_a_whole_graph),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
