@@ -289,6 +289,36 @@ EINJIT_API int einjit_graph_index_add(einjit_value *out, einjit_graph *graph, in
                                       int64_t dim, einjit_value index, einjit_value value, einjit_error *err);
 /** The same constant, with a promise that its zeros may be dropped even where they meet Inf or NaN. */
 EINJIT_API int einjit_graph_structural(einjit_value *out, einjit_graph *graph, einjit_value x, einjit_error *err);
+/* Operations some of whose operands count by their shape or dtype alone: no element of `like` is read. */
+
+/** x summed over the axes that `like` does not have, or has with extent 1, so that it gets the shape of `like`: the
+ * reverse of broadcasting. */
+EINJIT_API int einjit_graph_sum_to_size(einjit_value *out, einjit_graph *graph, einjit_value x, einjit_value like,
+                                        einjit_error *err);
+/** x broadcast to the shape of `like`. */
+EINJIT_API int einjit_graph_expand_as(einjit_value *out, einjit_graph *graph, einjit_value x, einjit_value like,
+                                      einjit_error *err);
+/** The elements of x in the shape of `like`. */
+EINJIT_API int einjit_graph_reshape_as(einjit_value *out, einjit_graph *graph, einjit_value x, einjit_value like,
+                                       einjit_error *err);
+/** x in the dtype of `like`; of complex numbers a real dtype keeps the real part. A floating x and an integer `like` are
+ * refused with E_DTYPE when dtypes are known. */
+EINJIT_API int einjit_graph_type_as(einjit_value *out, einjit_graph *graph, einjit_value x, einjit_value like,
+                                    einjit_error *err);
+/** Zeros of the shape and dtype of `like`. */
+EINJIT_API int einjit_graph_zeros_like(einjit_value *out, einjit_graph *graph, einjit_value like, einjit_error *err);
+/** One axis more: the last axis of x on the diagonal of the last two, zeros beside it. */
+EINJIT_API int einjit_graph_diag_embed(einjit_value *out, einjit_graph *graph, einjit_value x, einjit_error *err);
+/** x, but with `src` in the place of x[start:stop:step] along `dim`; bounds as in einjit_graph_slice. */
+EINJIT_API int einjit_graph_slice_scatter(einjit_value *out, einjit_graph *graph, einjit_value x, einjit_value src,
+                                          int64_t dim, int64_t start, int64_t stop, int64_t step, einjit_error *err);
+/** The part of x that belongs to like[part], were x the cat of like[0 .. n) along `dim`. */
+EINJIT_API int einjit_graph_split_as(einjit_value *out, einjit_graph *graph, einjit_value x, size_t n,
+                                     const einjit_value *like, int64_t dim, size_t part, einjit_error *err);
+/** x, with row e of `value` added at index[e] of `dim`; indices as in einjit_graph_index_select. */
+EINJIT_API int einjit_graph_index_add_to(einjit_value *out, einjit_graph *graph, einjit_value x, int64_t dim,
+                                         einjit_value index, einjit_value value, einjit_error *err);
+
 /** Add a result. A graph needs at least one before it can be compiled. */
 EINJIT_API int einjit_graph_output(einjit_graph *graph, einjit_value x, einjit_error *err);
 

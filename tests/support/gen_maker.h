@@ -60,6 +60,7 @@ ej_value gen_make_squeeze(gen_maker *m);
 ej_value gen_make_slice(gen_maker *m);
 ej_value gen_make_join(gen_maker *m);
 ej_value gen_make_indexed(gen_maker *m);
+ej_value gen_make_like(gen_maker *m);
 
 /* ---- GEN_EINSUM: makers over labels ---- */
 
