@@ -50,8 +50,8 @@ typedef struct gen_hits {
 } gen_hits;
 
 /* GEN_ANY: every operator alike. GEN_EINSUM: what optimizers meet, einsums over shared labels with scalars, sums and layout
- * operations between them (gen_einsum_program.c). */
-enum gen_kind { GEN_ANY, GEN_EINSUM, GEN_KINDS };
+ * operations between them (gen_einsum_program.c). GEN_DIFFERENTIABLE: as GEN_ANY, of f64 and c128 numbers. */
+enum gen_kind { GEN_ANY, GEN_EINSUM, GEN_DIFFERENTIABLE, GEN_KINDS };
 extern const char *const gen_kind_names[GEN_KINDS];
 int gen_kind_by_name(const char *name); /* -1: none */
 

@@ -27,6 +27,7 @@ typedef struct gen_maker {
     int8_t axes[GEN_MAX_NODES][GEN_MAX_RANK];    /* per value and axis: the label, or none */
     gen_reach reach[GEN_MAX_NODES];
     int uses[GEN_MAX_NODES];
+    bool differentiable; /* f64 and c128 alone, reals, dtypes and ranks said */
 } gen_maker;
 
 ej_arena *gen_arena_of(gen_maker *m);
