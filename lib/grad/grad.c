@@ -71,6 +71,11 @@ void ej_grad_fail(ej_grad *g, int status)
     if (!g->status) g->status = status;
 }
 
+void ej_grad_no_memory(ej_grad *g)
+{
+    if (!g->status) g->status = ej_no_memory(g->job->err); /* a failure before keeps its text */
+}
+
 /* ---- what cannot be done ---- */
 
 static const char *word_of(const ej_node *node)
@@ -100,7 +105,7 @@ static ej_value find_culprit(ej_grad *g, ej_value v)
 {
     bool *seen = EJ_JOB_ARRAY(g->job, bool, g->n_old);
     if (!seen) {
-        ej_grad_fail(g, ej_no_memory(g->job->err));
+        ej_grad_no_memory(g);
         return -1;
     }
     seen[v] = true;

@@ -70,7 +70,7 @@ typedef struct share {
 static int32_t *labels_for(contraction *c, size_t n)
 {
     int32_t *out = EJ_JOB_ARRAY(c->g->job, int32_t, n);
-    if (!out) ej_grad_fail(c->g, ej_no_memory(c->g->job->err));
+    if (!out) ej_grad_no_memory(c->g);
     return out;
 }
 
@@ -98,7 +98,7 @@ static void einsum_of_others(contraction *c, uint32_t t, share *out)
     uint32_t n = 0;
     ej_term *terms = EJ_JOB_ARRAY(c->g->job, ej_term, c->s->n_terms), kept = {0, labels_for(c, out->axes.n)};
     ej_value *in = EJ_JOB_ARRAY(c->g->job, ej_value, c->s->n_terms);
-    if (!terms || !in) ej_grad_fail(c->g, ej_no_memory(c->g->job->err));
+    if (!terms || !in) ej_grad_no_memory(c->g);
     if (c->g->status) return;
     in[n] = c->adjoint;
     terms[n++] = c->s->out;
@@ -137,7 +137,7 @@ static void reorder(contraction *c, share *x, const ej_term *order)
 {
     int64_t *dims = EJ_JOB_ARRAY(c->g->job, int64_t, order->n);
     bool *taken = EJ_JOB_ARRAY(c->g->job, bool, order->n);
-    if (!dims || !taken) ej_grad_fail(c->g, ej_no_memory(c->g->job->err));
+    if (!dims || !taken) ej_grad_no_memory(c->g);
     if (c->g->status || same_term(order, &x->axes)) return;
     for (uint32_t i = 0; i < order->n; i++) {
         uint32_t k = 0;
@@ -201,7 +201,7 @@ static bool prepare(contraction *c, bool ones)
     c->uses = EJ_JOB_ARRAY(job, uint32_t, c->s->n_labels);
     c->seen = EJ_JOB_ARRAY(job, int32_t, c->s->n_labels);
     if (!c->factors || !c->uses || !c->seen) {
-        ej_grad_fail(c->g, ej_no_memory(job->err));
+        ej_grad_no_memory(c->g);
         return false;
     }
     for (uint32_t t = 0; t < c->s->n_terms; t++) {
@@ -230,7 +230,7 @@ static bool all_labels(ej_grad *g, const ej_subscripts *s, ej_term *out)
     bool *used = EJ_JOB_ARRAY(g->job, bool, s->n_labels);
     *out = (ej_term){0, EJ_JOB_ARRAY(g->job, int32_t, s->n_labels)};
     if (!used || !out->labels) {
-        ej_grad_fail(g, ej_no_memory(g->job->err));
+        ej_grad_no_memory(g);
         return false;
     }
     for (uint32_t t = 0; t <= s->n_terms; t++) {
@@ -256,7 +256,7 @@ static ej_value adjoint_of_terms(ej_grad *g, const ej_grad_at *at, ej_value term
 {
     ej_value adjoint = behind(g, at->g, n);
     int64_t *dims = EJ_JOB_ARRAY(g->job, int64_t, n);
-    if (!dims) ej_grad_fail(g, ej_no_memory(g->job->err));
+    if (!dims) ej_grad_no_memory(g);
     if (g->status) return -1;
     for (uint32_t i = 0; i < n; i++) dims[i] = -1 - (int64_t)i;
     if (at->node.fn == EINJIT_REDUCE_LOGSUMEXP) {
@@ -286,7 +286,7 @@ static bool resolve(ej_grad *g, const ej_grad_at *at, ej_subscripts *out)
 {
     const ej_equation *equation = at->node.equation;
     int32_t *ranks = EJ_JOB_ARRAY(g->job, int32_t, at->node.n_in);
-    if (!ranks) ej_grad_fail(g, ej_no_memory(g->job->err));
+    if (!ranks) ej_grad_no_memory(g);
     for (uint32_t t = 0; t < at->node.n_in && !g->status; t++) {
         bool open = has(&equation->terms[t], EJ_ELLIPSIS);
         ranks[t] = open ? ej_grad_rank(g, at->node.in[t]) : (int32_t)equation->terms[t].n;
@@ -314,7 +314,7 @@ static bool two_terms(ej_grad *g, const ej_grad_at *at, ej_subscripts *s)
     s->terms = EJ_JOB_ARRAY(g->job, ej_term, 2);
     int32_t *labels = EJ_JOB_ARRAY(g->job, int32_t, 2 * (size_t)(a + b));
     if (!s->terms || !labels) {
-        ej_grad_fail(g, ej_no_memory(g->job->err));
+        ej_grad_no_memory(g);
         return false;
     }
     s->terms[0] = (ej_term){(uint32_t)a, labels};

@@ -12,7 +12,7 @@ void ej_grad_of_cat(ej_grad *g, const ej_grad_at *at)
     uint32_t n = at->node.n_in;
     ej_value *in = EJ_JOB_ARRAY(g->job, ej_value, (size_t)n + 1);
     if (!in) {
-        ej_grad_fail(g, ej_no_memory(g->job->err));
+        ej_grad_no_memory(g);
         return;
     }
     in[0] = at->g;
@@ -31,7 +31,7 @@ void ej_grad_of_split(ej_grad *g, const ej_grad_at *at)
     uint32_t n = at->node.n_in - 1;
     ej_value *in = EJ_JOB_ARRAY(g->job, ej_value, n);
     if (!in) {
-        ej_grad_fail(g, ej_no_memory(g->job->err));
+        ej_grad_no_memory(g);
         return;
     }
     for (uint32_t i = 0; i < n; i++)
@@ -63,7 +63,7 @@ static bool said_extent(ej_grad *g, ej_value x, int64_t dim, ej_extent *out)
     if (g->status || shape->rank < 0 || dim < 0 || dim >= shape->rank) return false;
     if (!ej_extent_is_product(g->shapes, shape->extents[dim], out)) return false;
     int32_t *symbols = EJ_NEW_ARRAY(&g->graph->arena, int32_t, (size_t)out->n_symbols);
-    if (!symbols) ej_grad_fail(g, ej_no_memory(g->job->err));
+    if (!symbols) ej_grad_no_memory(g);
     else if (out->n_symbols) memcpy(symbols, out->symbols, (size_t)out->n_symbols * sizeof *symbols);
     out->symbols = symbols;
     return symbols != NULL;
@@ -76,7 +76,7 @@ void ej_grad_of_index_select(ej_grad *g, const ej_grad_at *at)
     ej_extent n;
     if (said_extent(g, x, at->node.dims[0], &n)) {
         node.extents = EJ_NEW(&g->graph->arena, ej_extent);
-        if (!node.extents) ej_grad_fail(g, ej_no_memory(g->job->err));
+        if (!node.extents) ej_grad_no_memory(g);
         else *node.extents = n;
         share = ej_grad_node(g, node, 2, (const ej_value[]){index, at->g});
     } else {

@@ -16,7 +16,7 @@ void ej_grad_of_permute(ej_grad *g, const ej_grad_at *at)
 {
     uint32_t n = at->node.n_dims;
     int64_t *back = EJ_JOB_ARRAY(g->job, int64_t, n);
-    if (!back) ej_grad_fail(g, ej_no_memory(g->job->err));
+    if (!back) ej_grad_no_memory(g);
     for (uint32_t i = 0; back && i < n; i++) {
         int64_t dim = at->node.dims[i] < 0 ? at->node.dims[i] + n : at->node.dims[i];
         if (dim >= 0 && dim < n) back[dim] = i; /* a permutation of others bind refuses */
@@ -54,8 +54,8 @@ void ej_grad_of_diag_embed(ej_grad *g, const ej_grad_at *at)
     static const char diagonal[] = "...ii->...i";
     ej_node node = {.op = EJ_OP_EINSUM, .fn = EINJIT_REDUCE_SUM, .combine = EINJIT_COMBINE_MUL};
     node.equation = EJ_NEW(&g->graph->arena, ej_equation);
-    if (!node.equation || ej_equation_parse(node.equation, &g->graph->arena, diagonal, sizeof diagonal - 1, 1, g->job->err))
-        ej_grad_fail(g, ej_no_memory(g->job->err));
+    if (!node.equation || ej_equation_parse(node.equation, &g->graph->arena, diagonal, sizeof diagonal - 1, 1, NULL))
+        ej_grad_no_memory(g);
     ej_grad_give(g, at, 0, ej_grad_node(g, node, 1, &at->g));
 }
 
@@ -106,7 +106,7 @@ static ej_value scatter(ej_grad *g, ej_value into, ej_value src, int64_t dim, ej
 {
     ej_node node = {.op = EJ_OP_SLICE_SCATTER, .n_dims = 1, .dims = ej_grad_ints(g, 1, &dim), .n_items = 1};
     node.items = EJ_NEW(&g->graph->arena, ej_index_item);
-    if (!node.items) ej_grad_fail(g, ej_no_memory(g->job->err));
+    if (!node.items) ej_grad_no_memory(g);
     else *node.items = item;
     return ej_grad_node(g, node, 2, (const ej_value[]){into, src});
 }
@@ -116,7 +116,7 @@ void ej_grad_of_slice(ej_grad *g, const ej_grad_at *at)
     bool moves;
     cut *cuts = EJ_JOB_ARRAY(g->job, cut, at->node.n_items);
     if (!cuts) {
-        ej_grad_fail(g, ej_no_memory(g->job->err));
+        ej_grad_no_memory(g);
         return;
     }
     uint32_t n = find_cuts(&at->node, cuts, &moves);

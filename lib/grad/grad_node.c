@@ -22,7 +22,7 @@ ej_value ej_grad_node(ej_grad *g, ej_node node, uint32_t n, const ej_value *in)
     node.name = NULL;
     if (node.op != EJ_OP_CAST) node.dtype = -1;
     if (!node.in || !EJ_PUSH_ROOM(g->job->arena, g->dtypes, g->cap_dtypes, g->graph->n_nodes)) {
-        ej_grad_fail(g, ej_no_memory(g->job->err));
+        ej_grad_no_memory(g);
         return -1;
     }
     if (n) memcpy(node.in, in, n * sizeof *in);
@@ -34,7 +34,7 @@ ej_value ej_grad_node(ej_grad *g, ej_node node, uint32_t n, const ej_value *in)
 int64_t *ej_grad_ints(ej_grad *g, uint32_t n, const int64_t *from)
 {
     int64_t *out = g->status ? NULL : EJ_NEW_ARRAY(&g->graph->arena, int64_t, n);
-    if (!out) ej_grad_fail(g, ej_no_memory(g->job->err));
+    if (!out) ej_grad_no_memory(g);
     else if (n) memcpy(out, from, n * sizeof *from);
     return out;
 }
@@ -111,7 +111,7 @@ ej_value ej_grad_index(ej_grad *g, ej_value x, int64_t dim, ej_index_item item)
     ej_node node = {.op = EJ_OP_SLICE};
     node.items = g->status ? NULL : EJ_NEW_ARRAY(&g->graph->arena, ej_index_item, (size_t)before + behind + 2);
     if (!node.items) {
-        ej_grad_fail(g, ej_no_memory(g->job->err));
+        ej_grad_no_memory(g);
         return -1;
     }
     if (dim < 0) node.items[n++] = (ej_index_item){.kind = EJ_INDEX_ELLIPSIS};
@@ -131,7 +131,7 @@ ej_value ej_grad_einsum(ej_grad *g, uint32_t n, const ej_value *in, const ej_ter
     ej_node node = {.op = EJ_OP_EINSUM, .fn = EINJIT_REDUCE_SUM, .combine = EINJIT_COMBINE_MUL};
     node.equation = EJ_NEW(&g->graph->arena, ej_equation);
     if (!ranks || !labels || !node.equation) {
-        ej_grad_fail(g, ej_no_memory(g->job->err));
+        ej_grad_no_memory(g);
         return -1;
     }
     for (uint32_t t = 0; t < n; t++) {
@@ -151,13 +151,13 @@ static bool said_extents(ej_grad *g, ej_value v, ej_extent **out)
     const ej_known_shape *shape = &g->shapes->of[v];
     if (shape->rank < 0 || g->status) return false;
     *out = EJ_NEW_ARRAY(&g->graph->arena, ej_extent, (size_t)shape->rank);
-    if (!*out) ej_grad_fail(g, ej_no_memory(g->job->err));
+    if (!*out) ej_grad_no_memory(g);
     for (int32_t i = 0; *out && i < shape->rank; i++) {
         ej_extent *extent = &(*out)[i];
         if (!ej_extent_is_product(g->shapes, shape->extents[i], extent)) return false;
         if (!extent->n_symbols) continue;
         int32_t *symbols = EJ_NEW_ARRAY(&g->graph->arena, int32_t, (size_t)extent->n_symbols);
-        if (!symbols) ej_grad_fail(g, ej_no_memory(g->job->err));
+        if (!symbols) ej_grad_no_memory(g);
         if (!symbols) return false;
         memcpy(symbols, extent->symbols, (size_t)extent->n_symbols * sizeof *symbols);
         extent->symbols = symbols;
@@ -218,7 +218,7 @@ ej_value ej_grad_sum_to(ej_grad *g, ej_value x, ej_value from, ej_value to)
     uint32_t n_lead, n_ones;
     if (want->rank == 0) return have->rank == 0 ? x : ej_grad_reduce(g, EINJIT_REDUCE_SUM, x, 0, NULL, false);
     int64_t *dims = EJ_JOB_ARRAY(g->job, int64_t, have->rank > 0 ? (size_t)have->rank : 0);
-    if (!dims) ej_grad_fail(g, ej_no_memory(g->job->err));
+    if (!dims) ej_grad_no_memory(g);
     if (!dims) return -1;
     if (have->rank < 0 || !summed_axes(g, have, want, dims, &n_lead, &n_ones))
         return ej_grad_like(g, EJ_OP_SUM_TO_SIZE, x, to);

@@ -25,7 +25,7 @@ static int64_t *sorted_dims(ej_grad *g, const ej_grad_at *at)
 {
     uint32_t n = at->node.n_dims, n_negative = 0;
     int64_t *dims = EJ_JOB_ARRAY(g->job, int64_t, n);
-    if (!dims) ej_grad_fail(g, ej_no_memory(g->job->err));
+    if (!dims) ej_grad_no_memory(g);
     for (uint32_t i = 0; dims && i < n; i++) n_negative += at->node.dims[i] < 0;
     int32_t rank = n_negative && n_negative < n ? ej_grad_rank(g, at->node.in[0]) : 0;
     if (g->status) return NULL;
@@ -129,7 +129,7 @@ static bool normalize(ej_grad *g, const ej_grad_at *at, norm *m)
     ej_value x = at->node.in[0];
     m->n = (uint32_t)at->node.dims[0];
     m->dims = EJ_JOB_ARRAY(g->job, int64_t, m->n);
-    if (!m->dims) ej_grad_fail(g, ej_no_memory(g->job->err));
+    if (!m->dims) ej_grad_no_memory(g);
     if (g->status) return false;
     for (uint32_t i = 0; i < m->n; i++) m->dims[i] = (int64_t)i - m->n;
     ej_value shifted = sub(g, x, mean_over(g, m, x));

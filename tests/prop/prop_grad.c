@@ -277,17 +277,19 @@ enum { AGREES, ROUGH, DIFFERS };
 /* Differences over h, h/2 and h/4 in both directions: smooth where halving the step halves what the sides differ by. */
 static int judge(trial *t, size_t k, const double *at, const double *direction, double want, double scale)
 {
-    double side[3], slope[3], noise = 0;
+    double side[3], slope[3], noise = 0, size = 0;
     for (int i = 0; i < 3; i++) {
         double h = STEP / (1 << i), up = f_at(t, t->wrt_input[k], at, direction, h), down = f_at(t, t->wrt_input[k], at, direction, -h);
         slope[i] = (up - down) / (2 * h);
         side[i] = (up - 2 * t->f + down) / h;
-        noise = fmax(noise, 4e-16 * (fabs(up) + fabs(down) + fabs(t->f)) / h);
+        size = fmax(size, fabs(up) + fabs(down) + fabs(t->f));
+        noise = fmax(noise, 4e-16 * size / h);
     }
     double best = (4 * slope[2] - slope[1]) / 3, before = (4 * slope[1] - slope[0]) / 3;
-    double tolerance = 1e-6 * (scale + fabs(best)) + 200 * noise;
+    double tolerance = 1e-6 * (scale + fabs(best)) + 200 * noise + 1e-9;
     if (!isfinite(best) || !isfinite(want) || !isfinite(before)) return ROUGH;
     if (fabs(best - before) > tolerance || tolerance > 1e-2 * (scale + fabs(best)) + 1e-7) return ROUGH;
+    if (scale * STEP > 100 * size + 1) return ROUGH; /* one step is many waves */
     if (fabs(side[2] - side[1] / 2) > tolerance + 0.05 * fabs(side[1])) return ROUGH; /* a kink */
     if (fabs(want - best) <= 20 * tolerance) return AGREES;
     fprintf(stderr, "the gradient by input %zu says %.12g, differences say %.12g (before: %.12g)\n", t->wrt_input[k], want, best, before);
