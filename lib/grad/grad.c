@@ -41,6 +41,7 @@ const ej_grad_rule ej_grad_rules[EJ_OP_COUNT] = {
     [EJ_OP_SLICE_SCATTER] = ej_grad_of_slice_scatter,
     [EJ_OP_SPLIT_AS] = ej_grad_of_split,
     [EJ_OP_INDEX_ADD_TO] = ej_grad_of_index_add_to,
+    [EJ_OP_CHOOSE] = ej_grad_of_same, /* all ways to compute a value are one value: the first stands for them */
 };
 
 /* Whether a change of the operand changes the value: indices, conditions and what counts by its shape do not. */
@@ -48,6 +49,7 @@ static bool carries(const ej_node *node, uint32_t operand)
 {
     switch (node->op) {
     case EJ_OP_MAP: return !(node->fn == EJ_FN_WHERE && !operand) && !ej_grad_map_is_flat(node->fn, operand);
+    case EJ_OP_CHOOSE:
     case EJ_OP_INDEX_SELECT:
     case EJ_OP_SUM_TO_SIZE:
     case EJ_OP_EXPAND_AS:
