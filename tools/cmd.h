@@ -27,6 +27,7 @@ typedef struct cmd_options {
     const char *strategy;   /* --strategy, as given */
     char *path;             /* ... as the library takes it, once there is a context */
     const char *emit, *dot, *svg, *minimize;
+    const char *gradient;   /* --gradient a,b */
     int64_t threads;
     bool no_opt, json, stats, times;
     char **outputs;         /* -o */
@@ -39,6 +40,9 @@ int cmd_parse(cmd_options *out, int argc, char **argv, const command *self);
 void cmd_options_free(cmd_options *options);
 /* A context of these options; what they name is checked. */
 int cmd_context(einjit_context **out, cmd_options *options);
+/* Adds the gradients of the program's first result by the named inputs (NULL: none) to its results. The seed of a result
+ * with axes is a new last input, `grad`. */
+int cmd_add_gradients(const tool_program *program, const char *names);
 einjit_compile_options cmd_compile_options(const cmd_options *options);
 
 /* cmd_stats.c: the passes of a program, run and reported; TOOL_*. */

@@ -83,6 +83,7 @@ int cmd_print(int argc, char **argv, const command *self)
     status = check_options(&options);
     if (!status) status = cmd_context(&context, &options);
     if (!status) status = tool_program_load(&program, context, options.rest[0]);
+    if (!status) status = cmd_add_gradients(&program, options.gradient);
     if (!status) status = tool_names_check(&program, &options.sizes, options.open);
     if (!status) status = print(context, &program, &options);
     tool_program_free(&program);

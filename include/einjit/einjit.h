@@ -289,6 +289,59 @@ EINJIT_API int einjit_graph_index_add(einjit_value *out, einjit_graph *graph, in
                                       int64_t dim, einjit_value index, einjit_value value, einjit_error *err);
 /** The same constant, with a promise that its zeros may be dropped even where they meet Inf or NaN. */
 EINJIT_API int einjit_graph_structural(einjit_value *out, einjit_graph *graph, einjit_value x, einjit_error *err);
+/* Operations some of whose operands count by their shape or dtype alone: no element of `like` is read. */
+
+/** x summed over the axes that `like` does not have, or has with extent 1, so that it gets the shape of `like`: the
+ * reverse of broadcasting. */
+EINJIT_API int einjit_graph_sum_to_size(einjit_value *out, einjit_graph *graph, einjit_value x, einjit_value like,
+                                        einjit_error *err);
+/** x broadcast to the shape of `like`. */
+EINJIT_API int einjit_graph_expand_as(einjit_value *out, einjit_graph *graph, einjit_value x, einjit_value like,
+                                      einjit_error *err);
+/** The elements of x in the shape of `like`. */
+EINJIT_API int einjit_graph_reshape_as(einjit_value *out, einjit_graph *graph, einjit_value x, einjit_value like,
+                                       einjit_error *err);
+/** x in the dtype of `like`; of complex numbers a real dtype keeps the real part. A floating x and an integer `like` are
+ * refused with E_DTYPE when dtypes are known. */
+EINJIT_API int einjit_graph_type_as(einjit_value *out, einjit_graph *graph, einjit_value x, einjit_value like,
+                                    einjit_error *err);
+/** Zeros of the shape and dtype of `like`. */
+EINJIT_API int einjit_graph_zeros_like(einjit_value *out, einjit_graph *graph, einjit_value like, einjit_error *err);
+/** One axis more: the last axis of x on the diagonal of the last two, zeros beside it. */
+EINJIT_API int einjit_graph_diag_embed(einjit_value *out, einjit_graph *graph, einjit_value x, einjit_error *err);
+/** x, but with `src` in the place of x[start:stop:step] along `dim`; bounds as in einjit_graph_slice. */
+EINJIT_API int einjit_graph_slice_scatter(einjit_value *out, einjit_graph *graph, einjit_value x, einjit_value src,
+                                          int64_t dim, int64_t start, int64_t stop, int64_t step, einjit_error *err);
+/** The part of x that belongs to like[part], were x the cat of like[0 .. n) along `dim`. */
+EINJIT_API int einjit_graph_split_as(einjit_value *out, einjit_graph *graph, einjit_value x, size_t n,
+                                     const einjit_value *like, int64_t dim, size_t part, einjit_error *err);
+/** x, with row e of `value` added at index[e] of `dim`; indices as in einjit_graph_index_select. */
+EINJIT_API int einjit_graph_index_add_to(einjit_value *out, einjit_graph *graph, einjit_value x, int64_t dim,
+                                         einjit_value index, einjit_value value, einjit_error *err);
+
+/** The gradient of y[0 .. n_y) by wrt[0 .. n_wrt), as nodes of the same graph, so that the passes see both together:
+ * out[i] is the sum over k of the Jacobian of y[k] by wrt[i], transposed, times seeds[k]; for complex numbers conjugated
+ * too, which is PyTorch's convention (and by a real value the real part of that). seeds NULL, or seeds[k] < 0: y[k] must
+ * have no axes, and its seed is 1; another seed has the shape of y[k] or expands to it. y and wrt may be any values, also
+ * the same twice. out[i] has the shape and dtype of wrt[i]; where wrt[i] does not reach any y it is zeros. Results are
+ * added with einjit_graph_output. A gradient is differentiated like any other value.
+ *
+ * Ties and kinks as in PyTorch: equal largest elements share evenly, abs, relu and sign have 0 at 0, rounding has 0. Of
+ * the gradient of a product over axes, the derivative at elements that are 0 leaves out products without two of them.
+ * Errors: E_UNSUPPORTED names an operation between wrt and y that has no gradient; E_DTYPE a wrt of integers (of unknown
+ * dtype: when it is observed to be of integers); E_RANK an input whose rank the gradient needs, or a y that needs a seed;
+ * E_VALUE a literal. The first error sticks to the graph as for other builders, and nothing was added.
+ * Cost: linear in the graph; a bounded number of nodes per operand of each node between wrt and y. */
+EINJIT_API int einjit_graph_gradient(einjit_value *out, einjit_graph *graph, size_t n_y, const einjit_value *y,
+                                     const einjit_value *seeds, size_t n_wrt, const einjit_value *wrt, einjit_error *err);
+
+/** The value of that name (inputs, or what einjit_graph_print shows left of an '='); -1: there is none. */
+EINJIT_API einjit_value einjit_graph_value(const einjit_graph *graph, const char *name);
+/** Result i; -1 when i is out of range. */
+EINJIT_API einjit_value einjit_graph_output_value(const einjit_graph *graph, size_t i);
+/** How many axes a value has, where that follows from the program alone; -1: it depends on the inputs, or no memory. */
+EINJIT_API int einjit_graph_rank(const einjit_graph *graph, einjit_value value);
+
 /** Add a result. A graph needs at least one before it can be compiled. */
 EINJIT_API int einjit_graph_output(einjit_graph *graph, einjit_value x, einjit_error *err);
 

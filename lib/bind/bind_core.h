@@ -127,6 +127,26 @@ int ej_bind_op_choose(ej_binder *b, const ej_node *node, ej_bind_operand *out);
 /* The operand that binding v needs after `seen` others; -1: it has them all. Of a CHOOSE: the first alternative, the values
  * in its guards, then the alternatives that are right; *skip: the next one is not. (bind_choose.c) */
 int ej_bind_needed(ej_binder *b, ej_value v, uint32_t seen, ej_value *operand, bool *skip);
+int ej_bind_op_sum_to_size(ej_binder *b, const ej_node *node, ej_bind_operand *out);
+int ej_bind_op_expand_as(ej_binder *b, const ej_node *node, ej_bind_operand *out);
+int ej_bind_op_reshape_as(ej_binder *b, const ej_node *node, ej_bind_operand *out);
+int ej_bind_op_type_as(ej_binder *b, const ej_node *node, ej_bind_operand *out);
+int ej_bind_op_zeros_like(ej_binder *b, const ej_node *node, ej_bind_operand *out);
+int ej_bind_op_diag_embed(ej_binder *b, const ej_node *node, ej_bind_operand *out);
+int ej_bind_op_slice_scatter(ej_binder *b, const ej_node *node, ej_bind_operand *out);
+int ej_bind_op_split_as(ej_binder *b, const ej_node *node, ej_bind_operand *out);
+int ej_bind_op_index_add_to(ej_binder *b, const ej_node *node, ej_bind_operand *out);
+
+/* Values of one dtype, whose other axes are the same, one behind the other. (bind_index.c) */
+int ej_bind_cat(ej_binder *b, uint32_t n, const ej_value *in, int32_t axis, ej_value *out);
+/* Index and rows added to zeros of n rows. (bind_index.c) */
+int ej_bind_index_add(ej_binder *b, ej_value index, ej_value rows, int32_t axis, ej_size n, ej_value *out);
+/* E_DTYPE and E_RANK name `what`. (bind_index.c) */
+int ej_bind_take_index(ej_binder *b, const ej_node *node, uint32_t operand, const char *what, ej_value *out);
+/* Where and how much of an axis a range is, clamped as Python does. (bind_slice.c) */
+int ej_bind_range(ej_binder *b, const ej_index_item *item, ej_size n, ej_size *start, ej_size *count);
+/* `count` elements of one axis from `start` on. (bind_slice.c) */
+int ej_bind_cut(ej_binder *b, ej_value x, int32_t axis, ej_size start, ej_size count, ej_value *out);
 
 /* log(sum(exp(x))) over the axes, safe for large and infinite values. x is real and floating. (bind_reduce.c) */
 int ej_bind_logsumexp(ej_binder *b, ej_value x, const bool *axes, bool keepdim, ej_value *out);

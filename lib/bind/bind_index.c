@@ -64,6 +64,17 @@ static int write_cat(ej_binder *b, uint32_t n, ej_value *in, int32_t axis, ej_si
     return ej_bind_node(b, &made, out);
 }
 
+int ej_bind_cat(ej_binder *b, uint32_t n, const ej_value *in, int32_t axis, ej_value *out)
+{
+    const ej_bound_node *first = ej_bind_at(b, in[0]);
+    ej_size *shape = EJ_NEW_ARRAY(b->arena, ej_size, (size_t)first->rank);
+    ej_value *operands = EJ_NEW_ARRAY(b->arena, ej_value, n);
+    if (!shape || !operands) return ej_no_memory(b->err);
+    for (int32_t i = 0; i < first->rank; i++) shape[i] = first->shape[i];
+    for (uint32_t i = 0; i < n; i++) operands[i] = in[i];
+    return write_cat(b, n, operands, axis, shape, out);
+}
+
 int ej_bind_op_cat(ej_binder *b, const ej_node *node, ej_bind_operand *out)
 {
     ej_value *in;
@@ -97,7 +108,7 @@ int ej_bind_op_stack(ej_binder *b, const ej_node *node, ej_bind_operand *out)
 
 /* ---- indices ---- */
 
-static int take_index(ej_binder *b, const ej_node *node, uint32_t operand, const char *what, ej_value *out)
+int ej_bind_take_index(ej_binder *b, const ej_node *node, uint32_t operand, const char *what, ej_value *out)
 {
     EJ_TRY(ej_bind_take_own(b, &b->values[node->in[operand]], out));
     const ej_bound_node *index = ej_bind_at(b, *out);
@@ -138,9 +149,21 @@ int ej_bind_op_index_select(ej_binder *b, const ej_node *node, ej_bind_operand *
     ej_value x, index;
     int32_t axis;
     EJ_TRY(ej_bind_take_own(b, &b->values[node->in[0]], &x));
-    EJ_TRY(take_index(b, node, 1, "index_select", &index));
+    EJ_TRY(ej_bind_take_index(b, node, 1, "index_select", &index));
     EJ_TRY(indexed_axis(b, "index_select", node->dims[0], x, &axis));
     return write_indexed(b, EJ_OP_INDEX_SELECT, x, index, x, axis, ej_bind_at(b, index)->shape[0], &out->id);
+}
+
+int ej_bind_index_add(ej_binder *b, ej_value index, ej_value rows, int32_t axis, ej_size n, ej_value *out)
+{
+    const ej_bound_node *x = ej_bind_at(b, rows);
+    if (x->dtype == EINJIT_BOOL) return ej_fail(b->err, EINJIT_E_DTYPE, "index_add is not defined for bool");
+    ej_size entries = ej_bind_at(b, index)->shape[0];
+    if (x->shape[axis].n != entries.n)
+        return ej_fail(b->err, EINJIT_E_DIM, "index_add: the index has %lld entries, axis %d of the value has %lld",
+                       (long long)entries.n, (int)axis, (long long)x->shape[axis].n);
+    ej_bind_meet(b, entries, x->shape[axis]);
+    return write_indexed(b, EJ_OP_INDEX_ADD, index, rows, rows, axis, n, out);
 }
 
 int ej_bind_op_index_add(ej_binder *b, const ej_node *node, ej_bind_operand *out)
@@ -148,18 +171,11 @@ int ej_bind_op_index_add(ej_binder *b, const ej_node *node, ej_bind_operand *out
     ej_value index, value;
     int32_t axis;
     ej_size count;
-    EJ_TRY(take_index(b, node, 0, "index_add", &index));
+    EJ_TRY(ej_bind_take_index(b, node, 0, "index_add", &index));
     EJ_TRY(ej_bind_take_own(b, &b->values[node->in[1]], &value));
     EJ_TRY(indexed_axis(b, "index_add", node->dims[0], value, &axis));
-    const ej_bound_node *x = ej_bind_at(b, value);
-    if (x->dtype == EINJIT_BOOL) return ej_fail(b->err, EINJIT_E_DTYPE, "index_add is not defined for bool");
-    ej_size entries = ej_bind_at(b, index)->shape[0];
-    if (x->shape[axis].n != entries.n)
-        return ej_fail(b->err, EINJIT_E_DIM, "index_add: the index has %lld entries, axis %d of the value has %lld",
-                       (long long)entries.n, (int)axis, (long long)x->shape[axis].n);
-    ej_bind_meet(b, entries, x->shape[axis]);
     if (!node->n_extents || node->extents[0].n < 0)
         return ej_fail(b->err, EINJIT_E_VALUE, "index_add needs the number of rows of its result");
     EJ_TRY(ej_bind_extent(b, &node->extents[0], &count));
-    return write_indexed(b, EJ_OP_INDEX_ADD, index, value, value, axis, count, &out->id);
+    return ej_bind_index_add(b, index, value, axis, count, &out->id);
 }

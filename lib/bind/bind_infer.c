@@ -72,4 +72,13 @@ const ej_bind_operation ej_bind_operations[EJ_OP_COUNT] = {
     [EJ_OP_INDEX_ADD] = ej_bind_op_index_add,
     [EJ_OP_STRUCTURAL] = op_structural,
     [EJ_OP_CHOOSE] = ej_bind_op_choose,
+    [EJ_OP_SUM_TO_SIZE] = ej_bind_op_sum_to_size,
+    [EJ_OP_EXPAND_AS] = ej_bind_op_expand_as,
+    [EJ_OP_RESHAPE_AS] = ej_bind_op_reshape_as,
+    [EJ_OP_TYPE_AS] = ej_bind_op_type_as,
+    [EJ_OP_ZEROS_LIKE] = ej_bind_op_zeros_like,
+    [EJ_OP_DIAG_EMBED] = ej_bind_op_diag_embed,
+    [EJ_OP_SLICE_SCATTER] = ej_bind_op_slice_scatter,
+    [EJ_OP_SPLIT_AS] = ej_bind_op_split_as,
+    [EJ_OP_INDEX_ADD_TO] = ej_bind_op_index_add_to,
 };

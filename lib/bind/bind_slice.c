@@ -68,6 +68,16 @@ static int range_of(ej_binder *b, const ej_index_item *item, ej_size n, axis_ran
     return EINJIT_OK;
 }
 
+int ej_bind_range(ej_binder *b, const ej_index_item *item, ej_size n, ej_size *start, ej_size *count)
+{
+    axis_range range;
+    EJ_TRY(range_of(b, item, n, &range));
+    *count = range.count;
+    *start = range.start;
+    if (!range.start.e && !n.e) return EINJIT_OK;
+    return ej_size_min(&b->out->sizes, range.start, n, start, b->err);
+}
+
 /* One element. An open extent is closed: whether the element is there depends on it. */
 static int element_of(ej_binder *b, const ej_index_item *item, int32_t axis, ej_size n, axis_range *out)
 {
@@ -181,4 +191,16 @@ int ej_bind_op_slice(ej_binder *b, const ej_node *node, ej_bind_operand *out)
     for (int32_t i = 0; i < s.n_result; i++)
         shape[i] = s.result_axes[i] < 0 ? ej_size_number(1) : s.ranges[s.result_axes[i]].count;
     return ej_bind_reshape(b, sliced, s.n_result, shape, &out->id);
+}
+
+int ej_bind_cut(ej_binder *b, ej_value x, int32_t axis, ej_size start, ej_size count, ej_value *out)
+{
+    slice_state s = {.x = x, .rank = ej_bind_at(b, x)->rank};
+    s.ranges = EJ_NEW_ARRAY(b->arena, axis_range, (size_t)s.rank);
+    if (!s.ranges) return ej_no_memory(b->err);
+    for (int32_t i = 0; i < s.rank; i++) {
+        s.ranges[i] = (axis_range){ej_size_number(0), ej_bind_at(b, x)->shape[i], 1};
+        if (i == axis) s.ranges[i] = (axis_range){start, count, 1};
+    }
+    return write_slice(b, &s, out);
 }

@@ -99,7 +99,16 @@ typedef int32_t ej_value; /* index of the node */
     EJ_OP(INDEX_SELECT, "index_select") \
     EJ_OP(INDEX_ADD, "index_add")       \
     EJ_OP(STRUCTURAL, "structural")     \
-    EJ_OP(CHOOSE, "choose")
+    EJ_OP(CHOOSE, "choose")           \
+    EJ_OP(SUM_TO_SIZE, "sum_to_size")   \
+    EJ_OP(EXPAND_AS, "expand_as")       \
+    EJ_OP(RESHAPE_AS, "reshape_as")     \
+    EJ_OP(TYPE_AS, "type_as")           \
+    EJ_OP(ZEROS_LIKE, "zeros_like")     \
+    EJ_OP(DIAG_EMBED, "diag_embed")     \
+    EJ_OP(SLICE_SCATTER, "slice_scatter") \
+    EJ_OP(SPLIT_AS, "split_as")         \
+    EJ_OP(INDEX_ADD_TO, "index_add_to")
 
 enum ej_op {
 #define EJ_OP(NAME, word) EJ_OP_##NAME,
@@ -151,17 +160,20 @@ typedef struct ej_node {
     int32_t rank;        /* INPUT: -1 = unknown, CONSTANT */
     uint32_t n_in;
     ej_value *in;        /* ids less than this node's; INDEX_SELECT: x, index; INDEX_ADD: index, value; CHOOSE: the */
-                         /* alternatives, then x and y of every guard */
+                         /* alternatives, then x and y of every guard; SUM_TO_SIZE, */
+                         /* EXPAND_AS, RESHAPE_AS, TYPE_AS, ZEROS_LIKE (1), SPLIT_AS (all but x): operands that count by */
+                         /* shape and dtype alone; SLICE_SCATTER: x, what goes into it; INDEX_ADD_TO: x, index, value */
     const char *name;    /* unique in the graph, a Python identifier */
     ej_equation *equation;  /* EINSUM */
     uint32_t n_extents;  /* INPUT (rank of them, or 0), RESHAPE, EXPAND, CONSTANT (numbers), INDEX_ADD (1: the count), */
     ej_extent *extents;     /* LAYER_NORM (n of them, or 0: not said) */
     uint32_t n_dims;     /* REDUCE, SOFTMAX (1), PERMUTE, TRANSPOSE (2), UNSQUEEZE, SQUEEZE, CAT, STACK, INDEX_SELECT, */
     int64_t *dims;       /* INDEX_ADD (1 each; as written, may be negative), TENSORDOT (a's then b's), LAYER_NORM (1: n) */
+                         /* SLICE_SCATTER, INDEX_ADD_TO (1 each), SPLIT_AS (2: the axis, which part) */
                          /* TENSORDOT by a count (n_dims 0, integer >= 0): the last axes of a with the first of b */
                          /* CHOOSE: 3 a guard: which alternative (not 0, the first) is right only if axis p of x has the */
                          /* extent of axis q of y; then p and q, which may be negative */
-    uint32_t n_items;    /* SLICE */
+    uint32_t n_items;    /* SLICE, SLICE_SCATTER (1: a range) */
     ej_index_item *items;
     double re, im;       /* SCALAR (float, complex); LAYER_NORM: eps in re; whether there is a weight: n_in */
     int64_t integer;     /* SCALAR (int, bool); LAYER_NORM: bit 0 weight given, bit 1 bias given; TENSORDOT: how many axes, */

@@ -19,7 +19,8 @@ enum ej_operand_kind {
     EJ_OPERAND_TEXT,
     EJ_OPERAND_DTYPE,
     EJ_OPERAND_LIST,
-    EJ_OPERAND_EXTENT
+    EJ_OPERAND_EXTENT,
+    EJ_OPERAND_SHAPE /* x.shape, of the value */
 };
 
 typedef struct ej_operand {
@@ -126,7 +127,7 @@ enum ej_param_kind {
     EJ_PARAM_ANY,      /* numbers, words, True and False, None: the operator looks itself */
     EJ_PARAM_NESTED    /* nested lists of numbers */
 };
-enum { EJ_CALL_PARAMS = 5 };
+enum { EJ_CALL_PARAMS = 6 };
 
 typedef struct ej_param {
     const char *name, *other; /* as a keyword; `other` is a second spelling or NULL */
@@ -171,7 +172,7 @@ bool ej_call_given(const ej_call *call, int arg); /* and not None */
 int ej_call_word(ej_parser *p, const ej_call *call, int arg, const char *const *words, int n, int *out);
 
 /* ---- graph_parse_table.c, graph_parse_op.c, graph_parse_layout.c: the operators ---- */
-const ej_call_row *ej_parse_find_row(const char *name, size_t length); /* NULL: none */
+const ej_call_row *ej_parse_find_row(const char *name, size_t length, bool method); /* NULL: none */
 int ej_op_pointwise(ej_parser *p, ej_call *call, ej_operand *out); /* detail: EJ_FN_* */
 int ej_op_div(ej_parser *p, ej_call *call, ej_operand *out);
 int ej_op_einsum(ej_parser *p, ej_call *call, ej_operand *out);
@@ -193,6 +194,14 @@ int ej_op_index_add(ej_parser *p, ej_call *call, ej_operand *out);
 int ej_op_choose(ej_parser *p, ej_call *call, ej_operand *out);
 int ej_op_float(ej_parser *p, ej_call *call, ej_operand *out);
 int ej_op_complex(ej_parser *p, ej_call *call, ej_operand *out);
+
+/* ---- graph_parse_like.c: operands that count by their shape ---- */
+int ej_op_sum_to_size(ej_parser *p, ej_call *call, ej_operand *out);
+int ej_op_like(ej_parser *p, ej_call *call, ej_operand *out); /* detail: EJ_OP_EXPAND_AS, _RESHAPE_AS, _TYPE_AS */
+int ej_op_unary(ej_parser *p, ej_call *call, ej_operand *out); /* detail: EJ_OP_ZEROS_LIKE, _DIAG_EMBED */
+int ej_op_slice_scatter(ej_parser *p, ej_call *call, ej_operand *out);
+int ej_op_split_as(ej_parser *p, ej_call *call, ej_operand *out);
+int ej_op_index_add_to(ej_parser *p, ej_call *call, ej_operand *out);
 
 /* ---- graph_parse_constant.c ---- */
 int ej_parse_nested(ej_parser *p, struct ej_nested **out); /* [[1.0, 2.0], [3.0, 4.0]] or one number */

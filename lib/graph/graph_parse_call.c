@@ -137,7 +137,7 @@ static int parse_arguments(ej_parser *p, ej_call *call)
 }
 
 /* A fresh call, one level deeper. */
-static int enter_call(ej_parser *p, const ej_token *name, ej_call **out)
+static int enter_call(ej_parser *p, const ej_token *name, bool method, ej_call **out)
 {
     const char *text = p->lexer.text + name->offset;
     EJ_TRY(ej_parse_enter(p));
@@ -146,7 +146,7 @@ static int enter_call(ej_parser *p, const ej_token *name, ej_call **out)
     if (!*call) return ej_no_memory(p->err);
     memset(*call, 0, sizeof **call);
     (*call)->offset = name->offset;
-    (*call)->row = ej_parse_find_row(text, name->length);
+    (*call)->row = ej_parse_find_row(text, name->length, method);
     if (!(*call)->row)
         return EJ_PARSE_FAIL(p, name->offset, EINJIT_E_NAME, "there is no operator '%.*s'",
                              EJ_PARSE_SHOWN(name->length), text);
@@ -158,7 +158,7 @@ int ej_parse_call(ej_parser *p, const ej_token *name, const ej_operand *self, ej
 {
     ej_call *call = NULL;
     int before = p->names_mean;
-    EJ_TRY(enter_call(p, name, &call));
+    EJ_TRY(enter_call(p, name, self != NULL, &call));
     if (self) {
         if (call->row->self < 0)
             return EJ_PARSE_FAIL(p, name->offset, EINJIT_E_NAME, "%s is a function, not a method", call->row->name);

@@ -127,6 +127,12 @@ static int parse_method(ej_parser *p, ej_operand *x)
     ej_operand self = *x;
     if (name.kind != EJ_TOKEN_NAME) return ej_parse_unexpected(p, "a method's name behind '.'");
     EJ_TRY(ej_parse_advance(p));
+    bool has_shape = x->kind == EJ_OPERAND_VALUE || x->kind == EJ_OPERAND_NUMBER;
+    if (!ej_parse_at(p, EJ_SIGN1('(')) && has_shape && ej_lex_is(&p->lexer, &name, "shape")) {
+        EJ_TRY(ej_parse_value(p, x, &x->value));
+        x->kind = EJ_OPERAND_SHAPE;
+        return EINJIT_OK;
+    }
     if (!ej_parse_at(p, EJ_SIGN1('(')))
         return EJ_PARSE_FAIL(p, name.offset, EINJIT_E_SYNTAX,
                              "'.%.*s' is not a call: attributes are not part of programs",

@@ -65,6 +65,20 @@ static const ej_call_row rows[] = {
      {{.name = "first", .kind = EJ_PARAM_VALUE},
       {.name = "others", .kind = EJ_PARAM_VALUES, .optional = true, .rest = true},
       OPTIONAL("equal", EJ_PARAM_ANY)}},
+    {"sum_to_size", 0, 0, ej_op_sum_to_size, {INPUT, {.name = "size", .kind = EJ_PARAM_ANY}}},
+    {"expand_as", 0, EJ_OP_EXPAND_AS, ej_op_like, {INPUT, OTHER}},
+    {"reshape_as", 0, EJ_OP_RESHAPE_AS, ej_op_like, {INPUT, OTHER}},
+    {"view_as", 0, EJ_OP_RESHAPE_AS, ej_op_like, {INPUT, OTHER}},
+    {"type_as", 0, EJ_OP_TYPE_AS, ej_op_like, {INPUT, OTHER}},
+    {"zeros_like", -1, EJ_OP_ZEROS_LIKE, ej_op_unary, {INPUT}},
+    {"diag_embed", 0, EJ_OP_DIAG_EMBED, ej_op_unary, {INPUT}},
+    {"slice_scatter", 0, 0, ej_op_slice_scatter,
+     {INPUT, {.name = "src", .kind = EJ_PARAM_VALUE}, OPTIONAL("dim", EJ_PARAM_INT), OPTIONAL("start", EJ_PARAM_ANY),
+      OPTIONAL("end", EJ_PARAM_ANY), OPTIONAL("step", EJ_PARAM_INT)}},
+    {"split_as", -1, 0, ej_op_split_as,
+     {INPUT, {.name = "tensors", .kind = EJ_PARAM_VALUES}, DIM, {.name = "part", .kind = EJ_PARAM_INT}}},
+    {"index_add_to", 0, 0, ej_op_index_add_to,
+     {INPUT, DIM, {.name = "index", .kind = EJ_PARAM_VALUE}, {.name = "source", .kind = EJ_PARAM_VALUE}}},
     {"tensor", -1, 0, ej_op_tensor, {{.name = "data", .kind = EJ_PARAM_NESTED}, DTYPE}},
     {"empty", -1, 0, ej_op_empty, {{.name = "size", .kind = EJ_PARAM_EXTENTS, .rest = true}, DTYPE}},
     {"float", -1, 0, ej_op_float, {{.name = "x", .kind = EJ_PARAM_ANY}}},
@@ -78,8 +92,13 @@ static const ej_call_row rows[] = {
 #undef EINJIT_FN
 };
 
-const ej_call_row *ej_parse_find_row(const char *name, size_t length)
+/* x.index_add(...) adds to x, as in torch; index_add(n, ...) to zeros of its own. */
+const ej_call_row *ej_parse_find_row(const char *name, size_t length, bool method)
 {
+    if (method && length == strlen("index_add") && !memcmp(name, "index_add", length)) {
+        name = "index_add_to";
+        length = strlen(name);
+    }
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (!strncmp(rows[i].name, name, length) && !rows[i].name[length]) return &rows[i];
     return NULL;

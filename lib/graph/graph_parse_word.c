@@ -148,6 +148,7 @@ const char *ej_operand_kind_name(const ej_operand *operand)
     case EJ_OPERAND_TEXT: return "a string";
     case EJ_OPERAND_DTYPE: return "a dtype";
     case EJ_OPERAND_EXTENT: return "an extent";
+    case EJ_OPERAND_SHAPE: return "a shape";
     default: return operand->tuple ? "a tuple" : "a list";
     }
 }

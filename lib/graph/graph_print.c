@@ -319,6 +319,47 @@ static void print_choose(const printer *p)
     ej_print(p->text, node->n_dims ? "])" : ")");
 }
 
+/* ---- operands that count by their shape ---- */
+
+static void print_like(const printer *p)
+{
+    int op = p->node->op;
+    bool brackets = op == EJ_OP_SUM_TO_SIZE && is_literal(p, p->node->in[1]);
+    print_method(p, ej_op_name(op));
+    if (brackets) ej_print(p->text, "(");
+    print_value(p, p->node->in[1]);
+    ej_print(p->text, brackets ? ").shape)" : op == EJ_OP_SUM_TO_SIZE ? ".shape)" : ")");
+}
+
+static void print_slice_scatter(const printer *p)
+{
+    const ej_index_item *item = p->node->items;
+    print_call(p, "slice_scatter");
+    ej_print(p->text, ", dim=%lld", (long long)p->node->dims[0]);
+    if (item->start != INT64_MIN) ej_print(p->text, ", start=%lld", (long long)item->start);
+    if (item->stop != INT64_MAX) ej_print(p->text, ", end=%lld", (long long)item->stop);
+    if (item->step != 1) ej_print(p->text, ", step=%lld", (long long)item->step);
+    ej_print(p->text, ")");
+}
+
+static void print_split(const printer *p)
+{
+    ej_print(p->text, "split_as(");
+    print_value(p, p->node->in[0]);
+    ej_print(p->text, ", [");
+    print_operands(p, 1);
+    ej_print(p->text, "], dim=%lld, part=%lld)", (long long)p->node->dims[0], (long long)p->node->dims[1]);
+}
+
+/* As a method it has torch's name; the function of that name makes its zeros itself. */
+static void print_index_add_to(const printer *p)
+{
+    print_method(p, is_literal(p, p->node->in[0]) ? "index_add_to" : "index_add");
+    ej_print(p->text, "%lld, ", (long long)p->node->dims[0]);
+    print_operands(p, 1);
+    ej_print(p->text, ")");
+}
+
 /* ---- a line each ---- */
 
 static void print_right_side(const printer *p)
@@ -351,11 +392,18 @@ static void print_right_side(const printer *p)
     case EJ_OP_INDEX_ADD: print_indexed(p); break;
     case EJ_OP_SQUEEZE: print_squeeze(p); break;
     case EJ_OP_CHOOSE: print_choose(p); break;
+    case EJ_OP_SUM_TO_SIZE:
+    case EJ_OP_EXPAND_AS:
+    case EJ_OP_RESHAPE_AS:
+    case EJ_OP_TYPE_AS: print_like(p); break;
+    case EJ_OP_SLICE_SCATTER: print_slice_scatter(p); break;
+    case EJ_OP_SPLIT_AS: print_split(p); break;
+    case EJ_OP_INDEX_ADD_TO: print_index_add_to(p); break;
     case EJ_OP_SOFTMAX:
         print_call(p, "softmax");
         ej_print(p->text, ", dim=%lld)", (long long)p->node->dims[0]);
         break;
-    default: print_dim_call(p, ej_op_name(p->node->op)); /* transpose, unsqueeze, structural */
+    default: print_dim_call(p, ej_op_name(p->node->op)); /* transpose, unsqueeze, structural, zeros_like, ... */
     }
 }
 

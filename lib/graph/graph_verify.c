@@ -41,7 +41,11 @@ static const struct {
     [EJ_OP_TRANSPOSE] = {1, 1},   [EJ_OP_RESHAPE] = {1, 1},    [EJ_OP_EXPAND] = {1, 1},
     [EJ_OP_UNSQUEEZE] = {1, 1},   [EJ_OP_SQUEEZE] = {1, 1},    [EJ_OP_SLICE] = {1, 1},
     [EJ_OP_CAT] = {1, INT32_MAX}, [EJ_OP_STACK] = {1, INT32_MAX}, [EJ_OP_INDEX_SELECT] = {2, 2},
-    [EJ_OP_INDEX_ADD] = {2, 2},   [EJ_OP_STRUCTURAL] = {1, 1}, [EJ_OP_CHOOSE] = {1, INT32_MAX}};
+    [EJ_OP_CHOOSE] = {1, INT32_MAX},
+    [EJ_OP_INDEX_ADD] = {2, 2},   [EJ_OP_STRUCTURAL] = {1, 1}, [EJ_OP_SUM_TO_SIZE] = {2, 2},
+    [EJ_OP_EXPAND_AS] = {2, 2},   [EJ_OP_RESHAPE_AS] = {2, 2}, [EJ_OP_TYPE_AS] = {2, 2},
+    [EJ_OP_ZEROS_LIKE] = {1, 1},  [EJ_OP_DIAG_EMBED] = {1, 1}, [EJ_OP_SLICE_SCATTER] = {2, 2},
+    [EJ_OP_SPLIT_AS] = {2, INT32_MAX}, [EJ_OP_INDEX_ADD_TO] = {3, 3}};
 
 static int verify_operands(const verifier *v)
 {
@@ -163,6 +167,20 @@ static int verify_items(const verifier *v)
     return EINJIT_OK;
 }
 
+static int verify_slice_scatter(const verifier *v)
+{
+    REQUIRE(v, v->node->n_items == 1 && v->node->items && v->node->items[0].kind == EJ_INDEX_RANGE);
+    EJ_TRY(verify_items(v));
+    return verify_dims(v, 1);
+}
+
+static int verify_split(const verifier *v)
+{
+    EJ_TRY(verify_dims(v, 2));
+    REQUIRE(v, v->node->dims[1] >= 0 && v->node->dims[1] < (int64_t)v->node->n_in - 1);
+    return EINJIT_OK;
+}
+
 static int verify_layer_norm(const verifier *v)
 {
     const ej_node *node = v->node;
@@ -227,7 +245,10 @@ static int verify_kind(const verifier *v)
     case EJ_OP_UNSQUEEZE:
     case EJ_OP_CAT:
     case EJ_OP_STACK:
+    case EJ_OP_INDEX_ADD_TO:
     case EJ_OP_INDEX_SELECT: return verify_dims(v, 1);
+    case EJ_OP_SLICE_SCATTER: return verify_slice_scatter(v);
+    case EJ_OP_SPLIT_AS: return verify_split(v);
     case EJ_OP_SQUEEZE: REQUIRE(v, !node->n_dims || node->dims); return EINJIT_OK;
     case EJ_OP_SLICE: return verify_items(v);
     case EJ_OP_INDEX_ADD: REQUIRE(v, node->n_extents == 1); return verify_dims(v, 1);

@@ -39,6 +39,8 @@ typedef struct ej_known_dtype {
 } ej_known_dtype;
 /* One per node; NULL: out of memory. */
 ej_known_dtype *ej_opt_dtypes(const ej_graph *graph, ej_arena *arena);
+/* Of a node over values that have theirs. */
+ej_known_dtype ej_opt_dtype_of(const ej_known_dtype *values, const ej_node *node);
 /* Floating or complex for sure. */
 bool ej_known_inexact(ej_known_dtype known);
 /* What n operands promote to; *strong (may be NULL): the same of those that are not weak, weak when there are none. */

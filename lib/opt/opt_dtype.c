@@ -114,8 +114,17 @@ static ej_known_dtype of_node(const ej_known_dtype *values, const ej_node *node)
     case EJ_OP_SOFTMAX:
     case EJ_OP_LAYER_NORM: return ej_known_inexact(values[node->in[0]]) ? values[node->in[0]] : unknown;
     case EJ_OP_INDEX_ADD: return values[node->in[1]];
+    case EJ_OP_TYPE_AS: return exactly(values[node->in[1]].dtype);
+    case EJ_OP_ZEROS_LIKE: return exactly(values[node->in[0]].dtype);
+    case EJ_OP_SLICE_SCATTER: return ej_known_promote(values, 2, node->in, NULL);
+    case EJ_OP_INDEX_ADD_TO: return ej_known_promote(values, 2, (const ej_value[]){node->in[0], node->in[2]}, NULL);
     default: return values[node->in[0]]; /* layout keeps the dtype; of alternatives, the first */
     }
+}
+
+ej_known_dtype ej_opt_dtype_of(const ej_known_dtype *values, const ej_node *node)
+{
+    return of_node(values, node);
 }
 
 ej_known_dtype *ej_opt_dtypes(const ej_graph *graph, ej_arena *arena)

@@ -481,6 +481,24 @@ static void of_index(ej_known_shapes *s, ej_known_shape *out, const ej_node *nod
     else out->extents[axis] = index->rank == 1 ? index->extents[0] : some_extent(s->table);
 }
 
+static void of_diagonal(ej_known_shapes *s, ej_known_shape *out, const ej_node *node)
+{
+    const ej_known_shape *x = &s->of[node->in[0]];
+    if (x->rank < 1 || !new_shape(s, out, x->rank + 1)) return;
+    memcpy(out->extents, x->extents, (size_t)x->rank * sizeof *x->extents);
+    out->extents[x->rank] = x->extents[x->rank - 1];
+}
+
+static void of_split(ej_known_shapes *s, ej_known_shape *out, const ej_node *node)
+{
+    const ej_known_shape *x = &s->of[node->in[0]], *part = &s->of[node->in[1 + node->dims[1]]];
+    int32_t axis;
+    copy_shape(s, out, x);
+    if (out->rank < 0) return;
+    if (!axis_of(node->dims[0], x->rank, &axis)) unknown_rank(out);
+    else out->extents[axis] = part->rank == x->rank ? part->extents[axis] : some_extent(s->table);
+}
+
 static void of_node(ej_known_shapes *s, ej_known_shape *out, const ej_node *node)
 {
     switch (node->op) {
@@ -506,8 +524,17 @@ static void of_node(ej_known_shapes *s, ej_known_shape *out, const ej_node *node
     case EJ_OP_CAST:
     case EJ_OP_SOFTMAX:
     case EJ_OP_LAYER_NORM:
+    case EJ_OP_TYPE_AS:
+    case EJ_OP_ZEROS_LIKE:
+    case EJ_OP_SLICE_SCATTER:
+    case EJ_OP_INDEX_ADD_TO:
     case EJ_OP_STRUCTURAL:
     case EJ_OP_CHOOSE: copy_shape(s, out, &s->of[node->in[0]]); break; /* of alternatives, the first */
+    case EJ_OP_SUM_TO_SIZE:
+    case EJ_OP_EXPAND_AS:
+    case EJ_OP_RESHAPE_AS: copy_shape(s, out, &s->of[node->in[1]]); break;
+    case EJ_OP_DIAG_EMBED: of_diagonal(s, out, node); break;
+    case EJ_OP_SPLIT_AS: of_split(s, out, node); break;
     default: break; /* not known */
     }
 }

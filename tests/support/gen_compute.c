@@ -96,6 +96,8 @@ static ej_value partner(gen_maker *m, ej_value v)
 bool gen_fn_allowed(const gen_maker *m, int fn, const ej_value *in)
 {
     bool any_complex = false, any_bool = false, all_bool = true, all_literal = true;
+    bool steps = ej_fns[fn].rule == EJ_RULE_ROUND || fn == EJ_FN_FLOOR_DIVIDE || fn == EJ_FN_TRUNC_DIVIDE;
+    if (m->differentiable && steps) return false; /* of large numbers they look like slopes */
     for (int i = fn == EJ_FN_WHERE; i < ej_fns[fn].arity; i++) {
         const oracle_value *v = gen_value(m, in[i]);
         int kind = v->dtype < 0 ? v->weak : ej_dtypes[v->dtype].kind;

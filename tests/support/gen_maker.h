@@ -28,6 +28,7 @@ typedef struct gen_maker {
     int8_t axes[GEN_MAX_NODES][GEN_MAX_RANK];    /* per value and axis: the label, or none */
     gen_reach reach[GEN_MAX_NODES];
     int uses[GEN_MAX_NODES];
+    bool differentiable; /* f64 and c128 alone, reals, dtypes and ranks said */
 } gen_maker;
 
 ej_arena *gen_arena_of(gen_maker *m);
@@ -61,6 +62,7 @@ ej_value gen_make_squeeze(gen_maker *m);
 ej_value gen_make_slice(gen_maker *m);
 ej_value gen_make_join(gen_maker *m);
 ej_value gen_make_indexed(gen_maker *m);
+ej_value gen_make_like(gen_maker *m);
 
 /* GEN_CHAIN: a whole program, its result included (gen_chain.c). */
 bool gen_chain_fill(gen_maker *m, int size);

@@ -6,7 +6,7 @@
 
 #include "gen_maker.h"
 
-const char *const gen_kind_names[GEN_KINDS] = {"any", "einsum", "chain"};
+const char *const gen_kind_names[GEN_KINDS] = {"any", "einsum", "chain", "differentiable"};
 
 int gen_kind_by_name(const char *name)
 {
@@ -37,6 +37,7 @@ int64_t gen_pick_extent(gen_maker *m)
 
 int gen_pick_dtype(gen_maker *m)
 {
+    if (m->differentiable) return gen_chance(&m->r, 25) ? EINJIT_C128 : EINJIT_F64;
     if (m->by_label && gen_chance(&m->r, 88)) return m->main_dtype;
     static const int common[] = {EINJIT_F32, EINJIT_F32, EINJIT_F64, EINJIT_C64, EINJIT_C128, EINJIT_I32, EINJIT_I64,
                                  EINJIT_BOOL, EINJIT_F32, EINJIT_F64};
@@ -102,7 +103,7 @@ ej_value gen_keep_input(gen_maker *m, ej_node *node, int dtype, int rank, const 
     else if (m->by_label && (dtype == EINJIT_I32 || dtype == EINJIT_I64) && gen_chance(&m->r, 35)) gen_tensor_fill_wide(t, &m->r);
     else gen_tensor_fill(t, &m->r, p->reals);
     if (gen_chance(&m->r, 15)) node->dtype = -1; /* left to the observed tensor */
-    if (gen_chance(&m->r, 10)) {
+    if (!m->differentiable && gen_chance(&m->r, 10)) {
         node->rank = -1;
         node->n_extents = 0;
         node->extents = NULL;
@@ -218,7 +219,7 @@ static const struct {
 } makers[] = {
     {gen_make_einsum, 30}, {gen_make_map, 44}, {gen_make_cast, 4}, {gen_make_reduce, 8}, {gen_make_norm, 4}, {gen_make_product, 7},
     {gen_make_permute, 6}, {gen_make_reshape, 7}, {gen_make_squeeze, 4}, {gen_make_slice, 7}, {gen_make_join, 5}, {gen_make_indexed, 8},
-    {gen_make_constant, 3},
+    {gen_make_constant, 3}, {gen_make_like, 6},
 };
 
 static ej_value make_any(gen_maker *m)
@@ -273,7 +274,7 @@ static bool fill_any(gen_maker *m, int size)
     static const int64_t extents[] = {1, 2, 3, 4, 5, 7, 8, 9, 16, 17, 33};
     for (int i = 0; i < 5; i++) m->palette[i] = extents[gen_below(&m->r, i < 4 ? 7 : 11)];
     if (gen_chance(&m->r, 4)) m->palette[0] = 0;
-    m->p->reals = gen_chance(&m->r, 30);
+    m->p->reals = gen_chance(&m->r, 30) || m->differentiable;
     bool ok = gen_fresh_value(m) >= 0;
     for (int made = 0, tries = 0; ok && made < size && tries < 6 * size; tries++) made += make_any(m) >= 0;
     return ok;
@@ -289,7 +290,7 @@ static bool fill_einsums(gen_maker *m, int size)
 bool gen_program_of(gen_program *out, int kind, uint64_t seed, int size, gen_hits *hits)
 {
     memset(out, 0, sizeof *out);
-    gen_maker m = {.p = out, .r = {seed}, .hits = hits, .pinned = -1};
+    gen_maker m = {.p = out, .r = {seed}, .hits = hits, .pinned = -1, .differentiable = kind == GEN_DIFFERENTIABLE};
     einjit_error err;
     if (ej_graph_init(&out->graph, &ej_malloc_allocator, &err)) return false;
     if (!oracle_begin(&m.s, &out->oracle, &out->graph, GEN_MAX_NODES + 1, kind == GEN_EINSUM ? 1e6 : 3e5)) return false;

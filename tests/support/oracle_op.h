@@ -34,6 +34,7 @@ bool oracle_layout(oracle_state *s, oracle_value *out, const ej_node *node);
 bool oracle_index(oracle_state *s, oracle_value *out, const ej_node *node);
 /* The first alternative; those whose guards hold must agree with it within the bounds of both. (oracle_choose.c) */
 bool oracle_choose(oracle_state *s, oracle_value *out, const ej_node *node);
+bool oracle_like(oracle_state *s, oracle_value *out, const ej_node *node); /* sum_to_size ... index_add_to */
 bool oracle_map(oracle_state *s, oracle_value *out, int fn, const oracle_value *const *in, size_t n);
 
 #endif

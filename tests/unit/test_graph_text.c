@@ -350,6 +350,14 @@ static void any_items(generator *r, ej_node *node)
     }
 }
 
+static void any_range(generator *r, ej_node *node)
+{
+    node->n_items = 1;
+    node->items = room(r, 1, sizeof *node->items);
+    node->items[0] = (ej_index_item){EJ_INDEX_RANGE, below(r, 2) ? any_int(r) : INT64_MIN, below(r, 2) ? any_int(r) : INT64_MAX,
+                                     below(r, 2) ? 1 : 1 + below(r, 4)};
+}
+
 static void any_layer_norm(generator *r, ej_node *node)
 {
     node->integer = below(r, 4);
@@ -407,6 +415,13 @@ static void add_node(generator *r)
     case EJ_OP_CHOOSE: any_choose(r, &node); break;
     case EJ_OP_CAT:
     case EJ_OP_STACK: any_operands(r, &node, 1 + (uint32_t)below(r, 4)); break;
+    case EJ_OP_INDEX_ADD_TO: any_operands(r, &node, 3); break;
+    case EJ_OP_SPLIT_AS: any_operands(r, &node, 2 + (uint32_t)below(r, 3)); break;
+    case EJ_OP_SUM_TO_SIZE:
+    case EJ_OP_EXPAND_AS:
+    case EJ_OP_RESHAPE_AS:
+    case EJ_OP_TYPE_AS:
+    case EJ_OP_SLICE_SCATTER:
     case EJ_OP_MATMUL:
     case EJ_OP_INDEX_SELECT:
     case EJ_OP_INDEX_ADD: any_operands(r, &node, 2); break;
@@ -419,6 +434,12 @@ static void add_node(generator *r)
         any_dims(r, &node, 1);
     if (node.op == EJ_OP_RESHAPE || node.op == EJ_OP_EXPAND) any_shape(r, &node);
     if (node.op == EJ_OP_SLICE) any_items(r, &node);
+    if (node.op == EJ_OP_SLICE_SCATTER || node.op == EJ_OP_INDEX_ADD_TO) any_dims(r, &node, 1);
+    if (node.op == EJ_OP_SLICE_SCATTER) any_range(r, &node);
+    if (node.op == EJ_OP_SPLIT_AS) {
+        any_dims(r, &node, 2);
+        node.dims[1] = below(r, (int)node.n_in - 1);
+    }
     if (node.op == EJ_OP_INDEX_ADD) {
         node.n_extents = 1;
         node.extents = room(r, 1, sizeof *node.extents);
