@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "graph_support.h"
-#include "pass_support.h"
+#include "opt_support.h"
 
 static void expect(const char *params, const char *body, const char *part)
 {
