@@ -54,7 +54,7 @@ static ej_value map_over(gen_maker *m, int fn, ej_value a, ej_value b)
 
 static ej_value number(gen_maker *m)
 {
-    static const double values[] = {2, 2, 2, -2, 0.5, 3, -1, 1, 0.1, 1e3, 0, 1e-9};
+    static const double values[] = {2, 2, 2, -2, 0.5, 3, -1, 1, 0.1, 1e3, 0, 1e-7};
     ej_node node = {.op = EJ_OP_SCALAR, .fn = EJ_KIND_FLOAT, .dtype = -1, .re = values[gen_below(&m->r, 12)]};
     if (gen_chance(&m->r, 20)) node = (ej_node){.op = EJ_OP_SCALAR, .fn = EJ_KIND_INT, .dtype = -1, .integer = 2 + gen_below(&m->r, 2)};
     if (gen_chance(&m->r, 8)) node = (ej_node){.op = EJ_OP_SCALAR, .fn = EJ_KIND_COMPLEX, .dtype = -1, .re = gen_below(&m->r, 2), .im = 2};
