@@ -92,6 +92,13 @@ run 0 "$einjit" run 'ij,jk->ik' a.npy a.npy -o c.npy; quiet out; quiet err; same
 run 0 "$einjit" run 'ij,jk->ik' a.npy a.npy; says 'f32[2, 2]: 7 10 15 22' out
 for file in fortran big; do run 0 "$einjit" run 'ij->ij' $file.npy -o c.npy; same c.npy a.npy; done
 run 0 "$einjit" run 'ij,jk->ik' fortran.npy big.npy -o c.npy --backend interp --no-opt; same c.npy aa.npy
+run 0 "$einjit" run 'ij,jk->ik' a.npy a.npy --constants a,b -o c.npy; same c.npy aa.npy
+run 0 "$einjit" run two.ein a.npy fortran.npy --constants y -o c.npy -o d.npy; run 0 "$einjit" run two.ein a.npy a.npy -o e.npy -o d.npy
+same c.npy e.npy
+run 1 "$einjit" run two.ein a.npy a.npy --constants y,q; says "E_NAME: no input of the graph is called 'q'" err
+run 0 "$einjit" print two.ein -s i=2,j=2,k=2 --constants x,y; says 'p = tensor([[' out
+run 0 "$einjit" print two.ein -s i=2,j=2,k=2 --constants x,y --emit key; says 'constants: x,y ' out
+run 2 "$einjit" print two.ein -s i=2,j=2,k=2 --constants x --stats
 run 0 "$einjit" run '->' scalar.npy -o c.npy; same c.npy scalar.npy
 run 0 "$einjit" run 'ij->ij' empty.npy -o c.npy; same c.npy empty.npy
 run 0 "$einjit" run 'i->i' bool.npy -o c.npy; same c.npy bool.npy
