@@ -114,6 +114,7 @@ static int32_t said(ej_extent_table *t, const ej_extent *extent)
 
 int64_t ej_extent_number(const ej_known_shapes *shapes, int32_t extent)
 {
+    if (shapes->table->failed) return -1; /* while they are found: ids are no longer entries */
     const ej_extent_entry *x = &shapes->table->entries[extent];
     return x->n_symbols ? -1 : x->n;
 }
@@ -546,7 +547,7 @@ ej_known_shapes *ej_opt_shapes(const ej_graph *graph, ej_arena *arena)
     s->of = EJ_NEW_ARRAY(arena, ej_known_shape, graph->n_nodes);
     if (!s->table || !s->of) return NULL;
     s->table->arena = arena;
-    for (size_t v = 0; v < graph->n_nodes; v++) {
+    for (size_t v = 0; v < graph->n_nodes && !s->table->failed; v++) {
         s->of[v].rank = -1;
         of_node(s, &s->of[v], &graph->nodes[v]);
     }
