@@ -193,13 +193,19 @@ int ej_optimize_check(const einjit_graph *graph, einjit_error *err)
     return EINJIT_OK;
 }
 
+ej_job ej_optimize_job(const einjit_graph *graph, ej_arena *arena, einjit_error *err)
+{
+    const einjit_context *context = graph->context;
+    return (ej_job){.arena = arena, .err = err, .allocator = &context->allocator, .target = context->target,
+                    .evaluator = &ej_interpreting_evaluator, .verify = context->verify};
+}
+
 int einjit_optimize(einjit_graph *graph, const char *passes, einjit_error *err)
 {
     EJ_TRY(ej_optimize_check(graph, err));
     ej_arena scratch;
     ej_arena_init(&scratch, &graph->context->allocator);
-    ej_job job = {.arena = &scratch, .err = err, .allocator = &graph->context->allocator,
-                  .target = graph->context->target, .evaluator = &ej_interpreting_evaluator, .verify = graph->context->verify};
+    ej_job job = ej_optimize_job(graph, &scratch, err);
     int status = ej_opt_run(&graph->graph, passes, &job);
     ej_arena_free(&scratch);
     return status;

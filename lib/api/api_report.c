@@ -43,9 +43,7 @@ int einjit_optimize_report(einjit_report **out, einjit_graph *graph, const char 
     EJ_TRY(create(&report, context, err));
     ej_arena scratch;
     ej_arena_init(&scratch, &context->allocator);
-    ej_job job = {.arena = &scratch, .err = err, .allocator = &context->allocator, .target = context->target,
-                  .evaluator = &ej_interpreting_evaluator,
-                  .verify = context->verify};
+    ej_job job = ej_optimize_job(graph, &scratch, err);
     int status = run(report, graph, passes, n_in, in, flags, &job);
     ej_arena_free(&scratch);
     if (status == EINJIT_OK) *out = report;

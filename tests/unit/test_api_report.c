@@ -154,15 +154,20 @@ static void the_graph_is_optimized_as_without_a_report(void **state)
     (void)state;
     fixture f;
     const einjit_tensor in[] = {F32(NULL, 2, 3), F32(NULL, 3, 4), F32(NULL, 4, 5)};
-    open_report(&f, program, NULL, 3, in, 0);
-    einjit_graph *plain = api_graph(f.context, program);
-    assert_int_equal(einjit_optimize(plain, NULL, &err), EINJIT_OK);
-    char *a = graph_text(f.graph), *b = graph_text(plain);
-    assert_string_equal(a, b);
-    free(a);
-    free(b);
-    einjit_graph_destroy(plain);
-    close_report(&f);
+    const char *const programs[] = {program, "def f(a: f32[i, j], b: f32[j, k], c: f32[k, l]):\n"
+                                             "    t = tensor([[1.0, 2.0], [3.0, 4.0]])\n"
+                                             "    return (a @ b) * 2.0 @ c / 3.0, t @ t\n"};
+    for (int i = 0; i < 2; i++) {
+        open_report(&f, programs[i], NULL, 3, in, 0);
+        einjit_graph *plain = api_graph(f.context, programs[i]);
+        assert_int_equal(einjit_optimize(plain, NULL, &err), EINJIT_OK);
+        char *a = graph_text(f.graph), *b = graph_text(plain);
+        assert_string_equal(a, b);
+        free(a);
+        free(b);
+        einjit_graph_destroy(plain);
+        close_report(&f);
+    }
 }
 
 static void programs_are_kept_on_request(void **state)
