@@ -73,9 +73,10 @@ static void both_at_once(void **state)
                  "h = permute((x @ q).reshape((b, n, 3, 4)), (0, 2, 1, 3)); s = h @ transpose(x.reshape((b, n, 3, "
                  "4)).permute((0, 2, 1, 3)), -1, -2); r = s @ permute(x.reshape((b, n, 3, 4)), (0, 2, 1, 3)); return "
                  "permute(r, (0, 2, 1, 3)).reshape((b, n, 12)) @ o",
-                 "reshape_2 = reshape(x, (b, n, 3, 4)); reshape_3 = reshape(x, (b, n, 3, 4)); reshape_5 = reshape(q, (12, "
-                 "3, 4)); reshape_6 = reshape(o, (3, 4, 5)); matmul_2 = einsum(\"abc,cfd,aefd,aefg,fgh->abh\", x, "
-                 "reshape_5, reshape_2, reshape_3, reshape_6); return matmul_2", "f64[2,3,12] f64[12,12] f64[12,5]");
+                 "reshape_5 = reshape(q, (12, 3, 4)); reshape_2 = reshape(x, (b, n, 3, 4)); reshape_3 = reshape(x, "
+                 "(b, n, 3, 4)); reshape_6 = reshape(o, (3, 4, 5)); "
+                 "matmul_2 = einsum(\"abc,cfd,aefd,aefg,fgh->abh\", x, reshape_5, reshape_2, reshape_3, reshape_6); "
+                 "return matmul_2", "f64[2,3,12] f64[12,12] f64[12,5]");
 }
 
 static void what_the_extents_do_not_say_stays(void **state)
