@@ -147,7 +147,7 @@ wasteful=$source/tests/golden/wasteful.ein
 run 0 "$einjit" print "$wasteful" --stats; quiet err; says 'def wasteful(' out; says 'dce ' out; says 'cse_' out
 grep -q '^pass *changes *nodes *rules$' out || fail 'no table without sizes'
 run 0 "$einjit" print "$wasteful" --stats -s i=100,j=50,k=20; quiet err; cp out once
-grep -Eq '^all +[0-9]+ +[0-9]+ -> [0-9]+ +[0-9.e+]+ -> [0-9.e+]+ ' out || fail 'no totals'
+grep -Eq '^all +[0-9]+ .* [0-9.e+]+ -> [0-9.e+]+ ' out || fail 'no totals'
 run 0 "$einjit" print "$wasteful" --stats -s i=100,j=50,k=20; same out once
 run 0 "$einjit" print "$wasteful" --stats --times; says ' us ' out
 run 0 "$einjit" print "$wasteful" --stats -s i=100,j=50,k=20 --json; quiet err
