@@ -62,7 +62,8 @@ static void gather(const einjit_tensor *t, int64_t *at, unsigned char *to)
 /* The elements in row-major order: the caller's own memory, or a copy in the arena. */
 static int contents(const void **out, size_t *n_bytes, const einjit_tensor *t, ej_arena *arena, einjit_error *err)
 {
-    if (!content_bytes(t, n_bytes)) return ej_fail(err, EINJIT_E_SIZE, "a constant input whose size does not fit into 63 bits");
+    if (!content_bytes(t, n_bytes))
+        return ej_fail(err, EINJIT_E_SIZE, "a constant input whose size does not fit into 63 bits");
     *out = t->data;
     if (!*n_bytes || ej_tensor_row_major(t)) return EINJIT_OK;
     unsigned char *copy = ej_arena_new(arena, *n_bytes, 1);
@@ -79,8 +80,8 @@ static int add_to_hash(ej_request *r, size_t input, ej_arena *arena, einjit_erro
     const void *data;
     size_t n_bytes;
     if (!t->data && !ej_tensor_empty(t))
-        return ej_fail(err, EINJIT_E_INVALID, "input '%s' is declared constant, but has no data: what it holds is read by the compile",
-                       einjit_graph_input_name(r->graph, input));
+        return ej_fail(err, EINJIT_E_INVALID,
+                       "input '%s' is declared constant, but has no data: what it holds is read by the compile", einjit_graph_input_name(r->graph, input));
     EJ_TRY(contents(&data, &n_bytes, t, arena, err));
     ej_hash own = ej_hash_bytes(data, n_bytes);
     const uint64_t words[] = {r->constants_hash.lo, r->constants_hash.hi, own.lo, own.hi, input, n_bytes};

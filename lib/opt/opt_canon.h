@@ -18,7 +18,7 @@ typedef struct ej_canon {
     ej_edit edit;
     const ej_known_dtype *dtypes;  /* of the old values */
     const ej_known_shapes *shapes;
-    ej_value *origins;             /* of new values, by their number from n_old on: the old value of the same dtype and shape */
+    ej_value *origins;             /* per new value, from n_old on: the old one of the same dtype and shape */
     size_t cap_origins;
 } ej_canon;
 

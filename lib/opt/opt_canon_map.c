@@ -145,11 +145,11 @@ bool ej_canon_map(ej_canon *c, ej_canon_form *f)
 /* Every value of `from` is one of `to`. */
 static bool holds(int from, int to)
 {
-    static const uint8_t bits[EINJIT_DTYPE_COUNT] = {[EINJIT_BOOL] = 1, [EINJIT_I32] = 31, [EINJIT_I64] = 63, [EINJIT_F16] = 11,
-                                                     [EINJIT_BF16] = 8, [EINJIT_F32] = 24, [EINJIT_F64] = 53, [EINJIT_C64] = 24,
-                                                     [EINJIT_C128] = 53};
-    static const uint8_t exponent[EINJIT_DTYPE_COUNT] = {[EINJIT_F16] = 5, [EINJIT_BF16] = 8, [EINJIT_F32] = 8, [EINJIT_F64] = 11,
-                                                         [EINJIT_C64] = 8, [EINJIT_C128] = 11};
+    static const uint8_t bits[EINJIT_DTYPE_COUNT] = {
+        [EINJIT_BOOL] = 1, [EINJIT_I32] = 31, [EINJIT_I64] = 63, [EINJIT_F16] = 11, [EINJIT_BF16] = 8,
+        [EINJIT_F32] = 24, [EINJIT_F64] = 53, [EINJIT_C64] = 24, [EINJIT_C128] = 53};
+    static const uint8_t exponent[EINJIT_DTYPE_COUNT] = {
+        [EINJIT_F16] = 5, [EINJIT_BF16] = 8, [EINJIT_F32] = 8, [EINJIT_F64] = 11, [EINJIT_C64] = 8, [EINJIT_C128] = 11};
     return ej_dtypes[from].kind <= ej_dtypes[to].kind && bits[from] <= bits[to] && exponent[from] <= exponent[to] &&
            !(to == EINJIT_BOOL && from != EINJIT_BOOL);
 }

@@ -55,8 +55,8 @@ static bool write_term(writer *w, ej_term *out, const ej_term *term)
 }
 
 /* The equation of `n` terms (of `from`'s labels) to `out`; NULL: out of memory. */
-static ej_equation *write_equation(contraction *c, ej_arena *arena, const ej_equation *from, uint32_t n, const ej_term *terms,
-                                   const ej_term *out)
+static ej_equation *write_equation(contraction *c, ej_arena *arena, const ej_equation *from, uint32_t n,
+                                   const ej_term *terms, const ej_term *out)
 {
     writer w = {.from = from, .arena = arena, .image = c->image, .equation = EJ_NEW(arena, ej_equation)};
     if (!w.equation) return NULL;
@@ -214,8 +214,10 @@ int ej_const_contract(ej_graph *graph, ej_job *job, ej_const_budget *budget, siz
 {
     contraction c = {.graph = graph, .job = job};
     size_t labels = 1;
-    for (size_t v = 0; v < graph->n_nodes; v++)
-        if (graph->nodes[v].equation && graph->nodes[v].equation->n_labels > labels) labels = graph->nodes[v].equation->n_labels;
+    for (size_t v = 0; v < graph->n_nodes; v++) {
+        const ej_equation *equation = graph->nodes[v].equation;
+        if (equation && equation->n_labels > labels) labels = equation->n_labels;
+    }
     c.image = EJ_JOB_ARRAY(job, int32_t, labels);
     if (!c.image) return ej_no_memory(job->err);
     EJ_TRY(ej_const_groups_create(&c.groups, graph, job, budget));
