@@ -49,6 +49,10 @@ ej_value ej_grad_conj(ej_grad *g, ej_value x);       /* x where it is known to b
 bool ej_grad_is_real(const ej_grad *g, ej_value x);  /* known to be */
 ej_value ej_grad_cast_like(ej_grad *g, ej_value x, ej_value like);
 ej_value ej_grad_unary(ej_grad *g, int op, ej_value x);                   /* zeros_like, diag_embed */
+ej_value ej_grad_ones_like(ej_grad *g, ej_value x);
+/* 1 where the condition is true and 0 elsewhere, in the shape and dtype of `like`: not a cast, for a cast of bool has no
+ * gradient, and the gradient is differentiated too. */
+ej_value ej_grad_indicator(ej_grad *g, ej_value condition, ej_value like);
 ej_value ej_grad_like(ej_grad *g, int op, ej_value x, ej_value like);     /* expand_as, ... */
 ej_value ej_grad_dims(ej_grad *g, int op, ej_value x, uint32_t n, const int64_t *dims);
 /* dims NULL: over all axes. */

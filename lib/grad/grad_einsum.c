@@ -208,7 +208,7 @@ static bool prepare(contraction *c, bool ones)
         ej_value x = c->at->node.in[t];
         count_uses(c, &c->s->terms[t], (int32_t)t + 1);
         if (!ones) c->factors[t] = ej_grad_conj(c->g, x);
-        else c->factors[t] = ej_grad_map2(c->g, EJ_FN_ADD, ej_grad_unary(c->g, EJ_OP_ZEROS_LIKE, x), ej_grad_number(c->g, 1));
+        else c->factors[t] = ej_grad_ones_like(c->g, x);
     }
     count_uses(c, &c->s->out, (int32_t)c->s->n_terms + 1);
     return !c->g->status;
@@ -264,7 +264,7 @@ static ej_value adjoint_of_terms(ej_grad *g, const ej_grad_at *at, ej_value term
         return ej_grad_map2(g, EJ_FN_MUL, adjoint, weight);
     }
     ej_value top = ej_grad_reduce(g, at->node.fn, terms, n, dims, true);
-    ej_value chosen = ej_grad_cast_like(g, ej_grad_map2(g, EJ_FN_EQ, terms, top), terms);
+    ej_value chosen = ej_grad_indicator(g, ej_grad_map2(g, EJ_FN_EQ, terms, top), terms);
     ej_value count = ej_grad_reduce(g, EINJIT_REDUCE_SUM, chosen, n, dims, true);
     return ej_grad_map2(g, EJ_FN_MUL, ej_grad_map2(g, EJ_FN_DIV, adjoint, count), chosen);
 }

@@ -83,6 +83,16 @@ ej_value ej_grad_unary(ej_grad *g, int op, ej_value x)
     return ej_grad_node(g, (ej_node){.op = (uint8_t)op}, 1, &x);
 }
 
+ej_value ej_grad_ones_like(ej_grad *g, ej_value x)
+{
+    return ej_grad_map2(g, EJ_FN_ADD, ej_grad_unary(g, EJ_OP_ZEROS_LIKE, x), ej_grad_number(g, 1));
+}
+
+ej_value ej_grad_indicator(ej_grad *g, ej_value condition, ej_value like)
+{
+    return ej_grad_where(g, condition, ej_grad_ones_like(g, like), ej_grad_number(g, 0));
+}
+
 ej_value ej_grad_like(ej_grad *g, int op, ej_value x, ej_value like)
 {
     return ej_grad_node(g, (ej_node){.op = (uint8_t)op}, 2, (const ej_value[]){x, like});

@@ -64,8 +64,7 @@ static ej_value count(ej_grad *g, const ej_grad_at *at)
 
 static ej_value share_of_largest(ej_grad *g, const ej_grad_at *at)
 {
-    ej_value x = at->node.in[0], chosen = ej_grad_map2(g, EJ_FN_EQ, x, kept(g, at, at->v));
-    chosen = ej_grad_cast_like(g, chosen, x);
+    ej_value x = at->node.in[0], chosen = ej_grad_indicator(g, ej_grad_map2(g, EJ_FN_EQ, x, kept(g, at, at->v)), x);
     ej_value ties = reduce_alike(g, at, EINJIT_REDUCE_SUM, chosen);
     return mul(g, ej_grad_map2(g, EJ_FN_DIV, kept(g, at, at->g), ties), chosen);
 }

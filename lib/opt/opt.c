@@ -11,6 +11,7 @@
 
 const ej_pass ej_passes[] = {
     {"dce", ej_opt_dce, "drop values that no result needs"},               /* first: dead users would keep einsums apart */
+    {"like", ej_opt_like, "say shapes and dtypes that are known"},         /* before canon: it knows what is said */
     {"canon", ej_opt_canon, "one spelling per meaning"},                   /* before cse: equal things look equal */
     {"const", ej_opt_const, "compute what follows from constants"},        /* before cse: what it computes may be equal */
     {"cse", ej_opt_cse, "compute equal values once"},                      /* before fuse: a shared value stays shared */

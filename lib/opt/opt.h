@@ -10,6 +10,7 @@
 #include "job.h"
 
 int ej_opt_dce(ej_graph *graph, ej_job *job, size_t *n_changed);
+int ej_opt_like(ej_graph *graph, ej_job *job, size_t *n_changed);
 int ej_opt_canon(ej_graph *graph, ej_job *job, size_t *n_changed);
 int ej_opt_const(ej_graph *graph, ej_job *job, size_t *n_changed);
 int ej_opt_cse(ej_graph *graph, ej_job *job, size_t *n_changed);

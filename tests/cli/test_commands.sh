@@ -162,6 +162,15 @@ run 0 "$einjit" print "$wasteful" --stats --json --times; json all.operations_be
 [ "$("$json_get" passes.0.ns <out)" != null ] || fail 'no time of a pass'
 printf 'def f(a: f32[3, 4]):\n    dead = exp(a)\n    return a + 1.0\n' >sized.ein
 run 0 "$einjit" print sized.ein --stats --json; json all.operations_after 12.0; json passes.0.bytes_after 96.0
+# gradients
+printf 'def f(x: f32[2, 2], w: f32[2, 2]):\n    return einsum("ij,ij->", x, w)\n' >dot.ein
+run 0 "$einjit" run dot.ein a.npy aa.npy --gradient w; says 'result 0: f32[()]: 160' out; says 'result 1: f32[2, 2]: 1 2 3 4' out
+run 0 "$einjit" run "ij->ji" a.npy aa.npy --gradient a; says 'result 1: f32[2, 2]: 7 15 10 22' out
+run 0 "$einjit" print "ij,jk->ik" --gradient b,a; says 'grad' out; [ "$(tail -1 out | tr -cd , | wc -c)" = 2 ] || fail 'not three results'
+run 2 "$einjit" print dot.ein --gradient q; says "no input 'q'" err
+run 2 "$einjit" print dot.ein --gradient ''; says 'needs the name' err
+run 1 "$einjit" print 'def f(x: i64[2]): return sum(x)' --gradient x; says "no gradient by 'x': its dtype is i64" err
+
 run 0 "$einjit" print "$wasteful" --emit opt+; says '# before pass dce' out; says '# after pass dce: 1 change' out
 awk '/^# after pass cse/ { on = 1 } /^$/ { on = 0 } on' out >part.ein # each part is a program of its own
 run 0 "$einjit" print part.ein --emit graph; says 'def wasteful(' out

@@ -300,6 +300,28 @@ def _index_add(n, dim, dst=None, value=None, index=None, source=None):
     return T(zeros.index_add(dim, index, value))
 
 
+# ---- operands that count by their shape ----
+
+def _sum_to_size(input, size):
+    x = _meet(input)[0]
+    return T(x.sum_to_size(size))
+
+
+def _split_as(input, tensors, dim, part):
+    sizes = [_meet(t)[0].shape[dim] for t in tensors]
+    return T(_torch.split(_meet(input)[0], sizes, dim)[part])
+
+
+def _slice_scatter(input, src, dim=0, start=None, end=None, step=1):
+    x, y = _meet(input, src)
+    return T(_torch.slice_scatter(x, y, dim, start, end, step))
+
+
+def _index_add_to(input, dim, index, source):
+    x, y = _meet(input, source)
+    return T(x.index_add(dim, index.t, y))
+
+
 def _tensor(data, dtype=None):
     return T(_torch.tensor(data, dtype=dtype))
 
@@ -322,12 +344,18 @@ _SCOPE = dict(
     stack=lambda tensors, dim=0: T(_torch.stack(_meet(*tensors), dim)),
     index_select=lambda input, dim, index: T(_torch.index_select(_meet(input)[0], dim, index.t)),
     index_add=_index_add, to=lambda input, dtype: T(_meet(input)[0].to(dtype)),
+    sum_to_size=_sum_to_size, split_as=_split_as, slice_scatter=_slice_scatter, index_add_to=_index_add_to,
+    expand_as=lambda input, other: T(_meet(input)[0].expand_as(_meet(other)[0])),
+    reshape_as=lambda input, other: T(_meet(input)[0].reshape_as(_meet(other)[0])),
+    type_as=lambda input, other: T(_meet(input)[0].to(_meet(other)[0].dtype)),
+    zeros_like=lambda input: T(_torch.zeros_like(_meet(input)[0])),
+    diag_embed=lambda input: T(_torch.diag_embed(_meet(input)[0])),
     structural=lambda input: input, choose=lambda first, *others, equal=(): first, tensor=_tensor,
     empty=lambda *size, dtype=_torch.float32: T(_torch.empty(_flat(size), dtype=dtype)),
 )
 _SCOPE["view"] = _SCOPE["reshape"]
 _METHODS = [n for n in _SCOPE if n not in ("einsum", "tensordot", "cat", "stack", "index_add", "layer_norm",
-                                           "structural", "choose", "tensor", "empty", "where")]
+                                           "split_as", "zeros_like", "structural", "choose", "tensor", "empty", "where")]
 
 
 class T:
@@ -339,6 +367,13 @@ class T:
     def __getitem__(self, items):
         items = items if isinstance(items, tuple) else (items,)
         return T(self.t[tuple(i.t.long() if isinstance(i, T) else i for i in items)])
+
+    @property
+    def shape(self):
+        return self.t.shape
+
+    def index_add(self, dim, index, source):
+        return _index_add_to(self, dim, index, source)
 
     def where(self, condition, other):
         return _where(condition, self, other)
@@ -377,17 +412,41 @@ def _symbols(function, arrays):
     return found
 
 
-def run(text, arrays, precision="written"):
-    """The results of a program, run by Python: a list of arrays. `precision` single or double: every value so instead,
-    to see what rounding does to this program."""
-    _instead.clear()
-    _instead.update(_rounding[precision])
+def _call(text, tensors):
+    """The results of a program over tensors, as it returns them."""
     scope = dict(_SCOPE, **DTYPE, float=float, complex=complex,
                  torch=types.SimpleNamespace(**_SCOPE, **{n: getattr(_torch, n) for n in
                                              ("float32", "float64", "complex64", "complex128", "int32", "int64", "bool")}))
     exec(compile("from __future__ import annotations\n" + text, "program", "exec"), scope)
     function = [v for v in scope.values() if isinstance(v, types.FunctionType) and v.__code__.co_filename == "program"][-1]
-    scope.update(_symbols(function, arrays))
-    results = function(*[T(_torch.from_numpy(np.ascontiguousarray(a).reshape(a.shape).copy())) for a in arrays])
-    results = results if isinstance(results, tuple) else (results,)
-    return [r.t.resolve_conj().numpy() if isinstance(r, T) else np.asarray(r) for r in results]
+    scope.update(_symbols(function, tensors))
+    results = function(*[T(t) for t in tensors])
+    return results if isinstance(results, tuple) else (results,)
+
+
+def _as_tensor(a):
+    return _torch.from_numpy(np.ascontiguousarray(a).reshape(a.shape).copy())
+
+
+def run(text, arrays, precision="written"):
+    """The results of a program, run by Python: a list of arrays. `precision` single or double: every value so instead,
+    to see what rounding does to this program."""
+    _instead.clear()
+    _instead.update(_rounding[precision])
+    return [r.t.resolve_conj().numpy() if isinstance(r, T) else np.asarray(r) for r in _call(text, map_tensors(arrays))]
+
+
+def map_tensors(arrays):
+    return [_as_tensor(a) for a in arrays]
+
+
+def gradients(text, arrays):
+    """Of the sum of the real part of a program's first result, by every floating or complex array, as autograd has them;
+    None where autograd refuses or does not get there."""
+    _instead.clear()
+    tensors = map_tensors(arrays)
+    floating = [t.requires_grad_() for t in tensors if t.is_floating_point() or t.is_complex()]
+    y = _call(text, tensors)[0].t
+    y = y.real.sum() if y.is_complex() else y.sum()
+    found = _torch.autograd.grad(y, floating, allow_unused=True)
+    return [None if g is None else g.resolve_conj().numpy() for g in found]

@@ -101,7 +101,8 @@ ej_value gen_make_like(gen_maker *m)
 {
     ej_value x = gen_pick(m), y;
     if (x < 0) return -1;
-    int what = gen_below(&m->r, 9);
+    int what = gen_below(&m->r, 12); /* sums more often than the others: passes have more to say of them */
+    if (what > 8) what = 0;
     if (what >= 5 && !gen_value(m, x)->rank) what -= 5;
     switch (what) {
     case 0: return (y = smaller(m, x, gen_pick_dtype(m))) < 0 ? -1 : binary(m, EJ_OP_SUM_TO_SIZE, x, y);

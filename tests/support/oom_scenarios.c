@@ -134,6 +134,33 @@ static int from_equation(scene *s)
     return EINJIT_OK;
 }
 
+/* The gradient of a gradient, through most kinds of rules. */
+static int differentiate(scene *s)
+{
+    einjit_graph *graph = NULL;
+    einjit_value y, x = 0, out = 99;
+    TRY(einjit_graph_parse(&graph, s->context,
+                           "def forward(x: f32[i, i], w: f32[:, j], src: i64[i]):\n"
+                           "    y = einsum(\"ii,ij->j\", x, w) / w[0] + sum(x[src], dim=0)[:1]\n"
+                           "    z = layer_norm(cat([x, tanh(x) ** 2], 1), (-1,)) @ stack([y, y], 1).sum(0)[:, None].expand(2, 1)[:1]\n"
+                           "    return sum(z * prod(x)) + mean(amax(x, 0)) + einsum(\"ij,jk->\", x, w, reduce=\"max\")\n",
+                           SIZE_MAX, s->err));
+    int status = EINJIT_OK;
+    y = einjit_graph_output_value(graph, 0);
+    for (int k = 0; k < 2 && !status; k++) {
+        size_t n = einjit_graph_node_count(graph);
+        status = einjit_graph_gradient(&out, graph, 1, &y, NULL, 1, &x, s->err);
+        if (status) {
+            assert_int_equal(einjit_graph_node_count(graph), n);
+            assert_int_not_equal(einjit_graph_verify(graph, NULL), EINJIT_E_INTERNAL); /* it may have no memory either */
+        }
+        if (!status) status = einjit_graph_sum(&y, graph, out, 0, NULL, 0, s->err);
+    }
+    if (!status) status = einjit_graph_verify(graph, s->err);
+    einjit_graph_destroy(graph);
+    return status;
+}
+
 /* Every builder once; a value that was not made stays as it was. */
 static int build_all(einjit_graph *g, einjit_error *err)
 {
@@ -543,6 +570,7 @@ const scenario scenarios[] = {
     {.name = "report", .run = report_passes, .quick = true},
     {.name = "from equation", .run = from_equation, .quick = true},
     {.name = "builders", .run = build_graph, .quick = true},
+    {.name = "gradient", .run = differentiate, .quick = true},
     {.name = "shapes", .run = infer_shapes, .program = mlp, .quick = true},
     {.name = "compile and run", .run = compile_and_run, .program = mlp},
     {.name = "constant inputs", .run = constant_inputs, .program = mlp},

@@ -1,0 +1,147 @@
+/* opt_like.c - shapes and dtypes of other values, where they are known: said, or not needed.
+ *
+ * Takes  any graph; gradients are full of these operations, since they hold for every extent and dtype.
+ * Gives  x for x.type_as(y), x.sum_to_size(y.shape), x.expand_as(y) and x.reshape_as(y) where x is like that already; a
+ *        cast, sums, an expand or a reshape where dtype or extents can be said. Then other passes see through, and y is not
+ *        kept for its shape.
+ * Keeps  what is not known: two extents with different names may still be the same, or one of them 1.
+ */
+#include <string.h>
+
+#include "opt.h"
+
+typedef struct like_pass {
+    ej_edit edit;
+    const ej_known_dtype *dtypes;
+    const ej_known_shapes *shapes;
+} like_pass;
+
+static bool same_shape(const ej_known_shape *a, const ej_known_shape *b)
+{
+    if (a->rank < 0 || a->rank != b->rank) return false;
+    return !a->rank || !memcmp(a->extents, b->extents, (size_t)a->rank * sizeof *a->extents);
+}
+
+/* A literal is weak, and no longer so behind any operation. */
+static bool is_literal(const like_pass *p, ej_value v)
+{
+    return p->dtypes[v].weak || p->edit.graph->nodes[v].op == EJ_OP_SCALAR;
+}
+
+static int drop_cast(like_pass *p, ej_value v, const ej_node *node)
+{
+    ej_known_dtype have = p->dtypes[node->in[0]], want = p->dtypes[node->in[1]];
+    ej_value by;
+    if (want.dtype < 0 || want.weak || is_literal(p, node->in[0])) return EINJIT_OK;
+    if (have.dtype == want.dtype) {
+        ej_edit_replace(&p->edit, v, node->in[0]);
+        return EINJIT_OK;
+    }
+    if (!ej_known_inexact(want)) return EINJIT_OK; /* what may be refused stays, to be refused */
+    EJ_TRY(ej_edit_node(&p->edit, (ej_node){.op = EJ_OP_CAST, .dtype = want.dtype, .rank = -1}, 1, node->in, &by));
+    ej_edit_replace(&p->edit, v, by);
+    return EINJIT_OK;
+}
+
+/* The extents of a value as the program can say them, in the graph's arena; *out NULL: not all have a name. */
+static int said_extents(like_pass *p, ej_value v, ej_extent **out)
+{
+    const ej_known_shape *shape = &p->shapes->of[v];
+    ej_arena *arena = &p->edit.graph->arena;
+    ej_extent extent;
+    *out = NULL;
+    if (shape->rank < 0) return EINJIT_OK;
+    for (int32_t i = 0; i < shape->rank; i++)
+        if (!ej_extent_is_product(p->shapes, shape->extents[i], &extent)) return EINJIT_OK;
+    ej_extent *made = EJ_NEW_ARRAY(arena, ej_extent, (size_t)shape->rank);
+    if (!made) return ej_no_memory(p->edit.job->err);
+    for (int32_t i = 0; i < shape->rank; i++) {
+        ej_extent_is_product(p->shapes, shape->extents[i], &made[i]);
+        int32_t *symbols = EJ_NEW_ARRAY(arena, int32_t, (size_t)made[i].n_symbols);
+        if (!symbols) return ej_no_memory(p->edit.job->err);
+        if (made[i].n_symbols) memcpy(symbols, made[i].symbols, (size_t)made[i].n_symbols * sizeof *symbols);
+        made[i].symbols = symbols;
+    }
+    *out = made;
+    return EINJIT_OK;
+}
+
+static int say_shape(like_pass *p, ej_value v, const ej_node *node)
+{
+    ej_node said = {.op = node->op == EJ_OP_EXPAND_AS ? EJ_OP_EXPAND : EJ_OP_RESHAPE, .dtype = -1, .rank = -1};
+    ej_value by = node->in[0];
+    if (is_literal(p, by)) return EINJIT_OK;
+    if (!same_shape(&p->shapes->of[by], &p->shapes->of[node->in[1]])) {
+        EJ_TRY(said_extents(p, node->in[1], &said.extents));
+        if (!said.extents) return EINJIT_OK;
+        said.n_extents = (uint32_t)p->shapes->of[node->in[1]].rank;
+        EJ_TRY(ej_edit_node(&p->edit, said, 1, node->in, &by));
+    }
+    ej_edit_replace(&p->edit, v, by);
+    return EINJIT_OK;
+}
+
+/* An axis of extent `to` where x has `from`: 1 is summed; what is another number, or the same, is not. */
+static bool is_clear(const like_pass *p, int32_t from, int32_t to, bool *summed)
+{
+    int64_t n = ej_extent_number(p->shapes, to);
+    *summed = from != to && n == 1;
+    return from == to || n >= 0;
+}
+
+static int sum_over(like_pass *p, uint32_t n, const int64_t *dims, bool keepdim, ej_value *x)
+{
+    ej_node node = {.op = EJ_OP_REDUCE, .fn = EINJIT_REDUCE_SUM, .dtype = -1, .rank = -1, .keepdim = keepdim, .n_dims = n};
+    if (!n) return EINJIT_OK;
+    if (keepdim && EJ_BROKEN(LIKE_SUMS)) node.fn = EINJIT_REDUCE_MEAN;
+    node.dims = EJ_NEW_ARRAY(&p->edit.graph->arena, int64_t, n);
+    if (!node.dims) return ej_no_memory(p->edit.job->err);
+    memcpy(node.dims, dims, n * sizeof *dims);
+    return ej_edit_node(&p->edit, node, 1, x, x);
+}
+
+/* Integers stay away: their sums are i64. */
+static int say_sums(like_pass *p, ej_value v, const ej_node *node)
+{
+    const ej_known_shape *from = &p->shapes->of[node->in[0]], *to = &p->shapes->of[node->in[1]];
+    int32_t lead = from->rank - to->rank;
+    ej_value by = node->in[0];
+    bool summed;
+    uint32_t n = 0, ones = 0;
+    if (from->rank < 0 || to->rank < 0 || lead < 0 || is_literal(p, by) || !ej_known_inexact(p->dtypes[by])) return EINJIT_OK;
+    int64_t *dims = EJ_JOB_ARRAY(p->edit.job, int64_t, (size_t)from->rank), *kept = EJ_JOB_ARRAY(p->edit.job, int64_t, (size_t)from->rank);
+    if (!dims || !kept) return ej_no_memory(p->edit.job->err);
+    for (int32_t i = 0; i < from->rank; i++) {
+        if (i < lead) {
+            dims[n++] = i;
+            continue;
+        }
+        if (!is_clear(p, from->extents[i], to->extents[i - lead], &summed)) return EINJIT_OK;
+        if (summed) kept[ones++] = i - lead;
+    }
+    EJ_FIRED(p->edit.job, LIKE_SUMS);
+    EJ_TRY(sum_over(p, n, dims, false, &by));
+    EJ_TRY(sum_over(p, ones, kept, true, &by));
+    ej_edit_replace(&p->edit, v, by);
+    return EINJIT_OK;
+}
+
+int ej_opt_like(ej_graph *graph, ej_job *job, size_t *n_changed)
+{
+    like_pass p = {0};
+    bool any = false;
+    for (size_t v = 0; v < graph->n_nodes; v++)
+        any |= graph->nodes[v].op >= EJ_OP_SUM_TO_SIZE && graph->nodes[v].op <= EJ_OP_TYPE_AS;
+    if (!any) return EINJIT_OK;
+    EJ_TRY(ej_edit_begin(&p.edit, graph, job));
+    p.dtypes = ej_opt_dtypes(graph, job->arena);
+    p.shapes = ej_opt_shapes(graph, job->arena);
+    if (!p.dtypes || !p.shapes) return ej_no_memory(job->err);
+    for (size_t v = 0; v < p.edit.n_old; v++) {
+        ej_node node = graph->nodes[v]; /* a copy: nodes move when others are appended */
+        if (node.op == EJ_OP_TYPE_AS) EJ_TRY(drop_cast(&p, (ej_value)v, &node));
+        if (node.op == EJ_OP_EXPAND_AS || node.op == EJ_OP_RESHAPE_AS) EJ_TRY(say_shape(&p, (ej_value)v, &node));
+        if (node.op == EJ_OP_SUM_TO_SIZE) EJ_TRY(say_sums(&p, (ej_value)v, &node));
+    }
+    return ej_edit_commit(&p.edit, true, n_changed);
+}
