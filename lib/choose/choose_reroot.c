@@ -7,12 +7,18 @@
  *
  * This is how all gradients of an einsum of n operands need O(n) steps in all: each gradient lacks one operand, so it is the
  * tree seen from that operand's leaf. Every edge of the tree is at most two intermediates, one per direction, whoever
- * computes them. Operands that the tree does not have stand at its old root, where the missing ones of the other einsum are.
- * Size   n log n.
+ * computes them. An operand that the tree does not have stands at its old root, where the missing one of the other einsum is.
+ *
+ * Where several are not in the tree, and a table over subsets would be too large, the parts of it that make the same results
+ * here are contracted first, and the rest has a search of its own.
+ * Size   n log n, and the search.
  */
 #include <stdlib.h>
 
 #include "choose_joint.h"
+#include "path_sets.h"
+
+enum { FEW_EXTRA = 1 }; /* operands of the member that the tree does not have: more, and only parts of the tree are taken */
 
 typedef struct tree {
     int32_t n, n_nodes; /* leaves first, children before parents */
@@ -117,6 +123,79 @@ static void walk(walker *w)
     }
 }
 
+/* ---- parts of the tree ---- */
+
+/* How many labels the contraction of two sets would have, and its size. */
+static ej_big size_of_pair(const ej_label_sets *sets, int32_t a, int32_t b, int32_t *len)
+{
+    const int32_t *la = ej_label_sets_of(sets, a), *lb = ej_label_sets_of(sets, b);
+    int32_t i = 0, k = 0;
+    ej_big size = ej_big_of(1);
+    *len = 0;
+    while (i < sets->len[a] || k < sets->len[b]) {
+        int32_t label = k == sets->len[b] || (i < sets->len[a] && la[i] <= lb[k]) ? la[i] : lb[k], has = 0;
+        if (i < sets->len[a] && la[i] == label) i++, has++;
+        if (k < sets->len[b] && lb[k] == label) k++, has++;
+        if (sets->left[label] == has) continue;
+        size = ej_big_scale(size, sets->extent[label]);
+        ++*len;
+    }
+    return size;
+}
+
+/* Contracts what has the same results in both einsums: as many labels, of the same size in all. */
+static int contract_common(walker *w, const ej_member *other, ej_label_sets *sets, ej_job *job)
+{
+    const tree *t = &w->tree;
+    ej_label_sets its;
+    int32_t *id = EJ_JOB_ARRAY(job, int32_t, (size_t)t->n_nodes), len;
+    if (!id) return ej_no_memory(job->err);
+    EJ_TRY(ej_label_sets_init(&its, &other->net, false, (size_t)t->n_nodes, job));
+    for (int32_t i = 0; i < t->n; i++) id[i] = i;
+    for (int32_t i = t->n; i < t->n_nodes; i++) {
+        int32_t a = w->made[t->left[i]], b = w->made[t->right[i]];
+        id[i] = ej_label_sets_merge(&its, id[t->left[i]], id[t->right[i]], NULL);
+        if (a < 0 || b < 0) continue;
+        ej_big size = size_of_pair(sets, a, b, &len);
+        if (len != its.len[id[i]] || ej_big_compare(size, its.size[id[i]])) continue;
+        w->made[i] = join(w, a, b);
+        ej_label_sets_merge(sets, a, b, NULL);
+    }
+    return EINJIT_OK;
+}
+
+/* What is left, by a search; sums of single operands are put in when the path is complete. */
+static int search_rest(walker *w, const ej_label_sets *sets, ej_job *job)
+{
+    ej_network net = w->member->net;
+    ej_path rest;
+    int32_t *ids = EJ_JOB_ARRAY(job, int32_t, 3 * (size_t)sets->n);
+    ej_term *terms = EJ_JOB_ARRAY(job, ej_term, (size_t)sets->n);
+    if (!ids || !terms) return ej_no_memory(job->err);
+    net.n_terms = 0;
+    net.terms = terms;
+    for (int32_t i = 0; i < sets->n; i++) {
+        if (sets->len[i] < 0) continue;
+        terms[net.n_terms] = (ej_term){(uint32_t)sets->len[i], sets->pool + sets->at[i]};
+        ids[net.n_terms++] = i;
+    }
+    if (net.n_terms < 2) return EINJIT_OK;
+    EJ_TRY(ej_path_search(&rest, &net, job));
+    for (int32_t s = 0; s < rest.n_steps; s++) {
+        int32_t a = ids[rest.steps[s].a];
+        ids[net.n_terms + s] = rest.steps[s].b < 0 ? a : join(w, a, ids[rest.steps[s].b]);
+    }
+    return EINJIT_OK;
+}
+
+static int take_parts(walker *w, const ej_member *other, ej_job *job)
+{
+    ej_label_sets sets;
+    EJ_TRY(ej_label_sets_init(&sets, &w->member->net, false, (size_t)w->member->n, job));
+    EJ_TRY(contract_common(w, other, &sets, job));
+    return search_rest(w, &sets, job);
+}
+
 int ej_path_along(ej_path *out, const ej_member *member, const ej_member *other, ej_job *job)
 {
     walker w = {.member = member, .path = out};
@@ -127,6 +206,7 @@ int ej_path_along(ej_path *out, const ej_member *member, const ej_member *other,
     w.extra = EJ_JOB_ARRAY(job, int32_t, (size_t)member->n);
     if (!out->steps || !w.made || !w.on_way || !w.extra) return ej_no_memory(job->err);
     EJ_TRY(match_leaves(&w, other, job));
-    walk(&w);
+    if (w.n_extra > FEW_EXTRA && !ej_fits_table(member)) EJ_TRY(take_parts(&w, other, job));
+    else walk(&w);
     return ej_path_complete(out, &member->net, job);
 }

@@ -21,7 +21,7 @@
 #include "gen.h"
 #include "plan_support.h"
 
-enum { LABELS = 6, VALUES = 12, RANK = 4 };
+enum { LABELS = 6, VALUES = 12, RANK = 4, OPERANDS = 14 };
 
 typedef struct value {
     char name[8];
@@ -33,6 +33,7 @@ typedef struct family {
     gen_random r;
     int64_t extents[LABELS];
     int n_values, n_inputs, n_einsums;
+    bool large;
     value values[VALUES];
     char program[8192], inputs[1024];
     size_t n_program;
@@ -60,6 +61,7 @@ static void make_inputs(family *f, const char *dtype)
 {
     size_t n = 0;
     f->n_inputs = f->n_values = 2 + gen_below(&f->r, 5);
+    if (f->large) f->n_inputs = f->n_values = 8;
     for (int v = 0; v < f->n_values; v++) {
         value *x = &f->values[v];
         snprintf(x->name, sizeof x->name, "x%d", v);
@@ -96,6 +98,7 @@ static void choose_labels(family *f, const value *x, int *labels)
 static int choose_operands(family *f, int *operands)
 {
     int n = 1 + gen_below(&f->r, gen_chance(&f->r, 70) ? 4 : 6);
+    if (f->large) n = OPERANDS - gen_below(&f->r, 5); /* most of them beyond tables */
     for (int i = 0; i < n; i++) {
         bool early = gen_chance(&f->r, 60);
         operands[i] = gen_below(&f->r, early ? f->n_inputs : f->n_values);
@@ -105,7 +108,7 @@ static int choose_operands(family *f, int *operands)
 
 static void make_einsum(family *f, const char *rest)
 {
-    int operands[8], labels[8][RANK], n = choose_operands(f, operands);
+    int operands[OPERANDS], labels[OPERANDS][RANK], n = choose_operands(f, operands);
     int64_t extents[LABELS] = {0};
     value *made = &f->values[f->n_values];
     snprintf(made->name, sizeof made->name, "y%d", f->n_einsums++);
@@ -140,6 +143,7 @@ static void make_family(family *f, uint64_t seed)
     *f = (family){.r = {seed}};
     for (int l = 0; l < LABELS; l++) f->extents[l] = 1 + gen_below(&f->r, 4);
     int kind = gen_below(&f->r, 10);
+    f->large = gen_chance(&f->r, 6);
     make_inputs(f, kind == 0 ? "f64" : dtypes[gen_below(&f->r, 4)]);
     int n = 2 + gen_below(&f->r, 4);
     for (int e = 0; e < n && f->n_values < VALUES; e++)

@@ -167,6 +167,32 @@ static void gradients_of_a_chain_are_linear(void **state)
     }
 }
 
+/* Two chains too long for a table that have their middle in common: it is made once. */
+static void long_chains_share_their_middle(void **state)
+{
+    enum { N = 12, COMMON = 7 };
+    char program[2048], inputs[1024] = "", *at = program, *end = program + sizeof program;
+    (void)state;
+    at += snprintf(at, (size_t)(end - at), "def f(");
+    for (int k = 0; k < 2 * N - COMMON; k++) {
+        at += snprintf(at, (size_t)(end - at), "%sa%d", k ? ", " : "", k);
+        strcat(inputs, k ? " f64[6,6]" : "f64[6,6]");
+    }
+    at += snprintf(at, (size_t)(end - at), "):\n    return ");
+    for (int e = 0, first = 0; e < 2; e++, first += N - COMMON) {
+        at += snprintf(at, (size_t)(end - at), "%seinsum(\"", e ? ", " : "");
+        for (int k = 0; k < N; k++) at += snprintf(at, (size_t)(end - at), "%s%c%c", k ? "," : "", letter(k), letter(k + 1));
+        at += snprintf(at, (size_t)(end - at), "->%c%c\"", letter(0), letter(N));
+        for (int k = 0; k < N; k++) at += snprintf(at, (size_t)(end - at), ", a%d", first + k);
+        at += snprintf(at, (size_t)(end - at), ")");
+    }
+    at += snprintf(at, (size_t)(end - at), "\n");
+    double products = planned(program, inputs, false) / (2 * 6 * 6 * 6);
+    print_message("    %g products, %g apart\n", products, alone(program, inputs) / (2 * 6 * 6 * 6));
+    assert_true(products <= 2 * (N - 1) - (COMMON - 1) + 2);
+    assert_true(products < alone(program, inputs) / (2 * 6 * 6 * 6));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -177,6 +203,7 @@ int main(void)
         cmocka_unit_test(repeated_operands_of_one_einsum),
         cmocka_unit_test(mttkrp),
         cmocka_unit_test(gradients_of_a_chain_are_linear),
+        cmocka_unit_test(long_chains_share_their_middle),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
