@@ -19,6 +19,19 @@ static ej_linear each(uint32_t first, uint32_t n, int power, int behind)
     return (ej_linear){.kind = EJ_LINEAR_EACH, .first = first, .n = n, .power = {power, behind}};
 }
 
+/* The first n operands; what stands behind them counts by shape and dtype alone. */
+static ej_linear beside_likes(ej_linear linear)
+{
+    linear.likes = true;
+    return linear;
+}
+
+static ej_linear with_zeros(ej_linear linear)
+{
+    linear.zeros = true;
+    return linear;
+}
+
 static ej_linear joint(uint32_t first, uint32_t n)
 {
     return (ej_linear){.kind = EJ_LINEAR_JOINT, .first = first, .n = n};
@@ -128,7 +141,14 @@ ej_linear ej_opt_linear(const ej_graph *graph, const ej_node *node)
     case EJ_OP_SQUEEZE:
     case EJ_OP_SLICE:
     case EJ_OP_INDEX_SELECT: return each(0, 1, 1, 0);
-    case EJ_OP_INDEX_ADD: return each(1, 1, 1, 0);
+    case EJ_OP_INDEX_ADD: return with_zeros(each(1, 1, 1, 0));
+    case EJ_OP_DIAG_EMBED: return with_zeros(each(0, 1, 1, 0));
+    case EJ_OP_SUM_TO_SIZE:
+    case EJ_OP_EXPAND_AS:
+    case EJ_OP_RESHAPE_AS:
+    case EJ_OP_SPLIT_AS: return beside_likes(each(0, 1, 1, 0));
+    case EJ_OP_ZEROS_LIKE: return beside_likes(each(0, 0, 1, 0));
+    case EJ_OP_SLICE_SCATTER: return joint(0, 2);
     case EJ_OP_CAT:
     case EJ_OP_STACK: return joint(0, node->n_in);
     default: return not_linear();

@@ -18,8 +18,15 @@ typedef struct ej_linear {
     bool subtracts;     /* add and sub: opposite signs make one out of the other, `flipped` */
     uint8_t flipped;
     uint32_t first, n;  /* the operands that it is linear in; factors of others stay */
+    bool likes;         /* the operands behind those count by shape and dtype alone */
+    bool zeros;         /* it brings zeros of its own in */
     int power[2];       /* EACH: of operand `first`, and of those behind it */
 } ej_linear;
+/* Operand k counts by shape and dtype alone: factors of it are nothing to the node. */
+static inline bool ej_linear_is_like(const ej_linear *linear, uint32_t k)
+{
+    return linear->likes && k >= linear->first + linear->n;
+}
 
 ej_linear ej_opt_linear(const ej_graph *graph, const ej_node *node);
 

@@ -27,13 +27,13 @@ typedef struct decision {
 } decision;
 
 /* How many operands with factors meet in v; the same one twice is one. */
-static uint32_t meeting(decision *d, ej_value v)
+static uint32_t meeting(decision *d, ej_value v, const ej_linear *linear)
 {
     const ej_node *node = &d->s->graph->nodes[v];
     uint32_t n = 0;
     for (uint32_t k = 0; k < node->n_in; k++) {
         ej_value x = node->in[k];
-        if (ej_factor_is_one(ej_scalar_pending(d->s, x)) || d->seen_by[x] == v) continue;
+        if (ej_linear_is_like(linear, k) || ej_factor_is_one(ej_scalar_pending(d->s, x)) || d->seen_by[x] == v) continue;
         d->seen_by[x] = v;
         n++;
     }
@@ -46,11 +46,13 @@ static void look_at(decision *d, ej_value v)
     ej_scalar *s = d->s;
     const ej_node *node = &s->graph->nodes[v];
     const ej_push *push = &s->push[v];
-    uint32_t n = meeting(d, v);
+    const ej_linear linear = ej_opt_linear(s->graph, node);
+    uint32_t n = meeting(d, v, &linear);
     bool free = ej_factor_is_one(&push->factor) || s->n_own[v] || !n; /* it multiplies by itself, or not at all */
     double price = free ? 0 : ej_scalar_cost(s, v) / (double)n;
     for (uint32_t k = 0; k < node->n_in; k++) {
         ej_value x = node->in[k];
+        if (ej_linear_is_like(&linear, k)) continue;
         bool takes = push->through && s->roles[s->edges[v] + k] == EJ_ROLE_ARRAY;
         if (!takes) d->demanded[x] = true;
         else if (d->seen_by[x] == v) d->price[x] += price;

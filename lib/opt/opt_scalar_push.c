@@ -137,7 +137,7 @@ static int push_each(ej_scalar *s, ej_value v, const ej_linear *linear, ej_push 
     push->through = absorb(s, node, push);
     if (push->through) return EINJIT_OK;
     EJ_TRY(product_of_each(s, v, linear, push, &fits));
-    if (node->op == EJ_OP_INDEX_ADD && push->factor.n) return EINJIT_OK; /* rows that get nothing are 0, not 0 times Inf */
+    if (linear->zeros && push->factor.n) return EINJIT_OK; /* rows that get nothing are 0, not 0 times Inf */
     push->through = fits && pass(s, linear, push) && fits_value(s, &push->factor, v);
     return EINJIT_OK;
 }
@@ -146,6 +146,7 @@ static int push_each(ej_scalar *s, ej_value v, const ej_linear *linear, ej_push 
 
 static bool is_zero(const ej_node *node)
 {
+    if (node->op == EJ_OP_ZEROS_LIKE) return true;
     if (node->op != EJ_OP_SCALAR) return false;
     return node->fn <= EJ_KIND_INT ? node->integer == 0 : node->re == 0 && (node->fn == EJ_KIND_FLOAT || node->im == 0);
 }
@@ -186,11 +187,13 @@ static void push_joint(const ej_scalar *s, ej_value v, const ej_linear *linear, 
 
 /* ---- the node ---- */
 
-static bool nothing_comes_in(const ej_scalar *s, ej_value v)
+static bool nothing_comes_in(const ej_scalar *s, ej_value v, const ej_linear *linear)
 {
     const ej_node *node = node_of(s, v);
-    for (uint32_t k = 0; k < node->n_in; k++)
-        if (role(s, v, k) == EJ_ROLE_ARRAY && !ej_factor_is_one(ej_scalar_pending(s, node->in[k]))) return false;
+    for (uint32_t k = 0; k < node->n_in; k++) {
+        if (role(s, v, k) != EJ_ROLE_ARRAY || ej_linear_is_like(linear, k)) continue;
+        if (!ej_factor_is_one(ej_scalar_pending(s, node->in[k]))) return false;
+    }
     return true;
 }
 
@@ -199,9 +202,9 @@ int ej_scalar_push(ej_scalar *s, ej_value v)
     ej_push *push = &s->push[v], own = {.factor = s->own[v]};
     *push = own;
     push->through = true;
-    if (nothing_comes_in(s, v)) return EINJIT_OK;
-    push->through = false;
     ej_linear linear = ej_opt_linear(s->graph, node_of(s, v));
+    if (nothing_comes_in(s, v, &linear)) return EINJIT_OK;
+    push->through = false;
     if (linear.kind == EJ_LINEAR_EACH) EJ_TRY(push_each(s, v, &linear, push));
     if (linear.kind == EJ_LINEAR_JOINT) push_joint(s, v, &linear, push);
     if (!push->through) *push = own;

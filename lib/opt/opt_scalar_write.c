@@ -167,7 +167,7 @@ static int operands_of(writer *w, ej_value v, const ej_node *node, bool *changed
     for (uint32_t k = 0; k < node->n_in; k++) {
         bool inside = k >= linear.first && k < linear.first + linear.n && s->roles[s->edges[v] + k] == EJ_ROLE_ARRAY;
         w->in[k] = w->bare[node->in[k]];
-        if (!(push->through && inside)) EJ_TRY(full_of(w, node->in[k], &w->in[k]));
+        if (!(push->through && inside) && !ej_linear_is_like(&linear, k)) EJ_TRY(full_of(w, node->in[k], &w->in[k]));
         *changed |= w->in[k] != node->in[k];
     }
     return EINJIT_OK;

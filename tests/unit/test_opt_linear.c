@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "pass_support.h"
+#include "body_support.h"
 
 static void layout_hands_factors_on(void **state)
 {
@@ -21,6 +21,23 @@ static void layout_hands_factors_on(void **state)
          "unsqueeze_2 = unsqueeze(x, 0); unsqueeze_1 = unsqueeze_2 * 2.0; return unsqueeze_1"},
         {"squeeze(2.0 * x)", "squeeze_2 = squeeze(x); squeeze_1 = squeeze_2 * 2.0; return squeeze_1"},
         {"(2.0 * x)[1:, 0]", "slice_2 = x[1:, 0]; slice_1 = slice_2 * 2.0; return slice_1"});
+}
+
+static void operands_that_count_by_shape_alone_need_no_factor(void **state)
+{
+    (void)state;
+    PASS_CASES("scalar",
+        {"x.sum_to_size((2.0 * v).shape)", "sum_to_size_1 = x.sum_to_size(v.shape); return sum_to_size_1"},
+        {"(2.0 * v).expand_as(3.0 * x)", "expand_as_2 = v.expand_as(x); expand_as_1 = expand_as_2 * 2.0; return expand_as_1"},
+        {"(2.0 * x).reshape_as(3.0 * y)",
+         "reshape_as_2 = x.reshape_as(y); reshape_as_1 = reshape_as_2 * 2.0; return reshape_as_1"},
+        {"diag_embed(2.0 * x)", "diag_embed_2 = diag_embed(x); diag_embed_1 = diag_embed_2 * 2.0; return diag_embed_1"},
+        {"diag_embed(s * x)", NULL},
+        {"slice_scatter(zeros_like(2.0 * x), 2.0 * y, 0)",
+         "zeros_like_1 = zeros_like(x); slice_scatter_2 = slice_scatter(zeros_like_1, y, dim=0); "
+         "slice_scatter_1 = slice_scatter_2 * 2.0; return slice_scatter_1"},
+        {"slice_scatter(2.0 * x, 3.0 * y, 0)", NULL},
+        {"(2.0 * d).type_as(y)", NULL});
 }
 
 static void joined_arrays_need_equal_factors(void **state)
@@ -179,6 +196,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(layout_hands_factors_on),
+        cmocka_unit_test(operands_that_count_by_shape_alone_need_no_factor),
         cmocka_unit_test(joined_arrays_need_equal_factors),
         cmocka_unit_test(gathers_and_scatters_hand_factors_on),
         cmocka_unit_test(sums_and_means_are_linear_and_extremes_for_known_signs),
