@@ -56,7 +56,7 @@ static int take_operands(splitter *s)
 {
     ej_job *job = s->r->job;
     size_t n = s->node->n_in, n_labels = s->s->n_labels;
-    s->parts = EJ_JOB_ARRAY(job, part, 3 * n + 1); /* and at most as many results, twice: operands summed alone */
+    s->parts = EJ_JOB_ARRAY(job, part, 5 * n + 1); /* and results: of pairs, and of what is summed alone */
     s->scalars = EJ_JOB_ARRAY(job, ej_value, n);
     s->rank_of = EJ_JOB_ARRAY(job, int32_t, n_labels);
     s->in_out = EJ_JOB_ARRAY(job, bool, n_labels);
@@ -157,12 +157,57 @@ static int make_step(splitter *s, const int32_t *ids, int32_t n, const ej_term *
     return ej_rebuild_add(s->r, &node, made);
 }
 
+static bool has_values(const splitter *s, const part *x)
+{
+    for (uint32_t i = 0; i < x->term.n; i++)
+        if (!is_unit(s, x, i)) return true;
+    return false;
+}
+
+/* Both are summed to a number each: nothing in common, nothing that the rest needs. */
+static bool gives_numbers(splitter *s, const int32_t *ids)
+{
+    const part *a = &s->parts[ids[0]], *b = &s->parts[ids[1]];
+    bool numbers = true;
+    for (uint32_t i = 0; i < a->term.n; i++) s->seen[a->term.labels[i]] = 1;
+    for (uint32_t i = 0; i < b->term.n; i++) numbers = numbers && !s->seen[b->term.labels[i]];
+    for (uint32_t i = 0; i < a->term.n; i++) s->seen[a->term.labels[i]] = 0;
+    for (int32_t k = 0; k < 2; k++)
+        for (uint32_t i = 0; i < s->parts[ids[k]].term.n; i++) {
+            int32_t label = s->parts[ids[k]].term.labels[i];
+            numbers = numbers && !s->in_out[label] && s->carriers[label] <= 1;
+        }
+    return numbers;
+}
+
+/* One part summed to what the rest needs of it. */
+static int sum_alone(splitter *s, int32_t *id)
+{
+    part *made = &s->parts[s->n_parts];
+    if (!has_values(s, &s->parts[*id])) return EINJIT_OK;
+    count_labels(s, &s->parts[*id], -1);
+    EJ_TRY(result_labels(s, id, 1, &made->term));
+    EJ_TRY(make_step(s, id, 1, &made->term, false, &made->value));
+    count_labels(s, made, 1);
+    *id = s->n_parts++;
+    return EINJIT_OK;
+}
+
+/* Where two numbers are multiplied in the end, each is summed by itself: not every element of one times the other. */
 static int split(splitter *s, const ej_path *path, ej_value *result)
 {
+    int32_t *id_of = EJ_JOB_ARRAY(s->r->job, int32_t, (size_t)s->n_parts + (size_t)path->n_steps); /* parts of the path's ids */
+    if (!id_of) return ej_no_memory(s->r->job->err);
+    int32_t n_ids = s->n_parts;
+    for (int32_t i = 0; i < n_ids; i++) id_of[i] = i;
     for (int32_t i = 0; i < path->n_steps; i++) {
-        const int32_t ids[2] = {path->steps[i].a, path->steps[i].b};
-        int32_t n = ids[1] < 0 ? 1 : 2;
+        int32_t n = path->steps[i].b < 0 ? 1 : 2;
+        int32_t ids[2] = {id_of[path->steps[i].a], n == 2 ? id_of[path->steps[i].b] : -1};
         bool last = i + 1 == path->n_steps;
+        if (n == 2 && gives_numbers(s, ids)) {
+            EJ_TRY(sum_alone(s, &ids[0]));
+            EJ_TRY(sum_alone(s, &ids[1]));
+        }
         part *made = &s->parts[s->n_parts];
         for (int32_t k = 0; k < n; k++) count_labels(s, &s->parts[ids[k]], -1);
         made->term = s->s->out;
@@ -171,7 +216,7 @@ static int split(splitter *s, const ej_path *path, ej_value *result)
         *result = made->value;
         if (last) break;
         count_labels(s, made, 1);
-        s->n_parts++;
+        id_of[n_ids++] = s->n_parts++;
     }
     return EINJIT_OK;
 }
@@ -214,7 +259,8 @@ static int decide_einsum(ej_rebuild *r, ej_value v, const ej_path *given)
     else EJ_TRY(ej_pairs_search(&path, r->from, v, r->job));
     if (!path.n_steps) return ej_rebuild_keep(r, v);
     EJ_TRY(take_operands(&s));
-    if (path.n_steps > 1) EJ_TRY(split(&s, &path, &r->map[v]));
+    const int32_t both[2] = {0, 1};
+    if (path.n_steps > 1 || (s.n_parts == 2 && gives_numbers(&s, both))) EJ_TRY(split(&s, &path, &r->map[v]));
     else EJ_TRY(ej_rebuild_keep(r, v));
     return note_path(&s, &path, &r->out->nodes[r->map[v]].note);
 }

@@ -124,8 +124,6 @@ static int sums_that_pay(const ej_label_sets *sets, int32_t a, int32_t b, int32_
         bool in_a = i < sets->len[a] && la[i] == lb[j];
         if (!in_a && sets->left[lb[j]] > 1) both = ej_big_scale(both, sets->extent[lb[j]]);
     }
-    /* nothing in common and nothing kept: two numbers are multiplied, instead of one with every element of the other sum */
-    if (!ej_big_less(one, both)) return (ej_big_less(one, private_a) ? 1 : 0) | (ej_big_less(one, private_b) ? 2 : 0);
     int best = 0;
     ej_big best_cost = ej_big_of(0);
     for (int choice = 0; choice < 4; choice++) {
