@@ -132,8 +132,7 @@ static int32_t place_behind(const gather *g, const ej_node *einsum, uint32_t t)
     const ej_node *indexed = &g->graph->nodes[einsum->in[t]];
     int32_t place = place_of_axis(term, indexed->dims[0], g->shapes->of[einsum->in[t]].rank);
     if (place < 0 || only_operand(einsum->equation, term->labels[place]) != (int32_t)t) return -1;
-    int32_t behind = place_of_label(out, term->labels[place]);
-    return behind >= 0 && EJ_BROKEN(GATHER_AXIS) && place < (int32_t)out->n ? place : behind;
+    return place_of_label(out, term->labels[place]);
 }
 
 static int index_behind(gather *g, ej_value v, uint32_t t, int32_t place)
@@ -141,7 +140,7 @@ static int index_behind(gather *g, ej_value v, uint32_t t, int32_t place)
     const ej_node einsum = g->graph->nodes[v], indexed = g->graph->nodes[einsum.in[t]];
     uint32_t at = indexed_operand(&indexed);
     ej_value *in, inner, outer;
-    EJ_TRY(operands_with(g, &einsum, t, indexed.in[at], &in));
+    EJ_TRY(operands_with(g, &einsum, t, EJ_BROKEN(GATHER_TWICE) ? einsum.in[t] : indexed.in[at], &in));
     EJ_TRY(ej_edit_like(&g->edit, v, in, EJ_KEEP_DIM, &inner));
     EJ_TRY(operands_with(g, &indexed, at, inner, &in));
     EJ_TRY(ej_edit_like(&g->edit, einsum.in[t], in, axis_at_place(&einsum.equation->out, place), &outer));
