@@ -171,6 +171,8 @@ int ej_distribute_build(ej_distribute *d, ej_value *out)
     for (size_t g = 0; g < d->n_groups; g++) {
         ej_value value;
         EJ_TRY(d->offers ? offer(d, &d->groups[g], &value) : factored(d, &d->groups[g], &value));
+        if (d->offers) EJ_FIRED(d->job, DISTRIBUTE_GUARD);
+        else EJ_FIRED(d->job, DISTRIBUTE_EXTENTS);
         EJ_TRY(add_to(d, out, value, false));
     }
     for (size_t t = 0; t < d->n_terms; t++)

@@ -144,6 +144,8 @@ static int index_behind(gather *g, ej_value v, uint32_t t, int32_t place)
     EJ_TRY(ej_edit_like(&g->edit, v, in, EJ_KEEP_DIM, &inner));
     EJ_TRY(operands_with(g, &indexed, at, inner, &in));
     EJ_TRY(ej_edit_like(&g->edit, einsum.in[t], in, axis_at_place(&einsum.equation->out, place), &outer));
+    if (indexed.op == EJ_OP_INDEX_ADD) EJ_FIRED(g->job, GATHER_SEMIRING);
+    else EJ_FIRED(g->job, GATHER_TWICE);
     return offer(g, v, outer);
 }
 
@@ -180,6 +182,8 @@ static int try_in_front(gather *g, ej_value v)
     EJ_TRY(ej_edit_like(&g->edit, v, in, axis_at_place(term, place_of_label(term, label)), &inner));
     EJ_TRY(operands_with(g, &einsum, (uint32_t)t, inner, &in));
     EJ_TRY(ej_edit_like(&g->edit, indexed.in[at], in, EJ_KEEP_DIM, &outer));
+    if (indexed.op == EJ_OP_INDEX_ADD) EJ_FIRED(g->job, GATHER_SEMIRING);
+    else EJ_FIRED(g->job, GATHER_OTHERS);
     return offer(g, v, outer);
 }
 
