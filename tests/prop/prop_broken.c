@@ -65,7 +65,7 @@ typedef struct subject {
 
 static bool is_written(uint64_t seed)
 {
-    return seed % 4 == 2;
+    return seed % 4 == 1;
 }
 
 static judge_verdict run_graph(const subject *s, const ej_graph *graph, bool in_compile, char *why)
