@@ -1,6 +1,6 @@
 /* prop_passes.c - random programs: whatever order any three passes run in, the results stay those of the oracle.
  *
- * usage: prop_passes [--count N] [--seed S] [--size K] [--generator einsum|any] [--hits] [--print]
+ * usage: prop_passes [--count N] [--seed S] [--size K] [--generator any|einsum|chain] [--hits] [--print]
  * Every program goes through every order of three passes, repetitions included (opt_states.h says how that is affordable),
  * and every graph on the way is run by the interpreter. Without arguments a quick run for every commit; --hits says how often
  * each order was met, and how often each of its passes changed the program; --print shows the programs.
@@ -16,7 +16,7 @@
 typedef struct arguments {
     long count;
     uint64_t seed;
-    int size, kind; /* kind -1: both, in turn */
+    int size, kind; /* kind -1: in turn */
     bool hits, print;
 } arguments;
 
@@ -157,7 +157,7 @@ int main(int argc, char **argv)
     einjit_error err;
     use_built_module();
     if (!read_arguments(&a, argc, argv)) {
-        fprintf(stderr, "usage: prop_passes [--count N] [--seed S] [--size K] [--generator einsum|any] [--hits] [--print]\n");
+        fprintf(stderr, "usage: prop_passes [--count N] [--seed S] [--size K] [--generator any|einsum|chain] [--hits] [--print]\n");
         return 2;
     }
     s.orders = calloc(ej_n_passes * ej_n_passes * ej_n_passes, sizeof *s.orders);

@@ -141,6 +141,8 @@ ej_value gen_make_indexed(gen_maker *m)
     int64_t dim = gen_any_dim(m, v->rank), at = dim < 0 ? dim + v->rank : dim, below = scatter ? 1 + gen_below(&m->r, 6) : v->shape[at];
     int64_t length = scatter ? v->shape[at] : 1 + gen_below(&m->r, 9);
     if (below < 1) return -1;
+    if (m->by_label && scatter && gen_chance(&m->r, 60) && (below = gen_pick_extent(m)) < 1) return -1;
+    if (m->by_label && !scatter && gen_chance(&m->r, 60)) length = gen_pick_extent(m);
     ej_value index = gen_new_input(m, gen_chance(&m->r, 50) ? EINJIT_I64 : EINJIT_I32, 1, &length, below);
     if (index < 0) return -1;
     if (gen_chance(&m->r, 15)) { /* computed: index + 0 */

@@ -67,9 +67,22 @@ ej_value gen_linear_scaled(gen_maker *m, ej_value v)
     return gen_linear_map(m, gen_chance(&m->r, 50) ? EJ_FN_FLOOR_DIVIDE : EJ_FN_POW, v, c);
 }
 
+/* x + 0, 1 * x, ..., and on the other side, where it is not neutral: 0 - x, 1 / x. */
+static ej_value beside_neutral(gen_maker *m, ej_value v)
+{
+    static const int fns[] = {EJ_FN_ADD, EJ_FN_SUB, EJ_FN_SUB, EJ_FN_SUB, EJ_FN_MUL, EJ_FN_DIV, EJ_FN_DIV, EJ_FN_POW};
+    int fn = fns[gen_below(&m->r, 8)];
+    double number = fn == EJ_FN_ADD || fn == EJ_FN_SUB ? 0 : 1;
+    ej_node node = {.op = EJ_OP_SCALAR, .fn = EJ_KIND_FLOAT, .dtype = -1, .re = gen_chance(&m->r, 80) ? number : -number};
+    if (gen_chance(&m->r, 50)) node = (ej_node){.op = EJ_OP_SCALAR, .fn = EJ_KIND_INT, .dtype = -1, .integer = (int64_t)number};
+    ej_value c = gen_keep(m, &node, NULL);
+    return gen_chance(&m->r, 50) && fn != EJ_FN_POW ? gen_linear_map(m, fn, c, v) : gen_linear_map(m, fn, v, c);
+}
+
 ej_value gen_linear_scale(gen_maker *m)
 {
     ej_value v = gen_pick(m);
+    if (v >= 0 && gen_chance(&m->r, 6)) return beside_neutral(m, v);
     if (gen_chance(&m->r, 15)) return gen_linear_map(m, EJ_FN_NEG, v, -1);
     v = gen_linear_scaled(m, v);
     return gen_chance(&m->r, 25) ? gen_linear_scaled(m, v) : v; /* two in a row */

@@ -6,6 +6,8 @@
 
 #include "gen_maker.h"
 
+enum { MOST_RESULTS = 8 };
+
 const char *const gen_kind_names[GEN_KINDS] = {"any", "einsum", "chain", "differentiable"};
 
 int gen_kind_by_name(const char *name)
@@ -238,8 +240,8 @@ static bool add_unused(gen_maker *m)
 {
     gen_program *p = m->p;
     einjit_error err;
-    p->oracle.values = EJ_NEW_ARRAY(&p->oracle.arena, oracle_value, 4);
-    for (ej_value v = (ej_value)p->graph.n_nodes - 1; p->oracle.values && v >= 0 && p->oracle.n < 4; v--) {
+    p->oracle.values = EJ_NEW_ARRAY(&p->oracle.arena, oracle_value, MOST_RESULTS);
+    for (ej_value v = (ej_value)p->graph.n_nodes - 1; p->oracle.values && v >= 0 && p->oracle.n < MOST_RESULTS; v--) {
         bool leaf = p->graph.nodes[v].op == EJ_OP_INPUT || p->graph.nodes[v].op == EJ_OP_CONSTANT || gen_is_literal(m, v);
         if (leaf || (m->uses[v] && !gen_chance(&m->r, 4))) continue;
         if (ej_graph_output(&p->graph, v, &err)) return false;
@@ -297,7 +299,7 @@ bool gen_program_of(gen_program *out, int kind, uint64_t seed, int size, gen_hit
     out->all = m.s.values;
     bool ok = kind == GEN_CHAIN ? gen_chain_fill(&m, size) : kind == GEN_EINSUM ? fill_einsums(&m, size) : fill_any(&m, size);
     ok = ok && out->graph.n_nodes > out->n_in;
-    if (ok && kind != GEN_CHAIN) ok = m.by_label && gen_chance(&m.r, 65) ? add_unused(&m) : add_outputs(&m);
+    if (ok && kind != GEN_CHAIN) ok = m.by_label && gen_chance(&m.r, 85) ? add_unused(&m) : add_outputs(&m);
     if (!ok) gen_program_free(out);
     return ok;
 }

@@ -249,7 +249,7 @@ static void write_gather(writer *w)
     } while (!out[0]);
     bool inside = gen_chance(&w->r, 50), selects = gen_chance(&w->r, 50); /* the index operation: on an operand or the result */
     char g = inside ? left[gen_below(&w->r, (int)strlen(left))] : out[gen_below(&w->r, (int)strlen(out))];
-    int64_t e = w->extents[strchr(letters, g) - letters], n = gen_chance(&w->r, 50) ? e : 1 + gen_below(&w->r, 4);
+    int64_t e = w->extents[strchr(letters, g) - letters], n = gen_chance(&w->r, 70) ? e : 1 + gen_below(&w->r, 4);
     int c = operand(w, "c", right, inside ? 10 : 0), a, s;
     if (inside) {
         a = operand_but(w, "a", left, g, n);
@@ -307,6 +307,17 @@ static void write_shared(writer *w)
     SAY(w, n < 2 || gen_chance(&w->r, 30) ? "p\n" : "r0\n");
 }
 
+static void write_square(writer *w)
+{
+    static const char *const equations[] = {"ik,jk->ij", "ik,jk->ji", "ki,kj->ij"};
+    int64_t rows = 128 + gen_below(&w->r, 5), depth = 48 + gen_below(&w->r, 4);
+    const char *equation = equations[gen_below(&w->r, 3)];
+    int64_t shape[2] = {*equation == 'k' ? depth : rows, *equation == 'k' ? rows : depth};
+    w->dtype = gen_chance(&w->r, 50) ? EINJIT_F32 : EINJIT_F64;
+    int x = declare(w, "x", w->dtype, 2, shape, NULL);
+    SAY(w, "    return einsum(\"%s\", x%d, x%d)\n", equation, x, x);
+}
+
 /* ---- the program with its inputs ---- */
 
 static bool make_inputs(gen_program *p, writer *w)
@@ -323,14 +334,14 @@ static bool make_inputs(gen_program *p, writer *w)
 
 bool gen_written_make(gen_program *out, int kind, uint64_t seed, char *text, size_t room)
 {
-    static void (*const write[GEN_WRITTEN_FAMILIES])(writer *w) = {write_sum, write_gather, write_shared};
+    static void (*const write[])(writer *w) = {write_sum, write_gather, write_shared, write_square};
     einjit_error err;
     einjit_tensor views[GEN_MAX_INPUTS];
     writer w = {.r = {seed * 0x9E3779B97F4A7C15u}};
     memset(out, 0, sizeof *out);
     w.dtype = any_dtype(&w);
     w.semiring = gen_chance(&w.r, 25);
-    bool equal = gen_chance(&w.r, 50); /* what mixes axes up is wrong then, and not refused */
+    bool equal = gen_chance(&w.r, 70); /* what mixes axes up is wrong then, and not refused */
     for (int l = 0; l < 4; l++) w.extents[l] = gen_chance(&w.r, 20) ? 1 : 2 + gen_below(&w.r, 3);
     for (int l = 1; equal && l < 4; l++) w.extents[l] = w.extents[0];
     write[kind](&w);
