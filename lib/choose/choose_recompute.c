@@ -14,8 +14,9 @@
  * take over the labels of the place as they are. An output label of extent 1 meets a larger one: all axes under it are 1
  * and broadcast as the value did. A place with one label twice makes diagonals, of several operands or of one: not of one
  * whose axes are 1 and longer, which no program could say. Summed labels are new.
- * Size   near-linear: a bounded number of users and operands is looked at.
+ * Size   near-linear: a bounded number of users and operands is looked at, and long path searches have one budget.
  */
+#include <math.h>
 #include <string.h>
 
 #include "choose_core.h"
@@ -24,8 +25,10 @@
 enum {
     MOST_USERS = 8,      /* of an einsum that is taken in */
     MOST_OPERANDS = 12,  /* of a merged einsum: paths are optimal, or greedy and quick */
-    MOST_READS = 3       /* times that one einsum reads it */
+    MOST_READS = 3,      /* times that one einsum reads it */
+    ALWAYS_OPERANDS = 6  /* of a merged einsum, when the work is used up */
 };
+static const double most_work = 3e6; /* splits that path searches may look at: some 100 ms */
 
 typedef struct use {
     ej_value user;
@@ -41,6 +44,7 @@ typedef struct recomputer {
     use *uses;
     bool *dead;
     ej_trial trial;
+    double work;
     size_t n_changed;
 } recomputer;
 
@@ -242,14 +246,15 @@ static int try_users(recomputer *r, ej_value v, size_t n, const ej_value *list, 
     ej_count with, without;
     size_t skip = drop ? 0 : 1; /* the inner einsum is no part of either */
     *done = false;
+    for (size_t i = 0; i < n; i++) {
+        EJ_TRY(merge(r, &made[i], v, list[i], r->job));
+        if (!can_be_said(r, &made[i]) || (r->work <= 0 && made[i].n_in > ALWAYS_OPERANDS)) return EINJIT_OK;
+        r->work -= pow(3, made[i].n_in) / 2;
+    }
     items[0] = (ej_trial_node){v, &r->now.nodes[v], NULL, false};
     for (size_t i = 0; i < n; i++) items[i + 1] = (ej_trial_node){list[i], &r->now.nodes[list[i]], NULL, true};
     EJ_TRY(ej_trial_run(&r->trial, n + 1 - skip, items + skip, &without));
-    for (size_t i = 0; i < n; i++) {
-        EJ_TRY(merge(r, &made[i], v, list[i], r->job));
-        if (!can_be_said(r, &made[i])) return EINJIT_OK;
-        items[i + 1].node = &made[i];
-    }
+    for (size_t i = 0; i < n; i++) items[i + 1].node = &made[i];
     EJ_TRY(ej_trial_run(&r->trial, n, items + 1, &with));
     *done = is_better(with, without);
     for (size_t i = 0; i < n && *done; i++) {
@@ -283,7 +288,7 @@ static int decide(recomputer *r, ej_value v)
 static int start(recomputer *r, const ej_bound *bound, ej_job *job)
 {
     size_t n = bound->n_nodes;
-    *r = (recomputer){.job = job, .now = *bound};
+    *r = (recomputer){.job = job, .now = *bound, .work = most_work};
     r->now.nodes = EJ_JOB_ARRAY(job, ej_bound_node, n);
     r->results = EJ_JOB_ARRAY(job, uint32_t, n);
     r->first = EJ_JOB_ARRAY(job, int32_t, n);
