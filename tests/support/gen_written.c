@@ -340,7 +340,7 @@ bool gen_written_make(gen_program *out, int kind, uint64_t seed, char *text, siz
     writer w = {.r = {seed * 0x9E3779B97F4A7C15u}};
     memset(out, 0, sizeof *out);
     w.dtype = any_dtype(&w);
-    w.semiring = gen_chance(&w.r, 25);
+    w.semiring = gen_chance(&w.r, 40);
     bool equal = gen_chance(&w.r, 70); /* what mixes axes up is wrong then, and not refused */
     for (int l = 0; l < 4; l++) w.extents[l] = gen_chance(&w.r, 20) ? 1 : 2 + gen_below(&w.r, 3);
     for (int l = 1; equal && l < 4; l++) w.extents[l] = w.extents[0];
