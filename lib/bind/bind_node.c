@@ -142,15 +142,46 @@ static int keep_axes(ej_binder *b, ej_value reduced, ej_value x, const bool *axe
     return ej_bind_reshape(b, reduced, from->rank, shape, out);
 }
 
+/* A number that was expanded, summed: a product. *done false: it is something else, or the count is open or not exact. */
+static int sum_of_number(ej_binder *b, int reduce, ej_value x, const bool *axes, bool keepdim, ej_value *out, bool *done)
+{
+    enum { EXACT = 1 << 24 }; /* counts below are numbers of every floating dtype */
+    const ej_bound_node *from = ej_bind_at(b, x);
+    const ej_bound_node *number = from->n_in ? ej_bind_at(b, from->in[0]) : NULL;
+    int64_t count = 1;
+    int32_t rank = 0;
+    *done = reduce == EINJIT_REDUCE_SUM && from->op == EJ_OP_EXPAND && number->op == EJ_OP_SCALAR && from->dtype != EINJIT_BOOL;
+    for (int32_t i = 0; *done && i < from->rank; i++)
+        if (axes[i]) *done = !from->shape[i].e && ej_mul_size(count, from->shape[i].n, &count) && count < EXACT;
+    *done = *done && count; /* of nothing it is 0, also of Inf */
+    if (!*done) return EINJIT_OK;
+    int dtype = from->dtype;
+    bool one = ej_dtypes[dtype].kind <= EJ_KIND_INT ? number->integer == 1 : number->re == 1 && number->im == 0;
+    ej_size *shape = EJ_NEW_ARRAY(b->arena, ej_size, (size_t)from->rank);
+    if (!shape) return ej_no_memory(b->err);
+    for (int32_t i = 0; i < from->rank; i++) {
+        if (!axes[i]) shape[rank++] = from->shape[i];
+        else if (keepdim) shape[rank++] = ej_size_number(1);
+    }
+    ej_value in[2] = {from->in[0], -1};
+    EJ_TRY(ej_bind_number(b, dtype, (double)count, &in[1]));
+    if (one) *out = in[1];
+    else EJ_TRY(ej_bind_map(b, EJ_FN_MUL, dtype, 2, in, out));
+    return ej_bind_expand(b, *out, rank, shape, out);
+}
+
 int ej_bind_reduce(ej_binder *b, int reduce, ej_value x, const bool *axes, bool keepdim, ej_value *out)
 {
     const ej_bound_node *from = ej_bind_at(b, x);
     uint32_t n = 0;
+    bool done = false;
     for (int32_t i = 0; i < from->rank; i++) n += axes[i];
     if (!n) {
         *out = x;
         return EINJIT_OK;
     }
+    EJ_TRY(sum_of_number(b, reduce, x, axes, keepdim, out, &done));
+    if (done) return EINJIT_OK;
     ej_bound_node made;
     EJ_TRY(start(b, &made, EJ_OP_REDUCE, from->dtype, from->rank - (int32_t)n, 1, &x));
     made.fn = (uint8_t)reduce;

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -105,9 +106,37 @@ static void layer_norm_checks_its_parameters(void **state)
     expect_refused("a", "layer_norm(a, (2, 3))", "f32[3]", EINJIT_E_VALUE, "last 2 axes of 1");
 }
 
+static void a_sum_of_a_number_is_a_product(void **state)
+{
+    (void)state;
+    struct {
+        const char *body, *inputs;
+        size_t reduces;
+    } cases[] = {
+        {"(1.0).expand_as(x).sum() * x", "f32[3,4]", 0},
+        {"(2.5).expand_as(x).sum(0, keepdim=True) * x", "f64[3,4]", 0},
+        {"(3).expand_as(x).sum(1).expand(4, 3)", "i32[3,4]", 0},
+        {"(2.5).expand_as(x).sum(0)", "f64[0,4]", 1}, /* of nothing */
+        {"x[:1].expand(5, 4).sum(0)", "f64[3,4]", 1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char program[200];
+        bind_case c;
+        size_t n = 0;
+        snprintf(program, sizeof program, "def f(x):\n    return %s\n", cases[i].body);
+        bind_open(&c, program, cases[i].inputs, NULL, NULL);
+        if (c.status) print_error("%s: %s\n", program, c.err.text);
+        assert_int_equal(c.status, EINJIT_OK);
+        for (size_t v = 0; v < c.bound.n_nodes; v++) n += c.bound.nodes[v].op == EJ_OP_REDUCE;
+        assert_int_equal(n, cases[i].reduces);
+        bind_close(&c);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_sum_of_a_number_is_a_product),
         cmocka_unit_test(axes_are_dropped_or_kept_as_one),
         cmocka_unit_test(bad_axes_are_refused),
         cmocka_unit_test(sums_of_integers_are_i64),
