@@ -23,6 +23,7 @@ static const struct {
     {'b', "backend", "B", "llvm or interp"},
     {'T', "target", "T", "a row of the target table: avx512, avx2, sse2"},
     {'g', "gradient", "a,b", "add the gradients of the first result by these inputs to the results"},
+    {'a', "passes", "dce,fuse", "only these passes, in this order"},
     {'p', "stats", NULL, "what each pass did: changes, rules, nodes; with sizes operations and bytes"},
     {'u', "times", NULL, "with --stats: the time of each pass"},
     {'n', "no-opt", NULL, "take the program as written"},
@@ -73,6 +74,7 @@ static int take(cmd_options *o, int letter)
     case 'g': o->gradient = optarg; return TOOL_OK;
     case 'm': o->minimize = optarg; return TOOL_OK;
     case 'n': o->no_opt = true; return TOOL_OK;
+    case 'a': o->passes = optarg; return TOOL_OK;
     case 'p': o->stats = true; return TOOL_OK;
     case 'u': o->times = true; return TOOL_OK;
     case 'j': o->json = true; return TOOL_OK;

@@ -28,6 +28,7 @@ typedef struct cmd_options {
     char *path;             /* ... as the library takes it, once there is a context */
     const char *emit, *dot, *svg, *minimize;
     const char *gradient;   /* --gradient a,b */
+    const char *passes;     /* --passes dce,fuse */
     int64_t threads;
     bool no_opt, json, stats, times;
     char **outputs;         /* -o */

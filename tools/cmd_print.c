@@ -51,13 +51,17 @@ static int check_options(const cmd_options *options)
     if (options->stats && options->no_opt) return tool_usage("--stats reports on the passes: not with --no-opt");
     if (options->json && !options->stats) return tool_usage("--json prints what --stats reports: it needs --stats");
     if (options->times && !options->stats) return tool_usage("--times belongs to what --stats reports: it needs --stats");
+    if (options->passes && options->constants) return tool_usage("--passes changes the program alone: not with --constants");
+    if (options->passes && options->no_opt) return tool_usage("--passes names what --no-opt leaves out");
+    if (options->passes && options->emit && strcmp(options->emit, "opt") && strcmp(options->emit, "opt+"))
+        return tool_usage("--passes goes with --emit opt, --emit opt+ and --stats");
     return check_stage(options->emit ? options->emit : "opt");
 }
 
-static int print_optimized(const tool_program *program, bool no_opt)
+static int print_optimized(const tool_program *program, const cmd_options *options)
 {
     einjit_error err = {0};
-    if (!no_opt && einjit_optimize(program->graph, NULL, &err)) return tool_error(&err);
+    if (!options->no_opt && einjit_optimize(program->graph, options->passes, &err)) return tool_error(&err);
     return print_graph(program);
 }
 
@@ -69,7 +73,7 @@ static int print(einjit_context *context, const tool_program *program, cmd_optio
     if (!strcmp(emit, "graph")) return print_graph(program);
     if (!strcmp(emit, "opt+") && !options->no_opt && !options->constants) return cmd_print_passes(program, options);
     if (options->constants && !options->no_opt) return print_stage(context, program, options);
-    if (!strcmp(emit, "opt") || !strcmp(emit, "opt+")) return print_optimized(program, options->no_opt);
+    if (!strcmp(emit, "opt") || !strcmp(emit, "opt+")) return print_optimized(program, options);
     return print_stage(context, program, options);
 }
 

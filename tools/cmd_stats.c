@@ -34,7 +34,7 @@ static int optimize(einjit_report **out, const tool_program *program, const cmd_
         status = tool_inputs_make(&in, &n_in, program, &options->sizes, options->dtype, false);
         if (!status) views = tool_views(in, n_in);
     }
-    if (!status && einjit_optimize_report(out, program->graph, NULL, views ? n_in : 0, views, flags, &err))
+    if (!status && einjit_optimize_report(out, program->graph, options->passes, views ? n_in : 0, views, flags, &err))
         status = tool_error(&err);
     free(views);
     tool_tensors_free(in, n_in);

@@ -150,6 +150,11 @@ run 0 "$einjit" print "$wasteful" --stats -s i=100,j=50,k=20; quiet err; cp out 
 grep -Eq '^all +[0-9]+ .* [0-9.e+]+ -> [0-9.e+]+ ' out || fail 'no totals'
 run 0 "$einjit" print "$wasteful" --stats -s i=100,j=50,k=20; same out once
 run 0 "$einjit" print "$wasteful" --stats --times; says ' us ' out
+run 0 "$einjit" print "$wasteful" --stats --passes dce; says 'dce ' out; ! grep -q '^cse ' out || fail 'another pass ran'
+run 0 "$einjit" print "$wasteful" --passes dce,cse
+run 1 "$einjit" print "$wasteful" --passes dce,nonsense; says "there is no pass 'nonsense'" err
+run 2 "$einjit" print "$wasteful" --passes dce --no-opt
+run 2 "$einjit" print "$wasteful" --passes dce --emit plan -s i=3,j=4,k=5
 run 0 "$einjit" print "$wasteful" --stats -s i=100,j=50,k=20 --json; quiet err
 json passes.0.pass dce; json passes.0.changed 1; json passes.0.nodes_before 9; json passes.0.ns null
 json all.pass all; json all.nodes_before 9
