@@ -167,15 +167,25 @@ static bool optimizes(const pipeline *p)
 }
 
 /* An input of which the program leaves the rank open has the observed one; its extents stay open. */
-static int note_rank(pipeline *p, ej_node *input, int32_t rank)
+static int note_rank(pipeline *p, ej_graph *graph, ej_node *input, int32_t rank)
 {
     if (input->rank >= 0) return EINJIT_OK;
-    ej_extent *extents = EJ_NEW_ARRAY(&p->graph.arena, ej_extent, (size_t)rank);
+    ej_extent *extents = EJ_NEW_ARRAY(&graph->arena, ej_extent, (size_t)rank);
     if (!extents) return ej_no_memory(p->job.err);
     for (int32_t i = 0; i < rank; i++) extents[i].n = EJ_EXTENT_UNKNOWN;
     input->rank = rank;
     input->n_extents = (uint32_t)rank;
     input->extents = extents;
+    return EINJIT_OK;
+}
+
+static int note_inputs(pipeline *p, ej_graph *graph)
+{
+    for (size_t i = 0; i < graph->n_inputs; i++) {
+        ej_node *input = &graph->nodes[graph->inputs[i]];
+        input->dtype = (int16_t)p->request.in[i].dtype;
+        EJ_TRY(note_rank(p, graph, input, p->request.in[i].rank));
+    }
     return EINJIT_OK;
 }
 
@@ -188,20 +198,15 @@ static int observe(pipeline *p)
     if (!optimizes(p)) return EINJIT_OK;
     EJ_TRY(ej_bind(&as_written, &p->graph, r->n_in, r->in, r->n_out, r->out, r->open, &p->job));
     EJ_TRY(ej_bound_count(&p->written, &as_written, &p->job));
-    for (size_t i = 0; i < p->graph.n_inputs; i++) {
-        ej_node *input = &p->graph.nodes[p->graph.inputs[i]];
-        input->dtype = (int16_t)r->in[i].dtype;
-        EJ_TRY(note_rank(p, input, r->in[i].rank));
-    }
-    return EINJIT_OK;
+    return note_inputs(p, &p->graph);
 }
 
-static int run_passes(pipeline *p)
+static int run_passes(pipeline *p, ej_graph *graph, const char *names)
 {
     const void **constants;
-    EJ_TRY(ej_constants_insert(&constants, &p->graph, &p->request, &p->job));
-    EJ_TRY(ej_opt_run(&p->graph, NULL, &p->job));
-    return ej_constants_withdraw(&p->graph, &p->request, constants, &p->job);
+    EJ_TRY(ej_constants_insert(&constants, graph, &p->request, &p->job));
+    EJ_TRY(ej_opt_run(graph, names, &p->job));
+    return ej_constants_withdraw(graph, &p->request, constants, &p->job);
 }
 
 /* Watched where a dump asks for it. */
@@ -210,13 +215,59 @@ static int optimize(pipeline *p)
     const ej_request *r = &p->request;
     bool stats = is_dumped(p, EJ_STAGE_STATS), programs = is_dumped(p, EJ_STAGE_PASSES);
     EJ_TRY(observe(p));
-    if (!stats && !programs) return optimizes(p) ? run_passes(p) : EINJIT_OK;
+    if (!stats && !programs) return optimizes(p) ? run_passes(p, &p->graph, NULL) : EINJIT_OK;
     EJ_TRY(ej_report_begin(&p->report, &p->graph, r->n_in, stats ? r->in : NULL, programs, p->job.arena, &p->job));
-    if (optimizes(p)) EJ_TRY(run_passes(p));
+    if (optimizes(p)) EJ_TRY(run_passes(p, &p->graph, NULL));
     EJ_TRY(ej_report_end(&p->report, &p->graph, !optimizes(p), &p->job));
     EJ_TRY(dump_passes(p));
     p->started_ns = now_ns() - p->report.total.ns; /* counting and printing are not the stage's time */
     return EINJIT_OK;
+}
+
+/* ---- long einsums ---- */
+
+/* Paths of so many operands are not searched exhaustively: the order of the program may be better than what is found. */
+static bool has_long_einsum(const ej_bound *bound)
+{
+    for (size_t v = 0; v < bound->n_nodes; v++)
+        if (bound->nodes[v].op == EJ_OP_EINSUM && bound->nodes[v].n_in > EJ_PATH_EXACT) return true;
+    return false;
+}
+
+/* The program after the passes in front of "fuse", which einsums are still written in the order of the program. */
+static int decide_unfused(pipeline *p, ej_graph *graph, ej_bound *chosen)
+{
+    const ej_request *r = &p->request;
+    ej_text names;
+    ej_bound bound;
+    ej_text_init(&names, p->job.arena);
+    for (size_t i = 0; i < ej_n_passes && strcmp(ej_passes[i].name, "fuse"); i++) ej_print(&names, "%s,", ej_passes[i].name);
+    if (names.failed) return ej_no_memory(p->job.err);
+    EJ_TRY(note_inputs(p, graph));
+    EJ_TRY(run_passes(p, graph, names.data));
+    EJ_TRY(ej_bind(&bound, graph, r->n_in, r->in, r->n_out, r->out, r->open, &p->job));
+    return ej_choose(chosen, &bound, false, &p->job);
+}
+
+/* No more operations than the program's own order has. */
+static int keep_written_order(pipeline *p)
+{
+    ej_graph graph;
+    ej_bound chosen;
+    ej_count fused, unfused;
+    if (!optimizes(p) || p->job.path_strategy || !has_long_einsum(&p->bound)) return EINJIT_OK;
+    EJ_TRY(ej_graph_copy(&graph, &p->request.graph->graph, p->job.allocator, p->job.err));
+    int status = decide_unfused(p, &graph, &chosen);
+    if (status == EINJIT_OK) status = ej_bound_count(&fused, &p->chosen, &p->job);
+    if (status == EINJIT_OK) status = ej_bound_count(&unfused, &chosen, &p->job);
+    if (status == EINJIT_OK && unfused.operations < fused.operations) {
+        ej_graph other = p->graph;
+        p->graph = graph;
+        graph = other;
+        p->chosen = chosen;
+    }
+    ej_graph_free(&graph);
+    return status;
 }
 
 static int build(pipeline *p)
@@ -240,6 +291,7 @@ static int build(pipeline *p)
 
     if (!optimizes(p)) EJ_TRY(ej_bound_count(&p->written, &p->bound, job));
     EJ_TRY(ej_choose(&p->chosen, &p->bound, r->flags & EINJIT_OPTION_NO_OPTIMIZE, job)); /* searches paths */
+    EJ_TRY(keep_written_order(p));
     EJ_TRY(stage_done(p, EJ_STAGE_PATH));
     if (p->last == EJ_STAGE_PATH) return EINJIT_OK;
 

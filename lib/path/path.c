@@ -11,7 +11,7 @@
 static int search_auto(ej_path *out, const ej_network *network, ej_job *job)
 {
     /* 3^10 / 2 splits take about a millisecond: what a compile can spare */
-    return network->n_terms <= EJ_OPTIMAL_AUTO ? ej_path_optimal(out, network, job) : ej_path_greedy(out, network, job);
+    return network->n_terms <= EJ_PATH_EXACT ? ej_path_optimal(out, network, job) : ej_path_greedy(out, network, job);
 }
 
 const ej_strategy ej_strategies[] = {

@@ -32,6 +32,7 @@ typedef struct ej_strategy {
     int (*search)(ej_path *out, const ej_network *network, ej_job *job);
     const char *help;
 } ej_strategy;
+enum { EJ_PATH_EXACT = 10 }; /* strategy auto: up to so many operands all orders are looked at */
 extern const ej_strategy ej_strategies[];
 extern const size_t ej_n_strategies;
 /* The path in a file: JSON with "ssa_path", a list of lists of one or two ids. E_IO, E_SYNTAX, E_VALUE. (path_file.c) */

@@ -35,7 +35,7 @@ ej_big ej_label_sets_private(const ej_label_sets *sets, int32_t set);
 int ej_path_settle(ej_path *path, const ej_network *network, ej_job *job);
 
 /* The strategies (path_optimal.c, path_greedy.c). */
-enum { EJ_OPTIMAL_LIMIT = 16, EJ_OPTIMAL_AUTO = 10 };
+enum { EJ_OPTIMAL_LIMIT = 16 };
 int ej_path_optimal(ej_path *out, const ej_network *network, ej_job *job);
 int ej_path_greedy(ej_path *out, const ej_network *network, ej_job *job);
 int ej_path_random(ej_path *out, const ej_network *network, ej_job *job);
