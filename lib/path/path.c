@@ -11,11 +11,13 @@
 static int search_auto(ej_path *out, const ej_network *network, ej_job *job)
 {
     /* 3^10 / 2 splits take about a millisecond: what a compile can spare */
-    return network->n_terms <= EJ_PATH_EXACT ? ej_path_optimal(out, network, job) : ej_path_greedy(out, network, job);
+    if (network->n_terms <= EJ_PATH_EXACT) return ej_path_optimal(out, network, job);
+    EJ_TRY(ej_path_greedy(out, network, job));
+    return ej_path_refine(out, network, job);
 }
 
 const ej_strategy ej_strategies[] = {
-    {"auto", search_auto, "optimal for up to 10 operands, else greedy"},
+    {"auto", search_auto, "optimal for up to 10 operands, else greedy, its parts solved exactly"},
     {"optimal", ej_path_optimal, "the fewest operations of all orders of pairs; up to 16 operands"},
     {"greedy", ej_path_greedy, "the pair that shrinks memory most, again and again; any number of operands"},
     {"random", ej_path_random, "any order (\"random:SEED\"), and any recipe for its steps: for tests"},

@@ -34,6 +34,9 @@ ej_big ej_label_sets_private(const ej_label_sets *sets, int32_t set);
 /* Strategies give pairs only; this puts a step of one operand before a pair where summing its own labels first pays. */
 int ej_path_settle(ej_path *path, const ej_network *network, ej_job *job);
 
+/* A path of pairs that costs no more, by solving small subtrees exactly (path_refine.c). */
+int ej_path_refine(ej_path *path, const ej_network *network, ej_job *job);
+
 /* The strategies (path_optimal.c, path_greedy.c). */
 enum { EJ_OPTIMAL_LIMIT = 16 };
 int ej_path_optimal(ej_path *out, const ej_network *network, ej_job *job);
