@@ -8,8 +8,8 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "base_time.h"
 #include "choose.h"
 #include "compile_report.h"
 #include "kernel.h"
@@ -33,13 +33,6 @@ typedef struct pipeline {
     char name[96];        /* of the kernel, for dumps */
     uint64_t started_ns, stage_ns[EJ_STAGE_COUNT], compile_ns;
 } pipeline;
-
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * UINT64_C(1000000000) + (uint64_t)t.tv_nsec;
-}
 
 /* ---- between the stages ---- */
 
@@ -129,11 +122,11 @@ static int dump_passes(pipeline *p)
 
 static int stage_done(pipeline *p, int stage)
 {
-    uint64_t now = now_ns();
+    uint64_t now = ej_now_ns();
     p->stage_ns[stage] += now - p->started_ns;
     if (p->job.verify) EJ_TRY(verify_stage(p, stage));
     EJ_TRY(dump_stage(p, stage));
-    p->started_ns = now_ns();
+    p->started_ns = ej_now_ns();
     return EINJIT_OK;
 }
 
@@ -220,7 +213,7 @@ static int optimize(pipeline *p)
     if (optimizes(p)) EJ_TRY(run_passes(p, &p->graph, NULL));
     EJ_TRY(ej_report_end(&p->report, &p->graph, !optimizes(p), &p->job));
     EJ_TRY(dump_passes(p));
-    p->started_ns = now_ns() - p->report.total.ns; /* counting and printing are not the stage's time */
+    p->started_ns = ej_now_ns() - p->report.total.ns; /* counting and printing are not the stage's time */
     return EINJIT_OK;
 }
 
@@ -369,13 +362,13 @@ static pipeline *new_pipeline(einjit_context *context, const ej_request *request
 
 static int run_pipeline(pipeline *p)
 {
-    uint64_t start = p->started_ns = now_ns();
+    uint64_t start = p->started_ns = ej_now_ns();
     EJ_TRY(normalize(p));
     if (p->job.dump || p->context->verbose) EJ_TRY(name_kernel(p));
     EJ_TRY(stage_done(p, EJ_STAGE_KEY));
     if (p->last == EJ_STAGE_KEY) return EINJIT_OK;
     EJ_TRY(build(p));
-    p->compile_ns = now_ns() - start;
+    p->compile_ns = ej_now_ns() - start;
     return stage_done(p, EJ_STAGE_TIME);
 }
 

@@ -13,18 +13,11 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "base_time.h"
 #include "choose.h"
 
 enum { MANY_NODES = 1000 };
-
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * UINT64_C(1000000000) + (uint64_t)t.tv_nsec;
-}
 
 /* ---- counting ---- */
 
@@ -112,7 +105,7 @@ static int before_pass(ej_opt_watch *watch, const ej_graph *graph, const ej_pass
     ej_report *report = (ej_report *)watch;
     (void)graph, (void)pass, (void)job;
     memset(report->hits, 0, EJ_RULE_NAME_COUNT * sizeof *report->hits);
-    report->started_ns = now_ns();
+    report->started_ns = ej_now_ns();
     return EINJIT_OK;
 }
 
@@ -133,7 +126,7 @@ static int after_pass(ej_opt_watch *watch, const ej_graph *graph, const ej_pass 
     ej_report *report = (ej_report *)watch;
     const einjit_pass_report *now = &report->total;
     uint64_t hits[EJ_RULE_NAME_COUNT];
-    einjit_pass_report entry = {.pass = pass->name, .changed = n_changed, .ns = now_ns() - report->started_ns,
+    einjit_pass_report entry = {.pass = pass->name, .changed = n_changed, .ns = ej_now_ns() - report->started_ns,
                                 .nodes_before = now->nodes_after, .nodes_after = now->nodes_after,
                                 .operations_before = now->operations_after, .operations_after = now->operations_after,
                                 .bytes_before = now->bytes_after, .bytes_after = now->bytes_after};

@@ -5,16 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #include "bench.h"
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static einjit_compile_options compile_options(const bench *b)
 {
@@ -57,10 +49,10 @@ static int cold_compile(bench *b, double *ms)
         einjit_kernel_release(b->kernel);
         b->kernel = NULL;
         einjit_context_clear_cache(b->context);
-        double start = now();
+        double start = tool_seconds();
         int status = bench_compile(b, b->context, &options, &b->kernel);
         if (status) return status;
-        double passed = (now() - start) * 1e3;
+        double passed = (tool_seconds() - start) * 1e3;
         if (!round || passed < *ms) *ms = passed;
     }
     return TOOL_OK;

@@ -8,7 +8,6 @@
 #include <jansson.h>
 #include <math.h>
 #include <regex.h>
-#include <time.h>
 
 #include "bench_forms.h"
 
@@ -18,13 +17,6 @@ typedef struct sample {
     double optimize_s, plan_s;
     size_t nodes_before, nodes_after;
 } sample;
-
-static double now_s(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* Everything from the graph as written to its plan: copy, passes, bind, decisions, paths, plan. */
 static int measure_plan(einjit_context *context, const bench_form *form, int64_t n, double *seconds)
@@ -42,9 +34,9 @@ static int measure_plan(einjit_context *context, const bench_form *form, int64_t
         status = einjit_graph_input_type(graph, i, &dtype, &rank, NULL, NULL, 0, &err);
         in[i] = (einjit_tensor){NULL, dtype, rank, shape, NULL};
     }
-    double begin = now_s();
+    double begin = tool_seconds();
     if (!status) status = einjit_plan_cost(&cost, context, graph, n_in, in, NULL, &err);
-    *seconds = now_s() - begin;
+    *seconds = tool_seconds() - begin;
     free(in);
     einjit_graph_destroy(graph);
     return status ? tool_error(&err) : TOOL_OK;
@@ -57,9 +49,9 @@ static int measure_once(einjit_context *context, const bench_form *form, int64_t
     if (einjit_graph_create(&graph, context, &err)) return tool_error(&err);
     int status = form->build(graph, n, &err);
     out->nodes_before = einjit_graph_node_count(graph);
-    double begin = now_s();
+    double begin = tool_seconds();
     if (!status) status = einjit_optimize(graph, what->passes, &err);
-    out->optimize_s = now_s() - begin;
+    out->optimize_s = tool_seconds() - begin;
     out->nodes_after = einjit_graph_node_count(graph);
     einjit_graph_destroy(graph);
     if (status) return tool_error(&err);

@@ -11,7 +11,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { MAX_LABELS = 128, MAX_TERMS = 64, MAX_RANK = 64 };
 
@@ -340,13 +339,6 @@ static int set_extents(parsed *p, const tool_tensor *in, size_t n_in)
     return TOOL_OK;
 }
 
-static double seconds_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static double tolerance_of(const parsed *p, int dtype)
 {
     double terms = 1;
@@ -376,12 +368,12 @@ int reference_check(reference_report *report, const char *equation, const tool_t
     sums s;
     if (parse(&p, equation) || set_extents(&p, in, n_in)) return TOOL_FAILED;
     find_sums(&s, &p, in);
-    double pairs = pairwise_size(&p), largest = 0, error = 0, stop = seconds_now() + seconds;
+    double pairs = pairwise_size(&p), largest = 0, error = 0, stop = tool_seconds() + seconds;
     bool pairwise = p.n_terms > 2 && s.terms > worth_pairs && pairs < s.terms;
     if ((pairwise ? pairs : s.terms) > too_much) return TOOL_FAILED;
     int64_t n = tool_tensor_elements(out), samples = n < MOST ? n : MOST, taken = 0;
     uint64_t state = 88172645463325252u;
-    for (; taken < samples && (!taken || seconds_now() < stop); taken++) {
+    for (; taken < samples && (!taken || tool_seconds() < stop); taken++) {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;

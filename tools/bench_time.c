@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #include "bench.h"
 #include "bench_reference.h"
@@ -21,13 +20,6 @@ typedef struct work {
 enum { LEAST = 21, MOST = 1001, LEAST_SLOW = 3 };
 static const double sample_seconds = 5e-4, slow_call = 2;
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static int compare(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
@@ -39,15 +31,15 @@ static double sample(bench *b, const work *w, long repeats)
 {
     double seconds = 0;
     if (!w->before) {
-        double start = now();
+        double start = tool_seconds();
         for (long i = 0; i < repeats; i++) w->call(b);
-        return (now() - start) / (double)repeats;
+        return (tool_seconds() - start) / (double)repeats;
     }
     for (long i = 0; i < repeats; i++) {
         w->before(b);
-        double start = now();
+        double start = tool_seconds();
         w->call(b);
-        seconds += now() - start;
+        seconds += tool_seconds() - start;
     }
     return seconds / (double)repeats;
 }
@@ -77,9 +69,9 @@ static void time_all(bench_time *out, bench *b, const work *works, int n, double
         if (once > slow_call) least = LEAST_SLOW;
         if (repeats[i] == 1) samples[i][taken[i]++] = once; /* as good a sample as any: the check has run it before */
     }
-    double start = now();
+    double start = tool_seconds();
     for (int s = 0; s < MOST - 1 && !bench_interrupted; s++) {
-        if (taken[0] >= least && now() - start > min_time * n) break;
+        if (taken[0] >= least && tool_seconds() - start > min_time * n) break;
         for (int i = 0; i < n && !bench_interrupted; i++) samples[i][taken[i]++] = sample(b, &works[i], repeats[i]);
     }
     for (int i = 0; i < n; i++) {

@@ -2,7 +2,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "cmd.h"
 #include "network.h"
@@ -13,13 +12,6 @@ typedef struct found {
     double mults, largest, seconds;
     network_costs costs;
 } found;
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* The file's name without folder and ending. */
 static char *name_of(const char *path)
@@ -79,14 +71,14 @@ static int search(const network *net, einjit_context *context, const cmd_options
     einjit_error err = {0};
     size_t capacity = 2 * net->n + 2;
     found f = {.pairs = tool_alloc(capacity * 2 * sizeof *f.pairs)};
-    double start = now();
+    double start = tool_seconds();
     int status = TOOL_OK;
     if (einjit_path(context, net->n, net->term_ranks, net->flat, net->output_rank, net->output, net->n_labels, net->sizes,
                     options->path, f.pairs, capacity, &f.n, &f.mults, &f.largest, &err))
         status = tool_error(&err);
     if (!status) {
         char *name = name_of(options->rest[0]);
-        f.seconds = now() - start;
+        f.seconds = tool_seconds() - start;
         f.costs = network_count(net, f.pairs, f.n);
         (options->json ? print_json : print_text)(&f, name, options->strategy ? options->strategy : "auto");
         free(name);

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 const char *tool_name = "einjit";
@@ -22,6 +23,13 @@ int tool_error(const einjit_error *err)
         fputs("^\n", stderr);
     }
     return TOOL_FAILED;
+}
+
+double tool_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 int tool_fail(const char *code, const char *format, ...)

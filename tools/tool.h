@@ -38,6 +38,7 @@ typedef struct tool_sizes {
 int tool_sizes_add(tool_sizes *sizes, const char *text); /* TOOL_OK or TOOL_USAGE */
 bool tool_sizes_find(const tool_sizes *sizes, const char *name, int64_t *value);
 void tool_sizes_free(tool_sizes *sizes);
+double tool_seconds(void); /* of a clock that only goes forward */
 /* Whole numbers of options: TOOL_OK or TOOL_USAGE. */
 int tool_number(int64_t *out, const char *text, int64_t least, int64_t most, const char *option);
 

@@ -191,7 +191,9 @@ EINJIT_API const char *einjit_graph_input_name(const einjit_graph *graph, size_t
 EINJIT_API int einjit_graph_input_type(const einjit_graph *graph, size_t i, int *dtype, int *rank, int64_t *shape,
                                        const char **symbols, size_t capacity, einjit_error *err);
 
-/* Builders. The new value is stored in *out. The first error on a graph sticks: later builder calls return it. */
+/* Builders. The new value is stored in *out; it is a number, owned by the graph. The first error on a graph sticks: later
+ * builder calls return it. What depends on shapes or dtypes is checked when these are known, by einjit_shapes_infer and
+ * einjit_compile (E_RANK, E_SHAPE, E_BROADCAST, E_DTYPE; the text names the value). Cost: that of copying the arguments. */
 
 /** An input. dtype -1 and rank -1 leave it to the observed tensor. shape[i] >= 0 is an extent; shape[i] < 0 takes the
  * symbol symbols[i] (a Python identifier; the same name is the same extent everywhere). shape NULL with symbols not
@@ -290,7 +292,9 @@ EINJIT_API int einjit_graph_index_add(einjit_value *out, einjit_graph *graph, in
                                       int64_t dim, einjit_value index, einjit_value value, einjit_error *err);
 /** The same constant, with a promise that its zeros may be dropped even where they meet Inf or NaN. */
 EINJIT_API int einjit_graph_structural(einjit_value *out, einjit_graph *graph, einjit_value x, einjit_error *err);
-/* Operations some of whose operands count by their shape or dtype alone: no element of `like` is read. */
+
+/* Operations some of whose operands count by their shape or dtype alone: no element of `like` is read. They are what
+ * gradients are made of, for every extent that the graph takes; where shapes are known the passes say them instead. */
 
 /** x summed over the axes that `like` does not have, or has with extent 1, so that it gets the shape of `like`: the
  * reverse of broadcasting. */
@@ -336,17 +340,22 @@ EINJIT_API int einjit_graph_index_add_to(einjit_value *out, einjit_graph *graph,
 EINJIT_API int einjit_graph_gradient(einjit_value *out, einjit_graph *graph, size_t n_y, const einjit_value *y,
                                      const einjit_value *seeds, size_t n_wrt, const einjit_value *wrt, einjit_error *err);
 
-/** The value of that name (inputs, or what einjit_graph_print shows left of an '='); -1: there is none. */
+/** The value of that name (inputs, or what einjit_graph_print shows left of an '='); -1: there is none. Cost: a look-up. */
 EINJIT_API einjit_value einjit_graph_value(const einjit_graph *graph, const char *name);
 /** Result i; -1 when i is out of range. */
 EINJIT_API einjit_value einjit_graph_output_value(const einjit_graph *graph, size_t i);
-/** How many axes a value has, where that follows from the program alone; -1: it depends on the inputs, or no memory. */
+/** How many axes a value has, where that follows from the program alone; -1: it depends on the inputs, or no memory. Cost:
+ * linear in the graph. */
 EINJIT_API int einjit_graph_rank(const einjit_graph *graph, einjit_value value);
 
 /** Add a result. A graph needs at least one before it can be compiled. */
 EINJIT_API int einjit_graph_output(einjit_graph *graph, einjit_value x, einjit_error *err);
 
-/** Run the passes on a graph that is not frozen: `passes` names, separated by commas; NULL = all, in their order. */
+/** Run the passes on a graph that is not frozen: `passes` names (README: "How it works"), separated by commas; NULL = all,
+ * in their order. Compiling runs them too, and knows more: this is to see what they do. Values are numbered anew; inputs and
+ * results stay in their order, names with what they named (einjit_graph_value, einjit_graph_output_value).
+ * Errors: E_VALUE names a pass that there is not, before any runs; E_FROZEN; E_NOMEM: the graph is whole and means the
+ * same. Cost: near-linear in the graph (einjit-bench --optimizer). */
 EINJIT_API int einjit_optimize(einjit_graph *graph, const char *passes, einjit_error *err);
 
 /** What a run of passes did. */
@@ -416,7 +425,9 @@ EINJIT_API int einjit_shapes_value(const einjit_shapes *shapes, einjit_value val
 typedef struct einjit_compile_options {
     size_t struct_bytes;
     const char *open;  /* symbols whose extents stay open, separated by commas ("z" or "z,edges"); NULL = none */
-    const char *path;  /* path strategy; "file:NAME": JSON with an "ssa_path"; NULL = auto */
+    const char *path;  /* path strategy: "auto", "optimal", "greedy"; "random:SEED" (for tests: any order, any of several
+                        * ways); "file:NAME": JSON with an "ssa_path"; NULL = auto, the only one that lets einsums look at
+                        * each other */
     int32_t flags;     /* EINJIT_OPTION_* */
     const char *constants; /* inputs by name, separated by commas ("w,b"): what they hold is read now, and whatever follows
                             * from it alone is computed by the compile. They stay inputs: every run passes a tensor for each

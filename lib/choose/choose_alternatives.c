@@ -57,22 +57,27 @@ static int use(chooser *c, ej_value v, bool more, double *change)
     return EINJIT_OK;
 }
 
-/* The cheapest alternative of v for the graph as it is; the first of equal ones. */
+/* The cheapest alternative of v for the graph as it is; the first of equal ones. The next one becomes live before the best
+ * so far goes: what they share, often all that is above them, is not touched. */
 static int decide(chooser *c, ej_value v, bool *changed)
 {
     const ej_bound_node *node = &c->bound->nodes[v];
     uint32_t before = c->chosen[v], best = before;
-    double none, least, cost;
-    EJ_TRY(use(c, node->in[before], false, &least));
+    double none, comes, goes;
     for (uint32_t k = 0; k < node->n_in; k++) {
-        if (k == before) continue;
-        EJ_TRY(use(c, node->in[k], true, &cost));
+        if (k == best) continue;
+        EJ_TRY(use(c, node->in[k], true, &comes));
+        EJ_TRY(use(c, node->in[best], false, &goes));
+        if (comes < goes || (comes == goes && k < best)) {
+            best = k;
+            continue;
+        }
+        EJ_TRY(use(c, node->in[best], true, &none));
         EJ_TRY(use(c, node->in[k], false, &none));
-        if (cost < least || (cost == least && k < best)) best = k, least = cost;
     }
     c->chosen[v] = best;
     *changed |= best != before;
-    return use(c, node->in[best], true, &none);
+    return EINJIT_OK;
 }
 
 static int start(chooser *c, const ej_bound *bound, ej_job *job)

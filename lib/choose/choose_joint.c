@@ -8,6 +8,7 @@
  *        comes out) is less: of every group, and of the whole graph.
  * Size   near-linear: groups are bounded, and so is the work on them.
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -216,12 +217,25 @@ static size_t choose_guides(const group *g, size_t guides[TRIALS])
     return count;
 }
 
+/* So many members, the first ones, that a round of the table is within the work; *fit: those of them that fit. */
+static size_t affordable(const group *g, size_t *fit)
+{
+    double left = g->j->work;
+    size_t n = 0;
+    *fit = 0;
+    for (; n < g->n && left > 0; n++) {
+        if (!ej_fits_table(&g->members[n])) continue;
+        left -= pow(3, g->members[n].n) / 2;
+        ++*fit;
+    }
+    return n;
+}
+
 static int search_group(group *g)
 {
-    size_t guides[TRIALS], n_guides = choose_guides(g, guides), fit = 0;
+    size_t guides[TRIALS], n_guides = choose_guides(g, guides), fit;
     ej_joint_table *table;
-    for (size_t i = 0; i < g->n; i++) fit += ej_fits_table(&g->members[i]);
-    EJ_TRY(ej_table_begin(&table, g->members, g->j->work > 0 ? g->n : 0, g->job));
+    EJ_TRY(ej_table_begin(&table, g->members, affordable(g, &fit), g->job));
     take_own(g);
     EJ_TRY(try_paths(g, true));
     ej_table_improve(table, g->now_at, &g->j->work);

@@ -9,15 +9,14 @@
  * sums, layout, gathers and scatters, numerators, negation. Every multiplication in it brings its factor; divisions by a
  * constant are multiplications by its inverse. Of places with as many elements the one nearest to the result is taken.
  *
- * Bounds. Moving a factor changes the size of what lies between the old place and the new one. So a factor, and the product
- * of those that come together, stays within 2^-20 .. 2^20 for f32 and c64 and 2^-160 .. 2^160 for f64 and c128: only values
- * that near to the ends of the dtype's range could overflow or underflow that did not before. Others stay where they are,
- * 0, Inf and NaN among them. Integers stay: their products wrap.
+ * Bounds. A factor, and the product of those that come together, stays within ej_factor_bound, whose reasons
+ * opt_scalar_factor.c gives. Others stay where they are, 0, Inf and NaN among them. Integers stay: their products wrap.
  * Size   every value is in one region at most.
  */
 #include <math.h>
 
 #include "choose_core.h"
+#include "opt.h"
 
 typedef struct factor {
     double re, im;
@@ -50,14 +49,9 @@ typedef struct scaler {
 
 /* ---- factors ---- */
 
-static double bound_of(int dtype)
-{
-    return dtype == EINJIT_F64 || dtype == EINJIT_C128 ? 0x1p160 : 0x1p20;
-}
-
 static bool in_bounds(factor f, int dtype)
 {
-    double size = hypot(f.re, f.im), most = bound_of(dtype);
+    double size = hypot(f.re, f.im), most = ej_factor_bound(dtype);
     return size >= 1 / most && size <= most; /* also not NaN */
 }
 

@@ -187,6 +187,7 @@ static int lower_rows(const symmetry *s, int64_t start, int64_t end, ej_value *o
     EJ_TRY(set_shape(s, &node, s->node->shape, s->rows, end - start));
     node.shape[s->columns] = ej_size_number(end);
     node.is_part = true;
+    if (start) node.note = NULL; /* the path is the whole product's: the first block says it */
     return ej_rebuild_add(s->r, &node, out);
 }
 

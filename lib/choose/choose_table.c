@@ -24,6 +24,7 @@ typedef struct entry { /* an intermediate that some einsum could have */
     uint32_t occurrences;  /* subsets of all members that have it */
     uint32_t users;        /* in the present paths */
     uint32_t split;        /* one side of its last step: operands by their place in the signature */
+    uint32_t first;        /* while a network is added: the least of its subsets that have it; 0: none */
     double cost;           /* of its last step */
 } entry;
 
@@ -168,18 +169,26 @@ static bool sort_operands(network *w)
     return repeated;
 }
 
-static void count_repeats(network *w)
+static void count_repeats(ej_joint_table *t, network *w)
 {
+    uint32_t *next = t->split; /* the next larger subset with the same signature */
+    for (uint32_t a = 1u << w->n; a-- > 1;) {
+        if (is_single(a)) continue;
+        next[a] = t->entries[w->entry_of[a]].first;
+        t->entries[w->entry_of[a]].first = a;
+    }
     for (uint32_t a = 1; a < 1u << w->n; a++) {
         uint32_t taken = a;
         if (is_single(a)) continue;
         w->repeats[a] = 1;
-        for (uint32_t b = 1; b < 1u << w->n; b++) {
-            if (w->entry_of[b] != w->entry_of[a] || b & taken) continue;
+        for (uint32_t b = t->entries[w->entry_of[a]].first; b; b = next[b]) {
+            if (b & taken) continue;
             taken |= b;
             w->repeats[a]++;
         }
     }
+    for (uint32_t a = 1; a < 1u << w->n; a++)
+        if (!is_single(a)) t->entries[w->entry_of[a]].first = 0;
 }
 
 static int add_network(ej_joint_table *t, const ej_member *m, size_t index, ej_job *job)
@@ -203,7 +212,7 @@ static int add_network(ej_joint_table *t, const ej_member *m, size_t index, ej_j
     if (!repeated) return EINJIT_OK;
     w->repeats = EJ_JOB_ARRAY(job, uint8_t, subsets);
     if (!w->repeats) return ej_no_memory(job->err);
-    count_repeats(w);
+    count_repeats(t, w);
     return EINJIT_OK;
 }
 

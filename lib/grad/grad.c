@@ -159,13 +159,6 @@ static bool has_no_axes(ej_grad *g, ej_value y)
     return rank == 0;
 }
 
-static bool same_known_shape(const ej_grad *g, ej_value x, ej_value y)
-{
-    const ej_known_shape *a = &g->shapes->of[x], *b = &g->shapes->of[y];
-    if (a->rank < 0 || a->rank != b->rank) return false;
-    return !a->rank || !memcmp(a->extents, b->extents, (size_t)a->rank * sizeof *a->extents);
-}
-
 static void seed(ej_grad *g, ej_value y, ej_value given)
 {
     if (!g->status) ej_grad_fail(g, check_dtype(g, y));
@@ -174,7 +167,7 @@ static void seed(ej_grad *g, ej_value y, ej_value given)
         if (have > want && want >= 0 && !g->status)
             ej_grad_fail(g, ej_fail(g->job->err, EINJIT_E_RANK, "the seed '%.100s' has %d axes, '%.100s' has %d",
                                     g->graph->nodes[given].name, (int)have, g->graph->nodes[y].name, (int)want));
-        if (!same_known_shape(g, given, y)) given = ej_grad_expand_to(g, given, y);
+        if (!ej_known_same_shape(&g->shapes->of[given], &g->shapes->of[y])) given = ej_grad_expand_to(g, given, y);
         add_to_adjoint(g, y, given);
     } else if (!g->status && has_no_axes(g, y)) {
         add_to_adjoint(g, y, ej_grad_number(g, 1));

@@ -61,12 +61,9 @@ static bool said_extent(ej_grad *g, ej_value x, int64_t dim, ej_extent *out)
     const ej_known_shape *shape = &g->shapes->of[x];
     dim += dim < 0 ? shape->rank : 0;
     if (g->status || shape->rank < 0 || dim < 0 || dim >= shape->rank) return false;
-    if (!ej_extent_is_product(g->shapes, shape->extents[dim], out)) return false;
-    int32_t *symbols = EJ_NEW_ARRAY(&g->graph->arena, int32_t, (size_t)out->n_symbols);
-    if (!symbols) ej_grad_no_memory(g);
-    else if (out->n_symbols) memcpy(symbols, out->symbols, (size_t)out->n_symbols * sizeof *symbols);
-    out->symbols = symbols;
-    return symbols != NULL;
+    bool said = false;
+    if (!ej_extent_say(g->shapes, shape->extents[dim], &g->graph->arena, out, &said)) ej_grad_no_memory(g);
+    return said && !g->status;
 }
 
 void ej_grad_of_index_select(ej_grad *g, const ej_grad_at *at)

@@ -67,12 +67,6 @@ typedef struct cut { /* one item of a slice that takes elements of an axis */
     ej_value from;        /* what it is cut from: counts by its shape */
 } cut;
 
-static bool takes_all(const ej_index_item *item)
-{
-    return item->kind == EJ_INDEX_RANGE && (item->start == INT64_MIN || !item->start) && item->stop == INT64_MAX &&
-           item->step == 1;
-}
-
 /* A single element as a range of one. */
 static ej_index_item as_range(const ej_index_item *item)
 {
@@ -96,7 +90,7 @@ static uint32_t find_cuts(const ej_node *node, cut *out, bool *moves)
         }
         *moves |= item->kind != EJ_INDEX_RANGE;
         if (item->kind == EJ_INDEX_NEW_AXIS) continue;
-        if (!takes_all(item)) out[n++] = (cut){.dim = dim, .item = as_range(item)};
+        if (!ej_takes_all(item)) out[n++] = (cut){.dim = dim, .item = as_range(item)};
         dim++;
     }
     return n;

@@ -155,30 +155,12 @@ ej_value ej_grad_einsum(ej_grad *g, uint32_t n, const ej_value *in, const ej_ter
 
 /* ---- shapes ---- */
 
-/* The extents of a value as the program can say them; false: not all have a name. */
-static bool said_extents(ej_grad *g, ej_value v, ej_extent **out)
-{
-    const ej_known_shape *shape = &g->shapes->of[v];
-    if (shape->rank < 0 || g->status) return false;
-    *out = EJ_NEW_ARRAY(&g->graph->arena, ej_extent, (size_t)shape->rank);
-    if (!*out) ej_grad_no_memory(g);
-    for (int32_t i = 0; *out && i < shape->rank; i++) {
-        ej_extent *extent = &(*out)[i];
-        if (!ej_extent_is_product(g->shapes, shape->extents[i], extent)) return false;
-        if (!extent->n_symbols) continue;
-        int32_t *symbols = EJ_NEW_ARRAY(&g->graph->arena, int32_t, (size_t)extent->n_symbols);
-        if (!symbols) ej_grad_no_memory(g);
-        if (!symbols) return false;
-        memcpy(symbols, extent->symbols, (size_t)extent->n_symbols * sizeof *symbols);
-        extent->symbols = symbols;
-    }
-    return *out != NULL;
-}
-
 static ej_value to_shape(ej_grad *g, int op, int op_as, ej_value x, ej_value like)
 {
     ej_node node = {.op = (uint8_t)op};
-    if (!said_extents(g, like, &node.extents)) return ej_grad_like(g, op_as, x, like);
+    if (g->status) return -1;
+    if (!ej_shape_say(g->shapes, like, &g->graph->arena, &node.extents)) ej_grad_no_memory(g);
+    if (!node.extents) return ej_grad_like(g, op_as, x, like);
     node.n_extents = (uint32_t)g->shapes->of[like].rank;
     return ej_grad_node(g, node, 1, &x);
 }

@@ -10,8 +10,8 @@
  * Not here: how keys are made (kernel_key.c), which key is asked for (kernel_find.c).
  */
 #include <string.h>
-#include <time.h>
 
+#include "base_time.h"
 #include "kernel.h"
 
 enum { SHARDS = 16, FIRST_SLOTS = 32, VICTIMS = 32 };
@@ -66,13 +66,6 @@ struct ej_cache {
     atomic_uint_fast64_t clock; /* even: 2 a miss; a look-up counts as 1 later than the miss before it */
     shard shards[SHARDS];
 };
-
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * UINT64_C(1000000000) + (uint64_t)t.tv_nsec;
-}
 
 /* ---- what is taken out of a table ---- */
 
@@ -361,9 +354,9 @@ static int make_entry(struct ej_cache *cache, shard *s, entry *e, ej_key key, ej
     pthread_mutex_unlock(&s->lock);
     einjit_error error = {0};
     einjit_kernel *kernel = NULL;
-    uint64_t start = now_ns();
+    uint64_t start = ej_now_ns();
     int status = make(&kernel, user, &error);
-    uint64_t spent = now_ns() - start;
+    uint64_t spent = ej_now_ns() - start;
     if (status == EINJIT_OK) {
         atomic_fetch_add(&kernel->refs, 1);
         *out = kernel;

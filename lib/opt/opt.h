@@ -63,6 +63,29 @@ ej_known_shapes *ej_opt_shapes(const ej_graph *graph, ej_arena *arena);
 int64_t ej_extent_number(const ej_known_shapes *shapes, int32_t extent); /* -1: no number, or not known */
 /* The extent as the program could say it (symbols are borrowed); false: it has no name. */
 bool ej_extent_is_product(const ej_known_shapes *shapes, int32_t extent, ej_extent *out);
+/* The same with symbols of its own in the arena, and all extents of a value (opt_say.c). *said false, *out NULL: not all have
+ * a name. False: out of memory. */
+bool ej_extent_say(const ej_known_shapes *shapes, int32_t extent, ej_arena *arena, ej_extent *out, bool *said);
+bool ej_shape_say(const ej_known_shapes *shapes, ej_value v, ej_arena *arena, ej_extent **out);
+bool ej_known_same_shape(const ej_known_shape *a, const ej_known_shape *b); /* for all inputs */
+
+/* Axis `dim` (from the end if negative) of so many; false: there is none. */
+static inline bool ej_axis_of(int64_t dim, int32_t rank, int32_t *out)
+{
+    if (dim < -(int64_t)rank || dim >= rank) return false;
+    *out = (int32_t)(dim < 0 ? dim + rank : dim);
+    return true;
+}
+/* x[:] along its axis. */
+static inline bool ej_takes_all(const ej_index_item *item)
+{
+    return item->kind == EJ_INDEX_RANGE && (item->start == INT64_MIN || !item->start) && item->stop == INT64_MAX &&
+           item->step == 1;
+}
+
+/* Factors of magnitude 1 / m .. m, with this m, may move along values of the dtype (-1: not known) without taking them out
+ * of its range (opt_scalar_factor.c says which). */
+double ej_factor_bound(int dtype);
 
 /* How passes change a graph (opt_edit.c): read the nodes that are there, add nodes, say what takes which value's place,
  * commit. Old nodes stay as they are until then. */

@@ -27,13 +27,6 @@ static const ej_known_shape *shape_of(const maker *m, ej_value v)
     return &m->facts->shapes->of[v];
 }
 
-static bool axis_of(int64_t dim, int32_t rank, int32_t *out)
-{
-    if (dim < -(int64_t)rank || dim >= rank) return false;
-    *out = (int32_t)(dim < 0 ? dim + rank : dim);
-    return true;
-}
-
 static bool is_one(const maker *m, int32_t extent)
 {
     return ej_extent_number(m->facts->shapes, extent) == 1;
@@ -149,7 +142,7 @@ static int of_tensordot(maker *m, einjit_error *err)
     for (int32_t i = 0; i < ranks[1]; i++) b[i] = -1;
     for (int64_t i = 0; i < n; i++) {
         int32_t at = (int32_t)(ranks[0] - n + i), bt = (int32_t)i;
-        if (node->n_dims && (!axis_of(node->dims[i], ranks[0], &at) || !axis_of(node->dims[n + i], ranks[1], &bt)))
+        if (node->n_dims && (!ej_axis_of(node->dims[i], ranks[0], &at) || !ej_axis_of(node->dims[n + i], ranks[1], &bt)))
             return EINJIT_OK;
         if (a[at] >= 0 || b[bt] >= 0) return EINJIT_OK; /* one is named twice */
         a[at] = b[bt] = next++;
@@ -235,7 +228,7 @@ static int of_sum(maker *m, einjit_error *err)
     bool *over = EJ_NEW_ARRAY(m->facts->arena, bool, (size_t)rank);
     if (!over) return ej_no_memory(err);
     for (uint32_t i = 0; i < node->n_dims; i++) {
-        if (!axis_of(node->dims[i], rank, &axis) || over[axis]) return EINJIT_OK;
+        if (!ej_axis_of(node->dims[i], rank, &axis) || over[axis]) return EINJIT_OK;
         over[axis] = true;
     }
     for (int32_t i = 0; i < rank; i++) n_over += (over[i] |= node->all_dims);
@@ -259,13 +252,13 @@ static int of_permute(maker *m, einjit_error *err)
     if (!start(m, 1, &rank, rank)) return ej_no_memory(err);
     for (int32_t i = 0; i < rank; i++) m->equation->terms[0].labels[i] = -1;
     for (int32_t i = 0; i < rank; i++) {
-        if (!axis_of(node->dims[i], rank, &axis) || m->equation->terms[0].labels[axis] >= 0) return EINJIT_OK;
+        if (!ej_axis_of(node->dims[i], rank, &axis) || m->equation->terms[0].labels[axis] >= 0) return EINJIT_OK;
         m->equation->terms[0].labels[axis] = i;
         m->equation->out.labels[i] = i;
     }
     if (EJ_BROKEN(FUSE_PERMUTE))
         for (int32_t i = 0; i < rank; i++)
-            if (axis_of(node->dims[i], rank, &axis)) m->equation->terms[0].labels[i] = axis;
+            if (ej_axis_of(node->dims[i], rank, &axis)) m->equation->terms[0].labels[i] = axis;
     return finish(m, rank, false, false);
 }
 
@@ -304,7 +297,7 @@ static int of_transpose(maker *m, einjit_error *err)
 {
     int32_t rank = shape_of(m, m->node->in[0])->rank, a, b;
     if (rank < 0) return of_any_transpose(m, err);
-    if (!axis_of(m->node->dims[0], rank, &a) || !axis_of(m->node->dims[1], rank, &b)) return EINJIT_OK;
+    if (!ej_axis_of(m->node->dims[0], rank, &a) || !ej_axis_of(m->node->dims[1], rank, &b)) return EINJIT_OK;
     if (!start(m, 1, &rank, rank)) return ej_no_memory(err);
     count_up(&m->equation->terms[0]);
     count_up(&m->equation->out);
@@ -315,7 +308,7 @@ static int of_transpose(maker *m, einjit_error *err)
 static int of_unsqueeze(maker *m, einjit_error *err)
 {
     int32_t rank = shape_of(m, m->node->in[0])->rank, at;
-    if (rank < 0 || !axis_of(m->node->dims[0], rank + 1, &at)) return EINJIT_OK;
+    if (rank < 0 || !ej_axis_of(m->node->dims[0], rank + 1, &at)) return EINJIT_OK;
     if (EJ_BROKEN(FUSE_ONES)) at = rank - at;
     if (!start(m, 1, &rank, rank + 1)) return ej_no_memory(err);
     count_up(&m->equation->terms[0]);
@@ -333,7 +326,7 @@ static int of_squeeze(maker *m, einjit_error *err)
     bool *asked = EJ_NEW_ARRAY(m->facts->arena, bool, (size_t)rank);
     if (!asked || !start(m, 1, &rank, kept)) return ej_no_memory(err);
     for (uint32_t i = 0; i < node->n_dims; i++)
-        if (axis_of(node->dims[i], rank, &axis)) asked[axis] = true;
+        if (ej_axis_of(node->dims[i], rank, &axis)) asked[axis] = true;
     count_up(&m->equation->terms[0]);
     int32_t n = 0;
     for (int32_t i = 0; i < rank; i++) {
@@ -342,11 +335,6 @@ static int of_squeeze(maker *m, einjit_error *err)
         m->equation->out.labels[n++] = i;
     }
     return n == kept ? finish(m, rank, false, false) : EINJIT_OK;
-}
-
-static bool takes_all(const ej_index_item *item)
-{
-    return (item->start == INT64_MIN || item->start == 0) && item->stop == INT64_MAX && item->step == 1;
 }
 
 /* x[:, None, ...]: whole axes and new ones. */
@@ -358,7 +346,7 @@ static int of_slice(maker *m, einjit_error *err)
     if (rank < 0) return EINJIT_OK;
     for (uint32_t i = 0; i < node->n_items; i++) {
         const ej_index_item *item = &node->items[i];
-        if (item->kind == EJ_INDEX_AT || (item->kind == EJ_INDEX_RANGE && !takes_all(item))) return EINJIT_OK;
+        if (item->kind == EJ_INDEX_AT || (item->kind == EJ_INDEX_RANGE && !ej_takes_all(item))) return EINJIT_OK;
         if (item->kind == EJ_INDEX_ELLIPSIS && dots) return EINJIT_OK;
         dots |= item->kind == EJ_INDEX_ELLIPSIS;
         fresh += item->kind == EJ_INDEX_NEW_AXIS;

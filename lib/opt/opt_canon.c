@@ -148,11 +148,7 @@ static int canon_einsum(ej_canon *c, ej_canon_form *f, bool *fired)
 
 static bool keeps_shape(const ej_canon *c, const ej_canon_form *f)
 {
-    const ej_known_shape *x = ej_canon_shape(c, f->in[0]), *out = &c->shapes->of[f->origin];
-    if (x->rank < 0 || x->rank != out->rank) return false;
-    for (int32_t i = 0; i < x->rank; i++)
-        if (x->extents[i] != out->extents[i]) return false;
-    return true;
+    return ej_known_same_shape(ej_canon_shape(c, f->in[0]), &c->shapes->of[f->origin]);
 }
 
 static bool is_reshape(int op)

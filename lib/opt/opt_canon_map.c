@@ -112,17 +112,25 @@ static ej_value negated(const ej_canon *c, ej_value v)
     return ej_canon_node(c, x)->op == EJ_OP_SCALAR ? -1 : x;
 }
 
-/* x + (-y) is x - y, x - (-y) is x + y, (-x) + y is y - x: floats round alike, integers wrap alike. */
+/* Floats round alike; integers wrap alike where the sum has their own dtype: -y of the least i32 is y again, and as i64 it
+ * would not be. */
+static bool sign_is_exact(const ej_canon *c, const ej_canon_form *f, ej_value y)
+{
+    ej_known_dtype part = ej_canon_dtype(c, y), sum = c->dtypes[f->origin];
+    return ej_known_inexact(part) || (part.dtype >= 0 && part.dtype == sum.dtype);
+}
+
+/* x + (-y) is x - y, x - (-y) is x + y, (-x) + y is y - x. */
 static bool sign_to_operation(ej_canon *c, ej_canon_form *f)
 {
     if (f->node.fn != EJ_FN_ADD && f->node.fn != EJ_FN_SUB) return false;
     ej_value y = negated(c, f->in[1]), x = negated(c, f->in[0]);
-    if (y >= 0) {
+    if (y >= 0 && sign_is_exact(c, f, y)) {
         if (!EJ_BROKEN(CANON_SIGN)) f->node.fn = f->node.fn == EJ_FN_ADD ? EJ_FN_SUB : EJ_FN_ADD;
         f->in[1] = y;
         return true;
     }
-    if (x < 0 || f->node.fn != EJ_FN_ADD) return false;
+    if (x < 0 || f->node.fn != EJ_FN_ADD || !sign_is_exact(c, f, x)) return false;
     f->node.fn = EJ_FN_SUB;
     f->in[0] = f->in[1];
     f->in[1] = x;

@@ -333,7 +333,8 @@ static int group_constants(ej_const_groups *g, uint32_t n_terms)
 
 /* ---- factors ---- */
 
-/* Numbers that the reader would have made one, had they stood beside each other. As i32 their product must be one. */
+/* Numbers that the reader would have made one, had they stood beside each other. As i32 their product must be one, and so
+ * every product on the way (a zero behind them makes none of them smaller). */
 static bool literals_combine(const ej_const_groups *g, uint32_t n)
 {
     double product = 1;
@@ -341,8 +342,9 @@ static bool literals_combine(const ej_const_groups *g, uint32_t n)
         const ej_node *node = &g->graph->nodes[g->node->in[g->factors[i]]];
         if (node->op != EJ_OP_SCALAR) return false;
         product *= node->fn <= EJ_KIND_INT ? (double)node->integer : 1;
+        if (fabs(product) > INT32_MAX) return false;
     }
-    return is_sum_of_products(g) && fabs(product) <= INT32_MAX && is_safe(g, g->factors, n);
+    return is_sum_of_products(g) && is_safe(g, g->factors, n);
 }
 
 static bool is_factor_zero(const ej_const_groups *g, uint32_t n)

@@ -50,6 +50,11 @@ typedef struct ej_fuse {
     uint32_t *found;          /* terms that have it */
 } ej_fuse;
 
+static inline bool ej_is_contraction(const ej_node *node)
+{
+    return node->op == EJ_OP_EINSUM || node->op == EJ_OP_MATMUL || node->op == EJ_OP_TENSORDOT;
+}
+
 /* ---- opt_fuse_gain.c ---- */
 /* Fills `wanted`. */
 void ej_fuse_weigh(ej_fuse *f);

@@ -10,11 +10,6 @@
  */
 #include "opt_fuse.h"
 
-static bool is_contraction(const ej_node *node)
-{
-    return node->op == EJ_OP_EINSUM || node->op == EJ_OP_MATMUL || node->op == EJ_OP_TENSORDOT;
-}
-
 /* Used here and nowhere else, and an einsum. */
 static bool is_candidate(const ej_fuse *f, ej_value v)
 {
@@ -61,7 +56,7 @@ void ej_fuse_weigh(ej_fuse *f)
     for (size_t v = 0; v < f->graph->n_nodes; v++) {
         const ej_node *node = &f->graph->nodes[v];
         if (!f->forms[v].equation) continue;
-        if (is_contraction(node)) f->wanted[v] = true;
+        if (ej_is_contraction(node)) f->wanted[v] = true;
         else if (node->op == EJ_OP_MAP) f->wanted[v] = wants_product(f, (ej_value)v);
         else if (node->op == EJ_OP_REDUCE) f->wanted[v] = wants_sum(f, node->in[0]);
         else f->wanted[v] = is_wanted(f, node->in[0]);
@@ -108,7 +103,7 @@ bool ej_fuse_may_start(const ej_fuse *f, ej_value v, ej_value seen_through)
 {
     const ej_node *node = &f->graph->nodes[v];
     const ej_einsum_form *form = &f->forms[v];
-    if (is_contraction(node) || node->op == EJ_OP_REDUCE) return true;
+    if (ej_is_contraction(node) || node->op == EJ_OP_REDUCE) return true;
     if (!f->forms[f->graph->nodes[seen_through].in[0]].contracts) return false;
     if (node->op != EJ_OP_MAP) return node->op == EJ_OP_PERMUTE || node->op == EJ_OP_TRANSPOSE;
     for (uint32_t i = 0; i < form->n_in; i++)

@@ -46,16 +46,10 @@ static int say_extents(const mover *m, const int32_t *extents, uint32_t n, ej_ex
     *out = NULL;
     if (!said) return ej_no_memory(m->f->job->err);
     for (uint32_t i = 0; i < n; i++) {
-        ej_extent extent;
-        if (!ej_extent_is_product(m->f->facts.shapes, extents[i], &extent)) {
-            said[i].n = EJ_EXTENT_UNKNOWN;
-            open++;
-            continue;
-        }
-        named += extent.n_symbols || !extent.n;
-        said[i] = (ej_extent){extent.n, extent.n_symbols, EJ_NEW_ARRAY(arena, int32_t, (size_t)extent.n_symbols)};
-        if (!said[i].symbols) return ej_no_memory(m->f->job->err);
-        if (extent.n_symbols) memcpy(said[i].symbols, extent.symbols, (size_t)extent.n_symbols * sizeof *extent.symbols);
+        bool known;
+        if (!ej_extent_say(m->f->facts.shapes, extents[i], arena, &said[i], &known)) return ej_no_memory(m->f->job->err);
+        if (known) named += said[i].n_symbols || !said[i].n;
+        else said[i] = (ej_extent){.n = EJ_EXTENT_UNKNOWN}, open++;
     }
     if (!open || (open == 1 && !named)) *out = said;
     return EINJIT_OK;
@@ -360,13 +354,6 @@ static int move_one(ej_fuse *f, ej_value v, ej_value user)
 
 /* ---- reshapes of reshapes ---- */
 
-static bool same_shape(const ej_known_shape *a, const ej_known_shape *b)
-{
-    bool same = a->rank >= 0 && a->rank == b->rank;
-    for (int32_t i = 0; same && i < a->rank; i++) same = a->extents[i] == b->extents[i];
-    return same;
-}
-
 /* base[v]: what v is a reshape of a reshape ... of. */
 static int join_reshapes(ej_fuse *f, ej_value *base)
 {
@@ -378,7 +365,7 @@ static int join_reshapes(ej_fuse *f, ej_value *base)
         if (base[v] == node.in[0]) continue;
         mover m = {.f = f};
         ej_value by = base[v];
-        if (!same_shape(shape_of(&m, base[v]), shape_of(&m, (ej_value)v)))
+        if (!ej_known_same_shape(shape_of(&m, base[v]), shape_of(&m, (ej_value)v)))
             EJ_TRY(add_reshape(&m, base[v], node.extents, node.n_extents, &by));
         ej_edit_replace(&f->edit, (ej_value)v, by);
         f->gone[v] = f->gone[node.in[0]] = true;

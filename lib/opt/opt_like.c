@@ -16,12 +16,6 @@ typedef struct like_pass {
     const ej_known_shapes *shapes;
 } like_pass;
 
-static bool same_shape(const ej_known_shape *a, const ej_known_shape *b)
-{
-    if (a->rank < 0 || a->rank != b->rank) return false;
-    return !a->rank || !memcmp(a->extents, b->extents, (size_t)a->rank * sizeof *a->extents);
-}
-
 /* A literal is weak, and no longer so behind any operation. */
 static bool is_literal(const like_pass *p, ej_value v)
 {
@@ -43,36 +37,13 @@ static int drop_cast(like_pass *p, ej_value v, const ej_node *node)
     return EINJIT_OK;
 }
 
-/* The extents of a value as the program can say them, in the graph's arena; *out NULL: not all have a name. */
-static int said_extents(like_pass *p, ej_value v, ej_extent **out)
-{
-    const ej_known_shape *shape = &p->shapes->of[v];
-    ej_arena *arena = &p->edit.graph->arena;
-    ej_extent extent;
-    *out = NULL;
-    if (shape->rank < 0) return EINJIT_OK;
-    for (int32_t i = 0; i < shape->rank; i++)
-        if (!ej_extent_is_product(p->shapes, shape->extents[i], &extent)) return EINJIT_OK;
-    ej_extent *made = EJ_NEW_ARRAY(arena, ej_extent, (size_t)shape->rank);
-    if (!made) return ej_no_memory(p->edit.job->err);
-    for (int32_t i = 0; i < shape->rank; i++) {
-        ej_extent_is_product(p->shapes, shape->extents[i], &made[i]);
-        int32_t *symbols = EJ_NEW_ARRAY(arena, int32_t, (size_t)made[i].n_symbols);
-        if (!symbols) return ej_no_memory(p->edit.job->err);
-        if (made[i].n_symbols) memcpy(symbols, made[i].symbols, (size_t)made[i].n_symbols * sizeof *symbols);
-        made[i].symbols = symbols;
-    }
-    *out = made;
-    return EINJIT_OK;
-}
-
 static int say_shape(like_pass *p, ej_value v, const ej_node *node)
 {
     ej_node said = {.op = node->op == EJ_OP_EXPAND_AS ? EJ_OP_EXPAND : EJ_OP_RESHAPE, .dtype = -1, .rank = -1};
     ej_value by = node->in[0];
     if (is_literal(p, by)) return EINJIT_OK;
-    if (!same_shape(&p->shapes->of[by], &p->shapes->of[node->in[1]])) {
-        EJ_TRY(said_extents(p, node->in[1], &said.extents));
+    if (!ej_known_same_shape(&p->shapes->of[by], &p->shapes->of[node->in[1]])) {
+        if (!ej_shape_say(p->shapes, node->in[1], &p->edit.graph->arena, &said.extents)) return ej_no_memory(p->edit.job->err);
         if (!said.extents) return EINJIT_OK;
         said.n_extents = (uint32_t)p->shapes->of[node->in[1]].rank;
         EJ_TRY(ej_edit_node(&p->edit, said, 1, node->in, &by));

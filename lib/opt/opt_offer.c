@@ -20,11 +20,6 @@ typedef struct offers {
     uint32_t *uses; /* by what is computed when every choice is the first one */
 } offers;
 
-static bool is_contraction(const ej_node *node)
-{
-    return node->op == EJ_OP_EINSUM || node->op == EJ_OP_MATMUL || node->op == EJ_OP_TENSORDOT;
-}
-
 static uint32_t n_chosen(const ej_node *node)
 {
     return node->op == EJ_OP_CHOOSE ? 1 : node->n_in;
@@ -68,7 +63,7 @@ static int write_operands_in(offers *o, ej_value v)
 static bool has_candidate(const offers *o, ej_value v)
 {
     const ej_einsum_form *form = &o->fuse.forms[v];
-    if (o->offered[v] || !o->uses[v] || !is_contraction(&o->fuse.graph->nodes[v]) || !form->equation || form->twice) return false;
+    if (o->offered[v] || !o->uses[v] || !ej_is_contraction(&o->fuse.graph->nodes[v]) || !form->equation || form->twice) return false;
     for (uint32_t i = 0; i < form->n_in; i++)
         if (o->uses[form->in[i]] > 1 && o->fuse.forms[form->in[i]].equation) return true;
     return false;
@@ -92,7 +87,7 @@ static int offer(offers *o, ej_value v)
 static bool has_shared_operands(const ej_graph *graph, const uint32_t *uses)
 {
     for (size_t v = 0; v < graph->n_nodes; v++)
-        for (uint32_t i = 0; is_contraction(&graph->nodes[v]) && i < graph->nodes[v].n_in; i++)
+        for (uint32_t i = 0; ej_is_contraction(&graph->nodes[v]) && i < graph->nodes[v].n_in; i++)
             if (uses[graph->nodes[v].in[i]] > 1 && graph->nodes[graph->nodes[v].in[i]].n_in > 0) return true;
     return false;
 }

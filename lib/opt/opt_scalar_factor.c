@@ -98,10 +98,14 @@ void ej_factor_value(const ej_factor *a, double *re, double *im)
     if (a->inverse) divide(re, im, a->re, a->im);
 }
 
+double ej_factor_bound(int dtype)
+{
+    return dtype >= 0 && ej_dtypes[dtype].real == EINJIT_F64 ? 0x1p160 : 0x1p20;
+}
+
 bool ej_factor_in_bounds(const ej_factor *a, ej_known_dtype dtype)
 {
-    bool wide = dtype.dtype >= 0 && ej_dtypes[dtype.dtype].real == EINJIT_F64;
-    double most = wide ? 0x1p160 : 0x1p20, size = hypot(a->re, a->im);
+    double most = ej_factor_bound(dtype.dtype), size = hypot(a->re, a->im);
     return size >= 1 / most && size <= most;
 }
 

@@ -154,13 +154,6 @@ static bool new_shape(ej_known_shapes *s, ej_known_shape *out, int32_t rank)
     return true;
 }
 
-static bool axis_of(int64_t dim, int32_t rank, int32_t *out)
-{
-    if (dim < -(int64_t)rank || dim >= rank) return false;
-    *out = (int32_t)(dim < 0 ? dim + rank : dim);
-    return true;
-}
-
 static void unknown_rank(ej_known_shape *out)
 {
     out->rank = -1;
@@ -243,7 +236,7 @@ static void of_reduce(ej_known_shapes *s, ej_known_shape *out, const ej_node *no
     int32_t axis, n = 0;
     for (uint32_t i = 0; i < node->n_dims; i++) {
         if (!x->rank) continue; /* a scalar has axes 0 and -1 */
-        if (!axis_of(node->dims[i], x->rank, &axis)) return;
+        if (!ej_axis_of(node->dims[i], x->rank, &axis)) return;
         over[axis] = true;
     }
     for (int32_t i = 0; i < x->rank; i++) n += (over[i] |= node->all_dims);
@@ -283,7 +276,7 @@ static void of_tensordot(ej_known_shapes *s, ej_known_shape *out, const ej_node 
     if (n > a->rank || n > b->rank) return;
     for (int64_t i = 0; i < n; i++) {
         int32_t at = (int32_t)(a->rank - n + i), bt = (int32_t)i;
-        if (node->n_dims && (!axis_of(node->dims[i], a->rank, &at) || !axis_of(node->dims[n + i], b->rank, &bt))) return;
+        if (node->n_dims && (!ej_axis_of(node->dims[i], a->rank, &at) || !ej_axis_of(node->dims[n + i], b->rank, &bt))) return;
         gone[at] = gone[a->rank + bt] = true;
     }
     if (!new_shape(s, out, a->rank + b->rank - 2 * (int32_t)n)) return;
@@ -299,7 +292,7 @@ static void of_permute(ej_known_shapes *s, ej_known_shape *out, const ej_node *n
     int32_t axis;
     if (x->rank < 0 || (int32_t)node->n_dims != x->rank || !new_shape(s, out, x->rank)) return;
     for (int32_t i = 0; i < x->rank; i++) {
-        if (!axis_of(node->dims[i], x->rank, &axis)) {
+        if (!ej_axis_of(node->dims[i], x->rank, &axis)) {
             unknown_rank(out);
             return;
         }
@@ -313,7 +306,7 @@ static void of_transpose(ej_known_shapes *s, ej_known_shape *out, const ej_node 
     int32_t a, b;
     copy_shape(s, out, x);
     if (out->rank < 1) return;
-    if (!axis_of(node->dims[0], x->rank, &a) || !axis_of(node->dims[1], x->rank, &b)) {
+    if (!ej_axis_of(node->dims[0], x->rank, &a) || !ej_axis_of(node->dims[1], x->rank, &b)) {
         unknown_rank(out);
         return;
     }
@@ -376,7 +369,7 @@ static void of_unsqueeze(ej_known_shapes *s, ej_known_shape *out, const ej_node 
 {
     const ej_known_shape *x = &s->of[node->in[0]];
     int32_t axis;
-    if (x->rank < 0 || !axis_of(node->dims[0], x->rank + 1, &axis) || !new_shape(s, out, x->rank + 1)) return;
+    if (x->rank < 0 || !ej_axis_of(node->dims[0], x->rank + 1, &axis) || !new_shape(s, out, x->rank + 1)) return;
     for (int32_t i = 0; i < out->rank; i++)
         out->extents[i] = i == axis ? number(s->table, 1) : x->extents[i - (i > axis)];
 }
@@ -393,7 +386,7 @@ static void of_squeeze(ej_known_shapes *s, ej_known_shape *out, const ej_node *n
     for (int32_t i = 0; i < x->rank; i++) gone[i] = !node->n_dims;
     for (uint32_t i = 0; i < node->n_dims; i++) {
         if (!x->rank) continue;
-        if (!axis_of(node->dims[i], x->rank, &axis)) return;
+        if (!ej_axis_of(node->dims[i], x->rank, &axis)) return;
         gone[axis] = true;
     }
     for (int32_t i = 0; i < x->rank; i++) {
@@ -457,7 +450,7 @@ static void of_join(ej_known_shapes *s, ej_known_shape *out, const ej_node *node
     bool stacks = node->op == EJ_OP_STACK;
     int32_t axis;
     int64_t n = 0;
-    if (x->rank < 0 || !axis_of(node->dims[0], x->rank + stacks, &axis) || !new_shape(s, out, x->rank + stacks)) return;
+    if (x->rank < 0 || !ej_axis_of(node->dims[0], x->rank + stacks, &axis) || !new_shape(s, out, x->rank + stacks)) return;
     for (uint32_t i = 0; i < node->n_in && !stacks && n >= 0; i++) {
         const ej_known_shape *y = &s->of[node->in[i]];
         int64_t more = y->rank > axis ? ej_extent_number(s, y->extents[axis]) : -1;
@@ -476,7 +469,7 @@ static void of_index(ej_known_shapes *s, ej_known_shape *out, const ej_node *nod
     int32_t axis;
     copy_shape(s, out, x);
     if (out->rank < 0) return;
-    if (!axis_of(node->dims[0], x->rank, &axis)) unknown_rank(out);
+    if (!ej_axis_of(node->dims[0], x->rank, &axis)) unknown_rank(out);
     else if (!selects) out->extents[axis] = said(s->table, &node->extents[0]);
     else out->extents[axis] = index->rank == 1 ? index->extents[0] : some_extent(s->table);
 }
@@ -495,7 +488,7 @@ static void of_split(ej_known_shapes *s, ej_known_shape *out, const ej_node *nod
     int32_t axis;
     copy_shape(s, out, x);
     if (out->rank < 0) return;
-    if (!axis_of(node->dims[0], x->rank, &axis)) unknown_rank(out);
+    if (!ej_axis_of(node->dims[0], x->rank, &axis)) unknown_rank(out);
     else out->extents[axis] = part->rank == x->rank ? part->extents[axis] : some_extent(s->table);
 }
 

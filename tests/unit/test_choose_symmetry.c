@@ -42,6 +42,18 @@ static void batches_and_several_pairs(void **state)
     assert_true(operations("einsum(\"iaj,kbj->aibk\", a, a)", "c64[128,2,48] f64[1]") == 2.0 * 4 * 128 * 128 * 48 * 3 / 4);
 }
 
+static void the_path_is_said_once(void **state)
+{
+    plan_case c;
+    size_t notes = 0;
+    (void)state;
+    plan_open(&c, "def f(a):\n    return einsum(\"ij,kj->ik\", a, a)\n", "f64[256,48]", NULL, NULL);
+    assert_int_equal(c.status, EINJIT_OK);
+    for (size_t v = 0; v < c.chosen.n_nodes; v++) notes += c.chosen.nodes[v].note != NULL;
+    assert_int_equal(notes, 1);
+    plan_close(&c);
+}
+
 static void what_is_not_symmetric_is_computed_whole(void **state)
 {
     (void)state;
@@ -76,6 +88,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(about_half_of_a_gram_matrix_is_computed),
         cmocka_unit_test(batches_and_several_pairs),
+        cmocka_unit_test(the_path_is_said_once),
         cmocka_unit_test(what_is_not_symmetric_is_computed_whole),
         cmocka_unit_test(small_or_shallow_products_are_computed_whole),
         cmocka_unit_test(open_rows_stay_whole),

@@ -157,13 +157,29 @@ static void neutral_elements(void **state)
     stays("x", "x * 1.0");
 }
 
+/* `sum` is one of x and n = -w. */
+static void sign_stays(const char *parameters, const char *sum)
+{
+    char program[300];
+    snprintf(program, sizeof program, "def forward(%s):\n    n = -w\n    y = %s\n    return y\n", parameters, sum);
+    graph_expect("canon", program, program);
+}
+
 static void signs_go_into_sums(void **state)
 {
     (void)state;
-    becomes("x, w", "x + (-w)", "x - w");
-    becomes("x, w", "x - (-w)", "x + w");
-    becomes("x, w", "(-x) + w", "w - x");
-    becomes("x, w", "(-x) - (-w)", "w - x");
+    const char *two = "x: f32[i], w: f32[i]";
+    becomes(two, "x + (-w)", "x - w");
+    becomes(two, "x - (-w)", "x + w");
+    becomes(two, "(-x) + w", "w - x");
+    becomes(two, "(-x) - (-w)", "w - x");
+    becomes("x: i32[i], w: i32[i]", "x + (-w)", "x - w");
+    becomes("x: i64[i], w: f32[i]", "x + (-w)", "x - w");
+    becomes("x: i64[i], w: i32[i]", "(-x) + w", "w - x");
+    sign_stays("x: i64[i], w: i32[i]", "x + n"); /* -w wraps as i32, and x - w does not */
+    sign_stays("x: i64[i], w: i32[i]", "x - n");
+    sign_stays("x: f64[i], w: i32[i]", "n + x");
+    sign_stays("x, w", "x + n");
     graph_expect("canon", "def forward(x, y):\n    a = -x\n    z = a - y\n    return z\n",
                  "def forward(x, y):\n    a = -x\n    z = a - y\n    return z\n");
 }

@@ -149,6 +149,7 @@ static void factors_become_one(void **state)
     graph_expect("const", "def forward(x):\n    y = einsum(\",i,->i\", 2j, x, 3j)\n    return y\n",
                  "def forward(x):\n    y = einsum(\",i->i\", (-6.0+0.0j), x)\n    return y\n");
     stays("def forward(x):\n    y = einsum(\",i,->i\", 100000, x, 100000)\n    return y\n");   /* no i32 */
+    stays("def forward(x):\n    y = einsum(\",,i,->i\", 5000000000, 5000000000, x, 0)\n    return y\n"); /* nor i64 on the way */
     stays("def forward(x):\n    y = einsum(\",i,->i\", 1e+30, x, 1e+30)\n    return y\n");     /* no f32 */
     stays("def forward(x):\n    y = einsum(\",i,->i\", float(\"inf\"), x, 0.0)\n    return y\n");
     graph_expect("const", /* into the constant, at no cost */

@@ -7,11 +7,11 @@
 #include <cmocka.h>
 
 #include "graph_support.h"
-#include "opt_support.h"
+#include "pass_support.h"
 
 static void expect(const char *params, const char *body, const char *part)
 {
-    expect_pass("distribute", params, body, part);
+    pass_expect("distribute", params, body, part);
 }
 
 static const char abc[] = "a: f32[i, k], b: f32[i, k], c: f32[k, j], d: f32[k, j]";
@@ -124,7 +124,7 @@ static void thousands_of_terms_are_near_linear(void **state)
 static void lack_of_memory_leaves_a_whole_graph(void **state)
 {
     (void)state;
-    expect_survives_oom("distribute", "a: f32[i, k], b: f32[i, k], c: f32[k, j], d: f32[k, j], e: f32[:, k]",
+    pass_survives_oom("distribute", "a: f32[i, k], b: f32[i, k], c: f32[k, j], d: f32[k, j], e: f32[:, k]",
                         "a @ c + 2.0 * (b @ c) + a @ d - b @ d + einsum('ik,kj->ij', e, c) + einsum('ik,kj->ij', a, c)");
 }
 

@@ -7,11 +7,11 @@
 #include <cmocka.h>
 
 #include "graph_support.h"
-#include "opt_support.h"
+#include "pass_support.h"
 
 static void expect(const char *params, const char *body, const char *part)
 {
-    expect_pass("gather", params, body, part);
+    pass_expect("gather", params, body, part);
 }
 
 static const char xw[] = "x: f32[n, i], w: f32[i, o], s: i64[e], v: f32[e, i]";
@@ -94,7 +94,7 @@ static void what_others_use_is_computed_anyway(void **state)
 static void lack_of_memory_leaves_a_whole_graph(void **state)
 {
     (void)state;
-    expect_survives_oom("gather", xw, "index_add(n, 0, s, einsum('ei,io->eo', x[s], w)), einsum('ei,io->eo', x, w)[s]");
+    pass_survives_oom("gather", xw, "index_add(n, 0, s, einsum('ei,io->eo', x[s], w)), einsum('ei,io->eo', x, w)[s]");
 }
 
 int main(void)

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "body_support.h"
+#include "pass_support.h"
 
 static void layout_hands_factors_on(void **state)
 {

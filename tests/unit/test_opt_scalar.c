@@ -9,7 +9,7 @@
 
 #include "graph_support.h"
 #include "opt.h"
-#include "body_support.h"
+#include "pass_support.h"
 
 static void numbers_are_collected_into_one(void **state)
 {

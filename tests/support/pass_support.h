@@ -1,6 +1,7 @@
-/* body_support.h - what a pass makes of a program, as text: for tests of rewrite rules. */
-#ifndef BODY_SUPPORT_H
-#define BODY_SUPPORT_H
+/* pass_support.h - what passes make of a program text, as text: for tests of rewrite rules. (Graphs that are built call by
+ * call: graph_support.h; what fuse makes, and that it computes the same: fuse_support.h.) */
+#ifndef PASS_SUPPORT_H
+#define PASS_SUPPORT_H
 
 /* The body of the program after the passes, a line an operation: "mul_1 = x * 2.0; return mul_1". A second run of them must
  * change nothing, and the graph must verify: else the test ends. Free it. */
@@ -17,5 +18,11 @@ typedef struct pass_case {
 /* Each of the expressions, as the result of a program; the test ends at the first that comes out otherwise. */
 #define PASS_CASES(passes, ...) pass_cases((passes), (const pass_case[]){__VA_ARGS__, {NULL, NULL}})
 void pass_cases(const char *passes, const pass_case *cases);
+
+/* `def f(<params>): return <body>` after one pass has this text in it (NULL: it is as it was), and a second run of the pass
+ * changes nothing. */
+void pass_expect(const char *pass, const char *params, const char *body, const char *part);
+/* Every allocation of the pass fails once: the graph is whole, and nothing is lost. */
+void pass_survives_oom(const char *pass, const char *params, const char *body);
 
 #endif
