@@ -307,6 +307,22 @@ static int write_factors(writer *w, ej_value v, const char *name)
     return EINJIT_OK;
 }
 
+/* A program's sums and products of i32 are i64; those of a sum_to_size are not. */
+static bool is_widened(const ej_bound_node *from)
+{
+    return from->op == EJ_OP_REDUCE && from->dtype == EINJIT_I32 &&
+           (from->fn == EINJIT_REDUCE_SUM || from->fn == EINJIT_REDUCE_PROD);
+}
+
+static int write_narrowed(writer *w, ej_value v, const char *name)
+{
+    ej_node node = {.op = EJ_OP_CAST, .dtype = w->bound->nodes[v].dtype, .rank = -1, .n_in = 1, .name = name};
+    node.in = EJ_NEW(&w->out->arena, ej_value);
+    if (!node.in) return ej_no_memory(w->job->err);
+    *node.in = w->values[v];
+    return ej_graph_append(w->out, &node, &w->values[v], w->job->err);
+}
+
 static int write_node(writer *w, ej_value v)
 {
     const ej_bound_node *from = &w->bound->nodes[v];
@@ -322,10 +338,11 @@ static int write_node(writer *w, ej_value v)
     case EJ_OP_INDEX_ADD: EJ_TRY(write_extents(w, &node, 1, &from->shape[from->dims[0]])); /* fall through */
     default: EJ_TRY(write_dims(w, from, &node)); break;
     }
-    bool scaled = from->op == EJ_OP_EINSUM && node.n_in < from->n_in;
+    bool scaled = from->op == EJ_OP_EINSUM && node.n_in < from->n_in, widened = is_widened(from);
     const char *name = node.name;
-    if (scaled) node.name = NULL;
+    if (scaled || widened) node.name = NULL;
     EJ_TRY(ej_graph_append(w->out, &node, &w->values[v], w->job->err));
+    if (widened) return write_narrowed(w, v, name);
     return scaled ? write_factors(w, v, name) : EINJIT_OK;
 }
 
