@@ -11,13 +11,15 @@
 #include <string.h>
 
 #include "choose_core.h"
+#include "graph_element.h"
 
 typedef struct writer {
     ej_graph *out;
     const ej_bound *bound;
     const ej_graph *program;
     ej_job *job;
-    ej_value *values;     /* per bound node */
+    ej_value *values;     /* per bound node; -1: a number that is no literal yet */
+    ej_value *numbers;    /* per bound SCALAR: written as a tensor, -1: nowhere yet */
 } writer;
 
 /* ---- names ---- */
@@ -75,11 +77,14 @@ static int write_extents(writer *w, ej_node *node, int32_t rank, const ej_size *
 
 /* ---- einsums ---- */
 
-/* Numbers among the operands of a sum of products are written as a multiplication behind it. */
+/* Numbers among the operands of a sum of products are written as a multiplication behind it, if anything else is left. */
 static bool is_factor(const writer *w, const ej_bound_node *from, uint32_t operand)
 {
-    return from->fn == EINJIT_REDUCE_SUM && from->combine == EINJIT_COMBINE_MUL && from->n_in > 1 &&
-           ej_is_scalar_operand(w->bound, from->in[operand]);
+    bool product = from->op == EJ_OP_EINSUM && from->fn == EINJIT_REDUCE_SUM && from->combine == EINJIT_COMBINE_MUL;
+    if (!product || !ej_is_scalar_operand(w->bound, from->in[operand])) return false;
+    for (uint32_t i = 0; i < from->n_in; i++)
+        if (!ej_is_scalar_operand(w->bound, from->in[i])) return true;
+    return false;
 }
 
 static int copy_term(writer *w, ej_term *out, const ej_term *term, const int32_t *ids)
@@ -195,6 +200,69 @@ static void write_scalar(const ej_bound_node *from, ej_node *node)
     }
 }
 
+/* Whether a literal would take the dtype that the number has: beside another operand of that dtype. */
+static bool is_weak(const writer *w, const ej_bound_node *from, uint32_t operand)
+{
+    if (from->op == EJ_OP_EINSUM) return is_factor(w, from, operand);
+    if (from->op != EJ_OP_MAP || ej_fns[from->fn].rule == EJ_RULE_LOGIC) return false;
+    uint32_t first = ej_fns[from->fn].rule == EJ_RULE_SELECT;
+    for (uint32_t i = first; i < from->n_in && operand >= first; i++)
+        if (w->bound->nodes[from->in[i]].op != EJ_OP_SCALAR &&
+            w->bound->nodes[from->in[i]].dtype == w->bound->nodes[from->in[operand]].dtype)
+            return true;
+    return false;
+}
+
+static int write_literal(writer *w, ej_value v)
+{
+    ej_node node = {.op = EJ_OP_SCALAR};
+    write_scalar(&w->bound->nodes[v], &node);
+    return ej_graph_append(w->out, &node, &w->values[v], w->job->err);
+}
+
+/* The number as a tensor, which says its dtype. */
+static int write_tensor(writer *w, ej_value v)
+{
+    const ej_bound_node *from = &w->bound->nodes[v];
+    ej_number number = {.kind = ej_dtypes[from->dtype].kind, .integer = from->integer, .re = from->re, .im = from->im};
+    ej_node node = {.op = EJ_OP_CONSTANT, .dtype = from->dtype, .rank = 0};
+    double *data = EJ_NEW_ARRAY(&w->out->arena, double, 2);
+    if (!data) return ej_no_memory(w->job->err);
+    node.data = data;
+    if (!ej_element_store(from->dtype, data, 0, &number))
+        return ej_fail(w->job->err, EINJIT_E_INTERNAL, "a number that is no %s", ej_dtypes[from->dtype].name);
+    return ej_graph_append(w->out, &node, &w->numbers[v], w->job->err);
+}
+
+/* v in the new graph; numbers where they are first used, as a literal where that is enough. */
+static int find_value(writer *w, ej_value v, bool weak, ej_value *out)
+{
+    if (w->bound->nodes[v].op == EJ_OP_SCALAR) {
+        if (weak && w->values[v] < 0) EJ_TRY(write_literal(w, v));
+        if (!weak && w->numbers[v] < 0) EJ_TRY(write_tensor(w, v));
+    }
+    *out = weak || w->bound->nodes[v].op != EJ_OP_SCALAR ? w->values[v] : w->numbers[v];
+    return EINJIT_OK;
+}
+
+static int write_operands(writer *w, const ej_bound_node *from, ej_node *node)
+{
+    node->in = EJ_NEW_ARRAY(&w->out->arena, ej_value, from->n_in);
+    if (!node->in) return ej_no_memory(w->job->err);
+    for (uint32_t i = 0; i < from->n_in; i++) EJ_TRY(find_value(w, from->in[i], is_weak(w, from, i), &node->in[i]));
+    return EINJIT_OK;
+}
+
+/* A number that is a result has the dtype that Python's would have, or says it. */
+static int write_output(writer *w, ej_value v)
+{
+    static const int defaults[] = {EINJIT_BOOL, EINJIT_I64, EINJIT_F64, EINJIT_C128};
+    int dtype = w->bound->nodes[v].dtype;
+    ej_value value;
+    EJ_TRY(find_value(w, v, dtype == defaults[ej_dtypes[dtype].kind], &value));
+    return ej_graph_output(w->out, value, w->job->err);
+}
+
 static int write_dims(writer *w, const ej_bound_node *from, ej_node *node)
 {
     node->n_dims = from->n_dims;
@@ -233,23 +301,36 @@ static int write_factors(writer *w, ej_value v, const char *name)
         node.in = EJ_NEW_ARRAY(&w->out->arena, ej_value, 2);
         if (!node.in) return ej_no_memory(w->job->err);
         node.in[0] = w->values[v];
-        node.in[1] = w->values[from->in[t]];
+        EJ_TRY(find_value(w, from->in[t], true, &node.in[1]));
         EJ_TRY(ej_graph_append(w->out, &node, &w->values[v], w->job->err));
     }
     return EINJIT_OK;
+}
+
+/* A program's sums and products of i32 are i64; those of a sum_to_size are not. */
+static bool is_widened(const ej_bound_node *from)
+{
+    return from->op == EJ_OP_REDUCE && from->dtype == EINJIT_I32 &&
+           (from->fn == EINJIT_REDUCE_SUM || from->fn == EINJIT_REDUCE_PROD);
+}
+
+static int write_narrowed(writer *w, ej_value v, const char *name)
+{
+    ej_node node = {.op = EJ_OP_CAST, .dtype = w->bound->nodes[v].dtype, .rank = -1, .n_in = 1, .name = name};
+    node.in = EJ_NEW(&w->out->arena, ej_value);
+    if (!node.in) return ej_no_memory(w->job->err);
+    *node.in = w->values[v];
+    return ej_graph_append(w->out, &node, &w->values[v], w->job->err);
 }
 
 static int write_node(writer *w, ej_value v)
 {
     const ej_bound_node *from = &w->bound->nodes[v];
     ej_node node = {.op = from->op, .fn = from->fn, .dtype = from->dtype, .rank = -1, .name = own_name(w, v), .n_in = from->n_in};
-    node.in = EJ_NEW_ARRAY(&w->out->arena, ej_value, from->n_in);
-    if (!node.in) return ej_no_memory(w->job->err);
-    for (uint32_t i = 0; i < from->n_in; i++) node.in[i] = w->values[from->in[i]];
+    EJ_TRY(write_operands(w, from, &node));
     switch (from->op) {
     case EJ_OP_INPUT: EJ_TRY(write_input(w, v, &node)); break;
     case EJ_OP_CONSTANT: EJ_TRY(write_constant(w, from, &node)); break;
-    case EJ_OP_SCALAR: write_scalar(from, &node); break;
     case EJ_OP_EINSUM: EJ_TRY(write_einsum(w, from, &node)); break;
     case EJ_OP_RESHAPE:
     case EJ_OP_EXPAND: EJ_TRY(write_extents(w, &node, from->rank, from->shape)); break;
@@ -257,10 +338,11 @@ static int write_node(writer *w, ej_value v)
     case EJ_OP_INDEX_ADD: EJ_TRY(write_extents(w, &node, 1, &from->shape[from->dims[0]])); /* fall through */
     default: EJ_TRY(write_dims(w, from, &node)); break;
     }
-    bool scaled = from->op == EJ_OP_EINSUM && node.n_in < from->n_in;
+    bool scaled = from->op == EJ_OP_EINSUM && node.n_in < from->n_in, widened = is_widened(from);
     const char *name = node.name;
-    if (scaled) node.name = NULL;
+    if (scaled || widened) node.name = NULL;
     EJ_TRY(ej_graph_append(w->out, &node, &w->values[v], w->job->err));
+    if (widened) return write_narrowed(w, v, name);
     return scaled ? write_factors(w, v, name) : EINJIT_OK;
 }
 
@@ -268,13 +350,16 @@ static int write_nodes(writer *w)
 {
     const ej_bound *bound = w->bound;
     w->values = EJ_JOB_ARRAY(w->job, ej_value, bound->n_nodes);
+    w->numbers = EJ_JOB_ARRAY(w->job, ej_value, bound->n_nodes);
     const char *name = ej_arena_copy_text(&w->out->arena, w->program->name, strlen(w->program->name));
-    if (!w->values || !name) return ej_no_memory(w->job->err);
+    if (!w->values || !w->numbers || !name) return ej_no_memory(w->job->err);
+    for (size_t v = 0; v < bound->n_nodes; v++) w->values[v] = w->numbers[v] = -1;
     w->out->name = name;
     w->out->tuple_result = w->program->tuple_result;
-    for (size_t v = 0; v < bound->n_nodes; v++) EJ_TRY(write_node(w, (ej_value)v));
+    for (size_t v = 0; v < bound->n_nodes; v++)
+        if (bound->nodes[v].op != EJ_OP_SCALAR) EJ_TRY(write_node(w, (ej_value)v));
     for (size_t i = 0; i < bound->n_outputs; i++)
-        EJ_TRY(ej_graph_output(w->out, w->values[bound->outputs[i]], w->job->err));
+        EJ_TRY(write_output(w, bound->outputs[i]));
     return EINJIT_OK;
 }
 

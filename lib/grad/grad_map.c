@@ -7,6 +7,8 @@
  *        relu); where an exponent or base is 0 no NaN comes in.
  * To add one: a function here and its row.
  */
+#include <math.h>
+
 #include "grad_core.h"
 
 #define INVERSE_SQRT_2 0.70710678118654752440
@@ -119,12 +121,14 @@ RULE(d_pow_a)
     return mul(g, G, mul(g, num(g, b), power));
 }
 
-/* a^b log(a), and 0 where a is 0 and the power does not grow without bound. */
+/* a^b log(a), and 0 where a is 0 and the power does not grow without bound. The logarithm in the precision of the power. */
 RULE(d_pow_b)
 {
+    double a;
+    if (is_literal(g, A, &a) && a > 0) return mul(g, G, mul(g, Y, num(g, log(a))));
     ej_value flat = ej_grad_map2(g, EJ_FN_LOGICAL_AND, ej_grad_map2(g, EJ_FN_EQ, A, num(g, 0)),
                                  ej_grad_map2(g, EJ_FN_GE, B, num(g, 0)));
-    ej_value base = ej_grad_where(g, flat, num(g, 1), A);
+    ej_value base = ej_grad_cast_like(g, ej_grad_where(g, flat, num(g, 1), A), Y);
     return ej_grad_where(g, flat, num(g, 0), mul(g, G, mul(g, Y, call(g, EJ_FN_LOG, base))));
 }
 

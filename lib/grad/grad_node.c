@@ -64,9 +64,14 @@ bool ej_grad_is_real(const ej_grad *g, ej_value x)
     return x >= 0 && ej_dtype_valid(g->dtypes[x].dtype) && !ej_dtype_is_complex(g->dtypes[x].dtype);
 }
 
+/* Of a literal a literal, which stays weak. */
 ej_value ej_grad_conj(ej_grad *g, ej_value x)
 {
-    return x < 0 || ej_grad_is_real(g, x) ? x : ej_grad_map1(g, EJ_FN_CONJ, x);
+    if (x < 0 || g->status || ej_grad_is_real(g, x)) return x;
+    ej_node node = g->graph->nodes[x];
+    if (node.op != EJ_OP_SCALAR) return ej_grad_map1(g, EJ_FN_CONJ, x);
+    node.im = -node.im;
+    return ej_grad_node(g, node, 0, NULL);
 }
 
 ej_value ej_grad_cast_like(ej_grad *g, ej_value x, ej_value like)

@@ -16,6 +16,7 @@ enum { LONGEST_SHAPE = INT16_MAX };
 typedef struct printer {
     ej_text *text;
     const ej_graph *graph;
+    const uint32_t *uses;
     const ej_node *node; /* being printed */
 } printer;
 
@@ -47,6 +48,37 @@ static void print_operands(const printer *p, uint32_t first)
         if (i > first) ej_print(p->text, ", ");
         print_value(p, p->node->in[i]);
     }
+}
+
+/* Literals that stand where they are used have no line of their own. */
+static bool has_line(const printer *p, ej_value v)
+{
+    return p->graph->nodes[v].op != EJ_OP_INPUT && !(p->graph->nodes[v].op == EJ_OP_SCALAR && p->uses[v]);
+}
+
+static bool is_taken(const printer *p, const char *name)
+{
+    ej_value v = ej_graph_find_value(p->graph, name, strlen(name));
+    return v >= 0 && (has_line(p, v) || p->graph->nodes[v].op == EJ_OP_INPUT);
+}
+
+/* Behind `sum = ...` Python takes every sum for that value: the function is torch.sum then. */
+static void print_function(const printer *p, const char *name)
+{
+    if (is_taken(p, name) && !is_taken(p, "torch")) ej_print(p->text, "torch.");
+    ej_print(p->text, "%s(", name);
+}
+
+static void print_dtype(const printer *p, int dtype)
+{
+    bool taken = is_taken(p, ej_dtypes[dtype].name) && !is_taken(p, "torch");
+    ej_print(p->text, "%s%s", taken ? "torch." : "", taken ? ej_dtypes[dtype].long_name : ej_dtypes[dtype].name);
+}
+
+static void print_constant(const printer *p)
+{
+    if ((is_taken(p, "tensor") || is_taken(p, "empty")) && !is_taken(p, "torch")) ej_print(p->text, "torch.");
+    ej_constant_print(p->text, p->node);
 }
 
 static void print_dims(ej_text *text, uint32_t n, const int64_t *dims, const char *brackets)
@@ -101,7 +133,7 @@ static void print_infix(const printer *p, const char *sign)
 
 static void print_call(const printer *p, const char *name)
 {
-    ej_print(p->text, "%s(", name);
+    print_function(p, name);
     print_operands(p, 0);
 }
 
@@ -137,7 +169,8 @@ static void print_map(const printer *p)
 static void print_einsum(const printer *p)
 {
     static const char *const reduces[] = {"sum", "max", "min", "logsumexp", "or"};
-    ej_print(p->text, "einsum(\"");
+    print_function(p, "einsum");
+    ej_print(p->text, "\"");
     ej_equation_print(p->text, p->node->equation);
     ej_print(p->text, "\", ");
     print_operands(p, 0);
@@ -184,7 +217,7 @@ static void print_layer_norm(const printer *p)
 {
     const ej_node *node = p->node;
     uint32_t next = 1;
-    ej_print(p->text, "layer_norm(");
+    print_function(p, "layer_norm");
     print_value(p, node->in[0]);
     ej_print(p->text, ", ");
     if (node->n_extents) {
@@ -238,7 +271,7 @@ static void print_slice(const printer *p)
 static void print_method(const printer *p, const char *name)
 {
     bool literal = is_literal(p, p->node->in[0]);
-    if (literal) ej_print(p->text, "%s(", name);
+    if (literal) print_function(p, name);
     print_value(p, p->node->in[0]);
     if (literal)
         ej_print(p->text, ", ");
@@ -278,7 +311,8 @@ static void print_squeeze(const printer *p)
 
 static void print_join(const printer *p)
 {
-    ej_print(p->text, "%s([", ej_op_name(p->node->op));
+    print_function(p, ej_op_name(p->node->op));
+    ej_print(p->text, "[");
     print_operands(p, 0);
     ej_print(p->text, "], dim=%lld)", (long long)p->node->dims[0]);
 }
@@ -287,7 +321,7 @@ static void print_indexed(const printer *p)
 {
     const ej_node *node = p->node;
     bool select = node->op == EJ_OP_INDEX_SELECT;
-    ej_print(p->text, "%s(", ej_op_name(node->op));
+    print_function(p, ej_op_name(node->op));
     if (select)
         print_value(p, node->in[0]);
     else
@@ -303,7 +337,7 @@ static void print_choose(const printer *p)
 {
     const ej_node *node = p->node;
     uint32_t n = (uint32_t)node->integer;
-    ej_print(p->text, "choose(");
+    print_function(p, "choose");
     for (uint32_t i = 0; i < n; i++) {
         if (i) ej_print(p->text, ", ");
         print_value(p, node->in[i]);
@@ -344,7 +378,7 @@ static void print_slice_scatter(const printer *p)
 
 static void print_split(const printer *p)
 {
-    ej_print(p->text, "split_as(");
+    print_function(p, "split_as");
     print_value(p, p->node->in[0]);
     ej_print(p->text, ", [");
     print_operands(p, 1);
@@ -366,7 +400,7 @@ static void print_right_side(const printer *p)
 {
     switch (p->node->op) {
     case EJ_OP_SCALAR: print_literal(p->text, p->node); break;
-    case EJ_OP_CONSTANT: ej_constant_print(p->text, p->node); break;
+    case EJ_OP_CONSTANT: print_constant(p); break;
     case EJ_OP_MAP: print_map(p); break;
     case EJ_OP_EINSUM: print_einsum(p); break;
     case EJ_OP_REDUCE: print_reduce(p); break;
@@ -381,7 +415,8 @@ static void print_right_side(const printer *p)
         break;
     case EJ_OP_CAST:
         print_method(p, "to");
-        ej_print(p->text, "%s)", ej_dtypes[p->node->dtype].name);
+        print_dtype(p, p->node->dtype);
+        ej_print(p->text, ")");
         break;
     case EJ_OP_RESHAPE:
     case EJ_OP_EXPAND: print_shaped(p); break;
@@ -439,7 +474,7 @@ static void print_return(const printer *p)
 
 static void print_graph(ej_text *text, const ej_graph *graph, const uint32_t *uses)
 {
-    printer p = {.text = text, .graph = graph};
+    printer p = {.text = text, .graph = graph, .uses = uses};
     ej_print(text, "def %s(", graph->name);
     for (size_t i = 0; i < graph->n_inputs; i++) {
         if (i) ej_print(text, ", ");
@@ -449,7 +484,7 @@ static void print_graph(ej_text *text, const ej_graph *graph, const uint32_t *us
     ej_print(text, "):\n");
     for (size_t v = 0; v < graph->n_nodes; v++) {
         p.node = &graph->nodes[v];
-        if (p.node->op == EJ_OP_INPUT || (p.node->op == EJ_OP_SCALAR && uses[v])) continue;
+        if (!has_line(&p, (ej_value)v)) continue;
         ej_print(text, "    ");
         ej_print_bytes(text, p.node->name, strlen(p.node->name));
         ej_print(text, " = ");

@@ -122,18 +122,18 @@ static ej_known_dtype of_node(const ej_known_dtype *values, const ej_node *node)
     }
 }
 
+/* What is computed from literals has their default dtype for good. */
 ej_known_dtype ej_opt_dtype_of(const ej_known_dtype *values, const ej_node *node)
 {
-    return of_node(values, node);
+    ej_known_dtype known = of_node(values, node);
+    known.weak &= node->op == EJ_OP_SCALAR;
+    return known;
 }
 
 ej_known_dtype *ej_opt_dtypes(const ej_graph *graph, ej_arena *arena)
 {
     ej_known_dtype *values = EJ_NEW_ARRAY(arena, ej_known_dtype, graph->n_nodes);
     if (!values) return NULL;
-    for (size_t v = 0; v < graph->n_nodes; v++) {
-        values[v] = of_node(values, &graph->nodes[v]);
-        values[v].weak &= graph->nodes[v].op == EJ_OP_SCALAR; /* what is computed from literals has their default for good */
-    }
+    for (size_t v = 0; v < graph->n_nodes; v++) values[v] = ej_opt_dtype_of(values, &graph->nodes[v]);
     return values;
 }

@@ -2,8 +2,9 @@
 """Programs against torch: the same text, run by Python with torch's functions and by einjit.
 
 Takes  the folder of a build (--build), how many random programs beside those of programs.py (--random), a seed.
-Gives  0 when all dtypes, shapes and values agree on every backend and target, 1 and the programs that do not otherwise;
-       77 where torch is not installed.
+Gives  0 when all dtypes, shapes and values agree on every backend and target, and when torch finds the same results in
+       what the printer makes of the program: as written, after the passes (without and with the inputs' types), after the
+       choice of paths. 1 and the programs that do not otherwise; 77 where torch is not installed.
 Keeps  the allowed error small: a few roundings of the largest value of a result; integers, bool, NaN and Inf exactly.
 """
 import argparse
@@ -102,13 +103,46 @@ def slacks(text, arrays):
 class Checker:
     def __init__(self, build, stop_at, quick):
         self.contexts = lib.every_context(lib.Library(build))
-        self.failures, self.runs, self.stop_at, self.quick = 0, 0, stop_at, quick
+        self.failures, self.runs, self.prints, self.stop_at, self.quick = 0, 0, 0, stop_at, quick
 
     def fail(self, text, where, what):
         self.failures += 1
         print(f"---- {where}\n{text}{what}")
         if self.failures >= self.stop_at:
             sys.exit(1)
+
+    def compare(self, text, arrays, want, got):
+        """The first thing that is wrong with the results of a program, or None."""
+        if len(want) != len(got):
+            return f"{len(got)} results, torch has {len(want)}"
+        found = (disagreement(w, g, lambda k=k: list(slacks(text, arrays))[k]) for k, (w, g) in enumerate(zip(want, got)))
+        return next(filter(None, found), None)
+
+    def check_prints(self, text, arrays, want):
+        for stage in ("print", "passes", "opt", "path"):
+            try:
+                made = self.printed(text, arrays, stage)
+            except lib.EinjitError as error:
+                self.fail(text, f"print of {stage}", f"{error}\n")
+                return
+            for pick in range(3 if "choose(" in made else 1):
+                self.prints += 1
+                try:
+                    problem = self.compare(text, arrays, want, torch_scope.run(made, arrays, pick=pick))
+                except Exception as error:  # what was printed is no Python, or torch takes it for something else
+                    problem = f"{type(error).__name__}: {error}"
+                if problem:
+                    self.fail(text, f"torch of what is printed: {stage}, alternative {pick}", f"{made}{problem}\n")
+                    return
+
+    def printed(self, text, arrays, stage):
+        program = self.contexts[0].program(text)
+        try:
+            if stage == "passes":
+                program.optimize()
+            return program.explain(arrays, stage) if stage in ("opt", "path") else program.print()
+        finally:
+            program.close()
 
     def check(self, parameters, body, ranges, seed):
         text = program_text(parameters, body)
@@ -121,6 +155,7 @@ class Checker:
         except Exception as error:  # the reference itself: a fault of the program
             self.fail(text, "torch", f"{type(error).__name__}: {error}\n")
             return
+        self.check_prints(text, arrays, want)
         for k, context in enumerate(self.contexts):
             if self.quick and (k + seed) % len(self.contexts):
                 continue
@@ -136,14 +171,10 @@ class Checker:
                 self.fail(text, context.name, f"{error}\n")
                 break
             self.runs += 1
-            problems = [disagreement(w, g, lambda k=k: list(slacks(text, arrays))[k])
-                        for k, (w, g) in enumerate(zip(want, got))]
-            if len(want) != len(got):
-                problems = [f"{len(got)} results, torch has {len(want)}"]
-            problems = [p for p in problems if p]
-            if problems:
+            problem = self.compare(text, arrays, want, got)
+            if problem:
                 shown = "".join(f"{n} = {a!r}\n" for (n, _, _), a in zip(parse_parameters(parameters), arrays))
-                self.fail(text, f"{context.name} layout {how}", f"{problems[0]}\n{shown}")
+                self.fail(text, f"{context.name} layout {how}", f"{problem}\n{shown}")
                 break
 
 
@@ -261,7 +292,7 @@ def main():
         r = random.Random(options.seed * 1000003 + k)
         parameters, body = random_program(r)
         checker.check(parameters, body, {}, k)
-    print(f"{checker.runs} runs, {checker.failures} failures")
+    print(f"{checker.runs} runs, {checker.prints} printed programs, {checker.failures} failures")
     return 1 if checker.failures else 0
 
 

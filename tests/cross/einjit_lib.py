@@ -117,6 +117,25 @@ class Program:
         self.context.library.check(status, err)
         return buffer.value.decode()
 
+    def explain(self, arrays, stage):
+        """The program after a stage of compiling for these inputs."""
+        ins, keep = tensors(arrays)
+        need, err = C.c_size_t(), Error()
+
+        def call(buffer, capacity):
+            return self.c.einjit_explain(self.context.handle, self.handle, C.c_size_t(len(arrays)), ins, None, stage.encode(),
+                                         buffer, C.c_size_t(capacity), C.byref(need), C.byref(err))
+        self.context.library.check(call(None, 0), err)
+        buffer = C.create_string_buffer(need.value + 1)
+        self.context.library.check(call(buffer, need.value + 1), err)
+        del keep
+        return buffer.value.decode()
+
+    def optimize(self):
+        """All passes, which know no input."""
+        err = Error()
+        self.context.library.check(self.c.einjit_optimize(self.handle, None, C.byref(err)), err)
+
     def shapes(self, ins, n):
         err, shapes, found = Error(), C.c_void_p(), []
         status = self.c.einjit_shapes_infer(C.byref(shapes), self.handle, C.c_size_t(n), ins, C.byref(err))

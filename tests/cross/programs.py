@@ -164,3 +164,28 @@ add("x: i32[4], y: i32[4]", "x * 2147483647 + y", "x * x * x * 123456789", "x //
 add("x: i64[4], y: i64[4]", "x * 9223372036854775807", "x * 4611686018427387904 * 2", "einsum('i,i->', x * 9223372036854775807, y)", "x - 9223372036854775807 - 2", "x // y", "y.pow(x)")
 add("x: c64[3, 4], y: c128[4, 3]", "x @ y", "x * 1j", "conj(x)", "x.conj() * x", "real(x) + imag(x)", "abs(x)", "x / (2 + 1j)", "x / x", "exp(x)", "einsum('ij,ji->', x, y)", "sum(x)", "prod(x, 1)",
     "mean(x, 0)", "x == x", "x != 0", "square(x)", "reciprocal(x)", "x * 2.5", "x.to(c128)", "x.transpose(0, 1) - y", "einsum('ij->ji', conj(x))", "where(real(x) > 0, x, 0)", "real(1j * x)")
+
+# operands that count by their shape or dtype
+add("x: f32[3, 4], y: f64[1, 4], z: i32[4], s: f32[()]", "x.sum_to_size(y.shape)", "x.sum_to_size(z.shape)", "x.sum_to_size(s.shape)", "sum_to_size(x, y.shape)",
+    "x.sum_to_size(size=x.shape)", "(x * y).sum_to_size(y.shape)", "(x * 1j).sum_to_size(z.shape)",
+    "z.expand_as(x)", "y.expand_as(x)", "s.expand_as(x)", "expand_as(y, other=x)", "x.expand_as(x)", "s.expand_as(s)",
+    "x.reshape(2, 6).reshape_as(x)", "y.reshape_as(z)", "z.view_as(y)", "reshape_as(input=z, other=y)", "s.reshape_as(s)", "s.unsqueeze(0).reshape_as(s)",
+    "x.type_as(y)", "y.type_as(x)", "z.type_as(s) / 3", "z.type_as(x * 1j)", "type_as(z, other=z)", "x.type_as(x * 1j)", "type_as(2, y) * x",
+    "zeros_like(x)", "zeros_like(z) + 1", "zeros_like(x > 0)", "zeros_like(input=x * 1j)", "torch.zeros_like(y)", "zeros_like(x) + y", "zeros_like(2) + z",
+    "zeros_like(x).sum_to_size(y.shape)", "x * 0 + zeros_like(x)", "z.expand_as(x).sum_to_size(z.shape)", "z.expand_as(x).sum_to_size(y.shape)", "z.unsqueeze(0).sum_to_size(z.shape)", "z.sum_to_size(s.shape)", "z.sum_to_size(z.shape)", "2.5 * y.expand_as(x)", "y.expand_as(x) @ x.transpose(0, 1)",
+    "x.type_as(y).type_as(x)", "einsum('ij,ij->', y.expand_as(x), x)", "z.expand_as(x).type_as(s) * s")
+add("x: f32[3, 4], v: i64[3], s: f64[()]", "diag_embed(v)", "x.diag_embed()", "torch.diag_embed(x)", "diag_embed(input=x) @ x.unsqueeze(-1)", "s.unsqueeze(0).diag_embed()", "diag_embed(v > 0)",
+    "einsum('...ii->...i', diag_embed(x))", "diag_embed(v).sum(0)", "diag_embed(x * 1j)", "diag_embed(x[:0])", "diag_embed(x[:, :0])", "diag_embed(v) @ x")
+add("x: f32[4, 5], y: f32[2, 5], w: f64[4, 2], i: i32[5]", "slice_scatter(x, y, dim=0, start=1, end=3)", "slice_scatter(x, y, 0, 2)", "x.slice_scatter(y, 0, 0, 2)", "slice_scatter(x, y, step=2)",
+    "slice_scatter(x, w, dim=1, start=-2)", "slice_scatter(x, w, dim=-1, start=0, end=4, step=2)", "slice_scatter(x, w, 1, 1, 5, 3)", "x.slice_scatter(src=y, end=2)", "slice_scatter(x, x)",
+    "slice_scatter(x, x[:0], 0, 4)", "slice_scatter(x, y, start=1, end=3)[1:3]", "slice_scatter(zeros_like(x), y, 0, 1, None, 2)", "slice_scatter(x.to(i32), i.unsqueeze(0), 0, 0, 1)",
+    "slice_scatter(x, y, 0, -3, -1).sum(0)", "slice_scatter(input=x, src=2 * y, dim=0, start=2, end=9)", "slice_scatter(slice_scatter(x, y, 0, 2), y, 0, 0, 2)")
+add("x: f32[5, 3], y: f32[2, 3], z: f32[3, 3], c: i32[5, 7]", "split_as(x, [y, z], dim=0, part=0)", "split_as(x, [y, z], 0, 1)", "split_as(x, [y, z], -2, 1) @ z", "split_as(x, [x], 0, 0)", "split_as(c, [x, x[:, :1], x], 1, 1)",
+    "split_as(cat([y, z]), [y, z], 0, 1)", "split_as(cat([y, z], 0), [y, z], 0, 0) * y", "split_as(x, (y, z), dim=0, part=1).sum()", "split_as(c, [x[:, :0], c], dim=-1, part=0)", "cat([split_as(x, [y, z], 0, 1), split_as(x, [y, z], 0, 0)])")
+add("x: f32[5, 3], i: i64[7], j: i32[3], v: f64[7, 3], w: f32[5, 3]", "x.index_add(0, i, v)", "x.index_add(1, j, w)", "x.index_add(dim=-1, index=j, source=w)", "index_add_to(x, 0, i, v)", "x.index_add(0, i, x[i])",
+    "zeros_like(x).index_add(0, i, v)", "x.index_add(0, i[:0], v[:0])", "x.to(i64).index_add(0, i, v.to(i32))", "(x * 1j).index_add(0, i, v)", "x.index_add(0, i, 2 * v) / 2", "(x * 3).index_add(0, i, v * 3)",
+    "x[:, 0].index_add(0, i, v[:, 1])", "x.index_add(0, i, v).index_add(1, j, w)", "x.index_add(0, i, v) @ x.transpose(0, 1)", "index_add(5, 0, i, v).index_add(0, i, v)", i=5, j=3)
+add("x: f32[3, 4], y: f32[4, 3], z: f32[3, 3]", "choose(x @ y, einsum('ij,jk->ik', x, y))", "choose(x)", "choose(z @ x, x, equal=[(1, x, 0, y, 0)])", "choose(x @ y, z, equal=[(1, x, 0, x, 1)]) * 2",
+    "choose((x @ y) @ z, x @ (y @ z))", "choose(x.sum(0) + y.sum(1), y.sum(1) + x.sum(0), equal=[(1, x, 1, y, 0), (1, x, 0, y, -1)])", "choose(x * 2, x + x, 2 * x).sum(1)")
+add("x: f32[3, 4], y: f32[4, 3]", "sum = x.sum(1); return sum[:, None] + x", "einsum = x @ y; return einsum @ x", "exp = x.exp(); log = exp.log(); return log - x, exp", "tensor = x * torch.tensor([1.0, 2.0, 3.0, 4.0]); return tensor",
+    "f32 = x.to(f64); return f32.to(torch.float32), f32", "cat = torch.cat([x, x]); stack = torch.stack([cat, cat]); return stack", "where = torch.where(x > 0, x, 0); return where.sum(0)", "mul = 2 * x; add = mul + x; return add * mul")

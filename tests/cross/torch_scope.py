@@ -22,6 +22,7 @@ _SINGLE = {_torch.float64: _torch.float32, _torch.complex128: _torch.complex64}
 _DOUBLE = {single: double for double, single in _SINGLE.items()}
 _rounding = {"written": {}, "single": _SINGLE, "double": _DOUBLE}
 _instead = {}
+_pick = [0]
 
 
 class Refused(Exception):
@@ -304,7 +305,7 @@ def _index_add(n, dim, dst=None, value=None, index=None, source=None):
 
 def _sum_to_size(input, size):
     x = _meet(input)[0]
-    return T(x.sum_to_size(size))
+    return T(x.sum_to_size(size).to(x.dtype))  # torch's sums of i32 are i64, if there is anything to sum
 
 
 def _split_as(input, tensors, dim, part):
@@ -320,6 +321,14 @@ def _slice_scatter(input, src, dim=0, start=None, end=None, step=1):
 def _index_add_to(input, dim, index, source):
     x, y = _meet(input, source)
     return T(x.index_add(dim, index.t, y))
+
+
+def _choose(first, *others, equal=()):
+    """Any of the alternatives that are right for these extents: which one, run() says."""
+    ways = (first,) + others
+    wrong = {way for way, x, p, y, q in equal if _meet(x)[0].shape[p] != _meet(y)[0].shape[q]}
+    right = [x for way, x in enumerate(ways) if way not in wrong]
+    return right[min(_pick[0], len(right) - 1)]
 
 
 def _tensor(data, dtype=None):
@@ -350,10 +359,10 @@ _SCOPE = dict(
     type_as=lambda input, other: T(_meet(input)[0].to(_meet(other)[0].dtype)),
     zeros_like=lambda input: T(_torch.zeros_like(_meet(input)[0])),
     diag_embed=lambda input: T(_torch.diag_embed(_meet(input)[0])),
-    structural=lambda input: input, choose=lambda first, *others, equal=(): first, tensor=_tensor,
+    structural=lambda input: input, choose=_choose, tensor=_tensor,
     empty=lambda *size, dtype=_torch.float32: T(_torch.empty(_flat(size), dtype=dtype)),
 )
-_SCOPE["view"] = _SCOPE["reshape"]
+_SCOPE["view"], _SCOPE["view_as"] = _SCOPE["reshape"], _SCOPE["reshape_as"]
 _METHODS = [n for n in _SCOPE if n not in ("einsum", "tensordot", "cat", "stack", "index_add", "layer_norm",
                                            "split_as", "zeros_like", "structural", "choose", "tensor", "empty", "where")]
 
@@ -428,9 +437,10 @@ def _as_tensor(a):
     return _torch.from_numpy(np.ascontiguousarray(a).reshape(a.shape).copy())
 
 
-def run(text, arrays, precision="written"):
+def run(text, arrays, precision="written", pick=0):
     """The results of a program, run by Python: a list of arrays. `precision` single or double: every value so instead,
-    to see what rounding does to this program."""
+    to see what rounding does to this program. `pick`: which of several alternatives."""
+    _pick[0] = pick
     _instead.clear()
     _instead.update(_rounding[precision])
     return [r.t.resolve_conj().numpy() if isinstance(r, T) else np.asarray(r) for r in _call(text, map_tensors(arrays))]

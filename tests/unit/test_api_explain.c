@@ -2,6 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,6 +29,39 @@ static char *explain(einjit_context *context, einjit_graph *graph, const char *s
     assert_int_equal(needed, again);
     assert_int_equal(strlen(text), needed);
     return text;
+}
+
+static void path_is(einjit_context *context, const char *body, const char *want)
+{
+    char program_text[400];
+    snprintf(program_text, sizeof program_text, "def f(x: f32[i, j], y: f32[j, k]):\n    return %s\n", body);
+    einjit_graph *graph = api_graph(context, program_text);
+    char *text = explain(context, graph, "path");
+    if (!strstr(text, want)) fail_msg("%s: no '%s' in\n%s", body, want, text);
+    einjit_graph *again = api_graph(context, text);
+    einjit_graph_destroy(again);
+    einjit_graph_destroy(graph);
+    free(text);
+}
+
+/* Python's numbers take the dtype of what they meet; where they meet nothing of theirs, the text says the dtype. */
+static void numbers_in_texts_keep_their_dtypes(void **state)
+{
+    (void)state;
+    einjit_options options = {.struct_bytes = sizeof options, .backend = "interp", .flags = EINJIT_OPTION_NO_OPTIMIZE};
+    einjit_context *context;
+    assert_int_equal(einjit_context_create(&context, &options, &err), EINJIT_OK);
+    path_is(context, "imag(x)", "tensor(0.0, dtype=f32)");
+    path_is(context, "stack([x[0, 0], 2])", "tensor(2.0, dtype=f32)");
+    path_is(context, "(x > y[0, 0]) + True", "tensor(True, dtype=bool)");
+    path_is(context, "einsum(\"ij,->ij\", x, 3, combine=\"add\")", "tensor(3.0, dtype=f32)");
+    path_is(context, "x * 0.1", "x * 0.1\n");
+    path_is(context, "where(x > 0, 0.5, x)", "where(gt_1, 0.5, x)");
+    path_is(context, "einsum(\"ij,->ij\", x, 3)", "einsum_1 * 3.0\n");
+    path_is(context, "x, 2, imag(x[0, 0])", ", 2, tensor_1\n");
+    path_is(context, "x.to(i32).sum_to_size(x[0].shape)", "sum_1 = sum(to_1, dim=0)\n    to_2 = sum_1.to(i32)\n    return to_2");
+    path_is(context, "x, einsum(\",->\", 2.0, 3.0)", "einsum(\",->\", tensor_1, tensor_2)");
+    einjit_context_release(context);
 }
 
 static void every_stage_has_a_text(void **state)
@@ -150,6 +184,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ON_BOTH(every_stage_has_a_text),
+        cmocka_unit_test(numbers_in_texts_keep_their_dtypes),
         cmocka_unit_test(passes_are_reported),
         cmocka_unit_test(code_has_a_text),
         cmocka_unit_test(texts_are_cut_to_the_buffer),

@@ -204,6 +204,52 @@ static void a_gradient_has_the_dtype_of_what_it_is_by(void **state)
     einjit_graph_destroy(graph);
 }
 
+/* The gradient by `x` of a program of one input, two f32 or one c64. */
+static void gradient_in_single(const char *program, int dtype, float x[2], float g[2])
+{
+    einjit_graph *graph = api_graph(context, program);
+    einjit_value y = einjit_graph_output_value(graph, 0), wrt = einjit_graph_value(graph, "x"), out;
+    ok(einjit_graph_gradient(&out, graph, 1, &y, NULL, 1, &wrt, &err));
+    ok(einjit_graph_output(graph, out, &err));
+    float loss;
+    int64_t n = dtype == EINJIT_C64 ? 1 : 2;
+    einjit_tensor in[] = {TENSOR(x, dtype, n)}, results[] = {SCALAR(&loss, EINJIT_F32), TENSOR(g, dtype, n)};
+    ok(einjit_call(context, graph, 1, in, 2, results, &err));
+    einjit_graph_destroy(graph);
+}
+
+/* Literals are weak in gradients too: what is computed from them (a conjugate, a logarithm) makes nothing wider. */
+static void literals_do_not_widen_gradients(void **state)
+{
+    (void)state;
+    float x[2] = {1, 2}, g[2];
+    gradient_in_single("def f(x: c64[1]):\n    return sum(real(x * (1 + 2j)))\n", EINJIT_C64, x, g);
+    assert_true(g[0] == 1 && g[1] == -2);
+    gradient_in_single("def f(x: c64[1]):\n    return sum(real(x / 2j))\n", EINJIT_C64, x, g);
+    assert_true(g[0] == 0 && g[1] == 0.5);
+    gradient_in_single("def f(x: f32[2]):\n    return sum(2 ** x)\n", EINJIT_F32, x, g);
+    assert_true(fabs(g[0] - 2 * log(2)) < 1e-6 && fabs(g[1] - 4 * log(2)) < 1e-6);
+    gradient_in_single("def f(x: f32[2]):\n    return sum(0.0 ** x)\n", EINJIT_F32, x, g);
+    assert_true(g[0] == 0 && g[1] == 0);
+}
+
+/* A narrow base to a wide power: the power's precision. */
+static void logarithms_are_as_wide_as_the_power(void **state)
+{
+    (void)state;
+    einjit_graph *graph = api_graph(context, "def f(x: f32[1], y: f64[1]):\n    return sum(x ** y)\n");
+    einjit_value y = einjit_graph_output_value(graph, 0), wrt = einjit_graph_value(graph, "y"), out;
+    ok(einjit_graph_gradient(&out, graph, 1, &y, NULL, 1, &wrt, &err));
+    ok(einjit_graph_output(graph, out, &err));
+    float x = 3;
+    double exponent = 2, loss, g;
+    einjit_tensor in[] = {TENSOR(&x, EINJIT_F32, 1), TENSOR(&exponent, EINJIT_F64, 1)};
+    einjit_tensor results[] = {SCALAR(&loss, EINJIT_F64), TENSOR(&g, EINJIT_F64, 1)};
+    ok(einjit_call(context, graph, 2, in, 2, results, &err));
+    assert_true(fabs(g - 9 * log(3)) < 1e-13);
+    einjit_graph_destroy(graph);
+}
+
 /* |z w|^2 by z: 2 z |w|^2, PyTorch's convention. */
 static void complex_gradients_are_conjugated(void **state)
 {
@@ -292,6 +338,8 @@ int main(void)
         cmocka_unit_test(seeds_weigh_the_results),
         cmocka_unit_test(what_is_not_reached_has_zeros),
         cmocka_unit_test(a_gradient_has_the_dtype_of_what_it_is_by),
+        cmocka_unit_test(literals_do_not_widen_gradients),
+        cmocka_unit_test(logarithms_are_as_wide_as_the_power),
         cmocka_unit_test(complex_gradients_are_conjugated),
         cmocka_unit_test(gradients_of_gradients_of_gradients),
         cmocka_unit_test(shapes_are_left_to_the_call),
