@@ -57,22 +57,31 @@ static int use(chooser *c, ej_value v, bool more, double *change)
     return EINJIT_OK;
 }
 
+/* What it changes to compute v as `to` instead of `from`. What both need is live all the time, so that it is not walked. */
+static int switch_to(chooser *c, ej_value from, ej_value to, double *change)
+{
+    double more, less;
+    EJ_TRY(use(c, to, true, &more));
+    EJ_TRY(use(c, from, false, &less));
+    *change = more - less;
+    return EINJIT_OK;
+}
+
 /* The cheapest alternative of v for the graph as it is; the first of equal ones. */
 static int decide(chooser *c, ej_value v, bool *changed)
 {
     const ej_bound_node *node = &c->bound->nodes[v];
     uint32_t before = c->chosen[v], best = before;
-    double none, least, cost;
-    EJ_TRY(use(c, node->in[before], false, &least));
+    double none, least = 0, change;
     for (uint32_t k = 0; k < node->n_in; k++) {
         if (k == before) continue;
-        EJ_TRY(use(c, node->in[k], true, &cost));
-        EJ_TRY(use(c, node->in[k], false, &none));
-        if (cost < least || (cost == least && k < best)) best = k, least = cost;
+        EJ_TRY(switch_to(c, node->in[before], node->in[k], &change));
+        EJ_TRY(switch_to(c, node->in[k], node->in[before], &none));
+        if (change < least || (change == least && k < best)) best = k, least = change;
     }
     c->chosen[v] = best;
     *changed |= best != before;
-    return use(c, node->in[best], true, &none);
+    return switch_to(c, node->in[before], node->in[best], &none);
 }
 
 static int start(chooser *c, const ej_bound *bound, ej_job *job)
