@@ -21,9 +21,20 @@ static bool is_wanted(const ej_fuse *f, ej_value v)
     return is_candidate(f, v) && f->wanted[v];
 }
 
+/* An expand that only this user has: its operand lacks the axes. */
+static bool is_stretched(const ej_fuse *f, ej_value x)
+{
+    const int32_t *needs = f->forms[x].needs;
+    if (!needs || !is_candidate(f, x)) return false;
+    for (int32_t i = 0; i < f->facts.shapes->of[x].rank; i++)
+        if (needs[i] >= 0) return true;
+    return false;
+}
+
 /* Has x all axes of its user v? Where that is not known: yes. */
 static bool covers(const ej_fuse *f, ej_value x, ej_value v)
 {
+    if (is_stretched(f, x)) return false;
     const ej_known_shapes *shapes = f->facts.shapes;
     const ej_known_shape *from = &shapes->of[x], *to = &shapes->of[v];
     if (from->rank < 0 || to->rank < 0) return true;
