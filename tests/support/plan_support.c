@@ -11,12 +11,16 @@
 #include "nest.h"
 #include "oracle.h"
 
-void plan_open(plan_case *c, const char *program, const char *inputs, const char *outputs, const char *open)
+static void bind_program(plan_case *c, const char *program, const char *inputs, const char *outputs, const char *open)
 {
     memset(&c->plan, 0, sizeof c->plan);
     bind_open(&c->bind, program, inputs, outputs, open);
     if (c->bind.status != EINJIT_OK) print_error("%s\n", c->bind.err.text);
     assert_int_equal(c->bind.status, EINJIT_OK);
+}
+
+static void make_plan(plan_case *c)
+{
     c->status = ej_choose(&c->chosen, &c->bind.bound, false, &c->bind.job);
     if (c->status != EINJIT_OK) return;
     c->status = ej_plan_build(&c->plan, &c->chosen, &c->bind.job);
@@ -31,6 +35,19 @@ void plan_open(plan_case *c, const char *program, const char *inputs, const char
     ej_plan_print(&text, &c->plan);
     assert_false(text.failed);
     c->text = text.data;
+}
+
+void plan_open(plan_case *c, const char *program, const char *inputs, const char *outputs, const char *open)
+{
+    bind_program(c, program, inputs, outputs, open);
+    make_plan(c);
+}
+
+void plan_open_by(plan_case *c, const char *program, const char *inputs, const char *strategy)
+{
+    bind_program(c, program, inputs, NULL, NULL);
+    c->bind.job.path_strategy = strategy;
+    make_plan(c);
 }
 
 void plan_close(plan_case *c)

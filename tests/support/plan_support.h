@@ -17,6 +17,8 @@ typedef struct plan_case {
 
 /* Tensors as text (bind_support.h). outputs NULL: row-major; open NULL: nothing open. A plan that was built is verified. */
 void plan_open(plan_case *c, const char *program, const char *inputs, const char *outputs, const char *open);
+/* The same by a path strategy of path.h; "random" decides otherwise than extents and costs would. */
+void plan_open_by(plan_case *c, const char *program, const char *inputs, const char *strategy);
 void plan_close(plan_case *c);
 /* Run the plan on small whole numbers and compare with the oracle; integer vectors get values below `indices` (0: any).
  * inputs, outputs, symbols: other sizes than the plan was made with, NULL where they are the same. */
