@@ -450,13 +450,22 @@ def map_tensors(arrays):
     return [_as_tensor(a) for a in arrays]
 
 
-def gradients(text, arrays):
-    """Of the sum of the real part of a program's first result, by every floating or complex array, as autograd has them;
-    None where autograd refuses or does not get there."""
+def _by(y, seed, tensors):
+    """Zeros where y does not depend on a tensor."""
+    if not y.requires_grad:
+        return [_torch.zeros_like(t) for t in tensors]
+    found = _torch.autograd.grad(y, tensors, seed, allow_unused=True, create_graph=True)
+    return [_torch.zeros_like(t) if g is None else g for g, t in zip(found, tensors)]
+
+
+def gradients(text, arrays, seed, twice=False):
+    """Of a program's first result, whose adjoint is `seed`, by every floating or complex array, as autograd has them; twice:
+    then those of the sum of all their squared magnitudes."""
     _instead.clear()
+    _pick[0] = 0
     tensors = map_tensors(arrays)
     floating = [t.requires_grad_() for t in tensors if t.is_floating_point() or t.is_complex()]
-    y = _call(text, tensors)[0].t
-    y = y.real.sum() if y.is_complex() else y.sum()
-    found = _torch.autograd.grad(y, floating, allow_unused=True)
-    return [None if g is None else g.resolve_conj().numpy() for g in found]
+    found = _by(_call(text, tensors)[0].t, _as_tensor(seed), floating)
+    if twice and floating:
+        found = _by(sum((g * g.conj()).real.sum().double() for g in found), None, floating)
+    return [g.detach().resolve_conj().resolve_neg().numpy() for g in found]
