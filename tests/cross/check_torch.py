@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Programs against torch: the same text, run by Python with torch's functions and by einjit.
 
-Takes  the folder of a build (--build), how many random programs beside those of programs.py (--random), a seed.
+Takes  the folder of a build (--build), how many random programs (half of them of rewrites.py) beside those of programs.py
+       (--random), a seed.
 Gives  0 when all dtypes, shapes and values agree on every backend and target, and when torch finds the same results in
        what the printer makes of the program: as written, after the passes (without and with the inputs' types), after the
        choice of paths. 1 and the programs that do not otherwise; 77 where torch is not installed.
@@ -23,6 +24,7 @@ except ImportError as missing:
 
 import einjit_lib as lib
 import programs
+import rewrites
 import torch_scope
 
 SIZES = {"a": 6, "b": 4, "c": 5}
@@ -290,8 +292,8 @@ def main():
             checker.check(parameters, body, ranges, zlib.crc32(f"{parameters} {body}".encode()) % 2**31)
     for k in range(options.random):
         r = random.Random(options.seed * 1000003 + k)
-        parameters, body = random_program(r)
-        checker.check(parameters, body, {}, k)
+        parameters, body, ranges = rewrites.program(r) if k % 2 else random_program(r) + ({},)
+        checker.check(parameters, body, ranges, k)
     print(f"{checker.runs} runs, {checker.prints} printed programs, {checker.failures} failures")
     return 1 if checker.failures else 0
 

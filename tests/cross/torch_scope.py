@@ -178,9 +178,11 @@ def _pow(input, exponent=None, other=None):
 # ---- contractions ----
 
 def _whole_einsum(equation, xs):
-    """torch's einsum; bool in numbers."""
+    """torch's einsum; bool in numbers, i32 in i64, which its sums on the way are."""
     if xs[0].dtype == _torch.bool:
         return _torch.einsum(equation, *[x.long() for x in xs]) != 0
+    if xs[0].dtype == _torch.int32:
+        return _torch.einsum(equation, *[x.long() for x in xs]).int()
     return _torch.einsum(equation, *xs)
 
 
