@@ -135,9 +135,12 @@ class Gradients:
     def run(self, arrays):
         return self.program.run(arrays)[-self.n:] if self.n else []
 
-    def run_by_torch(self, arrays):
-        """The same text: Python's results."""
-        return torch_scope.run(self.program.print(), arrays)[-self.n:] if self.n else []
+    def texts(self, arrays):
+        """As written, and after the choice of paths."""
+        return [self.program.print(), self.program.explain(arrays, "path")] if self.n else []
+
+    def run_by_torch(self, text, arrays):
+        return torch_scope.run(text, arrays)[-self.n:]
 
 
 def agrees(want, got):
@@ -195,9 +198,9 @@ class Checker:
             self.judged += 1
             try:
                 self.report(f"{context.name}, {words}seed {adjoint}", text, want, gradients.run(arrays + [adjoint]))
-                if context is self.contexts[0]:
-                    self.report(f"{words}printed for torch, seed {adjoint}", text + gradients.program.print(), want,
-                                gradients.run_by_torch(arrays + [adjoint]))
+                for made in gradients.texts(arrays + [adjoint]) if context is self.contexts[0] else []:
+                    self.report(f"{words}printed for torch, seed {adjoint}", text + made, want,
+                                gradients.run_by_torch(made, arrays + [adjoint]))
             except Exception as error:
                 self.failed += 1
                 print(f"---- {context.name}, {words}{type(error).__name__}: {error}\n{text}{gradients.program.print()}")
