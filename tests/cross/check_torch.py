@@ -5,7 +5,7 @@ Takes  the folder of a build (--build), how many random programs (half of them o
        (--random), a seed.
 Gives  0 when all dtypes, shapes and values agree on every backend and target, and when torch finds the same results in
        what the printer makes of the program: as written, after the passes (without and with the inputs' types), after the
-       choice of paths. 1 and the programs that do not otherwise; 77 where torch is not installed.
+       choice of paths (the best, and any). 1 and the programs that do not otherwise; 77 where torch is not installed.
 Keeps  the allowed error small: a few roundings of the largest value of a result; integers, bool, NaN and Inf exactly.
 """
 import argparse
@@ -92,14 +92,31 @@ def disagreement(want, got, slack=lambda: 0.0):
     return f"values\n{got}\ntorch\n{want}"
 
 
+def nudged(rng, a):
+    """The same values but for their last bits."""
+    if a.dtype.kind not in "fc":
+        return a
+    return np.asarray(a * (1 + 2 * np.finfo(a.dtype).eps * rng.uniform(-1, 1, a.shape)), a.dtype)
+
+
 def slacks(text, arrays):
-    """For each result how far single and double precision are apart, scaled to the precision that the program has."""
-    single, double = (torch_scope.run(text, arrays, p) for p in ("single", "double"))
+    """For each result what rounding may do to it: how far single and double precision are apart, scaled to the precision
+    that the program has, and what becomes of the last bits of its inputs."""
+    rng = np.random.default_rng(1)
+    written, single, double = (torch_scope.run(text, arrays, p) for p in ("written", "single", "double"))
+    near = [torch_scope.run(text, [nudged(rng, a) for a in arrays]) for _ in range(4)]
     scale = 1.0 if any(a.dtype in ("f4", "c8") for a in arrays) or "f32" in text or "c64" in text else 2.0 ** -29
-    for a, b in zip(single, double):
-        off = np.abs(a.astype(np.complex128) - b)
-        off = np.where(np.isfinite(off), off, 0)
-        yield scale * (16 * off + 4 * (off.mean() if off.size else 0))
+    for k, (a, b) in enumerate(zip(single, double)):
+        yield spread(scale * apart(a, b)) + spread(np.max([apart(run[k], written[k]) for run in near], axis=0))
+
+
+def apart(a, b):
+    off = np.abs(a.astype(np.complex128) - b)
+    return np.where(np.isfinite(off), off, 0)
+
+
+def spread(off):
+    return 16 * off + 4 * (off.mean() if off.size else 0)
 
 
 class Checker:
@@ -121,7 +138,7 @@ class Checker:
         return next(filter(None, found), None)
 
     def check_prints(self, text, arrays, want):
-        for stage in ("print", "passes", "opt", "path"):
+        for stage in ("print", "passes", "opt", "path", f"path random:{zlib.crc32(text.encode()) % 1000}"):
             try:
                 made = self.printed(text, arrays, stage)
             except lib.EinjitError as error:
@@ -142,7 +159,10 @@ class Checker:
         try:
             if stage == "passes":
                 program.optimize()
-            return program.explain(arrays, stage) if stage in ("opt", "path") else program.print()
+            if stage in ("print", "passes"):
+                return program.print()
+            stage, _, strategy = stage.partition(" ")
+            return program.explain(arrays, stage, strategy)
         finally:
             program.close()
 

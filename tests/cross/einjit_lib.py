@@ -35,6 +35,11 @@ class Options(C.Structure):
                 ("cache_bytes", C.c_size_t), ("threads", C.c_int32), ("flags", C.c_int32)]
 
 
+class CompileOptions(C.Structure):
+    _fields_ = [("struct_bytes", C.c_size_t), ("open", C.c_char_p), ("path", C.c_char_p), ("flags", C.c_int32),
+                ("constants", C.c_char_p)]
+
+
 class EinjitError(Exception):
     def __init__(self, name, err):
         self.name, self.line, self.column = name, err.line, err.column
@@ -117,13 +122,14 @@ class Program:
         self.context.library.check(status, err)
         return buffer.value.decode()
 
-    def explain(self, arrays, stage):
-        """The program after a stage of compiling for these inputs."""
+    def explain(self, arrays, stage, path=None):
+        """The program after a stage of compiling for these inputs; path: the strategy."""
+        options = CompileOptions(struct_bytes=C.sizeof(CompileOptions), path=path.encode() if path else None)
         ins, keep = tensors(arrays)
         need, err = C.c_size_t(), Error()
 
         def call(buffer, capacity):
-            return self.c.einjit_explain(self.context.handle, self.handle, C.c_size_t(len(arrays)), ins, None, stage.encode(),
+            return self.c.einjit_explain(self.context.handle, self.handle, C.c_size_t(len(arrays)), ins, C.byref(options), stage.encode(),
                                          buffer, C.c_size_t(capacity), C.byref(need), C.byref(err))
         self.context.library.check(call(None, 0), err)
         buffer = C.create_string_buffer(need.value + 1)

@@ -14,7 +14,7 @@ ONE = ["{0} * 2", "{0} / 3", "-{0}", "0.25 * {0}", "{0} * s", "s * {0} / 2", "{0
        "cat([{0}, {0}])[:{n}]", "cat([{0}, 2 * {0}], 1)[:, {n}:]", "stack([{0}, 2 * {0}])[1]", "slice_scatter({0}, {0}[:1], 0, 0, 1)", "split_as(cat([{0}, 2 * {0}]), [{0}, {0}], 0, 1)",
        "{0}.index_add(0, i, {0}[i])", "index_add({n}, 0, i, {0}[i])", "index_add({n}, 0, i, 2 * {0}[i] @ {0})", "{0}[i][:{n}]", "{0}[i].transpose(0, 1) @ {0}[i]", "diag_embed({0})[..., 0]",
        "diag_embed({0}).sum(-1)", "einsum('ij->ji', {0})", "einsum('ij,->ij', {0}, s)", "einsum('ii,jk->jk', {0}, {0})", "einsum('ij,ij->', {0}, {0}) * {0}", "{0} * sum({0})", "{0} * sum({0}, 1, True)",
-       "{0} - mean({0}, 0)", "{0}.sum(0).expand_as({0})", "sum({0}, 0, True).expand({n}, {n})", "einsum('ij,kj->ik', {0}, {0})", "einsum('ij,j->ij', {0}, {0}.sum(0))", "{0}.to(c128)"]
+       "{0} - mean({0}, 0) / 2", "{0}.sum(0).expand_as({0})", "sum({0}, 0, True).expand({n}, {n})", "einsum('ij,kj->ik', {0}, {0})", "einsum('ij,j->ij', {0}, {0}.sum(0))", "{0}.to(c128)"]
 TWO = ["einsum('ij,jk->ik', {0}, {1})", "einsum('ij,kj->ik', {0}, {1})", "einsum('ji,jk->ki', {0}, {1})", "einsum('ij,ij->ij', {0}, {1})", "einsum('ij,ik,il->jl', {0}, {1}, {0})",
        "einsum('ij,jk,kl->il', {0}, {1}, {0})", "einsum('ij,jk,kl,lm->im', {0}, {1}, {1}, {0})", "einsum('ij,kl->ik', {0}, {1})", "einsum('ii,jk->jk', {0}, {1})", "einsum('ij,jj->ji', {0}, {1})",
        "{0} + {1}", "{0} - {1}", "{0} * {1}", "{0} @ {1}", "matmul({0}, 3 * {1})", "tensordot({0}, {1}, ([0], [1]))", "{0} @ ({0} @ {1})", "choose({0} @ {1}, einsum('ij,jk', {0}, {1}))",
