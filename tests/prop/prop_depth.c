@@ -38,9 +38,9 @@ static void write_text(writer *w, const char *format, ...)
 /* ---- a thread with a small stack ---- */
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { STACK_BYTES = 1 << 20, COMPILES = 0 }; /* frames are several times as large there, and time is */
+enum { STACK_BYTES = 1 << 20, COMPILES = 0, LENGTH = 20000 }; /* frames are several times as large there, and time is */
 #else
-enum { STACK_BYTES = 256 << 10, COMPILES = 1 };
+enum { STACK_BYTES = 256 << 10, COMPILES = 1, LENGTH = 100000 };
 #endif
 
 typedef struct task {
@@ -133,8 +133,6 @@ static void run_on_small_stack(task *t)
     if (getenv("LIMITS_TIMES")) fprintf(stderr, "%.60s ... : %.2f s\n", strchr(t->text, '\n') + 1, t->seconds);
     if (t->step) fail_msg("%s: %s: %s", t->step, einjit_status_name(t->err.code), t->err.text);
 }
-
-enum { LENGTH = 100000 };
 
 /* Each line names the one before it. */
 static void write_lines(writer *w, const char *parameters, const char *before, const char *after)

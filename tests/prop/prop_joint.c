@@ -24,7 +24,7 @@
 enum { LABELS = 6, VALUES = 12, RANK = 4, OPERANDS = 14 };
 
 typedef struct value {
-    char name[8];
+    char name[16];
     int rank, labels[RANK];
     int64_t shape[RANK];
 } value;
