@@ -36,7 +36,8 @@ void ej_grad_of_split(ej_grad *g, const ej_grad_at *at)
     }
     for (uint32_t i = 0; i < n; i++)
         in[i] = (int64_t)i == at->node.dims[1] ? at->g : ej_grad_unary(g, EJ_OP_ZEROS_LIKE, at->node.in[1 + i]);
-    ej_grad_give(g, at, 0, ej_grad_node(g, (ej_node){.op = EJ_OP_CAT, .n_dims = 1, .dims = ej_grad_ints(g, 1, at->node.dims)}, n, in));
+    ej_node cat = {.op = EJ_OP_CAT, .n_dims = 1, .dims = ej_grad_ints(g, 1, at->node.dims)};
+    ej_grad_give(g, at, 0, ej_grad_node(g, cat, n, in));
 }
 
 void ej_grad_of_stack(ej_grad *g, const ej_grad_at *at)
