@@ -431,7 +431,8 @@ typedef struct einjit_compile_options {
     int32_t flags;     /* EINJIT_OPTION_* */
     const char *constants; /* inputs by name, separated by commas ("w,b"): what they hold is read now, and whatever follows
                             * from it alone is computed by the compile. They stay inputs: every run passes a tensor for each
-                            * that holds the same; one that holds something else gives results of no meaning. NULL = none */
+                            * that holds the same; one that holds something else gives results of no meaning. Their extents are
+                            * numbers: a name that they share with others does not stay open. NULL = none */
 } einjit_compile_options;
 
 /** The kernel for the graph and the observed dtypes, extents and strides of its inputs and outputs (data is not read,

@@ -139,7 +139,8 @@ int ej_bind_op_type_as(ej_binder *b, const ej_node *node, ej_bind_operand *out)
     EJ_TRY(take(b, node, 0, &x));
     int own = ej_bind_at(b, x)->dtype;
     if (ej_dtypes[own].kind >= EJ_KIND_FLOAT && ej_dtypes[dtype].kind <= EJ_KIND_INT)
-        return ej_fail(b->err, EINJIT_E_DTYPE, "type_as makes no %s of %s: a gradient by '%.100s' has no such dtype, and a cast is to()",
+        return ej_fail(b->err, EINJIT_E_DTYPE,
+                       "type_as makes no %s of %s: a gradient by '%.100s' has no such dtype, and a cast is to()",
                        einjit_dtype_name(dtype), einjit_dtype_name(own), b->graph->nodes[node->in[1]].name);
     return ej_bind_cast(b, x, dtype, &out->id);
 }

@@ -18,8 +18,9 @@ typedef struct ej_decision {
 extern const ej_decision ej_decisions[];
 extern const size_t ej_n_decisions;
 
-/* All decisions in the table's order (as_written: only what has to be decided before steps can be made). `out` shares memory with `bound`,
- * which is not to be used any more: both lie in the job's arena. With job->verify the graph is checked after each. */
+/* All decisions in the table's order (as_written: only what has to be decided before steps can be made). `out` shares memory
+ * with `bound`, which is not to be used any more: both lie in the job's arena. With job->verify the graph is checked after
+ * each. */
 int ej_choose(ej_bound *out, const ej_bound *bound, bool as_written, ej_job *job);
 
 /* Whether the einsum may be taken pair by pair: combining distributes over reducing, and there is something to reduce.

@@ -77,7 +77,8 @@ static int set_extents(ej_bound_node *made, const ej_bound *bound, const ej_boun
     for (uint32_t t = 0; t < s->n_terms; t++)
         for (uint32_t i = 0; i < s->terms[t].n; i++) {
             int32_t label = s->terms[t].labels[i];
-            if (!ej_size_is(bound->nodes[made->in[t]].shape[i], 1)) made->label_sizes[label] = like->label_sizes[numbers->old[label]];
+            if (ej_size_is(bound->nodes[made->in[t]].shape[i], 1)) continue;
+            made->label_sizes[label] = like->label_sizes[numbers->old[label]];
         }
     for (uint32_t i = 0; i < s->out.n; i++) made->shape[i] = made->label_sizes[s->out.labels[i]];
     made->rank = (int32_t)s->out.n;

@@ -274,8 +274,10 @@ int ej_choose_share(ej_bound *out, const ej_bound *bound, bool as_written, ej_jo
     if (as_written) return EINJIT_OK;
     EJ_TRY(ej_rebuild_begin(&r, out, bound, job));
     while (capacity / 2 < bound->n_nodes) capacity *= 2;
-    for (size_t v = 0; v < bound->n_nodes; v++)
-        if (bound->nodes[v].subscripts && bound->nodes[v].subscripts->n_labels > most) most = bound->nodes[v].subscripts->n_labels;
+    for (size_t v = 0; v < bound->n_nodes; v++) {
+        const ej_subscripts *sub = bound->nodes[v].subscripts;
+        if (sub && sub->n_labels > most) most = sub->n_labels;
+    }
     s.mask = capacity - 1;
     s.slots = EJ_JOB_ARRAY(job, int32_t, capacity);
     s.ids = EJ_JOB_ARRAY(job, int32_t, most);

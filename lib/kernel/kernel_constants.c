@@ -81,7 +81,8 @@ static int add_to_hash(ej_request *r, size_t input, ej_arena *arena, einjit_erro
     size_t n_bytes;
     if (!t->data && !ej_tensor_empty(t))
         return ej_fail(err, EINJIT_E_INVALID,
-                       "input '%s' is declared constant, but has no data: what it holds is read by the compile", einjit_graph_input_name(r->graph, input));
+                       "input '%s' is declared constant, but has no data: what it holds is read by the compile",
+                       einjit_graph_input_name(r->graph, input));
     EJ_TRY(contents(&data, &n_bytes, t, arena, err));
     ej_hash own = ej_hash_bytes(data, n_bytes);
     const uint64_t words[] = {r->constants_hash.lo, r->constants_hash.hi, own.lo, own.hi, input, n_bytes};

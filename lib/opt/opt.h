@@ -63,8 +63,8 @@ ej_known_shapes *ej_opt_shapes(const ej_graph *graph, ej_arena *arena);
 int64_t ej_extent_number(const ej_known_shapes *shapes, int32_t extent); /* -1: no number, or not known */
 /* The extent as the program could say it (symbols are borrowed); false: it has no name. */
 bool ej_extent_is_product(const ej_known_shapes *shapes, int32_t extent, ej_extent *out);
-/* The same with symbols of its own in the arena, and all extents of a value (opt_say.c). *said false, *out NULL: not all have
- * a name. False: out of memory. */
+/* The same with symbols of its own in the arena, and all extents of a value (opt_say.c). *said false, *out NULL: not all
+ * have a name. False: out of memory. */
 bool ej_extent_say(const ej_known_shapes *shapes, int32_t extent, ej_arena *arena, ej_extent *out, bool *said);
 bool ej_shape_say(const ej_known_shapes *shapes, ej_value v, ej_arena *arena, ej_extent **out);
 bool ej_known_same_shape(const ej_known_shape *a, const ej_known_shape *b); /* for all inputs */

@@ -43,7 +43,8 @@ static int say_shape(like_pass *p, ej_value v, const ej_node *node)
     ej_value by = node->in[0];
     if (is_literal(p, by)) return EINJIT_OK;
     if (!ej_known_same_shape(&p->shapes->of[by], &p->shapes->of[node->in[1]])) {
-        if (!ej_shape_say(p->shapes, node->in[1], &p->edit.graph->arena, &said.extents)) return ej_no_memory(p->edit.job->err);
+        if (!ej_shape_say(p->shapes, node->in[1], &p->edit.graph->arena, &said.extents))
+            return ej_no_memory(p->edit.job->err);
         if (!said.extents) return EINJIT_OK;
         said.n_extents = (uint32_t)p->shapes->of[node->in[1]].rank;
         EJ_TRY(ej_edit_node(&p->edit, said, 1, node->in, &by));
@@ -80,8 +81,9 @@ static int say_sums(like_pass *p, ej_value v, const ej_node *node)
     bool summed;
     uint32_t n = 0, ones = 0;
     if (from->rank < 0 || to->rank < 0 || lead < 0 || is_literal(p, by) || !ej_known_inexact(p->dtypes[by])) return EINJIT_OK;
-    int64_t *dims = EJ_JOB_ARRAY(p->edit.job, int64_t, (size_t)from->rank), *kept = EJ_JOB_ARRAY(p->edit.job, int64_t, (size_t)from->rank);
-    if (!dims || !kept) return ej_no_memory(p->edit.job->err);
+    ej_job *job = p->edit.job;
+    int64_t *dims = EJ_JOB_ARRAY(job, int64_t, (size_t)from->rank), *kept = EJ_JOB_ARRAY(job, int64_t, (size_t)from->rank);
+    if (!dims || !kept) return ej_no_memory(job->err);
     for (int32_t i = 0; i < from->rank; i++) {
         if (i < lead) {
             dims[n++] = i;
@@ -90,7 +92,7 @@ static int say_sums(like_pass *p, ej_value v, const ej_node *node)
         if (!is_clear(p, from->extents[i], to->extents[i - lead], &summed)) return EINJIT_OK;
         if (summed) kept[ones++] = i - lead;
     }
-    EJ_FIRED(p->edit.job, LIKE_SUMS);
+    EJ_FIRED(job, LIKE_SUMS);
     EJ_TRY(sum_over(p, n, dims, false, &by));
     EJ_TRY(sum_over(p, ones, kept, true, &by));
     ej_edit_replace(&p->edit, v, by);

@@ -63,7 +63,8 @@ static int write_operands_in(offers *o, ej_value v)
 static bool has_candidate(const offers *o, ej_value v)
 {
     const ej_einsum_form *form = &o->fuse.forms[v];
-    if (o->offered[v] || !o->uses[v] || !ej_is_contraction(&o->fuse.graph->nodes[v]) || !form->equation || form->twice) return false;
+    if (o->offered[v] || !o->uses[v] || !form->equation || form->twice) return false;
+    if (!ej_is_contraction(&o->fuse.graph->nodes[v])) return false;
     for (uint32_t i = 0; i < form->n_in; i++)
         if (o->uses[form->in[i]] > 1 && o->fuse.forms[form->in[i]].equation) return true;
     return false;

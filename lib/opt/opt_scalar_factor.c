@@ -1,5 +1,7 @@
 /* opt_scalar_factor.c - arithmetic of factors: numbers in double (complex in complex double), and values of rank 0.
  *
+ * Takes  factors: a number or one over it, times values of rank 0.
+ * Gives  their products, inverses and negatives; whether one is within the bounds below; how they compare.
  * Keeps  a divisor a divisor: x / 3 stays one rounding. Values of rank 0 are not cancelled against each other: s / s is
  *        NaN for 0, and says so.
  *

@@ -22,13 +22,15 @@ int ej_scalar_cost(const ej_scalar *s, ej_value v)
 
 static bool element(const ej_node *node, ej_factor *out)
 {
+    const float *single = node->data;
+    const double *wide = node->data;
     switch (node->dtype) {
     case EINJIT_I32: *out = ej_factor_number(*(const int32_t *)node->data, 0); return true;
     case EINJIT_I64: *out = ej_factor_number((double)*(const int64_t *)node->data, 0); return true;
-    case EINJIT_F32: *out = ej_factor_number((double)*(const float *)node->data, 0); return true;
-    case EINJIT_F64: *out = ej_factor_number(*(const double *)node->data, 0); return true;
-    case EINJIT_C64: *out = ej_factor_number((double)((const float *)node->data)[0], (double)((const float *)node->data)[1]); return true;
-    case EINJIT_C128: *out = ej_factor_number(((const double *)node->data)[0], ((const double *)node->data)[1]); return true;
+    case EINJIT_F32: *out = ej_factor_number((double)single[0], 0); return true;
+    case EINJIT_F64: *out = ej_factor_number(wide[0], 0); return true;
+    case EINJIT_C64: *out = ej_factor_number((double)single[0], (double)single[1]); return true;
+    case EINJIT_C128: *out = ej_factor_number(wide[0], wide[1]); return true;
     default: return false;
     }
 }

@@ -56,11 +56,13 @@ static int widened(writer *w, ej_value v, int dtype, ej_value *out)
 /* The product of the uses above or below; -1: there are none. */
 static int product_of_uses(writer *w, const ej_factor *f, bool below, int dtype, ej_value *out)
 {
+    ej_factor number = *f;
+    number.n = 0;
     *out = -1;
     for (uint8_t i = 0; i < f->n; i++) {
         ej_value use;
         if (f->uses[i].below != below || (EJ_BROKEN(SCALAR_RUNTIME) && i && *out >= 0)) continue;
-        if (f->n == 1 && ej_factor_is_one(&(ej_factor){f->re, f->im, f->inverse, 0, NULL})) EJ_TRY(full_of(w, f->uses[i].value, &use));
+        if (f->n == 1 && ej_factor_is_one(&number)) EJ_TRY(full_of(w, f->uses[i].value, &use));
         else EJ_TRY(widened(w, f->uses[i].value, dtype, &use));
         if (*out < 0) *out = use;
         else EJ_TRY(map2(w, EJ_FN_MUL, *out, use, out));

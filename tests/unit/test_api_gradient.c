@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <setjmp.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -182,6 +183,38 @@ static void what_is_not_reached_has_zeros(void **state)
     einjit_graph_destroy(graph);
 }
 
+/* 100 parts of 1, 2, 3, 1, ... elements: each brings back the weights that stand under it, times its number. */
+static void a_cat_of_many_is_cut_into_parts_of_parts(void **state)
+{
+    (void)state;
+    enum { N = 100, WEIGHTS = 199 };
+    char program[8000];
+    size_t n = (size_t)snprintf(program, sizeof program, "def f(x: f64[3], w: f64[%d]):\n", WEIGHTS);
+    for (int i = 0; i < N; i++)
+        n += (size_t)snprintf(program + n, sizeof program - n, "    p%d = x[:%d] * %d.0\n", i, i % 3 + 1, i);
+    n += (size_t)snprintf(program + n, sizeof program - n, "    return sum(w * cat([");
+    for (int i = 0; i < N; i++) n += (size_t)snprintf(program + n, sizeof program - n, "%sp%d", i ? ", " : "", i);
+    snprintf(program + n, sizeof program - n, "], 0))\n");
+    einjit_graph *graph = api_graph(context, program);
+    einjit_value y = einjit_graph_output_value(graph, 0), x = einjit_graph_value(graph, "x"), out;
+    ok(einjit_graph_gradient(&out, graph, 1, &y, NULL, 1, &x, &err));
+    ok(einjit_graph_output(graph, out, &err));
+    double values[3] = {1, 2, 3}, weights[WEIGHTS], sum, gradient[3], expected[3] = {0};
+    for (int i = 0, at = 0; i < N; i++)
+        for (int k = 0; k <= i % 3; k++, at++) {
+            weights[at] = at % 7 - 3;
+            expected[k] += i * weights[at];
+        }
+    einjit_tensor in[] = {TENSOR(values, EINJIT_F64, 3), TENSOR(weights, EINJIT_F64, WEIGHTS)};
+    einjit_tensor results[] = {SCALAR(&sum, EINJIT_F64), TENSOR(gradient, EINJIT_F64, 3)};
+    ok(einjit_call(context, graph, 2, in, 2, results, &err));
+    for (int k = 0; k < 3; k++) assert_true(gradient[k] == expected[k]);
+    char *text = printed(graph);
+    assert_true(strlen(text) < 50000); /* with all names in each of the 100 lines it is 77,000 */
+    free(text);
+    einjit_graph_destroy(graph);
+}
+
 /* Dtypes that nobody says: the gradient has that of its input, whatever it meets. */
 static void a_gradient_has_the_dtype_of_what_it_is_by(void **state)
 {
@@ -337,6 +370,7 @@ int main(void)
         cmocka_unit_test(values_are_found_by_name_and_place),
         cmocka_unit_test(seeds_weigh_the_results),
         cmocka_unit_test(what_is_not_reached_has_zeros),
+        cmocka_unit_test(a_cat_of_many_is_cut_into_parts_of_parts),
         cmocka_unit_test(a_gradient_has_the_dtype_of_what_it_is_by),
         cmocka_unit_test(literals_do_not_widen_gradients),
         cmocka_unit_test(logarithms_are_as_wide_as_the_power),
