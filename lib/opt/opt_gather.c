@@ -12,17 +12,7 @@
  *        indices: the indexed axis has the same extent in both orders.
  * Size   every node is looked at once, and gets one alternative at most.
  */
-#include "opt_choose.h"
-
-typedef struct gather {
-    ej_edit edit;
-    const ej_graph *graph;
-    ej_job *job;
-    const uint32_t *uses;
-    const ej_known_dtype *dtypes;
-    const ej_known_shapes *shapes;
-    const bool *offered;
-} gather;
+#include "opt_gather.h"
 
 /* ---- axes and labels ---- */
 
@@ -75,23 +65,42 @@ static int32_t only_operand(const ej_equation *equation, int32_t label)
     return found;
 }
 
+int ej_gather_view(const ej_gather *g, ej_value v, ej_node *out)
+{
+    *out = g->graph->nodes[v];
+    if (out->op != EJ_OP_MATMUL && out->op != EJ_OP_TENSORDOT) return EINJIT_OK;
+    ej_einsum_facts facts = {g->graph, g->dtypes, g->shapes, g->job->arena};
+    ej_einsum_form form;
+    EJ_TRY(ej_as_einsum(&facts, v, &form, g->job->err));
+    if (!form.equation) return EINJIT_OK;
+    out->op = EJ_OP_EINSUM;
+    out->fn = EINJIT_REDUCE_SUM;
+    out->combine = EINJIT_COMBINE_MUL;
+    out->equation = (ej_equation *)form.equation;
+    return EINJIT_OK;
+}
+
 /* Only moves axes: there is nothing to gain. */
-static bool contracts(const ej_node *node)
+bool ej_gather_contracts(const ej_node *node)
 {
     return node->op == EJ_OP_EINSUM && (node->n_in > 1 || node->equation->out.n < node->equation->terms[0].n);
 }
 
 /* ---- what is right ---- */
 
-/* A scatter adds up; so what is done to its sum must be linear, and the sum of operands no coarser than that of results. */
-static bool may_scatter(const gather *g, const ej_node *einsum, ej_value whole, ej_value part)
+bool ej_gather_same_dtype(const ej_gather *g, ej_value whole, ej_value part)
 {
     ej_known_dtype a = g->dtypes[part], b = g->dtypes[whole];
-    bool sums = einsum->fn == EINJIT_REDUCE_SUM && einsum->combine == EINJIT_COMBINE_MUL;
-    if (!sums && !EJ_BROKEN(GATHER_SEMIRING)) return false;
     if (a.weak || b.weak || a.dtype < 0 || b.dtype < 0) return false;
     if (ej_dtypes[b.dtype].kind == EJ_KIND_INT) return a.dtype == b.dtype;
     return ej_known_inexact(a) && ej_known_inexact(b) && ej_dtypes[a.dtype].real == ej_dtypes[b.dtype].real;
+}
+
+/* A scatter adds up; so what is done to its sum must be linear, and the sum of operands no coarser than that of results. */
+static bool may_scatter(const ej_gather *g, const ej_node *einsum, ej_value whole, ej_value part)
+{
+    bool sums = einsum->fn == EINJIT_REDUCE_SUM && einsum->combine == EINJIT_COMBINE_MUL;
+    return (sums || EJ_BROKEN(GATHER_SEMIRING)) && ej_gather_same_dtype(g, whole, part);
 }
 
 /* INDEX_SELECT {x, index}; INDEX_ADD {index, value}. */
@@ -107,7 +116,7 @@ static bool is_indexed(const ej_node *node)
 
 /* ---- the two directions ---- */
 
-static int operands_with(gather *g, const ej_node *node, uint32_t at, ej_value value, ej_value **out)
+static int operands_with(ej_gather *g, const ej_node *node, uint32_t at, ej_value value, ej_value **out)
 {
     *out = EJ_JOB_ARRAY(g->job, ej_value, node->n_in);
     if (!*out) return ej_no_memory(g->job->err);
@@ -115,8 +124,7 @@ static int operands_with(gather *g, const ej_node *node, uint32_t at, ej_value v
     return EINJIT_OK;
 }
 
-/* v, and another way to it. */
-static int offer(gather *g, ej_value v, ej_value other)
+int ej_gather_offer(ej_gather *g, ej_value v, ej_value other)
 {
     ej_value as_written, chosen;
     EJ_TRY(ej_edit_like(&g->edit, v, NULL, EJ_KEEP_DIM, &as_written));
@@ -126,7 +134,7 @@ static int offer(gather *g, ej_value v, ej_value other)
 }
 
 /* E(indexed(x), w) to indexed(E(x, w)): the place of the axis in the output, or -1. */
-static int32_t place_behind(const gather *g, const ej_node *einsum, uint32_t t)
+static int32_t place_behind(const ej_gather *g, const ej_node *einsum, uint32_t t)
 {
     const ej_term *term = &einsum->equation->terms[t], *out = &einsum->equation->out;
     const ej_node *indexed = &g->graph->nodes[einsum->in[t]];
@@ -135,9 +143,9 @@ static int32_t place_behind(const gather *g, const ej_node *einsum, uint32_t t)
     return place_of_label(out, term->labels[place]);
 }
 
-static int index_behind(gather *g, ej_value v, uint32_t t, int32_t place)
+static int index_behind(ej_gather *g, ej_value v, const ej_node *view, uint32_t t, int32_t place)
 {
-    const ej_node einsum = g->graph->nodes[v], indexed = g->graph->nodes[einsum.in[t]];
+    const ej_node einsum = *view, indexed = g->graph->nodes[einsum.in[t]];
     uint32_t at = indexed_operand(&indexed);
     ej_value *in, inner, outer;
     EJ_TRY(operands_with(g, &einsum, t, EJ_BROKEN(GATHER_TWICE) ? einsum.in[t] : indexed.in[at], &in));
@@ -146,12 +154,11 @@ static int index_behind(gather *g, ej_value v, uint32_t t, int32_t place)
     EJ_TRY(ej_edit_like(&g->edit, einsum.in[t], in, axis_at_place(&einsum.equation->out, place), &outer));
     if (indexed.op == EJ_OP_INDEX_ADD) EJ_FIRED(g->job, GATHER_SEMIRING);
     else EJ_FIRED(g->job, GATHER_TWICE);
-    return offer(g, v, outer);
+    return ej_gather_offer(g, v, outer);
 }
 
-static int try_behind(gather *g, ej_value v)
+static int try_behind(ej_gather *g, ej_value v, const ej_node *einsum)
 {
-    const ej_node *einsum = &g->graph->nodes[v];
     for (uint32_t t = 0; t < einsum->n_in; t++) {
         const ej_node *indexed = &g->graph->nodes[einsum->in[t]];
         if (!is_indexed(indexed)) continue;
@@ -159,23 +166,24 @@ static int try_behind(gather *g, ej_value v)
             (g->uses[einsum->in[t]] != 1 || !may_scatter(g, einsum, v, indexed->in[1])))
             continue;
         int32_t place = place_behind(g, einsum, t);
-        if (place >= 0) return index_behind(g, v, t, place);
+        if (place >= 0) return index_behind(g, v, einsum, t, place);
     }
-    return EINJIT_OK;
+    return ej_gather_part_behind(g, v, einsum);
 }
 
 /* indexed(E(x, w)) to E(indexed(x), w). */
-static int try_in_front(gather *g, ej_value v)
+static int try_in_front(ej_gather *g, ej_value v)
 {
     const ej_node indexed = g->graph->nodes[v];
     uint32_t at = indexed_operand(&indexed);
-    const ej_node einsum = g->graph->nodes[indexed.in[at]];
     ej_value *in, inner, outer;
-    if (!contracts(&einsum) || g->uses[indexed.in[at]] != 1) return EINJIT_OK;
+    ej_node einsum;
+    EJ_TRY(ej_gather_view(g, indexed.in[at], &einsum));
+    if (!ej_gather_contracts(&einsum) || g->uses[indexed.in[at]] != 1) return EINJIT_OK;
     int32_t place = place_of_axis(&einsum.equation->out, indexed.dims[0], g->shapes->of[indexed.in[at]].rank);
     if (place < 0) return EINJIT_OK;
     int32_t label = einsum.equation->out.labels[place], t = only_operand(einsum.equation, label);
-    if (t < 0) return EINJIT_OK;
+    if (t < 0) return ej_gather_part_in_front(g, v, &einsum);
     if (indexed.op == EJ_OP_INDEX_ADD && !may_scatter(g, &einsum, v, einsum.in[t])) return EINJIT_OK;
     const ej_term *term = &einsum.equation->terms[t];
     EJ_TRY(operands_with(g, &indexed, at, einsum.in[t], &in));
@@ -184,7 +192,7 @@ static int try_in_front(gather *g, ej_value v)
     EJ_TRY(ej_edit_like(&g->edit, indexed.in[at], in, EJ_KEEP_DIM, &outer));
     if (indexed.op == EJ_OP_INDEX_ADD) EJ_FIRED(g->job, GATHER_SEMIRING);
     else EJ_FIRED(g->job, GATHER_OTHERS);
-    return offer(g, v, outer);
+    return ej_gather_offer(g, v, outer);
 }
 
 /* ---- the pass ---- */
@@ -196,9 +204,9 @@ static bool has_gathers(const ej_graph *graph)
     return false;
 }
 
-static int create(gather *g, ej_graph *graph, ej_job *job)
+static int create(ej_gather *g, ej_graph *graph, ej_job *job)
 {
-    *g = (gather){.graph = graph, .job = job};
+    *g = (ej_gather){.graph = graph, .job = job};
     g->uses = ej_graph_uses(graph, job->arena);
     g->dtypes = ej_opt_dtypes(graph, job->arena);
     g->shapes = ej_opt_shapes(graph, job->arena);
@@ -210,14 +218,15 @@ static int create(gather *g, ej_graph *graph, ej_job *job)
 
 int ej_opt_gather(ej_graph *graph, ej_job *job, size_t *n_changed)
 {
-    gather g;
+    ej_gather g;
     if (!has_gathers(graph)) return EINJIT_OK;
     EJ_TRY(create(&g, graph, job));
     for (size_t v = 0; v < g.edit.n_old; v++) {
-        const ej_node *node = &graph->nodes[v];
+        ej_node view;
         if (g.offered[v]) continue;
-        if (is_indexed(node)) EJ_TRY(try_in_front(&g, (ej_value)v));
-        else if (contracts(node)) EJ_TRY(try_behind(&g, (ej_value)v));
+        EJ_TRY(ej_gather_view(&g, (ej_value)v, &view));
+        if (is_indexed(&view)) EJ_TRY(try_in_front(&g, (ej_value)v));
+        else if (ej_gather_contracts(&view)) EJ_TRY(try_behind(&g, (ej_value)v, &view));
     }
     return ej_edit_commit(&g.edit, false, n_changed);
 }

@@ -238,8 +238,38 @@ static int axis_of(writer *w, const char *labels, char label)
     return gen_chance(&w->r, 30) ? axis - (int)strlen(labels) : axis;
 }
 
+/* A product of three, two of which have the indexed label: messages. */
+static void write_message(writer *w)
+{
+    char left[5], right[5], third[5], out[5], all[16];
+    bool selects = gen_chance(&w->r, 60);
+    any_labels(w, left, 1 + gen_below(&w->r, 3));
+    char g = left[gen_below(&w->r, (int)strlen(left))];
+    do {
+        any_labels(w, right, 1 + gen_below(&w->r, 2));
+        any_labels(w, third, 1 + gen_below(&w->r, 2));
+        if (!strchr(third, g)) third[0] = g;
+        snprintf(all, sizeof all, "%s%s%s", left, right, third);
+        any_output(w, out, all);
+    } while (!selects && !strchr(out, g));
+    int64_t e = w->extents[strchr(letters, g) - letters], n = gen_chance(&w->r, 70) ? e : 1 + gen_below(&w->r, 4);
+    int c = operand(w, "c", right, 10), d = operand(w, "d", third, 10);
+    int a = selects ? operand_but(w, "a", left, g, n) : operand(w, "a", left, 0);
+    int s = index_vector(w, e, n);
+    if (selects) SAY(w, "    t = index_select(a%d, %d, s%d)\n", a, axis_of(w, left, g), s);
+    else SAY(w, "    t = a%d\n", a);
+    SAY(w, "    p = einsum(\"%s,%s,%s->%s\", t, c%d, d%d", left, right, third, out, c, d);
+    say_reduce(w);
+    if (!selects) SAY(w, "\n    p = index_add(%lld, %d, s%d, p)", (long long)n, axis_of(w, out, g), s);
+    SAY(w, "\n    return p\n");
+}
+
 static void write_gather(writer *w)
 {
+    if (!w->semiring && gen_chance(&w->r, 30)) {
+        write_message(w);
+        return;
+    }
     char left[5], right[5], out[5], both[12];
     do {
         any_labels(w, left, 1 + gen_below(&w->r, 3));
@@ -247,7 +277,7 @@ static void write_gather(writer *w)
         snprintf(both, sizeof both, "%s%s", left, right);
         any_output(w, out, both);
     } while (!out[0]);
-    bool inside = gen_chance(&w->r, 50), selects = gen_chance(&w->r, 50); /* the index operation: on an operand or the result */
+    bool inside = gen_chance(&w->r, 50), selects = gen_chance(&w->r, w->semiring ? 20 : 50); /* the index operation: on an operand or the result */
     char g = inside ? left[gen_below(&w->r, (int)strlen(left))] : out[gen_below(&w->r, (int)strlen(out))];
     int64_t e = w->extents[strchr(letters, g) - letters], n = gen_chance(&w->r, 70) ? e : 1 + gen_below(&w->r, 4);
     int c = operand(w, "c", right, inside ? 10 : 0), a, s;

@@ -3,6 +3,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -63,6 +65,26 @@ static void choices_inside_of_choices(void **state)
                  "f64[4] f64[4]", EJ_OP_CHOOSE, 0);
 }
 
+/* Each one hangs on the one below it: what both ways need is not walked by every look at them. */
+static void a_long_chain_of_choices_is_decided_in_one_go(void **state)
+{
+    (void)state;
+    enum { LENGTH = 10000, ROOM = 100 };
+    char *program = malloc(ROOM * (LENGTH + 2)), *end = program;
+    assert_non_null(program);
+    end += sprintf(end, "def f(x, i, w):\n");
+    for (int k = 0; k < LENGTH; k++)
+        end += sprintf(end, "    x = choose(einsum('ec,cd->ed', x[i], w), einsum('nc,cd->nd', x, w)[i])\n");
+    sprintf(end, "    return x\n");
+    plan_case c;
+    plan_open(&c, program, "f64[3,2] i64[5] f64[2,2]", NULL, NULL);
+    assert_int_equal(c.status, EINJIT_OK);
+    assert_int_equal(count(&c.chosen, EJ_OP_CHOOSE), 0);
+    assert_int_equal((int)c.plan.planned_operations, (3 + (LENGTH - 1) * 5) * 2 * 2 * 2);
+    plan_close(&c);
+    free(program);
+}
+
 static void axes_of_one_survive_the_split(void **state)
 {
     (void)state;
@@ -111,6 +133,7 @@ int main(void)
         cmocka_unit_test(the_cheaper_side_of_a_gather_is_taken),
         cmocka_unit_test(what_is_needed_anyway_is_free),
         cmocka_unit_test(choices_inside_of_choices),
+        cmocka_unit_test(a_long_chain_of_choices_is_decided_in_one_go),
         cmocka_unit_test(axes_of_one_survive_the_split),
         cmocka_unit_test(equal_products_are_computed_once),
         cmocka_unit_test(different_products_stay_apart),

@@ -123,6 +123,19 @@ static void an_expand_needs_a_witness(void **state)
     expect_fused("x: f64[1], c: f64[n, n]", "return einsum('ii,ij->j', expand(x, (n, n)), c)", NULL, "f64[1] f64[3,3]");
 }
 
+static void an_expanded_factor_lacks_the_axes(void **state)
+{
+    (void)state;
+    const char *in = "f64[2] f64[2,3] f64[3,4]", *params = "x: f64[i], b: f64[i, j], c: f64[j, k]";
+    expect_fused(params, "return sum(expand(x[:, None], (i, j)) * b, dim=1)",
+                 "sum_1 = einsum(\"a,ab->a\", x, b); return sum_1", in);
+    expect_fused(params, "return sum(expand(x[:, None], (i, j)) * b, dim=0) @ c",
+                 "matmul_1 = einsum(\"a,ab,bc->c\", x, b, c); return matmul_1", in);
+    expect_fused(params, "return expand(x[:, None], (i, j)) * b", NULL, in);
+    expect_fused(params, "y = expand(x[:, None], (i, j)); return sum(y * b, dim=1), y", NULL, in); /* it is there anyway */
+    expect_fused(params, "return sum(expand(b, (i, j)) * b, dim=1)", NULL, in);                    /* it lacks nothing */
+}
+
 static void ranks_that_are_known_decide_ellipses(void **state)
 {
     (void)state;
@@ -165,6 +178,7 @@ int main(void)
         cmocka_unit_test(what_is_used_twice_is_kept),
         cmocka_unit_test(dtypes_decide),
         cmocka_unit_test(an_expand_needs_a_witness),
+        cmocka_unit_test(an_expanded_factor_lacks_the_axes),
         cmocka_unit_test(ranks_that_are_known_decide_ellipses),
         cmocka_unit_test(long_chains_of_all_kinds_are_walked_once),
     };

@@ -71,6 +71,36 @@ static void labels_of_several_operands_stay(void **state)
     expect(xw, "einsum('ei->ie', x[s])", NULL); /* only moves axes */
 }
 
+static const char messages[] = "x: f32[n, i], w: f32[i, o], s: i64[e], t: i64[e], v: f32[e, i], h: f32[e, o]";
+
+static void matmul_and_tensordot_are_einsums(void **state)
+{
+    (void)state;
+    expect(xw, "x[s] @ w", "    matmul_2 = x @ w\n    index_select_2 = index_select(matmul_2, 0, s)\n");
+    expect(xw, "tensordot(x[s], w, 1)", "index_select(tensordot_2, 0, s)\n");
+    expect(xw, "index_add(n, 0, s, v @ w)", "    index_add_2 = index_add(n, 0, s, v)\n    matmul_2 = index_add_2 @ w\n");
+    expect("x: f32[n], w: f32[e, o], s: i64[e]", "x[s] @ w", NULL); /* summed */
+    expect("x: f32, w: f32, s: i64", "x[s] @ w", NULL);            /* ranks are not known */
+}
+
+static void operands_without_the_label_may_go_first(void **state)
+{
+    (void)state;
+    expect(messages, "einsum('ei,io,eo->eo', x[s], w, h)",
+           "    einsum_3 = einsum(\"ei,io->eo\", x, w)\n    index_select_2 = index_select(einsum_3, 0, s)\n"
+           "    einsum_4 = einsum(\"eo,eo->eo\", index_select_2, h)\n");
+    expect(messages, "einsum('ei,ej,ij->e', x[s], x[t], x)", "index_select(einsum_3, 0, s)\n");
+    expect(messages, "index_add(n, 0, s, einsum('ei,ei,io->eo', v, v, w))",
+           "    einsum_2 = einsum(\"ei,ei->ei\", v, v)\n    index_add_2 = index_add(n, 0, s, einsum_2)\n"
+           "    einsum_3 = einsum(\"ei,io->eo\", index_add_2, w)\n");
+    expect(messages, "einsum('ei,eo,eo->ei', x[s], h, h)", NULL); /* all have it */
+    expect(messages, "einsum('ei,io,eo->eo', x[s], w, h, reduce='max')", NULL);
+    expect(messages, "index_add(n, 0, s, einsum('ei,ei,io->eo', v, v, w, combine='add'))", NULL);
+    expect(messages, "einsum('...i,io,...o->...o', x[s], w, h)", NULL);
+    expect("x: f32[n, i], w: f64[i, o], s: i64[e], h: f64[e, o]", "einsum('ei,io,eo->eo', x[s], w, h)", NULL);
+    expect("x: any[n, i], w: any[i, o], s: i64[e], h: any[e, o]", "einsum('ei,io,eo->eo', x[s], w, h)", NULL);
+}
+
 static void what_others_use_is_computed_anyway(void **state)
 {
     (void)state;
@@ -94,7 +124,8 @@ static void what_others_use_is_computed_anyway(void **state)
 static void lack_of_memory_leaves_a_whole_graph(void **state)
 {
     (void)state;
-    pass_survives_oom("gather", xw, "index_add(n, 0, s, einsum('ei,io->eo', x[s], w)), einsum('ei,io->eo', x, w)[s]");
+    pass_survives_oom("gather", xw, "index_add(n, 0, s, einsum('ei,io->eo', x[s], w)), einsum('ei,io->eo', x, w)[s], "
+                                  "index_add(n, 0, s, einsum('ei,io,ej,jo->eo', x[s], w, x[s], w)), v[s] @ w");
 }
 
 int main(void)
@@ -104,6 +135,8 @@ int main(void)
         cmocka_unit_test(a_gathered_result_may_be_gathered_sooner),
         cmocka_unit_test(scatters_move_through_sums_of_products),
         cmocka_unit_test(labels_of_several_operands_stay),
+        cmocka_unit_test(matmul_and_tensordot_are_einsums),
+        cmocka_unit_test(operands_without_the_label_may_go_first),
         cmocka_unit_test(what_others_use_is_computed_anyway),
         cmocka_unit_test(lack_of_memory_leaves_a_whole_graph),
     };
