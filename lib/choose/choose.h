@@ -18,6 +18,9 @@ typedef struct ej_decision {
 extern const ej_decision ej_decisions[];
 extern const size_t ej_n_decisions;
 
+/* Path strategy auto: einsums may look at each other. Others are obeyed as they are. (choose_pairs.c) */
+bool ej_paths_are_free(const ej_job *job);
+
 /* All decisions in the table's order (as_written: only what has to be decided before steps can be made). `out` shares memory
  * with `bound`, which is not to be used any more: both lie in the job's arena. With job->verify the graph is checked after
  * each. */

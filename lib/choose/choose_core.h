@@ -41,8 +41,6 @@ int ej_choose_cost(double *out, const ej_bound *bound, ej_value v, ej_job *job);
 
 /* ---- choose_pairs.c ---- */
 
-/* Path strategy auto: einsums may look at each other. Others are obeyed as they are. */
-bool ej_paths_are_free(const ej_job *job);
 /* The einsum's own best path; n_steps 0: it is not taken in pairs. */
 int ej_pairs_search(ej_path *out, const ej_bound *bound, ej_value v, ej_job *job);
 /* Every einsum in pairs: by paths[v], or by its own search where that has no steps. paths may be NULL. */
