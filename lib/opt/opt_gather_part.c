@@ -4,6 +4,7 @@
  * Gives  the operands without the label, contracted where the nodes are, as an alternative:
  *            E(index_select(x), w, y)     and  E''(index_select(E'(x, w)), y)
  *            index_add(E(v, y, w))        and  E''(index_add(E'(v, y)), w)
+ *            E(index_select(x), y) over the label      and  E(x, index_add(y))     what is summed over edges, at the nodes
  *        With several gathers among the operands each one alone is offered, and all of them together.
  * Keeps  the operands with the label together where they were, so that whatever broadcasts there does so as before. Sums of
  *        products alone: this is distributivity. Einsums with an ellipsis; operands of another precision than the result.
@@ -115,8 +116,8 @@ static int add_einsum(part *p, uint32_t n, const ej_term *terms, const ej_value 
 /* A product in the making. */
 typedef struct product {
     uint32_t n;
-    ej_term terms[MOST_OPERANDS];
-    ej_value in[MOST_OPERANDS];
+    ej_term terms[MOST_OPERANDS + 1];
+    ej_value in[MOST_OPERANDS + 1];
 } product;
 
 static void put(product *to, const ej_term *term, ej_value value)
@@ -132,6 +133,8 @@ static int contract(part *p, operands group, uint32_t t, ej_value value, ej_term
     for (uint32_t u = 0; u < p->view->n_in; u++)
         if (group >> u & 1) put(&inner, &p->view->equation->terms[u], u == t ? value : p->view->in[u]);
     EJ_TRY(labels_out(p, group, labels));
+    *out = inner.in[0];
+    if (inner.n == 1 && labels->n == inner.terms[0].n) return EINJIT_OK; /* as it is */
     return add_einsum(p, inner.n, inner.terms, inner.in, labels, out);
 }
 
@@ -208,6 +211,76 @@ static int gather_last(part *p, uint32_t n, const source *sources, ej_value *out
     return add_einsum(p, outer.n, outer.terms, outer.in, &p->view->equation->out, out);
 }
 
+/* All the others that have the label reach along it as far as the gather: none of them is stretched by it. */
+static bool all_reach(const ej_gather *g, const ej_node *view, uint32_t t, int32_t label)
+{
+    const ej_known_shape *gathered = &g->shapes->of[view->in[t]];
+    if (gathered->rank < 0) return false;
+    int32_t extent = gathered->extents[place_of(&view->equation->terms[t], label)];
+    bool any = false;
+    for (uint32_t u = 0; u < view->n_in; u++) {
+        const ej_term *term = &view->equation->terms[u];
+        const ej_known_shape *shape = &g->shapes->of[view->in[u]];
+        for (uint32_t i = 0; i < term->n && u != t; i++) {
+            if (term->labels[i] != label) continue;
+            if (shape->rank < 0 || shape->extents[i] != extent) return false;
+            any = true;
+        }
+    }
+    return any;
+}
+
+/* A gathered operand whose label is summed: the others are added up where it comes from. */
+static int scatter_others(part *p, uint32_t t, int32_t label, ej_value *out)
+{
+    ej_edit *edit = &p->g->edit;
+    const ej_equation *equation = p->view->equation;
+    const ej_node indexed = p->g->graph->nodes[p->view->in[t]];
+    operands own = (operands)1 << t, group = with_label(equation, label) & ~own;
+    ej_node add = {.op = EJ_OP_INDEX_ADD, .dtype = -1, .rank = -1, .n_dims = 1, .n_extents = 1};
+    const ej_known_shape *from = &p->g->shapes->of[indexed.in[0]];
+    product outer = {0};
+    ej_term labels;
+    ej_value inner;
+    bool said = false;
+    *out = -1;
+    add.dims = EJ_NEW(&edit->graph->arena, int64_t);
+    add.extents = EJ_NEW(&edit->graph->arena, ej_extent);
+    if (!add.dims || !add.extents) return ej_no_memory(p->g->job->err);
+    if (from->rank < 0) return EINJIT_OK;
+    int32_t extent = from->extents[place_of(&equation->terms[t], label)];
+    if (!ej_extent_say(p->g->shapes, extent, &edit->graph->arena, add.extents, &said)) return ej_no_memory(p->g->job->err);
+    if (!said) return EINJIT_OK;
+    EJ_TRY(contract(p, group, MOST_OPERANDS, 0, &labels, &inner));
+    add.dims[0] = place_of(&labels, label);
+    ej_value in[] = {indexed.in[1], inner};
+    EJ_TRY(ej_edit_node(edit, add, 2, in, &inner));
+    put(&outer, &equation->terms[t], indexed.in[0]);
+    put(&outer, &labels, inner);
+    if (EJ_BROKEN(GATHER_PART)) put(&outer, &labels, inner);
+    for (uint32_t u = 0; u < p->view->n_in; u++)
+        if (u != t && !(group >> u & 1)) put(&outer, &equation->terms[u], p->view->in[u]);
+    return add_einsum(p, outer.n, outer.terms, outer.in, &equation->out, out);
+}
+
+static int sum_at_source(part *p, ej_value v)
+{
+    ej_value chosen = -1, other;
+    uint32_t n = 0;
+    for (uint32_t t = 0; t < p->view->n_in && n < MOST_GATHERS; t++) {
+        int32_t label = gathered_label(p->g, p->view, t);
+        if (label < 0 || has_label(&p->view->equation->out, label) || !all_reach(p->g, p->view, t, label)) continue;
+        EJ_TRY(scatter_others(p, t, label, &other));
+        if (other < 0) continue;
+        if (!n++) EJ_TRY(ej_edit_like(&p->g->edit, v, NULL, EJ_KEEP_DIM, &chosen));
+        EJ_TRY(ej_edit_choose(&p->g->edit, chosen, other, 0, NULL, &chosen));
+    }
+    if (!n) return EINJIT_OK;
+    EJ_FIRED(p->g->job, GATHER_PART);
+    ej_edit_replace(&p->g->edit, v, chosen);
+    return EINJIT_OK;
+}
+
 int ej_gather_part_behind(ej_gather *g, ej_value v, const ej_node *view)
 {
     source sources[MOST_GATHERS];
@@ -215,7 +288,7 @@ int ej_gather_part_behind(ej_gather *g, ej_value v, const ej_node *view)
     if (!may_split(g, v, view)) return EINJIT_OK;
     part p = begin(g, v, view);
     uint32_t n = find_sources(g, view, sources);
-    if (!n) return EINJIT_OK;
+    if (!n) return sum_at_source(&p, v);
     EJ_TRY(ej_edit_like(&g->edit, v, NULL, EJ_KEEP_DIM, &chosen));
     for (uint32_t i = 0; i < n; i++) {
         EJ_TRY(gather_last(&p, 1, &sources[i], &other));

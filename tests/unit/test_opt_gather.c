@@ -79,7 +79,7 @@ static void matmul_and_tensordot_are_einsums(void **state)
     expect(xw, "x[s] @ w", "    matmul_2 = x @ w\n    index_select_2 = index_select(matmul_2, 0, s)\n");
     expect(xw, "tensordot(x[s], w, 1)", "index_select(tensordot_2, 0, s)\n");
     expect(xw, "index_add(n, 0, s, v @ w)", "    index_add_2 = index_add(n, 0, s, v)\n    matmul_2 = index_add_2 @ w\n");
-    expect("x: f32[n], w: f32[e, o], s: i64[e]", "x[s] @ w", NULL); /* summed */
+    expect("x: f32[n], w: f32[e, o], s: i64[e]", "x[s] @ w", "index_add(n, 0, s, w)\n"); /* summed */
     expect("x: f32, w: f32, s: i64", "x[s] @ w", NULL);            /* ranks are not known */
 }
 
@@ -99,6 +99,19 @@ static void operands_without_the_label_may_go_first(void **state)
     expect(messages, "einsum('...i,io,...o->...o', x[s], w, h)", NULL);
     expect("x: f32[n, i], w: f64[i, o], s: i64[e], h: f64[e, o]", "einsum('ei,io,eo->eo', x[s], w, h)", NULL);
     expect("x: any[n, i], w: any[i, o], s: i64[e], h: any[e, o]", "einsum('ei,io,eo->eo', x[s], w, h)", NULL);
+}
+
+static void what_is_summed_may_be_scattered_first(void **state)
+{
+    (void)state;
+    expect(messages, "einsum('ei,eo->io', x[s], h)",
+           "    index_add_1 = index_add(n, 0, s, h)\n    einsum_2 = einsum(\"ei,eo->io\", x, index_add_1)\n");
+    expect(messages, "einsum('ei,eo,eo->i', x[s], h, h)", "index_add(n, 0, s, einsum_2)\n");
+    expect("x: f32[n, i], s: i64[e], h: f32[1, o]", "einsum('ei,eo->io', x[s], h)", NULL); /* h is stretched */
+    expect("x: f32[n, i], s: i64[e], h: f32[k, o]", "einsum('ei,eo->io', x[s], h)", NULL); /* it may be */
+    expect("x: f32, s: i64[e], h: f32[e, o]", "einsum('ei,eo->io', x[s], h)", NULL);       /* how many rows? */
+    expect("x: any[n, i], s: i64[e], h: any[e, o]", "einsum('ei,eo->io', x[s], h)", NULL);
+    expect(messages, "einsum('ei,eo->io', x[s], h, reduce='max')", NULL);
 }
 
 static void what_others_use_is_computed_anyway(void **state)
@@ -125,7 +138,8 @@ static void lack_of_memory_leaves_a_whole_graph(void **state)
 {
     (void)state;
     pass_survives_oom("gather", xw, "index_add(n, 0, s, einsum('ei,io->eo', x[s], w)), einsum('ei,io->eo', x, w)[s], "
-                                  "index_add(n, 0, s, einsum('ei,io,ej,jo->eo', x[s], w, x[s], w)), v[s] @ w");
+                                  "index_add(n, 0, s, einsum('ei,io,ej,jo->eo', x[s], w, x[s], w)), v[s] @ w, "
+                                  "einsum('ei,ei->i', x[s], v)");
 }
 
 int main(void)
@@ -137,6 +151,7 @@ int main(void)
         cmocka_unit_test(labels_of_several_operands_stay),
         cmocka_unit_test(matmul_and_tensordot_are_einsums),
         cmocka_unit_test(operands_without_the_label_may_go_first),
+        cmocka_unit_test(what_is_summed_may_be_scattered_first),
         cmocka_unit_test(what_others_use_is_computed_anyway),
         cmocka_unit_test(lack_of_memory_leaves_a_whole_graph),
     };
