@@ -112,7 +112,8 @@ RULE(d_pow_a)
 {
     double b;
     if (!is_literal(g, B, &b)) {
-        ej_value slope = mul(g, B, ej_grad_map2(g, EJ_FN_POW, A, sub(g, B, num(g, 1))));
+        ej_value less = sub(g, ej_grad_cast_like(g, B, Y), num(g, 1)); /* not in a narrower dtype than the power's */
+        ej_value slope = mul(g, B, ej_grad_map2(g, EJ_FN_POW, A, less));
         return ej_grad_where(g, ej_grad_map2(g, EJ_FN_EQ, B, num(g, 0)), num(g, 0), mul(g, G, slope));
     }
     if (b == 0) return ej_grad_unary(g, EJ_OP_ZEROS_LIKE, A);

@@ -245,7 +245,7 @@ void ej_constant_print(ej_text *text, const ej_node *node)
         print_elements(text, node, (size_t)n);
     else
         print_no_elements(text, node);
-    ej_print(text, ", dtype=%s)", ej_dtypes[node->dtype].name);
+    ej_print(text, ", dtype=");
 }
 
 /* ---- the locale ---- */

@@ -79,6 +79,8 @@ static void print_constant(const printer *p)
 {
     if ((is_taken(p, "tensor") || is_taken(p, "empty")) && !is_taken(p, "torch")) ej_print(p->text, "torch.");
     ej_constant_print(p->text, p->node);
+    print_dtype(p, p->node->dtype);
+    ej_print(p->text, ")");
 }
 
 static void print_dims(ej_text *text, uint32_t n, const int64_t *dims, const char *brackets)

@@ -9,8 +9,8 @@
  *                                                                  where a row has no summand
  * Keeps  labels that several operands have: an extent of 1 that broadcasts must not be gathered from. Scatters that would
  *        add up in a coarser dtype. Einsums that are only in the way because something else uses them, too. The checks of
- *        indices: the indexed axis has the same extent in both orders.
- * Size   every node is looked at once, and gets one alternative at most.
+ *        indices: the indexed axis has the same extent in both orders. Labels of several operands: opt_gather_part.c.
+ * Size   every node is looked at once, and gets a few alternatives at most.
  */
 #include "opt_gather.h"
 

@@ -277,7 +277,8 @@ static void write_gather(writer *w)
         snprintf(both, sizeof both, "%s%s", left, right);
         any_output(w, out, both);
     } while (!out[0]);
-    bool inside = gen_chance(&w->r, 50), selects = gen_chance(&w->r, w->semiring ? 20 : 50); /* the index operation: on an operand or the result */
+    bool inside = gen_chance(&w->r, 50); /* the index operation: on an operand or the result */
+    bool selects = gen_chance(&w->r, w->semiring ? 20 : 50);
     char g = inside ? left[gen_below(&w->r, (int)strlen(left))] : out[gen_below(&w->r, (int)strlen(out))];
     int64_t e = w->extents[strchr(letters, g) - letters], n = gen_chance(&w->r, 70) ? e : 1 + gen_below(&w->r, 4);
     int c = operand(w, "c", right, inside ? 10 : 0), a, s;

@@ -283,6 +283,24 @@ static void logarithms_are_as_wide_as_the_power(void **state)
     einjit_graph_destroy(graph);
 }
 
+/* A narrow exponent of a wide base: it loses no bits when 1 is taken off. */
+static void exponents_are_as_wide_as_the_power(void **state)
+{
+    (void)state;
+    einjit_graph *graph = api_graph(context, "def f(x: f64[1], y: f32[1]):\n    return sum(x ** y)\n");
+    einjit_value y = einjit_graph_output_value(graph, 0), wrt = einjit_graph_value(graph, "x"), out;
+    ok(einjit_graph_gradient(&out, graph, 1, &y, NULL, 1, &wrt, &err));
+    ok(einjit_graph_output(graph, out, &err));
+    double x = 3, loss, g;
+    float exponent = 1e-6f;
+    einjit_tensor in[] = {TENSOR(&x, EINJIT_F64, 1), TENSOR(&exponent, EINJIT_F32, 1)};
+    einjit_tensor results[] = {SCALAR(&loss, EINJIT_F64), TENSOR(&g, EINJIT_F64, 1)};
+    ok(einjit_call(context, graph, 2, in, 2, results, &err));
+    double want = (double)exponent * pow(3, (double)exponent - 1);
+    assert_true(fabs(g - want) < 1e-12 * want);
+    einjit_graph_destroy(graph);
+}
+
 /* |z w|^2 by z: 2 z |w|^2, PyTorch's convention. */
 static void complex_gradients_are_conjugated(void **state)
 {
@@ -374,6 +392,7 @@ int main(void)
         cmocka_unit_test(a_gradient_has_the_dtype_of_what_it_is_by),
         cmocka_unit_test(literals_do_not_widen_gradients),
         cmocka_unit_test(logarithms_are_as_wide_as_the_power),
+        cmocka_unit_test(exponents_are_as_wide_as_the_power),
         cmocka_unit_test(complex_gradients_are_conjugated),
         cmocka_unit_test(gradients_of_gradients_of_gradients),
         cmocka_unit_test(shapes_are_left_to_the_call),

@@ -131,6 +131,7 @@ static const line lines[] = {
     {"a = b = x + 1; v = a * b", "a = x + 1\n    v = a * a"},
     {"exp = exp(x); v = exp(exp)", "exp = torch.exp(x)\n    v = torch.exp(exp)"},
     {"sum = x.sum(); v = sum * x.sum(0)", "sum = torch.sum(x)\n    sum_1 = torch.sum(x, dim=0)\n    v = sum * sum_1"},
+    {"f32 = x + 1; v = f32 * tensor([2.0])", "f32 = x + 1\n    tensor_1 = tensor([2.0], dtype=torch.float32)\n    v = f32 * tensor_1"},
     {"f32 = x + 1; v = f32.to(f32)", "f32 = x + 1\n    v = f32.to(torch.float32)"},
     {"tensor = x + 1; v = tensor * torch.tensor([2])", "tensor = x + 1\n    tensor_1 = torch.tensor([2], dtype=i64)\n    v = tensor * tensor_1"},
     {"torch = x + 1; exp = torch.exp(); v = exp * torch", "torch = x + 1\n    exp = exp(torch)\n    v = exp * torch"},
