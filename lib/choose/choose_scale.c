@@ -116,14 +116,23 @@ static bool own_factor(const scaler *s, ej_value v, factor *out)
 
 /* ---- regions ---- */
 
+/* A constant out of bounds: no factor passes it either, or x * 1e-3 * 3e38 could overflow as x * 3e38 * 1e-3. */
+static bool has_extreme_constant(const scaler *s, const ej_bound_node *node)
+{
+    for (uint32_t i = 0; i < node->n_in; i++)
+        if (is_constant(s, node->in[i]) && !in_bounds(constant(s, node->in[i]), node->dtype)) return true;
+    return false;
+}
+
 /* Operand i may be multiplied instead of v. */
 static bool is_linear_in(const scaler *s, const ej_bound_node *node, uint32_t i)
 {
     if (is_constant(s, node->in[i])) return false;
     switch (node->op) {
-    case EJ_OP_EINSUM: return is_product(node) && is_inexact(node);
+    case EJ_OP_EINSUM: return is_product(node) && is_inexact(node) && !has_extreme_constant(s, node);
     case EJ_OP_MAP:
-        return is_inexact(node) && (node->fn == EJ_FN_MUL || node->fn == EJ_FN_NEG || (node->fn == EJ_FN_DIV && i == 0));
+        return is_inexact(node) && !has_extreme_constant(s, node) &&
+               (node->fn == EJ_FN_MUL || node->fn == EJ_FN_NEG || (node->fn == EJ_FN_DIV && i == 0));
     case EJ_OP_REDUCE: return node->fn == EINJIT_REDUCE_SUM && is_inexact(node);
     case EJ_OP_PERMUTE:
     case EJ_OP_RESHAPE:

@@ -64,6 +64,7 @@ static inline const ej_factor *ej_scalar_pending(const ej_scalar *s, ej_value v)
 }
 int ej_scalar_cost(const ej_scalar *s, ej_value v); /* of multiplying it: 0 for rank 0, else 1 */
 
+bool ej_scalar_number(const ej_node *node, ej_factor *out); /* of a literal or a constant of rank 0; not of bool */
 int ej_scalar_roles(ej_scalar *s);                  /* opt_scalar_role.c: fills roles, own, n_own */
 int ej_scalar_push(ej_scalar *s, ej_value v);       /* opt_scalar_push.c: fills push[v] */
 int ej_scalar_write(ej_scalar *s, size_t *n_changed); /* opt_scalar_write.c: the graph with factors where they end */

@@ -128,6 +128,18 @@ static int product_of_each(ej_scalar *s, ej_value v, const ej_linear *linear, ej
     return EINJIT_OK;
 }
 
+/* A number out of bounds stays where it is, and nothing that has a size passes it: x * 1e-3 * 3e38 is finite where
+ * x * 3e38 * 1e-3 is not. */
+static bool meets_extreme_number(const ej_scalar *s, ej_value v, const ej_factor *passing)
+{
+    const ej_node *node = node_of(s, v);
+    ej_factor f;
+    if (!passing->n && hypot(passing->re, passing->im) == 1) return false; /* a sign */
+    for (uint32_t k = 0; k < node->n_in; k++)
+        if (ej_scalar_number(node_of(s, node->in[k]), &f) && !ej_factor_in_bounds(&f, s->dtypes[v])) return true;
+    return false;
+}
+
 static int push_each(ej_scalar *s, ej_value v, const ej_linear *linear, ej_push *push)
 {
     const ej_node *node = node_of(s, v);
@@ -138,7 +150,8 @@ static int push_each(ej_scalar *s, ej_value v, const ej_linear *linear, ej_push 
     if (push->through) return EINJIT_OK;
     EJ_TRY(product_of_each(s, v, linear, push, &fits));
     if (linear->zeros && push->factor.n) return EINJIT_OK; /* rows that get nothing are 0, not 0 times Inf */
-    push->through = fits && pass(s, linear, push) && fits_value(s, &push->factor, v);
+    push->through = fits && !meets_extreme_number(s, v, &push->factor) && pass(s, linear, push) &&
+                    fits_value(s, &push->factor, v);
     return EINJIT_OK;
 }
 

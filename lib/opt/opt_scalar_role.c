@@ -35,8 +35,7 @@ static bool element(const ej_node *node, ej_factor *out)
     }
 }
 
-/* The number that a literal or a constant of rank 0 is; not of bool. */
-static bool number(const ej_node *node, ej_factor *out)
+bool ej_scalar_number(const ej_node *node, ej_factor *out)
 {
     if (node->op == EJ_OP_CONSTANT) return node->rank == 0 && !node->n_extents && node->data && element(node, out);
     if (node->op != EJ_OP_SCALAR || node->fn == EJ_KIND_BOOL) return false;
@@ -62,7 +61,7 @@ static uint8_t role_of(const ej_scalar *s, ej_value operand, ej_known_dtype rest
     const ej_node *node = &s->graph->nodes[operand];
     if (!rest_keeps_its_dtype(s, operand, rest)) return EJ_ROLE_ARRAY;
     if (node->op == EJ_OP_SCALAR || node->op == EJ_OP_CONSTANT)
-        return number(node, out) && ej_factor_in_bounds(out, rest) ? EJ_ROLE_NUMBER : EJ_ROLE_ARRAY;
+        return ej_scalar_number(node, out) && ej_factor_in_bounds(out, rest) ? EJ_ROLE_NUMBER : EJ_ROLE_ARRAY;
     return s->shapes->of[operand].rank == 0 && floating(s->dtypes[operand]) ? EJ_ROLE_RUNTIME : EJ_ROLE_ARRAY;
 }
 

@@ -160,9 +160,30 @@ static void arguments_may_be_named(void **state)
     CHECK("    return x.mul(other=2), mul(input=x, other=y), x.div(other=2).sum(dim=0)\n", 3, SIZES(N, N, 0), 2, -4, 8, 8, 8, 8, 1.5f);
 }
 
+/* Also where a factor would only pass one that is too large to move. */
+static void no_factor_passes_an_extreme_one(void **state)
+{
+    CONTEXT_OR_SKIP(context);
+    static const char *const programs[] = {"x * 1e-3 * 3e38", "3e38 * (x * 0.001)", "einsum(\"i,->i\", x * 0.001, 3e38)",
+                                           "(x * 1000.0) * 1e-38 * 1e-3 * 1e38"};
+    float value[1] = {10}, got[1], expected[] = {3e36f, 3e36f, 3e36f, 10};
+    for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
+        char text[200];
+        einjit_error err = {0};
+        snprintf(text, sizeof text, "def f(x: f32[n]):\n    return %s\n", programs[i]);
+        einjit_graph *graph = api_graph(context, text);
+        einjit_tensor in = F32(value, 1), out = F32(got, 1);
+        if (einjit_call(context, graph, 1, &in, 1, &out, &err)) print_error("%s\n", err.text);
+        if (!(fabsf(got[0] / expected[i] - 1) < 1e-3f)) print_error("%s: %g, not %g\n", programs[i], (double)got[0], (double)expected[i]);
+        assert_true(fabsf(got[0] / expected[i] - 1) < 1e-3f);
+        einjit_graph_destroy(graph);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        ON_BOTH(no_factor_passes_an_extreme_one),
         ON_BOTH(a_scaled_value_used_twice_counts_twice),
         ON_BOTH(a_denominator_is_not_linear),
         ON_BOTH(every_user_of_a_scaled_value_sees_it_scaled),
