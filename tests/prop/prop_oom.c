@@ -75,7 +75,7 @@ static void arm(hooks *h, long fail_at, bool all_after)
 static bool every;
 
 #if defined(__SANITIZE_ADDRESS__)
-enum { SHORT = 300, STRIDE = 29, SHORT_LLVM = 10, STRIDE_LLVM = 151 };
+enum { SHORT = 60, STRIDE = 97, SHORT_LLVM = 5, STRIDE_LLVM = 401 };
 #else
 enum { SHORT = 400, STRIDE = 17, SHORT_LLVM = 50, STRIDE_LLVM = 41 };
 #endif
