@@ -164,3 +164,10 @@ int ej_graph_rewrite(ej_graph *graph, const ej_value *replace, bool keep_unused,
 {
     return ej_graph_rewrite_new(graph, replace, graph->n_nodes, keep_unused, err);
 }
+
+void ej_graph_forget(ej_graph *graph, size_t n)
+{
+    if (graph->n_nodes == n) return;
+    graph->n_nodes = n;
+    ej_names_renumber(graph);
+}

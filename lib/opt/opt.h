@@ -106,7 +106,7 @@ int ej_edit_map(ej_edit *e, int fn, uint32_t n, const ej_value *in, ej_value *ou
 int ej_edit_float(ej_edit *e, double value, ej_value *out); /* a literal */
 ej_value ej_edit_value(const ej_edit *e, ej_value v);       /* what stands for v now */
 void ej_edit_replace(ej_edit *e, ej_value v, ej_value by);  /* counts as a change; `by` must not depend on v */
-/* Adds the changes to *n_changed. keep_unused: dead old nodes stay. */
+/* Adds the changes to *n_changed. keep_unused: dead old nodes stay. Without a change new nodes were for nothing, and go. */
 int ej_edit_commit(ej_edit *e, bool keep_unused, size_t *n_changed);
 
 /* Rules (opt_rules.def): one line a rewrite rule. In the test build (EINJIT_BREAK_RULES) one of them can be broken on

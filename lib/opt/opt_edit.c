@@ -61,6 +61,9 @@ void ej_edit_replace(ej_edit *e, ej_value v, ej_value by)
 int ej_edit_commit(ej_edit *e, bool keep_unused, size_t *n_changed)
 {
     *n_changed += e->n_changed;
-    if (!e->n_changed && e->graph->n_nodes == e->n_old) return EINJIT_OK;
+    if (!e->n_changed) {
+        ej_graph_forget(e->graph, e->n_old);
+        return EINJIT_OK;
+    }
     return ej_graph_rewrite_new(e->graph, e->replace, e->n_old, keep_unused, e->job->err);
 }
