@@ -223,7 +223,8 @@ def main():
     for k in range(arguments.random):
         r = random.Random(arguments.seed * 1000003 + k)
         parameters, body, ranges = rewrites.program(r) if k % 2 else random_program(r) + ({},)
-        checker.check(parameters.replace("f32", "f64"), body.replace("f32", "f64"), ranges, arguments.seed + k)
+        wide = [text.replace("f32", "f64").replace("c64", "c128") for text in (parameters, body)]
+        checker.check(*wide, ranges, arguments.seed + k)
     print(f"{checker.judged} gradients agree or not, {checker.failed} results do not")
     return 1 if checker.failed or not checker.judged else 0
 
