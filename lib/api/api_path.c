@@ -32,12 +32,6 @@ static int check_arguments(const request *r, einjit_error *err)
     return EINJIT_OK;
 }
 
-static int compare_labels(const void *a, const void *b)
-{
-    int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
-    return (x > y) - (x < y);
-}
-
 /* A sorted copy without repeats. `what` and `which` name it in messages. */
 static int copy_term(ej_term *out, const request *r, const int32_t *labels, size_t n, const char *what, size_t which,
                      ej_job *job)
@@ -50,7 +44,7 @@ static int copy_term(ej_term *out, const request *r, const int32_t *labels, size
     out->labels = EJ_JOB_ARRAY(job, int32_t, n);
     if (!out->labels) return ej_no_memory(job->err);
     if (n) memcpy(out->labels, labels, n * sizeof *labels);
-    if (n) qsort(out->labels, n, sizeof *out->labels, compare_labels);
+    if (n) qsort(out->labels, n, sizeof *out->labels, ej_compare_labels);
     for (size_t i = 0; i < n; i++)
         if (!out->n || out->labels[out->n - 1] != out->labels[i]) out->labels[out->n++] = out->labels[i];
     return EINJIT_OK;

@@ -57,12 +57,6 @@ static int32_t root_of(joint *j, int32_t i)
     return i;
 }
 
-static int compare_values(const void *a, const void *b)
-{
-    ej_value x = *(const ej_value *)a, y = *(const ej_value *)b;
-    return (x > y) - (x < y);
-}
-
 /* Operands that are no scalars, ascending. */
 static int sorted_values(const joint *j, ej_value v, ej_value **out, size_t *n, ej_job *job)
 {
@@ -72,7 +66,7 @@ static int sorted_values(const joint *j, ej_value v, ej_value **out, size_t *n, 
     if (!*out) return ej_no_memory(job->err);
     for (uint32_t i = 0; i < node->n_in; i++)
         if (!ej_is_scalar_operand(j->bound, node->in[i])) (*out)[(*n)++] = node->in[i];
-    qsort(*out, *n, sizeof **out, compare_values);
+    qsort(*out, *n, sizeof **out, ej_compare_labels);
     return EINJIT_OK;
 }
 

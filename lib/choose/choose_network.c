@@ -8,16 +8,10 @@
 
 #include "choose_core.h"
 
-static int compare_labels(const void *a, const void *b)
-{
-    int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
-    return (x > y) - (x < y);
-}
-
 static void sort_once(ej_term *term)
 {
     uint32_t n = 0;
-    if (term->n) qsort(term->labels, term->n, sizeof *term->labels, compare_labels);
+    if (term->n) qsort(term->labels, term->n, sizeof *term->labels, ej_compare_labels);
     for (uint32_t i = 0; i < term->n; i++)
         if (!n || term->labels[n - 1] != term->labels[i]) term->labels[n++] = term->labels[i];
     term->n = n;

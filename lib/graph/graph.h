@@ -53,6 +53,7 @@ void ej_label_map_init(ej_label_map *map, ej_arena *arena);
 bool ej_label_map_add(ej_label_map *map, uint32_t key, int32_t *id); /* a new key gets id n; false: out of memory */
 int32_t ej_label_map_find(const ej_label_map *map, uint32_t key);    /* -1 = not there */
 uint32_t ej_label_code_point(int32_t id); /* a .. z, A .. Z, U+4E00 ...; id < EJ_MAX_LABELS */
+int ej_compare_labels(const void *a, const void *b); /* for qsort and bsearch over int32_t: labels, values, ids */
 /* Characters of equations: bytes of the code point at text (0: not UTF-8), and what it is. */
 size_t ej_utf8_decode(const char *text, size_t length, uint32_t *code_point);
 bool ej_code_point_is_space(uint32_t code_point);

@@ -110,3 +110,9 @@ bool ej_label_map_add(ej_label_map *map, uint32_t key, int32_t *id)
     *id = map->ids[slot];
     return true;
 }
+
+int ej_compare_labels(const void *a, const void *b)
+{
+    int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+    return (x > y) - (x < y);
+}

@@ -89,16 +89,10 @@ static int32_t some_extent(ej_extent_table *t)
     return number(t, -1);
 }
 
-static int compare_ids(const void *a, const void *b)
-{
-    int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
-    return (x > y) - (x < y);
-}
-
 /* coefficient * symbols; the array is taken over. */
 static int32_t product(ej_extent_table *t, int64_t n, int32_t n_symbols, int32_t *symbols)
 {
-    if (n_symbols) qsort(symbols, (size_t)n_symbols, sizeof *symbols, compare_ids);
+    if (n_symbols) qsort(symbols, (size_t)n_symbols, sizeof *symbols, ej_compare_labels);
     return intern(t, (ej_extent_entry){n, n_symbols, symbols});
 }
 

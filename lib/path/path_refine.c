@@ -87,12 +87,6 @@ static void cut(const tree *t, int32_t step, piece *p)
 
 /* ---- a piece as a network ---- */
 
-static int compare_labels(const void *a, const void *b)
-{
-    int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
-    return (x > y) - (x < y);
-}
-
 /* Labels in the piece's own numbers, which new ones get in order. */
 static int number(tree *t, piece *p, ej_term *out, const ej_term *from)
 {
@@ -107,7 +101,7 @@ static int number(tree *t, piece *p, ej_term *out, const ej_term *from)
         }
         out->labels[i] = t->local[label];
     }
-    if (out->n) qsort(out->labels, out->n, sizeof *out->labels, compare_labels);
+    if (out->n) qsort(out->labels, out->n, sizeof *out->labels, ej_compare_labels);
     return EINJIT_OK;
 }
 

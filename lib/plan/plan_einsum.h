@@ -26,7 +26,6 @@ typedef struct ej_einsum {
 
 /* plan_operand.c: parts from the node's operands; scalars apart. */
 int ej_einsum_operands(ej_einsum *e);
-int ej_compare_labels(const void *a, const void *b); /* for qsort and bsearch over int32_t */
 
 /* plan_contract.c: contract all parts; `result`: the output's labels that they have. inside: scalars belong inside of the
  * reduction. */

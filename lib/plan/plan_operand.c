@@ -7,12 +7,6 @@
 
 #include "plan_einsum.h"
 
-int ej_compare_labels(const void *a, const void *b)
-{
-    int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
-    return (x > y) - (x < y);
-}
-
 /* Labels that this operand really has: axes of extent 1 are left out, unless a table says where the 1 is. */
 static bool has_axis(const ej_einsum *e, uint32_t operand, int32_t axis, const ej_view *view)
 {

@@ -23,18 +23,6 @@ typedef struct run_state {
     long programs[GEN_WRITTEN_FAMILIES], changed[GEN_WRITTEN_FAMILIES], offered[GEN_WRITTEN_FAMILIES], failures;
 } run_state;
 
-static einjit_context *make_context(const char *backend)
-{
-    einjit_options o = {.struct_bytes = sizeof o, .backend = backend, .flags = EINJIT_OPTION_VERIFY, .cache_bytes = 16 << 20};
-    einjit_context *context = NULL;
-    einjit_error err;
-    if (einjit_context_create(&context, &o, &err)) {
-        fprintf(stderr, "%s: %s\n", einjit_status_name(err.code), err.text);
-        exit(1);
-    }
-    return context;
-}
-
 static const char *printed(const ej_graph *graph, ej_arena *arena)
 {
     ej_text text;
@@ -118,8 +106,8 @@ int main(int argc, char **argv)
         else if (!strcmp(argv[i], "--seed")) seed = strtoull(argv[i + 1], NULL, 10);
         else return 2;
     }
-    s.interp = make_context("interp");
-    if (has_code_generator()) s.llvm = make_context("llvm");
+    s.interp = judge_context("interp", NULL);
+    if (has_code_generator()) s.llvm = judge_context("llvm", NULL);
     for (long i = 0; i < count && s.failures < 10; i++) one_program(&s, seed + (uint64_t)i);
     einjit_context_release(s.interp);
     einjit_context_release(s.llvm);

@@ -25,19 +25,6 @@ typedef struct run_state {
     long programs, failures;
 } run_state;
 
-static einjit_context *make_context(const char *backend, const char *target)
-{
-    einjit_options o = {.struct_bytes = sizeof o, .backend = backend, .target = target, .flags = EINJIT_OPTION_VERIFY,
-                        .cache_bytes = 16 << 20};
-    einjit_context *context = NULL;
-    einjit_error err;
-    if (einjit_context_create(&context, &o, &err)) {
-        fprintf(stderr, "%s: %s\n", einjit_status_name(err.code), err.text);
-        exit(1);
-    }
-    return context;
-}
-
 /* The interpreter on the graph as written, then after each pass of the table in turn. */
 static bool interpreter_agrees(run_state *s, const gen_program *p, uint64_t seed)
 {
@@ -152,11 +139,11 @@ int main(int argc, char **argv)
                         "[--generator any|einsum]\n");
         return 2;
     }
-    s.interp = make_context("interp", NULL);
-    if (a.llvm) s.llvm = make_context("llvm", NULL);
+    s.interp = judge_context("interp", NULL);
+    if (a.llvm) s.llvm = judge_context("llvm", NULL);
     for (int row = 0; a.llvm && row < ej_n_targets && s.n_others < 8; row++)
         if (&ej_targets[row] != ej_target_host() && ej_target_runs_here(&ej_targets[row]))
-            s.others[s.n_others++] = make_context("llvm", ej_targets[row].name);
+            s.others[s.n_others++] = judge_context("llvm", ej_targets[row].name);
     for (long i = 0; i < a.count && s.failures < 10; i++) one_program(&s, &a, a.seed + (uint64_t)i);
     if (a.hits) print_hits(&s);
     printf("%ld passed, %ld failed\n", s.programs - s.failures, s.failures);

@@ -205,3 +205,16 @@ bool judge_count_leaves(const gen_program *p, const ej_target *target, judge_lea
     ej_arena_free(&arena);
     return ok;
 }
+
+einjit_context *judge_context(const char *backend, const char *target)
+{
+    einjit_options o = {.struct_bytes = sizeof o, .backend = backend, .target = target, .flags = EINJIT_OPTION_VERIFY,
+                        .cache_bytes = 16 << 20};
+    einjit_context *context = NULL;
+    einjit_error err;
+    if (einjit_context_create(&context, &o, &err)) {
+        fprintf(stderr, "%s: %s\n", einjit_status_name(err.code), err.text);
+        exit(1);
+    }
+    return context;
+}

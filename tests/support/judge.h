@@ -25,6 +25,9 @@ bool judge_graph(const gen_program *p, const ej_graph *graph, const oracle_value
 /* The same for the whole program; on failure the smallest prefix of it that fails is printed with the seed. */
 bool judge_program(const gen_program *p, const judge_way *way, uint64_t seed, gen_hits *hits);
 
+/* A context that verifies every stage; target NULL: this machine's. Ends the program where there is none. */
+einjit_context *judge_context(const char *backend, const char *target);
+
 /* Leaves and recipes that the plan of a program comes to: counted for the hit table. */
 typedef struct judge_leaves {
     uint64_t moves, contracts, lanes_across, lanes_along, scalar, tables, masked;
