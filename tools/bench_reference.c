@@ -12,78 +12,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_LABELS = 128, MAX_TERMS = 64, MAX_RANK = 64 };
-
-typedef struct parsed {
-    int n_terms, n_labels, rank[MAX_TERMS], label[MAX_TERMS][MAX_RANK], out_rank, out[MAX_RANK];
-    uint32_t symbol[MAX_LABELS];
-    int64_t extent[MAX_LABELS];
-} parsed;
+#include "bench_equation.h"
 
 /* A dense array over labels: the last label is fastest. */
 typedef struct dense {
-    int rank, label[MAX_LABELS];
+    int rank, label[EQUATION_LABELS];
     int64_t elements;
     double complex *data;
 } dense;
-
-static uint32_t next_code_point(const char **text)
-{
-    const unsigned char *s = (const unsigned char *)*text;
-    int n = *s < 0x80 ? 1 : *s < 0xE0 ? 2 : *s < 0xF0 ? 3 : 4;
-    uint32_t c = n == 1 ? *s : *s & (0x7Fu >> n);
-    for (int i = 1; i < n && s[i]; i++) c = c << 6 | (s[i] & 0x3F);
-    *text += n;
-    return c;
-}
-
-static int label_of(parsed *p, uint32_t symbol)
-{
-    for (int l = 0; l < p->n_labels; l++)
-        if (p->symbol[l] == symbol) return l;
-    if (p->n_labels == MAX_LABELS) return -1;
-    p->symbol[p->n_labels] = symbol;
-    return p->n_labels++;
-}
-
-static int implicit_output(parsed *p)
-{
-    int count[MAX_LABELS] = {0};
-    for (int t = 0; t < p->n_terms; t++)
-        for (int a = 0; a < p->rank[t]; a++) count[p->label[t][a]]++;
-    for (int l = 0; l < p->n_labels; l++) {
-        if (count[l] != 1) continue;
-        int at = p->out_rank++;
-        for (; at > 0 && p->symbol[p->out[at - 1]] > p->symbol[l]; at--) p->out[at] = p->out[at - 1];
-        p->out[at] = l;
-    }
-    return TOOL_OK;
-}
-
-static int parse(parsed *p, const char *equation)
-{
-    memset(p, 0, sizeof *p);
-    p->n_terms = 1;
-    bool in_output = false;
-    for (const char *at = equation; *at;) {
-        uint32_t c = next_code_point(&at);
-        if (c == ' ') continue;
-        if (c == '-' && *at == '>') {
-            at++;
-            in_output = true;
-        } else if (c == ',') {
-            if (p->n_terms++ == MAX_TERMS) return TOOL_FAILED;
-        } else if (c == '.') {
-            return TOOL_FAILED;
-        } else {
-            int l = label_of(p, c), t = p->n_terms - 1;
-            if (l < 0 || (in_output ? p->out_rank : p->rank[t]) == MAX_RANK) return TOOL_FAILED;
-            if (in_output) p->out[p->out_rank++] = l;
-            else p->label[t][p->rank[t]++] = l;
-        }
-    }
-    return in_output ? TOOL_OK : implicit_output(p);
-}
 
 static double complex element(const tool_tensor *t, int64_t at)
 {
@@ -99,13 +35,6 @@ static double complex element(const tool_tensor *t, int64_t at)
     }
 }
 
-static int find(const int *labels, int n, int label)
-{
-    for (int i = 0; i < n; i++)
-        if (labels[i] == label) return i;
-    return -1;
-}
-
 /* Advance a counter over extents; false after the last one. */
 static bool step(int64_t *index, const int *labels, int n, const int64_t *extent)
 {
@@ -117,7 +46,7 @@ static bool step(int64_t *index, const int *labels, int n, const int64_t *extent
 }
 
 /* Element offset of term t for the labels' values; an axis of extent 1 broadcasts. */
-static int64_t offset_of(const parsed *p, const tool_tensor *in, int t, const int64_t *index)
+static int64_t offset_of(const bench_equation *p, const tool_tensor *in, int t, const int64_t *index)
 {
     int64_t at = 0;
     for (int a = 0; a < p->rank[t]; a++) at = at * in->shape[a] + (in->shape[a] == 1 ? 0 : index[p->label[t][a]]);
@@ -125,12 +54,12 @@ static int64_t offset_of(const parsed *p, const tool_tensor *in, int t, const in
 }
 
 /* Term t with the output's labels fixed to `index`: an array over the other labels it has. */
-static dense cut_down(const parsed *p, const tool_tensor *in, int t, int64_t *index)
+static dense cut_down(const bench_equation *p, const tool_tensor *in, int t, int64_t *index)
 {
     dense d = {.elements = 1};
     for (int a = 0; a < p->rank[t]; a++) {
         int l = p->label[t][a];
-        if (find(p->out, p->out_rank, l) >= 0 || find(d.label, d.rank, l) >= 0) continue;
+        if (bench_find(p->out, p->out_rank, l) >= 0 || bench_find(d.label, d.rank, l) >= 0) continue;
         d.label[d.rank++] = l;
         d.elements *= p->extent[l];
         index[l] = 0;
@@ -154,21 +83,21 @@ static int64_t dense_offset(const dense *d, const int64_t *index, const int64_t 
 static dense multiply(dense a, dense b, const bool *keep, const int64_t *extent)
 {
     dense out = {.elements = 1};
-    int all[2 * MAX_LABELS], n = 0, summed = 0;
+    int all[2 * EQUATION_LABELS], n = 0, summed = 0;
     for (int i = 0; i < a.rank + b.rank; i++) {
         int l = i < a.rank ? a.label[i] : b.label[i - a.rank];
-        if (find(all, n, l) >= 0) continue;
+        if (bench_find(all, n, l) >= 0) continue;
         all[n++] = l;
         if (!keep[l]) continue;
         out.label[out.rank++] = l;
         out.elements *= extent[l];
     }
-    int ordered[2 * MAX_LABELS];
+    int ordered[2 * EQUATION_LABELS];
     memcpy(ordered, out.label, (size_t)out.rank * sizeof *ordered);
     for (int i = 0; i < n; i++)
         if (!keep[all[i]]) ordered[out.rank + summed++] = all[i];
     out.data = tool_alloc((size_t)out.elements * sizeof *out.data);
-    int64_t index[MAX_LABELS] = {0};
+    int64_t index[EQUATION_LABELS] = {0};
     bool empty = false;
     for (int i = 0; i < n; i++) empty |= !extent[all[i]];
     if (!empty) do {
@@ -181,13 +110,13 @@ static dense multiply(dense a, dense b, const bool *keep, const int64_t *extent)
 }
 
 /* One element of the output, contracted pairwise. */
-static double complex pairwise_element(const parsed *p, const tool_tensor *in, int64_t *index)
+static double complex pairwise_element(const bench_equation *p, const tool_tensor *in, int64_t *index)
 {
     dense result = {.elements = 1};
     result.data = tool_alloc(sizeof *result.data);
     result.data[0] = 1;
     for (int t = 0; t < p->n_terms; t++) {
-        bool keep[MAX_LABELS] = {false};
+        bool keep[EQUATION_LABELS] = {false};
         for (int later = t + 1; later < p->n_terms; later++)
             for (int a = 0; a < p->rank[later]; a++) keep[p->label[later][a]] = true;
         result = multiply(result, cut_down(p, &in[t], t, index), keep, p->extent);
@@ -197,40 +126,22 @@ static double complex pairwise_element(const parsed *p, const tool_tensor *in, i
     return value;
 }
 
-/* Strides of every term and of the output per label: 0 where it lacks the label, summed for diagonals. */
-static void strides_of(const parsed *p, const tool_tensor *in, int64_t stride[MAX_TERMS + 1][MAX_LABELS])
-{
-    memset(stride, 0, sizeof(int64_t) * (MAX_TERMS + 1) * MAX_LABELS);
-    for (int t = 0; t < p->n_terms; t++) {
-        int64_t run = 1;
-        for (int a = p->rank[t] - 1; a >= 0; a--) {
-            if (in[t].shape[a] != 1) stride[t][p->label[t][a]] += run;
-            run *= in[t].shape[a];
-        }
-    }
-    int64_t run = 1;
-    for (int a = p->out_rank - 1; a >= 0; a--) {
-        stride[p->n_terms][p->out[a]] = run;
-        run *= p->extent[p->out[a]];
-    }
-}
-
 /* Labels that are summed over, the one with the smallest strides last; how many products a sum has. */
 typedef struct sums {
-    int n, label[MAX_LABELS];
+    int n, label[EQUATION_LABELS];
     double terms;
-    int64_t stride[MAX_TERMS + 1][MAX_LABELS];
+    int64_t stride[EQUATION_TERMS + 1][EQUATION_LABELS];
 } sums;
 
-static void find_sums(sums *s, const parsed *p, const tool_tensor *in)
+static void find_sums(sums *s, const bench_equation *p, const tool_tensor *in)
 {
     int64_t best = INT64_MAX;
     int last = 0;
-    strides_of(p, in, s->stride);
+    bench_equation_strides(p, in, s->stride);
     s->n = 0;
     s->terms = 1;
     for (int l = 0; l < p->n_labels; l++) {
-        if (find(p->out, p->out_rank, l) >= 0) continue;
+        if (bench_find(p->out, p->out_rank, l) >= 0) continue;
         int64_t total = 0;
         for (int t = 0; t < p->n_terms; t++) total += s->stride[t][l];
         if (p->extent[l] > 1 && total < best) {
@@ -247,7 +158,7 @@ static void find_sums(sums *s, const parsed *p, const tool_tensor *in)
 }
 
 /* The sum along one label (-1: none) from given places on. */
-static double complex sum_along(const parsed *p, const tool_tensor *in, const int64_t *at, const sums *s, int label)
+static double complex sum_along(const bench_equation *p, const tool_tensor *in, const int64_t *at, const sums *s, int label)
 {
     int64_t n = label < 0 ? 1 : p->extent[label];
     double complex total = 0;
@@ -275,7 +186,7 @@ static double dot_f64(const double *a, int64_t sa, const double *b, int64_t sb, 
     return total;
 }
 
-static double complex innermost(const parsed *p, const tool_tensor *in, const int64_t *at, const sums *s)
+static double complex innermost(const bench_equation *p, const tool_tensor *in, const int64_t *at, const sums *s)
 {
     int label = s->n ? s->label[s->n - 1] : -1, dtype = in[0].tensor.dtype;
     if (label < 0 || p->n_terms != 2 || in[1].tensor.dtype != dtype) return sum_along(p, in, at, s, label);
@@ -288,9 +199,9 @@ static double complex innermost(const parsed *p, const tool_tensor *in, const in
 }
 
 /* One element of the output as one sum over all labels that it does not have. */
-static double complex summed_element(const parsed *p, const tool_tensor *in, const int64_t *fixed, const sums *s)
+static double complex summed_element(const bench_equation *p, const tool_tensor *in, const int64_t *fixed, const sums *s)
 {
-    int64_t at[MAX_TERMS] = {0}, index[MAX_LABELS] = {0};
+    int64_t at[EQUATION_TERMS] = {0}, index[EQUATION_LABELS] = {0};
     double complex total = 0;
     if (s->terms == 0) return 0;
     for (int t = 0; t < p->n_terms; t++)
@@ -310,49 +221,39 @@ static double complex summed_element(const parsed *p, const tool_tensor *in, con
 }
 
 /* The largest loop of pairwise contraction of one element. */
-static double pairwise_size(const parsed *p)
+static double pairwise_size(const bench_equation *p)
 {
     double largest = 1;
-    bool held[MAX_LABELS] = {false}; /* by the terms so far */
+    bool held[EQUATION_LABELS] = {false}; /* by the terms so far */
     for (int t = 0; t < p->n_terms; t++) {
         double size = 1;
         for (int a = 0; a < p->rank[t]; a++) held[p->label[t][a]] = true;
         for (int l = 0; l < p->n_labels; l++)
-            if (held[l] && find(p->out, p->out_rank, l) < 0) size *= (double)p->extent[l];
+            if (held[l] && bench_find(p->out, p->out_rank, l) < 0) size *= (double)p->extent[l];
         if (size > largest) largest = size;
         for (int l = 0; l < p->n_labels; l++) {
             bool needed = false;
-            for (int later = t + 1; later < p->n_terms; later++) needed |= find(p->label[later], p->rank[later], l) >= 0;
+            for (int later = t + 1; later < p->n_terms; later++) needed |= bench_find(p->label[later], p->rank[later], l) >= 0;
             held[l] &= needed;
         }
     }
     return largest;
 }
 
-static int set_extents(parsed *p, const tool_tensor *in, size_t n_in)
-{
-    if ((size_t)p->n_terms != n_in) return TOOL_FAILED;
-    for (int l = 0; l < p->n_labels; l++) p->extent[l] = 1;
-    for (int t = 0; t < p->n_terms; t++)
-        for (int a = 0; a < p->rank[t]; a++)
-            if (in[t].shape[a] != 1) p->extent[p->label[t][a]] = in[t].shape[a];
-    return TOOL_OK;
-}
-
-static double tolerance_of(const parsed *p, int dtype)
+static double tolerance_of(const bench_equation *p, int dtype)
 {
     double terms = 1;
     for (int l = 0; l < p->n_labels; l++)
-        if (find(p->out, p->out_rank, l) < 0) terms *= (double)p->extent[l];
+        if (bench_find(p->out, p->out_rank, l) < 0) terms *= (double)p->extent[l];
     double unit = dtype == EINJIT_F32 || dtype == EINJIT_C64 ? FLT_EPSILON
                   : dtype == EINJIT_F64 || dtype == EINJIT_C128 ? DBL_EPSILON : 0;
     return unit * 16 * (p->n_terms + sqrt(terms < 1e12 ? terms : 1e12));
 }
 
 /* Element `at` of the output as labels' values. */
-static void labels_of(const parsed *p, int64_t at, int64_t *index)
+static void labels_of(const bench_equation *p, int64_t at, int64_t *index)
 {
-    memset(index, 0, MAX_LABELS * sizeof *index);
+    memset(index, 0, EQUATION_LABELS * sizeof *index);
     for (int a = p->out_rank - 1; a >= 0; a--) {
         index[p->out[a]] = at % p->extent[p->out[a]];
         at /= p->extent[p->out[a]];
@@ -364,9 +265,9 @@ int reference_check(reference_report *report, const char *equation, const tool_t
 {
     enum { MOST = 4096 };
     static const double worth_pairs = 1e4, too_much = 3e7;
-    parsed p;
+    bench_equation p;
     sums s;
-    if (parse(&p, equation) || set_extents(&p, in, n_in)) return TOOL_FAILED;
+    if (bench_equation_read(&p, equation, in, n_in)) return TOOL_FAILED;
     find_sums(&s, &p, in);
     double pairs = pairwise_size(&p), largest = 0, error = 0, stop = tool_seconds() + seconds;
     bool pairwise = p.n_terms > 2 && s.terms > worth_pairs && pairs < s.terms;
@@ -378,7 +279,7 @@ int reference_check(reference_report *report, const char *equation, const tool_t
         state ^= state >> 7;
         state ^= state << 17;
         int64_t at = n <= MOST ? taken : taken == 0 ? 0 : taken == 1 ? n - 1 : (int64_t)(state % (uint64_t)n);
-        int64_t index[MAX_LABELS];
+        int64_t index[EQUATION_LABELS];
         labels_of(&p, at, index);
         double complex ref = pairwise ? pairwise_element(&p, in, index) : summed_element(&p, in, index, &s);
         double complex got = element(out, at);
@@ -393,17 +294,17 @@ int reference_check(reference_report *report, const char *equation, const tool_t
 
 int reference_plain(const char *equation, const tool_tensor *in, size_t n_in, tool_tensor *out)
 {
-    int64_t stride[MAX_TERMS + 1][MAX_LABELS];
-    parsed p;
-    if (parse(&p, equation) || set_extents(&p, in, n_in) || out->tensor.dtype != EINJIT_F32) return TOOL_FAILED;
-    strides_of(&p, in, stride);
-    int order[MAX_LABELS];
+    int64_t stride[EQUATION_TERMS + 1][EQUATION_LABELS];
+    bench_equation p;
+    if (bench_equation_read(&p, equation, in, n_in) || out->tensor.dtype != EINJIT_F32) return TOOL_FAILED;
+    bench_equation_strides(&p, in, stride);
+    int order[EQUATION_LABELS];
     int n = 0;
     for (int a = 0; a < p.out_rank; a++) order[n++] = p.out[a];
     for (int l = 0; l < p.n_labels; l++)
-        if (find(p.out, p.out_rank, l) < 0) order[n++] = l;
+        if (bench_find(p.out, p.out_rank, l) < 0) order[n++] = l;
     memset(out->block, 0, out->bytes);
-    int64_t index[MAX_LABELS] = {0}, at[MAX_TERMS + 1] = {0};
+    int64_t index[EQUATION_LABELS] = {0}, at[EQUATION_TERMS + 1] = {0};
     for (int l = 0; l < p.n_labels; l++)
         if (!p.extent[l]) return TOOL_OK;
     for (;;) {
