@@ -8,6 +8,7 @@
 
 typedef struct bench_case {
     const char *name, *program; /* program: file, text or equation */
+    const char *group;          /* NULL: none */
     tool_sizes sizes;
     int dtype;
     double flop;                /* given by the case, or 0 */
@@ -20,9 +21,9 @@ typedef struct bench_options {
     bool no_opt, cold, json;
 } bench_options;
 
-enum { BENCH_MAX_PEERS = 4 };
+enum { BENCH_MAX_PEERS = 10 };
 typedef struct bench_time {
-    double median_us, min_us;
+    double median_us, min_us, low_us, high_us; /* low, high: quartiles */
     int samples;
 } bench_time;
 typedef struct bench_result {
@@ -30,8 +31,11 @@ typedef struct bench_result {
     struct {
         const char *name;
         bench_time time;
+        double error;           /* against the kernel, by the largest value */
     } peers[BENCH_MAX_PEERS];
     int n_peers;
+    double move_us, fma_gflops; /* reading all inputs once and writing all outputs once; 0: no rate for this dtype */
+    double bound_us, share;     /* share: bound_us by the median */
     double compile_ms, lookup_ns, memory_ns, call_ns, max_err, tolerance, gflops, gbytes_per_s;
     int64_t checked;
     bool ok;
@@ -59,6 +63,9 @@ typedef struct bench {
     void **data, **fresh;       /* fresh: cold outputs, one an output */
     int64_t *sizes;
     void *scratch;
+    struct bench_block *blocks; /* of inputs and outputs, for the bound */
+    int vector_bits;
+    double fma_operations;      /* of one call of the loop of multiply-adds */
 } bench;
 
 /* Compile, check and time one case. TOOL_OK (result->ok says whether it was right), or the exit code after a message;
@@ -67,6 +74,8 @@ int bench_run(bench_result *result, const bench_case *one, const bench_options *
 int bench_context(einjit_context **out, const bench_options *options, const char *backend, const char *target);
 int bench_compile(bench *b, einjit_context *context, const einjit_compile_options *options, einjit_kernel **out);
 int bench_check(bench *b, bench_result *r); /* bench_check.c */
+double bench_difference(const tool_tensor *out, const void *other); /* largest, by the largest of `out` */
 int bench_time_case(bench *b, bench_result *r); /* bench_time.c */
+void bench_call_kernel(bench *b);
 
 #endif

@@ -94,6 +94,16 @@ static int prepare_entry(bench *b)
     return TOOL_OK;
 }
 
+/* Neither the operations at the rate of multiply-adds nor the bytes at the bandwidth can take less time. */
+static void take_bound(const bench *b, bench_result *r, double operations)
+{
+    int dtype = b->out[0].tensor.dtype;
+    if (dtype == EINJIT_C64 || dtype == EINJIT_C128) operations *= 4; /* a complex multiply-add is four real ones */
+    r->bound_us = r->fma_gflops > 0 ? operations / r->fma_gflops * 1e-3 : 0;
+    if (r->move_us > r->bound_us) r->bound_us = r->move_us;
+    r->share = r->bound_us / r->time.median_us;
+}
+
 static int rates(bench *b, bench_result *r)
 {
     einjit_cost cost;
@@ -105,6 +115,7 @@ static int rates(bench *b, bench_result *r)
     for (size_t i = 0; i < b->n_out; i++) bytes += (double)b->out[i].bytes;
     r->gflops = (b->one->flop > 0 ? b->one->flop : cost.planned_operations) / seconds * 1e-9;
     r->gbytes_per_s = bytes / seconds * 1e-9;
+    take_bound(b, r, r->gflops * seconds * 1e9);
     r->plan = tool_explain(b->context, &b->program, b->in_views, b->n_in, &options, "plan");
     return r->plan ? TOOL_OK : TOOL_FAILED;
 }
@@ -123,6 +134,7 @@ static void bench_free(bench *b)
     free(b->data);
     free(b->sizes);
     free(b->scratch);
+    free(b->blocks);
     free(b->strategy);
     tool_program_free(&b->program);
     einjit_context_release(b->context);

@@ -29,26 +29,29 @@ static bool is_real(int dtype)
     return is_single(dtype) || dtype == EINJIT_F64 || dtype == EINJIT_C128;
 }
 
-/* An output against the other way's. */
-static void compare(bench_result *r, const tool_tensor *out, const void *got)
+double bench_difference(const tool_tensor *out, const void *other)
 {
     int dtype = out->tensor.dtype;
     double largest = 0, worst = 0;
-    r->checked += tool_tensor_elements(out);
-    if (!is_real(dtype)) {
-        if (out->bytes && memcmp(got, out->block, out->bytes)) r->max_err = 1;
-        return;
-    }
+    if (!is_real(dtype)) return out->bytes && memcmp(other, out->block, out->bytes) ? 1 : 0;
     size_t n = out->bytes / (is_single(dtype) ? 4 : 8);
     for (size_t i = 0; i < n; i++) {
-        double x = is_single(dtype) ? (double)((const float *)got)[i] : ((const double *)got)[i];
+        double x = is_single(dtype) ? (double)((const float *)other)[i] : ((const double *)other)[i];
         double y = is_single(dtype) ? (double)((const float *)out->block)[i] : ((const double *)out->block)[i];
         if ((isnan(x) && isnan(y)) || x == y) continue;
         double wrong = fabs(x - y);
         if (fabs(y) > largest) largest = fabs(y);
         if (!(wrong <= worst)) worst = wrong;
     }
-    double error = largest > 0 ? worst / largest : worst, tolerance = is_single(dtype) ? 1e-4 : 1e-12;
+    return largest > 0 ? worst / largest : worst;
+}
+
+/* An output against the other way's. */
+static void compare(bench_result *r, const tool_tensor *out, const void *got)
+{
+    int dtype = out->tensor.dtype;
+    double error = bench_difference(out, got), tolerance = is_single(dtype) ? 1e-4 : is_real(dtype) ? 1e-12 : 0;
+    r->checked += tool_tensor_elements(out);
     if (tolerance > r->tolerance) r->tolerance = tolerance;
     if (!(error <= r->max_err)) r->max_err = error;
 }

@@ -1,23 +1,27 @@
 /* bench_time.c - medians of repeated calls, several candidates interleaved in one run.
  *
  * Times are of the kernel's bare entry over preallocated outputs with warm inputs; --cold: every call writes to memory
- * that no one touched before, and what the system takes for its pages counts. Peers (--vs) run interleaved with it.
- * At least 21 samples of at least 0.5 ms; where one call takes over 2 s, three calls.
+ * that no one touched before, and what the system takes for its pages counts. Peers (--vs) run interleaved with it, and so
+ * do the loops that measure the machine's bound. At least 21 samples of at least 0.5 ms; where one call takes over 2 s,
+ * three calls. The spread is the distance of the quartiles; a case against itself (--vs self) gives the noise of a run.
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
-#include "bench.h"
-#include "bench_reference.h"
+#include "bench_bound.h"
+#include "bench_peer.h"
 
 /* `before`, where there is one, runs before each call and outside of its time. */
 typedef struct work {
-    void (*call)(bench *b);
+    void (*call)(void *state);
+    void *state;
     void (*before)(bench *b);
+    bool seldom; /* sampled every fourth time: a bound, which needs no tight median */
 } work;
 
-enum { LEAST = 21, MOST = 1001, LEAST_SLOW = 3 };
+enum { LEAST = 21, MOST = 1001, LEAST_SLOW = 3, SELDOM = 4, BOUNDS = 3, WORKS = 1 + BENCH_MAX_PEERS + BOUNDS };
 static const double sample_seconds = 5e-4, slow_call = 2;
 
 static int compare(const void *a, const void *b)
@@ -32,13 +36,13 @@ static double sample(bench *b, const work *w, long repeats)
     double seconds = 0;
     if (!w->before) {
         double start = tool_seconds();
-        for (long i = 0; i < repeats; i++) w->call(b);
+        for (long i = 0; i < repeats; i++) w->call(w->state);
         return (tool_seconds() - start) / (double)repeats;
     }
     for (long i = 0; i < repeats; i++) {
         w->before(b);
         double start = tool_seconds();
-        w->call(b);
+        w->call(w->state);
         seconds += tool_seconds() - start;
     }
     return seconds / (double)repeats;
@@ -56,12 +60,16 @@ static long repeats_for(bench *b, const work *w, double *once)
     }
 }
 
+static double quantile(const double *sorted, int n, int numerator, int denominator)
+{
+    return sorted[(n - 1) * numerator / denominator] * 1e6;
+}
+
 static void time_all(bench_time *out, bench *b, const work *works, int n, double min_time)
 {
-    enum { PEERS = BENCH_MAX_PEERS + 1 };
-    long repeats[PEERS];
-    double *samples[PEERS];
-    int taken[PEERS] = {0}, least = LEAST;
+    long repeats[WORKS];
+    double *samples[WORKS];
+    int taken[WORKS] = {0}, least = LEAST;
     for (int i = 0; i < n; i++) {
         double once;
         samples[i] = tool_alloc(MOST * sizeof **samples);
@@ -72,36 +80,44 @@ static void time_all(bench_time *out, bench *b, const work *works, int n, double
     double start = tool_seconds();
     for (int s = 0; s < MOST - 1 && !bench_interrupted; s++) {
         if (taken[0] >= least && tool_seconds() - start > min_time * n) break;
-        for (int i = 0; i < n && !bench_interrupted; i++) samples[i][taken[i]++] = sample(b, &works[i], repeats[i]);
+        for (int i = 0; i < n && !bench_interrupted; i++) {
+            int w = (i + s) % n; /* nobody always comes behind the same one */
+            if (!works[w].seldom || s % SELDOM == 0) samples[w][taken[w]++] = sample(b, &works[w], repeats[w]);
+        }
     }
     for (int i = 0; i < n; i++) {
         qsort(samples[i], (size_t)taken[i], sizeof **samples, compare);
-        out[i] = (bench_time){samples[i][taken[i] / 2] * 1e6, samples[i][0] * 1e6, taken[i]};
+        out[i] = (bench_time){samples[i][taken[i] / 2] * 1e6, samples[i][0] * 1e6, quantile(samples[i], taken[i], 1, 4),
+                              quantile(samples[i], taken[i], 3, 4), taken[i]};
         free(samples[i]);
     }
 }
 
 /* ---- what is called ---- */
 
-static void call_entry(bench *b)
+static void call_entry(void *user)
 {
+    bench *b = user;
     b->entry(b->data, b->sizes, b->scratch);
 }
 
-static void call_kernel(bench *b)
+static void call_kernel(void *user)
 {
+    bench *b = user;
     einjit_run(b->kernel, b->n_in, b->in_views, b->n_out, b->out_views, NULL);
 }
 
 /* A call that finds its kernel in the cache: einjit_einsum or einjit_call. */
-static void call_cached(bench *b)
+static void call_cached(void *user)
 {
+    bench *b = user;
     if (b->program.equation) einjit_einsum(b->context, b->program.equation, b->n_in, b->in_views, b->out_views, NULL);
     else einjit_call(b->context, b->program.graph, b->n_in, b->in_views, b->n_out, b->out_views, NULL);
 }
 
-static void look_up(bench *b)
+static void look_up(void *user)
 {
+    bench *b = user;
     einjit_kernel *kernel = NULL;
     einjit_compile_options options = {.struct_bytes = sizeof options, .open = b->options->open, .path = b->strategy,
                                       .constants = b->options->constants,
@@ -110,16 +126,10 @@ static void look_up(bench *b)
     einjit_kernel_release(kernel);
 }
 
-static void call_interpreter(bench *b)
+void bench_call_kernel(bench *b)
 {
-    einjit_run(b->interpreted, b->n_in, b->in_views, b->n_out, b->out_views, NULL);
-}
-
-static void call_plain(bench *b)
-{
-    tool_tensor out = b->out[0];
-    out.block = b->out_views[0].data;
-    reference_plain(b->program.equation, b->in, b->n_in, &out);
+    if (b->entry) call_entry(b);
+    else call_kernel(b);
 }
 
 /* New pages for every output. */
@@ -142,31 +152,105 @@ static void warm_outputs(bench *b)
 
 /* ---- a case ---- */
 
-static int add_peer(bench *b, bench_result *r, work *works, const char *name, size_t n)
+/* A peer by its name, and the file of its library where the user says it: "openblas", "mkl=FILE". */
+static int add_peer(bench *b, bench_result *r, bench_call *call, const char *name, size_t n)
 {
-    if (r->n_peers == BENCH_MAX_PEERS) return tool_usage("at most %d peers at once", BENCH_MAX_PEERS);
-    if (n == 5 && !memcmp(name, "plain", 5)) {
-        if (!b->program.equation || b->out[0].tensor.dtype != EINJIT_F32)
-            return tool_usage("the peer 'plain' runs equations in f32");
-        r->peers[r->n_peers].name = "plain";
-        works[1 + r->n_peers++].call = call_plain;
-        return TOOL_OK;
+    const char *equals = memchr(name, '=', n);
+    size_t length = equals ? (size_t)(equals - name) : n;
+    for (int p = 0; p < bench_n_peers; p++) {
+        const bench_peer *peer = &bench_peers[p];
+        if (strlen(peer->name) != length || memcmp(peer->name, name, length)) continue;
+        if (r->n_peers == BENCH_MAX_PEERS) return tool_usage("at most %d peers at once", BENCH_MAX_PEERS);
+        char *path = equals ? tool_copy(equals + 1) : NULL;
+        if (path) path[n - length - 1] = 0;
+        int status = peer->prepare(call, b, path);
+        free(path);
+        r->peers[r->n_peers].name = peer->name;
+        return status;
     }
-    if (n == 6 && !memcmp(name, "interp", 6)) {
-        einjit_compile_options options = {.struct_bytes = sizeof options, .open = b->options->open, .path = b->strategy};
-        if (!b->interp && bench_context(&b->interp, b->options, "interp", NULL)) return TOOL_FAILED;
-        r->peers[r->n_peers].name = "interp";
-        works[1 + r->n_peers++].call = call_interpreter;
-        return b->interpreted ? TOOL_OK : bench_compile(b, b->interp, &options, &b->interpreted);
+    return tool_usage("there is no peer '%.*s'; --help names them", (int)length, name);
+}
+
+/* The largest difference of a peer's outputs from the kernel's, by the largest value. */
+static double peer_error(bench *b, const bench_call *call)
+{
+    double worst = 0;
+    for (size_t o = 0; o < b->n_out; o++) {
+        tool_tensor *out = &b->out[o];
+        void *ours = tool_alloc(out->bytes);
+        bench_call_kernel(b);
+        memcpy(ours, out->block, out->bytes);
+        memset(out->block, 0, out->bytes);
+        call->call(call->state);
+        double error = bench_difference(out, ours);
+        if (!(error <= worst)) worst = error;
+        free(ours);
     }
-    return tool_usage("there is no peer '%.*s': plain (loops in C, as written), interp (the interpreter)", (int)n, name);
+    return worst;
+}
+
+static int add_peers(bench *b, bench_result *r, bench_call *calls, work *works, int *n)
+{
+    for (const char *at = b->options->vs; at && *at;) {
+        size_t length = strcspn(at, ",");
+        bench_call *call = &calls[r->n_peers];
+        int status = add_peer(b, r, call, at, length);
+        if (status) return status;
+        if (call->call) {
+            works[(*n)++] = (work){call->call, call->state, NULL, false};
+            r->peers[r->n_peers++].error = peer_error(b, call);
+        }
+        at += length + (at[length] == ',');
+    }
+    return TOOL_OK;
+}
+
+/* ---- bounds ---- */
+
+static void call_fma(void *user)
+{
+    bench *b = user;
+    b->fma_operations = bench_fma(b->out[0].tensor.dtype, b->vector_bits);
+}
+
+static void move(bench *b, bool stream)
+{
+    bench_move(b->blocks, b->n_in, b->blocks + b->n_in, b->n_out, b->vector_bits, stream);
+}
+
+static void call_move(void *user)
+{
+    move(user, false);
+}
+
+static void call_stream(void *user)
+{
+    move(user, true);
+}
+
+static void add_bounds(bench *b, work *works, int *n)
+{
+    b->vector_bits = bench_vector_bits(b->options->target);
+    b->blocks = tool_alloc((b->n_in + b->n_out) * sizeof *b->blocks);
+    for (size_t i = 0; i < b->n_in; i++) b->blocks[i] = (bench_block){b->in[i].block, b->in[i].bytes};
+    for (size_t i = 0; i < b->n_out; i++) b->blocks[b->n_in + i] = (bench_block){b->out[i].block, b->out[i].bytes};
+    works[(*n)++] = (work){call_move, b, NULL, true};
+    works[(*n)++] = (work){call_stream, b, NULL, true};
+    works[(*n)++] = (work){call_fma, b, NULL, true};
+}
+
+static void take_bounds(bench *b, bench_result *r, const bench_time *times)
+{
+    r->move_us = fmin(times[0].median_us, times[1].median_us);
+    r->fma_gflops = b->fma_operations > 0 ? b->fma_operations / times[2].median_us * 1e-3 : 0;
 }
 
 /* What a call that hits the cache costs over the kernel. Against a kernel of some microseconds that is a difference of
  * times; against a longer one the difference would be noise, and the look-up by itself is taken. */
 static void time_calls(bench *b, bench_result *r)
 {
-    const work calls[3] = {{b->entry ? call_entry : call_kernel, NULL}, {call_cached, NULL}, {look_up, NULL}};
+    const work calls[3] = {{b->entry ? call_entry : call_kernel, b, NULL, false}, {call_cached, b, NULL, false},
+                           {look_up, b, NULL, false}};
     static const double comparable_us = 50;
     bench_time times[3];
     bool is_short = r->time.median_us < comparable_us;
@@ -178,22 +262,29 @@ static void time_calls(bench *b, bench_result *r)
     r->call_ns = is_short ? times[1].median_us * 1e3 : r->time.median_us * 1e3 + r->lookup_ns;
 }
 
+static void release_peers(bench_call *calls)
+{
+    for (int i = 0; i < BENCH_MAX_PEERS; i++)
+        if (calls[i].release) calls[i].release(calls[i].state);
+}
+
 int bench_time_case(bench *b, bench_result *r)
 {
-    work works[BENCH_MAX_PEERS + 1] = {{b->entry ? call_entry : call_kernel, NULL}};
-    bench_time times[BENCH_MAX_PEERS + 1];
-    for (const char *at = b->options->vs; at && *at;) {
-        size_t n = strcspn(at, ",");
-        int status = add_peer(b, r, works, at, n);
-        if (status) return status;
-        at += n + (at[n] == ',');
-    }
+    work works[WORKS] = {{b->entry ? call_entry : call_kernel, b, NULL, false}};
+    bench_call calls[BENCH_MAX_PEERS] = {{NULL, NULL, NULL}};
+    bench_time times[WORKS];
+    int n = 1, status = add_peers(b, r, calls, works, &n);
     b->fresh = tool_alloc(b->n_out * sizeof *b->fresh);
-    for (int i = 0; b->options->cold && i <= r->n_peers; i++) works[i].before = fresh_outputs;
-    time_all(times, b, works, 1 + r->n_peers, b->options->min_time);
-    warm_outputs(b);
-    r->time = times[0];
-    for (int i = 0; i < r->n_peers; i++) r->peers[i].time = times[1 + i];
-    if (!bench_interrupted) time_calls(b, r);
-    return TOOL_OK;
+    for (int i = 0; b->options->cold && i < n; i++) works[i].before = fresh_outputs;
+    if (!status) {
+        add_bounds(b, works, &n);
+        time_all(times, b, works, n, b->options->min_time);
+        warm_outputs(b);
+        r->time = times[0];
+        for (int i = 0; i < r->n_peers; i++) r->peers[i].time = times[1 + i];
+        take_bounds(b, r, times + 1 + r->n_peers);
+        if (!bench_interrupted) time_calls(b, r);
+    }
+    release_peers(calls);
+    return status;
 }

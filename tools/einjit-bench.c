@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "bench_optimizer.h"
+#include "bench_peer.h"
 
 static const struct option longs[] = {
     {"sizes", required_argument, NULL, 's'},    {"dtype", required_argument, NULL, 'd'},
@@ -22,7 +23,8 @@ static const struct option longs[] = {
     {"cold", no_argument, NULL, 'C'},           {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'v'},        {"optimizer", no_argument, NULL, 'o'},
     {"passes", required_argument, NULL, 'p'},   {"largest", required_argument, NULL, 'l'},
-    {"plan", no_argument, NULL, 'P'},           {NULL, 0, NULL, 0},
+    {"plan", no_argument, NULL, 'P'},          {"huge-pages", no_argument, NULL, 'H'},
+              {NULL, 0, NULL, 0},
 };
 
 typedef struct arguments {
@@ -59,12 +61,13 @@ static void help(void)
          "      --threads N          threads to use\n"
          "      --open z             extents that stay open\n"
          "      --constants w,b      inputs that never change: what follows from them is computed in advance\n"
-         "      --vs plain,interp    timed in the same run, interleaved: loops in C as written, the interpreter\n"
+         "      --vs self,openblas   timed in the same run, interleaved; a library's file as openblas=FILE\n"
          "      --min-time S         seconds of samples a case (0.3)\n"
          "      --strategy S         path search\n"
          "      --backend B          llvm or interp\n"
          "      --target T           a row of the target table\n"
          "      --no-opt             compile as written\n"
+         "      --huge-pages         inputs and outputs on huge pages; else on small ones\n"
          "      --baseline FILE      an earlier --json report: exit 3 where a case is over 1.15 times slower\n"
          "      --json               a list of results on stdout\n\n"
          "With --optimizer: seconds of the passes over graphs of 100, 1000, ... einsums of several forms, and how they grow\n"
@@ -72,7 +75,9 @@ static void help(void)
          "      --passes P,Q         only these passes\n"
          "      --largest N          einsums of the largest graph (100000)\n"
          "      --plan               also everything up to the plan\n\n"
-         "exit codes: 0 ok, 1 wrong result or failed work, 2 usage, 3 regression");
+         "exit codes: 0 ok, 1 wrong result or failed work, 2 usage, 3 regression\n\n"
+         "peers of --vs, each for the cases that it computes:");
+    for (int i = 0; i < bench_n_peers; i++) printf("  %-10s %s\n", bench_peers[i].name, bench_peers[i].about);
 }
 
 static json_t *result_json(const bench_case *one, const bench_options *o, const bench_result *r)
@@ -87,6 +92,7 @@ static json_t *result_json(const bench_case *one, const bench_options *o, const 
     }
     for (int i = 0; i < r->n_peers; i++) json_object_set_new(peers, r->peers[i].name, json_real(r->peers[i].time.median_us));
     json_object_set_new(doc, "name", json_string(one->name));
+    if (one->group) json_object_set_new(doc, "group", json_string(one->group));
     json_object_set_new(doc, "equation", json_string(one->program));
     json_object_set_new(doc, "sizes", sizes);
     json_object_set_new(doc, "dtype", json_string(einjit_dtype_name(one->dtype)));
@@ -106,6 +112,12 @@ static json_t *result_json(const bench_case *one, const bench_options *o, const 
     json_object_set_new(doc, "checked", json_integer(r->checked));
     json_object_set_new(doc, "reference", json_string(r->reference));
     json_object_set_new(doc, "outputs", json_string(o->cold ? "cold" : "warm"));
+    json_object_set_new(doc, "pages", json_string(tool_huge_pages ? "huge" : "4k"));
+    json_object_set_new(doc, "spread_us", json_real(r->time.high_us - r->time.low_us));
+    json_object_set_new(doc, "move_us", json_real(r->move_us));
+    json_object_set_new(doc, "fma_gflops", json_real(r->fma_gflops));
+    json_object_set_new(doc, "bound_us", json_real(r->bound_us));
+    json_object_set_new(doc, "share", json_real(r->share));
     json_object_set_new(doc, "ok", json_boolean(r->ok));
     json_object_set_new(doc, "vs_us", peers);
     return doc;
@@ -113,12 +125,15 @@ static json_t *result_json(const bench_case *one, const bench_options *o, const 
 
 static void result_text(const bench_case *one, const bench_result *r)
 {
-    printf("%-24s %s %12.3f us (min %.3f, %d samples)  %8.2f GFLOP/s  %7.2f GB/s  compile %.2f ms  "
-           "cached call +%.0f ns  err %.1e %s\n", one->name, einjit_dtype_name(one->dtype), r->time.median_us, r->time.min_us,
-           r->time.samples, r->gflops, r->gbytes_per_s, r->compile_ms, r->memory_ns, r->max_err, r->ok ? "ok" : "WRONG");
+    printf("%-24s %s %12.3f us (min %.3f, quartiles %.3f, %d samples)  %.2f of the bound  %8.2f GFLOP/s  %7.2f GB/s  "
+           "compile %.2f ms  cached call +%.0f ns  err %.1e %s\n", one->name, einjit_dtype_name(one->dtype), r->time.median_us,
+           r->time.min_us, r->time.high_us - r->time.low_us, r->time.samples, r->share, r->gflops, r->gbytes_per_s,
+           r->compile_ms, r->memory_ns, r->max_err, r->ok ? "ok" : "WRONG");
     for (int i = 0; i < r->n_peers; i++)
-        printf("%-24s     %12.3f us  %.2f times as long\n", r->peers[i].name, r->peers[i].time.median_us,
-               r->peers[i].time.median_us / r->time.median_us);
+        printf("%-24s     %12.3f us (min %.3f, quartiles %.3f)  %.2f times as long  %.2f of the bound  differs by %.1e\n",
+               r->peers[i].name, r->peers[i].time.median_us, r->peers[i].time.min_us,
+               r->peers[i].time.high_us - r->peers[i].time.low_us, r->peers[i].time.median_us / r->time.median_us,
+               r->bound_us / r->peers[i].time.median_us, r->peers[i].error);
 }
 
 /* The baseline's entry of the same name, dtype and threads. */
@@ -190,7 +205,8 @@ static int read_case(bench_case *out, const json_t *item)
     json_t *size;
     if (!program) program = json_string_value(json_object_get(item, "equation"));
     if (!program) return tool_fail("E_VALUE", "a case has neither \"equation\" nor \"program\"");
-    *out = (bench_case){.name = name ? name : program, .program = program, .dtype = EINJIT_F32};
+    *out = (bench_case){.name = name ? name : program, .program = program, .dtype = EINJIT_F32,
+                        .group = json_string_value(json_object_get(item, "group"))};
     if (dtype && (out->dtype = einjit_dtype_from_name(dtype)) < 0)
         return tool_fail("E_DTYPE", "case '%s': there is no dtype '%s'", out->name, dtype);
     out->flop = json_number_value(json_object_get(item, "gflop")) * 1e9;
@@ -259,6 +275,7 @@ static int take(arguments *a, int option)
         return end == optarg || *end || !(o->min_time >= 0) ? tool_usage("--min-time takes seconds, not '%s'", optarg) : TOOL_OK;
     case 'c': a->cases = optarg; return TOOL_OK;
     case 'r': a->only = optarg; return TOOL_OK;
+    case 'H': tool_huge_pages = true; return TOOL_OK;
     case 'j': o->json = true; return TOOL_OK;
     case 'V': o->vs = optarg; return TOOL_OK;
     case 'O': o->open = optarg; return TOOL_OK;

@@ -57,6 +57,8 @@ int tool_names_check(const tool_program *program, const tool_sizes *sizes, const
 /* A path strategy by name, or a path's file as "file:NAME" (freed with free()); TOOL_USAGE names those there are. */
 int tool_strategy(char **out, einjit_context *context, const char *name);
 
+/* Whether tensors lie on huge pages, as far as the system gives them; else on small ones. Set before they are made. */
+extern bool tool_huge_pages;
 /* A tensor with memory of its own, 64-byte aligned; block NULL: only its shape counts. */
 typedef struct tool_tensor {
     einjit_tensor tensor;

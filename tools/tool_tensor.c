@@ -1,8 +1,24 @@
 /* tool_tensor.c - tensors of the commands: memory, values, inputs and results of a program. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "tool.h"
+
+bool tool_huge_pages;
+
+/* Zeros, to be given back with free(). Arrays of some pages say which pages they want: some systems give huge ones unasked. */
+static void *make_block(size_t room)
+{
+    static const size_t page = 4096, huge = (size_t)2 << 20;
+    size_t boundary = room < huge ? 64 : tool_huge_pages ? huge : page;
+    void *block = aligned_alloc(boundary, (room + boundary - 1) / boundary * boundary);
+#if defined(MADV_HUGEPAGE) && defined(MADV_NOHUGEPAGE)
+    if (block && room >= huge) madvise(block, room, tool_huge_pages ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+#endif
+    if (block) memset(block, 0, room);
+    return block;
+}
 
 int tool_tensor_describe(tool_tensor *out, int dtype, int rank, const int64_t *shape, const char *what)
 {
@@ -26,9 +42,8 @@ int tool_tensor_make(tool_tensor *out, int dtype, int rank, const int64_t *shape
     int status = tool_tensor_describe(out, dtype, rank, shape, what);
     if (status) return status;
     size_t room = (out->bytes + 127) & ~(size_t)63;
-    out->block = out->bytes < SIZE_MAX / 4 ? aligned_alloc(64, room) : NULL;
+    out->block = out->bytes < SIZE_MAX / 4 ? make_block(room) : NULL;
     if (!out->block) return tool_fail("E_NOMEM", "no memory for the %zu bytes of %s", out->bytes, what);
-    memset(out->block, 0, room);
     out->tensor.data = out->block;
     return TOOL_OK;
 }

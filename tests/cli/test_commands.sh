@@ -250,6 +250,12 @@ run 3 "$bench" --cases cases.json --only one --min-time 0 --baseline fast.json -
 run 1 "$bench" --cases missing.json; says E_IO err
 run 1 "$bench" --cases n.json
 run 2 "$bench" 'ij->ji' -s i=3,j=3 --vs nonsense
+run 0 "$bench" 'ij,jk->ik' -s i=40,j=30,k=20 --min-time 0 --json --vs self; quiet err; json 0.pages 4k
+"$json_get" 0.vs_us.self <out | grep -Eq '^[0-9]' || fail 'no time of the kernel against itself'
+"$json_get" 0.bound_us <out | grep -Eq '^[0-9]' || fail 'no bound'
+run 0 "$bench" 'ij->ji' -s i=30,j=20 --min-time 0 --huge-pages --json; json 0.pages huge; json 0.ok true
+run 1 "$bench" 'ij,jk->ik' -s i=4,j=3,k=2 --min-time 0 --vs mkl=/nowhere/libmkl_rt.so; says E_IO err
+run 0 "$bench" 'ij->ji' -s i=3,j=3 --min-time 0 --vs hptt=/nowhere/libhptt.so,libxsmm=/nowhere.so --dtype i32; quiet err
 run 2 "$bench" 'ij->ji' -s i=3
 run 2 "$bench" 'ij->ji' -s i=3,j=3,k=3
 run 0 "$bench" --optimizer --largest 1000 --only 'tree|dag' --plan --json; json '#' 4; json 1.form tree; json 1.einsums 1000; quiet err

@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+"""Writes a list of benchmark cases for einjit-bench --cases and tools/bench/peers.py.
+
+    tools/bench/cases.py [--groups gemm,complex,batched,indexed,random] [--random N] [--seed N] > cases.json
+
+gemm      products of matrices of n = 64 .. 2048 and of odd sizes, each operand as it is (N) or transposed (T)
+complex   the same in c64 and c128, with a conjugated operand too
+batched   64 products of small matrices
+indexed   rows gathered by an index, and added up by one, as on the edges of a graph
+random    contractions of two operands that nobody tuned for: up to three labels a class (m, n, k, batch) in any order,
+          extents of 2 to 3,000; reproducible from the seed
+"""
+import argparse
+import json
+import random
+import sys
+
+SIZES = [64, 128, 256, 512, 513, 1000, 1024, 2047, 2048]
+FORMS = {"nn": "ij,jk->ik", "tn": "ji,jk->ik", "nt": "ij,kj->ik", "tt": "ji,kj->ik"}
+SHORT = {"float32": "f32", "float64": "f64", "complex64": "c64", "complex128": "c128"}
+
+
+def case(group, name, equation, sizes, dtype, **more):
+    return {"name": f"{name}_{SHORT[dtype]}", "group": group, "equation": equation, "sizes": sizes, "dtype": dtype, **more}
+
+
+def gemm():
+    for dtype in ("float32", "float64"):
+        for form, equation in FORMS.items():
+            for n in SIZES:
+                yield case("gemm", f"gemm_{form}_{n}", equation, dict.fromkeys("ijk", n), dtype)
+
+
+def complex_gemm():
+    for dtype in ("complex64", "complex128"):
+        for n in (256, 512, 1024):
+            sizes = dict.fromkeys("ijk", n)
+            for form, equation in FORMS.items():
+                yield case("complex", f"gemm_{form}_{n}", equation, sizes, dtype)
+            text = f"def f(a: {SHORT[dtype]}[i, j], b: {SHORT[dtype]}[j, k]):\n    return conj(a) @ b\n"
+            yield case("complex", f"gemm_cn_{n}", "ij,jk->ik", sizes, dtype, program=text)
+
+
+def batched():
+    for dtype in ("float32", "float64"):
+        for n in (4, 5, 8, 16, 32):
+            yield case("batched", f"bmm{n}_64", "bij,bjk->bik", {"b": 64, "i": n, "j": n, "k": n}, dtype)
+
+
+def indexed():
+    edges, nodes = 100000, 10000
+    for width in (32, 64, 128, 256):
+        gather = "def f(x: f32[nodes, c], src: i64[edges]):\n    return x[src]\n"
+        scatter = "def f(m: f32[edges, c], dst: i64[edges]):\n    return index_add(%d, 0, dst, m)\n" % nodes
+        yield {"name": f"gather_{width}_f32", "group": "indexed", "program": gather,
+               "sizes": {"nodes": nodes, "edges": edges, "c": width}, "dtype": "float32"}
+        yield {"name": f"scatter_{width}_f32", "group": "indexed", "program": scatter,
+               "sizes": {"edges": edges, "c": width}, "dtype": "float32"}
+
+
+def extents(rng, n, largest):
+    """n extents of at least 2 whose product is at most `largest`; small ones are as likely as large ones."""
+    out = []
+    for left in range(n, 0, -1):
+        most = min(3000, int(largest / 2 ** (left - 1)))
+        out.append(max(2, min(most, int(2 ** rng.uniform(1, most.bit_length())))))
+        largest /= out[-1]
+    return out
+
+
+def draw(rng, dtype):
+    """One contraction of at most 2e10 operations and 64 MB an array; None where this draw is past that or trivial."""
+    letters, classes, sizes = iter("abcdefghijkl"), {}, {}
+    for name, counts, largest in (("m", (1, 3), 3000), ("n", (1, 3), 3000), ("k", (1, 3), 3000), ("z", (0, 1), 30)):
+        n = rng.randint(*counts)
+        classes[name] = [next(letters) for _ in range(n)]
+        sizes.update(zip(classes[name], extents(rng, n, largest)))
+
+    def shuffled(*names):
+        labels = [label for name in names for label in classes[name]]
+        rng.shuffle(labels)
+        return "".join(labels)
+
+    a, b, out = shuffled("m", "k", "z"), shuffled("n", "k", "z"), shuffled("m", "n", "z")
+    volume = {term: 1 for term in (a, b, out)}
+    for term in volume:
+        for label in term:
+            volume[term] *= sizes[label]
+    work = 1
+    for extent in sizes.values():
+        work *= extent
+    bytes_each = 4 if dtype == "float32" else 8
+    if work > 1e10 or work < 1e4 or max(volume.values()) * bytes_each > 64e6:
+        return None
+    return f"{a},{b}->{out}", sizes
+
+
+def random_cases(n, seed):
+    rng = random.Random(seed)
+    made = 0
+    while made < n:
+        dtype = ("float32", "float64")[made % 2]
+        drawn = draw(rng, dtype)
+        if drawn:
+            yield case("random", f"random_{seed}_{made}", drawn[0], drawn[1], dtype)
+            made += 1
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--groups", default="gemm,complex,batched,indexed,random")
+    parser.add_argument("--random", type=int, default=100, metavar="N", help="how many random contractions")
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args()
+    makers = {"gemm": gemm, "complex": complex_gemm, "batched": batched, "indexed": indexed,
+              "random": lambda: random_cases(given.random, given.seed)}
+    unknown = [group for group in given.groups.split(",") if group not in makers]
+    if unknown:
+        parser.error(f"there is no group '{unknown[0]}': {', '.join(makers)}")
+    cases = [one for group in given.groups.split(",") for one in makers[group]()]
+    json.dump(cases, sys.stdout, indent=1)
+    print()
+
+
+if __name__ == "__main__":
+    main()
