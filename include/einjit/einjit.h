@@ -123,7 +123,8 @@ typedef struct einjit_options {
     const char *backend;                                      /* "llvm" or "interp"; NULL = EINJIT_BACKEND, else llvm */
     const char *target;                                       /* a row of the target table; NULL = EINJIT_TARGET, host */
     const char *module_path;                                  /* file of the code generator; NULL = looked for */
-    size_t cache_bytes;                                       /* memory cache's limit; 0 = 256 MiB */
+    size_t cache_bytes;                                       /* memory cache's limit for kernels, and for failures a 16th
+                                                               * of it beside that; 0 = 256 MiB */
     int32_t threads;                                          /* 0 = EINJIT_THREADS, else 1 */
     int32_t flags;                                            /* EINJIT_OPTION_* */
 } einjit_options;
@@ -140,17 +141,19 @@ EINJIT_API int einjit_context_create(einjit_context **out, const einjit_options 
 /** Give back a context. Graphs and kernels made from it stay valid: they hold it. NULL is fine. */
 EINJIT_API void einjit_context_release(einjit_context *context);
 
-/** Counters since the context was made. */
+/** Counters since the context was made. While the version is 0.x, a new one may add fields at the end: programs are built
+ * against the header of the library that they run with. */
 typedef struct einjit_statistics {
     uint64_t hits;           /* look-ups that found their kernel */
     uint64_t misses;         /* look-ups that had to compile, waiters not counted */
     uint64_t waits;          /* look-ups that waited for another thread's compile of the same signature */
     uint64_t failures;       /* compiles that failed (remembered like kernels) */
-    uint64_t evictions;      /* entries dropped to stay below the limit */
-    uint64_t entries;        /* entries now */
-    uint64_t bytes;          /* bytes of the entries now */
-    uint64_t limit_bytes;
+    uint64_t evictions;      /* entries dropped to stay below the limits */
+    uint64_t entries;        /* entries now, those being made too */
+    uint64_t bytes;          /* bytes of the kernels and failures that are remembered now */
+    uint64_t limit_bytes;    /* for the kernels among them */
     uint64_t compile_ns;     /* time spent compiling */
+    uint64_t failure_bytes;  /* the failures' part of `bytes`; their limit is a 16th of limit_bytes */
 } einjit_statistics;
 EINJIT_API void einjit_context_statistics(const einjit_context *context, einjit_statistics *out);
 /** Drop every cached entry. Kernels in use stay alive until they are released. */

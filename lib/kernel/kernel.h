@@ -201,5 +201,6 @@ void ej_cache_clear(struct ej_cache *cache);
 int ej_cache_get(struct ej_cache *cache, ej_key key, ej_make_kernel make, void *user, einjit_kernel **out,
                  einjit_error *err);
 void ej_cache_statistics(const struct ej_cache *cache, einjit_statistics *out);
+uint64_t ej_cache_steps(const struct ej_cache *cache); /* entries that evictions looked at: what they cost, for tests */
 
 #endif
