@@ -127,6 +127,8 @@ typedef struct einjit_options {
                                                                * of it beside that; 0 = 256 MiB */
     int32_t threads;                                          /* 0 = EINJIT_THREADS, else 1 */
     int32_t flags;                                            /* EINJIT_OPTION_* */
+    size_t scratch_bytes;                                     /* scratch memory that is kept between runs at most (what runs
+                                                               * use comes on top); 0 = 256 MiB */
 } einjit_options;
 
 enum einjit_option_flag {
@@ -154,9 +156,12 @@ typedef struct einjit_statistics {
     uint64_t limit_bytes;    /* for the kernels among them */
     uint64_t compile_ns;     /* time spent compiling */
     uint64_t failure_bytes;  /* the failures' part of `bytes`; their limit is a 16th of limit_bytes */
+    uint64_t scratch_bytes;  /* scratch memory of runs, in use or kept for the next ones; not part of `bytes` */
+    uint64_t scratch_limit_bytes; /* for what is kept of it */
 } einjit_statistics;
 EINJIT_API void einjit_context_statistics(const einjit_context *context, einjit_statistics *out);
-/** Drop every cached entry. Kernels in use stay alive until they are released. */
+/** Drop every cached entry, and give back the scratch memory that no run uses. Kernels in use stay alive until they are
+ * released. */
 EINJIT_API void einjit_context_clear_cache(einjit_context *context);
 
 /* ---- graphs ------------------------------------------------------------------------------------------------- */
@@ -450,7 +455,9 @@ EINJIT_API void einjit_kernel_retain(einjit_kernel *kernel);
 /** One owner less; the last one frees it. NULL is fine. */
 EINJIT_API void einjit_kernel_release(einjit_kernel *kernel);
 
-/** Run with checks: dtypes, shapes and strides against the signature, NULL data, overlap, indices. Reentrant. */
+/** Run with checks: dtypes, shapes and strides against the signature, NULL data, overlap, indices. Reentrant. Scratch memory
+ * comes from the context, which keeps it for the next runs up to einjit_options.scratch_bytes; a run that needs more asks
+ * the allocator each time. */
 EINJIT_API int einjit_run(const einjit_kernel *kernel, size_t n_in, const einjit_tensor *in, size_t n_out,
                           const einjit_tensor *out, einjit_error *err);
 
