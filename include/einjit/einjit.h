@@ -123,9 +123,12 @@ typedef struct einjit_options {
     const char *backend;                                      /* "llvm" or "interp"; NULL = EINJIT_BACKEND, else llvm */
     const char *target;                                       /* a row of the target table; NULL = EINJIT_TARGET, host */
     const char *module_path;                                  /* file of the code generator; NULL = looked for */
-    size_t cache_bytes;                                       /* memory cache's limit; 0 = 256 MiB */
+    size_t cache_bytes;                                       /* memory cache's limit for kernels, and for failures a 16th
+                                                               * of it beside that; 0 = 256 MiB */
     int32_t threads;                                          /* 0 = EINJIT_THREADS, else 1 */
     int32_t flags;                                            /* EINJIT_OPTION_* */
+    size_t scratch_bytes;                                     /* scratch memory that is kept between runs at most (what runs
+                                                               * use comes on top); 0 = 256 MiB */
 } einjit_options;
 
 enum einjit_option_flag {
@@ -140,20 +143,25 @@ EINJIT_API int einjit_context_create(einjit_context **out, const einjit_options 
 /** Give back a context. Graphs and kernels made from it stay valid: they hold it. NULL is fine. */
 EINJIT_API void einjit_context_release(einjit_context *context);
 
-/** Counters since the context was made. */
+/** Counters since the context was made. While the version is 0.x, a new one may add fields at the end: programs are built
+ * against the header of the library that they run with. */
 typedef struct einjit_statistics {
     uint64_t hits;           /* look-ups that found their kernel */
     uint64_t misses;         /* look-ups that had to compile, waiters not counted */
     uint64_t waits;          /* look-ups that waited for another thread's compile of the same signature */
     uint64_t failures;       /* compiles that failed (remembered like kernels) */
-    uint64_t evictions;      /* entries dropped to stay below the limit */
-    uint64_t entries;        /* entries now */
-    uint64_t bytes;          /* bytes of the entries now */
-    uint64_t limit_bytes;
+    uint64_t evictions;      /* entries dropped to stay below the limits */
+    uint64_t entries;        /* entries now, those being made too */
+    uint64_t bytes;          /* bytes of the kernels and failures that are remembered now */
+    uint64_t limit_bytes;    /* for the kernels among them */
     uint64_t compile_ns;     /* time spent compiling */
+    uint64_t failure_bytes;  /* the failures' part of `bytes`; their limit is a 16th of limit_bytes */
+    uint64_t scratch_bytes;  /* scratch memory of runs, in use or kept for the next ones; not part of `bytes` */
+    uint64_t scratch_limit_bytes; /* for what is kept of it */
 } einjit_statistics;
 EINJIT_API void einjit_context_statistics(const einjit_context *context, einjit_statistics *out);
-/** Drop every cached entry. Kernels in use stay alive until they are released. */
+/** Drop every cached entry, and give back the scratch memory that no run uses. Kernels in use stay alive until they are
+ * released. */
 EINJIT_API void einjit_context_clear_cache(einjit_context *context);
 
 /* ---- graphs ------------------------------------------------------------------------------------------------- */
@@ -447,7 +455,9 @@ EINJIT_API void einjit_kernel_retain(einjit_kernel *kernel);
 /** One owner less; the last one frees it. NULL is fine. */
 EINJIT_API void einjit_kernel_release(einjit_kernel *kernel);
 
-/** Run with checks: dtypes, shapes and strides against the signature, NULL data, overlap, indices. Reentrant. */
+/** Run with checks: dtypes, shapes and strides against the signature, NULL data, overlap, indices. Reentrant. Scratch memory
+ * comes from the context, which keeps it for the next runs up to einjit_options.scratch_bytes; a run that needs more asks
+ * the allocator each time. */
 EINJIT_API int einjit_run(const einjit_kernel *kernel, size_t n_in, const einjit_tensor *in, size_t n_out,
                           const einjit_tensor *out, einjit_error *err);
 

@@ -13,6 +13,7 @@
 #include "kernel.h"
 
 #define DEFAULT_CACHE_BYTES ((size_t)256 << 20)
+#define DEFAULT_SCRATCH_BYTES ((size_t)256 << 20)
 
 #ifdef NDEBUG
 enum { DEBUG_BUILD = false };
@@ -100,7 +101,8 @@ static int configure(einjit_context *context, const einjit_options *options, ein
     context->no_optimize = options->flags & EINJIT_OPTION_NO_OPTIMIZE;
     context->log = options->log ? options->log : env.dump || env.verbose ? log_to_stderr : NULL;
     context->log_user = options->log_user;
-    EJ_TRY(ej_pool_create(&context->pool, &context->allocator, err));
+    EJ_TRY(ej_pool_create(&context->pool, &context->allocator,
+                          options->scratch_bytes ? options->scratch_bytes : DEFAULT_SCRATCH_BYTES, err));
     return ej_cache_create(&context->cache, &context->allocator,
                            options->cache_bytes ? options->cache_bytes : DEFAULT_CACHE_BYTES, err);
 }
@@ -171,7 +173,9 @@ void einjit_context_statistics(const einjit_context *context, einjit_statistics 
 {
     if (!out) return;
     memset(out, 0, sizeof *out);
-    if (context) ej_cache_statistics(context->cache, out);
+    if (!context) return;
+    ej_cache_statistics(context->cache, out);
+    ej_pool_statistics(context->pool, out);
 }
 
 void einjit_context_clear_cache(einjit_context *context)

@@ -58,21 +58,36 @@ static bool can_be_extent(const ej_operand *operand)
            (operand->kind == EJ_OPERAND_NUMBER && number->kind == EJ_KIND_INT && number->integer >= 0);
 }
 
+/* Names that an array for n of them has room for. */
+static size_t room_for(size_t n)
+{
+    size_t room = 1;
+    while (room < n) room *= 2;
+    return room;
+}
+
+/* An extent is part of one product at most, so that the names of b are put behind those of a where they lie. */
 static int multiply_extents(ej_parser *p, uint32_t sign, size_t offset, const ej_operand *a, const ej_operand *b,
                             ej_operand *out)
 {
     if (sign != EJ_SIGN1('*') || !can_be_extent(a) || !can_be_extent(b))
         return EJ_PARSE_FAIL(p, offset, EINJIT_E_VALUE,
                              "an extent is a number, a name, or a product of numbers and names");
-    ej_extent x = as_extent(a), y = as_extent(b), product = {0};
+    ej_extent x = as_extent(a), y = as_extent(b), product = x;
     if (!ej_mul_size(x.n, y.n, &product.n))
         return EJ_PARSE_FAIL(p, offset, EINJIT_E_SIZE, "an extent that does not fit into 63 bits");
-    size_t n = (size_t)x.n_symbols + (size_t)y.n_symbols;
+    size_t n_x = (size_t)x.n_symbols, n_y = (size_t)y.n_symbols, n = n_x + n_y;
     if (n > INT16_MAX) return EJ_PARSE_FAIL(p, offset, EINJIT_E_LIMIT, "an extent with more than %d names", INT16_MAX);
-    product.symbols = EJ_NEW_ARRAY(p->scratch, int32_t, n);
-    if (!product.symbols) return ej_no_memory(p->err);
-    if (x.n_symbols) memcpy(product.symbols, x.symbols, (size_t)x.n_symbols * sizeof *x.symbols);
-    if (y.n_symbols) memcpy(product.symbols + x.n_symbols, y.symbols, (size_t)y.n_symbols * sizeof *y.symbols);
+    if (!n_x) {
+        product.symbols = y.symbols;
+    } else if (n_y) {
+        if (room_for(n_x) < n) {
+            product.symbols = EJ_NEW_ARRAY(p->scratch, int32_t, room_for(n));
+            if (!product.symbols) return ej_no_memory(p->err);
+            memcpy(product.symbols, x.symbols, n_x * sizeof *x.symbols);
+        }
+        memcpy(product.symbols + n_x, y.symbols, n_y * sizeof *y.symbols);
+    }
     product.n_symbols = (int32_t)n;
     memset(out, 0, sizeof *out);
     out->kind = EJ_OPERAND_EXTENT;

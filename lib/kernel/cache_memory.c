@@ -2,8 +2,10 @@
  *
  * Takes  a key and how to make its kernel.
  * Gives  the kernel with a reference. A hit takes no lock: count in as a reader, probe, take a reference, count out.
- * Keeps  one entry a key, made once however many threads ask; the others wait. Entries least recently used go first
- *        when the byte limit is passed (times have the resolution of one miss). What is taken out of a table is freed
+ * Keeps  one entry a key, made once however many threads ask; the others wait. Kernels and failures have a byte limit each,
+ *        so that a flood of failures takes no kernel's place. Above it, entries long not used go first: each shard has them
+ *        in a queue, of all shards' first ones the oldest goes, or to the end of its queue when it was asked for since it
+ *        was queued there (times have the resolution of one miss). What is taken out of a table is freed
  *        once every reader that could have seen it has counted out: readers count in one of two counters, the writer
  *        sees each of them at 0 after the removal, one after the other, directing new readers to the other one, so that
  *        a busy shard cannot hold up reclamation for ever.
@@ -14,7 +16,9 @@
 #include "base_time.h"
 #include "kernel.h"
 
-enum { SHARDS = 16, FIRST_SLOTS = 32, VICTIMS = 32 };
+enum { SHARDS = 16, FIRST_SLOTS = 32 };
+enum { KERNELS, FAILURES, KINDS };
+enum { FAILURES_PART = 16 }; /* of the kernels' limit, beside it */
 /* A counter of readers has the hits in its upper bits, so that counting out and counting the hit are one operation. */
 enum { READER = 1, HIT = 1 << 20, READERS = HIT - 1 };
 enum entry_state { MAKING, READY, FAILED };
@@ -35,6 +39,8 @@ typedef struct entry {
     bool forget;               /* FAILED, not remembered: who waited tries again */
     bool removed;              /* from the table; under the lock */
     int holders;               /* the maker and those who wait; under the lock */
+    struct entry *next;        /* in its queue, once it is made; under the lock */
+    uint64_t queued;           /* the cache's clock when it was put there */
     size_t bytes, n;
     uint64_t words[];
 } entry;
@@ -46,6 +52,12 @@ typedef struct table {
     _Atomic(entry *) slots[];
 } table;
 
+typedef struct queue {
+    entry *first, *last;           /* under the shard's lock */
+    atomic_uint_fast64_t oldest;   /* `queued` of the first one; NOTHING: there is none */
+} queue;
+#define NOTHING UINT64_MAX
+
 typedef struct shard {
     atomic_uint turn;          /* which counter new readers use */
     atomic_uint_fast64_t readers[2];
@@ -53,6 +65,7 @@ typedef struct shard {
     pthread_mutex_t lock;      /* everything below, and writing to the table */
     pthread_cond_t made;
     size_t n_live, n_filled;   /* n_filled counts GONE slots, too */
+    queue queues[KINDS];
     retired *fresh, *draining; /* removed; the readers of the draining ones are being waited for */
     bool half_drained;
     uint64_t misses, waits, failures, evictions, compile_ns;
@@ -61,8 +74,9 @@ typedef struct shard {
 
 struct ej_cache {
     const einjit_allocator *allocator;
-    size_t limit_bytes;
-    atomic_size_t bytes;
+    size_t limit_bytes[KINDS];
+    atomic_size_t bytes[KINDS]; /* of the entries in queues */
+    atomic_uint_fast64_t steps; /* entries that were looked at to find one that goes */
     atomic_uint_fast64_t clock; /* even: 2 a miss; a look-up counts as 1 later than the miss before it */
     shard shards[SHARDS];
 };
@@ -192,15 +206,42 @@ static void release_holder(shard *s, entry *e)
     if (--e->holders == 0 && e->removed) retire(s, &e->retired);
 }
 
-static void remove_slot(struct ej_cache *cache, shard *s, size_t slot)
+/* Out of the table; no longer in a queue, or never there. */
+static void take_out(shard *s, entry *e)
 {
+    size_t slot = 0;
     table *t = atomic_load_explicit(&s->table, memory_order_relaxed);
-    entry *e = atomic_load_explicit(&t->slots[slot], memory_order_relaxed);
+    if (probe(t, (ej_key){e->words, e->n, false}, e->hash, &slot) != e) return; /* it always is there */
     atomic_store(&t->slots[slot], GONE);
     s->n_live--;
-    atomic_fetch_sub(&cache->bytes, e->bytes);
     e->removed = true;
     if (!e->holders) retire(s, &e->retired);
+}
+
+/* ---- queues ---- */
+
+static int kind_of(const entry *e)
+{
+    return e->kernel ? KERNELS : FAILURES;
+}
+
+static void enqueue(const struct ej_cache *cache, queue *q, entry *e)
+{
+    e->next = NULL;
+    e->queued = atomic_load_explicit(&cache->clock, memory_order_relaxed);
+    if (q->first) q->last->next = e;
+    else q->first = e;
+    q->last = e;
+    atomic_store_explicit(&q->oldest, q->first->queued, memory_order_relaxed);
+}
+
+static entry *dequeue(queue *q)
+{
+    entry *e = q->first;
+    if (!e) return NULL;
+    q->first = e->next;
+    atomic_store_explicit(&q->oldest, q->first ? q->first->queued : NOTHING, memory_order_relaxed);
+    return e;
 }
 
 /* ---- looking up ---- */
@@ -238,65 +279,56 @@ static bool find(struct ej_cache *cache, shard *s, ej_key key, uint64_t hash, ei
 
 /* ---- the byte limit ---- */
 
-typedef struct victim {
-    uint64_t used;
-    shard *s;
-    const entry *e;
-} victim;
-
-/* The entries used longest ago, oldest first. `keep` is the newest one: it stays even when it alone is too big. */
-static int find_victims(struct ej_cache *cache, const entry *keep, victim *victims)
+/* The shard whose first entry was queued longest ago, without those in the set `skip`; NULL: all are empty. */
+static shard *oldest_shard(struct ej_cache *cache, int kind, unsigned skip)
 {
-    int n = 0;
-    for (shard *s = cache->shards; s < cache->shards + SHARDS; s++) {
-        pthread_mutex_lock(&s->lock);
-        const table *t = atomic_load_explicit(&s->table, memory_order_relaxed);
-        for (size_t i = 0; i < t->n_slots; i++) {
-            const entry *e = atomic_load_explicit(&t->slots[i], memory_order_relaxed);
-            if (!e || e == GONE || e == keep || atomic_load(&e->state) == MAKING) continue;
-            uint64_t used = atomic_load_explicit(&e->used, memory_order_relaxed);
-            int at = n;
-            while (at > 0 && victims[at - 1].used > used) at--;
-            if (at == VICTIMS) continue;
-            int moved = (n < VICTIMS ? n : VICTIMS - 1) - at;
-            memmove(&victims[at + 1], &victims[at], (size_t)moved * sizeof *victims);
-            victims[at] = (victim){used, s, e};
-            n += n < VICTIMS;
-        }
-        pthread_mutex_unlock(&s->lock);
+    shard *found = NULL;
+    uint64_t oldest = NOTHING;
+    for (int i = 0; i < SHARDS; i++) {
+        uint64_t first = atomic_load_explicit(&cache->shards[i].queues[kind].oldest, memory_order_relaxed);
+        if (first >= oldest || skip >> i & 1) continue;
+        oldest = first;
+        found = &cache->shards[i];
     }
-    return n;
+    return found;
 }
 
-static bool remove_victim(struct ej_cache *cache, const victim *v)
+/* Look at the first entry of the shard: it goes, or it goes to the end of the queue, which each look-up can bring about
+ * once. `keep`, the newest one, stays even when it alone is too big. False: the shard has nothing else. */
+static bool evict_step(struct ej_cache *cache, shard *s, int kind, const entry *keep)
 {
-    shard *s = v->s;
-    bool removed = false;
+    queue *q = &s->queues[kind];
     pthread_mutex_lock(&s->lock);
-    const table *t = atomic_load_explicit(&s->table, memory_order_relaxed);
-    for (size_t i = 0; i < t->n_slots && !removed; i++) {
-        if (atomic_load_explicit(&t->slots[i], memory_order_relaxed) != v->e) continue;
-        if (atomic_load(&v->e->state) == MAKING) continue;
-        remove_slot(cache, s, i);
+    bool alone = q->first == keep && q->last == keep;
+    entry *e = alone ? NULL : dequeue(q);
+    if (e && (e == keep || atomic_load_explicit(&e->used, memory_order_relaxed) > e->queued)) {
+        enqueue(cache, q, e);
+    } else if (e) {
+        atomic_fetch_sub(&cache->bytes[kind], e->bytes);
+        take_out(s, e);
         s->evictions++;
-        removed = true;
     }
     retired *garbage = reclaim(s);
     pthread_mutex_unlock(&s->lock);
     free_retired(cache, garbage);
-    return removed;
+    atomic_fetch_add_explicit(&cache->steps, 1, memory_order_relaxed);
+    return !alone;
 }
 
 static void keep_below_limit(struct ej_cache *cache, const entry *keep)
 {
-    victim victims[VICTIMS];
-    bool progress = true;
-    while (progress && atomic_load(&cache->bytes) > cache->limit_bytes) {
-        int n = find_victims(cache, keep, victims);
-        progress = false;
-        for (int i = 0; i < n && atomic_load(&cache->bytes) > cache->limit_bytes; i++)
-            progress |= remove_victim(cache, &victims[i]);
+    int kind = kind_of(keep);
+    unsigned skip = 0;
+    while (atomic_load(&cache->bytes[kind]) > cache->limit_bytes[kind]) {
+        shard *s = oldest_shard(cache, kind, skip);
+        if (!s) return;
+        if (!evict_step(cache, s, kind, keep)) skip |= 1u << (s - cache->shards);
     }
+}
+
+uint64_t ej_cache_steps(const struct ej_cache *cache)
+{
+    return atomic_load(&cache->steps);
 }
 
 /* ---- misses ---- */
@@ -327,23 +359,23 @@ static entry *announce(struct ej_cache *cache, shard *s, ej_key key, uint64_t ha
     s->n_live++;
     s->n_filled++;
     s->misses++;
-    atomic_fetch_add(&cache->bytes, e->bytes);
     return e;
 }
 
 static void publish(struct ej_cache *cache, shard *s, entry *e, ej_key key, einjit_kernel *kernel, int status)
 {
-    size_t more = kernel ? kernel->bytes : e->error ? sizeof *e->error : 0;
     e->kernel = kernel;
     e->status = status;
     e->forget = status != EINJIT_OK && (!e->error || !is_remembered(key, status)); /* no memory for its text: not either */
     s->failures += status != EINJIT_OK;
-    e->bytes += more;
-    atomic_fetch_add(&cache->bytes, more);
+    e->bytes += kernel ? kernel->bytes : e->error ? sizeof *e->error : 0;
     atomic_store_explicit(&e->state, status == EINJIT_OK ? READY : FAILED, memory_order_release);
-    size_t slot = 0;
-    if (e->forget && probe(atomic_load_explicit(&s->table, memory_order_relaxed), key, e->hash, &slot) == e)
-        remove_slot(cache, s, slot);
+    if (e->forget) {
+        take_out(s, e);
+    } else {
+        atomic_fetch_add(&cache->bytes[kind_of(e)], e->bytes);
+        enqueue(cache, &s->queues[kind_of(e)], e);
+    }
     pthread_cond_broadcast(&s->made);
 }
 
@@ -370,7 +402,7 @@ static int make_entry(struct ej_cache *cache, shard *s, entry *e, ej_key key, ej
     publish(cache, s, e, key, kernel, status);
     pthread_mutex_unlock(&s->lock);
 
-    keep_below_limit(cache, e); /* e is held, so it is still there */
+    if (!e->forget) keep_below_limit(cache, e); /* e is held, so it is still there */
 
     pthread_mutex_lock(&s->lock);
     release_holder(s, e);
@@ -448,6 +480,7 @@ static bool init_shard(struct ej_cache *cache, shard *s)
     atomic_init(&s->turn, 0);
     atomic_init(&s->readers[0], 0);
     atomic_init(&s->readers[1], 0);
+    for (int kind = 0; kind < KINDS; kind++) atomic_init(&s->queues[kind].oldest, NOTHING);
     atomic_init(&s->table, t);
     return true;
 }
@@ -457,8 +490,10 @@ int ej_cache_create(struct ej_cache **out, const einjit_allocator *allocator, si
     struct ej_cache *cache = ej_alloc(allocator, sizeof *cache);
     if (!cache) return ej_no_memory(err);
     cache->allocator = allocator;
-    cache->limit_bytes = limit_bytes;
-    atomic_init(&cache->bytes, 0);
+    cache->limit_bytes[KERNELS] = limit_bytes;
+    cache->limit_bytes[FAILURES] = limit_bytes / FAILURES_PART;
+    for (int kind = 0; kind < KINDS; kind++) atomic_init(&cache->bytes[kind], 0);
+    atomic_init(&cache->steps, 0);
     atomic_init(&cache->clock, 0);
     for (int i = 0; i < SHARDS; i++) {
         if (init_shard(cache, &cache->shards[i])) continue;
@@ -473,11 +508,11 @@ void ej_cache_clear(struct ej_cache *cache)
 {
     for (shard *s = cache->shards; s < cache->shards + SHARDS; s++) {
         pthread_mutex_lock(&s->lock);
-        const table *t = atomic_load_explicit(&s->table, memory_order_relaxed);
-        for (size_t i = 0; i < t->n_slots; i++) {
-            const entry *e = atomic_load_explicit(&t->slots[i], memory_order_relaxed);
-            if (e && e != GONE && atomic_load(&e->state) != MAKING) remove_slot(cache, s, i);
-        }
+        for (int kind = 0; kind < KINDS; kind++)
+            for (entry *e; (e = dequeue(&s->queues[kind]));) {
+                atomic_fetch_sub(&cache->bytes[kind], e->bytes);
+                take_out(s, e);
+            }
         retired *garbage = reclaim(s);
         pthread_mutex_unlock(&s->lock);
         free_retired(cache, garbage);
@@ -519,6 +554,7 @@ void ej_cache_statistics(const struct ej_cache *cache, einjit_statistics *out)
         out->compile_ns += s->compile_ns;
         pthread_mutex_unlock(&s->lock);
     }
-    out->bytes = atomic_load(&cache->bytes);
-    out->limit_bytes = cache->limit_bytes;
+    out->failure_bytes = atomic_load(&cache->bytes[FAILURES]);
+    out->bytes = atomic_load(&cache->bytes[KERNELS]) + out->failure_bytes;
+    out->limit_bytes = cache->limit_bytes[KERNELS];
 }

@@ -118,9 +118,10 @@ int ej_kernel_run(const einjit_kernel *kernel, const einjit_tensor *in, const ei
                   einjit_error *err); /* after the checks of einjit_run */
 
 /* ---- kernel_pool.c: blocks of scratch memory that runs share; no lock while few threads run at a time ---- */
-int ej_pool_create(struct ej_pool **out, const einjit_allocator *allocator, einjit_error *err);
+int ej_pool_create(struct ej_pool **out, const einjit_allocator *allocator, size_t limit_bytes, einjit_error *err);
 void ej_pool_destroy(struct ej_pool *pool);
 void ej_pool_trim(struct ej_pool *pool);                 /* gives back what no run uses */
+void ej_pool_statistics(const struct ej_pool *pool, einjit_statistics *out); /* its fields; the others stay */
 void *ej_pool_take(struct ej_pool *pool, size_t bytes);  /* aligned to 64, contents undefined; NULL: out of memory */
 void ej_pool_give(struct ej_pool *pool, void *block);    /* NULL is fine */
 
@@ -201,5 +202,6 @@ void ej_cache_clear(struct ej_cache *cache);
 int ej_cache_get(struct ej_cache *cache, ej_key key, ej_make_kernel make, void *user, einjit_kernel **out,
                  einjit_error *err);
 void ej_cache_statistics(const struct ej_cache *cache, einjit_statistics *out);
+uint64_t ej_cache_steps(const struct ej_cache *cache); /* entries that evictions looked at: what they cost, for tests */
 
 #endif

@@ -2,16 +2,17 @@
  *
  * Takes  a number of bytes.
  * Gives  a block of at least that size, aligned to 64, contents undefined.
- * Keeps  every block ever made until it is trimmed, by size class (4 classes an octave, so at most a quarter is wasted):
+ * Keeps  blocks that are given back, up to a limit, by size class (4 classes an octave, so at most a quarter is wasted):
  *        once a program has warmed up, runs allocate nothing. A class has SLOTS places that are taken and filled by one
- *        atomic exchange, and behind them a list under a mutex for the case of more threads than slots.
+ *        atomic exchange, and behind them a list under a mutex for the case of more threads than slots. What is kept is
+ *        counted only when all blocks together, those in use too, are above the limit: most runs read one number.
  */
 #include <string.h>
 #include <sys/mman.h>
 
 #include "kernel.h"
 
-enum { CLASSES = 4 * 52, SLOTS = 8, FIRST_BITS = 12, ALIGN = 64 };
+enum { SLOTS = 8, FIRST_BITS = 12, ALIGN = 64, CLASSES = 4 * (60 - FIRST_BITS + 2) };
 #define HUGE_PAGE ((size_t)2 << 20)
 
 typedef struct pool_block { /* lies in the ALIGN bytes before the memory that is handed out */
@@ -29,17 +30,23 @@ typedef struct pool_class {
 
 struct ej_pool {
     const einjit_allocator *allocator;
+    size_t limit_bytes;   /* for blocks that no run uses */
+    atomic_size_t bytes;  /* of all blocks, in use or not */
+    atomic_uint hand;     /* the class that gives up blocks next */
     pthread_mutex_t lock;
     pool_class classes[CLASSES];
 };
+
+static size_t class_bytes(int size_class)
+{
+    return (size_t)(4 + size_class % 4) << (size_class / 4 + FIRST_BITS - 2);
+}
 
 /* Class c holds blocks of (4 + c % 4) << (c / 4) units of 1 << (FIRST_BITS - 2) bytes; -1: larger than any. */
 static int class_of(size_t bytes, size_t *rounded)
 {
     for (int c = 0; c < CLASSES; c++) {
-        int shift = c / 4 + FIRST_BITS - 2;
-        if (shift >= 60) break;
-        *rounded = (size_t)(4 + c % 4) << shift;
+        *rounded = class_bytes(c);
         if (*rounded >= bytes) return c;
     }
     return -1;
@@ -47,6 +54,7 @@ static int class_of(size_t bytes, size_t *rounded)
 
 static void free_block(struct ej_pool *pool, pool_block *block)
 {
+    atomic_fetch_sub_explicit(&pool->bytes, block->base_bytes, memory_order_relaxed);
     ej_release(pool->allocator, block->base, block->base_bytes);
 }
 
@@ -56,6 +64,7 @@ static void *new_block(struct ej_pool *pool, size_t bytes, int size_class)
     size_t base_bytes = bytes + 2 * ALIGN;
     char *base = pool->allocator->alloc(pool->allocator->user, base_bytes);
     if (!base) return NULL;
+    atomic_fetch_add_explicit(&pool->bytes, base_bytes, memory_order_relaxed);
     char *memory = base + 2 * ALIGN - (uintptr_t)base % ALIGN;
     pool_block *block = (pool_block *)(void *)(memory - ALIGN);
     *block = (pool_block){NULL, base, base_bytes, size_class};
@@ -69,11 +78,14 @@ static void *new_block(struct ej_pool *pool, size_t bytes, int size_class)
     return memory;
 }
 
-int ej_pool_create(struct ej_pool **out, const einjit_allocator *allocator, einjit_error *err)
+int ej_pool_create(struct ej_pool **out, const einjit_allocator *allocator, size_t limit_bytes, einjit_error *err)
 {
     struct ej_pool *pool = ej_alloc(allocator, sizeof *pool);
     if (!pool) return ej_no_memory(err);
     pool->allocator = allocator;
+    pool->limit_bytes = limit_bytes;
+    atomic_init(&pool->bytes, 0);
+    atomic_init(&pool->hand, 0);
     if (pthread_mutex_init(&pool->lock, NULL) != 0) {
         ej_release(allocator, pool, sizeof *pool);
         return ej_no_memory(err);
@@ -99,26 +111,61 @@ static pool_block *pop_more(struct ej_pool *pool, pool_class *c)
     return block;
 }
 
+static pool_block *take_kept(struct ej_pool *pool, pool_class *c)
+{
+    for (int s = 0; s < SLOTS; s++) {
+        if (!atomic_load_explicit(&c->slots[s], memory_order_relaxed)) continue;
+        pool_block *block = atomic_exchange_explicit(&c->slots[s], NULL, memory_order_acquire);
+        if (block) return block;
+    }
+    return pop_more(pool, c);
+}
+
 void *ej_pool_take(struct ej_pool *pool, size_t bytes)
 {
     size_t rounded = bytes;
     int size_class = class_of(bytes, &rounded);
     if (size_class < 0) return new_block(pool, bytes, -1);
-    pool_class *c = &pool->classes[size_class];
-    for (int s = 0; s < SLOTS; s++) {
-        if (!atomic_load_explicit(&c->slots[s], memory_order_relaxed)) continue;
-        pool_block *block = atomic_exchange_explicit(&c->slots[s], NULL, memory_order_acquire);
-        if (block) return (char *)block + ALIGN;
-    }
-    pool_block *block = pop_more(pool, c);
+    pool_block *block = take_kept(pool, &pool->classes[size_class]);
     return block ? (char *)block + ALIGN : new_block(pool, rounded, size_class);
+}
+
+/* ---- the limit ---- */
+
+/* About the bytes that no run uses: other threads take and give meanwhile. */
+static size_t kept_bytes(const struct ej_pool *pool)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < CLASSES; i++) {
+        const pool_class *c = &pool->classes[i];
+        int n = atomic_load_explicit(&c->n_more, memory_order_relaxed);
+        for (int s = 0; s < SLOTS; s++) n += atomic_load_explicit(&c->slots[s], memory_order_relaxed) != NULL;
+        if (n > 0) bytes += (size_t)n * (class_bytes(i) + 2 * ALIGN);
+    }
+    return bytes;
+}
+
+/* Free blocks of one class after the other until the rest and `more` bytes are below the limit. False: they cannot be. */
+static bool make_room(struct ej_pool *pool, size_t more)
+{
+    if (more > pool->limit_bytes) return false;
+    size_t kept = kept_bytes(pool);
+    for (int i = 0; i < CLASSES && kept > pool->limit_bytes - more; i++) {
+        pool_class *c = &pool->classes[atomic_fetch_add_explicit(&pool->hand, 1, memory_order_relaxed) % CLASSES];
+        for (pool_block *block; kept > pool->limit_bytes - more && (block = take_kept(pool, c));) {
+            kept -= block->base_bytes < kept ? block->base_bytes : kept;
+            free_block(pool, block);
+        }
+    }
+    return kept <= pool->limit_bytes - more;
 }
 
 void ej_pool_give(struct ej_pool *pool, void *memory)
 {
     if (!memory) return;
     pool_block *block = (pool_block *)(void *)((char *)memory - ALIGN);
-    if (block->size_class < 0) {
+    bool full = atomic_load_explicit(&pool->bytes, memory_order_relaxed) > pool->limit_bytes;
+    if (block->size_class < 0 || (full && !make_room(pool, block->base_bytes))) {
         free_block(pool, block);
         return;
     }
@@ -138,13 +185,15 @@ void ej_pool_give(struct ej_pool *pool, void *memory)
 
 void ej_pool_trim(struct ej_pool *pool)
 {
-    for (int i = 0; i < CLASSES; i++) {
-        pool_class *c = &pool->classes[i];
-        pool_block *block;
-        for (int s = 0; s < SLOTS; s++)
-            if ((block = atomic_exchange_explicit(&c->slots[s], NULL, memory_order_acquire))) free_block(pool, block);
-        while ((block = pop_more(pool, c))) free_block(pool, block);
-    }
+    pool_block *block;
+    for (int i = 0; i < CLASSES; i++)
+        while ((block = take_kept(pool, &pool->classes[i]))) free_block(pool, block);
+}
+
+void ej_pool_statistics(const struct ej_pool *pool, einjit_statistics *out)
+{
+    out->scratch_bytes = atomic_load_explicit(&pool->bytes, memory_order_relaxed);
+    out->scratch_limit_bytes = pool->limit_bytes;
 }
 
 void ej_pool_destroy(struct ej_pool *pool)

@@ -194,6 +194,53 @@ static void the_newest_stays_even_when_it_is_too_big(void **state)
     einjit_context_release(m.context);
 }
 
+/* What a miss costs does not grow with the cache: one entry goes for each that comes, and each use since is looked past once. */
+static void evicting_looks_at_few_entries(void **state)
+{
+    (void)state;
+    for (uint64_t capacity = 100; capacity <= 6400; capacity *= 8) {
+        maker m = {.context = context_of(capacity * (KERNEL_BYTES + 500))};
+        uint64_t mark = 0;
+        while (!statistics(&m).evictions) touch(&m, ++mark);
+        einjit_statistics before = statistics(&m), s;
+        uint64_t steps = ej_cache_steps(m.context->cache);
+        for (int i = 0; i < 2000; i++) {
+            touch(&m, ++mark);
+            for (uint64_t k = 0; k < 3; k++) touch(&m, mark - k * capacity / 8);
+        }
+        s = statistics(&m);
+        steps = ej_cache_steps(m.context->cache) - steps;
+        assert_true(s.evictions - before.evictions >= 1990);
+        assert_true(s.hits - before.hits >= 3 * 1900);
+        assert_true(steps >= s.evictions - before.evictions);
+        if (steps > 2 * (s.misses - before.misses) + (s.hits - before.hits))
+            fail_msg("%d entries: %d steps", (int)capacity, (int)steps);
+        einjit_context_release(m.context);
+    }
+}
+
+static void failures_take_no_kernels_place(void **state)
+{
+    (void)state;
+    enum { FLOOD = 2000, LIMIT = 20 * KERNEL_BYTES };
+    maker m = {.context = context_of(LIMIT)};
+    uint64_t mark = 0;
+    einjit_kernel *kernel = NULL;
+    while (!statistics(&m).evictions) touch(&m, ++mark);
+    maker failing = {.context = m.context, .fail = EINJIT_E_DIM, .fail_times = -1};
+    for (uint64_t k = 0; k < FLOOD; k++) assert_int_equal(get(&failing, 1000 + k, &kernel, NULL), EINJIT_E_DIM);
+    einjit_statistics s = statistics(&m);
+    assert_true(s.failure_bytes <= LIMIT / 16);
+    assert_true(s.failure_bytes > LIMIT / 32);
+    assert_true(s.bytes - s.failure_bytes <= LIMIT);
+    int made = atomic_load(&m.made);
+    for (uint64_t k = 2; k <= mark; k++) touch(&m, k);
+    assert_int_equal(atomic_load(&m.made), made);
+    assert_int_equal(get(&failing, 1000 + FLOOD - 1, &kernel, NULL), EINJIT_E_DIM);
+    assert_int_equal(atomic_load(&failing.made), FLOOD);
+    einjit_context_release(m.context);
+}
+
 static void kernels_in_use_outlive_their_entry(void **state)
 {
     (void)state;
@@ -315,6 +362,8 @@ int main(void)
         cmocka_unit_test(a_key_can_forbid_to_remember_failures),
         cmocka_unit_test(the_oldest_goes_first),
         cmocka_unit_test(the_newest_stays_even_when_it_is_too_big),
+        cmocka_unit_test(evicting_looks_at_few_entries),
+        cmocka_unit_test(failures_take_no_kernels_place),
         cmocka_unit_test(kernels_in_use_outlive_their_entry),
         cmocka_unit_test(one_make_however_many_threads_ask),
         cmocka_unit_test(threads_evict_and_clear_under_each_other),

@@ -32,7 +32,7 @@ static void blocks_are_aligned_and_large_enough(void **state)
 {
     (void)state;
     struct ej_pool *pool;
-    assert_int_equal(ej_pool_create(&pool, &counting, NULL), EINJIT_OK);
+    assert_int_equal(ej_pool_create(&pool, &counting, SIZE_MAX, NULL), EINJIT_OK);
     for (size_t bytes = 1; bytes < (size_t)10 << 20; bytes = bytes * 5 / 3 + 1) {
         unsigned char *block = ej_pool_take(pool, bytes);
         assert_non_null(block);
@@ -47,7 +47,7 @@ static void a_warm_pool_allocates_nothing(void **state)
 {
     (void)state;
     struct ej_pool *pool;
-    assert_int_equal(ej_pool_create(&pool, &counting, NULL), EINJIT_OK);
+    assert_int_equal(ej_pool_create(&pool, &counting, SIZE_MAX, NULL), EINJIT_OK);
     enum { MANY = 20 }; /* more than the slots of a class */
     void *blocks[MANY];
     for (int round = 0, warm = 0; round < 3; round++) {
@@ -65,15 +65,87 @@ static void a_warm_pool_allocates_nothing(void **state)
     ej_pool_destroy(pool);
 }
 
+static size_t bytes_of(const struct ej_pool *pool)
+{
+    einjit_statistics s = {0};
+    ej_pool_statistics(pool, &s);
+    return s.scratch_bytes;
+}
+
+static void what_is_kept_is_counted_and_bounded(void **state)
+{
+    (void)state;
+    enum { LIMIT = 1 << 20, BLOCK = 1 << 16, MANY = 40 };
+    struct ej_pool *pool;
+    void *blocks[MANY];
+    assert_int_equal(ej_pool_create(&pool, &counting, LIMIT, NULL), EINJIT_OK);
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < MANY; i++) assert_non_null(blocks[i] = ej_pool_take(pool, BLOCK));
+        assert_true(bytes_of(pool) >= MANY * BLOCK); /* runs get what they need */
+        for (int i = 0; i < MANY; i++) ej_pool_give(pool, blocks[i]);
+        assert_true(bytes_of(pool) <= LIMIT);
+        assert_true(bytes_of(pool) > LIMIT / 2);
+    }
+    for (size_t bytes = 5000; bytes < LIMIT; bytes = bytes * 4 / 3) { /* other sizes take the place of those, every one once */
+        ej_pool_give(pool, ej_pool_take(pool, bytes));
+        assert_true(bytes_of(pool) <= LIMIT);
+        int before = atomic_load(&n_allocs);
+        if (bytes < LIMIT / 2) ej_pool_give(pool, ej_pool_take(pool, bytes));
+        assert_int_equal(atomic_load(&n_allocs), before);
+    }
+    ej_pool_give(pool, ej_pool_take(pool, 2 * LIMIT)); /* one that is too large is not kept, and nothing goes for it */
+    assert_true(bytes_of(pool) <= LIMIT && bytes_of(pool) > LIMIT / 2);
+    ej_pool_trim(pool);
+    assert_int_equal(bytes_of(pool), 0);
+    ej_pool_destroy(pool);
+}
+
 static void sizes_beyond_memory_are_refused(void **state)
 {
     (void)state;
     struct ej_pool *pool;
-    assert_int_equal(ej_pool_create(&pool, &counting, NULL), EINJIT_OK);
+    assert_int_equal(ej_pool_create(&pool, &counting, SIZE_MAX, NULL), EINJIT_OK);
     assert_null(ej_pool_take(pool, SIZE_MAX));
     assert_null(ej_pool_take(pool, SIZE_MAX / 2));
     ej_pool_give(pool, NULL);
     ej_pool_destroy(pool);
+}
+
+/* A program whose scratch is large: the context says so, and gives it back when asked. */
+static void contexts_report_scratch(void **state)
+{
+    (void)state;
+    enum { N = 1 << 20 };
+    einjit_options options = {.struct_bytes = sizeof options, .backend = "interp", .allocator = &counting,
+                              .flags = EINJIT_OPTION_NO_OPTIMIZE};
+    einjit_context *context = NULL;
+    einjit_statistics s;
+    float one = 1, sum = 0;
+    int64_t shape[1] = {N}, stride[1] = {0};
+    einjit_tensor in = {&one, EINJIT_F32, 1, shape, stride}, out = {&sum, EINJIT_F32, 0, NULL, NULL};
+    for (int small = 0; small < 2; small++) {
+        options.scratch_bytes = small ? N : 0;
+        assert_int_equal(einjit_context_create(&context, &options, NULL), EINJIT_OK);
+        einjit_graph *graph = NULL;
+        einjit_kernel *kernel = NULL;
+        assert_int_equal(einjit_graph_parse(&graph, context, "def f(a):\n    b = cat([a, a], 0)\n    return einsum(\"i,i->\", b, b)\n",
+                                            SIZE_MAX, NULL), EINJIT_OK);
+        assert_int_equal(einjit_compile(&kernel, context, graph, 1, &in, 1, &out, NULL, NULL), EINJIT_OK);
+        size_t needed = einjit_kernel_scratch_bytes(kernel, NULL);
+        assert_true(needed >= 2 * N * sizeof(float));
+        assert_int_equal(einjit_run(kernel, 1, &in, 1, &out, NULL), EINJIT_OK);
+        assert_true(sum == 2 * N);
+        einjit_context_statistics(context, &s);
+        assert_int_equal(s.scratch_limit_bytes, small ? N : 256 << 20);
+        if (small) assert_true(s.scratch_bytes <= N);
+        else assert_true(s.scratch_bytes >= needed && s.scratch_bytes < 2 * needed);
+        einjit_context_clear_cache(context);
+        einjit_context_statistics(context, &s);
+        assert_int_equal(s.scratch_bytes, 0);
+        einjit_kernel_release(kernel);
+        einjit_graph_destroy(graph);
+        einjit_context_release(context);
+    }
 }
 
 static void *take_and_give(void *argument)
@@ -97,12 +169,14 @@ static void no_block_has_two_users(void **state)
     struct ej_pool *pool;
     pthread_t threads[THREADS];
     void *wrong;
-    assert_int_equal(ej_pool_create(&pool, &counting, NULL), EINJIT_OK);
+    assert_int_equal(ej_pool_create(&pool, &counting, 40000, NULL), EINJIT_OK); /* about the limit all the time */
     for (int i = 0; i < THREADS; i++) assert_int_equal(pthread_create(&threads[i], NULL, take_and_give, pool), 0);
     for (int i = 0; i < THREADS; i++) {
         pthread_join(threads[i], &wrong);
         assert_null(wrong);
     }
+    ej_pool_trim(pool);
+    assert_int_equal(bytes_of(pool), 0);
     ej_pool_destroy(pool);
 }
 
@@ -111,6 +185,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(blocks_are_aligned_and_large_enough),
         cmocka_unit_test(a_warm_pool_allocates_nothing),
+        cmocka_unit_test(what_is_kept_is_counted_and_bounded),
+        cmocka_unit_test(contexts_report_scratch),
         cmocka_unit_test(sizes_beyond_memory_are_refused),
         cmocka_unit_test(no_block_has_two_users),
     };
