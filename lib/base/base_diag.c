@@ -61,6 +61,18 @@ int ej_fail(einjit_error *err, int code, const char *format, ...)
     return code;
 }
 
+void ej_fail_more(einjit_error *err, const char *format, ...)
+{
+    if (!err) return;
+    char more[sizeof err->text];
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(more, sizeof more, format, args);
+    va_end(args);
+    size_t used = strlen(err->text);
+    if (n > 0 && used + (size_t)n < sizeof err->text) memcpy(err->text + used, more, (size_t)n + 1);
+}
+
 /* The line around `offset`, cut to the buffer with the place inside it. */
 static void set_place(einjit_error *err, const char *source, size_t length, size_t offset)
 {

@@ -25,6 +25,8 @@ int ej_fail(einjit_error *err, int code, const char *format, ...) EJ_PRINTF(3, 4
 /* The same with a place: `source` is the whole text, `offset` the byte in it that is pointed at. */
 int ej_fail_at(einjit_error *err, int code, const char *source, size_t length, size_t offset, const char *format, ...)
     EJ_PRINTF(6, 7);
+/* More of the text of a failure, behind what it says, where there is room for all of it. */
+void ej_fail_more(einjit_error *err, const char *format, ...) EJ_PRINTF(2, 3);
 int ej_no_memory(einjit_error *err); /* E_NOMEM, "out of memory" */
 
 #endif

@@ -50,12 +50,7 @@ static bool is_equation_only(const ej_graph *graph)
 static void name_place(const ej_binder *b, const ej_node *node)
 {
     if (!b->err || b->graph->n_nodes <= b->graph->n_inputs + 1 || b->err->code == EINJIT_E_NOMEM) return;
-    size_t used = strlen(b->err->text);
-    einjit_error place;
-    ej_fail(&place, b->err->code, " (%s, '%.100s')", node->op == EJ_OP_MAP ? ej_fns[node->fn].name : ej_op_name(node->op),
-            node->name);
-    size_t more = strlen(place.text);
-    if (used + more < sizeof b->err->text) memcpy(b->err->text + used, place.text, more + 1);
+    ej_fail_more(b->err, " (%s, '%.100s')", node->op == EJ_OP_MAP ? ej_fns[node->fn].name : ej_op_name(node->op), node->name);
 }
 
 static int bind_node(ej_binder *b, ej_value v)

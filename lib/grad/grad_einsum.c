@@ -282,17 +282,23 @@ static void of_semiring(ej_grad *g, const ej_grad_at *at, const ej_subscripts *s
 
 /* ---- the operations ---- */
 
+/* A term stands for as many axes as its operand has; only where that is not known the letters say it. */
 static bool resolve(ej_grad *g, const ej_grad_at *at, ej_subscripts *out)
 {
     const ej_equation *equation = at->node.equation;
     int32_t *ranks = EJ_JOB_ARRAY(g->job, int32_t, at->node.n_in);
+    uint32_t t = 0;
     if (!ranks) ej_grad_no_memory(g);
-    for (uint32_t t = 0; t < at->node.n_in && !g->status; t++) {
-        bool open = has(&equation->terms[t], EJ_ELLIPSIS);
-        ranks[t] = open ? ej_grad_rank(g, at->node.in[t]) : (int32_t)equation->terms[t].n;
+    for (; t < at->node.n_in && !g->status; t++) {
+        ranks[t] = g->shapes->of[at->node.in[t]].rank;
+        if (ranks[t] < 0) ranks[t] = has(&equation->terms[t], EJ_ELLIPSIS) ? ej_grad_rank(g, at->node.in[t]) : (int32_t)equation->terms[t].n;
     }
-    if (!g->status) ej_grad_fail(g, ej_equation_resolve(out, g->job->arena, equation, ranks, g->job->err));
-    return !g->status;
+    if (g->status) return false;
+    ej_grad_fail(g, ej_equation_resolve(out, g->job->arena, equation, ranks, g->job->err));
+    if (g->status != EINJIT_E_RANK) return !g->status;
+    for (t = 0; ej_term_fits(&equation->terms[t], ranks[t]); t++) {}
+    ej_fail_more(g->job->err, " (operand '%.100s' of einsum '%.100s')", g->graph->nodes[at->node.in[t]].name, at->node.name);
+    return false;
 }
 
 void ej_grad_of_einsum(ej_grad *g, const ej_grad_at *at)

@@ -67,6 +67,8 @@ typedef struct ej_subscripts {
     uint32_t n_labels;
     const uint32_t *symbols; /* per label its code point, 0: none; NULL: none has any. For dumps only */
 } ej_subscripts;
+/* The term can stand for an operand of that rank. */
+bool ej_term_fits(const ej_term *term, int32_t rank);
 /* E_RANK names the operand. */
 int ej_equation_resolve(ej_subscripts *out, ej_arena *arena, const ej_equation *equation, const int32_t *ranks,
                         einjit_error *err);

@@ -46,6 +46,13 @@ static bool has_ellipsis(const ej_term *term)
     return false;
 }
 
+bool ej_term_fits(const ej_term *term, int32_t rank)
+{
+    bool ellipsis = has_ellipsis(term);
+    uint32_t named = term->n - ellipsis;
+    return rank >= 0 && (ellipsis ? (uint32_t)rank >= named : (uint32_t)rank == named);
+}
+
 static int fail_rank(const ej_equation *equation, uint32_t t, int32_t rank, bool ellipsis, ej_arena *arena,
                      einjit_error *err)
 {
@@ -73,7 +80,7 @@ static int ellipsis_rank(uint32_t *out, const ej_equation *equation, const int32
         const ej_term *term = &equation->terms[t];
         bool ellipsis = has_ellipsis(term);
         uint32_t named = term->n - ellipsis, rank = (uint32_t)ranks[t];
-        if (ranks[t] < 0 || rank < named || (rank > named && !ellipsis)) return fail_rank(equation, t, ranks[t], ellipsis, arena, err);
+        if (!ej_term_fits(term, ranks[t])) return fail_rank(equation, t, ranks[t], ellipsis, arena, err);
         if (rank - named > *out) *out = rank - named;
     }
     return EINJIT_OK;

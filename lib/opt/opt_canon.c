@@ -100,14 +100,18 @@ static int canon_transpose(ej_canon *c, ej_canon_form *f, bool *fired)
 
 /* ---- einsums of one operand ---- */
 
-/* Position of each output label in the term; false: not every label of the term is there, or one is twice. */
+/* Position of each output label in the term; false: not every label of the term is there, or one is twice, or the output has
+ * an ellipsis (also where the term has none: it stands for no axis then, and the term has a label more). */
 static bool label_places(const ej_equation *equation, int64_t *places)
 {
     const ej_term *term = &equation->terms[0], *out = &equation->out;
-    if (term->n != out->n || equation->n_labels != term->n) return false; /* so no ellipsis, none twice */
-    for (uint32_t i = 0; i < out->n; i++)
-        for (uint32_t k = 0; k < term->n; k++)
-            if (term->labels[k] == out->labels[i]) places[i] = k;
+    if (term->n != out->n || equation->n_labels != term->n) return false; /* so the term has no ellipsis, none twice */
+    for (uint32_t i = 0; i < out->n; i++) {
+        uint32_t k = 0;
+        while (k < term->n && term->labels[k] != out->labels[i]) k++;
+        if (k == term->n) return false;
+        places[i] = k;
+    }
     return true;
 }
 

@@ -7,7 +7,8 @@
  *            E(index_select(x), y) over the label      and  E(x, index_add(y))     what is summed over edges, at the nodes
  *        With several gathers among the operands each one alone is offered, and all of them together.
  * Keeps  the operands with the label together where they were, so that whatever broadcasts there does so as before. Sums of
- *        products alone: this is distributivity. Einsums with an ellipsis; operands of another precision than the result.
+ *        products alone: this is distributivity. Einsums with an ellipsis; operands of another precision than the result, or
+ *        of another rank than their term has letters (bind will say so).
  * Size   operands are looked at in pairs: products of more than MOST_OPERANDS are left to the path.
  */
 #include <string.h>
@@ -65,8 +66,11 @@ static bool may_split(const ej_gather *g, ej_value v, const ej_node *view)
     const ej_equation *equation = view->equation;
     if (view->fn != EINJIT_REDUCE_SUM || view->combine != EINJIT_COMBINE_MUL) return false;
     if (view->n_in < 2 || view->n_in > MOST_OPERANDS || has_label(&equation->out, EJ_ELLIPSIS)) return false;
-    for (uint32_t t = 0; t < view->n_in; t++)
+    for (uint32_t t = 0; t < view->n_in; t++) {
+        int32_t rank = g->shapes->of[view->in[t]].rank;
         if (has_label(&equation->terms[t], EJ_ELLIPSIS) || !ej_gather_same_dtype(g, v, view->in[t])) return false;
+        if (rank >= 0 && !ej_term_fits(&equation->terms[t], rank)) return false;
+    }
     return true;
 }
 

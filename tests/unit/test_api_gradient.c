@@ -96,6 +96,33 @@ static void a_rank_that_is_needed_and_not_known_is_named(void **state)
             "the rank of 's', which depends on extents");
 }
 
+/* bind refuses the program; its gradient must not look for the axes that the term has and the operand has not. */
+static void a_term_of_another_length_than_the_rank_is_named(void **state)
+{
+    (void)state;
+    const char *text = "operand 0 has 1 axis but its term 'ensum' names 5 (operand 'a' of einsum 'y')";
+    refused("def f(a: f32[z], b: f32[()]):\n    y = einsum(\"ensum,,\", a, b, 2)\n    return sum(y)\n", "a", EINJIT_E_RANK, text);
+    refused("def f(a: f32[z], b: f32[()]):\n    y = einsum(\"ensum,,\", a, b, 2)\n    return sum(y)\n", "b", EINJIT_E_RANK, text);
+    refused("def f(a: f32[z, 3], b: f32[z]):\n    return sum(einsum(\"i,i\", b, a))\n", "b", EINJIT_E_RANK,
+            "operand 1 has 2 axes but its term 'i' names 1 (operand 'a' of einsum 'einsum_1')");
+    refused("def f(a: f32[z]):\n    return einsum(\"i...j->\", a)\n", "a", EINJIT_E_RANK,
+            "operand 0 has 1 axis but its term 'i...j' names at least 2 (operand 'a' of einsum 'einsum_1')");
+    refused("def f(a: f32[z]):\n    return einsum(\"ij->\", a, reduce=\"max\")\n", "a", EINJIT_E_RANK, "names 2 (operand 'a'");
+}
+
+static void a_term_of_a_hundred_thousand_letters_is_refused(void **state)
+{
+    (void)state;
+    enum { LETTERS = 100000 };
+    char *program = malloc(LETTERS + 200);
+    assert_non_null(program);
+    size_t n = (size_t)sprintf(program, "def f(a: f64[2]):\n    return einsum(\"");
+    memset(program + n, 'i', LETTERS);
+    strcpy(program + n + LETTERS, "->\", a)\n");
+    refused(program, "a", EINJIT_E_RANK, "operand 0 has 1 axis but its term");
+    free(program);
+}
+
 /* Where the way does not lead through it, nothing is refused. */
 static void what_lies_beside_the_way_may_have_no_gradient(void **state)
 {
@@ -383,6 +410,8 @@ int main(void)
         cmocka_unit_test(an_operation_without_a_gradient_is_named),
         cmocka_unit_test(integers_and_literals_are_not_differentiated_by),
         cmocka_unit_test(a_rank_that_is_needed_and_not_known_is_named),
+        cmocka_unit_test(a_term_of_another_length_than_the_rank_is_named),
+        cmocka_unit_test(a_term_of_a_hundred_thousand_letters_is_refused),
         cmocka_unit_test(what_lies_beside_the_way_may_have_no_gradient),
         cmocka_unit_test(wrong_arguments_are_refused),
         cmocka_unit_test(values_are_found_by_name_and_place),

@@ -59,6 +59,8 @@ static void einsums_that_only_permute_are_permutations(void **state)
     becomes("x", "einsum(\"ijk->kij\", x)", "permute(x, (2, 0, 1))");
     stays("x", "einsum(\"ii->i\", x)");
     stays("x", "einsum(\"ij->i\", x)");
+    stays("x", "einsum(\"i->...\", x)"); /* a sum */
+    stays("x", "einsum(\"ij->...j\", x)");
     stays("x", "einsum(\"...i->i...\", x)");
     stays("x", "einsum(\"ij->ij\", x, reduce=\"logsumexp\")");
     graph_expect("canon", "def forward(x):\n    y = einsum(\"ij->i\", x)\n    z = einsum(\"i->i\", y)\n    return z\n",
