@@ -16,9 +16,9 @@
  * there is used as it is.
  *
  * The element of a REG access is known when code is made: numbers only, no tables, and no loop between the placement and
- * the leaf runs over an axis that the access names. A register tile has one lane map: all leaves that touch it have the
- * same lane digits. The one exception is the shuffle: a move that only copies (its expression is its source) may read a
- * REG buffer under other lane digits; that is how a register tile is transposed.
+ * the leaf runs over an axis that the access names. A register tile has one lane map: all leaves that write it have the
+ * same lane digits. A leaf may read it under any others, which shuffles: that is how a register tile is transposed. Only
+ * what a leaf also writes it reads as it is written.
  *
  * Tile: how a leaf covers its ranges: digits, slowest first. LANE digits make up the lanes of a vector (their product is
  * the number of lanes, a power of 2 or less than it), UNROLL digits are repeated instructions. Digits of one axis count
@@ -117,7 +117,7 @@ int ej_nest_parse(ej_nest *out, ej_sizes *sizes, ej_arena *arena, const char *te
 
 /* ---- invariants (nest_check.c) ---- */
 /* E_INTERNAL names the node: buffers used outside of where they are placed, axes missing from tiles, lanes more than a
- * register holds, REG buffers touched under different lane maps, REG accesses that are not constant. */
+ * register holds, REG buffers written under different lane maps, REG accesses that are not constant. */
 int ej_nest_check(const ej_nest *nest, const ej_target *target, einjit_error *err);
 
 /* ---- the reference (nest_interp.c) ---- */

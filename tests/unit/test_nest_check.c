@@ -151,11 +151,17 @@ static void registers_have_one_lane_map(void **state)
 #define FILL "    move R[i: 8, j: 1]\n        " ZERO "        tile i unroll 4, j lane 8\n"
     passes(REG_HEAD FILL "    move A[i: 20, j: 1]\n        src R[i: 8, j: 1]\n        " COPY
                          "        tile i unroll 4, j lane 8\n");
-    /* the shuffle: a copy may read under other lanes */
+    /* the shuffle: any leaf may read under other lanes, but what it writes itself */
     passes(REG_HEAD FILL "    move A[i: 20, j: 1]\n        src R[i: 8, j: 1]\n        " COPY
                          "        tile j unroll 8, i lane 4\n");
-    refuses(REG_HEAD FILL "    move A[i: 20, j: 1]\n        src R[i: 8, j: 1]\n        expr $0 = f32 src 0; $1 = f32 neg $0\n"
-                          "        tile j unroll 8, i lane 4\n", "different lane maps");
+    passes(REG_HEAD FILL "    move A[i: 20, j: 1]\n        src R[i: 8, j: 1]\n        expr $0 = f32 src 0; $1 = f32 neg $0\n"
+                         "        tile j unroll 8, i lane 4\n");
+    passes(REG_HEAD FILL "    sum A[j: 1]\n        src R[i: 8, j: 1]\n        src B[i: 1]\n"
+                         "        expr $0 = f32 src 0; $1 = f64 src 1; $2 = f32 cast $1; $3 = f32 mul $0 $2\n"
+                         "        tile j unroll 8, i lane 4\n");
+    refuses("nest x\naxis i 4\naxis j 4\nbuffer R f32 reg elems 16\nplace R\n"
+            "move R[i: 4, j: 1]\n    " ZERO "    tile i unroll 4, j lane 4\n"
+            "move R[i: 4, j: 1]\n    src R[i: 1, j: 4]\n    " COPY "    tile i unroll 4, j lane 4\n", "different lane maps");
     refuses(REG_HEAD FILL "    move R[i: 8, j: 1]\n        " ZERO "        tile j unroll 8, i lane 4\n",
             "different lane maps");
     refuses(REG_HEAD FILL "    sum R[4; i: 8, j: 1]\n        " ZERO "        tile i unroll 4, j lane 8\n",
