@@ -24,6 +24,10 @@
  * the number of lanes, a power of 2 or less than it), UNROLL digits are repeated instructions. Digits of one axis count
  * together in mixed radix: value = lo + sum of digit * (product of the later counts of the same axis). An axis of the
  * leaf without digits must have a range of 1 there. A range shorter than the tile is masked (lanes) or left out (unroll).
+ *
+ * A node may run only sometimes: `when` names axes and asks where their current ranges lie. FIRST: all of them begin
+ * where their axes begin; LAST: all of them end where their axes end; LATER and EARLIER are the opposites. So a sum in
+ * blocks starts from nothing the first time, from what it stored the later times, and is finished the last time.
  */
 #ifndef EJ_NEST_H
 #define EJ_NEST_H
@@ -42,10 +46,18 @@ typedef struct ej_tile {
     ej_digit digits[EJ_TILE_DIGITS];
 } ej_tile;
 
+enum ej_when_kind { EJ_WHEN_ALWAYS, EJ_WHEN_FIRST, EJ_WHEN_LATER, EJ_WHEN_LAST, EJ_WHEN_EARLIER };
+typedef struct ej_when {
+    uint8_t kind;       /* EJ_WHEN_*; ALWAYS names no axes, the others at least one */
+    int32_t n;
+    int32_t *axes;
+} ej_when;
+
 enum ej_nest_kind { EJ_NEST_LOOP, EJ_NEST_LEAF };
 typedef struct ej_nest_node {
     uint8_t kind;
     int32_t next;       /* sibling, -1 = last */
+    ej_when when;
     /* LOOP */
     int32_t child;      /* first child, -1 = none */
     int32_t axis;

@@ -3,7 +3,7 @@
  * A nest is one contraction or move over up to four axes: some open, some through tables, strides of either sign or 0,
  * digits of one to three axes in lanes and unrolled positions, ranges that do and do not divide, blocked loops, results
  * in memory or first in registers; operands, too, come through registers, which are read under other lane maps than they
- * are written.
+ * are written; sums go in blocks through memory, begun the first time and finished the last.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -318,6 +318,59 @@ static void put_through_registers(draw *d)
     else put_other_tile(d, depth + 1, d->in_dst);
 }
 
+static void put_result(draw *d, int depth, const char *dst, const char *src, bool negated, const char *when, const char *axes)
+{
+    const char *dtype = einjit_dtype_name(d->dtype);
+    indent(d, depth);
+    put(d, "move %s\n", dst);
+    indent(d, depth + 1);
+    put(d, "when %s %s\n", when, axes);
+    if (src) {
+        indent(d, depth + 1);
+        put(d, "src %s\n", src);
+    }
+    indent(d, depth + 1);
+    if (!src) put(d, "expr $0 = %s const %s\n", dtype, neutral(d));
+    else put(d, "expr $0 = %s src 0%s%s%s\n", dtype, negated ? "; $1 = " : "", negated ? dtype : "", negated ? " neg $0" : "");
+    put_tile(d, depth + 1, true);
+}
+
+/* Reduced loops around the register tile: each result passes through memory once a block of terms. */
+static void put_in_blocks(draw *d)
+{
+    char reg[64], out[256], blocks[64] = "";
+    int elems = register_access(d, "acc", d->in_dst, reg, sizeof reg), depth = 0, first = (int)next(d, (uint32_t)d->n_axes);
+    put(d, "buffer acc %s reg elems %d\n", einjit_dtype_name(d->dtype), elems);
+    for (int i = 0; i < d->n_axes; i++) {
+        int a = (first + i) % d->n_axes;
+        if (!named(d, a)) continue;
+        int step = d->in_dst[a] ? d->total[a] : d->total[a] * (1 + (int)next(d, 3));
+        indent(d, depth++);
+        put(d, "loop %c step %d\n", 'a' + a, step);
+        size_t at = strlen(blocks);
+        if (!d->in_dst[a]) snprintf(blocks + at, sizeof blocks - at, "%s%c", at ? ", " : "", 'a' + a);
+    }
+    size_t start = d->length;
+    put_access(d, "out", d->in_dst, false, 0);
+    snprintf(out, sizeof out, "%.*s", (int)(d->length - start - 1), d->text + start);
+    d->length = start;
+    indent(d, depth);
+    put(d, "place acc\n");
+    put_result(d, depth, reg, NULL, false, "first", blocks);
+    put_result(d, depth, reg, out, false, "later", blocks);
+    int inner = put_loops(d, depth, false, false);
+    put_leaf(d, inner, reg, d->n_tables, NULL);
+    put_result(d, depth, out, reg, false, "earlier", blocks);
+    put_result(d, depth, out, reg, true, "last", blocks);
+}
+
+static bool reduces_an_axis(const draw *d)
+{
+    bool any = false;
+    for (int a = 0; a < d->n_axes; a++) any = any || (named(d, a) && !d->in_dst[a]);
+    return any;
+}
+
 static void make(draw *d, uint64_t seed)
 {
     static const int dtypes[] = {EINJIT_F32, EINJIT_F64, EINJIT_C64, EINJIT_C128, EINJIT_I32, EINJIT_I64, EINJIT_BOOL};
@@ -339,7 +392,8 @@ static void make(draw *d, uint64_t seed)
     choose_tile(d);
     put_declarations(d);
     if (d->reduce >= 0 && next(d, 2)) {
-        put_through_registers(d);
+        if (d->dtype != EINJIT_BOOL && reduces_an_axis(d) && next(d, 2)) put_in_blocks(d);
+        else put_through_registers(d);
     } else {
         int depth = put_loops(d, 0, true, true);
         put_leaf(d, depth, NULL, d->n_tables, NULL);

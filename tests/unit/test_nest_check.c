@@ -187,6 +187,25 @@ static void register_accesses_are_constant(void **state)
     refuses("symbol z = 9\nbuffer R f32 reg elems z\n", "from 1 to 65536");
 }
 
+static void when_a_node_runs_is_well_formed(void **state)
+{
+    (void)state;
+    nest_case c;
+    passes(HEAD "loop i step 1\n    move A[i: 1]\n        when first i\n        " ZERO);
+    nest_open(&c);
+    assert_int_equal(nest_parse(&c, HEAD "loop i step 1\n    move A[i: 1]\n        when first i\n        " ZERO), EINJIT_OK);
+    c.nest.nodes[1].when.axes[0] = 9;
+    assert_int_equal(ej_nest_check(&c.nest, &avx2, &c.err), EINJIT_E_INTERNAL);
+    assert_non_null(strstr(c.err.text, "no axis 9 to ask"));
+    c.nest.nodes[1].when.n = 0;
+    assert_int_equal(ej_nest_check(&c.nest, &avx2, &c.err), EINJIT_E_INTERNAL);
+    assert_non_null(strstr(c.err.text, "names 0 axes"));
+    c.nest.nodes[1].when.kind = 7;
+    assert_int_equal(ej_nest_check(&c.nest, &avx2, &c.err), EINJIT_E_INTERNAL);
+    assert_non_null(strstr(c.err.text, "no known times"));
+    nest_close(&c);
+}
+
 static void broken_links_are_found(void **state)
 {
     (void)state;
@@ -249,6 +268,7 @@ int main(void)
         cmocka_unit_test(blocks_are_not_crossed_by_tiles),
         cmocka_unit_test(registers_have_one_lane_map),
         cmocka_unit_test(register_accesses_are_constant),
+        cmocka_unit_test(when_a_node_runs_is_well_formed),
         cmocka_unit_test(broken_links_are_found),
         cmocka_unit_test(thousands_of_nested_loops_are_checked_without_recursion),
     };
