@@ -108,6 +108,9 @@ int ej_nest_loop(ej_nest *nest, ej_arena *arena, int32_t parent, int32_t axis, i
 int ej_nest_leaf(ej_nest *nest, ej_arena *arena, int32_t parent, const ej_nest_node *leaf, int32_t *out);
 int ej_nest_place(ej_nest *nest, ej_arena *arena, int32_t node, int32_t buffer); /* node -1: the root */
 
+const ej_access_term *ej_access_find(const ej_access *access, int32_t axis); /* NULL: the access does not name it */
+bool ej_access_moves(const ej_access *access, int32_t axis); /* the element depends on it */
+
 /* ---- from a plan (nest_recipe.c: the table of recipes) ---- */
 /* A recipe: hard facts (applicable), then taste (cost: lower is better, estimated ns), then the tree. */
 typedef struct ej_recipe {

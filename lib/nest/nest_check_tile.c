@@ -95,13 +95,6 @@ int ej_check_tile(ej_check *c, int32_t node)
 
 /* ---- registers ---- */
 
-static const ej_access_term *term_of(const ej_access *access, int32_t axis)
-{
-    for (int32_t t = 0; t < access->n_terms; t++)
-        if (access->terms[t].axis == axis) return &access->terms[t];
-    return NULL;
-}
-
 /* The digits of the axes that an access names: how far each moves in the buffer. */
 typedef struct reg_digit {
     int64_t step, stride; /* what one more means: for the value of the axis, for the element */
@@ -114,7 +107,7 @@ static int32_t digits_of(const ej_nest_node *leaf, const ej_access *access, reg_
     int32_t n = 0;
     for (int32_t d = 0; d < leaf->tile.n; d++) {
         const ej_digit *digit = &leaf->tile.digits[d];
-        const ej_access_term *term = term_of(access, digit->axis);
+        const ej_access_term *term = ej_access_find(access, digit->axis);
         if (!term || term->stride.n == 0) continue;
         int64_t later = 1;
         for (int32_t k = d + 1; k < leaf->tile.n; k++)
