@@ -14,6 +14,7 @@
 #include "compile_report.h"
 #include "kernel.h"
 #include "plan_links.h"
+#include "nest_cost.h"
 
 /* Everything one compile makes, stage by stage; lies in the job's arena. */
 typedef struct pipeline {
@@ -65,6 +66,16 @@ static void print_times(pipeline *p)
     ej_print(&p->text, "all: %.1f us\n", (double)p->compile_ns * 1e-3);
 }
 
+static int print_costs(pipeline *p)
+{
+    for (int32_t i = 0; i < p->nests.n; i++) {
+        ej_nest_cost cost;
+        if (ej_nest_cost_of(&cost, &p->nests.nests[i], p->job.target, p->job.arena)) return ej_no_memory(p->job.err);
+        ej_nest_cost_print(&p->text, &p->nests.nests[i], &cost);
+    }
+    return EINJIT_OK;
+}
+
 static int print_stage(pipeline *p, int stage)
 {
     switch (stage) {
@@ -78,6 +89,7 @@ static int print_stage(pipeline *p, int stage)
     case EJ_STAGE_NEST:
         for (int32_t i = 0; i < p->nests.n; i++) ej_nest_print(&p->text, &p->nests.nests[i], p->nests.sizes);
         break;
+    case EJ_STAGE_COST: return print_costs(p);
     case EJ_STAGE_STEPS: ej_nests_print_steps(&p->text, &p->nests); break;
     case EJ_STAGE_DOT: ej_plan_print_dot(&p->text, &p->plan); break;
     case EJ_STAGE_KEY: ej_key_print(&p->text, p->context, &p->request); break;
@@ -295,6 +307,7 @@ static int build(pipeline *p)
 
     EJ_TRY(ej_nests_build(&p->nests, &p->plan, job));
     EJ_TRY(stage_done(p, EJ_STAGE_NEST));
+    EJ_TRY(stage_done(p, EJ_STAGE_COST));
     EJ_TRY(stage_done(p, EJ_STAGE_STEPS));
     EJ_TRY(stage_done(p, EJ_STAGE_DOT));
     if (p->last <= EJ_STAGE_DOT) return EINJIT_OK;

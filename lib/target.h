@@ -16,6 +16,10 @@ typedef struct ej_target {
     /* register tile of a contraction: vectors along the lane axis, rows along the other one */
     int tile_vectors, tile_rows;
     int64_t l1_bytes, l2_bytes, l3_bytes; /* defaults, where the host does not say */
+    /* cycles to bring a line of 64 bytes into the L1 from the L2, into the L2 from the L3, and from memory */
+    double line_cycles[3];
+    int tlb_pages;            /* of 4 KB, in all levels together */
+    double walk_cycles;       /* to find a page that none of them holds */
 } ej_target;
 
 extern const ej_target ej_targets[];

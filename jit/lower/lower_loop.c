@@ -38,6 +38,7 @@ static void emit_chunk(ej_lower *w, int32_t id, LLVMValueRef by, int64_t count, 
     const ej_nest_node *node = &w->nest->nodes[id];
     int32_t first = w->first_at[id], end = w->end_at[id];
     ej_range outer = w->ranges[node->axis];
+    int64_t fixed;
     size_t n_at = (size_t)(end - first);
     ej_at *saved = EJ_LOWER_NEW(w, ej_at, n_at);
     if (!saved) return;
@@ -50,6 +51,7 @@ static void emit_chunk(ej_lower *w, int32_t id, LLVMValueRef by, int64_t count, 
     range->most = count >= 0 ? count : most;
     range->n = n;
     range->maybe_empty = false;
+    if (ej_lower_constant(by, &fixed) && fixed > 0) range->past_start = true;
     ej_at_advance(w, first, end, node->axis, by, &outer, node->step);
     for (int32_t p = 0; p < node->n_placed; p++) ej_at_place(w, first, end, node->placed[p]);
     ej_at_tables(w, first, end, false);
@@ -103,30 +105,24 @@ static void emit_static(ej_lower *w, int32_t id, int64_t count)
 {
     const ej_nest_node *node = &w->nest->nodes[id];
     int64_t full = count / node->step, rest = count % node->step;
+    ej_range *range = &w->ranges[node->axis], outer = *range;
+    range->short_of_end = range->short_of_end || rest; /* of the full chunks */
     if (full == 1)
         emit_chunk(w, id, ej_lower_i64(w, 0), node->step, node->step, NULL);
     else if (full > 1)
         emit_counted(w, id, full);
+    *range = outer;
     if (rest) emit_chunk(w, id, ej_lower_i64(w, full * node->step), rest, rest, NULL);
 }
 
 /* ---- run-time counts ---- */
 
-/* if (condition) chunk: REG values of both ways meet behind it. */
 static void emit_guarded(ej_lower *w, int32_t id, LLVMValueRef condition, LLVMValueRef by, int64_t most, LLVMValueRef n)
 {
-    LLVMBuilderRef b = w->e->builder;
-    ej_regs before_regs;
-    if (!ej_regs_copy(w, &before_regs, &w->regs)) return;
-    LLVMBasicBlockRef before = LLVMGetInsertBlock(b), rest = ej_lower_block(w, "rest"), after = ej_lower_block(w, "");
-    LLVMBuildCondBr(b, condition, rest, after);
-    LLVMPositionBuilderAtEnd(b, rest);
+    ej_guard guard;
+    if (!ej_guard_begin(w, &guard, condition, "rest")) return;
     emit_chunk(w, id, by, -1, most, n);
-    LLVMBasicBlockRef through = LLVMGetInsertBlock(b);
-    LLVMBuildBr(b, after);
-    LLVMMoveBasicBlockAfter(after, through);
-    LLVMPositionBuilderAtEnd(b, after);
-    ej_regs_join(w, &before_regs, before, through);
+    ej_guard_end(w, &guard);
 }
 
 /* The full chunks of n values; gives how many values they cover. */
@@ -175,19 +171,29 @@ static void emit_open(ej_lower *w, int32_t id, ej_range range)
     emit_guarded(w, id, LLVMBuildICmp(b, LLVMIntSGT, rest, zero, ""), done, node->step - 1, rest);
 }
 
+static void emit_node(ej_lower *w, int32_t id)
+{
+    const ej_nest_node *node = &w->nest->nodes[id];
+    if (node->kind == EJ_NEST_LEAF) {
+        ej_lower_leaf(w, id);
+        return;
+    }
+    ej_range range = w->ranges[node->axis];
+    if (range.count >= 0)
+        emit_static(w, id, range.count);
+    else
+        emit_open(w, id, range);
+}
+
 static void emit_list(ej_lower *w, int32_t id)
 {
     for (; id >= 0 && w->status == EINJIT_OK; id = w->nest->nodes[id].next) {
-        const ej_nest_node *node = &w->nest->nodes[id];
-        if (node->kind == EJ_NEST_LEAF) {
-            ej_lower_leaf(w, id);
-        } else {
-            ej_range range = w->ranges[node->axis];
-            if (range.count >= 0)
-                emit_static(w, id, range.count);
-            else
-                emit_open(w, id, range);
-        }
+        LLVMValueRef condition;
+        ej_guard guard;
+        if (!ej_lower_when(w, &w->nest->nodes[id].when, &condition)) continue;
+        if (condition && !ej_guard_begin(w, &guard, condition, "when")) return;
+        emit_node(w, id);
+        if (condition) ej_guard_end(w, &guard);
     }
 }
 

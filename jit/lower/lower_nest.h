@@ -16,6 +16,8 @@ typedef struct ej_range {
     LLVMValueRef n;    /* .. this, i64, .. */
     int64_t most;      /* .. at most this, .. */
     bool maybe_empty;  /* .. and at least 1 unless this is set */
+    bool past_start;   /* lo is not 0: known when code is made */
+    bool short_of_end; /* the range does not end where the axis does: the same */
 } ej_range;
 
 /* Where a term with blocks stands. The pointer holds what it adds for the start of a block; the lo is */
@@ -102,6 +104,17 @@ LLVMValueRef ej_lower_offset(ej_lower *w, LLVMValueRef pointer, LLVMValueRef ele
 /* ---- lower_loop.c: the tree ---- */
 void ej_lower_tree(ej_lower *w);
 LLVMBasicBlockRef ej_lower_block(ej_lower *w, const char *name);
+
+/* ---- lower_when.c: code that not every way goes through ---- */
+typedef struct ej_guard {
+    LLVMBasicBlockRef before, after;
+    ej_regs regs; /* as they were before */
+} ej_guard;
+/* if (condition) { what is emitted until the end }: REG values of both ways meet behind it. */
+bool ej_guard_begin(ej_lower *w, ej_guard *guard, LLVMValueRef condition, const char *name);
+void ej_guard_end(ej_lower *w, ej_guard *guard);
+/* False: never in the current ranges. *condition NULL: always. */
+bool ej_lower_when(ej_lower *w, const ej_when *when, LLVMValueRef *condition);
 
 /* ---- lower_access.c: accesses in the current ranges ---- */
 void ej_at_start(ej_lower *w, int32_t first, int32_t end);               /* at the root: ARG, SCRATCH and CONST */

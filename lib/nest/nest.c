@@ -83,6 +83,19 @@ int ej_nest_leaf(ej_nest *nest, ej_arena *arena, int32_t parent, const ej_nest_n
     return append_node(nest, arena, parent, &copy, out);
 }
 
+const ej_access_term *ej_access_find(const ej_access *access, int32_t axis)
+{
+    for (int32_t t = 0; t < access->n_terms; t++)
+        if (access->terms[t].axis == axis) return &access->terms[t];
+    return NULL;
+}
+
+bool ej_access_moves(const ej_access *access, int32_t axis)
+{
+    const ej_access_term *term = ej_access_find(access, axis);
+    return term && (term->table >= 0 || !ej_size_is(term->stride, 0) || term->block);
+}
+
 int ej_nest_place(ej_nest *nest, ej_arena *arena, int32_t node, int32_t buffer)
 {
     int32_t **placed = node < 0 ? &nest->placed : &nest->nodes[node].placed;

@@ -16,14 +16,18 @@
  * there is used as it is.
  *
  * The element of a REG access is known when code is made: numbers only, no tables, and no loop between the placement and
- * the leaf runs over an axis that the access names. A register tile has one lane map: all leaves that touch it have the
- * same lane digits. The one exception is the shuffle: a move that only copies (its expression is its source) may read a
- * REG buffer under other lane digits; that is how a register tile is transposed.
+ * the leaf runs over an axis that the access names. A register tile has one lane map: all leaves that write it have the
+ * same lane digits. A leaf may read it under any others, which shuffles: that is how a register tile is transposed. Only
+ * what a leaf also writes it reads as it is written.
  *
  * Tile: how a leaf covers its ranges: digits, slowest first. LANE digits make up the lanes of a vector (their product is
  * the number of lanes, a power of 2 or less than it), UNROLL digits are repeated instructions. Digits of one axis count
  * together in mixed radix: value = lo + sum of digit * (product of the later counts of the same axis). An axis of the
  * leaf without digits must have a range of 1 there. A range shorter than the tile is masked (lanes) or left out (unroll).
+ *
+ * A node may run only sometimes: `when` names axes and asks where their current ranges lie. FIRST: all of them begin
+ * where their axes begin; LAST: all of them end where their axes end; LATER and EARLIER are the opposites. So a sum in
+ * blocks starts from nothing the first time, from what it stored the later times, and is finished the last time.
  */
 #ifndef EJ_NEST_H
 #define EJ_NEST_H
@@ -42,10 +46,18 @@ typedef struct ej_tile {
     ej_digit digits[EJ_TILE_DIGITS];
 } ej_tile;
 
+enum ej_when_kind { EJ_WHEN_ALWAYS, EJ_WHEN_FIRST, EJ_WHEN_LATER, EJ_WHEN_LAST, EJ_WHEN_EARLIER };
+typedef struct ej_when {
+    uint8_t kind;       /* EJ_WHEN_*; ALWAYS names no axes, the others at least one */
+    int32_t n;
+    int32_t *axes;
+} ej_when;
+
 enum ej_nest_kind { EJ_NEST_LOOP, EJ_NEST_LEAF };
 typedef struct ej_nest_node {
     uint8_t kind;
     int32_t next;       /* sibling, -1 = last */
+    ej_when when;
     /* LOOP */
     int32_t child;      /* first child, -1 = none */
     int32_t axis;
@@ -96,6 +108,9 @@ int ej_nest_loop(ej_nest *nest, ej_arena *arena, int32_t parent, int32_t axis, i
 int ej_nest_leaf(ej_nest *nest, ej_arena *arena, int32_t parent, const ej_nest_node *leaf, int32_t *out);
 int ej_nest_place(ej_nest *nest, ej_arena *arena, int32_t node, int32_t buffer); /* node -1: the root */
 
+const ej_access_term *ej_access_find(const ej_access *access, int32_t axis); /* NULL: the access does not name it */
+bool ej_access_moves(const ej_access *access, int32_t axis); /* the element depends on it */
+
 /* ---- from a plan (nest_recipe.c: the table of recipes) ---- */
 /* A recipe: hard facts (applicable), then taste (cost: lower is better, estimated ns), then the tree. */
 typedef struct ej_recipe {
@@ -117,7 +132,7 @@ int ej_nest_parse(ej_nest *out, ej_sizes *sizes, ej_arena *arena, const char *te
 
 /* ---- invariants (nest_check.c) ---- */
 /* E_INTERNAL names the node: buffers used outside of where they are placed, axes missing from tiles, lanes more than a
- * register holds, REG buffers touched under different lane maps, REG accesses that are not constant. */
+ * register holds, REG buffers written under different lane maps, REG accesses that are not constant. */
 int ej_nest_check(const ej_nest *nest, const ej_target *target, einjit_error *err);
 
 /* ---- the reference (nest_interp.c) ---- */

@@ -193,6 +193,18 @@ static bool is_reducer(int reduce)
            reduce == EINJIT_REDUCE_MAX || reduce == EINJIT_REDUCE_MIN || reduce == EINJIT_REDUCE_OR;
 }
 
+static int check_when(const ej_check *c, int32_t id)
+{
+    const ej_when *when = &c->nest->nodes[id].when;
+    if (when->kind > EJ_WHEN_EARLIER) return ej_check_fail(c, id, "it runs at no known times");
+    if ((when->kind == EJ_WHEN_ALWAYS) != (when->n == 0))
+        return ej_check_fail(c, id, "it names %d axes for when it runs", (int)when->n);
+    for (int32_t i = 0; i < when->n; i++)
+        if (when->axes[i] < 0 || when->axes[i] >= c->nest->n_axes)
+            return ej_check_fail(c, id, "there is no axis %d to ask when it runs", (int)when->axes[i]);
+    return EINJIT_OK;
+}
+
 static int check_leaf(ej_check *c, int32_t id)
 {
     const ej_nest_node *leaf = &c->nest->nodes[id];
@@ -235,7 +247,10 @@ static int walk(ej_check *c)
     while (id >= 0 || c->depth > 0) {
         if (id < 0) {
             id = leave_loop(c);
-        } else if (c->nest->nodes[id].kind == EJ_NEST_LOOP) {
+            continue;
+        }
+        EJ_TRY(check_when(c, id));
+        if (c->nest->nodes[id].kind == EJ_NEST_LOOP) {
             EJ_TRY(enter_loop(c, id));
             id = c->nest->nodes[id].child;
         } else {

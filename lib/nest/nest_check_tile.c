@@ -95,13 +95,6 @@ int ej_check_tile(ej_check *c, int32_t node)
 
 /* ---- registers ---- */
 
-static const ej_access_term *term_of(const ej_access *access, int32_t axis)
-{
-    for (int32_t t = 0; t < access->n_terms; t++)
-        if (access->terms[t].axis == axis) return &access->terms[t];
-    return NULL;
-}
-
 /* The digits of the axes that an access names: how far each moves in the buffer. */
 typedef struct reg_digit {
     int64_t step, stride; /* what one more means: for the value of the axis, for the element */
@@ -114,7 +107,7 @@ static int32_t digits_of(const ej_nest_node *leaf, const ej_access *access, reg_
     int32_t n = 0;
     for (int32_t d = 0; d < leaf->tile.n; d++) {
         const ej_digit *digit = &leaf->tile.digits[d];
-        const ej_access_term *term = term_of(access, digit->axis);
+        const ej_access_term *term = ej_access_find(access, digit->axis);
         if (!term || term->stride.n == 0) continue;
         int64_t later = 1;
         for (int32_t k = d + 1; k < leaf->tile.n; k++)
@@ -124,7 +117,7 @@ static int32_t digits_of(const ej_nest_node *leaf, const ej_access *access, reg_
     return n;
 }
 
-/* One register's element: the same register and lane as for every leaf before. */
+/* One register's element: the same register and lane as for every leaf before that wrote it. */
 static bool same_lane(ej_check_buffer *b, int64_t elems, int64_t lead, int64_t element, int32_t lane)
 {
     if (element < 0 || element >= elems || lead < 0 || lead >= elems) return true; /* what check_bounds refuses */
@@ -165,17 +158,11 @@ static int check_lane_map(const ej_check *c, int32_t node, const ej_access *acce
         }
         if (!is_masked(c, digits, at, n) &&
             !same_lane(&c->buffers[access->buffer], elems, lead, element, lane))
-            return ej_check_fail(c, node, "register buffer %d is touched under different lane maps",
+            return ej_check_fail(c, node, "register buffer %d is written under different lane maps",
                                  (int)access->buffer);
         for (d = n - 1; d >= 0 && ++at[d] == digits[d].count; d--) at[d] = 0;
     } while (d >= 0);
     return EINJIT_OK;
-}
-
-static bool is_copy(const ej_nest_node *leaf)
-{
-    return leaf->reduce == EJ_REDUCE_NONE && leaf->n_src == 1 && leaf->expr.n == 1 &&
-           leaf->expr.ops[0].kind == EJ_EXPR_SOURCE;
 }
 
 static int check_constant(const ej_check *c, int32_t node, const ej_access *access)
@@ -200,7 +187,7 @@ int ej_check_registers(ej_check *c, int32_t node)
         const ej_access *access = ej_check_access(leaf, i);
         if (c->nest->buffers[access->buffer].home != EJ_HOME_REG) continue;
         EJ_TRY(check_constant(c, node, access));
-        if (i >= 0 && is_copy(leaf)) continue; /* the shuffle */
+        if (i >= 0 && access->buffer != leaf->dst.buffer) continue; /* reads shuffle */
         EJ_TRY(check_lane_map(c, node, access));
     }
     return EINJIT_OK;

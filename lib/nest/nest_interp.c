@@ -53,6 +53,7 @@ typedef struct run {
     run_buffer *buffers;
     run_leaf *leaves;       /* by node */
     int64_t *lo, *hi;       /* current ranges by axis */
+    int64_t *extents;
     int64_t *value;         /* current values by axis, inside of a leaf */
     ej_scalar *results;     /* of an expression's ops */
     run_frame *frames;
@@ -181,9 +182,13 @@ static int prepare(run *r)
     r->frames = EJ_NEW_ARRAY(r->arena, run_frame, n_nodes);
     r->lo = EJ_NEW_ARRAY(r->arena, int64_t, n_axes);
     r->hi = EJ_NEW_ARRAY(r->arena, int64_t, n_axes);
+    r->extents = EJ_NEW_ARRAY(r->arena, int64_t, n_axes);
     r->value = EJ_NEW_ARRAY(r->arena, int64_t, n_axes);
-    if (!r->buffers || !r->leaves || !r->frames || !r->lo || !r->hi || !r->value) return ej_no_memory(r->err);
-    for (int32_t a = 0; a < nest->n_axes; a++) EJ_TRY(size_value(r, nest->axes[a].extent, &r->hi[a]));
+    if (!r->buffers || !r->leaves || !r->frames || !r->lo || !r->hi || !r->extents || !r->value) return ej_no_memory(r->err);
+    for (int32_t a = 0; a < nest->n_axes; a++) {
+        EJ_TRY(size_value(r, nest->axes[a].extent, &r->extents[a]));
+        r->hi[a] = r->extents[a];
+    }
     for (int32_t b = 0; b < nest->n_buffers; b++) EJ_TRY(prepare_buffer(r, b));
     for (int32_t id = 0; id < nest->n_nodes; id++) {
         if (nest->nodes[id].kind != EJ_NEST_LEAF) continue;
@@ -325,6 +330,23 @@ static int run_row(run *r, const ej_nest_node *node, run_leaf *leaf)
     return EINJIT_OK;
 }
 
+/* FIRST and LAST over all axes that `when` names. */
+static bool is_when(const run *r, const ej_when *when)
+{
+    bool first = true, last = true;
+    for (int32_t i = 0; i < when->n; i++) {
+        first = first && r->lo[when->axes[i]] == 0;
+        last = last && r->hi[when->axes[i]] == r->extents[when->axes[i]];
+    }
+    switch (when->kind) {
+    case EJ_WHEN_FIRST: return first;
+    case EJ_WHEN_LATER: return !first;
+    case EJ_WHEN_LAST: return last;
+    case EJ_WHEN_EARLIER: return !last;
+    default: return true;
+    }
+}
+
 static int run_a_leaf(run *r, int32_t id)
 {
     run_leaf *leaf = &r->leaves[id];
@@ -378,6 +400,8 @@ int ej_nest_interpret(const ej_nest *nest, const ej_interp_memory *memory, ej_ar
     while (id >= 0 || depth > 0) {
         if (id < 0) {
             id = end_chunk(&r, &depth);
+        } else if (!is_when(&r, &nest->nodes[id].when)) {
+            id = nest->nodes[id].next;
         } else if (nest->nodes[id].kind == EJ_NEST_LEAF) {
             EJ_TRY(run_a_leaf(&r, id));
             id = nest->nodes[id].next;

@@ -9,13 +9,6 @@
 
 #include "nest_tiling.h"
 
-const ej_access_term *ej_access_find(const ej_access *access, int32_t axis)
-{
-    for (int32_t t = 0; t < access->n_terms; t++)
-        if (access->terms[t].axis == axis) return &access->terms[t];
-    return NULL;
-}
-
 static int copy_access(ej_access *out, const ej_access *access, ej_arena *arena, einjit_error *err)
 {
     *out = *access;

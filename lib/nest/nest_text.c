@@ -12,6 +12,7 @@
  *     buffer acc f32 reg elems 8
  *     place T                             at the root: before the first node
  *     loop i step 4
+ *         when first k                    of the loop or leaf above it: first, later, last, earlier; k, l: of these axes
  *         place acc                       of the loop above it: first lines of its children
  *         move acc[i: 1]                  no sources: a constant
  *             expr $0 = f32 const 0.0
@@ -34,6 +35,8 @@
 const char *const ej_nest_run_names[] = {"sequential", "parallel", "reduced", NULL};
 const char *const ej_nest_home_names[] = {"arg", "scratch", "const", "local", "reg", NULL};
 const char *const ej_nest_reduce_names[] = {"sum", "max", "min", "logsumexp", "or", "prod", "mean", NULL};
+
+const char *const ej_nest_when_names[] = {"always", "first", "later", "last", "earlier", NULL};
 
 typedef struct printer {
     ej_text *text;
@@ -233,11 +236,24 @@ static void print_tile(const printer *p, const ej_tile *tile, int32_t depth)
     ej_print(p->text, "\n");
 }
 
+static void print_when(const printer *p, const ej_when *when, int32_t depth)
+{
+    if (when->kind == EJ_WHEN_ALWAYS) return;
+    indent(p->text, depth);
+    ej_print(p->text, "when %s", ej_nest_when_names[when->kind]);
+    for (int32_t i = 0; i < when->n; i++) {
+        ej_print(p->text, i ? ", " : " ");
+        print_axis_ref(p, when->axes[i]);
+    }
+    ej_print(p->text, "\n");
+}
+
 static void print_leaf(const printer *p, const ej_nest_node *leaf, int32_t depth)
 {
     indent(p->text, depth);
     ej_print(p->text, "%s ", leaf->reduce == EJ_REDUCE_NONE ? "move" : ej_nest_reduce_names[leaf->reduce]);
     print_access(p, &leaf->dst);
+    print_when(p, &leaf->when, depth + 1);
     for (int32_t s = 0; s < leaf->n_src; s++) {
         indent(p->text, depth + 1);
         ej_print(p->text, "src ");
@@ -348,6 +364,7 @@ void ej_nest_print(ej_text *text, const ej_nest *nest, const ej_sizes *sizes)
             ej_print(text, "loop ");
             print_axis_ref(&p, node->axis);
             ej_print(text, " step %lld\n", (long long)node->step);
+            print_when(&p, &node->when, depth + 1);
             print_placed(&p, node->placed, node->n_placed, depth + 1);
             if (node->child >= 0) {
                 up[depth++] = id;

@@ -8,6 +8,7 @@
 extern const char *const ej_nest_run_names[];
 extern const char *const ej_nest_home_names[];
 extern const char *const ej_nest_reduce_names[];
+extern const char *const ej_nest_when_names[];
 
 /* A byte of a word: a letter, a digit behind the first, _ or any part of a character beyond ASCII. */
 bool ej_nest_word_byte(char c, bool first);

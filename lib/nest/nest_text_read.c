@@ -256,6 +256,25 @@ static int read_loop(reader *r, int32_t depth)
     return EINJIT_OK;
 }
 
+/* Of the leaf above, or of the loop above that has no children yet. */
+static int read_when(reader *r, int32_t depth)
+{
+    bool leaf = r->leaf >= 0 && depth == r->leaf_depth + 1;
+    if (!leaf && (!depth || depth != r->depth || r->out->nodes[r->loops[depth - 1]].child >= 0))
+        return ej_nest_expected(&r->c, "a loop or leaf above this line");
+    ej_when *when = &r->out->nodes[leaf ? r->leaf : r->loops[depth - 1]].when;
+    int kind = 0;
+    size_t capacity = 0;
+    EJ_TRY(ej_nest_read_listed(&r->c, ej_nest_when_names, "first, later, last or earlier", &kind));
+    *when = (ej_when){.kind = (uint8_t)kind};
+    do {
+        if (!EJ_PUSH_ROOM(r->c.arena, when->axes, capacity, when->n)) return ej_no_memory(r->c.err);
+        EJ_TRY(read_axis_ref(r, &when->axes[when->n]));
+        when->n++;
+    } while (ej_nest_take_char(&r->c, ','));
+    return EINJIT_OK;
+}
+
 static int read_place(reader *r, int32_t depth)
 {
     int32_t buffer = 0;
@@ -314,6 +333,7 @@ static int read_line_at(reader *r, int32_t depth)
 {
     static const char *const leaf_words[] = {"src", "expr", "tile", NULL};
     if (next_is(r, leaf_words)) return read_leaf_line(r, depth);
+    if (ej_nest_take_keyword(&r->c, "when")) return read_when(r, depth);
     if (!depth && ej_nest_take_keyword(&r->c, "nest")) return ej_nest_read_name(&r->c, &r->out->name);
     if (!depth && ej_nest_take_keyword(&r->c, "symbol")) return ej_nest_read_symbol(&r->c);
     if (!depth && ej_nest_take_keyword(&r->c, "derived")) return ej_nest_read_derived(&r->c);

@@ -18,7 +18,6 @@ typedef struct ej_tiling {
  * arena; `sizes` grows. */
 int ej_step_normalize(ej_step *out, const ej_step *step, ej_sizes *sizes, ej_arena *arena, einjit_error *err);
 
-const ej_access_term *ej_access_find(const ej_access *access, int32_t axis); /* NULL: it does not depend on the axis */
 /* Lanes of a register for everything this step computes with. */
 int32_t ej_step_lanes(const ej_step *step, const ej_plan *plan, const ej_target *target);
 /* The cheapest tiling over all choices of lane and row axis. */

@@ -2,7 +2,8 @@
  *
  * A nest is one contraction or move over up to four axes: some open, some through tables, strides of either sign or 0,
  * digits of one to three axes in lanes and unrolled positions, ranges that do and do not divide, blocked loops, results
- * in memory or first in registers.
+ * in memory or first in registers; operands, too, come through registers, which are read under other lane maps than they
+ * are written; sums go in blocks through memory, begun the first time and finished the last.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -158,6 +159,21 @@ static int put_loops(draw *d, int depth, bool dst, bool all)
     return depth;
 }
 
+/* Digits of the axes in the set, in another order and in other places. */
+static void put_other_tile(draw *d, int depth, const bool *in)
+{
+    int n = 0, lanes = 1, first = (int)next(d, 3);
+    for (int k = 0; k < d->n_digits; k++) {
+        int i = (first + k) % d->n_digits, a = d->digit_axis[i];
+        if (!in[a]) continue;
+        bool lane = next(d, 2) && lanes * d->digit_count[i] <= 16;
+        if (lane) lanes *= d->digit_count[i];
+        if (!n) indent(d, depth);
+        put(d, "%s%c %s %d", n++ ? ", " : "tile ", 'a' + a, lane ? "lane" : "unroll", d->digit_count[i]);
+    }
+    if (n) put(d, "\n");
+}
+
 static const char *reduce_word(const draw *d)
 {
     switch (d->reduce) {
@@ -195,8 +211,48 @@ static void put_tile(draw *d, int depth, bool dst_only)
     if (n) put(d, "\n");
 }
 
-static void put_leaf(draw *d, int depth, const char *dst, int tables)
+/* A register tile over the axes in the set; gives how many elements it has. */
+static int register_access(const draw *d, const char *name, const bool *in, char *out, size_t size)
 {
+    int stride = 1, n = 0, at = snprintf(out, size, "%s[", name);
+    for (int a = d->n_axes - 1; a >= 0; a--) {
+        if (!in[a]) continue;
+        at += snprintf(out + at, size - (size_t)at, "%s%c: %d", n++ ? ", " : "", 'a' + a, stride);
+        stride *= d->total[a];
+    }
+    snprintf(out + at, size - (size_t)at, "]");
+    return stride;
+}
+
+static void put_source(draw *d, int s, int tables)
+{
+    char name[16];
+    snprintf(name, sizeof name, "x%d", s);
+    put_access(d, name, d->in_src[s], true, tables - 1);
+}
+
+/* Sources that come through registers: loaded where the leaf stands, under lanes of their own. */
+static void put_staged(draw *d, int depth, int tables, char reg[2][64])
+{
+    for (int s = 0; s < d->n_src; s++) {
+        if (!reg[s][0]) continue;
+        indent(d, depth);
+        put(d, "place r%d\n", s);
+        indent(d, depth);
+        put(d, "move %s\n", reg[s]);
+        indent(d, depth + 1);
+        put(d, "src ");
+        put_source(d, s, tables);
+        indent(d, depth + 1);
+        put(d, "expr $0 = %s src 0\n", einjit_dtype_name(d->dtype));
+        put_other_tile(d, depth + 1, d->in_src[s]);
+    }
+}
+
+/* dst NULL: memory. Registers of the sources that have some in `reg`. */
+static void put_leaf(draw *d, int depth, const char *dst, int tables, char reg[2][64])
+{
+    if (reg) put_staged(d, depth, tables, reg);
     indent(d, depth);
     put(d, "%s ", reduce_word(d));
     if (dst)
@@ -204,11 +260,10 @@ static void put_leaf(draw *d, int depth, const char *dst, int tables)
     else
         put_access(d, "out", d->in_dst, false, d->reduce == EINJIT_REDUCE_SUM ? tables : 0);
     for (int s = 0; s < d->n_src; s++) {
-        char name[16];
-        snprintf(name, sizeof name, "x%d", s);
         indent(d, depth + 1);
         put(d, "src ");
-        put_access(d, name, d->in_src[s], true, tables - 1);
+        if (reg && reg[s][0]) put(d, "%s\n", reg[s]);
+        else put_source(d, s, tables);
     }
     put_expr(d, depth + 1);
     put_tile(d, depth + 1, false);
@@ -228,15 +283,15 @@ static const char *neutral(const draw *d)
 /* The result's axes in loops, a register tile inside: neutral, reduced loops, move to memory. */
 static void put_through_registers(draw *d)
 {
-    char reg[256];
-    int stride = 1, at = snprintf(reg, sizeof reg, "acc[");
-    for (int a = d->n_axes - 1; a >= 0; a--) {
-        if (!d->in_dst[a]) continue;
-        at += snprintf(reg + at, sizeof reg - (size_t)at, "%s%c: %d", at > 4 ? ", " : "", 'a' + a, stride);
-        stride *= d->total[a];
+    char reg[64], staged[2][64] = {"", ""}, name[16];
+    int elems = register_access(d, "acc", d->in_dst, reg, sizeof reg);
+    put(d, "buffer acc %s reg elems %d\n", einjit_dtype_name(d->dtype), elems);
+    for (int s = 0; s < d->n_src; s++) {
+        if (next(d, 2)) continue;
+        snprintf(name, sizeof name, "r%d", s);
+        elems = register_access(d, name, d->in_src[s], staged[s], sizeof staged[s]);
+        put(d, "buffer %s %s reg elems %d\n", name, einjit_dtype_name(d->dtype), elems);
     }
-    snprintf(reg + at, sizeof reg - (size_t)at, "]");
-    put(d, "buffer acc %s reg elems %d\n", einjit_dtype_name(d->dtype), stride);
     int depth = 0;
     for (int a = 0; a < d->n_axes; a++) {
         if (!d->in_dst[a]) continue;
@@ -251,7 +306,7 @@ static void put_through_registers(draw *d)
     put(d, "expr $0 = %s const %s\n", einjit_dtype_name(d->dtype), neutral(d));
     put_tile(d, depth + 1, true);
     int inner = put_loops(d, depth, false, false);
-    put_leaf(d, inner, reg, d->n_tables);
+    put_leaf(d, inner, reg, d->n_tables, staged);
     indent(d, depth);
     put(d, "move ");
     put_access(d, "out", d->in_dst, false, 0);
@@ -259,7 +314,61 @@ static void put_through_registers(draw *d)
     put(d, "src %s\n", reg);
     indent(d, depth + 1);
     put(d, "expr $0 = %s src 0\n", einjit_dtype_name(d->dtype));
+    if (next(d, 2)) put_tile(d, depth + 1, true);
+    else put_other_tile(d, depth + 1, d->in_dst);
+}
+
+static void put_result(draw *d, int depth, const char *dst, const char *src, bool negated, const char *when, const char *axes)
+{
+    const char *dtype = einjit_dtype_name(d->dtype);
+    indent(d, depth);
+    put(d, "move %s\n", dst);
+    indent(d, depth + 1);
+    put(d, "when %s %s\n", when, axes);
+    if (src) {
+        indent(d, depth + 1);
+        put(d, "src %s\n", src);
+    }
+    indent(d, depth + 1);
+    if (!src) put(d, "expr $0 = %s const %s\n", dtype, neutral(d));
+    else put(d, "expr $0 = %s src 0%s%s%s\n", dtype, negated ? "; $1 = " : "", negated ? dtype : "", negated ? " neg $0" : "");
     put_tile(d, depth + 1, true);
+}
+
+/* Reduced loops around the register tile: each result passes through memory once a block of terms. */
+static void put_in_blocks(draw *d)
+{
+    char reg[64], out[256], blocks[64] = "";
+    int elems = register_access(d, "acc", d->in_dst, reg, sizeof reg), depth = 0, first = (int)next(d, (uint32_t)d->n_axes);
+    put(d, "buffer acc %s reg elems %d\n", einjit_dtype_name(d->dtype), elems);
+    for (int i = 0; i < d->n_axes; i++) {
+        int a = (first + i) % d->n_axes;
+        if (!named(d, a)) continue;
+        int step = d->in_dst[a] ? d->total[a] : d->total[a] * (1 + (int)next(d, 3));
+        indent(d, depth++);
+        put(d, "loop %c step %d\n", 'a' + a, step);
+        size_t at = strlen(blocks);
+        if (!d->in_dst[a]) snprintf(blocks + at, sizeof blocks - at, "%s%c", at ? ", " : "", 'a' + a);
+    }
+    size_t start = d->length;
+    put_access(d, "out", d->in_dst, false, 0);
+    snprintf(out, sizeof out, "%.*s", (int)(d->length - start - 1), d->text + start);
+    d->length = start;
+    indent(d, depth);
+    put(d, "place acc\n");
+    put_result(d, depth, reg, NULL, false, "first", blocks);
+    put_result(d, depth, reg, out, false, "later", blocks);
+    int inner = put_loops(d, depth, false, false);
+    put_leaf(d, inner, reg, d->n_tables, NULL);
+    put_result(d, depth, out, reg, false, "earlier", blocks);
+    put_result(d, depth, out, reg, true, "last", blocks);
+}
+
+static bool reduces_an_axis(const draw *d)
+{
+    bool any = false;
+    for (int a = 0; a < d->n_axes; a++) any = any || (named(d, a) && !d->in_dst[a]);
+    return any;
 }
 
 static void make(draw *d, uint64_t seed)
@@ -283,10 +392,11 @@ static void make(draw *d, uint64_t seed)
     choose_tile(d);
     put_declarations(d);
     if (d->reduce >= 0 && next(d, 2)) {
-        put_through_registers(d);
+        if (d->dtype != EINJIT_BOOL && reduces_an_axis(d) && next(d, 2)) put_in_blocks(d);
+        else put_through_registers(d);
     } else {
         int depth = put_loops(d, 0, true, true);
-        put_leaf(d, depth, NULL, d->n_tables);
+        put_leaf(d, depth, NULL, d->n_tables, NULL);
     }
 }
 

@@ -151,11 +151,17 @@ static void registers_have_one_lane_map(void **state)
 #define FILL "    move R[i: 8, j: 1]\n        " ZERO "        tile i unroll 4, j lane 8\n"
     passes(REG_HEAD FILL "    move A[i: 20, j: 1]\n        src R[i: 8, j: 1]\n        " COPY
                          "        tile i unroll 4, j lane 8\n");
-    /* the shuffle: a copy may read under other lanes */
+    /* the shuffle: any leaf may read under other lanes, but what it writes itself */
     passes(REG_HEAD FILL "    move A[i: 20, j: 1]\n        src R[i: 8, j: 1]\n        " COPY
                          "        tile j unroll 8, i lane 4\n");
-    refuses(REG_HEAD FILL "    move A[i: 20, j: 1]\n        src R[i: 8, j: 1]\n        expr $0 = f32 src 0; $1 = f32 neg $0\n"
-                          "        tile j unroll 8, i lane 4\n", "different lane maps");
+    passes(REG_HEAD FILL "    move A[i: 20, j: 1]\n        src R[i: 8, j: 1]\n        expr $0 = f32 src 0; $1 = f32 neg $0\n"
+                         "        tile j unroll 8, i lane 4\n");
+    passes(REG_HEAD FILL "    sum A[j: 1]\n        src R[i: 8, j: 1]\n        src B[i: 1]\n"
+                         "        expr $0 = f32 src 0; $1 = f64 src 1; $2 = f32 cast $1; $3 = f32 mul $0 $2\n"
+                         "        tile j unroll 8, i lane 4\n");
+    refuses("nest x\naxis i 4\naxis j 4\nbuffer R f32 reg elems 16\nplace R\n"
+            "move R[i: 4, j: 1]\n    " ZERO "    tile i unroll 4, j lane 4\n"
+            "move R[i: 4, j: 1]\n    src R[i: 1, j: 4]\n    " COPY "    tile i unroll 4, j lane 4\n", "different lane maps");
     refuses(REG_HEAD FILL "    move R[i: 8, j: 1]\n        " ZERO "        tile j unroll 8, i lane 4\n",
             "different lane maps");
     refuses(REG_HEAD FILL "    sum R[4; i: 8, j: 1]\n        " ZERO "        tile i unroll 4, j lane 8\n",
@@ -179,6 +185,25 @@ static void register_accesses_are_constant(void **state)
     refuses(HEAD "place R\nloop j step 1\n    move R[j: 1 by T[j: 1]]\n        " ZERO, "a loop over axis 'j'");
     refuses(HEAD "loop j step 1\n    place R\n    move R[j: 1 by T[j: 1]]\n        " ZERO, "are not known here");
     refuses("symbol z = 9\nbuffer R f32 reg elems z\n", "from 1 to 65536");
+}
+
+static void when_a_node_runs_is_well_formed(void **state)
+{
+    (void)state;
+    nest_case c;
+    passes(HEAD "loop i step 1\n    move A[i: 1]\n        when first i\n        " ZERO);
+    nest_open(&c);
+    assert_int_equal(nest_parse(&c, HEAD "loop i step 1\n    move A[i: 1]\n        when first i\n        " ZERO), EINJIT_OK);
+    c.nest.nodes[1].when.axes[0] = 9;
+    assert_int_equal(ej_nest_check(&c.nest, &avx2, &c.err), EINJIT_E_INTERNAL);
+    assert_non_null(strstr(c.err.text, "no axis 9 to ask"));
+    c.nest.nodes[1].when.n = 0;
+    assert_int_equal(ej_nest_check(&c.nest, &avx2, &c.err), EINJIT_E_INTERNAL);
+    assert_non_null(strstr(c.err.text, "names 0 axes"));
+    c.nest.nodes[1].when.kind = 7;
+    assert_int_equal(ej_nest_check(&c.nest, &avx2, &c.err), EINJIT_E_INTERNAL);
+    assert_non_null(strstr(c.err.text, "no known times"));
+    nest_close(&c);
 }
 
 static void broken_links_are_found(void **state)
@@ -243,6 +268,7 @@ int main(void)
         cmocka_unit_test(blocks_are_not_crossed_by_tiles),
         cmocka_unit_test(registers_have_one_lane_map),
         cmocka_unit_test(register_accesses_are_constant),
+        cmocka_unit_test(when_a_node_runs_is_well_formed),
         cmocka_unit_test(broken_links_are_found),
         cmocka_unit_test(thousands_of_nested_loops_are_checked_without_recursion),
     };

@@ -66,6 +66,33 @@ static void every_value_is_visited_once(void **state)
     for (int i = 0; i < 36; i++) assert_int_equal(a[i], 111);
 }
 
+/* One digit a chunk of k says which nodes ran there; the loop in the middle runs as a whole or not at all. */
+static void nodes_run_at_their_ranges(void **state)
+{
+    (void)state;
+    int32_t a[3] = {0};
+    run_text("axis k 10\naxis j 2\nbuffer A i32 arg 0\n"
+             "loop k step 4\n"
+             "    sum A[k: 0 block 4: 1]\n"
+             "        when first k\n"
+             "        expr $0 = i32 const 1\n"
+             "    sum A[k: 0 block 4: 1]\n"
+             "        when later k\n"
+             "        expr $0 = i32 const 10\n"
+             "    loop j step 1\n"
+             "        when earlier k\n"
+             "        sum A[k: 0 block 4: 1]\n"
+             "            when last j\n"
+             "            expr $0 = i32 const 100\n"
+             "    sum A[k: 0 block 4: 1]\n"
+             "        when last k, j\n"
+             "        expr $0 = i32 const 1000\n",
+             (void *[]){a}, NULL, NULL);
+    assert_int_equal(a[0], 4 + 400);
+    assert_int_equal(a[1], 40 + 400);
+    assert_int_equal(a[2], 20 + 2000);
+}
+
 static void local_accesses_count_from_the_placement(void **state)
 {
     (void)state;
@@ -303,6 +330,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(splitting_an_axis_changes_nothing),
         cmocka_unit_test(every_value_is_visited_once),
+        cmocka_unit_test(nodes_run_at_their_ranges),
         cmocka_unit_test(local_accesses_count_from_the_placement),
         cmocka_unit_test(placed_buffers_are_fresh_in_every_iteration),
         cmocka_unit_test(leaves_run_ascending_with_the_last_axis_fastest),

@@ -54,6 +54,16 @@ static void everything_prints_as_it_was_read(void **state)
     round_trip(everything, everything);
 }
 
+static void times_of_nodes_print_as_they_were_read(void **state)
+{
+    (void)state;
+    static const char text[] = "nest -\naxis i 8\naxis k 9 reduced\nbuffer A f32 arg 0\nbuffer R f32 reg elems 1\n"
+                               "loop k step 4\n    when later i\n    place R\n    loop i step 1\n        when earlier i, k\n"
+                               "        move A[i: 1]\n            when first k, i\n            expr $0 = f32 const 0.0\n"
+                               "        move A[i: 1]\n            when last k\n            expr $0 = f32 const 0.0\n";
+    round_trip(text, text);
+}
+
 static void what_was_read_is_in_the_nest(void **state)
 {
     (void)state;
@@ -332,6 +342,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(everything_prints_as_it_was_read),
+        cmocka_unit_test(times_of_nodes_print_as_they_were_read),
         cmocka_unit_test(what_was_read_is_in_the_nest),
         cmocka_unit_test(names_that_cannot_refer_become_numbers),
         cmocka_unit_test(comments_and_spacing_do_not_matter),

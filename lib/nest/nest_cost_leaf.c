@@ -1,0 +1,144 @@
+/* nest_cost_leaf.c - the instructions of one leaf, by the unit they go to.
+ *
+ * Takes  a leaf and how many values of its axes it covers.
+ * Gives  vectors loaded, computed, stored and shuffled, as lowering makes them: what does not depend on an unrolled digit
+ *        is loaded once for all of them.
+ */
+#include <math.h>
+
+#include "nest_cost.h"
+
+typedef struct leaf_walk {
+    const ej_nest *nest;
+    const ej_nest_node *leaf;
+    const double *range;
+} leaf_walk;
+
+/* Unrolled positions of an axis that its range reaches: lanes are the faster digits as a rule. */
+static double positions(const leaf_walk *w, int32_t axis)
+{
+    double unrolls = 1, lanes = 1;
+    for (int32_t d = 0; d < w->leaf->tile.n; d++) {
+        const ej_digit *digit = &w->leaf->tile.digits[d];
+        if (digit->axis == axis) *(digit->place == EJ_LANE ? &lanes : &unrolls) *= digit->count;
+    }
+    double reached = ceil(w->range[axis] / lanes);
+    return reached < unrolls ? reached : unrolls;
+}
+
+static double lanes_of(const leaf_walk *w)
+{
+    double lanes = 1;
+    for (int32_t d = 0; d < w->leaf->tile.n; d++)
+        if (w->leaf->tile.digits[d].place == EJ_LANE) lanes *= w->leaf->tile.digits[d].count;
+    return lanes;
+}
+
+static bool first_of_axis(const leaf_walk *w, int32_t d)
+{
+    for (int32_t k = 0; k < d; k++)
+        if (w->leaf->tile.digits[k].axis == w->leaf->tile.digits[d].axis) return false;
+    return true;
+}
+
+/* Vectors that differ: of the whole leaf (access NULL), or as far as an access moves with the digits. */
+static double vectors(const leaf_walk *w, const ej_access *access)
+{
+    double n = 1;
+    for (int32_t d = 0; d < w->leaf->tile.n; d++) {
+        int32_t axis = w->leaf->tile.digits[d].axis;
+        if (first_of_axis(w, d) && (!access || ej_access_moves(access, axis))) n *= positions(w, axis);
+    }
+    return n;
+}
+
+/* Pieces of memory that the lanes of one vector lie in, and whether they are all one element. */
+static double lane_pieces(const leaf_walk *w, const ej_access *access, bool *broadcast)
+{
+    double n = 1, run = 1;
+    *broadcast = true;
+    for (int32_t d = w->leaf->tile.n; d-- > 0;) {
+        const ej_digit *digit = &w->leaf->tile.digits[d];
+        if (digit->place != EJ_LANE || !ej_access_moves(access, digit->axis)) continue;
+        const ej_access_term *term = ej_access_find(access, digit->axis);
+        double later = 1;
+        for (int32_t k = d + 1; k < w->leaf->tile.n; k++)
+            if (w->leaf->tile.digits[k].axis == digit->axis) later *= w->leaf->tile.digits[k].count;
+        *broadcast = false;
+        if (term->table < 0 && fabs((double)term->stride.n * later) == run) run *= digit->count;
+        else n *= digit->count;
+    }
+    return n;
+}
+
+static void add_memory(ej_leaf_cost *out, const leaf_walk *w, const ej_access *access, bool store)
+{
+    bool broadcast;
+    double n = vectors(w, access), each = lane_pieces(w, access, &broadcast);
+    double parts = ej_dtype_is_complex(w->nest->buffers[access->buffer].dtype) ? 2 : 1;
+    *(store ? &out->stores : &out->loads) += n * each * parts;
+    if (each > 1) out->shuffles += n * each;
+    if (parts > 1 && !broadcast) out->shuffles += 2 * n;
+}
+
+/* Lane digits of the leaf that an access moves with are those of another one. */
+static bool same_lanes(const ej_nest_node *a, const ej_nest_node *b, const ej_access *access)
+{
+    int32_t i = 0, k = 0;
+    for (;; i++, k++) {
+        while (i < a->tile.n && (a->tile.digits[i].place != EJ_LANE || !ej_access_moves(access, a->tile.digits[i].axis))) i++;
+        while (k < b->tile.n && (b->tile.digits[k].place != EJ_LANE || !ej_access_moves(access, b->tile.digits[k].axis))) k++;
+        if (i == a->tile.n || k == b->tile.n) return i == a->tile.n && k == b->tile.n;
+        if (a->tile.digits[i].axis != b->tile.digits[k].axis || a->tile.digits[i].count != b->tile.digits[k].count)
+            return false;
+    }
+}
+
+/* A register tile under other lanes than it was written with: about log2 shuffles a vector. */
+static void add_registers(ej_leaf_cost *out, const leaf_walk *w, const ej_access *access)
+{
+    for (int32_t i = 0; i < w->nest->n_nodes; i++) {
+        const ej_nest_node *writer = &w->nest->nodes[i];
+        if (writer->kind != EJ_NEST_LEAF || writer->dst.buffer != access->buffer) continue;
+        if (!same_lanes(w->leaf, writer, access)) out->shuffles += vectors(w, access) * (1 + log2(lanes_of(w)));
+        return;
+    }
+}
+
+static double weight(const ej_expr_op *op)
+{
+    if (op->kind == EJ_EXPR_SOURCE || op->kind == EJ_EXPR_CONST) return 0;
+    if (op->kind == EJ_EXPR_CAST) return 1;
+    bool complex = ej_dtype_is_complex(op->dtype);
+    switch (op->fn) {
+    case EJ_FN_ADD: case EJ_FN_SUB: case EJ_FN_NEG: return complex ? 2 : 1;
+    case EJ_FN_MUL: return complex ? 4 : 1;
+    case EJ_FN_DIV: case EJ_FN_SQRT: return complex ? 16 : 8;
+    case EJ_FN_EXP: case EJ_FN_LOG: case EJ_FN_TANH: case EJ_FN_SIN: case EJ_FN_COS: case EJ_FN_POW: case EJ_FN_ERF:
+        return 25;
+    default: return complex ? 4 : 2;
+    }
+}
+
+void ej_nest_cost_leaf(ej_leaf_cost *out, const ej_nest *nest, int32_t leaf, const double *range)
+{
+    leaf_walk w = {nest, &nest->nodes[leaf], range};
+    const ej_expr *expr = &w.leaf->expr;
+    double all = vectors(&w, NULL), results = vectors(&w, &w.leaf->dst), ops = 0;
+    bool in_memory = nest->buffers[w.leaf->dst.buffer].home != EJ_HOME_REG;
+    *out = (ej_leaf_cost){0};
+    for (int32_t i = 0; i < expr->n; i++) ops += weight(&expr->ops[i]);
+    if (w.leaf->reduce != EJ_REDUCE_NONE) {
+        const ej_expr_op *last = &expr->ops[expr->n - 1];
+        bool fused = w.leaf->reduce == EINJIT_REDUCE_SUM && last->kind == EJ_EXPR_FN && last->fn == EJ_FN_MUL;
+        if (!fused) ops += 1;
+        out->latency = all / results * (in_memory ? 8 : 4);
+        if (in_memory) add_memory(out, &w, &w.leaf->dst, false);
+    }
+    out->alu = all * ops;
+    if (in_memory) add_memory(out, &w, &w.leaf->dst, true);
+    for (int32_t s = 0; s < w.leaf->n_src; s++) {
+        if (nest->buffers[w.leaf->src[s].buffer].home == EJ_HOME_REG) add_registers(out, &w, &w.leaf->src[s]);
+        else add_memory(out, &w, &w.leaf->src[s], false);
+    }
+}

@@ -1,0 +1,113 @@
+/* The cost of trees: identities that hold whatever the numbers of a row are, and orders that must come out. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "nest_cost.h"
+#include "nest_support.h"
+
+static const ej_target row = {.name = "row", .vector_bytes = 64, .vector_registers = 32, .l1_bytes = 32 << 10,
+                              .l2_bytes = 1 << 20, .l3_bytes = 16 << 20, .line_cycles = {2, 8, 16}, .tlb_pages = 1024,
+                              .walk_cycles = 20};
+
+static ej_nest_cost cost_of(const char *text)
+{
+    nest_case c;
+    ej_nest_cost cost, again;
+    nest_open(&c);
+    if (nest_parse(&c, text)) fail_msg("line %d: %s", (int)c.err.line, c.err.text);
+    if (ej_nest_check(&c.nest, &row, &c.err)) fail_msg("%s", c.err.text);
+    assert_int_equal(ej_nest_cost_of(&cost, &c.nest, &row, &c.arena), EINJIT_OK);
+    assert_int_equal(ej_nest_cost_of(&again, &c.nest, &row, &c.arena), EINJIT_OK);
+    assert_memory_equal(&cost, &again, sizeof cost);
+    nest_close(&c);
+    return cost;
+}
+
+#define MAPS "buffer x f32 arg 0\nbuffer y f32 arg 1\n"
+#define COPY "    move y[i: 1]\n        src x[i: 1]\n        expr $0 = f32 src 0\n        tile i lane 16\n"
+
+static void data_that_fit_are_there_already(void **state)
+{
+    (void)state;
+    ej_nest_cost cost = cost_of("axis i 1024\n" MAPS "loop i step 16\n" COPY);
+    assert_true(cost.memory == 0 && cost.compute > 0 && cost.cycles == cost.compute);
+}
+
+/* 16 M elements: every line of x once, of y twice; nothing is computed. */
+static void streams_pay_every_line_once(void **state)
+{
+    (void)state;
+    ej_nest_cost cost = cost_of("axis i 16777216\n" MAPS "loop i step 16\n" COPY);
+    double lines = 16777216 / 16;
+    for (int level = 0; level < 3; level++) assert_float_equal(cost.fill[level], 3 * lines * row.line_cycles[level], 1);
+    assert_float_equal(cost.walks, 3 * lines / 64 * row.walk_cycles - lines / 64 * row.walk_cycles, 1);
+    assert_true(cost.operations == 0);
+}
+
+#define PRODUCT                                                                                                        \
+    "nest gemm\naxis i 1536\naxis j 1536\naxis k 1536 reduced\nbuffer A f32 arg 0\nbuffer B f32 arg 1\n"                  \
+    "buffer C f32 arg 2\nbuffer acc f32 reg elems 384\n"
+#define TILE(in)                                                                                                        \
+    in "place acc\n" in "move acc[i: 32, j: 1]\n" in "    expr $0 = f32 const 0.0\n" in                                   \
+    "    tile i unroll 12, j unroll 2, j lane 16\n" in "loop k step 1\n" in "    sum acc[i: 32, j: 1]\n" in               \
+    "        src A[i: 1536, k: 1]\n" in "        src B[k: 1536, j: 1]\n" in                                               \
+    "        expr $0 = f32 src 0; $1 = f32 src 1; $2 = f32 mul $0 $1\n" in                                                \
+    "        tile i unroll 12, j unroll 2, j lane 16\n" in "sum C[i: 1536, j: 1]\n" in                                    \
+    "    src acc[i: 32, j: 1]\n" in "    expr $0 = f32 src 0\n" in "    tile i unroll 12, j unroll 2, j lane 16\n"
+
+static void every_product_is_counted(void **state)
+{
+    (void)state;
+    ej_nest_cost cost = cost_of(PRODUCT "loop j step 32\n    loop i step 12\n" TILE("        "));
+    double fused = 1536.0 * 1536 * 1536 / 16, stored = 1536.0 * 1536 / 16;
+    assert_float_equal(cost.operations, fused + stored, 1);
+    assert_true(cost.compute >= fused / 2);
+}
+
+static void blocks_that_stay_in_the_cache_cost_less(void **state)
+{
+    (void)state;
+    ej_nest_cost plain = cost_of(PRODUCT "loop j step 32\n    loop i step 12\n" TILE("        "));
+    ej_nest_cost blocked = cost_of(PRODUCT "loop k step 256\n    loop i step 240\n        loop j step 32\n"
+                                           "            loop i step 12\n" TILE("                "));
+    assert_true(blocked.fill[1] < plain.fill[1] / 2 && blocked.walks < plain.walks / 2);
+    assert_true(blocked.cycles < plain.cycles);
+}
+
+static void reads_along_another_axis_cost_shuffles(void **state)
+{
+    (void)state;
+    ej_nest_cost along = cost_of("axis i 64\n" MAPS "loop i step 16\n" COPY);
+    ej_nest_cost across = cost_of("axis i 64\n" MAPS "loop i step 16\n    move y[i: 1]\n        src x[i: 64]\n"
+                                  "        expr $0 = f32 src 0\n        tile i lane 16\n");
+    assert_true(across.compute > 3 * along.compute);
+}
+
+static void what_runs_once_is_counted_once(void **state)
+{
+    (void)state;
+#define FIRST(when) "axis k 64\naxis i 16\n" MAPS "loop k step 1\n    move y[i: 1]\n" when "        src x[i: 1]\n" \
+                    "        expr $0 = f32 src 0; $1 = f32 mul $0 $0\n        tile i lane 16\n"
+    assert_float_equal(cost_of(FIRST("")).operations, 64, 0);
+    assert_float_equal(cost_of(FIRST("        when first k\n")).operations, 1, 0);
+    assert_float_equal(cost_of(FIRST("        when later k\n")).operations, 63, 0);
+    assert_float_equal(cost_of(FIRST("        when last k\n")).operations, 1, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(data_that_fit_are_there_already),
+        cmocka_unit_test(streams_pay_every_line_once),
+        cmocka_unit_test(every_product_is_counted),
+        cmocka_unit_test(blocks_that_stay_in_the_cache_cost_less),
+        cmocka_unit_test(reads_along_another_axis_cost_shuffles),
+        cmocka_unit_test(what_runs_once_is_counted_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
