@@ -43,12 +43,20 @@ static void trim_utf8(char *text)
     if (want > n - (k - 1)) text[k - 1] = 0;
 }
 
+/* A NUL would end the line before the caret, a line feed make it two, others move a terminal's cursor. */
+static void hide_controls(char *text, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (((unsigned char)text[i] < ' ' && text[i] != '\t') || text[i] == 0x7F) text[i] = '?';
+}
+
 static void set_text(einjit_error *err, int code, const char *format, va_list args)
 {
     memset(err, 0, sizeof *err);
     err->code = code;
     vsnprintf(err->text, sizeof err->text, format, args);
     trim_utf8(err->text);
+    hide_controls(err->text, strlen(err->text)); /* names that the caller gave may hold anything */
 }
 
 int ej_fail(einjit_error *err, int code, const char *format, ...)
@@ -88,8 +96,7 @@ static void set_place(einjit_error *err, const char *source, size_t length, size
     size_t n = end - from < room ? end - from : room;
     memcpy(err->source, source + from, n);
     err->source[n] = 0;
-    for (size_t i = 0; i < n; i++) /* a NUL would end the line before the caret, others move a terminal's cursor */
-        if (((unsigned char)err->source[i] < ' ' && err->source[i] != '\t') || err->source[i] == 0x7F) err->source[i] = '?';
+    hide_controls(err->source, n);
     trim_utf8(err->source);
     err->line = line > INT32_MAX ? INT32_MAX : (int32_t)line;
     err->column = column > INT32_MAX ? INT32_MAX : (int32_t)column;

@@ -37,8 +37,10 @@ static int64_t *permutation(ej_canon *c, uint32_t n, const int64_t *dims, bool *
 
 static bool is_identity(const ej_node *node)
 {
-    for (uint32_t i = 0; i < node->n_dims; i++)
-        if (node->dims[i] != i && node->dims[i] + node->n_dims != i) return false;
+    for (uint32_t i = 0; i < node->n_dims; i++) {
+        int64_t dim = node->dims[i]; /* not checked yet: any number */
+        if (dim != i && (dim >= 0 || dim + node->n_dims != i)) return false;
+    }
     return true;
 }
 

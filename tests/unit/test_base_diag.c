@@ -71,6 +71,14 @@ static void long_texts_end_at_a_character(void **state)
     assert_int_equal(ej_fail(NULL, EINJIT_E_VALUE, "x"), EINJIT_E_VALUE);
 }
 
+static void texts_are_one_line_whatever_they_quote(void **state)
+{
+    (void)state;
+    einjit_error err;
+    assert_int_equal(ej_fail(&err, EINJIT_E_VALUE, "'%s' is no path", "a\nb\x1b[2J\xc3\xa9\tc"), EINJIT_E_VALUE);
+    assert_string_equal(err.text, "'a?b?[2J\xc3\xa9\tc' is no path");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -79,6 +87,7 @@ int main(void)
         cmocka_unit_test(control_characters_do_not_cut_the_line),
         cmocka_unit_test(long_lines_are_cut_around_the_place),
         cmocka_unit_test(long_texts_end_at_a_character),
+        cmocka_unit_test(texts_are_one_line_whatever_they_quote),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
