@@ -179,11 +179,11 @@ static int note_inputs(pipeline *p, ej_graph *graph)
         input->dtype = (int16_t)p->request.in[i].dtype;
         EJ_TRY(note_rank(p, graph, input, p->request.in[i].rank));
     }
-    return EINJIT_OK;
+    return ej_bind_settle(graph, p->request.in, &p->job);
 }
 
 /* The graph as written is bound first, so that errors speak of the operands that the user wrote; passes then know the
- * observed dtypes and ranks. */
+ * observed dtypes and ranks, and which extents of one name are one extent. */
 static int observe(pipeline *p)
 {
     const ej_request *r = &p->request;

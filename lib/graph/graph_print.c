@@ -454,10 +454,8 @@ static void print_parameter(const printer *p)
     ej_print(p->text, node->rank ? "[" : "[()");
     for (uint32_t i = 0; i < node->n_extents; i++) {
         if (i) ej_print(p->text, ", ");
-        if (node->extents[i].n == EJ_EXTENT_UNKNOWN)
-            ej_print(p->text, ":");
-        else
-            print_extent(p, &node->extents[i]);
+        if (node->extents[i].n != EJ_EXTENT_UNKNOWN) print_extent(p, &node->extents[i]);
+        else ej_print(p->text, "%s:", node->extents[i].n_symbols ? p->graph->symbols[node->extents[i].symbols[0]] : "");
     }
     ej_print(p->text, "]");
 }

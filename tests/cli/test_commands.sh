@@ -109,6 +109,13 @@ run 2 "$einjit" run two.ein a.npy a.npy -o c.npy
 run 2 "$einjit" run two.ein a.npy a.npy -o c.npy -o c.npy
 run 1 "$einjit" run 'ij->ji' a.npy -o no/such/folder.npy; says E_IO err
 run 1 "$einjit" run 'ij,jk->ik' a.npy wide.npy; says "E_DIM: axis 'j' is 2 in operand 0 and 3 in operand 1" err
+npy column.npy '<f4' False '(2, 1)' "$f1$f2"
+run 0 "$einjit" run 'ij,jk->ik' column.npy a.npy; says 'f32[2, 2]: 4 6 8 12' out
+run 0 "$einjit" run 'ij,jk->ik' column.npy a.npy --gradient a column.npy; says 'f32[2, 1]: 10 20' out
+run 0 "$einjit" print 'abc,def ->abcdef' --emit graph; says 'einsum("abc,def->abcdef", a, b)' out
+run 0 "$einjit" print '...ein' --emit graph; says 'einsum("...ein->...ein", a)' out
+run 1 "$einjit" print '.'; says E_BAD_ELLIPSIS err
+run 1 "$einjit" run 'ij,jk->ik'; says E_NO_OPERANDS err
 run 1 "$einjit" run 'ij,j$->i' a.npy a.npy; says E_BAD_CHAR err; tail -1 err | grep -q '^ *^$' || fail 'no caret'
 run 1 "$einjit" run 'ij->q' a.npy; says E_OUT_UNKNOWN err
 run 1 "$einjit" run 'ij,jk->ik' a.npy; says E_OPERAND_COUNT err
