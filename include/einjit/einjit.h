@@ -11,6 +11,7 @@
  *   bytes, in _ns nanoseconds.
  * - Contexts and kernels may be used by many threads at the same time. A graph may be built by one thread at a time;
  *   once frozen (by its first compile, or einjit_graph_freeze) it may be used by many threads at the same time.
+ * - Numbers in texts have a point and no grouping, in and out, whatever the locale of the program or thread is.
  * - Nothing here aborts, exits, prints, installs signal handlers, or keeps global state.
  */
 #ifndef EINJIT_H

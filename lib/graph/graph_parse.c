@@ -315,17 +315,10 @@ static int parse_into(ej_graph *graph, ej_arena *scratch, const char *text, size
 
 int ej_graph_parse(ej_graph *out, const einjit_allocator *allocator, const char *text, size_t length, einjit_error *err)
 {
-    ej_number_locale locale;
     ej_arena scratch;
     EJ_TRY(ej_graph_init(out, allocator, err));
     ej_arena_init(&scratch, allocator);
-    int status = EINJIT_E_NOMEM;
-    if (!ej_number_locale_enter(&locale)) {
-        ej_no_memory(err);
-    } else {
-        status = parse_into(out, &scratch, text ? text : "", text ? length : 0, err);
-        ej_number_locale_leave(&locale);
-    }
+    int status = parse_into(out, &scratch, text ? text : "", text ? length : 0, err);
     ej_arena_free(&scratch);
     if (status) ej_graph_free(out);
     return status;

@@ -496,12 +496,7 @@ static void print_graph(ej_text *text, const ej_graph *graph, const uint32_t *us
 
 void ej_graph_print(ej_text *text, const ej_graph *graph)
 {
-    ej_number_locale locale;
     const uint32_t *uses = ej_graph_uses(graph, text->arena);
-    if (!uses || !ej_number_locale_enter(&locale)) {
-        text->failed = true;
-        return;
-    }
-    print_graph(text, graph, uses);
-    ej_number_locale_leave(&locale);
+    if (uses) print_graph(text, graph, uses);
+    else text->failed = true;
 }

@@ -202,6 +202,12 @@ for key in kernel operations bytes intensity estimated_ns; do json "steps.0.$key
 [ "$("$json_get" steps.0.kernel <out)" != null ] || fail 'a step has no kernel'
 says 'digraph' d.dot; says 's0 -> s1' d.dot
 says '</svg>' d.svg; [ "$(grep -c 'class="step"' d.svg)" = 2 ] || fail 'not two boxes'
+cp out once
+if localedef -i de_DE -f ISO-8859-1 ./comma 2>/dev/null; then # the commands write points in every locale
+    run 0 env LOCPATH="$work" LC_ALL=comma "$einjit" explain 'ij,jk,kl->il' -s i=9,j=500,k=9,l=500 --json; same out once
+else
+    echo 'localedef has no sources (package locales): not tested with a comma' >&2
+fi
 run 0 "$einjit" explain 'ij->' -s i=0,j=3 --json; json log10_mults null
 run 0 "$einjit" explain 'ij,jk->ik' -s i=1000000,j=1000000,k=1000000; says '2e+18' out
 run 1 "$einjit" explain 'ij,jk' -s i=2,j=2,k=2 --svg no/such/folder.svg; says E_IO err
