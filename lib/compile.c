@@ -60,10 +60,11 @@ static int verify_stage(pipeline *p, int stage)
 
 static void print_times(pipeline *p)
 {
+    char us[EJ_REAL_TEXT];
     for (int stage = 0; stage < EJ_STAGE_COUNT; stage++)
         if (p->stage_ns[stage])
-            ej_print(&p->text, "%s: %.1f us\n", ej_stage_name(stage), (double)p->stage_ns[stage] * 1e-3);
-    ej_print(&p->text, "all: %.1f us\n", (double)p->compile_ns * 1e-3);
+            ej_print(&p->text, "%s: %s us\n", ej_stage_name(stage), ej_real_text(us, 'f', 1, (double)p->stage_ns[stage] * 1e-3));
+    ej_print(&p->text, "all: %s us\n", ej_real_text(us, 'f', 1, (double)p->compile_ns * 1e-3));
 }
 
 static int print_costs(pipeline *p)
@@ -191,11 +192,11 @@ static int note_inputs(pipeline *p, ej_graph *graph)
         input->dtype = (int16_t)p->request.in[i].dtype;
         EJ_TRY(note_rank(p, graph, input, p->request.in[i].rank));
     }
-    return EINJIT_OK;
+    return ej_bind_settle(graph, p->request.in, &p->job);
 }
 
 /* The graph as written is bound first, so that errors speak of the operands that the user wrote; passes then know the
- * observed dtypes and ranks. */
+ * observed dtypes and ranks, and which extents of one name are one extent. */
 static int observe(pipeline *p)
 {
     const ej_request *r = &p->request;
@@ -416,8 +417,8 @@ int ej_compile(einjit_kernel **out, einjit_context *context, const ej_request *r
     int status = p ? run_pipeline(p) : ej_no_memory(err);
     if (status == EINJIT_OK) status = fill_kernel(kernel, p, err);
     if (context->verbose && p)
-        ej_context_log(context, "einjit: compiled %s in %.3f ms: %s", p->name, (double)p->compile_ns * 1e-6,
-                       einjit_status_name(status));
+        ej_context_log(context, "einjit: compiled %s in %s ms: %s", p->name,
+                       ej_real_text((char[EJ_REAL_TEXT]){0}, 'f', 3, (double)p->compile_ns * 1e-6), einjit_status_name(status));
     bool kept = status == EINJIT_OK && kernel->graph;
     if (p && !kept) end_pipeline(p);
     if (status == EINJIT_OK)

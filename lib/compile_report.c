@@ -10,7 +10,6 @@
  */
 #include "compile_report.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -79,7 +78,7 @@ static int name_rules(ej_report *report, ej_job *job)
     for (int r = 0; r < EJ_RULE_NAME_COUNT; r++) {
         char *name = ej_arena_copy_text(report->arena, names[r], strlen(names[r]));
         if (!name) return ej_no_memory(job->err);
-        for (char *c = name; *c; c++) *c = (char)tolower((unsigned char)*c);
+        for (char *c = name; *c; c++) if (*c >= 'A' && *c <= 'Z') *c |= 0x20; /* in every locale */
         report->rules[r] = name;
     }
     return EINJIT_OK;
@@ -174,9 +173,11 @@ int ej_report_end(ej_report *report, const ej_graph *graph, bool as_written, ej_
 /* "12 -> 9", or "12" where it stays. */
 static void print_change(ej_text *text, int width, double before, double after)
 {
-    char change[64];
-    if (before == after) snprintf(change, sizeof change, "%.6g", after);
-    else snprintf(change, sizeof change, "%.6g -> %.6g", before, after);
+    char was[EJ_REAL_TEXT], is[EJ_REAL_TEXT], change[2 * EJ_REAL_TEXT + 5];
+    ej_real_text(was, 'g', 6, before);
+    ej_real_text(is, 'g', 6, after);
+    if (before == after) snprintf(change, sizeof change, "%s", is);
+    else snprintf(change, sizeof change, "%s -> %s", was, is);
     ej_print(text, "  %*s", width, change);
 }
 
@@ -188,7 +189,7 @@ static void print_pass(ej_text *text, const ej_report *report, const einjit_pass
         print_change(text, 26, pass->operations_before, pass->operations_after);
         print_change(text, 26, pass->bytes_before, pass->bytes_after);
     }
-    if (times) ej_print(text, "  %10.1f", (double)pass->ns * 1e-3);
+    if (times) ej_print(text, "  %10s", ej_real_text((char[EJ_REAL_TEXT]){0}, 'f', 1, (double)pass->ns * 1e-3));
     for (size_t r = 0; r < pass->n_rules; r++)
         ej_print(text, "%s%s %llu", r ? ", " : "  ", pass->rules[r].rule, (unsigned long long)pass->rules[r].fired);
     ej_print(text, "\n");

@@ -1,8 +1,9 @@
 #!/bin/sh
 # check_layers.sh SOURCE - the rules that keep the tree readable, over the files of SOURCE.
 #
-# A file of lib/ includes only headers of its own row and of rows above it; lib/ and include/ never name LLVM; a file
-# name occurs once in the tree; no C file has more than 600 lines. Prints each fault, then fails.
+# A file of lib/ includes only headers of its own row and of rows above it; lib/ and include/ never name LLVM; real numbers
+# are written and read in base_real.c alone, as printf and strtod follow the locale; a file name occurs once in the tree; no
+# C file has more than 600 lines. Prints each fault, then fails.
 #   check_layers.sh --self-test    shows that every rule can fail
 set -eu
 
@@ -37,6 +38,9 @@ check_tree() { # folder -> faults
     cd "$1"
     check_includes $(find lib -name '*.[ch]' | sort)
     find lib include -type f | sort | xargs grep -nE 'llvm-c|LLVM[A-Z]' | sed 's/$/   (LLVM belongs to jit)/' || :
+    find lib jit -name '*.[ch]' ! -name 'base_real.[ch]' | sort |
+        xargs grep -nE '%[-+#0-9.*]*[eEfFgGaA]|\<(strto(d|f|ld)|atof|v?[fs]?scanf)\>' /dev/null |
+        sed 's/$/   (numbers follow the locale here: ej_real_text, ej_real_read)/' || :
     find include lib jit tests tools -type f ! -name CMakeLists.txt ! -path '*/__pycache__/*' | sed 's:.*/::' | sort |
         uniq -d | sed 's/^/name used twice: /'
     find include lib jit tests tools -name '*.[ch]' | sort | while read -r file; do
@@ -60,10 +64,14 @@ self_test() {
     echo 'int x;' >"$folder/lib/extra_row.c"
     echo 'LLVMValueRef v;' >"$folder/lib/path_llvm.c"
     : >"$folder/tools/graph.h"
+    echo 'printf("%-5.2f", x);' >"$folder/jit/lower_comma.c"
+    echo 'x = strtod(text, &end);' >"$folder/lib/nest_comma.c"
     yes '' | head -601 >"$folder/jit/lower_long.c"
     expect 'plan_early.c:1: includes nest.h, a later row'
     expect 'extra_row.c: belongs to no row'
     expect 'path_llvm.c:1:.*LLVM belongs to jit'
+    expect 'lower_comma.c:1:.*numbers follow the locale'
+    expect 'nest_comma.c:1:.*numbers follow the locale'
     expect 'name used twice: graph.h'
     expect 'lower_long.c: 601 lines'
 }

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -191,14 +192,22 @@ static int load_text(tool_program *out, einjit_context *context, const char *pat
     return status ? tool_error(&err) : TOOL_OK;
 }
 
+static bool is_file(const char *path)
+{
+    struct stat status;
+    return !stat(path, &status) && !S_ISDIR(status.st_mode);
+}
+
+/* "...ein" is also an equation, and "def ,i" another: no equation has a parenthesis. */
 int tool_program_load(tool_program *out, einjit_context *context, const char *what)
 {
     einjit_error err = {0};
     *out = (tool_program){0};
-    if (ends_with(what, ".ein")) return load_text(out, context, what);
+    if (ends_with(what, ".ein") && (!ends_with(what, "...ein") || is_file(what))) return load_text(out, context, what);
     if (!strcmp(what, "-")) return load_text(out, context, "/dev/stdin");
-    if (strstr(what, "def ")) return einjit_graph_parse(&out->graph, context, what, SIZE_MAX, &err) ? tool_error(&err) : TOOL_OK;
-    if (strpbrk(what, "./") && access(what, F_OK) == 0)
+    if (strstr(what, "def ") && strchr(what, '('))
+        return einjit_graph_parse(&out->graph, context, what, SIZE_MAX, &err) ? tool_error(&err) : TOOL_OK;
+    if (strpbrk(what, "./") && is_file(what))
         return tool_usage("'%s' is a file, but no program: programs end in .ein", what);
     if (einjit_graph_from_equation(&out->graph, context, what, &err)) return tool_error(&err);
     out->equation = tool_copy(what);

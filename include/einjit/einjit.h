@@ -11,6 +11,7 @@
  *   bytes, in _ns nanoseconds.
  * - Contexts and kernels may be used by many threads at the same time. A graph may be built by one thread at a time;
  *   once frozen (by its first compile, or einjit_graph_freeze) it may be used by many threads at the same time.
+ * - Numbers in texts have a point and no grouping, in and out, whatever the locale of the program or thread is.
  * - Nothing here aborts, exits, prints, installs signal handlers, or keeps global state.
  */
 #ifndef EINJIT_H
@@ -172,8 +173,9 @@ EINJIT_API int einjit_graph_create(einjit_graph **out, einjit_context *context, 
  * Errors: E_SYNTAX, E_NAME, E_VALUE, the equation's reasons, ..., with line, column and caret. */
 EINJIT_API int einjit_graph_parse(einjit_graph **out, einjit_context *context, const char *text, size_t length,
                                   einjit_error *err);
-/** The graph of one einsum: inputs in the order of the terms, extents named by the labels where each label names
- * one axis extent; dtypes and ranks are left to the first call. */
+/** The graph of one einsum: inputs a, b, ... in the order of the terms. Extents are named by their labels (to leave them
+ * open by name), but may differ where the einsum broadcasts: it takes what einjit_einsum takes, for the same reasons. Dtypes,
+ * and ranks of terms with an ellipsis, are left to the call. Errors: the equation's reasons. Cost: linear in the text. */
 EINJIT_API int einjit_graph_from_equation(einjit_graph **out, einjit_context *context, const char *equation,
                                           einjit_error *err);
 /** Give back a graph. Kernels compiled from it stay valid. NULL is fine. Cost: O(nodes), no recursion. */
@@ -195,7 +197,7 @@ EINJIT_API size_t einjit_graph_node_count(const einjit_graph *graph);
 /** The name of input i; borrowed from the graph; NULL when i is out of range. */
 EINJIT_API const char *einjit_graph_input_name(const einjit_graph *graph, size_t i);
 /** What the program says of input i: dtype and rank (-1 each: left to the observed tensor), and for axis a < capacity
- * either shape[a] >= 0, or shape[a] == -1 and symbols[a] its name (borrowed from the graph). */
+ * either shape[a] >= 0, or shape[a] == -1 and symbols[a] its name (borrowed from the graph; NULL: it has none). */
 EINJIT_API int einjit_graph_input_type(const einjit_graph *graph, size_t i, int *dtype, int *rank, int64_t *shape,
                                        const char **symbols, size_t capacity, einjit_error *err);
 

@@ -13,7 +13,7 @@ int einjit_graph_input_type(const einjit_graph *graph, size_t i, int *dtype, int
     if (rank) *rank = node->rank;
     for (size_t a = 0; a < node->n_extents && a < capacity; a++) {
         const ej_extent *extent = &node->extents[a];
-        bool named = extent->n_symbols == 1 && extent->n == 1;
+        bool named = ej_extent_is_symbol(extent) || ej_extent_is_named(extent);
         if (shape) shape[a] = extent->n_symbols ? -1 : extent->n;
         if (symbols) symbols[a] = named ? g->symbols[extent->symbols[0]] : NULL;
     }

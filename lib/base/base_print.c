@@ -8,7 +8,6 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 void ej_text_init(ej_text *text, ej_arena *arena)
@@ -58,7 +57,8 @@ void ej_print(ej_text *text, const char *format, ...)
 
 void ej_print_double(ej_text *text, double value)
 {
-    char digits[40];
+    char digits[EJ_REAL_TEXT], copy[EJ_REAL_TEXT + EJ_POINT_ROOM];
+    double back;
     if (isnan(value)) {
         ej_print_bytes(text, "nan", 3);
         return;
@@ -68,13 +68,13 @@ void ej_print_double(ej_text *text, double value)
         return;
     }
     for (int precision = 1; precision <= 17; precision++) {
-        snprintf(digits, sizeof digits, "%.*g", precision, value);
-        if (strtod(digits, NULL) == value) break;
+        strcpy(copy, ej_real_text(digits, 'g', precision, value));
+        if (ej_real_read(copy, &back) && back == value) break;
     }
-    /* %g writes 100 as 1e+02 at low precision: Python's way is 100.0 up to 1e16 */
+    /* printf writes 100 as 1e+02 at low precision: Python's way is 100.0 up to 1e16 */
     double magnitude = fabs(value);
     if (strchr(digits, 'e') && magnitude >= 1e-4 && magnitude < 1e16)
-        snprintf(digits, sizeof digits, "%.0f", value);
+        ej_real_text(digits, 'f', 0, value);
     ej_print(text, "%s%s", digits, strpbrk(digits, ".e") ? "" : ".0");
 }
 

@@ -4,6 +4,7 @@
 
 #include "base_diag.h"
 #include "base_memory.h"
+#include "base_real.h"
 
 typedef struct ej_text {
     ej_arena *arena;

@@ -35,17 +35,6 @@ static bool *live_nodes(const ej_binder *b)
     return live;
 }
 
-/* One einsum over the inputs in order, dtypes unsaid: the graph of an equation, or a builder's same. */
-static bool is_equation_only(const ej_graph *graph)
-{
-    if (graph->n_nodes != graph->n_inputs + 1) return false;
-    const ej_node *last = &graph->nodes[graph->n_nodes - 1];
-    if (last->op != EJ_OP_EINSUM) return false;
-    for (size_t i = 0; i < graph->n_inputs; i++)
-        if (graph->nodes[graph->inputs[i]].dtype != -1) return false;
-    return true;
-}
-
 /* Say where, unless the program has one operation. */
 static void name_place(const ej_binder *b, const ej_node *node)
 {
@@ -198,8 +187,8 @@ static int attempt(ej_binder *b, const bind_request *request)
 static int check_counts(ej_binder *b, const bind_request *request)
 {
     if (request->n_in != b->graph->n_inputs)
-        return ej_fail(b->err, EINJIT_E_OPERAND_COUNT, "%zu inputs were given, the program has %zu", request->n_in,
-                       b->graph->n_inputs);
+        return ej_fail(b->err, request->n_in ? EINJIT_E_OPERAND_COUNT : EINJIT_E_NO_OPERANDS,
+                       "%zu inputs were given, the program has %zu", request->n_in, b->graph->n_inputs);
     if (request->n_out && request->n_out != b->graph->n_outputs)
         return ej_fail(b->err, EINJIT_E_OPERAND_COUNT, "%zu outputs were given, the program has %zu results",
                        request->n_out, b->graph->n_outputs);
@@ -225,7 +214,6 @@ static int bind(ej_bound *out, const ej_graph *graph, const bind_request *reques
     ej_binder b = {.out = &bound, .graph = graph, .job = job, .arena = job->arena, .err = job->err};
     b.symbols = EJ_NEW_ARRAY(b.arena, ej_bind_symbol, graph->n_symbols);
     if (!b.symbols) return ej_no_memory(b.err);
-    b.equation_only = is_equation_only(graph);
     EJ_TRY(check_counts(&b, request));
     EJ_TRY(ej_bind_open_list(&b, open));
     int status = EINJIT_OK;

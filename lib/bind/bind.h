@@ -78,6 +78,8 @@ typedef struct ej_bound {
  * E_DTYPE, E_SIZE, ... name the value, operand and axis. */
 int ej_bind(ej_bound *out, const ej_graph *graph, size_t n_in, const einjit_tensor *in, size_t n_out,
             const einjit_tensor *outputs, const char *open, ej_job *job);
+/* Unknown extents that have a name become that symbol where all axes of the name are equal in `in`, which binds. */
+int ej_bind_settle(ej_graph *graph, const einjit_tensor *in, ej_job *job);
 /* Invariants of a bound graph; E_INTERNAL. */
 int ej_bound_verify(const ej_bound *bound, ej_job *job);
 void ej_bound_print(ej_text *text, const ej_bound *bound);

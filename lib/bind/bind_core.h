@@ -13,10 +13,11 @@
 #include "bind.h"
 
 typedef struct ej_bind_symbol {
-    bool known;   /* an input has this extent */
+    bool known;   /* an input has this extent, or one of the name */
     bool open;    /* the caller asked for it */
     bool closed;  /* met another extent */
-    bool torn;    /* differs between inputs: the labels of the one einsum decide */
+    bool named;   /* only inputs that leave it unknown have the name */
+    bool torn;    /* differs between inputs: those that only have the name are what they are */
     int64_t n;
     int32_t input, axis; /* where it was seen first */
     ej_size size;
@@ -41,7 +42,6 @@ typedef struct ej_binder {
     bool **holds;              /* per CHOOSE whose guards were looked at: which alternatives are right */
     bool restart;              /* a symbol was closed: bind again */
     size_t n_closings;         /* of this attempt; after a few it is given up, what follows would only find the same */
-    bool equation_only;        /* the graph is one einsum over inputs named by its labels */
     const char *name;          /* of the program's value that is being bound */
 } ej_binder;
 

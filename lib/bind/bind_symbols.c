@@ -42,14 +42,9 @@ int ej_bind_open_list(ej_binder *b, const char *open)
 
 /* ---- observed values ---- */
 
-/* Two inputs disagree. A graph of one einsum says no more than its labels do, and those may broadcast. */
 static int disagree(ej_binder *b, int32_t s, size_t input, int32_t axis, int64_t n)
 {
-    ej_bind_symbol *symbol = &b->symbols[s];
-    if (b->equation_only) {
-        symbol->torn = symbol->closed = true;
-        return EINJIT_OK;
-    }
+    const ej_bind_symbol *symbol = &b->symbols[s];
     return ej_fail(b->err, EINJIT_E_DIM, "extent '%s' is %lld on axis %d of input '%s' and %lld on axis %d of input '%s'",
                    b->graph->symbols[s], (long long)symbol->n, (int)symbol->axis,
                    input_name(b, (size_t)symbol->input), (long long)n, (int)axis, input_name(b, input));
@@ -93,11 +88,6 @@ static int observe_product(ej_binder *b, const ej_extent *extent, size_t input, 
     return rest * known == n ? observe(b, unknown, input, axis, rest) : not_the_product(b, input, axis, n);
 }
 
-static bool is_plain(const ej_extent *extent)
-{
-    return extent->n == 1 && extent->n_symbols == 1;
-}
-
 static int observe_inputs(ej_binder *b, const einjit_tensor *in, bool products)
 {
     for (size_t i = 0; i < b->graph->n_inputs; i++) {
@@ -105,9 +95,52 @@ static int observe_inputs(ej_binder *b, const einjit_tensor *in, bool products)
         for (uint32_t axis = 0; axis < node->n_extents && (int64_t)axis < in[i].rank; axis++) {
             const ej_extent *extent = &node->extents[axis];
             int64_t n = in[i].shape[axis];
-            if (extent->n < 0 || !extent->n_symbols || is_plain(extent) == products) continue;
+            if (extent->n < 0 || !extent->n_symbols || ej_extent_is_symbol(extent) == products) continue;
             if (products) EJ_TRY(observe_product(b, extent, i, (int32_t)axis, n));
             else EJ_TRY(observe(b, extent->symbols[0], i, (int32_t)axis, n));
+        }
+    }
+    return EINJIT_OK;
+}
+
+/* Axes that only have the name: one extent if nothing differs. */
+static void observe_named(ej_binder *b, const einjit_tensor *in)
+{
+    for (size_t i = 0; i < b->graph->n_inputs; i++) {
+        const ej_node *node = &b->graph->nodes[b->graph->inputs[i]];
+        for (uint32_t axis = 0; axis < node->n_extents && (int64_t)axis < in[i].rank; axis++) {
+            if (!ej_extent_is_named(&node->extents[axis])) continue;
+            ej_bind_symbol *symbol = &b->symbols[node->extents[axis].symbols[0]];
+            if (!symbol->known) *symbol = (ej_bind_symbol){.known = true, .open = symbol->open, .closed = symbol->closed,
+                                                           .named = true, .n = in[i].shape[axis]};
+            else symbol->torn |= symbol->n != in[i].shape[axis];
+        }
+    }
+    for (size_t s = 0; s < b->graph->n_symbols; s++)
+        if (b->symbols[s].named && b->symbols[s].torn) b->symbols[s].closed = true;
+}
+
+static int observe_all(ej_binder *b, const einjit_tensor *in)
+{
+    for (size_t s = 0; s < b->graph->n_symbols; s++)
+        b->symbols[s].known = b->symbols[s].named = b->symbols[s].torn = false;
+    EJ_TRY(observe_inputs(b, in, false));
+    EJ_TRY(observe_inputs(b, in, true));
+    observe_named(b, in);
+    return EINJIT_OK;
+}
+
+int ej_bind_settle(ej_graph *graph, const einjit_tensor *in, ej_job *job)
+{
+    ej_binder b = {.graph = graph, .arena = job->arena, .err = job->err};
+    b.symbols = EJ_NEW_ARRAY(b.arena, ej_bind_symbol, graph->n_symbols);
+    if (!b.symbols) return ej_no_memory(b.err);
+    EJ_TRY(observe_all(&b, in));
+    for (size_t i = 0; i < graph->n_inputs; i++) {
+        const ej_node *node = &graph->nodes[graph->inputs[i]];
+        for (uint32_t axis = 0; axis < node->n_extents; axis++) {
+            ej_extent *extent = &node->extents[axis];
+            if (ej_extent_is_named(extent) && !b.symbols[extent->symbols[0]].torn) extent->n = 1;
         }
     }
     return EINJIT_OK;
@@ -131,9 +164,7 @@ static int size_symbols(ej_binder *b)
 
 int ej_bind_symbols(ej_binder *b, const einjit_tensor *in)
 {
-    for (size_t s = 0; s < b->graph->n_symbols; s++) b->symbols[s].known = b->symbols[s].torn = false;
-    EJ_TRY(observe_inputs(b, in, false));
-    EJ_TRY(observe_inputs(b, in, true));
+    EJ_TRY(observe_all(b, in));
     for (size_t s = 0; s < b->graph->n_symbols; s++) {
         ej_bind_symbol *symbol = &b->symbols[s];
         symbol->size = ej_size_number(symbol->n);
@@ -149,9 +180,9 @@ int ej_bind_extent(ej_binder *b, const ej_extent *extent, ej_size *out)
     ej_size product = ej_size_number(extent->n);
     for (int32_t k = 0; k < extent->n_symbols; k++) {
         const ej_bind_symbol *symbol = &b->symbols[extent->symbols[k]];
-        if (!symbol->known)
-            return ej_fail(b->err, EINJIT_E_NAME, "extent '%s' is not the extent of an input",
-                           b->graph->symbols[extent->symbols[k]]);
+        if (!symbol->known || (symbol->named && symbol->torn))
+            return ej_fail(b->err, EINJIT_E_NAME, "extent '%s' is not %s", b->graph->symbols[extent->symbols[k]],
+                           symbol->known ? "one extent: axes of inputs that have the name differ" : "the extent of an input");
         EJ_TRY(ej_bind_mul(b, product, symbol->size, &product));
     }
     *out = product;

@@ -45,7 +45,6 @@ int ej_bind_check_input(ej_binder *b, size_t i, const einjit_tensor *tensor)
                        einjit_dtype_name(tensor->dtype), einjit_dtype_name(node->dtype));
     EJ_TRY(ej_bind_computes(b, tensor->dtype));
     EJ_TRY(check_extents(b, "input", node->name, tensor));
-    if (b->equation_only) return EINJIT_OK; /* the equation's own checks say it better */
     if (node->rank >= 0 && node->rank != tensor->rank)
         return ej_fail(b->err, EINJIT_E_RANK, "input '%s' has %d axes, the program says %d", node->name,
                        (int)tensor->rank, (int)node->rank);
@@ -96,11 +95,11 @@ static int set_layout(ej_binder *b, ej_bound_tensor *out, const einjit_tensor *g
 static int input_extent(ej_binder *b, const ej_node *node, int32_t axis, int64_t observed, ej_size *out)
 {
     *out = ej_size_number(observed);
-    if ((uint32_t)axis >= node->n_extents || node->extents[axis].n < 0) return EINJIT_OK;
+    if ((uint32_t)axis >= node->n_extents || !node->extents[axis].n_symbols) return EINJIT_OK;
     const ej_extent *extent = &node->extents[axis];
-    for (int32_t k = 0; k < extent->n_symbols; k++)
-        if (b->symbols[extent->symbols[k]].torn) return EINJIT_OK;
-    return extent->n_symbols ? ej_bind_extent(b, extent, out) : EINJIT_OK;
+    if (!ej_extent_is_named(extent)) return ej_bind_extent(b, extent, out);
+    if (!b->symbols[extent->symbols[0]].torn) *out = b->symbols[extent->symbols[0]].size;
+    return EINJIT_OK;
 }
 
 int ej_bind_input(ej_binder *b, size_t i, const einjit_tensor *tensor, ej_value *out)

@@ -225,13 +225,15 @@ static int split(splitter *s, const ej_path *path, ej_value *result)
 static int note_path(const splitter *s, const ej_path *path, const char **out)
 {
     ej_text text;
+    char mults[EJ_REAL_TEXT], largest[EJ_REAL_TEXT];
     ej_text_init(&text, s->r->job->arena);
     ej_print(&text, "%s:", s->node->name ? s->node->name : "");
     for (int32_t i = 0; i < path->n_steps; i++) {
         if (path->steps[i].b < 0) ej_print(&text, " (%d)", (int)path->steps[i].a);
         else ej_print(&text, " (%d, %d)", (int)path->steps[i].a, (int)path->steps[i].b);
     }
-    ej_print(&text, "  log10_mults %.3f log2_largest %.3f", path->log10_mults, path->log2_largest);
+    ej_print(&text, "  log10_mults %s log2_largest %s", ej_real_text(mults, 'f', 3, path->log10_mults),
+             ej_real_text(largest, 'f', 3, path->log2_largest));
     *out = text.data;
     return text.failed ? ej_no_memory(s->r->job->err) : EINJIT_OK;
 }

@@ -6,8 +6,6 @@
  * Keeps  open extents as their names, where they are products of names; others as they were observed.
  */
 #include <ctype.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "choose_core.h"
@@ -174,30 +172,14 @@ static int write_constant(writer *w, const ej_bound_node *from, ej_node *node)
     return write_extents(w, node, from->rank, from->shape);
 }
 
-/* The number with the fewest digits that is x in single precision: 0.1, not 0.10000000149011612. */
-static double shortest(double x)
-{
-    char text[40];
-    for (int digits = 1; digits <= 9; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, x);
-        double y = strtod(text, NULL);
-        volatile float a = (float)x, b = (float)y;
-        if (a == b) return y;
-    }
-    return x;
-}
-
 static void write_scalar(const ej_bound_node *from, ej_node *node)
 {
-    bool single = from->dtype == EINJIT_F32 || from->dtype == EINJIT_C64;
+    int real = ej_dtypes[from->dtype].real;
     node->fn = ej_dtypes[from->dtype].kind;
     node->dtype = -1;
-    node->re = single ? shortest(from->re) : from->re;
-    node->im = single ? shortest(from->im) : from->im;
-    if (node->fn <= EJ_KIND_INT) {
-        node->integer = from->integer;
-        node->re = node->im = 0;
-    }
+    node->integer = node->fn <= EJ_KIND_INT ? from->integer : 0;
+    node->re = node->fn <= EJ_KIND_INT ? 0 : ej_element_short(real, from->re);
+    node->im = node->fn <= EJ_KIND_INT ? 0 : ej_element_short(real, from->im);
 }
 
 /* Whether a literal would take the dtype that the number has: beside another operand of that dtype. */

@@ -138,13 +138,25 @@ extern const ej_fn_info ej_fns[EJ_FN_COUNT];
 int ej_fn_by_name(const char *name, size_t length); /* -1 = none */
 
 /* An extent as the program says it: a number, a symbol of the graph, or open to be found (-1 in reshape, expand;
- * unknown in inputs). A program extent may also be a product, as `z*4`: coefficient * all symbols. */
+ * unknown in inputs). A program extent may also be a product, as `z*4`: coefficient * all symbols. An unknown extent of an
+ * input may have a name all the same (one symbol): where all axes of that name are observed to be equal they are that
+ * symbol, else each is what it is, and the operations say whether that fits. So are the labels of one einsum. */
 typedef struct ej_extent {
     int64_t n;            /* >= 0: the number, or the coefficient when n_symbols > 0; EJ_EXTENT_UNKNOWN */
     int32_t n_symbols;
     int32_t *symbols;     /* indices into graph->symbols */
 } ej_extent;
 enum { EJ_EXTENT_UNKNOWN = -1 };
+
+static inline bool ej_extent_is_symbol(const ej_extent *extent)
+{
+    return extent->n_symbols == 1 && extent->n == 1;
+}
+
+static inline bool ej_extent_is_named(const ej_extent *extent) /* unknown, but with a name */
+{
+    return extent->n_symbols == 1 && extent->n == EJ_EXTENT_UNKNOWN;
+}
 
 /* One item of an indexing expression x[...]. */
 enum ej_index_kind { EJ_INDEX_RANGE, EJ_INDEX_AT, EJ_INDEX_NEW_AXIS, EJ_INDEX_ELLIPSIS };
@@ -237,14 +249,14 @@ void ej_names_copy_counters(ej_graph *graph, const ej_graph *from);
 
 /* ---- text (graph_lex.c, graph_parse*.c, graph_element.c, graph_print*.c) ----
  *
- * Parameters: `a: f32[z, 4, :]` (`:` an extent without a name), `a: f32[()]` a scalar, `a: f32` of unknown rank,
+ * Parameters: `a: f32[z, 4, :]` (`:` an unknown extent, `i:` one with a name), `a: f32[()]` a scalar, `a: f32` of unknown rank,
  * `a: any[z, 4]` of unknown dtype, `a` of neither. Printing writes literals where they are used; so parse(print(g)) is g up
  * to the names and places of SCALAR nodes, and print(parse(print(g))) is print(g), byte for byte. */
 int ej_graph_parse(ej_graph *out, const einjit_allocator *allocator, const char *text, size_t length,
                    einjit_error *err); /* inits *out; freed by the callee on failure */
 void ej_graph_print(ej_text *text, const ej_graph *graph);
-/* The graph of one equation: inputs named a, b, c, ... x0, x1 ... with rank (or unknown with an ellipsis) and the label's
- * names as symbols where a label is an identifier. */
+/* The graph of one equation: inputs named a, b, c, ... x0, x1 ... with rank (or unknown with an ellipsis), unknown extents
+ * named by their labels where a label is an identifier. */
 int ej_graph_from_equation(ej_graph *out, const einjit_allocator *allocator, const ej_equation *equation,
                            einjit_error *err);
 

@@ -7,8 +7,6 @@
 #include "graph_element.h"
 
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* The 16-bit floats: bits of the mantissa, and the exponent's bias. */
@@ -168,15 +166,14 @@ void ej_number_print(ej_text *text, const ej_number *number)
     }
 }
 
-/* A double with few digits that rounds to the same element: 0.1 for the f32 next to it. */
-static double few_digits(int dtype, double x)
+double ej_element_short(int dtype, double x)
 {
     if (dtype == EINJIT_F64 || !isfinite(x)) return x;
     for (int precision = 1; precision <= 9; precision++) {
-        char digits[40];
-        double stored[1]; /* aligned for every dtype */
-        snprintf(digits, sizeof digits, "%.*g", precision, x);
-        double candidate = strtod(digits, NULL);
+        char digits[EJ_REAL_TEXT + EJ_POINT_ROOM];
+        double candidate, stored[1]; /* aligned for every dtype */
+        ej_real_text(digits, 'g', precision, x);
+        if (!ej_real_read(digits, &candidate)) continue;
         store_real(dtype, stored, 0, candidate);
         if (load_real(dtype, stored, 0) == x) return candidate;
     }
@@ -187,8 +184,8 @@ void ej_element_print(ej_text *text, int dtype, const void *data, size_t index)
 {
     ej_number number = ej_element_load(dtype, data, index);
     if (number.kind >= EJ_KIND_FLOAT) {
-        number.re = few_digits(ej_dtypes[dtype].real, number.re);
-        number.im = few_digits(ej_dtypes[dtype].real, number.im);
+        number.re = ej_element_short(ej_dtypes[dtype].real, number.re);
+        number.im = ej_element_short(ej_dtypes[dtype].real, number.im);
     }
     ej_number_print(text, &number);
 }
@@ -246,28 +243,4 @@ void ej_constant_print(ej_text *text, const ej_node *node)
     else
         print_no_elements(text, node);
     ej_print(text, ", dtype=");
-}
-
-/* ---- the locale ---- */
-
-bool ej_number_locale_enter(ej_number_locale *locale)
-{
-#ifndef _WIN32
-    locale->points = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-    if (!locale->points) return false;
-    locale->before = uselocale(locale->points);
-#else
-    locale->none = 0;
-#endif
-    return true;
-}
-
-void ej_number_locale_leave(ej_number_locale *locale)
-{
-#ifndef _WIN32
-    uselocale(locale->before);
-    freelocale(locale->points);
-#else
-    (void)locale;
-#endif
 }

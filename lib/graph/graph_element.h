@@ -2,8 +2,6 @@
 #ifndef EJ_GRAPH_ELEMENT_H
 #define EJ_GRAPH_ELEMENT_H
 
-#include <locale.h>
-
 #include "graph.h"
 
 /* A number of the program text, as Python has them. */
@@ -20,22 +18,13 @@ ej_number ej_element_load(int dtype, const void *data, size_t index);
 
 /* Python expressions that parse back to the same number: 2.0, -1, True, (1.0+2.0j), float("inf"). */
 void ej_number_print(ej_text *text, const ej_number *number);
-/* The same for data[index], with as few digits as its dtype needs. */
+/* A double with few digits that rounds to the same element of a real dtype: 0.1 for the f32 next to it. */
+double ej_element_short(int dtype, double x);
+/* ej_number_print for data[index], with as few digits as its dtype needs. */
 void ej_element_print(ej_text *text, int dtype, const void *data, size_t index);
 
 /* tensor([[1.0, 0.0], [0.0, 1.0]], dtype= wrapped when it is long; empty((0, 3), dtype= without elements. The dtype's name,
  * which a value may bear too, is the caller's. */
 void ej_constant_print(ej_text *text, const ej_node *constant);
-
-/* Between the two calls this thread reads and writes numbers with points, whatever the program's locale is. */
-typedef struct ej_number_locale {
-#ifndef _WIN32
-    locale_t points, before;
-#else
-    int none;
-#endif
-} ej_number_locale;
-bool ej_number_locale_enter(ej_number_locale *locale); /* false: out of memory */
-void ej_number_locale_leave(ej_number_locale *locale);
 
 #endif

@@ -1,8 +1,8 @@
 /* graph_from.c - the graph of one equation.
  *
  * Takes  an equation. Gives inputs a, b, c, ... (x0, x1, ... when there are more than letters), one einsum, one result.
- * Keeps  extents named by their labels, so that a caller can leave them open by name; ranks and dtypes that the equation
- *        does not fix are left to the first call.
+ * Keeps  extents named by their labels, so that a caller can give sizes and leave extents open by name; unknown all the
+ *        same, for axes of one label may broadcast. Ranks and dtypes that the equation does not fix are left to the call.
  */
 #include <stdio.h>
 #include <string.h>
@@ -41,7 +41,8 @@ static int set_extent(ej_graph *graph, ej_extent *extent, int32_t symbol, einjit
     int32_t *symbols = EJ_NEW(&graph->arena, int32_t);
     if (!symbols) return ej_no_memory(err);
     *symbols = symbol;
-    *extent = (ej_extent){.n = 1, .n_symbols = 1, .symbols = symbols};
+    extent->n_symbols = 1;
+    extent->symbols = symbols;
     return EINJIT_OK;
 }
 

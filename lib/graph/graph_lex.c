@@ -7,7 +7,6 @@
  */
 #include "graph_lex.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 void ej_lex_init(ej_lexer *lexer, const char *text, size_t length, einjit_error *err)
@@ -304,11 +303,10 @@ int ej_lex_real(const ej_lexer *lexer, const ej_token *token, ej_arena *arena, d
     size_t n = 0;
     if (!good_underscores(s, token->length, false))
         return fail(lexer, token->offset, "a number with a misplaced underscore");
-    if (token->length >= sizeof small) copy = ej_arena_new(arena, token->length + 1, 1);
+    if (token->length + EJ_POINT_ROOM >= sizeof small) copy = ej_arena_new(arena, token->length + 1 + EJ_POINT_ROOM, 1);
     if (!copy) return ej_no_memory(lexer->err);
     for (size_t i = 0; i < token->length; i++)
         if (s[i] != '_' && (s[i] | 0x20) != 'j') copy[n++] = s[i];
     copy[n] = 0;
-    *out = strtod(copy, NULL);
-    return EINJIT_OK;
+    return ej_real_read(copy, out) ? EINJIT_OK : fail(lexer, token->offset, "a number that cannot be read");
 }

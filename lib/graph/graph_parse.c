@@ -82,13 +82,16 @@ static int parse_axis(ej_parser *p, ej_extent *out)
         out->symbols = EJ_NEW(&p->graph->arena, int32_t);
         if (!out->symbols) return ej_no_memory(p->err);
         EJ_TRY(ej_graph_symbol(p->graph, p->lexer.text + token->offset, token->length, out->symbols, p->err));
+        EJ_TRY(ej_parse_advance(p));
+        if (!ej_parse_at(p, EJ_SIGN1(':'))) return EINJIT_OK;
+        out->n = EJ_EXTENT_UNKNOWN;
     } else {
         return ej_parse_unexpected(p, "an extent: a number, a name or ':'");
     }
     return ej_parse_advance(p);
 }
 
-/* [z, 4, :], or [()] for a scalar. */
+/* [z, 4, :, j:], or [()] for a scalar. */
 static int parse_axes(ej_parser *p, ej_node *node)
 {
     size_t n = 0, capacity = 0;
@@ -312,17 +315,10 @@ static int parse_into(ej_graph *graph, ej_arena *scratch, const char *text, size
 
 int ej_graph_parse(ej_graph *out, const einjit_allocator *allocator, const char *text, size_t length, einjit_error *err)
 {
-    ej_number_locale locale;
     ej_arena scratch;
     EJ_TRY(ej_graph_init(out, allocator, err));
     ej_arena_init(&scratch, allocator);
-    int status = EINJIT_E_NOMEM;
-    if (!ej_number_locale_enter(&locale)) {
-        ej_no_memory(err);
-    } else {
-        status = parse_into(out, &scratch, text ? text : "", text ? length : 0, err);
-        ej_number_locale_leave(&locale);
-    }
+    int status = parse_into(out, &scratch, text ? text : "", text ? length : 0, err);
     ej_arena_free(&scratch);
     if (status) ej_graph_free(out);
     return status;

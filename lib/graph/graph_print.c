@@ -454,10 +454,8 @@ static void print_parameter(const printer *p)
     ej_print(p->text, node->rank ? "[" : "[()");
     for (uint32_t i = 0; i < node->n_extents; i++) {
         if (i) ej_print(p->text, ", ");
-        if (node->extents[i].n == EJ_EXTENT_UNKNOWN)
-            ej_print(p->text, ":");
-        else
-            print_extent(p, &node->extents[i]);
+        if (node->extents[i].n != EJ_EXTENT_UNKNOWN) print_extent(p, &node->extents[i]);
+        else ej_print(p->text, "%s:", node->extents[i].n_symbols ? p->graph->symbols[node->extents[i].symbols[0]] : "");
     }
     ej_print(p->text, "]");
 }
@@ -498,12 +496,7 @@ static void print_graph(ej_text *text, const ej_graph *graph, const uint32_t *us
 
 void ej_graph_print(ej_text *text, const ej_graph *graph)
 {
-    ej_number_locale locale;
     const uint32_t *uses = ej_graph_uses(graph, text->arena);
-    if (!uses || !ej_number_locale_enter(&locale)) {
-        text->failed = true;
-        return;
-    }
-    print_graph(text, graph, uses);
-    ej_number_locale_leave(&locale);
+    if (uses) print_graph(text, graph, uses);
+    else text->failed = true;
 }

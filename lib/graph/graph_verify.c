@@ -123,7 +123,8 @@ static int verify_extents(const verifier *v)
     REQUIRE(v, !node->n_extents || node->extents);
     for (uint32_t i = 0; i < node->n_extents; i++) {
         const ej_extent *extent = &node->extents[i];
-        REQUIRE(v, extent->n >= 0 || (extent->n == EJ_EXTENT_UNKNOWN && !extent->n_symbols));
+        REQUIRE(v, extent->n >= 0 || (extent->n == EJ_EXTENT_UNKNOWN && !extent->n_symbols) ||
+                       (v->node->op == EJ_OP_INPUT && ej_extent_is_named(extent)));
         REQUIRE(v, extent->n_symbols >= 0 && (!extent->n_symbols || extent->symbols));
         for (int32_t k = 0; k < extent->n_symbols; k++)
             REQUIRE(v, extent->symbols[k] >= 0 && (size_t)extent->symbols[k] < v->graph->n_symbols);

@@ -20,7 +20,8 @@
 static int check_count(size_t n, size_t wanted, const char *what, einjit_error *err)
 {
     if (n == wanted) return EINJIT_OK;
-    return ej_fail(err, EINJIT_E_OPERAND_COUNT, "%zu %s%s given, the graph has %zu", n, what, n == 1 ? "" : "s", wanted);
+    return ej_fail(err, n ? EINJIT_E_OPERAND_COUNT : EINJIT_E_NO_OPERANDS, "%zu %s%s given, the graph has %zu", n, what,
+                   n == 1 ? "" : "s", wanted);
 }
 
 int ej_request_check(einjit_context *context, ej_request *r, einjit_error *err)
@@ -141,7 +142,7 @@ static int number_axes(open_symbols *open, const ej_request *r, einjit_error *er
         if (!open->axes[i]) return ej_no_memory(err);
         for (size_t axis = 0; axis < rank; axis++) {
             const ej_extent *e = &node->extents[axis];
-            if (e->n_symbols == 1 && e->n == 1)
+            if (ej_extent_is_symbol(e) || ej_extent_is_named(e))
                 open->axes[i][axis] = number_of(open, e->symbols[0], r->in[i].shape[axis]);
         }
     }

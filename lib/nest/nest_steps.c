@@ -22,8 +22,8 @@ static double estimated_ns(const ej_nest *nest, double bytes)
 /* JSON has no infinity. */
 static void print_number(ej_text *text, const char *key, double value)
 {
-    if (isfinite(value)) ej_print(text, ", \"%s\": %.10g", key, value);
-    else ej_print(text, ", \"%s\": null", key);
+    char digits[EJ_REAL_TEXT];
+    ej_print(text, ", \"%s\": %s", key, isfinite(value) ? ej_real_text(digits, 'g', 10, value) : "null");
 }
 
 static void print_axes(ej_text *text, const ej_step *step)

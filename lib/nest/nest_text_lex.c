@@ -6,7 +6,6 @@
  */
 #include "nest_text.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* ---- names ---- */
@@ -167,17 +166,16 @@ int ej_nest_read_int32(ej_nest_cursor *c, int32_t *out)
 
 int ej_nest_read_double(ej_nest_cursor *c, double *out)
 {
-    char token[64], *end;
+    char token[64 + EJ_POINT_ROOM];
     size_t n = 0;
     ej_nest_skip_blanks(c);
-    while (c->at + n < c->length && n < sizeof token - 1 &&
+    while (c->at + n < c->length && n < 63 &&
            (is_digit(c->text[c->at + n]) || (c->text[c->at + n] && strchr("+-.einfa", c->text[c->at + n])))) {
         token[n] = c->text[c->at + n];
         n++;
     }
     token[n] = 0;
-    *out = strtod(token, &end);
-    if (!n || *end) return ej_nest_expected(c, "a number");
+    if (!ej_real_read(token, out)) return ej_nest_expected(c, "a number");
     c->at += n;
     return EINJIT_OK;
 }

@@ -124,10 +124,11 @@ static void print_step(ej_text *text, const ej_plan *plan, const ej_step *step)
 
 void ej_plan_print(ej_text *text, const ej_plan *plan)
 {
+    char written[EJ_REAL_TEXT], planned[EJ_REAL_TEXT];
     ej_print(text, "plan: %zu steps, scratch ", plan->n_steps);
     ej_size_print(text, &plan->bound->sizes, plan->scratch_bytes);
-    ej_print(text, " bytes, operations %.6g written, %.6g planned\nbuffers\n", plan->naive_operations,
-             plan->planned_operations);
+    ej_print(text, " bytes, operations %s written, %s planned\nbuffers\n",
+             ej_real_text(written, 'g', 6, plan->naive_operations), ej_real_text(planned, 'g', 6, plan->planned_operations));
     for (size_t b = 0; b < plan->n_buffers; b++) print_buffer(text, plan, b);
     for (size_t s = 0; s < plan->n_steps; s++) print_step(text, plan, &plan->steps[s]);
     for (size_t c = 0; c < plan->n_index_checks; c++) {

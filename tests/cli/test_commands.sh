@@ -109,6 +109,13 @@ run 2 "$einjit" run two.ein a.npy a.npy -o c.npy
 run 2 "$einjit" run two.ein a.npy a.npy -o c.npy -o c.npy
 run 1 "$einjit" run 'ij->ji' a.npy -o no/such/folder.npy; says E_IO err
 run 1 "$einjit" run 'ij,jk->ik' a.npy wide.npy; says "E_DIM: axis 'j' is 2 in operand 0 and 3 in operand 1" err
+npy column.npy '<f4' False '(2, 1)' "$f1$f2"
+run 0 "$einjit" run 'ij,jk->ik' column.npy a.npy; says 'f32[2, 2]: 4 6 8 12' out
+run 0 "$einjit" run 'ij,jk->ik' column.npy a.npy --gradient a column.npy; says 'f32[2, 1]: 10 20' out
+run 0 "$einjit" print 'abc,def ->abcdef' --emit graph; says 'einsum("abc,def->abcdef", a, b)' out
+run 0 "$einjit" print '...ein' --emit graph; says 'einsum("...ein->...ein", a)' out
+run 1 "$einjit" print '.'; says E_BAD_ELLIPSIS err
+run 1 "$einjit" run 'ij,jk->ik'; says E_NO_OPERANDS err
 run 1 "$einjit" run 'ij,j$->i' a.npy a.npy; says E_BAD_CHAR err; tail -1 err | grep -q '^ *^$' || fail 'no caret'
 run 1 "$einjit" run 'ij->q' a.npy; says E_OUT_UNKNOWN err
 run 1 "$einjit" run 'ij,jk->ik' a.npy; says E_OPERAND_COUNT err
@@ -195,6 +202,12 @@ for key in kernel operations bytes intensity estimated_ns; do json "steps.0.$key
 [ "$("$json_get" steps.0.kernel <out)" != null ] || fail 'a step has no kernel'
 says 'digraph' d.dot; says 's0 -> s1' d.dot
 says '</svg>' d.svg; [ "$(grep -c 'class="step"' d.svg)" = 2 ] || fail 'not two boxes'
+cp out once
+if localedef -i de_DE -f ISO-8859-1 ./comma 2>/dev/null; then # the commands write points in every locale
+    run 0 env LOCPATH="$work" LC_ALL=comma "$einjit" explain 'ij,jk,kl->il' -s i=9,j=500,k=9,l=500 --json; same out once
+else
+    echo 'localedef has no sources (package locales): not tested with a comma' >&2
+fi
 run 0 "$einjit" explain 'ij->' -s i=0,j=3 --json; json log10_mults null
 run 0 "$einjit" explain 'ij,jk->ik' -s i=1000000,j=1000000,k=1000000; says '2e+18' out
 run 1 "$einjit" explain 'ij,jk' -s i=2,j=2,k=2 --svg no/such/folder.svg; says E_IO err

@@ -128,6 +128,23 @@ static void code_has_a_text(void **state)
     einjit_context_release(context);
 }
 
+/* What the passes know of an equation's extents: one where they agree, nothing where they broadcast. */
+static void equations_take_what_broadcasts(void **state)
+{
+    (void)state;
+    einjit_context *context = api_context("interp");
+    einjit_graph *graph;
+    const einjit_tensor same[] = {F32(NULL, 8, 16), F32(NULL, 16, 4)}, one[] = {F32(NULL, 8, 1), F32(NULL, 16, 4)};
+    char text[1000];
+    assert_int_equal(einjit_graph_from_equation(&graph, context, "ij,jk->ik", &err), EINJIT_OK);
+    assert_int_equal(einjit_explain(context, graph, 2, same, NULL, "opt", text, sizeof text, NULL, &err), EINJIT_OK);
+    assert_non_null(strstr(text, "(a: f32[i, j], b: f32[j, k])"));
+    assert_int_equal(einjit_explain(context, graph, 2, one, NULL, "opt", text, sizeof text, NULL, &err), EINJIT_OK);
+    assert_non_null(strstr(text, "(a: f32[i, j:], b: f32[j:, k])"));
+    einjit_graph_destroy(graph);
+    einjit_context_release(context);
+}
+
 static void texts_are_cut_to_the_buffer(void **state)
 {
     (void)state;
@@ -187,6 +204,7 @@ int main(void)
         cmocka_unit_test(numbers_in_texts_keep_their_dtypes),
         cmocka_unit_test(passes_are_reported),
         cmocka_unit_test(code_has_a_text),
+        cmocka_unit_test(equations_take_what_broadcasts),
         cmocka_unit_test(texts_are_cut_to_the_buffer),
         cmocka_unit_test(unknown_stages_are_refused),
         cmocka_unit_test(costs_are_counted),

@@ -190,6 +190,29 @@ static void one_einsum_without_dtypes_leaves_names_to_its_labels(void **state)
     ej_arena_free(&arena);
 }
 
+static void unknown_extents_may_have_a_name(void **state)
+{
+    (void)state;
+    expect_open("a: f32[z:, 3], b: f32[z:]", "einsum('zi,z->i', a, b)", "f32[5,3] f32[5]", "z", "f32[3]");
+    expect_open("a: f32[z:, 3], b: f32[z:]", "einsum('zi,z->zi', a, b)", "f32[5,3] f32[5]", "z", "f32[z, 3]");
+    expect_open("a: f32[z:, 3], b: f32[z:]", "einsum('zi,z->zi', a, b)", "f32[5,3] f32[1]", "z", "f32[5, 3]");
+    expect_result("a: f32[z:, 3], b: f32[z:]", "einsum('zi,z->zi', a, b)", "f32[1,3] f32[5]", "f32[5, 3]");
+    expect_refused("a: f32[z:, 3], b: f32[z:]", "einsum('zi,z->zi', a, b)", "f32[4,3] f32[5]", EINJIT_E_DIM,
+                   "axis 'z' is 4 in operand 0 and 5 in operand 1");
+    /* one that is known counts, whatever the others are */
+    expect_open("a: f32[z, 3], b: f32[z:]", "(a * b[0]).reshape((3, z))", "f32[5,3] f32[1]", "z", "f32[3, z]");
+    expect_result("a: f32[z:, 3], b: f32[z:]", "a.reshape((3, z))", "f32[5,3] f32[5]", "f32[3, 5]");
+    expect_refused("a: f32[z:, 3], b: f32[z:]", "a.reshape((3, z))", "f32[5,3] f32[1]", EINJIT_E_NAME,
+                   "extent 'z' is not one extent");
+}
+
+static void one_einsum_declares_its_inputs_like_any_program(void **state)
+{
+    (void)state;
+    expect_refused("a: any[3]", "einsum('i->', a)", "f32[5]", EINJIT_E_SHAPE, "axis 0 of input 'a' is 5, the program says 3");
+    expect_refused("a: any[i], b: any[i]", "einsum('i,i->i', a, b)", "f32[1] f32[5]", EINJIT_E_DIM, "extent 'i' is 1");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -205,6 +228,8 @@ int main(void)
         cmocka_unit_test(many_closings_end),
         cmocka_unit_test(names_need_an_input),
         cmocka_unit_test(one_einsum_without_dtypes_leaves_names_to_its_labels),
+        cmocka_unit_test(unknown_extents_may_have_a_name),
+        cmocka_unit_test(one_einsum_declares_its_inputs_like_any_program),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -89,6 +89,29 @@ static void integer_labels_are_kept(void **state)
     ej_graph_free(&graph);
 }
 
+static void text_printed_is_the_graph_read(void **state)
+{
+    (void)state;
+    const char *wanted = "def forward(a: any[z:, i:, :], b: any[z:, i:], c):\n"
+                         "    einsum_1 = einsum(\"zi\xF0\x9F\x98\x80,zi,...->\", a, b, c)\n    return einsum_1\n";
+    ej_graph graph, back;
+    ej_arena arena;
+    ej_text text, again;
+    ej_arena_init(&arena, &ej_malloc_allocator);
+    ej_text_init(&text, &arena);
+    ej_text_init(&again, &arena);
+    assert_int_equal(make(&graph, "zi\xF0\x9F\x98\x80,zi,...->"), EINJIT_OK);
+    ej_graph_print(&text, &graph);
+    assert_string_equal(text.data, wanted);
+    assert_int_equal(ej_graph_parse(&back, &ej_malloc_allocator, text.data, text.length, NULL), EINJIT_OK);
+    assert_true(ej_graph_hash(&back) == ej_graph_hash(&graph));
+    ej_graph_print(&again, &back);
+    assert_string_equal(again.data, wanted);
+    ej_graph_free(&graph);
+    ej_graph_free(&back);
+    ej_arena_free(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -96,6 +119,7 @@ int main(void)
         cmocka_unit_test(what_is_no_identifier_stays_unnamed),
         cmocka_unit_test(many_terms_are_named_by_numbers),
         cmocka_unit_test(integer_labels_are_kept),
+        cmocka_unit_test(text_printed_is_the_graph_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -142,7 +142,7 @@ static size_t damage(uint64_t *state, char *text, size_t n, size_t room_for, con
 }
 
 static const char *const seeds[] = {
-    ("def f(a: f32[z, i, j], b: any[z, :, 4], s: f32[()], src: i64[e]):\n"
+    ("def f(a: f32[z, i, j], b: any[z, :, 4], s: f32[()], src: i64[e:]):\n"
     "    'text'\n"
     "    x = einsum(\"zij,zjk,->zik\", a, b, s) * -2.5e-3 / 3j + 0x1F  # comment\n"
     "    y = x.reshape(z*i, -1)[:, None, ..., 1:2:3][src].sum(dim=(0, -1), keepdim=True)\n"

@@ -188,10 +188,10 @@ static void parameters_carry_dtypes_and_extents(void **state)
     einjit_error err;
     ej_graph g;
     assert_int_equal(parse(&g,
-                           "def f(a: f32[z, 4, :], b: torch.int64[()], c: f16, d, e: any[z]) : return a, b",
+                           "def f(a: f32[z, 4, :], b: torch.int64[()], c: f16, d, e: any[z], g: f32[z:, y :]) : return a, b",
                            &err), EINJIT_OK);
     assert_string_equal(g.name, "f");
-    assert_int_equal(g.n_inputs, 5);
+    assert_int_equal(g.n_inputs, 6);
     assert_int_equal(g.nodes[0].dtype, EINJIT_F32);
     assert_int_equal(g.nodes[0].rank, 3);
     assert_string_equal(g.symbols[g.nodes[0].extents[0].symbols[0]], "z");
@@ -204,7 +204,10 @@ static void parameters_carry_dtypes_and_extents(void **state)
     assert_int_equal(g.nodes[4].dtype, -1);
     assert_int_equal(g.nodes[4].rank, 1);
     assert_int_equal(g.nodes[4].extents[0].symbols[0], g.nodes[0].extents[0].symbols[0]);
-    assert_int_equal(g.n_symbols, 1);
+    for (int axis = 0; axis < 2; axis++) assert_int_equal(g.nodes[5].extents[axis].n, EJ_EXTENT_UNKNOWN);
+    assert_int_equal(g.nodes[5].extents[0].symbols[0], g.nodes[0].extents[0].symbols[0]);
+    assert_string_equal(g.symbols[g.nodes[5].extents[1].symbols[0]], "y");
+    assert_int_equal(g.n_symbols, 2);
     assert_int_equal(g.n_outputs, 2);
     assert_false(g.tuple_result);
     ej_graph_free(&g);
