@@ -1,6 +1,5 @@
 /* cmd_explain.c - einjit explain: operations as written and as planned, the steps and their kernels, as text, JSON, a
  * graph for Graphviz or a drawing. */
-#include <errno.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -137,12 +136,11 @@ static int fill_report(report *r, einjit_context *context, const tool_program *p
 
 static int write_file(const char *text, const char *path)
 {
-    FILE *file = fopen(path, "w");
-    if (!file) return tool_fail("E_IO", "%s: %s", path, strerror(errno));
+    FILE *file;
+    int status = tool_open(&file, path, true);
+    if (status) return status;
     fputs(text, file);
-    bool failed = ferror(file);
-    if (fclose(file) || failed) return tool_fail("E_IO", "%s cannot be written", path);
-    return TOOL_OK;
+    return tool_close(file, path);
 }
 
 static int explain(einjit_context *context, const tool_program *program, const cmd_options *options)
@@ -155,8 +153,9 @@ static int explain(einjit_context *context, const tool_program *program, const c
     if (!status) status = fill_report(&r, context, program, options, views, n_in);
     if (!status && options->dot) status = write_file(r.dot, options->dot);
     if (!status && options->svg) status = svg_write(r.steps, r.what, options->svg);
+    bool reported = !tool_is_stdio(options->dot) && !tool_is_stdio(options->svg); /* else they are what was asked for */
     if (!status && options->json) status = print_json(&r);
-    else if (!status) print_text(&r);
+    else if (!status && reported) print_text(&r);
     free(r.path);
     free(r.plan);
     free(r.dot);
@@ -173,7 +172,10 @@ int cmd_explain(int argc, char **argv, const command *self)
     tool_program program = {0};
     int status = cmd_parse(&options, argc, argv, self);
     if (status >= 0) return status;
-    status = cmd_context(&context, &options);
+    if (options.json + tool_is_stdio(options.dot) + tool_is_stdio(options.svg) > 1)
+        status = tool_usage("--json, --dot - and --svg - each want standard output for themselves");
+    else
+        status = cmd_context(&context, &options);
     if (!status) status = tool_program_load(&program, context, options.rest[0]);
     if (!status) status = tool_names_check(&program, &options.sizes, options.open);
     if (!status) status = explain(context, &program, &options);

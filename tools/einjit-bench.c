@@ -1,5 +1,4 @@
 /* einjit-bench.c - the command: times one case or a file of cases, as text or JSON, also against a baseline. */
-#include <errno.h>
 #include <getopt.h>
 #include <jansson.h>
 #include <math.h>
@@ -67,6 +66,8 @@ static void help(void)
          "      --no-opt             compile as written\n"
          "      --baseline FILE      an earlier --json report: exit 3 where a case is over 1.15 times slower\n"
          "      --json               a list of results on stdout\n\n"
+         "A file named - is standard input. Of options that are given again lists grow (-s, --open, --constants, --vs, --passes),\n"
+         "and all others must say the same.\n\n"
          "With --optimizer: seconds of the passes over graphs of 100, 1000, ... einsums of several forms, and how they grow\n"
          "(exponent 1: in proportion).\n\n"
          "      --passes P,Q         only these passes\n"
@@ -206,11 +207,10 @@ static int read_case(bench_case *out, const json_t *item)
 
 static int run_file(arguments *a)
 {
-    json_error_t error;
     regex_t only;
-    if (access(a->cases, R_OK)) return tool_fail("E_IO", "%s: %s", a->cases, strerror(errno));
-    json_t *cases = json_load_file(a->cases, 0, &error), *item;
-    if (!cases) return tool_fail("E_SYNTAX", "%s: %s (line %d)", a->cases, error.text, error.line);
+    json_t *cases, *item;
+    int read = tool_read_json(&cases, a->cases);
+    if (read) return read;
     if (!json_is_array(cases)) {
         json_decref(cases);
         return tool_fail("E_VALUE", "%s is not a list of cases", a->cases);
@@ -243,10 +243,16 @@ static int run_file(arguments *a)
     return failed;
 }
 
+static const char *name_of(int option)
+{
+    const struct option *at = longs;
+    while (at[1].name && at->val != option) at++;
+    return at->name;
+}
+
 static int take(arguments *a, int option)
 {
     char *end;
-    json_error_t error;
     bench_options *o = &a->options;
     switch (option) {
     case 's': return tool_sizes_add(&a->one.sizes, optarg);
@@ -260,28 +266,26 @@ static int take(arguments *a, int option)
     case 'c': a->cases = optarg; return TOOL_OK;
     case 'r': a->only = optarg; return TOOL_OK;
     case 'j': o->json = true; return TOOL_OK;
-    case 'V': o->vs = optarg; return TOOL_OK;
-    case 'O': o->open = optarg; return TOOL_OK;
-    case 'K': o->constants = optarg; return TOOL_OK;
+    case 'V': tool_append(&o->vs, optarg); return TOOL_OK;
+    case 'O': tool_append(&o->open, optarg); return TOOL_OK;
+    case 'K': tool_append(&o->constants, optarg); return TOOL_OK;
     case 'b': o->backend = optarg; return TOOL_OK;
     case 'T': o->target = optarg; return TOOL_OK;
     case 'S': o->strategy = optarg; return TOOL_OK;
     case 'C': o->cold = true; return TOOL_OK;
     case 'n': o->no_opt = true; return TOOL_OK;
     case 'o': a->optimizer = true; return TOOL_OK;
-    case 'p': a->growth.passes = optarg; return TOOL_OK;
+    case 'p': tool_append(&a->growth.passes, optarg); return TOOL_OK;
     case 'l': return tool_number(&a->growth.largest, optarg, 100, 10000000, "--largest");
     case 'P': a->growth.plan = true; return TOOL_OK;
-    case 'B':
-        if (access(optarg, R_OK)) return tool_fail("E_IO", "%s: %s", optarg, strerror(errno));
-        a->baseline = json_load_file(optarg, 0, &error);
-        return a->baseline ? TOOL_OK : tool_fail("E_SYNTAX", "%s: %s (line %d)", optarg, error.text, error.line);
+    case 'B': return a->baseline ? TOOL_OK : tool_read_json(&a->baseline, optarg); /* given again: the same file */
     default: return tool_usage("an option that is not known or has no value");
     }
 }
 
 static int parse_arguments(arguments *a, int argc, char **argv)
 {
+    tool_seen seen = {0};
     int option;
     opterr = 0;
     while ((option = getopt_long(argc, argv, ":s:h", longs, NULL)) >= 0) {
@@ -295,7 +299,8 @@ static int parse_arguments(arguments *a, int argc, char **argv)
         }
         if (option == ':') return tool_usage("%s needs a value", argv[optind - 1]);
         if (option == '?') return tool_usage("'%s' is no option, or takes no value", argv[optind - 1]);
-        int status = take(a, option);
+        int status = optarg && !strchr("sVOKp", option) ? tool_once(&seen, option, optarg, name_of(option)) : TOOL_OK;
+        if (!status) status = take(a, option);
         if (status) return status;
     }
     if (!a->optimizer && (a->growth.passes || a->growth.plan)) return tool_usage("--passes and --plan go with --optimizer");
@@ -338,5 +343,9 @@ int main(int argc, char **argv)
     if (status < 0) status = run(&a);
     tool_sizes_free(&a.one.sizes);
     json_decref(a.baseline);
+    free(a.options.open);
+    free(a.options.constants);
+    free(a.options.vs);
+    free(a.growth.passes);
     return tool_finish(status);
 }

@@ -1,11 +1,9 @@
 /* network.c - reads NETWORK.json; counts what a path costs besides what the library says. */
 #include "network.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static int32_t add_label(network *net, const char *key, int64_t size)
 {
@@ -57,19 +55,10 @@ static int add_term(network *net, const json_t *term, int32_t *labels, const cha
     return TOOL_OK;
 }
 
-static int load(network *net, const char *path)
-{
-    json_error_t error;
-    if (access(path, R_OK)) return tool_fail("E_IO", "%s: %s", path, strerror(errno));
-    net->doc = json_load_file(path, 0, &error);
-    return net->doc ? TOOL_OK : tool_fail("E_SYNTAX", "%s: %s (line %d, column %d)", path, error.text, error.line,
-                                          error.column);
-}
-
 int network_read(network *net, const char *path)
 {
     *net = (network){0};
-    int status = load(net, path);
+    int status = tool_read_json(&net->doc, path);
     if (status) return status;
     const json_t *inputs = json_object_get(net->doc, "inputs"), *output = json_object_get(net->doc, "output");
     if (!json_is_array(inputs) || !json_is_array(output))

@@ -6,7 +6,6 @@
  */
 #include "svg.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -275,8 +274,9 @@ static void write_drawing(FILE *file, const drawing *d, const char *title)
 int svg_write(const json_t *steps, const char *title, const char *path)
 {
     drawing d = {0};
-    FILE *file = fopen(path, "w");
-    if (!file) return tool_fail("E_IO", "%s: %s", path, strerror(errno));
+    FILE *file;
+    int status = tool_open(&file, path, true);
+    if (status) return status;
     build(&d, steps);
     set_layers(&d);
     place_boxes(&d);
@@ -286,7 +286,5 @@ int svg_write(const json_t *steps, const char *title, const char *path)
     free(d.sorted);
     free(d.starts);
     json_decref(d.inputs);
-    bool failed = ferror(file);
-    if (fclose(file) || failed) return tool_fail("E_IO", "%s cannot be written", path);
-    return TOOL_OK;
+    return tool_close(file, path);
 }

@@ -1,4 +1,4 @@
-/* tool.c - what the commands share: messages, numbers, files, programs. */
+/* tool.c - what the commands share: messages, numbers, options, programs. */
 #include "tool.h"
 
 #include <errno.h>
@@ -98,8 +98,33 @@ int tool_number(int64_t *out, const char *text, int64_t least, int64_t most, con
     return TOOL_OK;
 }
 
+int tool_once(tool_seen *seen, int letter, const char *value, const char *name)
+{
+    const char **before = &seen->value[letter];
+    if (*before && strcmp(*before, value))
+        return tool_usage("--%s is given as '%s' and as '%s'", name, *before, value);
+    *before = value;
+    return TOOL_OK;
+}
+
+void tool_append(char **list, const char *value)
+{
+    if (*list && !*value) return;
+    size_t n = *list ? strlen(*list) : 0;
+    char *both = tool_alloc(n + strlen(value) + 2);
+    sprintf(both, "%s%s%s", n ? *list : "", n ? "," : "", value);
+    free(*list);
+    *list = both;
+}
+
 static int add_size(tool_sizes *sizes, const char *name, size_t n, int64_t value)
 {
+    for (size_t i = 0; i < sizes->n; i++) {
+        if (strncmp(sizes->items[i].name, name, n) || sizes->items[i].name[n]) continue;
+        if (sizes->items[i].value == value) return TOOL_OK;
+        return tool_usage("size '%s' is given as %lld and as %lld", sizes->items[i].name, (long long)sizes->items[i].value,
+                          (long long)value);
+    }
     struct tool_size *grown = realloc(sizes->items, (sizes->n + 1) * sizeof *grown);
     if (!grown) return tool_fail("E_NOMEM", "out of memory");
     sizes->items = grown;
@@ -145,36 +170,6 @@ void tool_sizes_free(tool_sizes *sizes)
     *sizes = (tool_sizes){0};
 }
 
-char *tool_read_file(const char *path, size_t *length)
-{
-    FILE *file = fopen(path, "rb");
-    if (!file) {
-        tool_fail("E_IO", "%s: %s", path, strerror(errno));
-        return NULL;
-    }
-    size_t used = 0, capacity = 1 << 16;
-    char *text = malloc(capacity);
-    while (text) {
-        size_t got = fread(text + used, 1, capacity - used - 1, file);
-        used += got;
-        if (!got) break;
-        if (used + 1 < capacity) continue;
-        char *grown = realloc(text, capacity *= 2);
-        if (!grown) free(text);
-        text = grown;
-    }
-    bool failed = ferror(file);
-    fclose(file);
-    if (!text || failed) {
-        tool_fail(text ? "E_IO" : "E_NOMEM", "%s cannot be read", path);
-        free(text);
-        return NULL;
-    }
-    text[used] = 0;
-    if (length) *length = used;
-    return text;
-}
-
 static bool ends_with(const char *text, const char *end)
 {
     size_t n = strlen(text), m = strlen(end);
@@ -204,7 +199,7 @@ int tool_program_load(tool_program *out, einjit_context *context, const char *wh
     einjit_error err = {0};
     *out = (tool_program){0};
     if (ends_with(what, ".ein") && (!ends_with(what, "...ein") || is_file(what))) return load_text(out, context, what);
-    if (!strcmp(what, "-")) return load_text(out, context, "/dev/stdin");
+    if (tool_is_stdio(what)) return load_text(out, context, what);
     if (strstr(what, "def ") && strchr(what, '('))
         return einjit_graph_parse(&out->graph, context, what, SIZE_MAX, &err) ? tool_error(&err) : TOOL_OK;
     if (strpbrk(what, "./") && is_file(what))
@@ -258,8 +253,13 @@ int tool_strategy(char **out, einjit_context *context, const char *name)
     size_t n;
     *out = NULL;
     if (!name) return TOOL_OK;
-    if (!strncmp(name, "file:", 5) || strchr(name, '/') || ends_with(name, ".json")) {
+    if (!strncmp(name, "file:", 5) || tool_is_stdio(name) || strchr(name, '/') || ends_with(name, ".json")) {
         const char *path = strncmp(name, "file:", 5) ? name : name + 5;
+        if (tool_is_stdio(path)) {
+            path = "/dev/stdin"; /* the library opens it */
+            int status = tool_take_stdin();
+            if (status) return status;
+        }
         if (access(path, R_OK)) return tool_fail("E_IO", "%s: %s", path, strerror(errno));
         *out = tool_alloc(strlen(path) + 6);
         sprintf(*out, "file:%s", path);

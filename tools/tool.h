@@ -38,12 +38,24 @@ typedef struct tool_sizes {
 int tool_sizes_add(tool_sizes *sizes, const char *text); /* TOOL_OK or TOOL_USAGE */
 bool tool_sizes_find(const tool_sizes *sizes, const char *name, int64_t *value);
 void tool_sizes_free(tool_sizes *sizes);
+/* Options that may be given again: lists grow, all others must say the same. `letter`: below 128. */
+typedef struct tool_seen {
+    const char *value[128];
+} tool_seen;
+int tool_once(tool_seen *seen, int letter, const char *value, const char *name);
+void tool_append(char **list, const char *value); /* "a" and "b,c" are "a,b,c"; freed with free() */
 double tool_seconds(void); /* of a clock that only goes forward */
 /* Whole numbers of options: TOOL_OK or TOOL_USAGE. */
 int tool_number(int64_t *out, const char *text, int64_t least, int64_t most, const char *option);
 
-/* A file's bytes, NUL-terminated; NULL after a message. */
-char *tool_read_file(const char *path, size_t *length);
+/* ---- files (tool_file.c): TOOL_OK, or the exit code after a message. "-" is standard input (once), or output. */
+bool tool_is_stdio(const char *path); /* "-"; NULL is not */
+int tool_take_stdin(void);            /* for readers that open it themselves */
+int tool_open(FILE **out, const char *path, bool to_write);
+int tool_close(FILE *file, const char *path); /* what was written is there */
+char *tool_read_file(const char *path, size_t *length); /* NUL-terminated; NULL after a message */
+struct json_t;
+int tool_read_json(struct json_t **out, const char *path);
 
 /* FILE.ein, program text (starts with "def"), or an equation. */
 typedef struct tool_program {
