@@ -100,11 +100,9 @@ static int rates(bench *b, bench_result *r)
     einjit_error err = {0};
     einjit_compile_options options = compile_options(b);
     if (einjit_plan_cost(&cost, b->context, b->program.graph, b->n_in, b->in_views, &options, &err)) return tool_error(&err);
-    double bytes = 0, seconds = r->time.median_us * 1e-6;
-    for (size_t i = 0; i < b->n_in; i++) bytes += (double)b->in[i].bytes;
-    for (size_t i = 0; i < b->n_out; i++) bytes += (double)b->out[i].bytes;
+    double seconds = r->time.median_us * 1e-6;
     r->gflops = (b->one->flop > 0 ? b->one->flop : cost.planned_operations) / seconds * 1e-9;
-    r->gbytes_per_s = bytes / seconds * 1e-9;
+    r->gbytes_per_s = (double)cost.touched_bytes / seconds * 1e-9;
     r->plan = tool_explain(b->context, &b->program, b->in_views, b->n_in, &options, "plan");
     return r->plan ? TOOL_OK : TOOL_FAILED;
 }

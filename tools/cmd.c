@@ -19,7 +19,7 @@ static const struct {
     {'m', "minimize", "flops", "what the path search makes small"},
     {'D', "dot", "FILE", "the plan's steps as a graph for Graphviz"},
     {'G', "svg", "FILE", "a drawing of the plan's steps"},
-    {'t', "threads", "N", "threads to use"},
+    {'t', "threads", "N", "threads to use (kernels run on one so far)"},
     {'b', "backend", "B", "llvm or interp"},
     {'T', "target", "T", "a row of the target table: avx512, avx2, sse2"},
     {'g', "gradient", "a,b", "add the gradients of the first result by these inputs to the results"},
@@ -163,6 +163,7 @@ void cmd_options_free(cmd_options *options)
 int cmd_context(einjit_context **out, cmd_options *options)
 {
     einjit_error err = {0};
+    tool_threads(options->threads);
     einjit_options o = {.struct_bytes = sizeof o, .backend = options->backend, .target = options->target,
                         .threads = (int32_t)options->threads, .flags = options->no_opt ? EINJIT_OPTION_NO_OPTIMIZE : 0};
     if (einjit_context_create(out, &o, &err))

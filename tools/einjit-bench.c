@@ -55,7 +55,7 @@ static void help(void)
          "Compiles, checks against a reference and times: medians of at least 21 samples of at least 0.5 ms.\n\n"
          "  -s, --sizes z=1000,i=4   extents by name\n"
          "      --dtype f32          of inputs that do not say\n"
-         "      --threads N          threads to use\n"
+         "      --threads N          threads to use (kernels run on one so far)\n"
          "      --open z             extents that stay open\n"
          "      --constants w,b      inputs that never change: what follows from them is computed in advance\n"
          "      --vs plain,interp    timed in the same run, interleaved: loops in C as written, the interpreter\n"
@@ -76,50 +76,79 @@ static void help(void)
          "exit codes: 0 ok, 1 wrong result or failed work, 2 usage, 3 regression");
 }
 
-static json_t *result_json(const bench_case *one, const bench_options *o, const bench_result *r)
+/* JSON has no infinity. */
+static json_t *number(double x)
 {
-    json_t *doc = json_object(), *sizes = json_object(), *plan = json_array(), *peers = json_object();
-    for (size_t i = 0; i < one->sizes.n; i++)
-        json_object_set_new(sizes, one->sizes.items[i].name, json_integer(one->sizes.items[i].value));
-    for (const char *at = r->plan; at && *at;) {
+    return isfinite(x) ? json_real(x) : json_null();
+}
+
+static json_t *plan_json(const char *plan)
+{
+    json_t *lines = json_array();
+    for (const char *at = plan; at && *at;) {
         size_t n = strcspn(at, "\n");
-        json_array_append_new(plan, json_stringn(at, n));
+        json_array_append_new(lines, json_stringn(at, n));
         at += n + (at[n] == '\n');
     }
-    for (int i = 0; i < r->n_peers; i++) json_object_set_new(peers, r->peers[i].name, json_real(r->peers[i].time.median_us));
+    return lines;
+}
+
+/* What was asked. */
+static json_t *case_json(const bench_case *one)
+{
+    json_t *doc = json_object(), *sizes = json_object();
+    for (size_t i = 0; i < one->sizes.n; i++)
+        json_object_set_new(sizes, one->sizes.items[i].name, json_integer(one->sizes.items[i].value));
     json_object_set_new(doc, "name", json_string(one->name));
-    json_object_set_new(doc, "equation", json_string(one->program));
+    json_object_set_new(doc, "equation", one->program ? json_string(one->program) : json_null());
     json_object_set_new(doc, "sizes", sizes);
-    json_object_set_new(doc, "dtype", json_string(einjit_dtype_name(one->dtype)));
-    json_object_set_new(doc, "threads", json_integer(o->threads > 0 ? o->threads : 1));
-    json_object_set_new(doc, "median_us", json_real(r->time.median_us));
-    json_object_set_new(doc, "min_us", json_real(r->time.min_us));
-    json_object_set_new(doc, "samples", json_integer(r->time.samples));
-    json_object_set_new(doc, "gflops", json_real(r->gflops));
-    json_object_set_new(doc, "gbytes_per_s", json_real(r->gbytes_per_s));
-    json_object_set_new(doc, "plan", plan);
-    json_object_set_new(doc, "compile_ms", json_real(r->compile_ms));
-    json_object_set_new(doc, "disk_us", json_null());
-    json_object_set_new(doc, "memory_ns", json_real(r->memory_ns));
-    json_object_set_new(doc, "lookup_ns", json_real(r->lookup_ns));
-    json_object_set_new(doc, "call_ns", json_real(r->call_ns));
-    json_object_set_new(doc, "max_err", isfinite(r->max_err) ? json_real(r->max_err) : json_null());
-    json_object_set_new(doc, "checked", json_integer(r->checked));
-    json_object_set_new(doc, "reference", json_string(r->reference));
+    json_object_set_new(doc, "dtype", one->dtype < 0 ? json_null() : json_string(einjit_dtype_name(one->dtype)));
+    json_object_set_new(doc, "threads", json_integer(1)); /* whatever was asked for: kernels run on one */
+    return doc;
+}
+
+/* A case without a result (`error` says why) has the same keys, with nothing measured. */
+static json_t *result_json(const bench_case *one, const bench_options *o, const bench_result *r, const char *error)
+{
+    static const char *const measured[] = {"median_us", "min_us", "samples", "gflops", "gbytes_per_s", "compile_ms", "disk_us",
+                                           "memory_ns", "lookup_ns", "call_ns", "max_err", "checked", "reference"};
+    json_t *doc = case_json(one), *peers = json_object();
+    for (size_t i = 0; i < sizeof measured / sizeof *measured; i++) json_object_set_new(doc, measured[i], json_null());
+    if (r) {
+        json_object_set_new(doc, "median_us", number(r->time.median_us));
+        json_object_set_new(doc, "min_us", number(r->time.min_us));
+        json_object_set_new(doc, "samples", json_integer(r->time.samples));
+        json_object_set_new(doc, "gflops", number(r->gflops));
+        json_object_set_new(doc, "gbytes_per_s", number(r->gbytes_per_s));
+        json_object_set_new(doc, "compile_ms", number(r->compile_ms));
+        json_object_set_new(doc, "memory_ns", number(r->memory_ns));
+        json_object_set_new(doc, "lookup_ns", number(r->lookup_ns));
+        json_object_set_new(doc, "call_ns", number(r->call_ns));
+        json_object_set_new(doc, "max_err", number(r->max_err));
+        json_object_set_new(doc, "checked", json_integer(r->checked));
+        json_object_set_new(doc, "reference", json_string(r->reference));
+        for (int i = 0; i < r->n_peers; i++)
+            json_object_set_new(peers, r->peers[i].name, number(r->peers[i].time.median_us));
+    }
+    json_object_set_new(doc, "plan", plan_json(r ? r->plan : NULL));
     json_object_set_new(doc, "outputs", json_string(o->cold ? "cold" : "warm"));
-    json_object_set_new(doc, "ok", json_boolean(r->ok));
     json_object_set_new(doc, "vs_us", peers);
+    json_object_set_new(doc, "ok", json_boolean(!error));
+    json_object_set_new(doc, "error", error ? json_string(error) : json_null());
     return doc;
 }
 
 static void result_text(const bench_case *one, const bench_result *r)
 {
-    printf("%-24s %s %12.3f us (min %.3f, %d samples)  %8.2f GFLOP/s  %7.2f GB/s  compile %.2f ms  "
-           "cached call +%.0f ns  err %.1e %s\n", one->name, einjit_dtype_name(one->dtype), r->time.median_us, r->time.min_us,
-           r->time.samples, r->gflops, r->gbytes_per_s, r->compile_ms, r->memory_ns, r->max_err, r->ok ? "ok" : "WRONG");
+    char median[TOOL_WORDS], least[TOOL_WORDS], compile[TOOL_WORDS], call[TOOL_WORDS];
+    printf("%-24s %s %12s (min %s, %d samples)  %8.2f GFLOP/s  %7.2f GB/s  compile %s  cached call +%s  err %.1e %s\n",
+           one->name, einjit_dtype_name(one->dtype), tool_duration(median, r->time.median_us * 1e-6),
+           tool_duration(least, r->time.min_us * 1e-6), r->time.samples, r->gflops, r->gbytes_per_s,
+           tool_duration(compile, r->compile_ms * 1e-3), tool_duration(call, r->memory_ns * 1e-9), r->max_err,
+           r->ok ? "ok" : "WRONG");
     for (int i = 0; i < r->n_peers; i++)
-        printf("%-24s     %12.3f us  %.2f times as long\n", r->peers[i].name, r->peers[i].time.median_us,
-               r->peers[i].time.median_us / r->time.median_us);
+        printf("%-24s     %12s  %.2f times as long\n", r->peers[i].name,
+               tool_duration(median, r->peers[i].time.median_us * 1e-6), r->peers[i].time.median_us / r->time.median_us);
 }
 
 /* The baseline's entry of the same name, dtype and threads. */
@@ -137,22 +166,20 @@ static void compare_baseline(arguments *a, const json_t *result)
         double after = json_number_value(json_object_get(result, "min_us"));
         if (before <= 0 || after <= 1.15 * before) continue;
         a->slower = true;
-        fprintf(stderr, "einjit-bench: '%s' took %.3f us where the baseline has %.3f\n",
-                json_string_value(json_object_get(result, "name")), after, before);
+        char now[TOOL_WORDS], then[TOOL_WORDS];
+        fprintf(stderr, "einjit-bench: '%s' took %s where the baseline has %s\n",
+                json_string_value(json_object_get(result, "name")), tool_duration(now, after * 1e-6),
+                tool_duration(then, before * 1e-6));
     }
 }
 
-static void report_case(arguments *a, const bench_case *one, const bench_result *r)
+static void report_case(arguments *a, const bench_case *one, const bench_result *r, const char *error)
 {
-    json_t *doc = result_json(one, &a->options, r);
+    json_t *doc = result_json(one, &a->options, r, error);
     if (a->baseline) compare_baseline(a, doc);
-    if (!r->ok) {
-        a->wrong = true;
-        tool_fail("E_INTERNAL", "'%s': error %.2e is more than rounding explains (%.2e)", one->name, r->max_err,
-                  r->tolerance);
-    }
     if (a->options.json) json_array_append(a->report, doc);
-    else result_text(one, r);
+    else if (r) result_text(one, r);
+    else if (a->cases) printf("%-24s FAILED %s\n", one->name, error);
     json_decref(doc);
     fflush(stdout);
 }
@@ -163,7 +190,12 @@ static int run_case(arguments *a, const bench_case *one, size_t number, size_t o
     if (isatty(2)) snprintf(watched, sizeof watched, "[%zu/%zu] %.60s: ", number, of, one->name);
     int status = bench_run(&r, one, &a->options);
     bench_progress("");
-    if (!status) report_case(a, one, &r);
+    if (!status && !r.ok) {
+        a->wrong = true;
+        tool_fail("E_INTERNAL", "'%s': error %.2e is more than rounding explains (%.2e)", one->name, r.max_err, r.tolerance);
+    }
+    if (!status) report_case(a, one, &r, r.ok ? NULL : tool_said);
+    else if (!bench_interrupted) report_case(a, one, NULL, tool_said);
     if (bench_interrupted) status = tool_fail("E_INTERRUPTED", "stopped at case %zu of %zu, '%s'", number, of, one->name);
     free(r.plan);
     return status;
@@ -183,26 +215,49 @@ static char *program_of(const char *program, const char *cases)
     return tool_copy(program);
 }
 
-static int read_case(bench_case *out, const json_t *item)
+/* What it is called, before anything of it can be wrong. */
+static bench_case name_case(const json_t *item)
 {
     const char *name = json_string_value(json_object_get(item, "name"));
     const char *program = json_string_value(json_object_get(item, "program"));
+    if (!program) program = json_string_value(json_object_get(item, "equation"));
+    return (bench_case){.name = name ? name : program ? program : "(no name)", .program = program, .dtype = EINJIT_F32};
+}
+
+static int read_case(bench_case *out, const json_t *item)
+{
     const char *dtype = json_string_value(json_object_get(item, "dtype")), *key;
     json_t *size;
-    if (!program) program = json_string_value(json_object_get(item, "equation"));
-    if (!program) return tool_fail("E_VALUE", "a case has neither \"equation\" nor \"program\"");
-    *out = (bench_case){.name = name ? name : program, .program = program, .dtype = EINJIT_F32};
+    if (!out->program) return tool_fail("E_VALUE", "case '%s' has neither \"equation\" nor \"program\"", out->name);
     if (dtype && (out->dtype = einjit_dtype_from_name(dtype)) < 0)
         return tool_fail("E_DTYPE", "case '%s': there is no dtype '%s'", out->name, dtype);
     out->flop = json_number_value(json_object_get(item, "gflop")) * 1e9;
     json_object_foreach(json_object_get(item, "sizes"), key, size)
     {
         char text[256];
+        if (!json_is_integer(size) || json_integer_value(size) < 0)
+            return tool_fail("E_VALUE", "case '%s': size '%s' is not a number from 0 to 2^63-1", out->name, key);
         snprintf(text, sizeof text, "%s=%lld", key, (long long)json_integer_value(size));
         int status = tool_sizes_add(&out->sizes, text);
         if (status) return status;
     }
     return TOOL_OK;
+}
+
+/* A case that fails is reported like the others, and the next one is run. */
+static int run_item(arguments *a, bench_case *one, const json_t *item, size_t number, size_t of)
+{
+    int status = read_case(one, item);
+    if (status) {
+        report_case(a, one, NULL, tool_said);
+    } else {
+        char *program = program_of(one->program, a->cases);
+        one->program = program;
+        status = run_case(a, one, number, of);
+        free(program);
+    }
+    tool_sizes_free(&one->sizes);
+    return status ? TOOL_FAILED : TOOL_OK; /* the command was called rightly */
 }
 
 static int run_file(arguments *a)
@@ -224,20 +279,13 @@ static int run_file(arguments *a)
     bool ran = false;
     json_array_foreach(cases, i, item)
     {
-        bench_case one;
-        int status = read_case(&one, item);
-        if (!status && !regexec(&only, one.name, 0, NULL, 0)) {
-            char *program = program_of(one.program, a->cases);
-            one.program = program;
-            status = run_case(a, &one, i + 1, n);
-            free(program);
-            ran = true;
-        }
-        if (status) failed = status;
-        tool_sizes_free(&one.sizes);
+        bench_case one = name_case(item);
+        if (regexec(&only, one.name, 0, NULL, 0)) continue;
+        if (run_item(a, &one, item, i + 1, n)) failed = TOOL_FAILED;
+        ran = true;
         if (bench_interrupted) break;
     }
-    if (!ran && !failed) failed = tool_usage("no case has a name that --only '%s' matches", a->only ? a->only : "");
+    if (!ran) failed = tool_usage("no case has a name that --only '%s' matches", a->only ? a->only : "");
     regfree(&only);
     json_decref(cases);
     return failed;
@@ -318,6 +366,7 @@ static int run(arguments *a)
 {
     struct sigaction action = {.sa_handler = interrupt, .sa_flags = (int)SA_RESETHAND}; /* a second one ends it at once */
     sigaction(SIGINT, &action, NULL);
+    tool_threads(a->options.threads);
     if (a->optimizer) {
         a->growth.only = a->only;
         a->growth.json = a->options.json;

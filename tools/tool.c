@@ -2,7 +2,7 @@
 #include "tool.h"
 
 #include <errno.h>
-#include <limits.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,10 +11,12 @@
 #include <unistd.h>
 
 const char *tool_name = "einjit";
+char tool_said[640];
 
 int tool_error(const einjit_error *err)
 {
-    fprintf(stderr, "%s: %s: %s", tool_name, einjit_status_name(err->code), err->text);
+    snprintf(tool_said, sizeof tool_said, "%s: %s", einjit_status_name(err->code), err->text);
+    fprintf(stderr, "%s: %s", tool_name, tool_said);
     if (err->line) fprintf(stderr, " (line %d, column %d)", (int)err->line, (int)err->column);
     fputc('\n', stderr);
     if (err->line && err->source[0]) {
@@ -33,26 +35,59 @@ double tool_seconds(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+static void say(const char *code, const char *format, va_list args)
+{
+    int n = snprintf(tool_said, sizeof tool_said, "%s: ", code);
+    vsnprintf(tool_said + n, sizeof tool_said - (size_t)n, format, args);
+}
+
 int tool_fail(const char *code, const char *format, ...)
 {
     va_list args;
-    fprintf(stderr, "%s: %s: ", tool_name, code);
     va_start(args, format);
-    vfprintf(stderr, format, args);
+    say(code, format, args);
     va_end(args);
-    fputc('\n', stderr);
+    fprintf(stderr, "%s: %s\n", tool_name, tool_said);
     return TOOL_FAILED;
 }
 
 int tool_usage(const char *format, ...)
 {
     va_list args;
-    fprintf(stderr, "%s: E_VALUE: ", tool_name);
     va_start(args, format);
-    vfprintf(stderr, format, args);
+    say("E_VALUE", format, args);
     va_end(args);
-    fprintf(stderr, "; see %s --help\n", tool_name);
+    fprintf(stderr, "%s: %s; see %s --help\n", tool_name, tool_said, tool_name);
     return TOOL_USAGE;
+}
+
+const char *tool_duration(char text[TOOL_WORDS], double seconds)
+{
+    static const struct {
+        double seconds; /* of one */
+        const char *name;
+    } units[] = {{1e-9, "ns"}, {1e-6, "us"}, {1e-3, "ms"}, {1, "s"}, {60, "min"}, {3600, "h"}, {86400, "days"}, {31557600, "years"}};
+    enum { N = sizeof units / sizeof *units };
+    int u = 0;
+    while (u < N - 1 && seconds >= units[u + 1].seconds * (units[u + 1].seconds > 1 ? 2 : 1)) u++;
+    double x = seconds / units[u].seconds;
+    if (isinf(x)) snprintf(text, TOOL_WORDS, "over 1e300 years");
+    else if (x >= 1e6) snprintf(text, TOOL_WORDS, "%.3g %s", x, units[u].name);
+    else snprintf(text, TOOL_WORDS, "%.*f %s", x < 10 ? 3 : x < 100 ? 2 : 1, x, units[u].name);
+    return text;
+}
+
+const char *tool_count(char text[TOOL_WORDS], double x, double log10_of_x)
+{
+    if (isinf(x) && isfinite(log10_of_x)) snprintf(text, TOOL_WORDS, "10^%.3f", log10_of_x);
+    else snprintf(text, TOOL_WORDS, isinf(x) ? "over 1.8e308" : "%.6g", x);
+    return text;
+}
+
+void tool_threads(int64_t asked)
+{
+    if (asked > 1) fprintf(stderr, "%s: warning: kernels run on one thread: --threads %lld changes nothing yet\n", tool_name,
+                           (long long)asked);
 }
 
 void tool_arguments(int argc, char **argv)

@@ -247,6 +247,17 @@ else
 fi
 run 0 "$einjit" explain 'ij->' -s i=0,j=3 --json; json log10_mults null
 run 0 "$einjit" explain 'ij,jk->ik' -s i=1000000,j=1000000,k=1000000; says '2e+18' out
+! grep -q 'times' out || fail 'as many operations as written are no gain'
+grep -Eq 'estimated time       [0-9.]+ (days|years) ' out || fail 'a time in another unit'
+run 0 "$einjit" explain 'ij,jk,kl->il' -s i=9,j=500,k=9,l=500; says 'planned operations   162000   (375 times fewer)' out
+letters=$(printf '%s,' a b c d e f g h i j k l m n o p q r s t u v w x y z)
+sizes=$(printf '%s=1000000000000000,' a b c d e f g h i j k l m n o p q r s t u v w x y z)
+run 0 "$einjit" explain "${letters%,}->" -s "${sizes%,}"; says 'naive operations     over 1.8e308' out
+! grep -qw inf out || fail 'inf'
+run 0 "$einjit" explain "${letters%,}->" -s "${sizes%,}" --json; json naive_operations null
+run 0 "$einjit" print "${letters%,}->" -s "${sizes%,}" --emit plan; says 'operations over 1.8e308 written' out
+run 0 "$einjit" explain "${letters%,}->" -s "$(echo "${sizes%,}" | sed 's/=1/=1000/g')"; says 'naive bytes          over 1.8e19' out
+run 0 "$einjit" explain "${letters%,}->" -s "$(echo "${sizes%,}" | sed 's/=1/=1000/g')" --json; json bytes_moved null
 run 1 "$einjit" explain 'ij,jk' -s i=2,j=2,k=2 --svg no/such/folder.svg; says E_IO err
 run 2 "$einjit" explain 'ij,jk->ik'
 
@@ -275,6 +286,11 @@ for text in '' '[]' '{"inputs": [[0]], "output": []}' '{"inputs": [3], "output":
     printf '%s' "$text" >bad.json
     run 1 "$einjit" path bad.json --json; quiet out
 done
+# more than a double holds: 600 vectors of 4, the result all of them
+{ printf '{"inputs": ['; seq -s, 0 599 | sed 's/[0-9]*/[&]/g'; printf '], "output": ['; seq -s, 0 599; printf '], "sizes": [4'
+  for i in $(seq 599); do printf ',4'; done; printf ']}'; } >outer.json
+run 0 "$einjit" path outer.json; says 'log2 peak         1200.00' out; says 'opt_einsum flops  10^361.236' out
+run 0 "$einjit" path outer.json --json; json opt_einsum_flops null; json log2_peak 1200.0
 for option in '--seconds 3' '--trials 9' '--seed 1' '--memory-limit 100' '--minimize size'; do run 2 "$einjit" path n.json $option; done
 run 0 "$einjit" path n.json --minimize flops
 
@@ -293,6 +309,32 @@ run 0 "$bench" two.ein -s i=20,j=30,k=10 --min-time 0 --json; json 0.ok true; js
 printf '[{"name": "one", "equation": "ij->ji", "sizes": {"i": 30, "j": 20}}, {"name": "two", "program": "two.ein",
  "sizes": {"i": 3, "j": 4, "k": 5}, "dtype": "float64"}]' >cases.json
 mkdir -p elsewhere
+# a case that fails is in the list, and the others are run
+cat >failing.json <<'P'
+[{"name": "good", "equation": "i->i", "sizes": {"i": 30}}, {"name": "char", "equation": "i$->i", "sizes": {"i": 3}},
+ {"name": "size", "equation": "ij->ji", "sizes": {"i": 3}}, {"name": "dtype", "equation": "i->i", "sizes": {"i": 3}, "dtype": "f3"},
+ {"name": "none", "sizes": {"i": 3}}, {"name": "whole", "equation": "i->i", "sizes": {"i": "three"}},
+ {"name": "last", "equation": "i->", "sizes": {"i": 30}}]
+P
+failing() { # the last run, with any options: six failed
+    json '#' 7; json 0.ok true; json 0.error null; json 6.ok true; json 1.name char; json 1.ok false; json 2.equation 'ij->ji'
+    json 1.error "E_BAD_CHAR: '\$' cannot be a label: labels are letters"; json 1.median_us null; json 1.sizes.i 3
+    json 2.error "E_VALUE: the size of 'j' is missing: -s j=N"; json 3.error "E_DTYPE: case 'dtype': there is no dtype 'f3'"
+    json 4.ok false; json 4.equation null; json 5.ok false; json 5.threads 1; json '5.plan.#' 0
+}
+"$bench" --cases failing.json --min-time 0 --json >out 2>err; [ $? = 1 ] || fail 'failed cases are not a failure'
+failing
+"$bench" --cases failing.json --min-time 0 >out 2>err; [ $? = 1 ] || fail 'failed cases are not a failure'
+grep -Eq '^char +FAILED E_BAD_CHAR' out || fail 'no line for a failed case'
+run 0 "$bench" --cases failing.json --only 'good|last' --min-time 0 --json; json '#' 2
+run 1 "$bench" 'i$->i' -s i=3 --json; json 0.ok false
+run 0 "$bench" 'i->' -s i=30 --min-time 0 --threads 2 --json
+says 'einjit-bench: warning: kernels run on one thread: --threads 2 changes nothing yet' err; json 0.threads 1
+run 0 "$einjit" run 'i->i' bool.npy --threads 2; says 'einjit: warning: kernels run on one thread' err
+# bytes of a diagonal: 2 * 500 numbers
+run 0 "$bench" 'ii->i' -s i=500 --dtype f64 --min-time 0 --json
+bytes=$(awk "BEGIN { printf \"%.0f\", $("$json_get" 0.gbytes_per_s <out) * $("$json_get" 0.median_us <out) * 1000 }")
+[ "$bytes" = 8000 ] || fail "a diagonal has $bytes bytes"
 run 2 "$bench" --cases cases.json --only three
 run 0 "$bench" --cases cases.json --only one --min-time 0 --json; json '#' 1
 cp out base.json
