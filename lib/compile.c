@@ -27,6 +27,7 @@ typedef struct pipeline {
     ej_nests nests;
     ej_code code;
     ej_count written;     /* what the program costs as written */
+    double touched_bytes;
     ej_report report;     /* of the passes, where a dump asks for it */
     int last;             /* stop after this stage */
     ej_text *explained;   /* instead of dumps: the text of the stage `last` goes here */
@@ -195,6 +196,12 @@ static int note_inputs(pipeline *p, ej_graph *graph)
     return ej_bind_settle(graph, p->request.in, &p->job);
 }
 
+static int count_written(pipeline *p, const ej_bound *bound)
+{
+    EJ_TRY(ej_bound_count(&p->written, bound, &p->job));
+    return ej_bound_touched(&p->touched_bytes, bound, &p->job);
+}
+
 /* The graph as written is bound first, so that errors speak of the operands that the user wrote; passes then know the
  * observed dtypes and ranks, and which extents of one name are one extent. */
 static int observe(pipeline *p)
@@ -203,7 +210,7 @@ static int observe(pipeline *p)
     ej_bound as_written;
     if (!optimizes(p)) return EINJIT_OK;
     EJ_TRY(ej_bind(&as_written, &p->graph, r->n_in, r->in, r->n_out, r->out, r->open, &p->job));
-    EJ_TRY(ej_bound_count(&p->written, &as_written, &p->job));
+    EJ_TRY(count_written(p, &as_written));
     return note_inputs(p, &p->graph);
 }
 
@@ -295,7 +302,7 @@ static int build(pipeline *p)
     EJ_TRY(stage_done(p, EJ_STAGE_BIND));
     if (p->last == EJ_STAGE_BIND) return EINJIT_OK;
 
-    if (!optimizes(p)) EJ_TRY(ej_bound_count(&p->written, &p->bound, job));
+    if (!optimizes(p)) EJ_TRY(count_written(p, &p->bound));
     EJ_TRY(ej_choose(&p->chosen, &p->bound, r->flags & EINJIT_OPTION_NO_OPTIMIZE, job)); /* searches paths */
     EJ_TRY(keep_written_order(p));
     EJ_TRY(stage_done(p, EJ_STAGE_PATH));
@@ -465,7 +472,8 @@ static void read_cost(einjit_cost *out, const pipeline *p)
                          .scratch_bytes = (uint64_t)p->nests.scratch_bytes.n,
                          .steps = p->plan.n_steps,
                          .bytes_moved = whole_bytes(p->plan.bytes_moved),
-                         .naive_bytes = whole_bytes(p->written.bytes)};
+                         .naive_bytes = whole_bytes(p->written.bytes),
+                         .touched_bytes = whole_bytes(p->touched_bytes)};
 }
 
 int ej_compile_cost(einjit_cost *out, einjit_context *context, const ej_request *request, einjit_error *err)

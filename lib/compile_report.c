@@ -174,8 +174,8 @@ int ej_report_end(ej_report *report, const ej_graph *graph, bool as_written, ej_
 static void print_change(ej_text *text, int width, double before, double after)
 {
     char was[EJ_REAL_TEXT], is[EJ_REAL_TEXT], change[2 * EJ_REAL_TEXT + 5];
-    ej_real_text(was, 'g', 6, before);
-    ej_real_text(is, 'g', 6, after);
+    ej_count_text(was, before);
+    ej_count_text(is, after);
     if (before == after) snprintf(change, sizeof change, "%s", is);
     else snprintf(change, sizeof change, "%s -> %s", was, is);
     ej_print(text, "  %*s", width, change);

@@ -17,7 +17,8 @@ typedef struct bench_case {
 typedef struct bench_options {
     int64_t threads;
     double min_time;            /* seconds of samples a case */
-    const char *open, *constants, *backend, *target, *strategy, *vs;
+    char *open, *constants, *vs;
+    const char *backend, *target, *strategy;
     bool no_opt, cold, json;
 } bench_options;
 

@@ -95,9 +95,13 @@ static int prepare_entry(bench *b)
 }
 
 /* Neither the operations at the rate of multiply-adds nor the bytes at the bandwidth can take less time. */
-static void take_bound(const bench *b, bench_result *r, double operations)
+static void take_bound(const bench *b, bench_result *r, double operations, double touched)
 {
     int dtype = b->out[0].tensor.dtype;
+    double bytes = 0;
+    for (size_t i = 0; i < b->n_in; i++) bytes += (double)b->in[i].bytes;
+    for (size_t i = 0; i < b->n_out; i++) bytes += (double)b->out[i].bytes;
+    if (touched < bytes) r->move_us *= touched / bytes; /* of a diagonal not all is read */
     if (dtype == EINJIT_C64 || dtype == EINJIT_C128) operations *= 4; /* a complex multiply-add is four real ones */
     r->bound_us = r->fma_gflops > 0 ? operations / r->fma_gflops * 1e-3 : 0;
     if (r->move_us > r->bound_us) r->bound_us = r->move_us;
@@ -110,12 +114,10 @@ static int rates(bench *b, bench_result *r)
     einjit_error err = {0};
     einjit_compile_options options = compile_options(b);
     if (einjit_plan_cost(&cost, b->context, b->program.graph, b->n_in, b->in_views, &options, &err)) return tool_error(&err);
-    double bytes = 0, seconds = r->time.median_us * 1e-6;
-    for (size_t i = 0; i < b->n_in; i++) bytes += (double)b->in[i].bytes;
-    for (size_t i = 0; i < b->n_out; i++) bytes += (double)b->out[i].bytes;
+    double seconds = r->time.median_us * 1e-6;
     r->gflops = (b->one->flop > 0 ? b->one->flop : cost.planned_operations) / seconds * 1e-9;
-    r->gbytes_per_s = bytes / seconds * 1e-9;
-    take_bound(b, r, r->gflops * seconds * 1e9);
+    take_bound(b, r, r->gflops * seconds * 1e9, (double)cost.touched_bytes);
+    r->gbytes_per_s = (double)cost.touched_bytes / seconds * 1e-9;
     r->plan = tool_explain(b->context, &b->program, b->in_views, b->n_in, &options, "plan");
     return r->plan ? TOOL_OK : TOOL_FAILED;
 }

@@ -5,7 +5,7 @@
 #include "bench.h"
 
 typedef struct bench_growth {
-    const char *passes; /* comma list; NULL: all */
+    char *passes;       /* comma list; NULL: all */
     const char *only;   /* forms whose name this regular expression matches; NULL: all */
     int64_t largest;    /* einsums of the largest graph */
     bool plan, json;    /* plan: also everything up to the plan, at extents of 4 */

@@ -10,7 +10,7 @@ static const struct {
     const char *name, *value, *help; /* value NULL: it takes none; help NULL: known, but nothing here does it */
 } known[] = {
     {'s', "sizes", "z=1000,i=4", "extents by name"},
-    {'o', "output", "OUT.npy", "where results go, one a result; without it they are printed"},
+    {'o', "output", "OUT.npy", "where results go, one a result (- standard output); without it they are printed"},
     {'e', "emit", "STAGE", "graph, opt+, opt, stats, bind, path, plan, nest, steps, dot, ir, asm or key"},
     {'d', "dtype", "f32", "of inputs that do not say: f32 f64 c64 c128 i32 i64 bool"},
     {'O', "open", "z,edges", "extents that stay open: one kernel for all their values"},
@@ -19,7 +19,7 @@ static const struct {
     {'m', "minimize", "flops", "what the path search makes small"},
     {'D', "dot", "FILE", "the plan's steps as a graph for Graphviz"},
     {'G', "svg", "FILE", "a drawing of the plan's steps"},
-    {'t', "threads", "N", "threads to use"},
+    {'t', "threads", "N", "threads to use (kernels run on one so far)"},
     {'b', "backend", "B", "llvm or interp"},
     {'T', "target", "T", "a row of the target table: avx512, avx2, sse2"},
     {'g', "gradient", "a,b", "add the gradients of the first result by these inputs to the results"},
@@ -53,6 +53,15 @@ static void help(const command *self)
                  is_short ? "," : " ", known[i].name, known[i].value ? known[i].value : "");
         printf("  %-26s %s\n", text, known[i].help);
     }
+    puts("\nA file named - is standard input, or standard output where it is written. Of options that are given again lists grow\n"
+         "(-s, -o, --open, --constants, --gradient, --passes), and all others must say the same.");
+}
+
+static const char *name_of(int letter)
+{
+    int i = 0;
+    while (i < N_KNOWN - 1 && known[i].letter != letter) i++;
+    return known[i].name;
 }
 
 static int take(cmd_options *o, int letter)
@@ -63,28 +72,24 @@ static int take(cmd_options *o, int letter)
     case 'd':
         o->dtype = einjit_dtype_from_name(optarg);
         return o->dtype < 0 ? tool_usage("there is no dtype '%s'", optarg) : TOOL_OK;
-    case 'O': o->open = optarg; return TOOL_OK;
-    case 'C': o->constants = optarg; return TOOL_OK;
+    case 'O': tool_append(&o->open, optarg); return TOOL_OK;
+    case 'C': tool_append(&o->constants, optarg); return TOOL_OK;
     case 'b': o->backend = optarg; return TOOL_OK;
     case 'T': o->target = optarg; return TOOL_OK;
     case 'S': o->strategy = optarg; return TOOL_OK;
     case 'e': o->emit = optarg; return TOOL_OK;
     case 'D': o->dot = optarg; return TOOL_OK;
     case 'G': o->svg = optarg; return TOOL_OK;
-    case 'g': o->gradient = optarg; return TOOL_OK;
+    case 'g': tool_append(&o->gradient, optarg); return TOOL_OK;
     case 'm': o->minimize = optarg; return TOOL_OK;
     case 'n': o->no_opt = true; return TOOL_OK;
-    case 'a': o->passes = optarg; return TOOL_OK;
+    case 'a': tool_append(&o->passes, optarg); return TOOL_OK;
     case 'p': o->stats = true; return TOOL_OK;
     case 'u': o->times = true; return TOOL_OK;
     case 'j': o->json = true; return TOOL_OK;
     case 't': return tool_number(&o->threads, optarg, 1, 1024, "--threads");
     default:
-        for (int i = 0; i < N_KNOWN; i++)
-            if (known[i].letter == letter)
-                return tool_usage("--%s: the strategies there are (auto, optimal, greedy) have no use for it",
-                                  known[i].name);
-        return tool_usage("an option that is not known");
+        return tool_usage("--%s: the strategies there are (auto, optimal, greedy) have no use for it", name_of(letter));
     }
 }
 
@@ -103,6 +108,7 @@ static int parse_options(cmd_options *o, int argc, char **argv, const command *s
 {
     struct option table[N_KNOWN + 1];
     char shorts[16] = ":h";
+    tool_seen seen = {0};
     int letter;
     fill_table(table, self);
     if (takes(self, 's')) strcat(shorts, "s:");
@@ -122,7 +128,8 @@ static int parse_options(cmd_options *o, int argc, char **argv, const command *s
         if (letter == '?' && optopt && optopt < 128 && argv[optind - 1][1] == '-')
             return tool_usage("%s takes no value", argv[optind - 1]);
         if (letter == '?') return tool_usage("'%s' is no option of einjit %s", argv[optind - 1], self->name);
-        int status = take(o, letter);
+        int status = optarg && !strchr("soOCga", letter) ? tool_once(&seen, letter, optarg, name_of(letter)) : TOOL_OK;
+        if (!status) status = take(o, letter);
         if (status) return status;
     }
     o->rest = argv + optind;
@@ -147,11 +154,16 @@ void cmd_options_free(cmd_options *options)
     tool_sizes_free(&options->sizes);
     free(options->outputs);
     free(options->path);
+    free(options->open);
+    free(options->constants);
+    free(options->gradient);
+    free(options->passes);
 }
 
 int cmd_context(einjit_context **out, cmd_options *options)
 {
     einjit_error err = {0};
+    tool_threads(options->threads);
     einjit_options o = {.struct_bytes = sizeof o, .backend = options->backend, .target = options->target,
                         .threads = (int32_t)options->threads, .flags = options->no_opt ? EINJIT_OPTION_NO_OPTIMIZE : 0};
     if (einjit_context_create(out, &o, &err))

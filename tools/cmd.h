@@ -20,15 +20,15 @@ int cmd_path(int argc, char **argv, const command *self);
 typedef struct cmd_options {
     tool_sizes sizes;
     int dtype;              /* --dtype, f32 */
-    const char *open;       /* --open z,edges */
-    const char *constants;  /* --constants w,b */
+    char *open;             /* --open z,edges */
+    char *constants;        /* --constants w,b */
     const char *backend;    /* --backend */
     const char *target;     /* --target */
     const char *strategy;   /* --strategy, as given */
     char *path;             /* ... as the library takes it, once there is a context */
     const char *emit, *dot, *svg, *minimize;
-    const char *gradient;   /* --gradient a,b */
-    const char *passes;     /* --passes dce,fuse */
+    char *gradient;         /* --gradient a,b */
+    char *passes;           /* --passes dce,fuse */
     int64_t threads;
     bool no_opt, json, stats, times;
     char **outputs;         /* -o */

@@ -1,6 +1,5 @@
 /* cmd_explain.c - einjit explain: operations as written and as planned, the steps and their kernels, as text, JSON, a
  * graph for Graphviz or a drawing. */
-#include <errno.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -19,12 +18,15 @@ typedef struct report {
 
 static double intensity(const einjit_cost *cost)
 {
+    if (cost->bytes_moved == UINT64_MAX) return NAN; /* more than can be counted */
     return cost->bytes_moved ? cost->planned_operations / (double)cost->bytes_moved : 0;
 }
 
+/* JSON has no infinity: that is null. */
 static double field(const json_t *step, const char *key)
 {
-    return json_number_value(json_object_get(step, key));
+    const json_t *value = json_object_get(step, key);
+    return json_is_null(value) ? HUGE_VAL : json_number_value(value);
 }
 
 static void print_steps(const json_t *steps)
@@ -38,12 +40,32 @@ static void print_steps(const json_t *steps)
         if (n > width) width = n < 40 ? n : 40;
     }
     printf("%4s  %-*s  %-10s %-5s %12s %12s %8s %12s\n", "step", width, "name", "kernel", "dtype", "operations", "bytes",
-           "op/byte", "estimate us");
+           "op/byte", "estimate");
     json_array_foreach(steps, i, step)
-        printf("%4zu  %-*s  %-10s %-5s %12.6g %12.6g %8.3g %12.3f\n", i, width,
+    {
+        char operations[TOOL_WORDS], bytes[TOOL_WORDS], intensity[TOOL_WORDS], estimate[TOOL_WORDS];
+        snprintf(intensity, sizeof intensity, isfinite(field(step, "intensity")) ? "%.3g" : "-", field(step, "intensity"));
+        printf("%4zu  %-*s  %-10s %-5s %12s %12s %8s %12s\n", i, width,
                json_string_value(json_object_get(step, "name")), json_string_value(json_object_get(step, "kernel")),
-               json_string_value(json_object_get(step, "dtype")), field(step, "operations"), field(step, "bytes"),
-               field(step, "intensity"), field(step, "estimated_ns") * 1e-3);
+               json_string_value(json_object_get(step, "dtype")), tool_count(operations, field(step, "operations"), NAN),
+               tool_count(bytes, field(step, "bytes"), NAN), intensity,
+               tool_duration(estimate, field(step, "estimated_ns") * 1e-9));
+    }
+}
+
+static void print_bytes(const char *what, uint64_t bytes)
+{
+    if (bytes == UINT64_MAX) printf("%sover 1.8e19\n", what);
+    else printf("%s%llu\n", what, (unsigned long long)bytes);
+}
+
+/* Said where it says something. */
+static void print_gain(double naive, double planned)
+{
+    double ratio = naive / planned;
+    if (!(planned > 0) || !isfinite(ratio) || !(ratio > 0)) return;
+    if (ratio >= 1.005) printf("   (%.3g times fewer)", ratio);
+    if (1 / ratio >= 1.005) printf("   (%.3g times as many)", 1 / ratio);
 }
 
 static void print_text(const report *r)
@@ -51,15 +73,16 @@ static void print_text(const report *r)
     const einjit_cost *c = &r->cost;
     bool is_short = strlen(r->what) < 200 && !strchr(r->what, '\n');
     if (is_short) printf("program              %s\n", r->what);
-    printf("naive operations     %.6g\n", c->naive_operations);
-    printf("planned operations   %.6g", c->planned_operations);
-    if (c->planned_operations > 0) printf("   (%.3g times fewer)", c->naive_operations / c->planned_operations);
+    char words[TOOL_WORDS];
+    printf("naive operations     %s\n", tool_count(words, c->naive_operations, NAN));
+    printf("planned operations   %s", tool_count(words, c->planned_operations, NAN));
+    print_gain(c->naive_operations, c->planned_operations);
     if (isfinite(c->log10_mults)) printf("\nlog10 of mults       %.3f", c->log10_mults);
     if (isfinite(c->log2_largest)) printf("\nlargest intermediate 2^%.2f elements", c->log2_largest);
-    printf("\nnaive bytes          %llu\n", (unsigned long long)c->naive_bytes);
-    printf("bytes moved          %llu\n", (unsigned long long)c->bytes_moved);
-    printf("intensity            %.3g operations a byte\n", intensity(c));
-    printf("estimated time       %.3f us (counted, not measured)\n", r->estimated_ns * 1e-3);
+    print_bytes("\nnaive bytes          ", c->naive_bytes);
+    print_bytes("bytes moved          ", c->bytes_moved);
+    if (isfinite(intensity(c))) printf("intensity            %.3g operations a byte\n", intensity(c));
+    printf("estimated time       %s (counted, not measured)\n", tool_duration(words, r->estimated_ns * 1e-9));
     printf("scratch              %llu bytes\n\n", (unsigned long long)c->scratch_bytes);
     print_steps(r->steps);
     if (*r->path) printf("\npaths\n%s", r->path);
@@ -69,6 +92,12 @@ static void print_text(const report *r)
 static json_t *number(double x)
 {
     return isfinite(x) ? json_real(x) : json_null();
+}
+
+static json_t *bytes_json(uint64_t bytes)
+{
+    if (bytes <= INT64_MAX) return json_integer((json_int_t)bytes);
+    return bytes == UINT64_MAX ? json_null() : json_real((double)bytes);
 }
 
 static json_t *lines_of(const char *text)
@@ -91,11 +120,11 @@ static int print_json(const report *r)
     json_object_set_new(doc, "planned_operations", number(c->planned_operations));
     json_object_set_new(doc, "log10_mults", number(c->log10_mults));
     json_object_set_new(doc, "log2_largest", number(c->log2_largest));
-    json_object_set_new(doc, "naive_bytes", json_integer((json_int_t)c->naive_bytes));
-    json_object_set_new(doc, "bytes_moved", json_integer((json_int_t)c->bytes_moved));
+    json_object_set_new(doc, "naive_bytes", bytes_json(c->naive_bytes));
+    json_object_set_new(doc, "bytes_moved", bytes_json(c->bytes_moved));
     json_object_set_new(doc, "arithmetic_intensity", number(intensity(c)));
     json_object_set_new(doc, "estimated_ns", number(r->estimated_ns));
-    json_object_set_new(doc, "scratch_bytes", json_integer((json_int_t)c->scratch_bytes));
+    json_object_set_new(doc, "scratch_bytes", bytes_json(c->scratch_bytes));
     json_object_set(doc, "steps", r->steps);
     json_object_set_new(doc, "paths", lines_of(r->path));
     json_object_set_new(doc, "plan", lines_of(r->plan));
@@ -137,12 +166,11 @@ static int fill_report(report *r, einjit_context *context, const tool_program *p
 
 static int write_file(const char *text, const char *path)
 {
-    FILE *file = fopen(path, "w");
-    if (!file) return tool_fail("E_IO", "%s: %s", path, strerror(errno));
+    FILE *file;
+    int status = tool_open(&file, path, true);
+    if (status) return status;
     fputs(text, file);
-    bool failed = ferror(file);
-    if (fclose(file) || failed) return tool_fail("E_IO", "%s cannot be written", path);
-    return TOOL_OK;
+    return tool_close(file, path);
 }
 
 static int explain(einjit_context *context, const tool_program *program, const cmd_options *options)
@@ -155,8 +183,9 @@ static int explain(einjit_context *context, const tool_program *program, const c
     if (!status) status = fill_report(&r, context, program, options, views, n_in);
     if (!status && options->dot) status = write_file(r.dot, options->dot);
     if (!status && options->svg) status = svg_write(r.steps, r.what, options->svg);
+    bool reported = !tool_is_stdio(options->dot) && !tool_is_stdio(options->svg); /* else they are what was asked for */
     if (!status && options->json) status = print_json(&r);
-    else if (!status) print_text(&r);
+    else if (!status && reported) print_text(&r);
     free(r.path);
     free(r.plan);
     free(r.dot);
@@ -173,7 +202,10 @@ int cmd_explain(int argc, char **argv, const command *self)
     tool_program program = {0};
     int status = cmd_parse(&options, argc, argv, self);
     if (status >= 0) return status;
-    status = cmd_context(&context, &options);
+    if (options.json + tool_is_stdio(options.dot) + tool_is_stdio(options.svg) > 1)
+        status = tool_usage("--json, --dot - and --svg - each want standard output for themselves");
+    else
+        status = cmd_context(&context, &options);
     if (!status) status = tool_program_load(&program, context, options.rest[0]);
     if (!status) status = tool_names_check(&program, &options.sizes, options.open);
     if (!status) status = explain(context, &program, &options);

@@ -52,6 +52,7 @@ static void print_json(const found *f, const char *name, const char *strategy)
     json_object_set_new(doc, "log2_largest", number(f->largest));
     json_object_set_new(doc, "log2_peak", number(f->costs.log2_peak));
     json_object_set_new(doc, "opt_einsum_flops", number(f->costs.opt_einsum_flops));
+    json_object_set_new(doc, "log10_opt_einsum_flops", number(f->costs.log10_flops));
     json_object_set_new(doc, "seconds", json_real(f->seconds));
     json_object_set_new(doc, "slices", slices);
     json_dumpf(doc, stdout, JSON_PRESERVE_ORDER);
@@ -61,9 +62,11 @@ static void print_json(const found *f, const char *name, const char *strategy)
 
 static void print_text(const found *f, const char *name, const char *strategy)
 {
+    char flops[TOOL_WORDS];
+    tool_count(flops, f->costs.opt_einsum_flops, f->costs.log10_flops);
     printf("network           %s\nstrategy          %s\nsteps             %zu\nlog10 mults       %.3f\n"
-           "log2 largest      %.2f\nlog2 peak         %.2f\nopt_einsum flops  %.6g\nseconds           %.3f\n",
-           name, strategy, f->n, f->mults, f->largest, f->costs.log2_peak, f->costs.opt_einsum_flops, f->seconds);
+           "log2 largest      %.2f\nlog2 peak         %.2f\nopt_einsum flops  %s\nseconds           %.3f\n",
+           name, strategy, f->n, f->mults, f->largest, f->costs.log2_peak, flops, f->seconds);
 }
 
 static int search(const network *net, einjit_context *context, const cmd_options *options)

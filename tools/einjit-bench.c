@@ -1,5 +1,4 @@
 /* einjit-bench.c - the command: times one case or a file of cases, as text or JSON, also against a baseline. */
-#include <errno.h>
 #include <getopt.h>
 #include <jansson.h>
 #include <math.h>
@@ -58,7 +57,7 @@ static void help(void)
          "Compiles, checks against a reference and times: medians of at least 21 samples of at least 0.5 ms.\n\n"
          "  -s, --sizes z=1000,i=4   extents by name\n"
          "      --dtype f32          of inputs that do not say\n"
-         "      --threads N          threads to use\n"
+         "      --threads N          threads to use (kernels run on one so far)\n"
          "      --open z             extents that stay open\n"
          "      --constants w,b      inputs that never change: what follows from them is computed in advance\n"
          "      --vs self,openblas   timed in the same run, interleaved; a library's file as openblas=FILE\n"
@@ -70,6 +69,8 @@ static void help(void)
          "      --huge-pages         inputs and outputs on huge pages; else on small ones\n"
          "      --baseline FILE      an earlier --json report: exit 3 where a case is over 1.15 times slower\n"
          "      --json               a list of results on stdout\n\n"
+         "A file named - is standard input. Of options that are given again lists grow (-s, --open, --constants, --vs, --passes),\n"
+         "and all others must say the same.\n\n"
          "With --optimizer: seconds of the passes over graphs of 100, 1000, ... einsums of several forms, and how they grow\n"
          "(exponent 1: in proportion).\n\n"
          "      --passes P,Q         only these passes\n"
@@ -80,60 +81,91 @@ static void help(void)
     for (int i = 0; i < bench_n_peers; i++) printf("  %-10s %s\n", bench_peers[i].name, bench_peers[i].about);
 }
 
-static json_t *result_json(const bench_case *one, const bench_options *o, const bench_result *r)
+/* JSON has no infinity. */
+static json_t *number(double x)
 {
-    json_t *doc = json_object(), *sizes = json_object(), *plan = json_array(), *peers = json_object();
-    for (size_t i = 0; i < one->sizes.n; i++)
-        json_object_set_new(sizes, one->sizes.items[i].name, json_integer(one->sizes.items[i].value));
-    for (const char *at = r->plan; at && *at;) {
+    return isfinite(x) ? json_real(x) : json_null();
+}
+
+static json_t *plan_json(const char *plan)
+{
+    json_t *lines = json_array();
+    for (const char *at = plan; at && *at;) {
         size_t n = strcspn(at, "\n");
-        json_array_append_new(plan, json_stringn(at, n));
+        json_array_append_new(lines, json_stringn(at, n));
         at += n + (at[n] == '\n');
     }
-    for (int i = 0; i < r->n_peers; i++) json_object_set_new(peers, r->peers[i].name, json_real(r->peers[i].time.median_us));
+    return lines;
+}
+
+/* What was asked. */
+static json_t *case_json(const bench_case *one)
+{
+    json_t *doc = json_object(), *sizes = json_object();
+    for (size_t i = 0; i < one->sizes.n; i++)
+        json_object_set_new(sizes, one->sizes.items[i].name, json_integer(one->sizes.items[i].value));
     json_object_set_new(doc, "name", json_string(one->name));
     if (one->group) json_object_set_new(doc, "group", json_string(one->group));
-    json_object_set_new(doc, "equation", json_string(one->program));
+    json_object_set_new(doc, "equation", one->program ? json_string(one->program) : json_null());
     json_object_set_new(doc, "sizes", sizes);
-    json_object_set_new(doc, "dtype", json_string(einjit_dtype_name(one->dtype)));
-    json_object_set_new(doc, "threads", json_integer(o->threads > 0 ? o->threads : 1));
-    json_object_set_new(doc, "median_us", json_real(r->time.median_us));
-    json_object_set_new(doc, "min_us", json_real(r->time.min_us));
-    json_object_set_new(doc, "samples", json_integer(r->time.samples));
-    json_object_set_new(doc, "gflops", json_real(r->gflops));
-    json_object_set_new(doc, "gbytes_per_s", json_real(r->gbytes_per_s));
-    json_object_set_new(doc, "plan", plan);
-    json_object_set_new(doc, "compile_ms", json_real(r->compile_ms));
-    json_object_set_new(doc, "disk_us", json_null());
-    json_object_set_new(doc, "memory_ns", json_real(r->memory_ns));
-    json_object_set_new(doc, "lookup_ns", json_real(r->lookup_ns));
-    json_object_set_new(doc, "call_ns", json_real(r->call_ns));
-    json_object_set_new(doc, "max_err", isfinite(r->max_err) ? json_real(r->max_err) : json_null());
-    json_object_set_new(doc, "checked", json_integer(r->checked));
-    json_object_set_new(doc, "reference", json_string(r->reference));
+    json_object_set_new(doc, "dtype", one->dtype < 0 ? json_null() : json_string(einjit_dtype_name(one->dtype)));
+    json_object_set_new(doc, "threads", json_integer(1)); /* whatever was asked for: kernels run on one */
+    return doc;
+}
+
+/* A case without a result (`error` says why) has the same keys, with nothing measured. */
+static json_t *result_json(const bench_case *one, const bench_options *o, const bench_result *r, const char *error)
+{
+    static const char *const measured[] = {"median_us", "min_us", "samples", "gflops", "gbytes_per_s", "compile_ms", "disk_us",
+                                           "memory_ns", "lookup_ns", "call_ns", "max_err", "checked", "reference"};
+    json_t *doc = case_json(one), *peers = json_object();
+    for (size_t i = 0; i < sizeof measured / sizeof *measured; i++) json_object_set_new(doc, measured[i], json_null());
+    if (r) {
+        json_object_set_new(doc, "median_us", number(r->time.median_us));
+        json_object_set_new(doc, "min_us", number(r->time.min_us));
+        json_object_set_new(doc, "samples", json_integer(r->time.samples));
+        json_object_set_new(doc, "gflops", number(r->gflops));
+        json_object_set_new(doc, "gbytes_per_s", number(r->gbytes_per_s));
+        json_object_set_new(doc, "compile_ms", number(r->compile_ms));
+        json_object_set_new(doc, "memory_ns", number(r->memory_ns));
+        json_object_set_new(doc, "lookup_ns", number(r->lookup_ns));
+        json_object_set_new(doc, "call_ns", number(r->call_ns));
+        json_object_set_new(doc, "max_err", number(r->max_err));
+        json_object_set_new(doc, "checked", json_integer(r->checked));
+        json_object_set_new(doc, "reference", json_string(r->reference));
+        json_object_set_new(doc, "spread_us", number(r->time.high_us - r->time.low_us));
+        json_object_set_new(doc, "move_us", number(r->move_us));
+        json_object_set_new(doc, "fma_gflops", number(r->fma_gflops));
+        json_object_set_new(doc, "bound_us", number(r->bound_us));
+        json_object_set_new(doc, "share", number(r->share));
+        for (int i = 0; i < r->n_peers; i++)
+            json_object_set_new(peers, r->peers[i].name, number(r->peers[i].time.median_us));
+    }
+    json_object_set_new(doc, "plan", plan_json(r ? r->plan : NULL));
     json_object_set_new(doc, "outputs", json_string(o->cold ? "cold" : "warm"));
     json_object_set_new(doc, "pages", json_string(tool_huge_pages ? "huge" : "4k"));
-    json_object_set_new(doc, "spread_us", json_real(r->time.high_us - r->time.low_us));
-    json_object_set_new(doc, "move_us", json_real(r->move_us));
-    json_object_set_new(doc, "fma_gflops", json_real(r->fma_gflops));
-    json_object_set_new(doc, "bound_us", json_real(r->bound_us));
-    json_object_set_new(doc, "share", json_real(r->share));
-    json_object_set_new(doc, "ok", json_boolean(r->ok));
     json_object_set_new(doc, "vs_us", peers);
+    json_object_set_new(doc, "ok", json_boolean(!error));
+    json_object_set_new(doc, "error", error ? json_string(error) : json_null());
     return doc;
 }
 
 static void result_text(const bench_case *one, const bench_result *r)
 {
-    printf("%-24s %s %12.3f us (min %.3f, quartiles %.3f, %d samples)  %.2f of the bound  %8.2f GFLOP/s  %7.2f GB/s  "
-           "compile %.2f ms  cached call +%.0f ns  err %.1e %s\n", one->name, einjit_dtype_name(one->dtype), r->time.median_us,
-           r->time.min_us, r->time.high_us - r->time.low_us, r->time.samples, r->share, r->gflops, r->gbytes_per_s,
-           r->compile_ms, r->memory_ns, r->max_err, r->ok ? "ok" : "WRONG");
-    for (int i = 0; i < r->n_peers; i++)
-        printf("%-24s     %12.3f us (min %.3f, quartiles %.3f)  %.2f times as long  %.2f of the bound  differs by %.1e\n",
-               r->peers[i].name, r->peers[i].time.median_us, r->peers[i].time.min_us,
-               r->peers[i].time.high_us - r->peers[i].time.low_us, r->peers[i].time.median_us / r->time.median_us,
-               r->bound_us / r->peers[i].time.median_us, r->peers[i].error);
+    char median[TOOL_WORDS], least[TOOL_WORDS], spread[TOOL_WORDS], compile[TOOL_WORDS], call[TOOL_WORDS];
+    printf("%-24s %s %12s (min %s, quartiles %s, %d samples)  %.2f of the bound  %8.2f GFLOP/s  %7.2f GB/s  compile %s  "
+           "cached call +%s  err %.1e %s\n", one->name, einjit_dtype_name(one->dtype),
+           tool_duration(median, r->time.median_us * 1e-6), tool_duration(least, r->time.min_us * 1e-6),
+           tool_duration(spread, (r->time.high_us - r->time.low_us) * 1e-6), r->time.samples, r->share, r->gflops,
+           r->gbytes_per_s, tool_duration(compile, r->compile_ms * 1e-3), tool_duration(call, r->memory_ns * 1e-9), r->max_err,
+           r->ok ? "ok" : "WRONG");
+    for (int i = 0; i < r->n_peers; i++) {
+        const bench_time *time = &r->peers[i].time;
+        printf("%-24s     %12s (min %s, quartiles %s)  %.2f times as long  %.2f of the bound  differs by %.1e\n",
+               r->peers[i].name, tool_duration(median, time->median_us * 1e-6), tool_duration(least, time->min_us * 1e-6),
+               tool_duration(spread, (time->high_us - time->low_us) * 1e-6), time->median_us / r->time.median_us,
+               r->bound_us / time->median_us, r->peers[i].error);
+    }
 }
 
 /* The baseline's entry of the same name, dtype and threads. */
@@ -151,22 +183,20 @@ static void compare_baseline(arguments *a, const json_t *result)
         double after = json_number_value(json_object_get(result, "min_us"));
         if (before <= 0 || after <= 1.15 * before) continue;
         a->slower = true;
-        fprintf(stderr, "einjit-bench: '%s' took %.3f us where the baseline has %.3f\n",
-                json_string_value(json_object_get(result, "name")), after, before);
+        char now[TOOL_WORDS], then[TOOL_WORDS];
+        fprintf(stderr, "einjit-bench: '%s' took %s where the baseline has %s\n",
+                json_string_value(json_object_get(result, "name")), tool_duration(now, after * 1e-6),
+                tool_duration(then, before * 1e-6));
     }
 }
 
-static void report_case(arguments *a, const bench_case *one, const bench_result *r)
+static void report_case(arguments *a, const bench_case *one, const bench_result *r, const char *error)
 {
-    json_t *doc = result_json(one, &a->options, r);
+    json_t *doc = result_json(one, &a->options, r, error);
     if (a->baseline) compare_baseline(a, doc);
-    if (!r->ok) {
-        a->wrong = true;
-        tool_fail("E_INTERNAL", "'%s': error %.2e is more than rounding explains (%.2e)", one->name, r->max_err,
-                  r->tolerance);
-    }
     if (a->options.json) json_array_append(a->report, doc);
-    else result_text(one, r);
+    else if (r) result_text(one, r);
+    else if (a->cases) printf("%-24s FAILED %s\n", one->name, error);
     json_decref(doc);
     fflush(stdout);
 }
@@ -177,7 +207,12 @@ static int run_case(arguments *a, const bench_case *one, size_t number, size_t o
     if (isatty(2)) snprintf(watched, sizeof watched, "[%zu/%zu] %.60s: ", number, of, one->name);
     int status = bench_run(&r, one, &a->options);
     bench_progress("");
-    if (!status) report_case(a, one, &r);
+    if (!status && !r.ok) {
+        a->wrong = true;
+        tool_fail("E_INTERNAL", "'%s': error %.2e is more than rounding explains (%.2e)", one->name, r.max_err, r.tolerance);
+    }
+    if (!status) report_case(a, one, &r, r.ok ? NULL : tool_said);
+    else if (!bench_interrupted) report_case(a, one, NULL, tool_said);
     if (bench_interrupted) status = tool_fail("E_INTERRUPTED", "stopped at case %zu of %zu, '%s'", number, of, one->name);
     free(r.plan);
     return status;
@@ -197,22 +232,29 @@ static char *program_of(const char *program, const char *cases)
     return tool_copy(program);
 }
 
-static int read_case(bench_case *out, const json_t *item)
+/* What it is called, before anything of it can be wrong. */
+static bench_case name_case(const json_t *item)
 {
     const char *name = json_string_value(json_object_get(item, "name"));
     const char *program = json_string_value(json_object_get(item, "program"));
+    if (!program) program = json_string_value(json_object_get(item, "equation"));
+    return (bench_case){.name = name ? name : program ? program : "(no name)", .program = program, .dtype = EINJIT_F32,
+                        .group = json_string_value(json_object_get(item, "group"))};
+}
+
+static int read_case(bench_case *out, const json_t *item)
+{
     const char *dtype = json_string_value(json_object_get(item, "dtype")), *key;
     json_t *size;
-    if (!program) program = json_string_value(json_object_get(item, "equation"));
-    if (!program) return tool_fail("E_VALUE", "a case has neither \"equation\" nor \"program\"");
-    *out = (bench_case){.name = name ? name : program, .program = program, .dtype = EINJIT_F32,
-                        .group = json_string_value(json_object_get(item, "group"))};
+    if (!out->program) return tool_fail("E_VALUE", "case '%s' has neither \"equation\" nor \"program\"", out->name);
     if (dtype && (out->dtype = einjit_dtype_from_name(dtype)) < 0)
         return tool_fail("E_DTYPE", "case '%s': there is no dtype '%s'", out->name, dtype);
     out->flop = json_number_value(json_object_get(item, "gflop")) * 1e9;
     json_object_foreach(json_object_get(item, "sizes"), key, size)
     {
         char text[256];
+        if (!json_is_integer(size) || json_integer_value(size) < 0)
+            return tool_fail("E_VALUE", "case '%s': size '%s' is not a number from 0 to 2^63-1", out->name, key);
         snprintf(text, sizeof text, "%s=%lld", key, (long long)json_integer_value(size));
         int status = tool_sizes_add(&out->sizes, text);
         if (status) return status;
@@ -220,13 +262,28 @@ static int read_case(bench_case *out, const json_t *item)
     return TOOL_OK;
 }
 
+/* A case that fails is reported like the others, and the next one is run. */
+static int run_item(arguments *a, bench_case *one, const json_t *item, size_t number, size_t of)
+{
+    int status = read_case(one, item);
+    if (status) {
+        report_case(a, one, NULL, tool_said);
+    } else {
+        char *program = program_of(one->program, a->cases);
+        one->program = program;
+        status = run_case(a, one, number, of);
+        free(program);
+    }
+    tool_sizes_free(&one->sizes);
+    return status ? TOOL_FAILED : TOOL_OK; /* the command was called rightly */
+}
+
 static int run_file(arguments *a)
 {
-    json_error_t error;
     regex_t only;
-    if (access(a->cases, R_OK)) return tool_fail("E_IO", "%s: %s", a->cases, strerror(errno));
-    json_t *cases = json_load_file(a->cases, 0, &error), *item;
-    if (!cases) return tool_fail("E_SYNTAX", "%s: %s (line %d)", a->cases, error.text, error.line);
+    json_t *cases, *item;
+    int read = tool_read_json(&cases, a->cases);
+    if (read) return read;
     if (!json_is_array(cases)) {
         json_decref(cases);
         return tool_fail("E_VALUE", "%s is not a list of cases", a->cases);
@@ -240,29 +297,28 @@ static int run_file(arguments *a)
     bool ran = false;
     json_array_foreach(cases, i, item)
     {
-        bench_case one;
-        int status = read_case(&one, item);
-        if (!status && !regexec(&only, one.name, 0, NULL, 0)) {
-            char *program = program_of(one.program, a->cases);
-            one.program = program;
-            status = run_case(a, &one, i + 1, n);
-            free(program);
-            ran = true;
-        }
-        if (status) failed = status;
-        tool_sizes_free(&one.sizes);
+        bench_case one = name_case(item);
+        if (regexec(&only, one.name, 0, NULL, 0)) continue;
+        if (run_item(a, &one, item, i + 1, n)) failed = TOOL_FAILED;
+        ran = true;
         if (bench_interrupted) break;
     }
-    if (!ran && !failed) failed = tool_usage("no case has a name that --only '%s' matches", a->only ? a->only : "");
+    if (!ran) failed = tool_usage("no case has a name that --only '%s' matches", a->only ? a->only : "");
     regfree(&only);
     json_decref(cases);
     return failed;
 }
 
+static const char *name_of(int option)
+{
+    const struct option *at = longs;
+    while (at[1].name && at->val != option) at++;
+    return at->name;
+}
+
 static int take(arguments *a, int option)
 {
     char *end;
-    json_error_t error;
     bench_options *o = &a->options;
     switch (option) {
     case 's': return tool_sizes_add(&a->one.sizes, optarg);
@@ -277,28 +333,26 @@ static int take(arguments *a, int option)
     case 'r': a->only = optarg; return TOOL_OK;
     case 'H': tool_huge_pages = true; return TOOL_OK;
     case 'j': o->json = true; return TOOL_OK;
-    case 'V': o->vs = optarg; return TOOL_OK;
-    case 'O': o->open = optarg; return TOOL_OK;
-    case 'K': o->constants = optarg; return TOOL_OK;
+    case 'V': tool_append(&o->vs, optarg); return TOOL_OK;
+    case 'O': tool_append(&o->open, optarg); return TOOL_OK;
+    case 'K': tool_append(&o->constants, optarg); return TOOL_OK;
     case 'b': o->backend = optarg; return TOOL_OK;
     case 'T': o->target = optarg; return TOOL_OK;
     case 'S': o->strategy = optarg; return TOOL_OK;
     case 'C': o->cold = true; return TOOL_OK;
     case 'n': o->no_opt = true; return TOOL_OK;
     case 'o': a->optimizer = true; return TOOL_OK;
-    case 'p': a->growth.passes = optarg; return TOOL_OK;
+    case 'p': tool_append(&a->growth.passes, optarg); return TOOL_OK;
     case 'l': return tool_number(&a->growth.largest, optarg, 100, 10000000, "--largest");
     case 'P': a->growth.plan = true; return TOOL_OK;
-    case 'B':
-        if (access(optarg, R_OK)) return tool_fail("E_IO", "%s: %s", optarg, strerror(errno));
-        a->baseline = json_load_file(optarg, 0, &error);
-        return a->baseline ? TOOL_OK : tool_fail("E_SYNTAX", "%s: %s (line %d)", optarg, error.text, error.line);
+    case 'B': return a->baseline ? TOOL_OK : tool_read_json(&a->baseline, optarg); /* given again: the same file */
     default: return tool_usage("an option that is not known or has no value");
     }
 }
 
 static int parse_arguments(arguments *a, int argc, char **argv)
 {
+    tool_seen seen = {0};
     int option;
     opterr = 0;
     while ((option = getopt_long(argc, argv, ":s:h", longs, NULL)) >= 0) {
@@ -312,7 +366,8 @@ static int parse_arguments(arguments *a, int argc, char **argv)
         }
         if (option == ':') return tool_usage("%s needs a value", argv[optind - 1]);
         if (option == '?') return tool_usage("'%s' is no option, or takes no value", argv[optind - 1]);
-        int status = take(a, option);
+        int status = optarg && !strchr("sVOKp", option) ? tool_once(&seen, option, optarg, name_of(option)) : TOOL_OK;
+        if (!status) status = take(a, option);
         if (status) return status;
     }
     if (!a->optimizer && (a->growth.passes || a->growth.plan)) return tool_usage("--passes and --plan go with --optimizer");
@@ -330,6 +385,7 @@ static int run(arguments *a)
 {
     struct sigaction action = {.sa_handler = interrupt, .sa_flags = (int)SA_RESETHAND}; /* a second one ends it at once */
     sigaction(SIGINT, &action, NULL);
+    tool_threads(a->options.threads);
     if (a->optimizer) {
         a->growth.only = a->only;
         a->growth.json = a->options.json;
@@ -355,5 +411,9 @@ int main(int argc, char **argv)
     if (status < 0) status = run(&a);
     tool_sizes_free(&a.one.sizes);
     json_decref(a.baseline);
+    free(a.options.open);
+    free(a.options.constants);
+    free(a.options.vs);
+    free(a.growth.passes);
     return tool_finish(status);
 }

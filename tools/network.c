@@ -1,11 +1,9 @@
 /* network.c - reads NETWORK.json; counts what a path costs besides what the library says. */
 #include "network.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static int32_t add_label(network *net, const char *key, int64_t size)
 {
@@ -57,19 +55,10 @@ static int add_term(network *net, const json_t *term, int32_t *labels, const cha
     return TOOL_OK;
 }
 
-static int load(network *net, const char *path)
-{
-    json_error_t error;
-    if (access(path, R_OK)) return tool_fail("E_IO", "%s: %s", path, strerror(errno));
-    net->doc = json_load_file(path, 0, &error);
-    return net->doc ? TOOL_OK : tool_fail("E_SYNTAX", "%s: %s (line %d, column %d)", path, error.text, error.line,
-                                          error.column);
-}
-
 int network_read(network *net, const char *path)
 {
     *net = (network){0};
-    int status = load(net, path);
+    int status = tool_read_json(&net->doc, path);
     if (status) return status;
     const json_t *inputs = json_object_get(net->doc, "inputs"), *output = json_object_get(net->doc, "output");
     if (!json_is_array(inputs) || !json_is_array(output))
@@ -103,9 +92,41 @@ void network_free(network *net)
 
 /* ---- costs ---- */
 
+/* x * 2^e: networks have more elements than a double holds. */
+typedef struct big {
+    double x;
+    int64_t e;
+} big;
+
+static big big_times(big a, double b)
+{
+    int e;
+    double x = frexp(a.x * b, &e);
+    return (big){x, x != 0 ? a.e + e : 0};
+}
+
+static big big_plus(big a, big b, double sign)
+{
+    if (a.x == 0) return big_times(b, sign);
+    if (b.x == 0) return a;
+    int64_t apart = b.e - a.e;
+    if (apart > 200) return big_times(b, sign);
+    return big_times((big){a.x + sign * ldexp(b.x, apart < -200 ? -200 : (int)apart), a.e}, 1);
+}
+
+static double big_log2(big a)
+{
+    return log2(a.x) + (double)a.e;
+}
+
+static double big_double(big a)
+{
+    return a.e > 2000 ? HUGE_VAL : ldexp(a.x, (int)a.e);
+}
+
 typedef struct tensor {
     int32_t n, *labels; /* each once */
-    double elements;
+    big elements;
 } tensor;
 typedef struct counter {
     const network *net;
@@ -121,7 +142,7 @@ static void take_labels(counter *c, tensor *out, const int32_t *labels, int32_t 
         if (c->stamp[labels[i]] == c->made) continue;
         c->stamp[labels[i]] = c->made;
         out->labels[out->n++] = labels[i];
-        out->elements *= (double)c->net->sizes[labels[i]];
+        out->elements = big_times(out->elements, (double)c->net->sizes[labels[i]]);
     }
 }
 
@@ -129,7 +150,7 @@ static tensor *new_tensor(counter *c, int32_t room)
 {
     tensor *out = &c->tensors[++c->made];
     out->labels = tool_alloc((size_t)room * sizeof *out->labels);
-    out->elements = 1;
+    out->elements = (big){1, 0};
     return out;
 }
 
@@ -146,23 +167,23 @@ static void count_inputs(counter *c)
 }
 
 /* What the step multiplies; its result drops the labels that nobody needs. */
-static double count_step(counter *c, const int32_t *pair, bool *sums)
+static big count_step(counter *c, const int32_t *pair, bool *sums)
 {
     tensor *a = &c->tensors[pair[0] + 1], *b = pair[1] < 0 ? NULL : &c->tensors[pair[1] + 1];
     tensor *out = new_tensor(c, a->n + (b ? b->n : 0));
     take_labels(c, out, a->labels, a->n);
     if (b) take_labels(c, out, b->labels, b->n);
-    double work = out->elements;
+    big work = out->elements;
     int32_t kept = 0;
     for (int32_t i = 0; i < a->n; i++) c->left[a->labels[i]]--;
     for (int32_t i = 0; b && i < b->n; i++) c->left[b->labels[i]]--;
-    out->elements = 1;
+    out->elements = (big){1, 0};
     for (int32_t i = 0; i < out->n; i++) {
         int32_t label = out->labels[i];
         if (!c->left[label]) continue;
         c->left[label]++;
         out->labels[kept++] = label;
-        out->elements *= (double)c->net->sizes[label];
+        out->elements = big_times(out->elements, (double)c->net->sizes[label]);
     }
     *sums = kept < out->n;
     out->n = kept;
@@ -174,22 +195,22 @@ network_costs network_count(const network *net, const int32_t *pairs, size_t n_s
     counter c = {.net = net, .tensors = tool_alloc((net->n + n_steps + 1) * sizeof(tensor)),
                  .left = tool_alloc((net->n_labels + 1) * sizeof(int32_t)),
                  .stamp = tool_alloc((net->n_labels + 1) * sizeof(int32_t))};
-    double live = 0, peak, flops = 0;
+    big live = {0, 0}, peak, flops = {0, 0};
     count_inputs(&c); /* ids are one less than places in `tensors`, so that no tensor's stamp is 0 */
-    for (size_t t = 0; t < net->n; t++) live += c.tensors[t + 1].elements;
+    for (size_t t = 0; t < net->n; t++) live = big_plus(live, c.tensors[t + 1].elements, 1);
     peak = live;
     for (size_t s = 0; s < n_steps; s++) {
         bool sums;
-        double work = count_step(&c, pairs + 2 * s, &sums);
-        flops += sums ? 2 * work : work;
-        live += c.tensors[c.made].elements;
-        if (live > peak) peak = live;
-        live -= c.tensors[pairs[2 * s] + 1].elements;
-        if (pairs[2 * s + 1] >= 0) live -= c.tensors[pairs[2 * s + 1] + 1].elements;
+        big work = count_step(&c, pairs + 2 * s, &sums);
+        flops = big_plus(flops, work, sums ? 2 : 1);
+        live = big_plus(live, c.tensors[c.made].elements, 1);
+        if (big_plus(live, peak, -1).x > 0) peak = live;
+        live = big_plus(live, c.tensors[pairs[2 * s] + 1].elements, -1);
+        if (pairs[2 * s + 1] >= 0) live = big_plus(live, c.tensors[pairs[2 * s + 1] + 1].elements, -1);
     }
     for (int32_t i = 1; i <= c.made; i++) free(c.tensors[i].labels);
     free(c.tensors);
     free(c.left);
     free(c.stamp);
-    return (network_costs){log2(peak), flops};
+    return (network_costs){big_log2(peak), big_log2(flops) * 0.30102999566398119521, big_double(flops)};
 }

@@ -18,6 +18,7 @@ typedef struct network {
 
 typedef struct network_costs {
     double log2_peak;        /* elements of all tensors that live at once, inputs and the step's result included */
+    double log10_flops;      /* of the next, which may be infinite */
     double opt_einsum_flops; /* as opt_einsum counts: twice the product of extents where a step sums */
 } network_costs;
 

@@ -171,15 +171,16 @@ int npy_load(tool_tensor *out, const char *path)
 {
     header h;
     *out = (tool_tensor){0};
-    FILE *file = fopen(path, "rb");
-    if (!file) return tool_fail("E_IO", "%s: %s", path, strerror(errno));
-    int status = read_header(&h, file, path);
+    FILE *file;
+    int status = tool_open(&file, path, false);
+    if (status) return status;
+    status = read_header(&h, file, path);
     if (!status && h.dtype == EINJIT_F16)
         status = tool_fail("E_DTYPE", "%s: f16 cannot be computed with yet: convert it to f32 first", path);
     if (!status) status = read_data(out, &h, file, path);
     if (!status) normalize(out, &h);
     else tool_tensor_free(out);
-    fclose(file);
+    tool_close(file, path);
     return status;
 }
 
@@ -211,13 +212,12 @@ int npy_save(const tool_tensor *tensor, const char *path)
     size_t length = (n + 1 + 10 + 63) / 64 * 64 - 10; /* data starts at a multiple of 64 */
     memset(text + n, ' ', length - n);
     text[length - 1] = '\n';
-    FILE *file = fopen(path, "wb");
-    if (!file) return tool_fail("E_IO", "%s: %s", path, strerror(errno));
+    FILE *file;
+    int status = tool_open(&file, path, true);
+    if (status) return status;
     uint8_t head[10] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (uint8_t)(length & 255), (uint8_t)(length >> 8)};
     fwrite(head, 1, sizeof head, file);
     fwrite(text, 1, length, file);
     if (tensor->bytes) fwrite(tensor->block, 1, tensor->bytes, file);
-    bool failed = ferror(file);
-    if (fclose(file) || failed) return tool_fail("E_IO", "%s cannot be written", path);
-    return TOOL_OK;
+    return tool_close(file, path);
 }

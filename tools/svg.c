@@ -6,7 +6,7 @@
  */
 #include "svg.h"
 
-#include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -214,6 +214,10 @@ static void write_number(FILE *file, const json_t *value, const char *unit)
     static const char *const prefixes[] = {"", "k", "M", "G", "T", "P", "E"};
     double x = json_number_value(value);
     int p = 0;
+    if (json_is_null(value)) { /* JSON has no infinity */
+        fprintf(file, "over 1.8e308 %s", unit);
+        return;
+    }
     for (; x >= 999.5 && p < 6; p++) x /= 1000;
     fprintf(file, "%.3g %s%s", x, prefixes[p], unit);
 }
@@ -239,10 +243,9 @@ static void write_box(FILE *file, const box *b)
     write_number(file, json_object_get(b->step, "bytes"), "B</text>\n");
     write_line(file, b, 20, "small");
     write_number(file, json_object_get(b->step, "intensity"), "op/B, about ");
-    double ns = json_number_value(json_object_get(b->step, "estimated_ns"));
-    if (ns < 1e3) fprintf(file, "%.3g ns</text>\n", ns);
-    else if (ns < 1e6) fprintf(file, "%.3g us</text>\n", ns * 1e-3);
-    else fprintf(file, "%.3g ms</text>\n", ns * 1e-6);
+    const json_t *ns = json_object_get(b->step, "estimated_ns");
+    char words[TOOL_WORDS];
+    fprintf(file, "%s</text>\n", tool_duration(words, json_is_null(ns) ? HUGE_VAL : json_number_value(ns) * 1e-9));
 }
 
 static void write_edge(FILE *file, const box *from, const box *to)
@@ -275,8 +278,9 @@ static void write_drawing(FILE *file, const drawing *d, const char *title)
 int svg_write(const json_t *steps, const char *title, const char *path)
 {
     drawing d = {0};
-    FILE *file = fopen(path, "w");
-    if (!file) return tool_fail("E_IO", "%s: %s", path, strerror(errno));
+    FILE *file;
+    int status = tool_open(&file, path, true);
+    if (status) return status;
     build(&d, steps);
     set_layers(&d);
     place_boxes(&d);
@@ -286,7 +290,5 @@ int svg_write(const json_t *steps, const char *title, const char *path)
     free(d.sorted);
     free(d.starts);
     json_decref(d.inputs);
-    bool failed = ferror(file);
-    if (fclose(file) || failed) return tool_fail("E_IO", "%s cannot be written", path);
-    return TOOL_OK;
+    return tool_close(file, path);
 }

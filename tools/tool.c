@@ -1,8 +1,8 @@
-/* tool.c - what the commands share: messages, numbers, files, programs. */
+/* tool.c - what the commands share: messages, numbers, options, programs. */
 #include "tool.h"
 
 #include <errno.h>
-#include <limits.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,10 +11,12 @@
 #include <unistd.h>
 
 const char *tool_name = "einjit";
+char tool_said[640];
 
 int tool_error(const einjit_error *err)
 {
-    fprintf(stderr, "%s: %s: %s", tool_name, einjit_status_name(err->code), err->text);
+    snprintf(tool_said, sizeof tool_said, "%s: %s", einjit_status_name(err->code), err->text);
+    fprintf(stderr, "%s: %s", tool_name, tool_said);
     if (err->line) fprintf(stderr, " (line %d, column %d)", (int)err->line, (int)err->column);
     fputc('\n', stderr);
     if (err->line && err->source[0]) {
@@ -33,26 +35,59 @@ double tool_seconds(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+static void say(const char *code, const char *format, va_list args)
+{
+    int n = snprintf(tool_said, sizeof tool_said, "%s: ", code);
+    vsnprintf(tool_said + n, sizeof tool_said - (size_t)n, format, args);
+}
+
 int tool_fail(const char *code, const char *format, ...)
 {
     va_list args;
-    fprintf(stderr, "%s: %s: ", tool_name, code);
     va_start(args, format);
-    vfprintf(stderr, format, args);
+    say(code, format, args);
     va_end(args);
-    fputc('\n', stderr);
+    fprintf(stderr, "%s: %s\n", tool_name, tool_said);
     return TOOL_FAILED;
 }
 
 int tool_usage(const char *format, ...)
 {
     va_list args;
-    fprintf(stderr, "%s: E_VALUE: ", tool_name);
     va_start(args, format);
-    vfprintf(stderr, format, args);
+    say("E_VALUE", format, args);
     va_end(args);
-    fprintf(stderr, "; see %s --help\n", tool_name);
+    fprintf(stderr, "%s: %s; see %s --help\n", tool_name, tool_said, tool_name);
     return TOOL_USAGE;
+}
+
+const char *tool_duration(char text[TOOL_WORDS], double seconds)
+{
+    static const struct {
+        double seconds; /* of one */
+        const char *name;
+    } units[] = {{1e-9, "ns"}, {1e-6, "us"}, {1e-3, "ms"}, {1, "s"}, {60, "min"}, {3600, "h"}, {86400, "days"}, {31557600, "years"}};
+    enum { N = sizeof units / sizeof *units };
+    int u = 0;
+    while (u < N - 1 && seconds >= units[u + 1].seconds * (units[u + 1].seconds > 1 ? 2 : 1)) u++;
+    double x = seconds / units[u].seconds;
+    if (isinf(x)) snprintf(text, TOOL_WORDS, "over 1e300 years");
+    else if (x >= 1e6) snprintf(text, TOOL_WORDS, "%.3g %s", x, units[u].name);
+    else snprintf(text, TOOL_WORDS, "%.*f %s", x < 10 ? 3 : x < 100 ? 2 : 1, x, units[u].name);
+    return text;
+}
+
+const char *tool_count(char text[TOOL_WORDS], double x, double log10_of_x)
+{
+    if (isinf(x) && isfinite(log10_of_x)) snprintf(text, TOOL_WORDS, "10^%.3f", log10_of_x);
+    else snprintf(text, TOOL_WORDS, isinf(x) ? "over 1.8e308" : "%.6g", x);
+    return text;
+}
+
+void tool_threads(int64_t asked)
+{
+    if (asked > 1) fprintf(stderr, "%s: warning: kernels run on one thread: --threads %lld changes nothing yet\n", tool_name,
+                           (long long)asked);
 }
 
 void tool_arguments(int argc, char **argv)
@@ -98,8 +133,33 @@ int tool_number(int64_t *out, const char *text, int64_t least, int64_t most, con
     return TOOL_OK;
 }
 
+int tool_once(tool_seen *seen, int letter, const char *value, const char *name)
+{
+    const char **before = &seen->value[letter];
+    if (*before && strcmp(*before, value))
+        return tool_usage("--%s is given as '%s' and as '%s'", name, *before, value);
+    *before = value;
+    return TOOL_OK;
+}
+
+void tool_append(char **list, const char *value)
+{
+    if (*list && !*value) return;
+    size_t n = *list ? strlen(*list) : 0;
+    char *both = tool_alloc(n + strlen(value) + 2);
+    sprintf(both, "%s%s%s", n ? *list : "", n ? "," : "", value);
+    free(*list);
+    *list = both;
+}
+
 static int add_size(tool_sizes *sizes, const char *name, size_t n, int64_t value)
 {
+    for (size_t i = 0; i < sizes->n; i++) {
+        if (strncmp(sizes->items[i].name, name, n) || sizes->items[i].name[n]) continue;
+        if (sizes->items[i].value == value) return TOOL_OK;
+        return tool_usage("size '%s' is given as %lld and as %lld", sizes->items[i].name, (long long)sizes->items[i].value,
+                          (long long)value);
+    }
     struct tool_size *grown = realloc(sizes->items, (sizes->n + 1) * sizeof *grown);
     if (!grown) return tool_fail("E_NOMEM", "out of memory");
     sizes->items = grown;
@@ -145,36 +205,6 @@ void tool_sizes_free(tool_sizes *sizes)
     *sizes = (tool_sizes){0};
 }
 
-char *tool_read_file(const char *path, size_t *length)
-{
-    FILE *file = fopen(path, "rb");
-    if (!file) {
-        tool_fail("E_IO", "%s: %s", path, strerror(errno));
-        return NULL;
-    }
-    size_t used = 0, capacity = 1 << 16;
-    char *text = malloc(capacity);
-    while (text) {
-        size_t got = fread(text + used, 1, capacity - used - 1, file);
-        used += got;
-        if (!got) break;
-        if (used + 1 < capacity) continue;
-        char *grown = realloc(text, capacity *= 2);
-        if (!grown) free(text);
-        text = grown;
-    }
-    bool failed = ferror(file);
-    fclose(file);
-    if (!text || failed) {
-        tool_fail(text ? "E_IO" : "E_NOMEM", "%s cannot be read", path);
-        free(text);
-        return NULL;
-    }
-    text[used] = 0;
-    if (length) *length = used;
-    return text;
-}
-
 static bool ends_with(const char *text, const char *end)
 {
     size_t n = strlen(text), m = strlen(end);
@@ -204,7 +234,7 @@ int tool_program_load(tool_program *out, einjit_context *context, const char *wh
     einjit_error err = {0};
     *out = (tool_program){0};
     if (ends_with(what, ".ein") && (!ends_with(what, "...ein") || is_file(what))) return load_text(out, context, what);
-    if (!strcmp(what, "-")) return load_text(out, context, "/dev/stdin");
+    if (tool_is_stdio(what)) return load_text(out, context, what);
     if (strstr(what, "def ") && strchr(what, '('))
         return einjit_graph_parse(&out->graph, context, what, SIZE_MAX, &err) ? tool_error(&err) : TOOL_OK;
     if (strpbrk(what, "./") && is_file(what))
@@ -258,8 +288,13 @@ int tool_strategy(char **out, einjit_context *context, const char *name)
     size_t n;
     *out = NULL;
     if (!name) return TOOL_OK;
-    if (!strncmp(name, "file:", 5) || strchr(name, '/') || ends_with(name, ".json")) {
+    if (!strncmp(name, "file:", 5) || tool_is_stdio(name) || strchr(name, '/') || ends_with(name, ".json")) {
         const char *path = strncmp(name, "file:", 5) ? name : name + 5;
+        if (tool_is_stdio(path)) {
+            path = "/dev/stdin"; /* the library opens it */
+            int status = tool_take_stdin();
+            if (status) return status;
+        }
         if (access(path, R_OK)) return tool_fail("E_IO", "%s: %s", path, strerror(errno));
         *out = tool_alloc(strlen(path) + 6);
         sprintf(*out, "file:%s", path);

@@ -15,6 +15,8 @@ enum { TOOL_OK = 0, TOOL_FAILED = 1, TOOL_USAGE = 2, TOOL_REGRESSION = 3 };
 
 extern const char *tool_name; /* "einjit", "einjit-bench": set first thing in main */
 
+/* What the last of the three calls below said, "E_DIM: axis ..."; "" before the first. */
+extern char tool_said[640];
 /* One line on stderr that starts with the reason's code, then the place with a caret. Returns TOOL_FAILED. */
 int tool_error(const einjit_error *err);
 int tool_fail(const char *code, const char *format, ...);  /* TOOL_FAILED */
@@ -38,12 +40,30 @@ typedef struct tool_sizes {
 int tool_sizes_add(tool_sizes *sizes, const char *text); /* TOOL_OK or TOOL_USAGE */
 bool tool_sizes_find(const tool_sizes *sizes, const char *name, int64_t *value);
 void tool_sizes_free(tool_sizes *sizes);
+/* Options that may be given again: lists grow, all others must say the same. `letter`: below 128. */
+typedef struct tool_seen {
+    const char *value[128];
+} tool_seen;
+int tool_once(tool_seen *seen, int letter, const char *value, const char *name);
+void tool_append(char **list, const char *value); /* "a" and "b,c" are "a,b,c"; freed with free() */
+/* For people: "2.213 us", "11.61 h"; counts with six digits, those beyond a double as a power of ten where its
+ * exponent is known (else NAN). Return `text`. */
+enum { TOOL_WORDS = 48 };
+const char *tool_duration(char text[TOOL_WORDS], double seconds);
+const char *tool_count(char text[TOOL_WORDS], double x, double log10_of_x);
+void tool_threads(int64_t asked); /* says on stderr that more than one is not used yet */
 double tool_seconds(void); /* of a clock that only goes forward */
 /* Whole numbers of options: TOOL_OK or TOOL_USAGE. */
 int tool_number(int64_t *out, const char *text, int64_t least, int64_t most, const char *option);
 
-/* A file's bytes, NUL-terminated; NULL after a message. */
-char *tool_read_file(const char *path, size_t *length);
+/* ---- files (tool_file.c): TOOL_OK, or the exit code after a message. "-" is standard input (once), or output. */
+bool tool_is_stdio(const char *path); /* "-"; NULL is not */
+int tool_take_stdin(void);            /* for readers that open it themselves */
+int tool_open(FILE **out, const char *path, bool to_write);
+int tool_close(FILE *file, const char *path); /* what was written is there */
+char *tool_read_file(const char *path, size_t *length); /* NUL-terminated; NULL after a message */
+struct json_t;
+int tool_read_json(struct json_t **out, const char *path);
 
 /* FILE.ein, program text (starts with "def"), or an equation. */
 typedef struct tool_program {

@@ -531,6 +531,7 @@ typedef struct einjit_cost {
     uint64_t steps;
     uint64_t bytes_moved;      /* of the plan: operands and results of every step, once each */
     uint64_t naive_bytes;      /* of the program as written */
+    uint64_t touched_bytes;    /* of the inputs and outputs alone: what every way to compute it reads and writes, once */
 } einjit_cost;
 EINJIT_API int einjit_plan_cost(einjit_cost *out, einjit_context *context, einjit_graph *graph, size_t n_in,
                                 const einjit_tensor *in, const einjit_compile_options *options, einjit_error *err);

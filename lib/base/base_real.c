@@ -6,6 +6,7 @@
  */
 #include "base_real.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,11 @@ const char *ej_real_text(char buffer[EJ_REAL_TEXT], char style, int precision, d
     if (n) memmove(point + 1, point + n, strlen(point + n) + 1);
     if (n) *point = '.';
     return buffer;
+}
+
+const char *ej_count_text(char buffer[EJ_REAL_TEXT], double x)
+{
+    return isinf(x) ? strcpy(buffer, "over 1.8e308") : ej_real_text(buffer, 'g', 6, x);
 }
 
 bool ej_real_read(char *text, double *out)

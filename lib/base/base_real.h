@@ -11,6 +11,8 @@ enum {
 
 /* As printf's %.*g ('g') or %.*f ('f', at most 20 decimals). Returns `buffer`. */
 const char *ej_real_text(char buffer[EJ_REAL_TEXT], char style, int precision, double x);
+/* A count of operations or bytes in six digits, or "over 1.8e308" where a double does not hold it. Returns `buffer`. */
+const char *ej_count_text(char buffer[EJ_REAL_TEXT], double x);
 /* All of the text: digits, point, exponent, or inf and nan, with a sign. False: it is not one number. The text is
  * overwritten. */
 bool ej_real_read(char *text, double *out);

@@ -89,5 +89,6 @@ typedef struct ej_count {
     double operations, bytes;
 } ej_count;
 int ej_bound_count(ej_count *out, const ej_bound *bound, ej_job *job); /* all that results need, every value by itself */
+int ej_bound_touched(double *out, const ej_bound *bound, ej_job *job); /* einjit_cost.touched_bytes */
 
 #endif

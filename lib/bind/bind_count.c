@@ -67,12 +67,19 @@ static double term_elements(const ej_bound_node *operand, const ej_term *term)
     return x;
 }
 
+/* Literals are part of the code. */
+static double operand_elements(const ej_bound *bound, const ej_bound_node *node, uint32_t i)
+{
+    const ej_bound_node *operand = &bound->nodes[node->in[i]];
+    if (operand->op == EJ_OP_SCALAR) return 0;
+    return node->op == EJ_OP_EINSUM ? term_elements(operand, &node->subscripts->terms[i])
+                                    : count_elements(operand->rank, operand->shape);
+}
+
 static double operand_bytes(const ej_bound *bound, const ej_bound_node *node, uint32_t i)
 {
     const ej_bound_node *operand = &bound->nodes[node->in[i]];
-    if (operand->op == EJ_OP_SCALAR) return 0; /* part of the code */
-    double elements = node->op == EJ_OP_EINSUM ? term_elements(operand, &node->subscripts->terms[i])
-                                               : count_elements(operand->rank, operand->shape);
+    double elements = operand_elements(bound, node, i);
     if (operand->op == EJ_OP_EXPAND) { /* what is repeated is there once */
         const ej_bound_node *from = &bound->nodes[operand->in[0]];
         double narrow = count_elements(from->rank, from->shape);
@@ -81,19 +88,24 @@ static double operand_bytes(const ej_bound *bound, const ej_bound_node *node, ui
     return elements * ej_dtypes[operand->dtype].bytes;
 }
 
-static double node_bytes(const ej_bound *bound, const ej_bound_node *node)
+static bool computes(const ej_bound_node *node)
 {
-    double bytes = count_elements(node->rank, node->shape) * ej_dtypes[node->dtype].bytes;
     switch (node->op) {
     case EJ_OP_EINSUM:
     case EJ_OP_MAP:
     case EJ_OP_CAST:
     case EJ_OP_REDUCE:
-    case EJ_OP_INDEX_ADD:
-        for (uint32_t i = 0; i < node->n_in; i++) bytes += operand_bytes(bound, node, i);
-        return bytes;
-    default: return 0;
+    case EJ_OP_INDEX_ADD: return true;
+    default: return false;
     }
+}
+
+static double node_bytes(const ej_bound *bound, const ej_bound_node *node)
+{
+    double bytes = count_elements(node->rank, node->shape) * ej_dtypes[node->dtype].bytes;
+    if (!computes(node)) return 0;
+    for (uint32_t i = 0; i < node->n_in; i++) bytes += operand_bytes(bound, node, i);
+    return bytes;
 }
 
 int ej_bound_count(ej_count *out, const ej_bound *bound, ej_job *job)
@@ -109,5 +121,35 @@ int ej_bound_count(ej_count *out, const ej_bound *bound, ej_job *job)
         out->operations += node_operations(bound, &bound->nodes[v]);
         out->bytes += node_bytes(bound, &bound->nodes[v]);
     }
+    return EINJIT_OK;
+}
+
+/* Through layout, cat and gathers its users read: no more than they need of it, nor than there is. */
+static double read_of(const ej_bound *bound, const ej_bound_node *node, uint32_t i, double needed)
+{
+    double elements = operand_elements(bound, node, i);
+    return computes(node) || elements < needed ? elements : needed;
+}
+
+int ej_bound_touched(double *out, const ej_bound *bound, ej_job *job)
+{
+    double *needed = EJ_JOB_ARRAY(job, double, bound->n_nodes), bytes = 0; /* elements of each value that somebody reads */
+    if (!needed) return ej_no_memory(job->err);
+    for (size_t o = 0; o < bound->n_outputs; o++) {
+        const ej_bound_node *node = &bound->nodes[bound->outputs[o]];
+        needed[bound->outputs[o]] = count_elements(node->rank, node->shape);
+        bytes += needed[bound->outputs[o]] * ej_dtypes[node->dtype].bytes;
+    }
+    for (size_t v = bound->n_nodes; v-- > 0;) {
+        const ej_bound_node *node = &bound->nodes[v];
+        if (!(needed[v] > 0)) continue;
+        if (node->op == EJ_OP_INPUT) bytes += needed[v] * ej_dtypes[node->dtype].bytes;
+        uint32_t n = node->op == EJ_OP_CHOOSE ? 1 : node->n_in;
+        for (uint32_t i = 0; i < n; i++) {
+            double read = read_of(bound, node, i, needed[v]);
+            if (read > needed[node->in[i]]) needed[node->in[i]] = read;
+        }
+    }
+    *out = bytes;
     return EINJIT_OK;
 }

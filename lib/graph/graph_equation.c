@@ -27,6 +27,12 @@ static bool follows(const cursor *c, const char *bytes)
     return c->length - c->next >= n && !memcmp(c->text + c->next, bytes, n);
 }
 
+/* Spaces of any width; what ends a line or moves to a column is a mistake. */
+static bool is_ignored(uint32_t c)
+{
+    return c == ' ' || (c >= 0xA0 && c != 0x2028 && c != 0x2029 && ej_code_point_is_space(c));
+}
+
 /* An ellipsis and an arrow are bytes without spaces between them: '. ..' and '- >' are lone dots and half arrows. */
 static enum token next_token(cursor *c)
 {
@@ -35,7 +41,7 @@ static enum token next_token(cursor *c)
         c->at = c->next += n;
         if (c->at == c->length) return TOKEN_END;
         n = ej_utf8_decode(c->text + c->at, c->length - c->at, &c->code_point);
-    } while (n && ej_code_point_is_space(c->code_point));
+    } while (n && is_ignored(c->code_point));
     if (!n) c->code_point = 0;
     c->next = c->at + (n ? n : 1);
     switch (c->code_point) {
@@ -119,7 +125,7 @@ static int fail_character(const char *text, size_t length, size_t at, einjit_err
     size_t n = ej_utf8_decode(text + at, length - at, &c);
     if (!n)
         return ej_fail_at(err, EINJIT_E_BAD_CHAR, text, length, at, "byte 0x%02x is not UTF-8", (unsigned char)text[at]);
-    if (c < 0x20 || (c >= 0x7F && c < 0xA0))
+    if (c < 0x20 || (c >= 0x7F && c < 0xA0) || ej_code_point_is_space(c))
         return ej_fail_at(err, EINJIT_E_BAD_CHAR, text, length, at, "U+%04X cannot be a label: labels are letters",
                           (unsigned)c);
     return ej_fail_at(err, EINJIT_E_BAD_CHAR, text, length, at, "'%.*s' cannot be a label: labels are letters", (int)n,

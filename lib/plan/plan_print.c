@@ -128,7 +128,7 @@ void ej_plan_print(ej_text *text, const ej_plan *plan)
     ej_print(text, "plan: %zu steps, scratch ", plan->n_steps);
     ej_size_print(text, &plan->bound->sizes, plan->scratch_bytes);
     ej_print(text, " bytes, operations %s written, %s planned\nbuffers\n",
-             ej_real_text(written, 'g', 6, plan->naive_operations), ej_real_text(planned, 'g', 6, plan->planned_operations));
+             ej_count_text(written, plan->naive_operations), ej_count_text(planned, plan->planned_operations));
     for (size_t b = 0; b < plan->n_buffers; b++) print_buffer(text, plan, b);
     for (size_t s = 0; s < plan->n_steps; s++) print_step(text, plan, &plan->steps[s]);
     for (size_t c = 0; c < plan->n_index_checks; c++) {

@@ -130,6 +130,41 @@ for option in '--backend x' '--target x' '--strategy x' '--threads 0' '--threads
     run 2 "$einjit" run 'ij->ji' a.npy $option; quiet out
 done
 
+# options given again: lists grow, all others must say the same
+run 2 "$einjit" print two.ein --emit plan -s i=3,i=9,j=4,k=5; says "size 'i' is given as 3 and as 9" err
+run 2 "$einjit" print two.ein --emit plan -s i=3,j=4 -s k=5 -s i=4; says "size 'i' is given as 3 and as 4" err
+run 0 "$einjit" print two.ein --emit plan -s i=3,j=4 -s k=5,i=3
+run 2 "$einjit" print two.ein --emit plan --emit opt; says "--emit is given as 'plan' and as 'opt'" err
+run 2 "$einjit" explain 'i->' -s i=3 --dot a.dot --dot b.dot; [ ! -e a.dot ] || fail 'a file was written'
+run 2 "$einjit" explain 'i->' -s i=3 --dtype f32 --dtype f64; run 2 "$einjit" run 'i->' bool.npy --threads 1 --threads 2
+run 0 "$einjit" explain 'i->' -s i=3 --dtype f64 --dtype f64; says f64 out
+run 0 "$einjit" print two.ein --emit key -s i=3,j=4,k=5 --open i --open k; cp out once
+run 0 "$einjit" print two.ein --emit key -s i=3,j=4,k=5 --open i,k; same out once; says i,k out
+run 0 "$einjit" print two.ein --constants x --constants y -s i=2,j=2,k=2; says 'p = tensor([[' out
+run 0 "$einjit" print two.ein --passes dce --passes cse; run 1 "$einjit" print two.ein --passes dce --passes nonsense
+
+# - is standard input, or standard output
+run 0 "$einjit" run 'ij,jk->ik' a.npy a.npy -o -; quiet err; same out aa.npy
+given() { local file=$1; shift; run 0 sh -c 'file=$1; shift; exec "$@" <"$file"' sh "$file" "$@"; } # file command...
+given a.npy "$einjit" run 'ij,jk->ik' - a.npy -o c.npy; same c.npy aa.npy
+given a.npy "$einjit" run two.ein - a.npy -o c.npy -o -; same c.npy aa.npy
+given two.ein "$einjit" run - a.npy a.npy -o c.npy -o d.npy; same c.npy aa.npy
+given two.ein "$einjit" print - --emit graph; says 'def forward(' out
+run 2 sh -c '"$0" run "ij,jk->ik" - - <a.npy' "$einjit"; says "'-' is standard input, which can be read once" err
+run 2 "$einjit" run two.ein a.npy a.npy -o - -o -; quiet out
+run 0 "$einjit" explain 'ij,jk,kl->il' -s i=9,j=500,k=9,l=500 --dot -; quiet err; head -1 out | grep -q digraph || fail 'no graph'
+! grep -q 'operations  ' out || fail 'more than the graph'
+run 0 "$einjit" explain 'ij,jk,kl->il' -s i=9,j=500,k=9,l=500 --svg -; tail -1 out | grep -q '</svg>' || fail 'no drawing'
+run 2 "$einjit" explain 'ij->ji' -s i=3,j=3 --svg - --dot -; run 2 "$einjit" explain 'ij->ji' -s i=3,j=3 --svg - --json
+[ ! -e ./- ] || fail 'there is a file called -'
+for help in run explain path; do run 0 "$einjit" $help --help; says 'A file named - is standard input' out; done
+run 0 "$bench" --help; says 'A file named - is standard input' out
+
+# only spaces are ignored
+run 1 "$einjit" run "$(printf 'ij,\tjk->ik')" a.npy a.npy; says 'E_BAD_CHAR: U+0009 cannot be a label' err
+run 1 "$einjit" run "$(printf 'ij,jk\n->ik')" a.npy a.npy; says 'E_BAD_CHAR: U+000A cannot be a label' err
+run 0 "$einjit" run ' i j , jk -> ik ' a.npy a.npy -o c.npy; same c.npy aa.npy
+
 # ---- print
 for stage in graph opt+ opt stats bind path plan nest steps dot key; do
     run 0 "$einjit" print two.ein -s i=3,j=4,k=5 --emit $stage; quiet err; [ -s out ] || fail "nothing for $stage"
@@ -181,6 +216,8 @@ run 0 "$einjit" run "ij->ji" a.npy aa.npy --gradient a; says 'result 1: f32[2, 2
 run 0 "$einjit" print "ij,jk->ik" --gradient b,a; says 'grad' out; [ "$(tail -1 out | tr -cd , | wc -c)" = 2 ] || fail 'not three results'
 run 2 "$einjit" print dot.ein --gradient q; says "no input 'q'" err
 run 2 "$einjit" print dot.ein --gradient ''; says 'needs the name' err
+run 0 "$einjit" run dot.ein a.npy aa.npy --gradient x --gradient w
+says 'result 1: f32[2, 2]: 7 10 15 22' out; says 'result 2: f32[2, 2]: 1 2 3 4' out
 run 1 "$einjit" print 'def f(x: i64[2]): return sum(x)' --gradient x; says "no gradient by 'x': its dtype is i64" err
 
 run 0 "$einjit" print "$wasteful" --emit opt+; says '# before pass dce' out; says '# after pass dce: 1 change' out
@@ -210,6 +247,17 @@ else
 fi
 run 0 "$einjit" explain 'ij->' -s i=0,j=3 --json; json log10_mults null
 run 0 "$einjit" explain 'ij,jk->ik' -s i=1000000,j=1000000,k=1000000; says '2e+18' out
+! grep -q 'times' out || fail 'as many operations as written are no gain'
+grep -Eq 'estimated time       [0-9.]+ (days|years) ' out || fail 'a time in another unit'
+run 0 "$einjit" explain 'ij,jk,kl->il' -s i=9,j=500,k=9,l=500; says 'planned operations   162000   (375 times fewer)' out
+letters=$(printf '%s,' a b c d e f g h i j k l m n o p q r s t u v w x y z)
+sizes=$(printf '%s=1000000000000000,' a b c d e f g h i j k l m n o p q r s t u v w x y z)
+run 0 "$einjit" explain "${letters%,}->" -s "${sizes%,}"; says 'naive operations     over 1.8e308' out
+! grep -qw inf out || fail 'inf'
+run 0 "$einjit" explain "${letters%,}->" -s "${sizes%,}" --json; json naive_operations null
+run 0 "$einjit" print "${letters%,}->" -s "${sizes%,}" --emit plan; says 'operations over 1.8e308 written' out
+run 0 "$einjit" explain "${letters%,}->" -s "$(echo "${sizes%,}" | sed 's/=1/=1000/g')"; says 'naive bytes          over 1.8e19' out
+run 0 "$einjit" explain "${letters%,}->" -s "$(echo "${sizes%,}" | sed 's/=1/=1000/g')" --json; json bytes_moved null
 run 1 "$einjit" explain 'ij,jk' -s i=2,j=2,k=2 --svg no/such/folder.svg; says E_IO err
 run 2 "$einjit" explain 'ij,jk->ik'
 
@@ -225,6 +273,8 @@ printf '{"ssa_path": [[1, 2], [0, 3]]}' >worse.json
 run 0 "$einjit" path n.json --strategy worse.json --json; json 'ssa_path.0' '[1,2]'; json opt_einsum_flops 9000000.0
 run 0 "$einjit" run 'ij,jk,kl->il' a.npy a.npy a.npy -o c.npy
 run 0 "$einjit" run 'ij,jk,kl->il' a.npy a.npy a.npy -o d.npy --strategy worse.json; same c.npy d.npy
+given n.json "$einjit" path - --json; json opt_einsum_flops 162000.0; json name -
+given found.json "$einjit" path n.json --strategy - --json; json 'ssa_path.0' '[0,1]'
 for text in '{}' '{"ssa_path": []}' '{"ssa_path": [[0, 1]]}' '{"ssa_path": [[0, 1], [0, 2]]}' '{"ssa_path": [[0, 1], [2, 7]]}' \
     '{"ssa_path": [[0, 1], [2, 3' '{"ssa_path": [[0, 1, 2]]}' '{"ssa_path": [[0],[3],[4],[5],[6],[7],[8]]}' 'x'; do
     printf '%s' "$text" >bad.json
@@ -236,6 +286,11 @@ for text in '' '[]' '{"inputs": [[0]], "output": []}' '{"inputs": [3], "output":
     printf '%s' "$text" >bad.json
     run 1 "$einjit" path bad.json --json; quiet out
 done
+# more than a double holds: 600 vectors of 4, the result all of them
+{ printf '{"inputs": ['; seq -s, 0 599 | sed 's/[0-9]*/[&]/g'; printf '], "output": ['; seq -s, 0 599; printf '], "sizes": [4'
+  for i in $(seq 599); do printf ',4'; done; printf ']}'; } >outer.json
+run 0 "$einjit" path outer.json; says 'log2 peak         1200.00' out; says 'opt_einsum flops  10^361.236' out
+run 0 "$einjit" path outer.json --json; json opt_einsum_flops null; json log2_peak 1200.0
 for option in '--seconds 3' '--trials 9' '--seed 1' '--memory-limit 100' '--minimize size'; do run 2 "$einjit" path n.json $option; done
 run 0 "$einjit" path n.json --minimize flops
 
@@ -254,12 +309,41 @@ run 0 "$bench" two.ein -s i=20,j=30,k=10 --min-time 0 --json; json 0.ok true; js
 printf '[{"name": "one", "equation": "ij->ji", "sizes": {"i": 30, "j": 20}}, {"name": "two", "program": "two.ein",
  "sizes": {"i": 3, "j": 4, "k": 5}, "dtype": "float64"}]' >cases.json
 mkdir -p elsewhere
+# a case that fails is in the list, and the others are run
+cat >failing.json <<'P'
+[{"name": "good", "equation": "i->i", "sizes": {"i": 30}}, {"name": "char", "equation": "i$->i", "sizes": {"i": 3}},
+ {"name": "size", "equation": "ij->ji", "sizes": {"i": 3}}, {"name": "dtype", "equation": "i->i", "sizes": {"i": 3}, "dtype": "f3"},
+ {"name": "none", "sizes": {"i": 3}}, {"name": "whole", "equation": "i->i", "sizes": {"i": "three"}},
+ {"name": "last", "equation": "i->", "sizes": {"i": 30}}]
+P
+failing() { # the last run, with any options: six failed
+    json '#' 7; json 0.ok true; json 0.error null; json 6.ok true; json 1.name char; json 1.ok false; json 2.equation 'ij->ji'
+    json 1.error "E_BAD_CHAR: '\$' cannot be a label: labels are letters"; json 1.median_us null; json 1.sizes.i 3
+    json 2.error "E_VALUE: the size of 'j' is missing: -s j=N"; json 3.error "E_DTYPE: case 'dtype': there is no dtype 'f3'"
+    json 4.ok false; json 4.equation null; json 5.ok false; json 5.threads 1; json '5.plan.#' 0
+}
+"$bench" --cases failing.json --min-time 0 --json >out 2>err; [ $? = 1 ] || fail 'failed cases are not a failure'
+failing
+"$bench" --cases failing.json --min-time 0 >out 2>err; [ $? = 1 ] || fail 'failed cases are not a failure'
+grep -Eq '^char +FAILED E_BAD_CHAR' out || fail 'no line for a failed case'
+run 0 "$bench" --cases failing.json --only 'good|last' --min-time 0 --json; json '#' 2
+run 1 "$bench" 'i$->i' -s i=3 --json; json 0.ok false
+run 0 "$bench" 'i->' -s i=30 --min-time 0 --threads 2 --json
+says 'einjit-bench: warning: kernels run on one thread: --threads 2 changes nothing yet' err; json 0.threads 1
+run 0 "$einjit" run 'i->i' bool.npy --threads 2; says 'einjit: warning: kernels run on one thread' err
+# bytes of a diagonal: 2 * 500 numbers
+run 0 "$bench" 'ii->i' -s i=500 --dtype f64 --min-time 0 --json
+bytes=$(awk "BEGIN { printf \"%.0f\", $("$json_get" 0.gbytes_per_s <out) * $("$json_get" 0.median_us <out) * 1000 }")
+[ "$bytes" = 8000 ] || fail "a diagonal has $bytes bytes"
 run 2 "$bench" --cases cases.json --only three
 run 0 "$bench" --cases cases.json --only one --min-time 0 --json; json '#' 1
 cp out base.json
 run 0 "$bench" --cases "$work/cases.json" --only one --min-time 0
 sed 's/"min_us": [0-9.e+-]*/"min_us": 1e-9/' base.json >fast.json
 run 3 "$bench" --cases cases.json --only one --min-time 0 --baseline fast.json --json; json '#' 1
+given cases.json "$bench" --cases - --only one --min-time 0 --json; json 0.name one
+run 0 "$bench" 'ij->ji' -s i=3,j=3 --min-time 0 --vs plain --vs interp --json; json '0.vs_us.#' 2
+run 2 "$bench" 'ij->ji' -s i=3,j=3 --min-time 0 --min-time 1; run 2 "$bench" 'ij->ji' -s i=3,j=3,i=4
 run 1 "$bench" --cases missing.json; says E_IO err
 run 1 "$bench" --cases n.json
 run 2 "$bench" 'ij->ji' -s i=3,j=3 --vs nonsense

@@ -177,6 +177,34 @@ static void plans_count_the_same_way(void **state)
     }
 }
 
+static void expect_touched(const char *params, const char *body, const char *inputs, double bytes)
+{
+    char program[500];
+    bind_case c;
+    double have = -1;
+    snprintf(program, sizeof program, "def f(%s):\n    return %s", params, body);
+    bind_open(&c, program, inputs, NULL, NULL);
+    if (c.status) fail_msg("%s: %s", body, c.err.text);
+    assert_int_equal(ej_bound_touched(&have, &c.bound, &c.job), EINJIT_OK);
+    bind_close(&c);
+    if (have != bytes) fail_msg("%s: touches %g bytes, not %g", body, have, bytes);
+}
+
+static void inputs_and_outputs_are_touched_as_far_as_they_are_read(void **state)
+{
+    (void)state;
+    expect_touched("a, b", "einsum(\"ij,jk->ik\", a, b)", "f32[3,4] f32[4,5]", 4 * (12 + 20 + 15));
+    expect_touched("a", "einsum(\"ii->i\", a)", "f32[5,5]", 4 * (5 + 5));
+    expect_touched("a", "exp(einsum(\"ii->i\", a.permute(1, 0))) + 1.0", "f32[5,5]", 4 * (5 + 5));
+    expect_touched("a", "einsum(\"ii->i\", a) + sum(a, dim=0)", "f32[5,5]", 4 * (25 + 5)); /* somebody reads all of it */
+    expect_touched("a", "exp(a[0])", "f32[3,4]", 4 * (4 + 4));
+    expect_touched("a", "exp(a.expand(3, 4))", "f32[1,4]", 4 * (4 + 12));
+    expect_touched("x, s", "exp(x[s])", "f32[50,2] i64[7]", 4 * (14 + 14) + 8 * 7);
+    expect_touched("x, s", "exp(x[s])", "f32[5,2] i64[7]", 4 * (10 + 14) + 8 * 7);
+    expect_touched("a, b", "a", "f32[3] f32[8]", 4 * (3 + 3)); /* b is not */
+    expect_touched("a, b", "cat([a, b], dim=0)", "f32[3] f32[8]", 4 * (11 + 11));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -192,6 +220,7 @@ int main(void)
         cmocka_unit_test(a_value_counts_once_and_only_when_needed),
         cmocka_unit_test(nothing_is_no_operation_and_too_much_is_infinite),
         cmocka_unit_test(plans_count_the_same_way),
+        cmocka_unit_test(inputs_and_outputs_are_touched_as_far_as_they_are_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
