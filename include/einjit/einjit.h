@@ -11,6 +11,11 @@
  *   bytes, in _ns nanoseconds.
  * - Contexts and kernels may be used by many threads at the same time. A graph may be built by one thread at a time;
  *   once frozen (by its first compile, or einjit_graph_freeze) it may be used by many threads at the same time.
+ * - After fork() the child may go on using contexts, kernels and graphs (but one that another thread was building), whatever
+ *   other threads were doing. Cached kernels are there; what others were compiling is compiled anew when it is asked for, and
+ *   memory that only they held stays lost to the child. One thing fails, with E_BACKEND: compiling in a child whose parent
+ *   was loading the code generator, or compiling its context's first kernel with it, at that moment. Memory hooks must work
+ *   in the child, as malloc does; hooks must not fork.
  * - Nothing here aborts, exits, prints, installs signal handlers, or keeps global state.
  */
 #ifndef EINJIT_H

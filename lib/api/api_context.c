@@ -112,11 +112,22 @@ static int configure(einjit_context *context, const einjit_options *options, ein
 static void free_context(einjit_context *context)
 {
     einjit_allocator allocator = context->allocator;
+    if (context->cache) ej_context_enter(context);
     ej_cache_destroy(context->cache);
     ej_pool_destroy(context->pool);
     pthread_mutex_destroy(&context->load_lock);
+    pthread_mutex_destroy(&context->freeze_lock);
+    ej_fork_mark_free(&context->fork_mark);
     ej_arena_free(&context->arena);
     ej_release(&allocator, context, sizeof *context);
+}
+
+static bool init_locks(einjit_context *context)
+{
+    if (pthread_mutex_init(&context->load_lock, NULL) != 0) return false;
+    if (pthread_mutex_init(&context->freeze_lock, NULL) == 0) return true;
+    pthread_mutex_destroy(&context->load_lock);
+    return false;
 }
 
 int einjit_context_create(einjit_context **out, const einjit_options *options, einjit_error *err)
@@ -129,11 +140,15 @@ int einjit_context_create(einjit_context **out, const einjit_options *options, e
     const einjit_allocator *allocator = all.allocator ? all.allocator : &ej_malloc_allocator;
     einjit_context *context = ej_alloc(allocator, sizeof *context);
     if (!context) return ej_no_memory(err);
-    if (pthread_mutex_init(&context->load_lock, NULL) != 0) {
+    if (!init_locks(context)) {
         ej_release(allocator, context, sizeof *context);
         return ej_no_memory(err);
     }
     context->allocator = *allocator;
+    ej_fork_mark_init(&context->fork_mark);
+    atomic_init(&context->in_backend, 0);
+    atomic_init(&context->backend_warm, false);
+    atomic_init(&context->backend_torn, false);
     atomic_init(&context->refs, 1);
     atomic_init(&context->backend, NULL);
     ej_arena_init(&context->arena, &context->allocator);
@@ -156,6 +171,16 @@ void einjit_context_release(einjit_context *context)
     if (context && atomic_fetch_sub_explicit(&context->refs, 1, memory_order_acq_rel) == 1) free_context(context);
 }
 
+void ej_context_enter(einjit_context *context)
+{
+    if (!ej_fork_mark_is_new(&context->fork_mark)) return;
+    pthread_mutex_init(&context->freeze_lock, NULL);
+    ej_backend_recover(context);
+    ej_cache_recover(context->cache);
+    ej_pool_recover(context->pool);
+    ej_fork_mark_done(&context->fork_mark);
+}
+
 /* ---- small calls ---- */
 
 void ej_context_log(const einjit_context *context, const char *format, ...)
@@ -174,6 +199,7 @@ void einjit_context_statistics(const einjit_context *context, einjit_statistics 
     if (!out) return;
     memset(out, 0, sizeof *out);
     if (!context) return;
+    ej_context_enter((einjit_context *)context); /* its locks, nothing that callers see */
     ej_cache_statistics(context->cache, out);
     ej_pool_statistics(context->pool, out);
 }
@@ -181,6 +207,7 @@ void einjit_context_statistics(const einjit_context *context, einjit_statistics 
 void einjit_context_clear_cache(einjit_context *context)
 {
     if (!context) return;
+    ej_context_enter(context);
     ej_cache_clear(context->cache);
     ej_pool_trim(context->pool);
 }
