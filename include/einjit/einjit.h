@@ -127,7 +127,8 @@ typedef struct einjit_options {
     void *log_user;                                           /* dumps asked for by EINJIT_DUMP, else nothing */
     const char *backend;                                      /* "llvm" or "interp"; NULL = EINJIT_BACKEND, else llvm */
     const char *target;                                       /* a row of the target table; NULL = EINJIT_TARGET, host */
-    const char *module_path;                                  /* file of the code generator; NULL = looked for */
+    const char *module_path;                                  /* file of the code generator; NULL = EINJIT_MODULE, else
+                                                               * looked for */
     size_t cache_bytes;                                       /* memory cache's limit for kernels, and for failures a 16th
                                                                * of it beside that; 0 = 256 MiB */
     int32_t threads;                                          /* 0 = EINJIT_THREADS, else 1 */
@@ -142,7 +143,10 @@ enum einjit_option_flag {
                                     * always on in debug builds of the library */
 };
 
-/** Make a context: caches, options, hooks. `options` may be NULL. Reads the EINJIT_* variables once.
+/** Make a context: caches, options, hooks. `options` may be NULL. Reads the EINJIT_* variables once; in programs that run with
+ * more rights than who started them (setuid, setgid, file capabilities) those that name files or folders do not count, and
+ * a code generator is loaded only where nobody but root and the program's own user could write its file or a folder above
+ * (else E_BACKEND, when it is needed). Elsewhere one that anybody can write is a line to the log, once.
  * Cost: microseconds; the code generator is not loaded here. */
 EINJIT_API int einjit_context_create(einjit_context **out, const einjit_options *options, einjit_error *err);
 /** Give back a context. Graphs and kernels made from it stay valid: they hold it. NULL is fine. */

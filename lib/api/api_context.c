@@ -101,6 +101,8 @@ static int configure(einjit_context *context, const einjit_options *options, ein
     context->no_optimize = options->flags & EINJIT_OPTION_NO_OPTIMIZE;
     context->log = options->log ? options->log : env.dump || env.verbose ? log_to_stderr : NULL;
     context->log_user = options->log_user;
+    if (env.refused)
+        ej_context_log(context, "einjit: %s does not count in a program that has more rights than its user", env.refused);
     EJ_TRY(ej_pool_create(&context->pool, &context->allocator,
                           options->scratch_bytes ? options->scratch_bytes : DEFAULT_SCRATCH_BYTES, err));
     return ej_cache_create(&context->cache, &context->allocator,

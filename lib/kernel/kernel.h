@@ -68,6 +68,7 @@ struct einjit_context {
     atomic_bool backend_torn;  /* the process was forked while it was not */
     _Atomic(const ej_backend *) backend;
     void *backend_handle;
+    bool module_warned;        /* under load_lock */
 };
 
 struct einjit_graph {
@@ -88,6 +89,11 @@ void ej_context_log(const einjit_context *context, const char *format, ...) EJ_P
 int ej_backend_load(einjit_context *context, const ej_backend **out, einjit_error *err);
 int ej_backend_compile(einjit_context *context, const ej_backend *backend, ej_code *out, const ej_nests *nests, ej_job *job);
 void ej_backend_recover(einjit_context *context); /* in a forked child */
+
+/* ---- kernel_trust.c ---- */
+enum { EJ_PATH_ROOM = 4096 }; /* Linux's PATH_MAX */
+/* E_BACKEND: others could have written the module, and this program has rights that they have not. *path may become `room`. */
+int ej_module_check(einjit_context *context, const char **path, char room[EJ_PATH_ROOM], einjit_error *err);
 
 /* ---- compile.c: THE pipeline. Not cached; *out has one bare reference. ---- */
 typedef struct ej_request {

@@ -41,6 +41,8 @@ static int find_backend(einjit_context *context, const ej_backend **out, einjit_
 
 static int open_module(einjit_context *context, const char *path, const ej_backend **out, einjit_error *err)
 {
+    char room[EJ_PATH_ROOM];
+    EJ_TRY(ej_module_check(context, &path, room, err));
     void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!handle) return ej_fail(err, EINJIT_E_BACKEND, "the code generator cannot be loaded: %s", dlerror());
     void *symbol = dlsym(handle, "einjit_codegen");
@@ -68,7 +70,7 @@ static size_t own_folder(const char **folder)
 static int find_backend(einjit_context *context, const ej_backend **out, einjit_error *err)
 {
     if (context->module_path) return open_module(context, context->module_path, out, err);
-    enum { PLACES = 3, LENGTH = 4096 };
+    enum { PLACES = 3, LENGTH = EJ_PATH_ROOM };
     char places[PLACES][LENGTH];
     const char *folder = "";
     int n = (int)own_folder(&folder);
