@@ -15,10 +15,6 @@ static int create_handle(einjit_graph **out, einjit_context *context, einjit_err
 {
     einjit_graph *graph = ej_alloc(&context->allocator, sizeof *graph);
     if (!graph) return ej_no_memory(err);
-    if (pthread_mutex_init(&graph->freeze_lock, NULL)) {
-        ej_release(&context->allocator, graph, sizeof *graph);
-        return ej_no_memory(err);
-    }
     atomic_init(&graph->frozen, false);
     ej_context_retain(context);
     graph->context = context;
@@ -29,7 +25,6 @@ static int create_handle(einjit_graph **out, einjit_context *context, einjit_err
 static void destroy_handle(einjit_graph *graph)
 {
     einjit_context *context = graph->context;
-    pthread_mutex_destroy(&graph->freeze_lock);
     ej_release(&context->allocator, graph, sizeof *graph);
     einjit_context_release(context);
 }
@@ -131,9 +126,10 @@ int einjit_graph_freeze(einjit_graph *graph, einjit_error *err)
 {
     if (!graph) return ej_fail(err, EINJIT_E_INVALID, "graph is NULL");
     if (atomic_load_explicit(&graph->frozen, memory_order_acquire)) return EINJIT_OK;
-    pthread_mutex_lock(&graph->freeze_lock);
+    ej_context_enter(graph->context);
+    pthread_mutex_lock(&graph->context->freeze_lock);
     int status = freeze_locked(graph, err);
-    pthread_mutex_unlock(&graph->freeze_lock);
+    pthread_mutex_unlock(&graph->context->freeze_lock);
     return status;
 }
 

@@ -4,6 +4,18 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+#ifdef __linux__
+#include <sys/auxv.h>
+#endif
+
+bool ej_env_is_foreign(void)
+{
+#ifdef __linux__
+    if (getauxval(AT_SECURE)) return true;
+#endif
+    return getuid() != geteuid() || getgid() != getegid();
+}
 
 static const char *text_of(const char *variable)
 {
@@ -17,11 +29,23 @@ static bool flag_of(const char *variable)
     return value && strcmp(value, "0") != 0;
 }
 
+static const char *file_of(const char *variable, bool foreign, ej_env *env)
+{
+    const char *value = text_of(variable);
+    if (!value || !foreign) return value;
+    env->refused = variable;
+    return NULL;
+}
+
 void ej_env_read(ej_env *env)
 {
+    bool foreign = ej_env_is_foreign();
+    env->refused = NULL;
 #define EJ_ENV_TEXT(field, variable, help) env->field = text_of(variable);
+#define EJ_ENV_FILE(field, variable, help) env->field = file_of(variable, foreign, env);
 #define EJ_ENV_FLAG(field, variable, help) env->field = flag_of(variable);
 #include "base_env.def"
 #undef EJ_ENV_TEXT
+#undef EJ_ENV_FILE
 #undef EJ_ENV_FLAG
 }

@@ -6,11 +6,18 @@
 
 typedef struct ej_env {
 #define EJ_ENV_TEXT(field, variable, help) const char *field;
+#define EJ_ENV_FILE(field, variable, help) const char *field;
 #define EJ_ENV_FLAG(field, variable, help) bool field;
 #include "base_env.def"
 #undef EJ_ENV_TEXT
+#undef EJ_ENV_FILE
 #undef EJ_ENV_FLAG
+    const char *refused; /* a variable that is set and does not count; NULL: none */
 } ej_env;
+
+/* Does this process have rights that who started it does not (setuid, setgid, file capabilities)? Then its environment is
+ * that other's. */
+bool ej_env_is_foreign(void);
 
 /* Texts are borrowed from the environment: the context copies those it keeps. */
 void ej_env_read(ej_env *env);

@@ -16,6 +16,7 @@ typedef struct ej_bind_symbol {
     bool known;   /* an input has this extent, or one of the name */
     bool open;    /* the caller asked for it */
     bool closed;  /* met another extent */
+    const char *closed_by; /* the program's value where it did; NULL: none in particular */
     bool named;   /* only inputs that leave it unknown have the name */
     bool torn;    /* differs between inputs: those that only have the name are what they are */
     int64_t n;

@@ -519,6 +519,41 @@ void ej_cache_clear(struct ej_cache *cache)
     }
 }
 
+/* A fork may have met other threads anywhere in this file. Tables and finished entries are whole at every moment, since readers
+ * take no lock; the rest is made anew from them. What only those threads held is lost. */
+static void recover_shard(struct ej_cache *cache, shard *s)
+{
+    table *t = atomic_load(&s->table);
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_cond_init(&s->made, NULL);
+    s->fresh = s->draining = NULL;
+    s->n_live = s->n_filled = 0;
+    for (int turn = 0; turn < 2; turn++) atomic_fetch_and(&s->readers[turn], ~(uint64_t)READERS);
+    for (int kind = 0; kind < KINDS; kind++) {
+        s->queues[kind].first = NULL;
+        atomic_store(&s->queues[kind].oldest, NOTHING);
+    }
+    for (size_t i = 0; i < t->n_slots; i++) {
+        entry *e = atomic_load(&t->slots[i]);
+        s->n_filled += e != NULL;
+        if (!e || e == GONE) continue;
+        if (atomic_load(&e->state) == MAKING || e->forget) {
+            atomic_store(&t->slots[i], GONE);
+            continue;
+        }
+        e->holders = 0;
+        s->n_live++;
+        enqueue(cache, &s->queues[kind_of(e)], e);
+        atomic_fetch_add(&cache->bytes[kind_of(e)], e->bytes);
+    }
+}
+
+void ej_cache_recover(struct ej_cache *cache)
+{
+    for (int kind = 0; kind < KINDS; kind++) atomic_store(&cache->bytes[kind], 0);
+    for (int i = 0; i < SHARDS; i++) recover_shard(cache, &cache->shards[i]);
+}
+
 /* Nobody uses the cache any more: the context's last owner has gone. */
 void ej_cache_destroy(struct ej_cache *cache)
 {

@@ -180,6 +180,20 @@ static bool copy_not_empty(einjit_kernel *kernel, const ej_bound *bound)
     return kernel->not_empty != NULL;
 }
 
+static bool copy_closed(einjit_kernel *kernel, const ej_bound *bound)
+{
+    kernel->n_closed = bound->n_closed;
+    kernel->closed = EJ_NEW_ARRAY(&kernel->arena, ej_closed_extent, bound->n_closed);
+    for (size_t i = 0; kernel->closed && i < bound->n_closed; i++) {
+        ej_closed_extent *copy = &kernel->closed[i];
+        *copy = bound->closed[i];
+        copy->symbol = copy_check_name(&kernel->arena, copy->symbol);
+        copy->by = copy_check_name(&kernel->arena, copy->by);
+        if (!copy->symbol || !copy->by) return false;
+    }
+    return kernel->closed != NULL;
+}
+
 int ej_kernel_describe(einjit_kernel *kernel, const ej_nests *nests, einjit_error *err)
 {
     const ej_plan *plan = nests->plan;
@@ -190,7 +204,8 @@ int ej_kernel_describe(einjit_kernel *kernel, const ej_nests *nests, einjit_erro
     kernel->in = copy_tensors(&kernel->arena, bound->input_tensors, kernel->n_in);
     kernel->out = copy_tensors(&kernel->arena, bound->output_tensors, kernel->n_out);
     if (!kernel->in || !kernel->out || !copy_sizes(&kernel->arena, &kernel->sizes, nests->sizes) ||
-        !copy_input_names(kernel, bound) || !copy_not_empty(kernel, bound) || !copy_checks(kernel, plan))
+        !copy_input_names(kernel, bound) || !copy_not_empty(kernel, bound) ||
+        !copy_closed(kernel, bound) || !copy_checks(kernel, plan))
         return ej_no_memory(err);
     return find_spans(kernel, err);
 }
@@ -258,6 +273,12 @@ static int run_with(const einjit_kernel *kernel, void *const *data, const int64_
     return check_status(kernel, scratch, sizes, err);
 }
 
+static void *take_scratch(const einjit_kernel *kernel, size_t bytes)
+{
+    ej_context_enter(kernel->context);
+    return ej_pool_take(kernel->context->pool, bytes);
+}
+
 static int run_with_scratch(const einjit_kernel *kernel, void *const *data, const int64_t *sizes, einjit_error *err)
 {
     unsigned char stack[STACK_SCRATCH + ALIGN];
@@ -267,7 +288,7 @@ static int run_with_scratch(const einjit_kernel *kernel, void *const *data, cons
     if (status) return ej_kernel_size_failed(err, status, "scratch memory");
     if (bytes <= STACK_SCRATCH)
         return run_with(kernel, data, sizes, stack + (ALIGN - (uintptr_t)stack % ALIGN) % ALIGN, err);
-    void *block = ej_pool_take(kernel->context->pool, (size_t)bytes);
+    void *block = take_scratch(kernel, (size_t)bytes);
     if (!block) return ej_fail(err, EINJIT_E_NOMEM, "no memory for %lld bytes of scratch", (long long)bytes);
     status = run_with(kernel, data, sizes, block, err);
     ej_pool_give(kernel->context->pool, block);
@@ -279,7 +300,7 @@ int ej_kernel_run(const einjit_kernel *kernel, const einjit_tensor *in, const ei
 {
     void *stack[STACK_ARGS], **data = stack;
     size_t n = kernel->n_in + kernel->n_out;
-    if (n > STACK_ARGS && !(data = ej_pool_take(kernel->context->pool, n * sizeof *data))) return ej_no_memory(err);
+    if (n > STACK_ARGS && !(data = take_scratch(kernel, n * sizeof *data))) return ej_no_memory(err);
     for (size_t i = 0; i < kernel->n_in; i++) data[i] = in[i].data;
     for (size_t i = 0; i < kernel->n_out; i++) data[kernel->n_in + i] = out[i].data;
     int status = run_with_scratch(kernel, data, sizes, err);

@@ -7,6 +7,7 @@
 
 #include "backend.h"
 #include "base_env.h"
+#include "base_fork.h"
 
 enum { EJ_OPEN_MAX = 64 }; /* open extents of one signature; more are refused with E_LIMIT */
 
@@ -29,6 +30,8 @@ struct einjit_kernel {
     const char **in_names;
     size_t n_not_empty;
     ej_bound_extent *not_empty; /* open extents that must not be 0 */
+    size_t n_closed;
+    ej_closed_extent *closed;   /* what was to stay open and could not */
     size_t n_index_checks;
     ej_index_check *index_checks;
     size_t n_status_checks;
@@ -53,31 +56,47 @@ struct einjit_context {
     void *log_user;
     ej_arena arena;           /* copies of option texts; written only by create */
     const char *module_path, *dump_dir;
+    atomic_bool dump_warned;  /* a dump could not be written, and that was said */
     bool use_interp, verify, no_optimize, verbose;
     uint32_t dump;
     int32_t threads;
     const ej_target *target;
     struct ej_cache *cache;
     struct ej_pool *pool;      /* scratch blocks of runs */
+    pthread_mutex_t freeze_lock; /* of all its graphs */
     pthread_mutex_t load_lock; /* guards backend and backend_handle while the module is loaded */
+    ej_fork_mark fork_mark;
+    atomic_int in_backend;     /* threads in the code generator, or loading it */
+    atomic_bool backend_warm;  /* it has compiled something: what it sets up once is there */
+    atomic_bool backend_torn;  /* the process was forked while it was not */
     _Atomic(const ej_backend *) backend;
     void *backend_handle;
+    bool module_warned;        /* under load_lock */
 };
 
 struct einjit_graph {
     einjit_context *context;   /* held */
     ej_graph graph;
-    atomic_bool frozen;
-    pthread_mutex_t freeze_lock;
+    atomic_bool frozen;        /* under the context's freeze_lock */
     ej_hash content;           /* of the printed program and constants; valid once frozen */
 };
 
 /* ---- api_context.c, kernel_backend.c ---- */
 void ej_context_retain(einjit_context *context);
+/* To be called before any lock of the context, its cache or its pool is taken: in a forked child, where threads that held
+ * them are no more, the first call makes them usable again. */
+void ej_context_enter(einjit_context *context);
 /* One line to the log, if there is one. */
 void ej_context_log(const einjit_context *context, const char *format, ...) EJ_PRINTF(2, 3);
 /* The module's backend, loaded on first use: E_BACKEND says where it was looked for. (kernel_backend.c) */
 int ej_backend_load(einjit_context *context, const ej_backend **out, einjit_error *err);
+int ej_backend_compile(einjit_context *context, const ej_backend *backend, ej_code *out, const ej_nests *nests, ej_job *job);
+void ej_backend_recover(einjit_context *context); /* in a forked child */
+
+/* ---- kernel_trust.c ---- */
+enum { EJ_PATH_ROOM = 4096 }; /* Linux's PATH_MAX */
+/* E_BACKEND: others could have written the module, and this program has rights that they have not. *path may become `room`. */
+int ej_module_check(einjit_context *context, const char **path, char room[EJ_PATH_ROOM], einjit_error *err);
 
 /* ---- compile.c: THE pipeline. Not cached; *out has one bare reference. ---- */
 typedef struct ej_request {
@@ -122,6 +141,7 @@ int ej_pool_create(struct ej_pool **out, const einjit_allocator *allocator, size
 void ej_pool_destroy(struct ej_pool *pool);
 void ej_pool_trim(struct ej_pool *pool);                 /* gives back what no run uses */
 void ej_pool_statistics(const struct ej_pool *pool, einjit_statistics *out); /* its fields; the others stay */
+void ej_pool_recover(struct ej_pool *pool);              /* in a forked child */
 void *ej_pool_take(struct ej_pool *pool, size_t bytes);  /* aligned to 64, contents undefined; NULL: out of memory */
 void ej_pool_give(struct ej_pool *pool, void *block);    /* NULL is fine */
 
@@ -196,6 +216,7 @@ typedef int (*ej_make_kernel)(einjit_kernel **out, void *user, einjit_error *err
 int ej_cache_create(struct ej_cache **out, const einjit_allocator *allocator, size_t limit_bytes, einjit_error *err);
 void ej_cache_destroy(struct ej_cache *cache);
 void ej_cache_clear(struct ej_cache *cache);
+void ej_cache_recover(struct ej_cache *cache); /* in a forked child: what is made stays, what others were making is forgotten */
 /* The kernel of the key with one more bare reference: found without a lock, or made once by `make` however many threads
  * ask. A failure is remembered, with its text, and given again. E_NOMEM, E_INTERRUPTED and E_BACKEND are not remembered,
  * nor any failure of a key that says so; those who waited for such a one try again themselves. */

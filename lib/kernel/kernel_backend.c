@@ -41,6 +41,8 @@ static int find_backend(einjit_context *context, const ej_backend **out, einjit_
 
 static int open_module(einjit_context *context, const char *path, const ej_backend **out, einjit_error *err)
 {
+    char room[EJ_PATH_ROOM];
+    EJ_TRY(ej_module_check(context, &path, room, err));
     void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!handle) return ej_fail(err, EINJIT_E_BACKEND, "the code generator cannot be loaded: %s", dlerror());
     void *symbol = dlsym(handle, "einjit_codegen");
@@ -68,7 +70,7 @@ static size_t own_folder(const char **folder)
 static int find_backend(einjit_context *context, const ej_backend **out, einjit_error *err)
 {
     if (context->module_path) return open_module(context, context->module_path, out, err);
-    enum { PLACES = 3, LENGTH = 4096 };
+    enum { PLACES = 3, LENGTH = EJ_PATH_ROOM };
     char places[PLACES][LENGTH];
     const char *folder = "";
     int n = (int)own_folder(&folder);
@@ -83,17 +85,51 @@ static int find_backend(einjit_context *context, const ej_backend **out, einjit_
 
 #endif
 
+static int load_locked(einjit_context *context, const ej_backend **out, einjit_error *err)
+{
+    *out = atomic_load_explicit(&context->backend, memory_order_relaxed);
+    if (*out) return EINJIT_OK;
+    if (atomic_load(&context->backend_torn))
+        return ej_fail(err, EINJIT_E_BACKEND, "the process was forked while another thread was starting the code generator: the "
+                       "child cannot compile (compile something before the fork, or in a context of the backend 'interp')");
+    EJ_TRY(find_backend(context, out, err));
+    atomic_store_explicit(&context->backend, *out, memory_order_release);
+    return EINJIT_OK;
+}
+
 int ej_backend_load(einjit_context *context, const ej_backend **out, einjit_error *err)
 {
+    ej_context_enter(context);
     const ej_backend *backend = atomic_load_explicit(&context->backend, memory_order_acquire);
     int status = EINJIT_OK;
     if (!backend) {
         pthread_mutex_lock(&context->load_lock);
-        backend = atomic_load_explicit(&context->backend, memory_order_relaxed);
-        if (!backend && (status = find_backend(context, &backend, err)) == EINJIT_OK)
-            atomic_store_explicit(&context->backend, backend, memory_order_release);
+        atomic_fetch_add(&context->in_backend, 1);
+        status = load_locked(context, &backend, err);
+        atomic_fetch_sub(&context->in_backend, 1);
         pthread_mutex_unlock(&context->load_lock);
     }
     if (status == EINJIT_OK) *out = backend;
     return status;
+}
+
+int ej_backend_compile(einjit_context *context, const ej_backend *backend, ej_code *out, const ej_nests *nests, ej_job *job)
+{
+    atomic_fetch_add(&context->in_backend, 1);
+    int status = backend->compile(out, nests, job);
+    if (status == EINJIT_OK) atomic_store(&context->backend_warm, true);
+    atomic_fetch_sub(&context->in_backend, 1);
+    return status;
+}
+
+/* The dynamic loader and LLVM set things up when they are first used, under locks of their own that nobody can take over. Once
+ * something has been compiled, what compiles share is only read. */
+void ej_backend_recover(einjit_context *context)
+{
+    pthread_mutex_init(&context->load_lock, NULL);
+    if (atomic_load(&context->in_backend) && !atomic_load(&context->backend_warm)) {
+        atomic_store(&context->backend, NULL);
+        atomic_store(&context->backend_torn, true);
+    }
+    atomic_store(&context->in_backend, 0);
 }

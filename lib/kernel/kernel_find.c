@@ -220,6 +220,7 @@ static int find_open(einjit_kernel **out, finding *f, const open_symbols *open, 
 
 int ej_kernel_find(einjit_kernel **out, einjit_context *context, const ej_request *request, einjit_error *err)
 {
+    ej_context_enter(context);
     if (!request->open || !*request->open) return find_exact(out, context, request, err);
     finding f = {context, request};
     open_symbols open = {.consistent = true};

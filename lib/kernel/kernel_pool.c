@@ -190,6 +190,23 @@ void ej_pool_trim(struct ej_pool *pool)
         while ((block = take_kept(pool, &pool->classes[i]))) free_block(pool, block);
 }
 
+/* A fork may have met other threads anywhere in this file: slots are whole, lists may not be. */
+void ej_pool_recover(struct ej_pool *pool)
+{
+    size_t bytes = 0;
+    pthread_mutex_init(&pool->lock, NULL);
+    for (int i = 0; i < CLASSES; i++) {
+        pool_class *c = &pool->classes[i];
+        c->more = NULL;
+        atomic_store(&c->n_more, 0);
+        for (int s = 0; s < SLOTS; s++) {
+            const pool_block *block = atomic_load(&c->slots[s]);
+            if (block) bytes += block->base_bytes;
+        }
+    }
+    atomic_store(&pool->bytes, bytes);
+}
+
 void ej_pool_statistics(const struct ej_pool *pool, einjit_statistics *out)
 {
     out->scratch_bytes = atomic_load_explicit(&pool->bytes, memory_order_relaxed);
