@@ -88,7 +88,7 @@ static int constant(builder *b, einjit_value *out)
     static const double elements[64] = {1, 2, -1, 0.5, 3, 0, 4, -2};
     int64_t shape[3], n = 1;
     int rank = (int)fill_extents(b, shape, 3), type = dtype(b);
-    for (int a = 0; a < rank; a++) n = shape[a] < 0 || n * shape[a] > 16 || shape[a] > 16 ? 1000 : n * shape[a];
+    for (int a = 0; a < rank; a++) n = n > 16 || shape[a] < 0 || shape[a] > 16 ? 1000 : n * shape[a];
     einjit_tensor tensor = {(void *)(uintptr_t)(n <= 16 ? elements : NULL), type, rank, shape, NULL};
     return einjit_graph_constant(out, b->graph, &tensor, &b->err);
 }

@@ -1,4 +1,5 @@
 /* fuzz_graph.c - a graph through everything that needs no sizes: text and back, gradients, every pass alone and all. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,6 +46,14 @@ static bool has_stray_extent(const ej_graph *graph)
         if (used && !declared) return true;
     }
     return false;
+}
+
+/* For who reads a finding. */
+static void show(const einjit_graph *graph)
+{
+    char *text = print(graph);
+    fprintf(stderr, "%s\n", text ? text : "");
+    free(text);
 }
 
 /* print(parse(print(g))) is print(g), byte for byte. */
@@ -133,6 +142,7 @@ void fuzz_graph(einjit_context *context, const einjit_graph *graph, fuzz_bytes *
     einjit_error err = {0};
     if (!einjit_graph_output_count(graph)) return;
     if (!fuzz_ok(einjit_graph_verify(graph, &err), &err, "verify")) fuzz_finding("%s", err.text);
+    if (getenv("FUZZ_SHOW")) show(graph);
     through_text(context, graph, "as written");
     einjit_graph *more = with_gradients(context, graph, choices);
     const einjit_graph *whole = more ? more : graph;

@@ -9,9 +9,8 @@
 
 #include "fuzz.h"
 #include "judge.h"
-#include "oracle_op.h"
 
-enum { MOST_NODES = 300 };
+enum { MOST_NODES = 300, MOST_SYMBOLS = 64 };
 
 typedef struct tensors {
     bool fit; /* with data, to be run */
@@ -47,8 +46,8 @@ static bool describe_input(tensors *t, size_t i, const ej_node *node, const int6
 
 static bool describe_inputs(tensors *t, const ej_graph *graph, fuzz_bytes *choices)
 {
-    int64_t symbols[64];
-    if (graph->n_inputs > GEN_MAX_INPUTS || graph->n_symbols > 64) return false;
+    int64_t symbols[MOST_SYMBOLS];
+    if (graph->n_inputs > GEN_MAX_INPUTS || graph->n_symbols > MOST_SYMBOLS) return false;
     t->fit = true;
     for (size_t s = 0; s < graph->n_symbols; s++) symbols[s] = pick_extent(choices);
     for (size_t i = 0; i < graph->n_inputs; i++)
@@ -91,33 +90,13 @@ static double reach_of(const oracle_value *v)
 /* False: no meaning, or too much work. *tame: any order of evaluation stays in the range of f32. */
 static bool evaluate(gen_program *p, bool *tame)
 {
-    oracle_state s;
     double reach = 0;
     einjit_tensor views[GEN_MAX_INPUTS];
-    int64_t symbols[64];
     gen_program_views(p, views);
-    if (!oracle_begin(&s, &p->oracle, &p->graph, p->graph.n_nodes + 1, FUZZ_WORK)) return false;
-    for (size_t i = 0; i < p->graph.n_symbols; i++) symbols[i] = -1;
-    for (size_t i = 0; i < p->graph.n_inputs; i++) {
-        const ej_node *node = &p->graph.nodes[p->graph.inputs[i]];
-        for (uint32_t a = 0; a < node->n_extents; a++)
-            if (node->extents[a].n_symbols) symbols[node->extents[a].symbols[0]] = views[i].shape[a];
-    }
-    s.symbols = symbols;
-    size_t next = 0;
-    for (size_t v = 0; v < p->graph.n_nodes; v++) {
-        const ej_node *node = &p->graph.nodes[v];
-        if (!oracle_node(&s, &s.values[v], node, node->op == EJ_OP_INPUT ? &views[next++] : NULL)) return false;
-        reach += reach_of(&s.values[v]);
-    }
+    if (!oracle_run(&p->oracle, &p->graph, views, FUZZ_WORK)) return false;
+    for (size_t v = 0; v < p->graph.n_nodes; v++) reach += reach_of(&p->oracle.all[v]);
     *tame = reach < 100;
-    p->oracle.n = p->graph.n_outputs;
-    p->oracle.values = EJ_NEW_ARRAY(&p->oracle.arena, oracle_value, p->graph.n_outputs + 1);
-    for (size_t o = 0; p->oracle.values && o < p->oracle.n; o++) {
-        p->oracle.values[o] = s.values[p->graph.outputs[o]];
-        if (p->oracle.values[o].dtype < 0) return false;
-    }
-    return p->oracle.values;
+    return true;
 }
 
 /* ---- what it comes to ---- */

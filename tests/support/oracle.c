@@ -281,7 +281,7 @@ static bool map_node(oracle_state *s, oracle_value *out, const ej_node *node)
     return oracle_map(s, out, node->fn, in, node->n_in);
 }
 
-bool oracle_node(oracle_state *s, oracle_value *out, const ej_node *node, const einjit_tensor *in)
+static bool evaluate_node(oracle_state *s, oracle_value *out, const ej_node *node, const einjit_tensor *in)
 {
     switch (node->op) {
     case EJ_OP_INPUT: return load(s, out, in);
@@ -303,6 +303,19 @@ bool oracle_node(oracle_state *s, oracle_value *out, const ej_node *node, const 
         return oracle_like(s, out, node);
     default: return oracle_layout(s, out, node);
     }
+}
+
+/* Only a literal itself is weak: what is made of it has a dtype. */
+bool oracle_node(oracle_state *s, oracle_value *out, const ej_node *node, const einjit_tensor *in)
+{
+    if (!evaluate_node(s, out, node, in)) return false;
+    if (out->dtype >= 0 || node->op == EJ_OP_SCALAR) return true;
+    uint32_t i = 0;
+    while (s->values[node->in[i]].dtype >= 0) i++;
+    oracle_value made = *out;
+    const oracle_value *literal_operand = &s->values[node->in[i]];
+    made.weak = literal_operand->weak;
+    return oracle_as(s, out, &made, oracle_promote(&literal_operand, 1));
 }
 
 bool oracle_begin(oracle_state *s, oracle_result *result, const ej_graph *graph, size_t capacity, double max_work)
@@ -352,12 +365,14 @@ bool oracle_run(oracle_result *out, const ej_graph *graph, const einjit_tensor *
             if (graph->inputs[i] == (ej_value)v) tensor = &in[i];
         defined[v] = has_operands(&graph->nodes[v], defined) && oracle_node(&s, &s.values[v], &graph->nodes[v], tensor);
         if (needed[v] && !defined[v]) return false;
+        if (!defined[v]) s.values[v] = (oracle_value){0};
     }
     for (size_t o = 0; o < graph->n_outputs; o++) {
         const oracle_value *v = &s.values[graph->outputs[o]];
         if (!oracle_as(&s, &out->values[o], v, oracle_promote(&v, 1))) return false;
     }
     out->n = graph->n_outputs;
+    out->all = s.values;
     return true;
 }
 

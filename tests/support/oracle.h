@@ -30,6 +30,7 @@ typedef struct oracle_value {
 typedef struct oracle_result {
     size_t n;
     oracle_value *values; /* one a graph output */
+    oracle_value *all;    /* one a node; without elements where it has no meaning, which nothing needs then */
     char reason[200];     /* why the program has no meaning, "" when it has */
     ej_arena arena;
 } oracle_result;

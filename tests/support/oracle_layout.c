@@ -90,10 +90,17 @@ static bool view(oracle_state *s, oracle_value *out, const oracle_value *x, int 
     return true;
 }
 
+/* Of counts that a program may give any size; what ends there is more than the oracle's work. */
+static int64_t times(int64_t a, int64_t b)
+{
+    const int64_t most = INT64_C(1) << 40;
+    return b && a > most / b ? most : a * b;
+}
+
 static bool reshaped(oracle_state *s, oracle_value *out, const oracle_value *x, int rank, const int64_t *shape)
 {
     int64_t n = 1;
-    for (int a = 0; a < rank; a++) n *= shape[a];
+    for (int a = 0; a < rank; a++) n = times(n, shape[a]);
     if (n != x->n) return oracle_refuse(s, "reshape");
     if (!oracle_make(s, out, x->dtype, rank, shape)) return false;
     if (n) memcpy(out->e, x->e, (size_t)n * sizeof *out->e);
@@ -103,7 +110,7 @@ static bool reshaped(oracle_state *s, oracle_value *out, const oracle_value *x, 
 static int64_t extent_value(const oracle_state *s, const ej_extent *extent)
 {
     int64_t n = extent->n;
-    for (int32_t i = 0; i < extent->n_symbols; i++) n *= s->symbols[extent->symbols[i]];
+    for (int32_t i = 0; i < extent->n_symbols; i++) n = times(n, s->symbols[extent->symbols[i]]);
     return n;
 }
 
@@ -114,7 +121,7 @@ static bool reshape_node(oracle_state *s, oracle_value *out, const ej_node *node
     for (uint32_t a = 0; a < node->n_extents; a++) {
         shape[a] = extent_value(s, &node->extents[a]);
         if (shape[a] < 0) open = (int)a;
-        else known *= shape[a];
+        else known = times(known, shape[a]);
     }
     if (open >= 0) {
         if (!known) return oracle_refuse(s, "reshape of nothing");
@@ -246,7 +253,8 @@ bool oracle_layout(oracle_state *s, oracle_value *out, const ej_node *node)
         for (int a = 0; a < x->rank; a++) map[a] = wrap(node->dims[a], x->rank);
         return permuted(s, out, x, map);
     case EJ_OP_TRANSPOSE:
-        if (!x->rank) return oracle_refuse(s, "transpose");
+        for (int d = 0; d < 2; d++)
+            if (node->dims[d] < -x->rank || node->dims[d] >= x->rank) return oracle_refuse(s, "transpose");
         map[wrap(node->dims[0], x->rank)] = wrap(node->dims[1], x->rank);
         map[wrap(node->dims[1], x->rank)] = wrap(node->dims[0], x->rank);
         return permuted(s, out, x, map);
