@@ -13,8 +13,9 @@
 #include "choose.h"
 #include "compile_report.h"
 #include "kernel.h"
-#include "plan_links.h"
 #include "nest_cost.h"
+#include "plan_links.h"
+#include "recipe.h"
 
 /* Everything one compile makes, stage by stage; lies in the job's arena. */
 typedef struct pipeline {
@@ -68,6 +69,12 @@ static void print_times(pipeline *p)
     ej_print(&p->text, "all: %s us\n", ej_real_text(us, 'f', 1, (double)p->compile_ns * 1e-3));
 }
 
+static void print_schedule(ej_text *text, const ej_nest *nest)
+{
+    ej_print(text, "# recipe %s of %s\n", nest->recipe ? nest->recipe : "-", nest->name ? nest->name : "-");
+    if (nest->schedule) ej_print(text, "%s", nest->schedule);
+}
+
 static int print_costs(pipeline *p)
 {
     for (int32_t i = 0; i < p->nests.n; i++) {
@@ -88,6 +95,9 @@ static int print_stage(pipeline *p, int stage)
     case EJ_STAGE_BIND: ej_bound_print(&p->text, &p->bound); break;
     case EJ_STAGE_PATH: return ej_choose_print(&p->text, &p->chosen, &p->graph, &p->job);
     case EJ_STAGE_PLAN: ej_plan_print(&p->text, &p->plan); break;
+    case EJ_STAGE_SCHEDULE:
+        for (int32_t i = 0; i < p->nests.n; i++) print_schedule(&p->text, &p->nests.nests[i]);
+        break;
     case EJ_STAGE_NEST:
         for (int32_t i = 0; i < p->nests.n; i++) ej_nest_print(&p->text, &p->nests.nests[i], p->nests.sizes);
         break;
@@ -314,6 +324,8 @@ static int build(pipeline *p)
     if (p->last == EJ_STAGE_PLAN) return EINJIT_OK;
 
     EJ_TRY(ej_nests_build(&p->nests, &p->plan, job));
+    EJ_TRY(stage_done(p, EJ_STAGE_SCHEDULE));
+    if (p->last == EJ_STAGE_SCHEDULE) return EINJIT_OK;
     EJ_TRY(stage_done(p, EJ_STAGE_NEST));
     EJ_TRY(stage_done(p, EJ_STAGE_COST));
     EJ_TRY(stage_done(p, EJ_STAGE_STEPS));

@@ -14,7 +14,8 @@
 static const char *const files[EJ_STAGE_COUNT] = {
     [EJ_STAGE_GRAPH] = "10-graph.ein", [EJ_STAGE_PASSES] = "15-opt.ein", [EJ_STAGE_OPT] = "20-opt.ein",
     [EJ_STAGE_STATS] = "25-stats.txt", [EJ_STAGE_BIND] = "30-bind.txt",
-    [EJ_STAGE_PATH] = "40-path.txt",   [EJ_STAGE_PLAN] = "50-plan.txt", [EJ_STAGE_NEST] = "60-nest.txt",
+    [EJ_STAGE_PATH] = "40-path.txt",   [EJ_STAGE_PLAN] = "50-plan.txt", [EJ_STAGE_SCHEDULE] = "55-schedule.txt",
+    [EJ_STAGE_NEST] = "60-nest.txt",
     [EJ_STAGE_COST] = "61-cost.jsonl", [EJ_STAGE_STEPS] = "62-steps.jsonl", [EJ_STAGE_DOT] = "64-plan.dot",
     [EJ_STAGE_IR] = "70-ir.ll",        [EJ_STAGE_ASM] = "80-asm.s",     [EJ_STAGE_KEY] = "05-key.txt",
     [EJ_STAGE_TIME] = "90-time.txt",

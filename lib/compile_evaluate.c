@@ -10,6 +10,7 @@
 
 #include "choose.h"
 #include "kernel.h"
+#include "recipe.h"
 
 /* A job of its own for the stages: no dumps, no errors, memory that goes afterwards. */
 static ej_job inner_job(const ej_job *job, ej_arena *arena, einjit_error *err)

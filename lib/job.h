@@ -9,7 +9,7 @@
 
 /* PASSES: the program after every pass that changed it; STATS: what each pass gained. */
 enum ej_stage { EJ_STAGE_GRAPH, EJ_STAGE_PASSES, EJ_STAGE_OPT, EJ_STAGE_STATS, EJ_STAGE_BIND, EJ_STAGE_PATH, EJ_STAGE_PLAN,
-                EJ_STAGE_NEST, EJ_STAGE_COST, EJ_STAGE_STEPS, EJ_STAGE_DOT, EJ_STAGE_IR, EJ_STAGE_ASM, EJ_STAGE_KEY, EJ_STAGE_TIME,
+                EJ_STAGE_SCHEDULE, EJ_STAGE_NEST, EJ_STAGE_COST, EJ_STAGE_STEPS, EJ_STAGE_DOT, EJ_STAGE_IR, EJ_STAGE_ASM, EJ_STAGE_KEY, EJ_STAGE_TIME,
                 EJ_STAGE_COUNT };
 struct ej_opt_watch;
 
@@ -47,6 +47,7 @@ typedef struct ej_job {
     const ej_evaluator *evaluator; /* NULL: nobody computes; constants stay as they are */
     bool want_listing;       /* backends: also store IR and assembly text when dump asks for IR or ASM */
     uint32_t *rule_hits;     /* passes: how often each rule of opt_rules.def rewrote something; NULL: nobody asks */
+    uint32_t *rewrite_hits;  /* schedules: how often each rewrite was done, then each refusal; NULL: nobody asks */
     struct ej_opt_watch *watch; /* passes: who is called around each of them (opt.h); NULL: nobody */
 } ej_job;
 

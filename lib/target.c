@@ -3,7 +3,7 @@
  * Takes  nothing but the CPU it runs on.
  * Gives  rows of numbers, best first; the last row of an architecture runs on every CPU of it.
  * Keeps  nothing: the compiler's run-time support knows CPUID and what the system saves of the registers.
- * Not here: tiles for a given step (nest_recipe.c), LLVM's view of the CPU (jit/).
+ * Not here: tiles for a given step (schedule_rules.c), LLVM's view of the CPU (jit/).
  */
 #include "target.h"
 

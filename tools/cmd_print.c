@@ -36,11 +36,11 @@ static int print_stage(einjit_context *context, const tool_program *program, con
 
 static int check_stage(const char *emit)
 {
-    static const char *const stages[] = {"graph", "opt+", "opt", "stats", "bind", "path", "plan", "nest", "cost", "steps",
+    static const char *const stages[] = {"graph", "opt+", "opt", "stats", "bind", "path", "plan", "schedule", "nest", "cost", "steps",
                                          "dot", "ir", "asm", "key"};
     for (size_t i = 0; i < sizeof stages / sizeof *stages; i++)
         if (!strcmp(stages[i], emit)) return TOOL_OK;
-    return tool_usage("'%s' is no stage: there are graph, opt+, opt, stats, bind, path, plan, nest, cost, steps, dot, ir, asm and key",
+    return tool_usage("'%s' is no stage: there are graph, opt+, opt, stats, bind, path, plan, schedule, nest, cost, steps, dot, ir, asm and key",
                       emit);
 }
 

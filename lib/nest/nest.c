@@ -2,7 +2,7 @@
  *
  * Takes  axes, buffers, loops and leaves in the order in which they run.
  * Gives  a nest whose arrays lie in the caller's arena. Appending is O(1), however long a list of children is.
- * Not here: which tree is a good one (nest_recipe.c), whether a tree is a legal one (nest_check.c).
+ * Not here: which tree is a good one (recipe.c), whether a tree is a legal one (nest_check.c).
  */
 #include "nest.h"
 

@@ -78,6 +78,7 @@ typedef struct ej_nest {
     const char *name;
     const char *recipe;   /* that made it, and its cost; NULL for nests made otherwise */
     double cost;
+    const char *schedule; /* the rewrites that made it, as text; NULL where nobody asks or there were none */
     int32_t n_axes, cap_axes;
     ej_axis *axes;
     int32_t n_buffers, cap_buffers;
@@ -111,7 +112,7 @@ int ej_nest_place(ej_nest *nest, ej_arena *arena, int32_t node, int32_t buffer);
 const ej_access_term *ej_access_find(const ej_access *access, int32_t axis); /* NULL: the access does not name it */
 bool ej_access_moves(const ej_access *access, int32_t axis); /* the element depends on it */
 
-/* ---- from a plan (nest_recipe.c: the table of recipes) ---- */
+/* ---- from a plan (recipe.c has the table of recipes) ---- */
 /* A recipe: hard facts (applicable), then taste (cost: lower is better, estimated ns), then the tree. */
 typedef struct ej_recipe {
     const char *name;
@@ -120,7 +121,6 @@ typedef struct ej_recipe {
     /* the step is the recipe's own copy */
     int (*build)(ej_nest *out, ej_step *step, const ej_plan *plan, ej_job *job);
 } ej_recipe;
-int ej_nests_build(ej_nests *out, const ej_plan *plan, ej_job *job);
 /* A JSON object a line for each step: what it computes with, what it costs, what it waits for. (nest_steps.c) */
 void ej_nests_print_steps(ej_text *text, const ej_nests *nests);
 

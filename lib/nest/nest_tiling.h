@@ -50,7 +50,7 @@ ej_tile ej_tiling_tile(const ej_tiling *tiling);
 ej_expr ej_expr_source(ej_arena *arena, int dtype);               /* the tape "source 0"; n 0 when out of memory */
 ej_expr ej_expr_constant(ej_arena *arena, ej_expr_op op);         /* the tape of one constant */
 
-/* The recipes' rows (nest_recipe.c). */
+/* The recipes' rows (recipe.c). */
 extern const ej_recipe ej_recipe_move, ej_recipe_transpose, ej_recipe_contract, ej_recipe_panel, ej_recipe_sweep;
 
 #endif

@@ -25,12 +25,21 @@ typedef struct run_state {
     long programs, failures;
 } run_state;
 
+static const char *random_path(uint64_t seed)
+{
+    static char path[64];
+    snprintf(path, sizeof path, "random:%llu", (unsigned long long)seed);
+    return path;
+}
+
 /* The interpreter on the graph as written, then after each pass of the table in turn. */
 static bool interpreter_agrees(run_state *s, const gen_program *p, uint64_t seed)
 {
     judge_way way = {.name = "interpreter, as written", .context = s->interp, .passes = "", .through_text = seed % 4 == 1};
     if (!judge_program(p, &way, seed, &s->hits)) return false;
     way = (judge_way){.name = "interpreter, all passes as a compile runs them", .context = s->interp, .in_compile = true};
+    if (!judge_program(p, &way, seed, NULL)) return false;
+    way = (judge_way){.name = "interpreter, random path, recipes and schedules", .context = s->interp, .path = random_path(seed)};
     if (!judge_program(p, &way, seed, NULL)) return false;
     char passes[256] = "", name[300];
     for (size_t i = 0; i < ej_n_passes; i++) {
@@ -52,10 +61,11 @@ static bool machine_code_agrees(run_state *s, const gen_program *p, uint64_t see
         if (!judge_program(p, &way, seed + 1, NULL)) return false;
     }
     if (seed % 2 == 1) {
-        char path[64];
-        snprintf(path, sizeof path, "random:%llu", (unsigned long long)seed);
-        way = (judge_way){.name = "machine code, random path and recipes", .context = s->llvm, .path = path};
+        way = (judge_way){.name = "machine code, random path, recipes and schedules", .context = s->llvm, .path = random_path(seed)};
         if (!judge_program(p, &way, seed + 3, NULL)) return false;
+        if (s->n_others) way.context = s->others[seed / 2 % (uint64_t)s->n_others];
+        way.name = "machine code of a lesser target, random path, recipes and schedules";
+        if (s->n_others && !judge_program(p, &way, seed + 4, NULL)) return false;
     }
     if (s->n_others && seed % 2 == 0) {
         int which = (int)(seed / 2 % (uint64_t)s->n_others);
@@ -76,7 +86,8 @@ static void one_program(run_state *s, const arguments *a, uint64_t seed)
     bool ok = true;
     if (a->interp) ok = interpreter_agrees(s, &p, seed);
     if (ok && a->llvm) ok = machine_code_agrees(s, &p, seed);
-    if (ok && !judge_count_leaves(&p, ej_target_host(), &s->leaves)) ok = false;
+    if (ok && !judge_count_leaves(&p, ej_target_host(), NULL, &s->leaves)) ok = false;
+    if (ok && !judge_count_leaves(&p, ej_target_host(), random_path(seed), &s->leaves)) ok = false;
     if (!ok) {
         s->failures++;
         fprintf(stderr, "repeat with: prop_graphs --count 1 --seed %llu --size %d --generator %s\n\n", (unsigned long long)seed,
@@ -102,6 +113,9 @@ static void print_hits(const run_state *s)
     for (int i = 0; i < GEN_STRIDE_KINDS; i++) print_row("input", gen_stride_names[i], s->hits.strides[i]);
     for (int i = 0; i < GEN_STRIDE_KINDS; i++)
         if (i != GEN_ZERO) print_row("output", gen_stride_names[i], s->hits.output_strides[i]);
+    for (int i = 0; i < EJ_REWRITE_COUNT; i++) print_row("rewrite", ej_rewrite_word(i), s->leaves.rewrites[i]);
+    for (int i = 1; i < EJ_REFUSAL_COUNT; i++)
+        printf("  refused    %s: %llu\n", ej_refusal_text(i), (unsigned long long)s->leaves.rewrites[EJ_REWRITE_COUNT + i]);
     print_row("leaf", "move", s->leaves.moves);
     print_row("leaf", "contract", s->leaves.contracts);
     print_row("leaf", "lanes across", s->leaves.lanes_across);

@@ -183,12 +183,22 @@ static void count_leaf(const ej_nest *nest, const ej_nest_node *node, judge_leav
     }
 }
 
-bool judge_count_leaves(const gen_program *p, const ej_target *target, judge_leaves *leaves)
+/* A nest that is none: how it was made, what came of it. */
+static void show_nest(const ej_nests *nests, const ej_nest *nest, ej_arena *arena)
+{
+    ej_text text;
+    ej_text_init(&text, arena);
+    ej_nest_print(&text, nest, nests->sizes);
+    fprintf(stderr, "%s%s", nest->schedule ? nest->schedule : "", text.failed ? "" : text.data);
+}
+
+bool judge_count_leaves(const gen_program *p, const ej_target *target, const char *path, judge_leaves *leaves)
 {
     ej_arena arena;
     einjit_error err = {0};
     ej_arena_init(&arena, &ej_malloc_allocator);
-    ej_job job = {.arena = &arena, .err = &err, .allocator = &ej_malloc_allocator, .target = target};
+    ej_job job = {.arena = &arena, .err = &err, .allocator = &ej_malloc_allocator, .target = target, .path_strategy = path,
+                  .rewrite_hits = leaves->rewrites, .dump = 1u << EJ_STAGE_SCHEDULE};
     einjit_tensor views[GEN_MAX_INPUTS];
     ej_bound bound, chosen;
     ej_plan plan;
@@ -198,6 +208,7 @@ bool judge_count_leaves(const gen_program *p, const ej_target *target, judge_lea
               !ej_choose(&chosen, &bound, false, &job) && !ej_plan_build(&plan, &chosen, &job) && !ej_plan_verify(&plan, &job) && !ej_nests_build(&nests, &plan, &job);
     for (int32_t n = 0; ok && n < nests.n; n++) {
         ok = !ej_nest_check(&nests.nests[n], target, &err);
+        if (!ok) show_nest(&nests, &nests.nests[n], &arena);
         for (int32_t i = 0; i < nests.nests[n].n_nodes; i++)
             if (nests.nests[n].nodes[i].kind == EJ_NEST_LEAF) count_leaf(&nests.nests[n], &nests.nests[n].nodes[i], leaves);
     }

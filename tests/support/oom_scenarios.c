@@ -419,7 +419,7 @@ static int explain_stage(scene *s, const char *stage)
 static int explain_all(scene *s)
 {
     static const char *const stages[] = {"graph", "opt+", "opt",   "stats", "bind", "path",
-                                         "plan",  "nest", "cost", "steps", "dot",   "key"};
+                                         "plan",  "schedule", "nest", "cost", "steps", "dot",   "key"};
     for (size_t i = 0; i < sizeof stages / sizeof *stages; i++) TRY(explain_stage(s, stages[i]));
     return EINJIT_OK;
 }

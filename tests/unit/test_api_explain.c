@@ -67,9 +67,9 @@ static void numbers_in_texts_keep_their_dtypes(void **state)
 static void every_stage_has_a_text(void **state)
 {
     CONTEXT_OR_SKIP(context);
-    const char *stages[] = {"graph", "opt+", "opt", "stats", "bind", "path", "plan", "nest", "cost", "key"};
+    const char *stages[] = {"graph", "opt+", "opt", "stats", "bind", "path", "plan", "schedule", "nest", "cost", "key"};
     einjit_graph *graph = api_graph(context, program);
-    for (int i = 0; i < 10; i++) {
+    for (int i = 0; i < 11; i++) {
         char *text = explain(context, graph, stages[i]);
         assert_true(strlen(text) > 10);
         free(text);

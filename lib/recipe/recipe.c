@@ -1,8 +1,12 @@
-/* nest_recipe.c - the recipes, and a plan's steps turned into nests by the cheapest one that applies.
+/* recipe.c - the recipes, and a plan's steps turned into nests by the cheapest one that applies.
  *
  * Takes  a plan.
- * Gives  one nest a step, in order. A new way to run a step is a file with a recipe and a line in the table.
+ * Gives  one nest a step, in order. A new way to run a step is a file with a script and a line in the table.
  */
+#include "recipe.h"
+
+#include <string.h>
+
 #include "nest_tiling.h"
 
 static const ej_recipe *const recipes[] = {
@@ -46,6 +50,49 @@ static int place_locals(ej_nest *nest, const ej_plan *plan, ej_sizes *sizes, ej_
     return ej_size_max(sizes, *scratch, end, scratch, err);
 }
 
+/* ---- schedules ---- */
+
+static void count(const ej_schedule *s, ej_job *job)
+{
+    for (int i = 0; job->rewrite_hits && i < EJ_REWRITE_COUNT; i++) job->rewrite_hits[i] += s->done[i];
+    for (int i = 0; job->rewrite_hits && i < EJ_REFUSAL_COUNT; i++) job->rewrite_hits[EJ_REWRITE_COUNT + i] += s->refused[i];
+}
+
+static int settle(ej_nest *nest, const ej_schedule *s, const char *name, ej_job *job)
+{
+    ej_text text;
+    EJ_TRY(ej_schedule_settle(nest, s));
+    nest->recipe = name;
+    if (!(job->dump >> EJ_STAGE_SCHEDULE & 1)) return EINJIT_OK;
+    ej_text_init(&text, job->arena);
+    ej_schedule_print(&text, s);
+    nest->schedule = text.data;
+    return text.failed ? EINJIT_E_NOMEM : EINJIT_OK;
+}
+
+/* Tests walk schedules that no script would write. */
+static int build_random(ej_nest *nest, ej_step *step, const ej_plan *plan, ej_sizes *sizes, uint64_t seed, ej_job *job)
+{
+    ej_schedule s;
+    EJ_TRY(ej_schedule_begin(&s, step, plan, sizes, job));
+    ej_schedule_random(&s, seed);
+    count(&s, job);
+    return settle(nest, &s, "random", job);
+}
+
+static int build_step(ej_nest *nest, ej_step *step, size_t index, const ej_plan *plan, ej_sizes *sizes, ej_job *job)
+{
+    double cost = 0;
+    uint64_t random = ej_job_random(job), seed = ej_hash64(&index, sizeof index, random);
+    if (random && seed % 2) return build_random(nest, step, plan, sizes, seed, job);
+    const ej_recipe *recipe = choose(step, index, plan, job, &cost);
+    if (!recipe) return ej_fail(job->err, EINJIT_E_INTERNAL, "step '%s' has no recipe", step->name);
+    EJ_TRY(recipe->build(nest, step, plan, job));
+    nest->recipe = recipe->name;
+    nest->cost = cost;
+    return EINJIT_OK;
+}
+
 int ej_nests_build(ej_nests *out, const ej_plan *plan, ej_job *job)
 {
     ej_sizes *sizes = EJ_JOB_NEW(job, ej_sizes);
@@ -56,17 +103,11 @@ int ej_nests_build(ej_nests *out, const ej_plan *plan, ej_job *job)
     for (size_t s = 0; s < plan->n_steps; s++) {
         ej_step step;
         EJ_TRY(ej_step_normalize(&step, &plan->steps[s], sizes, job->arena, job->err));
-        double cost = 0;
-        const ej_recipe *recipe = choose(&step, s, plan, job, &cost);
-        if (!recipe)
-            return ej_fail(job->err, EINJIT_E_INTERNAL, "step '%s' has no recipe", plan->steps[s].name);
         ej_nest *nest = &out->nests[out->n++];
-        int status = recipe->build(nest, &step, plan, job);
+        int status = build_step(nest, &step, s, plan, sizes, job);
         if (status == EINJIT_E_NOMEM) return ej_no_memory(job->err); /* builders of nests have no error to write to */
         EJ_TRY(status);
         EJ_TRY(place_locals(nest, plan, sizes, &out->scratch_bytes, job->err));
-        nest->recipe = recipe->name;
-        nest->cost = cost;
     }
     return sizes->no_memory ? ej_no_memory(job->err) : EINJIT_OK;
 }

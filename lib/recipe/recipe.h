@@ -1,0 +1,23 @@
+/* recipe.h - which schedule a step gets, and the nests of a plan. */
+#ifndef EJ_RECIPE_H
+#define EJ_RECIPE_H
+
+#include "schedule.h"
+
+/* A script of rewrites with parameters. Hard facts (matches), the numbers that rules give for a row (params: how many sets,
+ * at most EJ_RECIPE_PARAMS), and the script, which may be refused. */
+enum { EJ_RECIPE_PARAMS = 16, EJ_RECIPE_NUMBERS = 8 };
+typedef struct ej_script {
+    const char *name;
+    bool (*matches)(const ej_schedule *s);
+    int32_t (*params)(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_RECIPE_NUMBERS]);
+    void (*run)(ej_schedule *s, const int64_t *params);
+} ej_script;
+
+/* The nests of a plan, one a step, in order, and what became of rewrites on the way. */
+int ej_nests_build(ej_nests *out, const ej_plan *plan, ej_job *job);
+
+/* The scripts (recipe.c has the table). */
+extern const ej_script ej_script_plain;
+
+#endif

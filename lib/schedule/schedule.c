@@ -1,0 +1,91 @@
+/* schedule.c - applying rewrites: one door, where they are counted and recorded.
+ *
+ * Takes  a record.
+ * Gives  true, and the record is in the log; or false, with the fact that spoke against it, and nothing has changed.
+ */
+#include "schedule.h"
+
+bool ej_schedule_refuse(ej_schedule *s, int32_t statement, int why)
+{
+    s->why = (uint8_t)why;
+    s->why_statement = statement;
+    return false;
+}
+
+static bool rewrite(ej_schedule *s, const ej_rewrite *r, int32_t *out)
+{
+    if (r->statement < 0 || (size_t)r->statement >= s->n_statements) return ej_schedule_refuse(s, -1, EJ_REFUSE_NO_SUCH);
+    bool names_axis = r->kind == EJ_REWRITE_LOOP || r->kind == EJ_REWRITE_INNER;
+    if (names_axis && (r->axis < 0 || r->axis >= s->n_axes || r->step < 1))
+        return ej_schedule_refuse(s, r->statement, EJ_REFUSE_NO_SUCH);
+    for (int32_t d = 0; d < r->digits.n; d++)
+        if (r->digits.digits[d].axis < 0 || r->digits.digits[d].axis >= s->n_axes)
+            return ej_schedule_refuse(s, r->statement, EJ_REFUSE_NO_SUCH);
+    switch (r->kind) {
+    case EJ_REWRITE_LOOP: return ej_rewrite_loop(s, r, out);
+    case EJ_REWRITE_INNER: return ej_rewrite_inner(s, r);
+    case EJ_REWRITE_TILE: return ej_rewrite_tile(s, r);
+    case EJ_REWRITE_STORE: return ej_rewrite_store(s, r);
+    case EJ_REWRITE_STAGE: return ej_rewrite_stage(s, r, out);
+    default: return ej_schedule_refuse(s, r->statement, EJ_REFUSE_NO_SUCH);
+    }
+}
+
+bool ej_schedule_apply(ej_schedule *s, const ej_rewrite *r, int32_t *out)
+{
+    int32_t none;
+    if (s->no_memory) return false;
+    if (!EJ_PUSH_ROOM(s->job->arena, s->log, s->cap_log, s->n_log)) {
+        s->no_memory = true;
+        return false;
+    }
+    s->why = EJ_REFUSE_NONE;
+    if (!rewrite(s, r, out ? out : &none)) {
+        if (!s->no_memory) s->refused[s->why]++;
+        return false;
+    }
+    s->done[r->kind]++;
+    s->log[s->n_log++] = *r;
+    return true;
+}
+
+/* ---- scripts ---- */
+
+static int32_t run(ej_schedule *s, ej_rewrite r)
+{
+    int32_t out = -1;
+    if (!s->failed && !ej_schedule_apply(s, &r, &out)) s->failed = true;
+    return out;
+}
+
+int32_t ej_do_loop(ej_schedule *s, int32_t statement, int32_t axis, int64_t step)
+{
+    return run(s, (ej_rewrite){.kind = EJ_REWRITE_LOOP, .statement = statement, .axis = axis, .step = step});
+}
+
+void ej_do_inner(ej_schedule *s, int32_t statement, int32_t axis, int64_t step)
+{
+    run(s, (ej_rewrite){.kind = EJ_REWRITE_INNER, .statement = statement, .axis = axis, .step = step});
+}
+
+void ej_do_tile(ej_schedule *s, int32_t statement, ej_tile tile)
+{
+    run(s, (ej_rewrite){.kind = EJ_REWRITE_TILE, .statement = statement, .digits = tile});
+}
+
+void ej_do_store(ej_schedule *s, int32_t statement, ej_tile tile)
+{
+    run(s, (ej_rewrite){.kind = EJ_REWRITE_STORE, .statement = statement, .digits = tile});
+}
+
+int32_t ej_do_stage(ej_schedule *s, int32_t at, int32_t statement, int32_t source, int home, ej_layout layout)
+{
+    return run(s, (ej_rewrite){.kind = EJ_REWRITE_STAGE, .home = (uint8_t)home, .statement = statement, .at = at,
+                               .source = source, .digits = layout});
+}
+
+void ej_tile_add(ej_tile *tile, int32_t axis, int64_t count, int place)
+{
+    if (count == 1 || tile->n == EJ_TILE_DIGITS) return;
+    tile->digits[tile->n++] = (ej_digit){axis, (int32_t)count, (uint8_t)place};
+}

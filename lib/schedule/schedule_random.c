@@ -1,0 +1,122 @@
+/* schedule_random.c - schedules that nobody would write, for tests: any state is a program, so any of them must be right.
+ *
+ * Takes  a schedule and a seed.
+ * Gives  from the last statement to the first, again and again: a tile, loops, stages with random layouts into memory and
+ *        registers. Refusals are passed over (and counted).
+ */
+#include "schedule.h"
+
+typedef struct dice {
+    ej_schedule *s;
+    uint64_t state;
+} dice;
+
+static uint32_t draw(dice *d, uint32_t n)
+{
+    d->state = d->state * 6364136223846793005u + 1442695040888963407u;
+    return n ? (uint32_t)(d->state >> 33) % n : 0;
+}
+
+static int32_t any_axis(dice *d)
+{
+    return (int32_t)draw(d, (uint32_t)d->s->n_axes);
+}
+
+/* Digits of one to four axes; one in two where the output or a source has unit stride. */
+static ej_tile any_tile(dice *d, const ej_statement *st)
+{
+    static const int32_t counts[] = {2, 3, 4, 4, 8, 8, 16};
+    ej_tile tile = {0};
+    int32_t lanes = 1, all = 1, n = 1 + (int32_t)draw(d, 4);
+    for (int32_t i = 0; i < n; i++) {
+        int32_t axis = any_axis(d), count = counts[draw(d, 7)], place = draw(d, 2) ? EJ_LANE : EJ_UNROLL;
+        if (!ej_statement_names(st, axis) || all * count > 128) continue;
+        if (place == EJ_LANE && lanes * count > d->s->job->target->vector_bytes / 4) place = EJ_UNROLL;
+        if (place == EJ_LANE) lanes *= count;
+        all *= count;
+        ej_tile_add(&tile, axis, count, place);
+    }
+    return tile;
+}
+
+/* The digits of the tile that the result has, in another order and in other places. */
+static ej_tile other_lanes(dice *d, const ej_statement *st)
+{
+    ej_tile tile = {0};
+    int32_t lanes = 1, first = (int32_t)draw(d, EJ_TILE_DIGITS);
+    for (int32_t i = 0; i < st->tile.n; i++) {
+        ej_digit digit = st->tile.digits[(first + i) % st->tile.n];
+        if (!ej_access_find(&st->out, digit.axis)) continue;
+        digit.place = draw(d, 2) && lanes * digit.count <= d->s->job->target->vector_bytes / 8 ? EJ_LANE : EJ_UNROLL;
+        if (digit.place == EJ_LANE) lanes *= digit.count;
+        tile.digits[tile.n++] = digit;
+    }
+    return tile;
+}
+
+static int32_t any_loop_around(dice *d, const ej_statement *st)
+{
+    int32_t depth = 0, node = d->s->nodes[st->node].parent;
+    for (int32_t n = node; n >= 0; n = d->s->nodes[n].parent) depth++;
+    for (int32_t up = (int32_t)draw(d, (uint32_t)depth + 1); up > 0; up--) node = d->s->nodes[node].parent;
+    return node;
+}
+
+/* The axes of the source in any order; sometimes one of them in blocks, which are fastest. */
+static ej_layout any_layout(dice *d, const ej_access *source)
+{
+    ej_layout layout = {0};
+    int32_t first = (int32_t)draw(d, (uint32_t)source->n_terms), blocked = -1;
+    for (int32_t i = 0; i < source->n_terms && layout.n + 1 < EJ_TILE_DIGITS; i++) {
+        int32_t axis = source->terms[(first + i) % source->n_terms].axis;
+        if (!ej_access_moves(source, axis)) continue;
+        if (blocked < 0 && draw(d, 3) == 0) blocked = axis;
+        layout.digits[layout.n++] = (ej_digit){axis, 0, EJ_UNROLL};
+    }
+    if (blocked >= 0) layout.digits[layout.n++] = (ej_digit){blocked, 1 << (1 + draw(d, 4)), EJ_UNROLL};
+    return layout;
+}
+
+static void one_rewrite(dice *d, int32_t id)
+{
+    const ej_statement *st = &d->s->statements[id];
+    ej_rewrite r = {.statement = id, .axis = any_axis(d), .step = (int64_t)1 << draw(d, 5)};
+    r.step *= draw(d, 3) ? ej_tile_count(&st->tile, r.axis) : 1 + draw(d, 3);
+    switch (draw(d, 8)) {
+    case 0:
+        r.kind = EJ_REWRITE_TILE;
+        r.digits = any_tile(d, st);
+        break;
+    case 1:
+        r.kind = EJ_REWRITE_STORE;
+        r.digits = other_lanes(d, st);
+        break;
+    case 2:
+    case 3:
+        if (!st->n_src) return;
+        r.kind = EJ_REWRITE_STAGE;
+        r.at = any_loop_around(d, st);
+        r.source = (int32_t)draw(d, (uint32_t)st->n_src);
+        r.home = draw(d, 2) ? EJ_HOME_LOCAL : EJ_HOME_REG;
+        if (r.home == EJ_HOME_REG) r.at = d->s->nodes[st->node].parent;
+        r.digits = any_layout(d, &st->src[r.source]);
+        break;
+    case 4:
+        r.kind = EJ_REWRITE_INNER;
+        break;
+    default:
+        r.kind = EJ_REWRITE_LOOP;
+    }
+    ej_schedule_apply(d->s, &r, NULL);
+}
+
+void ej_schedule_random(ej_schedule *s, uint64_t seed)
+{
+    dice d = {s, seed};
+    draw(&d, 2);
+    int32_t n = (int32_t)draw(&d, 16);
+    if (!s->n_axes) return;
+    if (draw(&d, 4)) ej_schedule_apply(s, &(ej_rewrite){.kind = EJ_REWRITE_TILE, .digits = any_tile(&d, &s->statements[0])}, NULL);
+    for (int32_t i = 0; i < n && !s->no_memory; i++)
+        one_rewrite(&d, (int32_t)(s->n_statements - 1 - draw(&d, draw(&d, 2) ? (uint32_t)s->n_statements : 1)));
+}

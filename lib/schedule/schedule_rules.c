@@ -1,0 +1,38 @@
+/* schedule_rules.c - tiles and blocks from the target and extents: numbers that several scripts ask for.
+ */
+#include "schedule.h"
+
+static int register_bytes(int dtype)
+{
+    return dtype == EINJIT_BOOL ? 4 : ej_dtypes[ej_dtypes[dtype].real].bytes; /* bools are computed on as masks */
+}
+
+int32_t ej_rule_vector(const ej_schedule *s, const ej_statement *st)
+{
+    int widest = register_bytes(s->buffers[st->out.buffer].plan.dtype);
+    for (int32_t i = 0; i < st->n_src; i++) {
+        int bytes = register_bytes(s->buffers[st->src[i].buffer].plan.dtype);
+        if (bytes > widest) widest = bytes;
+    }
+    for (int32_t i = 0; i < st->expr.n; i++) {
+        int bytes = register_bytes(st->expr.ops[i].dtype);
+        if (bytes > widest) widest = bytes;
+    }
+    return s->job->target->vector_bytes / widest;
+}
+
+int32_t ej_rule_lanes(const ej_schedule *s, const ej_statement *st, int64_t range)
+{
+    int32_t lanes = 1, most = ej_rule_vector(s, st);
+    while (lanes < most && lanes < range) lanes *= 2;
+    return lanes;
+}
+
+bool ej_statement_has_table(const ej_statement *st, int32_t axis)
+{
+    for (int32_t i = -1; i < st->n_src; i++) {
+        const ej_access_term *term = ej_access_find(i < 0 ? &st->out : &st->src[i], axis);
+        if (term && term->table >= 0) return true;
+    }
+    return false;
+}

@@ -1,0 +1,308 @@
+/* schedule_settle.c - the nest of a schedule.
+ *
+ * Takes  a schedule, however little was said about it.
+ * Gives  its tree: the loops as they stand, those that statements lack (the widest strides outermost), and for each
+ *        statement that reduces, with R the loops over reduced axes around its accumulator:
+ *            acc <- neutral        when FIRST(R)          (always, where there are none)
+ *            acc <- out            when LATER(R)
+ *            acc <- reduce(acc, expr)                     inner loops around it
+ *            out <- acc            when EARLIER(R)
+ *            out <- epilogue(acc)  when LAST(R)
+ *        A statement that accumulates combines its part of the sum with what `out` holds instead.
+ */
+#include "schedule.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct settler {
+    const ej_schedule *s;
+    ej_nest *nest;
+    ej_arena *arena;
+    int32_t *loops;        /* by node of the schedule: the nest's */
+    /* the statement that is written */
+    const ej_statement *st;
+    ej_access out, *src, acc;
+    ej_when first, later, last, earlier; /* over R; ALWAYS where R is empty */
+    int32_t n_around;      /* loops of R */
+} settler;
+
+/* ---- accesses ---- */
+
+static int write_access(settler *w, const ej_access *from, ej_access *out)
+{
+    *out = *from;
+    if (!ej_buffer_is_placed(&w->s->buffers[from->buffer])) return EINJIT_OK;
+    out->terms = EJ_NEW_ARRAY(w->arena, ej_access_term, (size_t)from->n_terms);
+    if (!out->terms) return EINJIT_E_NOMEM;
+    for (int32_t t = 0; t < from->n_terms; t++) ej_layout_term(w->s, from->buffer, from->terms[t].axis, &out->terms[t]);
+    return EINJIT_OK;
+}
+
+static int write_accesses(settler *w)
+{
+    w->src = EJ_NEW_ARRAY(w->arena, ej_access, (size_t)w->st->n_src);
+    if (!w->src) return EINJIT_E_NOMEM;
+    for (int32_t i = 0; i < w->st->n_src; i++) EJ_TRY(write_access(w, &w->st->src[i], &w->src[i]));
+    return write_access(w, &w->st->out, &w->out);
+}
+
+/* How far apart an axis' neighbours lie; axes that walk a table come first of all. */
+static int64_t reach(const ej_access *access, int32_t axis)
+{
+    const ej_access_term *term = ej_access_find(access, axis);
+    if (!term) return -1;
+    if (term->table >= 0 || term->stride.n == INT64_MIN) return INT64_MAX;
+    int64_t far = llabs(term->stride.n), block = llabs(term->block_stride.n);
+    return term->block && block > far ? block : far;
+}
+
+static int64_t widest_reach(const settler *w, int32_t axis, bool reduced)
+{
+    int64_t far = reduced ? -1 : reach(&w->out, axis);
+    for (int32_t i = 0; i < w->st->n_src; i++) {
+        int64_t n = reach(&w->src[i], axis);
+        if ((reduced || n == INT64_MAX) && n > far) far = n;
+    }
+    return far;
+}
+
+/* ---- loops that are lacking ---- */
+
+/* The range inside of the first n loops in the accumulator. */
+static int64_t inner_range(const settler *w, int32_t axis, int32_t n)
+{
+    int64_t range = ej_schedule_range(w->s, w->st->node, axis);
+    for (int32_t i = 0; i < n; i++)
+        if (w->st->inner[i].axis == axis && w->st->inner[i].step < range) range = w->st->inner[i].step;
+    return range;
+}
+
+/* Some value of the axis is not covered by the tile: an axis that no access names is counted one by one. */
+static bool lacks_loop(const settler *w, int32_t axis, bool reduced)
+{
+    bool named = ej_statement_names(w->st, axis);
+    if (ej_statement_reduces(w->st, axis) != reduced || (!named && (!reduced || w->st->copies))) return false;
+    int64_t range = reduced ? inner_range(w, axis, w->st->n_inner) : ej_schedule_range(w->s, w->st->node, axis);
+    return named ? range > ej_tile_count(&w->st->tile, axis) : range != 1;
+}
+
+static int add_loops(settler *w, bool reduced, int32_t *parent)
+{
+    bool *done = EJ_NEW_ARRAY(w->arena, bool, (size_t)w->s->n_axes);
+    if (!done) return EINJIT_E_NOMEM;
+    for (;;) {
+        int32_t pick = -1;
+        for (int32_t a = 0; a < w->s->n_axes; a++) {
+            if (done[a] || !lacks_loop(w, a, reduced)) continue;
+            if (pick < 0 || widest_reach(w, a, reduced) > widest_reach(w, pick, reduced)) pick = a;
+        }
+        if (pick < 0) return EINJIT_OK;
+        done[pick] = true;
+        EJ_TRY(ej_nest_loop(w->nest, w->arena, *parent, pick, ej_tile_count(&w->st->tile, pick), parent));
+    }
+}
+
+static int add_inner(settler *w, int32_t *parent)
+{
+    for (int32_t i = 0; i < w->st->n_inner; i++) {
+        const ej_inner_loop *loop = &w->st->inner[i];
+        if (loop->step >= inner_range(w, loop->axis, i)) continue; /* a loop around the statement came later */
+        EJ_TRY(ej_nest_loop(w->nest, w->arena, *parent, loop->axis, loop->step, parent));
+    }
+    return add_loops(w, true, parent);
+}
+
+/* ---- leaves ---- */
+
+static int add_leaf(settler *w, int32_t parent, const ej_access *dst, int32_t n_src, ej_access *src, const ej_expr *expr,
+                    int reduce, const ej_tile *tile, const ej_when *when)
+{
+    ej_nest_node leaf = {.kind = EJ_NEST_LEAF, .dst = *dst, .n_src = n_src, .src = src, .expr = *expr,
+                         .reduce = (int8_t)reduce, .tile = *tile};
+    int32_t id;
+    if (when) leaf.when = *when;
+    return ej_nest_leaf(w->nest, w->arena, parent, &leaf, &id);
+}
+
+static int one_op(settler *w, ej_expr_op op, ej_expr *out)
+{
+    *out = (ej_expr){1, EJ_NEW(w->arena, ej_expr_op)};
+    if (!out->ops) return EINJIT_E_NOMEM;
+    out->ops[0] = op;
+    return EINJIT_OK;
+}
+
+static int source_of(settler *w, int dtype, ej_expr *out)
+{
+    return one_op(w, (ej_expr_op){.kind = EJ_EXPR_SOURCE, .dtype = (int16_t)dtype, .a = 0}, out);
+}
+
+/* dst <- src, or combined with it */
+static int add_pass(settler *w, int32_t parent, const ej_access *dst, const ej_access *src, const ej_expr *expr, int reduce,
+                    const ej_tile *tile, const ej_when *when)
+{
+    ej_access *copy = EJ_NEW(w->arena, ej_access);
+    if (!copy) return EINJIT_E_NOMEM;
+    *copy = *src;
+    return add_leaf(w, parent, dst, 1, copy, expr, reduce, tile, when);
+}
+
+/* The digits of axes that the result has. */
+static ej_tile result_tile(const settler *w)
+{
+    ej_tile tile = {0};
+    for (int32_t d = 0; d < w->st->tile.n; d++)
+        if (ej_access_find(&w->out, w->st->tile.digits[d].axis)) tile.digits[tile.n++] = w->st->tile.digits[d];
+    return tile;
+}
+
+/* A register for each result of the tile, axes in the order of their first digits. */
+static int place_registers(settler *w, const char *name, const ej_tile *tile, int32_t parent, ej_access *out)
+{
+    int64_t elems = 1;
+    ej_buffer buffer = {.name = name, .dtype = (int16_t)ej_statement_dtype(w->st), .home = EJ_HOME_REG, .slot = -1};
+    *out = (ej_access){.terms = EJ_NEW_ARRAY(w->arena, ej_access_term, EJ_TILE_DIGITS)};
+    if (!out->terms) return EINJIT_E_NOMEM;
+    for (int32_t d = tile->n; d-- > 0;) {
+        int32_t axis = tile->digits[d].axis;
+        if (ej_access_find(out, axis)) continue;
+        out->terms[out->n_terms++] = (ej_access_term){.axis = axis, .table = -1, .stride = ej_size_number(elems)};
+        elems *= ej_tile_count(tile, axis);
+    }
+    buffer.elems = ej_size_number(elems);
+    EJ_TRY(ej_nest_buffer(w->nest, w->arena, &buffer, &out->buffer));
+    return ej_nest_place(w->nest, w->arena, parent, out->buffer);
+}
+
+/* ---- statements ---- */
+
+static int find_around(settler *w)
+{
+    int32_t n = 0, *axes = EJ_NEW_ARRAY(w->arena, int32_t, (size_t)w->s->n_axes);
+    if (!axes) return EINJIT_E_NOMEM;
+    for (int32_t node = w->s->nodes[w->st->node].parent; node >= 0; node = w->s->nodes[node].parent) {
+        int32_t axis = w->s->nodes[node].axis, i = 0;
+        if (!ej_statement_reduces(w->st, axis)) continue;
+        while (i < n && axes[i] != axis) i++;
+        if (i == n) axes[n++] = axis;
+    }
+    w->n_around = n;
+    w->first = w->later = w->last = w->earlier = (ej_when){0};
+    if (!n) return EINJIT_OK;
+    w->first = (ej_when){EJ_WHEN_FIRST, n, axes};
+    w->later = (ej_when){EJ_WHEN_LATER, n, axes};
+    w->last = (ej_when){EJ_WHEN_LAST, n, axes};
+    w->earlier = (ej_when){EJ_WHEN_EARLIER, n, axes};
+    return EINJIT_OK;
+}
+
+static int write_start(settler *w, int32_t parent, const ej_tile *tile, const ej_tile *store, const ej_expr *same)
+{
+    bool resumes = w->n_around && !w->st->accumulate;
+    ej_expr neutral;
+    ej_access part;
+    EJ_TRY(one_op(w, ej_reduce_neutral(w->st->reduce, ej_statement_dtype(w->st)), &neutral));
+    EJ_TRY(add_leaf(w, parent, &w->acc, 0, NULL, &neutral, EJ_REDUCE_NONE, tile, resumes ? &w->first : NULL));
+    if (!resumes) return EINJIT_OK;
+    if (!w->st->has_store) return add_pass(w, parent, &w->acc, &w->out, same, EJ_REDUCE_NONE, tile, &w->later);
+    EJ_TRY(place_registers(w, "part", store, parent, &part)); /* read as it is stored, then shuffled */
+    EJ_TRY(add_pass(w, parent, &part, &w->out, same, EJ_REDUCE_NONE, store, &w->later));
+    return add_pass(w, parent, &w->acc, &part, same, EJ_REDUCE_NONE, tile, &w->later);
+}
+
+static int write_end(settler *w, int32_t parent, const ej_tile *store, const ej_expr *same)
+{
+    const ej_expr *finish = w->st->epilogue.n ? &w->st->epilogue : same;
+    int reduce = w->st->accumulate ? w->st->reduce : EJ_REDUCE_NONE;
+    if (!w->n_around || w->st->accumulate || !w->st->epilogue.n)
+        return add_pass(w, parent, &w->out, &w->acc, finish, reduce, store, NULL);
+    EJ_TRY(add_pass(w, parent, &w->out, &w->acc, same, reduce, store, &w->earlier));
+    return add_pass(w, parent, &w->out, &w->acc, finish, reduce, store, &w->last);
+}
+
+static int write_reduction(settler *w, int32_t parent)
+{
+    ej_expr same;
+    ej_tile tile = result_tile(w), store = w->st->has_store ? w->st->store : tile;
+    int32_t inner = parent;
+    EJ_TRY(source_of(w, ej_statement_dtype(w->st), &same));
+    EJ_TRY(place_registers(w, "acc", &tile, parent, &w->acc));
+    EJ_TRY(write_start(w, parent, &tile, &store, &same));
+    EJ_TRY(add_inner(w, &inner));
+    EJ_TRY(add_leaf(w, inner, &w->acc, w->st->n_src, w->src, &w->st->expr, w->st->reduce, &w->st->tile, NULL));
+    return write_end(w, parent, &store, &same);
+}
+
+static bool reduces_an_axis(const settler *w)
+{
+    for (int32_t a = 0; a < w->s->n_axes; a++)
+        if (ej_statement_reduces(w->st, a)) return true;
+    return false;
+}
+
+static int write_statement(settler *w, const ej_statement *st, int32_t parent)
+{
+    w->st = st;
+    EJ_TRY(write_accesses(w));
+    EJ_TRY(find_around(w));
+    EJ_TRY(add_loops(w, false, &parent));
+    bool straight = st->accumulate && !st->epilogue.n && !reduces_an_axis(w); /* into memory, term by term */
+    if (st->reduce == EJ_REDUCE_NONE || straight)
+        return add_leaf(w, parent, &w->out, st->n_src, w->src, &st->expr, straight ? st->reduce : EJ_REDUCE_NONE, &st->tile,
+                        NULL);
+    return write_reduction(w, parent);
+}
+
+/* ---- the tree ---- */
+
+static int write_buffers(settler *w)
+{
+    int32_t id;
+    for (size_t b = 0; b < w->s->n_buffers; b++) {
+        ej_buffer buffer = w->s->buffers[b].plan;
+        if (ej_buffer_is_placed(&w->s->buffers[b])) buffer.elems = ej_size_number(ej_layout_elems(w->s, (int32_t)b));
+        EJ_TRY(ej_nest_buffer(w->nest, w->arena, &buffer, &id));
+    }
+    return EINJIT_OK;
+}
+
+static int write_placed(settler *w, int32_t node)
+{
+    for (size_t b = 0; b < w->s->n_buffers; b++)
+        if (w->s->buffers[b].at == node)
+            EJ_TRY(ej_nest_place(w->nest, w->arena, node < 0 ? -1 : w->loops[node], (int32_t)b));
+    return EINJIT_OK;
+}
+
+static int write_tree(settler *w)
+{
+    const ej_schedule *s = w->s;
+    int32_t node = s->root;
+    EJ_TRY(write_placed(w, EJ_AT_ROOT));
+    while (node >= 0) {
+        int32_t parent = s->nodes[node].parent, above = parent < 0 ? -1 : w->loops[parent];
+        if (s->nodes[node].kind == EJ_SCHEDULE_LOOP) {
+            EJ_TRY(ej_nest_loop(w->nest, w->arena, above, s->nodes[node].axis, s->nodes[node].step, &w->loops[node]));
+            EJ_TRY(write_placed(w, node));
+            node = s->nodes[node].child;
+            continue;
+        }
+        EJ_TRY(write_statement(w, &s->statements[s->nodes[node].statement], above));
+        while (node >= 0 && s->nodes[node].next < 0) node = s->nodes[node].parent;
+        if (node >= 0) node = s->nodes[node].next;
+    }
+    return EINJIT_OK;
+}
+
+int ej_schedule_settle(ej_nest *out, const ej_schedule *s)
+{
+    settler w = {.s = s, .nest = out, .arena = s->job->arena};
+    ej_nest_init(out, s->name);
+    w.loops = EJ_NEW_ARRAY(w.arena, int32_t, s->n_nodes);
+    if (!w.loops || s->no_memory) return EINJIT_E_NOMEM;
+    for (int32_t a = 0; a < s->n_axes; a++)
+        EJ_TRY(ej_nest_axis(out, w.arena, s->axes[a].name, s->axes[a].extent, s->axes[a].run, NULL));
+    EJ_TRY(write_buffers(&w));
+    return write_tree(&w);
+}

@@ -1,0 +1,200 @@
+/* schedule_stage.c - the rewrite stage: a source is copied where it is used again, in a layout of the reader's choice.
+ *
+ *     at                            at                  places the buffer
+ *         child with the reader         copy            buffer[axes of the source] <- source
+ *                                       child           the reader reads the buffer
+ *
+ * Takes  a reader and one of its sources; a loop around the reader, or the root.
+ * Gives  the copy, a statement of its own: it may be looped, tiled and staged like any other. One into registers has a tile
+ *        that covers them from the start.
+ */
+#include "schedule.h"
+
+#include <string.h>
+
+enum { EJ_STAGE_REGISTERS = 1024, EJ_STAGE_BYTES = 1 << 26 };
+
+/* The child of `at` that contains the node; -1: `at` is not around it. */
+static int32_t child_with(const ej_schedule *s, int32_t at, int32_t node)
+{
+    while (node >= 0 && s->nodes[node].parent != at) node = s->nodes[node].parent;
+    return node;
+}
+
+static bool is_below(const ej_schedule *s, int32_t node, int32_t ancestor)
+{
+    while (node >= 0 && node != ancestor) node = s->nodes[node].parent;
+    return node >= 0;
+}
+
+static bool is_written_below(const ej_schedule *s, int32_t node, int32_t buffer)
+{
+    for (size_t i = 0; i < s->n_statements; i++)
+        if (s->statements[i].out.buffer == buffer && is_below(s, s->statements[i].node, node)) return true;
+    return false;
+}
+
+/* Digits of an axis: at most two, at most one without a count, together no fewer than the range. */
+static bool axis_is_laid_out(const ej_layout *layout, int32_t axis, int64_t range)
+{
+    int32_t n = 0, open = 0;
+    int64_t count = 1;
+    for (int32_t d = 0; d < layout->n; d++) {
+        if (layout->digits[d].axis != axis) continue;
+        n++;
+        if (layout->digits[d].count) count *= layout->digits[d].count;
+        else open++;
+    }
+    return n <= 2 && open <= 1 && (open || count >= range);
+}
+
+static int layout_fits(const ej_schedule *s, int32_t at, const ej_access *source, const ej_layout *layout)
+{
+    if (layout->n < 0 || layout->n > EJ_TILE_DIGITS) return EJ_REFUSE_LAYOUT;
+    for (int32_t t = 0; t < source->n_terms; t++) {
+        int32_t axis = source->terms[t].axis;
+        int64_t range = ej_schedule_range(s, at, axis);
+        if (!ej_access_moves(source, axis)) continue;
+        if (range == INT64_MAX) return EJ_REFUSE_OPEN;
+        if (!axis_is_laid_out(layout, axis, range)) return EJ_REFUSE_LAYOUT;
+    }
+    for (int32_t d = 0; d < layout->n; d++)
+        if (layout->digits[d].count < 0 || !ej_access_moves(source, layout->digits[d].axis)) return EJ_REFUSE_LAYOUT;
+    return EJ_REFUSE_NONE;
+}
+
+static bool is_looped(const ej_schedule *s, int32_t node, int32_t axis)
+{
+    for (; node >= 0; node = s->nodes[node].parent)
+        if (s->nodes[node].axis == axis) return true;
+    return false;
+}
+
+/* Where an axis that the source does not have is empty, the reader never runs, and the source may have no elements. */
+static bool may_run_alone(const ej_schedule *s, int32_t at, const ej_statement *st, const ej_access *source)
+{
+    for (int32_t a = 0; a < s->n_axes; a++) {
+        ej_size extent = s->axes[a].extent;
+        bool counted = ej_statement_names(st, a) || (!st->copies && ej_statement_reduces(st, a));
+        if (!counted || (!extent.e && extent.n > 0) || ej_access_moves(source, a)) continue;
+        if (!is_looped(s, at, a)) return false;
+    }
+    return true;
+}
+
+/* Terms as they stand in the layout: an axis that the source only names is only named. */
+static bool placed_access(ej_schedule *s, const ej_access *source, int32_t buffer, bool all, ej_access *out)
+{
+    *out = (ej_access){.buffer = buffer, .terms = EJ_JOB_ARRAY(s->job, ej_access_term, (size_t)source->n_terms)};
+    if (!out->terms) return false;
+    for (int32_t t = 0; t < source->n_terms; t++) {
+        bool moves = ej_access_moves(source, source->terms[t].axis);
+        if (!moves && !all) continue;
+        out->terms[out->n_terms++] =
+            (ej_access_term){.axis = source->terms[t].axis, .table = -1, .stride = ej_size_number(moves)};
+    }
+    return true;
+}
+
+/* What the copy reads: without the axes that the source does not move along. */
+static bool source_access(ej_schedule *s, const ej_access *source, ej_access *out)
+{
+    *out = *source;
+    out->n_terms = 0;
+    out->terms = EJ_JOB_ARRAY(s->job, ej_access_term, (size_t)source->n_terms);
+    if (!out->terms) return false;
+    for (int32_t t = 0; t < source->n_terms; t++)
+        if (ej_access_moves(source, source->terms[t].axis)) out->terms[out->n_terms++] = source->terms[t];
+    return true;
+}
+
+/* Everything that the range of each axis has, one by one. */
+static bool covering_tile(const ej_schedule *s, int32_t at, const ej_access *access, ej_tile *out)
+{
+    *out = (ej_tile){0};
+    for (int32_t t = 0; t < access->n_terms; t++) {
+        int64_t range = ej_schedule_range(s, at, access->terms[t].axis);
+        if (range <= 1) continue;
+        if (range > EJ_STAGE_REGISTERS || out->n == EJ_TILE_DIGITS) return false;
+        out->digits[out->n++] = (ej_digit){access->terms[t].axis, (int32_t)range, EJ_UNROLL};
+    }
+    return true;
+}
+
+static void put_before(ej_schedule *s, int32_t parent, int32_t node, int32_t child)
+{
+    int32_t *link = parent < 0 ? &s->root : &s->nodes[parent].child;
+    while (*link != child) link = &s->nodes[*link].next;
+    *link = node;
+    s->nodes[node].next = child;
+}
+
+static bool make_room(ej_schedule *s, ej_expr *expr, int dtype)
+{
+    ej_arena *arena = s->job->arena;
+    *expr = (ej_expr){1, EJ_NEW(arena, ej_expr_op)};
+    if (!expr->ops || !EJ_PUSH_ROOM(arena, s->buffers, s->cap_buffers, s->n_buffers) ||
+        !EJ_PUSH_ROOM(arena, s->statements, s->cap_statements, s->n_statements) ||
+        !EJ_PUSH_ROOM(arena, s->nodes, s->cap_nodes, s->n_nodes))
+        return false;
+    expr->ops[0] = (ej_expr_op){.kind = EJ_EXPR_SOURCE, .dtype = (int16_t)dtype, .a = 0};
+    return true;
+}
+
+/* The buffer must be there for its sizes to be asked for; it is taken away again where it does not fit. */
+static int buffer_fits(ej_schedule *s, const ej_rewrite *r, const ej_access *read)
+{
+    int32_t buffer = read->buffer;
+    int64_t elems = ej_layout_elems(s, buffer), bytes;
+    if (!ej_mul_size(elems, ej_dtypes[s->buffers[buffer].plan.dtype].bytes, &bytes) || bytes > EJ_STAGE_BYTES ||
+        (r->home == EJ_HOME_REG && elems > EJ_STAGE_REGISTERS))
+        return EJ_REFUSE_LARGE;
+    return ej_access_fits(s, read, &s->statements[r->statement].tile);
+}
+
+bool ej_rewrite_stage(ej_schedule *s, const ej_rewrite *r, int32_t *out)
+{
+    const ej_statement *st = &s->statements[r->statement];
+    if (r->source < 0 || r->source >= st->n_src || (r->home != EJ_HOME_LOCAL && r->home != EJ_HOME_REG) ||
+        r->at < EJ_AT_ROOT || r->at >= (int32_t)s->n_nodes)
+        return ej_schedule_refuse(s, r->statement, EJ_REFUSE_NO_SUCH);
+    if (r->at >= 0 && s->nodes[r->at].kind != EJ_SCHEDULE_LOOP) return ej_schedule_refuse(s, r->statement, EJ_REFUSE_NOT_AROUND);
+    int32_t child = child_with(s, r->at, st->node);
+    ej_access source = st->src[r->source], read, written, from;
+    if (child < 0) return ej_schedule_refuse(s, r->statement, EJ_REFUSE_NOT_AROUND);
+    if (is_written_below(s, child, source.buffer)) return ej_schedule_refuse(s, r->statement, EJ_REFUSE_WRITTEN);
+    int why = layout_fits(s, r->at, &source, &r->digits), dtype = s->buffers[source.buffer].plan.dtype;
+    if (!why && !may_run_alone(s, r->at, st, &source)) why = EJ_REFUSE_EMPTY;
+    ej_expr expr;
+    ej_access *sources = EJ_JOB_ARRAY(s->job, ej_access, (size_t)st->n_src), *one = EJ_JOB_NEW(s->job, ej_access);
+    int32_t buffer = (int32_t)s->n_buffers, id = (int32_t)s->n_statements, node = (int32_t)s->n_nodes;
+    if (why) return ej_schedule_refuse(s, r->statement, why);
+    if (!sources || !one || !make_room(s, &expr, dtype) || !placed_access(s, &source, buffer, true, &read) ||
+        !placed_access(s, &source, buffer, false, &written) || !source_access(s, &source, &from)) {
+        s->no_memory = true;
+        return false;
+    }
+    st = &s->statements[r->statement]; /* room may have moved it */
+    ej_statement copy = {.node = node, .out = written, .n_src = 1, .src = one, .expr = expr, .reduce = EJ_REDUCE_NONE,
+                         .copies = true};
+    s->buffers[s->n_buffers++] =
+        (ej_schedule_buffer){.plan = {.name = r->home == EJ_HOME_REG ? "tile" : "panel", .dtype = (int16_t)dtype,
+                                      .home = r->home, .slot = -1}, .at = r->at, .layout = r->digits};
+    why = buffer_fits(s, r, &read);
+    if (!why && r->home == EJ_HOME_REG && !covering_tile(s, r->at, &written, &copy.tile)) why = EJ_REFUSE_LARGE;
+    if (!why) why = ej_access_fits(s, &from, &copy.tile);
+    if (why) {
+        s->n_buffers--;
+        return ej_schedule_refuse(s, r->statement, why);
+    }
+    *one = from;
+    memcpy(sources, st->src, (size_t)st->n_src * sizeof *sources);
+    sources[r->source] = read;
+    s->statements[r->statement].src = sources;
+    s->statements[s->n_statements++] = copy;
+    s->nodes[s->n_nodes++] = (ej_schedule_node){.kind = EJ_SCHEDULE_STATEMENT, .parent = r->at, .child = -1, .next = -1,
+                                                .axis = -1, .statement = id};
+    put_before(s, r->at, node, child);
+    *out = id;
+    return true;
+}

@@ -1,0 +1,256 @@
+/* Schedules: what rewrites refuse and leave alone, what settle adds, and that the list of rewrites does the same again. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "nest_tiling.h"
+#include "plan_support.h"
+#include "schedule.h"
+
+typedef struct fixture {
+    plan_case plan;
+    ej_sizes sizes;
+    ej_schedule s;
+    ej_target row;
+} fixture;
+
+/* Axes of a product in normal form: they are found by name, because normalizing numbers them. */
+static int32_t axis_named(const ej_schedule *s, const char *name)
+{
+    for (int32_t a = 0; a < s->n_axes; a++)
+        if (!strcmp(s->axes[a].name, name)) return a;
+    fail_msg("no axis %s", name);
+    return -1;
+}
+
+static void begin(fixture *f)
+{
+    ej_step *step = EJ_JOB_NEW(&f->plan.bind.job, ej_step);
+    assert_int_equal(ej_step_normalize(step, &f->plan.plan.steps[0], &f->sizes, &f->plan.bind.arena, NULL), EINJIT_OK);
+    assert_int_equal(ej_schedule_begin(&f->s, step, &f->plan.plan, &f->sizes, &f->plan.bind.job), EINJIT_OK);
+}
+
+static void open_sizes(fixture *f, const char *program, const char *inputs, const char *open)
+{
+    plan_open(&f->plan, program, inputs, NULL, open);
+    assert_int_equal(f->plan.status, EINJIT_OK);
+    f->row = *ej_target_by_name("avx2");
+    f->plan.bind.job.target = &f->row;
+    f->sizes = f->plan.plan.bound->sizes;
+    begin(f);
+}
+
+static void open_fixture(fixture *f, const char *program, const char *inputs)
+{
+    open_sizes(f, program, inputs, NULL);
+}
+
+static const char *settled(fixture *f)
+{
+    ej_nest nest;
+    ej_text text;
+    einjit_error err = {0};
+    assert_int_equal(ej_schedule_settle(&nest, &f->s), EINJIT_OK);
+    if (ej_nest_check(&nest, &f->row, &err)) fail_msg("%s", err.text);
+    ej_text_init(&text, &f->plan.bind.arena);
+    ej_nest_print(&text, &nest, &f->sizes);
+    assert_false(text.failed);
+    return text.data;
+}
+
+static const char product[] = "def f(a: f32[i, k], b: f32[k, j]):\n    return einsum('ik,kj->ij', a, b)\n";
+static const char product_inputs[] = "f32[40,50] f32[50,64]";
+
+/* Refused for this reason, and the tree stays as it was. */
+static void refuses(fixture *f, ej_rewrite r, int why)
+{
+    const char *before = settled(f);
+    size_t n_log = f->s.n_log;
+    uint32_t refused = f->s.refused[why];
+    assert_false(ej_schedule_apply(&f->s, &r, NULL));
+    if (f->s.why != why) fail_msg("refused because %s, not %s", ej_refusal_text(f->s.why), ej_refusal_text(why));
+    assert_int_equal(f->s.n_log, n_log);
+    assert_int_equal(f->s.refused[why], refused + 1);
+    assert_string_equal(settled(f), before);
+}
+
+static ej_tile tile_of(int32_t a, int32_t rows, int32_t b, int32_t lanes)
+{
+    ej_tile tile = {0};
+    ej_tile_add(&tile, a, rows, EJ_UNROLL);
+    ej_tile_add(&tile, b, lanes, EJ_LANE);
+    return tile;
+}
+
+static ej_layout layout_of(int32_t a, int32_t b, int32_t c, int32_t width)
+{
+    ej_layout layout = {.n = 2, .digits = {{a, 0, 0}, {b, 0, 0}}};
+    if (width) layout.digits[layout.n++] = (ej_digit){c, width, 0};
+    return layout;
+}
+
+static void refusals_leave_the_tree_as_it_was(void **state)
+{
+    (void)state;
+    fixture f;
+    open_fixture(&f, product, product_inputs);
+    int32_t i = axis_named(&f.s, "a"), j = axis_named(&f.s, "c"), k = axis_named(&f.s, "b");
+    int32_t at = ej_do_loop(&f.s, 0, j, 32), down = ej_do_loop(&f.s, 0, k, 10);
+    ej_do_tile(&f.s, 0, tile_of(i, 4, j, 8));
+    int32_t panel = ej_do_stage(&f.s, down, 0, 1, EJ_HOME_LOCAL, layout_of(j, k, j, 16));
+    assert_false(f.s.failed);
+    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_LOOP, .statement = 7, .axis = i, .step = 4}, EJ_REFUSE_NO_SUCH);
+    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_LOOP, .statement = panel, .axis = i, .step = 4}, EJ_REFUSE_NO_SUCH);
+    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_LOOP, .axis = i, .step = 6}, EJ_REFUSE_CUTS);
+    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_INNER, .axis = i, .step = 4}, EJ_REFUSE_NOT_REDUCED);
+    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_TILE, .digits = tile_of(i, 4, j, 16)}, EJ_REFUSE_LANES);
+    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_TILE, .digits = tile_of(k, 3, j, 8)}, EJ_REFUSE_CUTS);
+    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_TILE, .digits = tile_of(j, 32, i, 8)}, EJ_REFUSE_CUTS);
+    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_TILE, .statement = panel, .digits = tile_of(i, 4, j, 8)}, EJ_REFUSE_DIGITS);
+    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_STORE, .digits = tile_of(i, 8, j, 8)}, EJ_REFUSE_OTHER_COUNTS);
+    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_STORE, .statement = panel}, EJ_REFUSE_NOT_REDUCED);
+    ej_rewrite stage = {.kind = EJ_REWRITE_STAGE, .at = at, .source = 0, .home = EJ_HOME_REG, .digits = layout_of(i, k, 0, 0)};
+    refuses(&f, stage, EJ_REFUSE_LARGE);
+    stage.home = EJ_HOME_LOCAL;
+    stage.digits = layout_of(i, j, 0, 0);
+    refuses(&f, stage, EJ_REFUSE_LAYOUT);
+    stage.digits = layout_of(i, k, i, 6);
+    refuses(&f, stage, EJ_REFUSE_CUTS);
+    stage.at = f.s.statements[0].node;
+    refuses(&f, stage, EJ_REFUSE_NOT_AROUND);
+    stage.source = 2;
+    refuses(&f, stage, EJ_REFUSE_NO_SUCH);
+    plan_close(&f.plan);
+}
+
+/* `failed` latches: the rest of a script does nothing. */
+static void a_refused_script_stops(void **state)
+{
+    (void)state;
+    fixture f;
+    open_fixture(&f, product, product_inputs);
+    ej_do_inner(&f.s, 0, axis_named(&f.s, "a"), 4);
+    assert_true(f.s.failed);
+    ej_do_loop(&f.s, 0, axis_named(&f.s, "a"), 4);
+    assert_int_equal(f.s.n_log, 0);
+    plan_close(&f.plan);
+}
+
+static void sums_of_a_map_are_finished_at_the_last_block(void **state)
+{
+    (void)state;
+    fixture f;
+    open_fixture(&f, "def f(a: f32[i, k], b: f32[k, j]):\n    return relu(einsum('ik,kj->ij', a, b))\n", product_inputs);
+    assert_null(strstr(settled(&f), "when"));
+    ej_do_loop(&f.s, 0, axis_named(&f.s, "b"), 10);
+    assert_false(f.s.failed);
+    const char *text = settled(&f);
+    static const char *const words[] = {"when first b", "when later b", "when earlier b", "when last b"};
+    for (size_t i = 0; i < 4; i++) assert_non_null(strstr(text, words[i]));
+    plan_close(&f.plan);
+}
+
+static void steps_that_are_not_below_the_range_change_nothing(void **state)
+{
+    (void)state;
+    fixture f;
+    open_fixture(&f, product, product_inputs);
+    const char *before = settled(&f);
+    assert_int_equal(ej_do_loop(&f.s, 0, axis_named(&f.s, "c"), 64), EJ_AT_ROOT);
+    ej_do_inner(&f.s, 0, axis_named(&f.s, "b"), 50);
+    assert_false(f.s.failed);
+    assert_string_equal(settled(&f), before);
+    plan_close(&f.plan);
+}
+
+static void panels_have_blocks(void **state)
+{
+    (void)state;
+    fixture f;
+    open_fixture(&f, product, product_inputs);
+    int32_t j = axis_named(&f.s, "c"), k = axis_named(&f.s, "b"), at = ej_do_loop(&f.s, 0, k, 20);
+    int32_t panel = ej_do_stage(&f.s, at, 0, 1, EJ_HOME_LOCAL, layout_of(j, k, j, 16));
+    ej_do_loop(&f.s, panel, j, 16);
+    assert_false(f.s.failed);
+    assert_non_null(strstr(settled(&f), "buffer panel f32 local elems 1280"));
+    assert_non_null(strstr(settled(&f), "src panel[c: 1 block 16: 320, b: 16]"));
+    plan_close(&f.plan);
+}
+
+static void an_empty_axis_keeps_sources_unread(void **state)
+{
+    (void)state;
+    fixture f;
+    open_fixture(&f, product, "f32[40,50] f32[50,0]");
+    ej_rewrite stage = {.kind = EJ_REWRITE_STAGE, .at = EJ_AT_ROOT, .home = EJ_HOME_LOCAL,
+                        .digits = layout_of(axis_named(&f.s, "a"), axis_named(&f.s, "b"), 0, 0)};
+    refuses(&f, stage, EJ_REFUSE_EMPTY);
+    plan_close(&f.plan);
+    open_sizes(&f, product, product_inputs, "k");
+    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_LOOP, .axis = axis_named(&f.s, "b"), .step = 4}, EJ_REFUSE_EMPTY);
+    stage.at = EJ_AT_ROOT;
+    stage.digits = layout_of(axis_named(&f.s, "a"), axis_named(&f.s, "b"), 0, 0);
+    refuses(&f, stage, EJ_REFUSE_OPEN);
+    plan_close(&f.plan);
+}
+
+static const char *printed(fixture *f)
+{
+    ej_text text;
+    ej_text_init(&text, &f->plan.bind.arena);
+    ej_schedule_print(&text, &f->s);
+    assert_false(text.failed);
+    return text.data;
+}
+
+static void a_schedule_replays(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed < 200; seed++) {
+        fixture f;
+        open_fixture(&f, product, product_inputs);
+        ej_schedule_random(&f.s, seed);
+        const char *log = printed(&f), *nest = settled(&f);
+        einjit_error err = {0};
+        begin(&f);
+        if (ej_schedule_replay(&f.s, log, &err)) fail_msg("%s in\n%s", err.text, log);
+        assert_string_equal(printed(&f), log);
+        assert_string_equal(settled(&f), nest);
+        plan_close(&f.plan);
+    }
+}
+
+static void text_that_is_no_schedule_is_refused(void **state)
+{
+    (void)state;
+    static const char *const faulty[] = {"turn 0 %0 4", "loop 0 0 4", "loop %0 4", "tile 0 %0 up 4", "stage 0 1 local %0 0",
+                                         "stage 0 1 at 99 local", "tile 0 %0 lane 4 %1 lane 2", "loop 0 %0 4 5", "loop 5 %0 4"};
+    for (size_t i = 0; i < sizeof faulty / sizeof *faulty; i++) {
+        fixture f;
+        einjit_error err = {0};
+        open_fixture(&f, product, product_inputs);
+        if (!ej_schedule_replay(&f.s, faulty[i], &err)) fail_msg("accepted: %s", faulty[i]);
+        assert_true(strlen(err.text) > 0);
+        plan_close(&f.plan);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(refusals_leave_the_tree_as_it_was),
+        cmocka_unit_test(a_refused_script_stops),
+        cmocka_unit_test(sums_of_a_map_are_finished_at_the_last_block),
+        cmocka_unit_test(steps_that_are_not_below_the_range_change_nothing),
+        cmocka_unit_test(panels_have_blocks),
+        cmocka_unit_test(an_empty_axis_keeps_sources_unread),
+        cmocka_unit_test(a_schedule_replays),
+        cmocka_unit_test(text_that_is_no_schedule_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
