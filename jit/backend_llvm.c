@@ -75,7 +75,8 @@ static int compile(ej_code *out, const ej_nests *nests, ej_job *job)
     ej_compile_llvm c = {0};
     int status = run(&c, out, nests, job);
     if (c.object) LLVMDisposeMemoryBuffer(c.object);
-    if (c.machine) LLVMDisposeTargetMachine(c.machine);
+    if (c.machine && status == EINJIT_OK) ej_code_machine_release(c.machine);
+    else if (c.machine) LLVMDisposeTargetMachine(c.machine);
     if (c.builder) LLVMDisposeBuilder(c.builder);
     if (c.module) LLVMDisposeModule(c.module);
     if (c.context) LLVMContextDispose(c.context);

@@ -30,7 +30,7 @@ static void set_base(ej_lower *w, ej_at *at)
         return;
     }
     LLVMValueRef base = ej_lower_base(w, at->access->buffer);
-    at->pointer = ej_lower_offset(w, base, ej_lower_size(w, at->access->base), bytes_of(buffer), "");
+    at->pointer = ej_lower_offset(w, base, ej_lower_element(w, at->access->buffer, at->access->base), bytes_of(buffer), "");
 }
 
 void ej_at_start(ej_lower *w, int32_t first, int32_t end)
@@ -146,7 +146,7 @@ LLVMValueRef ej_lower_entry(ej_lower *w, const ej_access_term *term, LLVMValueRe
     LLVMValueRef *lo = w->placed_lo[term->table];
     if (lo && table->home == EJ_HOME_LOCAL) value = LLVMBuildSub(b, value, lo[term->axis], "");
     LLVMValueRef at = ej_lower_mul(w, value, ej_lower_size(w, term->tstride), "");
-    at = ej_lower_add(w, at, ej_lower_size(w, term->tbase), "");
+    at = ej_lower_add(w, at, ej_lower_element(w, term->table, term->tbase), "");
     LLVMValueRef pointer = ej_lower_offset(w, ej_lower_base(w, term->table), at, bytes_of(table), "");
     LLVMTypeRef type = ej_type_memory(w->e, table->dtype);
     LLVMValueRef entry = ej_lower_load_at(w, type, pointer, table->name ? table->name : "index");

@@ -6,6 +6,7 @@
 #define EJ_LOWER_NEST_H
 
 #include "lower.h"
+#include "nest_leaf.h"
 
 enum { EJ_LANES_MAX = 64 };
 
@@ -63,17 +64,20 @@ typedef struct ej_regs {
 typedef struct ej_lower_module {
     ej_emit *e;
     const ej_nests *nests;
+    ej_leaves leaves;
     LLVMTypeRef i1, i8, i32, i64, pointer, entry_type;
     LLVMValueRef *constants; /* per constant of the plan; NULL until used */
 } ej_lower_module;
 
-/* One nest, in one function. */
+/* One nest, in one function: the entry itself, or a leaf. */
 typedef struct ej_lower {
     ej_lower_module *m;
     ej_emit *e;
     ej_arena *arena;
     const ej_nest *nest;
     LLVMValueRef function, data, sizes, scratch;
+    const ej_leaf_use *use;       /* of a leaf: what `data` holds; NULL: the entry's */
+    int32_t *pointers;            /* of a leaf, per buffer: index in `data`, -1: it has none */
     LLVMBasicBlockRef entry;      /* sizes and base pointers, computed when first asked for */
     LLVMValueRef *atoms, *exprs;  /* values of the sizes' atoms and expressions */
     LLVMValueRef *buffers;        /* base pointers */
@@ -94,12 +98,19 @@ void ej_lower_fail(ej_lower *w, int code, const char *format, ...) EJ_PRINTF(3, 
 LLVMValueRef ej_lower_i64(ej_lower *w, int64_t value);
 LLVMValueRef ej_lower_size(ej_lower *w, ej_size size);
 LLVMValueRef ej_lower_base(ej_lower *w, int32_t buffer);
+LLVMValueRef ej_lower_element(ej_lower *w, int32_t buffer, ej_size element); /* counted from ej_lower_base() */
+LLVMValueRef ej_lower_memory(ej_lower *w, const ej_buffer *buffer);          /* where the entry finds a buffer */
+LLVMValueRef ej_lower_constant_data(ej_lower *w, int32_t slot);
 /* a + b, a * b on i64; what is constant is folded, adding 0 and multiplying by 1 emit nothing. */
 LLVMValueRef ej_lower_add(ej_lower *w, LLVMValueRef a, LLVMValueRef b, const char *name);
 LLVMValueRef ej_lower_mul(ej_lower *w, LLVMValueRef a, LLVMValueRef b, const char *name);
 bool ej_lower_constant(LLVMValueRef value, int64_t *out);
 /* pointer + elements * bytes */
 LLVMValueRef ej_lower_offset(ej_lower *w, LLVMValueRef pointer, LLVMValueRef elements, int64_t bytes, const char *name);
+
+/* ---- lower_steps.c: the entry of several nests ---- */
+/* Fills the entry block and "start" of the entry function, whose state is w: calls of `leaves` (functions, one a leaf). */
+void ej_lower_steps(ej_lower *w, LLVMValueRef const *leaves);
 
 /* ---- lower_loop.c: the tree ---- */
 void ej_lower_tree(ej_lower *w);

@@ -156,7 +156,7 @@ LLVMValueRef ej_lower_size(ej_lower *w, ej_size size)
 /* ---- base addresses ---- */
 
 /* A constant of the plan as bytes of the module; 64 bytes of alignment keep vectors in one cache line. */
-static LLVMValueRef constant_global(ej_lower *w, int32_t slot)
+LLVMValueRef ej_lower_constant_data(ej_lower *w, int32_t slot)
 {
     ej_lower_module *m = w->m;
     char name[32];
@@ -178,7 +178,7 @@ static LLVMValueRef constant_global(ej_lower *w, int32_t slot)
     return m->constants[slot] = global;
 }
 
-static LLVMValueRef base_of(ej_lower *w, const ej_buffer *buffer)
+LLVMValueRef ej_lower_memory(ej_lower *w, const ej_buffer *buffer)
 {
     LLVMBuilderRef b = w->e->builder;
     LLVMValueRef at;
@@ -187,7 +187,7 @@ static LLVMValueRef base_of(ej_lower *w, const ej_buffer *buffer)
         at = ej_lower_i64(w, buffer->slot);
         at = LLVMBuildGEP2(b, w->m->pointer, w->data, &at, 1, "");
         return LLVMBuildLoad2(b, w->m->pointer, at, buffer->name ? buffer->name : "arg");
-    case EJ_HOME_CONST: return constant_global(w, buffer->slot);
+    case EJ_HOME_CONST: return ej_lower_constant_data(w, buffer->slot);
     case EJ_HOME_REG: return LLVMGetUndef(w->m->pointer);
     default:
         return ej_lower_offset(w, w->scratch, ej_lower_size(w, buffer->offset_bytes), 1,
@@ -195,11 +195,29 @@ static LLVMValueRef base_of(ej_lower *w, const ej_buffer *buffer)
     }
 }
 
+/* A leaf is handed what lies outside of it. */
+static LLVMValueRef base_of(ej_lower *w, int32_t index)
+{
+    const ej_buffer *buffer = &w->nest->buffers[index];
+    if (!w->use || w->pointers[index] < 0) return ej_lower_memory(w, buffer);
+    LLVMValueRef at = ej_lower_i64(w, w->pointers[index]);
+    at = LLVMBuildGEP2(w->e->builder, w->m->pointer, w->data, &at, 1, "");
+    return LLVMBuildLoad2(w->e->builder, w->m->pointer, at, buffer->name ? buffer->name : "buffer");
+}
+
 LLVMValueRef ej_lower_base(ej_lower *w, int32_t buffer)
 {
     if (w->buffers[buffer]) return w->buffers[buffer];
     LLVMBasicBlockRef here = enter_entry(w);
-    w->buffers[buffer] = base_of(w, &w->nest->buffers[buffer]);
+    w->buffers[buffer] = base_of(w, buffer);
     LLVMPositionBuilderAtEnd(w->e->builder, here);
     return w->buffers[buffer];
+}
+
+LLVMValueRef ej_lower_element(ej_lower *w, int32_t buffer, ej_size element)
+{
+    LLVMValueRef value = ej_lower_size(w, element);
+    if (!w->use || w->pointers[buffer] < 0) return value;
+    uint64_t origin = (uint64_t)w->use->pointers[w->pointers[buffer]].origin;
+    return ej_lower_add(w, value, ej_lower_i64(w, (int64_t)(0 - origin)), "");
 }

@@ -85,6 +85,23 @@ static void dumps_are_the_same_every_time_and_name_axes(void **state)
     nest_close(&b);
 }
 
+/* Whichever rows code was made for before. */
+static void a_row_gets_its_own_code_again(void **state)
+{
+    (void)state;
+    static const char *const rows[] = {"avx512", "avx2", "avx512", "avx2"};
+    nest_case cases[4];
+    const char *text[4];
+    for (int i = 0; i < 4; i++) text[i] = dump_of(&cases[i], matmul, rows[i], 1u << EJ_STAGE_ASM);
+    if (text[0] && text[1]) {
+        assert_string_equal(text[0], text[2]);
+        assert_string_equal(text[1], text[3]);
+        assert_true(count(text[0], "%zmm") > 0);
+        assert_int_equal(count(text[1], "%zmm"), 0);
+    }
+    for (int i = 0; i < 4; i++) nest_close(&cases[i]);
+}
+
 /* Accumulators are the only values that go round with the loop. */
 static void values_that_a_loop_does_not_change_have_no_phi(void **state)
 {
@@ -211,6 +228,7 @@ int main(void)
         cmocka_unit_test(a_register_tile_has_no_spills_and_no_calls),
         cmocka_unit_test(the_matmul_of_the_dump_is_right),
         cmocka_unit_test(dumps_are_the_same_every_time_and_name_axes),
+        cmocka_unit_test(a_row_gets_its_own_code_again),
         cmocka_unit_test(values_that_a_loop_does_not_change_have_no_phi),
         cmocka_unit_test(several_nests_run_in_order),
         cmocka_unit_test(no_nests_are_a_kernel_that_does_nothing),
