@@ -16,7 +16,7 @@
 #include "base_hash.h"
 
 #if UINTPTR_MAX > UINT32_MAX
-_Static_assert(sizeof(ej_nest) == 96 && sizeof(ej_nest_node) == 224 && sizeof(ej_axis) == 32 && sizeof(ej_buffer) == 72 &&
+_Static_assert(sizeof(ej_nest) == 104 && sizeof(ej_nest_node) == 240 && sizeof(ej_axis) == 32 && sizeof(ej_buffer) == 72 &&
                sizeof(ej_access) == 40 && sizeof(ej_access_term) == 80 && sizeof(ej_expr_op) == 40 &&
                sizeof(ej_tile) == 100 && sizeof(ej_digit) == 12, "nests have a new field: write it down in nest_words()");
 #endif
@@ -155,10 +155,18 @@ static void placed_words(leaf_reader *r, const int32_t *placed, int32_t n)
     for (int32_t p = 0; p < n; p++) place(r, placed[p], ej_size_number(0));
 }
 
+static void when_words(leaf_words *w, const ej_when *when)
+{
+    word(w, when->kind);
+    number(w, when->n);
+    for (int32_t i = 0; i < when->n; i++) number(w, when->axes[i]);
+}
+
 static void node_words(leaf_reader *r, const ej_nest_node *node)
 {
     word(r->out, node->kind);
     number(r->out, node->next);
+    when_words(r->out, &node->when);
     if (node->kind == EJ_NEST_LOOP) {
         number(r->out, node->child);
         number(r->out, node->axis);
