@@ -168,7 +168,8 @@ LLVMValueRef ej_lower_constant_data(ej_lower *w, int32_t slot)
         bytes = 0;
     }
     snprintf(name, sizeof name, "const_%d", (int)slot);
-    LLVMValueRef value = LLVMConstStringInContext(w->e->context, bytes ? constant->data : "", (unsigned)bytes, 1);
+    /* An empty one has a byte: what has no size is in no section. */
+    LLVMValueRef value = LLVMConstStringInContext(w->e->context, bytes ? constant->data : "", bytes ? (unsigned)bytes : 1, 1);
     LLVMValueRef global = LLVMAddGlobal(w->e->module, LLVMTypeOf(value), name);
     LLVMSetInitializer(global, value);
     LLVMSetGlobalConstant(global, 1);

@@ -7,7 +7,7 @@
  */
 #include "lower_nest.h"
 
-enum { EJ_TABLE_STEPS = 4 }; /* so many calls stay code */
+enum { EJ_TABLE_STEPS = 64 }; /* so many calls stay code */
 
 /* The table: for each step {i32 leaf, i32 pointers}, then for each pointer {i32 base, i32 relative, i64 offset}. An address
  * is the base + relative + offset: base >= 0 is an argument, else one of these. */

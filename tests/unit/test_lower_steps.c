@@ -152,6 +152,24 @@ static void open_offsets_are_computed_by_the_entry(void **state)
     expect_code(STEPS, 100, 1 + 2, 2 + 2);
 }
 
+/* A step that has nothing to do hands on where nothing is. */
+static void empty_constants_have_a_place(void **state)
+{
+    (void)state;
+    steps_case *s = start(3, 0);
+    static const char nothing[] = "nest nothing\naxis i 0\nbuffer w f32 const 0 elems 0\nbuffer y f32 arg 1\n"
+                                  "loop i step 8\n    move y[i: 1]\n        src w[i: 1]\n        expr $0 = f32 src 0\n"
+                                  "        tile i lane 8\n";
+    if (nest_parse(&s->c, nothing)) fail_msg("%s", s->c.err.text);
+    s->items[1] = s->c.nest;
+    s->constants[0].elems = 0;
+    s->nests.n = 2;
+    s->items[0] = s->c.nest;
+    run_code(s, NULL);
+    for (size_t i = 0; i < ITEMS * STEPS; i++) assert_true(s->outputs[1][0][i] == 0);
+    finish(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -159,6 +177,7 @@ int main(void)
         cmocka_unit_test(equal_steps_are_one_function),
         cmocka_unit_test(many_steps_are_called_through_a_table),
         cmocka_unit_test(open_offsets_are_computed_by_the_entry),
+        cmocka_unit_test(empty_constants_have_a_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
