@@ -392,6 +392,18 @@ static int fill_kernel(einjit_kernel *kernel, pipeline *p, einjit_error *err)
     return ej_kernel_map(kernel, &p->code, err);
 }
 
+/* A kernel that works is silent about it otherwise, and every other size compiles anew. */
+static void log_closed(const pipeline *p, const einjit_kernel *kernel)
+{
+    const char *function = p->request.graph->graph.name;
+    for (size_t i = 0; i < kernel->n_closed; i++) {
+        const ej_closed_extent *closed = &kernel->closed[i];
+        ej_context_log(p->context, "einjit: extent '%s' of %s does not stay open: it is %lld from now on, because of %s%s%s",
+                       closed->symbol, function ? function : "the graph", (long long)closed->n, *closed->by ? "'" : "inputs that differ in it",
+                       closed->by, *closed->by ? "'" : "");
+    }
+}
+
 int ej_compile(einjit_kernel **out, einjit_context *context, const ej_request *request, einjit_error *err)
 {
     if (!context->use_interp && !ej_target_runs_here(context->target))
@@ -402,6 +414,7 @@ int ej_compile(einjit_kernel **out, einjit_context *context, const ej_request *r
     pipeline *p = kernel ? new_pipeline(context, request, context->use_interp ? &kernel->arena : &arena, err) : NULL;
     int status = p ? run_pipeline(p) : ej_no_memory(err);
     if (status == EINJIT_OK) status = fill_kernel(kernel, p, err);
+    if (status == EINJIT_OK) log_closed(p, kernel);
     if (context->verbose && p)
         ej_context_log(context, "einjit: compiled %s in %.3f ms: %s", p->name, (double)p->compile_ns * 1e-6,
                        einjit_status_name(status));

@@ -33,16 +33,20 @@ static bool write_file(const char *path, const ej_text *text)
     return fclose(file) == 0 && written;
 }
 
-static void dump_to_file(const einjit_context *context, const char *kernel, const char *file, const ej_text *text)
+/* Said once: what is wrong with one file is so with the others. */
+static void dump_to_file(einjit_context *context, const char *kernel, const char *file, const ej_text *text)
 {
     char path[4096];
+    errno = ENAMETOOLONG;
     int n = snprintf(path, sizeof path, "%s/%s", context->dump_dir, kernel);
     bool done = n > 0 && (size_t)n + strlen(file) + 2 < sizeof path && make_folder(context->dump_dir) && make_folder(path);
     if (done) {
         snprintf(path + n, sizeof path - (size_t)n, "/%s", file);
         done = write_file(path, text);
     }
-    if (!done) ej_context_log(context, "einjit: the dump %s cannot be written: %s", path, strerror(errno));
+    int reason = errno;
+    if (!done && !atomic_exchange(&context->dump_warned, true))
+        ej_context_log(context, "einjit: the dump %s cannot be written: %s", path, strerror(reason));
 }
 
 static void dump_to_log(const einjit_context *context, const char *kernel, int stage, ej_text *text)

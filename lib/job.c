@@ -1,7 +1,7 @@
 /* job.c - the stages by name, for dumps.
  *
- * Takes  "plan,nest" or "all". Gives  bits. Words that name no stage are passed over: EINJIT_DUMP may be written for
- * another version of this library.
+ * Takes  "plan,nest", "all" or "none". Gives  bits. Words that name no stage are passed over, and can be asked for: EINJIT_DUMP may be
+ * written for another version of this library.
  */
 #include "job.h"
 
@@ -27,23 +27,43 @@ const char *ej_stage_name(int stage)
     return stage >= 0 && stage < EJ_STAGE_COUNT ? stage_names[stage] : "?";
 }
 
+static bool is_word(const char *word, size_t length, const char *meant)
+{
+    return strlen(meant) == length && !memcmp(word, meant, length);
+}
+
 int ej_stage_by_name(const char *name, size_t length)
 {
     for (int stage = 0; stage < EJ_STAGE_COUNT; stage++)
-        if (strlen(stage_names[stage]) == length && !memcmp(stage_names[stage], name, length)) return stage;
+        if (is_word(name, length, stage_names[stage])) return stage;
     return -1;
+}
+
+/* The next word at or behind `list`; NULL: there is none. */
+static const char *next_word(const char *list, size_t *length)
+{
+    if (!list) return NULL;
+    list += strspn(list, ", ");
+    *length = strcspn(list, ", ");
+    return *length ? list : NULL;
 }
 
 uint32_t ej_stage_mask(const char *list)
 {
     uint32_t mask = 0;
-    while (list && *list) {
-        size_t length = strcspn(list, ", ");
-        int stage = ej_stage_by_name(list, length);
+    size_t length;
+    for (const char *word = list; (word = next_word(word, &length)); word += length) {
+        int stage = ej_stage_by_name(word, length);
         if (stage >= 0) mask |= UINT32_C(1) << stage;
-        if (length == 3 && !memcmp(list, "all", 3)) mask = (UINT32_C(1) << EJ_STAGE_COUNT) - 1;
-        list += length;
-        list += strspn(list, ", ");
+        if (is_word(word, length, "all")) mask = (UINT32_C(1) << EJ_STAGE_COUNT) - 1;
     }
     return mask;
+}
+
+const char *ej_stage_unknown(const char *list, size_t *length)
+{
+    for (const char *word = list; (word = next_word(word, length)); word += *length)
+        if (ej_stage_by_name(word, *length) < 0 && !is_word(word, *length, "all") && !is_word(word, *length, "none"))
+            return word;
+    return NULL;
 }

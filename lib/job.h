@@ -58,6 +58,7 @@ uint64_t ej_job_random(const ej_job *job);
 
 const char *ej_stage_name(int stage); /* "graph" ... "time" */
 int ej_stage_by_name(const char *name, size_t length); /* -1 = none */
-uint32_t ej_stage_mask(const char *list); /* "plan,nest" or "all" */
+uint32_t ej_stage_mask(const char *list); /* "plan,nest", "all" or "none" */
+const char *ej_stage_unknown(const char *list, size_t *length); /* the first word that names no stage; NULL: none */
 
 #endif

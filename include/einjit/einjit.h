@@ -119,12 +119,13 @@ typedef struct einjit_allocator {
     void *user;
 } einjit_allocator;
 
-/** Options of a context; zero means the default everywhere. Set struct_bytes = sizeof(einjit_options). */
+/** Options of a context; zero means the default everywhere. Set struct_bytes = sizeof(einjit_options): what is set beyond the
+ * fields that this version knows is refused with E_INVALID, and so is a size that no header's struct can have. */
 typedef struct einjit_options {
     size_t struct_bytes;
     const einjit_allocator *allocator;                        /* copied; NULL = malloc and free */
-    void (*log)(void *user, const char *line);                /* dumps and warnings, a line each; NULL = stderr for */
-    void *log_user;                                           /* dumps asked for by EINJIT_DUMP, else nothing */
+    void (*log)(void *user, const char *line);                /* dumps and warnings, a line each; NULL = stderr where */
+    void *log_user;                                           /* EINJIT_DUMP, _DUMP_DIR or _VERBOSE asks, else nothing */
     const char *backend;                                      /* "llvm" or "interp"; NULL = EINJIT_BACKEND, else llvm */
     const char *target;                                       /* a row of the target table; NULL = EINJIT_TARGET, host */
     const char *module_path;                                  /* file of the code generator; NULL = EINJIT_MODULE, else
@@ -139,14 +140,18 @@ typedef struct einjit_options {
 
 enum einjit_option_flag {
     EINJIT_OPTION_NO_OPTIMIZE = 1, /* compile graphs as written */
-    EINJIT_OPTION_VERIFY = 2       /* check invariants after every stage and every pass, as EINJIT_VERIFY=1;
+    EINJIT_OPTION_VERIFY = 2,      /* check invariants after every stage and every pass, as EINJIT_VERIFY=1;
                                     * always on in debug builds of the library */
+    EINJIT_OPTION_ALL = EINJIT_OPTION_NO_OPTIMIZE | EINJIT_OPTION_VERIFY /* other bits are refused with E_INVALID */
 };
 
 /** Make a context: caches, options, hooks. `options` may be NULL. Reads the EINJIT_* variables once; in programs that run with
  * more rights than who started them (setuid, setgid, file capabilities) those that name files or folders do not count, and
  * a code generator is loaded only where nobody but root and the program's own user could write its file or a folder above
  * (else E_BACKEND, when it is needed). Elsewhere one that anybody can write is a line to the log, once.
+ * Errors: E_VALUE for a backend, target or number of threads that there is not, also where a variable says it; E_INVALID for
+ * unknown flags and struct_bytes; E_NOMEM. Unknown words in EINJIT_DUMP, and dumps that cannot be written, are a line to
+ * the log each, once.
  * Cost: microseconds; the code generator is not loaded here. */
 EINJIT_API int einjit_context_create(einjit_context **out, const einjit_options *options, einjit_error *err);
 /** Give back a context. Graphs and kernels made from it stay valid: they hold it. NULL is fine. */
@@ -438,10 +443,12 @@ EINJIT_API int einjit_shapes_value(const einjit_shapes *shapes, einjit_value val
 
 /* ---- compile and run ---------------------------------------------------------------------------------------- */
 
-/** Options of one compile. Set struct_bytes = sizeof(einjit_compile_options). */
+/** Options of one compile. Set struct_bytes = sizeof(einjit_compile_options), as in einjit_options. */
 typedef struct einjit_compile_options {
     size_t struct_bytes;
-    const char *open;  /* symbols whose extents stay open, separated by commas ("z" or "z,edges"); NULL = none */
+    const char *open;  /* symbols whose extents stay open, separated by commas ("z" or "z,edges"); NULL = none. Asked for, not
+                        * promised: one that meets another extent (z = 5 and n = 5 added, a 1 that is broadcast), or that
+                        * decides a rank, is closed to what was observed: einjit_kernel_closed_name, and a line to the log */
     const char *path;  /* path strategy: "auto", "optimal", "greedy"; "random:SEED" (for tests: any order, any of several
                         * ways); "file:NAME": JSON with an "ssa_path"; NULL = auto, the only one that lets einsums look at
                         * each other */
@@ -478,9 +485,16 @@ typedef void (*einjit_entry)(void *const *data, const int64_t *sizes, void *scra
 EINJIT_API einjit_entry einjit_kernel_entry(const einjit_kernel *kernel);
 /** Bytes of scratch for these open extents; SIZE_MAX when the sizes overflow. */
 EINJIT_API size_t einjit_kernel_scratch_bytes(const einjit_kernel *kernel, const int64_t *sizes);
-/** Open extents of the signature, and their names. */
+/** Open extents of the signature, and their names; NULL when i is out of range. */
 EINJIT_API size_t einjit_kernel_open_count(const einjit_kernel *kernel);
 EINJIT_API const char *einjit_kernel_open_name(const einjit_kernel *kernel, size_t i);
+/** Extents that were to stay open and could not: the kernel is for the observed ones alone. _name is the symbol, _by the value
+ * of the (optimized) program that needs its number, "" where two inputs differ in it; NULL when i is out of range. A kernel
+ * that was compiled with nothing open, because two open extents were equal by chance where it was first asked for, has none
+ * of either. */
+EINJIT_API size_t einjit_kernel_closed_count(const einjit_kernel *kernel);
+EINJIT_API const char *einjit_kernel_closed_name(const einjit_kernel *kernel, size_t i);
+EINJIT_API const char *einjit_kernel_closed_by(const einjit_kernel *kernel, size_t i);
 EINJIT_API size_t einjit_kernel_output_count(const einjit_kernel *kernel);
 /** dtype, rank and extents of output i for given open extents; at most `capacity` extents are stored. */
 EINJIT_API int einjit_kernel_output_shape(const einjit_kernel *kernel, size_t i, const int64_t *sizes, int *dtype,

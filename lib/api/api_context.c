@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernel.h"
+#include "api.h"
 
 #define DEFAULT_CACHE_BYTES ((size_t)256 << 20)
 #define DEFAULT_SCRATCH_BYTES ((size_t)256 << 20)
@@ -23,31 +23,59 @@ enum { DEBUG_BUILD = true }; /* every stage is checked */
 
 /* ---- options ---- */
 
-/* Fields beyond what the caller's header knows are 0; fields beyond what this library knows must be. */
+enum { STRUCT_BYTES_MAX = 4096 }; /* of a later header; beyond it the number is not a size, and not to be read along */
+
+int ej_read_struct(void *out, size_t known, const void *given, const char *what, einjit_error *err)
+{
+    size_t bytes;
+    memset(out, 0, known);
+    memcpy(&bytes, given, sizeof bytes);
+    if (bytes < sizeof bytes || bytes > STRUCT_BYTES_MAX || bytes % sizeof(void *))
+        return ej_fail(err, EINJIT_E_INVALID, "struct_bytes of the %s is %zu, which is no size of that struct", what, bytes);
+    for (size_t i = known; i < bytes; i++)
+        if (((const unsigned char *)given)[i])
+            return ej_fail(err, EINJIT_E_INVALID, "one of the %s is set that this version (%s) does not know", what,
+                           einjit_version());
+    memcpy(out, given, bytes < known ? bytes : known);
+    return EINJIT_OK;
+}
+
+int ej_check_flags(int32_t flags, int32_t known, const char *what, einjit_error *err)
+{
+    uint32_t unknown = (uint32_t)flags & ~(uint32_t)known;
+    if (!unknown) return EINJIT_OK;
+    return ej_fail(err, EINJIT_E_INVALID, "the flags of the %s have bits that this version (%s) does not know: 0x%x", what,
+                   einjit_version(), (unsigned)unknown);
+}
+
 static int read_options(einjit_options *out, const einjit_options *given, einjit_error *err)
 {
     memset(out, 0, sizeof *out);
     if (!given) return EINJIT_OK;
-    size_t bytes = given->struct_bytes;
-    if (bytes < sizeof bytes) return ej_fail(err, EINJIT_E_INVALID, "struct_bytes of the options is %zu", bytes);
-    for (size_t i = sizeof *out; i < bytes; i++)
-        if (((const unsigned char *)given)[i])
-            return ej_fail(err, EINJIT_E_INVALID, "an option is set that this version (%s) does not know", einjit_version());
-    memcpy(out, given, bytes < sizeof *out ? bytes : sizeof *out);
-    return EINJIT_OK;
+    EJ_TRY(ej_read_struct(out, sizeof *out, given, "options", err));
+    return ej_check_flags(out->flags, EINJIT_OPTION_ALL, "options", err);
 }
 
-static int choose_backend(einjit_context *context, const char *name, einjit_error *err)
+/* Who says it: " (EINJIT_...)" behind a value that comes from a variable. */
+static const char *said_by(const char *given, const char *variable)
 {
+    return given ? "" : variable;
+}
+
+static int choose_backend(einjit_context *context, const char *given, const char *variable, einjit_error *err)
+{
+    const char *name = given ? given : variable;
     if (!name || !strcmp(name, "llvm")) return EINJIT_OK;
     if (strcmp(name, "interp") != 0)
-        return ej_fail(err, EINJIT_E_VALUE, "the backend '%.80s' does not exist: there are llvm and interp", name);
+        return ej_fail(err, EINJIT_E_VALUE, "the backend '%.80s'%s does not exist: there are llvm and interp", name,
+                       said_by(given, " (EINJIT_BACKEND)"));
     context->use_interp = true;
     return EINJIT_OK;
 }
 
-static int choose_target(einjit_context *context, const char *name, einjit_error *err)
+static int choose_target(einjit_context *context, const char *given, const char *variable, einjit_error *err)
 {
+    const char *name = given ? given : variable;
     char known[200] = "";
     context->target = name ? ej_target_by_name(name) : ej_target_host();
     if (context->target) return EINJIT_OK;
@@ -55,7 +83,8 @@ static int choose_target(einjit_context *context, const char *name, einjit_error
         size_t used = strlen(known);
         snprintf(known + used, sizeof known - used, "%s%s", row ? ", " : "", ej_targets[row].name);
     }
-    return ej_fail(err, EINJIT_E_VALUE, "the target '%.80s' does not exist: there are %s", name, known);
+    return ej_fail(err, EINJIT_E_VALUE, "the target '%.80s'%s does not exist: there are %s", name,
+                   said_by(given, " (EINJIT_TARGET)"), known);
 }
 
 static int choose_threads(einjit_context *context, int32_t given, const char *variable, einjit_error *err)
@@ -70,6 +99,13 @@ static int choose_threads(einjit_context *context, int32_t given, const char *va
         return ej_fail(err, EINJIT_E_VALUE, "EINJIT_THREADS is '%.80s', not a number of threads", variable);
     context->threads = (int32_t)n;
     return EINJIT_OK;
+}
+
+static void warn_of_dump_words(const einjit_context *context, const char *list)
+{
+    size_t length;
+    for (const char *word = list; (word = ej_stage_unknown(word, &length)); word += length)
+        ej_context_log(context, "einjit: EINJIT_DUMP has the word '%.*s', which is no stage", length > 80 ? 80 : (int)length, word);
 }
 
 static void log_to_stderr(void *user, const char *line)
@@ -89,18 +125,19 @@ static int configure(einjit_context *context, const einjit_options *options, ein
 {
     ej_env env;
     ej_env_read(&env);
-    EJ_TRY(choose_backend(context, options->backend ? options->backend : env.backend, err));
-    EJ_TRY(choose_target(context, options->target ? options->target : env.target, err));
+    EJ_TRY(choose_backend(context, options->backend, env.backend, err));
+    EJ_TRY(choose_target(context, options->target, env.target, err));
     EJ_TRY(choose_threads(context, options->threads, env.threads, err));
     EJ_TRY(keep_text(context, &context->module_path, options->module_path ? options->module_path : env.module, err));
     EJ_TRY(keep_text(context, &context->dump_dir, env.dump_dir, err));
     context->dump = ej_stage_mask(env.dump);
-    if (context->dump_dir && !context->dump) context->dump = ej_stage_mask("all");
+    if (context->dump_dir && !env.dump) context->dump = ej_stage_mask("all");
     context->verbose = env.verbose;
     context->verify = DEBUG_BUILD || env.verify || (options->flags & EINJIT_OPTION_VERIFY);
     context->no_optimize = options->flags & EINJIT_OPTION_NO_OPTIMIZE;
-    context->log = options->log ? options->log : env.dump || env.verbose ? log_to_stderr : NULL;
+    context->log = options->log ? options->log : env.dump || env.dump_dir || env.verbose ? log_to_stderr : NULL;
     context->log_user = options->log_user;
+    warn_of_dump_words(context, env.dump);
     if (env.refused)
         ej_context_log(context, "einjit: %s does not count in a program that has more rights than its user", env.refused);
     EJ_TRY(ej_pool_create(&context->pool, &context->allocator,
@@ -153,6 +190,7 @@ int einjit_context_create(einjit_context **out, const einjit_options *options, e
     atomic_init(&context->backend_torn, false);
     atomic_init(&context->refs, 1);
     atomic_init(&context->backend, NULL);
+    atomic_init(&context->dump_warned, false);
     ej_arena_init(&context->arena, &context->allocator);
     int status = configure(context, &all, err);
     if (status != EINJIT_OK) {

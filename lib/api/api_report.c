@@ -37,6 +37,7 @@ int einjit_optimize_report(einjit_report **out, einjit_graph *graph, const char 
 {
     einjit_report *report = NULL;
     if (!out || (n_in && !in)) return ej_fail(err, EINJIT_E_INVALID, "no %s given", out ? "inputs" : "place for the report");
+    EJ_TRY(ej_check_flags(flags, EINJIT_REPORT_PROGRAMS | EINJIT_REPORT_TIMES, "report", err));
     EJ_TRY(ej_optimize_check(graph, err));
     for (size_t i = 0; i < n_in; i++) EJ_TRY(ej_tensor_check(&in[i], "input", i, err));
     einjit_context *context = graph->context;
@@ -67,6 +68,7 @@ int einjit_report_print(const einjit_report *report, int32_t flags, char *buffer
 {
     if (!report) return ej_fail(err, EINJIT_E_INVALID, "no report given");
     if (!buffer && capacity) return ej_fail(err, EINJIT_E_INVALID, "buffer is NULL");
+    EJ_TRY(ej_check_flags(flags, EINJIT_REPORT_PROGRAMS | EINJIT_REPORT_TIMES, "report", err));
     ej_arena scratch;
     ej_text text;
     ej_arena_init(&scratch, &report->context->allocator);

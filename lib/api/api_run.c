@@ -11,12 +11,8 @@ int ej_request_options(ej_request *request, const einjit_compile_options *option
 {
     einjit_compile_options all = {0};
     if (!options) return EINJIT_OK;
-    size_t bytes = options->struct_bytes;
-    if (bytes < sizeof bytes) return ej_fail(err, EINJIT_E_INVALID, "struct_bytes of the compile options is %zu", bytes);
-    for (size_t i = sizeof all; i < bytes; i++)
-        if (((const unsigned char *)options)[i])
-            return ej_fail(err, EINJIT_E_INVALID, "an option is set that this version (%s) does not know", einjit_version());
-    memcpy(&all, options, bytes < sizeof all ? bytes : sizeof all);
+    EJ_TRY(ej_read_struct(&all, sizeof all, options, "compile options", err));
+    EJ_TRY(ej_check_flags(all.flags, EINJIT_OPTION_ALL, "compile options", err));
     request->open = all.open && *all.open ? all.open : NULL;
     request->path = all.path;
     request->flags = all.flags;
@@ -80,6 +76,21 @@ size_t einjit_kernel_open_count(const einjit_kernel *kernel)
 const char *einjit_kernel_open_name(const einjit_kernel *kernel, size_t i)
 {
     return kernel && i < kernel->sizes.n_symbols ? kernel->sizes.atoms[i].name : NULL;
+}
+
+size_t einjit_kernel_closed_count(const einjit_kernel *kernel)
+{
+    return kernel ? kernel->n_closed : 0;
+}
+
+const char *einjit_kernel_closed_name(const einjit_kernel *kernel, size_t i)
+{
+    return kernel && i < kernel->n_closed ? kernel->closed[i].symbol : NULL;
+}
+
+const char *einjit_kernel_closed_by(const einjit_kernel *kernel, size_t i)
+{
+    return kernel && i < kernel->n_closed ? kernel->closed[i].by : NULL;
 }
 
 size_t einjit_kernel_output_count(const einjit_kernel *kernel)

@@ -223,6 +223,20 @@ static bool close_all(ej_binder *b)
     return any;
 }
 
+static int list_closed(ej_binder *b)
+{
+    ej_bound *out = b->out;
+    out->closed = EJ_NEW_ARRAY(b->arena, ej_closed_extent, b->graph->n_symbols);
+    if (!out->closed) return ej_no_memory(b->job->err);
+    for (size_t s = 0; s < b->graph->n_symbols; s++) {
+        const ej_bind_symbol *symbol = &b->symbols[s];
+        if (!symbol->open || !symbol->closed) continue;
+        out->closed[out->n_closed++] =
+            (ej_closed_extent){b->graph->symbols[s], symbol->closed_by ? symbol->closed_by : "", symbol->n};
+    }
+    return EINJIT_OK;
+}
+
 static int bind(ej_bound *out, const ej_graph *graph, const bind_request *request, const char *open, ej_job *job)
 {
     einjit_error found = {0}; /* an attempt that closes symbols may fail for a reason that the next one does not have */
@@ -244,6 +258,7 @@ static int bind(ej_bound *out, const ej_graph *graph, const bind_request *reques
         if (job->err) *job->err = found;
         return status;
     }
+    EJ_TRY(list_closed(&b));
     *out = bound;
     return EINJIT_OK;
 }

@@ -56,6 +56,11 @@ typedef struct ej_bound_extent { /* of an axis, and the program's value that dep
     const char *name;
 } ej_bound_extent;
 
+typedef struct ej_closed_extent { /* was to stay open */
+    const char *symbol, *by; /* the program's value that needs its number; "": inputs differ in it */
+    int64_t n;
+} ej_closed_extent;
+
 typedef struct ej_bound {
     ej_sizes sizes;      /* open symbols of the signature first */
     size_t n_nodes, cap_nodes;
@@ -68,6 +73,8 @@ typedef struct ej_bound {
     ej_bound_tensor *output_tensors;
     size_t n_not_empty, cap_not_empty;
     ej_bound_extent *not_empty; /* open extents that must not be 0: a largest or smallest element is taken along them */
+    size_t n_closed;
+    ej_closed_extent *closed;
     size_t n_values;         /* nodes of the program ... */
     ej_value *of_value;      /* ... and the bound node of each; -1: dead, or a literal that is no result */
 } ej_bound;

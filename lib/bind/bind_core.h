@@ -16,6 +16,7 @@ typedef struct ej_bind_symbol {
     bool known;   /* an input has this extent */
     bool open;    /* the caller asked for it */
     bool closed;  /* met another extent */
+    const char *closed_by; /* the program's value where it did; NULL: none in particular */
     bool torn;    /* differs between inputs: the labels of the one einsum decide */
     int64_t n;
     int32_t input, axis; /* where it was seen first */

@@ -163,7 +163,10 @@ int ej_bind_extent(ej_binder *b, const ej_extent *extent, ej_size *out)
 static void close_named(ej_binder *b, const char *name)
 {
     for (size_t s = 0; s < b->graph->n_symbols; s++)
-        if (b->graph->symbols[s] == name) b->symbols[s].closed = true;
+        if (b->graph->symbols[s] == name && !b->symbols[s].closed) {
+            b->symbols[s].closed = true;
+            b->symbols[s].closed_by = b->name;
+        }
     b->restart = true;
 }
 

@@ -180,6 +180,20 @@ static bool copy_not_empty(einjit_kernel *kernel, const ej_bound *bound)
     return kernel->not_empty != NULL;
 }
 
+static bool copy_closed(einjit_kernel *kernel, const ej_bound *bound)
+{
+    kernel->n_closed = bound->n_closed;
+    kernel->closed = EJ_NEW_ARRAY(&kernel->arena, ej_closed_extent, bound->n_closed);
+    for (size_t i = 0; kernel->closed && i < bound->n_closed; i++) {
+        ej_closed_extent *copy = &kernel->closed[i];
+        *copy = bound->closed[i];
+        copy->symbol = copy_check_name(&kernel->arena, copy->symbol);
+        copy->by = copy_check_name(&kernel->arena, copy->by);
+        if (!copy->symbol || !copy->by) return false;
+    }
+    return kernel->closed != NULL;
+}
+
 int ej_kernel_describe(einjit_kernel *kernel, const ej_nests *nests, einjit_error *err)
 {
     const ej_plan *plan = nests->plan;
@@ -190,7 +204,8 @@ int ej_kernel_describe(einjit_kernel *kernel, const ej_nests *nests, einjit_erro
     kernel->in = copy_tensors(&kernel->arena, bound->input_tensors, kernel->n_in);
     kernel->out = copy_tensors(&kernel->arena, bound->output_tensors, kernel->n_out);
     if (!kernel->in || !kernel->out || !copy_sizes(&kernel->arena, &kernel->sizes, nests->sizes) ||
-        !copy_input_names(kernel, bound) || !copy_not_empty(kernel, bound) || !copy_checks(kernel, plan))
+        !copy_input_names(kernel, bound) || !copy_not_empty(kernel, bound) ||
+        !copy_closed(kernel, bound) || !copy_checks(kernel, plan))
         return ej_no_memory(err);
     return find_spans(kernel, err);
 }

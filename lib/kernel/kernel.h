@@ -30,6 +30,8 @@ struct einjit_kernel {
     const char **in_names;
     size_t n_not_empty;
     ej_bound_extent *not_empty; /* open extents that must not be 0 */
+    size_t n_closed;
+    ej_closed_extent *closed;   /* what was to stay open and could not */
     size_t n_index_checks;
     ej_index_check *index_checks;
     size_t n_status_checks;
@@ -54,6 +56,7 @@ struct einjit_context {
     void *log_user;
     ej_arena arena;           /* copies of option texts; written only by create */
     const char *module_path, *dump_dir;
+    atomic_bool dump_warned;  /* a dump could not be written, and that was said */
     bool use_interp, verify, no_optimize, verbose;
     uint32_t dump;
     int32_t threads;

@@ -76,6 +76,124 @@ static void shorter_and_longer_option_structs_are_read(void **state)
     einjit_context_release(context);
 }
 
+static void unknown_flags_and_sizes_are_refused(void **state)
+{
+    (void)state;
+    einjit_context *context = NULL;
+    einjit_options o = options_of("interp");
+    o.flags = EINJIT_OPTION_ALL + 1;
+    assert_int_equal(einjit_context_create(&context, &o, &err), EINJIT_E_INVALID);
+    assert_non_null(strstr(err.text, "flags of the options"));
+    o.flags = INT32_MIN | EINJIT_OPTION_VERIFY;
+    assert_int_equal(einjit_context_create(&context, &o, &err), EINJIT_E_INVALID);
+    assert_non_null(strstr(err.text, "0x80000000"));
+    o.flags = EINJIT_OPTION_ALL;
+    static const size_t sizes[] = {0, 7, sizeof o - 1, sizeof o + 4, 5000, SIZE_MAX / 2, SIZE_MAX}; /* nothing is read along them */
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        o.struct_bytes = sizes[i];
+        assert_int_equal(einjit_context_create(&context, &o, &err), EINJIT_E_INVALID);
+        assert_non_null(strstr(err.text, "struct_bytes of the options"));
+    }
+    o.struct_bytes = sizeof o;
+    assert_int_equal(einjit_context_create(&context, &o, &err), EINJIT_OK);
+
+    float x[2] = {1, 2};
+    int64_t shape[] = {2};
+    einjit_tensor in = {x, EINJIT_F32, 1, shape, NULL};
+    einjit_graph *graph = NULL;
+    einjit_kernel *kernel = NULL;
+    einjit_report *report = NULL;
+    char text[8];
+    assert_int_equal(einjit_graph_parse(&graph, context, "def f(a): return a + a", SIZE_MAX, &err), EINJIT_OK);
+    assert_int_equal(einjit_optimize_report(&report, graph, NULL, 0, NULL, 4, &err), EINJIT_E_INVALID);
+    assert_int_equal(einjit_optimize_report(&report, graph, NULL, 0, NULL, 3, &err), EINJIT_OK);
+    assert_int_equal(einjit_report_print(report, 4, text, sizeof text, NULL, &err), EINJIT_E_INVALID);
+    einjit_report_destroy(report);
+    einjit_compile_options c = {.struct_bytes = sizeof c, .flags = EINJIT_OPTION_ALL + 1};
+    assert_int_equal(einjit_compile(&kernel, context, graph, 1, &in, 0, NULL, &c, &err), EINJIT_E_INVALID);
+    assert_non_null(strstr(err.text, "flags of the compile options"));
+    c.flags = 0;
+    c.struct_bytes = SIZE_MAX - 7;
+    assert_int_equal(einjit_compile(&kernel, context, graph, 1, &in, 0, NULL, &c, &err), EINJIT_E_INVALID);
+    assert_non_null(strstr(err.text, "struct_bytes of the compile options"));
+    assert_null(kernel);
+    einjit_graph_destroy(graph);
+    einjit_context_release(context);
+}
+
+/* ---- what variables say wrong ---- */
+
+static void wrong_choices_name_their_variable(void **state)
+{
+    (void)state;
+    static const char *const wrong[][2] = {{"EINJIT_BACKEND", "cuda"}, {"EINJIT_TARGET", "vax"}, {"EINJIT_THREADS", "many"},
+                                           {"EINJIT_THREADS", "0"},    {"EINJIT_THREADS", "2 "}, {"EINJIT_THREADS", "-1"}};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        einjit_context *context = NULL;
+        setenv(wrong[i][0], wrong[i][1], 1);
+        assert_int_equal(einjit_context_create(&context, NULL, &err), EINJIT_E_VALUE);
+        unsetenv(wrong[i][0]);
+        assert_non_null(strstr(err.text, wrong[i][0]));
+        assert_non_null(strstr(err.text, wrong[i][1]));
+    }
+}
+
+typedef struct lines {
+    int n;
+    char text[4000];
+} lines;
+
+static void keep_line(void *user, const char *line)
+{
+    lines *l = user;
+    l->n++;
+    if (strlen(l->text) + strlen(line) + 2 < sizeof l->text) strcat(strcat(l->text, line), "\n");
+}
+
+/* What a context that compiles two kernels says when the variable has that value. */
+static void run_with_variable(const char *variable, const char *value, lines *l)
+{
+    einjit_context *context = NULL;
+    einjit_options o = options_of("interp");
+    *l = (lines){0};
+    o.log = keep_line;
+    o.log_user = l;
+    setenv(variable, value, 1);
+    assert_int_equal(einjit_context_create(&context, &o, &err), EINJIT_OK);
+    unsetenv(variable);
+    float x[2] = {1, 2}, y[2];
+    for (int64_t n = 1; n <= 2; n++) {
+        einjit_tensor in = {x, EINJIT_F32, 1, &n, NULL}, out = {y, EINJIT_F32, 1, &n, NULL};
+        assert_int_equal(einjit_einsum(context, "i->i", 1, &in, &out, &err), EINJIT_OK);
+    }
+    einjit_context_release(context);
+}
+
+static void unknown_words_of_dumps_are_said_once(void **state)
+{
+    (void)state;
+    lines l;
+    run_with_variable("EINJIT_DUMP", "plann,  nests", &l);
+    assert_int_equal(l.n, 2);
+    assert_non_null(strstr(l.text, "EINJIT_DUMP has the word 'plann'"));
+    assert_non_null(strstr(l.text, "'nests'"));
+    run_with_variable("EINJIT_DUMP", "none", &l);
+    assert_int_equal(l.n, 0);
+}
+
+static void dumps_that_cannot_be_written_are_said_once(void **state)
+{
+    (void)state;
+    lines l;
+    run_with_variable("EINJIT_DUMP_DIR", "/proc/einjit-cannot-write-here", &l);
+    assert_int_equal(l.n, 1);
+    assert_non_null(strstr(l.text, "/proc/einjit-cannot-write-here"));
+    char longest[4500] = "/tmp/";
+    memset(longest + 5, 'x', sizeof longest - 6);
+    run_with_variable("EINJIT_DUMP_DIR", longest, &l);
+    assert_int_equal(l.n, 1);
+}
+
 static void options_count_before_variables(void **state)
 {
     (void)state;
@@ -188,6 +306,10 @@ int main(void)
         cmocka_unit_test(defaults_need_no_options),
         cmocka_unit_test(wrong_options_are_named),
         cmocka_unit_test(shorter_and_longer_option_structs_are_read),
+        cmocka_unit_test(unknown_flags_and_sizes_are_refused),
+        cmocka_unit_test(wrong_choices_name_their_variable),
+        cmocka_unit_test(unknown_words_of_dumps_are_said_once),
+        cmocka_unit_test(dumps_that_cannot_be_written_are_said_once),
         cmocka_unit_test(options_count_before_variables),
         cmocka_unit_test(a_missing_code_generator_is_named),
         cmocka_unit_test(creation_survives_every_failed_allocation),

@@ -201,6 +201,48 @@ static void one_kernel_serves_all_open_extents(void **state)
     einjit_graph_destroy(graph);
 }
 
+static void count_closed(void *user, const char *line)
+{
+    if (strstr(line, "extent 'z' of f ") && strstr(line, "is 3 from now on, because of 'total'")) ++*(int *)user;
+}
+
+/* Asked for and closed: the kernel says so, and a line to the log. */
+static void extents_that_cannot_stay_open_are_named(void **state)
+{
+    (void)state;
+    int said = 0;
+    einjit_options options = {.struct_bytes = sizeof options, .backend = "interp", .log = count_closed, .log_user = &said};
+    einjit_context *context = NULL;
+    assert_ok(einjit_context_create(&context, &options, &err));
+    float a[3] = {1, 2, 3}, b[3] = {1, 2, 3}, c[4] = {1, 2, 3, 4};
+    einjit_graph *graph = api_graph(context, "def f(a: f32[z], b: f32[n], c: f32[m]):\n"
+                                             "    total = a + b\n"
+                                             "    return total, exp(c)\n");
+    einjit_tensor in[] = {F32(a, 3), F32(b, 3), F32(c, 4)};
+    einjit_kernel *kernel = compile_open(context, graph, "m,z,n", 3, in);
+    assert_int_equal(einjit_kernel_open_count(kernel), 1);
+    assert_string_equal(einjit_kernel_open_name(kernel, 0), "m");
+    assert_int_equal(einjit_kernel_closed_count(kernel), 2);
+    assert_string_equal(einjit_kernel_closed_name(kernel, 0), "z");
+    assert_string_equal(einjit_kernel_closed_by(kernel, 0), "total");
+    assert_string_equal(einjit_kernel_closed_name(kernel, 1), "n");
+    assert_null(einjit_kernel_closed_name(kernel, 2));
+    assert_null(einjit_kernel_closed_by(kernel, 2));
+    assert_int_equal(said, 1);
+    einjit_kernel_release(kernel);
+    kernel = compile_open(context, graph, "m,z,n", 3, in); /* found, and says the same */
+    assert_int_equal(einjit_kernel_closed_count(kernel), 2);
+    assert_int_equal(said, 1);
+    einjit_kernel_release(kernel);
+    kernel = compile_open(context, graph, "m", 3, in);
+    assert_int_equal(einjit_kernel_closed_count(kernel), 0);
+    assert_int_equal(einjit_kernel_closed_count(NULL), 0);
+    assert_int_equal(said, 1);
+    einjit_kernel_release(kernel);
+    einjit_graph_destroy(graph);
+    einjit_context_release(context);
+}
+
 static void an_open_kernel_runs_other_sizes_than_it_was_compiled_for(void **state)
 {
     CONTEXT_OR_SKIP(context);
@@ -295,6 +337,7 @@ int main(void)
         ON_BOTH(wrong_outputs_are_found_when_compiling),
         ON_BOTH(the_bare_entry_computes_the_same),
         ON_BOTH(one_kernel_serves_all_open_extents),
+        cmocka_unit_test(extents_that_cannot_stay_open_are_named),
         ON_BOTH(an_open_kernel_runs_other_sizes_than_it_was_compiled_for),
         ON_BOTH(symbols_that_bind_closes_get_kernels_of_their_own),
         ON_BOTH(a_failure_of_open_extents_does_not_stick),
