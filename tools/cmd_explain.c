@@ -170,7 +170,7 @@ static int write_file(const char *text, const char *path)
     int status = tool_open(&file, path, true);
     if (status) return status;
     fputs(text, file);
-    return tool_close(file, path);
+    return tool_close_output(file, path);
 }
 
 static int explain(einjit_context *context, const tool_program *program, const cmd_options *options)

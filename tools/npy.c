@@ -180,7 +180,7 @@ int npy_load(tool_tensor *out, const char *path)
     if (!status) status = read_data(out, &h, file, path);
     if (!status) normalize(out, &h);
     else tool_tensor_free(out);
-    tool_close(file, path);
+    tool_close_input(file);
     return status;
 }
 
@@ -219,5 +219,5 @@ int npy_save(const tool_tensor *tensor, const char *path)
     fwrite(head, 1, sizeof head, file);
     fwrite(text, 1, length, file);
     if (tensor->bytes) fwrite(tensor->block, 1, tensor->bytes, file);
-    return tool_close(file, path);
+    return tool_close_output(file, path);
 }

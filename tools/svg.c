@@ -290,5 +290,5 @@ int svg_write(const json_t *steps, const char *title, const char *path)
     free(d.sorted);
     free(d.starts);
     json_decref(d.inputs);
-    return tool_close(file, path);
+    return tool_close_output(file, path);
 }

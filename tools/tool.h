@@ -60,7 +60,8 @@ int tool_number(int64_t *out, const char *text, int64_t least, int64_t most, con
 bool tool_is_stdio(const char *path); /* "-"; NULL is not */
 int tool_take_stdin(void);            /* for readers that open it themselves */
 int tool_open(FILE **out, const char *path, bool to_write);
-int tool_close(FILE *file, const char *path); /* what was written is there */
+void tool_close_input(FILE *file);
+int tool_close_output(FILE *file, const char *path); /* what was written is there */
 char *tool_read_file(const char *path, size_t *length); /* NUL-terminated; NULL after a message */
 struct json_t;
 int tool_read_json(struct json_t **out, const char *path);

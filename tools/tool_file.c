@@ -30,10 +30,14 @@ int tool_open(FILE **out, const char *path, bool to_write)
     return *out ? TOOL_OK : tool_fail("E_IO", "%s: %s", path, strerror(errno));
 }
 
-int tool_close(FILE *file, const char *path)
+void tool_close_input(FILE *file)
+{
+    if (file != stdin) fclose(file);
+}
+
+int tool_close_output(FILE *file, const char *path)
 {
     bool failed = ferror(file);
-    if (file == stdin) return TOOL_OK;
     if ((file == stdout ? fflush(file) : fclose(file)) || failed) return tool_fail("E_IO", "%s cannot be written", path);
     return TOOL_OK;
 }
@@ -54,7 +58,7 @@ char *tool_read_file(const char *path, size_t *length)
         text = grown;
     }
     bool failed = ferror(file);
-    tool_close(file, path);
+    tool_close_input(file);
     if (!text || failed) {
         tool_fail(text ? "E_IO" : "E_NOMEM", "%s cannot be read", path);
         free(text);
@@ -72,7 +76,7 @@ int tool_read_json(json_t **out, const char *path)
     int status = tool_open(&file, path, false);
     if (status) return status;
     *out = json_loadf(file, JSON_REJECT_DUPLICATES, &error);
-    tool_close(file, path);
+    tool_close_input(file);
     return *out ? TOOL_OK
                 : tool_fail("E_SYNTAX", "%s: %s (line %d, column %d)", path, error.text, error.line, error.column);
 }

@@ -84,7 +84,9 @@ typedef struct open_symbols {
     size_t n;                     /* those that inputs show, in order of first appearance */
     int32_t ids[EJ_OPEN_MAX];
     int64_t values[EJ_OPEN_MAX];
-    bool consistent;              /* each has one value everywhere */
+    bool declared[EJ_OPEN_MAX];   /* not only a name of unknown extents */
+    bool differs[EJ_OPEN_MAX];
+    bool consistent;              /* each that is declared has one value everywhere */
     int32_t **axes;               /* per input and axis: 0, or 1 + number; NULL where the input has none */
     ej_arena arena;
 } open_symbols;
@@ -113,20 +115,33 @@ static int read_list(open_symbols *open, const ej_graph *graph, const char *list
 }
 
 /* 0: not asked for; else 1 + its number, which it gets here when it is seen for the first time. */
-static int32_t number_of(open_symbols *open, int32_t id, int64_t value)
+static int32_t number_of(open_symbols *open, const ej_extent *extent, int64_t value)
+{
+    int32_t id = extent->symbols[0];
+    size_t k = 0, asked = 0;
+    while (k < open->n && open->ids[k] != id) k++;
+    if (k == open->n) {
+        while (asked < open->n_asked && open->asked[asked] != id) asked++;
+        if (asked == open->n_asked) return 0;
+        open->ids[k] = id;
+        open->values[k] = value;
+        open->n++;
+    }
+    open->declared[k] |= ej_extent_is_symbol(extent);
+    open->differs[k] |= open->values[k] != value;
+    return (int32_t)k + 1;
+}
+
+/* Unknown extents of one name that differ are in the key as numbers: bind closes them, and them alone. */
+static void leave_different(open_symbols *open, const ej_request *r)
 {
     for (size_t k = 0; k < open->n; k++) {
-        if (open->ids[k] != id) continue;
-        if (open->values[k] != value) open->consistent = false;
-        return (int32_t)k + 1;
+        if (!open->differs[k]) continue;
+        open->consistent &= !open->declared[k];
+        for (size_t i = 0; i < r->n_in; i++)
+            for (int32_t axis = 0; open->axes[i] && axis < r->in[i].rank; axis++)
+                if (open->axes[i][axis] == (int32_t)k + 1) open->axes[i][axis] = 0;
     }
-    for (size_t k = 0; k < open->n_asked; k++) {
-        if (open->asked[k] != id) continue;
-        open->ids[open->n] = id;
-        open->values[open->n] = value;
-        return (int32_t)++open->n;
-    }
-    return 0;
 }
 
 static int number_axes(open_symbols *open, const ej_request *r, einjit_error *err)
@@ -143,9 +158,10 @@ static int number_axes(open_symbols *open, const ej_request *r, einjit_error *er
         for (size_t axis = 0; axis < rank; axis++) {
             const ej_extent *e = &node->extents[axis];
             if (ej_extent_is_symbol(e) || ej_extent_is_named(e))
-                open->axes[i][axis] = number_of(open, e->symbols[0], r->in[i].shape[axis]);
+                open->axes[i][axis] = number_of(open, e, r->in[i].shape[axis]);
         }
     }
+    leave_different(open, r);
     return EINJIT_OK;
 }
 

@@ -122,6 +122,7 @@ run 1 "$einjit" run 'ij,jk->ik' a.npy; says E_OPERAND_COUNT err
 run 1 "$einjit" run 'i->i' a.npy; says E_RANK err
 run 1 "$einjit" run wrong.ein a.npy; says '(line 2, column 9)' err
 run 1 "$einjit" run missing.ein a.npy; says E_IO err
+run 1 "$einjit" run 'ij->ji' .; says E_IO err
 for file in missing cut nothing foreign short huge; do run 1 "$einjit" run 'ij->ji' $file.npy; says E_IO err; done
 run 1 "$einjit" run 'ij->ji' over.npy; says E_SIZE err
 for file in half text; do run 1 "$einjit" run 'i->i' $file.npy; says E_DTYPE err; done

@@ -243,6 +243,39 @@ static void extents_that_cannot_stay_open_are_named(void **state)
     einjit_context_release(context);
 }
 
+/* Of an equation's labels those that broadcast are closed, the others stay open. */
+static void labels_that_broadcast_are_closed_alone(void **state)
+{
+    CONTEXT_OR_SKIP(context);
+    float a[Z * I * J], b[Z * J * K], c[Z * I * K], d[Z * I * K];
+    einjit_graph *graph;
+    fill(a, Z * I * J, 3);
+    fill(b, Z * J * K, 5);
+    assert_ok(einjit_graph_from_equation(&graph, context, "zij,zjk->zik", &err));
+    for (int j = J; j >= 1; j -= J - 1) {
+        int64_t before = misses(context);
+        for (int z = 2; z <= Z; z += 7) {
+            einjit_tensor in[] = {F32(a, z, I, j), F32(b, z, J, K)}, out = F32(c, z, I, K), other = F32(d, z, I, K);
+            einjit_kernel *kernel = compile_open(context, graph, "z,j", 2, in);
+            assert_int_equal(einjit_kernel_open_count(kernel), j == J ? 2 : 1);
+            assert_string_equal(einjit_kernel_open_name(kernel, 0), "z");
+            assert_ok(einjit_run(kernel, 2, in, 1, &out, &err));
+            einjit_kernel_release(kernel);
+            assert_int_equal(misses(context), before + 1);
+            einjit_context *by_itself = api_context("interp");
+            assert_ok(einjit_einsum(by_itself, "zij,zjk->zik", 2, in, &other, &err));
+            einjit_context_release(by_itself);
+            assert_memory_equal(c, d, sizeof(float) * (size_t)(z * I * K));
+        }
+    }
+    einjit_tensor bad[] = {F32(a, 2, I, 2), F32(b, 2, J, K)};
+    einjit_compile_options options = {.struct_bytes = sizeof options, .open = "z,j"};
+    einjit_kernel *kernel = NULL;
+    assert_int_equal(einjit_compile(&kernel, context, graph, 2, bad, 0, NULL, &options, &err), EINJIT_E_DIM);
+    assert_string_equal(err.text, "axis 'j' is 2 in operand 0 and 3 in operand 1");
+    einjit_graph_destroy(graph);
+}
+
 static void an_open_kernel_runs_other_sizes_than_it_was_compiled_for(void **state)
 {
     CONTEXT_OR_SKIP(context);
@@ -338,6 +371,7 @@ int main(void)
         ON_BOTH(the_bare_entry_computes_the_same),
         ON_BOTH(one_kernel_serves_all_open_extents),
         cmocka_unit_test(extents_that_cannot_stay_open_are_named),
+        ON_BOTH(labels_that_broadcast_are_closed_alone),
         ON_BOTH(an_open_kernel_runs_other_sizes_than_it_was_compiled_for),
         ON_BOTH(symbols_that_bind_closes_get_kernels_of_their_own),
         ON_BOTH(a_failure_of_open_extents_does_not_stick),
