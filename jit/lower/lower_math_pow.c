@@ -73,9 +73,11 @@ static LLVMValueRef log2_short(ej_math *m, LLVMValueRef k, LLVMValueRef part)
     return m_add(m, k, l);
 }
 
-/* |x|^y for all |x|, y: 0 and Inf enter through their logarithms; wrong only where C's table says so (special). */
+/* |x|^y for all |x|, y: 0 and Inf enter through their logarithms; wrong only where C's table says so (special). A y beyond
+ * 2^70 is as good as 2^70, for |log2 x| is 0 or above 2^-53, and splits without overflow. */
 static LLVMValueRef pow_of_abs(ej_math *m, LLVMValueRef a, LLVMValueRef y, bool short_result)
 {
+    y = m_clamp(m, y, -0x1p70, 0x1p70);
     LLVMValueRef k, part, zero = m_real(m, 0);
     LLVMValueRef small = m_less(m, a, m_real(m, 0x1p-1022));
     LLVMValueRef scaled = m_pick(m, small, m_mul(m, a, m_real(m, 0x1p54)), a);
@@ -92,8 +94,8 @@ static LLVMValueRef pow_of_abs(ej_math *m, LLVMValueRef a, LLVMValueRef y, bool 
     return ej_math_exp2_pair(m, p.hi, ej_math_fma(m, y, l.lo, p.lo));
 }
 
-/* C's table: 1 for y = 0 and x = 1 whatever the other is, and for (-1)^(+-Inf); NaN for a fraction of a negative
- * number; odd powers keep the sign, of zeros and infinities as well. */
+/* C's table: 1 for y = 0 and x = 1 whatever the other is; NaN for a fraction of a negative number; odd powers keep the
+ * sign, of zeros and infinities as well. */
 static LLVMValueRef special(ej_math *m, LLVMValueRef x, LLVMValueRef y, LLVMValueRef a, LLVMValueRef r)
 {
     LLVMValueRef zero = m_real(m, 0), one = m_real(m, 1), infinity = m_real(m, INFINITY);
@@ -105,9 +107,8 @@ static LLVMValueRef special(ej_math *m, LLVMValueRef x, LLVMValueRef y, LLVMValu
     LLVMValueRef inside = m_and(m, m_less(m, x, zero), m_less(m, a, infinity));
     LLVMValueRef undefined = m_and(m, inside, LLVMBuildNot(m->b, whole, ""));
     r = m_pick(m, undefined, m_real(m, NAN), r);
-    LLVMValueRef minus = m_and(m, m_cmp(m, LLVMRealOEQ, a, one), m_cmp(m, LLVMRealOEQ, m_abs(m, y), infinity));
     LLVMValueRef unit = m_or(m, m_cmp(m, LLVMRealOEQ, x, one), m_cmp(m, LLVMRealOEQ, y, zero));
-    return m_pick(m, m_or(m, unit, minus), one, r);
+    return m_pick(m, unit, one, r);
 }
 
 LLVMValueRef ej_math_pow(ej_math *m, LLVMValueRef x, LLVMValueRef y)

@@ -1,12 +1,14 @@
 /* nest_scalar.c - every scalar function in every dtype, one value at a time: what the functions of ops.def mean.
  *
  * Takes  values in their dtype. Gives the value the interpreter and constant folding use; machine code is held to it.
- * Floats: f32 is computed in double and rounded once, which is the correctly rounded result for + - * / and sqrt.
+ * Floats: f32 is computed in double and rounded once, which is the correctly rounded result for + - * / and sqrt; of the
+ * formulas of complex products and quotients each operation is, as machine code does it.
  * Integers wrap. Bool: add and maximum are or, mul and minimum are and.
  * Not here: reductions and casts of whole arrays (nest_interp.c), which dtype a result has (bind_*).
  */
 #include "nest.h"
 
+#include <complex.h>
 #include <math.h>
 #include <string.h>
 
@@ -248,21 +250,53 @@ static ej_scalar real_fn(int fn, int dtype, double a, double b)
 
 /* ---- complex numbers ---- */
 
+/* One operation of the parts, rounded: what overflows in f32 overflows here, too. */
+static double times(int dtype, double a, double b)
+{
+    return round_to(dtype, a * b);
+}
+
+static double over(int dtype, double a, double b)
+{
+    return round_to(dtype, a / b);
+}
+
+static double plus(int dtype, double a, double b)
+{
+    return round_to(dtype, a + b);
+}
+
 static ej_scalar complex_mul(int dtype, ej_scalar a, ej_scalar b)
 {
-    return complex_value(dtype, a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re);
+    return (ej_scalar){.re = plus(dtype, times(dtype, a.re, b.re), -times(dtype, a.im, b.im)),
+                       .im = plus(dtype, times(dtype, a.re, b.im), times(dtype, a.im, b.re))};
 }
 
 /* Smith's: scaled by the larger part of b, so that nothing overflows on the way. */
 static ej_scalar complex_div(int dtype, ej_scalar a, ej_scalar b)
 {
-    if (fabs(b.re) >= fabs(b.im)) {
-        if (b.re == 0) return complex_value(dtype, a.re / fabs(b.re), a.im / fabs(b.re)); /* by zero */
-        double r = b.im / b.re, d = b.re + b.im * r;
-        return complex_value(dtype, (a.re + a.im * r) / d, (a.im - a.re * r) / d);
-    }
-    double r = b.re / b.im, d = b.re * r + b.im;
-    return complex_value(dtype, (a.re * r + a.im) / d, (a.im * r - a.re) / d);
+    bool swap = fabs(b.re) < fabs(b.im);
+    double large = swap ? b.im : b.re, small = swap ? b.re : b.im;
+    if (large == 0 && small == 0) return complex_value(dtype, a.re / fabs(large), a.im / fabs(large)); /* by zero */
+    double p = swap ? a.im : a.re, q = swap ? a.re : a.im, s = over(dtype, small, large);
+    double d = plus(dtype, large, times(dtype, small, s)), qs = times(dtype, q, s), ps = times(dtype, p, s);
+    return complex_value(dtype, plus(dtype, p, qs) / d, (swap ? plus(dtype, ps, -q) : plus(dtype, q, -ps)) / d);
+}
+
+/* The same for a = 1, without its imaginary 0, which would be NaN times Inf and give a zero its sign. */
+static ej_scalar complex_reciprocal(int dtype, ej_scalar a)
+{
+    bool swap = fabs(a.re) < fabs(a.im);
+    double large = swap ? a.im : a.re, small = swap ? a.re : a.im, s = over(dtype, small, large);
+    double d = plus(dtype, large, times(dtype, small, s));
+    return complex_value(dtype, (swap ? s : 1) / d, (swap ? -1 : -s) / d);
+}
+
+/* C's cexp, with its special values. */
+static ej_scalar complex_exp(int dtype, ej_scalar a)
+{
+    double complex r = cexp(CMPLX(a.re, a.im));
+    return complex_value(dtype, creal(r), cimag(r));
 }
 
 static ej_scalar complex_fn(int fn, int dtype, ej_scalar a, ej_scalar b)
@@ -270,8 +304,8 @@ static ej_scalar complex_fn(int fn, int dtype, ej_scalar a, ej_scalar b)
     switch (fn) {
     case EJ_FN_NEG: return complex_value(dtype, -a.re, -a.im);
     case EJ_FN_ABS: return real_value(dtype, hypot(a.re, a.im));
-    case EJ_FN_EXP: return complex_value(dtype, exp(a.re) * cos(a.im), exp(a.re) * sin(a.im));
-    case EJ_FN_RECIPROCAL: return complex_div(dtype, (ej_scalar){.re = 1}, a);
+    case EJ_FN_EXP: return complex_exp(dtype, a);
+    case EJ_FN_RECIPROCAL: return complex_reciprocal(dtype, a);
     case EJ_FN_SQUARE: return complex_mul(dtype, a, a);
     case EJ_FN_CONJ: return complex_value(dtype, a.re, -a.im);
     case EJ_FN_REAL: return real_value(dtype, a.re);

@@ -6,6 +6,8 @@
 #include <cmocka.h>
 
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "nest.h"
@@ -329,9 +331,57 @@ static void every_function_is_defined_for_every_dtype(void **state)
         }
 }
 
+/* ---- against NumPy ---- */
+
+static double unit_of(int dtype)
+{
+    return ej_dtypes[dtype].real == EINJIT_F32 ? 0x1p-23 : 0x1p-52;
+}
+
+/* Of the same class, and finite numbers near each other. */
+static bool is_close(int dtype, double got, double want)
+{
+    if (isnan(want) || isinf(want) || want == 0 || !isfinite(got))
+        return isnan(want) ? isnan(got) : got == want && !signbit(got) == !signbit(want);
+    return fabs(got - want) <= 4 * unit_of(dtype) * fabs(want) + (ej_dtypes[dtype].real == EINJIT_F32 ? 0x1p-149 : 0x1p-1074);
+}
+
+static void check_line(const char *line)
+{
+    char name[32], type[8];
+    double v[6];
+    int n = 0;
+    assert_int_equal(sscanf(line, "%31s %7s%n", name, type, &n), 2);
+    for (int i = 0; i < 6; i++) {
+        char *end;
+        v[i] = strtod(line + n, &end);
+        assert_true(end != line + n);
+        n = (int)(end - line);
+    }
+    int fn = ej_fn_by_name(name, strlen(name)), dtype = einjit_dtype_from_name(type);
+    assert_true(fn >= 0 && dtype >= 0);
+    int to = fn == EJ_FN_ABS ? ej_dtypes[dtype].real : dtype;
+    ej_scalar got = ej_scalar_fn(fn, dtype, to, (ej_scalar){.re = v[0], .im = v[1]}, (ej_scalar){.re = v[2], .im = v[3]}, none);
+    if (!is_close(to, got.re, v[4]) || !is_close(to, got.im, v[5])) fail_msg("%s gave %.17g %.17g", line, got.re, got.im);
+}
+
+/* The table is made by tests/cross/check_special.py --write, which also looks at many more values on every backend. */
+static void special_values_are_numpys(void **state)
+{
+    (void)state;
+    FILE *file = fopen(EINJIT_TEST_SOURCE "/tests/golden/special_values.txt", "r");
+    char line[400];
+    int n = 0;
+    assert_non_null(file);
+    for (; fgets(line, sizeof line, file); n++) check_line(line);
+    fclose(file);
+    assert_int_equal(n, 960);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(special_values_are_numpys),
         cmocka_unit_test(load_and_store_keep_every_dtype),
         cmocka_unit_test(integers_wrap),
         cmocka_unit_test(integer_division_is_defined_everywhere),
