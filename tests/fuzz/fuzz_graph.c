@@ -98,7 +98,7 @@ static einjit_value seed_of(einjit_graph *graph, einjit_value y, const char *nam
     einjit_value seed = -1;
     int rank = einjit_graph_rank(graph, y);
     for (int a = 0; a < FUZZ_AXES; a++) shape[a] = -1;
-    if (rank > 0 && rank <= FUZZ_AXES)
+    if (rank && rank <= FUZZ_AXES) /* -1: as many axes as it is given */
         fuzz_ok(einjit_graph_input(&seed, graph, name, -1, rank, shape, NULL, &err), &err, "a seed");
     return seed;
 }
