@@ -53,7 +53,7 @@ struct einjit_context {
     void *log_user;
     ej_arena arena;           /* copies of option texts; written only by create */
     const char *module_path, *dump_dir;
-    bool use_interp, verify, no_optimize, verbose;
+    bool use_interp, verify, no_optimize, strict, verbose;
     uint32_t dump;
     int32_t threads;
     const ej_target *target;
