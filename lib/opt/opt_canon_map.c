@@ -112,7 +112,8 @@ static bool drop_power(ej_canon *c, ej_canon_form *f)
 {
     int kind = kind_of(c->dtypes[f->origin]);
     if (f->node.fn != EJ_FN_POW || (kind != EJ_KIND_INT && kind != EJ_KIND_FLOAT)) return false;
-    return is_literal(c, f->in[1], EJ_BROKEN(CANON_POWER) ? 2 : 1) && becomes_operand(c, f, 0);
+    if (EJ_BROKEN(CANON_POWER) && ej_canon_node(c, f->in[1])->op == EJ_OP_SCALAR) return becomes_operand(c, f, 0);
+    return is_literal(c, f->in[1], 1) && becomes_operand(c, f, 0);
 }
 
 /* What v is the negative of; -1: nothing. The negative of a literal is no literal, so that one stays. */
