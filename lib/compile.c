@@ -361,6 +361,18 @@ static int normalize(pipeline *p)
     return EINJIT_OK;
 }
 
+/* Strict compiles contract from left to right, and in no other way. */
+static int choose_path(pipeline *p)
+{
+    const char *asked = p->request.path;
+    if (!p->job.strict) return EINJIT_OK;
+    if (asked && strcmp(asked, "written"))
+        return ej_fail(p->job.err, EINJIT_E_VALUE, "strict mode contracts from left to right: not by path strategy '%.60s'",
+                       asked);
+    if (!ej_is_let_through("pairs")) p->job.path_strategy = "written";
+    return EINJIT_OK;
+}
+
 /* "forward_1a2b...": the function's name and a hash of the signature. */
 static int name_kernel(pipeline *p)
 {
@@ -385,8 +397,11 @@ static pipeline *new_pipeline(einjit_context *context, const ej_request *request
     p->context = context;
     p->request = *request;
     if (context->no_optimize) p->request.flags |= EINJIT_OPTION_NO_OPTIMIZE;
+    if (context->strict) p->request.flags |= EINJIT_OPTION_STRICT;
     p->job = (ej_job){.arena = arena, .err = err, .allocator = &context->allocator, .target = context->target,
                       .path_strategy = request->path, .evaluator = &ej_interpreting_evaluator, .dump_text = &p->text, .dump = context->dump};
+    p->job.strict = p->request.flags & EINJIT_OPTION_STRICT;
+    p->job.ordered = p->job.strict || (!optimizes(p) && !ej_job_random(&p->job));
     p->job.verify = context->verify || (request->flags & EINJIT_OPTION_VERIFY);
     p->last = EJ_STAGE_COUNT;
     ej_text_init(&p->text, arena);
@@ -396,6 +411,7 @@ static pipeline *new_pipeline(einjit_context *context, const ej_request *request
 static int run_pipeline(pipeline *p)
 {
     uint64_t start = p->started_ns = ej_now_ns();
+    EJ_TRY(choose_path(p));
     EJ_TRY(normalize(p));
     if (p->job.dump || p->context->verbose) EJ_TRY(name_kernel(p));
     EJ_TRY(stage_done(p, EJ_STAGE_KEY));

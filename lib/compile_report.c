@@ -45,7 +45,7 @@ static int measure(ej_count *out, const ej_report *report, const ej_graph *graph
     if (!report->counted) return EINJIT_OK;
     ej_arena_init(&arena, job->allocator);
     ej_job own = {.arena = &arena, .err = job->err, .allocator = job->allocator, .target = job->target,
-                  .path_strategy = path_strategy(graph, job)};
+                  .path_strategy = path_strategy(graph, job), .strict = job->strict, .ordered = job->ordered};
     int status = plan_cost(out, report, graph, as_written, &own);
     ej_arena_free(&arena);
     return status;

@@ -41,6 +41,8 @@ typedef struct ej_job {
     const einjit_allocator *allocator; /* for what outlives the job */
     const ej_target *target;
     const char *path_strategy; /* NULL = auto */
+    bool strict;             /* only what changes no bit of any result: passes, rules and decisions that are exact */
+    bool ordered;            /* sums add up their terms in the order of the program: strict, and programs as written */
     bool verify;             /* check invariants after every stage */
     uint32_t dump;           /* bit EJ_STAGE_x: the stage prints itself ... */
     ej_text *dump_text;      /* ... into this; may be NULL when dump is 0 */
@@ -53,6 +55,33 @@ typedef struct ej_job {
 
 #define EJ_JOB_NEW(job, type) EJ_NEW((job)->arena, type)
 #define EJ_JOB_ARRAY(job, type, n) EJ_NEW_ARRAY((job)->arena, type, (n))
+
+/* What strict and ordered compiles hold back beside whole passes, decisions and rules. In the test build (EINJIT_BREAK_RULES)
+ * gates, passes, decisions and rules can be let through on purpose: bits must then differ. */
+enum ej_gate {
+#define EJ_GATE(NAME, what) EJ_GATE_##NAME,
+#include "job_gates.def"
+#undef EJ_GATE
+    EJ_GATE_COUNT
+};
+#ifdef EINJIT_BREAK_RULES
+extern const char *ej_let_through; /* their names, with commas; NULL: none */
+bool ej_is_let_through(const char *name);
+bool ej_is_held(bool held, enum ej_gate gate);
+#else
+static inline bool ej_is_let_through(const char *name)
+{
+    (void)name;
+    return false;
+}
+static inline bool ej_is_held(bool held, enum ej_gate gate)
+{
+    (void)gate;
+    return held;
+}
+#endif
+/* `held`: job->strict, job->ordered or step->ordered. */
+#define EJ_HELD(held, NAME) ej_is_held((held), EJ_GATE_##NAME)
 
 /* The seed of path strategy "random" or "random:SEED" (at least 1); 0 for every other strategy: no random choices. */
 uint64_t ej_job_random(const ej_job *job);

@@ -19,7 +19,7 @@ typedef struct bench_options {
     double min_time;            /* seconds of samples a case */
     char *open, *constants, *vs;
     const char *backend, *target, *strategy;
-    bool no_opt, cold, json;
+    bool no_opt, strict, cold, json;
 } bench_options;
 
 enum { BENCH_MAX_PEERS = 10 };
@@ -72,6 +72,7 @@ typedef struct bench {
 /* Compile, check and time one case. TOOL_OK (result->ok says whether it was right), or the exit code after a message;
  * TOOL_FAILED without one when interrupted. */
 int bench_run(bench_result *result, const bench_case *one, const bench_options *options);
+int32_t bench_flags(const bench_options *options); /* EINJIT_OPTION_* */
 int bench_context(einjit_context **out, const bench_options *options, const char *backend, const char *target);
 int bench_compile(bench *b, einjit_context *context, const einjit_compile_options *options, einjit_kernel **out);
 int bench_check(bench *b, bench_result *r); /* bench_check.c */

@@ -8,11 +8,16 @@
 
 #include "bench.h"
 
+int32_t bench_flags(const bench_options *o)
+{
+    return (o->no_opt ? EINJIT_OPTION_NO_OPTIMIZE : 0) | (o->strict ? EINJIT_OPTION_STRICT : 0);
+}
+
 static einjit_compile_options compile_options(const bench *b)
 {
     return (einjit_compile_options){.struct_bytes = sizeof(einjit_compile_options), .open = b->options->open,
                                     .path = b->strategy, .constants = b->options->constants,
-                                    .flags = b->options->no_opt ? EINJIT_OPTION_NO_OPTIMIZE : 0};
+                                    .flags = bench_flags(b->options)};
 }
 
 int bench_context(einjit_context **out, const bench_options *o, const char *backend, const char *target)

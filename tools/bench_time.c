@@ -121,7 +121,7 @@ static void look_up(void *user)
     einjit_kernel *kernel = NULL;
     einjit_compile_options options = {.struct_bytes = sizeof options, .open = b->options->open, .path = b->strategy,
                                       .constants = b->options->constants,
-                                      .flags = b->options->no_opt ? EINJIT_OPTION_NO_OPTIMIZE : 0};
+                                      .flags = bench_flags(b->options)};
     einjit_compile(&kernel, b->context, b->program.graph, b->n_in, b->in_views, b->n_out, b->out_views, &options, NULL);
     einjit_kernel_release(kernel);
 }

@@ -15,7 +15,7 @@ static const struct {
     {'d', "dtype", "f32", "of inputs that do not say: f32 f64 c64 c128 i32 i64 bool"},
     {'O', "open", "z,edges", "extents that stay open: one kernel for all their values"},
     {'C', "constants", "w,b", "inputs that never change: what follows from them is computed in advance"},
-    {'S', "strategy", "S", "path search: auto, optimal, greedy, or a file with a path"},
+    {'S', "strategy", "S", "path search: auto, optimal, greedy, written, or a file"},
     {'m', "minimize", "flops", "what the path search makes small"},
     {'D', "dot", "FILE", "the plan's steps as a graph for Graphviz"},
     {'G', "svg", "FILE", "a drawing of the plan's steps"},
@@ -27,6 +27,7 @@ static const struct {
     {'p', "stats", NULL, "what each pass did: changes, rules, nodes; with sizes operations and bytes"},
     {'u', "times", NULL, "with --stats: the time of each pass"},
     {'n', "no-opt", NULL, "take the program as written"},
+    {'x', "strict", NULL, "rewrite nothing that can change a bit; einsums from left to right"},
     {'j', "json", NULL, "one JSON document on stdout"},
     {'1', "seconds", "T", NULL},
     {'2', "trials", "N", NULL},
@@ -83,13 +84,14 @@ static int take(cmd_options *o, int letter)
     case 'g': tool_append(&o->gradient, optarg); return TOOL_OK;
     case 'm': o->minimize = optarg; return TOOL_OK;
     case 'n': o->no_opt = true; return TOOL_OK;
+    case 'x': o->strict = true; return TOOL_OK;
     case 'a': tool_append(&o->passes, optarg); return TOOL_OK;
     case 'p': o->stats = true; return TOOL_OK;
     case 'u': o->times = true; return TOOL_OK;
     case 'j': o->json = true; return TOOL_OK;
     case 't': return tool_number(&o->threads, optarg, 1, 1024, "--threads");
     default:
-        return tool_usage("--%s: the strategies there are (auto, optimal, greedy) have no use for it", name_of(letter));
+        return tool_usage("--%s: the strategies there are (auto, optimal, greedy, written) have no use for it", name_of(letter));
     }
 }
 
@@ -160,12 +162,17 @@ void cmd_options_free(cmd_options *options)
     free(options->passes);
 }
 
+static int32_t flags_of(const cmd_options *options)
+{
+    return (options->no_opt ? EINJIT_OPTION_NO_OPTIMIZE : 0) | (options->strict ? EINJIT_OPTION_STRICT : 0);
+}
+
 int cmd_context(einjit_context **out, cmd_options *options)
 {
     einjit_error err = {0};
     tool_threads(options->threads);
     einjit_options o = {.struct_bytes = sizeof o, .backend = options->backend, .target = options->target,
-                        .threads = (int32_t)options->threads, .flags = options->no_opt ? EINJIT_OPTION_NO_OPTIMIZE : 0};
+                        .threads = (int32_t)options->threads, .flags = flags_of(options)};
     if (einjit_context_create(out, &o, &err))
         return err.code == EINJIT_E_VALUE ? tool_usage("%s", err.text) : tool_error(&err);
     return tool_strategy(&options->path, *out, options->strategy);
@@ -175,5 +182,5 @@ einjit_compile_options cmd_compile_options(const cmd_options *options)
 {
     return (einjit_compile_options){.struct_bytes = sizeof(einjit_compile_options), .open = options->open,
                                     .path = options->path, .constants = options->constants,
-                                    .flags = options->no_opt ? EINJIT_OPTION_NO_OPTIMIZE : 0};
+                                    .flags = flags_of(options)};
 }

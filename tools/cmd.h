@@ -30,7 +30,7 @@ typedef struct cmd_options {
     char *gradient;         /* --gradient a,b */
     char *passes;           /* --passes dce,fuse */
     int64_t threads;
-    bool no_opt, json, stats, times;
+    bool no_opt, strict, json, stats, times;
     char **outputs;         /* -o */
     size_t n_outputs;
     char **rest;            /* what is not an option */

@@ -22,8 +22,8 @@ static const struct option longs[] = {
     {"cold", no_argument, NULL, 'C'},           {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'v'},        {"optimizer", no_argument, NULL, 'o'},
     {"passes", required_argument, NULL, 'p'},   {"largest", required_argument, NULL, 'l'},
-    {"plan", no_argument, NULL, 'P'},          {"huge-pages", no_argument, NULL, 'H'},
-              {NULL, 0, NULL, 0},
+    {"plan", no_argument, NULL, 'P'},           {"huge-pages", no_argument, NULL, 'H'},
+    {"strict", no_argument, NULL, 'x'},         {NULL, 0, NULL, 0},
 };
 
 typedef struct arguments {
@@ -67,6 +67,7 @@ static void help(void)
          "      --target T           a row of the target table\n"
          "      --no-opt             compile as written\n"
          "      --huge-pages         inputs and outputs on huge pages; else on small ones\n"
+         "      --strict             rewrite nothing that can change a bit; einsums from left to right\n"
          "      --baseline FILE      an earlier --json report: exit 3 where a case is over 1.15 times slower\n"
          "      --json               a list of results on stdout\n\n"
          "A file named - is standard input. Of options that are given again lists grow (-s, --open, --constants, --vs, --passes),\n"
@@ -341,6 +342,7 @@ static int take(arguments *a, int option)
     case 'S': o->strategy = optarg; return TOOL_OK;
     case 'C': o->cold = true; return TOOL_OK;
     case 'n': o->no_opt = true; return TOOL_OK;
+    case 'x': o->strict = true; return TOOL_OK;
     case 'o': a->optimizer = true; return TOOL_OK;
     case 'p': tool_append(&a->growth.passes, optarg); return TOOL_OK;
     case 'l': return tool_number(&a->growth.largest, optarg, 100, 10000000, "--largest");

@@ -4,12 +4,12 @@
 #include "cmd.h"
 
 static const command commands[] = {
-    {"run", "EQUATION-or-FILE.ein A.npy B.npy ... [-o OUT.npy ...]", "Compute with arrays from files", "oOCStbTng", 1, 0,
+    {"run", "EQUATION-or-FILE.ein A.npy B.npy ... [-o OUT.npy ...]", "Compute with arrays from files", "oOCStbTnxg", 1, 0,
      cmd_run},
     {"print", "EQUATION-or-FILE.ein [-s z=1000,...] [--emit STAGE] [--passes P,Q] [--stats [--json]]",
-     "The program after a stage; default: opt", "sedOCSbTapunjg", 1, 1, cmd_print},
+     "The program after a stage; default: opt", "sedOCSbTapunxjg", 1, 1, cmd_print},
     {"explain", "EQUATION-or-FILE.ein -s i=4,... [--json] [--dot F] [--svg F]",
-     "What a program costs as written and as planned, and by which steps it is run", "sdOCSDGbTnj", 1, 1, cmd_explain},
+     "What a program costs as written and as planned, and by which steps it is run", "sdOCSDGbTnxj", 1, 1, cmd_explain},
     {"path", "NETWORK.json [--strategy S] [--json]", "Contraction path of a network", "Sm1234j", 1, 1, cmd_path},
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };

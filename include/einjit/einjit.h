@@ -143,8 +143,21 @@ enum einjit_option_flag {
     EINJIT_OPTION_NO_OPTIMIZE = 1, /* compile graphs as written */
     EINJIT_OPTION_VERIFY = 2,      /* check invariants after every stage and every pass, as EINJIT_VERIFY=1;
                                     * always on in debug builds of the library */
-    EINJIT_OPTION_ALL = EINJIT_OPTION_NO_OPTIMIZE | EINJIT_OPTION_VERIFY /* other bits are refused with E_INVALID */
+    EINJIT_OPTION_STRICT = 4,      /* nothing is rewritten that could change a bit of a result: see below */
+    EINJIT_OPTION_ALL = EINJIT_OPTION_NO_OPTIMIZE | EINJIT_OPTION_VERIFY | EINJIT_OPTION_STRICT /* others are E_INVALID */
 };
+/* Strict: every value is computed as the program says it. Einsums of many operands are contracted from left to right (a path
+ * of one's own is refused with E_VALUE), and each sum is added up term after term, in the order of its labels or axes.
+ * Nothing moves: no scalars, no fused einsums, no distributed or recomputed sums; constants are not computed in advance.
+ * Values that nobody needs are still dropped, equal ones computed once, and layout operations merged and turned into
+ * strides. Results have the bits that EINJIT_OPTION_NO_OPTIMIZE gives with the path strategy "written", on the same backend
+ * and target, whatever the strides of inputs and outputs (the payload of NaN apart). Other backends and targets round
+ * otherwise: some have a fused multiply-add.
+ * Cost: what the passes would have saved; and sums whose terms a vector would hold side by side run one term at a time
+ * (measured in f32 on AVX-512: a dot product 29 times slower, sums of rows 12, a row-major matrix times a vector 3.5, matrix
+ * products not). NO_OPTIMIZE sums in this order too, but chooses its paths; both flags together: as written, from left to
+ * right. The flag is part of a kernel's signature; in the options of a context it holds for every compile, and the passes of
+ * einjit_optimize. */
 
 /** Make a context: caches, options, hooks. `options` may be NULL. Reads the EINJIT_* variables once; in programs that run with
  * more rights than who started them (setuid, setgid, file capabilities) those that name files or folders do not count, and
@@ -451,9 +464,9 @@ typedef struct einjit_compile_options {
     const char *open;  /* symbols whose extents stay open, separated by commas ("z" or "z,edges"); NULL = none. Asked for, not
                         * promised: one that meets another extent (z = 5 and n = 5 added, a 1 that is broadcast), or that
                         * decides a rank, is closed to what was observed: einjit_kernel_closed_name, and a line to the log */
-    const char *path;  /* path strategy: "auto", "optimal", "greedy"; "random:SEED" (for tests: any order, any of several
-                        * ways); "file:NAME": JSON with an "ssa_path"; NULL = auto, the only one that lets einsums look at
-                        * each other */
+    const char *path;  /* path strategy: "auto", "optimal", "greedy"; "written" (from left to right); "random:SEED" (for
+                        * tests: any order, any of several ways); "file:NAME": JSON with an "ssa_path"; NULL = auto, the
+                        * only one that lets einsums look at each other */
     int32_t flags;     /* EINJIT_OPTION_* */
     const char *constants; /* inputs by name, separated by commas ("w,b"): what they hold is read now, and whatever follows
                             * from it alone is computed by the compile. They stay inputs: every run passes a tensor for each

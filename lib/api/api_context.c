@@ -135,6 +135,7 @@ static int configure(einjit_context *context, const einjit_options *options, ein
     context->verbose = env.verbose;
     context->verify = DEBUG_BUILD || env.verify || (options->flags & EINJIT_OPTION_VERIFY);
     context->no_optimize = options->flags & EINJIT_OPTION_NO_OPTIMIZE;
+    context->strict = options->flags & EINJIT_OPTION_STRICT;
     context->log = options->log ? options->log : env.dump || env.dump_dir || env.verbose ? log_to_stderr : NULL;
     context->log_user = options->log_user;
     warn_of_dump_words(context, env.dump);

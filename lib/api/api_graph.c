@@ -193,7 +193,8 @@ ej_job ej_optimize_job(const einjit_graph *graph, ej_arena *arena, einjit_error 
 {
     const einjit_context *context = graph->context;
     return (ej_job){.arena = arena, .err = err, .allocator = &context->allocator, .target = context->target,
-                    .evaluator = &ej_interpreting_evaluator, .verify = context->verify};
+                    .evaluator = &ej_interpreting_evaluator, .verify = context->verify,
+                    .path_strategy = context->strict ? "written" : NULL, .strict = context->strict, .ordered = context->strict};
 }
 
 int einjit_optimize(einjit_graph *graph, const char *passes, einjit_error *err)

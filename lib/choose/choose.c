@@ -7,28 +7,38 @@
 #include "choose_core.h"
 
 const ej_decision ej_decisions[] = {
-    {"alternatives", ej_choose_alternatives, "the cheapest of several ways"},       /* first: the rest sees one way each */
-    {"recompute", ej_choose_recompute, "compute in its readers what is dearer to store"}, /* paths are those of what comes out */
-    {"pairs", ej_choose_pairs, "contract operands pair by pair, by the best path"}, /* makes the intermediates */
-    {"share", ej_choose_share, "compute equal intermediates once"},
-    {"symmetry", ej_choose_symmetry, "compute half of a symmetric product"},        /* before scale: factors are equal still */
-    {"scale", ej_choose_scale, "multiply constants into the smallest value"},       /* last: a shared value is no place */
+    {"alternatives", ej_choose_alternatives, EJ_ALWAYS, "the cheapest of several ways"}, /* first: the rest sees one way each */
+    {"recompute", ej_choose_recompute, EJ_FREELY, "compute in its readers what is dearer to store"}, /* paths are those of what comes out */
+    {"pairs", ej_choose_pairs, EJ_ALWAYS, "contract operands pair by pair, by the best path"}, /* makes the intermediates */
+    {"share", ej_choose_share, EJ_EXACTLY, "compute equal intermediates once"}, /* strict: of operands in the same order */
+    {"symmetry", ej_choose_symmetry, EJ_EXACTLY, "compute half of a symmetric product"}, /* before scale: factors are equal still */
+    {"scale", ej_choose_scale, EJ_FREELY, "multiply constants into the smallest value"}, /* last: a shared value is no place */
 };
 const size_t ej_n_decisions = sizeof ej_decisions / sizeof ej_decisions[0];
+
+static bool is_due(const ej_decision *decision, bool as_written, const ej_job *job)
+{
+    if (decision->when == EJ_ALWAYS) return true;
+    if (as_written) return false;
+    return !job->strict || decision->when == EJ_EXACTLY || ej_is_let_through(decision->name);
+}
 
 int ej_choose(ej_bound *out, const ej_bound *bound, bool as_written, ej_job *job)
 {
     ej_bound now = *bound, next;
     now.sizes.expr_slots = now.sizes.atom_slots = NULL; /* made again for the new graph: `bound` keeps its own */
     for (size_t i = 0; i < ej_n_decisions; i++) {
-        EJ_TRY(ej_decisions[i].decide(&next, &now, as_written, job));
+        const ej_decision *decision = &ej_decisions[i];
+        if (!is_due(decision, as_written, job)) continue;
+        bool obeys = job->strict && decision->when == EJ_ALWAYS && !ej_is_let_through(decision->name);
+        EJ_TRY(decision->decide(&next, &now, as_written || obeys, job));
         now = next;
         if (!job->verify) continue;
         einjit_error inner = {0};
         ej_job checker = *job;
         checker.err = &inner;
         int status = ej_bound_verify(&now, &checker);
-        if (status) return ej_fail(job->err, status, "after %s: %.400s", ej_decisions[i].name, inner.text);
+        if (status) return ej_fail(job->err, status, "after %s: %.400s", decision->name, inner.text);
     }
     *out = now;
     return EINJIT_OK;

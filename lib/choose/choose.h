@@ -9,10 +9,16 @@
 
 #include "path.h"
 
+enum ej_decision_when {
+    EJ_FREELY,  /* the same on the reals: not in strict compiles */
+    EJ_EXACTLY, /* no bit of any result changes */
+    EJ_ALWAYS   /* steps cannot be made without it; as_written, which strict compiles are too: the program's own way */
+};
 /* One decision a row of the table in choose.c; each takes a bound graph and gives another one. */
 typedef struct ej_decision {
     const char *name;
     int (*decide)(ej_bound *out, const ej_bound *bound, bool as_written, ej_job *job);
+    uint8_t when;
     const char *help;
 } ej_decision;
 extern const ej_decision ej_decisions[];
@@ -21,9 +27,9 @@ extern const size_t ej_n_decisions;
 /* Path strategy auto: einsums may look at each other. Others are obeyed as they are. (choose_pairs.c) */
 bool ej_paths_are_free(const ej_job *job);
 
-/* All decisions in the table's order (as_written: only what has to be decided before steps can be made). `out` shares memory
- * with `bound`, which is not to be used any more: both lie in the job's arena. With job->verify the graph is checked after
- * each. */
+/* All decisions in the table's order (as_written: only what has to be decided before steps can be made; with job->strict also
+ * what is exact). `out` shares memory with `bound`, which is not to be used any more: both lie in the job's arena. With
+ * job->verify the graph is checked after each. */
 int ej_choose(ej_bound *out, const ej_bound *bound, bool as_written, ej_job *job);
 
 /* Whether the einsum may be taken pair by pair: combining distributes over reducing, and there is something to reduce.

@@ -105,17 +105,31 @@ static bool put_result(sharer *s, key *k, const ej_bound_node *node)
     return done;
 }
 
-/* The operands in the order of their values; of equal ones as they come (`swap`: the other way round). */
+/* Terms of sums come in the order of the labels' numbers: where bits count, einsums are only equal that count alike. */
+static bool put_sums(sharer *s, key *k, const ej_subscripts *sub)
+{
+    bool done = true;
+    for (uint32_t l = 0; done && l < sub->n_labels; l++) {
+        bool kept = false;
+        for (uint32_t i = 0; i < sub->out.n && !kept; i++) kept = sub->out.labels[i] == (int32_t)l;
+        if (!kept) done = put(s, k, s->ids[l]);
+    }
+    return done;
+}
+
+/* The operands in the order of their values; of equal ones as they come (`swap`: the other way round). Where bits count they
+ * stay in their own order: complex products, and products of more than two, round otherwise in another one. */
 static bool put_einsum(sharer *s, key *k, const ej_bound_node *node, bool swap)
 {
     const ej_subscripts *sub = node->subscripts;
     uint32_t *order = EJ_JOB_ARRAY(s->r->job, uint32_t, node->n_in);
+    bool in_order = EJ_HELD(s->r->job->strict, SHARE_ORDER);
     int32_t n = 0;
     if (!order) return false;
     for (uint32_t i = 0; i < node->n_in; i++) {
         ej_value value = node->in[i];
         uint32_t at = i;
-        for (; at > 0; at--) {
+        for (; at > 0 && !in_order; at--) {
             ej_value before = node->in[order[at - 1]];
             if (swap ? before < value : before <= value) break;
             order[at] = order[at - 1];
@@ -126,7 +140,7 @@ static bool put_einsum(sharer *s, key *k, const ej_bound_node *node, bool swap)
                 put(s, k, node->n_in);
     for (uint32_t i = 0; done && i < node->n_in; i++)
         done = put(s, k, node->in[order[i]]) && put_term(s, k, &sub->terms[order[i]], &n);
-    done = done && put_result(s, k, node);
+    done = done && put_result(s, k, node) && (!in_order || put_sums(s, k, sub));
     forget_ids(s, sub);
     return done;
 }
@@ -145,7 +159,8 @@ static int make_key(sharer *s, key *k, const ej_bound_node *node)
     key other = {0};
     *k = (key){0};
     if (!(einsum ? put_einsum(s, k, node, false) : put_node(s, k, node))) return ej_no_memory(s->r->job->err);
-    if (einsum && node->n_in == 2 && node->in[0] == node->in[1]) { /* x with x: the smaller way */
+    bool in_order = EJ_HELD(s->r->job->strict, SHARE_ORDER);
+    if (einsum && !in_order && node->n_in == 2 && node->in[0] == node->in[1]) { /* x with x: the smaller way */
         if (!put_einsum(s, &other, node, true)) return ej_no_memory(s->r->job->err);
         if (compare_words(&other, k) < 0) *k = other;
     }
@@ -270,8 +285,7 @@ int ej_choose_share(ej_bound *out, const ej_bound *bound, bool as_written, ej_jo
     ej_rebuild r;
     sharer s = {.r = &r};
     size_t capacity = 16, most = 0;
-    *out = *bound;
-    if (as_written) return EINJIT_OK;
+    (void)as_written;
     EJ_TRY(ej_rebuild_begin(&r, out, bound, job));
     while (capacity / 2 < bound->n_nodes) capacity *= 2;
     for (size_t v = 0; v < bound->n_nodes; v++) {

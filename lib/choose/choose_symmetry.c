@@ -6,7 +6,8 @@
  *
  * The operand is used twice, and its labels are the same in both places but for some that come in pairs i, j, both in the
  * result: exchanging all pairs exchanges the two factors, so the result is symmetric under it. Rows are blocks of one such i.
- * Complex numbers too: nothing is conjugated.
+ * Complex numbers too: nothing is conjugated. (Not in strict compiles: the two products of an imaginary part are added one
+ * after the other to the sum, and the mirror image has them the other way round.)
  * Keeps  products whose extents are open, and those that are so small or shallow that the copy and the steps would cost more
  *        than they save.
  * Size   a few nodes for every block; at most MOST_BLOCKS blocks.
@@ -212,6 +213,7 @@ static int decide_einsum(ej_rebuild *r, ej_value v)
     symmetry s = {.r = r, .node = &r->from->nodes[v], .terms = r->from->nodes[v].subscripts->terms};
     s.swap = EJ_JOB_ARRAY(r->job, int64_t, (size_t)s.node->rank);
     if (!s.swap) return ej_no_memory(r->job->err);
+    if (ej_dtype_is_complex(s.node->dtype) && EJ_HELD(r->job->strict, COMPLEX_MIRROR)) return ej_rebuild_keep(r, v);
     if (!find_pairs(&s) || !pays(&s)) return ej_rebuild_keep(r, v);
     ej_value square = -1;
     for (int64_t start = 0; start < s.n; start += s.block)
@@ -224,8 +226,7 @@ static int decide_einsum(ej_rebuild *r, ej_value v)
 int ej_choose_symmetry(ej_bound *out, const ej_bound *bound, bool as_written, ej_job *job)
 {
     ej_rebuild r;
-    *out = *bound;
-    if (as_written) return EINJIT_OK;
+    (void)as_written;
     EJ_TRY(ej_rebuild_begin(&r, out, bound, job));
     for (size_t v = 0; v < bound->n_nodes; v++) {
         if (!ej_rebuild_live(&r, (ej_value)v) || r.map[v] >= 0) continue;

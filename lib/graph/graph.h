@@ -269,16 +269,21 @@ uint64_t ej_graph_signature(const ej_graph *graph);
 
 /* ---- passes (opt.c: the table and the runner) ---- */
 struct ej_job;
+enum ej_exactness {
+    EJ_ROUNDS, /* the same on the reals, not in floating point: not for strict compiles */
+    EJ_EXACT   /* no bit of any result changes; a pass whose rules are not all exact asks opt_rules.def in strict compiles */
+};
 typedef struct ej_pass {
     const char *name;  /* word in dumps, einjit_optimize and opt_<name>.c */
     int (*run)(ej_graph *graph, struct ej_job *job, size_t *n_changed);
+    uint8_t exact;     /* EJ_EXACT, EJ_ROUNDS */
     const char *help;
 } ej_pass;
 extern const ej_pass ej_passes[];
 extern const size_t ej_n_passes;
-/* names: comma list, NULL = all in table order. With job->verify the graph is checked before the first pass and after each
- * (E_INTERNAL names it): its invariants, its signature, and that a pass which says it changed nothing did not. Calls
- * job->watch around each. */
+/* names: comma list, NULL = all in table order; with job->strict the exact ones, and others are refused (E_VALUE). With
+ * job->verify the graph is checked before the first pass and after each (E_INTERNAL names it): its invariants, its signature,
+ * and that a pass which says it changed nothing did not. Calls job->watch around each. */
 int ej_opt_run(ej_graph *graph, const char *names, struct ej_job *job);
 
 #endif

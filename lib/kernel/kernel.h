@@ -57,7 +57,7 @@ struct einjit_context {
     ej_arena arena;           /* copies of option texts; written only by create */
     const char *module_path, *dump_dir;
     atomic_bool dump_warned;  /* a dump could not be written, and that was said */
-    bool use_interp, verify, no_optimize, verbose;
+    bool use_interp, verify, no_optimize, strict, verbose;
     uint32_t dump;
     int32_t threads;
     const ej_target *target;

@@ -92,12 +92,13 @@ int64_t ej_source_reach(const ej_step *step, int32_t axis)
 int ej_nest_reduced_loops(ej_nest *nest, const ej_step *step, int32_t except, ej_arena *arena, int32_t *parent)
 {
     bool *done = EJ_NEW_ARRAY(arena, bool, (size_t)step->n_axes);
+    bool in_order = EJ_HELD(step->ordered, SUM_LOOPS);
     if (!done) return EINJIT_E_NOMEM;
     for (;;) {
         int32_t pick = -1;
         for (int32_t a = 0; a < step->n_axes; a++) {
             if (done[a] || a == except || ej_access_find(&step->out, a)) continue;
-            if (pick < 0 || ej_source_reach(step, a) > ej_source_reach(step, pick)) pick = a;
+            if (pick < 0 || (!in_order && ej_source_reach(step, a) > ej_source_reach(step, pick))) pick = a;
         }
         if (pick < 0) return EINJIT_OK;
         done[pick] = true;

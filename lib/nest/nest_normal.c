@@ -2,7 +2,8 @@
  *
  * Takes  a step of the plan.
  * Gives  the same step without axes of extent 1 and with axes merged that every access walks as one: two axes a, b
- *        merge when each access has neither, or both with stride_a == stride_b * extent_b.
+ *        merge when each access has neither, or both with stride_a == stride_b * extent_b. Summed axes of an ordered step
+ *        only merge with the next one.
  * Keeps  axes with table terms (their addresses are not affine), and open extents (their products are sizes, too).
  */
 #include <string.h>
@@ -64,6 +65,15 @@ static bool walks_as_one(const ej_access *access, int32_t a, int32_t b, ej_size 
     return ej_size_same(outer->stride, product);
 }
 
+/* As a pair of nested loops, with no summed axis in between: then one axis adds up in the same order. */
+static bool follows(const ej_step *step, int32_t a, int32_t b, const bool *gone)
+{
+    if (step->axes[b].run != EJ_RUN_REDUCED || !EJ_HELD(step->ordered, SUM_AXES)) return true;
+    for (int32_t c = a + 1; c < b; c++)
+        if (!gone[c] && step->axes[c].run == EJ_RUN_REDUCED) return false;
+    return a < b;
+}
+
 static bool can_merge(ej_step *step, int32_t a, int32_t b, ej_sizes *sizes)
 {
     if (step->axes[a].run != step->axes[b].run) return false;
@@ -79,7 +89,7 @@ static void merge_axes(ej_step *step, bool *gone, ej_sizes *sizes)
         again = false;
         for (int32_t a = 0; a < step->n_axes; a++)
             for (int32_t b = 0; b < step->n_axes; b++) {
-                if (a == b || gone[a] || gone[b] || !can_merge(step, a, b, sizes)) continue;
+                if (a == b || gone[a] || gone[b] || !can_merge(step, a, b, sizes) || !follows(step, a, b, gone)) continue;
                 ej_size extent;
                 if (ej_size_mul(sizes, step->axes[a].extent, step->axes[b].extent, &extent, NULL) != EINJIT_OK) continue;
                 step->axes[b].extent = extent;

@@ -9,15 +9,17 @@
 
 enum { EJ_SWEEP_STEPS = 4 };
 
-/* The reduced axis with the smallest stride: its steps are taken together. */
+/* The reduced axis with the smallest stride, of an ordered step the last one: its steps are taken together. */
 static int32_t inner_axis(const ej_step *step)
 {
+    bool in_order = EJ_HELD(step->ordered, SUM_LOOPS);
     int32_t best = -1;
     int64_t least = INT64_MAX;
     for (int32_t a = 0; a < step->n_axes; a++) {
         if (ej_access_find(&step->out, a)) continue;
         int64_t widest = ej_source_reach(step, a); /* below 0: an axis that is only counted */
-        if (widest < 0 || (best >= 0 && widest >= least)) continue;
+        if (in_order) best = widest < 0 ? -1 : a;
+        if (in_order || widest < 0 || (best >= 0 && widest >= least)) continue;
         best = a;
         least = widest;
     }

@@ -219,12 +219,19 @@ static bool moves_along(const ej_step *step, int32_t axis)
     return false;
 }
 
+/* Lanes along it would add up by themselves, and the sums of the lanes in the end. */
+static bool splits_sum(const ej_step *step, int32_t axis)
+{
+    return EJ_HELD(step->ordered, SUM_LANES) && reduced(step, axis);
+}
+
 ej_tiling ej_tiling_choose(const ej_step *step, const ej_plan *plan, const ej_target *target)
 {
     ej_tiling best = {.lane_axis = -1, .lanes = 1, .vectors = 1, .row_axis = -1, .rows = 1, .cost = -1};
     consider_lane_axis(&best, -1, step, plan, target);
     for (int32_t axis = 0; axis < step->n_axes; axis++)
-        if (moves_along(step, axis) && !ej_axis_has_table(step, axis)) consider_lane_axis(&best, axis, step, plan, target);
+        if (moves_along(step, axis) && !ej_axis_has_table(step, axis) && !splits_sum(step, axis))
+            consider_lane_axis(&best, axis, step, plan, target);
     return best;
 }
 

@@ -39,7 +39,8 @@ int ej_nest_begin(ej_nest *out, ej_step *step, const ej_plan *plan, ej_arena *ar
  * all of them; else those that `which` has (or, with `lacks`, does not have). */
 int ej_nest_outer_loops(ej_nest *nest, const ej_step *step, const ej_tiling *tiling, const ej_access *which, bool lacks,
                         ej_arena *arena, int32_t *parent);
-/* Loops of step 1 over the reduced axes but `except` (-1: none), the largest strides outermost. */
+/* Loops of step 1 over the reduced axes but `except` (-1: none), the largest strides outermost; of an ordered step in its
+ * order. */
 int ej_nest_reduced_loops(ej_nest *nest, const ej_step *step, int32_t except, ej_arena *arena, int32_t *parent);
 /* Under `parent`, whose ranges of `from` and `to` are covered: dst = expr(src) where src has unit stride along `from` and
  * dst along `to`, through square register tiles. */

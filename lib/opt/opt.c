@@ -10,18 +10,31 @@
 #include <string.h>
 
 const ej_pass ej_passes[] = {
-    {"dce", ej_opt_dce, "drop values that no result needs"},               /* first: dead users would keep einsums apart */
-    {"like", ej_opt_like, "say shapes and dtypes that are known"},         /* before canon: it knows what is said */
-    {"canon", ej_opt_canon, "one spelling per meaning"},                   /* before cse: equal things look equal */
-    {"const", ej_opt_const, "compute what follows from constants"},        /* before cse: what it computes may be equal */
-    {"cse", ej_opt_cse, "compute equal values once"},                      /* before fuse: a shared value stays shared */
-    {"scalar", ej_opt_scalar, "collect scalar factors and multiply once"}, /* before fuse: fewer operands; after cse: shared */
-    {"distribute", ej_opt_distribute, "add up what shares its other factors"}, /* before fuse: factors are still whole */
-    {"fuse", ej_opt_fuse, "merge an einsum into the einsum that uses it"}, /* last: the path search sees whole products */
-    {"gather", ej_opt_gather, "offer to contract before or after a gather or scatter"}, /* behind fuse: it stops at a choice */
-    {"offer", ej_opt_offer, "offer to compute shared einsums in each user"}, /* last: what is offered is left alone */
+    {"dce", ej_opt_dce, EJ_EXACT, "drop values that no result needs"}, /* first: dead users would keep einsums apart */
+    {"like", ej_opt_like, EJ_EXACT, "say shapes and dtypes that are known"}, /* before canon: it knows what is said */
+    {"canon", ej_opt_canon, EJ_EXACT, "one spelling per meaning"}, /* before cse: equal things look equal */
+    {"const", ej_opt_const, EJ_ROUNDS, "compute what follows from constants"}, /* before cse: what it computes may be equal */
+    {"cse", ej_opt_cse, EJ_EXACT, "compute equal values once"}, /* before fuse: a shared value stays shared */
+    {"scalar", ej_opt_scalar, EJ_ROUNDS, "collect scalar factors and multiply once"}, /* before fuse: fewer operands; after cse: shared */
+    {"distribute", ej_opt_distribute, EJ_ROUNDS, "add up what shares its other factors"}, /* before fuse: factors are still whole */
+    {"fuse", ej_opt_fuse, EJ_ROUNDS, "merge an einsum into the einsum that uses it"}, /* last: the path search sees whole products */
+    {"gather", ej_opt_gather, EJ_ROUNDS, "offer to contract before or after a gather or scatter"}, /* behind fuse: it stops at a choice */
+    {"offer", ej_opt_offer, EJ_ROUNDS, "offer to compute shared einsums in each user"}, /* last: what is offered is left alone */
 };
 const size_t ej_n_passes = sizeof ej_passes / sizeof ej_passes[0];
+
+const bool ej_rule_exact[] = {
+#define EJ_RULE(NAME, pass, breaks) false,
+#define EJ_EXACT_RULE(NAME, pass, breaks) true,
+#include "opt_rules.def"
+#undef EJ_RULE
+};
+
+/* Passes that strict compiles leave out. */
+static bool held_back(const ej_pass *pass, const ej_job *job)
+{
+    return job->strict && !pass->exact && !ej_is_let_through(pass->name);
+}
 
 /* What a pass must leave as it is: always the signature, and everything when it says that it changed nothing. */
 typedef struct kept {
@@ -73,7 +86,8 @@ static int find_pass(const char *name, size_t length, const ej_pass **out, ej_jo
     for (size_t p = 0; p < ej_n_passes; p++)
         if (strlen(ej_passes[p].name) == length && !memcmp(ej_passes[p].name, name, length)) {
             *out = &ej_passes[p];
-            return EINJIT_OK;
+            if (!held_back(*out, job)) return EINJIT_OK;
+            return ej_fail(job->err, EINJIT_E_VALUE, "pass '%s' can change bits of results: not in strict mode", (*out)->name);
         }
     return fail_name(name, length, job);
 }
@@ -93,7 +107,8 @@ int ej_opt_run(ej_graph *graph, const char *names, struct ej_job *job)
         EJ_TRY(find_pass(at, length, &pass, job));
     if (job->verify) EJ_TRY(ej_graph_verify(graph, job->err));
     if (!names)
-        for (size_t p = 0; p < ej_n_passes; p++) EJ_TRY(ej_opt_run_pass(graph, &ej_passes[p], job));
+        for (size_t p = 0; p < ej_n_passes; p++)
+            if (!held_back(&ej_passes[p], job)) EJ_TRY(ej_opt_run_pass(graph, &ej_passes[p], job));
     for (const char *at = names; at && (length = next_word(&at)); at += length) {
         EJ_TRY(find_pass(at, length, &pass, job));
         EJ_TRY(ej_opt_run_pass(graph, pass, job));

@@ -117,6 +117,9 @@ enum ej_rule {
 #undef EJ_RULE
     EJ_RULE_NAME_COUNT
 };
+/* In a strict compile only exact rules rewrite. Passes whose rules are not all exact ask. */
+extern const bool ej_rule_exact[];
+#define EJ_ALLOWED(job, NAME) (!(job)->strict || ej_rule_exact[EJ_RULE_NAME_##NAME] || ej_is_let_through(#NAME))
 /* A pass calls it where the rule rewrote something, for reports. */
 #define EJ_FIRED(job, NAME) ((void)((job)->rule_hits && (job)->rule_hits[EJ_RULE_NAME_##NAME]++))
 #ifdef EINJIT_BREAK_RULES

@@ -1,7 +1,7 @@
 /* opt_canon_map.c - pointwise operations and casts that change nothing, or are said shorter.
  *
  * Takes  a form over canonical operands.
- * Gives  the same elements, bit for bit but for the payload of NaN.
+ * Gives  the same elements, bit for bit but for the payload of NaN, and for x**1, which strict compiles keep.
  * Keeps  x + 0.0, which turns -0.0 into 0.0; complex numbers times 1, where Inf makes a NaN; whatever has another dtype
  *        than the operand that would be left.
  */
@@ -71,7 +71,7 @@ static bool is_literal(const ej_canon *c, ej_value v, double number)
     return value == number && (number != 0 || !signbit(value) == !signbit(number));
 }
 
-/* Which operand is left of x*1, x/1, x+0, x-0, x**1: 0 or 1; -1: both. `kind`: of the result. */
+/* Which operand is left of x*1, x/1, x+0, x-0: 0 or 1; -1: both. `kind`: of the result. */
 static int without_neutral(const ej_canon *c, const ej_canon_form *f, int kind)
 {
     const ej_value *in = f->in;
@@ -88,20 +88,32 @@ static int without_neutral(const ej_canon *c, const ej_canon_form *f, int kind)
         return real && is_literal(c, in[1], 1) ? 0 : -1;
     case EJ_FN_FLOOR_DIVIDE:
     case EJ_FN_TRUNC_DIVIDE: return kind == EJ_KIND_INT && is_literal(c, in[1], 1) ? 0 : -1;
-    case EJ_FN_POW: return kind != EJ_KIND_BOOL && is_literal(c, in[1], 1) ? 0 : -1;
     default: return -1;
     }
 }
 
+/* The operand, where it has the dtype of the result. */
+static bool becomes_operand(const ej_canon *c, ej_canon_form *f, int left)
+{
+    ej_known_dtype known = ej_canon_dtype(c, f->in[left]);
+    return !known.weak && known.dtype == c->dtypes[f->origin].dtype && becomes(f, f->in[left]);
+}
+
 static bool drop_neutral(ej_canon *c, ej_canon_form *f)
 {
-    ej_known_dtype own = c->dtypes[f->origin];
-    int kind = kind_of(own);
+    int kind = kind_of(c->dtypes[f->origin]);
     if (kind < 0 || kind == EJ_KIND_COMPLEX) return false;
     int left = without_neutral(c, f, kind);
-    if (left < 0) return false;
-    ej_known_dtype known = ej_canon_dtype(c, f->in[left]);
-    return !known.weak && known.dtype == own.dtype && becomes(f, f->in[left]);
+    return left >= 0 && becomes_operand(c, f, left);
+}
+
+/* x ** 1 */
+static bool drop_power(ej_canon *c, ej_canon_form *f)
+{
+    int kind = kind_of(c->dtypes[f->origin]);
+    if (f->node.fn != EJ_FN_POW || (kind != EJ_KIND_INT && kind != EJ_KIND_FLOAT)) return false;
+    if (EJ_BROKEN(CANON_POWER) && ej_canon_node(c, f->in[1])->op == EJ_OP_SCALAR) return becomes_operand(c, f, 0);
+    return is_literal(c, f->in[1], 1) && becomes_operand(c, f, 0);
 }
 
 /* What v is the negative of; -1: nothing. The negative of a literal is no literal, so that one stays. */
@@ -139,13 +151,16 @@ static bool sign_to_operation(ej_canon *c, ej_canon_form *f)
 
 bool ej_canon_map(ej_canon *c, ej_canon_form *f)
 {
-    bool twice = f->node.n_in == 1 && unary(c, f);
-    bool neutral = f->node.n_in == 2 && drop_neutral(c, f);
-    bool sign = f->node.n_in == 2 && !neutral && sign_to_operation(c, f);
+    bool two = f->node.n_in == 2;
+    bool twice = f->node.n_in == 1 && EJ_ALLOWED(c->job, CANON_TWICE) && unary(c, f);
+    bool neutral = two && EJ_ALLOWED(c->job, CANON_NEUTRAL) && drop_neutral(c, f);
+    bool power = two && EJ_ALLOWED(c->job, CANON_POWER) && drop_power(c, f);
+    bool sign = two && !neutral && EJ_ALLOWED(c->job, CANON_SIGN) && sign_to_operation(c, f);
     if (twice) EJ_FIRED(c->job, CANON_TWICE);
     if (neutral) EJ_FIRED(c->job, CANON_NEUTRAL);
+    if (power) EJ_FIRED(c->job, CANON_POWER);
     if (sign) EJ_FIRED(c->job, CANON_SIGN);
-    return twice || neutral || sign;
+    return twice || neutral || power || sign;
 }
 
 /* ---- casts ---- */
@@ -178,7 +193,7 @@ static bool cast(ej_canon *c, ej_canon_form *f)
 
 bool ej_canon_cast(ej_canon *c, ej_canon_form *f)
 {
-    bool fired = cast(c, f);
+    bool fired = EJ_ALLOWED(c->job, CANON_CASTS) && cast(c, f);
     if (fired) EJ_FIRED(c->job, CANON_CASTS);
     return fired;
 }

@@ -2,7 +2,8 @@
  *
  * Takes  two nodes with the same number of operands and labels, over the same semiring.
  * Gives  "ij,jk->ik" over a, b and "bc,ab->ac" over b, a are one; "bc,ab->ca" is its permutation. Every combination of two
- *        operands commutes, and how a reduction is ordered is nobody's promise.
+ *        operands commutes, and how a reduction is ordered is nobody's promise but that of strict compiles: there operands
+ *        must stand in the same order, and with them the labels, which are numbered as they come.
  * Keeps  apart what it is not sure of. Labels are told apart by where they occur: three rounds of refinement. Terms that
  *        still look alike are tried one after the other without taking anything back, so an einsum with many like terms
  *        may be missed; what is merged was checked label by label.
@@ -123,6 +124,7 @@ static bool match_terms(ej_cse *c, const ej_node *a, const ej_node *b)
 {
     uint32_t n = a->equation->n_terms;
     size_t tries = 4 * (size_t)n + 64;
+    bool in_order = EJ_HELD(c->job->strict, CSE_ORDER);
     for (uint32_t t = 0, first = 0; t < n; t++) {
         const ej_cse_term *own = &c->terms[0][t];
         bool found = false;
@@ -134,6 +136,7 @@ static bool match_terms(ej_cse *c, const ej_node *a, const ej_node *b)
             tries--;
             ej_value x = ej_edit_value(&c->edit, a->in[own->index]), y = ej_edit_value(&c->edit, b->in[other->index]);
             if (x != y && !EJ_BROKEN(CSE_OPERANDS)) continue;
+            if (in_order && own->index != other->index) continue;
             found = other->used = pair_terms(c, &a->equation->terms[own->index], &b->equation->terms[other->index]);
         }
         if (!found) return false;

@@ -92,6 +92,7 @@ static int say_sums(like_pass *p, ej_value v, const ej_node *node)
         if (!is_clear(p, from->extents[i], to->extents[i - lead], &summed)) return EINJIT_OK;
         if (summed) kept[ones++] = i - lead;
     }
+    if (n && ones && EJ_HELD(job->strict, LIKE_TWO_SUMS)) return EINJIT_OK;
     EJ_FIRED(job, LIKE_SUMS);
     EJ_TRY(sum_over(p, n, dims, false, &by));
     EJ_TRY(sum_over(p, ones, kept, true, &by));

@@ -20,6 +20,7 @@ const ej_strategy ej_strategies[] = {
     {"auto", search_auto, "optimal for up to 10 operands, else greedy, its parts solved exactly"},
     {"optimal", ej_path_optimal, "the fewest operations of all orders of pairs; up to 16 operands"},
     {"greedy", ej_path_greedy, "the pair that shrinks memory most, again and again; any number of operands"},
+    {"written", ej_path_written, "from left to right, as the operands stand"},
     {"random", ej_path_random, "any order (\"random:SEED\"), and any recipe for its steps: for tests"},
 };
 const size_t ej_n_strategies = sizeof ej_strategies / sizeof ej_strategies[0];

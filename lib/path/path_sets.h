@@ -41,6 +41,7 @@ int ej_path_refine(ej_path *path, const ej_network *network, ej_job *job);
 enum { EJ_OPTIMAL_LIMIT = 16 };
 int ej_path_optimal(ej_path *out, const ej_network *network, ej_job *job);
 int ej_path_greedy(ej_path *out, const ej_network *network, ej_job *job);
+int ej_path_written(ej_path *out, const ej_network *network, ej_job *job);
 int ej_path_random(ej_path *out, const ej_network *network, ej_job *job);
 
 #endif

@@ -4,6 +4,7 @@
  * Gives  for those where one operand (the subtrahend, if there is one) is an einsum that nobody else needs, and the other a
  *        value that is computed for this sum alone: that value is written to the sum's place, and the einsum's step, which
  *        waits for its sum, combines its results with what is there. Sums of sums go on in the same memory.
+ * Not in compiles whose sums are ordered: the product's last factor and the sum would round as one.
  * Keeps  operands that turn out to be views of something else (a permuted input): those are added as usual.
  */
 #include "plan_core.h"
@@ -35,6 +36,7 @@ static bool is_sum_of_products(const ej_bound_node *node)
 
 void ej_plan_find_sums(ej_planner *p)
 {
+    if (EJ_HELD(p->job->ordered, ADDED_EINSUM)) return;
     for (size_t v = 0; v < p->bound->n_nodes; v++) {
         const ej_bound_node *node = &p->bound->nodes[v];
         bool adds = node->fn == EJ_FN_ADD, subtracts = node->fn == EJ_FN_SUB;

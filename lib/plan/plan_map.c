@@ -29,6 +29,19 @@ static bool is_cast_chain(const ej_tape *tape)
     return tape->ops[0].kind == EJ_EXPR_SOURCE;
 }
 
+/* A sum over it makes one fused multiply-add of the product and the addition. */
+static bool ends_in_product(const ej_tape *tape)
+{
+    const ej_expr_op *last = &tape->ops[tape->n_ops - 1];
+    return last->kind == EJ_EXPR_FN && last->fn == EJ_FN_MUL && ej_dtypes[last->dtype].kind >= EJ_KIND_FLOAT;
+}
+
+/* May a pointwise value be computed where it is added up? Where bits count, not if it matters whether it is stored first. */
+static bool may_be_summed(const ej_planner *p, const ej_plan_value *value)
+{
+    return !EJ_HELD(p->job->ordered, SUMMED_PRODUCT) || !ends_in_product(value->tape);
+}
+
 bool ej_plan_fusable(const ej_planner *p, ej_value v)
 {
     const ej_plan_value *value = &p->values[v];
@@ -37,9 +50,9 @@ bool ej_plan_fusable(const ej_planner *p, ej_value v)
     switch (user->op) {
     case EJ_OP_MAP:
     case EJ_OP_CAST: return same_elements(node, user);
-    case EJ_OP_REDUCE: return true;
+    case EJ_OP_REDUCE: return may_be_summed(p, value);
     case EJ_OP_EINSUM: return is_cast_chain(value->tape);
-    case EJ_OP_INDEX_ADD: return value->uses == 1 && user->in[1] == v;
+    case EJ_OP_INDEX_ADD: return value->uses == 1 && user->in[1] == v && may_be_summed(p, value);
     default: return false;
     }
 }

@@ -87,7 +87,7 @@ static bool has_reduced_axis(const ej_step *step)
 int ej_plan_emit(ej_planner *p, const ej_emission *e)
 {
     ej_plan *plan = p->plan;
-    ej_step step = {.name = e->name, .reduce = (int8_t)e->reduce, .accumulate = e->accumulate};
+    ej_step step = {.name = e->name, .reduce = (int8_t)e->reduce, .accumulate = e->accumulate, .ordered = p->job->ordered};
     int32_t *map = e->step_axes ? e->step_axes : EJ_JOB_ARRAY(p->job, int32_t, (size_t)e->n_axes);
     step.n_src = (int32_t)e->tape->n_src;
     step.src = EJ_JOB_ARRAY(p->job, ej_access, e->tape->n_src);

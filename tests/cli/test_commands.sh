@@ -92,6 +92,15 @@ run 0 "$einjit" run 'ij,jk->ik' a.npy a.npy -o c.npy; quiet out; quiet err; same
 run 0 "$einjit" run 'ij,jk->ik' a.npy a.npy; says 'f32[2, 2]: 7 10 15 22' out
 for file in fortran big; do run 0 "$einjit" run 'ij->ij' $file.npy -o c.npy; same c.npy a.npy; done
 run 0 "$einjit" run 'ij,jk->ik' fortran.npy big.npy -o c.npy --backend interp --no-opt; same c.npy aa.npy
+run 0 "$einjit" run 'ij,jk->ik' fortran.npy big.npy -o c.npy --strict; same c.npy aa.npy
+run 0 "$einjit" print 'ij,jk,k->i' --strict -s i=9,j=9,k=9 --emit path; says '(0, 1) (3, 2)' out
+run 0 "$einjit" print 'ij,jk,k->i' -s i=9,j=9,k=9 --emit path; says '(1, 2) (0, 3)' out
+run 0 "$einjit" print 'def f(x): return (x * 2.0).permute(1, 0).permute(1, 0) @ x * 3.0' --strict; says 'mul_1 = x * 2.0' out; says 'matmul_1 * 3.0' out
+! grep -q permute out || fail 'layouts do not merge'
+run 0 "$einjit" explain 'ij,jk,k->i' --strict -s i=9,j=9,k=9; says '1620' out
+run 1 "$einjit" run 'ij,jk->ik' a.npy a.npy --strict --strategy greedy; says 'E_VALUE: strict mode contracts from left to right' err
+run 1 "$einjit" print 'ij,jk->ik' --strict --passes fuse; says "pass 'fuse' can change bits" err
+run 0 "$bench" 'ij,jk,k->i' -s i=9,j=9,k=9 --strict --min-time 0 --json; json 0.ok true
 run 0 "$einjit" run 'ij,jk->ik' a.npy a.npy --constants a,b -o c.npy; same c.npy aa.npy
 run 0 "$einjit" run two.ein a.npy fortran.npy --constants y -o c.npy -o d.npy; run 0 "$einjit" run two.ein a.npy a.npy -o e.npy -o d.npy
 same c.npy e.npy

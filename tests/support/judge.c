@@ -105,8 +105,7 @@ bool judge_graph(const gen_program *p, const ej_graph *graph, const oracle_value
     return judge_verdict_of(p, graph, values, way, seed, hits, why, n_why) == JUDGE_AGREES;
 }
 
-/* The program with only value v as its result, without what v does not need. */
-static bool prefix_of(ej_graph *out, const gen_program *p, ej_value v)
+bool judge_prefix(ej_graph *out, const gen_program *p, ej_value v)
 {
     einjit_error err;
     if (ej_graph_copy(out, &p->graph, &ej_malloc_allocator, &err)) return false;
@@ -151,7 +150,7 @@ bool judge_program(const gen_program *p, const judge_way *way, uint64_t seed, ge
     for (ej_value v = 0; v < (ej_value)p->graph.n_nodes; v++) {
         char smaller_why[600];
         ej_graph smaller;
-        if (p->all[v].dtype < 0 || p->graph.nodes[v].op == EJ_OP_INPUT || !prefix_of(&smaller, p, v)) continue;
+        if (p->all[v].dtype < 0 || p->graph.nodes[v].op == EJ_OP_INPUT || !judge_prefix(&smaller, p, v)) continue;
         bool fails = !judge_graph(p, &smaller, &p->all[v], way, seed, NULL, smaller_why, sizeof smaller_why);
         if (fails) print_failure(p, &smaller, way, seed, smaller_why);
         ej_graph_free(&smaller);

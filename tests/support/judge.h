@@ -26,6 +26,9 @@ bool judge_graph(const gen_program *p, const ej_graph *graph, const oracle_value
 /* The same for the whole program; on failure the smallest prefix of it that fails is printed with the seed. */
 bool judge_program(const gen_program *p, const judge_way *way, uint64_t seed, gen_hits *hits);
 
+/* The program with only value v as its result, without what v does not need. */
+bool judge_prefix(ej_graph *out, const gen_program *p, ej_value v);
+
 /* A context that verifies every stage; target NULL: this machine's. Ends the program where there is none. */
 einjit_context *judge_context(const char *backend, const char *target);
 

@@ -286,7 +286,7 @@ static int break_node(ej_graph *graph, ej_job *job, size_t *n_changed)
 /* With verification the pass is named; without, the run is not slowed down by looking. */
 static void check_caught(int (*run)(ej_graph *, ej_job *, size_t *), const char *message)
 {
-    const ej_pass pass = {"wrong", run, "does something that a pass must not do"};
+    const ej_pass pass = {"wrong", run, EJ_EXACT, "does something that a pass must not do"};
     for (int verify = 0; verify < 2; verify++) {
         graph_fixture f;
         open_program(&f, "def f(x, y):\n    return sin(x), y\n");

@@ -332,7 +332,7 @@ static void strategies_are_refused_by_name_and_size(void **state)
     fixture_open(&f);
     network(&f, "a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a->a", extents);
     assert_int_equal(search(&f, "best"), EINJIT_E_VALUE);
-    assert_string_equal(f.err.text, "path strategy 'best' is not one of auto, optimal, greedy, random");
+    assert_string_equal(f.err.text, "path strategy 'best' is not one of auto, optimal, greedy, written, random");
     assert_int_equal(search(&f, "optimal"), EINJIT_E_LIMIT);
     assert_int_equal(search(&f, "auto"), EINJIT_OK);
     fixture_close(&f);
