@@ -579,12 +579,12 @@ static void write_chain(writer *w)
 {
     static const char *const equations[] = {"ij,ij->ij", "ij,jk->ik", "ij,kj->ik"};
     bool numbers = gen_chance(&w->r, 40), down = gen_chance(&w->r, 50);
-    int n = 2 + gen_below(&w->r, 3), x = w->n_values - 1;
+    int n = numbers ? 2 + gen_below(&w->r, 3) : 2, x = w->n_values - 1;
     double most = is_wide(w) ? 900 : 110, each = uniform(&w->r, 0.4, 0.99) * reach(w);
     w->aims = true;
-    const value *s = numbers ? NULL : parameter(w, 0, (down ? 1 : -1) * uniform(&w->r, 0.5, 0.8) * most);
+    const value *s = numbers ? NULL : parameter(w, 0, (down ? 1 : -1) * uniform(&w->r, 0.65, 0.8) * most);
     if (s) w->last_number = (int)(s - w->values);
-    x = (int)(parameter(w, 2, numbers ? 0 : (down ? -1 : 1) * uniform(&w->r, 0.5, 0.95) * most) - w->values);
+    x = (int)(parameter(w, 2, numbers ? 0 : (down ? -1 : 1) * uniform(&w->r, 0.75, 0.95) * most) - w->values);
     for (int i = 0; i < n && !w->failed; i++) {
         if (gen_chance(&w->r, numbers ? 80 : 50)) {
             const value *y = parameter(w, 2, numbers ? (down ? each : -each) : 0);
@@ -604,12 +604,32 @@ static void write_chain(writer *w)
     w->aims = false;
 }
 
+/* What is divided by: sums and products that come to zero in different ways. */
+static void write_zeros(writer *w)
+{
+    static const char *const products[] = {"ij,ij->ij", "ij,j->ij", "ij,i->ij"};
+    int x = w->n_values - 1, how = gen_below(&w->r, 4);
+    if (how == 3 || w->failed) return;
+    if (w->values[x].rank != 2) x = (int)(parameter(w, 2, 0) - w->values);
+    if (how == 0) add_products(w, &w->values[x]);
+    if (how == 1) by_index(w, &w->values[x]);
+    if (how == 2) einsum(w, "ij,jk->ik", &w->values[x], of_rank(w, 2, 0));
+    x = w->n_values - 1;
+    if (how == 0 || w->failed || w->values[x].rank != 2) return;
+    int which = gen_below(&w->r, 3);
+    einsum(w, products[which], &w->values[x], of_rank(w, which ? 1 : 2, 0));
+}
+
 static void write_program(writer *w, int size)
 {
     parameter(w, 1 + gen_chance(&w->r, 70), 0);
-    if (!w->zeros && gen_chance(&w->r, 40)) write_chain(w);
+    bool chain = !w->zeros && gen_chance(&w->r, 40);
+    if (chain) write_chain(w);
+    if (chain && gen_chance(&w->r, 50)) size = 0;
     for (int i = 0; i < size && !w->failed; i++) step(w);
-    if (w->zeros && !w->failed) divide_by(w, &w->values[w->n_values - 1]);
+    if (!w->zeros) return;
+    write_zeros(w);
+    if (!w->failed) divide_by(w, &w->values[w->n_values - 1]);
 }
 
 bool gen_contract_make(gen_program *out, int kind, uint64_t seed, char *text, size_t room, int *promised)
