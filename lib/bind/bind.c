@@ -161,6 +161,7 @@ static int attempt(ej_binder *b, const bind_request *request)
 {
     size_t n = b->graph->n_nodes;
     memset(b->out, 0, sizeof *b->out);
+    memcpy(b->out->drift, b->graph->drift, sizeof b->out->drift);
     ej_sizes_init(&b->out->sizes, b->arena);
     b->restart = false;
     b->n_closings = 0;

@@ -77,6 +77,7 @@ typedef struct ej_bound {
     ej_closed_extent *closed;
     size_t n_values;         /* nodes of the program ... */
     ej_value *of_value;      /* ... and the bound node of each; -1: dead, or a literal that is no result */
+    double drift[2];         /* ej_graph.drift */
 } ej_bound;
 
 /* n_out 0: row-major outputs. `open`: symbols that stay open, separated by commas (NULL none); a symbol that meets a

@@ -5,18 +5,24 @@
  *        the paths are those that are best for all einsums together (choose_joint.c).
  *        Results of steps have the axes of the einsum's result first, in their order, so that the last step finds them
  *        where it needs them. Scalars go with the last step.
- * Keeps  others whole: they are one step over all operands.
+ *        Values of rank 0 are multiplied in one after the other, never with each other, at the place that the path has for
+ *        their product: that product could leave the range that the others' products with each of them stay in.
+ * Keeps  others whole: they are one step over all operands. The sign of a sum's zero where it counts (opt_zero.h): with a
+ *        factor behind the sum it would be the factor's.
  * Size   linear in the steps and their labels, beside the path search.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "choose_core.h"
+#include "opt.h"
 
 /* An operand, or the result of a step: a value and its labels, as they are written: with repeats, and axes of extent 1. */
 typedef struct part {
     ej_value value;
     ej_term term;
+    int32_t next; /* another operand of rank 0 that goes with this one; -1: none */
+    bool number;  /* an operand of rank 0 */
 } part;
 
 typedef struct splitter {
@@ -31,6 +37,8 @@ typedef struct splitter {
     int32_t *carriers;    /* per label: parts that have it, and among them ... */
     int32_t *stretched;   /* ... those where its extent is not 1 */
     int32_t *seen;        /* per label: 0 between calls */
+    bool has_arrays;      /* among the operands */
+    bool zeros;           /* the signs of the result's zeros count */
 } splitter;
 
 static bool is_unit(const splitter *s, const part *x, uint32_t axis)
@@ -76,7 +84,8 @@ static int take_operands(splitter *s)
             s->scalars[s->n_scalars++] = value;
             continue;
         }
-        s->parts[s->n_parts] = (part){value, s->s->terms[t]};
+        s->parts[s->n_parts] = (part){value, s->s->terms[t], -1, !s->s->terms[t].n};
+        s->has_arrays |= s->s->terms[t].n > 0;
         count_labels(s, &s->parts[s->n_parts++], 1);
     }
     s->n_operands = s->n_parts;
@@ -180,21 +189,66 @@ static bool gives_numbers(splitter *s, const int32_t *ids)
     return numbers;
 }
 
-/* One part summed to what the rest needs of it. */
-static int sum_alone(splitter *s, int32_t *id)
+/* The step of a path over parts ids[0 .. n-1]; the new part is the last one. `last`: of the whole einsum. */
+static int make_part(splitter *s, int32_t n, const int32_t *ids, bool last)
 {
     part *made = &s->parts[s->n_parts];
-    if (!has_values(s, &s->parts[*id])) return EINJIT_OK;
-    count_labels(s, &s->parts[*id], -1);
-    EJ_TRY(result_labels(s, id, 1, &made->term));
-    EJ_TRY(make_step(s, id, 1, &made->term, false, &made->value));
-    count_labels(s, made, 1);
-    *id = s->n_parts++;
+    for (int32_t k = 0; k < n; k++) count_labels(s, &s->parts[ids[k]], -1);
+    *made = (part){.term = s->s->out, .next = -1};
+    if (!last) EJ_TRY(result_labels(s, ids, n, &made->term));
+    EJ_TRY(make_step(s, ids, n, &made->term, last, &made->value));
+    if (!last) count_labels(s, made, 1);
+    s->n_parts++;
     return EINJIT_OK;
 }
 
+/* One part summed to what the rest needs of it. */
+static int sum_alone(splitter *s, int32_t *id)
+{
+    if (!has_values(s, &s->parts[*id])) return EINJIT_OK;
+    EJ_TRY(make_part(s, 1, id, false));
+    *id = s->n_parts - 1;
+    return EINJIT_OK;
+}
+
+/* Two lists of operands of rank 0 as one, in the order of the operands. */
+static int32_t join(splitter *s, int32_t a, int32_t b)
+{
+    int32_t first = -1, *end = &first;
+    while (a >= 0 || b >= 0) {
+        bool from_a = b < 0 || (a >= 0 && a < b);
+        int32_t at = from_a ? a : b;
+        *end = at;
+        end = &s->parts[at].next;
+        if (from_a) a = *end;
+        else b = *end;
+    }
+    return first;
+}
+
+/* The path multiplies operands of rank 0 with each other, though there are others. */
+static bool are_numbers(const splitter *s, const int32_t *ids)
+{
+    return s->has_arrays && s->parts[ids[0]].number && s->parts[ids[1]].number && !EJ_BROKEN(PAIRS_SCALARS);
+}
+
 /* Where two numbers are multiplied in the end, each is summed by itself: not every element of one times the other. */
-static int split(splitter *s, const ej_path *path, ej_value *result)
+static int contract(splitter *s, int32_t *ids, bool last)
+{
+    if (gives_numbers(s, ids)) {
+        EJ_TRY(sum_alone(s, &ids[0]));
+        EJ_TRY(sum_alone(s, &ids[1]));
+    }
+    int32_t numbers = s->parts[ids[0]].next >= 0 ? 0 : 1; /* which of the two may be several */
+    for (int32_t at = ids[numbers], x = ids[1 - numbers]; at >= 0; at = s->parts[at].next) {
+        int32_t pair[2] = {numbers ? x : at, numbers ? at : x};
+        EJ_TRY(make_part(s, 2, pair, last && s->parts[at].next < 0));
+        x = s->n_parts - 1;
+    }
+    return EINJIT_OK;
+}
+
+static int split(splitter *s, const ej_path *path)
 {
     int32_t *id_of = EJ_JOB_ARRAY(s->r->job, int32_t, (size_t)s->n_parts + (size_t)path->n_steps); /* parts of the path's ids */
     if (!id_of) return ej_no_memory(s->r->job->err);
@@ -204,21 +258,31 @@ static int split(splitter *s, const ej_path *path, ej_value *result)
         int32_t n = path->steps[i].b < 0 ? 1 : 2;
         int32_t ids[2] = {id_of[path->steps[i].a], n == 2 ? id_of[path->steps[i].b] : -1};
         bool last = i + 1 == path->n_steps;
-        if (n == 2 && gives_numbers(s, ids)) {
-            EJ_TRY(sum_alone(s, &ids[0]));
-            EJ_TRY(sum_alone(s, &ids[1]));
+        if (n == 2 && are_numbers(s, ids)) {
+            id_of[n_ids++] = join(s, ids[0], ids[1]);
+            continue;
         }
-        part *made = &s->parts[s->n_parts];
-        for (int32_t k = 0; k < n; k++) count_labels(s, &s->parts[ids[k]], -1);
-        made->term = s->s->out;
-        if (!last) EJ_TRY(result_labels(s, ids, n, &made->term));
-        EJ_TRY(make_step(s, ids, n, &made->term, last, &made->value));
-        *result = made->value;
-        if (last) break;
-        count_labels(s, made, 1);
-        id_of[n_ids++] = s->n_parts++;
+        if (n == 1) EJ_TRY(make_part(s, 1, ids, last));
+        else EJ_TRY(contract(s, ids, last));
+        id_of[n_ids++] = s->n_parts - 1;
     }
     return EINJIT_OK;
+}
+
+/* 0.0 for both zeros. */
+static int settle_zeros(splitter *s, ej_value *v)
+{
+    ej_job *job = s->r->job;
+    const ej_bound_node *like = &s->r->out->nodes[*v];
+    ej_bound_node zero = {.op = EJ_OP_SCALAR, .dtype = like->dtype, .name = like->name, .is_part = true};
+    ej_bound_node sum = {.op = EJ_OP_MAP, .fn = EJ_FN_ADD, .dtype = like->dtype, .rank = like->rank, .shape = like->shape,
+                         .name = like->name, .n_in = 2};
+    sum.in = EJ_JOB_ARRAY(job, ej_value, 2);
+    if (!sum.in) return ej_no_memory(job->err);
+    sum.in[0] = *v;
+    s->r->out->nodes[*v].is_part = true;
+    EJ_TRY(ej_rebuild_add(s->r, &zero, &sum.in[1]));
+    return ej_rebuild_add(s->r, &sum, v);
 }
 
 /* "messages: (0, 2) (1, 3)  log10_mults 4.380 log2_largest 12.000", for dumps. */
@@ -253,27 +317,35 @@ int ej_pairs_search(ej_path *out, const ej_bound *bound, ej_value v, ej_job *job
     return net.n_terms < 2 ? EINJIT_OK : ej_path_search(out, &net, job);
 }
 
-static int decide_einsum(ej_rebuild *r, ej_value v, const ej_path *given)
+static int decide_einsum(ej_rebuild *r, ej_value v, bool zeros, const ej_path *given)
 {
-    splitter s = {.r = r, .node = &r->from->nodes[v], .s = r->from->nodes[v].subscripts};
+    splitter s = {.r = r, .node = &r->from->nodes[v], .s = r->from->nodes[v].subscripts, .zeros = zeros};
     ej_path path;
     if (given && given->n_steps) path = *given;
     else EJ_TRY(ej_pairs_search(&path, r->from, v, r->job));
     if (!path.n_steps) return ej_rebuild_keep(r, v);
     EJ_TRY(take_operands(&s));
     const int32_t both[2] = {0, 1};
-    if (path.n_steps > 1 || (s.n_parts == 2 && gives_numbers(&s, both))) EJ_TRY(split(&s, &path, &r->map[v]));
-    else EJ_TRY(ej_rebuild_keep(r, v));
+    if (path.n_steps > 1 || (s.n_parts == 2 && gives_numbers(&s, both))) {
+        EJ_TRY(split(&s, &path));
+        r->map[v] = s.parts[s.n_parts - 1].value;
+        bool summed = ej_bound_sums(&r->out->nodes[r->map[v]]) || !ej_bound_sums(s.node);
+        if (s.zeros && !summed && !EJ_BROKEN(PAIRS_ZEROS)) EJ_TRY(settle_zeros(&s, &r->map[v]));
+    } else {
+        EJ_TRY(ej_rebuild_keep(r, v));
+    }
     return note_path(&s, &path, &r->out->nodes[r->map[v]].note);
 }
 
 int ej_pairs_by(ej_bound *out, const ej_bound *bound, const ej_path *paths, ej_job *job)
 {
     ej_rebuild r;
+    const bool *zeros = ej_bound_zeros(bound, job);
+    if (!zeros) return ej_no_memory(job->err);
     EJ_TRY(ej_rebuild_begin(&r, out, bound, job));
     for (size_t v = 0; v < bound->n_nodes; v++) {
         if (!ej_rebuild_live(&r, (ej_value)v) || r.map[v] >= 0) continue;
-        if (bound->nodes[v].op == EJ_OP_EINSUM) EJ_TRY(decide_einsum(&r, (ej_value)v, paths ? &paths[v] : NULL));
+        if (bound->nodes[v].op == EJ_OP_EINSUM) EJ_TRY(decide_einsum(&r, (ej_value)v, zeros[v], paths ? &paths[v] : NULL));
         else EJ_TRY(ej_rebuild_keep(&r, (ej_value)v));
     }
     return ej_rebuild_end(&r);

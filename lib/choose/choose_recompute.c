@@ -43,6 +43,7 @@ typedef struct recomputer {
     size_t n_uses, cap_uses;
     use *uses;
     bool *dead;
+    const bool *zeros;    /* per node: the signs of its zeros count */
     ej_trial trial;
     double work;
     size_t n_changed;
@@ -65,12 +66,33 @@ static uint32_t reads(const ej_bound_node *node, ej_value v)
     return n;
 }
 
-/* Both distribute over the same operations. */
+/* The product of the numbers among the operands, each above 1: they come together in one place (opt_scalar_factor.c). */
+static double spread(const recomputer *r, const ej_bound_node *node)
+{
+    double product = 1;
+    for (uint32_t i = 0; i < node->n_in; i++) {
+        if (!ej_is_scalar_operand(&r->now, node->in[i])) continue;
+        double size = hypot(r->now.nodes[node->in[i]].re, r->now.nodes[node->in[i]].im);
+        product *= size >= 1 ? size : 1 / size;
+    }
+    return product;
+}
+
+static bool in_bounds(const recomputer *r, const ej_bound_node *inner, const ej_bound_node *outer)
+{
+    double drift = r->now.drift[ej_dtypes[inner->dtype].real == EINJIT_F64], own = spread(r, inner);
+    if (own == 1 || ej_dtypes[inner->dtype].kind < EJ_KIND_FLOAT) return true;
+    return own * spread(r, outer) * drift <= ej_factor_bound(inner->dtype);
+}
+
+/* Both distribute over the same operations. A sum's zero is 0.0, which a factor behind it may turn into -0.0: no factor of
+ * the sum where that counts. */
 static bool fits(const recomputer *r, const ej_bound_node *inner, ej_value user)
 {
     const ej_bound_node *outer = &r->now.nodes[user];
+    if (outer->op == EJ_OP_EINSUM && r->zeros[user] && ej_bound_sums(inner) && !ej_bound_sums(outer)) return false;
     return outer->op == EJ_OP_EINSUM && outer->fn == inner->fn && outer->combine == inner->combine &&
-           outer->dtype == inner->dtype && ej_einsum_distributes(outer);
+           outer->dtype == inner->dtype && ej_einsum_distributes(outer) && in_bounds(r, inner, outer);
 }
 
 typedef struct users {
@@ -293,7 +315,8 @@ static int start(recomputer *r, const ej_bound *bound, ej_job *job)
     r->results = EJ_JOB_ARRAY(job, uint32_t, n);
     r->first = EJ_JOB_ARRAY(job, int32_t, n);
     r->dead = EJ_JOB_ARRAY(job, bool, n);
-    if (!r->now.nodes || !r->results || !r->first || !r->dead) return ej_no_memory(job->err);
+    r->zeros = ej_bound_zeros(bound, job);
+    if (!r->zeros || !r->now.nodes || !r->results || !r->first || !r->dead) return ej_no_memory(job->err);
     if (n) memcpy(r->now.nodes, bound->nodes, n * sizeof *bound->nodes);
     for (size_t i = 0; i < bound->n_outputs; i++) r->results[bound->outputs[i]]++;
     for (size_t v = 0; v < n; v++) r->first[v] = -1;

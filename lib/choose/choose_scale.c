@@ -9,8 +9,9 @@
  * sums, layout, gathers and scatters, numerators, negation. Every multiplication in it brings its factor; divisions by a
  * constant are multiplications by its inverse. Of places with as many elements the one nearest to the result is taken.
  *
- * Bounds. A factor, and the product of those that come together, stays within ej_factor_bound, whose reasons
- * opt_scalar_factor.c gives. Others stay where they are, 0, Inf and NaN among them. Integers stay: their products wrap.
+ * Bounds. The factors of a region are so few or so near 1 that any of them together stay within ej_factor_bound, so that no
+ * value is further from the program's than that: opt_scalar_factor.c says why. Others stay where they are, 0, Inf and NaN among
+ * them. Integers stay: their products wrap. Where the signs of zeros count (opt_zero.h) only positive numbers move.
  * Size   every value is in one region at most.
  */
 #include <math.h>
@@ -30,6 +31,7 @@ typedef struct region {
     uint32_t operand;     /* ... as this operand */
     double elements;
     factor product;
+    double spread;        /* the product of all factors, and of what is left of the bounds, each above 1 */
     uint32_t n_factors;   /* values that brought one ... */
     ej_value last;        /* ... and the last of them */
 } region;
@@ -38,6 +40,7 @@ typedef struct scaler {
     const ej_bound *bound;
     ej_job *job;
     const uint32_t *uses;
+    const bool *zeros;    /* per value: the signs of its zeros count */
     bool *taken;          /* per value: in a region */
     bool *dropped;        /* per value: its constants went into the region's factor */
     int32_t *region_of;   /* per value: 1 + the region that multiplies it here; 0: none */
@@ -49,10 +52,21 @@ typedef struct scaler {
 
 /* ---- factors ---- */
 
+/* How far from 1, as a factor: at least 1. */
+static double distance(factor f)
+{
+    double size = hypot(f.re, f.im);
+    return size >= 1 ? size : 1 / size;
+}
+
 static bool in_bounds(factor f, int dtype)
 {
-    double size = hypot(f.re, f.im), most = ej_factor_bound(dtype);
-    return size >= 1 / most && size <= most; /* also not NaN */
+    return distance(f) <= ej_factor_bound(dtype); /* also not NaN */
+}
+
+static double drift(const scaler *s, const ej_bound_node *node)
+{
+    return s->bound->drift[ej_dtypes[node->dtype].real == EINJIT_F64];
 }
 
 static factor times(factor a, factor b)
@@ -98,9 +112,10 @@ static bool own_factor(const scaler *s, ej_value v, factor *out)
 {
     const ej_bound_node *node = &s->bound->nodes[v];
     bool any = false, rest = false, divides = is_map(node, EJ_FN_DIV);
+    bool delicate = s->zeros[v] && !EJ_BROKEN(SCALE_ZEROS);
     *out = (factor){-1, 0};
-    if (!is_inexact(node)) return false;
-    if (is_map(node, EJ_FN_NEG)) return !is_constant(s, node->in[0]);
+    if (!is_inexact(node) || (delicate && ej_dtype_is_complex(node->dtype))) return false;
+    if (is_map(node, EJ_FN_NEG)) return !is_constant(s, node->in[0]) && !delicate;
     if (!is_product(node) && !is_map(node, EJ_FN_MUL) && !divides) return false;
     *out = (factor){1, 0};
     for (uint32_t i = 0; i < node->n_in; i++) {
@@ -111,7 +126,7 @@ static bool own_factor(const scaler *s, ej_value v, factor *out)
         *out = times(*out, divides ? inverse(f) : f);
         any = true;
     }
-    return any && rest && in_bounds(*out, node->dtype);
+    return any && rest && in_bounds(*out, node->dtype) && (out->re > 0 || !delicate);
 }
 
 /* ---- regions ---- */
@@ -186,12 +201,13 @@ static int look_below(scaler *s, region *r, ej_value v, uint32_t i)
         return EINJIT_OK;
     }
     if (own_factor(s, x, &own)) {
-        factor both = times(r->product, own);
-        if (!in_bounds(both, node->dtype)) { /* stays as it is: the region ends here */
+        double spread = r->spread * distance(own);
+        if (spread > ej_factor_bound(node->dtype)) { /* stays as it is: the region ends here */
             consider(r, x, true, v, i, elements);
             return EINJIT_OK;
         }
-        r->product = both;
+        r->product = times(r->product, own);
+        r->spread = spread;
         r->n_factors++;
         r->last = x;
         s->dropped[x] = true;
@@ -214,13 +230,15 @@ static bool is_linear(const scaler *s, ej_value v)
 static int find_region(scaler *s, ej_value root)
 {
     region r = {.root = root, .place = root, .elements = ej_bound_elements(&s->bound->nodes[root]), .product = {1, 0}};
+    factor own;
     s->taken[root] = true;
-    if (own_factor(s, root, &r.product)) {
+    r.spread = drift(s, &s->bound->nodes[root]);
+    if (own_factor(s, root, &own) && r.spread * distance(own) <= ej_factor_bound(s->bound->nodes[root].dtype)) {
         s->dropped[root] = true;
+        r.product = own;
+        r.spread *= distance(own);
         r.n_factors = 1;
         r.last = root;
-    } else {
-        r.product = (factor){1, 0};
     }
     s->n_stack = 0;
     if (!EJ_PUSH_ROOM(s->job->arena, s->stack, s->cap_stack, 0)) return ej_no_memory(s->job->err);
@@ -334,7 +352,8 @@ static int start(scaler *s, const ej_rebuild *r, const ej_bound *bound, ej_job *
     s->taken = EJ_JOB_ARRAY(job, bool, bound->n_nodes);
     s->dropped = EJ_JOB_ARRAY(job, bool, bound->n_nodes);
     s->region_of = EJ_JOB_ARRAY(job, int32_t, bound->n_nodes);
-    return s->taken && s->dropped && s->region_of ? EINJIT_OK : ej_no_memory(job->err);
+    s->zeros = ej_bound_zeros(bound, job);
+    return s->zeros && s->taken && s->dropped && s->region_of ? EINJIT_OK : ej_no_memory(job->err);
 }
 
 int ej_choose_scale(ej_bound *out, const ej_bound *bound, bool as_written, ej_job *job)

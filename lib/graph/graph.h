@@ -209,6 +209,9 @@ typedef struct ej_graph {
     const char *name;       /* of the function: "forward" */
     bool tuple_result;      /* `return x,` : one result, but a tuple */
     int failed;             /* the first error of a builder call; sticks */
+    bool moved;             /* a pass has moved numbers */
+    double drift[2];        /* by which factor numbers that passes have moved, and that cancelled, may have taken values away */
+                            /* from those of the program: f32 and c64; f64 and c128 (opt_scalar_factor.c) */
     struct ej_name_table *names; /* of nodes, and apart from them of symbols (graph_name.c) */
 } ej_graph;
 

@@ -25,6 +25,7 @@ int ej_graph_init(ej_graph *graph, const einjit_allocator *allocator, einjit_err
     memset(graph, 0, sizeof *graph);
     ej_arena_init(&graph->arena, allocator);
     graph->name = "forward";
+    graph->drift[0] = graph->drift[1] = 1;
     int status = ej_names_create(graph, err);
     if (status) ej_arena_free(&graph->arena);
     return status;

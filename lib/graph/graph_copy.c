@@ -103,6 +103,8 @@ static int copy_into(ej_graph *out, const ej_graph *from, einjit_error *err)
     out->n_outputs = out->cap_outputs = from->n_outputs;
     out->tuple_result = from->tuple_result;
     out->failed = from->failed;
+    out->moved = from->moved;
+    memcpy(out->drift, from->drift, sizeof out->drift);
     return copy_names(out, from, err);
 }
 

@@ -13,6 +13,8 @@
  */
 #include "nest_cost.h"
 
+#include "base_real.h"
+
 #include "plan_links.h"
 
 #include <math.h>
@@ -237,8 +239,12 @@ void ej_nest_cost_print(ej_text *text, const ej_nest *nest, const ej_nest_cost *
     ej_print_quoted(text, nest->name ? nest->name : "");
     ej_print(text, ", \"recipe\": ");
     ej_print_quoted(text, nest->recipe ? nest->recipe : "");
-    ej_print(text, ", \"cycles\": %.6g, \"compute\": %.6g, \"memory\": %.6g, \"l1\": %.6g, \"l2\": %.6g, \"l3\": %.6g, "
-                   "\"tlb\": %.6g, \"operations\": %.6g}\n",
-             cost->cycles, cost->compute, cost->memory, cost->fill[0], cost->fill[1], cost->fill[2], cost->walks,
-             cost->operations);
+    const struct {
+        const char *key;
+        double value;
+    } numbers[] = {{"cycles", cost->cycles}, {"compute", cost->compute}, {"memory", cost->memory}, {"l1", cost->fill[0]},
+                   {"l2", cost->fill[1]}, {"l3", cost->fill[2]}, {"tlb", cost->walks}, {"operations", cost->operations}};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        ej_print(text, ", \"%s\": %s", numbers[i].key, ej_real_text((char[EJ_REAL_TEXT]){0}, 'g', 6, numbers[i].value));
+    ej_print(text, "}\n");
 }

@@ -65,7 +65,9 @@ typedef struct ej_const_groups {
     ej_const_budget *budget;
     const ej_known_dtype *dtypes;
     const uint32_t *uses;
-    const ej_node *node;   /* the einsum */
+    const bool *zeros;     /* per node: the signs of its zeros count */
+    ej_value v;            /* the einsum */
+    const ej_node *node;
     int dtype;             /* its operands are promoted to it; -1: not known */
     /* per label: */
     int64_t *extents;      /* among constant operands; 1 where all of them stretch */

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "opt_const.h"
+#include "opt_zero.h"
 
 enum { MAX_PAIRED = 32, SAFE_SINGLE = 100, SAFE_DOUBLE = 900 };
 
@@ -31,6 +32,7 @@ int ej_const_groups_create(ej_const_groups *g, const ej_graph *graph, ej_job *jo
     *g = (ej_const_groups){.graph = graph, .job = job, .budget = budget};
     g->dtypes = ej_opt_dtypes(graph, job->arena);
     g->uses = ej_graph_uses(graph, job->arena);
+    g->zeros = g->dtypes ? ej_opt_zeros(graph, g->dtypes, job->arena) : NULL;
     g->extents = EJ_JOB_ARRAY(job, int64_t, labels);
     g->outside = EJ_JOB_ARRAY(job, bool, labels);
     g->held = EJ_JOB_ARRAY(job, uint32_t, labels);
@@ -43,7 +45,7 @@ int ej_const_groups_create(ej_const_groups *g, const ej_graph *graph, ej_job *jo
     g->next = EJ_JOB_ARRAY(job, int32_t, terms);
     g->members = EJ_JOB_ARRAY(job, uint32_t, terms);
     g->factors = EJ_JOB_ARRAY(job, uint32_t, terms);
-    bool room = g->dtypes && g->uses && g->extents && g->outside && g->held && g->have && g->owner && g->constant &&
+    bool room = g->zeros && g->uses && g->extents && g->outside && g->held && g->have && g->owner && g->constant &&
                 g->taken && g->parent && g->head && g->next && g->members && g->factors;
     return room ? EINJIT_OK : ej_no_memory(job->err);
 }
@@ -175,6 +177,7 @@ static outcome look(ej_const_groups *g, const uint32_t *members, uint32_t n, int
 static bool is_allowed(const ej_const_groups *g, const outcome *o)
 {
     if (g->dtype < 0 || !ej_dtypes[g->dtype].computes) return false;
+    if (g->zeros[g->v] && o->sums) return false; /* a zero of theirs would get the sign of a factor */
     if (is_sum_of_products(g)) return true;
     bool whole = ej_dtypes[g->dtype].kind <= EJ_KIND_INT;
     if (g->node->fn == EINJIT_REDUCE_OR || g->dtype == EINJIT_BOOL) return false;
@@ -392,6 +395,7 @@ static int group_factors(ej_const_groups *g, uint32_t n_terms)
 
 int ej_const_groups_find(ej_const_groups *g, ej_value v)
 {
+    g->v = v;
     g->node = &g->graph->nodes[v];
     g->n = 0;
     g->cap_groups = 0;

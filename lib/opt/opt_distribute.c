@@ -5,7 +5,8 @@
  *        association, with factors that are literals, over einsums, matmuls and multiplications; again and again, so that
  *        a*c + b*c + a*d + b*d becomes (a + b)*(c + d). Where the extents of a and b are not known to be the same, both
  *        ways are kept as alternatives and the guard says when the second is right.
- * Keeps  products that something else uses too (they are computed anyway), semirings, bool, sums in which an integer would
+ * Keeps  sums whose zeros' signs count (opt_zero.h): a*c - a*c is 0.0, and (a - a)*c has the sign of c;
+ *        products that something else uses too (they are computed anyway), semirings, bool, sums in which an integer would
  *        wrap elsewhere or a value would be rounded to a coarser dtype.
  * Why    it always saves: with equal extents one of two equal contractions goes, each of which reads its own operand at
  *        least once; what comes is one addition an element of that operand. The sum of the two results goes as well.
@@ -14,6 +15,7 @@
  * Size   every sum is looked at once a round; a round without change is the last.
  */
 #include "opt_distribute.h"
+#include "opt_zero.h"
 
 enum { MOST_ROUNDS = 32 }; /* a round merges all it finds: more follow only what the one before has made */
 
@@ -44,9 +46,10 @@ static int create(ej_distribute *d, ej_graph *graph, ej_job *job, bool offers)
     d->uses = ej_graph_uses(graph, job->arena);
     d->dtypes = ej_opt_dtypes(graph, job->arena);
     d->shapes = ej_opt_shapes(graph, job->arena);
+    d->zeros = d->dtypes ? ej_opt_zeros(graph, d->dtypes, job->arena) : NULL;
     d->inside = EJ_JOB_ARRAY(job, bool, graph->n_nodes);
     d->image = EJ_JOB_ARRAY(job, int32_t, most);
-    if (!d->uses || !d->dtypes || !d->shapes || !d->inside || !d->image) return ej_no_memory(job->err);
+    if (!d->uses || !d->zeros || !d->shapes || !d->inside || !d->image) return ej_no_memory(job->err);
     for (size_t l = 0; l < most; l++) d->image[l] = -1;
     return ej_edit_begin(&d->edit, graph, job);
 }
@@ -72,6 +75,7 @@ static int round_of(ej_graph *graph, ej_job *job, bool offers, size_t *n_changed
     if (offers && !(offered = ej_opt_offered(graph, d.uses, job->arena))) return ej_no_memory(job->err);
     for (size_t v = d.edit.n_old; v-- > 0;) { /* users come first: the whole sum before its parts */
         const ej_known_dtype *dtype = &d.dtypes[v];
+        if (d.zeros[v] && !EJ_BROKEN(DISTRIBUTE_ZEROS)) continue;
         if (!is_sum(&graph->nodes[v]) || d.inside[v] || !ej_distribute_alike(*dtype, *dtype)) continue;
         if (!offered || !offered[v]) EJ_TRY(one_sum(&d, (ej_value)v));
     }

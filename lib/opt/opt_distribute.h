@@ -51,6 +51,7 @@ typedef struct ej_distribute {
     const uint32_t *uses;
     const ej_known_dtype *dtypes;
     const ej_known_shapes *shapes;
+    const bool *zeros;      /* per node: the signs of its zeros count */
     bool *inside;           /* per node: part of a sum that was looked at */
     int32_t *image;         /* per label: its number in the words, -1: none yet */
     /* the sum being looked at */

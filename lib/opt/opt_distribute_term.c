@@ -66,24 +66,33 @@ static int walk_sum(ej_distribute *d)
 /* ---- products ---- */
 
 /* Factors move from the product to the operand that is added up; there they must not make anything overflow or vanish that
- * did not before. With all of a term's literals in 2^-16 .. 2^16, an element of the operand would have to lie within that
- * factor of the end of its dtype's range, where its product with anything larger than 1 is lost anyway. */
-static bool scales_safely(const ej_node *literal, double *so_far, bool divides)
+ * did not before. With all of a term's literals, and their products in whatever order, in 2^-16 .. 2^16, an element of the
+ * operand would have to lie within that factor of the end of its dtype's range: see opt_scalar_factor.c. */
+typedef struct sizes {
+    double product, least, most; /* of the literals so far */
+} sizes;
+
+static bool scales_safely(const ej_distribute *d, const ej_node *literal, sizes *so_far, bool divides)
 {
     double size = literal->fn <= EJ_KIND_INT ? fabs((double)literal->integer) : hypot(literal->re, literal->im);
-    *so_far = divides ? *so_far / size : *so_far * size;
-    return *so_far >= 1.0 / 65536 && *so_far <= 65536; /* also not 0, not infinite, not NaN */
+    int root = d->dtypes[d->root].dtype;
+    double bound = ej_factor_bound(root) / d->graph->drift[ej_dtypes[root].real == EINJIT_F64];
+    so_far->product = divides ? so_far->product / size : so_far->product * size;
+    so_far->least = fmin(so_far->least, so_far->product);
+    so_far->most = fmax(so_far->most, so_far->product);
+    if (!(so_far->product > 0) || !isfinite(so_far->product)) return false; /* also not NaN */
+    return so_far->most / so_far->least <= fmin(bound, 65536);
 }
 
 /* v is x times or over a literal, and nothing else uses it. */
-static bool is_scaled(const ej_distribute *d, ej_value v, double *size, ej_scale *scale, ej_value *x)
+static bool is_scaled(const ej_distribute *d, ej_value v, sizes *so_far, ej_scale *scale, ej_value *x)
 {
     const ej_node *node = node_of(d, v);
     if (!is_map(node, EJ_FN_MUL) && !is_map(node, EJ_FN_DIV)) return false;
     uint32_t literal = node->fn == EJ_FN_MUL && node_of(d, node->in[0])->op == EJ_OP_SCALAR ? 0 : 1;
     if (node_of(d, node->in[literal])->op != EJ_OP_SCALAR) return false;
     if (node->fn == EJ_FN_DIV && !ej_known_inexact(d->dtypes[v])) return false;
-    if (!scales_safely(node_of(d, node->in[literal]), size, node->fn == EJ_FN_DIV)) return false;
+    if (!scales_safely(d, node_of(d, node->in[literal]), so_far, node->fn == EJ_FN_DIV)) return false;
     *scale = (ej_scale){node->fn, node->in[literal]};
     *x = node->in[1 - literal];
     return true;
@@ -100,7 +109,7 @@ static bool is_product(const ej_node *node)
 static int find_product(ej_distribute *d, ej_term_of_sum *term)
 {
     ej_value v = term->value;
-    double size = 1;
+    sizes so_far = {1, 1, 1};
     ej_scale scale;
     term->product_minus = term->minus;
     term->first_scale = d->n_scales;
@@ -109,7 +118,7 @@ static int find_product(ej_distribute *d, ej_term_of_sum *term)
         if (is_map(node_of(d, v), EJ_FN_NEG)) {
             term->product_minus = !term->product_minus;
             v = node_of(d, v)->in[0];
-        } else if (is_scaled(d, v, &size, &scale, &v)) {
+        } else if (is_scaled(d, v, &so_far, &scale, &v)) {
             if (!EJ_PUSH_ROOM(d->job->arena, d->scales, d->cap_scales, d->n_scales)) return ej_no_memory(d->job->err);
             d->scales[d->n_scales++] = scale;
         } else {

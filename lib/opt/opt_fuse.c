@@ -11,6 +11,14 @@
  * Not here: the order of the merged product (path).
  */
 #include "opt_fuse.h"
+#include "opt_linear.h"
+#include "opt_zero.h"
+
+/* A sum's zero is 0.0, which a factor behind it may turn into -0.0; as a factor of the sum it does not. */
+static bool changes_zeros(const ej_fuse *f, ej_value v, ej_value root)
+{
+    return f->zeros[root] && ej_opt_sums(f->forms[v].equation) && !ej_opt_sums(f->forms[root].equation) && !EJ_BROKEN(FUSE_ZEROS);
+}
 
 /* Dtypes: the inner einsum computed in its own dtype, the merged one computes in the root's. For floats that is a matter
  * of rounding, but integers wrap and bool saturates: there both must be the same. Literals take the dtype of what they
@@ -21,7 +29,7 @@ bool ej_fuse_same_arithmetic(const ej_fuse *f, ej_value v, ej_value root)
     const ej_known_dtype *dtypes = f->facts.dtypes;
     ej_known_dtype strong, own = dtypes[v], all = dtypes[root];
     ej_known_promote(dtypes, inner->n_in, inner->in, &strong);
-    if (strong.weak) return false;
+    if (strong.weak || changes_zeros(f, v, root)) return false;
     if (EJ_BROKEN(FUSE_DTYPE) || !inner->computes || ej_known_inexact(strong)) return true;
     for (uint32_t i = 0; i < inner->n_in; i++)
         if (dtypes[inner->in[i]].weak) return false;
@@ -85,11 +93,12 @@ int ej_fuse_open(ej_fuse *f, ej_graph *graph, ej_job *job)
     const ej_known_shapes *shapes = ej_opt_shapes(graph, job->arena);
     f->facts = (ej_einsum_facts){graph, ej_opt_dtypes(graph, job->arena), shapes, job->arena};
     f->uses = ej_graph_uses(graph, job->arena);
+    f->zeros = f->facts.dtypes ? ej_opt_zeros(graph, f->facts.dtypes, job->arena) : NULL;
     f->forms = EJ_JOB_ARRAY(job, ej_einsum_form, n);
     f->wanted = EJ_JOB_ARRAY(job, bool, n);
     f->gone = EJ_JOB_ARRAY(job, bool, n);
     f->idle = EJ_JOB_ARRAY(job, bool, n);
-    if (!shapes || !f->facts.dtypes || !f->uses || !f->forms || !f->wanted || !f->gone || !f->idle)
+    if (!shapes || !f->zeros || !f->uses || !f->forms || !f->wanted || !f->gone || !f->idle)
         return ej_no_memory(job->err);
     for (size_t v = 0; v < n; v++) EJ_TRY(ej_as_einsum(&f->facts, (ej_value)v, &f->forms[v], job->err));
     ej_fuse_weigh(f);

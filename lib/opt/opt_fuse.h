@@ -27,6 +27,7 @@ typedef struct ej_fuse {
     ej_einsum_facts facts;
     ej_einsum_form *forms; /* per node */
     const uint32_t *uses;
+    const bool *zeros;     /* per node: the signs of its zeros count */
     bool *wanted;          /* per node: there is something to gain when an einsum takes it in */
     bool *gone;            /* per node: merged into its user */
     bool *idle;            /* per node: looked at from a user that found nothing to gain */
@@ -43,6 +44,7 @@ typedef struct ej_fuse {
     int32_t *seen;            /* per label: 0, but while it is used */
     size_t n_merged, cap_merged;
     ej_value *merged;
+    double spread;            /* of its numbers: the product of their sizes, each above 1 */
     bool text, integers;      /* kinds of labels among the merged equations */
     /* per label of the einsum that is taken in */
     size_t cap_inner;
@@ -75,7 +77,8 @@ bool ej_fuse_same_arithmetic(const ej_fuse *f, ej_value v, ej_value root);
 /* ---- opt_fuse_match.c ---- */
 /* Starts with the root's own operands. */
 int ej_fuse_begin(ej_fuse *f, ej_value root);
-/* If the einsum behind `operand` can be written into its place, its operands are pushed on the waiting list. */
+/* If the einsum behind `operand` can be written into its place, its operands are pushed on the waiting list. Numbers of both
+ * are then multiplied in at one place: they stay apart where that takes values too far from the program's. */
 int ej_fuse_take_in(ej_fuse *f, ej_fuse_operand *operand, bool *taken);
 /* `operand` stays in the result as it is. */
 int ej_fuse_keep(ej_fuse *f, const ej_fuse_operand *operand);

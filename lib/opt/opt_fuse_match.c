@@ -24,9 +24,11 @@
  *   new in the merged einsum, where E sums it, and nothing there has an ellipsis.
  * Everything else stays as it is.
  */
+#include <math.h>
 #include <string.h>
 
 #include "opt_fuse.h"
+#include "opt_scalar.h"
 
 /* How E's output lies in the labels of its place. */
 typedef struct fit {
@@ -143,6 +145,30 @@ static int32_t *copy_labels(ej_fuse *f, const ej_term *term)
     return labels;
 }
 
+/* ---- numbers ---- */
+
+/* Of v's own operands: see opt_scalar_factor.c. */
+static double spread_of(const ej_fuse *f, ej_value v)
+{
+    const ej_einsum_form *form = &f->forms[v];
+    double spread = 1;
+    for (uint32_t i = 0; i < form->n_in; i++) {
+        ej_factor number;
+        if (!ej_scalar_number(&f->graph->nodes[form->in[i]], &number)) continue;
+        double size = hypot(number.re, number.im);
+        spread *= size >= 1 ? size : 1 / size;
+    }
+    return spread;
+}
+
+static bool stays_in_bounds(const ej_fuse *f, double spread)
+{
+    ej_known_dtype dtype = f->facts.dtypes[f->root];
+    bool wide = dtype.dtype >= 0 && ej_dtypes[dtype.dtype].real == EINJIT_F64;
+    if (spread == 1 || (dtype.dtype >= 0 && ej_dtypes[dtype.dtype].kind < EJ_KIND_FLOAT)) return true;
+    return f->spread * spread <= ej_factor_bound(dtype.dtype) / f->graph->drift[wide];
+}
+
 int ej_fuse_begin(ej_fuse *f, ej_value root)
 {
     const ej_einsum_form *form = &f->forms[root];
@@ -150,6 +176,7 @@ int ej_fuse_begin(ej_fuse *f, ej_value root)
     f->root = root;
     f->n_waiting = f->n_done = f->n_ellipses = f->n_labels = f->n_merged = 0;
     f->text = f->integers = false;
+    f->spread = spread_of(f, root);
     note_kind(f, form);
     for (uint32_t l = 0; l < equation->n_labels; l++) {
         int32_t id;
@@ -396,10 +423,14 @@ int ej_fuse_take_in(ej_fuse *f, ej_fuse_operand *operand, bool *taken)
 {
     const ej_node *node = &f->graph->nodes[operand->value];
     ej_einsum_form form = f->forms[operand->value];
+    double spread = spread_of(f, operand->value);
     *taken = false;
+    if (!stays_in_bounds(f, spread)) return EINJIT_OK;
     if (operand->ellipsis && node->equation && node->equation != form.equation) {
         form.equation = node->equation;
         EJ_TRY(try_form(f, &form, operand, taken));
     }
-    return *taken ? EINJIT_OK : try_form(f, &f->forms[operand->value], operand, taken);
+    if (!*taken) EJ_TRY(try_form(f, &f->forms[operand->value], operand, taken));
+    if (*taken) f->spread *= spread;
+    return EINJIT_OK;
 }

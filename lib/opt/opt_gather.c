@@ -7,12 +7,14 @@
  *            E(index_select(x), w)  and  index_select(E(x, w))     row by row the same, whatever the einsum reduces by
  *            E(index_add(v), w)     and  index_add(E(v, w))        sums of products only: this is distributivity, also
  *                                                                  where a row has no summand
- * Keeps  labels that several operands have: an extent of 1 that broadcasts must not be gathered from. Scatters that would
+ * Keeps  what has zeros whose signs count (opt_zero.h): rows without a summand are 0.0, and what is added up in another place
+ *        comes to 0.0 in another place. Labels that several operands have: an extent of 1 that broadcasts must not be gathered from. Scatters that would
  *        add up in a coarser dtype. Einsums that are only in the way because something else uses them, too. The checks of
  *        indices: the indexed axis has the same extent in both orders. Labels of several operands: opt_gather_part.c.
  * Size   every node is looked at once, and gets a few alternatives at most.
  */
 #include "opt_gather.h"
+#include "opt_zero.h"
 
 /* ---- axes and labels ---- */
 
@@ -211,6 +213,8 @@ static int create(ej_gather *g, ej_graph *graph, ej_job *job)
     g->dtypes = ej_opt_dtypes(graph, job->arena);
     g->shapes = ej_opt_shapes(graph, job->arena);
     if (!g->uses || !g->dtypes || !g->shapes) return ej_no_memory(job->err);
+    g->zeros = ej_opt_zeros(graph, g->dtypes, job->arena);
+    if (!g->zeros) return ej_no_memory(job->err);
     g->offered = ej_opt_offered(graph, g->uses, job->arena);
     if (!g->offered) return ej_no_memory(job->err);
     return ej_edit_begin(&g->edit, graph, job);
@@ -223,7 +227,7 @@ int ej_opt_gather(ej_graph *graph, ej_job *job, size_t *n_changed)
     EJ_TRY(create(&g, graph, job));
     for (size_t v = 0; v < g.edit.n_old; v++) {
         ej_node view;
-        if (g.offered[v]) continue;
+        if (g.offered[v] || (g.zeros[v] && !EJ_BROKEN(GATHER_ZEROS))) continue;
         EJ_TRY(ej_gather_view(&g, (ej_value)v, &view));
         if (is_indexed(&view)) EJ_TRY(try_in_front(&g, (ej_value)v));
         else if (ej_gather_contracts(&view)) EJ_TRY(try_behind(&g, (ej_value)v, &view));

@@ -49,6 +49,19 @@ static ej_linear behind_it(ej_linear linear, uint8_t gives)
     return linear;
 }
 
+/* A product or a quotient of numbers, nothing added up. */
+static ej_linear of_signs(ej_linear linear)
+{
+    linear.signs = EJ_ZEROS_PRODUCT;
+    return linear;
+}
+
+static ej_linear moving(ej_linear linear)
+{
+    linear.signs = EJ_ZEROS_MOVE;
+    return linear;
+}
+
 /* Positive factors only; negative ones through the counterpart. */
 static ej_linear flipping(ej_linear linear, uint8_t flipped)
 {
@@ -74,19 +87,19 @@ static ej_linear of_pow(const ej_graph *graph, const ej_node *node)
     if (exponent->op != EJ_OP_SCALAR || exponent->fn == EJ_KIND_BOOL || exponent->fn == EJ_KIND_COMPLEX) return not_linear();
     double n = exponent->fn == EJ_KIND_INT ? (double)exponent->integer : exponent->re;
     if (!(fabs(n) >= 1 && fabs(n) <= MOST) || floor(n) != n) return not_linear();
-    return each(0, 1, (int)n, 0);
+    return of_signs(each(0, 1, (int)n, 0));
 }
 
 static ej_linear of_map(const ej_graph *graph, const ej_node *node)
 {
     switch (node->fn) {
-    case EJ_FN_NEG: return each(0, 1, 1, 0);
-    case EJ_FN_MUL: return each(0, 2, 1, 1);
-    case EJ_FN_DIV: return each(0, 2, 1, EJ_BROKEN(LINEAR_DENOMINATOR) ? 1 : -1);
-    case EJ_FN_RECIPROCAL: return each(0, 1, -1, 0);
-    case EJ_FN_SQUARE: return each(0, 1, EJ_BROKEN(LINEAR_SQUARE) ? 1 : 2, 0);
+    case EJ_FN_NEG: return of_signs(each(0, 1, 1, 0));
+    case EJ_FN_MUL: return of_signs(each(0, 2, 1, 1));
+    case EJ_FN_DIV: return of_signs(each(0, 2, 1, EJ_BROKEN(LINEAR_DENOMINATOR) ? 1 : -1));
+    case EJ_FN_RECIPROCAL: return of_signs(each(0, 1, -1, 0));
+    case EJ_FN_SQUARE: return of_signs(each(0, 1, EJ_BROKEN(LINEAR_SQUARE) ? 1 : 2, 0));
     case EJ_FN_POW: return of_pow(graph, node);
-    case EJ_FN_ABS: return behind_it(each(0, 1, 1, 0), EJ_BROKEN(LINEAR_ABS) ? EJ_GIVES_SAME : EJ_GIVES_ABS);
+    case EJ_FN_ABS: return behind_it(of_signs(each(0, 1, 1, 0)), EJ_BROKEN(LINEAR_ABS) ? EJ_GIVES_SAME : EJ_GIVES_ABS);
     case EJ_FN_CONJ: return behind_it(each(0, 1, 1, 0), EJ_BROKEN(LINEAR_CONJ) ? EJ_GIVES_SAME : EJ_GIVES_CONJ);
     case EJ_FN_REAL:
     case EJ_FN_IMAG: return for_factors(each(0, 1, 1, 0), EJ_TAKES_REAL);
@@ -96,9 +109,20 @@ static ej_linear of_map(const ej_graph *graph, const ej_node *node)
     case EJ_FN_SUB: return sum_or_difference(EJ_FN_ADD);
     case EJ_FN_MAXIMUM: return flipping(joint(0, 2), EJ_BROKEN(LINEAR_FLIP) ? EJ_FN_MAXIMUM : EJ_FN_MINIMUM);
     case EJ_FN_MINIMUM: return flipping(joint(0, 2), EJ_BROKEN(LINEAR_FLIP) ? EJ_FN_MINIMUM : EJ_FN_MAXIMUM);
-    case EJ_FN_WHERE: return joint(1, 2);
+    case EJ_FN_WHERE: return moving(joint(1, 2));
     default: return not_linear();
     }
+}
+
+bool ej_opt_sums(const ej_equation *equation)
+{
+    for (uint32_t t = 0; t < equation->n_terms; t++)
+        for (uint32_t i = 0; i < equation->terms[t].n; i++) {
+            bool kept = false;
+            for (uint32_t k = 0; k < equation->out.n && !kept; k++) kept = equation->out.labels[k] == equation->terms[t].labels[i];
+            if (!kept) return true;
+        }
+    return false;
 }
 
 /* Over products each operand counts, over sums they go in step; largest and smallest keep positive factors. */
@@ -106,7 +130,7 @@ static ej_linear of_einsum(const ej_node *node)
 {
     ej_linear linear = node->combine == EINJIT_COMBINE_MUL ? each(0, node->n_in, 1, 1) : joint(0, node->n_in);
     switch (node->fn) {
-    case EINJIT_REDUCE_SUM: return linear;
+    case EINJIT_REDUCE_SUM: return linear.kind == EJ_LINEAR_EACH && !ej_opt_sums(node->equation) ? of_signs(linear) : linear;
     case EINJIT_REDUCE_MAX: return flipping(linear, EINJIT_REDUCE_MIN);
     case EINJIT_REDUCE_MIN: return flipping(linear, EINJIT_REDUCE_MAX);
     default: return not_linear();
@@ -140,17 +164,17 @@ ej_linear ej_opt_linear(const ej_graph *graph, const ej_node *node)
     case EJ_OP_UNSQUEEZE:
     case EJ_OP_SQUEEZE:
     case EJ_OP_SLICE:
-    case EJ_OP_INDEX_SELECT: return each(0, 1, 1, 0);
+    case EJ_OP_INDEX_SELECT: return moving(each(0, 1, 1, 0));
     case EJ_OP_INDEX_ADD: return with_zeros(each(1, 1, 1, 0));
     case EJ_OP_DIAG_EMBED: return with_zeros(each(0, 1, 1, 0));
-    case EJ_OP_SUM_TO_SIZE:
+    case EJ_OP_SUM_TO_SIZE: return beside_likes(each(0, 1, 1, 0));
     case EJ_OP_EXPAND_AS:
     case EJ_OP_RESHAPE_AS:
-    case EJ_OP_SPLIT_AS: return beside_likes(each(0, 1, 1, 0));
+    case EJ_OP_SPLIT_AS: return beside_likes(moving(each(0, 1, 1, 0)));
     case EJ_OP_ZEROS_LIKE: return beside_likes(each(0, 0, 1, 0));
-    case EJ_OP_SLICE_SCATTER: return joint(0, 2);
+    case EJ_OP_SLICE_SCATTER: return moving(joint(0, 2));
     case EJ_OP_CAT:
-    case EJ_OP_STACK: return joint(0, node->n_in);
+    case EJ_OP_STACK: return moving(joint(0, node->n_in));
     default: return not_linear();
     }
 }

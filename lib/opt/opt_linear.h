@@ -12,8 +12,14 @@ enum ej_linear_kind {
 enum ej_linear_takes { EJ_TAKES_ANY, EJ_TAKES_REAL, EJ_TAKES_POSITIVE };
 enum ej_linear_gives { EJ_GIVES_SAME, EJ_GIVES_ABS, EJ_GIVES_CONJ, EJ_GIVES_NOTHING };
 
+enum ej_linear_zeros { /* factors that may pass without a change of the signs of zeros: */
+    EJ_ZEROS_CHANGE,  /* positive ones */
+    EJ_ZEROS_PRODUCT, /* all, where values are real: a zero's sign is the product of signs */
+    EJ_ZEROS_MOVE,    /* all: elements are only moved */
+};
+
 typedef struct ej_linear {
-    uint8_t kind, takes, gives;
+    uint8_t kind, takes, gives, signs;
     bool flips;         /* f(-x) = -g(x), where g is the node with `flipped` for fn: of max and min */
     bool subtracts;     /* add and sub: opposite signs make one out of the other, `flipped` */
     uint8_t flipped;
@@ -28,6 +34,8 @@ static inline bool ej_linear_is_like(const ej_linear *linear, uint32_t k)
     return linear->likes && k >= linear->first + linear->n;
 }
 
+/* Some label of an operand (or an ellipsis) is not in the output. */
+bool ej_opt_sums(const ej_equation *equation);
 ej_linear ej_opt_linear(const ej_graph *graph, const ej_node *node);
 
 #endif

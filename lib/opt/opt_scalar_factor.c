@@ -5,21 +5,33 @@
  * Keeps  a divisor a divisor: x / 3 stays one rounding. Values of rank 0 are not cancelled against each other: s / s is
  *        NaN for 0, and says so.
  *
- * Bounds: a number is taken out, moved or combined only while its magnitude, and that of every product on the way, is
- * within 2^-20 .. 2^20 where values are f32 or c64 (or of a floating dtype that is not known), 2^-160 .. 2^160 where they
- * are f64 or c128. Moving a factor scales what lies between its old and its new place by at most that: only values within
- * 2^20 (2^160) of the largest finite number or the smallest normal one could overflow or underflow that did not before,
- * that is f32 above 2^108 or below 2^-106. Outside of the bounds numbers stay where the program has them: 1e30 * (1e-30 * x)
- * is two multiplications. So do 0, Inf and NaN, which no bound admits. Of values of rank 0 nothing is known; they move as
- * numbers of ordinary size do, but not past zeros that an operation brings in itself (index_add, 0.0), which Inf would turn
- * into NaN.
+ * Bounds: a number is taken out, moved or combined only while the sizes that it has on the way lie within 2^20 of each other,
+ * 1 among them, where values are f32 or c64 (or of a floating dtype that is not known); within 2^160 where they are f64 or
+ * c128. So wherever along the way it is multiplied in the end, whatever lies there is within that factor of what the program
+ * has there: only values within 2^20 (2^160) of the largest finite number or the smallest normal one could overflow or
+ * underflow that did not before, that is f32 above 2^108 or below 2^-106. Out of bounds numbers stay where the program has
+ * them: 1e30 * (1e-30 * x) is two multiplications. So do 0, Inf and NaN, which no bound admits.
+ *
+ * What cancels is not seen by who looks next: behind E(F(1024 * x)) / 1024 nobody knows that F may have been larger by 1024.
+ * So a graph remembers how far that went (ej_graph.drift), and the bounds are so much narrower.
+ *
+ * Of values of rank 0 nothing is known. They move along what is linear, and are multiplied in one after the other, in the
+ * order in which the program does: their product may leave the range where x times one, and that times the other, does not.
+ * They do not move past zeros that an operation brings in itself (index_add, 0.0), which Inf would turn into NaN.
  */
 #include <math.h>
 #include <string.h>
 
 #include "opt_scalar.h"
 
-const ej_factor ej_factor_one = {.re = 1};
+const ej_factor ej_factor_one = {.re = 1, .least = 1, .most = 1};
+
+ej_factor ej_factor_only_number(ej_factor a)
+{
+    a.n = 0;
+    a.uses = NULL;
+    return a;
+}
 
 bool ej_factor_is_one(const ej_factor *a)
 {
@@ -57,13 +69,21 @@ static ej_factor settled(ej_factor a)
 
 ej_factor ej_factor_number(double re, double im)
 {
-    return (ej_factor){.re = re, .im = im};
+    return (ej_factor){.re = re, .im = im, .least = 1, .most = 1};
 }
 
 ej_factor ej_factor_inverse(ej_factor a)
 {
+    double least = a.least;
+    a.least = 1 / a.most;
+    a.most = 1 / least;
     a.inverse = !a.inverse;
     return settled(a);
+}
+
+bool ej_factor_is_positive(const ej_factor *a)
+{
+    return a->re > 0 && a->im == 0 && !a->n;
 }
 
 ej_factor ej_factor_negated(ej_factor a)
@@ -105,16 +125,52 @@ double ej_factor_bound(int dtype)
     return dtype >= 0 && ej_dtypes[dtype].real == EINJIT_F64 ? 0x1p160 : 0x1p20;
 }
 
-bool ej_factor_in_bounds(const ej_factor *a, ej_known_dtype dtype)
+static double size_of(const ej_factor *a)
 {
-    double most = ej_factor_bound(dtype.dtype), size = hypot(a->re, a->im);
-    return size >= 1 / most && size <= most;
+    double size = hypot(a->re, a->im);
+    return a->inverse ? 1 / size : size;
+}
+
+bool ej_factor_in_bounds(const ej_factor *a, ej_known_dtype dtype, const double *drift)
+{
+    bool wide = dtype.dtype >= 0 && ej_dtypes[dtype.dtype].real == EINJIT_F64;
+    double bound = ej_factor_bound(dtype.dtype) / drift[wide], size = size_of(a);
+    return size >= 1 / bound && size <= bound && a->most / a->least <= bound;
+}
+
+double ej_factor_hidden(const ej_factor *a)
+{
+    double size = size_of(a);
+    return a->most / a->least / (size > 1 ? size : 1 / size);
+}
+
+/* A number over a value of rank 0 at the end of the range would be less than normal: (bound / s) >= bound^2 / largest. */
+static bool may_be_over(const ej_factor *number, ej_known_dtype dtype)
+{
+    return size_of(number) >= 4 / ej_factor_bound(dtype.dtype);
+}
+
+uint8_t ej_factor_carrier(const ej_factor *a, ej_known_dtype dtype)
+{
+    ej_factor number = ej_factor_only_number(*a);
+    if (ej_factor_is_one(&number)) return a->n;
+    for (uint8_t i = 0; i < a->n; i++)
+        if (!a->uses[i].below || number.inverse || may_be_over(&number, dtype)) return i;
+    return a->n;
+}
+
+uint8_t ej_factor_steps(const ej_factor *a, ej_known_dtype dtype)
+{
+    ej_factor number = ej_factor_only_number(*a);
+    bool apart = !ej_factor_is_one(&number) && ej_factor_carrier(a, dtype) == a->n;
+    return (uint8_t)(a->n + apart);
 }
 
 /* (re + im i) over d, a divisor: again a divisor where that loses nothing. */
 static ej_factor quotient(double re, double im, const ej_factor *d)
 {
-    ej_factor out = {.re = d->re, .im = d->im, .inverse = is_power_of_two(re, im)};
+    ej_factor out = *d;
+    out.inverse = is_power_of_two(re, im);
     if (out.inverse) {
         divide(&out.re, &out.im, re, im);
         return out;
@@ -137,25 +193,22 @@ static void multiply_numbers(ej_factor *a, const ej_factor *b)
     a->inverse = product.inverse;
 }
 
-static bool comes_first(ej_factor_use a, ej_factor_use b)
-{
-    return a.below != b.below ? b.below : a.value <= b.value;
-}
-
-static int merge_uses(ej_factor *a, const ej_factor *b, bool turned, ej_job *job)
+static int append_uses(ej_factor *a, const ej_factor *b, bool turned, ej_job *job)
 {
     ej_factor_use *uses = EJ_JOB_ARRAY(job, ej_factor_use, (size_t)a->n + b->n);
     if (!uses) return ej_no_memory(job->err);
     if (a->n) memcpy(uses, a->uses, a->n * sizeof *uses);
-    for (uint8_t i = 0; i < b->n; i++) { /* a few: insertion keeps them sorted */
-        ej_factor_use use = {b->uses[i].value, b->uses[i].below != turned};
-        uint8_t at = a->n;
-        for (; at > 0 && !comes_first(uses[at - 1], use); at--) uses[at] = uses[at - 1];
-        uses[at] = use;
-        a->n++;
-    }
+    for (uint8_t i = 0; i < b->n; i++) uses[a->n++] = (ej_factor_use){b->uses[i].value, b->uses[i].below != turned};
     a->uses = uses;
     return EINJIT_OK;
+}
+
+/* What *a has been on the way, and b, and now their product. */
+static void note_sizes(ej_factor *a, const ej_factor *b)
+{
+    double size = size_of(a);
+    a->least = fmin(fmin(a->least, b->least), size);
+    a->most = fmax(fmax(a->most, b->most), size);
 }
 
 int ej_factor_multiply(ej_factor *a, const ej_factor *b, int power, bool *fits, ej_job *job)
@@ -166,7 +219,8 @@ int ej_factor_multiply(ej_factor *a, const ej_factor *b, int power, bool *fits, 
         *fits = a->n + b->n <= EJ_FACTOR_USES;
         if (!*fits) return EINJIT_OK;
         multiply_numbers(a, &number);
-        if (b->n) EJ_TRY(merge_uses(a, b, power < 0, job));
+        note_sizes(a, &number);
+        if (b->n) EJ_TRY(append_uses(a, b, power < 0, job));
     }
     return EINJIT_OK;
 }

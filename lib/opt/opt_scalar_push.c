@@ -23,11 +23,6 @@ static uint8_t role(const ej_scalar *s, ej_value v, uint32_t k)
 
 /* ---- which factors ---- */
 
-static bool is_positive(const ej_factor *f)
-{
-    return f->re > 0 && f->im == 0 && !f->n;
-}
-
 /* The imaginary part of a real number is 0, also of Inf: no factor may come near it. */
 static bool is_complex(const ej_scalar *s, ej_value v)
 {
@@ -46,11 +41,19 @@ static bool is_real(const ej_scalar *s, const ej_factor *f)
 static bool fits_value(const ej_scalar *s, const ej_factor *f, ej_value v)
 {
     ej_known_dtype known = s->dtypes[v];
-    if (known.weak || !ej_known_inexact(known) || !ej_factor_in_bounds(f, known)) return false;
+    if (known.weak || !ej_known_inexact(known) || !ej_factor_in_bounds(f, known, s->graph->drift)) return false;
     if (f->im != 0 && !is_complex(s, v)) return false;
     for (uint8_t i = 0; i < f->n; i++)
         if (known.dtype < 0 || einjit_dtype_promote(s->dtypes[f->uses[i].value].dtype, known.dtype) != known.dtype) return false;
     return true;
+}
+
+/* Would the signs of v's zeros change, though they count? The factor is that of the operands. */
+static bool changes_zeros(const ej_scalar *s, ej_value v, const ej_linear *linear, const ej_factor *f)
+{
+    if (!s->zeros[v] || EJ_BROKEN(SCALAR_ZEROS)) return false;
+    if (ej_scalar_is_delicate(s, v)) return linear->signs != EJ_ZEROS_MOVE || node_of(s, v)->op == EJ_OP_CAST;
+    return linear->signs == EJ_ZEROS_CHANGE && !ej_factor_is_positive(f);
 }
 
 /* Casts that lose neither range nor digits. */
@@ -67,7 +70,7 @@ static bool pass(const ej_scalar *s, const ej_linear *linear, ej_push *push)
     bool signs_only = linear->takes == EJ_TAKES_POSITIVE;
     if (linear->takes == EJ_TAKES_REAL && !is_real(s, f)) return false;
     if (signs_only && linear->flips && f->re < 0 && f->im == 0 && !f->n) push->flip = true;
-    else if (signs_only && !is_positive(f)) return false;
+    else if (signs_only && !ej_factor_is_positive(f)) return false;
     if (linear->gives == EJ_GIVES_ABS) {
         if (f->n) return false;
         f->re = hypot(f->re, f->im);
@@ -105,26 +108,40 @@ static bool absorb(const ej_scalar *s, const ej_node *node, ej_push *push)
     if (!number_above(s, node, &top) || ej_factor_is_one(f) || f->n || f->im != 0) return false;
     ej_factor_value(f, &re, &im);
     ej_factor made = ej_factor_number(EJ_BROKEN(SCALAR_ABSORB) ? top * re : top / re, 0);
-    if (!ej_factor_in_bounds(&made, s->dtypes[below])) return false;
+    if (!ej_factor_in_bounds(&made, s->dtypes[below], s->graph->drift)) return false;
     push->absorbs = true;
     push->number = made;
     push->factor = ej_factor_one;
     return true;
 }
 
-/* The product of what comes in; false: out of bounds, or too many factors. */
+/* Multiplies into what is there; false: out of bounds, or too many factors. */
+static int multiply_in(ej_scalar *s, ej_value v, ej_factor *product, const ej_factor *f, int power, bool *fits)
+{
+    EJ_TRY(ej_factor_multiply(product, f, power, fits, s->job));
+    if (!*fits || ej_factor_in_bounds(product, s->dtypes[v], s->graph->drift)) return EINJIT_OK;
+    s->blocked[s->dtypes[v].dtype >= 0 && ej_dtypes[s->dtypes[v].dtype].real == EINJIT_F64] = true;
+    *fits = false;
+    return EINJIT_OK;
+}
+
+/* The product of what comes in, and behind it the node's own. */
 static int product_of_each(ej_scalar *s, ej_value v, const ej_linear *linear, ej_push *push, bool *fits)
 {
     const ej_node *node = node_of(s, v);
+    ej_factor own = s->own[v], product = ej_factor_one;
+    own.least = own.most = 1; /* it is not multiplied in before the others */
     *fits = true;
     for (uint32_t k = 0; k < linear->n && *fits; k++) {
         const ej_factor *f = ej_scalar_pending(s, node->in[linear->first + k]);
         bool again = EJ_BROKEN(SCALAR_REPEATED) && k && node->in[linear->first + k] == node->in[linear->first + k - 1];
-        again |= EJ_BROKEN(LINEAR_EACH) && !ej_factor_same(&push->factor, &s->own[v]);
+        again |= EJ_BROKEN(LINEAR_EACH) && !ej_factor_is_one(&product);
         if (role(s, v, linear->first + k) != EJ_ROLE_ARRAY || ej_factor_is_one(f) || again) continue;
-        EJ_TRY(ej_factor_multiply(&push->factor, f, linear->power[k > 0], fits, s->job));
-        *fits = *fits && ej_factor_in_bounds(&push->factor, s->dtypes[v]);
+        EJ_TRY(multiply_in(s, v, &product, f, linear->power[k > 0], fits));
     }
+    *fits = *fits && !changes_zeros(s, v, linear, &product);
+    if (*fits && !ej_factor_is_one(&own)) EJ_TRY(multiply_in(s, v, &product, &own, 1, fits));
+    push->factor = product;
     return EINJIT_OK;
 }
 
@@ -136,7 +153,7 @@ static bool meets_extreme_number(const ej_scalar *s, ej_value v, const ej_factor
     ej_factor f;
     if (!passing->n && hypot(passing->re, passing->im) == 1) return false; /* a sign */
     for (uint32_t k = 0; k < node->n_in; k++)
-        if (ej_scalar_number(node_of(s, node->in[k]), &f) && !ej_factor_in_bounds(&f, s->dtypes[v])) return true;
+        if (ej_scalar_number(node_of(s, node->in[k]), &f) && !ej_factor_in_bounds(&f, s->dtypes[v], s->graph->drift)) return true;
     return false;
 }
 
@@ -146,7 +163,7 @@ static int push_each(ej_scalar *s, ej_value v, const ej_linear *linear, ej_push 
     bool fits;
     if (node->op == EJ_OP_CAST && !cast_widens(s, node)) return EINJIT_OK;
     if (node->op == EJ_OP_MAP && node->fn == EJ_FN_IMAG && !is_complex(s, node->in[0])) return EINJIT_OK;
-    push->through = absorb(s, node, push);
+    push->through = !ej_scalar_is_delicate(s, v) && absorb(s, node, push);
     if (push->through) return EINJIT_OK;
     EJ_TRY(product_of_each(s, v, linear, push, &fits));
     if (linear->zeros && push->factor.n) return EINJIT_OK; /* rows that get nothing are 0, not 0 times Inf */
@@ -173,29 +190,38 @@ static bool push_signs(const ej_scalar *s, const ej_node *node, const ej_linear 
     push->flip = !EJ_BROKEN(SCALAR_SIGNS);
     push->swap = node->fn == EJ_FN_ADD && ej_factor_is_one(b); /* -a + b is b - a */
     push->factor = push->swap ? *b : *a;
+    push->factor.least = fmin(a->least, b->least);
+    push->factor.most = fmax(a->most, b->most);
     return true;
 }
 
-/* A zero of the program is in step with every number; values of rank 0 may be Inf. */
-static bool in_step(const ej_scalar *s, const ej_node *node, const ej_linear *linear, ej_push *push)
+/* A zero of the program is in step with every number; values of rank 0 may be Inf, and negative numbers give it a sign. */
+static bool in_step(const ej_scalar *s, ej_value v, const ej_linear *linear, ej_push *push)
 {
+    const ej_node *node = node_of(s, v);
     const ej_factor *first = NULL;
+    double least = 1, most = 1;
     bool zeros = false;
     for (uint32_t k = linear->first; k < linear->first + linear->n; k++) {
         const ej_factor *f = ej_scalar_pending(s, node->in[k]);
         if (is_zero(node_of(s, node->in[k]))) zeros = true;
         else if (!first) first = f;
         else if (!ej_factor_same(first, f) && !EJ_BROKEN(SCALAR_IN_STEP)) return false;
+        least = fmin(least, f->least);
+        most = fmax(most, f->most);
     }
-    if (first) push->factor = *first;
-    return !(zeros && first && first->n);
+    if (!first) return true;
+    push->factor = *first;
+    push->factor.least = least;
+    push->factor.most = most;
+    return !(zeros && (first->n || (s->zeros[v] && !ej_factor_is_positive(first))));
 }
 
 static void push_joint(const ej_scalar *s, ej_value v, const ej_linear *linear, ej_push *push)
 {
     const ej_node *node = node_of(s, v);
-    bool stands = in_step(s, node, linear, push) || push_signs(s, node, linear, push);
-    push->through = stands && pass(s, linear, push) && fits_value(s, &push->factor, v);
+    bool stands = in_step(s, v, linear, push) || push_signs(s, node, linear, push);
+    push->through = stands && !changes_zeros(s, v, linear, &push->factor) && pass(s, linear, push) && fits_value(s, &push->factor, v);
 }
 
 /* ---- the node ---- */

@@ -13,6 +13,12 @@ static bool floating(ej_known_dtype known)
     return !known.weak && ej_known_inexact(known);
 }
 
+bool ej_scalar_is_delicate(const ej_scalar *s, ej_value v)
+{
+    int dtype = s->dtypes[v].dtype;
+    return s->zeros[v] && (dtype < 0 || ej_dtype_is_complex(dtype));
+}
+
 int ej_scalar_cost(const ej_scalar *s, ej_value v)
 {
     return s->shapes->of[v].rank != 0;
@@ -61,7 +67,7 @@ static uint8_t role_of(const ej_scalar *s, ej_value operand, ej_known_dtype rest
     const ej_node *node = &s->graph->nodes[operand];
     if (!rest_keeps_its_dtype(s, operand, rest)) return EJ_ROLE_ARRAY;
     if (node->op == EJ_OP_SCALAR || node->op == EJ_OP_CONSTANT)
-        return ej_scalar_number(node, out) && ej_factor_in_bounds(out, rest) ? EJ_ROLE_NUMBER : EJ_ROLE_ARRAY;
+        return ej_scalar_number(node, out) && ej_factor_in_bounds(out, rest, s->graph->drift) ? EJ_ROLE_NUMBER : EJ_ROLE_ARRAY;
     return s->shapes->of[operand].rank == 0 && floating(s->dtypes[operand]) ? EJ_ROLE_RUNTIME : EJ_ROLE_ARRAY;
 }
 
@@ -73,6 +79,9 @@ static int take(ej_scalar *s, ej_value v, uint32_t k, ej_known_dtype rest, int p
     ej_factor_use *use;
     bool fits = false;
     uint8_t role = role_of(s, operand, rest, &factor);
+    const ej_node *node = &s->graph->nodes[v];
+    bool sums = node->op == EJ_OP_EINSUM && ej_opt_sums(node->equation);
+    if (s->zeros[v] && sums && !(role == EJ_ROLE_NUMBER && ej_factor_is_positive(&factor)) && !EJ_BROKEN(SCALAR_ZEROS)) return EINJIT_OK;
     if (role == EJ_ROLE_ARRAY || (role == EJ_ROLE_RUNTIME && s->dtypes[v].dtype < 0)) return EINJIT_OK;
     if (role == EJ_ROLE_RUNTIME) {
         if (!(use = EJ_JOB_NEW(s->job, ej_factor_use))) return ej_no_memory(s->job->err);
@@ -81,7 +90,7 @@ static int take(ej_scalar *s, ej_value v, uint32_t k, ej_known_dtype rest, int p
         factor.uses = use;
     }
     EJ_TRY(ej_factor_multiply(&product, &factor, power, &fits, s->job));
-    if (!fits || !ej_factor_in_bounds(&product, rest)) return EINJIT_OK;
+    if (!fits || !ej_factor_in_bounds(&product, rest, s->graph->drift)) return EINJIT_OK;
     s->own[v] = product;
     s->n_own[v]++;
     s->roles[s->edges[v] + k] = role;
@@ -133,6 +142,7 @@ int ej_scalar_roles(ej_scalar *s)
 {
     for (size_t v = 0; v < s->n; v++) {
         s->own[v] = ej_factor_one;
+        if (ej_scalar_is_delicate(s, (ej_value)v)) continue;
         if (s->graph->nodes[v].op == EJ_OP_MAP) EJ_TRY(roles_of_map(s, (ej_value)v));
         if (s->graph->nodes[v].op == EJ_OP_EINSUM) EJ_TRY(roles_of_einsum(s, (ej_value)v));
     }

@@ -53,45 +53,39 @@ static int widened(writer *w, ej_value v, int dtype, ej_value *out)
     return ej_edit_node(&w->edit, cast, 1, (ej_value[]){*out}, out);
 }
 
-/* The product of the uses above or below; -1: there are none. */
-static int product_of_uses(writer *w, const ej_factor *f, bool below, int dtype, ej_value *out)
+/* A value of rank 0 with the number of the factor in it. */
+static int carried(writer *w, ej_factor_use use, const ej_factor *number, int dtype, ej_value *out)
 {
-    ej_factor number = *f;
-    number.n = 0;
-    *out = -1;
-    for (uint8_t i = 0; i < f->n; i++) {
-        ej_value use;
-        if (f->uses[i].below != below || (EJ_BROKEN(SCALAR_RUNTIME) && i && *out >= 0)) continue;
-        if (f->n == 1 && ej_factor_is_one(&number)) EJ_TRY(full_of(w, f->uses[i].value, &use));
-        else EJ_TRY(widened(w, f->uses[i].value, dtype, &use));
-        if (*out < 0) *out = use;
-        else EJ_TRY(map2(w, EJ_FN_MUL, *out, use, out));
+    ej_factor taken = *number;
+    ej_value above;
+    EJ_TRY(widened(w, use.value, dtype, out));
+    if (!use.below) return times_number(w, &taken, *out, out);
+    if (!taken.inverse) { /* number / value, which multiplies */
+        EJ_TRY(literal(w, &taken, &above));
+        return map2(w, EJ_FN_DIV, above, *out, out);
     }
-    return EINJIT_OK;
+    taken.inverse = false;
+    return times_number(w, &taken, *out, out);
 }
 
+/* One after the other: see opt_scalar_factor.c. */
 static int multiplied(writer *w, ej_value bare, const ej_factor *f, int dtype, ej_value *out)
 {
-    ej_value above, below, number;
-    ej_factor numbers = *f;
-    numbers.n = 0;
-    if (!f->n) return times_number(w, f, bare, out);
-    EJ_TRY(product_of_uses(w, f, false, dtype, &above));
-    EJ_TRY(product_of_uses(w, f, true, dtype, &below));
+    ej_factor number = ej_factor_only_number(*f);
+    uint8_t carrier = ej_factor_carrier(f, (ej_known_dtype){.dtype = (int16_t)dtype});
+    *out = bare;
+    if (carrier == f->n) EJ_TRY(times_number(w, &number, bare, out));
     if (f->n > 1) EJ_FIRED(w->s->job, SCALAR_RUNTIME);
-    if (above < 0 && ej_factor_is_one(&numbers)) return map2(w, EJ_FN_DIV, bare, below, out);
-    if (above >= 0) {
-        EJ_TRY(times_number(w, &numbers, above, &above));
-        if (below >= 0) EJ_TRY(map2(w, EJ_FN_DIV, above, below, &above));
-    } else if (numbers.inverse) { /* one over both */
-        EJ_TRY(literal(w, &numbers, &number));
-        EJ_TRY(map2(w, EJ_FN_MUL, below, number, &below));
-        return map2(w, EJ_FN_DIV, bare, below, out);
-    } else {
-        EJ_TRY(literal(w, &numbers, &number));
-        EJ_TRY(map2(w, EJ_FN_DIV, number, below, &above));
+    for (uint8_t i = 0; i < f->n; i++) {
+        ej_factor_use use = f->uses[i];
+        ej_value by;
+        if (EJ_BROKEN(SCALAR_RUNTIME) && i) continue;
+        if (i == carrier) EJ_TRY(carried(w, use, &number, dtype, &by));
+        else EJ_TRY(full_of(w, use.value, &by));
+        bool divides = use.below && !(i == carrier && !number.inverse);
+        EJ_TRY(map2(w, divides ? EJ_FN_DIV : EJ_FN_MUL, *out, by, out));
     }
-    return map2(w, EJ_FN_MUL, bare, above, out);
+    return EINJIT_OK;
 }
 
 static int full_of(writer *w, ej_value v, ej_value *out)

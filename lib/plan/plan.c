@@ -119,6 +119,8 @@ int ej_plan_build(ej_plan *out, const ej_bound *bound, ej_job *job)
     EJ_TRY(find_uses(&p));
     EJ_TRY(ej_plan_arguments(&p));
     EJ_TRY(plan_inputs(&p));
+    p.zeros = ej_bound_zeros(bound, job);
+    if (!p.zeros) return ej_no_memory(job->err);
     ej_plan_find_sums(&p);
     EJ_TRY(ej_plan_places(&p));
     for (size_t v = 0; v < bound->n_nodes; v++)

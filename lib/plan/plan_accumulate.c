@@ -5,7 +5,8 @@
  *        value that is computed for this sum alone: that value is written to the sum's place, and the einsum's step, which
  *        waits for its sum, combines its results with what is there. Sums of sums go on in the same memory.
  * Not in compiles whose sums are ordered: the product's last factor and the sum would round as one.
- * Keeps  operands that turn out to be views of something else (a permuted input): those are added as usual.
+ * Keeps  sums whose zeros' signs count: -0.0 and products that are -0.0 add up to -0.0 in place, and to 0.0 apart;
+ *        operands that turn out to be views of something else (a permuted input): those are added as usual.
  */
 #include "plan_core.h"
 
@@ -40,7 +41,7 @@ void ej_plan_find_sums(ej_planner *p)
     for (size_t v = 0; v < p->bound->n_nodes; v++) {
         const ej_bound_node *node = &p->bound->nodes[v];
         bool adds = node->fn == EJ_FN_ADD, subtracts = node->fn == EJ_FN_SUB;
-        if (!p->values[v].live || node->op != EJ_OP_MAP || !(adds || subtracts) || node->dtype == EINJIT_BOOL) continue;
+        if (!p->values[v].live || p->zeros[v] || node->op != EJ_OP_MAP || !(adds || subtracts) || node->dtype == EINJIT_BOOL) continue;
         for (uint32_t i = 2; i-- > subtracts && p->values[v].added < 0;) {
             ej_value last = node->in[i], first = node->in[1 - i];
             if (!is_for(p, last, (ej_value)v) || !is_for(p, first, (ej_value)v)) continue;

@@ -9,6 +9,7 @@
 #ifndef EJ_PLAN_CORE_H
 #define EJ_PLAN_CORE_H
 
+#include "choose.h"
 #include "path_number.h"
 #include "plan.h"
 
@@ -56,6 +57,7 @@ typedef struct ej_plan_value {
 typedef struct ej_planner {
     ej_plan *plan;
     const ej_bound *bound;
+    const bool *zeros;   /* per node: the signs of its zeros count */
     ej_sizes *sizes;     /* the bound graph's: offsets may need new atoms */
     ej_job *job;
     ej_plan_value *values;

@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "gen_contract.h"
 #include "gen_written.h"
 #include "judge.h"
 #include "opt.h"
@@ -73,7 +74,7 @@ static judge_verdict run_graph(const subject *s, const ej_graph *graph, bool in_
     char path[40];
     snprintf(path, sizeof path, "random:%llu", (unsigned long long)s->seed);
     judge_way way = {.name = "", .context = s->context, .passes = "", .in_compile = in_compile};
-    if (is_written(s->seed)) way.path = path; /* any of the alternatives */
+    if (is_written(s->seed) || s->seed % 16 == 14) way.path = path; /* any of the alternatives */
     einjit_context_clear_cache(s->context); /* the broken rule is not part of the key */
     return judge_verdict_of(s->p, graph, s->p->oracle.values, &way, s->seed, NULL, why, WHY);
 }
@@ -187,11 +188,20 @@ static int program_size(const arguments *a, uint64_t seed)
     return 1 + a->size / 4 + (int)((seed * 2654435761u >> 7) % (uint64_t)(a->size - a->size / 4));
 }
 
-/* One in four is of the forms that offer alternatives. */
+static bool make_contract(gen_program *p, uint64_t seed, char *text, size_t room)
+{
+    int promised;
+    if (!gen_contract_make(p, (int)(seed / 4 % GEN_CONTRACT_KINDS), seed, text, room, &promised)) return false;
+    if (!promised) gen_program_free(p);
+    return promised > 0;
+}
+
+/* One in four is of the forms that offer alternatives, one of those that the contract is about. */
 static bool make_program(gen_program *p, const arguments *a, uint64_t seed)
 {
-    char text[5000];
+    char text[6000];
     if (seed % 401 == 7) return gen_written_make(p, GEN_SQUARES, seed, text, sizeof text);
+    if (seed % 4 == 2) return make_contract(p, seed, text, sizeof text);
     if (is_written(seed)) return gen_written_make(p, (int)(seed / 4 % GEN_WRITTEN_FAMILIES), seed, text, sizeof text);
     int kind = seed % 5 == 0 ? GEN_ANY : seed % 5 == 1 ? GEN_CHAIN : GEN_EINSUM;
     return gen_program_of(p, kind, seed, program_size(a, seed), NULL);

@@ -180,6 +180,88 @@ static void no_factor_passes_an_extreme_one(void **state)
     }
 }
 
+/* ---- 8: the contract of einjit.h ---- */
+
+typedef struct scalar_case {
+    const char *body;
+    float x, y, b, want;
+} scalar_case;
+
+/* x and y are vectors of one number each, b and c of rank 0. */
+static void run_scalars(einjit_context *context, const scalar_case *cases, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        char text[300];
+        einjit_error err = {0};
+        float numbers[4] = {cases[i].x, cases[i].y, cases[i].b, -cases[i].b}, got[1];
+        snprintf(text, sizeof text, "def f(x: f32[n], y: f32[n], b: f32[()], c: f32[()]):\n    return %s\n", cases[i].body);
+        einjit_graph *graph = api_graph(context, text);
+        const einjit_tensor in[4] = {F32(numbers, 1), F32(numbers + 1, 1), SCALAR(numbers + 2, EINJIT_F32), SCALAR(numbers + 3, EINJIT_F32)};
+        if (einjit_call(context, graph, 4, in, 1, &SCALAR(got, EINJIT_F32), &err)) fail_msg("%s: %s", cases[i].body, err.text);
+        bool same = got[0] == cases[i].want || fabsf(got[0] / cases[i].want - 1) < 1e-5f;
+        if (!same) fail_msg("%s: %g, not %g", cases[i].body, (double)got[0], (double)cases[i].want);
+        einjit_graph_destroy(graph);
+    }
+}
+
+static void run_time_scalars_are_not_multiplied_with_each_other(void **state)
+{
+    CONTEXT_OR_SKIP(context);
+    static const scalar_case cases[] = {
+        {"(x * b * b).sum()", 1e30f, 1, 1e-25f, 1e-20f},
+        {"(x * b * b).sum()", 1e-30f, 1, 1e20f, 1e10f},
+        {"einsum(\"i->\", x * b) * b", 1e30f, 1, 1e-25f, 1e-20f},
+        {"einsum(\"i->\", x * b) * b", 1e-30f, 1, 1e20f, 1e10f},
+        {"(x * b) @ (y * b)", 1e15f, 1e15f, 1e-25f, 1e-20f},
+        {"einsum(\",,i->\", b, b, x)", 1e30f, 1, 1e-25f, 1e-20f},
+        {"einsum(\",i,,i->\", b, x, c, y)", 1e15f, 1e15f, 1e-25f, -1e-20f},
+        {"(x / b / b).sum()", 1e-30f, 1, 1e-25f, 1e20f},
+        {"(x / b).sum() / b", 1e-30f, 1, 1e-25f, 1e20f},
+        {"(x * b / b).sum()", 1e-10f, 1, 1e38f, 1e-10f},
+        {"(b * x + b * x).sum() * b", 1e30f, 1, 1e-25f, 2e-20f},
+        {"square(b * x).sum()", 1e15f, 1, 1e-25f, 1e-20f},
+        {"(x / b * 1e-6).sum()", 1e38f, 1, 3e38f, 1e-6f / 3},
+    };
+    run_scalars(context, cases, sizeof cases / sizeof *cases);
+}
+
+/* However many they are, together they stay within 2^20 of where the program has them. */
+static void numbers_move_within_bounds_together(void **state)
+{
+    CONTEXT_OR_SKIP(context);
+    static const scalar_case cases[] = {
+        /* the least value is 1e-31, the largest 1e31; without the numbers 1e-43 and 1e43 */
+        {"einsum(\"i,i->\", einsum(\"i,i->i\", einsum(\"i,i->i\", x, y) * 1e6, y) * 1e6, y) * 1e6", 1e-13f, 1e-10f, 1, 1e-25f},
+        {"einsum(\"i,i->\", einsum(\"i,i->i\", einsum(\"i,i->i\", x, y) / 1e6, y) / 1e6, y) / 1e6", 1e13f, 1e10f, 1, 1e25f},
+    };
+    run_scalars(context, cases, sizeof cases / sizeof *cases);
+}
+
+/* Sums that come to exactly zero. */
+static void signs_of_zeros_stay_where_something_divides(void **state)
+{
+    CONTEXT_OR_SKIP(context);
+    static const char *const programs[] = {"1 / ((-b) @ c)", "1 / ((s * b) @ c)", "1 / -((-b) @ c)", "reciprocal((-b - -b) @ c)",
+                                           "s / einsum(\"i->\", -b * c)", "((-b) @ c) ** -1", "1 / (-b + b).sum()",
+                                           "s * (1 / (s * (b @ c)))", "1 / einsum(\"i,,i->\", b, s, c)",
+                                           "1 / ((b @ c) * s)", "1 / (b[0] * c[0] * s - b[0] * c[0] * s)",
+                                           "1 / (s * (b[0] * c[0] + b[1] * c[1]))", "1 / (b[0] * s + b[1] * s * -1)"};
+    static const double want[] = {INFINITY, INFINITY, -INFINITY, INFINITY, -INFINITY, INFINITY, INFINITY, INFINITY, INFINITY, -INFINITY,
+                                  INFINITY, -INFINITY, INFINITY};
+    static float b[2] = {1, 1}, c[2] = {1, -1}, s = -2;
+    for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
+        char text[200];
+        einjit_error err = {0};
+        float got[1];
+        snprintf(text, sizeof text, "def f(b: f32[n], c: f32[n], s: f32[()]):\n    return %s\n", programs[i]);
+        einjit_graph *graph = api_graph(context, text);
+        const einjit_tensor in[3] = {F32(b, 2), F32(c, 2), SCALAR(&s, EINJIT_F32)};
+        if (einjit_call(context, graph, 3, in, 1, &SCALAR(got, EINJIT_F32), &err)) fail_msg("%s: %s", programs[i], err.text);
+        if ((double)got[0] != want[i]) fail_msg("%s: %g, not %g", programs[i], (double)got[0], want[i]);
+        einjit_graph_destroy(graph);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -194,6 +276,9 @@ int main(void)
         ON_BOTH(numbers_are_collected_in_double),
         ON_BOTH(division_by_zero_gives_what_it_says),
         ON_BOTH(arguments_may_be_named),
+        ON_BOTH(run_time_scalars_are_not_multiplied_with_each_other),
+        ON_BOTH(numbers_move_within_bounds_together),
+        ON_BOTH(signs_of_zeros_stay_where_something_divides),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
