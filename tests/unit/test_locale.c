@@ -35,7 +35,7 @@ static const char *program = "def forward(a: f32[8, 6], b: f32[6, 4]):\n"
 /* ---- the locales ---- */
 
 /* glibc keeps LOCPATH's folders from each setlocale and newlocale. */
-const char *__lsan_default_suppressions(void);
+EINJIT_API const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
 {
     return "leak:__argz_add_sep\n";
