@@ -105,7 +105,7 @@ static int find_einsum(einjit_kernel **out, einsum_call *call, einjit_error *err
     for (size_t i = 0; i < call->n_in; i++) ej_key_tensor(&key, &call->in[i], NULL);
     if (!ej_tensor_row_major(call->out)) ej_key_tensor(&key, call->out, NULL);
     int status = key.failed ? ej_no_memory(err)
-                            : ej_cache_get(call->context->cache, (ej_key){key.words, key.n, false}, make_einsum, call,
+                            : ej_cache_get(ej_context_cache(call->context), (ej_key){key.words, key.n, false}, make_einsum, call,
                                            out, err);
     ej_key_free(&key);
     return status;

@@ -222,6 +222,18 @@ void ej_context_enter(einjit_context *context)
     ej_fork_mark_done(&context->fork_mark);
 }
 
+struct ej_cache *ej_context_cache(einjit_context *context)
+{
+    ej_context_enter(context);
+    return context->cache;
+}
+
+struct ej_pool *ej_context_pool(einjit_context *context)
+{
+    ej_context_enter(context);
+    return context->pool;
+}
+
 /* ---- small calls ---- */
 
 void ej_context_log(const einjit_context *context, const char *format, ...)
@@ -240,15 +252,13 @@ void einjit_context_statistics(const einjit_context *context, einjit_statistics 
     if (!out) return;
     memset(out, 0, sizeof *out);
     if (!context) return;
-    ej_context_enter((einjit_context *)context); /* its locks, nothing that callers see */
-    ej_cache_statistics(context->cache, out);
+    ej_cache_statistics(ej_context_cache((einjit_context *)context), out); /* its locks change, nothing that callers see */
     ej_pool_statistics(context->pool, out);
 }
 
 void einjit_context_clear_cache(einjit_context *context)
 {
     if (!context) return;
-    ej_context_enter(context);
-    ej_cache_clear(context->cache);
-    ej_pool_trim(context->pool);
+    ej_cache_clear(ej_context_cache(context));
+    ej_pool_trim(ej_context_pool(context));
 }

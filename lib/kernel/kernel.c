@@ -273,12 +273,6 @@ static int run_with(const einjit_kernel *kernel, void *const *data, const int64_
     return check_status(kernel, scratch, sizes, err);
 }
 
-static void *take_scratch(const einjit_kernel *kernel, size_t bytes)
-{
-    ej_context_enter(kernel->context);
-    return ej_pool_take(kernel->context->pool, bytes);
-}
-
 static int run_with_scratch(const einjit_kernel *kernel, void *const *data, const int64_t *sizes, einjit_error *err)
 {
     unsigned char stack[STACK_SCRATCH + ALIGN];
@@ -288,7 +282,7 @@ static int run_with_scratch(const einjit_kernel *kernel, void *const *data, cons
     if (status) return ej_kernel_size_failed(err, status, "scratch memory");
     if (bytes <= STACK_SCRATCH)
         return run_with(kernel, data, sizes, stack + (ALIGN - (uintptr_t)stack % ALIGN) % ALIGN, err);
-    void *block = take_scratch(kernel, (size_t)bytes);
+    void *block = ej_pool_take(ej_context_pool(kernel->context), (size_t)bytes);
     if (!block) return ej_fail(err, EINJIT_E_NOMEM, "no memory for %lld bytes of scratch", (long long)bytes);
     status = run_with(kernel, data, sizes, block, err);
     ej_pool_give(kernel->context->pool, block);
@@ -300,7 +294,7 @@ int ej_kernel_run(const einjit_kernel *kernel, const einjit_tensor *in, const ei
 {
     void *stack[STACK_ARGS], **data = stack;
     size_t n = kernel->n_in + kernel->n_out;
-    if (n > STACK_ARGS && !(data = take_scratch(kernel, n * sizeof *data))) return ej_no_memory(err);
+    if (n > STACK_ARGS && !(data = ej_pool_take(ej_context_pool(kernel->context), n * sizeof *data))) return ej_no_memory(err);
     for (size_t i = 0; i < kernel->n_in; i++) data[i] = in[i].data;
     for (size_t i = 0; i < kernel->n_out; i++) data[kernel->n_in + i] = out[i].data;
     int status = run_with_scratch(kernel, data, sizes, err);

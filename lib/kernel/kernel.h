@@ -86,6 +86,9 @@ void ej_context_retain(einjit_context *context);
 /* To be called before any lock of the context, its cache or its pool is taken: in a forked child, where threads that held
  * them are no more, the first call makes them usable again. */
 void ej_context_enter(einjit_context *context);
+/* The doors to both: they enter. */
+struct ej_cache *ej_context_cache(einjit_context *context);
+struct ej_pool *ej_context_pool(einjit_context *context);
 /* One line to the log, if there is one. */
 void ej_context_log(const einjit_context *context, const char *format, ...) EJ_PRINTF(2, 3);
 /* The module's backend, loaded on first use: E_BACKEND says where it was looked for. (kernel_backend.c) */

@@ -21,7 +21,7 @@ int ej_kernel_size(const einjit_kernel *kernel, ej_size size, const int64_t *sym
     if (kernel->sizes.n_atoms > SMALL) {
         atoms = kernel->sizes.n_atoms > SIZE_MAX / sizeof *atoms
                     ? NULL
-                    : ej_pool_take(kernel->context->pool, kernel->sizes.n_atoms * sizeof *atoms);
+                    : ej_pool_take(ej_context_pool(kernel->context), kernel->sizes.n_atoms * sizeof *atoms);
         if (!atoms) return EINJIT_E_NOMEM;
     }
     bool fits = ej_sizes_evaluate(&kernel->sizes, symbols, atoms) && ej_size_evaluate(&kernel->sizes, size, atoms, out);

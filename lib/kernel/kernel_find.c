@@ -55,7 +55,7 @@ static int make_kernel(einjit_kernel **out, void *user, einjit_error *err)
 static int look_up(einjit_kernel **out, finding *f, const ej_key_words *key, bool forget_failures, einjit_error *err)
 {
     if (key->failed) return ej_no_memory(err);
-    return ej_cache_get(f->context->cache, (ej_key){key->words, key->n, forget_failures}, make_kernel, f, out, err);
+    return ej_cache_get(ej_context_cache(f->context), (ej_key){key->words, key->n, forget_failures}, make_kernel, f, out, err);
 }
 
 static int find_exact(einjit_kernel **out, einjit_context *context, const ej_request *request, einjit_error *err)
@@ -236,7 +236,6 @@ static int find_open(einjit_kernel **out, finding *f, const open_symbols *open, 
 
 int ej_kernel_find(einjit_kernel **out, einjit_context *context, const ej_request *request, einjit_error *err)
 {
-    ej_context_enter(context);
     if (!request->open || !*request->open) return find_exact(out, context, request, err);
     finding f = {context, request};
     open_symbols open = {.consistent = true};
