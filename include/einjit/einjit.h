@@ -12,6 +12,26 @@
  * - Contexts and kernels may be used by many threads at the same time. A graph may be built by one thread at a time;
  *   once frozen (by its first compile, or einjit_graph_freeze) it may be used by many threads at the same time.
  * - Nothing here aborts, exits, prints, installs signal handlers, or keeps global state.
+ *
+ * Floating point. What optimized code computes is the program's result up to rounding, as far as this goes:
+ *
+ * - Within one contraction (products, and sums of them, whether the program writes one einsum or several) any order is
+ *   allowed. Its result is finite and rounds normally as long as for every set of its factors the product of their largest
+ *   absolute values, times the extents that are summed, stays among the normal numbers of the dtype. A divisor counts as the
+ *   factor of its inverse. Underflow is gradual: nothing is flushed to zero.
+ * - Factors of rank 0 that are known at run time alone move to the smallest intermediate, but are multiplied in one after the
+ *   other, never with each other unless the program does so: x * b * b is not x * (b * b), so that of those sets the ones
+ *   of several such factors and nothing else do not count.
+ * - Numbers of the program (2.0 * x, x / 3.0) within 2^-20 .. 2^20 (f32, c64) or 2^-160 .. 2^160 (f64, c128) move, and sums of
+ *   products with a factor in common are added up first (a*c + b*c is (a + b)*c). What is finite and normal as written stays so
+ *   if all values and intermediates of the program are at least that factor (2^20, 2^160) away from both ends of the range.
+ *   Nearer to them it may not: with values of 3e38 in f32 the sum of x / 1024 may overflow because x is summed first, and
+ *   a*c + b*c because a + b does. Numbers further from 1 stay where the program has them.
+ * - The sign of a zero is the program's where a division, a reciprocal, an inverse root or a negative power can see it; there a
+ *   contraction that sums several terms to zero gives 0.0. Elsewhere, in results too, and of the parts of complex products, the
+ *   sign of a zero may differ.
+ * - Inf and NaN of the operands propagate as the program says, up to that. 0.0 * x is computed, but for zeros that a program
+ *   declares structural.
  */
 #ifndef EINJIT_H
 #define EINJIT_H

@@ -85,6 +85,19 @@ static void factors_out_of_bounds_stay(void **state)
     expect_operations("einsum(\"i,j->ij\", a, b) * 1e10 + c", "f64[2] f64[30] f64[2,30]", 2 + 60 + 60);
     expect_operations("einsum(\"i,j->ij\", a, b) * 0.0 + c", "f64[2] f64[30] f64[2,30]", 60 + 60 + 60);
     expect_operations("einsum(\"i,j->ij\", a, b) / 0.0 + c", "f64[2] f64[30] f64[2,30]", 60 + 60 + 60);
+    /* together, too: 1e5 moves to what 1e-5 has multiplied, not into one number with it */
+    expect_operations("einsum(\"i,j->ij\", a, b) * 1e5 + c", "f32[2] f32[30] f32[2,30]", 2 + 60 + 60);
+    expect_operations("einsum(\"i,j->ij\", a * 1e-5, b) * 1e5 + c", "f32[2] f32[30] f32[2,30]", 2 + 2 + 60 + 60);
+    expect_operations("einsum(\"i,j->ij\", a * 1e-5, b) * 1e5 + c", "f64[2] f64[30] f64[2,30]", 60 + 60);
+}
+
+/* Under a division that sees signs of zeros only what is positive moves. */
+static void signs_stay_where_zeros_count(void **state)
+{
+    (void)state;
+    expect_operations("c / einsum(\"ij,jk->i\", a, b * -2.0)", "f64[3,7] f64[7,5] f64[3]", 35 + 35 + 2 * 21 + 3);
+    expect_operations("c / einsum(\"ij,jk->i\", a, b * 2.0)", "f64[3,7] f64[7,5] f64[3]", 35 + 2 * 21 + 3 + 3);
+    expect_operations("c * einsum(\"ij,jk->i\", a, b * -2.0)", "f64[3,7] f64[7,5] f64[3]", 35 + 2 * 21 + 3 + 3);
 }
 
 static void integers_and_semirings_stay(void **state)
@@ -111,6 +124,7 @@ int main(void)
         cmocka_unit_test(factors_stop_at_what_is_not_linear),
         cmocka_unit_test(values_with_other_users_are_not_changed),
         cmocka_unit_test(factors_out_of_bounds_stay),
+        cmocka_unit_test(signs_stay_where_zeros_count),
         cmocka_unit_test(integers_and_semirings_stay),
         cmocka_unit_test(complex_factors_are_combined),
     };
