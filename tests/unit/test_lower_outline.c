@@ -51,11 +51,10 @@ static const char *fill_in(int i, int j, int k)
 static void every_rest_of_every_block_is_right(void **state)
 {
     (void)state;
-    static const int rows[] = {1, 4, 8, 12, 13, 16, 23, 24}, columns[] = {1, 8, 16, 20, 27, 32, 40}, terms[] = {1, 5, 6, 7, 12, 17};
+    static const int rows[] = {1, 4, 8, 12, 13, 16, 23, 24}, columns[] = {1, 8, 16, 20, 27, 32, 40}, terms[] = {1, 5, 6, 12, 17};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         for (size_t j = 0; j < sizeof columns / sizeof *columns; j++)
-            for (size_t k = i % 2; k < sizeof terms / sizeof *terms; k += 2)
-                lower_agree(fill_in(rows[i], columns[j], terms[k]), 0, NULL, 0);
+            lower_agree(fill_in(rows[i], columns[j], terms[(i + j) % (sizeof terms / sizeof *terms)]), 0, NULL, 0);
 }
 
 static void open_sizes_are_right(void **state)
