@@ -17,7 +17,7 @@ if(NOT EINJIT_LLVM_CONFIG)
   message(FATAL_ERROR "llvm-config was not found: install llvm-19-dev or configure with -DEINJIT_CODEGEN=OFF")
 endif()
 
-# What llvm-config says; empty, where the third argument is QUIET and it fails (it looks for the files that it names).
+# What llvm-config says; empty, where the second argument is QUIET and it fails (it looks for the files that it names).
 function(ask_llvm out mode)
   execute_process(COMMAND ${EINJIT_LLVM_CONFIG} ${ARGN} OUTPUT_VARIABLE answer RESULT_VARIABLE failed
     ERROR_VARIABLE reason OUTPUT_STRIP_TRAILING_WHITESPACE)
