@@ -16,15 +16,11 @@ static void add_attribute(ej_lower_module *m, LLVMValueRef function, const char 
     LLVMAddAttributeAtIndex(function, LLVMAttributeFunctionIndex, LLVMCreateEnumAttribute(m->e->context, kind, 0));
 }
 
-LLVMValueRef ej_lower_function(ej_lower_module *m, const char *name, LLVMTypeRef type, bool internal)
+static LLVMValueRef add_function(ej_lower_module *m, const char *name)
 {
     static const char *const parameters[3] = {"data", "sizes", "scratch"};
-    LLVMValueRef function = LLVMAddFunction(m->e->module, name, type);
+    LLVMValueRef function = LLVMAddFunction(m->e->module, name, m->entry_type);
     add_attribute(m, function, "nounwind");
-    if (internal) {
-        LLVMSetLinkage(function, LLVMInternalLinkage);
-        add_attribute(m, function, "noinline");
-    }
     for (unsigned i = 0; i < 3; i++)
         LLVMSetValueName2(LLVMGetParam(function, i), parameters[i], strlen(parameters[i]));
     return function;
@@ -45,32 +41,10 @@ static void leaf_symbol(char *out, size_t size, const char *name, int32_t index)
     out[at] = 0;
 }
 
-/* The entry block holds what is asked for; behind it comes "start". */
-bool ej_lower_begin(ej_lower *w, LLVMValueRef function)
-{
-    const ej_sizes *sizes = w->m->nests->sizes;
-    w->function = function;
-    w->data = LLVMGetParam(function, 0);
-    w->sizes = LLVMGetParam(function, 1);
-    w->scratch = LLVMGetParam(function, 2);
-    w->atoms = EJ_LOWER_NEW(w, LLVMValueRef, sizes ? sizes->n_atoms : 0);
-    w->exprs = EJ_LOWER_NEW(w, LLVMValueRef, sizes ? sizes->n_exprs : 0);
-    w->buffers = EJ_LOWER_NEW(w, LLVMValueRef, w->nest ? w->nest->n_buffers : 0);
-    w->entry = ej_lower_block(w, "entry");
-    LLVMPositionBuilderAtEnd(w->e->builder, ej_lower_block(w, "start"));
-    return w->status == EINJIT_OK;
-}
-
-void ej_lower_end(ej_lower *w)
-{
-    LLVMBuildRetVoid(w->e->builder);
-    LLVMPositionBuilderAtEnd(w->e->builder, w->entry);
-    LLVMBuildBr(w->e->builder, LLVMGetNextBasicBlock(w->entry));
-}
-
 /* The state of one function. nest NULL: the entry, which calls leaves; use: the function is a leaf. */
 static int start_function(ej_lower *w, ej_lower_module *m, const ej_nest *nest, const ej_leaf_use *use, LLVMValueRef function)
 {
+    const ej_sizes *sizes = m->nests->sizes;
     int32_t n_buffers = nest ? nest->n_buffers : 0;
     memset(w, 0, sizeof *w);
     w->m = m;
@@ -78,11 +52,29 @@ static int start_function(ej_lower *w, ej_lower_module *m, const ej_nest *nest, 
     w->arena = m->e->job->arena;
     w->nest = nest;
     w->use = use;
+    w->function = function;
+    w->data = LLVMGetParam(function, 0);
+    w->sizes = LLVMGetParam(function, 1);
+    w->scratch = LLVMGetParam(function, 2);
+    w->atoms = EJ_LOWER_NEW(w, LLVMValueRef, sizes ? sizes->n_atoms : 0);
+    w->exprs = EJ_LOWER_NEW(w, LLVMValueRef, sizes ? sizes->n_exprs : 0);
+    w->buffers = EJ_LOWER_NEW(w, LLVMValueRef, n_buffers);
     w->pointers = EJ_LOWER_NEW(w, int32_t, n_buffers);
-    if (!w->pointers || !ej_lower_begin(w, function)) return w->status;
+    w->entry = ej_lower_block(w, "entry");
+    if (w->status != EINJIT_OK) return w->status;
     for (int32_t i = 0; i < n_buffers; i++) w->pointers[i] = -1;
     for (int32_t p = 0; use && p < use->n_pointers; p++) w->pointers[use->pointers[p].buffer] = p;
+    LLVMPositionBuilderAtEnd(m->e->builder, ej_lower_block(w, "start"));
     return EINJIT_OK;
+}
+
+/* The entry block holds what was asked for; behind it comes "start". */
+static int end_function(ej_lower *w)
+{
+    LLVMBuildRetVoid(w->e->builder);
+    LLVMPositionBuilderAtEnd(w->e->builder, w->entry);
+    LLVMBuildBr(w->e->builder, LLVMGetNextBasicBlock(w->entry));
+    return w->status;
 }
 
 static int emit_nest(ej_lower_module *m, const ej_nest *nest, const ej_leaf_use *use, LLVMValueRef function)
@@ -90,8 +82,7 @@ static int emit_nest(ej_lower_module *m, const ej_nest *nest, const ej_leaf_use 
     ej_lower w;
     EJ_TRY(start_function(&w, m, nest, use, function));
     ej_lower_tree(&w);
-    ej_lower_end(&w);
-    return w.status;
+    return end_function(&w);
 }
 
 static int emit_leaves(ej_lower_module *m, LLVMValueRef *out)
@@ -101,7 +92,9 @@ static int emit_leaves(ej_lower_module *m, LLVMValueRef *out)
         const ej_nest *nest = &m->nests->nests[first];
         char name[96];
         leaf_symbol(name, sizeof name, nest->name, i);
-        out[i] = ej_lower_function(m, name, m->entry_type, true);
+        out[i] = add_function(m, name);
+        LLVMSetLinkage(out[i], LLVMInternalLinkage);
+        add_attribute(m, out[i], "noinline");
         EJ_TRY(emit_nest(m, nest, &m->leaves.uses[first], out[i]));
     }
     return EINJIT_OK;
@@ -116,8 +109,7 @@ static int emit_steps(ej_lower_module *m, LLVMValueRef function)
     EJ_TRY(emit_leaves(m, leaves));
     EJ_TRY(start_function(&w, m, NULL, NULL, function));
     ej_lower_steps(&w, leaves);
-    ej_lower_end(&w);
-    return w.status;
+    return end_function(&w);
 }
 
 int ej_lower_nests(ej_emit *e, const ej_nests *nests, const char *entry)
@@ -135,7 +127,7 @@ int ej_lower_nests(ej_emit *e, const ej_nests *nests, const char *entry)
     m.entry_type = LLVMFunctionType(LLVMVoidTypeInContext(e->context), parameters, 3, 0);
     m.constants = EJ_JOB_ARRAY(e->job, LLVMValueRef, nests->plan ? nests->plan->n_constants : 0);
     if (!m.constants) return ej_no_memory(e->job->err);
-    LLVMValueRef function = ej_lower_function(&m, entry, m.entry_type, false);
+    LLVMValueRef function = add_function(&m, entry);
     if (nests->n == 1) return emit_nest(&m, &nests->nests[0], NULL, function);
     return emit_steps(&m, function);
 }

@@ -4,8 +4,7 @@
  * Gives  blocks. A loop with step s over a range is one counted loop over its full chunks and one copy of the body for
  *        the shorter rest; chunk counts are compared with numbers where the extents are numbers. Bodies that run once
  *        get no loop.
- * Not here: bodies that come up again (lower_outline.c), pointers (lower_access.c), registers at joins (lower_join.c),
- *        leaves (lower_leaf.c).
+ * Not here: pointers (lower_access.c), registers at joins (lower_join.c), leaves (lower_leaf.c).
  */
 #include "lower_nest.h"
 
@@ -33,19 +32,6 @@ static LLVMBasicBlockRef loop_block(ej_lower *w, int32_t axis)
 
 /* ---- one chunk of a loop's range ---- */
 
-void ej_lower_body(ej_lower *w, int32_t loop)
-{
-    const ej_nest_node *node = &w->nest->nodes[loop];
-    int32_t first = w->first_at[loop], end = w->end_at[loop];
-    for (int32_t p = 0; p < node->n_placed; p++) ej_at_place(w, first, end, node->placed[p]);
-    ej_at_tables(w, first, end, false);
-    emit_list(w, node->child);
-    for (int32_t p = 0; p < node->n_placed; p++) {
-        ej_regs_drop(w, node->placed[p]);
-        w->placed_lo[node->placed[p]] = NULL;
-    }
-}
-
 /* The body with the axis' range `by` further and of the given length (most, n: as in ej_range when count is -1). */
 static void emit_chunk(ej_lower *w, int32_t id, LLVMValueRef by, int64_t count, int64_t most, LLVMValueRef n)
 {
@@ -65,7 +51,13 @@ static void emit_chunk(ej_lower *w, int32_t id, LLVMValueRef by, int64_t count, 
     range->n = n;
     range->maybe_empty = false;
     ej_at_advance(w, first, end, node->axis, by, &outer, node->step);
-    if (!ej_lower_outlined(w, id)) ej_lower_body(w, id);
+    for (int32_t p = 0; p < node->n_placed; p++) ej_at_place(w, first, end, node->placed[p]);
+    ej_at_tables(w, first, end, false);
+    emit_list(w, node->child);
+    for (int32_t p = 0; p < node->n_placed; p++) {
+        ej_regs_drop(w, node->placed[p]);
+        w->placed_lo[node->placed[p]] = NULL;
+    }
     w->ranges[node->axis] = outer;
     if (n_at) memcpy(w->at + first, saved, n_at * sizeof *saved);
 }
@@ -247,8 +239,6 @@ void ej_lower_tree(ej_lower *w)
     if (w->status != EINJIT_OK || !ej_regs_init(w)) return;
     int32_t n = number_accesses(w, nest->root, 0);
     start_ranges(w);
-    ej_bodies_find(w);
-    if (w->status != EINJIT_OK) return;
     ej_at_start(w, 0, n);
     for (int32_t p = 0; p < nest->n_placed; p++) ej_at_place(w, 0, n, nest->placed[p]);
     ej_at_tables(w, 0, n, false);

@@ -64,7 +64,6 @@ typedef struct ej_lower_module {
     const ej_nests *nests;
     ej_leaves leaves;
     LLVMTypeRef i1, i8, i32, i64, pointer, entry_type;
-    int32_t n_bodies;        /* functions that lower_outline.c has made */
     LLVMValueRef *constants; /* per constant of the plan; NULL until used */
 } ej_lower_module;
 
@@ -83,7 +82,6 @@ typedef struct ej_lower {
     LLVMValueRef **placed_lo;     /* per buffer: los of all axes where it was placed; NULL: not placed */
     bool *written;                /* per buffer: a leaf of the nest stores to it */
     ej_range *ranges;             /* per axis */
-    struct ej_bodies *bodies;     /* lower_outline.c's; also of the functions that it makes */
     int32_t *first_at, *end_at;   /* per node: the accesses of its subtree, a leaf's dst before its sources */
     ej_at *at;
     ej_regs regs;
@@ -112,20 +110,8 @@ LLVMValueRef ej_lower_offset(ej_lower *w, LLVMValueRef pointer, LLVMValueRef ele
 /* Fills the entry block and "start" of the entry function, whose state is w: calls of `leaves` (functions, one a leaf). */
 void ej_lower_steps(ej_lower *w, LLVMValueRef const *leaves);
 
-/* ---- lower.c: functions ---- */
-LLVMValueRef ej_lower_function(ej_lower_module *m, const char *name, LLVMTypeRef type, bool internal); /* first: data, sizes, scratch */
-bool ej_lower_begin(ej_lower *w, LLVMValueRef function); /* what is the same in all of one function; builder in its first block */
-void ej_lower_end(ej_lower *w);
-
 /* ---- lower_loop.c: the tree ---- */
 void ej_lower_tree(ej_lower *w);
-void ej_lower_body(ej_lower *w, int32_t loop); /* of a loop, for the current ranges */
-
-/* ---- lower_outline.c: bodies of loops as functions ---- */
-void ej_bodies_find(ej_lower *w); /* at the root, before anything is emitted */
-/* Calls the body of a loop for the current ranges, making it a function first; false: it has to be emitted here. */
-bool ej_lower_outlined(ej_lower *w, int32_t loop);
-
 LLVMBasicBlockRef ej_lower_block(ej_lower *w, const char *name);
 
 /* ---- lower_access.c: accesses in the current ranges ---- */

@@ -1,5 +1,5 @@
-/* test_lower_outline.c - bodies of loops that come up again are functions: right results whatever the rests are, and code
- * for each kind of body once.
+/* test_lower_loop.c - loops in blocks: right results whatever rest the blocks leave, and whatever the blocks inside leave of
+ * that.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -66,43 +66,7 @@ static void open_sizes_are_right(void **state)
     lower_agree(text, 6, values, 0);
 }
 
-static size_t count(const char *text, const char *word)
-{
-    size_t n = 0;
-    for (const char *at = text; (at = strstr(at, word)); at += strlen(word)) n++;
-    return n;
-}
-
-/* Multiply-adds in the code of a product: as many as one of each kind of register tile has. */
-static void expect_multiply_adds(const char *text, size_t n)
-{
-    nest_case c;
-    ej_text dump;
-    lower_code code;
-    const ej_target *target = ej_target_by_name("avx2");
-    assert_non_null(target);
-    nest_open(&c);
-    if (nest_parse(&c, text)) fail_msg("%s", c.err.text);
-    ej_text_init(&dump, &c.arena);
-    lower_compile(&code, &c, target, 1u << EJ_STAGE_ASM, &dump);
-    lower_free(&code);
-    assert_false(dump.failed);
-    assert_int_equal(count(dump.data, "vfmadd"), n);
-    nest_close(&c);
-}
-
-static void a_register_tile_is_made_once(void **state)
-{
-    (void)state;
-    expect_multiply_adds(fill_in(8, 16, 6), 4);
-    expect_multiply_adds(fill_in(16, 32, 12), 4);
-    expect_multiply_adds(fill_in(20, 40, 17), 4);     /* shorter blocks of whole tiles */
-    expect_multiply_adds(fill_in(22, 40, 17), 4 + 2); /* and tiles of 2 rows */
-    expect_multiply_adds(fill_in(22, 36, 17), 4 + 2 + 4 + 2); /* and tiles of 4 columns */
-}
-
-/* Registers that are set outside of a body stay where they are. */
-static void accumulators_around_a_body_are_right(void **state)
+static void accumulators_around_blocks_are_right(void **state)
 {
     (void)state;
     lower_agree("nest around\naxis i 13\naxis k 11 reduced\nbuffer A f32 arg 0\nbuffer C f32 arg 1\nbuffer acc f32 reg elems 4\n"
@@ -114,7 +78,7 @@ static void accumulators_around_a_body_are_right(void **state)
                 0, NULL, 0);
 }
 
-/* What a table says is counted from where the axis stands, in the body too; and one that the nest fills in blocks. */
+/* Tables of the whole axis, and of a block that the nest fills first. */
 static void tables_are_right(void **state)
 {
     (void)state;
@@ -137,8 +101,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_rest_of_every_block_is_right),
         cmocka_unit_test(open_sizes_are_right),
-        cmocka_unit_test(a_register_tile_is_made_once),
-        cmocka_unit_test(accumulators_around_a_body_are_right),
+        cmocka_unit_test(accumulators_around_blocks_are_right),
         cmocka_unit_test(tables_are_right),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
