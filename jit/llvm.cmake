@@ -17,7 +17,7 @@ if(NOT EINJIT_LLVM_CONFIG)
   message(FATAL_ERROR "llvm-config was not found: install llvm-19-dev or configure with -DEINJIT_CODEGEN=OFF")
 endif()
 
-# What llvm-config says; empty, where the third argument is QUIET and it fails (it looks for the files that it names).
+# What llvm-config says; empty, where the second argument is QUIET and it fails (it looks for the files that it names).
 function(ask_llvm out mode)
   execute_process(COMMAND ${EINJIT_LLVM_CONFIG} ${ARGN} OUTPUT_VARIABLE answer RESULT_VARIABLE failed
     ERROR_VARIABLE reason OUTPUT_STRIP_TRAILING_WHITESPACE)
@@ -41,11 +41,14 @@ separate_arguments(llvm_shared)
 list(PREPEND llvm_shared -L${llvm_libdir})
 
 # ---- the archives -------------------------------------------------------------------------------------------------
-# Libraries that LLVM may have been built with, each as an archive, else as the package with headers has it, else as
-# programs load it (libLLVM.so needs it, too). The linker takes those that are called.
+# Libraries that LLVM may have been built with: as an archive, as the package with headers has it, or as programs load it
+# (libLLVM.so needs it, too). The linker takes those that are called. Archives of tinfo (up to LLVM 16) do not go into
+# shared objects.
+find_library(EINJIT_LLVM_NEEDS_z NAMES libz.a z libz.so.1)
+find_library(EINJIT_LLVM_NEEDS_zstd NAMES libzstd.a zstd libzstd.so.1)
+find_library(EINJIT_LLVM_NEEDS_tinfo NAMES libtinfo.so libtinfo.so.6)
 set(llvm_system)
 foreach(name z zstd tinfo)
-  find_library(EINJIT_LLVM_NEEDS_${name} NAMES lib${name}.a ${name} lib${name}.so.1 lib${name}.so.6)
   mark_as_advanced(EINJIT_LLVM_NEEDS_${name})
   if(EINJIT_LLVM_NEEDS_${name})
     list(APPEND llvm_system ${EINJIT_LLVM_NEEDS_${name}})
@@ -90,6 +93,7 @@ if(NOT EINJIT_LLVM_SHARED)
     set(llvm_product ${llvm_static})
     set(llvm_how static)
   else()
+    unset(EINJIT_LLVM_ARCHIVES_LINK CACHE) # tried again when what was missing may be there
     message(STATUS "LLVM's archives cannot be linked: the code generator will load libLLVM.so")
   endif()
 endif()
