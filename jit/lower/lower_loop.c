@@ -3,7 +3,8 @@
  * Takes  the nodes of a nest, the builder in the function's first block.
  * Gives  blocks. A loop with step s over a range is one counted loop over its full chunks and one copy of the body for
  *        the shorter rest; chunk counts are compared with numbers where the extents are numbers. Bodies that run once
- *        get no loop.
+ *        get no loop. Where loops inside divide the chunks again, the rest needs no copy: the last chunk is shorter at run
+ *        time, and what it leaves to the loops inside is a number.
  * Not here: pointers (lower_access.c), registers at joins (lower_join.c), leaves (lower_leaf.c).
  */
 #include "lower_nest.h"
@@ -32,8 +33,9 @@ static LLVMBasicBlockRef loop_block(ej_lower *w, int32_t axis)
 
 /* ---- one chunk of a loop's range ---- */
 
-/* The body with the axis' range `by` further and of the given length (most, n: as in ej_range when count is -1). */
-static void emit_chunk(ej_lower *w, int32_t id, LLVMValueRef by, int64_t count, int64_t most, LLVMValueRef n)
+/* The body with the axis' range `by` further and of the given length (most, n: as in ej_range when count is -1).
+ * `residue` > 0: it is the step, or what the step leaves of this. */
+static void emit_chunk(ej_lower *w, int32_t id, LLVMValueRef by, int64_t count, int64_t most, LLVMValueRef n, int64_t residue)
 {
     const ej_nest_node *node = &w->nest->nodes[id];
     int32_t first = w->first_at[id], end = w->end_at[id];
@@ -51,6 +53,8 @@ static void emit_chunk(ej_lower *w, int32_t id, LLVMValueRef by, int64_t count, 
     range->most = count >= 0 ? count : most;
     range->n = n;
     range->maybe_empty = false;
+    range->modulo = residue > 0 ? node->step : 0;
+    range->residue = residue;
     if (ej_lower_constant(by, &fixed) && fixed > 0) range->past_start = true;
     ej_at_advance(w, first, end, node->axis, by, &outer, node->step);
     for (int32_t p = 0; p < node->n_placed; p++) ej_at_place(w, first, end, node->placed[p]);
@@ -67,9 +71,10 @@ static void emit_chunk(ej_lower *w, int32_t id, LLVMValueRef by, int64_t count, 
 /* ---- counted loops over full chunks ---- */
 
 /* do { chunk at d } while ((d += step) <= last): the builder comes from `before` and leaves at the end of the loop's
- * last block, before its branch to *body or onwards. Gives the next d and whether to go round again. */
+ * last block, before its branch to *body or onwards. Gives the next d and whether to go round again. `total` > 0: the last
+ * chunk ends there. */
 static LLVMValueRef emit_round(ej_lower *w, int32_t id, LLVMBasicBlockRef before, LLVMBasicBlockRef body,
-                               LLVMValueRef last, LLVMValueRef *again)
+                               LLVMValueRef last, int64_t total, LLVMValueRef *again)
 {
     const ej_nest_node *node = &w->nest->nodes[id];
     LLVMBuilderRef b = w->e->builder;
@@ -79,7 +84,13 @@ static LLVMValueRef emit_round(ej_lower *w, int32_t id, LLVMBasicBlockRef before
     LLVMValueRef d = LLVMBuildPhi(b, w->m->i64, name), zero = ej_lower_i64(w, 0);
     LLVMAddIncoming(d, &zero, &before, 1);
     ej_regs_loop_begin(w, &regs, before);
-    emit_chunk(w, id, d, node->step, node->step, NULL);
+    if (total > 0) {
+        LLVMValueRef step = ej_lower_i64(w, node->step), left = LLVMBuildSub(b, ej_lower_i64(w, total), d, "");
+        LLVMValueRef n = LLVMBuildSelect(b, LLVMBuildICmp(b, LLVMIntSLT, left, step, ""), left, step, "");
+        emit_chunk(w, id, d, -1, node->step, n, total);
+    } else {
+        emit_chunk(w, id, d, node->step, node->step, NULL, 0);
+    }
     ej_regs_loop_end(w, &regs);
     LLVMValueRef next = LLVMBuildNUWAdd(b, d, ej_lower_i64(w, node->step), "");
     LLVMBasicBlockRef latch = LLVMGetInsertBlock(b);
@@ -88,40 +99,63 @@ static LLVMValueRef emit_round(ej_lower *w, int32_t id, LLVMBasicBlockRef before
     return next;
 }
 
-static void emit_counted(ej_lower *w, int32_t id, int64_t full)
+/* So many chunks; total > 0: the last one ends there. */
+static void emit_counted(ej_lower *w, int32_t id, int64_t chunks, int64_t total)
 {
     const ej_nest_node *node = &w->nest->nodes[id];
     LLVMBuilderRef b = w->e->builder;
     LLVMValueRef again;
     LLVMBasicBlockRef before = LLVMGetInsertBlock(b), body = loop_block(w, node->axis);
     LLVMBuildBr(b, body);
-    emit_round(w, id, before, body, ej_lower_i64(w, (full - 1) * node->step), &again);
+    emit_round(w, id, before, body, ej_lower_i64(w, (chunks - 1) * node->step), total, &again);
     LLVMBasicBlockRef after = ej_lower_block(w, "");
     LLVMBuildCondBr(b, again, body, after);
     LLVMPositionBuilderAtEnd(b, after);
+}
+
+/* Everything below that moves along the axis is in loops that divide a chunk of `step`. */
+static bool divides_again(const ej_lower *w, int32_t id, int32_t axis, int64_t step)
+{
+    for (; id >= 0; id = w->nest->nodes[id].next) {
+        const ej_nest_node *node = &w->nest->nodes[id];
+        if (node->kind == EJ_NEST_LOOP && node->axis == axis) {
+            if (step % node->step || step == node->step) return false;
+        } else if (node->kind == EJ_NEST_LOOP) {
+            if (!divides_again(w, node->child, axis, step)) return false;
+        } else {
+            for (int32_t a = w->first_at[id]; a < w->end_at[id]; a++)
+                if (ej_names_axis(w->at[a].access, axis)) return false;
+        }
+    }
+    return true;
 }
 
 static void emit_static(ej_lower *w, int32_t id, int64_t count)
 {
     const ej_nest_node *node = &w->nest->nodes[id];
     int64_t full = count / node->step, rest = count % node->step;
+    if (full && rest && divides_again(w, node->child, node->axis, node->step)) {
+        emit_counted(w, id, full + 1, count);
+        return;
+    }
     ej_range *range = &w->ranges[node->axis], outer = *range;
     range->short_of_end = range->short_of_end || rest; /* of the full chunks */
     if (full == 1)
-        emit_chunk(w, id, ej_lower_i64(w, 0), node->step, node->step, NULL);
+        emit_chunk(w, id, ej_lower_i64(w, 0), node->step, node->step, NULL, 0);
     else if (full > 1)
-        emit_counted(w, id, full);
+        emit_counted(w, id, full, 0);
     *range = outer;
-    if (rest) emit_chunk(w, id, ej_lower_i64(w, full * node->step), rest, rest, NULL);
+    if (rest) emit_chunk(w, id, ej_lower_i64(w, full * node->step), rest, rest, NULL, 0);
 }
 
 /* ---- run-time counts ---- */
 
-static void emit_guarded(ej_lower *w, int32_t id, LLVMValueRef condition, LLVMValueRef by, int64_t most, LLVMValueRef n)
+static void emit_guarded(ej_lower *w, int32_t id, LLVMValueRef condition, LLVMValueRef by, int64_t count, int64_t most,
+                         LLVMValueRef n)
 {
     ej_guard guard;
     if (!ej_guard_begin(w, &guard, condition, "rest")) return;
-    emit_chunk(w, id, by, -1, most, n);
+    emit_chunk(w, id, by, count, most, n, 0);
     ej_guard_end(w, &guard);
 }
 
@@ -140,7 +174,7 @@ static LLVMValueRef emit_full(ej_lower *w, int32_t id, LLVMValueRef n, bool cert
         LLVMBuildBr(b, body);
     else
         LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntSGE, n, step, ""), body, after);
-    LLVMValueRef next = emit_round(w, id, before, body, last, &again);
+    LLVMValueRef next = emit_round(w, id, before, body, last, 0, &again);
     LLVMBasicBlockRef latch = LLVMGetInsertBlock(b);
     LLVMBuildCondBr(b, again, body, after);
     LLVMMoveBasicBlockAfter(after, latch);
@@ -160,15 +194,19 @@ static void emit_open(ej_lower *w, int32_t id, ej_range range)
     LLVMValueRef zero = ej_lower_i64(w, 0);
     if (range.most < node->step) { /* one chunk holds all of it */
         if (!range.maybe_empty)
-            emit_chunk(w, id, zero, -1, range.most, range.n);
+            emit_chunk(w, id, zero, -1, range.most, range.n, 0);
         else
-            emit_guarded(w, id, LLVMBuildICmp(b, LLVMIntSGT, range.n, zero, ""), zero, range.most, range.n);
+            emit_guarded(w, id, LLVMBuildICmp(b, LLVMIntSGT, range.n, zero, ""), zero, -1, range.most, range.n);
         return;
     }
-    LLVMValueRef done = emit_full(w, id, range.n, node->step == 1 && !range.maybe_empty);
-    if (node->step == 1) return;
+    bool known = range.modulo && range.modulo % node->step == 0;
+    bool certain = known ? range.residue % range.modulo >= node->step : node->step == 1 && !range.maybe_empty;
+    int64_t number = known ? range.residue % node->step : -1;
+    LLVMValueRef done = emit_full(w, id, range.n, certain);
+    if (node->step == 1 || !number) return;
     LLVMValueRef rest = LLVMBuildSub(b, range.n, done, "");
-    emit_guarded(w, id, LLVMBuildICmp(b, LLVMIntSGT, rest, zero, ""), done, node->step - 1, rest);
+    emit_guarded(w, id, LLVMBuildICmp(b, LLVMIntSGT, rest, zero, ""), done, number, known ? number : node->step - 1,
+                 known ? NULL : rest);
 }
 
 static void emit_node(ej_lower *w, int32_t id)

@@ -17,6 +17,7 @@ typedef struct ej_range {
     LLVMValueRef n;    /* .. this, i64, .. */
     int64_t most;      /* .. at most this, .. */
     bool maybe_empty;  /* .. and at least 1 unless this is set */
+    int64_t modulo, residue; /* modulo > 0: n is modulo, or in the last chunk residue % modulo, which is not 0 */
     bool past_start;   /* lo is not 0: known when code is made */
     bool short_of_end; /* the range does not end where the axis does: the same */
 } ej_range;
@@ -190,6 +191,7 @@ typedef struct ej_operand {
 
 /* lower_tile.c: which digit values are in which lanes */
 bool ej_leaf_init(ej_leaf *leaf, ej_lower *w, int32_t node);
+bool ej_names_axis(const ej_access *access, int32_t axis);
 void ej_leaf_lanes(const ej_leaf *leaf, int32_t unroll, ej_lanes *out);
 int32_t ej_leaf_index(const ej_leaf *leaf, int32_t unroll, uint32_t set); /* unroll number counting only digits of set */
 int32_t ej_leaf_count(const ej_leaf *leaf, uint32_t set);                 /* how many of these there are */

@@ -20,7 +20,7 @@ static int32_t axis_index(ej_leaf *leaf, int32_t axis)
     return leaf->n_axes++;
 }
 
-static bool names_axis(const ej_access *access, int32_t axis)
+bool ej_names_axis(const ej_access *access, int32_t axis)
 {
     for (int32_t t = 0; t < access->n_terms; t++)
         if (access->terms[t].axis == axis) return true;
@@ -30,8 +30,8 @@ static bool names_axis(const ej_access *access, int32_t axis)
 /* A leaf works for the axes that its accesses name: digits of others mean nothing. */
 static bool leaf_has_axis(const ej_nest_node *node, int32_t axis)
 {
-    bool found = names_axis(&node->dst, axis);
-    for (int32_t s = 0; s < node->n_src && !found; s++) found = names_axis(&node->src[s], axis);
+    bool found = ej_names_axis(&node->dst, axis);
+    for (int32_t s = 0; s < node->n_src && !found; s++) found = ej_names_axis(&node->src[s], axis);
     return found;
 }
 

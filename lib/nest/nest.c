@@ -90,6 +90,14 @@ const ej_access_term *ej_access_find(const ej_access *access, int32_t axis)
     return NULL;
 }
 
+int32_t ej_access_unit_axis(const ej_access *access)
+{
+    for (int32_t t = 0; t < access->n_terms; t++)
+        if (access->terms[t].table < 0 && !access->terms[t].block && ej_size_is(access->terms[t].stride, 1))
+            return access->terms[t].axis;
+    return -1;
+}
+
 bool ej_access_moves(const ej_access *access, int32_t axis)
 {
     const ej_access_term *term = ej_access_find(access, axis);

@@ -110,6 +110,7 @@ int ej_nest_leaf(ej_nest *nest, ej_arena *arena, int32_t parent, const ej_nest_n
 int ej_nest_place(ej_nest *nest, ej_arena *arena, int32_t node, int32_t buffer); /* node -1: the root */
 
 const ej_access_term *ej_access_find(const ej_access *access, int32_t axis); /* NULL: the access does not name it */
+int32_t ej_access_unit_axis(const ej_access *access); /* of stride 1; -1: none */
 bool ej_access_moves(const ej_access *access, int32_t axis); /* the element depends on it */
 
 /* ---- from a plan (recipe.c has the table of recipes) ---- */

@@ -10,24 +10,24 @@
 
 #include "nest_tiling.h"
 
-static int copy_access(ej_access *out, const ej_access *access, ej_arena *arena, einjit_error *err)
+static int copy_access(ej_access *out, const ej_access *access, ej_arena *arena)
 {
     *out = *access;
     out->terms = EJ_NEW_ARRAY(arena, ej_access_term, (size_t)access->n_terms);
-    if (!out->terms) return ej_no_memory(err);
+    if (!out->terms) return EINJIT_E_NOMEM;
     if (access->n_terms) memcpy(out->terms, access->terms, (size_t)access->n_terms * sizeof *out->terms);
     return EINJIT_OK;
 }
 
-static int copy_step(ej_step *out, const ej_step *step, ej_arena *arena, einjit_error *err)
+int ej_step_copy(ej_step *out, const ej_step *step, ej_arena *arena)
 {
     *out = *step;
     out->axes = EJ_NEW_ARRAY(arena, ej_axis, (size_t)step->n_axes);
     out->src = EJ_NEW_ARRAY(arena, ej_access, (size_t)step->n_src);
-    if (!out->axes || !out->src) return ej_no_memory(err);
+    if (!out->axes || !out->src) return EINJIT_E_NOMEM;
     if (step->n_axes) memcpy(out->axes, step->axes, (size_t)step->n_axes * sizeof *out->axes);
-    EJ_TRY(copy_access(&out->out, &step->out, arena, err));
-    for (int32_t s = 0; s < step->n_src; s++) EJ_TRY(copy_access(&out->src[s], &step->src[s], arena, err));
+    EJ_TRY(copy_access(&out->out, &step->out, arena));
+    for (int32_t s = 0; s < step->n_src; s++) EJ_TRY(copy_access(&out->src[s], &step->src[s], arena));
     return EINJIT_OK;
 }
 
@@ -115,7 +115,7 @@ static void renumber(ej_step *step, const bool *gone, int32_t *id)
 
 int ej_step_normalize(ej_step *out, const ej_step *step, ej_sizes *sizes, ej_arena *arena, einjit_error *err)
 {
-    EJ_TRY(copy_step(out, step, arena, err));
+    if (ej_step_copy(out, step, arena)) return ej_no_memory(err);
     bool *gone = EJ_NEW_ARRAY(arena, bool, (size_t)step->n_axes);
     int32_t *id = EJ_NEW_ARRAY(arena, int32_t, (size_t)step->n_axes);
     if (!gone || !id) return ej_no_memory(err);

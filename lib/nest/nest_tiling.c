@@ -91,14 +91,6 @@ bool ej_axis_has_table(const ej_step *step, int32_t axis)
     return false;
 }
 
-int32_t ej_access_unit_axis(const ej_access *access)
-{
-    for (int32_t t = 0; t < access->n_terms; t++)
-        if (access->terms[t].table < 0 && !access->terms[t].block && ej_size_is(access->terms[t].stride, 1))
-            return access->terms[t].axis;
-    return -1;
-}
-
 /* A source whose vectors lie a page or so apart along the reduced axes, more of them than the L1 holds: each load misses
  * the L1 and often the TLB. Measured at 1024^3 f32: 27 GFLOP/s where packed panels reach 170. */
 enum { EJ_FAR_BYTES = 1024, EJ_FAR_PANEL_BYTES = 48 << 10 };

@@ -18,6 +18,7 @@ typedef struct ej_tiling {
  * arena; `sizes` grows. */
 int ej_step_normalize(ej_step *out, const ej_step *step, ej_sizes *sizes, ej_arena *arena, einjit_error *err);
 
+int ej_step_copy(ej_step *out, const ej_step *step, ej_arena *arena); /* accesses and axes of its own; E_NOMEM only */
 /* Lanes of a register for everything this step computes with. */
 int32_t ej_step_lanes(const ej_step *step, const ej_plan *plan, const ej_target *target);
 /* The cheapest tiling over all choices of lane and row axis. */
@@ -29,8 +30,6 @@ int64_t ej_nominal_extent(const ej_step *step, int32_t axis);
 bool ej_axis_has_table(const ej_step *step, int32_t axis); /* in some access */
 /* The widest stride of an axis in any source; -1 where no source moves along it. */
 int64_t ej_source_reach(const ej_step *step, int32_t axis);
-/* The axis along which an access has unit stride; -1 = none. */
-int32_t ej_access_unit_axis(const ej_access *access);
 
 /* Tree-building blocks of the recipes. */
 /* A fresh nest with the step's axes and the buffers that it uses; the step's accesses then name the nest's buffers. */
@@ -52,6 +51,6 @@ ej_expr ej_expr_source(ej_arena *arena, int dtype);               /* the tape "s
 ej_expr ej_expr_constant(ej_arena *arena, ej_expr_op op);         /* the tape of one constant */
 
 /* The recipes' rows (recipe.c). */
-extern const ej_recipe ej_recipe_move, ej_recipe_transpose, ej_recipe_contract, ej_recipe_panel, ej_recipe_sweep;
+extern const ej_recipe ej_recipe_move, ej_recipe_contract, ej_recipe_panel, ej_recipe_sweep;
 
 #endif

@@ -5,13 +5,11 @@
  */
 #include "recipe.h"
 
-#include <string.h>
-
+#include "nest_cost.h"
 #include "nest_tiling.h"
 
 static const ej_recipe *const recipes[] = {
     &ej_recipe_move,     /* nothing is reduced: maps, copies, gathers, scatter-adds */
-    &ej_recipe_transpose, /* one operand, unit strides along different axes */
     &ej_recipe_contract,  /* anything that reduces */
     &ej_recipe_panel,     /* one operand is used again and again: packed in panels */
     &ej_recipe_sweep,     /* a small result of one big operand */
@@ -80,11 +78,74 @@ static int build_random(ej_nest *nest, ej_step *step, const ej_plan *plan, ej_si
     return settle(nest, &s, "random", job);
 }
 
+static const ej_script *const scripts[] = {
+    &ej_script_gemm,    /* products of two operands that do not fit into the caches as they are */
+    &ej_script_permute, /* one operand, unit strides along different axes */
+    &ej_script_plain,   /* anything; where plans are random only: the recipes above it serve what the others do not */
+};
+enum { EJ_N_SCRIPTS = sizeof scripts / sizeof *scripts, EJ_PLAIN = EJ_N_SCRIPTS - 1 };
+
+/* One run of a script from a fresh schedule: false where it is refused or a nest does not come of it. */
+static int build_script(ej_nest *nest, bool *built, const ej_script *script, const int64_t *params, const ej_step *step,
+                        const ej_plan *plan, ej_sizes *sizes, ej_job *job)
+{
+    ej_schedule s;
+    ej_step own;
+    EJ_TRY(ej_step_copy(&own, step, job->arena));
+    EJ_TRY(ej_schedule_begin(&s, &own, plan, sizes, job));
+    script->run(&s, params);
+    count(&s, job);
+    *built = !s.failed;
+    if (s.no_memory) return EINJIT_E_NOMEM;
+    return s.failed ? EINJIT_OK : settle(nest, &s, script->name, job);
+}
+
+/* The cheapest nest that a script's numbers give; *built false: it does not match, or was refused. */
+static int try_script(ej_nest *nest, bool *built, const ej_script *script, const ej_step *step, const ej_plan *plan,
+                      ej_sizes *sizes, ej_job *job)
+{
+    int64_t params[EJ_RECIPE_PARAMS][EJ_RECIPE_NUMBERS] = {{0}};
+    ej_schedule s;
+    ej_step own;
+    *built = false;
+    EJ_TRY(ej_step_copy(&own, step, job->arena));
+    EJ_TRY(ej_schedule_begin(&s, &own, plan, sizes, job));
+    int32_t n = script->matches(&s) ? script->params(&s, params) : 0;
+    for (int32_t k = 0; k < n; k++) {
+        ej_nest candidate;
+        ej_nest_cost cost;
+        bool ok;
+        EJ_TRY(build_script(&candidate, &ok, script, params[k], step, plan, sizes, job));
+        if (!ok) continue;
+        EJ_TRY(ej_nest_cost_of(&cost, &candidate, job->target, job->arena));
+        candidate.cost = 2 * cost.cycles; /* the other recipes count instructions: two a cycle */
+        if (!*built || candidate.cost < nest->cost) *nest = candidate;
+        *built = true;
+    }
+    return EINJIT_OK;
+}
+
+/* The first script that matches: costs do not rank recipes of different kinds. Random plans take any, or none. */
+static int try_scripts(ej_nest *nest, bool *built, uint64_t random, const ej_step *step, const ej_plan *plan, ej_sizes *sizes,
+                       ej_job *job)
+{
+    *built = false;
+    if (random % 2) return EINJIT_OK;
+    for (int i = 0; i < EJ_N_SCRIPTS && !*built; i++)
+        if (random ? i == (int)(random / 2 % EJ_N_SCRIPTS) : i != EJ_PLAIN)
+            EJ_TRY(try_script(nest, built, scripts[i], step, plan, sizes, job));
+    return EINJIT_OK;
+}
+
 static int build_step(ej_nest *nest, ej_step *step, size_t index, const ej_plan *plan, ej_sizes *sizes, ej_job *job)
 {
     double cost = 0;
-    uint64_t random = ej_job_random(job), seed = ej_hash64(&index, sizeof index, random);
-    if (random && seed % 2) return build_random(nest, step, plan, sizes, seed, job);
+    bool built = false;
+    uint64_t random = ej_job_random(job);
+    if (random) random = ej_hash64(&index, sizeof index, random) | 4;
+    if (random % 2) return build_random(nest, step, plan, sizes, random, job);
+    EJ_TRY(try_scripts(nest, &built, random / 2, step, plan, sizes, job));
+    if (built) return EINJIT_OK;
     const ej_recipe *recipe = choose(step, index, plan, job, &cost);
     if (!recipe) return ej_fail(job->err, EINJIT_E_INTERNAL, "step '%s' has no recipe", step->name);
     EJ_TRY(recipe->build(nest, step, plan, job));

@@ -18,6 +18,11 @@ typedef struct ej_script {
 int ej_nests_build(ej_nests *out, const ej_plan *plan, ej_job *job);
 
 /* The scripts (recipe.c has the table). */
-extern const ej_script ej_script_plain;
+extern const ej_script ej_script_gemm, ej_script_permute, ej_script_plain;
+
+/* ---- recipe_pack.c: pieces of scripts ---- */
+/* Panels of `width` values of the lane axis, live at a loop; gives the copy. */
+int32_t ej_do_pack(ej_schedule *s, int32_t at, int32_t statement, int32_t source, int32_t lane, int64_t width,
+                   const int32_t *depth, int32_t n_depth);
 
 #endif

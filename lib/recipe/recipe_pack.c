@@ -1,0 +1,66 @@
+/* recipe_pack.c - a source copied into panels of `width` values of one axis: vectors of the reader come one after another.
+ *
+ * Takes  where the panels live, the reader and its source; the axes of the depth, slowest first.
+ * Gives  panel[lane / width][depth ...][lane % width]. Where the source has unit stride along another axis, it is turned in
+ *        registers on the way: vectors are loaded along that axis and stored along the lanes.
+ */
+#include "recipe.h"
+
+/* The longest power of 2 up to `most` that divides the width. */
+static int64_t dividing(int64_t width, int64_t most)
+{
+    int64_t n = 1;
+    while (2 * n <= most && width % (2 * n) == 0) n *= 2;
+    return n;
+}
+
+/* Unit stride along the lanes (or none at all): whole vectors, several of the depth together. */
+static void copy_straight(ej_schedule *s, int32_t pack, int32_t lane, int64_t width, int32_t vector, int32_t deep)
+{
+    int64_t lanes = dividing(width, vector), rows = dividing(ej_schedule_range(s, s->nodes[s->statements[pack].node].parent, deep), 4);
+    ej_tile tile = {0};
+    ej_tile_add(&tile, deep, rows, EJ_UNROLL);
+    ej_tile_add(&tile, lane, width / lanes, EJ_UNROLL);
+    ej_tile_add(&tile, lane, lanes, EJ_LANE);
+    ej_do_tile(s, pack, tile);
+}
+
+static void copy_turned(ej_schedule *s, int32_t pack, int32_t lane, int64_t width, int32_t vector, int32_t from)
+{
+    int64_t most = vector < 8 ? vector : 8, n = dividing(width, most), m = 1;
+    int64_t range = ej_schedule_range(s, s->nodes[s->statements[pack].node].parent, from);
+    if (range < s->axes[from].extent.n) m = dividing(range, most); /* a loop must not cut it */
+    else while (2 * m <= most && 2 * m <= range) m *= 2;
+    ej_tile out = {0}, in = {0};
+    ej_tile_add(&out, from, m, EJ_UNROLL);
+    ej_tile_add(&out, lane, n, EJ_LANE);
+    ej_tile_add(&in, lane, n, EJ_UNROLL);
+    ej_tile_add(&in, from, m, EJ_LANE);
+    ej_do_tile(s, pack, out);
+    for (int32_t a = 0; a < s->n_axes; a++) /* a register tile has only two axes */
+        if (a != lane && a != from && ej_access_find(&s->statements[pack].out, a)) ej_do_loop(s, pack, a, 1);
+    ej_do_loop(s, pack, lane, n);
+    int32_t at = ej_do_loop(s, pack, from, m);
+    if (m < 2 || n < 2) return;
+    int32_t turned = ej_do_stage(s, at, pack, 0, EJ_HOME_REG, (ej_layout){.n = 2, .digits = {{lane, 0, 0}, {from, 0, 0}}});
+    if (!s->failed) ej_do_tile(s, turned, in);
+}
+
+int32_t ej_do_pack(ej_schedule *s, int32_t at, int32_t statement, int32_t source, int32_t lane, int64_t width,
+                   const int32_t *depth, int32_t n_depth)
+{
+    ej_layout layout = {0};
+    int dtype = s->buffers[s->statements[statement].src[source].buffer].plan.dtype;
+    int32_t vector = s->job->target->vector_bytes / ej_dtypes[ej_dtypes[dtype].real].bytes;
+    layout.digits[layout.n++] = (ej_digit){lane, 0, 0};
+    for (int32_t i = 0; i < n_depth && layout.n < EJ_TILE_DIGITS - 1; i++) layout.digits[layout.n++] = (ej_digit){depth[i], 0, 0};
+    if (width > 1) layout.digits[layout.n++] = (ej_digit){lane, (int32_t)width, 0};
+    int32_t pack = ej_do_stage(s, at, statement, source, EJ_HOME_LOCAL, layout);
+    if (s->failed) return -1;
+    int32_t unit = ej_access_unit_axis(&s->statements[pack].src[0]);
+    bool turns = unit >= 0 && unit != lane && !ej_dtype_is_complex(dtype) && dtype != EINJIT_BOOL;
+    ej_do_loop(s, pack, lane, width);
+    if (turns) copy_turned(s, pack, lane, width, vector, unit);
+    else copy_straight(s, pack, lane, width, vector, n_depth ? depth[n_depth - 1] : lane);
+    return pack;
+}

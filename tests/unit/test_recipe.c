@@ -1,0 +1,159 @@
+/* Scripts: their trees are legal and compute what the step says, for machine code and interpreter alike, whatever their
+ * numbers are; and which steps they are taken for. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "lower_support.h"
+#include "nest_tiling.h"
+#include "plan_support.h"
+#include "recipe.h"
+
+/* LOCAL buffers one behind the other, as a plan places them. */
+static void place_locals(ej_nest *nest)
+{
+    int64_t end = 0;
+    for (int32_t b = 0; b < nest->n_buffers; b++) {
+        ej_buffer *buffer = &nest->buffers[b];
+        if (buffer->home != EJ_HOME_LOCAL) continue;
+        buffer->offset_bytes = ej_size_number(end);
+        end += (buffer->elems.n * ej_dtypes[buffer->dtype].bytes + 63) / 64 * 64;
+    }
+}
+
+/* The step, normalized, run by the script with these numbers (NULL: the script's own) on every row. */
+static void agrees(const ej_script *script, const char *program, const char *inputs, const int64_t *numbers)
+{
+    for (int row = 0; row < ej_n_targets; row++) {
+        plan_case c;
+        ej_sizes sizes;
+        ej_schedule s;
+        ej_nest nest;
+        ej_text text;
+        int64_t own[EJ_RECIPE_PARAMS][EJ_RECIPE_NUMBERS] = {{0}};
+        if (!ej_target_runs_here(&ej_targets[row])) continue;
+        plan_open(&c, program, inputs, NULL, NULL);
+        c.bind.job.target = &ej_targets[row];
+        c.bind.job.path_strategy = "random:1"; /* no taste: also for small sizes */
+        sizes = c.plan.bound->sizes;
+        ej_step *step = EJ_JOB_NEW(&c.bind.job, ej_step);
+        assert_int_equal(ej_step_normalize(step, &c.plan.steps[0], &sizes, &c.bind.arena, NULL), EINJIT_OK);
+        assert_int_equal(ej_schedule_begin(&s, step, &c.plan, &sizes, &c.bind.job), EINJIT_OK);
+        assert_true(script->matches(&s));
+        assert_true(script->params(&s, own) > 0);
+        script->run(&s, numbers ? numbers : own[0]);
+        if (s.failed) fail_msg("statement %d: %s", (int)s.why_statement, ej_refusal_text(s.why));
+        assert_int_equal(ej_schedule_settle(&nest, &s), EINJIT_OK);
+        place_locals(&nest);
+        ej_text_init(&text, &c.bind.arena);
+        ej_nest_print(&text, &nest, &sizes);
+        assert_false(text.failed);
+        lower_agree_on(&ej_targets[row], text.data, 0, NULL, 0);
+        plan_close(&c);
+    }
+}
+
+#define PRODUCT(equation) "def f(a, b):\n    return einsum('" equation "', a, b)\n"
+
+/* rows, vectors, KC, MC, NC, pack left, pack right, in the result's order */
+static const int64_t numbers[][EJ_RECIPE_NUMBERS] = {
+    {4, 1, 8, 8, 32, 0, 1, 0}, {4, 1, 8, 8, 64, 1, 1, 0}, {3, 1, 16, 6, 128, 1, 1, 0}, {2, 1, 64, 64, 64, 0, 1, 0},
+    {4, 1, 64, 64, 64, 1, 1, 1}, {3, 1, 64, 64, 64, 0, 1, 1},
+};
+
+static void products_of_every_transposition(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        agrees(&ej_script_gemm, PRODUCT("ik,kj->ij"), "f32[21,40] f32[40,50]", numbers[i]);
+        agrees(&ej_script_gemm, PRODUCT("ki,kj->ij"), "f32[40,21] f32[40,50]", numbers[i]);
+        agrees(&ej_script_gemm, PRODUCT("ik,jk->ij"), "f64[21,40] f64[50,40]", numbers[i]);
+        agrees(&ej_script_gemm, PRODUCT("ki,jk->ij"), "f32[40,21] f32[50,40]", numbers[i]);
+    }
+}
+
+static void tensors_of_several_axes_a_class(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        agrees(&ej_script_gemm, PRODUCT("cgm,nfg->fmcn"), "f32[3,9,10] f32[17,4,9]", numbers[i]);
+        agrees(&ej_script_gemm, PRODUCT("zxiy,zyxj->zij"), "f32[2,5,13,6] f32[2,6,5,18]", numbers[i]);
+        agrees(&ej_script_gemm, PRODUCT("acd,db->cba"), "f32[19,6,11] f32[11,7]", numbers[i]);
+    }
+}
+
+static void every_dtype_multiplies(void **state)
+{
+    (void)state;
+    static const char *const inputs[] = {"f32[30,37] f32[37,45]", "f64[30,37] f64[37,45]", "c64[30,37] c64[37,45]",
+                                         "c128[30,37] c128[37,45]", "i32[30,37] i32[37,45]", "i64[30,37] i64[37,45]"};
+    for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++) agrees(&ej_script_gemm, PRODUCT("ik,kj->ij"), inputs[i], NULL);
+}
+
+static void a_map_is_applied_to_whole_sums(void **state)
+{
+    (void)state;
+    agrees(&ej_script_gemm, "def f(a, b):\n    return relu(einsum('ik,kj->ij', a, b))\n", "f32[21,40] f32[40,50]", numbers[1]);
+}
+
+static void permutations_turn_register_tiles(void **state)
+{
+    (void)state;
+    agrees(&ej_script_permute, "def f(a):\n    return permute(a, (1, 0))\n", "f32[37,53]", NULL);
+    agrees(&ej_script_permute, "def f(a):\n    return -permute(a, (1, 0))\n", "f64[16,24]", NULL);
+    agrees(&ej_script_permute, "def f(a):\n    return permute(a, (4, 3, 2, 1, 0)) * 2\n", "f32[9,5,6,7,18]", NULL);
+    agrees(&ej_script_permute, "def f(a):\n    return permute(a, (2, 0, 1))\n", "i32[5,19,23]", NULL);
+}
+
+static void plain_takes_anything(void **state)
+{
+    (void)state;
+    agrees(&ej_script_plain, PRODUCT("ik,kj->ij"), "f32[5,7] f32[7,11]", NULL);
+    agrees(&ej_script_plain, "def f(a):\n    return abs(permute(a, (1, 0)))\n", "f32[6,7]", NULL);
+    agrees(&ej_script_plain, "def f(a):\n    return sum(a)\n", "f64[31]", NULL);
+}
+
+static bool takes(const char *program, const char *inputs, const char *open)
+{
+    plan_case c;
+    ej_schedule s;
+    plan_open(&c, program, inputs, NULL, open);
+    ej_sizes sizes = c.plan.bound->sizes;
+    c.bind.job.target = &ej_targets[0];
+    ej_step *step = EJ_JOB_NEW(&c.bind.job, ej_step);
+    assert_int_equal(ej_step_normalize(step, &c.plan.steps[0], &sizes, &c.bind.arena, NULL), EINJIT_OK);
+    assert_int_equal(ej_schedule_begin(&s, step, &c.plan, &sizes, &c.bind.job), EINJIT_OK);
+    bool matches = ej_script_gemm.matches(&s);
+    plan_close(&c);
+    return matches;
+}
+
+static void products_are_taken_where_they_pay(void **state)
+{
+    (void)state;
+    assert_true(takes(PRODUCT("ki,kj->ij"), "f32[1024,1024] f32[1024,1024]", NULL));
+    assert_true(takes(PRODUCT("cgm,nfg->fmcn"), "f32[20,24,480] f32[480,20,24]", NULL));
+    assert_false(takes(PRODUCT("ik,kj->ij"), "f32[64,64] f32[64,64]", NULL));
+    assert_false(takes("def f(a: f32[i, k], b: f32[k, j]):\n    return einsum('ik,kj->ij', a, b)\n",
+                       "f32[1024,1024] f32[1024,1024]", "i"));
+    assert_false(takes(PRODUCT("ik,k->i"), "f32[4096,4096] f32[4096]", NULL));
+    assert_false(takes(PRODUCT("adb,cd->cba"), "f32[384,384,384] f32[24,384]", NULL));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(products_of_every_transposition),
+        cmocka_unit_test(tensors_of_several_axes_a_class),
+        cmocka_unit_test(every_dtype_multiplies),
+        cmocka_unit_test(a_map_is_applied_to_whole_sums),
+        cmocka_unit_test(permutations_turn_register_tiles),
+        cmocka_unit_test(plain_takes_anything),
+        cmocka_unit_test(products_are_taken_where_they_pay),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
