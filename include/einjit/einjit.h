@@ -13,10 +13,9 @@
  *   once frozen (by its first compile, or einjit_graph_freeze) it may be used by many threads at the same time.
  * - Numbers in texts have a point and no grouping, in and out, whatever the locale of the program or thread is.
  * - After fork() the child may go on using contexts, kernels and graphs (but one that another thread was building), whatever
- *   other threads were doing. Cached kernels are there; what others were compiling is compiled anew when it is asked for, and
- *   memory that only they held stays lost to the child. One thing fails, with E_BACKEND: compiling in a child whose parent
- *   was loading the code generator, or compiling its context's first kernel with it, at that moment. Memory hooks must work
- *   in the child, as malloc does; hooks must not fork.
+ *   other threads were doing; what they were compiling is compiled anew when it is asked for, memory that only they held is
+ *   lost to the child. Only compiling in a child whose parent was loading the code generator, or compiling its context's first
+ *   kernel with it, at that moment fails, with E_BACKEND. Memory hooks must work in the child, as malloc does, and not fork.
  * - Nothing here aborts, exits, prints, installs signal handlers, or keeps global state.
  *
  * Floating point. What optimized code computes is the program's result up to rounding, as far as this goes:
@@ -166,17 +165,13 @@ enum einjit_option_flag {
     EINJIT_OPTION_STRICT = 4,      /* nothing is rewritten that could change a bit of a result: see below */
     EINJIT_OPTION_ALL = EINJIT_OPTION_NO_OPTIMIZE | EINJIT_OPTION_VERIFY | EINJIT_OPTION_STRICT /* others are E_INVALID */
 };
-/* Strict: every value is computed as the program says it. Einsums of many operands are contracted from left to right (a path
- * of one's own is refused with E_VALUE), and each sum is added up term after term, in the order of its labels or axes.
- * Nothing moves: no scalars, no fused einsums, no distributed or recomputed sums; constants are not computed in advance.
- * Values that nobody needs are still dropped, equal ones computed once, and layout operations merged and turned into
- * strides. Results have the bits that EINJIT_OPTION_NO_OPTIMIZE gives with the path strategy "written", on the same backend
- * and target, whatever the strides of inputs and outputs (the payload of NaN apart). Other backends and targets round
- * otherwise: some have a fused multiply-add.
- * Cost: what the passes would have saved; and sums whose terms a vector would hold side by side run one term at a time
- * (measured in f32 on AVX-512: a dot product 29 times slower, sums of rows 12, a row-major matrix times a vector 3.5, matrix
- * products not). NO_OPTIMIZE sums in this order too, but chooses its paths; both flags together: as written, from left to
- * right. The flag is part of a kernel's signature; in the options of a context it holds for every compile, and the passes of
+/* Strict: every value is computed as the program says it. Einsums of many operands are contracted from left to right (a path of
+ * one's own is refused with E_VALUE), each sum is added up term after term, in the order of its labels or axes; no scalar
+ * moves, nothing is fused, distributed, recomputed or computed in advance. Values that nobody needs are still dropped, equal
+ * ones computed once, layout operations merged into strides. The bits are those of EINJIT_OPTION_NO_OPTIMIZE with the path
+ * strategy "written" on the same backend and target, whatever the strides (the payload of NaN apart). Cost: what the passes
+ * would have saved, and sums of neighbours in memory run one term at a time (README has figures). NO_OPTIMIZE sums in this
+ * order, too, but chooses its paths. Part of a kernel's signature; a context's flag holds for all its compiles and for
  * einjit_optimize. */
 
 /** Make a context: caches, options, hooks. `options` may be NULL. Reads the EINJIT_* variables once; in programs that run with
