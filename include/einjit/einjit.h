@@ -148,14 +148,11 @@ typedef struct einjit_options {
     void *log_user;                                           /* EINJIT_DUMP, _DUMP_DIR or _VERBOSE asks, else nothing */
     const char *backend;                                      /* "llvm" or "interp"; NULL = EINJIT_BACKEND, else llvm */
     const char *target;                                       /* a row of the target table; NULL = EINJIT_TARGET, host */
-    const char *module_path;                                  /* file of the code generator; NULL = EINJIT_MODULE, else
-                                                               * looked for */
-    size_t cache_bytes;                                       /* memory cache's limit for kernels, and for failures a 16th
-                                                               * of it beside that; 0 = 256 MiB */
+    const char *module_path;                                  /* the code generator; NULL = EINJIT_MODULE, else looked for */
+    size_t cache_bytes;                                       /* of kernels, and a 16th of it for failures; 0 = 256 MiB */
     int32_t threads;                                          /* 0 = EINJIT_THREADS, else 1 */
     int32_t flags;                                            /* EINJIT_OPTION_* */
-    size_t scratch_bytes;                                     /* scratch memory that is kept between runs at most (what runs
-                                                               * use comes on top); 0 = 256 MiB */
+    size_t scratch_bytes;                                     /* scratch kept between runs at most; 0 = 256 MiB */
 } einjit_options;
 
 enum einjit_option_flag {
@@ -203,8 +200,7 @@ typedef struct einjit_statistics {
     uint64_t scratch_limit_bytes; /* for what is kept of it */
 } einjit_statistics;
 EINJIT_API void einjit_context_statistics(const einjit_context *context, einjit_statistics *out);
-/** Drop every cached entry, and give back the scratch memory that no run uses. Kernels in use stay alive until they are
- * released. */
+/** Drop every cached entry, and give back scratch that no run uses. Kernels in use stay alive until they are released. */
 EINJIT_API void einjit_context_clear_cache(einjit_context *context);
 
 /* ---- graphs ------------------------------------------------------------------------------------------------- */
