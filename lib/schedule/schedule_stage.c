@@ -226,7 +226,8 @@ static int may_wait(const ej_schedule *s, const ej_rewrite *r, int32_t child)
     const ej_statement *st = &s->statements[r->statement];
     if (child < 0) return EJ_REFUSE_NOT_AROUND;
     if (st->accumulate) return EJ_REFUSE_PARTIAL;
-    for (int32_t node = r->at; node >= 0; node = s->nodes[node].parent)
+    int32_t around = r->home == EJ_HOME_REG ? s->nodes[st->node].parent : r->at; /* registers do not outlive an iteration */
+    for (int32_t node = around; node >= 0; node = s->nodes[node].parent)
         if (ej_statement_reduces(st, s->nodes[node].axis)) return EJ_REFUSE_PARTIAL;
     for (int32_t t = 0; t < st->out.n_terms; t++)
         if (!ej_access_moves(&st->out, st->out.terms[t].axis)) return EJ_REFUSE_LAYOUT;

@@ -128,8 +128,8 @@ static void refusals_leave_the_tree_as_it_was(void **state)
     ej_rewrite wait = {.kind = EJ_REWRITE_STAGE_OUT, .at = down, .home = EJ_HOME_LOCAL, .digits = layout_of(i, j, 0, 0)};
     refuses(&f, wait, EJ_REFUSE_PARTIAL); /* a part of the terms is summed below */
     wait.at = at;
-    wait.home = EJ_HOME_REG;
-    refuses(&f, wait, EJ_REFUSE_LARGE);
+    wait.home = EJ_HOME_REG; /* there is a loop over the terms around the sum */
+    refuses(&f, wait, EJ_REFUSE_PARTIAL);
     wait.home = EJ_HOME_LOCAL;
     wait.digits = layout_of(j, i, j, 6);
     refuses(&f, wait, EJ_REFUSE_CUTS);
@@ -214,6 +214,22 @@ static void results_wait_until_all_terms_are_in(void **state)
     plan_close(&f.plan);
 }
 
+/* Registers do not pass partial sums from one block of terms to the next. */
+static void sums_in_registers_are_not_divided(void **state)
+{
+    (void)state;
+    fixture f;
+    open_fixture(&f, product, product_inputs);
+    int32_t i = axis_named(&f.s, "a"), j = axis_named(&f.s, "c"), k = axis_named(&f.s, "b");
+    ej_do_tile(&f.s, 0, tile_of(i, 4, j, 8));
+    ej_do_loop(&f.s, 0, i, 4);
+    int32_t at = ej_do_loop(&f.s, 0, j, 8);
+    ej_do_stage_out(&f.s, at, 0, EJ_HOME_REG, layout_of(i, j, 0, 0));
+    assert_false(f.s.failed);
+    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_LOOP, .axis = k, .step = 10}, EJ_REFUSE_PARTIAL);
+    plan_close(&f.plan);
+}
+
 static void an_empty_axis_keeps_sources_unread(void **state)
 {
     (void)state;
@@ -281,6 +297,7 @@ int main(void)
         cmocka_unit_test(steps_that_are_not_below_the_range_change_nothing),
         cmocka_unit_test(panels_have_blocks),
         cmocka_unit_test(results_wait_until_all_terms_are_in),
+        cmocka_unit_test(sums_in_registers_are_not_divided),
         cmocka_unit_test(an_empty_axis_keeps_sources_unread),
         cmocka_unit_test(a_schedule_replays),
         cmocka_unit_test(text_that_is_no_schedule_is_refused),
