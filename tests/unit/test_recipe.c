@@ -124,6 +124,20 @@ static void a_map_is_applied_to_whole_sums(void **state)
     agrees(&ej_script_gemm, "def f(a, b):\n    return relu(einsum('ik,kj->ij', a, b))\n", "f32[21,40] f32[40,50]", numbers[1]);
 }
 
+/* rows, vectors, KC, block of x, block of rows */
+static void streamed_operands_are_turned_on_the_way_out(void **state)
+{
+    (void)state;
+    static const int64_t own[][EJ_RECIPE_NUMBERS] = {{4, 1, 4, 16, 4}, {3, 1, 64, 64, 6}, {2, 2, 5, 32, 64}};
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+        agrees(&ej_script_thin, PRODUCT("adb,cd->cba"), "f32[18,9,37] f32[7,9]", own[i]);
+        agrees(&ej_script_thin, PRODUCT("aebd,ce->dcba"), "f64[9,5,3,20] f64[6,5]", own[i]);
+        agrees(&ej_script_thin, PRODUCT("zaged,zcbfg->zfedcba"), "f32[2,17,3,2,19] f32[2,2,3,5,3]", own[i]);
+    }
+    agrees(&ej_script_thin, PRODUCT("adb,cd->cba"), "i32[18,9,37] i32[7,9]", NULL);
+    agrees(&ej_script_thin, "def f(a, b):\n    return relu(einsum('adb,cd->cba', a, b))\n", "f32[18,9,37] f32[7,9]", own[0]);
+}
+
 static void small_products_share_a_register(void **state)
 {
     (void)state;
@@ -187,6 +201,7 @@ int main(void)
         cmocka_unit_test(tensors_of_several_axes_a_class),
         cmocka_unit_test(every_dtype_multiplies),
         cmocka_unit_test(a_map_is_applied_to_whole_sums),
+        cmocka_unit_test(streamed_operands_are_turned_on_the_way_out),
         cmocka_unit_test(small_products_share_a_register),
         cmocka_unit_test(permutations_turn_register_tiles),
         cmocka_unit_test(plain_takes_anything),
