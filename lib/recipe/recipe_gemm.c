@@ -59,7 +59,8 @@ static bool matches(const ej_schedule *s)
     bool turns = unit < 0 || (unit != g.lane && ej_access_find(&s->statements[0].out, unit));
     double elements = g.size_m * g.size_k + g.size_k * g.size_n + g.size_m * g.size_n;
     int64_t bytes = ej_dtypes[ej_statement_dtype(&s->statements[0])].bytes; /* smaller ones stay in the cache as they are */
-    bool large = elements * (double)bytes > 4 * (double)s->job->target->l2_bytes && g.size_k >= 8;
+    bool large = elements * (double)bytes > 4 * (double)s->job->target->l2_bytes && g.size_k >= 8 &&
+                 s->axes[g.lane].extent.n >= ej_rule_vector(s, &s->statements[0]); /* short lanes are mostly empty ones */
     bool pays = !turns && large && g.size_m >= 4 && g.size_n >= 4; /* random plans do without */
     return pays || ej_job_random(s->job);
 }
