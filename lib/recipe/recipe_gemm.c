@@ -38,7 +38,7 @@ static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_REC
     p[GEMM_PACK_LEFT] = !deep_left && far_left; /* a page or more a term: 1.3 times at 1024^3 f32, a loss at 512^3 */
     ej_product_tile(s, &g, lanes, p[GEMM_PACK_LEFT], &p[GEMM_ROWS], &p[GEMM_VECTORS]);
     double width = (double)lanes * (double)p[GEMM_VECTORS];
-    double kc = (double)t->l2_bytes / 10 / (width * bytes); /* 1/8: 210, 1/32: 172 GFLOP/s at 2048^3 f32 on Zen 5 */
+    double kc = (double)t->l2_bytes / 6 / (width * bytes); /* 1/4: 252, 1/10: 229, 1/32: 172 GFLOP/s at 2048^3 f32 on Zen 5 */
     if (kc < 128) kc = 128;
     p[GEMM_KC] = ej_block_of(s->axes[g.k[0]].extent.n, kc / inner < 1 ? 1 : kc / inner, inner > 1 ? 1 : 8);
     double depth = (double)p[GEMM_KC] * inner;

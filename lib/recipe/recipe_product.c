@@ -118,7 +118,7 @@ void ej_product_tile(const ej_schedule *s, const ej_product *g, int32_t lanes, b
     const ej_target *t = s->job->target;
     int32_t parts = ej_dtype_is_complex(ej_statement_dtype(&s->statements[0])) ? 2 : 1;
     double best = 0;
-    for (int32_t nv = 1; nv <= 3; nv++)
+    for (int32_t nv = 1; nv <= 5; nv++)
         for (int32_t mr = 2; mr <= (packed ? 16 : 8); mr++) {
             if (parts * (mr * nv + nv + 1) + !t->fma > t->vector_registers) break;
             double loads = (double)(mr + nv) / (mr * nv), busy = parts * mr * nv >= 8 ? 1 : parts * mr * nv / 8.0;
