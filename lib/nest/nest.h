@@ -16,7 +16,8 @@
  * there is used as it is.
  *
  * The element of a REG access is known when code is made: numbers only, no tables, and no loop between the placement and
- * the leaf runs over an axis that the access names. A register tile has one lane map: all leaves that write it have the
+ * the leaf runs over an axis that the access names. What a loop's iteration leaves in registers the next one finds only
+ * where they had been written before the loop. A register tile has one lane map: all leaves that write it have the
  * same lane digits. A leaf may read it under any others, which shuffles: that is how a register tile is transposed. Only
  * what a leaf also writes it reads as it is written.
  *

@@ -80,6 +80,8 @@ static int build_random(ej_nest *nest, ej_step *step, const ej_plan *plan, ej_si
 
 static const ej_script *const scripts[] = {
     &ej_script_gemm,    /* products of two operands that do not fit into the caches as they are */
+    &ej_script_thin,    /* the same, where the operand with the result's unit axis lies along another one */
+    &ej_script_small,   /* batches of products of a few registers */
     &ej_script_permute, /* one operand, unit strides along different axes */
     &ej_script_plain,   /* anything; where plans are random only: the recipes above it serve what the others do not */
 };

@@ -67,7 +67,8 @@ typedef struct ej_schedule_node {
     X(INNER, "inner")   /* a loop over a reduced axis inside of the accumulator */                                      \
     X(TILE, "tile")     /* the lane map */                                                                              \
     X(STORE, "store")   /* other lanes on the way out, the same counts */                                               \
-    X(STAGE, "stage")   /* a copy of a source, placed at a loop */
+    X(STAGE, "stage")   /* a copy of a source, placed at a loop */                                                      \
+    X(STAGE_OUT, "stage_out") /* the result in a buffer placed at a loop, a copy from there behind it */
 enum ej_rewrite_kind {
 #define X(name, word) EJ_REWRITE_##name,
     EJ_REWRITES(X)
@@ -75,11 +76,11 @@ enum ej_rewrite_kind {
         EJ_REWRITE_COUNT
 };
 typedef struct ej_rewrite {
-    uint8_t kind, home;            /* EJ_REWRITE_*; STAGE: EJ_HOME_LOCAL or EJ_HOME_REG */
-    int32_t statement, at, source; /* STAGE: the loop (or EJ_AT_ROOT), the source */
+    uint8_t kind, home;            /* EJ_REWRITE_*; STAGE, STAGE_OUT: EJ_HOME_LOCAL or EJ_HOME_REG */
+    int32_t statement, at, source; /* STAGE, STAGE_OUT: the loop (or EJ_AT_ROOT); STAGE: the source */
     int32_t axis;                  /* LOOP, INNER */
     int64_t step;
-    ej_tile digits;                /* TILE, STORE; STAGE: the layout */
+    ej_tile digits;                /* TILE, STORE; STAGE, STAGE_OUT: the layout */
 } ej_rewrite;
 
 #define EJ_REFUSALS(X)                                                                                                  \
@@ -95,8 +96,8 @@ typedef struct ej_rewrite {
     X(LANES, "more lanes than a register has")                                                                          \
     X(LARGE, "too large")                                                                                               \
     X(OPEN, "a range is not a number")                                                                                  \
-    X(WRITTEN, "the source is written below")                                                                           \
-    X(LAYOUT, "the layout is not one of this source")                                                                   \
+    X(WRITTEN, "the source is written below, or the result read")                                                       \
+    X(LAYOUT, "the layout is not one of this access")                                                                   \
     X(OTHER_COUNTS, "the store's counts differ from the tile's")
 enum ej_refusal {
     EJ_REFUSE_NONE,
@@ -146,7 +147,7 @@ int32_t ej_rule_lanes(const ej_schedule *s, const ej_statement *st, int64_t rang
 bool ej_statement_has_table(const ej_statement *st, int32_t axis);
 
 /* ---- schedule.c ---- */
-/* False: refused (why), or out of memory. *out: LOOP: the innermost loop around the statement; STAGE: the copy. */
+/* False: refused (why), or out of memory. *out: LOOP: the innermost loop around the statement; STAGE, STAGE_OUT: the copy. */
 bool ej_schedule_apply(ej_schedule *s, const ej_rewrite *rewrite, int32_t *out);
 bool ej_schedule_refuse(ej_schedule *s, int32_t statement, int why); /* false */
 /* For scripts: after a refusal the schedule has failed, and the rest of the script does nothing. */
@@ -155,6 +156,7 @@ void ej_do_inner(ej_schedule *s, int32_t statement, int32_t axis, int64_t step);
 void ej_do_tile(ej_schedule *s, int32_t statement, ej_tile tile);
 void ej_do_store(ej_schedule *s, int32_t statement, ej_tile tile);
 int32_t ej_do_stage(ej_schedule *s, int32_t at, int32_t statement, int32_t source, int home, ej_layout layout);
+int32_t ej_do_stage_out(ej_schedule *s, int32_t at, int32_t statement, int home, ej_layout layout);
 void ej_tile_add(ej_tile *tile, int32_t axis, int64_t count, int place); /* counts below 2 are left out, but 0 */
 
 /* ---- the rewrites: schedule_loop.c, schedule_stage.c ---- */
@@ -164,6 +166,7 @@ bool ej_rewrite_tile(ej_schedule *s, const ej_rewrite *r);
 bool ej_rewrite_store(ej_schedule *s, const ej_rewrite *r);
 int ej_access_fits(const ej_schedule *s, const ej_access *access, const ej_tile *tile); /* EJ_REFUSE_* */
 bool ej_rewrite_stage(ej_schedule *s, const ej_rewrite *r, int32_t *out);
+bool ej_rewrite_stage_out(ej_schedule *s, const ej_rewrite *r, int32_t *out);
 
 /* ---- schedule_layout.c ---- */
 int64_t ej_layout_size(const ej_schedule *s, int32_t buffer, int32_t digit);

@@ -24,7 +24,8 @@ static int may_be_partial(const ej_schedule *s, const ej_statement *st, int32_t 
     ej_size extent = s->axes[axis].extent;
     if (st->accumulate) return st->epilogue.n ? EJ_REFUSE_PARTIAL : EJ_REFUSE_NONE;
     if (extent.e || extent.n < 1) return EJ_REFUSE_EMPTY;
-    if (ej_statement_dtype(st) != s->buffers[st->out.buffer].plan.dtype || has_table(&st->out)) return EJ_REFUSE_PARTIAL;
+    const ej_buffer *out = &s->buffers[st->out.buffer].plan;
+    if (ej_statement_dtype(st) != out->dtype || out->home == EJ_HOME_REG || has_table(&st->out)) return EJ_REFUSE_PARTIAL;
     for (int32_t i = 0; i < st->n_src; i++)
         if (st->src[i].buffer == st->out.buffer) return EJ_REFUSE_PARTIAL;
     return EJ_REFUSE_NONE;

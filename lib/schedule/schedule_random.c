@@ -82,7 +82,7 @@ static void one_rewrite(dice *d, int32_t id)
     const ej_statement *st = &d->s->statements[id];
     ej_rewrite r = {.statement = id, .axis = any_axis(d), .step = (int64_t)1 << draw(d, 5)};
     r.step *= draw(d, 3) ? ej_tile_count(&st->tile, r.axis) : 1 + draw(d, 3);
-    switch (draw(d, 8)) {
+    switch (draw(d, 9)) {
     case 0:
         r.kind = EJ_REWRITE_TILE;
         r.digits = any_tile(d, st);
@@ -102,6 +102,13 @@ static void one_rewrite(dice *d, int32_t id)
         r.digits = any_layout(d, &st->src[r.source]);
         break;
     case 4:
+        r.kind = EJ_REWRITE_STAGE_OUT;
+        r.at = any_loop_around(d, st);
+        r.home = draw(d, 3) ? EJ_HOME_LOCAL : EJ_HOME_REG;
+        if (r.home == EJ_HOME_REG) r.at = d->s->nodes[st->node].parent;
+        r.digits = any_layout(d, &st->out);
+        break;
+    case 5:
         r.kind = EJ_REWRITE_INNER;
         break;
     default:

@@ -1,8 +1,13 @@
-/* schedule_stage.c - the rewrite stage: a source is copied where it is used again, in a layout of the reader's choice.
+/* schedule_stage.c - the rewrites stage and stage_out: a source is copied where it is used again, in a layout of the reader's
+ * choice; a result waits in one of the writer's choice.
  *
  *     at                            at                  places the buffer
  *         child with the reader         copy            buffer[axes of the source] <- source
  *                                       child           the reader reads the buffer
+ *
+ *     at                            at                  places the buffer
+ *         child with the writer         child           the writer writes the buffer
+ *                                       copy            out <- buffer
  *
  * Takes  a reader and one of its sources; a loop around the reader, or the root.
  * Gives  the copy, a statement of its own: it may be looped, tiled and staged like any other. One into registers has a tile
@@ -195,6 +200,76 @@ bool ej_rewrite_stage(ej_schedule *s, const ej_rewrite *r, int32_t *out)
     s->nodes[s->n_nodes++] = (ej_schedule_node){.kind = EJ_SCHEDULE_STATEMENT, .parent = r->at, .child = -1, .next = -1,
                                                 .axis = -1, .statement = id};
     put_before(s, r->at, node, child);
+    *out = id;
+    return true;
+}
+
+/* ---- stage_out ---- */
+
+static bool is_read_below(const ej_schedule *s, int32_t node, int32_t buffer)
+{
+    for (size_t i = 0; i < s->n_statements; i++)
+        for (int32_t k = 0; k < s->statements[i].n_src; k++)
+            if (s->statements[i].src[k].buffer == buffer && is_below(s, s->statements[i].node, node)) return true;
+    return false;
+}
+
+static void put_behind(ej_schedule *s, int32_t node, int32_t child)
+{
+    s->nodes[node].next = s->nodes[child].next;
+    s->nodes[child].next = node;
+}
+
+/* What speaks against it before there is a buffer: partial sums may wait in it, if all of them are made below `at`. */
+static int may_wait(const ej_schedule *s, const ej_rewrite *r, int32_t child)
+{
+    const ej_statement *st = &s->statements[r->statement];
+    if (child < 0) return EJ_REFUSE_NOT_AROUND;
+    if (st->accumulate) return EJ_REFUSE_PARTIAL;
+    int32_t around = r->home == EJ_HOME_REG ? s->nodes[st->node].parent : r->at; /* registers do not outlive an iteration */
+    for (int32_t node = around; node >= 0; node = s->nodes[node].parent)
+        if (ej_statement_reduces(st, s->nodes[node].axis)) return EJ_REFUSE_PARTIAL;
+    for (int32_t t = 0; t < st->out.n_terms; t++)
+        if (!ej_access_moves(&st->out, st->out.terms[t].axis)) return EJ_REFUSE_LAYOUT;
+    if (is_read_below(s, child, st->out.buffer)) return EJ_REFUSE_WRITTEN;
+    return layout_fits(s, r->at, &st->out, &r->digits);
+}
+
+bool ej_rewrite_stage_out(ej_schedule *s, const ej_rewrite *r, int32_t *out)
+{
+    if ((r->home != EJ_HOME_LOCAL && r->home != EJ_HOME_REG) || r->at < EJ_AT_ROOT || r->at >= (int32_t)s->n_nodes)
+        return ej_schedule_refuse(s, r->statement, EJ_REFUSE_NO_SUCH);
+    if (r->at >= 0 && s->nodes[r->at].kind != EJ_SCHEDULE_LOOP) return ej_schedule_refuse(s, r->statement, EJ_REFUSE_NOT_AROUND);
+    ej_access result = s->statements[r->statement].out, waiting;
+    int32_t child = child_with(s, r->at, s->statements[r->statement].node), dtype = s->buffers[result.buffer].plan.dtype;
+    int32_t buffer = (int32_t)s->n_buffers, id = (int32_t)s->n_statements, node = (int32_t)s->n_nodes;
+    int why = may_wait(s, r, child);
+    ej_expr expr;
+    ej_access *one = EJ_JOB_NEW(s->job, ej_access);
+    if (why) return ej_schedule_refuse(s, r->statement, why);
+    if (!one || !make_room(s, &expr, dtype) || !placed_access(s, &result, buffer, true, &waiting)) {
+        s->no_memory = true;
+        return false;
+    }
+    *one = waiting;
+    ej_statement copy = {.node = node, .out = result, .n_src = 1, .src = one, .expr = expr, .reduce = EJ_REDUCE_NONE,
+                         .copies = true};
+    s->buffers[s->n_buffers++] =
+        (ej_schedule_buffer){.plan = {.name = "result", .dtype = (int16_t)dtype, .home = r->home, .slot = -1}, .at = r->at,
+                             .layout = r->digits};
+    why = buffer_fits(s, r, &waiting);
+    if (!why && s->statements[r->statement].has_store) why = ej_access_fits(s, &waiting, &s->statements[r->statement].store);
+    if (!why && r->home == EJ_HOME_REG && !covering_tile(s, r->at, &result, &copy.tile)) why = EJ_REFUSE_LARGE;
+    if (!why) why = ej_access_fits(s, &result, &copy.tile);
+    if (why) {
+        s->n_buffers--;
+        return ej_schedule_refuse(s, r->statement, why);
+    }
+    s->statements[r->statement].out = waiting;
+    s->statements[s->n_statements++] = copy;
+    s->nodes[s->n_nodes++] = (ej_schedule_node){.kind = EJ_SCHEDULE_STATEMENT, .parent = r->at, .child = -1, .next = -1,
+                                                .axis = -1, .statement = id};
+    put_behind(s, node, child);
     *out = id;
     return true;
 }

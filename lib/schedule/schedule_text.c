@@ -7,6 +7,7 @@
  *     inner 0 %2 8
  *     store 0 %1 unroll 16, %0 lane 12
  *     stage 0 1 at 3 local %1 0, %2 0, %1 16    source 1 of statement 0, at node 3 (or root), layout
+ *     stage_out 0 at 3 local %1 0, %0 0
  */
 #include "schedule.h"
 
@@ -48,18 +49,24 @@ static void print_digits(ej_text *text, const ej_tile *tile, bool layout)
     }
 }
 
+static bool is_staging(int kind)
+{
+    return kind == EJ_REWRITE_STAGE || kind == EJ_REWRITE_STAGE_OUT;
+}
+
 static void print_rewrite(ej_text *text, const ej_rewrite *r)
 {
     ej_print(text, "%s %d", words[r->kind], (int)r->statement);
     if (r->kind == EJ_REWRITE_LOOP || r->kind == EJ_REWRITE_INNER)
         ej_print(text, " %%%d %lld", (int)r->axis, (long long)r->step);
-    if (r->kind == EJ_REWRITE_STAGE) {
-        ej_print(text, " %d at ", (int)r->source);
+    if (r->kind == EJ_REWRITE_STAGE) ej_print(text, " %d", (int)r->source);
+    if (is_staging(r->kind)) {
+        ej_print(text, " at ");
         if (r->at == EJ_AT_ROOT) ej_print(text, "root");
         else ej_print(text, "%d", (int)r->at);
         ej_print(text, " %s", ej_nest_home_names[r->home]);
     }
-    print_digits(text, &r->digits, r->kind == EJ_REWRITE_STAGE);
+    print_digits(text, &r->digits, is_staging(r->kind));
     ej_print(text, "\n");
 }
 
@@ -101,7 +108,7 @@ static int read_digits(ej_nest_cursor *c, bool layout, ej_tile *out)
 static int read_stage(ej_nest_cursor *c, ej_rewrite *r)
 {
     int home = 0;
-    EJ_TRY(ej_nest_read_int32(c, &r->source));
+    if (r->kind == EJ_REWRITE_STAGE) EJ_TRY(ej_nest_read_int32(c, &r->source));
     if (!ej_nest_take_keyword(c, "at")) return ej_nest_expected(c, "at");
     r->at = EJ_AT_ROOT;
     if (!ej_nest_take_keyword(c, "root")) EJ_TRY(ej_nest_read_int32(c, &r->at));
@@ -117,12 +124,12 @@ static int read_rewrite(ej_nest_cursor *c, ej_rewrite *r)
     EJ_TRY(ej_nest_read_listed(c, words, "a rewrite", &kind));
     r->kind = (uint8_t)kind;
     EJ_TRY(ej_nest_read_int32(c, &r->statement));
-    if (kind == EJ_REWRITE_STAGE) EJ_TRY(read_stage(c, r));
+    if (is_staging(kind)) EJ_TRY(read_stage(c, r));
     if (kind == EJ_REWRITE_LOOP || kind == EJ_REWRITE_INNER) {
         EJ_TRY(read_axis(c, &r->axis));
         return ej_nest_read_integer(c, &r->step);
     }
-    return read_digits(c, kind == EJ_REWRITE_STAGE, &r->digits);
+    return read_digits(c, is_staging(kind), &r->digits);
 }
 
 int ej_schedule_replay(ej_schedule *s, const char *text, einjit_error *err)

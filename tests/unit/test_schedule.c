@@ -125,6 +125,20 @@ static void refusals_leave_the_tree_as_it_was(void **state)
     refuses(&f, stage, EJ_REFUSE_NOT_AROUND);
     stage.source = 2;
     refuses(&f, stage, EJ_REFUSE_NO_SUCH);
+    ej_rewrite wait = {.kind = EJ_REWRITE_STAGE_OUT, .at = down, .home = EJ_HOME_LOCAL, .digits = layout_of(i, j, 0, 0)};
+    refuses(&f, wait, EJ_REFUSE_PARTIAL); /* a part of the terms is summed below */
+    wait.at = at;
+    wait.home = EJ_HOME_REG; /* there is a loop over the terms around the sum */
+    refuses(&f, wait, EJ_REFUSE_PARTIAL);
+    wait.home = EJ_HOME_LOCAL;
+    wait.digits = layout_of(j, i, j, 6);
+    refuses(&f, wait, EJ_REFUSE_CUTS);
+    wait.digits = layout_of(j, k, 0, 0);
+    refuses(&f, wait, EJ_REFUSE_LAYOUT);
+    wait.statement = panel;
+    wait.at = at;
+    wait.digits = layout_of(j, k, 0, 0);
+    refuses(&f, wait, EJ_REFUSE_WRITTEN);
     plan_close(&f.plan);
 }
 
@@ -179,6 +193,40 @@ static void panels_have_blocks(void **state)
     assert_false(f.s.failed);
     assert_non_null(strstr(settled(&f), "buffer panel f32 local elems 1280"));
     assert_non_null(strstr(settled(&f), "src panel[c: 1 block 16: 320, b: 16]"));
+    plan_close(&f.plan);
+}
+
+static void results_wait_until_all_terms_are_in(void **state)
+{
+    (void)state;
+    fixture f;
+    open_fixture(&f, product, product_inputs);
+    int32_t i = axis_named(&f.s, "a"), j = axis_named(&f.s, "c"), at = ej_do_loop(&f.s, 0, i, 8);
+    ej_do_loop(&f.s, 0, axis_named(&f.s, "b"), 10);
+    ej_do_tile(&f.s, 0, tile_of(i, 4, j, 8));
+    int32_t copy = ej_do_stage_out(&f.s, at, 0, EJ_HOME_LOCAL, layout_of(j, i, 0, 0));
+    ej_do_tile(&f.s, copy, tile_of(i, 8, j, 8));
+    assert_false(f.s.failed);
+    const char *text = settled(&f), *waits = strstr(text, "move result[a: 1, c: 8]"), *out = strstr(text, "move out0");
+    assert_true(waits && out && out > waits);
+    assert_non_null(strstr(out, "src result[a: 1, c: 8]"));
+    assert_non_null(strstr(text, "when later b"));
+    plan_close(&f.plan);
+}
+
+/* Registers do not pass partial sums from one block of terms to the next. */
+static void sums_in_registers_are_not_divided(void **state)
+{
+    (void)state;
+    fixture f;
+    open_fixture(&f, product, product_inputs);
+    int32_t i = axis_named(&f.s, "a"), j = axis_named(&f.s, "c"), k = axis_named(&f.s, "b");
+    ej_do_tile(&f.s, 0, tile_of(i, 4, j, 8));
+    ej_do_loop(&f.s, 0, i, 4);
+    int32_t at = ej_do_loop(&f.s, 0, j, 8);
+    ej_do_stage_out(&f.s, at, 0, EJ_HOME_REG, layout_of(i, j, 0, 0));
+    assert_false(f.s.failed);
+    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_LOOP, .axis = k, .step = 10}, EJ_REFUSE_PARTIAL);
     plan_close(&f.plan);
 }
 
@@ -248,6 +296,8 @@ int main(void)
         cmocka_unit_test(sums_of_a_map_are_finished_at_the_last_block),
         cmocka_unit_test(steps_that_are_not_below_the_range_change_nothing),
         cmocka_unit_test(panels_have_blocks),
+        cmocka_unit_test(results_wait_until_all_terms_are_in),
+        cmocka_unit_test(sums_in_registers_are_not_divided),
         cmocka_unit_test(an_empty_axis_keeps_sources_unread),
         cmocka_unit_test(a_schedule_replays),
         cmocka_unit_test(text_that_is_no_schedule_is_refused),

@@ -1,0 +1,29 @@
+/* recipe_product.h - sums of products of two operands, taken apart: what the scripts for them share. */
+#ifndef EJ_RECIPE_PRODUCT_H
+#define EJ_RECIPE_PRODUCT_H
+
+#include "recipe.h"
+
+enum { EJ_PRODUCT_AXES = 16 };
+
+/* Axes by where they are: M in the left operand and the result, N in the right one and the result, K in both operands, Z
+ * everywhere. The right operand has the lanes. */
+typedef struct ej_product {
+    int32_t left, right;
+    int32_t lane, row;
+    int32_t n_m, n_n, n_k, n_z;
+    int32_t m[EJ_PRODUCT_AXES], n[EJ_PRODUCT_AXES], k[EJ_PRODUCT_AXES], z[EJ_PRODUCT_AXES];
+    double size_m, size_n, size_k;
+} ej_product;
+
+/* Statement 0 as a product with lanes along an axis of the result: false where it is none, has tables, open or empty axes. */
+bool ej_product_find(const ej_schedule *s, int32_t lane, ej_product *out);
+int64_t ej_product_stride(const ej_access *access, int32_t axis);
+void ej_product_sort(int32_t *axes, int32_t n, const ej_access *access); /* the largest strides first */
+/* Rows and vectors of the register tile; `packed`: the left operand is. */
+void ej_product_tile(const ej_schedule *s, const ej_product *p, int32_t lanes, bool packed, int64_t *rows, int64_t *vectors);
+int64_t ej_block_of(int64_t extent, double most, int64_t multiple);
+/* The left or right operand in panels that live at a loop. */
+void ej_product_pack(ej_schedule *s, const ej_product *p, bool right, int32_t at, int64_t width);
+
+#endif

@@ -1,0 +1,117 @@
+/* recipe_thin.c - contractions in which the operand with the result's unit axis lies along another axis of the result.
+ *
+ * Takes  a sum of products of two operands (recipe_product.h): the operand that has the result's unit axis has its own unit
+ *        stride along another axis x of the result.
+ * Gives  lanes along x: that operand is read as it lies, and never packed. Results wait in blocks of a vector of the unit
+ *        axis times x, small enough for the L2, and are turned in registers on the way out: of all that could be turned the
+ *        result is the least as a rule.
+ * Not here: operands whose unit axis is summed (recipe_gemm.c packs and turns those).
+ */
+#include "recipe_product.h"
+
+enum { THIN_WAITING_BYTES = 150 << 10, THIN_PANEL_BYTES = 75 << 10 };
+enum thin_number { THIN_ROWS, THIN_VECTORS, THIN_KC, THIN_NX, THIN_MC };
+
+typedef struct thin {
+    ej_product product; /* lanes along x */
+    int32_t out;        /* the result's unit axis */
+    int32_t turn;       /* vectors of it are turned together */
+} thin;
+
+static bool find(const ej_schedule *s, thin *t)
+{
+    const ej_statement *st = &s->statements[0];
+    if (st->n_src != 2) return false;
+    t->out = ej_access_unit_axis(&st->out);
+    if (t->out < 0) return false;
+    int32_t holder = ej_access_find(&st->src[0], t->out) ? 0 : 1;
+    int32_t x = ej_access_unit_axis(&st->src[holder]);
+    if (x < 0 || x == t->out || !ej_access_find(&st->out, x)) return false;
+    if (!ej_product_find(s, x, &t->product) || t->product.right != holder || ej_access_find(&st->src[1 - holder], t->out))
+        return false;
+    int dtype = s->buffers[st->out.buffer].plan.dtype;
+    t->turn = ej_rule_vector(s, st);
+    return !ej_dtype_is_complex(dtype) && dtype == ej_statement_dtype(st) && s->axes[t->out].extent.n >= t->turn &&
+           s->axes[x].extent.n >= t->turn;
+}
+
+static bool matches(const ej_schedule *s)
+{
+    thin t;
+    if (!find(s, &t)) return false;
+    const ej_product *p = &t.product;
+    double elements = p->size_m * p->size_k + p->size_k * p->size_n + p->size_m * p->size_n;
+    int64_t bytes = ej_dtypes[ej_statement_dtype(&s->statements[0])].bytes;
+    bool pays = elements * (double)bytes > 4 * (double)s->job->target->l2_bytes && p->size_k >= 8 && p->size_m >= 4;
+    return pays || ej_job_random(s->job); /* taste: random plans do without */
+}
+
+static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_RECIPE_NUMBERS])
+{
+    thin t;
+    int64_t *n = out[0];
+    if (!find(s, &t)) return 0;
+    const ej_product *p = &t.product;
+    double bytes = ej_dtypes[ej_statement_dtype(&s->statements[0])].bytes;
+    double inner = p->size_k / (double)s->axes[p->k[0]].extent.n, kept = (double)s->axes[p->row].extent.n;
+    int32_t lanes = ej_rule_lanes(s, &s->statements[0], s->axes[p->lane].extent.n);
+    ej_product_tile(s, p, lanes, false, &n[THIN_ROWS], &n[THIN_VECTORS]);
+    double width = (double)lanes * (double)n[THIN_VECTORS], waiting = THIN_WAITING_BYTES / (t.turn * bytes);
+    n[THIN_MC] = kept * width <= waiting ? ej_block_of(s->axes[p->row].extent.n, kept, n[THIN_ROWS])
+                                         : ej_block_of(s->axes[p->row].extent.n, waiting / width, n[THIN_ROWS]);
+    n[THIN_NX] = ej_block_of(s->axes[p->lane].extent.n, waiting / (double)n[THIN_MC], (int64_t)width);
+    double kc = THIN_PANEL_BYTES / (width * bytes) / inner;
+    n[THIN_KC] = ej_block_of(s->axes[p->k[0]].extent.n, kc < 1 ? 1 : kc, 1);
+    return 1;
+}
+
+/* result block [out][rows][x] -> the result: read along x, written along its unit axis. */
+static void turn_out(ej_schedule *s, const thin *t, int32_t copy)
+{
+    ej_tile out = {0}, in = {0};
+    int32_t x = t->product.lane;
+    ej_tile_add(&out, x, t->turn, EJ_UNROLL);
+    ej_tile_add(&out, t->out, t->turn, EJ_LANE);
+    ej_tile_add(&in, t->out, t->turn, EJ_UNROLL);
+    ej_tile_add(&in, x, t->turn, EJ_LANE);
+    ej_do_tile(s, copy, out);
+    for (int32_t a = 0; a < s->n_axes; a++)
+        if (a != x && a != t->out && ej_access_find(&s->statements[copy].out, a)) ej_do_loop(s, copy, a, 1);
+    ej_do_loop(s, copy, x, t->turn);
+    int32_t at = ej_do_loop(s, copy, t->out, t->turn);
+    int32_t turned = ej_do_stage(s, at, copy, 0, EJ_HOME_REG, (ej_layout){.n = 2, .digits = {{t->out, 0, 0}, {x, 0, 0}}});
+    if (!s->failed) ej_do_tile(s, turned, in);
+}
+
+static void run(ej_schedule *s, const int64_t *n)
+{
+    thin t;
+    ej_tile tile = {0};
+    if (!find(s, &t)) return;
+    ej_product *p = &t.product;
+    int32_t lanes = ej_rule_lanes(s, &s->statements[0], s->axes[p->lane].extent.n);
+    int64_t width = (int64_t)lanes * n[THIN_VECTORS];
+    ej_tile_add(&tile, p->row, n[THIN_ROWS], EJ_UNROLL);
+    ej_tile_add(&tile, p->lane, n[THIN_VECTORS], EJ_UNROLL);
+    ej_tile_add(&tile, p->lane, lanes, EJ_LANE);
+    ej_do_tile(s, 0, tile);
+    ej_product_sort(p->n, p->n_n, &s->statements[0].src[p->right]);
+    for (int32_t i = 0; i < p->n_z; i++) ej_do_loop(s, 0, p->z[i], 1);
+    for (int32_t i = 0; i < p->n_n; i++)
+        if (p->n[i] != p->lane && p->n[i] != t.out) ej_do_loop(s, 0, p->n[i], 1);
+    for (int32_t i = 0; i < p->n_m; i++)
+        if (p->m[i] != p->row) ej_do_loop(s, 0, p->m[i], 1);
+    ej_do_loop(s, 0, p->row, n[THIN_MC]);
+    ej_do_loop(s, 0, p->lane, n[THIN_NX]);
+    int32_t at = ej_do_loop(s, 0, t.out, t.turn);
+    int32_t copy = ej_do_stage_out(s, at, 0, EJ_HOME_LOCAL,
+                                   (ej_layout){.n = 3, .digits = {{t.out, 0, 0}, {p->row, 0, 0}, {p->lane, 0, 0}}});
+    if (s->failed) return;
+    ej_do_loop(s, 0, t.out, 1);
+    ej_do_loop(s, 0, p->lane, width);
+    ej_do_loop(s, 0, p->k[0], n[THIN_KC]);
+    ej_do_loop(s, 0, p->row, n[THIN_ROWS]);
+    turn_out(s, &t, copy);
+}
+
+const ej_script ej_script_thin = {"thin", matches, params, run};
