@@ -295,7 +295,10 @@ static ej_scalar complex_reciprocal(int dtype, ej_scalar a)
 /* C's cexp, with its special values. */
 static ej_scalar complex_exp(int dtype, ej_scalar a)
 {
-    double complex r = cexp(CMPLX(a.re, a.im));
+    double parts[2] = {a.re, a.im}; /* CMPLX is not in every compiler, and re + I * im makes NaN of Inf */
+    double complex z;
+    memcpy(&z, parts, sizeof z);
+    double complex r = cexp(z);
     return complex_value(dtype, creal(r), cimag(r));
 }
 
