@@ -102,57 +102,92 @@ static int build_script(ej_nest *nest, bool *built, const ej_script *script, con
     return s.failed ? EINJIT_OK : settle(nest, &s, script->name, job);
 }
 
-/* The cheapest nest that a script's numbers give; *built false: it does not match, or was refused. */
-static int try_script(ej_nest *nest, bool *built, const ej_script *script, const ej_step *step, const ej_plan *plan,
-                      ej_sizes *sizes, ej_job *job)
+/* The recipes that are no scripts count instructions: two a cycle. */
+static double instructions(const ej_nest_cost *cost)
+{
+    return 2 * cost->cycles;
+}
+
+static int cost_of(ej_nest *nest, ej_job *job)
+{
+    ej_nest_cost cost;
+    EJ_TRY(ej_nest_cost_of(&cost, nest, job->target, job->arena));
+    nest->cost = instructions(&cost);
+    return EINJIT_OK;
+}
+
+/* What a script makes of a step. */
+typedef struct attempt {
+    ej_nest nest;
+    bool built;  /* it matches, and was not refused */
+    bool pays;   /* for certain */
+} attempt;
+
+/* The cheapest nest that a script's numbers give. */
+static int try_script(attempt *out, const ej_script *script, const ej_step *step, const ej_plan *plan, ej_sizes *sizes,
+                      ej_job *job)
 {
     int64_t params[EJ_RECIPE_PARAMS][EJ_RECIPE_NUMBERS] = {{0}};
     ej_schedule s;
     ej_step own;
-    *built = false;
+    *out = (attempt){.built = false};
     EJ_TRY(ej_step_copy(&own, step, job->arena));
     EJ_TRY(ej_schedule_begin(&s, &own, plan, sizes, job));
     int32_t n = script->matches(&s) ? script->params(&s, params) : 0;
+    out->pays = n && (!script->pays || script->pays(&s));
     for (int32_t k = 0; k < n; k++) {
         ej_nest candidate;
-        ej_nest_cost cost;
         bool ok;
         EJ_TRY(build_script(&candidate, &ok, script, params[k], step, plan, sizes, job));
         if (!ok) continue;
-        EJ_TRY(ej_nest_cost_of(&cost, &candidate, job->target, job->arena));
-        candidate.cost = 2 * cost.cycles; /* the other recipes count instructions: two a cycle */
-        if (!*built || candidate.cost < nest->cost) *nest = candidate;
-        *built = true;
+        EJ_TRY(cost_of(&candidate, job));
+        if (!out->built || candidate.cost < out->nest.cost) out->nest = candidate;
+        out->built = true;
     }
     return EINJIT_OK;
 }
 
-/* The first script that matches: costs do not rank recipes of different kinds. Random plans take any, or none. */
-static int try_scripts(ej_nest *nest, bool *built, uint64_t random, const ej_step *step, const ej_plan *plan, ej_sizes *sizes,
-                       ej_job *job)
+/* The first script that matches: costs do not rank scripts of different kinds. Random plans take any, or none. */
+static int try_scripts(attempt *out, uint64_t random, const ej_step *step, const ej_plan *plan, ej_sizes *sizes, ej_job *job)
 {
-    *built = false;
+    out->built = false;
     if (random % 2) return EINJIT_OK;
-    for (int i = 0; i < EJ_N_SCRIPTS && !*built; i++)
+    for (int i = 0; i < EJ_N_SCRIPTS && !out->built; i++)
         if (random ? i == (int)(random / 2 % EJ_N_SCRIPTS) : i != EJ_PLAIN)
-            EJ_TRY(try_script(nest, built, scripts[i], step, plan, sizes, job));
+            EJ_TRY(try_script(out, scripts[i], step, plan, sizes, job));
     return EINJIT_OK;
 }
 
-static int build_step(ej_nest *nest, ej_step *step, size_t index, const ej_plan *plan, ej_sizes *sizes, ej_job *job)
+static int build_by_recipe(ej_nest *nest, ej_step *step, size_t index, const ej_plan *plan, ej_job *job)
 {
     double cost = 0;
-    bool built = false;
-    uint64_t random = ej_job_random(job);
-    if (random) random = ej_hash64(&index, sizeof index, random) | 4;
-    if (random % 2) return build_random(nest, step, plan, sizes, random, job);
-    EJ_TRY(try_scripts(nest, &built, random / 2, step, plan, sizes, job));
-    if (built) return EINJIT_OK;
     const ej_recipe *recipe = choose(step, index, plan, job, &cost);
     if (!recipe) return ej_fail(job->err, EINJIT_E_INTERNAL, "step '%s' has no recipe", step->name);
     EJ_TRY(recipe->build(nest, step, plan, job));
     nest->recipe = recipe->name;
     nest->cost = cost;
+    return EINJIT_OK;
+}
+
+/* Costs tell kinds of trees apart, not good ones from better ones: a win counts from here on. */
+static const double clear_win = 1.5;
+
+static int build_step(ej_nest *nest, ej_step *step, size_t index, const ej_plan *plan, ej_sizes *sizes, ej_job *job)
+{
+    attempt script;
+    ej_nest_cost cost;
+    uint64_t random = ej_job_random(job);
+    if (random) random = ej_hash64(&index, sizeof index, random) | 4;
+    if (random % 2) return build_random(nest, step, plan, sizes, random, job);
+    EJ_TRY(try_scripts(&script, random / 2, step, plan, sizes, job));
+    if (script.built && (random || script.pays)) {
+        *nest = script.nest;
+        return EINJIT_OK;
+    }
+    EJ_TRY(build_by_recipe(nest, step, index, plan, job));
+    if (!script.built) return EINJIT_OK;
+    EJ_TRY(ej_nest_cost_of(&cost, nest, job->target, job->arena));
+    if (script.nest.cost * clear_win < instructions(&cost)) *nest = script.nest;
     return EINJIT_OK;
 }
 

@@ -4,12 +4,14 @@
 
 #include "schedule.h"
 
-/* A script of rewrites with parameters. Hard facts (matches), the numbers that rules give for a row (params: how many sets,
- * at most EJ_RECIPE_PARAMS), and the script, which may be refused. */
+/* A script of rewrites with parameters. Hard facts (matches), whether it is the best way for certain (pays; else the costs of
+ * the trees decide), the numbers that rules give for a row (params: how many sets, at most EJ_RECIPE_PARAMS), and the script,
+ * which may be refused. */
 enum { EJ_RECIPE_PARAMS = 16, EJ_RECIPE_NUMBERS = 8 };
 typedef struct ej_script {
     const char *name;
     bool (*matches)(const ej_schedule *s);
+    bool (*pays)(const ej_schedule *s); /* of a schedule that matches; NULL: always */
     int32_t (*params)(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_RECIPE_NUMBERS]);
     void (*run)(ej_schedule *s, const int64_t *params);
 } ej_script;

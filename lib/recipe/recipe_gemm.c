@@ -57,12 +57,15 @@ static bool matches(const ej_schedule *s)
      * hold that axis at one value. */
     int32_t unit = ej_access_unit_axis(&s->statements[0].src[g.right]);
     bool turns = unit < 0 || (unit != g.lane && ej_access_find(&s->statements[0].out, unit));
-    double elements = g.size_m * g.size_k + g.size_k * g.size_n + g.size_m * g.size_n;
-    int64_t bytes = ej_dtypes[ej_statement_dtype(&s->statements[0])].bytes; /* smaller ones stay in the cache as they are */
-    bool large = elements * (double)bytes > 4 * (double)s->job->target->l2_bytes && g.size_k >= 8 &&
-                 s->axes[g.lane].extent.n >= ej_rule_vector(s, &s->statements[0]); /* short lanes are mostly empty ones */
-    bool pays = !turns && large && g.size_m >= 4 && g.size_n >= 4; /* random plans do without */
-    return pays || ej_job_random(s->job);
+    bool wide = s->axes[g.lane].extent.n >= ej_rule_vector(s, &s->statements[0]); /* short lanes are mostly empty ones */
+    bool taste = !turns && wide && g.size_k >= 8 && g.size_m >= 4 && g.size_m * g.size_n * g.size_k >= 1 << 18;
+    return taste || ej_job_random(s->job); /* random plans do without */
+}
+
+static bool pays(const ej_schedule *s)
+{
+    ej_product g;
+    return find(s, &g) && ej_product_is_large(s, &g);
 }
 
 /* ---- the script ---- */
@@ -112,4 +115,4 @@ static void run(ej_schedule *s, const int64_t *p)
     else run_blocked(s, &g, p, (int64_t)lanes * p[GEMM_VECTORS]);
 }
 
-const ej_script ej_script_gemm = {"gemm", matches, params, run};
+const ej_script ej_script_gemm = {"gemm", matches, pays, params, run};

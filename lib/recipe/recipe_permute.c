@@ -107,4 +107,4 @@ static void run(ej_schedule *s, const int64_t *numbers)
     if (!s->failed) ej_do_tile(s, turned, in);
 }
 
-const ej_script ej_script_permute = {"permute", matches, params, run};
+const ej_script ej_script_permute = {"permute", matches, NULL, params, run};

@@ -29,4 +29,4 @@ static void run(ej_schedule *s, const int64_t *numbers)
     if (tile.n) ej_do_tile(s, 0, tile);
 }
 
-const ej_script ej_script_plain = {"plain", matches, params, run};
+const ej_script ej_script_plain = {"plain", matches, NULL, params, run};

@@ -89,6 +89,12 @@ bool ej_product_find(const ej_schedule *s, int32_t lane, ej_product *g)
     return true;
 }
 
+bool ej_product_is_large(const ej_schedule *s, const ej_product *p)
+{
+    double elements = p->size_m * p->size_k + p->size_k * p->size_n + p->size_m * p->size_n;
+    return elements * ej_dtypes[ej_statement_dtype(&s->statements[0])].bytes > 4 * (double)s->job->target->l2_bytes;
+}
+
 /* ---- numbers ---- */
 
 /* A block of at most `most` (or little more): one that divides the extent leaves no rest, which is a second copy of

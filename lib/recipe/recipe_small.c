@@ -103,4 +103,4 @@ static void run(ej_schedule *s, const int64_t *numbers)
     if (!s->failed) load(s, at, p.right, p.depth, p.column);
 }
 
-const ej_script ej_script_small = {"small", matches, params, run};
+const ej_script ej_script_small = {"small", matches, NULL, params, run};

@@ -40,10 +40,14 @@ static bool matches(const ej_schedule *s)
     thin t;
     if (!find(s, &t)) return false;
     const ej_product *p = &t.product;
-    double elements = p->size_m * p->size_k + p->size_k * p->size_n + p->size_m * p->size_n;
-    int64_t bytes = ej_dtypes[ej_statement_dtype(&s->statements[0])].bytes;
-    bool pays = elements * (double)bytes > 4 * (double)s->job->target->l2_bytes && p->size_k >= 8 && p->size_m >= 4;
-    return pays || ej_job_random(s->job); /* taste: random plans do without */
+    bool taste = p->size_k >= 8 && p->size_m >= 4 && p->size_m * p->size_n * p->size_k >= 1 << 18;
+    return taste || ej_job_random(s->job); /* random plans do without */
+}
+
+static bool pays(const ej_schedule *s)
+{
+    thin t;
+    return find(s, &t) && ej_product_is_large(s, &t.product);
 }
 
 static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_RECIPE_NUMBERS])
@@ -114,4 +118,4 @@ static void run(ej_schedule *s, const int64_t *n)
     turn_out(s, &t, copy);
 }
 
-const ej_script ej_script_thin = {"thin", matches, params, run};
+const ej_script ej_script_thin = {"thin", matches, pays, params, run};

@@ -177,7 +177,7 @@ static bool takes(const char *program, const char *inputs, const char *open)
     ej_step *step = EJ_JOB_NEW(&c.bind.job, ej_step);
     assert_int_equal(ej_step_normalize(step, &c.plan.steps[0], &sizes, &c.bind.arena, NULL), EINJIT_OK);
     assert_int_equal(ej_schedule_begin(&s, step, &c.plan, &sizes, &c.bind.job), EINJIT_OK);
-    bool matches = ej_script_gemm.matches(&s);
+    bool matches = ej_script_gemm.matches(&s) && ej_script_gemm.pays(&s);
     plan_close(&c);
     return matches;
 }
@@ -195,6 +195,29 @@ static void products_are_taken_where_they_pay(void **state)
     assert_false(takes(PRODUCT("adb,cd->cba"), "f32[384,384,384] f32[24,384]", NULL));
 }
 
+static void expect_recipe(const char *program, const char *inputs, const char *recipe, bool same)
+{
+    plan_case c;
+    ej_nests nests;
+    plan_open(&c, program, inputs, NULL, NULL);
+    c.bind.job.target = &ej_targets[0];
+    assert_int_equal(ej_nests_build(&nests, &c.plan, &c.bind.job), EINJIT_OK);
+    if (!strcmp(nests.nests[0].recipe, recipe) != same) fail_msg("%s for %s", nests.nests[0].recipe, program);
+    plan_close(&c);
+}
+
+/* Where size alone does not say, the costs of the trees do (sizes and row: 512 bits). */
+static void smaller_products_are_taken_where_the_tree_costs_less(void **state)
+{
+    (void)state;
+    if (ej_targets[0].vector_bytes != 64) skip();
+    expect_recipe(PRODUCT("bfa,cedf->dbace"), "f32[15,17,41] f32[3,15,11,17]", "gemm", true);
+    expect_recipe(PRODUCT("aebc,ed->dabc"), "f32[11,684,8,3] f32[684,10]", "gemm", false);
+    expect_recipe(PRODUCT("ij,jk->ik"), "f32[512,512] f32[512,512]", "gemm", false);
+    expect_recipe(PRODUCT("ij,jk->ik"), "f32[2048,2048] f32[2048,2048]", "gemm", true);
+    expect_recipe("def f(a):\n    return permute(a, (1, 0))\n", "f32[300,300]", "permute", true);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -207,6 +230,7 @@ int main(void)
         cmocka_unit_test(permutations_turn_register_tiles),
         cmocka_unit_test(plain_takes_anything),
         cmocka_unit_test(products_are_taken_where_they_pay),
+        cmocka_unit_test(smaller_products_are_taken_where_the_tree_costs_less),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
