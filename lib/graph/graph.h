@@ -67,6 +67,7 @@ typedef struct ej_subscripts {
     uint32_t n_labels;
     const uint32_t *symbols; /* per label its code point, 0: none; NULL: none has any. For dumps only */
 } ej_subscripts;
+bool ej_term_has(const ej_term *term, int32_t label); /* or EJ_ELLIPSIS */
 /* The term can stand for an operand of that rank. */
 bool ej_term_fits(const ej_term *term, int32_t rank);
 /* E_RANK names the operand. */

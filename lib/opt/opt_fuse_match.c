@@ -50,11 +50,6 @@ static uint32_t ellipsis_at(const int32_t *labels, uint32_t n)
     return i;
 }
 
-static bool has_ellipsis(const ej_term *term)
-{
-    return ellipsis_at(term->labels, term->n) < term->n;
-}
-
 int ej_fuse_new_label(ej_fuse *f, uint32_t symbol, int32_t *out)
 {
     if (!EJ_PUSH_ROOM(f->job->arena, f->labels, f->cap_labels, f->n_labels) ||
@@ -184,7 +179,7 @@ int ej_fuse_begin(ej_fuse *f, ej_value root)
     }
     for (uint32_t t = equation->n_terms; t-- > 0;) {
         const ej_term *term = &equation->terms[t];
-        ej_fuse_operand operand = {form->in[t], term->n, copy_labels(f, term), has_ellipsis(term), form->twice};
+        ej_fuse_operand operand = {form->in[t], term->n, copy_labels(f, term), ej_term_has(term, EJ_ELLIPSIS), form->twice};
         if (!operand.labels) return ej_no_memory(f->job->err);
         EJ_TRY(push(f, &operand));
     }
@@ -200,7 +195,7 @@ static fit look_at(const ej_einsum_form *form, const ej_fuse_operand *place)
 {
     const ej_equation *inner = form->equation;
     fit m = {.form = form, .inner = inner};
-    for (uint32_t t = 0; t < inner->n_terms; t++) m.n_inner_ellipses += has_ellipsis(&inner->terms[t]);
+    for (uint32_t t = 0; t < inner->n_terms; t++) m.n_inner_ellipses += ej_term_has(&inner->terms[t], EJ_ELLIPSIS);
     uint32_t at = ellipsis_at(inner->out.labels, inner->out.n);
     m.out_ellipsis = at < inner->out.n && m.n_inner_ellipses;
     m.before = m.out_ellipsis ? at : inner->out.n - (at < inner->out.n);
