@@ -211,8 +211,9 @@ typedef struct ej_graph {
     bool tuple_result;      /* `return x,` : one result, but a tuple */
     int failed;             /* the first error of a builder call; sticks */
     bool moved;             /* a pass has moved numbers */
-    double drift[2];        /* by which factor numbers that passes have moved, and that cancelled, may have taken values away */
-                            /* from those of the program: f32 and c64; f64 and c128 (opt_scalar_factor.c) */
+    /* How far, as a factor, values may have gone from the program's because passes moved numbers that then cancelled: of f32
+     * and c64, of f64 and c128 (opt_scalar_factor.c). At least 1 each. */
+    double drift[2];
     struct ej_name_table *names; /* of nodes, and apart from them of symbols (graph_name.c) */
 } ej_graph;
 

@@ -24,7 +24,6 @@
  *   new in the merged einsum, where E sums it, and nothing there has an ellipsis.
  * Everything else stays as it is.
  */
-#include <math.h>
 #include <string.h>
 
 #include "opt_fuse.h"
@@ -150,18 +149,16 @@ static double spread_of(const ej_fuse *f, ej_value v)
     for (uint32_t i = 0; i < form->n_in; i++) {
         ej_factor number;
         if (!ej_scalar_number(&f->graph->nodes[form->in[i]], &number)) continue;
-        double size = hypot(number.re, number.im);
-        spread *= size >= 1 ? size : 1 / size;
+        spread *= ej_factor_distance(number.re, number.im);
     }
     return spread;
 }
 
 static bool stays_in_bounds(const ej_fuse *f, double spread)
 {
-    ej_known_dtype dtype = f->facts.dtypes[f->root];
-    bool wide = dtype.dtype >= 0 && ej_dtypes[dtype.dtype].real == EINJIT_F64;
-    if (spread == 1 || (dtype.dtype >= 0 && ej_dtypes[dtype.dtype].kind < EJ_KIND_FLOAT)) return true;
-    return f->spread * spread <= ej_factor_bound(dtype.dtype) / f->graph->drift[wide];
+    int dtype = f->facts.dtypes[f->root].dtype;
+    if (spread == 1 || (dtype >= 0 && ej_dtypes[dtype].kind < EJ_KIND_FLOAT)) return true;
+    return f->spread * spread <= ej_factor_room(dtype, f->graph->drift);
 }
 
 int ej_fuse_begin(ej_fuse *f, ej_value root)

@@ -155,7 +155,7 @@ static void note_drift(const ej_scalar *s)
 {
     double *drift = s->graph->drift, most[2] = {1, 1};
     for (size_t v = 0; v < s->n; v++) {
-        bool wide = s->dtypes[v].dtype >= 0 && ej_dtypes[s->dtypes[v].dtype].real == EINJIT_F64;
+        bool wide = ej_is_wide(s->dtypes[v].dtype);
         most[wide] = fmax(most[wide], ej_factor_hidden(&s->push[v].factor));
     }
     for (int wide = 0; wide < 2; wide++) {
