@@ -545,10 +545,10 @@ EINJIT_API int einjit_einsum_labels(einjit_context *context, size_t n_in, const 
 /* ---- looking inside ----------------------------------------------------------------------------------------- */
 
 /** What compiling makes of a graph for these inputs, as text: stage is graph, opt+ (the program after every pass
- * that changed it, under comments), opt, stats (the table of einjit_report_print, for passes that know the inputs'
- * dtypes), bind, path, plan, schedule (the rewrites that made each nest), nest, ir, asm, key, cost (a JSON object a line for
- * each nest: cycles on the target row, by what they are spent on), steps (a JSON object a line for each step of the plan: kernel, operations,
- * bytes, what it waits for) or dot (the steps as a graph in Graphviz's language). Buffer handling as einjit_graph_print. */
+ * that changed it, under comments), opt, stats (the table of einjit_report_print, for passes that know the inputs' dtypes),
+ * bind, path, plan, schedule (the rewrites that made each nest), nest, cost (a JSON object a line for each nest: cycles on the
+ * target row, by what they are spent on), steps (the same for each step of the plan: kernel, operations, bytes, what it waits
+ * for), dot (the steps as a graph in Graphviz's language), ir, asm or key. Buffer handling as einjit_graph_print. */
 EINJIT_API int einjit_explain(einjit_context *context, einjit_graph *graph, size_t n_in, const einjit_tensor *in,
                               const einjit_compile_options *options, const char *stage, char *buffer, size_t capacity,
                               size_t *needed, einjit_error *err);

@@ -53,8 +53,8 @@ int ej_module_check(einjit_context *context, const char **path, char room[EJ_PAT
     }
     int unsafe = (int)unsafe_part(room, privileged, &info);
     if (unsafe && privileged)
-        return ej_fail(err, EINJIT_E_BACKEND, "the code generator %s is not loaded by a program that has more rights than its user: "
-                       "others could have written %.*s (owner %ld, mode %04o)", *path, unsafe, room, (long)info.st_uid,
+        return ej_fail(err, EINJIT_E_BACKEND, "the code generator %s is not loaded by a program that has more rights than its "
+                       "user: others could have written %.*s (owner %ld, mode %04o)", *path, unsafe, room, (long)info.st_uid,
                        (unsigned)info.st_mode & 07777);
     if (unsafe && !context->module_warned) {
         ej_context_log(context, "einjit: anybody can write %.*s, and so change the code generator", unsafe, room);

@@ -62,7 +62,8 @@ static void look_at(decision *d, ej_value v)
     }
 }
 
-/* v's operand leaves v a factor that costs v as much as it would cost the operand: that may as well multiply, as it is written. */
+/* v's operand leaves v a factor that costs v as much as it would cost the operand: that may as well multiply, as it is
+ * written. */
 static bool multiplies_apart(const ej_scalar *s, ej_value v, ej_value *operand)
 {
     const ej_node *node = &s->graph->nodes[v];

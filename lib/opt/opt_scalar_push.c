@@ -221,7 +221,8 @@ static void push_joint(const ej_scalar *s, ej_value v, const ej_linear *linear, 
 {
     const ej_node *node = node_of(s, v);
     bool stands = in_step(s, v, linear, push) || push_signs(s, node, linear, push);
-    push->through = stands && !changes_zeros(s, v, linear, &push->factor) && pass(s, linear, push) && fits_value(s, &push->factor, v);
+    push->through = stands && !changes_zeros(s, v, linear, &push->factor) && pass(s, linear, push) &&
+                    fits_value(s, &push->factor, v);
 }
 
 /* ---- the node ---- */
