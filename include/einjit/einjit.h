@@ -24,7 +24,7 @@
  *   allowed. Its result is finite and rounds normally as long as for every set of its factors the product of their largest
  *   absolute values, times the extents that are summed, stays among the normal numbers of the dtype. A divisor counts as the
  *   factor of its inverse. Underflow is gradual: nothing is flushed to zero.
- * - Factors of rank 0 that are known at run time alone move to the smallest intermediate, but are multiplied in one after the
+ * - Factors of rank 0 that are known only at run time move to the smallest intermediate, but are multiplied in one after the
  *   other, never with each other unless the program does so: x * b * b is not x * (b * b), so that of those sets the ones
  *   of several such factors and nothing else do not count.
  * - Numbers of the program (2.0 * x, x / 3.0) within 2^-20 .. 2^20 (f32, c64) or 2^-160 .. 2^160 (f64, c128) move, and sums of
