@@ -399,7 +399,8 @@ static pipeline *new_pipeline(einjit_context *context, const ej_request *request
     if (context->no_optimize) p->request.flags |= EINJIT_OPTION_NO_OPTIMIZE;
     if (context->strict) p->request.flags |= EINJIT_OPTION_STRICT;
     p->job = (ej_job){.arena = arena, .err = err, .allocator = &context->allocator, .target = context->target,
-                      .path_strategy = request->path, .evaluator = &ej_interpreting_evaluator, .dump_text = &p->text, .dump = context->dump};
+                      .path_strategy = request->path, .evaluator = &ej_interpreting_evaluator, .dump_text = &p->text,
+                      .dump = context->dump};
     p->job.strict = p->request.flags & EINJIT_OPTION_STRICT;
     p->job.ordered = p->job.strict || (!optimizes(p) && !ej_job_random(&p->job));
     p->job.verify = context->verify || (request->flags & EINJIT_OPTION_VERIFY);
@@ -441,15 +442,15 @@ static int fill_kernel(einjit_kernel *kernel, pipeline *p, einjit_error *err)
     return ej_kernel_map(kernel, &p->code, err);
 }
 
-/* A kernel that works is silent about it otherwise, and every other size compiles anew. */
+/* Otherwise nothing would tell: the kernel works, and every other size is compiled anew. */
 static void log_closed(const pipeline *p, const einjit_kernel *kernel)
 {
     const char *function = p->request.graph->graph.name;
     for (size_t i = 0; i < kernel->n_closed; i++) {
         const ej_closed_extent *closed = &kernel->closed[i];
+        const char *by = *closed->by ? closed->by : "inputs that differ in it", *quote = *closed->by ? "'" : "";
         ej_context_log(p->context, "einjit: extent '%s' of %s does not stay open: it is %lld from now on, because of %s%s%s",
-                       closed->symbol, function ? function : "the graph", (long long)closed->n, *closed->by ? "'" : "inputs that differ in it",
-                       closed->by, *closed->by ? "'" : "");
+                       closed->symbol, function ? function : "the graph", (long long)closed->n, quote, by, quote);
     }
 }
 

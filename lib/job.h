@@ -9,8 +9,8 @@
 
 /* PASSES: the program after every pass that changed it; STATS: what each pass gained. */
 enum ej_stage { EJ_STAGE_GRAPH, EJ_STAGE_PASSES, EJ_STAGE_OPT, EJ_STAGE_STATS, EJ_STAGE_BIND, EJ_STAGE_PATH, EJ_STAGE_PLAN,
-                EJ_STAGE_SCHEDULE, EJ_STAGE_NEST, EJ_STAGE_COST, EJ_STAGE_STEPS, EJ_STAGE_DOT, EJ_STAGE_IR, EJ_STAGE_ASM, EJ_STAGE_KEY, EJ_STAGE_TIME,
-                EJ_STAGE_COUNT };
+                EJ_STAGE_SCHEDULE, EJ_STAGE_NEST, EJ_STAGE_COST, EJ_STAGE_STEPS, EJ_STAGE_DOT, EJ_STAGE_IR, EJ_STAGE_ASM,
+                EJ_STAGE_KEY, EJ_STAGE_TIME, EJ_STAGE_COUNT };
 struct ej_opt_watch;
 
 struct ej_job;

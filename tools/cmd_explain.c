@@ -59,7 +59,7 @@ static void print_bytes(const char *what, uint64_t bytes)
     else printf("%s%llu\n", what, (unsigned long long)bytes);
 }
 
-/* Said where it says something. */
+/* Only where the two differ. */
 static void print_gain(double naive, double planned)
 {
     double ratio = naive / planned;
@@ -88,27 +88,10 @@ static void print_text(const report *r)
     if (*r->path) printf("\npaths\n%s", r->path);
 }
 
-/* JSON has no infinity: an empty sum's logarithm is null. */
-static json_t *number(double x)
-{
-    return isfinite(x) ? json_real(x) : json_null();
-}
-
 static json_t *bytes_json(uint64_t bytes)
 {
     if (bytes <= INT64_MAX) return json_integer((json_int_t)bytes);
     return bytes == UINT64_MAX ? json_null() : json_real((double)bytes);
-}
-
-static json_t *lines_of(const char *text)
-{
-    json_t *list = json_array();
-    while (*text) {
-        size_t n = strcspn(text, "\n");
-        json_array_append_new(list, json_stringn(text, n));
-        text += n + (text[n] == '\n');
-    }
-    return list;
 }
 
 static int print_json(const report *r)
@@ -116,18 +99,18 @@ static int print_json(const report *r)
     const einjit_cost *c = &r->cost;
     json_t *doc = json_object();
     json_object_set_new(doc, "program", json_string(r->what));
-    json_object_set_new(doc, "naive_operations", number(c->naive_operations));
-    json_object_set_new(doc, "planned_operations", number(c->planned_operations));
-    json_object_set_new(doc, "log10_mults", number(c->log10_mults));
-    json_object_set_new(doc, "log2_largest", number(c->log2_largest));
+    json_object_set_new(doc, "naive_operations", tool_json_number(c->naive_operations));
+    json_object_set_new(doc, "planned_operations", tool_json_number(c->planned_operations));
+    json_object_set_new(doc, "log10_mults", tool_json_number(c->log10_mults));
+    json_object_set_new(doc, "log2_largest", tool_json_number(c->log2_largest));
     json_object_set_new(doc, "naive_bytes", bytes_json(c->naive_bytes));
     json_object_set_new(doc, "bytes_moved", bytes_json(c->bytes_moved));
-    json_object_set_new(doc, "arithmetic_intensity", number(intensity(c)));
-    json_object_set_new(doc, "estimated_ns", number(r->estimated_ns));
+    json_object_set_new(doc, "arithmetic_intensity", tool_json_number(intensity(c)));
+    json_object_set_new(doc, "estimated_ns", tool_json_number(r->estimated_ns));
     json_object_set_new(doc, "scratch_bytes", bytes_json(c->scratch_bytes));
     json_object_set(doc, "steps", r->steps);
-    json_object_set_new(doc, "paths", lines_of(r->path));
-    json_object_set_new(doc, "plan", lines_of(r->plan));
+    json_object_set_new(doc, "paths", tool_json_lines(r->path));
+    json_object_set_new(doc, "plan", tool_json_lines(r->plan));
     int failed = json_dumpf(doc, stdout, JSON_INDENT(1) | JSON_PRESERVE_ORDER);
     putchar('\n');
     json_decref(doc);

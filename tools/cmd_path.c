@@ -1,5 +1,4 @@
 /* cmd_path.c - einjit path: path search on a network file, alone. */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,11 +22,6 @@ static char *name_of(const char *path)
     return name;
 }
 
-static json_t *number(double x)
-{
-    return isfinite(x) ? json_real(x) : json_null();
-}
-
 static json_t *path_json(const found *f)
 {
     json_t *list = json_array();
@@ -48,11 +42,11 @@ static void print_json(const found *f, const char *name, const char *strategy)
     json_object_set_new(doc, "name", json_string(name));
     json_object_set_new(doc, "strategy", json_string(strategy));
     json_object_set_new(doc, "ssa_path", path_json(f));
-    json_object_set_new(doc, "log10_mults", number(f->mults));
-    json_object_set_new(doc, "log2_largest", number(f->largest));
-    json_object_set_new(doc, "log2_peak", number(f->costs.log2_peak));
-    json_object_set_new(doc, "opt_einsum_flops", number(f->costs.opt_einsum_flops));
-    json_object_set_new(doc, "log10_opt_einsum_flops", number(f->costs.log10_flops));
+    json_object_set_new(doc, "log10_mults", tool_json_number(f->mults));
+    json_object_set_new(doc, "log2_largest", tool_json_number(f->largest));
+    json_object_set_new(doc, "log2_peak", tool_json_number(f->costs.log2_peak));
+    json_object_set_new(doc, "opt_einsum_flops", tool_json_number(f->costs.opt_einsum_flops));
+    json_object_set_new(doc, "log10_opt_einsum_flops", tool_json_number(f->costs.log10_flops));
     json_object_set_new(doc, "seconds", json_real(f->seconds));
     json_object_set_new(doc, "slices", slices);
     json_dumpf(doc, stdout, JSON_PRESERVE_ORDER);

@@ -36,12 +36,12 @@ static int print_stage(einjit_context *context, const tool_program *program, con
 
 static int check_stage(const char *emit)
 {
-    static const char *const stages[] = {"graph", "opt+", "opt", "stats", "bind", "path", "plan", "schedule", "nest", "cost", "steps",
-                                         "dot", "ir", "asm", "key"};
-    for (size_t i = 0; i < sizeof stages / sizeof *stages; i++)
-        if (!strcmp(stages[i], emit)) return TOOL_OK;
-    return tool_usage("'%s' is no stage: there are graph, opt+, opt, stats, bind, path, plan, schedule, nest, cost, steps, dot, ir, asm and key",
-                      emit);
+    size_t length = strlen(emit), word;
+    for (const char *at = CMD_STAGES; *at; at += word + strspn(at + word, ", ")) {
+        word = strcspn(at, ",");
+        if (word == length && !memcmp(at, emit, word)) return TOOL_OK;
+    }
+    return tool_usage("'%s' is no stage: there are " CMD_STAGES, emit);
 }
 
 static int check_options(const cmd_options *options)

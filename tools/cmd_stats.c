@@ -1,6 +1,5 @@
 /* cmd_stats.c - what the passes make of a program: a table, JSON, or the program after each of them. */
 #include <jansson.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,10 +70,10 @@ static int print_table(const einjit_report *report, const char *program, bool ti
 
 /* ---- JSON ---- */
 
-/* -1: there were no sizes. JSON has no infinity either. */
+/* -1: there were no sizes. */
 static json_t *count(double x)
 {
-    return x >= 0 && isfinite(x) ? json_real(x) : json_null();
+    return x >= 0 ? tool_json_number(x) : json_null();
 }
 
 static json_t *pass_json(const einjit_pass_report *pass, bool times)

@@ -1,7 +1,6 @@
 /* einjit-bench.c - the command: times one case or a file of cases, as text or JSON, also against a baseline. */
 #include <getopt.h>
 #include <jansson.h>
-#include <math.h>
 #include <regex.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,23 +81,6 @@ static void help(void)
     for (int i = 0; i < bench_n_peers; i++) printf("  %-10s %s\n", bench_peers[i].name, bench_peers[i].about);
 }
 
-/* JSON has no infinity. */
-static json_t *number(double x)
-{
-    return isfinite(x) ? json_real(x) : json_null();
-}
-
-static json_t *plan_json(const char *plan)
-{
-    json_t *lines = json_array();
-    for (const char *at = plan; at && *at;) {
-        size_t n = strcspn(at, "\n");
-        json_array_append_new(lines, json_stringn(at, n));
-        at += n + (at[n] == '\n');
-    }
-    return lines;
-}
-
 /* What was asked. */
 static json_t *case_json(const bench_case *one)
 {
@@ -122,27 +104,27 @@ static json_t *result_json(const bench_case *one, const bench_options *o, const 
     json_t *doc = case_json(one), *peers = json_object();
     for (size_t i = 0; i < sizeof measured / sizeof *measured; i++) json_object_set_new(doc, measured[i], json_null());
     if (r) {
-        json_object_set_new(doc, "median_us", number(r->time.median_us));
-        json_object_set_new(doc, "min_us", number(r->time.min_us));
+        json_object_set_new(doc, "median_us", tool_json_number(r->time.median_us));
+        json_object_set_new(doc, "min_us", tool_json_number(r->time.min_us));
         json_object_set_new(doc, "samples", json_integer(r->time.samples));
-        json_object_set_new(doc, "gflops", number(r->gflops));
-        json_object_set_new(doc, "gbytes_per_s", number(r->gbytes_per_s));
-        json_object_set_new(doc, "compile_ms", number(r->compile_ms));
-        json_object_set_new(doc, "memory_ns", number(r->memory_ns));
-        json_object_set_new(doc, "lookup_ns", number(r->lookup_ns));
-        json_object_set_new(doc, "call_ns", number(r->call_ns));
-        json_object_set_new(doc, "max_err", number(r->max_err));
+        json_object_set_new(doc, "gflops", tool_json_number(r->gflops));
+        json_object_set_new(doc, "gbytes_per_s", tool_json_number(r->gbytes_per_s));
+        json_object_set_new(doc, "compile_ms", tool_json_number(r->compile_ms));
+        json_object_set_new(doc, "memory_ns", tool_json_number(r->memory_ns));
+        json_object_set_new(doc, "lookup_ns", tool_json_number(r->lookup_ns));
+        json_object_set_new(doc, "call_ns", tool_json_number(r->call_ns));
+        json_object_set_new(doc, "max_err", tool_json_number(r->max_err));
         json_object_set_new(doc, "checked", json_integer(r->checked));
         json_object_set_new(doc, "reference", json_string(r->reference));
-        json_object_set_new(doc, "spread_us", number(r->time.high_us - r->time.low_us));
-        json_object_set_new(doc, "move_us", number(r->move_us));
-        json_object_set_new(doc, "fma_gflops", number(r->fma_gflops));
-        json_object_set_new(doc, "bound_us", number(r->bound_us));
-        json_object_set_new(doc, "share", number(r->share));
+        json_object_set_new(doc, "spread_us", tool_json_number(r->time.high_us - r->time.low_us));
+        json_object_set_new(doc, "move_us", tool_json_number(r->move_us));
+        json_object_set_new(doc, "fma_gflops", tool_json_number(r->fma_gflops));
+        json_object_set_new(doc, "bound_us", tool_json_number(r->bound_us));
+        json_object_set_new(doc, "share", tool_json_number(r->share));
         for (int i = 0; i < r->n_peers; i++)
-            json_object_set_new(peers, r->peers[i].name, number(r->peers[i].time.median_us));
+            json_object_set_new(peers, r->peers[i].name, tool_json_number(r->peers[i].time.median_us));
     }
-    json_object_set_new(doc, "plan", plan_json(r ? r->plan : NULL));
+    json_object_set_new(doc, "plan", tool_json_lines(r ? r->plan : NULL));
     json_object_set_new(doc, "outputs", json_string(o->cold ? "cold" : "warm"));
     json_object_set_new(doc, "pages", json_string(tool_huge_pages ? "huge" : "4k"));
     json_object_set_new(doc, "vs_us", peers);

@@ -63,8 +63,12 @@ int tool_open(FILE **out, const char *path, bool to_write);
 void tool_close_input(FILE *file);
 int tool_close_output(FILE *file, const char *path); /* what was written is there */
 char *tool_read_file(const char *path, size_t *length); /* NUL-terminated; NULL after a message */
+
+/* ---- JSON (tool_json.c) ---- */
 struct json_t;
-int tool_read_json(struct json_t **out, const char *path);
+int tool_read_json(struct json_t **out, const char *path); /* TOOL_OK, or the exit code after a message */
+struct json_t *tool_json_number(double x);                 /* null for Inf and NaN, which JSON does not have */
+struct json_t *tool_json_lines(const char *text);          /* the array of its lines; NULL: none */
 
 /* FILE.ein, program text (starts with "def"), or an equation. */
 typedef struct tool_program {

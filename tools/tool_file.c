@@ -3,7 +3,6 @@
  * Keeps  standard input for one reader: a second one would find its end.
  */
 #include <errno.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,16 +66,4 @@ char *tool_read_file(const char *path, size_t *length)
     text[used] = 0;
     if (length) *length = used;
     return text;
-}
-
-int tool_read_json(json_t **out, const char *path)
-{
-    FILE *file;
-    json_error_t error;
-    int status = tool_open(&file, path, false);
-    if (status) return status;
-    *out = json_loadf(file, JSON_REJECT_DUPLICATES, &error);
-    tool_close_input(file);
-    return *out ? TOOL_OK
-                : tool_fail("E_SYNTAX", "%s: %s (line %d, column %d)", path, error.text, error.line, error.column);
 }

@@ -24,7 +24,7 @@
  *   allowed. Its result is finite and rounds normally as long as for every set of its factors the product of their largest
  *   absolute values, times the extents that are summed, stays among the normal numbers of the dtype. A divisor counts as the
  *   factor of its inverse. Underflow is gradual: nothing is flushed to zero.
- * - Factors of rank 0 that are known at run time alone move to the smallest intermediate, but are multiplied in one after the
+ * - Factors of rank 0 that are known only at run time move to the smallest intermediate, but are multiplied in one after the
  *   other, never with each other unless the program does so: x * b * b is not x * (b * b), so that of those sets the ones
  *   of several such factors and nothing else do not count.
  * - Numbers of the program (2.0 * x, x / 3.0) within 2^-20 .. 2^20 (f32, c64) or 2^-160 .. 2^160 (f64, c128) move, and sums of
@@ -545,10 +545,10 @@ EINJIT_API int einjit_einsum_labels(einjit_context *context, size_t n_in, const 
 /* ---- looking inside ----------------------------------------------------------------------------------------- */
 
 /** What compiling makes of a graph for these inputs, as text: stage is graph, opt+ (the program after every pass
- * that changed it, under comments), opt, stats (the table of einjit_report_print, for passes that know the inputs'
- * dtypes), bind, path, plan, schedule (the rewrites that made each nest), nest, ir, asm, key, cost (a JSON object a line for
- * each nest: cycles on the target row, by what they are spent on), steps (a JSON object a line for each step of the plan: kernel, operations,
- * bytes, what it waits for) or dot (the steps as a graph in Graphviz's language). Buffer handling as einjit_graph_print. */
+ * that changed it, under comments), opt, stats (the table of einjit_report_print, for passes that know the inputs' dtypes),
+ * bind, path, plan, schedule (the rewrites that made each nest), nest, cost (a JSON object a line for each nest: cycles on the
+ * target row, by what they are spent on), steps (the same for each step of the plan: kernel, operations, bytes, what it waits
+ * for), dot (the steps as a graph in Graphviz's language), ir, asm or key. Buffer handling as einjit_graph_print. */
 EINJIT_API int einjit_explain(einjit_context *context, einjit_graph *graph, size_t n_in, const einjit_tensor *in,
                               const einjit_compile_options *options, const char *stage, char *buffer, size_t capacity,
                               size_t *needed, einjit_error *err);

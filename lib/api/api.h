@@ -4,10 +4,10 @@
 
 #include "kernel.h"
 
-/* A struct of the caller's, of whichever version of the header, into `known` bytes: fields that his header does not have are 0,
- * fields that this library does not know must be. `what` it is, for E_INVALID. */
+/* Reads a struct of the caller's, of whichever version of the header, into `known` bytes. It starts with struct_bytes. Fields
+ * that the caller's header does not have become 0; those that this library does not know must be 0. E_INVALID says `what`. */
 int ej_read_struct(void *out, size_t known, const void *given, const char *what, einjit_error *err);
-int ej_check_flags(int32_t flags, int32_t known, const char *what, einjit_error *err);
+int ej_check_flags(int32_t flags, int32_t known, const char *what, einjit_error *err); /* E_INVALID for unknown ones */
 
 /* The caller's compile options (NULL: none), of whichever version of the header, into a request. */
 int ej_request_options(ej_request *request, const einjit_compile_options *options, einjit_error *err);

@@ -105,7 +105,8 @@ static void warn_of_dump_words(const einjit_context *context, const char *list)
 {
     size_t length;
     for (const char *word = list; (word = ej_stage_unknown(word, &length)); word += length)
-        ej_context_log(context, "einjit: EINJIT_DUMP has the word '%.*s', which is no stage", length > 80 ? 80 : (int)length, word);
+        ej_context_log(context, "einjit: EINJIT_DUMP has the word '%.*s', which is no stage", length > 80 ? 80 : (int)length,
+                       word);
 }
 
 static void log_to_stderr(void *user, const char *line)

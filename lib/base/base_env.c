@@ -9,7 +9,7 @@
 #include <sys/auxv.h>
 #endif
 
-bool ej_env_is_foreign(void)
+bool ej_is_privileged(void)
 {
 #ifdef __linux__
     if (getauxval(AT_SECURE)) return true;
@@ -29,20 +29,20 @@ static bool flag_of(const char *variable)
     return value && strcmp(value, "0") != 0;
 }
 
-static const char *file_of(const char *variable, bool foreign, ej_env *env)
+static const char *file_of(const char *variable, bool privileged, ej_env *env)
 {
     const char *value = text_of(variable);
-    if (!value || !foreign) return value;
+    if (!value || !privileged) return value;
     env->refused = variable;
     return NULL;
 }
 
 void ej_env_read(ej_env *env)
 {
-    bool foreign = ej_env_is_foreign();
+    bool privileged = ej_is_privileged();
     env->refused = NULL;
 #define EJ_ENV_TEXT(field, variable, help) env->field = text_of(variable);
-#define EJ_ENV_FILE(field, variable, help) env->field = file_of(variable, foreign, env);
+#define EJ_ENV_FILE(field, variable, help) env->field = file_of(variable, privileged, env);
 #define EJ_ENV_FLAG(field, variable, help) env->field = flag_of(variable);
 #include "base_env.def"
 #undef EJ_ENV_TEXT

@@ -12,12 +12,12 @@ typedef struct ej_env {
 #undef EJ_ENV_TEXT
 #undef EJ_ENV_FILE
 #undef EJ_ENV_FLAG
-    const char *refused; /* a variable that is set and does not count; NULL: none */
+    const char *refused; /* a variable that is set, but does not count in a privileged process; NULL: none */
 } ej_env;
 
-/* Does this process have rights that who started it does not (setuid, setgid, file capabilities)? Then its environment is
- * that other's. */
-bool ej_env_is_foreign(void);
+/* Does this process have rights that whoever started it lacks (setuid, setgid, file capabilities)? Then its environment is not
+ * to be trusted: the other one made it. */
+bool ej_is_privileged(void);
 
 /* Texts are borrowed from the environment: the context copies those it keeps. */
 void ej_env_read(ej_env *env);

@@ -1,9 +1,9 @@
-/* base_fork.c - a word of memory that a forked child finds changed.
+/* base_fork.c - a word of memory by which a forked child knows that it is one.
  *
  * Takes  nothing: no handler is registered with the process (pthread_atfork cannot be taken back, and is global).
- * Gives  the news, once, to the first who asks in the child.
- * Keeps  the word in a page of its own, which Linux (since 4.14) gives to children zeroed; elsewhere the process's number
- *        in it, which costs a system call each time.
+ * Gives  true, once, to the first thread that asks in the child.
+ * Keeps  the word in a page of its own, which Linux (since 4.14) gives to children zeroed. Elsewhere the word is compared with
+ *        the process's number, which costs a system call each time.
  */
 #include "base_fork.h"
 
@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { BUSY = -1 };
+enum { BUSY = -1 }; /* in place of a process's number: some thread is repairing */
 
 void ej_fork_mark_init(ej_fork_mark *mark)
 {

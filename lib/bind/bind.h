@@ -57,7 +57,8 @@ typedef struct ej_bound_extent { /* of an axis, and the program's value that dep
 } ej_bound_extent;
 
 typedef struct ej_closed_extent { /* was to stay open */
-    const char *symbol, *by; /* the program's value that needs its number; "": inputs differ in it */
+    const char *symbol;
+    const char *by; /* the program's value that needs its number; "": inputs differ in it */
     int64_t n;
 } ej_closed_extent;
 

@@ -6,13 +6,19 @@
  */
 #include "choose_core.h"
 
-const ej_decision ej_decisions[] = {
-    {"alternatives", ej_choose_alternatives, EJ_ALWAYS, "the cheapest of several ways"}, /* first: the rest sees one way each */
-    {"recompute", ej_choose_recompute, EJ_FREELY, "compute in its readers what is dearer to store"}, /* paths are those of what comes out */
-    {"pairs", ej_choose_pairs, EJ_ALWAYS, "contract operands pair by pair, by the best path"}, /* makes the intermediates */
-    {"share", ej_choose_share, EJ_EXACTLY, "compute equal intermediates once"}, /* strict: of operands in the same order */
-    {"symmetry", ej_choose_symmetry, EJ_EXACTLY, "compute half of a symmetric product"}, /* before scale: factors are equal still */
-    {"scale", ej_choose_scale, EJ_FREELY, "multiply constants into the smallest value"}, /* last: a shared value is no place */
+const ej_decision ej_decisions[] = { /* made in this order; above each row why it stands there */
+    /* the rest sees one way each */
+    {"alternatives", ej_choose_alternatives, EJ_ALWAYS, "the cheapest of several ways"},
+    /* before pairs: paths are those of what comes out */
+    {"recompute", ej_choose_recompute, EJ_FREELY, "compute in its readers what is dearer to store"},
+    /* makes the intermediates that the rest is about */
+    {"pairs", ej_choose_pairs, EJ_ALWAYS, "contract operands pair by pair, by the best path"},
+    /* in strict compiles: of operands in the same order */
+    {"share", ej_choose_share, EJ_EXACTLY, "compute equal intermediates once"},
+    /* before scale: factors are equal still */
+    {"symmetry", ej_choose_symmetry, EJ_EXACTLY, "compute half of a symmetric product"},
+    /* last: a shared value is no place */
+    {"scale", ej_choose_scale, EJ_FREELY, "multiply constants into the smallest value"},
 };
 const size_t ej_n_decisions = sizeof ej_decisions / sizeof ej_decisions[0];
 

@@ -9,16 +9,17 @@
 
 #include "path.h"
 
+/* When it is made: */
 enum ej_decision_when {
-    EJ_FREELY,  /* the same on the reals: not in strict compiles */
-    EJ_EXACTLY, /* no bit of any result changes */
-    EJ_ALWAYS   /* steps cannot be made without it; as_written, which strict compiles are too: the program's own way */
+    EJ_FREELY,  /* in optimized compiles that are not strict: the same on the reals, not in floating point */
+    EJ_EXACTLY, /* in optimized compiles: no bit of any result changes */
+    EJ_ALWAYS   /* steps cannot be made without it; as_written, as strict compiles call it, too: by the program's own way */
 };
 /* One decision a row of the table in choose.c; each takes a bound graph and gives another one. */
 typedef struct ej_decision {
     const char *name;
     int (*decide)(ej_bound *out, const ej_bound *bound, bool as_written, ej_job *job);
-    uint8_t when;
+    uint8_t when; /* EJ_FREELY, EJ_EXACTLY, EJ_ALWAYS */
     const char *help;
 } ej_decision;
 extern const ej_decision ej_decisions[];

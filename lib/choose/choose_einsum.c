@@ -24,11 +24,8 @@ bool ej_is_scalar_operand(const ej_bound *bound, ej_value v)
 static bool reduces_nothing(const ej_bound_node *node)
 {
     const ej_subscripts *s = node->subscripts;
-    for (uint32_t l = 0; l < s->n_labels; l++) {
-        bool kept = !ej_size_is(node->label_sizes[l], 0);
-        for (uint32_t i = 0; i < s->out.n && !kept; i++) kept = s->out.labels[i] == (int32_t)l;
-        if (!kept) return true;
-    }
+    for (uint32_t l = 0; l < s->n_labels; l++)
+        if (ej_size_is(node->label_sizes[l], 0) && !ej_term_has(&s->out, (int32_t)l)) return true;
     return false;
 }
 

@@ -72,17 +72,16 @@ static double spread(const recomputer *r, const ej_bound_node *node)
     double product = 1;
     for (uint32_t i = 0; i < node->n_in; i++) {
         if (!ej_is_scalar_operand(&r->now, node->in[i])) continue;
-        double size = hypot(r->now.nodes[node->in[i]].re, r->now.nodes[node->in[i]].im);
-        product *= size >= 1 ? size : 1 / size;
+        product *= ej_factor_distance(r->now.nodes[node->in[i]].re, r->now.nodes[node->in[i]].im);
     }
     return product;
 }
 
 static bool in_bounds(const recomputer *r, const ej_bound_node *inner, const ej_bound_node *outer)
 {
-    double drift = r->now.drift[ej_dtypes[inner->dtype].real == EINJIT_F64], own = spread(r, inner);
+    double own = spread(r, inner);
     if (own == 1 || ej_dtypes[inner->dtype].kind < EJ_KIND_FLOAT) return true;
-    return own * spread(r, outer) * drift <= ej_factor_bound(inner->dtype);
+    return own * spread(r, outer) <= ej_factor_room(inner->dtype, r->now.drift);
 }
 
 /* Both distribute over the same operations. A sum's zero is 0.0, which a factor behind it may turn into -0.0: no factor of

@@ -14,8 +14,6 @@
  * them. Integers stay: their products wrap. Where the signs of zeros count (opt_zero.h) only positive numbers move.
  * Size   every value is in one region at most.
  */
-#include <math.h>
-
 #include "choose_core.h"
 #include "opt.h"
 
@@ -31,7 +29,7 @@ typedef struct region {
     uint32_t operand;     /* ... as this operand */
     double elements;
     factor product;
-    double spread;        /* the product of all factors, and of what is left of the bounds, each above 1 */
+    double spread;        /* the product of all factors' distances from 1 */
     uint32_t n_factors;   /* values that brought one ... */
     ej_value last;        /* ... and the last of them */
 } region;
@@ -52,11 +50,9 @@ typedef struct scaler {
 
 /* ---- factors ---- */
 
-/* How far from 1, as a factor: at least 1. */
 static double distance(factor f)
 {
-    double size = hypot(f.re, f.im);
-    return size >= 1 ? size : 1 / size;
+    return ej_factor_distance(f.re, f.im);
 }
 
 static bool in_bounds(factor f, int dtype)
@@ -64,9 +60,9 @@ static bool in_bounds(factor f, int dtype)
     return distance(f) <= ej_factor_bound(dtype); /* also not NaN */
 }
 
-static double drift(const scaler *s, const ej_bound_node *node)
+static double room(const scaler *s, const ej_bound_node *node)
 {
-    return s->bound->drift[ej_dtypes[node->dtype].real == EINJIT_F64];
+    return ej_factor_room(node->dtype, s->bound->drift);
 }
 
 static factor times(factor a, factor b)
@@ -202,7 +198,7 @@ static int look_below(scaler *s, region *r, ej_value v, uint32_t i)
     }
     if (own_factor(s, x, &own)) {
         double spread = r->spread * distance(own);
-        if (spread > ej_factor_bound(node->dtype)) { /* stays as it is: the region ends here */
+        if (spread > room(s, node)) { /* stays as it is: the region ends here */
             consider(r, x, true, v, i, elements);
             return EINJIT_OK;
         }
@@ -229,14 +225,14 @@ static bool is_linear(const scaler *s, ej_value v)
 
 static int find_region(scaler *s, ej_value root)
 {
-    region r = {.root = root, .place = root, .elements = ej_bound_elements(&s->bound->nodes[root]), .product = {1, 0}};
+    const ej_bound_node *top = &s->bound->nodes[root];
+    region r = {.root = root, .place = root, .elements = ej_bound_elements(top), .product = {1, 0}, .spread = 1};
     factor own;
     s->taken[root] = true;
-    r.spread = drift(s, &s->bound->nodes[root]);
-    if (own_factor(s, root, &own) && r.spread * distance(own) <= ej_factor_bound(s->bound->nodes[root].dtype)) {
+    if (own_factor(s, root, &own) && distance(own) <= room(s, top)) {
         s->dropped[root] = true;
         r.product = own;
-        r.spread *= distance(own);
+        r.spread = distance(own);
         r.n_factors = 1;
         r.last = root;
     }

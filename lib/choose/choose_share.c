@@ -109,11 +109,8 @@ static bool put_result(sharer *s, key *k, const ej_bound_node *node)
 static bool put_sums(sharer *s, key *k, const ej_subscripts *sub)
 {
     bool done = true;
-    for (uint32_t l = 0; done && l < sub->n_labels; l++) {
-        bool kept = false;
-        for (uint32_t i = 0; i < sub->out.n && !kept; i++) kept = sub->out.labels[i] == (int32_t)l;
-        if (!kept) done = put(s, k, s->ids[l]);
-    }
+    for (uint32_t l = 0; done && l < sub->n_labels; l++)
+        if (!ej_term_has(&sub->out, (int32_t)l)) done = put(s, k, s->ids[l]);
     return done;
 }
 

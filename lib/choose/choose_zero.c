@@ -29,10 +29,7 @@ bool *ej_bound_zeros(const ej_bound *bound, ej_job *job)
 bool ej_bound_sums(const ej_bound_node *einsum)
 {
     const ej_subscripts *s = einsum->subscripts;
-    for (uint32_t l = 0; l < s->n_labels; l++) {
-        bool kept = ej_size_is(einsum->label_sizes[l], 1);
-        for (uint32_t i = 0; i < s->out.n && !kept; i++) kept = s->out.labels[i] == (int32_t)l;
-        if (!kept) return true;
-    }
+    for (uint32_t l = 0; l < s->n_labels; l++)
+        if (!ej_size_is(einsum->label_sizes[l], 1) && !ej_term_has(&s->out, (int32_t)l)) return true;
     return false;
 }

@@ -31,13 +31,6 @@ static int32_t extent_in(const contraction *c, uint32_t t, int32_t label)
     return -1;
 }
 
-static bool has(const ej_term *term, int32_t label)
-{
-    for (uint32_t i = 0; i < term->n; i++)
-        if (term->labels[i] == label) return true;
-    return false;
-}
-
 static bool is_number(const contraction *c, int32_t extent, bool one)
 {
     int64_t n = extent < 0 ? -1 : ej_extent_number(c->g->shapes, extent);
@@ -48,9 +41,9 @@ static bool is_number(const contraction *c, int32_t extent, bool one)
 static void compare_axis(const contraction *c, uint32_t t, int32_t label, bool *may_sum, bool *may_stretch)
 {
     int32_t own = extent_in(c, t, label);
-    bool in_out = has(&c->s->out, label), covers = in_out, all_same = own >= 0;
+    bool in_out = ej_term_has(&c->s->out, label), covers = in_out, all_same = own >= 0;
     for (uint32_t k = 0; k < c->s->n_terms; k++) {
-        if (k == t || !has(&c->s->terms[k], label)) continue;
+        if (k == t || !ej_term_has(&c->s->terms[k], label)) continue;
         int32_t other = extent_in(c, k, label);
         all_same &= other == own || is_number(c, other, true);
         covers |= (own >= 0 && other == own) || is_number(c, other, false);
@@ -78,7 +71,7 @@ static bool once(contraction *c, const ej_term *term, ej_term *out)
 {
     *out = (ej_term){0, labels_for(c, term->n)};
     for (uint32_t i = 0; out->labels && i < term->n; i++)
-        if (!has(out, term->labels[i])) out->labels[out->n++] = term->labels[i];
+        if (!ej_term_has(out, term->labels[i])) out->labels[out->n++] = term->labels[i];
     return out->labels != NULL;
 }
 
@@ -167,7 +160,7 @@ static void spread_diagonals(contraction *c, const ej_term *term, share *x)
 {
     for (uint32_t i = 0; i < term->n && x->axes.n != term->n && !c->g->status; i++) {
         ej_term before = {i, term->labels};
-        if (has(&before, term->labels[i])) double_label(c, x, term->labels[i]);
+        if (ej_term_has(&before, term->labels[i])) double_label(c, x, term->labels[i]);
     }
     if (!c->g->status) reorder(c, x, term);
 }
@@ -291,7 +284,9 @@ static bool resolve(ej_grad *g, const ej_grad_at *at, ej_subscripts *out)
     if (!ranks) ej_grad_no_memory(g);
     for (; t < at->node.n_in && !g->status; t++) {
         ranks[t] = g->shapes->of[at->node.in[t]].rank;
-        if (ranks[t] < 0) ranks[t] = has(&equation->terms[t], EJ_ELLIPSIS) ? ej_grad_rank(g, at->node.in[t]) : (int32_t)equation->terms[t].n;
+        if (ranks[t] >= 0) continue;
+        bool ellipsis = ej_term_has(&equation->terms[t], EJ_ELLIPSIS);
+        ranks[t] = ellipsis ? ej_grad_rank(g, at->node.in[t]) : (int32_t)equation->terms[t].n;
     }
     if (g->status) return false;
     ej_grad_fail(g, ej_equation_resolve(out, g->job->arena, equation, ranks, g->job->err));
@@ -369,7 +364,7 @@ void ej_grad_of_tensordot(ej_grad *g, const ej_grad_at *at)
         return;
     }
     for (uint32_t i = 0; i < a->n; i++)
-        if (!has(b, a->labels[i])) s.out.labels[s.out.n++] = a->labels[i];
+        if (!ej_term_has(b, a->labels[i])) s.out.labels[s.out.n++] = a->labels[i];
     for (uint32_t i = 0; i < b->n; i++)
         if (b->labels[i] >= (int32_t)a->n) s.out.labels[s.out.n++] = b->labels[i];
     ej_grad_contraction(g, at, &s, false, at->g);

@@ -67,6 +67,7 @@ typedef struct ej_subscripts {
     uint32_t n_labels;
     const uint32_t *symbols; /* per label its code point, 0: none; NULL: none has any. For dumps only */
 } ej_subscripts;
+bool ej_term_has(const ej_term *term, int32_t label); /* or EJ_ELLIPSIS */
 /* The term can stand for an operand of that rank. */
 bool ej_term_fits(const ej_term *term, int32_t rank);
 /* E_RANK names the operand. */
@@ -210,8 +211,9 @@ typedef struct ej_graph {
     bool tuple_result;      /* `return x,` : one result, but a tuple */
     int failed;             /* the first error of a builder call; sticks */
     bool moved;             /* a pass has moved numbers */
-    double drift[2];        /* by which factor numbers that passes have moved, and that cancelled, may have taken values away */
-                            /* from those of the program: f32 and c64; f64 and c128 (opt_scalar_factor.c) */
+    /* How far, as a factor, values may have gone from the program's because passes moved numbers that then cancelled: of f32
+     * and c64, of f64 and c128 (opt_scalar_factor.c). At least 1 each. */
+    double drift[2];
     struct ej_name_table *names; /* of nodes, and apart from them of symbols (graph_name.c) */
 } ej_graph;
 

@@ -39,16 +39,16 @@ void ej_label_print(ej_text *text, const ej_equation *equation, int32_t label)
 
 /* ---- ranks ---- */
 
-static bool has_ellipsis(const ej_term *term)
+bool ej_term_has(const ej_term *term, int32_t label)
 {
     for (uint32_t i = 0; i < term->n; i++)
-        if (term->labels[i] == EJ_ELLIPSIS) return true;
+        if (term->labels[i] == label) return true;
     return false;
 }
 
 bool ej_term_fits(const ej_term *term, int32_t rank)
 {
-    bool ellipsis = has_ellipsis(term);
+    bool ellipsis = ej_term_has(term, EJ_ELLIPSIS);
     uint32_t named = term->n - ellipsis;
     return rank >= 0 && (ellipsis ? (uint32_t)rank >= named : (uint32_t)rank == named);
 }
@@ -78,7 +78,7 @@ static int ellipsis_rank(uint32_t *out, const ej_equation *equation, const int32
     *out = 0;
     for (uint32_t t = 0; t < equation->n_terms; t++) {
         const ej_term *term = &equation->terms[t];
-        bool ellipsis = has_ellipsis(term);
+        bool ellipsis = ej_term_has(term, EJ_ELLIPSIS);
         uint32_t named = term->n - ellipsis, rank = (uint32_t)ranks[t];
         if (!ej_term_fits(term, ranks[t])) return fail_rank(equation, t, ranks[t], ellipsis, arena, err);
         if (rank - named > *out) *out = rank - named;
@@ -117,7 +117,7 @@ int ej_equation_resolve(ej_subscripts *out, ej_arena *arena, const ej_equation *
         if (!resolve_term(&subscripts.terms[t], arena, &equation->terms[t], (uint32_t)ranks[t], behind))
             return ej_no_memory(err);
     uint32_t out_rank = equation->out.n;
-    if (has_ellipsis(&equation->out)) out_rank += extra - 1;
+    if (ej_term_has(&equation->out, EJ_ELLIPSIS)) out_rank += extra - 1;
     if (!resolve_term(&subscripts.out, arena, &equation->out, out_rank, behind)) return ej_no_memory(err);
     if (!equation->integer_labels) {
         uint32_t *symbols = EJ_NEW_ARRAY(arena, uint32_t, subscripts.n_labels);

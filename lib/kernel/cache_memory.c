@@ -3,12 +3,12 @@
  * Takes  a key and how to make its kernel.
  * Gives  the kernel with a reference. A hit takes no lock: count in as a reader, probe, take a reference, count out.
  * Keeps  one entry a key, made once however many threads ask; the others wait. Kernels and failures have a byte limit each,
- *        so that a flood of failures takes no kernel's place. Above it, entries long not used go first: each shard has them
- *        in a queue, of all shards' first ones the oldest goes, or to the end of its queue when it was asked for since it
- *        was queued there (times have the resolution of one miss). What is taken out of a table is freed
- *        once every reader that could have seen it has counted out: readers count in one of two counters, the writer
- *        sees each of them at 0 after the removal, one after the other, directing new readers to the other one, so that
- *        a busy shard cannot hold up reclamation for ever.
+ *        so that a flood of failures takes no kernel's place.
+ * Eviction: each shard queues its entries; of all queues' first ones the oldest is looked at. If it was asked for since it was
+ *        queued it goes to the end of its queue, else it is removed. Times have the resolution of one miss.
+ * Reclamation: what is taken out of a table is freed once every reader that could have seen it has counted out. Readers count
+ *        in one of two counters; the writer sees each of them at 0 after the removal, one after the other, directing new readers
+ *        to the other one, so that a busy shard cannot hold up reclamation for ever.
  * Not here: how keys are made (kernel_key.c), which key is asked for (kernel_find.c).
  */
 #include <string.h>
@@ -211,7 +211,7 @@ static void take_out(shard *s, entry *e)
 {
     size_t slot = 0;
     table *t = atomic_load_explicit(&s->table, memory_order_relaxed);
-    if (probe(t, (ej_key){e->words, e->n, false}, e->hash, &slot) != e) return; /* it always is there */
+    if (probe(t, (ej_key){e->words, e->n, false}, e->hash, &slot) != e) return; /* cannot be: it is in the table */
     atomic_store(&t->slots[slot], GONE);
     s->n_live--;
     e->removed = true;
@@ -293,8 +293,8 @@ static shard *oldest_shard(struct ej_cache *cache, int kind, unsigned skip)
     return found;
 }
 
-/* Look at the first entry of the shard: it goes, or it goes to the end of the queue, which each look-up can bring about
- * once. `keep`, the newest one, stays even when it alone is too big. False: the shard has nothing else. */
+/* Looks at the shard's first entry: it is removed, or put at the end of the queue (at most once for each time it is looked
+ * up). `keep`, the newest one, stays even when it alone is too big. False: the shard has nothing else. */
 static bool evict_step(struct ej_cache *cache, shard *s, int kind, const entry *keep)
 {
     queue *q = &s->queues[kind];

@@ -77,7 +77,7 @@ struct einjit_context {
 struct einjit_graph {
     einjit_context *context;   /* held */
     ej_graph graph;
-    atomic_bool frozen;        /* under the context's freeze_lock */
+    atomic_bool frozen;        /* written under the context's freeze_lock */
     ej_hash content;           /* of the printed program and constants; valid once frozen */
 };
 
@@ -86,7 +86,7 @@ void ej_context_retain(einjit_context *context);
 /* To be called before any lock of the context, its cache or its pool is taken: in a forked child, where threads that held
  * them are no more, the first call makes them usable again. */
 void ej_context_enter(einjit_context *context);
-/* The doors to both: they enter. */
+/* Its cache and its pool, after ej_context_enter. */
 struct ej_cache *ej_context_cache(einjit_context *context);
 struct ej_pool *ej_context_pool(einjit_context *context);
 /* One line to the log, if there is one. */
@@ -98,7 +98,7 @@ void ej_backend_recover(einjit_context *context); /* in a forked child */
 
 /* ---- kernel_trust.c ---- */
 enum { EJ_PATH_ROOM = 4096 }; /* Linux's PATH_MAX */
-/* E_BACKEND: others could have written the module, and this program has rights that they have not. *path may become `room`. */
+/* E_BACKEND: others could have written the module, and this process is privileged. *path may become `room`. */
 int ej_module_check(einjit_context *context, const char **path, char room[EJ_PATH_ROOM], einjit_error *err);
 
 /* ---- compile.c: THE pipeline. Not cached; *out has one bare reference. ---- */

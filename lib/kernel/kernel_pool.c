@@ -2,7 +2,7 @@
  *
  * Takes  a number of bytes.
  * Gives  a block of at least that size, aligned to 64, contents undefined.
- * Keeps  blocks that are given back, up to a limit, by size class (4 classes an octave, so at most a quarter is wasted):
+ * Keeps  blocks that are given back, up to a limit, by size class (4 classes for each doubling: at most a quarter is wasted):
  *        once a program has warmed up, runs allocate nothing. A class has SLOTS places that are taken and filled by one
  *        atomic exchange, and behind them a list under a mutex for the case of more threads than slots. What is kept is
  *        counted only when all blocks together, those in use too, are above the limit: most runs read one number.
@@ -37,12 +37,13 @@ struct ej_pool {
     pool_class classes[CLASSES];
 };
 
+/* 4, 5, 6, 7, 8, 10, 12, 14, 16, ... quarters of 1 << FIRST_BITS. */
 static size_t class_bytes(int size_class)
 {
     return (size_t)(4 + size_class % 4) << (size_class / 4 + FIRST_BITS - 2);
 }
 
-/* Class c holds blocks of (4 + c % 4) << (c / 4) units of 1 << (FIRST_BITS - 2) bytes; -1: larger than any. */
+/* The smallest class whose blocks are large enough; -1: none is. */
 static int class_of(size_t bytes, size_t *rounded)
 {
     for (int c = 0; c < CLASSES; c++) {
@@ -132,7 +133,7 @@ void *ej_pool_take(struct ej_pool *pool, size_t bytes)
 
 /* ---- the limit ---- */
 
-/* About the bytes that no run uses: other threads take and give meanwhile. */
+/* The bytes that no run uses, roughly: other threads take and give meanwhile. */
 static size_t kept_bytes(const struct ej_pool *pool)
 {
     size_t bytes = 0;
@@ -145,7 +146,7 @@ static size_t kept_bytes(const struct ej_pool *pool)
     return bytes;
 }
 
-/* Free blocks of one class after the other until the rest and `more` bytes are below the limit. False: they cannot be. */
+/* Frees blocks, one class after the other, until those left and `more` bytes are below the limit. False: they are not. */
 static bool make_room(struct ej_pool *pool, size_t more)
 {
     if (more > pool->limit_bytes) return false;

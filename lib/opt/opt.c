@@ -9,17 +9,27 @@
 
 #include <string.h>
 
-const ej_pass ej_passes[] = {
-    {"dce", ej_opt_dce, EJ_EXACT, "drop values that no result needs"}, /* first: dead users would keep einsums apart */
-    {"like", ej_opt_like, EJ_EXACT, "say shapes and dtypes that are known"}, /* before canon: it knows what is said */
-    {"canon", ej_opt_canon, EJ_EXACT, "one spelling per meaning"}, /* before cse: equal things look equal */
-    {"const", ej_opt_const, EJ_ROUNDS, "compute what follows from constants"}, /* before cse: what it computes may be equal */
-    {"cse", ej_opt_cse, EJ_EXACT, "compute equal values once"}, /* before fuse: a shared value stays shared */
-    {"scalar", ej_opt_scalar, EJ_ROUNDS, "collect scalar factors and multiply once"}, /* before fuse: fewer operands; after cse: shared */
-    {"distribute", ej_opt_distribute, EJ_ROUNDS, "add up what shares its other factors"}, /* before fuse: factors are still whole */
-    {"fuse", ej_opt_fuse, EJ_ROUNDS, "merge an einsum into the einsum that uses it"}, /* last: the path search sees whole products */
-    {"gather", ej_opt_gather, EJ_ROUNDS, "offer to contract before or after a gather or scatter"}, /* behind fuse: it stops at a choice */
-    {"offer", ej_opt_offer, EJ_ROUNDS, "offer to compute shared einsums in each user"}, /* last: what is offered is left alone */
+const ej_pass ej_passes[] = { /* run in this order; above each row why it stands there */
+    /* dead users would keep einsums apart */
+    {"dce", ej_opt_dce, EJ_EXACT, "drop values that no result needs"},
+    /* before canon: it knows what is said */
+    {"like", ej_opt_like, EJ_EXACT, "say shapes and dtypes that are known"},
+    /* before cse: equal things look equal */
+    {"canon", ej_opt_canon, EJ_EXACT, "one spelling per meaning"},
+    /* before cse: what it computes may be equal */
+    {"const", ej_opt_const, EJ_ROUNDS, "compute what follows from constants"},
+    /* before fuse: a shared value stays shared */
+    {"cse", ej_opt_cse, EJ_EXACT, "compute equal values once"},
+    /* before fuse: fewer operands; after cse: shared factors are the same value */
+    {"scalar", ej_opt_scalar, EJ_ROUNDS, "collect scalar factors, multiply at the end"},
+    /* before fuse: factors are still whole */
+    {"distribute", ej_opt_distribute, EJ_ROUNDS, "add up what shares its other factors"},
+    /* after all that changes einsums: the path search sees whole products */
+    {"fuse", ej_opt_fuse, EJ_ROUNDS, "merge an einsum into the einsum that uses it"},
+    /* after fuse, which stops at a choice */
+    {"gather", ej_opt_gather, EJ_ROUNDS, "offer to contract before or after a gather or scatter"},
+    /* last: what is offered is left alone */
+    {"offer", ej_opt_offer, EJ_ROUNDS, "offer to compute shared einsums in each user"},
 };
 const size_t ej_n_passes = sizeof ej_passes / sizeof ej_passes[0];
 

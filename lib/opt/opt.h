@@ -86,6 +86,13 @@ static inline bool ej_takes_all(const ej_index_item *item)
 /* Factors of magnitude 1 / m .. m, with this m, may move along values of the dtype (-1: not known) without taking them out
  * of its range (opt_scalar_factor.c says which). */
 double ej_factor_bound(int dtype);
+/* What is left of that bound where numbers have moved already; `drift`: of the graph. */
+double ej_factor_room(int dtype, const double *drift);
+double ej_factor_distance(double re, double im); /* from 1 in magnitude, as a factor: at least 1; Inf for 0, NaN for NaN */
+static inline bool ej_is_wide(int dtype) /* the dtype's place in ej_graph.drift */
+{
+    return dtype >= 0 && ej_dtypes[dtype].real == EINJIT_F64;
+}
 
 /* How passes change a graph (opt_edit.c): read the nodes that are there, add nodes, say what takes which value's place,
  * commit. Old nodes stay as they are until then. */

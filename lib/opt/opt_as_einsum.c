@@ -87,8 +87,7 @@ static int of_einsum(maker *m, einjit_error *err)
     if (!ranks) return ej_no_memory(err);
     bool dots = false;
     for (uint32_t t = 0; t < node->n_in; t++) {
-        bool own = false;
-        for (uint32_t i = 0; i < written->terms[t].n; i++) own |= written->terms[t].labels[i] == EJ_ELLIPSIS;
+        bool own = ej_term_has(&written->terms[t], EJ_ELLIPSIS);
         ranks[t] = own ? shape_of(m, node->in[t])->rank : (int32_t)written->terms[t].n;
         if (ranks[t] < 0) return EINJIT_OK;
         dots |= own;

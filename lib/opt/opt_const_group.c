@@ -243,9 +243,7 @@ static bool is_constant_operand(const ej_const_groups *g, uint32_t t)
     if (!ej_const_is_leaf(&g->graph->nodes[g->node->in[t]])) return false;
     const ej_node *node = ej_const_of(g->graph, g->node->in[t]);
     if (term->n != (node->op == EJ_OP_SCALAR ? 0 : node->n_extents)) return false;
-    for (uint32_t i = 0; i < term->n; i++)
-        if (term->labels[i] == EJ_ELLIPSIS) return false;
-    return true;
+    return !ej_term_has(term, EJ_ELLIPSIS);
 }
 
 static void connect(ej_const_groups *g, uint32_t t)

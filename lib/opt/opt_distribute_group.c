@@ -62,8 +62,7 @@ static int32_t rank_of(const ej_distribute *d, const ej_node *node, uint32_t ope
     int32_t rank = d->shapes->of[node->in[operand]].rank;
     if (node->op != EJ_OP_EINSUM) return rank;
     const ej_term *term = &node->equation->terms[operand];
-    for (uint32_t i = 0; i < term->n; i++)
-        if (term->labels[i] == EJ_ELLIPSIS) return rank;
+    if (ej_term_has(term, EJ_ELLIPSIS)) return rank;
     return rank < 0 || rank == (int32_t)term->n ? (int32_t)term->n : -1;
 }
 

@@ -75,13 +75,12 @@ typedef struct sizes {
 static bool scales_safely(const ej_distribute *d, const ej_node *literal, sizes *so_far, bool divides)
 {
     double size = literal->fn <= EJ_KIND_INT ? fabs((double)literal->integer) : hypot(literal->re, literal->im);
-    int root = d->dtypes[d->root].dtype;
-    double bound = ej_factor_bound(root) / d->graph->drift[ej_dtypes[root].real == EINJIT_F64];
+    double room = ej_factor_room(d->dtypes[d->root].dtype, d->graph->drift);
     so_far->product = divides ? so_far->product / size : so_far->product * size;
     so_far->least = fmin(so_far->least, so_far->product);
     so_far->most = fmax(so_far->most, so_far->product);
     if (!(so_far->product > 0) || !isfinite(so_far->product)) return false; /* also not NaN */
-    return so_far->most / so_far->least <= fmin(bound, 65536);
+    return so_far->most / so_far->least <= fmin(room, 65536);
 }
 
 /* v is x times or over a literal, and nothing else uses it. */

@@ -24,7 +24,6 @@
  *   new in the merged einsum, where E sums it, and nothing there has an ellipsis.
  * Everything else stays as it is.
  */
-#include <math.h>
 #include <string.h>
 
 #include "opt_fuse.h"
@@ -48,11 +47,6 @@ static uint32_t ellipsis_at(const int32_t *labels, uint32_t n)
     uint32_t i = 0;
     while (i < n && labels[i] != EJ_ELLIPSIS) i++;
     return i;
-}
-
-static bool has_ellipsis(const ej_term *term)
-{
-    return ellipsis_at(term->labels, term->n) < term->n;
 }
 
 int ej_fuse_new_label(ej_fuse *f, uint32_t symbol, int32_t *out)
@@ -155,18 +149,16 @@ static double spread_of(const ej_fuse *f, ej_value v)
     for (uint32_t i = 0; i < form->n_in; i++) {
         ej_factor number;
         if (!ej_scalar_number(&f->graph->nodes[form->in[i]], &number)) continue;
-        double size = hypot(number.re, number.im);
-        spread *= size >= 1 ? size : 1 / size;
+        spread *= ej_factor_distance(number.re, number.im);
     }
     return spread;
 }
 
 static bool stays_in_bounds(const ej_fuse *f, double spread)
 {
-    ej_known_dtype dtype = f->facts.dtypes[f->root];
-    bool wide = dtype.dtype >= 0 && ej_dtypes[dtype.dtype].real == EINJIT_F64;
-    if (spread == 1 || (dtype.dtype >= 0 && ej_dtypes[dtype.dtype].kind < EJ_KIND_FLOAT)) return true;
-    return f->spread * spread <= ej_factor_bound(dtype.dtype) / f->graph->drift[wide];
+    int dtype = f->facts.dtypes[f->root].dtype;
+    if (spread == 1 || (dtype >= 0 && ej_dtypes[dtype].kind < EJ_KIND_FLOAT)) return true;
+    return f->spread * spread <= ej_factor_room(dtype, f->graph->drift);
 }
 
 int ej_fuse_begin(ej_fuse *f, ej_value root)
@@ -184,7 +176,7 @@ int ej_fuse_begin(ej_fuse *f, ej_value root)
     }
     for (uint32_t t = equation->n_terms; t-- > 0;) {
         const ej_term *term = &equation->terms[t];
-        ej_fuse_operand operand = {form->in[t], term->n, copy_labels(f, term), has_ellipsis(term), form->twice};
+        ej_fuse_operand operand = {form->in[t], term->n, copy_labels(f, term), ej_term_has(term, EJ_ELLIPSIS), form->twice};
         if (!operand.labels) return ej_no_memory(f->job->err);
         EJ_TRY(push(f, &operand));
     }
@@ -200,7 +192,7 @@ static fit look_at(const ej_einsum_form *form, const ej_fuse_operand *place)
 {
     const ej_equation *inner = form->equation;
     fit m = {.form = form, .inner = inner};
-    for (uint32_t t = 0; t < inner->n_terms; t++) m.n_inner_ellipses += has_ellipsis(&inner->terms[t]);
+    for (uint32_t t = 0; t < inner->n_terms; t++) m.n_inner_ellipses += ej_term_has(&inner->terms[t], EJ_ELLIPSIS);
     uint32_t at = ellipsis_at(inner->out.labels, inner->out.n);
     m.out_ellipsis = at < inner->out.n && m.n_inner_ellipses;
     m.before = m.out_ellipsis ? at : inner->out.n - (at < inner->out.n);

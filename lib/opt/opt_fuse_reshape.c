@@ -163,8 +163,7 @@ static int divide_all(mover *m, ej_value but, bool *done)
 static bool has_ellipsis(const ej_einsum_form *form)
 {
     for (uint32_t t = 0; t < form->equation->n_terms; t++)
-        for (uint32_t i = 0; i < form->equation->terms[t].n; i++)
-            if (form->equation->terms[t].labels[i] == EJ_ELLIPSIS) return true;
+        if (ej_term_has(&form->equation->terms[t], EJ_ELLIPSIS)) return true;
     return false;
 }
 

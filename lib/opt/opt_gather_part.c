@@ -26,17 +26,10 @@ typedef struct part {
     bool letters; /* labels have letters of their own */
 } part;
 
-static bool has_label(const ej_term *term, int32_t label)
-{
-    for (uint32_t i = 0; i < term->n; i++)
-        if (term->labels[i] == label) return true;
-    return false;
-}
-
 static bool meet(const ej_term *a, const ej_term *b)
 {
     for (uint32_t i = 0; i < a->n; i++)
-        if (has_label(b, a->labels[i])) return true;
+        if (ej_term_has(b, a->labels[i])) return true;
     return false;
 }
 
@@ -44,7 +37,7 @@ static operands with_label(const ej_equation *equation, int32_t label)
 {
     operands found = 0;
     for (uint32_t t = 0; t < equation->n_terms; t++)
-        if (has_label(&equation->terms[t], label)) found |= (operands)1 << t;
+        if (ej_term_has(&equation->terms[t], label)) found |= (operands)1 << t;
     return found;
 }
 
@@ -65,10 +58,10 @@ static bool may_split(const ej_gather *g, ej_value v, const ej_node *view)
 {
     const ej_equation *equation = view->equation;
     if (view->fn != EINJIT_REDUCE_SUM || view->combine != EINJIT_COMBINE_MUL) return false;
-    if (view->n_in < 2 || view->n_in > MOST_OPERANDS || has_label(&equation->out, EJ_ELLIPSIS)) return false;
+    if (view->n_in < 2 || view->n_in > MOST_OPERANDS || ej_term_has(&equation->out, EJ_ELLIPSIS)) return false;
     for (uint32_t t = 0; t < view->n_in; t++) {
         int32_t rank = g->shapes->of[view->in[t]].rank;
-        if (has_label(&equation->terms[t], EJ_ELLIPSIS) || !ej_gather_same_dtype(g, v, view->in[t])) return false;
+        if (ej_term_has(&equation->terms[t], EJ_ELLIPSIS) || !ej_gather_same_dtype(g, v, view->in[t])) return false;
         if (rank >= 0 && !ej_term_fits(&equation->terms[t], rank)) return false;
     }
     return true;
@@ -88,7 +81,7 @@ static int labels_out(const part *p, operands group, ej_term *out)
     for (uint32_t t = 0; t < equation->n_terms; t++)
         for (uint32_t i = 0; i < equation->terms[t].n && group >> t & 1; i++) {
             int32_t label = equation->terms[t].labels[i];
-            if (seen[label] || !(has_label(&equation->out, label) || with_label(equation, label) & ~group)) continue;
+            if (seen[label] || !(ej_term_has(&equation->out, label) || with_label(equation, label) & ~group)) continue;
             seen[label] = true;
             out->labels[out->n++] = label;
         }
@@ -273,7 +266,7 @@ static int sum_at_source(part *p, ej_value v)
     uint32_t n = 0;
     for (uint32_t t = 0; t < p->view->n_in && n < MOST_GATHERS; t++) {
         int32_t label = gathered_label(p->g, p->view, t);
-        if (label < 0 || has_label(&p->view->equation->out, label) || !all_reach(p->g, p->view, t, label)) continue;
+        if (label < 0 || ej_term_has(&p->view->equation->out, label) || !all_reach(p->g, p->view, t, label)) continue;
         EJ_TRY(scatter_others(p, t, label, &other));
         if (other < 0) continue;
         if (!n++) EJ_TRY(ej_edit_like(&p->g->edit, v, NULL, EJ_KEEP_DIM, &chosen));

@@ -117,11 +117,8 @@ static ej_linear of_map(const ej_graph *graph, const ej_node *node)
 bool ej_opt_sums(const ej_equation *equation)
 {
     for (uint32_t t = 0; t < equation->n_terms; t++)
-        for (uint32_t i = 0; i < equation->terms[t].n; i++) {
-            bool kept = false;
-            for (uint32_t k = 0; k < equation->out.n && !kept; k++) kept = equation->out.labels[k] == equation->terms[t].labels[i];
-            if (!kept) return true;
-        }
+        for (uint32_t i = 0; i < equation->terms[t].n; i++)
+            if (!ej_term_has(&equation->out, equation->terms[t].labels[i])) return true;
     return false;
 }
 

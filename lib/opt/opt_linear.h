@@ -12,14 +12,15 @@ enum ej_linear_kind {
 enum ej_linear_takes { EJ_TAKES_ANY, EJ_TAKES_REAL, EJ_TAKES_POSITIVE };
 enum ej_linear_gives { EJ_GIVES_SAME, EJ_GIVES_ABS, EJ_GIVES_CONJ, EJ_GIVES_NOTHING };
 
-enum ej_linear_zeros { /* factors that may pass without a change of the signs of zeros: */
+/* Which factors may pass without a change of the signs of zeros: */
+enum ej_linear_signs {
     EJ_ZEROS_CHANGE,  /* positive ones */
     EJ_ZEROS_PRODUCT, /* all, where values are real: a zero's sign is the product of signs */
     EJ_ZEROS_MOVE,    /* all: elements are only moved */
 };
 
 typedef struct ej_linear {
-    uint8_t kind, takes, gives, signs;
+    uint8_t kind, takes, gives, signs; /* of the enums above */
     bool flips;         /* f(-x) = -g(x), where g is the node with `flipped` for fn: of max and min */
     bool subtracts;     /* add and sub: opposite signs make one out of the other, `flipped` */
     uint8_t flipped;

@@ -62,7 +62,8 @@ static void look_at(decision *d, ej_value v)
     }
 }
 
-/* v's operand leaves v a factor that costs v as much as it would cost the operand: that may as well multiply, as it is written. */
+/* v's operand leaves v a factor that costs v as much as it would cost the operand: that may as well multiply, as it is
+ * written. */
 static bool multiplies_apart(const ej_scalar *s, ej_value v, ej_value *operand)
 {
     const ej_node *node = &s->graph->nodes[v];
@@ -155,7 +156,7 @@ static void note_drift(const ej_scalar *s)
 {
     double *drift = s->graph->drift, most[2] = {1, 1};
     for (size_t v = 0; v < s->n; v++) {
-        bool wide = s->dtypes[v].dtype >= 0 && ej_dtypes[s->dtypes[v].dtype].real == EINJIT_F64;
+        bool wide = ej_is_wide(s->dtypes[v].dtype);
         most[wide] = fmax(most[wide], ej_factor_hidden(&s->push[v].factor));
     }
     for (int wide = 0; wide < 2; wide++) {

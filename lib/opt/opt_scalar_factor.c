@@ -122,7 +122,18 @@ void ej_factor_value(const ej_factor *a, double *re, double *im)
 
 double ej_factor_bound(int dtype)
 {
-    return dtype >= 0 && ej_dtypes[dtype].real == EINJIT_F64 ? 0x1p160 : 0x1p20;
+    return ej_is_wide(dtype) ? 0x1p160 : 0x1p20;
+}
+
+double ej_factor_room(int dtype, const double *drift)
+{
+    return ej_factor_bound(dtype) / drift[ej_is_wide(dtype)];
+}
+
+double ej_factor_distance(double re, double im)
+{
+    double size = hypot(re, im);
+    return size >= 1 ? size : 1 / size;
 }
 
 static double size_of(const ej_factor *a)
@@ -133,9 +144,8 @@ static double size_of(const ej_factor *a)
 
 bool ej_factor_in_bounds(const ej_factor *a, ej_known_dtype dtype, const double *drift)
 {
-    bool wide = dtype.dtype >= 0 && ej_dtypes[dtype.dtype].real == EINJIT_F64;
-    double bound = ej_factor_bound(dtype.dtype) / drift[wide], size = size_of(a);
-    return size >= 1 / bound && size <= bound && a->most / a->least <= bound;
+    double room = ej_factor_room(dtype.dtype, drift), size = size_of(a);
+    return size >= 1 / room && size <= room && a->most / a->least <= room;
 }
 
 double ej_factor_hidden(const ej_factor *a)

@@ -120,7 +120,7 @@ static int multiply_in(ej_scalar *s, ej_value v, ej_factor *product, const ej_fa
 {
     EJ_TRY(ej_factor_multiply(product, f, power, fits, s->job));
     if (!*fits || ej_factor_in_bounds(product, s->dtypes[v], s->graph->drift)) return EINJIT_OK;
-    s->blocked[s->dtypes[v].dtype >= 0 && ej_dtypes[s->dtypes[v].dtype].real == EINJIT_F64] = true;
+    s->blocked[ej_is_wide(s->dtypes[v].dtype)] = true;
     *fits = false;
     return EINJIT_OK;
 }
@@ -221,7 +221,8 @@ static void push_joint(const ej_scalar *s, ej_value v, const ej_linear *linear, 
 {
     const ej_node *node = node_of(s, v);
     bool stands = in_step(s, v, linear, push) || push_signs(s, node, linear, push);
-    push->through = stands && !changes_zeros(s, v, linear, &push->factor) && pass(s, linear, push) && fits_value(s, &push->factor, v);
+    push->through = stands && !changes_zeros(s, v, linear, &push->factor) && pass(s, linear, push) &&
+                    fits_value(s, &push->factor, v);
 }
 
 /* ---- the node ---- */

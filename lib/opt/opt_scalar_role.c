@@ -81,7 +81,8 @@ static int take(ej_scalar *s, ej_value v, uint32_t k, ej_known_dtype rest, int p
     uint8_t role = role_of(s, operand, rest, &factor);
     const ej_node *node = &s->graph->nodes[v];
     bool sums = node->op == EJ_OP_EINSUM && ej_opt_sums(node->equation);
-    if (s->zeros[v] && sums && !(role == EJ_ROLE_NUMBER && ej_factor_is_positive(&factor)) && !EJ_BROKEN(SCALAR_ZEROS)) return EINJIT_OK;
+    bool positive = role == EJ_ROLE_NUMBER && ej_factor_is_positive(&factor);
+    if (s->zeros[v] && sums && !positive && !EJ_BROKEN(SCALAR_ZEROS)) return EINJIT_OK; /* it would sign a sum's 0.0 */
     if (role == EJ_ROLE_ARRAY || (role == EJ_ROLE_RUNTIME && s->dtypes[v].dtype < 0)) return EINJIT_OK;
     if (role == EJ_ROLE_RUNTIME) {
         if (!(use = EJ_JOB_NEW(s->job, ej_factor_use))) return ej_no_memory(s->job->err);

@@ -183,13 +183,6 @@ static void of_broadcast(ej_known_shapes *s, ej_known_shape *out, uint32_t n, co
     }
 }
 
-static bool has_ellipsis(const ej_term *term)
-{
-    for (uint32_t i = 0; i < term->n; i++)
-        if (term->labels[i] == EJ_ELLIPSIS) return true;
-    return false;
-}
-
 /* With the ranks that are known, which the letters say where there is no ellipsis. False: one is missing, or does not fit. */
 static bool resolve(ej_known_shapes *s, ej_subscripts *out, const ej_node *node)
 {
@@ -200,7 +193,7 @@ static bool resolve(ej_known_shapes *s, ej_subscripts *out, const ej_node *node)
     for (uint32_t t = 0; t < node->n_in; t++) {
         const ej_term *term = &node->equation->terms[t];
         ranks[t] = s->of[node->in[t]].rank;
-        if (ranks[t] < 0 && !has_ellipsis(term)) ranks[t] = (int32_t)term->n;
+        if (ranks[t] < 0 && !ej_term_has(term, EJ_ELLIPSIS)) ranks[t] = (int32_t)term->n;
         if (!ej_term_fits(term, ranks[t])) return false;
     }
     if (ej_equation_resolve(out, arena, node->equation, ranks, NULL) == EINJIT_E_NOMEM) s->table->failed = true;
@@ -212,7 +205,7 @@ static void of_einsum(ej_known_shapes *s, ej_known_shape *out, const ej_node *no
     ej_arena *arena = s->table->arena;
     ej_subscripts sub;
     if (!resolve(s, &sub, node)) {
-        if (!has_ellipsis(&node->equation->out)) of_said(s, out, &(ej_node){0}, (int32_t)node->equation->out.n);
+        if (!ej_term_has(&node->equation->out, EJ_ELLIPSIS)) of_said(s, out, &(ej_node){0}, (int32_t)node->equation->out.n);
         return;
     }
     int32_t *extents = EJ_NEW_ARRAY(arena, int32_t, sub.n_labels);

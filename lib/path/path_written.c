@@ -1,6 +1,7 @@
 /* path_written.c - the operands from left to right, as the program has them: the path of strict compiles.
  *
- * Takes  a network. Gives the first two, then what they come to with the third, and so on.
+ * Takes  a network.
+ * Gives  the first two operands, then their product with the third one, and so on.
  */
 #include "path_sets.h"
 

@@ -81,7 +81,7 @@ typedef struct ej_step {
     ej_access *src;
     ej_expr expr;      /* over the sources */
     int8_t reduce;     /* EJ_REDUCE_NONE, EINJIT_REDUCE_SUM, _PROD, _MAX, _MIN, _OR */
-    bool ordered;      /* the reduced axes run as nested loops in the order of `axes`, and each result takes its terms one by one */
+    bool ordered;      /* reduced axes run as nested loops in the order of `axes`; each result takes its terms one by one */
     bool accumulate;   /* the result is combined (by reduce) with what out holds: scatter, accumulation */
     ej_expr epilogue;  /* n == 0: none; else over one source, the reduced value (before it is accumulated) */
 } ej_step;

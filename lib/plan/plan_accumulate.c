@@ -41,7 +41,8 @@ void ej_plan_find_sums(ej_planner *p)
     for (size_t v = 0; v < p->bound->n_nodes; v++) {
         const ej_bound_node *node = &p->bound->nodes[v];
         bool adds = node->fn == EJ_FN_ADD, subtracts = node->fn == EJ_FN_SUB;
-        if (!p->values[v].live || p->zeros[v] || node->op != EJ_OP_MAP || !(adds || subtracts) || node->dtype == EINJIT_BOOL) continue;
+        if (node->op != EJ_OP_MAP || !(adds || subtracts) || node->dtype == EINJIT_BOOL) continue;
+        if (!p->values[v].live || p->zeros[v]) continue;
         for (uint32_t i = 2; i-- > subtracts && p->values[v].added < 0;) {
             ej_value last = node->in[i], first = node->in[1 - i];
             if (!is_for(p, last, (ej_value)v) || !is_for(p, first, (ej_value)v)) continue;

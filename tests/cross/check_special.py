@@ -84,30 +84,52 @@ def power(x, y):
 
 ANY = "ifc"
 FUNCTIONS = {  # name: kinds of dtypes, program text, what NumPy gives
-    "neg": (ANY, "-x", lambda x, y: -x), "abs": (ANY, "abs(x)", lambda x, y: np.abs(x)),
-    "exp": ("fc", "exp(x)", lambda x, y: np.exp(x)), "log": ("f", "log(x)", lambda x, y: np.log(x)),
-    "log1p": ("f", "log1p(x)", lambda x, y: np.log1p(x)), "expm1": ("f", "expm1(x)", lambda x, y: np.expm1(x)),
-    "sqrt": ("f", "sqrt(x)", lambda x, y: np.sqrt(x)), "rsqrt": ("f", "rsqrt(x)", lambda x, y: 1 / np.sqrt(x)),
-    "sin": ("f", "sin(x)", lambda x, y: np.sin(x)), "cos": ("f", "cos(x)", lambda x, y: np.cos(x)),
-    "tan": ("f", "tan(x)", lambda x, y: np.tan(x)), "tanh": ("f", "tanh(x)", lambda x, y: np.tanh(x)),
-    "reciprocal": ("fc", "reciprocal(x)", lambda x, y: np.reciprocal(x)), "square": (ANY, "square(x)", lambda x, y: multiply(x, x)),
-    "sign": ("if", "sign(x)", lambda x, y: np.sign(x)), "floor": ("if", "floor(x)", lambda x, y: np.floor(x)),
-    "ceil": ("if", "ceil(x)", lambda x, y: np.ceil(x)), "round": ("if", "round(x)", lambda x, y: np.rint(x) if x.dtype.kind == "f" else x),
-    "conj": (ANY, "conj(x)", lambda x, y: np.conj(x)), "real": (ANY, "real(x)", lambda x, y: x.real),
-    "imag": (ANY, "imag(x)", lambda x, y: x.imag), "add": (ANY, "x + y", lambda x, y: x + y), "sub": (ANY, "x - y", lambda x, y: x - y),
-    "mul": (ANY, "x * y", multiply), "mul by conj": ("c", "x * conj(x)", lambda x, y: multiply(x, np.conj(x))), "div": ("fc", "x / y", divide), "floor_divide": ("if", "x // y", lambda x, y: x // y),
+    "neg": (ANY, "-x", lambda x, y: -x),
+    "abs": (ANY, "abs(x)", lambda x, y: np.abs(x)),
+    "exp": ("fc", "exp(x)", lambda x, y: np.exp(x)),
+    "log": ("f", "log(x)", lambda x, y: np.log(x)),
+    "log1p": ("f", "log1p(x)", lambda x, y: np.log1p(x)),
+    "expm1": ("f", "expm1(x)", lambda x, y: np.expm1(x)),
+    "sqrt": ("f", "sqrt(x)", lambda x, y: np.sqrt(x)),
+    "rsqrt": ("f", "rsqrt(x)", lambda x, y: 1 / np.sqrt(x)),
+    "sin": ("f", "sin(x)", lambda x, y: np.sin(x)),
+    "cos": ("f", "cos(x)", lambda x, y: np.cos(x)),
+    "tan": ("f", "tan(x)", lambda x, y: np.tan(x)),
+    "tanh": ("f", "tanh(x)", lambda x, y: np.tanh(x)),
+    "reciprocal": ("fc", "reciprocal(x)", lambda x, y: np.reciprocal(x)),
+    "square": (ANY, "square(x)", lambda x, y: multiply(x, x)),
+    "sign": ("if", "sign(x)", lambda x, y: np.sign(x)),
+    "floor": ("if", "floor(x)", lambda x, y: np.floor(x)),
+    "ceil": ("if", "ceil(x)", lambda x, y: np.ceil(x)),
+    "round": ("if", "round(x)", lambda x, y: np.rint(x) if x.dtype.kind == "f" else x),
+    "conj": (ANY, "conj(x)", lambda x, y: np.conj(x)),
+    "real": (ANY, "real(x)", lambda x, y: x.real),
+    "imag": (ANY, "imag(x)", lambda x, y: x.imag),
+    "add": (ANY, "x + y", lambda x, y: x + y),
+    "sub": (ANY, "x - y", lambda x, y: x - y),
+    "mul": (ANY, "x * y", multiply),
+    "mul by conj": ("c", "x * conj(x)", lambda x, y: multiply(x, np.conj(x))),
+    "div": ("fc", "x / y", divide),
+    "floor_divide": ("if", "x // y", lambda x, y: x // y),
     "trunc_divide": ("f", "div(x, y, rounding_mode='trunc')", lambda x, y: np.trunc(x / y)),
-    "pow": ("if", "x ** y", power), "maximum": ("if", "maximum(x, y)", lambda x, y: np.maximum(x, y)),
-    "minimum": ("if", "minimum(x, y)", lambda x, y: np.minimum(x, y)), "eq": (ANY, "x == y", lambda x, y: x == y),
-    "ne": (ANY, "x != y", lambda x, y: x != y), "lt": ("if", "x < y", lambda x, y: x < y), "le": ("if", "x <= y", lambda x, y: x <= y),
-    "gt": ("if", "x > y", lambda x, y: x > y), "ge": ("if", "x >= y", lambda x, y: x >= y),
+    "pow": ("if", "x ** y", power),
+    "maximum": ("if", "maximum(x, y)", lambda x, y: np.maximum(x, y)),
+    "minimum": ("if", "minimum(x, y)", lambda x, y: np.minimum(x, y)),
+    "eq": (ANY, "x == y", lambda x, y: x == y),
+    "ne": (ANY, "x != y", lambda x, y: x != y),
+    "lt": ("if", "x < y", lambda x, y: x < y),
+    "le": ("if", "x <= y", lambda x, y: x <= y),
+    "gt": ("if", "x > y", lambda x, y: x > y),
+    "ge": ("if", "x >= y", lambda x, y: x >= y),
 }
+
+
 def real_parts(a):
     return [a.real, a.imag] if a.dtype.kind == "c" else [a]
 
 
 def disagree(name, got, want, x, y):
-    """Where they do."""
+    """A mask of the elements that are not the same, or not near each other."""
     if want.dtype.kind in "bi":
         return got != want if name != "pow" or want.dtype.kind != "i" else (got != want) & (y >= 0)
     bad = np.zeros(want.shape, bool)
@@ -181,7 +203,8 @@ def main():
         return write(options.write)
     numpys_own()
     failures = values = 0
-    for context, dtype in itertools.product(lib.every_context(lib.Library(os.path.abspath(options.build))), ("i32", "i64", "f32", "f64", "c64", "c128")):
+    contexts = lib.every_context(lib.Library(os.path.abspath(options.build)))
+    for context, dtype in itertools.product(contexts, ("i32", "i64", "f32", "f64", "c64", "c128")):
         bad, n = check(context, dtype)
         failures, values = failures + bad, values + n
     print(f"{values} values, {failures} differ")

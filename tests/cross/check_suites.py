@@ -104,10 +104,11 @@ def run_suite(name, files, options):
     shim = Shim(lib.Library(os.path.abspath(options.build)), options.backend)
     {"numpy": send_numpy, "opt_einsum": send_opt_einsum}[name](shim)
     results = Results()
-    status = pytest.main(["-q", "-p", "no:cacheprovider", "--no-header", "-W", "ignore", "--tb=short" if options.trace else "--tb=no",
-                          "-r", "N", *(["-k", options.only] if options.only else []), "--rootdir", os.path.dirname(files[0]), *files],
-                         plugins=[results])
-    print(f"\n{name}: {results.passed} passed, {len(results.failed)} failed, {sum(results.left_out.values())} left out, {results.skipped} skipped")
+    arguments = ["-q", "-p", "no:cacheprovider", "--no-header", "-W", "ignore", "-r", "N", "--rootdir", os.path.dirname(files[0]),
+                 "--tb=short" if options.trace else "--tb=no", *(["-k", options.only] if options.only else [])]
+    status = pytest.main([*arguments, *files], plugins=[results])
+    print(f"\n{name}: {results.passed} passed, {len(results.failed)} failed, {sum(results.left_out.values())} left out,"
+          f" {results.skipped} skipped")
     for what, n in results.left_out.items():
         print(f"  left out: {what}" + (f" ({n})" if n > 1 else ""))
     for nodeid in results.failed:

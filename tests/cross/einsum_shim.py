@@ -45,7 +45,8 @@ class Shim:
         else:
             err = lib.Error()
             self.calls["einjit_einsum"] += 1
-            status = self.context.c.einjit_einsum(self.context.handle, equation.encode(), C.c_size_t(len(arrays)), ins, outs, C.byref(err))
+            status = self.context.c.einjit_einsum(self.context.handle, equation.encode(), C.c_size_t(len(arrays)), ins, outs,
+                                                  C.byref(err))
             self.context.library.check(status, err)
         del keep, keep_out
         return result
@@ -54,8 +55,8 @@ class Shim:
         options = lib.CompileOptions(struct_bytes=C.sizeof(lib.CompileOptions), path=strategy)
         kernel, err, c = C.c_void_p(), lib.Error(), self.context.c
         self.calls["einjit_run with a strategy"] += 1
-        status = c.einjit_compile(C.byref(kernel), self.context.handle, self.program(equation, n).handle, C.c_size_t(n), ins, C.c_size_t(1),
-                                  outs, C.byref(options), C.byref(err))
+        status = c.einjit_compile(C.byref(kernel), self.context.handle, self.program(equation, n).handle, C.c_size_t(n), ins,
+                                  C.c_size_t(1), outs, C.byref(options), C.byref(err))
         self.context.library.check(status, err)
         status = c.einjit_run(kernel, C.c_size_t(n), ins, C.c_size_t(1), outs, C.byref(err))
         c.einjit_kernel_release(kernel)
@@ -76,9 +77,10 @@ class Shim:
             raise TypeError(f"no cast by the rule '{casting}'")
         if wanted == object:
             raise NotImplementedError("arrays of Python objects")
-        computed = wanted if wanted in lib.CODES else np.dtype(WIDER["e" if wanted.char == "e" else "u" if wanted == np.uint32 else wanted.kind])
+        computed = wanted if wanted in lib.CODES else np.dtype(WIDER["e" if wanted.char == "e" else wanted.kind])
         self.calls["in a wider dtype"] += computed != wanted
-        arrays = [a if a.dtype == computed or (dtype is None and computed == wanted and a.dtype in lib.CODES) else a.astype(computed) for a in arrays]
+        promotes = dtype is None and computed == wanted  # the library does: what it has dtypes for is passed as it is
+        arrays = [a if promotes and a.dtype in lib.CODES else a.astype(computed, copy=False) for a in arrays]
         try:
             result = self.run(equation, arrays, out, strategy)
         except lib.EinjitError as refused:

@@ -172,14 +172,10 @@ static bool try_rule(subject *s, progress *shared, int rule, uint64_t seed)
 
 static void print_catch(const gen_program *p, int rule, uint64_t seed)
 {
-    ej_arena arena;
-    ej_text text;
-    ej_arena_init(&arena, &ej_malloc_allocator);
-    ej_text_init(&text, &arena);
-    ej_graph_print(&text, &p->graph);
-    printf("# %s is caught by seed %llu\n%s\n", rules[rule].name, (unsigned long long)seed, text.data ? text.data : "");
+    printf("# %s is caught by seed %llu\n", rules[rule].name, (unsigned long long)seed);
+    judge_print(stdout, &p->graph);
+    printf("\n");
     fflush(stdout);
-    ej_arena_free(&arena);
 }
 
 /* From a quarter of the size asked for to all of it: large programs meet more rules. */

@@ -11,17 +11,6 @@
 #include "judge.h"
 #include "opt.h"
 
-static void print_graph(const ej_graph *graph)
-{
-    ej_arena arena;
-    ej_text text;
-    ej_arena_init(&arena, &ej_malloc_allocator);
-    ej_text_init(&text, &arena);
-    ej_graph_print(&text, graph);
-    fprintf(stderr, "%s", text.data ? text.data : "?");
-    ej_arena_free(&arena);
-}
-
 /* Nodes that the pass saved, and whether it is through with the graph at once. */
 static bool run_pass(const gen_program *p, long *saved)
 {
@@ -40,8 +29,8 @@ static bool run_pass(const gen_program *p, long *saved)
     if (status) fprintf(stderr, "%s\n", err.text);
     if (second) {
         fprintf(stderr, "the second run changes %zu more of\n", second);
-        print_graph(&p->graph);
-        print_graph(&copy);
+        judge_print(stderr, &p->graph);
+        judge_print(stderr, &copy);
     }
     ej_graph_free(&copy);
     ej_arena_free(&arena);

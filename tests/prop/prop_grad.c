@@ -13,6 +13,7 @@
 
 #include "gen.h"
 #include "grad.h"
+#include "judge.h"
 #include "kernel.h"
 #include "target.h"
 
@@ -322,18 +323,12 @@ static int check_input(trial *t, size_t k)
 
 static void print_program(const trial *t)
 {
-    ej_arena arena;
-    ej_text text;
-    ej_arena_init(&arena, &ej_malloc_allocator);
-    ej_text_init(&text, &arena);
-    ej_graph_print(&text, &t->graph);
-    fprintf(stderr, "%s", text.data ? text.data : "");
+    judge_print(stderr, &t->graph);
     for (size_t i = 0; i < t->n_in; i++) {
         fprintf(stderr, "# input %zu: %s (", i, einjit_dtype_name(t->in[i].dtype));
         for (int a = 0; a < t->in[i].rank; a++) fprintf(stderr, "%lld, ", (long long)t->in[i].shape[a]);
         fprintf(stderr, ")\n");
     }
-    ej_arena_free(&arena);
 }
 
 static void finish(trial *t)

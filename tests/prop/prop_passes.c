@@ -95,13 +95,9 @@ static bool all_orders_agree(run_state *s, const gen_program *p, uint64_t seed)
 
 static void print_program(const gen_program *p, uint64_t seed)
 {
-    ej_arena arena;
-    ej_text text;
-    ej_arena_init(&arena, &ej_malloc_allocator);
-    ej_text_init(&text, &arena);
-    ej_graph_print(&text, &p->graph);
-    printf("# seed %llu\n%s\n", (unsigned long long)seed, text.data ? text.data : "");
-    ej_arena_free(&arena);
+    printf("# seed %llu\n", (unsigned long long)seed);
+    judge_print(stdout, &p->graph);
+    printf("\n");
 }
 
 static void one_program(run_state *s, const arguments *a, uint64_t seed)

@@ -12,6 +12,7 @@
 
 #include "einjit/einjit.h"
 #include "gen.h"
+#include "opt.h"
 
 enum { MOST_TEXT = 4000, MOST_RANK = 5, MOST_VALUES = 16 };
 
@@ -190,7 +191,10 @@ static int say_layout(program *p, gen_random *r)
     if (which >= 4) {
         say(p, ", (");
         for (int i = 0; i < n; i++) {
-            say_number(p, which == 4 ? (gen_chance(r, 90) ? n - 1 - i : gen_below(r, 6)) : which == 5 && i ? 1 + gen_below(r, 3) : -1);
+            int dim = -1;
+            if (which == 4) dim = gen_chance(r, 90) ? n - 1 - i : gen_below(r, 6);
+            else if (which == 5 && i) dim = 1 + gen_below(r, 3);
+            say_number(p, dim);
             say(p, ", ");
         }
         say(p, ")");
@@ -364,7 +368,8 @@ static void give_inputs(trial *t, const einjit_graph *graph)
             for (int i = 0; i < t->p->rank[v]; i++) t->shapes[v][i] = 2;
         for (int i = 0; i < t->p->rank[v]; i++)
             if (t->shapes[v][i] < 0) t->shapes[v][i] = 2;
-        t->in[v] = (einjit_tensor){t->p->index[v] ? (void *)t->indices : (void *)t->numbers, dtype, t->p->rank[v], t->shapes[v], NULL};
+        void *data = t->p->index[v] ? (void *)t->indices : (void *)t->numbers;
+        t->in[v] = (einjit_tensor){data, dtype, t->p->rank[v], t->shapes[v], NULL};
     }
 }
 
@@ -412,7 +417,8 @@ static einjit_graph *gradient_by(const trial *t, int v, bool *good)
 {
     einjit_error err;
     einjit_graph *graph = parse(t);
-    einjit_value y = einjit_graph_output_value(graph, 0), x = einjit_graph_value(graph, einjit_graph_input_name(graph, (size_t)v)), by = -1;
+    einjit_value y = einjit_graph_output_value(graph, 0), by = -1;
+    einjit_value x = einjit_graph_value(graph, einjit_graph_input_name(graph, (size_t)v));
     int status = einjit_graph_gradient(&by, graph, 1, &y, NULL, 1, &x, &err);
     *good = is_refusal(t, "gradient", status, &err);
     if (!status && einjit_graph_output(graph, by, &err)) *good = wrong(t, "the gradient as a result", &err);
@@ -439,7 +445,6 @@ static bool gradient_is_safe(const trial *t, int v)
 
 static void try_program(trial *t)
 {
-    static const char *const passes[] = {"dce", "like", "canon", "const", "cse", "scalar", "distribute", "fuse", "gather", "offer", NULL};
     einjit_error err;
     einjit_graph *graph = parse(t);
     if (!graph) return;
@@ -450,7 +455,8 @@ static void try_program(trial *t)
     einjit_graph_destroy(graph);
     if (as_written) t->counts->refused++;
     else t->counts->ran++;
-    for (size_t i = 0; i < sizeof passes / sizeof *passes && good; i++) good = pass_is_safe(t, passes[i], as_written);
+    for (size_t i = 0; i < ej_n_passes && good; i++) good = pass_is_safe(t, ej_passes[i].name, as_written);
+    if (good) good = pass_is_safe(t, NULL, as_written);
     for (int v = 1; v < t->p->n_in && good; v++) good = gradient_is_safe(t, v);
 }
 
@@ -468,20 +474,21 @@ int main(int argc, char **argv)
     counts c = {0};
     static program p;
     einjit_error err;
-    einjit_options options = {.struct_bytes = sizeof options, .backend = "interp", .flags = EINJIT_OPTION_VERIFY, .cache_bytes = 1 << 20};
+    einjit_options options = {.struct_bytes = sizeof options, .backend = "interp", .flags = EINJIT_OPTION_VERIFY,
+                              .cache_bytes = 1 << 20};
     trial t = {.p = &p, .counts = &c};
     if (einjit_context_create(&t.context, &options, &err)) return fprintf(stderr, "%s\n", err.text), 1;
     for (int i = 0; i < 64; i++) t.numbers[i] = i % 7 - 3, t.indices[i] = i % 2;
-    for (long i = 0; i < count && c.failures < 10; i++) {
-        gen_random r = {seed + (uint64_t)i};
+    for (uint64_t own = seed; own < seed + (uint64_t)count && c.failures < 10; own++) {
+        gen_random r = {own};
         make(&p, &r);
-        if (prints) printf("# seed %llu\n%s\n", (unsigned long long)(seed + (uint64_t)i), p.text);
+        if (prints) printf("# seed %llu\n%s\n", (unsigned long long)own, p.text);
         long before = c.failures;
         try_program(&t);
-        if (c.failures > before) fprintf(stderr, "repeat with: prop_ranks --count 1 --seed %llu\n\n", (unsigned long long)(seed + (uint64_t)i));
+        if (c.failures > before) fprintf(stderr, "repeat with: prop_ranks --count 1 --seed %llu\n\n", (unsigned long long)own);
     }
-    printf("%ld programs: %ld ran, %ld refused (and %ld times not after a pass); %ld gradients, %ld refused; %ld failures\n", c.programs,
-           c.ran, c.refused, c.lenient, c.gradients, c.no_gradients, c.failures);
+    printf("%ld programs: %ld ran, %ld refused (and %ld times not after a pass); %ld gradients, %ld refused; %ld failures\n",
+           c.programs, c.ran, c.refused, c.lenient, c.gradients, c.no_gradients, c.failures);
     einjit_context_release(t.context);
     return c.failures || !c.ran || !c.refused || !c.gradients;
 }

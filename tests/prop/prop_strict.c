@@ -68,17 +68,6 @@ static bool agrees(const gen_program *p, const ej_graph *graph, const setting *s
     return same;
 }
 
-static void print_graph(const ej_graph *graph)
-{
-    ej_arena arena;
-    ej_text text;
-    ej_arena_init(&arena, &ej_malloc_allocator);
-    ej_text_init(&text, &arena);
-    ej_graph_print(&text, graph);
-    fprintf(stderr, "%s\n", text.data ? text.data : "");
-    ej_arena_free(&arena);
-}
-
 static void report(const gen_program *p, const setting *s, uint64_t seed, const char *why)
 {
     bool refused;
@@ -90,12 +79,12 @@ static void report(const gen_program *p, const setting *s, uint64_t seed, const 
         bool fails = !agrees(p, &smaller, s, seed, &refused, smaller_why);
         if (fails) {
             fprintf(stderr, "smaller: %s\n", smaller_why);
-            print_graph(&smaller);
+            judge_print(stderr, &smaller);
         }
         ej_graph_free(&smaller);
         if (fails) return;
     }
-    print_graph(&p->graph);
+    judge_print(stderr, &p->graph);
 }
 
 /* The interpreter and machine code; of the lesser targets one, in turn. */

@@ -106,11 +106,11 @@ static void divide_by(writer *w, const value *v)
     const value *y = contract_parameter(w, 0, 0);
     value *out = contract_result(w, v->rank);
     switch (form) {
-    case 0: contract_say(w, "%s / %s\n", y->name, v->name); break;
-    case 1: contract_say(w, "1.0 / %s\n", v->name); break;
-    case 2: contract_say(w, "reciprocal(%s)\n", v->name); break;
-    case 3: contract_say(w, "%s ** -1\n", v->name); break;
-    default: contract_say(w, "%s / %s * 2.0\n", y->name, v->name); break;
+    case 0: SAY(w, "%s / %s\n", y->name, v->name); break;
+    case 1: SAY(w, "1.0 / %s\n", v->name); break;
+    case 2: SAY(w, "reciprocal(%s)\n", v->name); break;
+    case 3: SAY(w, "%s ** -1\n", v->name); break;
+    default: SAY(w, "%s / %s * 2.0\n", y->name, v->name); break;
     }
     for (int i = 0; i < v->n; i++) {
         long double top_ = form == 0 || form == 4 ? y->e[0].re : 1, x = top_ / v->e[i].re * (form == 4 ? 2 : 1);

@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "gen_contract.h"
+#include "gen_written.h"
 
 enum { N = 3, MOST_ELEMENTS = N * N, MOST_VALUES = 48, MOST_FACTORS = 11, MOST_TERMS = 4 };
 
@@ -40,6 +41,8 @@ typedef struct writer {
     bool aims, failed;  /* aims: parameters are of the size that is asked for */
 } writer;
 
+#define SAY(w, ...) gen_append((w)->body, sizeof (w)->body, __VA_ARGS__)
+
 /* ---- the range ---- */
 
 static inline bool is_wide(const writer *w)
@@ -71,7 +74,6 @@ static inline double uniform(gen_random *r, double low, double high)
 void contract_measure(value *v);
 value *contract_parameter(writer *w, int rank, double like); /* `like`: log2 of the size that it multiplies */
 value *contract_result(writer *w, int rank);
-void contract_say(writer *w, const char *format, ...); /* more of the body */
 void contract_scale_by(writer *w, const value *v, double x, bool divides);
 void contract_by_number(writer *w, const value *v);
 void contract_einsum(writer *w, const char *equation, const value *a, const value *b); /* b NULL: of a alone */

@@ -3,28 +3,9 @@
  */
 #include "gen_contract_core.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static void append(char *text, size_t room, const char *format, ...)
-{
-    va_list args;
-    size_t n = strlen(text);
-    va_start(args, format);
-    vsnprintf(text + n, room - n, format, args);
-    va_end(args);
-}
-
-void contract_say(writer *w, const char *format, ...)
-{
-    va_list args;
-    size_t n = strlen(w->body);
-    va_start(args, format);
-    vsnprintf(w->body + n, sizeof w->body - n, format, args);
-    va_end(args);
-}
 
 /* ---- values ---- */
 
@@ -129,7 +110,8 @@ static void add_to(oracle_element *sum, oracle_element x)
     sum->mass += x.mass;
 }
 
-/* One of the program's parameters. `like`: log2 of the size that it multiplies; it often brings that back to where there is room. */
+/* One of the program's parameters. `like`: log2 of the size that it multiplies; it often brings that back to where there is
+ * room. */
 value *contract_parameter(writer *w, int rank, double like)
 {
     static const int64_t shape[2] = {N, N};
@@ -148,18 +130,20 @@ value *contract_parameter(writer *w, int rank, double like)
     bool negative = gen_chance(&w->r, 20);
     if (!gen_tensor_make(&p->in[p->n_in], &w->r, w->dtype, rank, shape, GEN_ROW_MAJOR)) exit(1);
     gen_tensor *t = &p->in[p->n_in++];
+    size_t bytes = ej_dtypes[w->dtype].bytes;
     for (int i = 0; i < v->n; i++) {
         double x = exp2(at) * uniform(&w->r, 1, 2), y = ej_dtype_is_complex(w->dtype) ? x * uniform(&w->r, 0, 1) : 0;
         if (negative) x = -x;
         if (w->zeros) x = rank ? gen_below(&w->r, 3) - 1 : (gen_chance(&w->r, 60) ? -1 : 1) * exp2(gen_below(&w->r, 3) - 1);
         if (w->zeros && x == 0 && gen_chance(&w->r, 30)) x = -0.0;
-        if (is_wide(w)) memcpy((char *)t->view.data + 16 / (ej_dtype_is_complex(w->dtype) ? 1 : 2) * i, (double[]){x, y}, ej_dtype_is_complex(w->dtype) ? 16 : 8);
-        else memcpy((char *)t->view.data + 8 / (ej_dtype_is_complex(w->dtype) ? 1 : 2) * i, (float[]){(float)x, (float)y}, ej_dtype_is_complex(w->dtype) ? 8 : 4);
+        if (is_wide(w)) memcpy((char *)t->view.data + bytes * (size_t)i, (double[]){x, y}, bytes);
+        else memcpy((char *)t->view.data + bytes * (size_t)i, (float[]){(float)x, (float)y}, bytes);
         v->e[i] = oracle_read(&t->view, i);
         v->e[i].mass = hypotl(v->e[i].re, v->e[i].im);
     }
     snprintf(v->name, sizeof v->name, "%s%d", rank ? "x" : "s", (int)p->n_in);
-    append(w->params, sizeof w->params, "%s%s: %s%s", p->n_in > 1 ? ", " : "", v->name, einjit_dtype_name(w->dtype), suffix[rank]);
+    gen_append(w->params, sizeof w->params, "%s%s: %s%s", p->n_in > 1 ? ", " : "", v->name, einjit_dtype_name(w->dtype),
+               suffix[rank]);
     contract_measure(v);
     v->n_products = 1;
     v->products[0] = (product){new_factor(w, v->low, v->high, !rank), 0};
@@ -172,7 +156,7 @@ value *contract_result(writer *w, int rank)
 {
     value *v = new_value(w, rank);
     snprintf(v->name, sizeof v->name, "v%d", w->n_values);
-    contract_say(w, "    %s = ", v->name);
+    SAY(w, "    %s = ", v->name);
     w->roundings += 8;
     return v;
 }
@@ -181,7 +165,7 @@ void contract_scale_by(writer *w, const value *v, double x, bool divides)
 {
     bool moves = fabs(log2(fabs(x))) <= reach(w);
     value *out = contract_result(w, v->rank);
-    contract_say(w, divides ? "%s / %.17g\n" : gen_chance(&w->r, 50) ? "%s * %.17g\n" : "%s * (%.17g)\n", v->name, x);
+    SAY(w, divides ? "%s / %.17g\n" : gen_chance(&w->r, 50) ? "%s * %.17g\n" : "%s * (%.17g)\n", v->name, x);
     oracle_element number = {.re = x, .mass = fabs(x)};
     for (int i = 0; i < v->n; i++) out->e[i] = divides ? over(v->e[i], number) : times(v->e[i], number);
     same_products(out, v, 0);
@@ -213,7 +197,7 @@ static void scale(writer *w, const value *v)
 static void negate(writer *w, const value *v)
 {
     value *out = contract_result(w, v->rank);
-    contract_say(w, "-%s\n", v->name);
+    SAY(w, "-%s\n", v->name);
     for (int i = 0; i < v->n; i++) out->e[i] = (oracle_element){.re = -v->e[i].re, .im = -v->e[i].im, .mass = v->e[i].mass};
     same_products(out, v, 0);
 }
@@ -239,9 +223,9 @@ void contract_by_number(writer *w, const value *v)
     const value *s = same ? &w->values[w->last_number] : number(w, divides ? -size_of(v) : size_of(v));
     w->last_number = (int)(s - w->values);
     value *out = contract_result(w, v->rank);
-    if (divides) contract_say(w, "%s / %s\n", v->name, s->name);
-    else if (gen_chance(&w->r, 50)) contract_say(w, "%s * %s\n", s->name, v->name);
-    else contract_say(w, "%s * %s\n", v->name, s->name);
+    if (divides) SAY(w, "%s / %s\n", v->name, s->name);
+    else if (gen_chance(&w->r, 50)) SAY(w, "%s * %s\n", s->name, v->name);
+    else SAY(w, "%s * %s\n", v->name, s->name);
     for (int i = 0; i < v->n; i++) out->e[i] = divides ? over(v->e[i], s->e[0]) : times(v->e[i], s->e[0]);
     multiply_products(w, out, v, s, divides, 0);
 }
@@ -249,14 +233,15 @@ void contract_by_number(writer *w, const value *v)
 /* einsum of a and b (NULL: of a alone) over labels i, j, k. */
 void contract_einsum(writer *w, const char *equation, const value *a, const value *b)
 {
-    const char *left = equation, *right = strchr(equation, ',') ? strchr(equation, ',') + 1 : NULL, *out = strchr(equation, '>') + 1;
+    const char *comma = strchr(equation, ','), *left = equation, *right = comma ? comma + 1 : NULL;
+    const char *out = strchr(equation, '>') + 1;
     value *v = contract_result(w, (int)strlen(out));
-    if (!strcmp(equation, "ij,jk->ik") && gen_chance(&w->r, 50)) contract_say(w, "%s @ %s\n", a->name, b->name);
-    else if (!strcmp(equation, "ij,ij->ij") && gen_chance(&w->r, 50)) contract_say(w, "%s * %s\n", a->name, b->name);
-    else if (!strcmp(equation, "ij->") && gen_chance(&w->r, 50)) contract_say(w, "%s.sum()\n", a->name);
-    else if (!strcmp(equation, "ij->i") && gen_chance(&w->r, 50)) contract_say(w, "%s.sum(1)\n", a->name);
-    else if (b) contract_say(w, "einsum(\"%s\", %s, %s)\n", equation, a->name, b->name);
-    else contract_say(w, "einsum(\"%s\", %s)\n", equation, a->name);
+    if (!strcmp(equation, "ij,jk->ik") && gen_chance(&w->r, 50)) SAY(w, "%s @ %s\n", a->name, b->name);
+    else if (!strcmp(equation, "ij,ij->ij") && gen_chance(&w->r, 50)) SAY(w, "%s * %s\n", a->name, b->name);
+    else if (!strcmp(equation, "ij->") && gen_chance(&w->r, 50)) SAY(w, "%s.sum()\n", a->name);
+    else if (!strcmp(equation, "ij->i") && gen_chance(&w->r, 50)) SAY(w, "%s.sum(1)\n", a->name);
+    else if (b) SAY(w, "einsum(\"%s\", %s, %s)\n", equation, a->name, b->name);
+    else SAY(w, "einsum(\"%s\", %s)\n", equation, a->name);
     int summed = 0;
     for (const char *l = "ijk"; *l; l++)
         summed += strchr(equation, *l) && !strchr(out, *l);
@@ -291,10 +276,12 @@ static void contract(writer *w, const value *v)
     static const char *const two[] = {"ij,jk->ik", "ij,kj->ki", "ij,ij->ij", "ij,jk->ik", "ij,ij->j", "ij,ik->jk"};
     static const char *const one[] = {"ij,j->i", "ij,i->ij", "ij,j->ij", "ij,i->"};
     bool matrix = gen_chance(&w->r, 60);
-    if (v->rank == 2) contract_einsum(w, matrix ? two[gen_below(&w->r, 6)] : one[gen_below(&w->r, 4)], v, contract_of_rank(w, matrix ? 2 : 1, size_of(v)));
-    else if (v->rank == 1 && matrix) contract_einsum(w, gen_chance(&w->r, 50) ? "i,ij->j" : "i,ij->ij", v, contract_of_rank(w, 2, size_of(v)));
-    else if (v->rank == 1) contract_einsum(w, gen_chance(&w->r, 70) ? "i,i->i" : gen_chance(&w->r, 50) ? "i,j->ij" : "i,i->", v, contract_of_rank(w, 1, size_of(v)));
-    else contract_einsum(w, matrix ? ",ij->ij" : ",i->i", v, contract_of_rank(w, matrix ? 2 : 1, size_of(v)));
+    const value *other = contract_of_rank(w, matrix ? 2 : 1, size_of(v));
+    const char *equation = matrix ? ",ij->ij" : ",i->i";
+    if (v->rank == 2) equation = matrix ? two[gen_below(&w->r, 6)] : one[gen_below(&w->r, 4)];
+    else if (v->rank == 1 && matrix) equation = gen_chance(&w->r, 50) ? "i,ij->j" : "i,ij->ij";
+    else if (v->rank == 1) equation = gen_chance(&w->r, 70) ? "i,i->i" : gen_chance(&w->r, 50) ? "i,j->ij" : "i,i->";
+    contract_einsum(w, equation, v, other);
 }
 
 static void rearrange(writer *w, const value *v)
@@ -309,7 +296,7 @@ static void divide(writer *w, const value *v)
     const value *y = v->rank ? contract_of_rank(w, v->rank, -size_of(v)) : number(w, -size_of(v));
     if (y->n_products != 1 || w->zeros) return;
     value *out = contract_result(w, v->rank);
-    contract_say(w, "%s / %s\n", v->name, y->name);
+    SAY(w, "%s / %s\n", v->name, y->name);
     for (int i = 0; i < v->n; i++) out->e[i] = over(v->e[i], y->e[i]);
     multiply_products(w, out, v, y, true, 0);
 }
@@ -320,7 +307,7 @@ static void add(writer *w, const value *v)
     bool minus = gen_chance(&w->r, 40);
     if (v->n_products + y->n_products > MOST_TERMS || v->name[0] == 's' || y->name[0] == 's') return;
     value *out = contract_result(w, v->rank);
-    contract_say(w, "%s %c %s\n", v->name, minus ? '-' : '+', y->name);
+    SAY(w, "%s %c %s\n", v->name, minus ? '-' : '+', y->name);
     for (int i = 0; i < v->n; i++) {
         oracle_element other = y->e[i];
         out->e[i] = v->e[i];
@@ -351,7 +338,7 @@ void contract_add_products(writer *w, const value *v)
     const value *p = &w->values[x], *q = &w->values[y];
     value *out = contract_result(w, p->rank);
     bool minus = gen_chance(&w->r, 50);
-    contract_say(w, "%s %c %s\n", p->name, minus ? '-' : '+', q->name);
+    SAY(w, "%s %c %s\n", p->name, minus ? '-' : '+', q->name);
     for (int i = 0; i < p->n; i++) {
         oracle_element other = q->e[i];
         out->e[i] = p->e[i];
@@ -376,10 +363,10 @@ void contract_by_index(writer *w, const value *v)
     gen_tensor *t = &p->in[p->n_in];
     p->index_below[p->n_in++] = N;
     gen_tensor_set_index(t, &w->r, N);
-    append(w->params, sizeof w->params, "%si%d: i64[3]", p->n_in > 1 ? ", " : "", (int)p->n_in);
+    gen_append(w->params, sizeof w->params, "%si%d: i64[3]", p->n_in > 1 ? ", " : "", (int)p->n_in);
     value *out = contract_result(w, v->rank);
-    if (scatters) contract_say(w, "index_add(3, 0, i%d, %s)\n", (int)p->n_in, v->name);
-    else contract_say(w, "index_select(%s, 0, i%d)\n", v->name, (int)p->n_in);
+    if (scatters) SAY(w, "index_add(3, 0, i%d, %s)\n", (int)p->n_in, v->name);
+    else SAY(w, "index_select(%s, 0, i%d)\n", v->name, (int)p->n_in);
     int row = v->n / N;
     for (int i = 0; i < N; i++) {
         int to = (int)oracle_read(&t->view, i).i;

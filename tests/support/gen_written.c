@@ -23,7 +23,7 @@ typedef struct writer {
 
 static const char letters[] = "ijkl", others[] = "xyzw";
 
-static void append(char *text, size_t room, const char *format, ...)
+void gen_append(char *text, size_t room, const char *format, ...)
 {
     va_list args;
     size_t n = strlen(text);
@@ -31,8 +31,9 @@ static void append(char *text, size_t room, const char *format, ...)
     vsnprintf(text + n, room - n, format, args);
     va_end(args);
 }
-#define SAY(w, ...) append((w)->body, sizeof (w)->body, __VA_ARGS__)
-#define PARAM(w, ...) append((w)->params, sizeof (w)->params, __VA_ARGS__)
+
+#define SAY(w, ...) gen_append((w)->body, sizeof (w)->body, __VA_ARGS__)
+#define PARAM(w, ...) gen_append((w)->params, sizeof (w)->params, __VA_ARGS__)
 
 static int any_dtype(writer *w)
 {

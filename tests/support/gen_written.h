@@ -11,4 +11,7 @@ enum gen_written_kind { GEN_SUMS, GEN_GATHERS, GEN_SHARED, GEN_WRITTEN_FAMILIES,
  * values of single nodes (out->all) are not there. */
 bool gen_written_make(gen_program *out, int kind, uint64_t seed, char *text, size_t room);
 
+/* More text behind what is there; what has no room is cut off. */
+void gen_append(char *text, size_t room, const char *format, ...) EJ_PRINTF(3, 4);
+
 #endif

@@ -131,16 +131,22 @@ static void print_inputs(const gen_program *p)
     }
 }
 
-static void print_failure(const gen_program *p, const ej_graph *graph, const judge_way *way, uint64_t seed, const char *why)
+void judge_print(FILE *to, const ej_graph *graph)
 {
     ej_arena arena;
     ej_text text;
     ej_arena_init(&arena, &ej_malloc_allocator);
     ej_text_init(&text, &arena);
     ej_graph_print(&text, graph);
-    fprintf(stderr, "seed %llu, %s: %s\n%s", (unsigned long long)seed, way->name, why, text.data ? text.data : "");
-    print_inputs(p);
+    fputs(text.data ? text.data : "", to);
     ej_arena_free(&arena);
+}
+
+static void print_failure(const gen_program *p, const ej_graph *graph, const judge_way *way, uint64_t seed, const char *why)
+{
+    fprintf(stderr, "seed %llu, %s: %s\n", (unsigned long long)seed, way->name, why);
+    judge_print(stderr, graph);
+    print_inputs(p);
 }
 
 bool judge_program(const gen_program *p, const judge_way *way, uint64_t seed, gen_hits *hits)
@@ -204,7 +210,8 @@ bool judge_count_leaves(const gen_program *p, const ej_target *target, const cha
     ej_nests nests;
     gen_program_views(p, views);
     bool ok = !ej_bind(&bound, &p->graph, p->n_in, views, 0, NULL, NULL, &job) && !ej_bound_verify(&bound, &job) &&
-              !ej_choose(&chosen, &bound, false, &job) && !ej_plan_build(&plan, &chosen, &job) && !ej_plan_verify(&plan, &job) && !ej_nests_build(&nests, &plan, &job);
+              !ej_choose(&chosen, &bound, false, &job) && !ej_plan_build(&plan, &chosen, &job) &&
+              !ej_plan_verify(&plan, &job) && !ej_nests_build(&nests, &plan, &job);
     for (int32_t n = 0; ok && n < nests.n; n++) {
         ok = !ej_nest_check(&nests.nests[n], target, &err);
         if (!ok) show_nest(&nests, &nests.nests[n], &arena);

@@ -2,6 +2,8 @@
 #ifndef TEST_JUDGE_H
 #define TEST_JUDGE_H
 
+#include <stdio.h>
+
 #include "gen.h"
 #include "recipe.h"
 #include "target.h"
@@ -26,6 +28,7 @@ bool judge_graph(const gen_program *p, const ej_graph *graph, const oracle_value
 /* The same for the whole program; on failure the smallest prefix of it that fails is printed with the seed. */
 bool judge_program(const gen_program *p, const judge_way *way, uint64_t seed, gen_hits *hits);
 
+void judge_print(FILE *to, const ej_graph *graph); /* its text */
 /* The program with only value v as its result, without what v does not need. */
 bool judge_prefix(ej_graph *out, const gen_program *p, ej_value v);
 
