@@ -256,6 +256,7 @@ static int knock(void *argument)
     case 5:
         status = einjit_graph_parse(&graph, p->context, "def f(a): return a", SIZE_MAX, NULL);
         if (!status) status = einjit_graph_freeze(graph, NULL);
+        einjit_graph_destroy(graph);
         break;
     default: ej_pool_give(p->context->pool, ej_pool_take(ej_context_pool(p->context), 100000));
     }
