@@ -169,7 +169,7 @@ static int generate(pipeline *p)
         ej_release(p->job.allocator, p->code.bytes, p->code.n_bytes);
         p->code = (ej_code){0};
         p->job.dump = dump & UINT32_C(1) << stage;
-        int status = ej_backend_compile(p->context, backend, &p->code, &p->nests, &p->job);
+        int status = ej_backend_compile(backend, &p->code, &p->nests, &p->job);
         p->job.dump = dump;
         EJ_TRY(status);
         EJ_TRY(stage_done(p, stage));

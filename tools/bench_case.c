@@ -23,7 +23,7 @@ static einjit_compile_options compile_options(const bench *b)
 int bench_context(einjit_context **out, const bench_options *o, const char *backend, const char *target)
 {
     einjit_error err = {0};
-    einjit_options options = {.struct_bytes = sizeof options, .backend = backend, .target = target,
+    einjit_options options = {.struct_bytes = sizeof options, .log = tool_log, .backend = backend, .target = target,
                               .threads = (int32_t)o->threads};
     if (!einjit_context_create(out, &options, &err)) return TOOL_OK;
     return err.code == EINJIT_E_VALUE ? tool_usage("%s", err.text) : tool_error(&err);

@@ -84,6 +84,18 @@ const char *tool_count(char text[TOOL_WORDS], double x, double log10_of_x)
     return text;
 }
 
+void tool_log(void *unused, const char *line)
+{
+    static char said[4096] = "\n"; /* each between line ends */
+    char key[1024];
+    (void)unused;
+    size_t used = strlen(said), n = (size_t)snprintf(key, sizeof key, "\n%s\n", line);
+    bool is_dump = strncmp(line, "einjit: ", 8), fits = n < sizeof key && used + n < sizeof said;
+    if (!is_dump && fits && strstr(said, key)) return;
+    fprintf(stderr, "%s\n", line);
+    if (!is_dump && fits) memcpy(said + used, key + 1, n);
+}
+
 void tool_threads(int64_t asked)
 {
     if (asked > 1) fprintf(stderr, "%s: warning: kernels run on one thread: --threads %lld changes nothing yet\n", tool_name,

@@ -51,6 +51,7 @@ void tool_append(char **list, const char *value); /* "a" and "b,c" are "a,b,c"; 
 enum { TOOL_WORDS = 48 };
 const char *tool_duration(char text[TOOL_WORDS], double seconds);
 const char *tool_count(char text[TOOL_WORDS], double x, double log10_of_x);
+void tool_log(void *unused, const char *line); /* einjit_options.log: to stderr, warnings once each */
 void tool_threads(int64_t asked); /* says on stderr that more than one is not used yet */
 double tool_seconds(void); /* of a clock that only goes forward */
 /* Whole numbers of options: TOOL_OK or TOOL_USAGE. */

@@ -14,9 +14,9 @@
  * - Numbers in texts have a point and no grouping, in and out, whatever the locale of the program or thread is.
  * - After fork() the child may go on using contexts, kernels and graphs (but one that another thread was building), whatever
  *   other threads were doing; what they were compiling is compiled anew when it is asked for, memory that only they held is
- *   lost to the child. Only compiling in a child whose parent was loading the code generator, or compiling its context's first
- *   kernel with it, at that moment fails, with E_BACKEND. Memory hooks must work in the child, as malloc does, and not fork.
- * - Nothing here aborts, exits, prints, installs signal handlers, or keeps global state.
+ *   lost to the child. Only compiling in a child whose parent was loading the code generator, or compiling its first kernel
+ *   with it, at that moment fails, with E_BACKEND. Memory hooks must work in the child, as malloc does, and not fork.
+ * - Nothing here aborts, exits, prints, installs signal handlers, or keeps global state but that of the code generator.
  *
  * Floating point. What optimized code computes is the program's result up to rounding, as far as this goes:
  *

@@ -187,9 +187,6 @@ int einjit_context_create(einjit_context **out, const einjit_options *options, e
     }
     context->allocator = *allocator;
     ej_fork_mark_init(&context->fork_mark);
-    atomic_init(&context->in_backend, 0);
-    atomic_init(&context->backend_warm, false);
-    atomic_init(&context->backend_torn, false);
     atomic_init(&context->refs, 1);
     atomic_init(&context->backend, NULL);
     atomic_init(&context->dump_warned, false);
@@ -217,7 +214,7 @@ void ej_context_enter(einjit_context *context)
 {
     if (!ej_fork_mark_is_new(&context->fork_mark)) return;
     pthread_mutex_init(&context->freeze_lock, NULL);
-    ej_backend_recover(context);
+    pthread_mutex_init(&context->load_lock, NULL);
     ej_cache_recover(context->cache);
     ej_pool_recover(context->pool);
     ej_fork_mark_done(&context->fork_mark);

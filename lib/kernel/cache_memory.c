@@ -220,15 +220,20 @@ static void take_out(shard *s, entry *e)
 
 /* ---- queues ---- */
 
+static uint64_t now(const struct ej_cache *cache)
+{
+    return atomic_load_explicit(&cache->clock, memory_order_relaxed);
+}
+
 static int kind_of(const entry *e)
 {
     return e->kernel ? KERNELS : FAILURES;
 }
 
-static void enqueue(const struct ej_cache *cache, queue *q, entry *e)
+static void enqueue(queue *q, entry *e, uint64_t now)
 {
     e->next = NULL;
-    e->queued = atomic_load_explicit(&cache->clock, memory_order_relaxed);
+    e->queued = now;
     if (q->first) q->last->next = e;
     else q->first = e;
     q->last = e;
@@ -269,9 +274,9 @@ static bool find(struct ej_cache *cache, shard *s, ej_key key, uint64_t hash, ei
     if (state == READY) give_kernel(e, out);
     if (state != MAKING) {
         *status = state == READY ? EINJIT_OK : give_failure(e, err);
-        uint64_t clock = atomic_load_explicit(&cache->clock, memory_order_relaxed) | 1;
-        if (atomic_load_explicit(&e->used, memory_order_relaxed) != clock)
-            atomic_store_explicit(&e->used, clock, memory_order_relaxed);
+        uint64_t time = now(cache) | 1;
+        if (atomic_load_explicit(&e->used, memory_order_relaxed) != time)
+            atomic_store_explicit(&e->used, time, memory_order_relaxed);
     }
     atomic_fetch_add(readers, state != MAKING ? HIT - READER : (uint64_t)0 - READER);
     return state != MAKING;
@@ -302,7 +307,7 @@ static bool evict_step(struct ej_cache *cache, shard *s, int kind, const entry *
     bool alone = q->first == keep && q->last == keep;
     entry *e = alone ? NULL : dequeue(q);
     if (e && (e == keep || atomic_load_explicit(&e->used, memory_order_relaxed) > e->queued)) {
-        enqueue(cache, q, e);
+        enqueue(q, e, now(cache) | 1); /* the time of look-ups since the last miss: they have had their effect */
     } else if (e) {
         atomic_fetch_sub(&cache->bytes[kind], e->bytes);
         take_out(s, e);
@@ -374,7 +379,7 @@ static void publish(struct ej_cache *cache, shard *s, entry *e, ej_key key, einj
         take_out(s, e);
     } else {
         atomic_fetch_add(&cache->bytes[kind_of(e)], e->bytes);
-        enqueue(cache, &s->queues[kind_of(e)], e);
+        enqueue(&s->queues[kind_of(e)], e, now(cache));
     }
     pthread_cond_broadcast(&s->made);
 }
@@ -543,7 +548,7 @@ static void recover_shard(struct ej_cache *cache, shard *s)
         }
         e->holders = 0;
         s->n_live++;
-        enqueue(cache, &s->queues[kind_of(e)], e);
+        enqueue(&s->queues[kind_of(e)], e, now(cache));
         atomic_fetch_add(&cache->bytes[kind_of(e)], e->bytes);
     }
 }

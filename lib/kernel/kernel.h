@@ -66,9 +66,6 @@ struct einjit_context {
     pthread_mutex_t freeze_lock; /* of all its graphs */
     pthread_mutex_t load_lock; /* guards backend and backend_handle while the module is loaded */
     ej_fork_mark fork_mark;
-    atomic_int in_backend;     /* threads in the code generator, or loading it */
-    atomic_bool backend_warm;  /* it has compiled something: what it sets up once is there */
-    atomic_bool backend_torn;  /* the process was forked while it was not */
     _Atomic(const ej_backend *) backend;
     void *backend_handle;
     bool module_warned;        /* under load_lock */
@@ -93,8 +90,10 @@ struct ej_pool *ej_context_pool(einjit_context *context);
 void ej_context_log(const einjit_context *context, const char *format, ...) EJ_PRINTF(2, 3);
 /* The module's backend, loaded on first use: E_BACKEND says where it was looked for. (kernel_backend.c) */
 int ej_backend_load(einjit_context *context, const ej_backend **out, einjit_error *err);
-int ej_backend_compile(einjit_context *context, const ej_backend *backend, ej_code *out, const ej_nests *nests, ej_job *job);
-void ej_backend_recover(einjit_context *context); /* in a forked child */
+int ej_backend_compile(const ej_backend *backend, ej_code *out, const ej_nests *nests, ej_job *job);
+/* Around whatever runs in it. False: not in this process, which was forked while another thread was starting it. */
+bool ej_backend_enter(void);
+void ej_backend_leave(void);
 
 /* ---- kernel_trust.c ---- */
 enum { EJ_PATH_ROOM = 4096 }; /* Linux's PATH_MAX */

@@ -85,16 +85,48 @@ static int find_backend(einjit_context *context, const ej_backend **out, einjit_
 
 #endif
 
+/* ---- the code generator and forks ---- */
+
+/* The dynamic loader and LLVM set things up when they are first used, under locks of their own that nobody can take over in a
+ * forked child. Once something has been compiled, what compiles share is only read. They are the process's, whatever the number
+ * of contexts, and so is this. */
+static atomic_uint_fast64_t users; /* the process in the upper half, and its threads within; 0: nobody yet */
+static atomic_bool warm;           /* something has been compiled */
+static atomic_bool torn;           /* the process was forked while nothing had, and another thread was within */
+
+bool ej_backend_enter(void)
+{
+    uint_fast64_t own = (uint_fast64_t)(uint32_t)getpid() << 32, seen = atomic_load(&users), next;
+    do {
+        bool forked = seen >> 32 != own >> 32;
+        if (forked && (uint32_t)seen && !atomic_load(&warm)) atomic_store(&torn, true);
+        next = forked ? own + 1 : seen + 1;
+    } while (!atomic_compare_exchange_weak(&users, &seen, next));
+    if (!atomic_load(&torn)) return true;
+    ej_backend_leave();
+    return false;
+}
+
+void ej_backend_leave(void)
+{
+    atomic_fetch_sub(&users, 1);
+}
+
+static int fail_torn(einjit_error *err)
+{
+    return ej_fail(err, EINJIT_E_BACKEND, "the process was forked while another thread was starting the code generator: the "
+                   "child cannot compile (compile something before the fork, or in a context of the backend 'interp')");
+}
+
 static int load_locked(einjit_context *context, const ej_backend **out, einjit_error *err)
 {
     *out = atomic_load_explicit(&context->backend, memory_order_relaxed);
     if (*out) return EINJIT_OK;
-    if (atomic_load(&context->backend_torn))
-        return ej_fail(err, EINJIT_E_BACKEND, "the process was forked while another thread was starting the code generator: the "
-                       "child cannot compile (compile something before the fork, or in a context of the backend 'interp')");
-    EJ_TRY(find_backend(context, out, err));
-    atomic_store_explicit(&context->backend, *out, memory_order_release);
-    return EINJIT_OK;
+    if (!ej_backend_enter()) return fail_torn(err);
+    int status = find_backend(context, out, err);
+    if (status == EINJIT_OK) atomic_store_explicit(&context->backend, *out, memory_order_release);
+    ej_backend_leave();
+    return status;
 }
 
 int ej_backend_load(einjit_context *context, const ej_backend **out, einjit_error *err)
@@ -104,32 +136,18 @@ int ej_backend_load(einjit_context *context, const ej_backend **out, einjit_erro
     int status = EINJIT_OK;
     if (!backend) {
         pthread_mutex_lock(&context->load_lock);
-        atomic_fetch_add(&context->in_backend, 1);
         status = load_locked(context, &backend, err);
-        atomic_fetch_sub(&context->in_backend, 1);
         pthread_mutex_unlock(&context->load_lock);
     }
     if (status == EINJIT_OK) *out = backend;
     return status;
 }
 
-int ej_backend_compile(einjit_context *context, const ej_backend *backend, ej_code *out, const ej_nests *nests, ej_job *job)
+int ej_backend_compile(const ej_backend *backend, ej_code *out, const ej_nests *nests, ej_job *job)
 {
-    atomic_fetch_add(&context->in_backend, 1);
+    if (!ej_backend_enter()) return fail_torn(job->err);
     int status = backend->compile(out, nests, job);
-    if (status == EINJIT_OK) atomic_store(&context->backend_warm, true);
-    atomic_fetch_sub(&context->in_backend, 1);
+    if (status == EINJIT_OK) atomic_store(&warm, true);
+    ej_backend_leave();
     return status;
-}
-
-/* The dynamic loader and LLVM set things up when they are first used, under locks of their own that nobody can take over. Once
- * something has been compiled, what compiles share is only read. */
-void ej_backend_recover(einjit_context *context)
-{
-    pthread_mutex_init(&context->load_lock, NULL);
-    if (atomic_load(&context->in_backend) && !atomic_load(&context->backend_warm)) {
-        atomic_store(&context->backend, NULL);
-        atomic_store(&context->backend_torn, true);
-    }
-    atomic_store(&context->in_backend, 0);
 }

@@ -153,6 +153,17 @@ run 0 "$einjit" print two.ein --emit key -s i=3,j=4,k=5 --open i,k; same out onc
 run 0 "$einjit" print two.ein --constants x --constants y -s i=2,j=2,k=2; says 'p = tensor([[' out
 run 0 "$einjit" print two.ein --passes dce --passes cse; run 1 "$einjit" print two.ein --passes dce --passes nonsense
 
+# what goes on, but not as asked, is said
+run 0 "$einjit" run 'ij,jk->ik' wide.npy a.npy --open i,j; quiet err
+npy row.npy '<f4' False '(1, 2)' "$f1$f2"
+run 0 "$einjit" run 'ij,ij->' wide.npy row.npy --open i,j; says "extent 'i' of forward does not stay open" err
+run 0 "$bench" 'ij,jk->ik' -s i=2,j=2,k=2 --open i --min-time 0; quiet err
+printf 'def f(a: f32[z, n], b: f32[n, z]):\n    return a + b\n' >closes.ein
+run 0 "$bench" closes.ein -s z=5,n=5 --open z,n --min-time 0; says "extent 'z'" err; says "extent 'n'" err
+[ "$(wc -l <err)" = 2 ] || fail 'warnings are repeated'
+export EINJIT_DUMP_DIR=/dev/null/dumps; run 0 "$einjit" run 'ij->ji' a.npy; unset EINJIT_DUMP_DIR
+says 'cannot be written' err; [ "$(wc -l <err)" = 1 ] || fail 'warnings are repeated'
+
 # - is standard input, or standard output
 run 0 "$einjit" run 'ij,jk->ik' a.npy a.npy -o -; quiet err; same out aa.npy
 given() { local file=$1; shift; run 0 sh -c 'file=$1; shift; exec "$@" <"$file"' sh "$file" "$@"; } # file command...

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -219,6 +220,34 @@ static void evicting_looks_at_few_entries(void **state)
     }
 }
 
+static int make_and_touch(einjit_kernel **out, void *user, einjit_error *err)
+{
+    maker *m = user;
+    uint64_t mark = m->mark;
+    for (uint64_t k = 1; k <= 3; k++) touch(m, k); /* as other threads would meanwhile */
+    m->mark = mark;
+    return make(out, user, err);
+}
+
+/* All of them asked for while another one is made: one goes all the same. */
+static void entries_in_steady_use_are_evicted_too(void **state)
+{
+    (void)state;
+    maker m = {.context = context_of(3 * (KERNEL_BYTES + 500))};
+    for (uint64_t k = 1; k <= 3; k++) touch(&m, k);
+    uint64_t words[8] = {4, 3}, steps = ej_cache_steps(m.context->cache);
+    einjit_kernel *kernel = NULL;
+    m.mark = 4;
+    alarm(60); /* it must end */
+    assert_int_equal(ej_cache_get(m.context->cache, (ej_key){words, 3, false}, make_and_touch, &m, &kernel, NULL), EINJIT_OK);
+    alarm(0);
+    ej_kernel_drop(kernel);
+    assert_int_equal(statistics(&m).evictions, 1);
+    assert_int_equal(statistics(&m).hits, 3);
+    assert_true(ej_cache_steps(m.context->cache) - steps <= 5);
+    einjit_context_release(m.context);
+}
+
 static void failures_take_no_kernels_place(void **state)
 {
     (void)state;
@@ -363,6 +392,7 @@ int main(void)
         cmocka_unit_test(the_oldest_goes_first),
         cmocka_unit_test(the_newest_stays_even_when_it_is_too_big),
         cmocka_unit_test(evicting_looks_at_few_entries),
+        cmocka_unit_test(entries_in_steady_use_are_evicted_too),
         cmocka_unit_test(failures_take_no_kernels_place),
         cmocka_unit_test(kernels_in_use_outlive_their_entry),
         cmocka_unit_test(one_make_however_many_threads_ask),

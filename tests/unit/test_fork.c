@@ -26,17 +26,23 @@ enum { FORKS = 60, WITH_THREADS = 1 };
 enum { PATIENCE = 20, WORKERS = 3 }; /* seconds; a child takes milliseconds */
 
 /* Fork, run `body` there; its answer is 0 when all is well. A child that hangs is ended by its alarm. */
-static void in_child(const char *what, int (*body)(void *), void *argument)
+static int outcome_of(int (*body)(void *), void *argument)
 {
     int status = 0;
     fflush(NULL);
     pid_t child = fork();
-    assert_true(child >= 0);
+    if (child < 0) return -1;
     if (!child) {
         alarm(PATIENCE);
         _exit(body(argument));
     }
-    assert_int_equal(waitpid(child, &status, 0), child);
+    return waitpid(child, &status, 0) == child ? status : -1;
+}
+
+static void in_child(const char *what, int (*body)(void *), void *argument)
+{
+    int status = outcome_of(body, argument);
+    assert_int_not_equal(status, -1);
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM) fail_msg("%s: the child hangs", what);
     if (WIFSIGNALED(status)) fail_msg("%s: the child ended by signal %d", what, WTERMSIG(status));
     if (WEXITSTATUS(status)) fail_msg("%s: the child's check %d failed", what, WEXITSTATUS(status));
@@ -250,6 +256,7 @@ static int knock(void *argument)
     case 5:
         status = einjit_graph_parse(&graph, p->context, "def f(a): return a", SIZE_MAX, NULL);
         if (!status) status = einjit_graph_freeze(graph, NULL);
+        einjit_graph_destroy(graph);
         break;
     default: ej_pool_give(p->context->pool, ej_pool_take(ej_context_pool(p->context), 100000));
     }
@@ -284,24 +291,71 @@ static int compile_torn(void *argument)
     return strstr(err.text, "forked") ? 0 : 2;
 }
 
+/* Before anything is compiled here. The other thread may have come by way of another context: LLVM is the process's. */
 static void a_code_generator_that_was_starting_is_named(void **state)
 {
     (void)state;
     party p = {.context = api_context("llvm")};
-    atomic_fetch_add(&p.context->in_backend, 1); /* as another thread would while it loads */
+    assert_true(ej_backend_enter()); /* as another thread would */
     in_child("the code generator", compile_torn, &p);
-    atomic_fetch_sub(&p.context->in_backend, 1);
+    ej_backend_leave();
     einjit_context_release(p.context);
 }
+
+static void *compile_one(void *argument)
+{
+    einjit_context *context = argument;
+    float x[4] = {1, 2, 3, 4}, y[4];
+    einjit_tensor in = F32(x, 4), out = F32(y, 4);
+    return einjit_einsum(context, "i->i", 1, &in, &out, NULL) ? argument : NULL;
+}
+
+static int compile_in_child(void *argument)
+{
+    const party *p = argument;
+    return compile_one(p->context) ? 1 : 0;
+}
+
+static int compile_or_be_refused(void *argument)
+{
+    return compile_in_child(argument) ? compile_torn(argument) : 0;
+}
+
+/* One thread compiles first, in a context of its own; the child compiles in another one. */
+static int fork_while_it_starts(void *argument)
+{
+    const int *microseconds = argument;
+    party mine = {.context = api_context("llvm")};
+    einjit_context *others = api_context("llvm");
+    pthread_t thread;
+    void *wrong;
+    if (pthread_create(&thread, NULL, compile_one, others)) return 97;
+    usleep((useconds_t)*microseconds);
+    if (outcome_of(compile_or_be_refused, &mine)) return 98;
+    pthread_join(thread, &wrong);
+    if (wrong || outcome_of(compile_in_child, &mine)) return 99; /* it has started */
+    einjit_context_release(mine.context);
+    einjit_context_release(others);
+    return 0;
+}
+
+static void children_of_a_starting_code_generator_go_on(void **state)
+{
+    (void)state;
+    if (!api_has_llvm() || !FORKS) skip();
+    for (int i = 0; i < 20; i++) in_child("a start", fork_while_it_starts, &(int){i * 1500});
+}
+
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_code_generator_that_was_starting_is_named), /* these two first: nothing is compiled yet */
+        cmocka_unit_test(children_of_a_starting_code_generator_go_on),
         cmocka_unit_test(what_another_thread_was_making_is_made_anew),
         cmocka_unit_test(every_door_sees_the_fork),
         cmocka_unit_test(children_of_busy_interpreters_go_on),
         cmocka_unit_test(children_of_busy_compilers_go_on),
-        cmocka_unit_test(a_code_generator_that_was_starting_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
