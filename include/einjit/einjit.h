@@ -35,8 +35,8 @@
  * - The sign of a zero is the program's where a division, a reciprocal, an inverse root or a negative power can see it; there a
  *   contraction that sums several terms to zero gives 0.0. Elsewhere, in results too, and of the parts of complex products, the
  *   sign of a zero may differ.
- * - Inf and NaN of the operands propagate as the program says, up to that. 0.0 * x is computed, but for zeros that a program
- *   declares structural.
+ * - Inf and NaN of the operands propagate as the program says, up to that; rows that a scatter leaves empty may meet them as
+ *   zeros of a product. 0.0 * x is computed, but for zeros that a program declares structural.
  */
 #ifndef EINJIT_H
 #define EINJIT_H
