@@ -158,7 +158,7 @@ static bool read_npy(const char *folder, const einjit_tensor *t)
 /* einjit run EQUATION 0.npy 1.npy ... -o out.npy, in the folder; what it says on stderr goes to a file there. */
 static int start_command(const checker *k, const conformance_case *c)
 {
-    char names[CASE_OPERANDS][16], spaced[8];
+    char names[CASE_OPERANDS][32], spaced[8];
     char *arguments[CASE_OPERANDS + 8] = {(char *)k->command, "run", "--backend", "interp", "-o", "out.npy", (char *)c->equation};
     size_t n = 7;
     if (!strcmp(c->equation, "-")) { /* standard input, were it not for the space */
