@@ -1,8 +1,9 @@
 /* schedule_settle.c - the nest of a schedule.
  *
  * Takes  a schedule, however little was said about it.
- * Gives  its tree: the loops as they stand, those that statements lack (the widest strides outermost), and for each
- *        statement that reduces, with R the loops over reduced axes around its accumulator:
+ * Gives  its tree: the loops as they stand, those that statements lack (the widest strides outermost; over reduced axes of
+ *        ordered steps as these come), and for each statement that reduces, with R the loops over reduced axes around its
+ *        accumulator:
  *            acc <- neutral
  *            acc <- reduce(acc, expr)                     inner loops around it
  *            acc <- reduce(acc, out)  when LATER(R)       each part of a long sum by itself: it keeps its digits
@@ -90,13 +91,13 @@ static bool lacks_loop(const settler *w, int32_t axis, bool reduced)
 
 static int add_loops(settler *w, bool reduced, int32_t *parent)
 {
-    bool *done = EJ_NEW_ARRAY(w->arena, bool, (size_t)w->s->n_axes);
+    bool *done = EJ_NEW_ARRAY(w->arena, bool, (size_t)w->s->n_axes), in_order = reduced && w->s->ordered;
     if (!done) return EINJIT_E_NOMEM;
     for (;;) {
         int32_t pick = -1;
         for (int32_t a = 0; a < w->s->n_axes; a++) {
             if (done[a] || !lacks_loop(w, a, reduced)) continue;
-            if (pick < 0 || widest_reach(w, a, reduced) > widest_reach(w, pick, reduced)) pick = a;
+            if (pick < 0 || (!in_order && widest_reach(w, a, reduced) > widest_reach(w, pick, reduced))) pick = a;
         }
         if (pick < 0) return EINJIT_OK;
         done[pick] = true;
