@@ -6,6 +6,7 @@
 #include "recipe.h"
 
 #include "nest_cost.h"
+#include "nest_sums.h"
 #include "nest_tiling.h"
 
 static const ej_recipe *const recipes[] = {
@@ -158,6 +159,13 @@ static int try_scripts(attempt *out, uint64_t random, const ej_step *step, const
     return EINJIT_OK;
 }
 
+/* Tests walk blocks that are shorter than anybody wants. */
+static int64_t terms_of_block(size_t index, const ej_job *job)
+{
+    uint64_t random = ej_job_random(job);
+    return random ? 2 + (int64_t)(ej_hash64(&index, sizeof index, ~random) % 5) : EJ_SUM_BLOCK;
+}
+
 static int build_by_recipe(ej_nest *nest, ej_step *step, size_t index, const ej_plan *plan, ej_job *job)
 {
     double cost = 0;
@@ -202,7 +210,9 @@ int ej_nests_build(ej_nests *out, const ej_plan *plan, ej_job *job)
         ej_step step;
         EJ_TRY(ej_step_normalize(&step, &plan->steps[s], sizes, job->arena, job->err));
         ej_nest *nest = &out->nests[out->n++];
+        bool ordered = step.ordered;
         int status = build_step(nest, &step, s, plan, sizes, job);
+        if (!status && !ordered) status = ej_nest_block_sums(nest, terms_of_block(s, job), job->arena);
         if (status == EINJIT_E_NOMEM) return ej_no_memory(job->err); /* builders of nests have no error to write to */
         EJ_TRY(status);
         EJ_TRY(place_locals(nest, plan, sizes, &out->scratch_bytes, job->err));

@@ -122,6 +122,7 @@ typedef struct ej_schedule {
     int32_t root;          /* first node */
     size_t n_log, cap_log;
     ej_rewrite *log;
+    bool ordered;          /* each result takes its terms one by one, as nested loops over the axes give them */
     bool failed;           /* of a script: a rewrite was refused, those behind it do nothing */
     uint8_t why;           /* EJ_REFUSE_*, of the last refusal .. */
     int32_t why_statement; /* .. and its statement */

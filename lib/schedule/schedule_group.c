@@ -45,6 +45,7 @@ int ej_schedule_begin(ej_schedule *out, ej_step *step, const ej_plan *plan, ej_s
 {
     memset(out, 0, sizeof *out);
     out->name = step->name;
+    out->ordered = EJ_HELD(step->ordered, SUM_LOOPS);
     out->job = job;
     out->sizes = sizes;
     out->n_axes = step->n_axes;

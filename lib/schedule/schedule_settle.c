@@ -1,13 +1,15 @@
 /* schedule_settle.c - the nest of a schedule.
  *
  * Takes  a schedule, however little was said about it.
- * Gives  its tree: the loops as they stand, those that statements lack (the widest strides outermost), and for each
- *        statement that reduces, with R the loops over reduced axes around its accumulator:
- *            acc <- neutral        when FIRST(R)          (always, where there are none)
- *            acc <- out            when LATER(R)
+ * Gives  its tree: the loops as they stand, those that statements lack (the widest strides outermost; over reduced axes of
+ *        ordered steps as these come), and for each statement that reduces, with R the loops over reduced axes around its
+ *        accumulator:
+ *            acc <- neutral
  *            acc <- reduce(acc, expr)                     inner loops around it
- *            out <- acc            when EARLIER(R)
- *            out <- epilogue(acc)  when LAST(R)
+ *            acc <- reduce(acc, out)  when LATER(R)       each part of a long sum by itself: it keeps its digits
+ *            out <- acc               when EARLIER(R)
+ *            out <- epilogue(acc)     when LAST(R)
+ *        Sums of a promised order start from what is there instead: acc <- neutral when FIRST(R), acc <- out when LATER(R).
  *        A statement that accumulates combines its part of the sum with what `out` holds instead.
  */
 #include "schedule.h"
@@ -89,13 +91,13 @@ static bool lacks_loop(const settler *w, int32_t axis, bool reduced)
 
 static int add_loops(settler *w, bool reduced, int32_t *parent)
 {
-    bool *done = EJ_NEW_ARRAY(w->arena, bool, (size_t)w->s->n_axes);
+    bool *done = EJ_NEW_ARRAY(w->arena, bool, (size_t)w->s->n_axes), in_order = reduced && w->s->ordered;
     if (!done) return EINJIT_E_NOMEM;
     for (;;) {
         int32_t pick = -1;
         for (int32_t a = 0; a < w->s->n_axes; a++) {
             if (done[a] || !lacks_loop(w, a, reduced)) continue;
-            if (pick < 0 || widest_reach(w, a, reduced) > widest_reach(w, pick, reduced)) pick = a;
+            if (pick < 0 || (!in_order && widest_reach(w, a, reduced) > widest_reach(w, pick, reduced))) pick = a;
         }
         if (pick < 0) return EINJIT_OK;
         done[pick] = true;
@@ -197,18 +199,14 @@ static int find_around(settler *w)
     return EINJIT_OK;
 }
 
-static int write_start(settler *w, int32_t parent, const ej_tile *tile, const ej_tile *store, const ej_expr *same)
+/* acc <- out, or combined with it */
+static int write_resumed(settler *w, int32_t parent, const ej_tile *tile, const ej_tile *store, const ej_expr *same, int reduce)
 {
-    bool resumes = w->n_around && !w->st->accumulate;
-    ej_expr neutral;
     ej_access part;
-    EJ_TRY(one_op(w, ej_reduce_neutral(w->st->reduce, ej_statement_dtype(w->st)), &neutral));
-    EJ_TRY(add_leaf(w, parent, &w->acc, 0, NULL, &neutral, EJ_REDUCE_NONE, tile, resumes ? &w->first : NULL));
-    if (!resumes) return EINJIT_OK;
-    if (!w->st->has_store) return add_pass(w, parent, &w->acc, &w->out, same, EJ_REDUCE_NONE, tile, &w->later);
+    if (!w->st->has_store) return add_pass(w, parent, &w->acc, &w->out, same, reduce, tile, &w->later);
     EJ_TRY(place_registers(w, "part", store, parent, &part)); /* read as it is stored, then shuffled */
     EJ_TRY(add_pass(w, parent, &part, &w->out, same, EJ_REDUCE_NONE, store, &w->later));
-    return add_pass(w, parent, &w->acc, &part, same, EJ_REDUCE_NONE, tile, &w->later);
+    return add_pass(w, parent, &w->acc, &part, same, reduce, tile, &w->later);
 }
 
 static int write_end(settler *w, int32_t parent, const ej_tile *store, const ej_expr *same)
@@ -223,14 +221,18 @@ static int write_end(settler *w, int32_t parent, const ej_tile *store, const ej_
 
 static int write_reduction(settler *w, int32_t parent)
 {
-    ej_expr same;
+    bool resumes = w->n_around && !w->st->accumulate, goes_on = w->s->ordered;
+    ej_expr same, neutral;
     ej_tile tile = result_tile(w), store = w->st->has_store ? w->st->store : tile;
     int32_t inner = parent;
     EJ_TRY(source_of(w, ej_statement_dtype(w->st), &same));
     EJ_TRY(place_registers(w, "acc", &tile, parent, &w->acc));
-    EJ_TRY(write_start(w, parent, &tile, &store, &same));
+    EJ_TRY(one_op(w, ej_reduce_neutral(w->st->reduce, ej_statement_dtype(w->st)), &neutral));
+    EJ_TRY(add_leaf(w, parent, &w->acc, 0, NULL, &neutral, EJ_REDUCE_NONE, &tile, resumes && goes_on ? &w->first : NULL));
+    if (resumes && goes_on) EJ_TRY(write_resumed(w, parent, &tile, &store, &same, EJ_REDUCE_NONE));
     EJ_TRY(add_inner(w, &inner));
     EJ_TRY(add_leaf(w, inner, &w->acc, w->st->n_src, w->src, &w->st->expr, w->st->reduce, &w->st->tile, NULL));
+    if (resumes && !goes_on) EJ_TRY(write_resumed(w, parent, &tile, &store, &same, w->st->reduce));
     return write_end(w, parent, &store, &same);
 }
 

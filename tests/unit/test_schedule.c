@@ -163,9 +163,18 @@ static void sums_of_a_map_are_finished_at_the_last_block(void **state)
     assert_null(strstr(settled(&f), "when"));
     ej_do_loop(&f.s, 0, axis_named(&f.s, "b"), 10);
     assert_false(f.s.failed);
-    const char *text = settled(&f);
+    /* each block from nothing: what is there is added at its end */
+    const char *text = settled(&f), *sum = strstr(text, "sum acc");
+    assert_non_null(sum);
+    assert_null(strstr(text, "when first"));
+    sum = strstr(sum + 1, "sum acc");
+    assert_non_null(sum);
+    assert_non_null(strstr(sum, "when later b"));
+    f.s.ordered = true; /* from what is there, term after term */
+    text = settled(&f);
     static const char *const words[] = {"when first b", "when later b", "when earlier b", "when last b"};
     for (size_t i = 0; i < 4; i++) assert_non_null(strstr(text, words[i]));
+    assert_true(strstr(text, "when later b") < strstr(text, "sum acc"));
     plan_close(&f.plan);
 }
 

@@ -236,6 +236,32 @@ static void a_context_may_be_strict(void **state)
     einjit_context_release(context);
 }
 
+/* Large enough for blocks and packing: both operands as they are named, then with their summed axes the other way round. */
+static void sums_of_large_products_do_not_follow_strides(void **state)
+{
+    enum { ROWS = 640, TERMS = 40 };
+    CONTEXT_OR_SKIP(context);
+    int64_t shape[] = {ROWS, TERMS, TERMS}, turned[] = {TERMS * TERMS, 1, TERMS};
+    size_t n = (size_t)ROWS * TERMS * TERMS;
+    float *a = malloc(n * sizeof *a), *b = malloc(n * sizeof *b), *swapped = malloc(n * sizeof *swapped);
+    float *got = malloc(2 * sizeof *got * ROWS * ROWS);
+    assert_true(a && b && swapped && got);
+    fill(a, n);
+    fill(b, n);
+    for (size_t i = 0; i < n; i++)
+        swapped[i / (TERMS * TERMS) * (TERMS * TERMS) + i % TERMS * TERMS + i / TERMS % TERMS] = a[i];
+    for (int k = 0; k < 2; k++) {
+        const einjit_tensor in[] = {{k ? swapped : a, EINJIT_F32, 3, shape, k ? turned : NULL}, {b, EINJIT_F32, 3, shape, NULL}};
+        check(run(context, "def f(a, b):\n    return einsum(\"ikl,jkl->ij\", a, b)\n", EINJIT_OPTION_STRICT, 2, in,
+                  F32(got + k * ROWS * ROWS, ROWS, ROWS)));
+    }
+    assert_memory_equal(got, got + ROWS * ROWS, sizeof *got * ROWS * ROWS);
+    free(a);
+    free(b);
+    free(swapped);
+    free(got);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -245,6 +271,8 @@ int main(void)
         ON_BOTH(operands_go_from_left_to_right),
         cmocka_unit_test(other_paths_and_passes_are_refused),
         ON_BOTH(sums_add_up_one_after_the_other),
+        {"sums_of_large_products_do_not_follow_strides (llvm)", sums_of_large_products_do_not_follow_strides, api_set_up_llvm,
+         api_tear_down, NULL}, /* too many terms for the interpreter */
         ON_BOTH(kernels_of_both_kinds_are_kept_apart),
         cmocka_unit_test(a_context_may_be_strict),
     };
