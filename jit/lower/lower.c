@@ -69,6 +69,7 @@ static int emit_nest(ej_lower_module *m, const ej_nest *nest, LLVMValueRef funct
     LLVMBasicBlockRef start = ej_lower_block(&w, "start");
     LLVMPositionBuilderAtEnd(b, start);
     ej_lower_tree(&w);
+    ej_lower_stream_end(&w);
     LLVMBuildRetVoid(b);
     LLVMPositionBuilderAtEnd(b, w.entry);
     LLVMBuildBr(b, start);
