@@ -3,7 +3,8 @@
  * Takes  a move whose result is in memory, whole vectors at constant distances; a source to prefetch.
  * Gives  all values first, then one of three ways to store them, by the alignment of the pointer at run time: whole
  *        vectors past the caches; the same in pieces of 16 bytes (callers' arrays are aligned to no more as a rule; the
- *        pieces of a line meet on their way); or plain stores.
+ *        pieces of a line meet on their way, but lines at the ends of a run are written in parts, which is dear: long runs
+ *        only); or plain stores.
  * Keeps  a store past the caches from an address that is not a multiple of its size, which would fault.
  */
 #include "lower_nest.h"
@@ -11,14 +12,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EJ_STREAM_PIECE = 16, EJ_STREAM_LINE = 64, EJ_STREAM_LINES = 64 };
-static const int64_t nowhere = INT64_MIN;
+enum { EJ_STREAM_PIECE = 16, EJ_STREAM_LINE = 64, EJ_STREAM_LINES = 64, EJ_STREAM_RUN = 256 };
+static const int64_t nowhere = INT64_MIN, cut_off = INT64_MIN + 1; /* no vector; not a whole one: stored as ever */
 
 typedef struct ej_stream {
     ej_leaf *leaf;
     int64_t bytes;      /* of a vector in memory */
+    int64_t run;        /* bytes of a run that all whole vectors are; 0: they are none */
     int64_t step;       /* all vectors lie at multiples of this from the leaf's pointer; a power of 2, at most a line */
-    int64_t *at;        /* bytes, by unroll number; nowhere: there is no such vector */
+    int64_t *at;        /* bytes, by unroll number, or nowhere, or cut_off */
     LLVMValueRef *flat; /* as it lies in memory */
     ej_vec *value;
 } ej_stream;
@@ -36,12 +38,14 @@ static bool reads_what_it_writes(const ej_leaf *leaf)
     return false;
 }
 
-/* Where the vectors lie: false where they are not whole, not side by side, or not at constant distances. */
+/* Where the vectors lie: false where their lanes are not side by side, none is whole, or distances are not constant. */
 static bool find_places(ej_stream *s)
 {
     ej_leaf *leaf = s->leaf;
     ej_lanes lanes;
     ej_offsets o;
+    int32_t n = 0;
+    int64_t low = INT64_MAX, high = INT64_MIN;
     int64_t bytes = ej_dtypes[leaf->dst.buffer->dtype].bytes;
     s->bytes = leaf->width * bytes;
     s->step = EJ_STREAM_LINE;
@@ -50,15 +54,22 @@ static bool find_places(ej_stream *s)
     for (int32_t u = 0; u < leaf->unrolls; u++) {
         ej_leaf_lanes(leaf, u, &lanes);
         uint64_t valid = ej_leaf_static(leaf, &lanes, UINT32_MAX);
-        s->at[u] = nowhere;
-        if (!valid) continue;
+        bool whole = true;
+        s->at[u] = valid ? cut_off : nowhere;
         ej_offsets_of(leaf, &leaf->dst, &lanes, 0, &o);
-        for (int32_t l = 0; l < lanes.n; l++)
-            if (!(valid >> l & 1) || o.c[l] != o.c[0] + l) return false;
+        for (int32_t l = 0; valid && l < lanes.n; l++) {
+            whole = whole && (valid >> l & 1);
+            if ((valid >> l & 1) && (!(valid & 1) || o.c[l] != o.c[0] + l)) return false;
+        }
+        if (!valid || !whole) continue;
+        n++;
         s->at[u] = o.c[0] * bytes;
         s->step = common_power(s->step, s->at[u]);
+        low = s->at[u] < low ? s->at[u] : low;
+        high = s->at[u] > high ? s->at[u] : high;
     }
-    return s->step >= EJ_STREAM_PIECE;
+    s->run = n && high - low == (n - 1) * s->bytes ? n * s->bytes : 0;
+    return n && s->step >= EJ_STREAM_PIECE;
 }
 
 static void mark(ej_lower *w, LLVMValueRef store, int64_t alignment)
@@ -95,7 +106,7 @@ static void store_all(ej_stream *s, int64_t piece)
     ej_lanes lanes;
     for (int32_t u = 0; u < s->leaf->unrolls; u++) {
         if (s->at[u] == nowhere) continue;
-        if (piece) {
+        if (piece && s->at[u] != cut_off) {
             store_pieces(s, u, piece);
         } else {
             ej_leaf_lanes(s->leaf, u, &lanes);
@@ -137,7 +148,7 @@ bool ej_lower_streamed(ej_leaf *leaf, ej_tape *tape)
     LLVMValueRef address = LLVMBuildPtrToInt(w->e->builder, leaf->dst.at->pointer, w->m->i64, "");
     LLVMBasicBlockRef after = ej_lower_block(w, "");
     if (s.step >= whole) try_pieces(&s, address, whole, after);
-    if (whole > EJ_STREAM_PIECE) try_pieces(&s, address, EJ_STREAM_PIECE, after);
+    if (whole > EJ_STREAM_PIECE && s.run >= EJ_STREAM_RUN) try_pieces(&s, address, EJ_STREAM_PIECE, after);
     store_all(&s, 0);
     LLVMBuildBr(w->e->builder, after);
     LLVMPositionBuilderAtEnd(w->e->builder, after);
@@ -184,7 +195,8 @@ void ej_lower_prefetch(ej_leaf *leaf)
             while (i < n && lines[i] != line) i++;
             if (i < n) continue;
             lines[n++] = line;
-            prefetch_line(leaf->w, ej_lower_offset(leaf->w, access->at->pointer, ej_lower_i64(leaf->w, at + hints->ahead), 1, ""));
+            LLVMValueRef ahead = ej_lower_i64(leaf->w, at + hints->ahead);
+            prefetch_line(leaf->w, ej_lower_offset(leaf->w, access->at->pointer, ahead, 1, ""));
         }
     }
 }
