@@ -148,7 +148,7 @@ int ej_statement_dtype(const ej_statement *st);
 /* ---- schedule_rules.c ---- */
 int32_t ej_rule_vector(const ej_schedule *s, const ej_statement *st); /* lanes of a register for all it computes with */
 int32_t ej_rule_lanes(const ej_schedule *s, const ej_statement *st, int64_t range); /* the same, for a short range */
-/* Stores of a statement pay past the caches: its result is more than the last of them holds, in runs of whole pieces. */
+/* Stores of a statement pay past the caches: its result is more than the last of them holds, in rows of whole lines. */
 bool ej_rule_streams(const ej_schedule *s, const ej_statement *st);
 bool ej_statement_has_table(const ej_statement *st, int32_t axis);
 

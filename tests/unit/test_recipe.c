@@ -212,7 +212,7 @@ static bool takes(const char *program, const char *inputs, const char *open)
     return script_takes(&ej_script_gemm, program, inputs, open);
 }
 
-/* Past the caches: only what they do not hold, in runs of 16 bytes. */
+/* Past the caches: only what they do not hold, in rows of whole lines. */
 static void small_results_stay_in_the_caches(void **state)
 {
     (void)state;
