@@ -13,6 +13,7 @@ typedef struct ej_target {
     int vector_registers;
     bool masks;               /* masked loads and stores are one instruction */
     bool fma;
+    bool stream_fence;        /* stores past the caches reach other cores in order only behind a fence */
     /* register tile of a contraction: vectors along the lane axis, rows along the other one */
     int tile_vectors, tile_rows;
     int64_t l1_bytes, l2_bytes, l3_bytes; /* defaults, where the host does not say */

@@ -82,6 +82,7 @@ static int emit_nest(ej_lower_module *m, const ej_nest *nest, const ej_leaf_use 
     ej_lower w;
     EJ_TRY(start_function(&w, m, nest, use, function));
     ej_lower_tree(&w);
+    ej_lower_stream_end(&w);
     return end_function(&w);
 }
 

@@ -54,8 +54,7 @@ static void write_dst(ej_leaf *leaf, const ej_lanes *lanes, ej_vec value)
         ej_reg_write(leaf->w, leaf->node->dst.buffer, lanes->n, elems, value);
 }
 
-/* The tape's last value, in the destination's dtype and all lanes. */
-static ej_vec result_value(ej_leaf *leaf, ej_tape *tape, int32_t unroll, const ej_lanes *lanes)
+ej_vec ej_leaf_result(ej_leaf *leaf, ej_tape *tape, int32_t unroll, const ej_lanes *lanes)
 {
     ej_lower *w = leaf->w;
     const ej_expr *expr = &leaf->node->expr;
@@ -89,7 +88,7 @@ static void emit_move(ej_leaf *leaf, ej_tape *tape)
         uint64_t valid = ej_leaf_static(leaf, &lanes, UINT32_MAX);
         if (!valid) continue;
         results_of(leaf, &lanes, &r);
-        ej_vec value = result_value(leaf, tape, u, &lanes);
+        ej_vec value = ej_leaf_result(leaf, tape, u, &lanes);
         if (!r.single) value = last_of_groups(leaf->w, &r, valid, lanes.n, value);
         write_dst(leaf, &r.lanes, value);
     }
@@ -140,7 +139,7 @@ static ej_vec accumulate(ej_leaf *leaf, ej_tape *tape, int32_t unroll, const ej_
         ej_vec b = ej_operand_spread(w, tape[last->b].now, lanes->n);
         next = ej_lower_fma(w->e, dtype, lanes->n, a, b, acc);
     } else {
-        next = result_value(leaf, tape, unroll, lanes);
+        next = ej_leaf_result(leaf, tape, unroll, lanes);
         if (acc.re) next = ej_lower_combine(w->e, reduce, dtype, lanes->n, acc, next);
     }
     if (!mask) return next;
@@ -287,6 +286,8 @@ void ej_lower_leaf(ej_lower *w, int32_t node)
     if (!ej_leaf_init(leaf, w, node) || leaf->empty) return;
     ej_tape *tape = ej_tape_new(leaf);
     if (!tape) return;
+    if (leaf->node->hints.ahead) ej_lower_prefetch(leaf);
+    if (leaf->node->hints.stream && ej_lower_streamed(leaf, tape)) return;
     if (leaf->node->reduce == EJ_REDUCE_NONE)
         emit_move(leaf, tape);
     else if (results_meet(leaf))

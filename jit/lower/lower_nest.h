@@ -88,6 +88,7 @@ typedef struct ej_lower {
     int32_t *first_at, *end_at;   /* per node: the accesses of its subtree, a leaf's dst before its sources */
     ej_at *at;
     ej_regs regs;
+    bool streamed;                /* some store goes past the caches */
     int status;
 } ej_lower;
 
@@ -249,6 +250,8 @@ int32_t ej_entries_of(const ej_offsets *o, int32_t parts, ej_entry *out); /* out
 bool ej_can_mask(const ej_lower *w, int64_t bytes); /* masked moves of elements of that size are instructions */
 LLVMValueRef ej_lower_masked_load(ej_lower *w, LLVMTypeRef type, LLVMValueRef pointer, LLVMValueRef mask, const char *name);
 void ej_lower_masked_store(ej_lower *w, LLVMValueRef value, LLVMValueRef pointer, LLVMValueRef mask);
+/* Parts in memory order of one vector; complex: interleaved. */
+LLVMValueRef ej_lower_flat(ej_lower *w, int dtype, ej_vec value, int32_t lanes);
 /* Each lane twice: <a, a, b, b, ...> */
 LLVMValueRef ej_lower_twice(ej_lower *w, LLVMValueRef v, int32_t lanes);
 LLVMValueRef ej_lower_load_at(ej_lower *w, LLVMTypeRef type, LLVMValueRef pointer, const char *name);
@@ -286,7 +289,7 @@ void ej_lower_leaf(ej_lower *w, int32_t node);
 /* Elements of a REG access in the lanes: -1 where the lane does not exist for the access. */
 bool ej_leaf_elems(ej_leaf *leaf, const ej_leaf_access *access, const ej_lanes *lanes, int32_t *elems);
 
-/* lower_expr.c */
+/* lower_expr.c, lower_leaf.c, lower_stream.c: what a leaf computes */
 typedef struct ej_tape {
     uint32_t set;        /* digit axes the op depends on */
     bool fresh;          /* reads what the leaf stores: never kept */
@@ -297,5 +300,11 @@ ej_tape *ej_tape_new(ej_leaf *leaf);
 /* Fill in `now` of the first n ops. */
 void ej_tape_run(ej_leaf *leaf, ej_tape *tape, int32_t n, int32_t unroll, const ej_lanes *lanes);
 ej_vec ej_operand_spread(ej_lower *w, ej_operand a, int32_t lanes); /* in all lanes */
+/* The tape's last value, in the destination's dtype and all lanes. */
+ej_vec ej_leaf_result(ej_leaf *leaf, ej_tape *tape, int32_t unroll, const ej_lanes *lanes);
+/* A move with stores past the caches; false: they are not whole vectors at known distances, nothing was emitted. */
+bool ej_lower_streamed(ej_leaf *leaf, ej_tape *tape);
+void ej_lower_stream_end(ej_lower *w); /* at the end of a nest: such stores are done */
+void ej_lower_prefetch(ej_leaf *leaf); /* the lines of the source that its hints name */
 
 #endif

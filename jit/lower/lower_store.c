@@ -52,7 +52,7 @@ void ej_lower_store_lane(ej_leaf *leaf, ej_leaf_access *access, const ej_lanes *
 /* ---- known lanes ---- */
 
 /* Parts in memory order of one vector; complex: interleaved. */
-static LLVMValueRef flatten(ej_lower *w, int dtype, ej_vec value, int32_t lanes)
+LLVMValueRef ej_lower_flat(ej_lower *w, int dtype, ej_vec value, int32_t lanes)
 {
     int32_t mask[2 * EJ_LANES_MAX];
     if (!value.im) return to_memory(w, dtype, value.re, lanes);
@@ -86,7 +86,7 @@ static void store_known(ej_leaf *leaf, ej_leaf_access *access, const ej_lanes *l
     int64_t bytes = ej_dtypes[dtype].bytes / parts;
     ej_entry entries[2 * EJ_LANES_MAX];
     int32_t n = ej_entries_of(o, parts, entries);
-    LLVMValueRef flat = flatten(w, dtype, value, lanes->n);
+    LLVMValueRef flat = ej_lower_flat(w, dtype, value, lanes->n);
     for (int32_t i = 0; i < n;) {
         const ej_entry *first = &entries[i];
         int32_t run = 0;
@@ -133,7 +133,7 @@ static void store_masked(ej_leaf *leaf, ej_leaf_access *access, const ej_lanes *
     LLVMValueRef at = ej_lane_address(leaf, access, lanes, 0, 0, o->c[0] * ej_dtypes[dtype].bytes);
     mask = LLVMBuildAnd(w->e->builder, mask, ej_leaf_bits(w, o->valid, lanes->n), "");
     if (value.im) mask = ej_lower_twice(w, mask, lanes->n);
-    ej_lower_masked_store(w, flatten(w, dtype, value, lanes->n), at, mask);
+    ej_lower_masked_store(w, ej_lower_flat(w, dtype, value, lanes->n), at, mask);
 }
 
 static bool through_table(const ej_leaf *leaf, const ej_leaf_access *access)

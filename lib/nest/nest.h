@@ -54,6 +54,14 @@ typedef struct ej_when {
     int32_t *axes;
 } ej_when;
 
+/* What a leaf's memory should do: hints change how its work is done, never what it does. */
+typedef struct ej_leaf_hints {
+    bool stream;        /* of a move: vectors are stored past the caches where they lie aligned, as is asked at run time */
+    int32_t source;     /* ahead > 0: the lines of this source .. */
+    int64_t ahead;      /* .. are asked for that many bytes before it comes to them */
+} ej_leaf_hints;
+enum { EJ_HINT_AHEAD = 1 << 24 }; /* most bytes ahead */
+
 enum ej_nest_kind { EJ_NEST_LOOP, EJ_NEST_LEAF };
 typedef struct ej_nest_node {
     uint8_t kind;
@@ -73,6 +81,7 @@ typedef struct ej_nest_node {
     ej_expr expr;
     int8_t reduce;      /* EJ_REDUCE_NONE: move. Else contract: dst = reduce(dst, ...) */
     ej_tile tile;
+    ej_leaf_hints hints;
 } ej_nest_node;
 
 typedef struct ej_nest {

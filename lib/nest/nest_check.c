@@ -205,6 +205,23 @@ static int check_when(const ej_check *c, int32_t id)
     return EINJIT_OK;
 }
 
+static int check_hints(ej_check *c, int32_t id)
+{
+    const ej_nest_node *leaf = &c->nest->nodes[id];
+    const ej_leaf_hints *hints = &leaf->hints;
+    bool memory = c->nest->buffers[leaf->dst.buffer].home != EJ_HOME_REG;
+    if (hints->stream && (leaf->reduce != EJ_REDUCE_NONE || !memory))
+        return ej_check_fail(c, id, "only moves to memory go past the caches");
+    if (!hints->ahead) return EINJIT_OK;
+    if (hints->ahead < 0 || hints->ahead > EJ_HINT_AHEAD)
+        return ej_check_fail(c, id, "it prefetches %lld bytes ahead", (long long)hints->ahead);
+    if (hints->source < 0 || hints->source >= leaf->n_src)
+        return ej_check_fail(c, id, "there is no source %d to prefetch", (int)hints->source);
+    if (c->nest->buffers[leaf->src[hints->source].buffer].home == EJ_HOME_REG)
+        return ej_check_fail(c, id, "it prefetches registers");
+    return EINJIT_OK;
+}
+
 static int check_leaf(ej_check *c, int32_t id)
 {
     const ej_nest_node *leaf = &c->nest->nodes[id];
@@ -212,6 +229,7 @@ static int check_leaf(ej_check *c, int32_t id)
     for (int32_t i = -1; i < leaf->n_src; i++) EJ_TRY(check_access(c, id, ej_check_access(leaf, i)));
     if (c->nest->buffers[leaf->dst.buffer].home == EJ_HOME_CONST) return ej_check_fail(c, id, "it writes a constant");
     EJ_TRY(ej_check_expr(c, id));
+    EJ_TRY(check_hints(c, id));
     EJ_TRY(ej_check_tile(c, id));
     return ej_check_registers(c, id);
 }

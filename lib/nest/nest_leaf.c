@@ -16,7 +16,7 @@
 #include "base_hash.h"
 
 #if UINTPTR_MAX > UINT32_MAX
-_Static_assert(sizeof(ej_nest) == 104 && sizeof(ej_nest_node) == 240 && sizeof(ej_axis) == 32 && sizeof(ej_buffer) == 72 &&
+_Static_assert(sizeof(ej_nest) == 104 && sizeof(ej_nest_node) == 256 && sizeof(ej_axis) == 32 && sizeof(ej_buffer) == 72 &&
                sizeof(ej_access) == 40 && sizeof(ej_access_term) == 80 && sizeof(ej_expr_op) == 40 &&
                sizeof(ej_tile) == 100 && sizeof(ej_digit) == 12, "nests have a new field: write it down in nest_words()");
 #endif
@@ -180,6 +180,9 @@ static void node_words(leaf_reader *r, const ej_nest_node *node)
     for (int32_t s = 0; s < node->n_src; s++) access_words(r, &node->src[s]);
     expr_words(r->out, &node->expr);
     tile_words(r->out, &node->tile);
+    word(r->out, node->hints.stream);
+    number(r->out, node->hints.source);
+    number(r->out, node->hints.ahead);
 }
 
 static void nest_words(leaf_reader *r)

@@ -22,6 +22,8 @@
  *                                         or B[q: 4 by T[3; q: 1]]: stride by table[base; axis: stride]
  *             expr $0 = f32 src 0; $1 = f32 src 1; $2 = f32 mul $0 $1
  *             tile i unroll 4, k lane 16
+ *             prefetch 0 512              lines of source 0, 512 bytes ahead
+ *             stream                      of a move: stores go past the caches
  *
  * Four spaces a level. Names that are not one word, or not unique, are declared in quotes and referred to as %0, %1, ...
  * A name that is missing is -. `#` starts a comment. The slot of scratch, local and reg buffers means nothing and is
@@ -236,6 +238,17 @@ static void print_tile(const printer *p, const ej_tile *tile, int32_t depth)
     ej_print(p->text, "\n");
 }
 
+static void print_hints(ej_text *text, const ej_leaf_hints *hints, int32_t depth)
+{
+    if (hints->ahead) {
+        indent(text, depth);
+        ej_print(text, "prefetch %d %lld\n", (int)hints->source, (long long)hints->ahead);
+    }
+    if (!hints->stream) return;
+    indent(text, depth);
+    ej_print(text, "stream\n");
+}
+
 static void print_when(const printer *p, const ej_when *when, int32_t depth)
 {
     if (when->kind == EJ_WHEN_ALWAYS) return;
@@ -261,6 +274,7 @@ static void print_leaf(const printer *p, const ej_nest_node *leaf, int32_t depth
     }
     print_expr(p->text, &leaf->expr, depth + 1);
     print_tile(p, &leaf->tile, depth + 1);
+    print_hints(p->text, &leaf->hints, depth + 1);
 }
 
 static void print_placed(const printer *p, const int32_t *placed, int32_t n, int32_t depth)

@@ -302,6 +302,14 @@ static int read_leaf_line(reader *r, int32_t depth)
     ej_nest_node *leaf = &r->out->nodes[r->leaf];
     if (ej_nest_take_keyword(&r->c, "expr")) return read_expr(r, &leaf->expr);
     if (ej_nest_take_keyword(&r->c, "tile")) return read_tile(r, &leaf->tile);
+    if (ej_nest_take_keyword(&r->c, "prefetch")) {
+        EJ_TRY(ej_nest_read_int32(&r->c, &leaf->hints.source));
+        return ej_nest_read_integer(&r->c, &leaf->hints.ahead);
+    }
+    if (ej_nest_take_keyword(&r->c, "stream")) {
+        leaf->hints.stream = true;
+        return EINJIT_OK;
+    }
     ej_nest_take_keyword(&r->c, "src");
     if (!EJ_PUSH_ROOM(r->c.arena, leaf->src, r->cap_src, leaf->n_src)) return ej_no_memory(r->c.err);
     EJ_TRY(read_access(r, &leaf->src[leaf->n_src]));
@@ -331,7 +339,7 @@ static bool next_is(reader *r, const char *const *words)
 
 static int read_line_at(reader *r, int32_t depth)
 {
-    static const char *const leaf_words[] = {"src", "expr", "tile", NULL};
+    static const char *const leaf_words[] = {"src", "expr", "tile", "prefetch", "stream", NULL};
     if (next_is(r, leaf_words)) return read_leaf_line(r, depth);
     if (ej_nest_take_keyword(&r->c, "when")) return read_when(r, depth);
     if (!depth && ej_nest_take_keyword(&r->c, "nest")) return ej_nest_read_name(&r->c, &r->out->name);

@@ -28,6 +28,7 @@ static bool rewrite(ej_schedule *s, const ej_rewrite *r, int32_t *out)
     case EJ_REWRITE_STORE: return ej_rewrite_store(s, r);
     case EJ_REWRITE_STAGE: return ej_rewrite_stage(s, r, out);
     case EJ_REWRITE_STAGE_OUT: return ej_rewrite_stage_out(s, r, out);
+    case EJ_REWRITE_HINT: return ej_rewrite_hint(s, r);
     default: return ej_schedule_refuse(s, r->statement, EJ_REFUSE_NO_SUCH);
     }
 }
@@ -89,6 +90,11 @@ int32_t ej_do_stage_out(ej_schedule *s, int32_t at, int32_t statement, int home,
 {
     return run(s, (ej_rewrite){.kind = EJ_REWRITE_STAGE_OUT, .home = (uint8_t)home, .statement = statement, .at = at,
                                .digits = layout});
+}
+
+void ej_do_hint(ej_schedule *s, int32_t statement, ej_leaf_hints hints)
+{
+    run(s, (ej_rewrite){.kind = EJ_REWRITE_HINT, .statement = statement, .hints = hints});
 }
 
 void ej_tile_add(ej_tile *tile, int32_t axis, int64_t count, int place)

@@ -50,6 +50,7 @@ typedef struct ej_statement {
     ej_tile store;         /* lanes on the way out, where they differ */
     int32_t n_inner;
     ej_inner_loop inner[EJ_SCHEDULE_INNER]; /* loops over reduced axes inside of the accumulator */
+    ej_leaf_hints hints;   /* stream: where the result is written for good; they go where the access goes that is staged */
 } ej_statement;
 
 enum ej_schedule_node_kind { EJ_SCHEDULE_LOOP, EJ_SCHEDULE_STATEMENT };
@@ -68,7 +69,8 @@ typedef struct ej_schedule_node {
     X(TILE, "tile")     /* the lane map */                                                                              \
     X(STORE, "store")   /* other lanes on the way out, the same counts */                                               \
     X(STAGE, "stage")   /* a copy of a source, placed at a loop */                                                      \
-    X(STAGE_OUT, "stage_out") /* the result in a buffer placed at a loop, a copy from there behind it */
+    X(STAGE_OUT, "stage_out") /* the result in a buffer placed at a loop, a copy from there behind it */               \
+    X(HINT, "hint")     /* how the statement's accesses treat the caches */
 enum ej_rewrite_kind {
 #define X(name, word) EJ_REWRITE_##name,
     EJ_REWRITES(X)
@@ -81,6 +83,7 @@ typedef struct ej_rewrite {
     int32_t axis;                  /* LOOP, INNER */
     int64_t step;
     ej_tile digits;                /* TILE, STORE; STAGE, STAGE_OUT: the layout */
+    ej_leaf_hints hints;           /* HINT */
 } ej_rewrite;
 
 #define EJ_REFUSALS(X)                                                                                                  \
@@ -98,7 +101,8 @@ typedef struct ej_rewrite {
     X(OPEN, "a range is not a number")                                                                                  \
     X(WRITTEN, "the source is written below, or the result read")                                                       \
     X(LAYOUT, "the layout is not one of this access")                                                                   \
-    X(OTHER_COUNTS, "the store's counts differ from the tile's")
+    X(OTHER_COUNTS, "the store's counts differ from the tile's")                                                        \
+    X(REGISTERS, "registers lie in no cache")
 enum ej_refusal {
     EJ_REFUSE_NONE,
 #define X(name, text) EJ_REFUSE_##name,
@@ -145,6 +149,8 @@ int ej_statement_dtype(const ej_statement *st);
 /* ---- schedule_rules.c ---- */
 int32_t ej_rule_vector(const ej_schedule *s, const ej_statement *st); /* lanes of a register for all it computes with */
 int32_t ej_rule_lanes(const ej_schedule *s, const ej_statement *st, int64_t range); /* the same, for a short range */
+/* Stores of a statement pay past the caches: its result is more than the last of them holds, in rows of whole lines. */
+bool ej_rule_streams(const ej_schedule *s, const ej_statement *st);
 bool ej_statement_has_table(const ej_statement *st, int32_t axis);
 
 /* ---- schedule.c ---- */
@@ -158,6 +164,7 @@ void ej_do_tile(ej_schedule *s, int32_t statement, ej_tile tile);
 void ej_do_store(ej_schedule *s, int32_t statement, ej_tile tile);
 int32_t ej_do_stage(ej_schedule *s, int32_t at, int32_t statement, int32_t source, int home, ej_layout layout);
 int32_t ej_do_stage_out(ej_schedule *s, int32_t at, int32_t statement, int home, ej_layout layout);
+void ej_do_hint(ej_schedule *s, int32_t statement, ej_leaf_hints hints);
 void ej_tile_add(ej_tile *tile, int32_t axis, int64_t count, int place); /* counts below 2 are left out, but 0 */
 
 /* ---- the rewrites: schedule_loop.c, schedule_stage.c ---- */
@@ -165,6 +172,7 @@ bool ej_rewrite_loop(ej_schedule *s, const ej_rewrite *r, int32_t *out);
 bool ej_rewrite_inner(ej_schedule *s, const ej_rewrite *r);
 bool ej_rewrite_tile(ej_schedule *s, const ej_rewrite *r);
 bool ej_rewrite_store(ej_schedule *s, const ej_rewrite *r);
+bool ej_rewrite_hint(ej_schedule *s, const ej_rewrite *r);
 int ej_access_fits(const ej_schedule *s, const ej_access *access, const ej_tile *tile); /* EJ_REFUSE_* */
 bool ej_rewrite_stage(ej_schedule *s, const ej_rewrite *r, int32_t *out);
 bool ej_rewrite_stage_out(ej_schedule *s, const ej_rewrite *r, int32_t *out);

@@ -1,4 +1,4 @@
-/* schedule_loop.c - the rewrites loop, inner, tile and store.
+/* schedule_loop.c - the rewrites loop, inner, tile, store and hint.
  *
  * What they keep true: every step around a statement is a multiple of its tile along that axis; blocks of placed buffers
  * are, too; a statement's tile covers the ranges of the registers that it reads and writes.
@@ -149,5 +149,22 @@ bool ej_rewrite_store(ej_schedule *s, const ej_rewrite *r)
     if (why) return ej_schedule_refuse(s, r->statement, why);
     st->store = r->digits;
     st->has_store = true;
+    return true;
+}
+
+/* ---- hints ---- */
+
+bool ej_rewrite_hint(ej_schedule *s, const ej_rewrite *r)
+{
+    ej_statement *st = &s->statements[r->statement];
+    const ej_leaf_hints *hints = &r->hints;
+    if (hints->stream && s->buffers[st->out.buffer].plan.home == EJ_HOME_REG)
+        return ej_schedule_refuse(s, r->statement, EJ_REFUSE_REGISTERS);
+    if (hints->ahead < 0 || hints->ahead > EJ_HINT_AHEAD) return ej_schedule_refuse(s, r->statement, EJ_REFUSE_LARGE);
+    if (hints->ahead && (hints->source < 0 || hints->source >= st->n_src))
+        return ej_schedule_refuse(s, r->statement, EJ_REFUSE_NO_SUCH);
+    if (hints->ahead && s->buffers[st->src[hints->source].buffer].plan.home == EJ_HOME_REG)
+        return ej_schedule_refuse(s, r->statement, EJ_REFUSE_REGISTERS);
+    st->hints = *hints;
     return true;
 }

@@ -82,7 +82,7 @@ static void one_rewrite(dice *d, int32_t id)
     const ej_statement *st = &d->s->statements[id];
     ej_rewrite r = {.statement = id, .axis = any_axis(d), .step = (int64_t)1 << draw(d, 5)};
     r.step *= draw(d, 3) ? ej_tile_count(&st->tile, r.axis) : 1 + draw(d, 3);
-    switch (draw(d, 9)) {
+    switch (draw(d, 10)) {
     case 0:
         r.kind = EJ_REWRITE_TILE;
         r.digits = any_tile(d, st);
@@ -110,6 +110,12 @@ static void one_rewrite(dice *d, int32_t id)
         break;
     case 5:
         r.kind = EJ_REWRITE_INNER;
+        break;
+    case 6:
+        r.kind = EJ_REWRITE_HINT;
+        r.hints.stream = draw(d, 2);
+        r.hints.ahead = draw(d, 2) ? 64 << draw(d, 8) : 0;
+        r.hints.source = (int32_t)draw(d, (uint32_t)st->n_src);
         break;
     default:
         r.kind = EJ_REWRITE_LOOP;

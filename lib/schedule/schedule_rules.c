@@ -36,3 +36,22 @@ bool ej_statement_has_table(const ej_statement *st, int32_t axis)
     }
     return false;
 }
+
+enum { EJ_RULE_LINE = 64 }; /* bytes: parts of lines cost more than they save */
+
+bool ej_rule_streams(const ej_schedule *s, const ej_statement *st)
+{
+    const ej_buffer *out = &s->buffers[st->out.buffer].plan;
+    int64_t bytes = ej_dtypes[out->dtype].bytes, run;
+    int32_t unit = ej_access_unit_axis(&st->out);
+    double all = (double)bytes;
+    if (st->accumulate || unit < 0 || out->dtype == EINJIT_BOOL || ej_statement_has_table(st, unit)) return false;
+    for (int32_t t = 0; t < st->out.n_terms; t++) {
+        const ej_access_term *term = &st->out.terms[t];
+        if (term->table >= 0) return false;
+        all *= (double)s->axes[term->axis].extent.n; /* open: as observed */
+        bool pieces = term->axis == unit || (ej_mul_size(term->stride.n, bytes, &run) && run % EJ_RULE_LINE == 0);
+        if (!term->stride.e && !pieces) return false;
+    }
+    return all > (double)s->job->target->l3_bytes;
+}

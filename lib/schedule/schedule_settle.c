@@ -117,11 +117,13 @@ static int add_inner(settler *w, int32_t *parent)
 
 /* ---- leaves ---- */
 
+static const ej_leaf_hints none = {0};
+
 static int add_leaf(settler *w, int32_t parent, const ej_access *dst, int32_t n_src, ej_access *src, const ej_expr *expr,
-                    int reduce, const ej_tile *tile, const ej_when *when)
+                    int reduce, const ej_tile *tile, const ej_when *when, ej_leaf_hints hints)
 {
     ej_nest_node leaf = {.kind = EJ_NEST_LEAF, .dst = *dst, .n_src = n_src, .src = src, .expr = *expr,
-                         .reduce = (int8_t)reduce, .tile = *tile};
+                         .reduce = (int8_t)reduce, .tile = *tile, .hints = hints};
     int32_t id;
     if (when) leaf.when = *when;
     return ej_nest_leaf(w->nest, w->arena, parent, &leaf, &id);
@@ -142,12 +144,12 @@ static int source_of(settler *w, int dtype, ej_expr *out)
 
 /* dst <- src, or combined with it */
 static int add_pass(settler *w, int32_t parent, const ej_access *dst, const ej_access *src, const ej_expr *expr, int reduce,
-                    const ej_tile *tile, const ej_when *when)
+                    const ej_tile *tile, const ej_when *when, ej_leaf_hints hints)
 {
     ej_access *copy = EJ_NEW(w->arena, ej_access);
     if (!copy) return EINJIT_E_NOMEM;
     *copy = *src;
-    return add_leaf(w, parent, dst, 1, copy, expr, reduce, tile, when);
+    return add_leaf(w, parent, dst, 1, copy, expr, reduce, tile, when, hints);
 }
 
 /* The digits of axes that the result has. */
@@ -203,20 +205,23 @@ static int find_around(settler *w)
 static int write_resumed(settler *w, int32_t parent, const ej_tile *tile, const ej_tile *store, const ej_expr *same, int reduce)
 {
     ej_access part;
-    if (!w->st->has_store) return add_pass(w, parent, &w->acc, &w->out, same, reduce, tile, &w->later);
+    if (!w->st->has_store) return add_pass(w, parent, &w->acc, &w->out, same, reduce, tile, &w->later, none);
     EJ_TRY(place_registers(w, "part", store, parent, &part)); /* read as it is stored, then shuffled */
-    EJ_TRY(add_pass(w, parent, &part, &w->out, same, EJ_REDUCE_NONE, store, &w->later));
-    return add_pass(w, parent, &w->acc, &part, same, reduce, tile, &w->later);
+    EJ_TRY(add_pass(w, parent, &part, &w->out, same, EJ_REDUCE_NONE, store, &w->later, none));
+    return add_pass(w, parent, &w->acc, &part, same, reduce, tile, &w->later, none);
 }
 
 static int write_end(settler *w, int32_t parent, const ej_tile *store, const ej_expr *same)
 {
     const ej_expr *finish = w->st->epilogue.n ? &w->st->epilogue : same;
     int reduce = w->st->accumulate ? w->st->reduce : EJ_REDUCE_NONE;
+    ej_leaf_hints last = {.stream = w->st->hints.stream && reduce == EJ_REDUCE_NONE};
+    bool comes_again = w->n_around && !w->st->accumulate && !w->st->epilogue.n; /* one pass for all parts of a sum */
+    if (comes_again) last.stream = false;
     if (!w->n_around || w->st->accumulate || !w->st->epilogue.n)
-        return add_pass(w, parent, &w->out, &w->acc, finish, reduce, store, NULL);
-    EJ_TRY(add_pass(w, parent, &w->out, &w->acc, same, reduce, store, &w->earlier));
-    return add_pass(w, parent, &w->out, &w->acc, finish, reduce, store, &w->last);
+        return add_pass(w, parent, &w->out, &w->acc, finish, reduce, store, NULL, last);
+    EJ_TRY(add_pass(w, parent, &w->out, &w->acc, same, reduce, store, &w->earlier, none));
+    return add_pass(w, parent, &w->out, &w->acc, finish, reduce, store, &w->last, last);
 }
 
 static int write_reduction(settler *w, int32_t parent)
@@ -225,13 +230,16 @@ static int write_reduction(settler *w, int32_t parent)
     ej_expr same, neutral;
     ej_tile tile = result_tile(w), store = w->st->has_store ? w->st->store : tile;
     int32_t inner = parent;
+    ej_leaf_hints reading = w->st->hints;
+    reading.stream = false;
     EJ_TRY(source_of(w, ej_statement_dtype(w->st), &same));
     EJ_TRY(place_registers(w, "acc", &tile, parent, &w->acc));
     EJ_TRY(one_op(w, ej_reduce_neutral(w->st->reduce, ej_statement_dtype(w->st)), &neutral));
-    EJ_TRY(add_leaf(w, parent, &w->acc, 0, NULL, &neutral, EJ_REDUCE_NONE, &tile, resumes && goes_on ? &w->first : NULL));
+    EJ_TRY(add_leaf(w, parent, &w->acc, 0, NULL, &neutral, EJ_REDUCE_NONE, &tile,
+                    resumes && goes_on ? &w->first : NULL, none));
     if (resumes && goes_on) EJ_TRY(write_resumed(w, parent, &tile, &store, &same, EJ_REDUCE_NONE));
     EJ_TRY(add_inner(w, &inner));
-    EJ_TRY(add_leaf(w, inner, &w->acc, w->st->n_src, w->src, &w->st->expr, w->st->reduce, &w->st->tile, NULL));
+    EJ_TRY(add_leaf(w, inner, &w->acc, w->st->n_src, w->src, &w->st->expr, w->st->reduce, &w->st->tile, NULL, reading));
     if (resumes && !goes_on) EJ_TRY(write_resumed(w, parent, &tile, &store, &same, w->st->reduce));
     return write_end(w, parent, &store, &same);
 }
@@ -250,9 +258,11 @@ static int write_statement(settler *w, const ej_statement *st, int32_t parent)
     EJ_TRY(find_around(w));
     EJ_TRY(add_loops(w, false, &parent));
     bool straight = st->accumulate && !st->epilogue.n && !reduces_an_axis(w); /* into memory, term by term */
+    ej_leaf_hints hints = st->hints;
+    hints.stream = hints.stream && !straight;
     if (st->reduce == EJ_REDUCE_NONE || straight)
         return add_leaf(w, parent, &w->out, st->n_src, w->src, &st->expr, straight ? st->reduce : EJ_REDUCE_NONE, &st->tile,
-                        NULL);
+                        NULL, hints);
     return write_reduction(w, parent);
 }
 

@@ -196,6 +196,11 @@ bool ej_rewrite_stage(ej_schedule *s, const ej_rewrite *r, int32_t *out)
     memcpy(sources, st->src, (size_t)st->n_src * sizeof *sources);
     sources[r->source] = read;
     s->statements[r->statement].src = sources;
+    ej_leaf_hints *hints = &s->statements[r->statement].hints;
+    if (hints->ahead && hints->source == r->source) {
+        copy.hints.ahead = hints->ahead;
+        hints->ahead = 0;
+    }
     s->statements[s->n_statements++] = copy;
     s->nodes[s->n_nodes++] = (ej_schedule_node){.kind = EJ_SCHEDULE_STATEMENT, .parent = r->at, .child = -1, .next = -1,
                                                 .axis = -1, .statement = id};
@@ -266,6 +271,8 @@ bool ej_rewrite_stage_out(ej_schedule *s, const ej_rewrite *r, int32_t *out)
         return ej_schedule_refuse(s, r->statement, why);
     }
     s->statements[r->statement].out = waiting;
+    copy.hints.stream = s->statements[r->statement].hints.stream;
+    s->statements[r->statement].hints.stream = false;
     s->statements[s->n_statements++] = copy;
     s->nodes[s->n_nodes++] = (ej_schedule_node){.kind = EJ_SCHEDULE_STATEMENT, .parent = r->at, .child = -1, .next = -1,
                                                 .axis = -1, .statement = id};

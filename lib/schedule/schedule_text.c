@@ -8,6 +8,7 @@
  *     store 0 %1 unroll 16, %0 lane 12
  *     stage 0 1 at 3 local %1 0, %2 0, %1 16    source 1 of statement 0, at node 3 (or root), layout
  *     stage_out 0 at 3 local %1 0, %0 0
+ *     hint 0 stream prefetch 1 512        as in a nest's text, either or both
  */
 #include "schedule.h"
 
@@ -67,6 +68,8 @@ static void print_rewrite(ej_text *text, const ej_rewrite *r)
         ej_print(text, " %s", ej_nest_home_names[r->home]);
     }
     print_digits(text, &r->digits, is_staging(r->kind));
+    if (r->hints.stream) ej_print(text, " stream");
+    if (r->hints.ahead) ej_print(text, " prefetch %d %lld", (int)r->hints.source, (long long)r->hints.ahead);
     ej_print(text, "\n");
 }
 
@@ -117,6 +120,14 @@ static int read_stage(ej_nest_cursor *c, ej_rewrite *r)
     return EINJIT_OK;
 }
 
+static int read_hints(ej_nest_cursor *c, ej_leaf_hints *hints)
+{
+    hints->stream = ej_nest_take_keyword(c, "stream");
+    if (!ej_nest_take_keyword(c, "prefetch")) return EINJIT_OK;
+    EJ_TRY(ej_nest_read_int32(c, &hints->source));
+    return ej_nest_read_integer(c, &hints->ahead);
+}
+
 static int read_rewrite(ej_nest_cursor *c, ej_rewrite *r)
 {
     int kind = 0;
@@ -129,6 +140,7 @@ static int read_rewrite(ej_nest_cursor *c, ej_rewrite *r)
         EJ_TRY(read_axis(c, &r->axis));
         return ej_nest_read_integer(c, &r->step);
     }
+    if (kind == EJ_REWRITE_HINT) return read_hints(c, &r->hints);
     return read_digits(c, is_staging(kind), &r->digits);
 }
 

@@ -3,7 +3,8 @@
  * A nest is one contraction or move over up to four axes: some open, some through tables, strides of either sign or 0,
  * digits of one to three axes in lanes and unrolled positions, ranges that do and do not divide, blocked loops, results
  * in memory or first in registers; operands, too, come through registers, which are read under other lane maps than they
- * are written; sums go in blocks through memory, begun the first time and finished the last.
+ * are written; sums go in blocks through memory, begun the first time and finished the last; leaves prefetch sources in
+ * memory and store past the caches.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -211,6 +212,18 @@ static void put_tile(draw *d, int depth, bool dst_only)
     if (n) put(d, "\n");
 }
 
+/* source < 0: none of it is in memory. */
+static void put_hints(draw *d, int depth, int source, bool move_to_memory)
+{
+    if (source >= 0 && next(d, 2)) {
+        indent(d, depth);
+        put(d, "prefetch %d %d\n", source, 64 << next(d, 6));
+    }
+    if (!move_to_memory || !next(d, 2)) return;
+    indent(d, depth);
+    put(d, "stream\n");
+}
+
 /* A register tile over the axes in the set; gives how many elements it has. */
 static int register_access(const draw *d, const char *name, const bool *in, char *out, size_t size)
 {
@@ -246,6 +259,7 @@ static void put_staged(draw *d, int depth, int tables, char reg[2][64])
         indent(d, depth + 1);
         put(d, "expr $0 = %s src 0\n", einjit_dtype_name(d->dtype));
         put_other_tile(d, depth + 1, d->in_src[s]);
+        put_hints(d, depth + 1, 0, false);
     }
 }
 
@@ -267,6 +281,8 @@ static void put_leaf(draw *d, int depth, const char *dst, int tables, char reg[2
     }
     put_expr(d, depth + 1);
     put_tile(d, depth + 1, false);
+    int source = (int)next(d, (uint32_t)d->n_src);
+    put_hints(d, depth + 1, reg && reg[source][0] ? -1 : source, !dst && d->reduce < 0);
 }
 
 static const char *neutral(const draw *d)
@@ -316,6 +332,7 @@ static void put_through_registers(draw *d)
     put(d, "expr $0 = %s src 0\n", einjit_dtype_name(d->dtype));
     if (next(d, 2)) put_tile(d, depth + 1, true);
     else put_other_tile(d, depth + 1, d->in_dst);
+    put_hints(d, depth + 1, -1, true);
 }
 
 static void put_result(draw *d, int depth, const char *dst, const char *src, bool negated, const char *when, const char *axes)
@@ -333,6 +350,7 @@ static void put_result(draw *d, int depth, const char *dst, const char *src, boo
     if (!src) put(d, "expr $0 = %s const %s\n", dtype, neutral(d));
     else put(d, "expr $0 = %s src 0%s%s%s\n", dtype, negated ? "; $1 = " : "", negated ? dtype : "", negated ? " neg $0" : "");
     put_tile(d, depth + 1, true);
+    put_hints(d, depth + 1, -1, !strncmp(dst, "out", 3));
 }
 
 /* Reduced loops around the register tile: each result passes through memory once a block of terms. */

@@ -131,6 +131,21 @@ static void lanes_fit_a_register(void **state)
     passes(HEAD "loop j step 8\n    move P[j: 1]\n        expr $0 = c64 const 0.0 0.0\n        tile j lane 8\n");
 }
 
+static void hints_are_about_memory(void **state)
+{
+    (void)state;
+#define LEAF "loop i step 1\n    place R\n    "
+    passes(HEAD LEAF "move A[i: 1]\n        src B[i: 1]\n        expr $0 = f64 src 0; $1 = f32 cast $0\n        prefetch 0 64\n"
+                "        stream\n");
+    passes(HEAD LEAF "sum R[]\n        src A[i: 1]\n        " COPY "        prefetch 0 64\n");
+    refuses(HEAD LEAF "move R[]\n        src A[i: 1]\n        " COPY "        stream\n", "only moves to memory");
+    refuses(HEAD LEAF "sum A[]\n        src A[i: 1]\n        " COPY "        stream\n", "only moves to memory");
+    refuses(HEAD LEAF "move A[i: 1]\n        src R[]\n        " COPY "        prefetch 0 64\n", "prefetches registers");
+    refuses(HEAD LEAF "move R[]\n        src A[i: 1]\n        " COPY "        prefetch 1 64\n", "no source 1 to prefetch");
+    refuses(HEAD LEAF "move R[]\n        src A[i: 1]\n        " COPY "        prefetch 0 -64\n", "-64 bytes ahead");
+#undef LEAF
+}
+
 static void blocks_are_not_crossed_by_tiles(void **state)
 {
     (void)state;
@@ -265,6 +280,7 @@ int main(void)
         cmocka_unit_test(expressions_fit),
         cmocka_unit_test(tiles_cover_their_ranges),
         cmocka_unit_test(lanes_fit_a_register),
+        cmocka_unit_test(hints_are_about_memory),
         cmocka_unit_test(blocks_are_not_crossed_by_tiles),
         cmocka_unit_test(registers_have_one_lane_map),
         cmocka_unit_test(register_accesses_are_constant),

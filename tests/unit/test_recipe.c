@@ -159,6 +159,28 @@ static void permutations_turn_register_tiles(void **state)
     agrees(&ej_script_permute, "def f(a):\n    return permute(a, (2, 0, 1))\n", "i32[5,19,23]", NULL);
 }
 
+static void permutations_wait_in_blocks(void **state)
+{
+    (void)state;
+    static const int64_t staged[EJ_RECIPE_NUMBERS] = {4, 1}, pairs[EJ_RECIPE_NUMBERS] = {2, 1};
+    agrees(&ej_script_permute, "def f(a):\n    return permute(a, (1, 0))\n", "f32[300,212]", staged);
+    agrees(&ej_script_permute, "def f(a):\n    return permute(a, (1, 0))\n", "f32[130,1024]", staged); /* rows pages apart */
+    agrees(&ej_script_permute, "def f(a):\n    return -permute(a, (1, 0))\n", "f64[70,33]", pairs);
+    agrees(&ej_script_permute, "def f(a):\n    return permute(a, (4, 3, 2, 1, 0)) * 2\n", "f32[9,5,6,7,18]", staged);
+    agrees(&ej_script_permute, "def f(a):\n    return permute(a, (0, 4, 3, 2, 1))\n", "f32[2,24,5,4,28]", staged);
+    agrees(&ej_script_permute, "def f(a):\n    return to(permute(a, (2, 0, 1)), f64)\n", "f32[5,19,23]", pairs);
+}
+
+static void large_maps_are_one_pass(void **state)
+{
+    (void)state;
+    agrees(&ej_script_map, PRODUCT("i,j->ij"), "f32[5] f32[200]", NULL);
+    agrees(&ej_script_map, PRODUCT("ij,ij->ij"), "f64[7,33] f64[7,33]", NULL);
+    agrees(&ej_script_map, PRODUCT("ij,j->ij"), "c64[7,40] c64[40]", NULL);
+    agrees(&ej_script_map, "def f(a):\n    return permute(a, (1, 0, 2)) * 3\n", "f32[6,5,68]", NULL);
+    agrees(&ej_script_map, "def f(a):\n    return to(a, f64)\n", "f32[321]", NULL);
+}
+
 static void plain_takes_anything(void **state)
 {
     (void)state;
@@ -167,7 +189,7 @@ static void plain_takes_anything(void **state)
     agrees(&ej_script_plain, "def f(a):\n    return sum(a)\n", "f64[31]", NULL);
 }
 
-static bool takes(const char *program, const char *inputs, const char *open)
+static bool script_takes(const ej_script *script, const char *program, const char *inputs, const char *open)
 {
     plan_case c;
     ej_schedule s;
@@ -177,9 +199,32 @@ static bool takes(const char *program, const char *inputs, const char *open)
     ej_step *step = EJ_JOB_NEW(&c.bind.job, ej_step);
     assert_int_equal(ej_step_normalize(step, &c.plan.steps[0], &sizes, &c.bind.arena, NULL), EINJIT_OK);
     assert_int_equal(ej_schedule_begin(&s, step, &c.plan, &sizes, &c.bind.job), EINJIT_OK);
-    bool matches = ej_script_gemm.matches(&s) && ej_script_gemm.pays(&s);
+    bool matches = script->matches(&s) && (!script->pays || script->pays(&s));
+    int64_t own[EJ_RECIPE_PARAMS][EJ_RECIPE_NUMBERS] = {{0}};
+    matches = matches && script->params(&s, own) > 0;
+    if (script == &ej_script_permute) matches = matches && own[0][1]; /* in blocks, past the caches */
     plan_close(&c);
     return matches;
+}
+
+static bool takes(const char *program, const char *inputs, const char *open)
+{
+    return script_takes(&ej_script_gemm, program, inputs, open);
+}
+
+/* Past the caches: only what they do not hold, in rows of whole lines. */
+static void small_results_stay_in_the_caches(void **state)
+{
+    (void)state;
+    static const char turn[] = "def f(a: f32[i, j]):\n    return permute(a, (1, 0))\n";
+    assert_true(script_takes(&ej_script_permute, turn, "f32[4096,4096]", NULL));
+    assert_true(script_takes(&ej_script_permute, turn, "f32[4096,4096]", "i,j"));
+    assert_false(script_takes(&ej_script_permute, turn, "f32[1000,1000]", NULL));
+    assert_false(script_takes(&ej_script_permute, turn, "f32[4097,4096]", NULL));
+    assert_true(script_takes(&ej_script_map, PRODUCT("i,j->ij"), "f32[4096] f32[4096]", NULL));
+    assert_false(script_takes(&ej_script_map, PRODUCT("i,j->ij"), "f32[1000] f32[1000]", NULL));
+    assert_false(script_takes(&ej_script_map, "def f(a):\n    return permute(a, (1, 0, 2))\n", "f32[800,800,64]", NULL));
+    assert_false(script_takes(&ej_script_map, PRODUCT("ij,ji->ij"), "f32[4096,4096] f32[4096,4096]", NULL));
 }
 
 static void products_are_taken_where_they_pay(void **state)
@@ -228,7 +273,10 @@ int main(void)
         cmocka_unit_test(streamed_operands_are_turned_on_the_way_out),
         cmocka_unit_test(small_products_share_a_register),
         cmocka_unit_test(permutations_turn_register_tiles),
+        cmocka_unit_test(permutations_wait_in_blocks),
+        cmocka_unit_test(large_maps_are_one_pass),
         cmocka_unit_test(plain_takes_anything),
+        cmocka_unit_test(small_results_stay_in_the_caches),
         cmocka_unit_test(products_are_taken_where_they_pay),
         cmocka_unit_test(smaller_products_are_taken_where_the_tree_costs_less),
     };

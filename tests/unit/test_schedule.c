@@ -223,6 +223,45 @@ static void results_wait_until_all_terms_are_in(void **state)
     plan_close(&f.plan);
 }
 
+/* Hints go where the access goes: a result that is finished goes past the caches, partial sums and waiting ones do not. */
+static void hints_follow_what_is_staged(void **state)
+{
+    (void)state;
+    fixture f;
+    open_fixture(&f, product, product_inputs);
+    int32_t i = axis_named(&f.s, "a"), j = axis_named(&f.s, "c"), k = axis_named(&f.s, "b");
+    ej_rewrite r = {.kind = EJ_REWRITE_HINT, .hints = {.ahead = 64, .source = 2}};
+    refuses(&f, r, EJ_REFUSE_NO_SUCH);
+    r.hints = (ej_leaf_hints){.ahead = EJ_HINT_AHEAD + 1};
+    refuses(&f, r, EJ_REFUSE_LARGE);
+    ej_do_hint(&f.s, 0, (ej_leaf_hints){.stream = true, .source = 1, .ahead = 512});
+    const char *text = settled(&f), *sum = strstr(text, "sum acc"), *out = strstr(text, "move out0");
+    assert_true(sum && out && sum < strstr(text, "prefetch 1 512") && strstr(text, "prefetch 1 512") < out);
+    assert_true(out < strstr(text, "stream"));
+    int32_t at = ej_do_loop(&f.s, 0, i, 8);
+    int32_t panel = ej_do_stage(&f.s, at, 0, 1, EJ_HOME_LOCAL, layout_of(j, k, 0, 0));
+    int32_t copy = ej_do_stage_out(&f.s, at, 0, EJ_HOME_LOCAL, layout_of(j, i, 0, 0));
+    assert_false(f.s.failed);
+    assert_true(f.s.statements[panel].hints.ahead == 512 && f.s.statements[panel].hints.source == 0);
+    assert_true(f.s.statements[copy].hints.stream && !f.s.statements[0].hints.stream && !f.s.statements[0].hints.ahead);
+    out = strstr(settled(&f), "move out0");
+    assert_true(out && strstr(out, "stream"));
+    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_HINT, .statement = copy, .hints = {.ahead = 64, .source = 1}},
+            EJ_REFUSE_NO_SUCH);
+    plan_close(&f.plan);
+}
+
+static void partial_sums_stay_in_the_caches(void **state)
+{
+    (void)state;
+    fixture f;
+    open_fixture(&f, product, product_inputs);
+    ej_do_hint(&f.s, 0, (ej_leaf_hints){.stream = true});
+    ej_do_loop(&f.s, 0, axis_named(&f.s, "b"), 10);
+    assert_null(strstr(settled(&f), "stream"));
+    plan_close(&f.plan);
+}
+
 /* Registers do not pass partial sums from one block of terms to the next. */
 static void sums_in_registers_are_not_divided(void **state)
 {
@@ -306,6 +345,8 @@ int main(void)
         cmocka_unit_test(steps_that_are_not_below_the_range_change_nothing),
         cmocka_unit_test(panels_have_blocks),
         cmocka_unit_test(results_wait_until_all_terms_are_in),
+        cmocka_unit_test(hints_follow_what_is_staged),
+        cmocka_unit_test(partial_sums_stay_in_the_caches),
         cmocka_unit_test(sums_in_registers_are_not_divided),
         cmocka_unit_test(an_empty_axis_keeps_sources_unread),
         cmocka_unit_test(a_schedule_replays),

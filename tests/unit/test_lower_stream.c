@@ -1,0 +1,133 @@
+/* Hints of leaves: code with them gives what the interpreter gives at every alignment, and holds the instructions. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lower_support.h"
+
+static size_t count(const char *text, const char *word)
+{
+    size_t n = 0;
+    for (const char *at = text; (at = strstr(at, word)); at += strlen(word)) n++;
+    return n;
+}
+
+/* Operands end at the end of a page: by their number of elements they start at multiples of 64 bytes, of 16, or of
+ * neither. */
+static void every_alignment_is_stored_right(void **state)
+{
+    (void)state;
+    static const char *const dtypes[] = {"f32", "f64", "c64", "i32", "bool"};
+    static const int lanes[] = {4, 2, 2, 4, 4};
+    for (size_t d = 0; d < 5; d++)
+        for (int n = 64; n < 81; n++)
+            lower_agree_format(0, NULL, 0,
+                               "nest copy\naxis i 3\naxis j %d\nbuffer A %s arg 0 elems %d\nbuffer B %s arg 1 elems %d\n"
+                               "loop i step 1\n    loop j step 16\n        move B[i: %d, j: 1]\n"
+                               "            src A[i: %d, j: 1]\n            expr $0 = %s src 0\n"
+                               "            tile j unroll %d, j lane %d\n            prefetch 0 256\n            stream\n",
+                               n, dtypes[d], 3 * n, dtypes[d], 3 * n, n, n, dtypes[d], 16 / lanes[d], lanes[d]);
+}
+
+static void rows_of_other_alignments_are_stored_right(void **state)
+{
+    (void)state;
+    for (int pitch = 16; pitch < 34; pitch++)
+        lower_agree_format(0, NULL, 0,
+                           "nest rows\naxis i 8\naxis j 16\nbuffer A f32 arg 0\nbuffer B f32 arg 1 elems %d\n"
+                           "loop i step 4\n    loop j step 4\n        move B[i: %d, j: 1]\n            src A[i: 1, j: 8]\n"
+                           "            expr $0 = f32 src 0\n            tile i unroll 4, j lane 4\n            stream\n",
+                           8 * pitch, pitch);
+}
+
+/* Nothing past the caches where an element may be stored twice, is read by the same leaf, or runs backwards. */
+static void moves_in_an_order_that_counts_keep_it(void **state)
+{
+    (void)state;
+    lower_agree("nest over\naxis i 4\naxis j 4\nbuffer A f32 arg 0\nbuffer B f32 arg 1 elems 16\n"
+                "move B[j: 1, i: 0]\n    src A[i: 4, j: 1]\n    expr $0 = f32 src 0\n    tile i unroll 4, j lane 4\n"
+                "    stream\n", 0, NULL, 0);
+    lower_agree("nest shift\naxis i 4\naxis j 4\nbuffer B f32 arg 0 elems 32\n"
+                "move B[4; i: 4, j: 1]\n    src B[i: 4, j: 1]\n    expr $0 = f32 src 0\n    tile i unroll 4, j lane 4\n"
+                "    stream\n", 0, NULL, 0);
+    lower_agree("nest back\naxis j 16\nbuffer A f32 arg 0\nbuffer B f32 arg 1 elems 16\n"
+                "loop j step 4\n    move B[15; j: -1]\n        src A[j: 1]\n        expr $0 = f32 src 0\n"
+                "        tile j lane 4\n        stream\n", 0, NULL, 0);
+}
+
+static void open_sizes_and_blocks_are_stored_right(void **state)
+{
+    (void)state;
+    static const int64_t sizes[] = {0, 1, 15, 16, 17, 48, 100, 256};
+    lower_agree("nest open\nsymbol z = 100\naxis i 3\naxis j z\nbuffer A f32 arg 0 elems 3*z\nbuffer B f32 arg 1 elems 3*z\n"
+                "loop i step 1\n    loop j step 8\n        move B[i: z, j: 1]\n            src A[i: z, j: 1]\n"
+                "            expr $0 = f32 src 0\n            tile j unroll 2, j lane 4\n            prefetch 0 64\n"
+                "            stream\n", sizeof sizes / sizeof *sizes, sizes, 0);
+    lower_agree("nest blocks\naxis i 32\naxis j 4\nbuffer A f32 arg 0\nbuffer B f32 arg 1 elems 128\n"
+                "loop i step 8\n    loop j step 1\n        move B[i: 1 block 8: 32, j: 8]\n            src A[i: 4, j: 1]\n"
+                "            expr $0 = f32 src 0\n            tile i unroll 2, i lane 4\n            stream\n", 0, NULL, 0);
+}
+
+static const char copy[] = "nest copy\naxis j 4096\nbuffer A f32 arg 0 elems 4096\nbuffer B f32 arg 1 elems 4096\n"
+                           "loop j step %d\n    move B[j: 1]\n        src A[j: 1]\n        expr $0 = f32 src 0\n"
+                           "        tile j unroll %d, j lane %d\n%s";
+
+static char *assembly(const char *row, int lanes, const char *hints)
+{
+    const ej_target *target = ej_target_by_name(row);
+    char text[512], *out = NULL;
+    nest_case c;
+    ej_text dump;
+    lower_code code;
+    if (!target) return NULL;
+    snprintf(text, sizeof text, copy, 64, 64 / lanes, lanes, hints);
+    nest_open(&c);
+    if (nest_parse(&c, text)) fail_msg("%s", c.err.text);
+    ej_text_init(&dump, &c.arena);
+    lower_compile(&code, &c, target, 1u << EJ_STAGE_ASM, &dump);
+    lower_free(&code);
+    out = malloc(strlen(dump.data) + 1);
+    assert_non_null(out);
+    strcpy(out, dump.data);
+    nest_close(&c);
+    return out;
+}
+
+/* Four lines: whole vectors, the same in pieces of 16 bytes, one fence. */
+static void hints_are_instructions(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *row;
+        int lanes, stores;
+    } rows[] = {{"avx512", 16, 4 + 16}, {"avx2", 8, 8 + 16}, {"sse2", 4, 16}};
+    for (size_t r = 0; r < 3; r++) {
+        char *with = assembly(rows[r].row, rows[r].lanes, "        prefetch 0 512\n        stream\n");
+        char *without = assembly(rows[r].row, rows[r].lanes, "");
+        if (!with) continue; /* another architecture */
+        assert_int_equal(count(with, "movnt"), rows[r].stores);
+        assert_int_equal(count(with, "sfence"), 1);
+        assert_int_equal(count(with, "prefetch"), 4);
+        assert_int_equal(count(without, "movnt") + count(without, "sfence") + count(without, "prefetch"), 0);
+        free(with);
+        free(without);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_alignment_is_stored_right),
+        cmocka_unit_test(rows_of_other_alignments_are_stored_right),
+        cmocka_unit_test(moves_in_an_order_that_counts_keep_it),
+        cmocka_unit_test(open_sizes_and_blocks_are_stored_right),
+        cmocka_unit_test(hints_are_instructions),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
