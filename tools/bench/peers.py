@@ -235,12 +235,12 @@ def alternate(calls, min_time):
         slow |= once > 2
     samples = [[] for _ in calls]
     start = time.perf_counter()
-    while len(samples[0]) < MOST:
+    for turn in range(MOST):
         enough = 3 if slow else LEAST
-        if len(samples[0]) >= enough and time.perf_counter() - start > min_time * len(calls):
+        if turn >= enough and time.perf_counter() - start > min_time * len(calls):
             break
         for i in range(len(calls)): # nobody always comes behind the same one
-            at = (i + len(samples[0])) % len(calls)
+            at = (i + turn) % len(calls)
             begin = time.perf_counter()
             calls[at](counts[at])
             samples[at].append((time.perf_counter() - begin) / counts[at])
