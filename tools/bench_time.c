@@ -126,8 +126,9 @@ static void look_up(void *user)
     einjit_kernel_release(kernel);
 }
 
-void bench_call_kernel(bench *b)
+void bench_call_kernel(void *user)
 {
+    bench *b = user;
     if (b->entry) call_entry(b);
     else call_kernel(b);
 }

@@ -100,7 +100,8 @@ static json_t *case_json(const bench_case *one)
 static json_t *result_json(const bench_case *one, const bench_options *o, const bench_result *r, const char *error)
 {
     static const char *const measured[] = {"median_us", "min_us", "samples", "gflops", "gbytes_per_s", "compile_ms", "disk_us",
-                                           "memory_ns", "lookup_ns", "call_ns", "max_err", "checked", "reference"};
+                                           "memory_ns", "lookup_ns", "call_ns", "max_err", "checked", "reference",
+                                           "spread_us", "move_us", "fma_gflops", "bound_us", "share"};
     json_t *doc = case_json(one), *peers = json_object();
     for (size_t i = 0; i < sizeof measured / sizeof *measured; i++) json_object_set_new(doc, measured[i], json_null());
     if (r) {
