@@ -15,8 +15,9 @@ bool ej_schedule_refuse(ej_schedule *s, int32_t statement, int why)
 static bool rewrite(ej_schedule *s, const ej_rewrite *r, int32_t *out)
 {
     if (r->statement < 0 || (size_t)r->statement >= s->n_statements) return ej_schedule_refuse(s, -1, EJ_REFUSE_NO_SUCH);
-    bool names_axis = r->kind == EJ_REWRITE_LOOP || r->kind == EJ_REWRITE_INNER;
-    if (names_axis && (r->axis < 0 || r->axis >= s->n_axes || r->step < 1))
+    bool steps = r->kind == EJ_REWRITE_LOOP || r->kind == EJ_REWRITE_INNER;
+    bool names_axis = steps || r->kind == EJ_REWRITE_SPLIT;
+    if ((names_axis && (r->axis < 0 || r->axis >= s->n_axes)) || (steps && r->step < 1))
         return ej_schedule_refuse(s, r->statement, EJ_REFUSE_NO_SUCH);
     for (int32_t d = 0; d < r->digits.n; d++)
         if (r->digits.digits[d].axis < 0 || r->digits.digits[d].axis >= s->n_axes)
@@ -28,6 +29,8 @@ static bool rewrite(ej_schedule *s, const ej_rewrite *r, int32_t *out)
     case EJ_REWRITE_STORE: return ej_rewrite_store(s, r);
     case EJ_REWRITE_STAGE: return ej_rewrite_stage(s, r, out);
     case EJ_REWRITE_STAGE_OUT: return ej_rewrite_stage_out(s, r, out);
+    case EJ_REWRITE_SPLIT: return ej_rewrite_split(s, r);
+    case EJ_REWRITE_FILL: return ej_rewrite_fill(s, r, out);
     case EJ_REWRITE_HINT: return ej_rewrite_hint(s, r);
     default: return ej_schedule_refuse(s, r->statement, EJ_REFUSE_NO_SUCH);
     }
@@ -90,6 +93,16 @@ int32_t ej_do_stage_out(ej_schedule *s, int32_t at, int32_t statement, int home,
 {
     return run(s, (ej_rewrite){.kind = EJ_REWRITE_STAGE_OUT, .home = (uint8_t)home, .statement = statement, .at = at,
                                .digits = layout});
+}
+
+void ej_do_split(ej_schedule *s, int32_t statement, int32_t axis)
+{
+    run(s, (ej_rewrite){.kind = EJ_REWRITE_SPLIT, .statement = statement, .axis = axis});
+}
+
+int32_t ej_do_fill(ej_schedule *s, int32_t at, int32_t statement)
+{
+    return run(s, (ej_rewrite){.kind = EJ_REWRITE_FILL, .statement = statement, .at = at});
 }
 
 void ej_do_hint(ej_schedule *s, int32_t statement, ej_leaf_hints hints)

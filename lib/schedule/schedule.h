@@ -44,9 +44,11 @@ typedef struct ej_statement {
     ej_expr expr, epilogue;
     int8_t reduce;
     bool accumulate;
-    bool copies;           /* added by stage: names only axes that it moves along */
+    bool copies;           /* added by a rewrite: names only axes that it moves along */
     ej_tile tile;
-    bool has_store;
+    bool has_store, has_split;
+    bool in_memory;        /* accumulates term by term: no registers in between */
+    int32_t split;         /* the reduced axis whose digits have accumulators of their own */
     ej_tile store;         /* lanes on the way out, where they differ */
     int32_t n_inner;
     ej_inner_loop inner[EJ_SCHEDULE_INNER]; /* loops over reduced axes inside of the accumulator */
@@ -70,6 +72,8 @@ typedef struct ej_schedule_node {
     X(STORE, "store")   /* other lanes on the way out, the same counts */                                               \
     X(STAGE, "stage")   /* a copy of a source, placed at a loop */                                                      \
     X(STAGE_OUT, "stage_out") /* the result in a buffer placed at a loop, a copy from there behind it */               \
+    X(SPLIT, "split")   /* the digits of a reduced axis have accumulators of their own */                               \
+    X(FILL, "fill")     /* the sum runs through the result in memory, which is filled at a loop */                      \
     X(HINT, "hint")     /* how the statement's accesses treat the caches */
 enum ej_rewrite_kind {
 #define X(name, word) EJ_REWRITE_##name,
@@ -79,8 +83,8 @@ enum ej_rewrite_kind {
 };
 typedef struct ej_rewrite {
     uint8_t kind, home;            /* EJ_REWRITE_*; STAGE, STAGE_OUT: EJ_HOME_LOCAL or EJ_HOME_REG */
-    int32_t statement, at, source; /* STAGE, STAGE_OUT: the loop (or EJ_AT_ROOT); STAGE: the source */
-    int32_t axis;                  /* LOOP, INNER */
+    int32_t statement, at, source; /* STAGE, STAGE_OUT, FILL: the loop (or EJ_AT_ROOT); STAGE: the source */
+    int32_t axis;                  /* LOOP, INNER, SPLIT */
     int64_t step;
     ej_tile digits;                /* TILE, STORE; STAGE, STAGE_OUT: the layout */
     ej_leaf_hints hints;           /* HINT */
@@ -102,7 +106,8 @@ typedef struct ej_rewrite {
     X(WRITTEN, "the source is written below, or the result read")                                                       \
     X(LAYOUT, "the layout is not one of this access")                                                                   \
     X(OTHER_COUNTS, "the store's counts differ from the tile's")                                                        \
-    X(REGISTERS, "registers lie in no cache")
+    X(REGISTERS, "registers lie in no cache")                                                                           \
+    X(SPLIT, "a split sum takes its axis whole, and ends in registers")
 enum ej_refusal {
     EJ_REFUSE_NONE,
 #define X(name, text) EJ_REFUSE_##name,
@@ -146,6 +151,17 @@ int64_t ej_schedule_range(const ej_schedule *s, int32_t node, int32_t axis);
 /* Dtype in which a statement reduces. */
 int ej_statement_dtype(const ej_statement *st);
 
+/* ---- schedule_tree.c ---- */
+bool ej_schedule_is_place(const ej_schedule *s, int32_t at); /* a node, or the root */
+/* The child of `at` that contains the node; -1: `at` is not around it. */
+int32_t ej_schedule_child(const ej_schedule *s, int32_t at, int32_t node);
+/* Some statement below a node (or it) does; `except`: another one than that (-1: any). */
+bool ej_schedule_writes(const ej_schedule *s, int32_t node, int32_t buffer, int32_t except);
+bool ej_schedule_reads(const ej_schedule *s, int32_t node, int32_t buffer);
+/* Room for statements and their nodes: false when out of memory. Then: a statement under `at`, before or behind its child. */
+bool ej_schedule_room(ej_schedule *s, size_t n);
+int32_t ej_schedule_put(ej_schedule *s, int32_t at, int32_t child, const ej_statement *st, bool behind);
+
 /* ---- schedule_rules.c ---- */
 int32_t ej_rule_vector(const ej_schedule *s, const ej_statement *st); /* lanes of a register for all it computes with */
 int32_t ej_rule_lanes(const ej_schedule *s, const ej_statement *st, int64_t range); /* the same, for a short range */
@@ -154,7 +170,8 @@ bool ej_rule_streams(const ej_schedule *s, const ej_statement *st);
 bool ej_statement_has_table(const ej_statement *st, int32_t axis);
 
 /* ---- schedule.c ---- */
-/* False: refused (why), or out of memory. *out: LOOP: the innermost loop around the statement; STAGE, STAGE_OUT: the copy. */
+/* False: refused (why), or out of memory. *out: LOOP: the innermost loop around the statement; STAGE, STAGE_OUT: the copy;
+ * FILL: the statement that fills. */
 bool ej_schedule_apply(ej_schedule *s, const ej_rewrite *rewrite, int32_t *out);
 bool ej_schedule_refuse(ej_schedule *s, int32_t statement, int why); /* false */
 /* For scripts: after a refusal the schedule has failed, and the rest of the script does nothing. */
@@ -164,10 +181,12 @@ void ej_do_tile(ej_schedule *s, int32_t statement, ej_tile tile);
 void ej_do_store(ej_schedule *s, int32_t statement, ej_tile tile);
 int32_t ej_do_stage(ej_schedule *s, int32_t at, int32_t statement, int32_t source, int home, ej_layout layout);
 int32_t ej_do_stage_out(ej_schedule *s, int32_t at, int32_t statement, int home, ej_layout layout);
+void ej_do_split(ej_schedule *s, int32_t statement, int32_t axis);
+int32_t ej_do_fill(ej_schedule *s, int32_t at, int32_t statement);
 void ej_do_hint(ej_schedule *s, int32_t statement, ej_leaf_hints hints);
 void ej_tile_add(ej_tile *tile, int32_t axis, int64_t count, int place); /* counts below 2 are left out, but 0 */
 
-/* ---- the rewrites: schedule_loop.c, schedule_stage.c ---- */
+/* ---- the rewrites: schedule_loop.c, schedule_stage.c, schedule_split.c ---- */
 bool ej_rewrite_loop(ej_schedule *s, const ej_rewrite *r, int32_t *out);
 bool ej_rewrite_inner(ej_schedule *s, const ej_rewrite *r);
 bool ej_rewrite_tile(ej_schedule *s, const ej_rewrite *r);
@@ -176,6 +195,10 @@ bool ej_rewrite_hint(ej_schedule *s, const ej_rewrite *r);
 int ej_access_fits(const ej_schedule *s, const ej_access *access, const ej_tile *tile); /* EJ_REFUSE_* */
 bool ej_rewrite_stage(ej_schedule *s, const ej_rewrite *r, int32_t *out);
 bool ej_rewrite_stage_out(ej_schedule *s, const ej_rewrite *r, int32_t *out);
+bool ej_rewrite_split(ej_schedule *s, const ej_rewrite *r);
+bool ej_rewrite_fill(ej_schedule *s, const ej_rewrite *r, int32_t *out);
+bool ej_statement_may_wait(const ej_schedule *s, const ej_statement *st); /* partial results, in the result */
+int ej_split_fits(const ej_schedule *s, const ej_statement *st, const ej_access *source); /* EJ_REFUSE_* */
 
 /* ---- schedule_layout.c ---- */
 int64_t ej_layout_size(const ej_schedule *s, int32_t buffer, int32_t digit);

@@ -18,17 +18,22 @@ static bool has_table(const ej_access *access)
     return false;
 }
 
+bool ej_statement_may_wait(const ej_schedule *s, const ej_statement *st)
+{
+    const ej_buffer *out = &s->buffers[st->out.buffer].plan;
+    if (ej_statement_dtype(st) != out->dtype || out->home == EJ_HOME_REG || has_table(&st->out)) return false;
+    for (int32_t i = 0; i < st->n_src; i++)
+        if (st->src[i].buffer == st->out.buffer) return false;
+    return true;
+}
+
 /* Sums of a part of the terms wait in the output, and are finished at the last part. */
 static int may_be_partial(const ej_schedule *s, const ej_statement *st, int32_t axis)
 {
     ej_size extent = s->axes[axis].extent;
     if (st->accumulate) return st->epilogue.n ? EJ_REFUSE_PARTIAL : EJ_REFUSE_NONE;
     if (extent.e || extent.n < 1) return EJ_REFUSE_EMPTY;
-    const ej_buffer *out = &s->buffers[st->out.buffer].plan;
-    if (ej_statement_dtype(st) != out->dtype || out->home == EJ_HOME_REG || has_table(&st->out)) return EJ_REFUSE_PARTIAL;
-    for (int32_t i = 0; i < st->n_src; i++)
-        if (st->src[i].buffer == st->out.buffer) return EJ_REFUSE_PARTIAL;
-    return EJ_REFUSE_NONE;
+    return ej_statement_may_wait(s, st) ? EJ_REFUSE_NONE : EJ_REFUSE_PARTIAL;
 }
 
 static int32_t *link_to(ej_schedule *s, int32_t node)
@@ -45,6 +50,7 @@ bool ej_rewrite_loop(ej_schedule *s, const ej_rewrite *r, int32_t *out)
     bool counted = !st->copies && ej_statement_reduces(st, r->axis); /* also one that no access names */
     if (!ej_statement_names(st, r->axis) && !counted) return ej_schedule_refuse(s, r->statement, EJ_REFUSE_NO_SUCH);
     if (r->step % ej_tile_count(&st->tile, r->axis)) return ej_schedule_refuse(s, r->statement, EJ_REFUSE_CUTS);
+    if (st->has_split && r->axis == st->split) return ej_schedule_refuse(s, r->statement, EJ_REFUSE_SPLIT);
     *out = parent;
     if (r->step >= ej_schedule_range(s, parent, r->axis)) return true;
     if (ej_statement_reduces(st, r->axis)) {
@@ -71,6 +77,7 @@ bool ej_rewrite_inner(ej_schedule *s, const ej_rewrite *r)
     ej_statement *st = &s->statements[r->statement];
     if (!ej_statement_reduces(st, r->axis)) return ej_schedule_refuse(s, r->statement, EJ_REFUSE_NOT_REDUCED);
     if (r->step % ej_tile_count(&st->tile, r->axis)) return ej_schedule_refuse(s, r->statement, EJ_REFUSE_CUTS);
+    if (st->has_split && r->axis == st->split) return ej_schedule_refuse(s, r->statement, EJ_REFUSE_SPLIT);
     int64_t range = ej_schedule_range(s, st->node, r->axis);
     for (int32_t i = 0; i < st->n_inner; i++)
         if (st->inner[i].axis == r->axis && st->inner[i].step < range) range = st->inner[i].step;
@@ -130,6 +137,7 @@ bool ej_rewrite_tile(ej_schedule *s, const ej_rewrite *r)
     ej_statement *st = &s->statements[r->statement];
     int why = tile_fits(s, st, &r->digits);
     if (!why && st->has_store) why = EJ_REFUSE_OTHER_COUNTS; /* it was made for the tile before */
+    if (!why && st->has_split) why = EJ_REFUSE_SPLIT;
     if (why) return ej_schedule_refuse(s, r->statement, why);
     st->tile = r->digits;
     return true;
@@ -139,7 +147,7 @@ bool ej_rewrite_store(ej_schedule *s, const ej_rewrite *r)
 {
     ej_statement *st = &s->statements[r->statement];
     if (st->reduce == EJ_REDUCE_NONE) return ej_schedule_refuse(s, r->statement, EJ_REFUSE_NOT_REDUCED);
-    int why = digits_fit(s, st, &r->digits);
+    int why = st->in_memory ? EJ_REFUSE_SPLIT : digits_fit(s, st, &r->digits);
     for (int32_t d = 0; d < r->digits.n && !why; d++)
         if (!ej_access_find(&st->out, r->digits.digits[d].axis)) why = EJ_REFUSE_DIGITS;
     for (int32_t t = 0; t < st->out.n_terms && !why; t++) {

@@ -82,7 +82,7 @@ static void one_rewrite(dice *d, int32_t id)
     const ej_statement *st = &d->s->statements[id];
     ej_rewrite r = {.statement = id, .axis = any_axis(d), .step = (int64_t)1 << draw(d, 5)};
     r.step *= draw(d, 3) ? ej_tile_count(&st->tile, r.axis) : 1 + draw(d, 3);
-    switch (draw(d, 10)) {
+    switch (draw(d, 12)) {
     case 0:
         r.kind = EJ_REWRITE_TILE;
         r.digits = any_tile(d, st);
@@ -112,6 +112,14 @@ static void one_rewrite(dice *d, int32_t id)
         r.kind = EJ_REWRITE_INNER;
         break;
     case 6:
+        r.kind = EJ_REWRITE_SPLIT;
+        if (st->tile.n) r.axis = st->tile.digits[draw(d, (uint32_t)st->tile.n)].axis;
+        break;
+    case 7:
+        r.kind = EJ_REWRITE_FILL;
+        r.at = any_loop_around(d, st);
+        break;
+    case 8:
         r.kind = EJ_REWRITE_HINT;
         r.hints.stream = draw(d, 2);
         r.hints.ahead = draw(d, 2) ? 64 << draw(d, 8) : 0;

@@ -10,7 +10,12 @@
  *            out <- acc               when EARLIER(R)
  *            out <- epilogue(acc)     when LAST(R)
  *        Sums of a promised order start from what is there instead: acc <- neutral when FIRST(R), acc <- out when LATER(R).
- *        A statement that accumulates combines its part of the sum with what `out` holds instead.
+ *        A statement that accumulates combines its part of the sum with what `out` holds instead, or runs through `out`.
+ *        Where the sum is split along an axis, acc is
+ *            result <- neutral; acc[lane] <- neutral
+ *            acc[lane] <- reduce(acc[lane], expr)         for whole chunks of the axis
+ *            result <- reduce(result, expr)               for the rest
+ *            result <- reduce(result, acc[lane])
  */
 #include "schedule.h"
 
@@ -84,6 +89,7 @@ static int64_t inner_range(const settler *w, int32_t axis, int32_t n)
 static bool lacks_loop(const settler *w, int32_t axis, bool reduced)
 {
     bool named = ej_statement_names(w->st, axis);
+    if (w->st->has_split && axis == w->st->split) return false;
     if (ej_statement_reduces(w->st, axis) != reduced || (!named && (!reduced || w->st->copies))) return false;
     int64_t range = reduced ? inner_range(w, axis, w->st->n_inner) : ej_schedule_range(w->s, w->st->node, axis);
     return named ? range > ej_tile_count(&w->st->tile, axis) : range != 1;
@@ -224,22 +230,100 @@ static int write_end(settler *w, int32_t parent, const ej_tile *store, const ej_
     return add_pass(w, parent, &w->out, &w->acc, finish, reduce, store, &w->last, last);
 }
 
+/* ---- split sums ---- */
+
+/* The tile's digits of the split axis as those of another one: all of them, or (`lanes`) a vector's; `kept`: beside them only
+ * digits of the result. */
+static ej_tile split_tile(const settler *w, int32_t axis, bool lanes, bool kept)
+{
+    ej_tile tile = {0};
+    for (int32_t d = 0; d < w->st->tile.n; d++) {
+        ej_digit digit = w->st->tile.digits[d];
+        bool is_split = digit.axis == w->st->split;
+        if (is_split ? lanes && digit.place != EJ_LANE : kept && !ej_access_find(&w->out, digit.axis)) continue;
+        if (is_split) digit.axis = axis;
+        tile.digits[tile.n++] = digit;
+    }
+    return tile;
+}
+
+/* Sources with the split axis' value as offset + inside + width * chunk (-1: there are no chunks). */
+static int split_sources(settler *w, int32_t chunk, int32_t inside, int64_t width, int64_t offset, ej_access **out)
+{
+    *out = EJ_NEW_ARRAY(w->arena, ej_access, (size_t)w->st->n_src);
+    if (!*out) return EINJIT_E_NOMEM;
+    for (int32_t i = 0; i < w->st->n_src; i++) {
+        ej_access *access = &(*out)[i];
+        *access = w->src[i];
+        access->n_terms = 0;
+        access->terms = EJ_NEW_ARRAY(w->arena, ej_access_term, (size_t)w->src[i].n_terms + 1);
+        if (!access->terms) return EINJIT_E_NOMEM;
+        for (int32_t t = 0; t < w->src[i].n_terms; t++) {
+            ej_access_term term = w->src[i].terms[t];
+            bool is_split = term.axis == w->st->split;
+            if (is_split) term.axis = inside;
+            access->terms[access->n_terms++] = term;
+            if (!is_split) continue;
+            access->base.n += term.stride.n * offset;
+            term.axis = chunk;
+            term.stride.n *= width;
+            if (chunk >= 0) access->terms[access->n_terms++] = term;
+        }
+    }
+    return EINJIT_OK;
+}
+
+static int write_rest(settler *w, int32_t parent, int64_t rest, int64_t from)
+{
+    int32_t axis;
+    ej_access *src;
+    EJ_TRY(ej_nest_axis(w->nest, w->arena, "rest", ej_size_number(rest), EJ_RUN_REDUCED, &axis));
+    EJ_TRY(split_sources(w, -1, axis, 1, from, &src));
+    ej_tile tile = split_tile(w, axis, true, false);
+    EJ_TRY(ej_nest_loop(w->nest, w->arena, parent, axis, ej_tile_count(&tile, axis), &parent));
+    return add_leaf(w, parent, &w->acc, w->st->n_src, src, &w->st->expr, w->st->reduce, &tile, NULL, none);
+}
+
+static int write_split(settler *w, int32_t parent, const ej_expr *same, const ej_expr *neutral, ej_leaf_hints hints)
+{
+    int64_t extent = w->s->axes[w->st->split].extent.n, width = ej_tile_count(&w->st->tile, w->st->split);
+    int32_t chunk, lane, inner = parent, chunks;
+    ej_access acc, *src;
+    EJ_TRY(ej_nest_axis(w->nest, w->arena, "chunk", ej_size_number(extent / width), EJ_RUN_REDUCED, &chunk));
+    EJ_TRY(ej_nest_axis(w->nest, w->arena, "lane", ej_size_number(width), EJ_RUN_REDUCED, &lane));
+    ej_tile tile = split_tile(w, lane, false, false), part = split_tile(w, lane, false, true);
+    EJ_TRY(place_registers(w, "acc", &part, parent, &acc));
+    EJ_TRY(add_leaf(w, parent, &acc, 0, NULL, neutral, EJ_REDUCE_NONE, &part, NULL, none));
+    EJ_TRY(add_inner(w, &inner));
+    EJ_TRY(ej_nest_loop(w->nest, w->arena, inner, chunk, 1, &chunks));
+    EJ_TRY(split_sources(w, chunk, lane, width, 0, &src));
+    EJ_TRY(add_leaf(w, chunks, &acc, w->st->n_src, src, &w->st->expr, w->st->reduce, &tile, NULL, hints));
+    if (extent % width) EJ_TRY(write_rest(w, inner, extent % width, extent / width * width));
+    return add_pass(w, parent, &w->acc, &acc, same, w->st->reduce, &part, NULL, none);
+}
+
+/* acc <- reduce(acc, expr) over what is reduced here */
+static int write_sum(settler *w, int32_t parent, const ej_expr *same, const ej_expr *neutral)
+{
+    ej_leaf_hints hints = w->st->hints;
+    hints.stream = false;
+    if (w->st->has_split) return write_split(w, parent, same, neutral, hints);
+    EJ_TRY(add_inner(w, &parent));
+    return add_leaf(w, parent, &w->acc, w->st->n_src, w->src, &w->st->expr, w->st->reduce, &w->st->tile, NULL, hints);
+}
+
 static int write_reduction(settler *w, int32_t parent)
 {
     bool resumes = w->n_around && !w->st->accumulate, goes_on = w->s->ordered;
     ej_expr same, neutral;
     ej_tile tile = result_tile(w), store = w->st->has_store ? w->st->store : tile;
-    int32_t inner = parent;
-    ej_leaf_hints reading = w->st->hints;
-    reading.stream = false;
     EJ_TRY(source_of(w, ej_statement_dtype(w->st), &same));
-    EJ_TRY(place_registers(w, "acc", &tile, parent, &w->acc));
+    EJ_TRY(place_registers(w, w->st->has_split ? "result" : "acc", &tile, parent, &w->acc));
     EJ_TRY(one_op(w, ej_reduce_neutral(w->st->reduce, ej_statement_dtype(w->st)), &neutral));
     EJ_TRY(add_leaf(w, parent, &w->acc, 0, NULL, &neutral, EJ_REDUCE_NONE, &tile,
                     resumes && goes_on ? &w->first : NULL, none));
     if (resumes && goes_on) EJ_TRY(write_resumed(w, parent, &tile, &store, &same, EJ_REDUCE_NONE));
-    EJ_TRY(add_inner(w, &inner));
-    EJ_TRY(add_leaf(w, inner, &w->acc, w->st->n_src, w->src, &w->st->expr, w->st->reduce, &w->st->tile, NULL, reading));
+    EJ_TRY(write_sum(w, parent, &same, &neutral));
     if (resumes && !goes_on) EJ_TRY(write_resumed(w, parent, &tile, &store, &same, w->st->reduce));
     return write_end(w, parent, &store, &same);
 }
@@ -257,9 +341,10 @@ static int write_statement(settler *w, const ej_statement *st, int32_t parent)
     EJ_TRY(write_accesses(w));
     EJ_TRY(find_around(w));
     EJ_TRY(add_loops(w, false, &parent));
-    bool straight = st->accumulate && !st->epilogue.n && !reduces_an_axis(w); /* into memory, term by term */
+    bool straight = st->in_memory || (st->accumulate && !st->epilogue.n && !reduces_an_axis(w)); /* term by term */
     ej_leaf_hints hints = st->hints;
     hints.stream = hints.stream && !straight;
+    if (straight) EJ_TRY(add_inner(w, &parent));
     if (st->reduce == EJ_REDUCE_NONE || straight)
         return add_leaf(w, parent, &w->out, st->n_src, w->src, &st->expr, straight ? st->reduce : EJ_REDUCE_NONE, &st->tile,
                         NULL, hints);

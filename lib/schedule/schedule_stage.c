@@ -19,26 +19,6 @@
 
 enum { EJ_STAGE_REGISTERS = 1024, EJ_STAGE_BYTES = 1 << 26 };
 
-/* The child of `at` that contains the node; -1: `at` is not around it. */
-static int32_t child_with(const ej_schedule *s, int32_t at, int32_t node)
-{
-    while (node >= 0 && s->nodes[node].parent != at) node = s->nodes[node].parent;
-    return node;
-}
-
-static bool is_below(const ej_schedule *s, int32_t node, int32_t ancestor)
-{
-    while (node >= 0 && node != ancestor) node = s->nodes[node].parent;
-    return node >= 0;
-}
-
-static bool is_written_below(const ej_schedule *s, int32_t node, int32_t buffer)
-{
-    for (size_t i = 0; i < s->n_statements; i++)
-        if (s->statements[i].out.buffer == buffer && is_below(s, s->statements[i].node, node)) return true;
-    return false;
-}
-
 /* Digits of an axis: at most two, at most one without a count, together no fewer than the range. */
 static bool axis_is_laid_out(const ej_layout *layout, int32_t axis, int64_t range)
 {
@@ -126,22 +106,11 @@ static bool covering_tile(const ej_schedule *s, int32_t at, const ej_access *acc
     return true;
 }
 
-static void put_before(ej_schedule *s, int32_t parent, int32_t node, int32_t child)
-{
-    int32_t *link = parent < 0 ? &s->root : &s->nodes[parent].child;
-    while (*link != child) link = &s->nodes[*link].next;
-    *link = node;
-    s->nodes[node].next = child;
-}
-
 static bool make_room(ej_schedule *s, ej_expr *expr, int dtype)
 {
     ej_arena *arena = s->job->arena;
     *expr = (ej_expr){1, EJ_NEW(arena, ej_expr_op)};
-    if (!expr->ops || !EJ_PUSH_ROOM(arena, s->buffers, s->cap_buffers, s->n_buffers) ||
-        !EJ_PUSH_ROOM(arena, s->statements, s->cap_statements, s->n_statements) ||
-        !EJ_PUSH_ROOM(arena, s->nodes, s->cap_nodes, s->n_nodes))
-        return false;
+    if (!expr->ops || !EJ_PUSH_ROOM(arena, s->buffers, s->cap_buffers, s->n_buffers) || !ej_schedule_room(s, 1)) return false;
     expr->ops[0] = (ej_expr_op){.kind = EJ_EXPR_SOURCE, .dtype = (int16_t)dtype, .a = 0};
     return true;
 }
@@ -161,18 +130,17 @@ bool ej_rewrite_stage(ej_schedule *s, const ej_rewrite *r, int32_t *out)
 {
     const ej_statement *st = &s->statements[r->statement];
     if (r->source < 0 || r->source >= st->n_src || (r->home != EJ_HOME_LOCAL && r->home != EJ_HOME_REG) ||
-        r->at < EJ_AT_ROOT || r->at >= (int32_t)s->n_nodes)
+        !ej_schedule_is_place(s, r->at))
         return ej_schedule_refuse(s, r->statement, EJ_REFUSE_NO_SUCH);
-    if (r->at >= 0 && s->nodes[r->at].kind != EJ_SCHEDULE_LOOP) return ej_schedule_refuse(s, r->statement, EJ_REFUSE_NOT_AROUND);
-    int32_t child = child_with(s, r->at, st->node);
+    int32_t child = ej_schedule_child(s, r->at, st->node);
     ej_access source = st->src[r->source], read, written, from;
     if (child < 0) return ej_schedule_refuse(s, r->statement, EJ_REFUSE_NOT_AROUND);
-    if (is_written_below(s, child, source.buffer)) return ej_schedule_refuse(s, r->statement, EJ_REFUSE_WRITTEN);
+    if (ej_schedule_writes(s, child, source.buffer, -1)) return ej_schedule_refuse(s, r->statement, EJ_REFUSE_WRITTEN);
     int why = layout_fits(s, r->at, &source, &r->digits), dtype = s->buffers[source.buffer].plan.dtype;
     if (!why && !may_run_alone(s, r->at, st, &source)) why = EJ_REFUSE_EMPTY;
     ej_expr expr;
     ej_access *sources = EJ_JOB_ARRAY(s->job, ej_access, (size_t)st->n_src), *one = EJ_JOB_NEW(s->job, ej_access);
-    int32_t buffer = (int32_t)s->n_buffers, id = (int32_t)s->n_statements, node = (int32_t)s->n_nodes;
+    int32_t buffer = (int32_t)s->n_buffers;
     if (why) return ej_schedule_refuse(s, r->statement, why);
     if (!sources || !one || !make_room(s, &expr, dtype) || !placed_access(s, &source, buffer, true, &read) ||
         !placed_access(s, &source, buffer, false, &written) || !source_access(s, &source, &from)) {
@@ -180,12 +148,13 @@ bool ej_rewrite_stage(ej_schedule *s, const ej_rewrite *r, int32_t *out)
         return false;
     }
     st = &s->statements[r->statement]; /* room may have moved it */
-    ej_statement copy = {.node = node, .out = written, .n_src = 1, .src = one, .expr = expr, .reduce = EJ_REDUCE_NONE,
+    ej_statement copy = {.out = written, .n_src = 1, .src = one, .expr = expr, .reduce = EJ_REDUCE_NONE,
                          .copies = true};
     s->buffers[s->n_buffers++] =
         (ej_schedule_buffer){.plan = {.name = r->home == EJ_HOME_REG ? "tile" : "panel", .dtype = (int16_t)dtype,
                                       .home = r->home, .slot = -1}, .at = r->at, .layout = r->digits};
     why = buffer_fits(s, r, &read);
+    if (!why) why = ej_split_fits(s, st, &read);
     if (!why && r->home == EJ_HOME_REG && !covering_tile(s, r->at, &written, &copy.tile)) why = EJ_REFUSE_LARGE;
     if (!why) why = ej_access_fits(s, &from, &copy.tile);
     if (why) {
@@ -201,29 +170,11 @@ bool ej_rewrite_stage(ej_schedule *s, const ej_rewrite *r, int32_t *out)
         copy.hints.ahead = hints->ahead;
         hints->ahead = 0;
     }
-    s->statements[s->n_statements++] = copy;
-    s->nodes[s->n_nodes++] = (ej_schedule_node){.kind = EJ_SCHEDULE_STATEMENT, .parent = r->at, .child = -1, .next = -1,
-                                                .axis = -1, .statement = id};
-    put_before(s, r->at, node, child);
-    *out = id;
+    *out = ej_schedule_put(s, r->at, child, &copy, false);
     return true;
 }
 
 /* ---- stage_out ---- */
-
-static bool is_read_below(const ej_schedule *s, int32_t node, int32_t buffer)
-{
-    for (size_t i = 0; i < s->n_statements; i++)
-        for (int32_t k = 0; k < s->statements[i].n_src; k++)
-            if (s->statements[i].src[k].buffer == buffer && is_below(s, s->statements[i].node, node)) return true;
-    return false;
-}
-
-static void put_behind(ej_schedule *s, int32_t node, int32_t child)
-{
-    s->nodes[node].next = s->nodes[child].next;
-    s->nodes[child].next = node;
-}
 
 /* What speaks against it before there is a buffer: partial sums may wait in it, if all of them are made below `at`. */
 static int may_wait(const ej_schedule *s, const ej_rewrite *r, int32_t child)
@@ -236,18 +187,18 @@ static int may_wait(const ej_schedule *s, const ej_rewrite *r, int32_t child)
         if (ej_statement_reduces(st, s->nodes[node].axis)) return EJ_REFUSE_PARTIAL;
     for (int32_t t = 0; t < st->out.n_terms; t++)
         if (!ej_access_moves(&st->out, st->out.terms[t].axis)) return EJ_REFUSE_LAYOUT;
-    if (is_read_below(s, child, st->out.buffer)) return EJ_REFUSE_WRITTEN;
+    if (ej_schedule_reads(s, child, st->out.buffer) || ej_schedule_writes(s, child, st->out.buffer, r->statement))
+        return EJ_REFUSE_WRITTEN;
     return layout_fits(s, r->at, &st->out, &r->digits);
 }
 
 bool ej_rewrite_stage_out(ej_schedule *s, const ej_rewrite *r, int32_t *out)
 {
-    if ((r->home != EJ_HOME_LOCAL && r->home != EJ_HOME_REG) || r->at < EJ_AT_ROOT || r->at >= (int32_t)s->n_nodes)
+    if ((r->home != EJ_HOME_LOCAL && r->home != EJ_HOME_REG) || !ej_schedule_is_place(s, r->at))
         return ej_schedule_refuse(s, r->statement, EJ_REFUSE_NO_SUCH);
-    if (r->at >= 0 && s->nodes[r->at].kind != EJ_SCHEDULE_LOOP) return ej_schedule_refuse(s, r->statement, EJ_REFUSE_NOT_AROUND);
     ej_access result = s->statements[r->statement].out, waiting;
-    int32_t child = child_with(s, r->at, s->statements[r->statement].node), dtype = s->buffers[result.buffer].plan.dtype;
-    int32_t buffer = (int32_t)s->n_buffers, id = (int32_t)s->n_statements, node = (int32_t)s->n_nodes;
+    int32_t child = ej_schedule_child(s, r->at, s->statements[r->statement].node), dtype = s->buffers[result.buffer].plan.dtype;
+    int32_t buffer = (int32_t)s->n_buffers;
     int why = may_wait(s, r, child);
     ej_expr expr;
     ej_access *one = EJ_JOB_NEW(s->job, ej_access);
@@ -257,7 +208,7 @@ bool ej_rewrite_stage_out(ej_schedule *s, const ej_rewrite *r, int32_t *out)
         return false;
     }
     *one = waiting;
-    ej_statement copy = {.node = node, .out = result, .n_src = 1, .src = one, .expr = expr, .reduce = EJ_REDUCE_NONE,
+    ej_statement copy = {.out = result, .n_src = 1, .src = one, .expr = expr, .reduce = EJ_REDUCE_NONE,
                          .copies = true};
     s->buffers[s->n_buffers++] =
         (ej_schedule_buffer){.plan = {.name = "result", .dtype = (int16_t)dtype, .home = r->home, .slot = -1}, .at = r->at,
@@ -273,10 +224,6 @@ bool ej_rewrite_stage_out(ej_schedule *s, const ej_rewrite *r, int32_t *out)
     s->statements[r->statement].out = waiting;
     copy.hints.stream = s->statements[r->statement].hints.stream;
     s->statements[r->statement].hints.stream = false;
-    s->statements[s->n_statements++] = copy;
-    s->nodes[s->n_nodes++] = (ej_schedule_node){.kind = EJ_SCHEDULE_STATEMENT, .parent = r->at, .child = -1, .next = -1,
-                                                .axis = -1, .statement = id};
-    put_behind(s, node, child);
-    *out = id;
+    *out = ej_schedule_put(s, r->at, child, &copy, true);
     return true;
 }

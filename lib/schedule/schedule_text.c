@@ -8,6 +8,8 @@
  *     store 0 %1 unroll 16, %0 lane 12
  *     stage 0 1 at 3 local %1 0, %2 0, %1 16    source 1 of statement 0, at node 3 (or root), layout
  *     stage_out 0 at 3 local %1 0, %0 0
+ *     split 0 %2
+ *     fill 0 at root
  *     hint 0 stream prefetch 1 512        as in a nest's text, either or both
  */
 #include "schedule.h"
@@ -55,18 +57,22 @@ static bool is_staging(int kind)
     return kind == EJ_REWRITE_STAGE || kind == EJ_REWRITE_STAGE_OUT;
 }
 
+static void print_place(ej_text *text, const ej_rewrite *r)
+{
+    ej_print(text, " at ");
+    if (r->at == EJ_AT_ROOT) ej_print(text, "root");
+    else ej_print(text, "%d", (int)r->at);
+}
+
 static void print_rewrite(ej_text *text, const ej_rewrite *r)
 {
     ej_print(text, "%s %d", words[r->kind], (int)r->statement);
     if (r->kind == EJ_REWRITE_LOOP || r->kind == EJ_REWRITE_INNER)
         ej_print(text, " %%%d %lld", (int)r->axis, (long long)r->step);
     if (r->kind == EJ_REWRITE_STAGE) ej_print(text, " %d", (int)r->source);
-    if (is_staging(r->kind)) {
-        ej_print(text, " at ");
-        if (r->at == EJ_AT_ROOT) ej_print(text, "root");
-        else ej_print(text, "%d", (int)r->at);
-        ej_print(text, " %s", ej_nest_home_names[r->home]);
-    }
+    if (r->kind == EJ_REWRITE_SPLIT) ej_print(text, " %%%d", (int)r->axis);
+    if (is_staging(r->kind) || r->kind == EJ_REWRITE_FILL) print_place(text, r);
+    if (is_staging(r->kind)) ej_print(text, " %s", ej_nest_home_names[r->home]);
     print_digits(text, &r->digits, is_staging(r->kind));
     if (r->hints.stream) ej_print(text, " stream");
     if (r->hints.ahead) ej_print(text, " prefetch %d %lld", (int)r->hints.source, (long long)r->hints.ahead);
@@ -108,13 +114,18 @@ static int read_digits(ej_nest_cursor *c, bool layout, ej_tile *out)
     return EINJIT_OK;
 }
 
+static int read_place(ej_nest_cursor *c, ej_rewrite *r)
+{
+    if (!ej_nest_take_keyword(c, "at")) return ej_nest_expected(c, "at");
+    r->at = EJ_AT_ROOT;
+    return ej_nest_take_keyword(c, "root") ? EINJIT_OK : ej_nest_read_int32(c, &r->at);
+}
+
 static int read_stage(ej_nest_cursor *c, ej_rewrite *r)
 {
     int home = 0;
     if (r->kind == EJ_REWRITE_STAGE) EJ_TRY(ej_nest_read_int32(c, &r->source));
-    if (!ej_nest_take_keyword(c, "at")) return ej_nest_expected(c, "at");
-    r->at = EJ_AT_ROOT;
-    if (!ej_nest_take_keyword(c, "root")) EJ_TRY(ej_nest_read_int32(c, &r->at));
+    EJ_TRY(read_place(c, r));
     EJ_TRY(ej_nest_read_listed(c, ej_nest_home_names, "local or reg", &home));
     r->home = (uint8_t)home;
     return EINJIT_OK;
@@ -140,6 +151,8 @@ static int read_rewrite(ej_nest_cursor *c, ej_rewrite *r)
         EJ_TRY(read_axis(c, &r->axis));
         return ej_nest_read_integer(c, &r->step);
     }
+    if (kind == EJ_REWRITE_SPLIT) return read_axis(c, &r->axis);
+    if (kind == EJ_REWRITE_FILL) return read_place(c, r);
     if (kind == EJ_REWRITE_HINT) return read_hints(c, &r->hints);
     return read_digits(c, is_staging(kind), &r->digits);
 }

@@ -125,6 +125,7 @@ static void refusals_leave_the_tree_as_it_was(void **state)
     refuses(&f, stage, EJ_REFUSE_NOT_AROUND);
     stage.source = 2;
     refuses(&f, stage, EJ_REFUSE_NO_SUCH);
+    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_FILL, .at = down}, EJ_REFUSE_PARTIAL);
     ej_rewrite wait = {.kind = EJ_REWRITE_STAGE_OUT, .at = down, .home = EJ_HOME_LOCAL, .digits = layout_of(i, j, 0, 0)};
     refuses(&f, wait, EJ_REFUSE_PARTIAL); /* a part of the terms is summed below */
     wait.at = at;
@@ -295,6 +296,74 @@ static void an_empty_axis_keeps_sources_unread(void **state)
     plan_close(&f.plan);
 }
 
+/* Lanes along what is summed: whole chunks, the rest, and the lanes in the end. */
+static void split_sums_have_accumulators_a_lane(void **state)
+{
+    (void)state;
+    fixture f;
+    open_fixture(&f, product, product_inputs);
+    int32_t i = axis_named(&f.s, "a"), j = axis_named(&f.s, "c"), k = axis_named(&f.s, "b");
+    ej_rewrite split = {.kind = EJ_REWRITE_SPLIT, .axis = k};
+    refuses(&f, split, EJ_REFUSE_DIGITS);
+    ej_do_tile(&f.s, 0, tile_of(i, 4, k, 8));
+    split.axis = i;
+    refuses(&f, split, EJ_REFUSE_NOT_REDUCED);
+    ej_do_split(&f.s, 0, k);
+    assert_false(f.s.failed);
+    const char *text = settled(&f);
+    static const char *const parts[] = {"axis chunk 6", "axis rest 2", "sum acc[lane: 1, a: 8]", "sum result[a: 1]", "rest lane 8",
+                                        "src acc", "move out0"};
+    for (size_t n = 0; n < sizeof parts / sizeof *parts; n++) {
+        const char *at = strstr(text, parts[n]);
+        if (!at) fail_msg("no %s in order", parts[n]);
+        text = at;
+    }
+    split.axis = k;
+    refuses(&f, split, EJ_REFUSE_SPLIT);
+    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_LOOP, .axis = k, .step = 16}, EJ_REFUSE_SPLIT);
+    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_INNER, .axis = k, .step = 16}, EJ_REFUSE_SPLIT);
+    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_TILE, .digits = tile_of(i, 4, k, 4)}, EJ_REFUSE_SPLIT);
+    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_FILL, .at = EJ_AT_ROOT}, EJ_REFUSE_SPLIT);
+    ej_rewrite stage = {.kind = EJ_REWRITE_STAGE, .at = EJ_AT_ROOT, .home = EJ_HOME_LOCAL, .source = 1, .digits = layout_of(k, j, k, 8)};
+    refuses(&f, stage, EJ_REFUSE_SPLIT);
+    plan_close(&f.plan);
+    open_fixture(&f, product, "f32[40,6] f32[6,64]");
+    ej_do_tile(&f.s, 0, tile_of(axis_named(&f.s, "a"), 4, axis_named(&f.s, "b"), 8));
+    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_SPLIT, .axis = axis_named(&f.s, "b")}, EJ_REFUSE_LARGE);
+    plan_close(&f.plan);
+    open_sizes(&f, product, product_inputs, "k");
+    ej_do_tile(&f.s, 0, tile_of(axis_named(&f.s, "a"), 4, axis_named(&f.s, "b"), 8));
+    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_SPLIT, .axis = axis_named(&f.s, "b")}, EJ_REFUSE_OPEN);
+    plan_close(&f.plan);
+}
+
+/* A filled result takes its terms in any order of loops, also none of them. */
+static void filled_results_are_summed_in_memory(void **state)
+{
+    (void)state;
+    fixture f;
+    open_sizes(&f, "def f(a: f32[i, k], b: f32[k, j]):\n    return relu(einsum('ik,kj->ij', a, b))\n", product_inputs, "k");
+    int32_t i = axis_named(&f.s, "a"), j = axis_named(&f.s, "c"), k = axis_named(&f.s, "b");
+    ej_do_tile(&f.s, 0, tile_of(k, 4, j, 8));
+    ej_rewrite loop = {.kind = EJ_REWRITE_LOOP, .axis = k, .step = 4};
+    refuses(&f, loop, EJ_REFUSE_EMPTY);
+    int32_t at = ej_do_loop(&f.s, 0, i, 8), fill = ej_do_fill(&f.s, at, 0);
+    ej_do_loop(&f.s, 0, k, 4);
+    assert_false(f.s.failed);
+    const char *text = settled(&f), *neutral = strstr(text, "move out0"), *sum = strstr(text, "sum out0"), *last;
+    assert_true(neutral && sum && neutral < sum);
+    last = strstr(sum, "move out0");
+    assert_true(last && strstr(last, "src out0"));
+    assert_null(strstr(text, "acc"));
+    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_FILL, .at = EJ_AT_ROOT}, EJ_REFUSE_PARTIAL);
+    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_FILL, .statement = fill, .at = EJ_AT_ROOT}, EJ_REFUSE_NOT_REDUCED);
+    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_SPLIT, .axis = k}, EJ_REFUSE_OPEN);
+    /* what waited elsewhere would come back over the sum */
+    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_STAGE_OUT, .statement = fill, .at = EJ_AT_ROOT, .home = EJ_HOME_LOCAL,
+                             .digits = layout_of(i, j, 0, 0)}, EJ_REFUSE_WRITTEN);
+    plan_close(&f.plan);
+}
+
 static const char *printed(fixture *f)
 {
     ej_text text;
@@ -349,6 +418,8 @@ int main(void)
         cmocka_unit_test(partial_sums_stay_in_the_caches),
         cmocka_unit_test(sums_in_registers_are_not_divided),
         cmocka_unit_test(an_empty_axis_keeps_sources_unread),
+        cmocka_unit_test(split_sums_have_accumulators_a_lane),
+        cmocka_unit_test(filled_results_are_summed_in_memory),
         cmocka_unit_test(a_schedule_replays),
         cmocka_unit_test(text_that_is_no_schedule_is_refused),
     };

@@ -1,0 +1,120 @@
+/* schedule_split.c - the rewrites split and fill: where the terms of a sum meet.
+ *
+ * split  lanes along a reduced axis: each element of the tile along it has an accumulator of its own, and they are brought
+ *        together once, at the end. The axis becomes three: whole chunks, the elements of a chunk, and the rest behind.
+ * fill   the sum runs through the result in memory, which a statement of its own has filled with the neutral element; the
+ *        epilogue is a statement behind. So the loops over reduced axes may come first of all, and have open extents.
+ *
+ *     at                         at
+ *         child with the sum         fill        out <- neutral
+ *                                    child       out <- reduce(out, expr)
+ *                                    finish      out <- epilogue(out)        where there is one
+ */
+#include "schedule.h"
+
+/* ---- split ---- */
+
+/* What the parts of the axis are computed with are numbers. */
+static int source_splits(const ej_schedule *s, const ej_access *source, int32_t axis, int64_t width)
+{
+    const ej_access_term *term = ej_access_find(source, axis);
+    const ej_schedule_buffer *buffer = &s->buffers[source->buffer];
+    int32_t digits = 0;
+    int64_t stride;
+    if (!term) return EJ_REFUSE_NONE;
+    if (ej_buffer_is_placed(buffer)) {
+        for (int32_t d = 0; d < buffer->layout.n; d++) digits += buffer->layout.digits[d].axis == axis;
+        return digits > 1 || buffer->plan.home == EJ_HOME_REG ? EJ_REFUSE_SPLIT : EJ_REFUSE_NONE;
+    }
+    if (term->stride.e || source->base.e) return EJ_REFUSE_OPEN;
+    bool fits = term->stride.n > INT64_MIN && ej_mul_size(term->stride.n < 0 ? -term->stride.n : term->stride.n, width, &stride);
+    return fits ? EJ_REFUSE_NONE : EJ_REFUSE_LARGE;
+}
+
+int ej_split_fits(const ej_schedule *s, const ej_statement *st, const ej_access *source)
+{
+    if (!st->has_split) return EJ_REFUSE_NONE;
+    return source_splits(s, source, st->split, ej_tile_count(&st->tile, st->split));
+}
+
+bool ej_rewrite_split(ej_schedule *s, const ej_rewrite *r)
+{
+    ej_statement *st = &s->statements[r->statement];
+    int64_t width = ej_tile_count(&st->tile, r->axis);
+    int why = EJ_REFUSE_NONE;
+    if (!ej_statement_reduces(st, r->axis)) why = EJ_REFUSE_NOT_REDUCED;
+    else if (s->axes[r->axis].extent.e) why = EJ_REFUSE_OPEN;
+    else if (width < 2) why = EJ_REFUSE_DIGITS;
+    else if (width > s->axes[r->axis].extent.n) why = EJ_REFUSE_LARGE;
+    else if (st->has_split || st->in_memory) why = EJ_REFUSE_SPLIT;
+    for (int32_t node = s->nodes[st->node].parent; !why && node >= 0; node = s->nodes[node].parent)
+        if (s->nodes[node].axis == r->axis) why = EJ_REFUSE_SPLIT;
+    for (int32_t i = 0; !why && i < st->n_inner; i++)
+        if (st->inner[i].axis == r->axis) why = EJ_REFUSE_SPLIT;
+    for (int32_t i = 0; !why && i < st->n_src; i++) why = source_splits(s, &st->src[i], r->axis, width);
+    if (why) return ej_schedule_refuse(s, r->statement, why);
+    st->split = r->axis;
+    st->has_split = true;
+    return true;
+}
+
+/* ---- fill ---- */
+
+/* The loop is where the result lives, or within. */
+static bool lives_at(const ej_schedule *s, int32_t buffer, int32_t at)
+{
+    int32_t home = s->buffers[buffer].at;
+    while (home >= 0 && at >= 0 && at != home) at = s->nodes[at].parent;
+    return home < 0 || at == home;
+}
+
+static int may_run_through(const ej_schedule *s, const ej_rewrite *r, int32_t child)
+{
+    const ej_statement *st = &s->statements[r->statement];
+    if (child < 0 || !lives_at(s, st->out.buffer, r->at)) return EJ_REFUSE_NOT_AROUND;
+    if (st->reduce == EJ_REDUCE_NONE) return EJ_REFUSE_NOT_REDUCED;
+    if (st->has_split || st->has_store) return EJ_REFUSE_SPLIT;
+    if (st->accumulate || !ej_statement_may_wait(s, st)) return EJ_REFUSE_PARTIAL;
+    for (int32_t node = r->at; node >= 0; node = s->nodes[node].parent)
+        if (ej_statement_reduces(st, s->nodes[node].axis)) return EJ_REFUSE_PARTIAL;
+    for (int32_t t = 0; t < st->out.n_terms; t++)
+        if (!ej_access_moves(&st->out, st->out.terms[t].axis)) return EJ_REFUSE_LAYOUT;
+    return ej_schedule_reads(s, child, st->out.buffer) ? EJ_REFUSE_WRITTEN : EJ_REFUSE_NONE;
+}
+
+/* The digits of axes that the result has. */
+static ej_tile tile_of_result(const ej_statement *st)
+{
+    ej_tile tile = {0};
+    for (int32_t d = 0; d < st->tile.n; d++)
+        if (ej_access_find(&st->out, st->tile.digits[d].axis)) tile.digits[tile.n++] = st->tile.digits[d];
+    return tile;
+}
+
+bool ej_rewrite_fill(ej_schedule *s, const ej_rewrite *r, int32_t *out)
+{
+    if (!ej_schedule_is_place(s, r->at)) return ej_schedule_refuse(s, r->statement, EJ_REFUSE_NO_SUCH);
+    int32_t child = ej_schedule_child(s, r->at, s->statements[r->statement].node);
+    int why = may_run_through(s, r, child), dtype = ej_statement_dtype(&s->statements[r->statement]);
+    if (why) return ej_schedule_refuse(s, r->statement, why);
+    ej_expr neutral = {1, EJ_JOB_NEW(s->job, ej_expr_op)};
+    ej_access *result = EJ_JOB_NEW(s->job, ej_access);
+    if (!neutral.ops || !result || !ej_schedule_room(s, 2)) {
+        s->no_memory = true;
+        return false;
+    }
+    ej_statement *st = &s->statements[r->statement];
+    *neutral.ops = ej_reduce_neutral(st->reduce, dtype);
+    *result = st->out;
+    ej_statement fill = {.out = st->out, .expr = neutral, .reduce = EJ_REDUCE_NONE, .copies = true, .tile = tile_of_result(st)};
+    ej_statement finish = fill;
+    finish.n_src = 1;
+    finish.src = result;
+    finish.expr = st->epilogue;
+    st->accumulate = st->in_memory = true;
+    st->epilogue = (ej_expr){0};
+    st->hints.stream = false;
+    *out = ej_schedule_put(s, r->at, child, &fill, false);
+    if (finish.expr.n) ej_schedule_put(s, r->at, child, &finish, true);
+    return true;
+}
