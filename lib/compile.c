@@ -102,7 +102,7 @@ static int print_stage(pipeline *p, int stage)
         for (int32_t i = 0; i < p->nests.n; i++) ej_nest_print(&p->text, &p->nests.nests[i], p->nests.sizes);
         break;
     case EJ_STAGE_COST: return print_costs(p);
-    case EJ_STAGE_STEPS: ej_nests_print_steps(&p->text, &p->nests); break;
+    case EJ_STAGE_STEPS: ej_nests_print_steps(&p->text, &p->nests, p->job.target); break;
     case EJ_STAGE_DOT: ej_plan_print_dot(&p->text, &p->plan); break;
     case EJ_STAGE_KEY: ej_key_print(&p->text, p->context, &p->request); break;
     case EJ_STAGE_TIME: print_times(p); break;

@@ -86,8 +86,7 @@ typedef struct ej_nest_node {
 
 typedef struct ej_nest {
     const char *name;
-    const char *recipe;   /* that made it, and its cost; NULL for nests made otherwise */
-    double cost;
+    const char *recipe;   /* that made it; NULL for nests made otherwise */
     const char *schedule; /* the rewrites that made it, as text; NULL where nobody asks or there were none */
     int32_t n_axes, cap_axes;
     ej_axis *axes;
@@ -124,16 +123,8 @@ int32_t ej_access_unit_axis(const ej_access *access); /* of stride 1; -1: none *
 bool ej_access_moves(const ej_access *access, int32_t axis); /* the element depends on it */
 
 /* ---- from a plan (recipe.c has the table of recipes) ---- */
-/* A recipe: hard facts (applicable), then taste (cost: lower is better, estimated ns), then the tree. */
-typedef struct ej_recipe {
-    const char *name;
-    bool (*applicable)(const ej_step *step, const ej_plan *plan, const ej_job *job);
-    double (*cost)(const ej_step *step, const ej_plan *plan, const ej_job *job);
-    /* the step is the recipe's own copy */
-    int (*build)(ej_nest *out, ej_step *step, const ej_plan *plan, ej_job *job);
-} ej_recipe;
 /* A JSON object a line for each step: what it computes with, what it costs, what it waits for. (nest_steps.c) */
-void ej_nests_print_steps(ej_text *text, const ej_nests *nests);
+void ej_nests_print_steps(ej_text *text, const ej_nests *nests, const ej_target *target);
 
 /* ---- text (nest_text.c, nest_text_read.c): printed and read back, for tests by hand and dumps ---- */
 /* `sizes` is an initialized table, to which the text's symbols are added where it has none of their names; it may be

@@ -4,19 +4,16 @@
  */
 #include <math.h>
 
-#include "nest.h"
+#include "nest_cost.h"
 #include "plan_links.h"
 
-/* A core of today, roughly: what the estimate divides by. */
-static const double operations_per_ns = 8;             /* of a recipe's cost: vector instructions */
-static const double cached_bytes_per_ns = 100, memory_bytes_per_ns = 30;
-static const double cached_bytes = 4 << 20;
+static const double cycles_per_ns = 4; /* a core of today, roughly */
 
-static double estimated_ns(const ej_nest *nest, double bytes)
+static double estimated_ns(ej_text *text, const ej_nest *nest, const ej_target *target)
 {
-    double compute = nest->cost / operations_per_ns;
-    double memory = bytes / (bytes <= cached_bytes ? cached_bytes_per_ns : memory_bytes_per_ns);
-    return compute > memory ? compute : memory;
+    ej_nest_cost cost;
+    if (ej_nest_cost_of(&cost, nest, target, text->arena)) text->failed = true;
+    return cost.cycles / cycles_per_ns;
 }
 
 /* JSON has no infinity. */
@@ -55,7 +52,8 @@ static void print_sources(ej_text *text, const ej_plan *plan, const ej_plan_link
     ej_print(text, "]");
 }
 
-static void print_step(ej_text *text, const ej_nests *nests, int32_t s, const ej_plan_link *links, size_t n)
+static void print_step(ej_text *text, const ej_nests *nests, const ej_target *target, int32_t s, const ej_plan_link *links,
+                       size_t n)
 {
     const ej_plan *plan = nests->plan;
     const ej_step *step = &plan->steps[s];
@@ -68,7 +66,7 @@ static void print_step(ej_text *text, const ej_nests *nests, int32_t s, const ej
     print_number(text, "operations", operations);
     print_number(text, "bytes", bytes);
     print_number(text, "intensity", bytes > 0 ? operations / bytes : 0);
-    print_number(text, "estimated_ns", estimated_ns(&nests->nests[s], bytes));
+    print_number(text, "estimated_ns", estimated_ns(text, &nests->nests[s], target));
     print_axes(text, step);
     print_sources(text, plan, links, n);
     ej_print(text, ", \"writes\": ");
@@ -77,7 +75,7 @@ static void print_step(ej_text *text, const ej_nests *nests, int32_t s, const ej
              plan->buffers[step->out.buffer].home == EJ_HOME_ARG ? "true" : "false");
 }
 
-void ej_nests_print_steps(ej_text *text, const ej_nests *nests)
+void ej_nests_print_steps(ej_text *text, const ej_nests *nests, const ej_target *target)
 {
     ej_plan_links links;
     if (!ej_plan_links_find(&links, nests->plan, text->arena)) {
@@ -88,7 +86,7 @@ void ej_nests_print_steps(ej_text *text, const ej_nests *nests)
     for (int32_t s = 0; s < nests->n; s++) {
         size_t to = from;
         while (to < links.n && links.items[to].to_step == s) to++;
-        print_step(text, nests, s, links.items + from, to - from);
+        print_step(text, nests, target, s, links.items + from, to - from);
         from = to;
     }
 }

@@ -1,4 +1,4 @@
-/* recipe.c - the recipes, and a plan's steps turned into nests by the cheapest one that applies.
+/* recipe.c - the recipes, and a plan's steps turned into nests by the one that suits each.
  *
  * Takes  a plan.
  * Gives  one nest a step, in order. A new way to run a step is a file with a script and a line in the table.
@@ -7,30 +7,19 @@
 
 #include "nest_cost.h"
 #include "nest_sums.h"
-#include "nest_tiling.h"
 
-static const ej_recipe *const recipes[] = {
-    &ej_recipe_move,     /* nothing is reduced: maps, copies, gathers, scatter-adds */
-    &ej_recipe_contract,  /* anything that reduces */
-    &ej_recipe_panel,     /* one operand is used again and again: packed in panels */
-    &ej_recipe_sweep,     /* a small result of one big operand */
+/* The first that matches and pays for certain. */
+static const ej_script *const scripts[] = {
+    &ej_script_gemm,    /* products of two operands that do not fit into the caches as they are */
+    &ej_script_thin,    /* the same, where the operand with the result's unit axis lies along another one */
+    &ej_script_small,   /* batches of products of a few registers */
+    &ej_script_permute, /* one operand, unit strides along different axes */
+    &ej_script_map,     /* one pass over a large result */
+    &ej_script_panel,   /* one operand is used again and again: packed in panels */
+    &ej_script_sweep,   /* a small result of one big operand */
+    &ej_script_plain,   /* anything */
 };
-
-static const ej_recipe *choose(const ej_step *step, size_t index, const ej_plan *plan, const ej_job *job, double *cost)
-{
-    const ej_recipe *best = NULL;
-    uint64_t random = ej_job_random(job), seen = 0;
-    for (size_t r = 0; r < sizeof recipes / sizeof *recipes; r++) {
-        if (!recipes[r]->applicable(step, plan, job)) continue;
-        double estimate = recipes[r]->cost(step, plan, job);
-        /* random: each of those that apply with the same chance */
-        bool wins = random ? ej_hash64(&index, sizeof index, random + r) % ++seen == 0 : !best || estimate < *cost;
-        if (best && !wins) continue;
-        best = recipes[r];
-        *cost = estimate;
-    }
-    return best;
-}
+enum { EJ_N_SCRIPTS = sizeof scripts / sizeof *scripts };
 
 /* LOCAL buffers lie behind the plan's scratch; nests run one after the other and share the room. */
 static int place_locals(ej_nest *nest, const ej_plan *plan, ej_sizes *sizes, ej_size *scratch, einjit_error *err)
@@ -70,33 +59,21 @@ static int settle(ej_nest *nest, const ej_schedule *s, const char *name, ej_job 
 }
 
 /* Tests walk schedules that no script would write. */
-static int build_random(ej_nest *nest, ej_step *step, const ej_plan *plan, ej_sizes *sizes, uint64_t seed, ej_job *job)
+static int build_random(ej_nest *nest, const ej_schedule *step, uint64_t seed, ej_job *job)
 {
     ej_schedule s;
-    EJ_TRY(ej_schedule_begin(&s, step, plan, sizes, job));
+    EJ_TRY(ej_schedule_again(&s, step));
     ej_schedule_random(&s, seed);
     count(&s, job);
     return settle(nest, &s, "random", job);
 }
 
-static const ej_script *const scripts[] = {
-    &ej_script_gemm,    /* products of two operands that do not fit into the caches as they are */
-    &ej_script_thin,    /* the same, where the operand with the result's unit axis lies along another one */
-    &ej_script_small,   /* batches of products of a few registers */
-    &ej_script_permute, /* one operand, unit strides along different axes */
-    &ej_script_map,     /* one pass over a large result */
-    &ej_script_plain,   /* anything; where plans are random only: the recipes above it serve what the others do not */
-};
-enum { EJ_N_SCRIPTS = sizeof scripts / sizeof *scripts, EJ_PLAIN = EJ_N_SCRIPTS - 1 };
-
-/* One run of a script from a fresh schedule: false where it is refused or a nest does not come of it. */
-static int build_script(ej_nest *nest, bool *built, const ej_script *script, const int64_t *params, const ej_step *step,
-                        const ej_plan *plan, ej_sizes *sizes, ej_job *job)
+/* One run of a script from a fresh schedule: false where it is refused. */
+static int build_script(ej_nest *nest, bool *built, const ej_script *script, const int64_t *params, const ej_schedule *step,
+                        ej_job *job)
 {
     ej_schedule s;
-    ej_step own;
-    EJ_TRY(ej_step_copy(&own, step, job->arena));
-    EJ_TRY(ej_schedule_begin(&s, &own, plan, sizes, job));
+    EJ_TRY(ej_schedule_again(&s, step));
     script->run(&s, params);
     count(&s, job);
     *built = !s.failed;
@@ -104,17 +81,11 @@ static int build_script(ej_nest *nest, bool *built, const ej_script *script, con
     return s.failed ? EINJIT_OK : settle(nest, &s, script->name, job);
 }
 
-/* The recipes that are no scripts count instructions: two a cycle. */
-static double instructions(const ej_nest_cost *cost)
-{
-    return 2 * cost->cycles;
-}
-
-static int cost_of(ej_nest *nest, ej_job *job)
+static int cycles_of(double *out, const ej_nest *nest, ej_job *job)
 {
     ej_nest_cost cost;
     EJ_TRY(ej_nest_cost_of(&cost, nest, job->target, job->arena));
-    nest->cost = instructions(&cost);
+    *out = cost.cycles;
     return EINJIT_OK;
 }
 
@@ -125,38 +96,64 @@ typedef struct attempt {
     bool pays;   /* for certain */
 } attempt;
 
-/* The cheapest nest that a script's numbers give. */
-static int try_script(attempt *out, const ej_script *script, const ej_step *step, const ej_plan *plan, ej_sizes *sizes,
-                      ej_job *job)
+/* The nest that a script's numbers give, of several the cheapest. */
+static int try_script(attempt *out, const ej_script *script, const ej_schedule *step, ej_job *job)
 {
     int64_t params[EJ_RECIPE_PARAMS][EJ_RECIPE_NUMBERS] = {{0}};
-    ej_schedule s;
-    ej_step own;
+    double cycles, least = 0;
     *out = (attempt){.built = false};
-    EJ_TRY(ej_step_copy(&own, step, job->arena));
-    EJ_TRY(ej_schedule_begin(&s, &own, plan, sizes, job));
-    int32_t n = script->matches(&s) ? script->params(&s, params) : 0;
-    out->pays = n && (!script->pays || script->pays(&s));
+    int32_t n = script->matches(step) ? script->params(step, params) : 0;
+    out->pays = n && (!script->pays || script->pays(step));
     for (int32_t k = 0; k < n; k++) {
         ej_nest candidate;
         bool ok;
-        EJ_TRY(build_script(&candidate, &ok, script, params[k], step, plan, sizes, job));
+        EJ_TRY(build_script(&candidate, &ok, script, params[k], step, job));
         if (!ok) continue;
-        EJ_TRY(cost_of(&candidate, job));
-        if (!out->built || candidate.cost < out->nest.cost) out->nest = candidate;
+        if (n > 1) EJ_TRY(cycles_of(&cycles, &candidate, job));
+        if (n > 1 && out->built && cycles >= least) continue;
+        out->nest = candidate;
         out->built = true;
+        least = n > 1 ? cycles : 0;
     }
     return EINJIT_OK;
 }
 
-/* The first script that matches: costs do not rank scripts of different kinds. Random plans take any, or none. */
-static int try_scripts(attempt *out, uint64_t random, const ej_step *step, const ej_plan *plan, ej_sizes *sizes, ej_job *job)
+/* Costs tell kinds of trees apart, not good ones from better ones: a win counts from here on. */
+static const double clear_win = 1.5;
+
+static int is_clear_win(bool *out, const ej_nest *nest, const ej_nest *other, ej_job *job)
 {
-    out->built = false;
-    if (random % 2) return EINJIT_OK;
-    for (int i = 0; i < EJ_N_SCRIPTS && !out->built; i++)
-        if (random ? i == (int)(random / 2 % EJ_N_SCRIPTS) : i != EJ_PLAIN)
-            EJ_TRY(try_script(out, scripts[i], step, plan, sizes, job));
+    double cycles, others;
+    EJ_TRY(cycles_of(&cycles, nest, job));
+    EJ_TRY(cycles_of(&others, other, job));
+    *out = cycles * clear_win < others;
+    return EINJIT_OK;
+}
+
+/* The first script that pays for certain; one before it, which may pay, where the tree clearly costs less. */
+static int build_by_scripts(ej_nest *nest, const ej_schedule *step, ej_job *job)
+{
+    attempt perhaps = {.built = false}, script = {.built = false};
+    bool wins = false;
+    for (int i = 0; i < EJ_N_SCRIPTS && !(script.built && script.pays); i++) {
+        EJ_TRY(try_script(&script, scripts[i], step, job));
+        if (script.built && !script.pays && !perhaps.built) perhaps = script;
+    }
+    if (!script.built) return ej_fail(job->err, EINJIT_E_INTERNAL, "step '%s' has no recipe", step->name);
+    if (perhaps.built) EJ_TRY(is_clear_win(&wins, &perhaps.nest, &script.nest, job));
+    *nest = wins ? perhaps.nest : script.nest;
+    return EINJIT_OK;
+}
+
+/* Random plans take any schedule, or any script that matches, whether it pays or not. */
+static int build_by_chance(ej_nest *nest, const ej_schedule *step, uint64_t random, ej_job *job)
+{
+    attempt script = {.built = false};
+    if (random % 2) return build_random(nest, step, random, job);
+    for (uint64_t i = 0; i < EJ_N_SCRIPTS && !script.built; i++)
+        EJ_TRY(try_script(&script, scripts[(random / 2 + i) % EJ_N_SCRIPTS], step, job));
+    if (!script.built) return ej_fail(job->err, EINJIT_E_INTERNAL, "step '%s' has no recipe", step->name);
+    *nest = script.nest;
     return EINJIT_OK;
 }
 
@@ -167,37 +164,14 @@ static int64_t terms_of_block(size_t index, const ej_job *job)
     return random ? 2 + (int64_t)(ej_hash64(&index, sizeof index, ~random) % 5) : EJ_SUM_BLOCK;
 }
 
-static int build_by_recipe(ej_nest *nest, ej_step *step, size_t index, const ej_plan *plan, ej_job *job)
+static int build_step(ej_nest *nest, size_t index, const ej_plan *plan, ej_sizes *sizes, ej_job *job)
 {
-    double cost = 0;
-    const ej_recipe *recipe = choose(step, index, plan, job, &cost);
-    if (!recipe) return ej_fail(job->err, EINJIT_E_INTERNAL, "step '%s' has no recipe", step->name);
-    EJ_TRY(recipe->build(nest, step, plan, job));
-    nest->recipe = recipe->name;
-    nest->cost = cost;
-    return EINJIT_OK;
-}
-
-/* Costs tell kinds of trees apart, not good ones from better ones: a win counts from here on. */
-static const double clear_win = 1.5;
-
-static int build_step(ej_nest *nest, ej_step *step, size_t index, const ej_plan *plan, ej_sizes *sizes, ej_job *job)
-{
-    attempt script;
-    ej_nest_cost cost;
+    ej_schedule step;
     uint64_t random = ej_job_random(job);
-    if (random) random = ej_hash64(&index, sizeof index, random) | 4;
-    if (random % 2) return build_random(nest, step, plan, sizes, random, job);
-    EJ_TRY(try_scripts(&script, random / 2, step, plan, sizes, job));
-    if (script.built && (random || script.pays)) {
-        *nest = script.nest;
-        return EINJIT_OK;
-    }
-    EJ_TRY(build_by_recipe(nest, step, index, plan, job));
-    if (!script.built) return EINJIT_OK;
-    EJ_TRY(ej_nest_cost_of(&cost, nest, job->target, job->arena));
-    if (script.nest.cost * clear_win < instructions(&cost)) *nest = script.nest;
-    return EINJIT_OK;
+    EJ_TRY(ej_schedule_begin(&step, &plan->steps[index], plan, sizes, job));
+    EJ_TRY(random ? build_by_chance(nest, &step, ej_hash64(&index, sizeof index, random) | 4, job)
+                  : build_by_scripts(nest, &step, job));
+    return plan->steps[index].ordered ? EINJIT_OK : ej_nest_block_sums(nest, terms_of_block(index, job), job->arena);
 }
 
 int ej_nests_build(ej_nests *out, const ej_plan *plan, ej_job *job)
@@ -208,12 +182,8 @@ int ej_nests_build(ej_nests *out, const ej_plan *plan, ej_job *job)
     if (!sizes || !out->nests) return ej_no_memory(job->err);
     *sizes = plan->bound->sizes; /* merged axes add sizes of their own */
     for (size_t s = 0; s < plan->n_steps; s++) {
-        ej_step step;
-        EJ_TRY(ej_step_normalize(&step, &plan->steps[s], sizes, job->arena, job->err));
         ej_nest *nest = &out->nests[out->n++];
-        bool ordered = step.ordered;
-        int status = build_step(nest, &step, s, plan, sizes, job);
-        if (!status && !ordered) status = ej_nest_block_sums(nest, terms_of_block(s, job), job->arena);
+        int status = build_step(nest, s, plan, sizes, job);
         if (status == EINJIT_E_NOMEM) return ej_no_memory(job->err); /* builders of nests have no error to write to */
         EJ_TRY(status);
         EJ_TRY(place_locals(nest, plan, sizes, &out->scratch_bytes, job->err));

@@ -1,6 +1,10 @@
-/* recipe_plain.c - any step: lanes where the result has unit stride, settle does the rest.
+/* recipe_plain.c - any step: the tiling that takes the fewest instructions, loops around it.
+ *
+ * Takes  any statement.
+ * Gives  loops over the result's axes; lanes along an axis of the result, or along a summed one: then each lane has a sum of
+ *        its own, and they are brought together at the end. What is summed comes innermost.
  */
-#include "recipe.h"
+#include "recipe_tiling.h"
 
 static bool matches(const ej_schedule *s)
 {
@@ -15,18 +19,39 @@ static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_REC
     return 1;
 }
 
+static bool reduces_an_axis(const ej_schedule *s)
+{
+    for (int32_t a = 0; a < s->n_axes; a++)
+        if (ej_statement_reduces(&s->statements[0], a)) return true;
+    return false;
+}
+
+/* Vectors side by side hide the latency of the sum where no rows do. */
+static void split_lanes(ej_schedule *s, const ej_tiling *tiling)
+{
+    ej_size extent = s->axes[tiling->lane_axis].extent;
+    ej_tiling t = *tiling;
+    t.vectors = t.row_axis >= 0 ? 1 : 4;
+    while (t.vectors > 1 && extent.n < 2 * (int64_t)t.lanes * t.vectors) t.vectors /= 2;
+    if (extent.e || extent.n < 2 * t.lanes) return;
+    ej_do_tile(s, 0, ej_tiling_tile(&t));
+    ej_rewrite split = {.kind = EJ_REWRITE_SPLIT, .axis = t.lane_axis};
+    if (!s->failed && !ej_schedule_apply(s, &split, NULL)) ej_do_tile(s, 0, ej_tiling_tile(tiling)); /* an open stride */
+}
+
 static void run(ej_schedule *s, const int64_t *numbers)
 {
-    const ej_statement *st = &s->statements[0];
-    ej_tile tile = {0};
+    ej_tiling t = ej_tiling_choose(s, &s->statements[0]);
+    ej_tile tile = ej_tiling_tile(&t);
+    int64_t width = (int64_t)t.lanes * t.vectors;
+    bool across = t.lane_axis >= 0 && !t.lane_reduced, sums = reduces_an_axis(s);
     (void)numbers;
-    for (int32_t t = 0; t < st->out.n_terms; t++) {
-        int32_t axis = st->out.terms[t].axis;
-        if (!ej_size_is(st->out.terms[t].stride, 1) || ej_statement_has_table(st, axis)) continue;
-        ej_tile_add(&tile, axis, ej_rule_lanes(s, st, ej_schedule_range(s, -1, axis)), EJ_LANE);
-        break;
-    }
     if (tile.n) ej_do_tile(s, 0, tile);
+    ej_do_kept_loops(s, &t, NULL, false);
+    if (across && sums) ej_do_loop(s, 0, t.lane_axis, width); /* the same vectors of a source for all rows */
+    if (t.row_axis >= 0) ej_do_loop(s, 0, t.row_axis, t.rows);
+    if (across && !sums) ej_do_loop(s, 0, t.lane_axis, width);
+    if (t.lane_reduced && !s->failed) split_lanes(s, &t);
 }
 
 const ej_script ej_script_plain = {"plain", matches, NULL, params, run};

@@ -85,7 +85,7 @@ bool ej_product_find(const ej_schedule *s, int32_t lane, ej_product *g)
     g->left = 1 - g->right;
     if (!sort_into_classes(s, g) || ej_access_find(&st->src[g->left], g->lane)) return false;
     g->row = choose_row(s, g);
-    if (!s->ordered) ej_product_sort(g->k, g->n_k, &st->src[g->left]);
+    if (!EJ_HELD(s->ordered, SUM_LOOPS)) ej_product_sort(g->k, g->n_k, &st->src[g->left]);
     return true;
 }
 

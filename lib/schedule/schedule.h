@@ -131,7 +131,7 @@ typedef struct ej_schedule {
     int32_t root;          /* first node */
     size_t n_log, cap_log;
     ej_rewrite *log;
-    bool ordered;          /* each result takes its terms one by one, as nested loops over the axes give them */
+    bool ordered;          /* each result takes its terms one by one, as nested loops over the axes give them (job_gates.def) */
     bool failed;           /* of a script: a rewrite was refused, those behind it do nothing */
     uint8_t why;           /* EJ_REFUSE_*, of the last refusal .. */
     int32_t why_statement; /* .. and its statement */
@@ -140,8 +140,11 @@ typedef struct ej_schedule {
 } ej_schedule;
 
 /* ---- schedule_group.c ---- */
-/* A schedule of one step, statement 0; the step is in normal form, and the schedule's own. E_NOMEM only. */
-int ej_schedule_begin(ej_schedule *out, ej_step *step, const ej_plan *plan, ej_sizes *sizes, ej_job *job);
+/* A schedule of one step, statement 0, whose axes are in normal form: `sizes` grows. E_NOMEM only. */
+int ej_schedule_begin(ej_schedule *out, const ej_step *step, const ej_plan *plan, ej_sizes *sizes, ej_job *job);
+/* A fresh copy of a schedule that was begun and not rewritten. E_NOMEM only. */
+int ej_schedule_again(ej_schedule *out, const ej_schedule *begun);
+int ej_schedule_normalize(ej_schedule *s); /* schedule_normal.c */
 bool ej_statement_reduces(const ej_statement *st, int32_t axis);
 bool ej_statement_names(const ej_statement *st, int32_t axis); /* some access does */
 int64_t ej_tile_count(const ej_tile *tile, int32_t axis);
@@ -168,6 +171,9 @@ int32_t ej_rule_lanes(const ej_schedule *s, const ej_statement *st, int64_t rang
 /* Stores of a statement pay past the caches: its result is more than the last of them holds, in rows of whole lines. */
 bool ej_rule_streams(const ej_schedule *s, const ej_statement *st);
 bool ej_statement_has_table(const ej_statement *st, int32_t axis);
+/* How far apart an axis' neighbours lie, at most: reduced ones in the sources (-1: none moves along it), others in the
+ * result. Axes that walk a table come first of all. */
+int64_t ej_rule_reach(const ej_access *out, int32_t n_src, const ej_access *src, int32_t axis, bool reduced);
 
 /* ---- schedule.c ---- */
 /* False: refused (why), or out of memory. *out: LOOP: the innermost loop around the statement; STAGE, STAGE_OUT: the copy;

@@ -1,7 +1,8 @@
 /* schedule_group.c - steps as statements of a schedule.
  *
- * Takes  a step in normal form.
- * Gives  a schedule with the step's axes, the plan's buffers that it uses in order of first use, one statement.
+ * Takes  a step of the plan.
+ * Gives  a schedule with the step's axes in normal form, the plan's buffers that it uses in order of first use, one
+ *        statement; and fresh copies of it, for one script after another.
  * Not here: groups of several steps (their axes have to be brought together first).
  */
 #include "schedule.h"
@@ -41,26 +42,54 @@ static int map_access(buffer_map *map, ej_access *access)
     return EINJIT_OK;
 }
 
-int ej_schedule_begin(ej_schedule *out, ej_step *step, const ej_plan *plan, ej_sizes *sizes, ej_job *job)
+static int copy_access(ej_access *out, const ej_access *access, ej_arena *arena)
 {
-    memset(out, 0, sizeof *out);
-    out->name = step->name;
-    out->ordered = EJ_HELD(step->ordered, SUM_LOOPS);
-    out->job = job;
-    out->sizes = sizes;
-    out->n_axes = step->n_axes;
-    out->axes = step->axes;
-    buffer_map map = {.s = out, .plan = plan};
-    for (int32_t i = 0; i < step->n_src; i++) EJ_TRY(map_access(&map, &step->src[i]));
-    EJ_TRY(map_access(&map, &step->out));
-    if (!EJ_PUSH_ROOM(job->arena, out->statements, out->cap_statements, 0) ||
-        !EJ_PUSH_ROOM(job->arena, out->nodes, out->cap_nodes, 0))
+    *out = *access;
+    out->terms = EJ_NEW_ARRAY(arena, ej_access_term, (size_t)access->n_terms);
+    if (!out->terms) return EINJIT_E_NOMEM;
+    if (access->n_terms) memcpy(out->terms, access->terms, (size_t)access->n_terms * sizeof *out->terms);
+    return EINJIT_OK;
+}
+
+static int copy_step(ej_statement *out, const ej_step *step, ej_arena *arena)
+{
+    *out = (ej_statement){.n_src = step->n_src, .expr = step->expr, .epilogue = step->epilogue, .reduce = step->reduce,
+                          .accumulate = step->accumulate, .src = EJ_NEW_ARRAY(arena, ej_access, (size_t)step->n_src)};
+    if (!out->src) return EINJIT_E_NOMEM;
+    EJ_TRY(copy_access(&out->out, &step->out, arena));
+    for (int32_t i = 0; i < step->n_src; i++) EJ_TRY(copy_access(&out->src[i], &step->src[i], arena));
+    return EINJIT_OK;
+}
+
+int ej_schedule_begin(ej_schedule *out, const ej_step *step, const ej_plan *plan, ej_sizes *sizes, ej_job *job)
+{
+    ej_arena *arena = job->arena;
+    *out = (ej_schedule){.name = step->name, .ordered = step->ordered, .job = job, .sizes = sizes, .n_axes = step->n_axes};
+    out->axes = EJ_NEW_ARRAY(arena, ej_axis, (size_t)step->n_axes);
+    if (!out->axes || !EJ_PUSH_ROOM(arena, out->statements, out->cap_statements, 0) ||
+        !EJ_PUSH_ROOM(arena, out->nodes, out->cap_nodes, 0))
         return EINJIT_E_NOMEM;
-    out->statements[out->n_statements++] =
-        (ej_statement){.out = step->out, .n_src = step->n_src, .src = step->src, .expr = step->expr, .epilogue = step->epilogue,
-                       .reduce = step->reduce, .accumulate = step->accumulate};
+    if (step->n_axes) memcpy(out->axes, step->axes, (size_t)step->n_axes * sizeof *out->axes);
+    ej_statement *st = &out->statements[out->n_statements++];
+    EJ_TRY(copy_step(st, step, arena));
     out->nodes[out->n_nodes++] =
         (ej_schedule_node){.kind = EJ_SCHEDULE_STATEMENT, .parent = -1, .child = -1, .next = -1, .axis = -1};
+    EJ_TRY(ej_schedule_normalize(out));
+    buffer_map map = {.s = out, .plan = plan};
+    for (int32_t i = 0; i < st->n_src; i++) EJ_TRY(map_access(&map, &st->src[i]));
+    return map_access(&map, &st->out);
+}
+
+int ej_schedule_again(ej_schedule *out, const ej_schedule *begun)
+{
+    *out = *begun;
+    out->statements = NULL;
+    out->nodes = NULL;
+    out->n_statements = out->cap_statements = out->n_nodes = out->cap_nodes = 0;
+    out->cap_buffers = out->n_buffers; /* those of the plan are the same ones: more make a copy */
+    if (!ej_schedule_room(out, 1)) return EINJIT_E_NOMEM;
+    out->statements[out->n_statements++] = begun->statements[0];
+    out->nodes[out->n_nodes++] = begun->nodes[0];
     return EINJIT_OK;
 }
 

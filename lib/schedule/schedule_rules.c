@@ -2,6 +2,8 @@
  */
 #include "schedule.h"
 
+#include <stdlib.h>
+
 static int register_bytes(int dtype)
 {
     return dtype == EINJIT_BOOL ? 4 : ej_dtypes[ej_dtypes[dtype].real].bytes; /* bools are computed on as masks */
@@ -35,6 +37,25 @@ bool ej_statement_has_table(const ej_statement *st, int32_t axis)
         if (term && term->table >= 0) return true;
     }
     return false;
+}
+
+static int64_t reach(const ej_access *access, int32_t axis)
+{
+    const ej_access_term *term = ej_access_find(access, axis);
+    if (!term) return -1;
+    if (term->table >= 0 || term->stride.n == INT64_MIN) return INT64_MAX;
+    int64_t far = llabs(term->stride.n), block = llabs(term->block_stride.n);
+    return term->block && block > far ? block : far;
+}
+
+int64_t ej_rule_reach(const ej_access *out, int32_t n_src, const ej_access *src, int32_t axis, bool reduced)
+{
+    int64_t far = reduced ? -1 : reach(out, axis);
+    for (int32_t i = 0; i < n_src; i++) {
+        int64_t n = reach(&src[i], axis);
+        if ((reduced || n == INT64_MAX) && n > far) far = n;
+    }
+    return far;
 }
 
 enum { EJ_RULE_LINE = 64 }; /* bytes: parts of lines cost more than they save */

@@ -19,9 +19,6 @@
  */
 #include "schedule.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 typedef struct settler {
     const ej_schedule *s;
     ej_nest *nest;
@@ -54,24 +51,9 @@ static int write_accesses(settler *w)
     return write_access(w, &w->st->out, &w->out);
 }
 
-/* How far apart an axis' neighbours lie; axes that walk a table come first of all. */
-static int64_t reach(const ej_access *access, int32_t axis)
+static int64_t reach(const settler *w, int32_t axis, bool reduced)
 {
-    const ej_access_term *term = ej_access_find(access, axis);
-    if (!term) return -1;
-    if (term->table >= 0 || term->stride.n == INT64_MIN) return INT64_MAX;
-    int64_t far = llabs(term->stride.n), block = llabs(term->block_stride.n);
-    return term->block && block > far ? block : far;
-}
-
-static int64_t widest_reach(const settler *w, int32_t axis, bool reduced)
-{
-    int64_t far = reduced ? -1 : reach(&w->out, axis);
-    for (int32_t i = 0; i < w->st->n_src; i++) {
-        int64_t n = reach(&w->src[i], axis);
-        if ((reduced || n == INT64_MAX) && n > far) far = n;
-    }
-    return far;
+    return ej_rule_reach(&w->out, w->st->n_src, w->src, axis, reduced);
 }
 
 /* ---- loops that are lacking ---- */
@@ -85,25 +67,26 @@ static int64_t inner_range(const settler *w, int32_t axis, int32_t n)
     return range;
 }
 
-/* Some value of the axis is not covered by the tile: an axis that no access names is counted one by one. */
+/* Some value of the axis is not covered by the tile: an axis that no access names is counted one by one, and one that has no
+ * values keeps leaves that do not name it from running. */
 static bool lacks_loop(const settler *w, int32_t axis, bool reduced)
 {
     bool named = ej_statement_names(w->st, axis);
     if (w->st->has_split && axis == w->st->split) return false;
     if (ej_statement_reduces(w->st, axis) != reduced || (!named && (!reduced || w->st->copies))) return false;
     int64_t range = reduced ? inner_range(w, axis, w->st->n_inner) : ej_schedule_range(w->s, w->st->node, axis);
-    return named ? range > ej_tile_count(&w->st->tile, axis) : range != 1;
+    return named ? range > ej_tile_count(&w->st->tile, axis) || !range : range != 1;
 }
 
 static int add_loops(settler *w, bool reduced, int32_t *parent)
 {
-    bool *done = EJ_NEW_ARRAY(w->arena, bool, (size_t)w->s->n_axes), in_order = reduced && w->s->ordered;
+    bool *done = EJ_NEW_ARRAY(w->arena, bool, (size_t)w->s->n_axes), in_order = reduced && EJ_HELD(w->s->ordered, SUM_LOOPS);
     if (!done) return EINJIT_E_NOMEM;
     for (;;) {
         int32_t pick = -1;
         for (int32_t a = 0; a < w->s->n_axes; a++) {
             if (done[a] || !lacks_loop(w, a, reduced)) continue;
-            if (pick < 0 || (!in_order && widest_reach(w, a, reduced) > widest_reach(w, pick, reduced))) pick = a;
+            if (pick < 0 || (!in_order && reach(w, a, reduced) > reach(w, pick, reduced))) pick = a;
         }
         if (pick < 0) return EINJIT_OK;
         done[pick] = true;
@@ -314,7 +297,7 @@ static int write_sum(settler *w, int32_t parent, const ej_expr *same, const ej_e
 
 static int write_reduction(settler *w, int32_t parent)
 {
-    bool resumes = w->n_around && !w->st->accumulate, goes_on = w->s->ordered;
+    bool resumes = w->n_around && !w->st->accumulate, goes_on = EJ_HELD(w->s->ordered, SUM_LOOPS);
     ej_expr same, neutral;
     ej_tile tile = result_tile(w), store = w->st->has_store ? w->st->store : tile;
     EJ_TRY(source_of(w, ej_statement_dtype(w->st), &same));

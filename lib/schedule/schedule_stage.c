@@ -123,6 +123,8 @@ static int buffer_fits(ej_schedule *s, const ej_rewrite *r, const ej_access *rea
     if (!ej_mul_size(elems, ej_dtypes[s->buffers[buffer].plan.dtype].bytes, &bytes) || bytes > EJ_STAGE_BYTES ||
         (r->home == EJ_HOME_REG && elems > EJ_STAGE_REGISTERS))
         return EJ_REFUSE_LARGE;
+    for (int32_t t = 0; r->home == EJ_HOME_REG && t < read->n_terms; t++) /* no loop may keep its leaves from running */
+        if (!ej_schedule_range(s, r->at, read->terms[t].axis)) return EJ_REFUSE_EMPTY;
     return ej_access_fits(s, read, &s->statements[r->statement].tile);
 }
 

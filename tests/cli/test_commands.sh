@@ -252,7 +252,7 @@ run 2 "$einjit" print "$wasteful" --json; run 2 "$einjit" print "$wasteful" --ti
 run 1 "$einjit" print "$wasteful" --stats -s i=4611686018427387904,j=9,k=9; says E_SIZE err; quiet out
 
 # ---- explain
-run 0 "$einjit" explain 'ij,jk,kl->il' -s i=9,j=500,k=9,l=500; says 'contract' out; quiet err
+run 0 "$einjit" explain 'ij,jk,kl->il' -s i=9,j=500,k=9,l=500; says 'plain' out; quiet err
 run 0 "$einjit" explain 'ij,jk,kl->il' -s i=9,j=500,k=9,l=500 --json --dot d.dot --svg d.svg; quiet err
 json 'steps.#' 2; json 'steps.1.after.0' 0; json 'naive_operations' 60750000.0; json 'planned_operations' 162000.0
 json naive_bytes 72000

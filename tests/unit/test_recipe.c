@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "lower_support.h"
-#include "nest_tiling.h"
 #include "plan_support.h"
 #include "recipe.h"
 
@@ -41,9 +40,7 @@ static int agrees_on_rows(const ej_script *script, const char *program, const ch
         c.bind.job.target = &ej_targets[row];
         c.bind.job.path_strategy = "random:1"; /* no taste: also for small sizes */
         sizes = c.plan.bound->sizes;
-        ej_step *step = EJ_JOB_NEW(&c.bind.job, ej_step);
-        assert_int_equal(ej_step_normalize(step, &c.plan.steps[0], &sizes, &c.bind.arena, NULL), EINJIT_OK);
-        assert_int_equal(ej_schedule_begin(&s, step, &c.plan, &sizes, &c.bind.job), EINJIT_OK);
+        assert_int_equal(ej_schedule_begin(&s, &c.plan.steps[0], &c.plan, &sizes, &c.bind.job), EINJIT_OK);
         if (!script->matches(&s)) {
             plan_close(&c);
             continue;
@@ -181,9 +178,31 @@ static void large_maps_are_one_pass(void **state)
     agrees(&ej_script_map, "def f(a):\n    return to(a, f64)\n", "f32[321]", NULL);
 }
 
+static void small_results_are_swept(void **state)
+{
+    (void)state;
+    static const char *const inputs[] = {"f32[37,50] f32[37]", "f64[3,21] f64[3]", "i32[8,16] i32[8]", "c64[9,11] c64[9]"};
+    for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++) agrees(&ej_script_sweep, PRODUCT("ij,i->j"), inputs[i], NULL);
+    agrees(&ej_script_sweep, "def f(a):\n    return relu(sum(a, dim=(0, 1)))\n", "f32[5,7,33]", NULL);
+    agrees(&ej_script_sweep, "def f(a):\n    return amax(a, dim=0)\n", "f64[70,18]", NULL);
+}
+
+static void one_operand_is_packed_in_panels(void **state)
+{
+    (void)state;
+    agrees(&ej_script_panel, PRODUCT("ik,kj->ij"), "f32[21,40] f32[40,50]", NULL);
+    agrees(&ej_script_panel, PRODUCT("ki,jk->ij"), "f64[40,21] f64[50,40]", NULL);
+    agrees_where_it_matches(&ej_script_panel, PRODUCT("zik,zkj->zij"), "c64[2,5,9] c64[2,9,12]");
+    agrees(&ej_script_panel, "def f(a, b):\n    return einsum('ik,kj->ij', a, b, reduce=\"max\", combine=\"add\")\n", "f32[9,17] f32[17,40]", NULL);
+}
+
 static void plain_takes_anything(void **state)
 {
     (void)state;
+    agrees(&ej_script_plain, PRODUCT("ij,j->i"), "f32[19,101] f32[101]", NULL); /* lanes along the sum, and a rest */
+    agrees(&ej_script_plain, PRODUCT("i,i->"), "c128[75] c128[75]", NULL);
+    agrees(&ej_script_plain, "def f(a):\n    return amax(a, dim=1)\n", "f64[3,67]", NULL);
+    agrees(&ej_script_plain, "def f(a):\n    return prod(a)\n", "i32[130]", NULL);
     agrees(&ej_script_plain, PRODUCT("ik,kj->ij"), "f32[5,7] f32[7,11]", NULL);
     agrees(&ej_script_plain, "def f(a):\n    return abs(permute(a, (1, 0)))\n", "f32[6,7]", NULL);
     agrees(&ej_script_plain, "def f(a):\n    return sum(a)\n", "f64[31]", NULL);
@@ -196,9 +215,7 @@ static bool script_takes(const ej_script *script, const char *program, const cha
     plan_open(&c, program, inputs, NULL, open);
     ej_sizes sizes = c.plan.bound->sizes;
     c.bind.job.target = &ej_targets[0];
-    ej_step *step = EJ_JOB_NEW(&c.bind.job, ej_step);
-    assert_int_equal(ej_step_normalize(step, &c.plan.steps[0], &sizes, &c.bind.arena, NULL), EINJIT_OK);
-    assert_int_equal(ej_schedule_begin(&s, step, &c.plan, &sizes, &c.bind.job), EINJIT_OK);
+    assert_int_equal(ej_schedule_begin(&s, &c.plan.steps[0], &c.plan, &sizes, &c.bind.job), EINJIT_OK);
     bool matches = script->matches(&s) && (!script->pays || script->pays(&s));
     int64_t own[EJ_RECIPE_PARAMS][EJ_RECIPE_NUMBERS] = {{0}};
     matches = matches && script->params(&s, own) > 0;
@@ -261,6 +278,8 @@ static void smaller_products_are_taken_where_the_tree_costs_less(void **state)
     expect_recipe(PRODUCT("ij,jk->ik"), "f32[512,512] f32[512,512]", "gemm", false);
     expect_recipe(PRODUCT("ij,jk->ik"), "f32[2048,2048] f32[2048,2048]", "gemm", true);
     expect_recipe("def f(a):\n    return permute(a, (1, 0))\n", "f32[300,300]", "permute", true);
+    expect_recipe(PRODUCT("ij,i->j"), "f32[4096,4096] f32[4096]", "sweep", true);
+    expect_recipe(PRODUCT("ij,j->i"), "f32[4096,4096] f32[4096]", "plain", true);
 }
 
 int main(void)
@@ -275,6 +294,8 @@ int main(void)
         cmocka_unit_test(permutations_turn_register_tiles),
         cmocka_unit_test(permutations_wait_in_blocks),
         cmocka_unit_test(large_maps_are_one_pass),
+        cmocka_unit_test(small_results_are_swept),
+        cmocka_unit_test(one_operand_is_packed_in_panels),
         cmocka_unit_test(plain_takes_anything),
         cmocka_unit_test(small_results_stay_in_the_caches),
         cmocka_unit_test(products_are_taken_where_they_pay),

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "nest_tiling.h"
 #include "plan_support.h"
 #include "schedule.h"
 
@@ -30,9 +29,7 @@ static int32_t axis_named(const ej_schedule *s, const char *name)
 
 static void begin(fixture *f)
 {
-    ej_step *step = EJ_JOB_NEW(&f->plan.bind.job, ej_step);
-    assert_int_equal(ej_step_normalize(step, &f->plan.plan.steps[0], &f->sizes, &f->plan.bind.arena, NULL), EINJIT_OK);
-    assert_int_equal(ej_schedule_begin(&f->s, step, &f->plan.plan, &f->sizes, &f->plan.bind.job), EINJIT_OK);
+    assert_int_equal(ej_schedule_begin(&f->s, &f->plan.plan.steps[0], &f->plan.plan, &f->sizes, &f->plan.bind.job), EINJIT_OK);
 }
 
 static void open_sizes(fixture *f, const char *program, const char *inputs, const char *open)

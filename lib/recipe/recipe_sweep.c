@@ -1,0 +1,118 @@
+/* recipe_sweep.c - reductions whose big operand is read in the order it lies in memory.
+ *
+ * Takes  a reduction whose result is small (a vector times a matrix from the left, column sums).
+ * Gives  the reduced axes outermost, the result summed in memory, a few steps of the innermost reduced axis at once, so that
+ *        the result passes through registers less often; the epilogue behind.
+ */
+#include "recipe_tiling.h"
+
+enum { SWEEP_STEPS = 4 };
+enum sweep_number { SWEEP_INNER, SWEEP_AT_ONCE, SWEEP_LANES, SWEEP_VECTORS };
+
+static int64_t reach(const ej_schedule *s, int32_t axis)
+{
+    const ej_statement *st = &s->statements[0];
+    return ej_rule_reach(&st->out, st->n_src, st->src, axis, true);
+}
+
+/* The reduced axis with the smallest stride, of an ordered sum the last one: its steps are taken together. */
+static int32_t inner_axis(const ej_schedule *s)
+{
+    bool in_order = EJ_HELD(s->ordered, SUM_LOOPS);
+    int32_t best = -1;
+    int64_t least = INT64_MAX;
+    for (int32_t a = 0; a < s->n_axes; a++) {
+        if (!ej_statement_reduces(&s->statements[0], a)) continue;
+        int64_t widest = reach(s, a); /* below 0: an axis that is only counted */
+        if (in_order) best = widest < 0 ? -1 : a;
+        if (in_order || widest < 0 || (best >= 0 && widest >= least)) continue;
+        best = a;
+        least = widest;
+    }
+    return best;
+}
+
+static bool applies(const ej_schedule *s)
+{
+    const ej_statement *st = &s->statements[0];
+    const ej_buffer *out = &s->buffers[st->out.buffer].plan;
+    if (st->reduce == EJ_REDUCE_NONE || st->accumulate) return false;
+    int32_t lane = ej_access_unit_axis(&st->out), inner = inner_axis(s);
+    if (lane < 0 || inner < 0 || ej_statement_has_table(st, lane) || ej_statement_has_table(st, inner)) return false;
+    if (!ej_statement_may_wait(s, st)) return false;
+    double bytes = ej_dtypes[out->dtype].bytes;
+    for (int32_t a = 0; a < s->n_axes; a++)
+        if (ej_access_find(&st->out, a)) bytes *= (double)ej_nominal_extent(s, a);
+    return bytes <= (double)s->job->target->l2_bytes / 2;
+}
+
+double ej_sweep_count(const ej_schedule *s)
+{
+    const ej_statement *st = &s->statements[0];
+    double bodies = 1, spread = 0;
+    if (!applies(s)) return -1;
+    ej_tiling t = ej_tiling_along(s, st, ej_access_unit_axis(&st->out));
+    if (t.cost < 0 || t.lanes < 2) return -1;
+    for (int32_t a = 0; a < s->n_axes; a++) bodies *= (double)ej_nominal_extent(s, a);
+    for (int32_t i = 0; i < st->n_src; i++) {
+        const ej_access_term *term = ej_access_find(&st->src[i], t.lane_axis);
+        spread += !term ? 0.5 : ej_size_is(term->stride, 1) ? 1 : 2.0 * t.lanes;
+    }
+    /* the result is loaded and stored once for every few steps, and that latency is not hidden */
+    return bodies / t.lanes * (spread + st->expr.n - st->n_src + 1 + 6.0 / SWEEP_STEPS);
+}
+
+static bool matches(const ej_schedule *s)
+{
+    double count = ej_sweep_count(s);
+    if (count < 0 || ej_job_random(s->job)) return count >= 0;
+    return count < ej_tiling_choose(s, &s->statements[0]).cost;
+}
+
+static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_RECIPE_NUMBERS])
+{
+    ej_tiling t = ej_tiling_along(s, &s->statements[0], ej_access_unit_axis(&s->statements[0].out));
+    int32_t inner = inner_axis(s);
+    ej_size extent = s->axes[inner].extent;
+    out[0][SWEEP_INNER] = inner;
+    out[0][SWEEP_AT_ONCE] = extent.e || extent.n >= SWEEP_STEPS ? SWEEP_STEPS : 1;
+    out[0][SWEEP_LANES] = t.lanes;
+    out[0][SWEEP_VECTORS] = t.vectors;
+    return 1;
+}
+
+/* The largest strides outermost; of an ordered sum in its order. */
+static void reduced_loops(ej_schedule *s, int32_t except)
+{
+    bool *done = EJ_JOB_ARRAY(s->job, bool, (size_t)s->n_axes), in_order = EJ_HELD(s->ordered, SUM_LOOPS);
+    if (!done) s->no_memory = s->failed = true;
+    while (!s->failed) {
+        int32_t pick = -1;
+        for (int32_t a = 0; a < s->n_axes; a++) {
+            if (done[a] || a == except || !ej_statement_reduces(&s->statements[0], a)) continue;
+            if (pick < 0 || (!in_order && reach(s, a) > reach(s, pick))) pick = a;
+        }
+        if (pick < 0) return;
+        done[pick] = true;
+        ej_do_loop(s, 0, pick, 1);
+    }
+}
+
+static void run(ej_schedule *s, const int64_t *n)
+{
+    ej_tiling t = {.lane_axis = ej_access_unit_axis(&s->statements[0].out), .row_axis = -1};
+    int32_t inner = (int32_t)n[SWEEP_INNER];
+    ej_tile tile = {0};
+    ej_tile_add(&tile, inner, n[SWEEP_AT_ONCE], EJ_UNROLL);
+    ej_tile_add(&tile, t.lane_axis, n[SWEEP_VECTORS], EJ_UNROLL);
+    ej_tile_add(&tile, t.lane_axis, n[SWEEP_LANES], EJ_LANE);
+    ej_do_tile(s, 0, tile);
+    ej_do_fill(s, EJ_AT_ROOT, 0);
+    reduced_loops(s, inner);
+    ej_do_loop(s, 0, inner, n[SWEEP_AT_ONCE]);
+    if (s->failed) return;
+    ej_do_kept_loops(s, &t, NULL, false);
+    ej_do_loop(s, 0, t.lane_axis, n[SWEEP_LANES] * n[SWEEP_VECTORS]);
+}
+
+const ej_script ej_script_sweep = {"sweep", matches, NULL, params, run};

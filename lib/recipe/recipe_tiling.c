@@ -1,0 +1,214 @@
+/* recipe_tiling.c - chooses the lanes and the register rows of a statement by counting loads, operations and stores.
+ *
+ * Takes  a statement in normal form, the target's vector and register counts.
+ * Gives  the tiling with the lowest count. The weights are instructions: a plain vector load or store 1, a spread of
+ *        lanes over memory two a lane, a horizontal sum two instructions per halving.
+ * Not here: the loops around it (recipe_plain.c, recipe_panel.c, recipe_sweep.c).
+ */
+#include "recipe_tiling.h"
+
+#include <stdlib.h>
+
+/* Instructions to load or store one vector of `lanes` along the axis. */
+static double vector_cost(const ej_access *access, int32_t axis, int32_t lanes)
+{
+    const ej_access_term *term = ej_access_find(access, axis);
+    if (!term) return 0.5; /* a load that broadcasts */
+    if (term->table >= 0) return 3.0 * lanes;
+    if (term->stride.e) return 2.0 * lanes;
+    int64_t stride = llabs(term->stride.n);
+    if (stride == 1) return term->stride.n == 1 ? 1 : 1.5;
+    if (stride <= 4) return (double)stride + 1;
+    return 2.0 * lanes;
+}
+
+/* Some access picks its lanes one by one: code for many of them at once is long, and no faster. */
+static bool spreads(const ej_statement *st, int32_t axis, int32_t lanes)
+{
+    for (int32_t i = 0; i <= st->n_src; i++)
+        if (vector_cost(i ? &st->src[i - 1] : &st->out, axis, lanes) > lanes) return true;
+    return false;
+}
+
+static double log2_lanes(int32_t lanes)
+{
+    double n = 0;
+    for (; lanes > 1; lanes /= 2) n++;
+    return n;
+}
+
+/* An open extent counts as this long, whatever was observed: one kernel serves every size, and should be the same one
+ * whichever size came first. */
+enum { EJ_OPEN_EXTENT = 4096 };
+int64_t ej_nominal_extent(const ej_schedule *s, int32_t axis)
+{
+    ej_size extent = s->axes[axis].extent;
+    return extent.e ? EJ_OPEN_EXTENT : extent.n;
+}
+
+static double extent_of(const ej_schedule *s, int32_t axis)
+{
+    return (double)ej_nominal_extent(s, axis);
+}
+
+static double chunks(double extent, double per)
+{
+    double whole = (double)(int64_t)(extent / per);
+    return extent > whole * per ? whole + 1 : whole;
+}
+
+/* A source whose vectors lie a page or so apart along the reduced axes, more of them than the L1 holds: each load misses
+ * the L1 and often the TLB. Measured at 1024^3 f32: 27 GFLOP/s where packed panels reach 170. */
+enum { EJ_FAR_BYTES = 1024, EJ_FAR_PANEL_BYTES = 48 << 10 };
+static bool is_far(const ej_schedule *s, const ej_statement *st, const ej_access *access, const ej_tiling *t)
+{
+    const ej_access_term *lane = ej_access_find(access, t->lane_axis);
+    int64_t bytes = ej_dtypes[s->buffers[access->buffer].plan.dtype].bytes, least = INT64_MAX;
+    double panel = (double)bytes * t->lanes * t->vectors;
+    if (!lane || t->lane_reduced) return false;
+    for (int32_t i = 0; i < access->n_terms; i++) {
+        const ej_access_term *term = &access->terms[i];
+        if (!ej_statement_reduces(st, term->axis)) continue;
+        int64_t stride = term->stride.n == INT64_MIN ? INT64_MAX : llabs(term->stride.n);
+        if (stride < least) least = stride;
+        panel *= extent_of(s, term->axis);
+    }
+    return least != INT64_MAX && least > EJ_FAR_BYTES / bytes && panel > EJ_FAR_PANEL_BYTES;
+}
+
+static double count_cost(const ej_schedule *s, const ej_statement *st, const ej_tiling *t)
+{
+    double bodies = 1, results = 1, loads = 0;
+    for (int32_t a = 0; a < s->n_axes; a++) {
+        double n = a == t->lane_axis ? chunks(extent_of(s, a), t->lanes) : extent_of(s, a);
+        bodies *= n;
+        if (!ej_statement_reduces(st, a)) results *= n;
+    }
+    for (int32_t i = 0; i < st->n_src; i++) {
+        double cost = t->lane_axis < 0 ? 1 : vector_cost(&st->src[i], t->lane_axis, t->lanes);
+        if (t->lane_axis >= 0 && is_far(s, st, &st->src[i], t)) cost += 30;
+        if (t->row_axis >= 0 && !ej_access_find(&st->src[i], t->row_axis)) cost /= t->rows;
+        if (t->lane_axis >= 0 && !ej_access_find(&st->src[i], t->lane_axis)) cost /= t->vectors;
+        loads += cost;
+    }
+    double operations = st->expr.n - st->n_src + 1;
+    double store = t->lane_axis < 0 ? 1 : vector_cost(&st->out, t->lane_axis, t->lanes);
+    if (t->lane_reduced) store = 1 + 2 * log2_lanes(t->lanes);
+    return bodies * (loads + operations) + results * (store + 1);
+}
+
+/* Split `extent` into pieces of at most `most`: all alike if that costs at most a third of the length (a shorter last
+ * piece is a second copy of the code), else as even as they go. */
+static int32_t even_piece(int64_t extent, int32_t most)
+{
+    if (most < 1) most = 1;
+    for (int32_t piece = most; piece * 3 >= most * 2 && piece > 1; piece--)
+        if (extent % piece == 0) return piece;
+    int64_t pieces = (extent + most - 1) / most;
+    return pieces < 1 ? 1 : (int32_t)((extent + pieces - 1) / pieces);
+}
+
+static void set_rows(ej_tiling *t, const ej_schedule *s, const ej_statement *st, int32_t row_axis)
+{
+    int64_t extent = ej_nominal_extent(s, row_axis);
+    const ej_target *target = s->job->target;
+    bool contraction = st->reduce != EJ_REDUCE_NONE;
+    int32_t most = contraction ? target->tile_rows : 4;
+    if (t->vectors < target->tile_vectors && contraction && !t->lane_reduced) most = most * 4 / 3;
+    if (ej_dtype_is_complex(s->buffers[st->out.buffer].plan.dtype)) most = most > 2 ? most / 2 : 1;
+    if (t->lane_axis >= 0 && most > 4 && spreads(st, t->lane_axis, t->lanes)) most = 4;
+    if (t->lane_reduced && most > 8) most = 8;
+    t->row_axis = row_axis;
+    t->rows = even_piece(extent, most);
+    if (s->axes[row_axis].extent.e && t->rows > 4) t->rows = 4; /* the tail of an open axis is a branch per row */
+    if (t->rows <= 1) {
+        t->rows = 1;
+        t->row_axis = -1;
+    }
+}
+
+static void consider(ej_tiling *best, ej_tiling *t, const ej_schedule *s, const ej_statement *st)
+{
+    t->cost = count_cost(s, st, t);
+    if (best->cost < 0 || t->cost < best->cost) *best = *t;
+}
+
+static void consider_lane_axis(ej_tiling *best, int32_t axis, const ej_schedule *s, const ej_statement *st)
+{
+    int64_t extent = axis < 0 ? 1 : ej_nominal_extent(s, axis);
+    ej_tiling t = {.lane_axis = axis, .lanes = 1, .vectors = 1, .row_axis = -1, .rows = 1, .cost = -1};
+    if (axis >= 0) {
+        t.lanes = ej_rule_lanes(s, st, extent);
+        t.lane_reduced = ej_statement_reduces(st, axis);
+        if (t.lanes < 2) return;
+        bool small_expr = st->expr.n <= 12;
+        int32_t most = st->reduce != EJ_REDUCE_NONE ? s->job->target->tile_vectors : small_expr ? 4 : 1;
+        if (t.lane_reduced || spreads(st, axis, t.lanes)) most = 1;
+        t.vectors = even_piece((extent + t.lanes - 1) / t.lanes, most);
+        if (s->axes[axis].extent.e && t.vectors > 2) t.vectors = 2;
+    }
+    consider(best, &t, s, st);
+    for (int32_t row = 0; row < s->n_axes; row++) {
+        if (row == axis || ej_statement_reduces(st, row) || ej_statement_has_table(st, row)) continue;
+        ej_tiling with_rows = t;
+        set_rows(&with_rows, s, st, row);
+        if (with_rows.row_axis >= 0) consider(best, &with_rows, s, st);
+    }
+}
+
+/* Lanes along it would add up by themselves, and the sums of the lanes in the end. */
+static bool splits_sum(const ej_schedule *s, const ej_statement *st, int32_t axis)
+{
+    return EJ_HELD(s->ordered, SUM_LANES) && ej_statement_reduces(st, axis);
+}
+
+ej_tiling ej_tiling_choose(const ej_schedule *s, const ej_statement *st)
+{
+    ej_tiling best = {.lane_axis = -1, .lanes = 1, .vectors = 1, .row_axis = -1, .rows = 1, .cost = -1};
+    consider_lane_axis(&best, -1, s, st);
+    for (int32_t axis = 0; axis < s->n_axes; axis++)
+        if (ej_statement_names(st, axis) && !ej_statement_has_table(st, axis) && !splits_sum(s, st, axis))
+            consider_lane_axis(&best, axis, s, st);
+    return best;
+}
+
+ej_tiling ej_tiling_along(const ej_schedule *s, const ej_statement *st, int32_t lane_axis)
+{
+    ej_tiling best = {.lane_axis = lane_axis, .lanes = 1, .vectors = 1, .row_axis = -1, .rows = 1, .cost = -1};
+    consider_lane_axis(&best, lane_axis, s, st);
+    return best;
+}
+
+ej_tile ej_tiling_tile(const ej_tiling *t)
+{
+    ej_tile tile = {0};
+    if (t->row_axis >= 0 && t->rows > 1) tile.digits[tile.n++] = (ej_digit){t->row_axis, t->rows, EJ_UNROLL};
+    if (t->lane_axis >= 0 && t->vectors > 1) tile.digits[tile.n++] = (ej_digit){t->lane_axis, t->vectors, EJ_UNROLL};
+    if (t->lane_axis >= 0 && t->lanes > 1) tile.digits[tile.n++] = (ej_digit){t->lane_axis, t->lanes, EJ_LANE};
+    return tile;
+}
+
+static int64_t reach(const ej_statement *st, int32_t axis)
+{
+    return ej_rule_reach(&st->out, st->n_src, st->src, axis, false);
+}
+
+int32_t ej_do_kept_loops(ej_schedule *s, const ej_tiling *t, const ej_access *which, bool lacks)
+{
+    bool *done = EJ_JOB_ARRAY(s->job, bool, (size_t)s->n_axes);
+    int32_t at = s->nodes[s->statements[0].node].parent;
+    if (!done) s->no_memory = s->failed = true;
+    while (!s->failed) {
+        const ej_statement *st = &s->statements[0];
+        int32_t pick = -1;
+        for (int32_t a = 0; a < s->n_axes; a++) {
+            if (done[a] || a == t->lane_axis || a == t->row_axis || !ej_access_find(&st->out, a)) continue;
+            if (which && !ej_access_find(which, a) != lacks) continue;
+            if (pick < 0 || reach(st, a) > reach(st, pick)) pick = a;
+        }
+        if (pick < 0) break;
+        done[pick] = true;
+        at = ej_do_loop(s, 0, pick, 1);
+    }
+    return at;
+}

@@ -1,0 +1,31 @@
+/* recipe_tiling.h - which axis becomes the lanes of a statement, which one is repeated in registers, and what that costs. */
+#ifndef EJ_RECIPE_TILING_H
+#define EJ_RECIPE_TILING_H
+
+#include "recipe.h"
+
+typedef struct ej_tiling {
+    int32_t lane_axis;   /* -1: scalar code */
+    int32_t lanes;       /* of one vector; 1 for scalar code */
+    int32_t vectors;     /* vectors side by side along the lane axis */
+    int32_t row_axis;    /* -1: none; an axis of the result repeated in registers */
+    int32_t rows;
+    bool lane_reduced;   /* the lane axis is summed over: the result is one number per vector */
+    double cost;         /* instructions of the whole statement: only for comparing */
+} ej_tiling;
+
+/* The cheapest tiling over all choices of lane and row axis. */
+ej_tiling ej_tiling_choose(const ej_schedule *s, const ej_statement *st);
+/* The cheapest one whose lanes lie along an axis; cost < 0: there is none. */
+ej_tiling ej_tiling_along(const ej_schedule *s, const ej_statement *st, int32_t lane_axis);
+/* An extent for estimates: what is known, or a long one where it stays open. */
+int64_t ej_nominal_extent(const ej_schedule *s, int32_t axis);
+ej_tile ej_tiling_tile(const ej_tiling *tiling);
+
+/* Loops around statement 0, of step 1, over the axes of the result that the tiling does not take: tables and large strides
+ * outermost. `which` NULL: all of them; else those that `which` has (or, with `lacks`, does not have). Gives the innermost. */
+int32_t ej_do_kept_loops(ej_schedule *s, const ej_tiling *tiling, const ej_access *which, bool lacks);
+
+double ej_sweep_count(const ej_schedule *s); /* what sweep takes, in the same instructions; below 0: it does not apply */
+
+#endif

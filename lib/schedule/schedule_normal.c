@@ -1,0 +1,112 @@
+/* schedule_normal.c - a schedule's axes in normal form, so that scripts see few, long ones.
+ *
+ * Takes  a schedule before any rewrite.
+ * Gives  the same without axes of extent 1, and with axes merged that every access walks as one: two axes a, b merge when
+ *        each access has neither, or both with stride_a == stride_b * extent_b. Summed axes of an ordered sum only merge
+ *        with the next one.
+ * Keeps  axes with table terms (their addresses are not affine), and open extents (their products are sizes, too).
+ */
+#include "schedule.h"
+
+/* Access 0 of a statement is the result, the others are the sources. */
+static ej_access *access_of(ej_statement *st, int32_t i)
+{
+    return i ? &st->src[i - 1] : &st->out;
+}
+
+static void drop_term(ej_access *access, int32_t axis)
+{
+    int32_t kept = 0;
+    for (int32_t t = 0; t < access->n_terms; t++)
+        if (access->terms[t].axis != axis) access->terms[kept++] = access->terms[t];
+    access->n_terms = kept;
+}
+
+static void drop_axis(ej_schedule *s, int32_t axis)
+{
+    for (size_t k = 0; k < s->n_statements; k++)
+        for (int32_t i = 0; i <= s->statements[k].n_src; i++) drop_term(access_of(&s->statements[k], i), axis);
+}
+
+static bool has_table(const ej_schedule *s, int32_t axis)
+{
+    for (size_t k = 0; k < s->n_statements; k++)
+        if (ej_statement_has_table(&s->statements[k], axis)) return true;
+    return false;
+}
+
+/* Axis b runs inside axis a as one axis in this access. */
+static bool walks_as_one(const ej_access *access, int32_t a, int32_t b, ej_size extent_b, ej_sizes *sizes)
+{
+    const ej_access_term *outer = ej_access_find(access, a), *inner = ej_access_find(access, b);
+    if (!outer && !inner) return true;
+    if (!outer || !inner || outer->table >= 0 || inner->table >= 0) return false;
+    ej_size product;
+    if (ej_size_mul(sizes, inner->stride, extent_b, &product, NULL) != EINJIT_OK) return false;
+    return ej_size_same(outer->stride, product);
+}
+
+/* As a pair of nested loops, with no summed axis in between: then one axis adds up in the same order. */
+static bool follows(const ej_schedule *s, int32_t a, int32_t b, const bool *gone)
+{
+    if (s->axes[b].run != EJ_RUN_REDUCED || !EJ_HELD(s->ordered, SUM_AXES)) return true;
+    for (int32_t c = a + 1; c < b; c++)
+        if (!gone[c] && s->axes[c].run == EJ_RUN_REDUCED) return false;
+    return a < b;
+}
+
+static bool can_merge(ej_schedule *s, int32_t a, int32_t b)
+{
+    if (s->axes[a].run != s->axes[b].run) return false;
+    for (size_t k = 0; k < s->n_statements; k++)
+        for (int32_t i = 0; i <= s->statements[k].n_src; i++)
+            if (!walks_as_one(access_of(&s->statements[k], i), a, b, s->axes[b].extent, s->sizes)) return false;
+    return true;
+}
+
+/* Merge as long as something merges; gone[] marks axes that went into another one. */
+static void merge_axes(ej_schedule *s, bool *gone)
+{
+    for (bool again = true; again;) {
+        again = false;
+        for (int32_t a = 0; a < s->n_axes; a++)
+            for (int32_t b = 0; b < s->n_axes; b++) {
+                if (a == b || gone[a] || gone[b] || !can_merge(s, a, b) || !follows(s, a, b, gone)) continue;
+                ej_size extent;
+                if (ej_size_mul(s->sizes, s->axes[a].extent, s->axes[b].extent, &extent, NULL) != EINJIT_OK) continue;
+                s->axes[b].extent = extent;
+                drop_axis(s, a);
+                gone[a] = again = true;
+            }
+    }
+}
+
+static void renumber(ej_schedule *s, const bool *gone, int32_t *id)
+{
+    int32_t kept = 0;
+    for (int32_t a = 0; a < s->n_axes; a++) {
+        id[a] = kept;
+        if (!gone[a]) s->axes[kept++] = s->axes[a];
+    }
+    s->n_axes = kept;
+    for (size_t k = 0; k < s->n_statements; k++)
+        for (int32_t i = 0; i <= s->statements[k].n_src; i++) {
+            ej_access *access = access_of(&s->statements[k], i);
+            for (int32_t t = 0; t < access->n_terms; t++) access->terms[t].axis = id[access->terms[t].axis];
+        }
+}
+
+int ej_schedule_normalize(ej_schedule *s)
+{
+    bool *gone = EJ_JOB_ARRAY(s->job, bool, (size_t)s->n_axes);
+    int32_t *id = EJ_JOB_ARRAY(s->job, int32_t, (size_t)s->n_axes);
+    if (!gone || !id) return EINJIT_E_NOMEM;
+    for (int32_t a = 0; a < s->n_axes; a++) {
+        if (!ej_size_is(s->axes[a].extent, 1) || has_table(s, a)) continue;
+        gone[a] = true;
+        drop_axis(s, a);
+    }
+    merge_axes(s, gone);
+    renumber(s, gone, id);
+    return EINJIT_OK;
+}
