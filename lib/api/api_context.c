@@ -131,6 +131,7 @@ static int configure(einjit_context *context, const einjit_options *options, ein
     EJ_TRY(choose_threads(context, options->threads, env.threads, err));
     EJ_TRY(keep_text(context, &context->module_path, options->module_path ? options->module_path : env.module, err));
     EJ_TRY(keep_text(context, &context->dump_dir, env.dump_dir, err));
+    EJ_TRY(keep_text(context, &context->recipe, env.recipe, err));
     context->dump = ej_stage_mask(env.dump);
     if (context->dump_dir && !env.dump) context->dump = ej_stage_mask("all");
     context->verbose = env.verbose;
