@@ -196,12 +196,29 @@ typedef struct candidates {
     bool found;
 } candidates;
 
-/* `name` is asked for, with this set of numbers or any. */
+/* "gemm" is asked for as "gemm", or with a set of numbers as "gemm:1". Gives what stands behind the name; NULL: another one. */
+static const char *behind_name(const char *asked, const char *name)
+{
+    size_t length = strlen(name);
+    return asked && !strncmp(asked, name, length) && (!asked[length] || asked[length] == ':') ? asked + length : NULL;
+}
+
 static bool is_asked_for(const ej_job *job, const char *name, int32_t set)
 {
-    size_t length = job->recipe ? strcspn(job->recipe, ":") : 0;
-    if (!job->recipe || strlen(name) != length || strncmp(job->recipe, name, length)) return false;
-    return !job->recipe[length] || strtol(job->recipe + length + 1, NULL, 10) == set;
+    const char *behind = behind_name(job->recipe, name);
+    return behind && (!*behind || strtol(behind + 1, NULL, 10) == set);
+}
+
+bool ej_recipe_exists(const char *name, ej_text *names)
+{
+    bool found = false;
+    for (int i = 0; i < EJ_N_SCRIPTS + EJ_N_RECIPES; i++) {
+        const char *one = i < EJ_N_SCRIPTS ? scripts[i]->name : recipes[i - EJ_N_SCRIPTS]->name, *behind = behind_name(name, one);
+        size_t digits = behind && *behind ? strspn(behind + 1, "0123456789") : 0;
+        found = found || (behind && (!*behind || (digits && !behind[1 + digits])));
+        if (names) ej_print(names, "%s%s", i ? ", " : "", one);
+    }
+    return found;
 }
 
 /* `sets`: how many sets of numbers the recipe has. */
