@@ -8,6 +8,9 @@
 #include "nest_cost.h"
 #include "nest_sums.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 /* The first that matches and pays for certain. */
 static const ej_script *const scripts[] = {
     &ej_script_gemm,    /* products of two operands that do not fit into the caches as they are */
@@ -93,7 +96,7 @@ static int cycles_of(double *out, const ej_nest *nest, ej_job *job)
 typedef struct attempt {
     ej_nest nest;
     bool built;  /* it matches, and was not refused */
-    bool pays;   /* for certain */
+    int pays;    /* EJ_PAYS_* */
 } attempt;
 
 /* The nest that a script's numbers give, of several the cheapest. */
@@ -102,8 +105,9 @@ static int try_script(attempt *out, const ej_script *script, const ej_schedule *
     int64_t params[EJ_RECIPE_PARAMS][EJ_RECIPE_NUMBERS] = {{0}};
     double cycles, least = 0;
     *out = (attempt){.built = false};
-    int32_t n = script->matches(step) ? script->params(step, params) : 0;
-    out->pays = n && (!script->pays || script->pays(step));
+    if (!script->matches(step)) return EINJIT_OK;
+    out->pays = script->pays ? script->pays(step) : EJ_PAYS_SURELY;
+    int32_t n = out->pays == EJ_PAYS_NOT && !ej_job_random(job) ? 0 : script->params(step, params);
     for (int32_t k = 0; k < n; k++) {
         ej_nest candidate;
         bool ok;
@@ -117,6 +121,74 @@ static int try_script(attempt *out, const ej_script *script, const ej_schedule *
     }
     return EINJIT_OK;
 }
+
+/* ---- candidates: every way that there is, to compare them ---- */
+
+/* Those of a step, and the one that EINJIT_RECIPE asks for. */
+typedef struct candidates {
+    const ej_schedule *step;
+    ej_job *job;
+    int32_t n;
+    ej_nest_candidate items[EJ_N_SCRIPTS * EJ_RECIPE_PARAMS];
+    ej_nest asked;
+    bool found;
+} candidates;
+
+/* "gemm" is asked for as "gemm", or with a set of numbers as "gemm:1". Gives what stands behind the name; NULL: another one. */
+static const char *behind_name(const char *asked, const char *name)
+{
+    size_t length = strlen(name);
+    return asked && !strncmp(asked, name, length) && (!asked[length] || asked[length] == ':') ? asked + length : NULL;
+}
+
+static bool is_asked_for(const ej_job *job, const char *name, int32_t set)
+{
+    const char *behind = behind_name(job->recipe, name);
+    return behind && (!*behind || strtol(behind + 1, NULL, 10) == set);
+}
+
+bool ej_recipe_exists(const char *name, ej_text *names)
+{
+    bool found = false;
+    for (int i = 0; i < EJ_N_SCRIPTS; i++) {
+        const char *one = scripts[i]->name, *behind = behind_name(name, one);
+        size_t digits = behind && *behind ? strspn(behind + 1, "0123456789") : 0;
+        found = found || (behind && (!*behind || (digits && !behind[1 + digits])));
+        if (names) ej_print(names, "%s%s", i ? ", " : "", one);
+    }
+    return found;
+}
+
+/* `sets`: how many sets of numbers the recipe has. */
+static int add_candidate(candidates *c, const ej_nest *nest, const char *name, int32_t set, int32_t sets)
+{
+    double cycles;
+    ej_text text;
+    EJ_TRY(cycles_of(&cycles, nest, c->job));
+    ej_text_init(&text, c->job->arena);
+    ej_print(&text, sets > 1 ? "%s:%d" : "%s", name, (int)set);
+    if (text.failed) return EINJIT_E_NOMEM;
+    c->items[c->n++] = (ej_nest_candidate){text.data, cycles};
+    if (c->found || !is_asked_for(c->job, name, set)) return EINJIT_OK;
+    c->asked = *nest;
+    c->found = true;
+    return EINJIT_OK;
+}
+
+static int add_script(candidates *c, const ej_script *script)
+{
+    int64_t params[EJ_RECIPE_PARAMS][EJ_RECIPE_NUMBERS] = {{0}};
+    int32_t n = script->matches(c->step) ? script->params(c->step, params) : 0;
+    for (int32_t k = 0; k < n; k++) {
+        ej_nest nest;
+        bool built;
+        EJ_TRY(build_script(&nest, &built, script, params[k], c->step, c->job));
+        if (built) EJ_TRY(add_candidate(c, &nest, script->name, k, n));
+    }
+    return EINJIT_OK;
+}
+
+/* ---- choosing ---- */
 
 /* Costs tell kinds of trees apart, not good ones from better ones: a win counts from here on. */
 static const double clear_win = 1.5;
@@ -135,9 +207,9 @@ static int build_by_scripts(ej_nest *nest, const ej_schedule *step, ej_job *job)
 {
     attempt perhaps = {.built = false}, script = {.built = false};
     bool wins = false;
-    for (int i = 0; i < EJ_N_SCRIPTS && !(script.built && script.pays); i++) {
+    for (int i = 0; i < EJ_N_SCRIPTS && !(script.built && script.pays == EJ_PAYS_SURELY); i++) {
         EJ_TRY(try_script(&script, scripts[i], step, job));
-        if (script.built && !script.pays && !perhaps.built) perhaps = script;
+        if (script.built && script.pays == EJ_PAYS_PERHAPS && !perhaps.built) perhaps = script;
     }
     if (!script.built) return ej_fail(job->err, EINJIT_E_INTERNAL, "step '%s' has no recipe", step->name);
     if (perhaps.built) EJ_TRY(is_clear_win(&wins, &perhaps.nest, &script.nest, job));
@@ -157,6 +229,26 @@ static int build_by_chance(ej_nest *nest, const ej_schedule *step, uint64_t rand
     return EINJIT_OK;
 }
 
+static int choose_nest(ej_nest *nest, size_t index, const ej_schedule *step, ej_job *job)
+{
+    uint64_t random = ej_job_random(job);
+    if (!random) return build_by_scripts(nest, step, job);
+    return build_by_chance(nest, step, ej_hash64(&index, sizeof index, random) | 4, job);
+}
+
+static int compare_all(ej_nest *nest, size_t index, const ej_schedule *step, ej_job *job)
+{
+    candidates *all = EJ_JOB_NEW(job, candidates);
+    if (!all) return EINJIT_E_NOMEM;
+    *all = (candidates){.step = step, .job = job};
+    for (int i = 0; i < EJ_N_SCRIPTS; i++) EJ_TRY(add_script(all, scripts[i]));
+    if (all->found) *nest = all->asked;
+    else EJ_TRY(choose_nest(nest, index, step, job));
+    nest->n_candidates = all->n;
+    nest->candidates = all->items;
+    return EINJIT_OK;
+}
+
 /* Tests walk blocks that are shorter than anybody wants. */
 static int64_t terms_of_block(size_t index, const ej_job *job)
 {
@@ -167,10 +259,9 @@ static int64_t terms_of_block(size_t index, const ej_job *job)
 static int build_step(ej_nest *nest, size_t index, const ej_plan *plan, ej_sizes *sizes, ej_job *job)
 {
     ej_schedule step;
-    uint64_t random = ej_job_random(job);
+    bool compares = job->recipe || (job->dump >> EJ_STAGE_COST & 1);
     EJ_TRY(ej_schedule_begin(&step, &plan->steps[index], plan, sizes, job));
-    EJ_TRY(random ? build_by_chance(nest, &step, ej_hash64(&index, sizeof index, random) | 4, job)
-                  : build_by_scripts(nest, &step, job));
+    EJ_TRY(compares ? compare_all(nest, index, &step, job) : choose_nest(nest, index, &step, job));
     return plan->steps[index].ordered ? EINJIT_OK : ej_nest_block_sums(nest, terms_of_block(index, job), job->arena);
 }
 

@@ -4,20 +4,24 @@
 
 #include "schedule.h"
 
-/* A script of rewrites with parameters. Hard facts (matches), whether it is the best way for certain (pays; else the costs of
- * the trees decide), the numbers that rules give for a row (params: how many sets, at most EJ_RECIPE_PARAMS), and the script,
- * which may be refused. */
+/* A script of rewrites with parameters. Hard facts (matches), whether it is the best way (pays: for certain; perhaps: then the
+ * costs of the trees decide), the numbers that rules give for a row (params: how many sets, at most EJ_RECIPE_PARAMS), and the
+ * script, which may be refused. */
+enum ej_pays { EJ_PAYS_NOT = -1, EJ_PAYS_PERHAPS, EJ_PAYS_SURELY };
 enum { EJ_RECIPE_PARAMS = 16, EJ_RECIPE_NUMBERS = 8 };
 typedef struct ej_script {
     const char *name;
     bool (*matches)(const ej_schedule *s);
-    bool (*pays)(const ej_schedule *s); /* of a schedule that matches; NULL: always */
+    int (*pays)(const ej_schedule *s); /* EJ_PAYS_*, of a schedule that matches; NULL: for certain */
     int32_t (*params)(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_RECIPE_NUMBERS]);
     void (*run)(ej_schedule *s, const int64_t *params);
 } ej_script;
 
 /* The nests of a plan, one a step, in order, and what became of rewrites on the way. */
 int ej_nests_build(ej_nests *out, const ej_plan *plan, ej_job *job);
+
+/* There is such a recipe ("gemm", "gemm:1"). `names` (may be NULL) gets all of them, with commas. */
+bool ej_recipe_exists(const char *name, ej_text *names);
 
 /* The scripts (recipe.c has the table). */
 extern const ej_script ej_script_gemm, ej_script_map, ej_script_panel, ej_script_permute, ej_script_plain, ej_script_small,

@@ -62,10 +62,10 @@ static bool matches(const ej_schedule *s)
     return taste || ej_job_random(s->job); /* random plans do without */
 }
 
-static bool pays(const ej_schedule *s)
+static int pays(const ej_schedule *s)
 {
     ej_product g;
-    return find(s, &g) && ej_product_is_large(s, &g);
+    return find(s, &g) && ej_product_is_large(s, &g) ? EJ_PAYS_SURELY : EJ_PAYS_PERHAPS;
 }
 
 /* ---- the script ---- */

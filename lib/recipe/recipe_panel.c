@@ -94,11 +94,14 @@ static packing choose(const ej_schedule *s)
 
 static bool matches(const ej_schedule *s)
 {
-    double count = choose(s).cost, sweep;
-    if (count < 0 || ej_job_random(s->job)) return count >= 0;
-    if (count >= ej_tiling_choose(s, &s->statements[0]).cost) return false;
-    sweep = ej_sweep_count(s);
-    return sweep < 0 || count <= sweep;
+    return choose(s).source >= 0;
+}
+
+static int pays(const ej_schedule *s)
+{
+    double count = choose(s).cost, sweep = ej_sweep_count(s);
+    if (count >= ej_tiling_choose(s, &s->statements[0]).cost || (sweep >= 0 && count > sweep)) return EJ_PAYS_NOT;
+    return EJ_PAYS_SURELY;
 }
 
 static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_RECIPE_NUMBERS])
@@ -143,4 +146,4 @@ static void run(ej_schedule *s, const int64_t *n)
     ej_do_loop(s, 0, t.row_axis, t.rows);
 }
 
-const ej_script ej_script_panel = {"panel", matches, NULL, params, run};
+const ej_script ej_script_panel = {"panel", matches, pays, params, run};

@@ -64,9 +64,12 @@ double ej_sweep_count(const ej_schedule *s)
 
 static bool matches(const ej_schedule *s)
 {
-    double count = ej_sweep_count(s);
-    if (count < 0 || ej_job_random(s->job)) return count >= 0;
-    return count < ej_tiling_choose(s, &s->statements[0]).cost;
+    return ej_sweep_count(s) >= 0;
+}
+
+static int pays(const ej_schedule *s)
+{
+    return ej_sweep_count(s) < ej_tiling_choose(s, &s->statements[0]).cost ? EJ_PAYS_SURELY : EJ_PAYS_NOT;
 }
 
 static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_RECIPE_NUMBERS])
@@ -115,4 +118,4 @@ static void run(ej_schedule *s, const int64_t *n)
     ej_do_loop(s, 0, t.lane_axis, n[SWEEP_LANES] * n[SWEEP_VECTORS]);
 }
 
-const ej_script ej_script_sweep = {"sweep", matches, NULL, params, run};
+const ej_script ej_script_sweep = {"sweep", matches, pays, params, run};

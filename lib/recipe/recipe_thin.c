@@ -44,10 +44,10 @@ static bool matches(const ej_schedule *s)
     return taste || ej_job_random(s->job); /* random plans do without */
 }
 
-static bool pays(const ej_schedule *s)
+static int pays(const ej_schedule *s)
 {
     thin t;
-    return find(s, &t) && ej_product_is_large(s, &t.product);
+    return find(s, &t) && ej_product_is_large(s, &t.product) ? EJ_PAYS_SURELY : EJ_PAYS_PERHAPS;
 }
 
 static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_RECIPE_NUMBERS])

@@ -216,7 +216,7 @@ static bool script_takes(const ej_script *script, const char *program, const cha
     ej_sizes sizes = c.plan.bound->sizes;
     c.bind.job.target = &ej_targets[0];
     assert_int_equal(ej_schedule_begin(&s, &c.plan.steps[0], &c.plan, &sizes, &c.bind.job), EINJIT_OK);
-    bool matches = script->matches(&s) && (!script->pays || script->pays(&s));
+    bool matches = script->matches(&s) && (!script->pays || script->pays(&s) == EJ_PAYS_SURELY);
     int64_t own[EJ_RECIPE_PARAMS][EJ_RECIPE_NUMBERS] = {{0}};
     matches = matches && script->params(&s, own) > 0;
     if (script == &ej_script_permute) matches = matches && own[0][1]; /* in blocks, past the caches */
