@@ -4,7 +4,7 @@
  * Gives  blocks. A loop with step s over a range is one counted loop over its full chunks and one copy of the body for
  *        the shorter rest; chunk counts are compared with numbers where the extents are numbers. Bodies that run once
  *        get no loop. Where loops inside divide the chunks again, the rest needs no copy: the last chunk is shorter at run
- *        time, and what it leaves to the loops inside is a number.
+ *        time, and what it leaves to the loops inside is a number if the extent is one.
  * Not here: pointers (lower_access.c), registers at joins (lower_join.c), leaves (lower_leaf.c).
  */
 #include "lower_nest.h"
@@ -71,10 +71,10 @@ static void emit_chunk(ej_lower *w, int32_t id, LLVMValueRef by, int64_t count, 
 /* ---- counted loops over full chunks ---- */
 
 /* do { chunk at d } while ((d += step) <= last): the builder comes from `before` and leaves at the end of the loop's
- * last block, before its branch to *body or onwards. Gives the next d and whether to go round again. `total` > 0: the last
- * chunk ends there. */
+ * last block, before its branch to *body or onwards. Gives the next d and whether to go round again. `total` (NULL: all
+ * chunks are full): the last chunk ends there; `number` > 0: it is this number. */
 static LLVMValueRef emit_round(ej_lower *w, int32_t id, LLVMBasicBlockRef before, LLVMBasicBlockRef body,
-                               LLVMValueRef last, int64_t total, LLVMValueRef *again)
+                               LLVMValueRef last, LLVMValueRef total, int64_t number, LLVMValueRef *again)
 {
     const ej_nest_node *node = &w->nest->nodes[id];
     LLVMBuilderRef b = w->e->builder;
@@ -84,10 +84,10 @@ static LLVMValueRef emit_round(ej_lower *w, int32_t id, LLVMBasicBlockRef before
     LLVMValueRef d = LLVMBuildPhi(b, w->m->i64, name), zero = ej_lower_i64(w, 0);
     LLVMAddIncoming(d, &zero, &before, 1);
     ej_regs_loop_begin(w, &regs, before);
-    if (total > 0) {
-        LLVMValueRef step = ej_lower_i64(w, node->step), left = LLVMBuildSub(b, ej_lower_i64(w, total), d, "");
+    if (total) {
+        LLVMValueRef step = ej_lower_i64(w, node->step), left = LLVMBuildSub(b, total, d, "");
         LLVMValueRef n = LLVMBuildSelect(b, LLVMBuildICmp(b, LLVMIntSLT, left, step, ""), left, step, "");
-        emit_chunk(w, id, d, -1, node->step, n, total);
+        emit_chunk(w, id, d, -1, node->step, n, number);
     } else {
         emit_chunk(w, id, d, node->step, node->step, NULL, 0);
     }
@@ -107,7 +107,8 @@ static void emit_counted(ej_lower *w, int32_t id, int64_t chunks, int64_t total)
     LLVMValueRef again;
     LLVMBasicBlockRef before = LLVMGetInsertBlock(b), body = loop_block(w, node->axis);
     LLVMBuildBr(b, body);
-    emit_round(w, id, before, body, ej_lower_i64(w, (chunks - 1) * node->step), total, &again);
+    emit_round(w, id, before, body, ej_lower_i64(w, (chunks - 1) * node->step), total > 0 ? ej_lower_i64(w, total) : NULL, total,
+               &again);
     LLVMBasicBlockRef after = ej_lower_block(w, "");
     LLVMBuildCondBr(b, again, body, after);
     LLVMPositionBuilderAtEnd(b, after);
@@ -159,22 +160,23 @@ static void emit_guarded(ej_lower *w, int32_t id, LLVMValueRef condition, LLVMVa
     ej_guard_end(w, &guard);
 }
 
-/* The full chunks of n values; gives how many values they cover. */
-static LLVMValueRef emit_full(ej_lower *w, int32_t id, LLVMValueRef n, bool certain)
+/* The full chunks of n values, or (`all`) all of them, the last one maybe shorter; gives how many values they cover.
+ * `certain`: there is one. */
+static LLVMValueRef emit_chunks(ej_lower *w, int32_t id, LLVMValueRef n, bool certain, bool all)
 {
     const ej_nest_node *node = &w->nest->nodes[id];
     LLVMBuilderRef b = w->e->builder;
     ej_regs before_regs;
-    LLVMValueRef again, zero = ej_lower_i64(w, 0), step = ej_lower_i64(w, node->step);
-    LLVMValueRef last = LLVMBuildSub(b, n, step, "");
+    LLVMValueRef again, zero = ej_lower_i64(w, 0), least = ej_lower_i64(w, all ? 1 : node->step);
+    LLVMValueRef last = LLVMBuildSub(b, n, least, "");
     if (!ej_regs_copy(w, &before_regs, &w->regs)) return zero;
     LLVMBasicBlockRef before = LLVMGetInsertBlock(b), body = loop_block(w, node->axis);
     LLVMBasicBlockRef after = ej_lower_block(w, "");
     if (certain)
         LLVMBuildBr(b, body);
     else
-        LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntSGE, n, step, ""), body, after);
-    LLVMValueRef next = emit_round(w, id, before, body, last, 0, &again);
+        LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntSGE, n, least, ""), body, after);
+    LLVMValueRef next = emit_round(w, id, before, body, last, all ? n : NULL, 0, &again);
     LLVMBasicBlockRef latch = LLVMGetInsertBlock(b);
     LLVMBuildCondBr(b, again, body, after);
     LLVMMoveBasicBlockAfter(after, latch);
@@ -200,9 +202,13 @@ static void emit_open(ej_lower *w, int32_t id, ej_range range)
         return;
     }
     bool known = range.modulo && range.modulo % node->step == 0;
+    if (!known && node->step > 1 && divides_again(w, node->child, node->axis, node->step)) {
+        emit_chunks(w, id, range.n, !range.maybe_empty, true);
+        return;
+    }
     bool certain = known ? range.residue % range.modulo >= node->step : node->step == 1 && !range.maybe_empty;
     int64_t number = known ? range.residue % node->step : -1;
-    LLVMValueRef done = emit_full(w, id, range.n, certain);
+    LLVMValueRef done = emit_chunks(w, id, range.n, certain, false);
     if (node->step == 1 || !number) return;
     LLVMValueRef rest = LLVMBuildSub(b, range.n, done, "");
     emit_guarded(w, id, LLVMBuildICmp(b, LLVMIntSGT, rest, zero, ""), done, number, known ? number : node->step - 1,
