@@ -1,7 +1,7 @@
 /* recipe_gemm.c - contractions of two operands: one scheme for matrix products of every transposition and for tensors.
  *
- * Takes  a sum of products without tables whose axes all have numbers: M (left and result), N (right and result), K (both
- *        operands), batches (all three), at least one each of the first three.
+ * Takes  a sum of products without tables: M (left and result), N (right and result), K (both operands), batches (all
+ *        three), at least one each of the first three; K of numbers, the others may be open.
  * Gives  lanes along the result's unit axis, which is made N; rows along an axis of M; BLIS's loops around the register
  *        tile: N by NC, K by KC, M by MC. The right operand is packed where its unit stride is elsewhere or it is large;
  *        the left one where it would be read down far strides. Where the result outweighs the operands, both are packed
@@ -28,7 +28,7 @@ static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_REC
     int64_t *p = out[0];
     if (!find(s, &g)) return 0;
     double bytes = ej_dtypes[ej_statement_dtype(st)].bytes, inner = g.size_k / (double)s->axes[g.k[0]].extent.n;
-    int32_t lanes = ej_rule_lanes(s, st, s->axes[g.lane].extent.n);
+    int32_t lanes = ej_rule_lanes(s, st, ej_nominal_extent(s, g.lane));
     double m = g.size_m, n = g.size_n, k = g.size_k;
     bool small = (m * k + k * n) * bytes <= (double)t->l2_bytes / 6;
     int32_t left_unit = ej_access_unit_axis(&st->src[g.left]), right_unit = ej_access_unit_axis(&st->src[g.right]);
@@ -43,9 +43,9 @@ static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_REC
     p[GEMM_KC] = ej_block_of(s->axes[g.k[0]].extent.n, kc / inner < 1 ? 1 : kc / inner, inner > 1 ? 1 : 8);
     double depth = (double)p[GEMM_KC] * inner;
     if (depth > g.size_k) depth = g.size_k;
-    p[GEMM_MC] = ej_block_of(s->axes[g.row].extent.n, (double)t->l2_bytes / 4 / (depth * bytes), p[GEMM_ROWS]);
-    p[GEMM_NC] = ej_block_of(s->axes[g.lane].extent.n, (double)t->l3_bytes / 8 / (depth * bytes), (int64_t)width);
-    p[GEMM_IN_ORDER] = m * n > 4 * (m * k + k * n) && m * k * bytes < (double)t->l3_bytes / 4;
+    p[GEMM_MC] = ej_block_of(ej_nominal_extent(s, g.row), (double)t->l2_bytes / 4 / (depth * bytes), p[GEMM_ROWS]);
+    p[GEMM_NC] = ej_block_of(ej_nominal_extent(s, g.lane), (double)t->l3_bytes / 8 / (depth * bytes), (int64_t)width);
+    p[GEMM_IN_ORDER] = !ej_product_is_open(s) && m * n > 4 * (m * k + k * n) && m * k * bytes < (double)t->l3_bytes / 4;
     return 1;
 }
 
@@ -57,7 +57,7 @@ static bool matches(const ej_schedule *s)
      * hold that axis at one value. */
     int32_t unit = ej_access_unit_axis(&s->statements[0].src[g.right]);
     bool turns = unit < 0 || (unit != g.lane && ej_access_find(&s->statements[0].out, unit));
-    bool wide = s->axes[g.lane].extent.n >= ej_rule_vector(s, &s->statements[0]); /* short lanes are mostly empty ones */
+    bool wide = ej_nominal_extent(s, g.lane) >= ej_rule_vector(s, &s->statements[0]); /* short lanes are mostly empty ones */
     bool taste = !turns && wide && g.size_k >= 8 && g.size_m >= 4 && g.size_m * g.size_n * g.size_k >= 1 << 18;
     return taste || ej_job_random(s->job); /* random plans do without */
 }
@@ -85,6 +85,7 @@ static void run_in_order(ej_schedule *s, const ej_product *g, const int64_t *p, 
 
 static void run_blocked(ej_schedule *s, ej_product *g, const int64_t *p, int64_t width)
 {
+    ej_product_guard(s, g, p[GEMM_ROWS]);
     ej_product_sort(g->n, g->n_n, &s->statements[0].out);
     ej_product_sort(g->m, g->n_m, &s->statements[0].out);
     for (int32_t i = 0; i < g->n_n; i++)
@@ -105,7 +106,7 @@ static void run(ej_schedule *s, const int64_t *p)
     ej_product g;
     ej_tile tile = {0};
     if (!find(s, &g)) return;
-    int32_t lanes = ej_rule_lanes(s, &s->statements[0], s->axes[g.lane].extent.n);
+    int32_t lanes = ej_rule_lanes(s, &s->statements[0], ej_nominal_extent(s, g.lane));
     ej_tile_add(&tile, g.row, p[GEMM_ROWS], EJ_UNROLL);
     ej_tile_add(&tile, g.lane, p[GEMM_VECTORS], EJ_UNROLL);
     ej_tile_add(&tile, g.lane, lanes, EJ_LANE);

@@ -16,7 +16,8 @@ typedef struct ej_product {
     double size_m, size_n, size_k;
 } ej_product;
 
-/* Statement 0 as a product with lanes along an axis of the result: false where it is none, has tables, open or empty axes. */
+/* Statement 0 as a product with lanes along an axis of the result: false where it is none, has tables or empty axes, or an
+ * open one that is summed. */
 bool ej_product_find(const ej_schedule *s, int32_t lane, ej_product *out);
 /* Operands and result do not fit into the L2 by far: smaller ones are often as well off where they lie. */
 bool ej_product_is_large(const ej_schedule *s, const ej_product *p);
@@ -25,6 +26,8 @@ void ej_product_sort(int32_t *axes, int32_t n, const ej_access *access); /* the 
 /* Rows and vectors of the register tile; `packed`: the left operand is. */
 void ej_product_tile(const ej_schedule *s, const ej_product *p, int32_t lanes, bool packed, int64_t *rows, int64_t *vectors);
 int64_t ej_block_of(int64_t extent, double most, int64_t multiple);
+bool ej_product_is_open(const ej_schedule *s); /* some axis is */
+void ej_product_guard(ej_schedule *s, const ej_product *p, int64_t rows); /* loops, before the right operand is packed */
 /* The left or right operand in panels that live at a loop. */
 void ej_product_pack(ej_schedule *s, const ej_product *p, bool right, int32_t at, int64_t width);
 

@@ -31,8 +31,8 @@ static bool find(const ej_schedule *s, thin *t)
         return false;
     int dtype = s->buffers[st->out.buffer].plan.dtype;
     t->turn = ej_rule_vector(s, st);
-    return !ej_dtype_is_complex(dtype) && dtype == ej_statement_dtype(st) && s->axes[t->out].extent.n >= t->turn &&
-           s->axes[x].extent.n >= t->turn;
+    return !ej_dtype_is_complex(dtype) && dtype == ej_statement_dtype(st) && ej_nominal_extent(s, t->out) >= t->turn &&
+           ej_nominal_extent(s, x) >= t->turn;
 }
 
 static bool matches(const ej_schedule *s)
@@ -57,13 +57,13 @@ static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_REC
     if (!find(s, &t)) return 0;
     const ej_product *p = &t.product;
     double bytes = ej_dtypes[ej_statement_dtype(&s->statements[0])].bytes;
-    double inner = p->size_k / (double)s->axes[p->k[0]].extent.n, kept = (double)s->axes[p->row].extent.n;
-    int32_t lanes = ej_rule_lanes(s, &s->statements[0], s->axes[p->lane].extent.n);
+    double inner = p->size_k / (double)s->axes[p->k[0]].extent.n, kept = (double)ej_nominal_extent(s, p->row);
+    int32_t lanes = ej_rule_lanes(s, &s->statements[0], ej_nominal_extent(s, p->lane));
     ej_product_tile(s, p, lanes, false, &n[THIN_ROWS], &n[THIN_VECTORS]);
     double width = (double)lanes * (double)n[THIN_VECTORS], waiting = THIN_WAITING_BYTES / (t.turn * bytes);
-    n[THIN_MC] = kept * width <= waiting ? ej_block_of(s->axes[p->row].extent.n, kept, n[THIN_ROWS])
-                                         : ej_block_of(s->axes[p->row].extent.n, waiting / width, n[THIN_ROWS]);
-    n[THIN_NX] = ej_block_of(s->axes[p->lane].extent.n, waiting / (double)n[THIN_MC], (int64_t)width);
+    n[THIN_MC] = kept * width <= waiting ? ej_block_of(ej_nominal_extent(s, p->row), kept, n[THIN_ROWS])
+                                         : ej_block_of(ej_nominal_extent(s, p->row), waiting / width, n[THIN_ROWS]);
+    n[THIN_NX] = ej_block_of(ej_nominal_extent(s, p->lane), waiting / (double)n[THIN_MC], (int64_t)width);
     double kc = THIN_PANEL_BYTES / (width * bytes) / inner;
     n[THIN_KC] = ej_block_of(s->axes[p->k[0]].extent.n, kc < 1 ? 1 : kc, 1);
     return 1;
@@ -93,7 +93,7 @@ static void run(ej_schedule *s, const int64_t *n)
     ej_tile tile = {0};
     if (!find(s, &t)) return;
     ej_product *p = &t.product;
-    int32_t lanes = ej_rule_lanes(s, &s->statements[0], s->axes[p->lane].extent.n);
+    int32_t lanes = ej_rule_lanes(s, &s->statements[0], ej_nominal_extent(s, p->lane));
     int64_t width = (int64_t)lanes * n[THIN_VECTORS];
     ej_tile_add(&tile, p->row, n[THIN_ROWS], EJ_UNROLL);
     ej_tile_add(&tile, p->lane, n[THIN_VECTORS], EJ_UNROLL);

@@ -37,15 +37,6 @@ static double log2_lanes(int32_t lanes)
     return n;
 }
 
-/* An open extent counts as this long, whatever was observed: one kernel serves every size, and should be the same one
- * whichever size came first. */
-enum { EJ_OPEN_EXTENT = 4096 };
-int64_t ej_nominal_extent(const ej_schedule *s, int32_t axis)
-{
-    ej_size extent = s->axes[axis].extent;
-    return extent.e ? EJ_OPEN_EXTENT : extent.n;
-}
-
 static double extent_of(const ej_schedule *s, int32_t axis)
 {
     return (double)ej_nominal_extent(s, axis);

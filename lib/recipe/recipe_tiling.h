@@ -18,8 +18,6 @@ typedef struct ej_tiling {
 ej_tiling ej_tiling_choose(const ej_schedule *s, const ej_statement *st);
 /* The cheapest one whose lanes lie along an axis; cost < 0: there is none. */
 ej_tiling ej_tiling_along(const ej_schedule *s, const ej_statement *st, int32_t lane_axis);
-/* An extent for estimates: what is known, or a long one where it stays open. */
-int64_t ej_nominal_extent(const ej_schedule *s, int32_t axis);
 ej_tile ej_tiling_tile(const ej_tiling *tiling);
 
 /* Loops around statement 0, of step 1, over the axes of the result that the tiling does not take: tables and large strides

@@ -168,6 +168,7 @@ int32_t ej_schedule_put(ej_schedule *s, int32_t at, int32_t child, const ej_stat
 /* ---- schedule_rules.c ---- */
 int32_t ej_rule_vector(const ej_schedule *s, const ej_statement *st); /* lanes of a register for all it computes with */
 int32_t ej_rule_lanes(const ej_schedule *s, const ej_statement *st, int64_t range); /* the same, for a short range */
+int64_t ej_nominal_extent(const ej_schedule *s, int32_t axis); /* for estimates: what is known, or a long one where it is open */
 /* Stores of a statement pay past the caches: its result is more than the last of them holds, in rows of whole lines. */
 bool ej_rule_streams(const ej_schedule *s, const ej_statement *st);
 bool ej_statement_has_table(const ej_statement *st, int32_t axis);

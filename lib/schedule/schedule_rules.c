@@ -30,6 +30,15 @@ int32_t ej_rule_lanes(const ej_schedule *s, const ej_statement *st, int64_t rang
     return lanes;
 }
 
+/* An open extent counts as this long, whatever was observed: one kernel serves every size, and should be the same one
+ * whichever size came first. */
+enum { EJ_OPEN_EXTENT = 4096 };
+int64_t ej_nominal_extent(const ej_schedule *s, int32_t axis)
+{
+    ej_size extent = s->axes[axis].extent;
+    return extent.e ? EJ_OPEN_EXTENT : extent.n;
+}
+
 bool ej_statement_has_table(const ej_statement *st, int32_t axis)
 {
     for (int32_t i = -1; i < st->n_src; i++) {

@@ -24,8 +24,17 @@ static void place_locals(ej_nest *nest)
     }
 }
 
-/* The step, normalized, run by the script with these numbers (NULL: the script's own) on every row that it matches; how many. */
-static int agrees_on_rows(const ej_script *script, const char *program, const char *inputs, const int64_t *numbers)
+/* Extents that stay open, and n sets of values for them. */
+typedef struct open_extents {
+    const char *names;
+    size_t n;
+    const int64_t *values;
+} open_extents;
+static const open_extents none;
+
+/* The step, run by the script with these numbers (NULL: the script's own) on every row that it matches; how many. */
+static int agrees_on_rows(const ej_script *script, const char *program, const char *inputs, const int64_t *numbers,
+                          const open_extents *open)
 {
     int matched = 0;
     for (int row = 0; row < ej_n_targets; row++) {
@@ -36,7 +45,7 @@ static int agrees_on_rows(const ej_script *script, const char *program, const ch
         ej_text text;
         int64_t own[EJ_RECIPE_PARAMS][EJ_RECIPE_NUMBERS] = {{0}};
         if (!ej_target_runs_here(&ej_targets[row])) continue;
-        plan_open(&c, program, inputs, NULL, NULL);
+        plan_open(&c, program, inputs, NULL, open->names);
         c.bind.job.target = &ej_targets[row];
         c.bind.job.path_strategy = "random:1"; /* no taste: also for small sizes */
         sizes = c.plan.bound->sizes;
@@ -54,7 +63,7 @@ static int agrees_on_rows(const ej_script *script, const char *program, const ch
         ej_text_init(&text, &c.bind.arena);
         ej_nest_print(&text, &nest, &sizes);
         assert_false(text.failed);
-        lower_agree_on(&ej_targets[row], text.data, 0, NULL, 0);
+        lower_agree_on(&ej_targets[row], text.data, open->n, open->values, 0);
         plan_close(&c);
     }
     return matched;
@@ -69,13 +78,13 @@ static int n_rows(void)
 
 static void agrees(const ej_script *script, const char *program, const char *inputs, const int64_t *numbers)
 {
-    assert_int_equal(agrees_on_rows(script, program, inputs, numbers), n_rows());
+    assert_int_equal(agrees_on_rows(script, program, inputs, numbers, &none), n_rows());
 }
 
 /* Shapes that fill the registers of one row may not fill another one's. */
 static void agrees_where_it_matches(const ej_script *script, const char *program, const char *inputs)
 {
-    if (ej_target_runs_here(&ej_targets[0])) assert_true(agrees_on_rows(script, program, inputs, NULL) > 0 || n_rows() < 3);
+    if (ej_target_runs_here(&ej_targets[0])) assert_true(agrees_on_rows(script, program, inputs, NULL, &none) > 0 || n_rows() < 3);
 }
 
 #define PRODUCT(equation) "def f(a, b):\n    return einsum('" equation "', a, b)\n"
@@ -105,6 +114,31 @@ static void tensors_of_several_axes_a_class(void **state)
         agrees(&ej_script_gemm, PRODUCT("zxiy,zyxj->zij"), "f32[2,5,13,6] f32[2,6,5,18]", numbers[i]);
         agrees(&ej_script_gemm, PRODUCT("acd,db->cba"), "f32[19,6,11] f32[11,7]", numbers[i]);
     }
+}
+
+/* One tree for no rows, some, and more than a block of them. */
+static void open_products_serve_every_size(void **state)
+{
+    (void)state;
+    static const char product[] = "def f(a: f32[i, k], b: f32[k, j]):\n    return einsum('ik,kj->ij', a, b)\n";
+    static const char turned[] = "def f(a: f64[k, i], b: f64[j, k]):\n    return einsum('ki,jk->ij', a, b)\n";
+    static const char batches[] = "def f(a: f32[z, i, k], b: f32[z, k, j]):\n    return einsum('zik,zkj->zij', a, b)\n";
+    static const char streamed[] = "def f(a: f32[i, k, j], b: f32[c, k]):\n    return einsum('ikj,ck->jci', a, b)\n";
+    static const int64_t one[] = {0, 1, 7, 8, 40, 131}, two[] = {0, 5, 5, 0, 1, 1, 9, 70, 67, 33};
+    const open_extents i = {"i", 6, one}, j = {"j", 6, one}, both = {"i,j", 5, two}, z = {"z", 3, one};
+    for (size_t n = 0; n < sizeof numbers / sizeof *numbers; n++) {
+        if (numbers[n][7]) continue; /* operands in whole have numbers */
+        assert_int_equal(agrees_on_rows(&ej_script_gemm, product, "f32[21,40] f32[40,50]", numbers[n], &i), n_rows());
+        assert_int_equal(agrees_on_rows(&ej_script_gemm, product, "f32[21,40] f32[40,50]", numbers[n], &j), n_rows());
+        assert_int_equal(agrees_on_rows(&ej_script_gemm, turned, "f64[40,21] f64[50,40]", numbers[n], &both), n_rows());
+        assert_int_equal(agrees_on_rows(&ej_script_gemm, batches, "f32[2,9,11] f32[2,11,34]", numbers[n], &z), n_rows());
+    }
+    static const int64_t own[EJ_RECIPE_NUMBERS] = {4, 1, 4, 16, 4};
+    assert_int_equal(agrees_on_rows(&ej_script_thin, streamed, "f32[18,9,37] f32[7,9]", own, &i), n_rows());
+    assert_int_equal(agrees_on_rows(&ej_script_thin, streamed, "f32[18,9,37] f32[7,9]", own, &both), n_rows());
+    assert_int_equal(agrees_on_rows(&ej_script_panel, product, "f32[21,40] f32[40,50]", NULL, &both), n_rows());
+    assert_int_equal(agrees_on_rows(&ej_script_sweep, "def f(a: f32[i, j]):\n    return sum(a, dim=0)\n", "f32[21,50]", NULL, &i), n_rows());
+    assert_int_equal(agrees_on_rows(&ej_script_plain, "def f(a: f32[i, j]):\n    return sum(a, dim=1)\n", "f32[21,50]", NULL, &both), n_rows());
 }
 
 static void every_dtype_multiplies(void **state)
@@ -250,8 +284,10 @@ static void products_are_taken_where_they_pay(void **state)
     assert_true(takes(PRODUCT("ki,kj->ij"), "f32[1024,1024] f32[1024,1024]", NULL));
     assert_true(takes(PRODUCT("cgm,nfg->fmcn"), "f32[20,24,480] f32[480,20,24]", NULL));
     assert_false(takes(PRODUCT("ik,kj->ij"), "f32[64,64] f32[64,64]", NULL));
-    assert_false(takes("def f(a: f32[i, k], b: f32[k, j]):\n    return einsum('ik,kj->ij', a, b)\n",
+    assert_true(takes("def f(a: f32[i, k], b: f32[k, j]):\n    return einsum('ik,kj->ij', a, b)\n",
                        "f32[1024,1024] f32[1024,1024]", "i"));
+    assert_false(takes("def f(a: f32[i, k], b: f32[k, j]):\n    return einsum('ik,kj->ij', a, b)\n",
+                       "f32[1024,1024] f32[1024,1024]", "k"));
     assert_false(takes(PRODUCT("abc,dae->dcbe"), "f32[32,32,32] f32[1000,32,3]", NULL));
     assert_false(takes(PRODUCT("ik,k->i"), "f32[4096,4096] f32[4096]", NULL));
     assert_false(takes(PRODUCT("adb,cd->cba"), "f32[384,384,384] f32[24,384]", NULL));
@@ -287,6 +323,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products_of_every_transposition),
         cmocka_unit_test(tensors_of_several_axes_a_class),
+        cmocka_unit_test(open_products_serve_every_size),
         cmocka_unit_test(every_dtype_multiplies),
         cmocka_unit_test(a_map_is_applied_to_whole_sums),
         cmocka_unit_test(streamed_operands_are_turned_on_the_way_out),
