@@ -13,12 +13,11 @@
 
 /* The first that matches and pays for certain. */
 static const ej_script *const scripts[] = {
-    &ej_script_gemm,    /* products of two operands that do not fit into the caches as they are */
-    &ej_script_thin,    /* the same, where the operand with the result's unit axis lies along another one */
+    &ej_script_thin,    /* large products whose operand with the result's unit axis lies along another one */
+    &ej_script_gemm,    /* operands that are used again and again: packed, in blocks for the caches */
     &ej_script_small,   /* batches of products of a few registers */
     &ej_script_permute, /* one operand, unit strides along different axes */
     &ej_script_map,     /* one pass over a large result */
-    &ej_script_panel,   /* one operand is used again and again: packed in panels */
     &ej_script_sweep,   /* a small result of one big operand */
     &ej_script_plain,   /* anything */
 };

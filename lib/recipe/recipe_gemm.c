@@ -1,21 +1,110 @@
 /* recipe_gemm.c - contractions of two operands: one scheme for matrix products of every transposition and for tensors.
  *
- * Takes  a sum of products without tables: M (left and result), N (right and result), K (both operands), batches (all
- *        three), at least one each of the first three; K of numbers, the others may be open.
- * Gives  lanes along the result's unit axis, which is made N; rows along an axis of M; BLIS's loops around the register
- *        tile: N by NC, K by KC, M by MC. The right operand is packed where its unit stride is elsewhere or it is large;
- *        the left one where it would be read down far strides. Where the result outweighs the operands, both are packed
- *        whole and the result is written in the order in which it lies.
+ * Takes  a reduction of two or more operands: M (left and result), N (right and result), K (summed, in the right one),
+ *        batches, at least one each of the first three; K of numbers, the others may be open.
+ * Gives  lanes along the result's unit axis (of small operands along another one, if that is better), which is made N; rows
+ *        along an axis of M; BLIS's loops around the register tile: N by NC, K by KC, M by MC. The right operand is packed
+ *        where its unit stride is elsewhere or it is large; the left one where it would be read down far strides. Where the
+ *        result outweighs the operands, both are packed whole and the result is written in the order in which it lies.
  * Source "Anatomy of High-Performance Matrix Multiplication" (Goto, van de Geijn 2008); BLIS; GETT (Springer,
  *        Bientinesi 2018).
  */
 #include "recipe_product.h"
+#include "recipe_tiling.h"
 
 enum gemm_number { GEMM_ROWS, GEMM_VECTORS, GEMM_KC, GEMM_MC, GEMM_NC, GEMM_PACK_LEFT, GEMM_PACK_RIGHT, GEMM_IN_ORDER };
 
-static bool find(const ej_schedule *s, ej_product *g)
+/* ---- which operand, which lanes ---- */
+
+/* Large enough for blocks. A right operand that lies along another axis of N would be picked up element by element: loops
+ * around the packing hold that axis at one value. */
+static bool goes_in_blocks(const ej_schedule *s, const ej_product *g)
 {
-    return ej_product_find(s, ej_access_unit_axis(&s->statements[0].out), g);
+    int32_t unit = ej_access_unit_axis(&s->statements[0].src[g->right]);
+    bool turns = unit < 0 || (unit != g->lane && ej_access_find(&s->statements[0].out, unit));
+    bool wide = ej_nominal_extent(s, g->lane) >= ej_rule_vector(s, &s->statements[0]); /* short lanes are mostly empty ones */
+    return g->plain && !turns && wide && g->size_k >= 8 && g->size_m >= 4 && g->size_m * g->size_n * g->size_k >= 1 << 18;
+}
+
+/* The right operand is used again and again. */
+static bool is_used_again(const ej_product *g)
+{
+    return g->size_k >= 8 && g->size_m >= 16;
+}
+
+/* The right operand as it lies in its panel: K in the order of its terms, the lanes fastest. */
+static void panel_access(const ej_schedule *s, const ej_product *g, ej_access *out, ej_access_term *terms)
+{
+    const ej_access *right = &s->statements[0].src[g->right];
+    int64_t depth = 1;
+    *out = (ej_access){.buffer = right->buffer, .terms = terms};
+    for (int32_t i = g->n_k; i-- > 0;) {
+        terms[out->n_terms++] = (ej_access_term){.axis = g->k[i], .table = -1, .stride = ej_size_number(depth)};
+        if (!ej_mul_size(depth, s->axes[g->k[i]].extent.n, &depth)) depth = 1;
+    }
+    terms[out->n_terms++] = (ej_access_term){.axis = g->lane, .table = -1, .stride = ej_size_number(1)};
+}
+
+/* Instructions with the right operand in panels: those of the tiling, and packing along the lanes, turned in registers, or
+ * one by one. */
+static double count_packed(const ej_schedule *s, const ej_product *g)
+{
+    enum { SOURCES = 16 };
+    ej_access_term terms[EJ_PRODUCT_AXES + 1];
+    ej_access sources[SOURCES];
+    ej_statement packed = s->statements[0];
+    const ej_access *right = &packed.src[g->right];
+    int dtype = s->buffers[right->buffer].plan.dtype;
+    if (packed.n_src > SOURCES) return -1;
+    for (int32_t i = 0; i < packed.n_src; i++) sources[i] = packed.src[i];
+    panel_access(s, g, &sources[g->right], terms);
+    packed.src = sources;
+    ej_tiling t = ej_tiling_along(s, &packed, g->lane, g->row);
+    if (t.cost < 0) return -1;
+    int32_t unit = ej_access_unit_axis(right);
+    bool turns = unit >= 0 && ej_statement_reduces(&packed, unit) && !ej_dtype_is_complex(dtype) && dtype != EINJIT_BOOL;
+    double elements = 1, results = g->size_m * g->size_n;
+    for (int32_t i = 0; i < right->n_terms; i++) elements *= (double)ej_nominal_extent(s, right->terms[i].axis);
+    for (int32_t i = 0; i < g->n_z; i++) results *= (double)ej_nominal_extent(s, g->z[i]);
+    return t.cost + elements * (unit == g->lane ? 4.0 / t.lanes : turns ? 1.2 : 3) + results / (t.lanes * t.vectors);
+}
+
+/* The lanes that take the fewest instructions where the right operand is packed; gives them, -1: there are none. */
+static double best_lanes(const ej_schedule *s, ej_product *g)
+{
+    double least = -1;
+    for (int32_t a = 0; a < s->n_axes; a++) {
+        ej_product other;
+        if (!ej_product_find(s, a, &other) || !is_used_again(&other)) continue;
+        double count = count_packed(s, &other);
+        if (count < 0 || (least >= 0 && count >= least)) continue;
+        least = count;
+        *g = other;
+    }
+    return least;
+}
+
+static bool takes_fewest(const ej_schedule *s, double count)
+{
+    double sweep = ej_sweep_count(s);
+    return count < ej_tiling_choose(s, &s->statements[0]).cost && (sweep < 0 || count <= sweep);
+}
+
+/* The result's unit axis has the lanes where operands that no cache holds go in blocks; else the axis that takes the fewest
+ * instructions, if that is fewer than elsewhere. Gives whether that pays; g->n_k 0: there is none. */
+static int find(const ej_schedule *s, ej_product *g)
+{
+    ej_product other = {0};
+    bool found = ej_product_find(s, ej_access_unit_axis(&s->statements[0].out), g), blocks = found && goes_in_blocks(s, g);
+    if (!found) *g = other;
+    if (ej_job_random(s->job) || (blocks && ej_product_is_large(s, g))) return EJ_PAYS_SURELY; /* random plans do without taste */
+    double count = best_lanes(s, &other);
+    if (count < 0 || !takes_fewest(s, count)) {
+        if (!blocks) *g = other;
+        return blocks ? EJ_PAYS_PERHAPS : EJ_PAYS_NOT;
+    }
+    *g = other;
+    return EJ_PAYS_SURELY;
 }
 
 /* ---- numbers ---- */
@@ -26,7 +115,7 @@ static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_REC
     const ej_target *t = s->job->target;
     const ej_statement *st = &s->statements[0];
     int64_t *p = out[0];
-    if (!find(s, &g)) return 0;
+    find(s, &g);
     double bytes = ej_dtypes[ej_statement_dtype(st)].bytes, inner = g.size_k / (double)s->axes[g.k[0]].extent.n;
     int32_t lanes = ej_rule_lanes(s, st, ej_nominal_extent(s, g.lane));
     double m = g.size_m, n = g.size_n, k = g.size_k;
@@ -35,37 +124,35 @@ static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_REC
     bool deep_left = left_unit >= 0 && !ej_access_find(&st->out, left_unit); /* read along K, where it is summed */
     bool far_left = (double)ej_product_stride(&st->src[g.left], g.k[g.n_k - 1]) * bytes >= 4096 && m * k * bytes > (double)t->l2_bytes;
     p[GEMM_PACK_RIGHT] = right_unit != g.lane || !small;
-    p[GEMM_PACK_LEFT] = !deep_left && far_left; /* a page or more a term: 1.3 times at 1024^3 f32, a loss at 512^3 */
+    p[GEMM_PACK_LEFT] = g.plain && !deep_left && far_left; /* a page or more a term: 1.3 times at 1024^3 f32, a loss at 512^3 */
     ej_product_tile(s, &g, lanes, p[GEMM_PACK_LEFT], &p[GEMM_ROWS], &p[GEMM_VECTORS]);
+    bool spreads = ej_access_unit_axis(&st->out) != g.lane; /* lanes are stored one by one: long code, and 4 rows are faster */
+    if (spreads && p[GEMM_ROWS] > 4) p[GEMM_ROWS] = 4;
     double width = (double)lanes * (double)p[GEMM_VECTORS];
     double kc = (double)t->l2_bytes / 6 / (width * bytes); /* 1/4: 252, 1/10: 229, 1/32: 172 GFLOP/s at 2048^3 f32 on Zen 5 */
     if (kc < 128) kc = 128;
-    p[GEMM_KC] = ej_block_of(s->axes[g.k[0]].extent.n, kc / inner < 1 ? 1 : kc / inner, inner > 1 ? 1 : 8);
+    bool turned = right_unit == g.k[0] || left_unit == g.k[0]; /* in registers, so many at once */
+    p[GEMM_KC] = ej_block_of(s->axes[g.k[0]].extent.n, kc / inner < 1 ? 1 : kc / inner, inner > 1 && !turned ? 1 : 8);
+    if (!g.plain) p[GEMM_KC] = s->axes[g.k[0]].extent.n; /* parts of the terms have nowhere to wait */
     double depth = (double)p[GEMM_KC] * inner;
     if (depth > g.size_k) depth = g.size_k;
     p[GEMM_MC] = ej_block_of(ej_nominal_extent(s, g.row), (double)t->l2_bytes / 4 / (depth * bytes), p[GEMM_ROWS]);
     p[GEMM_NC] = ej_block_of(ej_nominal_extent(s, g.lane), (double)t->l3_bytes / 8 / (depth * bytes), (int64_t)width);
-    p[GEMM_IN_ORDER] = !ej_product_is_open(s) && m * n > 4 * (m * k + k * n) && m * k * bytes < (double)t->l3_bytes / 4;
+    p[GEMM_IN_ORDER] = g.plain && !ej_product_is_open(s) && m * n > 4 * (m * k + k * n) && m * k * bytes < (double)t->l3_bytes / 4;
     return 1;
 }
 
 static bool matches(const ej_schedule *s)
 {
     ej_product g;
-    if (!find(s, &g)) return false;
-    /* A right operand that lies along another axis of N would be picked up element by element: loops around the packing
-     * hold that axis at one value. */
-    int32_t unit = ej_access_unit_axis(&s->statements[0].src[g.right]);
-    bool turns = unit < 0 || (unit != g.lane && ej_access_find(&s->statements[0].out, unit));
-    bool wide = ej_nominal_extent(s, g.lane) >= ej_rule_vector(s, &s->statements[0]); /* short lanes are mostly empty ones */
-    bool taste = !turns && wide && g.size_k >= 8 && g.size_m >= 4 && g.size_m * g.size_n * g.size_k >= 1 << 18;
-    return taste || ej_job_random(s->job); /* random plans do without */
+    find(s, &g);
+    return g.n_k > 0;
 }
 
 static int pays(const ej_schedule *s)
 {
     ej_product g;
-    return find(s, &g) && ej_product_is_large(s, &g) ? EJ_PAYS_SURELY : EJ_PAYS_PERHAPS;
+    return find(s, &g);
 }
 
 /* ---- the script ---- */
@@ -105,7 +192,7 @@ static void run(ej_schedule *s, const int64_t *p)
 {
     ej_product g;
     ej_tile tile = {0};
-    if (!find(s, &g)) return;
+    find(s, &g);
     int32_t lanes = ej_rule_lanes(s, &s->statements[0], ej_nominal_extent(s, g.lane));
     ej_tile_add(&tile, g.row, p[GEMM_ROWS], EJ_UNROLL);
     ej_tile_add(&tile, g.lane, p[GEMM_VECTORS], EJ_UNROLL);

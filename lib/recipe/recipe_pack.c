@@ -14,10 +14,12 @@ static int64_t dividing(int64_t width, int64_t most)
     return n;
 }
 
-/* Unit stride along the lanes (or none at all): whole vectors, several of the depth together. */
+/* Whole vectors: along unit strides several of the depth together; lanes that are picked up one by one are long code as it
+ * is. */
 static void copy_straight(ej_schedule *s, int32_t pack, int32_t lane, int64_t width, int32_t vector, int32_t deep)
 {
-    int64_t lanes = dividing(width, vector), rows = dividing(ej_schedule_range(s, s->nodes[s->statements[pack].node].parent, deep), 4);
+    bool unit = ej_access_unit_axis(&s->statements[pack].src[0]) == lane;
+    int64_t lanes = dividing(width, vector), rows = !unit ? 1 : dividing(ej_schedule_range(s, s->nodes[s->statements[pack].node].parent, deep), 4);
     ej_tile tile = {0};
     ej_tile_add(&tile, deep, rows, EJ_UNROLL);
     ej_tile_add(&tile, lane, width / lanes, EJ_UNROLL);

@@ -19,13 +19,6 @@ static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_REC
     return 1;
 }
 
-static bool reduces_an_axis(const ej_schedule *s)
-{
-    for (int32_t a = 0; a < s->n_axes; a++)
-        if (ej_statement_reduces(&s->statements[0], a)) return true;
-    return false;
-}
-
 /* Vectors side by side hide the latency of the sum where no rows do. */
 static void split_lanes(ej_schedule *s, const ej_tiling *tiling)
 {
@@ -44,10 +37,10 @@ static void run(ej_schedule *s, const int64_t *numbers)
     ej_tiling t = ej_tiling_choose(s, &s->statements[0]);
     ej_tile tile = ej_tiling_tile(&t);
     int64_t width = (int64_t)t.lanes * t.vectors;
-    bool across = t.lane_axis >= 0 && !t.lane_reduced, sums = reduces_an_axis(s);
+    bool across = t.lane_axis >= 0 && !t.lane_reduced, sums = ej_statement_sums(s, &s->statements[0]);
     (void)numbers;
     if (tile.n) ej_do_tile(s, 0, tile);
-    ej_do_kept_loops(s, &t, NULL, false);
+    ej_do_outer_loops(s, false);
     if (across && sums) ej_do_loop(s, 0, t.lane_axis, width); /* the same vectors of a source for all rows */
     if (t.row_axis >= 0) ej_do_loop(s, 0, t.row_axis, t.rows);
     if (across && !sums) ej_do_loop(s, 0, t.lane_axis, width);

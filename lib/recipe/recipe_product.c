@@ -33,29 +33,36 @@ void ej_product_sort(int32_t *axes, int32_t n, const ej_access *access)
         }
 }
 
+static bool in_others(const ej_statement *st, int32_t right, int32_t axis)
+{
+    for (int32_t i = 0; i < st->n_src; i++)
+        if (i != right && ej_access_find(&st->src[i], axis)) return true;
+    return false;
+}
+
 static bool sort_into_classes(const ej_schedule *s, ej_product *g)
 {
     const ej_statement *st = &s->statements[0];
-    const ej_access *left = &st->src[g->left], *right = &st->src[g->right];
+    const ej_access *right = &st->src[g->right];
     g->size_m = g->size_n = g->size_k = 1;
     if (s->n_axes > EJ_PRODUCT_AXES) return false;
     for (int32_t a = 0; a < s->n_axes; a++) {
-        bool in_left = ej_access_find(left, a), in_right = ej_access_find(right, a), out = ej_access_find(&st->out, a);
+        bool in_left = in_others(st, g->right, a), in_right = ej_access_find(right, a), out = ej_access_find(&st->out, a);
         if (s->axes[a].extent.e ? !out : s->axes[a].extent.n < 1) return false;
-        if (in_left && in_right && out) {
+        if (in_left && in_right && out && a != g->lane) {
             g->z[g->n_z++] = a;
-        } else if (in_left && in_right) {
-            g->k[g->n_k++] = a;
-            g->size_k *= extent(s, a);
-        } else if (in_left && out) {
-            g->m[g->n_m++] = a;
-            g->size_m *= extent(s, a);
         } else if (in_right && out) {
             g->n[g->n_n++] = a;
             g->size_n *= extent(s, a);
-        } else {
-            return false;
+        } else if (in_left && out) {
+            g->m[g->n_m++] = a;
+            g->size_m *= extent(s, a);
+        } else if (in_right) {
+            g->k[g->n_k++] = a;
+            g->size_k *= extent(s, a);
         }
+        g->plain = g->plain && (out || (in_left && in_right));
+        if (!in_left && !in_right) return false;
     }
     return g->n_m && g->n_n && g->n_k;
 }
@@ -64,8 +71,10 @@ static bool sort_into_classes(const ej_schedule *s, ej_product *g)
 static int32_t choose_row(const ej_schedule *s, const ej_product *g)
 {
     const ej_access *left = &s->statements[0].src[g->left];
-    int32_t best = g->m[0];
-    for (int32_t i = 1; i < g->n_m; i++) {
+    int32_t best = -1;
+    for (int32_t i = 0; i < g->n_m; i++) {
+        if (ej_statement_has_table(&s->statements[0], g->m[i])) continue;
+        if (best < 0) best = g->m[i];
         double a = extent(s, g->m[i]), b = extent(s, best);
         bool longer = a > b && b < 24, closer = a >= 24 && ej_product_stride(left, g->m[i]) < ej_product_stride(left, best);
         if (longer || closer) best = g->m[i];
@@ -73,20 +82,37 @@ static int32_t choose_row(const ej_schedule *s, const ej_product *g)
     return best;
 }
 
+/* The largest operand that has the axis (`has`), or another one than `except`. */
+static int32_t largest_source(const ej_schedule *s, int32_t has, int32_t except)
+{
+    const ej_statement *st = &s->statements[0];
+    double most = 0;
+    int32_t best = -1;
+    for (int32_t i = 0; i < st->n_src; i++) {
+        double size = 1;
+        if (i == except || (has >= 0 && !ej_access_find(&st->src[i], has))) continue;
+        for (int32_t t = 0; t < st->src[i].n_terms; t++) size *= extent(s, st->src[i].terms[t].axis);
+        if (best >= 0 && size <= most) continue;
+        best = i;
+        most = size;
+    }
+    return best;
+}
+
 bool ej_product_find(const ej_schedule *s, int32_t lane, ej_product *g)
 {
     const ej_statement *st = &s->statements[0];
-    *g = (ej_product){0};
-    if (st->reduce != EINJIT_REDUCE_SUM || st->accumulate || st->n_src != 2) return false;
-    if (!is_plain(&st->src[0]) || !is_plain(&st->src[1]) || !is_plain(&st->out)) return false;
-    g->lane = lane;
-    if (lane < 0 || !ej_access_find(&st->out, lane)) return false;
-    g->right = ej_access_find(&st->src[0], g->lane) ? 0 : 1;
-    g->left = 1 - g->right;
-    if (!sort_into_classes(s, g) || ej_access_find(&st->src[g->left], g->lane)) return false;
+    *g = (ej_product){.lane = lane, .plain = st->n_src == 2 && st->reduce == EINJIT_REDUCE_SUM && !st->accumulate};
+    if (st->reduce == EJ_REDUCE_NONE || st->n_src < 2) return false;
+    if (lane < 0 || !ej_access_find(&st->out, lane) || ej_statement_has_table(st, lane)) return false;
+    g->right = largest_source(s, lane, -1);
+    if (g->right < 0 || !is_plain(&st->src[g->right])) return false;
+    g->left = largest_source(s, -1, g->right);
+    g->plain = g->plain && is_plain(&st->src[g->left]) && is_plain(&st->out);
+    if (!sort_into_classes(s, g) || (st->n_src == 2 && ej_access_find(&st->src[g->left], lane))) return false;
     g->row = choose_row(s, g);
     if (!EJ_HELD(s->ordered, SUM_LOOPS)) ej_product_sort(g->k, g->n_k, &st->src[g->left]);
-    return true;
+    return g->row >= 0;
 }
 
 bool ej_product_is_large(const ej_schedule *s, const ej_product *p)

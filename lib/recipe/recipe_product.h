@@ -1,4 +1,4 @@
-/* recipe_product.h - sums of products of two operands, taken apart: what the scripts for them share. */
+/* recipe_product.h - reductions over several operands, taken apart like products of matrices: what their scripts share. */
 #ifndef EJ_RECIPE_PRODUCT_H
 #define EJ_RECIPE_PRODUCT_H
 
@@ -6,18 +6,19 @@
 
 enum { EJ_PRODUCT_AXES = 16 };
 
-/* Axes by where they are: M in the left operand and the result, N in the right one and the result, K in both operands, Z
- * everywhere. The right operand has the lanes. */
+/* Axes by where they are: M in the left operand and the result, N in the right one and the result, K summed and in the right
+ * one, Z everywhere. The right operand has the lanes; the left one is the largest of the others. */
 typedef struct ej_product {
     int32_t left, right;
+    bool plain; /* a sum of two operands that share K, without tables: its terms may come in blocks */
     int32_t lane, row;
     int32_t n_m, n_n, n_k, n_z;
     int32_t m[EJ_PRODUCT_AXES], n[EJ_PRODUCT_AXES], k[EJ_PRODUCT_AXES], z[EJ_PRODUCT_AXES];
     double size_m, size_n, size_k;
 } ej_product;
 
-/* Statement 0 as a product with lanes along an axis of the result: false where it is none, has tables or empty axes, or an
- * open one that is summed. */
+/* Statement 0 as a product with lanes along an axis of the result: false where it is none, where the right operand or the
+ * lanes have tables, or an axis is empty, or open and summed. */
 bool ej_product_find(const ej_schedule *s, int32_t lane, ej_product *out);
 /* Operands and result do not fit into the L2 by far: smaller ones are often as well off where they lie. */
 bool ej_product_is_large(const ej_schedule *s, const ej_product *p);

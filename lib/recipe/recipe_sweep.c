@@ -51,7 +51,7 @@ double ej_sweep_count(const ej_schedule *s)
     const ej_statement *st = &s->statements[0];
     double bodies = 1, spread = 0;
     if (!applies(s)) return -1;
-    ej_tiling t = ej_tiling_along(s, st, ej_access_unit_axis(&st->out));
+    ej_tiling t = ej_tiling_along(s, st, ej_access_unit_axis(&st->out), -1);
     if (t.cost < 0 || t.lanes < 2) return -1;
     for (int32_t a = 0; a < s->n_axes; a++) bodies *= (double)ej_nominal_extent(s, a);
     for (int32_t i = 0; i < st->n_src; i++) {
@@ -74,7 +74,7 @@ static int pays(const ej_schedule *s)
 
 static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_RECIPE_NUMBERS])
 {
-    ej_tiling t = ej_tiling_along(s, &s->statements[0], ej_access_unit_axis(&s->statements[0].out));
+    ej_tiling t = ej_tiling_along(s, &s->statements[0], ej_access_unit_axis(&s->statements[0].out), -1);
     int32_t inner = inner_axis(s);
     ej_size extent = s->axes[inner].extent;
     out[0][SWEEP_INNER] = inner;
@@ -84,38 +84,19 @@ static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_REC
     return 1;
 }
 
-/* The largest strides outermost; of an ordered sum in its order. */
-static void reduced_loops(ej_schedule *s, int32_t except)
-{
-    bool *done = EJ_JOB_ARRAY(s->job, bool, (size_t)s->n_axes), in_order = EJ_HELD(s->ordered, SUM_LOOPS);
-    if (!done) s->no_memory = s->failed = true;
-    while (!s->failed) {
-        int32_t pick = -1;
-        for (int32_t a = 0; a < s->n_axes; a++) {
-            if (done[a] || a == except || !ej_statement_reduces(&s->statements[0], a)) continue;
-            if (pick < 0 || (!in_order && reach(s, a) > reach(s, pick))) pick = a;
-        }
-        if (pick < 0) return;
-        done[pick] = true;
-        ej_do_loop(s, 0, pick, 1);
-    }
-}
-
 static void run(ej_schedule *s, const int64_t *n)
 {
-    ej_tiling t = {.lane_axis = ej_access_unit_axis(&s->statements[0].out), .row_axis = -1};
-    int32_t inner = (int32_t)n[SWEEP_INNER];
+    int32_t lane = ej_access_unit_axis(&s->statements[0].out), inner = (int32_t)n[SWEEP_INNER];
     ej_tile tile = {0};
     ej_tile_add(&tile, inner, n[SWEEP_AT_ONCE], EJ_UNROLL);
-    ej_tile_add(&tile, t.lane_axis, n[SWEEP_VECTORS], EJ_UNROLL);
-    ej_tile_add(&tile, t.lane_axis, n[SWEEP_LANES], EJ_LANE);
+    ej_tile_add(&tile, lane, n[SWEEP_VECTORS], EJ_UNROLL);
+    ej_tile_add(&tile, lane, n[SWEEP_LANES], EJ_LANE);
     ej_do_tile(s, 0, tile);
     ej_do_fill(s, EJ_AT_ROOT, 0);
-    reduced_loops(s, inner);
+    ej_do_outer_loops(s, true);
     ej_do_loop(s, 0, inner, n[SWEEP_AT_ONCE]);
-    if (s->failed) return;
-    ej_do_kept_loops(s, &t, NULL, false);
-    ej_do_loop(s, 0, t.lane_axis, n[SWEEP_LANES] * n[SWEEP_VECTORS]);
+    ej_do_outer_loops(s, false);
+    ej_do_loop(s, 0, lane, n[SWEEP_LANES] * n[SWEEP_VECTORS]);
 }
 
 const ej_script ej_script_sweep = {"sweep", matches, pays, params, run};

@@ -27,7 +27,8 @@ static bool find(const ej_schedule *s, thin *t)
     int32_t holder = ej_access_find(&st->src[0], t->out) ? 0 : 1;
     int32_t x = ej_access_unit_axis(&st->src[holder]);
     if (x < 0 || x == t->out || !ej_access_find(&st->out, x)) return false;
-    if (!ej_product_find(s, x, &t->product) || t->product.right != holder || ej_access_find(&st->src[1 - holder], t->out))
+    if (!ej_product_find(s, x, &t->product) || !t->product.plain || t->product.right != holder ||
+        ej_access_find(&st->src[1 - holder], t->out))
         return false;
     int dtype = s->buffers[st->out.buffer].plan.dtype;
     t->turn = ej_rule_vector(s, st);

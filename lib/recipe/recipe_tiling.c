@@ -3,7 +3,7 @@
  * Takes  a statement in normal form, the target's vector and register counts.
  * Gives  the tiling with the lowest count. The weights are instructions: a plain vector load or store 1, a spread of
  *        lanes over memory two a lane, a horizontal sum two instructions per halving.
- * Not here: the loops around it (recipe_plain.c, recipe_panel.c, recipe_sweep.c).
+ * Not here: what the loops around it are for (recipe_plain.c, recipe_sweep.c).
  */
 #include "recipe_tiling.h"
 
@@ -124,7 +124,8 @@ static void consider(ej_tiling *best, ej_tiling *t, const ej_schedule *s, const 
     if (best->cost < 0 || t->cost < best->cost) *best = *t;
 }
 
-static void consider_lane_axis(ej_tiling *best, int32_t axis, const ej_schedule *s, const ej_statement *st)
+/* `rows` -1: along any axis, or none. */
+static void consider_lane_axis(ej_tiling *best, int32_t axis, int32_t rows, const ej_schedule *s, const ej_statement *st)
 {
     int64_t extent = axis < 0 ? 1 : ej_nominal_extent(s, axis);
     ej_tiling t = {.lane_axis = axis, .lanes = 1, .vectors = 1, .row_axis = -1, .rows = 1, .cost = -1};
@@ -138,9 +139,9 @@ static void consider_lane_axis(ej_tiling *best, int32_t axis, const ej_schedule 
         t.vectors = even_piece((extent + t.lanes - 1) / t.lanes, most);
         if (s->axes[axis].extent.e && t.vectors > 2) t.vectors = 2;
     }
-    consider(best, &t, s, st);
+    if (rows < 0) consider(best, &t, s, st);
     for (int32_t row = 0; row < s->n_axes; row++) {
-        if (row == axis || ej_statement_reduces(st, row) || ej_statement_has_table(st, row)) continue;
+        if (row == axis || (rows >= 0 && row != rows) || ej_statement_reduces(st, row) || ej_statement_has_table(st, row)) continue;
         ej_tiling with_rows = t;
         set_rows(&with_rows, s, st, row);
         if (with_rows.row_axis >= 0) consider(best, &with_rows, s, st);
@@ -156,17 +157,17 @@ static bool splits_sum(const ej_schedule *s, const ej_statement *st, int32_t axi
 ej_tiling ej_tiling_choose(const ej_schedule *s, const ej_statement *st)
 {
     ej_tiling best = {.lane_axis = -1, .lanes = 1, .vectors = 1, .row_axis = -1, .rows = 1, .cost = -1};
-    consider_lane_axis(&best, -1, s, st);
+    consider_lane_axis(&best, -1, -1, s, st);
     for (int32_t axis = 0; axis < s->n_axes; axis++)
         if (ej_statement_names(st, axis) && !ej_statement_has_table(st, axis) && !splits_sum(s, st, axis))
-            consider_lane_axis(&best, axis, s, st);
+            consider_lane_axis(&best, axis, -1, s, st);
     return best;
 }
 
-ej_tiling ej_tiling_along(const ej_schedule *s, const ej_statement *st, int32_t lane_axis)
+ej_tiling ej_tiling_along(const ej_schedule *s, const ej_statement *st, int32_t lane_axis, int32_t row_axis)
 {
     ej_tiling best = {.lane_axis = lane_axis, .lanes = 1, .vectors = 1, .row_axis = -1, .rows = 1, .cost = -1};
-    consider_lane_axis(&best, lane_axis, s, st);
+    consider_lane_axis(&best, lane_axis, row_axis, s, st);
     return best;
 }
 
@@ -179,27 +180,23 @@ ej_tile ej_tiling_tile(const ej_tiling *t)
     return tile;
 }
 
-static int64_t reach(const ej_statement *st, int32_t axis)
+void ej_do_outer_loops(ej_schedule *s, bool reduced)
 {
-    return ej_rule_reach(&st->out, st->n_src, st->src, axis, false);
-}
-
-int32_t ej_do_kept_loops(ej_schedule *s, const ej_tiling *t, const ej_access *which, bool lacks)
-{
-    bool *done = EJ_JOB_ARRAY(s->job, bool, (size_t)s->n_axes);
-    int32_t at = s->nodes[s->statements[0].node].parent;
+    bool *done = EJ_JOB_ARRAY(s->job, bool, (size_t)s->n_axes), in_order = reduced && EJ_HELD(s->ordered, SUM_LOOPS);
     if (!done) s->no_memory = s->failed = true;
     while (!s->failed) {
         const ej_statement *st = &s->statements[0];
         int32_t pick = -1;
+        int64_t most = 0;
         for (int32_t a = 0; a < s->n_axes; a++) {
-            if (done[a] || a == t->lane_axis || a == t->row_axis || !ej_access_find(&st->out, a)) continue;
-            if (which && !ej_access_find(which, a) != lacks) continue;
-            if (pick < 0 || reach(st, a) > reach(st, pick)) pick = a;
+            if (done[a] || ej_tile_count(&st->tile, a) > 1 || ej_statement_reduces(st, a) != reduced) continue;
+            int64_t reach = ej_rule_reach(&st->out, st->n_src, st->src, a, reduced);
+            if (pick >= 0 && (in_order || reach <= most)) continue;
+            pick = a;
+            most = reach;
         }
-        if (pick < 0) break;
+        if (pick < 0) return;
         done[pick] = true;
-        at = ej_do_loop(s, 0, pick, 1);
+        ej_do_loop(s, 0, pick, 1);
     }
-    return at;
 }

@@ -16,14 +16,13 @@ typedef struct ej_tiling {
 
 /* The cheapest tiling over all choices of lane and row axis. */
 ej_tiling ej_tiling_choose(const ej_schedule *s, const ej_statement *st);
-/* The cheapest one whose lanes lie along an axis; cost < 0: there is none. */
-ej_tiling ej_tiling_along(const ej_schedule *s, const ej_statement *st, int32_t lane_axis);
+/* The cheapest one whose lanes, and (-1: any) rows lie along an axis; cost < 0: there is none. */
+ej_tiling ej_tiling_along(const ej_schedule *s, const ej_statement *st, int32_t lane_axis, int32_t row_axis);
 ej_tile ej_tiling_tile(const ej_tiling *tiling);
 
-/* Loops around statement 0, of step 1, over the axes of the result that the tiling does not take: tables and large strides
- * outermost. `which` NULL: all of them; else those that `which` has (or, with `lacks`, does not have). Gives the innermost. */
-int32_t ej_do_kept_loops(ej_schedule *s, const ej_tiling *tiling, const ej_access *which, bool lacks);
-
+/* Loops of step 1 around statement 0, over axes of its result or (`reduced`) summed ones that its tile does not have: tables and
+ * large strides outermost; of an ordered sum in its order. */
+void ej_do_outer_loops(ej_schedule *s, bool reduced);
 double ej_sweep_count(const ej_schedule *s); /* what sweep takes, in the same instructions; below 0: it does not apply */
 
 #endif

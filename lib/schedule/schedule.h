@@ -146,6 +146,7 @@ int ej_schedule_begin(ej_schedule *out, const ej_step *step, const ej_plan *plan
 int ej_schedule_again(ej_schedule *out, const ej_schedule *begun);
 int ej_schedule_normalize(ej_schedule *s); /* schedule_normal.c */
 bool ej_statement_reduces(const ej_statement *st, int32_t axis);
+bool ej_statement_sums(const ej_schedule *s, const ej_statement *st); /* it reduces some axis */
 bool ej_statement_names(const ej_statement *st, int32_t axis); /* some access does */
 int64_t ej_tile_count(const ej_tile *tile, int32_t axis);
 bool ej_buffer_is_placed(const ej_schedule_buffer *buffer);

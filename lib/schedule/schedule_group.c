@@ -98,6 +98,13 @@ bool ej_statement_reduces(const ej_statement *st, int32_t axis)
     return st->reduce != EJ_REDUCE_NONE && !ej_access_find(&st->out, axis);
 }
 
+bool ej_statement_sums(const ej_schedule *s, const ej_statement *st)
+{
+    for (int32_t a = 0; a < s->n_axes; a++)
+        if (ej_statement_reduces(st, a)) return true;
+    return false;
+}
+
 bool ej_statement_names(const ej_statement *st, int32_t axis)
 {
     bool found = ej_access_find(&st->out, axis) != NULL;

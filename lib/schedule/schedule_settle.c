@@ -311,20 +311,13 @@ static int write_reduction(settler *w, int32_t parent)
     return write_end(w, parent, &store, &same);
 }
 
-static bool reduces_an_axis(const settler *w)
-{
-    for (int32_t a = 0; a < w->s->n_axes; a++)
-        if (ej_statement_reduces(w->st, a)) return true;
-    return false;
-}
-
 static int write_statement(settler *w, const ej_statement *st, int32_t parent)
 {
     w->st = st;
     EJ_TRY(write_accesses(w));
     EJ_TRY(find_around(w));
     EJ_TRY(add_loops(w, false, &parent));
-    bool straight = st->in_memory || (st->accumulate && !st->epilogue.n && !reduces_an_axis(w)); /* term by term */
+    bool straight = st->in_memory || (st->accumulate && !st->epilogue.n && !ej_statement_sums(w->s, st)); /* term by term */
     ej_leaf_hints hints = st->hints;
     hints.stream = hints.stream && !straight;
     if (straight) EJ_TRY(add_inner(w, &parent));

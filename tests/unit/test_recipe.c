@@ -136,7 +136,6 @@ static void open_products_serve_every_size(void **state)
     static const int64_t own[EJ_RECIPE_NUMBERS] = {4, 1, 4, 16, 4};
     assert_int_equal(agrees_on_rows(&ej_script_thin, streamed, "f32[18,9,37] f32[7,9]", own, &i), n_rows());
     assert_int_equal(agrees_on_rows(&ej_script_thin, streamed, "f32[18,9,37] f32[7,9]", own, &both), n_rows());
-    assert_int_equal(agrees_on_rows(&ej_script_panel, product, "f32[21,40] f32[40,50]", NULL, &both), n_rows());
     assert_int_equal(agrees_on_rows(&ej_script_sweep, "def f(a: f32[i, j]):\n    return sum(a, dim=0)\n", "f32[21,50]", NULL, &i), n_rows());
     assert_int_equal(agrees_on_rows(&ej_script_plain, "def f(a: f32[i, j]):\n    return sum(a, dim=1)\n", "f32[21,50]", NULL, &both), n_rows());
 }
@@ -221,13 +220,14 @@ static void small_results_are_swept(void **state)
     agrees(&ej_script_sweep, "def f(a):\n    return amax(a, dim=0)\n", "f64[70,18]", NULL);
 }
 
-static void one_operand_is_packed_in_panels(void **state)
+static void reductions_of_every_kind_are_packed(void **state)
 {
     (void)state;
-    agrees(&ej_script_panel, PRODUCT("ik,kj->ij"), "f32[21,40] f32[40,50]", NULL);
-    agrees(&ej_script_panel, PRODUCT("ki,jk->ij"), "f64[40,21] f64[50,40]", NULL);
-    agrees_where_it_matches(&ej_script_panel, PRODUCT("zik,zkj->zij"), "c64[2,5,9] c64[2,9,12]");
-    agrees(&ej_script_panel, "def f(a, b):\n    return einsum('ik,kj->ij', a, b, reduce=\"max\", combine=\"add\")\n", "f32[9,17] f32[17,40]", NULL);
+    agrees_where_it_matches(&ej_script_gemm, PRODUCT("zik,zkj->zij"), "c64[2,5,9] c64[2,9,12]");
+    agrees(&ej_script_gemm, "def f(a, b):\n    return einsum('ik,kj->ij', a, b, reduce=\"max\", combine=\"add\")\n",
+           "f32[9,17] f32[17,40]", NULL);
+    agrees(&ej_script_gemm, "def f(a, n, b):\n    return einsum('ik,kj->ij', index_select(a, 1, n), b)\n",
+           "f32[9,30] i64[17] f32[17,40]", NULL);
 }
 
 static void plain_takes_anything(void **state)
@@ -311,7 +311,8 @@ static void smaller_products_are_taken_where_the_tree_costs_less(void **state)
     if (ej_targets[0].vector_bytes != 64) skip();
     expect_recipe(PRODUCT("bfa,cedf->dbace"), "f32[15,17,41] f32[3,15,11,17]", "gemm", true);
     expect_recipe(PRODUCT("aebc,ed->dabc"), "f32[11,684,8,3] f32[684,10]", "gemm", false);
-    expect_recipe(PRODUCT("ij,jk->ik"), "f32[512,512] f32[512,512]", "gemm", false);
+    expect_recipe(PRODUCT("ij,jk->ik"), "f32[512,512] f32[512,512]", "gemm", true);
+    expect_recipe(PRODUCT("ij,jk->ik"), "f32[64,64] f32[64,64]", "gemm", false);
     expect_recipe(PRODUCT("ij,jk->ik"), "f32[2048,2048] f32[2048,2048]", "gemm", true);
     expect_recipe("def f(a):\n    return permute(a, (1, 0))\n", "f32[300,300]", "permute", true);
     expect_recipe(PRODUCT("ij,i->j"), "f32[4096,4096] f32[4096]", "sweep", true);
@@ -332,7 +333,7 @@ int main(void)
         cmocka_unit_test(permutations_wait_in_blocks),
         cmocka_unit_test(large_maps_are_one_pass),
         cmocka_unit_test(small_results_are_swept),
-        cmocka_unit_test(one_operand_is_packed_in_panels),
+        cmocka_unit_test(reductions_of_every_kind_are_packed),
         cmocka_unit_test(plain_takes_anything),
         cmocka_unit_test(small_results_stay_in_the_caches),
         cmocka_unit_test(products_are_taken_where_they_pay),
