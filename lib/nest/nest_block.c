@@ -43,7 +43,7 @@ int ej_nest_begin(ej_nest *out, ej_step *step, const ej_plan *plan, ej_arena *ar
         EJ_TRY(ej_nest_axis(out, arena, axis->name, axis->extent, axis->run, &id));
     }
     buffer_map map = {.nest = out, .plan = plan, .arena = arena};
-    for (int32_t s = 0; s < step->n_src; s++) EJ_TRY(map_access(&map, &step->src[s]));
+    for (int32_t s = 0; s < step->n_src + step->n_tail; s++) EJ_TRY(map_access(&map, &step->src[s]));
     return map_access(&map, &step->out);
 }
 

@@ -68,16 +68,23 @@ static int combine(ej_contraction *b, int32_t parent, ej_access dst, ej_access s
     return ej_contraction_leaf(b, parent, dst, 1, copy, ej_expr_source(b->job->arena, b->dtype), reduce, tile);
 }
 
+int ej_contraction_finish(ej_contraction *b, int32_t parent, ej_access value, int reduce, ej_tile tile)
+{
+    const ej_step *step = b->step;
+    ej_access *src = EJ_NEW_ARRAY(b->job->arena, ej_access, (size_t)step->n_tail + 1);
+    if (!src) return ej_no_memory(b->job->err);
+    src[0] = value;
+    for (int32_t i = 0; i < step->n_tail; i++) src[1 + i] = step->src[step->n_src + i];
+    return ej_contraction_leaf(b, parent, step->out, 1 + step->n_tail, src, step->epilogue, reduce, tile);
+}
+
 /* out <- epilogue(acc), or out <- reduce(out, epilogue(acc)) */
 static int store_result(ej_contraction *b, int32_t parent, ej_access acc, ej_tile tile)
 {
     const ej_step *step = b->step;
     int reduce = step->accumulate ? step->reduce : EJ_REDUCE_NONE;
     if (!step->epilogue.n) return combine(b, parent, step->out, acc, reduce, tile);
-    ej_access *src = EJ_NEW(b->job->arena, ej_access);
-    if (!src) return ej_no_memory(b->job->err);
-    *src = acc;
-    return ej_contraction_leaf(b, parent, step->out, 1, src, step->epilogue, reduce, tile);
+    return ej_contraction_finish(b, parent, acc, reduce, tile);
 }
 
 int ej_contraction_tile(ej_contraction *b, int32_t parent, ej_access *sources)
@@ -197,6 +204,15 @@ static int reduce_chunks(ej_contraction *b, int32_t parent, ej_access result)
     return combine(b, parent, result, acc, b->step->reduce, lane_tile(b, inside, vectors));
 }
 
+/* One result a row: side by side in a register, where they lie so and more is done with them. */
+static ej_tile finish_tile(const ej_contraction *b)
+{
+    ej_tile tile = row_tile(b);
+    bool beside = tile.n && ej_access_unit_axis(&b->step->out) == b->tiling.row_axis && b->tiling.rows <= b->tiling.lanes;
+    if (b->step->epilogue.n && beside) tile.digits[0].place = EJ_LANE;
+    return tile;
+}
+
 /* Lanes along a reduced axis. */
 static int build_along(ej_contraction *b, int32_t parent)
 {
@@ -217,7 +233,7 @@ static int build_along(ej_contraction *b, int32_t parent)
         EJ_TRY(ej_contraction_leaf(b, inner, result, b->step->n_src, b->step->src, b->step->expr, b->step->reduce,
                         lane_tile(b, t->lane_axis, 1)));
     }
-    return store_result(b, parent, result, row_tile(b));
+    return store_result(b, parent, result, finish_tile(b));
 }
 
 static int build(ej_nest *out, ej_step *step, const ej_plan *plan, ej_job *job)

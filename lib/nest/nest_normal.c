@@ -23,15 +23,15 @@ int ej_step_copy(ej_step *out, const ej_step *step, ej_arena *arena)
 {
     *out = *step;
     out->axes = EJ_NEW_ARRAY(arena, ej_axis, (size_t)step->n_axes);
-    out->src = EJ_NEW_ARRAY(arena, ej_access, (size_t)step->n_src);
+    out->src = EJ_NEW_ARRAY(arena, ej_access, (size_t)(step->n_src + step->n_tail));
     if (!out->axes || !out->src) return EINJIT_E_NOMEM;
     if (step->n_axes) memcpy(out->axes, step->axes, (size_t)step->n_axes * sizeof *out->axes);
     EJ_TRY(copy_access(&out->out, &step->out, arena));
-    for (int32_t s = 0; s < step->n_src; s++) EJ_TRY(copy_access(&out->src[s], &step->src[s], arena));
+    for (int32_t s = 0; s < step->n_src + step->n_tail; s++) EJ_TRY(copy_access(&out->src[s], &step->src[s], arena));
     return EINJIT_OK;
 }
 
-/* Access 0 is the result, the others are the sources. */
+/* Access 0 is the result, the others are the sources and the tail. */
 static ej_access *access_of(ej_step *step, int32_t i)
 {
     return i ? &step->src[i - 1] : &step->out;
@@ -47,7 +47,7 @@ static void drop_term(ej_access *access, int32_t axis)
 
 static bool has_table(ej_step *step, int32_t axis)
 {
-    for (int32_t i = 0; i <= step->n_src; i++) {
+    for (int32_t i = 0; i <= step->n_src + step->n_tail; i++) {
         const ej_access_term *term = ej_access_find(access_of(step, i), axis);
         if (term && term->table >= 0) return true;
     }
@@ -77,7 +77,7 @@ static bool follows(const ej_step *step, int32_t a, int32_t b, const bool *gone)
 static bool can_merge(ej_step *step, int32_t a, int32_t b, ej_sizes *sizes)
 {
     if (step->axes[a].run != step->axes[b].run) return false;
-    for (int32_t i = 0; i <= step->n_src; i++)
+    for (int32_t i = 0; i <= step->n_src + step->n_tail; i++)
         if (!walks_as_one(access_of(step, i), a, b, step->axes[b].extent, sizes)) return false;
     return true;
 }
@@ -93,7 +93,7 @@ static void merge_axes(ej_step *step, bool *gone, ej_sizes *sizes)
                 ej_size extent;
                 if (ej_size_mul(sizes, step->axes[a].extent, step->axes[b].extent, &extent, NULL) != EINJIT_OK) continue;
                 step->axes[b].extent = extent;
-                for (int32_t i = 0; i <= step->n_src; i++) drop_term(access_of(step, i), a);
+                for (int32_t i = 0; i <= step->n_src + step->n_tail; i++) drop_term(access_of(step, i), a);
                 gone[a] = again = true;
             }
     }
@@ -107,7 +107,7 @@ static void renumber(ej_step *step, const bool *gone, int32_t *id)
         if (!gone[a]) step->axes[kept++] = step->axes[a];
     }
     step->n_axes = kept;
-    for (int32_t i = 0; i <= step->n_src; i++) {
+    for (int32_t i = 0; i <= step->n_src + step->n_tail; i++) {
         ej_access *access = access_of(step, i);
         for (int32_t t = 0; t < access->n_terms; t++) access->terms[t].axis = id[access->terms[t].axis];
     }
@@ -122,7 +122,7 @@ int ej_step_normalize(ej_step *out, const ej_step *step, ej_sizes *sizes, ej_are
     for (int32_t a = 0; a < out->n_axes; a++) {
         if (!ej_size_is(out->axes[a].extent, 1) || has_table(out, a)) continue;
         gone[a] = true;
-        for (int32_t i = 0; i <= out->n_src; i++) drop_term(access_of(out, i), a);
+        for (int32_t i = 0; i <= out->n_src + out->n_tail; i++) drop_term(access_of(out, i), a);
     }
     merge_axes(out, gone, sizes);
     renumber(out, gone, id);

@@ -72,12 +72,13 @@ static double pack_cost(const ej_step *step, const ej_plan *plan, const ej_targe
 static void consider(packing *best, const ej_step *step, const ej_plan *plan, const ej_job *job, int32_t source,
                      int32_t lane_axis)
 {
-    enum { MAX_TERMS = 16 };
+    enum { MAX_TERMS = 16, MAX_SOURCES = 32 };
     ej_access_term terms[MAX_TERMS];
-    ej_access sources[MAX_TERMS];
-    if (step->src[source].n_terms >= MAX_TERMS || step->n_src > MAX_TERMS) return;
+    ej_access sources[MAX_SOURCES];
+    int32_t n_sources = step->n_src + step->n_tail;
+    if (step->src[source].n_terms >= MAX_TERMS || n_sources > MAX_SOURCES) return;
     packing p = {.source = source};
-    for (int32_t s = 0; s < step->n_src; s++) sources[s] = step->src[s];
+    for (int32_t s = 0; s < n_sources; s++) sources[s] = step->src[s];
     if (!panel_access(step, source, lane_axis, 1, &sources[source], terms, &p.depth)) return;
     ej_step packed = *step;
     packed.src = sources;

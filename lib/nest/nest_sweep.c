@@ -61,13 +61,12 @@ static double cost(const ej_step *step, const ej_plan *plan, const ej_job *job)
     return bodies / t.lanes * (spread + step->expr.n - step->n_src + 1 + 6.0 / EJ_SWEEP_STEPS);
 }
 
-static int result_pass(ej_contraction *b, int n_src, ej_access *src, ej_expr expr)
+/* Loops over all of the result. */
+static int result_loops(ej_contraction *b, int32_t *parent)
 {
     ej_arena *arena = b->job->arena;
-    int32_t parent = -1;
-    EJ_TRY(ej_nest_outer_loops(b->nest, b->step, &b->tiling, NULL, false, arena, &parent));
-    EJ_TRY(ej_nest_loop(b->nest, arena, parent, b->tiling.lane_axis, (int64_t)b->tiling.lanes * b->tiling.vectors, &parent));
-    return ej_contraction_leaf(b, parent, b->step->out, n_src, src, expr, EJ_REDUCE_NONE, ej_tiling_tile(&b->tiling));
+    EJ_TRY(ej_nest_outer_loops(b->nest, b->step, &b->tiling, NULL, false, arena, parent));
+    return ej_nest_loop(b->nest, arena, *parent, b->tiling.lane_axis, (int64_t)b->tiling.lanes * b->tiling.vectors, parent);
 }
 
 static int build(ej_nest *out, ej_step *step, const ej_plan *plan, ej_job *job)
@@ -75,25 +74,24 @@ static int build(ej_nest *out, ej_step *step, const ej_plan *plan, ej_job *job)
     ej_arena *arena = job->arena;
     ej_contraction b = {.nest = out, .step = step, .job = job, .tiling = lanes_of(step, plan, job),
                         .dtype = step->expr.ops[step->expr.n - 1].dtype};
-    int32_t parent = -1, inner = inner_axis(step);
+    int32_t parent = -1, start = -1, end = -1, inner = inner_axis(step);
     int64_t steps = step->axes[inner].extent.e || step->axes[inner].extent.n >= EJ_SWEEP_STEPS ? EJ_SWEEP_STEPS : 1;
     EJ_TRY(ej_nest_begin(out, step, plan, arena));
-    EJ_TRY(result_pass(&b, 0, NULL, ej_expr_constant(arena, ej_reduce_neutral(step->reduce, b.dtype))));
+    ej_tile tile = ej_tiling_tile(&b.tiling);
+    EJ_TRY(result_loops(&b, &start));
+    EJ_TRY(ej_contraction_leaf(&b, start, step->out, 0, NULL, ej_expr_constant(arena, ej_reduce_neutral(step->reduce, b.dtype)),
+                               EJ_REDUCE_NONE, tile));
     EJ_TRY(ej_nest_reduced_loops(out, step, inner, arena, &parent));
     EJ_TRY(ej_nest_loop(out, arena, parent, inner, steps, &parent));
-    EJ_TRY(ej_nest_outer_loops(out, step, &b.tiling, NULL, false, arena, &parent));
-    EJ_TRY(ej_nest_loop(out, arena, parent, b.tiling.lane_axis, (int64_t)b.tiling.lanes * b.tiling.vectors, &parent));
-    ej_tile tile = ej_tiling_tile(&b.tiling);
+    EJ_TRY(result_loops(&b, &parent));
     if (steps > 1) {
         for (int32_t d = tile.n++; d > 0; d--) tile.digits[d] = tile.digits[d - 1];
         tile.digits[0] = (ej_digit){inner, (int32_t)steps, EJ_UNROLL};
     }
     EJ_TRY(ej_contraction_leaf(&b, parent, step->out, step->n_src, step->src, step->expr, step->reduce, tile));
     if (!step->epilogue.n) return EINJIT_OK;
-    ej_access *result = EJ_NEW(arena, ej_access);
-    if (!result) return ej_no_memory(job->err);
-    *result = step->out;
-    return result_pass(&b, 1, result, step->epilogue);
+    EJ_TRY(result_loops(&b, &end));
+    return ej_contraction_finish(&b, end, step->out, EJ_REDUCE_NONE, ej_tiling_tile(&b.tiling));
 }
 
 const ej_recipe ej_recipe_sweep = {"sweep", applicable, cost, build};

@@ -18,7 +18,7 @@ static int register_bytes(int dtype)
 int32_t ej_step_lanes(const ej_step *step, const ej_plan *plan, const ej_target *target)
 {
     int widest = register_bytes(plan->buffers[step->out.buffer].dtype);
-    for (int32_t s = 0; s < step->n_src; s++) {
+    for (int32_t s = 0; s < step->n_src + step->n_tail; s++) {
         int bytes = register_bytes(plan->buffers[step->src[s].buffer].dtype);
         if (bytes > widest) widest = bytes;
     }

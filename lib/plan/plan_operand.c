@@ -64,7 +64,7 @@ static int copy_operand(ej_einsum *e, uint32_t operand, const ej_part *x, ej_vie
     ej_view to;
     ej_tape tape = {0};
     int32_t at;
-    if (x->casts) EJ_TRY(ej_tape_append(p, &tape, x->casts, &at));
+    if (x->casts) EJ_TRY(ej_tape_append(p, &tape, x->casts, true, &at));
     else EJ_TRY(ej_tape_source(p, &tape, view, from->dtype, &at));
     EJ_TRY(ej_plan_scratch_view(p, from->name, from->dtype, from->rank, from->shape, &to));
     EJ_TRY(ej_plan_emit_map(p, from->name, from->rank, from->shape, &tape, &to, NULL));
@@ -86,7 +86,7 @@ static int take_operand(ej_einsum *e, uint32_t operand)
     if (value->kind == EJ_VALUE_PENDING) { /* a chain of casts over one source */
         x->casts = value->tape;
         x->dtype = value->tape->ops[0].dtype;
-        view = value->tape->src[0];
+        view = value->tape->src[0].view;
     } else {
         EJ_TRY(ej_plan_view(p, v, &view));
         x->dtype = p->bound->nodes[v].dtype;

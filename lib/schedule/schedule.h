@@ -39,8 +39,8 @@ typedef struct ej_inner_loop {
 typedef struct ej_statement {
     int32_t node;
     ej_access out;
-    int32_t n_src;
-    ej_access *src;
+    int32_t n_src, n_tail;
+    ej_access *src;        /* n_src of the expression, then n_tail that only the epilogue reads */
     ej_expr expr, epilogue;
     int8_t reduce;
     bool accumulate;

@@ -51,14 +51,14 @@ int ej_schedule_begin(ej_schedule *out, ej_step *step, const ej_plan *plan, ej_s
     out->n_axes = step->n_axes;
     out->axes = step->axes;
     buffer_map map = {.s = out, .plan = plan};
-    for (int32_t i = 0; i < step->n_src; i++) EJ_TRY(map_access(&map, &step->src[i]));
+    for (int32_t i = 0; i < step->n_src + step->n_tail; i++) EJ_TRY(map_access(&map, &step->src[i]));
     EJ_TRY(map_access(&map, &step->out));
     if (!EJ_PUSH_ROOM(job->arena, out->statements, out->cap_statements, 0) ||
         !EJ_PUSH_ROOM(job->arena, out->nodes, out->cap_nodes, 0))
         return EINJIT_E_NOMEM;
     out->statements[out->n_statements++] =
-        (ej_statement){.out = step->out, .n_src = step->n_src, .src = step->src, .expr = step->expr, .epilogue = step->epilogue,
-                       .reduce = step->reduce, .accumulate = step->accumulate};
+        (ej_statement){.out = step->out, .n_src = step->n_src, .n_tail = step->n_tail, .src = step->src, .expr = step->expr,
+                       .epilogue = step->epilogue, .reduce = step->reduce, .accumulate = step->accumulate};
     out->nodes[out->n_nodes++] =
         (ej_schedule_node){.kind = EJ_SCHEDULE_STATEMENT, .parent = -1, .child = -1, .next = -1, .axis = -1};
     return EINJIT_OK;

@@ -26,7 +26,7 @@ static int may_be_partial(const ej_schedule *s, const ej_statement *st, int32_t 
     if (extent.e || extent.n < 1) return EJ_REFUSE_EMPTY;
     const ej_buffer *out = &s->buffers[st->out.buffer].plan;
     if (ej_statement_dtype(st) != out->dtype || out->home == EJ_HOME_REG || has_table(&st->out)) return EJ_REFUSE_PARTIAL;
-    for (int32_t i = 0; i < st->n_src; i++)
+    for (int32_t i = 0; i < st->n_src + st->n_tail; i++)
         if (st->src[i].buffer == st->out.buffer) return EJ_REFUSE_PARTIAL;
     return EJ_REFUSE_NONE;
 }

@@ -171,7 +171,8 @@ bool ej_rewrite_stage(ej_schedule *s, const ej_rewrite *r, int32_t *out)
     int why = layout_fits(s, r->at, &source, &r->digits), dtype = s->buffers[source.buffer].plan.dtype;
     if (!why && !may_run_alone(s, r->at, st, &source)) why = EJ_REFUSE_EMPTY;
     ej_expr expr;
-    ej_access *sources = EJ_JOB_ARRAY(s->job, ej_access, (size_t)st->n_src), *one = EJ_JOB_NEW(s->job, ej_access);
+    size_t n = (size_t)(st->n_src + st->n_tail);
+    ej_access *sources = EJ_JOB_ARRAY(s->job, ej_access, n), *one = EJ_JOB_NEW(s->job, ej_access);
     int32_t buffer = (int32_t)s->n_buffers, id = (int32_t)s->n_statements, node = (int32_t)s->n_nodes;
     if (why) return ej_schedule_refuse(s, r->statement, why);
     if (!sources || !one || !make_room(s, &expr, dtype) || !placed_access(s, &source, buffer, true, &read) ||
@@ -193,7 +194,7 @@ bool ej_rewrite_stage(ej_schedule *s, const ej_rewrite *r, int32_t *out)
         return ej_schedule_refuse(s, r->statement, why);
     }
     *one = from;
-    memcpy(sources, st->src, (size_t)st->n_src * sizeof *sources);
+    memcpy(sources, st->src, n * sizeof *sources);
     sources[r->source] = read;
     s->statements[r->statement].src = sources;
     ej_leaf_hints *hints = &s->statements[r->statement].hints;

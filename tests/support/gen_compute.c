@@ -243,3 +243,17 @@ ej_value gen_make_product(gen_maker *m)
     }
     return gen_keep(m, &node, NULL);
 }
+
+/* Something that is summed, and pointwise operations of it and of other values: what is one step. */
+ej_value gen_make_end(gen_maker *m)
+{
+    int kind = gen_below(&m->r, 10);
+    ej_value sum = kind < 4 ? gen_make_product(m) : kind < 8 ? gen_make_einsum(m) : gen_make_reduce(m), v = sum;
+    for (int n = 1 + gen_below(&m->r, 3); n > 0 && v >= 0; n--) {
+        m->pinned = gen_chance(&m->r, 20) ? sum : v;
+        ej_value next = gen_make_map(m);
+        m->pinned = -1;
+        if (next >= 0) v = next;
+    }
+    return v;
+}
