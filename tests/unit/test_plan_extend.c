@@ -92,6 +92,17 @@ static void values_that_are_needed_elsewhere_are_kept(void **state)
     expect_plan(THREE "return (a @ b) + c", "f64[3,4] f64[4] f64[2,3]", 2); /* each sum would be computed twice */
 }
 
+static void a_value_is_the_same_in_another_order(void **state)
+{
+    (void)state;
+    expect_plan(THREE "return (a @ b).permute(1, 0) + c", "f64[3,4] f64[4,5] f64[5,3]", 1);
+    expect_plan(THREE "return (a @ b).permute(1, 0).unsqueeze(1) * c", "f64[3,4] f64[4,5] f64[5,1,3]", 1);
+    expect_plan(THREE "return sqrt(a.sum(1, keepdim=True) * 2.0) + c.sum(0)", "f64[3,4] f64[1] f64[2,3,1]", 2);
+    expect_plan(THREE "x = (a @ b).permute(1, 0)\n    return x * c, x", "f64[3,4] f64[4,5] f64[5,3]", 2);
+    expect_plan(THREE "return (a @ b).reshape(15) * c", "f64[3,4] f64[4,5] f64[15]", 2); /* one axis of two */
+    expect_plan(THREE "x = a @ b\n    return x.permute(1, 0) * c, x.sum(0)", "f64[3,4] f64[4,5] f64[5,3]", 3);
+}
+
 static void tables_are_walked_apart(void **state)
 {
     plan_case c;
@@ -176,6 +187,7 @@ int main(void)
         cmocka_unit_test(a_product_is_moved_behind_what_it_reads),
         cmocka_unit_test(of_several_products_the_last_one_reads_the_others),
         cmocka_unit_test(values_that_are_needed_elsewhere_are_kept),
+        cmocka_unit_test(a_value_is_the_same_in_another_order),
         cmocka_unit_test(tables_are_walked_apart),
         cmocka_unit_test(ends_are_not_longer_than_expressions_are),
         cmocka_unit_test(the_text_names_what_the_end_reads),
