@@ -19,14 +19,21 @@ typedef struct bench_options {
     double min_time;            /* seconds of samples a case */
     char *open, *constants, *vs;
     const char *backend, *target, *strategy;
-    bool no_opt, strict, cold, json;
+    bool no_opt, strict, cold, json, model;
 } bench_options;
 
-enum { BENCH_MAX_PEERS = 10 };
+enum { BENCH_MAX_PEERS = 10, BENCH_MAX_CANDIDATES = 32 };
 typedef struct bench_time {
     double median_us, min_us, low_us, high_us; /* low, high: quartiles */
     int samples;
 } bench_time;
+/* One of the ways to run a case. */
+typedef struct bench_candidate {
+    char *name;
+    bench_time time;
+    double cycles;              /* as the cost model predicts */
+    double error;               /* against the kernel, by the largest value */
+} bench_candidate;
 typedef struct bench_result {
     bench_time time;
     struct {
@@ -35,6 +42,10 @@ typedef struct bench_result {
         double error;           /* against the kernel, by the largest value */
     } peers[BENCH_MAX_PEERS];
     int n_peers;
+    bench_candidate candidates[BENCH_MAX_CANDIDATES];
+    int n_candidates;           /* 0 without --model */
+    char *recipe;               /* that the rules take, and its cycles; NULL without --model */
+    double cycles;
     double move_us, fma_gflops; /* reading all inputs once and writing all outputs once; 0: no rate for this dtype */
     double bound_us, share;     /* share: bound_us by the median */
     double compile_ms, lookup_ns, memory_ns, call_ns, max_err, tolerance, gflops, gbytes_per_s;
@@ -74,6 +85,7 @@ typedef struct bench {
 int bench_run(bench_result *result, const bench_case *one, const bench_options *options);
 int32_t bench_flags(const bench_options *options); /* EINJIT_OPTION_* */
 int bench_context(einjit_context **out, const bench_options *options, const char *backend, const char *target);
+einjit_compile_options bench_compile_options(const bench *b);
 int bench_compile(bench *b, einjit_context *context, const einjit_compile_options *options, einjit_kernel **out);
 int bench_check(bench *b, bench_result *r); /* bench_check.c */
 double bench_difference(const tool_tensor *out, const void *other); /* largest, by the largest of `out` */

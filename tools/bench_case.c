@@ -13,7 +13,7 @@ int32_t bench_flags(const bench_options *o)
     return (o->no_opt ? EINJIT_OPTION_NO_OPTIMIZE : 0) | (o->strict ? EINJIT_OPTION_STRICT : 0);
 }
 
-static einjit_compile_options compile_options(const bench *b)
+einjit_compile_options bench_compile_options(const bench *b)
 {
     return (einjit_compile_options){.struct_bytes = sizeof(einjit_compile_options), .open = b->options->open,
                                     .path = b->strategy, .constants = b->options->constants,
@@ -48,7 +48,7 @@ static int warm_up(bench *b)
 
 static int cold_compile(bench *b, double *ms)
 {
-    einjit_compile_options options = compile_options(b);
+    einjit_compile_options options = bench_compile_options(b);
     *ms = 0;
     for (int round = 0; round < 3; round++) { /* the best of three: the first also pays for cold caches */
         einjit_kernel_release(b->kernel);
@@ -117,7 +117,7 @@ static int rates(bench *b, bench_result *r)
 {
     einjit_cost cost;
     einjit_error err = {0};
-    einjit_compile_options options = compile_options(b);
+    einjit_compile_options options = bench_compile_options(b);
     if (einjit_plan_cost(&cost, b->context, b->program.graph, b->n_in, b->in_views, &options, &err)) return tool_error(&err);
     double seconds = r->time.median_us * 1e-6;
     r->gflops = (b->one->flop > 0 ? b->one->flop : cost.planned_operations) / seconds * 1e-9;

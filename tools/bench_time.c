@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 
 #include "bench_bound.h"
-#include "bench_peer.h"
+#include "bench_model.h"
 
 /* `before`, where there is one, runs before each call and outside of its time. */
 typedef struct work {
@@ -21,7 +21,7 @@ typedef struct work {
     bool seldom; /* sampled every fourth time: a bound, which needs no tight median */
 } work;
 
-enum { LEAST = 21, MOST = 1001, LEAST_SLOW = 3, SELDOM = 4, BOUNDS = 3, WORKS = 1 + BENCH_MAX_PEERS + BOUNDS };
+enum { LEAST = 21, MOST = 1001, LEAST_SLOW = 3, SELDOM = 4, BOUNDS = 3, WORKS = 1 + BENCH_MAX_PEERS + BENCH_MAX_CANDIDATES + BOUNDS };
 static const double sample_seconds = 5e-4, slow_call = 2;
 
 static int compare(const void *a, const void *b)
@@ -206,6 +206,17 @@ static int add_peers(bench *b, bench_result *r, bench_call *calls, work *works, 
     return TOOL_OK;
 }
 
+static int add_candidates(bench *b, bench_result *r, bench_call *calls, work *works, int *n)
+{
+    if (!b->options->model) return TOOL_OK;
+    int status = bench_model_candidates(b, r, calls);
+    for (int i = 0; i < r->n_candidates && !status; i++) {
+        works[(*n)++] = (work){calls[i].call, calls[i].state, NULL, false};
+        r->candidates[i].error = peer_error(b, &calls[i]);
+    }
+    return status;
+}
+
 /* ---- bounds ---- */
 
 static void call_fma(void *user)
@@ -263,18 +274,19 @@ static void time_calls(bench *b, bench_result *r)
     r->call_ns = is_short ? times[1].median_us * 1e3 : r->time.median_us * 1e3 + r->lookup_ns;
 }
 
-static void release_peers(bench_call *calls)
+static void release(bench_call *calls, int n)
 {
-    for (int i = 0; i < BENCH_MAX_PEERS; i++)
+    for (int i = 0; i < n; i++)
         if (calls[i].release) calls[i].release(calls[i].state);
 }
 
 int bench_time_case(bench *b, bench_result *r)
 {
     work works[WORKS] = {{b->entry ? call_entry : call_kernel, b, NULL, false}};
-    bench_call calls[BENCH_MAX_PEERS] = {{NULL, NULL, NULL}};
-    bench_time times[WORKS];
+    bench_call calls[BENCH_MAX_PEERS + BENCH_MAX_CANDIDATES] = {{NULL, NULL, NULL}};
+    bench_time times[WORKS], *next = times + 1;
     int n = 1, status = add_peers(b, r, calls, works, &n);
+    if (!status) status = add_candidates(b, r, calls + BENCH_MAX_PEERS, works, &n);
     b->fresh = tool_alloc(b->n_out * sizeof *b->fresh);
     for (int i = 0; b->options->cold && i < n; i++) works[i].before = fresh_outputs;
     if (!status) {
@@ -282,10 +294,11 @@ int bench_time_case(bench *b, bench_result *r)
         time_all(times, b, works, n, b->options->min_time);
         warm_outputs(b);
         r->time = times[0];
-        for (int i = 0; i < r->n_peers; i++) r->peers[i].time = times[1 + i];
-        take_bounds(b, r, times + 1 + r->n_peers);
+        for (int i = 0; i < r->n_peers; i++) r->peers[i].time = *next++;
+        for (int i = 0; i < r->n_candidates; i++) r->candidates[i].time = *next++;
+        take_bounds(b, r, next);
         if (!bench_interrupted) time_calls(b, r);
     }
-    release_peers(calls);
+    release(calls, BENCH_MAX_PEERS + BENCH_MAX_CANDIDATES);
     return status;
 }

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "bench_optimizer.h"
-#include "bench_peer.h"
+#include "bench_model.h"
 
 static const struct option longs[] = {
     {"sizes", required_argument, NULL, 's'},    {"dtype", required_argument, NULL, 'd'},
@@ -22,7 +22,8 @@ static const struct option longs[] = {
     {"version", no_argument, NULL, 'v'},        {"optimizer", no_argument, NULL, 'o'},
     {"passes", required_argument, NULL, 'p'},   {"largest", required_argument, NULL, 'l'},
     {"plan", no_argument, NULL, 'P'},           {"huge-pages", no_argument, NULL, 'H'},
-    {"strict", no_argument, NULL, 'x'},         {NULL, 0, NULL, 0},
+    {"strict", no_argument, NULL, 'x'},         {"model", no_argument, NULL, 'M'},
+    {NULL, 0, NULL, 0},
 };
 
 typedef struct arguments {
@@ -31,6 +32,7 @@ typedef struct arguments {
     const char *cases, *only;
     json_t *baseline, *report;
     bool wrong, slower, optimizer;
+    int chosen, within_10, within_30; /* cases of --model, and where the choice is within 1.1 and 1.3 of the best */
     bench_growth growth;
 } arguments;
 
@@ -60,6 +62,7 @@ static void help(void)
          "      --open z             extents that stay open\n"
          "      --constants w,b      inputs that never change: what follows from them is computed in advance\n"
          "      --vs self,openblas   timed in the same run, interleaved; a library's file as openblas=FILE\n"
+         "      --model              every way to run a case: what the cost model predicts, what it takes, how good the choice is\n"
          "      --min-time S         seconds of samples a case (0.3)\n"
          "      --strategy S         path search\n"
          "      --backend B          llvm or interp\n"
@@ -96,6 +99,23 @@ static json_t *case_json(const bench_case *one)
     return doc;
 }
 
+static void add_model(json_t *doc, const bench_result *r)
+{
+    json_t *candidates = json_array();
+    for (int i = 0; r && i < r->n_candidates; i++) {
+        const bench_candidate *c = &r->candidates[i];
+        json_t *one = json_object();
+        json_object_set_new(one, "recipe", json_string(c->name));
+        json_object_set_new(one, "cycles", tool_json_number(c->cycles));
+        json_object_set_new(one, "median_us", tool_json_number(c->time.median_us));
+        json_array_append_new(candidates, one);
+    }
+    json_object_set_new(doc, "recipe", r ? json_string(r->recipe) : json_null());
+    json_object_set_new(doc, "cycles", r ? tool_json_number(r->cycles) : json_null());
+    json_object_set_new(doc, "loss", r ? tool_json_number(bench_model_loss(r)) : json_null());
+    json_object_set_new(doc, "candidates", candidates);
+}
+
 /* A case without a result (`error` says why) has the same keys, with nothing measured. */
 static json_t *result_json(const bench_case *one, const bench_options *o, const bench_result *r, const char *error)
 {
@@ -129,6 +149,7 @@ static json_t *result_json(const bench_case *one, const bench_options *o, const 
     json_object_set_new(doc, "outputs", json_string(o->cold ? "cold" : "warm"));
     json_object_set_new(doc, "pages", json_string(tool_huge_pages ? "huge" : "4k"));
     json_object_set_new(doc, "vs_us", peers);
+    if (o->model) add_model(doc, r);
     json_object_set_new(doc, "ok", json_boolean(!error));
     json_object_set_new(doc, "error", error ? json_string(error) : json_null());
     return doc;
@@ -150,6 +171,27 @@ static void result_text(const bench_case *one, const bench_result *r)
                tool_duration(spread, (time->high_us - time->low_us) * 1e-6), time->median_us / r->time.median_us,
                r->bound_us / time->median_us, r->peers[i].error);
     }
+}
+
+static void model_text(const bench_result *r)
+{
+    char median[TOOL_WORDS];
+    printf("%-24s taken: %.2f times as long as the best\n", r->recipe, bench_model_loss(r));
+    for (int i = 0; i < r->n_candidates; i++) {
+        const bench_candidate *c = &r->candidates[i];
+        printf("%-24s     %12s  %.2f times as long, %.2f predicted  differs by %.1e\n", c->name,
+               tool_duration(median, c->time.median_us * 1e-6), c->time.median_us / r->time.median_us, c->cycles / r->cycles,
+               c->error);
+    }
+}
+
+/* How often the rules' choice is about as good as the best candidate. */
+static void note_choice(arguments *a, const bench_result *r)
+{
+    double loss = bench_model_loss(r);
+    a->chosen++;
+    a->within_10 += loss <= 1.1;
+    a->within_30 += loss <= 1.3;
 }
 
 /* The baseline's entry of the same name, dtype and threads. */
@@ -181,6 +223,10 @@ static void report_case(arguments *a, const bench_case *one, const bench_result 
     if (a->options.json) json_array_append(a->report, doc);
     else if (r) result_text(one, r);
     else if (a->cases) printf("%-24s FAILED %s\n", one->name, error);
+    if (r && a->options.model) {
+        if (!a->options.json) model_text(r);
+        note_choice(a, r);
+    }
     json_decref(doc);
     fflush(stdout);
 }
@@ -198,6 +244,7 @@ static int run_case(arguments *a, const bench_case *one, size_t number, size_t o
     if (!status) report_case(a, one, &r, r.ok ? NULL : tool_said);
     else if (!bench_interrupted) report_case(a, one, NULL, tool_said);
     if (bench_interrupted) status = tool_fail("E_INTERRUPTED", "stopped at case %zu of %zu, '%s'", number, of, one->name);
+    bench_model_free(&r);
     free(r.plan);
     return status;
 }
@@ -326,6 +373,7 @@ static int take(arguments *a, int option)
     case 'C': o->cold = true; return TOOL_OK;
     case 'n': o->no_opt = true; return TOOL_OK;
     case 'x': o->strict = true; return TOOL_OK;
+    case 'M': o->model = true; return TOOL_OK;
     case 'o': a->optimizer = true; return TOOL_OK;
     case 'p': tool_append(&a->growth.passes, optarg); return TOOL_OK;
     case 'l': return tool_number(&a->growth.largest, optarg, 100, 10000000, "--largest");
@@ -383,6 +431,9 @@ static int run(arguments *a)
         putchar('\n');
     }
     json_decref(a->report);
+    if (a->chosen)
+        fprintf(stderr, "einjit-bench: of %d choices %d are within 1.1 of the best candidate, %d within 1.3\n", a->chosen,
+                a->within_10, a->within_30);
     if (status) return status;
     return a->wrong ? TOOL_FAILED : a->slower ? TOOL_REGRESSION : TOOL_OK;
 }

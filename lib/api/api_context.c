@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "api.h"
+#include "recipe.h"
 
 #define DEFAULT_CACHE_BYTES ((size_t)256 << 20)
 #define DEFAULT_SCRATCH_BYTES ((size_t)256 << 20)
@@ -101,6 +102,24 @@ static int choose_threads(einjit_context *context, int32_t given, const char *va
     return EINJIT_OK;
 }
 
+static int keep_text(einjit_context *context, const char **out, const char *text, einjit_error *err)
+{
+    if (!text) return EINJIT_OK;
+    *out = ej_arena_copy_text(&context->arena, text, strlen(text));
+    return *out ? EINJIT_OK : ej_no_memory(err);
+}
+
+static int choose_recipe(einjit_context *context, const char *variable, einjit_error *err)
+{
+    ej_text names;
+    if (!variable) return EINJIT_OK;
+    ej_text_init(&names, &context->arena);
+    if (!ej_recipe_exists(variable, &names))
+        return ej_fail(err, EINJIT_E_VALUE, "the recipe '%.80s' (EINJIT_RECIPE) does not exist: there are %s", variable,
+                       names.failed ? "others" : names.data);
+    return keep_text(context, &context->recipe, variable, err);
+}
+
 static void warn_of_dump_words(const einjit_context *context, const char *list)
 {
     size_t length;
@@ -115,13 +134,6 @@ static void log_to_stderr(void *user, const char *line)
     fprintf(stderr, "%s\n", line);
 }
 
-static int keep_text(einjit_context *context, const char **out, const char *text, einjit_error *err)
-{
-    if (!text) return EINJIT_OK;
-    *out = ej_arena_copy_text(&context->arena, text, strlen(text));
-    return *out ? EINJIT_OK : ej_no_memory(err);
-}
-
 static int configure(einjit_context *context, const einjit_options *options, einjit_error *err)
 {
     ej_env env;
@@ -131,6 +143,7 @@ static int configure(einjit_context *context, const einjit_options *options, ein
     EJ_TRY(choose_threads(context, options->threads, env.threads, err));
     EJ_TRY(keep_text(context, &context->module_path, options->module_path ? options->module_path : env.module, err));
     EJ_TRY(keep_text(context, &context->dump_dir, env.dump_dir, err));
+    EJ_TRY(choose_recipe(context, env.recipe, err));
     context->dump = ej_stage_mask(env.dump);
     if (context->dump_dir && !env.dump) context->dump = ej_stage_mask("all");
     context->verbose = env.verbose;

@@ -55,7 +55,7 @@ struct einjit_context {
     void (*log)(void *user, const char *line);
     void *log_user;
     ej_arena arena;           /* copies of option texts; written only by create */
-    const char *module_path, *dump_dir;
+    const char *module_path, *dump_dir, *recipe;
     atomic_bool dump_warned;  /* a dump could not be written, and that was said */
     bool use_interp, verify, no_optimize, strict, verbose;
     uint32_t dump;

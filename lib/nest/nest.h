@@ -84,10 +84,18 @@ typedef struct ej_nest_node {
     ej_leaf_hints hints;
 } ej_nest_node;
 
+/* A way to run a step that was looked at. */
+typedef struct ej_nest_candidate {
+    const char *recipe; /* and, of a recipe with several sets of numbers, which one: "gemm:1" */
+    double cycles;
+} ej_nest_candidate;
+
 typedef struct ej_nest {
     const char *name;
     const char *recipe;   /* that made it, and its cost; NULL for nests made otherwise */
     double cost;
+    int32_t n_candidates; /* only where the stage `cost` is asked for */
+    ej_nest_candidate *candidates;
     const char *schedule; /* the rewrites that made it, as text; NULL where nobody asks or there were none */
     int32_t n_axes, cap_axes;
     ej_axis *axes;

@@ -246,5 +246,11 @@ void ej_nest_cost_print(ej_text *text, const ej_nest *nest, const ej_nest_cost *
                    {"l2", cost->fill[1]}, {"l3", cost->fill[2]}, {"tlb", cost->walks}, {"operations", cost->operations}};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         ej_print(text, ", \"%s\": %s", numbers[i].key, ej_real_text((char[EJ_REAL_TEXT]){0}, 'g', 6, numbers[i].value));
-    ej_print(text, "}\n");
+    ej_print(text, ", \"candidates\": [");
+    for (int32_t i = 0; i < nest->n_candidates; i++) {
+        ej_print(text, i ? ", {\"recipe\": " : "{\"recipe\": ");
+        ej_print_quoted(text, nest->candidates[i].recipe);
+        ej_print(text, ", \"cycles\": %s}", ej_real_text((char[EJ_REAL_TEXT]){0}, 'g', 6, nest->candidates[i].cycles));
+    }
+    ej_print(text, "]}\n");
 }

@@ -16,7 +16,7 @@
 #include "base_hash.h"
 
 #if UINTPTR_MAX > UINT32_MAX
-_Static_assert(sizeof(ej_nest) == 104 && sizeof(ej_nest_node) == 256 && sizeof(ej_axis) == 32 && sizeof(ej_buffer) == 72 &&
+_Static_assert(sizeof(ej_nest) == 120 && sizeof(ej_nest_node) == 256 && sizeof(ej_axis) == 32 && sizeof(ej_buffer) == 72 &&
                sizeof(ej_access) == 40 && sizeof(ej_access_term) == 80 && sizeof(ej_expr_op) == 40 &&
                sizeof(ej_tile) == 100 && sizeof(ej_digit) == 12, "nests have a new field: write it down in nest_words()");
 #endif

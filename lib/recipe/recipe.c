@@ -9,18 +9,22 @@
 #include "nest_sums.h"
 #include "nest_tiling.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 static const ej_recipe *const recipes[] = {
     &ej_recipe_move,     /* nothing is reduced: maps, copies, gathers, scatter-adds */
     &ej_recipe_contract,  /* anything that reduces */
     &ej_recipe_panel,     /* one operand is used again and again: packed in panels */
     &ej_recipe_sweep,     /* a small result of one big operand */
 };
+enum { EJ_N_RECIPES = sizeof recipes / sizeof *recipes };
 
 static const ej_recipe *choose(const ej_step *step, size_t index, const ej_plan *plan, const ej_job *job, double *cost)
 {
     const ej_recipe *best = NULL;
     uint64_t random = ej_job_random(job), seen = 0;
-    for (size_t r = 0; r < sizeof recipes / sizeof *recipes; r++) {
+    for (size_t r = 0; r < EJ_N_RECIPES; r++) {
         if (!recipes[r]->applicable(step, plan, job)) continue;
         double estimate = recipes[r]->cost(step, plan, job);
         /* random: each of those that apply with the same chance */
@@ -178,10 +182,101 @@ static int build_by_recipe(ej_nest *nest, ej_step *step, size_t index, const ej_
     return EINJIT_OK;
 }
 
+/* ---- candidates: every way that there is, to compare them ---- */
+
+/* Those of a step, and the one that EINJIT_RECIPE asks for. */
+typedef struct candidates {
+    const ej_step *step;
+    const ej_plan *plan;
+    ej_sizes *sizes;
+    ej_job *job;
+    int32_t n;
+    ej_nest_candidate items[EJ_N_SCRIPTS * EJ_RECIPE_PARAMS + EJ_N_RECIPES];
+    ej_nest asked;
+    bool found;
+} candidates;
+
+/* "gemm" is asked for as "gemm", or with a set of numbers as "gemm:1". Gives what stands behind the name; NULL: another one. */
+static const char *behind_name(const char *asked, const char *name)
+{
+    size_t length = strlen(name);
+    return asked && !strncmp(asked, name, length) && (!asked[length] || asked[length] == ':') ? asked + length : NULL;
+}
+
+static bool is_asked_for(const ej_job *job, const char *name, int32_t set)
+{
+    const char *behind = behind_name(job->recipe, name);
+    return behind && (!*behind || strtol(behind + 1, NULL, 10) == set);
+}
+
+bool ej_recipe_exists(const char *name, ej_text *names)
+{
+    bool found = false;
+    for (int i = 0; i < EJ_N_SCRIPTS + EJ_N_RECIPES; i++) {
+        const char *one = i < EJ_N_SCRIPTS ? scripts[i]->name : recipes[i - EJ_N_SCRIPTS]->name, *behind = behind_name(name, one);
+        size_t digits = behind && *behind ? strspn(behind + 1, "0123456789") : 0;
+        found = found || (behind && (!*behind || (digits && !behind[1 + digits])));
+        if (names) ej_print(names, "%s%s", i ? ", " : "", one);
+    }
+    return found;
+}
+
+/* `sets`: how many sets of numbers the recipe has. */
+static int add_candidate(candidates *c, const ej_nest *nest, const char *name, int32_t set, int32_t sets)
+{
+    ej_nest_cost cost;
+    ej_text text;
+    EJ_TRY(ej_nest_cost_of(&cost, nest, c->job->target, c->job->arena));
+    ej_text_init(&text, c->job->arena);
+    ej_print(&text, sets > 1 ? "%s:%d" : "%s", name, (int)set);
+    if (text.failed) return EINJIT_E_NOMEM;
+    c->items[c->n++] = (ej_nest_candidate){text.data, cost.cycles};
+    if (c->found || !is_asked_for(c->job, name, set)) return EINJIT_OK;
+    c->asked = *nest;
+    c->asked.cost = instructions(&cost);
+    c->found = true;
+    return EINJIT_OK;
+}
+
+static int add_script(candidates *c, const ej_script *script)
+{
+    int64_t params[EJ_RECIPE_PARAMS][EJ_RECIPE_NUMBERS] = {{0}};
+    ej_schedule s;
+    ej_step own;
+    EJ_TRY(ej_step_copy(&own, c->step, c->job->arena));
+    EJ_TRY(ej_schedule_begin(&s, &own, c->plan, c->sizes, c->job));
+    int32_t n = script->matches(&s) ? script->params(&s, params) : 0;
+    for (int32_t k = 0; k < n; k++) {
+        ej_nest nest;
+        bool built;
+        EJ_TRY(build_script(&nest, &built, script, params[k], c->step, c->plan, c->sizes, c->job));
+        if (built) EJ_TRY(add_candidate(c, &nest, script->name, k, n));
+    }
+    return EINJIT_OK;
+}
+
+static int add_recipe(candidates *c, const ej_recipe *recipe)
+{
+    ej_nest nest;
+    ej_step own;
+    if (!recipe->applicable(c->step, c->plan, c->job)) return EINJIT_OK;
+    EJ_TRY(ej_step_copy(&own, c->step, c->job->arena));
+    EJ_TRY(recipe->build(&nest, &own, c->plan, c->job));
+    nest.recipe = recipe->name;
+    return add_candidate(c, &nest, recipe->name, 0, 1);
+}
+
+static int look_at_all(candidates *c)
+{
+    for (int i = 0; i < EJ_N_SCRIPTS; i++) EJ_TRY(add_script(c, scripts[i]));
+    for (int r = 0; r < EJ_N_RECIPES; r++) EJ_TRY(add_recipe(c, recipes[r]));
+    return EINJIT_OK;
+}
+
 /* Costs tell kinds of trees apart, not good ones from better ones: a win counts from here on. */
 static const double clear_win = 1.5;
 
-static int build_step(ej_nest *nest, ej_step *step, size_t index, const ej_plan *plan, ej_sizes *sizes, ej_job *job)
+static int choose_nest(ej_nest *nest, ej_step *step, size_t index, const ej_plan *plan, ej_sizes *sizes, ej_job *job)
 {
     attempt script;
     ej_nest_cost cost;
@@ -197,6 +292,20 @@ static int build_step(ej_nest *nest, ej_step *step, size_t index, const ej_plan 
     if (!script.built) return EINJIT_OK;
     EJ_TRY(ej_nest_cost_of(&cost, nest, job->target, job->arena));
     if (script.nest.cost * clear_win < instructions(&cost)) *nest = script.nest;
+    return EINJIT_OK;
+}
+
+static int build_step(ej_nest *nest, ej_step *step, size_t index, const ej_plan *plan, ej_sizes *sizes, ej_job *job)
+{
+    if (!job->recipe && !(job->dump >> EJ_STAGE_COST & 1)) return choose_nest(nest, step, index, plan, sizes, job);
+    candidates *all = EJ_JOB_NEW(job, candidates);
+    if (!all) return EINJIT_E_NOMEM;
+    *all = (candidates){.step = step, .plan = plan, .sizes = sizes, .job = job};
+    EJ_TRY(look_at_all(all));
+    if (all->found) *nest = all->asked;
+    else EJ_TRY(choose_nest(nest, step, index, plan, sizes, job));
+    nest->n_candidates = all->n;
+    nest->candidates = all->items;
     return EINJIT_OK;
 }
 

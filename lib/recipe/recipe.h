@@ -19,6 +19,9 @@ typedef struct ej_script {
 /* The nests of a plan, one a step, in order, and what became of rewrites on the way. */
 int ej_nests_build(ej_nests *out, const ej_plan *plan, ej_job *job);
 
+/* There is such a recipe ("gemm", "gemm:1"). `names` (may be NULL) gets all of them, with commas. */
+bool ej_recipe_exists(const char *name, ej_text *names);
+
 /* The scripts (recipe.c has the table). */
 extern const ej_script ej_script_gemm, ej_script_map, ej_script_permute, ej_script_plain, ej_script_small, ej_script_thin;
 

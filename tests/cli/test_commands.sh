@@ -324,6 +324,16 @@ for key in median_us min_us samples gflops gbytes_per_s compile_ms memory_ns max
 done
 json 0.name 'zij,zjk,zk->zi'; json 0.equation 'zij,zjk,zk->zi'; json 0.sizes.z 50; json 0.dtype f32; json 0.threads 1
 json 0.ok true; json 0.disk_us null; json '0.vs_us.#' 2; json '#' 1
+# every way to run it, each asked for by its name: the one that is asked for is taken
+run 0 "$bench" 'ij,jk->ik' -s i=40,j=50,k=60 --min-time 0 --json --model; says 'of 1 choices' err
+[ "$("$json_get" '0.candidates.#' <out)" -ge 3 ] || fail 'too few candidates'
+run 0 "$einjit" print 'ij,jk->ik' -s i=40,j=50,k=60 --emit cost
+for i in $(seq 0 $(($("$json_get" 'candidates.#' <out) - 1))); do
+    recipe=$("$json_get" candidates.$i.recipe <out) cycles=$("$json_get" candidates.$i.cycles <out)
+    EINJIT_RECIPE=$recipe "$einjit" print 'ij,jk->ik' -s i=40,j=50,k=60 --emit cost >cost || fail "recipe $recipe"
+    [ "$("$json_get" recipe <cost)" = "${recipe%:*}" ] || fail "$recipe was not taken"
+    [ "$("$json_get" cycles <cost)" = "$cycles" ] || fail "$recipe has other cycles"
+done
 run 0 "$bench" 'zij,zjk,zk->zi' -s $sizes --min-time 0 --cold --json; json 0.outputs cold
 run 0 "$bench" "$source/tests/golden/edges.ein" -s nodes=20,edges=50,c=4,d=4 --open edges --min-time 0 --json; json 0.ok true
 run 0 "$bench" two.ein -s i=20,j=30,k=10 --min-time 0 --json; json 0.ok true; json 0.checked 220

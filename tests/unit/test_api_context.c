@@ -127,7 +127,8 @@ static void wrong_choices_name_their_variable(void **state)
 {
     (void)state;
     static const char *const wrong[][2] = {{"EINJIT_BACKEND", "cuda"}, {"EINJIT_TARGET", "vax"}, {"EINJIT_THREADS", "many"},
-                                           {"EINJIT_THREADS", "0"},    {"EINJIT_THREADS", "2 "}, {"EINJIT_THREADS", "-1"}};
+                                           {"EINJIT_THREADS", "0"},    {"EINJIT_THREADS", "2 "}, {"EINJIT_THREADS", "-1"},
+                                           {"EINJIT_RECIPE", "gem"},   {"EINJIT_RECIPE", "gemm:"}, {"EINJIT_RECIPE", "gemm:1x"}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         einjit_context *context = NULL;
         setenv(wrong[i][0], wrong[i][1], 1);
