@@ -41,6 +41,7 @@ static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_REC
     double kc = (double)t->l2_bytes / 6 / (width * bytes); /* 1/4: 252, 1/10: 229, 1/32: 172 GFLOP/s at 2048^3 f32 on Zen 5 */
     if (kc < 128) kc = 128;
     p[GEMM_KC] = ej_block_of(s->axes[g.k[0]].extent.n, kc / inner < 1 ? 1 : kc / inner, inner > 1 ? 1 : 8);
+    if (s->buffers[st->out.buffer].plan.dtype != ej_statement_dtype(st)) p[GEMM_KC] = s->axes[g.k[0]].extent.n; /* no sum waits */
     double depth = (double)p[GEMM_KC] * inner;
     if (depth > g.size_k) depth = g.size_k;
     p[GEMM_MC] = ej_block_of(s->axes[g.row].extent.n, (double)t->l2_bytes / 4 / (depth * bytes), p[GEMM_ROWS]);
