@@ -51,14 +51,17 @@ static double cost(const ej_step *step, const ej_plan *plan, const ej_job *job)
 {
     ej_tiling t = lanes_of(step, plan, job);
     double bodies = 1;
-    for (int32_t a = 0; a < step->n_axes; a++) bodies *= (double)ej_nominal_extent(step, a);
+    for (int32_t a = 0; a < step->n_axes; a++) {
+        int64_t n = ej_nominal_extent(step, a);
+        bodies *= a == t.lane_axis ? (double)((n + t.lanes - 1) / t.lanes) : (double)n;
+    }
     double spread = 0;
     for (int32_t s = 0; s < step->n_src; s++) {
         const ej_access_term *term = ej_access_find(&step->src[s], t.lane_axis);
         spread += !term ? 0.5 : ej_size_is(term->stride, 1) ? 1 : 2.0 * t.lanes;
     }
     /* the result is loaded and stored once for every few steps, and that latency is not hidden */
-    return bodies / t.lanes * (spread + step->expr.n - step->n_src + 1 + 6.0 / EJ_SWEEP_STEPS);
+    return bodies * (spread + step->expr.n - step->n_src + 1 + 6.0 / EJ_SWEEP_STEPS);
 }
 
 /* Loops over all of the result. */

@@ -61,13 +61,31 @@ static int make_axes(ej_einsum *e, const ej_term *result, int32_t *n_axes, ej_ax
     return EINJIT_OK;
 }
 
-static int widen(ej_einsum *e, const ej_part *x, int32_t n_axes, ej_view *out)
+static int widen(ej_einsum *e, const ej_part *x, const ej_view *view, int32_t n_axes, ej_view *out)
 {
     EJ_TRY(ej_view_new(e->p, n_axes, out));
-    out->buffer = x->view.buffer;
-    out->base = x->view.base;
-    for (uint32_t k = 0; k < x->labels.n; k++) out->axes[e->axis_of[x->labels.labels[k]]] = x->view.axes[k];
+    out->buffer = view->buffer;
+    out->base = view->base;
+    for (uint32_t k = 0; k < x->labels.n; k++) out->axes[e->axis_of[x->labels.labels[k]]] = view->axes[k];
     return EINJIT_OK;
+}
+
+/* An operand's elements: read, or computed from what is read. */
+static int append_part(ej_einsum *e, const ej_part *x, int32_t n_axes, ej_tape *tape, int32_t *at)
+{
+    ej_view wide;
+    if (!x->map) {
+        EJ_TRY(widen(e, x, &x->views[0], n_axes, &wide));
+        return ej_tape_source(e->p, tape, &wide, x->dtype, at);
+    }
+    ej_tape map = *x->map;
+    map.src = EJ_JOB_ARRAY(e->p->job, ej_tape_view, map.n_src);
+    if (!map.src) return ej_no_memory(e->p->job->err);
+    for (int32_t i = 0; i < x->n_views; i++) {
+        map.src[i].whole = -1;
+        EJ_TRY(widen(e, x, &x->views[i], n_axes, &map.src[i].view));
+    }
+    return ej_tape_append(e->p, tape, &map, false, at);
 }
 
 /* product (or sum) of the operands' elements */
@@ -75,13 +93,8 @@ static int make_tape(ej_einsum *e, int32_t n_axes, ej_tape *tape)
 {
     int32_t so_far = -1;
     for (int32_t i = 0; i < e->n_parts; i++) {
-        const ej_part *x = &e->parts[i];
-        ej_view wide;
         int32_t at;
-        EJ_TRY(widen(e, x, n_axes, &wide));
-        EJ_TRY(ej_tape_source(e->p, tape, &wide, x->dtype, &at));
-        for (size_t c = 1; x->casts && c < x->casts->n_ops; c++)
-            EJ_TRY(ej_tape_cast(e->p, tape, x->casts->ops[c].dtype, at, &at));
+        EJ_TRY(append_part(e, &e->parts[i], n_axes, tape, &at));
         if (so_far < 0) so_far = at;
         else EJ_TRY(ej_tape_fn(e->p, tape, combine_fn(e->node), e->node->dtype, so_far, at, &so_far));
     }

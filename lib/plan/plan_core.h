@@ -94,6 +94,7 @@ int ej_view_reshape(ej_planner *p, const ej_view *view, const ej_size *from, int
                     ej_view *out, bool *done);
 /* They name the same elements: of a shape, or (shape NULL) whatever the shape is. */
 bool ej_view_same(const ej_view *a, const ej_view *b, const ej_size *shape);
+bool ej_view_has_table(const ej_view *view);
 int ej_plan_layout(ej_planner *p, ej_value v); /* PERMUTE RESHAPE EXPAND SLICE */
 
 /* ---- plan_tape.c: expressions ---- */

@@ -31,7 +31,7 @@ static int output_labels(ej_einsum *e, ej_term *out)
 /* A permutation or diagonal of one operand needs no step, unless it has a place to be written to. */
 static bool is_layout(const ej_einsum *e, const ej_term *result)
 {
-    return e->n_parts == 1 && !e->scalars.n_ops && !e->parts[0].casts && result->n == e->parts[0].labels.n &&
+    return e->n_parts == 1 && !e->scalars.n_ops && !e->parts[0].map && result->n == e->parts[0].labels.n &&
            !e->p->values[e->v].has_place;
 }
 
@@ -41,11 +41,11 @@ static int layout(ej_einsum *e)
     const ej_part *x = &e->parts[0];
     ej_view view;
     EJ_TRY(ej_view_new(e->p, (int32_t)labels->n, &view));
-    view.buffer = x->view.buffer;
-    view.base = x->view.base;
+    view.buffer = x->views[0].buffer;
+    view.base = x->views[0].base;
     for (uint32_t i = 0; i < labels->n; i++) {
         const int32_t *at = bsearch(&labels->labels[i], x->labels.labels, x->labels.n, sizeof *at, ej_compare_labels);
-        if (at) view.axes[i] = x->view.axes[at - x->labels.labels];
+        if (at) view.axes[i] = x->views[0].axes[at - x->labels.labels];
     }
     ej_plan_written(e->p, e->v, &view, -1, NULL);
     return EINJIT_OK;

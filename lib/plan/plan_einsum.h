@@ -8,9 +8,10 @@
 /* An operand: one axis per label, labels ascending. */
 typedef struct ej_part {
     ej_term labels;
-    ej_view view;
-    int16_t dtype;      /* of the buffer */
-    const ej_tape *casts; /* NULL: none */
+    int32_t n_views;
+    ej_view *views;     /* of the value, or of the sources of the map */
+    int16_t dtype;      /* of the value */
+    const ej_tape *map; /* what of them the value is; NULL: it lies in memory */
 } ej_part;
 
 typedef struct ej_einsum {

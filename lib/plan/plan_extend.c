@@ -13,13 +13,6 @@
 
 enum { END_OPS = EJ_TAPE_OPS + 4 }; /* a tape's last node may have gone past its limit */
 
-static bool walks_table(const ej_view *view)
-{
-    for (int32_t i = 0; i < view->rank; i++)
-        if (view->axes[i].table >= 0) return true;
-    return false;
-}
-
 static const ej_expr *last_expr(const ej_step *step)
 {
     return step->reduce == EJ_REDUCE_NONE ? &step->expr : &step->epilogue;
@@ -51,7 +44,7 @@ static bool may_end(const ej_planner *p, ej_value v, const ej_tape_view *source)
     if (step->accumulate || (size_t)last_expr(step)->n + tape->n_ops > END_OPS) return false;
     if ((size_t)(reduces ? step->n_tail : step->n_src) + tape->n_src - 1 > EJ_TAPE_SOURCES) return false;
     for (size_t s = 0; s < tape->n_src; s++)
-        if (walks_table(&tape->src[s].view)) return false;
+        if (ej_view_has_table(&tape->src[s].view)) return false;
     return true;
 }
 

@@ -4,6 +4,7 @@
  * Gives  one step per chain: a pointwise value with one user is kept as an expression until that user takes it.
  * Not here: chains that become the end of an earlier step (plan_extend.c).
  */
+#include <math.h>
 #include <string.h>
 
 #include "plan_core.h"
@@ -78,6 +79,85 @@ static bool may_be_summed(const ej_planner *p, const ej_plan_value *value)
     return !EJ_HELD(p->job->ordered, SUMMED_PRODUCT) || !ends_in_product(value->tape);
 }
 
+/* ---- operands of products ---- */
+
+enum { OPERAND_SOURCES = 4, OPERAND_OPS = 24, CHEAP_OPS = 4, CHEAP_TIMES = 8 };
+
+/* How often a product takes each element of an operand: the extents of what that does not have. Open ones count as many. */
+static double times_taken(const ej_planner *p, const ej_bound_node *product, uint32_t operand)
+{
+    const ej_term *term = &product->subscripts->terms[operand];
+    const ej_bound_node *from = &p->bound->nodes[product->in[operand]];
+    double times = 1;
+    for (size_t l = 0; l < product->subscripts->n_labels; l++) {
+        bool has = false;
+        for (uint32_t i = 0; i < term->n; i++)
+            has = has || (term->labels[i] == (int32_t)l && ej_size_same(from->shape[i], product->label_sizes[l]));
+        if (!has) times *= product->label_sizes[l].e ? INFINITY : (double)product->label_sizes[l].n;
+    }
+    return times;
+}
+
+/* An instruction or two. */
+static bool is_cheap(const ej_expr_op *op)
+{
+    if (op->kind != EJ_EXPR_FN) return true;
+    switch (op->fn) {
+    case EJ_FN_ADD:
+    case EJ_FN_SUB:
+    case EJ_FN_MUL:
+    case EJ_FN_NEG:
+    case EJ_FN_ABS:
+    case EJ_FN_RELU:
+    case EJ_FN_SQUARE:
+    case EJ_FN_MAXIMUM:
+    case EJ_FN_MINIMUM: return !ej_dtype_is_complex(op->dtype);
+    default: return false;
+    }
+}
+
+/* The product reads it by vectors, which serve all rows: it has the axis along which results lie. */
+static bool is_in_lanes(const ej_bound_node *product, uint32_t operand)
+{
+    const ej_term *out = &product->subscripts->out, *term = &product->subscripts->terms[operand];
+    bool has = false;
+    for (uint32_t i = 0; out->n && i < term->n; i++) has = has || term->labels[i] == out->labels[out->n - 1];
+    return has;
+}
+
+/* Matrices whose rows fill registers: both operands are loaded whole, and mapped there (recipe_small.c). */
+static bool is_in_registers(const ej_bound_node *product, double times)
+{
+    bool fits = product->n_in == 2 && (times == 2 || times == 4 || times == 8);
+    for (size_t l = 0; l < product->subscripts->n_labels && fits; l++) {
+        uint32_t in = 0;
+        for (uint32_t t = 0; t < 2; t++)
+            for (uint32_t i = 0; i < product->subscripts->terms[t].n; i++)
+                in += product->subscripts->terms[t].labels[i] == (int32_t)l;
+        bool batch = in == 2 && ej_term_has(&product->subscripts->out, (int32_t)l);
+        fits = batch || product->label_sizes[l].n <= CHEAP_TIMES;
+    }
+    return fits;
+}
+
+/* Each element once, or so few times that it is cheaper than to store it and to read it again. */
+static bool may_be_multiplied(const ej_planner *p, ej_value v)
+{
+    const ej_plan_value *value = &p->values[v];
+    const ej_bound_node *product = &p->bound->nodes[value->user];
+    const ej_tape *tape = value->tape;
+    uint32_t operand = 0;
+    while (product->in[operand] != v) operand++;
+    double times = times_taken(p, product, operand);
+    bool cheap = tape->n_src == 1 && tape->n_ops <= CHEAP_OPS + 1;
+    for (size_t i = 0; i < tape->n_ops; i++) cheap = cheap && is_cheap(&tape->ops[i]);
+    if (!may_be_summed(p, value) || tape->n_src > OPERAND_SOURCES || tape->n_ops > OPERAND_OPS) return false;
+    if (times > 1 && !(cheap && times <= CHEAP_TIMES && (is_in_lanes(product, operand) || is_in_registers(product, times)))) return false;
+    for (size_t s = 0; s < tape->n_src; s++)
+        if (ej_view_has_table(&tape->src[s].view)) return false;
+    return true;
+}
+
 static bool fusable(const ej_planner *p, ej_value v)
 {
     const ej_plan_value *value = &p->values[v];
@@ -87,7 +167,7 @@ static bool fusable(const ej_planner *p, ej_value v)
     case EJ_OP_MAP:
     case EJ_OP_CAST: return ej_plan_same_elements(node, user);
     case EJ_OP_REDUCE: return may_be_summed(p, value);
-    case EJ_OP_EINSUM: return is_cast_chain(value->tape);
+    case EJ_OP_EINSUM: return is_cast_chain(value->tape) || (value->uses == 1 && may_be_multiplied(p, v));
     case EJ_OP_INDEX_ADD: return value->uses == 1 && user->in[1] == v && may_be_summed(p, value);
     default: return false;
     }

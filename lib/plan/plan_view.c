@@ -154,6 +154,13 @@ int ej_view_reshape(ej_planner *p, const ej_view *view, const ej_size *from, int
     return EINJIT_OK;
 }
 
+bool ej_view_has_table(const ej_view *view)
+{
+    for (int32_t i = 0; i < view->rank; i++)
+        if (view->axes[i].table >= 0) return true;
+    return false;
+}
+
 bool ej_view_same(const ej_view *a, const ej_view *b, const ej_size *shape)
 {
     if (a->buffer != b->buffer || a->rank != b->rank) return false;

@@ -68,7 +68,7 @@ typedef struct ej_schedule_node {
     X(INNER, "inner")   /* a loop over a reduced axis inside of the accumulator */                                      \
     X(TILE, "tile")     /* the lane map */                                                                              \
     X(STORE, "store")   /* other lanes on the way out, the same counts */                                               \
-    X(STAGE, "stage")   /* a copy of a source, placed at a loop */                                                      \
+    X(STAGE, "stage")   /* a copy of a source, or of its map, placed at a loop */                                       \
     X(STAGE_OUT, "stage_out") /* the result in a buffer placed at a loop, a copy from there behind it */               \
     X(HINT, "hint")     /* how the statement's accesses treat the caches */
 enum ej_rewrite_kind {
@@ -176,6 +176,11 @@ bool ej_rewrite_hint(ej_schedule *s, const ej_rewrite *r);
 int ej_access_fits(const ej_schedule *s, const ej_access *access, const ej_tile *tile); /* EJ_REFUSE_* */
 bool ej_rewrite_stage(ej_schedule *s, const ej_rewrite *r, int32_t *out);
 bool ej_rewrite_stage_out(ej_schedule *s, const ej_rewrite *r, int32_t *out);
+
+/* ---- schedule_split.c ---- */
+/* What an expression makes of one source alone (of this dtype), of source 0; the rest takes that for the source. False: out of
+ * memory. */
+bool ej_expr_split(ej_arena *arena, const ej_expr *expr, int32_t source, int dtype, ej_expr *map, ej_expr *rest);
 
 /* ---- schedule_layout.c ---- */
 int64_t ej_layout_size(const ej_schedule *s, int32_t buffer, int32_t digit);
