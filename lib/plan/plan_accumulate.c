@@ -12,19 +12,11 @@
  */
 #include "plan_core.h"
 
-static bool same_shape(const ej_bound_node *x, const ej_bound_node *y)
-{
-    if (x->rank != y->rank) return false;
-    for (int32_t i = 0; i < x->rank; i++)
-        if (!ej_size_same(x->shape[i], y->shape[i])) return false;
-    return true;
-}
-
 static bool is_for(const ej_planner *p, ej_value v, ej_value sum)
 {
     const ej_plan_value *value = &p->values[v];
     const ej_bound_node *node = &p->bound->nodes[v], *of = &p->bound->nodes[sum];
-    return value->user == sum && value->uses == 1 && !value->is_output && node->dtype == of->dtype && same_shape(node, of);
+    return value->user == sum && value->uses == 1 && !value->is_output && node->dtype == of->dtype && ej_plan_same_shape(node, of);
 }
 
 /* Writes all of its value in a step; a map does it as the end of one, or as a part of the next. */
@@ -35,7 +27,8 @@ static bool computes(const ej_bound_node *node)
 
 static bool is_sum_of_products(const ej_bound_node *node)
 {
-    return node->op == EJ_OP_EINSUM && node->fn == EINJIT_REDUCE_SUM && node->combine == EINJIT_COMBINE_MUL && node->n_in > 1;
+    return node->op == EJ_OP_EINSUM && node->fn == EINJIT_REDUCE_SUM && node->combine == EINJIT_COMBINE_MUL && node->n_in > 1 &&
+           !ej_plan_is_pointwise(node);
 }
 
 /* The operand that may be added to the other one where that lies; -1: none. */
@@ -59,7 +52,7 @@ static bool ends(const ej_planner *p, ej_value v)
     ej_value user = p->values[v].user;
     if (user < 0) return true;
     const ej_bound_node *node = &p->bound->nodes[user];
-    if ((node->op != EJ_OP_MAP && node->op != EJ_OP_CAST) || !same_shape(&p->bound->nodes[v], node)) return true;
+    if (!ej_plan_is_pointwise(node) || !ej_plan_same_shape(&p->bound->nodes[v], node)) return true;
     return ej_plan_first_of_sum(p, user) == v;
 }
 
@@ -73,7 +66,7 @@ void ej_plan_find_sums(ej_planner *p)
         ej_plan_value *value = &p->values[v];
         ej_value first = ej_plan_first_of_sum(p, (ej_value)v);
         if (first < 0) continue;
-        if (p->bound->nodes[first].op == EJ_OP_MAP && p->values[first].added < 0) value->added = -1;
+        if (ej_plan_is_pointwise(&p->bound->nodes[first]) && p->values[first].added < 0) value->added = -1;
         else p->values[value->added].waits = true;
     }
 }

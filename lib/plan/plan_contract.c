@@ -76,13 +76,15 @@ static int append_part(ej_einsum *e, const ej_part *x, int32_t n_axes, ej_tape *
     ej_view wide;
     if (!x->map) {
         EJ_TRY(widen(e, x, &x->views[0], n_axes, &wide));
-        return ej_tape_source(e->p, tape, &wide, x->dtype, at);
+        EJ_TRY(ej_tape_source(e->p, tape, &wide, x->dtype, at));
+        ej_tape_whole(tape, *at, x->whole >= 0 && e->p->values[x->whole].step >= 0 ? x->whole : -1);
+        return EINJIT_OK;
     }
     ej_tape map = *x->map;
     map.src = EJ_JOB_ARRAY(e->p->job, ej_tape_view, map.n_src);
     if (!map.src) return ej_no_memory(e->p->job->err);
     for (int32_t i = 0; i < x->n_views; i++) {
-        map.src[i].whole = -1;
+        map.src[i].whole = x->whole < 0 ? -1 : x->map->src[i].whole;
         EJ_TRY(widen(e, x, &x->views[i], n_axes, &map.src[i].view));
     }
     return ej_tape_append(e->p, tape, &map, false, at);
@@ -158,6 +160,24 @@ static int output_view(ej_einsum *e, const ej_view *place, int32_t n_axes, ej_vi
     for (uint32_t i = 0; i < labels->n; i++)
         if (e->axis_of[labels->labels[i]] >= 0) out->axes[e->axis_of[labels->labels[i]]] = place->axes[i];
     return EINJIT_OK;
+}
+
+int ej_einsum_map(ej_einsum *e)
+{
+    const ej_term *out = &e->node->subscripts->out;
+    ej_plan_value *value = &e->p->values[e->v];
+    ej_big work = ej_big_of(1);
+    value->tape = EJ_JOB_NEW(e->p->job, ej_tape);
+    if (!value->tape) return ej_no_memory(e->p->job->err);
+    for (uint32_t i = 0; i < out->n; i++) {
+        e->axis_of[out->labels[i]] = (int32_t)i;
+        work = ej_big_scale(work, (double)e->node->shape[i].n);
+    }
+    EJ_TRY(make_tape(e, (int32_t)out->n, value->tape));
+    EJ_TRY(append_scalars(e, value->tape));
+    e->p->mults = ej_big_add(e->p->mults, work);
+    if (ej_big_less(e->p->largest, work)) e->p->largest = work;
+    return ej_plan_pending(e->p, e->v);
 }
 
 int ej_einsum_contract(ej_einsum *e, const ej_term *result, bool inside)

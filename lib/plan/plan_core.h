@@ -155,12 +155,16 @@ int ej_plan_places(ej_planner *p);                   /* plan_place.c: outputs, c
 void ej_plan_find_sums(ej_planner *p);
 ej_value ej_plan_first_of_sum(const ej_planner *p, ej_value v);
 int ej_plan_sum(ej_planner *p, ej_value v, bool *done);
-/* plan_map.c: the same extents but for leading ones; where what is made of a value comes together again. */
+/* plan_map.c: the same extents, or the same but for leading ones; where what is made of a value comes together again. */
+bool ej_plan_same_shape(const ej_bound_node *x, const ej_bound_node *y);
 bool ej_plan_same_elements(const ej_bound_node *inner, const ej_bound_node *outer);
 void ej_plan_find_meets(ej_planner *p);
-/* plan_extend.c: the source of a pending value whose step its tape may be the end of, -1: none; then that step writes v. */
-int32_t ej_plan_extensible(const ej_planner *p, ej_value v);
-int ej_plan_extend(ej_planner *p, ej_value v, int32_t source, ej_view *out);
+bool ej_plan_is_pointwise(const ej_bound_node *node); /* plan_map.c: MAP, CAST, an einsum that sums nothing */
+bool ej_plan_takes_in_order(const ej_planner *p, const ej_bound_node *user, uint32_t operand); /* plan_map.c */
+int ej_plan_pending(ej_planner *p, ej_value v);       /* plan_map.c: v has a tape: it waits for its user, or is written */
+/* plan_extend.c: the value whose step a pending value's tape may be the end of, -1: none; then that step writes v. */
+ej_value ej_plan_extensible(const ej_planner *p, ej_value v);
+int ej_plan_extend(ej_planner *p, ej_value v, ej_value x, ej_view *out);
 void ej_plan_drop_moved(ej_planner *p); /* after the last step: the places of steps that were moved behind others */
 /* plan_cost.c: counts of the plan and the program */
 void ej_plan_count(ej_planner *p);

@@ -53,11 +53,12 @@ static int layout(ej_einsum *e)
 
 int ej_plan_einsum(ej_planner *p, ej_value v)
 {
-    ej_einsum e = {.p = p, .v = v, .node = &p->bound->nodes[v]};
+    ej_einsum e = {.p = p, .v = v, .node = &p->bound->nodes[v], .pointwise = ej_plan_is_pointwise(&p->bound->nodes[v])};
     ej_term out;
     EJ_TRY(ej_einsum_operands(&e));
     EJ_TRY(output_labels(&e, &out));
     if (is_layout(&e, &out)) return layout(&e);
+    if (e.pointwise && e.n_parts && e.n_parts <= EJ_TAPE_SOURCES / 2) return ej_einsum_map(&e);
     bool several = e.n_parts > 1 || e.scalars.n_ops;
     return ej_einsum_contract(&e, &out, !e.n_parts || (several && !ej_einsum_distributes(e.node)));
 }

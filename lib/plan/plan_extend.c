@@ -44,7 +44,9 @@ static bool may_end(const ej_planner *p, ej_value v, const ej_tape_view *source)
     if (step->accumulate || (size_t)last_expr(step)->n + tape->n_ops > END_OPS) return false;
     if ((size_t)(reduces ? step->n_tail : step->n_src) + tape->n_src - 1 > EJ_TAPE_SOURCES) return false;
     for (size_t s = 0; s < tape->n_src; s++)
-        if (ej_view_has_table(&tape->src[s].view)) return false;
+        if (ej_view_has_table(&tape->src[s].view) ||
+            (tape->src[s].whole != source->whole && tape->src[s].view.buffer == value->view.buffer))
+            return false;
     return true;
 }
 
@@ -56,13 +58,13 @@ static bool reads_place(const ej_plan_value *value)
     return false;
 }
 
-int32_t ej_plan_extensible(const ej_planner *p, ej_value v)
+ej_value ej_plan_extensible(const ej_planner *p, ej_value v)
 {
     const ej_tape *tape = p->values[v].tape;
-    int32_t best = -1;
+    ej_value best = -1;
     for (size_t s = 0; s < tape->n_src && !reads_place(&p->values[v]); s++) {
         if (!may_end(p, v, &tape->src[s])) continue;
-        if (best < 0 || p->values[tape->src[s].whole].step > p->values[tape->src[best].whole].step) best = (int32_t)s;
+        if (best < 0 || p->values[tape->src[s].whole].step > p->values[best].step) best = tape->src[s].whole;
     }
     return best;
 }
@@ -101,13 +103,14 @@ void ej_plan_drop_moved(ej_planner *p)
 
 /* ---- the step ---- */
 
-/* The step's last expression, then the tape with that for `source`; its other sources count from `first`. */
-static int join(ej_planner *p, const ej_step *step, const ej_tape *tape, int32_t source, int32_t first, ej_expr *out)
+/* The step's last expression, then the tape with that for what reads `x`; its other sources count from `first`. */
+static int join(ej_planner *p, const ej_step *step, const ej_tape *tape, ej_value x, int32_t first, ej_expr *out)
 {
     ej_tape joined = {0};
     const ej_expr *old = last_expr(step);
-    int32_t result = 0, *renamed = EJ_JOB_ARRAY(p->job, int32_t, tape->n_ops);
-    if (!renamed) return ej_no_memory(p->job->err);
+    int32_t result = 0, *renamed = EJ_JOB_ARRAY(p->job, int32_t, tape->n_ops), *number = EJ_JOB_ARRAY(p->job, int32_t, tape->n_src);
+    if (!renamed || !number) return ej_no_memory(p->job->err);
+    for (size_t s = 0; s < tape->n_src; s++) number[s] = tape->src[s].whole == x ? -1 : first++;
     for (int32_t i = 0; i < old->n; i++) EJ_TRY(ej_tape_op(p, &joined, old->ops[i], &result));
     if (!old->n) {
         int16_t dtype = step->expr.ops[step->expr.n - 1].dtype;
@@ -115,12 +118,12 @@ static int join(ej_planner *p, const ej_step *step, const ej_tape *tape, int32_t
     }
     for (size_t i = 0; i < tape->n_ops; i++) {
         ej_expr_op op = tape->ops[i];
-        if (op.kind == EJ_EXPR_SOURCE && op.a == source) {
+        if (op.kind == EJ_EXPR_SOURCE && number[op.a] < 0) {
             renamed[i] = result;
             continue;
         }
         if (op.kind == EJ_EXPR_SOURCE) {
-            op.a = first + op.a - (op.a > source);
+            op.a = number[op.a];
         } else if (op.kind != EJ_EXPR_CONST) {
             op.a = renamed[op.a];
             op.b = renamed[op.b];
@@ -132,32 +135,32 @@ static int join(ej_planner *p, const ej_step *step, const ej_tape *tape, int32_t
     return EINJIT_OK;
 }
 
-static int append_sources(ej_planner *p, ej_step *step, const ej_tape *tape, int32_t source, const int32_t *step_axes)
+static int append_sources(ej_planner *p, ej_step *step, const ej_tape *tape, ej_value x, const int32_t *step_axes)
 {
     int32_t n = step->n_src + step->n_tail;
     ej_access *all = EJ_JOB_ARRAY(p->job, ej_access, (size_t)n + tape->n_src);
     if (!all) return ej_no_memory(p->job->err);
     if (n) memcpy(all, step->src, (size_t)n * sizeof *all);
     for (size_t s = 0; s < tape->n_src; s++)
-        if ((int32_t)s != source) EJ_TRY(ej_plan_access(p, &tape->src[s].view, step_axes, false, &all[n++]));
+        if (tape->src[s].whole != x) EJ_TRY(ej_plan_access(p, &tape->src[s].view, step_axes, false, &all[n++]));
     step->src = all;
     if (step->reduce == EJ_REDUCE_NONE) step->n_src = n;
     else step->n_tail = n - step->n_src;
     return EINJIT_OK;
 }
 
-int ej_plan_extend(ej_planner *p, ej_value v, int32_t source, ej_view *out)
+int ej_plan_extend(ej_planner *p, ej_value v, ej_value x, ej_view *out)
 {
     const ej_tape *tape = p->values[v].tape;
-    ej_plan_value *value = &p->values[tape->src[source].whole];
+    ej_plan_value *value = &p->values[x];
     int32_t index = value->step, *step_axes = value->step_axes;
     ej_expr expr;
     EJ_TRY(ej_plan_destination(p, v, out));
     if (comes_early(p, index, tape)) EJ_TRY(move_behind(p, &index));
     ej_step *step = &p->plan->steps[index];
     bool reduces = step->reduce != EJ_REDUCE_NONE;
-    EJ_TRY(join(p, step, tape, source, reduces ? 1 + step->n_tail : step->n_src, &expr));
-    EJ_TRY(append_sources(p, step, tape, source, step_axes));
+    EJ_TRY(join(p, step, tape, x, reduces ? 1 + step->n_tail : step->n_src, &expr));
+    EJ_TRY(append_sources(p, step, tape, x, step_axes));
     if (reduces) step->epilogue = expr;
     else step->expr = expr;
     EJ_TRY(ej_plan_access(p, out, step_axes, true, &step->out));

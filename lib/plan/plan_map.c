@@ -23,14 +23,36 @@ bool ej_plan_same_elements(const ej_bound_node *inner, const ej_bound_node *oute
     return true;
 }
 
-static bool is_same_shape(const ej_bound_node *x, const ej_bound_node *y)
+bool ej_plan_same_shape(const ej_bound_node *x, const ej_bound_node *y)
 {
     return x->rank == y->rank && ej_plan_same_elements(x, y);
 }
 
-static bool is_pointwise(const ej_bound_node *node)
+static bool is_map(const ej_bound_node *node)
 {
     return node->op == EJ_OP_MAP || node->op == EJ_OP_CAST;
+}
+
+static bool sums_nothing(const ej_bound_node *node)
+{
+    for (uint32_t t = 0; t < node->n_in; t++)
+        for (uint32_t i = 0; i < node->subscripts->terms[t].n; i++)
+            if (!ej_term_has(&node->subscripts->out, node->subscripts->terms[t].labels[i])) return false;
+    return true;
+}
+
+bool ej_plan_is_pointwise(const ej_bound_node *node)
+{
+    return is_map(node) || (node->op == EJ_OP_EINSUM && sums_nothing(node));
+}
+
+/* A pointwise node takes its operand element for element, in the order in which it lies. */
+bool ej_plan_takes_in_order(const ej_planner *p, const ej_bound_node *user, uint32_t operand)
+{
+    if (!ej_plan_same_shape(&p->bound->nodes[user->in[operand]], user)) return false;
+    if (user->op != EJ_OP_EINSUM) return true;
+    const ej_term *out = &user->subscripts->out, *term = &user->subscripts->terms[operand];
+    return term->n == out->n && (!out->n || !memcmp(term->labels, out->labels, out->n * sizeof *out->labels));
 }
 
 /* The first node that lies behind both; there is none within a tape's reach: -1. */
@@ -50,10 +72,10 @@ void ej_plan_find_meets(ej_planner *p)
     for (size_t u = p->bound->n_nodes; u-- > 0;) { /* all users of u come behind it */
         const ej_bound_node *user = &p->bound->nodes[u];
         if (p->values[u].meets == UNUSED) p->values[u].meets = -1;
+        bool pointwise = p->values[u].live && ej_plan_is_pointwise(user);
         for (uint32_t i = 0; p->values[u].live && i < user->n_in; i++) {
             ej_value v = user->in[i], *meets = &p->values[v].meets;
-            bool goes_on = is_pointwise(user) && is_same_shape(&p->bound->nodes[v], user);
-            if (!goes_on) *meets = -1;
+            if (!pointwise || !ej_plan_takes_in_order(p, user, i)) *meets = -1;
             else if (*meets != -1) *meets = *meets == UNUSED ? (ej_value)u : meet(p, *meets, (ej_value)u);
         }
     }
@@ -192,14 +214,14 @@ static int take_operand(ej_planner *p, ej_tape *tape, ej_value operand, const ej
     ej_plan_value *value = &p->values[operand];
     const ej_bound_node *from = &p->bound->nodes[operand];
     if (value->kind == EJ_VALUE_SCALAR) return ej_tape_op(p, tape, value->scalar, out);
-    if (value->kind == EJ_VALUE_PENDING && is_same_shape(from, node) &&
+    if (value->kind == EJ_VALUE_PENDING && ej_plan_same_shape(from, node) &&
         tape->n_src + value->tape->n_src <= EJ_TAPE_SOURCES && tape->n_ops + value->tape->n_ops < EJ_TAPE_OPS)
         return ej_tape_append(p, tape, value->tape, value->user >= 0, out);
     ej_view view, wide;
     EJ_TRY(ej_plan_view(p, operand, &view));
     EJ_TRY(ej_view_expand(p, &view, from->shape, node->rank, node->shape, &wide));
     EJ_TRY(ej_tape_source(p, tape, &wide, from->dtype, out));
-    ej_tape_whole(tape, *out, value->step >= 0 && is_same_shape(from, node) ? operand : -1);
+    ej_tape_whole(tape, *out, value->step >= 0 && ej_plan_same_shape(from, node) ? operand : -1);
     return EINJIT_OK;
 }
 
@@ -222,7 +244,14 @@ static bool waits(const ej_planner *p, ej_value v)
 {
     const ej_plan_value *value = &p->values[v];
     if (value->user < 0) return value->meets >= 0;
-    return fusable(p, v) && (is_pointwise(&p->bound->nodes[value->user]) || ej_plan_extensible(p, v) < 0);
+    return fusable(p, v) && (is_map(&p->bound->nodes[value->user]) || ej_plan_extensible(p, v) < 0);
+}
+
+int ej_plan_pending(ej_planner *p, ej_value v)
+{
+    ej_view view;
+    p->values[v].kind = EJ_VALUE_PENDING;
+    return waits(p, v) ? EINJIT_OK : ej_plan_view(p, v, &view);
 }
 
 int ej_plan_map(ej_planner *p, ej_value v)
@@ -231,12 +260,10 @@ int ej_plan_map(ej_planner *p, ej_value v)
     if (p->values[v].added >= 0) EJ_TRY(ej_plan_sum(p, v, &done));
     if (done) return EINJIT_OK;
     ej_plan_value *value = &p->values[v];
-    ej_view view;
     value->tape = EJ_JOB_NEW(p->job, ej_tape);
     if (!value->tape) return ej_no_memory(p->job->err);
     EJ_TRY(build_tape(p, v, value->tape));
-    value->kind = EJ_VALUE_PENDING;
-    return waits(p, v) ? EINJIT_OK : ej_plan_view(p, v, &view);
+    return ej_plan_pending(p, v);
 }
 
 /* ---- reductions ---- */

@@ -94,7 +94,9 @@ static int take_operand(ej_einsum *e, uint32_t operand)
     if (value->kind == EJ_VALUE_SCALAR && !p->bound->nodes[v].rank)
         return ej_tape_op(p, &e->scalars, value->scalar, &at);
     x->dtype = p->bound->nodes[v].dtype;
-    if (value->kind == EJ_VALUE_PENDING) x->map = value->tape;
+    x->whole = e->pointwise && ej_plan_takes_in_order(p, e->node, operand) ? v : -1;
+    bool fits = value->kind == EJ_VALUE_PENDING && value->tape->n_ops <= EJ_TAPE_OPS / 2 && value->tape->n_src <= EJ_TAPE_SOURCES / 2;
+    if (fits) x->map = value->tape;
     else EJ_TRY(ej_plan_view(p, v, &view));
     EJ_TRY(views_by_labels(e, operand, x, &view, &done));
     if (!done) {

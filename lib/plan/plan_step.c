@@ -188,8 +188,8 @@ static int scalar_view(ej_planner *p, ej_value v, ej_view *out)
 static int pending_view(ej_planner *p, ej_value v, ej_view *out)
 {
     const ej_bound_node *node = &p->bound->nodes[v];
-    int32_t source = ej_plan_extensible(p, v);
-    if (source >= 0) return ej_plan_extend(p, v, source, out);
+    ej_value x = ej_plan_extensible(p, v);
+    if (x >= 0) return ej_plan_extend(p, v, x, out);
     int32_t *step_axes = EJ_JOB_ARRAY(p->job, int32_t, (size_t)node->rank);
     if (!step_axes) return ej_no_memory(p->job->err);
     EJ_TRY(ej_plan_destination(p, v, out));

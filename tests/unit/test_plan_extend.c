@@ -103,6 +103,24 @@ static void a_value_is_the_same_in_another_order(void **state)
     expect_plan(THREE "x = a @ b\n    return x.permute(1, 0) * c, x.sum(0)", "f64[3,4] f64[4,5] f64[5,3]", 3);
 }
 
+static void einsums_that_sum_nothing_are_pointwise(void **state)
+{
+    static const char four[] = "f64[3,4] f64[4,5] f64[3,5] f64[5]";
+    (void)state;
+    expect_plan(THREE "return einsum(\"ij,jk,ik->ik\", a, b, c)", products, 1);
+    expect_plan("def f(a, b, c, d):\n    return relu(einsum(\"ij,jk,ik,k->ik\", a, b, c, d) + 1.0)", four, 1);
+    expect_plan("def f(a, b, c, d):\n    return a @ b + einsum(\"i,j->ij\", c.sum(1), d)", four, 2);
+    expect_plan("def f(a, b, c, d):\n    return einsum(\"i,j->ij\", d, exp(d)) + einsum(\"i,j->ij\", d, d)", four, 2);
+    expect_plan(THREE "x = a @ b\n    return einsum(\"ij,ij->ij\", x, sigmoid(x))", products, 1);
+    expect_plan(THREE "x = a @ b\n    return einsum(\"ij,ij,ij->ij\", x, x, x - c)", products, 1);
+    expect_plan(THREE "return einsum(\"ij,ji->ij\", a @ b, c)", "f64[3,4] f64[4,5] f64[5,3]", 1);
+    expect_plan(THREE "return einsum(\"ij,ji->ij\", c, a @ b)", "f64[3,4] f64[4,5] f64[5,3]", 2); /* in another order */
+    expect_plan(THREE "return einsum(\"ij,ij->ij\", a @ b, c).sum(0)", products, 2);
+    expect_plan(THREE "return einsum(\"ij,jk->ijk\", a, b) + c.sum()", "f64[3,4] f64[4,5] f64[2]", 2);
+    expect_plan(THREE "x = a @ b\n    return einsum(\"ij,->ij\", x, c.sum()) + x", "f64[3,4] f64[4,1] f64[2]", 2); /* seen in two ways */
+    expect_plan(THREE "return einsum(\"ii->i\", a) * b", "f64[4,4] f64[4] f64[1]", 1);
+}
+
 static void tables_are_walked_apart(void **state)
 {
     plan_case c;
@@ -188,6 +206,7 @@ int main(void)
         cmocka_unit_test(of_several_products_the_last_one_reads_the_others),
         cmocka_unit_test(values_that_are_needed_elsewhere_are_kept),
         cmocka_unit_test(a_value_is_the_same_in_another_order),
+        cmocka_unit_test(einsums_that_sum_nothing_are_pointwise),
         cmocka_unit_test(tables_are_walked_apart),
         cmocka_unit_test(ends_are_not_longer_than_expressions_are),
         cmocka_unit_test(the_text_names_what_the_end_reads),
