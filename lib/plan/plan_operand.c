@@ -95,8 +95,8 @@ static int take_operand(ej_einsum *e, uint32_t operand)
         return ej_tape_op(p, &e->scalars, value->scalar, &at);
     x->dtype = p->bound->nodes[v].dtype;
     x->whole = e->pointwise && ej_plan_takes_in_order(p, e->node, operand) ? v : -1;
-    bool fits = value->kind == EJ_VALUE_PENDING && value->tape->n_ops <= EJ_TAPE_OPS / 2 && value->tape->n_src <= EJ_TAPE_SOURCES / 2;
-    if (fits) x->map = value->tape;
+    const ej_tape *map = value->kind == EJ_VALUE_PENDING ? value->tape : NULL;
+    if (map && map->n_src && map->n_src <= EJ_TAPE_SOURCES / 2 && map->n_ops <= EJ_TAPE_OPS / 2) x->map = map;
     else EJ_TRY(ej_plan_view(p, v, &view));
     EJ_TRY(views_by_labels(e, operand, x, &view, &done));
     if (!done) {

@@ -101,6 +101,7 @@ static void operands_are_computed_where_they_are_taken_once(void **state)
     expect_plan(TWO "einsum(\"ij,j->i\", exp(a), b) + exp(a).sum(1)", "f64[3,4] f64[4]", 3); /* others need it */
     expect_plan(TWO "einsum(\"ij,j->i\", abs(a @ a), b)", "f64[4,4] f64[4]", 2); /* the end of the product */
     expect_plan(TWO "a @ b", "f64[0,4] f64[4,5]", 1);
+    expect_plan(TWO "einsum(\"ij,j->i\", exp(zeros_like(a)), b)", "f64[3,4] f64[4]", -1); /* of nothing */
 }
 
 static void cheap_operands_are_computed_a_few_times(void **state)
