@@ -119,6 +119,7 @@ int ej_plan_build(ej_plan *out, const ej_bound *bound, ej_job *job)
     EJ_TRY(find_uses(&p));
     EJ_TRY(ej_plan_arguments(&p));
     EJ_TRY(plan_inputs(&p));
+    ej_plan_find_meets(&p);
     p.zeros = ej_bound_zeros(bound, job);
     if (!p.zeros) return ej_no_memory(job->err);
     ej_plan_find_sums(&p);
@@ -126,6 +127,7 @@ int ej_plan_build(ej_plan *out, const ej_bound *bound, ej_job *job)
     for (size_t v = 0; v < bound->n_nodes; v++)
         if (p.values[v].live) EJ_TRY(plan_node(&p, (ej_value)v));
     EJ_TRY(deliver_outputs(&p));
+    ej_plan_drop_moved(&p);
     EJ_TRY(ej_plan_drop_unused(&p));
     EJ_TRY(ej_plan_place_buffers(&p));
     ej_plan_count(&p);

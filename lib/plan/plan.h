@@ -2,7 +2,7 @@
  *
  * Everything a program does is one kind of step: for all values of the axes,
  *     out[...] = expr(src_0[...], src_1[...], ...)                 reduce == EJ_REDUCE_NONE
- *     out[...] = reduce over the axes that out does not have, of expr(...), then epilogue
+ *     out[...] = reduce over the axes that out does not have, of expr(...), then epilogue(reduced, tail_1[...], ...)
  * with accesses that are affine in the axes plus table terms (gather, scatter). Layout operations are no steps: they
  * became strides of the accesses.
  */
@@ -77,13 +77,13 @@ typedef struct ej_step {
     int32_t n_axes;
     ej_axis *axes;
     ej_access out;
-    int32_t n_src;
-    ej_access *src;
+    int32_t n_src, n_tail;
+    ej_access *src;    /* n_src sources of the expression, then n_tail more that the epilogue reads: they name only kept axes */
     ej_expr expr;      /* over the sources */
     int8_t reduce;     /* EJ_REDUCE_NONE, EINJIT_REDUCE_SUM, _PROD, _MAX, _MIN, _OR */
     bool ordered;      /* reduced axes run as nested loops in the order of `axes`; each result takes its terms one by one */
     bool accumulate;   /* the result is combined (by reduce) with what out holds: scatter, accumulation */
-    ej_expr epilogue;  /* n == 0: none; else over one source, the reduced value (before it is accumulated) */
+    ej_expr epilogue;  /* n == 0: none; else over the reduced value (before it is accumulated), source 0, and the tail: 1 .. */
 } ej_step;
 
 typedef struct ej_constant {

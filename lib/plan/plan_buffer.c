@@ -101,7 +101,7 @@ static void visit_access(ej_access *access, visit_fn visit, void *user)
 static void visit_buffers(ej_step *step, visit_fn visit, void *user)
 {
     visit_access(&step->out, visit, user);
-    for (int32_t s = 0; s < step->n_src; s++) visit_access(&step->src[s], visit, user);
+    for (int32_t s = 0; s < step->n_src + step->n_tail; s++) visit_access(&step->src[s], visit, user);
 }
 
 static void mark_used(int32_t *buffer, void *user)

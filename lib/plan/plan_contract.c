@@ -61,13 +61,33 @@ static int make_axes(ej_einsum *e, const ej_term *result, int32_t *n_axes, ej_ax
     return EINJIT_OK;
 }
 
-static int widen(ej_einsum *e, const ej_part *x, int32_t n_axes, ej_view *out)
+static int widen(ej_einsum *e, const ej_part *x, const ej_view *view, int32_t n_axes, ej_view *out)
 {
     EJ_TRY(ej_view_new(e->p, n_axes, out));
-    out->buffer = x->view.buffer;
-    out->base = x->view.base;
-    for (uint32_t k = 0; k < x->labels.n; k++) out->axes[e->axis_of[x->labels.labels[k]]] = x->view.axes[k];
+    out->buffer = view->buffer;
+    out->base = view->base;
+    for (uint32_t k = 0; k < x->labels.n; k++) out->axes[e->axis_of[x->labels.labels[k]]] = view->axes[k];
     return EINJIT_OK;
+}
+
+/* An operand's elements: read, or computed from what is read. */
+static int append_part(ej_einsum *e, const ej_part *x, int32_t n_axes, ej_tape *tape, int32_t *at)
+{
+    ej_view wide;
+    if (!x->map) {
+        EJ_TRY(widen(e, x, &x->views[0], n_axes, &wide));
+        EJ_TRY(ej_tape_source(e->p, tape, &wide, x->dtype, at));
+        ej_tape_whole(tape, *at, x->whole >= 0 && e->p->values[x->whole].step >= 0 ? x->whole : -1);
+        return EINJIT_OK;
+    }
+    ej_tape map = *x->map;
+    map.src = EJ_JOB_ARRAY(e->p->job, ej_tape_view, map.n_src);
+    if (!map.src) return ej_no_memory(e->p->job->err);
+    for (int32_t i = 0; i < x->n_views; i++) {
+        map.src[i].whole = x->whole < 0 ? -1 : x->map->src[i].whole;
+        EJ_TRY(widen(e, x, &x->views[i], n_axes, &map.src[i].view));
+    }
+    return ej_tape_append(e->p, tape, &map, false, at);
 }
 
 /* product (or sum) of the operands' elements */
@@ -75,13 +95,8 @@ static int make_tape(ej_einsum *e, int32_t n_axes, ej_tape *tape)
 {
     int32_t so_far = -1;
     for (int32_t i = 0; i < e->n_parts; i++) {
-        const ej_part *x = &e->parts[i];
-        ej_view wide;
         int32_t at;
-        EJ_TRY(widen(e, x, n_axes, &wide));
-        EJ_TRY(ej_tape_source(e->p, tape, &wide, x->dtype, &at));
-        for (size_t c = 1; x->casts && c < x->casts->n_ops; c++)
-            EJ_TRY(ej_tape_cast(e->p, tape, x->casts->ops[c].dtype, at, &at));
+        EJ_TRY(append_part(e, &e->parts[i], n_axes, tape, &at));
         if (so_far < 0) so_far = at;
         else EJ_TRY(ej_tape_fn(e->p, tape, combine_fn(e->node), e->node->dtype, so_far, at, &so_far));
     }
@@ -145,6 +160,24 @@ static int output_view(ej_einsum *e, const ej_view *place, int32_t n_axes, ej_vi
     for (uint32_t i = 0; i < labels->n; i++)
         if (e->axis_of[labels->labels[i]] >= 0) out->axes[e->axis_of[labels->labels[i]]] = place->axes[i];
     return EINJIT_OK;
+}
+
+int ej_einsum_map(ej_einsum *e)
+{
+    const ej_term *out = &e->node->subscripts->out;
+    ej_plan_value *value = &e->p->values[e->v];
+    ej_big work = ej_big_of(1);
+    value->tape = EJ_JOB_NEW(e->p->job, ej_tape);
+    if (!value->tape) return ej_no_memory(e->p->job->err);
+    for (uint32_t i = 0; i < out->n; i++) {
+        e->axis_of[out->labels[i]] = (int32_t)i;
+        work = ej_big_scale(work, (double)e->node->shape[i].n);
+    }
+    EJ_TRY(make_tape(e, (int32_t)out->n, value->tape));
+    EJ_TRY(append_scalars(e, value->tape));
+    e->p->mults = ej_big_add(e->p->mults, work);
+    if (ej_big_less(e->p->largest, work)) e->p->largest = work;
+    return ej_plan_pending(e->p, e->v);
 }
 
 int ej_einsum_contract(ej_einsum *e, const ej_term *result, bool inside)

@@ -44,7 +44,7 @@ static double access_bytes(const ej_plan *plan, const ej_step *step, const ej_ac
 double ej_plan_step_bytes(const ej_plan *plan, const ej_step *step)
 {
     double bytes = access_bytes(plan, step, &step->out);
-    for (int32_t i = 0; i < step->n_src; i++) bytes += access_bytes(plan, step, &step->src[i]);
+    for (int32_t i = 0; i < step->n_src + step->n_tail; i++) bytes += access_bytes(plan, step, &step->src[i]);
     return bytes;
 }
 

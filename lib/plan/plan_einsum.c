@@ -31,7 +31,7 @@ static int output_labels(ej_einsum *e, ej_term *out)
 /* A permutation or diagonal of one operand needs no step, unless it has a place to be written to. */
 static bool is_layout(const ej_einsum *e, const ej_term *result)
 {
-    return e->n_parts == 1 && !e->scalars.n_ops && !e->parts[0].casts && result->n == e->parts[0].labels.n &&
+    return e->n_parts == 1 && !e->scalars.n_ops && !e->parts[0].map && result->n == e->parts[0].labels.n &&
            !e->p->values[e->v].has_place;
 }
 
@@ -41,11 +41,11 @@ static int layout(ej_einsum *e)
     const ej_part *x = &e->parts[0];
     ej_view view;
     EJ_TRY(ej_view_new(e->p, (int32_t)labels->n, &view));
-    view.buffer = x->view.buffer;
-    view.base = x->view.base;
+    view.buffer = x->views[0].buffer;
+    view.base = x->views[0].base;
     for (uint32_t i = 0; i < labels->n; i++) {
         const int32_t *at = bsearch(&labels->labels[i], x->labels.labels, x->labels.n, sizeof *at, ej_compare_labels);
-        if (at) view.axes[i] = x->view.axes[at - x->labels.labels];
+        if (at) view.axes[i] = x->views[0].axes[at - x->labels.labels];
     }
     ej_plan_written(e->p, e->v, &view, -1, NULL);
     return EINJIT_OK;
@@ -53,11 +53,12 @@ static int layout(ej_einsum *e)
 
 int ej_plan_einsum(ej_planner *p, ej_value v)
 {
-    ej_einsum e = {.p = p, .v = v, .node = &p->bound->nodes[v]};
+    ej_einsum e = {.p = p, .v = v, .node = &p->bound->nodes[v], .pointwise = ej_plan_is_pointwise(&p->bound->nodes[v])};
     ej_term out;
     EJ_TRY(ej_einsum_operands(&e));
     EJ_TRY(output_labels(&e, &out));
     if (is_layout(&e, &out)) return layout(&e);
+    if (e.pointwise && e.n_parts && e.n_parts <= EJ_TAPE_SOURCES / 2) return ej_einsum_map(&e);
     bool several = e.n_parts > 1 || e.scalars.n_ops;
     return ej_einsum_contract(&e, &out, !e.n_parts || (several && !ej_einsum_distributes(e.node)));
 }

@@ -8,15 +8,18 @@
 /* An operand: one axis per label, labels ascending. */
 typedef struct ej_part {
     ej_term labels;
-    ej_view view;
-    int16_t dtype;      /* of the buffer */
-    const ej_tape *casts; /* NULL: none */
+    int32_t n_views;
+    ej_view *views;     /* of the value, or of the sources of the map */
+    int16_t dtype;      /* of the value */
+    ej_value whole;     /* the operand, where a pointwise einsum takes it in its order; -1: elsewhere */
+    const ej_tape *map; /* what of them the value is; NULL: it lies in memory */
 } ej_part;
 
 typedef struct ej_einsum {
     ej_planner *p;
     ej_value v;
     const ej_bound_node *node;
+    bool pointwise;     /* sums nothing */
     int32_t n_parts;
     ej_part *parts;     /* operands that are no scalars */
     ej_tape scalars;    /* CONST ops */
@@ -27,8 +30,9 @@ typedef struct ej_einsum {
 /* plan_operand.c: parts from the node's operands; scalars apart. */
 int ej_einsum_operands(ej_einsum *e);
 
-/* plan_contract.c: contract all parts; `result`: the output's labels that they have. inside: scalars belong inside of the
+/* plan_contract.c: a pointwise einsum as a tape over its shape; or contract all parts; `result`: the output's labels that they have. inside: scalars belong inside of the
  * reduction. */
+int ej_einsum_map(ej_einsum *e);
 int ej_einsum_contract(ej_einsum *e, const ej_term *result, bool inside);
 
 #endif

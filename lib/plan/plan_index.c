@@ -84,7 +84,7 @@ static int take_values(ej_planner *p, ej_value v, ej_tape *tape)
     ej_view view;
     int32_t at;
     if (value->kind == EJ_VALUE_SCALAR) return ej_tape_op(p, tape, value->scalar, &at);
-    if (value->kind == EJ_VALUE_PENDING) return ej_tape_append(p, tape, value->tape, &at);
+    if (value->kind == EJ_VALUE_PENDING) return ej_tape_append(p, tape, value->tape, true, &at);
     EJ_TRY(ej_plan_view(p, v, &view));
     return ej_tape_source(p, tape, &view, p->bound->nodes[v].dtype, &at);
 }

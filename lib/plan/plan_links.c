@@ -57,7 +57,7 @@ static bool link_access(finder *f, const ej_access *access, bool with_buffer, in
 static bool link_step(finder *f, int32_t s)
 {
     const ej_step *step = &f->plan->steps[s];
-    for (int32_t i = 0; i < step->n_src; i++)
+    for (int32_t i = 0; i < step->n_src + step->n_tail; i++)
         if (!link_access(f, &step->src[i], true, s)) return false;
     if (!link_access(f, &step->out, step->accumulate, s)) return false;
     f->earlier[s] = f->last_writer[step->out.buffer];

@@ -1,9 +1,10 @@
 /* plan_map.c - pointwise operations and reductions.
  *
  * Takes  MAP, CAST and REDUCE nodes, their operands planned.
- * Gives  one step per chain: a pointwise value with one user is kept as an expression until that user takes it, and one
- *        that only reads the result of a contraction or reduction becomes the end of that step.
+ * Gives  one step per chain: a pointwise value with one user is kept as an expression until that user takes it.
+ * Not here: chains that become the end of an earlier step (plan_extend.c).
  */
+#include <math.h>
 #include <string.h>
 
 #include "plan_core.h"
@@ -11,7 +12,7 @@
 /* ---- what may wait ---- */
 
 /* Element for element the same, so that taking the expression over computes nothing twice. */
-static bool same_elements(const ej_bound_node *inner, const ej_bound_node *outer)
+bool ej_plan_same_elements(const ej_bound_node *inner, const ej_bound_node *outer)
 {
     if (inner->rank > outer->rank) return false;
     int32_t shift = outer->rank - inner->rank;
@@ -20,6 +21,64 @@ static bool same_elements(const ej_bound_node *inner, const ej_bound_node *outer
         if (!ej_size_same(extent, outer->shape[i])) return false;
     }
     return true;
+}
+
+bool ej_plan_same_shape(const ej_bound_node *x, const ej_bound_node *y)
+{
+    return x->rank == y->rank && ej_plan_same_elements(x, y);
+}
+
+static bool is_map(const ej_bound_node *node)
+{
+    return node->op == EJ_OP_MAP || node->op == EJ_OP_CAST;
+}
+
+static bool sums_nothing(const ej_bound_node *node)
+{
+    for (uint32_t t = 0; t < node->n_in; t++)
+        for (uint32_t i = 0; i < node->subscripts->terms[t].n; i++)
+            if (!ej_term_has(&node->subscripts->out, node->subscripts->terms[t].labels[i])) return false;
+    return true;
+}
+
+bool ej_plan_is_pointwise(const ej_bound_node *node)
+{
+    return is_map(node) || (node->op == EJ_OP_EINSUM && sums_nothing(node));
+}
+
+/* A pointwise node takes its operand element for element, in the order in which it lies. */
+bool ej_plan_takes_in_order(const ej_planner *p, const ej_bound_node *user, uint32_t operand)
+{
+    if (!ej_plan_same_shape(&p->bound->nodes[user->in[operand]], user)) return false;
+    if (user->op != EJ_OP_EINSUM) return true;
+    const ej_term *out = &user->subscripts->out, *term = &user->subscripts->terms[operand];
+    return term->n == out->n && (!out->n || !memcmp(term->labels, out->labels, out->n * sizeof *out->labels));
+}
+
+/* The first node that lies behind both; there is none within a tape's reach: -1. */
+static ej_value meet(const ej_planner *p, ej_value a, ej_value b)
+{
+    for (int i = 0; i < EJ_TAPE_OPS && a != b && a >= 0 && b >= 0; i++) {
+        if (a < b) a = p->values[a].meets;
+        else b = p->values[b].meets;
+    }
+    return a == b ? a : -1;
+}
+
+void ej_plan_find_meets(ej_planner *p)
+{
+    enum { UNUSED = -2 };
+    for (size_t v = 0; v < p->bound->n_nodes; v++) p->values[v].meets = p->values[v].is_output ? -1 : UNUSED;
+    for (size_t u = p->bound->n_nodes; u-- > 0;) { /* all users of u come behind it */
+        const ej_bound_node *user = &p->bound->nodes[u];
+        if (p->values[u].meets == UNUSED) p->values[u].meets = -1;
+        bool pointwise = p->values[u].live && ej_plan_is_pointwise(user);
+        for (uint32_t i = 0; p->values[u].live && i < user->n_in; i++) {
+            ej_value v = user->in[i], *meets = &p->values[v].meets;
+            if (!pointwise || !ej_plan_takes_in_order(p, user, i)) *meets = -1;
+            else if (*meets != -1) *meets = *meets == UNUSED ? (ej_value)u : meet(p, *meets, (ej_value)u);
+        }
+    }
 }
 
 static bool is_cast_chain(const ej_tape *tape)
@@ -42,42 +101,101 @@ static bool may_be_summed(const ej_planner *p, const ej_plan_value *value)
     return !EJ_HELD(p->job->ordered, SUMMED_PRODUCT) || !ends_in_product(value->tape);
 }
 
-bool ej_plan_fusable(const ej_planner *p, ej_value v)
+/* ---- operands of products ---- */
+
+enum { OPERAND_SOURCES = 4, OPERAND_OPS = 24, CHEAP_OPS = 4, CHEAP_TIMES = 8 };
+
+/* How often a product takes each element of an operand: the extents of what that does not have. Open ones count as many. */
+static double times_taken(const ej_planner *p, const ej_bound_node *product, uint32_t operand)
+{
+    const ej_term *term = &product->subscripts->terms[operand];
+    const ej_bound_node *from = &p->bound->nodes[product->in[operand]];
+    double times = 1;
+    for (size_t l = 0; l < product->subscripts->n_labels; l++) {
+        bool has = false;
+        for (uint32_t i = 0; i < term->n; i++)
+            has = has || (term->labels[i] == (int32_t)l && ej_size_same(from->shape[i], product->label_sizes[l]));
+        if (!has) times *= product->label_sizes[l].e ? INFINITY : (double)product->label_sizes[l].n;
+    }
+    return times;
+}
+
+/* An instruction or two. */
+static bool is_cheap(const ej_expr_op *op)
+{
+    if (op->kind != EJ_EXPR_FN) return true;
+    switch (op->fn) {
+    case EJ_FN_ADD:
+    case EJ_FN_SUB:
+    case EJ_FN_MUL:
+    case EJ_FN_NEG:
+    case EJ_FN_ABS:
+    case EJ_FN_RELU:
+    case EJ_FN_SQUARE:
+    case EJ_FN_MAXIMUM:
+    case EJ_FN_MINIMUM: return !ej_dtype_is_complex(op->dtype);
+    default: return false;
+    }
+}
+
+/* The product reads it by vectors, which serve all rows: it has the axis along which results lie. */
+static bool is_in_lanes(const ej_bound_node *product, uint32_t operand)
+{
+    const ej_term *out = &product->subscripts->out, *term = &product->subscripts->terms[operand];
+    bool has = false;
+    for (uint32_t i = 0; out->n && i < term->n; i++) has = has || term->labels[i] == out->labels[out->n - 1];
+    return has;
+}
+
+/* Matrices whose rows fill registers: both operands are loaded whole, and mapped there (recipe_small.c). */
+static bool is_in_registers(const ej_bound_node *product, double times)
+{
+    bool fits = product->n_in == 2 && (times == 2 || times == 4 || times == 8);
+    for (size_t l = 0; l < product->subscripts->n_labels && fits; l++) {
+        uint32_t in = 0;
+        for (uint32_t t = 0; t < 2; t++)
+            for (uint32_t i = 0; i < product->subscripts->terms[t].n; i++)
+                in += product->subscripts->terms[t].labels[i] == (int32_t)l;
+        bool batch = in == 2 && ej_term_has(&product->subscripts->out, (int32_t)l);
+        fits = batch || product->label_sizes[l].n <= CHEAP_TIMES;
+    }
+    return fits;
+}
+
+/* Each element once, or so few times that it is cheaper than to store it and to read it again. */
+static bool may_be_multiplied(const ej_planner *p, ej_value v)
+{
+    const ej_plan_value *value = &p->values[v];
+    const ej_bound_node *product = &p->bound->nodes[value->user];
+    const ej_tape *tape = value->tape;
+    uint32_t operand = 0;
+    while (product->in[operand] != v) operand++;
+    double times = times_taken(p, product, operand);
+    bool cheap = tape->n_src == 1 && tape->n_ops <= CHEAP_OPS + 1;
+    for (size_t i = 0; i < tape->n_ops; i++) cheap = cheap && is_cheap(&tape->ops[i]);
+    if (!may_be_summed(p, value) || !tape->n_src || tape->n_src > OPERAND_SOURCES || tape->n_ops > OPERAND_OPS) return false;
+    if (times > 1 && !(cheap && times <= CHEAP_TIMES && (is_in_lanes(product, operand) || is_in_registers(product, times)))) return false;
+    for (size_t s = 0; s < tape->n_src; s++)
+        if (ej_view_has_table(&tape->src[s].view)) return false;
+    return true;
+}
+
+static bool fusable(const ej_planner *p, ej_value v)
 {
     const ej_plan_value *value = &p->values[v];
     if (value->user < 0 || value->has_place) return false;
     const ej_bound_node *node = &p->bound->nodes[v], *user = &p->bound->nodes[value->user];
     switch (user->op) {
     case EJ_OP_MAP:
-    case EJ_OP_CAST: return same_elements(node, user);
+    case EJ_OP_CAST: return ej_plan_same_elements(node, user);
     case EJ_OP_REDUCE: return may_be_summed(p, value);
-    case EJ_OP_EINSUM: return is_cast_chain(value->tape);
+    case EJ_OP_EINSUM: return is_cast_chain(value->tape) || (value->uses == 1 && may_be_multiplied(p, v));
     case EJ_OP_INDEX_ADD: return value->uses == 1 && user->in[1] == v && may_be_summed(p, value);
     default: return false;
     }
 }
 
-/* ---- the end of an earlier step ---- */
-
-/* The one operand that is no scalar, if it was just reduced or computed for this node alone. */
-static ej_value extended_operand(const ej_planner *p, ej_value v)
-{
-    const ej_bound_node *node = &p->bound->nodes[v];
-    ej_value only = -1;
-    for (uint32_t i = 0; i < node->n_in; i++) {
-        if (p->values[node->in[i]].kind == EJ_VALUE_SCALAR || node->in[i] == only) continue;
-        if (only >= 0) return -1;
-        only = node->in[i];
-    }
-    if (only < 0) return -1;
-    const ej_plan_value *value = &p->values[only];
-    if (value->kind != EJ_VALUE_VIEW || value->step < 0 || value->user != v || value->has_place) return -1;
-    const ej_bound_node *operand = &p->bound->nodes[only];
-    if (operand->rank != node->rank || !same_elements(operand, node)) return -1;
-    const ej_step *step = &p->plan->steps[value->step];
-    int32_t n = step->epilogue.n ? step->epilogue.n : step->reduce == EJ_REDUCE_NONE ? step->expr.n : 1;
-    return step->accumulate || n + 4 > EJ_TAPE_OPS ? -1 : only;
-}
+/* ---- pointwise nodes ---- */
 
 static int apply_node(ej_planner *p, ej_tape *tape, const ej_bound_node *node, const int32_t *operands)
 {
@@ -90,59 +208,21 @@ static int apply_node(ej_planner *p, ej_tape *tape, const ej_bound_node *node, c
     return ej_tape_op(p, tape, op, &at);
 }
 
-static int extend_step(ej_planner *p, ej_value v, ej_value operand)
-{
-    const ej_bound_node *node = &p->bound->nodes[v];
-    ej_plan_value *value = &p->values[operand];
-    const ej_step *step = &p->plan->steps[value->step];
-    bool moves = step->reduce == EJ_REDUCE_NONE;
-    ej_expr old = moves ? step->expr : step->epilogue;
-    int32_t at = 0, operands[3] = {0}, step_index = value->step;
-    ej_tape tape = {0};
-    for (int32_t i = 0; i < old.n; i++) EJ_TRY(ej_tape_op(p, &tape, old.ops[i], &at));
-    if (!old.n) {
-        ej_expr_op source = {.kind = EJ_EXPR_SOURCE, .dtype = p->bound->nodes[operand].dtype};
-        EJ_TRY(ej_tape_op(p, &tape, source, &at));
-    }
-    for (uint32_t i = 0; i < node->n_in; i++) {
-        operands[i] = at;
-        if (node->in[i] != operand) EJ_TRY(ej_tape_op(p, &tape, p->values[node->in[i]].scalar, &operands[i]));
-    }
-    EJ_TRY(apply_node(p, &tape, node, operands));
-    ej_view out;
-    EJ_TRY(ej_plan_destination(p, v, &out));
-    ej_step *extended = &p->plan->steps[step_index];
-    ej_expr expr = {(int32_t)tape.n_ops, tape.ops};
-    if (moves) extended->expr = expr;
-    else extended->epilogue = expr;
-    extended->out.buffer = out.buffer;
-    extended->out.base = out.base;
-    extended->out.n_terms = 0;
-    for (int32_t i = 0; i < node->rank; i++) {
-        if (value->step_axes[i] < 0) continue;
-        extended->out.terms[extended->out.n_terms++] =
-            (ej_access_term){.axis = value->step_axes[i], .table = -1, .stride = out.axes[i].stride};
-    }
-    ej_plan_written(p, v, &out, step_index, value->step_axes);
-    value->kind = EJ_VALUE_NONE; /* it is nowhere any more */
-    return EINJIT_OK;
-}
-
-/* ---- pointwise nodes ---- */
-
 /* One operand as an op of the tape, broadcast to the node's shape. */
 static int take_operand(ej_planner *p, ej_tape *tape, ej_value operand, const ej_bound_node *node, int32_t *out)
 {
     ej_plan_value *value = &p->values[operand];
     const ej_bound_node *from = &p->bound->nodes[operand];
     if (value->kind == EJ_VALUE_SCALAR) return ej_tape_op(p, tape, value->scalar, out);
-    if (value->kind == EJ_VALUE_PENDING && from->rank == node->rank && same_elements(from, node) &&
+    if (value->kind == EJ_VALUE_PENDING && ej_plan_same_shape(from, node) &&
         tape->n_src + value->tape->n_src <= EJ_TAPE_SOURCES && tape->n_ops + value->tape->n_ops < EJ_TAPE_OPS)
-        return ej_tape_append(p, tape, value->tape, out);
+        return ej_tape_append(p, tape, value->tape, value->user >= 0, out);
     ej_view view, wide;
     EJ_TRY(ej_plan_view(p, operand, &view));
     EJ_TRY(ej_view_expand(p, &view, from->shape, node->rank, node->shape, &wide));
-    return ej_tape_source(p, tape, &wide, from->dtype, out);
+    EJ_TRY(ej_tape_source(p, tape, &wide, from->dtype, out));
+    ej_tape_whole(tape, *out, value->step >= 0 && ej_plan_same_shape(from, node) ? operand : -1);
+    return EINJIT_OK;
 }
 
 static int build_tape(ej_planner *p, ej_value v, ej_tape *tape)
@@ -158,20 +238,32 @@ static int build_tape(ej_planner *p, ej_value v, ej_tape *tape)
     return apply_node(p, tape, node, operands);
 }
 
+/* Its user computes it, or the node where its users meet. A step that reads it after a sum or in one would read it more than
+ * once: it rather ends the step before. */
+static bool waits(const ej_planner *p, ej_value v)
+{
+    const ej_plan_value *value = &p->values[v];
+    if (value->user < 0) return value->meets >= 0;
+    return fusable(p, v) && (is_map(&p->bound->nodes[value->user]) || ej_plan_extensible(p, v) < 0);
+}
+
+int ej_plan_pending(ej_planner *p, ej_value v)
+{
+    ej_view view;
+    p->values[v].kind = EJ_VALUE_PENDING;
+    return waits(p, v) ? EINJIT_OK : ej_plan_view(p, v, &view);
+}
+
 int ej_plan_map(ej_planner *p, ej_value v)
 {
     bool done = false;
     if (p->values[v].added >= 0) EJ_TRY(ej_plan_sum(p, v, &done));
     if (done) return EINJIT_OK;
-    ej_value operand = extended_operand(p, v);
-    if (operand >= 0) return extend_step(p, v, operand);
     ej_plan_value *value = &p->values[v];
-    ej_view view;
     value->tape = EJ_JOB_NEW(p->job, ej_tape);
     if (!value->tape) return ej_no_memory(p->job->err);
     EJ_TRY(build_tape(p, v, value->tape));
-    value->kind = EJ_VALUE_PENDING;
-    return ej_plan_fusable(p, v) ? EINJIT_OK : ej_plan_view(p, v, &view);
+    return ej_plan_pending(p, v);
 }
 
 /* ---- reductions ---- */

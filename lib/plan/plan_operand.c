@@ -1,7 +1,7 @@
 /* plan_operand.c - an einsum's operands as views by label.
  *
  * Takes  the operands' values. Gives one axis per label: diagonals are strides that add up, size-1 broadcasting leaves
- *        the axis out, casts become a part of the step that reads, scalars are set aside.
+ *        the axis out, maps become a part of the step that reads, scalars are set aside.
  */
 #include <stdlib.h>
 
@@ -29,24 +29,22 @@ static int list_labels(ej_einsum *e, uint32_t operand, const ej_view *view, ej_t
 }
 
 /* *done false: a diagonal over a gathered axis, which one axis cannot say. */
-static int view_by_labels(ej_einsum *e, uint32_t operand, const ej_view *view, ej_part *out, bool *done)
+static int view_by_labels(ej_einsum *e, uint32_t operand, const ej_view *view, const ej_term *labels, ej_view *out, bool *done)
 {
     ej_planner *p = e->p;
     const ej_bound_node *from = &p->bound->nodes[e->node->in[operand]];
     const ej_term *term = &e->node->subscripts->terms[operand];
     bool *taken;
-    EJ_TRY(list_labels(e, operand, view, &out->labels));
-    EJ_TRY(ej_view_new(p, (int32_t)out->labels.n, &out->view));
-    taken = EJ_JOB_ARRAY(p->job, bool, out->labels.n);
+    EJ_TRY(ej_view_new(p, (int32_t)labels->n, out));
+    taken = EJ_JOB_ARRAY(p->job, bool, labels->n);
     if (!taken) return ej_no_memory(p->job->err);
-    out->view.buffer = view->buffer;
-    out->view.base = view->base;
-    *done = true;
+    out->buffer = view->buffer;
+    out->base = view->base;
     for (uint32_t i = 0; i < term->n; i++) {
         if (!has_axis(e, operand, (int32_t)i, view)) continue;
-        const int32_t *at = bsearch(&term->labels[i], out->labels.labels, out->labels.n, sizeof *at, ej_compare_labels);
-        ptrdiff_t k = at - out->labels.labels;
-        ej_view_axis *axis = &out->view.axes[k], add = view->axes[i];
+        const int32_t *at = bsearch(&term->labels[i], labels->labels, labels->n, sizeof *at, ej_compare_labels);
+        ptrdiff_t k = at - labels->labels;
+        ej_view_axis *axis = &out->axes[k], add = view->axes[i];
         bool stretched = ej_plan_unit(from->shape[i]) && !ej_plan_unit(e->node->label_sizes[term->labels[i]]);
         if (stretched) add.tstride = ej_size_number(0); /* only gathered axes come here */
         if (!taken[k]) *axis = add;
@@ -57,19 +55,31 @@ static int view_by_labels(ej_einsum *e, uint32_t operand, const ej_view *view, e
     return EINJIT_OK;
 }
 
-static int copy_operand(ej_einsum *e, uint32_t operand, const ej_part *x, ej_view *view)
+/* Tables lie along the same axes of all views: a map over several has none (plan_map.c). */
+static int views_by_labels(ej_einsum *e, uint32_t operand, ej_part *x, const ej_view *value, bool *done)
+{
+    ej_planner *p = e->p;
+    const ej_view *first = x->map ? &x->map->src[0].view : value;
+    x->n_views = x->map ? (int32_t)x->map->n_src : 1;
+    x->views = EJ_JOB_ARRAY(p->job, ej_view, (size_t)x->n_views);
+    if (!x->views) return ej_no_memory(p->job->err);
+    EJ_TRY(list_labels(e, operand, first, &x->labels));
+    *done = true;
+    for (int32_t i = 0; i < x->n_views; i++)
+        EJ_TRY(view_by_labels(e, operand, x->map ? &x->map->src[i].view : value, &x->labels, &x->views[i], done));
+    return EINJIT_OK;
+}
+
+static int copy_operand(ej_einsum *e, uint32_t operand, const ej_part *x, const ej_view *value, ej_view *to)
 {
     ej_planner *p = e->p;
     const ej_bound_node *from = &p->bound->nodes[e->node->in[operand]];
-    ej_view to;
     ej_tape tape = {0};
     int32_t at;
-    if (x->casts) EJ_TRY(ej_tape_append(p, &tape, x->casts, &at));
-    else EJ_TRY(ej_tape_source(p, &tape, view, from->dtype, &at));
-    EJ_TRY(ej_plan_scratch_view(p, from->name, from->dtype, from->rank, from->shape, &to));
-    EJ_TRY(ej_plan_emit_map(p, from->name, from->rank, from->shape, &tape, &to, NULL));
-    *view = to;
-    return EINJIT_OK;
+    if (x->map) EJ_TRY(ej_tape_append(p, &tape, x->map, true, &at));
+    else EJ_TRY(ej_tape_source(p, &tape, value, from->dtype, &at));
+    EJ_TRY(ej_plan_scratch_view(p, from->name, from->dtype, from->rank, from->shape, to));
+    return ej_plan_emit_map(p, from->name, from->rank, from->shape, &tape, to, NULL);
 }
 
 static int take_operand(ej_einsum *e, uint32_t operand)
@@ -78,25 +88,21 @@ static int take_operand(ej_einsum *e, uint32_t operand)
     ej_value v = e->node->in[operand];
     const ej_plan_value *value = &p->values[v];
     ej_part *x = &e->parts[e->n_parts];
-    ej_view view;
+    ej_view view, copy;
     bool done;
     int32_t at;
     if (value->kind == EJ_VALUE_SCALAR && !p->bound->nodes[v].rank)
         return ej_tape_op(p, &e->scalars, value->scalar, &at);
-    if (value->kind == EJ_VALUE_PENDING) { /* a chain of casts over one source */
-        x->casts = value->tape;
-        x->dtype = value->tape->ops[0].dtype;
-        view = value->tape->src[0];
-    } else {
-        EJ_TRY(ej_plan_view(p, v, &view));
-        x->dtype = p->bound->nodes[v].dtype;
-    }
-    EJ_TRY(view_by_labels(e, operand, &view, x, &done));
+    x->dtype = p->bound->nodes[v].dtype;
+    x->whole = e->pointwise && ej_plan_takes_in_order(p, e->node, operand) ? v : -1;
+    const ej_tape *map = value->kind == EJ_VALUE_PENDING ? value->tape : NULL;
+    if (map && map->n_src && map->n_src <= EJ_TAPE_SOURCES / 2 && map->n_ops <= EJ_TAPE_OPS / 2) x->map = map;
+    else EJ_TRY(ej_plan_view(p, v, &view));
+    EJ_TRY(views_by_labels(e, operand, x, &view, &done));
     if (!done) {
-        EJ_TRY(copy_operand(e, operand, x, &view));
-        x->casts = NULL;
-        x->dtype = p->bound->nodes[v].dtype;
-        EJ_TRY(view_by_labels(e, operand, &view, x, &done));
+        EJ_TRY(copy_operand(e, operand, x, &view, &copy));
+        x->map = NULL;
+        EJ_TRY(views_by_labels(e, operand, x, &copy, &done));
     }
     e->n_parts++;
     return EINJIT_OK;

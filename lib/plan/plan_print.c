@@ -119,6 +119,10 @@ static void print_step(ej_text *text, const ej_plan *plan, const ej_step *step)
         ej_print(text, "\n  then ");
         ej_expr_print(text, &step->epilogue);
     }
+    for (int32_t s = 0; s < step->n_tail; s++) {
+        ej_print(text, "\n  with s%d = ", (int)s + 1);
+        print_access(text, plan, step, &step->src[step->n_src + s]);
+    }
     ej_print(text, "\n");
 }
 

@@ -17,7 +17,7 @@ static bool reads_table(const ej_emission *e, int32_t axis)
 {
     if (e->axes[axis].run != EJ_RUN_REDUCED && e->out->axes[axis].table >= 0) return true;
     for (size_t s = 0; s < e->tape->n_src; s++)
-        if (e->tape->src[s].axes[axis].table >= 0) return true;
+        if (e->tape->src[s].view.axes[axis].table >= 0) return true;
     return false;
 }
 
@@ -35,22 +35,28 @@ static int choose_axes(ej_planner *p, const ej_emission *e, ej_step *step, int32
     return EINJIT_OK;
 }
 
-static int make_access(ej_planner *p, const ej_emission *e, const ej_view *view, bool is_out, const int32_t *map,
-                       ej_access *out)
+int ej_plan_access(ej_planner *p, const ej_view *view, const int32_t *map, bool named, ej_access *out)
 {
-    out->buffer = view->buffer;
-    out->base = view->base;
-    out->terms = EJ_JOB_ARRAY(p->job, ej_access_term, (size_t)e->n_axes);
+    *out = (ej_access){.buffer = view->buffer, .base = view->base};
+    out->terms = EJ_JOB_ARRAY(p->job, ej_access_term, (size_t)view->rank);
     if (!out->terms) return ej_no_memory(p->job->err);
-    for (int32_t i = 0; i < e->n_axes; i++) {
+    for (int32_t i = 0; i < view->rank; i++) {
         const ej_view_axis *axis = &view->axes[i];
-        if (map[i] < 0 || (is_out && e->axes[i].run == EJ_RUN_REDUCED)) continue;
-        if (!is_out && ej_size_is(axis->stride, 0)) continue;
+        if (map[i] < 0 || (!named && ej_size_is(axis->stride, 0))) continue;
         ej_access_term *term = &out->terms[out->n_terms++];
         *term = (ej_access_term){.axis = map[i], .table = axis->table, .stride = axis->stride};
         if (axis->table >= 0) term->tbase = axis->tbase, term->tstride = axis->tstride;
     }
     return EINJIT_OK;
+}
+
+/* Where the result goes does not depend on reduced axes. */
+static int result_access(ej_planner *p, const ej_emission *e, const int32_t *map, ej_access *out)
+{
+    int32_t *kept = EJ_JOB_ARRAY(p->job, int32_t, (size_t)e->n_axes);
+    if (!kept) return ej_no_memory(p->job->err);
+    for (int32_t i = 0; i < e->n_axes; i++) kept[i] = e->axes[i].run == EJ_RUN_REDUCED ? -1 : map[i];
+    return ej_plan_access(p, e->out, kept, true, out);
 }
 
 static ej_expr tape_expr(const ej_tape *tape)
@@ -93,8 +99,8 @@ int ej_plan_emit(ej_planner *p, const ej_emission *e)
     step.src = EJ_JOB_ARRAY(p->job, ej_access, e->tape->n_src);
     if (!map || !step.src) return ej_no_memory(p->job->err);
     EJ_TRY(choose_axes(p, e, &step, map));
-    EJ_TRY(make_access(p, e, e->out, true, map, &step.out));
-    for (int32_t s = 0; s < step.n_src; s++) EJ_TRY(make_access(p, e, &e->tape->src[s], false, map, &step.src[s]));
+    EJ_TRY(result_access(p, e, map, &step.out));
+    for (int32_t s = 0; s < step.n_src; s++) EJ_TRY(ej_plan_access(p, &e->tape->src[s].view, map, false, &step.src[s]));
     step.expr = tape_expr(e->tape);
     step.epilogue = e->epilogue;
     if (step.reduce != EJ_REDUCE_NONE && !has_reduced_axis(&step)) {
@@ -182,6 +188,8 @@ static int scalar_view(ej_planner *p, ej_value v, ej_view *out)
 static int pending_view(ej_planner *p, ej_value v, ej_view *out)
 {
     const ej_bound_node *node = &p->bound->nodes[v];
+    ej_value x = ej_plan_extensible(p, v);
+    if (x >= 0) return ej_plan_extend(p, v, x, out);
     int32_t *step_axes = EJ_JOB_ARRAY(p->job, int32_t, (size_t)node->rank);
     if (!step_axes) return ej_no_memory(p->job->err);
     EJ_TRY(ej_plan_destination(p, v, out));

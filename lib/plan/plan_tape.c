@@ -1,4 +1,6 @@
 /* plan_tape.c - scalar expressions while they grow, and the neutral elements of reductions. */
+#include <string.h>
+
 #include "plan_core.h"
 
 int ej_tape_op(ej_planner *p, ej_tape *tape, ej_expr_op op, int32_t *out)
@@ -14,14 +16,19 @@ int ej_tape_source(ej_planner *p, ej_tape *tape, const ej_view *view, int dtype,
     bool small = tape->n_ops <= EJ_TAPE_OPS; /* an einsum over thousands of operands is not searched each time */
     for (size_t i = 0; small && i < tape->n_ops; i++) {
         const ej_expr_op *op = &tape->ops[i];
-        if (op->kind != EJ_EXPR_SOURCE || !ej_view_same(&tape->src[op->a], view, NULL)) continue;
+        if (op->kind != EJ_EXPR_SOURCE || !ej_view_same(&tape->src[op->a].view, view, NULL)) continue;
         *out = (int32_t)i;
         return EINJIT_OK;
     }
     if (!EJ_PUSH_ROOM(p->job->arena, tape->src, tape->cap_src, tape->n_src)) return ej_no_memory(p->job->err);
-    tape->src[tape->n_src] = *view;
+    tape->src[tape->n_src] = (ej_tape_view){.view = *view, .whole = -1};
     int32_t source = (int32_t)tape->n_src++;
     return ej_tape_op(p, tape, (ej_expr_op){.kind = EJ_EXPR_SOURCE, .dtype = (int16_t)dtype, .a = source}, out);
+}
+
+void ej_tape_whole(ej_tape *tape, int32_t op, ej_value whole)
+{
+    if (whole >= 0) tape->src[tape->ops[op].a].whole = whole;
 }
 
 int ej_tape_fn(ej_planner *p, ej_tape *tape, int fn, int dtype, int32_t a, int32_t b, int32_t *out)
@@ -42,9 +49,23 @@ int ej_tape_integer(ej_planner *p, ej_tape *tape, int dtype, int64_t value, int3
     return ej_tape_op(p, tape, (ej_expr_op){.kind = EJ_EXPR_CONST, .dtype = (int16_t)dtype, .integer = value}, out);
 }
 
-int ej_tape_append(ej_planner *p, ej_tape *tape, const ej_tape *inner, int32_t *out)
+/* An op that computes the same: values that meet again are computed once. */
+static bool known(const ej_tape *tape, const ej_expr_op *op, int32_t *out)
 {
-    if (!tape->n_ops) { /* inner has no other user: it is carried on, or long chains would be copied again and again */
+    for (size_t i = 0; i < tape->n_ops && tape->n_ops <= EJ_TAPE_OPS; i++) {
+        const ej_expr_op *x = &tape->ops[i];
+        if (x->kind != op->kind || x->fn != op->fn || x->dtype != op->dtype || x->a != op->a || x->b != op->b || x->c != op->c ||
+            x->integer != op->integer || memcmp(&x->re, &op->re, sizeof op->re) || memcmp(&x->im, &op->im, sizeof op->im))
+            continue;
+        *out = (int32_t)i;
+        return true;
+    }
+    return false;
+}
+
+int ej_tape_append(ej_planner *p, ej_tape *tape, const ej_tape *inner, bool only, int32_t *out)
+{
+    if (!tape->n_ops && only) { /* it is carried on, or long chains would be copied again and again */
         *tape = *inner;
         *out = (int32_t)tape->n_ops - 1;
         return EINJIT_OK;
@@ -54,7 +75,9 @@ int ej_tape_append(ej_planner *p, ej_tape *tape, const ej_tape *inner, int32_t *
     for (size_t i = 0; i < inner->n_ops; i++) {
         ej_expr_op op = inner->ops[i];
         if (op.kind == EJ_EXPR_SOURCE) {
-            EJ_TRY(ej_tape_source(p, tape, &inner->src[op.a], op.dtype, &renamed[i]));
+            const ej_tape_view *from = &inner->src[op.a];
+            EJ_TRY(ej_tape_source(p, tape, &from->view, op.dtype, &renamed[i]));
+            ej_tape_whole(tape, renamed[i], from->whole);
             continue;
         }
         if (op.kind != EJ_EXPR_CONST) {
@@ -62,7 +85,7 @@ int ej_tape_append(ej_planner *p, ej_tape *tape, const ej_tape *inner, int32_t *
             op.b = renamed[op.b];
             op.c = renamed[op.c];
         }
-        EJ_TRY(ej_tape_op(p, tape, op, &renamed[i]));
+        if (!known(tape, &op, &renamed[i])) EJ_TRY(ej_tape_op(p, tape, op, &renamed[i]));
     }
     *out = renamed[inner->n_ops - 1];
     return EINJIT_OK;

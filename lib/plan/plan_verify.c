@@ -126,6 +126,13 @@ static int check_order(const verifier *v, const ej_access *access, bool is_read)
 
 /* ---- what a step computes ---- */
 
+static bool names_axis(const ej_access *access, int32_t axis)
+{
+    for (int32_t t = 0; t < access->n_terms; t++)
+        if (access->terms[t].axis == axis) return true;
+    return false;
+}
+
 static int check_expr(const verifier *v, const ej_expr *expr, int32_t n_src, int result)
 {
     for (int32_t i = 0; i < expr->n; i++) {
@@ -141,14 +148,28 @@ static int check_expr(const verifier *v, const ej_expr *expr, int32_t n_src, int
     return EINJIT_OK;
 }
 
-static int check_sources(const verifier *v)
+/* Source 0 of an epilogue is no access: src[-1] of its tail. */
+static int check_sources(const verifier *v, const ej_expr *expr, const ej_access *src, int32_t first)
+{
+    for (int32_t i = 0; i < expr->n; i++) {
+        const ej_expr_op *op = &expr->ops[i];
+        if (op->kind != EJ_EXPR_SOURCE || op->a < first) continue;
+        if (op->dtype != v->plan->buffers[src[op->a - first].buffer].dtype)
+            return wrong(v, "a source of another dtype", op->a);
+    }
+    return EINJIT_OK;
+}
+
+/* The tail is read where a result is finished: along its axes only. */
+static int check_tail(const verifier *v)
 {
     const ej_step *step = v->step;
-    for (int32_t i = 0; i < step->expr.n; i++) {
-        const ej_expr_op *op = &step->expr.ops[i];
-        if (op->kind != EJ_EXPR_SOURCE) continue;
-        if (op->dtype != v->plan->buffers[step->src[op->a].buffer].dtype)
-            return wrong(v, "a source of another dtype", op->a);
+    if (step->n_tail && (!step->epilogue.n || step->accumulate)) return wrong(v, "a tail without an epilogue", step->n_tail);
+    for (int32_t s = step->n_src; s < step->n_src + step->n_tail; s++) {
+        if (step->src[s].buffer == step->out.buffer) return wrong(v, "a tail that is written", step->out.buffer);
+        for (int32_t t = 0; t < step->src[s].n_terms; t++)
+            if (!names_axis(&step->out, step->src[s].terms[t].axis))
+                return wrong(v, "a tail along an axis that is not the result's", step->src[s].terms[t].axis);
     }
     return EINJIT_OK;
 }
@@ -161,10 +182,12 @@ static int check_exprs(const verifier *v)
         EJ_TRY(check_expr(v, &step->expr, step->n_src, dtype));
     } else {
         if (step->reduce == EJ_REDUCE_NONE) return wrong(v, "an epilogue without a reduction", 0);
-        EJ_TRY(check_expr(v, &step->epilogue, 1, dtype));
+        EJ_TRY(check_expr(v, &step->epilogue, 1 + step->n_tail, dtype));
         EJ_TRY(check_expr(v, &step->expr, step->n_src, step->epilogue.ops[0].dtype));
     }
-    return check_sources(v);
+    EJ_TRY(check_sources(v, &step->expr, step->src, 0));
+    EJ_TRY(check_sources(v, &step->epilogue, step->src + step->n_src, 1));
+    return check_tail(v);
 }
 
 /* Every axis is either in the result or reduced. */
@@ -172,8 +195,7 @@ static int check_cover(const verifier *v)
 {
     const ej_step *step = v->step;
     for (int32_t a = 0; a < step->n_axes; a++) {
-        bool in_out = false, reduced = step->axes[a].run == EJ_RUN_REDUCED;
-        for (int32_t t = 0; t < step->out.n_terms; t++) in_out |= step->out.terms[t].axis == a;
+        bool in_out = names_axis(&step->out, a), reduced = step->axes[a].run == EJ_RUN_REDUCED;
         if (in_out == reduced && step->axes[a].extent.n != 1)
             return wrong(v, "an axis is in the result and reduced, or neither", a);
         if (reduced && step->reduce == EJ_REDUCE_NONE) return wrong(v, "a reduced axis without a reduction", a);
@@ -191,10 +213,10 @@ static int check_step(const verifier *v)
 {
     const ej_step *step = v->step;
     EJ_TRY(check_access(v, &step->out));
-    for (int32_t s = 0; s < step->n_src; s++) EJ_TRY(check_access(v, &step->src[s]));
+    for (int32_t s = 0; s < step->n_src + step->n_tail; s++) EJ_TRY(check_access(v, &step->src[s]));
     EJ_TRY(check_exprs(v));
     EJ_TRY(check_cover(v));
-    for (int32_t s = 0; s < step->n_src; s++) {
+    for (int32_t s = 0; s < step->n_src + step->n_tail; s++) {
         EJ_TRY(check_order(v, &step->src[s], true));
         if (step->src[s].buffer == step->out.buffer && v->plan->buffers[step->out.buffer].home == EJ_HOME_SCRATCH &&
             !step->accumulate)

@@ -154,6 +154,13 @@ int ej_view_reshape(ej_planner *p, const ej_view *view, const ej_size *from, int
     return EINJIT_OK;
 }
 
+bool ej_view_has_table(const ej_view *view)
+{
+    for (int32_t i = 0; i < view->rank; i++)
+        if (view->axes[i].table >= 0) return true;
+    return false;
+}
+
 bool ej_view_same(const ej_view *a, const ej_view *b, const ej_size *shape)
 {
     if (a->buffer != b->buffer || a->rank != b->rank) return false;
@@ -185,6 +192,37 @@ static int reshape_copy(ej_planner *p, ej_value v, const ej_view *from, ej_view 
     return ej_plan_copy(p, node->name, node->dtype, old->rank, old->shape, from, &copy);
 }
 
+/* The step's axis of each of v's axes, where v has the axes of its operand but for their order and ones; else *done false. */
+static int carry_axes(ej_planner *p, ej_value v, const int32_t *from, int32_t *out, bool *done)
+{
+    const ej_bound_node *node = &p->bound->nodes[v], *old = &p->bound->nodes[node->in[0]];
+    int32_t *fi = EJ_JOB_ARRAY(p->job, int32_t, (size_t)old->rank), *ti = EJ_JOB_ARRAY(p->job, int32_t, (size_t)node->rank);
+    if (!fi || !ti) return ej_no_memory(p->job->err);
+    for (int32_t i = 0; i < node->rank; i++) out[i] = node->op == EJ_OP_PERMUTE ? from[node->dims[i]] : -1;
+    if (node->op == EJ_OP_PERMUTE) return EINJIT_OK;
+    int32_t n = real_axes(old->rank, old->shape, fi);
+    *done = n == real_axes(node->rank, node->shape, ti);
+    for (int32_t i = 0; *done && i < n; i++) {
+        *done = ej_size_same(old->shape[fi[i]], node->shape[ti[i]]);
+        out[ti[i]] = from[fi[i]];
+    }
+    return EINJIT_OK;
+}
+
+/* The value lies in `view`. If nobody else needs the operand, its step is the value's. */
+static int written_as(ej_planner *p, ej_value v, const ej_view *view)
+{
+    const ej_bound_node *node = &p->bound->nodes[v];
+    const ej_plan_value *operand = &p->values[node->in[0]];
+    int32_t *axes = EJ_JOB_ARRAY(p->job, int32_t, (size_t)node->rank);
+    bool same = node->op == EJ_OP_PERMUTE || node->op == EJ_OP_RESHAPE;
+    bool carries = same && operand->step >= 0 && operand->user == v && operand->uses == 1 && !operand->has_place;
+    if (!axes) return ej_no_memory(p->job->err);
+    if (carries) EJ_TRY(carry_axes(p, v, operand->step_axes, axes, &carries));
+    ej_plan_written(p, v, view, carries ? operand->step : -1, carries ? axes : NULL);
+    return EINJIT_OK;
+}
+
 int ej_plan_layout(ej_planner *p, ej_value v)
 {
     const ej_bound_node *node = &p->bound->nodes[v], *old = &p->bound->nodes[node->in[0]];
@@ -202,7 +240,8 @@ int ej_plan_layout(ej_planner *p, ej_value v)
     case EJ_OP_EXPAND: EJ_TRY(ej_view_expand(p, &from, old->shape, node->rank, node->shape, &out)); break;
     default: EJ_TRY(ej_view_reshape(p, &from, old->shape, node->rank, node->shape, &out, &done)); break;
     }
-    if (!done) EJ_TRY(reshape_copy(p, v, &from, &out));
+    if (done) return written_as(p, v, &out);
+    EJ_TRY(reshape_copy(p, v, &from, &out));
     ej_plan_written(p, v, &out, -1, NULL);
     return EINJIT_OK;
 }

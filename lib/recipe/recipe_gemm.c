@@ -49,14 +49,15 @@ static void panel_access(const ej_schedule *s, const ej_product *g, ej_access *o
  * one by one. */
 static double count_packed(const ej_schedule *s, const ej_product *g)
 {
-    enum { SOURCES = 16 };
+    enum { SOURCES = 32 };
     ej_access_term terms[EJ_PRODUCT_AXES + 1];
     ej_access sources[SOURCES];
     ej_statement packed = s->statements[0];
     const ej_access *right = &packed.src[g->right];
     int dtype = s->buffers[right->buffer].plan.dtype;
-    if (packed.n_src > SOURCES) return -1;
-    for (int32_t i = 0; i < packed.n_src; i++) sources[i] = packed.src[i];
+    int32_t n_sources = packed.n_src + packed.n_tail;
+    if (n_sources > SOURCES) return -1;
+    for (int32_t i = 0; i < n_sources; i++) sources[i] = packed.src[i];
     panel_access(s, g, &sources[g->right], terms);
     packed.src = sources;
     ej_tiling t = ej_tiling_along(s, &packed, g->lane, g->row);
@@ -133,7 +134,8 @@ static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_REC
     if (kc < 128) kc = 128;
     bool turned = right_unit == g.k[0] || left_unit == g.k[0]; /* in registers, so many at once */
     p[GEMM_KC] = ej_block_of(s->axes[g.k[0]].extent.n, kc / inner < 1 ? 1 : kc / inner, inner > 1 && !turned ? 1 : 8);
-    if (!g.plain) p[GEMM_KC] = s->axes[g.k[0]].extent.n; /* parts of the terms have nowhere to wait */
+    bool waits = s->buffers[st->out.buffer].plan.dtype == ej_statement_dtype(st);
+    if (!g.plain || !waits) p[GEMM_KC] = s->axes[g.k[0]].extent.n; /* parts of the terms have nowhere to wait */
     double depth = (double)p[GEMM_KC] * inner;
     if (depth > g.size_k) depth = g.size_k;
     p[GEMM_MC] = ej_block_of(ej_nominal_extent(s, g.row), (double)t->l2_bytes / 4 / (depth * bytes), p[GEMM_ROWS]);

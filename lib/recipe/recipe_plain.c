@@ -32,6 +32,18 @@ static void split_lanes(ej_schedule *s, const ej_tiling *tiling)
     if (!s->failed && !ej_schedule_apply(s, &split, NULL)) ej_do_tile(s, 0, ej_tiling_tile(tiling)); /* an open stride */
 }
 
+/* One result a row: side by side in a register, where they lie so and more is done with them. */
+static void store_beside(ej_schedule *s, const ej_tiling *t)
+{
+    const ej_statement *st = &s->statements[0];
+    ej_tile tile = {0};
+    bool beside = t->row_axis >= 0 && ej_access_unit_axis(&st->out) == t->row_axis && t->rows <= t->lanes;
+    if (!st->epilogue.n || !beside) return;
+    ej_tile_add(&tile, t->row_axis, t->rows, EJ_LANE);
+    ej_rewrite store = {.kind = EJ_REWRITE_STORE, .digits = tile};
+    ej_schedule_apply(s, &store, NULL); /* rows as before where that is refused */
+}
+
 static void run(ej_schedule *s, const int64_t *numbers)
 {
     ej_tiling t = ej_tiling_choose(s, &s->statements[0]);
@@ -45,6 +57,7 @@ static void run(ej_schedule *s, const int64_t *numbers)
     if (t.row_axis >= 0) ej_do_loop(s, 0, t.row_axis, t.rows);
     if (across && !sums) ej_do_loop(s, 0, t.lane_axis, width);
     if (t.lane_reduced && !s->failed) split_lanes(s, &t);
+    if (t.lane_reduced && !s->failed) store_beside(s, &t);
 }
 
 const ej_script ej_script_plain = {"plain", matches, NULL, params, run};

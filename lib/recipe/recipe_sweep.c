@@ -53,13 +53,16 @@ double ej_sweep_count(const ej_schedule *s)
     if (!applies(s)) return -1;
     ej_tiling t = ej_tiling_along(s, st, ej_access_unit_axis(&st->out), -1);
     if (t.cost < 0 || t.lanes < 2) return -1;
-    for (int32_t a = 0; a < s->n_axes; a++) bodies *= (double)ej_nominal_extent(s, a);
+    for (int32_t a = 0; a < s->n_axes; a++) {
+        int64_t n = ej_nominal_extent(s, a);
+        bodies *= a == t.lane_axis ? (double)((n + t.lanes - 1) / t.lanes) : (double)n;
+    }
     for (int32_t i = 0; i < st->n_src; i++) {
         const ej_access_term *term = ej_access_find(&st->src[i], t.lane_axis);
         spread += !term ? 0.5 : ej_size_is(term->stride, 1) ? 1 : 2.0 * t.lanes;
     }
     /* the result is loaded and stored once for every few steps, and that latency is not hidden */
-    return bodies / t.lanes * (spread + st->expr.n - st->n_src + 1 + 6.0 / SWEEP_STEPS);
+    return bodies * (spread + st->expr.n - st->n_src + 1 + 6.0 / SWEEP_STEPS);
 }
 
 static bool matches(const ej_schedule *s)

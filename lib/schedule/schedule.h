@@ -39,8 +39,8 @@ typedef struct ej_inner_loop {
 typedef struct ej_statement {
     int32_t node;
     ej_access out;
-    int32_t n_src;
-    ej_access *src;
+    int32_t n_src, n_tail;
+    ej_access *src;        /* n_src of the expression, then n_tail that only the epilogue reads */
     ej_expr expr, epilogue;
     int8_t reduce;
     bool accumulate;
@@ -70,7 +70,7 @@ typedef struct ej_schedule_node {
     X(INNER, "inner")   /* a loop over a reduced axis inside of the accumulator */                                      \
     X(TILE, "tile")     /* the lane map */                                                                              \
     X(STORE, "store")   /* other lanes on the way out, the same counts */                                               \
-    X(STAGE, "stage")   /* a copy of a source, placed at a loop */                                                      \
+    X(STAGE, "stage")   /* a copy of a source, or of its map, placed at a loop */                                       \
     X(STAGE_OUT, "stage_out") /* the result in a buffer placed at a loop, a copy from there behind it */               \
     X(SPLIT, "split")   /* the digits of a reduced axis have accumulators of their own */                               \
     X(FILL, "fill")     /* the sum runs through the result in memory, which is filled at a loop */                      \
@@ -207,6 +207,11 @@ bool ej_rewrite_split(ej_schedule *s, const ej_rewrite *r);
 bool ej_rewrite_fill(ej_schedule *s, const ej_rewrite *r, int32_t *out);
 bool ej_statement_may_wait(const ej_schedule *s, const ej_statement *st); /* partial results, in the result */
 int ej_split_fits(const ej_schedule *s, const ej_statement *st, const ej_access *source); /* EJ_REFUSE_* */
+
+/* ---- schedule_map.c ---- */
+/* What an expression makes of one source alone (of this dtype), of source 0; the rest takes that for the source. False: out of
+ * memory. */
+bool ej_expr_split(ej_arena *arena, const ej_expr *expr, int32_t source, int dtype, ej_expr *map, ej_expr *rest);
 
 /* ---- schedule_layout.c ---- */
 int64_t ej_layout_size(const ej_schedule *s, int32_t buffer, int32_t digit);

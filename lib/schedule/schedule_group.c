@@ -53,11 +53,13 @@ static int copy_access(ej_access *out, const ej_access *access, ej_arena *arena)
 
 static int copy_step(ej_statement *out, const ej_step *step, ej_arena *arena)
 {
-    *out = (ej_statement){.n_src = step->n_src, .expr = step->expr, .epilogue = step->epilogue, .reduce = step->reduce,
-                          .accumulate = step->accumulate, .src = EJ_NEW_ARRAY(arena, ej_access, (size_t)step->n_src)};
+    int32_t n = step->n_src + step->n_tail;
+    *out = (ej_statement){.n_src = step->n_src, .n_tail = step->n_tail, .expr = step->expr, .epilogue = step->epilogue,
+                          .reduce = step->reduce, .accumulate = step->accumulate,
+                          .src = EJ_NEW_ARRAY(arena, ej_access, (size_t)n)};
     if (!out->src) return EINJIT_E_NOMEM;
     EJ_TRY(copy_access(&out->out, &step->out, arena));
-    for (int32_t i = 0; i < step->n_src; i++) EJ_TRY(copy_access(&out->src[i], &step->src[i], arena));
+    for (int32_t i = 0; i < n; i++) EJ_TRY(copy_access(&out->src[i], &step->src[i], arena));
     return EINJIT_OK;
 }
 
@@ -76,7 +78,7 @@ int ej_schedule_begin(ej_schedule *out, const ej_step *step, const ej_plan *plan
         (ej_schedule_node){.kind = EJ_SCHEDULE_STATEMENT, .parent = -1, .child = -1, .next = -1, .axis = -1};
     EJ_TRY(ej_schedule_normalize(out));
     buffer_map map = {.s = out, .plan = plan};
-    for (int32_t i = 0; i < st->n_src; i++) EJ_TRY(map_access(&map, &st->src[i]));
+    for (int32_t i = 0; i < st->n_src + st->n_tail; i++) EJ_TRY(map_access(&map, &st->src[i]));
     return map_access(&map, &st->out);
 }
 

@@ -22,7 +22,7 @@ bool ej_statement_may_wait(const ej_schedule *s, const ej_statement *st)
 {
     const ej_buffer *out = &s->buffers[st->out.buffer].plan;
     if (ej_statement_dtype(st) != out->dtype || out->home == EJ_HOME_REG || has_table(&st->out)) return false;
-    for (int32_t i = 0; i < st->n_src; i++)
+    for (int32_t i = 0; i < st->n_src + st->n_tail; i++)
         if (st->src[i].buffer == st->out.buffer) return false;
     return true;
 }

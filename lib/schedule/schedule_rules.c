@@ -12,7 +12,7 @@ static int register_bytes(int dtype)
 int32_t ej_rule_vector(const ej_schedule *s, const ej_statement *st)
 {
     int widest = register_bytes(s->buffers[st->out.buffer].plan.dtype);
-    for (int32_t i = 0; i < st->n_src; i++) {
+    for (int32_t i = 0; i < st->n_src + st->n_tail; i++) {
         int bytes = register_bytes(s->buffers[st->src[i].buffer].plan.dtype);
         if (bytes > widest) widest = bytes;
     }
@@ -41,7 +41,7 @@ int64_t ej_nominal_extent(const ej_schedule *s, int32_t axis)
 
 bool ej_statement_has_table(const ej_statement *st, int32_t axis)
 {
-    for (int32_t i = -1; i < st->n_src; i++) {
+    for (int32_t i = -1; i < st->n_src + st->n_tail; i++) {
         const ej_access_term *term = ej_access_find(i < 0 ? &st->out : &st->src[i], axis);
         if (term && term->table >= 0) return true;
     }

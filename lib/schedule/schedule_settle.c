@@ -8,7 +8,7 @@
  *            acc <- reduce(acc, expr)                     inner loops around it
  *            acc <- reduce(acc, out)  when LATER(R)       each part of a long sum by itself: it keeps its digits
  *            out <- acc               when EARLIER(R)
- *            out <- epilogue(acc)     when LAST(R)
+ *            out <- epilogue(acc, tail)  when LAST(R)
  *        Sums of a promised order start from what is there instead: acc <- neutral when FIRST(R), acc <- out when LATER(R).
  *        A statement that accumulates combines its part of the sum with what `out` holds instead, or runs through `out`.
  *        Where the sum is split along an axis, acc is
@@ -18,6 +18,8 @@
  *            result <- reduce(result, acc[lane])
  */
 #include "schedule.h"
+
+#include <string.h>
 
 typedef struct settler {
     const ej_schedule *s;
@@ -45,9 +47,10 @@ static int write_access(settler *w, const ej_access *from, ej_access *out)
 
 static int write_accesses(settler *w)
 {
-    w->src = EJ_NEW_ARRAY(w->arena, ej_access, (size_t)w->st->n_src);
+    int32_t n = w->st->n_src + w->st->n_tail;
+    w->src = EJ_NEW_ARRAY(w->arena, ej_access, (size_t)n);
     if (!w->src) return EINJIT_E_NOMEM;
-    for (int32_t i = 0; i < w->st->n_src; i++) EJ_TRY(write_access(w, &w->st->src[i], &w->src[i]));
+    for (int32_t i = 0; i < n; i++) EJ_TRY(write_access(w, &w->st->src[i], &w->src[i]));
     return write_access(w, &w->st->out, &w->out);
 }
 
@@ -200,6 +203,18 @@ static int write_resumed(settler *w, int32_t parent, const ej_tile *tile, const 
     return add_pass(w, parent, &w->acc, &part, same, reduce, tile, &w->later, none);
 }
 
+/* out <- epilogue(acc, tail), or combined with it */
+static int write_finish(settler *w, int32_t parent, const ej_expr *expr, int reduce, const ej_tile *store, const ej_when *when,
+                        ej_leaf_hints hints)
+{
+    int32_t n = w->st->n_tail;
+    ej_access *src = EJ_NEW_ARRAY(w->arena, ej_access, (size_t)n + 1);
+    if (!src) return EINJIT_E_NOMEM;
+    src[0] = w->acc;
+    if (n) memcpy(src + 1, w->src + w->st->n_src, (size_t)n * sizeof *src);
+    return add_leaf(w, parent, &w->out, n + 1, src, expr, reduce, store, when, hints);
+}
+
 static int write_end(settler *w, int32_t parent, const ej_tile *store, const ej_expr *same)
 {
     const ej_expr *finish = w->st->epilogue.n ? &w->st->epilogue : same;
@@ -208,9 +223,9 @@ static int write_end(settler *w, int32_t parent, const ej_tile *store, const ej_
     bool comes_again = w->n_around && !w->st->accumulate && !w->st->epilogue.n; /* one pass for all parts of a sum */
     if (comes_again) last.stream = false;
     if (!w->n_around || w->st->accumulate || !w->st->epilogue.n)
-        return add_pass(w, parent, &w->out, &w->acc, finish, reduce, store, NULL, last);
+        return write_finish(w, parent, finish, reduce, store, NULL, last);
     EJ_TRY(add_pass(w, parent, &w->out, &w->acc, same, reduce, store, &w->earlier, none));
-    return add_pass(w, parent, &w->out, &w->acc, finish, reduce, store, &w->last, last);
+    return write_finish(w, parent, finish, reduce, store, &w->last, last);
 }
 
 /* ---- split sums ---- */

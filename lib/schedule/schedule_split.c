@@ -98,21 +98,24 @@ bool ej_rewrite_fill(ej_schedule *s, const ej_rewrite *r, int32_t *out)
     int why = may_run_through(s, r, child), dtype = ej_statement_dtype(&s->statements[r->statement]);
     if (why) return ej_schedule_refuse(s, r->statement, why);
     ej_expr neutral = {1, EJ_JOB_NEW(s->job, ej_expr_op)};
-    ej_access *result = EJ_JOB_NEW(s->job, ej_access);
+    int32_t n_tail = s->statements[r->statement].n_tail;
+    ej_access *result = EJ_JOB_ARRAY(s->job, ej_access, (size_t)n_tail + 1);
     if (!neutral.ops || !result || !ej_schedule_room(s, 2)) {
         s->no_memory = true;
         return false;
     }
     ej_statement *st = &s->statements[r->statement];
     *neutral.ops = ej_reduce_neutral(st->reduce, dtype);
-    *result = st->out;
+    result[0] = st->out;
+    for (int32_t i = 0; i < n_tail; i++) result[1 + i] = st->src[st->n_src + i];
     ej_statement fill = {.out = st->out, .expr = neutral, .reduce = EJ_REDUCE_NONE, .copies = true, .tile = tile_of_result(st)};
     ej_statement finish = fill;
-    finish.n_src = 1;
+    finish.n_src = 1 + n_tail;
     finish.src = result;
     finish.expr = st->epilogue;
     st->accumulate = st->in_memory = true;
     st->epilogue = (ej_expr){0};
+    st->n_tail = 0;
     st->hints.stream = false;
     *out = ej_schedule_put(s, r->at, child, &fill, false);
     if (finish.expr.n) ej_schedule_put(s, r->at, child, &finish, true);

@@ -1,5 +1,6 @@
 /* schedule_stage.c - the rewrites stage and stage_out: a source is copied where it is used again, in a layout of the reader's
- * choice; a result waits in one of the writer's choice.
+ * choice, after what the reader makes of it alone: a map is computed once an element. A result waits in one of the writer's
+ * choice.
  *
  *     at                            at                  places the buffer
  *         child with the reader         copy            buffer[axes of the source] <- source
@@ -106,13 +107,9 @@ static bool covering_tile(const ej_schedule *s, int32_t at, const ej_access *acc
     return true;
 }
 
-static bool make_room(ej_schedule *s, ej_expr *expr, int dtype)
+static bool make_room(ej_schedule *s)
 {
-    ej_arena *arena = s->job->arena;
-    *expr = (ej_expr){1, EJ_NEW(arena, ej_expr_op)};
-    if (!expr->ops || !EJ_PUSH_ROOM(arena, s->buffers, s->cap_buffers, s->n_buffers) || !ej_schedule_room(s, 1)) return false;
-    expr->ops[0] = (ej_expr_op){.kind = EJ_EXPR_SOURCE, .dtype = (int16_t)dtype, .a = 0};
-    return true;
+    return EJ_PUSH_ROOM(s->job->arena, s->buffers, s->cap_buffers, s->n_buffers) && ej_schedule_room(s, 1);
 }
 
 /* The buffer must be there for its sizes to be asked for; it is taken away again where it does not fit. */
@@ -140,17 +137,19 @@ bool ej_rewrite_stage(ej_schedule *s, const ej_rewrite *r, int32_t *out)
     if (ej_schedule_writes(s, child, source.buffer, -1)) return ej_schedule_refuse(s, r->statement, EJ_REFUSE_WRITTEN);
     int why = layout_fits(s, r->at, &source, &r->digits), dtype = s->buffers[source.buffer].plan.dtype;
     if (!why && !may_run_alone(s, r->at, st, &source)) why = EJ_REFUSE_EMPTY;
-    ej_expr expr;
-    ej_access *sources = EJ_JOB_ARRAY(s->job, ej_access, (size_t)st->n_src), *one = EJ_JOB_NEW(s->job, ej_access);
+    ej_expr map, rest;
+    size_t n = (size_t)(st->n_src + st->n_tail);
+    ej_access *sources = EJ_JOB_ARRAY(s->job, ej_access, n), *one = EJ_JOB_NEW(s->job, ej_access);
     int32_t buffer = (int32_t)s->n_buffers;
     if (why) return ej_schedule_refuse(s, r->statement, why);
-    if (!sources || !one || !make_room(s, &expr, dtype) || !placed_access(s, &source, buffer, true, &read) ||
-        !placed_access(s, &source, buffer, false, &written) || !source_access(s, &source, &from)) {
+    if (!sources || !one || !make_room(s) || !placed_access(s, &source, buffer, true, &read) ||
+        !placed_access(s, &source, buffer, false, &written) || !source_access(s, &source, &from) ||
+        !ej_expr_split(s->job->arena, &st->expr, r->source, dtype, &map, &rest)) {
         s->no_memory = true;
         return false;
     }
     st = &s->statements[r->statement]; /* room may have moved it */
-    ej_statement copy = {.out = written, .n_src = 1, .src = one, .expr = expr, .reduce = EJ_REDUCE_NONE,
+    ej_statement copy = {.out = written, .n_src = 1, .src = one, .expr = map, .reduce = EJ_REDUCE_NONE,
                          .copies = true};
     s->buffers[s->n_buffers++] =
         (ej_schedule_buffer){.plan = {.name = r->home == EJ_HOME_REG ? "tile" : "panel", .dtype = (int16_t)dtype,
@@ -164,9 +163,10 @@ bool ej_rewrite_stage(ej_schedule *s, const ej_rewrite *r, int32_t *out)
         return ej_schedule_refuse(s, r->statement, why);
     }
     *one = from;
-    memcpy(sources, st->src, (size_t)st->n_src * sizeof *sources);
+    memcpy(sources, st->src, n * sizeof *sources);
     sources[r->source] = read;
     s->statements[r->statement].src = sources;
+    s->statements[r->statement].expr = rest;
     ej_leaf_hints *hints = &s->statements[r->statement].hints;
     if (hints->ahead && hints->source == r->source) {
         copy.hints.ahead = hints->ahead;
@@ -202,14 +202,15 @@ bool ej_rewrite_stage_out(ej_schedule *s, const ej_rewrite *r, int32_t *out)
     int32_t child = ej_schedule_child(s, r->at, s->statements[r->statement].node), dtype = s->buffers[result.buffer].plan.dtype;
     int32_t buffer = (int32_t)s->n_buffers;
     int why = may_wait(s, r, child);
-    ej_expr expr;
+    ej_expr expr = {1, EJ_JOB_NEW(s->job, ej_expr_op)};
     ej_access *one = EJ_JOB_NEW(s->job, ej_access);
     if (why) return ej_schedule_refuse(s, r->statement, why);
-    if (!one || !make_room(s, &expr, dtype) || !placed_access(s, &result, buffer, true, &waiting)) {
+    if (!one || !expr.ops || !make_room(s) || !placed_access(s, &result, buffer, true, &waiting)) {
         s->no_memory = true;
         return false;
     }
     *one = waiting;
+    expr.ops[0] = (ej_expr_op){.kind = EJ_EXPR_SOURCE, .dtype = (int16_t)dtype};
     ej_statement copy = {.out = result, .n_src = 1, .src = one, .expr = expr, .reduce = EJ_REDUCE_NONE,
                          .copies = true};
     s->buffers[s->n_buffers++] =

@@ -29,7 +29,7 @@ bool ej_schedule_writes(const ej_schedule *s, int32_t node, int32_t buffer, int3
 bool ej_schedule_reads(const ej_schedule *s, int32_t node, int32_t buffer)
 {
     for (size_t i = 0; i < s->n_statements; i++)
-        for (int32_t k = 0; k < s->statements[i].n_src; k++)
+        for (int32_t k = 0; k < s->statements[i].n_src + s->statements[i].n_tail; k++)
             if (s->statements[i].src[k].buffer == buffer && is_below(s, s->statements[i].node, node)) return true;
     return false;
 }

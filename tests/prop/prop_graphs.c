@@ -123,6 +123,7 @@ static void print_hits(const run_state *s)
     print_row("leaf", "scalar", s->leaves.scalar);
     print_row("leaf", "table term", s->leaves.tables);
     print_row("leaf", "ragged lanes", s->leaves.masked);
+    print_row("step", "tail", s->leaves.tails);
 }
 
 static bool read_arguments(arguments *a, int argc, char **argv)

@@ -78,12 +78,10 @@ ej_value gen_make_einsum(gen_maker *m)
     return gen_keep(m, &node, NULL);
 }
 
-/* Two values that broadcast: a partner made to fit, or found. */
-static ej_value partner(gen_maker *m, ej_value v)
+/* An input that broadcasts with v. */
+static ej_value fitting(gen_maker *m, ej_value v)
 {
     const oracle_value *x = gen_value(m, v);
-    if (gen_chance(&m->r, 30)) return gen_make_literal(m);
-    if (gen_chance(&m->r, 40)) return gen_pick(m);
     int64_t shape[ORACLE_RANK];
     int drop = gen_below(&m->r, x->rank + 1), rank = x->rank - (gen_chance(&m->r, 60) ? 0 : drop);
     for (int a = 0; a < rank; a++) {
@@ -91,6 +89,14 @@ static ej_value partner(gen_maker *m, ej_value v)
         if (gen_chance(&m->r, 20)) shape[a] = 1;
     }
     return gen_new_input(m, gen_chance(&m->r, 60) ? x->dtype : gen_pick_dtype(m), rank, shape, 0);
+}
+
+/* Two values that broadcast: a partner made to fit, or found. */
+static ej_value partner(gen_maker *m, ej_value v)
+{
+    if (gen_chance(&m->r, 30)) return gen_make_literal(m);
+    if (gen_chance(&m->r, 40)) return gen_pick(m);
+    return fitting(m, v);
 }
 
 bool gen_fn_allowed(const gen_maker *m, int fn, const ej_value *in)
@@ -242,4 +248,24 @@ ej_value gen_make_product(gen_maker *m)
         }
     }
     return gen_keep(m, &node, NULL);
+}
+
+/* Something that is summed, and pointwise operations of it and of other values: what is one step. */
+ej_value gen_make_end(gen_maker *m)
+{
+    int kind = gen_below(&m->r, 10);
+    ej_value sum = kind < 4 ? gen_make_product(m) : kind < 8 ? gen_make_einsum(m) : gen_make_reduce(m);
+    ej_value in[2] = {sum, sum < 0 ? -1 : fitting(m, sum)};
+    if (in[1] < 0) return -1;
+    int fn = EJ_FN_ADD + gen_below(&m->r, 4);
+    if (!gen_fn_allowed(m, fn, in)) return sum;
+    ej_node node = {.op = EJ_OP_MAP, .fn = (uint8_t)fn, .dtype = -1, .n_in = 2, .in = gen_values_of(m, 2, in)};
+    ej_value v = gen_keep(m, &node, NULL);
+    for (int n = gen_below(&m->r, 3); n > 0 && v >= 0; n--) {
+        m->pinned = gen_chance(&m->r, 20) ? sum : v;
+        ej_value next = gen_make_map(m);
+        m->pinned = -1;
+        if (next >= 0) v = next;
+    }
+    return v;
 }

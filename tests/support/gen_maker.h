@@ -56,6 +56,7 @@ ej_value gen_make_cast(gen_maker *m);
 ej_value gen_make_reduce(gen_maker *m);
 ej_value gen_make_norm(gen_maker *m);
 ej_value gen_make_product(gen_maker *m);
+ej_value gen_make_end(gen_maker *m);
 ej_value gen_make_permute(gen_maker *m);
 ej_value gen_make_reshape(gen_maker *m);
 ej_value gen_make_squeeze(gen_maker *m);

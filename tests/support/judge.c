@@ -212,6 +212,7 @@ bool judge_count_leaves(const gen_program *p, const ej_target *target, const cha
     bool ok = !ej_bind(&bound, &p->graph, p->n_in, views, 0, NULL, NULL, &job) && !ej_bound_verify(&bound, &job) &&
               !ej_choose(&chosen, &bound, false, &job) && !ej_plan_build(&plan, &chosen, &job) &&
               !ej_plan_verify(&plan, &job) && !ej_nests_build(&nests, &plan, &job);
+    for (size_t n = 0; ok && n < plan.n_steps; n++) leaves->tails += plan.steps[n].n_tail > 0;
     for (int32_t n = 0; ok && n < nests.n; n++) {
         ok = !ej_nest_check(&nests.nests[n], target, &err);
         if (!ok) show_nest(&nests, &nests.nests[n], &arena);

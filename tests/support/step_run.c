@@ -45,6 +45,11 @@ static unsigned char *element_of(runner *r, const ej_access *access, const int64
     return address(r, access->buffer, element);
 }
 
+static ej_scalar load(runner *r, const ej_access *access, const int64_t *at)
+{
+    return ej_scalar_load(r->plan->buffers[access->buffer].dtype, element_of(r, access, at));
+}
+
 static ej_scalar evaluate(const ej_expr *expr, const ej_scalar *sources, ej_scalar *values)
 {
     for (int32_t i = 0; i < expr->n; i++) {
@@ -91,12 +96,15 @@ static void write_element(runner *r, const ej_step *step, const int64_t *extents
     ej_expr_op neutral = step->reduce == EJ_REDUCE_NONE ? (ej_expr_op){0} : ej_reduce_neutral(step->reduce, inner);
     ej_scalar sum = {.re = neutral.re, .im = neutral.im, .integer = neutral.integer};
     if (!is_empty(step, extents, true)) do {
-            for (int32_t s = 0; s < step->n_src; s++)
-                sources[s] = ej_scalar_load(r->plan->buffers[step->src[s].buffer].dtype, element_of(r, &step->src[s], at));
+            for (int32_t s = 0; s < step->n_src; s++) sources[s] = load(r, &step->src[s], at);
             ej_scalar x = evaluate(&step->expr, sources, values);
             sum = step->reduce == EJ_REDUCE_NONE ? x : ej_scalar_reduce(step->reduce, inner, sum, x);
         } while (advance(step, extents, at, true));
-    if (step->epilogue.n) sum = evaluate(&step->epilogue, &sum, values);
+    if (step->epilogue.n) {
+        sources[0] = sum;
+        for (int32_t s = 0; s < step->n_tail; s++) sources[1 + s] = load(r, &step->src[step->n_src + s], at);
+        sum = evaluate(&step->epilogue, sources, values);
+    }
     if (step->accumulate) sum = ej_scalar_reduce(step->reduce, dtype, ej_scalar_load(dtype, element_of(r, &step->out, at)), sum);
     ej_scalar_store(dtype, element_of(r, &step->out, at), sum);
 }
@@ -109,7 +117,7 @@ static void run_step(runner *r, const ej_step *step)
     int64_t *extents = EJ_NEW_ARRAY(&arena, int64_t, (size_t)step->n_axes);
     int64_t *at = EJ_NEW_ARRAY(&arena, int64_t, (size_t)step->n_axes);
     ej_scalar *values = EJ_NEW_ARRAY(&arena, ej_scalar, n_ops);
-    ej_scalar *sources = EJ_NEW_ARRAY(&arena, ej_scalar, (size_t)step->n_src);
+    ej_scalar *sources = EJ_NEW_ARRAY(&arena, ej_scalar, (size_t)(step->n_src + step->n_tail) + 1);
     if (extents && at && values && sources) {
         for (int32_t a = 0; a < step->n_axes; a++) extents[a] = value_of(r, step->axes[a].extent);
         if (!is_empty(step, extents, false)) do

@@ -86,6 +86,35 @@ static void scalars_wait_for_the_store(void **state)
     plan_close(&c);
 }
 
+static void operands_are_computed_where_they_are_taken_once(void **state)
+{
+    (void)state;
+    expect_plan(TWO "einsum(\"ij,j->i\", exp(a), b)", "f64[3,4] f64[4]", 1);
+    expect_plan(TWO "einsum(\"ij,ij->\", relu(a), square(b) + 1.0)", "f64[3,4] f64[3,4]", 1);
+    expect_plan(TWO "einsum(\"ij,ij->ij\", exp(a), b)", "f64[3,4] f64[3,4]", 1);
+    expect_plan(THREE "einsum(\"ij,i->j\", relu(a) * b, c)", "f64[3,4] f64[4] f64[3]", 1);
+    expect_plan(TWO "einsum(\"ij,j->i\", a.to(f64) * 2.0, b)", "f32[3,4] f64[4]", 1);
+    expect_plan(TWO "einsum(\"ij,j->i\", abs(a.permute(1, 0)), b)", "f64[4,3] f64[4]", 1);
+    expect_plan(TWO "einsum(\"ii,i->i\", abs(a), b)", "f64[3,3] f64[3]", 1);
+    expect_plan(TWO "einsum(\"ij,j->i\", a, exp(b))", "f64[3,4] f64[4]", 2); /* three times each */
+    expect_plan(TWO "einsum(\"ij,j->i\", exp(a), b)", "f64[1,4] f64[4]", 1);
+    expect_plan(TWO "einsum(\"ij,j->i\", exp(a), b) + exp(a).sum(1)", "f64[3,4] f64[4]", 3); /* others need it */
+    expect_plan(TWO "einsum(\"ij,j->i\", abs(a @ a), b)", "f64[4,4] f64[4]", 2); /* the end of the product */
+    expect_plan(TWO "a @ b", "f64[0,4] f64[4,5]", 1);
+    expect_plan(TWO "einsum(\"ij,j->i\", exp(zeros_like(a)), b)", "f64[3,4] f64[4]", -1); /* of nothing */
+}
+
+static void cheap_operands_are_computed_a_few_times(void **state)
+{
+    (void)state;
+    expect_plan(TWO "a @ relu(b)", "f64[8,9] f64[9,5]", 1);
+    expect_plan(TWO "a @ exp(b)", "f64[8,9] f64[9,5]", 2);
+    expect_plan(TWO "a @ relu(b)", "f64[9,9] f64[9,5]", 2);
+    expect_plan(TWO "relu(a) @ b", "f64[8,9] f64[9,5]", 2); /* not along the lanes */
+    expect_plan(TWO "relu(a) @ b", "f64[6,4,4] f64[6,4,4]", 1);
+    expect_plan(TWO "relu(a) @ b", "f64[6,4,5] f64[6,5,5]", 2);
+}
+
 static void semirings_that_distribute_go_pairwise(void **state)
 {
     (void)state;
@@ -150,6 +179,8 @@ int main(void)
         cmocka_unit_test(sum_of_own_labels_comes_first_where_it_pays),
         cmocka_unit_test(broadcast_axes_are_left_out),
         cmocka_unit_test(scalars_wait_for_the_store),
+        cmocka_unit_test(operands_are_computed_where_they_are_taken_once),
+        cmocka_unit_test(cheap_operands_are_computed_a_few_times),
         cmocka_unit_test(semirings_that_distribute_go_pairwise),
         cmocka_unit_test(semirings_that_do_not_distribute_are_one_step),
         cmocka_unit_test(zero_extents_give_neutral_elements),

@@ -91,6 +91,13 @@ static ej_layout layout_of(int32_t a, int32_t b, int32_t c, int32_t width)
     return layout;
 }
 
+static int occurrences(const char *text, const char *word)
+{
+    int n = 0;
+    for (; (text = strstr(text, word)); text++) n++;
+    return n;
+}
+
 static void refusals_leave_the_tree_as_it_was(void **state)
 {
     (void)state;
@@ -173,6 +180,28 @@ static void sums_of_a_map_are_finished_at_the_last_block(void **state)
     static const char *const words[] = {"when first b", "when later b", "when earlier b", "when last b"};
     for (size_t i = 0; i < 4; i++) assert_non_null(strstr(text, words[i]));
     assert_true(strstr(text, "when later b") < strstr(text, "sum acc"));
+    plan_close(&f.plan);
+}
+
+/* What only the end reads is read once, with the last block; it is no source to be staged. */
+static void ends_read_their_tail_at_the_last_block(void **state)
+{
+    (void)state;
+    fixture f;
+    open_fixture(&f, "def f(a: f32[i, k], b: f32[k, j], c: f32[j]):\n    return relu(a @ b + c)\n", "f32[40,50] f32[50,64] f32[64]");
+    assert_int_equal(f.s.statements[0].n_tail, 1);
+    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_STAGE, .at = EJ_AT_ROOT, .source = 2, .home = EJ_HOME_LOCAL}, EJ_REFUSE_NO_SUCH);
+    ej_do_loop(&f.s, 0, axis_named(&f.s, "b"), 10);
+    ej_do_stage(&f.s, EJ_AT_ROOT, 0, 0, EJ_HOME_LOCAL, layout_of(axis_named(&f.s, "a"), axis_named(&f.s, "b"), 0, 0));
+    assert_false(f.s.failed);
+    const char *text = settled(&f), *early = strstr(text, "when earlier b"), *late = strstr(text, "when last b");
+    assert_non_null(early);
+    assert_non_null(late);
+    const char *tail = strstr(text, "src c[c: 1]");
+    assert_non_null(tail);
+    assert_null(strstr(tail + 1, "src c["));
+    assert_true(tail > early && late > early);
+    assert_int_equal(occurrences(text, "relu"), 1);
     plan_close(&f.plan);
 }
 
@@ -402,11 +431,57 @@ static void text_that_is_no_schedule_is_refused(void **state)
     }
 }
 
+/* A copy holds what the reader makes of the source alone. */
+static void a_map_is_staged_with_its_source(void **state)
+{
+    static const char program[] = "def f(a, b):\n    return einsum('ik,kj->ij', a, 2.0 - relu(b))\n";
+    (void)state;
+    fixture f;
+    open_fixture(&f, program, "f32[6,50] f32[50,64]");
+    assert_int_equal(f.s.statements[0].expr.n, 6);
+    int32_t j = axis_named(&f.s, "c"), k = axis_named(&f.s, "b");
+    int32_t at = ej_do_loop(&f.s, 0, j, 16);
+    int32_t panel = ej_do_stage(&f.s, at, 0, 1, EJ_HOME_LOCAL, layout_of(k, j, 0, 0));
+    assert_false(f.s.failed);
+    assert_int_equal(f.s.statements[panel].expr.n, 4);
+    assert_int_equal(f.s.statements[0].expr.n, 3);
+    assert_int_equal(occurrences(settled(&f), "relu"), 1);
+    int32_t again = ej_do_stage(&f.s, at, 0, 1, EJ_HOME_LOCAL, layout_of(j, k, 0, 0)); /* as it is there */
+    assert_int_equal(f.s.statements[again].expr.n, 1);
+    assert_int_equal(occurrences(settled(&f), "relu"), 1);
+    plan_close(&f.plan);
+}
+
+static void split(const char *program, int map_n, int rest_n)
+{
+    fixture f;
+    ej_expr map, rest;
+    open_fixture(&f, program, "f32[6,50] f32[6,50]");
+    const ej_statement *st = &f.s.statements[0];
+    assert_true(ej_expr_split(&f.plan.bind.arena, &st->expr, 0, EINJIT_F32, &map, &rest));
+    assert_int_equal(map.n, map_n);
+    assert_int_equal(rest.n, rest_n);
+    plan_close(&f.plan);
+}
+
+static void expressions_split_where_one_value_of_the_source_is_left(void **state)
+{
+    (void)state;
+    split("def f(a, b):\n    return (exp(a) * a * b).sum(1)\n", 3, 3);
+    split("def f(a, b):\n    return (a * b * exp(a)).sum(1)\n", 1, 5); /* a and exp(a) */
+    split("def f(a, b):\n    return exp(a).sum(1) + b.sum(1)\n", 1, 2); /* all of it is the source's */
+    split("def f(a, b):\n    return (a.to(f64) * b).sum(1)\n", 1, 5); /* another dtype */
+    split("def f(a, b):\n    return (a * b).sum(1)\n", 1, 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_map_is_staged_with_its_source),
+        cmocka_unit_test(expressions_split_where_one_value_of_the_source_is_left),
         cmocka_unit_test(refusals_leave_the_tree_as_it_was),
         cmocka_unit_test(a_refused_script_stops),
+        cmocka_unit_test(ends_read_their_tail_at_the_last_block),
         cmocka_unit_test(sums_of_a_map_are_finished_at_the_last_block),
         cmocka_unit_test(steps_that_are_not_below_the_range_change_nothing),
         cmocka_unit_test(panels_have_blocks),

@@ -1,0 +1,170 @@
+/* plan_extend.c - pointwise expressions that become the end of an earlier step.
+ *
+ * Takes  a pending expression, one source of which is, element for element, what a step wrote, and nobody else reads that.
+ * Gives  the step with the expression behind its own: what it computed is written nowhere. Of a reduction it becomes the
+ *        epilogue, its other sources the tail; elsewhere they are more sources.
+ *        A step that comes before the one that writes such a source is moved to the end of the plan: what it reads does not
+ *        change once it can be read.
+ * Keeps  sources that walk a table apart from reductions: a tile of results has no lanes or rows along it.
+ */
+#include <string.h>
+
+#include "plan_core.h"
+
+enum { END_OPS = EJ_TAPE_OPS + 4 }; /* a tape's last node may have gone past its limit */
+
+static const ej_expr *last_expr(const ej_step *step)
+{
+    return step->reduce == EJ_REDUCE_NONE ? &step->expr : &step->epilogue;
+}
+
+/* All that is made of x goes through v, and no step reads it for itself. */
+static bool is_only_for(const ej_planner *p, ej_value x, ej_value v)
+{
+    const ej_plan_value *value = &p->values[x];
+    ej_value at = x;
+    for (int i = 0; i < EJ_TAPE_OPS && at >= 0 && at != v; i++) at = p->values[at].meets;
+    if (at != v) return false;
+    for (size_t k = (size_t)value->step + 1; k < p->plan->n_steps; k++) {
+        const ej_step *step = &p->plan->steps[k];
+        for (int32_t s = 0; s < step->n_src + step->n_tail; s++)
+            if (step->src[s].buffer == value->view.buffer) return false;
+    }
+    return true;
+}
+
+static bool may_end(const ej_planner *p, ej_value v, const ej_tape_view *source)
+{
+    if (source->whole < 0) return false;
+    const ej_plan_value *value = &p->values[source->whole];
+    const ej_tape *tape = p->values[v].tape;
+    if (value->kind != EJ_VALUE_VIEW || value->step < 0 || value->has_place || !is_only_for(p, source->whole, v)) return false;
+    const ej_step *step = &p->plan->steps[value->step];
+    bool reduces = step->reduce != EJ_REDUCE_NONE;
+    if (step->accumulate || (size_t)last_expr(step)->n + tape->n_ops > END_OPS) return false;
+    if ((size_t)(reduces ? step->n_tail : step->n_src) + tape->n_src - 1 > EJ_TAPE_SOURCES) return false;
+    for (size_t s = 0; s < tape->n_src; s++)
+        if (ej_view_has_table(&tape->src[s].view) ||
+            (tape->src[s].whole != source->whole && tape->src[s].view.buffer == value->view.buffer))
+            return false;
+    return true;
+}
+
+/* Reads what is in its place, which the step would write before its end. */
+static bool reads_place(const ej_plan_value *value)
+{
+    for (size_t s = 0; value->has_place && s < value->tape->n_src; s++)
+        if (value->tape->src[s].view.buffer == value->place.buffer) return true;
+    return false;
+}
+
+ej_value ej_plan_extensible(const ej_planner *p, ej_value v)
+{
+    const ej_tape *tape = p->values[v].tape;
+    ej_value best = -1;
+    for (size_t s = 0; s < tape->n_src && !reads_place(&p->values[v]); s++) {
+        if (!may_end(p, v, &tape->src[s])) continue;
+        if (best < 0 || p->values[tape->src[s].whole].step > p->values[best].step) best = tape->src[s].whole;
+    }
+    return best;
+}
+
+/* ---- order ---- */
+
+static const int32_t moved = -1; /* the result's buffer of a step that is not there any more */
+
+/* Some source is written by a step behind this one. */
+static bool comes_early(const ej_planner *p, int32_t step, const ej_tape *tape)
+{
+    for (size_t s = 0; s < tape->n_src; s++)
+        for (size_t k = (size_t)step + 1; k < p->plan->n_steps; k++)
+            if (p->plan->steps[k].out.buffer == tape->src[s].view.buffer) return true;
+    return false;
+}
+
+static int move_behind(ej_planner *p, int32_t *step)
+{
+    ej_plan *plan = p->plan;
+    if (!EJ_PUSH_ROOM(p->job->arena, plan->steps, plan->cap_steps, plan->n_steps)) return ej_no_memory(p->job->err);
+    plan->steps[plan->n_steps] = plan->steps[*step];
+    plan->steps[*step].out.buffer = moved;
+    *step = (int32_t)plan->n_steps++;
+    return EINJIT_OK;
+}
+
+void ej_plan_drop_moved(ej_planner *p)
+{
+    ej_plan *plan = p->plan;
+    size_t kept = 0;
+    for (size_t s = 0; s < plan->n_steps; s++)
+        if (plan->steps[s].out.buffer != moved) plan->steps[kept++] = plan->steps[s];
+    plan->n_steps = kept;
+}
+
+/* ---- the step ---- */
+
+/* The step's last expression, then the tape with that for what reads `x`; its other sources count from `first`. */
+static int join(ej_planner *p, const ej_step *step, const ej_tape *tape, ej_value x, int32_t first, ej_expr *out)
+{
+    ej_tape joined = {0};
+    const ej_expr *old = last_expr(step);
+    int32_t result = 0, *renamed = EJ_JOB_ARRAY(p->job, int32_t, tape->n_ops), *number = EJ_JOB_ARRAY(p->job, int32_t, tape->n_src);
+    if (!renamed || !number) return ej_no_memory(p->job->err);
+    for (size_t s = 0; s < tape->n_src; s++) number[s] = tape->src[s].whole == x ? -1 : first++;
+    for (int32_t i = 0; i < old->n; i++) EJ_TRY(ej_tape_op(p, &joined, old->ops[i], &result));
+    if (!old->n) {
+        int16_t dtype = step->expr.ops[step->expr.n - 1].dtype;
+        EJ_TRY(ej_tape_op(p, &joined, (ej_expr_op){.kind = EJ_EXPR_SOURCE, .dtype = dtype}, &result));
+    }
+    for (size_t i = 0; i < tape->n_ops; i++) {
+        ej_expr_op op = tape->ops[i];
+        if (op.kind == EJ_EXPR_SOURCE && number[op.a] < 0) {
+            renamed[i] = result;
+            continue;
+        }
+        if (op.kind == EJ_EXPR_SOURCE) {
+            op.a = number[op.a];
+        } else if (op.kind != EJ_EXPR_CONST) {
+            op.a = renamed[op.a];
+            op.b = renamed[op.b];
+            op.c = renamed[op.c];
+        }
+        EJ_TRY(ej_tape_op(p, &joined, op, &renamed[i]));
+    }
+    *out = (ej_expr){(int32_t)joined.n_ops, joined.ops};
+    return EINJIT_OK;
+}
+
+static int append_sources(ej_planner *p, ej_step *step, const ej_tape *tape, ej_value x, const int32_t *step_axes)
+{
+    int32_t n = step->n_src + step->n_tail;
+    ej_access *all = EJ_JOB_ARRAY(p->job, ej_access, (size_t)n + tape->n_src);
+    if (!all) return ej_no_memory(p->job->err);
+    if (n) memcpy(all, step->src, (size_t)n * sizeof *all);
+    for (size_t s = 0; s < tape->n_src; s++)
+        if (tape->src[s].whole != x) EJ_TRY(ej_plan_access(p, &tape->src[s].view, step_axes, false, &all[n++]));
+    step->src = all;
+    if (step->reduce == EJ_REDUCE_NONE) step->n_src = n;
+    else step->n_tail = n - step->n_src;
+    return EINJIT_OK;
+}
+
+int ej_plan_extend(ej_planner *p, ej_value v, ej_value x, ej_view *out)
+{
+    const ej_tape *tape = p->values[v].tape;
+    ej_plan_value *value = &p->values[x];
+    int32_t index = value->step, *step_axes = value->step_axes;
+    ej_expr expr;
+    EJ_TRY(ej_plan_destination(p, v, out));
+    if (comes_early(p, index, tape)) EJ_TRY(move_behind(p, &index));
+    ej_step *step = &p->plan->steps[index];
+    bool reduces = step->reduce != EJ_REDUCE_NONE;
+    EJ_TRY(join(p, step, tape, x, reduces ? 1 + step->n_tail : step->n_src, &expr));
+    EJ_TRY(append_sources(p, step, tape, x, step_axes));
+    if (reduces) step->epilogue = expr;
+    else step->expr = expr;
+    EJ_TRY(ej_plan_access(p, out, step_axes, true, &step->out));
+    ej_plan_written(p, v, out, index, step_axes);
+    value->kind = EJ_VALUE_NONE; /* it is nowhere any more */
+    return EINJIT_OK;
+}
