@@ -197,6 +197,7 @@ bool ej_rewrite_stage(ej_schedule *s, const ej_rewrite *r, int32_t *out)
     sources[r->source] = read;
     s->statements[r->statement].src = sources;
     ej_leaf_hints *hints = &s->statements[r->statement].hints;
+    copy.hints.rows = hints->rows;
     if (hints->ahead && hints->source == r->source) {
         copy.hints.ahead = hints->ahead;
         hints->ahead = 0;
@@ -272,6 +273,7 @@ bool ej_rewrite_stage_out(ej_schedule *s, const ej_rewrite *r, int32_t *out)
     }
     s->statements[r->statement].out = waiting;
     copy.hints.stream = s->statements[r->statement].hints.stream;
+    copy.hints.rows = s->statements[r->statement].hints.rows;
     s->statements[r->statement].hints.stream = false;
     s->statements[s->n_statements++] = copy;
     s->nodes[s->n_nodes++] = (ej_schedule_node){.kind = EJ_SCHEDULE_STATEMENT, .parent = r->at, .child = -1, .next = -1,
