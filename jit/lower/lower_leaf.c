@@ -286,7 +286,7 @@ void ej_lower_leaf(ej_lower *w, int32_t node)
     if (!ej_leaf_init(leaf, w, node) || leaf->empty) return;
     ej_tape *tape = ej_tape_new(leaf);
     if (!tape) return;
-    if (leaf->node->hints.ahead) ej_lower_prefetch(leaf);
+    ej_lower_prefetch(leaf);
     if (leaf->node->hints.stream && ej_lower_streamed(leaf, tape)) return;
     if (leaf->node->reduce == EJ_REDUCE_NONE)
         emit_move(leaf, tape);

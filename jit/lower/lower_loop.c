@@ -19,6 +19,11 @@ LLVMBasicBlockRef ej_lower_block(ej_lower *w, const char *name)
     return LLVMAppendBasicBlockInContext(w->e->context, w->function, name ? name : "");
 }
 
+static const ej_buffer *buffer_of(const ej_lower *w, const ej_at *at)
+{
+    return &w->nest->buffers[at->access->buffer];
+}
+
 static const char *axis_name(const ej_lower *w, int32_t axis)
 {
     return w->nest->axes[axis].name ? w->nest->axes[axis].name : "axis";
@@ -56,7 +61,7 @@ static void emit_chunk(ej_lower *w, int32_t id, LLVMValueRef by, int64_t count, 
     range->modulo = residue > 0 ? node->step : 0;
     range->residue = residue;
     if (ej_lower_constant(by, &fixed) && fixed > 0) range->past_start = true;
-    ej_at_advance(w, first, end, node->axis, by, &outer, node->step);
+    ej_at_advance(w, first, end, node->axis, by, &outer, node->aligned ? 1 : node->step);
     for (int32_t p = 0; p < node->n_placed; p++) ej_at_place(w, first, end, node->placed[p]);
     ej_at_tables(w, first, end, false);
     emit_list(w, node->child);
@@ -215,6 +220,108 @@ static void emit_open(ej_lower *w, int32_t id, ej_range range)
                  known ? NULL : rest);
 }
 
+/* ---- chunks that begin on whole lines ---- */
+
+enum { ALIGNED_LINE = 64, ALIGNED_LEAST = 16 }; /* bytes */
+
+static bool lies_along(const ej_access *access, int32_t axis)
+{
+    for (int32_t t = 0; t < access->n_terms; t++) {
+        const ej_access_term *term = &access->terms[t];
+        if (term->axis == axis) return term->table < 0 && !term->block && ej_size_is(term->stride, 1);
+    }
+    return false;
+}
+
+/* The first leaf below that streams, into memory along the axis; NULL: there is none. */
+static const ej_at *streamed_below(const ej_lower *w, int32_t id, int32_t axis)
+{
+    const ej_at *found = NULL;
+    for (; id >= 0 && !found; id = w->nest->nodes[id].next) {
+        const ej_nest_node *node = &w->nest->nodes[id];
+        if (node->kind == EJ_NEST_LOOP) {
+            found = streamed_below(w, node->child, axis);
+            continue;
+        }
+        const ej_at *at = &w->at[w->first_at[id]];
+        bool outside = at->pointer && buffer_of(w, at)->home != EJ_HOME_LOCAL;
+        if (node->hints.stream && outside && lies_along(&node->dst, axis)) found = at;
+    }
+    return found;
+}
+
+/* Values, less than a step, by which the range begins behind a boundary; NULL: boundaries mean nothing here. */
+static LLVMValueRef past_boundary(ej_lower *w, int32_t id)
+{
+    const ej_nest_node *node = &w->nest->nodes[id];
+    const ej_at *at = node->aligned ? streamed_below(w, node->child, node->axis) : NULL;
+    int64_t bytes = at ? ej_dtypes[buffer_of(w, at)->dtype].bytes : 1, line = ALIGNED_LINE;
+    if (!at || w->ranges[node->axis].maybe_empty || node->step > INT64_MAX / bytes) return NULL;
+    while (line > ALIGNED_LEAST && node->step * bytes % line) line /= 2;
+    if (node->step * bytes % line) return NULL;
+    LLVMValueRef address = LLVMBuildPtrToInt(w->e->builder, at->pointer, w->m->i64, "");
+    LLVMValueRef past = LLVMBuildAnd(w->e->builder, address, ej_lower_i64(w, line - 1), "");
+    return LLVMBuildUDiv(w->e->builder, past, ej_lower_i64(w, bytes), "past_line");
+}
+
+/* All chunks in one body, their lengths known at run time. */
+static void emit_shifted(ej_lower *w, int32_t id, LLVMValueRef total, int64_t most, LLVMValueRef past)
+{
+    const ej_nest_node *node = &w->nest->nodes[id];
+    LLVMBuilderRef b = w->e->builder;
+    LLVMValueRef zero = ej_lower_i64(w, 0), step = ej_lower_i64(w, node->step);
+    LLVMBasicBlockRef before = LLVMGetInsertBlock(b), body = loop_block(w, node->axis);
+    ej_loop_regs regs;
+    LLVMBuildBr(b, body);
+    LLVMPositionBuilderAtEnd(b, body);
+    LLVMValueRef d = LLVMBuildPhi(b, w->m->i64, axis_name(w, node->axis)), left = LLVMBuildSub(b, total, d, "");
+    LLVMAddIncoming(d, &zero, &before, 1);
+    ej_regs_loop_begin(w, &regs, before);
+    LLVMValueRef first = LLVMBuildICmp(b, LLVMIntEQ, d, zero, "");
+    LLVMValueRef n = LLVMBuildSub(b, step, LLVMBuildSelect(b, first, past, zero, ""), "");
+    n = LLVMBuildSelect(b, LLVMBuildICmp(b, LLVMIntSLT, left, n, ""), left, n, "");
+    emit_chunk(w, id, d, -1, most < node->step ? most : node->step, n, 0);
+    ej_regs_loop_end(w, &regs);
+    LLVMValueRef next = LLVMBuildNUWAdd(b, d, n, "");
+    LLVMBasicBlockRef latch = LLVMGetInsertBlock(b), after = ej_lower_block(w, "");
+    LLVMAddIncoming(d, &next, &latch, 1);
+    LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntSLT, next, total, ""), body, after);
+    LLVMPositionBuilderAtEnd(b, after);
+}
+
+/* A shorter first chunk, if there has to be one; then full ones and the rest. */
+static void emit_first(ej_lower *w, int32_t id, LLVMValueRef total, LLVMValueRef past)
+{
+    const ej_nest_node *node = &w->nest->nodes[id];
+    LLVMBuilderRef b = w->e->builder;
+    ej_range outer = w->ranges[node->axis], *range = &w->ranges[node->axis];
+    int32_t first = w->first_at[id], end = w->end_at[id];
+    size_t n_at = (size_t)(end - first);
+    LLVMValueRef zero = ej_lower_i64(w, 0), some = LLVMBuildICmp(b, LLVMIntNE, past, zero, "");
+    LLVMValueRef n = LLVMBuildSub(b, ej_lower_i64(w, node->step), past, "");
+    ej_at *saved = EJ_LOWER_NEW(w, ej_at, n_at);
+    if (!saved) return;
+    n = LLVMBuildSelect(b, LLVMBuildICmp(b, LLVMIntSLT, total, n, ""), total, n, "");
+    LLVMValueRef done = LLVMBuildSelect(b, some, n, zero, "");
+    if (node->step > 1) emit_guarded(w, id, some, zero, -1, outer.most < node->step ? outer.most : node->step - 1, n);
+    memcpy(saved, w->at + first, n_at * sizeof *saved);
+    *range = (ej_range){.lo = ej_lower_add(w, outer.lo, done, ""), .count = -1, .n = LLVMBuildSub(b, total, done, ""),
+                        .most = outer.most, .maybe_empty = true, .past_start = outer.past_start,
+                        .short_of_end = outer.short_of_end};
+    ej_at_advance(w, first, end, node->axis, done, &outer, 1);
+    emit_open(w, id, *range);
+    *range = outer;
+    memcpy(w->at + first, saved, n_at * sizeof *saved);
+}
+
+static void emit_aligned(ej_lower *w, int32_t id, const ej_range *range, LLVMValueRef past)
+{
+    const ej_nest_node *node = &w->nest->nodes[id];
+    LLVMValueRef total = range->count >= 0 ? ej_lower_i64(w, range->count) : range->n;
+    if (divides_again(w, node->child, node->axis, node->step)) emit_shifted(w, id, total, range->most, past);
+    else emit_first(w, id, total, past);
+}
+
 static void emit_node(ej_lower *w, int32_t id)
 {
     const ej_nest_node *node = &w->nest->nodes[id];
@@ -223,7 +330,10 @@ static void emit_node(ej_lower *w, int32_t id)
         return;
     }
     ej_range range = w->ranges[node->axis];
-    if (range.count >= 0)
+    LLVMValueRef past = range.count ? past_boundary(w, id) : NULL;
+    if (past)
+        emit_aligned(w, id, &range, past);
+    else if (range.count >= 0)
         emit_static(w, id, range.count);
     else
         emit_open(w, id, range);

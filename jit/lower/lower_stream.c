@@ -1,6 +1,6 @@
-/* lower_stream.c - what a leaf's hints ask for: stores past the caches, lines asked for before they are read.
+/* lower_stream.c - stores past the caches, where a leaf's hints ask for them.
  *
- * Takes  a move whose result is in memory, whole vectors at constant distances; a source to prefetch.
+ * Takes  a move whose result is in memory, whole vectors at constant distances.
  * Gives  all values first, then one of three ways to store them, by the alignment of the pointer at run time: whole
  *        vectors past the caches; the same in pieces of 16 bytes (callers' arrays are aligned to no more as a rule; the
  *        pieces of a line meet on their way, but lines at the ends of a run are written in parts, which is dear: long runs
@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EJ_STREAM_PIECE = 16, EJ_STREAM_LINE = 64, EJ_STREAM_LINES = 64, EJ_STREAM_RUN = 256 };
+enum { EJ_STREAM_PIECE = 16, EJ_STREAM_LINE = 64, EJ_STREAM_RUN = 256 };
 static const int64_t nowhere = INT64_MIN, cut_off = INT64_MIN + 1; /* no vector; not a whole one: stored as ever */
 
 typedef struct ej_stream {
@@ -162,41 +162,4 @@ void ej_lower_stream_end(ej_lower *w)
     unsigned id = LLVMLookupIntrinsicID("llvm.x86.sse.sfence", strlen("llvm.x86.sse.sfence"));
     LLVMBuildCall2(w->e->builder, LLVMIntrinsicGetType(w->e->context, id, NULL, 0),
                    LLVMGetIntrinsicDeclaration(w->e->module, id, NULL, 0), NULL, 0, "");
-}
-
-/* ---- prefetch ---- */
-
-static void prefetch_line(ej_lower *w, LLVMValueRef pointer)
-{
-    unsigned id = LLVMLookupIntrinsicID("llvm.prefetch", strlen("llvm.prefetch"));
-    LLVMValueRef args[4] = {pointer, LLVMConstInt(w->m->i32, 0, 0), LLVMConstInt(w->m->i32, 3, 0),
-                            LLVMConstInt(w->m->i32, 1, 0)};
-    LLVMBuildCall2(w->e->builder, LLVMIntrinsicGetType(w->e->context, id, &w->m->pointer, 1),
-                   LLVMGetIntrinsicDeclaration(w->e->module, id, &w->m->pointer, 1), args, 4, "");
-}
-
-/* A line of the leaf's source each: as far as they lie at constant distances, counted from the leaf's first element. */
-void ej_lower_prefetch(ej_leaf *leaf)
-{
-    const ej_leaf_hints *hints = &leaf->node->hints;
-    ej_leaf_access *access = &leaf->src[hints->source];
-    int64_t bytes = ej_dtypes[access->buffer->dtype].bytes, lines[EJ_STREAM_LINES];
-    int32_t n = 0;
-    ej_lanes lanes;
-    ej_offsets o;
-    for (int32_t u = 0; u < leaf->unrolls && n < EJ_STREAM_LINES; u++) {
-        ej_leaf_lanes(leaf, u, &lanes);
-        if (!ej_leaf_static(leaf, &lanes, UINT32_MAX)) continue;
-        ej_offsets_of(leaf, access, &lanes, 0, &o);
-        for (int32_t l = 0; l < lanes.n && n < EJ_STREAM_LINES; l++) {
-            int64_t at = o.c[l] * bytes, line = at / EJ_STREAM_LINE;
-            int32_t i = 0;
-            if (!(o.valid >> l & 1) || o.key[l]) continue;
-            while (i < n && lines[i] != line) i++;
-            if (i < n) continue;
-            lines[n++] = line;
-            LLVMValueRef ahead = ej_lower_i64(leaf->w, at + hints->ahead);
-            prefetch_line(leaf->w, ej_lower_offset(leaf->w, access->at->pointer, ahead, 1, ""));
-        }
-    }
 }

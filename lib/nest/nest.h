@@ -5,7 +5,7 @@
  *
  * Ranges, not index arithmetic. Everywhere in the tree each axis has a current range [lo, hi). At the root it is
  * [0, extent). A LOOP over an axis with step s runs its children once for every chunk of at most s of the current range,
- * with the range set to that chunk (the last one may be shorter). A leaf does its work for all values in the current
+ * with the range set to that chunk (the last one may be shorter, of an aligned loop the first one, too). A leaf does its work for all values in the current
  * ranges of the axes that its accesses name. So splitting an axis is two loops over it, and the meaning of a tree does
  * not depend on tiles: they only say how a leaf covers its ranges.
  *
@@ -59,8 +59,9 @@ typedef struct ej_leaf_hints {
     bool stream;        /* of a move: vectors are stored past the caches where they lie aligned, as is asked at run time */
     int32_t source;     /* ahead > 0: the lines of this source .. */
     int64_t ahead;      /* .. are asked for that many bytes before it comes to them */
+    int32_t rows;       /* rows > 0: what an access reaches through a table is asked for so many entries before */
 } ej_leaf_hints;
-enum { EJ_HINT_AHEAD = 1 << 24 }; /* most bytes ahead */
+enum { EJ_HINT_AHEAD = 1 << 24, EJ_HINT_ROWS = 1 << 10 }; /* most bytes and entries ahead */
 
 enum ej_nest_kind { EJ_NEST_LOOP, EJ_NEST_LEAF };
 typedef struct ej_nest_node {
@@ -71,6 +72,7 @@ typedef struct ej_nest_node {
     int32_t child;      /* first child, -1 = none */
     int32_t axis;
     int64_t step;       /* >= 1 */
+    bool aligned;       /* the first chunk may be shorter, so that streaming leaves below begin the others on whole lines */
     int32_t last;       /* last child, where the builder appends */
     int32_t n_placed, cap_placed; /* LOCAL and REG buffers that live in one iteration */
     int32_t *placed;

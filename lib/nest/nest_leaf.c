@@ -16,7 +16,7 @@
 #include "base_hash.h"
 
 #if UINTPTR_MAX > UINT32_MAX
-_Static_assert(sizeof(ej_nest) == 112 && sizeof(ej_nest_node) == 256 && sizeof(ej_axis) == 32 && sizeof(ej_buffer) == 72 &&
+_Static_assert(sizeof(ej_nest) == 112 && sizeof(ej_nest_node) == 264 && sizeof(ej_axis) == 32 && sizeof(ej_buffer) == 72 &&
                sizeof(ej_access) == 40 && sizeof(ej_access_term) == 80 && sizeof(ej_expr_op) == 40 &&
                sizeof(ej_tile) == 100 && sizeof(ej_digit) == 12, "nests have a new field: write it down in nest_words()");
 #endif
@@ -171,6 +171,7 @@ static void node_words(leaf_reader *r, const ej_nest_node *node)
         number(r->out, node->child);
         number(r->out, node->axis);
         number(r->out, node->step);
+        word(r->out, node->aligned);
         placed_words(r, node->placed, node->n_placed);
         return;
     }
@@ -183,6 +184,7 @@ static void node_words(leaf_reader *r, const ej_nest_node *node)
     word(r->out, node->hints.stream);
     number(r->out, node->hints.source);
     number(r->out, node->hints.ahead);
+    number(r->out, node->hints.rows);
 }
 
 static void nest_words(leaf_reader *r)

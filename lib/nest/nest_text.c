@@ -11,7 +11,7 @@
  *     buffer B f32 local elems 512 at 0
  *     buffer acc f32 reg elems 8
  *     place T                             at the root: before the first node
- *     loop i step 4
+ *     loop i step 4                       or: step 16 aligned
  *         when first k                    of the loop or leaf above it: first, later, last, earlier; k, l: of these axes
  *         place acc                       of the loop above it: first lines of its children
  *         move acc[i: 1]                  no sources: a constant
@@ -23,6 +23,7 @@
  *             expr $0 = f32 src 0; $1 = f32 src 1; $2 = f32 mul $0 $1
  *             tile i unroll 4, k lane 16
  *             prefetch 0 512              lines of source 0, 512 bytes ahead
+ *             rows 8                      what tables lead to, 8 entries ahead
  *             stream                      of a move: stores go past the caches
  *
  * Four spaces a level. Names that are not one word, or not unique, are declared in quotes and referred to as %0, %1, ...
@@ -244,6 +245,10 @@ static void print_hints(ej_text *text, const ej_leaf_hints *hints, int32_t depth
         indent(text, depth);
         ej_print(text, "prefetch %d %lld\n", (int)hints->source, (long long)hints->ahead);
     }
+    if (hints->rows) {
+        indent(text, depth);
+        ej_print(text, "rows %d\n", (int)hints->rows);
+    }
     if (!hints->stream) return;
     indent(text, depth);
     ej_print(text, "stream\n");
@@ -377,7 +382,7 @@ void ej_nest_print(ej_text *text, const ej_nest *nest, const ej_sizes *sizes)
             indent(text, depth);
             ej_print(text, "loop ");
             print_axis_ref(&p, node->axis);
-            ej_print(text, " step %lld\n", (long long)node->step);
+            ej_print(text, " step %lld%s\n", (long long)node->step, node->aligned ? " aligned" : "");
             print_when(&p, &node->when, depth + 1);
             print_placed(&p, node->placed, node->n_placed, depth + 1);
             if (node->child >= 0) {

@@ -250,6 +250,7 @@ static int read_loop(reader *r, int32_t depth)
     if (ej_nest_loop(r->out, r->c.arena, parent_of(r, depth), axis, step, &id) ||
         !EJ_PUSH_ROOM(r->c.arena, r->loops, r->cap_loops, depth))
         return ej_no_memory(r->c.err);
+    r->out->nodes[id].aligned = ej_nest_take_keyword(&r->c, "aligned");
     r->loops[depth] = id;
     r->depth = depth + 1;
     r->leaf = -1;
@@ -306,6 +307,7 @@ static int read_leaf_line(reader *r, int32_t depth)
         EJ_TRY(ej_nest_read_int32(&r->c, &leaf->hints.source));
         return ej_nest_read_integer(&r->c, &leaf->hints.ahead);
     }
+    if (ej_nest_take_keyword(&r->c, "rows")) return ej_nest_read_int32(&r->c, &leaf->hints.rows);
     if (ej_nest_take_keyword(&r->c, "stream")) {
         leaf->hints.stream = true;
         return EINJIT_OK;
@@ -339,7 +341,7 @@ static bool next_is(reader *r, const char *const *words)
 
 static int read_line_at(reader *r, int32_t depth)
 {
-    static const char *const leaf_words[] = {"src", "expr", "tile", "prefetch", "stream", NULL};
+    static const char *const leaf_words[] = {"src", "expr", "tile", "prefetch", "rows", "stream", NULL};
     if (next_is(r, leaf_words)) return read_leaf_line(r, depth);
     if (ej_nest_take_keyword(&r->c, "when")) return read_when(r, depth);
     if (!depth && ej_nest_take_keyword(&r->c, "nest")) return ej_nest_read_name(&r->c, &r->out->name);

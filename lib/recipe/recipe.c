@@ -17,6 +17,7 @@ static const ej_script *const scripts[] = {
     &ej_script_gemm,    /* operands that are used again and again: packed, in blocks for the caches */
     &ej_script_small,   /* batches of products of a few registers */
     &ej_script_permute, /* one operand, unit strides along different axes */
+    &ej_script_rows,    /* rows through tables: gathers and scatter-adds */
     &ej_script_map,     /* one pass over a large result */
     &ej_script_sweep,   /* a small result of one big operand */
     &ej_script_plain,   /* anything */

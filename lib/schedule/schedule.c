@@ -68,6 +68,11 @@ int32_t ej_do_loop(ej_schedule *s, int32_t statement, int32_t axis, int64_t step
     return run(s, (ej_rewrite){.kind = EJ_REWRITE_LOOP, .statement = statement, .axis = axis, .step = step});
 }
 
+int32_t ej_do_aligned_loop(ej_schedule *s, int32_t statement, int32_t axis, int64_t step)
+{
+    return run(s, (ej_rewrite){.kind = EJ_REWRITE_LOOP, .statement = statement, .axis = axis, .step = step, .aligned = true});
+}
+
 void ej_do_inner(ej_schedule *s, int32_t statement, int32_t axis, int64_t step)
 {
     run(s, (ej_rewrite){.kind = EJ_REWRITE_INNER, .statement = statement, .axis = axis, .step = step});

@@ -61,6 +61,7 @@ typedef struct ej_schedule_node {
     int32_t parent, child, next; /* -1: none */
     int32_t axis;
     int64_t step;
+    bool aligned;                /* as of a nest's loop */
     int32_t statement;
 } ej_schedule_node;
 
@@ -86,6 +87,7 @@ typedef struct ej_rewrite {
     int32_t statement, at, source; /* STAGE, STAGE_OUT, FILL: the loop (or EJ_AT_ROOT); STAGE: the source */
     int32_t axis;                  /* LOOP, INNER, SPLIT */
     int64_t step;
+    bool aligned;                  /* LOOP */
     ej_tile digits;                /* TILE, STORE; STAGE, STAGE_OUT: the layout */
     ej_leaf_hints hints;           /* HINT */
 } ej_rewrite;
@@ -170,7 +172,11 @@ int32_t ej_schedule_put(ej_schedule *s, int32_t at, int32_t child, const ej_stat
 int32_t ej_rule_vector(const ej_schedule *s, const ej_statement *st); /* lanes of a register for all it computes with */
 int32_t ej_rule_lanes(const ej_schedule *s, const ej_statement *st, int64_t range); /* the same, for a short range */
 int64_t ej_nominal_extent(const ej_schedule *s, int32_t axis); /* for estimates: what is known, or a long one where it is open */
-/* Stores of a statement pay past the caches: its result is more than the last of them holds, in rows of whole lines. */
+double ej_rule_bytes(const ej_schedule *s, const ej_statement *st); /* that it reads and writes, each once */
+/* The last cache has no room for the result, which is written without tables; the result's rows are whole lines. Where both
+ * hold, stores pay past the caches. */
+bool ej_rule_is_large(const ej_schedule *s, const ej_statement *st);
+bool ej_rule_has_whole_lines(const ej_schedule *s, const ej_statement *st);
 bool ej_rule_streams(const ej_schedule *s, const ej_statement *st);
 bool ej_statement_has_table(const ej_statement *st, int32_t axis);
 /* How far apart an axis' neighbours lie, at most: reduced ones in the sources (-1: none moves along it), others in the
@@ -184,6 +190,7 @@ bool ej_schedule_apply(ej_schedule *s, const ej_rewrite *rewrite, int32_t *out);
 bool ej_schedule_refuse(ej_schedule *s, int32_t statement, int why); /* false */
 /* For scripts: after a refusal the schedule has failed, and the rest of the script does nothing. */
 int32_t ej_do_loop(ej_schedule *s, int32_t statement, int32_t axis, int64_t step);
+int32_t ej_do_aligned_loop(ej_schedule *s, int32_t statement, int32_t axis, int64_t step);
 void ej_do_inner(ej_schedule *s, int32_t statement, int32_t axis, int64_t step);
 void ej_do_tile(ej_schedule *s, int32_t statement, ej_tile tile);
 void ej_do_store(ej_schedule *s, int32_t statement, ej_tile tile);

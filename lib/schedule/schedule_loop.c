@@ -64,7 +64,7 @@ bool ej_rewrite_loop(ej_schedule *s, const ej_rewrite *r, int32_t *out)
     int32_t id = (int32_t)s->n_nodes++;
     ej_schedule_node *node = &s->nodes[st->node];
     s->nodes[id] = (ej_schedule_node){.kind = EJ_SCHEDULE_LOOP, .parent = parent, .child = st->node, .next = node->next,
-                                      .axis = r->axis, .step = r->step, .statement = -1};
+                                      .axis = r->axis, .step = r->step, .aligned = r->aligned, .statement = -1};
     *link_to(s, st->node) = id;
     node->parent = id;
     node->next = -1;
@@ -168,7 +168,8 @@ bool ej_rewrite_hint(ej_schedule *s, const ej_rewrite *r)
     const ej_leaf_hints *hints = &r->hints;
     if (hints->stream && s->buffers[st->out.buffer].plan.home == EJ_HOME_REG)
         return ej_schedule_refuse(s, r->statement, EJ_REFUSE_REGISTERS);
-    if (hints->ahead < 0 || hints->ahead > EJ_HINT_AHEAD) return ej_schedule_refuse(s, r->statement, EJ_REFUSE_LARGE);
+    if (hints->ahead < 0 || hints->ahead > EJ_HINT_AHEAD || hints->rows < 0 || hints->rows > EJ_HINT_ROWS)
+        return ej_schedule_refuse(s, r->statement, EJ_REFUSE_LARGE);
     if (hints->ahead && (hints->source < 0 || hints->source >= st->n_src))
         return ej_schedule_refuse(s, r->statement, EJ_REFUSE_NO_SUCH);
     if (hints->ahead && s->buffers[st->src[hints->source].buffer].plan.home == EJ_HOME_REG)

@@ -123,10 +123,12 @@ static void one_rewrite(dice *d, int32_t id)
         r.kind = EJ_REWRITE_HINT;
         r.hints.stream = draw(d, 2);
         r.hints.ahead = draw(d, 2) ? 64 << draw(d, 8) : 0;
+        r.hints.rows = draw(d, 2) ? 1 << draw(d, 8) : 0;
         r.hints.source = (int32_t)draw(d, (uint32_t)st->n_src);
         break;
     default:
         r.kind = EJ_REWRITE_LOOP;
+        r.aligned = draw(d, 2);
     }
     ej_schedule_apply(d->s, &r, NULL);
 }

@@ -219,7 +219,7 @@ static int write_end(settler *w, int32_t parent, const ej_tile *store, const ej_
 {
     const ej_expr *finish = w->st->epilogue.n ? &w->st->epilogue : same;
     int reduce = w->st->accumulate ? w->st->reduce : EJ_REDUCE_NONE;
-    ej_leaf_hints last = {.stream = w->st->hints.stream && reduce == EJ_REDUCE_NONE};
+    ej_leaf_hints last = {.stream = w->st->hints.stream && reduce == EJ_REDUCE_NONE, .rows = w->st->hints.rows};
     bool comes_again = w->n_around && !w->st->accumulate && !w->st->epilogue.n; /* one pass for all parts of a sum */
     if (comes_again) last.stream = false;
     if (!w->n_around || w->st->accumulate || !w->st->epilogue.n)
@@ -372,6 +372,7 @@ static int write_tree(settler *w)
         int32_t parent = s->nodes[node].parent, above = parent < 0 ? -1 : w->loops[parent];
         if (s->nodes[node].kind == EJ_SCHEDULE_LOOP) {
             EJ_TRY(ej_nest_loop(w->nest, w->arena, above, s->nodes[node].axis, s->nodes[node].step, &w->loops[node]));
+            w->nest->nodes[w->loops[node]].aligned = s->nodes[node].aligned;
             EJ_TRY(write_placed(w, node));
             node = s->nodes[node].child;
             continue;

@@ -168,6 +168,7 @@ bool ej_rewrite_stage(ej_schedule *s, const ej_rewrite *r, int32_t *out)
     s->statements[r->statement].src = sources;
     s->statements[r->statement].expr = rest;
     ej_leaf_hints *hints = &s->statements[r->statement].hints;
+    copy.hints.rows = hints->rows;
     if (hints->ahead && hints->source == r->source) {
         copy.hints.ahead = hints->ahead;
         hints->ahead = 0;
@@ -226,6 +227,7 @@ bool ej_rewrite_stage_out(ej_schedule *s, const ej_rewrite *r, int32_t *out)
     }
     s->statements[r->statement].out = waiting;
     copy.hints.stream = s->statements[r->statement].hints.stream;
+    copy.hints.rows = s->statements[r->statement].hints.rows;
     s->statements[r->statement].hints.stream = false;
     *out = ej_schedule_put(s, r->at, child, &copy, true);
     return true;

@@ -3,14 +3,14 @@
  *     # schedule of einsum_1              comments say what the numbers mean: axes, statement 0
  *     # axis %0 i 1024
  *     tile 0 %0 unroll 12, %1 lane 16     a statement; axes by number: names need not be unique
- *     loop 0 %1 64
+ *     loop 0 %1 64                        or: 64 aligned
  *     inner 0 %2 8
  *     store 0 %1 unroll 16, %0 lane 12
  *     stage 0 1 at 3 local %1 0, %2 0, %1 16    source 1 of statement 0, at node 3 (or root), layout
  *     stage_out 0 at 3 local %1 0, %0 0
  *     split 0 %2
  *     fill 0 at root
- *     hint 0 stream prefetch 1 512        as in a nest's text, either or both
+ *     hint 0 stream prefetch 1 512 rows 8    as in a nest's text, any of them
  */
 #include "schedule.h"
 
@@ -69,6 +69,7 @@ static void print_rewrite(ej_text *text, const ej_rewrite *r)
     ej_print(text, "%s %d", words[r->kind], (int)r->statement);
     if (r->kind == EJ_REWRITE_LOOP || r->kind == EJ_REWRITE_INNER)
         ej_print(text, " %%%d %lld", (int)r->axis, (long long)r->step);
+    if (r->aligned) ej_print(text, " aligned");
     if (r->kind == EJ_REWRITE_STAGE) ej_print(text, " %d", (int)r->source);
     if (r->kind == EJ_REWRITE_SPLIT) ej_print(text, " %%%d", (int)r->axis);
     if (is_staging(r->kind) || r->kind == EJ_REWRITE_FILL) print_place(text, r);
@@ -76,6 +77,7 @@ static void print_rewrite(ej_text *text, const ej_rewrite *r)
     print_digits(text, &r->digits, is_staging(r->kind));
     if (r->hints.stream) ej_print(text, " stream");
     if (r->hints.ahead) ej_print(text, " prefetch %d %lld", (int)r->hints.source, (long long)r->hints.ahead);
+    if (r->hints.rows) ej_print(text, " rows %d", (int)r->hints.rows);
     ej_print(text, "\n");
 }
 
@@ -134,9 +136,11 @@ static int read_stage(ej_nest_cursor *c, ej_rewrite *r)
 static int read_hints(ej_nest_cursor *c, ej_leaf_hints *hints)
 {
     hints->stream = ej_nest_take_keyword(c, "stream");
-    if (!ej_nest_take_keyword(c, "prefetch")) return EINJIT_OK;
-    EJ_TRY(ej_nest_read_int32(c, &hints->source));
-    return ej_nest_read_integer(c, &hints->ahead);
+    if (ej_nest_take_keyword(c, "prefetch")) {
+        EJ_TRY(ej_nest_read_int32(c, &hints->source));
+        EJ_TRY(ej_nest_read_integer(c, &hints->ahead));
+    }
+    return ej_nest_take_keyword(c, "rows") ? ej_nest_read_int32(c, &hints->rows) : EINJIT_OK;
 }
 
 static int read_rewrite(ej_nest_cursor *c, ej_rewrite *r)
@@ -149,7 +153,9 @@ static int read_rewrite(ej_nest_cursor *c, ej_rewrite *r)
     if (is_staging(kind)) EJ_TRY(read_stage(c, r));
     if (kind == EJ_REWRITE_LOOP || kind == EJ_REWRITE_INNER) {
         EJ_TRY(read_axis(c, &r->axis));
-        return ej_nest_read_integer(c, &r->step);
+        EJ_TRY(ej_nest_read_integer(c, &r->step));
+        r->aligned = kind == EJ_REWRITE_LOOP && ej_nest_take_keyword(c, "aligned");
+        return EINJIT_OK;
     }
     if (kind == EJ_REWRITE_SPLIT) return read_axis(c, &r->axis);
     if (kind == EJ_REWRITE_FILL) return read_place(c, r);

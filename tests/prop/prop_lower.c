@@ -154,7 +154,7 @@ static int put_loops(draw *d, int depth, bool dst, bool all)
             int step = round ? d->total[a] : d->total[a] * (2 + (int)next(d, 3));
             if (round ? !needed && next(d, 2) : next(d, 3) != 0) continue;
             indent(d, depth++);
-            put(d, "loop %c step %d\n", 'a' + a, step);
+            put(d, "loop %c step %d%s\n", 'a' + a, step, next(d, 2) ? " aligned" : "");
         }
     }
     return depth;
@@ -218,6 +218,10 @@ static void put_hints(draw *d, int depth, int source, bool move_to_memory)
     if (source >= 0 && next(d, 2)) {
         indent(d, depth);
         put(d, "prefetch %d %d\n", source, 64 << next(d, 6));
+    }
+    if (next(d, 2)) {
+        indent(d, depth);
+        put(d, "rows %d\n", 1 << next(d, 5));
     }
     if (!move_to_memory || !next(d, 2)) return;
     indent(d, depth);
@@ -312,7 +316,7 @@ static void put_through_registers(draw *d)
     for (int a = 0; a < d->n_axes; a++) {
         if (!d->in_dst[a]) continue;
         indent(d, depth++);
-        put(d, "loop %c step %d\n", 'a' + a, d->total[a]);
+        put(d, "loop %c step %d%s\n", 'a' + a, d->total[a], next(d, 2) ? " aligned" : "");
     }
     indent(d, depth);
     put(d, "place acc\n");
@@ -364,7 +368,7 @@ static void put_in_blocks(draw *d)
         if (!named(d, a)) continue;
         int step = d->in_dst[a] ? d->total[a] : d->total[a] * (1 + (int)next(d, 3));
         indent(d, depth++);
-        put(d, "loop %c step %d\n", 'a' + a, step);
+        put(d, "loop %c step %d%s\n", 'a' + a, step, next(d, 2) ? " aligned" : "");
         size_t at = strlen(blocks);
         if (!d->in_dst[a]) snprintf(blocks + at, sizeof blocks - at, "%s%c", at ? ", " : "", 'a' + a);
     }

@@ -74,6 +74,42 @@ static void open_sizes_and_blocks_are_stored_right(void **state)
                 "            expr $0 = f32 src 0\n            tile i unroll 2, i lane 4\n            stream\n", 0, NULL, 0);
 }
 
+/* First chunks of every length, before full ones and inside of longer ones; nothing streams, and boundaries mean nothing. */
+static void aligned_loops_cover_their_ranges(void **state)
+{
+    (void)state;
+    for (int n = 1; n < 70; n++) {
+        lower_agree_format(0, NULL, 0,
+                           "nest first\naxis i 3\naxis j %d\nbuffer A f32 arg 0 elems %d\nbuffer B f32 arg 1 elems %d\n"
+                           "loop i step 1\n    loop j step 16 aligned\n        move B[i: %d, j: 1]\n"
+                           "            src A[i: %d, j: 1]\n            expr $0 = f32 src 0\n"
+                           "            tile j unroll 4, j lane 4\n            stream\n", n, 3 * n, 3 * n, n, n);
+        lower_agree_format(0, NULL, 0,
+                           "nest inside\naxis i 3\naxis j %d\nbuffer A f64 arg 0 elems %d\nbuffer B f64 arg 1 elems %d\n"
+                           "buffer P f64 local elems 16\nloop i step 1\n    loop j step 16 aligned\n        place P\n"
+                           "        loop j step 4\n            move P[j: 1]\n                src A[i: %d, j: 1]\n"
+                           "                expr $0 = f64 src 0\n                tile j lane 4\n"
+                           "        loop j step 2 aligned\n            move B[i: %d, j: 1]\n                src P[j: 1]\n"
+                           "                expr $0 = f64 src 0\n                tile j lane 2\n                stream\n",
+                           n, 3 * n, 3 * n, n, n);
+    }
+    lower_agree("nest plain\naxis j 21\nbuffer A f32 arg 0 elems 21\nbuffer B f32 arg 1 elems 21\n"
+                "loop j step 8 aligned\n    move B[j: 1]\n        src A[j: 1]\n        expr $0 = f32 src 0\n"
+                "        tile j unroll 2, j lane 4\n", 0, NULL, 0);
+}
+
+/* Entries past the end of a table are not looked up: it ends at the end of a page. */
+static void rows_ahead_stay_inside_of_tables(void **state)
+{
+    (void)state;
+    for (int rows = 1; rows < 12; rows += 5)
+        lower_agree_format(0, NULL, 0,
+                           "nest gather\naxis e 7\naxis c 9\nbuffer A f32 arg 0 elems 45\n"
+                           "buffer T i64 arg 1 elems 7 table 5\nbuffer B f32 arg 2 elems 63\n"
+                           "loop e step 1\n    move B[e: 9, c: 1]\n        src A[e: 9 by T[e: 1], c: 1]\n"
+                           "        expr $0 = f32 src 0\n        tile c unroll 3, c lane 4\n        rows %d\n", rows);
+}
+
 static const char copy[] = "nest copy\naxis j 4096\nbuffer A f32 arg 0 elems 4096\nbuffer B f32 arg 1 elems 4096\n"
                            "loop j step %d\n    move B[j: 1]\n        src A[j: 1]\n        expr $0 = f32 src 0\n"
                            "        tile j unroll %d, j lane %d\n%s";
@@ -126,6 +162,8 @@ int main(void)
         cmocka_unit_test(every_alignment_is_stored_right),
         cmocka_unit_test(rows_of_other_alignments_are_stored_right),
         cmocka_unit_test(moves_in_an_order_that_counts_keep_it),
+        cmocka_unit_test(aligned_loops_cover_their_ranges),
+        cmocka_unit_test(rows_ahead_stay_inside_of_tables),
         cmocka_unit_test(open_sizes_and_blocks_are_stored_right),
         cmocka_unit_test(hints_are_instructions),
     };

@@ -1,0 +1,120 @@
+/* recipe_rows.c - gathers and scatter-adds: what a table leads to is read or written in whole rows.
+ *
+ * Takes  a step that reduces nothing, or accumulates term by term, where some access goes through a table. Each source
+ *        lies along the result's unit axis or does not move with it; or a source has its table there.
+ * Gives  the other axes outermost, in the result's order (for sums in memory in the order of the axes: terms of one
+ *        element keep theirs); a row in registers, or, where the table is on the unit axis, elements one after the other
+ *        (gathers of elements by the hardware are no faster). Rows that do not lie in the L2 are asked for some entries ahead.
+ * Keeps  the order of sums into one row.
+ */
+#include "recipe.h"
+
+#include <stdlib.h>
+
+enum { ROWS_AHEAD_BYTES = 4096, ROWS_FEWEST = 4, ROWS_MOST = 32 }; /* on their way, and entries that are */
+enum { ROWS_OPEN = 2, ROWS_SMALL_EXPR = 12 }; /* vectors of an open axis; values that do not crowd out the row */
+enum rows_number { ROWS_VECTORS, ROWS_AHEAD };
+
+static bool has_tables(const ej_access *access)
+{
+    for (int32_t t = 0; t < access->n_terms; t++)
+        if (access->terms[t].table >= 0) return true;
+    return false;
+}
+
+/* A table leads to one of more elements than `bytes`. */
+static bool far_rows(const ej_schedule *s, const ej_access *access, int64_t bytes)
+{
+    const ej_buffer *buffer = &s->buffers[access->buffer].plan;
+    return has_tables(access) && (double)buffer->elems.n * ej_dtypes[buffer->dtype].bytes > (double)bytes;
+}
+
+static bool matches(const ej_schedule *s)
+{
+    const ej_statement *st = &s->statements[0];
+    int32_t unit = ej_access_unit_axis(&st->out);
+    bool tables = has_tables(&st->out);
+    if (st->epilogue.n || (st->reduce != EJ_REDUCE_NONE && !st->accumulate) || unit < 0) return false;
+    if (ej_access_find(&st->out, unit)->table >= 0) return false;
+    for (int32_t a = 0; a < s->n_axes; a++)
+        if (!ej_access_find(&st->out, a)) return false;
+    for (int32_t i = 0; i < st->n_src; i++) {
+        const ej_access_term *term = ej_access_find(&st->src[i], unit);
+        bool along = !term || term->table >= 0 || ej_size_is(term->stride, 1) || ej_size_is(term->stride, 0);
+        if (!along && !ej_statement_has_table(st, unit)) return false;
+        tables = tables || has_tables(&st->src[i]);
+    }
+    return tables;
+}
+
+static int32_t lanes_of(const ej_schedule *s, int32_t unit)
+{
+    const ej_statement *st = &s->statements[0];
+    return ej_statement_has_table(st, unit) ? 1 : ej_rule_lanes(s, st, ej_schedule_range(s, -1, unit));
+}
+
+/* Vectors of a row that are worked on at once: all of it, or even parts. */
+static int64_t vectors_of(const ej_schedule *s, int32_t unit, int32_t lanes)
+{
+    const ej_statement *st = &s->statements[0];
+    ej_size extent = s->axes[unit].extent;
+    int64_t most = st->expr.n <= ROWS_SMALL_EXPR ? s->job->target->vector_registers / 2 : ROWS_OPEN;
+    if (ej_statement_has_table(st, unit)) return 1;
+    if (extent.e) return ROWS_OPEN;
+    int64_t all = (extent.n + lanes - 1) / lanes, parts = (all + most - 1) / most;
+    return parts ? (all + parts - 1) / parts : 1;
+}
+
+static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_RECIPE_NUMBERS])
+{
+    const ej_statement *st = &s->statements[0];
+    int32_t unit = ej_access_unit_axis(&st->out), lanes = lanes_of(s, unit);
+    int64_t row = s->axes[unit].extent.n * ej_dtypes[s->buffers[st->out.buffer].plan.dtype].bytes, near = s->job->target->l2_bytes / 2;
+    int64_t ahead = row > 0 ? ROWS_AHEAD_BYTES / row : ROWS_MOST;
+    bool far = far_rows(s, &st->out, near);
+    for (int32_t i = 0; i < st->n_src; i++) far = far || far_rows(s, &st->src[i], near);
+    if (ahead < ROWS_FEWEST) ahead = ROWS_FEWEST;
+    if (ahead > ROWS_MOST) ahead = ROWS_MOST;
+    out[0][ROWS_VECTORS] = vectors_of(s, unit, lanes);
+    out[0][ROWS_AHEAD] = (far && !ej_statement_has_table(st, unit)) || ej_job_random(s->job) ? ahead : 0;
+    return 1;
+}
+
+/* Of the axes that have no loop yet the one with the largest stride in the result; those with tables lie anywhere. */
+static int32_t next_outer(const ej_schedule *s, int32_t unit, const bool *done)
+{
+    const ej_statement *st = &s->statements[0];
+    int32_t best = -1;
+    int64_t widest = -1;
+    for (int32_t a = 0; a < s->n_axes; a++) {
+        const ej_access_term *term = ej_access_find(&st->out, a);
+        if (done[a] || a == unit) continue;
+        if (st->accumulate) return a;
+        int64_t stride = term->stride.n == INT64_MIN ? INT64_MAX : llabs(term->stride.n);
+        if (stride <= widest) continue;
+        widest = stride;
+        best = a;
+    }
+    return best;
+}
+
+static void run(ej_schedule *s, const int64_t *numbers)
+{
+    const ej_statement *st = &s->statements[0];
+    int32_t unit = ej_access_unit_axis(&st->out), lanes = lanes_of(s, unit);
+    bool *done = EJ_JOB_ARRAY(s->job, bool, (size_t)s->n_axes);
+    ej_tile tile = {0};
+    if (!done) {
+        s->no_memory = true;
+        return;
+    }
+    ej_tile_add(&tile, unit, numbers[ROWS_VECTORS], EJ_UNROLL);
+    ej_tile_add(&tile, unit, lanes, EJ_LANE);
+    ej_do_tile(s, 0, tile);
+    for (int32_t a; (a = next_outer(s, unit, done)) >= 0; done[a] = true) ej_do_loop(s, 0, a, 1);
+    if (ej_statement_has_table(st, unit)) ej_do_loop(s, 0, unit, 1);
+    ej_do_hint(s, 0, (ej_leaf_hints){.stream = st->reduce == EJ_REDUCE_NONE && ej_rule_streams(s, st),
+                                     .rows = (int32_t)numbers[ROWS_AHEAD]});
+}
+
+const ej_script ej_script_rows = {"rows", matches, NULL, params, run};
