@@ -127,8 +127,11 @@ static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_REC
     p[GEMM_PACK_RIGHT] = right_unit != g.lane || !small;
     p[GEMM_PACK_LEFT] = g.plain && !deep_left && far_left; /* a page or more a term: 1.3 times at 1024^3 f32, a loss at 512^3 */
     ej_product_tile(s, &g, lanes, p[GEMM_PACK_LEFT], &p[GEMM_ROWS], &p[GEMM_VECTORS]);
-    bool spreads = ej_access_unit_axis(&st->out) != g.lane; /* lanes are stored one by one: long code, and 4 rows are faster */
-    if (spreads && p[GEMM_ROWS] > 4) p[GEMM_ROWS] = 4;
+    if (ej_access_unit_axis(&st->out) != g.lane) { /* stored lane by lane: long code, which pays for long sums at most */
+        if (p[GEMM_VECTORS] > 3) p[GEMM_VECTORS] = 3;
+        int64_t most = g.size_k < 64 ? 4 : 12 / p[GEMM_VECTORS];
+        if (p[GEMM_ROWS] > most) p[GEMM_ROWS] = most;
+    }
     double width = (double)lanes * (double)p[GEMM_VECTORS];
     double kc = (double)t->l2_bytes / 6 / (width * bytes); /* 1/4: 252, 1/10: 229, 1/32: 172 GFLOP/s at 2048^3 f32 on Zen 5 */
     if (kc < 128) kc = 128;

@@ -301,7 +301,7 @@ static void products_are_taken_where_they_pay(void **state)
                        "f32[1024,1024] f32[1024,1024]", "i"));
     assert_false(takes("def f(a: f32[i, k], b: f32[k, j]):\n    return einsum('ik,kj->ij', a, b)\n",
                        "f32[1024,1024] f32[1024,1024]", "k"));
-    assert_false(takes(PRODUCT("abc,dae->dcbe"), "f32[32,32,32] f32[1000,32,3]", NULL));
+    assert_true(takes(PRODUCT("abc,dae->dcbe"), "f32[32,32,32] f32[1000,32,3]", NULL)); /* lanes along b: 6.3 -> 2.7 ms */
     assert_false(takes(PRODUCT("ik,k->i"), "f32[4096,4096] f32[4096]", NULL));
     assert_false(takes(PRODUCT("adb,cd->cba"), "f32[384,384,384] f32[24,384]", NULL));
 }
