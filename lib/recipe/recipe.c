@@ -86,6 +86,7 @@ static int build_random(ej_nest *nest, ej_step *step, const ej_plan *plan, ej_si
 static const ej_script *const scripts[] = {
     &ej_script_gemm,    /* products of two operands that do not fit into the caches as they are */
     &ej_script_thin,    /* the same, where the operand with the result's unit axis lies along another one */
+    &ej_script_tensor,  /* other contractions of two operands, lanes wherever they are cheapest */
     &ej_script_small,   /* batches of products of a few registers */
     &ej_script_permute, /* one operand, unit strides along different axes */
     &ej_script_map,     /* one pass over a large result */
@@ -153,14 +154,18 @@ static int try_script(attempt *out, const ej_script *script, const ej_step *step
     return EINJIT_OK;
 }
 
-/* The first script that matches: costs do not rank scripts of different kinds. Random plans take any, or none. */
+/* The first script that matches and pays for certain, else the first that matches: costs do not rank scripts of different
+ * kinds. Random plans take any, or none. */
 static int try_scripts(attempt *out, uint64_t random, const ej_step *step, const ej_plan *plan, ej_sizes *sizes, ej_job *job)
 {
-    out->built = false;
+    out->built = out->pays = false;
     if (random % 2) return EINJIT_OK;
-    for (int i = 0; i < EJ_N_SCRIPTS && !out->built; i++)
-        if (random ? i == (int)(random / 2 % EJ_N_SCRIPTS) : i != EJ_PLAIN)
-            EJ_TRY(try_script(out, scripts[i], step, plan, sizes, job));
+    for (int i = 0; i < EJ_N_SCRIPTS && !(out->built && out->pays); i++) {
+        attempt one;
+        if (random ? i != (int)(random / 2 % EJ_N_SCRIPTS) : i == EJ_PLAIN) continue;
+        EJ_TRY(try_script(&one, scripts[i], step, plan, sizes, job));
+        if (one.built && (!out->built || one.pays)) *out = one;
+    }
     return EINJIT_OK;
 }
 

@@ -18,6 +18,12 @@ static bool find(const ej_schedule *s, ej_product *g)
     return ej_product_find(s, ej_access_unit_axis(&s->statements[0].out), g);
 }
 
+/* The result outweighs its operands. */
+static bool is_outer(const ej_product *g)
+{
+    return g->size_m * g->size_n > 4 * (g->size_m * g->size_k + g->size_k * g->size_n);
+}
+
 /* ---- numbers ---- */
 
 static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_RECIPE_NUMBERS])
@@ -45,7 +51,7 @@ static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_REC
     if (depth > g.size_k) depth = g.size_k;
     p[GEMM_MC] = ej_block_of(s->axes[g.row].extent.n, (double)t->l2_bytes / 4 / (depth * bytes), p[GEMM_ROWS]);
     p[GEMM_NC] = ej_block_of(s->axes[g.lane].extent.n, (double)t->l3_bytes / 8 / (depth * bytes), (int64_t)width);
-    p[GEMM_IN_ORDER] = m * n > 4 * (m * k + k * n) && m * k * bytes < (double)t->l3_bytes / 4;
+    p[GEMM_IN_ORDER] = is_outer(&g) && m * k * bytes < (double)t->l3_bytes / 4;
     return 1;
 }
 
@@ -58,7 +64,11 @@ static bool matches(const ej_schedule *s)
     int32_t unit = ej_access_unit_axis(&s->statements[0].src[g.right]);
     bool turns = unit < 0 || (unit != g.lane && ej_access_find(&s->statements[0].out, unit));
     bool wide = s->axes[g.lane].extent.n >= ej_rule_vector(s, &s->statements[0]); /* short lanes are mostly empty ones */
-    bool taste = !turns && wide && g.size_k >= 8 && g.size_m >= 4 && g.size_m * g.size_n * g.size_k >= 1 << 18;
+    /* Few columns a block, and a left operand that is fetched from the L3 for each: recipe_tensor.c makes wider blocks. */
+    double bytes = ej_dtypes[ej_statement_dtype(&s->statements[0])].bytes;
+    bool narrow = g.n_n > 1 && s->axes[g.lane].extent.n < 256 && !is_outer(&g) &&
+                  g.size_m * g.size_k * bytes > (double)s->job->target->l2_bytes / 2;
+    bool taste = !turns && wide && !narrow && g.size_k >= 8 && g.size_m >= 4 && g.size_m * g.size_n * g.size_k >= 1 << 18;
     return taste || ej_job_random(s->job); /* random plans do without */
 }
 

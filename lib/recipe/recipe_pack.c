@@ -17,7 +17,7 @@ static int64_t dividing(int64_t width, int64_t most)
 /* Unit stride along the lanes (or none at all): whole vectors, several of the depth together. */
 static void copy_straight(ej_schedule *s, int32_t pack, int32_t lane, int64_t width, int32_t vector, int32_t deep)
 {
-    int64_t lanes = dividing(width, vector), rows = dividing(ej_schedule_range(s, s->nodes[s->statements[pack].node].parent, deep), 4);
+    int64_t lanes = width < vector ? width : dividing(width, vector), rows = dividing(ej_schedule_range(s, s->nodes[s->statements[pack].node].parent, deep), 4);
     ej_tile tile = {0};
     ej_tile_add(&tile, deep, rows, EJ_UNROLL);
     ej_tile_add(&tile, lane, width / lanes, EJ_UNROLL);
@@ -27,7 +27,7 @@ static void copy_straight(ej_schedule *s, int32_t pack, int32_t lane, int64_t wi
 
 static void copy_turned(ej_schedule *s, int32_t pack, int32_t lane, int64_t width, int32_t vector, int32_t from)
 {
-    int64_t most = vector < 8 ? vector : 8, n = dividing(width, most), m = 1;
+    int64_t most = vector < 8 ? vector : 8, n = width < most ? width : dividing(width, most), m = 1;
     int64_t range = ej_schedule_range(s, s->nodes[s->statements[pack].node].parent, from);
     if (range < s->axes[from].extent.n) m = dividing(range, most); /* a loop must not cut it */
     else while (2 * m <= most && 2 * m <= range) m *= 2;

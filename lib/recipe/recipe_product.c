@@ -138,9 +138,11 @@ void ej_product_tile(const ej_schedule *s, const ej_product *g, int32_t lanes, b
 
 void ej_product_pack(ej_schedule *s, const ej_product *g, bool right, int32_t at, int64_t width)
 {
-    int32_t depth[2 * EJ_PRODUCT_AXES], n = 0, lane = right ? g->lane : g->row;
+    int32_t depth[3 * EJ_PRODUCT_AXES], n = 0, lane = right ? g->lane : g->row;
     int32_t n_kept = right ? g->n_n : g->n_m;
     const int32_t *kept = right ? g->n : g->m;
+    for (int32_t i = 0; i < g->n_z; i++)
+        if (ej_schedule_range(s, at, g->z[i]) > 1) depth[n++] = g->z[i];
     for (int32_t i = 0; i < n_kept; i++)
         if (kept[i] != lane && ej_schedule_range(s, at, kept[i]) > 1) depth[n++] = kept[i];
     for (int32_t i = 0; i < g->n_k; i++) depth[n++] = g->k[i];
