@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+enum { PRODUCT_PAGE = 4096 };
+
 int64_t ej_product_stride(const ej_access *access, int32_t axis)
 {
     const ej_access_term *term = ej_access_find(access, axis);
@@ -93,6 +95,14 @@ bool ej_product_is_large(const ej_schedule *s, const ej_product *p)
 {
     double elements = p->size_m * p->size_k + p->size_k * p->size_n + p->size_m * p->size_n;
     return elements * ej_dtypes[ej_statement_dtype(&s->statements[0])].bytes > 4 * (double)s->job->target->l2_bytes;
+}
+
+bool ej_product_terms_apart(const ej_schedule *s, const ej_product *p)
+{
+    double bytes = ej_dtypes[ej_statement_dtype(&s->statements[0])].bytes;
+    for (int32_t i = 0; i < p->n_k; i++)
+        if ((double)ej_product_stride(&s->statements[0].src[p->right], p->k[i]) * bytes < PRODUCT_PAGE) return false;
+    return true;
 }
 
 /* ---- numbers ---- */

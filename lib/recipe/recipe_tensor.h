@@ -15,6 +15,7 @@ typedef struct ej_tensor {
     ej_product p;
     int32_t out, left, right;          /* the unit axes of the result and of the operands; -1: none */
     bool waits;                        /* the result, before it is turned */
+    bool streams;                      /* the right operand: a few rows use it once or twice */
     bool pack_left, pack_right;
     ej_tensor_tile tile;
     int64_t block[EJ_PRODUCT_AXES];    /* by axis: how much of it is inside of the blocks */

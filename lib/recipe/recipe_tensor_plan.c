@@ -161,7 +161,8 @@ static void choose_blocks(const ej_schedule *s, ej_tensor *t)
     if (depth > p->size_k) depth = p->size_k;
     double rows = square / (depth * batch), most = square / (TENSOR_RUN * width * batch);
     fill(s, t, false, t->waits && rows > most ? most : rows);
-    fill(s, t, true, (double)target->l3_bytes / 8 / ((t->waits ? p->size_k : depth) * bytes * batch));
+    double room = t->streams ? (double)target->l2_bytes / 2 : (double)target->l3_bytes / 8; /* one pass, or many */
+    fill(s, t, true, room / ((t->waits ? p->size_k : depth) * bytes * batch));
     if (!t->waits) return;
     double across = batch * (among(p->n, p->n_n, t->out) ? (double)t->block[t->out] : 1);
     double waiting = (double)target->l2_bytes / 4 / (inside(t, p->m, p->n_m) * across * bytes);
@@ -206,7 +207,8 @@ bool ej_tensor_find(const ej_schedule *s, int32_t lane, ej_tensor *t)
     if (t->out < 0) return false;
     t->waits = t->out != lane;
     bool fits = (p->size_m + p->size_n) * p->size_k * bytes <= (double)s->job->target->l2_bytes / 6;
-    t->pack_right = t->right != lane || (!fits && p->size_m > TENSOR_ONCE);
+    t->streams = p->size_m <= TENSOR_ONCE;
+    t->pack_right = t->right != lane || (!fits && (!t->streams || ej_product_terms_apart(s, p)));
     t->pack_left = p->size_n > TENSOR_ONCE && !(fits && t->left == p->k[p->n_k - 1]);
     choose_tile(s, t);
     if (t->cost < 0) return false;

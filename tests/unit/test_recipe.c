@@ -119,7 +119,9 @@ static void tensors_with_lanes_along_any_axis(void **state)
         {PRODUCT("adb,cd->cba"), "f32[18,9,21] f32[5,9]"},        {PRODUCT("dab,cd->bac"), "f64[9,19,20] f64[3,9]"},
         {PRODUCT("deca,dbce->abe"), "f32[3,5,9,33] f32[3,13,9,5]"}, {PRODUCT("acd,bcd->abd"), "f64[35,9,18] f64[21,9,18]"},
         {PRODUCT("hacgb,fhged->daefcb"), "f64[3,7,2,2,35] f64[2,3,2,4,11]"},
-        {PRODUCT("afe,cbfde->fcdab"), "f32[19,5,7] f32[12,13,5,4,7]"}, {PRODUCT("ebdaf,dfce->acb"), "f32[9,2,5,40,2] f32[5,2,34,9]"},
+        {PRODUCT("afe,cbfde->fcdab"), "f32[19,5,7] f32[12,13,5,4,7]"},
+        {PRODUCT("ebdaf,dfce->acb"), "f32[9,2,5,40,2] f32[5,2,34,9]"},
+        {PRODUCT("aebd,ce->dcba"), "f32[3,20,32,33] f32[3,20]"}, /* terms lie pages apart */
         {PRODUCT("gfahbic,egfidh->eabicd"), "f64[3,2,3,5,11,7,2] f64[24,3,2,7,7,5]"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -283,6 +285,7 @@ static void smaller_products_are_taken_where_the_tree_costs_less(void **state)
     expect_recipe(PRODUCT("fbea,cedf->dcba"), "f32[48,40,40,48] f32[40,40,40,48]", "tensor", true); /* few columns a block */
     expect_recipe(PRODUCT("aged,cbfg->fedcba"), "f32[24,24,20,24] f32[20,20,20,24]", "tensor", true);
     expect_recipe(PRODUCT("adb,cd->cba"), "f32[384,384,384] f32[24,384]", "thin", true);
+    expect_recipe(PRODUCT("aebd,ce->dcba"), "f32[96,96,84,96] f32[24,96]", "tensor", true);
     expect_recipe(PRODUCT("aebc,ed->dabc"), "f32[11,684,8,3] f32[684,10]", "gemm", false);
     expect_recipe(PRODUCT("ij,jk->ik"), "f32[512,512] f32[512,512]", "gemm", false);
     expect_recipe(PRODUCT("ij,jk->ik"), "f32[2048,2048] f32[2048,2048]", "gemm", true);
