@@ -16,6 +16,20 @@ enum gemm_number { GEMM_ROWS, GEMM_VECTORS, GEMM_KC, GEMM_MC, GEMM_NC, GEMM_PACK
 
 /* ---- which operand, which lanes ---- */
 
+/* The result outweighs its operands. */
+static bool is_outer(const ej_product *g)
+{
+    return g->size_m * g->size_n > 4 * (g->size_m * g->size_k + g->size_k * g->size_n);
+}
+
+/* Few columns a block, and a left operand that is fetched from the L3 for each: recipe_tensor.c makes wider blocks. */
+static bool is_narrow(const ej_schedule *s, const ej_product *g)
+{
+    double bytes = ej_dtypes[ej_statement_dtype(&s->statements[0])].bytes;
+    return g->n_n > 1 && ej_nominal_extent(s, g->lane) < 256 && !is_outer(g) &&
+           g->size_m * g->size_k * bytes > (double)s->job->target->l2_bytes / 2;
+}
+
 /* Large enough for blocks. A right operand that lies along another axis of N would be picked up element by element: loops
  * around the packing hold that axis at one value. */
 static bool goes_in_blocks(const ej_schedule *s, const ej_product *g)
@@ -23,7 +37,7 @@ static bool goes_in_blocks(const ej_schedule *s, const ej_product *g)
     int32_t unit = ej_access_unit_axis(&s->statements[0].src[g->right]);
     bool turns = unit < 0 || (unit != g->lane && ej_access_find(&s->statements[0].out, unit));
     bool wide = ej_nominal_extent(s, g->lane) >= ej_rule_vector(s, &s->statements[0]); /* short lanes are mostly empty ones */
-    return g->plain && !turns && wide && g->size_k >= 8 && g->size_m >= 4 && g->size_m * g->size_n * g->size_k >= 1 << 18;
+    return g->plain && !turns && wide && !is_narrow(s, g) && g->size_k >= 8 && g->size_m >= 4 && g->size_m * g->size_n * g->size_k >= 1 << 18;
 }
 
 /* The right operand is used again and again. */
@@ -143,8 +157,14 @@ static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_REC
     if (depth > g.size_k) depth = g.size_k;
     p[GEMM_MC] = ej_block_of(ej_nominal_extent(s, g.row), (double)t->l2_bytes / 4 / (depth * bytes), p[GEMM_ROWS]);
     p[GEMM_NC] = ej_block_of(ej_nominal_extent(s, g.lane), (double)t->l3_bytes / 8 / (depth * bytes), (int64_t)width);
-    p[GEMM_IN_ORDER] = g.plain && !ej_product_is_open(s) && m * n > 4 * (m * k + k * n) && m * k * bytes < (double)t->l3_bytes / 4;
+    p[GEMM_IN_ORDER] = g.plain && !ej_product_is_open(s) && is_outer(&g) && m * k * bytes < (double)t->l3_bytes / 4;
     return 1;
+}
+
+bool ej_gemm_goes_in_blocks(const ej_schedule *s)
+{
+    ej_product g;
+    return ej_product_find(s, ej_access_unit_axis(&s->statements[0].out), &g) && goes_in_blocks(s, &g) && ej_product_is_large(s, &g);
 }
 
 static bool matches(const ej_schedule *s)

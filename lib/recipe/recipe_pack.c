@@ -6,6 +6,10 @@
  */
 #include "recipe.h"
 
+#include <stdlib.h>
+
+enum { PACK_FAR = 4096 }; /* bytes */
+
 /* The longest power of 2 up to `most` that divides the width. */
 static int64_t dividing(int64_t width, int64_t most)
 {
@@ -14,26 +18,61 @@ static int64_t dividing(int64_t width, int64_t most)
     return n;
 }
 
+static int64_t stride_of(const ej_schedule *s, int32_t pack, int32_t axis)
+{
+    const ej_access_term *term = ej_access_find(&s->statements[pack].src[0], axis);
+    return !term ? 0 : term->stride.n == INT64_MIN ? INT64_MAX : llabs(term->stride.n);
+}
+
+/* All neighbours but those along the lanes lie far: lines of a panel that is filled alone are of as many pages. */
+static bool rows_apart(const ej_schedule *s, int32_t pack, int32_t lane, int64_t far)
+{
+    const ej_access *source = &s->statements[pack].src[0];
+    for (int32_t t = 0; t < source->n_terms; t++)
+        if (source->terms[t].axis != lane && stride_of(s, pack, source->terms[t].axis) < far) return false;
+    return source->n_terms > 1;
+}
+
+/* Rows as they lie, over all panels: loops over all but the lanes, the widest strides outermost. */
+static void loop_rows(ej_schedule *s, int32_t pack, int32_t lane)
+{
+    bool done[EJ_TILE_DIGITS] = {false};
+    const ej_access *source = &s->statements[pack].src[0];
+    for (int32_t n = 0; n < source->n_terms && n < EJ_TILE_DIGITS; n++) {
+        int32_t best = -1;
+        for (int32_t t = 0; t < source->n_terms && t < EJ_TILE_DIGITS; t++)
+            if (!done[t] && (best < 0 || stride_of(s, pack, source->terms[t].axis) > stride_of(s, pack, source->terms[best].axis)))
+                best = t;
+        done[best] = true;
+        if (source->terms[best].axis != lane) ej_do_loop(s, pack, source->terms[best].axis, 1);
+    }
+}
+
 /* Whole vectors: along unit strides several of the depth together; lanes that are picked up one by one are long code as it
  * is. */
 static void copy_straight(ej_schedule *s, int32_t pack, int32_t lane, int64_t width, int32_t vector, int32_t deep)
 {
     bool unit = ej_access_unit_axis(&s->statements[pack].src[0]) == lane;
-    int64_t lanes = dividing(width, vector), rows = !unit ? 1 : dividing(ej_schedule_range(s, s->nodes[s->statements[pack].node].parent, deep), 4);
+    int64_t lanes = width < vector ? width : dividing(width, vector);
+    int64_t rows = !unit ? 1 : dividing(ej_schedule_range(s, s->nodes[s->statements[pack].node].parent, deep), 4);
+    bool apart = rows_apart(s, pack, lane, PACK_FAR / ej_dtypes[s->buffers[s->statements[pack].src[0].buffer].plan.dtype].bytes);
     ej_tile tile = {0};
-    ej_tile_add(&tile, deep, rows, EJ_UNROLL);
+    if (!apart) ej_tile_add(&tile, deep, rows, EJ_UNROLL);
     ej_tile_add(&tile, lane, width / lanes, EJ_UNROLL);
     ej_tile_add(&tile, lane, lanes, EJ_LANE);
     ej_do_tile(s, pack, tile);
+    if (apart) loop_rows(s, pack, lane);
+    ej_do_loop(s, pack, lane, width);
 }
 
 static void copy_turned(ej_schedule *s, int32_t pack, int32_t lane, int64_t width, int32_t vector, int32_t from)
 {
-    int64_t most = vector < 8 ? vector : 8, n = dividing(width, most), m = 1;
+    int64_t most = vector < 8 ? vector : 8, n = width < most ? width : dividing(width, most), m = 1;
     int64_t range = ej_schedule_range(s, s->nodes[s->statements[pack].node].parent, from);
     if (range < s->axes[from].extent.n) m = dividing(range, most); /* a loop must not cut it */
     else while (2 * m <= most && 2 * m <= range) m *= 2;
     ej_tile out = {0}, in = {0};
+    ej_do_loop(s, pack, lane, width);
     ej_tile_add(&out, from, m, EJ_UNROLL);
     ej_tile_add(&out, lane, n, EJ_LANE);
     ej_tile_add(&in, lane, n, EJ_UNROLL);
@@ -61,7 +100,6 @@ int32_t ej_do_pack(ej_schedule *s, int32_t at, int32_t statement, int32_t source
     if (s->failed) return -1;
     int32_t unit = ej_access_unit_axis(&s->statements[pack].src[0]);
     bool turns = unit >= 0 && unit != lane && !ej_dtype_is_complex(dtype) && dtype != EINJIT_BOOL;
-    ej_do_loop(s, pack, lane, width);
     if (turns) copy_turned(s, pack, lane, width, vector, unit);
     else copy_straight(s, pack, lane, width, vector, n_depth ? depth[n_depth - 1] : lane);
     return pack;

@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+enum { PRODUCT_PAGE = 4096 };
+
 int64_t ej_product_stride(const ej_access *access, int32_t axis)
 {
     const ej_access_term *term = ej_access_find(access, axis);
@@ -121,6 +123,14 @@ bool ej_product_is_large(const ej_schedule *s, const ej_product *p)
     return elements * ej_dtypes[ej_statement_dtype(&s->statements[0])].bytes > 4 * (double)s->job->target->l2_bytes;
 }
 
+bool ej_product_terms_apart(const ej_schedule *s, const ej_product *p)
+{
+    double bytes = ej_dtypes[ej_statement_dtype(&s->statements[0])].bytes;
+    for (int32_t i = 0; i < p->n_k; i++)
+        if ((double)ej_product_stride(&s->statements[0].src[p->right], p->k[i]) * bytes < PRODUCT_PAGE) return false;
+    return true;
+}
+
 /* ---- numbers ---- */
 
 /* A block of at most `most` (or little more): one that divides the extent leaves no rest, which is a second copy of
@@ -180,9 +190,11 @@ bool ej_product_is_open(const ej_schedule *s)
 
 void ej_product_pack(ej_schedule *s, const ej_product *g, bool right, int32_t at, int64_t width)
 {
-    int32_t depth[2 * EJ_PRODUCT_AXES], n = 0, lane = right ? g->lane : g->row;
+    int32_t depth[3 * EJ_PRODUCT_AXES], n = 0, lane = right ? g->lane : g->row;
     int32_t n_kept = right ? g->n_n : g->n_m;
     const int32_t *kept = right ? g->n : g->m;
+    for (int32_t i = 0; i < g->n_z; i++)
+        if (ej_schedule_range(s, at, g->z[i]) > 1) depth[n++] = g->z[i];
     for (int32_t i = 0; i < n_kept; i++)
         if (kept[i] != lane && ej_schedule_range(s, at, kept[i]) > 1) depth[n++] = kept[i];
     for (int32_t i = 0; i < g->n_k; i++) depth[n++] = g->k[i];

@@ -22,6 +22,10 @@ typedef struct ej_product {
 bool ej_product_find(const ej_schedule *s, int32_t lane, ej_product *out);
 /* Operands and result do not fit into the L2 by far: smaller ones are often as well off where they lie. */
 bool ej_product_is_large(const ej_schedule *s, const ej_product *p);
+/* Operands that no cache holds, in blocks of the result's unit axis (recipe_gemm.c). */
+bool ej_gemm_goes_in_blocks(const ej_schedule *s);
+/* Terms of the right operand lie so far apart that each is of another page. */
+bool ej_product_terms_apart(const ej_schedule *s, const ej_product *p);
 int64_t ej_product_stride(const ej_access *access, int32_t axis);
 void ej_product_sort(int32_t *axes, int32_t n, const ej_access *access); /* the largest strides first */
 /* Rows and vectors of the register tile; `packed`: the left operand is. */

@@ -41,7 +41,9 @@ static bool matches(const ej_schedule *s)
     thin t;
     if (!find(s, &t)) return false;
     const ej_product *p = &t.product;
-    bool taste = p->size_k >= 8 && p->size_m >= 4 && p->size_m * p->size_n * p->size_k >= 1 << 18;
+    /* the operand outweighs the result, and its lines are read page by page */
+    bool streams = p->size_k >= p->size_m && !ej_product_terms_apart(s, p);
+    bool taste = streams && p->size_k >= 8 && p->size_m >= 4 && p->size_m * p->size_n * p->size_k >= 1 << 18;
     return taste || ej_job_random(s->job); /* random plans do without */
 }
 

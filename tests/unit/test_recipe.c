@@ -140,6 +140,30 @@ static void open_products_serve_every_size(void **state)
     assert_int_equal(agrees_on_rows(&ej_script_plain, "def f(a: f32[i, j]):\n    return sum(a, dim=1)\n", "f32[21,50]", NULL, &both), n_rows());
 }
 
+/* Each axis of the result in its turn as the lanes: short and long unit axes, in either operand, in none, in both; two axes
+ * of rows and of vectors. */
+static void tensors_with_lanes_along_any_axis(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {PRODUCT("adb,cd->cba"), "f32[18,9,21] f32[5,9]"},        {PRODUCT("dab,cd->bac"), "f64[9,19,20] f64[3,9]"},
+        {PRODUCT("deca,dbce->abe"), "f32[3,5,9,33] f32[3,13,9,5]"}, {PRODUCT("acd,bcd->abd"), "f64[35,9,18] f64[21,9,18]"},
+        {PRODUCT("hacgb,fhged->daefcb"), "f64[3,7,2,2,35] f64[2,3,2,4,11]"},
+        {PRODUCT("afe,cbfde->fcdab"), "f32[19,5,7] f32[12,13,5,4,7]"},
+        {PRODUCT("ebdaf,dfce->acb"), "f32[9,2,5,40,2] f32[5,2,34,9]"},
+        {PRODUCT("aebd,ce->dcba"), "f32[3,20,32,33] f32[3,20]"}, /* terms lie pages apart */
+        {PRODUCT("gfahbic,egfidh->eabicd"), "f64[3,2,3,5,11,7,2] f64[24,3,2,7,7,5]"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int32_t matched = 0;
+        for (int32_t axis = -1; axis < 8; axis++) {
+            int64_t lanes[EJ_RECIPE_NUMBERS] = {axis};
+            matched += agrees_on_rows(&ej_script_tensor, cases[i][0], cases[i][1], axis < 0 ? NULL : lanes);
+        }
+        assert_true(matched > 0);
+    }
+}
+
 static void every_dtype_multiplies(void **state)
 {
     (void)state;
@@ -322,7 +346,12 @@ static void smaller_products_are_taken_where_the_tree_costs_less(void **state)
 {
     (void)state;
     if (ej_targets[0].vector_bytes != 64) skip();
-    expect_recipe(PRODUCT("bfa,cedf->dbace"), "f32[15,17,41] f32[3,15,11,17]", "gemm", true);
+    expect_recipe(PRODUCT("bfa,cedf->dbace"), "f32[15,17,41] f32[3,15,11,17]", "tensor", true);
+    expect_recipe(PRODUCT("ebdaf,dfce->acb"), "f32[300,2,5,713,2] f32[5,2,42,300]", "tensor", true); /* a short unit axis */
+    expect_recipe(PRODUCT("fbea,cedf->dcba"), "f32[48,40,40,48] f32[40,40,40,48]", "tensor", true); /* few columns a block */
+    expect_recipe(PRODUCT("aged,cbfg->fedcba"), "f32[24,24,20,24] f32[20,20,20,24]", "tensor", true);
+    expect_recipe(PRODUCT("adb,cd->cba"), "f32[384,384,384] f32[24,384]", "thin", true);
+    expect_recipe(PRODUCT("aebd,ce->dcba"), "f32[96,96,84,96] f32[24,96]", "tensor", true);
     expect_recipe(PRODUCT("aebc,ed->dabc"), "f32[11,684,8,3] f32[684,10]", "gemm", false);
     expect_recipe(PRODUCT("ij,jk->ik"), "f32[512,512] f32[512,512]", "gemm", true);
     expect_recipe(PRODUCT("ij,jk->ik"), "f32[64,64] f32[64,64]", "gemm", false);
@@ -338,6 +367,7 @@ int main(void)
         cmocka_unit_test(products_of_every_transposition),
         cmocka_unit_test(tensors_of_several_axes_a_class),
         cmocka_unit_test(open_products_serve_every_size),
+        cmocka_unit_test(tensors_with_lanes_along_any_axis),
         cmocka_unit_test(every_dtype_multiplies),
         cmocka_unit_test(a_map_is_applied_to_whole_sums),
         cmocka_unit_test(streamed_operands_are_turned_on_the_way_out),

@@ -1,0 +1,181 @@
+/* recipe_tensor.c - contractions of tensors, whatever the order of their axes: the loops around the register tile.
+ *
+ * Takes  what recipe_tensor_plan.c has decided.
+ * Gives  blocks of N, of K, of M as in recipe_gemm.c, each of several axes: operands are packed in runs of their unit axes.
+ *        Where the lanes are not along the result's unit axis, results wait for all their terms in a block that the L2
+ *        holds, and are turned on the way out.
+ * Source GETT (Springer, Bientinesi 2018); TBLIS (Matthews 2018).
+ */
+#include "recipe_tensor.h"
+
+enum { MATRIX_ROWS = 16 };
+
+static bool matches(const ej_schedule *s)
+{
+    ej_tensor t;
+    if (!ej_tensor_choose(s, &t)) return false;
+    const ej_product *p = &t.p;
+    bool matrices = p->n_m == 1 && p->n_n == 1 && p->n_k == 1 && !t.waits && p->size_m >= MATRIX_ROWS; /* recipe_gemm.c */
+    bool taste = !matrices && !ej_gemm_goes_in_blocks(s) && p->size_k >= 4 && p->size_m >= 4 && p->size_m * p->size_n * p->size_k >= 1 << 18;
+    return taste || ej_job_random(s->job); /* random plans do without */
+}
+
+/* Arrays that the L2 holds need no blocks, unless results have to be turned. */
+static int pays(const ej_schedule *s)
+{
+    ej_tensor t;
+    if (!ej_tensor_choose(s, &t)) return EJ_PAYS_NOT;
+    const ej_product *p = &t.p;
+    double elements = p->size_m * p->size_k + p->size_k * p->size_n + p->size_m * p->size_n;
+    double bytes = elements * ej_dtypes[ej_statement_dtype(&s->statements[0])].bytes;
+    return t.waits || bytes > (double)s->job->target->l2_bytes / 2 ? EJ_PAYS_SURELY : EJ_PAYS_PERHAPS;
+}
+
+/* The lanes are the number: the rest follows. */
+static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_RECIPE_NUMBERS])
+{
+    ej_tensor t;
+    if (!ej_tensor_choose(s, &t)) return 0;
+    out[0][0] = t.p.lane;
+    return 1;
+}
+
+/* ---- the way out ---- */
+
+static int64_t power_below(int64_t n, int64_t most)
+{
+    int64_t p = 1;
+    while (2 * p <= n && 2 * p <= most) p *= 2;
+    return p;
+}
+
+/* A block is read along the lanes and written along the result's unit axis; short runs of that are written several at once. */
+static void turn_out(ej_schedule *s, const ej_tensor *t, int32_t copy)
+{
+    ej_tile out = {0}, in = {0};
+    int32_t x = t->p.lane, u = t->out;
+    int64_t vector = ej_rule_vector(s, &s->statements[copy]), run = s->axes[u].extent.n, nx, nu, lanes;
+    bool is_short = run * 2 <= vector;
+    nu = is_short ? run : power_below(run, vector);
+    lanes = is_short ? power_below(s->axes[x].extent.n, vector / run) : 1;
+    nx = is_short ? lanes : power_below(s->axes[x].extent.n, vector);
+    while (t->wait_lane % nx) nx /= 2;
+    while (t->block[u] < run && t->block[u] % nu) nu /= 2;
+    while (is_short && t->wait_lane % lanes) lanes /= 2;
+    ej_tile_add(&out, x, nx / lanes, EJ_UNROLL);
+    ej_tile_add(&out, x, lanes, EJ_LANE);
+    ej_tile_add(&out, u, nu, EJ_LANE);
+    ej_tile_add(&in, u, nu, EJ_UNROLL);
+    ej_tile_add(&in, x, nx, EJ_LANE);
+    ej_do_tile(s, copy, out);
+    int32_t order[2 * EJ_PRODUCT_AXES], n = 0;
+    for (int32_t a = 0; a < s->n_axes; a++)
+        if (a != x && a != u && ej_access_find(&s->statements[copy].out, a)) order[n++] = a;
+    ej_product_sort(order, n, &s->statements[copy].out);
+    for (int32_t i = 0; i < n; i++) ej_do_loop(s, copy, order[i], 1);
+    ej_do_loop(s, copy, x, nx);
+    int32_t at = ej_do_loop(s, copy, u, nu);
+    if (nx < 2 || nu < 2) return;
+    int32_t turned = ej_do_stage(s, at, copy, 0, EJ_HOME_REG, (ej_layout){.n = 2, .digits = {{u, 0, 0}, {x, 0, 0}}});
+    if (!s->failed) ej_do_tile(s, turned, in);
+}
+
+/* ---- loops ---- */
+
+static int64_t step_in(const ej_tensor *t, int32_t axis)
+{
+    return axis == t->tile.row2 ? t->tile.rows2 : axis == t->tile.vector2 ? t->tile.vectors2 : 1;
+}
+
+/* Blocks of a class, in the order in which the result lies. */
+static int32_t loop_blocks(ej_schedule *s, const ej_tensor *t, bool right, int32_t at)
+{
+    int32_t n = right ? t->p.n_n : t->p.n_m, axes[EJ_PRODUCT_AXES];
+    for (int32_t i = 0; i < n; i++) axes[i] = right ? t->p.n[i] : t->p.m[i];
+    ej_product_sort(axes, n, &s->statements[0].out);
+    for (int32_t i = 0; i < n; i++) at = ej_do_loop(s, 0, axes[i], t->block[axes[i]]);
+    return at;
+}
+
+static void loop_inside(ej_schedule *s, const ej_tensor *t, bool right, int32_t not)
+{
+    int32_t n = right ? t->p.n_n : t->p.n_m;
+    for (int32_t i = 0; i < n; i++) {
+        int32_t axis = right ? t->p.n[i] : t->p.m[i];
+        if (axis != not && axis != t->p.lane && axis != t->p.row) ej_do_loop(s, 0, axis, step_in(t, axis));
+    }
+}
+
+static void loop_tiles(ej_schedule *s, const ej_tensor *t)
+{
+    for (int32_t i = 0; i < t->p.n_z; i++) ej_do_loop(s, 0, t->p.z[i], 1);
+    loop_inside(s, t, true, -1);
+    ej_do_loop(s, 0, t->p.lane, (int64_t)t->tile.lanes * t->tile.vectors);
+    loop_inside(s, t, false, -1);
+    ej_do_loop(s, 0, t->p.row, t->tile.rows);
+}
+
+static int32_t wait(ej_schedule *s, const ej_tensor *t, int32_t at)
+{
+    ej_layout layout = {0};
+    const ej_access *out = &s->statements[0].out;
+    if (s->failed) return -1;
+    layout.digits[layout.n++] = (ej_digit){t->out, 0, 0};
+    for (int32_t i = 0; i < out->n_terms && layout.n < EJ_TILE_DIGITS - 1; i++) {
+        int32_t axis = out->terms[i].axis;
+        if (axis != t->out && axis != t->p.lane && ej_schedule_range(s, at, axis) > 1)
+            layout.digits[layout.n++] = (ej_digit){axis, 0, 0};
+    }
+    layout.digits[layout.n++] = (ej_digit){t->p.lane, 0, 0};
+    return ej_do_stage_out(s, at, 0, EJ_HOME_LOCAL, layout);
+}
+
+/* Results wait in a block for all their terms. */
+static void run_waiting(ej_schedule *s, const ej_tensor *t, int32_t at)
+{
+    const ej_product *p = &t->p;
+    int64_t width = (int64_t)t->tile.lanes * t->tile.vectors;
+    at = loop_blocks(s, t, true, at);
+    if (t->pack_right && !s->failed) ej_product_pack(s, p, true, at, width);
+    at = loop_blocks(s, t, false, at);
+    if (t->pack_left && !s->failed) ej_product_pack(s, p, false, at, t->tile.rows);
+    loop_inside(s, t, true, t->out);
+    at = s->nodes[s->statements[0].node].parent;
+    at = ej_do_loop(s, 0, p->lane, t->wait_lane);
+    int32_t copy = wait(s, t, at);
+    if (s->failed) return;
+    ej_do_loop(s, 0, p->k[0], t->block[p->k[0]]);
+    loop_tiles(s, t);
+    turn_out(s, t, copy);
+}
+
+static void run_straight(ej_schedule *s, const ej_tensor *t, int32_t at)
+{
+    const ej_product *p = &t->p;
+    int64_t width = (int64_t)t->tile.lanes * t->tile.vectors;
+    loop_blocks(s, t, true, at);
+    at = ej_do_loop(s, 0, p->k[0], t->block[p->k[0]]);
+    if (t->pack_right && !s->failed) ej_product_pack(s, p, true, at, width);
+    at = loop_blocks(s, t, false, at);
+    if (t->pack_left && !s->failed) ej_product_pack(s, p, false, at, t->tile.rows);
+    loop_tiles(s, t);
+}
+
+static void run(ej_schedule *s, const int64_t *numbers)
+{
+    ej_tensor t;
+    ej_tile tile = {0};
+    int32_t at = EJ_AT_ROOT;
+    if (!ej_tensor_find(s, (int32_t)numbers[0], &t)) return;
+    if (t.tile.rows2 > 1) ej_tile_add(&tile, t.tile.row2, t.tile.rows2, EJ_UNROLL);
+    ej_tile_add(&tile, t.p.row, t.tile.rows, EJ_UNROLL);
+    if (t.tile.vectors2 > 1) ej_tile_add(&tile, t.tile.vector2, t.tile.vectors2, EJ_UNROLL);
+    ej_tile_add(&tile, t.p.lane, t.tile.vectors, EJ_UNROLL);
+    ej_tile_add(&tile, t.p.lane, t.tile.lanes, EJ_LANE);
+    ej_do_tile(s, 0, tile);
+    for (int32_t i = 0; i < t.p.n_z; i++) at = ej_do_loop(s, 0, t.p.z[i], t.block[t.p.z[i]]);
+    if (t.waits) run_waiting(s, &t, at);
+    else run_straight(s, &t, at);
+}
+
+const ej_script ej_script_tensor = {"tensor", matches, pays, params, run};

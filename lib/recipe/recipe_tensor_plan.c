@@ -1,0 +1,232 @@
+/* recipe_tensor_plan.c - the numbers of a contraction: lanes, register tile, blocks, what is packed.
+ *
+ * Takes  a sum of products of two operands (recipe_product.h), and an axis of the result as the lanes: N are the axes of the
+ *        operand that has it.
+ * Gives  a tile of rows and vectors, each of one axis or of two short ones. Blocks of all axes: those of N by L3, those of M
+ *        by L2, with runs of each array's unit axis inside, so that whole lines are turned at once.
+ *        Which lanes: those with the fewest cycles for the sums, what they turn, and empty lanes. Lanes along the result's
+ *        unit axis store as they are; all others wait in a block and are turned on the way out.
+ */
+#include "recipe_tensor.h"
+
+#include <math.h>
+
+static const double TENSOR_LOAD = 0.04; /* cycles a byte of the operands, from the L2 */
+enum { TENSOR_RUN = 16, TENSOR_MOST_ROWS = 14, TENSOR_SHORT = 4, TENSOR_ONCE = 32 };
+
+static double extent(const ej_schedule *s, int32_t axis)
+{
+    return (double)s->axes[axis].extent.n;
+}
+
+static double bytes_of(const ej_schedule *s)
+{
+    return ej_dtypes[ej_statement_dtype(&s->statements[0])].bytes;
+}
+
+static bool among(const int32_t *axes, int32_t n, int32_t axis)
+{
+    for (int32_t i = 0; i < n; i++)
+        if (axes[i] == axis) return true;
+    return false;
+}
+
+static double round_up(double n, double multiple)
+{
+    return (double)(int64_t)((n + multiple - 1) / multiple) * multiple;
+}
+
+/* ---- the register tile ---- */
+
+/* How good a tile is: 1 is all units busy all the time. */
+static double quality(const ej_schedule *s, const ej_tensor *t, const ej_tensor_tile *tile)
+{
+    const ej_target *target = s->job->target;
+    double rows = (double)(tile->rows * tile->rows2), vectors = (double)(tile->vectors * tile->vectors2);
+    double width = (double)tile->lanes * (double)tile->vectors;
+    if (rows * vectors + vectors + 1 + !target->fma > target->vector_registers || (vectors > 2 && rows > 8)) return 0;
+    double m = extent(s, t->p.row), n = extent(s, t->p.lane), tiles = rows * vectors;
+    double used = m / round_up(m, (double)tile->rows) * n / round_up(n, width), chains = tiles >= 8 ? 1 : tiles / 8;
+    bool odd = t->pack_left && tile->rows % 4 && tile->rows > 8; /* panels that no vector divides */
+    double loaded = vectors * (double)target->vector_bytes + rows * bytes_of(s);
+    if (odd) used *= 0.8;
+    if ((int64_t)m % tile->rows) used *= 0.97; /* a shorter last one is one more copy of the code */
+    if ((int64_t)n % (int64_t)width) used *= 0.97;
+    return used * chains * tiles / (tiles + TENSOR_LOAD * loaded);
+}
+
+static bool divides(const ej_schedule *s, int32_t axis, int64_t count)
+{
+    return axis >= 0 && s->axes[axis].extent.n % count == 0;
+}
+
+/* A second axis of a class: the longest other one. */
+static int32_t second(const ej_schedule *s, const int32_t *axes, int32_t n, int32_t first)
+{
+    int32_t best = -1;
+    for (int32_t i = 0; i < n; i++)
+        if (axes[i] != first && (best < 0 || extent(s, axes[i]) > extent(s, best))) best = axes[i];
+    return best;
+}
+
+static void choose_tile(const ej_schedule *s, ej_tensor *t)
+{
+    const ej_product *p = &t->p;
+    double best = 0;
+    ej_tensor_tile one = {.lanes = ej_rule_lanes(s, &s->statements[0], s->axes[p->lane].extent.n)};
+    int64_t most = t->pack_left ? TENSOR_MOST_ROWS : 8, m = s->axes[p->row].extent.n, n = s->axes[p->lane].extent.n;
+    one.row2 = second(s, p->m, p->n_m, p->row);
+    one.vector2 = second(s, p->n, p->n_n, p->lane);
+    for (one.vectors = 1; one.vectors <= 4; one.vectors++)
+        for (one.vectors2 = 1; one.vectors2 <= (one.vectors * one.lanes >= n ? 4 : 1); one.vectors2++)
+            for (one.rows = m < most ? m : 2; one.rows <= most && one.rows <= m; one.rows++)
+                for (one.rows2 = 1; one.rows2 <= (one.rows == m ? 6 : 1); one.rows2++) {
+                    bool whole = (one.rows2 == 1 || divides(s, one.row2, one.rows2)) &&
+                                 (one.vectors2 == 1 || divides(s, one.vector2, one.vectors2));
+                    double score = whole ? quality(s, t, &one) : 0;
+                    if (score <= best * 1.001) continue;
+                    best = score;
+                    t->tile = one;
+                }
+    t->cost = best > 0 ? p->size_m * p->size_n * p->size_k / (2.0 * t->tile.lanes * best) : -1;
+}
+
+/* ---- blocks ---- */
+
+static int64_t counted(const ej_tensor *t, int32_t axis)
+{
+    const ej_tensor_tile *tile = &t->tile;
+    if (axis == t->p.row) return tile->rows;
+    if (axis == t->p.lane) return tile->lanes * tile->vectors;
+    if (axis == tile->row2) return tile->rows2;
+    return axis == tile->vector2 ? tile->vectors2 : 1;
+}
+
+static double inside(const ej_tensor *t, const int32_t *axes, int32_t n)
+{
+    double all = 1;
+    for (int32_t i = 0; i < n; i++) all *= (double)t->block[axes[i]];
+    return all;
+}
+
+/* At least so much of an axis, in whole tiles. */
+static void reserve(const ej_schedule *s, ej_tensor *t, int32_t axis, int64_t run)
+{
+    int64_t whole = s->axes[axis].extent.n, tile = counted(t, axis), want = whole < run ? whole : run;
+    want = (want + tile - 1) / tile * tile;
+    if (want > t->block[axis]) t->block[axis] = want;
+}
+
+/* As much of an axis as the budget has room for beside the other axes of its class. */
+static void grow(const ej_schedule *s, ej_tensor *t, const int32_t *axes, int32_t n, int32_t axis, double budget)
+{
+    int64_t tile = counted(t, axis), whole = (s->axes[axis].extent.n + tile - 1) / tile * tile;
+    double room = budget / inside(t, axes, n) * (double)t->block[axis];
+    if (room < (double)tile || whole <= t->block[axis]) return;
+    int64_t block = (double)whole <= room * 1.25 ? whole : ej_block_of(s->axes[axis].extent.n, room, tile);
+    if (block > t->block[axis]) t->block[axis] = block;
+}
+
+/* Runs of unit axes first, then the axis of the tile, then the others as they lie. */
+static void fill(const ej_schedule *s, ej_tensor *t, bool right, double budget)
+{
+    ej_product *p = &t->p;
+    int32_t n = right ? p->n_n : p->n_m, *axes = right ? p->n : p->m, first = right ? p->lane : p->row;
+    int32_t unit = right ? t->right : t->left;
+    for (int32_t i = 0; i < n; i++) t->block[axes[i]] = counted(t, axes[i]);
+    if (among(axes, n, unit)) reserve(s, t, unit, TENSOR_RUN);
+    if (t->waits && among(axes, n, t->out)) reserve(s, t, t->out, TENSOR_RUN);
+    grow(s, t, axes, n, first, budget);
+    if (among(axes, n, unit)) grow(s, t, axes, n, unit, budget);
+    ej_product_sort(axes, n, &s->statements[0].src[right ? p->right : p->left]);
+    for (int32_t i = n; i-- > 0;) grow(s, t, axes, n, axes[i], budget);
+}
+
+static void choose_blocks(const ej_schedule *s, ej_tensor *t)
+{
+    const ej_target *target = s->job->target;
+    ej_product *p = &t->p;
+    double bytes = bytes_of(s), width = (double)(t->tile.lanes * t->tile.vectors * t->tile.vectors2);
+    double batch = 1, outer = extent(s, p->k[0]), under = p->size_k / outer;
+    double square = (double)target->l2_bytes / 4 / bytes, kc = 1.5 * sqrt(square);
+    for (int32_t i = 0; i < p->n_k; i++) t->block[p->k[i]] = s->axes[p->k[i]].extent.n;
+    for (int32_t i = 0; i < p->n_z; i++) {
+        bool unit = p->z[i] == t->out || p->z[i] == t->left || p->z[i] == t->right;
+        t->block[p->z[i]] = 1;
+        if (unit) reserve(s, t, p->z[i], TENSOR_RUN);
+        batch *= (double)t->block[p->z[i]];
+    }
+    if (p->size_k > kc * 1.25) t->block[p->k[0]] = ej_block_of((int64_t)outer, kc / under < 1 ? 1 : kc / under, under > 1 ? 1 : 8);
+    double depth = (double)t->block[p->k[0]] * under;
+    if (depth > p->size_k) depth = p->size_k;
+    double rows = square / (depth * batch), most = square / (TENSOR_RUN * width * batch);
+    fill(s, t, false, t->waits && rows > most ? most : rows);
+    double room = t->streams ? (double)target->l2_bytes / 2 : (double)target->l3_bytes / 8; /* one pass, or many */
+    fill(s, t, true, room / ((t->waits ? p->size_k : depth) * bytes * batch));
+    if (!t->waits) return;
+    double across = batch * (among(p->n, p->n_n, t->out) ? (double)t->block[t->out] : 1);
+    double waiting = (double)target->l2_bytes / 4 / (inside(t, p->m, p->n_m) * across * bytes);
+    t->wait_lane = ej_block_of(s->axes[p->lane].extent.n, waiting < width ? width : waiting, counted(t, p->lane));
+    if (t->wait_lane > t->block[p->lane]) t->wait_lane = t->block[p->lane];
+}
+
+/* ---- lanes ---- */
+
+/* Cycles to move an element from runs along one axis to runs along another. */
+static double to_move(const ej_schedule *s, int32_t from, int32_t to, double lanes)
+{
+    if (from == to) return 2 / lanes;
+    if (from < 0) return 2;
+    double a = extent(s, from), b = extent(s, to), shorter = a < b ? a : b;
+    return shorter >= 8 ? 0.6 : shorter >= TENSOR_SHORT ? 1 : 2;
+}
+
+static void add_costs(const ej_schedule *s, ej_tensor *t)
+{
+    const ej_product *p = &t->p;
+    double lanes = ej_rule_vector(s, &s->statements[0]);
+    if (t->cost < 0) return;
+    t->cost += p->size_m * p->size_n * to_move(s, p->lane, t->out, lanes);
+    if (t->waits && p->size_k * TENSOR_ONCE * bytes_of(s) > (double)s->job->target->l3_bytes / 4) t->cost *= 2; /* packed whole */
+    if (t->pack_right) t->cost += p->size_n * p->size_k * to_move(s, t->right, p->lane, lanes);
+    if (t->pack_left) t->cost += p->size_m * p->size_k * to_move(s, t->left, p->row, lanes);
+    else if (t->left != p->k[p->n_k - 1]) t->cost += p->size_m * p->size_k; /* a line or page for each term */
+}
+
+bool ej_tensor_find(const ej_schedule *s, int32_t lane, ej_tensor *t)
+{
+    const ej_statement *st = &s->statements[0];
+    int dtype = s->buffers[st->out.buffer].plan.dtype;
+    *t = (ej_tensor){.cost = -1};
+    if (!ej_product_find(s, lane, &t->p) || ej_dtype_is_complex(dtype) || dtype != ej_statement_dtype(st)) return false;
+    const ej_product *p = &t->p;
+    if (!p->plain || ej_product_is_open(s)) return false;
+    double bytes = bytes_of(s);
+    t->out = ej_access_unit_axis(&st->out);
+    t->left = ej_access_unit_axis(&st->src[p->left]);
+    t->right = ej_access_unit_axis(&st->src[p->right]);
+    if (t->out < 0) return false;
+    t->waits = t->out != lane;
+    bool fits = (p->size_m + p->size_n) * p->size_k * bytes <= (double)s->job->target->l2_bytes / 6;
+    t->streams = p->size_m <= TENSOR_ONCE;
+    t->pack_right = t->right != lane || (!fits && (!t->streams || ej_product_terms_apart(s, p)));
+    t->pack_left = p->size_n > TENSOR_ONCE && !(fits && t->left == p->k[p->n_k - 1]);
+    choose_tile(s, t);
+    if (t->cost < 0) return false;
+    choose_blocks(s, t);
+    add_costs(s, t);
+    return true;
+}
+
+bool ej_tensor_choose(const ej_schedule *s, ej_tensor *best)
+{
+    const ej_access *out = &s->statements[0].out;
+    ej_tensor one;
+    bool found = false;
+    for (int32_t i = 0; i < out->n_terms; i++) {
+        if (!ej_tensor_find(s, out->terms[i].axis, &one) || (found && one.cost >= best->cost)) continue;
+        *best = one;
+        found = true;
+    }
+    return found;
+}
