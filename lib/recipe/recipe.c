@@ -87,6 +87,7 @@ static const ej_script *const scripts[] = {
     &ej_script_gemm,    /* products of two operands that do not fit into the caches as they are */
     &ej_script_thin,    /* the same, where the operand with the result's unit axis lies along another one */
     &ej_script_small,   /* batches of products of a few registers */
+    &ej_script_batched, /* batches of products that the L1 holds */
     &ej_script_permute, /* one operand, unit strides along different axes */
     &ej_script_map,     /* one pass over a large result */
     &ej_script_plain,   /* anything; where plans are random only: the recipes above it serve what the others do not */

@@ -41,10 +41,12 @@ static bool sort_into_classes(const ej_schedule *s, ej_product *g)
     if (s->n_axes > EJ_PRODUCT_AXES) return false;
     for (int32_t a = 0; a < s->n_axes; a++) {
         bool in_left = ej_access_find(left, a), in_right = ej_access_find(right, a), out = ej_access_find(&st->out, a);
-        if (s->axes[a].extent.e || s->axes[a].extent.n < 1) return false;
         if (in_left && in_right && out) {
             g->z[g->n_z++] = a;
-        } else if (in_left && in_right) {
+            continue;
+        }
+        if (s->axes[a].extent.e || s->axes[a].extent.n < 1) return false;
+        if (in_left && in_right) {
             g->k[g->n_k++] = a;
             g->size_k *= extent(s, a);
         } else if (in_left && out) {
@@ -117,18 +119,21 @@ static double filled(double extent, double tile)
 
 /* MR * NV accumulators, NV vectors of the right operand and a splat fit into the registers (without fused multiply-add a
  * product, too); a short last tile costs as much as a full one. A left operand in place has at most 8 rows: more lie in the
- * same sets of the L1 where rows are a power of 2 apart (1024^3 f32 on Zen 5: 8 rows 226, 12 rows 196 GFLOP/s). Three
- * vectors are no better than two there (214). */
+ * same sets of the L1 where rows are a power of 2 apart (1024^3 f32 on Zen 5: 8 rows 226, 12 rows 196 GFLOP/s); 12 where
+ * all of it stays in the L1. Three vectors are no better than two there (214), but whole rows of the result are. */
 void ej_product_tile(const ej_schedule *s, const ej_product *g, int32_t lanes, bool packed, int64_t *rows, int64_t *vectors)
 {
     const ej_target *t = s->job->target;
+    double left_bytes = g->size_m * g->size_k * ej_dtypes[ej_statement_dtype(&s->statements[0])].bytes;
+    int64_t most = packed ? 16 : left_bytes < (double)t->l1_bytes / 2 ? 12 : 8;
     int32_t parts = ej_dtype_is_complex(ej_statement_dtype(&s->statements[0])) ? 2 : 1;
     double best = 0;
     for (int32_t nv = 1; nv <= 5; nv++)
-        for (int32_t mr = 2; mr <= (packed ? 16 : 8); mr++) {
+        for (int32_t mr = 2; mr <= most; mr++) {
             if (parts * (mr * nv + nv + 1) + !t->fma > t->vector_registers) break;
+            bool whole = (double)lanes * nv >= extent(s, g->lane);
             double loads = (double)(mr + nv) / (mr * nv), busy = parts * mr * nv >= 8 ? 1 : parts * mr * nv / 8.0;
-            double score = filled(extent(s, g->row), mr) * filled(extent(s, g->lane), (double)lanes * nv) * busy / (1 + 0.3 * loads) * (nv > 2 ? 0.95 : 1);
+            double score = filled(extent(s, g->row), mr) * filled(extent(s, g->lane), (double)lanes * nv) * busy / (1 + 0.3 * loads) * (nv > 2 && !whole ? 0.95 : 1);
             if (score <= best * 1.001) continue;
             best = score;
             *rows = mr;
