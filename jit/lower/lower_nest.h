@@ -264,9 +264,9 @@ bool ej_regs_copy(ej_lower *w, ej_regs *out, const ej_regs *from);
 ej_vec ej_reg_read(ej_lower *w, const ej_regs *regs, int32_t buffer, int32_t lanes, const int32_t *elems);
 void ej_reg_write(ej_lower *w, int32_t buffer, int32_t lanes, const int32_t *elems, ej_vec value);
 void ej_regs_drop(ej_lower *w, int32_t buffer); /* its place is left */
-/* lower_transpose.c: a read that takes one lane of several rows makes rows of all their columns; false: it is no such
+/* lower_permute.c: a read of lanes out of several rows makes rows under its map of all that these hold; false: it is no such
  * read. */
-bool ej_reg_transpose(ej_lower *w, int32_t buffer, int32_t lanes, const int32_t *elems);
+bool ej_reg_permute(ej_lower *w, int32_t buffer, int32_t lanes, const int32_t *elems);
 /* lower_join.c: REG values where control flow meets */
 typedef struct ej_loop_regs {
     size_t n;

@@ -103,7 +103,7 @@ static LLVMValueRef gather_part(ej_lower *w, const ej_regs *regs, int dtype, boo
 ej_vec ej_reg_read(ej_lower *w, const ej_regs *regs, int32_t buffer, int32_t lanes, const int32_t *elems)
 {
     int32_t row = find_row(regs, buffer, lanes, elems);
-    if (row < 0 && regs == &w->regs && lanes > 2 && ej_reg_transpose(w, buffer, lanes, elems))
+    if (row < 0 && regs == &w->regs && lanes > 2 && ej_reg_permute(w, buffer, lanes, elems))
         row = find_row(regs, buffer, lanes, elems);
     if (row >= 0) return regs->items[row].value;
     int dtype = w->nest->buffers[buffer].dtype;

@@ -341,6 +341,14 @@ static oracle_element rounded_product(int dtype, oracle_element out)
     return oracle_rounded(dtype, out);
 }
 
+/* A sum of products with a common factor may be computed as that factor times a sum: a rounding more. */
+static oracle_element rounded_sum(int dtype, oracle_element out)
+{
+    long double size = hypotl(out.re, out.im);
+    if (isfinite(size)) out.err += size * oracle_unit(dtype);
+    return oracle_rounded(dtype, out);
+}
+
 oracle_element oracle_fn(int fn, int dtype_in, int dtype_out, oracle_element a, oracle_element b, oracle_element c)
 {
     oracle_element out = raw_fn(fn, dtype_in, a, b, c);
@@ -354,7 +362,13 @@ oracle_element oracle_fn(int fn, int dtype_in, int dtype_out, oracle_element a, 
         if (lands_exactly(fn, dtype_out, a, b, exact)) return exact;
     }
     if (lands_exactly(fn, dtype_out, a, b, out)) return out;
-    return fn == EJ_FN_MUL || fn == EJ_FN_DIV ? rounded_product(dtype_out, out) : oracle_rounded(dtype_out, out);
+    switch (fn) {
+    case EJ_FN_MUL:
+    case EJ_FN_DIV: return rounded_product(dtype_out, out);
+    case EJ_FN_ADD:
+    case EJ_FN_SUB: return rounded_sum(dtype_out, out);
+    default: return oracle_rounded(dtype_out, out);
+    }
 }
 
 oracle_element oracle_cast(int from, int to, oracle_element a)

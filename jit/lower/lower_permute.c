@@ -1,0 +1,238 @@
+/* lower_permute.c - a register tile under another lane map: all vectors of it at once.
+ *
+ * Takes  a read of lanes out of 4, 8 or 16 rows, whose bits are bits of the rows' lanes and of their numbers (lane l of the result
+ *        is element f(l), where f of a sum of bits is the sum of what f is of each): transposes, and blocks of them.
+ * Gives  everything those rows hold under that map, as rows of their own, so that the reads that follow find theirs: a stage
+ *        of shuffles a register bit (lower_shuffle_plan.c) instead of one less than there are rows for every vector.
+ */
+#include "lower_nest.h"
+
+#include <string.h>
+
+#include "lower_shuffle_plan.h"
+
+enum { EJ_ROWS_MAX = 1 << EJ_SHUFFLE_ROW_BITS };
+
+/* What the read is made of. A row of -1 is not known: no lane that is asked for comes from it. */
+typedef struct ej_permute {
+    int32_t lanes, width;            /* of the result, of the rows */
+    int32_t lane_bits;               /* of the result */
+    int8_t bit[EJ_SHUFFLE_LANE_BITS]; /* of each: the element bit that it is */
+    ej_shuffle_ask ask;
+    int32_t n_rows, row[EJ_ROWS_MAX];
+} ej_permute;
+
+static int32_t log_of(int32_t n)
+{
+    int32_t bits = 0;
+    while (1 << bits < n) bits++;
+    return bits;
+}
+
+static const ej_reg_place *place_of(const ej_regs *regs, int32_t buffer, int32_t elem)
+{
+    if (elem < 0 || (size_t)elem >= regs->n_where[buffer]) return NULL;
+    const ej_reg_place *place = &regs->where[buffer][elem];
+    return place->reg ? place : NULL;
+}
+
+/* Two lanes that differ in one bit: in one row they differ in one bit of its lanes, else they lie in two rows. */
+static bool find_bits(ej_permute *p, const ej_reg_place *const *place)
+{
+    for (int32_t b = 0; b < p->lane_bits; b++) {
+        int32_t lane_bit = -1;
+        for (int32_t l = 0; l < p->lanes && lane_bit < 0; l++) {
+            int32_t other = l ^ 1 << b;
+            if (!place[l] || !place[other] || place[l]->reg != place[other]->reg) continue;
+            int32_t differ = place[l]->lane ^ place[other]->lane;
+            if (!differ || differ & (differ - 1)) return false;
+            lane_bit = log_of(differ);
+        }
+        p->bit[b] = (int8_t)(lane_bit >= 0 ? lane_bit : log_of(p->width) + p->ask.row_bits++);
+        for (int32_t other = 0; other < b; other++)
+            if (p->bit[other] == p->bit[b]) return false;
+    }
+    return p->ask.row_bits >= 2 && p->ask.row_bits <= EJ_SHUFFLE_ROW_BITS;
+}
+
+/* The element bits of a lane of the result: of its rows' lanes, and (above) of their number. */
+static int32_t element_of(const ej_permute *p, int32_t lane)
+{
+    int32_t element = 0;
+    for (int32_t b = 0; b < p->lane_bits; b++)
+        if (lane >> b & 1) element |= 1 << p->bit[b];
+    return element;
+}
+
+/* Every lane is where its bits say, and no row has two numbers. */
+static bool find_rows(ej_permute *p, const ej_reg_place *const *place)
+{
+    int32_t shift = p->ask.lane_bits, start = -1, moving = element_of(p, p->lanes - 1) & (p->width - 1);
+    p->n_rows = 1 << p->ask.row_bits;
+    for (int32_t r = 0; r < p->n_rows; r++) p->row[r] = -1;
+    for (int32_t l = 0; l < p->lanes; l++) {
+        if (!place[l]) continue;
+        int32_t element = element_of(p, l), row = element >> shift, lane = place[l]->lane ^ (element & (p->width - 1));
+        if (start < 0) start = lane; /* the bits that all lanes have in common */
+        if (lane != start || lane & moving || (p->row[row] >= 0 && p->row[row] != place[l]->reg - 1)) return false;
+        p->row[row] = place[l]->reg - 1;
+    }
+    for (int32_t r = 0; r < p->n_rows; r++)
+        for (int32_t k = 0; k < r; k++)
+            if (p->row[r] >= 0 && p->row[r] == p->row[k]) return false;
+    return true;
+}
+
+static bool find(ej_lower *w, int32_t buffer, int32_t lanes, const int32_t *elems, ej_permute *p)
+{
+    const ej_reg_place *place[EJ_LANES_MAX];
+    int dtype = w->nest->buffers[buffer].dtype;
+    *p = (ej_permute){.lanes = lanes, .lane_bits = log_of(lanes)};
+    for (int32_t l = 0; l < lanes; l++) {
+        place[l] = place_of(&w->regs, buffer, elems[l]);
+        if (!place[l]) continue;
+        int32_t width = w->regs.items[place[l]->reg - 1].lanes;
+        if (p->width && width != p->width) return false;
+        p->width = width;
+    }
+    if (p->width < 2 || p->width & (p->width - 1) || 1 << p->lane_bits != lanes) return false;
+    p->ask.lane_bits = log_of(p->width);
+    p->ask.block_bits = log_of(16 / ej_dtypes[ej_dtypes[dtype].real].bytes);
+    p->ask.any_shuffle = w->e->job->target->masks && ej_dtypes[ej_dtypes[dtype].real].bytes >= 4;
+    if (!find_bits(p, place) || !find_rows(p, place)) return false;
+    p->ask.n_wanted = p->lane_bits < p->ask.lane_bits ? p->lane_bits : p->ask.lane_bits;
+    memcpy(p->ask.wanted, p->bit, sizeof p->ask.wanted);
+    return true;
+}
+
+/* ---- shuffles ---- */
+
+/* Of a pair of registers to the one with the register bit at `second`. */
+static void mask_of(const ej_permute *p, const int8_t *from, bool second, int32_t *mask)
+{
+    int32_t row = p->ask.lane_bits;
+    for (int32_t l = 0; l < p->width; l++) {
+        mask[l] = 0;
+        for (int32_t to = 0; to <= row; to++)
+            if (to < row ? l >> to & 1 : second) mask[l] |= 1 << from[to]; /* the second operand's lanes follow the first's */
+    }
+}
+
+static void run_stages(ej_lower *w, const ej_permute *p, const ej_shuffle_plan *plan, LLVMValueRef *v)
+{
+    int32_t low[EJ_LANES_MAX], high[EJ_LANES_MAX];
+    for (int32_t s = 0; s < plan->n_stages; s++) {
+        int32_t bit = 1 << plan->stages[s].row_bit;
+        mask_of(p, plan->stages[s].from, false, low);
+        mask_of(p, plan->stages[s].from, true, high);
+        for (int32_t r = 0; r < p->n_rows; r++) {
+            if (r & bit) continue;
+            LLVMValueRef a = v[r], b = v[r | bit];
+            v[r] = ej_shuffle(w, a, b, low, p->width, "");
+            v[r | bit] = ej_shuffle(w, a, b, high, p->width, "");
+        }
+    }
+    if (!plan->reorders) return;
+    for (int32_t l = 0; l < p->width; l++) {
+        low[l] = 0;
+        for (int32_t to = 0; to < p->ask.lane_bits; to++)
+            if (l >> to & 1) low[l] |= 1 << plan->order[to];
+    }
+    for (int32_t r = 0; r < p->n_rows; r++) v[r] = ej_shuffle(w, v[r], NULL, low, p->width, "");
+}
+
+static void gather_rows(ej_lower *w, const ej_permute *p, bool imaginary, LLVMValueRef *v)
+{
+    LLVMTypeRef type = NULL;
+    for (int32_t r = 0; r < p->n_rows; r++) {
+        v[r] = NULL;
+        if (p->row[r] < 0) continue;
+        ej_vec value = w->regs.items[p->row[r]].value;
+        v[r] = imaginary ? value.im : value.re;
+        type = LLVMTypeOf(v[r]);
+    }
+    for (int32_t r = 0; r < p->n_rows; r++)
+        if (!v[r]) v[r] = LLVMGetPoison(type);
+}
+
+/* ---- vectors of the result ---- */
+
+/* Result vector i: lanes `first` .. of register v[r[0]], or as many registers as it is wider than they. */
+typedef struct ej_piece {
+    int32_t n, r[EJ_ROWS_MAX], first;
+} ej_piece;
+
+/* Registers whose numbers are the bits of the result's lanes above those of a register go side by side. */
+static int32_t pieces_of(const ej_permute *p, const ej_shuffle_plan *plan, ej_piece *out)
+{
+    int32_t n = 0, above = p->lane_bits - p->ask.n_wanted, position[EJ_SHUFFLE_ROW_BITS], side = 0;
+    for (int32_t b = 0; b < above; b++)
+        for (int32_t i = 0; i < p->ask.row_bits; i++)
+            if (plan->at[p->ask.lane_bits + i] == p->bit[p->ask.n_wanted + b]) position[b] = i, side |= 1 << i;
+    for (int32_t r = 0; r < p->n_rows; r++) {
+        if (r & side) continue;
+        for (int32_t first = 0; first < p->width; first += p->lanes) {
+            ej_piece *piece = &out[n++];
+            *piece = (ej_piece){.n = 1 << above, .first = first};
+            for (int32_t k = 0; k < piece->n; k++) {
+                piece->r[k] = r;
+                for (int32_t b = 0; b < above; b++)
+                    if (k >> b & 1) piece->r[k] |= 1 << position[b];
+            }
+        }
+    }
+    return n;
+}
+
+static LLVMValueRef take_piece(ej_lower *w, const ej_permute *p, const ej_piece *piece, const LLVMValueRef *v)
+{
+    LLVMValueRef side[EJ_ROWS_MAX];
+    int32_t mask[EJ_LANES_MAX];
+    for (int32_t k = 0; k < piece->n; k++) side[k] = v[piece->r[k]];
+    for (int32_t n = piece->n, width = p->width; n > 1; n /= 2, width *= 2) {
+        for (int32_t l = 0; l < 2 * width; l++) mask[l] = l;
+        for (int32_t k = 0; k < n / 2; k++) side[k] = ej_shuffle(w, side[2 * k], side[2 * k + 1], mask, 2 * width, "");
+    }
+    if (p->lanes >= p->width) return side[0];
+    for (int32_t l = 0; l < p->lanes; l++) mask[l] = piece->first + l;
+    return ej_shuffle(w, side[0], NULL, mask, p->lanes, "");
+}
+
+/* The elements of a result vector, from the rows as they are before anything is written. */
+static void map_piece(const ej_lower *w, const ej_permute *p, const ej_shuffle_plan *plan, const ej_piece *piece, int32_t *elems)
+{
+    for (int32_t l = 0; l < p->lanes; l++) {
+        int32_t lane = p->lanes > p->width ? l % p->width : piece->first + l, r = piece->r[l / p->width], element = 0;
+        for (int32_t b = 0; b < p->ask.lane_bits; b++)
+            if (lane >> b & 1) element |= 1 << plan->at[b];
+        for (int32_t i = 0; i < p->ask.row_bits; i++)
+            if (r >> i & 1) element |= 1 << plan->at[p->ask.lane_bits + i];
+        int32_t row = p->row[element >> p->ask.lane_bits];
+        elems[l] = row < 0 ? -1 : w->regs.items[row].elems[element & (p->width - 1)];
+    }
+}
+
+bool ej_reg_permute(ej_lower *w, int32_t buffer, int32_t lanes, const int32_t *elems)
+{
+    ej_permute p;
+    ej_shuffle_plan plan;
+    LLVMValueRef re[EJ_ROWS_MAX], im[EJ_ROWS_MAX];
+    bool complex = ej_dtype_is_complex(w->nest->buffers[buffer].dtype);
+    if (!find(w, buffer, lanes, elems, &p) || !ej_shuffle_plan_find(&p.ask, &plan)) return false;
+    ej_piece *pieces = ej_lower_alloc(w, (size_t)(p.n_rows * p.width / p.lanes + 1), sizeof *pieces);
+    int32_t (*maps)[EJ_LANES_MAX] = ej_lower_alloc(w, (size_t)(p.n_rows * p.width / p.lanes + 1), sizeof *maps);
+    if (!pieces || !maps) return false;
+    gather_rows(w, &p, false, re);
+    run_stages(w, &p, &plan, re);
+    if (complex) {
+        gather_rows(w, &p, true, im);
+        run_stages(w, &p, &plan, im);
+    }
+    int32_t n = pieces_of(&p, &plan, pieces);
+    for (int32_t i = 0; i < n; i++) map_piece(w, &p, &plan, &pieces[i], maps[i]);
+    for (int32_t i = 0; i < n; i++) {
+        ej_vec value = {take_piece(w, &p, &pieces[i], re), complex ? take_piece(w, &p, &pieces[i], im) : NULL};
+        ej_reg_write(w, buffer, lanes, maps[i], value);
+    }
+    return true;
+}
