@@ -33,9 +33,9 @@ static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_REC
     bool small = (m * k + k * n) * bytes <= (double)t->l2_bytes / 6;
     int32_t left_unit = ej_access_unit_axis(&st->src[g.left]), right_unit = ej_access_unit_axis(&st->src[g.right]);
     bool deep_left = left_unit >= 0 && !ej_access_find(&st->out, left_unit); /* read along K, where it is summed */
-    bool far_left = (double)ej_product_stride(&st->src[g.left], g.k[g.n_k - 1]) * bytes >= 4096 && m * k * bytes > (double)t->l2_bytes;
+    bool far_left = (double)ej_product_stride(&st->src[g.left], g.k[g.n_k - 1]) * bytes >= 2048 && m * k * bytes > (double)t->l2_bytes;
     p[GEMM_PACK_RIGHT] = right_unit != g.lane || !small;
-    p[GEMM_PACK_LEFT] = !deep_left && far_left; /* a page or more a term: 1.3 times at 1024^3 f32, a loss at 512^3 */
+    p[GEMM_PACK_LEFT] = !deep_left && far_left; /* 1.3 times at 1024^3 f32, 1.1 at 512^3 on AVX2; a loss where the L2 holds it */
     ej_product_tile(s, &g, lanes, p[GEMM_PACK_LEFT], &p[GEMM_ROWS], &p[GEMM_VECTORS]);
     double width = (double)lanes * (double)p[GEMM_VECTORS];
     double kc = (double)t->l2_bytes / 6 / (width * bytes); /* 1/4: 252, 1/10: 229, 1/32: 172 GFLOP/s at 2048^3 f32 on Zen 5 */

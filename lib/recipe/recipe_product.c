@@ -110,6 +110,9 @@ int64_t ej_block_of(int64_t extent, double most, int64_t multiple)
     return (even + multiple - 1) / multiple * multiple;
 }
 
+enum { BUSY = 10 }; /* accumulators: two units with a latency of 4 cycles need 8, some slack (1024^3 f32 on AVX2, Zen 4: 4 x 2
+                     * tiles 101, 6 x 2 109 GFLOP/s) */
+
 /* How much of the tiles along an extent is used; a shorter last one is one more copy of the code. */
 static double filled(double extent, double tile)
 {
@@ -132,7 +135,7 @@ void ej_product_tile(const ej_schedule *s, const ej_product *g, int32_t lanes, b
         for (int32_t mr = 2; mr <= most; mr++) {
             if (parts * (mr * nv + nv + 1) + !t->fma > t->vector_registers) break;
             bool whole = (double)lanes * nv >= extent(s, g->lane);
-            double loads = (double)(mr + nv) / (mr * nv), busy = parts * mr * nv >= 8 ? 1 : parts * mr * nv / 8.0;
+            double loads = (double)(mr + nv) / (mr * nv), busy = parts * mr * nv >= BUSY ? 1 : parts * mr * nv / (double)BUSY;
             double score = filled(extent(s, g->row), mr) * filled(extent(s, g->lane), (double)lanes * nv) * busy / (1 + 0.3 * loads) * (nv > 2 && !whole ? 0.95 : 1);
             if (score <= best * 1.001) continue;
             best = score;
