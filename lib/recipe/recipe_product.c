@@ -94,7 +94,7 @@ bool ej_product_find(const ej_schedule *s, int32_t lane, ej_product *g)
 bool ej_product_is_large(const ej_schedule *s, const ej_product *p)
 {
     double elements = p->size_m * p->size_k + p->size_k * p->size_n + p->size_m * p->size_n;
-    return elements * ej_dtypes[ej_statement_dtype(&s->statements[0])].bytes > 4 * (double)s->job->target->l2_bytes;
+    return elements * ej_dtypes[ej_statement_dtype(&s->statements[0])].bytes > 2 * (double)s->job->target->l2_bytes;
 }
 
 /* ---- numbers ---- */
