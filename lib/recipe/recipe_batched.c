@@ -9,6 +9,7 @@
  */
 #include "recipe_product.h"
 
+enum { BATCHED_TURNS = 8 }; /* values of both axes, at least */
 enum batched_number { BATCHED_ROWS, BATCHED_VECTORS };
 
 static bool find(const ej_schedule *s, ej_product *g)
@@ -24,7 +25,10 @@ static bool matches(const ej_schedule *s)
     ej_product g;
     if (!find(s, &g)) return false;
     int32_t unit = ej_access_unit_axis(&s->statements[0].src[g.right]);
-    return ej_job_random(s->job) || unit == g.lane || (unit >= 0 && !ej_access_find(&s->statements[0].out, unit));
+    if (ej_job_random(s->job) || unit == g.lane) return true;
+    /* Turned in square tiles. 16x16x16 f32 is 2.1 times as fast for it, 32x32x32 2.5 times; 5x5x5 0.7 times. */
+    bool deep = unit >= 0 && !ej_access_find(&s->statements[0].out, unit);
+    return deep && s->axes[unit].extent.n >= BATCHED_TURNS && s->axes[g.lane].extent.n >= BATCHED_TURNS;
 }
 
 static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_RECIPE_NUMBERS])

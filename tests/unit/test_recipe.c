@@ -150,6 +150,19 @@ static void small_products_share_a_register(void **state)
                             "f32[7,4,4] f32[7,4,4]");
 }
 
+static void batches_take_whole_rows(void **state)
+{
+    (void)state;
+    static const int64_t own[][EJ_RECIPE_NUMBERS] = {{4, 4}, {8, 1}, {3, 2}};
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+        agrees(&ej_script_batched, PRODUCT("bij,bjk->bik"), "f64[3,32,9] f64[3,9,32]", own[i]);
+        agrees(&ej_script_batched, PRODUCT("bij,bkj->bik"), "f32[3,13,16] f32[3,24,16]", own[i]);
+        agrees(&ej_script_batched, PRODUCT("bcji,cbjk->bcik"), "f32[2,3,7,5] f32[3,2,7,20]", own[i]);
+        agrees(&ej_script_batched, PRODUCT("bij,bjk->bik"), "c64[2,5,3] c64[2,3,6]", own[i]);
+    }
+    agrees(&ej_script_batched, "def f(a, b):\n    return relu(einsum('bij,bjk->bik', a, b))\n", "f32[3,16,16] f32[3,16,16]", own[1]);
+}
+
 static void permutations_turn_register_tiles(void **state)
 {
     (void)state;
@@ -240,6 +253,18 @@ static void products_are_taken_where_they_pay(void **state)
     assert_false(takes(PRODUCT("adb,cd->cba"), "f32[384,384,384] f32[24,384]", NULL));
 }
 
+static void batches_are_taken_where_the_l1_holds_a_product(void **state)
+{
+    (void)state;
+    assert_true(script_takes(&ej_script_batched, PRODUCT("bij,bjk->bik"), "f64[1000,32,32] f64[1000,32,32]", NULL));
+    assert_true(script_takes(&ej_script_batched, "def f(a: f32[b, i, j], b: f32[b, j, k]):\n    return einsum('bij,bjk->bik', a, b)\n",
+                             "f32[1000,16,16] f32[1000,16,16]", "b"));
+    assert_true(script_takes(&ej_script_batched, PRODUCT("bij,bkj->bik"), "f32[1000,16,16] f32[1000,16,16]", NULL));
+    assert_false(script_takes(&ej_script_batched, PRODUCT("bij,bkj->bik"), "f32[1000,5,5] f32[1000,5,5]", NULL));
+    assert_false(script_takes(&ej_script_batched, PRODUCT("bij,bjk->bik"), "f64[10,64,64] f64[10,64,64]", NULL));
+    assert_false(script_takes(&ej_script_batched, PRODUCT("ij,jk->ik"), "f32[16,16] f32[16,16]", NULL));
+}
+
 static void expect_recipe(const char *program, const char *inputs, const char *recipe, bool same)
 {
     plan_case c;
@@ -258,7 +283,7 @@ static void smaller_products_are_taken_where_the_tree_costs_less(void **state)
     if (ej_targets[0].vector_bytes != 64) skip();
     expect_recipe(PRODUCT("bfa,cedf->dbace"), "f32[15,17,41] f32[3,15,11,17]", "gemm", true);
     expect_recipe(PRODUCT("aebc,ed->dabc"), "f32[11,684,8,3] f32[684,10]", "gemm", false);
-    expect_recipe(PRODUCT("ij,jk->ik"), "f32[512,512] f32[512,512]", "gemm", false);
+    expect_recipe(PRODUCT("ij,jk->ik"), "f32[256,256] f32[256,256]", "gemm", false);
     expect_recipe(PRODUCT("ij,jk->ik"), "f32[2048,2048] f32[2048,2048]", "gemm", true);
     expect_recipe("def f(a):\n    return permute(a, (1, 0))\n", "f32[300,300]", "permute", true);
 }
@@ -272,12 +297,14 @@ int main(void)
         cmocka_unit_test(a_map_is_applied_to_whole_sums),
         cmocka_unit_test(streamed_operands_are_turned_on_the_way_out),
         cmocka_unit_test(small_products_share_a_register),
+        cmocka_unit_test(batches_take_whole_rows),
         cmocka_unit_test(permutations_turn_register_tiles),
         cmocka_unit_test(permutations_wait_in_blocks),
         cmocka_unit_test(large_maps_are_one_pass),
         cmocka_unit_test(plain_takes_anything),
         cmocka_unit_test(small_results_stay_in_the_caches),
         cmocka_unit_test(products_are_taken_where_they_pay),
+        cmocka_unit_test(batches_are_taken_where_the_l1_holds_a_product),
         cmocka_unit_test(smaller_products_are_taken_where_the_tree_costs_less),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
