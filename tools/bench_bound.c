@@ -5,6 +5,7 @@
  */
 #include "bench_bound.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -17,6 +18,7 @@ enum { PAGE = 4096, LINE = 64, PAGES = 4, ROUNDS = 1000 };
 int bench_vector_bits(const char *target)
 {
     int bits = 128;
+    if (!target) target = getenv("EINJIT_TARGET"); /* as the library does */
 #ifdef HAS_VECTORS
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) bits = 256;
     if (bits == 256 && __builtin_cpu_supports("avx512f")) bits = 512;

@@ -50,7 +50,20 @@ static int prepare_interpreter(bench_call *out, bench *b, const char *path)
 
 /* ---- libraries ---- */
 
-void *bench_peer_load(const char *peer, const char *path, const char *const *names, const char *const *settings)
+static void set_environment(const char *setting, int bits)
+{
+    char name[64], *end;
+    long only = strtol(setting, &end, 10);
+    if (*end == ':' && only != bits) return;
+    if (*end == ':') setting = end + 1;
+    size_t length = strcspn(setting, "=");
+    if (length >= sizeof name) return;
+    memcpy(name, setting, length);
+    name[length] = 0;
+    setenv(name, setting + length + setting[length] / '=', 1);
+}
+
+void *bench_peer_load(const bench *b, const char *peer, const char *path, const char *const *names, const char *const *settings)
 {
     enum { MOST = 16 };
     static struct {
@@ -60,14 +73,7 @@ void *bench_peer_load(const char *peer, const char *path, const char *const *nam
     static int n;
     for (int i = 0; i < n; i++)
         if (!strcmp(loaded[i].peer, peer)) return loaded[i].library;
-    for (; settings && *settings; settings++) {
-        char name[64];
-        size_t length = strcspn(*settings, "=");
-        if (length >= sizeof name) continue;
-        memcpy(name, *settings, length);
-        name[length] = 0;
-        setenv(name, *settings + length + (*settings)[length] / '=', 1);
-    }
+    for (; settings && *settings; settings++) set_environment(*settings, bench_vector_bits(b->options->target));
     void *library = path ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
     const char *why = path && !library ? dlerror() : NULL;
     for (; !path && *names && !library; names++) library = dlopen(*names, RTLD_NOW | RTLD_LOCAL);
@@ -89,30 +95,31 @@ bench_function bench_peer_symbol(const char *peer, void *library, const char *sy
     return function;
 }
 
-/* Left to itself OpenBLAS takes kernels for AVX2 on processors that it does not know. */
+/* Left to themselves OpenBLAS and BLIS take kernels for AVX2 on processors that they do not know; on a row with narrower
+ * vectors than the processor's all peers are held to those. */
 static int prepare_openblas(bench_call *out, bench *b, const char *path)
 {
     static const char *const names[] = {"openblas-serial/libopenblas.so.0", "libopenblas.so.0", NULL};
-    static const char *const settings[] = {"OPENBLAS_NUM_THREADS=1", "OPENBLAS_CORETYPE=SkylakeX", "OPENBLAS_L2_SIZE=1024", NULL};
-    static const char *const plain[] = {"OPENBLAS_NUM_THREADS=1", NULL};
-    void *library = bench_peer_load("openblas", path, names, bench_vector_bits(NULL) == 512 ? settings : plain);
+    static const char *const settings[] = {"OPENBLAS_NUM_THREADS=1", "512:OPENBLAS_CORETYPE=SkylakeX", "512:OPENBLAS_L2_SIZE=1024",
+                                           "256:OPENBLAS_CORETYPE=Haswell", "128:OPENBLAS_CORETYPE=Nehalem", NULL};
+    void *library = bench_peer_load(b, "openblas", path, names, settings);
     return library ? bench_peer_blas(out, b, "openblas", library) : TOOL_FAILED;
 }
 
 static int prepare_blis(bench_call *out, bench *b, const char *path)
 {
     static const char *const names[] = {"libblis.so.4", NULL};
-    static const char *const settings[] = {"BLIS_NUM_THREADS=1", "BLIS_ARCH_TYPE=0", NULL}; /* 0: skx */
-    static const char *const plain[] = {"BLIS_NUM_THREADS=1", NULL};
-    void *library = bench_peer_load("blis", path, names, bench_vector_bits(NULL) == 512 ? settings : plain);
+    static const char *const settings[] = {"BLIS_NUM_THREADS=1", "512:BLIS_ARCH_TYPE=0", "256:BLIS_ARCH_TYPE=3", NULL}; /* skx, haswell */
+    void *library = bench_peer_load(b, "blis", path, names, settings);
     return library ? bench_peer_blas(out, b, "blis", library) : TOOL_FAILED;
 }
 
 static int prepare_mkl(bench_call *out, bench *b, const char *path)
 {
     static const char *const names[] = {"libmkl_rt.so.3", "libmkl_rt.so.2", "libmkl_rt.so", NULL};
-    static const char *const settings[] = {"MKL_NUM_THREADS=1", "MKL_THREADING_LAYER=SEQUENTIAL", NULL};
-    void *library = bench_peer_load("mkl", path, names, settings);
+    static const char *const settings[] = {"MKL_NUM_THREADS=1", "MKL_THREADING_LAYER=SEQUENTIAL",
+                                           "256:MKL_ENABLE_INSTRUCTIONS=AVX2", "128:MKL_ENABLE_INSTRUCTIONS=SSE4_2", NULL};
+    void *library = bench_peer_load(b, "mkl", path, names, settings);
     return library ? bench_peer_blas(out, b, "mkl", library) : TOOL_FAILED;
 }
 
@@ -120,8 +127,8 @@ const bench_peer bench_peers[] = {
     {"self", "the same kernel again: what differs is noise", prepare_self},
     {"plain", "loops in C, as written (equations in f32)", prepare_plain},
     {"interp", "the interpreter", prepare_interpreter},
-    {"openblas", "products of matrices, with its AVX-512 kernels", prepare_openblas},
-    {"blis", "products of matrices, with its AVX-512 kernels", prepare_blis},
+    {"openblas", "products of matrices, with its kernels for the row's vectors", prepare_openblas},
+    {"blis", "products of matrices, with its kernels for the row's vectors", prepare_blis},
     {"mkl", "products of matrices", prepare_mkl},
     {"onednn", "products of matrices in f32", bench_peer_onednn},
     {"libxsmm", "products of small matrices", bench_peer_libxsmm},

@@ -21,8 +21,10 @@ typedef struct bench_peer {
 extern const bench_peer bench_peers[];
 extern const int bench_n_peers;
 
-/* A library: `path`, else the first of `names` (ended by NULL) that there is; loaded once and kept. NULL after a message. `settings` (ended by NULL, or NULL) are environment variables "NAME=value" set before the library is loaded. */
-void *bench_peer_load(const char *peer, const char *path, const char *const *names, const char *const *settings);
+/* A library: `path`, else the first of `names` (ended by NULL) that there is; loaded once and kept. NULL after a message.
+ * `settings` (ended by NULL, or NULL) are environment variables "NAME=value" set before the library is loaded;
+ * "512:NAME=value" where the row has vectors of that many bits. */
+void *bench_peer_load(const bench *b, const char *peer, const char *path, const char *const *names, const char *const *settings);
 /* A function of a library, to be cast to what it is; NULL after a message, or without one where it may be missing. */
 typedef void (*bench_function)(void);
 bench_function bench_peer_symbol(const char *peer, void *library, const char *symbol, bool may_be_missing);

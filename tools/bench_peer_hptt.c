@@ -46,7 +46,7 @@ int bench_peer_hptt(bench_call *out, bench *b, const char *path)
     state s = {.dtype = b->in[0].tensor.dtype};
     if (!b->program.equation || b->n_in != 1 || bench_equation_read(&p, b->program.equation, b->in, 1)) return TOOL_OK;
     if ((s.dtype != EINJIT_F32 && s.dtype != EINJIT_F64) || !permutation(&s, &p, b->in)) return TOOL_OK;
-    void *library = bench_peer_load("hptt", path, names, NULL);
+    void *library = bench_peer_load(b, "hptt", path, names, NULL);
     if (!library) return TOOL_FAILED;
     s.run = bench_peer_symbol("hptt", library, s.dtype == EINJIT_F32 ? "sTensorTranspose" : "dTensorTranspose", false);
     if (!s.run) return TOOL_FAILED;

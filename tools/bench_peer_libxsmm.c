@@ -32,6 +32,7 @@ static void call(void *user)
 int bench_peer_libxsmm(bench_call *out, bench *b, const char *path)
 {
     static const char *const names[] = {"libxsmm.so.1", "libxsmm.so", NULL};
+    static const char *const settings[] = {"256:LIBXSMM_TARGET=hsw", "128:LIBXSMM_TARGET=wsm", NULL};
     static const float alpha_f = 1, beta_f = 0;
     static const double alpha = 1, beta = 0;
     static const int64_t largest = 128; /* of the product's edges: LIBXSMM is for small ones */
@@ -40,7 +41,7 @@ int bench_peer_libxsmm(bench_call *out, bench *b, const char *path)
     bool is_single = s.x.dtype == EINJIT_F32;
     if (!is_single && s.x.dtype != EINJIT_F64) return TOOL_OK;
     if (s.x.m > largest || s.x.n > largest || s.x.k > largest) return TOOL_OK;
-    void *library = bench_peer_load("libxsmm", path, names, NULL);
+    void *library = bench_peer_load(b, "libxsmm", path, names, settings);
     if (!library) return TOOL_FAILED;
     dispatch find = (dispatch)bench_peer_symbol("libxsmm", library, is_single ? "libxsmm_smmdispatch" : "libxsmm_dmmdispatch", false);
     if (!find) return TOOL_FAILED;

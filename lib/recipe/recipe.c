@@ -13,10 +13,11 @@
 
 /* The first that matches and pays for certain. */
 static const ej_script *const scripts[] = {
+    &ej_script_small,   /* batches of products of a few registers */
+    &ej_script_batched, /* batches of products that the L1 holds */
     &ej_script_thin,    /* large products whose operand with the result's unit axis lies along another one */
     &ej_script_tensor,  /* contractions of tensors, lanes wherever they are cheapest */
     &ej_script_gemm,    /* operands that are used again and again: packed, in blocks for the caches */
-    &ej_script_small,   /* batches of products of a few registers */
     &ej_script_permute, /* one operand, unit strides along different axes */
     &ej_script_rows,    /* rows through tables: gathers and scatter-adds */
     &ej_script_map,     /* one pass over a large result */

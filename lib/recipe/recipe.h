@@ -24,8 +24,8 @@ int ej_nests_build(ej_nests *out, const ej_plan *plan, ej_job *job);
 bool ej_recipe_exists(const char *name, ej_text *names);
 
 /* The scripts (recipe.c has the table). */
-extern const ej_script ej_script_gemm, ej_script_map, ej_script_permute, ej_script_plain, ej_script_rows, ej_script_small,
-    ej_script_sweep, ej_script_tensor, ej_script_thin;
+extern const ej_script ej_script_batched, ej_script_gemm, ej_script_map, ej_script_permute, ej_script_plain, ej_script_rows,
+    ej_script_small, ej_script_sweep, ej_script_tensor, ej_script_thin;
 
 /* ---- recipe_pack.c: pieces of scripts ---- */
 /* Panels of `width` values of the lane axis, live at a loop; gives the copy. */

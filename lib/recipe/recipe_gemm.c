@@ -137,9 +137,9 @@ static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_REC
     bool small = (m * k + k * n) * bytes <= (double)t->l2_bytes / 6;
     int32_t left_unit = ej_access_unit_axis(&st->src[g.left]), right_unit = ej_access_unit_axis(&st->src[g.right]);
     bool deep_left = left_unit >= 0 && !ej_access_find(&st->out, left_unit); /* read along K, where it is summed */
-    bool far_left = (double)ej_product_stride(&st->src[g.left], g.k[g.n_k - 1]) * bytes >= 4096 && m * k * bytes > (double)t->l2_bytes;
+    bool far_left = (double)ej_product_stride(&st->src[g.left], g.k[g.n_k - 1]) * bytes >= 2048 && m * k * bytes > (double)t->l2_bytes;
     p[GEMM_PACK_RIGHT] = right_unit != g.lane || !small;
-    p[GEMM_PACK_LEFT] = g.plain && !deep_left && far_left; /* a page or more a term: 1.3 times at 1024^3 f32, a loss at 512^3 */
+    p[GEMM_PACK_LEFT] = g.plain && !deep_left && far_left; /* 1.3 times at 1024^3 f32, 1.1 at 512^3 on AVX2; a loss where the L2 holds it */
     ej_product_tile(s, &g, lanes, p[GEMM_PACK_LEFT], &p[GEMM_ROWS], &p[GEMM_VECTORS]);
     if (ej_access_unit_axis(&st->out) != g.lane) { /* stored lane by lane: long code, which pays for long sums at most */
         if (p[GEMM_VECTORS] > 3) p[GEMM_VECTORS] = 3;
@@ -156,7 +156,8 @@ static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_REC
     double depth = (double)p[GEMM_KC] * inner;
     if (depth > g.size_k) depth = g.size_k;
     p[GEMM_MC] = ej_block_of(ej_nominal_extent(s, g.row), (double)t->l2_bytes / 4 / (depth * bytes), p[GEMM_ROWS]);
-    p[GEMM_NC] = ej_block_of(ej_nominal_extent(s, g.lane), (double)t->l3_bytes / 8 / (depth * bytes), (int64_t)width);
+    /* The left operand is packed once for each: 1/8 of the L3 costs 1 to 4 % at 1024^3 and 2047^3 f64 TN on Zen 4. */
+    p[GEMM_NC] = ej_block_of(ej_nominal_extent(s, g.lane), (double)t->l3_bytes / 4 / (depth * bytes), (int64_t)width);
     p[GEMM_IN_ORDER] = g.plain && !ej_product_is_open(s) && is_outer(&g) && m * k * bytes < (double)t->l3_bytes / 4;
     return 1;
 }

@@ -120,7 +120,7 @@ bool ej_product_find(const ej_schedule *s, int32_t lane, ej_product *g)
 bool ej_product_is_large(const ej_schedule *s, const ej_product *p)
 {
     double elements = p->size_m * p->size_k + p->size_k * p->size_n + p->size_m * p->size_n;
-    return elements * ej_dtypes[ej_statement_dtype(&s->statements[0])].bytes > 4 * (double)s->job->target->l2_bytes;
+    return elements * ej_dtypes[ej_statement_dtype(&s->statements[0])].bytes > 2 * (double)s->job->target->l2_bytes;
 }
 
 bool ej_product_terms_apart(const ej_schedule *s, const ej_product *p)
@@ -144,6 +144,9 @@ int64_t ej_block_of(int64_t extent, double most, int64_t multiple)
     return (even + multiple - 1) / multiple * multiple;
 }
 
+enum { BUSY = 10 }; /* accumulators: two units with a latency of 4 cycles need 8, some slack (1024^3 f32 on AVX2, Zen 4: 4 x 2
+                     * tiles 101, 6 x 2 109 GFLOP/s) */
+
 /* How much of the tiles along an extent is used; a shorter last one is one more copy of the code. */
 static double filled(double extent, double tile)
 {
@@ -153,20 +156,23 @@ static double filled(double extent, double tile)
 
 /* MR * NV accumulators, NV vectors of the right operand and a splat fit into the registers (without fused multiply-add a
  * product, too); a short last tile costs as much as a full one. A left operand in place has at most 8 rows: more lie in the
- * same sets of the L1 where rows are a power of 2 apart (1024^3 f32 on Zen 5: 8 rows 226, 12 rows 196 GFLOP/s). Three
- * vectors are no better than two there (214). */
+ * same sets of the L1 where rows are a power of 2 apart (1024^3 f32 on Zen 5: 8 rows 226, 12 rows 196 GFLOP/s); 12 where
+ * all of it stays in the L1. Three vectors are no better than two there (214), but whole rows of the result are. */
 void ej_product_tile(const ej_schedule *s, const ej_product *g, int32_t lanes, bool packed, int64_t *rows, int64_t *vectors)
 {
     const ej_target *t = s->job->target;
+    double left_bytes = g->size_m * g->size_k * ej_dtypes[ej_statement_dtype(&s->statements[0])].bytes;
+    int32_t most = packed ? 16 : left_bytes < (double)t->l1_bytes / 2 ? 12 : 8;
     int32_t parts = ej_dtype_is_complex(ej_statement_dtype(&s->statements[0])) ? 2 : 1;
     /* what is open has a copy of the code for its rest, with a branch for each row and vector; 8 rows are 3 % faster */
-    int32_t most_rows = s->axes[g->row].extent.e ? 4 : packed ? 16 : 8, most_vectors = s->axes[g->lane].extent.e ? 2 : 5;
+    int32_t most_rows = s->axes[g->row].extent.e ? 4 : most, most_vectors = s->axes[g->lane].extent.e ? 2 : 5;
     double best = 0;
     for (int32_t nv = 1; nv <= most_vectors; nv++)
         for (int32_t mr = 2; mr <= most_rows; mr++) {
             if (parts * (mr * nv + nv + 1) + !t->fma > t->vector_registers) break;
-            double loads = (double)(mr + nv) / (mr * nv), busy = parts * mr * nv >= 8 ? 1 : parts * mr * nv / 8.0;
-            double score = filled(extent(s, g->row), mr) * filled(extent(s, g->lane), (double)lanes * nv) * busy / (1 + 0.3 * loads) * (nv > 2 ? 0.95 : 1);
+            bool whole = (double)lanes * nv >= extent(s, g->lane);
+            double loads = (double)(mr + nv) / (mr * nv), busy = parts * mr * nv >= BUSY ? 1 : parts * mr * nv / (double)BUSY;
+            double score = filled(extent(s, g->row), mr) * filled(extent(s, g->lane), (double)lanes * nv) * busy / (1 + 0.3 * loads) * (nv > 2 && !whole ? 0.95 : 1);
             if (score <= best * 1.001) continue;
             best = score;
             *rows = mr;

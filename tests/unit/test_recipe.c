@@ -158,7 +158,7 @@ static void tensors_with_lanes_along_any_axis(void **state)
         int32_t matched = 0;
         for (int32_t axis = -1; axis < 8; axis++) {
             int64_t lanes[EJ_RECIPE_NUMBERS] = {axis};
-            matched += agrees_on_rows(&ej_script_tensor, cases[i][0], cases[i][1], axis < 0 ? NULL : lanes);
+            matched += agrees_on_rows(&ej_script_tensor, cases[i][0], cases[i][1], axis < 0 ? NULL : lanes, &none);
         }
         assert_true(matched > 0);
     }
@@ -202,6 +202,19 @@ static void small_products_share_a_register(void **state)
     agrees_where_it_matches(&ej_script_small, PRODUCT("bcij,cbjk->bcik"), "f32[2,3,4,6] f32[3,2,6,4]");
     agrees_where_it_matches(&ej_script_small, "def f(a, b):\n    return relu(einsum('bij,bjk->bik', a, b))\n",
                             "f32[7,4,4] f32[7,4,4]");
+}
+
+static void batches_take_whole_rows(void **state)
+{
+    (void)state;
+    static const int64_t own[][EJ_RECIPE_NUMBERS] = {{4, 4}, {8, 1}, {3, 2}};
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+        agrees(&ej_script_batched, PRODUCT("bij,bjk->bik"), "f64[3,32,9] f64[3,9,32]", own[i]);
+        agrees(&ej_script_batched, PRODUCT("bij,bkj->bik"), "f32[3,13,16] f32[3,24,16]", own[i]);
+        agrees(&ej_script_batched, PRODUCT("bcji,cbjk->bcik"), "f32[2,3,7,5] f32[3,2,7,20]", own[i]);
+        agrees(&ej_script_batched, PRODUCT("bij,bjk->bik"), "c64[2,5,3] c64[2,3,6]", own[i]);
+    }
+    agrees(&ej_script_batched, "def f(a, b):\n    return relu(einsum('bij,bjk->bik', a, b))\n", "f32[3,16,16] f32[3,16,16]", own[1]);
 }
 
 static void permutations_turn_register_tiles(void **state)
@@ -330,6 +343,18 @@ static void products_are_taken_where_they_pay(void **state)
     assert_false(takes(PRODUCT("adb,cd->cba"), "f32[384,384,384] f32[24,384]", NULL));
 }
 
+static void batches_are_taken_where_the_l1_holds_a_product(void **state)
+{
+    (void)state;
+    assert_true(script_takes(&ej_script_batched, PRODUCT("bij,bjk->bik"), "f64[1000,32,32] f64[1000,32,32]", NULL));
+    assert_true(script_takes(&ej_script_batched, "def f(a: f32[b, i, j], b: f32[b, j, k]):\n    return einsum('bij,bjk->bik', a, b)\n",
+                             "f32[1000,16,16] f32[1000,16,16]", "b"));
+    assert_true(script_takes(&ej_script_batched, PRODUCT("bij,bkj->bik"), "f32[1000,16,16] f32[1000,16,16]", NULL));
+    assert_false(script_takes(&ej_script_batched, PRODUCT("bij,bkj->bik"), "f32[1000,5,5] f32[1000,5,5]", NULL));
+    assert_false(script_takes(&ej_script_batched, PRODUCT("bij,bjk->bik"), "f64[10,64,64] f64[10,64,64]", NULL));
+    assert_false(script_takes(&ej_script_batched, PRODUCT("ij,jk->ik"), "f32[16,16] f32[16,16]", NULL));
+}
+
 static void expect_recipe(const char *program, const char *inputs, const char *recipe, bool same)
 {
     plan_case c;
@@ -372,6 +397,7 @@ int main(void)
         cmocka_unit_test(a_map_is_applied_to_whole_sums),
         cmocka_unit_test(streamed_operands_are_turned_on_the_way_out),
         cmocka_unit_test(small_products_share_a_register),
+        cmocka_unit_test(batches_take_whole_rows),
         cmocka_unit_test(permutations_turn_register_tiles),
         cmocka_unit_test(permutations_wait_in_blocks),
         cmocka_unit_test(large_maps_are_one_pass),
@@ -381,6 +407,7 @@ int main(void)
         cmocka_unit_test(plain_takes_anything),
         cmocka_unit_test(small_results_stay_in_the_caches),
         cmocka_unit_test(products_are_taken_where_they_pay),
+        cmocka_unit_test(batches_are_taken_where_the_l1_holds_a_product),
         cmocka_unit_test(smaller_products_are_taken_where_the_tree_costs_less),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
