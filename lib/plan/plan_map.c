@@ -171,7 +171,7 @@ static bool may_be_multiplied(const ej_planner *p, ej_value v)
     uint32_t operand = 0;
     while (product->in[operand] != v) operand++;
     double times = times_taken(p, product, operand);
-    bool cheap = tape->n_src == 1 && tape->n_ops <= CHEAP_OPS + 1;
+    bool cheap = tape->n_src == 1 && tape->n_ops <= CHEAP_OPS + 1 && !ej_plan_is_pointwise(product);
     for (size_t i = 0; i < tape->n_ops; i++) cheap = cheap && is_cheap(&tape->ops[i]);
     if (!may_be_summed(p, value) || !tape->n_src || tape->n_src > OPERAND_SOURCES || tape->n_ops > OPERAND_OPS) return false;
     if (times > 1 && !(cheap && times <= CHEAP_TIMES && (is_in_lanes(product, operand) || is_in_registers(product, times)))) return false;

@@ -101,6 +101,8 @@ static const char *const rare[] = {
     /* what shares its memory with a sum; products that are added up */
     "def f(a: f32[6, 9], b: f32[9, 7], c: f32[6, 7], u: f32[6], v: f32[7]):\n"
     "    return exp(c) + 0.3 * einsum(\"ij,jk->ik\", a, b), c * c - einsum(\"i,k->ik\", u, v), sum(c * c, 0), sum(a * a)\n",
+    "def f(a: f32[6, 9], b: f32[9, 7], d: f32[6, 9]):\n"
+    "    return einsum(\"ij,jk->ik\", a, b) + einsum(\",ij,jk->ik\", 0.3, d, b)\n",
     "def f(a: f32[6, 9], b: f32[6, 9]):\n    t = a * b\n    return sum(t, 0), sum(a * b, 1), sum(b * a)\n",
     /* a way that is dearer, another that is cheaper */
     "def f(a: f32[9, 8], b: f32[8, 9], c: f32[9, 1]):\n"
