@@ -7,21 +7,29 @@
 
 #include "plan_einsum.h"
 
-/* Labels that this operand really has: axes of extent 1 are left out, unless a table says where the 1 is. */
-static bool has_axis(const ej_einsum *e, uint32_t operand, int32_t axis, const ej_view *view)
+/* One of the views that an operand is made of: those of its map's sources, or the one in which its value lies. */
+static const ej_view *view_of(const ej_part *x, const ej_view *value, int32_t i)
 {
-    const ej_bound_node *from = &e->p->bound->nodes[e->node->in[operand]];
-    return view->axes[axis].table >= 0 || !ej_plan_unit(from->shape[axis]);
+    return x->map ? &x->map->src[i].view : value;
 }
 
-static int list_labels(ej_einsum *e, uint32_t operand, const ej_view *view, ej_term *out)
+/* Labels that this operand really has: axes of extent 1 are left out, unless a table says where the 1 is. */
+static bool has_axis(const ej_einsum *e, uint32_t operand, int32_t axis, const ej_part *x, const ej_view *value)
+{
+    const ej_bound_node *from = &e->p->bound->nodes[e->node->in[operand]];
+    bool has = !ej_plan_unit(from->shape[axis]);
+    for (int32_t i = 0; i < x->n_views && !has; i++) has = view_of(x, value, i)->axes[axis].table >= 0;
+    return has;
+}
+
+static int list_labels(ej_einsum *e, uint32_t operand, const ej_part *x, const ej_view *value, ej_term *out)
 {
     const ej_term *term = &e->node->subscripts->terms[operand];
     *out = (ej_term){.labels = EJ_JOB_ARRAY(e->p->job, int32_t, term->n)};
     uint32_t n = 0;
     if (!out->labels) return ej_no_memory(e->p->job->err);
     for (uint32_t i = 0; i < term->n; i++)
-        if (has_axis(e, operand, (int32_t)i, view)) out->labels[n++] = term->labels[i];
+        if (has_axis(e, operand, (int32_t)i, x, value)) out->labels[n++] = term->labels[i];
     if (n) qsort(out->labels, n, sizeof *out->labels, ej_compare_labels);
     for (uint32_t i = 0; i < n; i++)
         if (!out->n || out->labels[out->n - 1] != out->labels[i]) out->labels[out->n++] = out->labels[i];
@@ -29,11 +37,13 @@ static int list_labels(ej_einsum *e, uint32_t operand, const ej_view *view, ej_t
 }
 
 /* *done false: a diagonal over a gathered axis, which one axis cannot say. */
-static int view_by_labels(ej_einsum *e, uint32_t operand, const ej_view *view, const ej_term *labels, ej_view *out, bool *done)
+static int view_by_labels(ej_einsum *e, uint32_t operand, ej_part *x, const ej_view *value, int32_t index, bool *done)
 {
     ej_planner *p = e->p;
     const ej_bound_node *from = &p->bound->nodes[e->node->in[operand]];
-    const ej_term *term = &e->node->subscripts->terms[operand];
+    const ej_term *term = &e->node->subscripts->terms[operand], *labels = &x->labels;
+    const ej_view *view = view_of(x, value, index);
+    ej_view *out = &x->views[index];
     bool *taken;
     EJ_TRY(ej_view_new(p, (int32_t)labels->n, out));
     taken = EJ_JOB_ARRAY(p->job, bool, labels->n);
@@ -41,12 +51,12 @@ static int view_by_labels(ej_einsum *e, uint32_t operand, const ej_view *view, c
     out->buffer = view->buffer;
     out->base = view->base;
     for (uint32_t i = 0; i < term->n; i++) {
-        if (!has_axis(e, operand, (int32_t)i, view)) continue;
+        if (!has_axis(e, operand, (int32_t)i, x, value)) continue;
         const int32_t *at = bsearch(&term->labels[i], labels->labels, labels->n, sizeof *at, ej_compare_labels);
         ptrdiff_t k = at - labels->labels;
         ej_view_axis *axis = &out->axes[k], add = view->axes[i];
         bool stretched = ej_plan_unit(from->shape[i]) && !ej_plan_unit(e->node->label_sizes[term->labels[i]]);
-        if (stretched) add.tstride = ej_size_number(0); /* only gathered axes come here */
+        if (stretched) *(add.table < 0 ? &add.stride : &add.tstride) = ej_size_number(0);
         if (!taken[k]) *axis = add;
         else if (axis->table >= 0 || add.table >= 0) *done = false;
         else EJ_TRY(ej_size_add(p->sizes, axis->stride, add.stride, &axis->stride, p->job->err));
@@ -55,18 +65,15 @@ static int view_by_labels(ej_einsum *e, uint32_t operand, const ej_view *view, c
     return EINJIT_OK;
 }
 
-/* Tables lie along the same axes of all views: a map over several has none (plan_map.c). */
 static int views_by_labels(ej_einsum *e, uint32_t operand, ej_part *x, const ej_view *value, bool *done)
 {
     ej_planner *p = e->p;
-    const ej_view *first = x->map ? &x->map->src[0].view : value;
     x->n_views = x->map ? (int32_t)x->map->n_src : 1;
     x->views = EJ_JOB_ARRAY(p->job, ej_view, (size_t)x->n_views);
     if (!x->views) return ej_no_memory(p->job->err);
-    EJ_TRY(list_labels(e, operand, first, &x->labels));
+    EJ_TRY(list_labels(e, operand, x, value, &x->labels));
     *done = true;
-    for (int32_t i = 0; i < x->n_views; i++)
-        EJ_TRY(view_by_labels(e, operand, x->map ? &x->map->src[i].view : value, &x->labels, &x->views[i], done));
+    for (int32_t i = 0; i < x->n_views; i++) EJ_TRY(view_by_labels(e, operand, x, value, i, done));
     return EINJIT_OK;
 }
 

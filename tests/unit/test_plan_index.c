@@ -103,6 +103,22 @@ static void gathered_single_rows_broadcast(void **state)
     plan_close(&c);
 }
 
+/* A map that an einsum takes over may read one source through a table, along an axis of extent 1, and others not. */
+static void gathered_ones_meet_others_in_a_map(void **state)
+{
+    plan_case c;
+    (void)state;
+    const char *in = "f64[1] f64[5] i64[1]", *wide = "f64[3,1] f64[3,5] i64[1]";
+    plan_open(&c, "def f(y, x, i):\n    t = y * x[i]\n    return einsum(\"a,a->a\", t, t + y)", in, NULL, NULL);
+    assert_int_equal(c.status, EINJIT_OK);
+    plan_check(&c, in, NULL, NULL, 5);
+    plan_close(&c);
+    plan_open(&c, "def f(y, x, i):\n    t = y * x[:, i]\n    return einsum(\"ab,ab->ab\", t + y, t)", wide, NULL, NULL);
+    assert_int_equal(c.status, EINJIT_OK);
+    plan_check(&c, wide, NULL, NULL, 5);
+    plan_close(&c);
+}
+
 static void parts_of_index_inputs_are_checked_by_themselves(void **state)
 {
     plan_case c;
@@ -186,6 +202,7 @@ int main(void)
         cmocka_unit_test(gathers_along_two_axes_and_slices_of_them),
         cmocka_unit_test(diagonal_of_a_gathered_axis_is_copied),
         cmocka_unit_test(gathered_single_rows_broadcast),
+        cmocka_unit_test(gathered_ones_meet_others_in_a_map),
         cmocka_unit_test(parts_of_index_inputs_are_checked_by_themselves),
         cmocka_unit_test(computed_indices_are_clamped_and_reported),
         cmocka_unit_test(computed_indices_into_open_extents),
