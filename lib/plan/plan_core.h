@@ -53,6 +53,7 @@ typedef struct ej_plan_value {
     ej_view view;        /* VIEW */
     ej_expr_op scalar;   /* SCALAR: the CONST op */
     ej_tape *tape;       /* PENDING: sources have the value's shape */
+    bool taken;          /* ... some user has it, and goes on reading its sources */
     int32_t step;        /* VIEW: the step that wrote all of it and may still be extended; -1: none */
     int32_t *step_axes;  /* ... per axis of the value the step's axis, -1 where the extent is 1 */
     ej_value added;      /* a sum: the einsum that is added into the memory of its other operand; -1: none */

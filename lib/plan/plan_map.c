@@ -215,8 +215,10 @@ static int take_operand(ej_planner *p, ej_tape *tape, ej_value operand, const ej
     const ej_bound_node *from = &p->bound->nodes[operand];
     if (value->kind == EJ_VALUE_SCALAR) return ej_tape_op(p, tape, value->scalar, out);
     if (value->kind == EJ_VALUE_PENDING && ej_plan_same_shape(from, node) &&
-        tape->n_src + value->tape->n_src <= EJ_TAPE_SOURCES && tape->n_ops + value->tape->n_ops < EJ_TAPE_OPS)
+        tape->n_src + value->tape->n_src <= EJ_TAPE_SOURCES && tape->n_ops + value->tape->n_ops < EJ_TAPE_OPS) {
+        value->taken = true;
         return ej_tape_append(p, tape, value->tape, value->user >= 0, out);
+    }
     ej_view view, wide;
     EJ_TRY(ej_plan_view(p, operand, &view));
     EJ_TRY(ej_view_expand(p, &view, from->shape, node->rank, node->shape, &wide));

@@ -93,7 +93,7 @@ static int take_operand(ej_einsum *e, uint32_t operand)
 {
     ej_planner *p = e->p;
     ej_value v = e->node->in[operand];
-    const ej_plan_value *value = &p->values[v];
+    ej_plan_value *value = &p->values[v];
     ej_part *x = &e->parts[e->n_parts];
     ej_view view, copy;
     bool done;
@@ -104,6 +104,7 @@ static int take_operand(ej_einsum *e, uint32_t operand)
     x->whole = e->pointwise && ej_plan_takes_in_order(p, e->node, operand) ? v : -1;
     const ej_tape *map = value->kind == EJ_VALUE_PENDING ? value->tape : NULL;
     if (map && map->n_src && map->n_src <= EJ_TAPE_SOURCES / 2 && map->n_ops <= EJ_TAPE_OPS / 2) x->map = map;
+    if (x->map) value->taken = true;
     else EJ_TRY(ej_plan_view(p, v, &view));
     EJ_TRY(views_by_labels(e, operand, x, &view, &done));
     if (!done) {

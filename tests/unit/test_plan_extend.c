@@ -48,6 +48,21 @@ static void the_result_may_be_used_several_times(void **state)
     expect_plan(THREE "x = a.sum(1)\n    return x * x + b.sum(0)", "f64[5,4] f64[3,5] f64[1]", 2);
 }
 
+/* An expression has room for so many sources; where a value's second user has none left, its first one goes on reading the
+ * step before. */
+static void what_is_read_elsewhere_keeps_its_place(void **state)
+{
+    char text[512], sum[256];
+    size_t n = 0;
+    (void)state;
+    for (int i = 0; i < 15; i++) n += (size_t)snprintf(sum + n, sizeof sum - n, "%ss[%d]", i ? " + " : "", i);
+    snprintf(text, sizeof text, "def f(a, b, c, s):\n    t = a @ b + c\n    u = exp(t)\n    return u + (%s) * t", sum);
+    expect_plan(text, "f64[3,4] f64[4,5] f64[3,5] f64[15,3,5]", 4);
+    snprintf(text, sizeof text, "def f(a, b, c, s):\n    t = a @ b + c\n    u = einsum(\"ij,ij->ij\", t, c)\n    return u + (%s) * t",
+             sum);
+    expect_plan(text, "f64[3,4] f64[4,5] f64[3,5] f64[15,3,5]", 4);
+}
+
 static void reductions_and_outer_products_end_so_too(void **state)
 {
     (void)state;
@@ -209,6 +224,7 @@ int main(void)
         cmocka_unit_test(einsums_that_sum_nothing_are_pointwise),
         cmocka_unit_test(tables_are_walked_apart),
         cmocka_unit_test(ends_are_not_longer_than_expressions_are),
+        cmocka_unit_test(what_is_read_elsewhere_keeps_its_place),
         cmocka_unit_test(the_text_names_what_the_end_reads),
         cmocka_unit_test(open_sizes_and_strides),
         cmocka_unit_test(wrong_ends_are_found),
