@@ -27,11 +27,11 @@ static bool axis_is_laid_out(const ej_layout *layout, int32_t axis, int64_t rang
     int64_t count = 1;
     for (int32_t d = 0; d < layout->n; d++) {
         if (layout->digits[d].axis != axis) continue;
-        n++;
+        if (++n > 2) return false;
         if (layout->digits[d].count) count *= layout->digits[d].count;
         else open++;
     }
-    return n <= 2 && open <= 1 && (open || count >= range);
+    return open <= 1 && (open || count >= range);
 }
 
 static int layout_fits(const ej_schedule *s, int32_t at, const ej_access *source, const ej_layout *layout)

@@ -420,7 +420,8 @@ static void text_that_is_no_schedule_is_refused(void **state)
 {
     (void)state;
     static const char *const faulty[] = {"turn 0 %0 4", "loop 0 0 4", "loop %0 4", "tile 0 %0 up 4", "stage 0 1 local %0 0",
-                                         "stage 0 1 at 99 local", "tile 0 %0 lane 4 %1 lane 2", "loop 0 %0 4 5", "loop 5 %0 4"};
+                                         "stage 0 1 at 99 local",
+                                         "stage 0 1 at root local %1 2147483647, %1 2147483647, %1 2147483647", "tile 0 %0 lane 4 %1 lane 2", "loop 0 %0 4 5", "loop 5 %0 4"};
     for (size_t i = 0; i < sizeof faulty / sizeof *faulty; i++) {
         fixture f;
         einjit_error err = {0};
