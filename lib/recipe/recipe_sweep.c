@@ -70,8 +70,23 @@ static bool matches(const ej_schedule *s)
     return ej_sweep_count(s) >= 0;
 }
 
+/* The largest operand is read about once: where its elements are used again, they are better taken together. */
+static bool reads_once(const ej_schedule *s)
+{
+    const ej_statement *st = &s->statements[0];
+    double bodies = 1, most = 0;
+    for (int32_t a = 0; a < s->n_axes; a++) bodies *= (double)ej_nominal_extent(s, a);
+    for (int32_t i = 0; i < st->n_src; i++) {
+        double elements = 1;
+        for (int32_t t = 0; t < st->src[i].n_terms; t++) elements *= (double)ej_nominal_extent(s, st->src[i].terms[t].axis);
+        if (elements > most) most = elements;
+    }
+    return bodies < 2 * most;
+}
+
 static int pays(const ej_schedule *s)
 {
+    if (!reads_once(s)) return EJ_PAYS_NOT;
     return ej_sweep_count(s) < ej_tiling_choose(s, &s->statements[0]).cost ? EJ_PAYS_SURELY : EJ_PAYS_NOT;
 }
 
