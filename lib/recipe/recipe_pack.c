@@ -65,26 +65,31 @@ static void copy_straight(ej_schedule *s, int32_t pack, int32_t lane, int64_t wi
     ej_do_loop(s, pack, lane, width);
 }
 
+void ej_do_transpose(ej_schedule *s, int32_t at, int32_t copy, int32_t slow, int64_t n_slow, int32_t fast, int64_t n_fast)
+{
+    ej_tile tile = {0};
+    ej_tile_add(&tile, slow, n_slow, EJ_UNROLL);
+    ej_tile_add(&tile, fast, n_fast, EJ_LANE);
+    int32_t loads = ej_do_stage(s, at, copy, 0, EJ_HOME_REG, (ej_layout){.n = 2, .digits = {{slow, 0, 0}, {fast, 0, 0}}});
+    if (!s->failed) ej_do_tile(s, loads, tile);
+}
+
 static void copy_turned(ej_schedule *s, int32_t pack, int32_t lane, int64_t width, int32_t vector, int32_t from)
 {
     int64_t most = vector < 8 ? vector : 8, n = width < most ? width : dividing(width, most), m = 1;
     int64_t range = ej_schedule_range(s, s->nodes[s->statements[pack].node].parent, from);
     if (range < s->axes[from].extent.n) m = dividing(range, most); /* a loop must not cut it */
     else while (2 * m <= most && 2 * m <= range) m *= 2;
-    ej_tile out = {0}, in = {0};
+    ej_tile out = {0};
     ej_do_loop(s, pack, lane, width);
     ej_tile_add(&out, from, m, EJ_UNROLL);
     ej_tile_add(&out, lane, n, EJ_LANE);
-    ej_tile_add(&in, lane, n, EJ_UNROLL);
-    ej_tile_add(&in, from, m, EJ_LANE);
     ej_do_tile(s, pack, out);
     for (int32_t a = 0; a < s->n_axes; a++) /* a register tile has only two axes */
         if (a != lane && a != from && ej_access_find(&s->statements[pack].out, a)) ej_do_loop(s, pack, a, 1);
     ej_do_loop(s, pack, lane, n);
     int32_t at = ej_do_loop(s, pack, from, m);
-    if (m < 2 || n < 2) return;
-    int32_t turned = ej_do_stage(s, at, pack, 0, EJ_HOME_REG, (ej_layout){.n = 2, .digits = {{lane, 0, 0}, {from, 0, 0}}});
-    if (!s->failed) ej_do_tile(s, turned, in);
+    if (m > 1 && n > 1) ej_do_transpose(s, at, pack, lane, n, from, m);
 }
 
 int32_t ej_do_pack(ej_schedule *s, int32_t at, int32_t statement, int32_t source, int32_t lane, int64_t width,

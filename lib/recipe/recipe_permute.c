@@ -91,15 +91,6 @@ static void block(ej_schedule *s, int32_t axis, int64_t step)
     if (axis >= 0) ej_do_loop(s, 0, axis, step);
 }
 
-static void turn(ej_schedule *s, const permute *p, int32_t at, int64_t n)
-{
-    ej_tile in = {0};
-    ej_tile_add(&in, p->to, n, EJ_UNROLL);
-    ej_tile_add(&in, p->from, n, EJ_LANE);
-    int32_t turned = ej_do_stage(s, at, 0, 0, EJ_HOME_REG, (ej_layout){.n = 2, .digits = {{p->to, 0, 0}, {p->from, 0, 0}}});
-    if (!s->failed) ej_do_tile(s, turned, in);
-}
-
 /* A multiple of the tile, at most `most`; an extent that is shorter in whole. */
 static int64_t run_of(const ej_schedule *s, int32_t axis, int64_t most, int64_t tile)
 {
@@ -130,7 +121,7 @@ static void run_staged(ej_schedule *s, const permute *p, int64_t n)
     if (s->failed) return;
     block(s, p->next_to, 1);
     ej_do_loop(s, 0, p->to, n);
-    turn(s, p, ej_do_loop(s, 0, p->from, n), n);
+    ej_do_transpose(s, ej_do_loop(s, 0, p->from, n), 0, p->to, n, p->from, n);
     int64_t lanes = ej_rule_lanes(s, &s->statements[copy], ej_schedule_range(s, at, p->to));
     ej_tile_add(&lines, p->to, lanes, EJ_LANE);
     ej_do_tile(s, copy, lines);
@@ -164,7 +155,7 @@ static void run(ej_schedule *s, const int64_t *numbers)
     ej_do_loop(s, 0, p.to, PERMUTE_ROWS / n * n);
     ej_do_loop(s, 0, p.from, line);
     ej_do_loop(s, 0, p.to, n);
-    turn(s, &p, ej_do_loop(s, 0, p.from, n), n);
+    ej_do_transpose(s, ej_do_loop(s, 0, p.from, n), 0, p.to, n, p.from, n);
 }
 
 const ej_script ej_script_permute = {"permute", matches, NULL, params, run};

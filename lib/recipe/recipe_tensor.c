@@ -52,7 +52,7 @@ static int64_t power_below(int64_t n, int64_t most)
 /* A block is read along the lanes and written along the result's unit axis; short runs of that are written several at once. */
 static void turn_out(ej_schedule *s, const ej_tensor *t, int32_t copy)
 {
-    ej_tile out = {0}, in = {0};
+    ej_tile out = {0};
     int32_t x = t->p.lane, u = t->out;
     int64_t vector = ej_rule_vector(s, &s->statements[copy]), run = s->axes[u].extent.n, nx, nu, lanes;
     bool is_short = run * 2 <= vector;
@@ -65,8 +65,6 @@ static void turn_out(ej_schedule *s, const ej_tensor *t, int32_t copy)
     ej_tile_add(&out, x, nx / lanes, EJ_UNROLL);
     ej_tile_add(&out, x, lanes, EJ_LANE);
     ej_tile_add(&out, u, nu, EJ_LANE);
-    ej_tile_add(&in, u, nu, EJ_UNROLL);
-    ej_tile_add(&in, x, nx, EJ_LANE);
     ej_do_tile(s, copy, out);
     int32_t order[2 * EJ_PRODUCT_AXES], n = 0;
     for (int32_t a = 0; a < s->n_axes; a++)
@@ -75,9 +73,7 @@ static void turn_out(ej_schedule *s, const ej_tensor *t, int32_t copy)
     for (int32_t i = 0; i < n; i++) ej_do_loop(s, copy, order[i], 1);
     ej_do_loop(s, copy, x, nx);
     int32_t at = ej_do_loop(s, copy, u, nu);
-    if (nx < 2 || nu < 2) return;
-    int32_t turned = ej_do_stage(s, at, copy, 0, EJ_HOME_REG, (ej_layout){.n = 2, .digits = {{u, 0, 0}, {x, 0, 0}}});
-    if (!s->failed) ej_do_tile(s, turned, in);
+    if (nx > 1 && nu > 1) ej_do_transpose(s, at, copy, u, nu, x, nx);
 }
 
 /* ---- loops ---- */

@@ -75,19 +75,16 @@ static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_REC
 /* result block [out][rows][x] -> the result: read along x, written along its unit axis. */
 static void turn_out(ej_schedule *s, const thin *t, int32_t copy)
 {
-    ej_tile out = {0}, in = {0};
+    ej_tile out = {0};
     int32_t x = t->product.lane;
     ej_tile_add(&out, x, t->turn, EJ_UNROLL);
     ej_tile_add(&out, t->out, t->turn, EJ_LANE);
-    ej_tile_add(&in, t->out, t->turn, EJ_UNROLL);
-    ej_tile_add(&in, x, t->turn, EJ_LANE);
     ej_do_tile(s, copy, out);
     for (int32_t a = 0; a < s->n_axes; a++)
         if (a != x && a != t->out && ej_access_find(&s->statements[copy].out, a)) ej_do_loop(s, copy, a, 1);
     ej_do_loop(s, copy, x, t->turn);
     int32_t at = ej_do_loop(s, copy, t->out, t->turn);
-    int32_t turned = ej_do_stage(s, at, copy, 0, EJ_HOME_REG, (ej_layout){.n = 2, .digits = {{t->out, 0, 0}, {x, 0, 0}}});
-    if (!s->failed) ej_do_tile(s, turned, in);
+    ej_do_transpose(s, at, copy, t->out, t->turn, x, t->turn);
 }
 
 static void run(ej_schedule *s, const int64_t *n)
