@@ -179,8 +179,9 @@ static int32_t most_rows(const ej_schedule *s, const ej_product *g, bool packed)
     return left_bytes < (double)s->job->target->l1_bytes / 2 ? TILE_ROWS_IN_L1 : TILE_ROWS_IN_PLACE;
 }
 
-/* How good a tile is, to compare it with others: units busy, few loads for each multiplication, little of it empty. Three vectors
- * are no better than two at 1024^3 f32 on Zen 5 (214 GFLOP/s), but whole rows of the result are. `parts`: registers of an element. */
+/* How good a tile is, to compare it with others: units busy, few loads for each multiplication, little of it empty. Three
+ * vectors are no better than two at 1024^3 f32 on Zen 5 (214 GFLOP/s), but whole rows of the result are. `parts`: registers
+ * that an element takes. */
 static double quality(const ej_schedule *s, const ej_product *g, int32_t mr, int32_t nv, int32_t lanes, int32_t parts)
 {
     double m = extent(s, g->row), n = extent(s, g->lane), width = (double)lanes * nv;

@@ -8,8 +8,9 @@
  */
 #include "recipe_product.h"
 
-enum { THIN_TERMS = 8 };                                       /* at least */
-enum { THIN_WAITING_BYTES = 150 << 10, THIN_PANEL_BYTES = 75 << 10 }; /* of results that wait; of the operand, in the L2 beside them */
+enum { THIN_TERMS = 8 }; /* at least */
+/* Of results that wait, and of what is read of the operand beside them: the L2 holds both. */
+enum { THIN_WAITING_BYTES = 150 << 10, THIN_PANEL_BYTES = 75 << 10 };
 enum thin_number { THIN_ROWS, THIN_VECTORS, THIN_KC, THIN_NX, THIN_MC };
 
 typedef struct thin {
