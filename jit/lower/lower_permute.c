@@ -161,7 +161,7 @@ static void gather_rows(ej_lower *w, const ej_permute *p, bool imaginary, LLVMVa
 
 /* ---- vectors of the result ---- */
 
-/* A vector of the result: of register r[0] the lanes from `first` on; or, where it is wider than a register, n registers in a row. */
+/* A vector of the result: of register r[0] the lanes from `first` on; or, where it is wider than a register, n registers. */
 typedef struct ej_piece {
     int32_t n, r[EJ_ROWS_MAX], first;
 } ej_piece;

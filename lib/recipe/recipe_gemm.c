@@ -86,7 +86,8 @@ static double count_packed(const ej_schedule *s, const ej_product *g)
     double elements = 1, results = g->size_m * g->size_n;
     for (int32_t i = 0; i < right->n_terms; i++) elements *= (double)ej_nominal_extent(s, right->terms[i].axis);
     for (int32_t i = 0; i < g->n_z; i++) results *= (double)ej_nominal_extent(s, g->z[i]);
-    return t.cost + elements * (unit == g->lane ? 4.0 / t.lanes : turns ? 1.2 : 3) + results / (t.lanes * t.vectors);
+    double packing = unit == g->lane ? 4.0 / t.lanes : turns ? 1.2 : 3; /* instructions an element */
+    return t.cost + elements * packing + results / (t.lanes * t.vectors);
 }
 
 /* The product with the lanes that take the fewest instructions where the right operand is packed; gives how many, -1: there is
@@ -157,7 +158,7 @@ static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_REC
     double width = (double)lanes * (double)p[GEMM_VECTORS];
     double kc = (double)t->l2_bytes / 6 / (width * bytes); /* 1/4: 252, 1/10: 229, 1/32: 172 GFLOP/s at 2048^3 f32 on Zen 5 */
     if (kc < 128) kc = 128;
-    bool turned = right_unit == g.k[0] || left_unit == g.k[0]; /* in registers, so many at once */
+    bool turned = right_unit == g.k[0] || left_unit == g.k[0]; /* packed through transposes of 8 values at once */
     p[GEMM_KC] = ej_block_of(s->axes[g.k[0]].extent.n, kc / inner < 1 ? 1 : kc / inner, inner > 1 && !turned ? 1 : 8);
     bool waits = s->buffers[st->out.buffer].plan.dtype == ej_statement_dtype(st);
     if (!g.plain || !waits) p[GEMM_KC] = s->axes[g.k[0]].extent.n; /* parts of the terms have nowhere to wait */

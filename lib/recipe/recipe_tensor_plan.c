@@ -3,7 +3,7 @@
  * Takes  a sum of products of two operands (recipe_product.h), and an axis of the result as the lanes: N are the axes of the
  *        operand that has it.
  * Gives  a tile of rows and vectors, each of one axis or of two short ones. Blocks of all axes: those of N by L3, those of M
- *        by L2, with runs of each array's unit axis inside, so that whole lines are turned at once.
+ *        by L2, with runs of each array's unit axis inside, so that whole lines are packed and transposed at once.
  *        Of all lanes those with the fewest cycles, by a rough count of the multiplications in partly filled tiles and of
  *        the elements that are packed or transposed. Results with lanes along their unit axis are stored as they are,
  *        others wait in a block and are transposed on their way out.

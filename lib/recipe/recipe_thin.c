@@ -4,7 +4,7 @@
  *        another axis x of the result.
  * Gives  lanes along x. Results wait in blocks that the L2 holds, a vector of the unit axis times x, and are transposed in
  *        registers on their way out: mostly the result is smaller than the operand, which would have to be transposed else.
- * Not here: operands whose unit axis is summed (recipe_gemm.c packs and turns those).
+ * Not here: operands whose unit axis is summed (recipe_gemm.c transposes those while it packs them).
  */
 #include "recipe_product.h"
 
