@@ -1,12 +1,12 @@
-/* recipe_sweep.c - reductions whose big operand is read in the order it lies in memory.
+/* recipe_sweep.c - reductions to a small result that read a large operand in the order in which it lies.
  *
  * Takes  a reduction whose result is small (a vector times a matrix from the left, column sums).
- * Gives  the reduced axes outermost, the result summed in memory, a few steps of the innermost reduced axis at once, so that
- *        the result passes through registers less often; the epilogue behind.
+ * Gives  the reduced axes outermost, the sum in memory: the result is filled first, and an epilogue is a pass behind. A few
+ *        values of the innermost reduced axis are taken at once, so that the result is loaded and stored less often.
  */
 #include "recipe_tiling.h"
 
-enum { SWEEP_STEPS = 4 };
+enum { SWEEP_STEPS = 4 }; /* values of the innermost reduced axis at once */
 enum sweep_number { SWEEP_INNER, SWEEP_AT_ONCE, SWEEP_LANES, SWEEP_VECTORS };
 
 static int64_t reach(const ej_schedule *s, int32_t axis)
@@ -15,7 +15,7 @@ static int64_t reach(const ej_schedule *s, int32_t axis)
     return ej_rule_reach(&st->out, st->n_src, st->src, axis, true);
 }
 
-/* The reduced axis with the smallest stride, of an ordered sum the last one: its steps are taken together. */
+/* The innermost reduced axis: with the smallest stride, of an ordered sum the last one; -1: no source moves along any. */
 static int32_t inner_axis(const ej_schedule *s)
 {
     bool in_order = EJ_HELD(s->ordered, SUM_LOOPS);
@@ -23,7 +23,7 @@ static int32_t inner_axis(const ej_schedule *s)
     int64_t least = INT64_MAX;
     for (int32_t a = 0; a < s->n_axes; a++) {
         if (!ej_statement_reduces(&s->statements[0], a)) continue;
-        int64_t widest = reach(s, a); /* below 0: an axis that is only counted */
+        int64_t widest = reach(s, a); /* below 0: no source names the axis */
         if (in_order) best = widest < 0 ? -1 : a;
         if (in_order || widest < 0 || (best >= 0 && widest >= least)) continue;
         best = a;
