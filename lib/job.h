@@ -41,7 +41,7 @@ typedef struct ej_job {
     const einjit_allocator *allocator; /* for what outlives the job */
     const ej_target *target;
     const char *path_strategy; /* NULL = auto */
-    const char *recipe;      /* of all steps that it matches ("gemm", or "gemm:1" for one set of its numbers); NULL: by rule */
+    const char *recipe;      /* EINJIT_RECIPE: for all steps that it matches; NULL: recipe.c chooses */
     bool strict;             /* only what changes no bit of any result: passes, rules and decisions that are exact */
     bool ordered;            /* sums add up their terms in the order of the program: strict, and programs as written */
     bool verify;             /* check invariants after every stage */

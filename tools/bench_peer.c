@@ -109,7 +109,8 @@ static int prepare_openblas(bench_call *out, bench *b, const char *path)
 static int prepare_blis(bench_call *out, bench *b, const char *path)
 {
     static const char *const names[] = {"libblis.so.4", NULL};
-    static const char *const settings[] = {"BLIS_NUM_THREADS=1", "512:BLIS_ARCH_TYPE=0", "256:BLIS_ARCH_TYPE=3", NULL}; /* skx, haswell */
+    /* 0: skx, 3: haswell */
+    static const char *const settings[] = {"BLIS_NUM_THREADS=1", "512:BLIS_ARCH_TYPE=0", "256:BLIS_ARCH_TYPE=3", NULL};
     void *library = bench_peer_load(b, "blis", path, names, settings);
     return library ? bench_peer_blas(out, b, "blis", library) : TOOL_FAILED;
 }

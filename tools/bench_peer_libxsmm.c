@@ -43,7 +43,8 @@ int bench_peer_libxsmm(bench_call *out, bench *b, const char *path)
     if (s.x.m > largest || s.x.n > largest || s.x.k > largest) return TOOL_OK;
     void *library = bench_peer_load(b, "libxsmm", path, names, settings);
     if (!library) return TOOL_FAILED;
-    dispatch find = (dispatch)bench_peer_symbol("libxsmm", library, is_single ? "libxsmm_smmdispatch" : "libxsmm_dmmdispatch", false);
+    const char *name = is_single ? "libxsmm_smmdispatch" : "libxsmm_dmmdispatch";
+    dispatch find = (dispatch)bench_peer_symbol("libxsmm", library, name, false);
     if (!find) return TOOL_FAILED;
     int flags = (s.x.b.column == 1 ? 0 : FLAG_TRANS_A) | (s.x.a.column == 1 ? 0 : FLAG_TRANS_B);
     int lda = (int)(s.x.b.column == 1 ? s.x.b.row : s.x.b.column), ldb = (int)(s.x.a.column == 1 ? s.x.a.row : s.x.a.column);

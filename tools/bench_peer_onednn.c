@@ -28,7 +28,8 @@ static void call(void *user)
 int bench_peer_onednn(bench_call *out, bench *b, const char *path)
 {
     static const char *const names[] = {"libdnnl.so.2", "libdnnl.so.3", NULL};
-    static const char *const settings[] = {"OMP_NUM_THREADS=1", "256:ONEDNN_MAX_CPU_ISA=AVX2", "128:ONEDNN_MAX_CPU_ISA=SSE41", NULL};
+    static const char *const settings[] = {"OMP_NUM_THREADS=1", "256:ONEDNN_MAX_CPU_ISA=AVX2", "128:ONEDNN_MAX_CPU_ISA=SSE41",
+                                           NULL};
     state s = {0};
     if (b->n_out != 1 || !bench_matrix_read(&s.x, b->program.equation, b->in, b->n_in, &b->out[0]) || s.x.dtype != EINJIT_F32)
         return TOOL_OK;

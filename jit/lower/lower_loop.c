@@ -250,7 +250,8 @@ static const ej_at *streamed_below(const ej_lower *w, int32_t id, int32_t axis)
     return found;
 }
 
-/* Values, less than a step, by which the range begins behind a boundary; NULL: boundaries mean nothing here. */
+/* How many values the range begins behind the last boundary (of a line, or of 16 bytes), less than a step; NULL: nothing is to be
+ * aligned. */
 static LLVMValueRef past_boundary(ej_lower *w, int32_t id)
 {
     const ej_nest_node *node = &w->nest->nodes[id];
@@ -264,7 +265,7 @@ static LLVMValueRef past_boundary(ej_lower *w, int32_t id)
     return LLVMBuildUDiv(w->e->builder, past, ej_lower_i64(w, bytes), "past_line");
 }
 
-/* All chunks in one body, their lengths known at run time. */
+/* One loop over all chunks, the lengths of which are computed at run time: the first one ends on a boundary. */
 static void emit_shifted(ej_lower *w, int32_t id, LLVMValueRef total, int64_t most, LLVMValueRef past)
 {
     const ej_nest_node *node = &w->nest->nodes[id];
@@ -289,7 +290,7 @@ static void emit_shifted(ej_lower *w, int32_t id, LLVMValueRef total, int64_t mo
     LLVMPositionBuilderAtEnd(b, after);
 }
 
-/* A shorter first chunk, if there has to be one; then full ones and the rest. */
+/* A first chunk up to the next boundary, unless the range begins on one; then full chunks and the rest. */
 static void emit_first(ej_lower *w, int32_t id, LLVMValueRef total, LLVMValueRef past)
 {
     const ej_nest_node *node = &w->nest->nodes[id];

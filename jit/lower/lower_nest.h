@@ -264,8 +264,8 @@ bool ej_regs_copy(ej_lower *w, ej_regs *out, const ej_regs *from);
 ej_vec ej_reg_read(ej_lower *w, const ej_regs *regs, int32_t buffer, int32_t lanes, const int32_t *elems);
 void ej_reg_write(ej_lower *w, int32_t buffer, int32_t lanes, const int32_t *elems, ej_vec value);
 void ej_regs_drop(ej_lower *w, int32_t buffer); /* its place is left */
-/* lower_permute.c: a read of lanes out of several rows makes rows under its map of all that these hold; false: it is no such
- * read. */
+/* lower_permute.c: where a read takes its lanes from several rows, adds rows that hold all elements of these under its lane map;
+ * false: the map is none that it deals with. */
 bool ej_reg_permute(ej_lower *w, int32_t buffer, int32_t lanes, const int32_t *elems);
 /* lower_join.c: REG values where control flow meets */
 typedef struct ej_loop_regs {

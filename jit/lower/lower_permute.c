@@ -1,9 +1,12 @@
-/* lower_permute.c - a register tile under another lane map: all vectors of it at once.
+/* lower_permute.c - a register tile read under another lane map (a transpose, say): all its vectors at once.
  *
- * Takes  a read of lanes out of 4, 8 or 16 rows, whose bits are bits of the rows' lanes and of their numbers (lane l of the result
- *        is element f(l), where f of a sum of bits is the sum of what f is of each): transposes, and blocks of them.
- * Gives  everything those rows hold under that map, as rows of their own, so that the reads that follow find theirs: a stage
- *        of shuffles a register bit (lower_shuffle_plan.c) instead of one less than there are rows for every vector.
+ * A row is a vector register. Number the elements of 2^k rows of 2^n lanes by row and lane: k + n bits, of which the lane is the
+ * lower ones. The lane maps that are dealt with here only permute bits: each bit of a lane of the result is one of these.
+ *
+ * Takes  a read of one vector whose lanes come from 4, 8 or 16 rows under such a map.
+ * Gives  all that those rows hold, under the same map, as further rows, which the reads that follow find: in stages of shuffles
+ *        (lower_shuffle_plan.c), one for each bit that moves from rows to lanes. Vector by vector, each would take one shuffle
+ *        less than it has rows.
  */
 #include "lower_nest.h"
 
@@ -13,11 +16,11 @@
 
 enum { EJ_ROWS_MAX = 1 << EJ_SHUFFLE_ROW_BITS };
 
-/* What the read is made of. A row of -1 is not known: no lane that is asked for comes from it. */
+/* The read as a permutation of bits. A row of -1 is not known: no lane of the read comes from it. */
 typedef struct ej_permute {
     int32_t lanes, width;            /* of the result, of the rows */
     int32_t lane_bits;               /* of the result */
-    int8_t bit[EJ_SHUFFLE_LANE_BITS]; /* of each: the element bit that it is */
+    int8_t bit[EJ_SHUFFLE_LANE_BITS]; /* of the element's number, for each lane bit of the result */
     ej_shuffle_ask ask;
     int32_t n_rows, row[EJ_ROWS_MAX];
 } ej_permute;
@@ -36,7 +39,8 @@ static const ej_reg_place *place_of(const ej_regs *regs, int32_t buffer, int32_t
     return place->reg ? place : NULL;
 }
 
-/* Two lanes that differ in one bit: in one row they differ in one bit of its lanes, else they lie in two rows. */
+/* Which bit each lane bit of the result is, by lanes that differ in that bit alone: if they come from one row, their lanes there
+ * differ in one bit, which it is; else it is the next bit of the rows' numbers. False: the map does not permute bits. */
 static bool find_bits(ej_permute *p, const ej_reg_place *const *place)
 {
     for (int32_t b = 0; b < p->lane_bits; b++) {
@@ -55,7 +59,7 @@ static bool find_bits(ej_permute *p, const ej_reg_place *const *place)
     return p->ask.row_bits >= 2 && p->ask.row_bits <= EJ_SHUFFLE_ROW_BITS;
 }
 
-/* The element bits of a lane of the result: of its rows' lanes, and (above) of their number. */
+/* The number of the element in a lane of the result. */
 static int32_t element_of(const ej_permute *p, int32_t lane)
 {
     int32_t element = 0;
@@ -64,7 +68,7 @@ static int32_t element_of(const ej_permute *p, int32_t lane)
     return element;
 }
 
-/* Every lane is where its bits say, and no row has two numbers. */
+/* Which row has which number. False: a lane is not where its bits say, or a row has two numbers. */
 static bool find_rows(ej_permute *p, const ej_reg_place *const *place)
 {
     int32_t shift = p->ask.lane_bits, start = -1, moving = element_of(p, p->lanes - 1) & (p->width - 1);
@@ -107,7 +111,7 @@ static bool find(ej_lower *w, int32_t buffer, int32_t lanes, const int32_t *elem
 
 /* ---- shuffles ---- */
 
-/* Of a pair of registers to the one with the register bit at `second`. */
+/* The shuffle of a stage that gives the first or the second register of a pair. */
 static void mask_of(const ej_permute *p, const int8_t *from, bool second, int32_t *mask)
 {
     int32_t row = p->ask.lane_bits;
@@ -157,12 +161,13 @@ static void gather_rows(ej_lower *w, const ej_permute *p, bool imaginary, LLVMVa
 
 /* ---- vectors of the result ---- */
 
-/* Result vector i: lanes `first` .. of register v[r[0]], or as many registers as it is wider than they. */
+/* A vector of the result: of register r[0] the lanes from `first` on; or, where it is wider than a register, n registers. */
 typedef struct ej_piece {
     int32_t n, r[EJ_ROWS_MAX], first;
 } ej_piece;
 
-/* Registers whose numbers are the bits of the result's lanes above those of a register go side by side. */
+/* Where the result's vectors are wider than registers, their upper lane bits are bits of the registers' numbers: the registers
+ * that differ only in these are the parts of one vector. */
 static int32_t pieces_of(const ej_permute *p, const ej_shuffle_plan *plan, ej_piece *out)
 {
     int32_t n = 0, above = p->lane_bits - p->ask.n_wanted, position[EJ_SHUFFLE_ROW_BITS], side = 0;
@@ -198,7 +203,7 @@ static LLVMValueRef take_piece(ej_lower *w, const ej_permute *p, const ej_piece 
     return ej_shuffle(w, side[0], NULL, mask, p->lanes, "");
 }
 
-/* The elements of a result vector, from the rows as they are before anything is written. */
+/* The elements in the lanes of a result vector; all are asked for before rows are added. */
 static void map_piece(const ej_lower *w, const ej_permute *p, const ej_shuffle_plan *plan, const ej_piece *piece, int32_t *elems)
 {
     for (int32_t l = 0; l < p->lanes; l++) {

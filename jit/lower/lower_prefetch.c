@@ -1,8 +1,8 @@
-/* lower_prefetch.c - lines asked for before they are needed, as a leaf's hints say.
+/* lower_prefetch.c - prefetches, as a leaf's hints ask for them.
  *
- * Takes  a leaf: bytes ahead of a source; entries ahead of the tables through which its accesses go.
- * Gives  an instruction a line, as far as the elements lie at constant distances, counted from the leaf's first one.
- * Keeps  tables unread past their ends: near the end of its axis the last entry is asked for again.
+ * Takes  a leaf with hints (nest.h): how many bytes ahead for a source, how many entries ahead for tables.
+ * Gives  a prefetch instruction for each line that the leaf will reach, as far as its elements lie at constant distances.
+ * Keeps  to the entries of tables: near the end of its axis the last entry is looked up.
  */
 #include "lower_nest.h"
 
@@ -19,7 +19,7 @@ static void ask_for(ej_lower *w, LLVMValueRef pointer, int64_t bytes)
                    LLVMGetIntrinsicDeclaration(w->e->module, id, &w->m->pointer, 1), args, 4, "");
 }
 
-/* Lines from the pointer on, in which the access has elements; gives the highest byte of these. */
+/* Prefetches the lines in which the access has elements, counted from the pointer; gives the last byte of these elements. */
 static int64_t ask_for_lines(ej_leaf *leaf, const ej_leaf_access *access, LLVMValueRef pointer, int64_t ahead)
 {
     int64_t bytes = ej_dtypes[access->buffer->dtype].bytes, lines[EJ_PREFETCH_LINES], end = 0;
@@ -44,7 +44,7 @@ static int64_t ask_for_lines(ej_leaf *leaf, const ej_leaf_access *access, LLVMVa
     return end;
 }
 
-/* What a table adds to the access a number of entries later; NULL: nothing, or it cannot be looked up. */
+/* By how many elements the access moves in so many entries of a table; NULL: by none, or it cannot be looked up. */
 static LLVMValueRef later_entry(ej_lower *w, const ej_access_term *term, int32_t rows)
 {
     LLVMBuilderRef b = w->e->builder;
@@ -70,7 +70,7 @@ static void ask_for_rows(ej_leaf *leaf, const ej_leaf_access *access)
     if (!grown) return;
     LLVMValueRef pointer = ej_lower_offset(w, access->at->pointer, grown, bytes, "");
     int64_t end = ask_for_lines(leaf, access, pointer, 0);
-    ask_for(w, pointer, end); /* rows that begin inside a line end in one more */
+    ask_for(w, pointer, end); /* a row that begins inside of a line reaches into one more */
 }
 
 void ej_lower_prefetch(ej_leaf *leaf)

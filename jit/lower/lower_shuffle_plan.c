@@ -1,12 +1,14 @@
 /* lower_shuffle_plan.c - which two-operand shuffles bring 2^k registers from one lane map to another.
  *
- * Takes  the element number of each lane as bits: a register's lanes have `lane_bits` of them, the registers' numbers `row_bits`;
- *        and for each lane bit of the result, which of these bits it is.
- * Gives  one stage for each register bit that becomes a lane bit. A stage takes the registers in pairs that differ in that
- *        bit and gives two others: as many shuffles as registers, in place, so that no more registers are live than before.
- *        Stages are those that x86 has single instructions for: interleaving and parting inside of 128 bits, and
- *        exchanges of whole blocks of 128 bits. The stages are searched for: where a sequence leaves the lanes in order, it is
- *        taken; else the lanes are put in order behind the first one found.
+ * Elements are numbered by register and lane: the lower `lane_bits` bits of the number are the lane, the `row_bits` above them the
+ * register. A lane map permutes these bits (lower_permute.c).
+ *
+ * Takes  for each lane bit of the result, which bit of the element's number it is to be.
+ * Gives  one stage for each register bit that becomes a lane bit. A stage takes registers in pairs whose numbers differ in that
+ *        bit, and makes two others of each pair: as many shuffles as registers, in place, so that no more registers are live
+ *        than before. Its shuffles are single instructions of x86: unpacks and even/odd picks inside of 128 bits, and picks of
+ *        whole blocks of 128 bits. A search looks for a sequence of stages that leaves the lane bits in the wanted order; where
+ *        there is none, the first sequence with the right lane bits is taken, and the lanes are put in order at its end.
  */
 #include "lower_shuffle_plan.h"
 
@@ -18,7 +20,8 @@ typedef struct search {
     ej_shuffle_plan now;
 } search;
 
-/* How a stage moves bits between positions: the lanes' (0 ..) and the register's own, which is behind them. */
+/* How a stage moves bits between positions: 0 .. lane_bits - 1 are the lanes', lane_bits is the register bit of the stage. The bit
+ * at position p comes from position from[p]. */
 typedef int8_t positions[EJ_SHUFFLE_POSITIONS];
 
 static void stay(positions from)
@@ -26,7 +29,8 @@ static void stay(positions from)
     for (int32_t p = 0; p < EJ_SHUFFLE_POSITIONS; p++) from[p] = (int8_t)p;
 }
 
-/* The register's bit goes to lane position `to`, those between go one up, the one at `top` - 1 becomes the register's. */
+/* The register's bit goes to lane position `to`, the bits from there on move up by one, and the one at top - 1 becomes the
+ * register's. */
 static void interleave(positions from, int32_t row, int32_t to, int32_t top)
 {
     stay(from);
@@ -35,7 +39,7 @@ static void interleave(positions from, int32_t row, int32_t to, int32_t top)
     from[row] = (int8_t)(top - 1);
 }
 
-/* The other way round: lane position `low` becomes the register's, those above go one down, the register's comes on top. */
+/* The inverse: the bit at `low` becomes the register's, those above it move down by one, and the register's bit goes to top - 1. */
 static void part(positions from, int32_t row, int32_t low, int32_t top)
 {
     stay(from);
@@ -44,7 +48,7 @@ static void part(positions from, int32_t row, int32_t low, int32_t top)
     from[row] = (int8_t)low;
 }
 
-/* The k-th kind of stage that is one instruction; false: there are no more. */
+/* The k-th kind of stage whose shuffles are one instruction each; false: there are no more. */
 static bool stage_of(const ej_shuffle_ask *ask, int32_t k, positions from)
 {
     int32_t row = ask->lane_bits, block = ask->block_bits < row ? ask->block_bits : row, above = row - block;
@@ -80,6 +84,7 @@ static bool in_order(const search *s)
     return !memcmp(s->now.at, s->ask->wanted, (size_t)s->ask->n_wanted * sizeof *s->now.at);
 }
 
+/* Adds a stage to the plan, and says where the bits are after it. */
 static void apply(ej_shuffle_plan *plan, int32_t row_bit, const positions from, int32_t row)
 {
     int8_t before[EJ_SHUFFLE_POSITIONS];
@@ -92,7 +97,7 @@ static void apply(ej_shuffle_plan *plan, int32_t row_bit, const positions from, 
     memcpy(stage->from, from, sizeof stage->from);
 }
 
-/* True: a sequence that leaves the lanes in order was found. */
+/* Tries all stages from here on; true: a sequence was found that leaves the lanes in order. */
 static bool look(search *s)
 {
     const ej_shuffle_ask *ask = s->ask;
@@ -115,7 +120,7 @@ static bool look(search *s)
     return in_order(s);
 }
 
-/* Lanes in the order that is wanted, the others behind them. */
+/* Puts the lane bits in the wanted order, others above them: in the last stage, where its shuffles may be any, else after it. */
 static void put_in_order(const ej_shuffle_ask *ask, ej_shuffle_plan *plan)
 {
     positions from;

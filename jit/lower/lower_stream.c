@@ -1,11 +1,10 @@
 /* lower_stream.c - stores past the caches, where a leaf's hints ask for them.
  *
  * Takes  a move whose result is in memory, whole vectors at constant distances.
- * Gives  all values first, then one of three ways to store them, by the alignment of the pointer at run time: whole
- *        vectors past the caches; the same in pieces of 16 bytes (callers' arrays are aligned to no more as a rule; the
- *        pieces of a line meet on their way, but lines at the ends of a run are written in parts, which is dear: long runs
- *        only); or plain stores.
- * Keeps  a store past the caches from an address that is not a multiple of its size, which would fault.
+ * Gives  code that computes all values and then stores them in one of three ways, by the alignment of the pointer at run time:
+ *        whole vectors past the caches; long runs of vectors in pieces of 16 bytes past the caches (the usual alignment of
+ *        callers' arrays; pieces of one line are combined, but lines at the ends of a run are written in parts, which is
+ *        slow); or plain stores. A store past the caches to an address that is no multiple of its size would fault.
  */
 #include "lower_nest.h"
 
@@ -13,15 +12,15 @@
 #include <string.h>
 
 enum { EJ_STREAM_PIECE = 16, EJ_STREAM_LINE = 64, EJ_STREAM_RUN = 256 };
-static const int64_t nowhere = INT64_MIN, cut_off = INT64_MIN + 1; /* no vector; not a whole one: stored as ever */
+static const int64_t nowhere = INT64_MIN, cut_off = INT64_MIN + 1; /* no vector; not a whole one, which gets a plain store */
 
 typedef struct ej_stream {
     ej_leaf *leaf;
     int64_t bytes;      /* of a vector in memory */
-    int64_t run;        /* bytes of a run that all whole vectors are; 0: they are none */
+    int64_t run;        /* bytes of all whole vectors, if these lie side by side; else 0 */
     int64_t step;       /* all vectors lie at multiples of this from the leaf's pointer; a power of 2, at most a line */
     int64_t *at;        /* bytes, by unroll number, or nowhere, or cut_off */
-    LLVMValueRef *flat; /* as it lies in memory */
+    LLVMValueRef *flat; /* by unroll number: the value as it lies in memory */
     ej_vec *value;
 } ej_stream;
 

@@ -5,9 +5,9 @@
  *
  * Ranges, not index arithmetic. Everywhere in the tree each axis has a current range [lo, hi). At the root it is
  * [0, extent). A LOOP over an axis with step s runs its children once for every chunk of at most s of the current range,
- * with the range set to that chunk (the last one may be shorter, of an aligned loop the first one, too). A leaf does its work for all values in the current
- * ranges of the axes that its accesses name. So splitting an axis is two loops over it, and the meaning of a tree does
- * not depend on tiles: they only say how a leaf covers its ranges.
+ * with the range set to that chunk; the last chunk may be shorter, and the first one of an aligned loop, too. A leaf does its
+ * work for all values in the current ranges of the axes that its accesses name. So splitting an axis is two loops over it, and
+ * the meaning of a tree does not depend on tiles: they only say how a leaf covers its ranges.
  *
  * LOCAL and REG buffers are *placed* at a node: they are fresh (contents undefined) in every execution of the node's list
  * of children, and their accesses count axis values from the range's lo at that place: element = base + sum of stride *
@@ -54,12 +54,12 @@ typedef struct ej_when {
     int32_t *axes;
 } ej_when;
 
-/* What a leaf's memory should do: hints change how its work is done, never what it does. */
+/* How a leaf treats the caches: hints change how fast it is, never what it computes. */
 typedef struct ej_leaf_hints {
-    bool stream;        /* of a move: vectors are stored past the caches where they lie aligned, as is asked at run time */
-    int32_t source;     /* ahead > 0: the lines of this source .. */
-    int64_t ahead;      /* .. are asked for that many bytes before it comes to them */
-    int32_t rows;       /* rows > 0: what an access reaches through a table is asked for so many entries before */
+    bool stream;        /* of a move: vectors are stored past the caches, where the address at run time is aligned for that */
+    int32_t source;     /* the source that `ahead` is about */
+    int64_t ahead;      /* > 0: lines of that source are prefetched so many bytes ahead */
+    int32_t rows;       /* > 0: what accesses reach through a table is prefetched so many of its entries ahead */
 } ej_leaf_hints;
 enum { EJ_HINT_AHEAD = 1 << 24, EJ_HINT_ROWS = 1 << 10 }; /* most bytes and entries ahead */
 
@@ -86,18 +86,18 @@ typedef struct ej_nest_node {
     ej_leaf_hints hints;
 } ej_nest_node;
 
-/* A way to run a step that was looked at. */
+/* A recipe that was tried for a step, to compare the costs (stage `cost`). */
 typedef struct ej_nest_candidate {
-    const char *recipe; /* and, of a recipe with several sets of numbers, which one: "gemm:1" */
+    const char *recipe; /* with several sets of parameters also which of them: "gemm:1" */
     double cycles;
 } ej_nest_candidate;
 
 typedef struct ej_nest {
     const char *name;
     const char *recipe;   /* that made it; NULL for nests made otherwise */
-    int32_t n_candidates; /* only where the stage `cost` is asked for */
+    int32_t n_candidates; /* 0 unless the stage `cost` or EINJIT_RECIPE asks for them */
     ej_nest_candidate *candidates;
-    const char *schedule; /* the rewrites that made it, as text; NULL where nobody asks or there were none */
+    const char *schedule; /* the rewrites that made it, as text; NULL unless the stage `schedule` asks for it */
     int32_t n_axes, cap_axes;
     ej_axis *axes;
     int32_t n_buffers, cap_buffers;
@@ -132,7 +132,7 @@ const ej_access_term *ej_access_find(const ej_access *access, int32_t axis); /* 
 int32_t ej_access_unit_axis(const ej_access *access); /* of stride 1; -1: none */
 bool ej_access_moves(const ej_access *access, int32_t axis); /* the element depends on it */
 
-/* ---- from a plan (recipe.c has the table of recipes) ---- */
+/* ---- printing; nests are made from a plan by ej_nests_build (recipe.h) ---- */
 /* A JSON object a line for each step: what it computes with, what it costs, what it waits for. (nest_steps.c) */
 void ej_nests_print_steps(ej_text *text, const ej_nests *nests, const ej_target *target);
 
@@ -160,7 +160,7 @@ typedef struct ej_interp_memory {
  * E_INTERNAL where an access leaves a buffer whose number of elements the nest says. */
 int ej_nest_interpret(const ej_nest *nest, const ej_interp_memory *memory, ej_arena *arena, einjit_error *err);
 
-/* One scalar function in its dtype, as the interpreter and constant folding compute it (lib/nest_scalar.c). */
+/* One scalar function in its dtype, as the interpreter and constant folding compute it (nest_scalar.c). */
 typedef struct ej_scalar {
     double re, im;    /* f32 and c64 values are rounded to f32 */
     int64_t integer;  /* i32 wrapped to 32 bits; bool 0 or 1 */

@@ -7,7 +7,7 @@
 #include "nest_cost.h"
 #include "plan_links.h"
 
-static const double cycles_per_ns = 4; /* a core of today, roughly */
+static const double cycles_per_ns = 4; /* of a core at about 4 GHz */
 
 static double estimated_ns(ej_text *text, const ej_nest *nest, const ej_target *target)
 {

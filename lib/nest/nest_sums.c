@@ -1,6 +1,6 @@
 /* nest_sums.c - long sums in blocks, so that they keep their digits.
  *
- * Takes  a finished nest, whichever recipe it is from.
+ * Takes  a finished nest, of any recipe.
  * Gives  the same sums with fewer roundings one after the other:
  *
  *            acc <- 0                      acc <- 0

@@ -29,7 +29,7 @@ typedef struct ej_view {
 /* What a tape's source reads. */
 typedef struct ej_tape_view {
     ej_view view;
-    ej_value whole;  /* the value that it is, element for element, if a step wrote that; -1: none */
+    ej_value whole;  /* the value that the view is, element for element, if a step wrote that; -1: none */
 } ej_tape_view;
 /* An expression while it grows, with the views its sources read. */
 typedef struct ej_tape {
@@ -46,8 +46,8 @@ typedef struct ej_plan_value {
     bool live, is_output;
     uint32_t uses;       /* as an operand of live nodes */
     ej_value user;       /* the only live node that uses it (and it is no output); -1: none or several */
-    ej_value meets;      /* the nearest pointwise node of its shape through which all goes that pointwise nodes of its shape
-                          * make of it; -1: there is none, or others use it */
+    ej_value meets;      /* its users are pointwise nodes of its shape: the nearest one through which everything goes that they make
+                          * of it; -1: there is none, or it has other users, too */
     bool has_place;      /* the value should be written to `place`: an output, or a part of a cat */
     ej_view place;
     ej_view view;        /* VIEW */
@@ -101,10 +101,10 @@ int ej_plan_layout(ej_planner *p, ej_value v); /* PERMUTE RESHAPE EXPAND SLICE *
 /* ---- plan_tape.c: expressions ---- */
 int ej_tape_op(ej_planner *p, ej_tape *tape, ej_expr_op op, int32_t *out);
 int ej_tape_source(ej_planner *p, ej_tape *tape, const ej_view *view, int dtype, int32_t *out); /* the same view once */
-void ej_tape_whole(ej_tape *tape, int32_t op, ej_value whole); /* what the source `op` is */
+void ej_tape_whole(ej_tape *tape, int32_t op, ej_value whole); /* sets `whole` of the source that `op` is, unless -1 */
 int ej_tape_fn(ej_planner *p, ej_tape *tape, int fn, int dtype, int32_t a, int32_t b, int32_t *out);
 int ej_tape_cast(ej_planner *p, ej_tape *tape, int dtype, int32_t a, int32_t *out); /* none where it is that dtype */
-/* `only`: nobody else takes `inner`. */
+/* Adds the ops of `inner`; *out is its result. `only`: nobody else uses `inner`, so that its memory may be taken over. */
 int ej_tape_append(ej_planner *p, ej_tape *tape, const ej_tape *inner, bool only, int32_t *out);
 int ej_tape_integer(ej_planner *p, ej_tape *tape, int dtype, int64_t value, int32_t *out);
 
@@ -156,17 +156,17 @@ int ej_plan_places(ej_planner *p);                   /* plan_place.c: outputs, c
 void ej_plan_find_sums(ej_planner *p);
 ej_value ej_plan_first_of_sum(const ej_planner *p, ej_value v);
 int ej_plan_sum(ej_planner *p, ej_value v, bool *done);
-/* plan_map.c: the same extents, or the same but for leading ones; where what is made of a value comes together again. */
+/* plan_map.c */
 bool ej_plan_same_shape(const ej_bound_node *x, const ej_bound_node *y);
-bool ej_plan_same_elements(const ej_bound_node *inner, const ej_bound_node *outer);
-void ej_plan_find_meets(ej_planner *p);
-bool ej_plan_is_pointwise(const ej_bound_node *node); /* plan_map.c: MAP, CAST, an einsum that sums nothing */
-bool ej_plan_takes_in_order(const ej_planner *p, const ej_bound_node *user, uint32_t operand); /* plan_map.c */
-int ej_plan_pending(ej_planner *p, ej_value v);       /* plan_map.c: v has a tape: it waits for its user, or is written */
-/* plan_extend.c: the value whose step a pending value's tape may be the end of, -1: none; then that step writes v. */
+void ej_plan_find_meets(ej_planner *p); /* `meets` of all values */
+bool ej_plan_is_pointwise(const ej_bound_node *node); /* MAP, CAST, an einsum that sums nothing */
+/* A pointwise node has its operand's shape, and takes it element for element. */
+bool ej_plan_takes_in_order(const ej_planner *p, const ej_bound_node *user, uint32_t operand);
+int ej_plan_pending(ej_planner *p, ej_value v); /* v has got its tape: it waits for its user, or is written */
+/* plan_extend.c: the value whose step may end with the tape of the pending value v (-1: none); extend makes that step write v. */
 ej_value ej_plan_extensible(const ej_planner *p, ej_value v);
 int ej_plan_extend(ej_planner *p, ej_value v, ej_value x, ej_view *out);
-void ej_plan_drop_moved(ej_planner *p); /* after the last step: the places of steps that were moved behind others */
+void ej_plan_drop_moved(ej_planner *p); /* after the last step: removes what is left where steps were moved away */
 /* plan_cost.c: counts of the plan and the program */
 void ej_plan_count(ej_planner *p);
 

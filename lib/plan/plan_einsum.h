@@ -11,8 +11,8 @@ typedef struct ej_part {
     int32_t n_views;
     ej_view *views;     /* of the value, or of the sources of the map */
     int16_t dtype;      /* of the value */
-    ej_value whole;     /* the operand, where a pointwise einsum takes it in its order; -1: elsewhere */
-    const ej_tape *map; /* what of them the value is; NULL: it lies in memory */
+    ej_value whole;     /* the operand's value, where a pointwise einsum takes it element for element; else -1 */
+    const ej_tape *map; /* the value as an expression over the views; NULL: it lies in memory */
 } ej_part;
 
 typedef struct ej_einsum {
@@ -30,9 +30,10 @@ typedef struct ej_einsum {
 /* plan_operand.c: parts from the node's operands; scalars apart. */
 int ej_einsum_operands(ej_einsum *e);
 
-/* plan_contract.c: a pointwise einsum as a tape over its shape; or contract all parts; `result`: the output's labels that they have. inside: scalars belong inside of the
- * reduction. */
+/* plan_contract.c: a pointwise einsum as a pending tape over its shape. */
 int ej_einsum_map(ej_einsum *e);
+/* One step for all parts. `result`: those of the output's labels that some part has; `inside`: scalars are factors inside of the
+ * reduction. */
 int ej_einsum_contract(ej_einsum *e, const ej_term *result, bool inside);
 
 #endif

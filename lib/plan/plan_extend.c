@@ -1,17 +1,16 @@
 /* plan_extend.c - pointwise expressions that become the end of an earlier step.
  *
- * Takes  a pending expression, one source of which is, element for element, what a step wrote, and nobody else reads that.
- * Gives  the step with the expression behind its own: what it computed is written nowhere. Of a reduction it becomes the
- *        epilogue, its other sources the tail; elsewhere they are more sources.
- *        A step that comes before the one that writes such a source is moved to the end of the plan: what it reads does not
- *        change once it can be read.
- * Keeps  sources that walk a table apart from reductions: a tile of results has no lanes or rows along it.
+ * Takes  a pending expression, one source of which is, element for element, what an earlier step wrote for it alone.
+ * Gives  that step, which goes on with the expression and writes its result instead. In a reduction the expression becomes the
+ *        epilogue and its other sources the tail; in other steps they are more sources. Where one of them is written by a
+ *        later step, the extended step is moved to the end of the plan; what it reads has not changed by then.
+ * Keeps  expressions with a source that walks a table: tiles of results have no lanes or rows along such an axis.
  */
 #include <string.h>
 
 #include "plan_core.h"
 
-enum { END_OPS = EJ_TAPE_OPS + 4 }; /* a tape's last node may have gone past its limit */
+enum { END_OPS = EJ_TAPE_OPS + 4 }; /* at most: the last node of a tape may go past its limit by that much */
 
 static const ej_expr *last_expr(const ej_step *step)
 {
@@ -50,7 +49,7 @@ static bool may_end(const ej_planner *p, ej_value v, const ej_tape_view *source)
     return true;
 }
 
-/* Reads what is in its place, which the step would write before its end. */
+/* The expression reads the memory in which its result goes, and the extended step writes that while others are still to be read. */
 static bool reads_place(const ej_plan_value *value)
 {
     for (size_t s = 0; value->has_place && s < value->tape->n_src; s++)
@@ -72,9 +71,9 @@ ej_value ej_plan_extensible(const ej_planner *p, ej_value v)
 
 /* ---- order ---- */
 
-static const int32_t moved = -1; /* the result's buffer of a step that is not there any more */
+static const int32_t moved = -1; /* as the result's buffer: the step was moved from here */
 
-/* Some source is written by a step behind this one. */
+/* Some source of the tape is written by a step behind this one. */
 static bool comes_early(const ej_planner *p, int32_t step, const ej_tape *tape)
 {
     for (size_t s = 0; s < tape->n_src; s++)
@@ -104,7 +103,8 @@ void ej_plan_drop_moved(ej_planner *p)
 
 /* ---- the step ---- */
 
-/* The step's last expression, then the tape with that for what reads `x`; its other sources count from `first`. */
+/* The step's last expression followed by the tape, which takes its result for the value `x`; the tape's other sources are numbered
+ * from `first` on. */
 static int join(ej_planner *p, const ej_step *step, const ej_tape *tape, ej_value x, int32_t first, ej_expr *out)
 {
     ej_tape joined = {0};
@@ -166,6 +166,6 @@ int ej_plan_extend(ej_planner *p, ej_value v, ej_value x, ej_view *out)
     else step->expr = expr;
     EJ_TRY(ej_plan_access(p, out, step_axes, true, &step->out));
     ej_plan_written(p, v, out, index, step_axes);
-    value->kind = EJ_VALUE_NONE; /* it is nowhere any more */
+    value->kind = EJ_VALUE_NONE; /* its elements are written nowhere */
     return EINJIT_OK;
 }

@@ -1,7 +1,8 @@
 /* plan_map.c - pointwise operations and reductions.
  *
  * Takes  MAP, CAST and REDUCE nodes, their operands planned.
- * Gives  one step per chain: a pointwise value with one user is kept as an expression until that user takes it.
+ * Gives  one step per chain: a pointwise value with one user, or whose users meet in one pointwise node again, is kept as an
+ *        expression until that takes it.
  * Not here: chains that become the end of an earlier step (plan_extend.c).
  */
 #include <math.h>
@@ -11,8 +12,8 @@
 
 /* ---- what may wait ---- */
 
-/* Element for element the same, so that taking the expression over computes nothing twice. */
-bool ej_plan_same_elements(const ej_bound_node *inner, const ej_bound_node *outer)
+/* The same elements, so that an expression for one computes nothing twice where it becomes a part of the other's. */
+static bool same_elements(const ej_bound_node *inner, const ej_bound_node *outer)
 {
     if (inner->rank > outer->rank) return false;
     int32_t shift = outer->rank - inner->rank;
@@ -25,7 +26,7 @@ bool ej_plan_same_elements(const ej_bound_node *inner, const ej_bound_node *oute
 
 bool ej_plan_same_shape(const ej_bound_node *x, const ej_bound_node *y)
 {
-    return x->rank == y->rank && ej_plan_same_elements(x, y);
+    return x->rank == y->rank && same_elements(x, y);
 }
 
 static bool is_map(const ej_bound_node *node)
@@ -46,7 +47,6 @@ bool ej_plan_is_pointwise(const ej_bound_node *node)
     return is_map(node) || (node->op == EJ_OP_EINSUM && sums_nothing(node));
 }
 
-/* A pointwise node takes its operand element for element, in the order in which it lies. */
 bool ej_plan_takes_in_order(const ej_planner *p, const ej_bound_node *user, uint32_t operand)
 {
     if (!ej_plan_same_shape(&p->bound->nodes[user->in[operand]], user)) return false;
@@ -55,7 +55,7 @@ bool ej_plan_takes_in_order(const ej_planner *p, const ej_bound_node *user, uint
     return term->n == out->n && (!out->n || !memcmp(term->labels, out->labels, out->n * sizeof *out->labels));
 }
 
-/* The first node that lies behind both; there is none within a tape's reach: -1. */
+/* The first node through which all goes that is made of both; -1: there is none so near that one tape could hold it. */
 static ej_value meet(const ej_planner *p, ej_value a, ej_value b)
 {
     for (int i = 0; i < EJ_TAPE_OPS && a != b && a >= 0 && b >= 0; i++) {
@@ -103,9 +103,11 @@ static bool may_be_summed(const ej_planner *p, const ej_plan_value *value)
 
 /* ---- operands of products ---- */
 
-enum { OPERAND_SOURCES = 4, OPERAND_OPS = 24, CHEAP_OPS = 4, CHEAP_TIMES = 8 };
+enum { OPERAND_SOURCES = 4, OPERAND_OPS = 24 }; /* of an expression that a product computes itself, at most */
+enum { CHEAP_OPS = 4, CHEAP_TIMES = 8 };        /* .. of one that it computes several times, at most so many */
 
-/* How often a product takes each element of an operand: the extents of what that does not have. Open ones count as many. */
+/* How often a product takes each element of an operand: the product of the extents that the operand does not have; infinity where
+ * one is open. */
 static double times_taken(const ej_planner *p, const ej_bound_node *product, uint32_t operand)
 {
     const ej_term *term = &product->subscripts->terms[operand];
@@ -162,7 +164,7 @@ static bool is_in_registers(const ej_bound_node *product, double times)
     return fits;
 }
 
-/* Each element once, or so few times that it is cheaper than to store it and to read it again. */
+/* The product takes each element once; or so few times that computing it again is cheaper than storing and reading it. */
 static bool may_be_multiplied(const ej_planner *p, ej_value v)
 {
     const ej_plan_value *value = &p->values[v];
@@ -174,7 +176,8 @@ static bool may_be_multiplied(const ej_planner *p, ej_value v)
     bool cheap = tape->n_src == 1 && tape->n_ops <= CHEAP_OPS + 1 && !ej_plan_is_pointwise(product);
     for (size_t i = 0; i < tape->n_ops; i++) cheap = cheap && is_cheap(&tape->ops[i]);
     if (!may_be_summed(p, value) || !tape->n_src || tape->n_src > OPERAND_SOURCES || tape->n_ops > OPERAND_OPS) return false;
-    if (times > 1 && !(cheap && times <= CHEAP_TIMES && (is_in_lanes(product, operand) || is_in_registers(product, times)))) return false;
+    cheap = cheap && times <= CHEAP_TIMES && (is_in_lanes(product, operand) || is_in_registers(product, times));
+    if (times > 1 && !cheap) return false;
     for (size_t s = 0; s < tape->n_src; s++)
         if (ej_view_has_table(&tape->src[s].view)) return false;
     return true;
@@ -187,7 +190,7 @@ static bool fusable(const ej_planner *p, ej_value v)
     const ej_bound_node *node = &p->bound->nodes[v], *user = &p->bound->nodes[value->user];
     switch (user->op) {
     case EJ_OP_MAP:
-    case EJ_OP_CAST: return ej_plan_same_elements(node, user);
+    case EJ_OP_CAST: return same_elements(node, user);
     case EJ_OP_REDUCE: return may_be_summed(p, value);
     case EJ_OP_EINSUM: return is_cast_chain(value->tape) || (value->uses == 1 && may_be_multiplied(p, v));
     case EJ_OP_INDEX_ADD: return value->uses == 1 && user->in[1] == v && may_be_summed(p, value);
@@ -240,8 +243,8 @@ static int build_tape(ej_planner *p, ej_value v, ej_tape *tape)
     return apply_node(p, tape, node, operands);
 }
 
-/* Its user computes it, or the node where its users meet. A step that reads it after a sum or in one would read it more than
- * once: it rather ends the step before. */
+/* It stays an expression, which its user computes, or the node in which its users meet. Users that sum may compute it more than
+ * once: where it can be the end of an earlier step, it is that. */
 static bool waits(const ej_planner *p, ej_value v)
 {
     const ej_plan_value *value = &p->values[v];

@@ -1,7 +1,8 @@
 /* recipe.c - the recipes, and a plan's steps turned into nests by the one that suits each.
  *
  * Takes  a plan.
- * Gives  one nest a step, in order. A new way to run a step is a file with a script and a line in the table.
+ * Gives  one nest a step, in order: of the recipe that the rules choose, of the one that EINJIT_RECIPE asks for, or in
+ *        property tests of a random one. Long sums of the nests are then put into blocks (nest_sums.h).
  */
 #include "recipe.h"
 
@@ -11,17 +12,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The first that matches and pays for certain. */
+/* From the most special to the most general: the first that matches and pays for certain is taken. */
 static const ej_script *const scripts[] = {
     &ej_script_small,   /* batches of products of a few registers */
     &ej_script_batched, /* batches of products that the L1 holds */
-    &ej_script_thin,    /* large products whose operand with the result's unit axis lies along another one */
-    &ej_script_tensor,  /* contractions of tensors, lanes wherever they are cheapest */
-    &ej_script_gemm,    /* operands that are used again and again: packed, in blocks for the caches */
-    &ej_script_permute, /* one operand, unit strides along different axes */
+    &ej_script_thin,    /* large products that use an operand a few times only: it is never packed */
+    &ej_script_tensor,  /* contractions of tensors in any order of axes: lanes along the cheapest one */
+    &ej_script_gemm,    /* products of matrices: packed, in blocks for the caches */
+    &ej_script_permute, /* copies and maps that transpose one operand */
     &ej_script_rows,    /* rows through tables: gathers and scatter-adds */
     &ej_script_map,     /* one pass over a large result */
-    &ej_script_sweep,   /* a small result of one big operand */
+    &ej_script_sweep,   /* sums of a large operand into a small result */
     &ej_script_plain,   /* anything */
 };
 enum { EJ_N_SCRIPTS = sizeof scripts / sizeof *scripts };
@@ -63,7 +64,7 @@ static int settle(ej_nest *nest, const ej_schedule *s, const char *name, ej_job 
     return text.failed ? EINJIT_E_NOMEM : EINJIT_OK;
 }
 
-/* Tests walk schedules that no script would write. */
+/* A schedule that no script would write, for property tests. */
 static int build_random(ej_nest *nest, const ej_schedule *step, uint64_t seed, ej_job *job)
 {
     ej_schedule s;
@@ -94,14 +95,14 @@ static int cycles_of(double *out, const ej_nest *nest, ej_job *job)
     return EINJIT_OK;
 }
 
-/* What a script makes of a step. */
+/* What came of a script for a step. */
 typedef struct attempt {
     ej_nest nest;
-    bool built;  /* it matches, and was not refused */
+    bool built;  /* `nest` is there: the script matches, and was not refused */
     int pays;    /* EJ_PAYS_* */
 } attempt;
 
-/* The nest that a script's numbers give, of several the cheapest. */
+/* One nest for each set of a script's parameters, of which the cheapest is kept. */
 static int try_script(attempt *out, const ej_script *script, const ej_schedule *step, ej_job *job)
 {
     int64_t params[EJ_RECIPE_PARAMS][EJ_RECIPE_NUMBERS] = {{0}};
@@ -124,9 +125,9 @@ static int try_script(attempt *out, const ej_script *script, const ej_schedule *
     return EINJIT_OK;
 }
 
-/* ---- candidates: every way that there is, to compare them ---- */
+/* ---- candidates: every recipe that matches, to compare them ---- */
 
-/* Those of a step, and the one that EINJIT_RECIPE asks for. */
+/* The candidates of a step (stage `cost`), and the nest of the one that EINJIT_RECIPE asks for. */
 typedef struct candidates {
     const ej_schedule *step;
     ej_job *job;
@@ -136,7 +137,7 @@ typedef struct candidates {
     bool found;
 } candidates;
 
-/* "gemm" is asked for as "gemm", or with a set of numbers as "gemm:1". Gives what stands behind the name; NULL: another one. */
+/* Of "gemm" and "gemm:1" what stands behind the name "gemm": "" and ":1"; NULL: another name. */
 static const char *behind_name(const char *asked, const char *name)
 {
     size_t length = strlen(name);
@@ -161,7 +162,7 @@ bool ej_recipe_exists(const char *name, ej_text *names)
     return found;
 }
 
-/* `sets`: how many sets of numbers the recipe has. */
+/* `sets`: how many sets of parameters the recipe has; `set`: which one this is. */
 static int add_candidate(candidates *c, const ej_nest *nest, const char *name, int32_t set, int32_t sets)
 {
     double cycles;
@@ -192,7 +193,7 @@ static int add_script(candidates *c, const ej_script *script)
 
 /* ---- choosing ---- */
 
-/* Costs tell kinds of trees apart, not good ones from better ones: a win counts from here on. */
+/* The cost model tells classes of nests apart, it does not rank similar ones: less of a difference counts as none. */
 static const double clear_win = 1.5;
 
 static int is_clear_win(bool *out, const ej_nest *nest, const ej_nest *other, ej_job *job)
@@ -204,7 +205,7 @@ static int is_clear_win(bool *out, const ej_nest *nest, const ej_nest *other, ej
     return EINJIT_OK;
 }
 
-/* The first script that pays for certain; one before it, which may pay, where the tree clearly costs less. */
+/* The first script that pays for certain; or, of those before it, the first that perhaps pays, if its nest clearly costs less. */
 static int build_by_scripts(ej_nest *nest, const ej_schedule *step, ej_job *job)
 {
     attempt perhaps = {.built = false}, script = {.built = false};
@@ -219,7 +220,7 @@ static int build_by_scripts(ej_nest *nest, const ej_schedule *step, ej_job *job)
     return EINJIT_OK;
 }
 
-/* Random plans take any schedule, or any script that matches, whether it pays or not. */
+/* In property tests: random rewrites, or any script that matches, whether it pays or not. */
 static int build_by_chance(ej_nest *nest, const ej_schedule *step, uint64_t random, ej_job *job)
 {
     attempt script = {.built = false};
@@ -251,7 +252,7 @@ static int compare_all(ej_nest *nest, size_t index, const ej_schedule *step, ej_
     return EINJIT_OK;
 }
 
-/* Tests walk blocks that are shorter than anybody wants. */
+/* Of a block of a long sum: in property tests so few that short sums have blocks, too. */
 static int64_t terms_of_block(size_t index, const ej_job *job)
 {
     uint64_t random = ej_job_random(job);

@@ -1,17 +1,21 @@
-/* recipe_gemm.c - contractions of two operands: one scheme for matrix products of every transposition and for tensors.
+/* recipe_gemm.c - products of matrices, whichever operand is transposed, and other reductions whose operands are used again.
  *
- * Takes  a reduction of two or more operands: M (left and result), N (right and result), K (summed, in the right one),
- *        batches, at least one each of the first three; K of numbers, the others may be open.
- * Gives  lanes along the result's unit axis (of small operands along another one, if that is better), which is made N; rows
- *        along an axis of M; BLIS's loops around the register tile: N by NC, K by KC, M by MC. The right operand is packed
- *        where its unit stride is elsewhere or it is large; the left one where it would be read down far strides. Where the
- *        result outweighs the operands, both are packed whole and the result is written in the order in which it lies.
+ * Takes  a reduction over two or more operands (recipe_product.h): at least one axis each of M, N and K; extents of K are
+ *        numbers, others may be open.
+ * Gives  lanes along the result's unit axis, which makes the operand that has it the right one; small operands may have them
+ *        along another axis, where that takes fewer instructions. BLIS's loops around the register tile: N by NC, K by KC, M
+ *        by MC. The right operand is packed where it lies along another axis or is large, the left one where neighbours along
+ *        K lie far apart. Where the result is much larger than the operands, both are packed whole, and the result is
+ *        written in the order in which it lies.
  * Source "Anatomy of High-Performance Matrix Multiplication" (Goto, van de Geijn 2008); BLIS; GETT (Springer,
  *        Bientinesi 2018).
  */
 #include "recipe_product.h"
 #include "recipe_tiling.h"
 
+enum { GEMM_TERMS = 8 };        /* at least, for blocks */
+enum { GEMM_NARROW = 256 };     /* columns: fewer are few for a block */
+enum { GEMM_FAR = 2048 };       /* bytes between neighbours along K */
 enum gemm_number { GEMM_ROWS, GEMM_VECTORS, GEMM_KC, GEMM_MC, GEMM_NC, GEMM_PACK_LEFT, GEMM_PACK_RIGHT, GEMM_IN_ORDER };
 
 /* ---- which operand, which lanes ---- */
@@ -22,31 +26,32 @@ static bool is_outer(const ej_product *g)
     return g->size_m * g->size_n > 4 * (g->size_m * g->size_k + g->size_k * g->size_n);
 }
 
-/* Few columns a block, and a left operand that is fetched from the L3 for each: recipe_tensor.c makes wider blocks. */
+/* The axis of the lanes is short, and the left operand would come from the L3 for every value of the other axes of N:
+ * recipe_tensor.c has blocks of several axes. */
 static bool is_narrow(const ej_schedule *s, const ej_product *g)
 {
     double bytes = ej_dtypes[ej_statement_dtype(&s->statements[0])].bytes;
-    return g->n_n > 1 && ej_nominal_extent(s, g->lane) < 256 && !is_outer(g) &&
+    return g->n_n > 1 && ej_nominal_extent(s, g->lane) < GEMM_NARROW && !is_outer(g) &&
            g->size_m * g->size_k * bytes > (double)s->job->target->l2_bytes / 2;
 }
 
-/* Large enough for blocks. A right operand that lies along another axis of N would be picked up element by element: loops
- * around the packing hold that axis at one value. */
+/* Large enough for blocks. Not where the right operand lies along another axis of N: a loop around the packing holds that at one
+ * value, so that elements would be copied one by one. */
 static bool goes_in_blocks(const ej_schedule *s, const ej_product *g)
 {
     int32_t unit = ej_access_unit_axis(&s->statements[0].src[g->right]);
     bool turns = unit < 0 || (unit != g->lane && ej_access_find(&s->statements[0].out, unit));
     bool wide = ej_nominal_extent(s, g->lane) >= ej_rule_vector(s, &s->statements[0]); /* short lanes are mostly empty ones */
-    return g->plain && !turns && wide && !is_narrow(s, g) && g->size_k >= 8 && g->size_m >= 4 && g->size_m * g->size_n * g->size_k >= 1 << 18;
+    return g->plain && !turns && wide && !is_narrow(s, g) && ej_product_repays_blocks(g, GEMM_TERMS);
 }
 
-/* The right operand is used again and again. */
+/* Each element of the right operand is used often enough to be packed. */
 static bool is_used_again(const ej_product *g)
 {
     return g->size_k >= 8 && g->size_m >= 16;
 }
 
-/* The right operand as it lies in its panel: K in the order of its terms, the lanes fastest. */
+/* An access to the right operand as it would lie in a panel: the lanes fastest, then K. */
 static void panel_access(const ej_schedule *s, const ej_product *g, ej_access *out, ej_access_term *terms)
 {
     const ej_access *right = &s->statements[0].src[g->right];
@@ -59,8 +64,8 @@ static void panel_access(const ej_schedule *s, const ej_product *g, ej_access *o
     terms[out->n_terms++] = (ej_access_term){.axis = g->lane, .table = -1, .stride = ej_size_number(1)};
 }
 
-/* Instructions with the right operand in panels: those of the tiling, and packing along the lanes, turned in registers, or
- * one by one. */
+/* Instructions with the right operand in panels: those of the best tiling, and for packing each element along the lanes, through a
+ * transpose in registers, or one by one. Below 0: there is no tiling. */
 static double count_packed(const ej_schedule *s, const ej_product *g)
 {
     enum { SOURCES = 32 };
@@ -81,10 +86,12 @@ static double count_packed(const ej_schedule *s, const ej_product *g)
     double elements = 1, results = g->size_m * g->size_n;
     for (int32_t i = 0; i < right->n_terms; i++) elements *= (double)ej_nominal_extent(s, right->terms[i].axis);
     for (int32_t i = 0; i < g->n_z; i++) results *= (double)ej_nominal_extent(s, g->z[i]);
-    return t.cost + elements * (unit == g->lane ? 4.0 / t.lanes : turns ? 1.2 : 3) + results / (t.lanes * t.vectors);
+    double packing = unit == g->lane ? 4.0 / t.lanes : turns ? 1.2 : 3; /* instructions an element */
+    return t.cost + elements * packing + results / (t.lanes * t.vectors);
 }
 
-/* The lanes that take the fewest instructions where the right operand is packed; gives them, -1: there are none. */
+/* The product with the lanes that take the fewest instructions where the right operand is packed; gives how many, -1: there is
+ * none. */
 static double best_lanes(const ej_schedule *s, ej_product *g)
 {
     double least = -1;
@@ -99,20 +106,21 @@ static double best_lanes(const ej_schedule *s, ej_product *g)
     return least;
 }
 
+/* Fewer than with the scripts that take any reduction: plain and sweep. */
 static bool takes_fewest(const ej_schedule *s, double count)
 {
     double sweep = ej_sweep_count(s);
     return count < ej_tiling_choose(s, &s->statements[0]).cost && (sweep < 0 || count <= sweep);
 }
 
-/* The result's unit axis has the lanes where operands that no cache holds go in blocks; else the axis that takes the fewest
- * instructions, if that is fewer than elsewhere. Gives whether that pays; g->n_k 0: there is none. */
+/* Lanes along the result's unit axis where the product is large and goes in blocks; else along the axis that takes the fewest
+ * instructions, if these are fewer than other scripts take. Gives EJ_PAYS_*; g->n_k 0: the statement is no product. */
 static int find(const ej_schedule *s, ej_product *g)
 {
     ej_product other = {0};
     bool found = ej_product_find(s, ej_access_unit_axis(&s->statements[0].out), g), blocks = found && goes_in_blocks(s, g);
     if (!found) *g = other;
-    if (ej_job_random(s->job) || (blocks && ej_product_is_large(s, g))) return EJ_PAYS_SURELY; /* random plans do without taste */
+    if (ej_job_random(s->job) || (blocks && ej_product_is_large(s, g))) return EJ_PAYS_SURELY;
     double count = best_lanes(s, &other);
     if (count < 0 || !takes_fewest(s, count)) {
         if (!blocks) *g = other;
@@ -137,9 +145,10 @@ static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_REC
     bool small = (m * k + k * n) * bytes <= (double)t->l2_bytes / 6;
     int32_t left_unit = ej_access_unit_axis(&st->src[g.left]), right_unit = ej_access_unit_axis(&st->src[g.right]);
     bool deep_left = left_unit >= 0 && !ej_access_find(&st->out, left_unit); /* read along K, where it is summed */
-    bool far_left = (double)ej_product_stride(&st->src[g.left], g.k[g.n_k - 1]) * bytes >= 2048 && m * k * bytes > (double)t->l2_bytes;
+    bool far_left = (double)ej_product_stride(&st->src[g.left], g.k[g.n_k - 1]) * bytes >= GEMM_FAR &&
+                    m * k * bytes > (double)t->l2_bytes; /* a loss where the L2 holds it */
     p[GEMM_PACK_RIGHT] = right_unit != g.lane || !small;
-    p[GEMM_PACK_LEFT] = g.plain && !deep_left && far_left; /* 1.3 times at 1024^3 f32, 1.1 at 512^3 on AVX2; a loss where the L2 holds it */
+    p[GEMM_PACK_LEFT] = g.plain && !deep_left && far_left; /* 1.3 times as fast at 1024^3 f32, 1.1 times at 512^3 on AVX2 */
     ej_product_tile(s, &g, lanes, p[GEMM_PACK_LEFT], &p[GEMM_ROWS], &p[GEMM_VECTORS]);
     if (ej_access_unit_axis(&st->out) != g.lane) { /* stored lane by lane: long code, which pays for long sums at most */
         if (p[GEMM_VECTORS] > 3) p[GEMM_VECTORS] = 3;
@@ -149,7 +158,7 @@ static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_REC
     double width = (double)lanes * (double)p[GEMM_VECTORS];
     double kc = (double)t->l2_bytes / 6 / (width * bytes); /* 1/4: 252, 1/10: 229, 1/32: 172 GFLOP/s at 2048^3 f32 on Zen 5 */
     if (kc < 128) kc = 128;
-    bool turned = right_unit == g.k[0] || left_unit == g.k[0]; /* in registers, so many at once */
+    bool turned = right_unit == g.k[0] || left_unit == g.k[0]; /* packed through transposes of 8 values at once */
     p[GEMM_KC] = ej_block_of(s->axes[g.k[0]].extent.n, kc / inner < 1 ? 1 : kc / inner, inner > 1 && !turned ? 1 : 8);
     bool waits = s->buffers[st->out.buffer].plan.dtype == ej_statement_dtype(st);
     if (!g.plain || !waits) p[GEMM_KC] = s->axes[g.k[0]].extent.n; /* parts of the terms have nowhere to wait */
@@ -165,7 +174,8 @@ static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_REC
 bool ej_gemm_goes_in_blocks(const ej_schedule *s)
 {
     ej_product g;
-    return ej_product_find(s, ej_access_unit_axis(&s->statements[0].out), &g) && goes_in_blocks(s, &g) && ej_product_is_large(s, &g);
+    bool found = ej_product_find(s, ej_access_unit_axis(&s->statements[0].out), &g);
+    return found && goes_in_blocks(s, &g) && ej_product_is_large(s, &g);
 }
 
 static bool matches(const ej_schedule *s)
@@ -188,8 +198,8 @@ static void run_in_order(ej_schedule *s, const ej_product *g, const int64_t *p, 
 {
     const ej_access *out = &s->statements[0].out;
     int32_t at = s->nodes[s->statements[0].node].parent, order[2 * EJ_PRODUCT_AXES], n = 0;
-    if (p[GEMM_PACK_RIGHT]) ej_product_pack(s, g, true, at, width);
-    if (p[GEMM_PACK_LEFT]) ej_product_pack(s, g, false, at, p[GEMM_ROWS]);
+    if (p[GEMM_PACK_RIGHT]) ej_do_product_pack(s, g, true, at, width);
+    if (p[GEMM_PACK_LEFT]) ej_do_product_pack(s, g, false, at, p[GEMM_ROWS]);
     for (int32_t i = 0; i < g->n_m; i++) order[n++] = g->m[i];
     for (int32_t i = 0; i < g->n_n; i++) order[n++] = g->n[i];
     ej_product_sort(order, n, out);
@@ -198,18 +208,18 @@ static void run_in_order(ej_schedule *s, const ej_product *g, const int64_t *p, 
 
 static void run_blocked(ej_schedule *s, ej_product *g, const int64_t *p, int64_t width)
 {
-    ej_product_guard(s, g, p[GEMM_ROWS]);
+    ej_do_product_guard(s, g, p[GEMM_ROWS]);
     ej_product_sort(g->n, g->n_n, &s->statements[0].out);
     ej_product_sort(g->m, g->n_m, &s->statements[0].out);
     for (int32_t i = 0; i < g->n_n; i++)
         if (g->n[i] != g->lane) ej_do_loop(s, 0, g->n[i], 1);
     ej_do_loop(s, 0, g->lane, p[GEMM_NC]);
     int32_t at = ej_do_loop(s, 0, g->k[0], p[GEMM_KC]);
-    if (p[GEMM_PACK_RIGHT] && !s->failed) ej_product_pack(s, g, true, at, width);
+    if (p[GEMM_PACK_RIGHT] && !s->failed) ej_do_product_pack(s, g, true, at, width);
     at = ej_do_loop(s, 0, g->row, p[GEMM_MC]);
     for (int32_t i = 0; i < g->n_m; i++)
         if (g->m[i] != g->row) at = ej_do_loop(s, 0, g->m[i], 1);
-    if (p[GEMM_PACK_LEFT] && !s->failed) ej_product_pack(s, g, false, at, p[GEMM_ROWS]);
+    if (p[GEMM_PACK_LEFT] && !s->failed) ej_do_product_pack(s, g, false, at, p[GEMM_ROWS]);
     ej_do_loop(s, 0, g->lane, width);
     ej_do_loop(s, 0, g->row, p[GEMM_ROWS]);
 }
@@ -217,13 +227,9 @@ static void run_blocked(ej_schedule *s, ej_product *g, const int64_t *p, int64_t
 static void run(ej_schedule *s, const int64_t *p)
 {
     ej_product g;
-    ej_tile tile = {0};
     find(s, &g);
     int32_t lanes = ej_rule_lanes(s, &s->statements[0], ej_nominal_extent(s, g.lane));
-    ej_tile_add(&tile, g.row, p[GEMM_ROWS], EJ_UNROLL);
-    ej_tile_add(&tile, g.lane, p[GEMM_VECTORS], EJ_UNROLL);
-    ej_tile_add(&tile, g.lane, lanes, EJ_LANE);
-    ej_do_tile(s, 0, tile);
+    ej_do_product_tile(s, &g, p[GEMM_ROWS], p[GEMM_VECTORS], lanes);
     for (int32_t i = 0; i < g.n_z; i++) ej_do_loop(s, 0, g.z[i], 1);
     if (p[GEMM_IN_ORDER]) run_in_order(s, &g, p, (int64_t)lanes * p[GEMM_VECTORS]);
     else run_blocked(s, &g, p, (int64_t)lanes * p[GEMM_VECTORS]);

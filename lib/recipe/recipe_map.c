@@ -2,14 +2,14 @@
  *
  * Takes  a step that reduces nothing; each source lies along the result's unit axis or does not move with it.
  * Gives  one pass in the result's order: vectors side by side, stored past the caches, so that lines of the result are
- *        not read first. Rows that are no whole lines begin with as much as is missing to one (outer products of 4095 by
- *        4097 f32 on Zen 4: 18.6 GB/s without, 28.0 with). A source that is alone in its size is asked for ahead (a copy of 67 MB on Zen 5: 45.6 GB/s
- *        without, 53.6 with); two are no faster for it.
- * Not here: small results, and sources turned against the result (recipe_permute.c).
+ *        not read first. In rows that are no whole lines a shorter first chunk ends where a line does (outer products of 4095
+ *        by 4097 f32 on Zen 4: 18.6 GB/s without, 28.0 with). The largest source is prefetched, if there is only one of its
+ *        size (a copy of 67 MB on Zen 5: 45.6 GB/s without, 53.6 with); two are no faster for it.
+ * Not here: small results, and sources that are transposed (recipe_permute.c).
  */
 #include "recipe.h"
 
-enum { MAP_RUN = 256, MAP_ROW = 4096, MAP_AHEAD = 4096 }; /* bytes: at once; rows of the result, at least; ahead */
+enum { MAP_RUN = 256, MAP_ROW = 4096, MAP_AHEAD = 4096 }; /* bytes of a tile, at most; of a row of the result, at least; ahead */
 enum map_number { MAP_VECTORS, MAP_ALIGNED };
 
 static bool matches(const ej_schedule *s)
@@ -26,23 +26,23 @@ static bool matches(const ej_schedule *s)
     return true;
 }
 
-/* Vectors side by side that the extent has. */
+/* As many vectors side by side as a run and the extent have. */
 static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_RECIPE_NUMBERS])
 {
     const ej_statement *st = &s->statements[0];
     ej_size extent = s->axes[ej_access_unit_axis(&st->out)].extent;
     int64_t bytes = ej_dtypes[s->buffers[st->out.buffer].plan.dtype].bytes;
     int32_t lanes = ej_rule_vector(s, st), vectors = (int32_t)(MAP_RUN / (bytes * lanes));
-    bool taste = ej_job_random(s->job);
     if (vectors < 1) vectors = 1;
-    if (!extent.e && (extent.n < lanes || (!taste && extent.n * bytes < MAP_ROW))) return 0; /* short rows jump */
+    if (!extent.e && extent.n < lanes) return 0;
+    if (!extent.e && extent.n * bytes < MAP_ROW && !ej_job_random(s->job)) return 0;
     while (vectors > 1 && !extent.e && extent.n < (int64_t)vectors * lanes) vectors /= 2;
     out[0][MAP_VECTORS] = vectors;
     out[0][MAP_ALIGNED] = !ej_rule_has_whole_lines(s, st);
     return 1;
 }
 
-/* The source with the most axes; -1: there are several, or none moves along the lanes. */
+/* The source that moves along the most axes; -1: there are several, or it does not move along the lanes. */
 static int32_t largest_source(const ej_schedule *s, int32_t unit)
 {
     const ej_statement *st = &s->statements[0];

@@ -1,14 +1,14 @@
-/* recipe_pack.c - a source copied into panels of `width` values of one axis: vectors of the reader come one after another.
+/* recipe_pack.c - a source copied into panels of `width` values of one axis, so that its reader loads vector after vector.
  *
  * Takes  where the panels live, the reader and its source; the axes of the depth, slowest first.
- * Gives  panel[lane / width][depth ...][lane % width]. Where the source has unit stride along another axis, it is turned in
- *        registers on the way: vectors are loaded along that axis and stored along the lanes.
+ * Gives  panel[lane / width][depth ...][lane % width]. Where the source has unit stride along another axis, the copy transposes
+ *        tiles in registers: vectors are loaded along that axis and stored along the lanes.
  */
 #include "recipe.h"
 
 #include <stdlib.h>
 
-enum { PACK_FAR = 4096 }; /* bytes */
+enum { PACK_FAR = 4096 }; /* bytes: another page */
 
 /* The longest power of 2 up to `most` that divides the width. */
 static int64_t dividing(int64_t width, int64_t most)
@@ -24,7 +24,7 @@ static int64_t stride_of(const ej_schedule *s, int32_t pack, int32_t axis)
     return !term ? 0 : term->stride.n == INT64_MIN ? INT64_MAX : llabs(term->stride.n);
 }
 
-/* All neighbours but those along the lanes lie far: lines of a panel that is filled alone are of as many pages. */
+/* Neighbours along all axes but the lanes lie far apart: each vector of a panel is of another page. */
 static bool rows_apart(const ej_schedule *s, int32_t pack, int32_t lane, int64_t far)
 {
     const ej_access *source = &s->statements[pack].src[0];
@@ -33,7 +33,7 @@ static bool rows_apart(const ej_schedule *s, int32_t pack, int32_t lane, int64_t
     return source->n_terms > 1;
 }
 
-/* Rows as they lie, over all panels: loops over all but the lanes, the widest strides outermost. */
+/* Loops over all axes but the lanes, the widest strides outermost: each row is read to its end and spread over all panels. */
 static void loop_rows(ej_schedule *s, int32_t pack, int32_t lane)
 {
     bool done[EJ_TILE_DIGITS] = {false};
@@ -48,8 +48,8 @@ static void loop_rows(ej_schedule *s, int32_t pack, int32_t lane)
     }
 }
 
-/* Whole vectors: along unit strides several of the depth together; lanes that are picked up one by one are long code as it
- * is. */
+/* Vectors along the lanes. Where these have unit stride, a tile has up to 4 values of the depth; else each lane is loaded by
+ * itself, and larger tiles would be long code. */
 static void copy_straight(ej_schedule *s, int32_t pack, int32_t lane, int64_t width, int32_t vector, int32_t deep)
 {
     bool unit = ej_access_unit_axis(&s->statements[pack].src[0]) == lane;
@@ -65,26 +65,31 @@ static void copy_straight(ej_schedule *s, int32_t pack, int32_t lane, int64_t wi
     ej_do_loop(s, pack, lane, width);
 }
 
+void ej_do_transpose(ej_schedule *s, int32_t at, int32_t copy, int32_t slow, int64_t n_slow, int32_t fast, int64_t n_fast)
+{
+    ej_tile tile = {0};
+    ej_tile_add(&tile, slow, n_slow, EJ_UNROLL);
+    ej_tile_add(&tile, fast, n_fast, EJ_LANE);
+    int32_t loads = ej_do_stage(s, at, copy, 0, EJ_HOME_REG, (ej_layout){.n = 2, .digits = {{slow, 0, 0}, {fast, 0, 0}}});
+    if (!s->failed) ej_do_tile(s, loads, tile);
+}
+
 static void copy_turned(ej_schedule *s, int32_t pack, int32_t lane, int64_t width, int32_t vector, int32_t from)
 {
     int64_t most = vector < 8 ? vector : 8, n = width < most ? width : dividing(width, most), m = 1;
     int64_t range = ej_schedule_range(s, s->nodes[s->statements[pack].node].parent, from);
     if (range < s->axes[from].extent.n) m = dividing(range, most); /* a loop must not cut it */
     else while (2 * m <= most && 2 * m <= range) m *= 2;
-    ej_tile out = {0}, in = {0};
+    ej_tile out = {0};
     ej_do_loop(s, pack, lane, width);
     ej_tile_add(&out, from, m, EJ_UNROLL);
     ej_tile_add(&out, lane, n, EJ_LANE);
-    ej_tile_add(&in, lane, n, EJ_UNROLL);
-    ej_tile_add(&in, from, m, EJ_LANE);
     ej_do_tile(s, pack, out);
     for (int32_t a = 0; a < s->n_axes; a++) /* a register tile has only two axes */
         if (a != lane && a != from && ej_access_find(&s->statements[pack].out, a)) ej_do_loop(s, pack, a, 1);
     ej_do_loop(s, pack, lane, n);
     int32_t at = ej_do_loop(s, pack, from, m);
-    if (m < 2 || n < 2) return;
-    int32_t turned = ej_do_stage(s, at, pack, 0, EJ_HOME_REG, (ej_layout){.n = 2, .digits = {{lane, 0, 0}, {from, 0, 0}}});
-    if (!s->failed) ej_do_tile(s, turned, in);
+    if (m > 1 && n > 1) ej_do_transpose(s, at, pack, lane, n, from, m);
 }
 
 int32_t ej_do_pack(ej_schedule *s, int32_t at, int32_t statement, int32_t source, int32_t lane, int64_t width,

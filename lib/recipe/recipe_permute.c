@@ -1,28 +1,26 @@
 /* recipe_permute.c - copies and maps of one operand whose unit strides lie along different axes.
  *
  * Takes  a step that reduces nothing, with one source: unit stride along `from` in the source, along `to` in the result.
- * Gives  square register tiles: vectors along `from` are loaded, turned, and stored as vectors along `to`. The tiles of one
- *        line of the source come one after the other, so that a line is read once even where rows lie a power of 2 apart.
- *        The next faster axes of both sides go in blocks, so that pages are left late.
- *        Results that no cache holds are turned in blocks in the L1 first, from where whole lines go past the caches (on
+ * Gives  square register tiles: vectors along `from` are loaded, transposed, and stored as vectors along `to`. The tiles of one
+ *        line of the source follow each other, so that it is read once even where rows lie a power of 2 apart. The axis with
+ *        the next smallest stride of each side goes in blocks, so that pages are used for longer.
+ *        Results that no cache holds are transposed into a block in the L1, from where whole lines go past the caches (on
  *        Zen 4, dcba->abcd of 96, 75, 75, 96 f32: 36.7 ms as stored tiles, 26.8 staged; edcba->dbeac 48.7 and 28.4). Where a
- *        caller's array begins inside of a line, the same blocks are stored as ever, which takes 0.8 to 1.4 times as long as
- *        tiles: stores past the caches wait behind those of parts of lines.
- * Keeps  open sizes as they are: tiles are numbers.
+ *        caller's array begins inside of a line, the blocks are written with plain stores, which takes 0.8 to 1.4 times as
+ *        long as tiles: parts of lines past the caches would take longer yet.
  */
 #include "recipe.h"
 
 #include <stdlib.h>
 
-enum { PERMUTE_ROWS = 256, PERMUTE_BLOCK = 4 };
-/* Bytes, but values of `from`: runs of a block that waits, and all of it; how far tiles look ahead. */
-enum { PERMUTE_PAGE = 4096, PERMUTE_TO = 512, PERMUTE_FROM = 64, PERMUTE_WAITS = 32 << 10 };
-enum { PERMUTE_AHEAD = 256 };
-enum permute_number { PERMUTE_TILE, PERMUTE_STAGES, PERMUTE_LOOKS };
+enum { PERMUTE_ROWS = 256, PERMUTE_BLOCK = 4 };  /* values of `to`, and of the next axes, in a block that is not staged */
+enum { PERMUTE_TO = 512, PERMUTE_FROM = 64, PERMUTE_WAITS = 32 << 10 }; /* a staged block: bytes of `to`, values of `from`; bytes */
+enum { PERMUTE_LINE = 64, PERMUTE_AHEAD = 256 }; /* bytes: of a line; how far ahead the source is prefetched */
+enum permute_number { PERMUTE_TILE, PERMUTE_STAGES, PERMUTE_PREFETCHES };
 
 typedef struct permute {
     int32_t from, to;
-    int32_t next_from, next_to; /* the next faster axis of each side; -1: none */
+    int32_t next_from, next_to; /* of each side the axis with the next smallest stride; -1: none */
 } permute;
 
 static bool long_enough(ej_size extent, int64_t tile)
@@ -73,11 +71,11 @@ static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_REC
     if (tile > 8 && bytes <= (double)s->job->target->l3_bytes) tile = 8;
     while (tile > 1 && (!long_enough(s->axes[p.from].extent, tile) || !long_enough(s->axes[p.to].extent, tile))) tile /= 2;
     out[0][PERMUTE_TILE] = tile;
-    uint64_t random = ej_job_random(s->job); /* taste: any plan may stage */
+    uint64_t random = ej_job_random(s->job);
     bool large = tile >= 4 && ej_rule_streams(s, &s->statements[0]);
     out[0][PERMUTE_STAGES] = random ? random / 16 % 2 : large;
-    out[0][PERMUTE_LOOKS] = large;
-    return tile >= 4 || (tile > 1 && ej_job_random(s->job));
+    out[0][PERMUTE_PREFETCHES] = large;
+    return tile >= 4 || (tile > 1 && random);
 }
 
 static bool matches(const ej_schedule *s)
@@ -86,21 +84,13 @@ static bool matches(const ej_schedule *s)
     return find(s, &p);
 }
 
+/* A loop; none over axis -1. */
 static void block(ej_schedule *s, int32_t axis, int64_t step)
 {
     if (axis >= 0) ej_do_loop(s, 0, axis, step);
 }
 
-static void turn(ej_schedule *s, const permute *p, int32_t at, int64_t n)
-{
-    ej_tile in = {0};
-    ej_tile_add(&in, p->to, n, EJ_UNROLL);
-    ej_tile_add(&in, p->from, n, EJ_LANE);
-    int32_t turned = ej_do_stage(s, at, 0, 0, EJ_HOME_REG, (ej_layout){.n = 2, .digits = {{p->to, 0, 0}, {p->from, 0, 0}}});
-    if (!s->failed) ej_do_tile(s, turned, in);
-}
-
-/* A multiple of the tile, at most `most`; an extent that is shorter in whole. */
+/* At most `most` values of the axis, rounded up to whole tiles. */
 static int64_t run_of(const ej_schedule *s, int32_t axis, int64_t most, int64_t tile)
 {
     ej_size extent = s->axes[axis].extent;
@@ -108,7 +98,7 @@ static int64_t run_of(const ej_schedule *s, int32_t axis, int64_t most, int64_t 
     return (range + tile - 1) / tile * tile;
 }
 
-/* Turned blocks wait in the L1, from where runs of the result go past the caches; the next block is asked for meanwhile. */
+/* Blocks are transposed into the L1, from where runs of the result go past the caches; the next block is prefetched meanwhile. */
 static void run_staged(ej_schedule *s, const permute *p, int64_t n)
 {
     const ej_statement *st = &s->statements[0];
@@ -130,7 +120,7 @@ static void run_staged(ej_schedule *s, const permute *p, int64_t n)
     if (s->failed) return;
     block(s, p->next_to, 1);
     ej_do_loop(s, 0, p->to, n);
-    turn(s, p, ej_do_loop(s, 0, p->from, n), n);
+    ej_do_transpose(s, ej_do_loop(s, 0, p->from, n), 0, p->to, n, p->from, n);
     int64_t lanes = ej_rule_lanes(s, &s->statements[copy], ej_schedule_range(s, at, p->to));
     ej_tile_add(&lines, p->to, lanes, EJ_LANE);
     ej_do_tile(s, copy, lines);
@@ -146,7 +136,7 @@ static void run(ej_schedule *s, const int64_t *numbers)
     ej_tile out = {0};
     if (!find(s, &p)) return;
     int32_t bytes = ej_dtypes[s->buffers[s->statements[0].src[0].buffer].plan.dtype].bytes;
-    int64_t line = 64 / bytes > n ? 64 / bytes / n * n : n;
+    int64_t line = PERMUTE_LINE / bytes > n ? PERMUTE_LINE / bytes / n * n : n;
     ej_tile_add(&out, p.from, n, EJ_UNROLL);
     ej_tile_add(&out, p.to, n, EJ_LANE);
     ej_do_tile(s, 0, out);
@@ -156,7 +146,7 @@ static void run(ej_schedule *s, const int64_t *numbers)
         run_staged(s, &p, n);
         return;
     }
-    if (numbers[PERMUTE_LOOKS]) ej_do_hint(s, 0, (ej_leaf_hints){.ahead = PERMUTE_AHEAD});
+    if (numbers[PERMUTE_PREFETCHES]) ej_do_hint(s, 0, (ej_leaf_hints){.ahead = PERMUTE_AHEAD});
     block(s, p.next_to, PERMUTE_BLOCK);
     block(s, p.next_from, PERMUTE_BLOCK);
     block(s, p.next_to, 1);
@@ -164,7 +154,7 @@ static void run(ej_schedule *s, const int64_t *numbers)
     ej_do_loop(s, 0, p.to, PERMUTE_ROWS / n * n);
     ej_do_loop(s, 0, p.from, line);
     ej_do_loop(s, 0, p.to, n);
-    turn(s, &p, ej_do_loop(s, 0, p.from, n), n);
+    ej_do_transpose(s, ej_do_loop(s, 0, p.from, n), 0, p.to, n, p.from, n);
 }
 
 const ej_script ej_script_permute = {"permute", matches, NULL, params, run};

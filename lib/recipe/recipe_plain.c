@@ -1,8 +1,8 @@
 /* recipe_plain.c - any step: the tiling that takes the fewest instructions, loops around it.
  *
  * Takes  any statement.
- * Gives  loops over the result's axes; lanes along an axis of the result, or along a summed one: then each lane has a sum of
- *        its own, and they are brought together at the end. What is summed comes innermost.
+ * Gives  loops over the result's axes, then those over summed ones; lanes along an axis of the result, or along a summed one:
+ *        then each lane has a sum of its own, and these are added up at the end.
  */
 #include "recipe_tiling.h"
 
@@ -19,7 +19,7 @@ static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_REC
     return 1;
 }
 
-/* Vectors side by side hide the latency of the sum where no rows do. */
+/* Each lane sums for itself. Without rows, several vectors of sums hide the latency of the additions. */
 static void split_lanes(ej_schedule *s, const ej_tiling *tiling)
 {
     ej_size extent = s->axes[tiling->lane_axis].extent;
@@ -29,10 +29,12 @@ static void split_lanes(ej_schedule *s, const ej_tiling *tiling)
     if (extent.e || extent.n < 2 * t.lanes) return;
     ej_do_tile(s, 0, ej_tiling_tile(&t));
     ej_rewrite split = {.kind = EJ_REWRITE_SPLIT, .axis = t.lane_axis};
-    if (!s->failed && !ej_schedule_apply(s, &split, NULL)) ej_do_tile(s, 0, ej_tiling_tile(tiling)); /* an open stride */
+    if (!s->failed && !ej_schedule_apply(s, &split, NULL))
+        ej_do_tile(s, 0, ej_tiling_tile(tiling)); /* refused: a stride is open */
 }
 
-/* One result a row: side by side in a register, where they lie so and more is done with them. */
+/* Lanes along a summed axis leave one number a row. Where an epilogue follows and the rows' results lie side by side in memory, it
+ * computes on a vector of them. */
 static void store_beside(ej_schedule *s, const ej_tiling *t)
 {
     const ej_statement *st = &s->statements[0];
@@ -41,7 +43,7 @@ static void store_beside(ej_schedule *s, const ej_tiling *t)
     if (!st->epilogue.n || !beside) return;
     ej_tile_add(&tile, t->row_axis, t->rows, EJ_LANE);
     ej_rewrite store = {.kind = EJ_REWRITE_STORE, .digits = tile};
-    ej_schedule_apply(s, &store, NULL); /* rows as before where that is refused */
+    ej_schedule_apply(s, &store, NULL); /* where that is refused, row by row */
 }
 
 static void run(ej_schedule *s, const int64_t *numbers)

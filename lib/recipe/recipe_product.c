@@ -1,10 +1,13 @@
-/* recipe_product.c - sums of products of two operands, taken apart into M, N, K and batches; their tiles and blocks.
+/* recipe_product.c - takes reductions apart into M, N, K and batches; sizes of their register tiles and blocks.
+ *
+ * Not here: the loops, which each script has in an order of its own.
  */
 #include "recipe_product.h"
 
 #include <stdlib.h>
 
-enum { PRODUCT_PAGE = 4096 };
+enum { PRODUCT_PAGE = 4096 };                            /* bytes */
+enum { PRODUCT_ROWS = 4, PRODUCT_MULTIPLICATIONS = 1 << 18 }; /* at least, for blocks */
 
 int64_t ej_product_stride(const ej_access *access, int32_t axis)
 {
@@ -24,7 +27,6 @@ static bool is_plain(const ej_access *access)
     return true;
 }
 
-/* Largest strides of the access first. */
 void ej_product_sort(int32_t *axes, int32_t n, const ej_access *access)
 {
     for (int32_t i = 1; i < n; i++)
@@ -69,7 +71,8 @@ static bool sort_into_classes(const ej_schedule *s, ej_product *g)
     return g->n_m && g->n_n && g->n_k;
 }
 
-/* Rows: the axis that fills them best; ties go to the one that lies closest together in the left operand. */
+/* The axis of the rows: the longest, and of several that are long enough for any tile the one whose neighbours lie closest
+ * together in the left operand. */
 static int32_t choose_row(const ej_schedule *s, const ej_product *g)
 {
     const ej_access *left = &s->statements[0].src[g->left];
@@ -117,10 +120,20 @@ bool ej_product_find(const ej_schedule *s, int32_t lane, ej_product *g)
     return g->row >= 0;
 }
 
-bool ej_product_is_large(const ej_schedule *s, const ej_product *p)
+double ej_product_bytes(const ej_schedule *s, const ej_product *p)
 {
     double elements = p->size_m * p->size_k + p->size_k * p->size_n + p->size_m * p->size_n;
-    return elements * ej_dtypes[ej_statement_dtype(&s->statements[0])].bytes > 2 * (double)s->job->target->l2_bytes;
+    return elements * ej_dtypes[ej_statement_dtype(&s->statements[0])].bytes;
+}
+
+bool ej_product_is_large(const ej_schedule *s, const ej_product *p)
+{
+    return ej_product_bytes(s, p) > 2 * (double)s->job->target->l2_bytes;
+}
+
+bool ej_product_repays_blocks(const ej_product *p, double least_k)
+{
+    return p->size_k >= least_k && p->size_m >= PRODUCT_ROWS && p->size_m * p->size_n * p->size_k >= PRODUCT_MULTIPLICATIONS;
 }
 
 bool ej_product_terms_apart(const ej_schedule *s, const ej_product *p)
@@ -133,8 +146,6 @@ bool ej_product_terms_apart(const ej_schedule *s, const ej_product *p)
 
 /* ---- numbers ---- */
 
-/* A block of at most `most` (or little more): one that divides the extent leaves no rest, which is a second copy of
- * everything inside; else pieces of about the same size. */
 int64_t ej_block_of(int64_t extent, double most, int64_t multiple)
 {
     int64_t block = (int64_t)(most * 1.25) / multiple * multiple;
@@ -144,8 +155,11 @@ int64_t ej_block_of(int64_t extent, double most, int64_t multiple)
     return (even + multiple - 1) / multiple * multiple;
 }
 
-enum { BUSY = 10 }; /* accumulators: two units with a latency of 4 cycles need 8, some slack (1024^3 f32 on AVX2, Zen 4: 4 x 2
-                     * tiles 101, 6 x 2 109 GFLOP/s) */
+/* Accumulators that keep the units busy: two units with a latency of 4 cycles need 8, and some slack (1024^3 f32 on AVX2, Zen 4:
+ * tiles of 4 x 2 vectors 101, of 6 x 2 109 GFLOP/s). */
+enum { TILE_BUSY = 10 };
+enum { TILE_ROWS_PACKED = 16, TILE_ROWS_IN_L1 = 12, TILE_ROWS_IN_PLACE = 8, TILE_VECTORS = 5 }; /* at most */
+enum { TILE_ROWS_OPEN = 4, TILE_VECTORS_OPEN = 2 };
 
 /* How much of the tiles along an extent is used; a shorter last one is one more copy of the code. */
 static double filled(double extent, double tile)
@@ -154,37 +168,62 @@ static double filled(double extent, double tile)
     return used < 1 ? 0.97 * used : 1;
 }
 
-/* MR * NV accumulators, NV vectors of the right operand and a splat fit into the registers (without fused multiply-add a
- * product, too); a short last tile costs as much as a full one. A left operand in place has at most 8 rows: more lie in the
- * same sets of the L1 where rows are a power of 2 apart (1024^3 f32 on Zen 5: 8 rows 226, 12 rows 196 GFLOP/s); 12 where
- * all of it stays in the L1. Three vectors are no better than two there (214), but whole rows of the result are. */
+/* The most rows. More than 8 of a left operand that is not packed lie in the same sets of the L1 where its rows are a power of 2
+ * apart (1024^3 f32 on Zen 5: 8 rows 226, 12 rows 196 GFLOP/s), unless all of it stays in the L1. Along an open axis each row
+ * is a branch in the code for the rest. */
+static int32_t most_rows(const ej_schedule *s, const ej_product *g, bool packed)
+{
+    double left_bytes = g->size_m * g->size_k * ej_dtypes[ej_statement_dtype(&s->statements[0])].bytes;
+    if (s->axes[g->row].extent.e) return TILE_ROWS_OPEN; /* 8 are 3 % faster */
+    if (packed) return TILE_ROWS_PACKED;
+    return left_bytes < (double)s->job->target->l1_bytes / 2 ? TILE_ROWS_IN_L1 : TILE_ROWS_IN_PLACE;
+}
+
+/* How good a tile is, to compare it with others: units busy, few loads for each multiplication, little of it empty. Three
+ * vectors are no better than two at 1024^3 f32 on Zen 5 (214 GFLOP/s), but whole rows of the result are. `parts`: registers
+ * that an element takes. */
+static double quality(const ej_schedule *s, const ej_product *g, int32_t mr, int32_t nv, int32_t lanes, int32_t parts)
+{
+    double m = extent(s, g->row), n = extent(s, g->lane), width = (double)lanes * nv;
+    double loads = (double)(mr + nv) / (mr * nv);
+    double busy = parts * mr * nv >= TILE_BUSY ? 1 : parts * mr * nv / (double)TILE_BUSY;
+    return filled(m, mr) * filled(n, width) * busy / (1 + 0.3 * loads) * (nv > 2 && width < n ? 0.95 : 1);
+}
+
+/* mr * nv accumulators, nv vectors of the right operand and one value of the left one in all lanes have to fit into the
+ * registers; without fused multiply-add a product, too. */
 void ej_product_tile(const ej_schedule *s, const ej_product *g, int32_t lanes, bool packed, int64_t *rows, int64_t *vectors)
 {
     const ej_target *t = s->job->target;
-    double left_bytes = g->size_m * g->size_k * ej_dtypes[ej_statement_dtype(&s->statements[0])].bytes;
-    int32_t most = packed ? 16 : left_bytes < (double)t->l1_bytes / 2 ? 12 : 8;
     int32_t parts = ej_dtype_is_complex(ej_statement_dtype(&s->statements[0])) ? 2 : 1;
-    /* what is open has a copy of the code for its rest, with a branch for each row and vector; 8 rows are 3 % faster */
-    int32_t most_rows = s->axes[g->row].extent.e ? 4 : most, most_vectors = s->axes[g->lane].extent.e ? 2 : 5;
+    int32_t most = most_rows(s, g, packed), most_vectors = s->axes[g->lane].extent.e ? TILE_VECTORS_OPEN : TILE_VECTORS;
     double best = 0;
     for (int32_t nv = 1; nv <= most_vectors; nv++)
-        for (int32_t mr = 2; mr <= most_rows; mr++) {
+        for (int32_t mr = 2; mr <= most; mr++) {
             if (parts * (mr * nv + nv + 1) + !t->fma > t->vector_registers) break;
-            bool whole = (double)lanes * nv >= extent(s, g->lane);
-            double loads = (double)(mr + nv) / (mr * nv), busy = parts * mr * nv >= BUSY ? 1 : parts * mr * nv / (double)BUSY;
-            double score = filled(extent(s, g->row), mr) * filled(extent(s, g->lane), (double)lanes * nv) * busy / (1 + 0.3 * loads) * (nv > 2 && !whole ? 0.95 : 1);
-            if (score <= best * 1.001) continue;
+            double score = quality(s, g, mr, nv, lanes, parts);
+            if (score <= best * 1.001) continue; /* of equals the first */
             best = score;
             *rows = mr;
             *vectors = nv;
         }
 }
 
-/* An axis of M that is open may be empty: then there is nothing to pack for. */
-void ej_product_guard(ej_schedule *s, const ej_product *g, int64_t rows)
+void ej_do_product_tile(ej_schedule *s, const ej_product *g, int64_t rows, int64_t vectors, int32_t lanes)
+{
+    ej_tile tile = {0};
+    ej_tile_add(&tile, g->row, rows, EJ_UNROLL);
+    ej_tile_add(&tile, g->lane, vectors, EJ_UNROLL);
+    ej_tile_add(&tile, g->lane, lanes, EJ_LANE);
+    ej_do_tile(s, 0, tile);
+}
+
+enum { UNBOUNDED_BITS = 40 }; /* of the number of tiles in a loop that cuts nothing but open axes, which are shorter */
+
+void ej_do_product_guard(ej_schedule *s, const ej_product *g, int64_t rows)
 {
     for (int32_t i = 0; i < g->n_m; i++)
-        if (s->axes[g->m[i]].extent.e) ej_do_loop(s, 0, g->m[i], (g->m[i] == g->row ? rows : 1) << 40);
+        if (s->axes[g->m[i]].extent.e) ej_do_loop(s, 0, g->m[i], (g->m[i] == g->row ? rows : 1) << UNBOUNDED_BITS);
 }
 
 bool ej_product_is_open(const ej_schedule *s)
@@ -194,7 +233,7 @@ bool ej_product_is_open(const ej_schedule *s)
     return false;
 }
 
-void ej_product_pack(ej_schedule *s, const ej_product *g, bool right, int32_t at, int64_t width)
+void ej_do_product_pack(ej_schedule *s, const ej_product *g, bool right, int32_t at, int64_t width)
 {
     int32_t depth[3 * EJ_PRODUCT_AXES], n = 0, lane = right ? g->lane : g->row;
     int32_t n_kept = right ? g->n_n : g->n_m;

@@ -1,4 +1,9 @@
-/* recipe_product.h - reductions over several operands, taken apart like products of matrices: what their scripts share. */
+/* recipe_product.h - a reduction over several operands read as a product of matrices: its classes of axes, and what the scripts
+ * for such steps (batched, thin, tensor, gemm) share.
+ *
+ * Takes  statement 0 of a schedule, and the axis that is to have the lanes.
+ * Gives  which operand is left and which is right, the axes by class, the register tile, packing.
+ */
 #ifndef EJ_RECIPE_PRODUCT_H
 #define EJ_RECIPE_PRODUCT_H
 
@@ -7,33 +12,41 @@
 enum { EJ_PRODUCT_AXES = 16 };
 
 /* Axes by where they are: M in the left operand and the result, N in the right one and the result, K summed and in the right
- * one, Z everywhere. The right operand has the lanes; the left one is the largest of the others. */
+ * one, Z (the batch) everywhere. The right operand is the one that has the lanes; the left one is the largest of the others. */
 typedef struct ej_product {
     int32_t left, right;
-    bool plain; /* a sum of two operands that share K, without tables: its terms may come in blocks */
-    int32_t lane, row;
+    bool plain; /* a sum of products of two operands, both of which have K, without tables: it may be summed in blocks of K */
+    int32_t lane, row; /* the axis of the lanes (of N), and the one that is repeated in registers (of M) */
     int32_t n_m, n_n, n_k, n_z;
     int32_t m[EJ_PRODUCT_AXES], n[EJ_PRODUCT_AXES], k[EJ_PRODUCT_AXES], z[EJ_PRODUCT_AXES];
-    double size_m, size_n, size_k;
+    double size_m, size_n, size_k; /* products of the extents of a class */
 } ej_product;
 
 /* Statement 0 as a product with lanes along an axis of the result: false where it is none, where the right operand or the
  * lanes have tables, or an axis is empty, or open and summed. */
 bool ej_product_find(const ej_schedule *s, int32_t lane, ej_product *out);
-/* Operands and result do not fit into the L2 by far: smaller ones are often as well off where they lie. */
+double ej_product_bytes(const ej_schedule *s, const ej_product *p); /* of both operands and the result, for one of the batch */
+/* Operands and result are twice the L2 or more: smaller ones are often read as fast where they lie. */
 bool ej_product_is_large(const ej_schedule *s, const ej_product *p);
-/* Operands that no cache holds, in blocks of the result's unit axis (recipe_gemm.c). */
+/* It has so many multiplications, rows, and (`least_k`) terms that packing and blocks are made up for. */
+bool ej_product_repays_blocks(const ej_product *p, double least_k);
+/* recipe_gemm.c: the product is large, and that script takes it in blocks with the lanes along the result's unit axis. */
 bool ej_gemm_goes_in_blocks(const ej_schedule *s);
-/* Terms of the right operand lie so far apart that each is of another page. */
+/* Neighbours along K lie a page or more apart in the right operand. */
 bool ej_product_terms_apart(const ej_schedule *s, const ej_product *p);
-int64_t ej_product_stride(const ej_access *access, int32_t axis);
+int64_t ej_product_stride(const ej_access *access, int32_t axis); /* without its sign; 0: the access does not name it */
 void ej_product_sort(int32_t *axes, int32_t n, const ej_access *access); /* the largest strides first */
-/* Rows and vectors of the register tile; `packed`: the left operand is. */
+/* How many rows and vectors the register tile has; `packed`: the left operand is read from panels. */
 void ej_product_tile(const ej_schedule *s, const ej_product *p, int32_t lanes, bool packed, int64_t *rows, int64_t *vectors);
+/* The tile rewrite: rows x vectors x lanes. */
+void ej_do_product_tile(ej_schedule *s, const ej_product *p, int64_t rows, int64_t vectors, int32_t lanes);
+/* A block of an extent: a multiple of `multiple`, at most `most` or little more. One that divides the extent leaves no rest,
+ * which would be a second copy of the code inside; where there is none, all blocks are about the same size. */
 int64_t ej_block_of(int64_t extent, double most, int64_t multiple);
 bool ej_product_is_open(const ej_schedule *s); /* some axis is */
-void ej_product_guard(ej_schedule *s, const ej_product *p, int64_t rows); /* loops, before the right operand is packed */
-/* The left or right operand in panels that live at a loop. */
-void ej_product_pack(ej_schedule *s, const ej_product *p, bool right, int32_t at, int64_t width);
+/* Loops over the open axes of M around all else: where one is empty, nothing is packed. */
+void ej_do_product_guard(ej_schedule *s, const ej_product *p, int64_t rows);
+/* Packs the left or right operand in panels, placed at a loop. */
+void ej_do_product_pack(ej_schedule *s, const ej_product *p, bool right, int32_t at, int64_t width);
 
 #endif

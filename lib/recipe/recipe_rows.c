@@ -1,18 +1,18 @@
-/* recipe_rows.c - gathers and scatter-adds: what a table leads to is read or written in whole rows.
+/* recipe_rows.c - gathers and scatter-adds: the row that a table entry leads to is read or written as a whole.
  *
  * Takes  a step that reduces nothing, or accumulates term by term, where some access goes through a table. Each source
  *        lies along the result's unit axis or does not move with it; or a source has its table there.
- * Gives  the other axes outermost, in the result's order (for sums in memory in the order of the axes: terms of one
- *        element keep theirs); a row in registers, or, where the table is on the unit axis, elements one after the other
- *        (gathers of elements by the hardware are no faster). Rows that do not lie in the L2 are asked for some entries ahead.
- * Keeps  the order of sums into one row.
+ * Gives  loops over the other axes: in the result's order, or where it accumulates in the order of the axes, so that the terms
+ *        of one element are added in order. Inside, a row in vectors; where the table is on the unit axis, one element after
+ *        the other (gather instructions are no faster). Rows of arrays larger than half the L2 are prefetched some table
+ *        entries ahead.
  */
 #include "recipe.h"
 
 #include <stdlib.h>
 
-enum { ROWS_AHEAD_BYTES = 4096, ROWS_FEWEST = 4, ROWS_MOST = 32 }; /* on their way, and entries that are */
-enum { ROWS_OPEN = 2, ROWS_SMALL_EXPR = 12 }; /* vectors of an open axis; values that do not crowd out the row */
+enum { ROWS_AHEAD_BYTES = 4096, ROWS_FEWEST = 4, ROWS_MOST = 32 }; /* bytes ahead, in at least and at most so many entries */
+enum { ROWS_OPEN = 2, ROWS_SMALL_EXPR = 12 }; /* vectors of an open axis; ops of an expression that leaves registers for a row */
 enum rows_number { ROWS_VECTORS, ROWS_AHEAD };
 
 static bool has_tables(const ej_access *access)
@@ -22,7 +22,7 @@ static bool has_tables(const ej_access *access)
     return false;
 }
 
-/* A table leads to one of more elements than `bytes`. */
+/* An access through a table, to a buffer of more than `bytes`. */
 static bool far_rows(const ej_schedule *s, const ej_access *access, int64_t bytes)
 {
     const ej_buffer *buffer = &s->buffers[access->buffer].plan;
@@ -53,7 +53,7 @@ static int32_t lanes_of(const ej_schedule *s, int32_t unit)
     return ej_statement_has_table(st, unit) ? 1 : ej_rule_lanes(s, st, ej_schedule_range(s, -1, unit));
 }
 
-/* Vectors of a row that are worked on at once: all of it, or even parts. */
+/* Vectors of a tile: a whole row, or parts of it that are about the same size. */
 static int64_t vectors_of(const ej_schedule *s, int32_t unit, int32_t lanes)
 {
     const ej_statement *st = &s->statements[0];
@@ -69,7 +69,8 @@ static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_REC
 {
     const ej_statement *st = &s->statements[0];
     int32_t unit = ej_access_unit_axis(&st->out), lanes = lanes_of(s, unit);
-    int64_t row = s->axes[unit].extent.n * ej_dtypes[s->buffers[st->out.buffer].plan.dtype].bytes, near = s->job->target->l2_bytes / 2;
+    int64_t row = s->axes[unit].extent.n * ej_dtypes[s->buffers[st->out.buffer].plan.dtype].bytes;
+    int64_t near = s->job->target->l2_bytes / 2; /* buffers up to that stay in the L2 */
     int64_t ahead = row > 0 ? ROWS_AHEAD_BYTES / row : ROWS_MOST;
     bool far = far_rows(s, &st->out, near);
     for (int32_t i = 0; i < st->n_src; i++) far = far || far_rows(s, &st->src[i], near);
@@ -80,7 +81,7 @@ static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_REC
     return 1;
 }
 
-/* Of the axes that have no loop yet the one with the largest stride in the result; those with tables lie anywhere. */
+/* The next axis to get a loop: with the largest stride in the result, or where it accumulates the first one; -1: all have one. */
 static int32_t next_outer(const ej_schedule *s, int32_t unit, const bool *done)
 {
     const ej_statement *st = &s->statements[0];

@@ -1,12 +1,12 @@
-/* recipe_sweep.c - reductions whose big operand is read in the order it lies in memory.
+/* recipe_sweep.c - reductions to a small result that read a large operand in the order in which it lies.
  *
  * Takes  a reduction whose result is small (a vector times a matrix from the left, column sums).
- * Gives  the reduced axes outermost, the result summed in memory, a few steps of the innermost reduced axis at once, so that
- *        the result passes through registers less often; the epilogue behind.
+ * Gives  the reduced axes outermost, the sum in memory: the result is filled first, and an epilogue is a pass behind. A few
+ *        values of the innermost reduced axis are taken at once, so that the result is loaded and stored less often.
  */
 #include "recipe_tiling.h"
 
-enum { SWEEP_STEPS = 4 };
+enum { SWEEP_STEPS = 4 }; /* values of the innermost reduced axis at once */
 enum sweep_number { SWEEP_INNER, SWEEP_AT_ONCE, SWEEP_LANES, SWEEP_VECTORS };
 
 static int64_t reach(const ej_schedule *s, int32_t axis)
@@ -15,7 +15,7 @@ static int64_t reach(const ej_schedule *s, int32_t axis)
     return ej_rule_reach(&st->out, st->n_src, st->src, axis, true);
 }
 
-/* The reduced axis with the smallest stride, of an ordered sum the last one: its steps are taken together. */
+/* The innermost reduced axis: with the smallest stride, of an ordered sum the last one; -1: no source moves along any. */
 static int32_t inner_axis(const ej_schedule *s)
 {
     bool in_order = EJ_HELD(s->ordered, SUM_LOOPS);
@@ -23,7 +23,7 @@ static int32_t inner_axis(const ej_schedule *s)
     int64_t least = INT64_MAX;
     for (int32_t a = 0; a < s->n_axes; a++) {
         if (!ej_statement_reduces(&s->statements[0], a)) continue;
-        int64_t widest = reach(s, a); /* below 0: an axis that is only counted */
+        int64_t widest = reach(s, a); /* below 0: no source names the axis */
         if (in_order) best = widest < 0 ? -1 : a;
         if (in_order || widest < 0 || (best >= 0 && widest >= least)) continue;
         best = a;
@@ -70,8 +70,23 @@ static bool matches(const ej_schedule *s)
     return ej_sweep_count(s) >= 0;
 }
 
+/* The largest operand is read about once: where its elements are used again, they are better taken together. */
+static bool reads_once(const ej_schedule *s)
+{
+    const ej_statement *st = &s->statements[0];
+    double bodies = 1, most = 0;
+    for (int32_t a = 0; a < s->n_axes; a++) bodies *= (double)ej_nominal_extent(s, a);
+    for (int32_t i = 0; i < st->n_src; i++) {
+        double elements = 1;
+        for (int32_t t = 0; t < st->src[i].n_terms; t++) elements *= (double)ej_nominal_extent(s, st->src[i].terms[t].axis);
+        if (elements > most) most = elements;
+    }
+    return bodies < 2 * most;
+}
+
 static int pays(const ej_schedule *s)
 {
+    if (!reads_once(s)) return EJ_PAYS_NOT;
     return ej_sweep_count(s) < ej_tiling_choose(s, &s->statements[0]).cost ? EJ_PAYS_SURELY : EJ_PAYS_NOT;
 }
 

@@ -1,37 +1,35 @@
 /* recipe_tensor.c - contractions of tensors, whatever the order of their axes: the loops around the register tile.
  *
- * Takes  what recipe_tensor_plan.c has decided.
+ * Takes  a sum of products of two operands; lanes, tile and blocks are recipe_tensor_plan.c's.
  * Gives  blocks of N, of K, of M as in recipe_gemm.c, each of several axes: operands are packed in runs of their unit axes.
  *        Where the lanes are not along the result's unit axis, results wait for all their terms in a block that the L2
- *        holds, and are turned on the way out.
+ *        holds, and are transposed on their way out.
  * Source GETT (Springer, Bientinesi 2018); TBLIS (Matthews 2018).
  */
 #include "recipe_tensor.h"
 
-enum { MATRIX_ROWS = 16 };
+enum { MATRIX_ROWS = 16, TENSOR_TERMS = 4 }; /* at least: rows of what recipe_gemm.c does as well; terms of a sum */
 
 static bool matches(const ej_schedule *s)
 {
     ej_tensor t;
     if (!ej_tensor_choose(s, &t)) return false;
     const ej_product *p = &t.p;
-    bool matrices = p->n_m == 1 && p->n_n == 1 && p->n_k == 1 && !t.waits && p->size_m >= MATRIX_ROWS; /* recipe_gemm.c */
-    bool taste = !matrices && !ej_gemm_goes_in_blocks(s) && p->size_k >= 4 && p->size_m >= 4 && p->size_m * p->size_n * p->size_k >= 1 << 18;
-    return taste || ej_job_random(s->job); /* random plans do without */
+    bool matrices = p->n_m == 1 && p->n_n == 1 && p->n_k == 1 && !t.waits && p->size_m >= MATRIX_ROWS;
+    bool suits = !matrices && !ej_gemm_goes_in_blocks(s) && ej_product_repays_blocks(p, TENSOR_TERMS);
+    return suits || ej_job_random(s->job);
 }
 
-/* Arrays that the L2 holds need no blocks, unless results have to be turned. */
+/* Arrays that the L2 holds need no blocks, unless results have to be transposed. */
 static int pays(const ej_schedule *s)
 {
     ej_tensor t;
     if (!ej_tensor_choose(s, &t)) return EJ_PAYS_NOT;
-    const ej_product *p = &t.p;
-    double elements = p->size_m * p->size_k + p->size_k * p->size_n + p->size_m * p->size_n;
-    double bytes = elements * ej_dtypes[ej_statement_dtype(&s->statements[0])].bytes;
-    return t.waits || bytes > (double)s->job->target->l2_bytes / 2 ? EJ_PAYS_SURELY : EJ_PAYS_PERHAPS;
+    bool large = ej_product_bytes(s, &t.p) > (double)s->job->target->l2_bytes / 2;
+    return t.waits || large ? EJ_PAYS_SURELY : EJ_PAYS_PERHAPS;
 }
 
-/* The lanes are the number: the rest follows. */
+/* The one number is the axis of the lanes: the rest follows from it. */
 static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_RECIPE_NUMBERS])
 {
     ej_tensor t;
@@ -49,10 +47,11 @@ static int64_t power_below(int64_t n, int64_t most)
     return p;
 }
 
-/* A block is read along the lanes and written along the result's unit axis; short runs of that are written several at once. */
-static void turn_out(ej_schedule *s, const ej_tensor *t, int32_t copy)
+/* The copy of a block reads along the lanes (x) and writes along the result's unit axis (u); where u is short, several runs of it
+ * make up a vector. */
+static void transpose_out(ej_schedule *s, const ej_tensor *t, int32_t copy)
 {
-    ej_tile out = {0}, in = {0};
+    ej_tile out = {0};
     int32_t x = t->p.lane, u = t->out;
     int64_t vector = ej_rule_vector(s, &s->statements[copy]), run = s->axes[u].extent.n, nx, nu, lanes;
     bool is_short = run * 2 <= vector;
@@ -65,8 +64,6 @@ static void turn_out(ej_schedule *s, const ej_tensor *t, int32_t copy)
     ej_tile_add(&out, x, nx / lanes, EJ_UNROLL);
     ej_tile_add(&out, x, lanes, EJ_LANE);
     ej_tile_add(&out, u, nu, EJ_LANE);
-    ej_tile_add(&in, u, nu, EJ_UNROLL);
-    ej_tile_add(&in, x, nx, EJ_LANE);
     ej_do_tile(s, copy, out);
     int32_t order[2 * EJ_PRODUCT_AXES], n = 0;
     for (int32_t a = 0; a < s->n_axes; a++)
@@ -75,9 +72,7 @@ static void turn_out(ej_schedule *s, const ej_tensor *t, int32_t copy)
     for (int32_t i = 0; i < n; i++) ej_do_loop(s, copy, order[i], 1);
     ej_do_loop(s, copy, x, nx);
     int32_t at = ej_do_loop(s, copy, u, nu);
-    if (nx < 2 || nu < 2) return;
-    int32_t turned = ej_do_stage(s, at, copy, 0, EJ_HOME_REG, (ej_layout){.n = 2, .digits = {{u, 0, 0}, {x, 0, 0}}});
-    if (!s->failed) ej_do_tile(s, turned, in);
+    if (nx > 1 && nu > 1) ej_do_transpose(s, at, copy, u, nu, x, nx);
 }
 
 /* ---- loops ---- */
@@ -87,7 +82,7 @@ static int64_t step_in(const ej_tensor *t, int32_t axis)
     return axis == t->tile.row2 ? t->tile.rows2 : axis == t->tile.vector2 ? t->tile.vectors2 : 1;
 }
 
-/* Blocks of a class, in the order in which the result lies. */
+/* Loops over the blocks of N (`right`) or M, in the order in which the result lies; gives the innermost. */
 static int32_t loop_blocks(ej_schedule *s, const ej_tensor *t, bool right, int32_t at)
 {
     int32_t n = right ? t->p.n_n : t->p.n_m, axes[EJ_PRODUCT_AXES];
@@ -97,6 +92,7 @@ static int32_t loop_blocks(ej_schedule *s, const ej_tensor *t, bool right, int32
     return at;
 }
 
+/* Loops inside of the blocks of N or M, over the axes that are neither `not` nor those of the tile. */
 static void loop_inside(ej_schedule *s, const ej_tensor *t, bool right, int32_t not)
 {
     int32_t n = right ? t->p.n_n : t->p.n_m;
@@ -115,6 +111,7 @@ static void loop_tiles(ej_schedule *s, const ej_tensor *t)
     ej_do_loop(s, 0, t->p.row, t->tile.rows);
 }
 
+/* Stages the result: u outermost, the lanes fastest. */
 static int32_t wait(ej_schedule *s, const ej_tensor *t, int32_t at)
 {
     ej_layout layout = {0};
@@ -130,15 +127,15 @@ static int32_t wait(ej_schedule *s, const ej_tensor *t, int32_t at)
     return ej_do_stage_out(s, at, 0, EJ_HOME_LOCAL, layout);
 }
 
-/* Results wait in a block for all their terms. */
+/* Here the sum is inside of the block of results that wait for it .. */
 static void run_waiting(ej_schedule *s, const ej_tensor *t, int32_t at)
 {
     const ej_product *p = &t->p;
     int64_t width = (int64_t)t->tile.lanes * t->tile.vectors;
     at = loop_blocks(s, t, true, at);
-    if (t->pack_right && !s->failed) ej_product_pack(s, p, true, at, width);
+    if (t->pack_right && !s->failed) ej_do_product_pack(s, p, true, at, width);
     at = loop_blocks(s, t, false, at);
-    if (t->pack_left && !s->failed) ej_product_pack(s, p, false, at, t->tile.rows);
+    if (t->pack_left && !s->failed) ej_do_product_pack(s, p, false, at, t->tile.rows);
     loop_inside(s, t, true, t->out);
     at = s->nodes[s->statements[0].node].parent;
     at = ej_do_loop(s, 0, p->lane, t->wait_lane);
@@ -146,18 +143,19 @@ static void run_waiting(ej_schedule *s, const ej_tensor *t, int32_t at)
     if (s->failed) return;
     ej_do_loop(s, 0, p->k[0], t->block[p->k[0]]);
     loop_tiles(s, t);
-    turn_out(s, t, copy);
+    transpose_out(s, t, copy);
 }
 
+/* .. and here blocks of K are around those of M: partial sums wait in the result itself. */
 static void run_straight(ej_schedule *s, const ej_tensor *t, int32_t at)
 {
     const ej_product *p = &t->p;
     int64_t width = (int64_t)t->tile.lanes * t->tile.vectors;
     loop_blocks(s, t, true, at);
     at = ej_do_loop(s, 0, p->k[0], t->block[p->k[0]]);
-    if (t->pack_right && !s->failed) ej_product_pack(s, p, true, at, width);
+    if (t->pack_right && !s->failed) ej_do_product_pack(s, p, true, at, width);
     at = loop_blocks(s, t, false, at);
-    if (t->pack_left && !s->failed) ej_product_pack(s, p, false, at, t->tile.rows);
+    if (t->pack_left && !s->failed) ej_do_product_pack(s, p, false, at, t->tile.rows);
     loop_tiles(s, t);
 }
 

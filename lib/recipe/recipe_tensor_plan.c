@@ -3,16 +3,21 @@
  * Takes  a sum of products of two operands (recipe_product.h), and an axis of the result as the lanes: N are the axes of the
  *        operand that has it.
  * Gives  a tile of rows and vectors, each of one axis or of two short ones. Blocks of all axes: those of N by L3, those of M
- *        by L2, with runs of each array's unit axis inside, so that whole lines are turned at once.
- *        Which lanes: those with the fewest cycles for the sums, what they turn, and empty lanes. Lanes along the result's
- *        unit axis store as they are; all others wait in a block and are turned on the way out.
+ *        by L2, with runs of each array's unit axis inside, so that whole lines are packed and transposed at once.
+ *        Of all lanes those with the fewest cycles, by a rough count of the multiplications in partly filled tiles and of
+ *        the elements that are packed or transposed. Results with lanes along their unit axis are stored as they are,
+ *        others wait in a block and are transposed on their way out.
  */
 #include "recipe_tensor.h"
 
 #include <math.h>
 
 static const double TENSOR_LOAD = 0.04; /* cycles a byte of the operands, from the L2 */
-enum { TENSOR_RUN = 16, TENSOR_MOST_ROWS = 14, TENSOR_SHORT = 4, TENSOR_ONCE = 32 };
+enum { TENSOR_RUN = 16 };                        /* values along a unit axis in a block: a line of f32 */
+enum { TENSOR_ROWS_PACKED = 14, TENSOR_ROWS = 8 }; /* of a register tile, at most: of a packed left operand, and of one in place */
+enum { TENSOR_VECTORS = 4, TENSOR_ROWS2 = 6 };   /* at most: vectors along either axis of N, rows along the second one of M */
+enum { TENSOR_SHORT = 4 };                       /* elements along shorter axes are copied one by one */
+enum { TENSOR_ONCE = 32 };                       /* rows, or columns, up to which an operand is hardly used again */
 
 static double extent(const ej_schedule *s, int32_t axis)
 {
@@ -47,7 +52,7 @@ static double quality(const ej_schedule *s, const ej_tensor *t, const ej_tensor_
     if (rows * vectors + vectors + 1 + !target->fma > target->vector_registers || (vectors > 2 && rows > 8)) return 0;
     double m = extent(s, t->p.row), n = extent(s, t->p.lane), tiles = rows * vectors;
     double used = m / round_up(m, (double)tile->rows) * n / round_up(n, width), chains = tiles >= 8 ? 1 : tiles / 8;
-    bool odd = t->pack_left && tile->rows % 4 && tile->rows > 8; /* panels that no vector divides */
+    bool odd = t->pack_left && tile->rows % 4 && tile->rows > 8; /* vectors do not divide the panel: it is packed slowly */
     double loaded = vectors * (double)target->vector_bytes + rows * bytes_of(s);
     if (odd) used *= 0.8;
     if ((int64_t)m % tile->rows) used *= 0.97; /* a shorter last one is one more copy of the code */
@@ -74,13 +79,13 @@ static void choose_tile(const ej_schedule *s, ej_tensor *t)
     const ej_product *p = &t->p;
     double best = 0;
     ej_tensor_tile one = {.lanes = ej_rule_lanes(s, &s->statements[0], s->axes[p->lane].extent.n)};
-    int64_t most = t->pack_left ? TENSOR_MOST_ROWS : 8, m = s->axes[p->row].extent.n, n = s->axes[p->lane].extent.n;
+    int64_t most = t->pack_left ? TENSOR_ROWS_PACKED : TENSOR_ROWS, m = s->axes[p->row].extent.n, n = s->axes[p->lane].extent.n;
     one.row2 = second(s, p->m, p->n_m, p->row);
     one.vector2 = second(s, p->n, p->n_n, p->lane);
-    for (one.vectors = 1; one.vectors <= 4; one.vectors++)
-        for (one.vectors2 = 1; one.vectors2 <= (one.vectors * one.lanes >= n ? 4 : 1); one.vectors2++)
+    for (one.vectors = 1; one.vectors <= TENSOR_VECTORS; one.vectors++)
+        for (one.vectors2 = 1; one.vectors2 <= (one.vectors * one.lanes >= n ? TENSOR_VECTORS : 1); one.vectors2++)
             for (one.rows = m < most ? m : 2; one.rows <= most && one.rows <= m; one.rows++)
-                for (one.rows2 = 1; one.rows2 <= (one.rows == m ? 6 : 1); one.rows2++) {
+                for (one.rows2 = 1; one.rows2 <= (one.rows == m ? TENSOR_ROWS2 : 1); one.rows2++) {
                     bool whole = (one.rows2 == 1 || divides(s, one.row2, one.rows2)) &&
                                  (one.vectors2 == 1 || divides(s, one.vector2, one.vectors2));
                     double score = whole ? quality(s, t, &one) : 0;
@@ -93,6 +98,7 @@ static void choose_tile(const ej_schedule *s, ej_tensor *t)
 
 /* ---- blocks ---- */
 
+/* Values of an axis in a register tile. */
 static int64_t counted(const ej_tensor *t, int32_t axis)
 {
     const ej_tensor_tile *tile = &t->tile;
@@ -102,6 +108,7 @@ static int64_t counted(const ej_tensor *t, int32_t axis)
     return axis == tile->vector2 ? tile->vectors2 : 1;
 }
 
+/* Values of some axes together in a block. */
 static double inside(const ej_tensor *t, const int32_t *axes, int32_t n)
 {
     double all = 1;
@@ -109,7 +116,7 @@ static double inside(const ej_tensor *t, const int32_t *axes, int32_t n)
     return all;
 }
 
-/* At least so much of an axis, in whole tiles. */
+/* A block has at least `run` values of the axis, or all of it, in whole tiles. */
 static void reserve(const ej_schedule *s, ej_tensor *t, int32_t axis, int64_t run)
 {
     int64_t whole = s->axes[axis].extent.n, tile = counted(t, axis), want = whole < run ? whole : run;
@@ -127,7 +134,8 @@ static void grow(const ej_schedule *s, ej_tensor *t, const int32_t *axes, int32_
     if (block > t->block[axis]) t->block[axis] = block;
 }
 
-/* Runs of unit axes first, then the axis of the tile, then the others as they lie. */
+/* Blocks of N (`right`) or M, up to `budget` values: first runs of unit axes, then the axis of the tile, then the others from the
+ * smallest stride on. */
 static void fill(const ej_schedule *s, ej_tensor *t, bool right, double budget)
 {
     ej_product *p = &t->p;
@@ -161,7 +169,7 @@ static void choose_blocks(const ej_schedule *s, ej_tensor *t)
     if (depth > p->size_k) depth = p->size_k;
     double rows = square / (depth * batch), most = square / (TENSOR_RUN * width * batch);
     fill(s, t, false, t->waits && rows > most ? most : rows);
-    double room = t->streams ? (double)target->l2_bytes / 2 : (double)target->l3_bytes / 8; /* one pass, or many */
+    double room = t->streams ? (double)target->l2_bytes / 2 : (double)target->l3_bytes / 8; /* read once, or for each block of M */
     fill(s, t, true, room / ((t->waits ? p->size_k : depth) * bytes * batch));
     if (!t->waits) return;
     double across = batch * (among(p->n, p->n_n, t->out) ? (double)t->block[t->out] : 1);
@@ -172,7 +180,7 @@ static void choose_blocks(const ej_schedule *s, ej_tensor *t)
 
 /* ---- lanes ---- */
 
-/* Cycles to move an element from runs along one axis to runs along another. */
+/* Cycles to copy an element from an array that lies along `from` (-1: along none) to one along `to`. */
 static double to_move(const ej_schedule *s, int32_t from, int32_t to, double lanes)
 {
     if (from == to) return 2 / lanes;
@@ -187,7 +195,8 @@ static void add_costs(const ej_schedule *s, ej_tensor *t)
     double lanes = ej_rule_vector(s, &s->statements[0]);
     if (t->cost < 0) return;
     t->cost += p->size_m * p->size_n * to_move(s, p->lane, t->out, lanes);
-    if (t->waits && p->size_k * TENSOR_ONCE * bytes_of(s) > (double)s->job->target->l3_bytes / 4) t->cost *= 2; /* packed whole */
+    if (t->waits && p->size_k * TENSOR_ONCE * bytes_of(s) > (double)s->job->target->l3_bytes / 4)
+        t->cost *= 2; /* the right operand is packed for all terms at once, which the L3 does not hold */
     if (t->pack_right) t->cost += p->size_n * p->size_k * to_move(s, t->right, p->lane, lanes);
     if (t->pack_left) t->cost += p->size_m * p->size_k * to_move(s, t->left, p->row, lanes);
     else if (t->left != p->k[p->n_k - 1]) t->cost += p->size_m * p->size_k; /* a line or page for each term */

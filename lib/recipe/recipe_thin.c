@@ -1,21 +1,22 @@
-/* recipe_thin.c - contractions in which the operand with the result's unit axis lies along another axis of the result.
+/* recipe_thin.c - large products in which an operand that is used a few times only is read as it lies, and never packed.
  *
- * Takes  a sum of products of two operands (recipe_product.h): the operand that has the result's unit axis has its own unit
- *        stride along another axis x of the result.
- * Gives  lanes along x: that operand is read as it lies, and never packed. Results wait in blocks of a vector of the unit
- *        axis times x, small enough for the L2, and are turned in registers on the way out: of all that could be turned the
- *        result is the least as a rule.
- * Not here: operands whose unit axis is summed (recipe_gemm.c packs and turns those).
+ * Takes  a sum of products of two operands (recipe_product.h), where the operand that has the result's unit axis lies along
+ *        another axis x of the result.
+ * Gives  lanes along x. Results wait in blocks that the L2 holds, a vector of the unit axis times x, and are transposed in
+ *        registers on their way out: mostly the result is smaller than the operand, which would have to be transposed else.
+ * Not here: operands whose unit axis is summed (recipe_gemm.c transposes those while it packs them).
  */
 #include "recipe_product.h"
 
+enum { THIN_TERMS = 8 }; /* at least */
+/* Of results that wait, and of what is read of the operand beside them: the L2 holds both. */
 enum { THIN_WAITING_BYTES = 150 << 10, THIN_PANEL_BYTES = 75 << 10 };
 enum thin_number { THIN_ROWS, THIN_VECTORS, THIN_KC, THIN_NX, THIN_MC };
 
 typedef struct thin {
     ej_product product; /* lanes along x */
     int32_t out;        /* the result's unit axis */
-    int32_t turn;       /* vectors of it are turned together */
+    int32_t turn;       /* how much of it and of x is transposed together: a vector */
 } thin;
 
 static bool find(const ej_schedule *s, thin *t)
@@ -41,10 +42,9 @@ static bool matches(const ej_schedule *s)
     thin t;
     if (!find(s, &t)) return false;
     const ej_product *p = &t.product;
-    /* the operand outweighs the result, and its lines are read page by page */
+    /* the operand is larger than the result, and several terms of it lie on a page */
     bool streams = p->size_k >= p->size_m && !ej_product_terms_apart(s, p);
-    bool taste = streams && p->size_k >= 8 && p->size_m >= 4 && p->size_m * p->size_n * p->size_k >= 1 << 18;
-    return taste || ej_job_random(s->job); /* random plans do without */
+    return (streams && ej_product_repays_blocks(p, THIN_TERMS)) || ej_job_random(s->job);
 }
 
 static int pays(const ej_schedule *s)
@@ -75,33 +75,26 @@ static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_REC
 /* result block [out][rows][x] -> the result: read along x, written along its unit axis. */
 static void turn_out(ej_schedule *s, const thin *t, int32_t copy)
 {
-    ej_tile out = {0}, in = {0};
+    ej_tile out = {0};
     int32_t x = t->product.lane;
     ej_tile_add(&out, x, t->turn, EJ_UNROLL);
     ej_tile_add(&out, t->out, t->turn, EJ_LANE);
-    ej_tile_add(&in, t->out, t->turn, EJ_UNROLL);
-    ej_tile_add(&in, x, t->turn, EJ_LANE);
     ej_do_tile(s, copy, out);
     for (int32_t a = 0; a < s->n_axes; a++)
         if (a != x && a != t->out && ej_access_find(&s->statements[copy].out, a)) ej_do_loop(s, copy, a, 1);
     ej_do_loop(s, copy, x, t->turn);
     int32_t at = ej_do_loop(s, copy, t->out, t->turn);
-    int32_t turned = ej_do_stage(s, at, copy, 0, EJ_HOME_REG, (ej_layout){.n = 2, .digits = {{t->out, 0, 0}, {x, 0, 0}}});
-    if (!s->failed) ej_do_tile(s, turned, in);
+    ej_do_transpose(s, at, copy, t->out, t->turn, x, t->turn);
 }
 
 static void run(ej_schedule *s, const int64_t *n)
 {
     thin t;
-    ej_tile tile = {0};
     if (!find(s, &t)) return;
     ej_product *p = &t.product;
     int32_t lanes = ej_rule_lanes(s, &s->statements[0], ej_nominal_extent(s, p->lane));
     int64_t width = (int64_t)lanes * n[THIN_VECTORS];
-    ej_tile_add(&tile, p->row, n[THIN_ROWS], EJ_UNROLL);
-    ej_tile_add(&tile, p->lane, n[THIN_VECTORS], EJ_UNROLL);
-    ej_tile_add(&tile, p->lane, lanes, EJ_LANE);
-    ej_do_tile(s, 0, tile);
+    ej_do_product_tile(s, p, n[THIN_ROWS], n[THIN_VECTORS], lanes);
     ej_product_sort(p->n, p->n_n, &s->statements[0].src[p->right]);
     for (int32_t i = 0; i < p->n_z; i++) ej_do_loop(s, 0, p->z[i], 1);
     for (int32_t i = 0; i < p->n_n; i++)

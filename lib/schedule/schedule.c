@@ -1,7 +1,7 @@
-/* schedule.c - applying rewrites: one door, where they are counted and recorded.
+/* schedule.c - applies rewrites: the one place where they are counted and recorded; and a function a rewrite for scripts.
  *
- * Takes  a record.
- * Gives  true, and the record is in the log; or false, with the fact that spoke against it, and nothing has changed.
+ * Takes  a rewrite as a record.
+ * Gives  true, and the record is in the log; or false, with the reason of the refusal, and nothing has changed.
  */
 #include "schedule.h"
 
@@ -81,11 +81,6 @@ void ej_do_inner(ej_schedule *s, int32_t statement, int32_t axis, int64_t step)
 void ej_do_tile(ej_schedule *s, int32_t statement, ej_tile tile)
 {
     run(s, (ej_rewrite){.kind = EJ_REWRITE_TILE, .statement = statement, .digits = tile});
-}
-
-void ej_do_store(ej_schedule *s, int32_t statement, ej_tile tile)
-{
-    run(s, (ej_rewrite){.kind = EJ_REWRITE_STORE, .statement = statement, .digits = tile});
 }
 
 int32_t ej_do_stage(ej_schedule *s, int32_t at, int32_t statement, int32_t source, int home, ej_layout layout)

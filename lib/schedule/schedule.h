@@ -1,12 +1,16 @@
-/* schedule.h - how a group of steps runs: a tree of loops and statements under checked rewrites.
+/* schedule.h - how a step runs: a tree of loops and statements under checked rewrites, between a plan's step and its nest.
+ *
+ * Takes  a step (plan.h): ej_schedule_begin makes it statement 0. Recipes (recipe.h) and random tests rewrite the tree.
+ * Gives  a nest (nest.h): ej_schedule_settle.
  *
  * A *statement* is a whole step: neutral element, reduced loops, contraction, store and epilogue stay one object until
  * `settle` writes the nest. Copies that rewrites add are statements, too. Every state is a program: settle adds the loops
- * that a statement lacks. So a script states its loops outermost first, and a step that is not below the current range
+ * that a statement lacks. So a script states its loops outermost first, and a loop whose step is not below the current range
  * changes nothing: blocks larger than an extent vanish.
  *
- * Rewrites check everything, then change the tree. A refusal is a fact and a statement; it leaves the tree as it was.
- * What was done is a list of plain records, which prints, is read back, and does the same again.
+ * Rewrites (EJ_REWRITES) check everything, then change the tree. A refusal (EJ_REFUSALS) is a fact and a statement; it leaves
+ * the tree as it was. What was done is a list of plain records, which prints, is read back, and does the same again
+ * (schedule_text.c). The trees before and after a rewrite are drawn in the file that has it; loop and stage:
  *
  *     before                     after loop(0, j, 64)     after stage(at, 0, 1, local, {j 0, k 0, j 16})
  *     statement 0                loop j 64   <- at        loop j 64              places buffer p
@@ -21,12 +25,13 @@
 enum { EJ_AT_ROOT = -1, EJ_NOT_PLACED = -2 };
 enum { EJ_SCHEDULE_INNER = 8 };
 
-/* The layout of a placed buffer: digits, slowest first, of which `place` means nothing; a count of 0 is what is left. */
+/* The layout of a placed buffer: digits, slowest first; a count of 0 is what the axis' other digits leave of its range. `place` of
+ * the digits means nothing. */
 typedef ej_tile ej_layout;
 
 typedef struct ej_schedule_buffer {
-    ej_buffer plan;    /* home LOCAL or REG: placed */
-    int32_t at;        /* EJ_NOT_PLACED, EJ_AT_ROOT or a loop */
+    ej_buffer plan;    /* one of the plan's; or one that a rewrite placed, of home LOCAL or REG */
+    int32_t at;        /* where it is placed: EJ_AT_ROOT or a loop; EJ_NOT_PLACED: it is the plan's */
     ej_layout layout;
 } ej_schedule_buffer;
 
@@ -37,7 +42,7 @@ typedef struct ej_inner_loop {
 
 /* Accesses to placed buffers have no strides of their own: a term's stride is 1 where the layout has the axis, else 0. */
 typedef struct ej_statement {
-    int32_t node;
+    int32_t node;          /* in the schedule's tree */
     ej_access out;
     int32_t n_src, n_tail;
     ej_access *src;        /* n_src of the expression, then n_tail that only the epilogue reads */
@@ -47,12 +52,12 @@ typedef struct ej_statement {
     bool copies;           /* added by a rewrite: names only axes that it moves along */
     ej_tile tile;
     bool has_store, has_split;
-    bool in_memory;        /* accumulates term by term: no registers in between */
-    int32_t split;         /* the reduced axis whose digits have accumulators of their own */
-    ej_tile store;         /* lanes on the way out, where they differ */
+    bool in_memory;        /* after `fill`: the sum is in `out`, not in registers */
+    int32_t split;         /* has_split: the reduced axis whose digits have accumulators of their own */
+    ej_tile store;         /* has_store: the lane map with which results are written, where it is not the tile's */
     int32_t n_inner;
     ej_inner_loop inner[EJ_SCHEDULE_INNER]; /* loops over reduced axes inside of the accumulator */
-    ej_leaf_hints hints;   /* stream: where the result is written for good; they go where the access goes that is staged */
+    ej_leaf_hints hints;   /* staging hands a hint on to the copy that takes over the access */
 } ej_statement;
 
 enum ej_schedule_node_kind { EJ_SCHEDULE_LOOP, EJ_SCHEDULE_STATEMENT };
@@ -61,7 +66,7 @@ typedef struct ej_schedule_node {
     int32_t parent, child, next; /* -1: none */
     int32_t axis;
     int64_t step;
-    bool aligned;                /* as of a nest's loop */
+    bool aligned;                /* as in a nest's loop */
     int32_t statement;
 } ej_schedule_node;
 
@@ -70,12 +75,12 @@ typedef struct ej_schedule_node {
     X(LOOP, "loop")     /* a new innermost loop around a statement */                                                   \
     X(INNER, "inner")   /* a loop over a reduced axis inside of the accumulator */                                      \
     X(TILE, "tile")     /* the lane map */                                                                              \
-    X(STORE, "store")   /* other lanes on the way out, the same counts */                                               \
-    X(STAGE, "stage")   /* a copy of a source, or of its map, placed at a loop */                                       \
-    X(STAGE_OUT, "stage_out") /* the result in a buffer placed at a loop, a copy from there behind it */               \
+    X(STORE, "store")   /* another lane map for writing results, with the same counts */                                \
+    X(STAGE, "stage")   /* a source, or what the expression makes of it alone, is copied to a buffer placed at a loop */ \
+    X(STAGE_OUT, "stage_out") /* the result is written to a buffer placed at a loop, and copied from there */           \
     X(SPLIT, "split")   /* the digits of a reduced axis have accumulators of their own */                               \
-    X(FILL, "fill")     /* the sum runs through the result in memory, which is filled at a loop */                      \
-    X(HINT, "hint")     /* how the statement's accesses treat the caches */
+    X(FILL, "fill")     /* the sum is in memory, in the result, which is filled at a loop first */                      \
+    X(HINT, "hint")     /* stores past the caches, prefetches (ej_leaf_hints) */
 enum ej_rewrite_kind {
 #define X(name, word) EJ_REWRITE_##name,
     EJ_REWRITES(X)
@@ -96,7 +101,7 @@ typedef struct ej_rewrite {
     X(NO_SUCH, "there is no such statement, loop, source or axis")                                                      \
     X(NOT_AROUND, "the loop is not around the statement")                                                               \
     X(NOT_REDUCED, "the axis is not reduced")                                                                           \
-    X(EMPTY, "an axis may be empty: nobody would write, or too much be read")                                                         \
+    X(EMPTY, "an axis may be empty: nobody would write, or too much be read")                                           \
     X(PARTIAL, "partial sums have nowhere to wait")                                                                     \
     X(CUTS, "a step or block is no multiple of the tile")                                                               \
     X(UNCOVERED, "registers do not cover the range")                                                                    \
@@ -135,8 +140,8 @@ typedef struct ej_schedule {
     ej_rewrite *log;
     bool ordered;          /* each result takes its terms one by one, as nested loops over the axes give them (job_gates.def) */
     bool failed;           /* of a script: a rewrite was refused, those behind it do nothing */
-    uint8_t why;           /* EJ_REFUSE_*, of the last refusal .. */
-    int32_t why_statement; /* .. and its statement */
+    uint8_t why;           /* EJ_REFUSE_*, of the last refusal, */
+    int32_t why_statement; /* and its statement */
     bool no_memory;        /* sticks */
     uint32_t done[EJ_REWRITE_COUNT], refused[EJ_REFUSAL_COUNT];
 } ej_schedule;
@@ -149,7 +154,7 @@ int ej_schedule_again(ej_schedule *out, const ej_schedule *begun);
 int ej_schedule_normalize(ej_schedule *s); /* schedule_normal.c */
 bool ej_statement_reduces(const ej_statement *st, int32_t axis);
 bool ej_statement_sums(const ej_schedule *s, const ej_statement *st); /* it reduces some axis */
-bool ej_statement_names(const ej_statement *st, int32_t axis); /* some access does */
+bool ej_statement_names(const ej_statement *st, int32_t axis); /* the result or a source has a term of the axis */
 int64_t ej_tile_count(const ej_tile *tile, int32_t axis);
 bool ej_buffer_is_placed(const ej_schedule_buffer *buffer);
 /* Longest range of an axis in the body of a loop; INT64_MAX: not known. */
@@ -161,26 +166,26 @@ int ej_statement_dtype(const ej_statement *st);
 bool ej_schedule_is_place(const ej_schedule *s, int32_t at); /* a node, or the root */
 /* The child of `at` that contains the node; -1: `at` is not around it. */
 int32_t ej_schedule_child(const ej_schedule *s, int32_t at, int32_t node);
-/* Some statement below a node (or it) does; `except`: another one than that (-1: any). */
+/* Whether a statement below a node, or the node itself, writes or reads a buffer; `except` (-1: none): it does not count. */
 bool ej_schedule_writes(const ej_schedule *s, int32_t node, int32_t buffer, int32_t except);
 bool ej_schedule_reads(const ej_schedule *s, int32_t node, int32_t buffer);
-/* Room for statements and their nodes: false when out of memory. Then: a statement under `at`, before or behind its child. */
+/* Room for n more statements and their nodes: false when out of memory. Then ej_schedule_put adds one under `at`, before or behind
+ * the child of `at`, and gives its number. */
 bool ej_schedule_room(ej_schedule *s, size_t n);
 int32_t ej_schedule_put(ej_schedule *s, int32_t at, int32_t child, const ej_statement *st, bool behind);
 
 /* ---- schedule_rules.c ---- */
-int32_t ej_rule_vector(const ej_schedule *s, const ej_statement *st); /* lanes of a register for all it computes with */
-int32_t ej_rule_lanes(const ej_schedule *s, const ej_statement *st, int64_t range); /* the same, for a short range */
-int64_t ej_nominal_extent(const ej_schedule *s, int32_t axis); /* for estimates: what is known, or a long one where it is open */
-double ej_rule_bytes(const ej_schedule *s, const ej_statement *st); /* that it reads and writes, each once */
-/* The last cache has no room for the result, which is written without tables; the result's rows are whole lines. Where both
- * hold, stores pay past the caches. */
+int32_t ej_rule_vector(const ej_schedule *s, const ej_statement *st); /* lanes that a register has of its widest dtype */
+int32_t ej_rule_lanes(const ej_schedule *s, const ej_statement *st, int64_t range); /* the same; fewer for a short range */
+int64_t ej_nominal_extent(const ej_schedule *s, int32_t axis); /* for estimates: where it is open, a constant */
+/* The result has a unit axis and no tables, and the L3 has no room for it beside what is read; its rows are whole lines. Where
+ * both hold (streams), stores past the caches pay. */
 bool ej_rule_is_large(const ej_schedule *s, const ej_statement *st);
 bool ej_rule_has_whole_lines(const ej_schedule *s, const ej_statement *st);
 bool ej_rule_streams(const ej_schedule *s, const ej_statement *st);
 bool ej_statement_has_table(const ej_statement *st, int32_t axis);
-/* How far apart an axis' neighbours lie, at most: reduced ones in the sources (-1: none moves along it), others in the
- * result. Axes that walk a table come first of all. */
+/* By which loops are put in order: how far apart, at most, neighbours along the axis lie: of reduced axes in the sources (-1: none
+ * names it), of others in the result. INT64_MAX where it walks a table. */
 int64_t ej_rule_reach(const ej_access *out, int32_t n_src, const ej_access *src, int32_t axis, bool reduced);
 
 /* ---- schedule.c ---- */
@@ -188,18 +193,18 @@ int64_t ej_rule_reach(const ej_access *out, int32_t n_src, const ej_access *src,
  * FILL: the statement that fills. */
 bool ej_schedule_apply(ej_schedule *s, const ej_rewrite *rewrite, int32_t *out);
 bool ej_schedule_refuse(ej_schedule *s, int32_t statement, int why); /* false */
-/* For scripts: after a refusal the schedule has failed, and the rest of the script does nothing. */
+/* For scripts, a function a rewrite: after a refusal the schedule has failed, and the rest of the script does nothing. Where a
+ * script can do without a rewrite it calls ej_schedule_apply. */
 int32_t ej_do_loop(ej_schedule *s, int32_t statement, int32_t axis, int64_t step);
 int32_t ej_do_aligned_loop(ej_schedule *s, int32_t statement, int32_t axis, int64_t step);
 void ej_do_inner(ej_schedule *s, int32_t statement, int32_t axis, int64_t step);
 void ej_do_tile(ej_schedule *s, int32_t statement, ej_tile tile);
-void ej_do_store(ej_schedule *s, int32_t statement, ej_tile tile);
 int32_t ej_do_stage(ej_schedule *s, int32_t at, int32_t statement, int32_t source, int home, ej_layout layout);
 int32_t ej_do_stage_out(ej_schedule *s, int32_t at, int32_t statement, int home, ej_layout layout);
 void ej_do_split(ej_schedule *s, int32_t statement, int32_t axis);
 int32_t ej_do_fill(ej_schedule *s, int32_t at, int32_t statement);
 void ej_do_hint(ej_schedule *s, int32_t statement, ej_leaf_hints hints);
-void ej_tile_add(ej_tile *tile, int32_t axis, int64_t count, int place); /* counts below 2 are left out, but 0 */
+void ej_tile_add(ej_tile *tile, int32_t axis, int64_t count, int place); /* appends a digit; none of count 1 */
 
 /* ---- the rewrites: schedule_loop.c, schedule_stage.c, schedule_split.c ---- */
 bool ej_rewrite_loop(ej_schedule *s, const ej_rewrite *r, int32_t *out);
@@ -212,27 +217,27 @@ bool ej_rewrite_stage(ej_schedule *s, const ej_rewrite *r, int32_t *out);
 bool ej_rewrite_stage_out(ej_schedule *s, const ej_rewrite *r, int32_t *out);
 bool ej_rewrite_split(ej_schedule *s, const ej_rewrite *r);
 bool ej_rewrite_fill(ej_schedule *s, const ej_rewrite *r, int32_t *out);
-bool ej_statement_may_wait(const ej_schedule *s, const ej_statement *st); /* partial results, in the result */
-int ej_split_fits(const ej_schedule *s, const ej_statement *st, const ej_access *source); /* EJ_REFUSE_* */
+bool ej_statement_may_wait(const ej_schedule *s, const ej_statement *st); /* the result can hold partial sums */
+int ej_split_fits(const ej_schedule *s, const ej_statement *st, const ej_access *source); /* EJ_REFUSE_*: of a split statement */
 
 /* ---- schedule_map.c ---- */
-/* What an expression makes of one source alone (of this dtype), of source 0; the rest takes that for the source. False: out of
- * memory. */
+/* Takes an expression apart: `map` is what it makes of one source (of this dtype) alone, which is source 0 of the map; `rest` has
+ * the map's result for that source. False: out of memory. */
 bool ej_expr_split(ej_arena *arena, const ej_expr *expr, int32_t source, int dtype, ej_expr *map, ej_expr *rest);
 
 /* ---- schedule_layout.c ---- */
-int64_t ej_layout_size(const ej_schedule *s, int32_t buffer, int32_t digit);
-int64_t ej_layout_elems(const ej_schedule *s, int32_t buffer); /* INT64_MAX: too many */
+int64_t ej_layout_elems(const ej_schedule *s, int32_t buffer); /* of a placed buffer; INT64_MAX: too many */
+/* An axis' term in accesses to a placed buffer, by its layout and the ranges at its place. */
 void ej_layout_term(const ej_schedule *s, int32_t buffer, int32_t axis, ej_access_term *out);
 
 /* ---- schedule_settle.c ---- */
-/* The nest of a schedule: what it still lacks is added. E_NOMEM only. */
+/* The nest of a schedule, with the loops that statements still lack. E_NOMEM only. */
 int ej_schedule_settle(ej_nest *out, const ej_schedule *s);
 
 /* ---- schedule_text.c ---- */
 /* A line a rewrite, under comments that say what the axes and statement 0 are. */
 void ej_schedule_print(ej_text *text, const ej_schedule *s);
-/* Does what the text says to a fresh schedule: E_SYNTAX with line, or E_INTERNAL for a rewrite that is refused. */
+/* Applies the text's rewrites to a fresh schedule: E_SYNTAX with line, or E_INTERNAL for a rewrite that is refused. */
 int ej_schedule_replay(ej_schedule *s, const char *text, einjit_error *err);
 const char *ej_refusal_text(int why);
 const char *ej_rewrite_word(int kind);

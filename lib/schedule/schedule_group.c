@@ -1,4 +1,4 @@
-/* schedule_group.c - steps as statements of a schedule.
+/* schedule_group.c - a step as the statement of a fresh schedule, and questions about statements.
  *
  * Takes  a step of the plan.
  * Gives  a schedule with the step's axes in normal form, the plan's buffers that it uses in order of first use, one

@@ -6,7 +6,7 @@
 #include "schedule.h"
 
 /* A digit that has no count takes what the other digits of its axis leave of the range. */
-int64_t ej_layout_size(const ej_schedule *s, int32_t buffer, int32_t digit)
+static int64_t size_of(const ej_schedule *s, int32_t buffer, int32_t digit)
 {
     const ej_schedule_buffer *b = &s->buffers[buffer];
     int32_t axis = b->layout.digits[digit].axis;
@@ -21,14 +21,14 @@ int64_t ej_layout_elems(const ej_schedule *s, int32_t buffer)
 {
     int64_t elems = 1;
     for (int32_t d = 0; d < s->buffers[buffer].layout.n; d++)
-        if (!ej_mul_size(elems, ej_layout_size(s, buffer, d), &elems)) return INT64_MAX;
+        if (!ej_mul_size(elems, size_of(s, buffer, d), &elems)) return INT64_MAX;
     return elems;
 }
 
 static int64_t stride_of(const ej_schedule *s, int32_t buffer, int32_t digit)
 {
     int64_t stride = 1;
-    for (int32_t d = digit + 1; d < s->buffers[buffer].layout.n; d++) stride *= ej_layout_size(s, buffer, d);
+    for (int32_t d = digit + 1; d < s->buffers[buffer].layout.n; d++) stride *= size_of(s, buffer, d);
     return stride;
 }
 
@@ -45,8 +45,8 @@ void ej_layout_term(const ej_schedule *s, int32_t buffer, int32_t axis, ej_acces
     if (fast < 0) return;
     out->stride = ej_size_number(stride_of(s, buffer, fast));
     if (slow < 0) return;
-    int64_t block = ej_layout_size(s, buffer, fast), next = stride_of(s, buffer, slow);
-    if (next == block * out->stride.n || ej_layout_size(s, buffer, slow) == 1) return;
+    int64_t block = size_of(s, buffer, fast), next = stride_of(s, buffer, slow);
+    if (next == block * out->stride.n || size_of(s, buffer, slow) == 1) return;
     out->block = block;
     out->block_stride = ej_size_number(next);
 }

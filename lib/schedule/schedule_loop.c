@@ -1,7 +1,7 @@
-/* schedule_loop.c - the rewrites loop, inner, tile, store and hint.
+/* schedule_loop.c - the rewrites loop, inner, tile, store and hint: they change a statement, or put a loop around it.
  *
- * What they keep true: every step around a statement is a multiple of its tile along that axis; blocks of placed buffers
- * are, too; a statement's tile covers the ranges of the registers that it reads and writes.
+ * Keeps  every step around a statement a multiple of its tile along that axis, and blocks of placed buffers, too; a statement's
+ *        tile as large as the ranges of the registers that it reads and writes.
  */
 #include "schedule.h"
 

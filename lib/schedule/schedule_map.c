@@ -3,8 +3,8 @@
  *     mul(exp(s0), s1)  by source 0      ->  exp(s0)       and  mul(s0, s1)
  *
  * Takes  the expression of a statement and a source of it.
- * Gives  the map, of source 0, and the rest, which takes the map's result for the source; a map that is just the source
- *        where the rest needs more of it than one value, or one of another dtype.
+ * Gives  the map, in which that source is number 0, and the rest, which has the map's result in its place. Where the rest needs
+ *        more than one value made of the source, or one of another dtype, the map is the source itself.
  */
 #include "schedule.h"
 
@@ -20,7 +20,7 @@ static int32_t operand(const ej_expr_op *op, int32_t k)
     return k == 0 ? op->a : k == 1 ? op->b : op->c;
 }
 
-/* The one op over the source alone of which ops over others make something; -1: there are several, or none. */
+/* The largest op over the source alone that the rest of the expression uses; -1: there are several, or none. */
 static int32_t top_of(const ej_expr *expr, int32_t source, uint8_t *reads)
 {
     int32_t top = -1;
@@ -38,7 +38,7 @@ static int32_t top_of(const ej_expr *expr, int32_t source, uint8_t *reads)
     return reads[expr->n - 1] == READS_SOURCE ? -1 : top;
 }
 
-/* The ops that `last` needs, where `cut` (-1: none) is source `source` of the dtype that it has. */
+/* Copies op `last` and the ops that it needs, with source `source` instead of op `cut` (-1: none). */
 static void take(const ej_expr *expr, int32_t last, int32_t cut, int32_t source, bool *needed, int32_t *renamed, ej_expr *out)
 {
     for (int32_t i = 0; i < expr->n; i++) needed[i] = i == last;

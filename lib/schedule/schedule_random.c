@@ -1,8 +1,8 @@
 /* schedule_random.c - schedules that nobody would write, for tests: any state is a program, so any of them must be right.
  *
  * Takes  a schedule and a seed.
- * Gives  from the last statement to the first, again and again: a tile, loops, stages with random layouts into memory and
- *        registers. Refusals are passed over (and counted).
+ * Gives  mostly a tile, then up to 15 random rewrites of every kind, half of them of the last statement. Refusals are passed
+ *        over, and counted.
  */
 #include "schedule.h"
 
@@ -77,6 +77,22 @@ static ej_layout any_layout(dice *d, const ej_access *source)
     return layout;
 }
 
+/* For stage and stage_out: one in n into registers, which are placed right around the statement. */
+static void draw_buffer(dice *d, const ej_statement *st, const ej_access *access, uint32_t n, ej_rewrite *r)
+{
+    r->home = draw(d, n) ? EJ_HOME_LOCAL : EJ_HOME_REG;
+    if (r->home == EJ_HOME_REG) r->at = d->s->nodes[st->node].parent;
+    r->digits = any_layout(d, access);
+}
+
+static void draw_hints(dice *d, const ej_statement *st, ej_leaf_hints *hints)
+{
+    hints->stream = draw(d, 2);
+    hints->ahead = draw(d, 2) ? 64 << draw(d, 8) : 0;
+    hints->rows = draw(d, 2) ? 1 << draw(d, 8) : 0;
+    hints->source = (int32_t)draw(d, (uint32_t)st->n_src);
+}
+
 static void one_rewrite(dice *d, int32_t id)
 {
     const ej_statement *st = &d->s->statements[id];
@@ -97,16 +113,12 @@ static void one_rewrite(dice *d, int32_t id)
         r.kind = EJ_REWRITE_STAGE;
         r.at = any_loop_around(d, st);
         r.source = (int32_t)draw(d, (uint32_t)st->n_src);
-        r.home = draw(d, 2) ? EJ_HOME_LOCAL : EJ_HOME_REG;
-        if (r.home == EJ_HOME_REG) r.at = d->s->nodes[st->node].parent;
-        r.digits = any_layout(d, &st->src[r.source]);
+        draw_buffer(d, st, &st->src[r.source], 2, &r);
         break;
     case 4:
         r.kind = EJ_REWRITE_STAGE_OUT;
         r.at = any_loop_around(d, st);
-        r.home = draw(d, 3) ? EJ_HOME_LOCAL : EJ_HOME_REG;
-        if (r.home == EJ_HOME_REG) r.at = d->s->nodes[st->node].parent;
-        r.digits = any_layout(d, &st->out);
+        draw_buffer(d, st, &st->out, 3, &r);
         break;
     case 5:
         r.kind = EJ_REWRITE_INNER;
@@ -121,10 +133,7 @@ static void one_rewrite(dice *d, int32_t id)
         break;
     case 8:
         r.kind = EJ_REWRITE_HINT;
-        r.hints.stream = draw(d, 2);
-        r.hints.ahead = draw(d, 2) ? 64 << draw(d, 8) : 0;
-        r.hints.rows = draw(d, 2) ? 1 << draw(d, 8) : 0;
-        r.hints.source = (int32_t)draw(d, (uint32_t)st->n_src);
+        draw_hints(d, st, &r.hints);
         break;
     default:
         r.kind = EJ_REWRITE_LOOP;

@@ -1,4 +1,6 @@
-/* schedule_rules.c - tiles and blocks from the target and extents: numbers that several scripts ask for.
+/* schedule_rules.c - what several scripts ask about a statement: lanes that fit, loop order, stores past the caches.
+ *
+ * Takes  a statement, extents, the target's row.
  */
 #include "schedule.h"
 
@@ -67,7 +69,7 @@ int64_t ej_rule_reach(const ej_access *out, int32_t n_src, const ej_access *src,
     return far;
 }
 
-/* Elements that an access reaches, at most; open sizes: as observed. */
+/* Elements that an access reaches, at most; open extents count as observed. */
 static double reached(const ej_schedule *s, const ej_access *access)
 {
     ej_size elems = s->buffers[access->buffer].plan.elems;
@@ -77,7 +79,8 @@ static double reached(const ej_schedule *s, const ej_access *access)
     return !elems.e && all > (double)elems.n ? (double)elems.n : all; /* entries of tables repeat */
 }
 
-double ej_rule_bytes(const ej_schedule *s, const ej_statement *st)
+/* That the statement reads and writes, each byte once. */
+static double bytes_of(const ej_schedule *s, const ej_statement *st)
 {
     double all = 0;
     for (int32_t i = -1; i < st->n_src + st->n_tail; i++) {
@@ -87,11 +90,12 @@ double ej_rule_bytes(const ej_schedule *s, const ej_statement *st)
     return all;
 }
 
-enum { EJ_RULE_LINE = 64 }; /* bytes: parts of lines cost more than they save */
+enum { EJ_RULE_LINE = 64 }; /* bytes: stores of parts of lines past the caches are slower than plain ones */
 
-/* A result stays in the L3 where it has room beside all that is read. Row: 16 MB. On Zen 4 (32 MB, shared) copies of 8, 12 and
- * 16 MB wrote 30, 11 and 10 GB/s into the caches, 28, 28 and 22 past them; results of 16, 20 and 24 MB that read nothing
- * 64, 28 and 26, all of them 28 past them. */
+/* A result stays in the L3 where it has room beside all that is read: up to this many times the size that the target's row has
+ * (16 MB where the following was measured). On Zen 4 (32 MB, shared) copies of 8, 12 and 16 MB wrote 30, 11 and 10 GB/s with
+ * plain stores, 28, 28 and 22 past the caches; results of 16, 20 and 24 MB whose steps read nothing 64, 28 and 26 with plain
+ * stores, 28 past the caches. */
 static const double crowded_out = 1.25;
 
 bool ej_rule_is_large(const ej_schedule *s, const ej_statement *st)
@@ -100,7 +104,7 @@ bool ej_rule_is_large(const ej_schedule *s, const ej_statement *st)
     if (st->accumulate || unit < 0 || s->buffers[st->out.buffer].plan.dtype == EINJIT_BOOL) return false;
     for (int32_t t = 0; t < st->out.n_terms; t++)
         if (st->out.terms[t].table >= 0) return false;
-    return ej_rule_bytes(s, st) > crowded_out * (double)s->job->target->l3_bytes;
+    return bytes_of(s, st) > crowded_out * (double)s->job->target->l3_bytes;
 }
 
 bool ej_rule_has_whole_lines(const ej_schedule *s, const ej_statement *st)

@@ -1,9 +1,10 @@
-/* schedule_split.c - the rewrites split and fill: where the terms of a sum meet.
+/* schedule_split.c - the rewrites split and fill: where the terms of a sum are added up.
  *
- * split  lanes along a reduced axis: each element of the tile along it has an accumulator of its own, and they are brought
- *        together once, at the end. The axis becomes three: whole chunks, the elements of a chunk, and the rest behind.
- * fill   the sum runs through the result in memory, which a statement of its own has filled with the neutral element; the
- *        epilogue is a statement behind. So the loops over reduced axes may come first of all, and have open extents.
+ * split  each element of the tile along a reduced axis has an accumulator of its own, and these are added up once, at the end:
+ *        so that lanes, or vectors, lie along what is summed. settle makes two axes of that one (whole chunks, elements of a
+ *        chunk) and a third one for the rest.
+ * fill   the sum is in memory, in the result, which another statement fills with the neutral element first; an epilogue is
+ *        a statement behind. So loops over reduced axes may be outermost, and have open extents.
  *
  *     at                         at
  *         child with the sum         fill        out <- neutral
@@ -14,7 +15,7 @@
 
 /* ---- split ---- */
 
-/* What the parts of the axis are computed with are numbers. */
+/* The chunks' terms of this source can be written: settle multiplies and adds the axis' stride, which has to be a number. */
 static int source_splits(const ej_schedule *s, const ej_access *source, int32_t axis, int64_t width)
 {
     const ej_access_term *term = ej_access_find(source, axis);
@@ -60,7 +61,7 @@ bool ej_rewrite_split(ej_schedule *s, const ej_rewrite *r)
 
 /* ---- fill ---- */
 
-/* The loop is where the result lives, or within. */
+/* The result is placed at the loop or around it, so that what is filled there is still there below. */
 static bool lives_at(const ej_schedule *s, int32_t buffer, int32_t at)
 {
     int32_t home = s->buffers[buffer].at;

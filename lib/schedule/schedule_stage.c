@@ -1,24 +1,26 @@
-/* schedule_stage.c - the rewrites stage and stage_out: a source is copied where it is used again, in a layout of the reader's
- * choice, after what the reader makes of it alone: a map is computed once an element. A result waits in one of the writer's
- * choice.
+/* schedule_stage.c - the rewrites stage and stage_out.
+ *
+ * stage      a source is copied to a buffer of any layout, which is placed at a loop, and read from there. Where the reader
+ *            takes the source through a map (exp(a) in exp(a) * b), the copy computes that, once an element.
+ * stage_out  a result is written to such a buffer, and copied from there to its place.
  *
  *     at                            at                  places the buffer
- *         child with the reader         copy            buffer[axes of the source] <- source
+ *         child with the reader         copy            buffer[axes of the source] <- map(source)
  *                                       child           the reader reads the buffer
  *
  *     at                            at                  places the buffer
  *         child with the writer         child           the writer writes the buffer
  *                                       copy            out <- buffer
  *
- * Takes  a reader and one of its sources; a loop around the reader, or the root.
- * Gives  the copy, a statement of its own: it may be looped, tiled and staged like any other. One into registers has a tile
- *        that covers them from the start.
+ * Takes  a statement, and for stage one of its sources; a loop around it, or the root.
+ * Gives  the copy, a statement of its own: it may be looped, tiled and staged like any other. A copy into or out of registers
+ *        has a tile that covers them from the start.
  */
 #include "schedule.h"
 
 #include <string.h>
 
-enum { EJ_STAGE_REGISTERS = 1024, EJ_STAGE_BYTES = 1 << 26 };
+enum { EJ_STAGE_REGISTERS = 1024, EJ_STAGE_BYTES = 1 << 26 }; /* of a buffer at most: elements in registers; bytes */
 
 /* Digits of an axis: at most two, at most one without a count, together no fewer than the range. */
 static bool axis_is_laid_out(const ej_layout *layout, int32_t axis, int64_t range)
@@ -56,7 +58,8 @@ static bool is_looped(const ej_schedule *s, int32_t node, int32_t axis)
     return false;
 }
 
-/* Where an axis that the source does not have is empty, the reader never runs, and the source may have no elements. */
+/* The copy may run where the reader does not, unless an axis that the source does not have, and that has no loop at `at`, is empty:
+ * then nobody promised that the source has elements. */
 static bool may_run_alone(const ej_schedule *s, int32_t at, const ej_statement *st, const ej_access *source)
 {
     for (int32_t a = 0; a < s->n_axes; a++) {
@@ -94,7 +97,7 @@ static bool source_access(ej_schedule *s, const ej_access *source, ej_access *ou
     return true;
 }
 
-/* Everything that the range of each axis has, one by one. */
+/* A tile without lanes over the whole range of each axis; false: it is too large. */
 static bool covering_tile(const ej_schedule *s, int32_t at, const ej_access *access, ej_tile *out)
 {
     *out = (ej_tile){0};
@@ -112,7 +115,7 @@ static bool make_room(ej_schedule *s)
     return EJ_PUSH_ROOM(s->job->arena, s->buffers, s->cap_buffers, s->n_buffers) && ej_schedule_room(s, 1);
 }
 
-/* The buffer must be there for its sizes to be asked for; it is taken away again where it does not fit. */
+/* Asks for sizes of the buffer, so it has been added already; callers take it away again where it does not fit. */
 static int buffer_fits(ej_schedule *s, const ej_rewrite *r, const ej_access *read)
 {
     int32_t buffer = read->buffer;
@@ -120,9 +123,18 @@ static int buffer_fits(ej_schedule *s, const ej_rewrite *r, const ej_access *rea
     if (!ej_mul_size(elems, ej_dtypes[s->buffers[buffer].plan.dtype].bytes, &bytes) || bytes > EJ_STAGE_BYTES ||
         (r->home == EJ_HOME_REG && elems > EJ_STAGE_REGISTERS))
         return EJ_REFUSE_LARGE;
-    for (int32_t t = 0; r->home == EJ_HOME_REG && t < read->n_terms; t++) /* no loop may keep its leaves from running */
+    for (int32_t t = 0; r->home == EJ_HOME_REG && t < read->n_terms; t++) /* registers are written in every case */
         if (!ej_schedule_range(s, r->at, read->terms[t].axis)) return EJ_REFUSE_EMPTY;
     return ej_access_fits(s, read, &s->statements[r->statement].tile);
+}
+
+/* Prefetches of the source are the copy's. */
+static void hand_on_hints(ej_leaf_hints *reader, int32_t source, ej_leaf_hints *copy)
+{
+    copy->rows = reader->rows;
+    if (!reader->ahead || reader->source != source) return;
+    copy->ahead = reader->ahead;
+    reader->ahead = 0;
 }
 
 bool ej_rewrite_stage(ej_schedule *s, const ej_rewrite *r, int32_t *out)
@@ -167,20 +179,15 @@ bool ej_rewrite_stage(ej_schedule *s, const ej_rewrite *r, int32_t *out)
     sources[r->source] = read;
     s->statements[r->statement].src = sources;
     s->statements[r->statement].expr = rest;
-    ej_leaf_hints *hints = &s->statements[r->statement].hints;
-    copy.hints.rows = hints->rows;
-    if (hints->ahead && hints->source == r->source) {
-        copy.hints.ahead = hints->ahead;
-        hints->ahead = 0;
-    }
+    hand_on_hints(&s->statements[r->statement].hints, r->source, &copy.hints);
     *out = ej_schedule_put(s, r->at, child, &copy, false);
     return true;
 }
 
 /* ---- stage_out ---- */
 
-/* What speaks against it before there is a buffer: partial sums may wait in it, if all of them are made below `at`. */
-static int may_wait(const ej_schedule *s, const ej_rewrite *r, int32_t child)
+/* EJ_REFUSE_*, as far as it can be said without the buffer, which may hold partial sums if all terms are added below `at`. */
+static int may_stage_out(const ej_schedule *s, const ej_rewrite *r, int32_t child)
 {
     const ej_statement *st = &s->statements[r->statement];
     if (child < 0) return EJ_REFUSE_NOT_AROUND;
@@ -202,7 +209,7 @@ bool ej_rewrite_stage_out(ej_schedule *s, const ej_rewrite *r, int32_t *out)
     ej_access result = s->statements[r->statement].out, waiting;
     int32_t child = ej_schedule_child(s, r->at, s->statements[r->statement].node), dtype = s->buffers[result.buffer].plan.dtype;
     int32_t buffer = (int32_t)s->n_buffers;
-    int why = may_wait(s, r, child);
+    int why = may_stage_out(s, r, child);
     ej_expr expr = {1, EJ_JOB_NEW(s->job, ej_expr_op)};
     ej_access *one = EJ_JOB_NEW(s->job, ej_access);
     if (why) return ej_schedule_refuse(s, r->statement, why);

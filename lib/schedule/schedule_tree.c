@@ -1,4 +1,5 @@
-/* schedule_tree.c - where statements stand in a schedule's tree, and how a rewrite puts another one there.
+/* schedule_tree.c - questions about a tree (what is below what, who reads and writes there), and one change of it: another
+ * statement.
  */
 #include "schedule.h"
 
