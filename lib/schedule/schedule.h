@@ -52,6 +52,7 @@ typedef struct ej_statement {
     bool copies;           /* added by a rewrite: names only axes that it moves along */
     ej_tile tile;
     bool has_store, has_split;
+    bool apart;            /* has_split: vectors of the tile are as far apart on the axis as they can be */
     bool in_memory;        /* after `fill`: the sum is in `out`, not in registers */
     int32_t split;         /* has_split: the reduced axis whose digits have accumulators of their own */
     ej_tile store;         /* has_store: the lane map with which results are written, where it is not the tile's */
@@ -93,6 +94,7 @@ typedef struct ej_rewrite {
     int32_t axis;                  /* LOOP, INNER, SPLIT */
     int64_t step;
     bool aligned;                  /* LOOP */
+    bool apart;                    /* SPLIT */
     ej_tile digits;                /* TILE, STORE; STAGE, STAGE_OUT: the layout */
     ej_leaf_hints hints;           /* HINT */
 } ej_rewrite;

@@ -125,6 +125,7 @@ static void one_rewrite(dice *d, int32_t id)
         break;
     case 6:
         r.kind = EJ_REWRITE_SPLIT;
+        r.apart = draw(d, 2);
         if (st->tile.n) r.axis = st->tile.digits[draw(d, (uint32_t)st->tile.n)].axis;
         break;
     case 7:

@@ -230,23 +230,33 @@ static int write_end(settler *w, int32_t parent, const ej_tile *store, const ej_
 
 /* ---- split sums ---- */
 
-/* The tile's digits of the split axis as those of another one: all of them, or (`lanes`) a vector's; `kept`: beside them only
- * digits of the result. */
-static ej_tile split_tile(const settler *w, int32_t axis, bool lanes, bool kept)
+/* The axes that a split axis becomes: its value is offset + lane + step * chunk + far * part; an axis of -1 is not there. */
+typedef struct split_axes {
+    int32_t lane, part, chunk;
+    int64_t step, far, offset;
+} split_axes;
+
+/* The tile's digits of the split axis as those of its parts: all of them, or (`vector`) a vector's; `kept`: beside them only digits
+ * of the result. */
+static ej_tile split_tile(const settler *w, const split_axes *axes, bool vector, bool kept)
 {
     ej_tile tile = {0};
     for (int32_t d = 0; d < w->st->tile.n; d++) {
         ej_digit digit = w->st->tile.digits[d];
         bool is_split = digit.axis == w->st->split;
-        if (is_split ? lanes && digit.place != EJ_LANE : kept && !ej_access_find(&w->out, digit.axis)) continue;
-        if (is_split) digit.axis = axis;
+        if (is_split ? vector && digit.place != EJ_LANE : kept && !ej_access_find(&w->out, digit.axis)) continue;
+        if (is_split) digit.axis = axes->part >= 0 && digit.place != EJ_LANE ? axes->part : axes->lane;
         tile.digits[tile.n++] = digit;
     }
     return tile;
 }
 
-/* Sources with the split axis' value as offset + inside + width * chunk (-1: there are no chunks). */
-static int split_sources(settler *w, int32_t chunk, int32_t inside, int64_t width, int64_t offset, ej_access **out)
+static void add_term(ej_access *access, int32_t axis, int64_t stride)
+{
+    if (axis >= 0) access->terms[access->n_terms++] = (ej_access_term){.axis = axis, .table = -1, .stride = ej_size_number(stride)};
+}
+
+static int split_sources(settler *w, const split_axes *axes, ej_access **out)
 {
     *out = EJ_NEW_ARRAY(w->arena, ej_access, (size_t)w->st->n_src);
     if (!*out) return EINJIT_E_NOMEM;
@@ -254,18 +264,17 @@ static int split_sources(settler *w, int32_t chunk, int32_t inside, int64_t widt
         ej_access *access = &(*out)[i];
         *access = w->src[i];
         access->n_terms = 0;
-        access->terms = EJ_NEW_ARRAY(w->arena, ej_access_term, (size_t)w->src[i].n_terms + 1);
+        access->terms = EJ_NEW_ARRAY(w->arena, ej_access_term, (size_t)w->src[i].n_terms + 2);
         if (!access->terms) return EINJIT_E_NOMEM;
         for (int32_t t = 0; t < w->src[i].n_terms; t++) {
             ej_access_term term = w->src[i].terms[t];
             bool is_split = term.axis == w->st->split;
-            if (is_split) term.axis = inside;
+            if (is_split) term.axis = axes->lane;
             access->terms[access->n_terms++] = term;
             if (!is_split) continue;
-            access->base.n += term.stride.n * offset;
-            term.axis = chunk;
-            term.stride.n *= width;
-            if (chunk >= 0) access->terms[access->n_terms++] = term;
+            access->base.n += term.stride.n * axes->offset;
+            add_term(access, axes->part, term.stride.n * axes->far);
+            add_term(access, axes->chunk, term.stride.n * axes->step);
         }
     }
     return EINJIT_OK;
@@ -273,28 +282,41 @@ static int split_sources(settler *w, int32_t chunk, int32_t inside, int64_t widt
 
 static int write_rest(settler *w, int32_t parent, int64_t rest, int64_t from)
 {
-    int32_t axis;
+    split_axes axes = {.part = -1, .chunk = -1, .offset = from};
     ej_access *src;
-    EJ_TRY(ej_nest_axis(w->nest, w->arena, "rest", ej_size_number(rest), EJ_RUN_REDUCED, &axis));
-    EJ_TRY(split_sources(w, -1, axis, 1, from, &src));
-    ej_tile tile = split_tile(w, axis, true, false);
-    EJ_TRY(ej_nest_loop(w->nest, w->arena, parent, axis, ej_tile_count(&tile, axis), &parent));
+    EJ_TRY(ej_nest_axis(w->nest, w->arena, "rest", ej_size_number(rest), EJ_RUN_REDUCED, &axes.lane));
+    EJ_TRY(split_sources(w, &axes, &src));
+    ej_tile tile = split_tile(w, &axes, true, false);
+    EJ_TRY(ej_nest_loop(w->nest, w->arena, parent, axes.lane, ej_tile_count(&tile, axes.lane), &parent));
     return add_leaf(w, parent, &w->acc, w->st->n_src, src, &w->st->expr, w->st->reduce, &tile, NULL, none);
+}
+
+static int add_split_axes(settler *w, int64_t chunks, int64_t width, split_axes *out)
+{
+    int64_t vector = width;
+    if (w->st->apart) vector = 1;
+    for (int32_t d = 0; w->st->apart && d < w->st->tile.n; d++)
+        if (w->st->tile.digits[d].axis == w->st->split && w->st->tile.digits[d].place == EJ_LANE) vector *= w->st->tile.digits[d].count;
+    *out = (split_axes){.part = -1, .step = vector, .far = chunks * vector};
+    EJ_TRY(ej_nest_axis(w->nest, w->arena, "chunk", ej_size_number(chunks), EJ_RUN_REDUCED, &out->chunk));
+    EJ_TRY(ej_nest_axis(w->nest, w->arena, "lane", ej_size_number(vector), EJ_RUN_REDUCED, &out->lane));
+    if (vector == width) return EINJIT_OK;
+    return ej_nest_axis(w->nest, w->arena, "part", ej_size_number(width / vector), EJ_RUN_REDUCED, &out->part);
 }
 
 static int write_split(settler *w, int32_t parent, const ej_expr *same, const ej_expr *neutral, ej_leaf_hints hints)
 {
     int64_t extent = w->s->axes[w->st->split].extent.n, width = ej_tile_count(&w->st->tile, w->st->split);
-    int32_t chunk, lane, inner = parent, chunks;
+    int32_t inner = parent, chunks;
+    split_axes axes;
     ej_access acc, *src;
-    EJ_TRY(ej_nest_axis(w->nest, w->arena, "chunk", ej_size_number(extent / width), EJ_RUN_REDUCED, &chunk));
-    EJ_TRY(ej_nest_axis(w->nest, w->arena, "lane", ej_size_number(width), EJ_RUN_REDUCED, &lane));
-    ej_tile tile = split_tile(w, lane, false, false), part = split_tile(w, lane, false, true);
+    EJ_TRY(add_split_axes(w, extent / width, width, &axes));
+    ej_tile tile = split_tile(w, &axes, false, false), part = split_tile(w, &axes, false, true);
     EJ_TRY(place_registers(w, "acc", &part, parent, &acc));
     EJ_TRY(add_leaf(w, parent, &acc, 0, NULL, neutral, EJ_REDUCE_NONE, &part, NULL, none));
     EJ_TRY(add_inner(w, &inner));
-    EJ_TRY(ej_nest_loop(w->nest, w->arena, inner, chunk, 1, &chunks));
-    EJ_TRY(split_sources(w, chunk, lane, width, 0, &src));
+    EJ_TRY(ej_nest_loop(w->nest, w->arena, inner, axes.chunk, 1, &chunks));
+    EJ_TRY(split_sources(w, &axes, &src));
     EJ_TRY(add_leaf(w, chunks, &acc, w->st->n_src, src, &w->st->expr, w->st->reduce, &tile, NULL, hints));
     if (extent % width) EJ_TRY(write_rest(w, inner, extent % width, extent / width * width));
     return add_pass(w, parent, &w->acc, &acc, same, w->st->reduce, &part, NULL, none);

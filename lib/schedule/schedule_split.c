@@ -2,7 +2,8 @@
  *
  * split  each element of the tile along a reduced axis has an accumulator of its own, and these are added up once, at the end:
  *        so that lanes, or vectors, lie along what is summed. settle makes two axes of that one (whole chunks, elements of a
- *        chunk) and a third one for the rest.
+ *        chunk) and a third one for the rest. `apart`: a chunk's vectors are not neighbours, each runs through a part of the
+ *        axis of its own, so that memory is read in as many streams.
  * fill   the sum is in memory, in the result, which another statement fills with the neutral element first; an epilogue is
  *        a statement behind. So loops over reduced axes may be outermost, and have open extents.
  *
@@ -16,7 +17,7 @@
 /* ---- split ---- */
 
 /* The chunks' terms of this source can be written: settle multiplies and adds the axis' stride, which has to be a number. */
-static int source_splits(const ej_schedule *s, const ej_access *source, int32_t axis, int64_t width)
+static int source_splits(const ej_schedule *s, const ej_access *source, int32_t axis, int64_t width, bool apart)
 {
     const ej_access_term *term = ej_access_find(source, axis);
     const ej_schedule_buffer *buffer = &s->buffers[source->buffer];
@@ -25,7 +26,7 @@ static int source_splits(const ej_schedule *s, const ej_access *source, int32_t 
     if (!term) return EJ_REFUSE_NONE;
     if (ej_buffer_is_placed(buffer)) {
         for (int32_t d = 0; d < buffer->layout.n; d++) digits += buffer->layout.digits[d].axis == axis;
-        return digits > 1 || buffer->plan.home == EJ_HOME_REG ? EJ_REFUSE_SPLIT : EJ_REFUSE_NONE;
+        return digits > 1 || apart || buffer->plan.home == EJ_HOME_REG ? EJ_REFUSE_SPLIT : EJ_REFUSE_NONE;
     }
     if (term->stride.e || source->base.e) return EJ_REFUSE_OPEN;
     bool fits = term->stride.n > INT64_MIN && ej_mul_size(term->stride.n < 0 ? -term->stride.n : term->stride.n, width, &stride);
@@ -35,7 +36,7 @@ static int source_splits(const ej_schedule *s, const ej_access *source, int32_t 
 int ej_split_fits(const ej_schedule *s, const ej_statement *st, const ej_access *source)
 {
     if (!st->has_split) return EJ_REFUSE_NONE;
-    return source_splits(s, source, st->split, ej_tile_count(&st->tile, st->split));
+    return source_splits(s, source, st->split, ej_tile_count(&st->tile, st->split), st->apart);
 }
 
 bool ej_rewrite_split(ej_schedule *s, const ej_rewrite *r)
@@ -52,10 +53,11 @@ bool ej_rewrite_split(ej_schedule *s, const ej_rewrite *r)
         if (s->nodes[node].axis == r->axis) why = EJ_REFUSE_SPLIT;
     for (int32_t i = 0; !why && i < st->n_inner; i++)
         if (st->inner[i].axis == r->axis) why = EJ_REFUSE_SPLIT;
-    for (int32_t i = 0; !why && i < st->n_src; i++) why = source_splits(s, &st->src[i], r->axis, width);
+    for (int32_t i = 0; !why && i < st->n_src; i++) why = source_splits(s, &st->src[i], r->axis, r->apart ? s->axes[r->axis].extent.n : width, r->apart);
     if (why) return ej_schedule_refuse(s, r->statement, why);
     st->split = r->axis;
     st->has_split = true;
+    st->apart = r->apart;
     return true;
 }
 

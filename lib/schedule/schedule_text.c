@@ -8,7 +8,7 @@
  *     store 0 %1 unroll 16, %0 lane 12
  *     stage 0 1 at 3 local %1 0, %2 0, %1 16    source 1 of statement 0, at node 3 (or root), layout
  *     stage_out 0 at 3 local %1 0, %0 0
- *     split 0 %2
+ *     split 0 %2 apart
  *     fill 0 at root
  *     hint 0 stream prefetch 1 512 rows 8    as in a nest's text, any of them
  */
@@ -71,7 +71,7 @@ static void print_rewrite(ej_text *text, const ej_rewrite *r)
         ej_print(text, " %%%d %lld", (int)r->axis, (long long)r->step);
     if (r->aligned) ej_print(text, " aligned");
     if (r->kind == EJ_REWRITE_STAGE) ej_print(text, " %d", (int)r->source);
-    if (r->kind == EJ_REWRITE_SPLIT) ej_print(text, " %%%d", (int)r->axis);
+    if (r->kind == EJ_REWRITE_SPLIT) ej_print(text, r->apart ? " %%%d apart" : " %%%d", (int)r->axis);
     if (is_staging(r->kind) || r->kind == EJ_REWRITE_FILL) print_place(text, r);
     if (is_staging(r->kind)) ej_print(text, " %s", ej_nest_home_names[r->home]);
     print_digits(text, &r->digits, is_staging(r->kind));
@@ -157,7 +157,11 @@ static int read_rewrite(ej_nest_cursor *c, ej_rewrite *r)
         r->aligned = kind == EJ_REWRITE_LOOP && ej_nest_take_keyword(c, "aligned");
         return EINJIT_OK;
     }
-    if (kind == EJ_REWRITE_SPLIT) return read_axis(c, &r->axis);
+    if (kind == EJ_REWRITE_SPLIT) {
+        EJ_TRY(read_axis(c, &r->axis));
+        r->apart = ej_nest_take_keyword(c, "apart");
+        return EINJIT_OK;
+    }
     if (kind == EJ_REWRITE_FILL) return read_place(c, r);
     if (kind == EJ_REWRITE_HINT) return read_hints(c, &r->hints);
     return read_digits(c, is_staging(kind), &r->digits);

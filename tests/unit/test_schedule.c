@@ -363,6 +363,27 @@ static void split_sums_have_accumulators_a_lane(void **state)
     plan_close(&f.plan);
 }
 
+/* Two vectors of 8 along 50 terms: three chunks of both, the second vector 24 terms behind the first, and a rest of 2. */
+static void vectors_of_split_sums_are_apart(void **state)
+{
+    (void)state;
+    fixture f;
+    open_fixture(&f, product, product_inputs);
+    int32_t k = axis_named(&f.s, "b");
+    ej_tile tile = {0};
+    ej_tile_add(&tile, k, 2, EJ_UNROLL);
+    ej_tile_add(&tile, k, 8, EJ_LANE);
+    ej_do_tile(&f.s, 0, tile);
+    ej_rewrite split = {.kind = EJ_REWRITE_SPLIT, .axis = k, .apart = true};
+    assert_true(ej_schedule_apply(&f.s, &split, NULL));
+    const char *text = settled(&f);
+    static const char *const parts[] = {"axis chunk 3", "axis lane 8", "axis part 2", "axis rest 2",
+                                        "lane: 1, part: 24, chunk: 8", "tile part unroll 2, lane lane 8"};
+    for (size_t n = 0; n < sizeof parts / sizeof *parts; n++)
+        if (!strstr(text, parts[n])) fail_msg("no %s in\n%s", parts[n], text);
+    plan_close(&f.plan);
+}
+
 /* A filled result takes its terms in any order of loops, also none of them. */
 static void filled_results_are_summed_in_memory(void **state)
 {
@@ -492,6 +513,7 @@ int main(void)
         cmocka_unit_test(sums_in_registers_are_not_divided),
         cmocka_unit_test(an_empty_axis_keeps_sources_unread),
         cmocka_unit_test(split_sums_have_accumulators_a_lane),
+        cmocka_unit_test(vectors_of_split_sums_are_apart),
         cmocka_unit_test(filled_results_are_summed_in_memory),
         cmocka_unit_test(a_schedule_replays),
         cmocka_unit_test(text_that_is_no_schedule_is_refused),
