@@ -83,8 +83,7 @@ static double count_packed(const ej_schedule *s, const ej_product *g)
     if (t.cost < 0) return -1;
     int32_t unit = ej_access_unit_axis(right);
     bool turns = unit >= 0 && ej_statement_reduces(&packed, unit) && !ej_dtype_is_complex(dtype) && dtype != EINJIT_BOOL;
-    double elements = 1, results = g->size_m * g->size_n;
-    for (int32_t i = 0; i < right->n_terms; i++) elements *= (double)ej_nominal_extent(s, right->terms[i].axis);
+    double elements = ej_rule_elements(s, right), results = g->size_m * g->size_n;
     for (int32_t i = 0; i < g->n_z; i++) results *= (double)ej_nominal_extent(s, g->z[i]);
     double packing = unit == g->lane ? 4.0 / t.lanes : turns ? 1.2 : 3; /* instructions an element */
     return t.cost + elements * packing + results / (t.lanes * t.vectors);

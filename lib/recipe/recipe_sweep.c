@@ -74,14 +74,12 @@ static bool matches(const ej_schedule *s)
 static bool reads_once(const ej_schedule *s)
 {
     const ej_statement *st = &s->statements[0];
-    double bodies = 1, most = 0;
-    for (int32_t a = 0; a < s->n_axes; a++) bodies *= (double)ej_nominal_extent(s, a);
+    double most = 0;
     for (int32_t i = 0; i < st->n_src; i++) {
-        double elements = 1;
-        for (int32_t t = 0; t < st->src[i].n_terms; t++) elements *= (double)ej_nominal_extent(s, st->src[i].terms[t].axis);
+        double elements = ej_rule_elements(s, &st->src[i]);
         if (elements > most) most = elements;
     }
-    return bodies < 2 * most;
+    return ej_rule_iterations(s) < 2 * most;
 }
 
 static int pays(const ej_schedule *s)

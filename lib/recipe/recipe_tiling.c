@@ -111,15 +111,14 @@ enum streaming {
 static int streams_rows(const ej_schedule *s, const ej_statement *st, int32_t lane_axis, int32_t row_axis)
 {
     enum { PAGE = 4096 };
-    double bodies = 1;
+    double iterations = ej_rule_iterations(s);
     int found = STREAMS_NOT;
-    for (int32_t a = 0; a < s->n_axes; a++) bodies *= (double)ej_nominal_extent(s, a);
     for (int32_t i = 0; i < st->n_src; i++) {
         const ej_access_term *row = ej_access_find(&st->src[i], row_axis);
-        double bytes = ej_dtypes[s->buffers[st->src[i].buffer].plan.dtype].bytes, elements = 1;
+        double bytes = ej_dtypes[s->buffers[st->src[i].buffer].plan.dtype].bytes;
+        double elements = ej_rule_elements(s, &st->src[i]);
         if (!row || row->stride.e || !ej_access_moves(&st->src[i], lane_axis)) continue;
-        for (int32_t t = 0; t < st->src[i].n_terms; t++) elements *= (double)ej_nominal_extent(s, st->src[i].terms[t].axis);
-        if (elements * bytes <= (double)s->job->target->l2_bytes || bodies >= 2 * elements) continue;
+        if (elements * bytes <= (double)s->job->target->l2_bytes || iterations >= 2 * elements) continue;
         bool is_short = fabs((double)row->stride.n) * bytes < PAGE;
         if (is_short) return STREAMS_SHORT;
         if (found != STREAMS_NOT) return STREAMS_NOT;

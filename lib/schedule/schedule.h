@@ -180,6 +180,8 @@ int32_t ej_schedule_put(ej_schedule *s, int32_t at, int32_t child, const ej_stat
 int32_t ej_rule_vector(const ej_schedule *s, const ej_statement *st); /* lanes that a register has of its widest dtype */
 int32_t ej_rule_lanes(const ej_schedule *s, const ej_statement *st, int64_t range); /* the same; fewer for a short range */
 int64_t ej_nominal_extent(const ej_schedule *s, int32_t axis); /* for estimates: where it is open, a constant */
+double ej_rule_elements(const ej_schedule *s, const ej_access *access); /* that an access names, by nominal extents */
+double ej_rule_iterations(const ej_schedule *s);                        /* of the loops over all axes, the same way */
 /* The result has a unit axis and no tables, and the L3 has no room for it beside what is read; its rows are whole lines. Where
  * both hold (streams), stores past the caches pay. */
 bool ej_rule_is_large(const ej_schedule *s, const ej_statement *st);

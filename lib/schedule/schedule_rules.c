@@ -41,6 +41,20 @@ int64_t ej_nominal_extent(const ej_schedule *s, int32_t axis)
     return extent.e ? EJ_OPEN_EXTENT : extent.n;
 }
 
+double ej_rule_elements(const ej_schedule *s, const ej_access *access)
+{
+    double elements = 1;
+    for (int32_t t = 0; t < access->n_terms; t++) elements *= (double)ej_nominal_extent(s, access->terms[t].axis);
+    return elements;
+}
+
+double ej_rule_iterations(const ej_schedule *s)
+{
+    double all = 1;
+    for (int32_t a = 0; a < s->n_axes; a++) all *= (double)ej_nominal_extent(s, a);
+    return all;
+}
+
 bool ej_statement_has_table(const ej_statement *st, int32_t axis)
 {
     for (int32_t i = -1; i < st->n_src + st->n_tail; i++) {
