@@ -87,6 +87,7 @@ int32_t bench_flags(const bench_options *options); /* EINJIT_OPTION_* */
 int bench_context(einjit_context **out, const bench_options *options, const char *backend, const char *target);
 einjit_compile_options bench_compile_options(const bench *b);
 int bench_compile(bench *b, einjit_context *context, const einjit_compile_options *options, einjit_kernel **out);
+int bench_scratch(void **out, const bench *b, const einjit_kernel *kernel); /* zeroed, to be freed */
 int bench_check(bench *b, bench_result *r); /* bench_check.c */
 double bench_difference(const tool_tensor *out, const void *other); /* largest, by the largest of `out` */
 int bench_time_case(bench *b, bench_result *r); /* bench_time.c */

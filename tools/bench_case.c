@@ -79,6 +79,15 @@ static void fill_indices(bench *b)
     }
 }
 
+int bench_scratch(void **out, const bench *b, const einjit_kernel *kernel)
+{
+    size_t bytes = einjit_kernel_scratch_bytes(kernel, b->sizes);
+    *out = aligned_alloc(64, bytes ? (bytes + 63) / 64 * 64 : 64);
+    if (!*out) return tool_fail("E_NOMEM", "no memory for %zu bytes of scratch", bytes);
+    memset(*out, 0, bytes);
+    return TOOL_OK;
+}
+
 static int prepare_entry(bench *b)
 {
     size_t n_open = einjit_kernel_open_count(b->kernel);
@@ -87,10 +96,8 @@ static int prepare_entry(bench *b)
         const char *name = einjit_kernel_open_name(b->kernel, i);
         if (!tool_sizes_find(&b->one->sizes, name, &b->sizes[i])) return tool_usage("open size '%s' has no value", name);
     }
-    size_t bytes = einjit_kernel_scratch_bytes(b->kernel, b->sizes);
-    b->scratch = aligned_alloc(64, bytes ? (bytes + 63) / 64 * 64 : 64);
-    if (!b->scratch) return tool_fail("E_NOMEM", "no memory for %zu bytes of scratch", bytes);
-    memset(b->scratch, 0, bytes);
+    int status = bench_scratch(&b->scratch, b, b->kernel);
+    if (status) return status;
     b->data = tool_alloc((b->n_in + b->n_out) * sizeof *b->data);
     for (size_t i = 0; i < b->n_in; i++) b->data[i] = b->in[i].block;
     for (size_t i = 0; i < b->n_out; i++) b->data[b->n_in + i] = b->out[i].block;

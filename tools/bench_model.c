@@ -97,12 +97,8 @@ static int compile_forced(bench_candidate *out, bench_call *call, bench *b)
     out->cycles = cycles_of(steps);
     json_decref(steps);
     if (bench_compile(b, f->context, &options, &f->kernel)) return TOOL_FAILED;
-    size_t bytes = einjit_kernel_scratch_bytes(f->kernel, b->sizes);
-    f->scratch = aligned_alloc(64, bytes ? (bytes + 63) / 64 * 64 : 64);
-    if (!f->scratch) return tool_fail("E_NOMEM", "no memory for %zu bytes of scratch", bytes);
-    memset(f->scratch, 0, bytes);
     f->entry = einjit_kernel_entry(f->kernel);
-    return TOOL_OK;
+    return bench_scratch(&f->scratch, b, f->kernel);
 }
 
 int bench_model_candidates(bench *b, bench_result *r, bench_call calls[BENCH_MAX_CANDIDATES])

@@ -120,9 +120,7 @@ static void look_up(void *user)
 {
     bench *b = user;
     einjit_kernel *kernel = NULL;
-    einjit_compile_options options = {.struct_bytes = sizeof options, .open = b->options->open, .path = b->strategy,
-                                      .constants = b->options->constants,
-                                      .flags = bench_flags(b->options)};
+    einjit_compile_options options = bench_compile_options(b);
     einjit_compile(&kernel, b->context, b->program.graph, b->n_in, b->in_views, b->n_out, b->out_views, &options, NULL);
     einjit_kernel_release(kernel);
 }

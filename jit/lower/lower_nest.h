@@ -260,6 +260,7 @@ void ej_lower_store_at(ej_lower *w, LLVMValueRef value, LLVMValueRef pointer);
 /* lower_reg.c: REG buffers */
 bool ej_regs_init(ej_lower *w);
 bool ej_regs_copy(ej_lower *w, ej_regs *out, const ej_regs *from);
+const ej_reg_place *ej_reg_place_of(const ej_regs *regs, int32_t buffer, int32_t elem); /* NULL: nothing was stored there */
 /* `regs`: the current rows, or a copy of earlier ones. */
 ej_vec ej_reg_read(ej_lower *w, const ej_regs *regs, int32_t buffer, int32_t lanes, const int32_t *elems);
 void ej_reg_write(ej_lower *w, int32_t buffer, int32_t lanes, const int32_t *elems, ej_vec value);

@@ -32,13 +32,6 @@ static int32_t log_of(int32_t n)
     return bits;
 }
 
-static const ej_reg_place *place_of(const ej_regs *regs, int32_t buffer, int32_t elem)
-{
-    if (elem < 0 || (size_t)elem >= regs->n_where[buffer]) return NULL;
-    const ej_reg_place *place = &regs->where[buffer][elem];
-    return place->reg ? place : NULL;
-}
-
 /* Which bit each lane bit of the result is, by lanes that differ in that bit alone: if they come from one row, their lanes there
  * differ in one bit, which it is; else it is the next bit of the rows' numbers. False: the map does not permute bits. */
 static bool find_bits(ej_permute *p, const ej_reg_place *const *place)
@@ -93,7 +86,7 @@ static bool find(ej_lower *w, int32_t buffer, int32_t lanes, const int32_t *elem
     int dtype = w->nest->buffers[buffer].dtype;
     *p = (ej_permute){.lanes = lanes, .lane_bits = log_of(lanes)};
     for (int32_t l = 0; l < lanes; l++) {
-        place[l] = place_of(&w->regs, buffer, elems[l]);
+        place[l] = ej_reg_place_of(&w->regs, buffer, elems[l]);
         if (!place[l]) continue;
         int32_t width = w->regs.items[place[l]->reg - 1].lanes;
         if (p->width && width != p->width) return false;

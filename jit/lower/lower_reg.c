@@ -39,7 +39,7 @@ bool ej_regs_copy(ej_lower *w, ej_regs *out, const ej_regs *from)
     return true;
 }
 
-static const ej_reg_place *place_of(const ej_regs *regs, int32_t buffer, int32_t elem)
+const ej_reg_place *ej_reg_place_of(const ej_regs *regs, int32_t buffer, int32_t elem)
 {
     if (elem < 0 || (size_t)elem >= regs->n_where[buffer]) return NULL;
     const ej_reg_place *place = &regs->where[buffer][elem];
@@ -52,7 +52,7 @@ static int32_t find_row(const ej_regs *regs, int32_t buffer, int32_t lanes, cons
     int32_t first = 0;
     while (first < lanes && elems[first] < 0) first++;
     if (first == lanes) return -1;
-    const ej_reg_place *place = place_of(regs, buffer, elems[first]);
+    const ej_reg_place *place = ej_reg_place_of(regs, buffer, elems[first]);
     if (!place || regs->items[place->reg - 1].lanes != lanes) return -1;
     const int32_t *held = regs->items[place->reg - 1].elems;
     for (int32_t l = 0; l < lanes; l++)
@@ -77,7 +77,7 @@ static LLVMValueRef gather_part(ej_lower *w, const ej_regs *regs, int dtype, boo
     int32_t rows[EJ_LANES_MAX], vec[EJ_LANES_MAX], lane[EJ_LANES_MAX], n = 0, widest = 1;
     const char *name = w->nest->buffers[buffer].name ? w->nest->buffers[buffer].name : "";
     for (int32_t l = 0; l < lanes; l++) {
-        const ej_reg_place *place = place_of(regs, buffer, elems[l]);
+        const ej_reg_place *place = ej_reg_place_of(regs, buffer, elems[l]);
         vec[l] = -1;
         lane[l] = 0;
         if (!place) continue;
@@ -177,7 +177,7 @@ void ej_reg_write(ej_lower *w, int32_t buffer, int32_t lanes, const int32_t *ele
     for (int32_t l = 0; l < lanes; l++) {
         if (elems[l] < 0) continue;
         if (!room_for(w, buffer, elems[l])) return;
-        const ej_reg_place *old = place_of(regs, buffer, elems[l]);
+        const ej_reg_place *old = ej_reg_place_of(regs, buffer, elems[l]);
         if (old) take_from(w, &regs->items[old->reg - 1], old->lane);
         regs->where[buffer][elems[l]].reg = 0;
     }

@@ -293,10 +293,9 @@ static int write_rest(settler *w, int32_t parent, int64_t rest, int64_t from)
 
 static int add_split_axes(settler *w, int64_t chunks, int64_t width, split_axes *out)
 {
-    int64_t vector = width;
-    if (w->st->apart) vector = 1;
-    for (int32_t d = 0; w->st->apart && d < w->st->tile.n; d++)
-        if (w->st->tile.digits[d].axis == w->st->split && w->st->tile.digits[d].place == EJ_LANE) vector *= w->st->tile.digits[d].count;
+    const split_axes whole = {.lane = w->st->split, .part = -1, .chunk = -1};
+    ej_tile lanes = split_tile(w, &whole, true, false);
+    int64_t vector = w->st->apart ? ej_tile_count(&lanes, w->st->split) : width;
     *out = (split_axes){.part = -1, .step = vector, .far = chunks * vector};
     EJ_TRY(ej_nest_axis(w->nest, w->arena, "chunk", ej_size_number(chunks), EJ_RUN_REDUCED, &out->chunk));
     EJ_TRY(ej_nest_axis(w->nest, w->arena, "lane", ej_size_number(vector), EJ_RUN_REDUCED, &out->lane));
