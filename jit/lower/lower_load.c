@@ -64,11 +64,13 @@ ej_vec ej_lower_load_lane(ej_leaf *leaf, ej_leaf_access *access, const ej_lanes 
     ej_lower *w = leaf->w;
     int dtype = access->buffer->dtype;
     LLVMTypeRef type = ej_type_memory(w->e, dtype);
-    int64_t bytes = ej_dtypes[dtype].bytes;
+    int64_t bytes = ej_dtypes[ej_dtypes[dtype].real].bytes, first = ej_part_of(access, o->c[lane], 0);
     const char *name = access->buffer->name ? access->buffer->name : "";
-    LLVMValueRef at = ej_lane_address(leaf, access, lanes, lane, clamp, o->c[lane] * bytes), im = NULL;
-    if (ej_dtype_is_complex(dtype))
-        im = ej_lower_load_at(w, type, ej_lower_offset(w, at, ej_lower_i64(w, bytes / 2), 1, ""), name);
+    LLVMValueRef at = ej_lane_address(leaf, access, lanes, lane, clamp, first * bytes), im = NULL;
+    if (ej_dtype_is_complex(dtype)) {
+        int64_t apart = ej_part_of(access, o->c[lane], 1) - first;
+        im = ej_lower_load_at(w, type, ej_lower_offset(w, at, ej_lower_i64(w, apart), bytes, ""), name);
+    }
     return value_of(w, dtype, ej_lower_load_at(w, type, at, name), im);
 }
 
@@ -82,12 +84,12 @@ static int compare_entries(const void *a, const void *b)
     return (x->lane > y->lane) - (x->lane < y->lane);
 }
 
-int32_t ej_entries_of(const ej_offsets *o, int32_t parts, ej_entry *out)
+int32_t ej_entries_of(const ej_leaf_access *access, const ej_offsets *o, ej_entry *out)
 {
-    int32_t n = 0;
+    int32_t n = 0, parts = ej_dtype_is_complex(access->buffer->dtype) ? 2 : 1;
     for (int32_t l = 0; l < o->n; l++)
         for (int32_t p = 0; p < parts; p++)
-            if (o->valid >> l & 1) out[n++] = (ej_entry){o->key[l], parts * o->c[l] + p, l, p};
+            if (o->valid >> l & 1) out[n++] = (ej_entry){o->key[l], ej_part_of(access, o->c[l], p), l, p};
     qsort(out, (size_t)n, sizeof *out, compare_entries);
     return n;
 }
@@ -170,7 +172,7 @@ static ej_vec load_covered(ej_leaf *leaf, ej_leaf_access *access, const ej_lanes
     const char *name = access->buffer->name ? access->buffer->name : "";
 
     int32_t widest = (int32_t)(w->e->target->vector_bytes / bytes);
-    cover.n_entries = ej_entries_of(o, parts, cover.entries);
+    cover.n_entries = ej_entries_of(access, o, cover.entries);
     choose_cover(&cover, widest < lanes->n * parts ? widest : lanes->n * parts);
     LLVMTypeRef type = ej_type_of(ej_type_memory(w->e, dtype), cover.width);
     for (int32_t p = 0; p < cover.n_pieces; p++)
@@ -200,6 +202,12 @@ static ej_vec load_masked(ej_leaf *leaf, ej_leaf_access *access, const ej_lanes 
     int32_t n = complex ? 2 * lanes->n : lanes->n, even[EJ_LANES_MAX], odd[EJ_LANES_MAX];
     const char *name = access->buffer->name ? access->buffer->name : "";
     LLVMValueRef at = ej_lane_address(leaf, access, lanes, 0, clamp, o->c[0] * ej_dtypes[dtype].bytes);
+    if (access->planar) {
+        LLVMTypeRef half = ej_type_of(ej_type_memory(w->e, dtype), lanes->n);
+        LLVMValueRef apart = ej_lower_i64(w, access->planar), im;
+        im = ej_lower_offset(w, at, apart, ej_dtypes[dtype].bytes / 2, "");
+        return (ej_vec){ej_lower_masked_load(w, half, at, mask, name), ej_lower_masked_load(w, half, im, mask, name)};
+    }
     if (complex) mask = ej_lower_twice(w, mask, lanes->n);
     LLVMValueRef all = ej_lower_masked_load(w, ej_type_of(ej_type_memory(w->e, dtype), n), at, mask, name);
     if (!complex) return value_of(w, dtype, all, NULL);

@@ -397,7 +397,7 @@ void ej_lower_tree(ej_lower *w)
     w->at = EJ_LOWER_NEW(w, ej_at, n_at);
     w->written = EJ_LOWER_NEW(w, bool, nest->n_buffers);
     w->placed_lo = EJ_LOWER_NEW(w, LLVMValueRef *, nest->n_buffers);
-    if (w->status != EINJIT_OK || !ej_regs_init(w)) return;
+    if (w->status != EINJIT_OK || !ej_planar_find(w) || !ej_regs_init(w)) return;
     int32_t n = number_accesses(w, nest->root, 0);
     start_ranges(w);
     ej_at_start(w, 0, n);

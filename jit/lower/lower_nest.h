@@ -84,6 +84,7 @@ typedef struct ej_lower {
     LLVMValueRef *buffers;        /* base pointers */
     LLVMValueRef **placed_lo;     /* per buffer: los of all axes where it was placed; NULL: not placed */
     bool *written;                /* per buffer: a leaf of the nest stores to it */
+    int32_t *planar;              /* per buffer: lower_planar.c's W, 0: complex parts lie side by side */
     ej_range *ranges;             /* per axis */
     int32_t *first_at, *end_at;   /* per node: the accesses of its subtree, a leaf's dst before its sources */
     ej_at *at;
@@ -166,6 +167,7 @@ typedef struct ej_leaf_digit {
 typedef struct ej_leaf_access {
     ej_at *at;
     const ej_buffer *buffer;
+    int32_t planar;   /* as in ej_lower */
     uint32_t set;     /* digit axes it depends on */
     uint32_t opaque;  /* of these: symbolic strides and tables */
     int64_t stride[EJ_TILE_DIGITS], block[EJ_TILE_DIGITS], block_stride[EJ_TILE_DIGITS];
@@ -246,10 +248,15 @@ typedef struct ej_entry {
     int32_t lane;
     int32_t part;    /* 0, 1: imaginary */
 } ej_entry;
-int32_t ej_entries_of(const ej_offsets *o, int32_t parts, ej_entry *out); /* out: 2 * EJ_LANES_MAX */
+int32_t ej_entries_of(const ej_leaf_access *access, const ej_offsets *o, ej_entry *out); /* out: 2 * EJ_LANES_MAX */
 bool ej_can_mask(const ej_lower *w, int64_t bytes); /* masked moves of elements of that size are instructions */
 LLVMValueRef ej_lower_masked_load(ej_lower *w, LLVMTypeRef type, LLVMValueRef pointer, LLVMValueRef mask, const char *name);
 void ej_lower_masked_store(ej_lower *w, LLVMValueRef value, LLVMValueRef pointer, LLVMValueRef mask);
+/* lower_planar.c: complex scratch with the parts of a vector apart */
+bool ej_planar_find(ej_lower *w); /* false: out of memory */
+/* Where a part (0, 1: imaginary) of an element lies, from the access' pointer, counted in parts. */
+int64_t ej_part_of(const ej_leaf_access *access, int64_t element, int32_t part);
+
 /* Parts in memory order of one vector; complex: interleaved. */
 LLVMValueRef ej_lower_flat(ej_lower *w, int dtype, ej_vec value, int32_t lanes);
 /* Each lane twice: <a, a, b, b, ...> */

@@ -43,10 +43,12 @@ void ej_lower_store_lane(ej_leaf *leaf, ej_leaf_access *access, const ej_lanes *
 {
     ej_lower *w = leaf->w;
     int dtype = access->buffer->dtype;
-    int64_t bytes = ej_dtypes[dtype].bytes;
-    LLVMValueRef at = ej_lane_address(leaf, access, lanes, lane, clamp, o->c[lane] * bytes);
+    int64_t bytes = ej_dtypes[ej_dtypes[dtype].real].bytes, first = ej_part_of(access, o->c[lane], 0);
+    LLVMValueRef at = ej_lane_address(leaf, access, lanes, lane, clamp, first * bytes);
     ej_lower_store_at(w, to_memory(w, dtype, value.re, 1), at);
-    if (value.im) ej_lower_store_at(w, value.im, ej_lower_offset(w, at, ej_lower_i64(w, bytes / 2), 1, ""));
+    if (!value.im) return;
+    LLVMValueRef apart = ej_lower_i64(w, ej_part_of(access, o->c[lane], 1) - first);
+    ej_lower_store_at(w, value.im, ej_lower_offset(w, at, apart, bytes, ""));
 }
 
 /* ---- known lanes ---- */
@@ -57,6 +59,15 @@ LLVMValueRef ej_lower_flat(ej_lower *w, int dtype, ej_vec value, int32_t lanes)
     int32_t mask[2 * EJ_LANES_MAX];
     if (!value.im) return to_memory(w, dtype, value.re, lanes);
     for (int32_t l = 0; l < 2 * lanes; l++) mask[l] = l / 2 + l % 2 * lanes;
+    return ej_shuffle(w, value.re, value.im, mask, 2 * lanes, "");
+}
+
+/* The parts of a vector for store_known: interleaved, or those of a planar buffer apart. */
+static LLVMValueRef flat_of(ej_lower *w, const ej_leaf_access *access, ej_vec value, int32_t lanes)
+{
+    int32_t mask[2 * EJ_LANES_MAX];
+    if (!access->planar) return ej_lower_flat(w, access->buffer->dtype, value, lanes);
+    for (int32_t l = 0; l < 2 * lanes; l++) mask[l] = l;
     return ej_shuffle(w, value.re, value.im, mask, 2 * lanes, "");
 }
 
@@ -85,14 +96,14 @@ static void store_known(ej_leaf *leaf, ej_leaf_access *access, const ej_lanes *l
     int32_t parts = value.im ? 2 : 1, mask[2 * EJ_LANES_MAX];
     int64_t bytes = ej_dtypes[dtype].bytes / parts;
     ej_entry entries[2 * EJ_LANES_MAX];
-    int32_t n = ej_entries_of(o, parts, entries);
-    LLVMValueRef flat = ej_lower_flat(w, dtype, value, lanes->n);
+    int32_t n = ej_entries_of(access, o, entries);
+    LLVMValueRef flat = flat_of(w, access, value, lanes->n);
     for (int32_t i = 0; i < n;) {
         const ej_entry *first = &entries[i];
         int32_t run = 0;
         for (; i < n && entries[i].key == first->key && entries[i].c <= first->c + run; i++) {
             if (entries[i].c < first->c + run) run--; /* the same element again: the later lane counts */
-            mask[run++] = entries[i].lane * parts + entries[i].part;
+            mask[run++] = access->planar ? entries[i].part * lanes->n + entries[i].lane : entries[i].lane * parts + entries[i].part;
         }
         store_run(w, flat, mask, run, ej_lane_address(leaf, access, lanes, first->lane, 0, first->c * bytes), bytes);
     }
@@ -132,6 +143,12 @@ static void store_masked(ej_leaf *leaf, ej_leaf_access *access, const ej_lanes *
     int dtype = access->buffer->dtype;
     LLVMValueRef at = ej_lane_address(leaf, access, lanes, 0, 0, o->c[0] * ej_dtypes[dtype].bytes);
     mask = LLVMBuildAnd(w->e->builder, mask, ej_leaf_bits(w, o->valid, lanes->n), "");
+    if (access->planar) {
+        LLVMValueRef apart = ej_lower_i64(w, access->planar);
+        ej_lower_masked_store(w, value.re, at, mask);
+        ej_lower_masked_store(w, value.im, ej_lower_offset(w, at, apart, ej_dtypes[dtype].bytes / 2, ""), mask);
+        return;
+    }
     if (value.im) mask = ej_lower_twice(w, mask, lanes->n);
     ej_lower_masked_store(w, ej_lower_flat(w, dtype, value, lanes->n), at, mask);
 }

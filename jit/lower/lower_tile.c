@@ -92,6 +92,7 @@ static bool read_access(ej_leaf *leaf, ej_leaf_access *access, ej_at *at)
     memset(access, 0, sizeof *access);
     access->at = at;
     access->buffer = &w->nest->buffers[at->access->buffer];
+    access->planar = w->planar[at->access->buffer];
     for (int32_t t = 0; t < at->access->n_terms; t++) {
         const ej_access_term *term = &at->access->terms[t];
         bool blocked = term->block > 0;

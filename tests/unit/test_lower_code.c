@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,6 +68,58 @@ static void the_matmul_of_the_dump_is_right(void **state)
 {
     (void)state;
     lower_agree(matmul, 0, NULL, 0);
+}
+
+/* A panel of complex numbers between a pack and a product; `n` columns, of which the last vector may have a few only; the
+ * lanes of the pack are given. */
+static void complex_panel(char *out, size_t size, const char *dtype, int n, int lanes)
+{
+    snprintf(out, size,
+             "nest panels\naxis j %d\naxis k 7 reduced\nbuffer B %s arg 0\nbuffer x %s arg 1\nbuffer C %s arg 2\n"
+             "buffer panel %s local elems %d\nbuffer acc %s reg elems 8\nplace panel\n"
+             "loop k step 1\n    loop j step %d\n        move panel[j: 1 block 8: 56, k: 8]\n            src B[j: 1, k: %d]\n"
+             "            expr $0 = %s src 0\n            tile j lane %d\n"
+             "loop j step 8\n    place acc\n    move acc[j: 1]\n        expr $0 = %s const 0.0 0.0\n        tile j lane 8\n"
+             "    loop k step 1\n        sum acc[j: 1]\n            src panel[j: 1 block 8: 56, k: 8]\n            src x[k: 1]\n"
+             "            expr $0 = %s src 0; $1 = %s src 1; $2 = %s mul $0 $1\n            tile j lane 8\n"
+             "    move C[j: 1]\n        src acc[j: 1]\n        expr $0 = %s src 0\n        tile j lane 8\n",
+             n, dtype, dtype, dtype, dtype, (n + 7) / 8 * 56, dtype, lanes, n, dtype, lanes, dtype, dtype, dtype, dtype, dtype);
+}
+
+/* The parts of a vector in scratch lie apart, so that the loop over the terms has nothing but loads and multiply-adds. */
+static void complex_panels_are_read_without_shuffles(void **state)
+{
+    (void)state;
+    char text[2048];
+    nest_case c;
+    complex_panel(text, sizeof text, "c64", 24, 8);
+    const char *code = dump_of(&c, text, "avx2", 1u << EJ_STAGE_ASM), *loop = NULL;
+    if (code) {
+        const char *sum = strstr(code, "vfmadd");
+        assert_non_null(sum);
+        for (const char *at = code; (at = strstr(at, "\n.LBB")) && at < sum; at++) loop = at;
+        assert_non_null(loop);
+        const char *end = strstr(sum, "\tj");
+        assert_non_null(end);
+        for (; loop < end; loop++) {
+            assert_int_not_equal(strncmp(loop, "vshuf", 5), 0);
+            assert_int_not_equal(strncmp(loop, "vperm", 5), 0);
+        }
+    }
+    nest_close(&c);
+}
+
+static void complex_panels_are_right(void **state)
+{
+    (void)state;
+    static const char *const dtypes[] = {"c64", "c128"};
+    char text[2048];
+    for (int d = 0; d < 2; d++)
+        for (int n = 1; n <= 25; n++)
+            for (int lanes = 4; lanes <= 8; lanes *= 2) { /* of the pack: 4 are another width, so that parts lie side by side */
+                complex_panel(text, sizeof text, dtypes[d], n, lanes);
+                lower_agree(text, 0, NULL, 0);
+            }
 }
 
 static void dumps_are_the_same_every_time_and_name_axes(void **state)
@@ -227,6 +280,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_register_tile_has_no_spills_and_no_calls),
         cmocka_unit_test(the_matmul_of_the_dump_is_right),
+        cmocka_unit_test(complex_panels_are_read_without_shuffles),
+        cmocka_unit_test(complex_panels_are_right),
         cmocka_unit_test(dumps_are_the_same_every_time_and_name_axes),
         cmocka_unit_test(a_row_gets_its_own_code_again),
         cmocka_unit_test(values_that_a_loop_does_not_change_have_no_phi),
