@@ -190,8 +190,9 @@ static double quality(const ej_schedule *s, const ej_product *g, int32_t mr, int
     return filled(m, mr) * filled(n, width) * busy / (1 + 0.3 * loads) * (nv > 2 && width < n ? 0.95 : 1);
 }
 
-/* mr * nv accumulators, nv vectors of the right operand and one value of the left one in all lanes have to fit into the
- * registers; without fused multiply-add a product, too. */
+/* mr * nv accumulators, the vectors of one operand and one at a time of the other have to fit into the registers; without fused
+ * multiply-add a product, too. The fewer ones are held: nv vectors of the right operand, or mr values of the left one in all
+ * lanes, for which ej_do_product_tile goes through the tile vector by vector. */
 void ej_product_tile(const ej_schedule *s, const ej_product *g, int32_t lanes, bool packed, int64_t *rows, int64_t *vectors)
 {
     const ej_target *t = s->job->target;
@@ -200,7 +201,7 @@ void ej_product_tile(const ej_schedule *s, const ej_product *g, int32_t lanes, b
     double best = 0;
     for (int32_t nv = 1; nv <= most_vectors; nv++)
         for (int32_t mr = 2; mr <= most; mr++) {
-            if (parts * (mr * nv + nv + 1) + !t->fma > t->vector_registers) break;
+            if (parts * (mr * nv + (mr < nv ? mr : nv) + 1) + !t->fma > t->vector_registers) break;
             double score = quality(s, g, mr, nv, lanes, parts);
             if (score <= best * 1.001) continue; /* of equals the first */
             best = score;
@@ -212,8 +213,9 @@ void ej_product_tile(const ej_schedule *s, const ej_product *g, int32_t lanes, b
 void ej_do_product_tile(ej_schedule *s, const ej_product *g, int64_t rows, int64_t vectors, int32_t lanes)
 {
     ej_tile tile = {0};
-    ej_tile_add(&tile, g->row, rows, EJ_UNROLL);
+    if (rows >= vectors) ej_tile_add(&tile, g->row, rows, EJ_UNROLL);
     ej_tile_add(&tile, g->lane, vectors, EJ_UNROLL);
+    if (rows < vectors) ej_tile_add(&tile, g->row, rows, EJ_UNROLL);
     ej_tile_add(&tile, g->lane, lanes, EJ_LANE);
     ej_do_tile(s, 0, tile);
 }
