@@ -348,6 +348,32 @@ static void batches_are_taken_where_the_l1_holds_a_product(void **state)
     assert_false(script_takes(&ej_script_batched, PRODUCT("ij,jk->ik"), "f32[16,16] f32[16,16]", NULL));
 }
 
+/* Of a register tile the rows or the vectors are held, whichever are fewer, and the others come one at a time: 3 rows of 4
+ * vectors of sums leave 16 registers room for that. */
+static void a_tile_holds_the_fewer_vectors(void **state)
+{
+    (void)state;
+    const ej_target *row = ej_target_by_name("avx2");
+    int64_t own[EJ_RECIPE_PARAMS][EJ_RECIPE_NUMBERS] = {{0}};
+    plan_case c;
+    ej_schedule s;
+    if (!row) skip();
+    plan_open(&c, PRODUCT("bij,bjk->bik"), "f64[100,32,32] f64[100,32,32]", NULL, NULL);
+    ej_sizes sizes = c.plan.bound->sizes;
+    c.bind.job.target = row;
+    assert_int_equal(ej_schedule_begin(&s, &c.plan.steps[0], &c.plan, &sizes, &c.bind.job), EINJIT_OK);
+    assert_int_equal(ej_script_batched.params(&s, own), 1);
+    ej_script_batched.run(&s, own[0]);
+    assert_false(s.failed);
+    const ej_tile *tile = &s.statements[0].tile;
+    assert_int_equal(tile->n, 3);
+    assert_int_equal(tile->digits[0].count, 4); /* vectors first: each meets all rows before the next is loaded */
+    assert_int_equal(tile->digits[0].axis, tile->digits[2].axis);
+    assert_int_equal(tile->digits[1].count, 3);
+    assert_int_equal(tile->digits[2].place, EJ_LANE);
+    plan_close(&c);
+}
+
 static void expect_recipe(const char *program, const char *inputs, const char *recipe, bool same)
 {
     plan_case c;
@@ -401,6 +427,7 @@ int main(void)
         cmocka_unit_test(small_results_stay_in_the_caches),
         cmocka_unit_test(products_are_taken_where_they_pay),
         cmocka_unit_test(batches_are_taken_where_the_l1_holds_a_product),
+        cmocka_unit_test(a_tile_holds_the_fewer_vectors),
         cmocka_unit_test(smaller_products_are_taken_where_the_tree_costs_less),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
