@@ -86,12 +86,12 @@ static LLVMValueRef hidden(ej_lower *w, int64_t amount)
 }
 
 /* How many loops there are inside each other. */
-static int loops_deep(const ej_lower *w, int32_t id)
+int ej_loops_deep(const ej_lower *w, int32_t id)
 {
     int most = 0;
     for (; id >= 0; id = w->nest->nodes[id].next) {
         const ej_nest_node *node = &w->nest->nodes[id];
-        int deep = node->kind == EJ_NEST_LOOP ? 1 + loops_deep(w, node->child) : 0;
+        int deep = node->kind == EJ_NEST_LOOP ? 1 + ej_loops_deep(w, node->child) : 0;
         most = deep > most ? deep : most;
     }
     return most;
@@ -152,9 +152,12 @@ static void align_loop(ej_lower *w, LLVMValueRef branch)
 
 /* ---- counted loops over full chunks ---- */
 
+enum { OVERLAPS = -1 };
+
 /* do { chunk at d } while ((d += step) <= last): the builder comes from `before` and leaves at the end of the loop's
  * last block, before its branch to *body or onwards. Gives the next d and whether to go round again. `total` (NULL: all
- * chunks are full): the last chunk ends there; `number` > 0: it is this number. */
+ * chunks are full): the last chunk ends there; `number` > 0: it is this number; OVERLAPS: that chunk is full, too, and begins
+ * inside the one before. */
 static LLVMValueRef emit_round(ej_lower *w, int32_t id, LLVMBasicBlockRef before, LLVMBasicBlockRef body,
                                LLVMValueRef last, LLVMValueRef total, int64_t number, LLVMValueRef *again)
 {
@@ -167,10 +170,14 @@ static LLVMValueRef emit_round(ej_lower *w, int32_t id, LLVMBasicBlockRef before
     LLVMAddIncoming(d, &zero, &before, 1);
     ej_regs_loop_begin(w, &regs, before);
     ej_running running = {.variable = d, .step = node->step, .before = before, .body = body};
-    int deep = loops_deep(w, node->child);
+    int deep = ej_loops_deep(w, node->child);
     running.most = deep == 0 ? EJ_RUNNING_MAX : deep == 1 ? EJ_RUNNING_OUTER : 0;
     w->running = &running;
-    if (total) {
+    if (total && number == OVERLAPS) {
+        LLVMValueRef latest = LLVMBuildSub(b, total, ej_lower_i64(w, node->step), "");
+        LLVMValueRef by = LLVMBuildSelect(b, LLVMBuildICmp(b, LLVMIntSLT, d, latest, ""), d, latest, "");
+        emit_chunk(w, id, by, node->step, node->step, NULL, 0);
+    } else if (total) {
         LLVMValueRef step = ej_lower_i64(w, node->step), left = LLVMBuildSub(b, total, d, "");
         LLVMValueRef n = LLVMBuildSelect(b, LLVMBuildICmp(b, LLVMIntSLT, left, step, ""), left, step, "");
         emit_chunk(w, id, d, -1, node->step, n, number);
@@ -187,19 +194,19 @@ static LLVMValueRef emit_round(ej_lower *w, int32_t id, LLVMBasicBlockRef before
     return next;
 }
 
-/* So many chunks; total > 0: the last one ends there. */
-static void emit_counted(ej_lower *w, int32_t id, int64_t chunks, int64_t total)
+/* So many chunks; total > 0: the last one ends there, and may overlap the one before. */
+static void emit_counted(ej_lower *w, int32_t id, int64_t chunks, int64_t total, bool overlaps)
 {
     const ej_nest_node *node = &w->nest->nodes[id];
     LLVMBuilderRef b = w->e->builder;
     LLVMValueRef again;
     LLVMBasicBlockRef before = LLVMGetInsertBlock(b), body = loop_block(w, node->axis);
     LLVMBuildBr(b, body);
-    emit_round(w, id, before, body, ej_lower_i64(w, (chunks - 1) * node->step), total > 0 ? ej_lower_i64(w, total) : NULL, total,
-               &again);
+    emit_round(w, id, before, body, ej_lower_i64(w, (chunks - 1) * node->step), total > 0 ? ej_lower_i64(w, total) : NULL,
+               overlaps ? OVERLAPS : total, &again);
     LLVMBasicBlockRef after = ej_lower_block(w, "");
     LLVMValueRef branch = LLVMBuildCondBr(b, again, body, after);
-    if (chunks >= EJ_LOOP_ROUNDS && !loops_deep(w, node->child)) align_loop(w, branch);
+    if (chunks >= EJ_LOOP_ROUNDS && !ej_loops_deep(w, node->child)) align_loop(w, branch);
     LLVMPositionBuilderAtEnd(b, after);
 }
 
@@ -220,12 +227,27 @@ static bool divides_again(const ej_lower *w, int32_t id, int32_t axis, int64_t s
     return true;
 }
 
+/* A chunk of so many values has copies of bodies inside of which none may overlap the chunk before: it is too short. */
+static bool is_too_short(const ej_lower *w, int32_t id, int32_t axis, int64_t rest)
+{
+    for (; id >= 0; id = w->nest->nodes[id].next) {
+        const ej_nest_node *node = &w->nest->nodes[id];
+        if (node->kind != EJ_NEST_LOOP) continue;
+        if (node->axis == axis && rest < node->step) return true;
+        if (is_too_short(w, node->child, axis, rest)) return true;
+    }
+    return false;
+}
+
 static void emit_static(ej_lower *w, int32_t id, int64_t count)
 {
     const ej_nest_node *node = &w->nest->nodes[id];
     int64_t full = count / node->step, rest = count % node->step;
-    if (full && rest && divides_again(w, node->child, node->axis, node->step)) {
-        emit_counted(w, id, full + 1, count);
+    bool divided = full && rest && divides_again(w, node->child, node->axis, node->step);
+    bool copied = full && rest && (!divided || is_too_short(w, node->child, node->axis, rest));
+    bool overlaps = copied && ej_loop_overlaps(w, id, rest);
+    if (divided || overlaps) {
+        emit_counted(w, id, full + 1, count, overlaps);
         return;
     }
     ej_range *range = &w->ranges[node->axis], outer = *range;
@@ -233,7 +255,7 @@ static void emit_static(ej_lower *w, int32_t id, int64_t count)
     if (full == 1)
         emit_chunk(w, id, ej_lower_i64(w, 0), node->step, node->step, NULL, 0);
     else if (full > 1)
-        emit_counted(w, id, full, 0);
+        emit_counted(w, id, full, 0, false);
     *range = outer;
     if (rest) emit_chunk(w, id, ej_lower_i64(w, full * node->step), rest, rest, NULL, 0);
 }
@@ -249,9 +271,9 @@ static void emit_guarded(ej_lower *w, int32_t id, LLVMValueRef condition, LLVMVa
     ej_guard_end(w, &guard);
 }
 
-/* The full chunks of n values, or (`all`) all of them, the last one maybe shorter; gives how many values they cover.
+/* The full chunks of n values, or (`all`) all of them, the last one maybe shorter or overlapping the one before; gives how many values they cover.
  * `certain`: there is one. */
-static LLVMValueRef emit_chunks(ej_lower *w, int32_t id, LLVMValueRef n, bool certain, bool all)
+static LLVMValueRef emit_chunks(ej_lower *w, int32_t id, LLVMValueRef n, bool certain, bool all, bool overlaps)
 {
     const ej_nest_node *node = &w->nest->nodes[id];
     LLVMBuilderRef b = w->e->builder;
@@ -265,10 +287,10 @@ static LLVMValueRef emit_chunks(ej_lower *w, int32_t id, LLVMValueRef n, bool ce
         LLVMBuildBr(b, body);
     else
         LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntSGE, n, least, ""), body, after);
-    LLVMValueRef next = emit_round(w, id, before, body, last, all ? n : NULL, 0, &again);
+    LLVMValueRef next = emit_round(w, id, before, body, last, all ? n : NULL, overlaps ? OVERLAPS : 0, &again);
     LLVMBasicBlockRef latch = LLVMGetInsertBlock(b);
     LLVMValueRef branch = LLVMBuildCondBr(b, again, body, after);
-    if (!loops_deep(w, node->child)) align_loop(w, branch);
+    if (!ej_loops_deep(w, node->child)) align_loop(w, branch);
     LLVMMoveBasicBlockAfter(after, latch);
     LLVMPositionBuilderAtEnd(b, after);
     if (certain) return next;
@@ -293,12 +315,16 @@ static void emit_open(ej_lower *w, int32_t id, ej_range range)
     }
     bool known = range.modulo && range.modulo % node->step == 0;
     if (!known && node->step > 1 && divides_again(w, node->child, node->axis, node->step)) {
-        emit_chunks(w, id, range.n, !range.maybe_empty, true);
+        emit_chunks(w, id, range.n, !range.maybe_empty, true, false);
         return;
     }
     bool certain = known ? range.residue % range.modulo >= node->step : node->step == 1 && !range.maybe_empty;
     int64_t number = known ? range.residue % node->step : -1;
-    LLVMValueRef done = emit_chunks(w, id, range.n, certain, false);
+    if (certain && number > 0 && ej_loop_overlaps(w, id, number)) {
+        emit_chunks(w, id, range.n, true, true, true);
+        return;
+    }
+    LLVMValueRef done = emit_chunks(w, id, range.n, certain, false, false);
     if (node->step == 1 || !number) return;
     LLVMValueRef rest = LLVMBuildSub(b, range.n, done, "");
     emit_guarded(w, id, LLVMBuildICmp(b, LLVMIntSGT, rest, zero, ""), done, number, known ? number : node->step - 1,

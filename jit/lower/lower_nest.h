@@ -128,6 +128,11 @@ LLVMValueRef ej_lower_offset(ej_lower *w, LLVMValueRef pointer, LLVMValueRef ele
  * instruction can say it as well. */
 LLVMValueRef ej_loop_pointer(ej_lower *w, LLVMValueRef pointer, LLVMValueRef by, int64_t block, ej_size stride, int64_t bytes);
 
+int ej_loops_deep(const ej_lower *w, int32_t id); /* loops inside each other among a node and those behind it */
+/* lower_overlap.c: the last chunk of a loop, of `rest` values, may as well be a full one that ends where it does: what is computed
+ * twice comes out the same, and is little. Then no copy of the body is needed. */
+bool ej_loop_overlaps(ej_lower *w, int32_t loop, int64_t rest);
+
 /* ---- lower_steps.c: the entry of several nests ---- */
 /* Fills the entry block and "start" of the entry function, whose state is w: calls of `leaves` (functions, one a leaf). */
 void ej_lower_steps(ej_lower *w, LLVMValueRef const *leaves);
