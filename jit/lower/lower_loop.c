@@ -85,16 +85,11 @@ static LLVMValueRef hidden(ej_lower *w, int64_t amount)
     return ej_intrinsic(w->e, "llvm.expect", (LLVMValueRef[]){value, value}, 2, "");
 }
 
-/* How many loops there are inside each other. */
-int ej_loops_deep(const ej_lower *w, int32_t id)
+bool ej_has_loops(const ej_lower *w, int32_t id)
 {
-    int most = 0;
-    for (; id >= 0; id = w->nest->nodes[id].next) {
-        const ej_nest_node *node = &w->nest->nodes[id];
-        int deep = node->kind == EJ_NEST_LOOP ? 1 + ej_loops_deep(w, node->child) : 0;
-        most = deep > most ? deep : most;
-    }
-    return most;
+    for (; id >= 0; id = w->nest->nodes[id].next)
+        if (w->nest->nodes[id].kind == EJ_NEST_LOOP) return true;
+    return false;
 }
 
 LLVMValueRef ej_loop_pointer(ej_lower *w, LLVMValueRef pointer, LLVMValueRef by, int64_t block, ej_size stride, int64_t bytes)
@@ -102,7 +97,7 @@ LLVMValueRef ej_loop_pointer(ej_lower *w, LLVMValueRef pointer, LLVMValueRef by,
     ej_running *loop = w->running;
     int64_t round;
     bool inside = LLVMIsAInstruction(pointer) && loop && LLVMGetInstructionParent(pointer) == loop->body; /* of a second term */
-    if (!loop || inside || by != loop->variable || loop->n >= loop->most || stride.e || loop->step % block ||
+    if (!loop || inside || by != loop->variable || loop->n == EJ_RUNNING_MAX || stride.e || loop->step % block ||
         __builtin_mul_overflow(loop->step / block, stride.n, &round) || __builtin_mul_overflow(round, bytes, &round))
         return NULL;
     for (int64_t scale = 1; scale <= 8; scale *= 2)
@@ -170,9 +165,7 @@ static LLVMValueRef emit_round(ej_lower *w, int32_t id, LLVMBasicBlockRef before
     LLVMAddIncoming(d, &zero, &before, 1);
     ej_regs_loop_begin(w, &regs, before);
     ej_running running = {.variable = d, .step = node->step, .before = before, .body = body};
-    int deep = ej_loops_deep(w, node->child);
-    running.most = deep == 0 ? EJ_RUNNING_MAX : deep == 1 ? EJ_RUNNING_OUTER : 0;
-    w->running = &running;
+    w->running = ej_has_loops(w, node->child) ? NULL : &running;
     if (total && number == OVERLAPS) {
         LLVMValueRef latest = LLVMBuildSub(b, total, ej_lower_i64(w, node->step), "");
         LLVMValueRef by = LLVMBuildSelect(b, LLVMBuildICmp(b, LLVMIntSLT, d, latest, ""), d, latest, "");
@@ -206,7 +199,7 @@ static void emit_counted(ej_lower *w, int32_t id, int64_t chunks, int64_t total,
                overlaps ? OVERLAPS : total, &again);
     LLVMBasicBlockRef after = ej_lower_block(w, "");
     LLVMValueRef branch = LLVMBuildCondBr(b, again, body, after);
-    if (chunks >= EJ_LOOP_ROUNDS && !ej_loops_deep(w, node->child)) align_loop(w, branch);
+    if (chunks >= EJ_LOOP_ROUNDS && !ej_has_loops(w, node->child)) align_loop(w, branch);
     LLVMPositionBuilderAtEnd(b, after);
 }
 
@@ -290,7 +283,7 @@ static LLVMValueRef emit_chunks(ej_lower *w, int32_t id, LLVMValueRef n, bool ce
     LLVMValueRef next = emit_round(w, id, before, body, last, all ? n : NULL, overlaps ? OVERLAPS : 0, &again);
     LLVMBasicBlockRef latch = LLVMGetInsertBlock(b);
     LLVMValueRef branch = LLVMBuildCondBr(b, again, body, after);
-    if (!ej_loops_deep(w, node->child)) align_loop(w, branch);
+    if (!ej_has_loops(w, node->child)) align_loop(w, branch);
     LLVMMoveBasicBlockAfter(after, latch);
     LLVMPositionBuilderAtEnd(b, after);
     if (certain) return next;

@@ -61,14 +61,14 @@ typedef struct ej_regs {
     size_t *n_where;
 } ej_regs;
 
-/* Pointers that a loop moves on from round to round, next to its variable. Each takes a register for as long as the loop runs:
- * further out products of the variable do, which are computed once a round. */
-enum { EJ_RUNNING_MAX = 8, EJ_RUNNING_OUTER = 3 }; /* of a loop without loops inside, and of one around such loops */
+/* Pointers that a loop without loops inside moves on from round to round, next to its variable. Further out they would hold a
+ * register all the time, where a product of the variable a round costs nothing. */
+enum { EJ_RUNNING_MAX = 8 };
 typedef struct ej_running {
     LLVMValueRef variable;
     int64_t step;
     LLVMBasicBlockRef before, body; /* body: the loop's first block */
-    int32_t n, most;
+    int32_t n;
     int64_t bytes[EJ_RUNNING_MAX];  /* by so many */
     LLVMValueRef pointer[EJ_RUNNING_MAX];
 } ej_running;
@@ -128,7 +128,7 @@ LLVMValueRef ej_lower_offset(ej_lower *w, LLVMValueRef pointer, LLVMValueRef ele
  * instruction can say it as well. */
 LLVMValueRef ej_loop_pointer(ej_lower *w, LLVMValueRef pointer, LLVMValueRef by, int64_t block, ej_size stride, int64_t bytes);
 
-int ej_loops_deep(const ej_lower *w, int32_t id); /* loops inside each other among a node and those behind it */
+bool ej_has_loops(const ej_lower *w, int32_t id); /* among a node and those behind it */
 /* lower_overlap.c: the last chunk of a loop, of `rest` values, may as well be a full one that ends where it does: what is computed
  * twice comes out the same, and is little. Then no copy of the body is needed. */
 bool ej_loop_overlaps(ej_lower *w, int32_t loop, int64_t rest);

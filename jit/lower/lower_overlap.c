@@ -64,7 +64,7 @@ bool ej_loop_overlaps(ej_lower *w, int32_t loop, int64_t rest)
     const ej_nest_node *node = &w->nest->nodes[loop];
     int32_t n = w->nest->n_buffers;
     ej_size extent = w->nest->axes[node->axis].extent;
-    bool one_leaf = !ej_loops_deep(w, node->child) && w->nest->nodes[node->child].next < 0; /* pointers that run are worth more */
+    bool one_leaf = !ej_has_loops(w, node->child) && w->nest->nodes[node->child].next < 0; /* pointers that run are worth more */
     if (extent.e || one_leaf) return false;
     overlap o = {w, node->axis, EJ_LOWER_NEW(w, bool, n), EJ_LOWER_NEW(w, bool, n)};
     if (!o.written || !o.read || !nodes_overlap(&o, node->child)) return false;
