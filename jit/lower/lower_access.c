@@ -78,62 +78,101 @@ LLVMValueRef ej_lower_blocked(ej_lower *w, const ej_access_term *term, LLVMValue
                         ej_lower_mul(w, whole, ej_lower_size(w, term->block_stride), ""), "");
 }
 
-/* A term with blocks after its lo grew: gives what the element grew by. Whole blocks, or staying inside one, are linear;
- * whatever else there is gets computed at the leaf. */
-static LLVMValueRef advance_blocked(ej_lower *w, ej_at *at, const ej_access_term *term, LLVMValueRef by,
-                                    const ej_range *outer, int64_t step)
+/* Pointers that were moved by one amount: accesses that stood at one place still do, and share what says where. */
+enum { EJ_MOVES = 16 };
+typedef struct ej_moves {
+    LLVMValueRef by;
+    int32_t n;
+    struct {
+        LLVMValueRef from, to;
+        int64_t block;
+        ej_size stride;
+    } made[EJ_MOVES];
+} ej_moves;
+
+static LLVMValueRef grown_by(ej_lower *w, LLVMValueRef by, int64_t block, ej_size stride)
 {
+    if (block > 1) by = LLVMBuildUDiv(w->e->builder, by, ej_lower_i64(w, block), "");
+    return ej_lower_mul(w, by, ej_lower_size(w, stride), "");
+}
+
+static LLVMValueRef moved_pointer(ej_lower *w, ej_moves *moves, const ej_at *at, int64_t block, ej_size stride)
+{
+    const ej_buffer *buffer = buffer_of(w, at);
+    for (int32_t i = 0; i < moves->n; i++)
+        if (moves->made[i].from == at->pointer && moves->made[i].block == block && ej_size_same(moves->made[i].stride, stride))
+            return moves->made[i].to;
+    LLVMValueRef to = ej_loop_pointer(w, at->pointer, moves->by, block, stride, bytes_of(buffer));
+    if (!to) to = ej_lower_offset(w, at->pointer, grown_by(w, moves->by, block, stride), bytes_of(buffer),
+                                  buffer->name ? buffer->name : "");
+    if (moves->n == EJ_MOVES) return to;
+    moves->made[moves->n].from = at->pointer;
+    moves->made[moves->n].to = to;
+    moves->made[moves->n].block = block;
+    moves->made[moves->n++].stride = stride;
+    return to;
+}
+
+/* The element grew by / block * stride further. */
+static void move(ej_lower *w, ej_moves *moves, ej_at *at, int64_t block, ej_size stride)
+{
+    int64_t c;
+    if (buffer_of(w, at)->home != EJ_HOME_REG) {
+        at->pointer = moved_pointer(w, moves, at, block, stride);
+        return;
+    }
+    at->fixed = at->fixed && ej_lower_constant(grown_by(w, moves->by, block, stride), &c);
+    at->offset += at->fixed ? c : 0;
+}
+
+/* A term with blocks after its lo grew. Whole blocks, or staying inside one, are linear; whatever else there is gets
+ * computed at the leaf. */
+static void move_blocked(ej_lower *w, ej_moves *moves, ej_at *at, const ej_access_term *term, const ej_range *outer,
+                         int64_t step)
+{
+    LLVMValueRef by = moves->by;
     const ej_at_block *now = ej_at_block_of(at, term);
     int64_t c;
     if (now->state == EJ_BLOCK_LOOSE) {
         set_block(w, at, term, (ej_at_block){EJ_BLOCK_LOOSE, ej_lower_add(w, now->past, by, "")});
-        return ej_lower_i64(w, 0);
+        at->fixed = false;
+        return;
     }
     bool whole = step % term->block == 0 || (ej_lower_constant(by, &c) && c % term->block == 0);
     if (now->state == EJ_BLOCK_START && whole) {
-        LLVMValueRef blocks = LLVMBuildUDiv(w->e->builder, by, ej_lower_i64(w, term->block), "");
-        return ej_lower_mul(w, blocks, ej_lower_size(w, term->block_stride), "");
+        move(w, moves, at, term->block, term->block_stride);
+        return;
     }
     if (now->state == EJ_BLOCK_START && outer->most > term->block) {
         set_block(w, at, term, (ej_at_block){EJ_BLOCK_LOOSE, by});
-        return ej_lower_i64(w, 0);
+        at->fixed = false;
+        return;
     }
     set_block(w, at, term, (ej_at_block){EJ_BLOCK_INSIDE, NULL});
-    return ej_lower_mul(w, by, ej_lower_size(w, term->stride), "");
+    move(w, moves, at, 1, term->stride);
 }
 
 /* ---- loops ---- */
 
-static void advance_term(ej_lower *w, ej_at *at, const ej_access_term *term, LLVMValueRef by, const ej_range *outer,
+static void advance_term(ej_lower *w, ej_moves *moves, ej_at *at, const ej_access_term *term, const ej_range *outer,
                          int64_t step)
 {
-    const ej_buffer *buffer = buffer_of(w, at);
-    LLVMValueRef grown;
-    int64_t c;
-    if (buffer->home != EJ_HOME_REG && !at->pointer) return; /* not placed yet */
-    if (term->block > 0)
-        grown = advance_blocked(w, at, term, by, outer, step);
-    else
-        grown = ej_lower_mul(w, by, ej_lower_size(w, term->stride), "");
-    if (buffer->home != EJ_HOME_REG) {
-        at->pointer = ej_lower_offset(w, at->pointer, grown, bytes_of(buffer), buffer->name ? buffer->name : "");
-        return;
-    }
-    bool constant = ej_lower_constant(grown, &c);
-    at->offset += constant ? c : 0;
-    at->fixed = at->fixed && constant && ej_at_block_of(at, term)->state != EJ_BLOCK_LOOSE;
+    if (buffer_of(w, at)->home != EJ_HOME_REG && !at->pointer) return; /* not placed yet */
+    if (term->block > 0) move_blocked(w, moves, at, term, outer, step);
+    else move(w, moves, at, 1, term->stride);
 }
 
 void ej_at_advance(ej_lower *w, int32_t first, int32_t end, int32_t axis, LLVMValueRef by, const ej_range *outer,
                    int64_t step)
 {
     int64_t c;
+    ej_moves moves = {.by = by};
     if (ej_lower_constant(by, &c) && !c) return;
     for (int32_t i = first; i < end; i++) {
         const ej_access *access = w->at[i].access;
         for (int32_t t = 0; t < access->n_terms; t++)
             if (access->terms[t].axis == axis && access->terms[t].table < 0)
-                advance_term(w, &w->at[i], &access->terms[t], by, outer, step);
+                advance_term(w, &moves, &w->at[i], &access->terms[t], outer, step);
     }
 }
 

@@ -9,6 +9,7 @@
  */
 #include "lower_nest.h"
 
+#include <llvm-c/DebugInfo.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -73,11 +74,85 @@ static void emit_chunk(ej_lower *w, int32_t id, LLVMValueRef by, int64_t count, 
     if (n_at) memcpy(w->at + first, saved, n_at * sizeof *saved);
 }
 
+/* ---- what loops count ---- */
+
+/* LLVM's loop strength reduction looks at all that grows by a known amount each round, and takes longer than all the rest of
+ * code generation where a body holds many addresses. These are what they have to be when they are emitted: running
+ * pointers and constants beside them. So the amount is hidden from it in a call, which instruction selection drops. */
+static LLVMValueRef hidden(ej_lower *w, int64_t amount)
+{
+    LLVMValueRef value = ej_lower_i64(w, amount);
+    return ej_intrinsic(w->e, "llvm.expect", (LLVMValueRef[]){value, value}, 2, "");
+}
+
+bool ej_has_loops(const ej_lower *w, int32_t id)
+{
+    for (; id >= 0; id = w->nest->nodes[id].next)
+        if (w->nest->nodes[id].kind == EJ_NEST_LOOP) return true;
+    return false;
+}
+
+LLVMValueRef ej_loop_pointer(ej_lower *w, LLVMValueRef pointer, LLVMValueRef by, int64_t block, ej_size stride, int64_t bytes)
+{
+    ej_running *loop = w->running;
+    int64_t round;
+    bool inside = LLVMIsAInstruction(pointer) && loop && LLVMGetInstructionParent(pointer) == loop->body; /* of a second term */
+    if (!loop || inside || by != loop->variable || loop->n == EJ_RUNNING_MAX || stride.e || loop->step % block ||
+        __builtin_mul_overflow(loop->step / block, stride.n, &round) || __builtin_mul_overflow(round, bytes, &round))
+        return NULL;
+    for (int64_t scale = 1; scale <= 8; scale *= 2)
+        if (round == loop->step * scale) return NULL;
+    LLVMBuilderRef b = w->e->builder;
+    LLVMBasicBlockRef here = LLVMGetInsertBlock(b);
+    LLVMPositionBuilderBefore(b, LLVMGetFirstInstruction(loop->body));
+    LLVMValueRef running = LLVMBuildPhi(b, w->m->pointer, "");
+    LLVMPositionBuilderAtEnd(b, here);
+    LLVMAddIncoming(running, &pointer, &loop->before, 1);
+    loop->pointer[loop->n] = running;
+    loop->bytes[loop->n++] = round;
+    return running;
+}
+
+/* Builder at the end of the loop's last block. */
+static void move_on(ej_lower *w, const ej_running *loop)
+{
+    LLVMBasicBlockRef latch = LLVMGetInsertBlock(w->e->builder);
+    for (int32_t i = 0; i < loop->n; i++) {
+        LLVMValueRef by = hidden(w, loop->bytes[i]);
+        LLVMValueRef next = LLVMBuildGEP2(w->e->builder, w->m->i8, loop->pointer[i], &by, 1, "");
+        LLVMAddIncoming(loop->pointer[i], &next, &latch, 1);
+    }
+}
+
+/* Innermost loops that go round a while begin on a line of the cache of decoded instructions: where they lie by chance, the same
+ * loop over multiply-adds differs by a sixth. LLVM knows the word from 18 on; before, nothing comes of it. */
+enum { EJ_LOOP_LINE = 64, EJ_LOOP_ROUNDS = 8 };
+
+static void align_loop(ej_lower *w, LLVMValueRef branch)
+{
+    ej_lower_module *m = w->m;
+    LLVMContextRef context = w->e->context;
+    if (!m->aligned_loop) {
+        static const char word[] = "llvm.loop.align";
+        LLVMMetadataRef parts[2] = {LLVMMDStringInContext2(context, word, sizeof word - 1),
+                                    LLVMValueAsMetadata(LLVMConstInt(m->i32, EJ_LOOP_LINE, 0))};
+        LLVMMetadataRef itself = LLVMTemporaryMDNode(context, NULL, 0); /* the first word of what describes a loop */
+        LLVMMetadataRef loop[2] = {itself, LLVMMDNodeInContext2(context, parts, 2)};
+        LLVMMetadataRef node = LLVMMDNodeInContext2(context, loop, 2);
+        LLVMMetadataReplaceAllUsesWith(itself, node);
+        m->aligned_loop = LLVMMetadataAsValue(context, node);
+    }
+    LLVMSetMetadata(branch, LLVMGetMDKindIDInContext(context, "llvm.loop", 9), m->aligned_loop);
+}
+
 /* ---- counted loops over full chunks ---- */
+
+enum { OVERLAPS = -1 };
 
 /* do { chunk at d } while ((d += step) <= last): the builder comes from `before` and leaves at the end of the loop's
  * last block, before its branch to *body or onwards. Gives the next d and whether to go round again. `total` (NULL: all
- * chunks are full): the last chunk ends there; `number` > 0: it is this number. */
+ * chunks are full): the last chunk ends there; `number` > 0: it is this number; OVERLAPS: that chunk is full, too, and begins
+ * inside the one before. */
 static LLVMValueRef emit_round(ej_lower *w, int32_t id, LLVMBasicBlockRef before, LLVMBasicBlockRef body,
                                LLVMValueRef last, LLVMValueRef total, int64_t number, LLVMValueRef *again)
 {
@@ -89,33 +164,42 @@ static LLVMValueRef emit_round(ej_lower *w, int32_t id, LLVMBasicBlockRef before
     LLVMValueRef d = LLVMBuildPhi(b, w->m->i64, name), zero = ej_lower_i64(w, 0);
     LLVMAddIncoming(d, &zero, &before, 1);
     ej_regs_loop_begin(w, &regs, before);
-    if (total) {
+    ej_running running = {.variable = d, .step = node->step, .before = before, .body = body};
+    w->running = ej_has_loops(w, node->child) ? NULL : &running;
+    if (total && number == OVERLAPS) {
+        LLVMValueRef latest = LLVMBuildSub(b, total, ej_lower_i64(w, node->step), "");
+        LLVMValueRef by = LLVMBuildSelect(b, LLVMBuildICmp(b, LLVMIntSLT, d, latest, ""), d, latest, "");
+        emit_chunk(w, id, by, node->step, node->step, NULL, 0);
+    } else if (total) {
         LLVMValueRef step = ej_lower_i64(w, node->step), left = LLVMBuildSub(b, total, d, "");
         LLVMValueRef n = LLVMBuildSelect(b, LLVMBuildICmp(b, LLVMIntSLT, left, step, ""), left, step, "");
         emit_chunk(w, id, d, -1, node->step, n, number);
     } else {
         emit_chunk(w, id, d, node->step, node->step, NULL, 0);
     }
+    w->running = NULL;
     ej_regs_loop_end(w, &regs);
-    LLVMValueRef next = LLVMBuildNUWAdd(b, d, ej_lower_i64(w, node->step), "");
     LLVMBasicBlockRef latch = LLVMGetInsertBlock(b);
+    LLVMValueRef next = LLVMBuildNUWAdd(b, d, hidden(w, node->step), "");
     LLVMAddIncoming(d, &next, &latch, 1);
+    move_on(w, &running);
     *again = LLVMBuildICmp(b, LLVMIntSLE, next, last, "");
     return next;
 }
 
-/* So many chunks; total > 0: the last one ends there. */
-static void emit_counted(ej_lower *w, int32_t id, int64_t chunks, int64_t total)
+/* So many chunks; total > 0: the last one ends there, and may overlap the one before. */
+static void emit_counted(ej_lower *w, int32_t id, int64_t chunks, int64_t total, bool overlaps)
 {
     const ej_nest_node *node = &w->nest->nodes[id];
     LLVMBuilderRef b = w->e->builder;
     LLVMValueRef again;
     LLVMBasicBlockRef before = LLVMGetInsertBlock(b), body = loop_block(w, node->axis);
     LLVMBuildBr(b, body);
-    emit_round(w, id, before, body, ej_lower_i64(w, (chunks - 1) * node->step), total > 0 ? ej_lower_i64(w, total) : NULL, total,
-               &again);
+    emit_round(w, id, before, body, ej_lower_i64(w, (chunks - 1) * node->step), total > 0 ? ej_lower_i64(w, total) : NULL,
+               overlaps ? OVERLAPS : total, &again);
     LLVMBasicBlockRef after = ej_lower_block(w, "");
-    LLVMBuildCondBr(b, again, body, after);
+    LLVMValueRef branch = LLVMBuildCondBr(b, again, body, after);
+    if (chunks >= EJ_LOOP_ROUNDS && !ej_has_loops(w, node->child)) align_loop(w, branch);
     LLVMPositionBuilderAtEnd(b, after);
 }
 
@@ -136,12 +220,27 @@ static bool divides_again(const ej_lower *w, int32_t id, int32_t axis, int64_t s
     return true;
 }
 
+/* A chunk of so many values has copies of bodies inside of which none may overlap the chunk before: it is too short. */
+static bool is_too_short(const ej_lower *w, int32_t id, int32_t axis, int64_t rest)
+{
+    for (; id >= 0; id = w->nest->nodes[id].next) {
+        const ej_nest_node *node = &w->nest->nodes[id];
+        if (node->kind != EJ_NEST_LOOP) continue;
+        if (node->axis == axis && rest < node->step) return true;
+        if (is_too_short(w, node->child, axis, rest)) return true;
+    }
+    return false;
+}
+
 static void emit_static(ej_lower *w, int32_t id, int64_t count)
 {
     const ej_nest_node *node = &w->nest->nodes[id];
     int64_t full = count / node->step, rest = count % node->step;
-    if (full && rest && divides_again(w, node->child, node->axis, node->step)) {
-        emit_counted(w, id, full + 1, count);
+    bool divided = full && rest && divides_again(w, node->child, node->axis, node->step);
+    bool copied = full && rest && (!divided || is_too_short(w, node->child, node->axis, rest));
+    bool overlaps = copied && ej_loop_overlaps(w, id, rest);
+    if (divided || overlaps) {
+        emit_counted(w, id, full + 1, count, overlaps);
         return;
     }
     ej_range *range = &w->ranges[node->axis], outer = *range;
@@ -149,7 +248,7 @@ static void emit_static(ej_lower *w, int32_t id, int64_t count)
     if (full == 1)
         emit_chunk(w, id, ej_lower_i64(w, 0), node->step, node->step, NULL, 0);
     else if (full > 1)
-        emit_counted(w, id, full, 0);
+        emit_counted(w, id, full, 0, false);
     *range = outer;
     if (rest) emit_chunk(w, id, ej_lower_i64(w, full * node->step), rest, rest, NULL, 0);
 }
@@ -165,9 +264,9 @@ static void emit_guarded(ej_lower *w, int32_t id, LLVMValueRef condition, LLVMVa
     ej_guard_end(w, &guard);
 }
 
-/* The full chunks of n values, or (`all`) all of them, the last one maybe shorter; gives how many values they cover.
+/* The full chunks of n values, or (`all`) all of them, the last one maybe shorter or overlapping the one before; gives how many values they cover.
  * `certain`: there is one. */
-static LLVMValueRef emit_chunks(ej_lower *w, int32_t id, LLVMValueRef n, bool certain, bool all)
+static LLVMValueRef emit_chunks(ej_lower *w, int32_t id, LLVMValueRef n, bool certain, bool all, bool overlaps)
 {
     const ej_nest_node *node = &w->nest->nodes[id];
     LLVMBuilderRef b = w->e->builder;
@@ -181,9 +280,10 @@ static LLVMValueRef emit_chunks(ej_lower *w, int32_t id, LLVMValueRef n, bool ce
         LLVMBuildBr(b, body);
     else
         LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntSGE, n, least, ""), body, after);
-    LLVMValueRef next = emit_round(w, id, before, body, last, all ? n : NULL, 0, &again);
+    LLVMValueRef next = emit_round(w, id, before, body, last, all ? n : NULL, overlaps ? OVERLAPS : 0, &again);
     LLVMBasicBlockRef latch = LLVMGetInsertBlock(b);
-    LLVMBuildCondBr(b, again, body, after);
+    LLVMValueRef branch = LLVMBuildCondBr(b, again, body, after);
+    if (!ej_has_loops(w, node->child)) align_loop(w, branch);
     LLVMMoveBasicBlockAfter(after, latch);
     LLVMPositionBuilderAtEnd(b, after);
     if (certain) return next;
@@ -208,12 +308,16 @@ static void emit_open(ej_lower *w, int32_t id, ej_range range)
     }
     bool known = range.modulo && range.modulo % node->step == 0;
     if (!known && node->step > 1 && divides_again(w, node->child, node->axis, node->step)) {
-        emit_chunks(w, id, range.n, !range.maybe_empty, true);
+        emit_chunks(w, id, range.n, !range.maybe_empty, true, false);
         return;
     }
     bool certain = known ? range.residue % range.modulo >= node->step : node->step == 1 && !range.maybe_empty;
     int64_t number = known ? range.residue % node->step : -1;
-    LLVMValueRef done = emit_chunks(w, id, range.n, certain, false);
+    if (certain && number > 0 && ej_loop_overlaps(w, id, number)) {
+        emit_chunks(w, id, range.n, true, true, true);
+        return;
+    }
+    LLVMValueRef done = emit_chunks(w, id, range.n, certain, false, false);
     if (node->step == 1 || !number) return;
     LLVMValueRef rest = LLVMBuildSub(b, range.n, done, "");
     emit_guarded(w, id, LLVMBuildICmp(b, LLVMIntSGT, rest, zero, ""), done, number, known ? number : node->step - 1,

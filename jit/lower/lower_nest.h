@@ -61,6 +61,18 @@ typedef struct ej_regs {
     size_t *n_where;
 } ej_regs;
 
+/* Pointers that a loop without loops inside moves on from round to round, next to its variable. Further out they would hold a
+ * register all the time, where a product of the variable a round costs nothing. */
+enum { EJ_RUNNING_MAX = 8 };
+typedef struct ej_running {
+    LLVMValueRef variable;
+    int64_t step;
+    LLVMBasicBlockRef before, body; /* body: the loop's first block */
+    int32_t n;
+    int64_t bytes[EJ_RUNNING_MAX];  /* by so many */
+    LLVMValueRef pointer[EJ_RUNNING_MAX];
+} ej_running;
+
 /* What is the same for all nests of a module. */
 typedef struct ej_lower_module {
     ej_emit *e;
@@ -68,6 +80,7 @@ typedef struct ej_lower_module {
     ej_leaves leaves;
     LLVMTypeRef i1, i8, i32, i64, pointer, entry_type;
     LLVMValueRef *constants; /* per constant of the plan; NULL until used */
+    LLVMValueRef aligned_loop; /* what says of a loop that it is aligned; NULL until used */
 } ej_lower_module;
 
 /* One nest, in one function: the entry itself, or a leaf. */
@@ -89,6 +102,7 @@ typedef struct ej_lower {
     int32_t *first_at, *end_at;   /* per node: the accesses of its subtree, a leaf's dst before its sources */
     ej_at *at;
     ej_regs regs;
+    ej_running *running;          /* of the loop whose body is emitted; NULL: it has none */
     bool streamed;                /* some store goes past the caches */
     int status;
 } ej_lower;
@@ -110,6 +124,15 @@ LLVMValueRef ej_lower_mul(ej_lower *w, LLVMValueRef a, LLVMValueRef b, const cha
 bool ej_lower_constant(LLVMValueRef value, int64_t *out);
 /* pointer + elements * bytes */
 LLVMValueRef ej_lower_offset(ej_lower *w, LLVMValueRef pointer, LLVMValueRef elements, int64_t bytes, const char *name);
+
+/* lower_loop.c: pointer + by / block * stride * bytes as a pointer that the loop moves on; NULL: it does not, or an address of an
+ * instruction can say it as well. */
+LLVMValueRef ej_loop_pointer(ej_lower *w, LLVMValueRef pointer, LLVMValueRef by, int64_t block, ej_size stride, int64_t bytes);
+
+bool ej_has_loops(const ej_lower *w, int32_t id); /* among a node and those behind it */
+/* lower_overlap.c: the last chunk of a loop, of `rest` values, may as well be a full one that ends where it does: what is computed
+ * twice comes out the same, and is little. Then no copy of the body is needed. */
+bool ej_loop_overlaps(ej_lower *w, int32_t loop, int64_t rest);
 
 /* ---- lower_steps.c: the entry of several nests ---- */
 /* Fills the entry block and "start" of the entry function, whose state is w: calls of `leaves` (functions, one a leaf). */

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <llvm/Config/llvm-config.h>
+
 #include "lower_support.h"
 
 static const char matmul[] = "nest matmul\naxis i 24\naxis j 64\naxis k 50 reduced\n"
@@ -155,14 +157,75 @@ static void a_row_gets_its_own_code_again(void **state)
     for (int i = 0; i < 4; i++) nest_close(&cases[i]);
 }
 
-/* Accumulators are the only values that go round with the loop. */
+/* Accumulators, loop variables and the pointer to the row of B go round with the loops; LLVM is not to look for more. */
 static void values_that_a_loop_does_not_change_have_no_phi(void **state)
 {
     (void)state;
     nest_case c;
     const char *text = dump_of(&c, matmul, "avx512", 1u << EJ_STAGE_IR);
-    if (text) assert_int_equal(count(text, "= phi"), 24 + 3);
+    if (text) {
+        assert_int_equal(count(text, "= phi <"), 24);
+        assert_int_equal(count(text, "= phi i64"), 3);
+        assert_int_equal(count(text, "= phi ptr"), 1);
+        assert_int_equal(count(text, "call i64 @llvm.expect"), 4);
+    }
     nest_close(&c);
+}
+
+/* The loop over k, and no other one. */
+static void innermost_loops_begin_on_lines(void **state)
+{
+    (void)state;
+    nest_case c;
+    const char *text = dump_of(&c, matmul, "avx2", 1u << EJ_STAGE_IR | 1u << EJ_STAGE_ASM);
+    if (text) {
+        assert_int_equal(count(text, "br i1") - count(text, "!llvm.loop"), 2);
+        if (LLVM_VERSION_MAJOR >= 18) assert_int_equal(count(text, ".p2align\t6"), 1);
+    }
+    nest_close(&c);
+}
+
+/* matmul of other rows; `last`: how C gets what was summed. */
+static const char *matmul_of(char *room, size_t size, int rows, const char *last)
+{
+    snprintf(room, size, "nest matmul\naxis i %d\naxis j 64\naxis k 50 reduced\n"
+             "buffer A f32 arg 0\nbuffer B f32 arg 1\nbuffer C f32 arg 2\nbuffer acc f32 reg elems 384\n"
+             "loop j step 32\n    loop i step 12\n        place acc\n"
+             "        move acc[i: 32, j: 1]\n            expr $0 = f32 const 0.0\n"
+             "            tile i unroll 12, j unroll 2, j lane 16\n"
+             "        loop k step 1\n            sum acc[i: 32, j: 1]\n"
+             "                src A[i: 50, k: 1]\n                src B[k: 64, j: 1]\n"
+             "                expr $0 = f32 src 0; $1 = f32 src 1; $2 = f32 mul $0 $1\n"
+             "                tile i unroll 12, j unroll 2, j lane 16\n"
+             "        %s C[i: 64, j: 1]\n            src acc[i: 32, j: 1]\n            expr $0 = f32 src 0\n"
+             "            tile i unroll 12, j unroll 2, j lane 16\n", rows, last);
+    return room;
+}
+
+/* Accumulators of one body, or of one more for `rest` rows. */
+static void bodies_are(int rows, const char *last, int accumulators)
+{
+    char room[2048];
+    nest_case c;
+    const char *nest = matmul_of(room, sizeof room, rows, last), *text = dump_of(&c, nest, "avx512", 1u << EJ_STAGE_IR);
+    if (text) assert_int_equal(count(text, "= phi <"), accumulators);
+    nest_close(&c);
+    lower_agree(nest, 0, NULL, 0);
+}
+
+/* One row is computed twice, and no copy of the body is made for the last 11. */
+static void last_chunks_overlap_where_that_is_little(void **state)
+{
+    (void)state;
+    bodies_are(47, "move", 24);
+    bodies_are(46, "move", 24 + 20);
+}
+
+/* What is added to C must not be added twice. */
+static void chunks_that_add_to_what_is_there_do_not_overlap(void **state)
+{
+    (void)state;
+    bodies_are(47, "sum", 24 + 22);
 }
 
 static void several_nests_run_in_order(void **state)
@@ -285,6 +348,9 @@ int main(void)
         cmocka_unit_test(dumps_are_the_same_every_time_and_name_axes),
         cmocka_unit_test(a_row_gets_its_own_code_again),
         cmocka_unit_test(values_that_a_loop_does_not_change_have_no_phi),
+        cmocka_unit_test(innermost_loops_begin_on_lines),
+        cmocka_unit_test(last_chunks_overlap_where_that_is_little),
+        cmocka_unit_test(chunks_that_add_to_what_is_there_do_not_overlap),
         cmocka_unit_test(several_nests_run_in_order),
         cmocka_unit_test(no_nests_are_a_kernel_that_does_nothing),
         cmocka_unit_test(tiles_that_do_not_cover_their_range_are_refused),

@@ -1,0 +1,74 @@
+/* lower_overlap.c - loops whose last chunk may begin inside the one before.
+ *
+ * Takes  a loop of which the last chunk is shorter than its step.
+ * Gives  whether a full chunk that ends at the same place does the same, so that there is one body instead of two, for
+ *        loops inside of one another instead of four.
+ * Keeps  results: what runs twice must not read what it wrote the first time, and must find its own buffers fresh.
+ */
+#include "lower_nest.h"
+
+/* So much of the axis may be done twice: short chunks take longer for each value than full ones, which makes up for it. */
+enum { EJ_TWICE = 30 };
+
+typedef struct overlap {
+    const ej_lower *w;
+    int32_t axis;
+    bool *written, *read; /* per buffer from outside of the loop */
+} overlap;
+
+/* A buffer that lives in one round of the loop. */
+static bool is_inside(const overlap *o, int32_t buffer)
+{
+    uint8_t home = o->w->nest->buffers[buffer].home;
+    return (home == EJ_HOME_LOCAL || home == EJ_HOME_REG) && !o->w->placed_lo[buffer];
+}
+
+/* Steps along the axis that are no multiples of the loop's are linear: a range as long as a block lies in one. */
+static bool access_overlaps(const overlap *o, const ej_access *access)
+{
+    const ej_nest *nest = o->w->nest;
+    int64_t most = o->w->ranges[o->axis].most;
+    bool inside = is_inside(o, access->buffer);
+    if (!inside && nest->buffers[access->buffer].home == EJ_HOME_REG) return false;
+    for (int32_t t = 0; t < access->n_terms; t++) {
+        const ej_access_term *term = &access->terms[t];
+        if (term->table >= 0 || (term->axis == o->axis && term->block > 0 && term->block < most && !inside)) return false;
+    }
+    return true;
+}
+
+static bool leaf_overlaps(const overlap *o, const ej_nest_node *leaf)
+{
+    bool inside = is_inside(o, leaf->dst.buffer);
+    if (leaf->hints.stream || (leaf->reduce != EJ_REDUCE_NONE && !inside) || !access_overlaps(o, &leaf->dst)) return false;
+    if (!inside) o->written[leaf->dst.buffer] = true;
+    for (int32_t s = 0; s < leaf->n_src; s++) {
+        if (!access_overlaps(o, &leaf->src[s])) return false;
+        if (!is_inside(o, leaf->src[s].buffer)) o->read[leaf->src[s].buffer] = true;
+    }
+    return true;
+}
+
+static bool nodes_overlap(const overlap *o, int32_t id)
+{
+    for (; id >= 0; id = o->w->nest->nodes[id].next) {
+        const ej_nest_node *node = &o->w->nest->nodes[id];
+        if (node->when.kind != EJ_WHEN_ALWAYS) return false;
+        if (node->kind == EJ_NEST_LOOP ? !nodes_overlap(o, node->child) : !leaf_overlaps(o, node)) return false;
+    }
+    return true;
+}
+
+bool ej_loop_overlaps(ej_lower *w, int32_t loop, int64_t rest)
+{
+    const ej_nest_node *node = &w->nest->nodes[loop];
+    int32_t n = w->nest->n_buffers;
+    ej_size extent = w->nest->axes[node->axis].extent;
+    bool one_leaf = !ej_has_loops(w, node->child) && w->nest->nodes[node->child].next < 0; /* pointers that run are worth more */
+    if (extent.e || one_leaf) return false;
+    overlap o = {w, node->axis, EJ_LOWER_NEW(w, bool, n), EJ_LOWER_NEW(w, bool, n)};
+    if (!o.written || !o.read || !nodes_overlap(&o, node->child)) return false;
+    for (int32_t i = 0; i < n; i++)
+        if (o.written[i] && o.read[i]) return false;
+    return node->step - rest <= extent.n / EJ_TWICE;
+}
