@@ -9,8 +9,8 @@
 #include <stdlib.h>
 
 enum { PACK_FAR = 4096 }; /* bytes: another page */
-/* Hardware follows runs that are longer than that (bytes). Of shorter ones so many lines are asked for ahead: as much as the L1 waits
- * for at once. */
+/* Hardware follows runs that are longer than that (bytes). Of shorter ones so many lines are asked for ahead: as many as
+ * the L1 waits for at once. */
 enum { PACK_RUN = 1024, PACK_LINE = 64, PACK_LINES_AHEAD = 24 };
 
 /* The longest power of 2 up to `most` that divides the width. */
@@ -82,7 +82,8 @@ static void ask_ahead(ej_schedule *s, int32_t pack, int64_t values, int64_t rows
         if (!ej_mul_size(values, range_of(s, pack, next), &values)) return;
         next = next_axis(s, pack, lane, not, stride_of(s, pack, next));
     }
-    if (s->failed || (next < 0 && rows == 1) || !is_far(s, pack) || !ej_mul_size(values, bytes, &length) || length > PACK_RUN) return;
+    if (s->failed || (next < 0 && rows == 1) || !is_far(s, pack)) return;
+    if (!ej_mul_size(values, bytes, &length) || length > PACK_RUN) return;
     int64_t lines = (length + PACK_LINE - 1) / PACK_LINE * rows, times = (PACK_LINES_AHEAD + lines - 1) / lines;
     int64_t stride = next < 0 ? stride_of(s, pack, lane) : stride_of(s, pack, next); /* where there are no loops, the next panel */
     if (!ej_mul_size(stride, bytes * (next < 0 ? rows : times), &ahead) || ahead < PACK_RUN || ahead > EJ_HINT_AHEAD) return;

@@ -199,9 +199,9 @@ enum { TILE_BUSY = 10 };
 enum { TILE_LINE = 64 };                     /* bytes */
 static const double TILE_LINES_WAIT = 1.5; /* lines of operands come from the L2 so much slower than lines of one stream */
 static const double TILE_COPY = 0.97;      /* a shorter last tile is one more copy of the code */
-/* More than two vectors, where they are no whole rows: products of 72 and 96 terms take 3 to 9 % longer on AVX2 with tiles of 4 x 3 than of
- * 6 x 2, and at 1024^3 f32 on Zen 5 three are no better than two. With few terms it is the stores that take the time, and longer
- * pieces of fewer rows are better: 24 terms take 18 % less. */
+/* More than two vectors, where they are no whole rows: products of 72 and 96 terms take 3 to 9 % longer on AVX2 with tiles
+ * of 4 x 3 than of 6 x 2, and at 1024^3 f32 on Zen 5 three are no better than two. With few terms it is the stores that
+ * take the time, and longer pieces of fewer rows are better: 24 terms take 17 % less. */
 static const double TILE_CUT = 0.95;
 enum { TILE_FEW_TERMS = 48 };
 enum { TILE_ROWS_PACKED = 16, TILE_ROWS_IN_L1 = 12, TILE_ROWS_IN_PLACE = 8, TILE_VECTORS = 5 }; /* at most */

@@ -211,7 +211,8 @@ static void add_costs(const ej_schedule *s, ej_tensor *t)
     if (t->pack_left) t->cost += p->size_m * p->size_k * to_move(s, t->left, p->row, lanes);
     else if (t->left != p->k[p->n_k - 1]) { /* a line or page for each term */
         const ej_access *left = &s->statements[0].src[p->left];
-        int64_t row = ej_product_stride(left, p->row), term = ej_product_stride(left, p->k[p->n_k - 1]), near = row < term ? row : term;
+        int64_t row = ej_product_stride(left, p->row), term = ej_product_stride(left, p->k[p->n_k - 1]);
+        int64_t near = row < term ? row : term;
         bool far = p->size_m * p->size_k * bytes_of(s) > (double)s->job->target->l2_bytes;
         t->cost += p->size_m * p->size_k * (far && (double)near * bytes_of(s) >= TENSOR_RUN * 4 ? TENSOR_LINE : 1);
     }

@@ -94,8 +94,8 @@ static void turn_out(ej_schedule *s, const thin *t, int32_t copy, bool rows)
     ej_do_transpose(s, at, copy, t->out, t->turn, x, t->turn);
 }
 
-/* Asks for the panel that comes next: of the next value of the result's unit axis, or of the same rows, where a sweep along these is
- * more than the L2 keeps. */
+/* Asks for the panel that comes next: of the next value of the result's unit axis, or of the same rows, where a sweep
+ * along these is more than the L2 keeps. */
 static void ask_ahead(ej_schedule *s, const thin *t, int64_t nx, int64_t width)
 {
     const ej_product *p = &t->product;
