@@ -44,5 +44,8 @@ int32_t ej_do_pack(ej_schedule *s, int32_t at, int32_t statement, int32_t source
 /* Stages source 0 of a copy in registers at a loop: read in vectors of n_fast values of `fast`, n_slow of them at once, so that
  * a copy with lanes along `slow` transposes the tile. */
 void ej_do_transpose(ej_schedule *s, int32_t at, int32_t copy, int32_t slow, int64_t n_slow, int32_t fast, int64_t n_fast);
+/* For a copy that transposes to rows along `unit`: what it writes below a loop, a block of `slow` times `unit`, is collected there,
+ * and whole rows go past the caches. Before the copy has its tile. */
+void ej_do_rows_out(ej_schedule *s, int32_t at, int32_t copy, int32_t slow, int32_t unit);
 
 #endif

@@ -44,7 +44,7 @@ static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_REC
     ej_product g;
     if (!find(s, &g)) return 0;
     int32_t lanes = ej_rule_lanes(s, &s->statements[0], s->axes[g.lane].extent.n);
-    ej_product_tile(s, &g, lanes, false, &out[0][BATCHED_ROWS], &out[0][BATCHED_VECTORS]);
+    ej_product_choose_tile(s, &g, lanes, false, &out[0][BATCHED_ROWS], &out[0][BATCHED_VECTORS]);
     return 1;
 }
 

@@ -15,8 +15,11 @@
 
 enum { GEMM_TERMS = 8 };        /* at least, for blocks */
 enum { GEMM_NARROW = 256 };     /* columns: fewer are few for a block */
+enum { GEMM_PIECE = 256 };      /* bytes along the lanes: fewer are a short run */
+enum { GEMM_ONCE = 32 };        /* columns, up to which the left operand is hardly used again */
 enum { GEMM_FAR = 2048 };       /* bytes between neighbours along K */
 enum gemm_number { GEMM_ROWS, GEMM_VECTORS, GEMM_KC, GEMM_MC, GEMM_NC, GEMM_PACK_LEFT, GEMM_PACK_RIGHT, GEMM_IN_ORDER };
+/* GEMM_KC is the terms in a block, all together. */
 
 /* ---- which operand, which lanes ---- */
 
@@ -26,13 +29,26 @@ static bool is_outer(const ej_product *g)
     return g->size_m * g->size_n > 4 * (g->size_m * g->size_k + g->size_k * g->size_n);
 }
 
-/* The axis of the lanes is short, and the left operand would come from the L3 for every value of the other axes of N:
- * recipe_tensor.c has blocks of several axes. */
+/* The axis of the lanes is short, and for every value of the other axes of N the left operand would come from the L3, or a large
+ * right one would be read in pieces: recipe_tensor.c has blocks of several axes. */
 static bool is_narrow(const ej_schedule *s, const ej_product *g)
 {
-    double bytes = ej_dtypes[ej_statement_dtype(&s->statements[0])].bytes;
-    return g->n_n > 1 && ej_nominal_extent(s, g->lane) < GEMM_NARROW && !is_outer(g) &&
-           g->size_m * g->size_k * bytes > (double)s->job->target->l2_bytes / 2;
+    double bytes = ej_dtypes[ej_statement_dtype(&s->statements[0])].bytes, l2 = (double)s->job->target->l2_bytes;
+    double lane = (double)ej_nominal_extent(s, g->lane);
+    if (g->n_n == 1 || lane >= GEMM_NARROW || is_outer(g)) return false;
+    return g->size_m * g->size_k * bytes > l2 / 2 || (lane * bytes < GEMM_PIECE && g->size_k * g->size_n * bytes > l2);
+}
+
+/* An operand is read in lines of which a product takes few values: it lies along a batch axis, or it is the left one, used a few
+ * times only, and does not lie along the sum. */
+static bool is_scattered(const ej_schedule *s, const ej_product *g)
+{
+    const ej_statement *st = &s->statements[0];
+    int32_t left = ej_access_unit_axis(&st->src[g->left]), right = ej_access_unit_axis(&st->src[g->right]);
+    for (int32_t i = 0; i < g->n_z; i++)
+        if (g->z[i] == left || g->z[i] == right) return true;
+    bool deep = left >= 0 && !ej_access_find(&st->out, left);
+    return g->size_n <= GEMM_ONCE && !deep && left != g->row;
 }
 
 /* Large enough for blocks. Not where the right operand lies along another axis of N: a loop around the packing holds that at one
@@ -42,7 +58,7 @@ static bool goes_in_blocks(const ej_schedule *s, const ej_product *g)
     int32_t unit = ej_access_unit_axis(&s->statements[0].src[g->right]);
     bool turns = unit < 0 || (unit != g->lane && ej_access_find(&s->statements[0].out, unit));
     bool wide = ej_nominal_extent(s, g->lane) >= ej_rule_vector(s, &s->statements[0]); /* short lanes are mostly empty ones */
-    return g->plain && !turns && wide && !is_narrow(s, g) && ej_product_repays_blocks(g, GEMM_TERMS);
+    return g->plain && !turns && wide && !is_narrow(s, g) && !is_scattered(s, g) && ej_product_repays_blocks(g, GEMM_TERMS);
 }
 
 /* Each element of the right operand is used often enough to be packed. */
@@ -138,7 +154,7 @@ static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_REC
     const ej_statement *st = &s->statements[0];
     int64_t *p = out[0];
     find(s, &g);
-    double bytes = ej_dtypes[ej_statement_dtype(st)].bytes, inner = g.size_k / (double)s->axes[g.k[0]].extent.n;
+    double bytes = ej_dtypes[ej_statement_dtype(st)].bytes, depth = 1;
     int32_t lanes = ej_rule_lanes(s, st, ej_nominal_extent(s, g.lane));
     double m = g.size_m, n = g.size_n, k = g.size_k;
     bool small = (m * k + k * n) * bytes <= (double)t->l2_bytes / 6;
@@ -148,7 +164,7 @@ static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_REC
                     m * k * bytes > (double)t->l2_bytes; /* a loss where the L2 holds it */
     p[GEMM_PACK_RIGHT] = right_unit != g.lane || !small;
     p[GEMM_PACK_LEFT] = g.plain && !deep_left && far_left; /* 1.3 times as fast at 1024^3 f32, 1.1 times at 512^3 on AVX2 */
-    ej_product_tile(s, &g, lanes, p[GEMM_PACK_LEFT], &p[GEMM_ROWS], &p[GEMM_VECTORS]);
+    ej_product_choose_tile(s, &g, lanes, p[GEMM_PACK_LEFT], &p[GEMM_ROWS], &p[GEMM_VECTORS]);
     if (ej_access_unit_axis(&st->out) != g.lane) { /* stored lane by lane: long code, which pays for long sums at most */
         if (p[GEMM_VECTORS] > 3) p[GEMM_VECTORS] = 3;
         int64_t most = g.size_k < 64 ? 4 : 12 / p[GEMM_VECTORS];
@@ -157,12 +173,12 @@ static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_REC
     double width = (double)lanes * (double)p[GEMM_VECTORS];
     double kc = (double)t->l2_bytes / 6 / (width * bytes); /* 1/4: 252, 1/10: 229, 1/32: 172 GFLOP/s at 2048^3 f32 on Zen 5 */
     if (kc < 128) kc = 128;
-    bool turned = right_unit == g.k[0] || left_unit == g.k[0]; /* packed through transposes of 8 values at once */
-    p[GEMM_KC] = ej_block_of(s->axes[g.k[0]].extent.n, kc / inner < 1 ? 1 : kc / inner, inner > 1 && !turned ? 1 : 8);
     bool waits = s->buffers[st->out.buffer].plan.dtype == ej_statement_dtype(st);
-    if (!g.plain || !waits) p[GEMM_KC] = s->axes[g.k[0]].extent.n; /* parts of the terms have nowhere to wait */
-    double depth = (double)p[GEMM_KC] * inner;
-    if (depth > g.size_k) depth = g.size_k;
+    if (!g.plain || !waits) kc = g.size_k; /* parts of the terms have nowhere to wait */
+    int64_t terms[EJ_PRODUCT_AXES];
+    ej_product_block_terms(s, &g, kc, terms);
+    for (int32_t i = 0; i < g.n_k; i++) depth *= (double)terms[i];
+    p[GEMM_KC] = (int64_t)kc;
     p[GEMM_MC] = ej_block_of(ej_nominal_extent(s, g.row), (double)t->l2_bytes / 4 / (depth * bytes), p[GEMM_ROWS]);
     /* The left operand is packed once for each: 1/8 of the L3 costs 1 to 4 % at 1024^3 and 2047^3 f64 TN on Zen 4. */
     p[GEMM_NC] = ej_block_of(ej_nominal_extent(s, g.lane), (double)t->l3_bytes / 4 / (depth * bytes), (int64_t)width);
@@ -212,8 +228,9 @@ static void run_blocked(ej_schedule *s, ej_product *g, const int64_t *p, int64_t
     ej_product_sort(g->m, g->n_m, &s->statements[0].out);
     for (int32_t i = 0; i < g->n_n; i++)
         if (g->n[i] != g->lane) ej_do_loop(s, 0, g->n[i], 1);
-    ej_do_loop(s, 0, g->lane, p[GEMM_NC]);
-    int32_t at = ej_do_loop(s, 0, g->k[0], p[GEMM_KC]);
+    int64_t terms[EJ_PRODUCT_AXES];
+    ej_product_block_terms(s, g, (double)p[GEMM_KC], terms);
+    int32_t at = ej_do_product_terms(s, g, terms, ej_do_loop(s, 0, g->lane, p[GEMM_NC]));
     if (p[GEMM_PACK_RIGHT] && !s->failed) ej_do_product_pack(s, g, true, at, width);
     at = ej_do_loop(s, 0, g->row, p[GEMM_MC]);
     for (int32_t i = 0; i < g->n_m; i++)

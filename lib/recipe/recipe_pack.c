@@ -9,6 +9,9 @@
 #include <stdlib.h>
 
 enum { PACK_FAR = 4096 }; /* bytes: another page */
+/* Hardware follows runs that are longer than that (bytes). Of shorter ones so many lines are asked for ahead: as many as
+ * the L1 waits for at once. */
+enum { PACK_RUN = 1024, PACK_LINE = 64, PACK_LINES_AHEAD = 24 };
 
 /* The longest power of 2 up to `most` that divides the width. */
 static int64_t dividing(int64_t width, int64_t most)
@@ -24,17 +27,71 @@ static int64_t stride_of(const ej_schedule *s, int32_t pack, int32_t axis)
     return !term ? 0 : term->stride.n == INT64_MIN ? INT64_MAX : llabs(term->stride.n);
 }
 
+/* Values of an axis in the block that is packed. */
+static int64_t range_of(const ej_schedule *s, int32_t pack, int32_t axis)
+{
+    return ej_schedule_range(s, s->nodes[s->statements[pack].node].parent, axis);
+}
+
 /* Neighbours along all axes but the lanes lie far apart: each vector of a panel is of another page. */
 static bool rows_apart(const ej_schedule *s, int32_t pack, int32_t lane, int64_t far)
 {
     const ej_access *source = &s->statements[pack].src[0];
-    for (int32_t t = 0; t < source->n_terms; t++)
-        if (source->terms[t].axis != lane && stride_of(s, pack, source->terms[t].axis) < far) return false;
-    return source->n_terms > 1;
+    int32_t n = 0;
+    for (int32_t t = 0; t < source->n_terms; t++) {
+        int32_t axis = source->terms[t].axis;
+        if (axis == lane || range_of(s, pack, axis) == 1) continue;
+        if (stride_of(s, pack, axis) < far) return false;
+        n++;
+    }
+    return n > 0;
 }
 
-/* Loops over all axes but the lanes, the widest strides outermost: each row is read to its end and spread over all panels. */
-static void loop_rows(ej_schedule *s, int32_t pack, int32_t lane)
+static int64_t bytes_of(const ej_schedule *s, int32_t pack)
+{
+    return ej_dtypes[s->buffers[s->statements[pack].src[0].buffer].plan.dtype].bytes;
+}
+
+/* The source is larger than the L3. */
+static bool is_far(const ej_schedule *s, int32_t pack)
+{
+    const ej_buffer *buffer = &s->buffers[s->statements[pack].src[0].buffer].plan;
+    return !buffer->elems.e && (double)buffer->elems.n * (double)bytes_of(s, pack) > (double)s->job->target->l3_bytes;
+}
+
+/* The axis, but `lane` and `not`, that has the smallest stride above `least` and more than one value in the block; -1: none. */
+static int32_t next_axis(const ej_schedule *s, int32_t pack, int32_t lane, int32_t not, int64_t least)
+{
+    const ej_access *source = &s->statements[pack].src[0];
+    int32_t best = -1;
+    for (int32_t t = 0; t < source->n_terms; t++) {
+        int32_t axis = source->terms[t].axis;
+        if (axis == lane || axis == not || range_of(s, pack, axis) <= 1 || stride_of(s, pack, axis) <= least) continue;
+        if (best < 0 || stride_of(s, pack, axis) < stride_of(s, pack, best)) best = axis;
+    }
+    return best;
+}
+
+/* Asks for what comes next where short runs of `values`, `rows` of them at once, follow one another in loops over the axes but
+ * `lane` and `not`. Before there are these loops. */
+static void ask_ahead(ej_schedule *s, int32_t pack, int64_t values, int64_t rows, int32_t lane, int32_t not)
+{
+    int64_t bytes = bytes_of(s, pack), length, ahead;
+    int32_t next = next_axis(s, pack, lane, not, 0);
+    while (rows == 1 && next >= 0 && stride_of(s, pack, next) == values) { /* the run goes on */
+        if (!ej_mul_size(values, range_of(s, pack, next), &values)) return;
+        next = next_axis(s, pack, lane, not, stride_of(s, pack, next));
+    }
+    if (s->failed || (next < 0 && rows == 1) || !is_far(s, pack)) return;
+    if (!ej_mul_size(values, bytes, &length) || length > PACK_RUN) return;
+    int64_t lines = (length + PACK_LINE - 1) / PACK_LINE * rows, times = (PACK_LINES_AHEAD + lines - 1) / lines;
+    int64_t stride = next < 0 ? stride_of(s, pack, lane) : stride_of(s, pack, next); /* where there are no loops, the next panel */
+    if (!ej_mul_size(stride, bytes * (next < 0 ? rows : times), &ahead) || ahead < PACK_RUN || ahead > EJ_HINT_AHEAD) return;
+    ej_do_hint(s, pack, (ej_leaf_hints){.ahead = ahead});
+}
+
+/* Loops over all axes but `lane` and `not`, the widest strides outermost. */
+static void loop_others(ej_schedule *s, int32_t pack, int32_t lane, int32_t not)
 {
     bool done[EJ_TILE_DIGITS] = {false};
     const ej_access *source = &s->statements[pack].src[0];
@@ -44,7 +101,10 @@ static void loop_rows(ej_schedule *s, int32_t pack, int32_t lane)
             if (!done[t] && (best < 0 || stride_of(s, pack, source->terms[t].axis) > stride_of(s, pack, source->terms[best].axis)))
                 best = t;
         done[best] = true;
-        if (source->terms[best].axis != lane) ej_do_loop(s, pack, source->terms[best].axis, 1);
+        int32_t axis = source->terms[best].axis;
+        if (axis == lane || axis == not) continue;
+        ej_do_loop(s, pack, axis, 1);
+        source = &s->statements[pack].src[0];
     }
 }
 
@@ -55,13 +115,17 @@ static void copy_straight(ej_schedule *s, int32_t pack, int32_t lane, int64_t wi
     bool unit = ej_access_unit_axis(&s->statements[pack].src[0]) == lane;
     int64_t lanes = width < vector ? width : dividing(width, vector);
     int64_t rows = !unit ? 1 : dividing(ej_schedule_range(s, s->nodes[s->statements[pack].node].parent, deep), 4);
-    bool apart = rows_apart(s, pack, lane, PACK_FAR / ej_dtypes[s->buffers[s->statements[pack].src[0].buffer].plan.dtype].bytes);
+    bool apart = rows_apart(s, pack, lane, PACK_FAR / bytes_of(s, pack));
     ej_tile tile = {0};
+    apart = apart || (unit && is_far(s, pack) && range_of(s, pack, lane) <= PACK_RUN / 2 / bytes_of(s, pack));
     if (!apart) ej_tile_add(&tile, deep, rows, EJ_UNROLL);
     ej_tile_add(&tile, lane, width / lanes, EJ_UNROLL);
     ej_tile_add(&tile, lane, lanes, EJ_LANE);
     ej_do_tile(s, pack, tile);
-    if (apart) loop_rows(s, pack, lane);
+    if (apart) {
+        ask_ahead(s, pack, range_of(s, pack, lane), 1, lane, -1);
+        loop_others(s, pack, lane, -1);
+    }
     ej_do_loop(s, pack, lane, width);
 }
 
@@ -72,6 +136,23 @@ void ej_do_transpose(ej_schedule *s, int32_t at, int32_t copy, int32_t slow, int
     ej_tile_add(&tile, fast, n_fast, EJ_LANE);
     int32_t loads = ej_do_stage(s, at, copy, 0, EJ_HOME_REG, (ej_layout){.n = 2, .digits = {{slow, 0, 0}, {fast, 0, 0}}});
     if (!s->failed) ej_do_tile(s, loads, tile);
+}
+
+void ej_do_rows_out(ej_schedule *s, int32_t at, int32_t copy, int32_t slow, int32_t unit)
+{
+    enum { VECTORS = 8 }; /* that a leaf moves, at most */
+    ej_tile row = {0};
+    int32_t rows = ej_do_stage_out(s, at, copy, EJ_HOME_LOCAL, (ej_layout){.n = 2, .digits = {{slow, 0, 0}, {unit, 0, 0}}});
+    if (s->failed) return;
+    int64_t length = ej_schedule_range(s, at, unit);
+    int32_t lanes = ej_rule_lanes(s, &s->statements[rows], length);
+    int64_t vectors = length / lanes < VECTORS ? length / lanes : VECTORS;
+    ej_tile_add(&row, unit, vectors, EJ_UNROLL);
+    ej_tile_add(&row, unit, lanes, EJ_LANE);
+    ej_do_tile(s, rows, row);
+    ej_do_hint(s, rows, (ej_leaf_hints){.stream = true});
+    ej_do_loop(s, rows, slow, 1);
+    ej_do_loop(s, rows, unit, vectors * lanes);
 }
 
 static void copy_turned(ej_schedule *s, int32_t pack, int32_t lane, int64_t width, int32_t vector, int32_t from)
@@ -85,8 +166,8 @@ static void copy_turned(ej_schedule *s, int32_t pack, int32_t lane, int64_t widt
     ej_tile_add(&out, from, m, EJ_UNROLL);
     ej_tile_add(&out, lane, n, EJ_LANE);
     ej_do_tile(s, pack, out);
-    for (int32_t a = 0; a < s->n_axes; a++) /* a register tile has only two axes */
-        if (a != lane && a != from && ej_access_find(&s->statements[pack].out, a)) ej_do_loop(s, pack, a, 1);
+    ask_ahead(s, pack, range, width, lane, from);
+    loop_others(s, pack, lane, from); /* a register tile has only two axes */
     ej_do_loop(s, pack, lane, n);
     int32_t at = ej_do_loop(s, pack, from, m);
     if (m > 1 && n > 1) ej_do_transpose(s, at, pack, lane, n, from, m);

@@ -155,18 +155,57 @@ int64_t ej_block_of(int64_t extent, double most, int64_t multiple)
     return (even + multiple - 1) / multiple * multiple;
 }
 
+/* At least so many values along an axis of K that is an operand's unit axis: a line, or, where it is read as it lies, whatever is
+ * left; transposing packs take 8 values at once. */
+enum { TERMS_LINE = 64, TERMS_TURNED = 8 };
+
+static bool is_unit(const ej_schedule *s, const ej_product *g, int32_t axis)
+{
+    const ej_statement *st = &s->statements[0];
+    return ej_access_unit_axis(&st->src[g->left]) == axis || ej_access_unit_axis(&st->src[g->right]) == axis;
+}
+
+void ej_product_block_terms(const ej_schedule *s, const ej_product *g, double most, int64_t block[EJ_PRODUCT_AXES])
+{
+    int64_t line = TERMS_LINE / ej_dtypes[ej_statement_dtype(&s->statements[0])].bytes;
+    bool in_order = EJ_HELD(s->ordered, SUM_LOOPS); /* then only the outermost axis may be cut */
+    double terms = 1;
+    for (int32_t i = 0; i < g->n_k; i++) {
+        int64_t n = s->axes[g->k[i]].extent.n, least = in_order && i ? n : is_unit(s, g, g->k[i]) ? line : 1;
+        block[i] = n < least ? n : least;
+        terms *= (double)block[i];
+    }
+    for (int32_t i = g->n_k; i-- > 0;) {
+        int64_t n = s->axes[g->k[i]].extent.n, multiple = g->n_k == 1 || is_unit(s, g, g->k[i]) ? TERMS_TURNED : 1;
+        double others = terms / (double)block[i], room = most / others;
+        if (n <= block[i] || room < (double)block[i]) continue;
+        int64_t cut = (double)n <= room * 1.25 ? n : ej_block_of(n, room, multiple);
+        if ((double)cut > room * 1.25) cut = (int64_t)(room / (double)multiple) * multiple; /* equal blocks were much larger */
+        if (cut < block[i]) continue;
+        block[i] = cut;
+        terms = others * (double)block[i];
+    }
+}
+
+int32_t ej_do_product_terms(ej_schedule *s, const ej_product *g, const int64_t *block, int32_t at)
+{
+    for (int32_t i = 0; i < g->n_k; i++) at = ej_do_loop(s, 0, g->k[i], block[i]);
+    return at;
+}
+
 /* Accumulators that keep the units busy: two units with a latency of 4 cycles need 8, and some slack (1024^3 f32 on AVX2, Zen 4:
  * tiles of 4 x 2 vectors 101, of 6 x 2 109 GFLOP/s). */
 enum { TILE_BUSY = 10 };
+enum { TILE_LINE = 64 };                     /* bytes */
+static const double TILE_LINES_WAIT = 1.5; /* lines of operands come from the L2 so much slower than lines of one stream */
+static const double TILE_COPY = 0.97;      /* a shorter last tile is one more copy of the code */
+/* More than two vectors, where they are no whole rows: products of 72 and 96 terms take 3 to 9 % longer on AVX2 with tiles
+ * of 4 x 3 than of 6 x 2, and at 1024^3 f32 on Zen 5 three are no better than two. With few terms it is the stores that
+ * take the time, and longer pieces of fewer rows are better: 24 terms take 17 % less. */
+static const double TILE_CUT = 0.95;
+enum { TILE_FEW_TERMS = 48 };
 enum { TILE_ROWS_PACKED = 16, TILE_ROWS_IN_L1 = 12, TILE_ROWS_IN_PLACE = 8, TILE_VECTORS = 5 }; /* at most */
 enum { TILE_ROWS_OPEN = 4, TILE_VECTORS_OPEN = 2 };
-
-/* How much of the tiles along an extent is used; a shorter last one is one more copy of the code. */
-static double filled(double extent, double tile)
-{
-    double used = extent / ((double)(int64_t)((extent + tile - 1) / tile) * tile);
-    return used < 1 ? 0.97 * used : 1;
-}
 
 /* The most rows. More than 8 of a left operand that is not packed lie in the same sets of the L1 where its rows are a power of 2
  * apart (1024^3 f32 on Zen 5: 8 rows 226, 12 rows 196 GFLOP/s), unless all of it stays in the L1. Along an open axis each row
@@ -179,34 +218,75 @@ static int32_t most_rows(const ej_schedule *s, const ej_product *g, bool packed)
     return left_bytes < (double)s->job->target->l1_bytes / 2 ? TILE_ROWS_IN_L1 : TILE_ROWS_IN_PLACE;
 }
 
-/* How good a tile is, to compare it with others: units busy, few loads for each multiplication, little of it empty. Three
- * vectors are no better than two at 1024^3 f32 on Zen 5 (214 GFLOP/s), but whole rows of the result are. `parts`: registers
- * that an element takes. */
-static double quality(const ej_schedule *s, const ej_product *g, int32_t mr, int32_t nv, int32_t lanes, int32_t parts)
+/* Cycles that a term takes in one tile: multiplications or loads, two a cycle, whichever are more, and a part of the others;
+ * beside them what comes from the L2. */
+static double tile_cycles(const ej_target *t, const ej_product_tile *tile, double rows, double vectors)
 {
-    double m = extent(s, g->row), n = extent(s, g->lane), width = (double)lanes * nv;
-    double loads = (double)(mr + nv) / (mr * nv);
-    double busy = parts * mr * nv >= TILE_BUSY ? 1 : parts * mr * nv / (double)TILE_BUSY;
-    return filled(m, mr) * filled(n, width) * busy / (1 + 0.3 * loads) * (nv > 2 && width < n ? 0.95 : 1);
+    double parts = tile->parts, chains = parts * rows * vectors, busy = chains >= TILE_BUSY ? 1 : chains / TILE_BUSY;
+    double operations = parts * chains / (t->fma ? 2 : 1) / busy, loads = parts * (rows + vectors) / 2;
+    double inside = operations > loads ? operations + 0.3 * loads : loads + 0.3 * operations;
+    double bytes = tile->panel_far * parts * vectors * t->vector_bytes + tile->left_far * rows * tile->bytes;
+    double outside = bytes / TILE_LINE * TILE_LINES_WAIT * t->line_cycles[0];
+    return inside > outside ? inside + outside / 4 : outside + inside / 4;
 }
 
-/* mr * nv accumulators, the vectors of one operand and one at a time of the other have to fit into the registers; without fused
- * multiply-add a product, too. The fewer ones are held: nv vectors of the right operand, or mr values of the left one in all
- * lanes, for which ej_do_product_tile goes through the tile vector by vector. */
-void ej_product_tile(const ej_schedule *s, const ej_product *g, int32_t lanes, bool packed, int64_t *rows, int64_t *vectors)
+/* Whole tiles along an extent, and what is left for a shorter last one. */
+typedef struct tile_run {
+    double whole, rest;
+} tile_run;
+
+static tile_run run_of(double extent, double tile)
+{
+    double whole = (double)(int64_t)(extent / tile);
+    return (tile_run){whole, extent - whole * tile};
+}
+
+double ej_product_tile_quality(const ej_target *t, const ej_product_tile *tile, double m, double n)
+{
+    double lanes = tile->lanes, all_vectors = (double)(int64_t)((n + lanes - 1) / lanes), copies = 1;
+    tile_run rows = run_of(m, tile->rows), vectors = run_of(all_vectors, tile->vectors);
+    double cycles = rows.whole * vectors.whole * tile_cycles(t, tile, tile->rows, tile->vectors);
+    if (rows.rest > 0) cycles += vectors.whole * tile_cycles(t, tile, rows.rest, tile->vectors);
+    if (vectors.rest > 0) cycles += rows.whole * tile_cycles(t, tile, tile->rows, vectors.rest);
+    if (rows.rest > 0 && vectors.rest > 0) cycles += tile_cycles(t, tile, rows.rest, vectors.rest);
+    if (rows.rest > 0) copies *= TILE_COPY;
+    if (vectors.rest > 0 || all_vectors * lanes > n) copies *= TILE_COPY;
+    if (tile->vectors > 2 && (double)tile->vectors < all_vectors) copies *= tile->cut;
+    double least = m * n / lanes * tile->parts * tile->parts / (t->fma ? 2 : 1);
+    return copies * least / cycles;
+}
+
+void ej_product_tile_reach(const ej_schedule *s, const ej_product *p, ej_product_tile *tile)
 {
     const ej_target *t = s->job->target;
-    int32_t parts = ej_dtype_is_complex(ej_statement_dtype(&s->statements[0])) ? 2 : 1;
+    double near = (double)t->l1_bytes / 2, panel = p->size_k * (double)tile->vectors * t->vector_bytes * tile->parts;
+    double times = p->size_m / tile->rows; /* that a panel is read */
+    bool all = ej_product_bytes(s, p) <= (double)t->l1_bytes;
+    tile->panel_far = all ? 0 : panel > near || times < 1 ? 1 : 1 / times;
+    tile->cut = p->size_k > TILE_FEW_TERMS ? TILE_CUT : 1;
+    tile->left_far = all || p->size_m * p->size_k * tile->bytes <= near ? 0 : 1;
+}
+
+/* rows * vectors accumulators, the vectors of one operand and one at a time of the other have to fit into the registers;
+ * without fused multiply-add a product, too. The fewer ones are held: vectors of the right operand, or values of the left one
+ * in all lanes, for which ej_do_product_tile goes through the tile vector by vector. */
+void ej_product_choose_tile(const ej_schedule *s, const ej_product *g, int32_t lanes, bool packed, int64_t *rows, int64_t *vectors)
+{
+    const ej_target *t = s->job->target;
+    int dtype = ej_statement_dtype(&s->statements[0]);
+    ej_product_tile tile = {.lanes = lanes, .parts = ej_dtype_is_complex(dtype) ? 2 : 1, .bytes = ej_dtypes[dtype].bytes};
     int32_t most = most_rows(s, g, packed), most_vectors = s->axes[g->lane].extent.e ? TILE_VECTORS_OPEN : TILE_VECTORS;
     double best = 0;
-    for (int32_t nv = 1; nv <= most_vectors; nv++)
-        for (int32_t mr = 2; mr <= most; mr++) {
-            if (parts * (mr * nv + (mr < nv ? mr : nv) + 1) + !t->fma > t->vector_registers) break;
-            double score = quality(s, g, mr, nv, lanes, parts);
+    for (tile.vectors = 1; tile.vectors <= most_vectors; tile.vectors++)
+        for (tile.rows = 2; tile.rows <= most; tile.rows++) {
+            int32_t held = tile.rows < tile.vectors ? tile.rows : tile.vectors;
+            if (tile.parts * (tile.rows * tile.vectors + held + 1) + !t->fma > t->vector_registers) break;
+            ej_product_tile_reach(s, g, &tile);
+            double score = ej_product_tile_quality(t, &tile, extent(s, g->row), extent(s, g->lane));
             if (score <= best * 1.001) continue; /* of equals the first */
             best = score;
-            *rows = mr;
-            *vectors = nv;
+            *rows = tile.rows;
+            *vectors = tile.vectors;
         }
 }
 
@@ -220,12 +300,14 @@ void ej_do_product_tile(ej_schedule *s, const ej_product *g, int64_t rows, int64
     ej_do_tile(s, 0, tile);
 }
 
-enum { UNBOUNDED_BITS = 40 }; /* of the number of tiles in a loop that cuts nothing but open axes, which are shorter */
+enum { ROW_OUT = 256, ROW_OUT_WHOLE = 512 }; /* bytes: a piece of a long row, and a row that is not cut */
 
-void ej_do_product_guard(ej_schedule *s, const ej_product *g, int64_t rows)
+int64_t ej_product_row_out(const ej_schedule *s, int32_t unit)
 {
-    for (int32_t i = 0; i < g->n_m; i++)
-        if (s->axes[g->m[i]].extent.e) ej_do_loop(s, 0, g->m[i], (g->m[i] == g->row ? rows : 1) << UNBOUNDED_BITS);
+    const ej_statement *st = &s->statements[0];
+    int64_t bytes = ej_dtypes[s->buffers[st->out.buffer].plan.dtype].bytes, n = s->axes[unit].extent.n;
+    if (s->axes[unit].extent.e || n * bytes % TERMS_LINE || !ej_rule_streams(s, st)) return 0;
+    return n <= ROW_OUT_WHOLE / bytes ? n : ej_block_of(n, (double)(ROW_OUT / bytes), TERMS_LINE / bytes);
 }
 
 bool ej_product_is_open(const ej_schedule *s)
@@ -233,6 +315,14 @@ bool ej_product_is_open(const ej_schedule *s)
     for (int32_t a = 0; a < s->n_axes; a++)
         if (s->axes[a].extent.e) return true;
     return false;
+}
+
+enum { UNBOUNDED_BITS = 40 }; /* of the number of tiles in a loop that cuts nothing but open axes, which are shorter */
+
+void ej_do_product_guard(ej_schedule *s, const ej_product *g, int64_t rows)
+{
+    for (int32_t i = 0; i < g->n_m; i++)
+        if (s->axes[g->m[i]].extent.e) ej_do_loop(s, 0, g->m[i], (g->m[i] == g->row ? rows : 1) << UNBOUNDED_BITS);
 }
 
 void ej_do_product_pack(ej_schedule *s, const ej_product *g, bool right, int32_t at, int64_t width)

@@ -36,13 +36,33 @@ bool ej_gemm_goes_in_blocks(const ej_schedule *s);
 bool ej_product_terms_apart(const ej_schedule *s, const ej_product *p);
 int64_t ej_product_stride(const ej_access *access, int32_t axis); /* without its sign; 0: the access does not name it */
 void ej_product_sort(int32_t *axes, int32_t n, const ej_access *access); /* the largest strides first */
+/* A register tile to be judged. */
+typedef struct ej_product_tile {
+    int64_t rows, vectors;
+    int32_t lanes, parts, bytes;  /* parts: registers that a vector of elements takes; bytes of an element */
+    double cut;                   /* how good it is to cut rows of the result into pieces of more than two vectors */
+    double panel_far, left_far;   /* how much of the lane operand, and of the other one, comes from the L2: 0 to 1 */
+} ej_product_tile;
+/* Sets cut, panel_far and left_far, by the sizes of the product. */
+void ej_product_tile_reach(const ej_schedule *s, const ej_product *p, ej_product_tile *tile);
+/* How good it is for m rows of n columns: 1 is all units busy all the time. */
+double ej_product_tile_quality(const ej_target *t, const ej_product_tile *tile, double m, double n);
 /* How many rows and vectors the register tile has; `packed`: the left operand is read from panels. */
-void ej_product_tile(const ej_schedule *s, const ej_product *p, int32_t lanes, bool packed, int64_t *rows, int64_t *vectors);
+void ej_product_choose_tile(const ej_schedule *s, const ej_product *p, int32_t lanes, bool packed, int64_t *rows,
+                            int64_t *vectors);
 /* The tile rewrite: rows x vectors x lanes. */
 void ej_do_product_tile(ej_schedule *s, const ej_product *p, int64_t rows, int64_t vectors, int32_t lanes);
 /* A block of an extent: a multiple of `multiple`, at most `most` or little more. One that divides the extent leaves no rest,
  * which would be a second copy of the code inside; where there is none, all blocks are about the same size. */
 int64_t ej_block_of(int64_t extent, double most, int64_t multiple);
+/* Blocks of the axes of K, by their place in p->k: together about `most` terms, with whole lines of the operands that lie along
+ * one of them. */
+void ej_product_block_terms(const ej_schedule *s, const ej_product *p, double most, int64_t block[EJ_PRODUCT_AXES]);
+/* Loops around the blocks of K; gives the innermost. */
+int32_t ej_do_product_terms(ej_schedule *s, const ej_product *p, const int64_t *block, int32_t at);
+/* Values along the result's unit axis that are transposed together on the way out: whole lines of rows that go past the caches; 0:
+ * they do not. */
+int64_t ej_product_row_out(const ej_schedule *s, int32_t unit);
 bool ej_product_is_open(const ej_schedule *s); /* some axis is */
 /* Loops over the open axes of M around all else: where one is empty, nothing is packed. */
 void ej_do_product_guard(ej_schedule *s, const ej_product *p, int64_t rows);

@@ -64,12 +64,13 @@ static void transpose_out(ej_schedule *s, const ej_tensor *t, int32_t copy)
     ej_tile_add(&out, x, nx / lanes, EJ_UNROLL);
     ej_tile_add(&out, x, lanes, EJ_LANE);
     ej_tile_add(&out, u, nu, EJ_LANE);
-    ej_do_tile(s, copy, out);
     int32_t order[2 * EJ_PRODUCT_AXES], n = 0;
     for (int32_t a = 0; a < s->n_axes; a++)
         if (a != x && a != u && ej_access_find(&s->statements[copy].out, a)) order[n++] = a;
     ej_product_sort(order, n, &s->statements[copy].out);
     for (int32_t i = 0; i < n; i++) ej_do_loop(s, copy, order[i], 1);
+    if (t->rows_out) ej_do_rows_out(s, s->nodes[s->statements[copy].node].parent, copy, x, u);
+    ej_do_tile(s, copy, out);
     ej_do_loop(s, copy, x, nx);
     int32_t at = ej_do_loop(s, copy, u, nu);
     if (nx > 1 && nu > 1) ej_do_transpose(s, at, copy, u, nu, x, nx);
@@ -141,7 +142,21 @@ static void run_waiting(ej_schedule *s, const ej_tensor *t, int32_t at)
     at = ej_do_loop(s, 0, p->lane, t->wait_lane);
     int32_t copy = wait(s, t, at);
     if (s->failed) return;
-    ej_do_loop(s, 0, p->k[0], t->block[p->k[0]]);
+    ej_do_product_terms(s, p, t->terms, at);
+    loop_tiles(s, t);
+    transpose_out(s, t, copy);
+}
+
+/* .. or around the packs: all results of a block wait at once .. */
+static void run_cut(ej_schedule *s, const ej_tensor *t, int32_t at)
+{
+    at = loop_blocks(s, t, true, at);
+    at = loop_blocks(s, t, false, at);
+    int32_t copy = wait(s, t, at);
+    if (s->failed) return;
+    at = ej_do_product_terms(s, &t->p, t->terms, at);
+    if (t->pack_right && !s->failed) ej_do_product_pack(s, &t->p, true, at, (int64_t)t->tile.lanes * t->tile.vectors);
+    if (t->pack_left && !s->failed) ej_do_product_pack(s, &t->p, false, at, t->tile.rows);
     loop_tiles(s, t);
     transpose_out(s, t, copy);
 }
@@ -151,12 +166,22 @@ static void run_straight(ej_schedule *s, const ej_tensor *t, int32_t at)
 {
     const ej_product *p = &t->p;
     int64_t width = (int64_t)t->tile.lanes * t->tile.vectors;
-    loop_blocks(s, t, true, at);
-    at = ej_do_loop(s, 0, p->k[0], t->block[p->k[0]]);
+    at = loop_blocks(s, t, true, at);
+    at = ej_do_product_terms(s, p, t->terms, at);
     if (t->pack_right && !s->failed) ej_do_product_pack(s, p, true, at, width);
     at = loop_blocks(s, t, false, at);
     if (t->pack_left && !s->failed) ej_do_product_pack(s, p, false, at, t->tile.rows);
     loop_tiles(s, t);
+}
+
+/* The rows of the next tile, where the left operand is read as it lies: bytes ahead, 0 where it is not far. */
+static int64_t next_rows(const ej_schedule *s, const ej_tensor *t)
+{
+    const ej_access *left = &s->statements[0].src[t->p.left];
+    int64_t bytes = ej_dtypes[s->buffers[left->buffer].plan.dtype].bytes, ahead;
+    bool large = t->p.size_m * t->p.size_k * (double)bytes > (double)s->job->target->l3_bytes;
+    if (t->pack_left || !large || !ej_mul_size(ej_product_stride(left, t->p.row), bytes * t->tile.rows, &ahead)) return 0;
+    return ahead <= EJ_HINT_AHEAD ? ahead : 0;
 }
 
 static void run(ej_schedule *s, const int64_t *numbers)
@@ -171,8 +196,11 @@ static void run(ej_schedule *s, const int64_t *numbers)
     ej_tile_add(&tile, t.p.lane, t.tile.vectors, EJ_UNROLL);
     ej_tile_add(&tile, t.p.lane, t.tile.lanes, EJ_LANE);
     ej_do_tile(s, 0, tile);
+    int64_t ahead = next_rows(s, &t);
+    if (ahead) ej_do_hint(s, 0, (ej_leaf_hints){.source = t.p.left, .ahead = ahead});
     for (int32_t i = 0; i < t.p.n_z; i++) at = ej_do_loop(s, 0, t.p.z[i], t.block[t.p.z[i]]);
-    if (t.waits) run_waiting(s, &t, at);
+    if (t.cuts) run_cut(s, &t, at);
+    else if (t.waits) run_waiting(s, &t, at);
     else run_straight(s, &t, at);
 }
 

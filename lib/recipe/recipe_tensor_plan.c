@@ -12,7 +12,7 @@
 
 #include <math.h>
 
-static const double TENSOR_LOAD = 0.04; /* cycles a byte of the operands, from the L2 */
+static const double TENSOR_LINE = 8; /* cycles to get one from the L3 or memory, several at a time */
 enum { TENSOR_RUN = 16 };                        /* values along a unit axis in a block: a line of f32 */
 enum { TENSOR_ROWS_PACKED = 14, TENSOR_ROWS = 8 }; /* of a register tile, at most: of a packed left operand, and of one in place */
 enum { TENSOR_VECTORS = 4, TENSOR_ROWS2 = 6 };   /* at most: vectors along either axis of N, rows along the second one of M */
@@ -36,28 +36,23 @@ static bool among(const int32_t *axes, int32_t n, int32_t axis)
     return false;
 }
 
-static double round_up(double n, double multiple)
-{
-    return (double)(int64_t)((n + multiple - 1) / multiple) * multiple;
-}
-
 /* ---- the register tile ---- */
 
 /* How good a tile is: 1 is all units busy all the time. */
 static double quality(const ej_schedule *s, const ej_tensor *t, const ej_tensor_tile *tile)
 {
     const ej_target *target = s->job->target;
-    double rows = (double)(tile->rows * tile->rows2), vectors = (double)(tile->vectors * tile->vectors2);
-    double width = (double)tile->lanes * (double)tile->vectors;
-    if (rows * vectors + vectors + 1 + !target->fma > target->vector_registers || (vectors > 2 && rows > 8)) return 0;
-    double m = extent(s, t->p.row), n = extent(s, t->p.lane), tiles = rows * vectors;
-    double used = m / round_up(m, (double)tile->rows) * n / round_up(n, width), chains = tiles >= 8 ? 1 : tiles / 8;
+    ej_product_tile one = {.rows = tile->rows * tile->rows2, .vectors = tile->vectors * tile->vectors2, .lanes = tile->lanes,
+                           .parts = 1, .bytes = (int32_t)bytes_of(s)};
+    if (one.rows * one.vectors + one.vectors + 1 + !target->fma > target->vector_registers) return 0;
     bool odd = t->pack_left && tile->rows % 4 && tile->rows > 8; /* vectors do not divide the panel: it is packed slowly */
-    double loaded = vectors * (double)target->vector_bytes + rows * bytes_of(s);
-    if (odd) used *= 0.8;
-    if ((int64_t)m % tile->rows) used *= 0.97; /* a shorter last one is one more copy of the code */
-    if ((int64_t)n % (int64_t)width) used *= 0.97;
-    return used * chains * tiles / (tiles + TENSOR_LOAD * loaded);
+    ej_product_tile_reach(s, &t->p, &one);
+    double columns = extent(s, t->p.lane), width = (double)tile->lanes * (double)tile->vectors, share = odd ? 0.8 : 1;
+    if (tile->vectors2 > 1) { /* vectors hold all of the first axis, and what is left of them empty */
+        share *= columns / width;
+        columns = width * (double)tile->vectors2;
+    }
+    return share * ej_product_tile_quality(target, &one, extent(s, t->p.row) * (double)tile->rows2, columns);
 }
 
 static bool divides(const ej_schedule *s, int32_t axis, int64_t count)
@@ -124,6 +119,17 @@ static void reserve(const ej_schedule *s, ej_tensor *t, int32_t axis, int64_t ru
     if (want > t->block[axis]) t->block[axis] = want;
 }
 
+/* A run of values that lie side by side: of the unit axis, and where that is short, of those which go on where it ends. */
+static void reserve_run(const ej_schedule *s, ej_tensor *t, int32_t *axes, int32_t n, const ej_access *access)
+{
+    int64_t run = 1;
+    ej_product_sort(axes, n, access);
+    for (int32_t i = n; i-- > 0 && run < TENSOR_RUN && ej_product_stride(access, axes[i]) == run;) {
+        reserve(s, t, axes[i], (TENSOR_RUN + run - 1) / run);
+        if (!ej_mul_size(run, s->axes[axes[i]].extent.n, &run)) return;
+    }
+}
+
 /* As much of an axis as the budget has room for beside the other axes of its class. */
 static void grow(const ej_schedule *s, ej_tensor *t, const int32_t *axes, int32_t n, int32_t axis, double budget)
 {
@@ -142,11 +148,10 @@ static void fill(const ej_schedule *s, ej_tensor *t, bool right, double budget)
     int32_t n = right ? p->n_n : p->n_m, *axes = right ? p->n : p->m, first = right ? p->lane : p->row;
     int32_t unit = right ? t->right : t->left;
     for (int32_t i = 0; i < n; i++) t->block[axes[i]] = counted(t, axes[i]);
-    if (among(axes, n, unit)) reserve(s, t, unit, TENSOR_RUN);
-    if (t->waits && among(axes, n, t->out)) reserve(s, t, t->out, TENSOR_RUN);
+    reserve_run(s, t, axes, n, &s->statements[0].src[right ? p->right : p->left]);
+    if (t->waits && among(axes, n, t->out)) reserve(s, t, t->out, t->rows_out > TENSOR_RUN ? t->rows_out : TENSOR_RUN);
     grow(s, t, axes, n, first, budget);
     if (among(axes, n, unit)) grow(s, t, axes, n, unit, budget);
-    ej_product_sort(axes, n, &s->statements[0].src[right ? p->right : p->left]);
     for (int32_t i = n; i-- > 0;) grow(s, t, axes, n, axes[i], budget);
 }
 
@@ -155,27 +160,32 @@ static void choose_blocks(const ej_schedule *s, ej_tensor *t)
     const ej_target *target = s->job->target;
     ej_product *p = &t->p;
     double bytes = bytes_of(s), width = (double)(t->tile.lanes * t->tile.vectors * t->tile.vectors2);
-    double batch = 1, outer = extent(s, p->k[0]), under = p->size_k / outer;
+    double batch = 1, depth = 1;
     double square = (double)target->l2_bytes / 4 / bytes, kc = 1.5 * sqrt(square);
-    for (int32_t i = 0; i < p->n_k; i++) t->block[p->k[i]] = s->axes[p->k[i]].extent.n;
     for (int32_t i = 0; i < p->n_z; i++) {
         bool unit = p->z[i] == t->out || p->z[i] == t->left || p->z[i] == t->right;
         t->block[p->z[i]] = 1;
         if (unit) reserve(s, t, p->z[i], TENSOR_RUN);
         batch *= (double)t->block[p->z[i]];
     }
-    if (p->size_k > kc * 1.25) t->block[p->k[0]] = ej_block_of((int64_t)outer, kc / under < 1 ? 1 : kc / under, under > 1 ? 1 : 8);
-    double depth = (double)t->block[p->k[0]] * under;
-    if (depth > p->size_k) depth = p->size_k;
+    ej_product_block_terms(s, p, kc, t->terms);
+    for (int32_t i = 0; i < p->n_k; i++) depth *= (double)t->terms[i];
     double rows = square / (depth * batch), most = square / (TENSOR_RUN * width * batch);
     fill(s, t, false, t->waits && rows > most ? most : rows);
-    double room = t->streams ? (double)target->l2_bytes / 2 : (double)target->l3_bytes / 8; /* read once, or for each block of M */
-    fill(s, t, true, room / ((t->waits ? p->size_k : depth) * bytes * batch));
+    double room = (double)target->l3_bytes / 8; /* panels of N are read for each block of M, or whole rows of the result wait; */
+    if (!t->rows_out && inside(t, p->m, p->n_m) >= p->size_m) /* or for one block, whose panels are copied again for each of N, */
+        room = (double)target->l2_bytes / (t->streams ? 2 : 1); /* or only once or twice */
+    t->cuts = t->waits && t->pack_right && depth < p->size_k && inside(t, p->m, p->n_m) >= p->size_m;
+    room /= (t->waits && !t->cuts ? p->size_k : depth) * bytes * batch;
+    double waiting = (double)target->l2_bytes / 4 / (inside(t, p->m, p->n_m) * bytes * batch);
+    if (t->cuts && waiting < room) room = waiting;
+    if (t->waits && !t->pack_right && waiting > room) room = waiting; /* no panels: long runs are read as they lie */
+    fill(s, t, true, room);
     if (!t->waits) return;
     double across = batch * (among(p->n, p->n_n, t->out) ? (double)t->block[t->out] : 1);
-    double waiting = (double)target->l2_bytes / 4 / (inside(t, p->m, p->n_m) * across * bytes);
+    waiting = (double)target->l2_bytes / 4 / (inside(t, p->m, p->n_m) * across * bytes);
     t->wait_lane = ej_block_of(s->axes[p->lane].extent.n, waiting < width ? width : waiting, counted(t, p->lane));
-    if (t->wait_lane > t->block[p->lane]) t->wait_lane = t->block[p->lane];
+    if (t->cuts || t->wait_lane > t->block[p->lane]) t->wait_lane = t->block[p->lane];
 }
 
 /* ---- lanes ---- */
@@ -199,7 +209,13 @@ static void add_costs(const ej_schedule *s, ej_tensor *t)
         t->cost *= 2; /* the right operand is packed for all terms at once, which the L3 does not hold */
     if (t->pack_right) t->cost += p->size_n * p->size_k * to_move(s, t->right, p->lane, lanes);
     if (t->pack_left) t->cost += p->size_m * p->size_k * to_move(s, t->left, p->row, lanes);
-    else if (t->left != p->k[p->n_k - 1]) t->cost += p->size_m * p->size_k; /* a line or page for each term */
+    else if (t->left != p->k[p->n_k - 1]) { /* a line or page for each term */
+        const ej_access *left = &s->statements[0].src[p->left];
+        int64_t row = ej_product_stride(left, p->row), term = ej_product_stride(left, p->k[p->n_k - 1]);
+        int64_t near = row < term ? row : term;
+        bool far = p->size_m * p->size_k * bytes_of(s) > (double)s->job->target->l2_bytes;
+        t->cost += p->size_m * p->size_k * (far && (double)near * bytes_of(s) >= TENSOR_RUN * 4 ? TENSOR_LINE : 1);
+    }
 }
 
 bool ej_tensor_find(const ej_schedule *s, int32_t lane, ej_tensor *t)
@@ -216,6 +232,7 @@ bool ej_tensor_find(const ej_schedule *s, int32_t lane, ej_tensor *t)
     t->right = ej_access_unit_axis(&st->src[p->right]);
     if (t->out < 0) return false;
     t->waits = t->out != lane;
+    t->rows_out = t->waits && among(p->n, p->n_n, t->out) ? ej_product_row_out(s, t->out) : 0;
     bool fits = (p->size_m + p->size_n) * p->size_k * bytes <= (double)s->job->target->l2_bytes / 6;
     t->streams = p->size_m <= TENSOR_ONCE;
     t->pack_right = t->right != lane || (!fits && (!t->streams || ej_product_terms_apart(s, p)));

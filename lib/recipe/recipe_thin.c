@@ -9,9 +9,10 @@
 #include "recipe_product.h"
 
 enum { THIN_TERMS = 8 }; /* at least */
+enum { THIN_RUN = 384 }; /* bytes along x, at least, in a block, if it has as many */
 /* Of results that wait, and of what is read of the operand beside them: the L2 holds both. */
 enum { THIN_WAITING_BYTES = 150 << 10, THIN_PANEL_BYTES = 75 << 10 };
-enum thin_number { THIN_ROWS, THIN_VECTORS, THIN_KC, THIN_NX, THIN_MC };
+enum thin_number { THIN_ROWS, THIN_VECTORS, THIN_KC, THIN_NX, THIN_MC, THIN_OUT };
 
 typedef struct thin {
     ej_product product; /* lanes along x */
@@ -62,29 +63,48 @@ static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_REC
     double bytes = ej_dtypes[ej_statement_dtype(&s->statements[0])].bytes;
     double inner = p->size_k / (double)s->axes[p->k[0]].extent.n, kept = (double)ej_nominal_extent(s, p->row);
     int32_t lanes = ej_rule_lanes(s, &s->statements[0], ej_nominal_extent(s, p->lane));
-    ej_product_tile(s, p, lanes, false, &n[THIN_ROWS], &n[THIN_VECTORS]);
+    ej_product_choose_tile(s, p, lanes, false, &n[THIN_ROWS], &n[THIN_VECTORS]);
     double width = (double)lanes * (double)n[THIN_VECTORS], waiting = THIN_WAITING_BYTES / (t.turn * bytes);
     n[THIN_MC] = kept * width <= waiting ? ej_block_of(ej_nominal_extent(s, p->row), kept, n[THIN_ROWS])
                                          : ej_block_of(ej_nominal_extent(s, p->row), waiting / width, n[THIN_ROWS]);
-    n[THIN_NX] = ej_block_of(ej_nominal_extent(s, p->lane), waiting / (double)n[THIN_MC], (int64_t)width);
+    int64_t row = ej_product_row_out(s, t.out); /* whole rows go out where that leaves long runs of x */
+    double nx = waiting / (double)n[THIN_MC], across = (double)ej_nominal_extent(s, p->lane);
+    double run = across < THIN_RUN / bytes ? across / 2 : THIN_RUN / bytes;
+    n[THIN_OUT] = row && nx * t.turn / (double)row >= run ? row : t.turn;
+    nx *= (double)t.turn / (double)n[THIN_OUT];
+    n[THIN_NX] = ej_block_of(ej_nominal_extent(s, p->lane), nx < width ? width : nx, (int64_t)width);
     double kc = THIN_PANEL_BYTES / (width * bytes) / inner;
     n[THIN_KC] = ej_block_of(s->axes[p->k[0]].extent.n, kc < 1 ? 1 : kc, 1);
     return 1;
 }
 
-/* result block [out][rows][x] -> the result: read along x, written along its unit axis. */
-static void turn_out(ej_schedule *s, const thin *t, int32_t copy)
+/* result block [out][rows][x] -> the result: read along x, written along its unit axis, in whole `rows` or as it comes. */
+static void turn_out(ej_schedule *s, const thin *t, int32_t copy, bool rows)
 {
     ej_tile out = {0};
     int32_t x = t->product.lane;
     ej_tile_add(&out, x, t->turn, EJ_UNROLL);
     ej_tile_add(&out, t->out, t->turn, EJ_LANE);
-    ej_do_tile(s, copy, out);
     for (int32_t a = 0; a < s->n_axes; a++)
         if (a != x && a != t->out && ej_access_find(&s->statements[copy].out, a)) ej_do_loop(s, copy, a, 1);
+    if (rows) ej_do_rows_out(s, s->nodes[s->statements[copy].node].parent, copy, x, t->out);
+    ej_do_tile(s, copy, out);
     ej_do_loop(s, copy, x, t->turn);
     int32_t at = ej_do_loop(s, copy, t->out, t->turn);
     ej_do_transpose(s, at, copy, t->out, t->turn, x, t->turn);
+}
+
+/* Asks for the panel that comes next: of the next value of the result's unit axis, or of the same rows, where a sweep
+ * along these is more than the L2 keeps. */
+static void ask_ahead(ej_schedule *s, const thin *t, int64_t nx, int64_t width)
+{
+    const ej_product *p = &t->product;
+    const ej_access *right = &s->statements[0].src[p->right];
+    int64_t bytes = ej_dtypes[s->buffers[right->buffer].plan.dtype].bytes, ahead;
+    bool sweeps = nx > width && (double)nx * p->size_k * (double)bytes > (double)s->job->target->l2_bytes / 2;
+    if (ej_rule_elements(s, right) * (double)bytes <= (double)s->job->target->l3_bytes) return;
+    if (!ej_mul_size(sweeps ? width : ej_product_stride(right, t->out), bytes, &ahead) || ahead > EJ_HINT_AHEAD) return;
+    ej_do_hint(s, 0, (ej_leaf_hints){.source = p->right, .ahead = ahead});
 }
 
 static void run(ej_schedule *s, const int64_t *n)
@@ -95,6 +115,7 @@ static void run(ej_schedule *s, const int64_t *n)
     int32_t lanes = ej_rule_lanes(s, &s->statements[0], ej_nominal_extent(s, p->lane));
     int64_t width = (int64_t)lanes * n[THIN_VECTORS];
     ej_do_product_tile(s, p, n[THIN_ROWS], n[THIN_VECTORS], lanes);
+    ask_ahead(s, &t, n[THIN_NX], width);
     ej_product_sort(p->n, p->n_n, &s->statements[0].src[p->right]);
     for (int32_t i = 0; i < p->n_z; i++) ej_do_loop(s, 0, p->z[i], 1);
     for (int32_t i = 0; i < p->n_n; i++)
@@ -103,7 +124,7 @@ static void run(ej_schedule *s, const int64_t *n)
         if (p->m[i] != p->row) ej_do_loop(s, 0, p->m[i], 1);
     ej_do_loop(s, 0, p->row, n[THIN_MC]);
     ej_do_loop(s, 0, p->lane, n[THIN_NX]);
-    int32_t at = ej_do_loop(s, 0, t.out, t.turn);
+    int32_t at = ej_do_loop(s, 0, t.out, n[THIN_OUT]);
     int32_t copy = ej_do_stage_out(s, at, 0, EJ_HOME_LOCAL,
                                    (ej_layout){.n = 3, .digits = {{t.out, 0, 0}, {p->row, 0, 0}, {p->lane, 0, 0}}});
     if (s->failed) return;
@@ -111,7 +132,7 @@ static void run(ej_schedule *s, const int64_t *n)
     ej_do_loop(s, 0, p->lane, width);
     ej_do_loop(s, 0, p->k[0], n[THIN_KC]);
     ej_do_loop(s, 0, p->row, n[THIN_ROWS]);
-    turn_out(s, &t, copy);
+    turn_out(s, &t, copy, n[THIN_OUT] > t.turn);
 }
 
 const ej_script ej_script_thin = {"thin", matches, pays, params, run};

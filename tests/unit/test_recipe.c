@@ -126,7 +126,7 @@ static void open_products_serve_every_size(void **state)
         assert_int_equal(agrees_on_rows(&ej_script_gemm, turned, "f64[40,21] f64[50,40]", numbers[n], &both), ej_n_targets);
         assert_int_equal(agrees_on_rows(&ej_script_gemm, batches, "f32[2,9,11] f32[2,11,34]", numbers[n], &z), ej_n_targets);
     }
-    static const int64_t own[EJ_RECIPE_NUMBERS] = {4, 1, 4, 16, 4};
+    static const int64_t own[EJ_RECIPE_NUMBERS] = {4, 1, 4, 16, 4, 16};
     assert_int_equal(agrees_on_rows(&ej_script_thin, streamed, "f32[18,9,37] f32[7,9]", own, &i), ej_n_targets);
     assert_int_equal(agrees_on_rows(&ej_script_thin, streamed, "f32[18,9,37] f32[7,9]", own, &both), ej_n_targets);
     assert_int_equal(agrees_on_rows(&ej_script_sweep, "def f(a: f32[i, j]):\n    return sum(a, dim=0)\n", "f32[21,50]", NULL, &i), ej_n_targets);
@@ -171,11 +171,11 @@ static void a_map_is_applied_to_whole_sums(void **state)
     agrees(&ej_script_gemm, "def f(a, b):\n    return relu(einsum('ik,kj->ij', a, b))\n", "f32[21,40] f32[40,50]", numbers[1]);
 }
 
-/* rows, vectors, KC, block of x, block of rows */
+/* rows, vectors, KC, block of x, block of rows, block of the result's unit axis: of more than a vector, whole rows go out */
 static void streamed_operands_are_turned_on_the_way_out(void **state)
 {
     (void)state;
-    static const int64_t own[][EJ_RECIPE_NUMBERS] = {{4, 1, 4, 16, 4}, {3, 1, 64, 64, 6}, {2, 2, 5, 32, 64}};
+    static const int64_t own[][EJ_RECIPE_NUMBERS] = {{4, 1, 4, 16, 4, 16}, {3, 1, 64, 64, 6, 32}, {2, 2, 5, 32, 64, 48}};
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
         agrees(&ej_script_thin, PRODUCT("adb,cd->cba"), "f32[18,9,37] f32[7,9]", own[i]);
         agrees(&ej_script_thin, PRODUCT("aebd,ce->dcba"), "f64[9,5,3,20] f64[6,5]", own[i]);
@@ -385,6 +385,47 @@ static void expect_recipe(const char *program, const char *inputs, const char *r
     plan_close(&c);
 }
 
+/* The rewrites that a row takes for the only step. */
+static void expect_rewrites(const char *program, const char *inputs, const char *row, const char *const *words, size_t n)
+{
+    plan_case c;
+    ej_nests nests;
+    if (!ej_target_by_name(row)) skip();
+    plan_open(&c, program, inputs, NULL, NULL);
+    c.bind.job.target = ej_target_by_name(row);
+    c.bind.job.dump |= 1u << EJ_STAGE_SCHEDULE;
+    assert_int_equal(ej_nests_build(&nests, &c.plan, &c.bind.job), EINJIT_OK);
+    for (size_t i = 0; i < n; i++)
+        if (!strstr(nests.nests[0].schedule, words[i])) fail_msg("no '%s' in\n%s", words[i], nests.nests[0].schedule);
+    plan_close(&c);
+}
+#define EXPECT_REWRITES(program, inputs, row, ...)                                                                      \
+    expect_rewrites(program, inputs, row, (const char *const[]){__VA_ARGS__}, sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *))
+
+/* Few loads for each multiplication: tiles of 2 x 5 vectors leave no lanes empty here, but wait for the L2. */
+static void register_tiles_are_nearly_square(void **state)
+{
+    (void)state;
+    EXPECT_REWRITES(PRODUCT("cda,db->cba"), "f32[272,272,280] f32[272,280]", "avx2", "tile 0 %1 unroll 5, %2 unroll 2, %2 lane 8\n");
+    EXPECT_REWRITES(PRODUCT("ij,jk->ik"), "f32[1024,1024] f32[1024,1024]", "avx2", "tile 0 %0 unroll 6, %1 unroll 2, %1 lane 8\n");
+    EXPECT_REWRITES(PRODUCT("ij,jk->ik"), "f64[1024,1024] f64[1024,1024]", "avx512", "tile 0 %0 unroll 8, %1 unroll 2, %1 lane 8\n");
+}
+
+/* Both operands lie along the sum, along another axis of it each: blocks have lines of both. */
+static void sums_of_several_axes_are_cut_along_all(void **state)
+{
+    (void)state;
+    EXPECT_REWRITES(PRODUCT("dac,bcd->ba"), "f32[280,280,280] f32[272,280,280]", "avx2", "loop 0 %3 16\n", "loop 0 %2 40\n");
+}
+
+/* Short runs far apart are asked for ahead; large results go out in whole rows. */
+static void short_runs_are_asked_for(void **state)
+{
+    (void)state;
+    EXPECT_REWRITES(PRODUCT("afbce,df->edcba"), "f32[48,48,36,36,48] f32[24,48]", "avx2", "hint 1 prefetch 0 995328\n", "hint 5 stream\n");
+    EXPECT_REWRITES(PRODUCT("dabfe,fc->edcba"), "f32[36,48,36,36,48] f32[36,24]", "avx2", "hint 0 prefetch 0 248832\n", "hint 2 stream\n");
+}
+
 /* Where size alone does not say, the costs of the trees do (sizes and row: 512 bits). */
 static void smaller_products_are_taken_where_the_tree_costs_less(void **state)
 {
@@ -396,6 +437,8 @@ static void smaller_products_are_taken_where_the_tree_costs_less(void **state)
     expect_recipe(PRODUCT("aged,cbfg->fedcba"), "f32[24,24,20,24] f32[20,20,20,24]", "tensor", true);
     expect_recipe(PRODUCT("adb,cd->cba"), "f32[384,384,384] f32[24,384]", "thin", true);
     expect_recipe(PRODUCT("aebd,ce->dcba"), "f32[96,96,84,96] f32[24,96]", "tensor", true);
+    expect_recipe(PRODUCT("egfbca,gedf->bdca"), "f64[680,2,2,621,2,2] f64[2,680,5,2]", "tensor", true); /* short runs of a large operand */
+    expect_recipe(PRODUCT("bdafeg,fcegd->agbc"), "f32[12,54,248,2,7,6] f32[2,347,7,6,54]", "tensor", true); /* lines along a batch axis */
     expect_recipe(PRODUCT("aebc,ed->dabc"), "f32[11,684,8,3] f32[684,10]", "gemm", false);
     expect_recipe(PRODUCT("ij,jk->ik"), "f32[512,512] f32[512,512]", "gemm", true);
     expect_recipe(PRODUCT("ij,jk->ik"), "f32[64,64] f32[64,64]", "gemm", false);
@@ -428,6 +471,9 @@ int main(void)
         cmocka_unit_test(products_are_taken_where_they_pay),
         cmocka_unit_test(batches_are_taken_where_the_l1_holds_a_product),
         cmocka_unit_test(a_tile_holds_the_fewer_vectors),
+        cmocka_unit_test(register_tiles_are_nearly_square),
+        cmocka_unit_test(sums_of_several_axes_are_cut_along_all),
+        cmocka_unit_test(short_runs_are_asked_for),
         cmocka_unit_test(smaller_products_are_taken_where_the_tree_costs_less),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
