@@ -43,6 +43,7 @@ typedef struct einjit_statistics {
     uint64_t disk_write_failures;
     uint64_t disk_evictions; /* entries on disk that this context has removed */
     uint64_t disk_ns;        /* time spent loading what was found */
+    uint64_t disk_limit_bytes; /* of all entries in the folder together */
 } einjit_statistics;
 EINJIT_API void einjit_context_statistics(const einjit_context *context, einjit_statistics *out);
 /** Drop every entry in memory, and give back scratch that no run uses. Kernels in use stay alive until they are released. */

@@ -84,7 +84,6 @@ int ej_disk_create(struct ej_disk **out, einjit_context *context, const char *fo
 void ej_disk_destroy(struct ej_disk *disk);
 const char *ej_disk_folder(const struct ej_disk *disk); /* NULL: there is none */
 size_t ej_disk_shared(const struct ej_disk *disk, const char *const **folders);
-size_t ej_disk_limit(const struct ej_disk *disk);
 void ej_disk_statistics(const struct ej_disk *disk, einjit_statistics *out); /* its fields; the others stay */
 /* Does this library look for, and keep, what it compiles for this request there? */
 bool ej_disk_takes(const einjit_context *context, const ej_request *request);

@@ -118,11 +118,6 @@ size_t ej_disk_shared(const struct ej_disk *disk, const char *const **folders)
     return disk->n_shared;
 }
 
-size_t ej_disk_limit(const struct ej_disk *disk)
-{
-    return disk->limit_bytes;
-}
-
 void ej_disk_statistics(const struct ej_disk *disk, einjit_statistics *out)
 {
     out->disk_hits = atomic_load(&disk->hits);
@@ -132,6 +127,7 @@ void ej_disk_statistics(const struct ej_disk *disk, einjit_statistics *out)
     out->disk_write_failures = atomic_load(&disk->write_failures);
     out->disk_evictions = atomic_load(&disk->evictions);
     out->disk_ns = atomic_load(&disk->ns);
+    out->disk_limit_bytes = disk->limit_bytes;
 }
 
 /* Dumps are of stages, which a kernel from the disk does not go through. What a path file holds is not in the key. */
