@@ -104,11 +104,10 @@ static int verify(const cache_request *r)
     size_t bad = 0;
     for (size_t i = 0; i < r->n; i++) {
         bad += r->entries[i].bad != 0;
-        if (r->entries[i].bad)
-            fprintf(stderr, "%s/%s.kernel: %s\n", r->entries[i].folder, r->entries[i].name, r->entries[i].fault);
+        if (r->entries[i].bad) tool_fail("E_IO", "%s/%s.kernel: %s", r->entries[i].folder, r->entries[i].name, r->entries[i].fault);
     }
     printf("%zu of %zu entries are whole\n", r->n - bad, r->n);
-    return bad ? tool_fail("E_IO", "%zu bad %s", bad, bad == 1 ? "entry" : "entries") : TOOL_OK;
+    return bad ? TOOL_FAILED : TOOL_OK;
 }
 
 /* ---- clear, path, stats ---- */

@@ -8,7 +8,7 @@
  *
  * Files are read, not mapped: a mapped file that is cut short, or on a server that is gone, is a signal. They are not synced:
  * what a crash of the system leaves is found by size and checksum, and compiled again, while a sync of each entry takes
- * longer than small compiles do (README, "The cache on disk", has both). `einjit cache warm` syncs once, at its end.
+ * longer than small compiles do (12 ms against 5, ext4 on a virtual disk). `einjit cache warm` syncs once, at its end.
  */
 #include <errno.h>
 #include <fcntl.h>
