@@ -85,6 +85,7 @@ static int compile(ej_code *out, const ej_nests *nests, ej_job *job)
 
 const ej_backend *einjit_codegen(const ej_host *host)
 {
-    static const ej_backend backend = {EJ_BACKEND_ABI, "llvm", "LLVM " LLVM_VERSION_STRING, compile};
+    static const ej_backend backend = {EJ_BACKEND_ABI, "llvm", "LLVM " LLVM_VERSION_STRING, compile,
+                                       (void (*)(void))LLVMContextCreate};
     return host && host->abi == EJ_BACKEND_ABI ? &backend : NULL;
 }

@@ -8,7 +8,7 @@
 
 #include "nest.h"
 
-enum { EJ_BACKEND_ABI = 1 };
+enum { EJ_BACKEND_ABI = 2 };
 
 /* Position-independent code: one block, rodata and text with their relocations resolved. From `allocator`. */
 typedef struct ej_code {
@@ -24,6 +24,7 @@ typedef struct ej_backend {
     /* Code for nests run in order, with the entry of einjit.h. Constants are part of it. With job->dump bits IR or ASM
      * appends those texts to job->dump_text. E_BACKEND with the generator's own words when it fails. Thread-safe. */
     int (*compile)(ej_code *out, const ej_nests *nests, ej_job *job);
+    void (*llvm)(void);  /* some function of the LLVM it uses, never called: which file is that in? */
 } ej_backend;
 
 typedef struct ej_host {
@@ -37,7 +38,8 @@ EINJIT_API const ej_backend *einjit_codegen(const ej_host *host);
 /* Code as it is mapped: readable and executable, never writable at the same time (image.c). */
 typedef struct ej_image {
     void *base;
-    size_t bytes;
+    size_t bytes;        /* of its pages */
+    size_t n_code;       /* of the code in them */
 } ej_image;
 int ej_image_map(ej_image *out, const ej_code *code, einjit_error *err);
 void ej_image_unmap(ej_image *image);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base_time.h"
+#include "cache.h"
 #include "choose.h"
 #include "compile_report.h"
 #include "kernel.h"
@@ -30,6 +31,7 @@ typedef struct pipeline {
     ej_count written;     /* what the program costs as written */
     double touched_bytes;
     ej_report report;     /* of the passes, where a dump asks for it */
+    bool interpret;       /* nests are what runs: no code */
     int last;             /* stop after this stage */
     ej_text *explained;   /* instead of dumps: the text of the stage `last` goes here */
     ej_text text;         /* of the stage that runs */
@@ -160,7 +162,7 @@ static int stage_done(pipeline *p, int stage)
 static int generate(pipeline *p)
 {
     const ej_backend *backend;
-    if (p->context->use_interp) return EINJIT_OK;
+    if (p->interpret) return EINJIT_OK;
     EJ_TRY(ej_backend_load(p->context, &backend, p->job.err));
     uint32_t dump = p->job.dump;
     p->job.want_listing = dump >> EJ_STAGE_IR & 1 || dump >> EJ_STAGE_ASM & 1;
@@ -404,6 +406,7 @@ static pipeline *new_pipeline(einjit_context *context, const ej_request *request
     p->job.strict = p->request.flags & EINJIT_OPTION_STRICT;
     p->job.ordered = p->job.strict || (!optimizes(p) && !ej_job_random(&p->job));
     p->job.verify = context->verify || (request->flags & EINJIT_OPTION_VERIFY);
+    p->interpret = context->use_interp;
     p->last = EJ_STAGE_COUNT;
     ej_text_init(&p->text, arena);
     return p;
@@ -435,39 +438,41 @@ static int fill_kernel(einjit_kernel *kernel, pipeline *p, einjit_error *err)
 {
     EJ_TRY(ej_kernel_describe(kernel, &p->nests, err));
     kernel->compile_ns = p->compile_ns;
-    if (p->context->use_interp) {
+    if (p->interpret) {
         ej_kernel_keep_nests(kernel, &p->nests, &p->graph);
         return EINJIT_OK;
     }
     return ej_kernel_map(kernel, &p->code, err);
 }
 
-/* Otherwise nothing would tell: the kernel works, and every other size is compiled anew. */
-static void log_closed(const pipeline *p, const einjit_kernel *kernel)
+/* What the log and the cache on disk call it; it stays with the kernel. */
+static const char *describe_problem(einjit_kernel *kernel, const pipeline *p)
 {
-    const char *function = p->request.graph->graph.name;
-    for (size_t i = 0; i < kernel->n_closed; i++) {
-        const ej_closed_extent *closed = &kernel->closed[i];
-        const char *by = *closed->by ? closed->by : "inputs that differ in it", *quote = *closed->by ? "'" : "";
-        ej_context_log(p->context, "einjit: extent '%s' of %s does not stay open: it is %lld from now on, because of %s%s%s",
-                       closed->symbol, function ? function : "the graph", (long long)closed->n, quote, by, quote);
-    }
+    ej_text text;
+    ej_text_init(&text, &kernel->arena);
+    ej_problem_print(&text, p->context, &p->request);
+    return text.failed ? "" : text.data;
 }
 
-int ej_compile(einjit_kernel **out, einjit_context *context, const ej_request *request, einjit_error *err)
+static void log_compile(const pipeline *p, const einjit_kernel *kernel, int status)
 {
-    if (!context->use_interp && !ej_target_runs_here(context->target))
-        return ej_fail(err, EINJIT_E_UNSUPPORTED, "this CPU cannot run code for the target '%s'", context->target->name);
+    ej_context_log(p->context, "einjit: %s %s in %s ms: %s: %s", p->interpret ? "planned" : "compiled", p->name,
+                   ej_real_text((char[EJ_REAL_TEXT]){0}, 'f', 3, (double)p->compile_ns * 1e-6), einjit_status_name(status),
+                   kernel->problem);
+}
+
+static int compile_for(einjit_kernel **out, einjit_context *context, const ej_request *request, bool interpret,
+                       einjit_error *err)
+{
     ej_arena arena;
     ej_arena_init(&arena, &context->allocator);
     einjit_kernel *kernel = ej_kernel_new(context);
-    pipeline *p = kernel ? new_pipeline(context, request, context->use_interp ? &kernel->arena : &arena, err) : NULL;
+    pipeline *p = kernel ? new_pipeline(context, request, interpret ? &kernel->arena : &arena, err) : NULL;
+    if (p) p->interpret = interpret;
+    if (p && (context->verbose || ej_disk_takes(context, request))) kernel->problem = describe_problem(kernel, p);
     int status = p ? run_pipeline(p) : ej_no_memory(err);
     if (status == EINJIT_OK) status = fill_kernel(kernel, p, err);
-    if (status == EINJIT_OK) log_closed(p, kernel);
-    if (context->verbose && p)
-        ej_context_log(context, "einjit: compiled %s in %s ms: %s", p->name,
-                       ej_real_text((char[EJ_REAL_TEXT]){0}, 'f', 3, (double)p->compile_ns * 1e-6), einjit_status_name(status));
+    if (p && context->verbose) log_compile(p, kernel, status);
     bool kept = status == EINJIT_OK && kernel->graph;
     if (p && !kept) end_pipeline(p);
     if (status == EINJIT_OK)
@@ -475,6 +480,22 @@ int ej_compile(einjit_kernel **out, einjit_context *context, const ej_request *r
     else
         ej_kernel_drop(kernel);
     ej_arena_free(&arena);
+    return status;
+}
+
+int ej_compile(einjit_kernel **out, einjit_context *context, const ej_request *request, einjit_error *err)
+{
+    if (context->use_interp) return compile_for(out, context, request, true, err);
+    if (!ej_target_runs_here(context->target))
+        return ej_fail(err, EINJIT_E_UNSUPPORTED, "this CPU cannot run code for the target '%s'", context->target->name);
+    einjit_error reason = {0};
+    int status = compile_for(out, context, request, false, &reason);
+    if (status == EINJIT_E_BACKEND && context->may_interpret) {
+        if (!atomic_exchange(&context->interpret_warned, true))
+            ej_context_log(context, "einjit: interpreted, which is slow: %s", reason.text);
+        return compile_for(out, context, request, true, err);
+    }
+    if (status && err) *err = reason;
     return status;
 }
 

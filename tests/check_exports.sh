@@ -16,7 +16,7 @@ exports() { # a library's own dynamic symbols, without versions
     nm -D --defined-only "$1" | awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }' | sort -u
 }
 
-declared=$(sed 's://.*$::' "$header" | tr '\n' ' ' | grep -o 'EINJIT_API[^;]*;' | grep -o 'einjit_[a-z0-9_]* *(' |
+declared=$(cat "$(dirname "$header")"/*.h | sed 's://.*$::' | tr '\n' ' ' | grep -o 'EINJIT_API[^;]*;' | grep -o 'einjit_[a-z0-9_]* *(' |
     tr -d ' (' | sort -u)
 [ -n "$declared" ] || complain "no functions were found in $header"
 exported=$(exports "$library")

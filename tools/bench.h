@@ -20,6 +20,7 @@ typedef struct bench_options {
     char *open, *constants, *vs;
     const char *backend, *target, *strategy;
     bool no_opt, strict, cold, json, model;
+    const char *folder;         /* of the cache on disk; NULL: none */
 } bench_options;
 
 enum { BENCH_MAX_PEERS = 10, BENCH_MAX_CANDIDATES = 32 };
@@ -48,12 +49,18 @@ typedef struct bench_result {
     double cycles;
     double move_us, fma_gflops; /* reading all inputs once and writing all outputs once; 0: no rate for this dtype */
     double bound_us, share;     /* share: bound_us by the median */
-    double compile_ms, lookup_ns, memory_ns, call_ns, max_err, tolerance, gflops, gbytes_per_s;
+    double compile_ms, disk_us, lookup_ns, memory_ns, call_ns, max_err, tolerance, gflops, gbytes_per_s;
     int64_t checked;
     bool ok;
     const char *reference;      /* what it was checked against */
     char *plan;                 /* text, a step a line */
 } bench_result;
+
+/* bench_file.c: one item of a file of cases. */
+struct json_t;
+bench_case bench_case_name(const struct json_t *item); /* what it is called, before anything of it can be wrong; borrowed */
+int bench_case_read(bench_case *out, const struct json_t *item); /* TOOL_OK, or the exit code after a message */
+char *bench_case_program(const bench_case *one, const char *cases); /* freed with free() */
 
 /* Set by SIGINT: what runs ends soon, and its result is dropped. */
 extern volatile sig_atomic_t bench_interrupted;
@@ -89,6 +96,7 @@ einjit_compile_options bench_compile_options(const bench *b);
 int bench_compile(bench *b, einjit_context *context, const einjit_compile_options *options, einjit_kernel **out);
 int bench_scratch(void **out, const bench *b, const einjit_kernel *kernel); /* zeroed, to be freed */
 int bench_check(bench *b, bench_result *r); /* bench_check.c */
+int bench_time_disk(bench *b, bench_result *r); /* bench_disk.c */
 double bench_difference(const tool_tensor *out, const void *other); /* largest, by the largest of `out` */
 int bench_time_case(bench *b, bench_result *r); /* bench_time.c */
 void bench_call_kernel(void *b); /* a bench: its bare entry, where it has one */

@@ -24,7 +24,7 @@ int bench_context(einjit_context **out, const bench_options *o, const char *back
 {
     einjit_error err = {0};
     einjit_options options = {.struct_bytes = sizeof options, .log = tool_log, .backend = backend, .target = target,
-                              .threads = (int32_t)o->threads};
+                              .threads = (int32_t)o->threads, .cache_dir = o->folder ? o->folder : "none"};
     if (!einjit_context_create(out, &options, &err)) return TOOL_OK;
     return err.code == EINJIT_E_VALUE ? tool_usage("%s", err.text) : tool_error(&err);
 }
@@ -173,6 +173,8 @@ static int run_all(bench *b, bench_result *r)
     bench_progress("compiling");
     status = cold_compile(b, &r->compile_ms);
     if (!status) status = prepare_entry(b);
+    bench_progress("loading");
+    if (!status) status = bench_time_disk(b, r);
     bench_progress("checking");
     if (!status) status = bench_check(b, r);
     bench_progress("timing");

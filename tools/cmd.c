@@ -20,7 +20,7 @@ static const struct {
     {'D', "dot", "FILE", "the plan's steps as a graph for Graphviz"},
     {'G', "svg", "FILE", "a drawing of the plan's steps"},
     {'t', "threads", "N", "threads to use (kernels run on one so far)"},
-    {'b', "backend", "B", "llvm or interp"},
+    {'b', "backend", "B", "llvm, interp or auto: llvm, but interp where it cannot be"},
     {'T', "target", "T", "a row of the target table: avx512, avx2, sse2"},
     {'g', "gradient", "a,b", "add the gradients of the first result by these inputs to the results"},
     {'a', "passes", "dce,fuse", "only these passes, in this order"},

@@ -119,8 +119,8 @@ static void add_model(json_t *doc, const bench_result *r)
 /* A case without a result (`error` says why) has the same keys, with nothing measured. */
 static json_t *result_json(const bench_case *one, const bench_options *o, const bench_result *r, const char *error)
 {
-    static const char *const measured[] = {"median_us", "min_us", "samples", "gflops", "gbytes_per_s", "compile_ms", "disk_us",
-                                           "memory_ns", "lookup_ns", "call_ns", "max_err", "checked", "reference",
+    static const char *const measured[] = {"median_us", "min_us", "samples", "gflops", "gbytes_per_s", "compile_ms",
+                                           "disk_us", "memory_ns", "lookup_ns", "call_ns", "max_err", "checked", "reference",
                                            "spread_us", "move_us", "fma_gflops", "bound_us", "share"};
     json_t *doc = case_json(one), *peers = json_object();
     for (size_t i = 0; i < sizeof measured / sizeof *measured; i++) json_object_set_new(doc, measured[i], json_null());
@@ -131,6 +131,7 @@ static json_t *result_json(const bench_case *one, const bench_options *o, const 
         json_object_set_new(doc, "gflops", tool_json_number(r->gflops));
         json_object_set_new(doc, "gbytes_per_s", tool_json_number(r->gbytes_per_s));
         json_object_set_new(doc, "compile_ms", tool_json_number(r->compile_ms));
+        json_object_set_new(doc, "disk_us", r->disk_us > 0 ? tool_json_number(r->disk_us) : json_null());
         json_object_set_new(doc, "memory_ns", tool_json_number(r->memory_ns));
         json_object_set_new(doc, "lookup_ns", tool_json_number(r->lookup_ns));
         json_object_set_new(doc, "call_ns", tool_json_number(r->call_ns));
@@ -249,58 +250,14 @@ static int run_case(arguments *a, const bench_case *one, size_t number, size_t o
     return status;
 }
 
-/* A program's file is looked for beside the cases first. */
-static char *program_of(const char *program, const char *cases)
-{
-    const char *slash = strrchr(cases, '/');
-    size_t n = strlen(program), folder = slash ? (size_t)(slash - cases) + 1 : 0;
-    if (n < 4 || strcmp(program + n - 4, ".ein") || *program == '/') return tool_copy(program);
-    char *beside = tool_alloc(folder + n + 1);
-    memcpy(beside, cases, folder);
-    memcpy(beside + folder, program, n);
-    if (!access(beside, R_OK)) return beside;
-    free(beside);
-    return tool_copy(program);
-}
-
-/* What it is called, before anything of it can be wrong. */
-static bench_case name_case(const json_t *item)
-{
-    const char *name = json_string_value(json_object_get(item, "name"));
-    const char *program = json_string_value(json_object_get(item, "program"));
-    if (!program) program = json_string_value(json_object_get(item, "equation"));
-    return (bench_case){.name = name ? name : program ? program : "(no name)", .program = program, .dtype = EINJIT_F32,
-                        .group = json_string_value(json_object_get(item, "group"))};
-}
-
-static int read_case(bench_case *out, const json_t *item)
-{
-    const char *dtype = json_string_value(json_object_get(item, "dtype")), *key;
-    json_t *size;
-    if (!out->program) return tool_fail("E_VALUE", "case '%s' has neither \"equation\" nor \"program\"", out->name);
-    if (dtype && (out->dtype = einjit_dtype_from_name(dtype)) < 0)
-        return tool_fail("E_DTYPE", "case '%s': there is no dtype '%s'", out->name, dtype);
-    out->flop = json_number_value(json_object_get(item, "gflop")) * 1e9;
-    json_object_foreach(json_object_get(item, "sizes"), key, size)
-    {
-        char text[256];
-        if (!json_is_integer(size) || json_integer_value(size) < 0)
-            return tool_fail("E_VALUE", "case '%s': size '%s' is not a number from 0 to 2^63-1", out->name, key);
-        snprintf(text, sizeof text, "%s=%lld", key, (long long)json_integer_value(size));
-        int status = tool_sizes_add(&out->sizes, text);
-        if (status) return status;
-    }
-    return TOOL_OK;
-}
-
 /* A case that fails is reported like the others, and the next one is run. */
 static int run_item(arguments *a, bench_case *one, const json_t *item, size_t number, size_t of)
 {
-    int status = read_case(one, item);
+    int status = bench_case_read(one, item);
     if (status) {
         report_case(a, one, NULL, tool_said);
     } else {
-        char *program = program_of(one->program, a->cases);
+        char *program = bench_case_program(one, a->cases);
         one->program = program;
         status = run_case(a, one, number, of);
         free(program);
@@ -328,7 +285,7 @@ static int run_file(arguments *a)
     bool ran = false;
     json_array_foreach(cases, i, item)
     {
-        bench_case one = name_case(item);
+        bench_case one = bench_case_name(item);
         if (regexec(&only, one.name, 0, NULL, 0)) continue;
         if (run_item(a, &one, item, i + 1, n)) failed = TOOL_FAILED;
         ran = true;

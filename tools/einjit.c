@@ -1,4 +1,4 @@
-/* einjit.c - the command: run, print, explain, path. A subcommand is a row of the table and a cmd_<name>.c. */
+/* einjit.c - the command: run, print, explain, cache, path. A subcommand is a row of the table and a cmd_<name>.c. */
 #include <string.h>
 
 #include "cmd.h"
@@ -10,6 +10,8 @@ static const command commands[] = {
      "The program after a stage; default: opt", "sedOCSbTapunxjg", 1, 1, cmd_print},
     {"explain", "EQUATION-or-FILE.ein -s i=4,... [--json] [--dot F] [--svg F]",
      "What a program costs as written and as planned, and by which steps it is run", "sdOCSDGbTnxj", 1, 1, cmd_explain},
+    {"cache", "[list | show NAME | verify | clear | warm FILE-or-EQUATION ... [-s i=4,...] | path | stats]",
+     "Kernels on disk: what is there, and what is wrong with it", "sdOCSTnxj", 0, 0, cmd_cache},
     {"path", "NETWORK.json [--strategy S] [--json]", "Contraction path of a network", "Sm1234j", 1, 1, cmd_path},
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };

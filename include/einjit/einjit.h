@@ -146,13 +146,20 @@ typedef struct einjit_options {
     const einjit_allocator *allocator;                        /* copied; NULL = malloc and free */
     void (*log)(void *user, const char *line);                /* dumps and warnings, a line each; NULL = stderr where */
     void *log_user;                                           /* EINJIT_DUMP, _DUMP_DIR or _VERBOSE asks, else nothing */
-    const char *backend;                                      /* "llvm" or "interp"; NULL = EINJIT_BACKEND, else llvm */
+    const char *backend;                                      /* "llvm", "interp", or "auto": llvm, but where there is no */
+                                                              /* code generator or no executable memory interp, with a */
+                                                              /* line to the log; NULL = EINJIT_BACKEND, else llvm */
     const char *target;                                       /* a row of the target table; NULL = EINJIT_TARGET, host */
     const char *module_path;                                  /* the code generator; NULL = EINJIT_MODULE, else looked for */
     size_t cache_bytes;                                       /* of kernels, and a 16th of it for failures; 0 = 256 MiB */
     int32_t threads;                                          /* 0 = EINJIT_THREADS, else 1 */
     int32_t flags;                                            /* EINJIT_OPTION_* */
     size_t scratch_bytes;                                     /* scratch kept between runs at most; 0 = 256 MiB */
+    const char *cache_dir;                                    /* of kernels on disk, "none" = not there; NULL = */
+                                                              /* EINJIT_CACHE_DIR, else see einjit_cache.h */
+    const char *cache_shared;                                 /* more folders with kernels, with colons, which are only */
+                                                              /* read; NULL = EINJIT_CACHE_SHARED */
+    size_t disk_bytes;                                        /* 0 = EINJIT_CACHE_LIMIT, else 512 MiB */
 } einjit_options;
 
 enum einjit_option_flag {
@@ -182,26 +189,6 @@ enum einjit_option_flag {
 EINJIT_API int einjit_context_create(einjit_context **out, const einjit_options *options, einjit_error *err);
 /** Give back a context. Graphs and kernels made from it stay valid: they hold it. NULL is fine. */
 EINJIT_API void einjit_context_release(einjit_context *context);
-
-/** Counters since the context was made. While the version is 0.x, a new one may add fields at the end: programs are built
- * against the header of the library that they run with. */
-typedef struct einjit_statistics {
-    uint64_t hits;           /* look-ups that found their kernel */
-    uint64_t misses;         /* look-ups that had to compile, waiters not counted */
-    uint64_t waits;          /* look-ups that waited for another thread's compile of the same signature */
-    uint64_t failures;       /* compiles that failed (remembered like kernels) */
-    uint64_t evictions;      /* entries dropped to stay below the limits */
-    uint64_t entries;        /* entries now, those being made too */
-    uint64_t bytes;          /* bytes of the kernels and failures that are remembered now */
-    uint64_t limit_bytes;    /* for the kernels among them */
-    uint64_t compile_ns;     /* time spent compiling */
-    uint64_t failure_bytes;  /* the failures' part of `bytes`; their limit is a 16th of limit_bytes */
-    uint64_t scratch_bytes;  /* scratch memory of runs, in use or kept for the next ones; not part of `bytes` */
-    uint64_t scratch_limit_bytes; /* for what is kept of it */
-} einjit_statistics;
-EINJIT_API void einjit_context_statistics(const einjit_context *context, einjit_statistics *out);
-/** Drop every cached entry, and give back scratch that no run uses. Kernels in use stay alive until they are released. */
-EINJIT_API void einjit_context_clear_cache(einjit_context *context);
 
 /* ---- graphs ------------------------------------------------------------------------------------------------- */
 
@@ -596,5 +583,7 @@ EINJIT_API int einjit_path(einjit_context *context, size_t n, const int32_t *ter
 #ifdef __cplusplus
 }
 #endif
+
+#include "einjit_cache.h" /* statistics, and the cache on disk */
 
 #endif

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "api.h"
+#include "cache.h"
 
 enum { KIND_EQUATION = 4, KIND_LABELS = 5 };
 
@@ -40,6 +41,7 @@ typedef struct einsum_call {
     const int32_t *labels, *output;
     size_t n_in, n_labels;
     const einjit_tensor *in, *out;
+    ej_key key;
 } einsum_call;
 
 static int add_inputs(const einsum_call *call, einjit_graph *graph, einjit_value *values, einjit_error *err)
@@ -70,7 +72,7 @@ static int build_graph(const einsum_call *call, einjit_graph *graph, ej_arena *a
     return einjit_graph_freeze(graph, err);
 }
 
-static int make_einsum(einjit_kernel **out, void *user, einjit_error *err)
+static int compile_einsum(einjit_kernel **out, void *user, einjit_error *err)
 {
     const einsum_call *call = user;
     einjit_graph *graph = NULL;
@@ -85,6 +87,13 @@ static int make_einsum(einjit_kernel **out, void *user, einjit_error *err)
     einjit_graph_destroy(graph);
     ej_arena_free(&arena);
     return status;
+}
+
+static int make_einsum(einjit_kernel **out, void *user, einjit_error *err)
+{
+    const einsum_call *call = user;
+    if (!ej_disk_takes(call->context, NULL)) return compile_einsum(out, user, err);
+    return ej_disk_get(out, call->context, call->key, NULL, compile_einsum, user, err);
 }
 
 static void add_labels(ej_key_words *key, const einsum_call *call)
@@ -104,9 +113,9 @@ static int find_einsum(einjit_kernel **out, einsum_call *call, einjit_error *err
         add_labels(&key, call);
     for (size_t i = 0; i < call->n_in; i++) ej_key_tensor(&key, &call->in[i], NULL);
     if (!ej_tensor_row_major(call->out)) ej_key_tensor(&key, call->out, NULL);
+    call->key = (ej_key){key.words, key.n, false};
     int status = key.failed ? ej_no_memory(err)
-                            : ej_cache_get(ej_context_cache(call->context), (ej_key){key.words, key.n, false}, make_einsum, call,
-                                           out, err);
+                            : ej_cache_get(ej_context_cache(call->context), call->key, make_einsum, call, out, err);
     ej_key_free(&key);
     return status;
 }

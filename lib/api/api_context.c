@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "api.h"
+#include "cache.h"
 #include "recipe.h"
 
 #define DEFAULT_CACHE_BYTES ((size_t)256 << 20)
@@ -67,10 +68,11 @@ static int choose_backend(einjit_context *context, const char *given, const char
 {
     const char *name = given ? given : variable;
     if (!name || !strcmp(name, "llvm")) return EINJIT_OK;
-    if (strcmp(name, "interp") != 0)
-        return ej_fail(err, EINJIT_E_VALUE, "the backend '%.80s'%s does not exist: there are llvm and interp", name,
+    context->use_interp = !strcmp(name, "interp");
+    context->may_interpret = !strcmp(name, "auto");
+    if (!context->use_interp && !context->may_interpret)
+        return ej_fail(err, EINJIT_E_VALUE, "the backend '%.80s'%s does not exist: there are llvm, interp and auto", name,
                        said_by(given, " (EINJIT_BACKEND)"));
-    context->use_interp = true;
     return EINJIT_OK;
 }
 
@@ -120,6 +122,30 @@ static int choose_recipe(einjit_context *context, const char *variable, einjit_e
     return keep_text(context, &context->recipe, variable, err);
 }
 
+/* "100000", "512M", "2G". */
+static int read_bytes(size_t *out, const char *variable, einjit_error *err)
+{
+    static const char units[] = "KMG";
+    char *end = NULL;
+    if (!variable) return EINJIT_OK;
+    errno = 0;
+    unsigned long long n = strtoull(variable, &end, 10);
+    const char *unit = *end ? strchr(units, *end) : NULL;
+    int shift = unit ? 10 * (int)(unit - units + 1) : 0;
+    if (errno || !n || *variable == '-' || end[unit != NULL] || n > SIZE_MAX >> shift)
+        return ej_fail(err, EINJIT_E_VALUE, "EINJIT_CACHE_LIMIT is '%.80s', not a number of bytes", variable);
+    *out = (size_t)n << shift;
+    return EINJIT_OK;
+}
+
+static int create_disk(einjit_context *context, const einjit_options *options, const ej_env *env, einjit_error *err)
+{
+    size_t limit = options->disk_bytes;
+    if (!limit) EJ_TRY(read_bytes(&limit, env->cache_limit, err));
+    return ej_disk_create(&context->disk, context, options->cache_dir ? options->cache_dir : env->cache_dir,
+                          options->cache_shared ? options->cache_shared : env->cache_shared, limit, err);
+}
+
 static void warn_of_dump_words(const einjit_context *context, const char *list)
 {
     size_t length;
@@ -155,6 +181,7 @@ static int configure(einjit_context *context, const einjit_options *options, ein
     warn_of_dump_words(context, env.dump);
     if (env.refused)
         ej_context_log(context, "einjit: %s does not count in a program that has more rights than its user", env.refused);
+    EJ_TRY(create_disk(context, options, &env, err));
     EJ_TRY(ej_pool_create(&context->pool, &context->allocator,
                           options->scratch_bytes ? options->scratch_bytes : DEFAULT_SCRATCH_BYTES, err));
     return ej_cache_create(&context->cache, &context->allocator,
@@ -203,6 +230,7 @@ int einjit_context_create(einjit_context **out, const einjit_options *options, e
     atomic_init(&context->refs, 1);
     atomic_init(&context->backend, NULL);
     atomic_init(&context->dump_warned, false);
+    atomic_init(&context->interpret_warned, false);
     ej_arena_init(&context->arena, &context->allocator);
     int status = configure(context, &all, err);
     if (status != EINJIT_OK) {
@@ -249,7 +277,7 @@ struct ej_pool *ej_context_pool(einjit_context *context)
 
 void ej_context_log(const einjit_context *context, const char *format, ...)
 {
-    char line[1024];
+    char line[4096];
     if (!context->log) return;
     va_list args;
     va_start(args, format);
@@ -264,6 +292,7 @@ void einjit_context_statistics(const einjit_context *context, einjit_statistics 
     memset(out, 0, sizeof *out);
     if (!context) return;
     ej_cache_statistics(ej_context_cache((einjit_context *)context), out); /* its locks change, nothing that callers see */
+    ej_disk_statistics(context->disk, out);
     ej_pool_statistics(context->pool, out);
 }
 

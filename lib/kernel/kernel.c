@@ -147,7 +147,7 @@ static bool fixed_span(const ej_bound_tensor *bound, int64_t *shape, int64_t *st
     return ej_tensor_span(&t, out);
 }
 
-static int find_spans(einjit_kernel *kernel, einjit_error *err)
+int ej_kernel_find_spans(einjit_kernel *kernel, einjit_error *err)
 {
     size_t n = kernel->n_in + kernel->n_out;
     int32_t rank = 0;
@@ -207,7 +207,7 @@ int ej_kernel_describe(einjit_kernel *kernel, const ej_nests *nests, einjit_erro
         !copy_input_names(kernel, bound) || !copy_not_empty(kernel, bound) ||
         !copy_closed(kernel, bound) || !copy_checks(kernel, plan))
         return ej_no_memory(err);
-    return find_spans(kernel, err);
+    return ej_kernel_find_spans(kernel, err);
 }
 
 void ej_kernel_keep_nests(einjit_kernel *kernel, ej_nests *nests, ej_graph *graph)

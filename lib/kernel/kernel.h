@@ -45,9 +45,11 @@ struct einjit_kernel {
     ej_graph *graph;          /* interp: the optimized graph, whose names and constants the nests borrow */
     size_t bytes;             /* for the cache's limit */
     uint64_t compile_ns;
+    const char *problem;      /* for people and the cache on disk (cache_problem.c); NULL: nobody asked */
 };
 
 struct ej_cache;
+struct ej_disk;
 struct ej_pool;
 struct einjit_context {
     atomic_int refs;
@@ -57,11 +59,14 @@ struct einjit_context {
     ej_arena arena;           /* copies of option texts; written only by create */
     const char *module_path, *dump_dir, *recipe;
     atomic_bool dump_warned;  /* a dump could not be written, and that was said */
-    bool use_interp, verify, no_optimize, strict, verbose;
+    bool use_interp;
+    bool may_interpret;       /* where code cannot be generated or mapped */
+    bool verify, no_optimize, strict, verbose;
     uint32_t dump;
     int32_t threads;
     const ej_target *target;
     struct ej_cache *cache;
+    struct ej_disk *disk;      /* in the arena */
     struct ej_pool *pool;      /* scratch blocks of runs */
     pthread_mutex_t freeze_lock; /* of all its graphs */
     pthread_mutex_t load_lock; /* guards backend and backend_handle while the module is loaded */
@@ -69,6 +74,7 @@ struct einjit_context {
     _Atomic(const ej_backend *) backend;
     void *backend_handle;
     bool module_warned;        /* under load_lock */
+    atomic_bool interpret_warned; /* that was said */
 };
 
 struct einjit_graph {
@@ -91,12 +97,14 @@ void ej_context_log(const einjit_context *context, const char *format, ...) EJ_P
 /* The module's backend, loaded on first use: E_BACKEND says where it was looked for. (kernel_backend.c) */
 int ej_backend_load(einjit_context *context, const ej_backend **out, einjit_error *err);
 int ej_backend_compile(const ej_backend *backend, ej_code *out, const ej_nests *nests, ej_job *job);
+/* The file that would be loaded. False: there is none. One that is linked in is this library's own file. */
+enum { EJ_PATH_ROOM = 4096 }; /* Linux's PATH_MAX */
+bool ej_backend_locate(const einjit_context *context, char path[EJ_PATH_ROOM]);
 /* Around whatever runs in it. False: not in this process, which was forked while another thread was starting it. */
 bool ej_backend_enter(void);
 void ej_backend_leave(void);
 
 /* ---- kernel_trust.c ---- */
-enum { EJ_PATH_ROOM = 4096 }; /* Linux's PATH_MAX */
 /* E_BACKEND: others could have written the module, and this process is privileged. *path may become `room`. */
 int ej_module_check(einjit_context *context, const char **path, char room[EJ_PATH_ROOM], einjit_error *err);
 
@@ -133,6 +141,7 @@ einjit_kernel *ej_kernel_new(einjit_context *context);
  * and all they point to already lie there (or in *graph, which the kernel takes over) and stay. */
 int ej_kernel_describe(einjit_kernel *kernel, const ej_nests *nests, einjit_error *err);
 void ej_kernel_keep_nests(einjit_kernel *kernel, ej_nests *nests, ej_graph *graph);
+int ej_kernel_find_spans(einjit_kernel *kernel, einjit_error *err); /* the last part of describing */
 int ej_kernel_map(einjit_kernel *kernel, const ej_code *code, einjit_error *err);
 void ej_kernel_drop(einjit_kernel *kernel); /* one bare reference less */
 int ej_kernel_run(const einjit_kernel *kernel, const einjit_tensor *in, const einjit_tensor *out, const int64_t *sizes,

@@ -37,6 +37,16 @@ static int find_backend(einjit_context *context, const ej_backend **out, einjit_
     return accept_backend(out, einjit_codegen, "that is linked in", err);
 }
 
+bool ej_backend_locate(const einjit_context *context, char path[EJ_PATH_ROOM])
+{
+    static const char here = 0;
+    Dl_info info;
+    (void)context;
+    if (!dladdr(&here, &info) || !info.dli_fname) return false;
+    snprintf(path, EJ_PATH_ROOM, "%s", info.dli_fname);
+    return true;
+}
+
 #else
 
 static int open_module(einjit_context *context, const char *path, const ej_backend **out, einjit_error *err)
@@ -65,20 +75,41 @@ static size_t own_folder(const char **folder)
     return slash ? (size_t)(slash - info.dli_fname) + 1 : 0;
 }
 
-/* The first of the usual places where there is a file; its failure is the answer, because a module that is there and
- * does not load (a missing libLLVM, say) is what the user must hear about. */
+enum { PLACES = 3 };
+
+/* The first of the usual places where there is a file; NULL: none has. */
+static const char *look_around(char places[PLACES][EJ_PATH_ROOM])
+{
+    const char *folder = "";
+    int n = (int)own_folder(&folder);
+    snprintf(places[0], EJ_PATH_ROOM, "%.*s%s", n, folder, EINJIT_MODULE_FILE);
+    snprintf(places[1], EJ_PATH_ROOM, "%.*seinjit/%s", n, folder, EINJIT_MODULE_FILE);
+    snprintf(places[2], EJ_PATH_ROOM, "%s/%s", EINJIT_MODULE_DIR, EINJIT_MODULE_FILE);
+    for (int i = n ? 0 : 2; i < PLACES; i++)
+        if (access(places[i], F_OK) == 0) return places[i];
+    return NULL;
+}
+
+/* A path without a folder is looked for by the loader, in places of its own. */
+bool ej_backend_locate(const einjit_context *context, char path[EJ_PATH_ROOM])
+{
+    char places[PLACES][EJ_PATH_ROOM];
+    const char *given = context->module_path, *found = given;
+    if (!given) found = look_around(places);
+    else if (strchr(given, '/') && access(given, F_OK) != 0) found = NULL;
+    if (!found) return false;
+    snprintf(path, EJ_PATH_ROOM, "%s", found);
+    return true;
+}
+
+/* The failure of a module that is there and does not load (a missing libLLVM, say) is the answer: it is what the user must
+ * hear about. */
 static int find_backend(einjit_context *context, const ej_backend **out, einjit_error *err)
 {
     if (context->module_path) return open_module(context, context->module_path, out, err);
-    enum { PLACES = 3, LENGTH = EJ_PATH_ROOM };
-    char places[PLACES][LENGTH];
-    const char *folder = "";
-    int n = (int)own_folder(&folder);
-    snprintf(places[0], LENGTH, "%.*s%s", n, folder, EINJIT_MODULE_FILE);
-    snprintf(places[1], LENGTH, "%.*seinjit/%s", n, folder, EINJIT_MODULE_FILE);
-    snprintf(places[2], LENGTH, "%s/%s", EINJIT_MODULE_DIR, EINJIT_MODULE_FILE);
-    for (int i = n ? 0 : 2; i < PLACES; i++)
-        if (access(places[i], F_OK) == 0) return open_module(context, places[i], out, err);
+    char places[PLACES][EJ_PATH_ROOM];
+    const char *found = look_around(places);
+    if (found) return open_module(context, found, out, err);
     return ej_fail(err, EINJIT_E_BACKEND, "the code generator was not found; looked for %s, %s, %s (EINJIT_MODULE names it; "
                    "the backend 'interp' works without)", places[0], places[1], places[2]);
 }

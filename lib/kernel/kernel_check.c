@@ -109,6 +109,16 @@ static int check_strides(const subject *s, const ej_bound_tensor *want, const ei
     return EINJIT_OK;
 }
 
+/* The usual tensor: row-major without saying so, numbers for extents. It is looked at in one go; all others, and what does not
+ * fit, one thing after the other. */
+static bool fits_plainly(const ej_bound_tensor *want, const einjit_tensor *t)
+{
+    if (t->strides || !want->row_major || t->dtype != want->dtype || t->rank != want->rank || (t->rank && !t->shape)) return false;
+    for (int32_t axis = 0; axis < want->rank; axis++)
+        if (want->shape[axis].e || want->shape[axis].n != t->shape[axis]) return false;
+    return true;
+}
+
 /* ---- open extents ---- */
 
 /* The one symbol of `coefficient * symbol`; -1: a number, or not of that form. */
@@ -164,6 +174,9 @@ int ej_check_inputs(const einjit_kernel *kernel, size_t n_in, const einjit_tenso
     EJ_TRY(check_count(n_in, kernel->n_in, "input", err));
     if (n_in && !in) return ej_fail(err, EINJIT_E_INVALID, "no inputs given");
     subject s = {kernel, "input", 0, symbols, err};
+    bool plain = !kernel->sizes.n_symbols && !kernel->n_not_empty;
+    for (size_t i = 0; i < n_in && plain; i++) plain = fits_plainly(&kernel->in[i], &in[i]);
+    if (plain) return EINJIT_OK;
     for (s.i = 0; s.i < n_in; s.i++) EJ_TRY(check_kind(&s, &kernel->in[s.i], &in[s.i]));
     if (kernel->sizes.n_symbols) derive_symbols(kernel, in, symbols);
     for (s.i = 0; s.i < n_in; s.i++) {
@@ -180,6 +193,7 @@ int ej_check_outputs(const einjit_kernel *kernel, size_t n_out, const einjit_ten
     if (n_out && !out) return ej_fail(err, EINJIT_E_INVALID, "no outputs given");
     subject s = {kernel, "output", 0, symbols, err};
     for (s.i = 0; s.i < n_out; s.i++) {
+        if (fits_plainly(&kernel->out[s.i], &out[s.i])) continue;
         EJ_TRY(check_kind(&s, &kernel->out[s.i], &out[s.i]));
         EJ_TRY(check_shape(&s, &kernel->out[s.i], &out[s.i]));
         EJ_TRY(check_strides(&s, &kernel->out[s.i], &out[s.i]));
@@ -276,14 +290,32 @@ static int check_indices(const einjit_kernel *kernel, const ej_index_check *chec
     return EINJIT_OK;
 }
 
+/* Row-major outputs whose bytes nothing else touches, and data wherever there are elements: no more is to be known. */
+static bool plainly_apart(const einjit_kernel *kernel, const einjit_tensor *in, const einjit_tensor *out)
+{
+    size_t n = kernel->n_in + kernel->n_out;
+    if (!kernel->spans) return false;
+    for (size_t i = 0; i < n; i++) {
+        const ej_span *span = &kernel->spans[i];
+        const einjit_tensor *t = i < kernel->n_in ? &in[i] : &out[i - kernel->n_in];
+        if (!t->data && span->lo != span->hi) return false;
+        if (i < kernel->n_in) continue;
+        if (!kernel->out[i - kernel->n_in].row_major) return false;
+        for (size_t j = 0; j < i; j++)
+            if (ranges_meet(t, *span, j < kernel->n_in ? &in[j] : &out[j - kernel->n_in], kernel->spans[j])) return false;
+    }
+    return true;
+}
+
 int ej_check_memory(const einjit_kernel *kernel, const einjit_tensor *in, const einjit_tensor *out,
                     const int64_t *symbols, einjit_error *err)
 {
     ej_span span;
     subject s = {kernel, "input", 0, symbols, err};
-    for (s.i = 0; s.i < kernel->n_in; s.i++) EJ_TRY(span_of(&s, &in[s.i], s.i, &span));
+    bool apart = plainly_apart(kernel, in, out);
+    for (s.i = 0; s.i < kernel->n_in && !apart; s.i++) EJ_TRY(span_of(&s, &in[s.i], s.i, &span));
     s.what = "output";
-    for (s.i = 0; s.i < kernel->n_out; s.i++) EJ_TRY(check_overlap(&s, in, out));
+    for (s.i = 0; s.i < kernel->n_out && !apart; s.i++) EJ_TRY(check_overlap(&s, in, out));
     for (size_t i = 0; i < kernel->n_index_checks; i++)
         EJ_TRY(check_indices(kernel, &kernel->index_checks[i], in, symbols, err));
     return EINJIT_OK;

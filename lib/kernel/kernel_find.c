@@ -1,4 +1,4 @@
-/* kernel_find.c - a request's kernel, from the memory cache or compiled.
+/* kernel_find.c - a request's kernel, from the memory cache, the one on disk, or compiled.
  *
  * Takes  a graph, tensors and compile options.
  * Gives  a kernel that fits them, with one bare reference.
@@ -13,7 +13,7 @@
  */
 #include <string.h>
 
-#include "kernel.h"
+#include "cache.h"
 
 /* ---- what a request must be before anything reads it ---- */
 
@@ -44,24 +44,49 @@ int ej_request_check(einjit_context *context, ej_request *r, einjit_error *err)
 typedef struct finding {
     einjit_context *context;
     const ej_request *request;
+    ej_key key;
 } finding;
 
-static int make_kernel(einjit_kernel **out, void *user, einjit_error *err)
+static int compile(einjit_kernel **out, void *user, einjit_error *err)
 {
     const finding *f = user;
     return ej_compile(out, f->context, f->request, err);
 }
 
+/* Otherwise nothing would tell: the kernel works, and every other size is compiled anew. */
+static void log_closed(const finding *f, const einjit_kernel *kernel)
+{
+    const char *function = f->request->graph->graph.name;
+    for (size_t i = 0; i < kernel->n_closed; i++) {
+        const ej_closed_extent *closed = &kernel->closed[i];
+        const char *by = *closed->by ? closed->by : "inputs that differ in it", *quote = *closed->by ? "'" : "";
+        ej_context_log(f->context, "einjit: extent '%s' of %s does not stay open: it is %lld from now on, because of %s%s%s",
+                       closed->symbol, function ? function : "the graph", (long long)closed->n, quote, by, quote);
+    }
+}
+
+static int make_kernel(einjit_kernel **out, void *user, einjit_error *err)
+{
+    const finding *f = user;
+    if (ej_disk_takes(f->context, f->request))
+        EJ_TRY(ej_disk_get(out, f->context, f->key, f->request->graph, compile, user, err));
+    else
+        EJ_TRY(compile(out, user, err));
+    log_closed(f, *out);
+    return EINJIT_OK;
+}
+
 static int look_up(einjit_kernel **out, finding *f, const ej_key_words *key, bool forget_failures, einjit_error *err)
 {
     if (key->failed) return ej_no_memory(err);
-    return ej_cache_get(ej_context_cache(f->context), (ej_key){key->words, key->n, forget_failures}, make_kernel, f, out, err);
+    f->key = (ej_key){key->words, key->n, forget_failures};
+    return ej_cache_get(ej_context_cache(f->context), f->key, make_kernel, f, out, err);
 }
 
 static int find_exact(einjit_kernel **out, einjit_context *context, const ej_request *request, einjit_error *err)
 {
     ej_key_words key;
-    finding f = {context, request};
+    finding f = {.context = context, .request = request};
     ej_key_init(&key, &context->allocator);
     ej_key_request(&key, request);
     int status = look_up(out, &f, &key, false, err);
@@ -237,7 +262,7 @@ static int find_open(einjit_kernel **out, finding *f, const open_symbols *open, 
 int ej_kernel_find(einjit_kernel **out, einjit_context *context, const ej_request *request, einjit_error *err)
 {
     if (!request->open || !*request->open) return find_exact(out, context, request, err);
-    finding f = {context, request};
+    finding f = {.context = context, .request = request};
     open_symbols open = {.consistent = true};
     ej_arena_init(&open.arena, &context->allocator);
     int status = read_list(&open, &request->graph->graph, request->open, err);

@@ -326,7 +326,7 @@ for key in median_us min_us samples gflops gbytes_per_s compile_ms memory_ns max
     [ "$("$json_get" 0.$key <out)" != null ] || fail "no $key"
 done
 json 0.name 'zij,zjk,zk->zi'; json 0.equation 'zij,zjk,zk->zi'; json 0.sizes.z 50; json 0.dtype f32; json 0.threads 1
-json 0.ok true; json 0.disk_us null; json '0.vs_us.#' 2; json '#' 1
+json 0.ok true; json '0.vs_us.#' 2; json '#' 1
 # every way to run it, each asked for by its name: the one that is asked for is taken
 run 0 "$bench" 'ij,jk->ik' -s i=40,j=50,k=60 --min-time 0 --json --model; says 'of 1 choices' err
 [ "$("$json_get" '0.candidates.#' <out)" -ge 3 ] || fail 'too few candidates'
@@ -409,6 +409,52 @@ code=$?
 [ $code = 1 ] || fail "an interrupted run ended with $code"
 says short out
 says E_INTERRUPTED err
+
+# the cache on disk
+unset EINJIT_CACHE_DIR
+export XDG_CACHE_HOME=$work/caches
+kept=$work/caches/einjit
+run 0 "$einjit" cache path; says "$kept" out
+run 0 "$einjit" cache; quiet out
+run 0 "$einjit" cache clear; says '0 entries' out
+run 2 "$einjit" cache nonsense; says 'list, show, verify, clear, warm, path and stats' err
+run 2 "$einjit" cache show
+run 2 "$einjit" cache path more
+run 1 "$einjit" cache show abc
+EINJIT_CACHE_DIR=none run 1 "$einjit" cache path
+EINJIT_CACHE_LIMIT=1x run 2 "$einjit" cache stats; says EINJIT_CACHE_LIMIT err
+if [ "${4:-}" != interp ]; then
+    printf '[{"name": "x", "equation": "ij,jk->ik", "sizes": {"i": 2, "j": 2, "k": 2}}]' >cases.json
+    run 0 "$einjit" cache warm cases.json; says '2 kernels compiled, 0 were there' out
+    run 0 "$einjit" cache warm 'ij,jk->ik' -s i=2,j=2,k=2; says '0 kernels compiled, 2 were there' out
+    run 2 "$einjit" cache warm 'ij,jk->ik' -s i=2,j=2
+    run 2 "$einjit" cache warm
+    EINJIT_VERBOSE=1 run 0 "$einjit" run 'ij,jk->ik' a.npy a.npy -o o.npy
+    says 'einjit: loaded in ' err; says ": einjit-bench 'ij,jk->ik' -s i=2,j=2,k=2 --dtype f32" err
+    same o.npy aa.npy
+    EINJIT_MODULE=/nowhere/x.so run 0 "$einjit" run 'ij,jk->ik' a.npy a.npy -o o.npy
+    EINJIT_MODULE=/nowhere/x.so run 1 "$einjit" run 'ij,kj->ik' a.npy a.npy -o o.npy; says E_BACKEND err
+    EINJIT_MODULE=/nowhere/x.so run 0 "$einjit" run 'ij,jk->ki' a.npy a.npy -o o.npy --backend auto; says 'interpreted' err
+    EINJIT_VERBOSE=1 run 0 "$einjit" print 'ij,jk->ik' -s i=2,j=2,k=2 --emit plan; quiet err
+    run 0 "$einjit" cache list --json; json 0.problem "einjit-bench 'ij,jk->ik' -s i=2,j=2,k=2 --dtype f32"; json 1.ok true
+    name=$("$json_get" 0.name <out)
+    run 0 "$einjit" cache show "$name"; says 'signature ' out; says "$name" out
+    run 2 "$einjit" cache show ''
+    run 0 "$einjit" cache stats --json; json entries 2; json usable 2; json bad 0
+    run 0 "$einjit" cache verify; says '2 of 2 entries are whole' out
+    printf x >>"$kept/$name.kernel"
+    run 1 "$einjit" cache verify; says 'cut short, or has grown' err
+    run 0 "$einjit" cache list; says 'cut short, or has grown' out
+    run 0 "$einjit" cache stats; says '1 bad' out
+    chmod 770 "$kept"
+    run 1 "$einjit" cache list; says 'others can write it' err
+    chmod 700 "$kept"
+    run 0 "$einjit" cache clear; says '2 entries removed' out
+    run 0 "$einjit" cache stats; says 'entries: 0' out
+    run 0 "$bench" 'ij,jk->ik' -s i=4,j=4,k=4 --min-time 0.001 --json
+    case $("$json_get" 0.disk_us <out) in ''|null) fail 'no disk_us' ;; esac
+    run 0 "$einjit" cache; quiet out # of its own nothing is left
+fi
 
 [ $failures = 0 ] || { printf '%s failed\n' $failures >&2; exit 1; }
 echo 'the commands do what they say'

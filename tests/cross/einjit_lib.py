@@ -48,6 +48,7 @@ class EinjitError(Exception):
 
 class Library:
     def __init__(self, build):
+        os.environ.setdefault("EINJIT_CACHE_DIR", "none")
         os.environ.setdefault("EINJIT_MODULE", os.path.join(build, "lib", "libeinjit-llvm.so"))
         self.c = C.CDLL(os.path.join(build, "lib", "libeinjit.so"))
         self.c.einjit_status_name.restype = C.c_char_p

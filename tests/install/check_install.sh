@@ -11,6 +11,7 @@ prefix=$(mktemp -d)
 trap 'rm -rf "$prefix"' EXIT
 libdir=$prefix/$LIBDIR
 unset EINJIT_MODULE LD_LIBRARY_PATH
+export EINJIT_CACHE_DIR=$prefix/cache
 backend=llvm
 [ "$CODEGEN" != none ] || backend=interp
 export EINJIT_BACKEND=$backend

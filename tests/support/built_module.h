@@ -1,4 +1,4 @@
-/* built_module.h - tests use the code generator that was built with them, also when they are started by hand. */
+/* built_module.h - tests use the code generator that was built with them, and no cache of whoever starts them, also by hand. */
 #ifndef TEST_BUILT_MODULE_H
 #define TEST_BUILT_MODULE_H
 
@@ -8,6 +8,7 @@
 static inline void use_built_module(void)
 {
     setenv("EINJIT_MODULE", EINJIT_TEST_BUILD "/lib/libeinjit-llvm.so", 0);
+    setenv("EINJIT_CACHE_DIR", "none", 0);
 }
 
 /* There is a code generator: as a module, or linked in. */

@@ -9,6 +9,16 @@
 
 #include <cmocka.h>
 
+#if defined(__linux__) && defined(__x86_64__)
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#endif
+
 #include "backend.h"
 
 #if defined(__x86_64__)
@@ -99,6 +109,76 @@ static void an_entry_outside_of_the_code_is_refused(void **state)
     assert_null(image.base);
 }
 
+/* ---- where the system forbids ---- */
+
+#if defined(__linux__) && defined(__x86_64__)
+#ifndef PR_SET_MDWE
+#define PR_SET_MDWE 65
+#endif
+
+/* From here on this process has no mprotect that makes memory executable, as under systemd's MemoryDenyWriteExecute. */
+static bool deny_making_executable(void)
+{
+    return prctl(PR_SET_MDWE, 1UL, 0UL, 0UL, 0UL) == 0;
+}
+
+static bool deny_memory_files(void)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_memfd_create, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+static int map_and_run(int expected)
+{
+    ej_code code = {store_size, sizeof store_size, entry_offset()};
+    ej_image image = {0};
+    char mode[8];
+    if (ej_image_map(&image, &code, NULL) != expected) return 1;
+    if (expected) return image.base != NULL;
+    int64_t result = 0, size = 42;
+    void *data[] = {&result};
+    entry_of(&image)(data, &size, NULL);
+    permissions_at(image.base, mode);
+    ej_image_unmap(&image);
+    return result != 42 ? 2 : strcmp(mode, "r-xp") ? 3 : 0;
+}
+
+static int in_child(bool no_files)
+{
+    int status;
+    pid_t child = fork();
+    if (!child) {
+        if (!deny_making_executable() || (no_files && !deny_memory_files())) _exit(77);
+        _exit(map_and_run(no_files ? EINJIT_E_BACKEND : EINJIT_OK));
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void where_memory_may_not_become_executable_a_file_is_mapped(void **state)
+{
+    (void)state;
+    int status = in_child(false);
+    if (status == 77) skip(); /* before Linux 6.3 */
+    assert_int_equal(status, 0);
+}
+
+static void where_nothing_is_allowed_the_reason_is_given(void **state)
+{
+    (void)state;
+    int status = in_child(true);
+    if (status == 77) skip();
+    assert_int_equal(status, 0);
+}
+#endif
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -106,6 +186,10 @@ int main(void)
         cmocka_unit_test(mapped_code_is_not_writable),
         cmocka_unit_test(code_larger_than_a_page_is_copied_whole),
         cmocka_unit_test(an_entry_outside_of_the_code_is_refused),
+#if defined(__linux__) && defined(__x86_64__)
+        cmocka_unit_test(where_memory_may_not_become_executable_a_file_is_mapped),
+        cmocka_unit_test(where_nothing_is_allowed_the_reason_is_given),
+#endif
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
