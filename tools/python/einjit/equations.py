@@ -167,6 +167,8 @@ def function_of(equation: str, ranks: Callable[[], list[int]], optimize: Any) ->
     if isinstance(optimize, (list, tuple)) and optimize and isinstance(optimize[0], str):
         if optimize[0] == "einsum_path":
             optimize = list(optimize[1:])
+            if sum(len(step) - 1 for step in optimize) != len(ranks()) - 1:
+                raise RuntimeError(f"the path {optimize} does not contract {len(ranks())} operands to one")
         else:  # NumPy's ("greedy", memory limit)
             optimize = optimize[0]
     if isinstance(optimize, (list, tuple)):

@@ -79,6 +79,7 @@ static enum py_read take_dlpack(py_operand *out, const dl_tensor *t, const char 
     if (dtype < 0 || dtype == EINJIT_F16 || dtype == EINJIT_BF16) return PY_UNREADABLE;
     char *data = t->data ? (char *)t->data + t->byte_offset : NULL;
     out->tensor = (einjit_tensor){data, dtype, t->rank, t->shape, t->strides};
+    if (py_row_major(&out->tensor)) out->tensor.strides = NULL; /* found out once, here and not again in the library */
     return PY_READ;
 }
 
