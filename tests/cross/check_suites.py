@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 """NumPy's and opt_einsum's own tests of einsum, sent through the C library (einsum_shim.py) or the Python package.
 
-Takes  the folder of a build (--build), or --package: the installed einjit; the installed packages, or opt_einsum's unpacked source (--opt-einsum DIR), for some
+Takes  the folder of a build (--build), or --package: the installed einjit; the installed packages, or opt_einsum's
+unpacked source (--opt-einsum DIR), for some
        packages come without tests.
-Gives  for each suite how many tests passed, failed, and were left out and why; 0 when no other failed, 1 otherwise; 77 where
+Gives  for each suite how many tests passed, failed, and were left out and why; 0 when no other failed, 1 otherwise; 77
+where
        neither NumPy's nor opt_einsum's tests are there.
-Keeps  the suites where they are: nothing of them is copied. np.einsum is replaced before they are imported; for opt_einsum also
+Keeps  the suites where they are: nothing of them is copied. np.einsum is replaced before they are imported; for
+opt_einsum also
        np.tensordot, and contract itself, so that whole equations reach the library, with its own search for paths.
 """
 import argparse
@@ -82,7 +85,8 @@ def send_opt_einsum(shim):
     whole = opt_einsum.contract
 
     def contract(subscripts, *operands, out=None, optimize=True, memory_limit=None, use_blas=True, backend="auto", **rest):
-        """The whole equation, once opt_einsum has looked at it; a path of its own only says which of ours is asked for."""
+        """The whole equation, once opt_einsum has looked at it; a path of its own only says which of ours is asked
+        for."""
         if optimize is not False:
             opt_einsum.contract_path(subscripts, *operands, optimize=optimize, memory_limit=memory_limit, use_blas=use_blas)
         if not isinstance(subscripts, str):

@@ -1,4 +1,5 @@
 """python -m einjit: the command line that the package carries."""
+
 import os
 import sys
 
@@ -8,7 +9,10 @@ def main() -> int:
     folder = os.path.dirname(os.path.abspath(__file__))
     command, module = os.path.join(folder, "bin", "einjit"), os.path.join(folder, "libeinjit-llvm.so")
     if not os.path.exists(command):
-        print("einjit: this package was built without the command line (libjansson's archive was missing)", file=sys.stderr)
+        print(
+            "einjit: this package was built without the command line (libjansson's archive was missing)",
+            file=sys.stderr,
+        )
         return 2
     if os.path.exists(module):
         os.environ.setdefault("EINJIT_MODULE", module)

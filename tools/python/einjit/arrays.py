@@ -1,7 +1,9 @@
-"""What Python does for arrays that the extension cannot take as they are: other dtypes, lists, lazy views, results for jax.
+"""What Python does for arrays that the extension cannot take as they are: other dtypes, lists, lazy views, results for
+jax.
 
 NumPy, torch and jax are imported only when an operand is theirs.
 """
+
 from __future__ import annotations
 
 import sys
@@ -26,6 +28,7 @@ def _is_numpy(x: object) -> bool:
 
 # ---- hooks of the extension ----
 
+
 def accept(kind: type) -> bool:
     """Whether arrays of this type have memory of their own: not the tensors that tracers hand around."""
     torch = sys.modules.get("torch")
@@ -36,18 +39,22 @@ def accept(kind: type) -> bool:
 
 
 def coerce(x: object, why: str) -> Array:
-    """An array in the place of x, which cannot be read: NumPy's array of a list or a number, or a tensor without its lazy
-    flags. The dtype stays. Raises a DtypeError or an InvalidError that says why not."""
+    """An array in the place of x, which cannot be read: NumPy's array of a list or a number, or a tensor without its
+    lazy flags. The dtype stays. Raises a DtypeError or an InvalidError that says why not."""
     if is_torch(x):
         return _tensor_with_memory(x, why)
     if isinstance(x, (list, tuple, int, float, complex)):
         import numpy
+
         return numpy.asarray(x)
     if _is_numpy(x) and "strides" in why:
         return x.copy()  # type: ignore[attr-defined]
     dtype = getattr(x, "dtype", None)
     reason = DtypeError if "dtype" in why or dtype is None else InvalidError
-    raise reason(f"an operand of type {type(x).__module__}.{type(x).__qualname__}{f' and dtype {dtype}' if dtype is not None else ''} {why}")
+    raise reason(
+        f"an operand of type {type(x).__module__}.{type(x).__qualname__}"
+        f"{f' and dtype {dtype}' if dtype is not None else ''} {why}"
+    )
 
 
 def _tensor_with_memory(x: Any, why: str) -> Array:
@@ -55,17 +62,21 @@ def _tensor_with_memory(x: Any, why: str) -> Array:
         raise InvalidError(f"a tensor on the device '{x.device}': einjit computes on the CPU")
     if "lazy" in why:
         return x.resolve_conj().resolve_neg()
-    raise (DtypeError if "dtype" in why else InvalidError)(f"a torch tensor of dtype {x.dtype} and layout {x.layout} {why}")
+    raise (DtypeError if "dtype" in why else InvalidError)(
+        f"a torch tensor of dtype {x.dtype} and layout {x.layout} {why}"
+    )
 
 
 def wrap(made: Array, like: object) -> Array:
     """An array of ours as the kind of `like`, without a copy."""
     if _is_numpy(like):
         import numpy
+
         return numpy.asarray(made)[()]
     root = type(like).__module__.partition(".")[0]
     if root in ("jax", "jaxlib"):
         import jax
+
         return jax.dlpack.from_dlpack(made)
     space = getattr(like, "__array_namespace__", None)
     return space().from_dlpack(made) if space else made
@@ -77,8 +88,9 @@ _NUMPY_WIDER = {"i": "i4", "u": "i8", "e": "f4", "f": "f8", "c": "c16"}
 
 
 def widened(operands: Sequence[object], wanted: object = None) -> tuple[list[Array], Callable[[Array], Array]]:
-    """Operands in dtypes that the library computes with, and what turns the result into the dtype that it should have. Integers narrower than i32 and unsigned ones are computed in a signed type that
-    wraps alike, f16 and bf16 in f32, long doubles in f64."""
+    """Operands in dtypes that the library computes with, and what turns the result into the dtype that it should have.
+    Integers narrower than i32 and unsigned ones are computed in a signed type that wraps alike, f16 and bf16 in f32,
+    long doubles in f64."""
     if any(map(is_torch, operands)):
         return _widened_torch(operands)
     if all(hasattr(x, "__dlpack__") and not _is_numpy(x) for x in operands) and wanted is None:
@@ -88,6 +100,7 @@ def widened(operands: Sequence[object], wanted: object = None) -> tuple[list[Arr
 
 def _widened_numpy(operands: Sequence[object], wanted: object) -> tuple[list[Array], Callable[[Array], Array]]:
     import numpy
+
     ours = {numpy.dtype(t) for t in ("bool", "i4", "i8", "f4", "f8", "c8", "c16")}
     arrays = [numpy.asanyarray(x) for x in operands]
     dtype = numpy.result_type(*arrays) if wanted is None else numpy.dtype(wanted)  # type: ignore[call-overload]
@@ -96,7 +109,9 @@ def _widened_numpy(operands: Sequence[object], wanted: object) -> tuple[list[Arr
     else:
         wider = "f4" if dtype.char == "e" else _NUMPY_WIDER.get(dtype.kind)
         if wider is None:
-            raise DtypeError(f"arrays of dtype {dtype}: einjit computes with bool, integers, floats and complex numbers")
+            raise DtypeError(
+                f"arrays of dtype {dtype}: einjit computes with bool, integers, floats and complex numbers"
+            )
         computed = numpy.dtype(wider)
     promotes = wanted is None and computed == dtype  # the library does
     arrays = [a if promotes and a.dtype in ours else a.astype(computed, copy=False) for a in arrays]
@@ -107,9 +122,16 @@ def _widened_torch(operands: Sequence[object]) -> tuple[list[Array], Callable[[A
     import functools
 
     import torch
-    narrow = {torch.int8: torch.int32, torch.int16: torch.int32, torch.uint8: torch.int32, torch.float16: torch.float32,
-              torch.bfloat16: torch.float32, torch.complex32: torch.complex64}
-    tensors = [x if is_torch(x) else torch.as_tensor(x) for x in operands]
+
+    narrow = {
+        torch.int8: torch.int32,
+        torch.int16: torch.int32,
+        torch.uint8: torch.int32,
+        torch.float16: torch.float32,
+        torch.bfloat16: torch.float32,
+        torch.complex32: torch.complex64,
+    }
+    tensors: list[Any] = [x if is_torch(x) else torch.as_tensor(x) for x in operands]
     for x in tensors:
         if x.device.type != "cpu":
             raise InvalidError(f"a tensor on the device '{x.device}': einjit computes on the CPU")
@@ -130,7 +152,8 @@ def rank_of(x: object) -> int:
     if ndim is not None:
         return int(ndim)
     import numpy
-    return int(numpy.ndim(x))  # type: ignore[arg-type]
+
+    return numpy.asarray(x).ndim
 
 
 def shape_of(x: object) -> tuple[int, ...]:
@@ -138,7 +161,8 @@ def shape_of(x: object) -> tuple[int, ...]:
     shape = getattr(x, "shape", None)
     if shape is None:
         import numpy
-        shape = numpy.shape(x)  # type: ignore[arg-type]
+
+        shape = numpy.asarray(x).shape
     return tuple(int(n) for n in shape)
 
 

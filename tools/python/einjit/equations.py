@@ -1,7 +1,9 @@
 """einsum in every form that NumPy, torch and opt_einsum accept, brought to one: text, operands, options.
 
-The equation itself is the library's: here only lists of labels become text, and paths that are written out become statements.
+The equation itself is the library's: here only lists of labels become text, and paths that are written out become
+statements.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -14,11 +16,32 @@ from .errors import BY_CODE
 NO_OPTIMIZE, STRICT = 1, 4
 _CACHE_LIMIT = 4096
 _NUMPY_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_STRATEGIES = {"optimal": "optimal", "dp": "optimal", "dynamic-programming": "optimal", "branch-all": "optimal", "branch-2": "optimal",
-               "branch-1": "greedy", "greedy": "greedy", "eager": "greedy", "opportunistic": "greedy", "random-greedy": "auto",
-               "random-greedy-128": "auto", "auto": None, "auto-hq": None, "optimal-auto": None}
+_STRATEGIES = {
+    "optimal": "optimal",
+    "dp": "optimal",
+    "dynamic-programming": "optimal",
+    "branch-all": "optimal",
+    "branch-2": "optimal",
+    "branch-1": "greedy",
+    "greedy": "greedy",
+    "eager": "greedy",
+    "opportunistic": "greedy",
+    "random-greedy": "auto",
+    "random-greedy-128": "auto",
+    "auto": None,
+    "auto-hq": None,
+    "optimal-auto": None,
+}
 
-_NAMES = {"bool": "bool", "int32": "i32", "int64": "i64", "float32": "f32", "float64": "f64", "complex64": "c64", "complex128": "c128"}
+_NAMES = {
+    "bool": "bool",
+    "int32": "i32",
+    "int64": "i64",
+    "float32": "f32",
+    "float64": "f64",
+    "complex64": "c64",
+    "complex128": "c128",
+}
 
 functions: dict[Hashable, _einjit.Function] = {}
 """Functions by equation (einsum's fast way looks here), or by (equation, strategy or steps)."""
@@ -26,7 +49,13 @@ functions: dict[Hashable, _einjit.Function] = {}
 
 def symbol(number: int) -> str:
     """The letter of a number: ABC...Zabc...z as NumPy has it, then letters of other scripts, rising by code point."""
-    return _NUMPY_LETTERS[number] if number < 52 else chr(0x4E00 + number - 52) if number < 20000 else chr(0x20000 + number - 20000)
+    return (
+        _NUMPY_LETTERS[number]
+        if number < 52
+        else chr(0x4E00 + number - 52)
+        if number < 20000
+        else chr(0x20000 + number - 20000)
+    )
 
 
 def _function(key: Hashable, make: Callable[[], _einjit.Function]) -> _einjit.Function:
@@ -39,6 +68,7 @@ def _function(key: Hashable, make: Callable[[], _einjit.Function]) -> _einjit.Fu
 
 
 # ---- forms ----
+
 
 def _labels(groups: Sequence[Sequence[Hashable]]) -> dict[Hashable, str]:
     used = {x for group in groups for x in group if x is not Ellipsis}
@@ -63,13 +93,13 @@ def _labels(groups: Sequence[Sequence[Hashable]]) -> dict[Hashable, str]:
 def _interleaved(operands: Sequence[Any]) -> tuple[str, list[Any]]:
     """x, [0, 1], y, [1, 2], [0, 2] as text and operands."""
     n = len(operands) // 2
-    groups = [*operands[1: 2 * n: 2], *operands[2 * n:]]
+    groups = [*operands[1 : 2 * n : 2], *operands[2 * n :]]
     if not n or any(isinstance(g, (str, bytes)) or not hasattr(g, "__iter__") for g in groups):
         raise TypeError("subscripts are text, or a list of labels behind each operand")
     groups = [list(g) for g in groups]
     letters = _labels(groups)
     terms = ["".join("..." if x is Ellipsis else letters[x] for x in g) for g in groups]
-    return ",".join(terms[:n]) + ("->" + terms[n] if len(operands) % 2 else ""), list(operands[: 2 * n: 2])
+    return ",".join(terms[:n]) + ("->" + terms[n] if len(operands) % 2 else ""), list(operands[: 2 * n : 2])
 
 
 def normal(operands: Sequence[Any]) -> tuple[str, list[Any]]:
@@ -79,8 +109,12 @@ def normal(operands: Sequence[Any]) -> tuple[str, list[Any]]:
     if not isinstance(operands[0], str):
         return _interleaved(operands)
     equation, rest = operands[0], list(operands[1:])
-    if len(rest) == 1 and isinstance(rest[0], (list, tuple)) and len(rest[0]) == equation.partition("->")[0].count(",") + 1 and all(
-            getattr(x, "ndim", 0) or getattr(x, "shape", None) == () for x in rest[0]):
+    if (
+        len(rest) == 1
+        and isinstance(rest[0], (list, tuple))
+        and len(rest[0]) == equation.partition("->")[0].count(",") + 1
+        and all(getattr(x, "ndim", 0) or getattr(x, "shape", None) == () for x in rest[0])
+    ):
         rest = list(rest[0])  # torch.einsum(equation, [a, b])
     return equation, rest
 
@@ -98,7 +132,8 @@ def expanded(equation: str, ranks: Sequence[int]) -> tuple[list[str], str]:
     dots = "".join(fresh[: max(width, 0)])
 
     def spread(term: str, n: int) -> str:
-        return term.replace("...", dots[len(dots) - n:] if n > 0 else "")
+        return term.replace("...", dots[len(dots) - n :] if n > 0 else "")
+
     spelled = [spread(t, rank - (len(t) - 3)) for t, rank in zip(terms, ranks)]
     for t, rank in zip(spelled, ranks):
         if len(t) != rank:
@@ -125,6 +160,7 @@ def sizes_of(terms: Sequence[str], shapes: Sequence[Sequence[int]]) -> dict[str,
 
 # ---- paths that are written out ----
 
+
 def check_path(path: Any, n: int) -> list[tuple[int, ...]]:
     """The steps of a path: positions among what is left, as opt_einsum and NumPy count."""
     steps = [tuple(int(i) for i in step) for step in path]
@@ -136,7 +172,9 @@ def check_path(path: Any, n: int) -> list[tuple[int, ...]]:
     return steps + ([tuple(range(left))] if left > 1 else [])
 
 
-def walk(terms: Sequence[str], output: str, path: Sequence[tuple[int, ...]]) -> list[tuple[tuple[int, ...], list[str], str, list[str]]]:
+def walk(
+    terms: Sequence[str], output: str, path: Sequence[tuple[int, ...]]
+) -> list[tuple[tuple[int, ...], list[str], str, list[str]]]:
     """(positions, operand terms, result, what is left) of each step."""
     left, made = list(terms), []
     for k, step in enumerate(path):
@@ -155,7 +193,7 @@ def _as_written(terms: Sequence[str], output: str, path: Sequence[tuple[int, ...
     names, lines = [f"x{i}" for i in range(len(terms))], []
     for k, (positions, taken, result, _) in enumerate(walk(terms, output, path)):
         operands = [names.pop(i) for i in positions]
-        lines.append(f"v{k} = einsum(\"{','.join(taken)}->{result}\", {', '.join(operands)})")
+        lines.append(f'v{k} = einsum("{",".join(taken)}->{result}", {", ".join(operands)})')
         names.append(f"v{k}")
     body = "".join(f"    {line}\n" for line in lines)
     text = f"def f({', '.join(f'x{i}' for i in range(len(terms)))}):\n{body}    return {names[-1]}\n"
@@ -177,6 +215,7 @@ def function_of(equation: str, ranks: Callable[[], list[int]], optimize: Any) ->
 
         def written() -> _einjit.Function:
             return _as_written(*expanded(equation, known), path)
+
         return _function((equation, path, tuple(known)), written) if path else function_of(equation, ranks, None)
     if isinstance(optimize, str) and optimize not in _STRATEGIES:
         raise BY_CODE["E_VALUE"](f"there is no path strategy '{optimize}'")
@@ -184,13 +223,24 @@ def function_of(equation: str, ranks: Callable[[], list[int]], optimize: Any) ->
 
     def made() -> _einjit.Function:
         return _einjit.Function(_einjit.Program(equation=equation), path=strategy)
+
     return _function((equation, strategy) if strategy else equation, made)
 
 
 # ---- einsum ----
 
-def einsum(*operands: Any, out: Array | None = None, optimize: Any = None, dtype: Any = None, order: str = "K", casting: str = "safe",
-           memory_limit: Any = None, use_blas: bool = True, backend: str = "auto") -> Array:
+
+def einsum(
+    *operands: Any,
+    out: Array | None = None,
+    optimize: Any = None,
+    dtype: Any = None,
+    order: str = "K",
+    casting: str = "safe",
+    memory_limit: Any = None,
+    use_blas: bool = True,
+    backend: str = "auto",
+) -> Array:
     """The general way of einjit.einsum, which documents it: any form, any dtype, any option."""
     if str(order).upper() not in ("K", "A", "C", "F"):
         raise ValueError(f"order '{order}'")
@@ -206,7 +256,9 @@ def einsum(*operands: Any, out: Array | None = None, optimize: Any = None, dtype
     function = function_of(equation, lambda: [rank_of(x) for x in read], optimize)
     if out is None:
         return restore(function(*read))
-    if function.shapes(*read)[0][0] == _NAMES.get(str(getattr(out, "dtype", None)).rpartition(".")[2]) and not _may_overlap(out, read):
+    if function.shapes(*read)[0][0] == _NAMES.get(
+        str(getattr(out, "dtype", None)).rpartition(".")[2]
+    ) and not _may_overlap(out, read):
         return function(*read, out=out)
     return _into(out, restore(function(*read)))
 
@@ -214,34 +266,43 @@ def einsum(*operands: Any, out: Array | None = None, optimize: Any = None, dtype
 def _may_overlap(out: Any, arrays: Sequence[Any]) -> bool:
     """NumPy computes into a copy where they may; torch refuses, and so does the library."""
     import sys
+
     numpy = sys.modules.get("numpy")
-    return numpy is not None and isinstance(out, numpy.ndarray) and any(
-        isinstance(a, numpy.ndarray) and numpy.may_share_memory(out, a) for a in arrays)
+    return (
+        numpy is not None
+        and isinstance(out, numpy.ndarray)
+        and any(isinstance(a, numpy.ndarray) and numpy.may_share_memory(out, a) for a in arrays)
+    )
 
 
 def _into(out: Any, result: Any) -> Array:
     if hasattr(out, "copy_"):
         return out.copy_(result)
     if tuple(out.shape) != tuple(getattr(result, "shape", ())):
-        raise BY_CODE["E_SHAPE"](f"the output has the shape {tuple(out.shape)}, the result {tuple(getattr(result, 'shape', ()))}")
+        raise BY_CODE["E_SHAPE"](
+            f"the output has the shape {tuple(out.shape)}, the result {tuple(getattr(result, 'shape', ()))}"
+        )
     out[...] = result.astype(out.dtype) if hasattr(result, "astype") else result
     return out
 
 
-def _check_casts(arrays: Sequence[Any], out: Any, dtype: Any, casting: str, optimize: Any) -> Any:
+def _check_casts(arrays: Sequence[Any], out: Any, dtype: Any, casting: Any, optimize: Any) -> Any:
     """NumPy's dtype= and casting=: the dtype to compute in, or None."""
     if casting not in ("no", "equiv", "safe", "same_kind", "unsafe"):
         raise ValueError(f"casting '{casting}'")
     if out is not None and not hasattr(out, "__dlpack__") and not hasattr(out, "__array_interface__"):
         raise TypeError("out is not an array")
-    if any(hasattr(x, "requires_grad") for x in arrays) or (out is not None and not hasattr(out, "__array_interface__")):
+    if any(hasattr(x, "requires_grad") for x in arrays) or (
+        out is not None and not hasattr(out, "__array_interface__")
+    ):
         return None
     import numpy
+
     given = [numpy.asanyarray(x) for x in arrays]
     wanted = numpy.dtype(dtype) if dtype is not None else numpy.result_type(*given)
-    if not all(numpy.can_cast(a.dtype, wanted, casting) for a in given):  # type: ignore[arg-type]
+    if not all(numpy.can_cast(a.dtype, wanted, casting) for a in given):
         raise TypeError(f"no cast by the rule '{casting}'")
-    if out is not None and not optimize and not numpy.can_cast(wanted, out.dtype, casting):  # type: ignore[arg-type]
+    if out is not None and not optimize and not numpy.can_cast(wanted, out.dtype, casting):
         raise TypeError(f"{wanted} does not go into {out.dtype} by the rule '{casting}'")
     return wanted if dtype is not None else None
 
@@ -249,24 +310,28 @@ def _check_casts(arrays: Sequence[Any], out: Any, dtype: Any, casting: str, opti
 def tensordot(a: Array, b: Array, axes: int | Sequence[Any] = 2, *, dims: int | Sequence[Any] | None = None) -> Array:
     """Sum products of `a` and `b` over pairs of axes, as numpy.tensordot and torch.tensordot do.
 
-    axes (dims): how many last axes of `a` meet as many first ones of `b`, or two lists of axes. The result has the other axes of
-    `a`, then those of `b`, and is new. Raises RankError, DimError, ValueError.
+    axes (dims): how many last axes of `a` meet as many first ones of `b`, or two lists of axes. The result has the
+    other axes of `a`, then those of `b`, and is new. Raises RankError, DimError, ValueError.
     """
     axes = axes if dims is None else dims
     n, m = rank_of(a), rank_of(b)
     if hasattr(axes, "__iter__"):
-        left, right = ([x] if isinstance(x, int) else [int(i) for i in x] for x in axes)  # type: ignore[union-attr]
+        left, right = ([x] if isinstance(x, int) else [int(i) for i in x] for x in axes)
     else:
-        left, right = list(range(n - int(axes), n)), list(range(int(axes)))  # type: ignore[arg-type]
+        left, right = list(range(n - int(axes), n)), list(range(int(axes)))
     if len(left) != len(right) or any(not -n <= i < n for i in left) or any(not -m <= i < m for i in right):
         raise BY_CODE["E_RANK"](f"axes {axes} do not fit operands of {n} and {m} axes")
     first, second = [symbol(i) for i in range(n)], [symbol(n + i) for i in range(m)]
     shapes = shape_of(a), shape_of(b)
     for i, k in zip(left, right):
         if shapes[0][i] != shapes[1][k]:
-            raise BY_CODE["E_DIM"](f"axis {i} of the first operand is {shapes[0][i]}, axis {k} of the second {shapes[1][k]}")
+            raise BY_CODE["E_DIM"](
+                f"axis {i} of the first operand is {shapes[0][i]}, axis {k} of the second {shapes[1][k]}"
+            )
         second[k] = first[i]
-    kept = [c for i, c in enumerate(first) if i not in {x % n for x in left}] + [c for k, c in enumerate(second) if k not in {x % m for x in right}]
+    kept = [c for i, c in enumerate(first) if i not in {x % n for x in left}] + [
+        c for k, c in enumerate(second) if k not in {x % m for x in right}
+    ]
     return _einjit.einsum(f"{''.join(first)},{''.join(second)}->{''.join(kept)}", a, b)
 
 

@@ -2,12 +2,14 @@
 
     import einjit.fx as opt_einsum_fx
 
-Takes  graphs as torch.fx traces them. Gives  graphs of the same calls: einsums fused, scalars collected, einsums contracted in pairs in
-the library's order. Nothing is moved across an operation that changes a tensor in place.
-Right where the original is not: an operand that is used twice counts its factor twice, a divisor is not linear, a value with several
-users keeps its factor, division with rounding is no scaling, what a submodule is called does not matter, a number that is collected
-neither overflows nor changes a dtype. Ellipsis, lists of labels and spaces are taken; where labels run out einsums stay apart.
+Takes  graphs as torch.fx traces them. Gives  graphs of the same calls: einsums fused, scalars collected, einsums
+contracted in pairs in the library's order. Nothing is moved across an operation that changes a tensor in place.
+Right where the original is not: an operand that is used twice counts its factor twice, a divisor is not linear, a value
+with several users keeps its factor, division with rounding is no scaling, what a submodule is called does not matter, a
+number that is collected neither overflows nor changes a dtype. Ellipsis, lists of labels and spaces are taken; where
+labels run out einsums stay apart.
 """
+
 from __future__ import annotations
 
 import copy
@@ -39,7 +41,11 @@ def mutates(node: fx.Node) -> bool:
     """Whether a node changes a tensor, or may."""
     if node.op == "call_function":
         name = getattr(node.target, "__name__", "")
-        in_place = name.endswith("_") and not name.endswith("__") or node.target in (operator.setitem, operator.iadd, operator.imul)
+        in_place = (
+            name.endswith("_")
+            and not name.endswith("__")
+            or node.target in (operator.setitem, operator.iadd, operator.imul)
+        )
     else:
         in_place = node.op == "call_method" and str(node.target).endswith("_") and not str(node.target).endswith("__")
     return in_place or node.kwargs.get("out") is not None or bool(node.kwargs.get("inplace"))
@@ -64,6 +70,7 @@ def _shape(node: Any) -> tuple[int, ...] | None:
 
 
 # ---- fusing einsums ----
+
 
 def _spelled(node: fx.Node) -> tuple[list[str], str, list[Any]] | None:
     """Terms, output and operands of an einsum; None: it has an ellipsis or labels that are not letters."""
@@ -92,10 +99,16 @@ def _fused(node: fx.Node, part: dict[fx.Node, int]) -> list[fx.Node]:
     new_operands: list[Any] = []
     gone: list[fx.Node] = []
     for term, operand in zip(terms, operands):
-        theirs = _spelled(operand) if is_einsum(operand) and len(operand.users) == 1 and operands.count(operand) == 1 else None
+        theirs = (
+            _spelled(operand)
+            if is_einsum(operand) and len(operand.users) == 1 and operands.count(operand) == 1
+            else None
+        )
         if theirs and len(theirs[1]) != len(term):
-            raise RuntimeError(f"einsum `{node}` labels the result of einsum `{operand}` as '{term}' ({len(term)} axes), but it is "
-                               f"'{theirs[1]}' ({len(theirs[1])} axes)")
+            raise RuntimeError(
+                f"einsum `{node}` labels the result of einsum `{operand}` as '{term}' ({len(term)} axes), but it is "
+                f"'{theirs[1]}' ({len(theirs[1])} axes)"
+            )
         inner = [c for c in dict.fromkeys("".join(theirs[0])) if c not in theirs[1]] if theirs else []
         if not theirs or part[operand] != part[node] or len(inner) > len(free):
             new_terms.append(term)
@@ -113,8 +126,9 @@ def _fused(node: fx.Node, part: dict[fx.Node, int]) -> list[fx.Node]:
 def fuse_einsums(graph: fx.Graph, in_place: bool = False) -> fx.Graph:
     """Write an einsum whose result only another einsum uses into that one.
 
-    graph: left as it is unless in_place. Returns the graph with fused einsums. An einsum with an ellipsis stays by itself, and one that
-    the other uses twice, which would be computed twice. Raises RuntimeError where the axes of a result do not fit its use.
+    graph: left as it is unless in_place. Returns the graph with fused einsums. An einsum with an ellipsis stays by
+    itself, and one that the other uses twice, which would be computed twice. Raises RuntimeError where the axes of a
+    result do not fit its use.
     """
     if not in_place:
         graph = copy.deepcopy(graph)
@@ -135,7 +149,7 @@ _MUL, _DIV = (operator.mul, torch.mul, torch.multiply), (operator.truediv, torch
 def _words(node: fx.Node, names: tuple[str, ...]) -> list[Any] | None:
     """Arguments by position or by these names; None: there are others."""
     args, rest = list(node.args), dict(node.kwargs)
-    for name in names[len(args):]:
+    for name in names[len(args) :]:
         if name not in rest:
             break
         args.append(rest.pop(name))
@@ -143,10 +157,14 @@ def _words(node: fx.Node, names: tuple[str, ...]) -> list[Any] | None:
 
 
 def _kind(node: fx.Node) -> str:
-    """"mul", "div", or "": by the function or the method, never by a submodule's name."""
+    """ "mul", "div", or "": by the function or the method, never by a submodule's name."""
     if node.op == "call_function":
         return "mul" if node.target in _MUL else "div" if node.target in _DIV else ""
-    return {"mul": "mul", "multiply": "mul", "div": "div", "divide": "div"}.get(str(node.target), "") if node.op == "call_method" else ""
+    return (
+        {"mul": "mul", "multiply": "mul", "div": "div", "divide": "div"}.get(str(node.target), "")
+        if node.op == "call_method"
+        else ""
+    )
 
 
 def _is_number(x: Any) -> bool:
@@ -174,7 +192,12 @@ def _linear_operands(node: fx.Node) -> list[fx.Node]:
         return [x for x in given if isinstance(x, fx.Node)]
     if node.op == "call_function" and node.target in _TENSORDOT:
         return [x for x in (_words(node, ("a", "b")) or node.args)[:2] if isinstance(x, fx.Node)]
-    if node.op == "call_method" and node.target == "permute" or node.op == "call_function" and node.target is torch.permute:
+    if (
+        node.op == "call_method"
+        and node.target == "permute"
+        or node.op == "call_function"
+        and node.target is torch.permute
+    ):
         return [x for x in node.args[:1] if isinstance(x, fx.Node)]
     args = _words(node, ("input", "other")) if kind else None
     if kind == "mul" and args and all(isinstance(x, fx.Node) for x in args):
@@ -190,10 +213,11 @@ def _floating(node: fx.Node) -> bool | None:
 
 
 def _movable(factor: int | float, node: fx.Node) -> bool:
-    """Numbers near enough to 1 that moving them takes nothing out of the dtype's range that was in it (as the library moves them)."""
+    """Numbers near enough to 1 that moving them takes nothing out of the dtype's range that was in it (as the library
+    moves them)."""
     dtype = getattr(_meta(node), "dtype", torch.float32)
     reach = 160 if dtype in (torch.float64, torch.complex128) else 4 if dtype in (torch.float16,) else 20
-    return 2.0 ** -reach <= abs(factor) <= 2.0 ** reach
+    return 2.0**-reach <= abs(factor) <= 2.0**reach
 
 
 class _Collector:
@@ -218,7 +242,8 @@ class _Collector:
         return self.node[old]
 
     def base(self, old: fx.Node, limit: Callable[[int | float], bool]) -> tuple[fx.Node, int | float]:
-        """The new node and the number that its one user may take over: 1 where it has several users, or the number must stay."""
+        """The new node and the number that its one user may take over: 1 where it has several users, or the number must
+        stay."""
         factor = self.factor[old]
         if len(old.users) != 1 or not limit(factor):
             return self.value(old), 1
@@ -256,8 +281,13 @@ class _Collector:
         for operand in dict.fromkeys(operands):
             n = operands.count(operand)
             fits = _floating(node) == _floating(operand) and _all_args(node).count(operand) == n
-            bases[operand], factor = self.base(operand, lambda f, n=n, fits=fits: fits and _movable(total * f ** n, node))  # type: ignore[misc]
-            total *= factor ** n
+            so_far = total
+
+            def limit(f: int | float, n: int = n, fits: bool = fits, so_far: int | float = so_far) -> bool:
+                return fits and _movable(so_far * f**n, node)
+
+            bases[operand], factor = self.base(operand, limit)
+            total *= factor**n
         if not operands:
             return False
         self.node[node] = self.new.node_copy(node, lambda old: bases[old] if old in bases else self.value(old))
@@ -267,7 +297,12 @@ class _Collector:
 
 def _all_args(node: fx.Node) -> list[fx.Node]:
     found: list[fx.Node] = []
-    fx.map_arg((node.args, node.kwargs), lambda n: found.append(n) or n)
+
+    def take(n: fx.Node) -> fx.Node:
+        found.append(n)
+        return n
+
+    fx.map_arg((node.args, node.kwargs), take)
     return found
 
 
@@ -308,9 +343,9 @@ def _place(graph: fx.Graph, product: fx.Node) -> None:
 def fuse_scalars(graph: fx.Graph, in_place: bool = False) -> fx.Graph:
     """Collect the numbers that values are multiplied with and divided by along einsums and other linear operations.
 
-    graph: left as it is unless in_place. Returns the graph with one product for each chain, at the chain's end, or, where nodes have
-    shapes (EfficientShapeProp), on the smallest value of the chain. Without dtypes tensors are taken for floating ones; with them,
-    integers keep theirs. Numbers beyond 2^20 (f64: 2^160) stay where they are.
+    graph: left as it is unless in_place. Returns the graph with one product for each chain, at the chain's end, or,
+    where nodes have shapes (EfficientShapeProp), on the smallest value of the chain. Without dtypes tensors are taken
+    for floating ones; with them, integers keep theirs. Numbers beyond 2^20 (f64: 2^160) stay where they are.
     """
     collector = _Collector()
     for node in graph.nodes:
@@ -333,12 +368,14 @@ def _instead(graph: fx.Graph, made: fx.Graph) -> fx.Graph:
 
 # ---- contraction in pairs ----
 
+
 def optimize_einsums(graph: fx.Graph, contract_kwargs: dict[str, Any] = {}) -> fx.Graph:  # noqa: B006
     """Contract einsums of more than two operands in pairs.
 
-    graph: with shapes (EfficientShapeProp, or torch.fx's ShapeProp); left as it is. contract_kwargs: of einjit.contract_path; "optimal"
-    takes exponential time, "auto" (the default) does not. Returns a new graph, right for any extents of the same ranks, though chosen
-    for these. Warns (RuntimeWarning) of einsums whose operands have no shapes, which stay as they are.
+    graph: with shapes (EfficientShapeProp, or torch.fx's ShapeProp); left as it is. contract_kwargs: of
+    einjit.contract_path; "optimal" takes exponential time, "auto" (the default) does not. Returns a new graph, right
+    for any extents of the same ranks, though chosen for these. Warns (RuntimeWarning) of einsums whose operands have no
+    shapes, which stay as they are.
     """
     new = fx.Graph()
     made: dict[fx.Node, fx.Node] = {}
@@ -356,7 +393,11 @@ def _steps(node: fx.Node, options: dict[str, Any]) -> tuple[list[str], str, list
         return None
     shapes = [_shape(x) for x in operands]
     if any(s is None for s in shapes):
-        warnings.warn(f"einsum {node!r} lacks shapes and is not optimized: run ShapeProp on the graph first", RuntimeWarning, stacklevel=3)
+        warnings.warn(
+            f"einsum {node!r} lacks shapes and is not optimized: run ShapeProp on the graph first",
+            RuntimeWarning,
+            stacklevel=3,
+        )
         return None
     if len(operands) < 3:
         return None
@@ -368,7 +409,9 @@ def _steps(node: fx.Node, options: dict[str, Any]) -> tuple[list[str], str, list
     return terms, output, operands, path
 
 
-def _in_pairs(new: fx.Graph, steps: tuple[list[str], str, list[Any], list[tuple[int, ...]]], made: dict[fx.Node, fx.Node]) -> fx.Node:
+def _in_pairs(
+    new: fx.Graph, steps: tuple[list[str], str, list[Any], list[tuple[int, ...]]], made: dict[fx.Node, fx.Node]
+) -> fx.Node:
     terms, output, operands, path = steps
     left = [made[x] for x in operands]
     for positions, taken, result, _ in walk(terms, output, path):
@@ -377,13 +420,17 @@ def _in_pairs(new: fx.Graph, steps: tuple[list[str], str, list[Any], list[tuple[
     return left[0]
 
 
-def optimize_einsums_full(model: torch.nn.Module | Callable[..., Any] | fx.Graph, example_inputs: tuple[Any, ...],
-                          contract_kwargs: dict[str, Any] = {}, tracer_class: type = fx.Tracer) -> fx.GraphModule | fx.Graph:  # noqa: B006
-    """Trace a model and apply all of it: dtypes are looked up, numbers collected, einsums fused and contracted in pairs, numbers put
-    where they multiply the fewest elements.
+def optimize_einsums_full(
+    model: torch.nn.Module | Callable[..., Any] | fx.Graph,
+    example_inputs: tuple[Any, ...],
+    contract_kwargs: dict[str, Any] = {},
+    tracer_class: type = fx.Tracer,
+) -> fx.GraphModule | fx.Graph:  # noqa: B006
+    """Trace a model and apply all of it: dtypes are looked up, numbers collected, einsums fused and contracted in
+    pairs, numbers put where they multiply the fewest elements.
 
-    model: a module, a function, a GraphModule or a Graph, left as it is. example_inputs: what it is called with; the result takes other
-    extents of the same ranks, too. Returns a GraphModule, or a Graph where the model is one.
+    model: a module, a function, a GraphModule or a Graph, left as it is. example_inputs: what it is called with; the
+    result takes other extents of the same ranks, too. Returns a GraphModule, or a Graph where the model is one.
     """
     root: Any = model
     if isinstance(model, fx.GraphModule):
@@ -394,7 +441,11 @@ def optimize_einsums_full(model: torch.nn.Module | Callable[..., Any] | fx.Graph
         tracer = tracer_class()
         graph, root = tracer.trace(model), tracer.root
     made = fx.GraphModule(root, copy.deepcopy(graph))
-    for change in (lambda g: fuse_einsums(fuse_scalars(g), in_place=True), lambda g: optimize_einsums(g, contract_kwargs), fuse_scalars):
+    for change in (
+        lambda g: fuse_einsums(fuse_scalars(g), in_place=True),
+        lambda g: optimize_einsums(g, contract_kwargs),
+        fuse_scalars,
+    ):
         EfficientShapeProp(made).run(*example_inputs)
         made.graph = change(made.graph)
         made.recompile()
@@ -402,6 +453,7 @@ def optimize_einsums_full(model: torch.nn.Module | Callable[..., Any] | fx.Graph
 
 
 # ---- TorchScript, shapes ----
+
 
 def jitable(obj: fx.GraphModule | fx.Graph) -> fx.GraphModule | fx.Graph:
     """Give calls of tensordot and permute the arguments that TorchScript takes; in place. Returns obj."""
@@ -412,7 +464,12 @@ def jitable(obj: fx.GraphModule | fx.Graph) -> fx.GraphModule | fx.Graph:
             dims = words.pop("dims")
             node.args = (*node.args, dims if isinstance(dims, int) else tuple(list(d) for d in dims))
             node.kwargs = words
-        elif node.op == "call_method" and node.target == "permute" and len(node.args) > 1 and not isinstance(node.args[1], list):
+        elif (
+            node.op == "call_method"
+            and node.target == "permute"
+            and len(node.args) > 1
+            and not isinstance(node.args[1], list)
+        ):
             dims = node.args[1] if isinstance(node.args[1], tuple) else node.args[1:]
             node.args = (node.args[0], list(dims))
     graph.lint()
@@ -429,8 +486,8 @@ class TensorMeta(NamedTuple):
 
 
 class EfficientShapeProp(fx.Interpreter):
-    """Runs a graph and notes shape and dtype of each value in node.meta["tensor_meta"], but computes no einsum and no tensordot: their
-    results are zeros of stride 0 of the right shape, however large."""
+    """Runs a graph and notes shape and dtype of each value in node.meta["tensor_meta"], but computes no einsum and no
+    tensordot: their results are zeros of stride 0 of the right shape, however large."""
 
     def run_node(self, n: fx.Node) -> Any:
         result = self._result(n)
@@ -447,10 +504,14 @@ class EfficientShapeProp(fx.Interpreter):
             return _zeros(operands, [sizes[c] for c in output])
         if n.op == "call_function" and n.target in _TENSORDOT:
             args, words = self.fetch_args_kwargs_from_env(n)
-            a, b, dims = [*args, *(words[k] for k in ("a", "b", "dims")[len(args):] if k in words), 2][:3]
+            a, b, dims = [*args, *(words[k] for k in ("a", "b", "dims")[len(args) :] if k in words), 2][:3]
             left, right = (range(a.ndim - dims, a.ndim), range(dims)) if isinstance(dims, int) else dims
             gone = {d % a.ndim for d in left}, {d % b.ndim for d in right}
-            return _zeros((a, b), [e for i, e in enumerate(a.shape) if i not in gone[0]] + [e for i, e in enumerate(b.shape) if i not in gone[1]])
+            return _zeros(
+                (a, b),
+                [e for i, e in enumerate(a.shape) if i not in gone[0]]
+                + [e for i, e in enumerate(b.shape) if i not in gone[1]],
+            )
         return super().run_node(n)
 
     def propagate(self, *args: Any) -> Any:

@@ -4,6 +4,7 @@ Takes  a function; for each dtypes and shapes of its arrays it is run once with 
 Gives  program text, whose meaning and errors are the library's; gradients of it, which are the library's too.
 Not here: control flow that looks at values (a value that stands for an array has none), in-place operations.
 """
+
 from __future__ import annotations
 
 import functools
@@ -15,14 +16,66 @@ from .arrays import is_torch, shape_of
 from .errors import BY_CODE
 
 _POINTWISE = _einjit.pointwise()
-_METHODS = frozenset(_POINTWISE) | {"sum", "mean", "prod", "amax", "amin", "logsumexp", "softmax", "permute", "transpose", "reshape", "expand",
-                                    "unsqueeze", "squeeze", "index_select", "matmul", "to"}
-OPERATORS = frozenset(_POINTWISE) | {"matmul", "softmax", "logsumexp", "layer_norm", "cat", "stack", "index_select", "index_add", "sum", "prod",
-                                     "mean", "amax", "amin", "permute", "reshape", "unsqueeze", "squeeze", "expand"}
+_METHODS = frozenset(_POINTWISE) | {
+    "sum",
+    "mean",
+    "prod",
+    "amax",
+    "amin",
+    "logsumexp",
+    "softmax",
+    "permute",
+    "transpose",
+    "reshape",
+    "expand",
+    "unsqueeze",
+    "squeeze",
+    "index_select",
+    "matmul",
+    "to",
+}
+OPERATORS = frozenset(_POINTWISE) | {
+    "matmul",
+    "softmax",
+    "logsumexp",
+    "layer_norm",
+    "cat",
+    "stack",
+    "index_select",
+    "index_add",
+    "sum",
+    "prod",
+    "mean",
+    "amax",
+    "amin",
+    "permute",
+    "reshape",
+    "unsqueeze",
+    "squeeze",
+    "expand",
+}
 """Functions of the program text that einjit offers under their own name."""
-_NUMPY_NAMES = {"add": "add", "subtract": "sub", "multiply": "mul", "divide": "div", "true_divide": "div", "negative": "neg", "absolute": "abs",
-                "power": "pow", "matmul": "matmul", "floor_divide": "floor_divide", "conjugate": "conj", "rint": "round", "equal": "eq",
-                "not_equal": "ne", "less": "lt", "less_equal": "le", "greater": "gt", "greater_equal": "ge", "concatenate": "cat"}
+_NUMPY_NAMES = {
+    "add": "add",
+    "subtract": "sub",
+    "multiply": "mul",
+    "divide": "div",
+    "true_divide": "div",
+    "negative": "neg",
+    "absolute": "abs",
+    "power": "pow",
+    "matmul": "matmul",
+    "floor_divide": "floor_divide",
+    "conjugate": "conj",
+    "rint": "round",
+    "equal": "eq",
+    "not_equal": "ne",
+    "less": "lt",
+    "less_equal": "le",
+    "greater": "gt",
+    "greater_equal": "ge",
+    "concatenate": "cat",
+}
 
 
 class Trace:
@@ -44,7 +97,9 @@ class Trace:
                 raise ValueError("a value of another function that is being traced")
             return x._name
         if isinstance(x, (bool, int, float, str)) or x is None:
-            return f"float('{x}')" if isinstance(x, float) and (x != x or x in (float("inf"), float("-inf"))) else repr(x)
+            return (
+                f"float('{x}')" if isinstance(x, float) and (x != x or x in (float("inf"), float("-inf"))) else repr(x)
+            )
         if isinstance(x, complex):
             return f"({x.real!r} + {x.imag!r}j)"
         if isinstance(x, list):
@@ -67,25 +122,40 @@ class Trace:
         return self.call("einsum", equation, *operands)
 
     def text(self, results: Sequence[str]) -> str:
-        parameters = ", ".join(f"{name}: {dtype}[{', '.join(map(str, shape)) or '()'}]" for name, dtype, shape in self.inputs)
-        return f"def f({parameters}):\n" + "".join(f"    {line}\n" for line in self.lines) + f"    return {', '.join(results)}\n"
+        parameters = ", ".join(
+            f"{name}: {dtype}[{', '.join(map(str, shape)) or '()'}]" for name, dtype, shape in self.inputs
+        )
+        return (
+            f"def f({parameters}):\n"
+            + "".join(f"    {line}\n" for line in self.lines)
+            + f"    return {', '.join(results)}\n"
+        )
 
     def shape(self, name: str) -> tuple[int, ...]:
         function = _einjit.Function(_einjit.Program(self.text([name])))
         return function.shapes(*((dtype, shape) for _, dtype, shape in self.inputs))[0][1]
 
 
-_DTYPE_NAMES = {"bool": "bool", "int32": "i32", "int64": "i64", "float32": "f32", "float64": "f64", "complex64": "c64", "complex128": "c128"}
+_DTYPE_NAMES = {
+    "bool": "bool",
+    "int32": "i32",
+    "int64": "i64",
+    "float32": "f32",
+    "float64": "f64",
+    "complex64": "c64",
+    "complex128": "c128",
+}
 
 
 def dtype_of(array: Any) -> str:
-    """"f32", ... of an array; Python's numbers are f64, i64, bool or c128."""
+    """ "f32", ... of an array; Python's numbers are f64, i64, bool or c128."""
     dtype = getattr(array, "dtype", None)
     if dtype is None:
         kinds = {bool: "bool", int: "i64", float: "f64", complex: "c128"}
         if type(array) in kinds:
             return kinds[type(array)]
         import numpy
+
         dtype = numpy.asarray(array).dtype
     name = str(dtype).rpartition(".")[2]
     if name not in _DTYPE_NAMES and name not in _DTYPE_NAMES.values():
@@ -97,11 +167,13 @@ def _infix(operator: str, swapped: bool = False) -> Callable[[Value, Any], Value
     def method(self: Value, other: Any) -> Value:
         a, b = self._einjit_trace.literal(self), self._einjit_trace.literal(other)
         return self._einjit_trace.value(f"{b} {operator} {a}" if swapped else f"{a} {operator} {b}")
+
     return method
 
 
 class Value:
-    """What stands for an array while a function is traced: operators, torch's and NumPy's functions and methods write statements."""
+    """What stands for an array while a function is traced: operators, torch's and NumPy's functions and methods write
+    statements."""
 
     __array_priority__ = 1000
 
@@ -125,9 +197,15 @@ class Value:
     def __getitem__(self, key: Any) -> Value:
         def part(k: Any) -> str:
             if isinstance(k, slice):
-                return ":".join("" if x is None else str(int(x)) for x in ((k.start, k.stop) if k.step is None else (k.start, k.stop, k.step)))
+                return ":".join(
+                    "" if x is None else str(int(x))
+                    for x in ((k.start, k.stop) if k.step is None else (k.start, k.stop, k.step))
+                )
             return "..." if k is Ellipsis else self._einjit_trace.literal(k)
-        return self._einjit_trace.value(f"{self._name}[{', '.join(map(part, key if isinstance(key, tuple) else (key,)))}]")
+
+        return self._einjit_trace.value(
+            f"{self._name}[{', '.join(map(part, key if isinstance(key, tuple) else (key,)))}]"
+        )
 
     def __getattr__(self, name: str) -> Any:
         if name not in _METHODS:
@@ -169,6 +247,7 @@ def _values(x: Any) -> list[Value]:
 def _foreign(name: str, args: Sequence[Any], words: dict[str, Any]) -> Any:
     """A function of torch or NumPy, by its name: where both and the program text agree on it."""
     from .equations import einsum, tensordot
+
     if name == "einsum":
         return einsum(*args)
     if name == "tensordot":
@@ -187,6 +266,7 @@ def traced_tensordot(a: Any, b: Any, dims: Any = 2, axes: Any = None) -> Value:
 
 
 # ---- functions ----
+
 
 def _flat(x: Any, arrays: list[Any]) -> Any:
     """A copy of nested arguments with numbers in the place of arrays."""
@@ -220,7 +300,10 @@ class Traced:
         trace = Trace()
         result = self.function(*_rebuilt(args, trace.input), **_rebuilt(words, trace.input))
         several = isinstance(result, (list, tuple))
-        results = [trace.literal(x) if isinstance(x, Value) else trace.value(trace.literal(x))._name for x in (result if several else [result])]
+        results = [
+            trace.literal(x) if isinstance(x, Value) else trace.value(trace.literal(x))._name
+            for x in (result if several else [result])
+        ]
         return trace.text(results), dict(trace.captured.values()), several
 
     def __call__(self, *args: Any, **words: Any) -> Any:
@@ -229,7 +312,9 @@ class Traced:
         found = self.made.get(key)
         if found is None:
             text, captured, several = self.trace(args, words)
-            function = _einjit.Function(_einjit.Program(text), flags=4 if self.strict else 0, constants=captured or None)
+            function = _einjit.Function(
+                _einjit.Program(text), flags=4 if self.strict else 0, constants=captured or None
+            )
             found = self.made[key] = function, several
         function, several = found
         result = function(*arrays)
@@ -246,11 +331,34 @@ def results_from(program: _einjit.Program, first: int) -> _einjit.Program:
     return _einjit.Program(f"{head}return {', '.join(results.split(', ')[first:])}\n")
 
 
+def with_ranks(program: _einjit.Program, ranks: Sequence[int]) -> _einjit.Program:
+    """The same program, its inputs' ranks said: gradients need them."""
+    inputs = program.inputs
+    if all(shape is not None for _, _, shape in inputs):
+        return program
+    parameters = []
+    for (name, dtype, shape), rank in zip(inputs, ranks):
+        extents = (
+            [":"] * rank
+            if shape is None
+            else [":" if e is None else f"{e}:" if dtype is None and isinstance(e, str) else str(e) for e in shape]
+        )
+        parameters.append(f"{name}: {dtype or 'any'}[{', '.join(extents) or '()'}]")
+    _, _, body = str(program).partition("):\n")
+    return _einjit.Program(f"def forward({', '.join(parameters)}):\n{body}")
+
+
 class Gradient:
     """`einjit.grad` and `einjit.value_and_grad` of a function."""
 
     def __init__(self, function: Any, argnums: int | Sequence[int], with_value: bool) -> None:
-        self.traced = function if isinstance(function, Traced) else None if isinstance(function, _einjit.Function) else Traced(function)
+        self.traced = (
+            function
+            if isinstance(function, Traced)
+            else None
+            if isinstance(function, _einjit.Function)
+            else Traced(function)
+        )
         self.compiled = function if isinstance(function, _einjit.Function) else None
         self.argnums, self.with_value = argnums, with_value
         self.made: dict[Any, _einjit.Function] = {}
@@ -274,7 +382,8 @@ class Gradient:
 
     def _make(self, args: tuple[Any, ...]) -> _einjit.Function:
         if self.compiled is not None:
-            program, captured = self.compiled.program, {}
+            program = with_ranks(self.compiled.program, [len(shape_of(x)) for x in args])
+            captured: dict[str, Any] = {}
         else:
             assert self.traced is not None
             text, captured, _ = self.traced.trace(args, {})
@@ -295,6 +404,7 @@ _operators: dict[Any, _einjit.Function] = {}
 
 def operator(name: str) -> Callable[..., Any]:
     """A function of the program text as a function of arrays: einjit.exp(x), einjit.softmax(x, -1)."""
+
     def call(*args: Any, **words: Any) -> Any:
         found = _values([*args, *words.values()])
         if found:
@@ -308,14 +418,16 @@ def operator(name: str) -> Callable[..., Any]:
                 return repr(x)
             arrays.append(x)
             return f"x{len(arrays) - 1}"
+
         expression = f"{name}({', '.join([*map(written, args), *(f'{k}={written(v)}' for k, v in words.items())])})"
         function = _operators.get(expression)
         if function is None:
             text = f"def f({', '.join(f'x{i}' for i in range(len(arrays)))}):\n    return {expression}\n"
             function = _operators[expression] = _einjit.Function(_einjit.Program(text))
         return function(*arrays)
+
     call.__name__ = call.__qualname__ = name
-    call.__doc__ = f"`{name}` of the program text (torch's names and arguments) for arrays, or for values of a function that is traced."
+    call.__doc__ = f"`{name}` of the program text (torch's names and arguments), for arrays or for traced values."
     return call
 
 

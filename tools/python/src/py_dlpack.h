@@ -1,5 +1,5 @@
-/* py_dlpack.h - the part of DLPack's binary interface (1.x) that the extension reads and writes: tensors, capsules, and the
- * table of functions that a type offers as __dlpack_c_exchange_api__.
+/* py_dlpack.h - the part of DLPack's binary interface (1.x) that the extension reads and writes: tensors, capsules, and
+ * the table of functions that a type offers as __dlpack_c_exchange_api__.
  */
 #ifndef EJ_PY_DLPACK_H
 #define EJ_PY_DLPACK_H

@@ -2,8 +2,8 @@
  *
  * Takes  a Program, options, constant operands; then arrays.
  * Gives  results in new arrays of the first operand's kind, or in `out`.
- * Keeps  the last kernels with the signatures they are for, so that a call with a known one reads the arrays, compares words,
- *        and runs: no look-up, no allocation but the result's. Everything else (new signatures, their order, errors) is
+ * Keeps  the last kernels with the signatures they are for, so that a call with a known one reads the arrays, compares
+ * words, and runs: no look-up, no allocation but the result's. Everything else (new signatures, their order, errors) is
  *        libeinjit's.
  */
 #include <stdlib.h>
@@ -14,8 +14,8 @@
 PyTypeObject *py_function_type;
 
 enum { KERNELS = 16, SMALL_OPERANDS = 8, SMALL_WORDS = 192 };
-/* The GIL is given up for kernels that touch more than this many bytes: giving it up and getting it back takes 60 ns when nobody
- * waits for it, and up to 5 ms when someone does, which for a kernel of 1 us is the wrong trade. */
+/* The GIL is given up for kernels that touch more than this many bytes: giving it up and getting it back takes 60 ns
+ * when nobody waits for it, and up to 5 ms when someone does, which for a kernel of 1 us is the wrong trade. */
 enum { GIL_BYTES = 16384 };
 
 typedef struct known_kernel {
@@ -27,8 +27,7 @@ typedef struct known_kernel {
 } known_kernel;
 
 struct py_function {
-    PyObject_HEAD
-    py_vectorcall call;
+    PyObject_HEAD py_vectorcall call;
     py_program *program;
     PyObject *constants; /* tuple, per input the constant operand or None */
     char *open, *path, *constant_names;
@@ -48,12 +47,12 @@ einjit_compile_options py_function_options(const py_function *f)
 typedef struct call {
     py_function *f;
     size_t n_in, n_out;
-    py_operand *in, *out;         /* out: what the caller gave */
-    PyObject **kept;              /* what operands had to be made of, n_in + n_out */
-    einjit_tensor *tensors;       /* inputs, then outputs */
+    py_operand *in, *out;   /* out: what the caller gave */
+    PyObject **kept;        /* what operands had to be made of, n_in + n_out */
+    einjit_tensor *tensors; /* inputs, then outputs */
     size_t n_read, n_out_read;
-    bool given;                   /* out= */
-    const py_operand *like;       /* of which kind results are */
+    bool given;             /* out= */
+    const py_operand *like; /* of which kind results are */
     py_operand small[SMALL_OPERANDS];
     einjit_tensor small_tensors[SMALL_OPERANDS];
     PyObject *small_kept[SMALL_OPERANDS];
@@ -68,13 +67,10 @@ static int call_begin(call *c, py_function *f)
     c->n_in = f->n_in;
     c->n_out = f->n_out;
     c->n_read = c->n_out_read = c->n_words = 0;
-    c->given = false;
-    c->like = NULL;
+    c->given = false, c->like = NULL;
     c->words = c->small_words;
     if (n <= SMALL_OPERANDS) {
-        c->in = c->small;
-        c->tensors = c->small_tensors;
-        c->kept = c->small_kept;
+        c->in = c->small, c->tensors = c->small_tensors, c->kept = c->small_kept;
     } else {
         c->in = calloc(n, sizeof *c->in);
         c->tensors = calloc(n, sizeof *c->tensors);
@@ -129,8 +125,10 @@ static int read_output(call *c, size_t i, PyObject *object, bool *unreadable)
     enum py_read status = py_operand_read(&c->out[i], object, &why);
     if (status == PY_FAILED) return -1;
     if (status == PY_UNREADABLE) {
-        if (unreadable) *unreadable = true;
-        else py_fail(EINJIT_E_INVALID, "output %zu %s", i, why);
+        if (unreadable)
+            *unreadable = true;
+        else
+            py_fail(EINJIT_E_INVALID, "output %zu %s", i, why);
         return -1;
     }
     c->n_out_read = i + 1;
@@ -149,8 +147,10 @@ static int read_outputs(call *c, PyObject *out, bool *unreadable)
     PyObject *tuple = PySequence_Tuple(out);
     if (!tuple) return -1;
     int status = PyTuple_Size(tuple) == (Py_ssize_t)c->n_out ? 0 : -1;
-    if (status) py_fail(EINJIT_E_OPERAND_COUNT, "%zd outputs given, the program has %zu", PyTuple_Size(tuple), c->n_out);
-    for (size_t i = 0; i < c->n_out && !status; i++) status = read_output(c, i, PyTuple_GetItem(tuple, (Py_ssize_t)i), unreadable);
+    if (status)
+        py_fail(EINJIT_E_OPERAND_COUNT, "%zd outputs given, the program has %zu", PyTuple_Size(tuple), c->n_out);
+    for (size_t i = 0; i < c->n_out && !status; i++)
+        status = read_output(c, i, PyTuple_GetItem(tuple, (Py_ssize_t)i), unreadable);
     Py_DECREF(tuple); /* `out` holds its items */
     return status;
 }
@@ -232,8 +232,8 @@ static int compile(known_kernel *k, const call *c, bool outputs, einjit_error *e
     for (size_t i = 0; i < c->n_out && !status; i++) status = know_result(&k->out[i], shapes, i, &bytes, err);
     einjit_shapes_destroy(shapes);
     if (!status)
-        status = einjit_compile(&k->kernel, py_context(), f->program->graph, c->n_in, c->tensors, outputs ? c->n_out : 0,
-                                c->tensors + c->n_in, &options, err);
+        status = einjit_compile(&k->kernel, py_context(), f->program->graph, c->n_in, c->tensors,
+                                outputs ? c->n_out : 0, c->tensors + c->n_in, &options, err);
     if (status) return status;
     for (size_t i = 0; i < c->n_in; i++) {
         size_t n = einjit_dtype_bytes(c->tensors[i].dtype);
@@ -262,8 +262,10 @@ static known_kernel *learn(call *c, bool outputs)
     }
     if (status) {
         forget(&k);
-        if (status == EINJIT_E_NOMEM) PyErr_NoMemory();
-        else py_raise(&err);
+        if (status == EINJIT_E_NOMEM)
+            PyErr_NoMemory();
+        else
+            py_raise(&err);
         return NULL;
     }
     if (f->n_kernels == KERNELS) forget(&f->kernels[--f->n_kernels]);
@@ -321,7 +323,8 @@ static PyObject *differentiate(py_function *f, PyObject *const *args, size_t n, 
 {
     PyObject *operands = PyTuple_New((Py_ssize_t)n), *result = NULL;
     for (size_t i = 0; i < n && operands; i++) PyTuple_SetItem(operands, (Py_ssize_t)i, Py_NewRef(args[i]));
-    if (operands) result = PyObject_CallFunctionObjArgs(py_hook.gradient, (PyObject *)f, operands, out ? out : Py_None, NULL);
+    if (operands)
+        result = PyObject_CallFunctionObjArgs(py_hook.gradient, (PyObject *)f, operands, out ? out : Py_None, NULL);
     Py_XDECREF(operands);
     return result;
 }
@@ -362,7 +365,13 @@ PyObject *py_function_call(PyObject *self, PyObject *const *args, size_t n, PyOb
         PyErr_SetString(PyExc_TypeError, "a function of einjit takes arrays and out=");
         return NULL;
     }
-    if (n != f->n_call) return py_fail(n ? EINJIT_E_OPERAND_COUNT : EINJIT_E_NO_OPERANDS, "%zu operands given, the program has %zu", n, f->n_call);
+    if (n != f->n_call && unreadable) { /* a list of operands, perhaps */
+        *unreadable = true;
+        return NULL;
+    }
+    if (n != f->n_call)
+        return py_fail(n ? EINJIT_E_OPERAND_COUNT : EINJIT_E_NO_OPERANDS, "%zu operands given, the program has %zu", n,
+                       f->n_call);
     if (!call_begin(&c, f)) result = call_run(&c, args, out, unreadable);
     call_end(&c);
     return result;
@@ -384,7 +393,8 @@ static int print_stage(void *user, char *buffer, size_t capacity, size_t *needed
 {
     const explaining *e = user;
     einjit_compile_options options = py_function_options(e->c->f);
-    return einjit_explain(py_context(), e->c->f->program->graph, e->c->n_in, e->c->tensors, &options, e->stage, buffer, capacity, needed, err);
+    return einjit_explain(py_context(), e->c->f->program->graph, e->c->n_in, e->c->tensors, &options, e->stage, buffer,
+                          capacity, needed, err);
 }
 
 static PyObject *describe_cost(const call *c)
@@ -393,14 +403,14 @@ static PyObject *describe_cost(const call *c)
     einjit_cost cost;
     einjit_error err;
     int status;
-    Py_BEGIN_ALLOW_THREADS
-    status = einjit_plan_cost(&cost, py_context(), c->f->program->graph, c->n_in, c->tensors, &options, &err);
-    Py_END_ALLOW_THREADS
-    if (status) return py_raise(&err);
-    return Py_BuildValue("{sd sd sd sd sK sK sK sK sK}", "naive_operations", cost.naive_operations, "planned_operations",
-                         cost.planned_operations, "log10_mults", cost.log10_mults, "log2_largest", cost.log2_largest, "scratch_bytes",
-                         (unsigned long long)cost.scratch_bytes, "steps", (unsigned long long)cost.steps, "bytes_moved",
-                         (unsigned long long)cost.bytes_moved, "naive_bytes", (unsigned long long)cost.naive_bytes, "touched_bytes",
+    Py_BEGIN_ALLOW_THREADS status =
+        einjit_plan_cost(&cost, py_context(), c->f->program->graph, c->n_in, c->tensors, &options, &err);
+    Py_END_ALLOW_THREADS if (status) return py_raise(&err);
+    return Py_BuildValue("{sd sd sd sd sK sK sK sK sK}", "naive_operations", cost.naive_operations,
+                         "planned_operations", cost.planned_operations, "log10_mults", cost.log10_mults, "log2_largest",
+                         cost.log2_largest, "scratch_bytes", (unsigned long long)cost.scratch_bytes, "steps",
+                         (unsigned long long)cost.steps, "bytes_moved", (unsigned long long)cost.bytes_moved,
+                         "naive_bytes", (unsigned long long)cost.naive_bytes, "touched_bytes",
                          (unsigned long long)cost.touched_bytes);
 }
 
@@ -432,10 +442,13 @@ static PyObject *inspect(PyObject *self, PyObject *operands, const char *stage)
     call c;
     if (!args) return PyErr_NoMemory();
     for (size_t i = 0; i < n; i++) args[i] = PyTuple_GetItem(operands, (Py_ssize_t)i);
-    if (n != f->n_call) py_fail(EINJIT_E_OPERAND_COUNT, "%zu operands given, the program has %zu", n, f->n_call);
+    if (n != f->n_call)
+        py_fail(EINJIT_E_OPERAND_COUNT, "%zu operands given, the program has %zu", n, f->n_call);
     else {
         if (!call_begin(&c, f) && !read_inputs(&c, args, true, NULL))
-            result = !stage ? describe_cost(&c) : !*stage ? describe_shapes(&c) : py_text(print_stage, &(explaining){&c, stage});
+            result = !stage    ? describe_cost(&c)
+                     : !*stage ? describe_shapes(&c)
+                               : py_text(print_stage, &(explaining){&c, stage});
         call_end(&c);
     }
     free(args);
@@ -446,8 +459,10 @@ static PyObject *function_text(PyObject *self, PyObject *args)
 {
     PyObject *stage = PyTuple_Size(args) ? PyTuple_GetItem(args, 0) : NULL;
     const char *name = stage && PyUnicode_Check(stage) ? PyUnicode_AsUTF8AndSize(stage, NULL) : NULL;
-    if (!name || !*name) return py_fail(EINJIT_E_VALUE, "the first argument is a stage: \"opt\", \"plan\", \"asm\", ...");
-    PyObject *operands = PyTuple_GetSlice(args, 1, PyTuple_Size(args)), *result = operands ? inspect(self, operands, name) : NULL;
+    if (!name || !*name)
+        return py_fail(EINJIT_E_VALUE, "the first argument is a stage: \"opt\", \"plan\", \"asm\", ...");
+    PyObject *operands = PyTuple_GetSlice(args, 1, PyTuple_Size(args)),
+             *result = operands ? inspect(self, operands, name) : NULL;
     Py_XDECREF(operands);
     return result;
 }
@@ -507,7 +522,8 @@ static PyObject *function_new(PyTypeObject *type, PyObject *args, PyObject *word
     PyObject *program, *constants = NULL;
     const char *open = NULL, *path = NULL;
     int flags = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, words, "O!|zziO:Function", names, py_program_type, &program, &open, &path, &flags, &constants))
+    if (!PyArg_ParseTupleAndKeywords(args, words, "O!|zziO:Function", names, py_program_type, &program, &open, &path,
+                                     &flags, &constants))
         return NULL;
     allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
     py_function *f = (py_function *)allocate(type, 0);
@@ -542,29 +558,42 @@ static void function_dealloc(PyObject *self)
 
 static PyMethodDef function_methods[] = {
     {"text", function_text, METH_VARARGS,
-     "text(stage, *operands)\n--\n\nWhat compiling makes of the program for these operands, or for (dtype, shape) in their place: stage is graph, "
+     "text(stage, *operands)\n--\n\nWhat compiling makes of the program for these operands, or for (dtype, shape) in "
+     "their place: stage is graph, "
      "opt, opt+, stats, bind, path, plan, schedule, nest, cost, steps, dot, ir, asm or key."},
     {"cost", function_cost, METH_VARARGS,
-     "cost(*operands)\n--\n\nCounted, not measured, for operands or (dtype, shape): naive_operations, planned_operations, log10_mults, "
+     "cost(*operands)\n--\n\nCounted, not measured, for operands or (dtype, shape): naive_operations, "
+     "planned_operations, log10_mults, "
      "log2_largest, scratch_bytes, steps, bytes_moved, naive_bytes, touched_bytes."},
-    {"shapes", function_shapes, METH_VARARGS, "shapes(*operands)\n--\n\n(dtype, shape) of each result, without running anything."},
+    {"shapes", function_shapes, METH_VARARGS,
+     "shapes(*operands)\n--\n\n(dtype, shape) of each result, without running anything."},
     {NULL, NULL, 0, NULL}};
 static PyMemberDef function_members[] = {
     {"__vectorcalloffset__", T_PYSSIZET, offsetof(py_function, call), READONLY, NULL},
     {"program", T_OBJECT, offsetof(py_function, program), READONLY, "The Program that is run."},
-    {"constants", T_OBJECT, offsetof(py_function, constants), READONLY, "Per input its constant operand or None; None where there are none."},
+    {"constants", T_OBJECT, offsetof(py_function, constants), READONLY,
+     "Per input its constant operand or None; None where there are none."},
     {"flags", T_INT, offsetof(py_function, flags), READONLY, "Options: 1 as written, 4 strict."},
-    {"open", T_STRING, offsetof(py_function, open), READONLY, "Extents that stay open."}, {NULL, 0, 0, 0, NULL}};
+    {"open", T_STRING, offsetof(py_function, open), READONLY, "Extents that stay open."},
+    {NULL, 0, 0, 0, NULL}};
 
 int py_function_setup(PyObject *module)
 {
-    PyType_Slot slots[] = {{Py_tp_new, function_new}, {Py_tp_dealloc, function_dealloc}, {Py_tp_call, PyVectorcall_Call},
-                           {Py_tp_methods, function_methods}, {Py_tp_members, function_members}, {Py_tp_repr, function_repr},
-                           {Py_tp_doc,
-                            "Function(program, open=None, path=None, flags=0, constants=None)\n--\n\nA program to be called with arrays, "
-                            "f(*operands, out=None). Compiled for the dtypes, extents and strides that it meets, once each; those of the last "
-                            "16 are at hand, more in the library's cache. Kernels that touch 16 KiB or more run without the GIL."}, {0, NULL}};
-    PyType_Spec spec = {"einjit.Function", sizeof(py_function), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL, slots};
+    PyType_Slot slots[] = {
+        {Py_tp_new, function_new},
+        {Py_tp_dealloc, function_dealloc},
+        {Py_tp_call, PyVectorcall_Call},
+        {Py_tp_methods, function_methods},
+        {Py_tp_members, function_members},
+        {Py_tp_repr, function_repr},
+        {Py_tp_doc,
+         "Function(program, open=None, path=None, flags=0, constants=None)\n--\n\nA program to be called with arrays, "
+         "f(*operands, out=None). Compiled for the dtypes, extents and strides that it meets, once each; those of the "
+         "last "
+         "16 are at hand, more in the library's cache. Kernels that touch 16 KiB or more run without the GIL."},
+        {0, NULL}};
+    PyType_Spec spec = {"einjit.Function", sizeof(py_function), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL,
+                        slots};
     py_function_type = (PyTypeObject *)PyType_FromSpec(&spec);
     return py_function_type ? PyModule_AddObjectRef(module, "Function", (PyObject *)py_function_type) : -1;
 }

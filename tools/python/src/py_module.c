@@ -1,6 +1,7 @@
 /* py_module.c - the module einjit._einjit: errors, the context, and functions that need no object.
  *
- * Takes  Python's hooks, once (setup). Gives  einsum for equations that were met before, path search, lists and figures.
+ * Takes  Python's hooks, once (setup). Gives  einsum for equations that were met before, path search, lists and
+ * figures.
  */
 #include <stdarg.h>
 #include <stdlib.h>
@@ -14,7 +15,8 @@ py_hooks py_hook;
 
 static PyObject *error_class(int status)
 {
-    if (py_hook.errors && status > 0 && status < PyTuple_Size(py_hook.errors)) return PyTuple_GetItem(py_hook.errors, status);
+    if (py_hook.errors && status > 0 && status < PyTuple_Size(py_hook.errors))
+        return PyTuple_GetItem(py_hook.errors, status);
     return PyExc_RuntimeError;
 }
 
@@ -22,10 +24,12 @@ PyObject *py_raise(const einjit_error *err)
 {
     PyObject *text = PyUnicode_DecodeUTF8(err->text, (Py_ssize_t)strlen(err->text), "replace");
     PyObject *source = PyUnicode_DecodeUTF8(err->source, err->line ? (Py_ssize_t)strlen(err->source) : 0, "replace");
-    PyObject *before = PyUnicode_DecodeUTF8(err->source, err->line ? err->caret : 0, "replace"); /* bytes to characters */
+    PyObject *before =
+        PyUnicode_DecodeUTF8(err->source, err->line ? err->caret : 0, "replace"); /* bytes to characters */
     PyObject *class = error_class(err->code), *made = NULL;
     if (text && source && before)
-        made = PyObject_CallFunction(class, "OiiOn", text, (int)err->line, (int)err->column, source, PyUnicode_GetLength(before));
+        made = PyObject_CallFunction(class, "OiiOn", text, (int)err->line, (int)err->column, source,
+                                     PyUnicode_GetLength(before));
     if (made) PyErr_SetObject(class, made);
     Py_XDECREF(made);
     Py_XDECREF(text);
@@ -67,12 +71,12 @@ PyObject *py_text(py_printer print, void *user)
     einjit_error err;
     int status;
     char *buffer = NULL;
-    Py_BEGIN_ALLOW_THREADS
-    status = print(user, NULL, 0, &needed, &err);
+    Py_BEGIN_ALLOW_THREADS status = print(user, NULL, 0, &needed, &err);
     buffer = status ? NULL : malloc(needed + 1);
     if (buffer) status = print(user, buffer, needed + 1, NULL, &err);
-    Py_END_ALLOW_THREADS
-    PyObject *text = status ? py_raise(&err) : buffer ? PyUnicode_DecodeUTF8(buffer, (Py_ssize_t)needed, "replace") : PyErr_NoMemory();
+    Py_END_ALLOW_THREADS PyObject *text = status   ? py_raise(&err)
+                                          : buffer ? PyUnicode_DecodeUTF8(buffer, (Py_ssize_t)needed, "replace")
+                                                   : PyErr_NoMemory();
     free(buffer);
     return text;
 }
@@ -93,7 +97,8 @@ PyObject *py_shape(int rank, const int64_t *shape)
 static PyObject *module_einsum(PyObject *self, PyObject *const *args, Py_ssize_t n, PyObject *names)
 {
     (void)self;
-    PyObject *function = n > 1 && PyUnicode_CheckExact(args[0]) ? PyDict_GetItemWithError(py_hook.cache, args[0]) : NULL;
+    PyObject *function =
+        n > 1 && PyUnicode_CheckExact(args[0]) ? PyDict_GetItemWithError(py_hook.cache, args[0]) : NULL;
     Py_ssize_t n_names = names ? PyTuple_Size(names) : 0;
     bool plain = !n_names || (n_names == 1 && !PyUnicode_CompareWithASCIIString(PyTuple_GetItem(names, 0), "out"));
     if (function && plain) {
@@ -139,15 +144,15 @@ static PyObject *path_of(const network *w, const char *strategy)
     double mults, largest;
     einjit_error err;
     int status;
-    Py_BEGIN_ALLOW_THREADS
-    status = einjit_path(the_context, w->n, w->ranks, w->labels, w->n_output, w->output, w->n_labels, w->sizes, strategy, w->pairs,
-                         2 * w->n, &n_steps, &mults, &largest, &err);
-    Py_END_ALLOW_THREADS
-    if (status) return py_raise(&err);
+    Py_BEGIN_ALLOW_THREADS status =
+        einjit_path(the_context, w->n, w->ranks, w->labels, w->n_output, w->output, w->n_labels, w->sizes, strategy,
+                    w->pairs, 2 * w->n, &n_steps, &mults, &largest, &err);
+    Py_END_ALLOW_THREADS if (status) return py_raise(&err);
     PyObject *steps = PyList_New((Py_ssize_t)n_steps);
     for (size_t i = 0; i < n_steps && steps; i++) {
-        PyObject *step = w->pairs[2 * i + 1] < 0 ? Py_BuildValue("(i)", (int)w->pairs[2 * i])
-                                                 : Py_BuildValue("(ii)", (int)w->pairs[2 * i], (int)w->pairs[2 * i + 1]);
+        PyObject *step = w->pairs[2 * i + 1] < 0
+                             ? Py_BuildValue("(i)", (int)w->pairs[2 * i])
+                             : Py_BuildValue("(ii)", (int)w->pairs[2 * i], (int)w->pairs[2 * i + 1]);
         if (!step || PyList_SetItem(steps, (Py_ssize_t)i, step)) Py_CLEAR(steps);
     }
     return steps ? Py_BuildValue("(Ndd)", steps, mults, largest) : NULL;
@@ -159,7 +164,9 @@ static PyObject *module_path(PyObject *self, PyObject *args)
     const char *strategy = NULL;
     network w = {0};
     (void)self;
-    if (!PyArg_ParseTuple(args, "O!O!O!|z:path", &PyTuple_Type, &terms, &PyTuple_Type, &output, &PyTuple_Type, &sizes, &strategy)) return NULL;
+    if (!PyArg_ParseTuple(args, "O!O!O!|z:path", &PyTuple_Type, &terms, &PyTuple_Type, &output, &PyTuple_Type, &sizes,
+                          &strategy))
+        return NULL;
     if (!py_context()) return NULL;
     w.n = (size_t)PyTuple_Size(terms);
     w.n_labels = (size_t)PyTuple_Size(sizes);
@@ -197,9 +204,9 @@ static PyObject *module_statistics(PyObject *self, PyObject *unused)
     if (!py_context()) return NULL;
     einjit_context_statistics(the_context, &s);
 #define FIGURE(name) #name, (unsigned long long)s.name
-    return Py_BuildValue("{sK sK sK sK sK sK sK sK sK sK sK sK}", FIGURE(hits), FIGURE(misses), FIGURE(waits), FIGURE(failures),
-                         FIGURE(evictions), FIGURE(entries), FIGURE(bytes), FIGURE(limit_bytes), FIGURE(compile_ns),
-                         FIGURE(failure_bytes), FIGURE(scratch_bytes), FIGURE(scratch_limit_bytes));
+    return Py_BuildValue("{sK sK sK sK sK sK sK sK sK sK sK sK}", FIGURE(hits), FIGURE(misses), FIGURE(waits),
+                         FIGURE(failures), FIGURE(evictions), FIGURE(entries), FIGURE(bytes), FIGURE(limit_bytes),
+                         FIGURE(compile_ns), FIGURE(failure_bytes), FIGURE(scratch_bytes), FIGURE(scratch_limit_bytes));
 #undef FIGURE
 }
 
@@ -218,11 +225,11 @@ static PyObject *module_pointwise(PyObject *self, PyObject *unused)
     (void)unused;
     PyObject *all = PyDict_New();
     if (!all) return NULL;
-#define EINJIT_FN(name, NAME, arity, rule)                                                                                           \
-    {                                                                                                                                \
-        PyObject *n = PyLong_FromLong(arity);                                                                                        \
-        if (n) PyDict_SetItemString(all, #name, n);                                                                                  \
-        Py_XDECREF(n);                                                                                                               \
+#define EINJIT_FN(name, NAME, arity, rule)                                                                             \
+    {                                                                                                                  \
+        PyObject *n = PyLong_FromLong(arity);                                                                          \
+        if (n) PyDict_SetItemString(all, #name, n);                                                                    \
+        Py_XDECREF(n);                                                                                                 \
     }
 #include <einjit/ops.def>
 #undef EINJIT_FN
@@ -245,8 +252,8 @@ static PyObject *module_setup(PyObject *self, PyObject *args)
 {
     py_hooks h = {0};
     (void)self;
-    if (!PyArg_ParseTuple(args, "O!OOOOOO!:setup", &PyTuple_Type, &h.errors, &h.coerce, &h.accept, &h.wrap, &h.gradient, &h.einsum,
-                          &PyDict_Type, &h.cache))
+    if (!PyArg_ParseTuple(args, "O!OOOOOO!:setup", &PyTuple_Type, &h.errors, &h.coerce, &h.accept, &h.wrap, &h.gradient,
+                          &h.einsum, &PyDict_Type, &h.cache))
         return NULL;
     h.requires_grad = PyUnicode_InternFromString("requires_grad");
     h.is_conj = PyUnicode_InternFromString("is_conj");
@@ -260,21 +267,32 @@ static PyObject *module_setup(PyObject *self, PyObject *args)
 
 static PyMethodDef module_methods[] = {
     {"einsum", (PyCFunction)(void (*)(void))module_einsum, METH_FASTCALL | METH_KEYWORDS,
-     "einsum(*operands, out=None, optimize=None, dtype=None, order='K', casting='safe', memory_limit=None, use_blas=True, "
+     "einsum(*operands, out=None, optimize=None, dtype=None, order='K', casting='safe', memory_limit=None, "
+     "use_blas=True, "
      "backend='auto')\n--\n\n"
-     "An einsum, in every form of NumPy's, torch's and opt_einsum's: einsum(\"ij,jk->ik\", a, b), einsum(a, [0, 1], b, [1, 2], [0, 2]), "
+     "An einsum, in every form of NumPy's, torch's and opt_einsum's: einsum(\"ij,jk->ik\", a, b), einsum(a, [0, 1], b, "
+     "[1, 2], [0, 2]), "
      "einsum(\"ij,jk\", [a, b]); with ellipsis, diagonals, extents of 1 that broadcast, labels of any script.\n\n"
-     "Operands are arrays of NumPy, torch or jax on the CPU, or anything with DLPack or the buffer protocol, of any strides; they are not "
-     "copied. The result is new and row-major, of the first operand's kind and the operands' promoted dtype, or in `out`, which must not "
+     "Operands are arrays of NumPy, torch or jax on the CPU, or anything with DLPack or the buffer protocol, of any "
+     "strides; they are not "
+     "copied. The result is new and row-major, of the first operand's kind and the operands' promoted dtype, or in "
+     "`out`, which must not "
      "be read-only. Of operands that require a gradient, the result does, too.\n\n"
-     "optimize: None, True or \"auto\": the library's path; \"optimal\", \"greedy\"; or a path. dtype, casting: NumPy's. The others are "
+     "optimize: None, True or \"auto\": the library's path; \"optimal\", \"greedy\"; or a path. dtype, casting: "
+     "NumPy's. The others are "
      "accepted and mean nothing here.\n\n"
-     "Raises classes of einjit.errors: RankError, DimError, BadCharError, ... (ValueErrors), DtypeError (a TypeError). The first call with "
-     "a signature of dtypes, extents and strides compiles, in milliseconds; then a call takes about a microsecond above the kernel."},
-    {"path", module_path, METH_VARARGS, "path(terms, output, sizes, strategy=None)\n--\n\n(steps in single-assignment ids, log10_mults, log2_largest)."},
-    {"statistics", module_statistics, METH_NOARGS, "statistics()\n--\n\nCounters of the kernel cache since the process began."},
-    {"clear_cache", module_clear_cache, METH_NOARGS, "clear_cache()\n--\n\nDrop every cached kernel but those that functions hold."},
-    {"pointwise", module_pointwise, METH_NOARGS, "pointwise()\n--\n\nNames of the pointwise functions and how many operands each takes."},
+     "Raises classes of einjit.errors: RankError, DimError, BadCharError, ... (ValueErrors), DtypeError (a TypeError). "
+     "The first call with "
+     "a signature of dtypes, extents and strides compiles, in milliseconds; then a call takes about a microsecond "
+     "above the kernel."},
+    {"path", module_path, METH_VARARGS,
+     "path(terms, output, sizes, strategy=None)\n--\n\n(steps in single-assignment ids, log10_mults, log2_largest)."},
+    {"statistics", module_statistics, METH_NOARGS,
+     "statistics()\n--\n\nCounters of the kernel cache since the process began."},
+    {"clear_cache", module_clear_cache, METH_NOARGS,
+     "clear_cache()\n--\n\nDrop every cached kernel but those that functions hold."},
+    {"pointwise", module_pointwise, METH_NOARGS,
+     "pointwise()\n--\n\nNames of the pointwise functions and how many operands each takes."},
     {"reasons", module_reasons, METH_NOARGS, "reasons()\n--\n\n(name, text) of each status."},
     {"setup", module_setup, METH_VARARGS, "setup(...)\n--\n\nPython's part; called once by the package."},
     {NULL, NULL, 0, NULL}};
@@ -282,8 +300,15 @@ static PyMethodDef module_methods[] = {
 PyMODINIT_FUNC PyInit__einjit(void);
 PyMODINIT_FUNC PyInit__einjit(void)
 {
-    static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_einjit", "Arrays in, libeinjit, arrays out.", -1, module_methods,
-                                            NULL, NULL, NULL, NULL};
+    static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT,
+                                            "_einjit",
+                                            "Arrays in, libeinjit, arrays out.",
+                                            -1,
+                                            module_methods,
+                                            NULL,
+                                            NULL,
+                                            NULL,
+                                            NULL};
     PyObject *module = PyModule_Create(&definition);
     if (!module) return NULL;
 #ifdef EINJIT_PY_NO_CODEGEN
@@ -292,7 +317,8 @@ PyMODINIT_FUNC PyInit__einjit(void)
     bool codegen = true;
 #endif
     if (py_array_setup(module) || py_program_setup(module) || py_function_setup(module) ||
-        PyModule_AddStringConstant(module, "version", einjit_version()) || PyModule_AddIntConstant(module, "codegen", codegen))
+        PyModule_AddStringConstant(module, "version", einjit_version()) ||
+        PyModule_AddIntConstant(module, "codegen", codegen))
         Py_CLEAR(module);
     return module;
 }

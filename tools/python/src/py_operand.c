@@ -1,9 +1,8 @@
 /* py_operand.c - any array as einjit_tensor, without copying.
  *
- * Takes  an object: numpy.ndarray, a type with DLPack's exchange functions (torch), one with __dlpack__, the buffer protocol,
- *        or (dtype, shape) where only shapes count.
- * Gives  its tensor; or why it has none, so that Python may look for another way.
- * Keeps  what the tensor borrows until py_operand_release.
+ * Takes  an object: numpy.ndarray, a type with DLPack's exchange functions (torch), one with __dlpack__, the buffer
+ * protocol, or (dtype, shape) where only shapes count. Gives  its tensor; or why it has none, so that Python may look
+ * for another way. Keeps  what the tensor borrows until py_operand_release.
  */
 #include <string.h>
 
@@ -11,20 +10,18 @@
 
 /* ---- numpy.ndarray ---- */
 
-/* The beginning of PyArrayObject and of PyArray_Descr, the same in NumPy 1 and 2 (macros of its C API compile to reads of
- * these). py_numpy_setup compares what is read here with the buffer protocol before it is relied on. The buffer protocol
- * takes 150 ns an array, this 5. */
+/* The beginning of PyArrayObject and of PyArray_Descr, the same in NumPy 1 and 2 (macros of its C API compile to reads
+ * of these). py_numpy_setup compares what is read here with the buffer protocol before it is relied on. The buffer
+ * protocol takes 150 ns an array, this 5. */
 typedef struct numpy_array {
-    PyObject_HEAD
-    char *data;
+    PyObject_HEAD char *data;
     int rank;
     Py_ssize_t *shape, *strides;
     PyObject *base, *descr;
     int flags;
 } numpy_array;
 typedef struct numpy_descr {
-    PyObject_HEAD
-    PyTypeObject *type;
+    PyObject_HEAD PyTypeObject *type;
     char kind, letter, byte_order, unused;
     int number;
 } numpy_descr;
@@ -61,10 +58,12 @@ static enum py_read read_numpy(py_operand *out, PyObject *object, const char **w
 
 static int dlpack_dtype(const dl_tensor *t)
 {
-    static const struct { uint8_t code, bits; int8_t dtype; } known[] = {
-        {DL_FLOAT, 32, EINJIT_F32}, {DL_FLOAT, 64, EINJIT_F64}, {DL_INT, 64, EINJIT_I64}, {DL_INT, 32, EINJIT_I32},
-        {DL_COMPLEX, 64, EINJIT_C64}, {DL_COMPLEX, 128, EINJIT_C128}, {DL_BOOL, 8, EINJIT_BOOL}, {DL_FLOAT, 16, EINJIT_F16},
-        {DL_BFLOAT, 16, EINJIT_BF16}};
+    static const struct {
+        uint8_t code, bits;
+        int8_t dtype;
+    } known[] = {{DL_FLOAT, 32, EINJIT_F32}, {DL_FLOAT, 64, EINJIT_F64},   {DL_INT, 64, EINJIT_I64},
+                 {DL_INT, 32, EINJIT_I32},   {DL_COMPLEX, 64, EINJIT_C64}, {DL_COMPLEX, 128, EINJIT_C128},
+                 {DL_BOOL, 8, EINJIT_BOOL},  {DL_FLOAT, 16, EINJIT_F16},   {DL_BFLOAT, 16, EINJIT_BF16}};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (known[i].code == t->code && known[i].bits == t->bits && t->lanes == 1) return known[i].dtype;
     return -1;
@@ -133,11 +132,12 @@ static bool flag_set(PyObject *object, PyObject *method)
     return set;
 }
 
-/* torch keeps conjugation and negation as flags of a view, which DLPack's tensor does not show. Negation comes from x.conj().imag,
- * whose strides are even: an axis along which the stride is odd rules it out without asking. */
+/* torch keeps conjugation and negation as flags of a view, which DLPack's tensor does not show. Negation comes from
+ * x.conj().imag, whose strides are even: an axis along which the stride is odd rules it out without asking. */
 static bool is_lazy(PyObject *object, const einjit_tensor *t)
 {
-    if (t->dtype == EINJIT_C64 || t->dtype == EINJIT_C128) return flag_set(object, py_hook.is_conj) || flag_set(object, py_hook.is_neg);
+    if (t->dtype == EINJIT_C64 || t->dtype == EINJIT_C128)
+        return flag_set(object, py_hook.is_conj) || flag_set(object, py_hook.is_neg);
     if (t->dtype != EINJIT_F32 && t->dtype != EINJIT_F64) return false;
     for (int32_t a = t->rank; a-- > 0;)
         if (t->shape[a] > 1 && (!t->strides || t->strides[a] & 1)) return false;
@@ -215,7 +215,9 @@ static int buffer_dtype(const Py_buffer *b)
     case '?': return EINJIT_BOOL;
     case 'f': return EINJIT_F32;
     case 'd': return EINJIT_F64;
-    case 'i': case 'l': case 'q': return b->itemsize == 8 ? EINJIT_I64 : b->itemsize == 4 ? EINJIT_I32 : -1;
+    case 'i':
+    case 'l':
+    case 'q': return b->itemsize == 8 ? EINJIT_I64 : b->itemsize == 4 ? EINJIT_I32 : -1;
     default: return -1;
     }
 }
@@ -250,9 +252,11 @@ static bool has(PyObject *object, const char *name)
 static bool is_numpy(PyTypeObject *type)
 {
     if (py_numpy_type) return false;
-    PyObject *module = PyObject_GetAttrString((PyObject *)type, "__module__"), *name = PyObject_GetAttrString((PyObject *)type, "__name__");
+    PyObject *module = PyObject_GetAttrString((PyObject *)type, "__module__"),
+             *name = PyObject_GetAttrString((PyObject *)type, "__name__");
     bool same = module && name && PyUnicode_Check(module) && PyUnicode_Check(name) &&
-                !PyUnicode_CompareWithASCIIString(module, "numpy") && !PyUnicode_CompareWithASCIIString(name, "ndarray");
+                !PyUnicode_CompareWithASCIIString(module, "numpy") &&
+                !PyUnicode_CompareWithASCIIString(name, "ndarray");
     PyErr_Clear();
     Py_XDECREF(module);
     Py_XDECREF(name);
@@ -262,7 +266,8 @@ static bool is_numpy(PyTypeObject *type)
 static enum py_read read_other(py_operand *out, PyObject *object, const char **why)
 {
     PyTypeObject *type = Py_TYPE(object);
-    if (PyList_Check(object) || PyTuple_Check(object) || PyFloat_Check(object) || PyLong_Check(object) || PyComplex_Check(object)) {
+    if (PyList_Check(object) || PyTuple_Check(object) || PyFloat_Check(object) || PyLong_Check(object) ||
+        PyComplex_Check(object)) {
         *why = "is no array";
         return PY_UNREADABLE;
     }
@@ -320,7 +325,8 @@ static int read_spec(py_operand *out, PyObject *object)
     Py_ssize_t rank = PyTuple_Size(shape);
     if (dtype < 0 || rank > PY_RANK_MAX) {
         Py_DECREF(shape);
-        py_fail(dtype < 0 ? EINJIT_E_DTYPE : EINJIT_E_LIMIT, dtype < 0 ? "there is no dtype '%s'" : "'%s': more than 64 axes", name);
+        py_fail(dtype < 0 ? EINJIT_E_DTYPE : EINJIT_E_LIMIT,
+                dtype < 0 ? "there is no dtype '%s'" : "'%s': more than 64 axes", name);
         return -1;
     }
     for (Py_ssize_t a = 0; a < rank; a++) out->shape[a] = PyLong_AsLongLong(PyTuple_GetItem(shape, a));

@@ -1,6 +1,7 @@
 /* py_program.c - Program: an einjit_graph as Python's object.
  *
- * Takes  program text or an equation. Gives  what the library says about it: text, inputs, gradients, what passes make of it.
+ * Takes  program text or an equation. Gives  what the library says about it: text, inputs, gradients, what passes make
+ * of it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +14,10 @@ static PyObject *wrap_graph(einjit_graph *graph)
 {
     allocfunc allocate = (allocfunc)PyType_GetSlot(py_program_type, Py_tp_alloc);
     py_program *made = (py_program *)allocate(py_program_type, 0);
-    if (made) made->graph = graph;
-    else einjit_graph_destroy(graph);
+    if (made)
+        made->graph = graph;
+    else
+        einjit_graph_destroy(graph);
     return (PyObject *)made;
 }
 
@@ -65,10 +68,14 @@ static PyObject *describe_input(const einjit_graph *graph, size_t i)
     if (rank > PY_RANK_MAX) return py_fail(EINJIT_E_LIMIT, "an input of more than %d axes", PY_RANK_MAX);
     PyObject *extents = rank < 0 ? Py_NewRef(Py_None) : PyTuple_New(rank);
     for (int a = 0; a < rank && extents; a++) {
-        PyObject *extent = shape[a] >= 0 ? PyLong_FromLongLong(shape[a]) : symbols[a] ? PyUnicode_FromString(symbols[a]) : Py_NewRef(Py_None);
+        PyObject *extent = shape[a] >= 0 ? PyLong_FromLongLong(shape[a])
+                           : symbols[a]  ? PyUnicode_FromString(symbols[a])
+                                         : Py_NewRef(Py_None);
         if (!extent || PyTuple_SetItem(extents, a, extent)) Py_CLEAR(extents);
     }
-    return extents ? Py_BuildValue("(szN)", einjit_graph_input_name(graph, i), dtype < 0 ? NULL : einjit_dtype_name(dtype), extents) : NULL;
+    return extents ? Py_BuildValue("(szN)", einjit_graph_input_name(graph, i),
+                                   dtype < 0 ? NULL : einjit_dtype_name(dtype), extents)
+                   : NULL;
 }
 
 static PyObject *program_inputs(PyObject *self, void *unused)
@@ -111,10 +118,8 @@ static PyObject *program_optimized(PyObject *self, PyObject *args)
     einjit_graph *graph = copy_graph(self);
     if (!graph) return NULL;
     int status;
-    Py_BEGIN_ALLOW_THREADS
-    status = einjit_optimize(graph, passes, &err);
-    Py_END_ALLOW_THREADS
-    if (!status) return wrap_graph(graph);
+    Py_BEGIN_ALLOW_THREADS status = einjit_optimize(graph, passes, &err);
+    Py_END_ALLOW_THREADS if (!status) return wrap_graph(graph);
     einjit_graph_destroy(graph);
     return py_raise(&err);
 }
@@ -122,7 +127,8 @@ static PyObject *program_optimized(PyObject *self, PyObject *args)
 /* ---- gradients ---- */
 
 /* One more input for each result that has axes (or always, where `seeded`), called grad0, grad1, ... */
-static int add_seeds(einjit_graph *graph, size_t n, const einjit_value *y, einjit_value *seeds, bool seeded, einjit_error *err)
+static int add_seeds(einjit_graph *graph, size_t n, const einjit_value *y, einjit_value *seeds, bool seeded,
+                     einjit_error *err)
 {
     int64_t shape[PY_RANK_MAX];
     for (int a = 0; a < PY_RANK_MAX; a++) shape[a] = -1;
@@ -134,7 +140,8 @@ static int add_seeds(einjit_graph *graph, size_t n, const einjit_value *y, einji
         snprintf(name, sizeof name, "grad%zu", k);
         for (unsigned taken = 2; einjit_graph_value(graph, name) >= 0; taken++) /* a gradient's gradient */
             snprintf(name, sizeof name, "grad%zu_%u", k, taken);
-        int status = einjit_graph_input(&seeds[k], graph, name, -1, rank < PY_RANK_MAX ? rank : -1, rank > 0 ? shape : NULL, NULL, err);
+        int status = einjit_graph_input(&seeds[k], graph, name, -1, rank < PY_RANK_MAX ? rank : -1,
+                                        rank > 0 ? shape : NULL, NULL, err);
         if (status) return status;
     }
     return EINJIT_OK;
@@ -191,21 +198,32 @@ static PyObject *program_gradient(PyObject *self, PyObject *args, PyObject *word
 }
 
 static PyMethodDef program_methods[] = {
-    {"optimized", program_optimized, METH_VARARGS, "optimized(passes=None)\n--\n\nA new program: after these passes (names with commas), or all."},
+    {"optimized", program_optimized, METH_VARARGS,
+     "optimized(passes=None)\n--\n\nA new program: after these passes (names with commas), or all."},
     {"gradient", (PyCFunction)(void (*)(void))program_gradient, METH_VARARGS | METH_KEYWORDS,
-     "gradient(wrt, seeded=False)\n--\n\nA new program that also gives the gradient of the sum of its results by the named values. Results with "
-     "axes (all of them where seeded) take one more input each, grad0, grad1, ... where these names are free, of their shape."},
+     "gradient(wrt, seeded=False)\n--\n\nA new program that also gives the gradient of the sum of its results by the "
+     "named values. Results with "
+     "axes (all of them where seeded) take one more input each, grad0, grad1, ... where these names are free, of their "
+     "shape."},
     {NULL, NULL, 0, NULL}};
 static PyGetSetDef program_fields[] = {
-    {"inputs", program_inputs, NULL, "(name, dtype or None, shape or None) of each input; extents are numbers, names or None.", NULL},
-    {"n_outputs", program_outputs, NULL, "How many results the program has.", NULL}, {NULL, NULL, NULL, NULL, NULL}};
+    {"inputs", program_inputs, NULL,
+     "(name, dtype or None, shape or None) of each input; extents are numbers, names or None.", NULL},
+    {"n_outputs", program_outputs, NULL, "How many results the program has.", NULL},
+    {NULL, NULL, NULL, NULL, NULL}};
 
 int py_program_setup(PyObject *module)
 {
-    PyType_Slot slots[] = {{Py_tp_new, program_new}, {Py_tp_dealloc, program_dealloc}, {Py_tp_str, program_str}, {Py_tp_repr, program_str},
-                           {Py_tp_methods, program_methods}, {Py_tp_getset, program_fields},
-                           {Py_tp_doc, "Program(text=None, equation=None)\n--\n\nA program of einsums: text as in the README's \"The program text\", or "
-                                       "one equation. Prints as its text. Raises an EinjitError with line and column."}, {0, NULL}};
+    PyType_Slot slots[] = {{Py_tp_new, program_new},
+                           {Py_tp_dealloc, program_dealloc},
+                           {Py_tp_str, program_str},
+                           {Py_tp_repr, program_str},
+                           {Py_tp_methods, program_methods},
+                           {Py_tp_getset, program_fields},
+                           {Py_tp_doc, "Program(text=None, equation=None)\n--\n\nA program of einsums: text as in the "
+                                       "README's \"The program text\", or "
+                                       "one equation. Prints as its text. Raises an EinjitError with line and column."},
+                           {0, NULL}};
     PyType_Spec spec = {"einjit.Program", sizeof(py_program), 0, Py_TPFLAGS_DEFAULT, slots};
     py_program_type = (PyTypeObject *)PyType_FromSpec(&spec);
     return py_program_type ? PyModule_AddObjectRef(module, "Program", (PyObject *)py_program_type) : -1;

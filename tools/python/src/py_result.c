@@ -1,8 +1,8 @@
 /* py_result.c - new arrays of the caller's kind, and einjit.Array for callers that have none.
  *
  * Takes  dtype, shape, and an operand whose kind the result is to have.
- * Gives  numpy.empty's array, what the type's exchange functions allocate, or an Array, which Python's `wrap` hook turns into
- *        the caller's kind (jax) once it is filled.
+ * Gives  numpy.empty's array, what the type's exchange functions allocate, or an Array, which Python's `wrap` hook
+ * turns into the caller's kind (jax) once it is filled.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -24,8 +24,8 @@ int py_numpy_dtype(int type_number)
 static int know_dtype(PyObject *numpy, int dtype)
 {
     static const char *const names[EINJIT_DTYPE_COUNT] = {
-        [EINJIT_BOOL] = "bool", [EINJIT_I32] = "int32", [EINJIT_I64] = "int64", [EINJIT_F32] = "float32", [EINJIT_F64] = "float64",
-        [EINJIT_C64] = "complex64", [EINJIT_C128] = "complex128"};
+        [EINJIT_BOOL] = "bool",   [EINJIT_I32] = "int32",     [EINJIT_I64] = "int64",      [EINJIT_F32] = "float32",
+        [EINJIT_F64] = "float64", [EINJIT_C64] = "complex64", [EINJIT_C128] = "complex128"};
     if (!names[dtype]) return 0;
     numpy_dtypes[dtype] = PyObject_CallMethod(numpy, "dtype", "s", names[dtype]);
     PyObject *number = numpy_dtypes[dtype] ? PyObject_GetAttrString(numpy_dtypes[dtype], "num") : NULL;
@@ -70,8 +70,10 @@ static PyObject *new_numpy(py_type_of *type, einjit_tensor *out)
     PyObject *array = PyObject_Call(numpy_empty, type->numpy_args, NULL);
     py_operand made;
     const char *why;
-    if (array && py_operand_read(&made, array, &why) == PY_READ) *out = made.tensor;
-    else Py_CLEAR(array);
+    if (array && py_operand_read(&made, array, &why) == PY_READ)
+        *out = made.tensor;
+    else
+        Py_CLEAR(array);
     return array;
 }
 
@@ -86,23 +88,30 @@ static void allocation_failed(void *user, const char *kind, const char *message)
 
 static PyObject *new_exchange(const py_type_of *type, const dl_exchange *exchange, einjit_tensor *out)
 {
-    static const struct { uint8_t code, bits; } dtypes[EINJIT_DTYPE_COUNT] = {
-        [EINJIT_BOOL] = {DL_BOOL, 8}, [EINJIT_I32] = {DL_INT, 32}, [EINJIT_I64] = {DL_INT, 64}, [EINJIT_F32] = {DL_FLOAT, 32},
-        [EINJIT_F64] = {DL_FLOAT, 64}, [EINJIT_C64] = {DL_COMPLEX, 64}, [EINJIT_C128] = {DL_COMPLEX, 128}};
-    dl_tensor wanted = {.device_type = DL_CPU, .rank = type->rank, .code = dtypes[type->dtype].code, .bits = dtypes[type->dtype].bits,
-                        .lanes = 1, .shape = type->shape};
+    static const struct {
+        uint8_t code, bits;
+    } dtypes[EINJIT_DTYPE_COUNT] = {[EINJIT_BOOL] = {DL_BOOL, 8},     [EINJIT_I32] = {DL_INT, 32},
+                                    [EINJIT_I64] = {DL_INT, 64},      [EINJIT_F32] = {DL_FLOAT, 32},
+                                    [EINJIT_F64] = {DL_FLOAT, 64},    [EINJIT_C64] = {DL_COMPLEX, 64},
+                                    [EINJIT_C128] = {DL_COMPLEX, 128}};
+    dl_tensor wanted = {.device_type = DL_CPU,
+                        .rank = type->rank,
+                        .code = dtypes[type->dtype].code,
+                        .bits = dtypes[type->dtype].bits,
+                        .lanes = 1,
+                        .shape = type->shape};
     dl_versioned *made = NULL;
     void *object = NULL;
     if (exchange->allocate(&wanted, &made, NULL, allocation_failed)) return NULL;
-    *out = (einjit_tensor){(char *)made->tensor.data + made->tensor.byte_offset, type->dtype, type->rank, type->shape, NULL};
+    *out = (einjit_tensor){(char *)made->tensor.data + made->tensor.byte_offset, type->dtype, type->rank, type->shape,
+                           NULL};
     return exchange->to_object(made, &object) ? NULL : object;
 }
 
 /* ---- Array ---- */
 
 typedef struct array_object {
-    PyObject_HEAD
-    void *data;
+    PyObject_HEAD void *data;
     int dtype, rank;
     int64_t *shape, *strides; /* one block, bytes for the buffer protocol */
     char format[3];
@@ -123,8 +132,8 @@ static void array_dealloc(PyObject *self)
 static PyObject *new_array(const py_type_of *type, einjit_tensor *out)
 {
     static const char *const formats[EINJIT_DTYPE_COUNT] = {
-        [EINJIT_BOOL] = "?", [EINJIT_I32] = "i", [EINJIT_I64] = "q", [EINJIT_F32] = "f", [EINJIT_F64] = "d", [EINJIT_C64] = "Zf",
-        [EINJIT_C128] = "Zd"};
+        [EINJIT_BOOL] = "?", [EINJIT_I32] = "i",  [EINJIT_I64] = "q",  [EINJIT_F32] = "f",
+        [EINJIT_F64] = "d",  [EINJIT_C64] = "Zf", [EINJIT_C128] = "Zd"};
     allocfunc allocate = (allocfunc)PyType_GetSlot(py_array_type, Py_tp_alloc);
     array_object *a = (array_object *)allocate(py_array_type, 0);
     if (!a) return NULL;
@@ -152,9 +161,13 @@ static PyObject *new_array(const py_type_of *type, einjit_tensor *out)
 static int array_buffer(PyObject *self, Py_buffer *view, int flags)
 {
     array_object *a = (array_object *)self;
-    *view = (Py_buffer){.buf = a->data, .itemsize = (Py_ssize_t)einjit_dtype_bytes(a->dtype), .ndim = a->rank,
-                        .format = flags & PyBUF_FORMAT ? a->format : NULL, .shape = (Py_ssize_t *)a->shape,
-                        .strides = (Py_ssize_t *)a->strides, .obj = self};
+    *view = (Py_buffer){.buf = a->data,
+                        .itemsize = (Py_ssize_t)einjit_dtype_bytes(a->dtype),
+                        .ndim = a->rank,
+                        .format = flags & PyBUF_FORMAT ? a->format : NULL,
+                        .shape = (Py_ssize_t *)a->shape,
+                        .strides = (Py_ssize_t *)a->strides,
+                        .obj = self};
     view->len = view->itemsize;
     for (int k = 0; k < a->rank; k++) view->len *= a->shape[k];
     Py_INCREF(self);
@@ -190,12 +203,18 @@ static void drop_capsule(PyObject *capsule)
 
 static dl_tensor dlpack_of(const array_object *a, int64_t *strides)
 {
-    static const uint8_t codes[EINJIT_DTYPE_COUNT] = {DL_BOOL, DL_INT, DL_INT, DL_FLOAT, DL_BFLOAT, DL_FLOAT, DL_FLOAT, DL_COMPLEX,
-                                                      DL_COMPLEX};
+    static const uint8_t codes[EINJIT_DTYPE_COUNT] = {DL_BOOL,  DL_INT,   DL_INT,     DL_FLOAT,  DL_BFLOAT,
+                                                      DL_FLOAT, DL_FLOAT, DL_COMPLEX, DL_COMPLEX};
     int64_t item = (int64_t)einjit_dtype_bytes(a->dtype);
     for (int k = 0; k < a->rank; k++) strides[k] = a->strides[k] / item;
-    return (dl_tensor){.data = a->data, .device_type = DL_CPU, .rank = a->rank, .code = codes[a->dtype], .bits = (uint8_t)(8 * item),
-                       .lanes = 1, .shape = a->shape, .strides = strides};
+    return (dl_tensor){.data = a->data,
+                       .device_type = DL_CPU,
+                       .rank = a->rank,
+                       .code = codes[a->dtype],
+                       .bits = (uint8_t)(8 * item),
+                       .lanes = 1,
+                       .shape = a->shape,
+                       .strides = strides};
 }
 
 /* stream, dl_device and copy are accepted and, on a CPU, mean nothing; a copy is not made. */
@@ -218,8 +237,10 @@ static PyObject *array_dlpack(PyObject *self, PyObject *args, PyObject *words)
         *t = (dl_managed){tensor, self, give_back_legacy};
         capsule = PyCapsule_New(t, "dltensor", drop_capsule);
     }
-    if (capsule) Py_INCREF(self);
-    else free(block);
+    if (capsule)
+        Py_INCREF(self);
+    else
+        free(block);
     return capsule;
 }
 
@@ -242,21 +263,27 @@ static PyObject *array_dtype(PyObject *self, void *unused)
     return PyUnicode_FromString(einjit_dtype_name(((array_object *)self)->dtype));
 }
 
-static PyMethodDef array_methods[] = {
-    {"__dlpack__", (PyCFunction)(void (*)(void))array_dlpack, METH_VARARGS | METH_KEYWORDS, "A DLPack capsule that shares this memory."},
-    {"__dlpack_device__", array_dlpack_device, METH_NOARGS, "(1, 0): the CPU."},
-    {NULL, NULL, 0, NULL}};
-static PyGetSetDef array_fields[] = {
-    {"shape", array_shape, NULL, "Extents, in elements.", NULL}, {"dtype", array_dtype, NULL, "\"f32\", \"c128\", ...", NULL},
-    {NULL, NULL, NULL, NULL, NULL}};
+static PyMethodDef array_methods[] = {{"__dlpack__", (PyCFunction)(void (*)(void))array_dlpack,
+                                       METH_VARARGS | METH_KEYWORDS, "A DLPack capsule that shares this memory."},
+                                      {"__dlpack_device__", array_dlpack_device, METH_NOARGS, "(1, 0): the CPU."},
+                                      {NULL, NULL, 0, NULL}};
+static PyGetSetDef array_fields[] = {{"shape", array_shape, NULL, "Extents, in elements.", NULL},
+                                     {"dtype", array_dtype, NULL, "\"f32\", \"c128\", ...", NULL},
+                                     {NULL, NULL, NULL, NULL, NULL}};
 
 int py_array_setup(PyObject *module)
 {
-    PyType_Slot slots[] = {{Py_tp_dealloc, array_dealloc}, {Py_tp_methods, array_methods}, {Py_tp_getset, array_fields},
-                           {Py_bf_getbuffer, array_buffer},
-                           {Py_tp_doc, "Memory of a result where the operands were neither NumPy's nor of a library with DLPack: row-major, "
-                                       "aligned to 64 bytes, with the buffer protocol and DLPack."}, {0, NULL}};
-    PyType_Spec spec = {"einjit.Array", sizeof(array_object), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
+    PyType_Slot slots[] = {
+        {Py_tp_dealloc, array_dealloc},
+        {Py_tp_methods, array_methods},
+        {Py_tp_getset, array_fields},
+        {Py_bf_getbuffer, array_buffer},
+        {Py_tp_doc,
+         "Memory of a result where the operands were neither NumPy's nor of a library with DLPack: row-major, "
+         "aligned to 64 bytes, with the buffer protocol and DLPack."},
+        {0, NULL}};
+    PyType_Spec spec = {"einjit.Array", sizeof(array_object), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+                        slots};
     py_array_type = (PyTypeObject *)PyType_FromSpec(&spec);
     return py_array_type ? PyModule_AddObjectRef(module, "Array", (PyObject *)py_array_type) : -1;
 }
