@@ -25,7 +25,7 @@ from torch import fx
 from .equations import expanded, normal, sizes_of, walk
 from .paths import contract_path
 
-__all__ = ["EfficientShapeProp", "fuse_einsums", "fuse_scalars", "jitable", "optimize_einsums", "optimize_einsums_full"]
+__all__ = ["EfficientShapeProp", "compile", "fuse_einsums", "fuse_scalars", "jitable", "optimize_einsums", "optimize_einsums_full"]
 
 _EINSUM = (torch.einsum, torch.functional.einsum)
 _TENSORDOT = (torch.tensordot, torch.functional.tensordot)
@@ -450,6 +450,36 @@ def optimize_einsums_full(
         made.graph = change(made.graph)
         made.recompile()
     return made.graph if isinstance(model, fx.Graph) else made
+
+
+def compile(model: Any, example_inputs: tuple[Any, ...], tracer_class: type = fx.Tracer) -> Any:  # noqa: A001
+    """Give the largest parts of a model that programs can say to einjit's kernels; the rest stays torch.
+
+    model: a module, function or GraphModule, left as it is. example_inputs: what it is called with; the result is for these shapes
+    (torch.compile(model, backend="einjit") takes others). Returns a callable; its attribute `stays`, where it has one, says for each
+    node that is torch's why it is. Gradients are autograd's.
+    """
+    from .dynamo import compile_graph
+
+    if isinstance(model, fx.GraphModule):
+        made = fx.GraphModule(model, copy.deepcopy(model.graph))
+    else:
+        tracer = tracer_class()
+        graph = tracer.trace(model)
+        made = fx.GraphModule(tracer.root, graph)
+    _Examples(made).run(*example_inputs)
+    return compile_graph(made, example_inputs)
+
+
+class _Examples(fx.Interpreter):
+    """Runs a graph once and keeps a tensor without memory for each value."""
+
+    def run_node(self, n: fx.Node) -> Any:
+        result = super().run_node(n)
+        if isinstance(result, torch.Tensor):
+            keep = result.device.type == "cpu" and result.layout == torch.strided
+            n.meta["example_value"] = torch.zeros((), dtype=result.dtype).expand(result.shape) if keep else result
+        return result
 
 
 # ---- TorchScript, shapes ----
