@@ -21,42 +21,8 @@
 #define EJ_AARCH64 0
 #endif
 
-/* Cycles of lines and pages are of cores of the class, one thread of a loaded machine: Sapphire Rapids reads 180, 28 and 15
- * GB/s from L2, L3 and memory at 3.3 GHz.
- *
- * Tiles: accumulators are tile_vectors * tile_rows registers, beside them tile_vectors for the lane operand and one for
- * the splat. 2 x 12 of 32 registers, 2 x 6 of 16 with fused multiply-add (12 + 2 + 1), 2 x 4 without (the product
- * needs registers of its own). */
-const ej_target ej_targets[] = {
 #if EJ_X86_64
-    {.name = "avx512", .cpu = "skylake-avx512",
-     .features = "+avx512f,+avx512bw,+avx512cd,+avx512dq,+avx512vl,+fma,+avx2,+bmi,+bmi2,+popcnt",
-     .vector_bytes = 64, .vector_registers = 32, .masks = true, .fma = true, .stream_fence = true,
-     .tile_vectors = 2, .tile_rows = 12, .l1_bytes = 32 << 10, .l2_bytes = 1 << 20, .l3_bytes = 16 << 20,
-     .line_cycles = {1.5, 7, 14}, .tlb_pages = 2048, .walk_cycles = 25},
-    {.name = "avx2", .cpu = "haswell", .features = "+avx2,+fma,+bmi,+bmi2,+popcnt",
-     .vector_bytes = 32, .vector_registers = 16, .masks = false, .fma = true, .stream_fence = true,
-     .tile_vectors = 2, .tile_rows = 6, .l1_bytes = 32 << 10, .l2_bytes = 256 << 10, .l3_bytes = 8 << 20,
-     .line_cycles = {2, 7, 14}, .tlb_pages = 1536, .walk_cycles = 25},
-    {.name = "sse2", .cpu = "x86-64", .features = "+sse2",
-     .vector_bytes = 16, .vector_registers = 16, .masks = false, .fma = false, .stream_fence = true,
-     .tile_vectors = 2, .tile_rows = 4, .l1_bytes = 32 << 10, .l2_bytes = 256 << 10, .l3_bytes = 4 << 20,
-     .line_cycles = {2.5, 8, 16}, .tlb_pages = 512, .walk_cycles = 30},
-#elif EJ_AARCH64
-    {.name = "neon", .cpu = "generic", .features = "+neon",
-     .vector_bytes = 16, .vector_registers = 32, .masks = false, .fma = true, .tile_vectors = 2, .tile_rows = 12,
-     .l1_bytes = 32 << 10, .l2_bytes = 512 << 10, .l3_bytes = 4 << 20,
-     .line_cycles = {2.5, 8, 16}, .tlb_pages = 512, .walk_cycles = 30},
-#else
-    {.name = "generic", .cpu = "generic", .features = "",
-     .vector_bytes = 16, .vector_registers = 16, .masks = false, .fma = false, .tile_vectors = 2, .tile_rows = 4,
-     .l1_bytes = 32 << 10, .l2_bytes = 256 << 10, .l3_bytes = 4 << 20,
-     .line_cycles = {2.5, 8, 16}, .tlb_pages = 512, .walk_cycles = 30},
-#endif
-};
-const int ej_n_targets = (int)(sizeof ej_targets / sizeof *ej_targets);
-
-#if EJ_X86_64 && (defined(__GNUC__) || defined(__clang__))
+#if defined(__GNUC__) || defined(__clang__)
 /* __builtin_cpu_supports also asks the system (XGETBV) whether it saves the wide registers. What LLVM's CPU names imply
  * beyond the rows (lzcnt, movbe, f16c) every CPU with AVX2 and BMI2 has. */
 static bool has_avx2(void)
@@ -83,11 +49,51 @@ static bool has_avx512(void)
     return false;
 }
 #endif
+#endif
+
+static bool always(void)
+{
+    return true;
+}
+
+/* Cycles of lines and pages are of cores of the class, one thread of a loaded machine: Sapphire Rapids reads 180, 28 and 15
+ * GB/s from L2, L3 and memory at 3.3 GHz.
+ *
+ * Tiles: accumulators are tile_vectors * tile_rows registers, beside them tile_vectors for the lane operand and one for
+ * the splat. 2 x 12 of 32 registers, 2 x 6 of 16 with fused multiply-add (12 + 2 + 1), 2 x 4 without (the product
+ * needs registers of its own). */
+const ej_target ej_targets[] = {
+#if EJ_X86_64
+    {.name = "avx512", .runs_here = has_avx512, .cpu = "skylake-avx512",
+     .features = "+avx512f,+avx512bw,+avx512cd,+avx512dq,+avx512vl,+fma,+avx2,+bmi,+bmi2,+popcnt",
+     .vector_bytes = 64, .vector_registers = 32, .masks = true, .fma = true, .stream_fence = true,
+     .tile_vectors = 2, .tile_rows = 12, .l1_bytes = 32 << 10, .l2_bytes = 1 << 20, .l3_bytes = 16 << 20,
+     .line_cycles = {1.5, 7, 14}, .tlb_pages = 2048, .walk_cycles = 25},
+    {.name = "avx2", .runs_here = has_avx2, .cpu = "haswell", .features = "+avx2,+fma,+bmi,+bmi2,+popcnt",
+     .vector_bytes = 32, .vector_registers = 16, .masks = false, .fma = true, .stream_fence = true,
+     .tile_vectors = 2, .tile_rows = 6, .l1_bytes = 32 << 10, .l2_bytes = 256 << 10, .l3_bytes = 8 << 20,
+     .line_cycles = {2, 7, 14}, .tlb_pages = 1536, .walk_cycles = 25},
+    {.name = "sse2", .runs_here = always, .cpu = "x86-64", .features = "+sse2",
+     .vector_bytes = 16, .vector_registers = 16, .masks = false, .fma = false, .stream_fence = true,
+     .tile_vectors = 2, .tile_rows = 4, .l1_bytes = 32 << 10, .l2_bytes = 256 << 10, .l3_bytes = 4 << 20,
+     .line_cycles = {2.5, 8, 16}, .tlb_pages = 512, .walk_cycles = 30},
+#elif EJ_AARCH64
+    {.name = "neon", .runs_here = always, .cpu = "generic", .features = "+neon",
+     .vector_bytes = 16, .vector_registers = 32, .masks = false, .fma = true, .tile_vectors = 2, .tile_rows = 12,
+     .l1_bytes = 32 << 10, .l2_bytes = 512 << 10, .l3_bytes = 4 << 20,
+     .line_cycles = {2.5, 8, 16}, .tlb_pages = 512, .walk_cycles = 30},
+#else
+    {.name = "generic", .runs_here = always, .cpu = "generic", .features = "",
+     .vector_bytes = 16, .vector_registers = 16, .masks = false, .fma = false, .tile_vectors = 2, .tile_rows = 4,
+     .l1_bytes = 32 << 10, .l2_bytes = 256 << 10, .l3_bytes = 4 << 20,
+     .line_cycles = {2.5, 8, 16}, .tlb_pages = 512, .walk_cycles = 30},
+#endif
+};
+const int ej_n_targets = (int)(sizeof ej_targets / sizeof *ej_targets);
 
 bool ej_target_runs_here(const ej_target *target)
 {
-    if (target == &ej_targets[ej_n_targets - 1]) return true;
-    return !strcmp(target->name, "avx512") ? has_avx512() : !strcmp(target->name, "avx2") && has_avx2();
+    return target->runs_here();
 }
 
 const ej_target *ej_target_host(void)

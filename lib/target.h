@@ -7,6 +7,7 @@
 
 typedef struct ej_target {
     const char *name;         /* of the row: "avx512", "avx2", "sse2"; EINJIT_TARGET names one */
+    bool (*runs_here)(void);  /* this CPU has every feature of the row */
     const char *cpu;          /* LLVM's -mcpu, for scheduling only */
     const char *features;     /* LLVM's feature string: only names every supported LLVM knows */
     int vector_bytes;         /* of one register */
@@ -29,7 +30,6 @@ extern const int ej_n_targets;
 const ej_target *ej_target_host(void);
 /* A row by name; NULL when there is none. */
 const ej_target *ej_target_by_name(const char *name);
-/* This CPU has every feature the row needs. */
 bool ej_target_runs_here(const ej_target *target);
 
 #endif

@@ -1,9 +1,10 @@
 #!/bin/sh
 # check_install.sh SOURCE - installs the build and uses what was installed as somebody else would.
 #
-# Takes  BUILD (the build folder), LIBDIR (lib or lib64), CODEGEN (module, static or none), CMAKE, GENERATOR, CC.
-# Seen   SONAME and links, headers, the README's C example through find_package and through pkg-config, the commands
-#        run from the prefix; all of it without variables, so that the code generator is found where it was installed.
+# Takes  BUILD (the build folder), LIBDIR (lib or lib64), CODEGEN (module, static or none), CMAKE, GENERATOR, CC, CXX.
+# Seen   SONAME and links, headers, the README's examples (C99, C17, C++17, C++20) through find_package and through
+#        pkg-config, the commands run from the prefix; all of it without variables, so that the code generator is found
+#        where it was installed. Then the examples with einjit as a folder of their project, static, and that installed.
 set -eu
 source=$1
 prefix=$(mktemp -d)
@@ -33,21 +34,44 @@ for header in "$source"/include/einjit/*; do
 done
 [ "$CODEGEN" != module ] || [ -e "$libdir/einjit/libeinjit-llvm.so" ] || fail "the code generator is not installed"
 
-# ---- the README's example, word for word ----
-example=$prefix/example.c
-awk '/^```c$/ { inside = 1; next } /^```/ { if (inside) exit } inside' "$source/README.md" >"$example"
-grep -q 'int main' "$example" || fail "README.md has no example in C"
-
-"$CMAKE" -G "$GENERATOR" -S "$source/tests/install" -B "$prefix/consumer" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$CC" \
-    -DCMAKE_BUILD_TYPE=Release -DEXAMPLE="$example" >"$prefix/log" 2>&1 &&
-    "$CMAKE" --build "$prefix/consumer" >>"$prefix/log" 2>&1 || fail "find_package: $(cat "$prefix/log")"
-"$prefix/consumer/example" || fail "the example built with find_package gives $?"
+# ---- the README's examples, word for word ----
+example() {
+    awk -v fence="^\`\`\`$1\$" '$0 ~ fence { inside = 1; next } /^```/ { if (inside) exit } inside' "$source/README.md"
+}
+example c >"$prefix/example.c"
+example c >"$prefix/as_cxx.cpp"
+example cpp >"$prefix/example.cpp"
+for file in example.c example.cpp; do
+    grep -q 'int main' "$prefix/$file" || fail "README.md has no $file"
+done
+consume() { # FOLDER, what it is called, further arguments of cmake
+    folder=$prefix/$1 called=$2
+    shift 2
+    {
+        "$CMAKE" -G "$GENERATOR" -S "$source/tests/install" -B "$folder" -DCMAKE_C_COMPILER="$CC" \
+            -DCMAKE_CXX_COMPILER="$CXX" -DEXAMPLE_C="$prefix/example.c" -DEXAMPLE_AS_CXX="$prefix/as_cxx.cpp" \
+            -DEXAMPLE_CXX="$prefix/example.cpp" "$@" && "$CMAKE" --build "$folder"
+    } >"$prefix/log" 2>&1 || fail "$called: $(cat "$prefix/log")"
+    for program in c99 c17 EXAMPLE_AS_CXX17 EXAMPLE_AS_CXX20 EXAMPLE_CXX17 EXAMPLE_CXX20; do
+        "$folder/$program" >/dev/null || fail "$called: $program gives $?"
+    done
+}
+consume consumer find_package -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_BUILD_TYPE=Release
 
 if command -v pkg-config >/dev/null; then
     flags=$(PKG_CONFIG_PATH=$libdir/pkgconfig pkg-config --cflags --libs einjit) || fail "pkg-config: no einjit"
-    "$CC" -std=c11 -Wall -Wextra -Werror "$example" -o "$prefix/example" $flags || fail "pkg-config: $flags"
+    "$CC" -std=c11 -Wall -Wextra -Werror "$prefix/example.c" -o "$prefix/example" $flags || fail "pkg-config: $flags"
     LD_LIBRARY_PATH=$libdir "$prefix/example" || fail "the example built with pkg-config gives $?"
 fi
+
+# As a folder of another project, static, on the interpreter (which is quicker to build); then what that installs.
+EINJIT_BACKEND=interp
+consume folder add_subdirectory -DEINJIT_SOURCE="$source" -DBUILD_SHARED_LIBS=OFF -DEINJIT_CODEGEN=OFF -DEINJIT_INSTALL=ON \
+    -DCMAKE_BUILD_TYPE=Debug
+"$CMAKE" --install "$prefix/folder" --prefix "$prefix/static" >"$prefix/log" || fail "$(cat "$prefix/log")"
+[ -e "$prefix/static/$LIBDIR/libeinjit.a" ] || fail "libeinjit.a is not installed"
+consume static-consumer "find_package, static" -DCMAKE_PREFIX_PATH="$prefix/static" -DCMAKE_BUILD_TYPE=Release
+EINJIT_BACKEND=$backend
 
 # ---- the commands ----
 "$prefix/bin/einjit" --help >/dev/null || fail "einjit --help gives $?"

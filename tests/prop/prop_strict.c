@@ -17,6 +17,7 @@
 #include "judge.h"
 #include "opt.h"
 #include "strict_trial.h"
+#include "target_support.h"
 
 int ej_broken_rule = -1;
 
@@ -229,7 +230,7 @@ static bool read_arguments(arguments *a, int argc, char **argv)
     return a->count > 0 && a->size > 0;
 }
 
-static void add_setting(state *s, const char *name, const char *backend, const char *target)
+static void add_setting(state *s, const char *name, const char *backend, const ej_target *target)
 {
     s->settings[s->n_settings++] = (setting){name, judge_context(backend, target)};
 }
@@ -246,8 +247,7 @@ int main(int argc, char **argv)
     if (a.interp) add_setting(&s, "interpreter", "interp", NULL);
     if (a.llvm) add_setting(&s, "machine code", "llvm", NULL);
     for (int row = 0; a.llvm && row < ej_n_targets && s.n_settings < MAX_CONTEXTS; row++)
-        if (&ej_targets[row] != ej_target_host() && ej_target_runs_here(&ej_targets[row]))
-            add_setting(&s, ej_targets[row].name, "llvm", ej_targets[row].name);
+        if (&ej_targets[row] != ej_target_host()) add_setting(&s, ej_targets[row].name, "llvm", target_row(row));
     list_gates(&s, &a);
     if (!a.only_gates) all_programs(&s, &a);
     int unseen = s.failures || !a.llvm || !a.interp ? 0 : all_gates(&s, &a);

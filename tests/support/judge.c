@@ -224,9 +224,9 @@ bool judge_count_leaves(const gen_program *p, const ej_target *target, const cha
     return ok;
 }
 
-einjit_context *judge_context(const char *backend, const char *target)
+einjit_context *judge_context(const char *backend, const ej_target *target)
 {
-    einjit_options o = {.struct_bytes = sizeof o, .backend = backend, .target = target, .flags = EINJIT_OPTION_VERIFY,
+    einjit_options o = {.struct_bytes = sizeof o, .backend = backend, .flags = EINJIT_OPTION_VERIFY,
                         .cache_bytes = 16 << 20};
     einjit_context *context = NULL;
     einjit_error err;
@@ -234,5 +234,6 @@ einjit_context *judge_context(const char *backend, const char *target)
         fprintf(stderr, "%s: %s\n", einjit_status_name(err.code), err.text);
         exit(1);
     }
+    if (target) context->target = target;
     return context;
 }

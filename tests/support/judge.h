@@ -32,8 +32,8 @@ void judge_print(FILE *to, const ej_graph *graph); /* its text */
 /* The program with only value v as its result, without what v does not need. */
 bool judge_prefix(ej_graph *out, const gen_program *p, ej_value v);
 
-/* A context that verifies every stage; target NULL: this machine's. Ends the program where there is none. */
-einjit_context *judge_context(const char *backend, const char *target);
+/* A context that verifies every stage; target (a row, which outlives it) NULL: this machine's. Ends the program where there is none. */
+einjit_context *judge_context(const char *backend, const ej_target *target);
 
 /* Leaves and recipes that the plan of a program comes to: counted for the hit table. */
 typedef struct judge_leaves {

@@ -7,6 +7,8 @@
 
 #include "lower_support.h"
 
+#include "target_support.h"
+
 #include <dlfcn.h>
 #include <math.h>
 #include <stdio.h>
@@ -307,8 +309,7 @@ void lower_agree_on(const ej_target *target, const char *text, size_t n, const i
 
 void lower_agree(const char *text, size_t n, const int64_t *symbols, double tolerance)
 {
-    for (int i = 0; i < ej_n_targets; i++)
-        if (ej_target_runs_here(&ej_targets[i])) lower_agree_on(&ej_targets[i], text, n, symbols, tolerance);
+    for (int i = 0; i < ej_n_targets; i++) lower_agree_on(target_row(i), text, n, symbols, tolerance);
 }
 
 void lower_agree_format(size_t n, const int64_t *symbols, double tolerance, const char *format, ...)

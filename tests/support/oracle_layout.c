@@ -118,6 +118,7 @@ static bool reshape_node(oracle_state *s, oracle_value *out, const ej_node *node
 {
     int64_t shape[ORACLE_RANK], known = 1;
     int open = -1;
+    if (node->n_extents > ORACLE_RANK) return oracle_refuse(s, "rank");
     for (uint32_t a = 0; a < node->n_extents; a++) {
         shape[a] = extent_value(s, &node->extents[a]);
         if (shape[a] < 0) open = (int)a;
@@ -134,7 +135,7 @@ static bool expand_node(oracle_state *s, oracle_value *out, const ej_node *node,
 {
     int64_t shape[ORACLE_RANK];
     int map[ORACLE_RANK], rank = (int)node->n_extents;
-    if (rank < x->rank) return oracle_refuse(s, "expand");
+    if (rank < x->rank || rank > ORACLE_RANK) return oracle_refuse(s, "expand");
     for (int a = 0; a < rank; a++) {
         int from = a - (rank - x->rank);
         int64_t want = extent_value(s, &node->extents[a]);
@@ -242,6 +243,19 @@ static bool squeeze_like(oracle_state *s, oracle_value *out, const ej_node *node
     return reshaped(s, out, x, rank, shape);
 }
 
+/* The library refuses other orders where the result is used; the oracle also meets those that nobody reads. */
+static bool permutation(const ej_node *node, int rank, int *map)
+{
+    bool taken[ORACLE_RANK] = {false};
+    if ((int)node->n_dims != rank) return false;
+    for (int a = 0; a < rank; a++) {
+        map[a] = wrap(node->dims[a], rank);
+        if (map[a] < 0 || map[a] >= rank || taken[map[a]]) return false;
+        taken[map[a]] = true;
+    }
+    return true;
+}
+
 bool oracle_layout(oracle_state *s, oracle_value *out, const ej_node *node)
 {
     const oracle_value *x = &s->values[node->in[0]];
@@ -249,8 +263,7 @@ bool oracle_layout(oracle_state *s, oracle_value *out, const ej_node *node)
     for (int a = 0; a < x->rank; a++) map[a] = a;
     switch (node->op) {
     case EJ_OP_PERMUTE:
-        if ((int)node->n_dims != x->rank) return oracle_refuse(s, "permute");
-        for (int a = 0; a < x->rank; a++) map[a] = wrap(node->dims[a], x->rank);
+        if (!permutation(node, x->rank, map)) return oracle_refuse(s, "permute");
         return permuted(s, out, x, map);
     case EJ_OP_TRANSPOSE:
         for (int d = 0; d < 2; d++)

@@ -477,7 +477,7 @@ static void check_complex(const loaded *l, int fn, int dtype, int to, const arra
     double epsilon = dtype == EINJIT_C64 ? 0x1p-23 : 0x1p-52, bound = fn == EJ_FN_ABS ? 2 : 8;
     for (int i = 0; i < COUNT; i++) {
         ej_scalar x = get(a, 0, dtype, i), got = get(a, 3, to, i);
-        long double complex z = CMPLXL(x.re, x.im), want = fn == EJ_FN_ABS ? cabsl(z) : cexpl(z);
+        long double complex z = __builtin_complex(x.re, x.im), want = fn == EJ_FN_ABS ? cabsl(z) : cexpl(z);
         bool good = near(real, got.re, creall(want), bound) && near(real, got.im, cimagl(want), bound);
         bool inside = finite_sizes(x, dtype) && (fn != EJ_FN_EXP || fabs(x.re) <= 80);
         if (inside) good = good && hypotl(got.re - creall(want), got.im - cimagl(want)) <= 6 * epsilon * cabsl(want);

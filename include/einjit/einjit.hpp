@@ -1,0 +1,362 @@
+/* einjit.hpp - einjit.h for C++17: handles that release themselves, statuses as exceptions, views of typed arrays.
+ *
+ * Header only. einjit.h says what every function means, what it costs and from which threads it may be called; here a
+ * method has the name of its C function without the prefix, and throws einjit::error where that returns a status. What
+ * has no method is called through get() and einjit::check, builders of graphs through graph::add.
+ *
+ * Views borrow the caller's elements and own their shape. A call takes lists of them in braces, without an allocation:
+ *
+ *     einjit::context context;
+ *     einjit::const_tensor a(a_data, {64, 32}), b(b_data, {32, 16});
+ *     einjit::tensor c(c_data, {64, 16});
+ *     context.einsum("ij,jk->ik", {a, b}, c);
+ */
+#ifndef EINJIT_HPP
+#define EINJIT_HPP
+
+#include <complex>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "einjit.h"
+
+namespace einjit {
+
+/** A status other than EINJIT_OK. what() is the error's text, one line. */
+class error : public std::runtime_error {
+public:
+    explicit error(const einjit_error &c) : std::runtime_error(c.text), c_(c) {}
+    int code() const noexcept { return c_.code; }
+    /** "E_SHAPE", ... */
+    const char *name() const noexcept { return einjit_status_name(c_.code); }
+    /** Place in program text or an equation, from 1; 0: none. */
+    int line() const noexcept { return c_.line; }
+    int column() const noexcept { return c_.column; }
+    /** That line, and below it a caret at the column; empty where there is no place. */
+    std::string excerpt() const
+    {
+        if (!c_.line) return {};
+        return std::string(c_.source) + "\n" + std::string(static_cast<std::size_t>(c_.caret), ' ') + "^";
+    }
+    const einjit_error &get() const noexcept { return c_; }
+
+private:
+    einjit_error c_;
+};
+
+/** Throws what a C function stored in `c` if it returned another status than EINJIT_OK. */
+inline void check(int status, const einjit_error &c)
+{
+    if (status != EINJIT_OK) throw error(c);
+}
+
+/** The dtype of a C++ type. Other types are refused by the compiler. */
+template <class T> struct dtype_of;
+template <> struct dtype_of<bool> : std::integral_constant<std::int32_t, EINJIT_BOOL> {};
+template <> struct dtype_of<std::int32_t> : std::integral_constant<std::int32_t, EINJIT_I32> {};
+template <> struct dtype_of<std::int64_t> : std::integral_constant<std::int32_t, EINJIT_I64> {};
+template <> struct dtype_of<float> : std::integral_constant<std::int32_t, EINJIT_F32> {};
+template <> struct dtype_of<double> : std::integral_constant<std::int32_t, EINJIT_F64> {};
+template <> struct dtype_of<std::complex<float>> : std::integral_constant<std::int32_t, EINJIT_C64> {};
+template <> struct dtype_of<std::complex<double>> : std::integral_constant<std::int32_t, EINJIT_C128> {};
+static_assert(sizeof(bool) == 1, "einjit's bool is one byte");
+
+/** A view of elements that are only read. Shape and strides (in elements; empty: row-major) are copied, elements are
+ * the caller's. Throws std::invalid_argument where strides are given and not one for each axis. */
+class const_tensor {
+public:
+    using extents = std::vector<std::int64_t>;
+
+    template <class T>
+    const_tensor(const T *data, extents shape, extents strides = {})
+        : const_tensor(std::move(shape), std::move(strides), const_cast<T *>(data), dtype_of<T>::value)
+    {
+    }
+    /** Of a dtype that is known at run time; data may be nullptr where only shapes are read. */
+    static const_tensor of(const void *data, std::int32_t dtype, extents shape, extents strides = {})
+    {
+        return {std::move(shape), std::move(strides), const_cast<void *>(data), dtype};
+    }
+    std::int32_t dtype() const noexcept { return dtype_; }
+    const extents &shape() const noexcept { return shape_; }
+    const extents &strides() const noexcept { return strides_; }
+    const void *data() const noexcept { return data_; }
+    /** The C struct; it points into this view. */
+    einjit_tensor get() const noexcept
+    {
+        const std::int64_t *strides = strides_.empty() ? nullptr : strides_.data();
+        return {data_, dtype_, static_cast<std::int32_t>(shape_.size()), shape_.data(), strides};
+    }
+
+protected:
+    const_tensor(extents shape, extents strides, void *data, std::int32_t dtype)
+        : shape_(std::move(shape)), strides_(std::move(strides)), data_(data), dtype_(dtype)
+    {
+        if (!strides_.empty() && strides_.size() != shape_.size())
+            throw std::invalid_argument("einjit: " + std::to_string(strides_.size()) + " strides for " +
+                                        std::to_string(shape_.size()) + " axes");
+    }
+
+private:
+    extents shape_, strides_;
+    void *data_;
+    std::int32_t dtype_;
+};
+
+/** A view of elements that a call may write. */
+class tensor : public const_tensor {
+public:
+    template <class T, class = std::enable_if_t<!std::is_const_v<T>>>
+    tensor(T *data, extents shape, extents strides = {}) : const_tensor(data, std::move(shape), std::move(strides))
+    {
+    }
+    static tensor of(void *data, std::int32_t dtype, extents shape, extents strides = {})
+    {
+        return {std::move(shape), std::move(strides), data, dtype};
+    }
+    void *data() const noexcept { return get().data; }
+
+private:
+    tensor(extents shape, extents strides, void *data, std::int32_t dtype)
+        : const_tensor(std::move(shape), std::move(strides), data, dtype)
+    {
+    }
+};
+
+/** Arguments of one call: tensors in braces, or C structs of the caller's. Valid for that call. View: const_tensor for
+ * what is read, tensor for what is written. */
+template <class View> class arguments {
+public:
+    struct item {
+        item(const View &view) noexcept : c(view.get()) {}
+        item(const einjit_tensor &given) noexcept : c(given) {}
+        einjit_tensor c;
+    };
+    arguments() noexcept = default;
+    arguments(std::initializer_list<item> list) noexcept : n_(list.size()), data_(n_ ? &list.begin()->c : nullptr) {}
+    arguments(const einjit_tensor *data, std::size_t n) noexcept : n_(n), data_(data) {}
+    arguments(const std::vector<einjit_tensor> &list) noexcept : arguments(list.data(), list.size()) {}
+    std::size_t size() const noexcept { return n_; }
+    const einjit_tensor *data() const noexcept { return data_; }
+
+private:
+    static_assert(sizeof(item) == sizeof(einjit_tensor), "a list of items is an array of C structs");
+    std::size_t n_ = 0;
+    const einjit_tensor *data_ = nullptr;
+};
+using inputs = arguments<const_tensor>;
+using outputs = arguments<tensor>;
+
+/** Options with their size filled in and everything else at its default. */
+struct options : einjit_options {
+    options() noexcept : einjit_options{} { struct_bytes = sizeof(einjit_options); }
+};
+struct compile_options : einjit_compile_options {
+    compile_options() noexcept : einjit_compile_options{} { struct_bytes = sizeof(einjit_compile_options); }
+};
+
+struct shape_and_dtype {
+    std::int32_t dtype;
+    std::vector<std::int64_t> shape;
+};
+
+/** A compiled program. Copies share it. */
+class kernel {
+public:
+    /** Takes over the caller's ownership of `owned`. */
+    explicit kernel(einjit_kernel *owned) noexcept : kernel_(owned) {}
+    kernel(const kernel &other) noexcept : kernel_(other.kernel_)
+    {
+        if (kernel_) einjit_kernel_retain(kernel_);
+    }
+    kernel(kernel &&other) noexcept : kernel_(std::exchange(other.kernel_, nullptr)) {}
+    kernel &operator=(kernel other) noexcept
+    {
+        std::swap(kernel_, other.kernel_);
+        return *this;
+    }
+    ~kernel() { einjit_kernel_release(kernel_); }
+    einjit_kernel *get() const noexcept { return kernel_; }
+
+    void run(inputs in, outputs out) const
+    {
+        einjit_error err;
+        check(einjit_run(kernel_, in.size(), in.data(), out.size(), out.data(), &err), err);
+    }
+    einjit_entry entry() const noexcept { return einjit_kernel_entry(kernel_); }
+    std::size_t scratch_bytes(const std::int64_t *sizes = nullptr) const noexcept
+    {
+        return einjit_kernel_scratch_bytes(kernel_, sizes);
+    }
+    std::size_t output_count() const noexcept { return einjit_kernel_output_count(kernel_); }
+    /** `sizes`: the open extents, in the order of open_names(). */
+    shape_and_dtype output_shape(std::size_t i, const std::int64_t *sizes = nullptr) const
+    {
+        einjit_error err;
+        int dtype = 0, rank = 0;
+        check(einjit_kernel_output_shape(kernel_, i, sizes, &dtype, &rank, nullptr, 0, &err), err);
+        shape_and_dtype found{dtype, std::vector<std::int64_t>(static_cast<std::size_t>(rank))};
+        std::int64_t *shape = found.shape.data();
+        check(einjit_kernel_output_shape(kernel_, i, sizes, nullptr, nullptr, shape, found.shape.size(), &err), err);
+        return found;
+    }
+    std::vector<std::string> open_names() const
+    {
+        std::vector<std::string> names;
+        for (std::size_t i = 0; i < einjit_kernel_open_count(kernel_); i++)
+            names.emplace_back(einjit_kernel_open_name(kernel_, i));
+        return names;
+    }
+
+private:
+    einjit_kernel *kernel_;
+};
+
+/** A program. Moves, does not copy: print and parse it for another one. Made by a context, which may end before it. */
+class graph {
+public:
+    /** Takes over `owned`, a graph of `context`. */
+    graph(einjit_graph *owned, einjit_context *context) noexcept : graph_(owned), context_(context) {}
+    einjit_graph *get() const noexcept { return graph_.get(); }
+
+    /** Any builder of einjit.h that makes one value: add(einjit_graph_einsum, "ij->ji", 1, &x). */
+    template <class Builder, class... Arguments> einjit_value add(Builder builder, Arguments... arguments)
+    {
+        einjit_error err;
+        einjit_value value = -1;
+        check(builder(&value, get(), arguments..., &err), err);
+        return value;
+    }
+    void output(einjit_value value)
+    {
+        einjit_error err;
+        check(einjit_graph_output(get(), value, &err), err);
+    }
+    /** The value of that name; -1: there is none. */
+    einjit_value value(const char *name) const noexcept { return einjit_graph_value(get(), name); }
+    /** Of the results y (without axes) by each of wrt. */
+    std::vector<einjit_value> gradient(const std::vector<einjit_value> &y, const std::vector<einjit_value> &wrt)
+    {
+        einjit_error err;
+        std::vector<einjit_value> out(wrt.size());
+        check(einjit_graph_gradient(out.data(), get(), y.size(), y.data(), nullptr, wrt.size(), wrt.data(), &err), err);
+        return out;
+    }
+    void optimize(const char *passes = nullptr)
+    {
+        einjit_error err;
+        check(einjit_optimize(get(), passes, &err), err);
+    }
+    std::string print() const
+    {
+        return text([this](char *buffer, std::size_t capacity, std::size_t *needed, einjit_error *err) {
+            return einjit_graph_print(get(), buffer, capacity, needed, err);
+        });
+    }
+    /** What a stage of compiling makes of it: "plan", "nest", ... as einjit_explain says. */
+    std::string explain(inputs in, const char *stage, const compile_options &with = {}) const
+    {
+        return text([&](char *buffer, std::size_t capacity, std::size_t *needed, einjit_error *err) {
+            return einjit_explain(context_, get(), in.size(), in.data(), &with, stage, buffer, capacity, needed, err);
+        });
+    }
+    kernel compile(inputs in, outputs out = {}, const compile_options &with = {}) const
+    {
+        einjit_error err;
+        einjit_kernel *made = nullptr;
+        check(einjit_compile(&made, context_, get(), in.size(), in.data(), out.size(), out.data(), &with, &err), err);
+        return kernel(made);
+    }
+    /** Compile on first sight of the signature, and run. */
+    void call(inputs in, outputs out) const
+    {
+        einjit_error err;
+        check(einjit_call(context_, get(), in.size(), in.data(), out.size(), out.data(), &err), err);
+    }
+
+private:
+    struct destroy {
+        void operator()(einjit_graph *g) const noexcept { einjit_graph_destroy(g); }
+    };
+    template <class Print> static std::string text(Print print)
+    {
+        einjit_error err;
+        std::size_t needed = 0;
+        check(print(nullptr, 0, &needed, &err), err);
+        std::string out(needed, '\0');
+        check(print(out.data(), needed + 1, nullptr, &err), err);
+        return out;
+    }
+    std::unique_ptr<einjit_graph, destroy> graph_;
+    einjit_context *context_; /* the graph holds it */
+};
+
+/** Caches, options, hooks. Moves, does not copy. */
+class context {
+public:
+    context() : context(options{}) {}
+    explicit context(const options &with)
+    {
+        einjit_error err;
+        einjit_context *made = nullptr;
+        check(einjit_context_create(&made, &with, &err), err);
+        context_.reset(made);
+    }
+    einjit_context *get() const noexcept { return context_.get(); }
+
+    void einsum(const char *equation, inputs in, const outputs::item &out) const
+    {
+        einjit_error err;
+        check(einjit_einsum(get(), equation, in.size(), in.data(), &out.c, &err), err);
+    }
+    /** An empty graph, for builders. */
+    graph create_graph() const
+    {
+        return made([this](einjit_graph **out, einjit_error *err) { return einjit_graph_create(out, get(), err); });
+    }
+    /** A graph from program text. */
+    graph parse(std::string_view text) const
+    {
+        return made([&](einjit_graph **out, einjit_error *err) {
+            return einjit_graph_parse(out, get(), text.data() ? text.data() : "", text.size(), err);
+        });
+    }
+    graph from_equation(const char *equation) const
+    {
+        return made([&](einjit_graph **out, einjit_error *err) {
+            return einjit_graph_from_equation(out, get(), equation, err);
+        });
+    }
+    einjit_statistics statistics() const noexcept
+    {
+        einjit_statistics now;
+        einjit_context_statistics(get(), &now);
+        return now;
+    }
+    void clear_cache() const noexcept { einjit_context_clear_cache(get()); }
+
+private:
+    struct release {
+        void operator()(einjit_context *c) const noexcept { einjit_context_release(c); }
+    };
+    template <class Make> graph made(Make make) const
+    {
+        einjit_error err;
+        einjit_graph *out = nullptr;
+        check(make(&out, &err), err);
+        return graph(out, get());
+    }
+    std::unique_ptr<einjit_context, release> context_;
+};
+
+} // namespace einjit
+
+#endif

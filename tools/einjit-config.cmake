@@ -1,0 +1,10 @@
+# find_package(einjit): the target einjit::einjit. There are no components.
+include(CMakeFindDependencyMacro)
+find_dependency(Threads)
+include("${CMAKE_CURRENT_LIST_DIR}/einjit-targets.cmake")
+foreach(component IN LISTS einjit_FIND_COMPONENTS)
+  if(einjit_FIND_REQUIRED_${component})
+    set(einjit_FOUND FALSE)
+    set(einjit_NOT_FOUND_MESSAGE "einjit has no component '${component}'")
+  endif()
+endforeach()
