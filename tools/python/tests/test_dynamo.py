@@ -54,7 +54,10 @@ def test_parts_results_and_gradients():
 
 def test_double_backward():
     compile_graph, _ = backend()
-    f = torch.compile(lambda x: (torch.einsum("ij,jk->ik", x, x) ** 3).sum() + torch.einsum("ij,ij->", x, x).sin(), backend=compile_graph)
+    f = torch.compile(
+        lambda x: (torch.einsum("ij,jk->ik", x, x) ** 3).sum() + torch.einsum("ij,ij->", x, x).sin(),
+        backend=compile_graph,
+    )
     assert torch.autograd.gradgradcheck(f, [torch.randn(3, 3, dtype=torch.float64, requires_grad=True)])
 
 
