@@ -1,9 +1,11 @@
 """torch.compile(model, backend="einjit"), and the same for graphs that torch.fx traces.
 
-Takes  a graph of torch calls (einsum is still there: Dynamo's graph, before any decomposition) whose nodes have example values.
-Gives  the graph with its largest parts that programs can say given to einjit's kernels; all else stays torch. Symbolic extents stay
+Takes  a graph of torch calls (einsum is still there: Dynamo's graph, before any decomposition) whose nodes have example
+values. Gives  the graph with its largest parts that programs can say given to einjit's kernels; all else stays torch.
+Symbolic extents stay
        open. Gradients are autograd's over our gradient programs.
-Keeps  to parts with a contraction, on the CPU, in one dtype, f32 or f64. Nothing moves across an operation that changes a tensor,
+Keeps  to parts with a contraction, on the CPU, in one dtype, f32 or f64. Nothing moves across an operation that changes
+a tensor,
        the grad mode or autocast. A part's results are never views, so that writing to them is what it was.
 """
 
@@ -63,7 +65,9 @@ def _says(node: fx.Node) -> Callable[[Trace, list[Any]], Value] | None:
     infix = _METHOD_INFIX.get(name) if node.op == "call_method" else _INFIX.get(node.target)
     if infix and not words and len(args) == 2:
         return lambda trace, a: trace.value(f"{trace.literal(a[0])} {infix} {trace.literal(a[1])}")
-    if node.op == "call_function" and not str(getattr(node.target, "__module__", "")).startswith(("torch", "_operator")):
+    if node.op == "call_function" and not str(getattr(node.target, "__module__", "")).startswith(
+        ("torch", "_operator")
+    ):
         return None
     if name in _SAME_NAME and len(args) == 1 and set(words) <= {"inplace"} and not words.get("inplace"):
         return lambda trace, a: trace.call(name, a[0])
@@ -109,9 +113,9 @@ def _stays_in_place(node: fx.Node) -> bool:
 
 
 def _places(graph: fx.Graph, ours: set[fx.Node]) -> dict[fx.Node, tuple[float, float, int]]:
-    """An order of the nodes, stable where equal, in which nodes of ours with the same place are one part: (nodes before it that
-    nothing may cross, torch's nodes on the longest way to it, ours first). No way between two nodes of a part leads through
-    torch."""
+    """An order of the nodes, stable where equal, in which nodes of ours with the same place are one part: (nodes before
+    it that nothing may cross, torch's nodes on the longest way to it, ours first). No way between two nodes of a part
+    leads through torch."""
     crossed, found = 0, {}
     for node in graph.nodes:
         if node.op in ("placeholder", "get_attr"):
@@ -169,8 +173,9 @@ def _function(part: list[fx.Node]) -> tuple[_einjit.Function, list[fx.Node], lis
     for node in part:
         says = _says(node)
         assert says is not None
-        values[node] = says(trace, list(fx.map_arg(list(node.args), lambda n: values[n])))  # type: ignore[arg-type]
-    symbols = sorted({e for _, _, shape in trace.inputs for e in shape if isinstance(e, str) and e != ":"})
+        known: Callable[[fx.Node], Any] = values.__getitem__
+        values[node] = says(trace, list(fx.map_arg(list(node.args), known)))
+    symbols = sorted({str(e) for _, _, shape in trace.inputs for e in shape if type(e) is not int} - {":"})
     program = _einjit.Program(trace.text([values[n]._name for n in gives]))
     return _einjit.Function(program, open=",".join(symbols) or None), takes, gives
 
@@ -210,13 +215,13 @@ def _replaced(module: fx.GraphModule, parts: list[list[fx.Node]]) -> fx.GraphMod
         root.add_module(name, kernel)
     for node in new.nodes:
         if node.op in ("get_attr", "call_module") and node.target not in kernels:
-            fx.graph_module._copy_attr(module, root, node.target)  # type: ignore[attr-defined]
+            fx.graph_module._copy_attr(module, root, node.target)
     return fx.GraphModule(root, new)
 
 
 def compile_graph(module: fx.GraphModule, example_inputs: Any, **options: Any) -> Callable[..., Any]:
-    """The backend: a callable for Dynamo's graph. Its `stays` says why each node that is torch's stays so (also logged, logger
-    "einjit", level INFO). The kernels are compiled when they are first called."""
+    """The backend: a callable for Dynamo's graph. Its `stays` says why each node that is torch's stays so (also logged,
+    logger "einjit", level INFO). The kernels are compiled when they are first called."""
     parts, stays = _parts(module.graph)
     for node, why in stays.items():
         _log.info("torch keeps %s (%s): %s", node.name, _name(node), why)

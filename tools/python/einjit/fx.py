@@ -25,7 +25,15 @@ from torch import fx
 from .equations import expanded, normal, sizes_of, walk
 from .paths import contract_path
 
-__all__ = ["EfficientShapeProp", "compile", "fuse_einsums", "fuse_scalars", "jitable", "optimize_einsums", "optimize_einsums_full"]
+__all__ = [
+    "EfficientShapeProp",
+    "compile",
+    "fuse_einsums",
+    "fuse_scalars",
+    "jitable",
+    "optimize_einsums",
+    "optimize_einsums_full",
+]
 
 _EINSUM = (torch.einsum, torch.functional.einsum)
 _TENSORDOT = (torch.tensordot, torch.functional.tensordot)
@@ -455,9 +463,9 @@ def optimize_einsums_full(
 def compile(model: Any, example_inputs: tuple[Any, ...], tracer_class: type = fx.Tracer) -> Any:  # noqa: A001
     """Give the largest parts of a model that programs can say to einjit's kernels; the rest stays torch.
 
-    model: a module, function or GraphModule, left as it is. example_inputs: what it is called with; the result is for these shapes
-    (torch.compile(model, backend="einjit") takes others). Returns a callable; its attribute `stays`, where it has one, says for each
-    node that is torch's why it is. Gradients are autograd's.
+    model: a module, function or GraphModule, left as it is. example_inputs: what it is called with; the result is for
+    these shapes (torch.compile(model, backend="einjit") takes others). Returns a callable; its attribute `stays`, where
+    it has one, says for each node that is torch's why it is. Gradients are autograd's.
     """
     from .dynamo import compile_graph
 

@@ -295,8 +295,8 @@ class Traced:
         self.function, self.strict, self.made = function, strict, {}  # type: ignore[var-annotated]
         functools.update_wrapper(self, function)
 
-    def trace(self, args: tuple[Any, ...], words: dict[str, Any]) -> tuple[str, dict[str, Any], Any]:
-        """(program text, captured arrays by name, whether the result is a tuple)."""
+    def trace(self, args: tuple[Any, ...], words: dict[str, Any]) -> tuple[str, list[Any], bool]:
+        """(program text, arrays that the function has from elsewhere: its last inputs, whether the result is a tuple)."""
         trace = Trace()
         result = self.function(*_rebuilt(args, trace.input), **_rebuilt(words, trace.input))
         several = isinstance(result, (list, tuple))
@@ -304,7 +304,7 @@ class Traced:
             trace.literal(x) if isinstance(x, Value) else trace.value(trace.literal(x))._name
             for x in (result if several else [result])
         ]
-        return trace.text(results), dict(trace.captured.values()), several
+        return trace.text(results), [x for _, x in trace.captured.values()], several
 
     def __call__(self, *args: Any, **words: Any) -> Any:
         arrays: list[Any] = []
@@ -312,12 +312,10 @@ class Traced:
         found = self.made.get(key)
         if found is None:
             text, captured, several = self.trace(args, words)
-            function = _einjit.Function(
-                _einjit.Program(text), flags=4 if self.strict else 0, constants=captured or None
-            )
-            found = self.made[key] = function, several
-        function, several = found
-        result = function(*arrays)
+            function = _einjit.Function(_einjit.Program(text), flags=4 if self.strict else 0)
+            found = self.made[key] = function, captured, several
+        function, captured, several = found
+        result = function(*arrays, *captured)
         return result if not several or isinstance(result, tuple) else (result,)
 
     def program(self, *args: Any, **words: Any) -> _einjit.Program:
@@ -361,7 +359,7 @@ class Gradient:
         )
         self.compiled = function if isinstance(function, _einjit.Function) else None
         self.argnums, self.with_value = argnums, with_value
-        self.made: dict[Any, _einjit.Function] = {}
+        self.made: dict[Any, tuple[_einjit.Function, list[Any]]] = {}
 
     def _wanted(self) -> tuple[int, ...]:
         return (self.argnums,) if isinstance(self.argnums, int) else tuple(self.argnums)
@@ -371,19 +369,20 @@ class Gradient:
         key = _flat(args, arrays)
         if len(arrays) != len(args):
             raise TypeError("gradients are of functions whose arguments are arrays, each by itself")
-        function = self.made.get(key)
-        if function is None:
-            function = self.made[key] = self._make(args)
-        results = function(*args)
+        found = self.made.get(key)
+        if found is None:
+            found = self.made[key] = self._make(args)
+        function, captured = found
+        results = function(*args, *captured)
         n = len(self._wanted())
         gradients = results[-n:] if isinstance(results, tuple) else (results,)
         chosen = gradients[0] if isinstance(self.argnums, int) else gradients
         return (results[0], chosen) if self.with_value else chosen
 
-    def _make(self, args: tuple[Any, ...]) -> _einjit.Function:
+    def _make(self, args: tuple[Any, ...]) -> tuple[_einjit.Function, list[Any]]:
         if self.compiled is not None:
             program = with_ranks(self.compiled.program, [len(shape_of(x)) for x in args])
-            captured: dict[str, Any] = {}
+            captured: list[Any] = []
         else:
             assert self.traced is not None
             text, captured, _ = self.traced.trace(args, {})
@@ -394,7 +393,7 @@ class Gradient:
         gradient = program.gradient([names[i] for i in self._wanted()])
         if len(gradient.inputs) != len(names):
             raise BY_CODE["E_RANK"]("gradients are of one number, the function's result has axes")
-        return _einjit.Function(gradient if self.with_value else results_from(gradient, 1), constants=captured or None)
+        return _einjit.Function(gradient if self.with_value else results_from(gradient, 1)), captured
 
 
 # ---- operators by name ----

@@ -19,6 +19,7 @@ enum { KERNELS = 16, SMALL_OPERANDS = 8, SMALL_WORDS = 192 };
 enum { GIL_BYTES = 16384 };
 
 typedef struct known_kernel {
+    size_t refs; /* the function's, and one for each call that runs it */
     einjit_kernel *kernel;
     int64_t *words; /* the signature */
     size_t n_words, n_out;
@@ -34,7 +35,7 @@ struct py_function {
     int32_t flags;
     size_t n_in, n_call, n_out;
     size_t n_kernels;
-    known_kernel kernels[KERNELS]; /* the last one that was used first */
+    known_kernel *kernels[KERNELS]; /* the last one that was used first */
 };
 
 einjit_compile_options py_function_options(const py_function *f)
@@ -63,9 +64,7 @@ typedef struct call {
 static int call_begin(call *c, py_function *f)
 {
     size_t n = f->n_in + f->n_out;
-    c->f = f;
-    c->n_in = f->n_in;
-    c->n_out = f->n_out;
+    c->f = f, c->n_in = f->n_in, c->n_out = f->n_out;
     c->n_read = c->n_out_read = c->n_words = 0;
     c->given = false, c->like = NULL;
     c->words = c->small_words;
@@ -144,6 +143,10 @@ static int read_outputs(call *c, PyObject *out, bool *unreadable)
     if (!out || out == Py_None) return 0;
     c->given = true;
     if (c->n_out == 1 && !PyTuple_Check(out) && !PyList_Check(out)) return read_output(c, 0, out, unreadable);
+    if (!PyTuple_Check(out) && !PyList_Check(out)) {
+        PyErr_SetString(PyExc_TypeError, "outputs are a tuple of arrays");
+        return -1;
+    }
     PyObject *tuple = PySequence_Tuple(out);
     if (!tuple) return -1;
     int status = PyTuple_Size(tuple) == (Py_ssize_t)c->n_out ? 0 : -1;
@@ -183,6 +186,7 @@ static int make_signature(call *c)
 
 static void forget(known_kernel *k)
 {
+    if (--k->refs) return;
     einjit_kernel_release(k->kernel);
     for (size_t i = 0; i < k->n_out && k->out; i++) {
         Py_XDECREF(k->out[i].numpy_args);
@@ -190,19 +194,24 @@ static void forget(known_kernel *k)
     }
     free(k->out);
     free(k->words);
+    free(k);
+}
+
+/* With a reference for the call: what it does may run other code of Python's, which may call the same function. */
+static known_kernel *to_front(py_function *f, known_kernel *k, size_t n_before)
+{
+    memmove(&f->kernels[1], &f->kernels[0], n_before * sizeof *f->kernels);
+    f->kernels[0] = k;
+    k->refs++;
+    return k;
 }
 
 static known_kernel *find_known(py_function *f, const call *c)
 {
     for (size_t i = 0; i < f->n_kernels; i++) {
-        known_kernel *k = &f->kernels[i];
-        if (k->n_words != c->n_words || memcmp(k->words, c->words, c->n_words * sizeof *c->words)) continue;
-        if (i) {
-            known_kernel found = *k;
-            memmove(&f->kernels[1], &f->kernels[0], i * sizeof *k);
-            f->kernels[0] = found;
-        }
-        return &f->kernels[0];
+        known_kernel *k = f->kernels[i];
+        if (k->n_words == c->n_words && !memcmp(k->words, c->words, c->n_words * sizeof *c->words))
+            return to_front(f, k, i);
     }
     return NULL;
 }
@@ -249,29 +258,26 @@ static int compile(known_kernel *k, const call *c, bool outputs, einjit_error *e
 static known_kernel *learn(call *c, bool outputs)
 {
     py_function *f = c->f;
-    known_kernel k = {.n_words = c->n_words, .n_out = c->n_out};
+    known_kernel *k = calloc(1, sizeof *k);
     einjit_error err = {.code = EINJIT_E_NOMEM};
-    k.words = malloc((c->n_words + 1) * sizeof *k.words);
-    k.out = calloc(c->n_out + 1, sizeof *k.out);
-    int status = k.words && k.out ? EINJIT_OK : EINJIT_E_NOMEM;
-    if (!status) {
-        memcpy(k.words, c->words, c->n_words * sizeof *k.words);
+    int status = EINJIT_E_NOMEM;
+    if (k) {
+        *k = (known_kernel){.refs = 1, .n_words = c->n_words, .n_out = c->n_out};
+        k->words = malloc((c->n_words + 1) * sizeof *k->words);
+        k->out = calloc(c->n_out + 1, sizeof *k->out);
+    }
+    if (k && k->words && k->out) {
+        memcpy(k->words, c->words, c->n_words * sizeof *k->words);
         PyThreadState *state = PyEval_SaveThread();
-        status = compile(&k, c, outputs, &err);
+        status = compile(k, c, outputs, &err);
         PyEval_RestoreThread(state);
     }
     if (status) {
-        forget(&k);
-        if (status == EINJIT_E_NOMEM)
-            PyErr_NoMemory();
-        else
-            py_raise(&err);
-        return NULL;
+        if (k) forget(k);
+        return status == EINJIT_E_NOMEM ? (void *)PyErr_NoMemory() : (void *)py_raise(&err);
     }
-    if (f->n_kernels == KERNELS) forget(&f->kernels[--f->n_kernels]);
-    memmove(&f->kernels[1], &f->kernels[0], f->n_kernels++ * sizeof k);
-    f->kernels[0] = k;
-    return &f->kernels[0];
+    if (f->n_kernels == KERNELS) forget(f->kernels[--f->n_kernels]);
+    return to_front(f, k, f->n_kernels++);
 }
 
 /* ---- running ---- */
@@ -282,10 +288,8 @@ static int run(const call *c, const known_kernel *k)
     einjit_error err;
     int status;
     if (k->release_gil) {
-        einjit_kernel_retain(kernel); /* another thread may forget it */
         PyThreadState *state = PyEval_SaveThread();
         status = einjit_run(kernel, c->n_in, c->tensors, c->n_out, c->tensors + c->n_in, &err);
-        einjit_kernel_release(kernel);
         PyEval_RestoreThread(state);
     } else {
         status = einjit_run(kernel, c->n_in, c->tensors, c->n_out, c->tensors + c->n_in, &err);
@@ -343,8 +347,9 @@ static PyObject *call_run(call *c, PyObject *const *args, PyObject *out, bool *u
     if (outputs < 0) return NULL;
     known_kernel *k = find_known(c->f, c);
     if (!k && !(k = learn(c, outputs))) return NULL;
-    if (!c->given) return run_into_new(c, k);
-    return run(c, k) ? NULL : Py_NewRef(out);
+    PyObject *result = !c->given ? run_into_new(c, k) : run(c, k) ? NULL : Py_NewRef(out);
+    forget(k);
+    return result;
 }
 
 static PyObject *find_out(PyObject *const *args, size_t n, PyObject *names, bool *known)
@@ -484,11 +489,6 @@ static PyObject *function_repr(PyObject *self)
 
 /* ---- the object ---- */
 
-static char *copy_text(const char *text)
-{
-    return text && *text ? strdup(text) : NULL;
-}
-
 /* dict of names -> operands by input; and their names for the library. */
 static int set_constants(py_function *f, PyObject *constants)
 {
@@ -532,8 +532,8 @@ static PyObject *function_new(PyTypeObject *type, PyObject *args, PyObject *word
     f->program = (py_program *)Py_NewRef(program);
     f->n_in = f->n_call = einjit_graph_input_count(f->program->graph);
     f->n_out = einjit_graph_output_count(f->program->graph);
-    f->open = copy_text(open);
-    f->path = copy_text(path);
+    f->open = open && *open ? strdup(open) : NULL;
+    f->path = path && *path ? strdup(path) : NULL;
     f->flags = flags;
     if (!set_constants(f, constants)) return (PyObject *)f;
     if (!PyErr_Occurred()) PyErr_NoMemory();
@@ -545,7 +545,7 @@ static void function_dealloc(PyObject *self)
 {
     py_function *f = (py_function *)self;
     PyTypeObject *type = Py_TYPE(self);
-    for (size_t i = 0; i < f->n_kernels; i++) forget(&f->kernels[i]);
+    for (size_t i = 0; i < f->n_kernels; i++) forget(f->kernels[i]);
     Py_XDECREF((PyObject *)f->program);
     Py_XDECREF(f->constants);
     free(f->open);

@@ -1,4 +1,5 @@
-"""The package as it is installed: what it imports and holds, processes and interpreters, the README's example, the command."""
+"""The package as it is installed: what it imports and holds, processes and interpreters, the README's example, the
+command."""
 
 import multiprocessing
 import os
@@ -52,7 +53,10 @@ def test_beside_other_libraries_in_any_order(order):
     if "jax" in order:
         pytest.importorskip("jax")
     lines = "\n".join(f"import {name.strip()}" for name in order.split(","))
-    check = "a = numpy.ones((3, 4)); assert (einjit.einsum('ij,kj->ik', a, a) == 4).all(); t = torch.ones(3, 4); assert (einjit.einsum('ij,kj->ik', t, t) == 4).all()"
+    check = (
+        "a = numpy.ones((3, 4)); assert (einjit.einsum('ij,kj->ik', a, a) == 4).all()\n"
+        "t = torch.ones(3, 4); assert (einjit.einsum('ij,kj->ik', t, t) == 4).all()"
+    )
     torch_after = "x = torch.randn(64, 64); assert torch.isfinite(torch.linalg.svd(x)[1]).all()"
     python(f"{lines}\n{check}\n{torch_after}")
 
@@ -83,7 +87,10 @@ def test_errors_cross_processes():
 def test_interpreter_backend_and_bad_settings():
     print_sum = "import einjit; print(einjit.einsum('i,i->', [1.0, 2.0], [3.0, 4.0]))"
     assert python(print_sum, EINJIT_BACKEND="interp").strip() == "11.0"
-    code = "import einjit\ntry:\n    einjit.Program(equation='i')\nexcept einjit.errors.ValueError as e:\n    print(e.code)"
+    code = (
+        "import einjit\n"
+        "try:\n    einjit.Program(equation='i')\nexcept einjit.errors.ValueError as e:\n    print(e.code)"
+    )
     assert python(code, EINJIT_TARGET="z80").strip() == "E_VALUE"
 
 

@@ -122,6 +122,12 @@ def test_jit_captures_arrays_and_takes_nested_arguments():
     f = einjit.jit(lambda x, both: x @ W + both["b"][0])
     b = np.arange(3.0)
     assert np.allclose(f(X, {"b": [b]}), X @ W + b)
+    mine = W.copy()
+    g = einjit.jit(lambda x: x @ mine)
+    for _ in range(2):
+        assert np.allclose(g(X), X @ mine)
+        assert np.allclose(einjit.grad(lambda x: (x @ mine).sum())(X), mine.sum(1))
+        mine *= 2
 
 
 def test_jit_refuses_what_programs_do_not_have():
