@@ -17,11 +17,13 @@ drop-in for opt_einsum_fx, torch.compile(model, backend="einjit") compiles model
 
 from __future__ import annotations
 
-from typing import Any
-
 from . import _einjit, errors
 from ._einjit import Array, Function, Program
 from .errors import EinjitError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # importing it takes as long as all of this package
+    from typing import Any
 
 __version__: str = _einjit.version
 __all__ = [
@@ -124,8 +126,8 @@ def compile(
     strict: nothing is rewritten that could change a bit. optimize=False: compiled as written. constants: arrays by the
     inputs' names, left out of the calls; what follows from them alone is computed once. Call it as f(*arrays,
     out=None); several results are a tuple. Compiled on the first call of each signature of dtypes, extents and strides,
-    milliseconds; then a call is 0.5 us above the kernel. Raises SyntaxError, NameError... of einjit.errors with line
-    and column.
+    milliseconds; then a call is some tenths of a microsecond above the kernel. Raises SyntaxError, NameError... of
+    einjit.errors with line and column.
     """
     _warn_without_codegen()
     if callable(program) and not isinstance(program, (str, Program)):
