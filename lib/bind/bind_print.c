@@ -21,20 +21,25 @@ static void print_list(ej_text *text, const ej_sizes *sizes, const ej_size *list
     ej_print(text, "]");
 }
 
-static void print_labels(ej_text *text, const ej_term *term)
+static void print_labels(ej_text *text, const ej_term *term, const uint32_t *letters)
 {
-    for (uint32_t i = 0; i < term->n; i++) ej_print_code_point(text, ej_label_code_point(term->labels[i]));
+    for (uint32_t i = 0; i < term->n; i++) ej_print_code_point(text, letters[term->labels[i]]);
 }
 
 static void print_einsum(ej_text *text, const ej_bound_node *node)
 {
+    const uint32_t *letters = ej_subscripts_letters(text->arena, node->subscripts);
+    if (!letters) {
+        text->failed = true;
+        return;
+    }
     ej_print(text, " %s %s ", reduce_words[node->fn], node->combine == EINJIT_COMBINE_ADD ? "add" : "mul");
     for (uint32_t t = 0; t < node->subscripts->n_terms; t++) {
         if (t) ej_print(text, ",");
-        print_labels(text, &node->subscripts->terms[t]);
+        print_labels(text, &node->subscripts->terms[t], letters);
     }
     ej_print(text, "->");
-    print_labels(text, &node->subscripts->out);
+    print_labels(text, &node->subscripts->out, letters);
 }
 
 static void print_scalar(ej_text *text, const ej_bound_node *node)

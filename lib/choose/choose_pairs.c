@@ -136,12 +136,12 @@ static int result_labels(splitter *s, const int32_t *ids, int32_t n, ej_term *ou
     return EINJIT_OK;
 }
 
-/* "messages.0", "messages.1": intermediates of the value `messages`. */
+/* "messages_0", "messages_1": intermediates of the value `messages`. */
 static int name_part(const splitter *s, const char **out)
 {
     ej_text text;
     ej_text_init(&text, s->r->job->arena);
-    ej_print(&text, "%s.%d", s->node->name ? s->node->name : "", (int)(s->n_parts - s->n_operands));
+    ej_print(&text, "%s_%d", s->node->name ? s->node->name : "", (int)(s->n_parts - s->n_operands));
     *out = text.data;
     return text.failed ? ej_no_memory(s->r->job->err) : EINJIT_OK;
 }

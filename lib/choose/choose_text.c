@@ -1,11 +1,10 @@
 /* choose_text.c - a bound graph as a program again: what users see of the decisions.
  *
  * Takes  a bound graph and the program that it came from.
- * Gives  a graph that means the same for the sizes it was bound to, with the program's names where values are still there.
- *        Names that the program did not choose (einsum_1, mul_2) are given anew, in order.
+ * Gives  a graph that means the same for the sizes it was bound to, with the names that all later stages use: the
+ *        program's where values are still there, those of their parts.
  * Keeps  open extents as their names, where they are products of names; others as they were observed.
  */
-#include <ctype.h>
 #include <string.h>
 
 #include "choose_core.h"
@@ -22,18 +21,29 @@ typedef struct writer {
 
 /* ---- names ---- */
 
-/* The program's own name for v, if its user chose it: not of the kind einsum_1. */
+/* The name that later stages know v by: the program's, or that of a part of one of its values; NULL: none. */
 static const char *own_name(const writer *w, ej_value v)
 {
     const ej_bound_node *node = &w->bound->nodes[v];
-    if (node->is_part || !node->name) return NULL;
-    ej_value value = ej_graph_find_value(w->program, node->name, strlen(node->name));
-    if (value < 0 || (size_t)value >= w->bound->n_values || w->bound->of_value[value] != v) return NULL;
-    if (ej_graph_find_value(w->out, node->name, strlen(node->name)) >= 0) return NULL;
-    if (node->op == EJ_OP_INPUT) return node->name;
-    size_t n = strlen(node->name), digits = n;
-    while (digits > 0 && isdigit((unsigned char)node->name[digits - 1])) digits--;
-    return digits < n && digits > 1 && node->name[digits - 1] == '_' ? NULL : node->name;
+    if (!node->name || !ej_is_identifier(node->name, strlen(node->name))) return NULL;
+    if (!node->is_part) {
+        ej_value value = ej_graph_find_value(w->program, node->name, strlen(node->name));
+        if (value < 0 || (size_t)value >= w->bound->n_values || w->bound->of_value[value] != v) return NULL;
+    }
+    return node->name;
+}
+
+/* A node under its name where that is free, else under a new one that is none of the program's. */
+static int append(writer *w, ej_node *node, ej_value *out)
+{
+    if (node->name && ej_graph_find_value(w->out, node->name, strlen(node->name)) >= 0) node->name = NULL;
+    bool given = node->name;
+    while (!given) {
+        node->name = ej_names_next(w->out, node);
+        if (!node->name) return ej_no_memory(w->job->err);
+        given = ej_graph_find_value(w->program, node->name, strlen(node->name)) < 0;
+    }
+    return ej_graph_append(w->out, node, out, w->job->err);
 }
 
 /* ---- extents ---- */
@@ -114,23 +124,10 @@ static int number_labels(writer *w, const ej_subscripts *s, int32_t **out, int32
 /* The program's letters; what has none gets the first that is free. */
 static int choose_letters(writer *w, ej_equation *equation, const ej_subscripts *s, const int32_t *old)
 {
-    ej_label_map used;
-    ej_label_map_init(&used, w->job->arena);
+    const uint32_t *letters = ej_subscripts_letters(w->job->arena, s);
     equation->symbols = EJ_NEW_ARRAY(&w->out->arena, uint32_t, equation->n_labels);
-    if (!equation->symbols) return ej_no_memory(w->job->err);
-    int32_t next = 0, id;
-    for (uint32_t l = 0; l < equation->n_labels; l++) {
-        uint32_t symbol = s->symbols ? s->symbols[old[l]] : 0;
-        if (!symbol || ej_label_map_find(&used, symbol) >= 0) continue;
-        equation->symbols[l] = symbol;
-        if (!ej_label_map_add(&used, symbol, &id)) return ej_no_memory(w->job->err);
-    }
-    for (uint32_t l = 0; l < equation->n_labels; l++) {
-        if (equation->symbols[l]) continue;
-        while (ej_label_map_find(&used, ej_label_code_point(next)) >= 0) next++;
-        equation->symbols[l] = ej_label_code_point(next);
-        if (!ej_label_map_add(&used, equation->symbols[l], &id)) return ej_no_memory(w->job->err);
-    }
+    if (!letters || !equation->symbols) return ej_no_memory(w->job->err);
+    for (uint32_t l = 0; l < equation->n_labels; l++) equation->symbols[l] = letters[old[l]];
     return EINJIT_OK;
 }
 
@@ -199,7 +196,7 @@ static int write_literal(writer *w, ej_value v)
 {
     ej_node node = {.op = EJ_OP_SCALAR};
     write_scalar(&w->bound->nodes[v], &node);
-    return ej_graph_append(w->out, &node, &w->values[v], w->job->err);
+    return append(w, &node, &w->values[v]);
 }
 
 /* The number as a tensor, which says its dtype. */
@@ -213,7 +210,7 @@ static int write_tensor(writer *w, ej_value v)
     node.data = data;
     if (!ej_element_store(from->dtype, data, 0, &number))
         return ej_fail(w->job->err, EINJIT_E_INTERNAL, "a number that is no %s", ej_dtypes[from->dtype].name);
-    return ej_graph_append(w->out, &node, &w->numbers[v], w->job->err);
+    return append(w, &node, &w->numbers[v]);
 }
 
 /* v in the new graph; numbers where they are first used, as a literal where that is enough. */
@@ -284,7 +281,7 @@ static int write_factors(writer *w, ej_value v, const char *name)
         if (!node.in) return ej_no_memory(w->job->err);
         node.in[0] = w->values[v];
         EJ_TRY(find_value(w, from->in[t], true, &node.in[1]));
-        EJ_TRY(ej_graph_append(w->out, &node, &w->values[v], w->job->err));
+        EJ_TRY(append(w, &node, &w->values[v]));
     }
     return EINJIT_OK;
 }
@@ -302,7 +299,7 @@ static int write_narrowed(writer *w, ej_value v, const char *name)
     node.in = EJ_NEW(&w->out->arena, ej_value);
     if (!node.in) return ej_no_memory(w->job->err);
     *node.in = w->values[v];
-    return ej_graph_append(w->out, &node, &w->values[v], w->job->err);
+    return append(w, &node, &w->values[v]);
 }
 
 static int write_node(writer *w, ej_value v)
@@ -323,7 +320,7 @@ static int write_node(writer *w, ej_value v)
     bool scaled = from->op == EJ_OP_EINSUM && node.n_in < from->n_in, widened = is_widened(from);
     const char *name = node.name;
     if (scaled || widened) node.name = NULL;
-    EJ_TRY(ej_graph_append(w->out, &node, &w->values[v], w->job->err));
+    EJ_TRY(append(w, &node, &w->values[v]));
     if (widened) return write_narrowed(w, v, name);
     return scaled ? write_factors(w, v, name) : EINJIT_OK;
 }

@@ -53,6 +53,9 @@ void ej_label_map_init(ej_label_map *map, ej_arena *arena);
 bool ej_label_map_add(ej_label_map *map, uint32_t key, int32_t *id); /* a new key gets id n; false: out of memory */
 int32_t ej_label_map_find(const ej_label_map *map, uint32_t key);    /* -1 = not there */
 uint32_t ej_label_code_point(int32_t id); /* a .. z, A .. Z, U+4E00 ...; id < EJ_MAX_LABELS */
+/* Makes letters[0 .. n) different: the first that asks for one keeps it, later ones and those that are `none` get the first
+ * that nobody has, in the order of ej_label_code_point (integers: 0, 1, 2, ...). False: out of memory. */
+bool ej_letters_settle(ej_arena *arena, uint32_t *letters, uint32_t n, uint32_t none, bool integers);
 int ej_compare_labels(const void *a, const void *b); /* for qsort and bsearch over int32_t: labels, values, ids */
 /* Characters of equations: bytes of the code point at text (0: not UTF-8), and what it is. */
 size_t ej_utf8_decode(const char *text, size_t length, uint32_t *code_point);
@@ -67,6 +70,8 @@ typedef struct ej_subscripts {
     uint32_t n_labels;
     const uint32_t *symbols; /* per label its code point, 0: none; NULL: none has any. For dumps only */
 } ej_subscripts;
+/* The letter of each label in dumps, all different; NULL: out of memory. */
+const uint32_t *ej_subscripts_letters(ej_arena *arena, const ej_subscripts *subscripts);
 bool ej_term_has(const ej_term *term, int32_t label); /* or EJ_ELLIPSIS */
 /* The term can stand for an operand of that rank. */
 bool ej_term_fits(const ej_term *term, int32_t rank);

@@ -111,6 +111,37 @@ bool ej_label_map_add(ej_label_map *map, uint32_t key, int32_t *id)
     return true;
 }
 
+bool ej_letters_settle(ej_arena *arena, uint32_t *letters, uint32_t n, uint32_t none, bool integers)
+{
+    ej_label_map used;
+    bool *waits = EJ_NEW_ARRAY(arena, bool, n);
+    int32_t id;
+    ej_label_map_init(&used, arena);
+    if (!waits) return false;
+    for (uint32_t l = 0; l < n; l++) {
+        size_t before = used.n;
+        waits[l] = letters[l] == none;
+        if (waits[l]) continue;
+        if (!ej_label_map_add(&used, letters[l], &id)) return false;
+        waits[l] = used.n == before;
+    }
+    int32_t next = 0;
+    for (uint32_t l = 0; l < n; l++) {
+        if (!waits[l]) continue;
+        do letters[l] = integers ? (uint32_t)next : ej_label_code_point(next);
+        while (next++, ej_label_map_find(&used, letters[l]) >= 0);
+    }
+    return true;
+}
+
+const uint32_t *ej_subscripts_letters(ej_arena *arena, const ej_subscripts *subscripts)
+{
+    uint32_t n = subscripts->n_labels, *letters = EJ_NEW_ARRAY(arena, uint32_t, n);
+    if (!letters) return NULL;
+    if (n && subscripts->symbols) memcpy(letters, subscripts->symbols, n * sizeof *letters);
+    return ej_letters_settle(arena, letters, n, 0, false) ? letters : NULL;
+}
+
 int ej_compare_labels(const void *a, const void *b)
 {
     int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;

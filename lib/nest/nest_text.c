@@ -52,7 +52,8 @@ bool ej_nest_word_byte(char c, bool first)
 {
     unsigned char u = (unsigned char)c;
     bool digit = u >= '0' && u <= '9';
-    return u >= 0x80 || u == '_' || (u >= 'a' && u <= 'z') || (u >= 'A' && u <= 'Z') || (digit && !first);
+    bool letter = u >= 0x80 || u == '_' || (u >= 'a' && u <= 'z') || (u >= 'A' && u <= 'Z');
+    return letter || (!first && (digit || u == '\''));
 }
 
 static bool is_word(const char *name)

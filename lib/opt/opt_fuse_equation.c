@@ -50,42 +50,16 @@ static int build_terms(ej_fuse *f, ej_equation *equation, int32_t *order, bool *
     return EINJIT_OK;
 }
 
-static int choose_symbols(ej_fuse *f, ej_equation *equation, const int32_t *order)
-{
-    ej_label_map used;
-    ej_label_map_init(&used, f->job->arena);
-    bool *waits = EJ_JOB_ARRAY(f->job, bool, equation->n_labels);
-    if (!waits) return ej_no_memory(f->job->err);
-    for (uint32_t l = 0; l < equation->n_labels; l++) {
-        size_t before = used.n;
-        int32_t id;
-        equation->symbols[l] = f->labels[order[l]].symbol;
-        waits[l] = equation->symbols[l] == EJ_FUSE_NO_SYMBOL;
-        if (waits[l]) continue;
-        if (!ej_label_map_add(&used, equation->symbols[l], &id)) return ej_no_memory(f->job->err);
-        waits[l] = used.n == before;
-    }
-    int32_t next = 0;
-    for (uint32_t l = 0; l < equation->n_labels; l++) {
-        if (!waits[l]) continue;
-        uint32_t symbol;
-        do {
-            symbol = equation->integer_labels ? (uint32_t)next : ej_label_code_point(next);
-            next++;
-        } while (ej_label_map_find(&used, symbol) >= 0);
-        equation->symbols[l] = symbol;
-    }
-    return EINJIT_OK;
-}
-
 static int name_labels(ej_fuse *f, ej_equation *equation, const int32_t *order)
 {
     equation->symbols = EJ_NEW_ARRAY(&f->graph->arena, uint32_t, equation->n_labels);
     if (!equation->symbols) return ej_no_memory(f->job->err);
     equation->integer_labels = f->integers;
-    if (!f->integers || !f->text) return choose_symbols(f, equation, order);
-    for (uint32_t l = 0; l < equation->n_labels; l++) equation->symbols[l] = l; /* letters and numbers do not mix */
-    return EINJIT_OK;
+    bool mixed = f->integers && f->text; /* letters and numbers do not mix */
+    for (uint32_t l = 0; l < equation->n_labels; l++)
+        equation->symbols[l] = mixed ? EJ_FUSE_NO_SYMBOL : f->labels[order[l]].symbol;
+    return ej_letters_settle(f->job->arena, equation->symbols, equation->n_labels, EJ_FUSE_NO_SYMBOL, f->integers)
+               ? EINJIT_OK : ej_no_memory(f->job->err);
 }
 
 /* ---- axes of extent 1 ---- */

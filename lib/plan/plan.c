@@ -131,5 +131,5 @@ int ej_plan_build(ej_plan *out, const ej_bound *bound, ej_job *job)
     EJ_TRY(ej_plan_drop_unused(&p));
     EJ_TRY(ej_plan_place_buffers(&p));
     ej_plan_count(&p);
-    return EINJIT_OK;
+    return ej_plan_settle_names(&p);
 }

@@ -64,8 +64,7 @@ int ej_plan_arguments(ej_planner *p)
         ej_buffer buffer = {.dtype = tensor->dtype, .home = EJ_HOME_ARG, .slot = (int32_t)i};
         int32_t at;
         EJ_TRY(count_elements(p, tensor->rank, tensor->shape, &buffer.elems));
-        buffer.name = in ? bound->nodes[bound->inputs[i]].name : ej_plan_name(p, "out%zu", i - bound->n_inputs);
-        if (!in && !buffer.name) return ej_no_memory(p->job->err);
+        buffer.name = bound->nodes[in ? bound->inputs[i] : bound->outputs[i - bound->n_inputs]].name;
         EJ_TRY(new_buffer(p, &buffer, &at));
     }
     p->plan->n_args = (int32_t)(bound->n_inputs + bound->n_outputs);

@@ -20,13 +20,6 @@ static int reduction(const ej_bound_node *node)
     return node->fn == EINJIT_REDUCE_MIN ? EINJIT_REDUCE_MIN : EINJIT_REDUCE_OR;
 }
 
-static const char *label_name(ej_einsum *e, int32_t label)
-{
-    static const char letters[26][2] = {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m",
-                                        "n", "o", "p", "q", "r", "s", "t", "u", "v", "w", "x", "y", "z"};
-    return label < 26 ? letters[label] : ej_plan_name(e->p, "l%d", (int)label);
-}
-
 typedef struct ranked {
     int32_t rank, label;
 } ranked;
@@ -52,7 +45,7 @@ static int make_axes(ej_einsum *e, const ej_term *result, int32_t *n_axes, ej_ax
     for (int32_t i = 0; i < count; i++) {
         int32_t label = list[i].label;
         e->axis_of[label] = i;
-        axes[i] = (ej_axis){label_name(e, label), e->node->label_sizes[label], EJ_RUN_REDUCED};
+        axes[i] = (ej_axis){ej_plan_letter(e->p, e->letters[label]), e->node->label_sizes[label], EJ_RUN_REDUCED};
         if (!axes[i].name) return ej_no_memory(job->err);
     }
     for (uint32_t k = 0; k < result->n; k++) axes[e->axis_of[result->labels[k]]].run = EJ_RUN_PARALLEL;

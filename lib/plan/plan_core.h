@@ -81,6 +81,8 @@ int ej_plan_constant(ej_planner *p, ej_value v, ej_view *out);
 /* After the last step: forget what no step uses, then give every scratch buffer its offset. */
 int ej_plan_drop_unused(ej_planner *p);
 int ej_plan_place_buffers(ej_planner *p);
+/* plan_names.c: the last thing that is done to a plan. */
+int ej_plan_settle_names(ej_planner *p);
 const char *ej_plan_name(ej_planner *p, const char *format, ...) EJ_PRINTF(2, 3); /* NULL: out of memory */
 
 /* ---- plan_view.c: views of views ---- */
@@ -123,11 +125,12 @@ typedef struct ej_emission {
 int ej_plan_emit(ej_planner *p, const ej_emission *e);
 /* A view as an access; `map`: per axis of the view the step's axis, -1: none. `named`: also axes along which it stays. */
 int ej_plan_access(ej_planner *p, const ej_view *view, const int32_t *map, bool named, ej_access *out);
-/* The axes d0, d1, ... of a shape. */
-int ej_plan_shape_axes(ej_planner *p, int32_t rank, const ej_size *shape, ej_axis **out);
-/* Write a tape over a whole shape to a view. step_axes may be NULL. */
-int ej_plan_emit_map(ej_planner *p, const char *name, int32_t rank, const ej_size *shape, const ej_tape *tape,
-                     const ej_view *out, int32_t *step_axes);
+/* The axes of a shape; v: the value that has it, whose einsum's letters they are called by, -1 or without letters d0, d1, ... */
+int ej_plan_shape_axes(ej_planner *p, ej_value v, int32_t rank, const ej_size *shape, ej_axis **out);
+const char *ej_plan_letter(ej_planner *p, uint32_t letter); /* NULL: out of memory */
+/* Write a tape over a whole shape to a view; v: as for ej_plan_shape_axes. step_axes may be NULL. */
+int ej_plan_emit_map(ej_planner *p, const char *name, ej_value v, int32_t rank, const ej_size *shape,
+                     const ej_tape *tape, const ej_view *out, int32_t *step_axes);
 int ej_plan_copy(ej_planner *p, const char *name, int dtype, int32_t rank, const ej_size *shape, const ej_view *from,
                  const ej_view *to);
 int ej_plan_fill(ej_planner *p, const char *name, ej_expr_op constant, int32_t rank, const ej_size *shape,

@@ -55,6 +55,8 @@ int ej_plan_einsum(ej_planner *p, ej_value v)
 {
     ej_einsum e = {.p = p, .v = v, .node = &p->bound->nodes[v], .pointwise = ej_plan_is_pointwise(&p->bound->nodes[v])};
     ej_term out;
+    e.letters = ej_subscripts_letters(p->job->arena, e.node->subscripts);
+    if (!e.letters) return ej_no_memory(p->job->err);
     EJ_TRY(ej_einsum_operands(&e));
     EJ_TRY(output_labels(&e, &out));
     if (is_layout(&e, &out)) return layout(&e);

@@ -25,6 +25,7 @@ typedef struct ej_einsum {
     ej_tape scalars;    /* CONST ops */
     int32_t *rank_of;   /* per label: where it stands in a result: output labels first, in their order */
     int32_t *axis_of;   /* per label: axis of the step, -1 */
+    const uint32_t *letters; /* per label, for dumps */
 } ej_einsum;
 
 /* plan_operand.c: parts from the node's operands; scalars apart. */

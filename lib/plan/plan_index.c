@@ -39,7 +39,7 @@ static int copy_guarded(ej_planner *p, ej_value v, const ej_view *from, ej_size 
     int32_t at;
     EJ_TRY(ej_plan_destination(p, v, out));
     EJ_TRY(ej_tape_source(p, &tape, from, node->dtype, &at));
-    EJ_TRY(ej_plan_shape_axes(p, node->rank, node->shape, &axes));
+    EJ_TRY(ej_plan_shape_axes(p, v, node->rank, node->shape, &axes));
     EJ_TRY(guard_extent(p, &axes[node->dims[0]].extent, extent));
     const ej_emission e = {.name = node->name, .n_axes = node->rank, .axes = axes, .out = out, .tape = &tape,
                            .reduce = EJ_REDUCE_NONE};
@@ -101,7 +101,7 @@ int ej_plan_index_add(ej_planner *p, ej_value v)
     EJ_TRY(ej_plan_table(p, node->in[0], v, node->shape[dim], &index, &guarded));
     EJ_TRY(take_values(p, node->in[1], &tape));
     EJ_TRY(ej_plan_destination(p, v, &out));
-    EJ_TRY(ej_plan_fill(p, ej_plan_name(p, "%s.zero", node->name), ej_reduce_neutral(reduce, node->dtype), node->rank,
+    EJ_TRY(ej_plan_fill(p, ej_plan_name(p, "%s_zero", node->name), ej_reduce_neutral(reduce, node->dtype), node->rank,
                         node->shape, &out));
     EJ_TRY(ej_view_new(p, node->rank, &scattered));
     scattered.buffer = out.buffer;
@@ -109,7 +109,7 @@ int ej_plan_index_add(ej_planner *p, ej_value v)
     for (int32_t i = 0; i < node->rank; i++) scattered.axes[i] = out.axes[i];
     scattered.axes[dim] = (ej_view_axis){.stride = out.axes[dim].stride, .table = index.buffer, .tbase = index.base,
                                          .tstride = index.axes[0].stride};
-    EJ_TRY(ej_plan_shape_axes(p, values->rank, values->shape, &axes));
+    EJ_TRY(ej_plan_shape_axes(p, node->in[1], values->rank, values->shape, &axes));
     axes[dim].run = EJ_RUN_SEQUENTIAL;
     if (guarded) EJ_TRY(guard_extent(p, &axes[dim].extent, node->shape[dim]));
     const ej_emission e = {.name = node->name, .n_axes = node->rank, .axes = axes, .out = &scattered, .tape = &tape,

@@ -303,7 +303,7 @@ int ej_plan_reduce(ej_planner *p, ej_value v)
     if (!map || !step_axes) return ej_no_memory(p->job->err);
     EJ_TRY(take_operand(p, &tape, node->in[0], from, &at));
     EJ_TRY(ej_tape_cast(p, &tape, node->dtype, at, &at));
-    EJ_TRY(ej_plan_shape_axes(p, from->rank, from->shape, &axes));
+    EJ_TRY(ej_plan_shape_axes(p, node->in[0], from->rank, from->shape, &axes));
     EJ_TRY(kept_axes(p, node, from->rank, &kept));
     EJ_TRY(ej_plan_destination(p, v, &out));
     EJ_TRY(ej_view_new(p, from->rank, &wide));

@@ -80,13 +80,14 @@ static int views_by_labels(ej_einsum *e, uint32_t operand, ej_part *x, const ej_
 static int copy_operand(ej_einsum *e, uint32_t operand, const ej_part *x, const ej_view *value, ej_view *to)
 {
     ej_planner *p = e->p;
-    const ej_bound_node *from = &p->bound->nodes[e->node->in[operand]];
+    ej_value v = e->node->in[operand];
+    const ej_bound_node *from = &p->bound->nodes[v];
     ej_tape tape = {0};
     int32_t at;
     if (x->map) EJ_TRY(ej_tape_append(p, &tape, x->map, true, &at));
     else EJ_TRY(ej_tape_source(p, &tape, value, from->dtype, &at));
     EJ_TRY(ej_plan_scratch_view(p, from->name, from->dtype, from->rank, from->shape, to));
-    return ej_plan_emit_map(p, from->name, from->rank, from->shape, &tape, to, NULL);
+    return ej_plan_emit_map(p, from->name, v, from->rank, from->shape, &tape, to, NULL);
 }
 
 static int take_operand(ej_einsum *e, uint32_t operand)

@@ -54,7 +54,7 @@ static void print_term(ej_text *text, const ej_plan *plan, const ej_step *step, 
         ej_print(text, "%s", axis);
         return;
     }
-    ej_print(text, "b%d[", (int)term->table);
+    ej_print(text, "%s[", plan->buffers[term->table].name);
     if (!ej_size_is(term->tbase, 0)) {
         ej_size_print(text, sizes, term->tbase);
         ej_print(text, " + ");
@@ -69,7 +69,7 @@ static void print_term(ej_text *text, const ej_plan *plan, const ej_step *step, 
 static void print_access(ej_text *text, const ej_plan *plan, const ej_step *step, const ej_access *access)
 {
     bool first = ej_size_is(access->base, 0);
-    ej_print(text, "b%d[", (int)access->buffer);
+    ej_print(text, "%s[", plan->buffers[access->buffer].name);
     if (!first || !access->n_terms) ej_size_print(text, &plan->bound->sizes, access->base);
     for (int32_t t = 0; t < access->n_terms; t++) {
         if (t || !first) ej_print(text, " + ");
@@ -81,8 +81,7 @@ static void print_access(ej_text *text, const ej_plan *plan, const ej_step *step
 static void print_buffer(ej_text *text, const ej_plan *plan, size_t b)
 {
     const ej_buffer *buffer = &plan->buffers[b];
-    ej_print(text, "  b%zu %s: %s %s", b, buffer->name ? buffer->name : "?", einjit_dtype_name(buffer->dtype),
-             homes[buffer->home]);
+    ej_print(text, "  %s: %s %s", buffer->name, einjit_dtype_name(buffer->dtype), homes[buffer->home]);
     if (buffer->home == EJ_HOME_ARG || buffer->home == EJ_HOME_CONST) ej_print(text, " %d", (int)buffer->slot);
     ej_print(text, ", ");
     ej_size_print(text, &plan->bound->sizes, buffer->elems);
@@ -141,8 +140,9 @@ void ej_plan_print(ej_text *text, const ej_plan *plan)
         ej_print(text, "\n");
     }
     for (size_t c = 0; c < plan->n_status_checks; c++) {
-        ej_print(text, "check b%d of %s: below ", (int)plan->status_checks[c].buffer, plan->status_checks[c].name);
-        ej_size_print(text, &plan->bound->sizes, plan->status_checks[c].extent);
+        const ej_status_check *check = &plan->status_checks[c];
+        ej_print(text, "check %s of %s: below ", plan->buffers[check->buffer].name, check->name);
+        ej_size_print(text, &plan->bound->sizes, check->extent);
         ej_print(text, "\n");
     }
 }

@@ -113,23 +113,49 @@ int ej_plan_emit(ej_planner *p, const ej_emission *e)
     return EINJIT_OK;
 }
 
-int ej_plan_shape_axes(ej_planner *p, int32_t rank, const ej_size *shape, ej_axis **out)
+/* The einsum whose letters are those of the value's axes, through functions element for element; NULL: none. */
+static const ej_subscripts *letters_of(const ej_planner *p, ej_value v, int32_t rank)
+{
+    for (int far = 0; v >= 0 && far < 8; far++) {
+        const ej_bound_node *node = &p->bound->nodes[v];
+        if (node->rank != rank) return NULL;
+        if (node->op == EJ_OP_EINSUM) return node->subscripts;
+        if (node->op != EJ_OP_MAP && node->op != EJ_OP_CAST) return NULL;
+        v = -1;
+        for (uint32_t i = 0; v < 0 && i < node->n_in; i++)
+            if (p->bound->nodes[node->in[i]].rank == rank) v = node->in[i];
+    }
+    return NULL;
+}
+
+const char *ej_plan_letter(ej_planner *p, uint32_t letter)
+{
+    ej_text text;
+    ej_text_init(&text, p->job->arena);
+    ej_print_code_point(&text, letter);
+    return text.failed ? NULL : text.data;
+}
+
+int ej_plan_shape_axes(ej_planner *p, ej_value v, int32_t rank, const ej_size *shape, ej_axis **out)
 {
     ej_axis *axes = EJ_JOB_ARRAY(p->job, ej_axis, (size_t)rank);
-    if (!axes) return ej_no_memory(p->job->err);
+    const ej_subscripts *named = letters_of(p, v, rank);
+    const uint32_t *letters = named ? ej_subscripts_letters(p->job->arena, named) : NULL;
+    if (!axes || (named && !letters)) return ej_no_memory(p->job->err);
     for (int32_t i = 0; i < rank; i++) {
-        axes[i] = (ej_axis){.name = ej_plan_name(p, "d%d", (int)i), .extent = shape[i], .run = EJ_RUN_PARALLEL};
+        const char *name = named ? ej_plan_letter(p, letters[named->out.labels[i]]) : ej_plan_name(p, "d%d", (int)i);
+        axes[i] = (ej_axis){.name = name, .extent = shape[i], .run = EJ_RUN_PARALLEL};
         if (!axes[i].name) return ej_no_memory(p->job->err);
     }
     *out = axes;
     return EINJIT_OK;
 }
 
-int ej_plan_emit_map(ej_planner *p, const char *name, int32_t rank, const ej_size *shape, const ej_tape *tape,
-                     const ej_view *out, int32_t *step_axes)
+int ej_plan_emit_map(ej_planner *p, const char *name, ej_value v, int32_t rank, const ej_size *shape,
+                     const ej_tape *tape, const ej_view *out, int32_t *step_axes)
 {
     ej_axis *axes = NULL;
-    EJ_TRY(ej_plan_shape_axes(p, rank, shape, &axes));
+    EJ_TRY(ej_plan_shape_axes(p, v, rank, shape, &axes));
     const ej_emission e = {.name = name, .n_axes = rank, .axes = axes, .out = out, .tape = tape,
                            .reduce = EJ_REDUCE_NONE, .step_axes = step_axes};
     return ej_plan_emit(p, &e);
@@ -141,7 +167,7 @@ int ej_plan_copy(ej_planner *p, const char *name, int dtype, int32_t rank, const
     ej_tape tape = {0};
     int32_t at;
     EJ_TRY(ej_tape_source(p, &tape, from, dtype, &at));
-    return ej_plan_emit_map(p, name, rank, shape, &tape, to, NULL);
+    return ej_plan_emit_map(p, name, -1, rank, shape, &tape, to, NULL);
 }
 
 int ej_plan_fill(ej_planner *p, const char *name, ej_expr_op constant, int32_t rank, const ej_size *shape,
@@ -150,7 +176,7 @@ int ej_plan_fill(ej_planner *p, const char *name, ej_expr_op constant, int32_t r
     ej_tape tape = {0};
     int32_t at;
     EJ_TRY(ej_tape_op(p, &tape, constant, &at));
-    return ej_plan_emit_map(p, name, rank, shape, &tape, to, NULL);
+    return ej_plan_emit_map(p, name, -1, rank, shape, &tape, to, NULL);
 }
 
 /* ---- values ---- */
@@ -193,7 +219,7 @@ static int pending_view(ej_planner *p, ej_value v, ej_view *out)
     int32_t *step_axes = EJ_JOB_ARRAY(p->job, int32_t, (size_t)node->rank);
     if (!step_axes) return ej_no_memory(p->job->err);
     EJ_TRY(ej_plan_destination(p, v, out));
-    EJ_TRY(ej_plan_emit_map(p, node->name, node->rank, node->shape, p->values[v].tape, out, step_axes));
+    EJ_TRY(ej_plan_emit_map(p, node->name, v, node->rank, node->shape, p->values[v].tape, out, step_axes));
     ej_plan_written(p, v, out, (int32_t)p->plan->n_steps - 1, step_axes);
     return EINJIT_OK;
 }

@@ -84,9 +84,9 @@ static int last_index(const computed *c, ej_tape *tape, int32_t *out)
     EJ_TRY(ej_tape_op(p, &less, (ej_expr_op){.kind = EJ_EXPR_SOURCE, .dtype = EINJIT_I64}, &at));
     EJ_TRY(ej_tape_integer(p, &less, EINJIT_I64, 1, &minus));
     EJ_TRY(ej_tape_fn(p, &less, EJ_FN_SUB, EINJIT_I64, at, minus, &at));
-    EJ_TRY(ej_plan_shape_axes(p, 1, &c->extent, &axes));
+    EJ_TRY(ej_plan_shape_axes(p, -1, 1, &c->extent, &axes));
     axes[0].run = EJ_RUN_REDUCED;
-    const ej_emission e = {.name = ej_plan_name(p, "%s.extent", c->name), .n_axes = 1, .axes = axes, .out = &wide,
+    const ej_emission e = {.name = ej_plan_name(p, "%s_extent", c->name), .n_axes = 1, .axes = axes, .out = &wide,
                            .tape = &one, .reduce = EINJIT_REDUCE_SUM, .epilogue = {(int32_t)less.n_ops, less.ops}};
     if (!e.name) return ej_no_memory(p->job->err);
     EJ_TRY(ej_plan_emit(p, &e));
@@ -98,7 +98,7 @@ static int clamp(const computed *c, ej_view *out)
     ej_planner *p = c->p;
     ej_tape tape = {0};
     int32_t at, last, zero;
-    const char *name = ej_plan_name(p, "%s.table", c->name);
+    const char *name = ej_plan_name(p, "%s_table", c->name);
     if (!name) return ej_no_memory(p->job->err);
     EJ_TRY(ej_tape_source(p, &tape, &c->index, c->dtype, &at));
     EJ_TRY(ej_tape_cast(p, &tape, EINJIT_I64, at, &at));
@@ -108,7 +108,7 @@ static int clamp(const computed *c, ej_view *out)
     EJ_TRY(ej_tape_fn(p, &tape, EJ_FN_MAXIMUM, EINJIT_I64, at, zero, &at));
     EJ_TRY(ej_plan_scratch_view(p, name, EINJIT_I64, 1, &c->count, out));
     mark_table(p, out->buffer, c->extent);
-    return ej_plan_emit_map(p, name, 1, &c->count, &tape, out, NULL);
+    return ej_plan_emit_map(p, name, -1, 1, &c->count, &tape, out, NULL);
 }
 
 static int keep_extreme(const computed *c, int32_t status, int reduce)
@@ -124,9 +124,9 @@ static int keep_extreme(const computed *c, int32_t status, int reduce)
     out.base = ej_size_number(low ? 0 : 1);
     EJ_TRY(ej_tape_source(p, &tape, &c->index, c->dtype, &at));
     EJ_TRY(ej_tape_cast(p, &tape, EINJIT_I64, at, &at));
-    EJ_TRY(ej_plan_shape_axes(p, 1, &c->count, &axes));
+    EJ_TRY(ej_plan_shape_axes(p, -1, 1, &c->count, &axes));
     axes[0].run = EJ_RUN_REDUCED;
-    const ej_emission e = {.name = ej_plan_name(p, "%s.%s", c->name, low ? "min" : "max"), .n_axes = 1, .axes = axes,
+    const ej_emission e = {.name = ej_plan_name(p, "%s_%s", c->name, low ? "min" : "max"), .n_axes = 1, .axes = axes,
                            .out = &out, .tape = &tape, .reduce = reduce};
     return e.name ? ej_plan_emit(p, &e) : ej_no_memory(p->job->err);
 }

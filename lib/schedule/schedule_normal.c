@@ -69,6 +69,17 @@ static bool can_merge(ej_schedule *s, int32_t a, int32_t b)
     return true;
 }
 
+/* The merged axis is called by the names of its parts, outer first; without memory by that of the inner one. */
+static void name_both(ej_schedule *s, int32_t outer, int32_t inner)
+{
+    ej_text text;
+    const char *names[2] = {s->axes[outer].name, s->axes[inner].name};
+    if (!names[0] || !names[1]) return;
+    ej_text_init(&text, s->job->arena);
+    ej_print(&text, "%s%s", names[0], names[1]);
+    if (!text.failed) s->axes[inner].name = text.data;
+}
+
 /* Merge as long as something merges; gone[] marks axes that went into another one. */
 static void merge_axes(ej_schedule *s, bool *gone)
 {
@@ -80,6 +91,7 @@ static void merge_axes(ej_schedule *s, bool *gone)
                 ej_size extent;
                 if (ej_size_mul(s->sizes, s->axes[a].extent, s->axes[b].extent, &extent, NULL) != EINJIT_OK) continue;
                 s->axes[b].extent = extent;
+                name_both(s, a, b);
                 drop_axis(s, a);
                 gone[a] = again = true;
             }

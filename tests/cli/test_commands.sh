@@ -193,6 +193,9 @@ done
 if [ -z "${4:-}" ]; then
     run 0 "$einjit" print two.ein -s i=3,j=4,k=5 --emit ir; says 'define' out
     run 0 "$einjit" print two.ein -s i=3,j=4,k=5 --emit asm; says 'ret' out
+    # the letters and names of the program down to the loops
+    run 0 "$einjit" print "$source/tests/golden/einmatvecmul.ein" -s z=1000,i=4,j=5,k=8 --emit ir
+    says '%loop_z' out; says '%vec' out; says '%einsum_1' out; says 'einsum_1_0' out
 fi
 run 1 "$einjit" print two.ein -s i=3,j=4,k=5 --emit ir --backend interp; says E_UNSUPPORTED err
 run 0 "$einjit" print two.ein

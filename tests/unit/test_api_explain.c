@@ -57,9 +57,10 @@ static void numbers_in_texts_keep_their_dtypes(void **state)
     path_is(context, "einsum(\"ij,->ij\", x, 3, combine=\"add\")", "tensor(3.0, dtype=f32)");
     path_is(context, "x * 0.1", "x * 0.1\n");
     path_is(context, "where(x > 0, 0.5, x)", "where(gt_1, 0.5, x)");
-    path_is(context, "einsum(\"ij,->ij\", x, 3)", "einsum_1 * 3.0\n");
+    path_is(context, "einsum(\"ij,->ij\", x, 3)", "einsum_2 * 3.0\n");
     path_is(context, "x, 2, imag(x[0, 0])", ", 2, tensor_1\n");
-    path_is(context, "x.to(i32).sum_to_size(x[0].shape)", "sum_1 = sum(to_1, dim=0)\n    to_2 = sum_1.to(i32)\n    return to_2");
+    path_is(context, "x.to(i32).sum_to_size(x[0].shape)",
+            "sum_1 = sum(to_1, dim=0)\n    sum_to_size_1 = sum_1.to(i32)\n    return sum_to_size_1");
     path_is(context, "x, einsum(\",->\", 2.0, 3.0)", "einsum(\",->\", tensor_1, tensor_2)");
     einjit_context_release(context);
 }

@@ -89,7 +89,7 @@ static void bool_einsums_are_or_of_and(void **state)
 {
     (void)state;
     expect_result(TWO, "einsum('ij,jk->ik', a, b)", "bool[2,3] bool[3,4]", "bool[2, 4]");
-    expect_dump(TWO, "einsum('ij,jk->ik', a, b)", "bool[2,3] bool[3,4]", NULL, "einsum or mul ab,bc->ac", true);
+    expect_dump(TWO, "einsum('ij,jk->ik', a, b)", "bool[2,3] bool[3,4]", NULL, "einsum or mul ij,jk->ik", true);
     expect_dump(TWO, "einsum('ij,jk->ik', a, b, reduce='max')", "bool[2,3] bool[3,4]", NULL, "einsum or mul", true);
     expect_dump(TWO, "einsum('ij,jk->ik', a, b, reduce='or')", "bool[2,3] bool[3,4]", NULL, "einsum or mul", true);
     expect_dump(TWO, "einsum('ij,jk->ik', a, b, reduce='min')", "bool[2,3] bool[3,4]", NULL, "einsum min mul", true);
@@ -102,7 +102,7 @@ static void semirings_keep_their_reduction(void **state)
 {
     (void)state;
     expect_dump(TWO, "einsum('ij,jk->ik', a, b, reduce='max', combine='add')", "f32[2,3] f32[3,4]", NULL,
-                "einsum max add ab,bc->ac", true);
+                "einsum max add ij,jk->ik", true);
     expect_result(TWO, "einsum('i,i->', a, b, reduce='min')", "i32[3] i32[3]", "i32[]");
     expect_refused(TWO, "einsum('i,i->', a, b, reduce='max')", "c64[3] c64[3]", EINJIT_E_DTYPE, "complex");
     expect_refused(TWO, "einsum('i,i->', a, b, reduce='max')", "f32[0] f32[0]", EINJIT_E_SHAPE, "without elements");
@@ -116,7 +116,7 @@ static void logsumexp_einsums_are_written_out(void **state)
     expect_result(TWO, body, "f32[2,3] f32[3,4]", "f32[2, 4]");
     expect_result(TWO, body, "i32[2,3] i32[3,4]", "f64[2, 4]");
     expect_result(TWO, body, "f32[2,0] f32[0,4]", "f32[2, 4]");
-    expect_dump(TWO, body, "f32[2,3] f32[3,4]", NULL, "einsum sum add ab,bc->acb", true);
+    expect_dump(TWO, body, "f32[2,3] f32[3,4]", NULL, "einsum sum add ij,jk->ikj", true);
     expect_dump(TWO, body, "f32[2,3] f32[3,4]", NULL, "reduce max dim 2", true);
     expect_refused(TWO, body, "c64[2,3] c64[3,4]", EINJIT_E_DTYPE, "logsumexp");
 }

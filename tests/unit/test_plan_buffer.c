@@ -100,7 +100,7 @@ static void plans_print_the_same_twice(void **state)
     plan_open(&c, simple, "f64[5,4] i64[3]", NULL, "n,e");
     plan_open(&d, simple, "f64[5,4] i64[3]", NULL, "n,e");
     assert_string_equal(c.text, d.text);
-    assert_non_null(strstr(c.text, "b2[4*b1[d0] + d1] += sum of t0 = s0; t1 = exp(t0)"));
+    assert_non_null(strstr(c.text, "index_add_1[4*i[d0] + d1] += sum of t0 = s0; t1 = exp(t0)"));
     assert_non_null(strstr(c.text, "check input 1"));
     plan_close(&c);
     plan_close(&d);

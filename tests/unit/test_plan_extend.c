@@ -168,7 +168,7 @@ static void the_text_names_what_the_end_reads(void **state)
     plan_case c;
     (void)state;
     plan_open(&c, THREE "return relu(a @ b + c)", "f64[3,4] f64[4,5] f64[5]", NULL, NULL);
-    assert_non_null(strstr(c.text, "\n  then t0 = s0; t1 = s1; t2 = add(t0, t1); t3 = relu(t2)\n  with s1 = b2[c]\n"));
+    assert_non_null(strstr(c.text, "\n  then t0 = s0; t1 = s1; t2 = add(t0, t1); t3 = relu(t2)\n  with s1 = c[c']\n"));
     plan_close(&c);
 }
 

@@ -103,7 +103,7 @@ static void refusals_leave_the_tree_as_it_was(void **state)
     (void)state;
     fixture f;
     open_fixture(&f, product, product_inputs);
-    int32_t i = axis_named(&f.s, "a"), j = axis_named(&f.s, "c"), k = axis_named(&f.s, "b");
+    int32_t i = axis_named(&f.s, "i"), j = axis_named(&f.s, "j"), k = axis_named(&f.s, "k");
     int32_t at = ej_do_loop(&f.s, 0, j, 32), down = ej_do_loop(&f.s, 0, k, 10);
     ej_do_tile(&f.s, 0, tile_of(i, 4, j, 8));
     int32_t panel = ej_do_stage(&f.s, down, 0, 1, EJ_HOME_LOCAL, layout_of(j, k, j, 16));
@@ -153,9 +153,9 @@ static void a_refused_script_stops(void **state)
     (void)state;
     fixture f;
     open_fixture(&f, product, product_inputs);
-    ej_do_inner(&f.s, 0, axis_named(&f.s, "a"), 4);
+    ej_do_inner(&f.s, 0, axis_named(&f.s, "i"), 4);
     assert_true(f.s.failed);
-    ej_do_loop(&f.s, 0, axis_named(&f.s, "a"), 4);
+    ej_do_loop(&f.s, 0, axis_named(&f.s, "i"), 4);
     assert_int_equal(f.s.n_log, 0);
     plan_close(&f.plan);
 }
@@ -166,7 +166,7 @@ static void sums_of_a_map_are_finished_at_the_last_block(void **state)
     fixture f;
     open_fixture(&f, "def f(a: f32[i, k], b: f32[k, j]):\n    return relu(einsum('ik,kj->ij', a, b))\n", product_inputs);
     assert_null(strstr(settled(&f), "when"));
-    ej_do_loop(&f.s, 0, axis_named(&f.s, "b"), 10);
+    ej_do_loop(&f.s, 0, axis_named(&f.s, "k"), 10);
     assert_false(f.s.failed);
     /* each block from nothing: what is there is added at its end */
     const char *text = settled(&f), *sum = strstr(text, "sum acc");
@@ -174,12 +174,12 @@ static void sums_of_a_map_are_finished_at_the_last_block(void **state)
     assert_null(strstr(text, "when first"));
     sum = strstr(sum + 1, "sum acc");
     assert_non_null(sum);
-    assert_non_null(strstr(sum, "when later b"));
+    assert_non_null(strstr(sum, "when later k"));
     f.s.ordered = true; /* from what is there, term after term */
     text = settled(&f);
-    static const char *const words[] = {"when first b", "when later b", "when earlier b", "when last b"};
+    static const char *const words[] = {"when first k", "when later k", "when earlier k", "when last k"};
     for (size_t i = 0; i < 4; i++) assert_non_null(strstr(text, words[i]));
-    assert_true(strstr(text, "when later b") < strstr(text, "sum acc"));
+    assert_true(strstr(text, "when later k") < strstr(text, "sum acc"));
     plan_close(&f.plan);
 }
 
@@ -188,20 +188,20 @@ static void ends_read_their_tail_at_the_last_block(void **state)
 {
     (void)state;
     fixture f;
-    open_fixture(&f, "def f(a: f32[i, k], b: f32[k, j], c: f32[j]):\n    return relu(a @ b + c)\n", "f32[40,50] f32[50,64] f32[64]");
+    open_fixture(&f, "def f(a: f32[i, k], b: f32[k, j], c: f32[j]):\n    return relu(einsum('ik,kj->ij', a, b) + c)\n", "f32[40,50] f32[50,64] f32[64]");
     assert_int_equal(f.s.statements[0].n_tail, 1);
     refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_STAGE, .at = EJ_AT_ROOT, .source = 2, .home = EJ_HOME_LOCAL}, EJ_REFUSE_NO_SUCH);
-    ej_do_loop(&f.s, 0, axis_named(&f.s, "b"), 10);
-    ej_do_stage(&f.s, EJ_AT_ROOT, 0, 0, EJ_HOME_LOCAL, layout_of(axis_named(&f.s, "a"), axis_named(&f.s, "b"), 0, 0));
+    ej_do_loop(&f.s, 0, axis_named(&f.s, "k"), 10);
+    ej_do_stage(&f.s, EJ_AT_ROOT, 0, 0, EJ_HOME_LOCAL, layout_of(axis_named(&f.s, "i"), axis_named(&f.s, "k"), 0, 0));
     assert_false(f.s.failed);
-    const char *text = settled(&f), *early = strstr(text, "when earlier b"), *late = strstr(text, "when last b");
+    const char *text = settled(&f), *early = strstr(text, "when earlier k"), *late = strstr(text, "when last k");
     assert_non_null(early);
     assert_non_null(late);
-    const char *tail = strstr(text, "src c[c: 1]");
+    const char *tail = strstr(text, "src c[j: 1]");
     assert_non_null(tail);
     assert_null(strstr(tail + 1, "src c["));
     assert_true(tail > early && late > early);
-    assert_int_equal(occurrences(text, "relu"), 1);
+    assert_int_equal(occurrences(text, "f32 relu"), 1);
     plan_close(&f.plan);
 }
 
@@ -211,8 +211,8 @@ static void steps_that_are_not_below_the_range_change_nothing(void **state)
     fixture f;
     open_fixture(&f, product, product_inputs);
     const char *before = settled(&f);
-    assert_int_equal(ej_do_loop(&f.s, 0, axis_named(&f.s, "c"), 64), EJ_AT_ROOT);
-    ej_do_inner(&f.s, 0, axis_named(&f.s, "b"), 50);
+    assert_int_equal(ej_do_loop(&f.s, 0, axis_named(&f.s, "j"), 64), EJ_AT_ROOT);
+    ej_do_inner(&f.s, 0, axis_named(&f.s, "k"), 50);
     assert_false(f.s.failed);
     assert_string_equal(settled(&f), before);
     plan_close(&f.plan);
@@ -223,12 +223,12 @@ static void panels_have_blocks(void **state)
     (void)state;
     fixture f;
     open_fixture(&f, product, product_inputs);
-    int32_t j = axis_named(&f.s, "c"), k = axis_named(&f.s, "b"), at = ej_do_loop(&f.s, 0, k, 20);
+    int32_t j = axis_named(&f.s, "j"), k = axis_named(&f.s, "k"), at = ej_do_loop(&f.s, 0, k, 20);
     int32_t panel = ej_do_stage(&f.s, at, 0, 1, EJ_HOME_LOCAL, layout_of(j, k, j, 16));
     ej_do_loop(&f.s, panel, j, 16);
     assert_false(f.s.failed);
     assert_non_null(strstr(settled(&f), "buffer panel f32 local elems 1280"));
-    assert_non_null(strstr(settled(&f), "src panel[c: 1 block 16: 320, b: 16]"));
+    assert_non_null(strstr(settled(&f), "src panel[j: 1 block 16: 320, k: 16]"));
     plan_close(&f.plan);
 }
 
@@ -237,16 +237,16 @@ static void results_wait_until_all_terms_are_in(void **state)
     (void)state;
     fixture f;
     open_fixture(&f, product, product_inputs);
-    int32_t i = axis_named(&f.s, "a"), j = axis_named(&f.s, "c"), at = ej_do_loop(&f.s, 0, i, 8);
-    ej_do_loop(&f.s, 0, axis_named(&f.s, "b"), 10);
+    int32_t i = axis_named(&f.s, "i"), j = axis_named(&f.s, "j"), at = ej_do_loop(&f.s, 0, i, 8);
+    ej_do_loop(&f.s, 0, axis_named(&f.s, "k"), 10);
     ej_do_tile(&f.s, 0, tile_of(i, 4, j, 8));
     int32_t copy = ej_do_stage_out(&f.s, at, 0, EJ_HOME_LOCAL, layout_of(j, i, 0, 0));
     ej_do_tile(&f.s, copy, tile_of(i, 8, j, 8));
     assert_false(f.s.failed);
-    const char *text = settled(&f), *waits = strstr(text, "move result[a: 1, c: 8]"), *out = strstr(text, "move out0");
+    const char *text = settled(&f), *waits = strstr(text, "move result[i: 1, j: 8]"), *out = strstr(text, "move einsum_1");
     assert_true(waits && out && out > waits);
-    assert_non_null(strstr(out, "src result[a: 1, c: 8]"));
-    assert_non_null(strstr(text, "when later b"));
+    assert_non_null(strstr(out, "src result[i: 1, j: 8]"));
+    assert_non_null(strstr(text, "when later k"));
     plan_close(&f.plan);
 }
 
@@ -256,13 +256,13 @@ static void hints_follow_what_is_staged(void **state)
     (void)state;
     fixture f;
     open_fixture(&f, product, product_inputs);
-    int32_t i = axis_named(&f.s, "a"), j = axis_named(&f.s, "c"), k = axis_named(&f.s, "b");
+    int32_t i = axis_named(&f.s, "i"), j = axis_named(&f.s, "j"), k = axis_named(&f.s, "k");
     ej_rewrite r = {.kind = EJ_REWRITE_HINT, .hints = {.ahead = 64, .source = 2}};
     refuses(&f, r, EJ_REFUSE_NO_SUCH);
     r.hints = (ej_leaf_hints){.ahead = EJ_HINT_AHEAD + 1};
     refuses(&f, r, EJ_REFUSE_LARGE);
     ej_do_hint(&f.s, 0, (ej_leaf_hints){.stream = true, .source = 1, .ahead = 512});
-    const char *text = settled(&f), *sum = strstr(text, "sum acc"), *out = strstr(text, "move out0");
+    const char *text = settled(&f), *sum = strstr(text, "sum acc"), *out = strstr(text, "move einsum_1");
     assert_true(sum && out && sum < strstr(text, "prefetch 1 512") && strstr(text, "prefetch 1 512") < out);
     assert_true(out < strstr(text, "stream"));
     int32_t at = ej_do_loop(&f.s, 0, i, 8);
@@ -271,7 +271,7 @@ static void hints_follow_what_is_staged(void **state)
     assert_false(f.s.failed);
     assert_true(f.s.statements[panel].hints.ahead == 512 && f.s.statements[panel].hints.source == 0);
     assert_true(f.s.statements[copy].hints.stream && !f.s.statements[0].hints.stream && !f.s.statements[0].hints.ahead);
-    out = strstr(settled(&f), "move out0");
+    out = strstr(settled(&f), "move einsum_1");
     assert_true(out && strstr(out, "stream"));
     refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_HINT, .statement = copy, .hints = {.ahead = 64, .source = 1}},
             EJ_REFUSE_NO_SUCH);
@@ -284,7 +284,7 @@ static void partial_sums_stay_in_the_caches(void **state)
     fixture f;
     open_fixture(&f, product, product_inputs);
     ej_do_hint(&f.s, 0, (ej_leaf_hints){.stream = true});
-    ej_do_loop(&f.s, 0, axis_named(&f.s, "b"), 10);
+    ej_do_loop(&f.s, 0, axis_named(&f.s, "k"), 10);
     assert_null(strstr(settled(&f), "stream"));
     plan_close(&f.plan);
 }
@@ -295,7 +295,7 @@ static void sums_in_registers_are_not_divided(void **state)
     (void)state;
     fixture f;
     open_fixture(&f, product, product_inputs);
-    int32_t i = axis_named(&f.s, "a"), j = axis_named(&f.s, "c"), k = axis_named(&f.s, "b");
+    int32_t i = axis_named(&f.s, "i"), j = axis_named(&f.s, "j"), k = axis_named(&f.s, "k");
     ej_do_tile(&f.s, 0, tile_of(i, 4, j, 8));
     ej_do_loop(&f.s, 0, i, 4);
     int32_t at = ej_do_loop(&f.s, 0, j, 8);
@@ -311,13 +311,13 @@ static void an_empty_axis_keeps_sources_unread(void **state)
     fixture f;
     open_fixture(&f, product, "f32[40,50] f32[50,0]");
     ej_rewrite stage = {.kind = EJ_REWRITE_STAGE, .at = EJ_AT_ROOT, .home = EJ_HOME_LOCAL,
-                        .digits = layout_of(axis_named(&f.s, "a"), axis_named(&f.s, "b"), 0, 0)};
+                        .digits = layout_of(axis_named(&f.s, "i"), axis_named(&f.s, "k"), 0, 0)};
     refuses(&f, stage, EJ_REFUSE_EMPTY);
     plan_close(&f.plan);
     open_sizes(&f, product, product_inputs, "k");
-    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_LOOP, .axis = axis_named(&f.s, "b"), .step = 4}, EJ_REFUSE_EMPTY);
+    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_LOOP, .axis = axis_named(&f.s, "k"), .step = 4}, EJ_REFUSE_EMPTY);
     stage.at = EJ_AT_ROOT;
-    stage.digits = layout_of(axis_named(&f.s, "a"), axis_named(&f.s, "b"), 0, 0);
+    stage.digits = layout_of(axis_named(&f.s, "i"), axis_named(&f.s, "k"), 0, 0);
     refuses(&f, stage, EJ_REFUSE_OPEN);
     plan_close(&f.plan);
 }
@@ -328,7 +328,7 @@ static void split_sums_have_accumulators_a_lane(void **state)
     (void)state;
     fixture f;
     open_fixture(&f, product, product_inputs);
-    int32_t i = axis_named(&f.s, "a"), j = axis_named(&f.s, "c"), k = axis_named(&f.s, "b");
+    int32_t i = axis_named(&f.s, "i"), j = axis_named(&f.s, "j"), k = axis_named(&f.s, "k");
     ej_rewrite split = {.kind = EJ_REWRITE_SPLIT, .axis = k};
     refuses(&f, split, EJ_REFUSE_DIGITS);
     ej_do_tile(&f.s, 0, tile_of(i, 4, k, 8));
@@ -337,8 +337,8 @@ static void split_sums_have_accumulators_a_lane(void **state)
     ej_do_split(&f.s, 0, k);
     assert_false(f.s.failed);
     const char *text = settled(&f);
-    static const char *const parts[] = {"axis chunk 6", "axis rest 2", "sum acc[lane: 1, a: 8]", "sum result[a: 1]", "rest lane 8",
-                                        "src acc", "move out0"};
+    static const char *const parts[] = {"axis chunk 6", "axis rest 2", "sum acc[lane: 1, i: 8]", "sum result[i: 1]", "rest lane 8",
+                                        "src acc", "move einsum_1"};
     for (size_t n = 0; n < sizeof parts / sizeof *parts; n++) {
         const char *at = strstr(text, parts[n]);
         if (!at) fail_msg("no %s in order", parts[n]);
@@ -354,12 +354,12 @@ static void split_sums_have_accumulators_a_lane(void **state)
     refuses(&f, stage, EJ_REFUSE_SPLIT);
     plan_close(&f.plan);
     open_fixture(&f, product, "f32[40,6] f32[6,64]");
-    ej_do_tile(&f.s, 0, tile_of(axis_named(&f.s, "a"), 4, axis_named(&f.s, "b"), 8));
-    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_SPLIT, .axis = axis_named(&f.s, "b")}, EJ_REFUSE_LARGE);
+    ej_do_tile(&f.s, 0, tile_of(axis_named(&f.s, "i"), 4, axis_named(&f.s, "k"), 8));
+    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_SPLIT, .axis = axis_named(&f.s, "k")}, EJ_REFUSE_LARGE);
     plan_close(&f.plan);
     open_sizes(&f, product, product_inputs, "k");
-    ej_do_tile(&f.s, 0, tile_of(axis_named(&f.s, "a"), 4, axis_named(&f.s, "b"), 8));
-    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_SPLIT, .axis = axis_named(&f.s, "b")}, EJ_REFUSE_OPEN);
+    ej_do_tile(&f.s, 0, tile_of(axis_named(&f.s, "i"), 4, axis_named(&f.s, "k"), 8));
+    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_SPLIT, .axis = axis_named(&f.s, "k")}, EJ_REFUSE_OPEN);
     plan_close(&f.plan);
 }
 
@@ -369,7 +369,7 @@ static void vectors_of_split_sums_are_apart(void **state)
     (void)state;
     fixture f;
     open_fixture(&f, product, product_inputs);
-    int32_t k = axis_named(&f.s, "b");
+    int32_t k = axis_named(&f.s, "k");
     ej_tile tile = {0};
     ej_tile_add(&tile, k, 2, EJ_UNROLL);
     ej_tile_add(&tile, k, 8, EJ_LANE);
@@ -390,17 +390,17 @@ static void filled_results_are_summed_in_memory(void **state)
     (void)state;
     fixture f;
     open_sizes(&f, "def f(a: f32[i, k], b: f32[k, j]):\n    return relu(einsum('ik,kj->ij', a, b))\n", product_inputs, "k");
-    int32_t i = axis_named(&f.s, "a"), j = axis_named(&f.s, "c"), k = axis_named(&f.s, "b");
+    int32_t i = axis_named(&f.s, "i"), j = axis_named(&f.s, "j"), k = axis_named(&f.s, "k");
     ej_do_tile(&f.s, 0, tile_of(k, 4, j, 8));
     ej_rewrite loop = {.kind = EJ_REWRITE_LOOP, .axis = k, .step = 4};
     refuses(&f, loop, EJ_REFUSE_EMPTY);
     int32_t at = ej_do_loop(&f.s, 0, i, 8), fill = ej_do_fill(&f.s, at, 0);
     ej_do_loop(&f.s, 0, k, 4);
     assert_false(f.s.failed);
-    const char *text = settled(&f), *neutral = strstr(text, "move out0"), *sum = strstr(text, "sum out0"), *last;
+    const char *text = settled(&f), *neutral = strstr(text, "move relu_1"), *sum = strstr(text, "sum relu_1"), *last;
     assert_true(neutral && sum && neutral < sum);
-    last = strstr(sum, "move out0");
-    assert_true(last && strstr(last, "src out0"));
+    last = strstr(sum, "move relu_1");
+    assert_true(last && strstr(last, "src relu_1"));
     assert_null(strstr(text, "acc"));
     refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_FILL, .at = EJ_AT_ROOT}, EJ_REFUSE_PARTIAL);
     refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_FILL, .statement = fill, .at = EJ_AT_ROOT}, EJ_REFUSE_NOT_REDUCED);
@@ -461,7 +461,7 @@ static void a_map_is_staged_with_its_source(void **state)
     fixture f;
     open_fixture(&f, program, "f32[6,50] f32[50,64]");
     assert_int_equal(f.s.statements[0].expr.n, 6);
-    int32_t j = axis_named(&f.s, "c"), k = axis_named(&f.s, "b");
+    int32_t j = axis_named(&f.s, "j"), k = axis_named(&f.s, "k");
     int32_t at = ej_do_loop(&f.s, 0, j, 16);
     int32_t panel = ej_do_stage(&f.s, at, 0, 1, EJ_HOME_LOCAL, layout_of(k, j, 0, 0));
     assert_false(f.s.failed);
