@@ -95,6 +95,8 @@ def widened(operands: Sequence[object], wanted: object = None) -> tuple[list[Arr
         return _widened_torch(operands)
     if all(hasattr(x, "__dlpack__") and not _is_numpy(x) for x in operands) and wanted is None:
         return list(operands), lambda result: result
+    if wanted is None and all(type(x).__name__ in ("memoryview", "array", "Array") for x in operands):
+        return list(operands), lambda result: result  # buffers, as they are: NumPy need not be there
     return _widened_numpy(operands, wanted)
 
 
