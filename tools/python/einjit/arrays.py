@@ -1,0 +1,171 @@
+"""What Python does for arrays that the extension cannot take as they are: other dtypes, lists, lazy views, results for
+jax.
+
+NumPy, torch and jax are imported only when an operand is theirs.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .errors import DtypeError, InvalidError
+
+Array = Any
+"""numpy.ndarray, torch.Tensor, jax.Array, or anything with DLPack or the buffer protocol."""
+
+
+def is_torch(x: object) -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(x, torch.Tensor)
+
+
+def _is_numpy(x: object) -> bool:
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and isinstance(x, (numpy.ndarray, numpy.generic))
+
+
+# ---- hooks of the extension ----
+
+
+def accept(kind: type) -> bool:
+    """Whether arrays of this type have memory of their own: not the tensors that tracers hand around."""
+    torch = sys.modules.get("torch")
+    if torch is not None and issubclass(kind, torch.Tensor):
+        return bool(kind.__torch_dispatch__ is torch.Tensor.__torch_dispatch__)  # type: ignore[attr-defined]
+    jax = sys.modules.get("jax")
+    return jax is None or not issubclass(kind, jax.core.Tracer)
+
+
+def coerce(x: object, why: str) -> Array:
+    """An array in the place of x, which cannot be read: NumPy's array of a list or a number, or a tensor without its
+    lazy flags. The dtype stays. Raises a DtypeError or an InvalidError that says why not."""
+    if is_torch(x):
+        return _tensor_with_memory(x, why)
+    if isinstance(x, (list, tuple, int, float, complex)):
+        import numpy
+
+        return numpy.asarray(x)
+    if _is_numpy(x) and "strides" in why:
+        return x.copy()  # type: ignore[attr-defined]
+    dtype = getattr(x, "dtype", None)
+    reason = DtypeError if "dtype" in why or dtype is None else InvalidError
+    raise reason(
+        f"an operand of type {type(x).__module__}.{type(x).__qualname__}"
+        f"{f' and dtype {dtype}' if dtype is not None else ''} {why}"
+    )
+
+
+def _tensor_with_memory(x: Any, why: str) -> Array:
+    if x.device.type != "cpu":
+        raise InvalidError(f"a tensor on the device '{x.device}': einjit computes on the CPU")
+    if "lazy" in why:
+        return x.resolve_conj().resolve_neg()
+    raise (DtypeError if "dtype" in why else InvalidError)(
+        f"a torch tensor of dtype {x.dtype} and layout {x.layout} {why}"
+    )
+
+
+def wrap(made: Array, like: object) -> Array:
+    """An array of ours as the kind of `like`, without a copy."""
+    if _is_numpy(like):
+        import numpy
+
+        return numpy.asarray(made)[()]
+    root = type(like).__module__.partition(".")[0]
+    if root in ("jax", "jaxlib"):
+        import jax
+
+        return jax.dlpack.from_dlpack(made)
+    space = getattr(like, "__array_namespace__", None)
+    return space().from_dlpack(made) if space else made
+
+
+# ---- dtypes that the library does not compute with ----
+
+_NUMPY_WIDER = {"i": "i4", "u": "i8", "e": "f4", "f": "f8", "c": "c16"}
+
+
+def widened(operands: Sequence[object], wanted: object = None) -> tuple[list[Array], Callable[[Array], Array]]:
+    """Operands in dtypes that the library computes with, and what turns the result into the dtype that it should have.
+    Integers narrower than i32 and unsigned ones are computed in a signed type that wraps alike, f16 and bf16 in f32,
+    long doubles in f64."""
+    if any(map(is_torch, operands)):
+        return _widened_torch(operands)
+    if all(hasattr(x, "__dlpack__") and not _is_numpy(x) for x in operands) and wanted is None:
+        return list(operands), lambda result: result
+    if wanted is None and all(type(x).__name__ in ("memoryview", "array", "Array") for x in operands):
+        return list(operands), lambda result: result  # buffers, as they are: NumPy need not be there
+    return _widened_numpy(operands, wanted)
+
+
+def _widened_numpy(operands: Sequence[object], wanted: object) -> tuple[list[Array], Callable[[Array], Array]]:
+    import numpy
+
+    ours = {numpy.dtype(t) for t in ("bool", "i4", "i8", "f4", "f8", "c8", "c16")}
+    arrays = [numpy.asanyarray(x) for x in operands]
+    dtype = numpy.result_type(*arrays) if wanted is None else numpy.dtype(wanted)  # type: ignore[call-overload]
+    if dtype.newbyteorder("=") in ours:
+        computed = dtype.newbyteorder("=")
+    else:
+        wider = "f4" if dtype.char == "e" else _NUMPY_WIDER.get(dtype.kind)
+        if wider is None:
+            raise DtypeError(
+                f"arrays of dtype {dtype}: einjit computes with bool, integers, floats and complex numbers"
+            )
+        computed = numpy.dtype(wider)
+    promotes = wanted is None and computed == dtype  # the library does
+    arrays = [a if promotes and a.dtype in ours else a.astype(computed, copy=False) for a in arrays]
+    return arrays, lambda result: result.astype(dtype, copy=False) if dtype != computed else result
+
+
+def _widened_torch(operands: Sequence[object]) -> tuple[list[Array], Callable[[Array], Array]]:
+    import functools
+
+    import torch
+
+    narrow = {
+        torch.int8: torch.int32,
+        torch.int16: torch.int32,
+        torch.uint8: torch.int32,
+        torch.float16: torch.float32,
+        torch.bfloat16: torch.float32,
+        torch.complex32: torch.complex64,
+    }
+    tensors: list[Any] = [x if is_torch(x) else torch.as_tensor(x) for x in operands]
+    for x in tensors:
+        if x.device.type != "cpu":
+            raise InvalidError(f"a tensor on the device '{x.device}': einjit computes on the CPU")
+    tensors = [x.resolve_conj().resolve_neg() for x in tensors]
+    dtype = functools.reduce(torch.promote_types, [x.dtype for x in tensors])
+    if not any(x.dtype in narrow for x in tensors):
+        return tensors, lambda result: result
+    computed = narrow.get(dtype, dtype)
+    return [x.to(computed) for x in tensors], lambda result: result.to(dtype)
+
+
+def rank_of(x: object) -> int:
+    """Axes of an array, list or number."""
+    shape = getattr(x, "shape", None)
+    if shape is not None:
+        return len(shape)
+    ndim = getattr(x, "ndim", None)
+    if ndim is not None:
+        return int(ndim)
+    import numpy
+
+    return numpy.asarray(x).ndim
+
+
+def shape_of(x: object) -> tuple[int, ...]:
+    """Extents of an array, list or number."""
+    shape = getattr(x, "shape", None)
+    if shape is None:
+        import numpy
+
+        shape = numpy.asarray(x).shape
+    return tuple(int(n) for n in shape)
+
+
+__all__ = ["Array", "accept", "coerce", "is_torch", "rank_of", "shape_of", "widened", "wrap"]

@@ -1,0 +1,70 @@
+"""torch's autograd over our gradient programs.
+
+Takes  a Function and torch tensors, some of which require a gradient.
+Gives  its results with a backward that is a program of the same kind: differentiating it again works.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from . import _einjit
+from .arrays import shape_of
+from .tracing import results_from, with_ranks
+
+_backward: dict[tuple[int, tuple[int, ...], tuple[int, ...]], tuple[_einjit.Function, _einjit.Function]] = {}
+
+
+def backward_of(function: _einjit.Function, wanted: tuple[int, ...], ranks: tuple[int, ...]) -> _einjit.Function:
+    """(operands of these ranks, then a gradient for each result) -> the gradients by the wanted operands."""
+    key = id(function), wanted, ranks
+    if key not in _backward or _backward[key][0] is not function:
+        if len(_backward) > 1024:
+            _backward.clear()
+        program, constants = function.program, function.constants or ()
+        called = [k for k in range(len(program.inputs)) if not constants or constants[k] is None]
+        given = dict(zip(called, ranks))
+        program = with_ranks(
+            program, [given[k] if k in given else len(shape_of(constants[k])) for k in range(len(program.inputs))]
+        )
+        names = [program.inputs[called[k]][0] for k in wanted]
+        held = {program.inputs[k][0]: x for k, x in enumerate(constants) if x is not None}
+        gradient = results_from(program.gradient(names, seeded=True), program.n_outputs)
+        _backward[key] = (
+            function,
+            _einjit.Function(gradient, flags=function.flags, open=function.open, constants=held or None),
+        )
+    return _backward[key][1]
+
+
+class _Differentiable(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, function: _einjit.Function, *operands: Any) -> Any:
+        ctx.function = function
+        ctx.save_for_backward(*operands)
+        return function(*(x.detach() for x in operands))
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        wanted = tuple(k for k, needed in enumerate(ctx.needs_input_grad[1:]) if needed)
+        made = backward_of(ctx.function, wanted, tuple(x.ndim for x in ctx.saved_tensors))(
+            *ctx.saved_tensors, *gradients
+        )
+        found = dict(zip(wanted, made if isinstance(made, tuple) else (made,)))
+        return (None, *(found.get(k) for k in range(len(ctx.saved_tensors))))
+
+
+def differentiable(function: _einjit.Function, operands: tuple[Any, ...], out: Any) -> Any:
+    """The extension's hook: NotImplemented where autograd is off."""
+    if not torch.is_grad_enabled():
+        return NotImplemented
+    if out is not None:
+        raise RuntimeError(
+            "out= with operands that require a gradient: autograd cannot follow it (torch.no_grad() says that "
+            "it need not)"
+        )
+    return _Differentiable.apply(  # type: ignore[no-untyped-call]
+        function, *(x if isinstance(x, torch.Tensor) else torch.as_tensor(x) for x in operands)
+    )

@@ -1,0 +1,599 @@
+/* py_function.c - Function: a program that is called with arrays.
+ *
+ * Takes  a Program, options, constant operands; then arrays.
+ * Gives  results in new arrays of the first operand's kind, or in `out`.
+ * Keeps  the last kernels with the signatures they are for, so that a call with a known one reads the arrays, compares
+ * words, and runs: no look-up, no allocation but the result's. Everything else (new signatures, their order, errors) is
+ *        libeinjit's.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "py_einjit.h"
+
+PyTypeObject *py_function_type;
+
+enum { KERNELS = 16, SMALL_OPERANDS = 8, SMALL_WORDS = 192 };
+/* The GIL is given up for kernels that touch more than this many bytes: giving it up and getting it back takes 60 ns
+ * when nobody waits for it, and up to 5 ms when someone does, which for a kernel of 1 us is the wrong trade. */
+enum { GIL_BYTES = 16384 };
+
+typedef struct known_kernel {
+    size_t refs; /* the function's, and one for each call that runs it */
+    einjit_kernel *kernel;
+    int64_t *words; /* the signature */
+    size_t n_words, n_out;
+    py_type_of *out;
+    bool release_gil;
+} known_kernel;
+
+struct py_function {
+    PyObject_HEAD py_vectorcall call;
+    py_program *program;
+    PyObject *constants; /* tuple, per input the constant operand or None */
+    char *open, *path, *constant_names;
+    int32_t flags;
+    size_t n_in, n_call, n_out;
+    size_t n_kernels;
+    known_kernel *kernels[KERNELS]; /* the last one that was used first */
+};
+
+einjit_compile_options py_function_options(const py_function *f)
+{
+    return (einjit_compile_options){sizeof(einjit_compile_options), f->open, f->path, f->flags, f->constant_names};
+}
+
+/* ---- a call's operands ---- */
+
+typedef struct call {
+    py_function *f;
+    size_t n_in, n_out;
+    py_operand *in, *out;   /* out: what the caller gave */
+    PyObject **kept;        /* what operands had to be made of, n_in + n_out */
+    einjit_tensor *tensors; /* inputs, then outputs */
+    size_t n_read, n_out_read;
+    bool given;             /* out= */
+    const py_operand *like; /* of which kind results are */
+    py_operand small[SMALL_OPERANDS];
+    einjit_tensor small_tensors[SMALL_OPERANDS];
+    PyObject *small_kept[SMALL_OPERANDS];
+    size_t n_words;
+    int64_t *words, small_words[SMALL_WORDS];
+} call;
+
+static int call_begin(call *c, py_function *f)
+{
+    size_t n = f->n_in + f->n_out;
+    c->f = f, c->n_in = f->n_in, c->n_out = f->n_out;
+    c->n_read = c->n_out_read = c->n_words = 0;
+    c->given = false, c->like = NULL;
+    c->words = c->small_words;
+    if (n <= SMALL_OPERANDS) {
+        c->in = c->small, c->tensors = c->small_tensors, c->kept = c->small_kept;
+    } else {
+        c->in = calloc(n, sizeof *c->in);
+        c->tensors = calloc(n, sizeof *c->tensors);
+        c->kept = calloc(n, sizeof *c->kept);
+    }
+    c->out = c->in ? c->in + c->n_in : NULL;
+    if (c->in && c->tensors && c->kept) return 0;
+    PyErr_NoMemory();
+    return -1;
+}
+
+static void call_end(call *c)
+{
+    for (size_t i = 0; i < c->n_read; i++) {
+        py_operand_release(&c->in[i]);
+        Py_XDECREF(c->kept[i]);
+    }
+    for (size_t i = 0; i < c->n_out_read; i++) py_operand_release(&c->out[i]);
+    if (c->words != c->small_words) free(c->words);
+    if (c->in == c->small) return;
+    free(c->in);
+    free(c->tensors);
+    free(c->kept);
+}
+
+/* -1: raised, or *unreadable. */
+static int read_inputs(call *c, PyObject *const *args, bool specs, bool *unreadable)
+{
+    const char *why = NULL;
+    for (size_t i = 0, next = 0; i < c->n_in; i++) {
+        PyObject *constant = c->f->constants ? PyTuple_GetItem(c->f->constants, (Py_ssize_t)i) : Py_None;
+        PyObject *object = constant != Py_None ? constant : args[next++];
+        c->kept[i] = NULL;
+        if (unreadable) {
+            enum py_read status = py_operand_read(&c->in[i], object, &why);
+            *unreadable = status == PY_UNREADABLE;
+            if (status != PY_READ) return -1;
+        } else if (py_operand_coerce(&c->in[i], object, specs, &c->kept[i])) {
+            return -1;
+        }
+        c->tensors[i] = c->in[i].tensor;
+        c->n_read = i + 1;
+        if (constant == Py_None && (!c->like || c->like->kind == PY_BUFFER)) c->like = &c->in[i];
+    }
+    if (!c->like && c->n_in) c->like = &c->in[0];
+    return 0;
+}
+
+static int read_output(call *c, size_t i, PyObject *object, bool *unreadable)
+{
+    const char *why = NULL;
+    enum py_read status = py_operand_read(&c->out[i], object, &why);
+    if (status == PY_FAILED) return -1;
+    if (status == PY_UNREADABLE) {
+        if (unreadable)
+            *unreadable = true;
+        else
+            py_fail(EINJIT_E_INVALID, "output %zu %s", i, why);
+        return -1;
+    }
+    c->n_out_read = i + 1;
+    c->tensors[c->n_in + i] = c->out[i].tensor;
+    if (!c->out[i].read_only) return 0;
+    py_fail(EINJIT_E_INVALID, "output %zu is read-only", i);
+    return -1;
+}
+
+/* An array for one result, a tuple or list for several. */
+static int read_outputs(call *c, PyObject *out, bool *unreadable)
+{
+    if (!out || out == Py_None) return 0;
+    c->given = true;
+    if (c->n_out == 1 && !PyTuple_Check(out) && !PyList_Check(out)) return read_output(c, 0, out, unreadable);
+    if (!PyTuple_Check(out) && !PyList_Check(out)) {
+        PyErr_SetString(PyExc_TypeError, "outputs are a tuple of arrays");
+        return -1;
+    }
+    PyObject *tuple = PySequence_Tuple(out);
+    if (!tuple) return -1;
+    int status = PyTuple_Size(tuple) == (Py_ssize_t)c->n_out ? 0 : -1;
+    if (status)
+        py_fail(EINJIT_E_OPERAND_COUNT, "%zd outputs given, the program has %zu", PyTuple_Size(tuple), c->n_out);
+    for (size_t i = 0; i < c->n_out && !status; i++)
+        status = read_output(c, i, PyTuple_GetItem(tuple, (Py_ssize_t)i), unreadable);
+    Py_DECREF(tuple); /* `out` holds its items */
+    return status;
+}
+
+/* ---- signatures ---- */
+
+static void put_tensor(call *c, const einjit_tensor *t)
+{
+    bool dense = py_row_major(t);
+    c->words[c->n_words++] = t->dtype | (int64_t)t->rank << 8 | (int64_t)dense << 40;
+    for (int32_t a = 0; a < t->rank; a++) c->words[c->n_words++] = t->shape[a];
+    for (int32_t a = 0; a < t->rank && !dense; a++) c->words[c->n_words++] = t->shape[a] == 1 ? 0 : t->strides[a];
+}
+
+/* Inputs; outputs only where one of them is not row-major. */
+static int make_signature(call *c)
+{
+    size_t room = 0;
+    bool outputs = false;
+    for (size_t i = 0; i < c->n_in + c->n_out_read; i++) room += 1 + 2 * (size_t)c->tensors[i].rank;
+    for (size_t i = 0; i < c->n_out_read; i++) outputs |= !py_row_major(&c->out[i].tensor);
+    if (room > SMALL_WORDS && !(c->words = malloc(room * sizeof *c->words))) {
+        c->words = c->small_words;
+        PyErr_NoMemory();
+        return -1;
+    }
+    for (size_t i = 0; i < c->n_in + (outputs ? c->n_out_read : 0); i++) put_tensor(c, &c->tensors[i]);
+    return outputs;
+}
+
+static void forget(known_kernel *k)
+{
+    if (--k->refs) return;
+    einjit_kernel_release(k->kernel);
+    for (size_t i = 0; i < k->n_out && k->out; i++) {
+        Py_XDECREF(k->out[i].numpy_args);
+        free(k->out[i].shape);
+    }
+    free(k->out);
+    free(k->words);
+    free(k);
+}
+
+/* With a reference for the call: what it does may run other code of Python's, which may call the same function. */
+static known_kernel *to_front(py_function *f, known_kernel *k, size_t n_before)
+{
+    memmove(&f->kernels[1], &f->kernels[0], n_before * sizeof *f->kernels);
+    f->kernels[0] = k;
+    k->refs++;
+    return k;
+}
+
+static known_kernel *find_known(py_function *f, const call *c)
+{
+    for (size_t i = 0; i < f->n_kernels; i++) {
+        known_kernel *k = f->kernels[i];
+        if (k->n_words == c->n_words && !memcmp(k->words, c->words, c->n_words * sizeof *c->words))
+            return to_front(f, k, i);
+    }
+    return NULL;
+}
+
+static int know_result(py_type_of *out, const einjit_shapes *shapes, size_t i, size_t *bytes, einjit_error *err)
+{
+    const int64_t *shape;
+    int status = einjit_shapes_output(shapes, i, &out->dtype, &out->rank, &shape, err);
+    if (status) return status;
+    out->shape = malloc(((size_t)out->rank + 1) * sizeof *out->shape);
+    if (!out->shape) return EINJIT_E_NOMEM;
+    size_t n = einjit_dtype_bytes(out->dtype);
+    for (int a = 0; a < out->rank; a++) n *= (size_t)(out->shape[a] = shape[a]);
+    *bytes += n;
+    return EINJIT_OK;
+}
+
+/* Without the GIL. */
+static int compile(known_kernel *k, const call *c, bool outputs, einjit_error *err)
+{
+    py_function *f = c->f;
+    einjit_shapes *shapes = NULL;
+    size_t bytes = 0;
+    einjit_compile_options options = py_function_options(f);
+    int status = einjit_shapes_infer(&shapes, f->program->graph, c->n_in, c->tensors, err);
+    if (status) return status;
+    for (size_t i = 0; i < c->n_out && !status; i++) status = know_result(&k->out[i], shapes, i, &bytes, err);
+    einjit_shapes_destroy(shapes);
+    if (!status)
+        status = einjit_compile(&k->kernel, py_context(), f->program->graph, c->n_in, c->tensors,
+                                outputs ? c->n_out : 0, c->tensors + c->n_in, &options, err);
+    if (status) return status;
+    for (size_t i = 0; i < c->n_in; i++) {
+        size_t n = einjit_dtype_bytes(c->tensors[i].dtype);
+        for (int32_t a = 0; a < c->tensors[i].rank; a++) n *= (size_t)c->tensors[i].shape[a];
+        bytes += n;
+    }
+    /* With open extents the sizes are not asked for: such kernels are for many. */
+    size_t scratch = einjit_kernel_open_count(k->kernel) ? GIL_BYTES : einjit_kernel_scratch_bytes(k->kernel, NULL);
+    k->release_gil = bytes + scratch >= GIL_BYTES || !einjit_kernel_entry(k->kernel);
+    return EINJIT_OK;
+}
+
+static known_kernel *learn(call *c, bool outputs)
+{
+    py_function *f = c->f;
+    known_kernel *k = calloc(1, sizeof *k);
+    einjit_error err = {.code = EINJIT_E_NOMEM};
+    int status = EINJIT_E_NOMEM;
+    if (k) {
+        *k = (known_kernel){.refs = 1, .n_words = c->n_words, .n_out = c->n_out};
+        k->words = malloc((c->n_words + 1) * sizeof *k->words);
+        k->out = calloc(c->n_out + 1, sizeof *k->out);
+    }
+    if (k && k->words && k->out) {
+        memcpy(k->words, c->words, c->n_words * sizeof *k->words);
+        PyThreadState *state = PyEval_SaveThread();
+        status = compile(k, c, outputs, &err);
+        PyEval_RestoreThread(state);
+    }
+    if (status) {
+        if (k) forget(k);
+        return status == EINJIT_E_NOMEM ? (void *)PyErr_NoMemory() : (void *)py_raise(&err);
+    }
+    if (f->n_kernels == KERNELS) forget(f->kernels[--f->n_kernels]);
+    return to_front(f, k, f->n_kernels++);
+}
+
+/* ---- running ---- */
+
+static int run(const call *c, const known_kernel *k)
+{
+    einjit_kernel *kernel = k->kernel;
+    einjit_error err;
+    int status;
+    if (k->release_gil) {
+        PyThreadState *state = PyEval_SaveThread();
+        status = einjit_run(kernel, c->n_in, c->tensors, c->n_out, c->tensors + c->n_in, &err);
+        PyEval_RestoreThread(state);
+    } else {
+        status = einjit_run(kernel, c->n_in, c->tensors, c->n_out, c->tensors + c->n_in, &err);
+    }
+    if (!status) return 0;
+    py_raise(&err);
+    return -1;
+}
+
+static PyObject *run_into_new(call *c, known_kernel *k)
+{
+    PyObject *one = NULL, *all = c->n_out == 1 ? NULL : PyTuple_New((Py_ssize_t)c->n_out);
+    if (c->n_out != 1 && !all) return NULL;
+    for (size_t i = 0; i < c->n_out; i++) {
+        one = py_result_new(&k->out[i], c->like, &c->tensors[c->n_in + i]);
+        if (!one) goto failed;
+        if (all) PyTuple_SetItem(all, (Py_ssize_t)i, one);
+    }
+    if (run(c, k)) goto failed;
+    if (!all) return py_result_finish(one, c->like);
+    PyObject *finished = PyTuple_New((Py_ssize_t)c->n_out);
+    for (size_t i = 0; i < c->n_out && finished; i++) {
+        one = py_result_finish(Py_NewRef(PyTuple_GetItem(all, (Py_ssize_t)i)), c->like);
+        if (!one || PyTuple_SetItem(finished, (Py_ssize_t)i, one)) Py_CLEAR(finished);
+    }
+    Py_DECREF(all);
+    return finished;
+failed:
+    if (!all) Py_XDECREF(one);
+    Py_XDECREF(all);
+    return NULL;
+}
+
+static PyObject *differentiate(py_function *f, PyObject *const *args, size_t n, PyObject *out)
+{
+    PyObject *operands = PyTuple_New((Py_ssize_t)n), *result = NULL;
+    for (size_t i = 0; i < n && operands; i++) PyTuple_SetItem(operands, (Py_ssize_t)i, Py_NewRef(args[i]));
+    if (operands)
+        result = PyObject_CallFunctionObjArgs(py_hook.gradient, (PyObject *)f, operands, out ? out : Py_None, NULL);
+    Py_XDECREF(operands);
+    return result;
+}
+
+static PyObject *call_run(call *c, PyObject *const *args, PyObject *out, bool *unreadable)
+{
+    if (read_inputs(c, args, false, unreadable) || read_outputs(c, out, unreadable)) return NULL;
+    for (size_t i = 0; i < c->n_in; i++)
+        if (py_needs_gradient(&c->in[i])) {
+            PyObject *result = differentiate(c->f, args, c->f->n_call, out);
+            if (result != Py_NotImplemented) return result;
+            Py_DECREF(result); /* autograd is off */
+            break;
+        }
+    int outputs = make_signature(c);
+    if (outputs < 0) return NULL;
+    known_kernel *k = find_known(c->f, c);
+    if (!k && !(k = learn(c, outputs))) return NULL;
+    PyObject *result = !c->given ? run_into_new(c, k) : run(c, k) ? NULL : Py_NewRef(out);
+    forget(k);
+    return result;
+}
+
+static PyObject *find_out(PyObject *const *args, size_t n, PyObject *names, bool *known)
+{
+    *known = true;
+    if (!names || !PyTuple_Size(names)) return NULL;
+    *known = PyTuple_Size(names) == 1 && !PyUnicode_CompareWithASCIIString(PyTuple_GetItem(names, 0), "out");
+    return *known ? args[n] : NULL;
+}
+
+PyObject *py_function_call(PyObject *self, PyObject *const *args, size_t n, PyObject *names, bool *unreadable)
+{
+    py_function *f = (py_function *)self;
+    call c;
+    bool known;
+    PyObject *out = find_out(args, n, names, &known), *result = NULL;
+    if (!known) {
+        PyErr_SetString(PyExc_TypeError, "a function of einjit takes arrays and out=");
+        return NULL;
+    }
+    if (n != f->n_call && unreadable) { /* a list of operands, perhaps */
+        *unreadable = true;
+        return NULL;
+    }
+    if (n != f->n_call)
+        return py_fail(n ? EINJIT_E_OPERAND_COUNT : EINJIT_E_NO_OPERANDS, "%zu operands given, the program has %zu", n,
+                       f->n_call);
+    if (!call_begin(&c, f)) result = call_run(&c, args, out, unreadable);
+    call_end(&c);
+    return result;
+}
+
+static PyObject *function_vectorcall(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names)
+{
+    return py_function_call(self, args, nargsf & ~PY_VECTORCALL_ARGUMENTS_OFFSET, names, NULL);
+}
+
+/* ---- looking at it ---- */
+
+typedef struct explaining {
+    const call *c;
+    const char *stage;
+} explaining;
+
+static int print_stage(void *user, char *buffer, size_t capacity, size_t *needed, einjit_error *err)
+{
+    const explaining *e = user;
+    einjit_compile_options options = py_function_options(e->c->f);
+    return einjit_explain(py_context(), e->c->f->program->graph, e->c->n_in, e->c->tensors, &options, e->stage, buffer,
+                          capacity, needed, err);
+}
+
+static PyObject *describe_cost(const call *c)
+{
+    einjit_compile_options options = py_function_options(c->f);
+    einjit_cost cost;
+    einjit_error err;
+    int status;
+    Py_BEGIN_ALLOW_THREADS status =
+        einjit_plan_cost(&cost, py_context(), c->f->program->graph, c->n_in, c->tensors, &options, &err);
+    Py_END_ALLOW_THREADS if (status) return py_raise(&err);
+    return Py_BuildValue("{sd sd sd sd sK sK sK sK sK}", "naive_operations", cost.naive_operations,
+                         "planned_operations", cost.planned_operations, "log10_mults", cost.log10_mults, "log2_largest",
+                         cost.log2_largest, "scratch_bytes", (unsigned long long)cost.scratch_bytes, "steps",
+                         (unsigned long long)cost.steps, "bytes_moved", (unsigned long long)cost.bytes_moved,
+                         "naive_bytes", (unsigned long long)cost.naive_bytes, "touched_bytes",
+                         (unsigned long long)cost.touched_bytes);
+}
+
+static PyObject *describe_shapes(const call *c)
+{
+    einjit_shapes *shapes;
+    einjit_error err;
+    if (einjit_shapes_infer(&shapes, c->f->program->graph, c->n_in, c->tensors, &err)) return py_raise(&err);
+    size_t n = einjit_shapes_output_count(shapes);
+    PyObject *all = PyTuple_New((Py_ssize_t)n);
+    for (size_t i = 0; i < n && all; i++) {
+        int dtype, rank;
+        const int64_t *shape;
+        PyObject *one = einjit_shapes_output(shapes, i, &dtype, &rank, &shape, &err)
+                            ? py_raise(&err)
+                            : Py_BuildValue("(sN)", einjit_dtype_name(dtype), py_shape(rank, shape));
+        if (!one || PyTuple_SetItem(all, (Py_ssize_t)i, one)) Py_CLEAR(all);
+    }
+    einjit_shapes_destroy(shapes);
+    return all;
+}
+
+/* What is asked of operands or of their (dtype, shape); stage NULL: the cost, "": the shapes. */
+static PyObject *inspect(PyObject *self, PyObject *operands, const char *stage)
+{
+    py_function *f = (py_function *)self;
+    size_t n = (size_t)PyTuple_Size(operands);
+    PyObject **args = calloc(n + 1, sizeof *args), *result = NULL;
+    call c;
+    if (!args) return PyErr_NoMemory();
+    for (size_t i = 0; i < n; i++) args[i] = PyTuple_GetItem(operands, (Py_ssize_t)i);
+    if (n != f->n_call)
+        py_fail(EINJIT_E_OPERAND_COUNT, "%zu operands given, the program has %zu", n, f->n_call);
+    else {
+        if (!call_begin(&c, f) && !read_inputs(&c, args, true, NULL))
+            result = !stage    ? describe_cost(&c)
+                     : !*stage ? describe_shapes(&c)
+                               : py_text(print_stage, &(explaining){&c, stage});
+        call_end(&c);
+    }
+    free(args);
+    return result;
+}
+
+static PyObject *function_text(PyObject *self, PyObject *args)
+{
+    PyObject *stage = PyTuple_Size(args) ? PyTuple_GetItem(args, 0) : NULL;
+    const char *name = stage && PyUnicode_Check(stage) ? PyUnicode_AsUTF8AndSize(stage, NULL) : NULL;
+    if (!name || !*name)
+        return py_fail(EINJIT_E_VALUE, "the first argument is a stage: \"opt\", \"plan\", \"asm\", ...");
+    PyObject *operands = PyTuple_GetSlice(args, 1, PyTuple_Size(args)),
+             *result = operands ? inspect(self, operands, name) : NULL;
+    Py_XDECREF(operands);
+    return result;
+}
+
+static PyObject *function_cost(PyObject *self, PyObject *args)
+{
+    return inspect(self, args, NULL);
+}
+
+static PyObject *function_shapes(PyObject *self, PyObject *args)
+{
+    return inspect(self, args, "");
+}
+
+static PyObject *function_repr(PyObject *self)
+{
+    return PyObject_Str((PyObject *)((py_function *)self)->program);
+}
+
+/* ---- the object ---- */
+
+/* dict of names -> operands by input; and their names for the library. */
+static int set_constants(py_function *f, PyObject *constants)
+{
+    if (!constants || constants == Py_None || !PyDict_Size(constants)) return 0;
+    f->constants = PyTuple_New((Py_ssize_t)f->n_in);
+    char *names = calloc(1, 1);
+    Py_ssize_t found = 0;
+    for (size_t i = 0; i < f->n_in && f->constants && names; i++) {
+        const char *name = einjit_graph_input_name(f->program->graph, i);
+        PyObject *operand = PyDict_GetItemString(constants, name);
+        PyTuple_SetItem(f->constants, (Py_ssize_t)i, Py_NewRef(operand ? operand : Py_None));
+        if (!operand) continue;
+        found++;
+        f->n_call--;
+        char *longer = realloc(names, strlen(names) + strlen(name) + 2);
+        if (!longer) break;
+        names = longer;
+        if (*names) strcat(names, ",");
+        strcat(names, name);
+    }
+    f->constant_names = names;
+    if (!f->constants || !names) return -1;
+    if (found == PyDict_Size(constants)) return 0;
+    py_fail(EINJIT_E_NAME, "a constant has the name of no input");
+    return -1;
+}
+
+static PyObject *function_new(PyTypeObject *type, PyObject *args, PyObject *words)
+{
+    static char *names[] = {"program", "open", "path", "flags", "constants", NULL};
+    PyObject *program, *constants = NULL;
+    const char *open = NULL, *path = NULL;
+    int flags = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, words, "O!|zziO:Function", names, py_program_type, &program, &open, &path,
+                                     &flags, &constants))
+        return NULL;
+    allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
+    py_function *f = (py_function *)allocate(type, 0);
+    if (!f) return NULL;
+    f->call = function_vectorcall;
+    f->program = (py_program *)Py_NewRef(program);
+    f->n_in = f->n_call = einjit_graph_input_count(f->program->graph);
+    f->n_out = einjit_graph_output_count(f->program->graph);
+    f->open = open && *open ? strdup(open) : NULL;
+    f->path = path && *path ? strdup(path) : NULL;
+    f->flags = flags;
+    if (!set_constants(f, constants)) return (PyObject *)f;
+    if (!PyErr_Occurred()) PyErr_NoMemory();
+    Py_DECREF(f);
+    return NULL;
+}
+
+static void function_dealloc(PyObject *self)
+{
+    py_function *f = (py_function *)self;
+    PyTypeObject *type = Py_TYPE(self);
+    for (size_t i = 0; i < f->n_kernels; i++) forget(f->kernels[i]);
+    Py_XDECREF((PyObject *)f->program);
+    Py_XDECREF(f->constants);
+    free(f->open);
+    free(f->path);
+    free(f->constant_names);
+    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
+    release(self);
+    Py_DECREF(type);
+}
+
+static PyMethodDef function_methods[] = {
+    {"text", function_text, METH_VARARGS,
+     "text(stage, *operands)\n--\n\nWhat compiling makes of the program for these operands, or for (dtype, shape) in "
+     "their place: stage is graph, "
+     "opt, opt+, stats, bind, path, plan, schedule, nest, cost, steps, dot, ir, asm or key."},
+    {"cost", function_cost, METH_VARARGS,
+     "cost(*operands)\n--\n\nCounted, not measured, for operands or (dtype, shape): naive_operations, "
+     "planned_operations, log10_mults, "
+     "log2_largest, scratch_bytes, steps, bytes_moved, naive_bytes, touched_bytes."},
+    {"shapes", function_shapes, METH_VARARGS,
+     "shapes(*operands)\n--\n\n(dtype, shape) of each result, without running anything."},
+    {NULL, NULL, 0, NULL}};
+static PyMemberDef function_members[] = {
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(py_function, call), READONLY, NULL},
+    {"program", T_OBJECT, offsetof(py_function, program), READONLY, "The Program that is run."},
+    {"constants", T_OBJECT, offsetof(py_function, constants), READONLY,
+     "Per input its constant operand or None; None where there are none."},
+    {"flags", T_INT, offsetof(py_function, flags), READONLY, "Options: 1 as written, 4 strict."},
+    {"open", T_STRING, offsetof(py_function, open), READONLY, "Extents that stay open."},
+    {NULL, 0, 0, 0, NULL}};
+
+int py_function_setup(PyObject *module)
+{
+    PyType_Slot slots[] = {
+        {Py_tp_new, function_new},
+        {Py_tp_dealloc, function_dealloc},
+        {Py_tp_call, PyVectorcall_Call},
+        {Py_tp_methods, function_methods},
+        {Py_tp_members, function_members},
+        {Py_tp_repr, function_repr},
+        {Py_tp_doc,
+         "Function(program, open=None, path=None, flags=0, constants=None)\n--\n\nA program to be called with arrays, "
+         "f(*operands, out=None). Compiled for the dtypes, extents and strides that it meets, once each; those of the "
+         "last "
+         "16 are at hand, more in the library's cache. Kernels that touch 16 KiB or more run without the GIL."},
+        {0, NULL}};
+    PyType_Spec spec = {"einjit.Function", sizeof(py_function), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL,
+                        slots};
+    py_function_type = (PyTypeObject *)PyType_FromSpec(&spec);
+    return py_function_type ? PyModule_AddObjectRef(module, "Function", (PyObject *)py_function_type) : -1;
+}

@@ -1,0 +1,160 @@
+"""torch.compile(backend="einjit") and einjit.fx.compile: the same results, gradients and effects as eager."""
+
+import einjit.dynamo
+import einjit.fx
+import pytest
+import torch
+
+
+def backend():
+    """What the entry point names, and the graphs that it was given."""
+    graphs = []
+
+    def compile_graph(module, inputs):
+        graphs.append(einjit.dynamo.compile_graph(module, inputs))
+        return graphs[-1]
+
+    torch._dynamo.reset()
+    return compile_graph, graphs
+
+
+def kernels(graphs):
+    return sum(type(m).__name__ == "_Kernel" for g in graphs if isinstance(g, torch.nn.Module) for m in g.modules())
+
+
+class Layer(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.w, self.b = torch.nn.Parameter(torch.randn(4, 5)), torch.nn.Parameter(torch.randn(5))
+
+    def forward(self, x):
+        h = torch.tanh(torch.einsum("bi,io->bo", x, self.w) + self.b) * 2
+        h = torch.sort(h, dim=1).values
+        return torch.einsum("bo,io->bi", h, self.w) / 3, h.sum()
+
+
+def test_registered_by_entry_point():
+    assert "einjit" in torch._dynamo.list_backends()
+    torch._dynamo.reset()
+    f = torch.compile(lambda x: torch.einsum("ij,kj->ik", x, x), backend="einjit")
+    x = torch.randn(3, 4)
+    torch.testing.assert_close(f(x), x @ x.T)
+
+
+def test_parts_results_and_gradients():
+    compile_graph, graphs = backend()
+    model, x = Layer(), torch.randn(6, 4, requires_grad=True)
+    compiled = torch.compile(model, backend=compile_graph)
+    wanted = [*model(x), *torch.autograd.grad(sum(y.sum() for y in model(x)), [x, model.w, model.b])]
+    got = [*compiled(x), *torch.autograd.grad(sum(y.sum() for y in compiled(x)), [x, model.w, model.b])]
+    for a, b in zip(wanted, got):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
+    assert kernels(graphs) == 2 and graphs[0].stays["sort"] == "programs do not have it"
+
+
+def test_double_backward():
+    compile_graph, _ = backend()
+    f = torch.compile(
+        lambda x: (torch.einsum("ij,jk->ik", x, x) ** 3).sum() + torch.einsum("ij,ij->", x, x).sin(),
+        backend=compile_graph,
+    )
+    assert torch.autograd.gradgradcheck(f, [torch.randn(3, 3, dtype=torch.float64, requires_grad=True)])
+
+
+def test_training():
+    compile_graph, _ = backend()
+    torch.manual_seed(0)
+    x, y = torch.randn(32, 4), torch.randn(32, 4)
+    losses = []
+    for wrap in (lambda m: m, lambda m: torch.compile(m, backend=compile_graph)):
+        torch.manual_seed(1)
+        model = wrap(Layer())
+        optimizer = torch.optim.SGD(model.parameters(), 0.01)
+        for _ in range(5):
+            optimizer.zero_grad()
+            loss = ((model(x)[0] - y) ** 2).mean()
+            loss.backward()
+            optimizer.step()
+        losses.append(loss.item())
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+def test_other_batches_are_not_compiled_again():
+    compile_graph, graphs = backend()
+    f = torch.compile(lambda x, w: torch.einsum("bi,io->bo", x, w).relu(), backend=compile_graph, dynamic=True)
+    w, x = torch.randn(4, 5), torch.randn(7, 4)
+    f(x, w)
+    before = einjit.statistics()["misses"]
+    for n in range(8, 30):
+        x = torch.randn(n, 4)
+        torch.testing.assert_close(f(x, w), (x @ w).relu(), rtol=1e-4, atol=1e-4)
+    assert len(graphs) == 1 and einjit.statistics()["misses"] == before
+
+
+def in_place(x, w):
+    h = x @ w
+    x.add_(1.0)
+    return h * 2 + x @ w
+
+
+def view_is_written(x, w):
+    t = x.transpose(0, 1)
+    t.mul_(2.0)
+    return x @ w
+
+
+def view_leaves(x, w):
+    h = x @ w
+    t = h.transpose(0, 1)
+    t.add_(1.0)
+    return h, t
+
+
+def no_grad_inside(x, w):
+    with torch.no_grad():
+        h = x @ w
+    return torch.einsum("ij,kj->ik", h, w) * 2
+
+
+def other_dtypes(x, w):
+    return torch.einsum("ij,jk->ik", x.to(torch.bfloat16), w.to(torch.bfloat16)).float() + (x > 0).sum() + x @ w
+
+
+def random_numbers(x, w):
+    return torch.nn.functional.dropout(x @ w, 0.5) @ w.T + torch.rand(3, 4)
+
+
+@pytest.mark.parametrize("f", [in_place, view_is_written, view_leaves, no_grad_inside, other_dtypes, random_numbers])
+def test_same_as_eager(f):
+    compile_graph, _ = backend()
+    results = []
+    for g in (f, torch.compile(f, backend=compile_graph)):
+        torch.manual_seed(0)
+        x, w = torch.randn(3, 4), torch.randn(4, 5)
+        torch.manual_seed(0)
+        results.append((g(x, w), x, w))
+    torch.testing.assert_close(results[1], results[0], rtol=1e-4, atol=1e-4)
+
+
+def test_modes_are_respected():
+    compile_graph, _ = backend()
+    f = torch.compile(lambda x, w: torch.einsum("ij,jk->ik", x, w), backend=compile_graph)
+    x, w = torch.randn(3, 4, requires_grad=True), torch.randn(4, 5)
+    with torch.no_grad():
+        assert not f(x, w).requires_grad
+    with torch.autocast("cpu", torch.bfloat16):
+        assert f(x, w).dtype == torch.einsum("ij,jk->ik", x, w).dtype
+
+
+def test_fx_compile():
+    model, x = Layer(), torch.randn(6, 4)
+    made = einjit.fx.compile(model, (x,))
+    for a, b in zip(model(x), made(x)):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
+    assert kernels([made]) == 2 and set(made.stays.values()) == {"programs do not have it"}
+    assert "einsum" in str(made)
+
+
+def test_what_has_no_contraction_stays():
+    f = einjit.fx.compile(lambda x: x.sin() + 1, (torch.randn(3),))
+    assert kernels([f]) == 0

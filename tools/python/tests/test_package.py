@@ -1,0 +1,127 @@
+"""The package as it is installed: what it imports and holds, processes and interpreters, the README's example, the
+command."""
+
+import multiprocessing
+import os
+import pathlib
+import subprocess
+import sys
+
+import einjit
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[3]
+FOLDER = pathlib.Path(einjit.__file__).parent
+
+
+def python(code, **environment):
+    done = subprocess.run(
+        [sys.executable, "-W", "error::UserWarning", "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_import_loads_nothing_else():
+    listed = "import sys; print(*sorted(sys.modules))"
+    loaded = set(python(f"import einjit; {listed}").split()) - set(python(listed).split())
+    assert not {"numpy", "torch", "jax", "typing", "ctypes", "importlib.metadata", "re"} & loaded, loaded
+    maps = python("import einjit; print(open('/proc/self/maps').read())")
+    assert "_einjit" in maps and "libeinjit-llvm" not in maps
+
+
+def test_version_is_the_projects():
+    assert f"project(einjit VERSION {einjit.__version__} " in (ROOT / "CMakeLists.txt").read_text()
+
+
+def test_only_the_entry_is_exported():
+    extension = next(FOLDER.glob("_einjit*.so"))
+    symbols = subprocess.run(
+        ["nm", "-D", "--defined-only", extension], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert [s for s in symbols[2::3]] == ["PyInit__einjit"]
+
+
+@pytest.mark.parametrize(
+    "order", ["torch, einjit, numpy", "einjit, torch, numpy", "numpy, torch, einjit", "einjit, jax, torch, numpy"]
+)
+def test_beside_other_libraries_in_any_order(order):
+    if "jax" in order:
+        pytest.importorskip("jax")
+    lines = "\n".join(f"import {name.strip()}" for name in order.split(","))
+    check = (
+        "a = numpy.ones((3, 4)); assert (einjit.einsum('ij,kj->ik', a, a) == 4).all()\n"
+        "t = torch.ones(3, 4); assert (einjit.einsum('ij,kj->ik', t, t) == 4).all()"
+    )
+    torch_after = "x = torch.randn(64, 64); assert torch.isfinite(torch.linalg.svd(x)[1]).all()"
+    python(f"{lines}\n{check}\n{torch_after}")
+
+
+def square(n):
+    import numpy as np
+
+    a = np.full((n, n), 2.0)
+    return float(einjit.einsum("ij,jk->", a, a))
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_processes(method):
+    square(2)  # the code generator is loaded before the fork
+    with multiprocessing.get_context(method).Pool(2) as pool:
+        assert pool.map(square, [2, 3, 4]) == [4.0 * n**3 for n in (2, 3, 4)]
+
+
+def test_errors_cross_processes():
+    import pickle
+
+    with pytest.raises(einjit.EinjitError) as caught:
+        einjit.compile("i?")
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert type(again) is type(caught.value) and str(again) == str(caught.value) and again.column == caught.value.column
+
+
+def test_interpreter_backend_and_bad_settings():
+    print_sum = "import einjit; print(einjit.einsum('i,i->', [1.0, 2.0], [3.0, 4.0]))"
+    assert python(print_sum, EINJIT_BACKEND="interp").strip() == "11.0"
+    code = (
+        "import einjit\n"
+        "try:\n    einjit.Program(equation='i')\nexcept einjit.errors.ValueError as e:\n    print(e.code)"
+    )
+    assert python(code, EINJIT_TARGET="z80").strip() == "E_VALUE"
+
+
+def test_subinterpreters_are_refused():
+    interpreters = pytest.importorskip("_xxsubinterpreters")
+    if sys.version_info < (3, 12):
+        pytest.skip("interpreters share the GIL before Python 3.12")
+    made = interpreters.create()
+    with pytest.raises(Exception, match="subinterpreters"):
+        interpreters.run_string(made, "import einjit")
+
+
+def test_readme_example():
+    text = (ROOT / "README.md").read_text().partition("## In Python")[2]
+    code = text.partition("```python\n")[2].partition("```")[0]
+    assert "plan: 2 steps" in python(code)
+
+
+def test_command():
+    done = subprocess.run(
+        [sys.executable, "-m", "einjit", "explain", "ij,jk->ik", "-s", "i=2,j=3,k=4"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if not (FOLDER / "bin" / "einjit").exists():
+        assert done.returncode == 2 and "without the command line" in done.stderr
+    else:
+        assert done.returncode == 0 and done.stdout, done.stderr
+
+
+def test_docstrings():
+    for name in einjit.__all__:
+        assert getattr(einjit, name).__doc__, name

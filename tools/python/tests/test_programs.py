@@ -1,0 +1,273 @@
+"""Programs: compile, jit, gradients, paths, expressions, operators by name, opt_einsum's backend."""
+
+import einjit
+import numpy as np
+import opt_einsum
+import pytest
+import torch
+from einjit import errors
+
+RNG = np.random.default_rng(0)
+X, W = RNG.standard_normal((6, 4)), RNG.standard_normal((4, 3))
+
+
+def test_program_text_with_options():
+    f = einjit.compile("def f(x: f64[b, i], w: f64[i, o]):\n    return relu(x @ w), sum(x)\n", open="b")
+    for n in (6, 2, 9):
+        x = RNG.standard_normal((n, 4))
+        y, total = f(x, W)
+        assert np.allclose(y, np.maximum(x @ W, 0)) and np.isclose(total, x.sum())
+    outs = np.empty((6, 3)), np.empty(())
+    assert f(X, W, out=outs) is outs and np.allclose(outs[0], np.maximum(X @ W, 0)) and np.isclose(outs[1], X.sum())
+    with pytest.raises(errors.OperandCountError):
+        f(X, W, out=(outs[0],))
+    with pytest.raises(errors.NameError, match="q"):
+        einjit.compile("ij->ji", open="q")(X)
+
+
+def test_open_extents_compile_once():
+    f = einjit.compile("zi,ij->zj", open="z")
+    f(X, W)
+    before = einjit.statistics()["misses"]
+    for n in range(1, 60):
+        x = np.ones((n, 4))
+        assert np.allclose(f(x, W), x @ W)
+    assert einjit.statistics()["misses"] - before <= 2  # an extent of 1 broadcasts: it has its own
+
+
+def test_constants_are_left_out_of_calls():
+    f = einjit.compile("def f(x, w, v):\n    return x @ (w @ v)\n", constants={"w": W, "v": W.T.copy()})
+    assert np.allclose(f(X), X @ (W @ W.T))
+    assert torch.allclose(f(torch.tensor(X)), torch.tensor(X @ (W @ W.T)))
+    with pytest.raises(errors.NameError):
+        einjit.compile("ij->ji", constants={"zz": W})
+
+
+def test_strict_has_the_bits_of_the_program_as_written():
+    a, b, c = (RNG.standard_normal((8, 8)).astype("f4") for _ in range(3))
+    want = np.empty((8, 8), "f4")
+    for i in range(8):
+        for k in range(8):
+            total = np.float32(0)
+            for j in range(8):
+                total = np.float32(total + np.float32(a[i, j] * b[j, k]))
+            want[i, k] = total
+    got = einjit.compile("ij,jk->ik", strict=True)(a, b)
+    assert np.abs(got - want).max() <= 1e-6  # a product may be fused with its sum, term after term
+    assert np.array_equal(
+        einjit.compile("ij,jk,kl->il", strict=True)(a, b, c),
+        einjit.compile("ij,jk,kl->il", path="written", optimize=False)(a, b, c),
+    )
+
+
+def test_program_object():
+    p = einjit.Program(equation="ij,jk->ik")
+    assert (
+        p.n_outputs == 1 and [name for name, _, _ in p.inputs] == ["a", "b"] and str(einjit.Program(str(p))) == str(p)
+    )
+    q = einjit.Program("def f(x: f32[2, n]):\n    y = 2 * x\n    return einsum('ij,ij->', y, y)\n")
+    assert q.inputs == (("x", "f32", (2, "n")),) and "4" in str(q.optimized()) and str(q) != str(q.optimized())
+    with pytest.raises(errors.ValueError):
+        q.optimized("no_such_pass")
+    with pytest.raises(errors.InvalidError):
+        einjit.Program()
+
+
+def test_explain():
+    e = einjit.explain("ij,jk,kl->il", ("f32", (9, 500)), ("f32", (500, 9)), ("f32", (9, 500)))
+    assert e.planned_operations < e.naive_operations / 100 and e.steps == 2 and "plan: 2 steps" in repr(e)
+    assert "vfmadd" in e.function.text("asm", ("f32", (9, 500)), ("f32", (500, 9)), ("f32", (9, 500)))
+    with pytest.raises(errors.ValueError):
+        e.function.text("no_such_stage", X, W, X)
+
+
+# ---- functions of Python ----
+
+
+def test_jit():
+    calls = []
+
+    @einjit.jit
+    def layer(x, w, scale=1.0):
+        calls.append(x.shape)
+        h = einjit.einsum("bi,io->bo", x, w)
+        return einjit.relu(h) * scale - h.mean(1, True), (h**2).sum(), -h[:, 1:] / 2, 1 - h.T
+
+    for _ in range(3):
+        a, b, c, d = layer(X, W, scale=0.5)
+        h = X @ W
+        for got, want in (
+            (a, np.maximum(h, 0) * 0.5 - h.mean(1, keepdims=True)),
+            (b, (h**2).sum()),
+            (c, -h[:, 1:] / 2),
+            (d, 1 - h.T),
+        ):
+            assert np.allclose(got, want)
+    assert calls == [(6, 4)]
+    layer(X[:2], W)
+    assert calls == [(6, 4), (2, 4)]
+
+
+def test_jit_takes_functions_of_torch_and_numpy():
+    f = einjit.jit(lambda x, w: torch.tanh(torch.einsum("bi,io->bo", x, w)) + torch.matmul(x, w).exp())
+    x, w = torch.tensor(X), torch.tensor(W)
+    assert torch.allclose(f(x, w), torch.tanh(x @ w) + (x @ w).exp())
+    g = einjit.jit(
+        lambda x, w: np.sqrt(np.abs(np.einsum("bi,io->bo", x, w))) + np.tensordot(x, w, 1) + 2 * np.add(x, 1)[:, :3]
+    )
+    assert np.allclose(g(X, W), np.sqrt(np.abs(X @ W)) + X @ W + 2 * (X[:, :3] + 1))
+
+
+def test_jit_captures_arrays_and_takes_nested_arguments():
+    f = einjit.jit(lambda x, both: x @ W + both["b"][0])
+    b = np.arange(3.0)
+    assert np.allclose(f(X, {"b": [b]}), X @ W + b)
+    mine = W.copy()
+    g = einjit.jit(lambda x: x @ mine)
+    for _ in range(2):
+        assert np.allclose(g(X), X @ mine)
+        assert np.allclose(einjit.grad(lambda x: (x @ mine).sum())(X), mine.sum(1))
+        mine *= 2
+
+
+def test_jit_refuses_what_programs_do_not_have():
+    with pytest.raises(errors.UnsupportedError, match="sort"):
+        einjit.jit(lambda x: np.sort(x))(X)
+    with pytest.raises(TypeError, match="look at the values"):
+        einjit.jit(lambda x: x if x.sum() > 0 else -x)(X)
+    with pytest.raises(AttributeError):
+        einjit.jit(lambda x: x.no_such_method())(X)
+
+
+def test_gradients():
+    def loss(x, w):
+        return (einjit.einsum("bi,io->bo", x, w).tanh() ** 2).sum()
+
+    x, w = torch.tensor(X, requires_grad=True), torch.tensor(W, requires_grad=True)
+    want = (torch.tanh(x @ w) ** 2).sum()
+    want.backward()
+    value, (dx, dw) = einjit.value_and_grad(loss, (0, 1))(X, W)
+    assert np.isclose(value, want.item()) and np.allclose(dx, x.grad) and np.allclose(dw, w.grad)
+    assert np.allclose(einjit.grad(loss, 1)(X, W), w.grad) and torch.allclose(
+        einjit.grad(einjit.jit(loss))(x.detach(), w.detach()), x.grad
+    )
+    compiled = einjit.compile("def f(x, w):\n    return sum(square(tanh(x @ w)))\n")
+    assert np.allclose(einjit.grad(compiled, 1)(X, W), w.grad)
+    with pytest.raises(errors.RankError):
+        einjit.grad(lambda x: x * 2)(X)
+
+
+@pytest.mark.parametrize(
+    "name, args",
+    [
+        ("exp", (X,)),
+        ("maximum", (X, 0.25)),
+        ("where", (X > 0, X, 0.0)),
+        ("softmax", (X, -1)),
+        ("matmul", (X, W)),
+        ("cat", ([X, X], 1)),
+        ("stack", ([X, X],)),
+        ("sum", (X, 0)),
+        ("permute", (X, (1, 0))),
+    ],
+)
+def test_operators_by_name(name, args):
+    got = getattr(einjit, name)(*args)
+
+    def tensor(x):
+        return (
+            torch.tensor(x) if isinstance(x, np.ndarray) else [torch.tensor(y) for y in x] if isinstance(x, list) else x
+        )
+
+    if name == "maximum":
+        args = (X, np.array(0.25))
+    assert np.allclose(got, getattr(torch, name)(*map(tensor, args)))
+
+
+def test_unknown_names():
+    with pytest.raises(AttributeError):
+        einjit.no_such_function  # noqa: B018
+
+
+# ---- paths, expressions ----
+
+NETWORK = ("ab,bc,cd,de,ea->", [(3, 9), (9, 2), (2, 8), (8, 4), (4, 3)])
+
+
+@pytest.mark.parametrize("optimize", ["auto", True, "optimal", "greedy", False, [(0, 1), (0, 1), (0, 1), (0, 1)]])
+def test_contract_path_reports_what_opt_einsum_reports(optimize):
+    equation, shapes = NETWORK
+    path, info = einjit.contract_path(equation, *shapes, shapes=True, optimize=optimize)
+    _, theirs = opt_einsum.contract_path(equation, *shapes, shapes=True, optimize=path)
+    for name in (
+        "naive_cost",
+        "opt_cost",
+        "largest_intermediate",
+        "size_list",
+        "scale_list",
+        "input_subscripts",
+        "output_subscript",
+        "speedup",
+        "size_dict",
+        "indices",
+        "eq",
+    ):
+        mine, other = getattr(info, name), getattr(theirs, name)
+        assert (
+            set(mine) == set(other)
+            if name == "indices"
+            else mine == other or float(mine) == pytest.approx(float(other))
+        ), name
+    assert [step[0] for step in info.contraction_list] == [
+        tuple(sorted(s[0], reverse=True)) for s in theirs.contraction_list
+    ]
+    assert "Complete contraction:  " + equation in repr(info)
+
+
+def test_contract_path_is_as_good_as_optimal():
+    equation, shapes = NETWORK
+    mine = einjit.contract_path(equation, *shapes, shapes=True, optimize="optimal")[1].opt_cost
+    assert mine <= opt_einsum.contract_path(equation, *shapes, shapes=True, optimize="optimal")[1].opt_cost
+
+
+def test_contract_path_of_arrays_ellipsis_and_broadcasting():
+    path, info = einjit.contract_path("...ij,jk,kl->...il", np.ones((2, 3, 4)), np.ones((1, 5)), np.ones((5, 6)))
+    assert len(path) == 2 and info.size_dict["j"] == 4
+    with pytest.raises(errors.DimError):
+        einjit.contract_path("ij,jk->ik", (2, 3), (4, 5), shapes=True)
+    with pytest.raises(errors.OperandCountError):
+        einjit.contract_path("ij,jk->ik", (2, 3), shapes=True)
+
+
+def test_contract_expression():
+    e = einjit.contract_expression("ij,jk,kl->il", (6, 4), W, (3, 5), constants=[1])
+    c, out = RNG.standard_normal((3, 5)), np.empty((6, 5))
+    assert np.allclose(e(X, c), X @ W @ c) and e(X, c, out=out) is out and np.allclose(out, X @ W @ c)
+    assert "constants=[1]" in repr(e)
+    with pytest.raises(errors.DimError):
+        einjit.contract_expression("ij,jk->ik", (6, 4), (5, 3))
+    with pytest.raises(errors.OperandCountError):
+        e(X)
+
+
+def test_tensordot_and_transpose():
+    t = RNG.standard_normal((2, 3, 4))
+    for axes in (1, 0, ([0, 1], [1, 0]), ([-1], [0]), (2, 0)):
+        other = RNG.standard_normal((4, 5)) if axes in (1, ([-1], [0]), (2, 0)) else RNG.standard_normal((3, 2, 5))
+        assert np.allclose(einjit.tensordot(t, other, axes), np.tensordot(t, other, axes))
+    assert np.array_equal(einjit.transpose(t), t.T) and np.array_equal(
+        einjit.transpose(t, (1, 0, -1)), t.transpose(1, 0, 2)
+    )
+    with pytest.raises(errors.DimError):
+        einjit.tensordot(t, t, 1)
+    with pytest.raises(errors.ValueError):
+        einjit.transpose(t, (0, 0, 1))
+
+
+def test_opt_einsum_backend():
+    arrays = [RNG.standard_normal(s) for s in NETWORK[1]]
+    assert np.isclose(opt_einsum.contract(NETWORK[0], *arrays, backend="einjit"), np.einsum(NETWORK[0], *arrays))
+    tensors = [torch.tensor(a) for a in arrays]
+    assert np.isclose(
+        opt_einsum.contract("ab,bc,cd->da", *tensors[:3], backend="einjit"), np.einsum("ab,bc,cd->da", *arrays[:3])
+    ).all()
