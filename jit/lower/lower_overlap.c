@@ -3,7 +3,8 @@
  * Takes  a loop of which the last chunk is shorter than its step.
  * Gives  whether a full chunk that ends at the same place does the same, so that there is one body instead of two, for
  *        loops inside of one another instead of four.
- * Keeps  results: what runs twice must not read what it wrote the first time, and must find its own buffers fresh.
+ * Keeps  results: what runs twice must not read what it wrote the first time, must find its own buffers fresh, and must not depend
+ *        on where its chunk begins.
  */
 #include "lower_nest.h"
 
@@ -23,24 +24,39 @@ static bool is_inside(const overlap *o, int32_t buffer)
     return (home == EJ_HOME_LOCAL || home == EJ_HOME_REG) && !o->w->placed_lo[buffer];
 }
 
-/* Steps along the axis that are no multiples of the loop's are linear: a range as long as a block lies in one. */
+/* The pointer may move by any number of values along the term's axis: what it moves through is linear, as is a range no longer than
+ * a block, which lies in one. Vectors with their parts apart begin at multiples of their width only. */
+static bool moves_anywhere(const overlap *o, const ej_access *access, const ej_access_term *term)
+{
+    if (term->block > 0 && term->block < o->w->ranges[o->axis].most) return false;
+    return !o->w->planar[access->buffer] || !ej_size_is(term->stride, 1);
+}
+
 static bool access_overlaps(const overlap *o, const ej_access *access)
 {
-    const ej_nest *nest = o->w->nest;
-    int64_t most = o->w->ranges[o->axis].most;
     bool inside = is_inside(o, access->buffer);
-    if (!inside && nest->buffers[access->buffer].home == EJ_HOME_REG) return false;
+    if (!inside && o->w->nest->buffers[access->buffer].home == EJ_HOME_REG) return false;
     for (int32_t t = 0; t < access->n_terms; t++) {
         const ej_access_term *term = &access->terms[t];
-        if (term->table >= 0 || (term->axis == o->axis && term->block > 0 && term->block < most && !inside)) return false;
+        if (term->table >= 0 || (term->axis == o->axis && !inside && !moves_anywhere(o, access, term))) return false;
     }
     return true;
+}
+
+/* One value for all of the chunk: a chunk that begins elsewhere has another one. */
+static bool is_of_the_chunk(const overlap *o, const ej_nest_node *leaf)
+{
+    if (ej_names_axis(&leaf->dst, o->axis)) return false;
+    for (int32_t s = 0; s < leaf->n_src; s++)
+        if (ej_names_axis(&leaf->src[s], o->axis)) return true;
+    return false;
 }
 
 static bool leaf_overlaps(const overlap *o, const ej_nest_node *leaf)
 {
     bool inside = is_inside(o, leaf->dst.buffer);
-    if (leaf->hints.stream || (leaf->reduce != EJ_REDUCE_NONE && !inside) || !access_overlaps(o, &leaf->dst)) return false;
+    if (inside ? is_of_the_chunk(o, leaf) : leaf->reduce != EJ_REDUCE_NONE || leaf->hints.stream) return false;
+    if (!access_overlaps(o, &leaf->dst)) return false;
     if (!inside) o->written[leaf->dst.buffer] = true;
     for (int32_t s = 0; s < leaf->n_src; s++) {
         if (!access_overlaps(o, &leaf->src[s])) return false;
