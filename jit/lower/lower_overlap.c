@@ -14,6 +14,7 @@ enum { EJ_TWICE = 30 };
 typedef struct overlap {
     const ej_lower *w;
     int32_t axis;
+    int64_t twice;        /* how many values of it two chunks have */
     bool *written, *read; /* per buffer from outside of the loop */
 } overlap;
 
@@ -24,12 +25,13 @@ static bool is_inside(const overlap *o, int32_t buffer)
     return (home == EJ_HOME_LOCAL || home == EJ_HOME_REG) && !o->w->placed_lo[buffer];
 }
 
-/* The pointer may move by any number of values along the term's axis: what it moves through is linear, as is a range no longer than
- * a block, which lies in one. Vectors with their parts apart begin at multiples of their width only. */
-static bool moves_anywhere(const overlap *o, const ej_access *access, const ej_access_term *term)
+/* The last chunk may begin inside the one before: strides are linear there, as in a range no longer than a block, which lies in one.
+ * Complex vectors with their parts apart begin at multiples of their width. */
+static bool begins_earlier(const overlap *o, const ej_access *access, const ej_access_term *term)
 {
+    int32_t width = o->w->planar[access->buffer];
     if (term->block > 0 && term->block < o->w->ranges[o->axis].most) return false;
-    return !o->w->planar[access->buffer] || !ej_size_is(term->stride, 1);
+    return !width || o->twice % width == 0 || !ej_size_is(term->stride, 1);
 }
 
 static bool access_overlaps(const overlap *o, const ej_access *access)
@@ -38,7 +40,7 @@ static bool access_overlaps(const overlap *o, const ej_access *access)
     if (!inside && o->w->nest->buffers[access->buffer].home == EJ_HOME_REG) return false;
     for (int32_t t = 0; t < access->n_terms; t++) {
         const ej_access_term *term = &access->terms[t];
-        if (term->table >= 0 || (term->axis == o->axis && !inside && !moves_anywhere(o, access, term))) return false;
+        if (term->table >= 0 || (term->axis == o->axis && !inside && !begins_earlier(o, access, term))) return false;
     }
     return true;
 }
@@ -82,9 +84,9 @@ bool ej_loop_overlaps(ej_lower *w, int32_t loop, int64_t rest)
     ej_size extent = w->nest->axes[node->axis].extent;
     bool one_leaf = !ej_has_loops(w, node->child) && w->nest->nodes[node->child].next < 0; /* pointers that run are worth more */
     if (extent.e || one_leaf) return false;
-    overlap o = {w, node->axis, EJ_LOWER_NEW(w, bool, n), EJ_LOWER_NEW(w, bool, n)};
+    overlap o = {w, node->axis, node->step - rest, EJ_LOWER_NEW(w, bool, n), EJ_LOWER_NEW(w, bool, n)};
     if (!o.written || !o.read || !nodes_overlap(&o, node->child)) return false;
     for (int32_t i = 0; i < n; i++)
         if (o.written[i] && o.read[i]) return false;
-    return node->step - rest <= extent.n / EJ_TWICE;
+    return o.twice <= extent.n / EJ_TWICE;
 }
