@@ -3,7 +3,8 @@
  * Takes  a loop of which the last chunk is shorter than its step.
  * Gives  whether a full chunk that ends at the same place does the same, so that there is one body instead of two, for
  *        loops inside of one another instead of four.
- * Keeps  results: what runs twice must not read what it wrote the first time, and must find its own buffers fresh.
+ * Keeps  results: what runs twice must not read what it wrote the first time, must find its own buffers fresh, and must not depend
+ *        on where its chunk begins.
  */
 #include "lower_nest.h"
 
@@ -13,6 +14,7 @@ enum { EJ_TWICE = 30 };
 typedef struct overlap {
     const ej_lower *w;
     int32_t axis;
+    int64_t twice;        /* how many values of it two chunks have */
     bool *written, *read; /* per buffer from outside of the loop */
 } overlap;
 
@@ -23,24 +25,40 @@ static bool is_inside(const overlap *o, int32_t buffer)
     return (home == EJ_HOME_LOCAL || home == EJ_HOME_REG) && !o->w->placed_lo[buffer];
 }
 
-/* Steps along the axis that are no multiples of the loop's are linear: a range as long as a block lies in one. */
+/* The last chunk may begin inside the one before: strides are linear there, as in a range no longer than a block, which lies in one.
+ * Complex vectors with their parts apart begin at multiples of their width. */
+static bool begins_earlier(const overlap *o, const ej_access *access, const ej_access_term *term)
+{
+    int32_t width = o->w->planar[access->buffer];
+    if (term->block > 0 && term->block < o->w->ranges[o->axis].most) return false;
+    return !width || o->twice % width == 0 || !ej_size_is(term->stride, 1);
+}
+
 static bool access_overlaps(const overlap *o, const ej_access *access)
 {
-    const ej_nest *nest = o->w->nest;
-    int64_t most = o->w->ranges[o->axis].most;
     bool inside = is_inside(o, access->buffer);
-    if (!inside && nest->buffers[access->buffer].home == EJ_HOME_REG) return false;
+    if (!inside && o->w->nest->buffers[access->buffer].home == EJ_HOME_REG) return false;
     for (int32_t t = 0; t < access->n_terms; t++) {
         const ej_access_term *term = &access->terms[t];
-        if (term->table >= 0 || (term->axis == o->axis && term->block > 0 && term->block < most && !inside)) return false;
+        if (term->table >= 0 || (term->axis == o->axis && !inside && !begins_earlier(o, access, term))) return false;
     }
     return true;
+}
+
+/* One value for all of the chunk: a chunk that begins elsewhere has another one. */
+static bool is_of_the_chunk(const overlap *o, const ej_nest_node *leaf)
+{
+    if (ej_names_axis(&leaf->dst, o->axis)) return false;
+    for (int32_t s = 0; s < leaf->n_src; s++)
+        if (ej_names_axis(&leaf->src[s], o->axis)) return true;
+    return false;
 }
 
 static bool leaf_overlaps(const overlap *o, const ej_nest_node *leaf)
 {
     bool inside = is_inside(o, leaf->dst.buffer);
-    if (leaf->hints.stream || (leaf->reduce != EJ_REDUCE_NONE && !inside) || !access_overlaps(o, &leaf->dst)) return false;
+    if (inside ? is_of_the_chunk(o, leaf) : leaf->reduce != EJ_REDUCE_NONE || leaf->hints.stream) return false;
+    if (!access_overlaps(o, &leaf->dst)) return false;
     if (!inside) o->written[leaf->dst.buffer] = true;
     for (int32_t s = 0; s < leaf->n_src; s++) {
         if (!access_overlaps(o, &leaf->src[s])) return false;
@@ -66,9 +84,9 @@ bool ej_loop_overlaps(ej_lower *w, int32_t loop, int64_t rest)
     ej_size extent = w->nest->axes[node->axis].extent;
     bool one_leaf = !ej_has_loops(w, node->child) && w->nest->nodes[node->child].next < 0; /* pointers that run are worth more */
     if (extent.e || one_leaf) return false;
-    overlap o = {w, node->axis, EJ_LOWER_NEW(w, bool, n), EJ_LOWER_NEW(w, bool, n)};
+    overlap o = {w, node->axis, node->step - rest, EJ_LOWER_NEW(w, bool, n), EJ_LOWER_NEW(w, bool, n)};
     if (!o.written || !o.read || !nodes_overlap(&o, node->child)) return false;
     for (int32_t i = 0; i < n; i++)
         if (o.written[i] && o.read[i]) return false;
-    return node->step - rest <= extent.n / EJ_TWICE;
+    return o.twice <= extent.n / EJ_TWICE;
 }

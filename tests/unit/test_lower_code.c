@@ -228,6 +228,36 @@ static void chunks_that_add_to_what_is_there_do_not_overlap(void **state)
     bodies_are(47, "sum", 24 + 22);
 }
 
+/* Parts of complex vectors that lie apart are found at multiples of the vector's width only. */
+static void chunks_of_complex_scratch_do_not_overlap(void **state)
+{
+    (void)state;
+    for (int n = 241; n <= 248; n++)
+        lower_agree_format(0, NULL, 0,
+                           "nest copies\naxis i 3\naxis j %d\nbuffer B c64 arg 0\nbuffer C c64 arg 1\n"
+                           "buffer panel c64 local elems 768 at 0\nplace panel\n"
+                           "loop j step 8\n    loop i step 1\n        move panel[i: 256, j: 1]\n            src B[i: 300, j: 1]\n"
+                           "            expr $0 = c64 src 0\n            tile j lane 8\n"
+                           "loop i step 1\n    loop j step 8\n        move C[i: 300, j: 1]\n            src panel[i: 256, j: 1]\n"
+                           "            expr $0 = c64 src 0\n            tile j lane 8\n", n);
+}
+
+/* Every value gets what one leaf makes of all values in its chunk: the largest, or the last. */
+static void chunks_with_one_value_for_all_do_not_overlap(void **state)
+{
+    (void)state;
+    static const char *const leaves[] = {"max", "move"};
+    for (int l = 0; l < 2; l++)
+        for (int n = 241; n <= 248; n++)
+            lower_agree_format(0, NULL, 0,
+                               "nest chunks\naxis j %d\nbuffer B f32 arg 0\nbuffer C f32 arg 1\n"
+                               "buffer one f32 local elems 1 at 0\n"
+                               "loop j step 8\n    place one\n    move one[]\n        expr $0 = f32 const -9.0\n"
+                               "    %s one[]\n        src B[j: 1]\n        expr $0 = f32 src 0\n        tile j unroll 8\n"
+                               "    move C[j: 1]\n        src one[]\n        expr $0 = f32 src 0\n        tile j lane 8\n",
+                               n, leaves[l]);
+}
+
 static void several_nests_run_in_order(void **state)
 {
     (void)state;
@@ -351,6 +381,8 @@ int main(void)
         cmocka_unit_test(innermost_loops_begin_on_lines),
         cmocka_unit_test(last_chunks_overlap_where_that_is_little),
         cmocka_unit_test(chunks_that_add_to_what_is_there_do_not_overlap),
+        cmocka_unit_test(chunks_of_complex_scratch_do_not_overlap),
+        cmocka_unit_test(chunks_with_one_value_for_all_do_not_overlap),
         cmocka_unit_test(several_nests_run_in_order),
         cmocka_unit_test(no_nests_are_a_kernel_that_does_nothing),
         cmocka_unit_test(tiles_that_do_not_cover_their_range_are_refused),
