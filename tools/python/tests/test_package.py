@@ -39,7 +39,7 @@ def test_the_next_process_finds_kernels_on_disk(tmp_path):
     code = """if True:
         import array, einjit
         x = memoryview(array.array("d", range(6)))
-        assert float(einjit.einsum("i,i->", x, x)) == 55
+        assert memoryview(einjit.einsum("i,i->", x, x)).tolist() == 55
         s = einjit.statistics()
         print(s["disk_writes"], s["disk_hits"], "libeinjit-llvm" in open("/proc/self/maps").read())
     """
