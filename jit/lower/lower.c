@@ -26,6 +26,15 @@ static LLVMValueRef add_function(ej_lower_module *m, const char *name)
     return function;
 }
 
+LLVMValueRef ej_lower_inner_function(ej_lower_module *m, const char *name, LLVMTypeRef type)
+{
+    LLVMValueRef function = LLVMAddFunction(m->e->module, name, type);
+    LLVMSetLinkage(function, LLVMInternalLinkage);
+    add_attribute(m, function, "nounwind");
+    add_attribute(m, function, "noinline");
+    return function;
+}
+
 /* A name that assemblers, gdb and perf take as it is. */
 static void leaf_symbol(char *out, size_t size, const char *name, int32_t index)
 {

@@ -430,6 +430,7 @@ static void emit_aligned(ej_lower *w, int32_t id, const ej_range *range, LLVMVal
 static void emit_node(ej_lower *w, int32_t id)
 {
     const ej_nest_node *node = &w->nest->nodes[id];
+    if (ej_lower_run(w, id)) return;
     if (node->kind == EJ_NEST_LEAF) {
         ej_lower_leaf(w, id);
         return;

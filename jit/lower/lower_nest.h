@@ -81,6 +81,8 @@ typedef struct ej_lower_module {
     LLVMTypeRef i1, i8, i32, i64, pointer, entry_type;
     LLVMValueRef *constants; /* per constant of the plan; NULL until used */
     LLVMValueRef aligned_loop; /* what says of a loop that it is aligned; NULL until used */
+    LLVMValueRef copy_run;   /* lower_run.c; NULL until used */
+    LLVMTypeRef copy_type;
 } ej_lower_module;
 
 /* One nest, in one function: the entry itself, or a leaf. */
@@ -110,6 +112,9 @@ typedef struct ej_lower {
 #define EJ_LOWER_NEW(w, type, n) ((type *)ej_lower_alloc((w), (size_t)(n), sizeof(type)))
 void *ej_lower_alloc(ej_lower *w, size_t n, size_t size); /* NULL latches E_NOMEM */
 void ej_lower_fail(ej_lower *w, int code, const char *format, ...) EJ_PRINTF(3, 4); /* the first one counts */
+
+/* ---- lower.c ---- */
+LLVMValueRef ej_lower_inner_function(ej_lower_module *m, const char *name, LLVMTypeRef type); /* internal, never inlined */
 
 /* ---- lower_size.c: sizes and base pointers, in the entry block ---- */
 LLVMValueRef ej_lower_i64(ej_lower *w, int64_t value);
@@ -335,7 +340,10 @@ ej_vec ej_operand_spread(ej_lower *w, ej_operand a, int32_t lanes); /* in all la
 ej_vec ej_leaf_result(ej_leaf *leaf, ej_tape *tape, int32_t unroll, const ej_lanes *lanes);
 /* A move with stores past the caches; false: they are not whole vectors at known distances, nothing was emitted. */
 bool ej_lower_streamed(ej_leaf *leaf, ej_tape *tape);
+void ej_lower_past_caches(ej_lower *w, LLVMValueRef store, int64_t alignment); /* makes it such a store */
 void ej_lower_stream_end(ej_lower *w); /* at the end of a nest: such stores are done */
+/* lower_run.c: a loop, or leaf, that copies one piece of memory past the caches; false: it is none, nothing was emitted. */
+bool ej_lower_run(ej_lower *w, int32_t id);
 void ej_lower_prefetch(ej_leaf *leaf); /* the lines of the source that its hints name */
 
 #endif

@@ -71,7 +71,7 @@ static bool find_places(ej_stream *s)
     return n && s->step >= EJ_STREAM_PIECE;
 }
 
-static void mark(ej_lower *w, LLVMValueRef store, int64_t alignment)
+void ej_lower_past_caches(ej_lower *w, LLVMValueRef store, int64_t alignment)
 {
     LLVMValueRef one = LLVMConstInt(w->m->i32, 1, 0);
     unsigned kind = LLVMGetMDKindIDInContext(w->e->context, "nontemporal", (unsigned)strlen("nontemporal"));
@@ -96,7 +96,7 @@ static void store_pieces(ej_stream *s, int32_t u, int64_t piece)
         LLVMValueRef part = s->flat[u];
         if (lanes < n) part = ej_shuffle(w, part, NULL, mask + done / piece * lanes, lanes, "");
         LLVMValueRef at = ej_lower_offset(w, s->leaf->dst.at->pointer, ej_lower_i64(w, s->at[u] + done), 1, "");
-        mark(w, LLVMBuildStore(w->e->builder, part, at), piece);
+        ej_lower_past_caches(w, LLVMBuildStore(w->e->builder, part, at), piece);
     }
 }
 

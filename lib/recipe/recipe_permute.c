@@ -4,17 +4,20 @@
  * Gives  square register tiles: vectors along `from` are loaded, transposed, and stored as vectors along `to`. The tiles of one
  *        line of the source follow each other, so that it is read once even where rows lie a power of 2 apart. The axis with
  *        the next smallest stride of each side goes in blocks, so that pages are used for longer.
- *        Results that no cache holds are transposed into a block in the L1, from where whole lines go past the caches (on
- *        Zen 4, dcba->abcd of 96, 75, 75, 96 f32: 36.7 ms as stored tiles, 26.8 staged; edcba->dbeac 48.7 and 28.4). Where a
- *        caller's array begins inside of a line, the blocks are written with plain stores, which takes 0.8 to 1.4 times as
- *        long as tiles: parts of lines past the caches would take longer yet.
+ *        Results that no cache holds are transposed in blocks into the L1, from where they go past the caches in pieces of the
+ *        result (lower_run.c), whatever these are aligned to. A block takes as many axes of either side as make up a piece. Blocks
+ *        go in super-blocks that use 2 KB of each page before they leave it; in these, pieces of the source follow each other.
  */
 #include "recipe.h"
+#include "recipe_product.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { PERMUTE_ROWS = 256, PERMUTE_BLOCK = 4 };  /* values of `to`, and of the next axes, in a block that is not staged */
-enum { PERMUTE_TO = 512, PERMUTE_FROM = 64, PERMUTE_WAITS = 32 << 10 }; /* a staged block: bytes of `to`, values of `from`; bytes */
+/* Bytes: of a piece of the source in a staged block (of rows that `to` goes on with, up to the second number, whole ones); of a
+ * piece of the result; of a block; of what a super-block reaches of a page. */
+enum { PERMUTE_FROM = 256, PERMUTE_ADJOINING = 512, PERMUTE_TO = 1024, PERMUTE_WAITS = 32 << 10, PERMUTE_PAGES = 2048 };
 enum { PERMUTE_LINE = 64, PERMUTE_AHEAD = 256 }; /* bytes: of a line; how far ahead the source is prefetched */
 enum permute_number { PERMUTE_TILE, PERMUTE_STAGES, PERMUTE_PREFETCHES };
 
@@ -72,7 +75,7 @@ static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_REC
     while (tile > 1 && (!long_enough(s->axes[p.from].extent, tile) || !long_enough(s->axes[p.to].extent, tile))) tile /= 2;
     out[0][PERMUTE_TILE] = tile;
     uint64_t random = ej_job_random(s->job);
-    bool large = tile >= 4 && ej_rule_streams(s, &s->statements[0]);
+    bool large = tile >= 4 && ej_rule_is_large(s, &s->statements[0]);
     out[0][PERMUTE_STAGES] = random ? random / 16 % 2 : large;
     out[0][PERMUTE_PREFETCHES] = large;
     return tile >= 4 || (tile > 1 && random);
@@ -90,42 +93,166 @@ static void block(ej_schedule *s, int32_t axis, int64_t step)
     if (axis >= 0) ej_do_loop(s, 0, axis, step);
 }
 
-/* At most `most` values of the axis, rounded up to whole tiles. */
-static int64_t run_of(const ej_schedule *s, int32_t axis, int64_t most, int64_t tile)
+/* ---- staged blocks ---- */
+
+enum { PERMUTE_AXES = EJ_TILE_DIGITS };
+
+/* The axes along which an access walks its buffer in one piece, the fastest one first; open ones end it. */
+typedef struct chain {
+    int32_t n, axis[PERMUTE_AXES];
+} chain;
+
+static chain chain_of(const ej_schedule *s, const ej_statement *st, const ej_access *access)
+{
+    chain c = {0};
+    ej_size next = ej_size_number(1);
+    for (bool found = true; found && !next.e && c.n < PERMUTE_AXES;) {
+        found = false;
+        for (int32_t t = 0; t < access->n_terms && !found; t++) {
+            const ej_access_term *term = &access->terms[t];
+            ej_size extent = s->axes[term->axis].extent;
+            if (!ej_size_is(term->stride, next.n) || term->block || ej_statement_has_table(st, term->axis)) continue;
+            if (!extent.e && extent.n <= 1) continue;
+            c.axis[c.n++] = term->axis;
+            found = true;
+            if (extent.e || !ej_mul_size(next.n, extent.n, &next.n)) return c;
+        }
+    }
+    return c;
+}
+
+/* Grows blocks of the axes of a chain until they walk so many elements in one piece. */
+static void grow(const ej_schedule *s, const permute *p, const chain *c, int64_t *block, double want, int64_t tile)
+{
+    for (int32_t i = 0; i < c->n && want > 1; i++) {
+        ej_size extent = s->axes[c->axis[i]].extent;
+        int64_t *now = &block[c->axis[i]], most = extent.n;
+        int64_t multiple = c->axis[i] == p->from || c->axis[i] == p->to ? tile : 1;
+        if (*now > 1) multiple = *now;
+        if (extent.e) most = want < (double)multiple ? multiple : (int64_t)want / multiple * multiple;
+        else if ((double)most > want) most = ej_block_of(extent.n, want, multiple);
+        if (most > *now) *now = most;
+        if (extent.e || *now < extent.n) return;
+        want /= (double)extent.n;
+    }
+}
+
+/* How blocks of a permutation nest: a block is transposed into the L1, a super-block reaches the pages that the TLB holds. */
+typedef struct blocks {
+    chain in, out;
+    int64_t *block, *wide; /* per axis */
+    bool *of_source;       /* loops over the axis go with the source's order */
+    bool adjoins;          /* the source of a block is one piece */
+} blocks;
+
+/* Elements that blocks are multiples of: of a line, of a tile. */
+static int64_t lines_of(double bytes, int64_t tile)
+{
+    int64_t line = PERMUTE_LINE / (int64_t)bytes;
+    return line > tile ? line / tile * tile : tile;
+}
+
+static bool find_blocks(const ej_schedule *s, const permute *p, int64_t n, blocks *b)
+{
+    const ej_statement *st = &s->statements[0];
+    double in_bytes = ej_dtypes[s->buffers[st->src[0].buffer].plan.dtype].bytes;
+    double out_bytes = ej_dtypes[s->buffers[st->out.buffer].plan.dtype].bytes;
+    *b = (blocks){.in = chain_of(s, st, &st->src[0]), .out = chain_of(s, st, &st->out)};
+    b->block = EJ_JOB_ARRAY(s->job, int64_t, s->n_axes);
+    b->wide = EJ_JOB_ARRAY(s->job, int64_t, s->n_axes);
+    b->of_source = EJ_JOB_ARRAY(s->job, bool, s->n_axes);
+    if (!b->block || !b->wide || !b->of_source) return false;
+    for (int32_t a = 0; a < s->n_axes; a++) b->block[a] = 1;
+    ej_size row = s->axes[p->from].extent;
+    b->adjoins = b->in.n > 1 && b->in.axis[1] == p->to && (double)row.n * in_bytes <= PERMUTE_ADJOINING;
+    grow(s, p, &b->in, b->block, b->adjoins ? (double)row.n : PERMUTE_FROM / in_bytes, lines_of(in_bytes, n));
+    double want = PERMUTE_TO / out_bytes, room = PERMUTE_WAITS / out_bytes;
+    for (int32_t i = 0; i < b->in.n; i++) room /= (double)b->block[b->in.axis[i]];
+    grow(s, p, &b->out, b->block, want < room ? want : room, lines_of(out_bytes, n));
+    if (b->block[p->to] < n) b->block[p->to] = n;
+    memcpy(b->wide, b->block, (size_t)s->n_axes * sizeof *b->wide);
+    grow(s, p, &b->in, b->wide, PERMUTE_PAGES / in_bytes, n);
+    for (int32_t i = 0; i < b->in.n; i++)
+        b->of_source[b->in.axis[i]] = b->in.axis[i] != p->to && b->wide[b->in.axis[i]] > 1;
+    grow(s, p, &b->out, b->wide, PERMUTE_PAGES / out_bytes, n);
+    return true;
+}
+
+/* A loop inside of the one given, unless one step takes the whole axis: that need be no multiple of the tile. */
+static int32_t loop_over(ej_schedule *s, int32_t at, int32_t axis, const int64_t *steps)
 {
     ej_size extent = s->axes[axis].extent;
-    int64_t range = extent.e || extent.n > most ? most : extent.n;
-    return (range + tile - 1) / tile * tile;
+    return !extent.e && steps[axis] >= extent.n ? at : ej_do_loop(s, 0, axis, steps[axis]);
+}
+
+/* Loops over super-blocks, then over blocks: gives the innermost one, which goes on in the source where something is left there. */
+static int32_t do_blocks(ej_schedule *s, const blocks *b)
+{
+    int32_t at = EJ_AT_ROOT;
+    for (int32_t a = 0; a < s->n_axes; a++)
+        if (b->wide[a] == 1) at = ej_do_loop(s, 0, a, 1);
+    for (int32_t i = b->in.n - 1; i >= 0; i--)
+        if (b->of_source[b->in.axis[i]]) at = loop_over(s, at, b->in.axis[i], b->wide);
+    for (int32_t i = b->out.n - 1; i >= 0; i--)
+        if (!b->of_source[b->out.axis[i]]) at = loop_over(s, at, b->out.axis[i], b->wide);
+    for (int32_t i = b->out.n - 1; i >= 0; i--)
+        if (!b->of_source[b->out.axis[i]]) at = loop_over(s, at, b->out.axis[i], b->block);
+    for (int32_t i = b->in.n - 1; i >= 0; i--)
+        if (b->of_source[b->in.axis[i]]) at = loop_over(s, at, b->in.axis[i], b->block);
+    return at;
+}
+
+/* Bytes of the source to the next block. What is in one piece the CPU prefetches by itself: there the last of some blocks would
+ * prefetch in vain. */
+static int64_t next_block(const ej_schedule *s, const blocks *b, int32_t at)
+{
+    if (b->adjoins) return PERMUTE_AHEAD;
+    const ej_access *source = &s->statements[0].src[0];
+    const ej_access_term *term = at < 0 ? NULL : ej_access_find(source, s->nodes[at].axis);
+    int64_t bytes = ej_dtypes[s->buffers[source->buffer].plan.dtype].bytes;
+    if (!term || term->stride.e || !ej_mul_size(bytes, term->stride.n, &bytes) || !ej_mul_size(bytes, s->nodes[at].step, &bytes))
+        return 0;
+    return bytes < 0 || bytes > EJ_HINT_AHEAD ? 0 : bytes;
+}
+
+/* The buffer lies as the result does, so that what is in one piece there is in one piece here. */
+static ej_layout layout_of(const ej_schedule *s, const blocks *b, int32_t at)
+{
+    ej_layout layout = {0};
+    for (int pass = 0; pass < 2; pass++)
+        for (int32_t i = (pass ? b->out.n : b->in.n) - 1; i >= 0; i--) {
+            int32_t axis = (pass ? b->out : b->in).axis[i];
+            bool in_out = false;
+            for (int32_t k = 0; k < b->out.n; k++) in_out = in_out || b->out.axis[k] == axis;
+            if (in_out == (pass == 1) && ej_schedule_range(s, at, axis) > 1) ej_tile_add(&layout, axis, 0, EJ_UNROLL);
+        }
+    return layout;
 }
 
 /* Blocks are transposed into the L1, from where runs of the result go past the caches; the next block is prefetched meanwhile. */
 static void run_staged(ej_schedule *s, const permute *p, int64_t n)
 {
-    const ej_statement *st = &s->statements[0];
-    int64_t in_bytes = ej_dtypes[s->buffers[st->src[0].buffer].plan.dtype].bytes;
-    int64_t out_bytes = ej_dtypes[s->buffers[st->out.buffer].plan.dtype].bytes;
-    int64_t to = run_of(s, p->to, PERMUTE_TO / out_bytes, n), from = run_of(s, p->from, PERMUTE_FROM, n);
-    int64_t more = PERMUTE_WAITS / (to * from * out_bytes);
+    blocks b;
     ej_tile lines = {0};
-    ej_layout waiting = {0};
-    ej_do_hint(s, 0, (ej_leaf_hints){.stream = true, .ahead = from * in_bytes});
-    block(s, p->next_to, more > 1 ? more : 1);
-    if (p->next_from != p->next_to) block(s, p->next_from, 1);
-    ej_do_loop(s, 0, p->to, to);
-    int32_t at = ej_do_loop(s, 0, p->from, from);
-    ej_tile_add(&waiting, p->from, 0, EJ_UNROLL);
-    if (p->next_to >= 0) ej_tile_add(&waiting, p->next_to, 0, EJ_UNROLL);
-    ej_tile_add(&waiting, p->to, 0, EJ_UNROLL);
+    if (!find_blocks(s, p, n, &b)) {
+        s->no_memory = true;
+        return;
+    }
+    int32_t at = do_blocks(s, &b);
+    if (s->failed) return;
+    ej_layout waiting = layout_of(s, &b, at);
+    ej_do_hint(s, 0, (ej_leaf_hints){.stream = true, .ahead = next_block(s, &b, at)});
     int32_t copy = ej_do_stage_out(s, at, 0, EJ_HOME_LOCAL, waiting);
     if (s->failed) return;
-    block(s, p->next_to, 1);
+    for (int32_t i = 0; i < waiting.n; i++)
+        if (waiting.digits[i].axis != p->to && waiting.digits[i].axis != p->from) ej_do_loop(s, 0, waiting.digits[i].axis, 1);
     ej_do_loop(s, 0, p->to, n);
     ej_do_transpose(s, ej_do_loop(s, 0, p->from, n), 0, p->to, n, p->from, n);
     int64_t lanes = ej_rule_lanes(s, &s->statements[copy], ej_schedule_range(s, at, p->to));
     ej_tile_add(&lines, p->to, lanes, EJ_LANE);
     ej_do_tile(s, copy, lines);
-    for (int32_t a = 0; a < s->n_axes; a++)
-        if (a != p->to && ej_access_moves(&s->statements[copy].out, a)) ej_do_loop(s, copy, a, 1);
+    for (int32_t i = 0; i < waiting.n; i++)
+        if (waiting.digits[i].axis != p->to) ej_do_loop(s, copy, waiting.digits[i].axis, 1);
     ej_do_loop(s, copy, p->to, lanes);
 }
 
@@ -140,12 +267,12 @@ static void run(ej_schedule *s, const int64_t *numbers)
     ej_tile_add(&out, p.from, n, EJ_UNROLL);
     ej_tile_add(&out, p.to, n, EJ_LANE);
     ej_do_tile(s, 0, out);
-    for (int32_t a = 0; a < s->n_axes; a++)
-        if (a != p.from && a != p.to && a != p.next_from && a != p.next_to) ej_do_loop(s, 0, a, 1);
     if (numbers[PERMUTE_STAGES]) {
         run_staged(s, &p, n);
         return;
     }
+    for (int32_t a = 0; a < s->n_axes; a++)
+        if (a != p.from && a != p.to && a != p.next_from && a != p.next_to) ej_do_loop(s, 0, a, 1);
     if (numbers[PERMUTE_PREFETCHES]) ej_do_hint(s, 0, (ej_leaf_hints){.ahead = PERMUTE_AHEAD});
     block(s, p.next_to, PERMUTE_BLOCK);
     block(s, p.next_from, PERMUTE_BLOCK);

@@ -98,6 +98,46 @@ static void aligned_loops_cover_their_ranges(void **state)
                 "        tile j unroll 2, j lane 4\n", 0, NULL, 0);
 }
 
+/* A row of `n` f32 and some rows of it go through a block; rows in the result and in the block are so many elements apart. */
+static const char through_block[] =
+    "nest run\naxis i 3\naxis k 4\naxis j %d\nbuffer A f32 arg 0 elems %d\nbuffer B f32 arg 1 elems %d\n"
+    "buffer P f32 local elems %d\nloop i step 1\n    place P\n    loop k step 1\n        loop j step 4\n"
+    "            move P[k: %d, j: 1]\n                src A[i: %d, k: %d, j: 1]\n                expr $0 = f32 src 0\n"
+    "                tile j lane 4\n    loop k step 1\n        loop j step 4\n            move B[i: %d, k: %d, j: 1]\n"
+    "                src P[k: %d, j: 1]\n                expr $0 = f32 src 0\n                tile j lane 4\n"
+    "                stream\n";
+
+/* Pieces of every length, that begin anywhere in a line: of single rows, and of rows that follow each other. */
+static void pieces_are_copied_whole(void **state)
+{
+    (void)state;
+    for (int n = 8; n < 52; n++)
+        for (int apart = n; apart < n + 4; apart += 3)
+            lower_agree_format(0, NULL, 0, through_block, n, 12 * n, 12 * apart, 4 * apart, apart, 4 * n, n, 4 * apart, apart,
+                               apart);
+}
+
+/* Lengths that are known at run time; what lies apart on one side only; axes that one side alone walks. */
+static void pieces_end_where_either_side_does(void **state)
+{
+    (void)state;
+    static const int64_t sizes[] = {0, 1, 15, 16, 17, 48, 100, 256};
+    lower_agree("nest open\nsymbol z = 100\naxis i 3\naxis j z\nbuffer A f32 arg 0 elems 3*z\nbuffer B f32 arg 1 elems 3*z\n"
+                "loop i step 1\n    loop j step 4\n        move B[i: z, j: 1]\n            src A[i: z, j: 1]\n"
+                "            expr $0 = f32 src 0\n            tile j lane 4\n            stream\n",
+                sizeof sizes / sizeof *sizes, sizes, 0);
+    lower_agree("nest rows\nsymbol z = 100\naxis i z\naxis j 33\nbuffer A f64 arg 0 elems 33*z\nbuffer B f64 arg 1 elems 33*z\n"
+                "loop i step 1\n    loop j step 2\n        move B[i: 33, j: 1]\n            src A[i: 33, j: 1]\n"
+                "            expr $0 = f64 src 0\n            tile j lane 2\n            stream\n",
+                sizeof sizes / sizeof *sizes, sizes, 0);
+    lower_agree("nest apart\naxis i 3\naxis j 40\nbuffer A f32 arg 0 elems 200\nbuffer B f32 arg 1 elems 120\n"
+                "loop i step 1\n    loop j step 4\n        move B[i: 40, j: 1]\n            src A[i: 50, j: 1]\n"
+                "            expr $0 = f32 src 0\n            tile j lane 4\n            stream\n", 0, NULL, 0);
+    lower_agree("nest spread\naxis i 3\naxis j 40\nbuffer A f32 arg 0 elems 40\nbuffer B f32 arg 1 elems 120\n"
+                "loop i step 1\n    loop j step 4\n        move B[i: 40, j: 1]\n            src A[i: 0, j: 1]\n"
+                "            expr $0 = f32 src 0\n            tile j lane 4\n            stream\n", 0, NULL, 0);
+}
+
 /* Entries past the end of a table are not looked up: it ends at the end of a page. */
 static void rows_ahead_stay_inside_of_tables(void **state)
 {
@@ -163,6 +203,8 @@ int main(void)
         cmocka_unit_test(rows_of_other_alignments_are_stored_right),
         cmocka_unit_test(moves_in_an_order_that_counts_keep_it),
         cmocka_unit_test(aligned_loops_cover_their_ranges),
+        cmocka_unit_test(pieces_are_copied_whole),
+        cmocka_unit_test(pieces_end_where_either_side_does),
         cmocka_unit_test(rows_ahead_stay_inside_of_tables),
         cmocka_unit_test(open_sizes_and_blocks_are_stored_right),
         cmocka_unit_test(hints_are_instructions),
