@@ -2,9 +2,10 @@
  *
  * Kernels are kept in memory by their context, and on disk for the next process: one that finds all of its kernels there neither
  * loads the code generator nor needs it. The folder is the option cache_dir, else EINJIT_CACHE_DIR, else XDG_CACHE_HOME/einjit,
- * else HOME/.cache/einjit; it is made when the first kernel is kept. "none", neither of these variables, a folder that cannot be
- * made or written, belongs to somebody else or can be written by others: in memory only. So for programs that run with more
- * rights than who started them, for compiles that dump stages or take a path from a file, and for the interpreter's kernels.
+ * else HOME/.cache/einjit; it is made when the first kernel is kept, but in a HOME that is there and this user's only. "none",
+ * neither of these variables, a folder that cannot be made or written, belongs to somebody else or can be written by others: in
+ * memory only. So for programs that run with more rights than who started them, for compiles that dump stages or take a path
+ * from a file, and for the interpreter's kernels.
  *
  * An entry is one file. It is used where it is whole, belongs to this user (in shared folders also root) and nobody else can
  * write it, and was made from the same program, signature and options by the same build of the library for a CPU class

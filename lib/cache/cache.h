@@ -20,6 +20,9 @@ const char *ej_file_reason(int fault);
 enum ej_folder_kind { EJ_FOLDER_OWN, EJ_FOLDER_SHARED };
 /* A descriptor of the folder, checked: a folder, of this user, that nobody else can write. `make`: with its parents, 0700. */
 int ej_folder_open(int *out, const char *path, enum ej_folder_kind kind, bool make);
+/* May folders be made in this home? It is there, and this user's: with sudo HOME may be somebody else's, who could not use what
+ * root makes there. */
+int ej_folder_check_home(const char *path);
 void ej_folder_close(int folder);
 /* The whole of a file; *out from the allocator. *out_age_s: seconds since it was written or touched. */
 int ej_file_read(int folder, const char *name, enum ej_folder_kind kind, const einjit_allocator *allocator, void **out,
@@ -47,7 +50,8 @@ typedef struct ej_scan {
 /* Removes temporary files whose writers are gone (`sweep`). */
 int ej_folder_scan(ej_scan *out, int folder, bool sweep, ej_arena *arena);
 /* Sweeps; where entries take more than `limit_bytes`, the ones that were used longest ago go until the others take at most
- * `keep_bytes`: *n_removed of them. */
+ * `keep_bytes`: *n_removed of them. Empty files, which a crash of the system leaves of entries, always go: no limit would ever
+ * meet them. */
 int ej_folder_trim(int folder, uint64_t limit_bytes, uint64_t keep_bytes, uint64_t *n_removed,
                    const einjit_allocator *allocator);
 

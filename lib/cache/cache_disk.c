@@ -34,6 +34,7 @@ enum { SCANS_PER_LIMIT = 32, KEEP_EIGHTHS = 7, TOUCH_S = 3600, SHARED_MAX = 16 }
 struct ej_disk {
     einjit_context *context;  /* not held: the disk is the context's */
     const char *folder;       /* NULL: none */
+    const char *home;         /* that it is in; NULL: it is where the options or another variable say */
     size_t n_shared;
     const char *shared[SHARED_MAX];
     size_t limit_bytes;
@@ -57,22 +58,19 @@ static const char *join(einjit_context *context, const char *folder, const char 
 }
 
 /* The specification of XDG_CACHE_HOME says that a relative one does not count. */
-static const char *usual_folder(einjit_context *context, bool *failed)
+static bool choose_usual_folder(struct ej_disk *disk)
 {
-    const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME"), *folder = NULL;
-    if (cache && *cache == '/') folder = join(context, cache, "einjit");
-    else if (home && *home == '/') folder = join(context, home, ".cache/einjit");
-    else return NULL;
-    *failed = !folder;
-    return folder;
+    const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    if (cache && *cache == '/') return (disk->folder = join(disk->context, cache, "einjit"));
+    if (!home || *home != '/') return true;
+    disk->home = ej_arena_copy_text(&disk->context->arena, home, strlen(home));
+    return disk->home && (disk->folder = join(disk->context, home, ".cache/einjit"));
 }
 
 static bool choose_folder(struct ej_disk *disk, const char *given)
 {
-    bool failed = false;
-    if (!given) disk->folder = usual_folder(disk->context, &failed);
-    else failed = !(disk->folder = ej_arena_copy_text(&disk->context->arena, given, strlen(given)));
-    return !failed;
+    if (!given) return choose_usual_folder(disk);
+    return (disk->folder = ej_arena_copy_text(&disk->context->arena, given, strlen(given)));
 }
 
 static bool choose_shared(struct ej_disk *disk, const char *list)
@@ -401,12 +399,20 @@ static bool draws_scan(const struct ej_disk *disk, const search *s, size_t n_byt
     return n_bytes >= part || drawn % part < n_bytes;
 }
 
+static int open_to_write(int *out, const struct ej_disk *disk)
+{
+    int fault = ej_folder_open(out, disk->folder, EJ_FOLDER_OWN, false);
+    if (fault != ENOENT) return fault;
+    if (disk->home && (fault = ej_folder_check_home(disk->home))) return fault;
+    return ej_folder_open(out, disk->folder, EJ_FOLDER_OWN, true);
+}
+
 static void write_entry(search *s, const ej_text *bytes)
 {
     struct ej_disk *disk = s->disk;
     uint64_t evicted = 0;
     int folder;
-    int fault = ej_folder_open(&folder, disk->folder, EJ_FOLDER_OWN, true);
+    int fault = open_to_write(&folder, disk);
     if (fault) {
         atomic_fetch_add(&disk->write_failures, 1);
         warn(disk, is_expected(fault), disk->folder, "", ej_file_reason(fault));
@@ -448,7 +454,13 @@ static void keep(search *s, const einjit_kernel *kernel)
 
 static int get(einjit_kernel **out, search *s, ej_make_kernel make, void *user, einjit_error *err)
 {
-    EJ_TRY(load(out, s, err));
+    einjit_error reason = {0};
+    int status = load(out, s, &reason);
+    bool interpretable = status == EINJIT_E_BACKEND && s->disk->context->may_interpret; /* by `make` */
+    if (status && !interpretable) {
+        if (err) *err = reason;
+        return status;
+    }
     if (*out) return EINJIT_OK;
     EJ_TRY(make(out, user, err));
     keep(s, *out);

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -87,6 +88,15 @@ int ej_folder_open(int *out, const char *path, enum ej_folder_kind kind, bool ma
     if (!fault) fault = check(&info, kind, true);
     if (fault) ej_folder_close(*out);
     return fault;
+}
+
+int ej_folder_check_home(const char *path)
+{
+    struct stat info;
+    while (fstatat(AT_FDCWD, path, &info, 0) != 0)
+        if (errno != EINTR) return errno;
+    if (!S_ISDIR(info.st_mode)) return EJ_FILE_KIND;
+    return info.st_uid == geteuid() ? 0 : EJ_FILE_OWNER;
 }
 
 void ej_folder_close(int folder)
@@ -175,11 +185,19 @@ static int make_temporary(int *out, int folder, char name[EJ_NAME_ROOM])
     return fault;
 }
 
+/* Beyond the process's limit a write does not fail: it ends the process, by SIGXFSZ. */
+static bool is_within_limit(size_t n_bytes)
+{
+    struct rlimit limit;
+    return getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY || n_bytes <= limit.rlim_cur;
+}
+
 int ej_file_write(int folder, const char *name, const void *bytes, size_t n_bytes)
 {
     char temporary[EJ_NAME_ROOM];
     int file;
     if (n_bytes > FILE_MAX) return EJ_FILE_SIZE;
+    if (!is_within_limit(n_bytes)) return EFBIG;
     int fault = make_temporary(&file, folder, temporary);
     if (fault) return fault;
     fault = write_all(file, bytes, n_bytes);

@@ -103,13 +103,14 @@ int ej_folder_trim(int folder, uint64_t limit_bytes, uint64_t keep_bytes, uint64
     *n_removed = 0;
     ej_arena_init(&arena, allocator);
     int fault = ej_folder_scan(&scan, folder, true, &arena);
-    if (!fault && scan.bytes > limit_bytes) {
-        qsort(scan.files, scan.n, sizeof *scan.files, by_use);
-        for (size_t i = 0; i < scan.n && scan.bytes > keep_bytes; i++) {
-            scan.bytes -= scan.files[i].bytes;
-            if (unlinkat(folder, scan.files[i].name, 0) == 0) ++*n_removed;
-            else if (errno != ENOENT) fault = errno; /* somebody else's scan was first */
-        }
+    bool over = !fault && scan.bytes > limit_bytes;
+    if (over) qsort(scan.files, scan.n, sizeof *scan.files, by_use);
+    for (size_t i = 0; i < scan.n; i++) {
+        const ej_file_info *file = &scan.files[i];
+        if (file->bytes && (!over || scan.bytes <= keep_bytes)) continue;
+        scan.bytes -= file->bytes;
+        if (unlinkat(folder, file->name, 0) == 0) ++*n_removed;
+        else if (errno != ENOENT) fault = errno; /* else somebody else's scan was first */
     }
     ej_arena_free(&arena);
     return fault;

@@ -433,7 +433,7 @@ static void shared_folders_are_read_and_never_written(void **state)
 
 static void put_file(const char *name, size_t n, time_t age)
 {
-    char path[8192], *bytes = calloc(1, n);
+    char path[8192], *bytes = calloc(1, n ? n : 1);
     snprintf(path, sizeof path, "%s/%s", folder, name);
     assert_non_null(bytes);
     cache_write(path, bytes, n);
@@ -470,6 +470,28 @@ static void above_the_limit_those_used_longest_ago_go(void **state)
     assert_true(is_there(newest));
     assert_false(is_there(orphan)); /* nobody holds it */
     assert_true(is_there("not ours"));
+}
+
+/* What ext4 and XFS leave of a file that was new when the system crashed. */
+static void empty_entries_go_with_every_trim(void **state)
+{
+    (void)state;
+    einjit_statistics s;
+    static const char empty[] = "00000000000000000000000000000001.kernel";
+    put_file(empty, 0, 10);
+    einjit_context *context;
+    uint64_t removed;
+    einjit_options o = {.struct_bytes = sizeof o, .cache_dir = folder};
+    assert_int_equal(einjit_context_create(&context, &o, NULL), EINJIT_OK);
+    assert_int_equal(einjit_cache_trim(context, 0, &removed, NULL), EINJIT_OK);
+    assert_int_equal(removed, 1);
+    einjit_context_release(context);
+    put_file(empty, 0, 10);
+    /* every write looks, and there is room */
+    assert_int_equal(cache_use_with((einjit_options){.cache_dir = folder, .disk_bytes = 20000}, &s), EINJIT_OK);
+    assert_int_equal(s.disk_evictions, 1);
+    assert_false(is_there(empty));
+    assert_int_equal(cache_count(folder, NULL), 1);
 }
 
 static void use_makes_an_entry_young(void **state)
@@ -536,6 +558,7 @@ int main(void)
         ON_DISK(missing_folders_are_made_private),
         ON_DISK(shared_folders_are_read_and_never_written),
         ON_DISK(above_the_limit_those_used_longest_ago_go),
+        ON_DISK(empty_entries_go_with_every_trim),
         ON_DISK(use_makes_an_entry_young),
         ON_DISK(lists_say_what_is_there),
     };

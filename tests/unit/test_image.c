@@ -9,17 +9,11 @@
 
 #include <cmocka.h>
 
-#if defined(__linux__) && defined(__x86_64__)
-#include <errno.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#endif
 
 #include "backend.h"
+#include "deny_support.h"
 
 #if defined(__x86_64__)
 /* ret; (entry:) mov rax, [rdi]; mov rcx, [rsi]; mov [rax], rcx; ret  -  *data[0] = sizes[0] */
@@ -111,29 +105,7 @@ static void an_entry_outside_of_the_code_is_refused(void **state)
 
 /* ---- where the system forbids ---- */
 
-#if defined(__linux__) && defined(__x86_64__)
-#ifndef PR_SET_MDWE
-#define PR_SET_MDWE 65
-#endif
-
-/* From here on this process has no mprotect that makes memory executable, as under systemd's MemoryDenyWriteExecute. */
-static bool deny_making_executable(void)
-{
-    return prctl(PR_SET_MDWE, 1UL, 0UL, 0UL, 0UL) == 0;
-}
-
-static bool deny_memory_files(void)
-{
-    struct sock_filter filter[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_memfd_create, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
-    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
-}
-
+#ifdef TEST_CAN_DENY
 static int map_and_run(int expected)
 {
     ej_code code = {store_size, sizeof store_size, entry_offset()};
@@ -186,7 +158,7 @@ int main(void)
         cmocka_unit_test(mapped_code_is_not_writable),
         cmocka_unit_test(code_larger_than_a_page_is_copied_whole),
         cmocka_unit_test(an_entry_outside_of_the_code_is_refused),
-#if defined(__linux__) && defined(__x86_64__)
+#ifdef TEST_CAN_DENY
         cmocka_unit_test(where_memory_may_not_become_executable_a_file_is_mapped),
         cmocka_unit_test(where_nothing_is_allowed_the_reason_is_given),
 #endif

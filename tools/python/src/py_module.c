@@ -204,9 +204,12 @@ static PyObject *module_statistics(PyObject *self, PyObject *unused)
     if (!py_context()) return NULL;
     einjit_context_statistics(the_context, &s);
 #define FIGURE(name) #name, (unsigned long long)s.name
-    return Py_BuildValue("{sK sK sK sK sK sK sK sK sK sK sK sK}", FIGURE(hits), FIGURE(misses), FIGURE(waits),
-                         FIGURE(failures), FIGURE(evictions), FIGURE(entries), FIGURE(bytes), FIGURE(limit_bytes),
-                         FIGURE(compile_ns), FIGURE(failure_bytes), FIGURE(scratch_bytes), FIGURE(scratch_limit_bytes));
+    return Py_BuildValue("{sK sK sK sK sK sK sK sK sK sK sK sK sK sK sK sK sK sK sK sK}", FIGURE(hits), FIGURE(misses),
+                         FIGURE(waits), FIGURE(failures), FIGURE(evictions), FIGURE(entries), FIGURE(bytes),
+                         FIGURE(limit_bytes), FIGURE(compile_ns), FIGURE(failure_bytes), FIGURE(scratch_bytes),
+                         FIGURE(scratch_limit_bytes), FIGURE(disk_hits), FIGURE(disk_misses), FIGURE(disk_rejected),
+                         FIGURE(disk_writes), FIGURE(disk_write_failures), FIGURE(disk_evictions), FIGURE(disk_ns),
+                         FIGURE(disk_limit_bytes));
 #undef FIGURE
 }
 
@@ -288,9 +291,9 @@ static PyMethodDef module_methods[] = {
     {"path", module_path, METH_VARARGS,
      "path(terms, output, sizes, strategy=None)\n--\n\n(steps in single-assignment ids, log10_mults, log2_largest)."},
     {"statistics", module_statistics, METH_NOARGS,
-     "statistics()\n--\n\nCounters of the kernel cache since the process began."},
+     "statistics()\n--\n\nCounters of the kernel cache, in memory and on disk, since the process began."},
     {"clear_cache", module_clear_cache, METH_NOARGS,
-     "clear_cache()\n--\n\nDrop every cached kernel but those that functions hold."},
+     "clear_cache()\n--\n\nDrop every kernel in memory but those that functions hold; those on disk stay."},
     {"pointwise", module_pointwise, METH_NOARGS,
      "pointwise()\n--\n\nNames of the pointwise functions and how many operands each takes."},
     {"reasons", module_reasons, METH_NOARGS, "reasons()\n--\n\n(name, text) of each status."},

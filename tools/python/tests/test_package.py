@@ -34,6 +34,20 @@ def test_import_loads_nothing_else():
     assert "_einjit" in maps and "libeinjit-llvm" not in maps
 
 
+@pytest.mark.skipif(not einjit._einjit.codegen, reason="no code generator")
+def test_the_next_process_finds_kernels_on_disk(tmp_path):
+    code = """if True:
+        import array, einjit
+        x = memoryview(array.array("d", range(6)))
+        assert memoryview(einjit.einsum("i,i->", x, x)).tolist() == 55
+        s = einjit.statistics()
+        print(s["disk_writes"], s["disk_hits"], "libeinjit-llvm" in open("/proc/self/maps").read())
+    """
+    assert python(code, EINJIT_CACHE_DIR=str(tmp_path)).split() == ["1", "0", "True"]
+    assert python(code, EINJIT_CACHE_DIR=str(tmp_path)).split() == ["0", "1", "False"]
+    assert python(code).split() == ["0", "0", "True"]
+
+
 def test_version_is_the_projects():
     assert f"project(einjit VERSION {einjit.__version__} " in (ROOT / "CMakeLists.txt").read_text()
 
