@@ -4,7 +4,8 @@
  * Gives  blocks. A loop with step s over a range is one counted loop over its full chunks and one copy of the body for
  *        the shorter rest; chunk counts are compared with numbers where the extents are numbers. Bodies that run once
  *        get no loop. Where loops inside divide the chunks again, the rest needs no copy: the last chunk is shorter at run
- *        time, and what it leaves to the loops inside is a number if the extent is one.
+ *        time, and what it leaves to the loops inside is a number if the extent is one. Nor does it where the last chunk may
+ *        be a full one that begins inside the one before (lower_overlap.c).
  * Not here: pointers (lower_access.c), registers at joins (lower_join.c), leaves (lower_leaf.c).
  */
 #include "lower_nest.h"
@@ -264,8 +265,8 @@ static void emit_guarded(ej_lower *w, int32_t id, LLVMValueRef condition, LLVMVa
     ej_guard_end(w, &guard);
 }
 
-/* The full chunks of n values, or (`all`) all of them, the last one maybe shorter or overlapping the one before; gives how many values they cover.
- * `certain`: there is one. */
+/* The full chunks of n values, or (`all`) all of them, the last one maybe shorter or overlapping the one before; gives how many
+ * values they cover. `certain`: there is one. */
 static LLVMValueRef emit_chunks(ej_lower *w, int32_t id, LLVMValueRef n, bool certain, bool all, bool overlaps)
 {
     const ej_nest_node *node = &w->nest->nodes[id];
