@@ -196,11 +196,12 @@ static int warm_compile(einjit_context *context, const tool_program *program, co
     size_t n_in = 0;
     einjit_kernel *kernel = NULL;
     int status = tool_inputs_make(&in, &n_in, program, sizes, dtype, options->constants != NULL);
-    if (status) return status;
-    einjit_tensor *views = tool_views(in, n_in);
-    if (einjit_compile(&kernel, context, program->graph, n_in, views, 0, NULL, options, err)) status = tool_error(err);
-    einjit_kernel_release(kernel);
-    free(views);
+    if (!status) {
+        einjit_tensor *views = tool_views(in, n_in);
+        if (einjit_compile(&kernel, context, program->graph, n_in, views, 0, NULL, options, err)) status = tool_error(err);
+        einjit_kernel_release(kernel);
+        free(views);
+    }
     tool_tensors_free(in, n_in);
     return status;
 }
