@@ -14,12 +14,15 @@ enum { ALIGN = 64 };
 
 const char *ej_plan_name(ej_planner *p, const char *format, ...)
 {
-    char text[160];
-    va_list args;
+    va_list args, again;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    va_copy(again, args);
+    int n = vsnprintf(NULL, 0, format, args);
+    char *text = n < 0 ? NULL : EJ_JOB_ARRAY(p->job, char, (size_t)n + 1);
+    if (text) vsnprintf(text, (size_t)n + 1, format, again);
+    va_end(again);
     va_end(args);
-    return ej_arena_copy_text(p->job->arena, text, strlen(text));
+    return text;
 }
 
 static int new_buffer(ej_planner *p, const ej_buffer *buffer, int32_t *out)

@@ -106,6 +106,25 @@ static void plans_print_the_same_twice(void **state)
     plan_close(&d);
 }
 
+/* Buffers of one value get names of their own, however long it is: cut names would be the same for all. */
+static void long_names_stay_different(void **state)
+{
+    plan_case c;
+    char name[200], program[800];
+    (void)state;
+    for (int n = 150; n < 170; n++) {
+        memset(name, 'y', (size_t)n);
+        name[n] = '\0';
+        snprintf(program, sizeof program, "def f(x: f64[3, 4]):\n    %s = softmax(x, 1)\n    return %s * 2, %s\n", name, name,
+                 name);
+        plan_open(&c, program, "f64[3,4]", NULL, NULL);
+        assert_int_equal(c.status, EINJIT_OK);
+        for (size_t b = 0; b < c.plan.n_buffers; b++)
+            for (size_t d = 0; d < b; d++) assert_string_not_equal(c.plan.buffers[b].name, c.plan.buffers[d].name);
+        plan_close(&c);
+    }
+}
+
 /* An allocator that refuses call number `left`. */
 typedef struct scarce {
     long left;
@@ -185,7 +204,7 @@ int main(void)
         cmocka_unit_test(offsets_are_aligned),
         cmocka_unit_test(overflowing_scratch_is_refused),
         cmocka_unit_test(verify_finds_what_is_broken),
-        cmocka_unit_test(plans_print_the_same_twice),
+        cmocka_unit_test(plans_print_the_same_twice), cmocka_unit_test(long_names_stay_different),
         cmocka_unit_test(failing_allocations_are_reported),
         cmocka_unit_test(chain_of_100000_nodes),
     };
