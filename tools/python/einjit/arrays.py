@@ -15,6 +15,17 @@ from .errors import DtypeError, InvalidError
 Array = Any
 """numpy.ndarray, torch.Tensor, jax.Array, or anything with DLPack or the buffer protocol."""
 
+DTYPE_NAMES = {
+    "bool": "bool",
+    "int32": "i32",
+    "int64": "i64",
+    "float32": "f32",
+    "float64": "f64",
+    "complex64": "c64",
+    "complex128": "c128",
+}
+"""The library's names of the dtypes that it computes with, by NumPy's and torch's."""
+
 
 def is_torch(x: object) -> bool:
     torch = sys.modules.get("torch")

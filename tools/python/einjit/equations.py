@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any
 
 from . import _einjit
-from .arrays import Array, rank_of, shape_of, widened
+from .arrays import DTYPE_NAMES, Array, rank_of, shape_of, widened
 from .errors import BY_CODE
 
 NO_OPTIMIZE, STRICT = 1, 4
@@ -31,16 +31,6 @@ _STRATEGIES = {
     "auto": None,
     "auto-hq": None,
     "optimal-auto": None,
-}
-
-_NAMES = {
-    "bool": "bool",
-    "int32": "i32",
-    "int64": "i64",
-    "float32": "f32",
-    "float64": "f64",
-    "complex64": "c64",
-    "complex128": "c128",
 }
 
 functions: dict[Hashable, _einjit.Function] = {}
@@ -256,7 +246,7 @@ def einsum(
     function = function_of(equation, lambda: [rank_of(x) for x in read], optimize)
     if out is None:
         return restore(function(*read))
-    if function.shapes(*read)[0][0] == _NAMES.get(
+    if function.shapes(*read)[0][0] == DTYPE_NAMES.get(
         str(getattr(out, "dtype", None)).rpartition(".")[2]
     ) and not _may_overlap(out, read):
         return function(*read, out=out)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import _einjit
-from .arrays import is_torch, shape_of
+from .arrays import DTYPE_NAMES, is_torch, shape_of
 from .errors import BY_CODE
 
 _POINTWISE = _einjit.pointwise()
@@ -136,17 +136,6 @@ class Trace:
         return function.shapes(*((dtype, shape) for _, dtype, shape in self.inputs))[0][1]
 
 
-_DTYPE_NAMES = {
-    "bool": "bool",
-    "int32": "i32",
-    "int64": "i64",
-    "float32": "f32",
-    "float64": "f64",
-    "complex64": "c64",
-    "complex128": "c128",
-}
-
-
 def dtype_of(array: Any) -> str:
     """ "f32", ... of an array; Python's numbers are f64, i64, bool or c128."""
     dtype = getattr(array, "dtype", None)
@@ -158,9 +147,9 @@ def dtype_of(array: Any) -> str:
 
         dtype = numpy.asarray(array).dtype
     name = str(dtype).rpartition(".")[2]
-    if name not in _DTYPE_NAMES and name not in _DTYPE_NAMES.values():
+    if name not in DTYPE_NAMES and name not in DTYPE_NAMES.values():
         raise BY_CODE["E_DTYPE"](f"arrays of dtype {dtype}")
-    return _DTYPE_NAMES.get(name, name)
+    return DTYPE_NAMES.get(name, name)
 
 
 def _infix(operator: str, swapped: bool = False) -> Callable[[Value, Any], Value]:
