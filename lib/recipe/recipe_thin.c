@@ -8,7 +8,7 @@
  */
 #include "recipe_product.h"
 
-enum { THIN_TERMS = 8 }; /* at least */
+enum { THIN_TERMS = 8, THIN_VECTORS_LEAST = 2 }; /* at least: terms of a sum, and vectors side by side */
 enum { THIN_RUN = 384 }; /* bytes along x, at least, in a block, if it has as many */
 /* Of results that wait, and of what is read of the operand beside them: the L2 holds both. */
 enum { THIN_WAITING_BYTES = 150 << 10, THIN_PANEL_BYTES = 75 << 10 };
@@ -43,8 +43,11 @@ static bool matches(const ej_schedule *s)
     thin t;
     if (!find(s, &t)) return false;
     const ej_product *p = &t.product;
-    /* the operand is larger than the result, and several terms of it lie on a page */
-    bool streams = p->size_k >= p->size_m && !ej_product_terms_apart(s, p);
+    /* The operand is larger than the result, several terms of it lie on a page, and it is read once: the rows of one axis are all
+     * that use it, and a panel of one value of the outermost summed axis stays in the L2. */
+    double panel = p->size_k / (double)s->axes[p->k[0]].extent.n * THIN_VECTORS_LEAST * s->job->target->vector_bytes;
+    bool once = p->n_m == 1 && panel <= THIN_PANEL_BYTES;
+    bool streams = once && p->size_k >= p->size_m && !ej_product_terms_apart(s, p);
     return (streams && ej_product_repays_blocks(p, THIN_TERMS)) || ej_job_random(s->job);
 }
 
