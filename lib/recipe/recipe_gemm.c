@@ -18,6 +18,7 @@ enum { GEMM_NARROW = 256 };     /* columns: fewer are few for a block */
 enum { GEMM_PIECE = 256 };      /* bytes along the lanes: fewer are a short run */
 enum { GEMM_ONCE = 32 };        /* columns, up to which the left operand is hardly used again */
 enum { GEMM_FAR = 2048 };       /* bytes between neighbours along K */
+enum { GEMM_FEW_ROWS = 128 };    /* up to which a right operand that comes from memory is not packed */
 enum gemm_number { GEMM_ROWS, GEMM_VECTORS, GEMM_KC, GEMM_MC, GEMM_NC, GEMM_PACK_LEFT, GEMM_PACK_RIGHT, GEMM_IN_ORDER };
 /* GEMM_KC is the terms in a block, all together. */
 
@@ -147,6 +148,18 @@ static int find(const ej_schedule *s, ej_product *g)
 
 /* ---- numbers ---- */
 
+/* The right operand comes from memory, and the few rows of the left one use each panel of it at once: packing would only copy it.
+ * ce,deba->dcba in f64 on Zen 4, all extents 72: 102 ms packed, 80 in place; no pitch was found for which packing is faster, and
+ * with 280 rows there is no difference. */
+static bool passes_by(const ej_schedule *s, const ej_product *g)
+{
+    const ej_target *t = s->job->target;
+    const ej_access *right = &s->statements[0].src[g->right];
+    double bytes = ej_dtypes[s->buffers[right->buffer].plan.dtype].bytes;
+    if (!g->plain || g->n_m != 1 || ej_product_is_open(s) || g->size_m > GEMM_FEW_ROWS) return false;
+    return g->size_m * g->size_k * bytes <= (double)t->l2_bytes / 4 && ej_rule_elements(s, right) * bytes > (double)t->l3_bytes;
+}
+
 static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_RECIPE_NUMBERS])
 {
     ej_product g;
@@ -162,7 +175,7 @@ static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_REC
     bool deep_left = left_unit >= 0 && !ej_access_find(&st->out, left_unit); /* read along K, where it is summed */
     bool far_left = (double)ej_product_stride(&st->src[g.left], g.k[g.n_k - 1]) * bytes >= GEMM_FAR &&
                     m * k * bytes > (double)t->l2_bytes; /* a loss where the L2 holds it */
-    p[GEMM_PACK_RIGHT] = right_unit != g.lane || !small;
+    p[GEMM_PACK_RIGHT] = right_unit != g.lane || (!small && !passes_by(s, &g));
     p[GEMM_PACK_LEFT] = g.plain && !deep_left && far_left; /* 1.3 times as fast at 1024^3 f32, 1.1 times at 512^3 on AVX2 */
     ej_product_choose_tile(s, &g, lanes, p[GEMM_PACK_LEFT], &p[GEMM_ROWS], &p[GEMM_VECTORS]);
     if (ej_access_unit_axis(&st->out) != g.lane) { /* stored lane by lane: long code, which pays for long sums at most */
@@ -246,9 +259,11 @@ static void run(ej_schedule *s, const int64_t *p)
     find(s, &g);
     int32_t lanes = ej_rule_lanes(s, &s->statements[0], ej_nominal_extent(s, g.lane));
     ej_do_product_tile(s, &g, p[GEMM_ROWS], p[GEMM_VECTORS], lanes);
+    int64_t width = (int64_t)lanes * p[GEMM_VECTORS];
+    ej_do_product_hints(s, &g, p[GEMM_PACK_LEFT] ? 0 : p[GEMM_ROWS], p[GEMM_PACK_RIGHT] ? 0 : width, true);
     for (int32_t i = 0; i < g.n_z; i++) ej_do_loop(s, 0, g.z[i], 1);
-    if (p[GEMM_IN_ORDER]) run_in_order(s, &g, p, (int64_t)lanes * p[GEMM_VECTORS]);
-    else run_blocked(s, &g, p, (int64_t)lanes * p[GEMM_VECTORS]);
+    if (p[GEMM_IN_ORDER]) run_in_order(s, &g, p, width);
+    else run_blocked(s, &g, p, width);
 }
 
 const ej_script ej_script_gemm = {"gemm", matches, pays, params, run};

@@ -310,6 +310,42 @@ int64_t ej_product_row_out(const ej_schedule *s, int32_t unit)
     return n <= ROW_OUT_WHOLE / bytes ? n : ej_block_of(n, (double)(ROW_OUT / bytes), TERMS_LINE / bytes);
 }
 
+static double bytes_of_source(const ej_schedule *s, int32_t source)
+{
+    const ej_access *access = &s->statements[0].src[source];
+    return ej_rule_elements(s, access) * ej_dtypes[s->buffers[access->buffer].plan.dtype].bytes;
+}
+
+/* How far ahead the part of an operand lies that the tiles need next: the next rows or panel; where the lanes are all in a block
+ * that the L2 holds, the same panel of the next block. */
+static bool part_ahead(const ej_schedule *s, const ej_product *p, int32_t source, int64_t count, int64_t *ahead)
+{
+    const ej_access *access = &s->statements[0].src[source];
+    int64_t bytes = ej_dtypes[s->buffers[access->buffer].plan.dtype].bytes, stride = 0;
+    int32_t axis = source == p->left ? p->row : p->lane;
+    double block = extent(s, p->lane) * p->size_k * (double)bytes;
+    for (int32_t i = 0; source == p->right && block <= (double)s->job->target->l2_bytes / 8 && i < p->n_n; i++) {
+        int64_t other = ej_product_stride(access, p->n[i]);
+        if (p->n[i] != p->lane && (!stride || other < stride)) stride = other;
+    }
+    if (stride) count = 1;
+    else stride = ej_product_stride(access, axis);
+    return ej_mul_size(stride, bytes * count, ahead) && *ahead > 0 && *ahead <= EJ_HINT_AHEAD;
+}
+
+void ej_do_product_hints(ej_schedule *s, const ej_product *p, int64_t rows, int64_t width, bool at_once)
+{
+    ej_leaf_hints hints = {.stream = at_once && ej_rule_streams(s, &s->statements[0])};
+    double left = rows ? bytes_of_source(s, p->left) : 0, right = width ? bytes_of_source(s, p->right) : 0;
+    int32_t source = left > right ? p->left : p->right;
+    if ((left > right ? left : right) > (double)s->job->target->l3_bytes &&
+        part_ahead(s, p, source, left > right ? rows : width, &hints.ahead))
+        hints.source = source;
+    else
+        hints.ahead = 0;
+    if (hints.stream || hints.ahead) ej_do_hint(s, 0, hints);
+}
+
 bool ej_product_is_open(const ej_schedule *s)
 {
     for (int32_t a = 0; a < s->n_axes; a++)

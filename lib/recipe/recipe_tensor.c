@@ -174,16 +174,6 @@ static void run_straight(ej_schedule *s, const ej_tensor *t, int32_t at)
     loop_tiles(s, t);
 }
 
-/* The rows of the next tile, where the left operand is read as it lies: bytes ahead, 0 where it is not far. */
-static int64_t next_rows(const ej_schedule *s, const ej_tensor *t)
-{
-    const ej_access *left = &s->statements[0].src[t->p.left];
-    int64_t bytes = ej_dtypes[s->buffers[left->buffer].plan.dtype].bytes, ahead;
-    bool large = t->p.size_m * t->p.size_k * (double)bytes > (double)s->job->target->l3_bytes;
-    if (t->pack_left || !large || !ej_mul_size(ej_product_stride(left, t->p.row), bytes * t->tile.rows, &ahead)) return 0;
-    return ahead <= EJ_HINT_AHEAD ? ahead : 0;
-}
-
 static void run(ej_schedule *s, const int64_t *numbers)
 {
     ej_tensor t;
@@ -196,8 +186,8 @@ static void run(ej_schedule *s, const int64_t *numbers)
     ej_tile_add(&tile, t.p.lane, t.tile.vectors, EJ_UNROLL);
     ej_tile_add(&tile, t.p.lane, t.tile.lanes, EJ_LANE);
     ej_do_tile(s, 0, tile);
-    int64_t ahead = next_rows(s, &t);
-    if (ahead) ej_do_hint(s, 0, (ej_leaf_hints){.source = t.p.left, .ahead = ahead});
+    int64_t width = t.pack_right ? 0 : (int64_t)t.tile.lanes * t.tile.vectors;
+    ej_do_product_hints(s, &t.p, t.pack_left ? 0 : t.tile.rows, width, !t.waits);
     for (int32_t i = 0; i < t.p.n_z; i++) at = ej_do_loop(s, 0, t.p.z[i], t.block[t.p.z[i]]);
     if (t.cuts) run_cut(s, &t, at);
     else if (t.waits) run_waiting(s, &t, at);
