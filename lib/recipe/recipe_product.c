@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 enum { PRODUCT_PAGE = 4096 };                            /* bytes */
-enum { PRODUCT_ROWS = 4, PRODUCT_MULTIPLICATIONS = 1 << 18 }; /* at least, for blocks */
+enum { PRODUCT_ROWS = 4, PRODUCT_MULTIPLICATIONS = 1 << 15 }; /* at least, for blocks */
 
 int64_t ej_product_stride(const ej_access *access, int32_t axis)
 {
