@@ -280,7 +280,7 @@ static int keep_written_order(pipeline *p)
     ej_graph graph;
     ej_bound chosen;
     ej_count fused, unfused;
-    if (!optimizes(p) || !ej_paths_are_free(&p->job) || !has_long_einsum(&p->bound)) return EINJIT_OK;
+    if (!optimizes(p) || !ej_paths_are_free(&p->job) || !has_long_einsum(&p->bound) || EJ_LEFT_OUT(WRITTEN_ORDER)) return EINJIT_OK;
     EJ_TRY(ej_graph_copy(&graph, &p->request.graph->graph, p->job.allocator, p->job.err));
     int status = decide_unfused(p, &graph, &chosen);
     if (status == EINJIT_OK) status = ej_bound_count(&fused, &p->chosen, &p->job);

@@ -25,6 +25,12 @@ bool ej_is_let_through(const char *name)
     return false;
 }
 
+const char *ej_left_out;
+bool ej_is_left_out(const char *name)
+{
+    return ej_left_out && !strcmp(ej_left_out, name);
+}
+
 bool ej_is_held(bool held, enum ej_gate gate)
 {
     static const char *const names[] = {

@@ -233,7 +233,7 @@ static int search_group(group *g)
     take_own(g);
     EJ_TRY(try_paths(g, true));
     ej_table_improve(table, g->now_at, &g->j->work);
-    for (size_t i = 0; i < n_guides && g->n > 1; i++) {
+    for (size_t i = 0; i < n_guides && g->n > 1 && !EJ_LEFT_OUT(JOINT_ALONG); i++) {
         EJ_TRY(take_along(g, guides[i]));
         ej_table_improve(table, g->now_at, &g->j->work);
         if (fit < g->n) EJ_TRY(try_paths(g, false));
