@@ -210,8 +210,8 @@ static int note_inputs(pipeline *p, ej_graph *graph)
 
 static int count_written(pipeline *p, const ej_bound *bound)
 {
-    EJ_TRY(ej_bound_count(&p->written, bound, &p->job));
-    return ej_bound_touched(&p->touched_bytes, bound, &p->job);
+    EJ_TRY(ej_cost_graph(&p->written, bound, &p->job));
+    return ej_cost_touched(&p->touched_bytes, bound, &p->job);
 }
 
 /* The graph as written is bound first, so that errors speak of the operands that the user wrote; passes then know the
@@ -283,8 +283,8 @@ static int keep_written_order(pipeline *p)
     if (!optimizes(p) || !ej_paths_are_free(&p->job) || !has_long_einsum(&p->bound) || EJ_LEFT_OUT(WRITTEN_ORDER)) return EINJIT_OK;
     EJ_TRY(ej_graph_copy(&graph, &p->request.graph->graph, p->job.allocator, p->job.err));
     int status = decide_unfused(p, &graph, &chosen);
-    if (status == EINJIT_OK) status = ej_bound_count(&fused, &p->chosen, &p->job);
-    if (status == EINJIT_OK) status = ej_bound_count(&unfused, &chosen, &p->job);
+    if (status == EINJIT_OK) status = ej_cost_graph(&fused, &p->chosen, &p->job);
+    if (status == EINJIT_OK) status = ej_cost_graph(&unfused, &chosen, &p->job);
     if (status == EINJIT_OK && unfused.operations < fused.operations) {
         ej_graph other = p->graph;
         p->graph = graph;

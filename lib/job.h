@@ -22,7 +22,7 @@ struct ej_graph;
 typedef struct ej_measure { /* of one value of the graph */
     int64_t bytes;   /* -1: no result needs it, or it is a literal */
     int64_t elements;
-    double work;     /* elements that are touched to compute it from its operands, as written */
+    double work;     /* to compute it from its operands, as written: operations and stores */
 } ej_measure;
 typedef struct ej_evaluated { /* of one result */
     int16_t dtype;

@@ -1,8 +1,9 @@
 /* plan_cost.c - what a plan costs: counted as einjit.h says at einjit_cost, not measured.
  *
  * Takes  steps. Gives  operations: the functions of a step's expression and its reduction, once an iteration; bytes: what
- *        its accesses touch. Not here: the program itself, every value alone (bind_count.c).
+ *        its accesses touch. Not here: the program itself, every value alone (cost_node.c).
  */
+#include "cost.h"
 #include "plan_core.h"
 #include "plan_links.h"
 
@@ -13,25 +14,21 @@ static double count_functions(const ej_expr *expr)
     return n;
 }
 
-/* How often the body runs, or (kept) writes. 0 wherever an axis has no values, also beside more than a double holds. */
+/* How often the body runs, or (kept) writes. */
 static double iterations(const ej_step *step, bool kept)
 {
     double n = 1;
-    for (int32_t i = 0; i < step->n_axes; i++) {
-        const ej_axis *axis = &step->axes[i];
-        if (kept && axis->run == EJ_RUN_REDUCED) continue;
-        if (!axis->extent.n) return 0;
-        n *= (double)axis->extent.n;
-    }
+    for (int32_t i = 0; i < step->n_axes; i++)
+        if (!step->axes[i].extent.n && !(kept && step->axes[i].run == EJ_RUN_REDUCED)) return 0;
+    for (int32_t i = 0; i < step->n_axes; i++)
+        if (!(kept && step->axes[i].run == EJ_RUN_REDUCED)) n *= ej_cost_points(1, &step->axes[i].extent);
     return n;
 }
 
 double ej_plan_step_operations(const ej_step *step)
 {
     double each = count_functions(&step->expr) + (step->reduce == EJ_REDUCE_NONE ? 0 : 1);
-    double work = each > 0 ? each * iterations(step, false) : 0; /* 0 times infinity is no number */
-    double after = count_functions(&step->epilogue);
-    return work + (after > 0 ? after * iterations(step, true) : 0);
+    return ej_cost_loop(each, iterations(step, false)) + ej_cost_loop(count_functions(&step->epilogue), iterations(step, true));
 }
 
 static double access_bytes(const ej_plan *plan, const ej_step *step, const ej_access *access)

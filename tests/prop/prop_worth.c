@@ -1,10 +1,11 @@
 /* prop_worth.c - what each pass, decision and option is worth: what programs cost when it is left out.
  *
- * usage: prop_worth [--count N] [--gradients N] [--table] [--lines] [--only NAME]
- * Programs: those of tests/golden, opt_einsum_fx's graphs (where the shared folder is), gradients of both and of N random
+ * usage: prop_worth [--count N] [--gradients N] [--table] [--lines] [--only NAME] [--program NAME]
+ * Programs: written ones (sized_programs.h), opt_einsum_fx's graphs (where the shared folder is), gradients of both and of N random
  * programs, and N random programs. Cost is what einjit_plan_cost counts: operations, and bytes moved. A pass or an option that
  * makes no program dearer when it is left out fails the test: it has to go. --table prints all numbers as Markdown, for
- * lib/README.md; --lines prints every program's operations and bytes with everything in, to compare two commits by diff.
+ * lib/README.md; --lines prints every program's operations and bytes with everything in, to compare two commits by diff;
+ * --lines --only NAME adds what they are without that one; --program prints one program's text.
  */
 #include <math.h>
 #include <setjmp.h>
@@ -26,17 +27,18 @@
 #include "grad.h"
 #include "kernel.h"
 #include "opt.h"
+#include "sized_programs.h"
 
 int ej_broken_rule = -1;
 
 enum { MAX_SUBJECTS = 64, RANDOM_SIZE = 12 };
-enum corpus { GOLDEN, OEFX, GRADIENTS, RANDOM, N_CORPORA };
-static const char *const corpus_names[N_CORPORA] = {"golden", "oefx", "gradients", "random"};
+enum corpus { WRITTEN, OEFX, GRADIENTS, RANDOM, N_CORPORA };
+static const char *const corpus_names[N_CORPORA] = {"written", "oefx", "gradients", "random"};
 
 typedef struct arguments {
     long count, gradients;
-    bool table, lines, programs;
-    const char *only;
+    bool table, lines;
+    const char *only, *program; /* the one that is looked at; NULL: all */
 } arguments;
 
 typedef struct tally { /* of one subject in one corpus */
@@ -57,41 +59,7 @@ typedef struct state {
     long refused;
 } state;
 
-/* ---- programs with extents ---- */
-
-static const struct {
-    const char *file, *inputs;
-} golden[] = {
-    {"attention", "f32[4,8,64,32] f32[4,8,48,32] f32[4,8,48,32] bool[64,48]"},
-    {"batched_matvec", "f32[1000,4,5] f32[1000,5,8] f32[1000,8] f32[]"},
-    {"clebsch_gordan", "f32[500,16,3] f32[500,16,3] f32[16,16,8]"},
-    {"complex", "c64[40,30] c128[30,30]"},
-    {"edges", "f32[1000,8] i64[10000] i64[10000] f32[10000,8,8]"},
-    {"einmatvecmul", "f32[1000,4,5] f32[1000,5,8] f32[1000,8]"},
-    {"layout", "f32[3,4,4] f32[4,5] i32[4]"},
-    {"message_passing", "f32[200,16] f32[16,16] i64[2000] i64[2000] f32[2000]"},
-    {"mlp", "f32[64,32] f32[32,128] f32[128] f32[128,32] f32[32] f32[32] f32[32]"},
-    {"semiring", "f64[12] f64[12,12] f64[4,12,12] bool[12,12]"},
-    {"wasteful", "f64[100,50] f64[50,20] f64[20]"},
-};
-
-/* What the golden programs have nothing of. */
-static const struct {
-    const char *name, *text, *inputs;
-} models[] = {
-    {"covariance", "def f(x):\n    c = x - mean(x, dim=0)\n    return einsum(\"ni,nj->ij\", c, c) / 499.0\n", "f64[500,400]"},
-    {"debugged", "def f(a, b, v):\n    p = a @ b\n    shown = exp(p)\n    return einsum(\"ik,k->i\", p, v)\n",
-     "f32[100,50] f32[50,80] f32[80]"},
-    {"few_rows", "def f(x, w, i: i64[k]):\n    return (x @ w)[i]\n", "f32[10000,32] f32[32,64] i64[100]"},
-    {"many_rows", "def f(x, w, i: i64[k]):\n    return x[i] @ w\n", "f32[100,32] f32[32,64] i64[10000]"},
-    {"kronecker", "def f(a, b, u, v):\n    k = einsum(\"i,j->ij\", a, b)\n"
-                  "    return einsum(\"ij,j->i\", k, u), einsum(\"ij,i->j\", k, v)\n", "f64[300] f64[200] f64[200] f64[300]"},
-    {"shared_product", "def f(a, b, u, v):\n    p = a @ b\n    return p @ u, p @ v\n", "f32[200,100] f32[100,200] f32[200] f32[200]"},
-    {"residuals", "def f(a, b, c, d):\n    return a @ b + a @ c + d\n", "f32[64,32] f32[32,48] f32[32,48] f32[64,48]"},
-    {"tensor_train", "def f(a, b, c, d, e, g, h, i, j, k, l, m):\n"
-                     "    return einsum(\"ab,bcd,def,fgh,hij,jkl,lm,a,c,e,g,i->km\", a, b, c, d, e, g, h, i, j, k, l, m)\n",
-     "f64[8,6] f64[6,8,6] f64[6,8,6] f64[6,8,6] f64[6,8,6] f64[6,8,6] f64[6,8] f64[8] f64[8] f64[8] f64[8] f64[8]"},
-};
+/* ---- programs ---- */
 
 static double weight(const einjit_cost *cost)
 {
@@ -122,9 +90,41 @@ static void compare(tally *t, const einjit_cost *with, const einjit_cost *withou
     t->log_bytes += log(((double)without->bytes_moved + 1) / ((double)with->bytes_moved + 1));
 }
 
+static void print_chosen(state *s, const ej_graph *graph, size_t n_in, const einjit_tensor *in)
+{
+    static char text[100000];
+    einjit_graph *handle = NULL;
+    einjit_error err = {0};
+    if (einjit_graph_create(&handle, s->context, &err)) return;
+    ej_graph_free(&handle->graph);
+    if (!ej_graph_copy(&handle->graph, graph, &ej_malloc_allocator, &err) &&
+        !einjit_explain(s->context, handle, n_in, in, NULL, "path", text, sizeof text, NULL, &err))
+        printf("%s", text);
+    einjit_graph_destroy(handle);
+}
+
+static void print_program(const ej_graph *graph, size_t n_in, const einjit_tensor *in)
+{
+    ej_arena arena;
+    ej_text text;
+    ej_arena_init(&arena, &ej_malloc_allocator);
+    ej_text_init(&text, &arena);
+    for (size_t i = 0; i < n_in; i++) {
+        ej_print(&text, "%s%s[", i ? " " : "# ", ej_dtypes[in[i].dtype].name);
+        for (int32_t a = 0; a < in[i].rank; a++) ej_print(&text, "%s%d", a ? "," : "", (int)in[i].shape[a]);
+        ej_print(&text, "]");
+    }
+    ej_print(&text, "\n");
+    ej_graph_print(&text, graph);
+    printf("%s", text.failed ? "" : text.data);
+    ej_arena_free(&arena);
+}
+
 static void add_program(state *s, int corpus, const char *name, const ej_graph *graph, size_t n_in, const einjit_tensor *in)
 {
     einjit_cost with, without;
+    if (s->a.program && strcmp(s->a.program, name)) return;
+    if (s->a.program) print_program(graph, n_in, in), print_chosen(s, graph, n_in, in);
     if (!cost_of(s, graph, n_in, in, &with)) {
         s->refused++;
         return;
@@ -133,6 +133,7 @@ static void add_program(state *s, int corpus, const char *name, const ej_graph *
                            (unsigned long long)with.bytes_moved);
     for (size_t i = 0; i < s->n; i++) {
         ej_left_out = s->subjects[i].name;
+        if (s->a.program) print_chosen(s, graph, n_in, in);
         bool ok = cost_of(s, graph, n_in, in, &without);
         ej_left_out = NULL;
         if (ok) compare(&s->subjects[i].of[corpus], &with, &without);
@@ -181,32 +182,17 @@ static void add_text(state *s, int corpus, const char *name, const char *text, s
 
 /* ---- corpora ---- */
 
-static void add_golden(state *s)
+static void add_written(state *s)
 {
-    for (size_t i = 0; i < sizeof golden / sizeof golden[0]; i++) {
-        char path[1024];
+    for (size_t i = 0; i < n_sized_programs; i++) {
         ej_arena arena;
         size_t n_in;
-        snprintf(path, sizeof path, "%s/tests/golden/%s.ein", EINJIT_TEST_SOURCE, golden[i].file);
         ej_arena_init(&arena, &ej_malloc_allocator);
-        einjit_tensor *in = bind_tensors(&arena, golden[i].inputs, &n_in);
-        size_t n_text;
-        char *text = read_whole_file(path, &n_text);
+        const einjit_tensor *in = bind_tensors(&arena, sized_programs[i].inputs, &n_in);
+        char *text = sized_program_text(&sized_programs[i]);
         assert_non_null(text);
-        add_text(s, GOLDEN, golden[i].file, text, n_in, in);
+        add_text(s, WRITTEN, sized_programs[i].name, text, n_in, in);
         free(text);
-        ej_arena_free(&arena);
-    }
-}
-
-static void add_models(state *s)
-{
-    for (size_t i = 0; i < sizeof models / sizeof models[0]; i++) {
-        ej_arena arena;
-        size_t n_in;
-        ej_arena_init(&arena, &ej_malloc_allocator);
-        const einjit_tensor *in = bind_tensors(&arena, models[i].inputs, &n_in);
-        add_text(s, GOLDEN, models[i].name, models[i].text, n_in, in);
         ej_arena_free(&arena);
     }
 }
@@ -318,6 +304,7 @@ static bool read_arguments(arguments *a, int argc, char **argv)
         else if (!strcmp(argv[i], "--lines")) a->lines = true;
         else if (!strcmp(argv[i], "--count")) a->count = strtol(value, NULL, 10), i++;
         else if (!strcmp(argv[i], "--gradients")) a->gradients = strtol(value, NULL, 10), i++;
+        else if (!strcmp(argv[i], "--program")) a->program = value, i++;
         else if (!strcmp(argv[i], "--only")) a->only = value, i++;
         else return false;
     }
@@ -330,13 +317,12 @@ int main(int argc, char **argv)
     einjit_options options = {.struct_bytes = sizeof options, .backend = "interp"};
     use_built_module();
     if (!read_arguments(&s.a, argc, argv)) {
-        fprintf(stderr, "usage: prop_worth [--count N] [--gradients N] [--table] [--lines] [--only NAME]\n");
+        fprintf(stderr, "usage: prop_worth [--count N] [--gradients N] [--table] [--lines] [--only NAME] [--program NAME]\n");
         return 2;
     }
     if (einjit_context_create(&s.context, &options, NULL)) return 1;
     list_subjects(&s);
-    add_golden(&s);
-    add_models(&s);
+    add_written(&s);
     add_oefx(&s);
     add_random(&s, GRADIENTS, s.a.gradients);
     add_random(&s, RANDOM, s.a.count);
