@@ -48,7 +48,7 @@ typedef struct ej_job {
     uint32_t dump;           /* bit EJ_STAGE_x: the stage prints itself ... */
     ej_text *dump_text;      /* ... into this; may be NULL when dump is 0 */
     const ej_evaluator *evaluator; /* NULL: nobody computes; constants stay as they are */
-    bool want_listing;       /* backends: also store IR and assembly text when dump asks for IR or ASM */
+    ej_text *asm_text;       /* backends: assembly goes here; NULL: into dump_text, behind the IR */
     uint32_t *rule_hits;     /* passes: how often each rule of opt_rules.def rewrote something; NULL: nobody asks */
     uint32_t *rewrite_hits;  /* schedules: how often each rewrite was done, then each refusal; NULL: nobody asks */
     struct ej_opt_watch *watch; /* passes: who is called around each of them (opt.h); NULL: nobody */
