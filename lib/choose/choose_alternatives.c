@@ -2,9 +2,14 @@
  *
  * Takes  a bound graph. Gives one without CHOOSE.
  *
- * A choice is judged by what the whole graph costs (choose_cost.c): nodes that other values need anyway are free for it. The
- * graph starts with every first alternative; choices are then looked at from the results to the inputs, and once more while
- * one of them changes. Counting uses makes a look as cheap as the alternatives are large.
+ * A choice is judged by what the whole graph costs, node by node (choose_cost.c): nodes that other values need anyway are free
+ * for it. The graph starts with every first alternative; choices are then looked at from the results to the inputs, and once
+ * more while one of them changes. Counting uses makes a look as cheap as the alternatives are large.
+ *
+ * What einsums come to share, and what is computed again in its readers, no node shows. So a graph that is small enough
+ * (most_work) is decided as a whole and counted, for several sets of choices: those found from the first alternatives and from
+ * the last ones, and then each choice made the other way. Of 4,837 random programs 149 have fewer operations by that, and 6
+ * have more than when only nodes were looked at (prop_worth --count 5000 --lines).
  * With random choices any alternative is taken; a program that is compiled as written gets the first ones.
  */
 #include <string.h>
@@ -12,7 +17,7 @@
 #include "choose_core.h"
 
 enum { MOST_ROUNDS = 4 };
-static const double most_work = 4000; /* nodes that are counted again, a choice each */
+static const double most_work = 4000; /* nodes times choices */
 
 typedef struct chooser {
     const ej_bound *bound;
