@@ -186,7 +186,7 @@ int main(int argc, char **argv)
     }
     if (!shared_file("data/oefx_graphs.json", path, sizeof path)) {
         puts("the shared graphs are not here: nothing to check\n0 passed, 0 failed, 1 skipped");
-        return 0;
+        return 77; /* skipped */
     }
     json_t *file = fx_load(path, &error), *item;
     if (!file || !open_contexts(&k, backend)) {
