@@ -7,8 +7,8 @@
  * Keeps  it where it is cheaper so, or is read by something else; other semirings and dtypes apart.
  *
  * One count decides (choose_trial.c): of the einsum and those who read it, by their best paths. Operations may not grow, and
- * their weight beside bytes falls (cost_weight.c). From the
- * results to the inputs, so that several levels are taken in; in the end the whole graph is counted both ways.
+ * the weight of operations and bytes must fall (cost_weight.c). From the results to the inputs, so that several levels are
+ * taken in; in the end the whole graph is counted both ways.
  *
  * At this level labels are axes, and axes have extents: an axis of extent 1 is read at 0 whatever its label is. So operands
  * take over the labels of the place as they are. An output label of extent 1 meets a larger one: all axes under it are 1

@@ -14,14 +14,16 @@ static double count_functions(const ej_expr *expr)
     return n;
 }
 
-/* How often the body runs, or (kept) writes. */
+/* How often the body runs, or (kept) writes. 0 wherever an axis has no values, also beside more than a double holds. */
 static double iterations(const ej_step *step, bool kept)
 {
     double n = 1;
-    for (int32_t i = 0; i < step->n_axes; i++)
-        if (!step->axes[i].extent.n && !(kept && step->axes[i].run == EJ_RUN_REDUCED)) return 0;
-    for (int32_t i = 0; i < step->n_axes; i++)
-        if (!(kept && step->axes[i].run == EJ_RUN_REDUCED)) n *= ej_cost_points(1, &step->axes[i].extent);
+    for (int32_t i = 0; i < step->n_axes; i++) {
+        const ej_axis *axis = &step->axes[i];
+        if (kept && axis->run == EJ_RUN_REDUCED) continue;
+        if (!axis->extent.n) return 0;
+        n *= (double)axis->extent.n;
+    }
     return n;
 }
 
