@@ -56,8 +56,8 @@ static int list(ej_compile_llvm *c, ej_job *job)
 {
     if (!job->dump_text) return EINJIT_OK;
     if (job->dump & 1u << EJ_STAGE_IR) EJ_TRY(ej_code_list_ir(job->dump_text, c->module));
-    if (job->dump & 1u << EJ_STAGE_ASM) EJ_TRY(ej_code_list_asm(job->dump_text, c->machine, c->module, job->err));
-    return EINJIT_OK;
+    ej_text *assembly = job->asm_text ? job->asm_text : job->dump_text;
+    return job->dump & 1u << EJ_STAGE_ASM ? ej_code_list_asm(assembly, c->machine, c->module, job->err) : EINJIT_OK;
 }
 
 static int run(ej_compile_llvm *c, ej_code *out, const ej_nests *nests, ej_job *job)

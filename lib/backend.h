@@ -8,7 +8,7 @@
 
 #include "nest.h"
 
-enum { EJ_BACKEND_ABI = 2 };
+enum { EJ_BACKEND_ABI = 3 };
 
 /* Position-independent code: one block, rodata and text with their relocations resolved. From `allocator`. */
 typedef struct ej_code {
@@ -22,7 +22,8 @@ typedef struct ej_backend {
     const char *name;    /* "llvm" */
     const char *version; /* "LLVM 19.1.7" */
     /* Code for nests run in order, with the entry of einjit.h. Constants are part of it. With job->dump bits IR or ASM
-     * appends those texts to job->dump_text. E_BACKEND with the generator's own words when it fails. Thread-safe. */
+     * appends those texts to job->dump_text, assembly to job->asm_text where there is one. E_BACKEND with the words of the
+     * generator when it fails. Thread-safe. */
     int (*compile)(ej_code *out, const ej_nests *nests, ej_job *job);
     void (*llvm)(void);  /* some function of the LLVM it uses, never called: which file is that in? */
 } ej_backend;

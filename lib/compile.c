@@ -158,26 +158,19 @@ static int stage_done(pipeline *p, int stage)
 
 /* ---- the pipeline ---- */
 
-/* The interpreter needs no code. Otherwise one listing a run of the backend, because it prints both into one text. */
+/* The interpreter needs no code. */
 static int generate(pipeline *p)
 {
     const ej_backend *backend;
+    ej_text assembly;
     if (p->interpret) return EINJIT_OK;
     EJ_TRY(ej_backend_load(p->context, &backend, p->job.err));
-    uint32_t dump = p->job.dump;
-    p->job.want_listing = dump >> EJ_STAGE_IR & 1 || dump >> EJ_STAGE_ASM & 1;
-    for (int stage = EJ_STAGE_IR; stage <= EJ_STAGE_ASM; stage++) {
-        if (stage == EJ_STAGE_IR && !(dump >> EJ_STAGE_IR & 1)) continue; /* the code comes with the last run */
-        ej_release(p->job.allocator, p->code.bytes, p->code.n_bytes);
-        p->code = (ej_code){0};
-        p->job.dump = dump & UINT32_C(1) << stage;
-        int status = ej_backend_compile(backend, &p->code, &p->nests, &p->job);
-        p->job.dump = dump;
-        EJ_TRY(status);
-        EJ_TRY(stage_done(p, stage));
-        if (stage == p->last) break;
-    }
-    return EINJIT_OK;
+    ej_text_init(&assembly, p->job.arena);
+    p->job.asm_text = &assembly;
+    EJ_TRY(ej_backend_compile(backend, &p->code, &p->nests, &p->job));
+    EJ_TRY(dump_stage(p, EJ_STAGE_IR));
+    p->text = assembly;
+    return stage_done(p, EJ_STAGE_ASM);
 }
 
 static bool optimizes(const pipeline *p)
@@ -210,8 +203,8 @@ static int note_inputs(pipeline *p, ej_graph *graph)
 
 static int count_written(pipeline *p, const ej_bound *bound)
 {
-    EJ_TRY(ej_bound_count(&p->written, bound, &p->job));
-    return ej_bound_touched(&p->touched_bytes, bound, &p->job);
+    EJ_TRY(ej_cost_graph(&p->written, bound, &p->job));
+    return ej_cost_touched(&p->touched_bytes, bound, &p->job);
 }
 
 /* The graph as written is bound first, so that errors speak of the operands that the user wrote; passes then know the
@@ -280,11 +273,11 @@ static int keep_written_order(pipeline *p)
     ej_graph graph;
     ej_bound chosen;
     ej_count fused, unfused;
-    if (!optimizes(p) || !ej_paths_are_free(&p->job) || !has_long_einsum(&p->bound)) return EINJIT_OK;
+    if (!optimizes(p) || !ej_paths_are_free(&p->job) || !has_long_einsum(&p->bound) || EJ_LEFT_OUT(WRITTEN_ORDER)) return EINJIT_OK;
     EJ_TRY(ej_graph_copy(&graph, &p->request.graph->graph, p->job.allocator, p->job.err));
     int status = decide_unfused(p, &graph, &chosen);
-    if (status == EINJIT_OK) status = ej_bound_count(&fused, &p->chosen, &p->job);
-    if (status == EINJIT_OK) status = ej_bound_count(&unfused, &chosen, &p->job);
+    if (status == EINJIT_OK) status = ej_cost_graph(&fused, &p->chosen, &p->job);
+    if (status == EINJIT_OK) status = ej_cost_graph(&unfused, &chosen, &p->job);
     if (status == EINJIT_OK && unfused.operations < fused.operations) {
         ej_graph other = p->graph;
         p->graph = graph;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "choose.h"
+#include "cost.h"
 #include "kernel.h"
 #include "recipe.h"
 
@@ -26,22 +27,12 @@ static int pass_on(int status, const ej_job *job)
 
 /* ---- measuring ---- */
 
-static double product(const ej_size *sizes, size_t n)
-{
-    double all = 1;
-    for (size_t i = 0; i < n; i++) all *= (double)sizes[i].n;
-    return all;
-}
-
+/* The interpreter's: its operations, and for einsums a store an element. Layout counts no operations, but may be copied. */
 static double work_of(const ej_bound *bound, const ej_bound_node *node)
 {
-    if (node->op == EJ_OP_EINSUM) return product(node->label_sizes, node->subscripts->n_labels) * node->n_in;
-    double work = product(node->shape, (size_t)node->rank);
-    for (uint32_t i = 0; i < node->n_in && node->op == EJ_OP_REDUCE; i++) {
-        const ej_bound_node *x = &bound->nodes[node->in[i]];
-        work += product(x->shape, (size_t)x->rank);
-    }
-    return work;
+    double operations = ej_cost_node(bound, node).operations, elements = ej_cost_elements(node);
+    if (node->op == EJ_OP_EINSUM) return operations + elements;
+    return operations > elements ? operations : elements;
 }
 
 /* The core nodes of a program's value are those that were bound since the value before. */
@@ -53,7 +44,7 @@ static void measure_values(ej_measure *out, const ej_graph *graph, const ej_boun
         out[v] = (ej_measure){.bytes = -1};
         if (id < 0) continue;
         const ej_bound_node *node = &bound->nodes[id];
-        double elements = product(node->shape, (size_t)node->rank), bytes = elements * ej_dtypes[node->dtype].bytes;
+        double elements = ej_cost_elements(node), bytes = ej_cost_bytes(node);
         out[v].elements = elements < 9e18 ? (int64_t)elements : INT64_MAX;
         out[v].bytes = bytes < 9e18 ? (int64_t)bytes : INT64_MAX;
         for (; done <= id; done++) out[v].work += work_of(bound, &bound->nodes[done]);

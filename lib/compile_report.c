@@ -6,7 +6,7 @@
  *        would hide what a pass gains. What those decisions gain comes last, in the total.
  * Keeps  the effort bounded: a pass that changed nothing costs nothing, every other one a bind and a plan; programs of many
  *        nodes get greedy paths, because searching better ones takes up to a millisecond an einsum.
- * Not here: what counts as an operation (bind_count.c, plan_cost.c).
+ * Not here: what counts as an operation (cost_node.c, plan_cost.c).
  */
 #include "compile_report.h"
 

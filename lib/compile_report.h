@@ -2,6 +2,7 @@
 #ifndef EJ_COMPILE_REPORT_H
 #define EJ_COMPILE_REPORT_H
 
+#include "cost.h"
 #include "opt.h"
 #include "plan.h"
 

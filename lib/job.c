@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base_list.h"
+
 static const char *const stage_names[EJ_STAGE_COUNT] = {
     [EJ_STAGE_GRAPH] = "graph", [EJ_STAGE_PASSES] = "opt+", [EJ_STAGE_OPT] = "opt",           [EJ_STAGE_STATS] = "stats",
     [EJ_STAGE_BIND] = "bind",   [EJ_STAGE_PATH] = "path",   [EJ_STAGE_PLAN] = "plan",         [EJ_STAGE_SCHEDULE] = "schedule",
@@ -15,14 +17,26 @@ static const char *const stage_names[EJ_STAGE_COUNT] = {
     [EJ_STAGE_IR] = "ir",       [EJ_STAGE_ASM] = "asm",     [EJ_STAGE_KEY] = "key",           [EJ_STAGE_TIME] = "time",
 };
 
+static bool is_word(const char *word, size_t length, const char *meant)
+{
+    return strlen(meant) == length && !memcmp(word, meant, length);
+}
+
 #ifdef EINJIT_BREAK_RULES
 const char *ej_let_through;
 bool ej_is_let_through(const char *name)
 {
-    size_t length = strlen(name);
-    for (const char *at = ej_let_through; at && *at; at += strcspn(at, ","), at += *at == ',')
-        if (strcspn(at, ",") == length && !memcmp(at, name, length)) return true;
+    size_t length;
+    const char *at = ej_let_through;
+    for (const char *word; (word = ej_list_next(&at, &length));)
+        if (is_word(word, length, name)) return true;
     return false;
+}
+
+const char *ej_left_out;
+bool ej_is_left_out(const char *name)
+{
+    return ej_left_out && !strcmp(ej_left_out, name);
 }
 
 bool ej_is_held(bool held, enum ej_gate gate)
@@ -48,11 +62,6 @@ const char *ej_stage_name(int stage)
     return stage >= 0 && stage < EJ_STAGE_COUNT ? stage_names[stage] : "?";
 }
 
-static bool is_word(const char *word, size_t length, const char *meant)
-{
-    return strlen(meant) == length && !memcmp(word, meant, length);
-}
-
 int ej_stage_by_name(const char *name, size_t length)
 {
     for (int stage = 0; stage < EJ_STAGE_COUNT; stage++)
@@ -60,20 +69,11 @@ int ej_stage_by_name(const char *name, size_t length)
     return -1;
 }
 
-/* The next word at or behind `list`; NULL: there is none. */
-static const char *next_word(const char *list, size_t *length)
-{
-    if (!list) return NULL;
-    list += strspn(list, ", ");
-    *length = strcspn(list, ", ");
-    return *length ? list : NULL;
-}
-
 uint32_t ej_stage_mask(const char *list)
 {
     uint32_t mask = 0;
     size_t length;
-    for (const char *word = list; (word = next_word(word, &length)); word += length) {
+    for (const char *word; (word = ej_list_next(&list, &length));) {
         int stage = ej_stage_by_name(word, length);
         if (stage >= 0) mask |= UINT32_C(1) << stage;
         if (is_word(word, length, "all")) mask = (UINT32_C(1) << EJ_STAGE_COUNT) - 1;
@@ -83,7 +83,7 @@ uint32_t ej_stage_mask(const char *list)
 
 const char *ej_stage_unknown(const char *list, size_t *length)
 {
-    for (const char *word = list; (word = next_word(word, length)); word += *length)
+    for (const char *word; (word = ej_list_next(&list, length));)
         if (ej_stage_by_name(word, *length) < 0 && !is_word(word, *length, "all") && !is_word(word, *length, "none"))
             return word;
     return NULL;

@@ -22,7 +22,7 @@ struct ej_graph;
 typedef struct ej_measure { /* of one value of the graph */
     int64_t bytes;   /* -1: no result needs it, or it is a literal */
     int64_t elements;
-    double work;     /* elements that are touched to compute it from its operands, as written */
+    double work;     /* to compute it from its operands, as written: operations and stores */
 } ej_measure;
 typedef struct ej_evaluated { /* of one result */
     int16_t dtype;
@@ -48,7 +48,7 @@ typedef struct ej_job {
     uint32_t dump;           /* bit EJ_STAGE_x: the stage prints itself ... */
     ej_text *dump_text;      /* ... into this; may be NULL when dump is 0 */
     const ej_evaluator *evaluator; /* NULL: nobody computes; constants stay as they are */
-    bool want_listing;       /* backends: also store IR and assembly text when dump asks for IR or ASM */
+    ej_text *asm_text;       /* backends: assembly goes here; NULL: into dump_text, behind the IR */
     uint32_t *rule_hits;     /* passes: how often each rule of opt_rules.def rewrote something; NULL: nobody asks */
     uint32_t *rewrite_hits;  /* schedules: how often each rewrite was done, then each refusal; NULL: nobody asks */
     struct ej_opt_watch *watch; /* passes: who is called around each of them (opt.h); NULL: nobody */
@@ -81,6 +81,26 @@ static inline bool ej_is_held(bool held, enum ej_gate gate)
     return held;
 }
 #endif
+/* What prop_worth leaves out, in the test build, to see what it is worth: passes and decisions by their names in their tables,
+ * and the further choices of job_options.def. */
+enum ej_option {
+#define EJ_OPTION(NAME, what) EJ_OPTION_##NAME,
+#include "job_options.def"
+#undef EJ_OPTION
+    EJ_OPTION_COUNT
+};
+#ifdef EINJIT_BREAK_RULES
+extern const char *ej_left_out; /* a name; NULL: none */
+bool ej_is_left_out(const char *name);
+#else
+static inline bool ej_is_left_out(const char *name)
+{
+    (void)name;
+    return false;
+}
+#endif
+#define EJ_LEFT_OUT(NAME) ((void)EJ_OPTION_##NAME, ej_is_left_out(#NAME))
+
 /* `held`: job->strict, job->ordered or step->ordered. */
 #define EJ_HELD(held, NAME) ej_is_held((held), EJ_GATE_##NAME)
 

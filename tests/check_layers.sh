@@ -2,14 +2,15 @@
 # check_layers.sh SOURCE - the rules that keep the tree readable, over the files of SOURCE.
 #
 # A file of lib/ includes only headers of its own row and of rows above it; lib/ and include/ never name LLVM; real numbers
-# are written and read in base_real.c alone, as printf and strtod follow the locale; a file name occurs once in the tree; no
-# C file has more than 600 lines. Prints each fault, then fails.
+# are written and read in base_real.c alone, as printf and strtod follow the locale; a file name occurs once in the tree,
+# and so does the name of a struct, union or enum of lib/ and jit/ (ej_*); no C file has more than 600 lines. Prints each
+# fault, then fails.
 #   check_layers.sh --self-test    shows that every rule can fail
 set -eu
 
 # Earliest first; a file's row is the part of its name before the first '_'. What belongs to a row without bearing its
 # name follows behind '='.
-rows='base target job graph opt grad bind path choose plan nest schedule recipe backend kernel api image=backend compile=kernel cache=kernel'
+rows='base target job graph opt grad bind cost path choose plan nest schedule recipe backend kernel api image=backend compile=kernel cache=kernel'
 
 check_includes() { # files of lib/ -> faults
     awk -v rows="$rows" '
@@ -43,6 +44,9 @@ check_tree() { # folder -> faults
         sed 's/$/   (numbers follow the locale here: ej_real_text, ej_real_read)/' || :
     find include lib jit tests tools -type f ! -name CMakeLists.txt ! -path '*/__pycache__/*' ! -path tools/python/test | sed 's:.*/::' | sort |
         uniq -d | sed 's/^/name used twice: /'
+    find lib jit -name '*.[ch]' | sort | xargs cat |
+        sed -nE 's/^(typedef )?(struct|union|enum) (ej_[a-z0-9_]+) .*\{.*/\3/p' |
+        sort | uniq -d | sed 's/^/type defined twice: /'
     find include lib jit tests tools -name '*.[ch]' | sort | while read -r file; do
         lines=$(wc -l <"$file")
         [ "$lines" -le 600 ] || echo "$file: $lines lines, more than 600"
@@ -66,6 +70,8 @@ self_test() {
     : >"$folder/tools/graph.h"
     echo 'printf("%-5.2f", x);' >"$folder/jit/lower_comma.c"
     echo 'x = strtod(text, &end);' >"$folder/lib/nest_comma.c"
+    echo 'typedef struct ej_twice { int x; } ej_twice;' >"$folder/lib/nest_twice.c"
+    echo 'enum ej_twice { A };' >"$folder/jit/lower_twice.c"
     yes '' | head -601 >"$folder/jit/lower_long.c"
     expect 'plan_early.c:1: includes nest.h, a later row'
     expect 'extra_row.c: belongs to no row'
@@ -73,6 +79,7 @@ self_test() {
     expect 'lower_comma.c:1:.*numbers follow the locale'
     expect 'nest_comma.c:1:.*numbers follow the locale'
     expect 'name used twice: graph.h'
+    expect 'type defined twice: ej_twice'
     expect 'lower_long.c: 601 lines'
 }
 

@@ -39,7 +39,7 @@ int einjit_cache_path(const einjit_context *context, char *buffer, size_t capaci
 
 /* ---- the list ---- */
 
-static const char *copy(einjit_cache_list *list, ej_piece piece, bool *failed)
+static const char *copy(einjit_cache_list *list, ej_cache_piece piece, bool *failed)
 {
     const char *text = ej_arena_copy_text(&list->arena, piece.bytes, piece.n);
     *failed |= !text;
@@ -48,7 +48,7 @@ static const char *copy(einjit_cache_list *list, ej_piece piece, bool *failed)
 
 static bool describe(einjit_cache_list *list, einjit_cache_entry *out, const void *bytes, size_t n_bytes)
 {
-    ej_entry entry;
+    ej_cache_entry entry;
     bool failed = false;
     out->fault = ej_entry_read(&entry, bytes, n_bytes);
     out->bad = out->fault != NULL;

@@ -93,11 +93,4 @@ int ej_bind_settle(ej_graph *graph, const einjit_tensor *in, ej_job *job);
 int ej_bound_verify(const ej_bound *bound, ej_job *job);
 void ej_bound_print(ej_text *text, const ej_bound *bound);
 
-/* The count of operations and bytes that einjit.h defines at einjit_cost (bind_count.c). */
-typedef struct ej_count {
-    double operations, bytes;
-} ej_count;
-int ej_bound_count(ej_count *out, const ej_bound *bound, ej_job *job); /* all that results need, every value by itself */
-int ej_bound_touched(double *out, const ej_bound *bound, ej_job *job); /* einjit_cost.touched_bytes */
-
 #endif

@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "base_list.h"
 #include "bind_core.h"
 
 static const char *input_name(const ej_binder *b, size_t i)
@@ -31,12 +32,8 @@ static int open_symbol(ej_binder *b, const char *name, size_t length)
 
 int ej_bind_open_list(ej_binder *b, const char *open)
 {
-    for (const char *at = open; at && *at;) {
-        size_t length = strcspn(at, ", \t");
-        if (length) EJ_TRY(open_symbol(b, at, length));
-        at += length;
-        at += strspn(at, ", \t");
-    }
+    size_t length;
+    for (const char *name; (name = ej_list_next(&open, &length));) EJ_TRY(open_symbol(b, name, length));
     return EINJIT_OK;
 }
 

@@ -56,20 +56,20 @@ int ej_folder_trim(int folder, uint64_t limit_bytes, uint64_t keep_bytes, uint64
                    const einjit_allocator *allocator);
 
 /* ---- cache_entry.c: the bytes of an entry ---- */
-typedef struct ej_piece {
+typedef struct ej_cache_piece {
     const char *bytes;
     size_t n;
-} ej_piece;
+} ej_cache_piece;
 enum ej_entry_piece { EJ_PIECE_KEY, EJ_PIECE_PROBLEM, EJ_PIECE_GENERATOR, EJ_PIECE_KERNEL, EJ_PIECE_CODE, EJ_PIECES };
-typedef struct ej_entry {
-    ej_piece pieces[EJ_PIECES];
+typedef struct ej_cache_entry {
+    ej_cache_piece pieces[EJ_PIECES];
     uint64_t code_entry;  /* offset in the code */
     uint64_t compile_ns;
-} ej_entry;
+} ej_cache_entry;
 /* Appends the file's bytes. */
-void ej_entry_write(ej_text *out, const ej_entry *entry);
+void ej_entry_write(ej_text *out, const ej_cache_entry *entry);
 /* Pieces are borrowed from the bytes. NULL, or what is wrong: nothing of *out counts then. */
-const char *ej_entry_read(ej_entry *out, const void *bytes, size_t n_bytes);
+const char *ej_entry_read(ej_cache_entry *out, const void *bytes, size_t n_bytes);
 
 /* ---- cache_kernel.c: a kernel's description as bytes ---- */
 void ej_kernel_write(ej_text *out, const einjit_kernel *kernel);
@@ -96,6 +96,6 @@ bool ej_disk_takes(const einjit_context *context, const ej_request *request);
 int ej_disk_get(einjit_kernel **out, einjit_context *context, ej_key key, const einjit_graph *graph, ej_make_kernel make,
                 void *user, einjit_error *err);
 /* NULL: an entry of this library, for this CPU and the code generator that is found; else why it is not used here. */
-const char *ej_disk_foreign(einjit_context *context, const ej_entry *entry);
+const char *ej_disk_foreign(einjit_context *context, const ej_cache_entry *entry);
 
 #endif

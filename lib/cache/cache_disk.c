@@ -221,7 +221,7 @@ static bool print_generator(ej_text *out, const einjit_context *context)
 }
 
 /* The line of an entry that begins with `word`, behind it; its length. */
-static size_t line_of(ej_piece text, const char *word, const char **out)
+static size_t line_of(ej_cache_piece text, const char *word, const char **out)
 {
     size_t length = strlen(word);
     for (const char *at = text.bytes, *end = at + text.n; at < end;) {
@@ -253,7 +253,7 @@ static int generator_here(struct ej_disk *disk, char id[EJ_ID_TEXT])
     return state;
 }
 
-static bool same_llvm(ej_piece generator)
+static bool same_llvm(ej_cache_piece generator)
 {
     char path[EJ_PATH_ROOM], id[EJ_ID_TEXT];
     const char *line = "", *space;
@@ -268,7 +268,7 @@ static bool same_llvm(ej_piece generator)
 }
 
 /* Would the code generator that is found make this entry? */
-static bool same_generator(struct ej_disk *disk, ej_piece generator)
+static bool same_generator(struct ej_disk *disk, ej_cache_piece generator)
 {
     char id[EJ_ID_TEXT];
     const char *line = "";
@@ -279,7 +279,7 @@ static bool same_generator(struct ej_disk *disk, ej_piece generator)
     return length == strlen(id) && !memcmp(line, id, length) && same_llvm(generator);
 }
 
-const char *ej_disk_foreign(einjit_context *context, const ej_entry *entry)
+const char *ej_disk_foreign(einjit_context *context, const ej_cache_entry *entry)
 {
     struct ej_disk *disk = context->disk;
     const char *line = "";
@@ -303,10 +303,10 @@ typedef struct search {
     char name[EJ_NAME_ROOM];
 } search;
 
-static int fill_kernel(einjit_kernel *kernel, const ej_entry *entry, einjit_error *err)
+static int fill_kernel(einjit_kernel *kernel, const ej_cache_entry *entry, einjit_error *err)
 {
-    const ej_piece *description = &entry->pieces[EJ_PIECE_KERNEL], *code = &entry->pieces[EJ_PIECE_CODE];
-    const ej_piece *problem = &entry->pieces[EJ_PIECE_PROBLEM];
+    const ej_cache_piece *description = &entry->pieces[EJ_PIECE_KERNEL], *code = &entry->pieces[EJ_PIECE_CODE];
+    const ej_cache_piece *problem = &entry->pieces[EJ_PIECE_PROBLEM];
     EJ_TRY(ej_kernel_read(kernel, description->bytes, description->n, err));
     kernel->compile_ns = entry->compile_ns;
     if (kernel->context->verbose)
@@ -315,7 +315,7 @@ static int fill_kernel(einjit_kernel *kernel, const ej_entry *entry, einjit_erro
     return ej_kernel_map(kernel, &mapped, err);
 }
 
-static int make_of_entry(einjit_kernel **out, struct ej_disk *disk, const ej_entry *entry, einjit_error *err)
+static int make_of_entry(einjit_kernel **out, struct ej_disk *disk, const ej_cache_entry *entry, einjit_error *err)
 {
     einjit_kernel *kernel = ej_kernel_new(disk->context);
     int status = kernel ? fill_kernel(kernel, entry, err) : ej_no_memory(err);
@@ -328,9 +328,9 @@ static int make_of_entry(einjit_kernel **out, struct ej_disk *disk, const ej_ent
  * compiled kernel would meet, too. */
 static int take(einjit_kernel **out, search *s, const char *folder, const void *bytes, size_t n_bytes, einjit_error *err)
 {
-    ej_entry entry;
+    ej_cache_entry entry;
     const char *wrong = ej_entry_read(&entry, bytes, n_bytes);
-    const ej_piece *key = &entry.pieces[EJ_PIECE_KEY];
+    const ej_cache_piece *key = &entry.pieces[EJ_PIECE_KEY];
     if (!wrong && (key->n != s->key.length || memcmp(key->bytes, s->key.data, key->n) != 0))
         wrong = "it is of another kernel";
     if (!wrong && !same_generator(s->disk, entry.pieces[EJ_PIECE_GENERATOR])) return EINJIT_OK; /* no fault: an update */
@@ -439,13 +439,13 @@ static void keep(search *s, const einjit_kernel *kernel)
     if (!print_generator(&generator, disk->context)) return;
     ej_kernel_write(&description, kernel);
     const char *problem = kernel->problem ? kernel->problem : "";
-    ej_entry entry = {.compile_ns = kernel->compile_ns,
+    ej_cache_entry entry = {.compile_ns = kernel->compile_ns,
                       .code_entry = (uintptr_t)kernel->entry - (uintptr_t)kernel->image.base};
-    entry.pieces[EJ_PIECE_KEY] = (ej_piece){s->key.data, s->key.length};
-    entry.pieces[EJ_PIECE_PROBLEM] = (ej_piece){problem, strlen(problem)};
-    entry.pieces[EJ_PIECE_GENERATOR] = (ej_piece){generator.data, generator.length};
-    entry.pieces[EJ_PIECE_KERNEL] = (ej_piece){description.data, description.length};
-    entry.pieces[EJ_PIECE_CODE] = (ej_piece){kernel->image.base, kernel->image.n_code};
+    entry.pieces[EJ_PIECE_KEY] = (ej_cache_piece){s->key.data, s->key.length};
+    entry.pieces[EJ_PIECE_PROBLEM] = (ej_cache_piece){problem, strlen(problem)};
+    entry.pieces[EJ_PIECE_GENERATOR] = (ej_cache_piece){generator.data, generator.length};
+    entry.pieces[EJ_PIECE_KERNEL] = (ej_cache_piece){description.data, description.length};
+    entry.pieces[EJ_PIECE_CODE] = (ej_cache_piece){kernel->image.base, kernel->image.n_code};
     ej_entry_write(&bytes, &entry);
     if (!description.failed && !bytes.failed) write_entry(s, &bytes);
 }

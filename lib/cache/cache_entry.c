@@ -35,7 +35,7 @@ typedef struct header {
 } header;
 _Static_assert(sizeof(header) == 80, "no padding: all of it is written");
 
-void ej_entry_write(ej_text *out, const ej_entry *entry)
+void ej_entry_write(ej_text *out, const ej_cache_entry *entry)
 {
     header h = {.format = FORMAT, .machine = MACHINE, .code_entry = entry->code_entry, .compile_ns = entry->compile_ns};
     size_t start = out->length;
@@ -49,7 +49,7 @@ void ej_entry_write(ej_text *out, const ej_entry *entry)
     ej_print_bytes(out, (const char *)&sum, sizeof sum);
 }
 
-const char *ej_entry_read(ej_entry *out, const void *bytes, size_t n_bytes)
+const char *ej_entry_read(ej_cache_entry *out, const void *bytes, size_t n_bytes)
 {
     header h;
     ej_hash sum;
@@ -66,7 +66,7 @@ const char *ej_entry_read(ej_entry *out, const void *bytes, size_t n_bytes)
     at += sizeof h;
     for (int i = 0; i < EJ_PIECES; i++) {
         if (h.piece_bytes[i] > left) return "its parts do not add up";
-        out->pieces[i] = (ej_piece){at, (size_t)h.piece_bytes[i]};
+        out->pieces[i] = (ej_cache_piece){at, (size_t)h.piece_bytes[i]};
         at += out->pieces[i].n;
         left -= out->pieces[i].n;
     }

@@ -25,7 +25,7 @@ const size_t ej_n_decisions = sizeof ej_decisions / sizeof ej_decisions[0];
 static bool is_due(const ej_decision *decision, bool as_written, const ej_job *job)
 {
     if (decision->when == EJ_ALWAYS) return true;
-    if (as_written) return false;
+    if (as_written || ej_is_left_out(decision->name)) return false;
     return !job->strict || decision->when == EJ_EXACTLY || ej_is_let_through(decision->name);
 }
 
@@ -37,7 +37,7 @@ int ej_choose(ej_bound *out, const ej_bound *bound, bool as_written, ej_job *job
         const ej_decision *decision = &ej_decisions[i];
         if (!is_due(decision, as_written, job)) continue;
         bool obeys = job->strict && decision->when == EJ_ALWAYS && !ej_is_let_through(decision->name);
-        EJ_TRY(decision->decide(&next, &now, as_written || obeys, job));
+        EJ_TRY(decision->decide(&next, &now, as_written || obeys || ej_is_left_out(decision->name), job));
         now = next;
         if (!job->verify) continue;
         einjit_error inner = {0};

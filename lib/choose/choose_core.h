@@ -3,6 +3,7 @@
 #define EJ_CHOOSE_CORE_H
 
 #include "choose.h"
+#include "cost.h"
 
 /* ---- choose_rebuild.c ---- */
 typedef struct ej_rebuild {
@@ -36,9 +37,6 @@ int ej_einsum_over(ej_bound_node *made, const ej_bound *bound, const ej_bound_no
 /* ---- choose_network.c ---- */
 int ej_einsum_network(ej_network *net, const ej_bound *bound, const ej_bound_node *node, ej_job *job);
 
-/* ---- choose_cost.c ---- */
-int ej_choose_cost(double *out, const ej_bound *bound, ej_value v, ej_job *job);
-
 /* ---- choose_pairs.c ---- */
 
 /* The einsum's own best path; n_steps 0: it is not taken in pairs. */
@@ -47,7 +45,6 @@ int ej_pairs_search(ej_path *out, const ej_bound *bound, ej_value v, ej_job *job
 int ej_pairs_by(ej_bound *out, const ej_bound *bound, const ej_path *paths, ej_job *job);
 
 /* ---- choose_trial.c ---- */
-bool ej_count_less(ej_count a, ej_count b); /* operations first */
 /* What the graph comes to when its einsums take these paths (as ej_pairs_by). */
 int ej_count_chosen(ej_count *out, const ej_bound *bound, const ej_path *paths, ej_job *job);
 
@@ -68,6 +65,9 @@ void ej_trial_free(ej_trial *t); /* also after a failed, or no, init of a zeroed
 /* Nodes with ascending v, as if they were all there is. */
 int ej_trial_run(ej_trial *t, size_t n, const ej_trial_node *items, ej_count *out);
 
+/* ---- choose_cost.c ---- */
+int ej_choose_cost(double *out, ej_trial *trial, ej_value v); /* of a node of the trial's graph */
+
 /* ---- choose_joint.c ---- */
 
 /* A path for every einsum that is taken in pairs: together they cost no more than the best path of each. */
@@ -80,7 +80,5 @@ int ej_choose_pairs(ej_bound *out, const ej_bound *bound, bool as_written, ej_jo
 int ej_choose_share(ej_bound *out, const ej_bound *bound, bool as_written, ej_job *job);
 int ej_choose_symmetry(ej_bound *out, const ej_bound *bound, bool as_written, ej_job *job);
 int ej_choose_scale(ej_bound *out, const ej_bound *bound, bool as_written, ej_job *job);
-
-double ej_bound_elements(const ej_bound_node *node); /* as observed */
 
 #endif

@@ -7,13 +7,6 @@
 
 #include "choose_core.h"
 
-double ej_bound_elements(const ej_bound_node *node)
-{
-    double n = 1;
-    for (int32_t i = 0; i < node->rank; i++) n *= (double)node->shape[i].n;
-    return n;
-}
-
 bool ej_is_scalar_operand(const ej_bound *bound, ej_value v)
 {
     return bound->nodes[v].op == EJ_OP_SCALAR && !bound->nodes[v].rank;

@@ -176,7 +176,7 @@ static int try_paths(group *g, bool first)
     ej_count count;
     for (size_t i = 0; i < g->n; i++) g->items[i] = (ej_trial_node){g->members[i].v, g->members[i].node, &g->now[i], true};
     EJ_TRY(ej_trial_run(&g->j->trial, g->n, g->items, &count));
-    if (!first && !ej_count_less(count, g->best_count)) return EINJIT_OK;
+    if (!first && !ej_cost_less(count, g->best_count)) return EINJIT_OK;
     g->changed = !first;
     g->best_count = count;
     memcpy(g->best, g->now, g->n * sizeof *g->now);
@@ -233,7 +233,7 @@ static int search_group(group *g)
     take_own(g);
     EJ_TRY(try_paths(g, true));
     ej_table_improve(table, g->now_at, &g->j->work);
-    for (size_t i = 0; i < n_guides && g->n > 1; i++) {
+    for (size_t i = 0; i < n_guides && g->n > 1 && !EJ_LEFT_OUT(JOINT_ALONG); i++) {
         EJ_TRY(take_along(g, guides[i]));
         ej_table_improve(table, g->now_at, &g->j->work);
         if (fit < g->n) EJ_TRY(try_paths(g, false));
@@ -351,6 +351,6 @@ int ej_joint_paths(ej_path **out, const ej_bound *bound, ej_job *job)
     if (!j.n_changed) return EINJIT_OK;
     EJ_TRY(ej_count_chosen(&before, bound, own, job));
     EJ_TRY(ej_count_chosen(&after, bound, j.paths, job));
-    if (!ej_count_less(after, before)) *out = own; /* what groups have in common was worth more */
+    if (!ej_cost_less(after, before)) *out = own; /* what groups have in common was worth more */
     return EINJIT_OK;
 }

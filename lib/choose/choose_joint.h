@@ -21,7 +21,7 @@ int ej_path_along(ej_path *out, const ej_member *member, const ej_member *other,
 enum { EJ_TABLE_OPERANDS = 10, EJ_TABLE_LABELS = 64 };
 static inline bool ej_fits_table(const ej_member *m)
 {
-    return m->n <= EJ_TABLE_OPERANDS && m->node->subscripts->n_labels <= EJ_TABLE_LABELS;
+    return !EJ_LEFT_OUT(JOINT_TABLE) && m->n <= EJ_TABLE_OPERANDS && m->node->subscripts->n_labels <= EJ_TABLE_LABELS;
 }
 typedef struct ej_joint_table ej_joint_table;
 /* The members that fit; the others count as if they were not there. */

@@ -354,6 +354,6 @@ int ej_pairs_by(ej_bound *out, const ej_bound *bound, const ej_path *paths, ej_j
 int ej_choose_pairs(ej_bound *out, const ej_bound *bound, bool as_written, ej_job *job)
 {
     ej_path *paths = NULL;
-    if (!as_written && ej_paths_are_free(job)) EJ_TRY(ej_joint_paths(&paths, bound, job));
+    if (!as_written && ej_paths_are_free(job) && !EJ_LEFT_OUT(JOINT)) EJ_TRY(ej_joint_paths(&paths, bound, job));
     return ej_pairs_by(out, bound, paths, job);
 }

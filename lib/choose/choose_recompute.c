@@ -7,8 +7,8 @@
  * Keeps  it where it is cheaper so, or is read by something else; other semirings and dtypes apart.
  *
  * One count decides (choose_trial.c): of the einsum and those who read it, by their best paths. Operations may not grow, and
- * operations + bytes / 8 fall: a core moves some eight bytes of memory that is close in the time of an operation. From the
- * results to the inputs, so that several levels are taken in; in the end the whole graph is counted both ways.
+ * the weight of operations and bytes must fall (cost_weight.c). From the results to the inputs, so that several levels are
+ * taken in; in the end the whole graph is counted both ways.
  *
  * At this level labels are axes, and axes have extents: an axis of extent 1 is read at 0 whatever its label is. So operands
  * take over the labels of the place as they are. An output label of extent 1 meets a larger one: all axes under it are 1
@@ -224,20 +224,15 @@ static int merge(recomputer *r, ej_bound_node *made, ej_value v, ej_value user, 
 
 /* ---- the decision ---- */
 
-static double weigh(ej_count count)
-{
-    return count.operations + count.bytes / 8;
-}
-
 static bool is_better(ej_count with, ej_count without)
 {
-    return with.operations <= without.operations && weigh(with) < weigh(without);
+    return with.operations <= without.operations && ej_cost_weight(with) < ej_cost_weight(without);
 }
 
 static double elements_of_operands(const ej_bound *bound, const ej_bound_node *node)
 {
     double n = 0;
-    for (uint32_t i = 0; i < node->n_in; i++) n += ej_bound_elements(&bound->nodes[node->in[i]]);
+    for (uint32_t i = 0; i < node->n_in; i++) n += ej_cost_elements(&bound->nodes[node->in[i]]);
     return n;
 }
 
@@ -246,17 +241,13 @@ static double elements_of_operands(const ej_bound *bound, const ej_bound_node *n
 static bool may_pay(const recomputer *r, ej_value v, const users *u)
 {
     const ej_bound_node *inner = &r->now.nodes[v];
-    double size = ej_bound_elements(inner), least = 0, most = 0;
+    double size = ej_cost_elements(inner), least = 0, most = 0;
     for (int32_t i = 0; i < u->n; i++) {
         const ej_bound_node *outer = &r->now.nodes[u->list[i]];
-        double space = 1;
-        for (uint32_t l = 0; l < outer->subscripts->n_labels; l++) space *= (double)outer->label_sizes[l].n;
-        most += 2 * space * outer->n_in;
-        least += elements_of_operands(&r->now, inner) + ej_bound_elements(outer);
+        most += 2 * ej_cost_points((int32_t)outer->subscripts->n_labels, outer->label_sizes) * outer->n_in;
+        least += elements_of_operands(&r->now, inner) + ej_cost_elements(outer);
     }
-    double space = 1;
-    for (uint32_t l = 0; l < inner->subscripts->n_labels; l++) space *= (double)inner->label_sizes[l].n;
-    if (!u->others) most += 2 * space * inner->n_in;
+    if (!u->others) most += 2 * ej_cost_points((int32_t)inner->subscripts->n_labels, inner->label_sizes) * inner->n_in;
     return least < most + 2 * size;
 }
 
@@ -299,7 +290,7 @@ static int decide(recomputer *r, ej_value v)
         r->dead[v] = done;
         if (done || u.n == 1) return EINJIT_OK;
     }
-    if (elements_of_operands(&r->now, inner) >= ej_bound_elements(inner)) return EINJIT_OK; /* it is there, and smaller */
+    if (elements_of_operands(&r->now, inner) >= ej_cost_elements(inner)) return EINJIT_OK; /* it is there, and smaller */
     for (int32_t i = 0; i < u.n; i++) EJ_TRY(try_users(r, v, 1, &u.list[i], false, &done));
     return EINJIT_OK;
 }
@@ -364,5 +355,5 @@ int ej_choose_recompute(ej_bound *out, const ej_bound *bound, bool as_written, e
     if (status != EINJIT_OK || !r.n_changed) return status;
     EJ_TRY(count_chosen(&before, bound, job));
     EJ_TRY(count_chosen(&after, &r.now, job));
-    return ej_count_less(after, before) ? without_dead(out, &r.now, job) : EINJIT_OK;
+    return ej_cost_less(after, before) ? without_dead(out, &r.now, job) : EINJIT_OK;
 }

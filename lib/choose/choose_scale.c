@@ -189,7 +189,7 @@ static int look_below(scaler *s, region *r, ej_value v, uint32_t i)
     ej_value x = s->bound->nodes[v].in[i];
     const ej_bound_node *node = &s->bound->nodes[x];
     factor own;
-    double elements = ej_bound_elements(node);
+    double elements = ej_cost_elements(node);
     if (node->dtype != s->bound->nodes[r->root].dtype) return EINJIT_OK;
     if (same_operand_twice(&s->bound->nodes[v], i)) return EINJIT_OK; /* it would be multiplied twice */
     if (s->uses[x] != 1) {
@@ -226,7 +226,7 @@ static bool is_linear(const scaler *s, ej_value v)
 static int find_region(scaler *s, ej_value root)
 {
     const ej_bound_node *top = &s->bound->nodes[root];
-    region r = {.root = root, .place = root, .elements = ej_bound_elements(top), .product = {1, 0}, .spread = 1};
+    region r = {.root = root, .place = root, .elements = ej_cost_elements(top), .product = {1, 0}, .spread = 1};
     factor own;
     s->taken[root] = true;
     if (own_factor(s, root, &own) && distance(own) <= room(s, top)) {

@@ -254,7 +254,7 @@ static double step_cost(const network *w, uint32_t a, uint32_t b)
         if (pair + sums >= least) continue;
         bool reduces = (in_a | in_b) != result || (own_a && !(choice & 1)) || (own_b && !(choice & 2));
         least = pair + sums;
-        operations = pair * (reduces ? 2 : 1) + sums;
+        operations = pair * ej_cost_each(2, reduces) + sums;
     }
     return operations;
 }

@@ -1,7 +1,7 @@
 /* choose_trial.c - what some nodes of a bound graph cost by themselves, under given paths: decided, shared, and counted.
  *
  * Takes  nodes of the graph, or others in their place; what they read from elsewhere counts as there.
- * Gives  operations and bytes (bind_count.c) of what comes out when these nodes are the whole program. Nothing is estimated,
+ * Gives  operations and bytes (cost_node.c) of what comes out when these nodes are the whole program. Nothing is estimated,
  *        so a decision that is made by it keeps what it promises.
  * Size   linear in the nodes that are tried, however large the graph is. Memory is used again by each trial.
  */
@@ -9,18 +9,13 @@
 
 #include "choose_core.h"
 
-bool ej_count_less(ej_count a, ej_count b)
-{
-    return a.operations < b.operations || (a.operations == b.operations && a.bytes < b.bytes);
-}
-
 static int count(ej_count *out, const ej_bound *bound, const ej_path *paths, ej_job *job)
 {
     ej_bound pairs, shared, scaled;
     EJ_TRY(ej_pairs_by(&pairs, bound, paths, job));
     EJ_TRY(ej_choose_share(&shared, &pairs, false, job));
     EJ_TRY(ej_choose_scale(&scaled, &shared, false, job));
-    return ej_bound_count(out, &scaled, job);
+    return ej_cost_graph(out, &scaled, job);
 }
 
 int ej_count_chosen(ej_count *out, const ej_bound *bound, const ej_path *paths, ej_job *job)

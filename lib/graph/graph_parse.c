@@ -128,9 +128,9 @@ static int parse_annotation(ej_parser *p, ej_node *node)
     return ej_parse_at(p, EJ_SIGN1('[')) ? parse_axes(p, node) : EINJIT_OK;
 }
 
-static int bind_word(ej_parser *p, ej_word *word, const ej_operand *operand)
+static int bind_word(ej_parser *p, ej_word *word, const ej_parsed *operand)
 {
-    if (!word->bound) word->bound = EJ_NEW(p->scratch, ej_operand);
+    if (!word->bound) word->bound = EJ_NEW(p->scratch, ej_parsed);
     if (!word->bound) return ej_no_memory(p->err);
     *word->bound = *operand;
     return EINJIT_OK;
@@ -141,7 +141,7 @@ static int parse_parameter(ej_parser *p)
     const ej_token name = p->token;
     const char *text = p->lexer.text + name.offset;
     ej_node node = {.op = EJ_OP_INPUT, .dtype = -1, .rank = -1};
-    ej_operand operand;
+    ej_parsed operand;
     if (name.kind != EJ_TOKEN_NAME) return ej_parse_unexpected(p, "a parameter's name");
     ej_word *word = ej_parse_word(p, text, name.length);
     if (!word) return ej_no_memory(p->err);
@@ -198,7 +198,7 @@ static int parse_targets(ej_parser *p, size_t *n, ej_word ***out)
 }
 
 /* The node that the expression made last takes the target's name; a number becomes a node of that name. */
-static int name_node(ej_parser *p, const ej_word *target, ej_operand *operand)
+static int name_node(ej_parser *p, const ej_word *target, ej_parsed *operand)
 {
     ej_value value;
     if (p->waiting && operand->kind == EJ_OPERAND_VALUE && (size_t)operand->value == p->graph->n_nodes)
@@ -213,7 +213,7 @@ static int parse_assignment(ej_parser *p)
 {
     size_t n;
     ej_word **targets = NULL;
-    ej_operand operand;
+    ej_parsed operand;
     if (p->token.kind != EJ_TOKEN_NAME) return ej_parse_unexpected(p, "an assignment or return");
     EJ_TRY(parse_targets(p, &n, &targets));
     if (!n) {
@@ -228,7 +228,7 @@ static int parse_assignment(ej_parser *p)
 
 static int parse_return(ej_parser *p)
 {
-    ej_operand result, *items = &result;
+    ej_parsed result, *items = &result;
     size_t n = 1, offset;
     EJ_TRY(ej_parse_advance(p));
     offset = p->token.offset;

@@ -1,7 +1,7 @@
 /* graph_parse.h - what the files of the program reader share.
  *
  * The reader is one walk over the text: expressions become nodes as they are read, there is no syntax tree. What an
- * expression is worth is an ej_operand: a value of the graph, or one of Python's own objects (a number, a tuple, a
+ * expression is worth is an ej_parsed: a value of the graph, or one of Python's own objects (a number, a tuple, a
  * string, ...) that only argument lists and literals need.
  */
 #ifndef EJ_GRAPH_PARSE_H
@@ -23,7 +23,7 @@ enum ej_operand_kind {
     EJ_OPERAND_SHAPE /* x.shape, of the value */
 };
 
-typedef struct ej_operand {
+typedef struct ej_parsed {
     uint8_t kind;
     bool tuple;      /* LIST: in parentheses or none, not in [] */
     uint32_t n;      /* LIST: items */
@@ -31,7 +31,7 @@ typedef struct ej_operand {
     size_t offset;   /* in the text, for messages */
     union {
         ej_number number;
-        struct ej_operand *items;
+        struct ej_parsed *items;
         struct {
             size_t inner, inner_length; /* TEXT: bytes of the program */
             bool escaped;
@@ -39,7 +39,7 @@ typedef struct ej_operand {
         int dtype;
         ej_extent extent;
     } as;
-} ej_operand;
+} ej_parsed;
 
 /* What a bare name stands for: the same word may be a value, an extent and a dtype. */
 enum ej_names_mean { EJ_NAMES_VALUES, EJ_NAMES_EXTENTS, EJ_NAMES_DTYPES };
@@ -49,7 +49,7 @@ typedef struct ej_word {
     size_t length;
     uint32_t suffix;     /* the last number tried behind this name */
     bool in_text;        /* stands in the program: not to be made up for another node */
-    ej_operand *bound;   /* what an assignment or parameter gave it; NULL: nothing */
+    ej_parsed *bound;   /* what an assignment or parameter gave it; NULL: nothing */
 } ej_word;
 
 typedef struct ej_words {
@@ -89,32 +89,32 @@ int ej_parse_enter(ej_parser *p); /* one level deeper: E_LIMIT; the caller takes
 int ej_parse_collect_words(ej_parser *p); /* every name of the text, once */
 ej_word *ej_parse_word(ej_parser *p, const char *text, size_t length); /* added when new; NULL: out of memory */
 /* A new node; it waits for its name until the next one comes. */
-int ej_parse_node(ej_parser *p, const ej_node *node, size_t offset, ej_operand *out);
+int ej_parse_node(ej_parser *p, const ej_node *node, size_t offset, ej_parsed *out);
 int ej_parse_flush(ej_parser *p, const ej_word *name); /* append the waiting node; NULL: a made-up name */
-ej_operand ej_parse_number_operand(const ej_number *number, size_t offset);
+ej_parsed ej_parse_number_operand(const ej_number *number, size_t offset);
 /* The value of an operand; numbers become SCALAR nodes. E_VALUE for anything else. */
-int ej_parse_value(ej_parser *p, ej_operand *operand, ej_value *out);
-int ej_parse_values(ej_parser *p, ej_node *node, uint32_t n, ej_operand *const *operands); /* fills in, n_in */
-const char *ej_operand_kind_name(const ej_operand *operand); /* "a tuple" */
+int ej_parse_value(ej_parser *p, ej_parsed *operand, ej_value *out);
+int ej_parse_values(ej_parser *p, ej_node *node, uint32_t n, ej_parsed *const *operands); /* fills in, n_in */
+const char *ej_operand_kind_name(const ej_parsed *operand); /* "a tuple" */
 
 /* ---- graph_parse_fold.c: Python's arithmetic on numbers ---- */
-int ej_parse_negate(ej_parser *p, ej_operand *number, size_t offset);
+int ej_parse_negate(ej_parser *p, ej_parsed *number, size_t offset);
 bool ej_parse_folds(uint32_t sign); /* is this an operator that Python's numbers have and we compute */
-int ej_parse_fold(ej_parser *p, uint32_t sign, size_t offset, const ej_operand *a, const ej_operand *b,
-                  ej_operand *out);
+int ej_parse_fold(ej_parser *p, uint32_t sign, size_t offset, const ej_parsed *a, const ej_parsed *b,
+                  ej_parsed *out);
 
 /* ---- graph_parse_atom.c ---- */
-int ej_parse_atom(ej_parser *p, ej_operand *out);
+int ej_parse_atom(ej_parser *p, ej_parsed *out);
 /* Behind a minus: -9223372036854775808 is a number although 9223372036854775808 is none. */
-int ej_parse_smallest_int(ej_parser *p, bool *found, ej_operand *out);
+int ej_parse_smallest_int(ej_parser *p, bool *found, ej_parsed *out);
 int ej_parse_dtype(ej_parser *p, int *out);           /* f32, torch.float32 */
 
 /* ---- graph_parse_expr.c ---- */
-int ej_parse_expression(ej_parser *p, ej_operand *out);
-int ej_parse_expressions(ej_parser *p, ej_operand *out); /* a, b: a tuple; also one alone, as it is */
+int ej_parse_expression(ej_parser *p, ej_parsed *out);
+int ej_parse_expressions(ej_parser *p, ej_parsed *out); /* a, b: a tuple; also one alone, as it is */
 
 /* ---- graph_parse_index.c ---- */
-int ej_parse_index(ej_parser *p, ej_operand *x); /* behind `[`; *x becomes x[...] */
+int ej_parse_index(ej_parser *p, ej_parsed *x); /* behind `[`; *x becomes x[...] */
 
 /* ---- graph_parse_call.c: argument lists ---- */
 enum ej_param_kind {
@@ -138,7 +138,7 @@ typedef struct ej_param {
 
 typedef struct ej_argument {
     bool given;
-    ej_operand operand;
+    ej_parsed operand;
 } ej_argument;
 
 struct ej_call;
@@ -146,7 +146,7 @@ typedef struct ej_call_row {
     const char *name;
     int8_t self; /* the parameter in front of the dot; -1: not a method */
     int16_t detail;
-    int (*build)(ej_parser *p, struct ej_call *call, ej_operand *out);
+    int (*build)(ej_parser *p, struct ej_call *call, ej_parsed *out);
     ej_param params[EJ_CALL_PARAMS];
 } ej_call_row;
 
@@ -158,7 +158,7 @@ typedef struct ej_call {
 } ej_call;
 
 /* name(...) at `(`; self NULL: not a method. */
-int ej_parse_call(ej_parser *p, const ej_token *name, const ej_operand *self, ej_operand *out);
+int ej_parse_call(ej_parser *p, const ej_token *name, const ej_parsed *self, ej_parsed *out);
 /* "argument 'dim' of sum: " in front of every message about an argument's value */
 int ej_call_refuse(ej_parser *p, const ej_call *call, int arg, const char *wanted);
 int ej_call_int(ej_parser *p, const ej_call *call, int arg, int64_t *out);
@@ -173,39 +173,39 @@ int ej_call_word(ej_parser *p, const ej_call *call, int arg, const char *const *
 
 /* ---- graph_parse_table.c, graph_parse_op.c, graph_parse_layout.c: the operators ---- */
 const ej_call_row *ej_parse_find_row(const char *name, size_t length, bool method); /* NULL: none */
-int ej_op_pointwise(ej_parser *p, ej_call *call, ej_operand *out); /* detail: EJ_FN_* */
-int ej_op_div(ej_parser *p, ej_call *call, ej_operand *out);
-int ej_op_einsum(ej_parser *p, ej_call *call, ej_operand *out);
-int ej_op_matmul(ej_parser *p, ej_call *call, ej_operand *out);
-int ej_op_tensordot(ej_parser *p, ej_call *call, ej_operand *out);
-int ej_op_reduce(ej_parser *p, ej_call *call, ej_operand *out); /* detail: EINJIT_REDUCE_* */
-int ej_op_softmax(ej_parser *p, ej_call *call, ej_operand *out);
-int ej_op_layer_norm(ej_parser *p, ej_call *call, ej_operand *out);
-int ej_op_to(ej_parser *p, ej_call *call, ej_operand *out);
-int ej_op_structural(ej_parser *p, ej_call *call, ej_operand *out);
-int ej_op_permute(ej_parser *p, ej_call *call, ej_operand *out);
-int ej_op_unsqueeze(ej_parser *p, ej_call *call, ej_operand *out);
-int ej_op_squeeze(ej_parser *p, ej_call *call, ej_operand *out);
-int ej_op_transpose(ej_parser *p, ej_call *call, ej_operand *out);
-int ej_op_shape(ej_parser *p, ej_call *call, ej_operand *out);   /* detail: EJ_OP_RESHAPE or _EXPAND */
-int ej_op_join(ej_parser *p, ej_call *call, ej_operand *out);    /* detail: EJ_OP_CAT or _STACK */
-int ej_op_index_select(ej_parser *p, ej_call *call, ej_operand *out);
-int ej_op_index_add(ej_parser *p, ej_call *call, ej_operand *out);
-int ej_op_choose(ej_parser *p, ej_call *call, ej_operand *out);
-int ej_op_float(ej_parser *p, ej_call *call, ej_operand *out);
-int ej_op_complex(ej_parser *p, ej_call *call, ej_operand *out);
+int ej_op_pointwise(ej_parser *p, ej_call *call, ej_parsed *out); /* detail: EJ_FN_* */
+int ej_op_div(ej_parser *p, ej_call *call, ej_parsed *out);
+int ej_op_einsum(ej_parser *p, ej_call *call, ej_parsed *out);
+int ej_op_matmul(ej_parser *p, ej_call *call, ej_parsed *out);
+int ej_op_tensordot(ej_parser *p, ej_call *call, ej_parsed *out);
+int ej_op_reduce(ej_parser *p, ej_call *call, ej_parsed *out); /* detail: EINJIT_REDUCE_* */
+int ej_op_softmax(ej_parser *p, ej_call *call, ej_parsed *out);
+int ej_op_layer_norm(ej_parser *p, ej_call *call, ej_parsed *out);
+int ej_op_to(ej_parser *p, ej_call *call, ej_parsed *out);
+int ej_op_structural(ej_parser *p, ej_call *call, ej_parsed *out);
+int ej_op_permute(ej_parser *p, ej_call *call, ej_parsed *out);
+int ej_op_unsqueeze(ej_parser *p, ej_call *call, ej_parsed *out);
+int ej_op_squeeze(ej_parser *p, ej_call *call, ej_parsed *out);
+int ej_op_transpose(ej_parser *p, ej_call *call, ej_parsed *out);
+int ej_op_shape(ej_parser *p, ej_call *call, ej_parsed *out);   /* detail: EJ_OP_RESHAPE or _EXPAND */
+int ej_op_join(ej_parser *p, ej_call *call, ej_parsed *out);    /* detail: EJ_OP_CAT or _STACK */
+int ej_op_index_select(ej_parser *p, ej_call *call, ej_parsed *out);
+int ej_op_index_add(ej_parser *p, ej_call *call, ej_parsed *out);
+int ej_op_choose(ej_parser *p, ej_call *call, ej_parsed *out);
+int ej_op_float(ej_parser *p, ej_call *call, ej_parsed *out);
+int ej_op_complex(ej_parser *p, ej_call *call, ej_parsed *out);
 
 /* ---- graph_parse_like.c: operands that count by their shape ---- */
-int ej_op_sum_to_size(ej_parser *p, ej_call *call, ej_operand *out);
-int ej_op_like(ej_parser *p, ej_call *call, ej_operand *out); /* detail: EJ_OP_EXPAND_AS, _RESHAPE_AS, _TYPE_AS */
-int ej_op_unary(ej_parser *p, ej_call *call, ej_operand *out); /* detail: EJ_OP_ZEROS_LIKE, _DIAG_EMBED */
-int ej_op_slice_scatter(ej_parser *p, ej_call *call, ej_operand *out);
-int ej_op_split_as(ej_parser *p, ej_call *call, ej_operand *out);
-int ej_op_index_add_to(ej_parser *p, ej_call *call, ej_operand *out);
+int ej_op_sum_to_size(ej_parser *p, ej_call *call, ej_parsed *out);
+int ej_op_like(ej_parser *p, ej_call *call, ej_parsed *out); /* detail: EJ_OP_EXPAND_AS, _RESHAPE_AS, _TYPE_AS */
+int ej_op_unary(ej_parser *p, ej_call *call, ej_parsed *out); /* detail: EJ_OP_ZEROS_LIKE, _DIAG_EMBED */
+int ej_op_slice_scatter(ej_parser *p, ej_call *call, ej_parsed *out);
+int ej_op_split_as(ej_parser *p, ej_call *call, ej_parsed *out);
+int ej_op_index_add_to(ej_parser *p, ej_call *call, ej_parsed *out);
 
 /* ---- graph_parse_constant.c ---- */
 int ej_parse_nested(ej_parser *p, struct ej_nested **out); /* [[1.0, 2.0], [3.0, 4.0]] or one number */
-int ej_op_tensor(ej_parser *p, ej_call *call, ej_operand *out);
-int ej_op_empty(ej_parser *p, ej_call *call, ej_operand *out);
+int ej_op_tensor(ej_parser *p, ej_call *call, ej_parsed *out);
+int ej_op_empty(ej_parser *p, ej_call *call, ej_parsed *out);
 
 #endif

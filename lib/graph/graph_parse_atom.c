@@ -10,7 +10,7 @@
 
 /* ---- numbers ---- */
 
-static int parse_int(ej_parser *p, bool negative, ej_operand *out)
+static int parse_int(ej_parser *p, bool negative, ej_parsed *out)
 {
     uint64_t magnitude;
     size_t offset = p->token.offset;
@@ -23,7 +23,7 @@ static int parse_int(ej_parser *p, bool negative, ej_operand *out)
     return ej_parse_advance(p);
 }
 
-static int parse_real(ej_parser *p, ej_operand *out)
+static int parse_real(ej_parser *p, ej_parsed *out)
 {
     double value;
     EJ_TRY(ej_lex_real(&p->lexer, &p->token, p->scratch, &value));
@@ -33,7 +33,7 @@ static int parse_real(ej_parser *p, ej_operand *out)
     return ej_parse_advance(p);
 }
 
-int ej_parse_smallest_int(ej_parser *p, bool *found, ej_operand *out)
+int ej_parse_smallest_int(ej_parser *p, bool *found, ej_parsed *out)
 {
     uint64_t magnitude = 0;
     *found = false;
@@ -45,7 +45,7 @@ int ej_parse_smallest_int(ej_parser *p, bool *found, ej_operand *out)
 
 /* ---- names ---- */
 
-static int parse_symbol(ej_parser *p, ej_operand *out)
+static int parse_symbol(ej_parser *p, ej_parsed *out)
 {
     const char *name = p->lexer.text + p->token.offset;
     int32_t symbol = ej_graph_find_symbol(p->graph, name, p->token.length);
@@ -61,7 +61,7 @@ static int parse_symbol(ej_parser *p, ej_operand *out)
     return ej_parse_advance(p);
 }
 
-static int parse_keyword(ej_parser *p, ej_operand *out)
+static int parse_keyword(ej_parser *p, ej_parsed *out)
 {
     bool is_true = ej_lex_is(&p->lexer, &p->token, "True");
     ej_number number = {.kind = EJ_KIND_BOOL, .integer = is_true};
@@ -120,7 +120,7 @@ int ej_parse_dtype(ej_parser *p, int *out)
     return ej_parse_advance(p);
 }
 
-static int parse_variable(ej_parser *p, ej_operand *out)
+static int parse_variable(ej_parser *p, ej_parsed *out)
 {
     const char *name = p->lexer.text + p->token.offset;
     const ej_word *word = ej_parse_word(p, name, p->token.length);
@@ -133,7 +133,7 @@ static int parse_variable(ej_parser *p, ej_operand *out)
     return ej_parse_advance(p);
 }
 
-static int parse_name(ej_parser *p, ej_operand *out)
+static int parse_name(ej_parser *p, ej_parsed *out)
 {
     size_t start = p->token.offset;
     EJ_TRY(skip_torch(p));
@@ -155,10 +155,10 @@ static int parse_name(ej_parser *p, ej_operand *out)
 /* ---- brackets ---- */
 
 /* Items up to the closing sign, which is taken; *comma: there was at least one. */
-static int parse_items(ej_parser *p, uint32_t close, ej_operand *list, bool *comma)
+static int parse_items(ej_parser *p, uint32_t close, ej_parsed *list, bool *comma)
 {
     size_t n = 0, capacity = 0;
-    ej_operand *items = NULL;
+    ej_parsed *items = NULL;
     *comma = false;
     while (!ej_parse_at(p, close)) {
         if (!EJ_PUSH_ROOM(p->scratch, items, capacity, n)) return ej_no_memory(p->err);
@@ -174,10 +174,10 @@ static int parse_items(ej_parser *p, uint32_t close, ej_operand *list, bool *com
     return ej_parse_advance(p);
 }
 
-static int parse_bracket(ej_parser *p, ej_operand *out)
+static int parse_bracket(ej_parser *p, ej_parsed *out)
 {
     bool comma, tuple = p->token.sign == EJ_SIGN1('(');
-    ej_operand list;
+    ej_parsed list;
     memset(&list, 0, sizeof list);
     list.kind = EJ_OPERAND_LIST;
     list.tuple = tuple;
@@ -190,7 +190,7 @@ static int parse_bracket(ej_parser *p, ej_operand *out)
     return EINJIT_OK;
 }
 
-int ej_parse_atom(ej_parser *p, ej_operand *out)
+int ej_parse_atom(ej_parser *p, ej_parsed *out)
 {
     switch (p->token.kind) {
     case EJ_TOKEN_NAME: return parse_name(p, out);

@@ -15,7 +15,7 @@ static int n_params(const ej_call_row *row)
     return n;
 }
 
-static int parse_one(ej_parser *p, ej_call *call, int arg, ej_operand *out)
+static int parse_one(ej_parser *p, ej_call *call, int arg, ej_parsed *out)
 {
     int kind = call->row->params[arg].kind;
     p->names_mean = EJ_NAMES_VALUES;
@@ -50,7 +50,7 @@ static int take_comma(ej_parser *p)
 static int parse_rest(ej_parser *p, ej_call *call, int arg)
 {
     size_t n = 0, capacity = 0;
-    ej_operand *items = NULL, *operand = &call->args[arg].operand;
+    ej_parsed *items = NULL, *operand = &call->args[arg].operand;
     size_t offset = p->token.offset;
     while (!ej_parse_at(p, EJ_SIGN1(')'))) {
         bool keyword;
@@ -154,7 +154,7 @@ static int enter_call(ej_parser *p, const ej_token *name, bool method, ej_call *
     return EINJIT_OK;
 }
 
-int ej_parse_call(ej_parser *p, const ej_token *name, const ej_operand *self, ej_operand *out)
+int ej_parse_call(ej_parser *p, const ej_token *name, const ej_parsed *self, ej_parsed *out)
 {
     ej_call *call = NULL;
     int before = p->names_mean;
@@ -181,7 +181,7 @@ bool ej_call_given(const ej_call *call, int arg)
     return call->args[arg].given && call->args[arg].operand.kind != EJ_OPERAND_NONE;
 }
 
-static int refuse_item(ej_parser *p, const ej_call *call, int arg, const ej_operand *item, const char *wanted)
+static int refuse_item(ej_parser *p, const ej_call *call, int arg, const ej_parsed *item, const char *wanted)
 {
     return EJ_PARSE_FAIL(p, item->offset, EINJIT_E_VALUE, "argument '%s' of %s must be %s", call->row->params[arg].name,
                          call->row->name, wanted);
@@ -192,21 +192,21 @@ int ej_call_refuse(ej_parser *p, const ej_call *call, int arg, const char *wante
     return refuse_item(p, call, arg, &call->args[arg].operand, wanted);
 }
 
-static bool is_int(const ej_operand *operand)
+static bool is_int(const ej_parsed *operand)
 {
     return operand->kind == EJ_OPERAND_NUMBER && operand->as.number.kind == EJ_KIND_INT;
 }
 
 int ej_call_int(ej_parser *p, const ej_call *call, int arg, int64_t *out)
 {
-    const ej_operand *operand = &call->args[arg].operand;
+    const ej_parsed *operand = &call->args[arg].operand;
     if (!is_int(operand)) return ej_call_refuse(p, call, arg, "an integer");
     *out = operand->as.number.integer;
     return EINJIT_OK;
 }
 
 /* An argument's items: those of a list, or itself alone. */
-static uint32_t items_of(const ej_operand *operand, const ej_operand **items)
+static uint32_t items_of(const ej_parsed *operand, const ej_parsed **items)
 {
     *items = operand->kind == EJ_OPERAND_LIST ? operand->as.items : operand;
     return operand->kind == EJ_OPERAND_LIST ? operand->n : 1;
@@ -214,7 +214,7 @@ static uint32_t items_of(const ej_operand *operand, const ej_operand **items)
 
 int ej_call_ints(ej_parser *p, const ej_call *call, int arg, uint32_t *n, int64_t **out)
 {
-    const ej_operand *items;
+    const ej_parsed *items;
     *n = items_of(&call->args[arg].operand, &items);
     *out = EJ_NEW_ARRAY(&p->graph->arena, int64_t, *n);
     if (!*out) return ej_no_memory(p->err);
@@ -236,7 +236,7 @@ static int copy_symbols(ej_parser *p, const ej_extent *from, ej_extent *out)
 
 int ej_call_extents(ej_parser *p, const ej_call *call, int arg, uint32_t *n, ej_extent **out)
 {
-    const ej_operand *items;
+    const ej_parsed *items;
     *n = items_of(&call->args[arg].operand, &items);
     *out = EJ_NEW_ARRAY(&p->graph->arena, ej_extent, *n);
     if (!*out) return ej_no_memory(p->err);
@@ -254,7 +254,7 @@ int ej_call_extents(ej_parser *p, const ej_call *call, int arg, uint32_t *n, ej_
 
 int ej_call_bool(ej_parser *p, const ej_call *call, int arg, bool *out)
 {
-    const ej_operand *operand = &call->args[arg].operand;
+    const ej_parsed *operand = &call->args[arg].operand;
     if (!call->args[arg].given) return EINJIT_OK;
     if (operand->kind != EJ_OPERAND_NUMBER || operand->as.number.kind != EJ_KIND_BOOL)
         return ej_call_refuse(p, call, arg, "True or False");
@@ -264,7 +264,7 @@ int ej_call_bool(ej_parser *p, const ej_call *call, int arg, bool *out)
 
 int ej_call_real(ej_parser *p, const ej_call *call, int arg, double *out)
 {
-    const ej_operand *operand = &call->args[arg].operand;
+    const ej_parsed *operand = &call->args[arg].operand;
     const ej_number *number = &operand->as.number;
     if (!call->args[arg].given) return EINJIT_OK;
     if (operand->kind != EJ_OPERAND_NUMBER || number->kind == EJ_KIND_COMPLEX)
@@ -275,7 +275,7 @@ int ej_call_real(ej_parser *p, const ej_call *call, int arg, double *out)
 
 int ej_call_word(ej_parser *p, const ej_call *call, int arg, const char *const *words, int n, int *out)
 {
-    const ej_operand *operand = &call->args[arg].operand;
+    const ej_parsed *operand = &call->args[arg].operand;
     ej_text wanted;
     for (int i = 0; i < n && operand->kind == EJ_OPERAND_TEXT; i++) {
         *out = i;

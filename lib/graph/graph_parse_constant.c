@@ -24,7 +24,7 @@ static int ragged(ej_parser *p, size_t offset)
 
 static int parse_leaf(ej_parser *p, ej_nested *nested, int level)
 {
-    ej_operand operand;
+    ej_parsed operand;
     size_t offset = p->token.offset;
     if (nested->leaf_level < 0 && nested->list_levels <= level) nested->leaf_level = level;
     if (nested->leaf_level != level) return ragged(p, offset);
@@ -88,7 +88,7 @@ static int start_constant(ej_parser *p, ej_call *call, int rank, int dtype, ej_n
     return node->extents ? EINJIT_OK : ej_no_memory(p->err);
 }
 
-int ej_op_tensor(ej_parser *p, ej_call *call, ej_operand *out)
+int ej_op_tensor(ej_parser *p, ej_call *call, ej_parsed *out)
 {
     static const int defaults[] = {EINJIT_BOOL, EINJIT_I64, EINJIT_F32, EINJIT_C64}; /* by EJ_KIND_* */
     const ej_nested *nested = call->nested;
@@ -108,7 +108,7 @@ int ej_op_tensor(ej_parser *p, ej_call *call, ej_operand *out)
 }
 
 /* Constants without elements: nested lists cannot say (0, 3). */
-int ej_op_empty(ej_parser *p, ej_call *call, ej_operand *out)
+int ej_op_empty(ej_parser *p, ej_call *call, ej_parsed *out)
 {
     uint32_t n;
     ej_extent *extents;

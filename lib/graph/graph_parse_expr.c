@@ -45,13 +45,13 @@ static const binary_row *binary_at(const ej_parser *p)
 
 /* ---- extents: numbers, names, products of them ---- */
 
-static ej_extent as_extent(const ej_operand *operand)
+static ej_extent as_extent(const ej_parsed *operand)
 {
     if (operand->kind == EJ_OPERAND_EXTENT) return operand->as.extent;
     return (ej_extent){.n = operand->as.number.integer};
 }
 
-static bool can_be_extent(const ej_operand *operand)
+static bool can_be_extent(const ej_parsed *operand)
 {
     const ej_number *number = &operand->as.number;
     return operand->kind == EJ_OPERAND_EXTENT ||
@@ -67,8 +67,8 @@ static size_t room_for(size_t n)
 }
 
 /* An extent is part of one product at most, so that the names of b are put behind those of a where they lie. */
-static int multiply_extents(ej_parser *p, uint32_t sign, size_t offset, const ej_operand *a, const ej_operand *b,
-                            ej_operand *out)
+static int multiply_extents(ej_parser *p, uint32_t sign, size_t offset, const ej_parsed *a, const ej_parsed *b,
+                            ej_parsed *out)
 {
     if (sign != EJ_SIGN1('*') || !can_be_extent(a) || !can_be_extent(b))
         return EJ_PARSE_FAIL(p, offset, EINJIT_E_VALUE,
@@ -98,12 +98,12 @@ static int multiply_extents(ej_parser *p, uint32_t sign, size_t offset, const ej
 
 /* ---- what operators make ---- */
 
-static int combine(ej_parser *p, const binary_row *row, size_t offset, ej_operand *a, ej_operand *b, ej_operand *out)
+static int combine(ej_parser *p, const binary_row *row, size_t offset, ej_parsed *a, ej_parsed *b, ej_parsed *out)
 {
     if (a->kind == EJ_OPERAND_EXTENT || b->kind == EJ_OPERAND_EXTENT)
         return multiply_extents(p, row->sign, offset, a, b, out);
     if (a->kind == EJ_OPERAND_NUMBER && b->kind == EJ_OPERAND_NUMBER && ej_parse_folds(row->sign)) {
-        ej_operand left = *a, right = *b;
+        ej_parsed left = *a, right = *b;
         return ej_parse_fold(p, row->sign, offset, &left, &right, out);
     }
     ej_node node = {.op = EJ_OP_MATMUL, .dtype = -1};
@@ -111,12 +111,12 @@ static int combine(ej_parser *p, const binary_row *row, size_t offset, ej_operan
         node.op = EJ_OP_MAP;
         node.fn = (uint8_t)row->fn;
     }
-    ej_operand *operands[2] = {a, b};
+    ej_parsed *operands[2] = {a, b};
     EJ_TRY(ej_parse_values(p, &node, 2, operands));
     return ej_parse_node(p, &node, offset, out);
 }
 
-static int apply_sign(ej_parser *p, bool minus, size_t offset, ej_operand *x)
+static int apply_sign(ej_parser *p, bool minus, size_t offset, ej_parsed *x)
 {
     if (x->kind == EJ_OPERAND_NUMBER) {
         if (minus) return ej_parse_negate(p, x, offset);
@@ -135,11 +135,11 @@ static int apply_sign(ej_parser *p, bool minus, size_t offset, ej_operand *x)
 
 /* ---- behind atoms, and in front ---- */
 
-static int parse_method(ej_parser *p, ej_operand *x)
+static int parse_method(ej_parser *p, ej_parsed *x)
 {
     EJ_TRY(ej_parse_advance(p));
     ej_token name = p->token;
-    ej_operand self = *x;
+    ej_parsed self = *x;
     if (name.kind != EJ_TOKEN_NAME) return ej_parse_unexpected(p, "a method's name behind '.'");
     EJ_TRY(ej_parse_advance(p));
     bool has_shape = x->kind == EJ_OPERAND_VALUE || x->kind == EJ_OPERAND_NUMBER;
@@ -155,7 +155,7 @@ static int parse_method(ej_parser *p, ej_operand *x)
     return ej_parse_call(p, &name, &self, x);
 }
 
-static int parse_postfix(ej_parser *p, ej_operand *out)
+static int parse_postfix(ej_parser *p, ej_parsed *out)
 {
     EJ_TRY(ej_parse_atom(p, out));
     for (;;) {
@@ -170,15 +170,15 @@ static int parse_postfix(ej_parser *p, ej_operand *out)
     }
 }
 
-static int parse_signed(ej_parser *p, ej_operand *out);
+static int parse_signed(ej_parser *p, ej_parsed *out);
 
 /* atom ** signed: the right side first, so 2 ** 3 ** 2 is 512. */
-static int parse_power(ej_parser *p, ej_operand *out)
+static int parse_power(ej_parser *p, ej_parsed *out)
 {
     EJ_TRY(parse_postfix(p, out));
     if (!ej_parse_at(p, power_row.sign)) return EINJIT_OK;
     size_t offset = p->token.offset;
-    ej_operand base = *out, exponent;
+    ej_parsed base = *out, exponent;
     EJ_TRY(ej_parse_enter(p));
     EJ_TRY(ej_parse_advance(p));
     EJ_TRY(parse_signed(p, &exponent));
@@ -186,7 +186,7 @@ static int parse_power(ej_parser *p, ej_operand *out)
     return combine(p, &power_row, offset, &base, &exponent, out);
 }
 
-static int parse_signed(ej_parser *p, ej_operand *out)
+static int parse_signed(ej_parser *p, ej_parsed *out)
 {
     if (!ej_parse_at(p, EJ_SIGN1('-')) && !ej_parse_at(p, EJ_SIGN1('+'))) return parse_power(p, out);
     bool minus = p->token.sign == EJ_SIGN1('-'), done = false;
@@ -202,12 +202,12 @@ static int parse_signed(ej_parser *p, ej_operand *out)
     return EINJIT_OK;
 }
 
-static int parse_binary(ej_parser *p, int loosest, ej_operand *out)
+static int parse_binary(ej_parser *p, int loosest, ej_parsed *out)
 {
     EJ_TRY(parse_signed(p, out));
     for (const binary_row *row; (row = binary_at(p)) && row->precedence >= loosest;) {
         size_t offset = p->token.offset;
-        ej_operand left = *out, right;
+        ej_parsed left = *out, right;
         EJ_TRY(ej_parse_advance(p));
         EJ_TRY(parse_binary(p, row->precedence + 1, &right));
         EJ_TRY(combine(p, row, offset, &left, &right, out));
@@ -219,7 +219,7 @@ static int parse_binary(ej_parser *p, int loosest, ej_operand *out)
     return EINJIT_OK;
 }
 
-int ej_parse_expression(ej_parser *p, ej_operand *out)
+int ej_parse_expression(ej_parser *p, ej_parsed *out)
 {
     return parse_binary(p, COMPARISON, out);
 }
@@ -229,12 +229,12 @@ static bool expression_ends(const ej_parser *p)
     return p->token.kind == EJ_TOKEN_NEWLINE || p->token.kind == EJ_TOKEN_END || ej_parse_at(p, EJ_SIGN1(';'));
 }
 
-int ej_parse_expressions(ej_parser *p, ej_operand *out)
+int ej_parse_expressions(ej_parser *p, ej_parsed *out)
 {
     EJ_TRY(ej_parse_expression(p, out));
     if (!ej_parse_at(p, EJ_SIGN1(','))) return EINJIT_OK;
     size_t n = 1, capacity = 0;
-    ej_operand *items = NULL, list = {.kind = EJ_OPERAND_LIST, .tuple = true, .offset = out->offset};
+    ej_parsed *items = NULL, list = {.kind = EJ_OPERAND_LIST, .tuple = true, .offset = out->offset};
     if (!EJ_PUSH_ROOM(p->scratch, items, capacity, 0)) return ej_no_memory(p->err);
     items[0] = *out;
     while (ej_parse_at(p, EJ_SIGN1(','))) {

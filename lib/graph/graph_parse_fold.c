@@ -34,7 +34,7 @@ static int zero_division(ej_parser *p, size_t offset)
     return EJ_PARSE_FAIL(p, offset, EINJIT_E_VALUE, "division of a number by zero");
 }
 
-int ej_parse_negate(ej_parser *p, ej_operand *operand, size_t offset)
+int ej_parse_negate(ej_parser *p, ej_parsed *operand, size_t offset)
 {
     ej_number *x = &operand->as.number;
     if (x->kind <= EJ_KIND_INT) {
@@ -201,7 +201,7 @@ bool ej_parse_folds(uint32_t sign)
     }
 }
 
-int ej_parse_fold(ej_parser *p, uint32_t sign, size_t offset, const ej_operand *a, const ej_operand *b, ej_operand *out)
+int ej_parse_fold(ej_parser *p, uint32_t sign, size_t offset, const ej_parsed *a, const ej_parsed *b, ej_parsed *out)
 {
     const ej_number *x = &a->as.number, *y = &b->as.number;
     ej_number result;

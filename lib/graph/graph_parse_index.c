@@ -11,12 +11,12 @@
 typedef struct items {
     size_t n, capacity;
     ej_index_item *all;
-    ej_operand tensor;  /* the index tensor ... */
+    ej_parsed tensor;  /* the index tensor ... */
     ptrdiff_t tensor_at; /* ... and its place among the items; -1 = none */
     ptrdiff_t ellipsis_at;
 } items;
 
-static int bound(ej_parser *p, const ej_operand *operand, int64_t open, int64_t *out)
+static int bound(ej_parser *p, const ej_parsed *operand, int64_t open, int64_t *out)
 {
     *out = open;
     if (operand->kind == EJ_OPERAND_NONE) return EINJIT_OK;
@@ -33,9 +33,9 @@ static bool item_ends(const ej_parser *p)
 }
 
 /* start:stop:step, at the first colon. */
-static int parse_range(ej_parser *p, const ej_operand *start, ej_index_item *item)
+static int parse_range(ej_parser *p, const ej_parsed *start, ej_index_item *item)
 {
-    ej_operand stop = {.kind = EJ_OPERAND_NONE}, step = {.kind = EJ_OPERAND_NONE};
+    ej_parsed stop = {.kind = EJ_OPERAND_NONE}, step = {.kind = EJ_OPERAND_NONE};
     EJ_TRY(ej_parse_advance(p));
     if (!item_ends(p)) EJ_TRY(ej_parse_expression(p, &stop));
     if (ej_parse_at(p, EJ_SIGN1(':'))) {
@@ -51,7 +51,7 @@ static int parse_range(ej_parser *p, const ej_operand *start, ej_index_item *ite
 }
 
 /* An expression that is not part of a range. */
-static int take_single(ej_parser *p, items *list, ej_operand *x, ej_index_item *item)
+static int take_single(ej_parser *p, items *list, ej_parsed *x, ej_index_item *item)
 {
     switch (x->kind) {
     case EJ_OPERAND_NONE: item->kind = EJ_INDEX_NEW_AXIS; return EINJIT_OK;
@@ -74,7 +74,7 @@ static int take_single(ej_parser *p, items *list, ej_operand *x, ej_index_item *
 
 static int parse_item(ej_parser *p, items *list)
 {
-    ej_operand first = {.kind = EJ_OPERAND_NONE, .offset = p->token.offset};
+    ej_parsed first = {.kind = EJ_OPERAND_NONE, .offset = p->token.offset};
     if (!EJ_PUSH_ROOM(p->scratch, list->all, list->capacity, list->n)) return ej_no_memory(p->err);
     ej_index_item *item = &list->all[list->n];
     memset(item, 0, sizeof *item);
@@ -105,7 +105,7 @@ static int parse_items(ej_parser *p, items *list)
     return ej_parse_advance(p);
 }
 
-static int make_slice(ej_parser *p, items *list, size_t offset, ej_operand *x)
+static int make_slice(ej_parser *p, items *list, size_t offset, ej_parsed *x)
 {
     ej_node node = {.op = EJ_OP_SLICE, .dtype = -1, .n_items = (uint32_t)list->n};
     node.items = EJ_NEW_ARRAY(&p->graph->arena, ej_index_item, list->n);
@@ -116,7 +116,7 @@ static int make_slice(ej_parser *p, items *list, size_t offset, ej_operand *x)
 }
 
 /* The axis of the tensor's place: from the end where an ellipsis stands in front of it. */
-static int make_select(ej_parser *p, const items *list, size_t offset, ej_operand *x)
+static int make_select(ej_parser *p, const items *list, size_t offset, ej_parsed *x)
 {
     for (size_t i = 0; i < list->n; i++) {
         const ej_index_item *item = &list->all[i];
@@ -127,7 +127,7 @@ static int make_select(ej_parser *p, const items *list, size_t offset, ej_operan
                                  "beside an index tensor only ':' and '...' can stand");
     }
     ej_node node = {.op = EJ_OP_INDEX_SELECT, .dtype = -1, .n_dims = 1};
-    ej_operand index = list->tensor, *operands[2] = {x, &index};
+    ej_parsed index = list->tensor, *operands[2] = {x, &index};
     node.dims = EJ_NEW_ARRAY(&p->graph->arena, int64_t, 1);
     if (!node.dims) return ej_no_memory(p->err);
     bool from_end = list->ellipsis_at >= 0 && list->ellipsis_at < list->tensor_at;
@@ -136,7 +136,7 @@ static int make_select(ej_parser *p, const items *list, size_t offset, ej_operan
     return ej_parse_node(p, &node, offset, x);
 }
 
-int ej_parse_index(ej_parser *p, ej_operand *x)
+int ej_parse_index(ej_parser *p, ej_parsed *x)
 {
     items list = {.tensor_at = -1, .ellipsis_at = -1};
     size_t offset = p->token.offset;

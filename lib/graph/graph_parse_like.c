@@ -6,7 +6,7 @@
  */
 #include "graph_parse.h"
 
-static int finish(ej_parser *p, ej_call *call, ej_node *node, uint32_t n, ej_operand *const *operands, ej_operand *out)
+static int finish(ej_parser *p, ej_call *call, ej_node *node, uint32_t n, ej_parsed *const *operands, ej_parsed *out)
 {
     node->dtype = -1;
     EJ_TRY(ej_parse_values(p, node, n, operands));
@@ -22,33 +22,33 @@ static int take_dim(ej_parser *p, ej_call *call, ej_node *node, int arg)
     return call->args[arg].given ? ej_call_int(p, call, arg, &node->dims[0]) : EINJIT_OK;
 }
 
-int ej_op_sum_to_size(ej_parser *p, ej_call *call, ej_operand *out)
+int ej_op_sum_to_size(ej_parser *p, ej_call *call, ej_parsed *out)
 {
     ej_node node = {.op = EJ_OP_SUM_TO_SIZE};
-    ej_operand like = call->args[1].operand, *operands[2] = {&call->args[0].operand, &like};
+    ej_parsed like = call->args[1].operand, *operands[2] = {&call->args[0].operand, &like};
     if (like.kind != EJ_OPERAND_SHAPE) return ej_call_refuse(p, call, 1, "the shape of a tensor, as y.shape");
     like.kind = EJ_OPERAND_VALUE;
     return finish(p, call, &node, 2, operands, out);
 }
 
-int ej_op_like(ej_parser *p, ej_call *call, ej_operand *out)
+int ej_op_like(ej_parser *p, ej_call *call, ej_parsed *out)
 {
     ej_node node = {.op = (uint8_t)call->row->detail};
-    ej_operand *operands[2] = {&call->args[0].operand, &call->args[1].operand};
+    ej_parsed *operands[2] = {&call->args[0].operand, &call->args[1].operand};
     return finish(p, call, &node, 2, operands, out);
 }
 
-int ej_op_unary(ej_parser *p, ej_call *call, ej_operand *out)
+int ej_op_unary(ej_parser *p, ej_call *call, ej_parsed *out)
 {
     ej_node node = {.op = (uint8_t)call->row->detail};
-    ej_operand *operands[1] = {&call->args[0].operand};
+    ej_parsed *operands[1] = {&call->args[0].operand};
     return finish(p, call, &node, 1, operands, out);
 }
 
-int ej_op_slice_scatter(ej_parser *p, ej_call *call, ej_operand *out)
+int ej_op_slice_scatter(ej_parser *p, ej_call *call, ej_parsed *out)
 {
     ej_node node = {.op = EJ_OP_SLICE_SCATTER, .n_items = 1};
-    ej_operand *operands[2] = {&call->args[0].operand, &call->args[1].operand};
+    ej_parsed *operands[2] = {&call->args[0].operand, &call->args[1].operand};
     EJ_TRY(take_dim(p, call, &node, 2));
     node.items = EJ_NEW(&p->graph->arena, ej_index_item);
     if (!node.items) return ej_no_memory(p->err);
@@ -60,13 +60,13 @@ int ej_op_slice_scatter(ej_parser *p, ej_call *call, ej_operand *out)
     return finish(p, call, &node, 2, operands, out);
 }
 
-int ej_op_split_as(ej_parser *p, ej_call *call, ej_operand *out)
+int ej_op_split_as(ej_parser *p, ej_call *call, ej_parsed *out)
 {
     ej_node node = {.op = EJ_OP_SPLIT_AS, .n_dims = 2};
-    ej_operand *list = &call->args[1].operand;
+    ej_parsed *list = &call->args[1].operand;
     if (list->kind != EJ_OPERAND_LIST || !list->n) return ej_call_refuse(p, call, 1, "a list of at least one tensor");
     node.dims = EJ_NEW_ARRAY(&p->graph->arena, int64_t, 2);
-    ej_operand **operands = EJ_NEW_ARRAY(p->scratch, ej_operand *, (size_t)list->n + 1);
+    ej_parsed **operands = EJ_NEW_ARRAY(p->scratch, ej_parsed *, (size_t)list->n + 1);
     if (!node.dims || !operands) return ej_no_memory(p->err);
     EJ_TRY(ej_call_int(p, call, 2, &node.dims[0]));
     EJ_TRY(ej_call_int(p, call, 3, &node.dims[1]));
@@ -76,10 +76,10 @@ int ej_op_split_as(ej_parser *p, ej_call *call, ej_operand *out)
     return finish(p, call, &node, list->n + 1, operands, out);
 }
 
-int ej_op_index_add_to(ej_parser *p, ej_call *call, ej_operand *out)
+int ej_op_index_add_to(ej_parser *p, ej_call *call, ej_parsed *out)
 {
     ej_node node = {.op = EJ_OP_INDEX_ADD_TO};
-    ej_operand *operands[3] = {&call->args[0].operand, &call->args[2].operand, &call->args[3].operand};
+    ej_parsed *operands[3] = {&call->args[0].operand, &call->args[2].operand, &call->args[3].operand};
     EJ_TRY(take_dim(p, call, &node, 1));
     return finish(p, call, &node, 3, operands, out);
 }

@@ -9,23 +9,23 @@
 
 #include "graph_parse.h"
 
-static int finish(ej_parser *p, ej_call *call, ej_node *node, uint32_t n_in, ej_operand *out)
+static int finish(ej_parser *p, ej_call *call, ej_node *node, uint32_t n_in, ej_parsed *out)
 {
-    ej_operand *operands[EJ_CALL_PARAMS];
+    ej_parsed *operands[EJ_CALL_PARAMS];
     for (uint32_t i = 0; i < n_in; i++) operands[i] = &call->args[i].operand;
     node->dtype = node->op == EJ_OP_CAST ? node->dtype : -1;
     EJ_TRY(ej_parse_values(p, node, n_in, operands));
     return ej_parse_node(p, node, call->offset, out);
 }
 
-int ej_op_pointwise(ej_parser *p, ej_call *call, ej_operand *out)
+int ej_op_pointwise(ej_parser *p, ej_call *call, ej_parsed *out)
 {
     int fn = call->row->detail;
     ej_node node = {.op = EJ_OP_MAP, .fn = (uint8_t)fn};
     return finish(p, call, &node, ej_fns[fn].arity, out);
 }
 
-int ej_op_div(ej_parser *p, ej_call *call, ej_operand *out)
+int ej_op_div(ej_parser *p, ej_call *call, ej_parsed *out)
 {
     static const char *const modes[] = {"floor", "trunc"};
     static const uint8_t functions[] = {EJ_FN_FLOOR_DIVIDE, EJ_FN_TRUNC_DIVIDE};
@@ -38,23 +38,23 @@ int ej_op_div(ej_parser *p, ej_call *call, ej_operand *out)
     return finish(p, call, &node, 2, out);
 }
 
-int ej_op_matmul(ej_parser *p, ej_call *call, ej_operand *out)
+int ej_op_matmul(ej_parser *p, ej_call *call, ej_parsed *out)
 {
     ej_node node = {.op = EJ_OP_MATMUL};
     return finish(p, call, &node, 2, out);
 }
 
-int ej_op_structural(ej_parser *p, ej_call *call, ej_operand *out)
+int ej_op_structural(ej_parser *p, ej_call *call, ej_parsed *out)
 {
     ej_node node = {.op = EJ_OP_STRUCTURAL};
-    const ej_operand *x = &call->args[0].operand;
+    const ej_parsed *x = &call->args[0].operand;
     EJ_TRY(ej_parse_flush(p, NULL)); /* it may be the node that waits */
     if (x->kind != EJ_OPERAND_VALUE || p->graph->nodes[x->value].op != EJ_OP_CONSTANT)
         return ej_call_refuse(p, call, 0, "a constant");
     return finish(p, call, &node, 1, out);
 }
 
-int ej_op_to(ej_parser *p, ej_call *call, ej_operand *out)
+int ej_op_to(ej_parser *p, ej_call *call, ej_parsed *out)
 {
     ej_node node = {.op = EJ_OP_CAST};
     if (call->args[1].operand.kind != EJ_OPERAND_DTYPE) return ej_call_refuse(p, call, 1, "a dtype");
@@ -65,7 +65,7 @@ int ej_op_to(ej_parser *p, ej_call *call, ej_operand *out)
 /* ---- einsum, tensordot ---- */
 
 /* The byte of the program that an error in the equation's text points at. */
-static size_t place_in_equation(const ej_parser *p, const ej_operand *text, const einjit_error *inner)
+static size_t place_in_equation(const ej_parser *p, const ej_parsed *text, const einjit_error *inner)
 {
     const char *s = p->lexer.text + text->as.text.inner;
     size_t n = text->as.text.inner_length, i = 0;
@@ -80,7 +80,7 @@ static size_t place_in_equation(const ej_parser *p, const ej_operand *text, cons
 
 static int parse_equation(ej_parser *p, ej_call *call, uint32_t n_operands, ej_equation **out)
 {
-    const ej_operand *text = &call->args[0].operand;
+    const ej_parsed *text = &call->args[0].operand;
     einjit_error inner;
     if (text->kind != EJ_OPERAND_TEXT) return ej_call_refuse(p, call, 0, "a string");
     if (text->as.text.escaped) return ej_call_refuse(p, call, 0, "a string without backslashes");
@@ -93,11 +93,11 @@ static int parse_equation(ej_parser *p, ej_call *call, uint32_t n_operands, ej_e
     return EJ_PARSE_FAIL(p, place_in_equation(p, text, &inner), status, "%s", inner.text);
 }
 
-int ej_op_einsum(ej_parser *p, ej_call *call, ej_operand *out)
+int ej_op_einsum(ej_parser *p, ej_call *call, ej_parsed *out)
 {
     static const char *const reduces[] = {"sum", "max", "min", "logsumexp", "or"}; /* in the order of EINJIT_REDUCE_* */
     static const char *const combines[] = {"mul", "add"};                         /* of EINJIT_COMBINE_* */
-    ej_operand *list = &call->args[1].operand;
+    ej_parsed *list = &call->args[1].operand;
     ej_node node = {.op = EJ_OP_EINSUM, .dtype = -1};
     int reduce = EINJIT_REDUCE_SUM, combine = EINJIT_COMBINE_MUL;
     if (call->args[1].given && list->kind != EJ_OPERAND_LIST) return ej_call_refuse(p, call, 1, "a list of tensors");
@@ -106,7 +106,7 @@ int ej_op_einsum(ej_parser *p, ej_call *call, ej_operand *out)
     if (call->args[3].given) EJ_TRY(ej_call_word(p, call, 3, combines, 2, &combine));
     node.fn = (uint8_t)reduce;
     node.combine = (uint8_t)combine;
-    ej_operand **operands = EJ_NEW_ARRAY(p->scratch, ej_operand *, list->n);
+    ej_parsed **operands = EJ_NEW_ARRAY(p->scratch, ej_parsed *, list->n);
     if (!operands) return ej_no_memory(p->err);
     for (uint32_t i = 0; i < list->n; i++) operands[i] = &list->as.items[i];
     EJ_TRY(ej_parse_values(p, &node, list->n, operands));
@@ -117,7 +117,7 @@ int ej_op_einsum(ej_parser *p, ej_call *call, ej_operand *out)
 static int pair_of_dims(ej_parser *p, ej_call *call, ej_node *node)
 {
     static const char wanted[] = "a number or a pair of equally long lists of integers";
-    ej_operand pair = call->args[2].operand;
+    ej_parsed pair = call->args[2].operand;
     uint32_t n[2];
     int64_t *dims[2];
     if (pair.kind != EJ_OPERAND_LIST || pair.n != 2) return ej_call_refuse(p, call, 2, wanted);
@@ -135,10 +135,10 @@ static int pair_of_dims(ej_parser *p, ej_call *call, ej_node *node)
     return EINJIT_OK;
 }
 
-int ej_op_tensordot(ej_parser *p, ej_call *call, ej_operand *out)
+int ej_op_tensordot(ej_parser *p, ej_call *call, ej_parsed *out)
 {
     ej_node node = {.op = EJ_OP_TENSORDOT, .integer = 2}; /* torch's default: the last two with the first two */
-    const ej_operand *dims = &call->args[2].operand;
+    const ej_parsed *dims = &call->args[2].operand;
     if (call->args[2].given && dims->kind == EJ_OPERAND_NUMBER) {
         EJ_TRY(ej_call_int(p, call, 2, &node.integer));
         if (node.integer < 0) return ej_call_refuse(p, call, 2, "at least 0");
@@ -151,7 +151,7 @@ int ej_op_tensordot(ej_parser *p, ej_call *call, ej_operand *out)
 
 /* ---- reductions and norms ---- */
 
-int ej_op_reduce(ej_parser *p, ej_call *call, ej_operand *out)
+int ej_op_reduce(ej_parser *p, ej_call *call, ej_parsed *out)
 {
     ej_node node = {.op = EJ_OP_REDUCE, .fn = (uint8_t)call->row->detail, .all_dims = true};
     if (ej_call_given(call, 1)) {
@@ -162,7 +162,7 @@ int ej_op_reduce(ej_parser *p, ej_call *call, ej_operand *out)
     return finish(p, call, &node, 1, out);
 }
 
-int ej_op_softmax(ej_parser *p, ej_call *call, ej_operand *out)
+int ej_op_softmax(ej_parser *p, ej_call *call, ej_parsed *out)
 {
     ej_node node = {.op = EJ_OP_SOFTMAX, .n_dims = 1, .dims = EJ_NEW_ARRAY(&p->graph->arena, int64_t, 1)};
     if (!node.dims) return ej_no_memory(p->err);
@@ -170,10 +170,10 @@ int ej_op_softmax(ej_parser *p, ej_call *call, ej_operand *out)
     return finish(p, call, &node, 1, out);
 }
 
-int ej_op_layer_norm(ej_parser *p, ej_call *call, ej_operand *out)
+int ej_op_layer_norm(ej_parser *p, ej_call *call, ej_parsed *out)
 {
     ej_node node = {.op = EJ_OP_LAYER_NORM, .dtype = -1, .n_dims = 1, .re = 1e-5};
-    ej_operand *operands[3] = {&call->args[0].operand};
+    ej_parsed *operands[3] = {&call->args[0].operand};
     uint32_t n_known = 0, n_in = 1;
     node.dims = EJ_NEW_ARRAY(&p->graph->arena, int64_t, 1);
     if (!node.dims) return ej_no_memory(p->err);
@@ -194,7 +194,7 @@ int ej_op_layer_norm(ej_parser *p, ej_call *call, ej_operand *out)
 
 /* ---- alternatives ---- */
 
-static bool is_guard(const ej_operand *guard)
+static bool is_guard(const ej_parsed *guard)
 {
     if (guard->kind != EJ_OPERAND_LIST || guard->n != 5) return false;
     for (uint32_t i = 0; i < 5; i += 2)
@@ -203,15 +203,15 @@ static bool is_guard(const ej_operand *guard)
 }
 
 /* [(1, x, 0, y, 1), ...]: three numbers a guard go to the node, the two values to `operands`. */
-static int parse_guards(ej_parser *p, ej_call *call, ej_node *node, ej_operand **operands)
+static int parse_guards(ej_parser *p, ej_call *call, ej_node *node, ej_parsed **operands)
 {
     static const char wanted[] = "a list of guards (alternative, x, axis of x, y, axis of y), the alternative not the first";
-    ej_operand *list = &call->args[2].operand;
+    ej_parsed *list = &call->args[2].operand;
     node->n_dims = 3 * list->n;
     node->dims = EJ_NEW_ARRAY(&p->graph->arena, int64_t, node->n_dims);
     if (!node->dims) return ej_no_memory(p->err);
     for (uint32_t g = 0; g < list->n; g++) {
-        ej_operand *guard = &list->as.items[g];
+        ej_parsed *guard = &list->as.items[g];
         if (!is_guard(guard)) return ej_call_refuse(p, call, 2, wanted);
         for (uint32_t i = 0; i < 3; i++) node->dims[3 * g + i] = guard->as.items[2 * i].as.number.integer;
         if (node->dims[3 * g] < 1 || node->dims[3 * g] >= node->integer) return ej_call_refuse(p, call, 2, wanted);
@@ -221,14 +221,14 @@ static int parse_guards(ej_parser *p, ej_call *call, ej_node *node, ej_operand *
     return EINJIT_OK;
 }
 
-int ej_op_choose(ej_parser *p, ej_call *call, ej_operand *out)
+int ej_op_choose(ej_parser *p, ej_call *call, ej_parsed *out)
 {
-    ej_operand *others = &call->args[1].operand, *guards = &call->args[2].operand;
+    ej_parsed *others = &call->args[1].operand, *guards = &call->args[2].operand;
     if (call->args[1].given && others->kind != EJ_OPERAND_LIST) return ej_call_refuse(p, call, 1, "values");
     if (call->args[2].given && guards->kind != EJ_OPERAND_LIST) return ej_call_refuse(p, call, 2, "a list");
     uint32_t n_others = call->args[1].given ? others->n : 0, n_guards = call->args[2].given ? guards->n : 0;
     ej_node node = {.op = EJ_OP_CHOOSE, .dtype = -1, .integer = 1 + (int64_t)n_others};
-    ej_operand **operands = EJ_NEW_ARRAY(p->scratch, ej_operand *, 1 + (size_t)n_others + 2 * (size_t)n_guards);
+    ej_parsed **operands = EJ_NEW_ARRAY(p->scratch, ej_parsed *, 1 + (size_t)n_others + 2 * (size_t)n_guards);
     if (!operands) return ej_no_memory(p->err);
     operands[0] = &call->args[0].operand;
     for (uint32_t i = 0; i < n_others; i++) operands[1 + i] = &others->as.items[i];
@@ -239,7 +239,7 @@ int ej_op_choose(ej_parser *p, ej_call *call, ej_operand *out)
 
 /* ---- numbers that have no literal ---- */
 
-int ej_op_float(ej_parser *p, ej_call *call, ej_operand *out)
+int ej_op_float(ej_parser *p, ej_call *call, ej_parsed *out)
 {
     static const char *const words[] = {"inf", "-inf", "nan"};
     static const double values[] = {(double)INFINITY, -(double)INFINITY, (double)NAN};
@@ -255,7 +255,7 @@ int ej_op_float(ej_parser *p, ej_call *call, ej_operand *out)
     return EINJIT_OK;
 }
 
-int ej_op_complex(ej_parser *p, ej_call *call, ej_operand *out)
+int ej_op_complex(ej_parser *p, ej_call *call, ej_parsed *out)
 {
     ej_number number = {.kind = EJ_KIND_COMPLEX};
     EJ_TRY(ej_call_real(p, call, 0, &number.re));

@@ -113,7 +113,7 @@ int ej_parse_flush(ej_parser *p, const ej_word *name)
     return ej_graph_append(p->graph, &p->last, &value, p->err);
 }
 
-int ej_parse_node(ej_parser *p, const ej_node *node, size_t offset, ej_operand *out)
+int ej_parse_node(ej_parser *p, const ej_node *node, size_t offset, ej_parsed *out)
 {
     EJ_TRY(ej_parse_flush(p, NULL));
     if (p->graph->n_nodes >= INT32_MAX) return EJ_PARSE_FAIL(p, offset, EINJIT_E_LIMIT, "more than 2^31 nodes");
@@ -128,9 +128,9 @@ int ej_parse_node(ej_parser *p, const ej_node *node, size_t offset, ej_operand *
 
 /* ---- operands as values ---- */
 
-ej_operand ej_parse_number_operand(const ej_number *number, size_t offset)
+ej_parsed ej_parse_number_operand(const ej_number *number, size_t offset)
 {
-    ej_operand operand;
+    ej_parsed operand;
     memset(&operand, 0, sizeof operand);
     operand.kind = EJ_OPERAND_NUMBER;
     operand.value = -1;
@@ -139,7 +139,7 @@ ej_operand ej_parse_number_operand(const ej_number *number, size_t offset)
     return operand;
 }
 
-const char *ej_operand_kind_name(const ej_operand *operand)
+const char *ej_operand_kind_name(const ej_parsed *operand)
 {
     switch (operand->kind) {
     case EJ_OPERAND_NONE: return "None";
@@ -153,12 +153,12 @@ const char *ej_operand_kind_name(const ej_operand *operand)
     }
 }
 
-int ej_parse_value(ej_parser *p, ej_operand *operand, ej_value *out)
+int ej_parse_value(ej_parser *p, ej_parsed *operand, ej_value *out)
 {
     if (operand->kind == EJ_OPERAND_NUMBER && operand->value < 0) {
         const ej_number *number = &operand->as.number;
         ej_node node = {.op = EJ_OP_SCALAR, .fn = number->kind, .dtype = -1};
-        ej_operand scalar;
+        ej_parsed scalar;
         node.integer = number->kind <= EJ_KIND_INT ? number->integer : 0;
         node.re = number->kind >= EJ_KIND_FLOAT ? number->re : 0;
         node.im = number->kind == EJ_KIND_COMPLEX ? number->im : 0;
@@ -172,7 +172,7 @@ int ej_parse_value(ej_parser *p, ej_operand *operand, ej_value *out)
     return EINJIT_OK;
 }
 
-int ej_parse_values(ej_parser *p, ej_node *node, uint32_t n, ej_operand *const *operands)
+int ej_parse_values(ej_parser *p, ej_node *node, uint32_t n, ej_parsed *const *operands)
 {
     node->in = EJ_NEW_ARRAY(&p->graph->arena, ej_value, n);
     if (!node->in) return ej_no_memory(p->err);

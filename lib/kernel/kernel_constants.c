@@ -8,6 +8,7 @@
  */
 #include <string.h>
 
+#include "base_list.h"
 #include "kernel.h"
 #include "opt.h"
 
@@ -18,17 +19,17 @@ enum { IN_CODE_BYTES = 4096 }; /* constants of at most so many bytes become part
 /* The input of the next name, or n_in at the end. */
 static int next_input(const ej_request *r, const char **at, size_t *input, einjit_error *err)
 {
-    *at += strspn(*at, ", ");
-    size_t length = strcspn(*at, ", ");
+    size_t length;
+    const char *name = ej_list_next(at, &length);
     *input = r->n_in;
-    if (!length) return EINJIT_OK;
+    if (!name) return EINJIT_OK;
     const ej_graph *graph = &r->graph->graph;
-    ej_value v = ej_graph_find_value(graph, *at, length);
+    ej_value v = ej_graph_find_value(graph, name, length);
     for (size_t i = 0; i < graph->n_inputs && v >= 0; i++)
         if (graph->inputs[i] == v) *input = i;
     if (*input == r->n_in)
-        return ej_fail(err, EINJIT_E_NAME, "no input of the graph is called '%.*s'", length > 99 ? 99 : (int)length, *at);
-    *at += length;
+        return ej_fail(err, EINJIT_E_NAME, "no input of the graph is called '%.*s'", length > 99 ? 99 : (int)length,
+                       name);
     return EINJIT_OK;
 }
 

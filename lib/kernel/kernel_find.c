@@ -13,6 +13,7 @@
  */
 #include <string.h>
 
+#include "base_list.h"
 #include "cache.h"
 
 /* ---- what a request must be before anything reads it ---- */
@@ -125,16 +126,14 @@ static int32_t symbol_by_name(const ej_graph *graph, const char *name, size_t le
 
 static int read_list(open_symbols *open, const ej_graph *graph, const char *list, einjit_error *err)
 {
-    while (*list) {
-        list += strspn(list, ", ");
-        size_t length = strcspn(list, ", ");
-        if (!length) break;
-        int32_t id = symbol_by_name(graph, list, length);
+    size_t length;
+    for (const char *name; (name = ej_list_next(&list, &length));) {
+        int32_t id = symbol_by_name(graph, name, length);
         if (id < 0)
-            return ej_fail(err, EINJIT_E_NAME, "no extent of the graph is called '%.*s'", length > 99 ? 99 : (int)length, list);
+            return ej_fail(err, EINJIT_E_NAME, "no extent of the graph is called '%.*s'",
+                           length > 99 ? 99 : (int)length, name);
         if (open->n_asked == EJ_OPEN_MAX) return ej_fail(err, EINJIT_E_LIMIT, "more than %d open extents", EJ_OPEN_MAX);
         open->asked[open->n_asked++] = id;
-        list += length;
     }
     return EINJIT_OK;
 }

@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+#include "base_list.h"
+
 const ej_pass ej_passes[] = { /* run in this order; above each row why it stands there */
     /* dead users would keep einsums apart */
     {"dce", ej_opt_dce, EJ_EXACT, "drop values that no result needs"},
@@ -75,6 +77,7 @@ int ej_opt_run_pass(ej_graph *graph, const ej_pass *pass, ej_job *job)
 {
     size_t n_changed = 0;
     kept before = look_at(graph, job);
+    if (ej_is_left_out(pass->name)) return EINJIT_OK;
     if (job->watch) EJ_TRY(job->watch->before(job->watch, graph, pass, job));
     EJ_TRY(pass->run(graph, job, &n_changed));
     EJ_TRY(check_pass(graph, pass, before, n_changed, job));
@@ -102,25 +105,18 @@ static int find_pass(const char *name, size_t length, const ej_pass **out, ej_jo
     return fail_name(name, length, job);
 }
 
-/* The word at *at, spaces and commas around it taken; 0: the end. */
-static size_t next_word(const char **at)
-{
-    *at += strspn(*at, ", \t");
-    return strcspn(*at, ", \t");
-}
-
 int ej_opt_run(ej_graph *graph, const char *names, struct ej_job *job)
 {
     const ej_pass *pass;
+    const char *at = names, *word;
     size_t length;
-    for (const char *at = names; at && (length = next_word(&at)); at += length) /* nothing runs when one is unknown */
-        EJ_TRY(find_pass(at, length, &pass, job));
+    while ((word = ej_list_next(&at, &length))) /* nothing runs when one is unknown */
+        EJ_TRY(find_pass(word, length, &pass, job));
     if (job->verify) EJ_TRY(ej_graph_verify(graph, job->err));
-    if (!names)
-        for (size_t p = 0; p < ej_n_passes; p++)
-            if (!held_back(&ej_passes[p], job)) EJ_TRY(ej_opt_run_pass(graph, &ej_passes[p], job));
-    for (const char *at = names; at && (length = next_word(&at)); at += length) {
-        EJ_TRY(find_pass(at, length, &pass, job));
+    for (size_t p = 0; p < ej_n_passes && !names; p++)
+        if (!held_back(&ej_passes[p], job)) EJ_TRY(ej_opt_run_pass(graph, &ej_passes[p], job));
+    for (at = names; (word = ej_list_next(&at, &length));) {
+        EJ_TRY(find_pass(word, length, &pass, job));
         EJ_TRY(ej_opt_run_pass(graph, pass, job));
     }
     return EINJIT_OK;

@@ -5,13 +5,14 @@
 #include "opt.h"
 
 /* Axis p of x has the extent of axis q of y. */
-typedef struct ej_guard {
+typedef struct ej_choice_guard {
     ej_value x, y;
     int32_t p, q;
-} ej_guard;
+} ej_choice_guard;
 
 /* choose(first, second), the second with guards. */
-int ej_edit_choose(ej_edit *e, ej_value first, ej_value second, size_t n_guards, const ej_guard *guards, ej_value *out);
+int ej_edit_choose(ej_edit *e, ej_value first, ej_value second, size_t n_guards, const ej_choice_guard *guards,
+                   ej_value *out);
 /* A node like v with arrays of its own, over the operands `in` (NULL: those of v) and with dims[0] set to `dim` unless it is
  * EJ_KEEP_DIM. */
 #define EJ_KEEP_DIM INT64_MIN

@@ -31,7 +31,7 @@ bool ej_distribute_alike(ej_known_dtype part, ej_known_dtype whole)
     return ej_known_inexact(part) && ej_known_inexact(whole) && ej_dtypes[part.dtype].real == ej_dtypes[whole.dtype].real;
 }
 
-ej_value ej_distribute_left_out(const ej_distribute *d, const ej_member *member)
+ej_value ej_distribute_left_out(const ej_distribute *d, const ej_addend *member)
 {
     return d->graph->nodes[d->terms[member->term].product].in[member->left_out];
 }

@@ -35,10 +35,10 @@ typedef struct ej_cofactor {
 } ej_cofactor;
 
 /* Products that differ in one operand each. */
-typedef struct ej_member {
+typedef struct ej_addend {
     size_t term;
     uint32_t left_out;
-} ej_member;
+} ej_addend;
 typedef struct ej_group {
     size_t first, n;
 } ej_group;
@@ -65,7 +65,7 @@ typedef struct ej_distribute {
     size_t n_cofactors, cap_cofactors;
     ej_cofactor *cofactors;
     size_t n_members, cap_members;
-    ej_member *members;
+    ej_addend *members;
     size_t n_groups, cap_groups;
     ej_group *groups;
     /* nodes made so far: the same sum of the same values is made once */
@@ -77,7 +77,7 @@ enum { EJ_DISTRIBUTE_OPERANDS = 8 }; /* products with more are left alone: an op
 
 /* Nothing rounds coarser, and nothing wraps elsewhere, when `part` is computed in front of what gives `whole`. */
 bool ej_distribute_alike(ej_known_dtype part, ej_known_dtype whole);
-ej_value ej_distribute_left_out(const ej_distribute *d, const ej_member *member);
+ej_value ej_distribute_left_out(const ej_distribute *d, const ej_addend *member);
 
 /* ---- opt_distribute_term.c: d->root's terms, with their products ---- */
 int ej_distribute_collect(ej_distribute *d);

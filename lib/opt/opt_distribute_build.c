@@ -67,7 +67,7 @@ static int add_to(ej_distribute *d, ej_value *sum, ej_value value, bool minus)
 }
 
 /* The operand of one member with the factors of its term, innermost first. */
-static int scaled_operand(ej_distribute *d, const ej_member *member, ej_value *out)
+static int scaled_operand(ej_distribute *d, const ej_addend *member, ej_value *out)
 {
     const ej_term_of_sum *term = &d->terms[member->term];
     *out = ej_distribute_left_out(d, member);
@@ -110,7 +110,7 @@ static int sum_terms(ej_distribute *d, const ej_group *group, ej_value *out)
 /* The first member's product over the sum in the place of its operand. */
 static int factored(ej_distribute *d, const ej_group *group, ej_value *out)
 {
-    const ej_member *base = &d->members[group->first];
+    const ej_addend *base = &d->members[group->first];
     ej_node node = d->graph->nodes[d->terms[base->term].product];
     ej_value *in = EJ_JOB_ARRAY(d->job, ej_value, node.n_in), sum;
     if (!in) return ej_no_memory(d->job->err);
@@ -131,25 +131,25 @@ static bool same_extent(const ej_distribute *d, ej_value x, ej_value y, int32_t 
 }
 
 /* How many axes the operand has: known, or the labels say it. */
-static int32_t rank_of(const ej_distribute *d, const ej_member *member)
+static int32_t rank_of(const ej_distribute *d, const ej_addend *member)
 {
     int32_t rank = d->shapes->of[ej_distribute_left_out(d, member)].rank;
     const ej_node *node = &d->graph->nodes[d->terms[member->term].product];
     return rank < 0 && node->equation ? (int32_t)node->equation->terms[member->left_out].n : rank;
 }
 
-static int find_guards(ej_distribute *d, const ej_group *group, ej_guard **out, size_t *n)
+static int find_guards(ej_distribute *d, const ej_group *group, ej_choice_guard **out, size_t *n)
 {
-    const ej_member *base = &d->members[group->first];
+    const ej_addend *base = &d->members[group->first];
     int32_t rank = rank_of(d, base);
-    ej_guard *guards = EJ_JOB_ARRAY(d->job, ej_guard, (size_t)rank * group->n);
+    ej_choice_guard *guards = EJ_JOB_ARRAY(d->job, ej_choice_guard, (size_t)rank * group->n);
     if (!guards) return ej_no_memory(d->job->err);
     *out = guards;
     if (EJ_BROKEN(DISTRIBUTE_GUARD)) return EINJIT_OK;
     for (size_t m = group->first + 1; m < group->first + group->n; m++) {
         ej_value x = ej_distribute_left_out(d, base), y = ej_distribute_left_out(d, &d->members[m]);
         for (int32_t axis = 0; axis < rank; axis++)
-            if (!same_extent(d, x, y, axis)) guards[(*n)++] = (ej_guard){x, y, axis, axis};
+            if (!same_extent(d, x, y, axis)) guards[(*n)++] = (ej_choice_guard){x, y, axis, axis};
     }
     return EINJIT_OK;
 }
@@ -157,7 +157,7 @@ static int find_guards(ej_distribute *d, const ej_group *group, ej_guard **out, 
 static int offer(ej_distribute *d, const ej_group *group, ej_value *out)
 {
     ej_value first, second;
-    ej_guard *guards = NULL;
+    ej_choice_guard *guards = NULL;
     size_t n = 0;
     EJ_TRY(find_guards(d, group, &guards, &n));
     EJ_TRY(sum_terms(d, group, &first));

@@ -173,7 +173,7 @@ static int take_list(ej_distribute *d, int32_t head)
     size_t last = d->n_terms;
     for (int32_t at = head; at >= 0; at = d->cofactors[at].next) {
         const ej_cofactor *c = &d->cofactors[at];
-        ej_member member = {c->term, c->left_out};
+        ej_addend member = {c->term, c->left_out};
         if (d->terms[c->term].taken || c->term == last) continue;
         last = c->term;
         if (d->offers && d->n_members > group.first &&

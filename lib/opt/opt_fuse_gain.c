@@ -67,7 +67,7 @@ void ej_fuse_weigh(ej_fuse *f)
     for (size_t v = 0; v < f->graph->n_nodes; v++) {
         const ej_node *node = &f->graph->nodes[v];
         if (!f->forms[v].equation) continue;
-        if (ej_is_contraction(node)) f->wanted[v] = true;
+        if (ej_is_contraction(node) || EJ_LEFT_OUT(FUSE_GAIN)) f->wanted[v] = true;
         else if (node->op == EJ_OP_MAP) f->wanted[v] = wants_product(f, (ej_value)v);
         else if (node->op == EJ_OP_REDUCE) f->wanted[v] = wants_sum(f, node->in[0]);
         else f->wanted[v] = is_wanted(f, node->in[0]);

@@ -25,13 +25,13 @@
 enum { MOST_ROUNDS = 16, MOST_RUNS = 3 };
 
 typedef struct decision {
-    ej_scalar *s;
+    ej_scaling *s;
     bool *demanded;     /* the full value is needed */
     double *price;      /* of leaving the value's factor to its users */
 } decision;
 
 /* Operations over v's array that a factor comes to. */
-static double steps(const ej_scalar *s, ej_value v, const ej_factor *f)
+static double steps(const ej_scaling *s, ej_value v, const ej_factor *f)
 {
     return ej_scalar_cost(s, v) * (double)ej_factor_steps(f, s->dtypes[v]);
 }
@@ -49,7 +49,7 @@ static double brought(const decision *d, ej_value v, const ej_linear *linear)
 /* What v asks of its operands. */
 static void look_at(decision *d, ej_value v)
 {
-    ej_scalar *s = d->s;
+    ej_scaling *s = d->s;
     const ej_node *node = &s->graph->nodes[v];
     const ej_push *push = &s->push[v];
     const ej_linear linear = ej_opt_linear(s->graph, node);
@@ -64,7 +64,7 @@ static void look_at(decision *d, ej_value v)
 
 /* v's operand leaves v a factor that costs v as much as it would cost the operand: that may as well multiply, as it is
  * written. */
-static bool multiplies_apart(const ej_scalar *s, ej_value v, ej_value *operand)
+static bool multiplies_apart(const ej_scaling *s, ej_value v, ej_value *operand)
 {
     const ej_node *node = &s->graph->nodes[v];
     if (!s->stay[v] || node->op != EJ_OP_MAP || !s->n_own[v] || !s->push[v].through) return false;
@@ -77,7 +77,7 @@ static bool multiplies_apart(const ej_scalar *s, ej_value v, ej_value *operand)
 static int one_round(decision *d, bool *settled)
 {
     const double slack = 1e-9; /* thirds do not add up to one */
-    ej_scalar *s = d->s;
+    ej_scaling *s = d->s;
     for (size_t v = 0; v < s->n; v++) {
         d->demanded[v] = false;
         d->price[v] = 0;
@@ -106,7 +106,7 @@ static int one_round(decision *d, bool *settled)
 /* Multiplications over arrays that were written, and that are left. */
 static bool pays(const decision *d)
 {
-    const ej_scalar *s = d->s;
+    const ej_scaling *s = d->s;
     double written = 0, left = 0;
     for (size_t v = 0; v < s->n; v++) {
         bool multiplies = !ej_factor_is_one(&s->push[v].factor) && (s->stay[v] || d->demanded[v]);
@@ -117,7 +117,7 @@ static bool pays(const decision *d)
     return left <= written;
 }
 
-static int decide(ej_scalar *s, bool *goes)
+static int decide(ej_scaling *s, bool *goes)
 {
     decision d = {.s = s};
     bool settled = false;
@@ -129,10 +129,10 @@ static int decide(ej_scalar *s, bool *goes)
     return EINJIT_OK;
 }
 
-static int create(ej_scalar *s, ej_graph *graph, ej_job *job)
+static int create(ej_scaling *s, ej_graph *graph, ej_job *job)
 {
     size_t n = graph->n_nodes, n_edges = 0;
-    *s = (ej_scalar){.graph = graph, .job = job, .n = n};
+    *s = (ej_scaling){.graph = graph, .job = job, .n = n};
     s->edges = EJ_JOB_ARRAY(job, uint32_t, n);
     if (!s->edges) return ej_no_memory(job->err);
     for (size_t v = 0; v < n; v++) {
@@ -152,7 +152,7 @@ static int create(ej_scalar *s, ej_graph *graph, ej_job *job)
 
 /* What the next who moves numbers cannot see any more. Where numbers were too far from each other to meet, one may have gone
  * on and made room for the other: twice over the same values would be too far. */
-static void note_drift(const ej_scalar *s)
+static void note_drift(const ej_scaling *s)
 {
     double *drift = s->graph->drift, most[2] = {1, 1};
     for (size_t v = 0; v < s->n; v++) {
@@ -166,12 +166,12 @@ static void note_drift(const ej_scalar *s)
     s->graph->moved = true;
 }
 
-static bool is_too_far(const ej_scalar *s)
+static bool is_too_far(const ej_scaling *s)
 {
     return s->graph->moved && (s->blocked[0] || s->blocked[1]);
 }
 
-static bool has_scalars(const ej_scalar *s)
+static bool has_scalars(const ej_scaling *s)
 {
     for (size_t v = 0; v < s->n; v++)
         if (s->n_own[v]) return true;
@@ -182,7 +182,7 @@ static bool has_scalars(const ej_scalar *s)
 int ej_opt_scalar(ej_graph *graph, ej_job *job, size_t *n_changed)
 {
     for (int run = 0; run < MOST_RUNS; run++) {
-        ej_scalar s;
+        ej_scaling s;
         size_t changed = 0;
         bool goes = false;
         EJ_TRY(create(&s, graph, job));

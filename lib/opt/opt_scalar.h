@@ -51,7 +51,7 @@ typedef struct ej_push {
     ej_factor factor, number;
 } ej_push;
 
-typedef struct ej_scalar {
+typedef struct ej_scaling {
     ej_graph *graph;
     ej_job *job;
     size_t n;                       /* nodes of the graph as it was */
@@ -65,21 +65,21 @@ typedef struct ej_scalar {
     ej_push *push;                  /* per node */
     bool *stay;                     /* per value: its factor is multiplied in here */
     bool blocked[2];                /* numbers are too far from each other to meet; as ej_graph.drift */
-} ej_scalar;
+} ej_scaling;
 
 /* The factor that users see. */
-static inline const ej_factor *ej_scalar_pending(const ej_scalar *s, ej_value v)
+static inline const ej_factor *ej_scalar_pending(const ej_scaling *s, ej_value v)
 {
     return s->stay[v] ? &ej_factor_one : &s->push[v].factor;
 }
-int ej_scalar_cost(const ej_scalar *s, ej_value v); /* of multiplying it: 0 for rank 0, else 1 */
+int ej_scalar_cost(const ej_scaling *s, ej_value v); /* of multiplying it: 0 for rank 0, else 1 */
 /* The signs of v's zeros count, and any product may change them: it is complex, or may be. */
-bool ej_scalar_is_delicate(const ej_scalar *s, ej_value v);
+bool ej_scalar_is_delicate(const ej_scaling *s, ej_value v);
 bool ej_factor_is_positive(const ej_factor *a); /* a positive number, and nothing else */
 
 bool ej_scalar_number(const ej_node *node, ej_factor *out); /* of a literal or a constant of rank 0; not of bool */
-int ej_scalar_roles(ej_scalar *s);                  /* opt_scalar_role.c: fills roles, own, n_own */
-int ej_scalar_push(ej_scalar *s, ej_value v);       /* opt_scalar_push.c: fills push[v] */
-int ej_scalar_write(ej_scalar *s, size_t *n_changed); /* opt_scalar_write.c: the graph with factors where they end */
+int ej_scalar_roles(ej_scaling *s);                  /* opt_scalar_role.c: fills roles, own, n_own */
+int ej_scalar_push(ej_scaling *s, ej_value v);       /* opt_scalar_push.c: fills push[v] */
+int ej_scalar_write(ej_scaling *s, size_t *n_changed); /* opt_scalar_write.c: the graph with factors where they end */
 
 #endif

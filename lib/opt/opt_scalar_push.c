@@ -11,12 +11,12 @@
 
 #include "opt_scalar.h"
 
-static const ej_node *node_of(const ej_scalar *s, ej_value v)
+static const ej_node *node_of(const ej_scaling *s, ej_value v)
 {
     return &s->graph->nodes[v];
 }
 
-static uint8_t role(const ej_scalar *s, ej_value v, uint32_t k)
+static uint8_t role(const ej_scaling *s, ej_value v, uint32_t k)
 {
     return s->roles[s->edges[v] + k];
 }
@@ -24,12 +24,12 @@ static uint8_t role(const ej_scalar *s, ej_value v, uint32_t k)
 /* ---- which factors ---- */
 
 /* The imaginary part of a real number is 0, also of Inf: no factor may come near it. */
-static bool is_complex(const ej_scalar *s, ej_value v)
+static bool is_complex(const ej_scaling *s, ej_value v)
 {
     return s->dtypes[v].dtype >= 0 && ej_dtype_is_complex(s->dtypes[v].dtype);
 }
 
-static bool is_real(const ej_scalar *s, const ej_factor *f)
+static bool is_real(const ej_scaling *s, const ej_factor *f)
 {
     if (f->im != 0) return false;
     for (uint8_t i = 0; i < f->n; i++)
@@ -38,7 +38,7 @@ static bool is_real(const ej_scalar *s, const ej_factor *f)
 }
 
 /* May a value of v's dtype carry the factor? */
-static bool fits_value(const ej_scalar *s, const ej_factor *f, ej_value v)
+static bool fits_value(const ej_scaling *s, const ej_factor *f, ej_value v)
 {
     ej_known_dtype known = s->dtypes[v];
     if (known.weak || !ej_known_inexact(known) || !ej_factor_in_bounds(f, known, s->graph->drift)) return false;
@@ -49,7 +49,7 @@ static bool fits_value(const ej_scalar *s, const ej_factor *f, ej_value v)
 }
 
 /* Would the signs of v's zeros change, though they count? The factor is that of the operands. */
-static bool changes_zeros(const ej_scalar *s, ej_value v, const ej_linear *linear, const ej_factor *f)
+static bool changes_zeros(const ej_scaling *s, ej_value v, const ej_linear *linear, const ej_factor *f)
 {
     if (!s->zeros[v] || EJ_BROKEN(SCALAR_ZEROS)) return false;
     if (ej_scalar_is_delicate(s, v)) return linear->signs != EJ_ZEROS_MOVE || node_of(s, v)->op == EJ_OP_CAST;
@@ -57,14 +57,14 @@ static bool changes_zeros(const ej_scalar *s, ej_value v, const ej_linear *linea
 }
 
 /* Casts that lose neither range nor digits. */
-static bool cast_widens(const ej_scalar *s, const ej_node *node)
+static bool cast_widens(const ej_scaling *s, const ej_node *node)
 {
     int from = s->dtypes[node->in[0]].dtype;
     return from >= 0 && einjit_dtype_promote(from, node->dtype) == node->dtype;
 }
 
 /* The factor as it is behind the node; false: it does not get through. */
-static bool pass(const ej_scalar *s, const ej_linear *linear, ej_push *push)
+static bool pass(const ej_scaling *s, const ej_linear *linear, ej_push *push)
 {
     ej_factor *f = &push->factor;
     bool signs_only = linear->takes == EJ_TAKES_POSITIVE;
@@ -88,7 +88,7 @@ static bool pass(const ej_scalar *s, const ej_linear *linear, ej_push *push)
 /* ---- each operand by itself ---- */
 
 /* The real number over the last operand. */
-static bool number_above(const ej_scalar *s, const ej_node *node, double *out)
+static bool number_above(const ej_scaling *s, const ej_node *node, double *out)
 {
     const ej_node *top = node_of(s, node->in[0]);
     *out = 1;
@@ -100,7 +100,7 @@ static bool number_above(const ej_scalar *s, const ej_node *node, double *out)
 }
 
 /* 5 / (2 x) is 2.5 / x: the number takes in what would have to be multiplied. */
-static bool absorb(const ej_scalar *s, const ej_node *node, ej_push *push)
+static bool absorb(const ej_scaling *s, const ej_node *node, ej_push *push)
 {
     ej_value below = node->in[node->n_in - 1];
     const ej_factor *f = ej_scalar_pending(s, below);
@@ -116,7 +116,7 @@ static bool absorb(const ej_scalar *s, const ej_node *node, ej_push *push)
 }
 
 /* Multiplies into what is there; false: out of bounds, or too many factors. */
-static int multiply_in(ej_scalar *s, ej_value v, ej_factor *product, const ej_factor *f, int power, bool *fits)
+static int multiply_in(ej_scaling *s, ej_value v, ej_factor *product, const ej_factor *f, int power, bool *fits)
 {
     EJ_TRY(ej_factor_multiply(product, f, power, fits, s->job));
     if (!*fits || ej_factor_in_bounds(product, s->dtypes[v], s->graph->drift)) return EINJIT_OK;
@@ -126,7 +126,7 @@ static int multiply_in(ej_scalar *s, ej_value v, ej_factor *product, const ej_fa
 }
 
 /* The product of what comes in, and behind it the node's own. */
-static int product_of_each(ej_scalar *s, ej_value v, const ej_linear *linear, ej_push *push, bool *fits)
+static int product_of_each(ej_scaling *s, ej_value v, const ej_linear *linear, ej_push *push, bool *fits)
 {
     const ej_node *node = node_of(s, v);
     ej_factor own = s->own[v], product = ej_factor_one;
@@ -147,7 +147,7 @@ static int product_of_each(ej_scalar *s, ej_value v, const ej_linear *linear, ej
 
 /* A number out of bounds stays where it is, and nothing that has a size passes it: x * 1e-3 * 3e38 is finite where
  * x * 3e38 * 1e-3 is not. */
-static bool meets_extreme_number(const ej_scalar *s, ej_value v, const ej_factor *passing)
+static bool meets_extreme_number(const ej_scaling *s, ej_value v, const ej_factor *passing)
 {
     const ej_node *node = node_of(s, v);
     ej_factor f;
@@ -157,7 +157,7 @@ static bool meets_extreme_number(const ej_scalar *s, ej_value v, const ej_factor
     return false;
 }
 
-static int push_each(ej_scalar *s, ej_value v, const ej_linear *linear, ej_push *push)
+static int push_each(ej_scaling *s, ej_value v, const ej_linear *linear, ej_push *push)
 {
     const ej_node *node = node_of(s, v);
     bool fits;
@@ -182,7 +182,7 @@ static bool is_zero(const ej_node *node)
 }
 
 /* a + -b, -a + b, a - -b: the signs go into the operation. */
-static bool push_signs(const ej_scalar *s, const ej_node *node, const ej_linear *linear, ej_push *push)
+static bool push_signs(const ej_scaling *s, const ej_node *node, const ej_linear *linear, ej_push *push)
 {
     const ej_factor *a = ej_scalar_pending(s, node->in[0]), *b = ej_scalar_pending(s, node->in[1]);
     ej_factor turned = ej_factor_negated(*b);
@@ -196,7 +196,7 @@ static bool push_signs(const ej_scalar *s, const ej_node *node, const ej_linear 
 }
 
 /* A zero of the program is in step with every number; values of rank 0 may be Inf, and negative numbers give it a sign. */
-static bool in_step(const ej_scalar *s, ej_value v, const ej_linear *linear, ej_push *push)
+static bool in_step(const ej_scaling *s, ej_value v, const ej_linear *linear, ej_push *push)
 {
     const ej_node *node = node_of(s, v);
     const ej_factor *first = NULL;
@@ -217,7 +217,7 @@ static bool in_step(const ej_scalar *s, ej_value v, const ej_linear *linear, ej_
     return !(zeros && (first->n || (s->zeros[v] && !ej_factor_is_positive(first))));
 }
 
-static void push_joint(const ej_scalar *s, ej_value v, const ej_linear *linear, ej_push *push)
+static void push_joint(const ej_scaling *s, ej_value v, const ej_linear *linear, ej_push *push)
 {
     const ej_node *node = node_of(s, v);
     bool stands = in_step(s, v, linear, push) || push_signs(s, node, linear, push);
@@ -227,7 +227,7 @@ static void push_joint(const ej_scalar *s, ej_value v, const ej_linear *linear, 
 
 /* ---- the node ---- */
 
-static bool nothing_comes_in(const ej_scalar *s, ej_value v, const ej_linear *linear)
+static bool nothing_comes_in(const ej_scaling *s, ej_value v, const ej_linear *linear)
 {
     const ej_node *node = node_of(s, v);
     for (uint32_t k = 0; k < node->n_in; k++) {
@@ -237,7 +237,7 @@ static bool nothing_comes_in(const ej_scalar *s, ej_value v, const ej_linear *li
     return true;
 }
 
-int ej_scalar_push(ej_scalar *s, ej_value v)
+int ej_scalar_push(ej_scaling *s, ej_value v)
 {
     ej_push *push = &s->push[v], own = {.factor = s->own[v]};
     *push = own;

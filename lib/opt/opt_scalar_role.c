@@ -13,13 +13,13 @@ static bool floating(ej_known_dtype known)
     return !known.weak && ej_known_inexact(known);
 }
 
-bool ej_scalar_is_delicate(const ej_scalar *s, ej_value v)
+bool ej_scalar_is_delicate(const ej_scaling *s, ej_value v)
 {
     int dtype = s->dtypes[v].dtype;
     return s->zeros[v] && (dtype < 0 || ej_dtype_is_complex(dtype));
 }
 
-int ej_scalar_cost(const ej_scalar *s, ej_value v)
+int ej_scalar_cost(const ej_scaling *s, ej_value v)
 {
     return s->shapes->of[v].rank != 0;
 }
@@ -53,7 +53,7 @@ bool ej_scalar_number(const ej_node *node, ej_factor *out)
 /* ---- roles ---- */
 
 /* `rest` stays what it is without that operand. */
-static bool rest_keeps_its_dtype(const ej_scalar *s, ej_value operand, ej_known_dtype rest)
+static bool rest_keeps_its_dtype(const ej_scaling *s, ej_value operand, ej_known_dtype rest)
 {
     ej_known_dtype own = s->dtypes[operand];
     if (!floating(rest)) return false;
@@ -62,7 +62,7 @@ static bool rest_keeps_its_dtype(const ej_scalar *s, ej_value operand, ej_known_
     return own.kind <= EJ_KIND_FLOAT || (rest.dtype >= 0 && ej_dtype_is_complex(rest.dtype));
 }
 
-static uint8_t role_of(const ej_scalar *s, ej_value operand, ej_known_dtype rest, ej_factor *out)
+static uint8_t role_of(const ej_scaling *s, ej_value operand, ej_known_dtype rest, ej_factor *out)
 {
     const ej_node *node = &s->graph->nodes[operand];
     if (!rest_keeps_its_dtype(s, operand, rest)) return EJ_ROLE_ARRAY;
@@ -72,7 +72,7 @@ static uint8_t role_of(const ej_scalar *s, ej_value operand, ej_known_dtype rest
 }
 
 /* Puts operand k among the scalars of v if the product stays in bounds. */
-static int take(ej_scalar *s, ej_value v, uint32_t k, ej_known_dtype rest, int power)
+static int take(ej_scaling *s, ej_value v, uint32_t k, ej_known_dtype rest, int power)
 {
     ej_value operand = s->graph->nodes[v].in[k];
     ej_factor factor = ej_factor_one, product = s->own[v];
@@ -99,12 +99,12 @@ static int take(ej_scalar *s, ej_value v, uint32_t k, ej_known_dtype rest, int p
 }
 
 /* By rank 0 the operand is a scalar, whatever its dtype. */
-static bool looks_scalar(const ej_scalar *s, ej_value operand)
+static bool looks_scalar(const ej_scaling *s, ej_value operand)
 {
     return s->shapes->of[operand].rank == 0;
 }
 
-static int roles_of_map(ej_scalar *s, ej_value v)
+static int roles_of_map(ej_scaling *s, ej_value v)
 {
     const ej_node *node = &s->graph->nodes[v];
     if (node->fn == EJ_FN_NEG && floating(s->dtypes[v])) {
@@ -123,7 +123,7 @@ static int roles_of_map(ej_scalar *s, ej_value v)
 }
 
 /* Terms without labels over a value of rank 0; one operand must be left. */
-static int roles_of_einsum(ej_scalar *s, ej_value v)
+static int roles_of_einsum(ej_scaling *s, ej_value v)
 {
     const ej_node *node = &s->graph->nodes[v];
     uint32_t n_rest = 0;
@@ -139,7 +139,7 @@ static int roles_of_einsum(ej_scalar *s, ej_value v)
     return EINJIT_OK;
 }
 
-int ej_scalar_roles(ej_scalar *s)
+int ej_scalar_roles(ej_scaling *s)
 {
     for (size_t v = 0; v < s->n; v++) {
         s->own[v] = ej_factor_one;

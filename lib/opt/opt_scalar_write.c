@@ -10,7 +10,7 @@
 #include "opt_scalar.h"
 
 typedef struct writer {
-    ej_scalar *s;
+    ej_scaling *s;
     ej_edit edit;
     ej_value *bare, *full; /* per old value; full -1: not written yet */
     ej_value *in;          /* of the node being written */
@@ -156,7 +156,7 @@ static int changed_node(writer *w, ej_value v, ej_node node, ej_value *out)
 /* Fills w->in; false: nothing differs from what is written. */
 static int operands_of(writer *w, ej_value v, const ej_node *node, bool *changed)
 {
-    const ej_scalar *s = w->s;
+    const ej_scaling *s = w->s;
     ej_linear linear = ej_opt_linear(s->graph, node);
     const ej_push *push = &s->push[v];
     *changed = push->flip || push->swap || push->absorbs;
@@ -203,7 +203,7 @@ static void tell(const writer *w, const ej_node *node, const ej_push *push, cons
     }
 }
 
-static bool takes_factors(const ej_scalar *s, const ej_node *node, const ej_push *push)
+static bool takes_factors(const ej_scaling *s, const ej_node *node, const ej_push *push)
 {
     for (uint32_t k = 0; push->through && k < node->n_in; k++)
         if (!ej_factor_is_one(ej_scalar_pending(s, node->in[k]))) return true;
@@ -212,7 +212,7 @@ static bool takes_factors(const ej_scalar *s, const ej_node *node, const ej_push
 
 static int write_node(writer *w, ej_value v)
 {
-    ej_scalar *s = w->s;
+    ej_scaling *s = w->s;
     const ej_node node = s->graph->nodes[v]; /* a copy: adding nodes moves them */
     const ej_push *push = &s->push[v];
     bool changed;
@@ -233,7 +233,7 @@ static int write_node(writer *w, ej_value v)
     return EINJIT_OK;
 }
 
-int ej_scalar_write(ej_scalar *s, size_t *n_changed)
+int ej_scalar_write(ej_scaling *s, size_t *n_changed)
 {
     writer w = {.s = s};
     uint32_t most = 2;

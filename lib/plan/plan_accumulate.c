@@ -59,7 +59,7 @@ static bool ends(const ej_planner *p, ej_value v)
 void ej_plan_find_sums(ej_planner *p)
 {
     size_t n = p->bound->n_nodes;
-    if (EJ_HELD(p->job->ordered, ADDED_EINSUM)) return;
+    if (EJ_HELD(p->job->ordered, ADDED_EINSUM) || EJ_LEFT_OUT(ADD_IN_PLACE)) return;
     for (size_t v = n; v-- > 0;)
         if (p->values[v].live && ends(p, (ej_value)v)) p->values[v].added = last_of(p, (ej_value)v);
     for (size_t v = 0; v < n; v++) {

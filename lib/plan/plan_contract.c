@@ -64,7 +64,7 @@ static int widen(ej_einsum *e, const ej_part *x, const ej_view *view, int32_t n_
 }
 
 /* An operand's elements: read, or computed from what is read. */
-static int append_part(ej_einsum *e, const ej_part *x, int32_t n_axes, ej_tape *tape, int32_t *at)
+static int append_part(ej_einsum *e, const ej_part *x, int32_t n_axes, ej_plan_tape *tape, int32_t *at)
 {
     ej_view wide;
     if (!x->map) {
@@ -73,7 +73,7 @@ static int append_part(ej_einsum *e, const ej_part *x, int32_t n_axes, ej_tape *
         ej_tape_whole(tape, *at, x->whole >= 0 && e->p->values[x->whole].step >= 0 ? x->whole : -1);
         return EINJIT_OK;
     }
-    ej_tape map = *x->map;
+    ej_plan_tape map = *x->map;
     map.src = EJ_JOB_ARRAY(e->p->job, ej_tape_view, map.n_src);
     if (!map.src) return ej_no_memory(e->p->job->err);
     for (int32_t i = 0; i < x->n_views; i++) {
@@ -84,7 +84,7 @@ static int append_part(ej_einsum *e, const ej_part *x, int32_t n_axes, ej_tape *
 }
 
 /* product (or sum) of the operands' elements */
-static int make_tape(ej_einsum *e, int32_t n_axes, ej_tape *tape)
+static int make_tape(ej_einsum *e, int32_t n_axes, ej_plan_tape *tape)
 {
     int32_t so_far = -1;
     for (int32_t i = 0; i < e->n_parts; i++) {
@@ -97,7 +97,7 @@ static int make_tape(ej_einsum *e, int32_t n_axes, ej_tape *tape)
 }
 
 /* Combine what the tape holds (or nothing yet) with the scalars. */
-static int append_scalars(ej_einsum *e, ej_tape *tape)
+static int append_scalars(ej_einsum *e, ej_plan_tape *tape)
 {
     int32_t so_far = (int32_t)tape->n_ops - 1, at;
     for (size_t i = 0; i < e->scalars.n_ops; i++) {
@@ -110,7 +110,7 @@ static int append_scalars(ej_einsum *e, ej_tape *tape)
 
 static int scalar_epilogue(ej_einsum *e, ej_expr *out)
 {
-    ej_tape tape = {0};
+    ej_plan_tape tape = {0};
     int32_t at;
     *out = (ej_expr){0};
     if (!e->scalars.n_ops) return EINJIT_OK;
@@ -123,7 +123,7 @@ static int scalar_epilogue(ej_einsum *e, ej_expr *out)
 /* epilogue <- -epilogue */
 static int negate(ej_einsum *e, ej_expr *epilogue)
 {
-    ej_tape tape = {0};
+    ej_plan_tape tape = {0};
     int32_t at;
     for (int32_t i = 0; i < epilogue->n; i++) EJ_TRY(ej_tape_op(e->p, &tape, epilogue->ops[i], &at));
     if (!epilogue->n) EJ_TRY(ej_tape_op(e->p, &tape, (ej_expr_op){.kind = EJ_EXPR_SOURCE, .dtype = e->node->dtype}, &at));
@@ -160,7 +160,7 @@ int ej_einsum_map(ej_einsum *e)
     const ej_term *out = &e->node->subscripts->out;
     ej_plan_value *value = &e->p->values[e->v];
     ej_big work = ej_big_of(1);
-    value->tape = EJ_JOB_NEW(e->p->job, ej_tape);
+    value->tape = EJ_JOB_NEW(e->p->job, ej_plan_tape);
     if (!value->tape) return ej_no_memory(e->p->job->err);
     for (uint32_t i = 0; i < out->n; i++) {
         e->axis_of[out->labels[i]] = (int32_t)i;
@@ -179,7 +179,7 @@ int ej_einsum_contract(ej_einsum *e, const ej_term *result, bool inside)
     const ej_term *labels = &e->node->subscripts->out;
     ej_emission step = {.name = e->node->name, .reduce = reduction(e->node)};
     ej_axis *axes = NULL;
-    ej_tape tape = {0};
+    ej_plan_tape tape = {0};
     ej_view place, out;
     EJ_TRY(make_axes(e, result, &step.n_axes, &axes));
     step.step_axes = EJ_JOB_ARRAY(p->job, int32_t, (size_t)step.n_axes);

@@ -32,12 +32,12 @@ typedef struct ej_tape_view {
     ej_value whole;  /* the value that the view is, element for element, if a step wrote that; -1: none */
 } ej_tape_view;
 /* An expression while it grows, with the views its sources read. */
-typedef struct ej_tape {
+typedef struct ej_plan_tape {
     size_t n_src, cap_src;
     ej_tape_view *src;
     size_t n_ops, cap_ops;
     ej_expr_op *ops;
-} ej_tape;
+} ej_plan_tape;
 enum { EJ_TAPE_SOURCES = 16, EJ_TAPE_OPS = 64 }; /* more are not put into one step */
 
 enum ej_value_kind { EJ_VALUE_NONE, EJ_VALUE_VIEW, EJ_VALUE_SCALAR, EJ_VALUE_PENDING };
@@ -52,7 +52,7 @@ typedef struct ej_plan_value {
     ej_view place;
     ej_view view;        /* VIEW */
     ej_expr_op scalar;   /* SCALAR: the CONST op */
-    ej_tape *tape;       /* PENDING: sources have the value's shape */
+    ej_plan_tape *tape;       /* PENDING: sources have the value's shape */
     bool taken;          /* ... some user has it, and goes on reading its sources */
     int32_t step;        /* VIEW: the step that wrote all of it and may still be extended; -1: none */
     int32_t *step_axes;  /* ... per axis of the value the step's axis, -1 where the extent is 1 */
@@ -101,14 +101,17 @@ bool ej_view_has_table(const ej_view *view);
 int ej_plan_layout(ej_planner *p, ej_value v); /* PERMUTE RESHAPE EXPAND SLICE */
 
 /* ---- plan_tape.c: expressions ---- */
-int ej_tape_op(ej_planner *p, ej_tape *tape, ej_expr_op op, int32_t *out);
-int ej_tape_source(ej_planner *p, ej_tape *tape, const ej_view *view, int dtype, int32_t *out); /* the same view once */
-void ej_tape_whole(ej_tape *tape, int32_t op, ej_value whole); /* sets `whole` of the source that `op` is, unless -1 */
-int ej_tape_fn(ej_planner *p, ej_tape *tape, int fn, int dtype, int32_t a, int32_t b, int32_t *out);
-int ej_tape_cast(ej_planner *p, ej_tape *tape, int dtype, int32_t a, int32_t *out); /* none where it is that dtype */
+int ej_tape_op(ej_planner *p, ej_plan_tape *tape, ej_expr_op op, int32_t *out);
+/* The same view once. */
+int ej_tape_source(ej_planner *p, ej_plan_tape *tape, const ej_view *view, int dtype, int32_t *out);
+/* Sets `whole` of the source that `op` is, unless -1. */
+void ej_tape_whole(ej_plan_tape *tape, int32_t op, ej_value whole);
+int ej_tape_fn(ej_planner *p, ej_plan_tape *tape, int fn, int dtype, int32_t a, int32_t b, int32_t *out);
+/* None where it is that dtype. */
+int ej_tape_cast(ej_planner *p, ej_plan_tape *tape, int dtype, int32_t a, int32_t *out);
 /* Adds the ops of `inner`; *out is its result. `only`: nobody else uses `inner`, so that its memory may be taken over. */
-int ej_tape_append(ej_planner *p, ej_tape *tape, const ej_tape *inner, bool only, int32_t *out);
-int ej_tape_integer(ej_planner *p, ej_tape *tape, int dtype, int64_t value, int32_t *out);
+int ej_tape_append(ej_planner *p, ej_plan_tape *tape, const ej_plan_tape *inner, bool only, int32_t *out);
+int ej_tape_integer(ej_planner *p, ej_plan_tape *tape, int dtype, int64_t value, int32_t *out);
 
 /* ---- plan_step.c: steps ---- */
 typedef struct ej_emission {
@@ -116,7 +119,7 @@ typedef struct ej_emission {
     int32_t n_axes;
     const ej_axis *axes;
     const ej_view *out;    /* rank n_axes; what it says of reduced axes is not read */
-    const ej_tape *tape;   /* sources of rank n_axes */
+    const ej_plan_tape *tape;   /* sources of rank n_axes */
     int reduce;
     bool accumulate;
     ej_expr epilogue;
@@ -130,7 +133,7 @@ int ej_plan_shape_axes(ej_planner *p, ej_value v, int32_t rank, const ej_size *s
 const char *ej_plan_letter(ej_planner *p, uint32_t letter); /* NULL: out of memory */
 /* Write a tape over a whole shape to a view; v: as for ej_plan_shape_axes. step_axes may be NULL. */
 int ej_plan_emit_map(ej_planner *p, const char *name, ej_value v, int32_t rank, const ej_size *shape,
-                     const ej_tape *tape, const ej_view *out, int32_t *step_axes);
+                     const ej_plan_tape *tape, const ej_view *out, int32_t *step_axes);
 int ej_plan_copy(ej_planner *p, const char *name, int dtype, int32_t rank, const ej_size *shape, const ej_view *from,
                  const ej_view *to);
 int ej_plan_fill(ej_planner *p, const char *name, ej_expr_op constant, int32_t rank, const ej_size *shape,

@@ -1,8 +1,9 @@
 /* plan_cost.c - what a plan costs: counted as einjit.h says at einjit_cost, not measured.
  *
  * Takes  steps. Gives  operations: the functions of a step's expression and its reduction, once an iteration; bytes: what
- *        its accesses touch. Not here: the program itself, every value alone (bind_count.c).
+ *        its accesses touch. Not here: the program itself, every value alone (cost_node.c).
  */
+#include "cost.h"
 #include "plan_core.h"
 #include "plan_links.h"
 
@@ -29,9 +30,7 @@ static double iterations(const ej_step *step, bool kept)
 double ej_plan_step_operations(const ej_step *step)
 {
     double each = count_functions(&step->expr) + (step->reduce == EJ_REDUCE_NONE ? 0 : 1);
-    double work = each > 0 ? each * iterations(step, false) : 0; /* 0 times infinity is no number */
-    double after = count_functions(&step->epilogue);
-    return work + (after > 0 ? after * iterations(step, true) : 0);
+    return ej_cost_loop(each, iterations(step, false)) + ej_cost_loop(count_functions(&step->epilogue), iterations(step, true));
 }
 
 static double access_bytes(const ej_plan *plan, const ej_step *step, const ej_access *access)

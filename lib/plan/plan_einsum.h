@@ -12,7 +12,7 @@ typedef struct ej_part {
     ej_view *views;     /* of the value, or of the sources of the map */
     int16_t dtype;      /* of the value */
     ej_value whole;     /* the operand's value, where a pointwise einsum takes it element for element; else -1 */
-    const ej_tape *map; /* the value as an expression over the views; NULL: it lies in memory */
+    const ej_plan_tape *map; /* the value as an expression over the views; NULL: it lies in memory */
 } ej_part;
 
 typedef struct ej_einsum {
@@ -22,7 +22,7 @@ typedef struct ej_einsum {
     bool pointwise;     /* sums nothing */
     int32_t n_parts;
     ej_part *parts;     /* operands that are no scalars */
-    ej_tape scalars;    /* CONST ops */
+    ej_plan_tape scalars;    /* CONST ops */
     int32_t *rank_of;   /* per label: where it stands in a result: output labels first, in their order */
     int32_t *axis_of;   /* per label: axis of the step, -1 */
     const uint32_t *letters; /* per label, for dumps */

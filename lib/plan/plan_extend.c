@@ -36,7 +36,7 @@ static bool may_end(const ej_planner *p, ej_value v, const ej_tape_view *source)
 {
     if (source->whole < 0) return false;
     const ej_plan_value *value = &p->values[source->whole];
-    const ej_tape *tape = p->values[v].tape;
+    const ej_plan_tape *tape = p->values[v].tape;
     if (value->kind != EJ_VALUE_VIEW || value->step < 0 || value->has_place || !is_only_for(p, source->whole, v)) return false;
     const ej_step *step = &p->plan->steps[value->step];
     bool reduces = step->reduce != EJ_REDUCE_NONE;
@@ -59,9 +59,9 @@ static bool reads_place(const ej_plan_value *value)
 
 ej_value ej_plan_extensible(const ej_planner *p, ej_value v)
 {
-    const ej_tape *tape = p->values[v].tape;
+    const ej_plan_tape *tape = p->values[v].tape;
     ej_value best = -1;
-    if (p->values[v].taken) return -1; /* what it reads would be written nowhere, and its first users would miss it */
+    if (p->values[v].taken || EJ_LEFT_OUT(EXTEND_STEP)) return -1; /* what it reads would be written nowhere, and its first users would miss it */
     for (size_t s = 0; s < tape->n_src && !reads_place(&p->values[v]); s++) {
         if (!may_end(p, v, &tape->src[s])) continue;
         if (best < 0 || p->values[tape->src[s].whole].step > p->values[best].step) best = tape->src[s].whole;
@@ -74,7 +74,7 @@ ej_value ej_plan_extensible(const ej_planner *p, ej_value v)
 static const int32_t moved = -1; /* as the result's buffer: the step was moved from here */
 
 /* Some source of the tape is written by a step behind this one. */
-static bool comes_early(const ej_planner *p, int32_t step, const ej_tape *tape)
+static bool comes_early(const ej_planner *p, int32_t step, const ej_plan_tape *tape)
 {
     for (size_t s = 0; s < tape->n_src; s++)
         for (size_t k = (size_t)step + 1; k < p->plan->n_steps; k++)
@@ -105,9 +105,9 @@ void ej_plan_drop_moved(ej_planner *p)
 
 /* The step's last expression followed by the tape, which takes its result for the value `x`; the tape's other sources are numbered
  * from `first` on. */
-static int join(ej_planner *p, const ej_step *step, const ej_tape *tape, ej_value x, int32_t first, ej_expr *out)
+static int join(ej_planner *p, const ej_step *step, const ej_plan_tape *tape, ej_value x, int32_t first, ej_expr *out)
 {
-    ej_tape joined = {0};
+    ej_plan_tape joined = {0};
     const ej_expr *old = last_expr(step);
     int32_t result = 0, *renamed = EJ_JOB_ARRAY(p->job, int32_t, tape->n_ops), *number = EJ_JOB_ARRAY(p->job, int32_t, tape->n_src);
     if (!renamed || !number) return ej_no_memory(p->job->err);
@@ -136,7 +136,7 @@ static int join(ej_planner *p, const ej_step *step, const ej_tape *tape, ej_valu
     return EINJIT_OK;
 }
 
-static int append_sources(ej_planner *p, ej_step *step, const ej_tape *tape, ej_value x, const int32_t *step_axes)
+static int append_sources(ej_planner *p, ej_step *step, const ej_plan_tape *tape, ej_value x, const int32_t *step_axes)
 {
     int32_t n = step->n_src + step->n_tail;
     ej_access *all = EJ_JOB_ARRAY(p->job, ej_access, (size_t)n + tape->n_src);
@@ -152,7 +152,7 @@ static int append_sources(ej_planner *p, ej_step *step, const ej_tape *tape, ej_
 
 int ej_plan_extend(ej_planner *p, ej_value v, ej_value x, ej_view *out)
 {
-    const ej_tape *tape = p->values[v].tape;
+    const ej_plan_tape *tape = p->values[v].tape;
     ej_plan_value *value = &p->values[x];
     int32_t index = value->step, *step_axes = value->step_axes;
     ej_expr expr;

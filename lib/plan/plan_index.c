@@ -34,7 +34,7 @@ static int guard_extent(ej_planner *p, ej_size *count, ej_size extent)
 static int copy_guarded(ej_planner *p, ej_value v, const ej_view *from, ej_size extent, ej_view *out)
 {
     const ej_bound_node *node = &p->bound->nodes[v];
-    ej_tape tape = {0};
+    ej_plan_tape tape = {0};
     ej_axis *axes;
     int32_t at;
     EJ_TRY(ej_plan_destination(p, v, out));
@@ -78,7 +78,7 @@ int ej_plan_index_select(ej_planner *p, ej_value v)
 }
 
 /* The values to add, as an expression. */
-static int take_values(ej_planner *p, ej_value v, ej_tape *tape)
+static int take_values(ej_planner *p, ej_value v, ej_plan_tape *tape)
 {
     const ej_plan_value *value = &p->values[v];
     ej_view view;
@@ -94,7 +94,7 @@ int ej_plan_index_add(ej_planner *p, ej_value v)
     const ej_bound_node *node = &p->bound->nodes[v], *values = &p->bound->nodes[node->in[1]];
     int64_t dim = node->dims[0];
     int reduce = node->dtype == EINJIT_BOOL ? EINJIT_REDUCE_OR : EINJIT_REDUCE_SUM;
-    ej_tape tape = {0};
+    ej_plan_tape tape = {0};
     ej_view index, out, scattered;
     ej_axis *axes;
     bool guarded;

@@ -81,7 +81,7 @@ void ej_plan_find_meets(ej_planner *p)
     }
 }
 
-static bool is_cast_chain(const ej_tape *tape)
+static bool is_cast_chain(const ej_plan_tape *tape)
 {
     for (size_t i = 1; i < tape->n_ops; i++)
         if (tape->ops[i].kind != EJ_EXPR_CAST) return false;
@@ -89,7 +89,7 @@ static bool is_cast_chain(const ej_tape *tape)
 }
 
 /* A sum over it makes one fused multiply-add of the product and the addition. */
-static bool ends_in_product(const ej_tape *tape)
+static bool ends_in_product(const ej_plan_tape *tape)
 {
     const ej_expr_op *last = &tape->ops[tape->n_ops - 1];
     return last->kind == EJ_EXPR_FN && last->fn == EJ_FN_MUL && ej_dtypes[last->dtype].kind >= EJ_KIND_FLOAT;
@@ -169,7 +169,7 @@ static bool may_be_multiplied(const ej_planner *p, ej_value v)
 {
     const ej_plan_value *value = &p->values[v];
     const ej_bound_node *product = &p->bound->nodes[value->user];
-    const ej_tape *tape = value->tape;
+    const ej_plan_tape *tape = value->tape;
     uint32_t operand = 0;
     while (product->in[operand] != v) operand++;
     double times = times_taken(p, product, operand);
@@ -200,7 +200,7 @@ static bool fusable(const ej_planner *p, ej_value v)
 
 /* ---- pointwise nodes ---- */
 
-static int apply_node(ej_planner *p, ej_tape *tape, const ej_bound_node *node, const int32_t *operands)
+static int apply_node(ej_planner *p, ej_plan_tape *tape, const ej_bound_node *node, const int32_t *operands)
 {
     ej_expr_op op = {.kind = node->op == EJ_OP_CAST ? EJ_EXPR_CAST : EJ_EXPR_FN, .fn = node->fn, .dtype = node->dtype};
     int32_t at;
@@ -212,7 +212,7 @@ static int apply_node(ej_planner *p, ej_tape *tape, const ej_bound_node *node, c
 }
 
 /* One operand as an op of the tape, broadcast to the node's shape. */
-static int take_operand(ej_planner *p, ej_tape *tape, ej_value operand, const ej_bound_node *node, int32_t *out)
+static int take_operand(ej_planner *p, ej_plan_tape *tape, ej_value operand, const ej_bound_node *node, int32_t *out)
 {
     ej_plan_value *value = &p->values[operand];
     const ej_bound_node *from = &p->bound->nodes[operand];
@@ -230,7 +230,7 @@ static int take_operand(ej_planner *p, ej_tape *tape, ej_value operand, const ej
     return EINJIT_OK;
 }
 
-static int build_tape(ej_planner *p, ej_value v, ej_tape *tape)
+static int build_tape(ej_planner *p, ej_value v, ej_plan_tape *tape)
 {
     const ej_bound_node *node = &p->bound->nodes[v];
     int32_t operands[3] = {0};
@@ -265,7 +265,7 @@ int ej_plan_map(ej_planner *p, ej_value v)
     if (p->values[v].added >= 0) EJ_TRY(ej_plan_sum(p, v, &done));
     if (done) return EINJIT_OK;
     ej_plan_value *value = &p->values[v];
-    value->tape = EJ_JOB_NEW(p->job, ej_tape);
+    value->tape = EJ_JOB_NEW(p->job, ej_plan_tape);
     if (!value->tape) return ej_no_memory(p->job->err);
     EJ_TRY(build_tape(p, v, value->tape));
     return ej_plan_pending(p, v);
@@ -293,7 +293,7 @@ static int kept_axes(ej_planner *p, const ej_bound_node *node, int32_t rank, boo
 int ej_plan_reduce(ej_planner *p, ej_value v)
 {
     const ej_bound_node *node = &p->bound->nodes[v], *from = &p->bound->nodes[node->in[0]];
-    ej_tape tape = {0};
+    ej_plan_tape tape = {0};
     ej_axis *axes;
     ej_view out, wide;
     bool *kept = NULL;

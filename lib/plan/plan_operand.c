@@ -82,7 +82,7 @@ static int copy_operand(ej_einsum *e, uint32_t operand, const ej_part *x, const 
     ej_planner *p = e->p;
     ej_value v = e->node->in[operand];
     const ej_bound_node *from = &p->bound->nodes[v];
-    ej_tape tape = {0};
+    ej_plan_tape tape = {0};
     int32_t at;
     if (x->map) EJ_TRY(ej_tape_append(p, &tape, x->map, true, &at));
     else EJ_TRY(ej_tape_source(p, &tape, value, from->dtype, &at));
@@ -103,7 +103,7 @@ static int take_operand(ej_einsum *e, uint32_t operand)
         return ej_tape_op(p, &e->scalars, value->scalar, &at);
     x->dtype = p->bound->nodes[v].dtype;
     x->whole = e->pointwise && ej_plan_takes_in_order(p, e->node, operand) ? v : -1;
-    const ej_tape *map = value->kind == EJ_VALUE_PENDING ? value->tape : NULL;
+    const ej_plan_tape *map = value->kind == EJ_VALUE_PENDING ? value->tape : NULL;
     if (map && map->n_src && map->n_src <= EJ_TAPE_SOURCES / 2 && map->n_ops <= EJ_TAPE_OPS / 2) x->map = map;
     if (x->map) value->taken = true;
     else EJ_TRY(ej_plan_view(p, v, &view));

@@ -59,7 +59,7 @@ static int result_access(ej_planner *p, const ej_emission *e, const int32_t *map
     return ej_plan_access(p, e->out, kept, true, out);
 }
 
-static ej_expr tape_expr(const ej_tape *tape)
+static ej_expr tape_expr(const ej_plan_tape *tape)
 {
     return (ej_expr){(int32_t)tape->n_ops, tape->ops};
 }
@@ -67,7 +67,7 @@ static ej_expr tape_expr(const ej_tape *tape)
 /* expr, then the epilogue's operations on its result. */
 static int join_exprs(ej_planner *p, ej_expr expr, ej_expr epilogue, ej_expr *out)
 {
-    ej_tape tape = {0};
+    ej_plan_tape tape = {0};
     int32_t at, first = expr.n, source = expr.n - 1;
     for (int32_t i = 0; i < expr.n; i++) EJ_TRY(ej_tape_op(p, &tape, expr.ops[i], &at));
     for (int32_t i = 1; i < epilogue.n; i++) { /* op 0 is the source */
@@ -152,7 +152,7 @@ int ej_plan_shape_axes(ej_planner *p, ej_value v, int32_t rank, const ej_size *s
 }
 
 int ej_plan_emit_map(ej_planner *p, const char *name, ej_value v, int32_t rank, const ej_size *shape,
-                     const ej_tape *tape, const ej_view *out, int32_t *step_axes)
+                     const ej_plan_tape *tape, const ej_view *out, int32_t *step_axes)
 {
     ej_axis *axes = NULL;
     EJ_TRY(ej_plan_shape_axes(p, v, rank, shape, &axes));
@@ -164,7 +164,7 @@ int ej_plan_emit_map(ej_planner *p, const char *name, ej_value v, int32_t rank, 
 int ej_plan_copy(ej_planner *p, const char *name, int dtype, int32_t rank, const ej_size *shape, const ej_view *from,
                  const ej_view *to)
 {
-    ej_tape tape = {0};
+    ej_plan_tape tape = {0};
     int32_t at;
     EJ_TRY(ej_tape_source(p, &tape, from, dtype, &at));
     return ej_plan_emit_map(p, name, -1, rank, shape, &tape, to, NULL);
@@ -173,7 +173,7 @@ int ej_plan_copy(ej_planner *p, const char *name, int dtype, int32_t rank, const
 int ej_plan_fill(ej_planner *p, const char *name, ej_expr_op constant, int32_t rank, const ej_size *shape,
                  const ej_view *to)
 {
-    ej_tape tape = {0};
+    ej_plan_tape tape = {0};
     int32_t at;
     EJ_TRY(ej_tape_op(p, &tape, constant, &at));
     return ej_plan_emit_map(p, name, -1, rank, shape, &tape, to, NULL);

@@ -69,11 +69,11 @@ typedef struct computed {
 } computed;
 
 /* The extent less one as an op: a number, or counted at run time, because expressions do not know open sizes. */
-static int last_index(const computed *c, ej_tape *tape, int32_t *out)
+static int last_index(const computed *c, ej_plan_tape *tape, int32_t *out)
 {
     ej_planner *p = c->p;
     if (!c->extent.e) return ej_tape_integer(p, tape, EINJIT_I64, c->extent.n - 1, out);
-    ej_tape one = {0}, less = {0};
+    ej_plan_tape one = {0}, less = {0};
     ej_view last, wide;
     int32_t at, minus;
     ej_axis *axes;
@@ -96,7 +96,7 @@ static int last_index(const computed *c, ej_tape *tape, int32_t *out)
 static int clamp(const computed *c, ej_view *out)
 {
     ej_planner *p = c->p;
-    ej_tape tape = {0};
+    ej_plan_tape tape = {0};
     int32_t at, last, zero;
     const char *name = ej_plan_name(p, "%s_table", c->name);
     if (!name) return ej_no_memory(p->job->err);
@@ -114,7 +114,7 @@ static int clamp(const computed *c, ej_view *out)
 static int keep_extreme(const computed *c, int32_t status, int reduce)
 {
     ej_planner *p = c->p;
-    ej_tape tape = {0};
+    ej_plan_tape tape = {0};
     ej_view out;
     ej_axis *axes;
     int32_t at;

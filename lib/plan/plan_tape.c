@@ -3,7 +3,7 @@
 
 #include "plan_core.h"
 
-int ej_tape_op(ej_planner *p, ej_tape *tape, ej_expr_op op, int32_t *out)
+int ej_tape_op(ej_planner *p, ej_plan_tape *tape, ej_expr_op op, int32_t *out)
 {
     if (!EJ_PUSH_ROOM(p->job->arena, tape->ops, tape->cap_ops, tape->n_ops)) return ej_no_memory(p->job->err);
     *out = (int32_t)tape->n_ops;
@@ -11,7 +11,7 @@ int ej_tape_op(ej_planner *p, ej_tape *tape, ej_expr_op op, int32_t *out)
     return EINJIT_OK;
 }
 
-int ej_tape_source(ej_planner *p, ej_tape *tape, const ej_view *view, int dtype, int32_t *out)
+int ej_tape_source(ej_planner *p, ej_plan_tape *tape, const ej_view *view, int dtype, int32_t *out)
 {
     bool small = tape->n_ops <= EJ_TAPE_OPS; /* an einsum over thousands of operands is not searched each time */
     for (size_t i = 0; small && i < tape->n_ops; i++) {
@@ -26,31 +26,31 @@ int ej_tape_source(ej_planner *p, ej_tape *tape, const ej_view *view, int dtype,
     return ej_tape_op(p, tape, (ej_expr_op){.kind = EJ_EXPR_SOURCE, .dtype = (int16_t)dtype, .a = source}, out);
 }
 
-void ej_tape_whole(ej_tape *tape, int32_t op, ej_value whole)
+void ej_tape_whole(ej_plan_tape *tape, int32_t op, ej_value whole)
 {
     if (whole >= 0) tape->src[tape->ops[op].a].whole = whole;
 }
 
-int ej_tape_fn(ej_planner *p, ej_tape *tape, int fn, int dtype, int32_t a, int32_t b, int32_t *out)
+int ej_tape_fn(ej_planner *p, ej_plan_tape *tape, int fn, int dtype, int32_t a, int32_t b, int32_t *out)
 {
     const ej_expr_op op = {.kind = EJ_EXPR_FN, .fn = (uint8_t)fn, .dtype = (int16_t)dtype, .a = a, .b = b};
     return ej_tape_op(p, tape, op, out);
 }
 
-int ej_tape_cast(ej_planner *p, ej_tape *tape, int dtype, int32_t a, int32_t *out)
+int ej_tape_cast(ej_planner *p, ej_plan_tape *tape, int dtype, int32_t a, int32_t *out)
 {
     *out = a;
     if (tape->ops[a].dtype == dtype) return EINJIT_OK;
     return ej_tape_op(p, tape, (ej_expr_op){.kind = EJ_EXPR_CAST, .dtype = (int16_t)dtype, .a = a}, out);
 }
 
-int ej_tape_integer(ej_planner *p, ej_tape *tape, int dtype, int64_t value, int32_t *out)
+int ej_tape_integer(ej_planner *p, ej_plan_tape *tape, int dtype, int64_t value, int32_t *out)
 {
     return ej_tape_op(p, tape, (ej_expr_op){.kind = EJ_EXPR_CONST, .dtype = (int16_t)dtype, .integer = value}, out);
 }
 
 /* An op that computes the same: values that meet again are computed once. */
-static bool known(const ej_tape *tape, const ej_expr_op *op, int32_t *out)
+static bool known(const ej_plan_tape *tape, const ej_expr_op *op, int32_t *out)
 {
     for (size_t i = 0; i < tape->n_ops && tape->n_ops <= EJ_TAPE_OPS; i++) {
         const ej_expr_op *x = &tape->ops[i];
@@ -63,7 +63,7 @@ static bool known(const ej_tape *tape, const ej_expr_op *op, int32_t *out)
     return false;
 }
 
-int ej_tape_append(ej_planner *p, ej_tape *tape, const ej_tape *inner, bool only, int32_t *out)
+int ej_tape_append(ej_planner *p, ej_plan_tape *tape, const ej_plan_tape *inner, bool only, int32_t *out)
 {
     if (!tape->n_ops && only) { /* it is carried on, or long chains would be copied again and again */
         *tape = *inner;

@@ -59,10 +59,10 @@ static void write_for_ever(uint64_t seed)
         int i = (int)(next(&seed) % NAMES), file;
         char name[EJ_NAME_ROOM];
         ej_text bytes;
-        ej_entry entry = {.code_entry = 0, .compile_ns = next(&seed)};
+        ej_cache_entry entry = {.code_entry = 0, .compile_ns = next(&seed)};
         name_of(name, i);
-        for (int p = 0; p < EJ_PIECES; p++) entry.pieces[p] = (ej_piece){name, strlen(name)};
-        entry.pieces[EJ_PIECE_CODE] = (ej_piece){code, 1 + next(&seed) % LARGEST};
+        for (int p = 0; p < EJ_PIECES; p++) entry.pieces[p] = (ej_cache_piece){name, strlen(name)};
+        entry.pieces[EJ_PIECE_CODE] = (ej_cache_piece){code, 1 + next(&seed) % LARGEST};
         ej_text_init(&bytes, &arena);
         ej_entry_write(&bytes, &entry);
         if (ej_folder_open(&file, folder, EJ_FOLDER_OWN, false)) _exit(1);
@@ -85,7 +85,7 @@ static void look(long *lost, long *bad)
         void *bytes;
         size_t n;
         int64_t age;
-        ej_entry entry;
+        ej_cache_entry entry;
         name_of(name, i);
         int fault = ej_file_read(at, name, EJ_FOLDER_OWN, &ej_malloc_allocator, &bytes, &n, &age);
         *lost += fault && atomic_load(&common->there[i]);

@@ -37,39 +37,6 @@ typedef struct fx_case {
     char why[700];
 } fx_case;
 
-/* ---- the file ---- */
-
-static char *read_all(const char *path, size_t *n)
-{
-    FILE *file = fopen(path, "r");
-    char *text = NULL;
-    long length = -1;
-    if (file && !fseek(file, 0, SEEK_END) && (length = ftell(file)) >= 0) text = calloc((size_t)length + 1, 1);
-    if (text) rewind(file);
-    *n = text ? fread(text, 1, (size_t)length, file) : 0;
-    if (file) fclose(file);
-    return text;
-}
-
-/* Python writes Infinity and NaN as bare words, which JSON does not have: they become strings. */
-static json_t *load(const char *path, json_error_t *error)
-{
-    size_t n, at = 0;
-    char *text = read_all(path, &n), *out = text ? malloc(3 * n + 1) : NULL;
-    bool quoted = false, word = false;
-    for (size_t i = 0; out && i <= n; i++) {
-        if (text[i] == '"' && (!i || text[i - 1] != '\\')) quoted = !quoted;
-        bool in_word = !quoted && text[i] && strchr("INafinty", text[i]) && (word || text[i] == 'I' || text[i] == 'N');
-        if (in_word != word) out[at++] = '"';
-        word = in_word;
-        out[at++] = text[i];
-    }
-    json_t *file = out ? json_loads(out, 0, error) : NULL;
-    free(text);
-    free(out);
-    return file;
-}
-
 /* ---- tensors ---- */
 
 static double number(const json_t *x)
@@ -219,9 +186,9 @@ int main(int argc, char **argv)
     }
     if (!shared_file("data/oefx_graphs.json", path, sizeof path)) {
         puts("the shared graphs are not here: nothing to check\n0 passed, 0 failed, 1 skipped");
-        return 0;
+        return 77; /* skipped */
     }
-    json_t *file = load(path, &error), *item;
+    json_t *file = fx_load(path, &error), *item;
     if (!file || !open_contexts(&k, backend)) {
         fprintf(stderr, "%s: %s (line %d)\n", path, file ? "no context" : error.text, error.line);
         return 1;

@@ -67,3 +67,15 @@ uint64_t conformance_fnv(const double *data, size_t n)
     }
     return h;
 }
+
+char *read_whole_file(const char *path, size_t *n)
+{
+    FILE *file = fopen(path, "r");
+    char *text = NULL;
+    long length = -1;
+    if (file && !fseek(file, 0, SEEK_END) && (length = ftell(file)) >= 0) text = calloc((size_t)length + 1, 1);
+    if (text) rewind(file);
+    *n = text ? fread(text, 1, (size_t)length, file) : 0;
+    if (file) fclose(file);
+    return text;
+}

@@ -23,6 +23,8 @@ typedef struct conformance_case {
 
 /* The file in the shared folder (EINJIT_SHARED, or beside the sources); NULL when it is not there. */
 const char *shared_file(const char *name, char *buffer, size_t n);
+/* All of a file, *n bytes and a NUL behind them, to be freed; NULL: there is none. */
+char *read_whole_file(const char *path, size_t *n);
 bool conformance_read(conformance_case *out, json_t *line);
 /* Element k of operand j, as data/README.md defines it. */
 double conformance_value(uint32_t j, uint32_t k);

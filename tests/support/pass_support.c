@@ -58,19 +58,6 @@ char *pass_body(const char *program, const char *passes)
     return once;
 }
 
-void pass_cases(const char *passes, const pass_case *cases)
-{
-    for (const pass_case *c = cases; c->expression; c++) {
-        char program[2000];
-        snprintf(program, sizeof program, "def forward(" PASS_PARAMETERS "):\n    return %s\n", c->expression);
-        char *got = pass_body(program, passes), *want = c->body ? NULL : pass_body(program, "");
-        const char *expected = c->body ? c->body : want;
-        if (strcmp(got, expected)) fail_msg("%s\n  gives    %s\n  not      %s", c->expression, got, expected);
-        free(got);
-        free(want);
-    }
-}
-
 /* ---- one pass ---- */
 
 static void parse(ej_graph *out, const einjit_allocator *allocator, const char *params, const char *body)

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "cost.h"
 #include "nest.h"
 #include "oracle.h"
 
@@ -27,7 +28,7 @@ static void make_plan(plan_case *c)
     c->text = "";
     if (c->status != EINJIT_OK) return;
     ej_count naive;
-    assert_int_equal(ej_bound_count(&naive, &c->bind.bound, &c->bind.job), EINJIT_OK);
+    assert_int_equal(ej_cost_graph(&naive, &c->bind.bound, &c->bind.job), EINJIT_OK);
     c->plan.naive_operations = naive.operations;
     c->status = ej_plan_verify(&c->plan, &c->bind.job);
     ej_text text;

@@ -29,8 +29,8 @@ static ej_text sample(void)
 {
     static const char *const pieces[EJ_PIECES] = {"key of a kernel", "einjit-bench x", "module 12\n", "\1\2\3", "\x90\x90\xc3"};
     ej_text out;
-    ej_entry entry = {.code_entry = 2, .compile_ns = 12345};
-    for (int i = 0; i < EJ_PIECES; i++) entry.pieces[i] = (ej_piece){pieces[i], strlen(pieces[i])};
+    ej_cache_entry entry = {.code_entry = 2, .compile_ns = 12345};
+    for (int i = 0; i < EJ_PIECES; i++) entry.pieces[i] = (ej_cache_piece){pieces[i], strlen(pieces[i])};
     ej_text_init(&out, &arena);
     ej_entry_write(&out, &entry);
     assert_false(out.failed);
@@ -41,7 +41,7 @@ static void what_is_written_is_read(void **state)
 {
     (void)state;
     ej_text text = sample();
-    ej_entry entry;
+    ej_cache_entry entry;
     assert_null(ej_entry_read(&entry, text.data, text.length));
     assert_int_equal(entry.code_entry, 2);
     assert_int_equal(entry.compile_ns, 12345);
@@ -54,7 +54,7 @@ static void every_flipped_bit_is_seen(void **state)
 {
     (void)state;
     ej_text text = sample();
-    ej_entry entry;
+    ej_cache_entry entry;
     for (size_t i = 0; i < text.length; i++)
         for (int bit = 0; bit < 8; bit++) {
             text.data[i] ^= (char)(1 << bit);
@@ -68,7 +68,7 @@ static void every_other_length_is_seen(void **state)
 {
     (void)state;
     ej_text text = sample();
-    ej_entry entry;
+    ej_cache_entry entry;
     for (size_t n = 0; n < text.length; n++) {
         char *cut = malloc(n ? n : 1); /* of its own, so that reading behind it is seen */
         assert_non_null(cut);
@@ -85,7 +85,7 @@ static void lengths_that_do_not_add_up_are_seen(void **state)
 {
     (void)state;
     ej_text text = sample();
-    ej_entry entry;
+    ej_cache_entry entry;
     for (size_t word = 16; word < 80; word += 8)
         for (int kind = 0; kind < 3; kind++) {
             ej_text other = sample();

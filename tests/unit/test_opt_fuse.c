@@ -8,7 +8,6 @@
 #include <cmocka.h>
 
 #include "graph_support.h"
-#include "pass_support.h"
 
 static ej_value f32(graph_fixture *f, int rank)
 {
@@ -139,23 +138,9 @@ static void literals_do_not_change_the_dtype_by_moving(void **state)
     graph_close(&f);
 }
 
-/* Moved to one place, numbers take values away from the program's by what all of them come to: 2^20 at most. */
-static void numbers_that_come_to_too_much_stay_apart(void **state)
-{
-    (void)state;
-    PASS_CASES("fuse",
-        {"einsum(\"ij,jk->ik\", einsum(\",ij,jk->ik\", 1e6, x, y), y)",
-         "einsum_2 = einsum(\",ij,ja,ak->ik\", 1000000.0, x, y, y); return einsum_2"},
-        {"einsum(\",ij,jk->ik\", 1e6, einsum(\",ij,jk->ik\", 1e6, x, y), y)", NULL},
-        {"einsum(\",ij,jk->ik\", 1e6, einsum(\",ij,jk->ik\", 1e6, d, d), d)",
-         "einsum_2 = einsum(\",,ij,ja,ak->ik\", 1000000.0, 1000000.0, d, d, d); return einsum_2"},
-        {"einsum(\"ij,jk->ik\", einsum(\",ij,jk->ik\", 1e30, x, y), y)", NULL});
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(numbers_that_come_to_too_much_stay_apart),
         cmocka_unit_test(an_einsum_used_once_is_merged),
         cmocka_unit_test(whole_trees_are_merged_in_the_order_of_their_operands),
         cmocka_unit_test(fuse_keeps_a_value_with_two_uses),

@@ -1,4 +1,5 @@
-/* test_opt_scalar.c - what the pass collects and where it multiplies: numbers, values of rank 0, dtypes, bounds, users. */
+/* test_opt_scalar.c - what the pass does in values with several users, and in whole programs (expression by expression:
+ * tests/passes/scalar.cases). */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -10,131 +11,6 @@
 #include "graph_support.h"
 #include "opt.h"
 #include "pass_support.h"
-
-static void numbers_are_collected_into_one(void **state)
-{
-    (void)state;
-    PASS_CASES("scalar",
-        {"2.0 * x * 3.0", "mul_2 = x * 6.0; return mul_2"},
-        {"x / 3.0", NULL},
-        {"x / 3.0 / 5.0", "div_2 = x / 15.0; return div_2"},
-        {"x / 3.0 * 6.0", "mul_1 = x * 2.0; return mul_1"},
-        {"-(2.0 * x)", "neg_1 = x * -2.0; return neg_1"},
-        {"2.0 * x * 0.5", "return x"},
-        {"x * 1.0", "return x"},
-        {"-(-x)", "return x"},
-        {"2 * x * 3", "mul_2 = x * 6.0; return mul_2"},
-        {"tensor(2.0, dtype=f32) * x * 3.0", "mul_2 = x * 6.0; return mul_2"},
-        {"0.1 * x * 10.0", "return x"});
-}
-
-static void dtypes_stay_what_they_are(void **state)
-{
-    (void)state;
-    PASS_CASES("scalar",
-        {"n * 0.5 * 2.0", NULL},
-        {"n * 2 * 3", NULL},
-        {"n * 1.0", NULL},
-        {"2.0 * (n + n)", NULL},
-        {"u * 2.0 * 3.0", NULL},
-        {"x * 2j * 3.0", NULL},
-        {"z * 2j * 2j", "mul_2 = z * -4.0; return mul_2"},
-        {"x * True * 2.0", NULL},
-        {"w * x * 2.0", NULL},
-        {"x * n * 2.0", NULL},
-        {"s * d * 3.0", "to_1 = s.to(f64); mul_3 = to_1 * 3.0; mul_2 = d * mul_3; return mul_2"},
-        {"2.0 * (w * x)", NULL},
-        {"mul(2.0, 3.0) * x * 2.0", NULL},
-        {"tensor(2.0, dtype=f64) * x * 3.0", NULL});
-}
-
-static void values_of_rank_0_move_and_stay_apart(void **state)
-{
-    (void)state;
-    PASS_CASES("scalar",
-        {"s * x", NULL},
-        {"permute(s * x, (1, 0)) * t",
-         "permute_2 = permute(x, (1, 0)); permute_1 = permute_2 * s; mul_2 = permute_1 * t; return mul_2"},
-        {"x * s * t", NULL},
-        {"x * t * s", NULL},
-        {"x / s / t", NULL},
-        {"x / s * t", NULL},
-        {"x * s / s", NULL},
-        {"x * s * s", NULL},
-        {"x / s * 2.0", "div_2 = 2.0 / s; mul_1 = x * div_2; return mul_1"},
-        {"x / s * 1e-6", NULL},
-        {"x / s / 3.0", "mul_1 = s * 3.0; div_2 = x / mul_1; return div_2"},
-        {"x * 3.0 / s / t * 2.0", "div_3 = 6.0 / s; mul_3 = x * div_3; mul_2 = mul_3 / t; return mul_2"},
-        {"s * d * t", NULL},
-        {"einsum(\",ij,jk->ik\", s, x, y)",
-         "einsum_2 = einsum(\"ij,jk->ik\", x, y); einsum_1 = einsum_2 * s; return einsum_1"},
-        {"einsum(\",ij->ij\", 2.0, x)", "einsum_1 = x * 2.0; return einsum_1"},
-        {"einsum(\",ij->ji\", s, x)", "einsum_2 = einsum(\"ij->ji\", x); einsum_1 = einsum_2 * s; return einsum_1"},
-        {"einsum(\",->\", s, t)", NULL},
-        {"einsum(\",ij->ij\", w, x)", NULL},
-        {"einsum(\"...,ij->ij\", s, x)", NULL},
-        {"einsum(\",,ij->ij\", s, sum(u), x)", NULL},
-        {"s * t * 2.0 * 3.0", "mul_1 = s * t; mul_3 = mul_1 * 6.0; return mul_3"},
-        {"(2.0 * s) * x", NULL},
-        {"s * t * x", NULL},
-        {"r * x * 2.0", NULL},
-        {"sum(s * x)", "sum_2 = sum(x); sum_1 = sum_2 * s; return sum_1"},
-        {"sum(x * s, 1) * s", "sum_2 = sum(x, dim=1); sum_1 = sum_2 * s; mul_2 = sum_1 * s; return mul_2"},
-        {"(s * x) @ (t * y)", "matmul_2 = x @ y; mul_3 = matmul_2 * s; matmul_1 = mul_3 * t; return matmul_1"},
-        {"(s * x) @ (s * x)", "matmul_2 = x @ x; mul_3 = matmul_2 * s; matmul_1 = mul_3 * s; return matmul_1"},
-        {"einsum(\"ij,ij->\", s * x, s * x)",
-         "einsum_2 = einsum(\"ij,ij->\", x, x); mul_3 = einsum_2 * s; einsum_1 = mul_3 * s; return einsum_1"});
-}
-
-/* 1 / 0.0 and 1 / -0.0 differ. */
-static void signs_stay_in_sums_that_divide(void **state)
-{
-    (void)state;
-    PASS_CASES("scalar",
-        {"1.0 / ((-x) @ y)", NULL},
-        {"v / ((-x) @ v)", NULL},
-        {"v / ((s * x) @ v)", NULL},
-        {"rsqrt((-x).sum(1))", NULL},
-        {"reciprocal(-x - y * 1.0)", "neg_1 = -x; sub_1 = neg_1 - y; reciprocal_1 = reciprocal(sub_1); return reciprocal_1"},
-        {"(-x - (-y)) ** -1", NULL},
-        {"v / (z * 2.0).sum(1)", NULL},
-        {"1.0 / ((2.0 * x) @ y)", "matmul_1 = x @ y; div_1 = 0.5 / matmul_1; return div_1"},
-        {"y / permute(-x, (1, 0))", "permute_1 = permute(x, (1, 0)); div_2 = y / permute_1; div_1 = -div_2; return div_1"},
-        {"y / (x * -2.0)", "div_2 = y / x; div_1 = div_2 * -0.5; return div_1"},
-        {"y / exp((-x) @ y)", "matmul_2 = x @ y; matmul_1 = -matmul_2; exp_1 = exp(matmul_1); div_1 = y / exp_1; return div_1"},
-        {"((-x) @ y) / v", "matmul_1 = x @ y; div_2 = matmul_1 / v; div_1 = -div_2; return div_1"});
-}
-
-static void numbers_out_of_bounds_stay(void **state)
-{
-    (void)state;
-    PASS_CASES("scalar",
-        {"x * 1e30 * 1e-30", NULL},
-        {"x * 1e-30 * 1e-30", NULL},
-        {"d * 1e30 * 1e-30", "return d"},
-        {"d * 1e300 * 1e-300", NULL},
-        {"x * 1e4 * 1e4", NULL},
-        {"x * 1e-4 * 1e4 * 1e4", "mul_3 = x * 10000.0; return mul_3"},
-        {"permute(x * 1e-4, (1, 0)) * 1e4 * 1e4",
-         "permute_1 = permute(x, (1, 0)); mul_3 = permute_1 * 10000.0; return mul_3"},
-        {"permute(permute(x * 1e4, (1, 0)), (1, 0)) * 1e-4 * 1e-4",
-         "permute_1 = permute(x, (1, 0)); permute_2 = permute(permute_1, (1, 0)); mul_3 = permute_2 * 0.0001; return mul_3"},
-        {"sum(x * 1e30, 1)", NULL},
-        {"x / 0.0 * 2.0", NULL},
-        {"x * 0.0 * 2.0", NULL},
-        {"x * float(\"inf\") * 2.0", NULL},
-        {"x * float(\"nan\") * 2.0", NULL},
-        {"sum(x * 1e6, 1) + 1.0",
-         "sum_2 = sum(x, dim=1); sum_1 = sum_2 * 1000000.0; add_1 = sum_1 + 1.0; return add_1"});
-}
-
-static void an_operand_used_twice_gives_its_factor_twice(void **state)
-{
-    (void)state;
-    PASS_CASES("scalar",
-        {"einsum(\"ij,ij->\", 2.0 * x, 2.0 * x)",
-         "einsum_2 = einsum(\"ij,ij->\", x, x); einsum_1 = einsum_2 * 4.0; return einsum_1"});
-}
 
 /* ---- values with several users ---- */
 
@@ -240,12 +116,6 @@ static void programs_without_scalars_are_left_alone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(numbers_are_collected_into_one),
-        cmocka_unit_test(dtypes_stay_what_they_are),
-        cmocka_unit_test(values_of_rank_0_move_and_stay_apart),
-        cmocka_unit_test(signs_stay_in_sums_that_divide),
-        cmocka_unit_test(numbers_out_of_bounds_stay),
-        cmocka_unit_test(an_operand_used_twice_gives_its_factor_twice),
         cmocka_unit_test(every_user_carries_the_factor_where_that_costs_nothing),
         cmocka_unit_test(a_value_with_many_users_is_multiplied_once),
         cmocka_unit_test(a_value_that_somebody_needs_in_full_is_used_by_all),

@@ -1,14 +1,14 @@
-/* bind_count.c - operations and bytes of a bound graph, every value by itself.
+/* cost_node.c - operations and bytes of bound nodes, of a whole graph, and of loops: the one counter.
  *
- * Takes  a bound graph: notation is written out, sizes are known.
- * Gives  the count that einjit.h defines at einjit_cost. plan_cost.c counts the steps of a plan the same way, so that a
- *        program and its plan compare.
+ * Takes  bound nodes: notation is written out, sizes are known. Or loops: how much a point, how many points.
+ * Gives  the count that einjit.h defines at einjit_cost.
  * Keeps  doubles: products of extents may be infinite, but never NaN.
+ * Not here: what operations and bytes are worth beside each other (cost_weight.c); which loops the steps of a plan are
+ *        (plan_cost.c).
  */
-#include "bind.h"
+#include "cost.h"
 
-/* One extent of 0 makes all of it 0, also where the others are too many for a double. */
-static double count_elements(int32_t n, const ej_size *sizes)
+double ej_cost_points(int32_t n, const ej_size *sizes)
 {
     double x = 1;
     for (int32_t i = 0; i < n; i++)
@@ -17,7 +17,22 @@ static double count_elements(int32_t n, const ej_size *sizes)
     return x;
 }
 
-/* Along one value nothing is added. */
+double ej_cost_loop(double each, double points)
+{
+    return each > 0 ? each * points : 0;
+}
+
+double ej_cost_elements(const ej_bound_node *node)
+{
+    return ej_cost_points(node->rank, node->shape);
+}
+
+double ej_cost_bytes(const ej_bound_node *node)
+{
+    return ej_cost_elements(node) * ej_dtypes[node->dtype].bytes;
+}
+
+/* Of the observed extents; along one value nothing is added. (ej_bound_sums asks for every extent that open ones may have.) */
 static bool sums(const ej_bound_node *node)
 {
     const ej_subscripts *s = node->subscripts;
@@ -29,15 +44,15 @@ static bool sums(const ej_bound_node *node)
 
 static double einsum_operations(const ej_bound_node *node)
 {
-    double each = (node->subscripts->n_terms > 1 ? node->subscripts->n_terms - 1.0 : 0) + sums(node);
-    return count_elements((int32_t)node->subscripts->n_labels, node->label_sizes) * (each > 1 ? each : 1);
+    return ej_cost_each(node->subscripts->n_terms, sums(node)) *
+           ej_cost_points((int32_t)node->subscripts->n_labels, node->label_sizes);
 }
 
 static double reduce_operations(const ej_bound_node *node, const ej_bound_node *operand)
 {
     bool any = false;
     for (uint32_t i = 0; i < node->n_dims; i++) any |= operand->shape[node->dims[i]].n != 1;
-    return any ? count_elements(operand->rank, operand->shape) : 0;
+    return any ? ej_cost_elements(operand) : 0;
 }
 
 static double node_operations(const ej_bound *bound, const ej_bound_node *node)
@@ -45,9 +60,9 @@ static double node_operations(const ej_bound *bound, const ej_bound_node *node)
     const ej_bound_node *last = node->n_in ? &bound->nodes[node->in[node->n_in - 1]] : NULL;
     switch (node->op) {
     case EJ_OP_EINSUM: return einsum_operations(node);
-    case EJ_OP_MAP: return count_elements(node->rank, node->shape);
+    case EJ_OP_MAP: return ej_cost_elements(node);
     case EJ_OP_REDUCE: return reduce_operations(node, last);
-    case EJ_OP_INDEX_ADD: return count_elements(last->rank, last->shape);
+    case EJ_OP_INDEX_ADD: return ej_cost_elements(last);
     default: return 0;
     }
 }
@@ -55,7 +70,7 @@ static double node_operations(const ej_bound *bound, const ej_bound_node *node)
 /* Elements of an einsum's operand that are read: a diagonal is one axis. At most 62 extents are not 1 where none is 0. */
 static double term_elements(const ej_bound_node *operand, const ej_term *term)
 {
-    double x = count_elements(operand->rank, operand->shape);
+    double x = ej_cost_elements(operand);
     for (uint32_t i = 0; x > 0 && i < term->n; i++) {
         if (operand->shape[i].n == 1) continue;
         for (uint32_t k = 0; k < i; k++)
@@ -73,7 +88,7 @@ static double operand_elements(const ej_bound *bound, const ej_bound_node *node,
     const ej_bound_node *operand = &bound->nodes[node->in[i]];
     if (operand->op == EJ_OP_SCALAR) return 0;
     return node->op == EJ_OP_EINSUM ? term_elements(operand, &node->subscripts->terms[i])
-                                    : count_elements(operand->rank, operand->shape);
+                                    : ej_cost_elements(operand);
 }
 
 static double operand_bytes(const ej_bound *bound, const ej_bound_node *node, uint32_t i)
@@ -82,7 +97,7 @@ static double operand_bytes(const ej_bound *bound, const ej_bound_node *node, ui
     double elements = operand_elements(bound, node, i);
     if (operand->op == EJ_OP_EXPAND) { /* what is repeated is there once */
         const ej_bound_node *from = &bound->nodes[operand->in[0]];
-        double narrow = count_elements(from->rank, from->shape);
+        double narrow = ej_cost_elements(from);
         if (narrow < elements) elements = narrow;
     }
     return elements * ej_dtypes[operand->dtype].bytes;
@@ -102,13 +117,18 @@ static bool computes(const ej_bound_node *node)
 
 static double node_bytes(const ej_bound *bound, const ej_bound_node *node)
 {
-    double bytes = count_elements(node->rank, node->shape) * ej_dtypes[node->dtype].bytes;
+    double bytes = ej_cost_bytes(node);
     if (!computes(node)) return 0;
     for (uint32_t i = 0; i < node->n_in; i++) bytes += operand_bytes(bound, node, i);
     return bytes;
 }
 
-int ej_bound_count(ej_count *out, const ej_bound *bound, ej_job *job)
+ej_count ej_cost_node(const ej_bound *bound, const ej_bound_node *node)
+{
+    return (ej_count){node_operations(bound, node), node_bytes(bound, node)};
+}
+
+int ej_cost_graph(ej_count *out, const ej_bound *bound, ej_job *job)
 {
     bool *live = EJ_JOB_ARRAY(job, bool, bound->n_nodes);
     if (!live) return ej_no_memory(job->err);
@@ -118,8 +138,9 @@ int ej_bound_count(ej_count *out, const ej_bound *bound, ej_job *job)
         if (!live[v]) continue;
         uint32_t n = bound->nodes[v].op == EJ_OP_CHOOSE ? 1 : bound->nodes[v].n_in; /* the first way is the one as written */
         for (uint32_t i = 0; i < n; i++) live[bound->nodes[v].in[i]] = true;
-        out->operations += node_operations(bound, &bound->nodes[v]);
-        out->bytes += node_bytes(bound, &bound->nodes[v]);
+        ej_count one = ej_cost_node(bound, &bound->nodes[v]);
+        out->operations += one.operations;
+        out->bytes += one.bytes;
     }
     return EINJIT_OK;
 }
@@ -131,14 +152,14 @@ static double read_of(const ej_bound *bound, const ej_bound_node *node, uint32_t
     return computes(node) || elements < needed ? elements : needed;
 }
 
-int ej_bound_touched(double *out, const ej_bound *bound, ej_job *job)
+int ej_cost_touched(double *out, const ej_bound *bound, ej_job *job)
 {
     double *needed = EJ_JOB_ARRAY(job, double, bound->n_nodes), bytes = 0; /* elements of each value that somebody reads */
     if (!needed) return ej_no_memory(job->err);
     for (size_t o = 0; o < bound->n_outputs; o++) {
         const ej_bound_node *node = &bound->nodes[bound->outputs[o]];
-        needed[bound->outputs[o]] = count_elements(node->rank, node->shape);
-        bytes += needed[bound->outputs[o]] * ej_dtypes[node->dtype].bytes;
+        needed[bound->outputs[o]] = ej_cost_elements(node);
+        bytes += ej_cost_bytes(node);
     }
     for (size_t v = bound->n_nodes; v-- > 0;) {
         const ej_bound_node *node = &bound->nodes[v];

@@ -1,4 +1,4 @@
-/* test_bind_count.c - operations and bytes of programs, counted by hand; and that plans count the same way. */
+/* test_cost_node.c - operations and bytes of programs, counted by hand; and that plans count the same way. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "cost.h"
 #include "plan_support.h"
 
 /* `body` behind "def f(<params>):\n    return ". */
@@ -20,7 +21,7 @@ static ej_count count(const char *params, const char *body, const char *inputs)
     snprintf(program, sizeof program, "def f(%s):\n    return %s", params, body);
     bind_open(&c, program, inputs, NULL, NULL);
     if (c.status) fail_msg("%s: %s", body, c.err.text);
-    assert_int_equal(ej_bound_count(&out, &c.bound, &c.job), EINJIT_OK);
+    assert_int_equal(ej_cost_graph(&out, &c.bound, &c.job), EINJIT_OK);
     bind_close(&c);
     return out;
 }
@@ -121,7 +122,7 @@ static void a_value_counts_once_and_only_when_needed(void **state)
     ej_count out;
     bind_open(&c, "def f(a):\n    t = exp(a)\n    u = sin(a)\n    return t + t, t", "f32[10]", NULL, NULL);
     assert_int_equal(c.status, EINJIT_OK);
-    assert_int_equal(ej_bound_count(&out, &c.bound, &c.job), EINJIT_OK);
+    assert_int_equal(ej_cost_graph(&out, &c.bound, &c.job), EINJIT_OK);
     assert_true(out.operations == 20);
     bind_close(&c);
 }
@@ -185,7 +186,7 @@ static void expect_touched(const char *params, const char *body, const char *inp
     snprintf(program, sizeof program, "def f(%s):\n    return %s", params, body);
     bind_open(&c, program, inputs, NULL, NULL);
     if (c.status) fail_msg("%s: %s", body, c.err.text);
-    assert_int_equal(ej_bound_touched(&have, &c.bound, &c.job), EINJIT_OK);
+    assert_int_equal(ej_cost_touched(&have, &c.bound, &c.job), EINJIT_OK);
     bind_close(&c);
     if (have != bytes) fail_msg("%s: touches %g bytes, not %g", body, have, bytes);
 }

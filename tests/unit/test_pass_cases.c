@@ -1,0 +1,320 @@
+/* test_pass_cases.c - what passes make of programs, by the files in tests/passes: one <pass>.cases each.
+ *
+ * A file is text. '#' begins a comment, "## what holds" a heading. Lines that hold for what is below them:
+ *     inputs x: f32[3, 3], n: i32[3]       parameters of the programs
+ *     on f32[3,3] i32[3]                   tensors for them, as bind_support.h reads them; indices are below 3
+ *     passes canon,scalar                  what is run; without it the pass that the file is named after
+ * A case is a program, and what becomes of it: an expression, or statements with semicolons.
+ *     2.0 * x * 3.0
+ *     => x * 6.0
+ *     sqrt(2.0 * x)
+ *     => stays
+ * What comes out is printed nested: values with one use stand where they are used. It must be the same byte for byte; a
+ * second run of the passes must change nothing; and the program has to compute the same before and after, by the oracle
+ * and the interpreter. EINJIT_BLESS=1 writes what comes out into the files.
+ */
+#include <ctype.h>
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "bind_support.h"
+#include "built_module.h"
+#include "conformance.h"
+#include "judge.h"
+#include "opt.h"
+
+enum { LINE = 4000, WHY = 600, INDICES_BELOW = 3, MOST_LINES = 60 };
+
+typedef struct case_file {
+    char path[1100], passes[200], inputs[LINE], on[LINE];
+    einjit_context *context;
+    ej_arena arena;   /* of one case */
+    ej_text out;      /* the file with what comes out now */
+    ej_arena text_arena;
+    int line, n_cases, n_wrong;
+} case_file;
+
+/* ---- nested text ---- */
+
+static bool is_letter(char c)
+{
+    return isalnum((unsigned char)c) || c == '_';
+}
+
+/* The next place of the word in the text; NULL: none. */
+static char *find_word(char *text, const char *word)
+{
+    size_t n = strlen(word);
+    for (char *at = text; (at = strstr(at, word)); at++)
+        if ((at == text || !is_letter(at[-1])) && !is_letter(at[n])) return at;
+    return NULL;
+}
+
+/* An operator outside of parentheses: "a * b", not "f(a * b)" and not "-a". */
+static bool has_operator(const char *text)
+{
+    int depth = 0;
+    for (const char *at = text; *at; at++) {
+        depth += (*at == '(' || *at == '[') - (*at == ')' || *at == ']');
+        if (*at == ' ' && !depth) return true;
+    }
+    return *text == '-';
+}
+
+static const char *put_in(ej_arena *arena, const char *user, size_t at, size_t n, const char *value)
+{
+    ej_text text;
+    bool alone = strncmp(user, "return ", 7) == 0 && at == 7 && !user[at + n];
+    bool argument = at && (user[at - 1] == '(' || user[at - 1] == '[' || (at > 1 && user[at - 2] == ',')) &&
+                    strchr("),]", user[at + n]) && user[at + n];
+    ej_text_init(&text, arena);
+    ej_print_bytes(&text, user, at);
+    ej_print(&text, has_operator(value) && !alone && !argument ? "(%s)" : "%s", value);
+    ej_print(&text, "%s", user + at + n);
+    assert_false(text.failed);
+    return text.data;
+}
+
+/* The body of the graph's text, values of one use inside of their user; "; " between what is left. */
+static const char *nested(const ej_graph *graph, ej_arena *arena)
+{
+    const char *lines[MOST_LINES];
+    int n = 0;
+    ej_text text, out;
+    ej_text_init(&text, arena);
+    ej_text_init(&out, arena);
+    ej_graph_print(&text, graph);
+    assert_false(text.failed);
+    for (char *line = strchr(text.data, '\n'); line && line[1]; ) {
+        char *end = strchr(line + 1, '\n');
+        assert_true(n < MOST_LINES);
+        if (end) *end = 0;
+        lines[n++] = line + 5;
+        line = end;
+    }
+    for (int i = 0; i < n; i++) {
+        const char *equals = strstr(lines[i], " = ");
+        char name[200];
+        int user = -1, uses = 0;
+        if (!equals || !strncmp(lines[i], "return ", 7)) continue;
+        snprintf(name, sizeof name, "%.*s", (int)(equals - lines[i]), lines[i]);
+        for (int k = i + 1; k < n; k++)
+            for (char *at = (char *)(uintptr_t)lines[k]; (at = find_word(at, name)); at++) uses++, user = k;
+        if (uses != 1) continue;
+        size_t at = (size_t)(find_word((char *)(uintptr_t)lines[user], name) - lines[user]);
+        lines[user] = put_in(arena, lines[user], at, strlen(name), equals + 3);
+        lines[i] = NULL;
+    }
+    for (int i = 0; i < n; i++)
+        if (lines[i]) ej_print(&out, "%s%s", out.length ? "; " : "", lines[i]);
+    assert_false(out.failed);
+    return strncmp(out.data, "return ", 7) ? out.data : out.data + 7;
+}
+
+/* ---- one case ---- */
+
+static void parse(ej_graph *graph, case_file *f, const char *program)
+{
+    ej_text text;
+    einjit_error err;
+    ej_text_init(&text, &f->arena);
+    ej_print(&text, "def f(%s):\n    %s", f->inputs, strstr(program, "return ") ? "" : "return ");
+    for (const char *at = program; *at; at++)
+        if (*at == ';') ej_print(&text, "\n   ");
+        else ej_print(&text, "%c", *at);
+    ej_print(&text, "\n");
+    assert_false(text.failed);
+    if (ej_graph_parse(graph, &ej_malloc_allocator, text.data, text.length, &err))
+        fail_msg("%s:%d: %s: %s", f->path, f->line, program, err.text);
+}
+
+static const char *flat(const ej_graph *graph, ej_arena *arena)
+{
+    ej_text text;
+    ej_text_init(&text, arena);
+    ej_graph_print(&text, graph);
+    assert_false(text.failed);
+    return text.data;
+}
+
+static void run_passes(ej_graph *graph, case_file *f)
+{
+    einjit_error err = {0};
+    ej_job job = {.arena = &f->arena, .err = &err, .allocator = &ej_malloc_allocator, .verify = true};
+    for (int i = 0; i < 2; i++) {
+        const char *before = flat(graph, &f->arena);
+        if (ej_opt_run(graph, f->passes, &job)) fail_msg("%s:%d: %s", f->path, f->line, err.text);
+        if (i && strcmp(before, flat(graph, &f->arena)))
+            fail_msg("%s:%d: a second run makes\n%sof\n%s", f->path, f->line, flat(graph, &f->arena), before);
+    }
+}
+
+static void make_inputs(gen_program *p, case_file *f, const ej_graph *graph)
+{
+    gen_random r = {(uint64_t)f->line};
+    const einjit_tensor *on = bind_tensors(&f->arena, f->on, &p->n_in);
+    assert_int_equal(p->n_in, graph->n_inputs);
+    for (size_t i = 0; i < p->n_in; i++) {
+        assert_true(gen_tensor_make(&p->in[i], &r, on[i].dtype, on[i].rank, on[i].shape, GEN_ROW_MAJOR));
+        if (on[i].dtype == EINJIT_I64) gen_tensor_set_index(&p->in[i], &r, INDICES_BELOW);
+        else gen_tensor_fill(&p->in[i], &r, true);
+    }
+}
+
+static void computes_the_same(case_file *f, const ej_graph *before, const ej_graph *after)
+{
+    static gen_program p;
+    einjit_tensor views[GEN_MAX_INPUTS];
+    const ej_graph *const graphs[] = {before, after};
+    char why[WHY];
+    memset(&p, 0, sizeof p);
+    p.graph = *before;
+    make_inputs(&p, f, before);
+    gen_program_views(&p, views);
+    if (!oracle_run(&p.oracle, before, views, 1e6)) fail_msg("%s:%d: %s", f->path, f->line, p.oracle.reason);
+    judge_way way = {.name = "", .context = f->context, .passes = ""};
+    for (int i = 0; i < 2; i++)
+        if (!judge_graph(&p, graphs[i], p.oracle.values, &way, (uint64_t)f->line, NULL, why, sizeof why))
+            fail_msg("%s:%d: %s the passes: %s", f->path, f->line, i ? "after" : "before", why);
+    oracle_free(&p.oracle);
+    for (size_t i = 0; i < p.n_in; i++) gen_tensor_free(&p.in[i]);
+}
+
+static void check_case(case_file *f, const char *program, const char *want)
+{
+    ej_graph before, after;
+    ej_arena_init(&f->arena, &ej_malloc_allocator);
+    parse(&before, f, program);
+    parse(&after, f, program);
+    run_passes(&after, f);
+    bool stays = !strcmp(flat(&before, &f->arena), flat(&after, &f->arena));
+    const char *got = stays ? "stays" : nested(&after, &f->arena);
+    if (strcmp(got, want)) {
+        f->n_wrong++;
+        if (!getenv("EINJIT_BLESS"))
+            print_error("%s:%d: %s\n  gives  %s\n  not    %s\n", f->path, f->line, program, got, want);
+    }
+    computes_the_same(f, &before, &after);
+    ej_print(&f->out, "=> %s\n", got);
+    f->n_cases++;
+    ej_graph_free(&before);
+    ej_graph_free(&after);
+    ej_arena_free(&f->arena);
+}
+
+/* ---- files ---- */
+
+static bool takes(const char *line, const char *word, char *out, size_t n)
+{
+    size_t length = strlen(word);
+    if (strncmp(line, word, length) || line[length] != ' ') return false;
+    snprintf(out, n, "%s", line + length + 1);
+    return true;
+}
+
+static void read_line(case_file *f, const char *line, char *program)
+{
+    f->line++;
+    if (!strncmp(line, "=> ", 3)) {
+        if (!*program) fail_msg("%s:%d: no program in front of it", f->path, f->line);
+        check_case(f, program, line + 3);
+        *program = 0;
+        return;
+    }
+    ej_print(&f->out, "%s\n", line);
+    if (*program) fail_msg("%s:%d: no => behind the program", f->path, f->line);
+    if (!*line || *line == '#' || takes(line, "inputs", f->inputs, sizeof f->inputs) ||
+        takes(line, "on", f->on, sizeof f->on) || takes(line, "passes", f->passes, sizeof f->passes))
+        return;
+    snprintf(program, LINE, "%s", line);
+}
+
+static void run_file(const char *name)
+{
+    case_file f = {.context = judge_context("interp", NULL)};
+    char program[LINE] = "";
+    size_t n;
+    snprintf(f.path, sizeof f.path, EINJIT_TEST_SOURCE "/tests/passes/%s", name);
+    snprintf(f.passes, sizeof f.passes, "%.*s", (int)strcspn(name, "."), name);
+    ej_arena_init(&f.text_arena, &ej_malloc_allocator);
+    ej_text_init(&f.out, &f.text_arena);
+    char *text = read_whole_file(f.path, &n);
+    assert_non_null(text);
+    for (char *line = text, *end; *line; line = end) {
+        end = line + strcspn(line, "\n");
+        if (*end) *end++ = 0;
+        read_line(&f, line, program);
+    }
+    if (*program) fail_msg("%s: no => behind the last program", f.path);
+    assert_false(f.out.failed);
+    if (f.n_wrong && getenv("EINJIT_BLESS")) {
+        FILE *file = fopen(f.path, "w");
+        assert_non_null(file);
+        assert_int_equal(fwrite(f.out.data, 1, f.out.length, file), f.out.length);
+        assert_int_equal(fclose(file), 0);
+        f.n_wrong = 0;
+    }
+    print_message("%s: %d cases\n", name, f.n_cases);
+    assert_true(f.n_cases > 0);
+    assert_int_equal(f.n_wrong, 0);
+    free(text);
+    ej_arena_free(&f.text_arena);
+    einjit_context_release(f.context);
+}
+
+static void every_case_comes_out_as_it_is_written(void **state)
+{
+    (void)state;
+    struct dirent **names;
+    int n = scandir(EINJIT_TEST_SOURCE "/tests/passes", &names, NULL, alphasort), n_files = 0;
+    assert_true(n > 0);
+    for (int i = 0; i < n; i++) {
+        const char *dot = strrchr(names[i]->d_name, '.');
+        if (dot && !strcmp(dot, ".cases")) {
+            run_file(names[i]->d_name);
+            n_files++;
+        }
+        free(names[i]);
+    }
+    free(names);
+    assert_true(n_files > 0);
+}
+
+static void what_is_wrong_is_seen(void **state)
+{
+    (void)state;
+    case_file f = {.context = judge_context("interp", NULL), .passes = "scalar", .inputs = "x: f32[3]", .on = "f32[3]"};
+    ej_arena_init(&f.text_arena, &ej_malloc_allocator);
+    ej_text_init(&f.out, &f.text_arena);
+    check_case(&f, "2.0 * x * 3.0", "x * 6.0");
+    assert_int_equal(f.n_wrong, 0);
+    char *blessed = getenv("EINJIT_BLESS") ? strdup(getenv("EINJIT_BLESS")) : NULL;
+    setenv("EINJIT_BLESS", "1", 1); /* silent */
+    check_case(&f, "2.0 * x * 3.0", "stays");
+    check_case(&f, "sqrt(2.0 * x)", "sqrt(x) * 1.5");
+    assert_int_equal(f.n_wrong, 2);
+    assert_string_equal(f.out.data, "=> x * 6.0\n=> x * 6.0\n=> stays\n");
+    if (blessed) setenv("EINJIT_BLESS", blessed, 1);
+    else unsetenv("EINJIT_BLESS");
+    free(blessed);
+    ej_arena_free(&f.text_arena);
+    einjit_context_release(f.context);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_case_comes_out_as_it_is_written),
+        cmocka_unit_test(what_is_wrong_is_seen),
+    };
+    use_built_module();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
