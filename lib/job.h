@@ -41,6 +41,7 @@ typedef struct ej_job {
     const einjit_allocator *allocator; /* for what outlives the job */
     const ej_target *target;
     const char *path_strategy; /* NULL = auto */
+    const struct ej_path_watch *path_watch; /* who is told how a path search goes on (path.h); NULL: nobody */
     const char *recipe;      /* EINJIT_RECIPE: for all steps that it matches; NULL: recipe.c chooses */
     bool strict;             /* only what changes no bit of any result: passes, rules and decisions that are exact */
     bool ordered;            /* sums add up their terms in the order of the program: strict, and programs as written */

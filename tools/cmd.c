@@ -15,7 +15,7 @@ static const struct {
     {'d', "dtype", "f32", "of inputs that do not say: f32 f64 c64 c128 i32 i64 bool"},
     {'O', "open", "z,edges", "extents that stay open: one kernel for all their values"},
     {'C', "constants", "w,b", "inputs that never change: what follows from them is computed in advance"},
-    {'S', "strategy", "S", "path search: auto, optimal, greedy, written, or a file"},
+    {'S', "strategy", "S", "path search: auto, auto-hq, portfolio, optimal, greedy, ..., or a file"},
     {'m', "minimize", "flops", "what the path search makes small"},
     {'D', "dot", "FILE", "the plan's steps as a graph for Graphviz"},
     {'G', "svg", "FILE", "a drawing of the plan's steps"},
@@ -29,9 +29,9 @@ static const struct {
     {'n', "no-opt", NULL, "take the program as written"},
     {'x', "strict", NULL, "rewrite nothing that can change a bit; einsums from left to right"},
     {'j', "json", NULL, "one JSON document on stdout"},
-    {'1', "seconds", "T", NULL},
-    {'2', "trials", "N", NULL},
-    {'3', "seed", "N", NULL},
+    {'1', "seconds", "T", "search for so long, and show how it goes on a terminal; Ctrl-C ends it with the best so far"},
+    {'2', "trials", "N", "try so often: the same result every time"},
+    {'3', "seed", "N", "begin other trials"},
     {'4', "memory-limit", "BYTES", NULL},
     {'h', "help", NULL, "this text"},
     {'v', "version", NULL, "the version"},
@@ -83,6 +83,9 @@ static int take(cmd_options *o, int letter)
     case 'G': o->svg = optarg; return TOOL_OK;
     case 'g': tool_append(&o->gradient, optarg); return TOOL_OK;
     case 'm': o->minimize = optarg; return TOOL_OK;
+    case '1': o->seconds = optarg; return TOOL_OK;
+    case '2': o->trials = optarg; return TOOL_OK;
+    case '3': o->seed = optarg; return TOOL_OK;
     case 'n': o->no_opt = true; return TOOL_OK;
     case 'x': o->strict = true; return TOOL_OK;
     case 'a': tool_append(&o->passes, optarg); return TOOL_OK;
@@ -91,7 +94,7 @@ static int take(cmd_options *o, int letter)
     case 'j': o->json = true; return TOOL_OK;
     case 't': return tool_number(&o->threads, optarg, 1, 1024, "--threads");
     default:
-        return tool_usage("--%s: the strategies there are (auto, optimal, greedy, written) have no use for it", name_of(letter));
+        return tool_usage("--%s: no strategy that there is has a use for it", name_of(letter));
     }
 }
 
@@ -167,6 +170,24 @@ static int32_t flags_of(const cmd_options *options)
     return (options->no_opt ? EINJIT_OPTION_NO_OPTIMIZE : 0) | (options->strict ? EINJIT_OPTION_STRICT : 0);
 }
 
+/* The strategy and how long it may take, in one name; NULL: nothing was said. */
+static char *strategy_of(const cmd_options *o)
+{
+    const char *keys[] = {"seconds", "trials", "seed"}, *values[] = {o->seconds, o->trials, o->seed};
+    bool any = o->seconds || o->trials || o->seed;
+    const char *base = o->strategy ? o->strategy : any ? "portfolio" : NULL;
+    if (!base) return NULL;
+    size_t room = strlen(base) + 32;
+    for (int i = 0; i < 3; i++) room += values[i] ? strlen(values[i]) : 0;
+    char *name = tool_alloc(room), mark = ':', *at = name + sprintf(name, "%s", base);
+    for (int i = 0; i < 3; i++) {
+        if (!values[i]) continue;
+        at += sprintf(at, "%c%s=%s", mark, keys[i], values[i]);
+        mark = ',';
+    }
+    return name;
+}
+
 int cmd_context(einjit_context **out, cmd_options *options)
 {
     einjit_error err = {0};
@@ -175,7 +196,10 @@ int cmd_context(einjit_context **out, cmd_options *options)
                         .threads = (int32_t)options->threads, .flags = flags_of(options)};
     if (einjit_context_create(out, &o, &err))
         return err.code == EINJIT_E_VALUE ? tool_usage("%s", err.text) : tool_error(&err);
-    return tool_strategy(&options->path, *out, options->strategy);
+    char *name = strategy_of(options);
+    int status = tool_strategy(&options->path, *out, name);
+    free(name);
+    return status;
 }
 
 einjit_compile_options cmd_compile_options(const cmd_options *options)

@@ -29,6 +29,7 @@ typedef struct cmd_options {
     const char *backend;    /* --backend */
     const char *target;     /* --target */
     const char *strategy;   /* --strategy, as given */
+    const char *seconds, *trials, *seed; /* of a path search, as given */
     char *path;             /* ... as the library takes it, once there is a context */
     const char *emit, *dot, *svg, *minimize;
     char *gradient;         /* --gradient a,b */

@@ -1,6 +1,8 @@
 /* cmd_path.c - einjit path: path search on a network file, alone. */
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cmd.h"
 #include "network.h"
@@ -63,21 +65,45 @@ static void print_text(const found *f, const char *name, const char *strategy)
            name, strategy, f->n, f->mults, f->largest, f->costs.log2_peak, flops, f->seconds);
 }
 
+/* ---- while it goes on ---- */
+
+static volatile sig_atomic_t interrupted;
+
+static void interrupt(int number)
+{
+    (void)number;
+    interrupted = 1;
+}
+
+static int show(void *user, double log10_mults, int64_t trials, double seconds)
+{
+    double *shown = user; /* seconds: when a line was last written; -1: no terminal */
+    if (*shown < 0) return interrupted;
+    if (seconds - *shown > 0.1) {
+        fprintf(stderr, "\rlog10 mults %.3f, %lld trials, %.1f s ", log10_mults, (long long)trials, seconds);
+        *shown = seconds;
+    }
+    return interrupted;
+}
+
 static int search(const network *net, einjit_context *context, const cmd_options *options)
 {
     einjit_error err = {0};
     size_t capacity = 2 * net->n + 2;
     found f = {.pairs = tool_alloc(capacity * 2 * sizeof *f.pairs)};
-    double start = tool_seconds();
+    double start = tool_seconds(), shown = isatty(STDERR_FILENO) ? 0 : -1;
     int status = TOOL_OK;
-    if (einjit_path(context, net->n, net->term_ranks, net->flat, net->output_rank, net->output, net->n_labels, net->sizes,
-                    options->path, f.pairs, capacity, &f.n, &f.mults, &f.largest, &err))
+    void (*before)(int) = signal(SIGINT, interrupt);
+    if (einjit_path_watched(context, net->n, net->term_ranks, net->flat, net->output_rank, net->output, net->n_labels, net->sizes,
+                            options->path, f.pairs, capacity, &f.n, &f.mults, &f.largest, show, &shown, &err))
         status = tool_error(&err);
+    signal(SIGINT, before);
+    if (shown > 0) fputs("\r\033[K", stderr);
     if (!status) {
         char *name = name_of(options->rest[0]);
         f.seconds = tool_seconds() - start;
         f.costs = network_count(net, f.pairs, f.n);
-        (options->json ? print_json : print_text)(&f, name, options->strategy ? options->strategy : "auto");
+        (options->json ? print_json : print_text)(&f, name, options->strategy ? options->strategy : options->path ? "portfolio" : "auto");
         free(name);
     }
     free(f.pairs);

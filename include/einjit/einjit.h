@@ -573,12 +573,23 @@ EINJIT_API int einjit_plan_cost(einjit_cost *out, einjit_context *context, einji
 
 /** A contraction path for n terms in integer labels; sizes[label] is the extent of label 0 .. n_labels-1. The path is
  * n_steps pairs (second id -1: a step of one operand) of single-assignment ids: inputs are 0 .. n-1 and each step
- * makes the next id. `pairs` has room for 2 * capacity ids; 2 * n always suffices. Strategies: "optimal",
- * "greedy", "auto", "file:NAME". */
+ * makes the next id. `pairs` has room for 2 * capacity ids; 2 * n always suffices. Strategies: "auto" (NULL), "file:NAME", and
+ * those that the message for an unknown one names. Some search in trials and take options: "portfolio:seconds=1.5,seed=7" is
+ * the best path found in that time, "portfolio:trials=100" depends on the network, the trials and the seed alone. */
 EINJIT_API int einjit_path(einjit_context *context, size_t n, const int32_t *term_ranks, const int32_t *labels,
                            int output_rank, const int32_t *output, size_t n_labels, const int64_t *sizes,
                            const char *strategy, int32_t *pairs, size_t capacity, size_t *n_steps, double *log10_mults,
                            double *log2_largest, einjit_error *err);
+
+/** Called after every trial, on the thread that searches, with the best path's multiplications so far and the seconds since
+ * the search began. What is not 0 ends the search, and the best path so far is its result. */
+typedef int (*einjit_path_progress)(void *user, double log10_mults, int64_t trials, double seconds);
+/** einjit_path with somebody who is told how it goes on. `progress` may be NULL. */
+EINJIT_API int einjit_path_watched(einjit_context *context, size_t n, const int32_t *term_ranks, const int32_t *labels,
+                                   int output_rank, const int32_t *output, size_t n_labels, const int64_t *sizes,
+                                   const char *strategy, int32_t *pairs, size_t capacity, size_t *n_steps,
+                                   double *log10_mults, double *log2_largest, einjit_path_progress progress, void *user,
+                                   einjit_error *err);
 
 #ifdef __cplusplus
 }

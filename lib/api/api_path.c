@@ -95,12 +95,23 @@ int einjit_path(einjit_context *context, size_t n, const int32_t *term_ranks, co
                 const int32_t *output, size_t n_labels, const int64_t *sizes, const char *strategy, int32_t *pairs,
                 size_t capacity, size_t *n_steps, double *log10_mults, double *log2_largest, einjit_error *err)
 {
+    return einjit_path_watched(context, n, term_ranks, labels, output_rank, output, n_labels, sizes, strategy, pairs, capacity,
+                               n_steps, log10_mults, log2_largest, NULL, NULL, err);
+}
+
+int einjit_path_watched(einjit_context *context, size_t n, const int32_t *term_ranks, const int32_t *labels, int output_rank,
+                        const int32_t *output, size_t n_labels, const int64_t *sizes, const char *strategy, int32_t *pairs,
+                        size_t capacity, size_t *n_steps, double *log10_mults, double *log2_largest,
+                        einjit_path_progress progress, void *user, einjit_error *err)
+{
     if (!context) return ej_fail(err, EINJIT_E_INVALID, "the context is NULL");
     const request r = {n, term_ranks, labels, output_rank, output, n_labels, sizes};
     ej_arena arena;
     ej_path path;
     ej_arena_init(&arena, &context->allocator);
-    ej_job job = {.arena = &arena, .err = err, .allocator = &context->allocator, .target = context->target};
+    const ej_path_watch watch = {progress, user};
+    ej_job job = {.arena = &arena, .err = err, .allocator = &context->allocator, .target = context->target,
+                  .path_watch = progress ? &watch : NULL};
     int status = search(&path, &r, strategy, &job);
     if (status == EINJIT_OK && pairs && capacity < (size_t)path.n_steps)
         status = ej_fail(err, EINJIT_E_VALUE, "the path has %d steps, the buffer has room for %zu", (int)path.n_steps,

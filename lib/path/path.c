@@ -6,30 +6,41 @@
  */
 #include <string.h>
 
+#include "path_search.h"
 #include "path_sets.h"
 
 static int search_auto(ej_path *out, const ej_network *network, ej_job *job)
 {
-    /* 3^10 / 2 splits take about a millisecond: what a compile can spare */
-    if (network->n_terms <= EJ_PATH_EXACT) return ej_path_optimal(out, network, job);
-    EJ_TRY(ej_path_greedy(out, network, job));
-    return ej_path_refine(out, network, job);
+    return network->n_terms <= EJ_PATH_EXACT ? ej_path_optimal(out, network, job) : ej_path_portfolio(out, network, job);
 }
 
 const ej_strategy ej_strategies[] = {
-    {"auto", search_auto, "optimal for up to 10 operands, else greedy, its parts solved exactly"},
-    {"optimal", ej_path_optimal, "the fewest operations of all orders of pairs; up to 16 operands"},
-    {"greedy", ej_path_greedy, "the pair that shrinks memory most, again and again; any number of operands"},
-    {"written", ej_path_written, "from left to right, as the operands stand"},
-    {"random", ej_path_random, "any order (\"random:SEED\"), and any recipe for its steps: for tests"},
+    {"auto", search_auto, "optimal for up to 10 operands, else a short portfolio", true},
+    {"auto-hq", search_auto, "optimal for up to 10 operands, else a long portfolio", true},
+    {"portfolio", ej_path_portfolio, "greedy, bisection and elimination, annealed, parts solved exactly", true},
+    {"optimal", ej_path_optimal, "the fewest operations of all orders of pairs; up to 16 operands", false},
+    {"dp", ej_path_dp, "the fewest operations, steps that sum counted twice, as opt_einsum counts; up to 16 operands", false},
+    {"branch-all", ej_path_branch, "branch and bound over all pairs, best first; small contractions", false},
+    {"branch-2", ej_path_branch, "branch and bound, the two best pairs each time", false},
+    {"branch-1", ej_path_branch, "the best pair each time", false},
+    {"greedy", ej_path_greedy, "the pair that shrinks memory most, again and again; any number of operands", false},
+    {"random-greedy", ej_path_portfolio, "greedy with other weights and some noise, many times", true},
+    {"partition", ej_path_portfolio, "recursive bisection, parts solved exactly", true},
+    {"eliminate", ej_path_portfolio, "an order of labels, parts solved exactly", true},
+    {"anneal", ej_path_portfolio, "greedy, annealed, parts solved exactly", true},
+    {"written", ej_path_written, "from left to right, as the operands stand", false},
+    {"random", ej_path_random, "any order (\"random:SEED\"), and any recipe for its steps: for tests", false},
 };
 const size_t ej_n_strategies = sizeof ej_strategies / sizeof ej_strategies[0];
 
 static const ej_strategy *strategy_by_name(const char *name)
 {
-    size_t length = strncmp(name, "random:", 7) ? strlen(name) : 6; /* what follows is its seed */
-    for (size_t i = 0; i < ej_n_strategies; i++)
-        if (strlen(ej_strategies[i].name) == length && !memcmp(ej_strategies[i].name, name, length)) return &ej_strategies[i];
+    size_t length = strcspn(name, ":"); /* what follows is a seed, or how long it may take */
+    for (size_t i = 0; i < ej_n_strategies; i++) {
+        const ej_strategy *s = &ej_strategies[i];
+        if (strlen(s->name) != length || memcmp(s->name, name, length)) continue;
+        return !name[length] || s->in_trials || s->search == ej_path_random ? s : NULL;
+    }
     return NULL;
 }
 
@@ -79,8 +90,10 @@ int ej_path_search(ej_path *out, const ej_network *network, ej_job *job)
     const char *name = job->path_strategy ? job->path_strategy : "auto";
     bool from_file = !strncmp(name, "file:", 5);
     const ej_strategy *strategy = strategy_by_name(name);
+    ej_effort effort;
     memset(out, 0, sizeof *out);
     if (!strategy && !from_file) return unknown_strategy(name, job);
+    if (strategy && strategy->in_trials) EJ_TRY(ej_effort_read(&effort, job)); /* also where there is nothing to search */
     if (network->n_terms < 1) return ej_fail(job->err, EINJIT_E_NO_OPERANDS, "a contraction without operands");
     if (network->n_terms == 1) {
         out->steps = EJ_JOB_NEW(job, ej_path_step);

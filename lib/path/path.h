@@ -26,11 +26,18 @@ typedef struct ej_path {
     double log2_largest; /* largest result of a step, elements */
 } ej_path;
 
+/* Told of the best path so far after every trial of a search; what is not 0 ends the search with that. */
+typedef struct ej_path_watch {
+    int (*tell)(void *user, double log10_mults, int64_t trials, double seconds);
+    void *user;
+} ej_path_watch;
+
 /* One strategy a row of the table in path.c. Costs never overflow (doubles in log space or saturating). Deterministic. */
 typedef struct ej_strategy {
     const char *name;
     int (*search)(ej_path *out, const ej_network *network, ej_job *job);
     const char *help;
+    bool in_trials; /* takes ":seconds=T,trials=N,seed=N" behind its name */
 } ej_strategy;
 enum { EJ_PATH_EXACT = 10 }; /* strategy auto: up to so many operands all orders are looked at */
 extern const ej_strategy ej_strategies[];

@@ -37,11 +37,13 @@ int ej_path_settle(ej_path *path, const ej_network *network, ej_job *job);
 /* A path of pairs that costs no more, by solving small subtrees exactly (path_refine.c). */
 int ej_path_refine(ej_path *path, const ej_network *network, ej_job *job);
 
-/* The strategies (path_optimal.c, path_greedy.c). */
-enum { EJ_OPTIMAL_LIMIT = 16 };
+/* The strategies (path_<name>.c). */
 int ej_path_optimal(ej_path *out, const ej_network *network, ej_job *job);
+int ej_path_dp(ej_path *out, const ej_network *network, ej_job *job);
+int ej_path_branch(ej_path *out, const ej_network *network, ej_job *job);
 int ej_path_greedy(ej_path *out, const ej_network *network, ej_job *job);
 int ej_path_written(ej_path *out, const ej_network *network, ej_job *job);
 int ej_path_random(ej_path *out, const ej_network *network, ej_job *job);
+int ej_path_portfolio(ej_path *out, const ej_network *network, ej_job *job);
 
 #endif

@@ -315,8 +315,10 @@ done
   for i in $(seq 599); do printf ',4'; done; printf ']}'; } >outer.json
 run 0 "$einjit" path outer.json; says 'log2 peak         1200.00' out; says 'opt_einsum flops  10^361.236' out
 run 0 "$einjit" path outer.json --json; json opt_einsum_flops null; json log2_peak 1200.0
-for option in '--seconds 3' '--trials 9' '--seed 1' '--memory-limit 100' '--minimize size'; do run 2 "$einjit" path n.json $option; done
+for option in '--seconds 0' '--seconds x' '--trials 0' '--seed -1' '--memory-limit 100' '--minimize size'; do run 2 "$einjit" path n.json $option; done
 run 0 "$einjit" path n.json --minimize flops
+run 0 "$einjit" path n.json --seconds 0.1 --seed 3 --json; json strategy portfolio; json opt_einsum_flops 162000.0
+run 0 "$einjit" path n.json --strategy anneal --trials 2 --json; json strategy anneal; json opt_einsum_flops 162000.0
 
 # ---- bench
 sizes=z=50,i=4,j=5,k=8

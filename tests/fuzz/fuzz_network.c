@@ -49,9 +49,9 @@ static void read_back(einjit_context *context, const network *net, const int32_t
 
 static void search_all(einjit_context *context, const network *net)
 {
-    static const char *const strategies[] = {"auto", "greedy", "random:3", "optimal"};
+    static const char *const strategies[] = {"auto", "greedy", "random:3", "portfolio:trials=5", "optimal", "dp"};
     int32_t *pairs = calloc(2 * net->n + 2, 2 * sizeof *pairs);
-    for (size_t s = 0; pairs && s < (net->n <= MOST_EXACT ? 4 : 3); s++) {
+    for (size_t s = 0; pairs && s < (net->n <= MOST_EXACT ? 6 : 4); s++) {
         size_t n;
         double mults;
         if (search(context, net, strategies[s], pairs, &n, &mults)) read_back(context, net, pairs, n, mults);

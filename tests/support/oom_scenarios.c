@@ -464,6 +464,8 @@ static int search_paths(scene *s)
 {
     TRY(search_path(s, 6, "optimal"));
     TRY(search_path(s, 24, "greedy"));
+    TRY(search_path(s, 24, "portfolio:trials=5")); /* every way to begin once, and the best one again */
+    TRY(search_path(s, 8, "branch-2"));
     return search_path(s, 10, NULL);
 }
 

@@ -1,0 +1,345 @@
+/* test_path_search.c - the searches of long paths: trees against costs counted by lists, every strategy, clocks and seeds. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "path_search.h"
+#include "path_sets.h"
+#include "path_subsets.h"
+
+typedef struct fixture {
+    ej_arena arena;
+    einjit_error err;
+    ej_job job;
+    ej_network net;
+    ej_path path;
+    uint64_t random;
+} fixture;
+
+static void fixture_open(fixture *f, uint64_t seed)
+{
+    memset(f, 0, sizeof *f);
+    ej_arena_init(&f->arena, &ej_malloc_allocator);
+    f->job = (ej_job){.arena = &f->arena, .err = &f->err, .allocator = &ej_malloc_allocator};
+    f->random = seed;
+}
+
+static void fixture_close(fixture *f)
+{
+    ej_arena_free(&f->arena);
+}
+
+static int search(fixture *f, const char *strategy)
+{
+    f->job.path_strategy = strategy;
+    return ej_path_search(&f->path, &f->net, &f->job);
+}
+
+static bool has(const ej_term *term, int32_t label)
+{
+    for (uint32_t i = 0; i < term->n; i++)
+        if (term->labels[i] == label) return true;
+    return false;
+}
+
+static void add(ej_term *term, int32_t label)
+{
+    uint32_t at = term->n;
+    if (has(term, label)) return;
+    for (; at && term->labels[at - 1] > label; at--) term->labels[at] = term->labels[at - 1];
+    term->labels[at] = label;
+    term->n++;
+}
+
+/* Labels between random operands: two of them, now and then many; some in the result, some of extent 1 or twice between the same
+ * operands, some operands without a label, several components. */
+static void random_network(fixture *f, int32_t n, int32_t n_labels, int64_t most)
+{
+    ej_term *terms = EJ_NEW_ARRAY(&f->arena, ej_term, (size_t)n);
+    int64_t *extents = EJ_NEW_ARRAY(&f->arena, int64_t, (size_t)n_labels);
+    ej_term out = {.labels = EJ_NEW_ARRAY(&f->arena, int32_t, (size_t)n_labels)};
+    assert_true(terms && extents && out.labels);
+    for (int32_t t = 0; t < n; t++) terms[t].labels = EJ_NEW_ARRAY(&f->arena, int32_t, (size_t)n_labels);
+    for (int32_t l = 0; l < n_labels; l++) {
+        int32_t users = ej_random_below(&f->random, 8) ? 2 : (int32_t)ej_random_below(&f->random, 6);
+        extents[l] = 1 + (int64_t)ej_random_below(&f->random, (uint32_t)most);
+        for (int32_t u = 0; u < users; u++) add(&terms[ej_random_below(&f->random, (uint32_t)n)], l);
+        if (users && !ej_random_below(&f->random, 12)) add(&out, l);
+    }
+    f->net = (ej_network){.n_terms = n, .terms = terms, .out = out, .n_labels = n_labels, .extents = extents};
+}
+
+/* Every id is used once, after it was made; one is left. */
+static void check_path(const fixture *f)
+{
+    int32_t made = f->net.n_terms, total = made + f->path.n_steps;
+    bool *used = calloc((size_t)total, sizeof *used);
+    assert_non_null(used);
+    for (int32_t s = 0; s < f->path.n_steps; s++, made++) {
+        const int32_t ids[2] = {f->path.steps[s].a, f->path.steps[s].b};
+        for (int k = 0; k < 2; k++) {
+            if (k && ids[k] == -1) continue;
+            assert_true(ids[k] >= 0 && ids[k] < made && !used[ids[k]]);
+            used[ids[k]] = true;
+        }
+    }
+    for (int32_t i = 0; i < total - 1; i++) assert_true(used[i]);
+    free(used);
+}
+
+static const char *const searches[] = {"auto", "auto-hq:trials=6", "portfolio:trials=8", "anneal:trials=3", "partition:trials=2",
+                                       "eliminate:trials=3", "random-greedy:trials=5"};
+enum { N_SEARCHES = sizeof searches / sizeof *searches };
+
+static void every_search_gives_paths_no_dearer_than_greedy(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 60; round++) {
+        fixture f;
+        fixture_open(&f, (uint64_t)round);
+        int32_t n = 2 + (int32_t)ej_random_below(&f.random, round % 6 ? 40 : 160);
+        random_network(&f, n, (int32_t)ej_random_below(&f.random, 2 * (uint32_t)n + 1), round % 3 ? 6 : 2);
+        assert_int_equal(search(&f, "greedy"), EINJIT_OK);
+        double greedy = f.path.log10_mults;
+        for (int i = 0; i < N_SEARCHES; i++) {
+            assert_int_equal(search(&f, searches[i]), EINJIT_OK);
+            check_path(&f);
+            /* labels of one operand alone are summed when a path is settled: trees do not count them */
+            if (i < 4 && f.path.log10_mults > greedy + 0.05) fail_msg("%s: %.3f, greedy %.3f (round %d)", searches[i],
+                                                                      f.path.log10_mults, greedy, round);
+        }
+        fixture_close(&f);
+    }
+}
+
+/* log2 of what the path costs over the labels that a core has. */
+static double counted(fixture *f, const ej_path_step *steps)
+{
+    ej_label_sets sets;
+    ej_big total = ej_big_of(0);
+    assert_int_equal(ej_label_sets_init(&sets, &f->net, false, (size_t)f->net.n_terms, &f->job), EINJIT_OK);
+    for (int32_t s = 0; s + 1 < f->net.n_terms; s++) {
+        ej_big cost;
+        ej_label_sets_merge(&sets, steps[s].a, steps[s].b, &cost);
+        total = ej_big_add(total, cost);
+    }
+    return ej_big_log2(total);
+}
+
+/* Without labels of one operand alone, so that both ways of counting agree. */
+static void drop_private_labels(fixture *f)
+{
+    for (int32_t l = 0; l < f->net.n_labels; l++) {
+        int32_t users = has(&f->net.out, l);
+        for (int32_t t = 0; t < f->net.n_terms; t++) users += has(&f->net.terms[t], l);
+        if (users == 1) ((int64_t *)f->net.extents)[l] = 1;
+    }
+}
+
+static void check_tree(fixture *f, const ej_tree *tree, ej_path_step *steps)
+{
+    assert_int_equal(ej_tree_steps(tree, steps, &f->job), EINJIT_OK);
+    double lists = counted(f, steps), bits = ej_tree_total(tree);
+    if (fabs(lists - bits) > 1e-6) fail_msg("%.9f by lists, %.9f by the tree", lists, bits);
+}
+
+static void trees_cost_what_lists_count_after_every_move(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 120; round++) {
+        fixture f;
+        ej_core core;
+        ej_tree tree, other;
+        ej_pieces *pieces;
+        ej_greedy *greedy;
+        const ej_effort effort = {.seed = 1};
+        const ej_anneal heat = {.hot = 2, .cold = 0.5, .blind = round % 2 ? INFINITY : 3, .rounds = 8};
+        fixture_open(&f, (uint64_t)round + 1000);
+        int32_t n = 3 + (int32_t)ej_random_below(&f.random, 60);
+        random_network(&f, n, 2 * n, round % 2 ? 5 : 2);
+        drop_private_labels(&f);
+        ej_path_step *steps = EJ_NEW_ARRAY(&f.arena, ej_path_step, (size_t)n);
+        assert_int_equal(ej_core_make(&core, &f.net, &f.job), EINJIT_OK);
+        assert_int_equal(ej_tree_new(&tree, &core, &f.job), EINJIT_OK);
+        assert_int_equal(ej_tree_new(&other, &core, &f.job), EINJIT_OK);
+        assert_int_equal(ej_pieces_new(&pieces, &core, &f.job), EINJIT_OK);
+        assert_int_equal(ej_greedy_new(&greedy, &core, &f.job), EINJIT_OK);
+        for (int how = 0; how < 4; how++) {
+            if (how == 0) assert_int_equal(ej_greedy_steps(greedy, steps, 1, 0.5, &f.random), EINJIT_OK);
+            if (how == 1) assert_int_equal(ej_bisect_steps(&core, steps, 0.3, &f.random, &f.job), EINJIT_OK);
+            if (how == 2) assert_int_equal(ej_eliminate_steps(&core, steps, 1, 0.5, &f.random, &f.job), EINJIT_OK);
+            if (how == 3) assert_int_equal(ej_sweep_steps(&core, steps, 0.5, &f.random, &f.job), EINJIT_OK);
+            assert_int_equal(ej_tree_plant(&tree, steps, &f.job), EINJIT_OK);
+            check_tree(&f, &tree, steps);
+            double before = ej_tree_total(&tree), after = ej_anneal_run(&tree, &other, &heat, &f.random, &effort);
+            assert_true(after <= before + 1e-9);
+            check_tree(&f, &tree, steps);
+            check_tree(&f, &other, steps);
+            before = ej_tree_total(&other);
+            ej_pieces_improve(pieces, &other, 3 + how * 3, INT64_MAX, &effort);
+            assert_true(ej_tree_total(&other) <= before + 1e-9);
+            check_tree(&f, &other, steps);
+        }
+        fixture_close(&f);
+    }
+}
+
+static void simplified_paths_are_whole(void **state)
+{
+    (void)state;
+    int32_t simplified = 0;
+    for (int round = 0; round < 60; round++) {
+        fixture f;
+        ej_core core;
+        ej_simple simple;
+        ej_greedy *greedy;
+        fixture_open(&f, (uint64_t)round + 2000);
+        int32_t n = 2 + (int32_t)ej_random_below(&f.random, 80);
+        random_network(&f, n, 2 * n, 3);
+        assert_int_equal(ej_core_make(&core, &f.net, &f.job), EINJIT_OK);
+        assert_int_equal(ej_simplify(&simple, &core, 30, &f.job), EINJIT_OK);
+        assert_int_equal(simple.core.n + simple.first.n_steps, n);
+        simplified += simple.first.n_steps;
+        ej_path_step *steps = EJ_NEW_ARRAY(&f.arena, ej_path_step, (size_t)n);
+        assert_int_equal(ej_greedy_new(&greedy, &simple.core, &f.job), EINJIT_OK);
+        assert_int_equal(ej_greedy_steps(greedy, steps, 1, 0, &f.random), EINJIT_OK);
+        assert_int_equal(ej_simple_path(&f.path, &simple, steps, n, &f.job), EINJIT_OK);
+        check_path(&f);
+        /* what is left costs the same by itself and as part of the whole */
+        ej_tree inner, whole;
+        assert_int_equal(ej_tree_new(&whole, &core, &f.job), EINJIT_OK);
+        assert_int_equal(ej_tree_plant(&whole, f.path.steps, &f.job), EINJIT_OK);
+        if (simple.core.n > 1) {
+            assert_int_equal(ej_tree_new(&inner, &simple.core, &f.job), EINJIT_OK);
+            assert_int_equal(ej_tree_plant(&inner, steps, &f.job), EINJIT_OK);
+            double sum = -INFINITY;
+            for (int32_t id = n + simple.first.n_steps; id <= whole.root; id++) sum = ej_log2_add(sum, whole.cost[id]);
+            assert_true(fabs(sum - ej_tree_total(&inner)) < 1e-6);
+        }
+        fixture_close(&f);
+    }
+    assert_true(simplified > 100);
+}
+
+/* The same problem in numbers, and in logarithms with a huge label that every step has. */
+static void logarithms_find_the_order_that_numbers_find(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 200; round++) {
+        uint64_t random = (uint64_t)round;
+        fixture f;
+        ej_subsets s;
+        double cost[2];
+        fixture_open(&f, 0);
+        assert_int_equal(ej_subsets_new(&s, 8, 40, &f.job), EINJIT_OK);
+        for (int wide = 0; wide < 2; wide++) {
+            uint64_t again = random;
+            int32_t n = 2 + (int32_t)ej_random_below(&again, 7);
+            ej_subsets_begin(&s, n);
+            for (int l = 0; l < 20; l++) {
+                uint32_t members = ej_random_below(&again, 1u << n);
+                if (!ej_random_below(&again, 4)) members |= 1u << EJ_OPTIMAL_LIMIT;
+                double extent = 2 + ej_random_below(&again, 5);
+                ej_subsets_label(&s, members, extent, log2(extent));
+            }
+            if (wide) ej_subsets_label(&s, (1u << n) - 1, INFINITY, 5000); /* all have it, so every step does */
+            ej_subsets_solve(&s);
+            assert_int_equal(s.wide, wide);
+            cost[wide] = s.cost[(1u << n) - 1];
+        }
+        assert_true(fabs(log2(cost[0]) + 5000 - cost[1]) < 1e-6);
+        fixture_close(&f);
+    }
+}
+
+static void a_seed_and_a_number_of_trials_decide_the_path(void **state)
+{
+    (void)state;
+    fixture f;
+    int differ = 0;
+    fixture_open(&f, 77);
+    random_network(&f, 150, 320, 3);
+    for (int i = 0; i < N_SEARCHES; i++) {
+        assert_int_equal(search(&f, searches[i]), EINJIT_OK);
+        ej_path first = f.path;
+        assert_int_equal(search(&f, searches[i]), EINJIT_OK);
+        assert_int_equal(first.n_steps, f.path.n_steps);
+        assert_memory_equal(first.steps, f.path.steps, sizeof(ej_path_step) * (size_t)first.n_steps);
+    }
+    for (int seed = 1; seed < 4; seed++) {
+        char name[40];
+        ej_path_step *first;
+        assert_int_equal(search(&f, "anneal:trials=1"), EINJIT_OK);
+        first = f.path.steps;
+        snprintf(name, sizeof name, "anneal:trials=1,seed=%d", seed);
+        assert_int_equal(search(&f, name), EINJIT_OK);
+        differ += memcmp(first, f.path.steps, 100 * sizeof *first) != 0;
+    }
+    assert_true(differ > 0);
+    fixture_close(&f);
+}
+
+typedef struct watcher {
+    int calls, stop_at;
+    int64_t trials;
+    double cost;
+} watcher;
+
+static int watch(void *user, double log10_mults, int64_t trials, double seconds)
+{
+    watcher *w = user;
+    assert_true(seconds >= 0 && trials == w->trials + 1 && (!w->calls || log10_mults <= w->cost));
+    w->trials = trials;
+    w->cost = log10_mults;
+    return ++w->calls == w->stop_at;
+}
+
+static void searches_tell_and_can_be_stopped(void **state)
+{
+    (void)state;
+    fixture f;
+    watcher w = {.stop_at = 3};
+    const ej_path_watch how = {watch, &w};
+    fixture_open(&f, 5);
+    random_network(&f, 60, 120, 3);
+    f.job.path_watch = &how;
+    assert_int_equal(search(&f, "portfolio:seconds=60"), EINJIT_OK);
+    assert_int_equal(w.calls, 3);
+    check_path(&f);
+    fixture_close(&f);
+}
+
+static void a_clock_ends_a_search(void **state)
+{
+    (void)state;
+    fixture f;
+    watcher w = {.stop_at = -1};
+    const ej_path_watch how = {watch, &w};
+    fixture_open(&f, 6);
+    random_network(&f, 60, 120, 3);
+    f.job.path_watch = &how;
+    assert_int_equal(search(&f, "portfolio:seconds=0.2"), EINJIT_OK); /* or it would not end */
+    assert_true(w.calls >= 1);
+    check_path(&f);
+    fixture_close(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_search_gives_paths_no_dearer_than_greedy),
+        cmocka_unit_test(trees_cost_what_lists_count_after_every_move),
+        cmocka_unit_test(simplified_paths_are_whole),
+        cmocka_unit_test(logarithms_find_the_order_that_numbers_find),
+        cmocka_unit_test(a_seed_and_a_number_of_trials_decide_the_path),
+        cmocka_unit_test(searches_tell_and_can_be_stopped),
+        cmocka_unit_test(a_clock_ends_a_search),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
