@@ -1,7 +1,8 @@
 /* recipe_permute.c - copies and maps of one operand whose unit strides lie along different axes.
  *
  * Takes  a step that reduces nothing, with one source: unit stride along `from` in the source, along `to` in the result.
- * Gives  square register tiles: vectors along `from` are loaded, transposed, and stored as vectors along `to`. The tiles of one
+ * Gives  square register tiles: vectors along `from` are loaded, transposed, and stored as vectors along `to`; so many side by side
+ *        as make a line, where the result goes past the caches. The tiles of one
  *        line of the source follow each other, so that it is read once even where rows lie a power of 2 apart. The axis with
  *        the next smallest stride of each side goes in blocks, so that pages are used for longer.
  *        Results that no cache holds are transposed in blocks, from where they go past the caches in pieces of the result
@@ -22,6 +23,7 @@ enum { PERMUTE_ROWS = 256, PERMUTE_BLOCK = 4 };  /* values of `to`, and of the n
  * piece of the result; of a block; of what a super-block reaches of a page of the source, and of the result. */
 enum { PERMUTE_FROM = 512, PERMUTE_ADJOINING = 1024, PERMUTE_TO = 1024, PERMUTE_WAITS = 128 << 10 };
 enum { PERMUTE_PAGE_FROM = 4096, PERMUTE_PAGE_TO = 1024 };
+enum { PERMUTE_MOST = 8 }; /* vectors of a tile: twice as many take a third longer to compile and are no faster */
 enum { PERMUTE_LINE = 64, PERMUTE_AHEAD = 256 }; /* bytes: of a line; how far ahead the source is prefetched */
 enum permute_number { PERMUTE_TILE, PERMUTE_STAGES, PERMUTE_PREFETCHES };
 
@@ -72,10 +74,7 @@ static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_REC
     permute p;
     if (!find(s, &p)) return 0;
     int32_t tile = ej_rule_vector(s, &s->statements[0]);
-    double bytes = ej_dtypes[s->buffers[s->statements[0].out.buffer].plan.dtype].bytes;
-    for (int32_t a = 0; a < s->n_axes; a++) bytes *= (double)s->axes[a].extent.n;
-    /* Whole lines on both sides: 1.45 times on abcde->edcba, 1.05 on others, at twice the time to compile. */
-    if (tile > 8 && bytes <= (double)s->job->target->l3_bytes) tile = 8;
+    if (tile > PERMUTE_MOST) tile = PERMUTE_MOST;
     while (tile > 1 && (!long_enough(s->axes[p.from].extent, tile) || !long_enough(s->axes[p.to].extent, tile))) tile /= 2;
     out[0][PERMUTE_TILE] = tile;
     uint64_t random = ej_job_random(s->job);
@@ -201,18 +200,18 @@ static ej_layout layout_of(const ej_schedule *s, const blocks *b, int32_t at)
 }
 
 /* Loops over a block as the source lies. Gives the innermost one. */
-static int32_t do_tiles(ej_schedule *s, const permute *p, const ej_layout *waiting, int64_t n)
+static int32_t do_tiles(ej_schedule *s, const permute *p, const ej_layout *waiting, int64_t n, int64_t across)
 {
     int32_t axes[EJ_TILE_DIGITS], n_axes = 0;
     for (int32_t i = 0; i < waiting->n; i++)
         if (waiting->digits[i].axis != p->from) axes[n_axes++] = waiting->digits[i].axis;
     ej_product_sort(axes, n_axes, &s->statements[0].src[0]);
-    for (int32_t i = 0; i < n_axes; i++) ej_do_loop(s, 0, axes[i], axes[i] == p->to ? n : 1);
+    for (int32_t i = 0; i < n_axes; i++) ej_do_loop(s, 0, axes[i], axes[i] == p->to ? across : 1);
     return ej_do_loop(s, 0, p->from, n);
 }
 
 /* Blocks are transposed into the L1, from where runs of the result go past the caches; the next block is prefetched meanwhile. */
-static void run_staged(ej_schedule *s, const permute *p, int64_t n)
+static void run_staged(ej_schedule *s, const permute *p, int64_t n, int64_t across)
 {
     blocks b;
     ej_tile lines = {0};
@@ -227,7 +226,7 @@ static void run_staged(ej_schedule *s, const permute *p, int64_t n)
     ej_do_hint(s, 0, (ej_leaf_hints){.stream = true, .ahead = ahead, .far = ahead > 0});
     int32_t copy = ej_do_stage_out(s, at, 0, EJ_HOME_LOCAL, waiting);
     if (s->failed) return;
-    ej_do_transpose(s, do_tiles(s, p, &waiting, n), 0, p->to, n, p->from, n);
+    ej_do_transpose(s, do_tiles(s, p, &waiting, n, across), 0, p->to, across, p->from, n);
     int64_t lanes = ej_rule_lanes(s, &s->statements[copy], ej_schedule_range(s, at, p->to));
     ej_tile_add(&lines, p->to, lanes, EJ_LANE);
     ej_do_tile(s, copy, lines);
@@ -244,11 +243,13 @@ static void run(ej_schedule *s, const int64_t *numbers)
     if (!find(s, &p)) return;
     int32_t bytes = ej_dtypes[s->buffers[s->statements[0].src[0].buffer].plan.dtype].bytes;
     int64_t line = PERMUTE_LINE / bytes > n ? PERMUTE_LINE / bytes / n * n : n;
+    int64_t across = numbers[PERMUTE_STAGES] && long_enough(s->axes[p.to].extent, line) ? line : n;
     ej_tile_add(&out, p.from, n, EJ_UNROLL);
+    ej_tile_add(&out, p.to, across / n, EJ_UNROLL);
     ej_tile_add(&out, p.to, n, EJ_LANE);
     ej_do_tile(s, 0, out);
     if (numbers[PERMUTE_STAGES]) {
-        run_staged(s, &p, n);
+        run_staged(s, &p, n, across);
         return;
     }
     for (int32_t a = 0; a < s->n_axes; a++)
