@@ -287,6 +287,7 @@ void ej_lower_leaf(ej_lower *w, int32_t node)
     ej_tape *tape = ej_tape_new(leaf);
     if (!tape) return;
     ej_lower_prefetch(leaf);
+    if (ej_lower_direct(leaf, tape)) return;
     if (leaf->node->hints.stream && ej_lower_streamed(leaf, tape)) return;
     if (leaf->node->reduce == EJ_REDUCE_NONE)
         emit_move(leaf, tape);

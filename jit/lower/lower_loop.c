@@ -65,9 +65,11 @@ static void emit_chunk(ej_lower *w, int32_t id, LLVMValueRef by, int64_t count, 
     if (ej_lower_constant(by, &fixed) && fixed > 0) range->past_start = true;
     ej_at_advance(w, first, end, node->axis, by, &outer, node->aligned ? 1 : node->step);
     for (int32_t p = 0; p < node->n_placed; p++) ej_at_place(w, first, end, node->placed[p]);
+    for (int32_t p = 0; p < node->n_placed; p++) ej_direct_begin(w, id, node->placed[p]);
     ej_at_tables(w, first, end, false);
     emit_list(w, node->child);
     for (int32_t p = 0; p < node->n_placed; p++) {
+        w->direct[node->placed[p]].out = NULL;
         ej_regs_drop(w, node->placed[p]);
         w->placed_lo[node->placed[p]] = NULL;
     }
@@ -452,6 +454,7 @@ static void emit_list(ej_lower *w, int32_t id)
         LLVMValueRef condition;
         ej_guard guard;
         if (!ej_lower_when(w, &w->nest->nodes[id].when, &condition)) continue;
+        if (!condition) condition = ej_direct_condition(w, id);
         if (condition && !ej_guard_begin(w, &guard, condition, "when")) return;
         emit_node(w, id);
         if (condition) ej_guard_end(w, &guard);
@@ -503,6 +506,7 @@ void ej_lower_tree(ej_lower *w)
     w->at = EJ_LOWER_NEW(w, ej_at, n_at);
     w->written = EJ_LOWER_NEW(w, bool, nest->n_buffers);
     w->placed_lo = EJ_LOWER_NEW(w, LLVMValueRef *, nest->n_buffers);
+    w->direct = EJ_LOWER_NEW(w, ej_direct, nest->n_buffers);
     if (w->status != EINJIT_OK || !ej_planar_find(w) || !ej_regs_init(w)) return;
     int32_t n = number_accesses(w, nest->root, 0);
     start_ranges(w);

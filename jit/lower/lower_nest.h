@@ -61,6 +61,13 @@ typedef struct ej_regs {
     size_t *n_where;
 } ej_regs;
 
+/* A LOCAL buffer, while its place is open, that values need not go through (lower_direct.c). */
+typedef struct ej_direct {
+    const ej_access *out; /* where they go; NULL: they need to */
+    LLVMValueRef waits;   /* at run time they go through it all the same, */
+    int32_t copy;         /* and the subtree of this node copies them from there */
+} ej_direct;
+
 /* Pointers that a loop without loops inside moves on from round to round, next to its variable. Further out they would hold a
  * register all the time, where a product of the variable a round costs nothing. */
 enum { EJ_RUNNING_MAX = 8 };
@@ -105,6 +112,7 @@ typedef struct ej_lower {
     ej_at *at;
     ej_regs regs;
     ej_running *running;          /* of the loop whose body is emitted; NULL: it has none */
+    ej_direct *direct;            /* per buffer */
     bool streamed;                /* some store goes past the caches */
     int status;
 } ej_lower;
@@ -222,6 +230,7 @@ typedef struct ej_operand {
 
 /* lower_tile.c: which digit values are in which lanes */
 bool ej_leaf_init(ej_leaf *leaf, ej_lower *w, int32_t node);
+bool ej_leaf_read_access(ej_leaf *leaf, ej_leaf_access *access, ej_at *at); /* of another access in the leaf; false: latched */
 bool ej_names_axis(const ej_access *access, int32_t axis);
 void ej_leaf_lanes(const ej_leaf *leaf, int32_t unroll, ej_lanes *out);
 int32_t ej_leaf_index(const ej_leaf *leaf, int32_t unroll, uint32_t set); /* unroll number counting only digits of set */
@@ -340,10 +349,17 @@ ej_vec ej_operand_spread(ej_lower *w, ej_operand a, int32_t lanes); /* in all la
 ej_vec ej_leaf_result(ej_leaf *leaf, ej_tape *tape, int32_t unroll, const ej_lanes *lanes);
 /* A move with stores past the caches; false: they are not whole vectors at known distances, nothing was emitted. */
 bool ej_lower_streamed(ej_leaf *leaf, ej_tape *tape);
+/* The same; where `waits` holds at run time, plain stores to `buffer` instead. */
+void ej_lower_streamed_unless(ej_leaf *leaf, ej_tape *tape, LLVMValueRef waits, const ej_leaf_access *buffer);
 void ej_lower_past_caches(ej_lower *w, LLVMValueRef store, int64_t alignment); /* makes it such a store */
 void ej_lower_stream_end(ej_lower *w); /* at the end of a nest: such stores are done */
 /* lower_run.c: a loop, or leaf, that copies one piece of memory past the caches; false: it is none, nothing was emitted. */
 bool ej_lower_run(ej_lower *w, int32_t id);
+bool ej_is_streamed_copy(const ej_lower *w, const ej_nest_node *leaf); /* from memory to memory, as it is */
+/* lower_direct.c: a loop placed a buffer; begins what lasts until its place is left. */
+void ej_direct_begin(ej_lower *w, int32_t loop, int32_t buffer);
+LLVMValueRef ej_direct_condition(const ej_lower *w, int32_t node); /* under which a node is needed; NULL: always */
+bool ej_lower_direct(ej_leaf *leaf, ej_tape *tape); /* a leaf that writes such a buffer; false: it is none */
 void ej_lower_prefetch(ej_leaf *leaf); /* the lines of the source that its hints name */
 
 #endif

@@ -9,18 +9,20 @@
 #include <string.h>
 
 enum { EJ_PREFETCH_LINE = 64, EJ_PREFETCH_LINES = 64 };
+enum { EJ_PREFETCH_TO_L2 = 2, EJ_PREFETCH_TO_L1 = 3 }; /* LLVM's numbers for them */
 
-static void ask_for(ej_lower *w, LLVMValueRef pointer, int64_t bytes)
+static void ask_for(ej_lower *w, LLVMValueRef pointer, int64_t bytes, bool far)
 {
     unsigned id = LLVMLookupIntrinsicID("llvm.prefetch", strlen("llvm.prefetch"));
     LLVMValueRef args[4] = {ej_lower_offset(w, pointer, ej_lower_i64(w, bytes), 1, ""), LLVMConstInt(w->m->i32, 0, 0),
-                            LLVMConstInt(w->m->i32, 3, 0), LLVMConstInt(w->m->i32, 1, 0)};
+                            LLVMConstInt(w->m->i32, far ? EJ_PREFETCH_TO_L2 : EJ_PREFETCH_TO_L1, 0),
+                            LLVMConstInt(w->m->i32, 1, 0)};
     LLVMBuildCall2(w->e->builder, LLVMIntrinsicGetType(w->e->context, id, &w->m->pointer, 1),
                    LLVMGetIntrinsicDeclaration(w->e->module, id, &w->m->pointer, 1), args, 4, "");
 }
 
 /* Prefetches the lines in which the access has elements, counted from the pointer; gives the last byte of these elements. */
-static int64_t ask_for_lines(ej_leaf *leaf, const ej_leaf_access *access, LLVMValueRef pointer, int64_t ahead)
+static int64_t ask_for_lines(ej_leaf *leaf, const ej_leaf_access *access, LLVMValueRef pointer, int64_t ahead, bool far)
 {
     int64_t bytes = ej_dtypes[access->buffer->dtype].bytes, lines[EJ_PREFETCH_LINES], end = 0;
     int32_t n = 0;
@@ -38,7 +40,7 @@ static int64_t ask_for_lines(ej_leaf *leaf, const ej_leaf_access *access, LLVMVa
             while (i < n && lines[i] != line) i++;
             if (i < n) continue;
             lines[n++] = line;
-            ask_for(leaf->w, pointer, at + ahead);
+            ask_for(leaf->w, pointer, at + ahead, far);
         }
     }
     return end;
@@ -69,14 +71,17 @@ static void ask_for_rows(ej_leaf *leaf, const ej_leaf_access *access)
     }
     if (!grown) return;
     LLVMValueRef pointer = ej_lower_offset(w, access->at->pointer, grown, bytes, "");
-    int64_t end = ask_for_lines(leaf, access, pointer, 0);
-    ask_for(w, pointer, end); /* a row that begins inside of a line reaches into one more */
+    int64_t end = ask_for_lines(leaf, access, pointer, 0, false);
+    ask_for(w, pointer, end, false); /* a row that begins inside of a line reaches into one more */
 }
 
 void ej_lower_prefetch(ej_leaf *leaf)
 {
     const ej_leaf_hints *hints = &leaf->node->hints;
-    if (hints->ahead) ask_for_lines(leaf, &leaf->src[hints->source], leaf->src[hints->source].at->pointer, hints->ahead);
+    if (hints->ahead) {
+        const ej_leaf_access *source = &leaf->src[hints->source];
+        ask_for_lines(leaf, source, source->at->pointer, hints->ahead, hints->far);
+    }
     if (!hints->rows) return;
     ask_for_rows(leaf, &leaf->dst);
     for (int32_t s = 0; s < leaf->node->n_src; s++) ask_for_rows(leaf, &leaf->src[s]);

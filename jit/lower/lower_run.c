@@ -24,7 +24,7 @@ static const ej_nest_node *leaf_below(const ej_lower *w, int32_t id, int32_t *le
     }
 }
 
-static bool is_plain_copy(const ej_lower *w, const ej_nest_node *leaf)
+bool ej_is_streamed_copy(const ej_lower *w, const ej_nest_node *leaf)
 {
     if (!leaf->hints.stream || leaf->hints.ahead || leaf->hints.rows || leaf->reduce != EJ_REDUCE_NONE || leaf->n_src != 1)
         return false;
@@ -210,7 +210,7 @@ bool ej_lower_run(ej_lower *w, int32_t id)
     int32_t leaf_id;
     LLVMValueRef factor;
     const ej_nest_node *leaf = leaf_below(w, id, &leaf_id);
-    if (!leaf || !is_plain_copy(w, leaf) || !is_linear(&leaf->dst) || !is_linear(&leaf->src[0]) || is_looped_in_vain(w, id, leaf))
+    if (!leaf || !ej_is_streamed_copy(w, leaf) || !is_linear(&leaf->dst) || !is_linear(&leaf->src[0]) || is_looped_in_vain(w, id, leaf))
         return false;
     int64_t elements = elements_of(w, leaf, &factor);
     int64_t bytes = elements * ej_dtypes[w->nest->buffers[leaf->dst.buffer].dtype].bytes;

@@ -24,6 +24,15 @@ typedef struct ej_stream {
     ej_vec *value;
 } ej_stream;
 
+/* False: a failure was latched. */
+static bool begin(ej_stream *s, ej_leaf *leaf)
+{
+    ej_lower *w = leaf->w;
+    *s = (ej_stream){.leaf = leaf, .at = EJ_LOWER_NEW(w, int64_t, leaf->unrolls),
+                     .flat = EJ_LOWER_NEW(w, LLVMValueRef, leaf->unrolls), .value = EJ_LOWER_NEW(w, ej_vec, leaf->unrolls)};
+    return s->at && s->flat && s->value;
+}
+
 static int64_t common_power(int64_t step, int64_t at)
 {
     while (at % step) step /= 2;
@@ -128,15 +137,51 @@ static void try_pieces(ej_stream *s, LLVMValueRef address, int64_t piece, LLVMBa
     LLVMPositionBuilderAtEnd(b, out);
 }
 
+static void store_plainly(ej_stream *s)
+{
+    ej_lanes lanes;
+    for (int32_t u = 0; u < s->leaf->unrolls; u++) {
+        ej_leaf_lanes(s->leaf, u, &lanes);
+        if (s->value[u].re) ej_lower_store(s->leaf, &s->leaf->dst, &lanes, s->value[u]);
+    }
+}
+
+void ej_lower_streamed_unless(ej_leaf *leaf, ej_tape *tape, LLVMValueRef waits, const ej_leaf_access *buffer)
+{
+    ej_lower *w = leaf->w;
+    LLVMBuilderRef b = w->e->builder;
+    ej_stream s;
+    ej_lanes lanes;
+    if (!begin(&s, leaf)) return;
+    bool whole = find_places(&s) && s.step >= s.bytes && s.bytes <= w->e->target->vector_bytes;
+    for (int32_t u = 0; u < leaf->unrolls; u++) {
+        ej_leaf_lanes(leaf, u, &lanes);
+        if (!ej_leaf_static(leaf, &lanes, UINT32_MAX)) continue;
+        s.value[u] = ej_leaf_result(leaf, tape, u, &lanes);
+        s.flat[u] = ej_lower_flat(w, leaf->dst.buffer->dtype, s.value[u], lanes.n);
+    }
+    LLVMBasicBlockRef in = ej_lower_block(w, "wait"), direct = ej_lower_block(w, "direct"), after = ej_lower_block(w, "");
+    LLVMBuildCondBr(b, waits, in, direct);
+    LLVMPositionBuilderAtEnd(b, direct);
+    if (whole) store_all(&s, s.bytes);
+    else store_plainly(&s);
+    LLVMBuildBr(b, after);
+    LLVMPositionBuilderAtEnd(b, in);
+    ej_leaf_access there = leaf->dst;
+    leaf->dst = *buffer;
+    store_plainly(&s);
+    leaf->dst = there;
+    LLVMBuildBr(b, after);
+    LLVMPositionBuilderAtEnd(b, after);
+    w->streamed = true;
+}
+
 bool ej_lower_streamed(ej_leaf *leaf, ej_tape *tape)
 {
     ej_lower *w = leaf->w;
-    ej_stream s = {.leaf = leaf};
+    ej_stream s;
     ej_lanes lanes;
-    s.at = EJ_LOWER_NEW(w, int64_t, leaf->unrolls);
-    s.flat = EJ_LOWER_NEW(w, LLVMValueRef, leaf->unrolls);
-    s.value = EJ_LOWER_NEW(w, ej_vec, leaf->unrolls);
-    if (!s.at || !s.flat || !s.value || !find_places(&s)) return false;
+    if (!begin(&s, leaf) || !find_places(&s)) return false;
     for (int32_t u = 0; u < leaf->unrolls; u++) {
         if (s.at[u] == nowhere) continue;
         ej_leaf_lanes(leaf, u, &lanes);

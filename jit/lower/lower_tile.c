@@ -86,7 +86,7 @@ static bool bare_axis_ok(ej_leaf *leaf, int32_t axis)
     return false;
 }
 
-static bool read_access(ej_leaf *leaf, ej_leaf_access *access, ej_at *at)
+bool ej_leaf_read_access(ej_leaf *leaf, ej_leaf_access *access, ej_at *at)
 {
     ej_lower *w = leaf->w;
     memset(access, 0, sizeof *access);
@@ -131,9 +131,9 @@ bool ej_leaf_init(ej_leaf *leaf, ej_lower *w, int32_t node)
         return false;
     }
     int32_t at = w->first_at[node];
-    if (!read_ranges(leaf) || !read_access(leaf, &leaf->dst, &w->at[at])) return false;
+    if (!read_ranges(leaf) || !ej_leaf_read_access(leaf, &leaf->dst, &w->at[at])) return false;
     for (int32_t s = 0; s < leaf->node->n_src; s++)
-        if (!read_access(leaf, &leaf->src[s], &w->at[at + 1 + s])) return false;
+        if (!ej_leaf_read_access(leaf, &leaf->src[s], &w->at[at + 1 + s])) return false;
     return true;
 }
 

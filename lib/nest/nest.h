@@ -59,6 +59,7 @@ typedef struct ej_leaf_hints {
     bool stream;        /* of a move: vectors are stored past the caches, where the address at run time is aligned for that */
     int32_t source;     /* the source that `ahead` is about */
     int64_t ahead;      /* > 0: lines of that source are prefetched so many bytes ahead */
+    bool far;           /* these lines go to the L2: they are more than the L1 has room for */
     int32_t rows;       /* > 0: what accesses reach through a table is prefetched so many of its entries ahead */
 } ej_leaf_hints;
 enum { EJ_HINT_AHEAD = 1 << 24, EJ_HINT_ROWS = 1 << 10 }; /* most bytes and entries ahead */

@@ -214,7 +214,7 @@ static int check_hints(ej_check *c, int32_t id)
         return ej_check_fail(c, id, "only moves to memory go past the caches");
     if (hints->rows < 0 || hints->rows > EJ_HINT_ROWS)
         return ej_check_fail(c, id, "it prefetches %d entries ahead", (int)hints->rows);
-    if (!hints->ahead) return EINJIT_OK;
+    if (!hints->ahead) return hints->far ? ej_check_fail(c, id, "it prefetches nothing to the L2") : EINJIT_OK;
     if (hints->ahead < 0 || hints->ahead > EJ_HINT_AHEAD)
         return ej_check_fail(c, id, "it prefetches %lld bytes ahead", (long long)hints->ahead);
     if (hints->source < 0 || hints->source >= leaf->n_src)

@@ -184,6 +184,7 @@ static void node_words(leaf_reader *r, const ej_nest_node *node)
     word(r->out, node->hints.stream);
     number(r->out, node->hints.source);
     number(r->out, node->hints.ahead);
+    word(r->out, node->hints.far);
     number(r->out, node->hints.rows);
 }
 

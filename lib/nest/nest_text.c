@@ -22,7 +22,7 @@
  *                                         or B[q: 4 by T[3; q: 1]]: stride by table[base; axis: stride]
  *             expr $0 = f32 src 0; $1 = f32 src 1; $2 = f32 mul $0 $1
  *             tile i unroll 4, k lane 16
- *             prefetch 0 512              lines of source 0, 512 bytes ahead
+ *             prefetch 0 512              lines of source 0, 512 bytes ahead; "far" behind it: to the L2 only
  *             rows 8                      what tables lead to, 8 entries ahead
  *             stream                      of a move: stores go past the caches
  *
@@ -244,7 +244,7 @@ static void print_hints(ej_text *text, const ej_leaf_hints *hints, int32_t depth
 {
     if (hints->ahead) {
         indent(text, depth);
-        ej_print(text, "prefetch %d %lld\n", (int)hints->source, (long long)hints->ahead);
+        ej_print(text, "prefetch %d %lld%s\n", (int)hints->source, (long long)hints->ahead, hints->far ? " far" : "");
     }
     if (hints->rows) {
         indent(text, depth);

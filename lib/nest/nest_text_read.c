@@ -305,7 +305,9 @@ static int read_leaf_line(reader *r, int32_t depth)
     if (ej_nest_take_keyword(&r->c, "tile")) return read_tile(r, &leaf->tile);
     if (ej_nest_take_keyword(&r->c, "prefetch")) {
         EJ_TRY(ej_nest_read_int32(&r->c, &leaf->hints.source));
-        return ej_nest_read_integer(&r->c, &leaf->hints.ahead);
+        EJ_TRY(ej_nest_read_integer(&r->c, &leaf->hints.ahead));
+        leaf->hints.far = ej_nest_take_keyword(&r->c, "far");
+        return EINJIT_OK;
     }
     if (ej_nest_take_keyword(&r->c, "rows")) return ej_nest_read_int32(&r->c, &leaf->hints.rows);
     if (ej_nest_take_keyword(&r->c, "stream")) {

@@ -21,6 +21,7 @@ static const ej_script *const scripts[] = {
     &ej_script_gemm,    /* products of matrices: packed, in blocks for the caches */
     &ej_script_permute, /* copies and maps that transpose one operand */
     &ej_script_rows,    /* rows through tables: gathers and scatter-adds */
+    &ej_script_pieces,  /* copies in pieces of both sides */
     &ej_script_map,     /* one pass over a large result */
     &ej_script_sweep,   /* sums of a large operand into a small result */
     &ej_script_plain,   /* anything */

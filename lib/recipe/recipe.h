@@ -34,7 +34,8 @@ int ej_nests_build(ej_nests *out, const ej_plan *plan, ej_job *job);
 bool ej_recipe_exists(const char *name, ej_text *names);
 
 /* One a file, recipe_<name>.c, which says what it is for. */
-extern const ej_script ej_script_batched, ej_script_gemm, ej_script_map, ej_script_permute, ej_script_plain, ej_script_rows,
+extern const ej_script ej_script_batched, ej_script_gemm, ej_script_map, ej_script_permute, ej_script_pieces,
+    ej_script_plain, ej_script_rows,
     ej_script_small, ej_script_sweep, ej_script_tensor, ej_script_thin;
 
 /* ---- recipe_pack.c: pieces of scripts ---- */

@@ -1,14 +1,18 @@
 /* recipe_permute.c - copies and maps of one operand whose unit strides lie along different axes.
  *
  * Takes  a step that reduces nothing, with one source: unit stride along `from` in the source, along `to` in the result.
- * Gives  square register tiles: vectors along `from` are loaded, transposed, and stored as vectors along `to`. The tiles of one
+ * Gives  square register tiles: vectors along `from` are loaded, transposed, and stored as vectors along `to`; so many side by side
+ *        as make a line, where the result goes past the caches. The tiles of one
  *        line of the source follow each other, so that it is read once even where rows lie a power of 2 apart. The axis with
  *        the next smallest stride of each side goes in blocks, so that pages are used for longer.
- *        Results that no cache holds are transposed in blocks into the L1, from where they go past the caches in pieces of the
- *        result (lower_run.c), whatever these are aligned to. A block takes as many axes of either side as make up a piece. Blocks
- *        go in super-blocks that use 2 KB of each page before they leave it; in these, pieces of the source follow each other.
+ *        Results that no cache holds are transposed in blocks, from where they go past the caches in pieces of the result
+ *        (lower_run.c), whatever these are aligned to; where they are whole lines, without waiting in between (lower_direct.c).
+ *        A block takes as many axes of either side as make up a piece, and is read as the source lies: of as many rows as a tile
+ *        has a whole piece each, while the next pieces come into the L2. Blocks go in super-blocks that use a page of the
+ *        source before they leave it, and pieces of the source follow each other in these.
  */
 #include "recipe.h"
+#include "recipe_chain.h"
 #include "recipe_product.h"
 
 #include <stdlib.h>
@@ -16,8 +20,10 @@
 
 enum { PERMUTE_ROWS = 256, PERMUTE_BLOCK = 4 };  /* values of `to`, and of the next axes, in a block that is not staged */
 /* Bytes: of a piece of the source in a staged block (of rows that `to` goes on with, up to the second number, whole ones); of a
- * piece of the result; of a block; of what a super-block reaches of a page. */
-enum { PERMUTE_FROM = 256, PERMUTE_ADJOINING = 512, PERMUTE_TO = 1024, PERMUTE_WAITS = 32 << 10, PERMUTE_PAGES = 2048 };
+ * piece of the result; of a block; of what a super-block reaches of a page of the source, and of the result. */
+enum { PERMUTE_FROM = 512, PERMUTE_ADJOINING = 1024, PERMUTE_TO = 1024, PERMUTE_WAITS = 128 << 10 };
+enum { PERMUTE_PAGE_FROM = 4096, PERMUTE_PAGE_TO = 1024 };
+enum { PERMUTE_MOST = 8 }; /* vectors of a tile: twice as many take a third longer to compile and are no faster */
 enum { PERMUTE_LINE = 64, PERMUTE_AHEAD = 256 }; /* bytes: of a line; how far ahead the source is prefetched */
 enum permute_number { PERMUTE_TILE, PERMUTE_STAGES, PERMUTE_PREFETCHES };
 
@@ -68,10 +74,7 @@ static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_REC
     permute p;
     if (!find(s, &p)) return 0;
     int32_t tile = ej_rule_vector(s, &s->statements[0]);
-    double bytes = ej_dtypes[s->buffers[s->statements[0].out.buffer].plan.dtype].bytes;
-    for (int32_t a = 0; a < s->n_axes; a++) bytes *= (double)s->axes[a].extent.n;
-    /* Whole lines on both sides: 1.45 times on abcde->edcba, 1.05 on others, at twice the time to compile. */
-    if (tile > 8 && bytes <= (double)s->job->target->l3_bytes) tile = 8;
+    if (tile > PERMUTE_MOST) tile = PERMUTE_MOST;
     while (tile > 1 && (!long_enough(s->axes[p.from].extent, tile) || !long_enough(s->axes[p.to].extent, tile))) tile /= 2;
     out[0][PERMUTE_TILE] = tile;
     uint64_t random = ej_job_random(s->job);
@@ -95,54 +98,11 @@ static void block(ej_schedule *s, int32_t axis, int64_t step)
 
 /* ---- staged blocks ---- */
 
-enum { PERMUTE_AXES = EJ_TILE_DIGITS };
-
-/* The axes along which an access walks its buffer in one piece, the fastest one first; open ones end it. */
-typedef struct chain {
-    int32_t n, axis[PERMUTE_AXES];
-} chain;
-
-static chain chain_of(const ej_schedule *s, const ej_statement *st, const ej_access *access)
-{
-    chain c = {0};
-    ej_size next = ej_size_number(1);
-    for (bool found = true; found && !next.e && c.n < PERMUTE_AXES;) {
-        found = false;
-        for (int32_t t = 0; t < access->n_terms && !found; t++) {
-            const ej_access_term *term = &access->terms[t];
-            ej_size extent = s->axes[term->axis].extent;
-            if (!ej_size_is(term->stride, next.n) || term->block || ej_statement_has_table(st, term->axis)) continue;
-            if (!extent.e && extent.n <= 1) continue;
-            c.axis[c.n++] = term->axis;
-            found = true;
-            if (extent.e || !ej_mul_size(next.n, extent.n, &next.n)) return c;
-        }
-    }
-    return c;
-}
-
-/* Grows blocks of the axes of a chain until they walk so many elements in one piece. */
-static void grow(const ej_schedule *s, const permute *p, const chain *c, int64_t *block, double want, int64_t tile)
-{
-    for (int32_t i = 0; i < c->n && want > 1; i++) {
-        ej_size extent = s->axes[c->axis[i]].extent;
-        int64_t *now = &block[c->axis[i]], most = extent.n;
-        int64_t multiple = c->axis[i] == p->from || c->axis[i] == p->to ? tile : 1;
-        if (*now > 1) multiple = *now;
-        if (extent.e) most = want < (double)multiple ? multiple : (int64_t)want / multiple * multiple;
-        else if ((double)most > want) most = ej_block_of(extent.n, want, multiple);
-        if (most > *now) *now = most;
-        if (extent.e || *now < extent.n) return;
-        want /= (double)extent.n;
-    }
-}
-
 /* How blocks of a permutation nest: a block is transposed into the L1, a super-block reaches the pages that the TLB holds. */
 typedef struct blocks {
-    chain in, out;
-    int64_t *block, *wide; /* per axis */
+    ej_chain in, out;
+    int64_t *block, *wide, *multiple; /* per axis */
     bool *of_source;       /* loops over the axis go with the source's order */
-    bool adjoins;          /* the source of a block is one piece */
 } blocks;
 
 /* Elements that blocks are multiples of: of a line, of a tile. */
@@ -152,29 +112,41 @@ static int64_t lines_of(double bytes, int64_t tile)
     return line > tile ? line / tile * tile : tile;
 }
 
+/* Elements of a piece of the source. */
+static double piece_of(const ej_schedule *s, const permute *p, const ej_chain *in, double bytes)
+{
+    double row = 1;
+    for (int32_t i = 0; i < in->n; i++) {
+        if (in->axis[i] == p->to && row * bytes <= PERMUTE_ADJOINING) return row;
+        row *= (double)s->axes[in->axis[i]].extent.n;
+    }
+    return PERMUTE_FROM / bytes;
+}
+
 static bool find_blocks(const ej_schedule *s, const permute *p, int64_t n, blocks *b)
 {
     const ej_statement *st = &s->statements[0];
     double in_bytes = ej_dtypes[s->buffers[st->src[0].buffer].plan.dtype].bytes;
     double out_bytes = ej_dtypes[s->buffers[st->out.buffer].plan.dtype].bytes;
-    *b = (blocks){.in = chain_of(s, st, &st->src[0]), .out = chain_of(s, st, &st->out)};
+    *b = (blocks){.in = ej_chain_of(s, st, &st->src[0]), .out = ej_chain_of(s, st, &st->out)};
     b->block = EJ_JOB_ARRAY(s->job, int64_t, s->n_axes);
     b->wide = EJ_JOB_ARRAY(s->job, int64_t, s->n_axes);
+    b->multiple = EJ_JOB_ARRAY(s->job, int64_t, s->n_axes);
     b->of_source = EJ_JOB_ARRAY(s->job, bool, s->n_axes);
-    if (!b->block || !b->wide || !b->of_source) return false;
-    for (int32_t a = 0; a < s->n_axes; a++) b->block[a] = 1;
-    ej_size row = s->axes[p->from].extent;
-    b->adjoins = b->in.n > 1 && b->in.axis[1] == p->to && (double)row.n * in_bytes <= PERMUTE_ADJOINING;
-    grow(s, p, &b->in, b->block, b->adjoins ? (double)row.n : PERMUTE_FROM / in_bytes, lines_of(in_bytes, n));
+    if (!b->block || !b->wide || !b->multiple || !b->of_source) return false;
+    for (int32_t a = 0; a < s->n_axes; a++) b->block[a] = b->multiple[a] = 1;
+    b->multiple[p->from] = lines_of(in_bytes, n);
+    b->multiple[p->to] = lines_of(out_bytes, n);
+    ej_chain_grow(s, &b->in, b->block, piece_of(s, p, &b->in, in_bytes), b->multiple);
     double want = PERMUTE_TO / out_bytes, room = PERMUTE_WAITS / out_bytes;
     for (int32_t i = 0; i < b->in.n; i++) room /= (double)b->block[b->in.axis[i]];
-    grow(s, p, &b->out, b->block, want < room ? want : room, lines_of(out_bytes, n));
+    ej_chain_grow(s, &b->out, b->block, want < room ? want : room, b->multiple);
     if (b->block[p->to] < n) b->block[p->to] = n;
     memcpy(b->wide, b->block, (size_t)s->n_axes * sizeof *b->wide);
-    grow(s, p, &b->in, b->wide, PERMUTE_PAGES / in_bytes, n);
+    ej_chain_grow(s, &b->in, b->wide, PERMUTE_PAGE_FROM / in_bytes, b->multiple);
     for (int32_t i = 0; i < b->in.n; i++)
         b->of_source[b->in.axis[i]] = b->in.axis[i] != p->to && b->wide[b->in.axis[i]] > 1;
-    grow(s, p, &b->out, b->wide, PERMUTE_PAGES / out_bytes, n);
+    ej_chain_grow(s, &b->out, b->wide, PERMUTE_PAGE_TO / out_bytes, b->multiple);
     return true;
 }
 
@@ -202,11 +174,9 @@ static int32_t do_blocks(ej_schedule *s, const blocks *b)
     return at;
 }
 
-/* Bytes of the source to the next block. What is in one piece the CPU prefetches by itself: there the last of some blocks would
- * prefetch in vain. */
-static int64_t next_block(const ej_schedule *s, const blocks *b, int32_t at)
+/* Bytes of the source to the next block; 0: that is not known, or too far. */
+static int64_t next_block(const ej_schedule *s, int32_t at)
 {
-    if (b->adjoins) return PERMUTE_AHEAD;
     const ej_access *source = &s->statements[0].src[0];
     const ej_access_term *term = at < 0 ? NULL : ej_access_find(source, s->nodes[at].axis);
     int64_t bytes = ej_dtypes[s->buffers[source->buffer].plan.dtype].bytes;
@@ -229,8 +199,19 @@ static ej_layout layout_of(const ej_schedule *s, const blocks *b, int32_t at)
     return layout;
 }
 
+/* Loops over a block as the source lies. Gives the innermost one. */
+static int32_t do_tiles(ej_schedule *s, const permute *p, const ej_layout *waiting, int64_t n, int64_t across)
+{
+    int32_t axes[EJ_TILE_DIGITS], n_axes = 0;
+    for (int32_t i = 0; i < waiting->n; i++)
+        if (waiting->digits[i].axis != p->from) axes[n_axes++] = waiting->digits[i].axis;
+    ej_product_sort(axes, n_axes, &s->statements[0].src[0]);
+    for (int32_t i = 0; i < n_axes; i++) ej_do_loop(s, 0, axes[i], axes[i] == p->to ? across : 1);
+    return ej_do_loop(s, 0, p->from, n);
+}
+
 /* Blocks are transposed into the L1, from where runs of the result go past the caches; the next block is prefetched meanwhile. */
-static void run_staged(ej_schedule *s, const permute *p, int64_t n)
+static void run_staged(ej_schedule *s, const permute *p, int64_t n, int64_t across)
 {
     blocks b;
     ej_tile lines = {0};
@@ -241,13 +222,11 @@ static void run_staged(ej_schedule *s, const permute *p, int64_t n)
     int32_t at = do_blocks(s, &b);
     if (s->failed) return;
     ej_layout waiting = layout_of(s, &b, at);
-    ej_do_hint(s, 0, (ej_leaf_hints){.stream = true, .ahead = next_block(s, &b, at)});
+    int64_t ahead = next_block(s, at);
+    ej_do_hint(s, 0, (ej_leaf_hints){.stream = true, .ahead = ahead, .far = ahead > 0});
     int32_t copy = ej_do_stage_out(s, at, 0, EJ_HOME_LOCAL, waiting);
     if (s->failed) return;
-    for (int32_t i = 0; i < waiting.n; i++)
-        if (waiting.digits[i].axis != p->to && waiting.digits[i].axis != p->from) ej_do_loop(s, 0, waiting.digits[i].axis, 1);
-    ej_do_loop(s, 0, p->to, n);
-    ej_do_transpose(s, ej_do_loop(s, 0, p->from, n), 0, p->to, n, p->from, n);
+    ej_do_transpose(s, do_tiles(s, p, &waiting, n, across), 0, p->to, across, p->from, n);
     int64_t lanes = ej_rule_lanes(s, &s->statements[copy], ej_schedule_range(s, at, p->to));
     ej_tile_add(&lines, p->to, lanes, EJ_LANE);
     ej_do_tile(s, copy, lines);
@@ -264,11 +243,13 @@ static void run(ej_schedule *s, const int64_t *numbers)
     if (!find(s, &p)) return;
     int32_t bytes = ej_dtypes[s->buffers[s->statements[0].src[0].buffer].plan.dtype].bytes;
     int64_t line = PERMUTE_LINE / bytes > n ? PERMUTE_LINE / bytes / n * n : n;
+    int64_t across = numbers[PERMUTE_STAGES] && long_enough(s->axes[p.to].extent, line) ? line : n;
     ej_tile_add(&out, p.from, n, EJ_UNROLL);
+    ej_tile_add(&out, p.to, across / n, EJ_UNROLL);
     ej_tile_add(&out, p.to, n, EJ_LANE);
     ej_do_tile(s, 0, out);
     if (numbers[PERMUTE_STAGES]) {
-        run_staged(s, &p, n);
+        run_staged(s, &p, n, across);
         return;
     }
     for (int32_t a = 0; a < s->n_axes; a++)

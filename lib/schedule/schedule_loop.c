@@ -168,6 +168,7 @@ bool ej_rewrite_hint(ej_schedule *s, const ej_rewrite *r)
     const ej_leaf_hints *hints = &r->hints;
     if (hints->stream && s->buffers[st->out.buffer].plan.home == EJ_HOME_REG)
         return ej_schedule_refuse(s, r->statement, EJ_REFUSE_REGISTERS);
+    if (hints->far && !hints->ahead) return ej_schedule_refuse(s, r->statement, EJ_REFUSE_NO_SUCH);
     if (hints->ahead < 0 || hints->ahead > EJ_HINT_AHEAD || hints->rows < 0 || hints->rows > EJ_HINT_ROWS)
         return ej_schedule_refuse(s, r->statement, EJ_REFUSE_LARGE);
     if (hints->ahead && (hints->source < 0 || hints->source >= st->n_src))

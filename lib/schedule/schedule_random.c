@@ -89,6 +89,7 @@ static void draw_hints(dice *d, const ej_statement *st, ej_leaf_hints *hints)
 {
     hints->stream = draw(d, 2);
     hints->ahead = draw(d, 2) ? 64 << draw(d, 8) : 0;
+    hints->far = hints->ahead && draw(d, 2);
     hints->rows = draw(d, 2) ? 1 << draw(d, 8) : 0;
     hints->source = (int32_t)draw(d, (uint32_t)st->n_src);
 }

@@ -134,7 +134,9 @@ static void hand_on_hints(ej_leaf_hints *reader, int32_t source, ej_leaf_hints *
     copy->rows = reader->rows;
     if (!reader->ahead || reader->source != source) return;
     copy->ahead = reader->ahead;
+    copy->far = reader->far;
     reader->ahead = 0;
+    reader->far = false;
 }
 
 bool ej_rewrite_stage(ej_schedule *s, const ej_rewrite *r, int32_t *out)

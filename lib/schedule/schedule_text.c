@@ -10,7 +10,7 @@
  *     stage_out 0 at 3 local %1 0, %0 0
  *     split 0 %2 apart
  *     fill 0 at root
- *     hint 0 stream prefetch 1 512 rows 8    as in a nest's text, any of them
+ *     hint 0 stream prefetch 1 512 far rows 8    as in a nest's text, any of them
  */
 #include "schedule.h"
 
@@ -77,6 +77,7 @@ static void print_rewrite(ej_text *text, const ej_rewrite *r)
     print_digits(text, &r->digits, is_staging(r->kind));
     if (r->hints.stream) ej_print(text, " stream");
     if (r->hints.ahead) ej_print(text, " prefetch %d %lld", (int)r->hints.source, (long long)r->hints.ahead);
+    if (r->hints.far) ej_print(text, " far");
     if (r->hints.rows) ej_print(text, " rows %d", (int)r->hints.rows);
     ej_print(text, "\n");
 }
@@ -139,6 +140,7 @@ static int read_hints(ej_nest_cursor *c, ej_leaf_hints *hints)
     if (ej_nest_take_keyword(c, "prefetch")) {
         EJ_TRY(ej_nest_read_int32(c, &hints->source));
         EJ_TRY(ej_nest_read_integer(c, &hints->ahead));
+        hints->far = ej_nest_take_keyword(c, "far");
     }
     return ej_nest_take_keyword(c, "rows") ? ej_nest_read_int32(c, &hints->rows) : EINJIT_OK;
 }

@@ -217,7 +217,7 @@ static void put_hints(draw *d, int depth, int source, bool move_to_memory)
 {
     if (source >= 0 && next(d, 2)) {
         indent(d, depth);
-        put(d, "prefetch %d %d\n", source, 64 << next(d, 6));
+        put(d, "prefetch %d %d%s\n", source, 64 << next(d, 6), next(d, 2) ? " far" : "");
     }
     if (next(d, 2)) {
         indent(d, depth);

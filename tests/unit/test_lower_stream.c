@@ -117,6 +117,46 @@ static void pieces_are_copied_whole(void **state)
                                apart);
 }
 
+/* Rows of whole lines go through a block, or past it: the result begins `shift` elements into an operand of `more` elements more. */
+static const char past_block[] =
+    "nest turn\naxis i 3\naxis k 5\naxis j 48\nbuffer A f32 arg 0 elems 720\nbuffer B f32 arg 1 elems %d\n"
+    "buffer P f32 local elems 240\nbuffer Q f32 reg elems 64\nloop i step 1\n    place P\n    loop j step 16\n"
+    "        loop k step 4\n            place Q\n            move Q[k: 16, j: 1]\n                src A[i: 240, k: 1, j: 5]\n"
+    "                expr $0 = f32 src 0\n                tile k unroll 4, j unroll 4, j lane 4\n"
+    "                prefetch 0 80 far\n            move P[k: 48, j: 1]\n                src Q[k: 16, j: 1]\n"
+    "                expr $0 = f32 src 0; $1 = f32 add $0 $0\n                tile k unroll 4, j unroll 4, j lane 4\n"
+    "    loop k step 1\n        loop j step 4\n            move B[%d; i: 240, k: 48, j: 1]\n                src P[k: 48, j: 1]\n"
+    "                expr $0 = f32 src 0\n                tile j lane 4\n                stream\n";
+
+static void whole_lines_need_not_wait(void **state)
+{
+    (void)state;
+    for (int more = 0; more < 20; more++)
+        for (int shift = 0; shift <= more; shift += 4) lower_agree_format(0, NULL, 0, past_block, 720 + more, shift);
+}
+
+/* Blocks that have to be written: they are read twice or as something else, or an element stands for several. */
+static void what_is_read_again_waits(void **state)
+{
+    (void)state;
+    static const char *const copies[] = {
+        "    loop k step 1\n        move B[i: 64, k: 16, j: 1]\n            src P[k: 16, j: 1]\n            expr $0 = f32 src 0\n"
+        "            tile j unroll 4, j lane 4\n            stream\n    move C[]\n        src P[5]\n        expr $0 = f32 src 0\n",
+        "    loop k step 1\n        move B[48; i: 64, k: -16, j: 1]\n            src P[k: 16, j: 1]\n            expr $0 = f32 src 0\n"
+        "            tile j unroll 4, j lane 4\n            stream\n    move C[]\n        src A[5]\n        expr $0 = f32 src 0\n",
+        "    loop k step 1\n        move B[i: 64, k: 16, j: 1]\n            src P[j: 1]\n            expr $0 = f32 src 0\n"
+        "            tile j unroll 4, j lane 4\n            stream\n    move C[]\n        src A[5]\n        expr $0 = f32 src 0\n",
+        "    loop k step 1\n        move B[i: 64, k: 16, j: 1]\n            src P[k: 4, j: 1]\n            expr $0 = f32 src 0\n"
+        "            tile j unroll 4, j lane 4\n            stream\n    move C[]\n        src B[5]\n        expr $0 = f32 src 0\n"};
+    for (size_t i = 0; i < sizeof copies / sizeof *copies; i++)
+        lower_agree_format(0, NULL, 0,
+                           "nest again\naxis i 3\naxis k 4\naxis j 16\nbuffer A f32 arg 0 elems 192\n"
+                           "buffer B f32 arg 1 elems 192\nbuffer C f32 arg 2 elems 1\nbuffer P f32 local elems 64\n"
+                           "loop i step 1\n    place P\n    loop k step 1\n        move P[k: 16, j: 1]\n"
+                           "            src A[i: 64, k: 16, j: 1]\n            expr $0 = f32 src 0\n"
+                           "            tile j unroll 4, j lane 4\n%s", copies[i]);
+}
+
 /* Lengths that are known at run time; what lies apart on one side only; axes that one side alone walks. */
 static void pieces_end_where_either_side_does(void **state)
 {
@@ -154,15 +194,14 @@ static const char copy[] = "nest copy\naxis j 4096\nbuffer A f32 arg 0 elems 409
                            "loop j step %d\n    move B[j: 1]\n        src A[j: 1]\n        expr $0 = f32 src 0\n"
                            "        tile j unroll %d, j lane %d\n%s";
 
-static char *assembly(const char *row, int lanes, const char *hints)
+static char *assembly_of(const char *row, const char *text)
 {
     const ej_target *target = ej_target_by_name(row);
-    char text[512], *out = NULL;
+    char *out = NULL;
     nest_case c;
     ej_text dump;
     lower_code code;
     if (!target) return NULL;
-    snprintf(text, sizeof text, copy, 64, 64 / lanes, lanes, hints);
     nest_open(&c);
     if (nest_parse(&c, text)) fail_msg("%s", c.err.text);
     ej_text_init(&dump, &c.arena);
@@ -173,6 +212,13 @@ static char *assembly(const char *row, int lanes, const char *hints)
     strcpy(out, dump.data);
     nest_close(&c);
     return out;
+}
+
+static char *assembly(const char *row, int lanes, const char *hints)
+{
+    char text[512];
+    snprintf(text, sizeof text, copy, 64, 64 / lanes, lanes, hints);
+    return assembly_of(row, text);
 }
 
 /* Four lines: whole vectors, the same in pieces of 16 bytes, one fence. */
@@ -196,6 +242,26 @@ static void hints_are_instructions(void **state)
     }
 }
 
+/* A line of the copy of runs has 4 stores; blocks of 4 by 16 elements, and of 1 by 16, which need not wait, 16 and 4. Prefetches go to
+ * the L2. */
+static void blocks_are_passed_by(void **state)
+{
+    (void)state;
+    char text[2048], *passed, *waits;
+    snprintf(text, sizeof text, past_block, 720, 0);
+    if (!(passed = assembly_of("sse2", text))) return; /* another architecture */
+    char *rows = strstr(text, "k: 48, j: 1]\n                src P");
+    assert_non_null(rows);
+    memcpy(rows, "k: 47", 5); /* rows that are no whole lines */
+    waits = assembly_of("sse2", text);
+    assert_int_equal(count(passed, "movnt"), 4 + 16 + 4);
+    assert_int_equal(count(waits, "movnt"), 4);
+    assert_int_equal(count(passed, "prefetcht1"), count(passed, "prefetch"));
+    assert_true(count(passed, "prefetcht1") > 0);
+    free(passed);
+    free(waits);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -205,9 +271,12 @@ int main(void)
         cmocka_unit_test(aligned_loops_cover_their_ranges),
         cmocka_unit_test(pieces_are_copied_whole),
         cmocka_unit_test(pieces_end_where_either_side_does),
+        cmocka_unit_test(whole_lines_need_not_wait),
+        cmocka_unit_test(what_is_read_again_waits),
         cmocka_unit_test(rows_ahead_stay_inside_of_tables),
         cmocka_unit_test(open_sizes_and_blocks_are_stored_right),
         cmocka_unit_test(hints_are_instructions),
+        cmocka_unit_test(blocks_are_passed_by),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -142,6 +142,7 @@ static void hints_are_about_memory(void **state)
     refuses(HEAD LEAF "sum A[]\n        src A[i: 1]\n        " COPY "        stream\n", "only moves to memory");
     refuses(HEAD LEAF "move A[i: 1]\n        src R[]\n        " COPY "        prefetch 0 64\n", "prefetches registers");
     refuses(HEAD LEAF "move R[]\n        src A[i: 1]\n        " COPY "        prefetch 1 64\n", "no source 1 to prefetch");
+    refuses(HEAD LEAF "move R[]\n        src A[i: 1]\n        " COPY "        prefetch 0 0 far\n", "nothing to the L2");
     refuses(HEAD LEAF "move R[]\n        src A[i: 1]\n        " COPY "        prefetch 0 -64\n", "-64 bytes ahead");
     passes(HEAD LEAF "move R[]\n        src A[i: 1]\n        " COPY "        rows 16\n");
     refuses(HEAD LEAF "move R[]\n        src A[i: 1]\n        " COPY "        rows 1025\n", "1025 entries ahead");

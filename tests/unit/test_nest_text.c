@@ -35,7 +35,7 @@ static const char everything[] =
     "            src A[i: 2, q: 4 by T[n; q: -1]]\n"
     "            expr $0 = f32 src 0; $1 = f32 src 1; $2 = bool lt $0 $1; $3 = f32 where $2 $0 $1; $4 = f32 cast $3\n"
     "            tile i unroll 4, k lane 2, q lane 8\n"
-    "            prefetch 1 512\n"
+    "            prefetch 1 512 far\n"
     "            rows 8\n"
     "move S[8]\n"
     "    expr $0 = c64 const 1.5 -inf\n"

@@ -222,7 +222,8 @@ static void permutations_turn_register_tiles(void **state)
 static void permutations_wait_in_blocks(void **state)
 {
     (void)state;
-    static const int64_t staged[EJ_RECIPE_NUMBERS] = {4, 1}, pairs[EJ_RECIPE_NUMBERS] = {2, 1};
+    static const int64_t staged[EJ_RECIPE_NUMBERS] = {4, 1}, pairs[EJ_RECIPE_NUMBERS] = {2, 1}, lines[EJ_RECIPE_NUMBERS] = {16, 1};
+    static const int64_t halves[EJ_RECIPE_NUMBERS] = {8, 1};
     agrees(&ej_script_permute, "def f(a):\n    return permute(a, (1, 0))\n", "f32[300,212]", staged);
     agrees(&ej_script_permute, "def f(a):\n    return permute(a, (1, 0))\n", "f32[130,1024]", staged); /* rows pages apart */
     agrees(&ej_script_permute, "def f(a):\n    return -permute(a, (1, 0))\n", "f64[70,33]", pairs);
@@ -231,7 +232,23 @@ static void permutations_wait_in_blocks(void **state)
     agrees(&ej_script_permute, "def f(a):\n    return permute(a, (3, 2, 1, 0))\n", "f32[5,3,41,5]", staged); /* short rows */
     agrees(&ej_script_permute, "def f(a):\n    return permute(a, (2, 3, 0, 1))\n", "f32[7,100,6,100]", staged);
     agrees(&ej_script_permute, "def f(a):\n    return permute(a, (0, 2, 1))\n", "f32[3,600,20]", staged); /* rows adjoin */
+    agrees(&ej_script_permute, "def f(a):\n    return permute(a, (1, 0))\n", "f32[144,70]", lines);     /* whole lines */
+    agrees(&ej_script_permute, "def f(a):\n    return permute(a, (3, 2, 1, 0)) * 2\n", "f32[32,5,6,70]", lines);
+    agrees(&ej_script_permute, "def f(a):\n    return permute(a, (1, 0))\n", "f32[48,70]", halves); /* of lines */
+    agrees(&ej_script_permute, "def f(a):\n    return permute(a, (1, 0))\n", "f64[48,12]", staged);
     agrees(&ej_script_permute, "def f(a):\n    return to(permute(a, (2, 0, 1)), f64)\n", "f32[5,19,23]", pairs);
+}
+
+static void rows_change_places_in_blocks(void **state)
+{
+    (void)state;
+    agrees(&ej_script_pieces, "def f(a):\n    return permute(a, (1, 0, 2))\n", "f32[6,5,64]", NULL); /* whole lines */
+    agrees(&ej_script_pieces, "def f(a):\n    return permute(a, (1, 0, 2)) * 3\n", "f32[37,19,68]", NULL);
+    agrees(&ej_script_pieces, "def f(a):\n    return permute(a, (2, 0, 1, 3))\n", "f64[5,3,40,23]", NULL);
+    agrees(&ej_script_pieces, "def f(a):\n    return permute(a, (1, 0, 2))\n", "c64[4,9,11]", NULL);
+    agrees(&ej_script_pieces, "def f(a):\n    return permute(a, (4, 1, 0, 3, 2, 5))\n", "f32[3,2,4,5,3,16]", NULL);
+    agrees(&ej_script_pieces, "def f(a):\n    return to(permute(a, (1, 0, 2)), f64)\n", "f32[7,20,200]", NULL);
+    agrees(&ej_script_pieces, "def f(a):\n    return permute(a, (1, 0, 2))\n", "f32[3,2,3000]", NULL);
 }
 
 static void large_maps_are_one_pass(void **state)
@@ -318,6 +335,10 @@ static void small_results_stay_in_the_caches(void **state)
     assert_true(script_takes(&ej_script_permute, turn, "f32[4096,4096]", "i,j"));
     assert_false(script_takes(&ej_script_permute, turn, "f32[1000,1000]", NULL));
     assert_true(script_takes(&ej_script_permute, turn, "f32[4097,4096]", NULL));
+    assert_true(script_takes(&ej_script_pieces, "def f(a):\n    return permute(a, (1, 0, 2))\n", "f32[800,800,64]", NULL));
+    assert_true(script_takes(&ej_script_pieces, "def f(a: f32[i, j, k]):\n    return permute(a, (1, 0, 2))\n", "f32[800,800,64]", "i"));
+    assert_false(script_takes(&ej_script_pieces, "def f(a):\n    return permute(a, (1, 0, 2))\n", "f32[80,80,64]", NULL));
+    assert_false(script_takes(&ej_script_pieces, "def f(a):\n    return permute(a, (1, 0, 2))\n", "f32[800,8000,8]", NULL));
     assert_true(script_takes(&ej_script_map, PRODUCT("i,j->ij"), "f32[4096] f32[4096]", NULL));
     assert_false(script_takes(&ej_script_map, PRODUCT("i,j->ij"), "f32[1000] f32[1000]", NULL));
     assert_false(script_takes(&ej_script_map, "def f(a):\n    return permute(a, (1, 0, 2))\n", "f32[800,800,64]", NULL));
@@ -465,6 +486,7 @@ int main(void)
         cmocka_unit_test(batches_take_whole_rows),
         cmocka_unit_test(permutations_turn_register_tiles),
         cmocka_unit_test(permutations_wait_in_blocks),
+        cmocka_unit_test(rows_change_places_in_blocks),
         cmocka_unit_test(large_maps_are_one_pass),
         cmocka_unit_test(small_results_are_swept),
         cmocka_unit_test(reductions_of_every_kind_are_packed),
