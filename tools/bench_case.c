@@ -162,7 +162,7 @@ static int run_all(bench *b, bench_result *r)
     int status = bench_context(&b->context, b->options, b->options->backend, b->options->target);
     if (!status) status = tool_strategy(&b->strategy, b->context, b->options->strategy);
     if (!status) status = warm_up(b);
-    if (!status) status = tool_program_load(&b->program, b->context, one->program);
+    if (!status) status = tool_program_load(&b->program, b->context, one->program, &one->sizes);
     if (!status) status = tool_names_check(&b->program, &one->sizes, b->options->open);
     bench_progress("filling inputs");
     if (!status) status = tool_inputs_make(&b->in, &b->n_in, &b->program, &one->sizes, one->dtype, true);

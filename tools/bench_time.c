@@ -108,11 +108,14 @@ static void call_kernel(void *user)
     einjit_run(b->kernel, b->n_in, b->in_views, b->n_out, b->out_views, NULL);
 }
 
-/* A call that finds its kernel in the cache: einjit_einsum or einjit_call. */
+/* A call that finds its kernel in the cache: einjit_einsum or einjit_call, with open extents einjit_call_with. */
 static void call_cached(void *user)
 {
     bench *b = user;
-    if (b->program.equation) einjit_einsum(b->context, b->program.equation, b->n_in, b->in_views, b->out_views, NULL);
+    einjit_compile_options options = bench_compile_options(b);
+    if (options.open)
+        einjit_call_with(b->context, b->program.graph, b->n_in, b->in_views, b->n_out, b->out_views, &options, NULL);
+    else if (b->program.equation) einjit_einsum(b->context, b->program.equation, b->n_in, b->in_views, b->out_views, NULL);
     else einjit_call(b->context, b->program.graph, b->n_in, b->in_views, b->n_out, b->out_views, NULL);
 }
 

@@ -4,7 +4,6 @@
  * Keeps  equations and labels as they stand in the key: a hit neither parses nor builds anything, and allocates nothing
  *        while the key has at most EJ_KEY_SMALL words.
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "api.h"
@@ -23,14 +22,39 @@ static int run_found(einjit_kernel *kernel, const einjit_tensor *in, size_t n_ou
     return status;
 }
 
+/* With open extents what is found may be for other ones: their values come from the inputs. */
+static int run_open(einjit_kernel *kernel, const ej_request *r, einjit_error *err)
+{
+    int64_t symbols[EJ_OPEN_MAX];
+    int status = ej_check_inputs(kernel, r->n_in, r->in, symbols, err);
+    if (status == EINJIT_OK) status = ej_check_outputs(kernel, r->n_out, r->out, symbols, err);
+    if (status == EINJIT_OK) status = ej_check_memory(kernel, r->in, r->out, symbols, err);
+    if (status == EINJIT_OK) status = ej_kernel_run(kernel, r->in, r->out, symbols, err);
+    ej_kernel_drop(kernel);
+    return status;
+}
+
+static int call(einjit_context *context, ej_request *request, einjit_error *err)
+{
+    einjit_kernel *kernel = NULL;
+    EJ_TRY(ej_request_check(context, request, err));
+    EJ_TRY(ej_kernel_find(&kernel, context, request, err));
+    return request->open ? run_open(kernel, request, err) : run_found(kernel, request->in, request->n_out, request->out, err);
+}
+
 int einjit_call(einjit_context *context, einjit_graph *graph, size_t n_in, const einjit_tensor *in, size_t n_out,
                 const einjit_tensor *out, einjit_error *err)
 {
     ej_request request = {.graph = graph, .n_in = n_in, .n_out = n_out, .in = in, .out = out};
-    einjit_kernel *kernel = NULL;
-    EJ_TRY(ej_request_check(context, &request, err));
-    EJ_TRY(ej_kernel_find(&kernel, context, &request, err));
-    return run_found(kernel, in, n_out, out, err);
+    return call(context, &request, err);
+}
+
+int einjit_call_with(einjit_context *context, einjit_graph *graph, size_t n_in, const einjit_tensor *in, size_t n_out,
+                     const einjit_tensor *out, const einjit_compile_options *options, einjit_error *err)
+{
+    ej_request request = {.graph = graph, .n_in = n_in, .n_out = n_out, .in = in, .out = out};
+    EJ_TRY(ej_request_options(&request, options, err));
+    return call(context, &request, err);
 }
 
 /* ---- one einsum ---- */
@@ -46,11 +70,9 @@ typedef struct einsum_call {
 
 static int add_inputs(const einsum_call *call, einjit_graph *graph, einjit_value *values, einjit_error *err)
 {
-    for (size_t i = 0; i < call->n_in; i++) {
-        char name[24];
-        snprintf(name, sizeof name, "x%zu", i);
-        EJ_TRY(einjit_graph_input(&values[i], graph, name, -1, -1, NULL, NULL, err));
-    }
+    char name[EJ_OPERAND_NAME];
+    for (size_t i = 0; i < call->n_in; i++)
+        EJ_TRY(einjit_graph_input(&values[i], graph, ej_operand_name(name, i, call->n_in), -1, -1, NULL, NULL, err));
     return EINJIT_OK;
 }
 
@@ -143,6 +165,34 @@ int einjit_einsum(einjit_context *context, const char *equation, size_t n_in, co
     EJ_TRY(check_call(&call, err));
     if (!equation) return ej_fail(err, EINJIT_E_INVALID, "no equation given");
     return run_einsum(&call, err);
+}
+
+/* The graph is made anew in each call: its names are what options speak of. */
+static int make_graph(einjit_graph **out, const einsum_call *call, einjit_error *err)
+{
+    ej_arena arena;
+    ej_arena_init(&arena, &call->context->allocator);
+    int32_t *ranks = EJ_NEW_ARRAY(&arena, int32_t, call->n_in);
+    for (size_t i = 0; ranks && i < call->n_in; i++) ranks[i] = call->in[i].rank;
+    int status = ranks ? einjit_graph_from_equation_ranks(out, call->context, call->equation, call->n_in, ranks, err)
+                       : ej_no_memory(err);
+    ej_arena_free(&arena);
+    return status;
+}
+
+int einjit_einsum_with(einjit_context *context, const char *equation, size_t n_in, const einjit_tensor *in,
+                       const einjit_tensor *out, const einjit_compile_options *options, einjit_error *err)
+{
+    einsum_call one = {.context = context, .equation = equation, .n_in = n_in, .in = in, .out = out};
+    ej_request request = {.n_in = n_in, .n_out = 1, .in = in, .out = out};
+    if (!options) return einjit_einsum(context, equation, n_in, in, out, err);
+    EJ_TRY(check_call(&one, err));
+    if (!equation) return ej_fail(err, EINJIT_E_INVALID, "no equation given");
+    EJ_TRY(ej_request_options(&request, options, err));
+    EJ_TRY(make_graph(&request.graph, &one, err));
+    int status = call(context, &request, err);
+    einjit_graph_destroy(request.graph);
+    return status;
 }
 
 int einjit_einsum_labels(einjit_context *context, size_t n_in, const einjit_tensor *in, const int32_t *labels,

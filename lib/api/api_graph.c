@@ -60,21 +60,45 @@ int einjit_graph_parse(einjit_graph **out, einjit_context *context, const char *
     return status;
 }
 
-int einjit_graph_from_equation(einjit_graph **out, einjit_context *context, const char *equation, einjit_error *err)
+static int check_ranks(size_t n, const int32_t *ranks, einjit_error *err)
+{
+    if (n && !ranks) return ej_fail(err, EINJIT_E_INVALID, "ranks is NULL");
+    for (size_t i = 0; i < n; i++)
+        if (ranks[i] < 0 || ranks[i] > EJ_MAX_LABELS)
+            return ej_fail(err, EINJIT_E_RANK, "operand %zu has rank %d", i, (int)ranks[i]);
+    return EINJIT_OK;
+}
+
+/* n SIZE_MAX: nobody knows the ranks. */
+static int from_equation(einjit_graph **out, einjit_context *context, const char *equation, size_t n, const int32_t *ranks,
+                         einjit_error *err)
 {
     einjit_graph *graph = NULL;
     EJ_TRY(check_handles(out, context, err));
     if (!equation) return ej_fail(err, EINJIT_E_INVALID, "equation is NULL");
+    if (n != SIZE_MAX) EJ_TRY(check_ranks(n, ranks, err));
     EJ_TRY(create_handle(&graph, context, err));
     ej_arena scratch;
     ej_equation parsed;
     ej_arena_init(&scratch, &context->allocator);
-    int status = ej_equation_parse(&parsed, &scratch, equation, strlen(equation), SIZE_MAX, err);
-    if (!status) status = ej_graph_from_equation(&graph->graph, &context->allocator, &parsed, err);
+    int status = ej_equation_parse(&parsed, &scratch, equation, strlen(equation), n, err);
+    if (!status)
+        status = ej_graph_from_equation(&graph->graph, &context->allocator, &parsed, n == SIZE_MAX ? NULL : ranks, err);
     ej_arena_free(&scratch);
     if (status) destroy_handle(graph);
     else *out = graph;
     return status;
+}
+
+int einjit_graph_from_equation(einjit_graph **out, einjit_context *context, const char *equation, einjit_error *err)
+{
+    return from_equation(out, context, equation, SIZE_MAX, NULL, err);
+}
+
+int einjit_graph_from_equation_ranks(einjit_graph **out, einjit_context *context, const char *equation, size_t n,
+                                     const int32_t *ranks, einjit_error *err)
+{
+    return from_equation(out, context, equation, n == SIZE_MAX ? n - 1 : n, ranks, err);
 }
 
 void einjit_graph_destroy(einjit_graph *graph)

@@ -104,8 +104,7 @@ static int find_closed(einjit_kernel **out, einjit_context *context, const ej_re
 /* ---- open extents ---- */
 
 typedef struct open_symbols {
-    size_t n_asked;
-    int32_t asked[EJ_OPEN_MAX];   /* ids in the graph */
+    bool *asked;                  /* per symbol of the graph */
     size_t n;                     /* those that inputs show, in order of first appearance */
     int32_t ids[EJ_OPEN_MAX];
     int64_t values[EJ_OPEN_MAX];
@@ -116,38 +115,24 @@ typedef struct open_symbols {
     ej_arena arena;
 } open_symbols;
 
-static int32_t symbol_by_name(const ej_graph *graph, const char *name, size_t length)
-{
-    for (size_t s = 0; s < graph->n_symbols; s++)
-        if (strlen(graph->symbols[s]) == length && !memcmp(graph->symbols[s], name, length)) return (int32_t)s;
-    return -1;
-}
-
 static int read_list(open_symbols *open, const ej_graph *graph, const char *list, einjit_error *err)
 {
-    while (*list) {
-        list += strspn(list, ", ");
-        size_t length = strcspn(list, ", ");
-        if (!length) break;
-        int32_t id = symbol_by_name(graph, list, length);
-        if (id < 0)
-            return ej_fail(err, EINJIT_E_NAME, "no extent of the graph is called '%.*s'", length > 99 ? 99 : (int)length, list);
-        if (open->n_asked == EJ_OPEN_MAX) return ej_fail(err, EINJIT_E_LIMIT, "more than %d open extents", EJ_OPEN_MAX);
-        open->asked[open->n_asked++] = id;
-        list += length;
-    }
-    return EINJIT_OK;
+    size_t n = 0;
+    open->asked = EJ_NEW_ARRAY(&open->arena, bool, graph->n_symbols);
+    if (!open->asked) return ej_no_memory(err);
+    EJ_TRY(ej_graph_mark_symbols(open->asked, graph, list, err));
+    for (size_t s = 0; s < graph->n_symbols; s++) n += open->asked[s];
+    return n <= EJ_OPEN_MAX ? EINJIT_OK : ej_fail(err, EINJIT_E_LIMIT, "more than %d open extents", EJ_OPEN_MAX);
 }
 
 /* 0: not asked for; else 1 + its number, which it gets here when it is seen for the first time. */
 static int32_t number_of(open_symbols *open, const ej_extent *extent, int64_t value)
 {
     int32_t id = extent->symbols[0];
-    size_t k = 0, asked = 0;
+    size_t k = 0;
+    if (!open->asked[id]) return 0;
     while (k < open->n && open->ids[k] != id) k++;
     if (k == open->n) {
-        while (asked < open->n_asked && open->asked[asked] != id) asked++;
-        if (asked == open->n_asked) return 0;
         open->ids[k] = id;
         open->values[k] = value;
         open->n++;
