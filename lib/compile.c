@@ -437,6 +437,7 @@ static void end_pipeline(pipeline *p)
 static int fill_kernel(einjit_kernel *kernel, pipeline *p, einjit_error *err)
 {
     EJ_TRY(ej_kernel_describe(kernel, &p->nests, err));
+    EJ_TRY(ej_kernel_note_names(kernel, p->request.graph, err));
     kernel->compile_ns = p->compile_ns;
     if (p->interpret) {
         ej_kernel_keep_nests(kernel, &p->nests, &p->graph);

@@ -321,7 +321,8 @@ typedef struct einjit_compile_options {
 /** The kernel for the graph and the observed dtypes, extents and strides of its inputs and outputs (data is not read,
  * but for inputs declared constant: their contents are part of the signature, hashed in every call; E_INVALID names one
  * without data). n_out 0: outputs are row-major. From the cache where the signature was seen before, else compiled; other
- * threads that ask for the same signature wait for the one compile. Freezes the graph. */
+ * threads that ask for the same signature wait for the one compile. Programs that differ in names alone (of values, extents,
+ * labels, the function) share one compile, and each kernel speaks of its own program's names. Freezes the graph. */
 EINJIT_API int einjit_compile(einjit_kernel **out, einjit_context *context, einjit_graph *graph, size_t n_in,
                               const einjit_tensor *in, size_t n_out, const einjit_tensor *outputs,
                               const einjit_compile_options *options, einjit_error *err);
@@ -371,7 +372,7 @@ EINJIT_API int einjit_call(einjit_context *context, einjit_graph *graph, size_t 
 EINJIT_API int einjit_call_with(einjit_context *context, einjit_graph *graph, size_t n_in, const einjit_tensor *in,
                                 size_t n_out, const einjit_tensor *out, const einjit_compile_options *options,
                                 einjit_error *err);
-/** One einsum, compiled on first sight of the signature. */
+/** One einsum, compiled on first sight of the signature, in which letters and spaces do not count. */
 EINJIT_API int einjit_einsum(einjit_context *context, const char *equation, size_t n_in, const einjit_tensor *in,
                              const einjit_tensor *out, einjit_error *err);
 /** The same with options, in which extents are called by their labels ("z,i", "..." for what an ellipsis stands for) and inputs

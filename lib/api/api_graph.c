@@ -110,7 +110,8 @@ void einjit_graph_destroy(einjit_graph *graph)
 
 /* ---- freeze ---- */
 
-/* What tells this program from others: its text, and the elements of its constants, which texts may round or leave out. */
+/* What tells this program from others: its text without names, and the elements of its constants, which texts may round or leave
+ * out. */
 static int hash_content(const einjit_graph *graph, ej_hash *out, einjit_error *err)
 {
     const ej_graph *g = &graph->graph;
@@ -118,7 +119,7 @@ static int hash_content(const einjit_graph *graph, ej_hash *out, einjit_error *e
     ej_text text;
     ej_arena_init(&scratch, &graph->context->allocator);
     ej_text_init(&text, &scratch);
-    ej_graph_print(&text, g);
+    ej_graph_print_plain(&text, g);
     for (size_t v = 0; v < g->n_nodes; v++) {
         const ej_node *node = &g->nodes[v];
         if (node->op != EJ_OP_CONSTANT) continue;
@@ -134,6 +135,27 @@ static int hash_content(const einjit_graph *graph, ej_hash *out, einjit_error *e
     return status;
 }
 
+/* Kernels are shared by programs that differ in names alone; these tell whose names a kernel has. */
+static int note_names(einjit_graph *graph, einjit_error *err)
+{
+    ej_graph *g = &graph->graph;
+    uint64_t hash = 0;
+    int32_t *ids = EJ_NEW_ARRAY(&g->arena, int32_t, g->n_symbols);
+    graph->symbol_numbers = EJ_NEW_ARRAY(&g->arena, int32_t, g->n_symbols);
+    if (!ids || !graph->symbol_numbers) return ej_no_memory(err);
+    ej_graph_number_symbols(graph->symbol_numbers, g);
+    for (size_t s = 0; s < g->n_symbols; s++) ids[graph->symbol_numbers[s]] = (int32_t)s;
+    for (size_t v = 0; v < g->n_nodes; v++) hash = ej_hash64(g->nodes[v].name, strlen(g->nodes[v].name) + 1, hash);
+    for (size_t s = 0; s < g->n_symbols; s++) hash = ej_hash64(g->symbols[ids[s]], strlen(g->symbols[ids[s]]) + 1, hash);
+    for (size_t v = 0; v < g->n_nodes; v++) {
+        const ej_equation *equation = g->nodes[v].equation;
+        if (equation) hash = ej_hash64(equation->symbols, equation->n_labels * sizeof *equation->symbols, hash);
+    }
+    graph->symbol_ids = ids;
+    graph->names = ej_hash64(g->name, strlen(g->name), hash);
+    return EINJIT_OK;
+}
+
 static int freeze_locked(einjit_graph *graph, einjit_error *err)
 {
     if (atomic_load_explicit(&graph->frozen, memory_order_relaxed)) return EINJIT_OK; /* another thread was first */
@@ -142,6 +164,7 @@ static int freeze_locked(einjit_graph *graph, einjit_error *err)
                        einjit_status_name(graph->graph.failed));
     if (!graph->graph.n_outputs) return ej_fail(err, EINJIT_E_VALUE, "the graph has no result");
     EJ_TRY(hash_content(graph, &graph->content, err));
+    EJ_TRY(note_names(graph, err));
     atomic_store_explicit(&graph->frozen, true, memory_order_release);
     return EINJIT_OK;
 }

@@ -265,6 +265,10 @@ void ej_names_copy_counters(ej_graph *graph, const ej_graph *from);
 int ej_graph_parse(ej_graph *out, const einjit_allocator *allocator, const char *text, size_t length,
                    einjit_error *err); /* inits *out; freed by the callee on failure */
 void ej_graph_print(ej_text *text, const ej_graph *graph);
+/* Without its names, which become numbers: programs that differ in names of values, extents, labels and the function alone print
+ * the same, node by node. numbers: n_symbols, what each symbol is called there. (graph_plain.c) */
+void ej_graph_print_plain(ej_text *text, const ej_graph *graph);
+void ej_graph_number_symbols(int32_t *numbers, const ej_graph *graph);
 /* The graph of one equation: inputs with rank, unknown extents named by their labels where a label is an identifier. `ranks`
  * (may be NULL): of the operands; the axes that an ellipsis stands for are then named, too, aligned at the right. Without
  * them a term with an ellipsis is an input of unknown rank. */

@@ -24,10 +24,12 @@ einjit_kernel *ej_kernel_new(einjit_context *context)
 static void free_kernel(einjit_kernel *kernel)
 {
     const einjit_allocator *allocator = &kernel->context->allocator;
-    ej_image_unmap(&kernel->image);
-    if (kernel->graph) ej_graph_free(kernel->graph);
+    einjit_kernel *base = kernel->base;
+    if (!base) ej_image_unmap(&kernel->image);
+    if (!base && kernel->graph) ej_graph_free(kernel->graph);
     ej_arena_free(&kernel->arena);
     ej_release(allocator, kernel, sizeof *kernel);
+    ej_kernel_drop(base);
 }
 
 void ej_kernel_drop(einjit_kernel *kernel)
