@@ -8,7 +8,7 @@
 
 #include "nest.h"
 
-enum { EJ_BACKEND_ABI = 2 };
+enum { EJ_BACKEND_ABI = 3 };
 
 /* Position-independent code: one block, rodata and text with their relocations resolved. From `allocator`. */
 typedef struct ej_code {

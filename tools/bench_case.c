@@ -24,7 +24,8 @@ int bench_context(einjit_context **out, const bench_options *o, const char *back
 {
     einjit_error err = {0};
     einjit_options options = {.struct_bytes = sizeof options, .log = tool_log, .backend = backend, .target = target,
-                              .threads = (int32_t)o->threads, .cache_dir = o->folder ? o->folder : "none"};
+                              .threads = (int32_t)o->threads, .cache_dir = o->folder ? o->folder : "none",
+                              .progress = tool_progress};
     if (!einjit_context_create(out, &options, &err)) return TOOL_OK;
     return err.code == EINJIT_E_VALUE ? tool_usage("%s", err.text) : tool_error(&err);
 }
@@ -179,7 +180,7 @@ static int run_all(bench *b, bench_result *r)
     if (!status) status = bench_check(b, r);
     bench_progress("timing");
     if (!status) status = bench_time_case(b, r);
-    if (!status && bench_interrupted) status = TOOL_FAILED;
+    if (!status && tool_interrupted) status = TOOL_FAILED;
     if (!status) status = rates(b, r);
     return status;
 }

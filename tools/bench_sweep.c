@@ -83,7 +83,7 @@ static int run_all(bench *b, sweep *s)
     tool_sizes sizes = {0};
     char text[300];
     int status = TOOL_OK;
-    for (int64_t i = 0; i < s->calls && !status && !bench_interrupted; i++) {
+    for (int64_t i = 0; i < s->calls && !status && !tool_interrupted; i++) {
         for (size_t k = 0; k < b->one->sizes.n && !status; k++) {
             snprintf(text, sizeof text, "%.250s=%lld", b->one->sizes.items[k].name, (long long)b->one->sizes.items[k].value);
             status = tool_sizes_add(&sizes, text);
@@ -94,7 +94,7 @@ static int run_all(bench *b, sweep *s)
         if (!status) status = one_call(b, s, &sizes, i);
         tool_sizes_free(&sizes);
     }
-    return status || !bench_interrupted ? status : tool_fail("E_INTERRUPTED", "stopped");
+    return status || !tool_interrupted ? status : tool_fail("E_INTERRUPTED", "stopped");
 }
 
 int bench_sweep(const bench_case *one, const bench_options *options, const char *range)

@@ -55,7 +55,7 @@ static long repeats_for(bench *b, const work *w, double *once)
     for (long repeats = 1;;) {
         *once = sample(b, w, repeats);
         double seconds = *once * (double)repeats;
-        if (seconds >= sample_seconds || repeats > 1L << 28 || bench_interrupted) return repeats;
+        if (seconds >= sample_seconds || repeats > 1L << 28 || tool_interrupted) return repeats;
         double factor = seconds > 0 ? 1.2 * sample_seconds / seconds : 64;
         repeats = factor > 64 ? repeats * 64 : (long)((double)repeats * factor) + 1;
     }
@@ -79,9 +79,9 @@ static void time_all(bench_time *out, bench *b, const work *works, int n, double
         if (repeats[i] == 1) samples[i][taken[i]++] = once; /* as good a sample as any: the check has run it before */
     }
     double start = tool_seconds();
-    for (int s = 0; s < MOST - 1 && !bench_interrupted; s++) {
+    for (int s = 0; s < MOST - 1 && !tool_interrupted; s++) {
         if (taken[0] >= least && tool_seconds() - start > min_time * n) break;
-        for (int i = 0; i < n && !bench_interrupted; i++) {
+        for (int i = 0; i < n && !tool_interrupted; i++) {
             int w = (i + s) % n; /* nobody always comes behind the same one */
             if (!works[w].seldom || s % SELDOM == 0) samples[w][taken[w]++] = sample(b, &works[w], repeats[w]);
         }
@@ -299,7 +299,7 @@ int bench_time_case(bench *b, bench_result *r)
         for (int i = 0; i < r->n_peers; i++) r->peers[i].time = *next++;
         for (int i = 0; i < r->n_candidates; i++) r->candidates[i].time = *next++;
         take_bounds(b, r, next);
-        if (!bench_interrupted) time_calls(b, r);
+        if (!tool_interrupted) time_calls(b, r);
     }
     release(calls, BENCH_MAX_PEERS + BENCH_MAX_CANDIDATES);
     return status;

@@ -38,14 +38,7 @@ typedef struct arguments {
     bench_growth growth;
 } arguments;
 
-volatile sig_atomic_t bench_interrupted;
 static char watched[96]; /* the case that runs, for somebody who watches; empty: nobody does */
-
-static void interrupt(int signal_number)
-{
-    (void)signal_number;
-    bench_interrupted = 1;
-}
 
 void bench_progress(const char *what)
 {
@@ -246,8 +239,8 @@ static int run_case(arguments *a, const bench_case *one, size_t number, size_t o
         tool_fail("E_INTERNAL", "'%s': error %.2e is more than rounding explains (%.2e)", one->name, r.max_err, r.tolerance);
     }
     if (!status) report_case(a, one, &r, r.ok ? NULL : tool_said);
-    else if (!bench_interrupted) report_case(a, one, NULL, tool_said);
-    if (bench_interrupted) status = tool_fail("E_INTERRUPTED", "stopped at case %zu of %zu, '%s'", number, of, one->name);
+    else if (!tool_interrupted) report_case(a, one, NULL, tool_said);
+    if (tool_interrupted) status = tool_fail("E_INTERRUPTED", "stopped at case %zu of %zu, '%s'", number, of, one->name);
     bench_model_free(&r);
     free(r.plan);
     return status;
@@ -292,7 +285,7 @@ static int run_file(arguments *a)
         if (regexec(&only, one.name, 0, NULL, 0)) continue;
         if (run_item(a, &one, item, i + 1, n)) failed = TOOL_FAILED;
         ran = true;
-        if (bench_interrupted) break;
+        if (tool_interrupted) break;
     }
     if (!ran) failed = tool_usage("no case has a name that --only '%s' matches", a->only ? a->only : "");
     regfree(&only);
@@ -378,8 +371,7 @@ static int parse_arguments(arguments *a, int argc, char **argv)
 
 static int run(arguments *a)
 {
-    struct sigaction action = {.sa_handler = interrupt, .sa_flags = (int)SA_RESETHAND}; /* a second one ends it at once */
-    sigaction(SIGINT, &action, NULL);
+    tool_watch();
     tool_threads(a->options.threads);
     if (a->optimizer) {
         a->growth.only = a->only;

@@ -95,6 +95,28 @@ void tool_log(void *unused, const char *line)
     if (!is_dump && fits) memcpy(said + used, key + 1, n);
 }
 
+volatile sig_atomic_t tool_interrupted;
+
+static void interrupt(int signal_number)
+{
+    (void)signal_number;
+    tool_interrupted = 1;
+}
+
+void tool_watch(void)
+{
+    struct sigaction action = {.sa_handler = interrupt, .sa_flags = (int)(SA_RESETHAND | SA_RESTART)};
+    sigaction(SIGINT, &action, NULL);
+}
+
+int tool_progress(void *unused, const char *stage, double done)
+{
+    (void)unused;
+    (void)stage;
+    (void)done;
+    return tool_interrupted;
+}
+
 void tool_threads(int64_t asked)
 {
     if (asked > 1) fprintf(stderr, "%s: warning: kernels run on one thread: --threads %lld changes nothing yet\n", tool_name,

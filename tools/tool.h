@@ -2,6 +2,7 @@
 #ifndef TOOL_H
 #define TOOL_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -54,6 +55,11 @@ enum { TOOL_WORDS = 48 };
 const char *tool_duration(char text[TOOL_WORDS], double seconds);
 const char *tool_count(char text[TOOL_WORDS], double x, double log10_of_x);
 void tool_log(void *unused, const char *line); /* einjit_options.log: to stderr, warnings once each */
+/* Ctrl-C: from tool_watch on it ends what the library does next (einjit_options.progress = tool_progress), a second one the command
+ * at once. */
+extern volatile sig_atomic_t tool_interrupted;
+void tool_watch(void);
+int tool_progress(void *unused, const char *stage, double done);
 void tool_threads(int64_t asked); /* says on stderr that more than one is not used yet */
 double tool_seconds(void); /* of a clock that only goes forward */
 /* Whole numbers of options: TOOL_OK or TOOL_USAGE. */

@@ -160,6 +160,8 @@ typedef struct einjit_options {
     const char *cache_shared;                                 /* more folders with kernels, with colons, which are only */
                                                               /* read; NULL = EINJIT_CACHE_SHARED */
     size_t disk_bytes;                                        /* 0 = EINJIT_CACHE_LIMIT, else 512 MiB */
+    int (*progress)(void *user, const char *stage, double done); /* asked every 5 ms or so while a call compiles, searches a */
+    void *progress_user;                                      /* path or runs passes: see below; NULL = nobody */
 } einjit_options;
 
 enum einjit_option_flag {
@@ -177,6 +179,11 @@ enum einjit_option_flag {
  * would have saved, and sums of neighbours in memory run one term at a time (README has figures). NO_OPTIMIZE sums in this
  * order, too, but chooses its paths. Part of a kernel's signature; a context's flag holds for all its compiles and for
  * einjit_optimize. */
+
+/* Progress: `stage` is one of einjit_explain's, `done` which part of it is behind, 0 .. 1, or -1 where that is not known. Any answer
+ * but 0 ends the call with E_INTERRUPTED, which is not remembered: the next call tries again. It is asked on the thread that
+ * compiles, of every thread that does; who waits for another thread's compile is not asked, and tries itself when that one was
+ * ended. It may not call into the context. The code generator works on a whole kernel at a time, and is asked around it. */
 
 /** Make a context: caches, options, hooks. `options` may be NULL. Reads the EINJIT_* variables once; in programs that run with
  * more rights than who started them (setuid, setgid, file capabilities) those that name files or folders do not count, and

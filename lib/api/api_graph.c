@@ -236,10 +236,17 @@ int ej_optimize_check(const einjit_graph *graph, einjit_error *err)
     return EINJIT_OK;
 }
 
+ej_progress *ej_progress_new(const einjit_context *context, ej_arena *arena)
+{
+    ej_progress *progress = context->progress ? EJ_NEW(arena, ej_progress) : NULL;
+    if (progress) *progress = (ej_progress){.hook = context->progress, .user = context->progress_user};
+    return progress;
+}
+
 ej_job ej_optimize_job(const einjit_graph *graph, ej_arena *arena, einjit_error *err)
 {
     const einjit_context *context = graph->context;
-    return (ej_job){.arena = arena, .err = err, .allocator = &context->allocator, .target = context->target,
+    return (ej_job){.progress = ej_progress_new(context, arena), .arena = arena, .err = err, .allocator = &context->allocator, .target = context->target,
                     .evaluator = &ej_interpreting_evaluator, .verify = context->verify,
                     .path_strategy = context->strict ? "written" : NULL, .strict = context->strict, .ordered = context->strict};
 }

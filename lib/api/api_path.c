@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernel.h"
+#include "api.h"
 
 typedef struct request {
     size_t n;
@@ -100,7 +100,8 @@ int einjit_path(einjit_context *context, size_t n, const int32_t *term_ranks, co
     ej_arena arena;
     ej_path path;
     ej_arena_init(&arena, &context->allocator);
-    ej_job job = {.arena = &arena, .err = err, .allocator = &context->allocator, .target = context->target};
+    ej_job job = {.arena = &arena, .err = err, .allocator = &context->allocator, .target = context->target,
+                  .progress = ej_progress_new(context, &arena)};
     int status = search(&path, &r, strategy, &job);
     if (status == EINJIT_OK && pairs && capacity < (size_t)path.n_steps)
         status = ej_fail(err, EINJIT_E_VALUE, "the path has %d steps, the buffer has room for %zu", (int)path.n_steps,

@@ -67,6 +67,8 @@ struct einjit_context {
     einjit_allocator allocator;
     void (*log)(void *user, const char *line);
     void *log_user;
+    int (*progress)(void *user, const char *stage, double done);
+    void *progress_user;
     ej_arena arena;           /* copies of option texts; written only by create */
     const char *module_path, *dump_dir, *recipe;
     atomic_bool dump_warned;  /* a dump could not be written, and that was said */

@@ -80,6 +80,7 @@ int ej_path_search(ej_path *out, const ej_network *network, ej_job *job)
     bool from_file = !strncmp(name, "file:", 5);
     const ej_strategy *strategy = strategy_by_name(name);
     memset(out, 0, sizeof *out);
+    EJ_TRY(ej_job_poll(job, EJ_STAGE_PATH, -1));
     if (!strategy && !from_file) return unknown_strategy(name, job);
     if (network->n_terms < 1) return ej_fail(job->err, EINJIT_E_NO_OPERANDS, "a contraction without operands");
     if (network->n_terms == 1) {

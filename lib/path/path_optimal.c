@@ -12,6 +12,8 @@
 
 #include "path_sets.h"
 
+enum { POLL_SETS = 64 };
+
 typedef struct label_group {
     uint32_t members; /* operands that have it, bit EJ_OPTIMAL_LIMIT: the output */
     ej_big extent;
@@ -79,6 +81,7 @@ static int make_tables(search *s, ej_job *job)
     s->split = EJ_JOB_ARRAY(job, uint32_t, subsets);
     if (!s->kept || !s->size || !s->cost || !s->write || !s->split) return ej_no_memory(job->err);
     for (uint32_t set = 1; set < subsets; set++) {
+        if (!(set % POLL_SETS)) EJ_TRY(ej_job_poll(job, EJ_STAGE_PATH, 0));
         uint64_t *kept = s->kept + (size_t)set * (size_t)s->words;
         ej_big size = ej_big_of(1);
         for (int32_t g = 0; g < s->n_groups; g++) {
@@ -171,8 +174,10 @@ int ej_path_optimal(ej_path *out, const ej_network *network, ej_job *job)
     if (!out->steps) return ej_no_memory(job->err);
     EJ_TRY(make_groups(&s, network, job));
     EJ_TRY(make_tables(&s, job));
-    for (uint32_t set = 1; set < 1u << s.n; set++)
+    for (uint32_t set = 1; set < 1u << s.n; set++) {
+        if (!(set % POLL_SETS)) EJ_TRY(ej_job_poll(job, EJ_STAGE_PATH, (double)set / (1u << s.n)));
         if (set & (set - 1)) solve(&s, set);
+    }
     emit(&s, (1u << s.n) - 1, out);
     return EINJIT_OK;
 }

@@ -428,6 +428,18 @@ code=$?
 says short out
 says E_INTERRUPTED err
 
+# Ctrl-C ends what the library does: here the search over all orders of 16 operands, which takes seconds
+operands=$(for a in a b c d e f g h i j k l m n o p; do printf '%s%s%s,' $a A B; done)
+sizes=$(for a in a b c d e f g h i j k l m n o p A B; do printf '%s=3,' $a; done)
+"$einjit" explain "${operands%,}->abc" -s "${sizes%,}" --strategy optimal >out 2>err </dev/null &
+pid=$!
+sleep 0.3
+kill -INT $pid
+wait $pid
+code=$?
+[ $code = 1 ] || fail "an interrupted search ended with $code"
+says 'E_INTERRUPTED: interrupted by the caller' err; quiet out
+
 # the cache on disk
 unset EINJIT_CACHE_DIR
 export XDG_CACHE_HOME=$work/caches
