@@ -21,7 +21,7 @@ static void call_plain(void *user)
 {
     bench *b = user;
     tool_tensor out = b->out[0];
-    out.block = b->out_views[0].data;
+    out.block = (void *)b->out_views[0].data;
     reference_plain(b->program.letters, b->in, b->n_in, &out);
 }
 

@@ -144,13 +144,13 @@ static void fresh_outputs(bench *b)
         if (b->fresh[i]) munmap(b->fresh[i], bytes);
         void *pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         b->fresh[i] = pages == MAP_FAILED ? NULL : pages;
-        b->data[b->n_in + i] = b->out_views[i].data = b->fresh[i] ? b->fresh[i] : b->out[i].block;
+        b->out_views[i].data = b->data[b->n_in + i] = b->fresh[i] ? b->fresh[i] : b->out[i].block;
     }
 }
 
 static void warm_outputs(bench *b)
 {
-    for (size_t i = 0; i < b->n_out; i++) b->data[b->n_in + i] = b->out_views[i].data = b->out[i].block;
+    for (size_t i = 0; i < b->n_out; i++) b->out_views[i].data = b->data[b->n_in + i] = b->out[i].block;
 }
 
 /* ---- a case ---- */

@@ -59,6 +59,7 @@ extern "C" {
 #define EINJIT_VERSION_MAJOR 0
 #define EINJIT_VERSION_MINOR 1
 #define EINJIT_VERSION_PATCH 0
+#define EINJIT_VERSION_NUMBER (EINJIT_VERSION_MAJOR * 1000000 + EINJIT_VERSION_MINOR * 1000 + EINJIT_VERSION_PATCH)
 
 /* ---- statuses and errors ------------------------------------------------------------------------------------ */
 
@@ -87,6 +88,20 @@ EINJIT_API const char *einjit_status_name(int status);
 EINJIT_API const char *einjit_status_text(int status);
 /** "0.1.0". Static storage. */
 EINJIT_API const char *einjit_version(void);
+/** The library's EINJIT_VERSION_NUMBER, which may be another one than that of the header: 1000000 * major + 1000 * minor + patch. */
+EINJIT_API int einjit_version_number(void);
+
+/** What there is, by name: operators of the program text, path strategies, targets, passes, stages of einjit_explain. */
+enum einjit_list_code {
+    EINJIT_LIST_OPERATORS,
+    EINJIT_LIST_STRATEGIES,
+    EINJIT_LIST_TARGETS,
+    EINJIT_LIST_PASSES,
+    EINJIT_LIST_STAGES,
+    EINJIT_LIST_COUNT
+};
+/** Name i of a list, in *text (may be NULL) a line about it, "" where there is none; NULL behind the last one. Static storage. */
+EINJIT_API const char *einjit_list_name(int list, size_t i, const char **text);
 
 /* ---- dtypes and tensors ------------------------------------------------------------------------------------- */
 
@@ -115,9 +130,10 @@ EINJIT_API size_t einjit_dtype_bytes(int dtype);
 EINJIT_API int einjit_dtype_promote(int a, int b);
 
 /** A view of the caller's memory, borrowed for the call. `data` points at element [0, 0, ...] and need not be
- * aligned; it may be NULL where only shapes are read, or where the tensor has no elements. */
+ * aligned; it may be NULL where only shapes are read, or where the tensor has no elements. Inputs are only read; the memory of
+ * outputs is written, although one struct serves for both. */
 typedef struct einjit_tensor {
-    void *data;
+    const void *data;
     int32_t dtype;
     int32_t rank;
     const int64_t *shape;   /* rank extents, each >= 0 */

@@ -122,7 +122,7 @@ public:
     {
         return {std::move(shape), std::move(strides), data, dtype};
     }
-    void *data() const noexcept { return get().data; }
+    void *data() const noexcept { return const_cast<void *>(get().data); }
 
 private:
     tensor(extents shape, extents strides, void *data, std::int32_t dtype)
