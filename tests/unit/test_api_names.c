@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "api_support.h"
+#include "cache_support.h"
 
 static einjit_error err;
 
@@ -236,6 +237,98 @@ static void programs_that_differ_are_told_apart(void **state)
     }
 }
 
+static const char one_extent[] = "def f$(x$: f32[n$, 3]):\n    y$ = amax(x$, 0)\n    return y$ * 2.0\n";
+
+/* On disk as in memory: another process that calls things otherwise finds the kernel, and reads its own names. */
+static void kernels_on_disk_are_given_the_names_of_who_asks(void **state)
+{
+    (void)state;
+    if (!api_has_llvm()) skip();
+    char *folder = cache_folder_make();
+    float x[6] = {1, 2, 3, 4, 5, 6}, y[3];
+    for (char letter = 'a'; letter <= 'c'; letter++) {
+        char open[] = {'n', letter, 0}, says[32];
+        einjit_context *context;
+        einjit_kernel *kernel;
+        einjit_options options = {.struct_bytes = sizeof options, .backend = "llvm", .cache_dir = folder};
+        einjit_compile_options with = {.struct_bytes = sizeof with, .open = open};
+        assert_ok(einjit_context_create(&context, &options, &err));
+        einjit_graph *graph = renamed(context, one_extent, letter);
+        assert_ok(einjit_compile(&kernel, context, graph, 1, &F32(x, 2, 3), 0, NULL, &with, &err));
+        assert_ok(einjit_run(kernel, 1, &F32(x, 1, 3), 1, &F32(y, 3), &err));
+        assert_true(y[2] == 6);
+        assert_string_equal(einjit_kernel_open_name(kernel, 0), open);
+        snprintf(says, sizeof says, "'y%c' is the max or min", letter);
+        assert_fails(einjit_run(kernel, 1, &F32(x, 0, 3), 1, &F32(y, 3), &err), EINJIT_E_SHAPE, says);
+        snprintf(says, sizeof says, "input 0 ('x%c')", letter);
+        assert_fails(einjit_run(kernel, 1, &F32(x, 2, 2), 1, &F32(y, 3), &err), EINJIT_E_SHAPE, says);
+        assert_int_equal(statistics(context).disk_hits, letter != 'a');
+        assert_int_equal(statistics(context).disk_writes, letter == 'a');
+        float c = 0;
+        char equation[] = {letter, ',', letter, '-', '>', 0};
+        einjit_tensor vectors[] = {F32(x, 3), F32(x, 3)};
+        assert_ok(einjit_einsum(context, equation, 2, vectors, &SCALAR(&c, EINJIT_F32), &err));
+        assert_true(c == 14);
+        assert_int_equal(statistics(context).disk_writes, letter == 'a' ? 2 : 0);
+        einjit_kernel_release(kernel);
+        einjit_graph_destroy(graph);
+        einjit_context_release(context);
+    }
+    cache_folder_remove(folder);
+}
+
+/* ---- memory that runs out ---- */
+
+static long allocations_left = -1; /* negative: no end of them */
+
+static void *take(void *user, size_t bytes)
+{
+    (void)user;
+    if (allocations_left == 0) return NULL;
+    if (allocations_left > 0) allocations_left--;
+    return malloc(bytes);
+}
+
+static void give(void *user, void *memory, size_t bytes)
+{
+    (void)user;
+    (void)bytes;
+    free(memory);
+}
+
+static void memory_may_run_out_at_every_renaming(void **state)
+{
+    (void)state;
+    const einjit_allocator allocator = {take, give, NULL};
+    einjit_options options = {.struct_bytes = sizeof options, .backend = "interp", .allocator = &allocator};
+    einjit_context *context;
+    float x[6] = {1, 2, 3, 4, 5, 6}, y[3];
+    einjit_kernel *kernel;
+    assert_ok(einjit_context_create(&context, &options, &err));
+    einjit_graph *first = renamed(context, one_extent, 'a');
+    einjit_compile_options with = {.struct_bytes = sizeof with, .open = "na"};
+    assert_ok(einjit_compile(&kernel, context, first, 1, &F32(x, 2, 3), 0, NULL, &with, &err));
+    einjit_kernel_release(kernel);
+    with.open = "nb";
+    int failed = 0, status = EINJIT_E_NOMEM;
+    for (long n = 0; status; n++) {
+        einjit_graph *graph = renamed(context, one_extent, 'b');
+        kernel = NULL;
+        allocations_left = n;
+        status = einjit_compile(&kernel, context, graph, 1, &F32(x, 2, 3), 0, NULL, &with, &err);
+        if (!status) status = einjit_run(kernel, 1, &F32(x, 0, 3), 1, &F32(y, 3), &err) == EINJIT_E_SHAPE ? 0 : EINJIT_E_NOMEM;
+        allocations_left = -1;
+        if (status) assert_int_equal(status, EINJIT_E_NOMEM);
+        failed += status != EINJIT_OK;
+        einjit_kernel_release(kernel);
+        einjit_graph_destroy(graph);
+        assert_true(n < 1000);
+    }
+    assert_true(failed > 1);
+    einjit_graph_destroy(first);
+    einjit_context_release(context);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -246,6 +339,8 @@ int main(void)
         ON_BOTH(closed_extents_have_the_names_of_who_asks),
         ON_BOTH(failures_of_programs_have_their_names),
         ON_BOTH(programs_that_differ_are_told_apart),
+        cmocka_unit_test(kernels_on_disk_are_given_the_names_of_who_asks),
+        cmocka_unit_test(memory_may_run_out_at_every_renaming),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
