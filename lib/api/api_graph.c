@@ -246,7 +246,8 @@ ej_progress *ej_progress_new(const einjit_context *context, ej_arena *arena)
 ej_job ej_optimize_job(const einjit_graph *graph, ej_arena *arena, einjit_error *err)
 {
     const einjit_context *context = graph->context;
-    return (ej_job){.progress = ej_progress_new(context, arena), .arena = arena, .err = err, .allocator = &context->allocator, .target = context->target,
+    return (ej_job){.arena = arena, .err = err, .allocator = &context->allocator, .target = context->target,
+                    .progress = ej_progress_new(context, arena),
                     .evaluator = &ej_interpreting_evaluator, .verify = context->verify,
                     .path_strategy = context->strict ? "written" : NULL, .strict = context->strict, .ordered = context->strict};
 }
