@@ -64,6 +64,7 @@ static int run(ej_compile_llvm *c, ej_code *out, const ej_nests *nests, ej_job *
 {
     EJ_TRY(make_module(c, nests, job));
     EJ_TRY(list(c, job));
+    EJ_TRY(ej_job_poll(job, EJ_STAGE_ASM, 0));
     EJ_TRY(ej_code_object(&c->object, c->machine, c->module, job->err));
     EJ_TRY(ej_llvm_status(&c->errors, job->err));
     return ej_code_image(out, LLVMGetBufferStart(c->object), LLVMGetBufferSize(c->object), entry_name, job->allocator,

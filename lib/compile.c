@@ -36,6 +36,7 @@ typedef struct pipeline {
     ej_text *explained;   /* instead of dumps: the text of the stage `last` goes here */
     ej_text text;         /* of the stage that runs */
     char name[96];        /* of the kernel, for dumps */
+    ej_progress progress;
     uint64_t started_ns, stage_ns[EJ_STAGE_COUNT], compile_ns;
 } pipeline;
 
@@ -148,6 +149,7 @@ static int dump_passes(pipeline *p)
 
 static int stage_done(pipeline *p, int stage)
 {
+    EJ_TRY(ej_job_poll(&p->job, stage, 1));
     uint64_t now = ej_now_ns();
     p->stage_ns[stage] += now - p->started_ns;
     if (p->job.verify) EJ_TRY(verify_stage(p, stage));
@@ -396,6 +398,8 @@ static pipeline *new_pipeline(einjit_context *context, const ej_request *request
     p->job = (ej_job){.arena = arena, .err = err, .allocator = &context->allocator, .target = context->target,
                       .path_strategy = request->path, .recipe = context->recipe,
                       .evaluator = &ej_interpreting_evaluator, .dump_text = &p->text, .dump = context->dump};
+    p->progress = (ej_progress){.hook = context->progress, .user = context->progress_user};
+    if (context->progress) p->job.progress = &p->progress;
     p->job.strict = p->request.flags & EINJIT_OPTION_STRICT;
     p->job.ordered = p->job.strict || (!optimizes(p) && !ej_job_random(&p->job));
     p->job.verify = context->verify || (request->flags & EINJIT_OPTION_VERIFY);
@@ -430,6 +434,7 @@ static void end_pipeline(pipeline *p)
 static int fill_kernel(einjit_kernel *kernel, pipeline *p, einjit_error *err)
 {
     EJ_TRY(ej_kernel_describe(kernel, &p->nests, err));
+    EJ_TRY(ej_kernel_note_names(kernel, p->request.graph, err));
     kernel->compile_ns = p->compile_ns;
     if (p->interpret) {
         ej_kernel_keep_nests(kernel, &p->nests, &p->graph);

@@ -17,7 +17,8 @@
 static ej_job inner_job(const ej_job *job, ej_arena *arena, einjit_error *err)
 {
     ej_arena_init(arena, job->allocator);
-    return (ej_job){.arena = arena, .err = err, .allocator = job->allocator, .target = job->target};
+    return (ej_job){.arena = arena, .err = err, .allocator = job->allocator, .target = job->target,
+                    .progress = job->progress};
 }
 
 static int pass_on(int status, const ej_job *job)

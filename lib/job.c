@@ -1,9 +1,11 @@
 /* job.c - the stages by name, for dumps; in the test build, the gates that are let through.
  *
  * Takes  "plan,nest", "all" or "none". Gives  bits. Words that name no stage are passed over, and can be asked for: EINJIT_DUMP
- * may be written for another version of this library.
+ * may be written for another version of this library. And the caller's hook, asked every few milliseconds.
  */
 #include "job.h"
+
+#include "base_time.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +22,21 @@ static const char *const stage_names[EJ_STAGE_COUNT] = {
 static bool is_word(const char *word, size_t length, const char *meant)
 {
     return strlen(meant) == length && !memcmp(word, meant, length);
+}
+
+enum { ASK_EVERY_NS = 5000000 };
+
+int ej_job_poll_hook(const ej_job *job, int stage, double done)
+{
+    ej_progress *p = job->progress;
+    if (!p->interrupted) {
+        uint64_t now = ej_now_ns();
+        if (!p->hook || now < p->next_ns) return EINJIT_OK;
+        p->next_ns = now + ASK_EVERY_NS;
+        p->interrupted = p->hook(p->user, ej_stage_name(stage), done) != 0;
+        if (!p->interrupted) return EINJIT_OK;
+    }
+    return ej_fail(job->err, EINJIT_E_INTERRUPTED, "interrupted by the caller at the stage '%s'", ej_stage_name(stage));
 }
 
 #ifdef EINJIT_BREAK_RULES

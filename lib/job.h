@@ -35,6 +35,14 @@ typedef struct ej_evaluator {
     int (*evaluate)(ej_evaluated *out, const struct ej_graph *graph, struct ej_job *job); /* one per result */
 } ej_evaluator;
 
+/* Who wants to hear how far a compile is, and may end it. One for all jobs of a call, on the stack of who began it. */
+typedef struct ej_progress {
+    int (*hook)(void *user, const char *stage, double done); /* NULL: nobody */
+    void *user;
+    uint64_t next_ns;        /* when it is asked again */
+    bool interrupted;        /* once it said so, whatever is tried instead ends, too */
+} ej_progress;
+
 typedef struct ej_job {
     ej_arena *arena;         /* freed when the compile ends: results that live longer are copied out */
     einjit_error *err;       /* may be NULL */
@@ -52,6 +60,7 @@ typedef struct ej_job {
     ej_text *asm_text;       /* backends: assembly goes here; NULL: into dump_text, behind the IR */
     uint32_t *rule_hits;     /* passes: how often each rule of opt_rules.def rewrote something; NULL: nobody asks */
     uint32_t *rewrite_hits;  /* schedules: how often each rewrite was done, then each refusal; NULL: nobody asks */
+    ej_progress *progress;   /* NULL: nobody wants to hear of it */
     struct ej_opt_watch *watch; /* passes: who is called around each of them (opt.h); NULL: nobody */
 } ej_job;
 
@@ -104,6 +113,14 @@ static inline bool ej_is_left_out(const char *name)
 
 /* `held`: job->strict, job->ordered or step->ordered. */
 #define EJ_HELD(held, NAME) ej_is_held((held), EJ_GATE_##NAME)
+
+/* To be called every few microseconds or more rarely, wherever work may take long: asks the caller's hook now and then (5 ms).
+ * `done`: what part of the stage is behind it, from 0 to 1; -1: unknown. E_INTERRUPTED: the call ends. */
+int ej_job_poll_hook(const ej_job *job, int stage, double done);
+static inline int ej_job_poll(const ej_job *job, int stage, double done)
+{
+    return job->progress ? ej_job_poll_hook(job, stage, done) : EINJIT_OK;
+}
 
 /* The seed of path strategy "random" or "random:SEED" (at least 1); 0 for every other strategy: no random choices. */
 uint64_t ej_job_random(const ej_job *job);

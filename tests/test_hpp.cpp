@@ -97,6 +97,12 @@ static int programs()
     EXPECT(context.parse(graph.print()).print() == graph.print());
     EXPECT(graph.explain({einjit::const_tensor(a, {2, 3}), einjit::const_tensor(w, {3})}, "plan").find("plan:") == 0);
     EXPECT(context.statistics().misses == 1);
+    graph.call({einjit::const_tensor(tall, {3, 3}), einjit::const_tensor(w, {3})}, {einjit::tensor(sums, {3})}, open);
+    EXPECT(context.statistics().misses == 1 && sums[2] == 0);
+    open.open = "...";
+    for (std::int64_t n = 1; n <= 4; n++)
+        context.einsum("...i->...", {einjit::const_tensor(tall, {n, 3})}, einjit::tensor(sums, {n}), open);
+    EXPECT(context.statistics().misses == 2 && sums[3] == 3);
 
     einjit::graph built = context.create_graph();
     const std::int64_t extents[] = {3};

@@ -2,8 +2,6 @@
 #ifndef TOOL_BENCH_H
 #define TOOL_BENCH_H
 
-#include <signal.h>
-
 #include "tool.h"
 
 typedef struct bench_case {
@@ -62,8 +60,6 @@ bench_case bench_case_name(const struct json_t *item); /* what it is called, bef
 int bench_case_read(bench_case *out, const struct json_t *item); /* TOOL_OK, or the exit code after a message */
 char *bench_case_program(const bench_case *one, const char *cases); /* freed with free() */
 
-/* Set by SIGINT: what runs ends soon, and its result is dropped. */
-extern volatile sig_atomic_t bench_interrupted;
 /* A line for somebody who watches: the case, and what happens to it. */
 void bench_progress(const char *what);
 

@@ -24,7 +24,8 @@ int bench_context(einjit_context **out, const bench_options *o, const char *back
 {
     einjit_error err = {0};
     einjit_options options = {.struct_bytes = sizeof options, .log = tool_log, .backend = backend, .target = target,
-                              .threads = (int32_t)o->threads, .cache_dir = o->folder ? o->folder : "none"};
+                              .threads = (int32_t)o->threads, .cache_dir = o->folder ? o->folder : "none",
+                              .progress = tool_progress};
     if (!einjit_context_create(out, &options, &err)) return TOOL_OK;
     return err.code == EINJIT_E_VALUE ? tool_usage("%s", err.text) : tool_error(&err);
 }
@@ -162,7 +163,7 @@ static int run_all(bench *b, bench_result *r)
     int status = bench_context(&b->context, b->options, b->options->backend, b->options->target);
     if (!status) status = tool_strategy(&b->strategy, b->context, b->options->strategy);
     if (!status) status = warm_up(b);
-    if (!status) status = tool_program_load(&b->program, b->context, one->program);
+    if (!status) status = tool_program_load(&b->program, b->context, one->program, &one->sizes);
     if (!status) status = tool_names_check(&b->program, &one->sizes, b->options->open);
     bench_progress("filling inputs");
     if (!status) status = tool_inputs_make(&b->in, &b->n_in, &b->program, &one->sizes, one->dtype, true);
@@ -179,7 +180,7 @@ static int run_all(bench *b, bench_result *r)
     if (!status) status = bench_check(b, r);
     bench_progress("timing");
     if (!status) status = bench_time_case(b, r);
-    if (!status && bench_interrupted) status = TOOL_FAILED;
+    if (!status && tool_interrupted) status = TOOL_FAILED;
     if (!status) status = rates(b, r);
     return status;
 }

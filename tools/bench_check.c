@@ -102,8 +102,8 @@ int bench_check(bench *b, bench_result *r)
     reference_report report;
     int status = run(b, b->kernel);
     if (status) return status;
-    if (b->program.equation &&
-        reference_check(&report, b->program.equation, b->in, b->n_in, &b->out[0], 0.5) == TOOL_OK) {
+    if (b->program.letters &&
+        reference_check(&report, b->program.letters, b->in, b->n_in, &b->out[0], 0.5) == TOOL_OK) {
         r->reference = "sampled sums in double";
         r->max_err = report.max_err;
         r->tolerance = report.tolerance;

@@ -61,7 +61,7 @@ static int measure_once(einjit_context *context, const bench_form *form, int64_t
 static int measure(einjit_context *context, const bench_form *form, int64_t n, const bench_growth *what, sample *least)
 {
     double spent = 0;
-    for (int i = 0; i < MAX_SAMPLES && (i < MIN_SAMPLES || spent < 0.2) && !bench_interrupted; i++) {
+    for (int i = 0; i < MAX_SAMPLES && (i < MIN_SAMPLES || spent < 0.2) && !tool_interrupted; i++) {
         sample s = {0};
         int status = measure_once(context, form, n, what, &s);
         if (status) return status;
@@ -112,7 +112,7 @@ static int run_form(einjit_context *context, const bench_form *form, const bench
         sample s = {0};
         int status = measure(context, form, n, what, &s);
         if (status) return status;
-        if (bench_interrupted) return tool_fail("E_INTERRUPTED", "stopped at '%s' of %lld einsums", form->name, (long long)n);
+        if (tool_interrupted) return tool_fail("E_INTERRUPTED", "stopped at '%s' of %lld einsums", form->name, (long long)n);
         report(what, list, form, n, &s, &before);
         before = s;
     }
@@ -124,7 +124,7 @@ int bench_optimizer(const bench_growth *what)
     einjit_context *context;
     einjit_error err;
     regex_t only;
-    einjit_options options = {.struct_bytes = sizeof options, .backend = "interp"};
+    einjit_options options = {.struct_bytes = sizeof options, .backend = "interp", .progress = tool_progress};
     if (regcomp(&only, what->only ? what->only : "", REG_EXTENDED | REG_NOSUB))
         return tool_usage("--only '%s' is not a regular expression", what->only);
     int status = einjit_context_create(&context, &options, &err) ? tool_error(&err) : TOOL_OK;

@@ -21,14 +21,14 @@ static void call_plain(void *user)
 {
     bench *b = user;
     tool_tensor out = b->out[0];
-    out.block = b->out_views[0].data;
-    reference_plain(b->program.equation, b->in, b->n_in, &out);
+    out.block = (void *)b->out_views[0].data;
+    reference_plain(b->program.letters, b->in, b->n_in, &out);
 }
 
 static int prepare_plain(bench_call *out, bench *b, const char *path)
 {
     (void)path;
-    if (b->program.equation && b->out[0].tensor.dtype == EINJIT_F32) *out = (bench_call){call_plain, NULL, b};
+    if (b->program.letters && b->out[0].tensor.dtype == EINJIT_F32) *out = (bench_call){call_plain, NULL, b};
     return TOOL_OK;
 }
 

@@ -104,7 +104,7 @@ static void layout(int *trans, int *ld, int64_t row, int64_t column)
 int bench_peer_blas(bench_call *out, bench *b, const char *peer, void *library)
 {
     blas s = {0};
-    if (b->n_out != 1 || !bench_matrix_read(&s.x, b->program.equation, b->in, b->n_in, &b->out[0]) || !fits(&s.x)) return TOOL_OK;
+    if (b->n_out != 1 || !bench_matrix_read(&s.x, b->program.letters, b->in, b->n_in, &b->out[0]) || !fits(&s.x)) return TOOL_OK;
     char letter = s.x.dtype == EINJIT_F32 ? 's' : s.x.dtype == EINJIT_F64 ? 'd' : s.x.dtype == EINJIT_C64 ? 'c' : 'z', name[40];
     if (!is_complex(s.x.dtype) && s.x.dtype != EINJIT_F32 && s.x.dtype != EINJIT_F64) return TOOL_OK;
     layout(&s.trans_a, &s.lda, s.x.a.row, s.x.a.column);

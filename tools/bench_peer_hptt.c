@@ -44,7 +44,7 @@ int bench_peer_hptt(bench_call *out, bench *b, const char *path)
     static const char *const names[] = {"libhptt.so", NULL};
     bench_equation p;
     state s = {.dtype = b->in[0].tensor.dtype};
-    if (!b->program.equation || b->n_in != 1 || bench_equation_read(&p, b->program.equation, b->in, 1)) return TOOL_OK;
+    if (!b->program.letters || b->n_in != 1 || bench_equation_read(&p, b->program.letters, b->in, 1)) return TOOL_OK;
     if ((s.dtype != EINJIT_F32 && s.dtype != EINJIT_F64) || !permutation(&s, &p, b->in)) return TOOL_OK;
     void *library = bench_peer_load(b, "hptt", path, names, NULL);
     if (!library) return TOOL_FAILED;

@@ -37,7 +37,7 @@ int bench_peer_libxsmm(bench_call *out, bench *b, const char *path)
     static const double alpha = 1, beta = 0;
     static const int64_t largest = 128; /* of the product's edges: LIBXSMM is for small ones */
     state s = {0};
-    if (b->n_out != 1 || !bench_matrix_read(&s.x, b->program.equation, b->in, b->n_in, &b->out[0])) return TOOL_OK;
+    if (b->n_out != 1 || !bench_matrix_read(&s.x, b->program.letters, b->in, b->n_in, &b->out[0])) return TOOL_OK;
     bool is_single = s.x.dtype == EINJIT_F32;
     if (!is_single && s.x.dtype != EINJIT_F64) return TOOL_OK;
     if (s.x.m > largest || s.x.n > largest || s.x.k > largest) return TOOL_OK;

@@ -31,7 +31,7 @@ int bench_peer_onednn(bench_call *out, bench *b, const char *path)
     static const char *const settings[] = {"OMP_NUM_THREADS=1", "256:ONEDNN_MAX_CPU_ISA=AVX2", "128:ONEDNN_MAX_CPU_ISA=SSE41",
                                            NULL};
     state s = {0};
-    if (b->n_out != 1 || !bench_matrix_read(&s.x, b->program.equation, b->in, b->n_in, &b->out[0]) || s.x.dtype != EINJIT_F32)
+    if (b->n_out != 1 || !bench_matrix_read(&s.x, b->program.letters, b->in, b->n_in, &b->out[0]) || s.x.dtype != EINJIT_F32)
         return TOOL_OK;
     void *library = bench_peer_load(b, "onednn", path, names, settings);
     if (!library) return TOOL_FAILED;

@@ -55,7 +55,7 @@ static long repeats_for(bench *b, const work *w, double *once)
     for (long repeats = 1;;) {
         *once = sample(b, w, repeats);
         double seconds = *once * (double)repeats;
-        if (seconds >= sample_seconds || repeats > 1L << 28 || bench_interrupted) return repeats;
+        if (seconds >= sample_seconds || repeats > 1L << 28 || tool_interrupted) return repeats;
         double factor = seconds > 0 ? 1.2 * sample_seconds / seconds : 64;
         repeats = factor > 64 ? repeats * 64 : (long)((double)repeats * factor) + 1;
     }
@@ -79,9 +79,9 @@ static void time_all(bench_time *out, bench *b, const work *works, int n, double
         if (repeats[i] == 1) samples[i][taken[i]++] = once; /* as good a sample as any: the check has run it before */
     }
     double start = tool_seconds();
-    for (int s = 0; s < MOST - 1 && !bench_interrupted; s++) {
+    for (int s = 0; s < MOST - 1 && !tool_interrupted; s++) {
         if (taken[0] >= least && tool_seconds() - start > min_time * n) break;
-        for (int i = 0; i < n && !bench_interrupted; i++) {
+        for (int i = 0; i < n && !tool_interrupted; i++) {
             int w = (i + s) % n; /* nobody always comes behind the same one */
             if (!works[w].seldom || s % SELDOM == 0) samples[w][taken[w]++] = sample(b, &works[w], repeats[w]);
         }
@@ -108,11 +108,14 @@ static void call_kernel(void *user)
     einjit_run(b->kernel, b->n_in, b->in_views, b->n_out, b->out_views, NULL);
 }
 
-/* A call that finds its kernel in the cache: einjit_einsum or einjit_call. */
+/* A call that finds its kernel in the cache: einjit_einsum or einjit_call, with open extents einjit_call_with. */
 static void call_cached(void *user)
 {
     bench *b = user;
-    if (b->program.equation) einjit_einsum(b->context, b->program.equation, b->n_in, b->in_views, b->out_views, NULL);
+    einjit_compile_options options = bench_compile_options(b);
+    if (options.open)
+        einjit_call_with(b->context, b->program.graph, b->n_in, b->in_views, b->n_out, b->out_views, &options, NULL);
+    else if (b->program.equation) einjit_einsum(b->context, b->program.equation, b->n_in, b->in_views, b->out_views, NULL);
     else einjit_call(b->context, b->program.graph, b->n_in, b->in_views, b->n_out, b->out_views, NULL);
 }
 
@@ -141,13 +144,13 @@ static void fresh_outputs(bench *b)
         if (b->fresh[i]) munmap(b->fresh[i], bytes);
         void *pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         b->fresh[i] = pages == MAP_FAILED ? NULL : pages;
-        b->data[b->n_in + i] = b->out_views[i].data = b->fresh[i] ? b->fresh[i] : b->out[i].block;
+        b->out_views[i].data = b->data[b->n_in + i] = b->fresh[i] ? b->fresh[i] : b->out[i].block;
     }
 }
 
 static void warm_outputs(bench *b)
 {
-    for (size_t i = 0; i < b->n_out; i++) b->data[b->n_in + i] = b->out_views[i].data = b->out[i].block;
+    for (size_t i = 0; i < b->n_out; i++) b->out_views[i].data = b->data[b->n_in + i] = b->out[i].block;
 }
 
 /* ---- a case ---- */
@@ -296,7 +299,7 @@ int bench_time_case(bench *b, bench_result *r)
         for (int i = 0; i < r->n_peers; i++) r->peers[i].time = *next++;
         for (int i = 0; i < r->n_candidates; i++) r->candidates[i].time = *next++;
         take_bounds(b, r, next);
-        if (!bench_interrupted) time_calls(b, r);
+        if (!tool_interrupted) time_calls(b, r);
     }
     release(calls, BENCH_MAX_PEERS + BENCH_MAX_CANDIDATES);
     return status;

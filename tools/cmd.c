@@ -193,7 +193,8 @@ int cmd_context(einjit_context **out, cmd_options *options)
     einjit_error err = {0};
     tool_threads(options->threads);
     einjit_options o = {.struct_bytes = sizeof o, .log = tool_log, .backend = options->backend, .target = options->target,
-                        .threads = (int32_t)options->threads, .flags = flags_of(options)};
+                        .threads = (int32_t)options->threads, .flags = flags_of(options), .progress = tool_progress};
+    tool_watch();
     if (einjit_context_create(out, &o, &err))
         return err.code == EINJIT_E_VALUE ? tool_usage("%s", err.text) : tool_error(&err);
     char *name = strategy_of(options);

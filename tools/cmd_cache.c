@@ -213,7 +213,7 @@ static int warm_one(const cache_request *r, const char *what, const tool_sizes *
     tool_program program = {0};
     einjit_compile_options options = cmd_compile_options(r->options);
     einjit_context_statistics(r->context, &before);
-    int status = tool_program_load(&program, r->context, what);
+    int status = tool_program_load(&program, r->context, what, sizes);
     if (!status) status = tool_names_check(&program, sizes, r->options->open);
     if (!status) status = warm_compile(r->context, &program, sizes, dtype, &options, &err);
     if (!status && program.equation) status = warm_call(r->context, &program, sizes, dtype, &err);

@@ -189,7 +189,7 @@ int cmd_explain(int argc, char **argv, const command *self)
         status = tool_usage("--json, --dot - and --svg - each want standard output for themselves");
     else
         status = cmd_context(&context, &options);
-    if (!status) status = tool_program_load(&program, context, options.rest[0]);
+    if (!status) status = tool_program_load(&program, context, options.rest[0], &options.sizes);
     if (!status) status = tool_names_check(&program, &options.sizes, options.open);
     if (!status) status = explain(context, &program, &options);
     tool_program_free(&program);

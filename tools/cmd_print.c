@@ -86,7 +86,7 @@ int cmd_print(int argc, char **argv, const command *self)
     if (status >= 0) return status;
     status = check_options(&options);
     if (!status) status = cmd_context(&context, &options);
-    if (!status) status = tool_program_load(&program, context, options.rest[0]);
+    if (!status) status = tool_program_load(&program, context, options.rest[0], &options.sizes);
     if (!status) status = cmd_add_gradients(&program, options.gradient);
     if (!status) status = tool_names_check(&program, &options.sizes, options.open);
     if (!status) status = print(context, &program, &options);

@@ -80,7 +80,7 @@ int cmd_run(int argc, char **argv, const command *self)
     size_t n_in = (size_t)options.n_rest - 1;
     tool_tensor *in = tool_alloc((n_in + 1) * sizeof *in);
     status = cmd_context(&context, &options);
-    if (!status) status = tool_program_load(&program, context, options.rest[0]);
+    if (!status) status = tool_program_load(&program, context, options.rest[0], &options.sizes);
     if (!status) status = cmd_add_gradients(&program, options.gradient);
     if (!status) status = check_outputs(&options, &program);
     if (!status) status = tool_names_check(&program, &options.sizes, options.open);

@@ -8,6 +8,7 @@
 
 #include "bench_optimizer.h"
 #include "bench_model.h"
+#include "bench_sweep.h"
 
 static const struct option longs[] = {
     {"sizes", required_argument, NULL, 's'},    {"dtype", required_argument, NULL, 'd'},
@@ -23,27 +24,21 @@ static const struct option longs[] = {
     {"passes", required_argument, NULL, 'p'},   {"largest", required_argument, NULL, 'l'},
     {"plan", no_argument, NULL, 'P'},           {"huge-pages", no_argument, NULL, 'H'},
     {"strict", no_argument, NULL, 'x'},         {"model", no_argument, NULL, 'M'},
+    {"sweep", required_argument, NULL, 'w'},
     {NULL, 0, NULL, 0},
 };
 
 typedef struct arguments {
     bench_options options;
     bench_case one;
-    const char *cases, *only;
+    const char *cases, *only, *sweep;
     json_t *baseline, *report;
     bool wrong, slower, optimizer;
     int chosen, within_10, within_30; /* cases of --model, and where the choice is within 1.1 and 1.3 of the best */
     bench_growth growth;
 } arguments;
 
-volatile sig_atomic_t bench_interrupted;
 static char watched[96]; /* the case that runs, for somebody who watches; empty: nobody does */
-
-static void interrupt(int signal_number)
-{
-    (void)signal_number;
-    bench_interrupted = 1;
-}
 
 void bench_progress(const char *what)
 {
@@ -56,12 +51,13 @@ static void help(void)
          "       einjit-bench --cases FILE.json [--only REGEX] [options]\n"
          "       einjit-bench --optimizer [--only REGEX] [--passes P,Q] [--largest N] [--plan] [--json]\n\n"
          "Compiles, checks against a reference and times: medians of at least 21 samples of at least 0.5 ms.\n\n"
-         "  -s, --sizes z=1000,i=4   extents by name\n"
+         "  -s, --sizes z=1000,i=4   extents by name; of an ellipsis ...=8x4\n"
          "      --dtype f32          of inputs that do not say\n"
          "      --threads N          threads to use (kernels run on one so far)\n"
-         "      --open z             extents that stay open\n"
+         "      --open z             extents that stay open; ... those of an ellipsis\n"
          "      --constants w,b      inputs that never change: what follows from them is computed in advance\n"
          "      --vs self,openblas   timed in the same run, interleaved; a library's file as openblas=FILE\n"
+         "      --sweep z=1:600      one call for each of these extents: what they take in all, how many compiled\n"
          "      --model              every way to run a case: what the cost model predicts, what it takes, how good the choice is\n"
          "      --min-time S         seconds of samples a case (0.3)\n"
          "      --strategy S         path search\n"
@@ -243,8 +239,8 @@ static int run_case(arguments *a, const bench_case *one, size_t number, size_t o
         tool_fail("E_INTERNAL", "'%s': error %.2e is more than rounding explains (%.2e)", one->name, r.max_err, r.tolerance);
     }
     if (!status) report_case(a, one, &r, r.ok ? NULL : tool_said);
-    else if (!bench_interrupted) report_case(a, one, NULL, tool_said);
-    if (bench_interrupted) status = tool_fail("E_INTERRUPTED", "stopped at case %zu of %zu, '%s'", number, of, one->name);
+    else if (!tool_interrupted) report_case(a, one, NULL, tool_said);
+    if (tool_interrupted) status = tool_fail("E_INTERRUPTED", "stopped at case %zu of %zu, '%s'", number, of, one->name);
     bench_model_free(&r);
     free(r.plan);
     return status;
@@ -289,7 +285,7 @@ static int run_file(arguments *a)
         if (regexec(&only, one.name, 0, NULL, 0)) continue;
         if (run_item(a, &one, item, i + 1, n)) failed = TOOL_FAILED;
         ran = true;
-        if (bench_interrupted) break;
+        if (tool_interrupted) break;
     }
     if (!ran) failed = tool_usage("no case has a name that --only '%s' matches", a->only ? a->only : "");
     regfree(&only);
@@ -331,6 +327,7 @@ static int take(arguments *a, int option)
     case 'n': o->no_opt = true; return TOOL_OK;
     case 'x': o->strict = true; return TOOL_OK;
     case 'M': o->model = true; return TOOL_OK;
+    case 'w': a->sweep = optarg; return TOOL_OK;
     case 'o': a->optimizer = true; return TOOL_OK;
     case 'p': tool_append(&a->growth.passes, optarg); return TOOL_OK;
     case 'l': return tool_number(&a->growth.largest, optarg, 100, 10000000, "--largest");
@@ -363,6 +360,7 @@ static int parse_arguments(arguments *a, int argc, char **argv)
     if (!a->optimizer && (a->growth.passes || a->growth.plan)) return tool_usage("--passes and --plan go with --optimizer");
     if (a->optimizer && (a->cases || optind != argc)) return tool_usage("--optimizer makes its own graphs");
     if (a->optimizer) return -1;
+    if (a->cases && a->sweep) return tool_usage("--sweep is for one program");
     if (a->cases && optind != argc) return tool_usage("with --cases there is no other program");
     if (a->cases && a->one.sizes.n) return tool_usage("with --cases the sizes are the cases'");
     if (!a->cases && a->only) return tool_usage("--only picks from the cases of --cases");
@@ -373,14 +371,14 @@ static int parse_arguments(arguments *a, int argc, char **argv)
 
 static int run(arguments *a)
 {
-    struct sigaction action = {.sa_handler = interrupt, .sa_flags = (int)SA_RESETHAND}; /* a second one ends it at once */
-    sigaction(SIGINT, &action, NULL);
+    tool_watch();
     tool_threads(a->options.threads);
     if (a->optimizer) {
         a->growth.only = a->only;
         a->growth.json = a->options.json;
         return bench_optimizer(&a->growth);
     }
+    if (a->sweep) return bench_sweep(&a->one, &a->options, a->sweep);
     a->report = json_array();
     int status = a->cases ? run_file(a) : run_case(a, &a->one, 1, 1);
     if (a->options.json && status != TOOL_USAGE) {

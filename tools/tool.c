@@ -1,4 +1,4 @@
-/* tool.c - what the commands share: messages, numbers, options, programs. */
+/* tool.c - what the commands share: messages, numbers, options. */
 #include "tool.h"
 
 #include <errno.h>
@@ -6,7 +6,6 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -96,6 +95,28 @@ void tool_log(void *unused, const char *line)
     if (!is_dump && fits) memcpy(said + used, key + 1, n);
 }
 
+volatile sig_atomic_t tool_interrupted;
+
+static void interrupt(int signal_number)
+{
+    (void)signal_number;
+    tool_interrupted = 1;
+}
+
+void tool_watch(void)
+{
+    struct sigaction action = {.sa_handler = interrupt, .sa_flags = (int)(SA_RESETHAND | SA_RESTART)};
+    sigaction(SIGINT, &action, NULL);
+}
+
+int tool_progress(void *unused, const char *stage, double done)
+{
+    (void)unused;
+    (void)stage;
+    (void)done;
+    return tool_interrupted;
+}
+
 void tool_threads(int64_t asked)
 {
     if (asked > 1) fprintf(stderr, "%s: warning: kernels run on one thread: --threads %lld changes nothing yet\n", tool_name,
@@ -181,21 +202,35 @@ static int add_size(tool_sizes *sizes, const char *name, size_t n, int64_t value
     return TOOL_OK;
 }
 
+/* Numbers behind a '=', with an 'x' between those of an ellipsis, which are extents ellipsis_1, ellipsis_2, ... */
+static int add_sizes(tool_sizes *sizes, const char *item, size_t n, const char **at)
+{
+    bool ellipsis = n == 3 && !memcmp(item, "...", 3);
+    char name[32];
+    for (int axis = 1; ; axis++) {
+        char *end;
+        errno = 0;
+        long long value = strtoll(*at, &end, 10);
+        bool more = ellipsis && *end == 'x';
+        if (end == *at || (*end && *end != ',' && !more) || errno || value < 0)
+            return tool_usage("size '%.*s' is not a number from 0 to 2^63-1", (int)strcspn(item, ","), item);
+        snprintf(name, sizeof name, TOOL_ELLIPSIS "%d", axis);
+        int status = ellipsis ? add_size(sizes, name, strlen(name), value) : add_size(sizes, item, n, value);
+        *at = *end ? end + 1 : end;
+        if (status || !more) return status;
+    }
+}
+
 int tool_sizes_add(tool_sizes *sizes, const char *text)
 {
     const char *at = text;
     while (*at) {
-        const char *equals = strchr(at, '=');
+        const char *item = at, *equals = strchr(at, '=');
         size_t n = equals ? (size_t)(equals - at) : 0;
-        if (!n || memchr(at, ',', n)) return tool_usage("sizes are written z=1000,i=4, not '%.200s'", text);
-        char *end;
-        errno = 0;
-        long long value = strtoll(equals + 1, &end, 10);
-        if (end == equals + 1 || (*end && *end != ',') || errno || value < 0)
-            return tool_usage("size '%.*s' is not a number from 0 to 2^63-1", (int)strcspn(at, ","), at);
-        int status = add_size(sizes, at, n, value);
+        if (!n || memchr(at, ',', n)) return tool_usage("sizes are written z=1000,i=4,...=8x4, not '%.200s'", text);
+        at = equals + 1;
+        int status = add_sizes(sizes, item, n, &at);
         if (status) return status;
-        at = *end ? end + 1 : end;
     }
     return TOOL_OK;
 }
@@ -217,79 +252,10 @@ void tool_sizes_free(tool_sizes *sizes)
     *sizes = (tool_sizes){0};
 }
 
-static bool ends_with(const char *text, const char *end)
+bool tool_ends_with(const char *text, const char *end)
 {
     size_t n = strlen(text), m = strlen(end);
     return n >= m && !strcmp(text + n - m, end);
-}
-
-static int load_text(tool_program *out, einjit_context *context, const char *path)
-{
-    einjit_error err = {0};
-    size_t length;
-    char *text = tool_read_file(path, &length);
-    if (!text) return TOOL_FAILED;
-    int status = einjit_graph_parse(&out->graph, context, text, length, &err);
-    free(text);
-    return status ? tool_error(&err) : TOOL_OK;
-}
-
-static bool is_file(const char *path)
-{
-    struct stat status;
-    return !stat(path, &status) && !S_ISDIR(status.st_mode);
-}
-
-/* "...ein" is also an equation, and "def ,i" another: no equation has a parenthesis. */
-int tool_program_load(tool_program *out, einjit_context *context, const char *what)
-{
-    einjit_error err = {0};
-    *out = (tool_program){0};
-    if (ends_with(what, ".ein") && (!ends_with(what, "...ein") || is_file(what))) return load_text(out, context, what);
-    if (tool_is_stdio(what)) return load_text(out, context, what);
-    if (strstr(what, "def ") && strchr(what, '('))
-        return einjit_graph_parse(&out->graph, context, what, SIZE_MAX, &err) ? tool_error(&err) : TOOL_OK;
-    if (strpbrk(what, "./") && is_file(what))
-        return tool_usage("'%s' is a file, but no program: programs end in .ein", what);
-    if (einjit_graph_from_equation(&out->graph, context, what, &err)) return tool_error(&err);
-    out->equation = tool_copy(what);
-    return TOOL_OK;
-}
-
-void tool_program_free(tool_program *program)
-{
-    einjit_graph_destroy(program->graph);
-    free(program->equation);
-    *program = (tool_program){0};
-}
-
-/* Whether an extent of some input is called by the n bytes at `name`. */
-static bool names_extent(const tool_program *program, const char *name, size_t n)
-{
-    int64_t shape[TOOL_MAX_RANK];
-    const char *symbols[TOOL_MAX_RANK];
-    for (size_t i = 0; i < einjit_graph_input_count(program->graph); i++) {
-        int dtype, rank;
-        if (einjit_graph_input_type(program->graph, i, &dtype, &rank, shape, symbols, TOOL_MAX_RANK, NULL)) continue;
-        if (rank < 0) return true; /* it takes any extents, named later or not at all */
-        for (int a = 0; a < rank && a < TOOL_MAX_RANK; a++)
-            if (shape[a] < 0 && symbols[a] && strlen(symbols[a]) == n && !memcmp(symbols[a], name, n)) return true;
-    }
-    return false;
-}
-
-int tool_names_check(const tool_program *program, const tool_sizes *sizes, const char *open)
-{
-    for (size_t i = 0; i < sizes->n; i++)
-        if (!names_extent(program, sizes->items[i].name, strlen(sizes->items[i].name)))
-            return tool_usage("-s %s: no input of the program has an extent of that name", sizes->items[i].name);
-    for (const char *at = open; at && *at;) {
-        size_t n = strcspn(at, ",");
-        if (n && !names_extent(program, at, n))
-            return tool_usage("--open %.*s: no input of the program has an extent of that name", (int)n, at);
-        at += n + (at[n] == ',');
-    }
-    return TOOL_OK;
 }
 
 int tool_strategy(char **out, einjit_context *context, const char *name)
@@ -300,7 +266,7 @@ int tool_strategy(char **out, einjit_context *context, const char *name)
     size_t n;
     *out = NULL;
     if (!name) return TOOL_OK;
-    if (!strncmp(name, "file:", 5) || tool_is_stdio(name) || strchr(name, '/') || ends_with(name, ".json")) {
+    if (!strncmp(name, "file:", 5) || tool_is_stdio(name) || strchr(name, '/') || tool_ends_with(name, ".json")) {
         const char *path = strncmp(name, "file:", 5) ? name : name + 5;
         if (tool_is_stdio(path)) {
             path = "/dev/stdin"; /* the library opens it */

@@ -2,6 +2,7 @@
 #ifndef TOOL_H
 #define TOOL_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -23,13 +24,15 @@ int tool_fail(const char *code, const char *format, ...);  /* TOOL_FAILED */
 int tool_usage(const char *format, ...);                   /* TOOL_USAGE, points at --help */
 void *tool_alloc(size_t bytes);                            /* zeroed; ends the command when there is no memory */
 char *tool_copy(const char *text);
+bool tool_ends_with(const char *text, const char *end);
 
 /* First thing in main: an equation that starts with its arrow ("->") is no option. */
 void tool_arguments(int argc, char **argv);
 /* Last thing in main: output that could not be written is a failure. */
 int tool_finish(int status);
 
-/* -s z=1000,i=4 */
+/* -s z=1000,i=4,...=8x4; the axes of an ellipsis are called as the library calls them, ellipsis_1, ellipsis_2, ... */
+#define TOOL_ELLIPSIS "ellipsis_"
 typedef struct tool_sizes {
     size_t n;
     struct tool_size {
@@ -52,6 +55,11 @@ enum { TOOL_WORDS = 48 };
 const char *tool_duration(char text[TOOL_WORDS], double seconds);
 const char *tool_count(char text[TOOL_WORDS], double x, double log10_of_x);
 void tool_log(void *unused, const char *line); /* einjit_options.log: to stderr, warnings once each */
+/* Ctrl-C: from tool_watch on it ends what the library does next (einjit_options.progress = tool_progress), a second one the command
+ * at once. */
+extern volatile sig_atomic_t tool_interrupted;
+void tool_watch(void);
+int tool_progress(void *unused, const char *stage, double done);
 void tool_threads(int64_t asked); /* says on stderr that more than one is not used yet */
 double tool_seconds(void); /* of a clock that only goes forward */
 /* Whole numbers of options: TOOL_OK or TOOL_USAGE. */
@@ -71,12 +79,13 @@ int tool_read_json(struct json_t **out, const char *path); /* TOOL_OK, or the ex
 struct json_t *tool_json_number(double x);                 /* null for Inf and NaN, which JSON does not have */
 struct json_t *tool_json_lines(const char *text);          /* the array of its lines; NULL: none */
 
-/* FILE.ein, program text (starts with "def"), or an equation. */
+/* FILE.ein, program text (starts with "def"), or an equation; of one with an ellipsis `sizes` say how many axes that is. */
 typedef struct tool_program {
     einjit_graph *graph;
     char *equation; /* NULL for programs */
+    char *letters;  /* the same, with letters for the axes of an ellipsis; NULL for programs, and when letters run out */
 } tool_program;
-int tool_program_load(tool_program *out, einjit_context *context, const char *what);
+int tool_program_load(tool_program *out, einjit_context *context, const char *what, const tool_sizes *sizes);
 void tool_program_free(tool_program *program);
 /* Names that no input of the program has are a mistake: in -s, and in a list separated by commas (may be NULL). */
 int tool_names_check(const tool_program *program, const tool_sizes *sizes, const char *open);

@@ -103,6 +103,8 @@ static int input_make(tool_tensor *out, const tool_program *program, size_t i, c
     einjit_error err = {0};
     if (einjit_graph_input_type(program->graph, i, &declared, &rank, shape, symbols, TOOL_MAX_RANK, &err))
         return tool_error(&err);
+    if (rank < 0 && program->equation)
+        return tool_usage("the size of '...' is missing: -s ...=8x4, an extent for each axis that it stands for");
     if (rank < 0) return tool_fail("E_RANK", "input '%s' does not say its extents", name);
     if (rank > TOOL_MAX_RANK) return tool_fail("E_LIMIT", "input '%s' has %d axes; at most %d here", name, rank, TOOL_MAX_RANK);
     for (int a = 0; a < rank; a++) {

@@ -59,6 +59,7 @@ extern "C" {
 #define EINJIT_VERSION_MAJOR 0
 #define EINJIT_VERSION_MINOR 1
 #define EINJIT_VERSION_PATCH 0
+#define EINJIT_VERSION_NUMBER (EINJIT_VERSION_MAJOR * 1000000 + EINJIT_VERSION_MINOR * 1000 + EINJIT_VERSION_PATCH)
 
 /* ---- statuses and errors ------------------------------------------------------------------------------------ */
 
@@ -87,6 +88,20 @@ EINJIT_API const char *einjit_status_name(int status);
 EINJIT_API const char *einjit_status_text(int status);
 /** "0.1.0". Static storage. */
 EINJIT_API const char *einjit_version(void);
+/** The library's EINJIT_VERSION_NUMBER, which may be another one than that of the header: 1000000 * major + 1000 * minor + patch. */
+EINJIT_API int einjit_version_number(void);
+
+/** What there is, by name: operators of the program text, path strategies, targets, passes, stages of einjit_explain. */
+enum einjit_list_code {
+    EINJIT_LIST_OPERATORS,
+    EINJIT_LIST_STRATEGIES,
+    EINJIT_LIST_TARGETS,
+    EINJIT_LIST_PASSES,
+    EINJIT_LIST_STAGES,
+    EINJIT_LIST_COUNT
+};
+/** Name i of a list, in *text (may be NULL) a line about it, "" where there is none; NULL behind the last one. Static storage. */
+EINJIT_API const char *einjit_list_name(int list, size_t i, const char **text);
 
 /* ---- dtypes and tensors ------------------------------------------------------------------------------------- */
 
@@ -115,9 +130,10 @@ EINJIT_API size_t einjit_dtype_bytes(int dtype);
 EINJIT_API int einjit_dtype_promote(int a, int b);
 
 /** A view of the caller's memory, borrowed for the call. `data` points at element [0, 0, ...] and need not be
- * aligned; it may be NULL where only shapes are read, or where the tensor has no elements. */
+ * aligned; it may be NULL where only shapes are read, or where the tensor has no elements. Inputs are only read; the memory of
+ * outputs is written, although one struct serves for both. */
 typedef struct einjit_tensor {
-    void *data;
+    const void *data;
     int32_t dtype;
     int32_t rank;
     const int64_t *shape;   /* rank extents, each >= 0 */
@@ -160,6 +176,8 @@ typedef struct einjit_options {
     const char *cache_shared;                                 /* more folders with kernels, with colons, which are only */
                                                               /* read; NULL = EINJIT_CACHE_SHARED */
     size_t disk_bytes;                                        /* 0 = EINJIT_CACHE_LIMIT, else 512 MiB */
+    int (*progress)(void *user, const char *stage, double done); /* asked every 5 ms or so while a call compiles, searches a */
+    void *progress_user;                                      /* path or runs passes: see below; NULL = nobody */
 } einjit_options;
 
 enum einjit_option_flag {
@@ -177,6 +195,11 @@ enum einjit_option_flag {
  * would have saved, and sums of neighbours in memory run one term at a time (README has figures). NO_OPTIMIZE sums in this
  * order, too, but chooses its paths. Part of a kernel's signature; a context's flag holds for all its compiles and for
  * einjit_optimize. */
+
+/* Progress: `stage` is one of einjit_explain's, `done` which part of it is behind, 0 .. 1, or -1 where that is not known. Any answer
+ * but 0 ends the call with E_INTERRUPTED, which is not remembered: the next call tries again. It is asked on the thread that
+ * compiles, of every thread that does; who waits for another thread's compile is not asked, and tries itself when that one was
+ * ended. It may not call into the context. The code generator works on a whole kernel at a time, and is asked around it. */
 
 /** Make a context: caches, options, hooks. `options` may be NULL. Reads the EINJIT_* variables once; in programs that run with
  * more rights than who started them (setuid, setgid, file capabilities) those that name files or folders do not count, and
@@ -203,6 +226,11 @@ EINJIT_API int einjit_graph_parse(einjit_graph **out, einjit_context *context, c
  * and ranks of terms with an ellipsis, are left to the call. Errors: the equation's reasons. Cost: linear in the text. */
 EINJIT_API int einjit_graph_from_equation(einjit_graph **out, einjit_context *context, const char *equation,
                                           einjit_error *err);
+/** The same for operands of these ranks: the axes that an ellipsis stands for are extents, too, ellipsis_1, ellipsis_2, ... from
+ * the left of the operand that has most of them, aligned at the right. An open extent "..." is all of them. Errors: also
+ * E_OPERAND_COUNT, E_NO_OPERANDS and E_RANK. */
+EINJIT_API int einjit_graph_from_equation_ranks(einjit_graph **out, einjit_context *context, const char *equation, size_t n,
+                                                const int32_t *ranks, einjit_error *err);
 /** Give back a graph. Kernels compiled from it stay valid. NULL is fine. Cost: O(nodes), no recursion. */
 EINJIT_API void einjit_graph_destroy(einjit_graph *graph);
 /** No more changes from here on; idempotent. */
@@ -225,167 +253,6 @@ EINJIT_API const char *einjit_graph_input_name(const einjit_graph *graph, size_t
  * either shape[a] >= 0, or shape[a] == -1 and symbols[a] its name (borrowed from the graph; NULL: it has none). */
 EINJIT_API int einjit_graph_input_type(const einjit_graph *graph, size_t i, int *dtype, int *rank, int64_t *shape,
                                        const char **symbols, size_t capacity, einjit_error *err);
-
-/* Builders. The new value is stored in *out; it is a number, owned by the graph. The first error on a graph sticks: later
- * builder calls return it. What depends on shapes or dtypes is checked when these are known, by einjit_shapes_infer and
- * einjit_compile (E_RANK, E_SHAPE, E_BROADCAST, E_DTYPE; the text names the value). Cost: that of copying the arguments. */
-
-/** An input. dtype -1 and rank -1 leave it to the observed tensor. shape[i] >= 0 is an extent; shape[i] < 0 takes the
- * symbol symbols[i] (a Python identifier; the same name is the same extent everywhere). shape NULL with symbols not
- * NULL: all extents are symbols. */
-EINJIT_API int einjit_graph_input(einjit_value *out, einjit_graph *graph, const char *name, int dtype, int rank,
-                                  const int64_t *shape, const char *const *symbols, einjit_error *err);
-/** A constant; the tensor's elements are copied. */
-EINJIT_API int einjit_graph_constant(einjit_value *out, einjit_graph *graph, const einjit_tensor *tensor,
-                                     einjit_error *err);
-/** Weak scalars: they take the dtype of what they meet, as Python's numbers do in NumPy 2. */
-EINJIT_API int einjit_graph_float(einjit_value *out, einjit_graph *graph, double value, einjit_error *err);
-EINJIT_API int einjit_graph_int(einjit_value *out, einjit_graph *graph, int64_t value, einjit_error *err);
-EINJIT_API int einjit_graph_complex(einjit_value *out, einjit_graph *graph, double re, double im, einjit_error *err);
-EINJIT_API int einjit_graph_bool(einjit_value *out, einjit_graph *graph, int value, einjit_error *err);
-
-enum einjit_reduce_code {
-    EINJIT_REDUCE_SUM,
-    EINJIT_REDUCE_MAX,
-    EINJIT_REDUCE_MIN,
-    EINJIT_REDUCE_LOGSUMEXP,
-    EINJIT_REDUCE_OR,
-    EINJIT_REDUCE_PROD, /* einjit_graph_prod; not for einsums */
-    EINJIT_REDUCE_MEAN, /* einjit_graph_mean; not for einsums */
-    EINJIT_REDUCE_COUNT
-};
-enum einjit_combine_code { EINJIT_COMBINE_MUL, EINJIT_COMBINE_ADD, EINJIT_COMBINE_COUNT };
-
-/** einsum over n values; see the README for the equations. */
-EINJIT_API int einjit_graph_einsum(einjit_value *out, einjit_graph *graph, const char *equation, size_t n,
-                                   const einjit_value *in, einjit_error *err);
-/** The same over a semiring: `reduce` EINJIT_REDUCE_SUM .. _OR, `combine` EINJIT_COMBINE_*. Max and min of integer sums are
- * taken pair by pair too, which is right as long as the sums do not wrap. */
-EINJIT_API int einjit_graph_einsum_semiring(einjit_value *out, einjit_graph *graph, const char *equation, size_t n,
-                                            const einjit_value *in, int reduce, int combine, einjit_error *err);
-/** The same with integer labels: term_ranks[t] labels of term t, one after the other in `labels` (any ids >= 0);
- * the output's labels in output[0 .. output_rank). Any number of different labels. */
-EINJIT_API int einjit_graph_einsum_labels(einjit_value *out, einjit_graph *graph, size_t n, const einjit_value *in,
-                                          const int32_t *term_ranks, const int32_t *labels, int output_rank,
-                                          const int32_t *output, einjit_error *err);
-/** A pointwise operation by its name in ops.def ("exp", "add", "where", ...), operands broadcast as NumPy does. */
-EINJIT_API int einjit_graph_pointwise(einjit_value *out, einjit_graph *graph, const char *name, size_t n,
-                                      const einjit_value *in, einjit_error *err);
-EINJIT_API int einjit_graph_add(einjit_value *out, einjit_graph *graph, einjit_value a, einjit_value b,
-                                einjit_error *err);
-EINJIT_API int einjit_graph_sub(einjit_value *out, einjit_graph *graph, einjit_value a, einjit_value b,
-                                einjit_error *err);
-EINJIT_API int einjit_graph_mul(einjit_value *out, einjit_graph *graph, einjit_value a, einjit_value b,
-                                einjit_error *err);
-/** rounding: NULL (true division), "floor" or "trunc". */
-EINJIT_API int einjit_graph_div(einjit_value *out, einjit_graph *graph, einjit_value a, einjit_value b,
-                                const char *rounding, einjit_error *err);
-EINJIT_API int einjit_graph_where(einjit_value *out, einjit_graph *graph, einjit_value condition, einjit_value a,
-                                  einjit_value b, einjit_error *err);
-EINJIT_API int einjit_graph_to(einjit_value *out, einjit_graph *graph, einjit_value x, int dtype, einjit_error *err);
-EINJIT_API int einjit_graph_matmul(einjit_value *out, einjit_graph *graph, einjit_value a, einjit_value b,
-                                   einjit_error *err);
-/** Contract axes a_dims[i] of a with b_dims[i] of b. */
-EINJIT_API int einjit_graph_tensordot(einjit_value *out, einjit_graph *graph, einjit_value a, einjit_value b, size_t n,
-                                      const int64_t *a_dims, const int64_t *b_dims, einjit_error *err);
-/** Reduce over the axes dims[0 .. n); dims NULL: over all. */
-EINJIT_API int einjit_graph_reduce(einjit_value *out, einjit_graph *graph, int reduce, einjit_value x, size_t n,
-                                   const int64_t *dims, int keepdim, einjit_error *err);
-EINJIT_API int einjit_graph_sum(einjit_value *out, einjit_graph *graph, einjit_value x, size_t n, const int64_t *dims,
-                                int keepdim, einjit_error *err);
-EINJIT_API int einjit_graph_softmax(einjit_value *out, einjit_graph *graph, einjit_value x, int64_t dim,
-                                    einjit_error *err);
-/** Over the last n_dims axes; weight and bias may be -1 (none). */
-EINJIT_API int einjit_graph_layer_norm(einjit_value *out, einjit_graph *graph, einjit_value x, size_t n_dims,
-                                       einjit_value weight, einjit_value bias, double eps, einjit_error *err);
-EINJIT_API int einjit_graph_permute(einjit_value *out, einjit_graph *graph, einjit_value x, size_t n,
-                                    const int64_t *dims, einjit_error *err);
-EINJIT_API int einjit_graph_transpose(einjit_value *out, einjit_graph *graph, einjit_value x, int64_t dim0,
-                                      int64_t dim1, einjit_error *err);
-/** shape[i] may be -1 once: what remains. */
-EINJIT_API int einjit_graph_reshape(einjit_value *out, einjit_graph *graph, einjit_value x, size_t n,
-                                    const int64_t *shape, einjit_error *err);
-/** shape[i] may be -1: as it is. */
-EINJIT_API int einjit_graph_expand(einjit_value *out, einjit_graph *graph, einjit_value x, size_t n,
-                                   const int64_t *shape, einjit_error *err);
-EINJIT_API int einjit_graph_unsqueeze(einjit_value *out, einjit_graph *graph, einjit_value x, int64_t dim,
-                                      einjit_error *err);
-EINJIT_API int einjit_graph_squeeze(einjit_value *out, einjit_graph *graph, einjit_value x, int64_t dim,
-                                    einjit_error *err);
-/** x[start:stop:step] along one axis; step >= 1; INT64_MAX as stop: to the end; negative numbers count from the end. */
-EINJIT_API int einjit_graph_slice(einjit_value *out, einjit_graph *graph, einjit_value x, int64_t dim, int64_t start,
-                                  int64_t stop, int64_t step, einjit_error *err);
-EINJIT_API int einjit_graph_cat(einjit_value *out, einjit_graph *graph, size_t n, const einjit_value *in, int64_t dim,
-                                einjit_error *err);
-EINJIT_API int einjit_graph_stack(einjit_value *out, einjit_graph *graph, size_t n, const einjit_value *in, int64_t dim,
-                                  einjit_error *err);
-/** Rows of x along `dim`, picked by a vector of i32 or i64 indices, each from 0 to the extent - 1. */
-EINJIT_API int einjit_graph_index_select(einjit_value *out, einjit_graph *graph, einjit_value x, int64_t dim,
-                                         einjit_value index, einjit_error *err);
-/** Zeros of extent `count` along `dim`, to which row e of `value` is added at index[e]. count < 0: the symbol. */
-EINJIT_API int einjit_graph_index_add(einjit_value *out, einjit_graph *graph, int64_t count, const char *symbol,
-                                      int64_t dim, einjit_value index, einjit_value value, einjit_error *err);
-/** The same constant, with a promise that its zeros may be dropped even where they meet Inf or NaN. */
-EINJIT_API int einjit_graph_structural(einjit_value *out, einjit_graph *graph, einjit_value x, einjit_error *err);
-
-/* Operations some of whose operands count by their shape or dtype alone: no element of `like` is read. They are what
- * gradients are made of, for every extent that the graph takes; where shapes are known the passes say them instead. */
-
-/** x summed over the axes that `like` does not have, or has with extent 1, so that it gets the shape of `like`: the
- * reverse of broadcasting. */
-EINJIT_API int einjit_graph_sum_to_size(einjit_value *out, einjit_graph *graph, einjit_value x, einjit_value like,
-                                        einjit_error *err);
-/** x broadcast to the shape of `like`. */
-EINJIT_API int einjit_graph_expand_as(einjit_value *out, einjit_graph *graph, einjit_value x, einjit_value like,
-                                      einjit_error *err);
-/** The elements of x in the shape of `like`. */
-EINJIT_API int einjit_graph_reshape_as(einjit_value *out, einjit_graph *graph, einjit_value x, einjit_value like,
-                                       einjit_error *err);
-/** x in the dtype of `like`; of complex numbers a real dtype keeps the real part. A floating x and an integer `like` are
- * refused with E_DTYPE when dtypes are known. */
-EINJIT_API int einjit_graph_type_as(einjit_value *out, einjit_graph *graph, einjit_value x, einjit_value like,
-                                    einjit_error *err);
-/** Zeros of the shape and dtype of `like`. */
-EINJIT_API int einjit_graph_zeros_like(einjit_value *out, einjit_graph *graph, einjit_value like, einjit_error *err);
-/** One axis more: the last axis of x on the diagonal of the last two, zeros beside it. */
-EINJIT_API int einjit_graph_diag_embed(einjit_value *out, einjit_graph *graph, einjit_value x, einjit_error *err);
-/** x, but with `src` in the place of x[start:stop:step] along `dim`; bounds as in einjit_graph_slice. */
-EINJIT_API int einjit_graph_slice_scatter(einjit_value *out, einjit_graph *graph, einjit_value x, einjit_value src,
-                                          int64_t dim, int64_t start, int64_t stop, int64_t step, einjit_error *err);
-/** The part of x that belongs to like[part], were x the cat of like[0 .. n) along `dim`. */
-EINJIT_API int einjit_graph_split_as(einjit_value *out, einjit_graph *graph, einjit_value x, size_t n,
-                                     const einjit_value *like, int64_t dim, size_t part, einjit_error *err);
-/** x, with row e of `value` added at index[e] of `dim`; indices as in einjit_graph_index_select. */
-EINJIT_API int einjit_graph_index_add_to(einjit_value *out, einjit_graph *graph, einjit_value x, int64_t dim,
-                                         einjit_value index, einjit_value value, einjit_error *err);
-
-/** The gradient of y[0 .. n_y) by wrt[0 .. n_wrt), as nodes of the same graph, so that the passes see both together:
- * out[i] is the sum over k of the Jacobian of y[k] by wrt[i], transposed, times seeds[k]; for complex numbers conjugated
- * too, which is PyTorch's convention (and by a real value the real part of that). seeds NULL, or seeds[k] < 0: y[k] must
- * have no axes, and its seed is 1; another seed has the shape of y[k] or expands to it. y and wrt may be any values, also
- * the same twice. out[i] has the shape and dtype of wrt[i]; where wrt[i] does not reach any y it is zeros. Results are
- * added with einjit_graph_output. A gradient is differentiated like any other value.
- *
- * Ties and kinks as in PyTorch: equal largest elements share evenly, abs, relu and sign have 0 at 0, rounding has 0. Of
- * the gradient of a product over axes, the derivative at elements that are 0 leaves out products without two of them.
- * Errors: E_UNSUPPORTED names an operation between wrt and y that has no gradient; E_DTYPE a wrt of integers (of unknown
- * dtype: when it is observed to be of integers); E_RANK an input whose rank the gradient needs, a y that needs a seed, or an
- * operand of an einsum on the way that has not as many axes as its term says;
- * E_VALUE a literal. The first error sticks to the graph as for other builders, and nothing was added.
- * Cost: linear in the graph; a bounded number of nodes per operand of each node between wrt and y. */
-EINJIT_API int einjit_graph_gradient(einjit_value *out, einjit_graph *graph, size_t n_y, const einjit_value *y,
-                                     const einjit_value *seeds, size_t n_wrt, const einjit_value *wrt, einjit_error *err);
-
-/** The value of that name (inputs, or what einjit_graph_print shows left of an '='); -1: there is none. Cost: a look-up. */
-EINJIT_API einjit_value einjit_graph_value(const einjit_graph *graph, const char *name);
-/** Result i; -1 when i is out of range. */
-EINJIT_API einjit_value einjit_graph_output_value(const einjit_graph *graph, size_t i);
-/** How many axes a value has, where that follows from the program alone; -1: it depends on the inputs, or no memory. Cost:
- * linear in the graph. */
-EINJIT_API int einjit_graph_rank(const einjit_graph *graph, einjit_value value);
-
-/** Add a result. A graph needs at least one before it can be compiled. */
-EINJIT_API int einjit_graph_output(einjit_graph *graph, einjit_value x, einjit_error *err);
 
 /** Run the passes on a graph that is not frozen: `passes` names (README: "How it works"), separated by commas; NULL = all,
  * in their order. Compiling runs them too, and knows more: this is to see what they do. Values are numbered anew; inputs and
@@ -460,7 +327,8 @@ EINJIT_API int einjit_shapes_value(const einjit_shapes *shapes, einjit_value val
 /** Options of one compile. Set struct_bytes = sizeof(einjit_compile_options), as in einjit_options. */
 typedef struct einjit_compile_options {
     size_t struct_bytes;
-    const char *open;  /* symbols whose extents stay open, separated by commas ("z" or "z,edges"); NULL = none. Asked for, not
+    const char *open;  /* symbols whose extents stay open, separated by commas ("z" or "z,edges"; "...": those that an
+                        * ellipsis stands for, see einjit_graph_from_equation_ranks); NULL = none. Asked for, not
                         * promised: one that meets another extent (z = 5 and n = 5 added, a 1 that is broadcast), or that
                         * decides a rank, is closed to what was observed: einjit_kernel_closed_name, and a line to the log */
     const char *path;  /* path strategy: "auto", "optimal", "greedy"; "written" (from left to right); "random:SEED" (for
@@ -476,7 +344,8 @@ typedef struct einjit_compile_options {
 /** The kernel for the graph and the observed dtypes, extents and strides of its inputs and outputs (data is not read,
  * but for inputs declared constant: their contents are part of the signature, hashed in every call; E_INVALID names one
  * without data). n_out 0: outputs are row-major. From the cache where the signature was seen before, else compiled; other
- * threads that ask for the same signature wait for the one compile. Freezes the graph. */
+ * threads that ask for the same signature wait for the one compile. Programs that differ in names alone (of values, extents,
+ * labels, the function) share one compile, and each kernel speaks of its own program's names. Freezes the graph. */
 EINJIT_API int einjit_compile(einjit_kernel **out, einjit_context *context, einjit_graph *graph, size_t n_in,
                               const einjit_tensor *in, size_t n_out, const einjit_tensor *outputs,
                               const einjit_compile_options *options, einjit_error *err);
@@ -521,9 +390,19 @@ EINJIT_API int64_t einjit_kernel_index_limit(const einjit_kernel *kernel, size_t
 /** compile and run in one: kernels are found again by the graph and the tensors' signature. */
 EINJIT_API int einjit_call(einjit_context *context, einjit_graph *graph, size_t n_in, const einjit_tensor *in,
                            size_t n_out, const einjit_tensor *out, einjit_error *err);
-/** One einsum, compiled on first sight of the signature. */
+/** The same with options; NULL: none. With extents that stay open one kernel serves every value of them: a loop over batches of
+ * any size compiles once, and a call costs a look-up, the checks and the run. */
+EINJIT_API int einjit_call_with(einjit_context *context, einjit_graph *graph, size_t n_in, const einjit_tensor *in,
+                                size_t n_out, const einjit_tensor *out, const einjit_compile_options *options,
+                                einjit_error *err);
+/** One einsum, compiled on first sight of the signature, in which letters and spaces do not count. */
 EINJIT_API int einjit_einsum(einjit_context *context, const char *equation, size_t n_in, const einjit_tensor *in,
                              const einjit_tensor *out, einjit_error *err);
+/** The same with options, in which extents are called by their labels ("z,i", "..." for what an ellipsis stands for) and inputs
+ * a, b, ... (x0, x1, ... when there are more than letters). The equation is read in every call, some microseconds: loops that
+ * mind make the graph once (einjit_graph_from_equation) and use einjit_call_with. */
+EINJIT_API int einjit_einsum_with(einjit_context *context, const char *equation, size_t n_in, const einjit_tensor *in,
+                                  const einjit_tensor *out, const einjit_compile_options *options, einjit_error *err);
 /** The same with integer labels, as in einjit_graph_einsum_labels; term ranks are the tensors'. */
 EINJIT_API int einjit_einsum_labels(einjit_context *context, size_t n_in, const einjit_tensor *in,
                                     const int32_t *labels, const einjit_tensor *out, const int32_t *output,
@@ -595,6 +474,7 @@ EINJIT_API int einjit_path_watched(einjit_context *context, size_t n, const int3
 }
 #endif
 
+#include "einjit_build.h" /* the builders of graphs, gradients */
 #include "einjit_cache.h" /* statistics, and the cache on disk */
 
 #endif

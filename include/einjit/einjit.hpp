@@ -122,7 +122,7 @@ public:
     {
         return {std::move(shape), std::move(strides), data, dtype};
     }
-    void *data() const noexcept { return get().data; }
+    void *data() const noexcept { return const_cast<void *>(get().data); }
 
 private:
     tensor(extents shape, extents strides, void *data, std::int32_t dtype)
@@ -281,6 +281,12 @@ public:
         einjit_error err;
         check(einjit_call(context_, get(), in.size(), in.data(), out.size(), out.data(), &err), err);
     }
+    /** With options: extents that stay open above all. */
+    void call(inputs in, outputs out, const compile_options &with) const
+    {
+        einjit_error err;
+        check(einjit_call_with(context_, get(), in.size(), in.data(), out.size(), out.data(), &with, &err), err);
+    }
 
 private:
     struct destroy {
@@ -316,6 +322,11 @@ public:
     {
         einjit_error err;
         check(einjit_einsum(get(), equation, in.size(), in.data(), &out.c, &err), err);
+    }
+    void einsum(const char *equation, inputs in, const outputs::item &out, const compile_options &with) const
+    {
+        einjit_error err;
+        check(einjit_einsum_with(get(), equation, in.size(), in.data(), &out.c, &with, &err), err);
     }
     /** An empty graph, for builders. */
     graph create_graph() const

@@ -178,6 +178,8 @@ static int configure(einjit_context *context, const einjit_options *options, ein
     context->strict = options->flags & EINJIT_OPTION_STRICT;
     context->log = options->log ? options->log : env.dump || env.dump_dir || env.verbose ? log_to_stderr : NULL;
     context->log_user = options->log_user;
+    context->progress = options->progress;
+    context->progress_user = options->progress_user;
     warn_of_dump_words(context, env.dump);
     if (env.refused)
         ej_context_log(context, "einjit: %s does not count in a program that has more rights than its user", env.refused);

@@ -1,7 +1,7 @@
 /* api_gradient.c - the public calls of gradients, and those that find the values to differentiate.
  *
  * Takes  handles and values of the caller; checks them.
- * Gives  what grad.c gives. A failure sticks to the graph, as that of any builder.
+ * Gives  what grad.c gives. A failure leaves the graph as it was, to go on with.
  */
 #include <string.h>
 
@@ -19,7 +19,7 @@ int einjit_graph_gradient(einjit_value *out, einjit_graph *graph, size_t n_y, co
                   .target = graph->context->target, .verify = graph->context->verify};
     int status = ej_graph_gradient(&graph->graph, &job, n_y, y, seeds, n_wrt, wrt, out);
     ej_arena_free(&scratch);
-    return ej_build_end(graph, status);
+    return status;
 }
 
 einjit_value einjit_graph_value(const einjit_graph *graph, const char *name)

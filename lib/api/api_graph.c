@@ -60,21 +60,45 @@ int einjit_graph_parse(einjit_graph **out, einjit_context *context, const char *
     return status;
 }
 
-int einjit_graph_from_equation(einjit_graph **out, einjit_context *context, const char *equation, einjit_error *err)
+static int check_ranks(size_t n, const int32_t *ranks, einjit_error *err)
+{
+    if (n && !ranks) return ej_fail(err, EINJIT_E_INVALID, "ranks is NULL");
+    for (size_t i = 0; i < n; i++)
+        if (ranks[i] < 0 || ranks[i] > EJ_MAX_LABELS)
+            return ej_fail(err, EINJIT_E_RANK, "operand %zu has rank %d", i, (int)ranks[i]);
+    return EINJIT_OK;
+}
+
+/* n SIZE_MAX: nobody knows the ranks. */
+static int from_equation(einjit_graph **out, einjit_context *context, const char *equation, size_t n, const int32_t *ranks,
+                         einjit_error *err)
 {
     einjit_graph *graph = NULL;
     EJ_TRY(check_handles(out, context, err));
     if (!equation) return ej_fail(err, EINJIT_E_INVALID, "equation is NULL");
+    if (n != SIZE_MAX) EJ_TRY(check_ranks(n, ranks, err));
     EJ_TRY(create_handle(&graph, context, err));
     ej_arena scratch;
     ej_equation parsed;
     ej_arena_init(&scratch, &context->allocator);
-    int status = ej_equation_parse(&parsed, &scratch, equation, strlen(equation), SIZE_MAX, err);
-    if (!status) status = ej_graph_from_equation(&graph->graph, &context->allocator, &parsed, err);
+    int status = ej_equation_parse(&parsed, &scratch, equation, strlen(equation), n, err);
+    if (!status)
+        status = ej_graph_from_equation(&graph->graph, &context->allocator, &parsed, n == SIZE_MAX ? NULL : ranks, err);
     ej_arena_free(&scratch);
     if (status) destroy_handle(graph);
     else *out = graph;
     return status;
+}
+
+int einjit_graph_from_equation(einjit_graph **out, einjit_context *context, const char *equation, einjit_error *err)
+{
+    return from_equation(out, context, equation, SIZE_MAX, NULL, err);
+}
+
+int einjit_graph_from_equation_ranks(einjit_graph **out, einjit_context *context, const char *equation, size_t n,
+                                     const int32_t *ranks, einjit_error *err)
+{
+    return from_equation(out, context, equation, n == SIZE_MAX ? n - 1 : n, ranks, err);
 }
 
 void einjit_graph_destroy(einjit_graph *graph)
@@ -86,7 +110,8 @@ void einjit_graph_destroy(einjit_graph *graph)
 
 /* ---- freeze ---- */
 
-/* What tells this program from others: its text, and the elements of its constants, which texts may round or leave out. */
+/* What tells this program from others: its text without names, and the elements of its constants, which texts may round or leave
+ * out. */
 static int hash_content(const einjit_graph *graph, ej_hash *out, einjit_error *err)
 {
     const ej_graph *g = &graph->graph;
@@ -94,7 +119,7 @@ static int hash_content(const einjit_graph *graph, ej_hash *out, einjit_error *e
     ej_text text;
     ej_arena_init(&scratch, &graph->context->allocator);
     ej_text_init(&text, &scratch);
-    ej_graph_print(&text, g);
+    ej_graph_print_plain(&text, g);
     for (size_t v = 0; v < g->n_nodes; v++) {
         const ej_node *node = &g->nodes[v];
         if (node->op != EJ_OP_CONSTANT) continue;
@@ -110,6 +135,27 @@ static int hash_content(const einjit_graph *graph, ej_hash *out, einjit_error *e
     return status;
 }
 
+/* Kernels are shared by programs that differ in names alone; these tell whose names a kernel has. */
+static int note_names(einjit_graph *graph, einjit_error *err)
+{
+    ej_graph *g = &graph->graph;
+    uint64_t hash = 0;
+    int32_t *ids = EJ_NEW_ARRAY(&g->arena, int32_t, g->n_symbols);
+    graph->symbol_numbers = EJ_NEW_ARRAY(&g->arena, int32_t, g->n_symbols);
+    if (!ids || !graph->symbol_numbers) return ej_no_memory(err);
+    ej_graph_number_symbols(graph->symbol_numbers, g);
+    for (size_t s = 0; s < g->n_symbols; s++) ids[graph->symbol_numbers[s]] = (int32_t)s;
+    for (size_t v = 0; v < g->n_nodes; v++) hash = ej_hash64(g->nodes[v].name, strlen(g->nodes[v].name) + 1, hash);
+    for (size_t s = 0; s < g->n_symbols; s++) hash = ej_hash64(g->symbols[ids[s]], strlen(g->symbols[ids[s]]) + 1, hash);
+    for (size_t v = 0; v < g->n_nodes; v++) {
+        const ej_equation *equation = g->nodes[v].equation;
+        if (equation) hash = ej_hash64(equation->symbols, equation->n_labels * sizeof *equation->symbols, hash);
+    }
+    graph->symbol_ids = ids;
+    graph->names = ej_hash64(g->name, strlen(g->name), hash);
+    return EINJIT_OK;
+}
+
 static int freeze_locked(einjit_graph *graph, einjit_error *err)
 {
     if (atomic_load_explicit(&graph->frozen, memory_order_relaxed)) return EINJIT_OK; /* another thread was first */
@@ -118,6 +164,7 @@ static int freeze_locked(einjit_graph *graph, einjit_error *err)
                        einjit_status_name(graph->graph.failed));
     if (!graph->graph.n_outputs) return ej_fail(err, EINJIT_E_VALUE, "the graph has no result");
     EJ_TRY(hash_content(graph, &graph->content, err));
+    EJ_TRY(note_names(graph, err));
     atomic_store_explicit(&graph->frozen, true, memory_order_release);
     return EINJIT_OK;
 }
@@ -189,10 +236,18 @@ int ej_optimize_check(const einjit_graph *graph, einjit_error *err)
     return EINJIT_OK;
 }
 
+ej_progress *ej_progress_new(const einjit_context *context, ej_arena *arena)
+{
+    ej_progress *progress = context->progress ? EJ_NEW(arena, ej_progress) : NULL;
+    if (progress) *progress = (ej_progress){.hook = context->progress, .user = context->progress_user};
+    return progress;
+}
+
 ej_job ej_optimize_job(const einjit_graph *graph, ej_arena *arena, einjit_error *err)
 {
     const einjit_context *context = graph->context;
     return (ej_job){.arena = arena, .err = err, .allocator = &context->allocator, .target = context->target,
+                    .progress = ej_progress_new(context, arena),
                     .evaluator = &ej_interpreting_evaluator, .verify = context->verify,
                     .path_strategy = context->strict ? "written" : NULL, .strict = context->strict, .ordered = context->strict};
 }

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernel.h"
+#include "api.h"
 
 typedef struct request {
     size_t n;
@@ -111,7 +111,7 @@ int einjit_path_watched(einjit_context *context, size_t n, const int32_t *term_r
     ej_arena_init(&arena, &context->allocator);
     const ej_path_watch watch = {progress, user};
     ej_job job = {.arena = &arena, .err = err, .allocator = &context->allocator, .target = context->target,
-                  .path_watch = progress ? &watch : NULL};
+                  .path_watch = progress ? &watch : NULL, .progress = ej_progress_new(context, &arena)};
     int status = search(&path, &r, strategy, &job);
     if (status == EINJIT_OK && pairs && capacity < (size_t)path.n_steps)
         status = ej_fail(err, EINJIT_E_VALUE, "the path has %d steps, the buffer has room for %zu", (int)path.n_steps,

@@ -31,6 +31,7 @@ int einjit_compile(einjit_kernel **out, einjit_context *context, einjit_graph *g
     EJ_TRY(ej_request_options(&request, options, err));
     EJ_TRY(ej_request_check(context, &request, err));
     EJ_TRY(ej_kernel_find(&kernel, context, &request, err));
+    EJ_TRY(ej_kernel_rename(&kernel, graph, err));
     int status = EINJIT_OK;
     if (n_out && (status = ej_check_inputs(kernel, n_in, in, symbols, err)) == EINJIT_OK)
         status = ej_check_outputs(kernel, n_out, outputs, symbols, err);

@@ -27,6 +27,11 @@ const char *einjit_status_text(int status)
     return status >= 0 && status < EINJIT_STATUS_COUNT ? statuses[status].text : "an unknown status";
 }
 
+int einjit_version_number(void)
+{
+    return EINJIT_VERSION_NUMBER;
+}
+
 const char *einjit_version(void)
 {
     return "0.1.0";

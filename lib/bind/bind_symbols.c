@@ -17,23 +17,12 @@ static const char *input_name(const ej_binder *b, size_t i)
 
 /* ---- the caller's list ---- */
 
-static int open_symbol(ej_binder *b, const char *name, size_t length)
-{
-    for (size_t s = 0; s < b->graph->n_symbols; s++) {
-        const char *have = b->graph->symbols[s];
-        if (strlen(have) == length && !memcmp(have, name, length)) {
-            b->symbols[s].open = true;
-            return EINJIT_OK;
-        }
-    }
-    return ej_fail(b->err, EINJIT_E_NAME, "'%.*s' cannot stay open: the program has no extent of this name",
-                   length > 60 ? 60 : (int)length, name);
-}
-
 int ej_bind_open_list(ej_binder *b, const char *open)
 {
-    size_t length;
-    for (const char *name; (name = ej_list_next(&open, &length));) EJ_TRY(open_symbol(b, name, length));
+    bool *marked = EJ_NEW_ARRAY(b->arena, bool, b->graph->n_symbols);
+    if (!marked) return ej_no_memory(b->err);
+    if (open) EJ_TRY(ej_graph_mark_symbols(marked, b->graph, open, b->err));
+    for (size_t s = 0; s < b->graph->n_symbols; s++) b->symbols[s].open |= marked[s];
     return EINJIT_OK;
 }
 

@@ -176,7 +176,7 @@ static void print_graph(ej_text *out, const ej_graph *graph)
     ej_print(out, "moved %d", graph->moved);
     print_words(out, drift, 2);
     ej_print(out, "\nprogram\n");
-    ej_graph_print(out, graph);
+    ej_graph_print_plain(out, graph);
 }
 
 static void print_key(ej_text *out, const struct ej_disk *disk, ej_key key, const einjit_graph *graph)

@@ -194,6 +194,19 @@ static void extents(pump *p, einjit_kernel *k)
     }
 }
 
+static void known_names(pump *p, einjit_kernel *k)
+{
+    k->names = (uint64_t)word(p, (int64_t)k->names);
+    k->n_known_names = count(p, k->n_known_names);
+    k->known_names = room(p, k->known_names, k->n_known_names, sizeof *k->known_names);
+    for (size_t i = 0; i < k->n_known_names && !p->failed; i++) {
+        ej_known_name *known = &k->known_names[i];
+        known->text = name(p, known->text);
+        known->number = (int32_t)word_below(p, known->number, 0, INT32_MAX);
+        known->symbol = word(p, known->symbol);
+    }
+}
+
 static void whole(pump *p, einjit_kernel *k)
 {
     sizes(p, &k->sizes);
@@ -206,6 +219,7 @@ static void whole(pump *p, einjit_kernel *k)
     for (size_t i = 0; i < k->n_in && !p->failed; i++) k->in_names[i] = text(p, k->in_names[i]);
     extents(p, k);
     checks(p, k);
+    known_names(p, k);
 }
 
 void ej_kernel_write(ej_text *out, const einjit_kernel *kernel)

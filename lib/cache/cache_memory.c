@@ -35,7 +35,8 @@ typedef struct entry {
     atomic_int state;
     einjit_kernel *kernel;     /* READY: the cache's reference */
     einjit_error *error;       /* FAILED; NULL when there was no memory for the text */
-    int status;                /* FAILED */
+    int status;                /* FAILED; */
+    uint64_t names;            /* and whose its text has */
     bool forget;               /* FAILED, not remembered: who waited tries again */
     bool removed;              /* from the table; under the lock */
     int holders;               /* the maker and those who wait; under the lock */
@@ -107,8 +108,7 @@ static void free_retired(const struct ej_cache *cache, retired *list)
         retired *next = list->next;
         if (list->is_table)
             ej_release(cache->allocator, list, table_bytes(((table *)(void *)list)->n_slots));
-        else
-            free_entry(cache, (entry *)(void *)list);
+        else free_entry(cache, (entry *)(void *)list);
         list = next;
     }
 }
@@ -211,7 +211,7 @@ static void take_out(shard *s, entry *e)
 {
     size_t slot = 0;
     table *t = atomic_load_explicit(&s->table, memory_order_relaxed);
-    if (probe(t, (ej_key){e->words, e->n, false}, e->hash, &slot) != e) return; /* cannot be: it is in the table */
+    if (probe(t, (ej_key){.words = e->words, .n = e->n}, e->hash, &slot) != e) return; /* cannot be: it is in the table */
     atomic_store(&t->slots[slot], GONE);
     s->n_live--;
     e->removed = true;
@@ -251,8 +251,9 @@ static entry *dequeue(queue *q)
 
 /* ---- looking up ---- */
 
-static int give_failure(const entry *e, einjit_error *err)
+static int give_failure(const entry *e, ej_key key, einjit_error *err)
 {
+    if (key.others) *key.others = e->names != key.names;
     if (err && e->error) *err = *e->error;
     return e->error ? e->status : ej_fail(err, e->status, "%s", einjit_status_text(e->status));
 }
@@ -273,7 +274,7 @@ static bool find(struct ej_cache *cache, shard *s, ej_key key, uint64_t hash, ei
     int state = e ? atomic_load_explicit(&e->state, memory_order_acquire) : MAKING;
     if (state == READY) give_kernel(e, out);
     if (state != MAKING) {
-        *status = state == READY ? EINJIT_OK : give_failure(e, err);
+        *status = state == READY ? EINJIT_OK : give_failure(e, key, err);
         uint64_t time = now(cache) | 1;
         if (atomic_load_explicit(&e->used, memory_order_relaxed) != time)
             atomic_store_explicit(&e->used, time, memory_order_relaxed);
@@ -356,6 +357,7 @@ static entry *announce(struct ej_cache *cache, shard *s, ej_key key, uint64_t ha
     e->hash = hash;
     e->n = key.n;
     memcpy(e->words, key.words, key.n * sizeof *key.words);
+    e->names = key.names;
     e->bytes = entry_bytes(key.n);
     e->holders = 1;
     atomic_init(&e->state, MAKING);
@@ -418,7 +420,7 @@ static int make_entry(struct ej_cache *cache, shard *s, entry *e, ej_key key, ej
 }
 
 /* Wait for the thread that makes e. True: *status is the answer; false: it failed in a way that is not ours. */
-static bool wait_for(shard *s, entry *e, einjit_kernel **out, int *status, einjit_error *err)
+static bool wait_for(shard *s, entry *e, ej_key key, einjit_kernel **out, int *status, einjit_error *err)
 {
     e->holders++;
     s->waits++;
@@ -428,7 +430,7 @@ static bool wait_for(shard *s, entry *e, einjit_kernel **out, int *status, einji
         give_kernel(e, out);
         *status = EINJIT_OK;
     } else if (mine) {
-        *status = give_failure(e, err);
+        *status = give_failure(e, key, err);
     }
     release_holder(s, e);
     return mine;
@@ -443,10 +445,8 @@ static int get_or_make(struct ej_cache *cache, shard *s, ej_key key, uint64_t ha
         entry *e = probe(atomic_load_explicit(&s->table, memory_order_relaxed), key, hash, NULL);
         if (!e) break;
         bool answered = true;
-        if (atomic_load(&e->state) == MAKING)
-            answered = wait_for(s, e, out, &status, err);
-        else
-            answered = find(cache, s, key, hash, out, &status, err);
+        if (atomic_load(&e->state) == MAKING) answered = wait_for(s, e, key, out, &status, err);
+        else answered = find(cache, s, key, hash, out, &status, err);
         if (!answered) continue;
         pthread_mutex_unlock(&s->lock);
         return status;

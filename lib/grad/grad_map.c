@@ -195,8 +195,10 @@ bool ej_grad_map_is_flat(int fn, uint32_t operand)
     case EJ_FN_ROUND:
     case EJ_FN_FLOOR_DIVIDE:
     case EJ_FN_TRUNC_DIVIDE: return true;
-    default: return false;
+    default: break;
     }
+    int rule = ej_fns[fn].rule; /* of masks: constant but where they jump, as in PyTorch */
+    return rule == EJ_RULE_COMPARE || rule == EJ_RULE_EQUAL || rule == EJ_RULE_LOGIC;
 }
 
 void ej_grad_of_map(ej_grad *g, const ej_grad_at *at)

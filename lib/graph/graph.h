@@ -265,10 +265,22 @@ void ej_names_copy_counters(ej_graph *graph, const ej_graph *from);
 int ej_graph_parse(ej_graph *out, const einjit_allocator *allocator, const char *text, size_t length,
                    einjit_error *err); /* inits *out; freed by the callee on failure */
 void ej_graph_print(ej_text *text, const ej_graph *graph);
-/* The graph of one equation: inputs named a, b, c, ... x0, x1 ... with rank (or unknown with an ellipsis), unknown extents
- * named by their labels where a label is an identifier. */
+/* Without its names, which become numbers: programs that differ in names of values, extents, labels and the function alone print
+ * the same, node by node. numbers: n_symbols, what each symbol is called there. (graph_plain.c) */
+void ej_graph_print_plain(ej_text *text, const ej_graph *graph);
+void ej_graph_number_symbols(int32_t *numbers, const ej_graph *graph);
+/* The graph of one equation: inputs with rank, unknown extents named by their labels where a label is an identifier. `ranks`
+ * (may be NULL): of the operands; the axes that an ellipsis stands for are then named, too, aligned at the right. Without
+ * them a term with an ellipsis is an input of unknown rank. */
 int ej_graph_from_equation(ej_graph *out, const einjit_allocator *allocator, const ej_equation *equation,
-                           einjit_error *err);
+                           const int32_t *ranks, einjit_error *err);
+#define EJ_ELLIPSIS_NAME "ellipsis_" /* and a number from 1 */
+/* What operand i of n is called where the caller gives no names: a, b, c, ...; x0, x1, ... when there are more than letters. */
+enum { EJ_OPERAND_NAME = 24 };
+const char *ej_operand_name(char room[EJ_OPERAND_NAME], size_t i, size_t n);
+/* Marks the symbols that a list names ("z,edges"; "...": those that an ellipsis stands for). marked: n_symbols, false before.
+ * E_NAME: there is no such extent. */
+int ej_graph_mark_symbols(bool *marked, const ej_graph *graph, const char *list, einjit_error *err);
 
 /* ---- invariants (graph_verify.c) ---- */
 int ej_graph_verify(const ej_graph *graph, einjit_error *err); /* E_INTERNAL, names the node */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base_list.h"
 #include "graph.h"
 
 /* ---- identifiers ---- */
@@ -114,6 +115,34 @@ int32_t ej_graph_find_symbol(const ej_graph *graph, const char *name, size_t len
         if (set->hashes[slot] == hash && same_name(graph->symbols[set->ids[slot]], name, length))
             return set->ids[slot];
     return -1;
+}
+
+/* An ellipsis may stand for no axes; but where an input has any rank, nobody can tell which they are. */
+static int mark_ellipsis(bool *marked, const ej_graph *graph, einjit_error *err)
+{
+    for (size_t i = 0; i < graph->n_inputs; i++)
+        if (graph->nodes[graph->inputs[i]].rank < 0)
+            return ej_fail(err, EINJIT_E_NAME, "the axes of '...' have no names: input '%.60s' is of unknown rank",
+                           graph->nodes[graph->inputs[i]].name);
+    for (size_t s = 0; s < graph->n_symbols; s++)
+        marked[s] |= !strncmp(graph->symbols[s], EJ_ELLIPSIS_NAME, sizeof EJ_ELLIPSIS_NAME - 1);
+    return EINJIT_OK;
+}
+
+int ej_graph_mark_symbols(bool *marked, const ej_graph *graph, const char *list, einjit_error *err)
+{
+    size_t length;
+    for (const char *at; (at = ej_list_next(&list, &length));) {
+        if (length == 3 && !memcmp(at, "...", 3)) {
+            EJ_TRY(mark_ellipsis(marked, graph, err));
+        } else {
+            int32_t symbol = ej_graph_find_symbol(graph, at, length);
+            if (symbol < 0)
+                return ej_fail(err, EINJIT_E_NAME, "no extent of the graph is called '%.*s'", length > 99 ? 99 : (int)length, at);
+            marked[symbol] = true;
+        }
+    }
+    return EINJIT_OK;
 }
 
 static int add(name_set *set, ej_arena *arena, const char *name, int32_t id, einjit_error *err)

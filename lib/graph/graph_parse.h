@@ -173,6 +173,8 @@ int ej_call_word(ej_parser *p, const ej_call *call, int arg, const char *const *
 
 /* ---- graph_parse_table.c, graph_parse_op.c, graph_parse_layout.c: the operators ---- */
 const ej_call_row *ej_parse_find_row(const char *name, size_t length, bool method); /* NULL: none */
+/* Name i of the operators, each once; NULL behind the last one. */
+const char *ej_parse_operator_name(size_t i);
 int ej_op_pointwise(ej_parser *p, ej_call *call, ej_parsed *out); /* detail: EJ_FN_* */
 int ej_op_div(ej_parser *p, ej_call *call, ej_parsed *out);
 int ej_op_einsum(ej_parser *p, ej_call *call, ej_parsed *out);

@@ -103,3 +103,10 @@ const ej_call_row *ej_parse_find_row(const char *name, size_t length, bool metho
         if (!strncmp(rows[i].name, name, length) && !rows[i].name[length]) return &rows[i];
     return NULL;
 }
+
+const char *ej_parse_operator_name(size_t i)
+{
+    for (size_t row = 0; row < sizeof rows / sizeof *rows; row++)
+        if (ej_parse_find_row(rows[row].name, strlen(rows[row].name), false) == &rows[row] && !i--) return rows[row].name;
+    return NULL;
+}

@@ -24,10 +24,12 @@ einjit_kernel *ej_kernel_new(einjit_context *context)
 static void free_kernel(einjit_kernel *kernel)
 {
     const einjit_allocator *allocator = &kernel->context->allocator;
-    ej_image_unmap(&kernel->image);
-    if (kernel->graph) ej_graph_free(kernel->graph);
+    einjit_kernel *base = kernel->base;
+    if (!base) ej_image_unmap(&kernel->image);
+    if (!base && kernel->graph) ej_graph_free(kernel->graph);
     ej_arena_free(&kernel->arena);
     ej_release(allocator, kernel, sizeof *kernel);
+    ej_kernel_drop(base);
 }
 
 void ej_kernel_drop(einjit_kernel *kernel)
@@ -295,8 +297,8 @@ int ej_kernel_run(const einjit_kernel *kernel, const einjit_tensor *in, const ei
     void *stack[STACK_ARGS], **data = stack;
     size_t n = kernel->n_in + kernel->n_out;
     if (n > STACK_ARGS && !(data = ej_pool_take(ej_context_pool(kernel->context), n * sizeof *data))) return ej_no_memory(err);
-    for (size_t i = 0; i < kernel->n_in; i++) data[i] = in[i].data;
-    for (size_t i = 0; i < kernel->n_out; i++) data[kernel->n_in + i] = out[i].data;
+    for (size_t i = 0; i < kernel->n_in; i++) data[i] = (void *)in[i].data; /* which kernels only read */
+    for (size_t i = 0; i < kernel->n_out; i++) data[kernel->n_in + i] = (void *)out[i].data;
     int status = run_with_scratch(kernel, data, sizes, err);
     if (data != stack) ej_pool_give(kernel->context->pool, data);
     return status;

@@ -16,6 +16,13 @@ typedef struct ej_span {
     int64_t lo, hi;
 } ej_span;
 
+/* A name that the kernel speaks of, and which of the program's it is: another program of the same kernel has its own. */
+typedef struct ej_known_name {
+    const char *text;
+    int32_t number;  /* of the value, or of the symbol in order of first appearance */
+    bool symbol;
+} ej_known_name;
+
 /* References. The cache's own reference is bare. A reference that a user holds also holds the context, so that kernels
  * in the cache do not keep their context alive: einjit_kernel_retain and _release move both counts, ej_kernel_drop only
  * the kernel's. */
@@ -45,6 +52,10 @@ struct einjit_kernel {
     ej_graph *graph;          /* interp: the optimized graph, whose names and constants the nests borrow */
     size_t bytes;             /* for the cache's limit */
     uint64_t compile_ns;
+    uint64_t names;           /* whose they are: einjit_graph.names of the program that was compiled */
+    size_t n_known_names;
+    ej_known_name *known_names;
+    einjit_kernel *base;      /* this is that one under other names, and holds it; NULL: it is itself */
     const char *problem;      /* for people and the cache on disk (cache_problem.c); NULL: nobody asked */
 };
 
@@ -56,6 +67,8 @@ struct einjit_context {
     einjit_allocator allocator;
     void (*log)(void *user, const char *line);
     void *log_user;
+    int (*progress)(void *user, const char *stage, double done);
+    void *progress_user;
     ej_arena arena;           /* copies of option texts; written only by create */
     const char *module_path, *dump_dir, *recipe;
     atomic_bool dump_warned;  /* a dump could not be written, and that was said */
@@ -81,7 +94,11 @@ struct einjit_graph {
     einjit_context *context;   /* held */
     ej_graph graph;
     atomic_bool frozen;        /* written under the context's freeze_lock */
-    ej_hash content;           /* of the printed program and constants; valid once frozen */
+    /* Valid once frozen: */
+    ej_hash content;           /* of the program without names, and its constants */
+    uint64_t names;            /* of what it calls its values, extents and labels */
+    int32_t *symbol_numbers;   /* per symbol: what number it has in a program without names, .. */
+    int32_t *symbol_ids;       /* .. and back */
 };
 
 /* ---- api_context.c, kernel_backend.c ---- */
@@ -188,6 +205,8 @@ typedef struct ej_key { /* its owner is the caller, who keeps it for the call */
     const uint64_t *words;
     size_t n;
     bool forget_failures; /* open extents are not in the key, but a failure may come from them */
+    uint64_t names;       /* not in the key: whose names the text of a failure has; .. */
+    bool *others;         /* .. true: the one that is given has another's. NULL: nobody asks */
 } ej_key;
 enum { EJ_KEY_SMALL = 128 };
 typedef struct ej_key_words { /* grows on the heap only when it outgrows `small` */
@@ -208,6 +227,21 @@ void ej_key_constants(ej_key_words *key, const ej_request *request);
 /* The exact signature of a request (without open extents), and the same for people. */
 void ej_key_request(ej_key_words *key, const ej_request *request);
 void ej_key_print(ej_text *text, const einjit_context *context, const ej_request *request);
+
+/* The equation without names and spaces, the output explicit, so that equations that mean the same are the same words. False, and
+ * nothing added: it is not plain enough (errors, more than some 200 labels). (kernel_equation.c) */
+bool ej_key_equation(ej_key_words *key, const char *text, size_t length);
+bool ej_key_labels(ej_key_words *key, size_t n_in, const einjit_tensor *in, const int32_t *labels, int32_t output_rank,
+                   const int32_t *output);
+
+/* ---- kernel_names.c: one kernel, many programs that differ in names ---- */
+/* Which names of the program the kernel speaks of. */
+int ej_kernel_note_names(einjit_kernel *kernel, const einjit_graph *graph, einjit_error *err);
+/* The number of its open extent s in the program without names; -1: it has none. */
+int32_t ej_kernel_symbol(const einjit_kernel *kernel, size_t s);
+/* A kernel that was found, under the names of this program: the same one, where it has them, else another that holds it. Takes
+ * over the caller's bare reference; E_NOMEM: it is dropped. */
+int ej_kernel_rename(einjit_kernel **kernel, const einjit_graph *graph, einjit_error *err);
 
 /* ---- kernel_find.c: a request's kernel, from the cache or compiled; one bare reference ---- */
 int ej_kernel_find(einjit_kernel **out, einjit_context *context, const ej_request *request, einjit_error *err);

@@ -55,8 +55,11 @@ static int compile(einjit_kernel **out, void *user, einjit_error *err)
 }
 
 /* Otherwise nothing would tell: the kernel works, and every other size is compiled anew. */
-static void log_closed(const finding *f, const einjit_kernel *kernel)
+static void log_closed(const finding *f, einjit_kernel *kernel)
 {
+    if (!kernel->n_closed) return;
+    atomic_fetch_add_explicit(&kernel->refs, 1, memory_order_relaxed);
+    if (ej_kernel_rename(&kernel, f->request->graph, NULL)) return; /* no memory for the line */
     const char *function = f->request->graph->graph.name;
     for (size_t i = 0; i < kernel->n_closed; i++) {
         const ej_closed_extent *closed = &kernel->closed[i];
@@ -64,6 +67,7 @@ static void log_closed(const finding *f, const einjit_kernel *kernel)
         ej_context_log(f->context, "einjit: extent '%s' of %s does not stay open: it is %lld from now on, because of %s%s%s",
                        closed->symbol, function ? function : "the graph", (long long)closed->n, quote, by, quote);
     }
+    ej_kernel_drop(kernel);
 }
 
 static int make_kernel(einjit_kernel **out, void *user, einjit_error *err)
@@ -77,10 +81,11 @@ static int make_kernel(einjit_kernel **out, void *user, einjit_error *err)
     return EINJIT_OK;
 }
 
-static int look_up(einjit_kernel **out, finding *f, const ej_key_words *key, bool forget_failures, einjit_error *err)
+static int look_up(einjit_kernel **out, finding *f, const ej_key_words *key, bool *others, einjit_error *err)
 {
     if (key->failed) return ej_no_memory(err);
-    f->key = (ej_key){key->words, key->n, forget_failures};
+    f->key = (ej_key){.words = key->words, .n = key->n, .forget_failures = !others, .names = f->request->graph->names,
+                      .others = others};
     return ej_cache_get(ej_context_cache(f->context), f->key, make_kernel, f, out, err);
 }
 
@@ -90,7 +95,12 @@ static int find_exact(einjit_kernel **out, einjit_context *context, const ej_req
     finding f = {.context = context, .request = request};
     ej_key_init(&key, &context->allocator);
     ej_key_request(&key, request);
-    int status = look_up(out, &f, &key, false, err);
+    bool others = false;
+    int status = look_up(out, &f, &key, &others, err);
+    if (others) { /* it fails: this program has failures of its own, in its names */
+        ej_key_word(&key, request->graph->names);
+        status = look_up(out, &f, &key, &others, err);
+    }
     ej_key_free(&key);
     return status;
 }
@@ -105,8 +115,7 @@ static int find_closed(einjit_kernel **out, einjit_context *context, const ej_re
 /* ---- open extents ---- */
 
 typedef struct open_symbols {
-    size_t n_asked;
-    int32_t asked[EJ_OPEN_MAX];   /* ids in the graph */
+    bool *asked;                  /* per symbol of the graph */
     size_t n;                     /* those that inputs show, in order of first appearance */
     int32_t ids[EJ_OPEN_MAX];
     int64_t values[EJ_OPEN_MAX];
@@ -117,36 +126,24 @@ typedef struct open_symbols {
     ej_arena arena;
 } open_symbols;
 
-static int32_t symbol_by_name(const ej_graph *graph, const char *name, size_t length)
-{
-    for (size_t s = 0; s < graph->n_symbols; s++)
-        if (strlen(graph->symbols[s]) == length && !memcmp(graph->symbols[s], name, length)) return (int32_t)s;
-    return -1;
-}
-
 static int read_list(open_symbols *open, const ej_graph *graph, const char *list, einjit_error *err)
 {
-    size_t length;
-    for (const char *name; (name = ej_list_next(&list, &length));) {
-        int32_t id = symbol_by_name(graph, name, length);
-        if (id < 0)
-            return ej_fail(err, EINJIT_E_NAME, "no extent of the graph is called '%.*s'",
-                           length > 99 ? 99 : (int)length, name);
-        if (open->n_asked == EJ_OPEN_MAX) return ej_fail(err, EINJIT_E_LIMIT, "more than %d open extents", EJ_OPEN_MAX);
-        open->asked[open->n_asked++] = id;
-    }
-    return EINJIT_OK;
+    size_t n = 0;
+    open->asked = EJ_NEW_ARRAY(&open->arena, bool, graph->n_symbols);
+    if (!open->asked) return ej_no_memory(err);
+    EJ_TRY(ej_graph_mark_symbols(open->asked, graph, list, err));
+    for (size_t s = 0; s < graph->n_symbols; s++) n += open->asked[s];
+    return n <= EJ_OPEN_MAX ? EINJIT_OK : ej_fail(err, EINJIT_E_LIMIT, "more than %d open extents", EJ_OPEN_MAX);
 }
 
 /* 0: not asked for; else 1 + its number, which it gets here when it is seen for the first time. */
 static int32_t number_of(open_symbols *open, const ej_extent *extent, int64_t value)
 {
     int32_t id = extent->symbols[0];
-    size_t k = 0, asked = 0;
+    size_t k = 0;
+    if (!open->asked[id]) return 0;
     while (k < open->n && open->ids[k] != id) k++;
     if (k == open->n) {
-        while (asked < open->n_asked && open->asked[asked] != id) asked++;
-        if (asked == open->n_asked) return 0;
         open->ids[k] = id;
         open->values[k] = value;
         open->n++;
@@ -210,19 +207,20 @@ static void open_key(ej_key_words *key, const open_symbols *open, const ej_reque
     }
 }
 
-static bool is_open_in(const einjit_kernel *kernel, const char *name)
+/* By number: the kernel may have the names of another program. */
+static bool is_open_in(const einjit_kernel *kernel, int32_t number)
 {
     for (size_t s = 0; s < kernel->sizes.n_symbols; s++)
-        if (!strcmp(kernel->sizes.atoms[s].name, name)) return true;
+        if (ej_kernel_symbol(kernel, s) == number) return true;
     return false;
 }
 
-static void add_closed_values(ej_key_words *key, const open_symbols *open, const ej_graph *graph,
+static void add_closed_values(ej_key_words *key, const open_symbols *open, const einjit_graph *graph,
                               const einjit_kernel *kernel)
 {
     ej_key_word(key, 3);
     for (size_t k = 0; k < open->n; k++) {
-        if (is_open_in(kernel, graph->symbols[open->ids[k]])) continue;
+        if (is_open_in(kernel, graph->symbol_numbers[open->ids[k]])) continue;
         ej_key_word(key, k);
         ej_key_word(key, (uint64_t)open->values[k]);
     }
@@ -242,13 +240,13 @@ static int find_open(einjit_kernel **out, finding *f, const open_symbols *open, 
 {
     einjit_kernel *kernel = NULL;
     open_key(key, open, f->request);
-    EJ_TRY(look_up(&kernel, f, key, true, err));
+    EJ_TRY(look_up(&kernel, f, key, NULL, err));
     int unfit;
     for (int level = 1; (unfit = check_fit(kernel, f->request)) && unfit != EINJIT_E_NOMEM; level++) {
-        if (level == 1) add_closed_values(key, open, &f->request->graph->graph, kernel);
+        if (level == 1) add_closed_values(key, open, f->request->graph, kernel);
         ej_kernel_drop(kernel);
         if (level == 2) return find_closed(out, f->context, f->request, err);
-        EJ_TRY(look_up(&kernel, f, key, true, err));
+        EJ_TRY(look_up(&kernel, f, key, NULL, err));
     }
     if (unfit) {
         ej_kernel_drop(kernel);

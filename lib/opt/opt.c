@@ -76,6 +76,7 @@ static int check_pass(const ej_graph *graph, const ej_pass *pass, kept before, s
 int ej_opt_run_pass(ej_graph *graph, const ej_pass *pass, ej_job *job)
 {
     size_t n_changed = 0;
+    EJ_TRY(ej_job_poll(job, EJ_STAGE_OPT, (double)(pass - ej_passes) / (double)ej_n_passes));
     kept before = look_at(graph, job);
     if (ej_is_left_out(pass->name)) return EINJIT_OK;
     if (job->watch) EJ_TRY(job->watch->before(job->watch, graph, pass, job));

@@ -11,6 +11,7 @@
 int ej_edit_begin(ej_edit *e, ej_graph *graph, ej_job *job)
 {
     *e = (ej_edit){.graph = graph, .job = job, .n_old = graph->n_nodes, .capacity = graph->n_nodes};
+    EJ_TRY(ej_job_poll(job, EJ_STAGE_OPT, -1));
     e->replace = EJ_JOB_ARRAY(job, ej_value, graph->n_nodes);
     if (!e->replace) return ej_no_memory(job->err);
     for (size_t v = 0; v < graph->n_nodes; v++) e->replace[v] = (ej_value)v;
@@ -19,6 +20,7 @@ int ej_edit_begin(ej_edit *e, ej_graph *graph, ej_job *job)
 
 int ej_edit_add(ej_edit *e, const ej_node *node, ej_value *out)
 {
+    EJ_TRY(ej_job_poll(e->job, EJ_STAGE_OPT, -1));
     if (!EJ_PUSH_ROOM(e->job->arena, e->replace, e->capacity, e->graph->n_nodes)) return ej_no_memory(e->job->err);
     EJ_TRY(ej_graph_append(e->graph, node, out, e->job->err));
     e->replace[*out] = *out;

@@ -92,6 +92,7 @@ int ej_path_search(ej_path *out, const ej_network *network, ej_job *job)
     const ej_strategy *strategy = strategy_by_name(name);
     ej_effort effort;
     memset(out, 0, sizeof *out);
+    EJ_TRY(ej_job_poll(job, EJ_STAGE_PATH, -1));
     if (!strategy && !from_file) return unknown_strategy(name, job);
     if (strategy && strategy->in_trials) EJ_TRY(ej_effort_read(&effort, job)); /* also where there is nothing to search */
     if (network->n_terms < 1) return ej_fail(job->err, EINJIT_E_NO_OPERANDS, "a contraction without operands");

@@ -40,7 +40,7 @@ static int wrong(const ej_job *job, const char *text, size_t length)
 int ej_effort_read(ej_effort *out, const ej_job *job)
 {
     const char *at = job->path_strategy ? strchr(job->path_strategy, ':') : NULL;
-    *out = (ej_effort){.started_ns = ej_now_ns()};
+    *out = (ej_effort){.started_ns = ej_now_ns(), .job = job};
     for (at = at ? at + 1 : ""; *at;) {
         size_t length = strcspn(at, ","), key = strcspn(at, "=,");
         const char *value = at + key + (key < length);
@@ -62,5 +62,6 @@ int ej_effort_read(ej_effort *out, const ej_job *job)
 
 bool ej_effort_is_over(const ej_effort *effort)
 {
-    return effort->stopped || (effort->deadline_ns && ej_now_ns() >= effort->deadline_ns);
+    bool late = effort->deadline_ns && ej_now_ns() >= effort->deadline_ns;
+    return effort->stopped || late || ej_job_poll(effort->job, EJ_STAGE_PATH, -1) != EINJIT_OK;
 }

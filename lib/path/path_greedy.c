@@ -55,6 +55,7 @@ static bool before(const candidate *a, const candidate *b)
 
 static int push(search *s, candidate item, ej_job *job)
 {
+    EJ_TRY(ej_job_poll(job, EJ_STAGE_PATH, -1));
     if (!EJ_PUSH_ROOM(job->arena, s->heap, s->cap_heap, s->n_heap)) return ej_no_memory(job->err);
     size_t i = s->n_heap++;
     for (; i && before(&item, &s->heap[(i - 1) / 2]); i = (i - 1) / 2) s->heap[i] = s->heap[(i - 1) / 2];

@@ -4,6 +4,8 @@
  * Gives  the best of all trees of pairs, outer products included: by multiplications ("optimal"), or by operations as
  *        opt_einsum counts them, twice the multiplications where a step sums ("dp").
  */
+#include <math.h>
+
 #include "path_sets.h"
 #include "path_subsets.h"
 
@@ -41,7 +43,7 @@ static int solve(ej_path *out, const ej_network *network, bool twice, const char
         double extent = network->extents[l] ? (double)network->extents[l] : 1; /* 0 as 1: a search still sees a difference */
         if (members[l] && extent > 1) ej_subsets_label(&s, members[l], extent, log2(extent));
     }
-    ej_subsets_solve(&s);
+    EJ_TRY(ej_subsets_solve(&s, job));
     emit(&s, (1u << n) - 1, out);
     return EINJIT_OK;
 }

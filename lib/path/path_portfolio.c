@@ -251,6 +251,7 @@ static int search_tree(ej_path *out, const ej_network *network, const plan *p, c
     if (simplifies) EJ_TRY(ej_simple_path(out, &simple, s.steps, core.n, job));
     else *out = (ej_path){.steps = s.steps, .n_steps = core.n - 1};
     EJ_TRY(offer(&w, out, p, effort));
+    EJ_TRY(ej_job_poll(job, EJ_STAGE_PATH, 1));
     return ej_tree_steps(&w.best, out->steps, job);
 }
 

@@ -10,12 +10,13 @@ typedef struct ej_effort {
     uint64_t seed;
     int64_t trials;       /* at most so many; 0: as the strategy has it, by the clock as many as there is time for */
     uint64_t started_ns, deadline_ns; /* of ej_now_ns; 0: no clock */
+    const ej_job *job;    /* whose caller may interrupt it */
     bool stopped;         /* by the one who watches */
 } ej_effort;
 
 /* What stands behind the strategy's name: "portfolio:seconds=1.5,trials=100,seed=7". E_VALUE names what cannot be. */
 int ej_effort_read(ej_effort *out, const ej_job *job);
-bool ej_effort_is_over(const ej_effort *effort); /* looks at the clock where there is one */
+bool ej_effort_is_over(const ej_effort *effort); /* looks at the clock where there is one, asks the caller */
 
 /* A core after contractions that hardly any good path leaves out (path_simplify.c). */
 typedef struct ej_simple {

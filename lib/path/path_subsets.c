@@ -174,7 +174,9 @@ static inline void solve_set(ej_subsets *s, uint32_t set, bool wide)
     s->split[set] = split;
 }
 
-void ej_subsets_solve(ej_subsets *s)
+enum { POLL_SETS = 64 };
+
+int ej_subsets_solve(ej_subsets *s, const ej_job *job)
 {
     double total = 0;
     for (int32_t g = 0; g < s->n_groups; g++) total += s->groups[g].log2_extent;
@@ -183,8 +185,10 @@ void ej_subsets_solve(ej_subsets *s)
     s->touch[0] = s->inside[0] = s->wide ? 0 : 1;
     for (int32_t t = 0; t < s->n; t++) extend(s, t, s->wide);
     for (uint32_t set = 1; set < 1u << s->n; set++) {
+        if (job && !(set % POLL_SETS)) EJ_TRY(ej_job_poll(job, EJ_STAGE_PATH, (double)set / (1u << s->n)));
         if (!(set & (set - 1))) s->cost[set] = s->write[set] = s->wide ? -INFINITY : 0;
         else if (s->wide) solve_set(s, set, true);
         else solve_set(s, set, false);
     }
+    return EINJIT_OK;
 }

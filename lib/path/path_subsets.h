@@ -24,7 +24,8 @@ typedef struct ej_subsets {
 int ej_subsets_new(ej_subsets *out, int32_t most, size_t labels, ej_job *job);
 void ej_subsets_begin(ej_subsets *s, int32_t n);
 void ej_subsets_label(ej_subsets *s, uint32_t members, double extent, double log2_extent);
-/* Fills cost, write and split. The cost of the whole: cost[(1 << n) - 1], a logarithm where wide. 3^n / 2 splits. */
-void ej_subsets_solve(ej_subsets *s);
+/* Fills cost, write and split. The cost of the whole: cost[(1 << n) - 1], a logarithm where wide. 3^n / 2 splits.
+ * E_INTERRUPTED: the caller wants no more; job NULL: nobody is asked. */
+int ej_subsets_solve(ej_subsets *s, const ej_job *job);
 
 #endif

@@ -254,6 +254,24 @@ run 2 "$einjit" print "$wasteful" --stats --emit plan; run 2 "$einjit" print "$w
 run 2 "$einjit" print "$wasteful" --json; run 2 "$einjit" print "$wasteful" --times
 run 1 "$einjit" print "$wasteful" --stats -s i=4611686018427387904,j=9,k=9; says E_SIZE err; quiet out
 
+# ---- an ellipsis
+run 0 "$einjit" explain '...ij,...jk->...ik' -s ...=8x4,i=3,j=4,k=5; says 'naive operations     3840' out; quiet err
+run 0 "$einjit" explain 'ij...->...' -s i=3,j=4 -s ...=7; says 'naive operations     84' out
+run 0 "$einjit" print 'a...,...b' -s a=2,b=3,...=4x5 --emit bind --open ...; says 'f32[2, ellipsis_1, ellipsis_2]' out
+run 2 "$einjit" explain '...ij,...jk->...ik' -s i=3,j=4,k=5; says "the size of '...' is missing: -s ...=8x4" err
+run 2 "$einjit" explain '...i' -s i=3,...=8y4; run 2 "$einjit" explain '...i' -s i=3,...=; run 2 "$einjit" explain '...i' -s i=3x4
+run 1 "$einjit" explain '..i' -s i=3,...=8x4; says E_BAD_ELLIPSIS err
+run 0 "$bench" '...ij,...jk->...ik' -s ...=2x3,i=3,j=4,k=5 --min-time 0 --json --vs plain; json 0.ok true; quiet err
+json 0.reference 'sampled sums in double'; json 0.checked 90
+run 0 "$bench" '...ij,...jk' -s ...=2x3,i=3,j=4,k=5 --open ...,i --min-time 0; says ' ok' out; quiet err
+
+# ---- one program, many batches
+run 0 "$bench" 'bi,io->bo' -s i=3,o=4 --open b --sweep b=0:20 --json; quiet err
+json calls 21; json compiles 1; json sweep b
+run 0 "$bench" 'bi,io->bo' -s i=3,o=4 --sweep b=1:3; says '3 calls with b = 1 .. 3: 3 compiled' out
+for wrong in b b=3 b=3:1 b=x:1 =1:2; do run 2 "$bench" 'bi,io->bo' -s i=3,o=4 --sweep $wrong; done
+run 2 "$bench" 'bi,io->bo' -s i=3,o=4 --sweep c=1:3; run 2 "$bench" 'bi,io->bo' -s i=3,o=4,b=2 --sweep b=1:3
+
 # ---- explain
 run 0 "$einjit" explain 'ij,jk,kl->il' -s i=9,j=500,k=9,l=500; says 'plain' out; quiet err
 run 0 "$einjit" explain 'ij,jk,kl->il' -s i=9,j=500,k=9,l=500 --json --dot d.dot --svg d.svg; quiet err
@@ -411,6 +429,18 @@ code=$?
 [ $code = 1 ] || fail "an interrupted run ended with $code"
 says short out
 says E_INTERRUPTED err
+
+# Ctrl-C ends what the library does: here the search over all orders of 16 operands, which takes seconds
+operands=$(for a in a b c d e f g h i j k l m n o p; do printf '%s%s%s,' $a A B; done)
+sizes=$(for a in a b c d e f g h i j k l m n o p A B; do printf '%s=3,' $a; done)
+"$einjit" explain "${operands%,}->abc" -s "${sizes%,}" --strategy optimal >out 2>err </dev/null &
+pid=$!
+sleep 0.3
+kill -INT $pid
+wait $pid
+code=$?
+[ $code = 1 ] || fail "an interrupted search ended with $code"
+says 'E_INTERRUPTED: interrupted by the caller' err; quiet out
 
 # the cache on disk
 unset EINJIT_CACHE_DIR

@@ -36,13 +36,17 @@ done
 [ "$CODEGEN" != module ] || [ -e "$libdir/einjit/libeinjit-llvm.so" ] || fail "the code generator is not installed"
 
 # ---- the README's examples, word for word ----
-example() {
-    awk -v fence="^\`\`\`$1\$" '$0 ~ fence { inside = 1; next } /^```/ { if (inside) exit } inside' "$source/README.md"
+example() { # language, which one of it
+    awk -v fence="^\`\`\`$1\$" -v which="${2:-1}" '
+        $0 ~ fence { inside = ++n == which; next }
+        /^```/ { if (inside) exit }
+        inside' "$source/README.md"
 }
 example c >"$prefix/example.c"
+example c 2 >"$prefix/loop.c"
 example c >"$prefix/as_cxx.cpp"
 example cpp >"$prefix/example.cpp"
-for file in example.c example.cpp; do
+for file in example.c loop.c example.cpp; do
     grep -q 'int main' "$prefix/$file" || fail "README.md has no $file"
 done
 consume() { # FOLDER, what it is called, further arguments of cmake
@@ -63,6 +67,8 @@ if command -v pkg-config >/dev/null; then
     flags=$(PKG_CONFIG_PATH=$libdir/pkgconfig pkg-config --cflags --libs einjit) || fail "pkg-config: no einjit"
     "$CC" -std=c11 -Wall -Wextra -Werror "$prefix/example.c" -o "$prefix/example" $flags || fail "pkg-config: $flags"
     LD_LIBRARY_PATH=$libdir "$prefix/example" || fail "the example built with pkg-config gives $?"
+    "$CC" -std=c99 -pedantic -Wall -Wextra -Werror "$prefix/loop.c" -o "$prefix/loop" $flags || fail "pkg-config: loop.c"
+    LD_LIBRARY_PATH=$libdir "$prefix/loop" || fail "the loop over batches gives $?"
 fi
 
 # As a folder of another project, static, on the interpreter (which is quicker to build); then what that installs.

@@ -149,7 +149,7 @@ static bool read_npy(const char *folder, const einjit_tensor *t)
     FILE *file = fopen(path, "rb");
     bool ok = file && fread(start, 1, 10, file) == 10;
     size_t n = ok ? start[8] + 256u * start[9] : 0;
-    ok = ok && n < sizeof header && fread(header, 1, n, file) == n && fread(t->data, 1, bytes, file) == bytes &&
+    ok = ok && n < sizeof header && fread(header, 1, n, file) == n && fread((void *)t->data, 1, bytes, file) == bytes &&
          fgetc(file) == EOF;
     if (file) fclose(file);
     return ok;
@@ -218,7 +218,7 @@ static bool entries_agree(checker *k, const conformance_case *c, const double *f
         ok = false;
     }
     if (ok && k->command) {
-        memset(t.out.data, 0, t.n_out * sizeof *f64);
+        memset((void *)t.out.data, 0, t.n_out * sizeof *f64);
         ok = command_is_right(k, c, &t, why, n_why);
         if (ok && (c->exact_f64 ? conformance_fnv(t.out.data, t.n_out) != c->fnv
                                 : !close_enough(c, t.out.data, f64, t.n_out, DBL_EPSILON))) {

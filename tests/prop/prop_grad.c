@@ -77,7 +77,7 @@ static bool is_number(const einjit_tensor *t)
 
 static void store(einjit_tensor *t, int64_t i, oracle_element e)
 {
-    double *d = t->data;
+    double *d = (double *)t->data;
     switch (t->dtype) {
     case EINJIT_F64: d[i] = (double)e.re; break;
     case EINJIT_C128: d[2 * i] = (double)e.re, d[2 * i + 1] = (double)e.im; break;
@@ -267,7 +267,7 @@ static double run(trial *t, bool keep)
 /* f along the direction, `step` away. */
 static double f_at(trial *t, size_t input, const double *at, const double *direction, double step)
 {
-    double *x = t->in[input].data;
+    double *x = (double *)t->in[input].data;
     int64_t n = doubles(&t->in[input]);
     for (int64_t i = 0; i < n; i++) x[i] = at[i] + step * direction[i];
     double f = run(t, false);
@@ -335,8 +335,8 @@ static void finish(trial *t)
 {
     einjit_kernel_release(t->kernel);
     einjit_graph_destroy(t->handle);
-    for (size_t i = 0; i < t->n_in; i++) free(t->in[i].data);
-    for (size_t i = 0; i < t->n_wrt; i++) free(t->gradients[i].data);
+    for (size_t i = 0; i < t->n_in; i++) free((void *)t->in[i].data);
+    for (size_t i = 0; i < t->n_wrt; i++) free((void *)t->gradients[i].data);
     if (t->graph.nodes) ej_graph_free(&t->graph);
     gen_program_free(&t->p);
 }

@@ -390,7 +390,7 @@ static int run(const trial *t, einjit_graph *graph, einjit_error *err)
         out[i] = (einjit_tensor){calloc(elements + 1, 16), dtype, rank, shape, NULL};
     }
     if (!status) status = einjit_call(t->context, graph, (size_t)t->p->n_in, t->in, n, out, err);
-    for (size_t i = 0; i < n; i++) free(out[i].data);
+    for (size_t i = 0; i < n; i++) free((void *)out[i].data);
     einjit_shapes_destroy(shapes);
     return status;
 }

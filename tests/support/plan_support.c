@@ -130,10 +130,10 @@ void plan_check(plan_case *c, const char *inputs, const char *outputs, const int
     }
     void **data = EJ_NEW_ARRAY(arena, void *, n_in + expected.n);
     assert_non_null(data);
-    for (size_t i = 0; i < n_in; i++) data[i] = in[i].data;
+    for (size_t i = 0; i < n_in; i++) data[i] = (void *)in[i].data;
     for (size_t o = 0; o < expected.n; o++) {
         give_memory(arena, &out[o], 99, 0);
-        data[n_in + o] = out[o].data;
+        data[n_in + o] = (void *)out[o].data;
     }
     bool ran = step_run_plan(&run, &c->plan, data, symbols);
     if (ran) compare(&expected, out, c->text);

@@ -252,6 +252,112 @@ static void no_index_fits_into_nothing(void **state)
     }
 }
 
+/* ---- options ---- */
+
+static uint64_t misses(einjit_context *context)
+{
+    einjit_statistics s;
+    einjit_context_statistics(context, &s);
+    return s.misses;
+}
+
+static const einjit_compile_options open_batch = {.struct_bytes = sizeof open_batch, .open = "batch"};
+
+static void one_kernel_serves_every_batch(void **state)
+{
+    CONTEXT_OR_SKIP(context);
+    enum { BATCHES = 40, IN = 3, OUT = 2 };
+    einjit_graph *graph = api_graph(context, "def forward(x: f32[batch, i], w: f32[i, o], bias: f32[o]):\n"
+                                             "    return relu(x @ w + bias)\n");
+    float x[BATCHES * IN], w[IN * OUT], bias[OUT] = {1, -1}, y[BATCHES * OUT];
+    fill(x, BATCHES * IN, 3);
+    fill(w, IN * OUT, 5);
+    for (int n = 0; n <= BATCHES; n++) {
+        einjit_tensor in[] = {F32(x, n, IN), F32(w, IN, OUT), F32(bias, OUT)};
+        memset(y, 0xFF, sizeof y);
+        assert_ok(einjit_call_with(context, graph, 3, in, 1, &F32(y, n, OUT), &open_batch, &err));
+        for (int b = 0; b < n; b++)
+            for (int o = 0; o < OUT; o++) {
+                float sum = bias[o];
+                for (int i = 0; i < IN; i++) sum += x[b * IN + i] * w[i * OUT + o];
+                assert_true(y[b * OUT + o] == (sum > 0 ? sum : 0));
+            }
+    }
+    assert_int_equal(misses(context), 1);
+    einjit_tensor in[] = {F32(x, 3, IN), F32(w, IN, OUT), F32(bias, OUT)};
+    assert_int_equal(einjit_call_with(context, graph, 3, in, 1, &F32(y, 2, OUT), &open_batch, &err), EINJIT_E_SHAPE);
+    assert_non_null(strstr(err.text, "output 0"));
+    assert_int_equal(einjit_call_with(context, graph, 3, in, 1, &F32(x, 3, OUT), &open_batch, &err), EINJIT_E_OVERLAP);
+    assert_ok(einjit_call_with(context, graph, 3, in, 1, &F32(y, 3, OUT), NULL, &err)); /* the exact kernel */
+    assert_int_equal(misses(context), 2);
+    einjit_compile_options wrong = {.struct_bytes = sizeof wrong, .open = "bath"};
+    assert_int_equal(einjit_call_with(context, graph, 3, in, 1, &F32(y, 3, OUT), &wrong, &err), EINJIT_E_NAME);
+    assert_non_null(strstr(err.text, "'bath'"));
+    einjit_graph_destroy(graph);
+}
+
+static void einsums_stay_open_by_label_and_ellipsis(void **state)
+{
+    CONTEXT_OR_SKIP(context);
+    enum { MOST = 6 };
+    float a[MOST * MOST * 6], b[MOST * 6], c[MOST * MOST * 4];
+    fill(a, sizeof a / sizeof *a, 3);
+    fill(b, sizeof b / sizeof *b, 5);
+    einjit_compile_options labels = {.struct_bytes = sizeof labels, .open = "i,j"};
+    einjit_compile_options dots = {.struct_bytes = sizeof dots, .open = "..."};
+    for (int i = 1; i <= MOST; i++)
+        for (int j = 2; j <= MOST; j++) {
+            einjit_tensor in[] = {F32(a, i, j), F32(b, j)};
+            assert_ok(einjit_einsum_with(context, "ij,j->i", 2, in, &F32(c, i), &labels, &err));
+            for (int r = 0; r < i; r++) {
+                float sum = 0;
+                for (int s = 0; s < j; s++) sum += a[r * j + s] * b[s];
+                assert_true(c[r] == sum);
+            }
+        }
+    uint64_t before = misses(context);
+    assert_true(before <= 2); /* 1, 2 and equal extents close nothing here */
+    for (int p = 2; p <= MOST; p++)
+        for (int q = 2; q <= MOST; q++) { /* b has one axis less: it is aligned at the right */
+            einjit_tensor in[] = {F32(a, p, q, 3), F32(b, q, 3)};
+            assert_ok(einjit_einsum_with(context, "...k,...k->...", 2, in, &F32(c, p, q), &dots, &err));
+            for (int r = 0; r < p * q; r++) {
+                float sum = 0;
+                for (int k = 0; k < 3; k++) sum += a[r * 3 + k] * b[r % q * 3 + k];
+                assert_true(c[r] == sum);
+            }
+        }
+    assert_true(misses(context) - before <= 2);
+    einjit_tensor in[] = {F32(a, 2, 3), F32(b, 4)};
+    assert_int_equal(einjit_einsum_with(context, "ij,j->i", 2, in, &F32(c, 2), &labels, &err), EINJIT_E_DIM);
+    assert_non_null(strstr(err.text, "axis 'j' is 3 in operand 0 and 4 in operand 1"));
+    assert_int_equal(einjit_einsum_with(context, "ijk,j->i", 2, in, &F32(c, 2), &labels, &err), EINJIT_E_RANK);
+    labels.open = "q";
+    assert_int_equal(einjit_einsum_with(context, "ij,j->i", 2, in, &F32(c, 2), &labels, &err), EINJIT_E_NAME);
+    assert_int_equal(einjit_einsum_with(context, NULL, 2, in, &F32(c, 2), &labels, &err), EINJIT_E_INVALID);
+    einjit_graph *graph;
+    assert_ok(einjit_graph_from_equation(&graph, context, "...j,j->...", &err));
+    assert_int_equal(einjit_call_with(context, graph, 2, in, 1, &F32(c, 2), &dots, &err), EINJIT_E_NAME);
+    assert_non_null(strstr(err.text, "unknown rank")); /* which axes these are, nobody said */
+    einjit_graph_destroy(graph);
+}
+
+static void options_of_one_call_count_for_it_alone(void **state)
+{
+    CONTEXT_OR_SKIP(context);
+    float a[4] = {1, 2, 3, 4}, c[4];
+    einjit_tensor in[] = {F32(a, 2, 2), F32(a, 2, 2), F32(a, 2, 2)};
+    einjit_compile_options strict = {.struct_bytes = sizeof strict, .flags = EINJIT_OPTION_STRICT, .path = "greedy"};
+    assert_int_equal(einjit_einsum_with(context, "ij,jk,kl->il", 3, in, &F32(c, 2, 2), &strict, &err), EINJIT_E_VALUE);
+    strict.path = NULL;
+    assert_ok(einjit_einsum_with(context, "ij,jk,kl->il", 3, in, &F32(c, 2, 2), &strict, &err));
+    assert_true(c[0] == 37 && c[3] == 118);
+    assert_ok(einjit_einsum_with(context, "ij,jk,kl->il", 3, in, &F32(c, 2, 2), NULL, &err));
+    assert_true(c[0] == 37 && c[3] == 118);
+    strict.struct_bytes = 3;
+    assert_int_equal(einjit_einsum_with(context, "ij->ji", 1, in, &F32(c, 2, 2), &strict, &err), EINJIT_E_INVALID);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -268,6 +374,9 @@ int main(void)
         ON_BOTH(overlap_is_refused),
         ON_BOTH(indices_out_of_range_are_named),
         ON_BOTH(no_index_fits_into_nothing),
+        ON_BOTH(one_kernel_serves_every_batch),
+        ON_BOTH(einsums_stay_open_by_label_and_ellipsis),
+        ON_BOTH(options_of_one_call_count_for_it_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

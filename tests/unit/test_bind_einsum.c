@@ -195,7 +195,7 @@ static int bind_equation(ej_bound *bound, ej_arena *arena, const char *text, siz
     ej_graph graph;
     ej_job job = {.arena = arena, .err = err, .allocator = &ej_malloc_allocator};
     EJ_TRY(ej_equation_parse(&equation, arena, text, strlen(text), n, err));
-    EJ_TRY(ej_graph_from_equation(&graph, &ej_malloc_allocator, &equation, err));
+    EJ_TRY(ej_graph_from_equation(&graph, &ej_malloc_allocator, &equation, NULL, err));
     int status = ej_bind(bound, &graph, n, in, 0, NULL, NULL, &job);
     if (status == EINJIT_OK) status = ej_bound_verify(bound, &job);
     ej_graph_free(&graph);

@@ -177,7 +177,7 @@ static void one_einsum_without_dtypes_leaves_names_to_its_labels(void **state)
     ej_arena_init(&arena, &ej_malloc_allocator);
     ej_job job = {.arena = &arena, .err = &err, .allocator = &ej_malloc_allocator};
     assert_int_equal(ej_equation_parse(&equation, &arena, "zij,zjk->zik", 12, 2, &err), EINJIT_OK);
-    assert_int_equal(ej_graph_from_equation(&graph, &ej_malloc_allocator, &equation, &err), EINJIT_OK);
+    assert_int_equal(ej_graph_from_equation(&graph, &ej_malloc_allocator, &equation, NULL, &err), EINJIT_OK);
     size_t n;
     einjit_tensor *in = bind_tensors(&arena, "f32[9,4,1] f32[9,5,8]", &n);
     assert_int_equal(ej_bind(&bound, &graph, n, in, 0, NULL, "z,j", &job), EINJIT_OK);

@@ -15,7 +15,7 @@ static int make(ej_graph *graph, const char *text)
     ej_equation equation;
     ej_arena_init(&arena, &ej_malloc_allocator);
     assert_int_equal(ej_equation_parse(&equation, &arena, text, strlen(text), SIZE_MAX, NULL), EINJIT_OK);
-    int status = ej_graph_from_equation(graph, &ej_malloc_allocator, &equation, NULL);
+    int status = ej_graph_from_equation(graph, &ej_malloc_allocator, &equation, NULL, NULL);
     ej_arena_free(&arena);
     if (!status) assert_int_equal(ej_graph_verify(graph, NULL), EINJIT_OK);
     return status;
@@ -44,6 +44,34 @@ static void labels_name_extents(void **state)
     assert_int_equal(graph.n_symbols, 4);
     assert_int_equal(graph.nodes[2].equation->n_labels, 4);
     ej_graph_free(&graph);
+}
+
+static void known_ranks_name_the_axes_of_an_ellipsis(void **state)
+{
+    (void)state;
+    ej_graph graph;
+    ej_arena arena;
+    ej_equation equation;
+    const int32_t ranks[] = {3, 4, 1}, wrong[] = {3, 0, 1};
+    ej_arena_init(&arena, &ej_malloc_allocator);
+    assert_int_equal(ej_equation_parse(&equation, &arena, "i...,...ij,j", 12, 3, NULL), EINJIT_OK);
+    assert_int_equal(ej_graph_from_equation(&graph, &ej_malloc_allocator, &equation, ranks, NULL), EINJIT_OK);
+    assert_int_equal(ej_graph_verify(&graph, NULL), EINJIT_OK);
+    assert_int_equal(graph.nodes[0].rank, 3);
+    assert_string_equal(symbol(&graph, 0, 0), "i");
+    assert_string_equal(symbol(&graph, 0, 1), "ellipsis_1");
+    assert_string_equal(symbol(&graph, 0, 2), "ellipsis_2");
+    assert_string_equal(symbol(&graph, 1, 0), "ellipsis_1");
+    assert_string_equal(symbol(&graph, 1, 3), "j");
+    bool marked[4] = {false};
+    assert_int_equal(graph.n_symbols, 4);
+    assert_int_equal(ej_graph_mark_symbols(marked, &graph, " j, ...", NULL), EINJIT_OK);
+    for (size_t s = 0; s < 4; s++) assert_int_equal(marked[s], strcmp(graph.symbols[s], "i") != 0);
+    ej_graph_free(&graph);
+    einjit_error err;
+    assert_int_equal(ej_graph_from_equation(&graph, &ej_malloc_allocator, &equation, wrong, &err), EINJIT_E_RANK);
+    assert_non_null(strstr(err.text, "operand 1"));
+    ej_arena_free(&arena);
 }
 
 static void what_is_no_identifier_stays_unnamed(void **state)
@@ -80,7 +108,7 @@ static void integer_labels_are_kept(void **state)
     ej_arena_init(&arena, &ej_malloc_allocator);
     assert_int_equal(ej_equation_from_labels(&equation, &arena, 1, (int32_t[]){2}, (int32_t[]){300, 7}, 1, (int32_t[]){7}, NULL),
                      EINJIT_OK);
-    assert_int_equal(ej_graph_from_equation(&graph, &ej_malloc_allocator, &equation, NULL), EINJIT_OK);
+    assert_int_equal(ej_graph_from_equation(&graph, &ej_malloc_allocator, &equation, NULL, NULL), EINJIT_OK);
     ej_arena_free(&arena);
     assert_int_equal(ej_graph_verify(&graph, NULL), EINJIT_OK);
     assert_true(graph.nodes[1].equation->integer_labels);
@@ -116,6 +144,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(labels_name_extents),
+        cmocka_unit_test(known_ranks_name_the_axes_of_an_ellipsis),
         cmocka_unit_test(what_is_no_identifier_stays_unnamed),
         cmocka_unit_test(many_terms_are_named_by_numbers),
         cmocka_unit_test(integer_labels_are_kept),

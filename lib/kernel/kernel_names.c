@@ -1,0 +1,132 @@
+/* kernel_names.c - one kernel, many programs that differ in names alone.
+ *
+ * Takes  a kernel that was compiled for one of them.
+ * Gives  the same kernel under the names of another, for messages and for whoever asks what an extent is called.
+ * Keeps  the rule that such programs are the same node by node: a value is found again by its number, an extent by its number in
+ *        order of first appearance (graph_plain.c). Names that the passes made are what they are.
+ */
+#include <string.h>
+
+#include "kernel.h"
+
+/* Calls `each` with every name in the kernel, false: it ended that. */
+typedef bool (*name_visitor)(const char **name, bool symbol, void *user);
+
+static bool visit_names(einjit_kernel *k, name_visitor each, void *user)
+{
+    bool on = true;
+    for (size_t s = 0; s < k->sizes.n_symbols && on; s++) on = each(&k->sizes.atoms[s].name, true, user);
+    for (size_t i = 0; i < k->n_in && on; i++) on = !k->in_names[i] || each(&k->in_names[i], false, user);
+    for (size_t i = 0; i < k->n_not_empty && on; i++) on = each(&k->not_empty[i].name, false, user);
+    for (size_t i = 0; i < k->n_closed && on; i++)
+        on = each(&k->closed[i].symbol, true, user) && each(&k->closed[i].by, false, user);
+    for (size_t i = 0; i < k->n_index_checks && on; i++) on = each(&k->index_checks[i].name, false, user);
+    for (size_t i = 0; i < k->n_status_checks && on; i++) on = each(&k->status_checks[i].name, false, user);
+    return on;
+}
+
+static const ej_known_name *find_known(const einjit_kernel *kernel, const char *text, bool symbol)
+{
+    for (size_t i = 0; i < kernel->n_known_names; i++) {
+        const ej_known_name *known = &kernel->known_names[i];
+        if (known->symbol == symbol && !strcmp(known->text, text)) return known;
+    }
+    return NULL;
+}
+
+/* ---- of the program that is compiled ---- */
+
+typedef struct noting {
+    einjit_kernel *kernel;
+    const einjit_graph *graph;
+    size_t capacity;
+} noting;
+
+static bool note(const char **name, bool symbol, void *user)
+{
+    noting *n = user;
+    einjit_kernel *kernel = n->kernel;
+    const ej_graph *graph = &n->graph->graph;
+    size_t length = strlen(*name);
+    int32_t id = symbol ? ej_graph_find_symbol(graph, *name, length) : ej_graph_find_value(graph, *name, length);
+    if (id < 0 || find_known(kernel, *name, symbol)) return true;
+    if (!EJ_PUSH_ROOM(&kernel->arena, kernel->known_names, n->capacity, kernel->n_known_names)) return false;
+    kernel->known_names[kernel->n_known_names++] =
+        (ej_known_name){.text = *name, .number = symbol ? n->graph->symbol_numbers[id] : id, .symbol = symbol};
+    return true;
+}
+
+int ej_kernel_note_names(einjit_kernel *kernel, const einjit_graph *graph, einjit_error *err)
+{
+    noting n = {.kernel = kernel, .graph = graph};
+    kernel->names = graph->names;
+    return visit_names(kernel, note, &n) ? EINJIT_OK : ej_no_memory(err);
+}
+
+int32_t ej_kernel_symbol(const einjit_kernel *kernel, size_t s)
+{
+    const ej_known_name *known = find_known(kernel, kernel->sizes.atoms[s].name, true);
+    return known ? known->number : -1;
+}
+
+/* ---- of another one ---- */
+
+typedef struct renaming {
+    const einjit_kernel *base;
+    const einjit_graph *graph;
+    ej_arena *arena;
+} renaming;
+
+/* Copied: the kernel may outlive the graph. */
+static bool rename_one(const char **name, bool symbol, void *user)
+{
+    const renaming *r = user;
+    const ej_graph *graph = &r->graph->graph;
+    const ej_known_name *known = find_known(r->base, *name, symbol);
+    size_t n = symbol ? graph->n_symbols : graph->n_nodes;
+    if (!known || (size_t)known->number >= n) return true;
+    const char *own = symbol ? graph->symbols[r->graph->symbol_ids[known->number]] : graph->nodes[known->number].name;
+    return (*name = ej_arena_copy_text(r->arena, own, strlen(own))) != NULL;
+}
+
+static bool own(ej_arena *arena, void *field, const void *from, size_t n, size_t size)
+{
+    void *copy = ej_arena_new(arena, n, size);
+    if (copy && n) memcpy(copy, from, n * size);
+    memcpy(field, &copy, sizeof copy);
+    return copy != NULL;
+}
+
+#define OWN(kernel, field, n) own(&(kernel)->arena, &(kernel)->field, (kernel)->field, (n), sizeof *(kernel)->field)
+
+/* The arrays with names; everything else is the base's. */
+static bool own_names(einjit_kernel *k)
+{
+    return OWN(k, sizes.atoms, k->sizes.n_atoms) && OWN(k, in_names, k->n_in) && OWN(k, not_empty, k->n_not_empty) &&
+           OWN(k, closed, k->n_closed) && OWN(k, index_checks, k->n_index_checks) &&
+           OWN(k, status_checks, k->n_status_checks);
+}
+
+int ej_kernel_rename(einjit_kernel **kernel, const einjit_graph *graph, einjit_error *err)
+{
+    einjit_kernel *base = *kernel;
+    if (base->names == graph->names) return EINJIT_OK;
+    einjit_kernel *named = ej_kernel_new(base->context);
+    if (!named) {
+        ej_kernel_drop(base);
+        return ej_no_memory(err);
+    }
+    ej_arena arena = named->arena;
+    *named = *base;
+    named->arena = arena;
+    named->base = base; /* dropped with it */
+    named->names = graph->names;
+    atomic_init(&named->refs, 1);
+    renaming r = {base, graph, &named->arena};
+    if (!own_names(named) || !visit_names(named, rename_one, &r)) {
+        ej_kernel_drop(named);
+        return ej_no_memory(err);
+    }
+    *kernel = named;
+    return EINJIT_OK;
+}

@@ -1,0 +1,198 @@
+/* test_api_progress.c - the hook that hears how far a compile is, and ends it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "api_support.h"
+
+static einjit_error err;
+
+/* A sanitized build is many times slower: there only what is computed counts. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { SANITIZED = 1, OPERANDS = 12, EINSUMS = 1000 };
+#else
+enum { SANITIZED = 0, OPERANDS = 15, EINSUMS = 10000 };
+#endif
+
+/* Of this thread's own time: other processes on the machine do not count. */
+static double now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+}
+
+typedef struct listener {
+    int calls, end_at;   /* end_at: which call is answered with 1; 0: none */
+    double last, gap;    /* longest time between two calls, ms */
+    double ended;        /* when it was answered so */
+    char stages[400];
+    bool sane;
+} listener;
+
+static int listen(void *user, const char *stage, double done)
+{
+    listener *l = user;
+    double now = now_ms();
+    if (now - l->last > l->gap) l->gap = now - l->last;
+    l->last = now;
+    l->sane &= done == -1 || (done >= 0 && done <= 1);
+    if (!strstr(l->stages, stage) && strlen(l->stages) + strlen(stage) + 2 < sizeof l->stages) {
+        strcat(l->stages, stage);
+        strcat(l->stages, ",");
+    }
+    if (++l->calls != l->end_at) return 0;
+    l->ended = now_ms();
+    return 1;
+}
+
+static void begin(listener *l, int end_at)
+{
+    *l = (listener){.end_at = end_at, .sane = true, .last = now_ms()};
+}
+
+static void assert_ended(const listener *l, int status)
+{
+    assert_int_equal(status, EINJIT_E_INTERRUPTED);
+    assert_int_equal(err.code, EINJIT_E_INTERRUPTED);
+    assert_non_null(strstr(err.text, "interrupted"));
+    assert_int_equal(l->calls, l->end_at); /* it is not asked again */
+    if (!SANITIZED && now_ms() - l->ended > 50) fail_msg("%.1f ms after the answer", now_ms() - l->ended);
+}
+
+static einjit_context *context_for(listener *l, const char *backend)
+{
+    einjit_context *context;
+    einjit_options options = {.struct_bytes = sizeof options, .backend = backend, .progress = listen, .progress_user = l};
+    assert_int_equal(einjit_context_create(&context, &options, &err), EINJIT_OK);
+    return context;
+}
+
+/* Every two operands share a label. */
+static int search(einjit_context *context, int n, const char *strategy)
+{
+    static int32_t ranks[20], labels[400];
+    static int64_t sizes[400];
+    size_t n_labels = 0;
+    for (int i = 0; i < n; i++) {
+        ranks[i] = n - 1;
+        for (int j = 0; j < n; j++) {
+            if (i == j) continue;
+            int low = i < j ? i : j, high = i < j ? j : i;
+            labels[n_labels++] = low * 20 + high;
+            sizes[low * 20 + high] = 2 + (i * 7 + j * 7) % 5;
+        }
+    }
+    size_t steps;
+    double mults, largest;
+    return einjit_path(context, (size_t)n, ranks, labels, 0, NULL, 400, sizes, strategy, NULL, 0, &steps, &mults, &largest, &err);
+}
+
+static void path_searches_end(void **state)
+{
+    (void)state;
+    listener l;
+    begin(&l, 0);
+    einjit_context *context = context_for(&l, "interp");
+    begin(&l, 0);
+    assert_int_equal(search(context, OPERANDS, "optimal"), EINJIT_OK);
+    int calls = l.calls;
+    assert_true(calls >= 3 && l.sane);
+    assert_string_equal(l.stages, "path,");
+    if (!SANITIZED && l.gap > 50) fail_msg("not asked for %.1f ms", l.gap);
+    for (int end_at = 1; end_at <= calls / 2; end_at = end_at * 3 + 1) {
+        begin(&l, end_at);
+        assert_ended(&l, search(context, OPERANDS, "optimal"));
+    }
+    begin(&l, 1);
+    assert_ended(&l, search(context, OPERANDS, "greedy"));
+    einjit_context_release(context);
+}
+
+static einjit_graph *chain(einjit_context *context, int n)
+{
+    size_t room = (size_t)n * 64 + 200, used;
+    char *text = malloc(room);
+    assert_non_null(text);
+    used = (size_t)snprintf(text, room, "def f(x: f32[8, 8], w: f32[8, 8]):\n    v0 = x * 1.0\n");
+    for (int i = 1; i <= n; i++)
+        used += (size_t)snprintf(text + used, room - used, "    v%d = relu(einsum(\"ij,jk->ik\", v%d, w))\n", i, i - 1);
+    snprintf(text + used, room - used, "    return v%d\n", n);
+    einjit_graph *graph = api_graph(context, text);
+    free(text);
+    return graph;
+}
+
+static void passes_end_and_leave_the_graph_whole(void **state)
+{
+    (void)state;
+    listener l;
+    begin(&l, 0);
+    einjit_context *context = context_for(&l, "interp");
+    einjit_graph *graph = chain(context, EINSUMS);
+    begin(&l, 1);
+    assert_ended(&l, einjit_optimize(graph, NULL, &err));
+    assert_int_equal(einjit_graph_verify(graph, &err), EINJIT_OK);
+    begin(&l, 0);
+    assert_int_equal(einjit_optimize(graph, NULL, &err), EINJIT_OK);
+    assert_true(l.calls >= 2 && l.sane);
+    assert_string_equal(l.stages, "opt,");
+    if (!SANITIZED && l.gap > 50) fail_msg("not asked for %.1f ms", l.gap);
+    for (int end_at = 2; end_at < l.calls; end_at++) {
+        einjit_graph *other = chain(context, EINSUMS);
+        begin(&l, end_at);
+        int status = einjit_optimize(other, NULL, &err);
+        if (status) assert_ended(&l, status); /* runs differ in time, and so in how often it is asked */
+        assert_int_equal(einjit_graph_verify(other, &err), EINJIT_OK);
+        einjit_graph_destroy(other);
+    }
+    einjit_graph_destroy(graph);
+    einjit_context_release(context);
+}
+
+static void compiles_end_and_can_be_tried_again(void **state)
+{
+    const char *backend = *state;
+    if (!strcmp(backend, "llvm") && !api_has_llvm()) skip();
+    listener l;
+    begin(&l, 0);
+    einjit_context *context = context_for(&l, backend);
+    float x[64], w[64], y[64];
+    for (int i = 0; i < 64; i++) x[i] = (float)(i % 5), w[i] = i % 9 == 0 ? 1.0f : 0.0f;
+    einjit_tensor in[] = {F32(x, 8, 8), F32(w, 8, 8)};
+    int ended = 0;
+    for (int end_at = 1; end_at <= 4; end_at++) {
+        einjit_graph *graph = chain(context, 100);
+        begin(&l, end_at);
+        int status = einjit_call(context, graph, 2, in, 1, &F32(y, 8, 8), &err);
+        if (status) {
+            assert_ended(&l, status);
+            ended++;
+        }
+        begin(&l, 0);
+        assert_int_equal(einjit_call(context, graph, 2, in, 1, &F32(y, 8, 8), &err), EINJIT_OK);
+        assert_true(l.sane);
+        assert_memory_equal(x, y, sizeof y);
+        einjit_graph_destroy(graph);
+        einjit_context_clear_cache(context);
+    }
+    assert_true(ended >= 1);
+    einjit_context_release(context);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(path_searches_end),
+        cmocka_unit_test(passes_end_and_leave_the_graph_whole),
+        {"compiles_end_and_can_be_tried_again (interp)", compiles_end_and_can_be_tried_again, NULL, NULL, "interp"},
+        {"compiles_end_and_can_be_tried_again (llvm)", compiles_end_and_can_be_tried_again, NULL, NULL, "llvm"},
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
