@@ -63,5 +63,5 @@ int ej_effort_read(ej_effort *out, const ej_job *job)
 bool ej_effort_is_over(const ej_effort *effort)
 {
     bool late = effort->deadline_ns && ej_now_ns() >= effort->deadline_ns;
-    return effort->stopped || late || ej_job_poll(effort->job, EJ_STAGE_PATH, -1) != EINJIT_OK;
+    return effort->stopped || late || (effort->job && ej_job_poll(effort->job, EJ_STAGE_PATH, -1) != EINJIT_OK);
 }

@@ -10,7 +10,7 @@ typedef struct ej_effort {
     uint64_t seed;
     int64_t trials;       /* at most so many; 0: as the strategy has it, by the clock as many as there is time for */
     uint64_t started_ns, deadline_ns; /* of ej_now_ns; 0: no clock */
-    const ej_job *job;    /* whose caller may interrupt it */
+    const ej_job *job;    /* whose caller may interrupt it; NULL: nobody may */
     bool stopped;         /* by the one who watches */
 } ej_effort;
 
