@@ -40,8 +40,8 @@ static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_REC
 
 /* ---- the way out ---- */
 
-/* Values of an axis that are transposed together: tiles of 16 x 16 f32 take no less time, and much longer to compile (ji,kj->ik of
- * 100 each on Zen 4: 12.9 ms, with 8 x 8 6.6; deca,dbce->abe 23 and 11). */
+/* Values of an axis that are transposed together: tiles of 16 x 16 f32 take no less time, and much longer to compile
+ * (ji,kj->ik of 100 each on Zen 4: 12.9 ms, with 8 x 8 6.6; deca,dbce->abe 23 and 11). */
 enum { TURN_MOST = 8 };
 
 static int64_t power_below(int64_t n, int64_t most)

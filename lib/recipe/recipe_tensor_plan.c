@@ -155,8 +155,8 @@ static void fill(const ej_schedule *s, ej_tensor *t, bool right, double budget)
     for (int32_t i = n; i-- > 0;) grow(s, t, axes, n, axes[i], budget);
 }
 
-/* Blocks of N in whole pieces of those that wait. Where a block ends inside of a piece, the last block is code of its own, with all
- * that is in it (abe,dce->dabc, blocks of 768 in pieces of 512: 37 ms of compiling, of 384: 25). */
+/* Blocks of N in whole pieces of those that wait. Where a block ends inside of a piece, the last block is code of its
+ * own, with all that is in it (abe,dce->dabc, blocks of 768 in pieces of 512: 37 ms of compiling, of 384: 25). */
 static void cut_evenly(const ej_schedule *s, ej_tensor *t)
 {
     int64_t tile = counted(t, t->p.lane), *block = &t->block[t->p.lane];
