@@ -164,13 +164,50 @@ static void finish_sum(ej_leaf *leaf, const ej_lanes *lanes, const ej_results *r
     write_dst(leaf, &r->lanes, acc);
 }
 
+/* Sums of whole vectors that go to one register element each: brought together a few at a time. */
+typedef struct ej_finished {
+    int32_t n, lanes;
+    int32_t elems[EJ_LANES_MAX];
+    ej_vec acc[EJ_LANES_MAX];
+} ej_finished;
+
+static void finish_together(ej_leaf *leaf, ej_finished *f)
+{
+    ej_lower *w = leaf->w;
+    int dtype = leaf->dst.buffer->dtype, reduce = leaf->node->reduce;
+    int32_t buffer = leaf->node->dst.buffer;
+    for (int32_t done = 0, n; done < f->n; done += n) {
+        n = f->lanes;
+        while (n > f->n - done) n /= 2;
+        ej_vec acc = ej_lower_horizontal_each(w, reduce, dtype, f->lanes, f->acc + done, n);
+        ej_vec old = ej_reg_read(w, &w->regs, buffer, n, f->elems + done);
+        ej_reg_write(w, buffer, n, f->elems + done, ej_lower_combine(w->e, reduce, dtype, n, old, acc));
+    }
+    f->n = 0;
+}
+
+/* False: it is none of these. */
+static bool finish_later(ej_leaf *leaf, ej_finished *f, const ej_lanes *lanes, const ej_results *r, ej_vec acc)
+{
+    bool whole = r->n == 1 && lanes->n > 1 && ej_leaf_static(leaf, lanes, 0) == UINT64_MAX >> (64 - lanes->n);
+    if (leaf->dst.buffer->home != EJ_HOME_REG || r->single || !whole) return false;
+    for (int32_t s = 0; s < leaf->node->n_src; s++)
+        if (leaf->node->src[s].buffer == leaf->node->dst.buffer) return false;
+    if (f->n == EJ_LANES_MAX || (f->n && f->lanes != lanes->n)) finish_together(leaf, f);
+    if (!ej_leaf_elems(leaf, &leaf->dst, &r->lanes, &f->elems[f->n])) return true;
+    f->lanes = lanes->n;
+    f->acc[f->n++] = acc;
+    return true;
+}
+
 static void emit_contract(ej_leaf *leaf, ej_tape *tape)
 {
     ej_lower *w = leaf->w;
     ej_lanes lanes;
     ej_results r;
     ej_sum *sums = EJ_LOWER_NEW(w, ej_sum, ej_leaf_count(leaf, leaf->dst.set));
-    if (!sums) return;
+    ej_finished *finished = EJ_LOWER_NEW(w, ej_finished, 1);
+    if (!sums || !finished) return;
     for (int32_t u = 0; u < leaf->unrolls; u++) {
         ej_leaf_lanes(leaf, u, &lanes);
         if (ej_leaf_static(leaf, &lanes, UINT32_MAX)) sums[ej_leaf_index(leaf, u, leaf->dst.set)].left++;
@@ -182,8 +219,10 @@ static void emit_contract(ej_leaf *leaf, ej_tape *tape)
         ej_sum *sum = &sums[ej_leaf_index(leaf, u, leaf->dst.set)];
         if (!sum->acc.re && r.single) sum->acc = read_dst(leaf, &lanes);
         sum->acc = accumulate(leaf, tape, u, &lanes, sum->acc);
-        if (--sum->left == 0) finish_sum(leaf, &lanes, &r, sum->acc);
+        if (--sum->left == 0 && !finish_later(leaf, finished, &lanes, &r, sum->acc))
+            finish_sum(leaf, &lanes, &r, sum->acc);
     }
+    finish_together(leaf, finished);
 }
 
 /* ---- results that may meet each other ---- */

@@ -155,6 +155,17 @@ static void fill(const ej_schedule *s, ej_tensor *t, bool right, double budget)
     for (int32_t i = n; i-- > 0;) grow(s, t, axes, n, axes[i], budget);
 }
 
+/* Blocks of N in whole pieces of those that wait. Where a block ends inside of a piece, the last block is code of its
+ * own, with all that is in it (abe,dce->dabc, blocks of 768 in pieces of 512: 37 ms of compiling, of 384: 25). */
+static void cut_evenly(const ej_schedule *s, ej_tensor *t)
+{
+    int64_t tile = counted(t, t->p.lane), *block = &t->block[t->p.lane];
+    int64_t pieces = (*block + t->wait_lane - 1) / t->wait_lane;
+    if (*block >= s->axes[t->p.lane].extent.n || *block % t->wait_lane == 0) return;
+    t->wait_lane = ((*block + pieces - 1) / pieces + tile - 1) / tile * tile;
+    *block = t->wait_lane * pieces;
+}
+
 static void choose_blocks(const ej_schedule *s, ej_tensor *t)
 {
     const ej_target *target = s->job->target;
@@ -186,6 +197,7 @@ static void choose_blocks(const ej_schedule *s, ej_tensor *t)
     waiting = (double)target->l2_bytes / 4 / (inside(t, p->m, p->n_m) * across * bytes);
     t->wait_lane = ej_block_of(s->axes[p->lane].extent.n, waiting < width ? width : waiting, counted(t, p->lane));
     if (t->cuts || t->wait_lane > t->block[p->lane]) t->wait_lane = t->block[p->lane];
+    cut_evenly(s, t);
 }
 
 /* ---- lanes ---- */

@@ -14,7 +14,7 @@
  *        Where the sum is split along an axis, acc is
  *            result <- neutral; acc[lane] <- neutral
  *            acc[lane] <- reduce(acc[lane], expr)         for whole chunks of the axis
- *            result <- reduce(result, expr)               for the rest
+ *            acc[rest] <- reduce(acc[rest], expr)         for the rest (where loops are around the chunks: result)
  *            result <- reduce(result, acc[lane])
  */
 #include "schedule.h"
@@ -280,12 +280,32 @@ static int split_sources(settler *w, const split_axes *axes, ej_access **out)
     return EINJIT_OK;
 }
 
-static int write_rest(settler *w, int32_t parent, int64_t rest, int64_t from)
+/* The elements of acc that the rest's values go to, as those of one more chunk would. */
+static int rest_of_acc(settler *w, const ej_access *acc, int32_t lane, int32_t rest, ej_access *out)
+{
+    *out = *acc;
+    out->terms = EJ_NEW_ARRAY(w->arena, ej_access_term, (size_t)acc->n_terms);
+    if (!out->terms) return EINJIT_E_NOMEM;
+    for (int32_t t = 0; t < acc->n_terms; t++) {
+        out->terms[t] = acc->terms[t];
+        if (acc->terms[t].axis == lane) out->terms[t].axis = rest;
+    }
+    return EINJIT_OK;
+}
+
+/* Into acc, so that lanes are added up once; but where loops go over the chunks again, into the result: sums that are
+ * added to in two places are not taken in blocks (nest_sums.c). */
+static int write_rest(settler *w, int32_t parent, int64_t rest, int64_t from, const ej_access *acc, int32_t lane)
 {
     split_axes axes = {.part = -1, .chunk = -1, .offset = from};
-    ej_access *src;
+    ej_access *src, dst;
     EJ_TRY(ej_nest_axis(w->nest, w->arena, "rest", ej_size_number(rest), EJ_RUN_REDUCED, &axes.lane));
     EJ_TRY(split_sources(w, &axes, &src));
+    if (acc) {
+        ej_tile all = split_tile(w, &axes, false, false);
+        EJ_TRY(rest_of_acc(w, acc, lane, axes.lane, &dst));
+        return add_leaf(w, parent, &dst, w->st->n_src, src, &w->st->expr, w->st->reduce, &all, NULL, none);
+    }
     ej_tile tile = split_tile(w, &axes, true, false);
     EJ_TRY(ej_nest_loop(w->nest, w->arena, parent, axes.lane, ej_tile_count(&tile, axes.lane), &parent));
     return add_leaf(w, parent, &w->acc, w->st->n_src, src, &w->st->expr, w->st->reduce, &tile, NULL, none);
@@ -317,7 +337,9 @@ static int write_split(settler *w, int32_t parent, const ej_expr *same, const ej
     EJ_TRY(ej_nest_loop(w->nest, w->arena, inner, axes.chunk, 1, &chunks));
     EJ_TRY(split_sources(w, &axes, &src));
     EJ_TRY(add_leaf(w, chunks, &acc, w->st->n_src, src, &w->st->expr, w->st->reduce, &tile, NULL, hints));
-    if (extent % width) EJ_TRY(write_rest(w, inner, extent % width, extent / width * width));
+    bool once = inner == parent && axes.part < 0;
+    int64_t rest = extent % width;
+    if (rest) EJ_TRY(write_rest(w, inner, rest, extent - rest, once ? &acc : NULL, axes.lane));
     return add_pass(w, parent, &w->acc, &acc, same, w->st->reduce, &part, NULL, none);
 }
 
