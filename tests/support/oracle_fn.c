@@ -303,14 +303,15 @@ static bool on_grid(oracle_element a)
     return a.re * 64 == truncl(a.re * 64) && a.im * 64 == truncl(a.im * 64);
 }
 
-/* Small integers add and multiply exactly: no rounding where all are multiples of 1/64 well inside the mantissa. */
+/* Small integers add and multiply exactly: no rounding where all are multiples of 1/64 well inside the mantissa, and so are the
+ * terms that cancelled in a sum: a factor may be multiplied into each of them. */
 static bool lands_exactly(int fn, int dtype, oracle_element a, oracle_element b, oracle_element out)
 {
     bool product = fn == EJ_FN_MUL || fn == EJ_FN_SQUARE;
     if (out.err != 0 || (fn != EJ_FN_ADD && fn != EJ_FN_SUB && !product)) return false;
     if (product && out.mass > 0 && (!on_grid(a) || (fn == EJ_FN_MUL && !on_grid(b)))) return false;
     long double most = dtype == EINJIT_F32 || dtype == EINJIT_C64 ? 0x1p14L : 0x1p40L;
-    return on_grid(out) && fabsl(out.re) < most && fabsl(out.im) < most;
+    return on_grid(out) && fabsl(out.re) < most && fabsl(out.im) < most && (!product || !(out.mass >= most));
 }
 
 long double oracle_mass(oracle_element a)
