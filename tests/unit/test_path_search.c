@@ -258,6 +258,29 @@ static void logarithms_find_the_order_that_numbers_find(void **state)
     }
 }
 
+/* Each result of an outer product has the labels of both: they must not pile up where labels list their operands. */
+static void outer_products_of_many_operands(void **state)
+{
+    (void)state;
+    enum { N = 64 };
+    for (int i = 0; i < N_SEARCHES; i++) {
+        fixture f;
+        fixture_open(&f, 0);
+        random_network(&f, N, N, 1);
+        f.net.out.n = 0;
+        for (int32_t t = 0; t < N; t++) {
+            ((ej_term *)f.net.terms)[t].n = 0;
+            ((int64_t *)f.net.extents)[t] = 2;
+            add((ej_term *)&f.net.terms[t], t);
+            add(&f.net.out, t);
+        }
+        assert_int_equal(search(&f, searches[i]), EINJIT_OK);
+        check_path(&f);
+        assert_true(fabs(f.path.log2_largest - N) < 1e-9);
+        fixture_close(&f);
+    }
+}
+
 static void a_seed_and_a_number_of_trials_decide_the_path(void **state)
 {
     (void)state;
@@ -337,6 +360,7 @@ int main(void)
         cmocka_unit_test(trees_cost_what_lists_count_after_every_move),
         cmocka_unit_test(simplified_paths_are_whole),
         cmocka_unit_test(logarithms_find_the_order_that_numbers_find),
+        cmocka_unit_test(outer_products_of_many_operands),
         cmocka_unit_test(a_seed_and_a_number_of_trials_decide_the_path),
         cmocka_unit_test(searches_tell_and_can_be_stopped),
         cmocka_unit_test(a_clock_ends_a_search),
