@@ -83,6 +83,7 @@ static int push(ej_greedy *g, ej_scored item)
 static int push_pairs(ej_greedy *g, int32_t id, int32_t least)
 {
     int32_t looked = 0;
+    EJ_TRY(ej_job_poll(g->job, EJ_STAGE_PATH, -1));
     g->stamp[id] = ++g->now;
     for (int32_t w = 0; w < g->core->words; w++) {
         for (uint64_t bits = bits_of(g, id)[w]; bits; bits &= bits - 1) {
