@@ -67,17 +67,20 @@ static void print_text(const found *f, const char *name, const char *strategy)
 
 /* ---- while it goes on ---- */
 
-static volatile sig_atomic_t interrupted;
+static volatile sig_atomic_t told, interrupted;
 
+/* Ends the search with the best path so far; where there is none yet, and with strategies that have only one, without any. */
 static void interrupt(int number)
 {
     (void)number;
-    interrupted = 1;
+    if (told) interrupted = 1;
+    else tool_interrupted = 1;
 }
 
 static int show(void *user, double log10_mults, int64_t trials, double seconds)
 {
     double *shown = user; /* seconds: when a line was last written; -1: no terminal */
+    told = 1;
     if (*shown < 0) return interrupted;
     if (seconds - *shown > 0.1) {
         fprintf(stderr, "\rlog10 mults %.3f, %lld trials, %.1f s ", log10_mults, (long long)trials, seconds);
@@ -93,11 +96,13 @@ static int search(const network *net, einjit_context *context, const cmd_options
     found f = {.pairs = tool_alloc(capacity * 2 * sizeof *f.pairs)};
     double start = tool_seconds(), shown = isatty(STDERR_FILENO) ? 0 : -1;
     int status = TOOL_OK;
-    void (*before)(int) = signal(SIGINT, interrupt);
+    const struct sigaction once = {.sa_handler = interrupt, .sa_flags = (int)(SA_RESETHAND | SA_RESTART)}; /* a second one kills */
+    struct sigaction before;
+    sigaction(SIGINT, &once, &before);
     if (einjit_path_watched(context, net->n, net->term_ranks, net->flat, net->output_rank, net->output, net->n_labels, net->sizes,
                             options->path, f.pairs, capacity, &f.n, &f.mults, &f.largest, show, &shown, &err))
         status = tool_error(&err);
-    signal(SIGINT, before);
+    sigaction(SIGINT, &before, NULL);
     if (shown > 0) fputs("\r\033[K", stderr);
     if (!status) {
         char *name = name_of(options->rest[0]);

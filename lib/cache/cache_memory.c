@@ -264,7 +264,8 @@ static void give_kernel(entry *e, einjit_kernel **out)
     *out = e->kernel;
 }
 
-/* A finished entry's answer; false: there is none, or it is being made. */
+/* A finished entry's answer; false: there is none, or it is being made, or it failed in a way that is its maker's alone and is
+ * about to be taken out. */
 static bool find(struct ej_cache *cache, shard *s, ej_key key, uint64_t hash, einjit_kernel **out, int *status,
                  einjit_error *err)
 {
@@ -272,6 +273,7 @@ static bool find(struct ej_cache *cache, shard *s, ej_key key, uint64_t hash, ei
     atomic_fetch_add(readers, READER);
     entry *e = probe(atomic_load(&s->table), key, hash, NULL);
     int state = e ? atomic_load_explicit(&e->state, memory_order_acquire) : MAKING;
+    if (state == FAILED && e->forget) state = MAKING;
     if (state == READY) give_kernel(e, out);
     if (state != MAKING) {
         *status = state == READY ? EINJIT_OK : give_failure(e, key, err);

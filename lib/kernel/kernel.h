@@ -27,7 +27,7 @@ typedef struct ej_known_name {
  * in the cache do not keep their context alive: einjit_kernel_retain and _release move both counts, ej_kernel_drop only
  * the kernel's. */
 struct einjit_kernel {
-    atomic_int refs;
+    atomic_int refs;          /* first: renaming copies everything behind it */
     einjit_context *context;
     ej_arena arena;           /* everything below */
     ej_sizes sizes;
@@ -54,7 +54,7 @@ struct einjit_kernel {
     uint64_t compile_ns;
     uint64_t names;           /* whose they are: einjit_graph.names of the program that was compiled */
     size_t n_known_names;
-    ej_known_name *known_names;
+    ej_known_name *known_names; /* sorted: values, then symbols, by text (kernel_names.c) */
     einjit_kernel *base;      /* this is that one under other names, and holds it; NULL: it is itself */
     const char *problem;      /* for people and the cache on disk (cache_problem.c); NULL: nobody asked */
 };

@@ -5,6 +5,8 @@
  * Keeps  the rule that such programs are the same node by node: a value is found again by its number, an extent by its number in
  *        order of first appearance (graph_plain.c). Names that the passes made are what they are.
  */
+#include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "kernel.h"
@@ -25,13 +27,17 @@ static bool visit_names(einjit_kernel *k, name_visitor each, void *user)
     return on;
 }
 
+static int compare_known(const void *a, const void *b)
+{
+    const ej_known_name *x = a, *y = b;
+    return x->symbol != y->symbol ? x->symbol - y->symbol : strcmp(x->text, y->text);
+}
+
 static const ej_known_name *find_known(const einjit_kernel *kernel, const char *text, bool symbol)
 {
-    for (size_t i = 0; i < kernel->n_known_names; i++) {
-        const ej_known_name *known = &kernel->known_names[i];
-        if (known->symbol == symbol && !strcmp(known->text, text)) return known;
-    }
-    return NULL;
+    const ej_known_name key = {.text = text, .symbol = symbol};
+    size_t n = kernel->n_known_names;
+    return n ? bsearch(&key, kernel->known_names, n, sizeof key, compare_known) : NULL;
 }
 
 /* ---- of the program that is compiled ---- */
@@ -40,6 +46,7 @@ typedef struct noting {
     einjit_kernel *kernel;
     const einjit_graph *graph;
     size_t capacity;
+    bool *seen[2]; /* per value, per symbol */
 } noting;
 
 static bool note(const char **name, bool symbol, void *user)
@@ -49,7 +56,8 @@ static bool note(const char **name, bool symbol, void *user)
     const ej_graph *graph = &n->graph->graph;
     size_t length = strlen(*name);
     int32_t id = symbol ? ej_graph_find_symbol(graph, *name, length) : ej_graph_find_value(graph, *name, length);
-    if (id < 0 || find_known(kernel, *name, symbol)) return true;
+    if (id < 0 || n->seen[symbol][id]) return true;
+    n->seen[symbol][id] = true;
     if (!EJ_PUSH_ROOM(&kernel->arena, kernel->known_names, n->capacity, kernel->n_known_names)) return false;
     kernel->known_names[kernel->n_known_names++] =
         (ej_known_name){.text = *name, .number = symbol ? n->graph->symbol_numbers[id] : id, .symbol = symbol};
@@ -59,8 +67,16 @@ static bool note(const char **name, bool symbol, void *user)
 int ej_kernel_note_names(einjit_kernel *kernel, const einjit_graph *graph, einjit_error *err)
 {
     noting n = {.kernel = kernel, .graph = graph};
+    ej_arena scratch;
+    ej_arena_init(&scratch, &kernel->context->allocator);
+    n.seen[0] = EJ_NEW_ARRAY(&scratch, bool, graph->graph.n_nodes);
+    n.seen[1] = EJ_NEW_ARRAY(&scratch, bool, graph->graph.n_symbols);
     kernel->names = graph->names;
-    return visit_names(kernel, note, &n) ? EINJIT_OK : ej_no_memory(err);
+    bool ok = n.seen[0] && n.seen[1] && visit_names(kernel, note, &n);
+    ej_arena_free(&scratch);
+    if (!ok) return ej_no_memory(err);
+    if (kernel->n_known_names) qsort(kernel->known_names, kernel->n_known_names, sizeof *kernel->known_names, compare_known);
+    return EINJIT_OK;
 }
 
 int32_t ej_kernel_symbol(const einjit_kernel *kernel, size_t s)
@@ -117,11 +133,11 @@ int ej_kernel_rename(einjit_kernel **kernel, const einjit_graph *graph, einjit_e
         return ej_no_memory(err);
     }
     ej_arena arena = named->arena;
-    *named = *base;
+    const size_t shared = offsetof(einjit_kernel, context); /* not the references, which other threads count meanwhile */
+    memcpy((char *)named + shared, (const char *)base + shared, sizeof *named - shared);
     named->arena = arena;
     named->base = base; /* dropped with it */
     named->names = graph->names;
-    atomic_init(&named->refs, 1);
     renaming r = {base, graph, &named->arena};
     if (!own_names(named) || !visit_names(named, rename_one, &r)) {
         ej_kernel_drop(named);

@@ -55,6 +55,7 @@ static int change(bisector *b, int32_t t, int32_t part, bool offers)
 {
     const uint64_t *bits = b->core->terms + (size_t)t * (size_t)b->core->words;
     bool from = b->side[t];
+    EJ_TRY(ej_job_poll(b->job, EJ_STAGE_PATH, -1));
     b->side[t] = !from;
     for (int32_t w = 0; w < b->core->words; w++)
         for (uint64_t x = bits[w]; x; x &= x - 1) {

@@ -66,19 +66,36 @@ static int by_promise(const void *a, const void *b)
     return (x->b > y->b) - (x->b < y->b);
 }
 
-/* Pairs to follow: all that meet, or all where none does. */
-static int32_t list_pairs(brancher *b, const int32_t *live, int32_t n, pair *out)
+/* Among the `most` best ones, in order, if it is one of them. */
+static void keep_best(pair *best, int32_t *n, int32_t most, const pair *one)
 {
-    int32_t found = 0;
+    int32_t at = *n;
+    if (at == most && by_promise(one, &best[at - 1]) >= 0) return;
+    if (at == most) at--;
+    else ++*n;
+    for (; at && by_promise(one, &best[at - 1]) < 0; at--) best[at] = best[at - 1];
+    best[at] = *one;
+}
+
+/* Pairs to follow: all that meet, or all where none does; the most promising ones of them. */
+static int list_pairs(brancher *b, const int32_t *live, int32_t n, pair *out, int32_t *n_out)
+{
+    int64_t found = 0;
+    *n_out = 0;
     for (int outer = 0; outer < 2 && !found; outer++)
-        for (int32_t i = 0; i < n; i++)
+        for (int32_t i = 0; i < n; i++) {
+            EJ_TRY(ej_job_poll(b->job, EJ_STAGE_PATH, -1));
             for (int32_t k = i + 1; k < n; k++) {
                 pair one = {.a = i, .b = k};
-                if (measure(b, live[i], live[k], &one) || outer) out[found++] = one;
+                if (!measure(b, live[i], live[k], &one) && !outer) continue;
+                found++;
+                if (b->branches) keep_best(out, n_out, b->branches, &one);
+                else out[(*n_out)++] = one;
             }
+        }
     b->looks += found;
-    qsort(out, (size_t)found, sizeof *out, by_promise);
-    return b->branches && found > b->branches ? b->branches : found;
+    if (!b->branches) qsort(out, (size_t)*n_out, sizeof *out, by_promise);
+    return EINJIT_OK;
 }
 
 static void merge(brancher *b, int32_t x, int32_t y, int32_t to, int32_t sign)
@@ -108,9 +125,10 @@ static int descend(brancher *b, int32_t depth, double spent)
     }
     ej_arena memory;
     ej_arena_init(&memory, b->job->arena->allocator);
-    pair *pairs = EJ_NEW_ARRAY(&memory, pair, (size_t)n_live * (size_t)(n_live - 1) / 2);
-    int status = pairs ? EINJIT_OK : ej_no_memory(b->job->err);
-    int32_t n_pairs = pairs ? list_pairs(b, live, n_live, pairs) : 0;
+    size_t room = b->branches ? (size_t)b->branches : (size_t)n_live * (size_t)(n_live - 1) / 2;
+    int32_t n_pairs = 0;
+    pair *pairs = EJ_NEW_ARRAY(&memory, pair, room);
+    int status = pairs ? list_pairs(b, live, n_live, pairs, &n_pairs) : ej_no_memory(b->job->err);
     for (int32_t i = 0; i < n_pairs && !status; i++) {
         int32_t x = live[pairs[i].a], y = live[pairs[i].b], *next = live + n, n_next = 0;
         double sum = ej_log2_add(spent, pairs[i].work);

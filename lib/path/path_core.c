@@ -175,5 +175,6 @@ int ej_core_reduce(ej_core *out, const ej_core *core, const uint64_t *terms, con
 
 size_t ej_core_tree_words(const ej_network *network)
 {
-    return 2 * (size_t)network->n_terms * (((size_t)network->n_labels + 63) / 64);
+    size_t words = ((size_t)network->n_labels + 63) / 64;
+    return 2 * (size_t)network->n_terms * (words ? words : 1);
 }

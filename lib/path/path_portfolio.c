@@ -229,7 +229,7 @@ static int search_tree(ej_path *out, const ej_network *network, const plan *p, c
     ej_core core;
     ej_simple simple;
     whole w;
-    search s;
+    search s = {0}; /* where simplifying leaves one operand there are no steps */
     ej_effort most = without_end(effort);
     EJ_TRY(ej_core_make(&core, network, job));
     EJ_TRY(begin_whole(&w, &core, job));

@@ -83,6 +83,7 @@ static int push(ej_greedy *g, ej_scored item)
 static int push_pairs(ej_greedy *g, int32_t id, int32_t least)
 {
     int32_t looked = 0;
+    EJ_TRY(ej_job_poll(g->job, EJ_STAGE_PATH, -1));
     g->stamp[id] = ++g->now;
     for (int32_t w = 0; w < g->core->words; w++) {
         for (uint64_t bits = bits_of(g, id)[w]; bits; bits &= bits - 1) {
@@ -115,15 +116,22 @@ static int32_t contract(ej_greedy *g, int32_t a, int32_t b, ej_path_step *steps)
         bits_of(g, c)[w] = kept;
         g->size[c] += ej_weigh_word(g->core, w, kept);
         for (uint64_t both = x[w] & y[w]; both; both &= both - 1) g->left[64 * w + ej_lowest_bit(both)]--;
-        for (; kept; kept &= kept - 1) {
-            int32_t label = 64 * w + ej_lowest_bit(kept);
-            g->users[label][g->n_users[label]++] = c;
-        }
     }
     return c;
 }
 
-/* Outer products of what is left, smallest first. */
+/* A result joins the users of its labels; lists have room for one more than they begin with, and pushing pairs drops dead ones. */
+static int push_result(ej_greedy *g, int32_t id)
+{
+    for (int32_t w = 0; w < g->core->words; w++)
+        for (uint64_t bits = bits_of(g, id)[w]; bits; bits &= bits - 1) {
+            int32_t label = 64 * w + ej_lowest_bit(bits);
+            g->users[label][g->n_users[label]++] = id;
+        }
+    return push_pairs(g, id, 0);
+}
+
+/* Outer products of what is left, smallest first; no two have a label in common, so nobody looks at users any more. */
 static int multiply_rest(ej_greedy *g, ej_path_step *steps)
 {
     for (int32_t id = 0; id < g->core->n + g->made; id++)
@@ -157,7 +165,7 @@ int ej_greedy_steps(ej_greedy *g, ej_path_step *steps, double weight, double noi
     for (int32_t t = 0; t < core->n; t++) EJ_TRY(push_pairs(g, t, t + 1));
     while (g->heap.n) {
         ej_scored next = ej_heap_pop(&g->heap);
-        if (!g->dead[next.a] && !g->dead[next.b]) EJ_TRY(push_pairs(g, contract(g, next.a, next.b, steps), 0));
+        if (!g->dead[next.a] && !g->dead[next.b]) EJ_TRY(push_result(g, contract(g, next.a, next.b, steps)));
     }
     return multiply_rest(g, steps);
 }

@@ -132,6 +132,7 @@ int ej_simplify(ej_simple *out, const ej_core *core, double most_step, ej_job *j
     if (!out->first.steps) return ej_no_memory(job->err);
     while (s.head != s.tail) {
         int32_t a = s.queue[s.head];
+        EJ_TRY(ej_job_poll(job, EJ_STAGE_PATH, -1));
         s.head = (s.head + 1) % ((size_t)core->n + 1);
         s.queued[a] = false;
         if (s.into[a] != a) continue;

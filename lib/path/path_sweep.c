@@ -106,17 +106,19 @@ int ej_sweep_steps(const ej_core *core, ej_path_step *steps, double noise, uint6
     s.left = EJ_NEW_ARRAY(&memory, int32_t, n_labels);
     s.queue = EJ_NEW_ARRAY(&memory, int32_t, n);
     bool ok = s.front && s.taken && s.near && s.left && s.queue;
+    int status = ok ? EINJIT_OK : ej_no_memory(job->err);
     if (ok) {
         if (n_labels) memcpy(s.left, core->uses, n_labels * sizeof *s.left);
         int32_t last = far_operand(&s);
         take(&s, last);
-        for (int32_t made = 0; made + 1 < core->n; made++) {
+        for (int32_t made = 0; made + 1 < core->n && !status; made++) {
             int32_t t = next_operand(&s);
             steps[made] = (ej_path_step){last, t};
             last = core->n + made;
             take(&s, t);
+            status = ej_job_poll(job, EJ_STAGE_PATH, -1);
         }
     }
     ej_arena_free(&memory);
-    return ok ? EINJIT_OK : ej_no_memory(job->err);
+    return status;
 }

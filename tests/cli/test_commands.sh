@@ -442,6 +442,27 @@ code=$?
 [ $code = 1 ] || fail "an interrupted search ended with $code"
 says 'E_INTERRUPTED: interrupted by the caller' err; quiet out
 
+# and a path search that has nothing to show for it yet: this one takes seconds, and tells of no trials
+awk 'BEGIN {
+    printf "{\"inputs\": ["
+    for (t = 0; t < 512; t++) {
+        printf "%s[", t ? ", " : ""
+        for (i = 0; i < 12; i++) printf "%s\"l%d\"", i ? ", " : "", (t * 577 + i * 1009 + i * i * t) % 3000 # mostly two of each
+        printf "]"
+    }
+    printf "], \"output\": [], \"size_dict\": {"
+    for (l = 0; l < 3000; l++) printf "%s\"l%d\": 2", l ? ", " : "", l
+    print "}}"
+}' >long.json
+"$einjit" path long.json --strategy branch-1 >out 2>err </dev/null &
+pid=$!
+sleep 1
+kill -INT $pid
+wait $pid
+code=$?
+[ $code = 1 ] || fail "an interrupted path search ended with $code"
+says 'E_INTERRUPTED: interrupted by the caller' err; quiet out
+
 # the cache on disk
 unset EINJIT_CACHE_DIR
 export XDG_CACHE_HOME=$work/caches

@@ -381,6 +381,36 @@ static void waiters_try_again_after_passing_trouble(void **state)
     einjit_context_release(context);
 }
 
+typedef struct tryer {
+    maker maker;
+    atomic_bool *over;
+    int wrong;
+} tryer;
+
+static void *try_again_and_again(void *argument)
+{
+    tryer *t = argument;
+    einjit_kernel *kernel = NULL;
+    for (int i = 0; i < 100000 && !atomic_load(t->over); i++) t->wrong += get(&t->maker, 1, &kernel, NULL) != t->maker.fail;
+    atomic_store(t->over, true);
+    return NULL;
+}
+
+/* Also at the moment when that trouble is published and not yet taken out. */
+static void nobody_is_given_the_passing_trouble_of_another(void **state)
+{
+    (void)state;
+    einjit_context *context = context_of(0);
+    pthread_t threads[2];
+    atomic_bool over = false;
+    tryer tryers[2] = {{{.context = context, .fail = EINJIT_E_INTERRUPTED, .fail_times = -1}, &over, 0},
+                       {{.context = context, .fail = EINJIT_E_NOMEM, .fail_times = -1}, &over, 0}};
+    for (int t = 0; t < 2; t++) assert_int_equal(pthread_create(&threads[t], NULL, try_again_and_again, &tryers[t]), 0);
+    for (int t = 0; t < 2; t++) pthread_join(threads[t], NULL);
+    for (int t = 0; t < 2; t++) assert_int_equal(tryers[t].wrong, 0);
+    einjit_context_release(context);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -398,6 +428,7 @@ int main(void)
         cmocka_unit_test(one_make_however_many_threads_ask),
         cmocka_unit_test(threads_evict_and_clear_under_each_other),
         cmocka_unit_test(waiters_try_again_after_passing_trouble),
+        cmocka_unit_test(nobody_is_given_the_passing_trouble_of_another),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -258,6 +258,29 @@ static void logarithms_find_the_order_that_numbers_find(void **state)
     }
 }
 
+/* Each result of an outer product has the labels of both: they must not pile up where labels list their operands. */
+static void outer_products_of_many_operands(void **state)
+{
+    (void)state;
+    enum { N = 64 };
+    for (int i = 0; i < N_SEARCHES; i++) {
+        fixture f;
+        fixture_open(&f, 0);
+        random_network(&f, N, N, 1);
+        f.net.out.n = 0;
+        for (int32_t t = 0; t < N; t++) {
+            ((ej_term *)f.net.terms)[t].n = 0;
+            ((int64_t *)f.net.extents)[t] = 2;
+            add((ej_term *)&f.net.terms[t], t);
+            add(&f.net.out, t);
+        }
+        assert_int_equal(search(&f, searches[i]), EINJIT_OK);
+        check_path(&f);
+        assert_true(fabs(f.path.log2_largest - N) < 1e-9);
+        fixture_close(&f);
+    }
+}
+
 static void a_seed_and_a_number_of_trials_decide_the_path(void **state)
 {
     (void)state;
@@ -330,6 +353,74 @@ static void a_clock_ends_a_search(void **state)
     fixture_close(&f);
 }
 
+/* Asked at every poll, not every few milliseconds; ends the search at one of them. */
+typedef struct asker {
+    ej_progress progress;
+    int calls, stop_at;
+} asker;
+
+static int ask(void *user, const char *stage, double done)
+{
+    asker *a = user;
+    assert_string_equal(stage, "path");
+    assert_true(done <= 1);
+    a->progress.next_ns = 0;
+    return ++a->calls == a->stop_at;
+}
+
+static void ask_from_now_on(fixture *f, asker *a, int stop_at)
+{
+    *a = (asker){.progress = {.hook = ask, .user = a}, .stop_at = stop_at};
+    f->job.progress = &a->progress;
+}
+
+/* Between two polls nothing looks at more than an operand or a label: a search of n operands asks at least n times. */
+static void all_searches_ask_often_and_can_be_interrupted(void **state)
+{
+    (void)state;
+    enum { N = 60, PARTS = 6 };
+    static const char *const all[] = {"branch-all", "branch-1", "greedy", "auto", "partition:trials=1", "eliminate:trials=1",
+                                      "random-greedy:trials=1"};
+    fixture f;
+    asker a;
+    ej_core core;
+    ej_simple simple;
+    ej_greedy *greedy;
+    fixture_open(&f, 11);
+    random_network(&f, N, 3 * N, 3);
+    ej_path_step *steps = EJ_NEW_ARRAY(&f.arena, ej_path_step, N);
+    assert_int_equal(ej_core_make(&core, &f.net, &f.job), EINJIT_OK);
+    assert_int_equal(ej_greedy_new(&greedy, &core, &f.job), EINJIT_OK);
+    for (int part = 0; part < PARTS; part++)
+        for (int stop = 0; stop < 2; stop++) {
+            int status = EINJIT_OK;
+            ask_from_now_on(&f, &a, stop ? N / 2 : -1);
+            if (part == 0) status = ej_greedy_steps(greedy, steps, 1, 0.5, &f.random);
+            if (part == 1) status = ej_bisect_steps(&core, steps, 0.3, &f.random, &f.job);
+            if (part == 2) status = ej_eliminate_steps(&core, steps, 1, 0.5, &f.random, &f.job);
+            if (part == 3) status = ej_sweep_steps(&core, steps, 0.5, &f.random, &f.job);
+            if (part == 4) status = ej_simplify(&simple, &core, 1000, &f.job);
+            if (part == 5) status = search(&f, "branch-2");
+            assert_int_equal(status, stop ? EINJIT_E_INTERRUPTED : EINJIT_OK);
+            if (!stop && a.calls < N - 1) fail_msg("part %d asks %d times", part, a.calls);
+        }
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        ask_from_now_on(&f, &a, 40);
+        assert_int_equal(search(&f, all[i]), EINJIT_E_INTERRUPTED);
+        assert_int_equal(a.calls, 40);
+    }
+    fixture_close(&f);
+}
+
+/* Operands without a label take room in trees, too: a search of very many of them keeps to lists. */
+static void operands_without_labels_count_as_a_word_each(void **state)
+{
+    (void)state;
+    const ej_network none = {.n_terms = 1000}, one = {.n_terms = 1000, .n_labels = 1};
+    assert_int_equal(ej_core_tree_words(&none), 2000);
+    assert_int_equal(ej_core_tree_words(&one), 2000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -337,9 +428,12 @@ int main(void)
         cmocka_unit_test(trees_cost_what_lists_count_after_every_move),
         cmocka_unit_test(simplified_paths_are_whole),
         cmocka_unit_test(logarithms_find_the_order_that_numbers_find),
+        cmocka_unit_test(outer_products_of_many_operands),
         cmocka_unit_test(a_seed_and_a_number_of_trials_decide_the_path),
         cmocka_unit_test(searches_tell_and_can_be_stopped),
         cmocka_unit_test(a_clock_ends_a_search),
+        cmocka_unit_test(all_searches_ask_often_and_can_be_interrupted),
+        cmocka_unit_test(operands_without_labels_count_as_a_word_each),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

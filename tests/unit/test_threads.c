@@ -2,6 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -134,11 +135,45 @@ static void threads_run_one_kernel(void **state)
     einjit_graph_destroy(graph);
 }
 
+/* Each thread has a program of its own; all of them are one kernel, which is found and renamed while others hold it. */
+static void *rename_one_kernel(void *argument)
+{
+    worker *w = argument;
+    char text[80], name[16];
+    float a[3] = {1, 2, 3}, c[3];
+    einjit_tensor in = F32(a, 3), out = F32(c, 3);
+    einjit_graph *graph = NULL;
+    einjit_kernel *kernel = NULL;
+    const einjit_compile_options options = {.struct_bytes = sizeof options, .open = name};
+    snprintf(name, sizeof name, "z%u", w->seed);
+    snprintf(text, sizeof text, "def f%u(a: f32[%s]):\n    return a + a\n", w->seed, name);
+    if (einjit_graph_parse(&graph, w->context, text, SIZE_MAX, NULL)) w->wrong++;
+    pthread_barrier_wait(w->start);
+    for (int round = 0; round < ROUNDS && graph; round++) {
+        if (einjit_compile(&kernel, w->context, graph, 1, &in, 0, NULL, &options, NULL)) return w->wrong++, NULL;
+        const char *open = einjit_kernel_open_name(kernel, 0);
+        w->wrong += !open || strcmp(open, name) || einjit_run(kernel, 1, &in, 1, &out, NULL) || c[2] != 6;
+        einjit_kernel_release(kernel);
+    }
+    einjit_graph_destroy(graph);
+    return NULL;
+}
+
+static void threads_share_a_kernel_under_names_of_their_own(void **state)
+{
+    CONTEXT_OR_SKIP(context);
+    einjit_statistics statistics;
+    run_threads(context, rename_one_kernel, chain, NULL);
+    einjit_context_statistics(context, &statistics);
+    assert_int_equal(statistics.misses, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         ON_BOTH(threads_share_a_context),
         ON_BOTH(threads_run_one_kernel),
+        ON_BOTH(threads_share_a_kernel_under_names_of_their_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
