@@ -20,6 +20,8 @@ typedef struct ej_leaf_cost {
 int ej_nest_cost_of(ej_nest_cost *out, const ej_nest *nest, const ej_target *target, ej_arena *arena);
 /* A JSON object on a line. */
 void ej_nest_cost_print(ej_text *text, const ej_nest *nest, const ej_nest_cost *cost);
+/* Some function of the expression is code of its own, which is called for each vector. */
+bool ej_nest_calls(const ej_expr *expr);
 /* `range`: by axis, how many values the leaf covers (nest_cost_leaf.c). */
 void ej_nest_cost_leaf(ej_leaf_cost *out, const ej_nest *nest, int32_t leaf, const double *range);
 

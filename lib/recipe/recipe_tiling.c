@@ -7,6 +7,8 @@
  */
 #include "recipe_tiling.h"
 
+#include "nest_cost.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -127,12 +129,19 @@ static int streams_rows(const ej_schedule *s, const ej_statement *st, int32_t la
     return found;
 }
 
+/* Code for several vectors at once would be longer, and no faster: exp of 1000 c64 compiles in 13.4 ms and runs 3.4 us with three,
+ * 10.4 ms and 2.6 us with one (Zen 4). */
+static bool is_long(const ej_statement *st)
+{
+    return st->expr.n > 12 || ej_nest_calls(&st->expr);
+}
+
 static void set_rows(ej_tiling *t, const ej_schedule *s, const ej_statement *st, int32_t row_axis)
 {
     int64_t extent = ej_nominal_extent(s, row_axis);
     const ej_target *target = s->job->target;
     bool contraction = st->reduce != EJ_REDUCE_NONE;
-    int32_t most = contraction ? target->tile_rows : 4;
+    int32_t most = contraction ? target->tile_rows : ej_nest_calls(&st->expr) ? 1 : 4;
     if (t->vectors < target->tile_vectors && contraction && !t->lane_reduced) most = most * 4 / 3;
     if (ej_dtype_is_complex(s->buffers[st->out.buffer].plan.dtype)) most = most > 2 ? most / 2 : 1;
     if (t->lane_axis >= 0 && most > 4 && spreads(st, t->lane_axis, t->lanes)) most = 4;
@@ -163,8 +172,8 @@ static void consider_lane_axis(ej_tiling *best, int32_t axis, int32_t rows, cons
         t.lanes = ej_rule_lanes(s, st, extent);
         t.lane_reduced = ej_statement_reduces(st, axis);
         if (t.lanes < 2) return;
-        bool small_expr = st->expr.n <= 12;
-        int32_t most = st->reduce != EJ_REDUCE_NONE ? s->job->target->tile_vectors : small_expr ? 4 : 1;
+        bool sums = st->reduce != EJ_REDUCE_NONE;
+        int32_t most = sums ? s->job->target->tile_vectors : is_long(st) ? 1 : 4;
         if (t.lane_reduced || spreads(st, axis, t.lanes)) most = 1;
         t.vectors = even_piece((extent + t.lanes - 1) / t.lanes, most);
         if (s->axes[axis].extent.e && t.vectors > 2) t.vectors = 2;
