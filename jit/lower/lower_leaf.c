@@ -124,6 +124,16 @@ static bool is_product_sum(const ej_leaf *leaf)
            last->dtype == leaf->dst.buffer->dtype && (kind == EJ_KIND_FLOAT || kind == EJ_KIND_COMPLEX);
 }
 
+/* mask ? a : b of bool. Lanes of a that are masked off may be poison. LLVM 19 makes a select by a known mask a
+ * shuffle, and forgot on AVX2 that these lanes are b's: an `or` of all lanes was true without a look at any. */
+static ej_vec choose_bits(ej_lower *w, LLVMValueRef mask, ej_vec a, ej_vec b)
+{
+    LLVMBuilderRef builder = w->e->builder;
+    LLVMValueRef taken = LLVMBuildAnd(builder, LLVMBuildFreeze(builder, a.re, ""), mask, "");
+    LLVMValueRef kept = LLVMBuildAnd(builder, b.re, LLVMBuildNot(builder, mask, ""), "");
+    return (ej_vec){LLVMBuildOr(builder, taken, kept, ""), NULL};
+}
+
 /* acc (re NULL: nothing yet) with the term of this unroll number. */
 static ej_vec accumulate(ej_leaf *leaf, ej_tape *tape, int32_t unroll, const ej_lanes *lanes, ej_vec acc)
 {
@@ -144,7 +154,7 @@ static ej_vec accumulate(ej_leaf *leaf, ej_tape *tape, int32_t unroll, const ej_
     }
     if (!mask) return next;
     if (!acc.re) acc = ej_lower_neutral(w, reduce, dtype, lanes->n);
-    return ej_lower_select(w->e, mask, next, acc);
+    return dtype == EINJIT_BOOL ? choose_bits(w, mask, next, acc) : ej_lower_select(w->e, mask, next, acc);
 }
 
 /* One accumulator per result vector, live from its first to its last term. */

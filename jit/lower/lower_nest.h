@@ -230,7 +230,8 @@ typedef struct ej_operand {
 
 /* lower_tile.c: which digit values are in which lanes */
 bool ej_leaf_init(ej_leaf *leaf, ej_lower *w, int32_t node);
-bool ej_leaf_read_access(ej_leaf *leaf, ej_leaf_access *access, ej_at *at); /* of another access in the leaf; false: latched */
+/* Of any access in the leaf. False: a failure was latched. */
+bool ej_leaf_read_access(ej_leaf *leaf, ej_leaf_access *access, ej_at *at);
 bool ej_names_axis(const ej_access *access, int32_t axis);
 void ej_leaf_lanes(const ej_leaf *leaf, int32_t unroll, ej_lanes *out);
 int32_t ej_leaf_index(const ej_leaf *leaf, int32_t unroll, uint32_t set); /* unroll number counting only digits of set */
@@ -358,6 +359,8 @@ void ej_lower_stream_end(ej_lower *w); /* at the end of a nest: such stores are 
 /* lower_run.c: a loop, or leaf, that copies one piece of memory past the caches; false: it is none, nothing was emitted. */
 bool ej_lower_run(ej_lower *w, int32_t id);
 bool ej_is_streamed_copy(const ej_lower *w, const ej_nest_node *leaf); /* from memory to memory, as it is */
+/* 0: the access does not move along the axis; -1: by how much is not a number. */
+int64_t ej_stride_along(const ej_access *access, int32_t axis);
 /* lower_direct.c: a loop placed a buffer; begins what lasts until its place is left. */
 void ej_direct_begin(ej_lower *w, int32_t loop, int32_t buffer);
 LLVMValueRef ej_direct_condition(const ej_lower *w, int32_t node); /* under which a node is needed; NULL: always */

@@ -41,8 +41,7 @@ static bool is_linear(const ej_access *access)
     return true;
 }
 
-/* 0: the access does not move along the axis; -1: by how much is not a number. */
-static int64_t stride_of(const ej_access *access, int32_t axis)
+int64_t ej_stride_along(const ej_access *access, int32_t axis)
 {
     for (int32_t t = 0; t < access->n_terms; t++)
         if (access->terms[t].axis == axis) return access->terms[t].stride.e ? -1 : access->terms[t].stride.n;
@@ -54,8 +53,8 @@ static int32_t axis_with(const ej_lower *w, const ej_nest_node *leaf, int64_t st
 {
     for (int32_t t = 0; t < leaf->dst.n_terms; t++) {
         int32_t axis = leaf->dst.terms[t].axis;
-        if (w->ranges[axis].count != 1 && stride_of(&leaf->dst, axis) == stride &&
-            stride_of(&leaf->src[0], axis) == stride)
+        if (w->ranges[axis].count != 1 && ej_stride_along(&leaf->dst, axis) == stride &&
+            ej_stride_along(&leaf->src[0], axis) == stride)
             return axis;
     }
     return -1;
@@ -71,7 +70,7 @@ static int32_t ranges_beyond_one(const ej_lower *w, const ej_access *access)
 static bool is_looped_in_vain(const ej_lower *w, int32_t id, const ej_nest_node *leaf)
 {
     for (; w->nest->nodes[id].kind == EJ_NEST_LOOP; id = w->nest->nodes[id].child)
-        if (!stride_of(&leaf->dst, w->nest->nodes[id].axis)) return true;
+        if (!ej_stride_along(&leaf->dst, w->nest->nodes[id].axis)) return true;
     return false;
 }
 
@@ -210,8 +209,8 @@ bool ej_lower_run(ej_lower *w, int32_t id)
     int32_t leaf_id;
     LLVMValueRef factor;
     const ej_nest_node *leaf = leaf_below(w, id, &leaf_id);
-    if (!leaf || !ej_is_streamed_copy(w, leaf) || !is_linear(&leaf->dst) || !is_linear(&leaf->src[0]) || is_looped_in_vain(w, id, leaf))
-        return false;
+    if (!leaf || !ej_is_streamed_copy(w, leaf) || !is_linear(&leaf->dst) || !is_linear(&leaf->src[0])) return false;
+    if (is_looped_in_vain(w, id, leaf)) return false;
     int64_t elements = elements_of(w, leaf, &factor);
     int64_t bytes = elements * ej_dtypes[w->nest->buffers[leaf->dst.buffer].dtype].bytes;
     if (!elements || (!factor && bytes < EJ_RUN_LEAST)) return false;

@@ -29,7 +29,8 @@ static bool begin(ej_stream *s, ej_leaf *leaf)
 {
     ej_lower *w = leaf->w;
     *s = (ej_stream){.leaf = leaf, .at = EJ_LOWER_NEW(w, int64_t, leaf->unrolls),
-                     .flat = EJ_LOWER_NEW(w, LLVMValueRef, leaf->unrolls), .value = EJ_LOWER_NEW(w, ej_vec, leaf->unrolls)};
+                     .flat = EJ_LOWER_NEW(w, LLVMValueRef, leaf->unrolls),
+                     .value = EJ_LOWER_NEW(w, ej_vec, leaf->unrolls)};
     return s->at && s->flat && s->value;
 }
 
@@ -160,7 +161,8 @@ void ej_lower_streamed_unless(ej_leaf *leaf, ej_tape *tape, LLVMValueRef waits, 
         s.value[u] = ej_leaf_result(leaf, tape, u, &lanes);
         s.flat[u] = ej_lower_flat(w, leaf->dst.buffer->dtype, s.value[u], lanes.n);
     }
-    LLVMBasicBlockRef in = ej_lower_block(w, "wait"), direct = ej_lower_block(w, "direct"), after = ej_lower_block(w, "");
+    LLVMBasicBlockRef in = ej_lower_block(w, "wait"), direct = ej_lower_block(w, "direct");
+    LLVMBasicBlockRef after = ej_lower_block(w, "");
     LLVMBuildCondBr(b, waits, in, direct);
     LLVMPositionBuilderAtEnd(b, direct);
     if (whole) store_all(&s, s.bytes);

@@ -2,14 +2,14 @@
  *
  * Takes  a bound graph. Gives one without CHOOSE.
  *
- * A choice is judged by what the whole graph costs, node by node (choose_cost.c): nodes that other values need anyway are free
- * for it. The graph starts with every first alternative; choices are then looked at from the results to the inputs, and once
- * more while one of them changes. Counting uses makes a look as cheap as the alternatives are large.
+ * A choice is judged by what the whole graph costs, node by node (choose_cost.c): nodes that other values need anyway
+ * are free for it. The graph starts with every first alternative; choices are then looked at from the results to the
+ * inputs, and once more while one of them changes. Counting uses makes a look as cheap as the alternatives are large.
  *
  * What einsums come to share, and what is computed again in its readers, no node shows. So a graph that is small enough
- * (most_work) is decided as a whole and counted, for several sets of choices: those found from the first alternatives and from
- * the last ones, and then each choice made the other way. Of 4,913 random programs 149 have fewer operations by that, and 6
- * have more than when only nodes were looked at (prop_worth --count 5000 --lines).
+ * (most_work) is decided as a whole and counted, for several sets of choices: those found from the first alternatives
+ * and from the last ones, and then each choice made the other way. Of 4,913 random programs 149 have fewer operations
+ * by that, and 6 have more than when only nodes were looked at (prop_worth --count 5000 --lines).
  *
  * With random choices any alternative is taken; a program that is compiled as written gets the first ones.
  */
@@ -181,8 +181,8 @@ static int try_others(chooser *c, ej_count *best)
     return EINJIT_OK;
 }
 
-/* Nodes by themselves do not see what einsums come to share: a graph that is small enough is counted as a whole, for every
- * choice the one way and the other. */
+/* Nodes by themselves do not see what einsums come to share: a graph that is small enough is counted as a whole, for
+ * every choice the one way and the other. */
 static int choose(chooser *c, size_t n_choices)
 {
     ej_count best = {-1, -1};

@@ -7,8 +7,8 @@
  * Keeps  it where it is cheaper so, or is read by something else; other semirings and dtypes apart.
  *
  * One count decides (choose_trial.c): of the einsum and those who read it, by their best paths. Operations may not grow, and
- * the weight of operations and bytes must fall (cost_weight.c). From the results to the inputs, so that several levels are
- * taken in; in the end the whole graph is counted both ways.
+ * the weight of operations and bytes must fall (cost_weight.c). From the results to the inputs, so that several levels
+ * are taken in; in the end the whole graph is counted both ways.
  *
  * At this level labels are axes, and axes have extents: an axis of extent 1 is read at 0 whatever its label is. So operands
  * take over the labels of the place as they are. An output label of extent 1 meets a larger one: all axes under it are 1
@@ -290,7 +290,8 @@ static int decide(recomputer *r, ej_value v)
         r->dead[v] = done;
         if (done || u.n == 1) return EINJIT_OK;
     }
-    if (elements_of_operands(&r->now, inner) >= ej_cost_elements(inner)) return EINJIT_OK; /* it is there, and smaller */
+    double read = elements_of_operands(&r->now, inner);
+    if (read >= ej_cost_elements(inner)) return EINJIT_OK; /* the value is there, and smaller */
     for (int32_t i = 0; i < u.n; i++) EJ_TRY(try_users(r, v, 1, &u.list[i], false, &done));
     return EINJIT_OK;
 }

@@ -1,8 +1,8 @@
 /* choose_trial.c - what some nodes of a bound graph cost by themselves, under given paths: decided, shared, and counted.
  *
  * Takes  nodes of the graph, or others in their place; what they read from elsewhere counts as there.
- * Gives  operations and bytes (cost_node.c) of what comes out when these nodes are the whole program. Nothing is estimated,
- *        so a decision that is made by it keeps what it promises.
+ * Gives  operations and bytes (cost_node.c) of what comes out when these nodes are the whole program. Nothing is
+ *        estimated, so a decision that is made by it keeps what it promises.
  * Size   linear in the nodes that are tried, however large the graph is. Memory is used again by each trial.
  */
 #include <string.h>

@@ -1,8 +1,9 @@
-/* cost.h - operations and bytes, counted as einjit.h defines at einjit_cost, and what they weigh beside each other. Passes'
- * reports, decisions, plans and the evaluator of constants count with these functions, so that their figures compare.
+/* cost.h - operations and bytes, counted as einjit.h defines at einjit_cost, and what they weigh beside each other.
+ * Passes' reports, decisions, plans and the evaluator of constants count with these functions, so that their figures
+ * compare.
  *
- * Counts are doubles: infinite beyond what a double holds, never NaN. Open extents count as observed. No function fails but
- * for want of memory; all are pure and take one thread each.
+ * Counts are doubles: infinite beyond what a double holds, never NaN. Open extents count as observed. No function fails
+ * but for want of memory; all are pure and take one thread each.
  */
 #ifndef EJ_COST_H
 #define EJ_COST_H
@@ -29,11 +30,13 @@ static inline double ej_cost_each(double terms, bool sums)
 /* Of the node's value. */
 double ej_cost_elements(const ej_bound_node *node);
 double ej_cost_bytes(const ej_bound_node *node);
-/* One node of `bound`, or another one over its values: what it computes, reads and writes by itself. O(labels + axes^2). */
+/* One node of `bound`, or another one over its values: what it computes, reads and writes by itself.
+ * O(labels + axes^2). */
 ej_count ej_cost_node(const ej_bound *bound, const ej_bound_node *node);
 /* All that results need, every value by itself; of a CHOOSE the first alternative. Memory is the job's. O(graph). */
 int ej_cost_graph(ej_count *out, const ej_bound *bound, ej_job *job);
-/* einjit_cost.touched_bytes: bytes of inputs and results that every way of computing them reads and writes. O(graph). */
+/* einjit_cost.touched_bytes: bytes of inputs and results that every way of computing them reads and writes.
+ * O(graph). */
 int ej_cost_touched(double *out, const ej_bound *bound, ej_job *job);
 
 /* ---- cost_weight.c ---- */

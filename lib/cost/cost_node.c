@@ -32,7 +32,8 @@ double ej_cost_bytes(const ej_bound_node *node)
     return ej_cost_elements(node) * ej_dtypes[node->dtype].bytes;
 }
 
-/* Of the observed extents; along one value nothing is added. (ej_bound_sums asks for every extent that open ones may have.) */
+/* Of the observed extents; along one value nothing is added. (ej_bound_sums asks for every extent open ones may
+ * have.) */
 static bool sums(const ej_bound_node *node)
 {
     const ej_subscripts *s = node->subscripts;

@@ -5,10 +5,10 @@
  */
 #include "cost.h"
 
-/* Bytes that a core moves from a cache close by in the time of an operation. What is decided by it (alternatives, computing a
- * value again) trades passes over an intermediate, which was written just before, against operations. Little depends on
- * it: of the 4,913 random programs of `prop_worth --count 5000` two have more operations with 4; with 16 one has more,
- * two have fewer. */
+/* Bytes that a core moves from a cache close by in the time of an operation. What is decided by it (alternatives,
+ * computing a value again) trades passes over an intermediate, which was written just before, against operations.
+ * Little depends on it: of the 4,913 random programs of `prop_worth --count 5000` two have more operations with 4; with
+ * 16 one has more, two have fewer. */
 static const double bytes_an_operation = 8;
 
 double ej_cost_weight(ej_count count)

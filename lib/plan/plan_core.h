@@ -52,7 +52,7 @@ typedef struct ej_plan_value {
     ej_view place;
     ej_view view;        /* VIEW */
     ej_expr_op scalar;   /* SCALAR: the CONST op */
-    ej_plan_tape *tape;       /* PENDING: sources have the value's shape */
+    ej_plan_tape *tape;  /* PENDING: sources have the value's shape */
     bool taken;          /* ... some user has it, and goes on reading its sources */
     int32_t step;        /* VIEW: the step that wrote all of it and may still be extended; -1: none */
     int32_t *step_axes;  /* ... per axis of the value the step's axis, -1 where the extent is 1 */
@@ -119,7 +119,7 @@ typedef struct ej_emission {
     int32_t n_axes;
     const ej_axis *axes;
     const ej_view *out;    /* rank n_axes; what it says of reduced axes is not read */
-    const ej_plan_tape *tape;   /* sources of rank n_axes */
+    const ej_plan_tape *tape; /* sources of rank n_axes */
     int reduce;
     bool accumulate;
     ej_expr epilogue;

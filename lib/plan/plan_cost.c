@@ -30,7 +30,8 @@ static double iterations(const ej_step *step, bool kept)
 double ej_plan_step_operations(const ej_step *step)
 {
     double each = count_functions(&step->expr) + (step->reduce == EJ_REDUCE_NONE ? 0 : 1);
-    return ej_cost_loop(each, iterations(step, false)) + ej_cost_loop(count_functions(&step->epilogue), iterations(step, true));
+    double after = count_functions(&step->epilogue);
+    return ej_cost_loop(each, iterations(step, false)) + ej_cost_loop(after, iterations(step, true));
 }
 
 static double access_bytes(const ej_plan *plan, const ej_step *step, const ej_access *access)

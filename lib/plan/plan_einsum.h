@@ -22,7 +22,7 @@ typedef struct ej_einsum {
     bool pointwise;     /* sums nothing */
     int32_t n_parts;
     ej_part *parts;     /* operands that are no scalars */
-    ej_plan_tape scalars;    /* CONST ops */
+    ej_plan_tape scalars; /* CONST ops */
     int32_t *rank_of;   /* per label: where it stands in a result: output labels first, in their order */
     int32_t *axis_of;   /* per label: axis of the step, -1 */
     const uint32_t *letters; /* per label, for dumps */

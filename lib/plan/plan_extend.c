@@ -61,7 +61,8 @@ ej_value ej_plan_extensible(const ej_planner *p, ej_value v)
 {
     const ej_plan_tape *tape = p->values[v].tape;
     ej_value best = -1;
-    if (p->values[v].taken || EJ_LEFT_OUT(EXTEND_STEP)) return -1; /* what it reads would be written nowhere, and its first users would miss it */
+    if (EJ_LEFT_OUT(EXTEND_STEP)) return -1;
+    if (p->values[v].taken) return -1; /* what it reads would be written nowhere, and its first users would miss it */
     for (size_t s = 0; s < tape->n_src && !reads_place(&p->values[v]); s++) {
         if (!may_end(p, v, &tape->src[s])) continue;
         if (best < 0 || p->values[tape->src[s].whole].step > p->values[best].step) best = tape->src[s].whole;

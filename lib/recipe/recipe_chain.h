@@ -16,8 +16,9 @@ typedef struct ej_chain {
 } ej_chain;
 
 ej_chain ej_chain_of(const ej_schedule *s, const ej_statement *st, const ej_access *access);
-/* Grows the blocks (one an axis, at least 1 each) of the axes of a chain until they walk about `want` elements in one piece. Blocks
- * of 1 become multiples of `multiple` (one an axis), others multiples of themselves, unless they hold the whole axis. */
+/* Grows the blocks (one an axis, at least 1 each) of the axes of a chain until they walk about `want` elements in one
+ * piece. Blocks of 1 become multiples of `multiple` (one an axis), others multiples of themselves, unless they hold the
+ * whole axis. */
 void ej_chain_grow(const ej_schedule *s, const ej_chain *c, int64_t *block, double want, const int64_t *multiple);
 
 #endif

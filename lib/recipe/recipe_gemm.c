@@ -148,16 +148,17 @@ static int find(const ej_schedule *s, ej_product *g)
 
 /* ---- numbers ---- */
 
-/* The right operand comes from memory, and the few rows of the left one use each panel of it at once: packing would only copy it.
- * ce,deba->dcba in f64 on Zen 4, all extents 72: 102 ms packed, 80 in place; no pitch was found for which packing is faster, and
- * with 280 rows there is no difference. */
+/* The right operand comes from memory, and the few rows of the left one use each panel of it at once: packing would
+ * only copy it. ce,deba->dcba in f64 on Zen 4, all extents 72: 102 ms packed, 80 in place; no pitch was found for which
+ * packing is faster, and with 280 rows there is no difference. */
 static bool passes_by(const ej_schedule *s, const ej_product *g)
 {
     const ej_target *t = s->job->target;
     const ej_access *right = &s->statements[0].src[g->right];
     double bytes = ej_dtypes[s->buffers[right->buffer].plan.dtype].bytes;
     if (!g->plain || g->n_m != 1 || ej_product_is_open(s) || g->size_m > GEMM_FEW_ROWS) return false;
-    return g->size_m * g->size_k * bytes <= (double)t->l2_bytes / 4 && ej_rule_elements(s, right) * bytes > (double)t->l3_bytes;
+    if (g->size_m * g->size_k * bytes > (double)t->l2_bytes / 4) return false;
+    return ej_rule_elements(s, right) * bytes > (double)t->l3_bytes;
 }
 
 static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_RECIPE_NUMBERS])

@@ -1,15 +1,16 @@
 /* recipe_permute.c - copies and maps of one operand whose unit strides lie along different axes.
  *
  * Takes  a step that reduces nothing, with one source: unit stride along `from` in the source, along `to` in the result.
- * Gives  square register tiles: vectors along `from` are loaded, transposed, and stored as vectors along `to`; so many side by side
- *        as make a line, where the result goes past the caches. The tiles of one
- *        line of the source follow each other, so that it is read once even where rows lie a power of 2 apart. The axis with
- *        the next smallest stride of each side goes in blocks, so that pages are used for longer.
- *        Results that no cache holds are transposed in blocks, from where they go past the caches in pieces of the result
- *        (lower_run.c), whatever these are aligned to; where they are whole lines, without waiting in between (lower_direct.c).
- *        A block takes as many axes of either side as make up a piece, and is read as the source lies: of as many rows as a tile
- *        has a whole piece each, while the next pieces come into the L2. Blocks go in super-blocks that use a page of the
- *        source before they leave it, and pieces of the source follow each other in these.
+ * Gives  square register tiles: vectors along `from` are loaded, transposed, and stored as vectors along `to`; as many
+ *        side by side as make a line, where the result goes past the caches. The tiles of one line of the source follow
+ *        each other, so that it is read once even where rows lie a power of 2 apart. The axis with the next smallest
+ *        stride of each side goes in blocks, so that pages are used for longer.
+ *        Results that no cache holds are transposed in blocks, from where they go past the caches in pieces of the
+ *        result (lower_run.c), whatever these are aligned to; where they are whole lines, without waiting in between
+ *        (lower_direct.c). A block takes as many axes of either side as make up a piece, and is read as the source
+ *        lies: of as many rows as a tile has a whole piece each, while the next pieces come into the L2. Blocks go in
+ *        super-blocks that use a page of the source before they leave it, and pieces of the source follow each other in
+ *        these.
  */
 #include "recipe.h"
 #include "recipe_chain.h"
@@ -98,11 +99,12 @@ static void block(ej_schedule *s, int32_t axis, int64_t step)
 
 /* ---- staged blocks ---- */
 
-/* How blocks of a permutation nest: a block is transposed into the L1, a super-block reaches the pages that the TLB holds. */
+/* How blocks of a permutation nest: a block is transposed into a buffer, a super-block reaches the pages that the TLB
+ * holds. */
 typedef struct blocks {
     ej_chain in, out;
     int64_t *block, *wide, *multiple; /* per axis */
-    bool *of_source;       /* loops over the axis go with the source's order */
+    bool *of_source;                  /* loops over the axis go with the source's order */
 } blocks;
 
 /* Elements that blocks are multiples of: of a line, of a tile. */
@@ -210,7 +212,8 @@ static int32_t do_tiles(ej_schedule *s, const permute *p, const ej_layout *waiti
     return ej_do_loop(s, 0, p->from, n);
 }
 
-/* Blocks are transposed into the L1, from where runs of the result go past the caches; the next block is prefetched meanwhile. */
+/* Blocks are transposed into a buffer, from where runs of the result go past the caches; the next block is prefetched
+ * meanwhile. */
 static void run_staged(ej_schedule *s, const permute *p, int64_t n, int64_t across)
 {
     blocks b;

@@ -1,20 +1,21 @@
 /* recipe_pieces.c - copies and maps of one source that put rows in another order, with a result that no cache holds.
  *
- * Takes  a step that reduces nothing, with one source: both sides have unit stride along one axis, of rows from a line to some
- *        pages.
- * Gives  blocks of rows that follow each other in the result, which come from as many places of the source; the rows that follow
- *        those in the source are next, and come into the L2 meanwhile. So reads go on in several pages at a time, and whole
- *        pages are used before they are left. Blocks go past the caches in one piece (lower_run.c), whatever that is aligned
- *        to; where it is whole lines, without waiting in between (lower_direct.c). 75x96x16x464 f32 to 16x75x96x464 on Zen
- *        4: 38 ms row by row in the result's order, 17 so.
+ * Takes  a step that reduces nothing, with one source: both sides have unit stride along one axis, of rows from a line
+ *        to some pages.
+ * Gives  blocks of rows that follow each other in the result, which come from as many places of the source; the rows
+ *        that follow those in the source are next, and come into the L2 meanwhile. So reads go on in several pages at a
+ *        time, and whole pages are used before they are left. Blocks go past the caches in one piece (lower_run.c),
+ *        whatever that is aligned to; where it is whole lines, without waiting in between (lower_direct.c).
+ *        75x96x16x464 f32 to 16x75x96x464 on Zen 4: 38 ms row by row in the result's order, 17 so.
  * Not here: longer rows (recipe_map.c), rows through tables (recipe_rows.c).
  */
 #include "recipe.h"
 #include "recipe_chain.h"
 
-enum { PIECES_LEAST = 64, PIECES_MOST = 16 << 10 };                /* bytes of a row */
-enum { PIECES_ROWS = 16, PIECES_FEWEST = 4, PIECES_OUT = 16 << 10 }; /* rows of a block at most, at least; bytes of it */
-enum { PIECES_PAGE = 4096, PIECES_AHEAD = 512, PIECES_VECTORS = 8 }; /* bytes of the source; ahead, at least; of a tile */
+enum { PIECES_LEAST = 64, PIECES_MOST = 16 << 10 }; /* bytes of a row */
+enum { PIECES_ROWS = 16, PIECES_FEWEST = 4, PIECES_OUT = 16 << 10 }; /* rows of a block: most, fewest; its bytes */
+enum { PIECES_PAGE = 4096, PIECES_AHEAD = 512 };   /* bytes of the source: in a block; prefetched ahead, at least */
+enum { PIECES_VECTORS = 8 };                       /* of a tile, at most */
 
 static bool matches(const ej_schedule *s)
 {
@@ -22,11 +23,14 @@ static bool matches(const ej_schedule *s)
     int32_t unit = ej_access_unit_axis(&st->out);
     if (st->reduce != EJ_REDUCE_NONE || st->accumulate || st->epilogue.n || st->n_src != 1 || unit < 0) return false;
     if (unit != ej_access_unit_axis(&st->src[0]) || st->src[0].buffer == st->out.buffer || s->n_axes < 3) return false;
-    for (int32_t a = 0; a < s->n_axes; a++)
-        if (ej_statement_has_table(st, a) || !ej_access_moves(&st->out, a) || !ej_access_moves(&st->src[0], a)) return false;
+    for (int32_t a = 0; a < s->n_axes; a++) {
+        bool moves = ej_access_moves(&st->out, a) && ej_access_moves(&st->src[0], a);
+        if (!moves || ej_statement_has_table(st, a)) return false;
+    }
     ej_size row = s->axes[unit].extent;
-    int64_t bytes = ej_dtypes[s->buffers[st->out.buffer].plan.dtype].bytes;
-    if (row.e || row.n < 1 || row.n > PIECES_MOST / bytes || s->buffers[st->out.buffer].plan.dtype == EINJIT_BOOL) return false;
+    int dtype = s->buffers[st->out.buffer].plan.dtype;
+    int64_t bytes = ej_dtypes[dtype].bytes;
+    if (row.e || row.n < 1 || row.n > PIECES_MOST / bytes || dtype == EINJIT_BOOL) return false;
     return ej_job_random(s->job) || (row.n * bytes >= PIECES_LEAST && ej_rule_is_large(s, st));
 }
 
@@ -47,8 +51,9 @@ static bool find_blocks(const ej_schedule *s, int32_t unit, int64_t bytes, block
 {
     const ej_statement *st = &s->statements[0];
     int64_t *one = EJ_JOB_ARRAY(s->job, int64_t, s->n_axes), row = s->axes[unit].extent.n;
-    *b = (blocks){ej_chain_of(s, st, &st->src[0]), ej_chain_of(s, st, &st->out), EJ_JOB_ARRAY(s->job, int64_t, s->n_axes),
-                  EJ_JOB_ARRAY(s->job, int64_t, s->n_axes)};
+    *b = (blocks){.in = ej_chain_of(s, st, &st->src[0]), .out = ej_chain_of(s, st, &st->out)};
+    b->of_result = EJ_JOB_ARRAY(s->job, int64_t, s->n_axes);
+    b->of_source = EJ_JOB_ARRAY(s->job, int64_t, s->n_axes);
     if (!one || !b->of_result || !b->of_source) return false;
     for (int32_t a = 0; a < s->n_axes; a++) b->of_result[a] = b->of_source[a] = one[a] = 1;
     b->of_result[unit] = b->of_source[unit] = row;
@@ -59,7 +64,8 @@ static bool find_blocks(const ej_schedule *s, int32_t unit, int64_t bytes, block
     return true;
 }
 
-/* Loops over what blocks there are of the source, of the result; inside, over what follows in the source. Gives the innermost. */
+/* Loops over what blocks there are of the source, of the result; inside, over what follows in the source. Gives the
+ * innermost. */
 static int32_t do_blocks(ej_schedule *s, int32_t unit, const blocks *b)
 {
     int32_t at = EJ_AT_ROOT;

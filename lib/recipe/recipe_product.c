@@ -316,8 +316,8 @@ static double bytes_of_source(const ej_schedule *s, int32_t source)
     return ej_rule_elements(s, access) * ej_dtypes[s->buffers[access->buffer].plan.dtype].bytes;
 }
 
-/* How far ahead the part of an operand lies that the tiles need next: the next rows or panel; where the lanes are all in a block
- * that the L2 holds, the same panel of the next block. */
+/* How far ahead the part of an operand lies that the tiles need next: the next rows or panel; where the lanes are all
+ * in a block that the L2 holds, the same panel of the next block. */
 static bool part_ahead(const ej_schedule *s, const ej_product *p, int32_t source, int64_t count, int64_t *ahead)
 {
     const ej_access *access = &s->statements[0].src[source];

@@ -52,10 +52,10 @@ void ej_product_choose_tile(const ej_schedule *s, const ej_product *p, int32_t l
                             int64_t *vectors);
 /* The tile rewrite: rows x vectors x lanes. */
 void ej_do_product_tile(ej_schedule *s, const ej_product *p, int64_t rows, int64_t vectors, int32_t lanes);
-/* Hints of statement 0 with a register tile of `rows` x `width`. Of the operands that are read in place and come from memory, the
- * larger is prefetched a tile ahead; rows or width is 0 where the left or right one is packed. Results that are stored at once
- * (`at_once`) go past the caches where the L3 has no room for them. 72^3 x 72 times 72 x 72 f64 on Zen 4: with neither 113 ms, past
- * the caches 103, with both 77. */
+/* Hints of statement 0 with a register tile of `rows` x `width`. Of the operands that are read in place and come from
+ * memory, the larger is prefetched a tile ahead; rows or width is 0 where the left or right one is packed. Results that
+ * are stored at once (`at_once`) go past the caches where the L3 has no room for them. 72^3 x 72 times 72 x 72 f64 on
+ * Zen 4: with neither 113 ms, past the caches 103, with both 77. */
 void ej_do_product_hints(ej_schedule *s, const ej_product *p, int64_t rows, int64_t width, bool at_once);
 /* A block of an extent: a multiple of `multiple`, at most `most` or little more. One that divides the extent leaves no rest,
  * which would be a second copy of the code inside; where there is none, all blocks are about the same size. */

@@ -43,8 +43,8 @@ static bool matches(const ej_schedule *s)
     thin t;
     if (!find(s, &t)) return false;
     const ej_product *p = &t.product;
-    /* The operand is larger than the result, several terms of it lie on a page, and it is read once: the rows of one axis are all
-     * that use it, and a panel of one value of the outermost summed axis stays in the L2. */
+    /* The operand is larger than the result, several terms of it lie on a page, and it is read once: the rows of one
+     * axis are all that use it, and a panel of one value of the outermost summed axis stays in the L2. */
     double panel = p->size_k / (double)s->axes[p->k[0]].extent.n * THIN_VECTORS_LEAST * s->job->target->vector_bytes;
     bool once = p->n_m == 1 && panel <= THIN_PANEL_BYTES;
     bool streams = once && p->size_k >= p->size_m && !ej_product_terms_apart(s, p);

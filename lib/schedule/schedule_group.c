@@ -66,7 +66,8 @@ static int copy_step(ej_statement *out, const ej_step *step, ej_arena *arena)
 int ej_schedule_begin(ej_schedule *out, const ej_step *step, const ej_plan *plan, ej_sizes *sizes, ej_job *job)
 {
     ej_arena *arena = job->arena;
-    EJ_TRY(ej_job_poll(job, EJ_STAGE_SCHEDULE, plan->n_steps ? (double)(step - plan->steps) / (double)plan->n_steps : 1));
+    double done = plan->n_steps ? (double)(step - plan->steps) / (double)plan->n_steps : 1;
+    EJ_TRY(ej_job_poll(job, EJ_STAGE_SCHEDULE, done));
     *out = (ej_schedule){.name = step->name, .ordered = step->ordered, .job = job, .sizes = sizes, .n_axes = step->n_axes};
     out->axes = EJ_NEW_ARRAY(arena, ej_axis, (size_t)step->n_axes);
     if (!out->axes || !EJ_PUSH_ROOM(arena, out->statements, out->cap_statements, 0) ||

@@ -1,10 +1,11 @@
 /* prop_worth.c - what each pass, decision and option is worth: what programs cost when it is left out.
  *
  * usage: prop_worth [--count N] [--gradients N] [--table] [--lines] [--only NAME] [--program NAME]
- * Programs: written ones (sized_programs.h), opt_einsum_fx's graphs (where the shared folder is), gradients of both and of N random
- * programs, and N random programs. Cost is what einjit_plan_cost counts: operations, and bytes moved. A pass or an option that
- * makes no program dearer when it is left out fails the test: it has to go. --table prints all numbers as Markdown, for
- * lib/README.md; --lines prints every program's operations and bytes with everything in, to compare two commits by diff;
+ * Programs: written ones (sized_programs.h), opt_einsum_fx's graphs (where the shared folder is), gradients of both and
+ * of N random programs, and N random programs. Cost is what einjit_plan_cost counts: operations, and bytes moved. A
+ * pass or an option that makes no program dearer when it is left out fails the test: it has to go. --table prints all
+ * numbers as Markdown, for lib/README.md; --lines prints every program's operations and bytes with everything in, to
+ * compare two commits by diff;
  * --lines --only NAME adds what they are without that one; --program prints one program's text.
  */
 #include <math.h>

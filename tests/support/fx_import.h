@@ -11,8 +11,8 @@
  * that has no counterpart. */
 bool fx_import(ej_text *out, const json_t *nodes, const json_t *shapes, char *why, size_t n_why);
 
-/* The file of such graphs. Python writes Infinity and NaN as bare words, which JSON does not have: they become strings. NULL:
- * it is not there, or no JSON. The caller's, json_decref. */
+/* The file of such graphs. Python writes Infinity and NaN as bare words, which JSON does not have: they become strings.
+ * NULL: it is not there, or no JSON. The caller's, json_decref. */
 json_t *fx_load(const char *path, json_error_t *error);
 
 #endif

@@ -1,5 +1,5 @@
-/* pass_support.h - what passes make of a program text, as text: for tests that need more than a case in tests/passes/ says.
- * (Graphs that are built call by call: graph_support.h.) */
+/* pass_support.h - what passes make of a program text, as text: for tests that need more than a case in tests/passes/
+ * says. (Graphs that are built call by call: graph_support.h.) */
 #ifndef PASS_SUPPORT_H
 #define PASS_SUPPORT_H
 

@@ -43,7 +43,8 @@ static char *printed(const einjit_graph *graph)
     return text;
 }
 
-/* The gradient of the first result by `name` fails with this reason and text, and leaves the graph as it was, to go on with. */
+/* The gradient of the first result by `name` fails with this reason and text, and leaves the graph as it was, to go on
+ * with. */
 static void refused(const char *program, const char *name, int reason, const char *text)
 {
     einjit_graph *graph = api_graph(context, program);

@@ -1,5 +1,5 @@
-/* test_cost_agree.c - the plan, its steps, the table of passes and the calls of the C API say the same operations and bytes of
- * the same program.
+/* test_cost_agree.c - the plan, its steps, the table of passes and the calls of the C API say the same operations and
+ * bytes of the same program.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -222,6 +222,24 @@ static void blocks_of_packed_panels_are_addressed(void **state)
                            steps[t], t ? "            tile " : "", t ? tiles[t] : "", t ? "\n" : "");
 }
 
+/* Lanes that a range does not fill hold nothing, whatever registers they were loaded through. */
+static void lanes_without_a_term_are_not_true(void **state)
+{
+    (void)state;
+    for (int lane = 2; lane < 16; lane *= 2)
+        lower_agree_format(0, NULL, 0,
+                           "nest some\naxis a 3 reduced\naxis d 9\nbuffer x bool arg 0\nbuffer out bool arg 1\n"
+                           "buffer acc bool reg elems 1\nbuffer r bool reg elems 16\n"
+                           "loop d step 1\n    place acc\n    place r\n"
+                           "    move acc[d: 1]\n        expr $0 = bool const 0\n"
+                           "    move r[a: 1]\n        src x[a: 1]\n        expr $0 = bool src 0\n"
+                           "        tile a lane %d, a unroll %d\n"
+                           "    or acc[d: 1]\n        src r[a: 1]\n        expr $0 = bool src 0\n"
+                           "        tile a lane 16\n"
+                           "    move out[d: 2]\n        src acc[d: 1]\n        expr $0 = bool src 0\n",
+                           lane, 16 / lane);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -240,6 +258,7 @@ int main(void)
         cmocka_unit_test(expressions_mix_dtypes),
         cmocka_unit_test(constants_lie_in_the_code),
         cmocka_unit_test(blocks_of_packed_panels_are_addressed),
+        cmocka_unit_test(lanes_without_a_term_are_not_true),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

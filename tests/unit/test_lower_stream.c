@@ -117,7 +117,8 @@ static void pieces_are_copied_whole(void **state)
                                apart);
 }
 
-/* Rows of whole lines go through a block, or past it: the result begins `shift` elements into an operand of `more` elements more. */
+/* Rows of whole lines go through a block, or past it: the result begins `shift` elements into an operand of `more`
+ * elements more. */
 static const char past_block[] =
     "nest turn\naxis i 3\naxis k 5\naxis j 48\nbuffer A f32 arg 0 elems 720\nbuffer B f32 arg 1 elems %d\n"
     "buffer P f32 local elems 240\nbuffer Q f32 reg elems 64\nloop i step 1\n    place P\n    loop j step 16\n"
@@ -242,8 +243,8 @@ static void hints_are_instructions(void **state)
     }
 }
 
-/* A line of the copy of runs has 4 stores; blocks of 4 by 16 elements, and of 1 by 16, which need not wait, 16 and 4. Prefetches go to
- * the L2. */
+/* A line of the copy of runs has 4 stores; blocks of 4 by 16 elements, and of 1 by 16, which need not wait, 16 and 4.
+ * Prefetches go to the L2. */
 static void blocks_are_passed_by(void **state)
 {
     (void)state;

@@ -1,4 +1,5 @@
-/* test_path_search.c - the searches of long paths: trees against costs counted by lists, every strategy, clocks and seeds. */
+/* test_path_search.c - the searches of long paths: trees against costs counted by lists, every strategy, clocks and
+ * seeds. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -57,8 +58,8 @@ static void add(ej_term *term, int32_t label)
     term->n++;
 }
 
-/* Labels between random operands: two of them, now and then many; some in the result, some of extent 1 or twice between the same
- * operands, some operands without a label, several components. */
+/* Labels between random operands: two of them, now and then many; some in the result, some of extent 1 or twice between
+ * the same operands, some operands without a label, several components. */
 static void random_network(fixture *f, int32_t n, int32_t n_labels, int64_t most)
 {
     ej_term *terms = EJ_NEW_ARRAY(&f->arena, ej_term, (size_t)n);
