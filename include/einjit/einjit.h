@@ -461,7 +461,8 @@ EINJIT_API int einjit_path(einjit_context *context, size_t n, const int32_t *ter
                            double *log2_largest, einjit_error *err);
 
 /** Called after every trial, on the thread that searches, with the best path's multiplications so far and the seconds since
- * the search began. What is not 0 ends the search, and the best path so far is its result. */
+ * the search began. What is not 0 ends the search, and the best path so far is its result; einjit_options.progress ends it at
+ * any moment, without one. */
 typedef int (*einjit_path_progress)(void *user, double log10_mults, int64_t trials, double seconds);
 /** einjit_path with somebody who is told how it goes on. `progress` may be NULL. */
 EINJIT_API int einjit_path_watched(einjit_context *context, size_t n, const int32_t *term_ranks, const int32_t *labels,

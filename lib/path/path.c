@@ -11,7 +11,8 @@
 
 static int search_auto(ej_path *out, const ej_network *network, ej_job *job)
 {
-    return network->n_terms <= EJ_PATH_EXACT ? ej_path_optimal(out, network, job) : ej_path_portfolio(out, network, job);
+    if (network->n_terms <= EJ_PATH_EXACT) return ej_path_optimal(out, network, job);
+    return ej_path_portfolio(out, network, job);
 }
 
 const ej_strategy ej_strategies[] = {
@@ -19,7 +20,8 @@ const ej_strategy ej_strategies[] = {
     {"auto-hq", search_auto, "optimal for up to 10 operands, else a long portfolio", true},
     {"portfolio", ej_path_portfolio, "greedy, bisection and elimination, annealed, parts solved exactly", true},
     {"optimal", ej_path_optimal, "the fewest operations of all orders of pairs; up to 16 operands", false},
-    {"dp", ej_path_dp, "the fewest operations, steps that sum counted twice, as opt_einsum counts; up to 16 operands", false},
+    {"dp", ej_path_dp, "the fewest operations, steps that sum counted twice, as opt_einsum counts; up to 16 operands",
+     false},
     {"branch-all", ej_path_branch, "branch and bound over all pairs, best first; small contractions", false},
     {"branch-2", ej_path_branch, "branch and bound, the two best pairs each time", false},
     {"branch-1", ej_path_branch, "the best pair each time", false},
@@ -94,7 +96,7 @@ int ej_path_search(ej_path *out, const ej_network *network, ej_job *job)
     memset(out, 0, sizeof *out);
     EJ_TRY(ej_job_poll(job, EJ_STAGE_PATH, -1));
     if (!strategy && !from_file) return unknown_strategy(name, job);
-    if (strategy && strategy->in_trials) EJ_TRY(ej_effort_read(&effort, job)); /* also where there is nothing to search */
+    if (strategy && strategy->in_trials) EJ_TRY(ej_effort_read(&effort, job)); /* also where there is one path only */
     if (network->n_terms < 1) return ej_fail(job->err, EINJIT_E_NO_OPERANDS, "a contraction without operands");
     if (network->n_terms == 1) {
         out->steps = EJ_JOB_NEW(job, ej_path_step);

@@ -33,8 +33,8 @@ static bool read_seconds(double *out, const char *text, size_t length)
 
 static int wrong(const ej_job *job, const char *text, size_t length)
 {
-    return ej_fail(job->err, EINJIT_E_VALUE, "path strategy '%s': '%.*s' is not seconds=T (above 0), trials=N (at least 1) or "
-                   "seed=N", job->path_strategy, (int)length, text);
+    return ej_fail(job->err, EINJIT_E_VALUE,
+                   "path strategy '%s': '%.*s' is not seconds=T (above 0), trials=N (at least 1) or seed=N", job->path_strategy, (int)length, text);
 }
 
 int ej_effort_read(ej_effort *out, const ej_job *job)

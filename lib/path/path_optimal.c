@@ -40,7 +40,7 @@ static int solve(ej_path *out, const ej_network *network, bool twice, const char
         for (uint32_t i = 0; i < network->terms[t].n; i++) members[network->terms[t].labels[i]] |= 1u << t;
     for (uint32_t i = 0; i < network->out.n; i++) members[network->out.labels[i]] |= 1u << EJ_OPTIMAL_LIMIT;
     for (size_t l = 0; l < n_labels; l++) {
-        double extent = network->extents[l] ? (double)network->extents[l] : 1; /* 0 as 1: a search still sees a difference */
+        double extent = network->extents[l] ? (double)network->extents[l] : 1; /* 0: see path_sets.h */
         if (members[l] && extent > 1) ej_subsets_label(&s, members[l], extent, log2(extent));
     }
     EJ_TRY(ej_subsets_solve(&s, job));

@@ -52,7 +52,8 @@ static void cut(ej_pieces *p, const ej_tree *t, int32_t step, int32_t size, piec
     while (x->n_leaves < size) {
         int32_t dearest = -1;
         for (int32_t i = 0; i < x->n_leaves; i++)
-            if (x->leaves[i] >= t->n && (dearest < 0 || t->cost[x->leaves[i]] > t->cost[x->leaves[dearest]])) dearest = i;
+            if (x->leaves[i] >= t->n && (dearest < 0 || t->cost[x->leaves[i]] > t->cost[x->leaves[dearest]]))
+                dearest = i;
         if (dearest < 0) return;
         int32_t id = x->leaves[dearest];
         x->steps[x->n_steps++] = id;

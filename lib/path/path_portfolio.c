@@ -1,8 +1,8 @@
 /* path_portfolio.c - searches that take as long as they may: trees to begin with, annealed, their parts solved exactly.
  *
  * Takes  a network. Gives the best path of all trials, and never one that costs more than greedy's.
- * A trial  begins with a tree (greedy, bisection, elimination, a front, or the best one so far once more), anneals it, and
- *          solves small parts exactly. Which beginning is taken depends on how good the others were; trials become
+ * A trial  begins with a tree (greedy, bisection, elimination, a front, or the best one so far once more), anneals it,
+ *          and solves small parts exactly. Which beginning is taken depends on how good the others were; trials become
  *          longer as they go on.
  * Ends   after a number of trials that depends on the network, or the caller's; or when the caller's time is over.
  *        Without a clock the result is the same every time.

@@ -68,7 +68,8 @@ static double score_of(ej_greedy *g, int32_t a, int32_t b)
     const uint64_t *x = bits_of(g, a), *y = bits_of(g, b);
     double result = 0;
     for (int32_t w = 0; w < g->core->words; w++) result += ej_weigh_word(g->core, w, kept_word(g, x, y, w));
-    double score = ej_size_from_log2(result) - g->weight * (ej_size_from_log2(g->size[a]) + ej_size_from_log2(g->size[b]));
+    double operands = ej_size_from_log2(g->size[a]) + ej_size_from_log2(g->size[b]);
+    double score = ej_size_from_log2(result) - g->weight * operands;
     if (g->noise <= 0) return score;
     score = score > 0 ? log2(1 + score) : -log2(1 - score);
     return score + g->noise * log(-log(ej_random_unit(g->random)));
@@ -120,7 +121,8 @@ static int32_t contract(ej_greedy *g, int32_t a, int32_t b, ej_path_step *steps)
     return c;
 }
 
-/* A result joins the users of its labels; lists have room for one more than they begin with, and pushing pairs drops dead ones. */
+/* A result joins the users of its labels. Their lists have room for one more than they begin with: pushing its pairs
+ * drops the dead ones. */
 static int push_result(ej_greedy *g, int32_t id)
 {
     for (int32_t w = 0; w < g->core->words; w++)

@@ -4,8 +4,8 @@
 
 #include "path_core.h"
 
-/* How long a search may take: trials, or the clock, whatever ends first. With trials alone the result depends on the seed
- * and the network only. */
+/* How long a search may take: trials, or the clock, whatever ends first. With trials alone the result depends on the
+ * seed and the network only. */
 typedef struct ej_effort {
     uint64_t seed;
     int64_t trials;       /* at most so many; 0: as the strategy has it, by the clock as many as there is time for */

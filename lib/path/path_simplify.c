@@ -111,7 +111,8 @@ static int begin(simplifier *s, const ej_core *core, double most_step, ej_job *j
     s->uses = EJ_JOB_ARRAY(job, int32_t, 64 * words);
     s->queue = EJ_JOB_ARRAY(job, int32_t, n + 1);
     s->queued = EJ_JOB_ARRAY(job, bool, n);
-    if (!s->terms || !s->size || !s->into || !s->name || !s->uses || !s->queue || !s->queued) return ej_no_memory(job->err);
+    if (!s->terms || !s->size || !s->into || !s->name || !s->uses || !s->queue || !s->queued)
+        return ej_no_memory(job->err);
     memcpy(s->terms, core->terms, n * words * sizeof *s->terms);
     memcpy(s->uses, core->uses, 64 * words * sizeof *s->uses);
     for (int32_t t = 0; t < core->n; t++) {

@@ -91,7 +91,8 @@ static void extend(ej_subsets *s, int32_t t, bool wide)
         if (wide) for (uint32_t r = 0; r < bit; r++) touch[r] += others & r ? none : extent;
         else for (uint32_t r = 0; r < bit; r++) touch[r] *= others & r ? none : extent;
         if (others >> t) continue; /* an operand behind t has it, or the result */
-        for (uint32_t r = others; r < bit; r = (r + 1) | others) inside[r] = wide ? inside[r] + extent : inside[r] * extent;
+        for (uint32_t r = others; r < bit; r = (r + 1) | others)
+            inside[r] = wide ? inside[r] + extent : inside[r] * extent;
     }
 }
 
@@ -159,12 +160,14 @@ static inline void solve_set(ej_subsets *s, uint32_t set, bool wide)
         if (wide ? parts <= best + even : parts < best) { /* a step costs at least 1, which logarithms may not show */
             double step = wide ? touch - inside[a] - inside[b] : touch / (inside[a] * inside[b]);
             bool sums = step > size + even;
-            if (s->with_alone && (sums_alone(s, a) || sums_alone(s, b))) step = step_with_alone(s, a, b, step, sums, wide);
+            if (s->with_alone && (sums_alone(s, a) || sums_alone(s, b)))
+                step = step_with_alone(s, a, b, step, sums, wide);
             else step = counted(s, step, sums, wide);
             step = add(parts, step, wide);
             if (step <= best + even) {
                 double write = add(s->write[a], s->write[b], wide);
-                if (step < best - even || write < least - even) best = step, least = write, split = a; /* even: less memory */
+                if (step < best - even || write < least - even) /* even: the one that writes less */
+                    best = step, least = write, split = a;
             }
         }
         if (!sub) break;

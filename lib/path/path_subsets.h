@@ -1,4 +1,4 @@
-/* path_subsets.h - dynamic programming over all subsets of a few operands: the fewest operations of all orders of pairs. */
+/* path_subsets.h - dynamic programming over all subsets of a few operands: the best of all orders of pairs. */
 #ifndef EJ_PATH_SUBSETS_H
 #define EJ_PATH_SUBSETS_H
 
