@@ -106,8 +106,7 @@ static void free_retired(const struct ej_cache *cache, retired *list)
 {
     while (list) {
         retired *next = list->next;
-        if (list->is_table)
-            ej_release(cache->allocator, list, table_bytes(((table *)(void *)list)->n_slots));
+        if (list->is_table) ej_release(cache->allocator, list, table_bytes(((table *)(void *)list)->n_slots));
         else free_entry(cache, (entry *)(void *)list);
         list = next;
     }
@@ -264,8 +263,7 @@ static void give_kernel(entry *e, einjit_kernel **out)
     *out = e->kernel;
 }
 
-/* A finished entry's answer; false: there is none, or it is being made, or it failed in a way that is its maker's alone and is
- * about to be taken out. */
+/* A finished entry's answer; false: none, being made, or failed in a way that is its maker's alone, about to go. */
 static bool find(struct ej_cache *cache, shard *s, ej_key key, uint64_t hash, einjit_kernel **out, int *status,
                  einjit_error *err)
 {
