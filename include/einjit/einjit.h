@@ -36,7 +36,8 @@
  *   contraction that sums several terms to zero gives 0.0. Elsewhere, in results too, and of the parts of complex products, the
  *   sign of a zero may differ.
  * - Inf and NaN of the operands propagate as the program says, up to that; rows that a scatter leaves empty may meet them as
- *   zeros of a product. 0.0 * x is computed, but for zeros that a program declares structural.
+ *   zeros of a product, and so may a sum over no terms meet a factor of rank 0 that was taken out of it. 0.0 * x is computed,
+ *   but for zeros that a program declares structural.
  */
 #ifndef EINJIT_H
 #define EINJIT_H

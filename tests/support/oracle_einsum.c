@@ -133,6 +133,14 @@ static bool advance(int64_t *index, const int32_t *labels, uint32_t n, const int
     return false;
 }
 
+/* A sum over no terms, one of whose factors has rank 0 and is not finite: 0, or 0 times that factor. */
+static bool is_open_zero(const ej_subscripts *sub, const oracle_value *in, double terms)
+{
+    for (uint32_t t = 0; t < sub->n_terms && terms == 0; t++)
+        if (in[t].rank == 0 && !(isfinite(in[t].e[0].re) && isfinite(in[t].e[0].im))) return true;
+    return false;
+}
+
 bool oracle_contract(oracle_state *s, oracle_value *out, const ej_subscripts *sub, const oracle_value *in, int reduce,
                      int combine, int dtype)
 {
@@ -163,6 +171,7 @@ bool oracle_contract(oracle_state *s, oracle_value *out, const ej_subscripts *su
     bound *= (long double)terms;
     if (terms == 0 && (reduce == EINJIT_REDUCE_MAX || reduce == EINJIT_REDUCE_MIN)) return oracle_refuse(s, "empty maximum");
     if (dtype == EINJIT_BOOL && reduce != EINJIT_REDUCE_MIN) reduce = EINJIT_REDUCE_OR;
+    bool anything = reduce == EINJIT_REDUCE_SUM && is_open_zero(sub, in, terms);
     if (!oracle_spend(s, work * sub->n_terms) || !oracle_make(s, out, dtype, (int)sub->out.n, shape)) return false;
     for (int64_t o = 0; o < out->n; o++) {
         int64_t position[ORACLE_RANK];
@@ -173,6 +182,7 @@ bool oracle_contract(oracle_state *s, oracle_value *out, const ej_subscripts *su
         if (terms > 0) do sum_add(&sum, product_at(sub, in, index, combine, dtype));
             while (advance(index, summed, n_summed, extent));
         out->e[o] = sum_end(&sum, bound, 2.0 * sub->n_terms);
+        if (anything) out->e[o].err = INFINITY;
     }
     return true;
 }
