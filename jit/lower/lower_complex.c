@@ -90,11 +90,10 @@ static ej_vec exponential(ej_math *m, int dtype, ej_vec a)
     LLVMValueRef zero = m_real(m, 0), one = m_real(m, 1), infinity = m_real(m, INFINITY);
     LLVMValueRef large = m_less(m, m_real(m, first), a.re), up = m_pick(m, large, m_real(m, exp(first)), one);
     LLVMValueRef rest = m_sub(m, a.re, m_pick(m, large, m_real(m, first), zero));
-    ej_vec none = {NULL, NULL}, angle = {a.im, NULL}, half = {m_mul(m, rest, m_real(m, 0.5)), NULL};
+    ej_vec none = {NULL, NULL}, half = {m_mul(m, rest, m_real(m, 0.5)), NULL};
     LLVMValueRef h = ej_lower_fn(m->e, EJ_FN_EXP, real, real, m->lanes, half, none, none).re;
-    LLVMValueRef c = ej_lower_fn(m->e, EJ_FN_COS, real, real, m->lanes, angle, none, none).re;
-    LLVMValueRef s = ej_lower_fn(m->e, EJ_FN_SIN, real, real, m->lanes, angle, none, none).re;
-    LLVMValueRef re = m_mul(m, m_mul(m, m_mul(m, c, up), h), h), im = m_mul(m, m_mul(m, m_mul(m, s, up), h), h);
+    ej_pair t = ej_lower_sin_cos(m, a.im);
+    LLVMValueRef re = m_mul(m, m_mul(m, m_mul(m, t.lo, up), h), h), im = m_mul(m, m_mul(m, m_mul(m, t.hi, up), h), h);
     im = m_pick(m, m_cmp(m, LLVMRealOEQ, a.im, zero), a.im, im);
     LLVMValueRef turns = LLVMBuildNot(m->b, m_less(m, m_abs(m, a.im), infinity), "");
     LLVMValueRef gone = m_and(m, turns, m_cmp(m, LLVMRealOEQ, a.re, m_real(m, -INFINITY)));

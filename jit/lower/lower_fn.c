@@ -62,6 +62,27 @@ static LLVMValueRef call_internal(ej_emit *e, ej_math_fn *write, const char *wor
     return LLVMBuildCall2(e->builder, type, function, args, n, "");
 }
 
+/* Argument reduction is most of both, and the longest code of all functions. */
+ej_pair ej_lower_sin_cos(ej_math *m, LLVMValueRef x)
+{
+    char name[64];
+    ej_emit *e = m->e;
+    snprintf(name, sizeof name, "ej_sin_cos_%sx%d", m->wide ? "f64" : "f32", m->lanes);
+    LLVMTypeRef parts[2] = {m->real, m->real}, both = LLVMStructTypeInContext(e->context, parts, 2, 0);
+    LLVMTypeRef type = LLVMFunctionType(both, &m->real, 1, 0);
+    LLVMValueRef function = LLVMGetNamedFunction(e->module, name);
+    if (!function) {
+        ej_emit inner;
+        function = ej_lower_begin_internal(&inner, e, name, type);
+        ej_math of = ej_math_of(&inner, m->wide, m->lanes);
+        ej_pair r = ej_math_sin_cos(&of, LLVMGetParam(function, 0));
+        LLVMBuildAggregateRet(inner.builder, (LLVMValueRef[2]){r.hi, r.lo}, 2);
+        LLVMDisposeBuilder(inner.builder);
+    }
+    LLVMValueRef r = LLVMBuildCall2(e->builder, type, function, &x, 1, "");
+    return (ej_pair){LLVMBuildExtractValue(e->builder, r, 0, ""), LLVMBuildExtractValue(e->builder, r, 1, "")};
+}
+
 /* -1, 0, 1; NaN for NaN. */
 static LLVMValueRef float_sign(ej_math *m, LLVMValueRef a)
 {

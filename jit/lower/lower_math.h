@@ -65,6 +65,7 @@ LLVMValueRef ej_math_erf(ej_math *m, LLVMValueRef x, LLVMValueRef unused);
 LLVMValueRef ej_math_gelu(ej_math *m, LLVMValueRef x, LLVMValueRef unused);
 LLVMValueRef ej_math_sin(ej_math *m, LLVMValueRef x, LLVMValueRef unused);
 LLVMValueRef ej_math_cos(ej_math *m, LLVMValueRef x, LLVMValueRef unused);
+ej_pair ej_math_sin_cos(ej_math *m, LLVMValueRef x); /* hi sin, lo cos: the bits of both */
 LLVMValueRef ej_math_tan(ej_math *m, LLVMValueRef x, LLVMValueRef unused);
 LLVMValueRef ej_math_pow(ej_math *m, LLVMValueRef x, LLVMValueRef y);
 
@@ -72,6 +73,8 @@ LLVMValueRef ej_math_pow(ej_math *m, LLVMValueRef x, LLVMValueRef y);
 /* An internal function of the module and a builder at its start (to be disposed of): functions are written once, not
  * once in every place of an unrolled tile. */
 LLVMValueRef ej_lower_begin_internal(ej_emit *inner, ej_emit *e, const char *name, LLVMTypeRef type);
+/* A call of ej_math_sin_cos's function. */
+ej_pair ej_lower_sin_cos(ej_math *m, LLVMValueRef x);
 
 /* ---- lower_integer.c: i32 and i64 vectors ---- */
 ej_vec ej_integer_fn(ej_emit *e, int fn, int dtype, int lanes, ej_vec a, ej_vec b); /* what is not a loop or division */

@@ -239,28 +239,50 @@ static LLVMValueRef cos_small(ej_math *m, LLVMValueRef z, bool short_result)
 
 enum trig { TRIG_SIN, TRIG_COS, TRIG_TAN };
 
-/* Of a >= 0; *sign gets the sign of the result as bits. */
-static LLVMValueRef trig_of_abs(ej_math *m, LLVMValueRef a, enum trig kind, bool short_result, LLVMValueRef *sign)
+/* Where an argument >= 0 lies: its quarter turn n, and sin and cos of what is left of it. */
+typedef struct quarter {
+    LLVMValueRef n, odd, s, c;
+} quarter;
+
+static quarter quarter_of(ej_math *m, LLVMValueRef a, bool short_result)
 {
-    LLVMValueRef n, r = reduce(m, a, short_result, &n), one = m_int(m, 1);
-    LLVMValueRef z = m_mul(m, r, r);
-    LLVMValueRef s = sin_small(m, r, z, short_result), c = cos_small(m, z, short_result);
-    LLVMValueRef odd = LLVMBuildICmp(m->b, LLVMIntNE, m_and(m, n, one), m_int(m, 0), "odd");
-    LLVMValueRef bit = n;
-    if (kind == TRIG_COS) bit = LLVMBuildAdd(m->b, n, one, "");
-    if (kind == TRIG_TAN) bit = LLVMBuildShl(m->b, n, one, ""); /* odd quarters change the sign */
+    quarter q;
+    LLVMValueRef r = reduce(m, a, short_result, &q.n), z = m_mul(m, r, r);
+    q.s = sin_small(m, r, z, short_result);
+    q.c = cos_small(m, z, short_result);
+    q.odd = LLVMBuildICmp(m->b, LLVMIntNE, m_and(m, q.n, m_int(m, 1)), m_int(m, 0), "odd");
+    return q;
+}
+
+static LLVMValueRef of_quarter(ej_math *m, const quarter *q, enum trig kind)
+{
+    LLVMValueRef one = m_int(m, 1), bit = q->n, r = m_pick(m, q->odd, q->c, q->s), other = NULL;
+    if (kind != TRIG_SIN) other = m_pick(m, q->odd, q->s, q->c);
+    if (kind == TRIG_COS) bit = LLVMBuildAdd(m->b, q->n, one, "");
+    if (kind == TRIG_TAN) bit = LLVMBuildShl(m->b, q->n, one, ""); /* odd quarters change the sign */
     bit = m_and(m, bit, m_int(m, 2));
-    *sign = LLVMBuildShl(m->b, bit, m_int(m, 62), "");
-    if (kind == TRIG_TAN) return m_div(m, m_pick(m, odd, c, s), m_pick(m, odd, s, c));
-    return kind == TRIG_SIN ? m_pick(m, odd, c, s) : m_pick(m, odd, s, c);
+    if (kind == TRIG_COS) r = other;
+    if (kind == TRIG_TAN) r = m_div(m, r, other);
+    return m_flip(m, r, LLVMBuildShl(m->b, bit, m_int(m, 62), ""));
+}
+
+ej_pair ej_math_sin_cos(ej_math *m, LLVMValueRef x)
+{
+    ej_math d = ej_math_of(m->e, true, m->lanes);
+    LLVMValueRef big = m->wide ? x : LLVMBuildFPExt(m->b, x, d.real, "");
+    quarter q = quarter_of(&d, m_abs(&d, big), !m->wide);
+    ej_pair out = {of_quarter(&d, &q, TRIG_SIN), of_quarter(&d, &q, TRIG_COS)};
+    if (!m->wide) out = (ej_pair){LLVMBuildFPTrunc(m->b, out.hi, m->real, ""), LLVMBuildFPTrunc(m->b, out.lo, m->real, "")};
+    out.hi = m_flip(m, out.hi, m_sign_bit(m, x));
+    return out;
 }
 
 static LLVMValueRef trig(ej_math *m, LLVMValueRef x, enum trig kind)
 {
     ej_math d = ej_math_of(m->e, true, m->lanes);
-    LLVMValueRef sign, big = m->wide ? x : LLVMBuildFPExt(m->b, x, d.real, "");
-    LLVMValueRef r = trig_of_abs(&d, m_abs(&d, big), kind, !m->wide, &sign);
-    r = m_flip(&d, r, sign);
+    LLVMValueRef big = m->wide ? x : LLVMBuildFPExt(m->b, x, d.real, "");
+    quarter q = quarter_of(&d, m_abs(&d, big), !m->wide);
+    LLVMValueRef r = of_quarter(&d, &q, kind);
     if (!m->wide) r = LLVMBuildFPTrunc(m->b, r, m->real, "");
     return kind == TRIG_COS ? r : m_flip(m, r, m_sign_bit(m, x));
 }
