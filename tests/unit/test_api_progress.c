@@ -15,9 +15,9 @@ static einjit_error err;
 
 /* A sanitized build is many times slower: there only what is computed counts. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { SANITIZED = 1, OPERANDS = 12, EINSUMS = 1000 };
+enum { SANITIZED = 1, OPERANDS = 15, EINSUMS = 1000 };
 #else
-enum { SANITIZED = 0, OPERANDS = 15, EINSUMS = 10000 };
+enum { SANITIZED = 0, OPERANDS = 16, EINSUMS = 10000 };
 #endif
 
 /* Of this thread's own time: other processes on the machine do not count. */
