@@ -154,11 +154,10 @@ static int find(const ej_schedule *s, ej_product *g)
 static bool passes_by(const ej_schedule *s, const ej_product *g)
 {
     const ej_target *t = s->job->target;
-    const ej_access *right = &s->statements[0].src[g->right];
-    double bytes = ej_dtypes[s->buffers[right->buffer].plan.dtype].bytes;
+    double bytes = ej_dtypes[s->buffers[s->statements[0].src[g->right].buffer].plan.dtype].bytes;
     if (!g->plain || g->n_m != 1 || ej_product_is_open(s) || g->size_m > GEMM_FEW_ROWS) return false;
     if (g->size_m * g->size_k * bytes > (double)t->l2_bytes / 4) return false;
-    return ej_rule_elements(s, right) * bytes > (double)t->l3_bytes;
+    return ej_product_source_bytes(s, g->right) > (double)t->l3_bytes;
 }
 
 static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_RECIPE_NUMBERS])

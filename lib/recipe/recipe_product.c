@@ -310,18 +310,18 @@ int64_t ej_product_row_out(const ej_schedule *s, int32_t unit)
     return n <= ROW_OUT_WHOLE / bytes ? n : ej_block_of(n, (double)(ROW_OUT / bytes), TERMS_LINE / bytes);
 }
 
-static double bytes_of_source(const ej_schedule *s, int32_t source)
+double ej_product_source_bytes(const ej_schedule *s, int32_t source)
 {
     const ej_access *access = &s->statements[0].src[source];
     return ej_rule_elements(s, access) * ej_dtypes[s->buffers[access->buffer].plan.dtype].bytes;
 }
 
-/* How far ahead the part of an operand lies that the tiles need next: the next rows or panel; where the lanes are all
- * in a block that the L2 holds, the same panel of the next block. */
-static bool part_ahead(const ej_schedule *s, const ej_product *p, int32_t source, int64_t count, int64_t *ahead)
+/* How many bytes ahead the part of an operand lies that the tiles need next: the next rows or panel; where the lanes
+ * are all in a block that the L2 holds, the same panel of the next block. 0: it is too far to ask for. */
+static int64_t part_ahead(const ej_schedule *s, const ej_product *p, int32_t source, int64_t count)
 {
     const ej_access *access = &s->statements[0].src[source];
-    int64_t bytes = ej_dtypes[s->buffers[access->buffer].plan.dtype].bytes, stride = 0;
+    int64_t bytes = ej_dtypes[s->buffers[access->buffer].plan.dtype].bytes, stride = 0, ahead;
     int32_t axis = source == p->left ? p->row : p->lane;
     double block = extent(s, p->lane) * p->size_k * (double)bytes;
     for (int32_t i = 0; source == p->right && block <= (double)s->job->target->l2_bytes / 8 && i < p->n_n; i++) {
@@ -330,19 +330,17 @@ static bool part_ahead(const ej_schedule *s, const ej_product *p, int32_t source
     }
     if (stride) count = 1;
     else stride = ej_product_stride(access, axis);
-    return ej_mul_size(stride, bytes * count, ahead) && *ahead > 0 && *ahead <= EJ_HINT_AHEAD;
+    return ej_mul_size(stride, bytes * count, &ahead) && ahead <= EJ_HINT_AHEAD ? ahead : 0;
 }
 
 void ej_do_product_hints(ej_schedule *s, const ej_product *p, int64_t rows, int64_t width, bool at_once)
 {
     ej_leaf_hints hints = {.stream = at_once && ej_rule_streams(s, &s->statements[0])};
-    double left = rows ? bytes_of_source(s, p->left) : 0, right = width ? bytes_of_source(s, p->right) : 0;
+    double left = rows ? ej_product_source_bytes(s, p->left) : 0, right = width ? ej_product_source_bytes(s, p->right) : 0;
+    double l3 = (double)s->job->target->l3_bytes;
     int32_t source = left > right ? p->left : p->right;
-    if ((left > right ? left : right) > (double)s->job->target->l3_bytes &&
-        part_ahead(s, p, source, left > right ? rows : width, &hints.ahead))
-        hints.source = source;
-    else
-        hints.ahead = 0;
+    if (left > l3 || right > l3) hints.ahead = part_ahead(s, p, source, left > right ? rows : width);
+    if (hints.ahead) hints.source = source;
     if (hints.stream || hints.ahead) ej_do_hint(s, 0, hints);
 }
 

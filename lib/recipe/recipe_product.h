@@ -25,6 +25,7 @@ typedef struct ej_product {
 /* Statement 0 as a product with lanes along an axis of the result: false where it is none, where the right operand or the
  * lanes have tables, or an axis is empty, or open and summed. */
 bool ej_product_find(const ej_schedule *s, int32_t lane, ej_product *out);
+double ej_product_source_bytes(const ej_schedule *s, int32_t source); /* of one source of statement 0, by nominal extents */
 double ej_product_bytes(const ej_schedule *s, const ej_product *p); /* of both operands and the result, for one of the batch */
 /* Operands and result are twice the L2 or more: smaller ones are often read as fast where they lie. */
 bool ej_product_is_large(const ej_schedule *s, const ej_product *p);

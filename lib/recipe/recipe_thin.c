@@ -105,7 +105,7 @@ static void ask_ahead(ej_schedule *s, const thin *t, int64_t nx, int64_t width)
     const ej_access *right = &s->statements[0].src[p->right];
     int64_t bytes = ej_dtypes[s->buffers[right->buffer].plan.dtype].bytes, ahead;
     bool sweeps = nx > width && (double)nx * p->size_k * (double)bytes > (double)s->job->target->l2_bytes / 2;
-    if (ej_rule_elements(s, right) * (double)bytes <= (double)s->job->target->l3_bytes) return;
+    if (ej_product_source_bytes(s, p->right) <= (double)s->job->target->l3_bytes) return;
     if (!ej_mul_size(sweeps ? width : ej_product_stride(right, t->out), bytes, &ahead) || ahead > EJ_HINT_AHEAD) return;
     ej_do_hint(s, 0, (ej_leaf_hints){.source = p->right, .ahead = ahead});
 }

@@ -12,7 +12,7 @@
 
 #include "graph_support.h"
 
-static const char *printed(const ej_graph *graph, ej_arena *arena)
+const char *pass_printed(const ej_graph *graph, ej_arena *arena)
 {
     ej_text text;
     ej_text_init(&text, arena);
@@ -26,7 +26,7 @@ static char *body_of(const ej_graph *graph)
 {
     ej_arena arena;
     ej_arena_init(&arena, &ej_malloc_allocator);
-    const char *text = printed(graph, &arena);
+    const char *text = pass_printed(graph, &arena);
     char *out = calloc(strlen(text) + 1, 1), *to = out;
     assert_non_null(out);
     for (const char *line = strchr(text, '\n'); line && line[1]; line = strchr(line + 1, '\n')) {
@@ -85,13 +85,13 @@ void pass_expect(const char *pass, const char *params, const char *body, const c
     ej_arena_init(&arena, &ej_malloc_allocator);
     ej_job job = {.arena = &arena, .err = &err, .allocator = &ej_malloc_allocator, .verify = true};
     parse(&graph, &ej_malloc_allocator, params, body);
-    const char *before = printed(&graph, &arena);
+    const char *before = pass_printed(&graph, &arena);
     if (ej_opt_run(&graph, pass, &job)) fail_msg("%s", err.text);
-    const char *after = printed(&graph, &arena);
+    const char *after = pass_printed(&graph, &arena);
     if (part && !strstr(after, part)) fail_msg("'%s' is not in\n%s", part, after);
     if (!part) assert_string_equal(after, before);
     assert_int_equal(find_pass(pass)->run(&graph, &job, &n_changed), EINJIT_OK);
-    assert_string_equal(printed(&graph, &arena), after);
+    assert_string_equal(pass_printed(&graph, &arena), after);
     assert_int_equal(n_changed, 0);
     ej_graph_free(&graph);
     ej_arena_free(&arena);

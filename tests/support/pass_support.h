@@ -3,6 +3,11 @@
 #ifndef PASS_SUPPORT_H
 #define PASS_SUPPORT_H
 
+#include "graph.h"
+
+/* The graph as text, in the arena. */
+const char *pass_printed(const ej_graph *graph, ej_arena *arena);
+
 /* The body of the program after the passes, a line an operation: "mul_1 = x * 2.0; return mul_1". A second run of them must
  * change nothing, and the graph must verify: else the test ends. Free it. */
 char *pass_body(const char *program, const char *passes);

@@ -30,6 +30,7 @@
 #include "conformance.h"
 #include "judge.h"
 #include "opt.h"
+#include "pass_support.h"
 
 enum { LINE = 4000, WHY = 600, INDICES_BELOW = 3, MOST_LINES = 60 };
 
@@ -136,24 +137,15 @@ static void parse(ej_graph *graph, case_file *f, const char *program)
         fail_msg("%s:%d: %s: %s", f->path, f->line, program, err.text);
 }
 
-static const char *flat(const ej_graph *graph, ej_arena *arena)
-{
-    ej_text text;
-    ej_text_init(&text, arena);
-    ej_graph_print(&text, graph);
-    assert_false(text.failed);
-    return text.data;
-}
-
 static void run_passes(ej_graph *graph, case_file *f)
 {
     einjit_error err = {0};
     ej_job job = {.arena = &f->arena, .err = &err, .allocator = &ej_malloc_allocator, .verify = true};
     for (int i = 0; i < 2; i++) {
-        const char *before = flat(graph, &f->arena);
+        const char *before = pass_printed(graph, &f->arena);
         if (ej_opt_run(graph, f->passes, &job)) fail_msg("%s:%d: %s", f->path, f->line, err.text);
-        if (i && strcmp(before, flat(graph, &f->arena)))
-            fail_msg("%s:%d: a second run makes\n%sof\n%s", f->path, f->line, flat(graph, &f->arena), before);
+        if (i && strcmp(before, pass_printed(graph, &f->arena)))
+            fail_msg("%s:%d: a second run makes\n%sof\n%s", f->path, f->line, pass_printed(graph, &f->arena), before);
     }
 }
 
@@ -195,7 +187,7 @@ static void check_case(case_file *f, const char *program, const char *want)
     parse(&before, f, program);
     parse(&after, f, program);
     run_passes(&after, f);
-    bool stays = !strcmp(flat(&before, &f->arena), flat(&after, &f->arena));
+    bool stays = !strcmp(pass_printed(&before, &f->arena), pass_printed(&after, &f->arena));
     const char *got = stays ? "stays" : nested(&after, &f->arena);
     if (strcmp(got, want)) {
         f->n_wrong++;

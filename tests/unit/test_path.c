@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "path_sets.h"
+#include "path_support.h"
 
 typedef struct fixture {
     ej_arena arena;
@@ -70,25 +71,6 @@ static int search(fixture *f, const char *strategy)
 static double operations(const fixture *f)
 {
     return pow(10, f->path.log10_mults);
-}
-
-/* Every id is used once, before it is made by no later step; one is left. */
-static void check_path(const fixture *f)
-{
-    int32_t made = f->net.n_terms, total = made + f->path.n_steps;
-    bool *used = calloc((size_t)total, sizeof *used);
-    assert_non_null(used);
-    for (int32_t s = 0; s < f->path.n_steps; s++, made++) {
-        const int32_t ids[2] = {f->path.steps[s].a, f->path.steps[s].b};
-        for (int k = 0; k < 2; k++) {
-            if (k && ids[k] == -1) continue;
-            assert_true(ids[k] >= 0 && ids[k] < made);
-            assert_false(used[ids[k]]);
-            used[ids[k]] = true;
-        }
-    }
-    for (int32_t i = 0; i < total - 1; i++) assert_true(used[i]);
-    free(used);
 }
 
 /* ---- enumeration ---- */
@@ -192,14 +174,14 @@ static void optimal_is_the_best_of_all_orders(void **state)
         random_equation(&random, equation, 2 + round % 5);
         network(&f, equation, extents);
         assert_int_equal(search(&f, "optimal"), EINJIT_OK);
-        check_path(&f);
+        path_check(&f.net, &f.path);
         double best = enumerate(&f), got = operations(&f);
         if (fabs(got - best) > 1e-9 * best) {
             print_error("%s: %.17g, not %.17g\n", equation, got, best);
             fail();
         }
         assert_int_equal(search(&f, "greedy"), EINJIT_OK);
-        check_path(&f);
+        path_check(&f.net, &f.path);
         assert_true(operations(&f) >= best * (1 - 1e-9));
         fixture_close(&f);
     }
@@ -239,7 +221,7 @@ static void parts_of_long_paths_are_solved_exactly(void **state)
         assert_int_equal(search(&f, "greedy"), EINJIT_OK);
         double before = operations(&f);
         assert_int_equal(search(&f, "auto"), EINJIT_OK);
-        check_path(&f);
+        path_check(&f.net, &f.path);
         double after = operations(&f), least = cheapest_chain(extents, n);
         assert_true(after <= before * (1 + 1e-9) && after >= least * (1 - 1e-9));
         greedy += before / least;
@@ -321,7 +303,7 @@ static void costs_pass_the_largest_double(void **state)
     for (int32_t i = 0; i < N; i++) labels[i] = i, extents[i] = 4, terms[i] = (ej_term){1, &labels[i]};
     f.net = (ej_network){.n_terms = N, .terms = terms, .out = {N, labels}, .n_labels = N, .extents = extents};
     assert_int_equal(search(&f, "greedy"), EINJIT_OK);
-    check_path(&f);
+    path_check(&f.net, &f.path);
     assert_true(fabs(f.path.log10_mults - N * log10(4)) < 0.01);
     assert_true(fabs(f.path.log2_largest - 2 * N) < 1e-9);
     fixture_close(&f);
@@ -369,7 +351,7 @@ static void greedy_takes_25000_operands(void **state)
     fixture_open(&f);
     large_network(&f, 25000);
     assert_int_equal(search(&f, "auto"), EINJIT_OK);
-    check_path(&f);
+    path_check(&f.net, &f.path);
     fixture_close(&f);
 }
 

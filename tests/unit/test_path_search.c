@@ -13,6 +13,7 @@
 #include "path_search.h"
 #include "path_sets.h"
 #include "path_subsets.h"
+#include "path_support.h"
 
 typedef struct fixture {
     ej_arena arena;
@@ -76,24 +77,6 @@ static void random_network(fixture *f, int32_t n, int32_t n_labels, int64_t most
     f->net = (ej_network){.n_terms = n, .terms = terms, .out = out, .n_labels = n_labels, .extents = extents};
 }
 
-/* Every id is used once, after it was made; one is left. */
-static void check_path(const fixture *f)
-{
-    int32_t made = f->net.n_terms, total = made + f->path.n_steps;
-    bool *used = calloc((size_t)total, sizeof *used);
-    assert_non_null(used);
-    for (int32_t s = 0; s < f->path.n_steps; s++, made++) {
-        const int32_t ids[2] = {f->path.steps[s].a, f->path.steps[s].b};
-        for (int k = 0; k < 2; k++) {
-            if (k && ids[k] == -1) continue;
-            assert_true(ids[k] >= 0 && ids[k] < made && !used[ids[k]]);
-            used[ids[k]] = true;
-        }
-    }
-    for (int32_t i = 0; i < total - 1; i++) assert_true(used[i]);
-    free(used);
-}
-
 static const char *const searches[] = {"auto", "auto-hq:trials=6", "portfolio:trials=8", "anneal:trials=3", "partition:trials=2",
                                        "eliminate:trials=3", "random-greedy:trials=5"};
 enum { N_SEARCHES = sizeof searches / sizeof *searches };
@@ -110,7 +93,7 @@ static void every_search_gives_paths_no_dearer_than_greedy(void **state)
         double greedy = f.path.log10_mults;
         for (int i = 0; i < N_SEARCHES; i++) {
             assert_int_equal(search(&f, searches[i]), EINJIT_OK);
-            check_path(&f);
+            path_check(&f.net, &f.path);
             /* labels of one operand alone are summed when a path is settled: trees do not count them */
             if (i < 4 && f.path.log10_mults > greedy + 0.05) fail_msg("%s: %.3f, greedy %.3f (round %d)", searches[i],
                                                                       f.path.log10_mults, greedy, round);
@@ -211,7 +194,7 @@ static void simplified_paths_are_whole(void **state)
         assert_int_equal(ej_greedy_new(&greedy, &simple.core, &f.job), EINJIT_OK);
         assert_int_equal(ej_greedy_steps(greedy, steps, 1, 0, &f.random), EINJIT_OK);
         assert_int_equal(ej_simple_path(&f.path, &simple, steps, n, &f.job), EINJIT_OK);
-        check_path(&f);
+        path_check(&f.net, &f.path);
         /* what is left costs the same by itself and as part of the whole */
         ej_tree inner, whole;
         assert_int_equal(ej_tree_new(&whole, &core, &f.job), EINJIT_OK);
@@ -276,7 +259,7 @@ static void outer_products_of_many_operands(void **state)
             add(&f.net.out, t);
         }
         assert_int_equal(search(&f, searches[i]), EINJIT_OK);
-        check_path(&f);
+        path_check(&f.net, &f.path);
         assert_true(fabs(f.path.log2_largest - N) < 1e-9);
         fixture_close(&f);
     }
@@ -335,7 +318,7 @@ static void searches_tell_and_can_be_stopped(void **state)
     f.job.path_watch = &how;
     assert_int_equal(search(&f, "portfolio:seconds=60"), EINJIT_OK);
     assert_int_equal(w.calls, 3);
-    check_path(&f);
+    path_check(&f.net, &f.path);
     fixture_close(&f);
 }
 
@@ -350,7 +333,7 @@ static void a_clock_ends_a_search(void **state)
     f.job.path_watch = &how;
     assert_int_equal(search(&f, "portfolio:seconds=0.2"), EINJIT_OK); /* or it would not end */
     assert_true(w.calls >= 1);
-    check_path(&f);
+    path_check(&f.net, &f.path);
     fixture_close(&f);
 }
 
