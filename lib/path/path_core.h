@@ -112,7 +112,7 @@ int ej_tree_new(ej_tree *out, const ej_core *core, ej_job *job);
 int ej_tree_plant(ej_tree *tree, const ej_path_step *steps, ej_job *job);
 void ej_tree_copy(ej_tree *to, const ej_tree *from);
 double ej_tree_total(const ej_tree *tree); /* log2 of the sum of the steps' costs */
-/* Steps, operands before results, 2n-2 pairs of ids in single-assignment numbers; `steps` has room for n - 1. */
+/* The n - 1 steps, each behind those that make its operands, in single-assignment ids; `steps` has room for them. */
 int ej_tree_steps(const ej_tree *tree, ej_path_step *steps, ej_job *job);
 static inline uint64_t *ej_tree_bits(const ej_tree *tree, int32_t id)
 {

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "path_core.h"
 #include "path_sets.h"
 
 enum {
@@ -81,15 +82,6 @@ static candidate pop(search *s)
 
 /* ---- candidates ---- */
 
-/* splitmix64, as a number between 0 and 1, both excluded */
-static double next_random(search *s)
-{
-    uint64_t z = (s->random += 0x9E3779B97F4A7C15u);
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-    return ((double)((z ^ (z >> 31)) >> 11) + 0.5) * 0x1p-53;
-}
-
 static bool alive(const search *s, int32_t set)
 {
     return s->sets.len[set] >= 0;
@@ -115,7 +107,7 @@ static ej_big pair_cost(search *s, int32_t a, int32_t b)
     ej_big magnitude = {fabs(cost.m), cost.e};
     double score = ej_big_log2(ej_big_add(magnitude, ej_big_of(1)));
     if (cost.m < 0) score = -score;
-    return ej_big_of(score + s->noise * log(-log(next_random(s))));
+    return ej_big_of(score + s->noise * log(-log(ej_random_unit(&s->random))));
 }
 
 /* Drop dead sets from a label's list, in order. */
@@ -257,8 +249,8 @@ static int run_trial(ej_path *path, ej_big *cost, const ej_network *network, int
     if (trial < 4) {
         s.weight = weights[trial];
     } else { /* no single setting is good for all kinds of networks */
-        s.weight = pow(0.1 + 3.9 * next_random(&s), 2);
-        s.noise = pow(10, -3 * next_random(&s));
+        s.weight = pow(0.1 + 3.9 * ej_random_unit(&s.random), 2);
+        s.noise = pow(10, -3 * ej_random_unit(&s.random));
     }
     memset(path, 0, sizeof *path);
     path->steps = EJ_JOB_ARRAY(job, ej_path_step, (size_t)network->n_terms);
