@@ -41,21 +41,17 @@ static bool measure(const brancher *b, int32_t x, int32_t y, pair *out)
 {
     const uint64_t *p = bits_of(b, x), *q = bits_of(b, y);
     double step = 0, result = 0, size_x = 0, size_y = 0;
-    bool meets = false;
+    uint64_t meets = 0;
     for (int32_t w = 0; w < b->core->words; w++) {
-        uint64_t all = p[w] | q[w], kept = all;
-        for (uint64_t both = p[w] & q[w]; both; both &= both - 1) {
-            meets = true;
-            if (b->left[64 * w + ej_lowest_bit(both)] == 2) kept &= ~(both & (~both + 1));
-        }
-        step += ej_weigh_word(b->core, w, all);
-        result += ej_weigh_word(b->core, w, kept);
+        meets |= p[w] & q[w];
+        step += ej_weigh_word(b->core, w, p[w] | q[w]);
+        result += ej_weigh_word(b->core, w, ej_kept_word(b->left, w, p[w], q[w]));
         size_x += ej_weigh_word(b->core, w, p[w]);
         size_y += ej_weigh_word(b->core, w, q[w]);
     }
     out->promise = ej_size_from_log2(result) - ej_size_from_log2(size_x) - ej_size_from_log2(size_y);
     out->work = step > result ? step + 1 : step;
-    return meets;
+    return meets != 0;
 }
 
 static int by_promise(const void *a, const void *b)
@@ -98,18 +94,17 @@ static int list_pairs(brancher *b, const int32_t *live, int32_t n, pair *out, in
     return EINJIT_OK;
 }
 
-static void merge(brancher *b, int32_t x, int32_t y, int32_t to, int32_t sign)
+static void merge(brancher *b, int32_t x, int32_t y, int32_t to)
 {
     const uint64_t *p = bits_of(b, x), *q = bits_of(b, y);
-    for (int32_t w = 0; w < b->core->words; w++) {
-        uint64_t kept = p[w] | q[w];
-        for (uint64_t both = p[w] & q[w]; both; both &= both - 1) {
-            int32_t *left = &b->left[64 * w + ej_lowest_bit(both)];
-            if (sign > 0 && *left == 2) kept &= ~(both & (~both + 1));
-            *left -= sign;
-        }
-        if (sign > 0) bits_of(b, to)[w] = kept;
-    }
+    for (int32_t w = 0; w < b->core->words; w++) bits_of(b, to)[w] = ej_join_word(b->left, w, p[w], q[w]);
+}
+
+static void take_apart(brancher *b, int32_t x, int32_t y)
+{
+    const uint64_t *p = bits_of(b, x), *q = bits_of(b, y);
+    for (int32_t w = 0; w < b->core->words; w++)
+        for (uint64_t both = p[w] & q[w]; both; both &= both - 1) b->left[64 * w + ej_lowest_bit(both)]++;
 }
 
 /* What is live at `depth`, to its end; as deep as there are operands. */
@@ -136,10 +131,10 @@ static int descend(brancher *b, int32_t depth, double spent)
         for (int32_t k = 0; k < n_live; k++)
             if (live[k] != x && live[k] != y) next[n_next++] = live[k];
         next[n_next] = n + depth;
-        merge(b, x, y, n + depth, 1);
+        merge(b, x, y, n + depth);
         b->steps[depth] = (ej_path_step){x, y};
         status = descend(b, depth + 1, sum);
-        merge(b, x, y, n + depth, -1);
+        take_apart(b, x, y);
     }
     ej_arena_free(&memory);
     return status;

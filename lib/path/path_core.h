@@ -85,6 +85,24 @@ static inline double ej_weigh_word(const ej_core *core, int32_t w, uint64_t bits
     return sum;
 }
 
+/* What of word w a step of operands with `a` and `b` keeps: labels of both go where nothing else has them. `left`: per
+ * label, how many have it, live operands and the output. */
+static inline uint64_t ej_kept_word(const int32_t *left, int32_t w, uint64_t a, uint64_t b)
+{
+    uint64_t kept = a | b;
+    for (uint64_t both = a & b; both; both &= both - 1)
+        if (left[64 * w + ej_lowest_bit(both)] == 2) kept &= ~(both & (~both + 1));
+    return kept;
+}
+
+/* The same, when the step is made: of two operands with a label one is left. */
+static inline uint64_t ej_join_word(int32_t *left, int32_t w, uint64_t a, uint64_t b)
+{
+    uint64_t kept = ej_kept_word(left, w, a, b);
+    for (uint64_t both = a & b; both; both &= both - 1) left[64 * w + ej_lowest_bit(both)]--;
+    return kept;
+}
+
 /* For scores that are differences of sizes: beyond doubles all are the same. */
 static inline double ej_size_from_log2(double log2_size)
 {

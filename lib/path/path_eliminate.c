@@ -69,11 +69,8 @@ static int32_t contract(eliminator *e, int32_t a, int32_t b)
     e->dead[a] = e->dead[b] = true;
     e->size[c] = 0;
     for (int32_t w = 0; w < e->core->words; w++) {
-        uint64_t both = bits_of(e, a)[w] & bits_of(e, b)[w], kept = bits_of(e, a)[w] | bits_of(e, b)[w];
-        for (; both; both &= both - 1) {
-            int bit = ej_lowest_bit(both);
-            if (--e->left[64 * w + bit] == 1) kept &= ~(UINT64_C(1) << bit), e->done[w] |= UINT64_C(1) << bit;
-        }
+        uint64_t all = bits_of(e, a)[w] | bits_of(e, b)[w], kept = ej_join_word(e->left, w, bits_of(e, a)[w], bits_of(e, b)[w]);
+        e->done[w] |= all & ~kept;
         bits_of(e, c)[w] = kept;
         e->size[c] += ej_weigh_word(e->core, w, kept);
         for (; kept; kept &= kept - 1) {

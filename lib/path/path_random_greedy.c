@@ -54,20 +54,11 @@ static uint64_t *bits_of(const ej_greedy *g, int32_t id)
     return g->bits + (size_t)id * (size_t)g->core->words;
 }
 
-/* What of word w the result of a and b keeps. */
-static inline uint64_t kept_word(const ej_greedy *g, const uint64_t *a, const uint64_t *b, int32_t w)
-{
-    uint64_t kept = a[w] | b[w];
-    for (uint64_t both = a[w] & b[w]; both; both &= both - 1)
-        if (g->left[64 * w + ej_lowest_bit(both)] == 2) kept &= ~(both & (~both + 1));
-    return kept;
-}
-
 static double score_of(ej_greedy *g, int32_t a, int32_t b)
 {
     const uint64_t *x = bits_of(g, a), *y = bits_of(g, b);
     double result = 0;
-    for (int32_t w = 0; w < g->core->words; w++) result += ej_weigh_word(g->core, w, kept_word(g, x, y, w));
+    for (int32_t w = 0; w < g->core->words; w++) result += ej_weigh_word(g->core, w, ej_kept_word(g->left, w, x[w], y[w]));
     double operands = ej_size_from_log2(g->size[a]) + ej_size_from_log2(g->size[b]);
     double score = ej_size_from_log2(result) - g->weight * operands;
     if (g->noise <= 0) return score;
@@ -113,10 +104,9 @@ static int32_t contract(ej_greedy *g, int32_t a, int32_t b, ej_path_step *steps)
     g->dead[c] = false;
     g->size[c] = 0;
     for (int32_t w = 0; w < g->core->words; w++) {
-        uint64_t kept = kept_word(g, x, y, w);
+        uint64_t kept = ej_join_word(g->left, w, x[w], y[w]);
         bits_of(g, c)[w] = kept;
         g->size[c] += ej_weigh_word(g->core, w, kept);
-        for (uint64_t both = x[w] & y[w]; both; both &= both - 1) g->left[64 * w + ej_lowest_bit(both)]--;
     }
     return c;
 }

@@ -50,11 +50,8 @@ static void measure(const simplifier *s, int32_t a, int32_t b, double *step, dou
     const uint64_t *x = term(s, a), *y = term(s, b);
     *step = *result = 0;
     for (int32_t w = 0; w < s->core->words; w++) {
-        uint64_t all = x[w] | y[w], kept = all;
-        for (uint64_t both = x[w] & y[w]; both; both &= both - 1)
-            if (s->uses[64 * w + ej_lowest_bit(both)] == 2) kept &= ~(both & (~both + 1));
-        *step += ej_weigh_word(s->core, w, all);
-        *result += ej_weigh_word(s->core, w, kept);
+        *step += ej_weigh_word(s->core, w, x[w] | y[w]);
+        *result += ej_weigh_word(s->core, w, ej_kept_word(s->uses, w, x[w], y[w]));
     }
 }
 
@@ -87,12 +84,7 @@ static void merge(simplifier *s, int32_t a, int32_t b, ej_path *path)
     uint64_t *x = term(s, a), *y = term(s, b);
     s->size[b] = 0;
     for (int32_t w = 0; w < s->core->words; w++) {
-        uint64_t both = x[w] & y[w];
-        y[w] |= x[w];
-        for (; both; both &= both - 1) {
-            int bit = ej_lowest_bit(both);
-            if (--s->uses[64 * w + bit] == 1) y[w] &= ~(UINT64_C(1) << bit);
-        }
+        y[w] = ej_join_word(s->uses, w, x[w], y[w]);
         s->size[b] += ej_weigh_word(s->core, w, y[w]);
     }
     s->into[a] = b;

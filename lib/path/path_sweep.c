@@ -55,10 +55,8 @@ static double growth(const sweeper *s, int32_t t)
 {
     double sum = 0;
     for (int32_t w = 0; w < s->core->words; w++) {
-        uint64_t both = term(s, t)[w] & s->front[w], added = term(s, t)[w] & ~s->front[w], gone = 0;
-        for (; both; both &= both - 1)
-            if (s->left[64 * w + ej_lowest_bit(both)] == 2) gone |= both & (~both + 1);
-        sum += ej_weigh_word(s->core, w, added) - ej_weigh_word(s->core, w, gone);
+        uint64_t front = s->front[w], all = front | term(s, t)[w], kept = ej_kept_word(s->left, w, front, term(s, t)[w]);
+        sum += ej_weigh_word(s->core, w, all & ~front) - ej_weigh_word(s->core, w, all & ~kept);
     }
     return sum;
 }
@@ -66,14 +64,8 @@ static double growth(const sweeper *s, int32_t t)
 static void take(sweeper *s, int32_t t)
 {
     s->taken[t] = true;
-    for (int32_t w = 0; w < s->core->words; w++) {
-        uint64_t both = term(s, t)[w] & s->front[w];
-        s->front[w] |= term(s, t)[w];
-        for (; both; both &= both - 1) {
-            int bit = ej_lowest_bit(both);
-            if (--s->left[64 * w + bit] == 1) s->front[w] &= ~(UINT64_C(1) << bit);
-        }
-    }
+    for (int32_t w = 0; w < s->core->words; w++)
+        s->front[w] = ej_join_word(s->left, w, s->front[w], term(s, t)[w]);
     add_neighbours(s, t);
 }
 

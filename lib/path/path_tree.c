@@ -37,13 +37,8 @@ static void make_step(ej_tree *t, int32_t id, int32_t *left)
     uint64_t *out = ej_tree_bits(t, id);
     double cost = 0;
     for (int32_t w = 0; w < t->words; w++) {
-        uint64_t both = a[w] & b[w], all = a[w] | b[w];
-        cost += ej_weigh_word(t->core, w, all);
-        out[w] = all;
-        for (; both; both &= both - 1) {
-            int bit = ej_lowest_bit(both);
-            if (--left[64 * w + bit] == 1) out[w] &= ~(UINT64_C(1) << bit);
-        }
+        cost += ej_weigh_word(t->core, w, a[w] | b[w]);
+        out[w] = ej_join_word(left, w, a[w], b[w]);
     }
     t->cost[id] = cost;
 }
