@@ -110,17 +110,31 @@ static void store_pieces(ej_stream *s, int32_t u, int64_t piece)
     }
 }
 
-static void store_all(ej_stream *s, int64_t piece)
+static void compute_values(ej_stream *s, ej_tape *tape)
 {
     ej_lanes lanes;
     for (int32_t u = 0; u < s->leaf->unrolls; u++) {
-        if (s->at[u] == nowhere) continue;
-        if (piece && s->at[u] != cut_off) {
-            store_pieces(s, u, piece);
-        } else {
-            ej_leaf_lanes(s->leaf, u, &lanes);
-            ej_lower_store(s->leaf, &s->leaf->dst, &lanes, s->value[u]);
-        }
+        ej_leaf_lanes(s->leaf, u, &lanes);
+        if (!ej_leaf_static(s->leaf, &lanes, UINT32_MAX)) continue;
+        s->value[u] = ej_leaf_result(s->leaf, tape, u, &lanes);
+        s->flat[u] = ej_lower_flat(s->leaf->w, s->leaf->dst.buffer->dtype, s->value[u], lanes.n);
+    }
+}
+
+static void store_plainly(ej_stream *s, int32_t u)
+{
+    ej_lanes lanes;
+    ej_leaf_lanes(s->leaf, u, &lanes);
+    ej_lower_store(s->leaf, &s->leaf->dst, &lanes, s->value[u]);
+}
+
+/* All values; `piece` 0: plainly. */
+static void store_all(ej_stream *s, int64_t piece)
+{
+    for (int32_t u = 0; u < s->leaf->unrolls; u++) {
+        if (!s->value[u].re) continue;
+        if (piece && s->at[u] != cut_off) store_pieces(s, u, piece);
+        else store_plainly(s, u);
     }
 }
 
@@ -138,40 +152,24 @@ static void try_pieces(ej_stream *s, LLVMValueRef address, int64_t piece, LLVMBa
     LLVMPositionBuilderAtEnd(b, out);
 }
 
-static void store_plainly(ej_stream *s)
-{
-    ej_lanes lanes;
-    for (int32_t u = 0; u < s->leaf->unrolls; u++) {
-        ej_leaf_lanes(s->leaf, u, &lanes);
-        if (s->value[u].re) ej_lower_store(s->leaf, &s->leaf->dst, &lanes, s->value[u]);
-    }
-}
-
 void ej_lower_streamed_unless(ej_leaf *leaf, ej_tape *tape, LLVMValueRef waits, const ej_leaf_access *buffer)
 {
     ej_lower *w = leaf->w;
     LLVMBuilderRef b = w->e->builder;
     ej_stream s;
-    ej_lanes lanes;
     if (!begin(&s, leaf)) return;
     bool whole = find_places(&s) && s.step >= s.bytes && s.bytes <= w->e->target->vector_bytes;
-    for (int32_t u = 0; u < leaf->unrolls; u++) {
-        ej_leaf_lanes(leaf, u, &lanes);
-        if (!ej_leaf_static(leaf, &lanes, UINT32_MAX)) continue;
-        s.value[u] = ej_leaf_result(leaf, tape, u, &lanes);
-        s.flat[u] = ej_lower_flat(w, leaf->dst.buffer->dtype, s.value[u], lanes.n);
-    }
+    compute_values(&s, tape);
     LLVMBasicBlockRef in = ej_lower_block(w, "wait"), direct = ej_lower_block(w, "direct");
     LLVMBasicBlockRef after = ej_lower_block(w, "");
     LLVMBuildCondBr(b, waits, in, direct);
     LLVMPositionBuilderAtEnd(b, direct);
-    if (whole) store_all(&s, s.bytes);
-    else store_plainly(&s);
+    store_all(&s, whole ? s.bytes : 0);
     LLVMBuildBr(b, after);
     LLVMPositionBuilderAtEnd(b, in);
     ej_leaf_access there = leaf->dst;
     leaf->dst = *buffer;
-    store_plainly(&s);
+    store_all(&s, 0);
     leaf->dst = there;
     LLVMBuildBr(b, after);
     LLVMPositionBuilderAtEnd(b, after);
@@ -182,14 +180,8 @@ bool ej_lower_streamed(ej_leaf *leaf, ej_tape *tape)
 {
     ej_lower *w = leaf->w;
     ej_stream s;
-    ej_lanes lanes;
     if (!begin(&s, leaf) || !find_places(&s)) return false;
-    for (int32_t u = 0; u < leaf->unrolls; u++) {
-        if (s.at[u] == nowhere) continue;
-        ej_leaf_lanes(leaf, u, &lanes);
-        s.value[u] = ej_leaf_result(leaf, tape, u, &lanes);
-        s.flat[u] = ej_lower_flat(w, leaf->dst.buffer->dtype, s.value[u], lanes.n);
-    }
+    compute_values(&s, tape);
     int64_t whole = w->e->target->vector_bytes < s.bytes ? w->e->target->vector_bytes : s.bytes;
     LLVMValueRef address = LLVMBuildPtrToInt(w->e->builder, leaf->dst.at->pointer, w->m->i64, "");
     LLVMBasicBlockRef after = ej_lower_block(w, "");

@@ -7,7 +7,6 @@
  */
 #include <string.h>
 
-#include "base_list.h"
 #include "bind_core.h"
 
 static const char *input_name(const ej_binder *b, size_t i)

@@ -155,10 +155,12 @@ static int count_taken(const chooser *c, ej_count *out)
     return status;
 }
 
-/* Counts the present choices; the best ones stay. */
+/* Counts the present choices, unless they are the best ones already; the best ones stay. */
 static int keep_best(chooser *c, ej_count *best)
 {
     ej_count count;
+    bool counted = best->operations >= 0 && !memcmp(c->best, c->chosen, c->bound->n_nodes * sizeof *c->best);
+    if (counted) return EINJIT_OK;
     EJ_TRY(count_taken(c, &count));
     if (best->operations >= 0 && !ej_cost_less(count, *best)) return EINJIT_OK;
     *best = count;

@@ -13,7 +13,6 @@
  */
 #include <string.h>
 
-#include "base_list.h"
 #include "cache.h"
 
 /* ---- what a request must be before anything reads it ---- */

@@ -245,7 +245,7 @@ static void run(ej_schedule *s, const int64_t *numbers)
     ej_tile out = {0};
     if (!find(s, &p)) return;
     int32_t bytes = ej_dtypes[s->buffers[s->statements[0].src[0].buffer].plan.dtype].bytes;
-    int64_t line = PERMUTE_LINE / bytes > n ? PERMUTE_LINE / bytes / n * n : n;
+    int64_t line = lines_of(bytes, n);
     int64_t across = numbers[PERMUTE_STAGES] && long_enough(s->axes[p.to].extent, line) ? line : n;
     ej_tile_add(&out, p.from, n, EJ_UNROLL);
     ej_tile_add(&out, p.to, across / n, EJ_UNROLL);

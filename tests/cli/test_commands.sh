@@ -28,6 +28,12 @@ run() { # code command...: must end with that code
     fi
 }
 says() { grep -qF -- "$1" "$2" || fail "no '$1' in $2"; }      # text file
+interrupt() { # what: Ctrl-C ends the command in the background, $pid, with exit code 1
+    kill -INT "$pid"
+    wait "$pid"
+    code=$?
+    [ $code = 1 ] || fail "an interrupted $1 ended with $code"
+}
 quiet() { [ ! -s "$1" ] || fail "$1 is not empty"; }
 same() { cmp -s "$1" "$2" || fail "$1 and $2 differ"; }
 json() { # path value: of what is on stdout
@@ -423,10 +429,7 @@ case='{"name": "short", "equation": "ij->ji", "sizes": {"i": 30, "j": 20}}'
 "$bench" --cases many.json --min-time 1000 >out 2>err </dev/null &
 pid=$!
 for i in $(seq 300); do [ -s out ] && break; sleep 0.2; done
-kill -INT $pid
-wait $pid
-code=$?
-[ $code = 1 ] || fail "an interrupted run ended with $code"
+interrupt run
 says short out
 says E_INTERRUPTED err
 
@@ -436,10 +439,7 @@ sizes=$(for a in a b c d e f g h i j k l m n o p A B; do printf '%s=3,' $a; done
 "$einjit" explain "${operands%,}->abc" -s "${sizes%,}" --strategy optimal >out 2>err </dev/null &
 pid=$!
 sleep 0.3
-kill -INT $pid
-wait $pid
-code=$?
-[ $code = 1 ] || fail "an interrupted search ended with $code"
+interrupt search
 says 'E_INTERRUPTED: interrupted by the caller' err; quiet out
 
 # and a path search that has nothing to show for it yet: this one takes seconds, and tells of no trials
@@ -457,10 +457,7 @@ awk 'BEGIN {
 "$einjit" path long.json --strategy branch-1 >out 2>err </dev/null &
 pid=$!
 sleep 1
-kill -INT $pid
-wait $pid
-code=$?
-[ $code = 1 ] || fail "an interrupted path search ended with $code"
+interrupt 'path search'
 says 'E_INTERRUPTED: interrupted by the caller' err; quiet out
 
 # the cache on disk
