@@ -36,7 +36,6 @@ typedef struct pipeline {
     ej_text *explained;   /* instead of dumps: the text of the stage `last` goes here */
     ej_text text;         /* of the stage that runs */
     char name[96];        /* of the kernel, for dumps */
-    ej_progress progress;
     uint64_t started_ns, stage_ns[EJ_STAGE_COUNT], compile_ns;
 } pipeline;
 
@@ -387,6 +386,13 @@ static int name_kernel(pipeline *p)
     return EINJIT_OK;
 }
 
+ej_progress *ej_progress_new(const einjit_context *context, ej_arena *arena)
+{
+    ej_progress *progress = context->progress ? EJ_NEW(arena, ej_progress) : NULL;
+    if (progress) *progress = (ej_progress){.hook = context->progress, .user = context->progress_user};
+    return progress;
+}
+
 static pipeline *new_pipeline(einjit_context *context, const ej_request *request, ej_arena *arena, einjit_error *err)
 {
     pipeline *p = EJ_NEW(arena, pipeline);
@@ -397,9 +403,8 @@ static pipeline *new_pipeline(einjit_context *context, const ej_request *request
     if (context->strict) p->request.flags |= EINJIT_OPTION_STRICT;
     p->job = (ej_job){.arena = arena, .err = err, .allocator = &context->allocator, .target = context->target,
                       .path_strategy = request->path, .recipe = context->recipe,
-                      .evaluator = &ej_interpreting_evaluator, .dump_text = &p->text, .dump = context->dump};
-    p->progress = (ej_progress){.hook = context->progress, .user = context->progress_user};
-    if (context->progress) p->job.progress = &p->progress;
+                      .evaluator = &ej_interpreting_evaluator, .dump_text = &p->text, .dump = context->dump,
+                      .progress = ej_progress_new(context, arena)};
     p->job.strict = p->request.flags & EINJIT_OPTION_STRICT;
     p->job.ordered = p->job.strict || (!optimizes(p) && !ej_job_random(&p->job));
     p->job.verify = context->verify || (request->flags & EINJIT_OPTION_VERIFY);

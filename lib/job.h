@@ -35,7 +35,7 @@ typedef struct ej_evaluator {
     int (*evaluate)(ej_evaluated *out, const struct ej_graph *graph, struct ej_job *job); /* one per result */
 } ej_evaluator;
 
-/* Who wants to hear how far a compile is, and may end it. One for all jobs of a call, on the stack of who began it. */
+/* Who wants to hear how far a compile is, and may end it. One for all jobs of a call, in the arena of the first. */
 typedef struct ej_progress {
     int (*hook)(void *user, const char *stage, double done); /* NULL: nobody */
     void *user;

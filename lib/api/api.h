@@ -14,8 +14,6 @@ int ej_request_options(ej_request *request, const einjit_compile_options *option
 
 /* Passes may run on it: it is not frozen, and no call on it failed. (api_graph.c) */
 int ej_optimize_check(const einjit_graph *graph, einjit_error *err);
-/* For a job: the context's hook. NULL: it has none, or no memory, which the job meets next. (api_graph.c) */
-ej_progress *ej_progress_new(const einjit_context *context, ej_arena *arena);
 /* What passes are handed when the caller runs them. (api_graph.c) */
 ej_job ej_optimize_job(const einjit_graph *graph, ej_arena *arena, einjit_error *err);
 

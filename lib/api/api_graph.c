@@ -236,13 +236,6 @@ int ej_optimize_check(const einjit_graph *graph, einjit_error *err)
     return EINJIT_OK;
 }
 
-ej_progress *ej_progress_new(const einjit_context *context, ej_arena *arena)
-{
-    ej_progress *progress = context->progress ? EJ_NEW(arena, ej_progress) : NULL;
-    if (progress) *progress = (ej_progress){.hook = context->progress, .user = context->progress_user};
-    return progress;
-}
-
 ej_job ej_optimize_job(const einjit_graph *graph, ej_arena *arena, einjit_error *err)
 {
     const einjit_context *context = graph->context;

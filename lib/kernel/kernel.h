@@ -135,6 +135,8 @@ typedef struct ej_request {
     const char *constants;  /* names of inputs that hold what they will hold in every run; NULL: none */
     ej_hash constants_hash; /* of what they hold, once ej_request_check has read it */
 } ej_request;
+/* For a job: the context's hook. NULL: it has none, or no memory, which the job meets next. (compile.c) */
+ej_progress *ej_progress_new(const einjit_context *context, ej_arena *arena);
 int ej_compile(einjit_kernel **out, einjit_context *context, const ej_request *request, einjit_error *err);
 /* The text of one stage, appended to *out; stops after that stage. */
 int ej_compile_explain(ej_text *out, einjit_context *context, const ej_request *request, int stage, einjit_error *err);
