@@ -152,8 +152,9 @@ static bool add_plain(ej_key_words *key, const einsum_call *call)
 }
 
 /* Failures are rare, and a hit does without this: the names count when a failure is given, and for what may become one. */
-static uint64_t hash_own_text(const einsum_call *call)
+static uint64_t hash_own_text(const void *user)
 {
+    const einsum_call *call = user;
     if (call->equation) return ej_hash64(call->equation, call->length, 0);
     uint64_t hash = ej_hash64(call->output, (size_t)call->out->rank * sizeof *call->output, 1);
     return call->n_labels ? ej_hash64(call->labels, call->n_labels * sizeof *call->labels, hash) : hash;
@@ -167,7 +168,8 @@ static int look_up(einjit_kernel **out, einsum_call *call, bool plain, bool *oth
     if (!plain) add_own_text(&key, call);
     for (size_t i = 0; i < call->n_in; i++) ej_key_tensor(&key, &call->in[i], NULL);
     if (!ej_tensor_row_major(call->out)) ej_key_tensor(&key, call->out, NULL);
-    call->key = (ej_key){.words = key.words, .n = key.n, .names = plain ? hash_own_text(call) : 0, .others = others};
+    call->key = (ej_key){.words = key.words, .n = key.n, .names = plain ? hash_own_text : NULL, .user = call,
+                         .others = others};
     int status = key.failed ? ej_no_memory(err)
                             : ej_cache_get(ej_context_cache(call->context), call->key, make_einsum, call, out, err);
     ej_key_free(&key);

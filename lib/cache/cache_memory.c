@@ -252,7 +252,7 @@ static entry *dequeue(queue *q)
 
 static int give_failure(const entry *e, ej_key key, einjit_error *err)
 {
-    if (key.others) *key.others = e->names != key.names;
+    if (key.others) *key.others = e->names != ej_key_names(&key);
     if (err && e->error) *err = *e->error;
     return e->error ? e->status : ej_fail(err, e->status, "%s", einjit_status_text(e->status));
 }
@@ -357,7 +357,7 @@ static entry *announce(struct ej_cache *cache, shard *s, ej_key key, uint64_t ha
     e->hash = hash;
     e->n = key.n;
     memcpy(e->words, key.words, key.n * sizeof *key.words);
-    e->names = key.names;
+    e->names = ej_key_names(&key);
     e->bytes = entry_bytes(key.n);
     e->holders = 1;
     atomic_init(&e->state, MAKING);

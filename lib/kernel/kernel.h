@@ -207,9 +207,14 @@ typedef struct ej_key { /* its owner is the caller, who keeps it for the call */
     const uint64_t *words;
     size_t n;
     bool forget_failures; /* open extents are not in the key, but a failure may come from them */
-    uint64_t names;       /* not in the key: whose names the text of a failure has; .. */
-    bool *others;         /* .. true: the one that is given has another's. NULL: nobody asks */
+    uint64_t (*names)(const void *user); /* not in the key: whose names the text of a failure has. Asked of who makes an */
+    const void *user;     /* entry, or is given a failure, not for what is found; NULL: 0 */
+    bool *others;         /* true: the failure that is given has another's names. NULL: nobody asks */
 } ej_key;
+static inline uint64_t ej_key_names(const ej_key *key)
+{
+    return key->names ? key->names(key->user) : 0;
+}
 enum { EJ_KEY_SMALL = 128 };
 typedef struct ej_key_words { /* grows on the heap only when it outgrows `small` */
     const einjit_allocator *allocator;

@@ -80,10 +80,15 @@ static int make_kernel(einjit_kernel **out, void *user, einjit_error *err)
     return EINJIT_OK;
 }
 
+static uint64_t names_of(const void *request)
+{
+    return ((const ej_request *)request)->graph->names;
+}
+
 static int look_up(einjit_kernel **out, finding *f, const ej_key_words *key, bool *others, einjit_error *err)
 {
     if (key->failed) return ej_no_memory(err);
-    f->key = (ej_key){.words = key->words, .n = key->n, .forget_failures = !others, .names = f->request->graph->names,
+    f->key = (ej_key){.words = key->words, .n = key->n, .forget_failures = !others, .names = names_of, .user = f->request,
                       .others = others};
     return ej_cache_get(ej_context_cache(f->context), f->key, make_kernel, f, out, err);
 }

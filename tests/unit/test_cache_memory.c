@@ -52,7 +52,7 @@ static int get_length(maker *m, uint64_t mark, size_t length, einjit_kernel **ou
 {
     uint64_t words[8] = {mark, length};
     m->mark = mark;
-    return ej_cache_get(m->context->cache, (ej_key){words, length, false, 0, NULL}, make, m, out, err);
+    return ej_cache_get(m->context->cache, (ej_key){.words = words, .n = length}, make, m, out, err);
 }
 
 static int get(maker *m, uint64_t mark, einjit_kernel **out, einjit_error *err)
@@ -240,7 +240,7 @@ static void entries_in_steady_use_are_evicted_too(void **state)
     einjit_kernel *kernel = NULL;
     m.mark = 4;
     alarm(60); /* it must end */
-    assert_int_equal(ej_cache_get(m.context->cache, (ej_key){words, 3, false, 0, NULL}, make_and_touch, &m, &kernel, NULL), EINJIT_OK);
+    assert_int_equal(ej_cache_get(m.context->cache, (ej_key){.words = words, .n = 3}, make_and_touch, &m, &kernel, NULL), EINJIT_OK);
     alarm(0);
     ej_kernel_drop(kernel);
     assert_int_equal(statistics(&m).evictions, 1);
@@ -306,7 +306,7 @@ static void *look_up_many(void *argument)
         uint64_t mark = (w->seed >> 16) % (unsigned)w->n_keys;
         einjit_kernel *kernel = NULL;
         uint64_t words[2] = {mark, 77};
-        int status = ej_cache_get(w->context->cache, (ej_key){words, 2, false, 0, NULL}, make, &w->makers[mark], &kernel, NULL);
+        int status = ej_cache_get(w->context->cache, (ej_key){.words = words, .n = 2}, make, &w->makers[mark], &kernel, NULL);
         if (status != EINJIT_OK || kernel->compile_ns != mark) w->wrong++;
         ej_kernel_drop(kernel);
         if (i % 500 == 499) einjit_context_clear_cache(w->n_keys == 1 ? NULL : w->context);

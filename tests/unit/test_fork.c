@@ -70,7 +70,7 @@ static int get(slow *s, uint64_t mark)
 {
     einjit_kernel *kernel = NULL;
     ej_context_enter(s->context);
-    int status = ej_cache_get(s->context->cache, (ej_key){&mark, 1, false, 0, NULL}, make_slowly, s, &kernel, NULL);
+    int status = ej_cache_get(s->context->cache, (ej_key){.words = &mark, .n = 1}, make_slowly, s, &kernel, NULL);
     if (!status) ej_kernel_drop(kernel);
     return status;
 }
