@@ -140,7 +140,7 @@ static int dump_passes(pipeline *p)
     for (size_t part = 0; is_dumped(p, EJ_STAGE_PASSES) && part <= p->report.n_passes; part++) {
         ej_report_print_part(&p->text, &p->report, part);
         if (p->text.length)
-            ej_dump_pass(p->context, p->name, part, part ? p->report.passes[part - 1].pass : "before", &p->text);
+            ej_dump_pass(p->context, p->name, part, part ? p->report.passes[part - 1].shown.pass : "before", &p->text);
         p->text.length = 0;
     }
     return EINJIT_OK;
@@ -239,7 +239,7 @@ static int optimize(pipeline *p)
     if (optimizes(p)) EJ_TRY(run_passes(p, &p->graph, NULL));
     EJ_TRY(ej_report_end(&p->report, &p->graph, !optimizes(p), &p->job));
     EJ_TRY(dump_passes(p));
-    p->started_ns = ej_now_ns() - p->report.total.ns; /* counting and printing are not the stage's time */
+    p->started_ns = ej_now_ns() - p->report.total.shown.ns; /* counting and printing are not the stage's time */
     return EINJIT_OK;
 }
 

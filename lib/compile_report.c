@@ -85,15 +85,15 @@ static int name_rules(ej_report *report, ej_job *job)
 }
 
 /* Those that fired, by their place in opt_rules.def. */
-static int keep_rules(einjit_pass_report *pass, const ej_report *report, const uint64_t *hits, ej_job *job)
+static int keep_rules(ej_report_pass *pass, const ej_report *report, const uint64_t *hits, ej_job *job)
 {
     size_t n = 0;
     for (int r = 0; r < EJ_RULE_NAME_COUNT; r++) n += hits[r] != 0;
-    einjit_rule_report *rules = EJ_NEW_ARRAY(report->arena, einjit_rule_report, n);
+    struct ej_rule_fired *rules = EJ_NEW_ARRAY(report->arena, struct ej_rule_fired, n);
     if (!rules) return ej_no_memory(job->err);
     pass->rules = rules;
     for (int r = 0; r < EJ_RULE_NAME_COUNT; r++)
-        if (hits[r]) rules[pass->n_rules++] = (einjit_rule_report){report->rules[r], hits[r]};
+        if (hits[r]) rules[pass->shown.n_rules++] = (struct ej_rule_fired){report->rules[r], hits[r]};
     return EINJIT_OK;
 }
 
@@ -114,26 +114,26 @@ static int note_change(ej_report *report, einjit_pass_report *entry, const ej_gr
     ej_count cost;
     EJ_TRY(measure(&cost, report, graph, true, job));
     EJ_TRY(keep_program(&entry->program, report, graph, job));
-    report->total.nodes_after = entry->nodes_after = graph->n_nodes;
-    report->total.operations_after = entry->operations_after = cost.operations;
-    report->total.bytes_after = entry->bytes_after = cost.bytes;
+    report->total.shown.nodes_after = entry->nodes_after = graph->n_nodes;
+    report->total.shown.operations_after = entry->operations_after = cost.operations;
+    report->total.shown.bytes_after = entry->bytes_after = cost.bytes;
     return EINJIT_OK;
 }
 
 static int after_pass(ej_opt_watch *watch, const ej_graph *graph, const ej_pass *pass, size_t n_changed, ej_job *job)
 {
     ej_report *report = (ej_report *)watch;
-    const einjit_pass_report *now = &report->total;
+    const einjit_pass_report *now = &report->total.shown;
     uint64_t hits[EJ_RULE_NAME_COUNT];
-    einjit_pass_report entry = {.pass = pass->name, .changed = n_changed, .ns = ej_now_ns() - report->started_ns,
-                                .nodes_before = now->nodes_after, .nodes_after = now->nodes_after,
-                                .operations_before = now->operations_after, .operations_after = now->operations_after,
-                                .bytes_before = now->bytes_after, .bytes_after = now->bytes_after};
+    ej_report_pass entry = {{.pass = pass->name, .changed = n_changed, .ns = ej_now_ns() - report->started_ns,
+                             .nodes_before = now->nodes_after, .nodes_after = now->nodes_after,
+                             .operations_before = now->operations_after, .operations_after = now->operations_after,
+                             .bytes_before = now->bytes_after, .bytes_after = now->bytes_after}, NULL};
     for (int r = 0; r < EJ_RULE_NAME_COUNT; r++) report->all_hits[r] += hits[r] = report->hits[r];
     EJ_TRY(keep_rules(&entry, report, hits, job));
-    report->total.changed += n_changed;
-    report->total.ns += entry.ns;
-    if (n_changed) EJ_TRY(note_change(report, &entry, graph, job));
+    report->total.shown.changed += n_changed;
+    report->total.shown.ns += entry.shown.ns;
+    if (n_changed) EJ_TRY(note_change(report, &entry.shown, graph, job));
     if (!EJ_PUSH_ROOM(report->arena, report->passes, report->cap_passes, report->n_passes)) return ej_no_memory(job->err);
     report->passes[report->n_passes++] = entry;
     return EINJIT_OK;
@@ -146,10 +146,10 @@ int ej_report_begin(ej_report *report, const ej_graph *graph, size_t n_in, const
     *report = (ej_report){.watch = {before_pass, after_pass}, .arena = arena, .n_in = n_in, .in = in, .counted = in,
                           .programs = programs};
     EJ_TRY(measure(&cost, report, graph, true, job));
-    report->total = (einjit_pass_report){.pass = "all", .nodes_before = graph->n_nodes, .nodes_after = graph->n_nodes,
-                                         .operations_before = cost.operations, .operations_after = cost.operations,
-                                         .bytes_before = cost.bytes, .bytes_after = cost.bytes};
-    EJ_TRY(keep_program(&report->total.program, report, graph, job));
+    report->total.shown = (einjit_pass_report){.pass = "all", .nodes_before = graph->n_nodes, .nodes_after = graph->n_nodes,
+                                               .operations_before = cost.operations, .operations_after = cost.operations,
+                                               .bytes_before = cost.bytes, .bytes_after = cost.bytes};
+    EJ_TRY(keep_program(&report->total.shown.program, report, graph, job));
     EJ_TRY(name_rules(report, job));
     job->watch = &report->watch;
     job->rule_hits = report->hits;
@@ -162,9 +162,9 @@ int ej_report_end(ej_report *report, const ej_graph *graph, bool as_written, ej_
     job->watch = NULL;
     job->rule_hits = NULL;
     EJ_TRY(measure(&cost, report, graph, as_written, job));
-    report->passed = (ej_count){report->total.operations_after, report->total.bytes_after};
-    report->total.operations_after = cost.operations;
-    report->total.bytes_after = cost.bytes;
+    report->passed = (ej_count){report->total.shown.operations_after, report->total.shown.bytes_after};
+    report->total.shown.operations_after = cost.operations;
+    report->total.shown.bytes_after = cost.bytes;
     return keep_rules(&report->total, report, report->all_hits, job);
 }
 
@@ -181,8 +181,9 @@ static void print_change(ej_text *text, int width, double before, double after)
     ej_print(text, "  %*s", width, change);
 }
 
-static void print_pass(ej_text *text, const ej_report *report, const einjit_pass_report *pass, bool times)
+static void print_pass(ej_text *text, const ej_report *report, const ej_report_pass *entry, bool times)
 {
+    const einjit_pass_report *pass = &entry->shown;
     ej_print(text, "%-12s %7zu", pass->pass, pass->changed);
     print_change(text, 14, (double)pass->nodes_before, (double)pass->nodes_after);
     if (report->counted) {
@@ -191,13 +192,13 @@ static void print_pass(ej_text *text, const ej_report *report, const einjit_pass
     }
     if (times) ej_print(text, "  %10s", ej_real_text((char[EJ_REAL_TEXT]){0}, 'f', 1, (double)pass->ns * 1e-3));
     for (size_t r = 0; r < pass->n_rules; r++)
-        ej_print(text, "%s%s %llu", r ? ", " : "  ", pass->rules[r].rule, (unsigned long long)pass->rules[r].fired);
+        ej_print(text, "%s%s %llu", r ? ", " : "  ", entry->rules[r].name, (unsigned long long)entry->rules[r].fired);
     ej_print(text, "\n");
 }
 
 static void print_choices(ej_text *text, const ej_report *report)
 {
-    const einjit_pass_report *all = &report->total;
+    const einjit_pass_report *all = &report->total.shown;
     if (report->passed.operations == all->operations_after && report->passed.bytes == all->bytes_after) return;
     ej_print(text, "%-12s %7s  %14s", "choose", "", "");
     print_change(text, 26, report->passed.operations, all->operations_after);
@@ -212,21 +213,21 @@ void ej_report_print(ej_text *text, const ej_report *report, bool times)
     if (times) ej_print(text, "  %10s", "us");
     ej_print(text, "  rules\n");
     for (size_t i = 0; i < report->n_passes; i++)
-        if (report->passes[i].changed) print_pass(text, report, &report->passes[i], times);
+        if (report->passes[i].shown.changed) print_pass(text, report, &report->passes[i], times);
     print_choices(text, report);
     print_pass(text, report, &report->total, times);
 }
 
 void ej_report_print_part(ej_text *text, const ej_report *report, size_t part)
 {
-    const einjit_pass_report *pass = part ? &report->passes[part - 1] : &report->total;
+    const einjit_pass_report *pass = part ? &report->passes[part - 1].shown : &report->total.shown;
     if (part && !pass->changed) return;
     size_t first = 0;
-    while (first < report->n_passes && !report->passes[first].changed) first++;
+    while (first < report->n_passes && !report->passes[first].shown.changed) first++;
     if (part)
         ej_print(text, "# after pass %s: %zu change%s\n", pass->pass, pass->changed, pass->changed == 1 ? "" : "s");
     else if (first < report->n_passes)
-        ej_print(text, "# before pass %s\n", report->passes[first].pass);
+        ej_print(text, "# before pass %s\n", report->passes[first].shown.pass);
     else
         ej_print(text, "# no pass changes this program\n");
     ej_print_bytes(text, pass->program, strlen(pass->program));
@@ -235,7 +236,7 @@ void ej_report_print_part(ej_text *text, const ej_report *report, size_t part)
 void ej_report_print_programs(ej_text *text, const ej_report *report)
 {
     for (size_t part = 0; part <= report->n_passes; part++) {
-        if (part && report->passes[part - 1].changed) ej_print(text, "\n");
+        if (part && report->passes[part - 1].shown.changed) ej_print(text, "\n");
         ej_report_print_part(text, report, part);
     }
 }

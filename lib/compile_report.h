@@ -6,6 +6,13 @@
 #include "opt.h"
 #include "plan.h"
 
+typedef struct ej_report_pass {
+    einjit_pass_report shown;
+    const struct ej_rule_fired {
+        const char *name;
+        uint64_t fired;
+    } *rules; /* shown.n_rules */
+} ej_report_pass;
 typedef struct ej_report {
     ej_opt_watch watch;       /* first: job->watch points at it */
     ej_arena *arena;          /* entries and texts */
@@ -14,8 +21,8 @@ typedef struct ej_report {
     bool counted;             /* there are sizes; else operations and bytes are -1 */
     bool programs;            /* keep the text of the program after every pass that changed it */
     size_t n_passes, cap_passes;
-    einjit_pass_report *passes;
-    einjit_pass_report total; /* `program` is the one before the first pass */
+    ej_report_pass *passes;
+    ej_report_pass total;     /* `program` is the one before the first pass */
     ej_count passed;          /* after the passes, before anything is decided by sizes */
     const char **rules;       /* names, in lower case */
     uint32_t *hits;           /* per rule: of the pass that runs */

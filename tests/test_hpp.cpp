@@ -114,7 +114,64 @@ static int programs()
     return 0;
 }
 
+static int questions()
+{
+    const einjit::context context;
+    const einjit::const_tensor a = einjit::const_tensor::of(nullptr, EINJIT_F32, {9, 500}),
+                               b = einjit::const_tensor::of(nullptr, EINJIT_F32, {500, 9}), c = a;
+    einjit::graph graph = context.parse("def f(a: f32[i, j], b: f32[j, k], c):\n"
+                                        "    unused = exp(a)\n    return a @ b @ c\n");
+    graph.verify();
+    EXPECT((graph.input_names() == std::vector<std::string>{"a", "b", "c"}));
+    EXPECT(graph.input_type(0).dtype == EINJIT_F32 && graph.input_type(0).shape.size() == 2 && graph.input_type(0).shape[0] == -1);
+    EXPECT(graph.input_type(2).dtype == -1 && graph.input_type(2).shape.empty());
+    const einjit::shapes shapes = graph.shapes({a, b, c});
+    EXPECT(shapes.output_count() == 1 && (shapes.output(0).shape == std::vector<std::int64_t>{9, 500}));
+    EXPECT(shapes.value(graph.value("unused")).shape == shapes.output(0).shape);
+    EXPECT(graph.cost({a, b, c}).planned_operations == 162000);
+    const einjit::report report = graph.optimize_report("dce,fuse", {a, b, c}, EINJIT_REPORT_PROGRAMS);
+    EXPECT(report.count() == 2 && report.pass(0).pass == std::string("dce") && report.pass(0).changed == 1);
+    EXPECT(report.pass(2).pass == std::string("all") && report.rules(2).size() == report.pass(2).n_rules);
+    EXPECT(!report.rules(1).empty() && report.rules(1)[0].second >= 1);
+    EXPECT(report.print().find("dce") != std::string::npos);
+    EXPECT(code_of([&] { report.pass(3); }) == EINJIT_E_VALUE);
+    graph.freeze();
+    EXPECT(code_of([&] { graph.optimize(); }) == EINJIT_E_FROZEN);
+    const einjit::path path = context.path({{0, 1}, {1, 2}, {2, 3}}, {0, 3}, {9, 500, 9, 500});
+    EXPECT(path.pairs.size() == 2 && path.pairs[0] == std::make_pair(0, 1) && path.log10_mults > 4);
+    EXPECT(context.from_equation("...i->...", {2}).print().find("einsum") != std::string::npos);
+    float x[6] = {1, 2, 3, 4, 5, 6}, y[3];
+    context.einsum_labels({700, 5}, {einjit::const_tensor(x, {2, 3})}, {5}, einjit::tensor(y, {3}));
+    EXPECT(y[0] == 5 && y[2] == 9);
+    bool has_einsum = false;
+    for (const einjit::named &one : einjit::list(EINJIT_LIST_OPERATORS)) has_einsum |= one.name == "einsum";
+    EXPECT(has_einsum);
+    if (!context.cache_path().empty()) EXPECT(context.cache_trim(UINT64_MAX) == 0 && context.cache_list().size() < SIZE_MAX);
+    EXPECT(code_of([&] { context.cache_list().entry(SIZE_MAX); }) == EINJIT_E_VALUE);
+    return 0;
+}
+
+static int hear(void *user, const char *, double)
+{
+    ++*static_cast<int *>(user);
+    return 1;
+}
+
+static int interrupts()
+{
+    int calls = 0;
+    einjit::options options;
+    options.progress = hear;
+    options.progress_user = &calls;
+    const einjit::context context(options);
+    float x[6] = {1, 2, 3, 4, 5, 6}, y[3];
+    EXPECT(code_of([&] { context.einsum("ij->j", {einjit::const_tensor(x, {2, 3})}, einjit::tensor(y, {3})); }) ==
+           EINJIT_E_INTERRUPTED);
+    EXPECT(calls == 1);
+    return 0;
+}
+
 int main()
 {
-    return views() || errors() || programs();
+    return views() || errors() || programs() || questions() || interrupts();
 }

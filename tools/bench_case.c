@@ -123,7 +123,7 @@ static void take_bound(const bench *b, bench_result *r, double operations, doubl
 
 static int rates(bench *b, bench_result *r)
 {
-    einjit_cost cost;
+    einjit_cost cost = {.struct_bytes = sizeof cost};
     einjit_error err = {0};
     einjit_compile_options options = bench_compile_options(b);
     if (einjit_plan_cost(&cost, b->context, b->program.graph, b->n_in, b->in_views, &options, &err)) return tool_error(&err);

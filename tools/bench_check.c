@@ -59,7 +59,7 @@ static void compare(bench_result *r, const tool_tensor *out, const void *got)
 static int other_kernel(bench *b, bench_result *r, einjit_kernel **out)
 {
     einjit_compile_options options = {.struct_bytes = sizeof options, .flags = EINJIT_OPTION_NO_OPTIMIZE};
-    einjit_cost cost;
+    einjit_cost cost = {.struct_bytes = sizeof cost};
     einjit_error err = {0};
     if (einjit_plan_cost(&cost, b->context, b->program.graph, b->n_in, b->in_views, &options, &err)) return tool_error(&err);
     double work = cost.planned_operations + (double)cost.bytes_moved / 8;

@@ -40,11 +40,11 @@ static int one_load(bench *b, einjit_context *context, double *us)
 static int time_loads(bench *b, bench_result *r, einjit_context *context)
 {
     double samples[ROUNDS], first;
-    einjit_statistics s;
+    einjit_statistics s = {.struct_bytes = sizeof s};
     int status = one_load(b, context, &first);
     for (int i = 0; i < ROUNDS && !status; i++) status = one_load(b, context, &samples[i]);
     if (status) return status;
-    einjit_context_statistics(context, &s);
+    einjit_context_statistics(context, &s, NULL);
     if (s.disk_hits != ROUNDS) return TOOL_OK; /* not kept there: a path from a file, the interpreter */
     qsort(samples, ROUNDS, sizeof *samples, compare);
     r->disk_us = samples[ROUNDS / 2];

@@ -24,7 +24,7 @@ static int measure_plan(einjit_context *context, const bench_form *form, int64_t
     static const int64_t shape[] = {EXTENT, EXTENT};
     einjit_error err;
     einjit_graph *graph;
-    einjit_cost cost;
+    einjit_cost cost = {.struct_bytes = sizeof cost};
     if (einjit_graph_create(&graph, context, &err)) return tool_error(&err);
     int status = form->build(graph, n, &err);
     size_t n_in = einjit_graph_input_count(graph);

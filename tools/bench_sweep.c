@@ -99,7 +99,7 @@ static int run_all(bench *b, sweep *s)
 
 int bench_sweep(const bench_case *one, const bench_options *options, const char *range)
 {
-    sweep s = {0};
+    sweep s = {.statistics.struct_bytes = sizeof s.statistics};
     bench b = {.one = one, .options = options};
     char *text = tool_copy(range);
     int status = read_range(&s, text);
@@ -109,7 +109,7 @@ int bench_sweep(const bench_case *one, const bench_options *options, const char 
     if (!status) {
         s.seconds = tool_alloc((size_t)s.calls * sizeof *s.seconds);
         status = run_all(&b, &s);
-        einjit_context_statistics(b.context, &s.statistics);
+        einjit_context_statistics(b.context, &s.statistics, NULL);
         if (!status) report(&s, options->json);
     }
     free(s.seconds);

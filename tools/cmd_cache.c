@@ -13,7 +13,7 @@ typedef struct cache_request {
     einjit_context *context;
     const cmd_options *options;
     einjit_cache_list *list;   /* of commands that need it */
-    const einjit_cache_entry *entries;
+    einjit_cache_entry *entries;
     size_t n;
     char **arguments;          /* behind the word */
     int n_arguments;
@@ -140,12 +140,12 @@ static int path(const cache_request *r)
 static int stats(const cache_request *r)
 {
     char folder[4096];
-    einjit_statistics s;
+    einjit_statistics s = {.struct_bytes = sizeof s};
     uint64_t bytes = 0, code = 0, ns = 0;
     size_t usable = 0, bad = 0;
     int status = path_text(r, folder);
     if (status) return status;
-    einjit_context_statistics(r->context, &s);
+    einjit_context_statistics(r->context, &s, NULL);
     for (size_t i = 0; i < r->n; i++) {
         const einjit_cache_entry *e = &r->entries[i];
         bytes += e->bytes;
@@ -209,16 +209,16 @@ static int warm_compile(einjit_context *context, const tool_program *program, co
 static int warm_one(const cache_request *r, const char *what, const tool_sizes *sizes, int dtype, warmed *w)
 {
     einjit_error err = {0};
-    einjit_statistics before, after;
+    einjit_statistics before = {.struct_bytes = sizeof before}, after = before;
     tool_program program = {0};
     einjit_compile_options options = cmd_compile_options(r->options);
-    einjit_context_statistics(r->context, &before);
+    einjit_context_statistics(r->context, &before, NULL);
     int status = tool_program_load(&program, r->context, what, sizes);
     if (!status) status = tool_names_check(&program, sizes, r->options->open);
     if (!status) status = warm_compile(r->context, &program, sizes, dtype, &options, &err);
     if (!status && program.equation) status = warm_call(r->context, &program, sizes, dtype, &err);
     tool_program_free(&program);
-    einjit_context_statistics(r->context, &after);
+    einjit_context_statistics(r->context, &after, NULL);
     w->made += after.disk_writes - before.disk_writes;
     w->there += after.disk_hits - before.disk_hits;
     if (!status && after.disk_write_failures > before.disk_write_failures)
@@ -300,8 +300,15 @@ static int run_word(cache_request *r, const struct word *word)
     if (word->most >= 0 && r->n_arguments > word->most)
         return tool_usage("'%s' is one argument too many for einjit cache %s", r->arguments[word->most], word->name);
     if (word->reads && einjit_cache_list_create(&r->list, r->context, &err)) return tool_error(&err);
-    r->entries = einjit_cache_list_entries(r->list, &r->n);
-    int status = word->run(r);
+    r->n = einjit_cache_list_count(r->list);
+    r->entries = tool_alloc(r->n * sizeof *r->entries);
+    int status = TOOL_OK;
+    for (size_t i = 0; i < r->n && !status; i++) {
+        r->entries[i].struct_bytes = sizeof *r->entries;
+        if (einjit_cache_list_entry(r->list, i, &r->entries[i], &err)) status = tool_error(&err);
+    }
+    if (!status) status = word->run(r);
+    free(r->entries);
     einjit_cache_list_destroy(r->list);
     return status;
 }

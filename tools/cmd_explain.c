@@ -137,6 +137,7 @@ static int fill_report(report *r, einjit_context *context, const tool_program *p
 {
     einjit_error err = {0};
     einjit_compile_options compile = cmd_compile_options(options);
+    r->cost.struct_bytes = sizeof r->cost;
     if (einjit_plan_cost(&r->cost, context, program->graph, n_in, in, &compile, &err)) return tool_error(&err);
     r->path = tool_explain(context, program, in, n_in, &compile, "path");
     r->plan = r->path ? tool_explain(context, program, in, n_in, &compile, "plan") : NULL;

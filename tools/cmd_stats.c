@@ -76,34 +76,44 @@ static json_t *count(double x)
     return x >= 0 ? tool_json_number(x) : json_null();
 }
 
-static json_t *pass_json(const einjit_pass_report *pass, bool times)
+/* Pass i; behind the last one all of them. */
+static einjit_pass_report pass_of(const einjit_report *report, size_t i)
+{
+    einjit_pass_report pass = {.struct_bytes = sizeof pass};
+    einjit_report_pass(report, i, &pass, NULL);
+    return pass;
+}
+
+static json_t *pass_json(const einjit_report *report, size_t i, bool times)
 {
     json_t *one = json_object(), *rules = json_object();
-    for (size_t r = 0; r < pass->n_rules; r++)
-        json_object_set_new(rules, pass->rules[r].rule, json_integer((json_int_t)pass->rules[r].fired));
-    json_object_set_new(one, "pass", json_string(pass->pass));
-    json_object_set_new(one, "changed", json_integer((json_int_t)pass->changed));
-    json_object_set_new(one, "nodes_before", json_integer((json_int_t)pass->nodes_before));
-    json_object_set_new(one, "nodes_after", json_integer((json_int_t)pass->nodes_after));
-    json_object_set_new(one, "operations_before", count(pass->operations_before));
-    json_object_set_new(one, "operations_after", count(pass->operations_after));
-    json_object_set_new(one, "bytes_before", count(pass->bytes_before));
-    json_object_set_new(one, "bytes_after", count(pass->bytes_after));
+    einjit_pass_report pass = pass_of(report, i);
+    const char *rule;
+    uint64_t fired;
+    for (size_t r = 0; (rule = einjit_report_rule(report, i, r, &fired)); r++)
+        json_object_set_new(rules, rule, json_integer((json_int_t)fired));
+    json_object_set_new(one, "pass", json_string(pass.pass));
+    json_object_set_new(one, "changed", json_integer((json_int_t)pass.changed));
+    json_object_set_new(one, "nodes_before", json_integer((json_int_t)pass.nodes_before));
+    json_object_set_new(one, "nodes_after", json_integer((json_int_t)pass.nodes_after));
+    json_object_set_new(one, "operations_before", count(pass.operations_before));
+    json_object_set_new(one, "operations_after", count(pass.operations_after));
+    json_object_set_new(one, "bytes_before", count(pass.bytes_before));
+    json_object_set_new(one, "bytes_after", count(pass.bytes_after));
     json_object_set_new(one, "rules", rules);
-    if (times) json_object_set_new(one, "ns", json_integer((json_int_t)pass->ns));
+    if (times) json_object_set_new(one, "ns", json_integer((json_int_t)pass.ns));
     return one;
 }
 
 static int print_json(const einjit_report *report, const char *what, const char *program, bool times)
 {
-    size_t n;
-    const einjit_pass_report *passes = einjit_report_passes(report, &n);
+    size_t n = einjit_report_count(report);
     json_t *doc = json_object(), *list = json_array();
-    for (size_t i = 0; i < n; i++) json_array_append_new(list, pass_json(&passes[i], times));
+    for (size_t i = 0; i < n; i++) json_array_append_new(list, pass_json(report, i, times));
     json_object_set_new(doc, "program", json_string(what));
     json_object_set_new(doc, "optimized", json_string(program));
     json_object_set_new(doc, "passes", list);
-    json_object_set_new(doc, "all", pass_json(einjit_report_total(report), times));
+    json_object_set_new(doc, "all", pass_json(report, n, times));
     int failed = json_dumpf(doc, stdout, JSON_INDENT(1) | JSON_PRESERVE_ORDER);
     putchar('\n');
     json_decref(doc);
@@ -125,10 +135,10 @@ int cmd_print_stats(const tool_program *program, const cmd_options *options)
 
 /* ---- the program after each pass ---- */
 
-static const char *first_change(const einjit_pass_report *passes, size_t n)
+static const char *first_change(const einjit_report *report)
 {
-    for (size_t i = 0; i < n; i++)
-        if (passes[i].changed) return passes[i].pass;
+    for (size_t i = 0; i < einjit_report_count(report); i++)
+        if (pass_of(report, i).changed) return pass_of(report, i).pass;
     return NULL;
 }
 
@@ -136,19 +146,19 @@ int cmd_print_passes(const tool_program *program, const cmd_options *options)
 {
     cmd_options no_sizes = *options;
     einjit_report *report = NULL;
-    size_t n;
     no_sizes.sizes.n = 0; /* nothing is counted */
     int status = optimize(&report, program, &no_sizes, EINJIT_REPORT_PROGRAMS);
     if (status) return status;
-    const einjit_pass_report *passes = einjit_report_passes(report, &n);
-    const char *first = first_change(passes, n);
+    size_t n = einjit_report_count(report);
+    const char *first = first_change(report);
     if (first) printf("# before pass %s\n", first);
     else puts("# no pass changes this program");
-    fputs(einjit_report_total(report)->program, stdout);
-    for (size_t i = 0; i < n; i++)
-        if (passes[i].changed)
-            printf("\n# after pass %s: %zu change%s\n%s", passes[i].pass, passes[i].changed,
-                   passes[i].changed == 1 ? "" : "s", passes[i].program);
+    fputs(pass_of(report, n).program, stdout);
+    for (size_t i = 0; i < n; i++) {
+        einjit_pass_report pass = pass_of(report, i);
+        if (pass.changed)
+            printf("\n# after pass %s: %zu change%s\n%s", pass.pass, pass.changed, pass.changed == 1 ? "" : "s", pass.program);
+    }
     einjit_report_destroy(report);
     return TOOL_OK;
 }

@@ -7,6 +7,10 @@
  *   On success *err is left alone.
  * - Pointers are borrowed for the call unless a comment says that ownership passes. Handles returned through an
  *   `out` argument are owned by the caller and given back with the matching _release or _destroy.
+ * - Structs that grow with versions start with struct_bytes, which the caller sets to its sizeof. Those that are passed in
+ *   may be shorter or longer than this library's: what is set beyond the fields that it knows is refused with E_INVALID.
+ *   Of those that are filled in no byte behind the caller's size is written, and fields that it does not know become 0.
+ *   A size that no header's struct can have is E_INVALID.
  * - Extents and strides are int64_t counts of elements, strides may be negative or 0. Names ending in _bytes are
  *   bytes, in _ns nanoseconds.
  * - Contexts and kernels may be used by many threads at the same time. A graph may be built by one thread at a time;
@@ -156,8 +160,7 @@ typedef struct einjit_allocator {
     void *user;
 } einjit_allocator;
 
-/** Options of a context; zero means the default everywhere. Set struct_bytes = sizeof(einjit_options): what is set beyond the
- * fields that this version knows is refused with E_INVALID, and so is a size that no header's struct can have. */
+/** Options of a context; zero means the default everywhere. Set struct_bytes = sizeof(einjit_options). */
 typedef struct einjit_options {
     size_t struct_bytes;
     const einjit_allocator *allocator;                        /* copied; NULL = malloc and free */
@@ -200,7 +203,8 @@ enum einjit_option_flag {
 /* Progress: `stage` is one of einjit_explain's, `done` which part of it is behind, 0 .. 1, or -1 where that is not known. Any answer
  * but 0 ends the call with E_INTERRUPTED, which is not remembered: the next call tries again. It is asked on the thread that
  * compiles, of every thread that does; who waits for another thread's compile is not asked, and tries itself when that one was
- * ended. It may not call into the context. The code generator works on a whole kernel at a time, and is asked around it. */
+ * ended. It may not call into the context. The code generator asks between the functions that it makes IR of, and between the
+ * modules that it makes code of, of which kernels of many steps have several. */
 
 /** Make a context: caches, options, hooks. `options` may be NULL. Reads the EINJIT_* variables once; in programs that run with
  * more rights than who started them (setuid, setgid, file capabilities) those that name files or folders do not count, and
@@ -264,22 +268,18 @@ EINJIT_API int einjit_optimize(einjit_graph *graph, const char *passes, einjit_e
 
 /** What a run of passes did. */
 typedef struct einjit_report einjit_report;
-typedef struct einjit_rule_report {
-    const char *rule;
-    uint64_t fired; /* how often it rewrote something */
-} einjit_rule_report;
-/** One pass of the run. Operations and bytes (counted as at einjit_cost) are those of the plan if optimization stopped here,
+/** One pass of the run. Set struct_bytes = sizeof(einjit_pass_report). Operations and bytes (counted as at einjit_cost) are those of the plan if optimization stopped here,
  * as with EINJIT_OPTION_NO_OPTIMIZE: contraction paths are searched, nothing else is decided by sizes. -1 where no example
- * tensors were given. Texts and arrays are borrowed from the report. */
+ * tensors were given. Texts are borrowed from the report. */
 typedef struct einjit_pass_report {
+    size_t struct_bytes;
     const char *pass;        /* its name, as in einjit_optimize */
     size_t changed;          /* changes it made, as it counts them; 0: the program is the same */
     size_t nodes_before, nodes_after;
     double operations_before, operations_after;
     double bytes_before, bytes_after;
     uint64_t ns;             /* time of the pass itself */
-    size_t n_rules;          /* the rewrite rules that fired */
-    const einjit_rule_report *rules;
+    size_t n_rules;          /* the rewrite rules that fired: einjit_report_rule */
     const char *program;     /* EINJIT_REPORT_PROGRAMS: the program's text after the pass, where it changed; else NULL */
 } einjit_pass_report;
 enum einjit_report_flag {
@@ -294,12 +294,16 @@ enum einjit_report_flag {
  * greedy paths). */
 EINJIT_API int einjit_optimize_report(einjit_report **out, einjit_graph *graph, const char *passes, size_t n_in,
                                       const einjit_tensor *in, int32_t flags, einjit_error *err);
-/** The passes in the order they ran, *n of them (may be NULL); borrowed. NULL for no report. */
-EINJIT_API const einjit_pass_report *einjit_report_passes(const einjit_report *report, size_t *n);
-/** From before the first pass to the plan that is run: `pass` is "all", `program` the program before. operations_after and
- * bytes_after include what is decided by sizes after the passes (which of several ways, what is shared), so that they may
- * be less than those after the last pass. Borrowed. */
-EINJIT_API const einjit_pass_report *einjit_report_total(const einjit_report *report);
+/** How many passes ran; 0 for no report. */
+EINJIT_API size_t einjit_report_count(const einjit_report *report);
+/** Pass i of them, in the order they ran. i = einjit_report_count: all of it, from before the first pass to the plan that is
+ * run; `pass` is "all", `program` the program before; operations_after and bytes_after include what is decided by sizes after
+ * the passes (which of several ways, what is shared), so that they may be less than those after the last pass.
+ * Errors: E_VALUE for an i beyond that; E_INVALID. */
+EINJIT_API int einjit_report_pass(const einjit_report *report, size_t i, einjit_pass_report *out, einjit_error *err);
+/** Rewrite rule number `rule` of those that fired in pass i, which counts as above, and in *fired (may be NULL) how often it
+ * rewrote something; NULL behind the last one. Borrowed. */
+EINJIT_API const char *einjit_report_rule(const einjit_report *report, size_t i, size_t rule, uint64_t *fired);
 /** The report as a table: a line for each pass that changed something, and one for all. The same bytes every run without
  * EINJIT_REPORT_TIMES. Buffer handling as einjit_graph_print. */
 EINJIT_API int einjit_report_print(const einjit_report *report, int32_t flags, char *buffer, size_t capacity,
@@ -325,7 +329,7 @@ EINJIT_API int einjit_shapes_value(const einjit_shapes *shapes, einjit_value val
 
 /* ---- compile and run ---------------------------------------------------------------------------------------- */
 
-/** Options of one compile. Set struct_bytes = sizeof(einjit_compile_options), as in einjit_options. */
+/** Options of one compile. Set struct_bytes = sizeof(einjit_compile_options). */
 typedef struct einjit_compile_options {
     size_t struct_bytes;
     const char *open;  /* symbols whose extents stay open, separated by commas ("z" or "z,edges"; "...": those that an
@@ -436,8 +440,9 @@ EINJIT_API int einjit_explain(einjit_context *context, einjit_graph *graph, size
  *
  * The program counts as the sum of its values, each by itself and once, where a result needs it. The plan counts as the
  * sum of its steps, an operation for each function and reduction an iteration, copies and the checks of computed indices
- * with it. Beyond what a double holds a count is infinite. */
+ * with it. Beyond what a double holds a count is infinite. Set struct_bytes = sizeof(einjit_cost). */
 typedef struct einjit_cost {
+    size_t struct_bytes;
     double naive_operations;   /* of the program as written */
     double planned_operations; /* of the plan's steps */
     double log10_mults;        /* sum over contraction steps of the product of all extents of the step */

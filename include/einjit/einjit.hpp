@@ -1,8 +1,9 @@
 /* einjit.hpp - einjit.h for C++17: handles that release themselves, statuses as exceptions, views of typed arrays.
  *
  * Header only. einjit.h says what every function means, what it costs and from which threads it may be called; here a
- * method has the name of its C function without the prefix, and throws einjit::error where that returns a status. What
- * has no method is called through get() and einjit::check, builders of graphs through graph::add.
+ * method has the name of its C function without the prefix, and throws einjit::error where that returns a status. Every
+ * function that can fail has one, builders of graphs through graph::add; plain questions without (of names, counts, dtypes)
+ * are asked in C, through get().
  *
  * Views borrow the caller's elements and own their shape. A call takes lists of them in braces, without an allocation:
  *
@@ -56,6 +57,37 @@ private:
 inline void check(int status, const einjit_error &c)
 {
     if (status != EINJIT_OK) throw error(c);
+}
+
+/** Text that a C function writes into a buffer: call(buffer, capacity, &needed, &err). */
+template <class Print> std::string text_of(Print call)
+{
+    einjit_error err;
+    std::size_t needed = 0;
+    check(call(nullptr, 0, &needed, &err), err);
+    std::string out(needed, '\0');
+    check(call(out.data(), needed + 1, &needed, &err), err);
+    return out;
+}
+
+/** A C struct that a call fills in, with its size set. */
+template <class Struct> Struct sized() noexcept
+{
+    Struct made{};
+    made.struct_bytes = sizeof made;
+    return made;
+}
+
+struct named {
+    std::string name, text;
+};
+/** What there is: list(EINJIT_LIST_OPERATORS), ... */
+inline std::vector<named> list(int which)
+{
+    std::vector<named> all;
+    const char *text = nullptr;
+    for (std::size_t i = 0; const char *name = einjit_list_name(which, i, &text); i++) all.push_back({name, text});
+    return all;
 }
 
 /** The dtype of a C++ type. Other types are refused by the compiler. */
@@ -215,9 +247,83 @@ public:
             names.emplace_back(einjit_kernel_open_name(kernel_, i));
         return names;
     }
+    /** Extents that were to stay open and could not; `text`: the value that needs the number. */
+    std::vector<named> closed() const
+    {
+        std::vector<named> all;
+        for (std::size_t i = 0; i < einjit_kernel_closed_count(kernel_); i++)
+            all.push_back({einjit_kernel_closed_name(kernel_, i), einjit_kernel_closed_by(kernel_, i)});
+        return all;
+    }
+    std::int64_t index_limit(std::size_t i, const std::int64_t *sizes = nullptr) const noexcept
+    {
+        return einjit_kernel_index_limit(kernel_, i, sizes);
+    }
 
 private:
     einjit_kernel *kernel_;
+};
+
+/** What a run of passes did. Moves, does not copy. */
+class report {
+public:
+    /** Takes over `owned`. */
+    explicit report(einjit_report *owned) noexcept : report_(owned) {}
+    einjit_report *get() const noexcept { return report_.get(); }
+    std::size_t count() const noexcept { return einjit_report_count(get()); }
+    /** Pass i; i = count(): all of it. Its texts belong to the report. */
+    einjit_pass_report pass(std::size_t i) const
+    {
+        einjit_error err;
+        auto out = sized<einjit_pass_report>();
+        check(einjit_report_pass(get(), i, &out, &err), err);
+        return out;
+    }
+    /** The rules that fired in pass i, and how often. */
+    std::vector<std::pair<std::string, std::uint64_t>> rules(std::size_t i) const
+    {
+        std::vector<std::pair<std::string, std::uint64_t>> all;
+        std::uint64_t fired = 0;
+        for (std::size_t r = 0; const char *name = einjit_report_rule(get(), i, r, &fired); r++) all.emplace_back(name, fired);
+        return all;
+    }
+    std::string print(std::int32_t flags = 0) const
+    {
+        return text_of([&](char *buffer, std::size_t capacity, std::size_t *needed, einjit_error *err) {
+            return einjit_report_print(get(), flags, buffer, capacity, needed, err);
+        });
+    }
+
+private:
+    struct destroy {
+        void operator()(einjit_report *r) const noexcept { einjit_report_destroy(r); }
+    };
+    std::unique_ptr<einjit_report, destroy> report_;
+};
+
+/** Shapes and dtypes of the values of a graph. Moves, does not copy. */
+class shapes {
+public:
+    /** Takes over `owned`. */
+    explicit shapes(einjit_shapes *owned) noexcept : shapes_(owned) {}
+    einjit_shapes *get() const noexcept { return shapes_.get(); }
+    std::size_t output_count() const noexcept { return einjit_shapes_output_count(get()); }
+    shape_and_dtype output(std::size_t i) const { return found(einjit_shapes_output, i); }
+    shape_and_dtype value(einjit_value v) const { return found(einjit_shapes_value, v); }
+
+private:
+    struct destroy {
+        void operator()(einjit_shapes *s) const noexcept { einjit_shapes_destroy(s); }
+    };
+    template <class Ask, class Which> shape_and_dtype found(Ask ask, Which which) const
+    {
+        einjit_error err;
+        int dtype = 0, rank = 0;
+        const std::int64_t *shape = nullptr;
+        check(ask(get(), which, &dtype, &rank, &shape, &err), err);
+        return {dtype, std::vector<std::int64_t>(shape, shape + rank)};
+    }
+    std::unique_ptr<einjit_shapes, destroy> shapes_;
 };
 
 /** A program. Moves, does not copy: print and parse it for another one. Made by a context, which may end before it. */
@@ -242,29 +348,85 @@ public:
     }
     /** The value of that name; -1: there is none. */
     einjit_value value(const char *name) const noexcept { return einjit_graph_value(get(), name); }
-    /** Of the results y (without axes) by each of wrt. */
-    std::vector<einjit_value> gradient(const std::vector<einjit_value> &y, const std::vector<einjit_value> &wrt)
+    /** Of the values y by each of wrt. seeds: one for each y, or none where all y have no axes. */
+    std::vector<einjit_value> gradient(const std::vector<einjit_value> &y, const std::vector<einjit_value> &wrt,
+                                       const std::vector<einjit_value> &seeds = {})
     {
+        if (!seeds.empty() && seeds.size() != y.size())
+            throw std::invalid_argument("einjit: " + std::to_string(seeds.size()) + " seeds for " + std::to_string(y.size()) +
+                                        " values");
         einjit_error err;
         std::vector<einjit_value> out(wrt.size());
-        check(einjit_graph_gradient(out.data(), get(), y.size(), y.data(), nullptr, wrt.size(), wrt.data(), &err), err);
+        const einjit_value *seed = seeds.empty() ? nullptr : seeds.data();
+        check(einjit_graph_gradient(out.data(), get(), y.size(), y.data(), seed, wrt.size(), wrt.data(), &err), err);
         return out;
+    }
+    void freeze() const
+    {
+        einjit_error err;
+        check(einjit_graph_freeze(get(), &err), err);
+    }
+    void verify() const
+    {
+        einjit_error err;
+        check(einjit_graph_verify(get(), &err), err);
+    }
+    std::vector<std::string> input_names() const
+    {
+        std::vector<std::string> names;
+        for (std::size_t i = 0; i < einjit_graph_input_count(get()); i++) names.emplace_back(einjit_graph_input_name(get(), i));
+        return names;
+    }
+    /** What the program says of input i; dtype -1: nothing. `shape` has -1 for extents that are left open, and is empty where
+     * the rank is. */
+    shape_and_dtype input_type(std::size_t i) const
+    {
+        einjit_error err;
+        int dtype = -1, rank = -1;
+        check(einjit_graph_input_type(get(), i, &dtype, &rank, nullptr, nullptr, 0, &err), err);
+        shape_and_dtype found{dtype, std::vector<std::int64_t>(static_cast<std::size_t>(rank < 0 ? 0 : rank))};
+        std::vector<const char *> symbols(found.shape.size());
+        check(einjit_graph_input_type(get(), i, &dtype, &rank, found.shape.data(), symbols.data(), symbols.size(), &err), err);
+        return found;
+    }
+    einjit::shapes shapes(inputs in) const
+    {
+        einjit_error err;
+        einjit_shapes *made = nullptr;
+        check(einjit_shapes_infer(&made, get(), in.size(), in.data(), &err), err);
+        return einjit::shapes(made);
     }
     void optimize(const char *passes = nullptr)
     {
         einjit_error err;
         check(einjit_optimize(get(), passes, &err), err);
     }
+    /** The same, and what it did; `in`: examples of the inputs, for counts of operations and bytes. */
+    report optimize_report(const char *passes = nullptr, inputs in = {}, std::int32_t flags = 0)
+    {
+        einjit_error err;
+        einjit_report *made = nullptr;
+        check(einjit_optimize_report(&made, get(), passes, in.size(), in.data(), flags, &err), err);
+        return report(made);
+    }
+    /** Operations and bytes, of the program as written and of its plan. */
+    einjit_cost cost(inputs in, const compile_options &with = {}) const
+    {
+        einjit_error err;
+        auto out = sized<einjit_cost>();
+        check(einjit_plan_cost(&out, context_, get(), in.size(), in.data(), &with, &err), err);
+        return out;
+    }
     std::string print() const
     {
-        return text([this](char *buffer, std::size_t capacity, std::size_t *needed, einjit_error *err) {
+        return text_of([this](char *buffer, std::size_t capacity, std::size_t *needed, einjit_error *err) {
             return einjit_graph_print(get(), buffer, capacity, needed, err);
         });
     }
     /** What a stage of compiling makes of it: "plan", "nest", ... as einjit_explain says. */
     std::string explain(inputs in, const char *stage, const compile_options &with = {}) const
     {
-        return text([&](char *buffer, std::size_t capacity, std::size_t *needed, einjit_error *err) {
+        return text_of([&](char *buffer, std::size_t capacity, std::size_t *needed, einjit_error *err) {
             return einjit_explain(context_, get(), in.size(), in.data(), &with, stage, buffer, capacity, needed, err);
         });
     }
@@ -292,17 +454,37 @@ private:
     struct destroy {
         void operator()(einjit_graph *g) const noexcept { einjit_graph_destroy(g); }
     };
-    template <class Print> static std::string text(Print print)
-    {
-        einjit_error err;
-        std::size_t needed = 0;
-        check(print(nullptr, 0, &needed, &err), err);
-        std::string out(needed, '\0');
-        check(print(out.data(), needed + 1, nullptr, &err), err);
-        return out;
-    }
     std::unique_ptr<einjit_graph, destroy> graph_;
     einjit_context *context_; /* the graph holds it */
+};
+
+/** A contraction path: pairs of single-assignment ids, the second one -1 for a step of one operand. */
+struct path {
+    std::vector<std::pair<std::int32_t, std::int32_t>> pairs;
+    double log10_mults = 0, log2_largest = 0;
+};
+
+/** Entries of the cache on disk. Moves, does not copy. */
+class cache_list {
+public:
+    /** Takes over `owned`. */
+    explicit cache_list(einjit_cache_list *owned) noexcept : list_(owned) {}
+    einjit_cache_list *get() const noexcept { return list_.get(); }
+    std::size_t size() const noexcept { return einjit_cache_list_count(get()); }
+    /** Its texts belong to the list. */
+    einjit_cache_entry entry(std::size_t i) const
+    {
+        einjit_error err;
+        auto out = sized<einjit_cache_entry>();
+        check(einjit_cache_list_entry(get(), i, &out, &err), err);
+        return out;
+    }
+
+private:
+    struct destroy {
+        void operator()(einjit_cache_list *l) const noexcept { einjit_cache_list_destroy(l); }
+    };
+    std::unique_ptr<einjit_cache_list, destroy> list_;
 };
 
 /** Caches, options, hooks. Moves, does not copy. */
@@ -328,6 +510,37 @@ public:
         einjit_error err;
         check(einjit_einsum_with(get(), equation, in.size(), in.data(), &out.c, &with, &err), err);
     }
+    /** With integer labels, those of all terms one after the other. */
+    void einsum_labels(const std::vector<std::int32_t> &labels, inputs in, const std::vector<std::int32_t> &output,
+                       const outputs::item &out) const
+    {
+        std::size_t n = 0;
+        for (std::size_t i = 0; i < in.size(); i++) n += static_cast<std::size_t>(in.data()[i].rank);
+        if (n != labels.size() || static_cast<std::size_t>(out.c.rank) != output.size())
+            throw std::invalid_argument("einjit: not one label for each axis");
+        einjit_error err;
+        check(einjit_einsum_labels(get(), in.size(), in.data(), labels.data(), &out.c, output.data(), &err), err);
+    }
+    /** The contraction path of terms in integer labels below sizes.size(). `watch` hears of every trial: what is not 0 ends the
+     * search with the best path so far. */
+    einjit::path path(const std::vector<std::vector<std::int32_t>> &terms, const std::vector<std::int32_t> &output,
+                      const std::vector<std::int64_t> &sizes, const char *strategy = nullptr,
+                      einjit_path_progress watch = nullptr, void *user = nullptr) const
+    {
+        std::vector<std::int32_t> ranks, labels, ids(4 * terms.size() + 4);
+        for (const auto &term : terms) {
+            ranks.push_back(static_cast<std::int32_t>(term.size()));
+            labels.insert(labels.end(), term.begin(), term.end());
+        }
+        einjit_error err;
+        std::size_t n = 0;
+        einjit::path found;
+        check(einjit_path_watched(get(), terms.size(), ranks.data(), labels.data(), static_cast<int>(output.size()),
+                                  output.data(), sizes.size(), sizes.data(), strategy, ids.data(), ids.size() / 2, &n,
+                                  &found.log10_mults, &found.log2_largest, watch, user, &err), err);
+        for (std::size_t i = 0; i < n; i++) found.pairs.emplace_back(ids[2 * i], ids[2 * i + 1]);
+        return found;
+    }
     /** An empty graph, for builders. */
     graph create_graph() const
     {
@@ -346,11 +559,41 @@ public:
             return einjit_graph_from_equation(out, get(), equation, err);
         });
     }
-    einjit_statistics statistics() const noexcept
+    /** For operands of these ranks. */
+    graph from_equation(const char *equation, const std::vector<std::int32_t> &ranks) const
     {
-        einjit_statistics now;
-        einjit_context_statistics(get(), &now);
+        return made([&](einjit_graph **out, einjit_error *err) {
+            return einjit_graph_from_equation_ranks(out, get(), equation, ranks.size(), ranks.data(), err);
+        });
+    }
+    einjit_statistics statistics() const
+    {
+        einjit_error err;
+        auto now = sized<einjit_statistics>();
+        check(einjit_context_statistics(get(), &now, &err), err);
         return now;
+    }
+    /** The folder of kernels on disk; "" where nothing is kept. */
+    std::string cache_path() const
+    {
+        return text_of([this](char *buffer, std::size_t capacity, std::size_t *needed, einjit_error *err) {
+            return einjit_cache_path(get(), buffer, capacity, needed, err);
+        });
+    }
+    einjit::cache_list cache_list() const
+    {
+        einjit_error err;
+        einjit_cache_list *made = nullptr;
+        check(einjit_cache_list_create(&made, get(), &err), err);
+        return einjit::cache_list(made);
+    }
+    /** How many entries went. */
+    std::uint64_t cache_trim(std::uint64_t keep_bytes) const
+    {
+        einjit_error err;
+        std::uint64_t removed = 0;
+        check(einjit_cache_trim(get(), keep_bytes, &removed, &err), err);
+        return removed;
     }
     void clear_cache() const noexcept { einjit_context_clear_cache(get()); }
 

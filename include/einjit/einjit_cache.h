@@ -22,9 +22,9 @@
 extern "C" {
 #endif
 
-/** Counters since the context was made. While the version is 0.x, a new one may add fields at the end: programs are built
- * against the header of the library that they run with. */
+/** Counters since the context was made. Set struct_bytes = sizeof(einjit_statistics). */
 typedef struct einjit_statistics {
+    size_t struct_bytes;
     uint64_t hits;           /* look-ups that found their kernel in memory */
     uint64_t misses;         /* look-ups that had to load or compile, waiters not counted */
     uint64_t waits;          /* look-ups that waited for another thread's compile of the same signature */
@@ -46,7 +46,7 @@ typedef struct einjit_statistics {
     uint64_t disk_ns;        /* time spent loading what was found */
     uint64_t disk_limit_bytes; /* of all entries in the folder together */
 } einjit_statistics;
-EINJIT_API void einjit_context_statistics(const einjit_context *context, einjit_statistics *out);
+EINJIT_API int einjit_context_statistics(const einjit_context *context, einjit_statistics *out, einjit_error *err);
 /** Drop every entry in memory, and give back scratch that no run uses. Kernels in use stay alive until they are released. */
 EINJIT_API void einjit_context_clear_cache(einjit_context *context);
 
@@ -58,7 +58,8 @@ EINJIT_API int einjit_cache_path(const einjit_context *context, char *buffer, si
 
 /** What is in the folder and in the shared ones. */
 typedef struct einjit_cache_list einjit_cache_list;
-typedef struct einjit_cache_entry { /* texts are borrowed from the list */
+typedef struct einjit_cache_entry { /* texts are borrowed from the list; set struct_bytes = sizeof(einjit_cache_entry) */
+    size_t struct_bytes;
     const char *name;        /* 32 hexadecimal digits */
     const char *folder;
     const char *problem;     /* what was compiled, in the syntax of einjit-bench; NULL where the file is bad */
@@ -75,8 +76,10 @@ typedef struct einjit_cache_entry { /* texts are borrowed from the list */
  * Errors: E_IO names a folder that cannot be read. Cost: all files are read. */
 EINJIT_API int einjit_cache_list_create(einjit_cache_list **out, einjit_context *context, einjit_error *err);
 EINJIT_API void einjit_cache_list_destroy(einjit_cache_list *list);
-/** *n of them (may be NULL); borrowed. */
-EINJIT_API const einjit_cache_entry *einjit_cache_list_entries(const einjit_cache_list *list, size_t *n);
+/** How many there are; 0 for no list. */
+EINJIT_API size_t einjit_cache_list_count(const einjit_cache_list *list);
+/** Entry i of them. Errors: E_VALUE for an i beyond the last; E_INVALID. */
+EINJIT_API int einjit_cache_list_entry(const einjit_cache_list *list, size_t i, einjit_cache_entry *out, einjit_error *err);
 
 /** Remove entries from the context's folder until they take at most `keep_bytes`, those that were used longest ago first, and
  * what writers that were killed left behind. *n_removed (may be NULL) of them. Kernels in memory stay. E_IO. */

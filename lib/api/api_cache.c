@@ -143,10 +143,16 @@ void einjit_cache_list_destroy(einjit_cache_list *list)
     einjit_context_release(context);
 }
 
-const einjit_cache_entry *einjit_cache_list_entries(const einjit_cache_list *list, size_t *n)
+size_t einjit_cache_list_count(const einjit_cache_list *list)
 {
-    if (n) *n = list ? list->n : 0;
-    return list ? list->entries : NULL;
+    return list ? list->n : 0;
+}
+
+int einjit_cache_list_entry(const einjit_cache_list *list, size_t i, einjit_cache_entry *out, einjit_error *err)
+{
+    if (!list) return ej_fail(err, EINJIT_E_INVALID, "no list given");
+    if (i >= list->n) return ej_fail(err, EINJIT_E_VALUE, "entry %zu of %zu", i, list->n);
+    return ej_write_struct(out, &list->entries[i], sizeof *list->entries, "entry", err);
 }
 
 int einjit_cache_trim(einjit_context *context, uint64_t keep_bytes, uint64_t *n_removed, einjit_error *err)

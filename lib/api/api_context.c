@@ -27,18 +27,34 @@ enum { DEBUG_BUILD = true }; /* every stage is checked */
 
 enum { STRUCT_BYTES_MAX = 4096 }; /* of a later header; beyond it the number is not a size, and not to be read along */
 
+static int struct_size(size_t *out, const void *given, const char *what, einjit_error *err)
+{
+    memcpy(out, given, sizeof *out);
+    if (*out >= sizeof *out && *out <= STRUCT_BYTES_MAX && *out % sizeof(void *) == 0) return EINJIT_OK;
+    return ej_fail(err, EINJIT_E_INVALID, "struct_bytes of the %s is %zu, which is no size of that struct", what, *out);
+}
+
 int ej_read_struct(void *out, size_t known, const void *given, const char *what, einjit_error *err)
 {
     size_t bytes;
     memset(out, 0, known);
-    memcpy(&bytes, given, sizeof bytes);
-    if (bytes < sizeof bytes || bytes > STRUCT_BYTES_MAX || bytes % sizeof(void *))
-        return ej_fail(err, EINJIT_E_INVALID, "struct_bytes of the %s is %zu, which is no size of that struct", what, bytes);
+    EJ_TRY(struct_size(&bytes, given, what, err));
     for (size_t i = known; i < bytes; i++)
         if (((const unsigned char *)given)[i])
             return ej_fail(err, EINJIT_E_INVALID, "one of the %s is set that this version (%s) does not know", what,
                            einjit_version());
     memcpy(out, given, bytes < known ? bytes : known);
+    return EINJIT_OK;
+}
+
+int ej_write_struct(void *out, const void *made, size_t known, const char *what, einjit_error *err)
+{
+    size_t bytes;
+    if (!out) return ej_fail(err, EINJIT_E_INVALID, "no place for the %s given", what);
+    EJ_TRY(struct_size(&bytes, out, what, err));
+    if (bytes > known) memset((unsigned char *)out + known, 0, bytes - known);
+    memcpy(out, made, bytes < known ? bytes : known);
+    memcpy(out, &bytes, sizeof bytes);
     return EINJIT_OK;
 }
 
@@ -288,14 +304,14 @@ void ej_context_log(const einjit_context *context, const char *format, ...)
     context->log(context->log_user, line);
 }
 
-void einjit_context_statistics(const einjit_context *context, einjit_statistics *out)
+int einjit_context_statistics(const einjit_context *context, einjit_statistics *out, einjit_error *err)
 {
-    if (!out) return;
-    memset(out, 0, sizeof *out);
-    if (!context) return;
-    ej_cache_statistics(ej_context_cache((einjit_context *)context), out); /* its locks change, nothing that callers see */
-    ej_disk_statistics(context->disk, out);
-    ej_pool_statistics(context->pool, out);
+    einjit_statistics now = {0};
+    if (!context) return ej_fail(err, EINJIT_E_INVALID, "no context given");
+    ej_cache_statistics(ej_context_cache((einjit_context *)context), &now); /* its locks change, nothing that callers see */
+    ej_disk_statistics(context->disk, &now);
+    ej_pool_statistics(context->pool, &now);
+    return ej_write_struct(out, &now, sizeof now, "statistics", err);
 }
 
 void einjit_context_clear_cache(einjit_context *context)

@@ -34,7 +34,9 @@ int einjit_plan_cost(einjit_cost *out, einjit_context *context, einjit_graph *gr
                      const einjit_tensor *in, const einjit_compile_options *options, einjit_error *err)
 {
     ej_request request = {.graph = graph, .n_in = n_in, .in = in};
+    einjit_cost cost = {0};
     if (!out) return ej_fail(err, EINJIT_E_INVALID, "no place for the cost given");
     EJ_TRY(check_request(&request, context, options, err));
-    return ej_compile_cost(out, context, &request, err);
+    EJ_TRY(ej_compile_cost(&cost, context, &request, err));
+    return ej_write_struct(out, &cost, sizeof cost, "cost", err);
 }

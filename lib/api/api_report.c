@@ -52,15 +52,33 @@ int einjit_optimize_report(einjit_report **out, einjit_graph *graph, const char 
     return status;
 }
 
-const einjit_pass_report *einjit_report_passes(const einjit_report *report, size_t *n)
+size_t einjit_report_count(const einjit_report *report)
 {
-    if (n) *n = report ? report->report.n_passes : 0;
-    return report ? report->report.passes : NULL;
+    return report ? report->report.n_passes : 0;
 }
 
-const einjit_pass_report *einjit_report_total(const einjit_report *report)
+/* Behind the passes comes the total; NULL: there is no i. */
+static const ej_report_pass *pass_at(const einjit_report *report, size_t i)
 {
-    return report ? &report->report.total : NULL;
+    size_t n = einjit_report_count(report);
+    if (!report || i > n) return NULL;
+    return i < n ? &report->report.passes[i] : &report->report.total;
+}
+
+int einjit_report_pass(const einjit_report *report, size_t i, einjit_pass_report *out, einjit_error *err)
+{
+    if (!report) return ej_fail(err, EINJIT_E_INVALID, "no report given");
+    const ej_report_pass *pass = pass_at(report, i);
+    if (!pass) return ej_fail(err, EINJIT_E_VALUE, "pass %zu of %zu", i, einjit_report_count(report));
+    return ej_write_struct(out, &pass->shown, sizeof pass->shown, "report of a pass", err);
+}
+
+const char *einjit_report_rule(const einjit_report *report, size_t i, size_t rule, uint64_t *fired)
+{
+    const ej_report_pass *pass = pass_at(report, i);
+    if (!pass || rule >= pass->shown.n_rules) return NULL;
+    if (fired) *fired = pass->rules[rule].fired;
+    return pass->rules[rule].name;
 }
 
 int einjit_report_print(const einjit_report *report, int32_t flags, char *buffer, size_t capacity, size_t *needed,

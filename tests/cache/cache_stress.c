@@ -135,11 +135,11 @@ static void use_once(int64_t n)
     float ones[SHAPES * 5 + 5], out[5] = {0};
     einjit_options o = {.struct_bytes = sizeof o, .cache_dir = folder, .disk_bytes = SMALL_LIMIT};
     einjit_context *context;
-    einjit_statistics s;
+    einjit_statistics s = {.struct_bytes = sizeof s};
     for (int64_t i = 0; i < n * 5; i++) ones[i] = 1;
     if (einjit_context_create(&context, &o, NULL)) _exit(1);
     int status = einjit_einsum(context, "zi,zi->i", 2, (einjit_tensor[]){F32(ones, n, 5), F32(ones, n, 5)}, &F32(out, 5), NULL);
-    einjit_context_statistics(context, &s);
+    einjit_context_statistics(context, &s, NULL);
     einjit_context_release(context);
     for (int i = 0; i < 5; i++) status |= out[i] != (float)n;
     atomic_fetch_add(&common->uses, 1);

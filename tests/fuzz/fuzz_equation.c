@@ -62,7 +62,7 @@ static bool make_result(operands *o, einjit_context *context, einjit_graph *grap
 {
     einjit_error err = {0};
     einjit_shapes *shapes = NULL;
-    einjit_cost cost;
+    einjit_cost cost = {.struct_bytes = sizeof cost};
     int dtype, rank;
     const int64_t *shape;
     *status = einjit_shapes_infer(&shapes, graph, o->n, o->views, &err);

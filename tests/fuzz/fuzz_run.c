@@ -145,7 +145,7 @@ void fuzz_run(einjit_context *context, const einjit_graph *graph, fuzz_bytes *ch
     if (fuzz_ok(einjit_compile(&kernel, context, copy, n_in, t.views, 0, NULL, &plain, &err), &err, "compile as written") && t.fit)
         run_filled(context, graph, &t, kernel, choices);
     else if (!t.fit) {
-        einjit_cost cost;
+        einjit_cost cost = {.struct_bytes = sizeof cost};
         fuzz_ok(einjit_plan_cost(&cost, context, copy, n_in, t.views, NULL, &err), &err, "plan");
     }
 done:

@@ -91,7 +91,7 @@ static const char *live(task *t, einjit_context *context, einjit_graph *graph, c
     if (!(text = printed(t, graph))) return "print";
     free(text);
     if (!t->compile) return NULL;
-    einjit_cost cost;
+    einjit_cost cost = {.struct_bytes = sizeof cost};
     einjit_kernel *kernel = NULL;
     if (einjit_plan_cost(&cost, context, graph, n, in, NULL, &t->err)) return "plan";
     if (einjit_compile(&kernel, context, graph, n, in, 0, NULL, NULL, &t->err)) return "compile";

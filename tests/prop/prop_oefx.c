@@ -127,7 +127,7 @@ static bool count(fx_case *c, const json_t *nodes, einjit_context *context, bool
 {
     einjit_error err;
     einjit_graph *graph = NULL;
-    einjit_cost cost;
+    einjit_cost cost = {.struct_bytes = sizeof cost};
     einjit_compile_options options = {.struct_bytes = sizeof options, .flags = flags};
     if (!program_of(c, nodes, context, print, &graph)) return false;
     bool ok = !einjit_plan_cost(&cost, context, graph, c->n_in, c->in, &options, &err);

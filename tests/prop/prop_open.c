@@ -22,8 +22,8 @@ static void assert_ok(int status)
 
 static uint64_t misses(const einjit_context *context)
 {
-    einjit_statistics s;
-    einjit_context_statistics(context, &s);
+    einjit_statistics s = {.struct_bytes = sizeof s};
+    einjit_context_statistics(context, &s, NULL);
     return s.misses;
 }
 

@@ -123,7 +123,7 @@ static void print_program(const ej_graph *graph, size_t n_in, const einjit_tenso
 
 static void add_program(state *s, int corpus, const char *name, const ej_graph *graph, size_t n_in, const einjit_tensor *in)
 {
-    einjit_cost with, without;
+    einjit_cost with = {.struct_bytes = sizeof with}, without = with;
     if (s->a.program && strcmp(s->a.program, name)) return;
     if (s->a.program) print_program(graph, n_in, in), print_chosen(s, graph, n_in, in);
     if (!cost_of(s, graph, n_in, in, &with)) {

@@ -106,7 +106,7 @@ int cache_use_with(einjit_options options, einjit_statistics *after)
     int status = einjit_context_create(&context, &options, &err);
     if (status) return status;
     status = einjit_einsum(context, "ij,jk->ik", 2, in, &F32(c, 2, 2), &err);
-    if (after) einjit_context_statistics(context, after);
+    if (after) einjit_context_statistics(context, after, NULL);
     einjit_context_release(context);
     if (!status && (c[0] != 10 || c[1] != 12 || c[2] != -19 || c[3] != -24)) return EINJIT_E_INTERNAL;
     return status;

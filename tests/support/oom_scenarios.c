@@ -433,7 +433,7 @@ static int explain_code(scene *s)
 static int plan_cost(scene *s)
 {
     einjit_tensor in[] = {F32(NULL, 4, 3), F32(NULL, 3, 5), F32(NULL, 5)};
-    einjit_cost cost = {.steps = 12345};
+    einjit_cost cost = {.struct_bytes = sizeof cost, .steps = 12345};
     int status = einjit_plan_cost(&cost, s->context, s->graph, 3, in, NULL, s->err);
     if (status) assert_int_equal(cost.steps, 12345);
     else assert_true(cost.steps > 0 && cost.steps < 100);

@@ -23,8 +23,8 @@ static void defaults_need_no_options(void **state)
     (void)state;
     einjit_context *context = NULL;
     assert_int_equal(einjit_context_create(&context, NULL, &err), EINJIT_OK);
-    einjit_statistics s;
-    einjit_context_statistics(context, &s);
+    einjit_statistics s = {.struct_bytes = sizeof s};
+    einjit_context_statistics(context, &s, NULL);
     assert_int_equal(s.limit_bytes, 256 << 20);
     assert_int_equal(s.entries, 0);
     assert_int_equal(context->threads, 1);
@@ -73,6 +73,39 @@ static void shorter_and_longer_option_structs_are_read(void **state)
     einjit_options shorter = options_of("nonsense");
     shorter.struct_bytes = offsetof(einjit_options, backend);
     assert_int_equal(einjit_context_create(&context, &shorter, &err), EINJIT_OK);
+    einjit_context_release(context);
+}
+
+static void structs_that_are_filled_in_end_where_the_caller_says(void **state)
+{
+    (void)state;
+    struct longer {
+        einjit_statistics known;
+        uint64_t later, behind;
+    } s;
+    einjit_context *context = NULL;
+    einjit_options o = options_of("interp");
+    o.cache_bytes = 12345678;
+    assert_int_equal(einjit_context_create(&context, &o, &err), EINJIT_OK);
+    memset(&s, 0xAA, sizeof s); /* of a later header */
+    s.known.struct_bytes = offsetof(struct longer, behind);
+    assert_int_equal(einjit_context_statistics(context, &s.known, &err), EINJIT_OK);
+    assert_true(s.known.limit_bytes == 12345678 && s.later == 0 && s.behind == UINT64_C(0xAAAAAAAAAAAAAAAA));
+    assert_int_equal(s.known.struct_bytes, sizeof s.known + 8);
+    memset(&s, 0xAA, sizeof s); /* of an earlier one */
+    s.known.struct_bytes = offsetof(einjit_statistics, compile_ns);
+    assert_int_equal(einjit_context_statistics(context, &s.known, &err), EINJIT_OK);
+    assert_true(s.known.limit_bytes == 12345678 && s.known.compile_ns == UINT64_C(0xAAAAAAAAAAAAAAAA));
+    static const size_t sizes[] = {0, 7, sizeof s.known - 1, 5000, SIZE_MAX};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        memset(&s, 0xAA, sizeof s);
+        s.known.struct_bytes = sizes[i];
+        assert_int_equal(einjit_context_statistics(context, &s.known, &err), EINJIT_E_INVALID);
+        assert_non_null(strstr(err.text, "struct_bytes of the statistics"));
+        assert_true(s.known.hits == UINT64_C(0xAAAAAAAAAAAAAAAA));
+    }
+    assert_int_equal(einjit_context_statistics(context, NULL, &err), EINJIT_E_INVALID);
+    assert_int_equal(einjit_context_statistics(NULL, &s.known, &err), EINJIT_E_INVALID);
     einjit_context_release(context);
 }
 
@@ -307,6 +340,7 @@ int main(void)
         cmocka_unit_test(defaults_need_no_options),
         cmocka_unit_test(wrong_options_are_named),
         cmocka_unit_test(shorter_and_longer_option_structs_are_read),
+        cmocka_unit_test(structs_that_are_filled_in_end_where_the_caller_says),
         cmocka_unit_test(unknown_flags_and_sizes_are_refused),
         cmocka_unit_test(wrong_choices_name_their_variable),
         cmocka_unit_test(unknown_words_of_dumps_are_said_once),

@@ -26,8 +26,8 @@ static void assert_fails(int status, int reason, const char *says)
 
 static einjit_statistics statistics(einjit_context *context)
 {
-    einjit_statistics s;
-    einjit_context_statistics(context, &s);
+    einjit_statistics s = {.struct_bytes = sizeof s};
+    einjit_context_statistics(context, &s, NULL);
     return s;
 }
 

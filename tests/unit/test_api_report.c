@@ -25,9 +25,16 @@ typedef struct fixture {
     einjit_context *context;
     einjit_graph *graph;
     einjit_report *report;
-    const einjit_pass_report *passes;
+    einjit_pass_report passes[20], all;
     size_t n;
 } fixture;
+
+static einjit_pass_report pass_of(const einjit_report *report, size_t i)
+{
+    einjit_pass_report pass = {.struct_bytes = sizeof pass};
+    if (einjit_report_pass(report, i, &pass, &err)) fail_msg("%s", err.text);
+    return pass;
+}
 
 static void open_report(fixture *f, const char *text, const char *passes, size_t n_in, const einjit_tensor *in,
                         int32_t flags)
@@ -35,7 +42,10 @@ static void open_report(fixture *f, const char *text, const char *passes, size_t
     *f = (fixture){.context = api_context("interp")};
     f->graph = api_graph(f->context, text);
     if (einjit_optimize_report(&f->report, f->graph, passes, n_in, in, flags, &err)) fail_msg("%s", err.text);
-    f->passes = einjit_report_passes(f->report, &f->n);
+    f->n = einjit_report_count(f->report);
+    assert_true(f->n <= sizeof f->passes / sizeof *f->passes);
+    for (size_t i = 0; i < f->n; i++) f->passes[i] = pass_of(f->report, i);
+    f->all = pass_of(f->report, f->n);
 }
 
 static void close_report(fixture *f)
@@ -81,13 +91,16 @@ static void changes_nodes_and_rules_need_no_sizes(void **state)
         assert_true(f.passes[i].bytes_before == -1 && f.passes[i].bytes_after == -1);
         assert_null(f.passes[i].program);
     }
-    uint64_t fired = 0;
+    uint64_t fired = 0, times;
     for (size_t r = 0; r < f.passes[1].n_rules; r++) {
-        assert_int_equal(strncmp(f.passes[1].rules[r].rule, "cse_", 4), 0);
-        fired += f.passes[1].rules[r].fired;
+        assert_int_equal(strncmp(einjit_report_rule(f.report, 1, r, &times), "cse_", 4), 0);
+        fired += times;
     }
     assert_int_equal(fired, 2);
-    const einjit_pass_report *all = einjit_report_total(f.report);
+    assert_null(einjit_report_rule(f.report, 1, f.passes[1].n_rules, &times));
+    assert_non_null(einjit_report_rule(f.report, f.n, f.all.n_rules - 1, NULL)); /* of all of it */
+    assert_null(einjit_report_rule(f.report, f.n + 1, 0, NULL));
+    const einjit_pass_report *all = &f.all;
     assert_string_equal(all->pass, "all");
     assert_true(all->changed == 4 && all->nodes_before == 9 && all->nodes_after == 5);
     assert_true(all->n_rules >= f.passes[1].n_rules);
@@ -106,11 +119,11 @@ static void operations_and_bytes_are_those_of_the_plans(void **state)
     /* one einsum of three operands: its best path is what was there */
     assert_true(f.passes[2].operations_after == 480 + 60);
     assert_true(f.passes[1].bytes_before > f.passes[1].bytes_after && f.passes[1].bytes_after > 0);
-    const einjit_pass_report *all = einjit_report_total(f.report);
+    const einjit_pass_report *all = &f.all;
     assert_true(all->operations_before == 1020 && all->operations_after == 540);
     assert_true(all->bytes_before == f.passes[0].bytes_before && all->bytes_after == f.passes[2].bytes_after);
     /* what einjit_plan_cost says of the same graph */
-    einjit_cost cost;
+    einjit_cost cost = {.struct_bytes = sizeof cost};
     assert_int_equal(einjit_plan_cost(&cost, f.context, f.graph, 3, in, NULL, &err), EINJIT_OK);
     assert_true(cost.planned_operations == 540 && (double)cost.bytes_moved == all->bytes_after);
     close_report(&f);
@@ -139,7 +152,7 @@ static void naive_counts_are_of_the_program_as_written(void **state)
                                           .flags = no_opt ? EINJIT_OPTION_NO_OPTIMIZE : 0};
         einjit_graph *graph =
             api_graph(context, "def f(a, b, v):\n    return einsum(\"ik,k->i\", einsum(\"ij,jk->ik\", a, b), v)\n");
-        einjit_cost cost;
+        einjit_cost cost = {.struct_bytes = sizeof cost};
         assert_int_equal(einjit_plan_cost(&cost, context, graph, 3, in, &options, &err), EINJIT_OK);
         assert_true(cost.naive_operations == 2 * 50 * 40 * 30 + 2 * 50 * 30); /* not one loop over i, j and k */
         assert_true(cost.naive_bytes == 4 * (50 * 40 + 40 * 30 + 50 * 30) + 4 * (50 * 30 + 30 + 50));
@@ -175,7 +188,7 @@ static void programs_are_kept_on_request(void **state)
     (void)state;
     fixture f;
     open_report(&f, program, "cse,dce,dce,fuse", 0, NULL, EINJIT_REPORT_PROGRAMS);
-    const char *before = einjit_report_total(f.report)->program, *last = before;
+    const char *before = f.all.program, *last = before;
     einjit_graph *again = api_graph(f.context, program), *step;
     char *text = graph_text(again);
     assert_string_equal(before, text);
@@ -234,7 +247,7 @@ static void no_passes_are_a_report_too(void **state)
     const einjit_tensor in[] = {F32(NULL, 2, 3), F32(NULL, 3, 4), F32(NULL, 4, 5)};
     open_report(&f, program, "", 3, in, 0);
     assert_int_equal(f.n, 0);
-    const einjit_pass_report *all = einjit_report_total(f.report);
+    const einjit_pass_report *all = &f.all;
     assert_true(all->changed == 0 && all->nodes_before == 9 && all->nodes_after == 9);
     assert_true(all->operations_before > all->operations_after); /* what is there twice is shared by sizes' decisions */
     einjit_graph_destroy(f.graph); /* the report outlives it */
@@ -276,10 +289,10 @@ static void what_cannot_be_reported_is_refused(void **state)
     assert_int_equal(einjit_graph_freeze(graph, &err), EINJIT_OK);
     refuse(graph, NULL, 0, NULL, EINJIT_E_FROZEN);
     assert_int_equal(einjit_report_print(report, 0, NULL, 0, NULL, &err), EINJIT_E_INVALID);
-    size_t n = 7;
-    assert_null(einjit_report_passes(NULL, &n));
-    assert_int_equal(n, 0);
-    assert_null(einjit_report_total(NULL));
+    einjit_pass_report pass = {.struct_bytes = sizeof pass};
+    assert_int_equal(einjit_report_count(NULL), 0);
+    assert_int_equal(einjit_report_pass(NULL, 0, &pass, &err), EINJIT_E_INVALID);
+    assert_null(einjit_report_rule(NULL, 0, 0, NULL));
     einjit_report_destroy(NULL);
     einjit_graph_destroy(graph);
     einjit_context_release(context);

@@ -30,8 +30,8 @@ static einjit_kernel *compile_open(einjit_context *context, einjit_graph *graph,
 
 static int64_t misses(const einjit_context *context)
 {
-    einjit_statistics s;
-    einjit_context_statistics(context, &s);
+    einjit_statistics s = {.struct_bytes = sizeof s};
+    einjit_context_statistics(context, &s, NULL);
     return (int64_t)s.misses;
 }
 

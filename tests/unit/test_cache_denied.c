@@ -48,7 +48,7 @@ static int in_child(int (*use)(void))
 #ifdef TEST_CAN_DENY
 static int use_without_executable_memory(void)
 {
-    einjit_statistics s;
+    einjit_statistics s = {.struct_bytes = sizeof s};
     if (!deny_making_executable() || !deny_memory_files()) return 77;
     if (cache_use(folder, "llvm", &s) != EINJIT_E_BACKEND) return 1;
     if (cache_use(folder, "auto", &s) != EINJIT_OK) return 2;
@@ -70,7 +70,7 @@ static void entries_that_cannot_be_mapped_are_interpreted(void **state)
 
 static int use_with_short_files(void)
 {
-    einjit_statistics s;
+    einjit_statistics s = {.struct_bytes = sizeof s};
     const struct rlimit limit = {100, 100};
     if (setrlimit(RLIMIT_FSIZE, &limit) != 0) return 77;
     if (cache_use(folder, "llvm", &s) != EINJIT_OK) return 1;
@@ -92,7 +92,7 @@ static void where_files_must_be_short_nothing_is_written(void **state)
 
 static einjit_statistics use_at_home(const char *home)
 {
-    einjit_statistics s;
+    einjit_statistics s = {.struct_bytes = sizeof s};
     setenv("HOME", home, 1);
     assert_int_equal(cache_use(NULL, "llvm", &s), EINJIT_OK);
     return s;

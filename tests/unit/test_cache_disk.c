@@ -38,7 +38,7 @@ static int tear_down(void **state)
 
 static einjit_statistics use_ok(void)
 {
-    einjit_statistics s;
+    einjit_statistics s = {.struct_bytes = sizeof s};
     assert_int_equal(cache_use(folder, "llvm", &s), EINJIT_OK);
     return s;
 }
@@ -110,7 +110,7 @@ static int run_again(const char *what)
 
 static int again(const char *what)
 {
-    einjit_statistics s;
+    einjit_statistics s = {.struct_bytes = sizeof s};
     int status = cache_use_with((einjit_options){0}, &s);
     if (status) return 1;
     if (!strcmp(what, "hit")) return s.disk_hits != 1 ? 2 : llvm_is_mapped() ? 3 : 0;
@@ -133,7 +133,7 @@ static void kernels_run_where_there_is_no_code_generator(void **state)
 #ifdef EINJIT_STATIC_CODEGEN
     skip();
 #endif
-    einjit_statistics s;
+    einjit_statistics s = {.struct_bytes = sizeof s};
     const einjit_options nowhere = {.cache_dir = folder, .module_path = "/nowhere/libeinjit-llvm.so", .log = cache_log};
     assert_int_equal(cache_use_with(nowhere, &s), EINJIT_E_BACKEND);
     einjit_options any = nowhere;
@@ -152,7 +152,7 @@ static void another_code_generator_makes_its_own(void **state)
 #ifdef EINJIT_STATIC_CODEGEN
     skip();
 #endif
-    einjit_statistics s;
+    einjit_statistics s = {.struct_bytes = sizeof s};
     use_ok();
     /* some other library in its place; it is not loaded, but it is not the one that made the entry */
     assert_int_equal(cache_use_with((einjit_options){.cache_dir = folder, .module_path = "/proc/self/exe"}, &s), EINJIT_E_BACKEND);
@@ -255,8 +255,8 @@ static void an_entry_of_another_key_is_not_taken(void **state)
     einjit_context_clear_cache(context);
     assert_int_equal(einjit_einsum(context, "i,i->", 2, (einjit_tensor[]){F32(x, 6), F32(y, 6)}, &SCALAR(z, EINJIT_F32), &err), 0);
     assert_true(z[0] == 56);
-    einjit_statistics s;
-    einjit_context_statistics(context, &s);
+    einjit_statistics s = {.struct_bytes = sizeof s};
+    einjit_context_statistics(context, &s, NULL);
     assert_int_equal(s.disk_rejected, 1);
     assert_int_equal(cache_log_lines, 1);
     einjit_context_release(context);
@@ -279,7 +279,7 @@ static void options_have_entries_of_their_own(void **state)
     };
     for (int round = 0; round < 2; round++)
         for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-            einjit_statistics s;
+            einjit_statistics s = {.struct_bytes = sizeof s};
             assert_int_equal(cache_use_with(all[i], &s), EINJIT_OK);
             assert_int_equal(s.disk_hits, round);
             if (!round) assert_int_equal(cache_count(folder, NULL), ++n);
@@ -293,7 +293,7 @@ static void options_have_entries_of_their_own(void **state)
 static void dumps_and_the_interpreter_leave_it_alone(void **state)
 {
     (void)state;
-    einjit_statistics s;
+    einjit_statistics s = {.struct_bytes = sizeof s};
     use_ok();
     setenv("EINJIT_DUMP", "plan", 1);
     s = use_ok();
@@ -330,7 +330,7 @@ static void programs_come_back_whole(void **state)
 {
     (void)state;
     static const float w[] = {1, 10}, v[] = {1, 100};
-    einjit_statistics s;
+    einjit_statistics s = {.struct_bytes = sizeof s};
     einjit_options o = {.struct_bytes = sizeof o, .cache_dir = folder};
     const struct {
         int64_t z;
@@ -342,7 +342,7 @@ static void programs_come_back_whole(void **state)
         einjit_context *context;
         assert_int_equal(einjit_context_create(&context, &o, NULL), EINJIT_OK);
         compile_and_run(context, rows[i].z, rows[i].w, rows[i].expected);
-        einjit_context_statistics(context, &s);
+        einjit_context_statistics(context, &s, NULL);
         assert_int_equal(s.disk_hits, rows[i].hits);
         einjit_context_release(context);
     }
@@ -408,7 +408,7 @@ static void shared_folders_are_read_and_never_written(void **state)
 {
     (void)state;
     char *own = cache_folder_make();
-    einjit_statistics s;
+    einjit_statistics s = {.struct_bytes = sizeof s};
     use_ok();
     assert_int_equal(chmod(folder, 0555), 0);
     char list[8192];
@@ -454,7 +454,7 @@ static void above_the_limit_those_used_longest_ago_go(void **state)
     (void)state;
     static const char oldest[] = "00000000000000000000000000000001.kernel", middle[] = "00000000000000000000000000000002.kernel",
                       newest[] = "00000000000000000000000000000003.kernel", orphan[] = "0123456789abcdef.new";
-    einjit_statistics s;
+    einjit_statistics s = {.struct_bytes = sizeof s};
     put_file(middle, 4000, 2000);
     put_file(oldest, 4000, 3000);
     put_file(newest, 4000, 1000);
@@ -476,7 +476,7 @@ static void above_the_limit_those_used_longest_ago_go(void **state)
 static void empty_entries_go_with_every_trim(void **state)
 {
     (void)state;
-    einjit_statistics s;
+    einjit_statistics s = {.struct_bytes = sizeof s};
     static const char empty[] = "00000000000000000000000000000001.kernel";
     put_file(empty, 0, 10);
     einjit_context *context;
@@ -516,15 +516,16 @@ static void lists_say_what_is_there(void **state)
     (void)state;
     einjit_context *context;
     einjit_cache_list *list;
-    size_t n;
     uint64_t removed;
     use_ok();
     put_file("00000000000000000000000000000001.kernel", 4000, 2000);
     einjit_options o = {.struct_bytes = sizeof o, .cache_dir = folder};
     assert_int_equal(einjit_context_create(&context, &o, NULL), EINJIT_OK);
     assert_int_equal(einjit_cache_list_create(&list, context, NULL), EINJIT_OK);
-    const einjit_cache_entry *e = einjit_cache_list_entries(list, &n);
-    assert_int_equal(n, 2);
+    einjit_cache_entry e[2] = {{.struct_bytes = sizeof *e}, {.struct_bytes = sizeof *e}};
+    assert_int_equal(einjit_cache_list_count(list), 2);
+    for (size_t i = 0; i < 2; i++) assert_int_equal(einjit_cache_list_entry(list, i, &e[i], NULL), EINJIT_OK);
+    assert_int_equal(einjit_cache_list_entry(list, 2, &e[0], NULL), EINJIT_E_VALUE);
     assert_null(e[0].fault);
     assert_string_equal(e[0].problem, "einjit-bench 'ij,jk->ik' -s i=2,j=3,k=2 --dtype f32");
     assert_non_null(strstr(e[0].key, "\nsignature "));

@@ -174,7 +174,7 @@ static bool trial(scenario s)
     calls = 0;
     cache_log_lines = 0;
     watching = true;
-    einjit_statistics after;
+    einjit_statistics after = {.struct_bytes = sizeof after};
     int status = cache_use_with(o, &after);
     watching = false;
     bool failed = calls > fail_at;
@@ -224,7 +224,7 @@ static int use(const char *folder, const char *module, int64_t n, einjit_statist
     for (int64_t i = 0; i < n * 5; i++) ones[i] = 1;
     assert_int_equal(einjit_context_create(&context, &o, &err), EINJIT_OK);
     int status = einjit_einsum(context, "zi,zi->i", 2, (einjit_tensor[]){F32(ones, n, 5), F32(ones, n, 5)}, &F32(out, 5), &err);
-    einjit_context_statistics(context, after);
+    einjit_context_statistics(context, after, NULL);
     einjit_context_release(context);
     free(ones);
     for (int i = 0; i < 5 && !status; i++) assert_true(out[i] == (float)n);
@@ -234,7 +234,7 @@ static int use(const char *folder, const char *module, int64_t n, einjit_statist
 /* Where there is no code generator the answer says whether the entry was used. */
 static void expect_rejected(const char *folder, int64_t n, const char *how, size_t at)
 {
-    einjit_statistics s;
+    einjit_statistics s = {.struct_bytes = sizeof s};
     executable = 0;
     int status = use(folder, nowhere, n, &s);
     if (status != EINJIT_E_BACKEND || s.disk_rejected != 1 || executable)
@@ -244,7 +244,7 @@ static void expect_rejected(const char *folder, int64_t n, const char *how, size
 static long damage(int64_t n, size_t step)
 {
     char *folder = cache_folder_make();
-    einjit_statistics s;
+    einjit_statistics s = {.struct_bytes = sizeof s};
     size_t bytes;
     long trials = 0;
     assert_int_equal(use(folder, NULL, n, &s), EINJIT_OK);

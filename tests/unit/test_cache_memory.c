@@ -70,8 +70,8 @@ static void touch(maker *m, uint64_t mark)
 
 static einjit_statistics statistics(const maker *m)
 {
-    einjit_statistics s;
-    einjit_context_statistics(m->context, &s);
+    einjit_statistics s = {.struct_bytes = sizeof s};
+    einjit_context_statistics(m->context, &s, NULL);
     return s;
 }
 
@@ -204,7 +204,7 @@ static void evicting_looks_at_few_entries(void **state)
         maker m = {.context = context_of(capacity * (KERNEL_BYTES + 500))};
         uint64_t mark = 0;
         while (!statistics(&m).evictions) touch(&m, ++mark);
-        einjit_statistics before = statistics(&m), s;
+        einjit_statistics before = statistics(&m), s = before;
         uint64_t steps = ej_cache_steps(m.context->cache);
         for (int i = 0; i < 2000; i++) {
             touch(&m, ++mark);
@@ -345,8 +345,8 @@ static void one_make_however_many_threads_ask(void **state)
     einjit_context *context = context_of(0);
     assert_int_equal(run_workers(context, makers, 1), 0);
     assert_int_equal(atomic_load(&makers[0].made), 1);
-    einjit_statistics s;
-    einjit_context_statistics(context, &s);
+    einjit_statistics s = {.struct_bytes = sizeof s};
+    einjit_context_statistics(context, &s, NULL);
     assert_int_equal(s.misses, 1);
     assert_int_equal(s.hits + s.waits, THREADS * ROUNDS - 1);
     einjit_context_release(context);
@@ -359,10 +359,10 @@ static void threads_evict_and_clear_under_each_other(void **state)
     maker makers[KEYS] = {{0}};
     einjit_context *context = context_of(5 * KERNEL_BYTES);
     assert_int_equal(run_workers(context, makers, KEYS), 0);
-    einjit_statistics s;
+    einjit_statistics s = {.struct_bytes = sizeof s};
     int made = 0;
     for (int k = 0; k < KEYS; k++) made += atomic_load(&makers[k].made);
-    einjit_context_statistics(context, &s);
+    einjit_context_statistics(context, &s, NULL);
     assert_int_equal(s.misses, made);
     assert_int_equal(s.hits + s.misses + s.waits, THREADS * ROUNDS);
     assert_true(s.evictions > 0);

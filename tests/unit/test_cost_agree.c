@@ -96,7 +96,7 @@ static figures of_stats(const subject *s)
 static figures of_cost_call(const subject *s)
 {
     einjit_error err;
-    einjit_cost cost;
+    einjit_cost cost = {.struct_bytes = sizeof cost};
     if (einjit_plan_cost(&cost, s->context, s->graph, s->n_in, s->in, NULL, &err)) fail_msg("%s: %s", s->name, err.text);
     return (figures){cost.planned_operations, (double)cost.bytes_moved};
 }
@@ -108,8 +108,9 @@ static figures of_report_call(const subject *s, const char *text)
     einjit_report *report;
     einjit_graph *graph = api_graph(s->context, text);
     if (einjit_optimize_report(&report, graph, NULL, s->n_in, s->in, 0, &err)) fail_msg("%s: %s", s->name, err.text);
-    const einjit_pass_report *all = einjit_report_total(report);
-    figures f = {all->operations_after, all->bytes_after};
+    einjit_pass_report all = {.struct_bytes = sizeof all};
+    if (einjit_report_pass(report, einjit_report_count(report), &all, &err)) fail_msg("%s: %s", s->name, err.text);
+    figures f = {all.operations_after, all.bytes_after};
     einjit_report_destroy(report);
     einjit_graph_destroy(graph);
     return f;

@@ -83,10 +83,10 @@ static void *get_one(void *argument)
 static int ask_for_the_same(void *argument)
 {
     slow quick = {argument, NULL, NULL};
-    einjit_statistics before, after;
-    einjit_context_statistics(quick.context, &before);
+    einjit_statistics before = {.struct_bytes = sizeof before}, after = before;
+    einjit_context_statistics(quick.context, &before, NULL);
     if (get(&quick, 2) || get(&quick, 1) || get(&quick, 1)) return 1;
-    einjit_context_statistics(quick.context, &after);
+    einjit_context_statistics(quick.context, &after, NULL);
     if (after.misses != before.misses + 1 || after.hits != before.hits + 2 || after.entries != 2) return 2;
     einjit_context_clear_cache(quick.context);
     einjit_context_release(quick.context);
@@ -107,7 +107,7 @@ static void what_another_thread_was_making_is_made_anew(void **state)
     assert_int_equal(pthread_create(&threads[0], NULL, get_one, &s), 0);
     pthread_barrier_wait(&reached);
     assert_int_equal(pthread_create(&threads[1], NULL, get_one, &quick), 0); /* waits for the first */
-    for (einjit_statistics now = {0}; !now.waits; einjit_context_statistics(context, &now)) usleep(1000);
+    for (einjit_statistics now = {.struct_bytes = sizeof now}; !now.waits; einjit_context_statistics(context, &now, NULL)) usleep(1000);
     if (WITH_THREADS) in_child("the cache", ask_for_the_same, context);
     pthread_barrier_wait(&go_on);
     for (int t = 0; t < 2; t++) {
@@ -188,8 +188,8 @@ static int go_on(void *argument)
     if (einjit_graph_parse(&graph, p->context, "def f(a): return a * 2.5", SIZE_MAX, NULL)) return 94;
     if (einjit_graph_freeze(graph, NULL)) return 95;
     einjit_graph_destroy(graph);
-    einjit_statistics s;
-    einjit_context_statistics(p->context, &s);
+    einjit_statistics s = {.struct_bytes = sizeof s};
+    einjit_context_statistics(p->context, &s, NULL);
     einjit_kernel_release(p->kernel);
     einjit_graph_destroy(p->graph);
     einjit_context_release(p->context);
@@ -245,13 +245,13 @@ static int knock(void *argument)
     int32_t label = 0;
     einjit_tensor in = F32(x, 4), out = F32(y, 4);
     einjit_graph *graph = NULL;
-    einjit_statistics s;
+    einjit_statistics s = {.struct_bytes = sizeof s};
     int status = EINJIT_OK;
     switch (p->n) {
     case 0: status = einjit_einsum(p->context, "i->i", 1, &in, &out, NULL); break;
     case 1: status = einjit_einsum_labels(p->context, 1, &in, &label, &out, &label, NULL); break;
     case 2: status = compute(p, NULL, SIDE); break;
-    case 3: einjit_context_statistics(p->context, &s); break;
+    case 3: einjit_context_statistics(p->context, &s, NULL); break;
     case 4: einjit_context_clear_cache(p->context); break;
     case 5:
         status = einjit_graph_parse(&graph, p->context, "def f(a): return a", SIZE_MAX, NULL);

@@ -79,7 +79,7 @@ static void run_and_check(fixture *f, const einjit_kernel *kernel)
 static uint64_t steps(fixture *f, const char *constants)
 {
     einjit_compile_options options = options_of(constants);
-    einjit_cost cost;
+    einjit_cost cost = {.struct_bytes = sizeof cost};
     if (einjit_plan_cost(&cost, f->context, f->graph, 3, f->in, &options, &f->err)) fail_msg("%s", f->err.text);
     return cost.steps;
 }

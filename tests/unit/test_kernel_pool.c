@@ -119,7 +119,7 @@ static void contexts_report_scratch(void **state)
     einjit_options options = {.struct_bytes = sizeof options, .backend = "interp", .allocator = &counting,
                               .flags = EINJIT_OPTION_NO_OPTIMIZE};
     einjit_context *context = NULL;
-    einjit_statistics s;
+    einjit_statistics s = {.struct_bytes = sizeof s};
     float one = 1, sum = 0;
     int64_t shape[1] = {N}, stride[1] = {0};
     einjit_tensor in = {&one, EINJIT_F32, 1, shape, stride}, out = {&sum, EINJIT_F32, 0, NULL, NULL};
@@ -135,12 +135,12 @@ static void contexts_report_scratch(void **state)
         assert_true(needed >= 2 * N * sizeof(float));
         assert_int_equal(einjit_run(kernel, 1, &in, 1, &out, NULL), EINJIT_OK);
         assert_true(sum == 2 * N);
-        einjit_context_statistics(context, &s);
+        einjit_context_statistics(context, &s, NULL);
         assert_int_equal(s.scratch_limit_bytes, small ? N : 256 << 20);
         if (small) assert_true(s.scratch_bytes <= N);
         else assert_true(s.scratch_bytes >= needed && s.scratch_bytes < 2 * needed);
         einjit_context_clear_cache(context);
-        einjit_context_statistics(context, &s);
+        einjit_context_statistics(context, &s, NULL);
         assert_int_equal(s.scratch_bytes, 0);
         einjit_kernel_release(kernel);
         einjit_graph_destroy(graph);

@@ -202,7 +202,7 @@ static void kernels_of_both_kinds_are_kept_apart(void **state)
     CONTEXT_OR_SKIP(context);
     static float x[LONG];
     float strict, free_, again;
-    einjit_statistics statistics;
+    einjit_statistics statistics = {.struct_bytes = sizeof statistics};
     fill(x, LONG);
     einjit_tensor in = F32(x, LONG);
     const char *program = "def f(x):\n    return sum(x)\n";
@@ -211,7 +211,7 @@ static void kernels_of_both_kinds_are_kept_apart(void **state)
     check(run(context, program, 0, 1, &in, SCALAR(&again, EINJIT_F32)));
     assert_memory_equal(&again, &free_, sizeof again);
     assert_memory_not_equal(&strict, &free_, sizeof strict);
-    einjit_context_statistics(context, &statistics);
+    einjit_context_statistics(context, &statistics, NULL);
     assert_int_equal(statistics.misses, 2);
     assert_int_equal(statistics.hits, 1);
     char *text = stage_text(context, program, 1, &in, EINJIT_OPTION_STRICT, "key");

@@ -162,9 +162,9 @@ static void *rename_one_kernel(void *argument)
 static void threads_share_a_kernel_under_names_of_their_own(void **state)
 {
     CONTEXT_OR_SKIP(context);
-    einjit_statistics statistics;
+    einjit_statistics statistics = {.struct_bytes = sizeof statistics};
     run_threads(context, rename_one_kernel, chain, NULL);
-    einjit_context_statistics(context, &statistics);
+    einjit_context_statistics(context, &statistics, NULL);
     assert_int_equal(statistics.misses, 1);
 }
 

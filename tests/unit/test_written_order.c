@@ -57,7 +57,7 @@ static double operations(chain *c, int32_t flags, const char *path)
     int64_t shapes[MOST][2];
     einjit_tensor in[MOST];
     einjit_error err = {0};
-    einjit_cost cost;
+    einjit_cost cost = {.struct_bytes = sizeof cost};
     einjit_compile_options options = {.struct_bytes = sizeof options, .flags = flags, .path = path};
     for (int i = 0; i < c->n; i++) {
         shapes[i][0] = c->extent[i];

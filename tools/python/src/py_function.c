@@ -405,7 +405,7 @@ static int print_stage(void *user, char *buffer, size_t capacity, size_t *needed
 static PyObject *describe_cost(const call *c)
 {
     einjit_compile_options options = py_function_options(c->f);
-    einjit_cost cost;
+    einjit_cost cost = {.struct_bytes = sizeof cost};
     einjit_error err;
     int status;
     Py_BEGIN_ALLOW_THREADS status =

@@ -198,11 +198,11 @@ static PyObject *module_path(PyObject *self, PyObject *args)
 
 static PyObject *module_statistics(PyObject *self, PyObject *unused)
 {
-    einjit_statistics s;
+    einjit_statistics s = {.struct_bytes = sizeof s};
     (void)self;
     (void)unused;
     if (!py_context()) return NULL;
-    einjit_context_statistics(the_context, &s);
+    einjit_context_statistics(the_context, &s, NULL);
 #define FIGURE(name) #name, (unsigned long long)s.name
     return Py_BuildValue("{sK sK sK sK sK sK sK sK sK sK sK sK sK sK sK sK sK sK sK sK}", FIGURE(hits), FIGURE(misses),
                          FIGURE(waits), FIGURE(failures), FIGURE(evictions), FIGURE(entries), FIGURE(bytes),
