@@ -1,10 +1,10 @@
-/* code_image.c - an ELF object becomes one block of bytes that runs wherever it is mapped.
+/* code_image.c - ELF objects become one block of bytes that runs wherever it is mapped.
  *
- * Takes  a relocatable object (ELF64, little-endian, x86-64), made from our own module.
- * Gives  its text and read-only data in one block, their distances resolved. No loader is needed after this.
+ * Takes  relocatable objects (ELF64, little-endian, x86-64), made from our own modules.
+ * Gives  their text and read-only data in one block, their distances resolved. No loader is needed after this.
  * Keeps  nothing that would: symbols from elsewhere, addresses, writable data are refused by name.
  *
- * The object comes from a compiler that may be broken: every offset is checked before it is used.
+ * The objects come from a compiler that may be broken: every offset is checked before it is used.
  */
 #include "code_image.h"
 
@@ -23,6 +23,8 @@ typedef struct ej_object {
     size_t n_names;
     size_t symbols, strings; /* section numbers; 0: none */
     uint64_t *place;        /* per section: offset in the block, UINT64_MAX: not in it */
+    const struct ej_object *all; /* of the block */
+    size_t n_all;
 } ej_object;
 
 static int broken(const ej_object *o, const char *what)
@@ -90,9 +92,10 @@ static int belongs(const ej_object *o, size_t index, bool *out)
     return EINJIT_OK;
 }
 
+/* Behind the first *n_bytes of the block. */
 static int lay_out(ej_object *o, uint64_t *n_bytes)
 {
-    uint64_t at = 0;
+    uint64_t at = *n_bytes, start = at;
     for (size_t i = 0; i < o->n_sections; i++) {
         Elf64_Shdr s = section(o, i);
         bool in;
@@ -110,7 +113,7 @@ static int lay_out(ej_object *o, uint64_t *n_bytes)
         at += s.sh_size;
     }
     *n_bytes = (at + EJ_CODE_ALIGN - 1) & ~(uint64_t)(EJ_CODE_ALIGN - 1);
-    return at ? EINJIT_OK : broken(o, "no code");
+    return at > start ? EINJIT_OK : broken(o, "no code");
 }
 
 /* ---- symbols ---- */
@@ -125,14 +128,9 @@ static int read_symbol(const ej_object *o, uint64_t index, Elf64_Sym *out, const
     return EINJIT_OK;
 }
 
-/* Offset in the block. */
-static int symbol_place(const ej_object *o, uint64_t index, uint64_t *out)
+/* Offset in the block of a symbol that the object has itself. */
+static int own_place(const ej_object *o, Elf64_Sym symbol, const char *name, uint64_t *out)
 {
-    Elf64_Sym symbol;
-    const char *name = "";
-    EJ_TRY(read_symbol(o, index, &symbol, &name));
-    if (symbol.st_shndx == SHN_UNDEF)
-        return ej_fail(o->err, EINJIT_E_BACKEND, "the code calls '%s', which is not part of it", name);
     if (symbol.st_shndx >= o->n_sections || o->place[symbol.st_shndx] == UINT64_MAX)
         return ej_fail(o->err, EINJIT_E_BACKEND, "the code refers to '%s', which is not in its text or read-only data",
                        name);
@@ -140,20 +138,48 @@ static int symbol_place(const ej_object *o, uint64_t index, uint64_t *out)
     return EINJIT_OK;
 }
 
-static int find_entry(const ej_object *o, const char *entry, size_t n_bytes, size_t *out)
+/* UINT64_MAX: the object does not define it for others. */
+static int find_symbol(const ej_object *o, const char *wanted, uint64_t *out)
 {
     Elf64_Sym symbol;
     const char *name = "";
-    uint64_t n = o->symbols ? section(o, o->symbols).sh_size / sizeof symbol : 0, at;
+    uint64_t n = o->symbols ? section(o, o->symbols).sh_size / sizeof symbol : 0;
+    *out = UINT64_MAX;
     for (uint64_t i = 1; i < n; i++) {
         EJ_TRY(read_symbol(o, i, &symbol, &name));
-        if (symbol.st_shndx == SHN_UNDEF || strcmp(name, entry)) continue;
-        EJ_TRY(symbol_place(o, i, &at));
-        if (at >= n_bytes) return broken(o, "entry");
-        *out = (size_t)at;
-        return EINJIT_OK;
+        if (symbol.st_shndx == SHN_UNDEF || ELF64_ST_BIND(symbol.st_info) == STB_LOCAL || strcmp(name, wanted)) continue;
+        return own_place(o, symbol, name, out);
     }
-    return broken(o, "no entry");
+    return EINJIT_OK;
+}
+
+static int find_anywhere(const ej_object *o, const char *wanted, uint64_t *out)
+{
+    *out = UINT64_MAX;
+    for (size_t i = 0; i < o->n_all && *out == UINT64_MAX; i++) EJ_TRY(find_symbol(&o->all[i], wanted, out));
+    return EINJIT_OK;
+}
+
+/* Offset in the block. */
+static int symbol_place(const ej_object *o, uint64_t index, uint64_t *out)
+{
+    Elf64_Sym symbol;
+    const char *name = "";
+    EJ_TRY(read_symbol(o, index, &symbol, &name));
+    if (symbol.st_shndx != SHN_UNDEF) return own_place(o, symbol, name, out);
+    EJ_TRY(find_anywhere(o, name, out));
+    if (*out != UINT64_MAX) return EINJIT_OK;
+    return ej_fail(o->err, EINJIT_E_BACKEND, "the code calls '%s', which is not part of it", name);
+}
+
+static int find_entry(const ej_object *o, const char *entry, size_t n_bytes, size_t *out)
+{
+    uint64_t at;
+    EJ_TRY(find_anywhere(o, entry, &at));
+    if (at == UINT64_MAX) return broken(o, "no entry");
+    if (at >= n_bytes) return broken(o, "entry");
+    *out = (size_t)at;
+    return EINJIT_OK;
 }
 
 /* ---- relocations ---- */
@@ -194,27 +220,31 @@ static int resolve_all(const ej_object *o, uint8_t *block)
 
 /* ---- the whole ---- */
 
-static int fill(const ej_object *o, const char *entry, ej_code *code)
+static int fill(const ej_object *objects, size_t n, const char *entry, ej_code *code)
 {
     uint8_t *block = code->bytes;
-    for (size_t i = 0; i < o->n_sections; i++) {
-        Elf64_Shdr s = section(o, i);
-        if (o->place[i] != UINT64_MAX) memcpy(block + o->place[i], o->bytes + s.sh_offset, s.sh_size);
-    }
-    EJ_TRY(resolve_all(o, block));
-    return find_entry(o, entry, code->n_bytes, &code->entry);
+    for (const ej_object *o = objects; o < objects + n; o++)
+        for (size_t i = 0; i < o->n_sections; i++) {
+            Elf64_Shdr s = section(o, i);
+            if (o->place[i] != UINT64_MAX) memcpy(block + o->place[i], o->bytes + s.sh_offset, s.sh_size);
+        }
+    for (size_t i = 0; i < n; i++) EJ_TRY(resolve_all(&objects[i], block));
+    return find_entry(objects, entry, code->n_bytes, &code->entry);
 }
 
-static int make_block(ej_object *o, const char *entry, const einjit_allocator *allocator, ej_code *out)
+static int make_block(ej_object *objects, size_t n, const char *entry, const einjit_allocator *allocator, ej_code *out)
 {
+    einjit_error *err = objects->err;
     uint64_t n_bytes = 0;
     ej_code code = {NULL, 0, 0};
-    EJ_TRY(lay_out(o, &n_bytes));
-    if (n_bytes > INT32_MAX) return ej_fail(o->err, EINJIT_E_LIMIT, "the code and its constants take more than 2 GiB");
+    for (size_t i = 0; i < n; i++) {
+        EJ_TRY(lay_out(&objects[i], &n_bytes));
+        if (n_bytes > INT32_MAX) return ej_fail(err, EINJIT_E_LIMIT, "the code and its constants take more than 2 GiB");
+    }
     code.n_bytes = (size_t)n_bytes;
     code.bytes = ej_alloc(allocator, code.n_bytes);
-    if (!code.bytes) return ej_no_memory(o->err);
-    int status = fill(o, entry, &code);
+    if (!code.bytes) return ej_no_memory(err);
+    int status = fill(objects, n, entry, &code);
     if (status == EINJIT_OK)
         *out = code;
     else
@@ -222,18 +252,27 @@ static int make_block(ej_object *o, const char *entry, const einjit_allocator *a
     return status;
 }
 
-int ej_code_image(ej_code *out, const void *object, size_t n_bytes, const char *entry, const einjit_allocator *allocator,
+/* Headers of all of them; their places lie in the arena. */
+static int read_all(ej_object *objects, const ej_code_part *parts, size_t n, ej_arena *arena, einjit_error *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        ej_object *o = &objects[i];
+        *o = (ej_object){.bytes = parts[i].bytes, .n_bytes = parts[i].n_bytes, .err = err, .all = objects, .n_all = n};
+        EJ_TRY(read_header(o));
+        o->place = EJ_NEW_ARRAY(arena, uint64_t, o->n_sections);
+        if (!o->place) return ej_no_memory(err);
+    }
+    return EINJIT_OK;
+}
+
+int ej_code_image(ej_code *out, const ej_code_part *parts, size_t n, const char *entry, const einjit_allocator *allocator,
                   einjit_error *err)
 {
-    ej_object o;
-    memset(&o, 0, sizeof o);
-    o.bytes = object;
-    o.n_bytes = n_bytes;
-    o.err = err;
-    EJ_TRY(read_header(&o));
-    o.place = ej_alloc(allocator, o.n_sections * sizeof *o.place);
-    if (!o.place) return ej_no_memory(err);
-    int status = make_block(&o, entry, allocator, out);
-    ej_release(allocator, o.place, o.n_sections * sizeof *o.place);
+    ej_arena arena;
+    ej_arena_init(&arena, allocator);
+    ej_object *objects = EJ_NEW_ARRAY(&arena, ej_object, n);
+    int status = objects ? read_all(objects, parts, n, &arena, err) : ej_no_memory(err);
+    if (status == EINJIT_OK) status = make_block(objects, n, entry, allocator, out);
+    ej_arena_free(&arena);
     return status;
 }

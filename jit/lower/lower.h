@@ -17,13 +17,17 @@ typedef struct ej_vec {
 } ej_vec;
 
 /* What every emitter is handed. */
-typedef struct ej_emit {
+typedef struct ej_emit ej_emit;
+struct ej_emit {
     LLVMContextRef context;
     LLVMModuleRef module;
     LLVMBuilderRef builder;
     const ej_target *target;
     ej_job *job;
-} ej_emit;
+    int (*next_module)(ej_emit *e); /* `module` is complete, and an empty one takes its place; NULL: one module for all */
+    void *owner;                    /* for next_module */
+    double done;                    /* what part of the leaves has IR */
+};
 
 /* ---- lower_type.c: types and small values ---- */
 LLVMTypeRef ej_type_element(ej_emit *e, int dtype);            /* of one part in registers: float, double, i32, i64, i1 */
@@ -49,8 +53,9 @@ ej_vec ej_lower_fma(ej_emit *e, int dtype, int lanes, ej_vec a, ej_vec b, ej_vec
 /* mask ? a : b, mask i1 or a vector of i1. */
 ej_vec ej_lower_select(ej_emit *e, LLVMValueRef mask, ej_vec a, ej_vec b);
 
-/* ---- lower.c: a module for the nests of one kernel ---- */
-/* Adds the function `entry` (the entry of einjit.h) and all it calls. E_BACKEND / E_UNSUPPORTED / E_NOMEM. */
+/* ---- lower.c: modules for the nests of one kernel ---- */
+/* Adds the function `entry` (the entry of einjit.h) and all it calls. Where that is much, and there is a next_module, leaves
+ * are in modules before the last one, which has the entry and refers to them by name. E_BACKEND / E_UNSUPPORTED / E_NOMEM. */
 int ej_lower_nests(ej_emit *e, const ej_nests *nests, const char *entry);
 
 #endif

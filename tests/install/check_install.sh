@@ -4,7 +4,8 @@
 # Takes  BUILD (the build folder), LIBDIR (lib or lib64), CODEGEN (module, static or none), CMAKE, GENERATOR, CC, CXX.
 # Seen   SONAME and links, headers, the README's examples (C99, C17, C++17, C++20) through find_package and through
 #        pkg-config, the commands run from the prefix; all of it without variables, so that the code generator is found
-#        where it was installed. Then the examples with einjit as a folder of their project, static, and that installed.
+#        where it was installed. Then the examples with einjit as a folder of their project, static, and that installed, also
+#        with the code generator, which static programs load, too.
 set -eu
 source=$1
 prefix=$(mktemp -d)
@@ -33,6 +34,7 @@ esac
 for header in "$source"/include/einjit/*; do
     cmp -s "$header" "$prefix/include/einjit/${header##*/}" || fail "${header##*/} is not installed"
 done
+[ -e "$prefix/share/licenses/einjit/LICENSE" ] || fail "the license is not installed"
 [ "$CODEGEN" != module ] || [ -e "$libdir/einjit/libeinjit-llvm.so" ] || fail "the code generator is not installed"
 
 # ---- the README's examples, word for word ----
@@ -78,6 +80,16 @@ consume folder add_subdirectory -DEINJIT_SOURCE="$source" -DBUILD_SHARED_LIBS=OF
 "$CMAKE" --install "$prefix/folder" --prefix "$prefix/static" >"$prefix/log" || fail "$(cat "$prefix/log")"
 [ -e "$prefix/static/$LIBDIR/libeinjit.a" ] || fail "libeinjit.a is not installed"
 consume static-consumer "find_package, static" -DCMAKE_PREFIX_PATH="$prefix/static" -DCMAKE_BUILD_TYPE=Release
+
+# The archive loads the code generator as the shared library does: by EINJIT_MODULE, and beside the program.
+if [ "$CODEGEN" = module ]; then
+    EINJIT_BACKEND=llvm
+    ! "$prefix/static-consumer/c17" 2>/dev/null || fail "the static example finds a code generator where there is none"
+    EINJIT_MODULE=$libdir/einjit/libeinjit-llvm.so "$prefix/static-consumer/c17" || fail "static, EINJIT_MODULE: c17 gives $?"
+    mkdir "$prefix/static-consumer/einjit"
+    cp "$libdir/einjit/libeinjit-llvm.so" "$prefix/static-consumer/einjit/"
+    "$prefix/static-consumer/c17" || fail "static, the code generator beside the program: c17 gives $?"
+fi
 EINJIT_BACKEND=$backend
 
 # ---- the commands ----

@@ -60,7 +60,7 @@ static object make(void)
     o.sections[RELA].sh_info = TEXT;
     o.sections[RELA].sh_link = SYMTAB;
     o.sections[SYMTAB].sh_link = STRTAB;
-    o.symbols[1] = (Elf64_Sym){.st_name = 1, .st_shndx = TEXT, .st_value = 16};
+    o.symbols[1] = (Elf64_Sym){.st_name = 1, .st_info = ELF64_ST_INFO(STB_GLOBAL, STT_FUNC), .st_shndx = TEXT, .st_value = 16};
     o.symbols[2] = (Elf64_Sym){.st_shndx = RODATA, .st_value = 0};
     o.symbols[3] = (Elf64_Sym){.st_name = 7, .st_shndx = SHN_UNDEF};
     o.rela[0] = (Elf64_Rela){.r_offset = 4, .r_info = ELF64_R_INFO(2, R_X86_64_PC32), .r_addend = -4};
@@ -69,7 +69,7 @@ static object make(void)
 
 static int build(const object *o, ej_code *code, einjit_error *err)
 {
-    return ej_code_image(code, o, sizeof *o, "entry", &ej_malloc_allocator, err);
+    return ej_code_image(code, &(ej_code_part){o, sizeof *o}, 1, "entry", &ej_malloc_allocator, err);
 }
 
 static void refused(const object *o, const char *words)
@@ -117,6 +117,33 @@ static void symbols_from_elsewhere_are_named(void **state)
     object o = make();
     o.rela[0].r_info = ELF64_R_INFO(3, R_X86_64_PLT32);
     refused(&o, "'outside'");
+}
+
+/* The second object calls what the first one has by that name. */
+static void objects_refer_to_each_other(void **state)
+{
+    (void)state;
+    object first = make(), second = make();
+    ej_code code;
+    einjit_error err;
+    int32_t distance;
+    memcpy(first.strings, "\0other\0......", 14);
+    memcpy(second.strings + 7, "other", 6);
+    second.rela[0].r_info = ELF64_R_INFO(3, R_X86_64_PLT32);
+    second.text[0] = 0x42;
+    const ej_code_part parts[2] = {{&first, sizeof first}, {&second, sizeof second}};
+    assert_int_equal(ej_code_image(&code, parts, 2, "entry", &ej_malloc_allocator, &err), EINJIT_OK);
+    const uint8_t *bytes = code.bytes;
+    assert_int_equal(code.entry, 128 + 16);
+    assert_int_equal(bytes[128], 0x42);
+    memcpy(&distance, bytes + 128 + 4, sizeof distance);
+    assert_int_equal(distance, 16 - (128 + 8));
+    memcpy(&distance, bytes + 4, sizeof distance); /* the first one's own */
+    assert_int_equal(distance, 64 - 8);
+    free(code.bytes);
+    first.symbols[1].st_info = ELF64_ST_INFO(STB_LOCAL, STT_FUNC); /* what is local has no name for others */
+    assert_int_equal(ej_code_image(&code, parts, 2, "entry", &ej_malloc_allocator, &err), EINJIT_E_BACKEND);
+    assert_non_null(strstr(err.text, "'other'"));
 }
 
 static void other_relocations_are_refused(void **state)
@@ -169,7 +196,7 @@ static void cut_objects_are_refused_at_every_length(void **state)
         einjit_error err;
         assert_non_null(copy);
         memcpy(copy, &o, n);
-        assert_int_not_equal(ej_code_image(&code, copy, n, "entry", &ej_malloc_allocator, &err), EINJIT_OK);
+        assert_int_not_equal(ej_code_image(&code, &(ej_code_part){copy, n}, 1, "entry", &ej_malloc_allocator, &err), EINJIT_OK);
         free(copy);
     }
 }
@@ -201,6 +228,7 @@ int main(void)
         cmocka_unit_test(distances_between_sections_are_resolved),
         cmocka_unit_test(calls_inside_the_text_are_resolved),
         cmocka_unit_test(symbols_from_elsewhere_are_named),
+        cmocka_unit_test(objects_refer_to_each_other),
         cmocka_unit_test(other_relocations_are_refused),
         cmocka_unit_test(writable_data_is_refused),
         cmocka_unit_test(other_machines_are_refused),
