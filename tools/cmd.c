@@ -18,7 +18,7 @@ static const struct {
     {'S', "strategy", "S", "path search: auto, auto-hq, portfolio, optimal, greedy, ..., or a file"},
     {'m', "minimize", "flops", "what the path search makes small"},
     {'D', "dot", "FILE", "the plan's steps as a graph for Graphviz"},
-    {'G', "svg", "FILE", "a drawing of the plan's steps"},
+    {'G', "svg", "FILE", "a drawing of the plan's steps, by Graphviz where that is installed"},
     {'t', "threads", "N", "threads to use (kernels run on one so far)"},
     {'b', "backend", "B", "llvm, interp or auto: llvm, but interp where it cannot be"},
     {'T', "target", "T", "a row of the target table: avx512, avx2, sse2"},

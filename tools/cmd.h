@@ -17,6 +17,7 @@ int cmd_print(int argc, char **argv, const command *self);
 int cmd_explain(int argc, char **argv, const command *self);
 int cmd_path(int argc, char **argv, const command *self);
 int cmd_cache(int argc, char **argv, const command *self);
+int cmd_list(int argc, char **argv, const command *self);
 
 /* What --emit takes. */
 #define CMD_STAGES "graph, opt+, opt, stats, bind, path, plan, schedule, nest, cost, steps, dot, ir, asm, key"

@@ -1,4 +1,4 @@
-/* cmd_path.c - einjit path: path search on a network file, alone. */
+/* cmd_path.c - einjit path: path search alone, on a network from a file or an equation. */
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -115,6 +115,23 @@ static int search(const network *net, einjit_context *context, const cmd_options
     return status;
 }
 
+/* The network of a file, or of an equation, which no file has the name of. */
+static int load(network *net, einjit_context *context, const cmd_options *options)
+{
+    const char *what = options->rest[0];
+    tool_program program = {0};
+    if (tool_is_stdio(what) || tool_ends_with(what, ".json")) {
+        if (options->sizes.n) return tool_usage("-s is for equations: %s has its sizes", what);
+        return network_read(net, what);
+    }
+    int status = tool_program_load(&program, context, what, &options->sizes);
+    if (!status && !program.equation) status = tool_usage("'%.40s' is a program: einjit explain shows the paths of its einsums", what);
+    if (!status) status = tool_names_check(&program, &options->sizes, NULL);
+    if (!status) status = network_of_equation(net, &program, &options->sizes);
+    tool_program_free(&program);
+    return status;
+}
+
 int cmd_path(int argc, char **argv, const command *self)
 {
     cmd_options options;
@@ -126,7 +143,7 @@ int cmd_path(int argc, char **argv, const command *self)
         status = tool_usage("--minimize %s: the strategies there are make multiplications few: flops", options.minimize);
     else
         status = cmd_context(&context, &options);
-    if (!status) status = network_read(&net, options.rest[0]);
+    if (!status) status = load(&net, context, &options);
     if (!status) status = search(&net, context, &options);
     network_free(&net);
     einjit_context_release(context);

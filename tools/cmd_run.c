@@ -1,9 +1,11 @@
-/* cmd_run.c - einjit run: a program over .npy files. */
+/* cmd_run.c - einjit run: a program over .npy and .npz files. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "cmd.h"
+#include "network.h"
 #include "npy.h"
+#include "npz.h"
 
 /* A small result in words, where no file was asked for. */
 static void print_result(const tool_tensor *t, size_t index)
@@ -25,13 +27,61 @@ static void print_result(const tool_tensor *t, size_t index)
     puts(shown < n ? " ..." : "");
 }
 
+/* ---- JSON ---- */
+
+static json_t *element_json(const tool_tensor *t, int64_t i)
+{
+    const void *block = t->block;
+    switch (t->tensor.dtype) {
+    case EINJIT_F32: return tool_json_number((double)((const float *)block)[i]);
+    case EINJIT_F64: return tool_json_number(((const double *)block)[i]);
+    case EINJIT_I32: return json_integer(((const int32_t *)block)[i]);
+    case EINJIT_I64: return json_integer(((const int64_t *)block)[i]);
+    case EINJIT_BOOL: return json_boolean(((const uint8_t *)block)[i]);
+    case EINJIT_C64:
+        return json_pack("[o, o]", tool_json_number((double)((const float *)block)[2 * i]),
+                         tool_json_number((double)((const float *)block)[2 * i + 1]));
+    case EINJIT_C128:
+        return json_pack("[o, o]", tool_json_number(((const double *)block)[2 * i]), tool_json_number(((const double *)block)[2 * i + 1]));
+    default: return json_null();
+    }
+}
+
+/* Where it was written to, or its elements in row-major order: null for Inf and NaN, pairs for complex numbers. */
+static json_t *result_json(const tool_tensor *t, const char *file)
+{
+    json_t *one = json_object(), *shape = json_array(), *values = file ? NULL : json_array();
+    for (int a = 0; a < t->tensor.rank; a++) json_array_append_new(shape, json_integer((json_int_t)t->shape[a]));
+    json_object_set_new(one, "dtype", json_string(einjit_dtype_name(t->tensor.dtype)));
+    json_object_set_new(one, "shape", shape);
+    if (file) json_object_set_new(one, "file", json_string(file));
+    for (int64_t i = 0; !file && i < tool_tensor_elements(t); i++) json_array_append_new(values, element_json(t, i));
+    if (!file) json_object_set_new(one, "values", values);
+    return one;
+}
+
+static void print_json(const cmd_options *options, const tool_tensor *out, size_t n_out)
+{
+    json_t *doc = json_object(), *results = json_array();
+    for (size_t i = 0; i < n_out; i++)
+        json_array_append_new(results, result_json(&out[i], options->n_outputs ? options->outputs[i] : NULL));
+    json_object_set_new(doc, "program", json_string(options->rest[0]));
+    json_object_set_new(doc, "results", results);
+    json_dumpf(doc, stdout, JSON_PRESERVE_ORDER);
+    putchar('\n');
+    json_decref(doc);
+}
+
+/* ---- the run ---- */
+
 static int save_results(const cmd_options *options, const tool_tensor *out, size_t n_out)
 {
     int status = TOOL_OK;
     for (size_t i = 0; i < n_out && !status; i++) {
         if (options->n_outputs) status = npy_save(&out[i], options->outputs[i]);
-        else print_result(&out[i], i);
+        else if (!options->json) print_result(&out[i], i);
     }
+    if (!status && options->json) print_json(options, out, n_out);
     return status;
 }
 
@@ -70,21 +120,56 @@ static int compute(einjit_context *context, const tool_program *program, const c
     return status;
 }
 
+static int load_program(tool_program *out, einjit_context *context, const cmd_options *options)
+{
+    network net = {0};
+    if (!tool_ends_with(options->rest[0], ".json")) return tool_program_load(out, context, options->rest[0], &options->sizes);
+    int status = network_read(&net, options->rest[0]);
+    if (!status) status = network_program(out, &net, context);
+    network_free(&net);
+    return status;
+}
+
+/* One file of arrays alone is read by the names of the program's inputs. */
+static int load_inputs(tool_tensor **in, size_t *n_in, const tool_program *program, const cmd_options *options)
+{
+    size_t n_names = options->n_rest == 2 ? einjit_graph_input_count(program->graph) : 0;
+    const char **names = tool_alloc((n_names + 1) * sizeof *names);
+    int status = TOOL_OK;
+    for (size_t i = 0; i < n_names; i++) names[i] = einjit_graph_input_name(program->graph, i);
+    for (int i = 1; i < options->n_rest && !status; i++) {
+        if (npz_is(options->rest[i])) {
+            status = npz_load(in, n_in, options->rest[i], names, n_names);
+            continue;
+        }
+        tool_tensor *grown = realloc(*in, (*n_in + 1) * sizeof *grown);
+        if (grown) *in = grown;
+        status = grown ? npy_load(&grown[*n_in], options->rest[i]) : tool_fail("E_NOMEM", "out of memory");
+        if (!status) ++*n_in;
+    }
+    free(names);
+    return status;
+}
+
 int cmd_run(int argc, char **argv, const command *self)
 {
     cmd_options options;
     einjit_context *context = NULL;
     tool_program program = {0};
+    tool_tensor *in = NULL;
+    size_t n_in = 0;
     int status = cmd_parse(&options, argc, argv, self);
     if (status >= 0) return status;
-    size_t n_in = (size_t)options.n_rest - 1;
-    tool_tensor *in = tool_alloc((n_in + 1) * sizeof *in);
-    status = cmd_context(&context, &options);
-    if (!status) status = tool_program_load(&program, context, options.rest[0], &options.sizes);
+    status = TOOL_OK;
+    for (size_t i = 0; i < options.n_outputs && !status; i++)
+        if (options.json && tool_is_stdio(options.outputs[i]))
+            status = tool_usage("--json and -o - each want standard output for themselves");
+    if (!status) status = cmd_context(&context, &options);
+    if (!status) status = load_program(&program, context, &options);
     if (!status) status = cmd_add_gradients(&program, options.gradient);
     if (!status) status = check_outputs(&options, &program);
     if (!status) status = tool_names_check(&program, &options.sizes, options.open);
-    for (size_t i = 0; i < n_in && !status; i++) status = npy_load(&in[i], options.rest[i + 1]);
+    if (!status) status = load_inputs(&in, &n_in, &program, &options);
     if (!status) status = compute(context, &program, &options, in, n_in);
     tool_tensors_free(in, n_in);
     tool_program_free(&program);

@@ -1,18 +1,20 @@
-/* einjit.c - the command: run, print, explain, cache, path. A subcommand is a row of the table and a cmd_<name>.c. */
+/* einjit.c - the command: run, print, explain, cache, path, list. A subcommand is a row of the table and a cmd_<name>.c. */
 #include <string.h>
 
 #include "cmd.h"
 
 static const command commands[] = {
-    {"run", "EQUATION-or-FILE.ein A.npy B.npy ... [-o OUT.npy ...]", "Compute with arrays from files", "oOCStbTnxg", 1, 0,
-     cmd_run},
+    {"run", "EQUATION-or-FILE.ein-or-NETWORK.json A.npy B.npz ... [-o OUT.npy ...] [--json]",
+     "Compute with arrays from files: FILE.npy, all of FILE.npz (by the inputs' names, where it has these), FILE.npz:NAME", "oOCStbTnxgj", 1, 0, cmd_run},
     {"print", "EQUATION-or-FILE.ein [-s z=1000,...] [--emit STAGE] [--passes P,Q] [--stats [--json]]",
      "The program after a stage; default: opt", "sedOCSbTapunxjg", 1, 1, cmd_print},
     {"explain", "EQUATION-or-FILE.ein -s i=4,... [--json] [--dot F] [--svg F]",
      "What a program costs as written and as planned, and by which steps it is run", "sdOCSDGbTnxj", 1, 1, cmd_explain},
     {"cache", "[list | show NAME | verify | clear | warm FILE-or-EQUATION ... [-s i=4,...] | path | stats]",
      "Kernels on disk: what is there, and what is wrong with it", "sdOCSTnxj", 0, 0, cmd_cache},
-    {"path", "NETWORK.json [--strategy S] [--seconds T] [--trials N] [--seed N] [--json]", "Contraction path of a network", "Sm1234j", 1, 1, cmd_path},
+    {"path", "NETWORK.json-or-EQUATION [-s i=4,...] [--strategy S] [--seconds T] [--trials N] [--seed N] [--json]",
+     "Contraction path of a network", "sSm1234j", 1, 1, cmd_path},
+    {"list", "[operators | strategies | targets | passes | stages] [--json]", "What there is, by name", "j", 0, 1, cmd_list},
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 

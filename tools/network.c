@@ -1,4 +1,4 @@
-/* network.c - reads NETWORK.json; counts what a path costs besides what the library says. */
+/* network.c - reads NETWORK.json, also as a program, and equations as networks; counts what a path costs besides what the library says. */
 #include "network.h"
 
 #include <math.h>
@@ -55,11 +55,10 @@ static int add_term(network *net, const json_t *term, int32_t *labels, const cha
     return TOOL_OK;
 }
 
-int network_read(network *net, const char *path)
+/* What the document says; `path` is its name in messages. */
+static int read_document(network *net, const char *path)
 {
-    *net = (network){0};
-    int status = tool_read_json(&net->doc, path);
-    if (status) return status;
+    int status = TOOL_OK;
     const json_t *inputs = json_object_get(net->doc, "inputs"), *output = json_object_get(net->doc, "output");
     if (!json_is_array(inputs) || !json_is_array(output))
         return tool_fail("E_VALUE", "%s has no \"inputs\" and \"output\" lists", path);
@@ -78,6 +77,120 @@ int network_read(network *net, const char *path)
         at += json_array_size(term);
     }
     return status ? status : add_term(net, output, net->output, path);
+}
+
+int network_read(network *net, const char *path)
+{
+    *net = (network){0};
+    int status = tool_read_json(&net->doc, path);
+    return status ? status : read_document(net, path);
+}
+
+/* ---- equations and programs ---- */
+
+/* The bytes of the character at `at`. */
+static size_t letter_bytes(const char *at)
+{
+    size_t n = 1;
+    while (((unsigned char)at[n] & 0xC0) == 0x80) n++;
+    return n;
+}
+
+/* A list of lists of letters, one a term; of "->" the output, with NULL where there is none. */
+static json_t *read_terms(const char *equation, json_t **output)
+{
+    json_t *terms = json_array(), *term = json_array();
+    *output = NULL;
+    for (const char *at = equation; *at; at += letter_bytes(at)) {
+        bool arrow = !strncmp(at, "->", 2);
+        if (*at == ',' || arrow) {
+            json_array_append_new(terms, term);
+            term = json_array();
+            if (arrow) *output = term;
+            at += arrow;
+        } else if (*at != ' ') {
+            json_array_append_new(term, json_stringn(at, letter_bytes(at)));
+        }
+    }
+    if (!*output) json_array_append_new(terms, term);
+    return terms;
+}
+
+static int by_code_point(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b); /* UTF-8 sorts as its code points do */
+}
+
+/* Of an equation without an arrow: letters that are there once, sorted. */
+static json_t *implicit_output(const json_t *terms)
+{
+    json_t *output = json_array(), *label, *counts = json_object(), *term, *count;
+    size_t t, i, n = 0;
+    const char *name;
+    json_array_foreach(terms, t, term) json_array_foreach(term, i, label)
+    {
+        name = json_string_value(label);
+        json_object_set_new(counts, name, json_integer(1 + json_integer_value(json_object_get(counts, name))));
+    }
+    const char **once = tool_alloc((json_object_size(counts) + 1) * sizeof *once);
+    json_object_foreach(counts, name, count) if (json_integer_value(count) == 1) once[n++] = name;
+    qsort(once, n, sizeof *once, by_code_point);
+    for (i = 0; i < n; i++) json_array_append_new(output, json_string(once[i]));
+    free(once);
+    json_decref(counts);
+    return output;
+}
+
+static int add_extents(json_t *dict, const json_t *terms, const tool_sizes *sizes)
+{
+    size_t t, i;
+    const json_t *term, *label;
+    json_array_foreach(terms, t, term) json_array_foreach(term, i, label)
+    {
+        const char *name = json_string_value(label);
+        int64_t extent;
+        if (json_object_get(dict, name)) continue;
+        if (!tool_sizes_find(sizes, name, &extent)) return tool_usage("the size of '%s' is missing: -s %s=N", name, name);
+        json_object_set_new(dict, name, json_integer((json_int_t)extent));
+    }
+    return TOOL_OK;
+}
+
+int network_of_equation(network *net, const tool_program *program, const tool_sizes *sizes)
+{
+    *net = (network){0};
+    if (strchr(program->equation, '.')) return tool_usage("a path wants letters: write the axes that '...' stands for");
+    json_t *output, *terms = read_terms(program->equation, &output), *dict = json_object();
+    if (!output) output = implicit_output(terms);
+    int status = add_extents(dict, terms, sizes);
+    net->doc = json_pack("{s:o, s:o, s:o}", "inputs", terms, "output", output, "size_dict", dict);
+    return status ? status : read_document(net, program->equation);
+}
+
+int network_program(tool_program *out, const network *net, einjit_context *context)
+{
+    einjit_error err = {0};
+    einjit_value *values = tool_alloc((net->n + 1) * sizeof *values), result;
+    int64_t shape[TOOL_MAX_RANK];
+    size_t at = 0;
+    int status = einjit_graph_create(&out->graph, context, &err);
+    for (size_t t = 0; t < net->n && !status; t++) {
+        char name[32];
+        int rank = net->term_ranks[t];
+        if (rank > TOOL_MAX_RANK) {
+            free(values);
+            return tool_fail("E_LIMIT", "tensor %zu has %d axes; at most %d here", t, rank, TOOL_MAX_RANK);
+        }
+        for (int a = 0; a < rank; a++) shape[a] = net->sizes[net->flat[at++]];
+        snprintf(name, sizeof name, "t%zu", t);
+        status = einjit_graph_input(&values[t], out->graph, name, -1, rank, shape, NULL, &err);
+    }
+    if (!status)
+        status = einjit_graph_einsum_labels(&result, out->graph, net->n, values, net->term_ranks, net->flat, net->output_rank,
+                                            net->output, &err);
+    if (!status) status = einjit_graph_output(out->graph, result, &err);
+    free(values);
+    return status ? tool_error(&err) : TOOL_OK;
 }
 
 void network_free(network *net)

@@ -23,6 +23,10 @@ typedef struct network_costs {
 } network_costs;
 
 int network_read(network *net, const char *path); /* TOOL_OK, or TOOL_FAILED after a message */
+/* The network of an equation: labels are its letters. TOOL_USAGE where `sizes` lacks one. */
+int network_of_equation(network *net, const tool_program *program, const tool_sizes *sizes);
+/* The program that contracts it. */
+int network_program(tool_program *out, const network *net, einjit_context *context);
 void network_free(network *net);
 network_costs network_count(const network *net, const int32_t *pairs, size_t n_steps);
 

@@ -122,13 +122,15 @@ static void swap_bytes(uint8_t *at, size_t n, size_t unit)
         }
 }
 
-/* Bytes behind the header, where the file is one that has a length. */
+/* Bytes behind the header, where the file is one that has a length: on disk, or in memory. */
 static bool is_too_short(FILE *file, size_t bytes, size_t *rest)
 {
     struct stat info;
     long at = ftell(file);
-    if (fstat(fileno(file), &info) || !S_ISREG(info.st_mode) || at < 0) return false;
-    *rest = info.st_size > at ? (size_t)(info.st_size - at) : 0;
+    if (at < 0 || (!fstat(fileno(file), &info) && !S_ISREG(info.st_mode)) || fseek(file, 0, SEEK_END)) return false;
+    long end = ftell(file);
+    fseek(file, at, SEEK_SET);
+    *rest = end > at ? (size_t)(end - at) : 0;
     return *rest < bytes;
 }
 
@@ -167,19 +169,26 @@ static void normalize(tool_tensor *out, const header *h)
     out->tensor.strides = out->strides;
 }
 
-int npy_load(tool_tensor *out, const char *path)
+int npy_read(tool_tensor *out, FILE *file, const char *path)
 {
     header h;
     *out = (tool_tensor){0};
-    FILE *file;
-    int status = tool_open(&file, path, false);
-    if (status) return status;
-    status = read_header(&h, file, path);
+    int status = read_header(&h, file, path);
     if (!status && h.dtype == EINJIT_F16)
         status = tool_fail("E_DTYPE", "%s: f16 cannot be computed with yet: convert it to f32 first", path);
     if (!status) status = read_data(out, &h, file, path);
     if (!status) normalize(out, &h);
     else tool_tensor_free(out);
+    return status;
+}
+
+int npy_load(tool_tensor *out, const char *path)
+{
+    FILE *file;
+    *out = (tool_tensor){0};
+    int status = tool_open(&file, path, false);
+    if (status) return status;
+    status = npy_read(out, file, path);
     tool_close_input(file);
     return status;
 }

@@ -1,14 +1,18 @@
 /* svg.c - a layered drawing: what a box waits for is above it.
  *
- * Takes  the steps as JSON. Gives a file.
+ * Takes  the steps as JSON. Gives a file. Where Graphviz's `dot` is installed, it places the boxes and leads edges around
+ *        them; else, or when it fails, this does:
  * A box's layer is one below the lowest it waits for; inputs stand right above their first reader, results right below
  * their last writer. Within a layer boxes are sorted by the mean place of their neighbours, a few times down and up.
  */
 #include "svg.h"
 
 #include <math.h>
+#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "tool.h"
 
@@ -222,6 +226,23 @@ static void write_number(FILE *file, const json_t *value, const char *unit)
     fprintf(file, "%.3g %s%s", x, prefixes[p], unit);
 }
 
+/* "contract f32, 81 kop, 2.7 kB", and the line below it. */
+static void write_kernel(FILE *file, const box *b)
+{
+    write_text(file, text_of(b->step, "kernel"), 12);
+    fprintf(file, " %s, ", text_of(b->step, "dtype"));
+    write_number(file, json_object_get(b->step, "operations"), "op, ");
+    write_number(file, json_object_get(b->step, "bytes"), "B");
+}
+
+static void write_estimate(FILE *file, const box *b)
+{
+    const json_t *ns = json_object_get(b->step, "estimated_ns");
+    char words[TOOL_WORDS];
+    write_number(file, json_object_get(b->step, "intensity"), "op/B, about ");
+    fputs(tool_duration(words, json_is_null(ns) ? HUGE_VAL : json_number_value(ns) * 1e-9), file);
+}
+
 static void write_line(FILE *file, const box *b, double dy, const char *class)
 {
     fprintf(file, "<text x=\"%.1f\" y=\"%.1f\" class=\"%s\">", b->x, b->y + dy, class);
@@ -237,15 +258,11 @@ static void write_box(FILE *file, const box *b)
     fputs("</text>\n", file);
     if (!b->step) return;
     write_line(file, b, 4, "small");
-    write_text(file, text_of(b->step, "kernel"), 12);
-    fprintf(file, " %s, ", text_of(b->step, "dtype"));
-    write_number(file, json_object_get(b->step, "operations"), "op, ");
-    write_number(file, json_object_get(b->step, "bytes"), "B</text>\n");
+    write_kernel(file, b);
+    fputs("</text>\n", file);
     write_line(file, b, 20, "small");
-    write_number(file, json_object_get(b->step, "intensity"), "op/B, about ");
-    const json_t *ns = json_object_get(b->step, "estimated_ns");
-    char words[TOOL_WORDS];
-    fprintf(file, "%s</text>\n", tool_duration(words, json_is_null(ns) ? HUGE_VAL : json_number_value(ns) * 1e-9));
+    write_estimate(file, b);
+    fputs("</text>\n", file);
 }
 
 static void write_edge(FILE *file, const box *from, const box *to)
@@ -275,6 +292,63 @@ static void write_drawing(FILE *file, const drawing *d, const char *title)
     fputs("</svg>\n", file);
 }
 
+/* ---- by Graphviz ---- */
+
+/* In its language, as HTML-like labels: these have lines of different sizes, and the escapes of SVG. */
+static void write_graph(FILE *file, const drawing *d, const char *title)
+{
+    fputs("digraph steps {\ngraph [fontname=\"sans-serif\", labelloc=t, label=<", file);
+    write_text(file, title, 80);
+    fputs(">];\nnode [fontname=\"sans-serif\", fontsize=11, style=filled];\nedge [color=\"#777777\", arrowsize=0.7];\n", file);
+    for (size_t b = 0; b < d->n; b++) {
+        const box *one = &d->boxes[b];
+        fprintf(file, "b%zu [class=%s, label=<<b>", b, one->step ? "step" : "end");
+        write_text(file, one->name, one->step ? 26 : 15);
+        fputs("</b>", file);
+        if (one->step) {
+            fputs("<br/>", file);
+            write_kernel(file, one);
+            fputs("<br/>", file);
+            write_estimate(file, one);
+            fputs(">, shape=box, fillcolor=\"#e8f0fb\", color=\"#4a6fa5\"];\n", file);
+        } else {
+            fputs(">, shape=ellipse, fillcolor=\"#f4f4f4\", color=\"#888888\"];\n", file);
+        }
+    }
+    for (size_t e = 0; e < d->n_edges; e++) fprintf(file, "b%d -> b%d;\n", d->edges[e].from, d->edges[e].to);
+    fputs("}\n", file);
+}
+
+/* false: it is not installed, or has failed. */
+static bool run_dot(FILE *graph, FILE *image)
+{
+    static char name[] = "dot", option[] = "-Tsvg";
+    char *const arguments[] = {name, option, NULL};
+    posix_spawn_file_actions_t actions;
+    pid_t child;
+    int ended;
+    if (fflush(graph) || lseek(fileno(graph), 0, SEEK_SET) || posix_spawn_file_actions_init(&actions)) return false;
+    posix_spawn_file_actions_adddup2(&actions, fileno(graph), STDIN_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, fileno(image), STDOUT_FILENO);
+    bool spawned = !posix_spawnp(&child, name, &actions, NULL, arguments, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    return spawned && waitpid(child, &ended, 0) == child && WIFEXITED(ended) && !WEXITSTATUS(ended);
+}
+
+/* Through files without names: `file` gets the whole image, or nothing. */
+static bool draw_by_dot(FILE *file, const drawing *d, const char *title)
+{
+    char block[4096];
+    FILE *graph = tmpfile(), *image = tmpfile();
+    if (graph) write_graph(graph, d, title);
+    bool drawn = graph && image && run_dot(graph, image);
+    if (drawn) rewind(image);
+    for (size_t n; drawn && (n = fread(block, 1, sizeof block, image)) > 0;) fwrite(block, 1, n, file);
+    if (graph) fclose(graph);
+    if (image) fclose(image);
+    return drawn;
+}
+
 int svg_write(const json_t *steps, const char *title, const char *path)
 {
     drawing d = {0};
@@ -282,9 +356,11 @@ int svg_write(const json_t *steps, const char *title, const char *path)
     int status = tool_open(&file, path, true);
     if (status) return status;
     build(&d, steps);
-    set_layers(&d);
-    place_boxes(&d);
-    write_drawing(file, &d, title);
+    if (!draw_by_dot(file, &d, title)) {
+        set_layers(&d);
+        place_boxes(&d);
+        write_drawing(file, &d, title);
+    }
     free(d.boxes);
     free(d.edges);
     free(d.sorted);

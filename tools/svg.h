@@ -1,4 +1,4 @@
-/* svg.h - a drawing of a plan's steps. */
+/* svg.h - a drawing of a plan's steps, by Graphviz where that is installed. */
 #ifndef TOOL_SVG_H
 #define TOOL_SVG_H
 
