@@ -1,7 +1,8 @@
 #!/bin/sh
 # check_install.sh SOURCE - installs the build and uses what was installed as somebody else would.
 #
-# Takes  BUILD (the build folder), LIBDIR (lib or lib64), CODEGEN (module, static or none), CMAKE, GENERATOR, CC, CXX.
+# Takes  BUILD (the build folder), LIBDIR (lib or lib64), CODEGEN (module, static or none), CMAKE, GENERATOR, CC, CXX, HELP2MAN
+#        (may be empty).
 # Seen   SONAME and links, headers, the README's examples (C99, C17, C++17, C++20) through find_package and through
 #        pkg-config, the commands run from the prefix; all of it without variables, so that the code generator is found
 #        where it was installed. Then the examples with einjit as a folder of their project, static, and that installed, also
@@ -35,6 +36,10 @@ for header in "$source"/include/einjit/*; do
     cmp -s "$header" "$prefix/include/einjit/${header##*/}" || fail "${header##*/} is not installed"
 done
 [ -e "$prefix/share/licenses/einjit/LICENSE" ] || fail "the license is not installed"
+for file in bash-completion/completions/einjit zsh/site-functions/_einjit; do
+    grep -q '_einjit_words' "$prefix/share/$file" || fail "the completion $file is not installed"
+done
+[ -z "$HELP2MAN" ] || [ -s "$prefix/share/man/man1/einjit-run.1" ] || fail "the manual pages are not installed"
 [ "$CODEGEN" != module ] || [ -e "$libdir/einjit/libeinjit-llvm.so" ] || fail "the code generator is not installed"
 
 # ---- the README's examples, word for word ----
