@@ -355,7 +355,9 @@ EINJIT_API void einjit_kernel_retain(einjit_kernel *kernel);
 /** One owner less; the last one frees it. NULL is fine. */
 EINJIT_API void einjit_kernel_release(einjit_kernel *kernel);
 
-/** Run with checks: dtypes, shapes and strides against the signature, NULL data, overlap, indices. Reentrant. Scratch memory
+/** Run with checks: dtypes, shapes and strides against the signature, NULL data, overlap, indices. An output may be one of the
+ * inputs (the same address, dtype, shape and strides) where this kernel reads each element before it writes there, as
+ * pointwise programs do; else, and for tensors that share only part of their memory, E_OVERLAP. Reentrant. Scratch memory
  * comes from the context, which keeps it for the next runs up to einjit_options.scratch_bytes; a run that needs more asks
  * the allocator each time. */
 EINJIT_API int einjit_run(const einjit_kernel *kernel, size_t n_in, const einjit_tensor *in, size_t n_out,

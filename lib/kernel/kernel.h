@@ -35,6 +35,7 @@ struct einjit_kernel {
     ej_bound_tensor *in, *out;
     ej_span *spans;           /* inputs, then outputs; without open extents only, else NULL */
     const char **in_names;
+    int32_t *last_read, *first_write; /* of inputs, of outputs: as in ej_plan */
     size_t n_not_empty;
     ej_bound_extent *not_empty; /* open extents that must not be 0 */
     size_t n_closed;
@@ -186,6 +187,8 @@ bool ej_tensor_span(const einjit_tensor *tensor, ej_span *out);
 /* False only where two elements of one (of both) provably share no byte. */
 bool ej_tensor_overlaps_itself(const einjit_tensor *tensor);
 bool ej_tensors_overlap(const einjit_tensor *a, const einjit_tensor *b);
+/* Of one dtype and shape, and each element is as far from the first one in both. */
+bool ej_tensors_alike(const einjit_tensor *a, const einjit_tensor *b);
 
 /* ---- kernel_check.c: the checks of einjit_run ---- */
 /* Inputs fit the kernel; stores the values of the open extents (EJ_OPEN_MAX of room) and of all atoms that shapes
@@ -194,7 +197,7 @@ int ej_check_inputs(const einjit_kernel *kernel, size_t n_in, const einjit_tenso
                     einjit_error *err);
 int ej_check_outputs(const einjit_kernel *kernel, size_t n_out, const einjit_tensor *out, const int64_t *symbols,
                      einjit_error *err);
-/* Data is there, outputs overlap nothing, indices are in range. */
+/* Data is there, outputs overlap nothing but inputs in whose place they can be written, indices are in range. */
 int ej_check_memory(const einjit_kernel *kernel, const einjit_tensor *in, const einjit_tensor *out,
                     const int64_t *symbols, einjit_error *err);
 /* A size for these open extents: E_SIZE on overflow, E_NOMEM. Costs nothing where the size is a number. */

@@ -129,6 +129,7 @@ int ej_plan_build(ej_plan *out, const ej_bound *bound, ej_job *job)
     EJ_TRY(deliver_outputs(&p));
     ej_plan_drop_moved(&p);
     EJ_TRY(ej_plan_drop_unused(&p));
+    EJ_TRY(ej_plan_find_in_place(&p));
     EJ_TRY(ej_plan_place_buffers(&p));
     ej_plan_count(&p);
     return ej_plan_settle_names(&p);

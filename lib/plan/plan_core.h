@@ -81,6 +81,7 @@ int ej_plan_constant(ej_planner *p, ej_value v, ej_view *out);
 /* After the last step: forget what no step uses, then give every scratch buffer its offset. */
 int ej_plan_drop_unused(ej_planner *p);
 int ej_plan_place_buffers(ej_planner *p);
+int ej_plan_find_in_place(ej_planner *p); /* plan_in_place.c: once the steps stand */
 /* plan_names.c: the last thing that is done to a plan. */
 int ej_plan_settle_names(ej_planner *p);
 const char *ej_plan_name(ej_planner *p, const char *format, ...) EJ_PRINTF(2, 3); /* NULL: out of memory */
