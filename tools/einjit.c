@@ -4,7 +4,7 @@
 #include "cmd.h"
 
 static const command commands[] = {
-    {"run", "EQUATION-or-FILE.ein A.npy B.npy ... [-o OUT.npy ...]", "Compute with arrays from files", "oOCStbTnxg", 1, 0,
+    {"run", "EQUATION-or-FILE.ein A.npy B.npy ... [-o OUT.npy ...]", "Compute with arrays from files", "oOCABStbTnxg", 1, 0,
      cmd_run},
     {"print", "EQUATION-or-FILE.ein [-s z=1000,...] [--emit STAGE] [--passes P,Q] [--stats [--json]]",
      "The program after a stage; default: opt", "sedOCSbTapunxjg", 1, 1, cmd_print},

@@ -3,8 +3,8 @@
  * Takes  a loop of which the last chunk is shorter than its step.
  * Gives  whether a full chunk that ends at the same place does the same, so that there is one body instead of two, for
  *        loops inside of one another instead of four.
- * Keeps  results: what runs twice must not read what it wrote the first time (nor what may be the same memory), must find its own
- *        buffers fresh, and must not depend on where its chunk begins.
+ * Keeps  results: what runs twice must not read what it wrote the first time (nor what may be the same memory), must
+ *        find its own buffers fresh, and must not depend on where its chunk begins.
  */
 #include "lower_nest.h"
 

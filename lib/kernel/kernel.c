@@ -118,7 +118,7 @@ static bool copy_times(einjit_kernel *kernel, const ej_plan *plan)
     kernel->first_write = EJ_NEW_ARRAY(&kernel->arena, int32_t, kernel->n_out);
     if (!kernel->last_read || !kernel->first_write) return false;
     for (size_t i = 0; i < kernel->n_in; i++) kernel->last_read[i] = plan->last_read[i];
-    for (size_t o = 0; o < kernel->n_out; o++) kernel->first_write[o] = plan->first_write[kernel->n_in + o];
+    for (size_t o = 0; o < kernel->n_out; o++) kernel->first_write[o] = plan->first_write[plan->bound->n_inputs + o];
     return true;
 }
 
@@ -210,7 +210,7 @@ int ej_kernel_describe(einjit_kernel *kernel, const ej_nests *nests, einjit_erro
 {
     const ej_plan *plan = nests->plan;
     const ej_bound *bound = plan->bound;
-    kernel->n_in = bound->n_inputs;
+    kernel->n_in = bound->n_inputs - bound->n_held;
     kernel->n_out = bound->n_outputs;
     kernel->scratch_bytes = nests->scratch_bytes;
     kernel->in = copy_tensors(&kernel->arena, bound->input_tensors, kernel->n_in);

@@ -19,7 +19,7 @@ typedef struct ej_axis {
 } ej_axis;
 
 enum ej_home {
-    EJ_HOME_ARG,     /* data[slot] of the entry: inputs, then outputs */
+    EJ_HOME_ARG,     /* data[slot] of the entry: inputs, then outputs. What an output held is an input with its slot */
     EJ_HOME_SCRATCH, /* at offset_bytes of the scratch block, lives across nests */
     EJ_HOME_CONST,   /* plan->constants[slot] */
     EJ_HOME_LOCAL,   /* nests: memory that is live in one iteration of a loop; offset_bytes in the scratch block */

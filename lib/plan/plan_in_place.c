@@ -1,10 +1,12 @@
 /* plan_in_place.c - which inputs' memory an output may be written to.
  *
  * Takes  the plan's steps, in order.
- * Gives  two numbers: of an input, when it was read for the last time, of an output, when it is first written. A run may be given
- *        one tensor for both where the first is not larger than the second: each element is then read before it is written.
+ * Gives  two numbers: of an input, when it was read for the last time, of an output, when it is first written. A run
+ *        may be given one tensor for both where the first is not larger than the second: each element is then read
+ *        before it is written.
  *        Within one step that is so where it reads, at every point, the very element that it writes there. Of inputs that
  *        such a step reads, the buffer says so to the code generator, which does not write anything twice then.
+ *        What an output held, where a program asks for it, is always read in time: else it is copied first.
  * Not here: whether the caller's tensors are the same (kernel_check.c).
  */
 #include "plan_core.h"
@@ -87,4 +89,26 @@ int ej_plan_find_in_place(ej_planner *p)
     for (int32_t b = 0; b < plan->n_args; b++)
         plan->buffers[b].in_place = plan->last_read[b] && plan->last_read[b] % 2 == 0;
     return EINJIT_OK;
+}
+
+ptrdiff_t ej_plan_held_by(const ej_planner *p, ej_value v)
+{
+    const ej_bound *bound = p->bound;
+    size_t first = bound->n_inputs - bound->n_held;
+    for (size_t o = 0; o < bound->n_held; o++)
+        if (bound->inputs[first + o] == v) return (ptrdiff_t)o;
+    return -1;
+}
+
+bool ej_plan_find_late(ej_planner *p, bool *copied)
+{
+    const ej_bound *bound = p->bound;
+    bool any = false;
+    for (size_t o = 0; o < bound->n_held; o++) {
+        size_t input = bound->n_inputs - bound->n_held + o;
+        bool late = p->plan->last_read[input] > p->plan->first_write[bound->n_inputs + o];
+        any |= late && !copied[o];
+        copied[o] |= late;
+    }
+    return any;
 }
