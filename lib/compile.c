@@ -23,6 +23,7 @@ typedef struct pipeline {
     einjit_context *context;
     ej_request request;   /* tensors normalized */
     ej_job job;
+    ej_graph program;     /* what is compiled, where results are scaled; else empty: the request's is */
     ej_graph graph;
     ej_bound bound, chosen; /* as the program says it; and as it will be planned */
     ej_plan plan;
@@ -253,6 +254,29 @@ static bool has_long_einsum(const ej_bound *bound)
     return false;
 }
 
+/* Nobody takes a gradient of what is compiled: values that gradients stop at are what they stand for. */
+static int drop_detached(pipeline *p, ej_graph *graph)
+{
+    bool any = false;
+    ej_value *replace = EJ_JOB_ARRAY(&p->job, ej_value, graph->n_nodes);
+    if (!replace) return ej_no_memory(p->job.err);
+    for (size_t v = 0; v < graph->n_nodes; v++) {
+        bool detached = graph->nodes[v].op == EJ_OP_DETACH;
+        replace[v] = detached ? graph->nodes[v].in[0] : (ej_value)v;
+        any |= detached;
+    }
+    return any ? ej_graph_rewrite(graph, replace, true, p->job.err) : EINJIT_OK;
+}
+
+static int copy_program(pipeline *p, ej_graph *out)
+{
+    const ej_graph *program = p->program.nodes ? &p->program : &p->request.graph->graph;
+    EJ_TRY(ej_graph_copy(out, program, p->job.allocator, p->job.err));
+    int status = optimizes(p) ? drop_detached(p, out) : EINJIT_OK;
+    if (status != EINJIT_OK && out != &p->graph) ej_graph_free(out); /* that one is freed with the pipeline */
+    return status;
+}
+
 /* The program after the passes in front of "fuse", which einsums are still written in the order of the program. */
 static int decide_unfused(pipeline *p, ej_graph *graph, ej_bound *chosen)
 {
@@ -275,7 +299,7 @@ static int keep_written_order(pipeline *p)
     ej_bound chosen;
     ej_count fused, unfused;
     if (!optimizes(p) || !ej_paths_are_free(&p->job) || !has_long_einsum(&p->bound) || EJ_LEFT_OUT(WRITTEN_ORDER)) return EINJIT_OK;
-    EJ_TRY(ej_graph_copy(&graph, &p->request.graph->graph, p->job.allocator, p->job.err));
+    EJ_TRY(copy_program(p, &graph));
     int status = decide_unfused(p, &graph, &chosen);
     if (status == EINJIT_OK) status = ej_cost_graph(&fused, &p->chosen, &p->job);
     if (status == EINJIT_OK) status = ej_cost_graph(&unfused, &chosen, &p->job);
@@ -289,12 +313,24 @@ static int keep_written_order(pipeline *p)
     return status;
 }
 
+/* What outputs hold is then the last inputs: the tensors are in the request from here on. */
+static int scale_results(pipeline *p)
+{
+    ej_request *r = &p->request;
+    if (!ej_request_scales(r)) return EINJIT_OK;
+    EJ_TRY(ej_graph_copy(&p->program, &r->graph->graph, p->job.allocator, p->job.err));
+    EJ_TRY(ej_scale_results(&p->program, r, &r->in, &p->job));
+    r->n_in = p->program.n_inputs;
+    return EINJIT_OK;
+}
+
 static int build(pipeline *p)
 {
     const ej_request *r = &p->request;
     ej_job *job = &p->job;
 
-    EJ_TRY(ej_graph_copy(&p->graph, &r->graph->graph, job->allocator, job->err));
+    EJ_TRY(scale_results(p));
+    EJ_TRY(copy_program(p, &p->graph));
     EJ_TRY(stage_done(p, EJ_STAGE_GRAPH));
     if (p->last == EJ_STAGE_GRAPH) return EINJIT_OK;
 
@@ -314,6 +350,7 @@ static int build(pipeline *p)
     EJ_TRY(stage_done(p, EJ_STAGE_PATH));
     if (p->last == EJ_STAGE_PATH) return EINJIT_OK;
 
+    p->chosen.n_held = r->n_in - r->graph->graph.n_inputs;
     EJ_TRY(ej_plan_build(&p->plan, &p->chosen, job));
     p->plan.naive_operations = p->written.operations; /* not of what the passes made of it */
     EJ_TRY(stage_done(p, EJ_STAGE_PLAN));
@@ -422,7 +459,9 @@ static int run_pipeline(pipeline *p)
     if (p->job.dump || p->context->verbose) EJ_TRY(name_kernel(p));
     EJ_TRY(stage_done(p, EJ_STAGE_KEY));
     if (p->last == EJ_STAGE_KEY) return EINJIT_OK;
-    EJ_TRY(build(p));
+    int status = build(p);
+    if (p->program.nodes) ej_graph_free(&p->program);
+    EJ_TRY(status);
     p->compile_ns = ej_now_ns() - start;
     return stage_done(p, EJ_STAGE_TIME);
 }

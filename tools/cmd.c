@@ -15,6 +15,8 @@ static const struct {
     {'d', "dtype", "f32", "of inputs that do not say: f32 f64 c64 c128 i32 i64 bool"},
     {'O', "open", "z,edges", "extents that stay open: one kernel for all their values"},
     {'C', "constants", "w,b", "inputs that never change: what follows from them is computed in advance"},
+    {'A', "alpha", "X", "results are multiplied by X"},
+    {'B', "beta", "X", "and what their files (-o) hold, times X, is added"},
     {'S', "strategy", "S", "path search: auto, auto-hq, portfolio, optimal, greedy, ..., or a file"},
     {'m', "minimize", "flops", "what the path search makes small"},
     {'D', "dot", "FILE", "the plan's steps as a graph for Graphviz"},
@@ -75,6 +77,8 @@ static int take(cmd_options *o, int letter)
         return o->dtype < 0 ? tool_usage("there is no dtype '%s'", optarg) : TOOL_OK;
     case 'O': tool_append(&o->open, optarg); return TOOL_OK;
     case 'C': tool_append(&o->constants, optarg); return TOOL_OK;
+    case 'A': return tool_real(&o->alpha, optarg, "--alpha");
+    case 'B': return tool_real(&o->beta, optarg, "--beta");
     case 'b': o->backend = optarg; return TOOL_OK;
     case 'T': o->target = optarg; return TOOL_OK;
     case 'S': o->strategy = optarg; return TOOL_OK;
@@ -207,5 +211,6 @@ einjit_compile_options cmd_compile_options(const cmd_options *options)
 {
     return (einjit_compile_options){.struct_bytes = sizeof(einjit_compile_options), .open = options->open,
                                     .path = options->path, .constants = options->constants,
+                                    .alpha = options->alpha, .beta = options->beta,
                                     .flags = flags_of(options)};
 }

@@ -35,6 +35,7 @@ typedef struct cmd_options {
     const char *emit, *dot, *svg, *minimize;
     char *gradient;         /* --gradient a,b */
     char *passes;           /* --passes dce,fuse */
+    double alpha, beta;     /* --alpha, --beta; 0: not given */
     int64_t threads;
     bool no_opt, strict, json, stats, times;
     char **outputs;         /* -o */

@@ -5,7 +5,8 @@
 
 static const command commands[] = {
     {"run", "EQUATION-or-FILE.ein-or-NETWORK.json A.npy B.npz ... [-o OUT.npy ...] [--json]",
-     "Compute with arrays from files: FILE.npy, all of FILE.npz (by the inputs' names, where it has these), FILE.npz:NAME", "oOCStbTnxgj", 1, 0, cmd_run},
+     "Compute with arrays from files: FILE.npy, all of FILE.npz (by the inputs' names, where it has these), FILE.npz:NAME",
+     "oOCABStbTnxgj", 1, 0, cmd_run},
     {"print", "EQUATION-or-FILE.ein [-s z=1000,...] [--emit STAGE] [--passes P,Q] [--stats [--json]]",
      "The program after a stage; default: opt", "sedOCSbTapunxjg", 1, 1, cmd_print},
     {"explain", "EQUATION-or-FILE.ein -s i=4,... [--json] [--dot F] [--svg F]",

@@ -166,6 +166,15 @@ int tool_number(int64_t *out, const char *text, int64_t least, int64_t most, con
     return TOOL_OK;
 }
 
+int tool_real(double *out, const char *text, const char *option)
+{
+    char *end;
+    double value = strtod(text, &end);
+    if (end == text || *end || !(value * 0 == 0)) return tool_usage("%s takes a number, not '%s'", option, text);
+    *out = value;
+    return TOOL_OK;
+}
+
 int tool_once(tool_seen *seen, int letter, const char *value, const char *name)
 {
     const char **before = &seen->value[letter];

@@ -62,7 +62,8 @@ void tool_watch(void);
 int tool_progress(void *unused, const char *stage, double done);
 void tool_threads(int64_t asked); /* says on stderr that more than one is not used yet */
 double tool_seconds(void); /* of a clock that only goes forward */
-/* Whole numbers of options: TOOL_OK or TOOL_USAGE. */
+/* Numbers of options: TOOL_OK or TOOL_USAGE. */
+int tool_real(double *out, const char *text, const char *option); /* finite */
 int tool_number(int64_t *out, const char *text, int64_t least, int64_t most, const char *option);
 
 /* ---- files (tool_file.c): TOOL_OK, or the exit code after a message. "-" is standard input (once), or output. */

@@ -344,6 +344,9 @@ typedef struct einjit_compile_options {
                             * from it alone is computed by the compile. They stay inputs: every run passes a tensor for each
                             * that holds the same; one that holds something else gives results of no meaning. Their extents are
                             * numbers: a name that they share with others does not stay open. NULL = none */
+    double alpha, beta; /* outputs become alpha * result + beta * what they held before the run; alpha 0 = 1. With beta 0 what
+                         * they held is not read. Products are added where the output lies, without a temporary. Part of the
+                         * signature. Results of integers take whole numbers, those of bool none: E_DTYPE */
 } einjit_compile_options;
 
 /** The kernel for the graph and the observed dtypes, extents and strides of its inputs and outputs (data is not read,
@@ -359,7 +362,9 @@ EINJIT_API void einjit_kernel_retain(einjit_kernel *kernel);
 /** One owner less; the last one frees it. NULL is fine. */
 EINJIT_API void einjit_kernel_release(einjit_kernel *kernel);
 
-/** Run with checks: dtypes, shapes and strides against the signature, NULL data, overlap, indices. Reentrant. Scratch memory
+/** Run with checks: dtypes, shapes and strides against the signature, NULL data, overlap, indices. An output may be one of the
+ * inputs (the same address, dtype, shape and strides) where this kernel reads each element before it writes there, as
+ * pointwise programs do; else, and for tensors that share only part of their memory, E_OVERLAP. Reentrant. Scratch memory
  * comes from the context, which keeps it for the next runs up to einjit_options.scratch_bytes; a run that needs more asks
  * the allocator each time. */
 EINJIT_API int einjit_run(const einjit_kernel *kernel, size_t n_in, const einjit_tensor *in, size_t n_out,

@@ -129,6 +129,8 @@ EINJIT_API int einjit_graph_type_as(einjit_value *out, einjit_graph *graph, einj
                                     einjit_error *err);
 /** Zeros of the shape and dtype of `like`. */
 EINJIT_API int einjit_graph_zeros_like(einjit_value *out, einjit_graph *graph, einjit_value like, einjit_error *err);
+/** x itself, of which no gradient is taken: for those it counts as a constant. */
+EINJIT_API int einjit_graph_detach(einjit_value *out, einjit_graph *graph, einjit_value x, einjit_error *err);
 /** One axis more: the last axis of x on the diagonal of the last two, zeros beside it. */
 EINJIT_API int einjit_graph_diag_embed(einjit_value *out, einjit_graph *graph, einjit_value x, einjit_error *err);
 /** x, but with `src` in the place of x[start:stop:step] along `dim`; bounds as in einjit_graph_slice. */

@@ -3,8 +3,8 @@
  * Takes  a loop of which the last chunk is shorter than its step.
  * Gives  whether a full chunk that ends at the same place does the same, so that there is one body instead of two, for
  *        loops inside of one another instead of four.
- * Keeps  results: what runs twice must not read what it wrote the first time, must find its own buffers fresh, and must not depend
- *        on where its chunk begins.
+ * Keeps  results: what runs twice must not read what it wrote the first time (nor what may be the same memory), must
+ *        find its own buffers fresh, and must not depend on where its chunk begins.
  */
 #include "lower_nest.h"
 
@@ -87,6 +87,6 @@ bool ej_loop_overlaps(ej_lower *w, int32_t loop, int64_t rest)
     overlap o = {w, node->axis, node->step - rest, EJ_LOWER_NEW(w, bool, n), EJ_LOWER_NEW(w, bool, n)};
     if (!o.written || !o.read || !nodes_overlap(&o, node->child)) return false;
     for (int32_t i = 0; i < n; i++)
-        if (o.written[i] && o.read[i]) return false;
+        if (o.read[i] && (o.written[i] || w->nest->buffers[i].in_place)) return false;
     return o.twice <= extent.n / EJ_TWICE;
 }

@@ -46,6 +46,11 @@ int einjit_graph_zeros_like(einjit_value *out, einjit_graph *graph, einjit_value
     return append_unary(out, graph, EJ_OP_ZEROS_LIKE, like, err);
 }
 
+int einjit_graph_detach(einjit_value *out, einjit_graph *graph, einjit_value x, einjit_error *err)
+{
+    return append_unary(out, graph, EJ_OP_DETACH, x, err);
+}
+
 int einjit_graph_diag_embed(einjit_value *out, einjit_graph *graph, einjit_value x, einjit_error *err)
 {
     return append_unary(out, graph, EJ_OP_DIAG_EMBED, x, err);

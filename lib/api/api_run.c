@@ -17,6 +17,8 @@ int ej_request_options(ej_request *request, const einjit_compile_options *option
     request->path = all.path;
     request->flags = all.flags;
     request->constants = all.constants && *all.constants ? all.constants : NULL;
+    request->alpha = all.alpha;
+    request->beta = all.beta;
     return EINJIT_OK;
 }
 

@@ -69,6 +69,7 @@ typedef struct ej_bound {
     size_t n_inputs;
     ej_value *inputs;        /* bound ids of the inputs, in order */
     ej_bound_tensor *input_tensors;
+    size_t n_held;           /* so many inputs, the last ones, are what the outputs hold before the run, in order; 0: none */
     size_t n_outputs;
     ej_value *outputs;
     ej_bound_tensor *output_tensors;

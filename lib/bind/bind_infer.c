@@ -47,6 +47,12 @@ static int op_structural(ej_binder *b, const ej_node *node, ej_bind_operand *out
     return ej_bind_node(b, &made, &out->id);
 }
 
+/* Gradients stop there; what is computed does not. */
+static int op_detach(ej_binder *b, const ej_node *node, ej_bind_operand *out)
+{
+    return ej_bind_take_own(b, &b->values[node->in[0]], &out->id);
+}
+
 const ej_bind_operation ej_bind_operations[EJ_OP_COUNT] = {
     [EJ_OP_INPUT] = op_input,
     [EJ_OP_CONSTANT] = op_constant,
@@ -81,4 +87,5 @@ const ej_bind_operation ej_bind_operations[EJ_OP_COUNT] = {
     [EJ_OP_SLICE_SCATTER] = ej_bind_op_slice_scatter,
     [EJ_OP_SPLIT_AS] = ej_bind_op_split_as,
     [EJ_OP_INDEX_ADD_TO] = ej_bind_op_index_add_to,
+    [EJ_OP_DETACH] = op_detach,
 };

@@ -207,6 +207,13 @@ static void known_names(pump *p, einjit_kernel *k)
     }
 }
 
+static int32_t *times(pump *p, int32_t *old, size_t n)
+{
+    int32_t *out = room(p, old, n, sizeof *out);
+    for (size_t i = 0; i < n && !p->failed; i++) out[i] = (int32_t)word_below(p, out[i], 0, INT32_MAX);
+    return out;
+}
+
 static void whole(pump *p, einjit_kernel *k)
 {
     sizes(p, &k->sizes);
@@ -217,6 +224,8 @@ static void whole(pump *p, einjit_kernel *k)
     k->out = tensors(p, k->out, k->n_out);
     k->in_names = room(p, k->in_names, k->n_in, sizeof *k->in_names);
     for (size_t i = 0; i < k->n_in && !p->failed; i++) k->in_names[i] = text(p, k->in_names[i]);
+    k->last_read = times(p, k->last_read, k->n_in);
+    k->first_write = times(p, k->first_write, k->n_out);
     extents(p, k);
     checks(p, k);
     known_names(p, k);

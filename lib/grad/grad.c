@@ -58,7 +58,8 @@ static bool carries(const ej_node *node, uint32_t operand)
     case EJ_OP_SPLIT_AS: return operand == 0;
     case EJ_OP_INDEX_ADD:
     case EJ_OP_INDEX_ADD_TO: return operand != (node->op == EJ_OP_INDEX_ADD_TO);
-    case EJ_OP_ZEROS_LIKE: return false;
+    case EJ_OP_ZEROS_LIKE:
+    case EJ_OP_DETACH: return false;
     default: return true;
     }
 }

@@ -117,7 +117,8 @@ typedef int32_t ej_value; /* index of the node */
     EJ_OP(DIAG_EMBED, "diag_embed")     \
     EJ_OP(SLICE_SCATTER, "slice_scatter") \
     EJ_OP(SPLIT_AS, "split_as")         \
-    EJ_OP(INDEX_ADD_TO, "index_add_to")
+    EJ_OP(INDEX_ADD_TO, "index_add_to") \
+    EJ_OP(DETACH, "detach")
 
 enum ej_op {
 #define EJ_OP(NAME, word) EJ_OP_##NAME,

@@ -200,10 +200,25 @@ int ej_op_complex(ej_parser *p, ej_call *call, ej_parsed *out);
 /* ---- graph_parse_like.c: operands that count by their shape ---- */
 int ej_op_sum_to_size(ej_parser *p, ej_call *call, ej_parsed *out);
 int ej_op_like(ej_parser *p, ej_call *call, ej_parsed *out); /* detail: EJ_OP_EXPAND_AS, _RESHAPE_AS, _TYPE_AS */
-int ej_op_unary(ej_parser *p, ej_call *call, ej_parsed *out); /* detail: EJ_OP_ZEROS_LIKE, _DIAG_EMBED */
+int ej_op_unary(ej_parser *p, ej_call *call, ej_parsed *out); /* detail: EJ_OP_ZEROS_LIKE, _DIAG_EMBED, _DETACH */
 int ej_op_slice_scatter(ej_parser *p, ej_call *call, ej_parsed *out);
 int ej_op_split_as(ej_parser *p, ej_call *call, ej_parsed *out);
 int ej_op_index_add_to(ej_parser *p, ej_call *call, ej_parsed *out);
+
+/* ---- graph_parse_composed.c: operators that are a few others ---- */
+int ej_op_log_softmax(ej_parser *p, ej_call *call, ej_parsed *out);
+int ej_op_clamp(ej_parser *p, ej_call *call, ej_parsed *out);
+int ej_op_masked_fill(ej_parser *p, ej_call *call, ej_parsed *out);
+int ej_op_extreme(ej_parser *p, ej_call *call, ej_parsed *out);  /* detail: EINJIT_REDUCE_MAX, _MIN */
+int ej_op_variance(ej_parser *p, ej_call *call, ej_parsed *out); /* detail: -1, EJ_FN_SQRT */
+int ej_op_addmm(ej_parser *p, ej_call *call, ej_parsed *out);
+int ej_op_bmm(ej_parser *p, ej_call *call, ej_parsed *out);
+int ej_op_flatten(ej_parser *p, ej_call *call, ej_parsed *out);
+int ej_op_arange(ej_parser *p, ej_call *call, ej_parsed *out);
+int ej_op_one_hot(ej_parser *p, ej_call *call, ej_parsed *out);
+int ej_op_remainder(ej_parser *p, ej_call *call, ej_parsed *out);
+int ej_parse_remainder(ej_parser *p, size_t offset, ej_parsed *a, ej_parsed *b, ej_parsed *out); /* a % b */
+int ej_parse_transposed(ej_parser *p, bool matrices, size_t offset, ej_parsed *x); /* *x becomes x.mT, or x.T */
 
 /* ---- graph_parse_constant.c ---- */
 int ej_parse_nested(ej_parser *p, struct ej_nested **out); /* [[1.0, 2.0], [3.0, 4.0]] or one number */

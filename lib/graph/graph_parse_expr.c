@@ -12,11 +12,12 @@
 #include "graph_parse.h"
 
 /* The binary operators, loosest first. ** is tighter than a sign on its left, and so not in this table. */
-enum { COMPARISON = 1, SUM, PRODUCT };
+enum { COMPARISON = 1, OR, AND, SUM, PRODUCT };
+enum { MATMUL = -1, REMAINDER = -2 };
 typedef struct binary_row {
     uint32_t sign;
     uint8_t precedence;
-    int16_t fn; /* EJ_FN_*; -1: matmul */
+    int16_t fn; /* EJ_FN_*, or one of these */
 } binary_row;
 
 static const binary_row binary_rows[] = {
@@ -26,12 +27,15 @@ static const binary_row binary_rows[] = {
     {EJ_SIGN2('<', '='), COMPARISON, EJ_FN_LE},
     {EJ_SIGN1('>'), COMPARISON, EJ_FN_GT},
     {EJ_SIGN2('>', '='), COMPARISON, EJ_FN_GE},
+    {EJ_SIGN1('|'), OR, EJ_FN_LOGICAL_OR},
+    {EJ_SIGN1('&'), AND, EJ_FN_LOGICAL_AND},
     {EJ_SIGN1('+'), SUM, EJ_FN_ADD},
     {EJ_SIGN1('-'), SUM, EJ_FN_SUB},
     {EJ_SIGN1('*'), PRODUCT, EJ_FN_MUL},
     {EJ_SIGN1('/'), PRODUCT, EJ_FN_DIV},
     {EJ_SIGN2('/', '/'), PRODUCT, EJ_FN_FLOOR_DIVIDE},
-    {EJ_SIGN1('@'), PRODUCT, -1},
+    {EJ_SIGN1('%'), PRODUCT, REMAINDER},
+    {EJ_SIGN1('@'), PRODUCT, MATMUL},
 };
 static const binary_row power_row = {EJ_SIGN2('*', '*'), PRODUCT + 1, EJ_FN_POW};
 
@@ -106,6 +110,10 @@ static int combine(ej_parser *p, const binary_row *row, size_t offset, ej_parsed
         ej_parsed left = *a, right = *b;
         return ej_parse_fold(p, row->sign, offset, &left, &right, out);
     }
+    if (row->fn == REMAINDER) {
+        ej_parsed left = *a, right = *b;
+        return ej_parse_remainder(p, offset, &left, &right, out);
+    }
     ej_node node = {.op = EJ_OP_MATMUL, .dtype = -1};
     if (row->fn >= 0) {
         node.op = EJ_OP_MAP;
@@ -116,8 +124,14 @@ static int combine(ej_parser *p, const binary_row *row, size_t offset, ej_parsed
     return ej_parse_node(p, &node, offset, out);
 }
 
-static int apply_sign(ej_parser *p, bool minus, size_t offset, ej_parsed *x)
+static int apply_sign(ej_parser *p, uint32_t sign, size_t offset, ej_parsed *x)
 {
+    bool minus = sign == EJ_SIGN1('-');
+    if (sign == EJ_SIGN1('~')) {
+        ej_node node = {.op = EJ_OP_MAP, .fn = EJ_FN_LOGICAL_NOT, .dtype = -1};
+        EJ_TRY(ej_parse_values(p, &node, 1, &x));
+        return ej_parse_node(p, &node, offset, x);
+    }
     if (x->kind == EJ_OPERAND_NUMBER) {
         if (minus) return ej_parse_negate(p, x, offset);
         if (x->as.number.kind != EJ_KIND_BOOL) return EINJIT_OK;
@@ -143,6 +157,8 @@ static int parse_method(ej_parser *p, ej_parsed *x)
     if (name.kind != EJ_TOKEN_NAME) return ej_parse_unexpected(p, "a method's name behind '.'");
     EJ_TRY(ej_parse_advance(p));
     bool has_shape = x->kind == EJ_OPERAND_VALUE || x->kind == EJ_OPERAND_NUMBER;
+    bool turned = ej_lex_is(&p->lexer, &name, "T"), matrices = ej_lex_is(&p->lexer, &name, "mT");
+    if (x->kind == EJ_OPERAND_VALUE && (turned || matrices)) return ej_parse_transposed(p, matrices, name.offset, x);
     if (!ej_parse_at(p, EJ_SIGN1('(')) && has_shape && ej_lex_is(&p->lexer, &name, "shape")) {
         EJ_TRY(ej_parse_value(p, x, &x->value));
         x->kind = EJ_OPERAND_SHAPE;
@@ -188,15 +204,17 @@ static int parse_power(ej_parser *p, ej_parsed *out)
 
 static int parse_signed(ej_parser *p, ej_parsed *out)
 {
-    if (!ej_parse_at(p, EJ_SIGN1('-')) && !ej_parse_at(p, EJ_SIGN1('+'))) return parse_power(p, out);
-    bool minus = p->token.sign == EJ_SIGN1('-'), done = false;
+    bool number = ej_parse_at(p, EJ_SIGN1('-')) || ej_parse_at(p, EJ_SIGN1('+'));
+    if (!number && !ej_parse_at(p, EJ_SIGN1('~'))) return parse_power(p, out);
+    uint32_t sign = p->token.sign;
+    bool done = false;
     size_t offset = p->token.offset;
     EJ_TRY(ej_parse_enter(p));
     EJ_TRY(ej_parse_advance(p));
-    if (minus) EJ_TRY(ej_parse_smallest_int(p, &done, out));
+    if (sign == EJ_SIGN1('-')) EJ_TRY(ej_parse_smallest_int(p, &done, out));
     if (!done) {
         EJ_TRY(parse_signed(p, out));
-        EJ_TRY(apply_sign(p, minus, offset, out));
+        EJ_TRY(apply_sign(p, sign, offset, out));
     }
     p->depth--;
     return EINJIT_OK;

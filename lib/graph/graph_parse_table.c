@@ -2,7 +2,8 @@
  *
  * Takes  a name, as a function or a method.
  * Gives  its row: arguments in order, and who builds the node.
- * To add one: a row here, a builder in graph_parse_op.c or graph_parse_layout.c, its line in graph_print.c.
+ * To add one: a row here, a builder in graph_parse_op.c or graph_parse_layout.c, its line in graph_print.c; one that is a few
+ *        others: a row and a builder in graph_parse_composed.c.
  */
 #include <string.h>
 
@@ -17,6 +18,16 @@
 
 #define REDUCTION(word, NAME) \
     {word, 0, EINJIT_REDUCE_##NAME, ej_op_reduce, {INPUT, OPTIONAL("dim", EJ_PARAM_INTS), KEEPDIM}}
+#define EXTREME(word, NAME) \
+    {word, 0, EINJIT_REDUCE_##NAME, ej_op_extreme, \
+     {INPUT, {.name = "dim", .other = "other", .kind = EJ_PARAM_ANY, .optional = true}, KEEPDIM}}
+#define VARIANCE(word, fn) \
+    {word, 0, fn, ej_op_variance, {INPUT, OPTIONAL("dim", EJ_PARAM_INTS), OPTIONAL("correction", EJ_PARAM_ANY), KEEPDIM}}
+#define ADDED_PRODUCT(word) \
+    {word, 0, 0, ej_op_addmm, \
+     {INPUT, {.name = "mat1", .other = "batch1", .kind = EJ_PARAM_VALUE}, \
+      {.name = "mat2", .other = "batch2", .kind = EJ_PARAM_VALUE}, \
+      OPTIONAL("beta", EJ_PARAM_VALUE), OPTIONAL("alpha", EJ_PARAM_VALUE)}}
 #define SHAPED(word, op) \
     {word, 0, op, ej_op_shape, {INPUT, {.name = "shape", .other = "size", .kind = EJ_PARAM_EXTENTS, .rest = true}}}
 #define JOINED(word, op) \
@@ -42,6 +53,22 @@ static const ej_call_row rows[] = {
     REDUCTION("logsumexp", LOGSUMEXP),
     REDUCTION("any", OR),
     {"softmax", 0, 0, ej_op_softmax, {INPUT, DIM}},
+    {"log_softmax", 0, 0, ej_op_log_softmax, {INPUT, DIM}},
+    EXTREME("max", MAX),
+    EXTREME("min", MIN),
+    VARIANCE("var", -1),
+    VARIANCE("std", EJ_FN_SQRT),
+    {"clamp", 0, 0, ej_op_clamp, {INPUT, OPTIONAL("min", EJ_PARAM_VALUE), OPTIONAL("max", EJ_PARAM_VALUE)}},
+    {"masked_fill", 0, 0, ej_op_masked_fill,
+     {INPUT, {.name = "mask", .kind = EJ_PARAM_VALUE}, {.name = "value", .kind = EJ_PARAM_VALUE}}},
+    ADDED_PRODUCT("addmm"),
+    ADDED_PRODUCT("baddbmm"),
+    {"bmm", 0, 0, ej_op_bmm, {INPUT, {.name = "mat2", .kind = EJ_PARAM_VALUE}}},
+    {"flatten", 0, 0, ej_op_flatten, {INPUT, OPTIONAL("start_dim", EJ_PARAM_INT), OPTIONAL("end_dim", EJ_PARAM_INT)}},
+    {"remainder", 0, 0, ej_op_remainder, {INPUT, OTHER}},
+    {"arange", -1, 0, ej_op_arange,
+     {{.name = "start", .kind = EJ_PARAM_INT}, OPTIONAL("end", EJ_PARAM_INT), OPTIONAL("step", EJ_PARAM_INT)}},
+    {"one_hot", -1, 0, ej_op_one_hot, {INPUT, {.name = "num_classes", .kind = EJ_PARAM_INT}}},
     {"layer_norm", -1, 0, ej_op_layer_norm,
      {INPUT, {.name = "normalized_shape", .kind = EJ_PARAM_EXTENTS}, OPTIONAL("weight", EJ_PARAM_VALUE),
       OPTIONAL("bias", EJ_PARAM_VALUE), OPTIONAL("eps", EJ_PARAM_ANY)}},
@@ -71,6 +98,7 @@ static const ej_call_row rows[] = {
     {"view_as", 0, EJ_OP_RESHAPE_AS, ej_op_like, {INPUT, OTHER}},
     {"type_as", 0, EJ_OP_TYPE_AS, ej_op_like, {INPUT, OTHER}},
     {"zeros_like", -1, EJ_OP_ZEROS_LIKE, ej_op_unary, {INPUT}},
+    {"detach", 0, EJ_OP_DETACH, ej_op_unary, {INPUT}},
     {"diag_embed", 0, EJ_OP_DIAG_EMBED, ej_op_unary, {INPUT}},
     {"slice_scatter", 0, 0, ej_op_slice_scatter,
      {INPUT, {.name = "src", .kind = EJ_PARAM_VALUE}, OPTIONAL("dim", EJ_PARAM_INT), OPTIONAL("start", EJ_PARAM_ANY),

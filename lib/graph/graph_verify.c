@@ -45,7 +45,8 @@ static const struct {
     [EJ_OP_INDEX_ADD] = {2, 2},   [EJ_OP_STRUCTURAL] = {1, 1}, [EJ_OP_SUM_TO_SIZE] = {2, 2},
     [EJ_OP_EXPAND_AS] = {2, 2},   [EJ_OP_RESHAPE_AS] = {2, 2}, [EJ_OP_TYPE_AS] = {2, 2},
     [EJ_OP_ZEROS_LIKE] = {1, 1},  [EJ_OP_DIAG_EMBED] = {1, 1}, [EJ_OP_SLICE_SCATTER] = {2, 2},
-    [EJ_OP_SPLIT_AS] = {2, INT32_MAX}, [EJ_OP_INDEX_ADD_TO] = {3, 3}};
+    [EJ_OP_SPLIT_AS] = {2, INT32_MAX}, [EJ_OP_INDEX_ADD_TO] = {3, 3},
+    [EJ_OP_DETACH] = {1, 1}};
 
 static int verify_operands(const verifier *v)
 {

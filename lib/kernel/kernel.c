@@ -112,6 +112,16 @@ static bool copy_input_names(einjit_kernel *kernel, const ej_bound *bound)
     return kernel->in_names != NULL;
 }
 
+static bool copy_times(einjit_kernel *kernel, const ej_plan *plan)
+{
+    kernel->last_read = EJ_NEW_ARRAY(&kernel->arena, int32_t, kernel->n_in);
+    kernel->first_write = EJ_NEW_ARRAY(&kernel->arena, int32_t, kernel->n_out);
+    if (!kernel->last_read || !kernel->first_write) return false;
+    for (size_t i = 0; i < kernel->n_in; i++) kernel->last_read[i] = plan->last_read[i];
+    for (size_t o = 0; o < kernel->n_out; o++) kernel->first_write[o] = plan->first_write[plan->bound->n_inputs + o];
+    return true;
+}
+
 static const char *copy_check_name(ej_arena *arena, const char *name)
 {
     return ej_arena_copy_text(arena, name ? name : "", name ? strlen(name) : 0);
@@ -200,14 +210,14 @@ int ej_kernel_describe(einjit_kernel *kernel, const ej_nests *nests, einjit_erro
 {
     const ej_plan *plan = nests->plan;
     const ej_bound *bound = plan->bound;
-    kernel->n_in = bound->n_inputs;
+    kernel->n_in = bound->n_inputs - bound->n_held;
     kernel->n_out = bound->n_outputs;
     kernel->scratch_bytes = nests->scratch_bytes;
     kernel->in = copy_tensors(&kernel->arena, bound->input_tensors, kernel->n_in);
     kernel->out = copy_tensors(&kernel->arena, bound->output_tensors, kernel->n_out);
     if (!kernel->in || !kernel->out || !copy_sizes(&kernel->arena, &kernel->sizes, nests->sizes) ||
         !copy_input_names(kernel, bound) || !copy_not_empty(kernel, bound) ||
-        !copy_closed(kernel, bound) || !copy_checks(kernel, plan))
+        !copy_closed(kernel, bound) || !copy_checks(kernel, plan) || !copy_times(kernel, plan))
         return ej_no_memory(err);
     return ej_kernel_find_spans(kernel, err);
 }

@@ -35,6 +35,7 @@ struct einjit_kernel {
     ej_bound_tensor *in, *out;
     ej_span *spans;           /* inputs, then outputs; without open extents only, else NULL */
     const char **in_names;
+    int32_t *last_read, *first_write; /* of inputs, of outputs: as in ej_plan */
     size_t n_not_empty;
     ej_bound_extent *not_empty; /* open extents that must not be 0 */
     size_t n_closed;
@@ -134,7 +135,13 @@ typedef struct ej_request {
     int32_t flags;
     const char *constants;  /* names of inputs that hold what they will hold in every run; NULL: none */
     ej_hash constants_hash; /* of what they hold, once ej_request_check has read it */
+    double alpha, beta;     /* as the options have them */
 } ej_request;
+/* Outputs do not simply become the results. */
+static inline bool ej_request_scales(const ej_request *r)
+{
+    return (r->alpha != 0 && r->alpha != 1) || r->beta != 0;
+}
 /* For a job: the context's hook. NULL: it has none, or no memory, which the job meets next. (compile.c) */
 ej_progress *ej_progress_new(const einjit_context *context, ej_arena *arena);
 int ej_compile(einjit_kernel **out, einjit_context *context, const ej_request *request, einjit_error *err);
@@ -142,6 +149,11 @@ int ej_compile(einjit_kernel **out, einjit_context *context, const ej_request *r
 int ej_compile_explain(ej_text *out, einjit_context *context, const ej_request *request, int stage, einjit_error *err);
 /* Stops after the nests. */
 int ej_compile_cost(einjit_cost *out, einjit_context *context, const ej_request *request, einjit_error *err);
+
+/* ---- compile_scale.c: alpha * result + beta * what the output held ---- */
+/* Writes that into a copy of the program. With beta 0 that is all; else what the outputs hold become the last inputs of the graph,
+ * and *in, of the job's arena, the tensors of all inputs. */
+int ej_scale_results(ej_graph *graph, const ej_request *request, const einjit_tensor **in, ej_job *job);
 
 /* ---- compile_evaluate.c: constants at compile time ---- */
 extern const ej_evaluator ej_interpreting_evaluator;
@@ -186,6 +198,8 @@ bool ej_tensor_span(const einjit_tensor *tensor, ej_span *out);
 /* False only where two elements of one (of both) provably share no byte. */
 bool ej_tensor_overlaps_itself(const einjit_tensor *tensor);
 bool ej_tensors_overlap(const einjit_tensor *a, const einjit_tensor *b);
+/* Of one dtype and shape, and each element is as far from the first one in both. */
+bool ej_tensors_alike(const einjit_tensor *a, const einjit_tensor *b);
 
 /* ---- kernel_check.c: the checks of einjit_run ---- */
 /* Inputs fit the kernel; stores the values of the open extents (EJ_OPEN_MAX of room) and of all atoms that shapes
@@ -194,7 +208,7 @@ int ej_check_inputs(const einjit_kernel *kernel, size_t n_in, const einjit_tenso
                     einjit_error *err);
 int ej_check_outputs(const einjit_kernel *kernel, size_t n_out, const einjit_tensor *out, const int64_t *symbols,
                      einjit_error *err);
-/* Data is there, outputs overlap nothing, indices are in range. */
+/* Data is there, outputs overlap nothing but inputs in whose place they can be written, indices are in range. */
 int ej_check_memory(const einjit_kernel *kernel, const einjit_tensor *in, const einjit_tensor *out,
                     const int64_t *symbols, einjit_error *err);
 /* A size for these open extents: E_SIZE on overflow, E_NOMEM. Costs nothing where the size is a number. */
@@ -229,8 +243,8 @@ void ej_key_word(ej_key_words *key, uint64_t word);
 void ej_key_bytes(ej_key_words *key, const void *bytes, size_t n);
 /* Tensors must have passed ej_tensor_check. symbols NULL: exact; else per axis 0 or 1 + the open symbol's number. */
 void ej_key_tensor(ej_key_words *key, const einjit_tensor *tensor, const int32_t *symbols);
-/* Which inputs are constant and what they hold: without such one word. */
-void ej_key_constants(ej_key_words *key, const ej_request *request);
+/* Which inputs are constant and what they hold, what results are multiplied by: one word where there is neither. */
+void ej_key_values(ej_key_words *key, const ej_request *request);
 /* The exact signature of a request (without open extents), and the same for people. */
 void ej_key_request(ej_key_words *key, const ej_request *request);
 void ej_key_print(ej_text *text, const einjit_context *context, const ej_request *request);

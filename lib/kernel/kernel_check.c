@@ -223,7 +223,13 @@ static bool ranges_meet(const einjit_tensor *a, ej_span x, const einjit_tensor *
            y_at + (uintptr_t)y.lo < x_at + (uintptr_t)x.hi;
 }
 
-/* Output i against itself, all inputs and the outputs before it. */
+/* One tensor serves for both, and the kernel reads each of its elements before it writes there. */
+static bool is_in_place(const einjit_kernel *kernel, size_t o, const einjit_tensor *out, size_t i, const einjit_tensor *in)
+{
+    return out->data == in->data && kernel->last_read[i] <= kernel->first_write[o] && ej_tensors_alike(out, in);
+}
+
+/* Output i against itself, the inputs that it cannot be, and the outputs before it. */
 static int check_overlap(const subject *s, const einjit_tensor *in, const einjit_tensor *out)
 {
     const einjit_kernel *kernel = s->kernel;
@@ -237,7 +243,9 @@ static int check_overlap(const subject *s, const einjit_tensor *in, const einjit
         subject t = {kernel, input ? "input" : "output", input ? j : j - kernel->n_in, s->symbols, s->err};
         const einjit_tensor *theirs = input ? &in[j] : &out[j - kernel->n_in];
         EJ_TRY(span_of(&t, theirs, j, &other));
-        if (!ranges_meet(mine, span, theirs, other) || !ej_tensors_overlap(mine, theirs)) continue;
+        if (!ranges_meet(mine, span, theirs, other)) continue;
+        if (input && is_in_place(kernel, s->i, mine, j, theirs)) continue;
+        if (!ej_tensors_overlap(mine, theirs)) continue;
         char name[128];
         return ej_fail(s->err, EINJIT_E_OVERLAP, "output %zu overlaps %s", s->i, name_of(&t, name, sizeof name));
     }

@@ -198,7 +198,7 @@ static void open_key(ej_key_words *key, const open_symbols *open, const ej_reque
     ej_key_word(key, r->graph->content.lo);
     ej_key_word(key, r->graph->content.hi);
     ej_key_bytes(key, r->path, r->path ? strlen(r->path) : 0);
-    ej_key_constants(key, r);
+    ej_key_values(key, r);
     for (size_t i = 0; i < r->n_out; i++) outputs |= !ej_tensor_row_major(&r->out[i]);
     ej_key_word(key, (uint64_t)r->n_in << 32 | (outputs ? r->n_out : 0));
     for (size_t i = 0; i < r->n_in; i++) ej_key_tensor(key, &r->in[i], open->axes[i]);

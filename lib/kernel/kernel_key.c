@@ -91,9 +91,13 @@ static bool all_row_major(const ej_request *r)
     return true;
 }
 
-void ej_key_constants(ej_key_words *key, const ej_request *r)
+void ej_key_values(ej_key_words *key, const ej_request *r)
 {
-    ej_key_word(key, r->constants != NULL);
+    enum { CONSTANTS = 1, SCALES = 2 };
+    const double factors[] = {r->alpha, r->beta};
+    bool scales = ej_request_scales(r);
+    ej_key_word(key, (r->constants ? CONSTANTS : 0) | (scales ? SCALES : 0));
+    if (scales) ej_key_bytes(key, factors, sizeof factors);
     if (!r->constants) return;
     ej_key_word(key, r->constants_hash.lo);
     ej_key_word(key, r->constants_hash.hi);
@@ -106,7 +110,7 @@ void ej_key_request(ej_key_words *key, const ej_request *r)
     ej_key_word(key, r->graph->content.lo);
     ej_key_word(key, r->graph->content.hi);
     ej_key_bytes(key, r->path, r->path ? strlen(r->path) : 0);
-    ej_key_constants(key, r);
+    ej_key_values(key, r);
     ej_key_word(key, (uint64_t)r->n_in << 32 | n_out);
     for (size_t i = 0; i < r->n_in; i++) ej_key_tensor(key, &r->in[i], NULL);
     for (size_t i = 0; i < n_out; i++) ej_key_tensor(key, &r->out[i], NULL);
@@ -133,6 +137,9 @@ void ej_key_print(ej_text *text, const einjit_context *context, const ej_request
     if (r->constants)
         ej_print(text, "constants: %s %016llx%016llx\n", r->constants, (unsigned long long)r->constants_hash.hi,
                  (unsigned long long)r->constants_hash.lo);
+    if (ej_request_scales(r))
+        ej_print(text, "alpha: %s\nbeta: %s\n", ej_real_text((char[EJ_REAL_TEXT]){0}, 'g', 17, r->alpha ? r->alpha : 1),
+                 ej_real_text((char[EJ_REAL_TEXT]){0}, 'g', 17, r->beta));
     for (size_t i = 0; i < r->n_in; i++) print_tensor(text, "input", i, &r->in[i]);
     for (size_t i = 0; i < r->n_out; i++) print_tensor(text, "output", i, &r->out[i]);
 }

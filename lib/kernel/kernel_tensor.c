@@ -75,6 +75,17 @@ static int64_t stride_of(const einjit_tensor *t, int32_t axis, int64_t *running)
     return stride;
 }
 
+bool ej_tensors_alike(const einjit_tensor *a, const einjit_tensor *b)
+{
+    int64_t running = 1, other = 1;
+    if (a->dtype != b->dtype || a->rank != b->rank) return false;
+    for (int32_t axis = a->rank - 1; axis >= 0; axis--) {
+        if (a->shape[axis] != b->shape[axis]) return false;
+        if (stride_of(a, axis, &running) != stride_of(b, axis, &other) && a->shape[axis] != 1) return false;
+    }
+    return true;
+}
+
 /* Provably apart when the axes, by rising stride, each step over everything below them. */
 bool ej_tensor_overlaps_itself(const einjit_tensor *t)
 {

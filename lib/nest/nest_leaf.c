@@ -84,6 +84,7 @@ static void meet_buffer(leaf_reader *r, int32_t index, ej_size base)
     }
     word(r->out, pointer ? EJ_HOME_ARG : buffer->home);
     number(r->out, buffer->dtype);
+    word(r->out, buffer->in_place);
     word(r->out, buffer->is_table);
     size(r->out, buffer->limit);
     if (pointer) return;

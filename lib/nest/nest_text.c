@@ -358,6 +358,7 @@ static void print_declarations(const printer *p)
             ej_print(text, " at ");
             print_size(p, buffer->offset_bytes);
         }
+        if (buffer->in_place) ej_print(text, " in_place");
         if (buffer->is_table) {
             ej_print(text, " table ");
             print_size(p, buffer->limit);

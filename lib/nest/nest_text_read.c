@@ -57,6 +57,7 @@ static int read_buffer(reader *r)
     if (home == EJ_HOME_ARG || home == EJ_HOME_CONST) EJ_TRY(ej_nest_read_int32(&r->c, &buffer.slot));
     if (ej_nest_take_keyword(&r->c, "elems")) EJ_TRY(ej_nest_read_size(&r->c, &buffer.elems));
     if (ej_nest_take_keyword(&r->c, "at")) EJ_TRY(ej_nest_read_size(&r->c, &buffer.offset_bytes));
+    buffer.in_place = ej_nest_take_keyword(&r->c, "in_place");
     buffer.is_table = ej_nest_take_keyword(&r->c, "table");
     if (buffer.is_table) EJ_TRY(ej_nest_read_size(&r->c, &buffer.limit));
     int32_t id = r->out->n_buffers;

@@ -524,6 +524,7 @@ static void of_node(ej_known_shapes *s, ej_known_shape *out, const ej_node *node
     case EJ_OP_SLICE_SCATTER:
     case EJ_OP_INDEX_ADD_TO:
     case EJ_OP_STRUCTURAL:
+    case EJ_OP_DETACH:
     case EJ_OP_CHOOSE: copy_shape(s, out, &s->of[node->in[0]]); break; /* of alternatives, the first */
     case EJ_OP_SUM_TO_SIZE:
     case EJ_OP_EXPAND_AS:

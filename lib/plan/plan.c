@@ -30,6 +30,15 @@ static int find_uses(ej_planner *p)
     return EINJIT_OK;
 }
 
+static int copy_held(ej_planner *p, ej_value v, ej_view *view)
+{
+    const ej_bound_node *node = &p->bound->nodes[v];
+    ej_view from = *view;
+    if (!p->values[v].live) return EINJIT_OK;
+    EJ_TRY(ej_plan_scratch_view(p, node->name, node->dtype, node->rank, node->shape, view));
+    return ej_plan_copy(p, node->name, node->dtype, node->rank, node->shape, &from, view);
+}
+
 static int plan_inputs(ej_planner *p)
 {
     const ej_bound *bound = p->bound;
@@ -39,6 +48,8 @@ static int plan_inputs(ej_planner *p)
         EJ_TRY(ej_view_new(p, tensor->rank, &view));
         view.buffer = (int32_t)i;
         for (int32_t a = 0; a < tensor->rank; a++) view.axes[a].stride = tensor->strides[a];
+        ptrdiff_t held = ej_plan_held_by(p, bound->inputs[i]);
+        if (held >= 0 && p->copied[held]) EJ_TRY(copy_held(p, bound->inputs[i], &view));
         ej_plan_written(p, bound->inputs[i], &view, -1, NULL);
     }
     return EINJIT_OK;
@@ -69,7 +80,7 @@ static int plan_node(ej_planner *p, ej_value v)
     case EJ_OP_SCALAR: return plan_scalar(p, v);
     case EJ_OP_EINSUM: return p->values[v].waits ? EINJIT_OK : ej_plan_einsum(p, v);
     case EJ_OP_MAP:
-    case EJ_OP_CAST: return ej_plan_map(p, v);
+    case EJ_OP_CAST: return p->values[v].waits ? EINJIT_OK : ej_plan_map(p, v);
     case EJ_OP_REDUCE: return ej_plan_reduce(p, v);
     case EJ_OP_PERMUTE:
     case EJ_OP_RESHAPE:
@@ -109,26 +120,37 @@ static int deliver_outputs(ej_planner *p)
     return EINJIT_OK;
 }
 
-int ej_plan_build(ej_plan *out, const ej_bound *bound, ej_job *job)
+static int build_once(ej_planner *p, ej_plan *out)
 {
     memset(out, 0, sizeof *out);
-    out->bound = bound;
+    out->bound = p->bound;
+    EJ_TRY(find_uses(p));
+    EJ_TRY(ej_plan_arguments(p));
+    EJ_TRY(plan_inputs(p));
+    ej_plan_find_meets(p);
+    ej_plan_find_sums(p);
+    EJ_TRY(ej_plan_places(p));
+    for (size_t v = 0; v < p->bound->n_nodes; v++)
+        if (p->values[v].live) EJ_TRY(plan_node(p, (ej_value)v));
+    EJ_TRY(deliver_outputs(p));
+    ej_plan_drop_moved(p);
+    EJ_TRY(ej_plan_drop_unused(p));
+    return ej_plan_find_in_place(p);
+}
+
+int ej_plan_build(ej_plan *out, const ej_bound *bound, ej_job *job)
+{
     /* sizes of the plan are expressions over the same symbols: the table is part of the job, as the bound graph is */
     ej_planner p = {.plan = out, .bound = bound, .sizes = (ej_sizes *)(uintptr_t)&bound->sizes, .job = job,
                     .mults = ej_big_of(0), .largest = ej_big_of(0)};
-    EJ_TRY(find_uses(&p));
-    EJ_TRY(ej_plan_arguments(&p));
-    EJ_TRY(plan_inputs(&p));
-    ej_plan_find_meets(&p);
     p.zeros = ej_bound_zeros(bound, job);
-    if (!p.zeros) return ej_no_memory(job->err);
-    ej_plan_find_sums(&p);
-    EJ_TRY(ej_plan_places(&p));
-    for (size_t v = 0; v < bound->n_nodes; v++)
-        if (p.values[v].live) EJ_TRY(plan_node(&p, (ej_value)v));
-    EJ_TRY(deliver_outputs(&p));
-    ej_plan_drop_moved(&p);
-    EJ_TRY(ej_plan_drop_unused(&p));
+    p.copied = EJ_JOB_ARRAY(job, bool, bound->n_held);
+    if (!p.zeros || !p.copied) return ej_no_memory(job->err);
+    EJ_TRY(build_once(&p, out));
+    if (ej_plan_find_late(&p, p.copied)) {
+        p.mults = p.largest = ej_big_of(0);
+        EJ_TRY(build_once(&p, out));
+    }
     EJ_TRY(ej_plan_place_buffers(&p));
     ej_plan_count(&p);
     return ej_plan_settle_names(&p);

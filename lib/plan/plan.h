@@ -19,7 +19,7 @@ typedef struct ej_axis {
 } ej_axis;
 
 enum ej_home {
-    EJ_HOME_ARG,     /* data[slot] of the entry: inputs, then outputs */
+    EJ_HOME_ARG,     /* data[slot] of the entry: inputs, then outputs. What an output held is an input with its slot */
     EJ_HOME_SCRATCH, /* at offset_bytes of the scratch block, lives across nests */
     EJ_HOME_CONST,   /* plan->constants[slot] */
     EJ_HOME_LOCAL,   /* nests: memory that is live in one iteration of a loop; offset_bytes in the scratch block */
@@ -32,6 +32,7 @@ typedef struct ej_buffer {
     int32_t slot;
     ej_size elems;        /* SCRATCH, CONST, LOCAL, REG: number of elements */
     ej_size offset_bytes; /* SCRATCH, LOCAL: a multiple of 64 */
+    bool in_place;        /* ARG: what is read of it may be where the same iteration writes (plan_in_place.c) */
     bool is_table;        /* accesses read indices from it ... */
     ej_size limit;        /* ... all of them in 0 .. limit-1: checked before the run, or clamped by the plan */
 } ej_buffer;
@@ -120,6 +121,8 @@ typedef struct ej_plan {
     size_t n_status_checks, cap_status_checks;
     ej_status_check *status_checks;
     ej_size scratch_bytes;   /* a multiple of 64 */
+    int32_t *last_read, *first_write; /* per argument: an output may have the memory of an input that is not read later
+                                       * than the output is first written (plan_in_place.c) */
     double log10_mults, log2_largest, naive_operations, planned_operations, bytes_moved;
 } ej_plan;
 

@@ -61,10 +61,10 @@ int ej_plan_scratch_view(ej_planner *p, const char *name, int dtype, int32_t ran
 int ej_plan_arguments(ej_planner *p)
 {
     const ej_bound *bound = p->bound;
-    for (size_t i = 0; i < bound->n_inputs + bound->n_outputs; i++) {
+    for (size_t i = 0; i < bound->n_inputs + bound->n_outputs; i++) { /* what an output held has its slot, too */
         bool in = i < bound->n_inputs;
         const ej_bound_tensor *tensor = in ? &bound->input_tensors[i] : &bound->output_tensors[i - bound->n_inputs];
-        ej_buffer buffer = {.dtype = tensor->dtype, .home = EJ_HOME_ARG, .slot = (int32_t)i};
+        ej_buffer buffer = {.dtype = tensor->dtype, .home = EJ_HOME_ARG, .slot = (int32_t)(in ? i : i - bound->n_held)};
         int32_t at;
         EJ_TRY(count_elements(p, tensor->rank, tensor->shape, &buffer.elems));
         buffer.name = bound->nodes[in ? bound->inputs[i] : bound->outputs[i - bound->n_inputs]].name;

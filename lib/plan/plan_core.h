@@ -58,8 +58,9 @@ typedef struct ej_plan_value {
     int32_t *step_axes;  /* ... per axis of the value the step's axis, -1 where the extent is 1 */
     ej_value added;      /* a sum: the einsum that is added into the memory of its other operand; -1: none */
     bool owned;          /* VIEW: of memory that nobody else writes or reads yet, written for this value alone */
-    bool waits;          /* EINSUM: it is planned with its sum */
+    bool waits;          /* EINSUM, and what multiplies it by a number: it is planned with its sum */
     bool accumulates, negated; /* EINSUM: it is combined with what its place holds; with its sign turned */
+    const ej_expr_op *factor;  /* ... times this number; NULL: as it is */
 } ej_plan_value;
 
 typedef struct ej_planner {
@@ -70,6 +71,7 @@ typedef struct ej_planner {
     ej_job *job;
     ej_plan_value *values;
     ej_big mults, largest;
+    bool *copied;        /* per output: what it held is copied before anything is written */
 } ej_planner;
 
 /* ---- plan_buffer.c: buffers, and their places in the scratch block ---- */
@@ -81,6 +83,9 @@ int ej_plan_constant(ej_planner *p, ej_value v, ej_view *out);
 /* After the last step: forget what no step uses, then give every scratch buffer its offset. */
 int ej_plan_drop_unused(ej_planner *p);
 int ej_plan_place_buffers(ej_planner *p);
+int ej_plan_find_in_place(ej_planner *p); /* plan_in_place.c: once the steps stand */
+/* Marks what outputs held and is read when that was overwritten: true where there is more than before. */
+bool ej_plan_find_late(ej_planner *p, bool *copied);
 /* plan_names.c: the last thing that is done to a plan. */
 int ej_plan_settle_names(ej_planner *p);
 const char *ej_plan_name(ej_planner *p, const char *format, ...) EJ_PRINTF(2, 3); /* NULL: out of memory */
@@ -157,6 +162,8 @@ int ej_plan_index_add(ej_planner *p, ej_value v);    /* plan_index.c */
  * not be noticed before the run, so loops that use the table must run 0 times then. */
 int ej_plan_table(ej_planner *p, ej_value index, ej_value user, ej_size extent, ej_view *out, bool *guarded);
 int ej_plan_places(ej_planner *p);                   /* plan_place.c: outputs, cats and sums hand their places on */
+/* The output that held v before the run: -1: none did. */
+ptrdiff_t ej_plan_held_by(const ej_planner *p, ej_value v);
 /* plan_accumulate.c: finds sums that are written in one place; the operand that is written first (-1: v is no such sum);
  * plans one. *done false: the sum is an ordinary map, both operands are planned. */
 void ej_plan_find_sums(ej_planner *p);

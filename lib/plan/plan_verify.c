@@ -39,9 +39,9 @@ static range buffer_range(const verifier *v, int32_t b)
     const ej_plan *plan = v->plan;
     const ej_bound *bound = plan->bound;
     if (plan->buffers[b].home != EJ_HOME_ARG) return (range){0, (double)plan->buffers[b].elems.n - 1};
-    size_t slot = (size_t)plan->buffers[b].slot;
+    size_t arg = (size_t)b;
     const ej_bound_tensor *tensor =
-        slot < bound->n_inputs ? &bound->input_tensors[slot] : &bound->output_tensors[slot - bound->n_inputs];
+        arg < bound->n_inputs ? &bound->input_tensors[arg] : &bound->output_tensors[arg - bound->n_inputs];
     range r = {0, 0};
     for (int32_t i = 0; i < tensor->rank; i++) {
         if (!tensor->shape[i].n) return (range){0, -1};
@@ -99,7 +99,7 @@ static bool is_source(const verifier *v, int32_t b)
 {
     const ej_buffer *buffer = &v->plan->buffers[b];
     bool given = buffer->home == EJ_HOME_CONST ||
-                 (buffer->home == EJ_HOME_ARG && (size_t)buffer->slot < v->plan->bound->n_inputs);
+                 (buffer->home == EJ_HOME_ARG && (size_t)b < v->plan->bound->n_inputs);
     return given || v->written[b];
 }
 
@@ -273,6 +273,7 @@ int ej_plan_verify(const ej_plan *plan, ej_job *job)
     v.last = EJ_JOB_ARRAY(job, int32_t, plan->n_buffers);
     if (!v.written || !v.first || !v.last) return ej_no_memory(job->err);
     for (size_t b = 0; b < plan->n_buffers; b++) v.first[b] = -1;
+    for (size_t o = 0; o < plan->bound->n_held; o++) v.written[plan->bound->n_inputs + o] = true; /* by the caller */
     for (size_t s = 0; s < plan->n_steps; s++) {
         v.step = &plan->steps[s];
         EJ_TRY(check_step(&v));

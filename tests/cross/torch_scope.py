@@ -337,6 +337,37 @@ def _tensor(data, dtype=None):
     return T(_torch.tensor(data, dtype=dtype))
 
 
+def _extreme(compute, of_two):
+    def run(input, dim=None, keepdim=False, other=None):
+        other = dim if isinstance(dim, T) else other
+        if other is not None:
+            return _SCOPE[of_two](input, other)
+        x = _meet(input)[0]
+        if x.is_complex():
+            raise Refused("complex")
+        return T(compute(x) if dim is None else compute(x, dim, keepdim).values)
+    return run
+
+
+def _spread(compute):
+    def run(input, dim=None, correction=1, keepdim=False):
+        return T(compute(_floating(_meet(input)[0]), dim, correction=correction, keepdim=keepdim))
+    return run
+
+
+def _clamp(input, min=None, max=None):
+    for limit, name in ((min, "maximum"), (max, "minimum")):
+        input = input if limit is None else _SCOPE[name](input, limit)
+    return input
+
+
+def _addmm(compute, first, second):
+    def run(input, *args, beta=1, alpha=1, **words):
+        a, b = [*args, *(words[name] for name in (first, second) if name in words)]
+        return T(compute(*_meet(input, a, b), beta=beta, alpha=alpha))
+    return run
+
+
 _SCOPE = dict(
     _POINTWISE, pow=_pow, einsum=_einsum, matmul=_matmul, tensordot=_tensordot,
     sum=_reduction(lambda x, d, k: x.sum(d, k), _wide), prod=_reduction(_product, _wide),
@@ -344,6 +375,15 @@ _SCOPE = dict(
     amax=_reduction(lambda x, d, k: _torch.amax(x, d, k)), amin=_reduction(lambda x, d, k: _torch.amin(x, d, k)),
     logsumexp=_reduction(lambda x, d, k: _torch.logsumexp(x, d, k), lambda x: _floating(x, True)),
     any=_reduction(lambda x, d, k: _torch.any(x, d, k), lambda x: x != 0),
+    log_softmax=lambda input, dim: T(_torch.log_softmax(_floating(_meet(input)[0], True), dim)),
+    max=_extreme(_torch.max, "maximum"), min=_extreme(_torch.min, "minimum"),
+    var=_spread(_torch.var), std=_spread(_torch.std),
+    clamp=_clamp, masked_fill=lambda input, mask, value: _where(mask, value, input),
+    addmm=_addmm(_torch.addmm, "mat1", "mat2"), baddbmm=_addmm(_torch.baddbmm, "batch1", "batch2"),
+    bmm=lambda input, mat2: T(_torch.bmm(*_meet(input, mat2))),
+    remainder=lambda input, other: input - _SCOPE["floor_divide"](input, other) * other, arange=lambda *x: T(_torch.arange(*x)),
+    one_hot=lambda input, num_classes: T(_torch.nn.functional.one_hot(input.t.long(), num_classes)),
+    flatten=lambda input: T(_torch.flatten(_meet(input)[0])), detach=lambda input: T(_meet(input)[0].detach()),
     softmax=lambda input, dim: T(_torch.softmax(_floating(_meet(input)[0], True), dim)),
     layer_norm=_layer_norm,
     permute=lambda input, *args, dims=None: T(_meet(input)[0].permute(_flat(args) if dims is None else dims)),
@@ -383,6 +423,25 @@ class T:
     def shape(self):
         return self.t.shape
 
+    @property
+    def T(self):
+        if self.t.ndim != 2:
+            raise Refused("no matrix")
+        return T(self.t.T)
+
+    @property
+    def mT(self):
+        return T(self.t.mT)
+
+    def __invert__(self):
+        return _SCOPE["logical_not"](self)
+
+    def __and__(self, other):
+        return _SCOPE["logical_and"](self, other)
+
+    def __or__(self, other):
+        return _SCOPE["logical_or"](self, other)
+
     def index_add(self, dim, index, source):
         return _index_add_to(self, dim, index, source)
 
@@ -405,7 +464,7 @@ def _method(name):
 for _name in _METHODS:
     setattr(T, _name, _method(_name))
 for _sign_name, _name in (("add", "add"), ("sub", "sub"), ("mul", "mul"), ("truediv", "div"),
-                          ("floordiv", "floor_divide"), ("pow", "pow"), ("matmul", "matmul")):
+                          ("floordiv", "floor_divide"), ("mod", "remainder"), ("pow", "pow"), ("matmul", "matmul")):
     setattr(T, f"__{_sign_name}__", lambda a, b, f=_name: _SCOPE[f](a, b))
     setattr(T, f"__r{_sign_name}__", lambda a, b, f=_name: _SCOPE[f](b, a))
 for _name in ("eq", "ne", "lt", "le", "gt", "ge"):

@@ -125,6 +125,8 @@ static void print_hits(const run_state *s)
     print_row("leaf", "table term", s->leaves.tables);
     print_row("leaf", "ragged lanes", s->leaves.masked);
     print_row("step", "tail", s->leaves.tails);
+    print_row("run", "in place", s->hits.in_place);
+    print_row("run", "not in place", s->hits.not_in_place);
 }
 
 static bool read_arguments(arguments *a, int argc, char **argv)

@@ -19,10 +19,13 @@ typedef struct gen_tensor {
     einjit_tensor view;
     int64_t shape[ORACLE_RANK], strides[ORACLE_RANK];
     int kind;
+    size_t offset; /* bytes by which it is not aligned */
     unsigned char *block;
     size_t block_bytes;
 } gen_tensor;
 bool gen_tensor_make(gen_tensor *out, gen_random *r, int dtype, int rank, const int64_t *shape, int kind);
+bool gen_tensor_like(gen_tensor *out, const gen_tensor *t); /* of the same shape and strides, and alignment */
+void gen_tensor_copy(gen_tensor *to, const gen_tensor *from); /* the elements of one like it */
 void gen_tensor_free(gen_tensor *t);
 /* Small numbers on a grid (exact sums), or reals. Index values are set by the generator of index operations. */
 void gen_tensor_fill(gen_tensor *t, gen_random *r, bool reals);
@@ -47,6 +50,7 @@ typedef struct gen_program {
 typedef struct gen_hits {
     uint64_t ops[EJ_OP_COUNT], fns[EJ_FN_COUNT], reduces[EINJIT_REDUCE_COUNT], einsum_reduces[EINJIT_REDUCE_COUNT];
     uint64_t dtypes[EINJIT_DTYPE_COUNT], strides[GEN_STRIDE_KINDS], output_strides[GEN_STRIDE_KINDS];
+    uint64_t in_place, not_in_place; /* runs whose output was one of their inputs, and those that were refused */
 } gen_hits;
 
 /* GEN_ANY: every operator alike. GEN_EINSUM: what optimizers meet, einsums over shared labels with scalars, sums and layout

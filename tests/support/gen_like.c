@@ -109,7 +109,8 @@ ej_value gen_make_like(gen_maker *m)
     case 1: return (y = smaller(m, x, gen_pick_dtype(m))) < 0 ? -1 : binary(m, EJ_OP_EXPAND_AS, y, x);
     case 2: return (y = reshaped_partner(m, x)) < 0 ? -1 : binary(m, EJ_OP_RESHAPE_AS, x, y);
     case 3: return (y = gen_pick(m)) < 0 ? -1 : binary(m, EJ_OP_TYPE_AS, x, y);
-    case 4: return unary(m, EJ_OP_ZEROS_LIKE, x);
+    case 4: /* differences do not stop at detach */
+        return unary(m, m->differentiable || gen_chance(&m->r, 50) ? EJ_OP_ZEROS_LIKE : EJ_OP_DETACH, x);
     case 5: return unary(m, EJ_OP_DIAG_EMBED, x);
     case 6: return scattered(m, x);
     case 7: return split(m, x);

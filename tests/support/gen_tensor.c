@@ -49,26 +49,41 @@ static void set_strides(gen_tensor *t, gen_random *r, int rank, int kind)
     }
 }
 
-bool gen_tensor_make(gen_tensor *out, gen_random *r, int dtype, int rank, const int64_t *shape, int kind)
+/* Memory for the shape and the strides that it has. */
+static bool give_block(gen_tensor *out, int dtype, int rank, size_t offset)
 {
-    memset(out, 0, sizeof *out);
-    if (rank > ORACLE_RANK) return false;
-    for (int a = 0; a < rank; a++) out->shape[a] = shape[a];
-    set_strides(out, r, rank, kind);
     int64_t low = 0, high = 0;
     for (int a = 0; a < rank; a++) {
         int64_t reach = (out->shape[a] > 0 ? out->shape[a] - 1 : 0) * out->strides[a];
         if (reach < 0) low += reach;
         else high += reach;
     }
-    size_t bytes = einjit_dtype_bytes(dtype), offset = kind == GEN_UNALIGNED ? (size_t)1 + (size_t)gen_below(r, 7) : 0;
+    size_t bytes = einjit_dtype_bytes(dtype);
     out->block_bytes = (size_t)(high - low + 1) * bytes + 2 * GUARD + 8;
     out->block = malloc(out->block_bytes);
     if (!out->block) return false;
-    out->kind = kind;
+    out->offset = offset;
     out->view = (einjit_tensor){out->block + GUARD + offset - low * (int64_t)bytes, dtype, rank, out->shape, out->strides};
     gen_tensor_poison(out);
     return true;
+}
+
+bool gen_tensor_make(gen_tensor *out, gen_random *r, int dtype, int rank, const int64_t *shape, int kind)
+{
+    memset(out, 0, sizeof *out);
+    if (rank > ORACLE_RANK) return false;
+    for (int a = 0; a < rank; a++) out->shape[a] = shape[a];
+    set_strides(out, r, rank, kind);
+    out->kind = kind;
+    return give_block(out, dtype, rank, kind == GEN_UNALIGNED ? (size_t)1 + (size_t)gen_below(r, 7) : 0);
+}
+
+bool gen_tensor_like(gen_tensor *out, const gen_tensor *t)
+{
+    *out = (gen_tensor){.kind = t->kind};
+    memcpy(out->shape, t->shape, sizeof out->shape);
+    memcpy(out->strides, t->strides, sizeof out->strides);
+    return give_block(out, t->view.dtype, t->view.rank, t->offset);
 }
 
 void gen_tensor_free(gen_tensor *t)
@@ -92,6 +107,12 @@ static unsigned char *element_at(const gen_tensor *t, int64_t index)
         index /= t->shape[a];
     }
     return (unsigned char *)t->view.data + at * (int64_t)einjit_dtype_bytes(t->view.dtype);
+}
+
+void gen_tensor_copy(gen_tensor *to, const gen_tensor *from)
+{
+    int64_t n = element_count(from);
+    for (int64_t i = 0; i < n; i++) memcpy(element_at(to, i), element_at(from, i), einjit_dtype_bytes(from->view.dtype));
 }
 
 static double small_number(gen_random *r, bool reals)

@@ -9,10 +9,13 @@
 
 #include "kernel.h"
 
+enum { NO_INPUT = -1 };
+
 typedef struct trial {
     einjit_graph *graph;
     einjit_kernel *kernel;
     gen_tensor *out;
+    int *like;     /* per output: an input of its dtype, shape and strides, NO_INPUT: none was looked for or there is none */
     size_t n_out;
     einjit_tensor *in_views, *out_views;
     einjit_error err;
@@ -38,16 +41,35 @@ static bool prepare_graph(trial *t, const ej_graph *graph, const judge_way *way)
     return !einjit_optimize(t->graph, way->passes, &t->err);
 }
 
-static bool prepare_outputs(trial *t, const oracle_value *values, size_t n, uint64_t seed, gen_hits *hits)
+/* An input that could be the output, which is then made like it. */
+static int input_like(const gen_program *p, const oracle_value *value, gen_random *r)
+{
+    int n = (int)p->n_in, first = n ? gen_below(r, n) : 0;
+    for (int k = 0; k < n; k++) {
+        int i = (first + k) % n;
+        const gen_tensor *in = &p->in[i];
+        bool alike = in->view.dtype == value->dtype && in->view.rank == value->rank && in->kind != GEN_ZERO;
+        for (int a = 0; alike && a < value->rank; a++) alike = in->shape[a] == value->shape[a];
+        if (alike) return i;
+    }
+    return NO_INPUT;
+}
+
+static bool prepare_outputs(trial *t, const gen_program *p, const oracle_value *values, size_t n, uint64_t seed, gen_hits *hits)
 {
     gen_random r = {seed ^ 0x5DEECE66Du};
     t->out = calloc(n ? n : 1, sizeof *t->out);
+    t->like = calloc(n ? n : 1, sizeof *t->like);
     t->out_views = calloc(n ? n : 1, sizeof *t->out_views);
-    if (!t->out || !t->out_views) return false;
+    if (!t->out || !t->out_views || !t->like) return false;
     for (size_t o = 0; o < n; o++) {
         int kind = gen_chance(&r, 50) ? GEN_ROW_MAJOR : gen_below(&r, GEN_STRIDE_KINDS);
         if (kind == GEN_ZERO) kind = GEN_ROW_MAJOR; /* outputs may not overlap themselves */
-        if (!gen_tensor_make(&t->out[o], &r, values[o].dtype, values[o].rank, values[o].shape, kind)) return false;
+        t->like[o] = gen_chance(&r, 50) ? input_like(p, &values[o], &r) : NO_INPUT;
+        if (t->like[o] >= 0) kind = p->in[t->like[o]].kind;
+        if (t->like[o] >= 0 ? !gen_tensor_like(&t->out[o], &p->in[t->like[o]])
+                            : !gen_tensor_make(&t->out[o], &r, values[o].dtype, values[o].rank, values[o].shape, kind))
+            return false;
         t->out_views[o] = t->out[o].view;
         t->n_out = o + 1;
         if (hits) hits->output_strides[kind]++;
@@ -72,29 +94,56 @@ static void finish(trial *t)
     einjit_graph_destroy(t->graph);
     for (size_t o = 0; o < t->n_out; o++) gen_tensor_free(&t->out[o]);
     free(t->out);
+    free(t->like);
     free(t->out_views);
     free(t->in_views);
+}
+
+static judge_verdict compare(const trial *t, const oracle_value *values, const char *how, char *why, size_t n_why)
+{
+    for (size_t o = 0; o < t->n_out; o++) {
+        char text[300];
+        int64_t wrong = oracle_compare(&values[o], &t->out[o].view, NULL);
+        if (wrong >= 0) {
+            oracle_describe(&values[o], &t->out[o].view, wrong, text, sizeof text);
+            snprintf(why, n_why, "result %zu%s, %s", o, how, text);
+            return JUDGE_WRONG;
+        }
+        if (gen_tensor_intact(&t->out[o])) continue;
+        snprintf(why, n_why, "result %zu%s: wrote outside of its elements", o, how);
+        return JUDGE_WRONG;
+    }
+    return JUDGE_AGREES;
+}
+
+/* Once more with an output that is one of the inputs: right, or refused. */
+static judge_verdict run_in_place(trial *t, const gen_program *p, size_t o, const oracle_value *values, gen_hits *hits, char *why,
+                                  size_t n_why)
+{
+    int i = t->like[o];
+    char how[64];
+    const void *data = t->in_views[i].data;
+    gen_tensor_copy(&t->out[o], &p->in[i]);
+    t->in_views[i].data = t->out_views[o].data;
+    int status = einjit_run(t->kernel, p->n_in, t->in_views, t->n_out, t->out_views, &t->err);
+    t->in_views[i].data = data;
+    if (hits) *(status ? &hits->not_in_place : &hits->in_place) += 1;
+    if (status == EINJIT_E_OVERLAP) return JUDGE_AGREES;
+    snprintf(how, sizeof how, " (output %zu is input %d)", o, i);
+    if (status == EINJIT_OK) return compare(t, values, how, why, n_why);
+    snprintf(why, n_why, "%s: %s", einjit_status_name(status), t->err.text);
+    return JUDGE_WRONG;
 }
 
 judge_verdict judge_verdict_of(const gen_program *p, const ej_graph *graph, const oracle_value *values, const judge_way *way,
                                uint64_t seed, gen_hits *hits, char *why, size_t n_why)
 {
     trial t = {0};
-    bool ok = prepare_graph(&t, graph, way) && prepare_outputs(&t, values, graph->n_outputs, seed, hits) && run(&t, p, way);
-    judge_verdict verdict = ok ? JUDGE_AGREES : JUDGE_REFUSED;
+    bool ok = prepare_graph(&t, graph, way) && prepare_outputs(&t, p, values, graph->n_outputs, seed, hits) && run(&t, p, way);
+    judge_verdict verdict = ok ? compare(&t, values, "", why, n_why) : JUDGE_REFUSED;
     if (!ok) snprintf(why, n_why, "%s: %s", einjit_status_name(t.err.code), t.err.text);
-    for (size_t o = 0; verdict == JUDGE_AGREES && o < t.n_out; o++) {
-        char text[300];
-        int64_t wrong = oracle_compare(&values[o], &t.out[o].view, NULL);
-        if (wrong >= 0) {
-            oracle_describe(&values[o], &t.out[o].view, wrong, text, sizeof text);
-            snprintf(why, n_why, "result %zu, %s", o, text);
-            verdict = JUDGE_WRONG;
-        } else if (!gen_tensor_intact(&t.out[o])) {
-            snprintf(why, n_why, "result %zu: wrote outside of its elements", o);
-            verdict = JUDGE_WRONG;
-        }
-    }
+    for (size_t o = 0; verdict == JUDGE_AGREES && o < t.n_out; o++)
+        if (t.like[o] >= 0) verdict = run_in_place(&t, p, o, values, hits, why, n_why);
     finish(&t);
     return verdict;
 }

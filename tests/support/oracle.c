@@ -287,7 +287,8 @@ static bool evaluate_node(oracle_state *s, oracle_value *out, const ej_node *nod
     case EJ_OP_INPUT: return load(s, out, in);
     case EJ_OP_CONSTANT: return constant(s, out, node);
     case EJ_OP_SCALAR: return literal(s, out, node);
-    case EJ_OP_STRUCTURAL: *out = s->values[node->in[0]]; return true;
+    case EJ_OP_STRUCTURAL:
+    case EJ_OP_DETACH: *out = s->values[node->in[0]]; return true;
     case EJ_OP_EINSUM: return oracle_einsum(s, out, node);
     case EJ_OP_MAP: return map_node(s, out, node);
     case EJ_OP_CAST: return oracle_as(s, out, &s->values[node->in[0]], node->dtype);

@@ -33,7 +33,8 @@ _INFIX: dict[Any, str] = {
     torch.add: "+", torch.sub: "-", torch.mul: "*", torch.div: "/", torch.matmul: "@", torch.bmm: "@", torch.mm: "@",
 }  # fmt: skip
 _METHOD_INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/", "matmul": "@", "bmm": "@", "mm": "@"}
-_REDUCTIONS, _LAYOUT = frozenset({"sum", "mean"}), frozenset({"permute", "transpose", "unsqueeze"})
+_REDUCTIONS = frozenset({"sum", "mean", "amax", "amin", "softmax", "log_softmax"})
+_LAYOUT = frozenset({"permute", "transpose", "unsqueeze"})
 _EINSUM = (torch.einsum, torch.functional.einsum)
 _RANDOM = ("dropout", "rand", "bernoulli", "normal", "multinomial")
 _MODES = ("_set_grad_enabled", "_enter_autocast", "_exit_autocast", "_enter_inference_mode", "_exit_inference_mode")

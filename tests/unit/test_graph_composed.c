@@ -1,0 +1,136 @@
+/* test_graph_composed.c - operators that are a few others: what they compute, and what they refuse. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "api_support.h"
+
+static einjit_error err;
+
+typedef struct computed {
+    const char *body;
+    int n;
+    double want[8];
+} computed;
+
+/* Of x = [[1, 5, 2], [4, -3, 0]], y = [[2, 2, 2], [1, -3, 7]], m = x > y. */
+static void values_are_those_of_torch(void **state)
+{
+    CONTEXT_OR_SKIP(context);
+    const double e = 1e-12, third = log(exp(1) + exp(5) + exp(2));
+    double x[] = {1, 5, 2, 4, -3, 0}, y[] = {2, 2, 2, 1, -3, 7};
+    const computed cases[] = {
+        {"log_softmax(x, 1)[0]", 3, {1 - third, 5 - third, 2 - third}},
+        {"x.log_softmax(dim=-1)[0, 1:2]", 1, {5 - third}},
+        {"clamp(x, 0, 4)", 6, {1, 4, 2, 4, 0, 0}},
+        {"x.clamp(max=y)", 6, {1, 2, 2, 1, -3, 0}},
+        {"clamp(x, min=3)", 6, {3, 5, 3, 4, 3, 3}},
+        {"max(x)", 1, {5}},
+        {"max(x, 1)", 2, {5, 4}},
+        {"x.min(dim=0, keepdim=True)", 3, {1, -3, 0}},
+        {"max(x, y)", 6, {2, 5, 2, 4, -3, 7}},
+        {"min(x, other=y)", 6, {1, 2, 2, 1, -3, 0}},
+        {"var(x, 1)", 2, {13.0 / 3, 37.0 / 3}},
+        {"x.var(dim=1, correction=0)", 2, {26.0 / 9, 74.0 / 9}},
+        {"var(x)", 1, {8.3}},
+        {"x.std(0)", 3, {sqrt(4.5), sqrt(32), sqrt(2)}},
+        {"std(x, 1, keepdim=True)", 2, {sqrt(13.0 / 3), sqrt(37.0 / 3)}},
+        {"x.flatten()", 6, {1, 5, 2, 4, -3, 0}},
+        {"x.T", 6, {1, 4, 5, -3, 2, 0}},
+        {"stack([x, y]).mT[1]", 6, {2, 1, 2, -3, 2, 7}},
+        {"masked_fill(x, x > y, -1)", 6, {1, -1, 2, -1, -3, 0}},
+        {"x.masked_fill(~(x > y), 0.5)", 6, {0.5, 5, 0.5, 4, 0.5, 0.5}},
+        {"where((x > y) | (x == y), 1.0, 0.0)", 6, {0, 1, 1, 1, 1, 0}},
+        {"where((x > 0) & (y > 1), x, 0.0)", 6, {1, 5, 2, 0, 0, 0}},
+        {"addmm(x.T @ x, x.T, y, beta=0, alpha=2)[0]", 3, {12, -20, 60}},
+        {"bmm(stack([x]), stack([y.T])).flatten()", 4, {16, 0, 2, 13}},
+        {"x % 3", 6, {1, 2, 2, 1, 0, 0}},
+        {"-x % -y", 6, {-1, -1, 0, 0, 0, 0}},
+        {"remainder(x * 0.5, 2)", 6, {0.5, 0.5, 1, 0, 0.5, 0}},
+        {"x[0] * arange(3)", 3, {0, 5, 4}},
+        {"arange(7, 1, -2) + x[0]", 3, {8, 10, 5}},
+        {"arange(2, 4).to(f64)", 2, {2, 3}},
+        {"one_hot(to(x[0], i64), 6)[1].to(f64)", 6, {0, 0, 0, 0, 0, 1}},
+        {"x.detach()", 6, {1, 5, 2, 4, -3, 0}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[200];
+        double got[8];
+        const int64_t *shape;
+        int dtype, rank;
+        einjit_shapes *shapes;
+        snprintf(text, sizeof text, "def f(x, y):\n    return %s\n", cases[i].body);
+        einjit_graph *graph = api_graph(context, text);
+        einjit_tensor in[] = {TENSOR(x, EINJIT_F64, 2, 3), TENSOR(y, EINJIT_F64, 2, 3)};
+        if (einjit_shapes_infer(&shapes, graph, 2, in, &err)) fail_msg("%s: %s", cases[i].body, err.text);
+        assert_int_equal(einjit_shapes_output(shapes, 0, &dtype, &rank, &shape, &err), EINJIT_OK);
+        einjit_tensor out = {got, EINJIT_F64, rank, shape, NULL};
+        if (einjit_call(context, graph, 2, in, 1, &out, &err)) fail_msg("%s: %s", cases[i].body, err.text);
+        for (int k = 0; k < cases[i].n; k++)
+            if (!(fabs(got[k] - cases[i].want[k]) <= e * (1 + fabs(cases[i].want[k]))))
+                fail_msg("%s: element %d is %.17g for %.17g", cases[i].body, k, got[k], cases[i].want[k]);
+        einjit_shapes_destroy(shapes);
+        einjit_graph_destroy(graph);
+    }
+}
+
+static void precedence_is_pythons(void **state)
+{
+    CONTEXT_OR_SKIP(context);
+    uint8_t a = 1, b = 0, c = 0, got[1];
+    einjit_graph *graph = api_graph(context, "def f(a, b, c):\n    return a | b & c == ~b\n"); /* (a | (b & c)) == (~b) */
+    einjit_tensor in[] = {SCALAR(&a, EINJIT_BOOL), SCALAR(&b, EINJIT_BOOL), SCALAR(&c, EINJIT_BOOL)};
+    einjit_tensor out = SCALAR(got, EINJIT_BOOL);
+    for (int bits = 0; bits < 8; bits++) {
+        a = bits & 1, b = bits >> 1 & 1, c = bits >> 2 & 1;
+        assert_int_equal(einjit_call(context, graph, 3, in, 1, &out, &err), EINJIT_OK);
+        assert_int_equal(got[0], (a | (b & c)) == !b);
+    }
+    einjit_graph_destroy(graph);
+}
+
+static void refused(einjit_context *context, const char *body, int status, const char *part)
+{
+    char text[200];
+    double x[6] = {0}, y[36];
+    einjit_graph *graph = NULL;
+    snprintf(text, sizeof text, "def f(x):\n    return %s\n", body);
+    einjit_tensor in = TENSOR(x, EINJIT_F64, 1, 2, 3), out = TENSOR(y, EINJIT_F64, 1, 2, 3);
+    int got = einjit_graph_parse(&graph, context, text, SIZE_MAX, &err);
+    if (got == EINJIT_OK) got = einjit_call(context, graph, 1, &in, 1, &out, &err);
+    if (got != status || !strstr(err.text, part)) fail_msg("%s: %s: %s", body, einjit_status_name(got), err.text);
+    einjit_graph_destroy(graph);
+}
+
+static void what_has_no_meaning_is_refused(void **state)
+{
+    CONTEXT_OR_SKIP(context);
+    refused(context, "clamp(x)", EINJIT_E_VALUE, "min, max, or both");
+    refused(context, "log_softmax(x)", EINJIT_E_VALUE, "dim");
+    refused(context, "log_softmax(x, 3)", EINJIT_E_VALUE, "3");
+    refused(context, "max(x, x, True)", EINJIT_E_VALUE, "keepdim");
+    refused(context, "flatten(x, 1)", EINJIT_E_UNSUPPORTED, "reshape");
+    refused(context, "x.T", EINJIT_E_RANK, "3");
+    refused(context, "sum(x).mT", EINJIT_E_VALUE, "axis");
+    refused(context, "bmm(x, x[0])", EINJIT_E_RANK, "operand 1");
+    refused(context, "arange(0, 3, 0)", EINJIT_E_VALUE, "step");
+    refused(context, "arange(x)", EINJIT_E_VALUE, "an integer");
+    refused(context, "arange(0, 9000000000000000000)", EINJIT_E_VALUE, "2^60");
+    refused(context, "arange(0, 5000000, 2)", EINJIT_E_LIMIT, "more than");
+    refused(context, "x & x", EINJIT_E_DTYPE, "bool");
+    refused(context, "var(x, correction=x)", EINJIT_E_VALUE, "correction");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ON_BOTH(values_are_those_of_torch), ON_BOTH(precedence_is_pythons), ON_BOTH(what_has_no_meaning_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
