@@ -1,6 +1,7 @@
 /* pass_support.c - programs through passes, as text. */
 #include "pass_support.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -11,6 +12,8 @@
 #include <cmocka.h>
 
 #include "graph_support.h"
+
+enum { MOST_LINES = 60 };
 
 const char *pass_printed(const ej_graph *graph, ej_arena *arena)
 {
@@ -56,6 +59,82 @@ char *pass_body(const char *program, const char *passes)
     ej_graph_free(&graph);
     ej_arena_free(&arena);
     return once;
+}
+
+/* ---- nested text ---- */
+
+static bool is_letter(char c)
+{
+    return isalnum((unsigned char)c) || c == '_';
+}
+
+/* The next place of the word in the text; NULL: none. */
+static char *find_word(char *text, const char *word)
+{
+    size_t n = strlen(word);
+    for (char *at = text; (at = strstr(at, word)); at++)
+        if ((at == text || !is_letter(at[-1])) && !is_letter(at[n])) return at;
+    return NULL;
+}
+
+/* An operator outside of parentheses: "a * b", not "f(a * b)" and not "-a". */
+static bool has_operator(const char *text)
+{
+    int depth = 0;
+    for (const char *at = text; *at; at++) {
+        depth += (*at == '(' || *at == '[') - (*at == ')' || *at == ']');
+        if (*at == ' ' && !depth) return true;
+    }
+    return *text == '-';
+}
+
+static const char *put_in(ej_arena *arena, const char *user, size_t at, size_t n, const char *value)
+{
+    ej_text text;
+    bool alone = strncmp(user, "return ", 7) == 0 && at == 7 && !user[at + n];
+    bool argument = at && (user[at - 1] == '(' || user[at - 1] == '[' || (at > 1 && user[at - 2] == ',')) &&
+                    strchr("),]", user[at + n]) && user[at + n];
+    ej_text_init(&text, arena);
+    ej_print_bytes(&text, user, at);
+    ej_print(&text, has_operator(value) && !alone && !argument ? "(%s)" : "%s", value);
+    ej_print(&text, "%s", user + at + n);
+    assert_false(text.failed);
+    return text.data;
+}
+
+const char *pass_nested(const ej_graph *graph, ej_arena *arena)
+{
+    const char *lines[MOST_LINES];
+    int n = 0;
+    ej_text text, out;
+    ej_text_init(&text, arena);
+    ej_text_init(&out, arena);
+    ej_graph_print(&text, graph);
+    assert_false(text.failed);
+    for (char *line = strchr(text.data, '\n'); line && line[1]; ) {
+        char *end = strchr(line + 1, '\n');
+        assert_true(n < MOST_LINES);
+        if (end) *end = 0;
+        lines[n++] = line + 5;
+        line = end;
+    }
+    for (int i = 0; i < n; i++) {
+        const char *equals = strstr(lines[i], " = ");
+        char name[200];
+        int user = -1, uses = 0;
+        if (!equals || !strncmp(lines[i], "return ", 7)) continue;
+        snprintf(name, sizeof name, "%.*s", (int)(equals - lines[i]), lines[i]);
+        for (int k = i + 1; k < n; k++)
+            for (char *at = (char *)(uintptr_t)lines[k]; (at = find_word(at, name)); at++) uses++, user = k;
+        if (uses != 1) continue;
+        size_t at = (size_t)(find_word((char *)(uintptr_t)lines[user], name) - lines[user]);
+        lines[user] = put_in(arena, lines[user], at, strlen(name), equals + 3);
+        lines[i] = NULL;
+    }
+    for (int i = 0; i < n; i++)
+        if (lines[i]) ej_print(&out, "%s%s", out.length ? "; " : "", lines[i]);
+    assert_false(out.failed);
+    return strncmp(out.data, "return ", 7) ? out.data : out.data + 7;
 }
 
 /* ---- one pass ---- */

@@ -44,7 +44,7 @@ static void what_takes_a_place_takes_the_name(void **state)
     assert_int_equal(ej_edit_begin(&e, &f.graph, &f.job), EINJIT_OK);
     assert_int_equal(ej_edit_map(&e, EJ_FN_COS, 1, &x, &made), EINJIT_OK);
     assert_int_equal(ej_edit_map(&e, EJ_FN_TAN, 1, &made, &again), EINJIT_OK);
-    ej_edit_replace(&e, old, again);
+    assert_true(ej_edit_replace(&e, old, again, EJ_RULE_CANON_TWICE));
     assert_int_equal(ej_edit_value(&e, old), again);
     assert_int_equal(ej_edit_commit(&e, false, &n_changed), EINJIT_OK);
     assert_int_equal(n_changed, 1);

@@ -254,11 +254,11 @@ static void rules_that_fire_are_counted(void **state)
 {
     (void)state;
     graph_fixture f;
-    uint32_t hits[EJ_RULE_NAME_COUNT] = {0}, n = 0;
+    uint32_t hits[EJ_RULE_COUNT] = {0}, n = 0;
     open_program(&f, "def f(x):\n    return sin(x) + sin(x) * sin(x)\n");
     f.job.rule_hits = hits;
     graph_optimize(&f, "cse");
-    for (int r = 0; r < EJ_RULE_NAME_COUNT; r++) n += hits[r];
+    for (int r = 0; r < EJ_RULE_COUNT; r++) n += hits[r];
     assert_int_equal(n, 2);
     graph_close(&f);
 }

@@ -14,7 +14,6 @@
  * second run of the passes must change nothing, and say so; and the program has to compute the same before and after, by
  * the oracle and the interpreter. EINJIT_BLESS=1 writes what comes out into the files.
  */
-#include <ctype.h>
 #include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -34,7 +33,7 @@
 #include "opt.h"
 #include "pass_support.h"
 
-enum { LINE = 4000, WHY = 600, INDICES_BELOW = 3, MOST_LINES = 60 };
+enum { LINE = 4000, WHY = 600, INDICES_BELOW = 3 };
 
 typedef struct case_file {
     char path[1100], passes[200], inputs[LINE], on[LINE];
@@ -45,83 +44,6 @@ typedef struct case_file {
     bool refused;     /* the tensors are */
     int line, n_cases, n_wrong;
 } case_file;
-
-/* ---- nested text ---- */
-
-static bool is_letter(char c)
-{
-    return isalnum((unsigned char)c) || c == '_';
-}
-
-/* The next place of the word in the text; NULL: none. */
-static char *find_word(char *text, const char *word)
-{
-    size_t n = strlen(word);
-    for (char *at = text; (at = strstr(at, word)); at++)
-        if ((at == text || !is_letter(at[-1])) && !is_letter(at[n])) return at;
-    return NULL;
-}
-
-/* An operator outside of parentheses: "a * b", not "f(a * b)" and not "-a". */
-static bool has_operator(const char *text)
-{
-    int depth = 0;
-    for (const char *at = text; *at; at++) {
-        depth += (*at == '(' || *at == '[') - (*at == ')' || *at == ']');
-        if (*at == ' ' && !depth) return true;
-    }
-    return *text == '-';
-}
-
-static const char *put_in(ej_arena *arena, const char *user, size_t at, size_t n, const char *value)
-{
-    ej_text text;
-    bool alone = strncmp(user, "return ", 7) == 0 && at == 7 && !user[at + n];
-    bool argument = at && (user[at - 1] == '(' || user[at - 1] == '[' || (at > 1 && user[at - 2] == ',')) &&
-                    strchr("),]", user[at + n]) && user[at + n];
-    ej_text_init(&text, arena);
-    ej_print_bytes(&text, user, at);
-    ej_print(&text, has_operator(value) && !alone && !argument ? "(%s)" : "%s", value);
-    ej_print(&text, "%s", user + at + n);
-    assert_false(text.failed);
-    return text.data;
-}
-
-/* The body of the graph's text, values of one use inside of their user; "; " between what is left. */
-static const char *nested(const ej_graph *graph, ej_arena *arena)
-{
-    const char *lines[MOST_LINES];
-    int n = 0;
-    ej_text text, out;
-    ej_text_init(&text, arena);
-    ej_text_init(&out, arena);
-    ej_graph_print(&text, graph);
-    assert_false(text.failed);
-    for (char *line = strchr(text.data, '\n'); line && line[1]; ) {
-        char *end = strchr(line + 1, '\n');
-        assert_true(n < MOST_LINES);
-        if (end) *end = 0;
-        lines[n++] = line + 5;
-        line = end;
-    }
-    for (int i = 0; i < n; i++) {
-        const char *equals = strstr(lines[i], " = ");
-        char name[200];
-        int user = -1, uses = 0;
-        if (!equals || !strncmp(lines[i], "return ", 7)) continue;
-        snprintf(name, sizeof name, "%.*s", (int)(equals - lines[i]), lines[i]);
-        for (int k = i + 1; k < n; k++)
-            for (char *at = (char *)(uintptr_t)lines[k]; (at = find_word(at, name)); at++) uses++, user = k;
-        if (uses != 1) continue;
-        size_t at = (size_t)(find_word((char *)(uintptr_t)lines[user], name) - lines[user]);
-        lines[user] = put_in(arena, lines[user], at, strlen(name), equals + 3);
-        lines[i] = NULL;
-    }
-    for (int i = 0; i < n; i++)
-        if (lines[i]) ej_print(&out, "%s%s", out.length ? "; " : "", lines[i]);
-    assert_false(out.failed);
-    return strncmp(out.data, "return ", 7) ? out.data : out.data + 7;
-}
 
 /* ---- one case ---- */
 
@@ -143,12 +65,18 @@ static int after_pass(ej_opt_watch *watch, const ej_graph *graph, const ej_pass 
     return EINJIT_OK;
 }
 
+static ej_job new_job(case_file *f, einjit_error *err)
+{
+    return (ej_job){.arena = &f->arena, .err = err, .allocator = &ej_malloc_allocator, .target = ej_target_host(),
+                    .evaluator = &ej_interpreting_evaluator, .verify = true};
+}
+
 static void run_passes(ej_graph *graph, case_file *f)
 {
     einjit_error err = {0};
     change_count changes = {.watch = {before_pass, after_pass}};
-    ej_job job = {.arena = &f->arena, .err = &err, .allocator = &ej_malloc_allocator, .target = ej_target_host(),
-                  .evaluator = &ej_interpreting_evaluator, .watch = &changes.watch, .verify = true};
+    ej_job job = new_job(f, &err);
+    job.watch = &changes.watch;
     for (int i = 0; i < 2; i++) {
         const char *before = pass_printed(graph, &f->arena);
         changes.n = 0;
@@ -201,6 +129,31 @@ static void computes_the_same(case_file *f, const ej_graph *before, const ej_gra
     for (size_t i = 0; i < p.n_in; i++) gen_tensor_free(&p.in[i]);
 }
 
+static void tell_nobody(ej_rule_limit *limit, const char *rule, const char *pass, const char *value)
+{
+    (void)limit, (void)rule, (void)pass, (void)value;
+}
+
+/* EINJIT_RULE_LIMIT: whatever the passes have done by then, the program computes the same. */
+static void stops_anywhere(case_file *f, const char *program, const ej_graph *before)
+{
+    for (int64_t most = 0, done = most; done >= most; most++) {
+        einjit_error err = {0};
+        ej_graph part;
+        ej_rule_limit limit = {.most = most, .tell = tell_nobody};
+        ej_job job = new_job(f, &err);
+        job.rule_limit = &limit;
+        pass_parse(&part, &ej_malloc_allocator, f->inputs, program);
+        if (ej_opt_run(&part, f->passes, &job)) fail_msg("%s:%d: %s", f->path, f->line, err.text);
+        bool same = !strcmp(pass_printed(before, &f->arena), pass_printed(&part, &f->arena));
+        if (!most && !same && !strstr(f->passes, "dce")) fail_msg("%s:%d: a change by no rule", f->path, f->line);
+        computes_the_same(f, before, &part);
+        ej_graph_free(&part);
+        done = atomic_load(&limit.done);
+        if (done == most) break;
+    }
+}
+
 static void check_case(case_file *f, const char *program, const char *want)
 {
     ej_graph before, after;
@@ -209,13 +162,14 @@ static void check_case(case_file *f, const char *program, const char *want)
     pass_parse(&after, &ej_malloc_allocator, f->inputs, program);
     run_passes(&after, f);
     bool stays = !strcmp(pass_printed(&before, &f->arena), pass_printed(&after, &f->arena));
-    const char *got = stays ? "stays" : nested(&after, &f->arena);
+    const char *got = stays ? "stays" : pass_nested(&after, &f->arena);
     if (strcmp(got, want)) {
         f->n_wrong++;
         if (!getenv("EINJIT_BLESS"))
             print_error("%s:%d: %s\n  gives  %s\n  not    %s\n", f->path, f->line, program, got, want);
     }
     computes_the_same(f, &before, &after);
+    stops_anywhere(f, program, &before);
     ej_print(&f->out, "=> %s\n", got);
     f->n_cases++;
     ej_graph_free(&before);
