@@ -441,7 +441,7 @@ static pipeline *new_pipeline(einjit_context *context, const ej_request *request
     p->job = (ej_job){.arena = arena, .err = err, .allocator = &context->allocator, .target = context->target,
                       .path_strategy = request->path, .recipe = context->recipe,
                       .evaluator = &ej_interpreting_evaluator, .dump_text = &p->text, .dump = context->dump,
-                      .progress = ej_progress_new(context, arena)};
+                      .progress = ej_progress_new(context, arena), .rule_limit = ej_rule_limit_of(context)};
     p->job.strict = p->request.flags & EINJIT_OPTION_STRICT;
     p->job.ordered = p->job.strict || (!optimizes(p) && !ej_job_random(&p->job));
     p->job.verify = context->verify || (request->flags & EINJIT_OPTION_VERIFY);

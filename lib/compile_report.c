@@ -66,17 +66,12 @@ static int keep_program(const char **out, const ej_report *report, const ej_grap
 
 static int name_rules(ej_report *report, ej_job *job)
 {
-    static const char *const names[] = {
-#define EJ_RULE(NAME, pass, breaks) #NAME,
-#include "opt_rules.def"
-#undef EJ_RULE
-    };
-    report->rules = EJ_NEW_ARRAY(report->arena, const char *, EJ_RULE_NAME_COUNT);
-    report->hits = EJ_NEW_ARRAY(report->arena, uint32_t, EJ_RULE_NAME_COUNT);
-    report->all_hits = EJ_NEW_ARRAY(report->arena, uint64_t, EJ_RULE_NAME_COUNT);
+    report->rules = EJ_NEW_ARRAY(report->arena, const char *, EJ_RULE_COUNT);
+    report->hits = EJ_NEW_ARRAY(report->arena, uint32_t, EJ_RULE_COUNT);
+    report->all_hits = EJ_NEW_ARRAY(report->arena, uint64_t, EJ_RULE_COUNT);
     if (!report->rules || !report->hits || !report->all_hits) return ej_no_memory(job->err);
-    for (int r = 0; r < EJ_RULE_NAME_COUNT; r++) {
-        char *name = ej_arena_copy_text(report->arena, names[r], strlen(names[r]));
+    for (int r = 0; r < EJ_RULE_COUNT; r++) {
+        char *name = ej_arena_copy_text(report->arena, ej_rules[r].name, strlen(ej_rules[r].name));
         if (!name) return ej_no_memory(job->err);
         for (char *c = name; *c; c++) if (*c >= 'A' && *c <= 'Z') *c |= 0x20; /* in every locale */
         report->rules[r] = name;
@@ -88,11 +83,11 @@ static int name_rules(ej_report *report, ej_job *job)
 static int keep_rules(ej_report_pass *pass, const ej_report *report, const uint64_t *hits, ej_job *job)
 {
     size_t n = 0;
-    for (int r = 0; r < EJ_RULE_NAME_COUNT; r++) n += hits[r] != 0;
+    for (int r = 0; r < EJ_RULE_COUNT; r++) n += hits[r] != 0;
     struct ej_rule_fired *rules = EJ_NEW_ARRAY(report->arena, struct ej_rule_fired, n);
     if (!rules) return ej_no_memory(job->err);
     pass->rules = rules;
-    for (int r = 0; r < EJ_RULE_NAME_COUNT; r++)
+    for (int r = 0; r < EJ_RULE_COUNT; r++)
         if (hits[r]) rules[pass->shown.n_rules++] = (struct ej_rule_fired){report->rules[r], hits[r]};
     return EINJIT_OK;
 }
@@ -103,7 +98,7 @@ static int before_pass(ej_opt_watch *watch, const ej_graph *graph, const ej_pass
 {
     ej_report *report = (ej_report *)watch;
     (void)graph, (void)pass, (void)job;
-    memset(report->hits, 0, EJ_RULE_NAME_COUNT * sizeof *report->hits);
+    memset(report->hits, 0, EJ_RULE_COUNT * sizeof *report->hits);
     report->started_ns = ej_now_ns();
     return EINJIT_OK;
 }
@@ -124,12 +119,12 @@ static int after_pass(ej_opt_watch *watch, const ej_graph *graph, const ej_pass 
 {
     ej_report *report = (ej_report *)watch;
     const einjit_pass_report *now = &report->total.shown;
-    uint64_t hits[EJ_RULE_NAME_COUNT];
+    uint64_t hits[EJ_RULE_COUNT];
     ej_report_pass entry = {{.pass = pass->name, .changed = n_changed, .ns = ej_now_ns() - report->started_ns,
                              .nodes_before = now->nodes_after, .nodes_after = now->nodes_after,
                              .operations_before = now->operations_after, .operations_after = now->operations_after,
                              .bytes_before = now->bytes_after, .bytes_after = now->bytes_after}, NULL};
-    for (int r = 0; r < EJ_RULE_NAME_COUNT; r++) report->all_hits[r] += hits[r] = report->hits[r];
+    for (int r = 0; r < EJ_RULE_COUNT; r++) report->all_hits[r] += hits[r] = report->hits[r];
     EJ_TRY(keep_rules(&entry, report, hits, job));
     report->total.shown.changed += n_changed;
     report->total.shown.ns += entry.shown.ns;

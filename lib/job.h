@@ -2,6 +2,8 @@
 #ifndef EJ_JOB_H
 #define EJ_JOB_H
 
+#include <stdatomic.h>
+
 #include "base_diag.h"
 #include "base_memory.h"
 #include "base_print.h"
@@ -43,6 +45,15 @@ typedef struct ej_progress {
     bool interrupted;        /* once it said so, whatever is tried instead ends, too */
 } ej_progress;
 
+/* EINJIT_RULE_LIMIT: passes stop rewriting after so many applications of rules, so that the one that does harm can be found
+ * by halving. One for all jobs of a context. */
+typedef struct ej_rule_limit {
+    int64_t most;            /* -1: no limit */
+    _Atomic int64_t done;    /* applications so far, and those that were refused */
+    /* The last one that is allowed, at this value (NULL: it has no name). */
+    void (*tell)(struct ej_rule_limit *limit, const char *rule, const char *pass, const char *value);
+} ej_rule_limit;
+
 typedef struct ej_job {
     ej_arena *arena;         /* freed when the compile ends: results that live longer are copied out */
     einjit_error *err;       /* may be NULL */
@@ -59,6 +70,7 @@ typedef struct ej_job {
     const ej_evaluator *evaluator; /* NULL: nobody computes; constants stay as they are */
     ej_text *asm_text;       /* backends: assembly goes here; NULL: into dump_text, behind the IR */
     uint32_t *rule_hits;     /* passes: how often each rule of opt_rules.def rewrote something; NULL: nobody asks */
+    ej_rule_limit *rule_limit; /* NULL: no limit */
     uint32_t *rewrite_hits;  /* schedules: how often each rewrite was done, then each refusal; NULL: nobody asks */
     ej_progress *progress;   /* NULL: nobody wants to hear of it */
     struct ej_opt_watch *watch; /* passes: who is called around each of them (opt.h); NULL: nobody */

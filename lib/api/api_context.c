@@ -154,10 +154,42 @@ static int read_bytes(size_t *out, const char *variable, einjit_error *err)
     return EINJIT_OK;
 }
 
+static void tell_last_rule(ej_rule_limit *limit, const char *rule, const char *pass, const char *value)
+{
+    const einjit_context *context = (const einjit_context *)((const char *)limit - offsetof(einjit_context, rule_limit));
+    ej_context_log(context, "einjit: rewrite %lld, the last one of EINJIT_RULE_LIMIT, is by rule %s of pass %s, at %s",
+                   (long long)limit->most, rule, pass, value ? value : "a value without a name");
+}
+
+static int read_rule_limit(einjit_context *context, const char *variable, einjit_error *err)
+{
+    char *end = NULL;
+    context->rule_limit.most = -1;
+    context->rule_limit.tell = tell_last_rule;
+    atomic_init(&context->rule_limit.done, 0);
+    if (!variable) return EINJIT_OK;
+    errno = 0;
+    long long n = strtoll(variable, &end, 10);
+    if (errno || *end || n < 0)
+        return ej_fail(err, EINJIT_E_VALUE, "EINJIT_RULE_LIMIT is '%.80s', not a number of rewrites", variable);
+    context->rule_limit.most = n;
+    return EINJIT_OK;
+}
+
+/* For the report of a search by halving: how many there are. */
+static void tell_unlimited(einjit_context *context)
+{
+    int64_t done = atomic_load_explicit(&context->rule_limit.done, memory_order_relaxed);
+    if (done < context->rule_limit.most)
+        ej_context_log(context, "einjit: EINJIT_RULE_LIMIT was not reached, there were %lld rewrites", (long long)done);
+}
+
+/* What stops in the middle is for nobody else: with EINJIT_RULE_LIMIT nothing is kept on disk. */
 static int create_disk(einjit_context *context, const einjit_options *options, const ej_env *env, einjit_error *err)
 {
     size_t limit = options->disk_bytes;
     if (!limit) EJ_TRY(read_bytes(&limit, env->cache_limit, err));
+    if (context->rule_limit.most >= 0) return ej_disk_create(&context->disk, context, "none", NULL, limit, err);
     return ej_disk_create(&context->disk, context, options->cache_dir ? options->cache_dir : env->cache_dir,
                           options->cache_shared ? options->cache_shared : env->cache_shared, limit, err);
 }
@@ -186,13 +218,15 @@ static int configure(einjit_context *context, const einjit_options *options, ein
     EJ_TRY(keep_text(context, &context->module_path, options->module_path ? options->module_path : env.module, err));
     EJ_TRY(keep_text(context, &context->dump_dir, env.dump_dir, err));
     EJ_TRY(choose_recipe(context, env.recipe, err));
+    EJ_TRY(read_rule_limit(context, env.rule_limit, err));
     context->dump = ej_stage_mask(env.dump);
     if (context->dump_dir && !env.dump) context->dump = ej_stage_mask("all");
     context->verbose = env.verbose;
     context->verify = DEBUG_BUILD || env.verify || (options->flags & EINJIT_OPTION_VERIFY);
     context->no_optimize = options->flags & EINJIT_OPTION_NO_OPTIMIZE;
     context->strict = options->flags & EINJIT_OPTION_STRICT;
-    context->log = options->log ? options->log : env.dump || env.dump_dir || env.verbose ? log_to_stderr : NULL;
+    bool talks = env.dump || env.dump_dir || env.verbose || env.rule_limit;
+    context->log = options->log ? options->log : talks ? log_to_stderr : NULL;
     context->log_user = options->log_user;
     context->progress = options->progress;
     context->progress_user = options->progress_user;
@@ -211,6 +245,7 @@ static int configure(einjit_context *context, const einjit_options *options, ein
 static void free_context(einjit_context *context)
 {
     einjit_allocator allocator = context->allocator;
+    tell_unlimited(context);
     if (context->cache) ej_context_enter(context);
     ej_cache_destroy(context->cache);
     ej_pool_destroy(context->pool);

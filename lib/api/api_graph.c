@@ -238,9 +238,9 @@ int ej_optimize_check(const einjit_graph *graph, einjit_error *err)
 
 ej_job ej_optimize_job(const einjit_graph *graph, ej_arena *arena, einjit_error *err)
 {
-    const einjit_context *context = graph->context;
+    einjit_context *context = graph->context;
     return (ej_job){.arena = arena, .err = err, .allocator = &context->allocator, .target = context->target,
-                    .progress = ej_progress_new(context, arena),
+                    .progress = ej_progress_new(context, arena), .rule_limit = ej_rule_limit_of(context),
                     .evaluator = &ej_interpreting_evaluator, .verify = context->verify,
                     .path_strategy = context->strict ? "written" : NULL, .strict = context->strict, .ordered = context->strict};
 }

@@ -77,6 +77,7 @@ struct einjit_context {
     bool may_interpret;       /* where code cannot be generated or mapped */
     bool verify, no_optimize, strict, verbose;
     uint32_t dump;
+    ej_rule_limit rule_limit;  /* EINJIT_RULE_LIMIT */
     int32_t threads;
     const ej_target *target;
     struct ej_cache *cache;
@@ -107,6 +108,10 @@ void ej_context_retain(einjit_context *context);
 /* To be called before any lock of the context, its cache or its pool is taken: in a forked child, where threads that held
  * them are no more, the first call makes them usable again. */
 void ej_context_enter(einjit_context *context);
+static inline ej_rule_limit *ej_rule_limit_of(einjit_context *context)
+{
+    return context->rule_limit.most < 0 ? NULL : &context->rule_limit;
+}
 /* Its cache and its pool, after ej_context_enter. */
 struct ej_cache *ej_context_cache(einjit_context *context);
 struct ej_pool *ej_context_pool(einjit_context *context);

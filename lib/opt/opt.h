@@ -94,6 +94,28 @@ static inline bool ej_is_wide(int dtype) /* the dtype's place in ej_graph.drift 
     return dtype >= 0 && ej_dtypes[dtype].real == EINJIT_F64;
 }
 
+/* Rules (opt_rules.def): one line a rewrite rule. In the test build (EINJIT_BREAK_RULES) one of them can be broken on
+ * purpose; the property tests must then see a wrong result. */
+enum ej_rule {
+#define EJ_RULE(NAME, pass, inputs, from, to, refused, breaks) EJ_RULE_##NAME,
+#include "opt_rules.def"
+#undef EJ_RULE
+    EJ_RULE_COUNT
+};
+typedef struct ej_rule_row {
+    const char *name, *pass; /* or decision */
+    bool exact;
+} ej_rule_row;
+extern const ej_rule_row ej_rules[];
+/* In a strict compile only exact rules rewrite. Passes whose rules are not all exact ask. */
+#define EJ_ALLOWED(job, NAME) (!(job)->strict || ej_rules[EJ_RULE_##NAME].exact || ej_is_let_through(#NAME))
+#ifdef EINJIT_BREAK_RULES
+extern int ej_broken_rule; /* -1: none */
+#define EJ_BROKEN(NAME) (ej_broken_rule == EJ_RULE_##NAME)
+#else
+#define EJ_BROKEN(NAME) false
+#endif
+
 /* How passes change a graph (opt_edit.c): read the nodes that are there, add nodes, say what takes which value's place,
  * commit. Old nodes stay as they are until then. */
 typedef struct ej_edit {
@@ -112,28 +134,13 @@ int ej_edit_node(ej_edit *e, ej_node node, uint32_t n, const ej_value *in, ej_va
 int ej_edit_map(ej_edit *e, int fn, uint32_t n, const ej_value *in, ej_value *out);
 int ej_edit_float(ej_edit *e, double value, ej_value *out); /* a literal */
 ej_value ej_edit_value(const ej_edit *e, ej_value v);       /* what stands for v now */
-void ej_edit_replace(ej_edit *e, ej_value v, ej_value by);  /* counts as a change; `by` must not depend on v */
+/* `by`, which must not depend on v, takes v's place by a rule: counts as a change, and for the rule. False: EINJIT_RULE_LIMIT
+ * is reached, and v stays. */
+bool ej_edit_replace(ej_edit *e, ej_value v, ej_value by, enum ej_rule rule);
+void ej_edit_also(ej_edit *e, enum ej_rule rule);           /* one more rule that the last replacement took */
+void ej_edit_renew(ej_edit *e, ej_value v, ej_value by);    /* the same operation, over what took its operands' places */
+bool ej_edit_ended(const ej_edit *e);                       /* EINJIT_RULE_LIMIT is reached */
 /* Adds the changes to *n_changed. keep_unused: dead old nodes stay. Without a change new nodes were for nothing, and go. */
 int ej_edit_commit(ej_edit *e, bool keep_unused, size_t *n_changed);
-
-/* Rules (opt_rules.def): one line a rewrite rule. In the test build (EINJIT_BREAK_RULES) one of them can be broken on
- * purpose; the property tests must then see a wrong result. */
-enum ej_rule {
-#define EJ_RULE(NAME, pass, breaks) EJ_RULE_NAME_##NAME,
-#include "opt_rules.def"
-#undef EJ_RULE
-    EJ_RULE_NAME_COUNT
-};
-/* In a strict compile only exact rules rewrite. Passes whose rules are not all exact ask. */
-extern const bool ej_rule_exact[];
-#define EJ_ALLOWED(job, NAME) (!(job)->strict || ej_rule_exact[EJ_RULE_NAME_##NAME] || ej_is_let_through(#NAME))
-/* A pass calls it where the rule rewrote something, for reports. */
-#define EJ_FIRED(job, NAME) ((void)((job)->rule_hits && (job)->rule_hits[EJ_RULE_NAME_##NAME]++))
-#ifdef EINJIT_BREAK_RULES
-extern int ej_broken_rule; /* -1: none */
-#define EJ_BROKEN(NAME) (ej_broken_rule == EJ_RULE_NAME_##NAME)
-#else
-#define EJ_BROKEN(NAME) false
-#endif
 
 #endif

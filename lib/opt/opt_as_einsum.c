@@ -398,23 +398,45 @@ static int of_reshape(maker *m, einjit_error *err)
     return finish(m, next, false, false);
 }
 
+static enum ej_rule rule_of(int op)
+{
+    switch (op) {
+    case EJ_OP_MATMUL: return EJ_RULE_FUSE_MATMUL;
+    case EJ_OP_TENSORDOT: return EJ_RULE_FUSE_TENSORDOT;
+    case EJ_OP_MAP: return EJ_RULE_FUSE_PRODUCT;
+    case EJ_OP_REDUCE: return EJ_RULE_FUSE_SUM;
+    case EJ_OP_PERMUTE:
+    case EJ_OP_TRANSPOSE: return EJ_RULE_FUSE_PERMUTE;
+    case EJ_OP_EXPAND: return EJ_RULE_FUSE_EXPAND;
+    case EJ_OP_EINSUM: return EJ_RULE_FUSE_SUMMED;
+    default: return EJ_RULE_FUSE_ONES;
+    }
+}
+
+static int form_of(maker *m, einjit_error *err)
+{
+    switch (m->node->op) {
+    case EJ_OP_EINSUM: return of_einsum(m, err);
+    case EJ_OP_MATMUL: return of_matmul(m, err);
+    case EJ_OP_TENSORDOT: return of_tensordot(m, err);
+    case EJ_OP_MAP: return of_map(m, err);
+    case EJ_OP_REDUCE: return of_sum(m, err);
+    case EJ_OP_PERMUTE: return of_permute(m, err);
+    case EJ_OP_TRANSPOSE: return of_transpose(m, err);
+    case EJ_OP_UNSQUEEZE: return of_unsqueeze(m, err);
+    case EJ_OP_SQUEEZE: return of_squeeze(m, err);
+    case EJ_OP_SLICE: return of_slice(m, err);
+    case EJ_OP_RESHAPE: return of_reshape(m, err);
+    case EJ_OP_EXPAND: return of_expand(m, err);
+    default: return EINJIT_OK;
+    }
+}
+
 int ej_as_einsum(const ej_einsum_facts *facts, ej_value v, ej_einsum_form *out, einjit_error *err)
 {
     maker m = {.facts = facts, .node = &facts->graph->nodes[v], .value = v, .out = out};
     *out = (ej_einsum_form){0};
-    switch (m.node->op) {
-    case EJ_OP_EINSUM: return of_einsum(&m, err);
-    case EJ_OP_MATMUL: return of_matmul(&m, err);
-    case EJ_OP_TENSORDOT: return of_tensordot(&m, err);
-    case EJ_OP_MAP: return of_map(&m, err);
-    case EJ_OP_REDUCE: return of_sum(&m, err);
-    case EJ_OP_PERMUTE: return of_permute(&m, err);
-    case EJ_OP_TRANSPOSE: return of_transpose(&m, err);
-    case EJ_OP_UNSQUEEZE: return of_unsqueeze(&m, err);
-    case EJ_OP_SQUEEZE: return of_squeeze(&m, err);
-    case EJ_OP_SLICE: return of_slice(&m, err);
-    case EJ_OP_RESHAPE: return of_reshape(&m, err);
-    case EJ_OP_EXPAND: return of_expand(&m, err);
-    default: return EINJIT_OK;
-    }
+    EJ_TRY(form_of(&m, err));
+    out->rule = rule_of(m.node->op);
+    return EINJIT_OK;
 }

@@ -16,6 +16,7 @@ typedef struct ej_einsum_form {
     bool computes;        /* it multiplies or sums: its own dtype matters */
     bool contracts;       /* it sums */
     bool twice;           /* one operand stands in two places */
+    enum ej_rule rule;    /* that writes it into the place of an operand */
 } ej_einsum_form;
 
 /* What is known of a graph, for every node. */

@@ -49,7 +49,7 @@ static int canon_permute(ej_canon *c, ej_canon_form *f, bool *fired)
     const ej_node *inner = ej_canon_node(c, f->in[0]);
     bool no_memory;
     if (is_identity(&f->node)) {
-        EJ_FIRED(c->job, CANON_PERMUTES);
+        ej_canon_by(f, EJ_RULE_CANON_PERMUTES);
         *fired = becomes(f, f->in[0]);
         return EINJIT_OK;
     }
@@ -63,7 +63,7 @@ static int canon_permute(ej_canon *c, ej_canon_form *f, bool *fired)
     for (uint32_t i = 0; i < f->node.n_dims; i++)
         merged[i] = EJ_BROKEN(CANON_PERMUTES) ? outer[i] : under[outer[i]];
     f->node.dims = merged;
-    EJ_FIRED(c->job, CANON_PERMUTES);
+    ej_canon_by(f, EJ_RULE_CANON_PERMUTES);
     f->in[0] = ej_canon_under(c, f->in[0], 0);
     *fired = true;
     return EINJIT_OK;
@@ -81,7 +81,7 @@ static int canon_transpose(ej_canon *c, ej_canon_form *f, bool *fired)
     int64_t one = f->node.dims[0], other = f->node.dims[1];
     int32_t rank = ej_canon_shape(c, f->in[0])->rank;
     if (one == other) {
-        EJ_FIRED(c->job, CANON_TRANSPOSE);
+        ej_canon_by(f, EJ_RULE_CANON_TRANSPOSE);
         *fired = becomes(f, f->in[0]);
     } else if (rank > 0) {
         if (one < 0) one = EJ_BROKEN(CANON_TRANSPOSE) ? -1 - one : one + rank;
@@ -91,10 +91,10 @@ static int canon_transpose(ej_canon *c, ej_canon_form *f, bool *fired)
         if (!dims) return ej_no_memory(c->job->err);
         for (int32_t i = 0; i < rank; i++) dims[i] = i == one ? other : i == other ? one : i;
         f->node = (ej_node){.op = EJ_OP_PERMUTE, .dtype = -1, .rank = -1, .n_in = 1, .n_dims = (uint32_t)rank, .dims = dims};
-        EJ_FIRED(c->job, CANON_TRANSPOSE);
+        ej_canon_by(f, EJ_RULE_CANON_TRANSPOSE);
         *fired = true;
     } else if (inner->op == EJ_OP_TRANSPOSE && same_pair(inner->dims, f->node.dims)) {
-        EJ_FIRED(c->job, CANON_TRANSPOSE);
+        ej_canon_by(f, EJ_RULE_CANON_TRANSPOSE);
         *fired = becomes(f, ej_canon_under(c, f->in[0], 0));
     }
     return EINJIT_OK;
@@ -135,7 +135,7 @@ static int canon_einsum(ej_canon *c, ej_canon_form *f, bool *fired)
     if (f->node.fn != EINJIT_REDUCE_SUM && f->node.fn != EINJIT_REDUCE_MAX && f->node.fn != EINJIT_REDUCE_MIN)
         return EINJIT_OK;
     if (same_terms(&equation->terms[0], &equation->out, equation->n_labels)) {
-        EJ_FIRED(c->job, CANON_EINSUM);
+        ej_canon_by(f, EJ_RULE_CANON_EINSUM);
         *fired = becomes(f, f->in[0]);
         return EINJIT_OK;
     }
@@ -145,7 +145,7 @@ static int canon_einsum(ej_canon *c, ej_canon_form *f, bool *fired)
     if (!label_places(equation, dims)) return EINJIT_OK;
     for (uint32_t i = 0; i < equation->out.n && EJ_BROKEN(CANON_EINSUM); i++) dims[i] = i;
     f->node = (ej_node){.op = EJ_OP_PERMUTE, .dtype = -1, .rank = -1, .n_in = 1, .n_dims = equation->out.n, .dims = dims};
-    EJ_FIRED(c->job, CANON_EINSUM);
+    ej_canon_by(f, EJ_RULE_CANON_EINSUM);
     *fired = true;
     return EINJIT_OK;
 }
@@ -171,7 +171,7 @@ static void canon_reshape(ej_canon *c, ej_canon_form *f, bool *fired)
         f->in[0] = ej_canon_under(c, f->in[0], 0);
         *fired = true;
     }
-    if (*fired) EJ_FIRED(c->job, CANON_RESHAPES);
+    if (*fired) ej_canon_by(f, EJ_RULE_CANON_RESHAPES);
 }
 
 /* squeeze(unsqueeze(x, d), d) */
@@ -181,7 +181,7 @@ static void canon_squeeze(ej_canon *c, ej_canon_form *f, bool *fired)
     if (keeps_shape(c, f)) *fired = becomes(f, f->in[0]);
     else if (f->node.n_dims == 1 && inner->op == EJ_OP_UNSQUEEZE && inner->dims[0] == f->node.dims[0])
         *fired = becomes(f, ej_canon_under(c, f->in[0], 0));
-    if (*fired) EJ_FIRED(c->job, CANON_RESHAPES);
+    if (*fired) ej_canon_by(f, EJ_RULE_CANON_RESHAPES);
 }
 
 static bool all_open(const ej_node *node)
@@ -195,7 +195,8 @@ static bool all_open(const ej_node *node)
 static int canon_expand(ej_canon *c, ej_canon_form *f, bool *fired)
 {
     const ej_node *inner = ej_canon_node(c, f->in[0]);
-    if (all_open(&f->node) || keeps_shape(c, f)) {
+    if (all_open(&f->node) || keeps_shape(c, f) || EJ_BROKEN(CANON_EXPANDS)) {
+        ej_canon_by(f, EJ_RULE_CANON_EXPANDS);
         *fired = becomes(f, f->in[0]);
         return EINJIT_OK;
     }
@@ -209,11 +210,12 @@ static int canon_expand(ej_canon *c, ej_canon_form *f, bool *fired)
     }
     f->node.extents = extents;
     f->in[0] = ej_canon_under(c, f->in[0], 0);
+    ej_canon_by(f, EJ_RULE_CANON_EXPANDS);
     *fired = true;
     return EINJIT_OK;
 }
 
-static void canon_slice(ej_canon *c, ej_canon_form *f, bool *fired)
+static void canon_slice(ej_canon_form *f, bool *fired)
 {
     for (uint32_t i = 0; i < f->node.n_items; i++) {
         const ej_index_item *item = &f->node.items[i];
@@ -221,7 +223,14 @@ static void canon_slice(ej_canon *c, ej_canon_form *f, bool *fired)
         if (item->kind != EJ_INDEX_RANGE || item->stop != INT64_MAX || (item->step != 1 && !EJ_BROKEN(CANON_SLICE))) return;
         if (item->start != INT64_MIN && item->start != 0) return;
     }
-    EJ_FIRED(c->job, CANON_SLICE);
+    ej_canon_by(f, EJ_RULE_CANON_SLICE);
+    *fired = becomes(f, f->in[0]);
+}
+
+/* Several operands come here only when the rule is broken. */
+static void canon_cat(ej_canon_form *f, bool *fired)
+{
+    ej_canon_by(f, EJ_RULE_CANON_CAT);
     *fired = becomes(f, f->in[0]);
 }
 
@@ -238,8 +247,8 @@ static int rewrite_once(ej_canon *c, ej_canon_form *f, bool *fired)
     case EJ_OP_RESHAPE: canon_reshape(c, f, fired); return EINJIT_OK;
     case EJ_OP_SQUEEZE: canon_squeeze(c, f, fired); return EINJIT_OK;
     case EJ_OP_EXPAND: return canon_expand(c, f, fired);
-    case EJ_OP_SLICE: canon_slice(c, f, fired); return EINJIT_OK;
-    case EJ_OP_CAT: *fired = f->node.n_in == 1 && becomes(f, f->in[0]); return EINJIT_OK;
+    case EJ_OP_SLICE: canon_slice(f, fired); return EINJIT_OK;
+    case EJ_OP_CAT: canon_cat(f, fired); return EINJIT_OK;
     default: return EINJIT_OK;
     }
 }
@@ -268,10 +277,16 @@ static int copy_arrays(ej_canon *c, ej_node *node, const ej_node *old)
     return EINJIT_OK;
 }
 
+static void replace(ej_canon *c, const ej_canon_form *f, ej_value by)
+{
+    if (!ej_edit_replace(&c->edit, f->origin, by, f->rules[0])) return;
+    for (uint32_t i = 1; i < f->n_rules; i++) ej_edit_also(&c->edit, f->rules[i]);
+}
+
 static int put(ej_canon *c, ej_canon_form *f)
 {
     if (f->same >= 0) {
-        if (ej_canon_node(c, f->same)->op != EJ_OP_SCALAR) ej_edit_replace(&c->edit, f->origin, f->same);
+        if (ej_canon_node(c, f->same)->op != EJ_OP_SCALAR) replace(c, f, f->same);
         return EINJIT_OK;
     }
     ej_value made;
@@ -280,7 +295,7 @@ static int put(ej_canon *c, ej_canon_form *f)
     size_t number = (size_t)made - c->edit.n_old;
     if (!EJ_PUSH_ROOM(c->job->arena, c->origins, c->cap_origins, number)) return ej_no_memory(c->job->err);
     c->origins[number] = f->origin;
-    ej_edit_replace(&c->edit, f->origin, made);
+    replace(c, f, made);
     return EINJIT_OK;
 }
 
@@ -288,7 +303,7 @@ static int visit(ej_canon *c, ej_value v)
 {
     ej_canon_form f = {.node = c->graph->nodes[v], .same = -1, .origin = v};
     bool any = false, fired = true;
-    bool one = f.node.op == EJ_OP_EINSUM || f.node.op == EJ_OP_CAT;
+    bool one = f.node.op == EJ_OP_EINSUM || (f.node.op == EJ_OP_CAT && !EJ_BROKEN(CANON_CAT));
     if (!f.node.n_in || f.node.n_in > (one ? 1 : 3)) return EINJIT_OK;
     for (uint32_t i = 0; i < f.node.n_in; i++) f.in[i] = ej_edit_value(&c->edit, f.node.in[i]);
     while (fired && f.same < 0) {

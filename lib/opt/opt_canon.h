@@ -10,6 +10,8 @@ typedef struct ej_canon_form {
     ej_value in[3];  /* of ops that have rules: at most three */
     ej_value same;   /* >= 0: it is this value */
     ej_value origin; /* the graph's value; the form has its dtype and shape */
+    uint32_t n_rules;
+    enum ej_rule rules[16]; /* what made it so; of more, the last ones are not counted */
 } ej_canon_form;
 
 typedef struct ej_canon {
@@ -21,6 +23,11 @@ typedef struct ej_canon {
     ej_value *origins;             /* per new value, from n_old on: the old one of the same dtype and shape */
     size_t cap_origins;
 } ej_canon;
+
+static inline void ej_canon_by(ej_canon_form *f, enum ej_rule rule)
+{
+    if (f->n_rules < sizeof f->rules / sizeof f->rules[0]) f->rules[f->n_rules++] = rule;
+}
 
 static inline const ej_node *ej_canon_node(const ej_canon *c, ej_value v)
 {

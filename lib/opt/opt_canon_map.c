@@ -156,10 +156,10 @@ bool ej_canon_map(ej_canon *c, ej_canon_form *f)
     bool neutral = two && EJ_ALLOWED(c->job, CANON_NEUTRAL) && drop_neutral(c, f);
     bool power = two && EJ_ALLOWED(c->job, CANON_POWER) && drop_power(c, f);
     bool sign = two && !neutral && EJ_ALLOWED(c->job, CANON_SIGN) && sign_to_operation(c, f);
-    if (twice) EJ_FIRED(c->job, CANON_TWICE);
-    if (neutral) EJ_FIRED(c->job, CANON_NEUTRAL);
-    if (power) EJ_FIRED(c->job, CANON_POWER);
-    if (sign) EJ_FIRED(c->job, CANON_SIGN);
+    if (twice) ej_canon_by(f, EJ_RULE_CANON_TWICE);
+    if (neutral) ej_canon_by(f, EJ_RULE_CANON_NEUTRAL);
+    if (power) ej_canon_by(f, EJ_RULE_CANON_POWER);
+    if (sign) ej_canon_by(f, EJ_RULE_CANON_SIGN);
     return twice || neutral || power || sign;
 }
 
@@ -194,6 +194,6 @@ static bool cast(ej_canon *c, ej_canon_form *f)
 bool ej_canon_cast(ej_canon *c, ej_canon_form *f)
 {
     bool fired = EJ_ALLOWED(c->job, CANON_CASTS) && cast(c, f);
-    if (fired) EJ_FIRED(c->job, CANON_CASTS);
+    if (fired) ej_canon_by(f, EJ_RULE_CANON_CASTS);
     return fired;
 }

@@ -136,8 +136,7 @@ static int replace_results(folding *f, const ej_evaluated *results)
         ej_value v = f->results[i], made;
         size_t k = EJ_BROKEN(CONST_RESULTS) ? f->n_results - 1 - i : i;
         EJ_TRY(ej_const_put(&f->edit, &results[k], f->structural[v], &made));
-        EJ_FIRED(f->job, CONST_RESULTS);
-        ej_edit_replace(&f->edit, v, made);
+        ej_edit_replace(&f->edit, v, made, EJ_RULE_CONST_RESULTS);
     }
     return EINJIT_OK;
 }

@@ -147,10 +147,21 @@ static ej_node product_of_literals(const contraction *c, const ej_node *einsum, 
     return product;
 }
 
+static enum ej_rule rule_of(const contraction *c, const ej_node *einsum, const proposal *p, uint32_t k)
+{
+    const ej_const_group *group = &p->groups[k];
+    if (group->literals) return EJ_RULE_CONST_FACTORS;
+    for (uint32_t i = 0; i < group->n; i++) {
+        const ej_node *leaf = ej_const_of(c->graph, einsum->in[group->members[i]]);
+        if (leaf->op == EJ_OP_CONSTANT && leaf->dtype != p->dtype) return EJ_RULE_CONST_DTYPE;
+    }
+    return EJ_RULE_CONST_CONTRACT;
+}
+
 /* The einsum over what is left of its operands; `made` has a value per group. */
 static int write_einsum(contraction *c, const proposal *p, const ej_value *made)
 {
-    const ej_node *old = &c->graph->nodes[p->v];
+    const ej_node kept = c->graph->nodes[p->v], *old = &kept; /* a copy: adding nodes moves them */
     uint32_t n = old->n_in, left = 0;
     ej_term *terms = EJ_JOB_ARRAY(c->job, ej_term, n);
     ej_value *in = EJ_JOB_ARRAY(c->job, ej_value, n), by;
@@ -170,7 +181,13 @@ static int write_einsum(contraction *c, const proposal *p, const ej_value *made)
     node.equation = write_equation(c, &c->graph->arena, old->equation, left, terms, &old->equation->out);
     if (!node.equation) return ej_no_memory(c->job->err);
     EJ_TRY(ej_edit_node(&c->edit, node, left, in, &by));
-    ej_edit_replace(&c->edit, p->v, by);
+    bool first_rule = true;
+    for (uint32_t k = 0; k < p->n; k++) {
+        if (!p->groups[k].n) continue;
+        if (!first_rule) ej_edit_also(&c->edit, rule_of(c, old, p, k));
+        else if (!ej_edit_replace(&c->edit, p->v, by, rule_of(c, old, p, k))) break;
+        first_rule = false;
+    }
     return EINJIT_OK;
 }
 
@@ -190,8 +207,6 @@ static int apply(contraction *c, proposal *p, const ej_evaluated **next)
             if (is_finite(result)) EJ_TRY(ej_const_put(&c->edit, result, group->structural, &made[k]));
             else group->n = 0;
         }
-        if (group->literals) EJ_FIRED(c->job, CONST_FACTORS);
-        else if (group->n) EJ_FIRED(c->job, CONST_CONTRACT);
         any |= group->n > 0;
     }
     return any ? write_einsum(c, p, made) : EINJIT_OK;

@@ -209,7 +209,7 @@ static int permute(ej_cse *c, ej_value v, const found *from)
     if (!EJ_PUSH_ROOM(c->job->arena, c->hashes, c->cap_hashes, made)) return ej_no_memory(c->job->err);
     EJ_TRY(find_or_add(c, made, &same));
     if (same.value != made) c->edit.replace[made] = same.value; /* so that it goes */
-    ej_edit_replace(&c->edit, v, same.value);
+    ej_edit_replace(&c->edit, v, same.value, EJ_RULE_CSE_OUTPUT);
     return EINJIT_OK;
 }
 
@@ -219,11 +219,9 @@ static int visit(ej_cse *c, ej_value v)
     if (c->graph->nodes[v].op == EJ_OP_INPUT) return EINJIT_OK;
     EJ_TRY(find_or_add(c, v, &earlier));
     if (earlier.value == v) return EINJIT_OK;
-    if (earlier.moved) EJ_FIRED(c->job, CSE_OUTPUT);
-    else if (c->graph->nodes[v].op == EJ_OP_SCALAR) EJ_FIRED(c->job, CSE_LITERAL_KIND);
-    else EJ_FIRED(c->job, CSE_OPERANDS);
     if (earlier.moved) return permute(c, v, &earlier);
-    ej_edit_replace(&c->edit, v, earlier.value);
+    bool literal = c->graph->nodes[v].op == EJ_OP_SCALAR;
+    ej_edit_replace(&c->edit, v, earlier.value, literal ? EJ_RULE_CSE_LITERAL_KIND : EJ_RULE_CSE_OPERANDS);
     return EINJIT_OK;
 }
 

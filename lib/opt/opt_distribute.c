@@ -54,6 +54,18 @@ static int create(ej_distribute *d, ej_graph *graph, ej_job *job, bool offers)
     return ej_edit_begin(&d->edit, graph, job);
 }
 
+/* What a group needs beside the sum of its operands. */
+static enum ej_rule rule_of(const ej_distribute *d, const ej_group *group)
+{
+    enum ej_rule rule = EJ_RULE_DISTRIBUTE_SUM;
+    for (size_t m = group->first; m < group->first + group->n && !d->offers; m++) {
+        const ej_term_of_sum *term = &d->terms[d->members[m].term];
+        if (term->n_scales) return EJ_RULE_DISTRIBUTE_FACTOR;
+        if (term->product_minus) rule = EJ_RULE_DISTRIBUTE_SIGN;
+    }
+    return d->offers ? EJ_RULE_DISTRIBUTE_GUARD : rule;
+}
+
 static int one_sum(ej_distribute *d, ej_value root)
 {
     ej_value sum;
@@ -62,7 +74,8 @@ static int one_sum(ej_distribute *d, ej_value root)
     EJ_TRY(ej_distribute_group(d));
     if (!d->n_groups) return EINJIT_OK;
     EJ_TRY(ej_distribute_build(d, &sum));
-    ej_edit_replace(&d->edit, root, sum);
+    if (!ej_edit_replace(&d->edit, root, sum, rule_of(d, &d->groups[0]))) return EINJIT_OK;
+    for (size_t g = 1; g < d->n_groups; g++) ej_edit_also(&d->edit, rule_of(d, &d->groups[g]));
     return EINJIT_OK;
 }
 

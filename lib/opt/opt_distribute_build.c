@@ -87,7 +87,7 @@ static int sum_operands(ej_distribute *d, const ej_group *group, ej_value *out)
         for (size_t m = group->first; m < group->first + group->n; m++) {
             ej_value operand;
             if (d->terms[d->members[m].term].product_minus != (minus == 1)) continue;
-            EJ_TRY(scaled_operand(d, &d->members[m], &operand));
+            EJ_TRY(scaled_operand(d, &d->members[EJ_BROKEN(DISTRIBUTE_SUM) ? group->first : m], &operand));
             EJ_TRY(add_to(d, out, operand, minus));
         }
     return EINJIT_OK;
@@ -171,8 +171,6 @@ int ej_distribute_build(ej_distribute *d, ej_value *out)
     for (size_t g = 0; g < d->n_groups; g++) {
         ej_value value;
         EJ_TRY(d->offers ? offer(d, &d->groups[g], &value) : factored(d, &d->groups[g], &value));
-        if (d->offers) EJ_FIRED(d->job, DISTRIBUTE_GUARD);
-        else EJ_FIRED(d->job, DISTRIBUTE_EXTENTS);
         EJ_TRY(add_to(d, out, value, false));
     }
     for (size_t t = 0; t < d->n_terms; t++)

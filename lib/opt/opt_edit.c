@@ -54,10 +54,35 @@ ej_value ej_edit_value(const ej_edit *e, ej_value v)
     return v;
 }
 
-void ej_edit_replace(ej_edit *e, ej_value v, ej_value by)
+void ej_edit_also(ej_edit *e, enum ej_rule rule)
+{
+    if (e->job->rule_hits) e->job->rule_hits[rule]++;
+}
+
+void ej_edit_renew(ej_edit *e, ej_value v, ej_value by)
 {
     e->replace[v] = by;
     e->n_changed++;
+}
+
+bool ej_edit_ended(const ej_edit *e)
+{
+    const ej_rule_limit *limit = e->job->rule_limit;
+    return limit && atomic_load_explicit(&limit->done, memory_order_relaxed) >= limit->most;
+}
+
+bool ej_edit_replace(ej_edit *e, ej_value v, ej_value by, enum ej_rule rule)
+{
+    ej_rule_limit *limit = e->job->rule_limit;
+    if (limit) {
+        int64_t before = atomic_fetch_add_explicit(&limit->done, 1, memory_order_relaxed);
+        if (before >= limit->most) return false;
+        if (before + 1 == limit->most)
+            limit->tell(limit, ej_rules[rule].name, ej_rules[rule].pass, e->graph->nodes[v].name);
+    }
+    ej_edit_also(e, rule);
+    ej_edit_renew(e, v, by);
+    return true;
 }
 
 int ej_edit_commit(ej_edit *e, bool keep_unused, size_t *n_changed)

@@ -50,22 +50,6 @@ static void leave_alone(ej_fuse *f)
     }
 }
 
-static void count_hits(const ej_fuse *f)
-{
-    for (size_t i = 0; i < f->n_merged; i++)
-        switch (f->graph->nodes[f->merged[i]].op) {
-        case EJ_OP_EINSUM: EJ_FIRED(f->job, FUSE_SUMMED); break;
-        case EJ_OP_MATMUL: EJ_FIRED(f->job, FUSE_MATMUL); break;
-        case EJ_OP_TENSORDOT: EJ_FIRED(f->job, FUSE_TENSORDOT); break;
-        case EJ_OP_MAP: EJ_FIRED(f->job, FUSE_PRODUCT); break;
-        case EJ_OP_REDUCE: EJ_FIRED(f->job, FUSE_SUM); break;
-        case EJ_OP_PERMUTE:
-        case EJ_OP_TRANSPOSE: EJ_FIRED(f->job, FUSE_PERMUTE); break;
-        case EJ_OP_EXPAND: EJ_FIRED(f->job, FUSE_EXPAND); break;
-        default: EJ_FIRED(f->job, FUSE_ONES); break;
-        }
-}
-
 static int merge_tree(ej_fuse *f, ej_value root)
 {
     EJ_TRY(ej_fuse_begin(f, root));
@@ -81,8 +65,8 @@ static int merge_tree(ej_fuse *f, ej_value root)
     }
     ej_value merged;
     EJ_TRY(ej_fuse_build(f, &merged));
-    ej_edit_replace(&f->edit, root, merged);
-    count_hits(f);
+    if (!ej_edit_replace(&f->edit, root, merged, f->forms[f->merged[0]].rule)) return EINJIT_OK;
+    for (size_t i = 1; i < f->n_merged; i++) ej_edit_also(&f->edit, f->forms[f->merged[i]].rule);
     return EINJIT_OK;
 }
 

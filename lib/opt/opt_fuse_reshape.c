@@ -215,7 +215,7 @@ static int move_up(mover *m, ej_value x, bool *done)
     EJ_TRY(ej_fuse_build(f, &by));
     bool rest = m->groups.merges || m->groups.mixes || !m->groups.plain;
     if (rest) EJ_TRY(add_reshape(m, by, node.extents, node.n_extents, &by));
-    ej_edit_replace(&f->edit, m->v, by);
+    ej_edit_replace(&f->edit, m->v, by, EJ_RULE_FUSE_SPLIT);
     return EINJIT_OK;
 }
 
@@ -305,7 +305,7 @@ static int move_down(mover *m, ej_value x, ej_value user, bool *done)
     if (!*done) return EINJIT_OK;
     EJ_TRY(ej_fuse_build(f, &by));
     EJ_TRY(merge_result(m, user, &out, &by, done));
-    if (*done) ej_edit_replace(&f->edit, user, by);
+    if (*done) ej_edit_replace(&f->edit, user, by, EJ_RULE_FUSE_MERGE);
     return EINJIT_OK;
 }
 
@@ -346,8 +346,6 @@ static int move_one(ej_fuse *f, ej_value v, ej_value user)
         EJ_TRY(move_down(&m, x, user, &done));
     if (!done) return EINJIT_OK;
     f->gone[x] = f->gone[v] = f->gone[user] = true;
-    if (m.groups.splits) EJ_FIRED(f->job, FUSE_SPLIT);
-    else EJ_FIRED(f->job, FUSE_MERGE);
     return EINJIT_OK;
 }
 
@@ -359,6 +357,7 @@ static int join_reshapes(ej_fuse *f, ej_value *base)
     for (size_t v = 0; v < f->edit.n_old; v++) {
         const ej_node node = f->graph->nodes[v];
         base[v] = (ej_value)v;
+        if (node.op == EJ_OP_PERMUTE && EJ_BROKEN(FUSE_RESHAPES)) base[v] = base[node.in[0]];
         if (node.op != EJ_OP_RESHAPE) continue;
         base[v] = base[node.in[0]];
         if (base[v] == node.in[0]) continue;
@@ -366,7 +365,7 @@ static int join_reshapes(ej_fuse *f, ej_value *base)
         ej_value by = base[v];
         if (!ej_known_same_shape(shape_of(&m, base[v]), shape_of(&m, (ej_value)v)))
             EJ_TRY(add_reshape(&m, base[v], node.extents, node.n_extents, &by));
-        ej_edit_replace(&f->edit, (ej_value)v, by);
+        ej_edit_replace(&f->edit, (ej_value)v, by, EJ_RULE_FUSE_RESHAPES);
         f->gone[v] = f->gone[node.in[0]] = true;
     }
     return EINJIT_OK;

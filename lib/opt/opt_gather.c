@@ -126,12 +126,12 @@ static int operands_with(ej_gather *g, const ej_node *node, uint32_t at, ej_valu
     return EINJIT_OK;
 }
 
-int ej_gather_offer(ej_gather *g, ej_value v, ej_value other)
+int ej_gather_offer(ej_gather *g, ej_value v, ej_value other, enum ej_rule rule)
 {
     ej_value as_written, chosen;
     EJ_TRY(ej_edit_like(&g->edit, v, NULL, EJ_KEEP_DIM, &as_written));
     EJ_TRY(ej_edit_choose(&g->edit, as_written, other, 0, NULL, &chosen));
-    ej_edit_replace(&g->edit, v, chosen);
+    ej_edit_replace(&g->edit, v, chosen, rule);
     return EINJIT_OK;
 }
 
@@ -145,18 +145,25 @@ static int32_t place_behind(const ej_gather *g, const ej_node *einsum, uint32_t 
     return place_of_label(out, term->labels[place]);
 }
 
+/* What a broken rule makes of a value: twice as much. */
+static int doubled(ej_gather *g, bool broken, ej_value *value)
+{
+    const ej_value in[2] = {*value, *value};
+    return broken ? ej_edit_map(&g->edit, EJ_FN_ADD, 2, in, value) : EINJIT_OK;
+}
+
 static int index_behind(ej_gather *g, ej_value v, const ej_node *view, uint32_t t, int32_t place)
 {
     const ej_node einsum = *view, indexed = g->graph->nodes[einsum.in[t]];
     uint32_t at = indexed_operand(&indexed);
     ej_value *in, inner, outer;
-    EJ_TRY(operands_with(g, &einsum, t, EJ_BROKEN(GATHER_TWICE) ? einsum.in[t] : indexed.in[at], &in));
+    bool scatters = indexed.op == EJ_OP_INDEX_ADD;
+    EJ_TRY(operands_with(g, &einsum, t, indexed.in[at], &in));
     EJ_TRY(ej_edit_like(&g->edit, v, in, EJ_KEEP_DIM, &inner));
     EJ_TRY(operands_with(g, &indexed, at, inner, &in));
     EJ_TRY(ej_edit_like(&g->edit, einsum.in[t], in, axis_at_place(&einsum.equation->out, place), &outer));
-    if (indexed.op == EJ_OP_INDEX_ADD) EJ_FIRED(g->job, GATHER_SEMIRING);
-    else EJ_FIRED(g->job, GATHER_TWICE);
-    return ej_gather_offer(g, v, outer);
+    EJ_TRY(doubled(g, scatters ? EJ_BROKEN(SCATTER_LATER) : EJ_BROKEN(GATHER_LATER), &outer));
+    return ej_gather_offer(g, v, outer, scatters ? EJ_RULE_SCATTER_LATER : EJ_RULE_GATHER_LATER);
 }
 
 static int try_behind(ej_gather *g, ej_value v, const ej_node *einsum)
@@ -192,9 +199,9 @@ static int try_in_front(ej_gather *g, ej_value v)
     EJ_TRY(ej_edit_like(&g->edit, v, in, axis_at_place(term, place_of_label(term, label)), &inner));
     EJ_TRY(operands_with(g, &einsum, (uint32_t)t, inner, &in));
     EJ_TRY(ej_edit_like(&g->edit, indexed.in[at], in, EJ_KEEP_DIM, &outer));
-    if (indexed.op == EJ_OP_INDEX_ADD) EJ_FIRED(g->job, GATHER_SEMIRING);
-    else EJ_FIRED(g->job, GATHER_OTHERS);
-    return ej_gather_offer(g, v, outer);
+    bool scatters = indexed.op == EJ_OP_INDEX_ADD;
+    EJ_TRY(doubled(g, scatters ? EJ_BROKEN(SCATTER_SOONER) : EJ_BROKEN(GATHER_SOONER), &outer));
+    return ej_gather_offer(g, v, outer, scatters ? EJ_RULE_SCATTER_SOONER : EJ_RULE_GATHER_SOONER);
 }
 
 /* ---- the pass ---- */

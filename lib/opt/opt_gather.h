@@ -22,7 +22,7 @@ bool ej_gather_contracts(const ej_node *view);
 /* Is adding up `part` as exact as adding up `whole`, and the same where integers wrap? */
 bool ej_gather_same_dtype(const ej_gather *g, ej_value whole, ej_value part);
 /* v, and another way to it. */
-int ej_gather_offer(ej_gather *g, ej_value v, ej_value other);
+int ej_gather_offer(ej_gather *g, ej_value v, ej_value other, enum ej_rule rule);
 
 /* opt_gather_part.c: some of the operands alone. */
 int ej_gather_part_behind(ej_gather *g, ej_value v, const ej_node *view);

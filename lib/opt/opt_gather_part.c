@@ -254,7 +254,7 @@ static int scatter_others(part *p, uint32_t t, int32_t label, ej_value *out)
     EJ_TRY(ej_edit_node(edit, add, 2, in, &inner));
     put(&outer, &equation->terms[t], indexed.in[0]);
     put(&outer, &labels, inner);
-    if (EJ_BROKEN(GATHER_PART)) put(&outer, &labels, inner);
+    if (EJ_BROKEN(GATHER_SUMMED)) put(&outer, &labels, inner);
     for (uint32_t u = 0; u < p->view->n_in; u++)
         if (u != t && !(group >> u & 1)) put(&outer, &equation->terms[u], p->view->in[u]);
     return add_einsum(p, outer.n, outer.terms, outer.in, &equation->out, out);
@@ -273,8 +273,7 @@ static int sum_at_source(part *p, ej_value v)
         EJ_TRY(ej_edit_choose(&p->g->edit, chosen, other, 0, NULL, &chosen));
     }
     if (!n) return EINJIT_OK;
-    EJ_FIRED(p->g->job, GATHER_PART);
-    ej_edit_replace(&p->g->edit, v, chosen);
+    ej_edit_replace(&p->g->edit, v, chosen, EJ_RULE_GATHER_SUMMED);
     return EINJIT_OK;
 }
 
@@ -295,8 +294,7 @@ int ej_gather_part_behind(ej_gather *g, ej_value v, const ej_node *view)
         EJ_TRY(gather_last(&p, n, sources, &other));
         EJ_TRY(ej_edit_choose(&g->edit, chosen, other, 0, NULL, &chosen));
     }
-    EJ_FIRED(g->job, GATHER_PART);
-    ej_edit_replace(&g->edit, v, chosen);
+    ej_edit_replace(&g->edit, v, chosen, EJ_RULE_GATHER_PART);
     return EINJIT_OK;
 }
 
@@ -320,9 +318,9 @@ int ej_gather_part_in_front(ej_gather *g, ej_value v, const ej_node *view)
     ej_value in[] = {indexed.in[0], inner};
     EJ_TRY(ej_edit_like(&g->edit, v, in, place_of(&labels, label), &inner));
     put(&outer, &labels, inner);
+    if (EJ_BROKEN(SCATTER_PART)) put(&outer, &labels, inner);
     for (uint32_t t = 0; t < view->n_in; t++)
         if (!(group >> t & 1)) put(&outer, &equation->terms[t], view->in[t]);
     EJ_TRY(add_einsum(&p, outer.n, outer.terms, outer.in, &equation->out, &other));
-    EJ_FIRED(g->job, GATHER_PART);
-    return ej_gather_offer(g, v, other);
+    return ej_gather_offer(g, v, other, EJ_RULE_SCATTER_PART);
 }

@@ -25,15 +25,13 @@ static bool is_literal(const like_pass *p, ej_value v)
 static int drop_cast(like_pass *p, ej_value v, const ej_node *node)
 {
     ej_known_dtype have = p->dtypes[node->in[0]], want = p->dtypes[node->in[1]];
-    ej_value by;
+    ej_value by = node->in[0];
     if (want.dtype < 0 || want.weak || is_literal(p, node->in[0])) return EINJIT_OK;
-    if (have.dtype == want.dtype) {
-        ej_edit_replace(&p->edit, v, node->in[0]);
-        return EINJIT_OK;
-    }
-    if (!ej_known_inexact(want)) return EINJIT_OK; /* what may be refused stays, to be refused */
-    EJ_TRY(ej_edit_node(&p->edit, (ej_node){.op = EJ_OP_CAST, .dtype = want.dtype, .rank = -1}, 1, node->in, &by));
-    ej_edit_replace(&p->edit, v, by);
+    if (have.dtype != want.dtype && !ej_known_inexact(want)) return EINJIT_OK; /* what may be refused stays, to be refused */
+    const ej_node cast = {.op = EJ_OP_CAST, .dtype = want.dtype, .rank = -1};
+    if (EJ_BROKEN(LIKE_CAST)) EJ_TRY(ej_edit_map(&p->edit, EJ_FN_SIGN, 1, &by, &by));
+    if (have.dtype != want.dtype) EJ_TRY(ej_edit_node(&p->edit, cast, 1, &by, &by));
+    ej_edit_replace(&p->edit, v, by, EJ_RULE_LIKE_CAST);
     return EINJIT_OK;
 }
 
@@ -42,14 +40,14 @@ static int say_shape(like_pass *p, ej_value v, const ej_node *node)
     ej_node said = {.op = node->op == EJ_OP_EXPAND_AS ? EJ_OP_EXPAND : EJ_OP_RESHAPE, .dtype = -1, .rank = -1};
     ej_value by = node->in[0];
     if (is_literal(p, by)) return EINJIT_OK;
-    if (!ej_known_same_shape(&p->shapes->of[by], &p->shapes->of[node->in[1]])) {
+    if (!ej_known_same_shape(&p->shapes->of[by], &p->shapes->of[node->in[1]]) && !EJ_BROKEN(LIKE_SHAPE)) {
         if (!ej_shape_say(p->shapes, node->in[1], &p->edit.graph->arena, &said.extents))
             return ej_no_memory(p->edit.job->err);
         if (!said.extents) return EINJIT_OK;
         said.n_extents = (uint32_t)p->shapes->of[node->in[1]].rank;
         EJ_TRY(ej_edit_node(&p->edit, said, 1, node->in, &by));
     }
-    ej_edit_replace(&p->edit, v, by);
+    ej_edit_replace(&p->edit, v, by, EJ_RULE_LIKE_SHAPE);
     return EINJIT_OK;
 }
 
@@ -93,10 +91,9 @@ static int say_sums(like_pass *p, ej_value v, const ej_node *node)
         if (summed) kept[ones++] = i - lead;
     }
     if (n && ones && EJ_HELD(job->strict, LIKE_TWO_SUMS)) return EINJIT_OK;
-    EJ_FIRED(job, LIKE_SUMS);
     EJ_TRY(sum_over(p, n, dims, false, &by));
     EJ_TRY(sum_over(p, ones, kept, true, &by));
-    ej_edit_replace(&p->edit, v, by);
+    ej_edit_replace(&p->edit, v, by, EJ_RULE_LIKE_SUMS);
     return EINJIT_OK;
 }
 

@@ -79,8 +79,7 @@ static int offer(offers *o, ej_value v)
     EJ_TRY(ej_fuse_build(&o->fuse, &merged));
     EJ_TRY(ej_edit_like(edit, v, NULL, EJ_KEEP_DIM, &as_written));
     EJ_TRY(ej_edit_choose(edit, as_written, merged, 0, NULL, &chosen));
-    ej_edit_replace(edit, v, chosen);
-    EJ_FIRED(o->fuse.job, OFFER_TWICE);
+    ej_edit_replace(edit, v, chosen, EJ_RULE_OFFER_TWICE);
     return EINJIT_OK;
 }
 

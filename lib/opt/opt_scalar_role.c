@@ -90,6 +90,7 @@ static int take(ej_scaling *s, ej_value v, uint32_t k, ej_known_dtype rest, int 
         factor.n = 1;
         factor.uses = use;
     }
+    if (EJ_BROKEN(SCALAR_START)) product = ej_factor_one;
     EJ_TRY(ej_factor_multiply(&product, &factor, power, &fits, s->job));
     if (!fits || !ej_factor_in_bounds(&product, rest, s->graph->drift)) return EINJIT_OK;
     s->own[v] = product;

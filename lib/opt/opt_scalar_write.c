@@ -75,7 +75,6 @@ static int multiplied(writer *w, ej_value bare, const ej_factor *f, int dtype, e
     uint8_t carrier = ej_factor_carrier(f, (ej_known_dtype){.dtype = (int16_t)dtype});
     *out = bare;
     if (carrier == f->n) EJ_TRY(times_number(w, &number, bare, out));
-    if (f->n > 1) EJ_FIRED(w->s->job, SCALAR_RUNTIME);
     for (uint8_t i = 0; i < f->n; i++) {
         ej_factor_use use = f->uses[i];
         ej_value by;
@@ -181,25 +180,28 @@ static int bare_node(writer *w, ej_value v, const ej_node *node, bool changed, e
     return changed ? changed_node(w, v, *node, out) : EINJIT_OK;
 }
 
-/* For reports: which rules this node's factor took. */
-static void tell(const writer *w, const ej_node *node, const ej_push *push, const ej_linear *linear)
+/* By which rule the node takes the factors of its operands. */
+static enum ej_rule rule_of(const ej_scaling *s, const ej_node *node, const ej_push *push)
 {
-    ej_job *job = w->s->job;
-    if (linear->kind == EJ_LINEAR_JOINT) EJ_FIRED(job, SCALAR_IN_STEP);
-    else EJ_FIRED(job, LINEAR_EACH);
-    if (push->absorbs) EJ_FIRED(job, SCALAR_ABSORB);
-    if (linear->kind == EJ_LINEAR_JOINT && linear->subtracts && (push->flip || push->swap)) EJ_FIRED(job, SCALAR_SIGNS);
-    if (push->flip && linear->flips) EJ_FIRED(job, LINEAR_FLIP);
-    if (linear->n == 2 && node->in[0] == node->in[1]) EJ_FIRED(job, SCALAR_REPEATED);
-    if (node->op != EJ_OP_MAP) return;
+    ej_linear linear = ej_opt_linear(s->graph, node);
+    bool joint = linear.kind == EJ_LINEAR_JOINT;
+    if (push->absorbs) return EJ_RULE_SCALAR_ABSORB;
+    if (joint && linear.subtracts && (push->flip || push->swap)) return EJ_RULE_SCALAR_SIGNS;
+    if (push->flip) return EJ_RULE_LINEAR_FLIP;
+    if (joint) return EJ_RULE_SCALAR_IN_STEP;
+    if (linear.n == 2 && node->in[0] == node->in[1]) return EJ_RULE_SCALAR_REPEATED;
+    if (push->factor.n > 1) return EJ_RULE_SCALAR_RUNTIME;
+    if (node->op != EJ_OP_MAP) return EJ_RULE_LINEAR_EACH;
     switch (node->fn) {
     case EJ_FN_DIV:
-    case EJ_FN_RECIPROCAL: EJ_FIRED(job, LINEAR_DENOMINATOR); break;
-    case EJ_FN_SQUARE: EJ_FIRED(job, LINEAR_SQUARE); break;
-    case EJ_FN_ABS: EJ_FIRED(job, LINEAR_ABS); break;
-    case EJ_FN_CONJ: EJ_FIRED(job, LINEAR_CONJ); break;
-    case EJ_FN_RELU: EJ_FIRED(job, LINEAR_RELU); break;
-    default: break;
+        if (ej_factor_is_one(ej_scalar_pending(s, node->in[1]))) return EJ_RULE_LINEAR_EACH;
+        return EJ_RULE_LINEAR_DENOMINATOR;
+    case EJ_FN_RECIPROCAL: return EJ_RULE_LINEAR_DENOMINATOR;
+    case EJ_FN_SQUARE: return EJ_RULE_LINEAR_SQUARE;
+    case EJ_FN_ABS: return EJ_RULE_LINEAR_ABS;
+    case EJ_FN_CONJ: return EJ_RULE_LINEAR_CONJ;
+    case EJ_FN_RELU: return EJ_RULE_LINEAR_RELU;
+    default: return EJ_RULE_LINEAR_EACH;
     }
 }
 
@@ -210,18 +212,33 @@ static bool takes_factors(const ej_scaling *s, const ej_node *node, const ej_pus
     return false;
 }
 
+/* The value's factor, if it has one, ends here: what follows the last rewrite that is allowed stays as it is written. */
+static void end_at(ej_scaling *s, ej_value v)
+{
+    s->push[v] = (ej_push){.factor = ej_factor_one};
+    s->n_own[v] = 0;
+}
+
+/* Its users count on it: where another thread has taken the last application just now, this is one more. */
+static void replace(writer *w, ej_value v, bool takes)
+{
+    const ej_scaling *s = w->s;
+    bool counted = false;
+    if (takes) counted = ej_edit_replace(&w->edit, v, w->bare[v], rule_of(s, &s->graph->nodes[v], &s->push[v]));
+    else if (s->n_own[v]) counted = ej_edit_replace(&w->edit, v, w->bare[v], EJ_RULE_SCALAR_START);
+    if (!counted) ej_edit_renew(&w->edit, v, w->bare[v]);
+}
+
 static int write_node(writer *w, ej_value v)
 {
     ej_scaling *s = w->s;
     const ej_node node = s->graph->nodes[v]; /* a copy: adding nodes moves them */
-    const ej_push *push = &s->push[v];
     bool changed;
+    if (ej_edit_ended(&w->edit)) end_at(s, v);
+    const ej_push *push = &s->push[v];
+    bool takes = takes_factors(s, &node, push);
     EJ_TRY(operands_of(w, v, &node, &changed));
     EJ_TRY(bare_node(w, v, &node, changed, &w->bare[v]));
-    if (takes_factors(s, &node, push)) {
-        ej_linear linear = ej_opt_linear(s->graph, &node);
-        tell(w, &node, push, &linear);
-    }
     w->full[v] = -1;
     if (ej_factor_is_one(&push->factor)) w->full[v] = w->bare[v];
     else if (s->stay[v] && !changed && node.op == EJ_OP_MAP && s->n_own[v]) w->full[v] = v; /* as it is written */
@@ -229,7 +246,7 @@ static int write_node(writer *w, ej_value v)
         EJ_TRY(full_of(w, v, &w->bare[v]));
         w->full[v] = w->bare[v];
     }
-    if (w->bare[v] != v) ej_edit_replace(&w->edit, v, w->bare[v]);
+    if (w->bare[v] != v) replace(w, v, takes);
     return EINJIT_OK;
 }
 

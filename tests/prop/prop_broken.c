@@ -27,13 +27,13 @@ int ej_broken_rule = -1;
 static const struct {
     const char *name, *pass, *breaks;
 } rules[] = {
-#define EJ_RULE(NAME, pass, breaks) {#NAME, #pass, breaks},
+#define EJ_RULE(NAME, pass, inputs, from, to, refused, breaks) {#NAME, #pass, breaks},
 #include "opt_rules.def"
 #undef EJ_RULE
     {NULL, NULL, NULL},
 };
 
-enum { WHY = 600, N_RULES = EJ_RULE_NAME_COUNT, SECONDS_A_PROGRAM = 60 };
+enum { WHY = 600, N_RULES = EJ_RULE_COUNT, SECONDS_A_PROGRAM = 60 };
 
 typedef struct arguments {
     long count;

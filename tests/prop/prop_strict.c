@@ -162,8 +162,9 @@ static void list_gates(state *s, const arguments *a)
         if (!ej_passes[p].exact) add_gate(s, a, ej_passes[p].name, ej_passes[p].help);
     for (size_t d = 0; d < ej_n_decisions; d++)
         if (ej_decisions[d].when != EJ_EXACTLY) add_gate(s, a, ej_decisions[d].name, ej_decisions[d].help);
-#define EJ_RULE(NAME, pass, breaks) if (is_exact_pass(#pass)) add_gate(s, a, #NAME, "a rule that rounds");
-#define EJ_EXACT_RULE(NAME, pass, breaks)
+#define EJ_RULE(NAME, pass, inputs, from, to, refused, breaks) \
+    if (is_exact_pass(#pass)) add_gate(s, a, #NAME, "a rule that rounds");
+#define EJ_EXACT_RULE(NAME, pass, inputs, from, to, refused, breaks)
 #include "opt_rules.def"
 #undef EJ_RULE
 #define EJ_GATE(NAME, what) add_gate(s, a, #NAME, what);

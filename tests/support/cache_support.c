@@ -60,6 +60,23 @@ size_t cache_count(const char *folder, size_t *others)
     return n;
 }
 
+char *cache_folder;
+
+int cache_set_up(void **state)
+{
+    (void)state;
+    cache_folder = cache_folder_make();
+    cache_log_lines = 0;
+    return 0;
+}
+
+int cache_tear_down(void **state)
+{
+    (void)state;
+    cache_folder_remove(cache_folder);
+    return 0;
+}
+
 char *cache_only_entry(const char *folder)
 {
     char *path = NULL;

@@ -10,6 +10,10 @@
 /* A new empty folder; removed with all that is in it. */
 char *cache_folder_make(void);
 void cache_folder_remove(char *folder);
+/* Around each test that has a folder of its own: this one. Counts of log lines start at 0. */
+extern char *cache_folder;
+int cache_set_up(void **state);
+int cache_tear_down(void **state);
 /* The only entry of the folder, as a path; the number of entries and of other files. */
 char *cache_only_entry(const char *folder);
 size_t cache_count(const char *folder, size_t *others);

@@ -14,6 +14,7 @@ typedef struct writer {
     char params[1500], body[3000];
     int dtype;               /* most operands' */
     bool semiring;           /* most einsums take the largest term */
+    bool names_all;          /* extents have names where labels do */
     int extents[4];          /* of the labels i j k l */
     int n_inputs;
     int64_t shapes[GEN_MAX_INPUTS][8];
@@ -49,7 +50,7 @@ static bool whole(const writer *w)
 /* A parameter that says its extents as names, numbers or not at all. labels NULL: names are not said. */
 static int declare(writer *w, const char *prefix, int dtype, int rank, const int64_t *shape, const char *labels)
 {
-    int n = w->n_inputs++, style = gen_below(&w->r, 4);
+    int n = w->n_inputs++, style = w->names_all ? 0 : gen_below(&w->r, 4);
     w->ranks[n] = rank;
     w->dtypes[n] = dtype;
     PARAM(w, "%s%s%d: %s", n ? ", " : "", prefix, n, einjit_dtype_name(dtype));
@@ -211,9 +212,9 @@ static void write_sum(writer *w)
 /* ---- gathers and scatters ---- */
 
 /* An index vector of n entries, all below `below`. */
-static int index_vector(writer *w, int64_t n, int64_t below)
+static int index_vector(writer *w, int64_t n, int64_t below, const char *label)
 {
-    int i = declare(w, "s", gen_chance(&w->r, 70) ? EINJIT_I64 : EINJIT_I32, 1, &n, NULL);
+    int i = declare(w, "s", gen_chance(&w->r, 70) ? EINJIT_I64 : EINJIT_I32, 1, &n, label);
     w->below[i] = below;
     return i;
 }
@@ -243,20 +244,24 @@ static int axis_of(writer *w, const char *labels, char label)
 static void write_message(writer *w)
 {
     char left[5], right[5], third[5], out[5], all[16];
-    bool selects = gen_chance(&w->r, 60);
+    bool selects = gen_chance(&w->r, 60), summed = selects && gen_chance(&w->r, 50); /* over the gather */
     any_labels(w, left, 1 + gen_below(&w->r, 3));
     char g = left[gen_below(&w->r, (int)strlen(left))];
     do {
         any_labels(w, right, 1 + gen_below(&w->r, 2));
         any_labels(w, third, 1 + gen_below(&w->r, 2));
         if (!strchr(third, g)) third[0] = g;
+        if (summed && !strchr(right, g)) right[0] = g;
         snprintf(all, sizeof all, "%s%s%s", left, right, third);
         any_output(w, out, all);
     } while (!selects && !strchr(out, g));
+    char *kept = strchr(out, g);
+    if (summed && kept) memmove(kept, kept + 1, strlen(kept));
+    w->names_all = summed; /* it is added up at the source only where extents are known to be the same */
     int64_t e = w->extents[strchr(letters, g) - letters], n = gen_chance(&w->r, 70) ? e : 1 + gen_below(&w->r, 4);
     int c = operand(w, "c", right, 10), d = operand(w, "d", third, 10);
     int a = selects ? operand_but(w, "a", left, g, n) : operand(w, "a", left, 0);
-    int s = index_vector(w, e, n);
+    int s = index_vector(w, e, n, selects ? (char[]){g, 0} : NULL);
     if (selects) SAY(w, "    t = index_select(a%d, %d, s%d)\n", a, axis_of(w, left, g), s);
     else SAY(w, "    t = a%d\n", a);
     SAY(w, "    p = einsum(\"%s,%s,%s->%s\", t, c%d, d%d", left, right, third, out, c, d);
@@ -267,7 +272,7 @@ static void write_message(writer *w)
 
 static void write_gather(writer *w)
 {
-    if (!w->semiring && gen_chance(&w->r, 30)) {
+    if (!w->semiring && gen_chance(&w->r, 45)) {
         write_message(w);
         return;
     }
@@ -285,7 +290,7 @@ static void write_gather(writer *w)
     int c = operand(w, "c", right, inside ? 10 : 0), a, s;
     if (inside) {
         a = operand_but(w, "a", left, g, n);
-        s = selects ? index_vector(w, e, n) : index_vector(w, n, e);
+        s = selects ? index_vector(w, e, n, NULL) : index_vector(w, n, e, NULL);
         if (selects) SAY(w, "    t = index_select(a%d, %d, s%d)\n", a, axis_of(w, left, g), s);
         else SAY(w, "    t = index_add(%lld, %d, s%d, a%d)\n", (long long)e, axis_of(w, left, g), s, a);
         SAY(w, "    p = einsum(");
@@ -299,7 +304,7 @@ static void write_gather(writer *w)
         say_equation(w, left, right, out);
         SAY(w, ", a%d, c%d", a, c);
         say_reduce(w);
-        s = selects ? index_vector(w, n, e) : index_vector(w, e, n);
+        s = selects ? index_vector(w, n, e, NULL) : index_vector(w, e, n, NULL);
         if (selects) SAY(w, "\n    t = index_select(p, %d, s%d)\n", axis_of(w, out, g), s);
         else SAY(w, "\n    t = index_add(%lld, %d, s%d, p)\n", (long long)n, axis_of(w, out, g), s);
         SAY(w, "    return %s\n", gen_chance(&w->r, 20) ? "t, p" : "t + 1");

@@ -12,9 +12,11 @@ const char *pass_printed(const ej_graph *graph, ej_arena *arena);
  * change nothing, and the graph must verify: else the test ends. Free it. */
 char *pass_body(const char *program, const char *passes);
 
-/* `def f(<params>): return <body>` after one pass has this text in it (NULL: it is as it was), and a second run of the pass
- * changes nothing. */
-void pass_expect(const char *pass, const char *params, const char *body, const char *part);
+/* The body of the graph's text in one line, values of one use inside of their user: "(x * 2.0) + y"; "a = exp(x); return
+ * a, a". */
+const char *pass_nested(const ej_graph *graph, ej_arena *arena);
+/* The function f(params) of an expression, or of statements with semicolons: "a = 2.0 * x; return a, exp(a)". */
+void pass_parse(ej_graph *out, const einjit_allocator *allocator, const char *params, const char *body);
 /* Every allocation of the pass fails once: the graph is whole, and nothing is lost. */
 void pass_survives_oom(const char *pass, const char *params, const char *body);
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "kernel.h"
+#include "scarce_memory.h"
 
 static einjit_error err;
 
@@ -273,44 +274,25 @@ static void a_missing_code_generator_is_named(void **state)
 }
 
 /* Every allocation of a context may fail, and none is lost. */
-typedef struct budget {
-    int left, live;
-} budget;
-
-static void *budget_alloc(void *user, size_t bytes)
-{
-    budget *b = user;
-    if (b->left-- <= 0) return NULL;
-    b->live++;
-    return malloc(bytes);
-}
-
-static void budget_release(void *user, void *memory, size_t bytes)
-{
-    (void)bytes;
-    ((budget *)user)->live--;
-    free(memory);
-}
-
 static void creation_survives_every_failed_allocation(void **state)
 {
     (void)state;
     for (int allowed = 0; allowed < 1000; allowed++) {
-        budget b = {allowed, 0};
-        einjit_allocator allocator = {budget_alloc, budget_release, &b};
+        scarce_memory memory;
         einjit_options o = options_of("interp");
         einjit_context *context = NULL;
-        o.allocator = &allocator;
+        scarce_memory_init(&memory, allowed);
+        o.allocator = &memory.hooks;
         int status = einjit_context_create(&context, &o, &err);
         if (status == EINJIT_OK) {
             einjit_context_release(context);
-            assert_int_equal(b.live, 0);
+            assert_int_equal(memory.live, 0);
             assert_true(allowed > 3);
             return;
         }
         assert_int_equal(status, EINJIT_E_NOMEM);
         assert_null(context);
-        assert_int_equal(b.live, 0);
+        assert_int_equal(memory.live, 0);
     }
     fail_msg("a thousand allocations are not enough");
 }

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "bind_support.h"
+#include "scarce_memory.h"
 
 #define PLUS "def f(a):\n    return a + 1\n"
 
@@ -183,26 +184,6 @@ static void the_checker_finds_broken_graphs(void **state)
 
 /* ---- memory ---- */
 
-typedef struct countdown {
-    long left, live;
-} countdown;
-
-static void *counted_alloc(void *user, size_t bytes)
-{
-    countdown *c = user;
-    if (c->left-- <= 0) return NULL;
-    void *memory = malloc(bytes);
-    c->live += memory != NULL;
-    return memory;
-}
-
-static void counted_release(void *user, void *memory, size_t bytes)
-{
-    (void)bytes;
-    ((countdown *)user)->live--;
-    free(memory);
-}
-
 static void every_failing_allocation_is_a_clean_error(void **state)
 {
     (void)state;
@@ -217,17 +198,17 @@ static void every_failing_allocation_is_a_clean_error(void **state)
     einjit_tensor *in = bind_tensors(&c.arena, "f32[9,3] f32[3] i64[4]", &n);
     long failures = 0;
     for (long limit = 0;; limit++) {
-        countdown count = {limit, 0};
-        einjit_allocator allocator = {counted_alloc, counted_release, &count};
+        scarce_memory memory;
         ej_arena arena;
         ej_bound bound;
         einjit_error err = {0};
-        ej_arena_init(&arena, &allocator);
-        ej_job job = {.arena = &arena, .err = &err, .allocator = &allocator};
+        scarce_memory_init(&memory, limit);
+        ej_arena_init(&arena, &memory.hooks);
+        ej_job job = {.arena = &arena, .err = &err, .allocator = &memory.hooks};
         int status = ej_bind(&bound, &c.graph, n, in, 0, NULL, "z,e", &job);
         if (status == EINJIT_OK) status = ej_bound_verify(&bound, &job);
         ej_arena_free(&arena);
-        assert_int_equal(count.live, 0);
+        assert_int_equal(memory.live, 0);
         if (status == EINJIT_OK) break;
         assert_int_equal(status, EINJIT_E_NOMEM);
         assert_int_equal(err.code, EINJIT_E_NOMEM);

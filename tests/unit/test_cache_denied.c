@@ -17,23 +17,6 @@
 #include "cache_support.h"
 #include "deny_support.h"
 
-static char *folder; /* of the running test */
-
-static int set_up(void **state)
-{
-    (void)state;
-    folder = cache_folder_make();
-    cache_log_lines = 0;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    cache_folder_remove(folder);
-    return 0;
-}
-
 /* What a forked child makes of it, with less than its parent may do. 77: there is nothing like that here. */
 static int in_child(int (*use)(void))
 {
@@ -50,8 +33,8 @@ static int use_without_executable_memory(void)
 {
     einjit_statistics s = {.struct_bytes = sizeof s};
     if (!deny_making_executable() || !deny_memory_files()) return 77;
-    if (cache_use(folder, "llvm", &s) != EINJIT_E_BACKEND) return 1;
-    if (cache_use(folder, "auto", &s) != EINJIT_OK) return 2;
+    if (cache_use(cache_folder, "llvm", &s) != EINJIT_E_BACKEND) return 1;
+    if (cache_use(cache_folder, "auto", &s) != EINJIT_OK) return 2;
     return s.disk_hits || cache_log_lines != 1 ? 3 : 0; /* interpreted, and that is said */
 }
 #endif
@@ -60,7 +43,7 @@ static void entries_that_cannot_be_mapped_are_interpreted(void **state)
 {
     (void)state;
     int status = 77;
-    assert_int_equal(cache_use(folder, "llvm", NULL), EINJIT_OK);
+    assert_int_equal(cache_use(cache_folder, "llvm", NULL), EINJIT_OK);
 #ifdef TEST_CAN_DENY
     status = in_child(use_without_executable_memory);
 #endif
@@ -73,7 +56,7 @@ static int use_with_short_files(void)
     einjit_statistics s = {.struct_bytes = sizeof s};
     const struct rlimit limit = {100, 100};
     if (setrlimit(RLIMIT_FSIZE, &limit) != 0) return 77;
-    if (cache_use(folder, "llvm", &s) != EINJIT_OK) return 1;
+    if (cache_use(cache_folder, "llvm", &s) != EINJIT_OK) return 1;
     return s.disk_writes || s.disk_write_failures != 1 ? 2 : 0;
 }
 
@@ -84,7 +67,7 @@ static void where_files_must_be_short_nothing_is_written(void **state)
     int status = in_child(use_with_short_files); /* else ended by SIGXFSZ */
     if (status == 77) skip();
     assert_int_equal(status, 0);
-    assert_int_equal(cache_count(folder, &others), 0);
+    assert_int_equal(cache_count(cache_folder, &others), 0);
     assert_int_equal(others, 0);
 }
 
@@ -103,8 +86,8 @@ static void homes_are_not_made_nor_filled_by_others(void **state)
     (void)state;
     char *old = getenv("HOME") ? strdup(getenv("HOME")) : NULL, *dir = strdup(getenv("EINJIT_CACHE_DIR"));
     char absent[4200], made[4200], deep[4300];
-    snprintf(absent, sizeof absent, "%s/absent", folder);
-    snprintf(made, sizeof made, "%s/.cache", folder);
+    snprintf(absent, sizeof absent, "%s/absent", cache_folder);
+    snprintf(made, sizeof made, "%s/.cache", cache_folder);
     snprintf(deep, sizeof deep, "%s/einjit", made);
     unsetenv("EINJIT_CACHE_DIR");
     unsetenv("XDG_CACHE_HOME");
@@ -112,14 +95,14 @@ static void homes_are_not_made_nor_filled_by_others(void **state)
     assert_int_not_equal(access(absent, F_OK), 0);
     assert_int_equal(cache_log_lines, 0);
     if (geteuid() == 0) { /* sudo that keeps HOME */
-        assert_int_equal(chown(folder, 12345, 12345), 0);
-        assert_int_equal(use_at_home(folder).disk_write_failures, 1);
+        assert_int_equal(chown(cache_folder, 12345, 12345), 0);
+        assert_int_equal(use_at_home(cache_folder).disk_write_failures, 1);
         assert_int_not_equal(access(made, F_OK), 0);
         assert_int_equal(cache_log_lines, 1);
-        assert_int_equal(chown(folder, 0, 0), 0);
+        assert_int_equal(chown(cache_folder, 0, 0), 0);
     }
-    assert_int_equal(use_at_home(folder).disk_writes, 1);
-    assert_int_equal(use_at_home(folder).disk_hits, 1);
+    assert_int_equal(use_at_home(cache_folder).disk_writes, 1);
+    assert_int_equal(use_at_home(cache_folder).disk_hits, 1);
     cache_folder_remove(strdup(deep));
     rmdir(made);
     old ? setenv("HOME", old, 1) : unsetenv("HOME");
@@ -131,9 +114,9 @@ static void homes_are_not_made_nor_filled_by_others(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(entries_that_cannot_be_mapped_are_interpreted, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(homes_are_not_made_nor_filled_by_others, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(where_files_must_be_short_nothing_is_written, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(entries_that_cannot_be_mapped_are_interpreted, cache_set_up, cache_tear_down),
+        cmocka_unit_test_setup_teardown(homes_are_not_made_nor_filled_by_others, cache_set_up, cache_tear_down),
+        cmocka_unit_test_setup_teardown(where_files_must_be_short_nothing_is_written, cache_set_up, cache_tear_down),
     };
     use_built_module();
     if (!api_has_llvm()) return 0; /* nothing is ever kept */

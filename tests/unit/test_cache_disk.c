@@ -19,27 +19,10 @@
 #include "built_module.h"
 #include "cache_support.h"
 
-static char *folder; /* of the running test */
-
-static int set_up(void **state)
-{
-    (void)state;
-    folder = cache_folder_make();
-    cache_log_lines = 0;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    cache_folder_remove(folder);
-    return 0;
-}
-
 static einjit_statistics use_ok(void)
 {
     einjit_statistics s = {.struct_bytes = sizeof s};
-    assert_int_equal(cache_use(folder, "llvm", &s), EINJIT_OK);
+    assert_int_equal(cache_use(cache_folder, "llvm", &s), EINJIT_OK);
     return s;
 }
 
@@ -76,7 +59,7 @@ static void a_second_context_finds_the_first_ones_kernel(void **state)
     expect_hit();
     assert_int_equal(cache_log_lines, 0);
     size_t others;
-    assert_int_equal(cache_count(folder, &others), 1);
+    assert_int_equal(cache_count(cache_folder, &others), 1);
     assert_int_equal(others, 0);
 }
 
@@ -100,7 +83,7 @@ static int run_again(const char *what)
     assert_true(child >= 0);
     if (!child) {
         setenv("EINJIT_TEST_AGAIN", what, 1);
-        setenv("EINJIT_CACHE_DIR", folder, 1);
+        setenv("EINJIT_CACHE_DIR", cache_folder, 1);
         execl("/proc/self/exe", "test_cache_disk", (char *)NULL);
         _exit(99);
     }
@@ -134,7 +117,7 @@ static void kernels_run_where_there_is_no_code_generator(void **state)
     skip();
 #endif
     einjit_statistics s = {.struct_bytes = sizeof s};
-    const einjit_options nowhere = {.cache_dir = folder, .module_path = "/nowhere/libeinjit-llvm.so", .log = cache_log};
+    const einjit_options nowhere = {.cache_dir = cache_folder, .module_path = "/nowhere/libeinjit-llvm.so", .log = cache_log};
     assert_int_equal(cache_use_with(nowhere, &s), EINJIT_E_BACKEND);
     einjit_options any = nowhere;
     any.backend = "auto";
@@ -155,7 +138,8 @@ static void another_code_generator_makes_its_own(void **state)
     einjit_statistics s = {.struct_bytes = sizeof s};
     use_ok();
     /* some other library in its place; it is not loaded, but it is not the one that made the entry */
-    assert_int_equal(cache_use_with((einjit_options){.cache_dir = folder, .module_path = "/proc/self/exe"}, &s), EINJIT_E_BACKEND);
+    const einjit_options wrong = {.cache_dir = cache_folder, .module_path = "/proc/self/exe"};
+    assert_int_equal(cache_use_with(wrong, &s), EINJIT_E_BACKEND);
     assert_int_equal(s.disk_misses, 1);
     assert_int_equal(s.disk_rejected, 0);
     expect_hit();
@@ -167,7 +151,7 @@ static void files_that_others_could_have_written_are_refused(void **state)
 {
     (void)state;
     use_ok();
-    char *path = cache_only_entry(folder);
+    char *path = cache_only_entry(cache_folder);
     assert_int_equal(chmod(path, 0620), 0);
     expect_rejected_then_healed();
     cache_log_lines = 0;
@@ -181,16 +165,16 @@ static void files_of_other_owners_are_refused(void **state)
     (void)state;
     if (geteuid() != 0) skip(); /* only root gives files away */
     use_ok();
-    char *path = cache_only_entry(folder);
+    char *path = cache_only_entry(cache_folder);
     assert_int_equal(chown(path, 12345, 12345), 0);
     expect_rejected_then_healed();
-    assert_int_equal(chown(folder, 12345, 12345), 0);
+    assert_int_equal(chown(cache_folder, 12345, 12345), 0);
     cache_log_lines = 0;
     einjit_statistics s = use_ok();
     assert_int_equal(s.disk_hits, 0);
     assert_int_equal(s.disk_write_failures, 1);
     assert_int_equal(cache_log_lines, 1);
-    assert_int_equal(chown(folder, 0, 0), 0);
+    assert_int_equal(chown(cache_folder, 0, 0), 0);
     free(path);
 }
 
@@ -198,7 +182,7 @@ static void a_folder_that_others_can_write_is_refused(void **state)
 {
     (void)state;
     use_ok();
-    assert_int_equal(chmod(folder, 0770), 0);
+    assert_int_equal(chmod(cache_folder, 0770), 0);
     einjit_statistics s = use_ok();
     assert_int_equal(s.disk_hits, 0);
     assert_int_equal(s.disk_writes, 0);
@@ -210,8 +194,8 @@ static void links_pipes_and_folders_are_no_entries(void **state)
     (void)state;
     char elsewhere[4096];
     use_ok();
-    char *path = cache_only_entry(folder);
-    snprintf(elsewhere, sizeof elsewhere, "%s/elsewhere", folder);
+    char *path = cache_only_entry(cache_folder);
+    snprintf(elsewhere, sizeof elsewhere, "%s/elsewhere", cache_folder);
     assert_int_equal(rename(path, elsewhere), 0);
     assert_int_equal(symlink(elsewhere, path), 0);
     expect_rejected_then_healed();
@@ -228,7 +212,7 @@ static void links_pipes_and_folders_are_no_entries(void **state)
     assert_int_equal(cache_log_lines, 1);
     assert_int_equal(rmdir(path), 0);
     size_t others;
-    assert_int_equal(cache_count(folder, &others), 0);
+    assert_int_equal(cache_count(cache_folder, &others), 0);
     assert_int_equal(others, 1); /* "elsewhere": no temporary file is left */
     free(path);
 }
@@ -242,15 +226,15 @@ static void an_entry_of_another_key_is_not_taken(void **state)
     einjit_context *context;
     float x[6] = {1, 2, 3, 4, 5, 6}, y[6] = {6, 5, 4, 3, 2, 1}, z[1];
     use_ok();
-    char *path = cache_only_entry(folder);
+    char *path = cache_only_entry(cache_folder);
     size_t n;
     unsigned char *bytes = cache_read(path, &n);
     assert_int_equal(unlink(path), 0);
     /* the whole, right entry of one kernel under the name of another */
-    einjit_options o = {.struct_bytes = sizeof o, .cache_dir = folder, .log = cache_log};
+    einjit_options o = {.struct_bytes = sizeof o, .cache_dir = cache_folder, .log = cache_log};
     assert_int_equal(einjit_context_create(&context, &o, &err), EINJIT_OK);
     assert_int_equal(einjit_einsum(context, "i,i->", 2, (einjit_tensor[]){F32(x, 6), F32(y, 6)}, &SCALAR(z, EINJIT_F32), &err), 0);
-    char *other = cache_only_entry(folder);
+    char *other = cache_only_entry(cache_folder);
     cache_write(other, bytes, n);
     einjit_context_clear_cache(context);
     assert_int_equal(einjit_einsum(context, "i,i->", 2, (einjit_tensor[]){F32(x, 6), F32(y, 6)}, &SCALAR(z, EINJIT_F32), &err), 0);
@@ -271,18 +255,18 @@ static void options_have_entries_of_their_own(void **state)
     (void)state;
     size_t n = 0;
     const einjit_options all[] = {
-        {.cache_dir = folder},
-        {.cache_dir = folder, .flags = EINJIT_OPTION_STRICT},
-        {.cache_dir = folder, .flags = EINJIT_OPTION_NO_OPTIMIZE},
-        {.cache_dir = folder, .threads = 2},
-        {.cache_dir = folder, .target = "sse2"},
+        {.cache_dir = cache_folder},
+        {.cache_dir = cache_folder, .flags = EINJIT_OPTION_STRICT},
+        {.cache_dir = cache_folder, .flags = EINJIT_OPTION_NO_OPTIMIZE},
+        {.cache_dir = cache_folder, .threads = 2},
+        {.cache_dir = cache_folder, .target = "sse2"},
     };
     for (int round = 0; round < 2; round++)
         for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
             einjit_statistics s = {.struct_bytes = sizeof s};
             assert_int_equal(cache_use_with(all[i], &s), EINJIT_OK);
             assert_int_equal(s.disk_hits, round);
-            if (!round) assert_int_equal(cache_count(folder, NULL), ++n);
+            if (!round) assert_int_equal(cache_count(cache_folder, NULL), ++n);
         }
     setenv("EINJIT_RECIPE", "plain", 1);
     expect_miss();
@@ -299,7 +283,7 @@ static void dumps_and_the_interpreter_leave_it_alone(void **state)
     s = use_ok();
     unsetenv("EINJIT_DUMP");
     assert_int_equal(s.disk_hits + s.disk_misses, 0);
-    assert_int_equal(cache_use(folder, "interp", &s), EINJIT_OK);
+    assert_int_equal(cache_use(cache_folder, "interp", &s), EINJIT_OK);
     assert_int_equal(s.disk_hits + s.disk_misses, 0);
 }
 
@@ -331,7 +315,7 @@ static void programs_come_back_whole(void **state)
     (void)state;
     static const float w[] = {1, 10}, v[] = {1, 100};
     einjit_statistics s = {.struct_bytes = sizeof s};
-    einjit_options o = {.struct_bytes = sizeof o, .cache_dir = folder};
+    einjit_options o = {.struct_bytes = sizeof o, .cache_dir = cache_folder};
     const struct {
         int64_t z;
         const float *w;
@@ -385,8 +369,8 @@ static void missing_folders_are_made_private(void **state)
     (void)state;
     char below[4096], deep[4096];
     struct stat info;
-    snprintf(below, sizeof below, "%s/a", folder);
-    snprintf(deep, sizeof deep, "%s/a/b", folder);
+    snprintf(below, sizeof below, "%s/a", cache_folder);
+    snprintf(deep, sizeof deep, "%s/a/b", cache_folder);
     assert_int_equal(cache_use(deep, "llvm", NULL), EINJIT_OK);
     assert_int_equal(stat(deep, &info), 0);
     assert_int_equal(info.st_mode & 07777, 0700);
@@ -410,9 +394,9 @@ static void shared_folders_are_read_and_never_written(void **state)
     char *own = cache_folder_make();
     einjit_statistics s = {.struct_bytes = sizeof s};
     use_ok();
-    assert_int_equal(chmod(folder, 0555), 0);
+    assert_int_equal(chmod(cache_folder, 0555), 0);
     char list[8192];
-    snprintf(list, sizeof list, "/nowhere::%s", folder);
+    snprintf(list, sizeof list, "/nowhere::%s", cache_folder);
     einjit_options o = {.cache_dir = own, .cache_shared = list};
     assert_int_equal(cache_use_with(o, &s), EINJIT_OK);
     assert_int_equal(s.disk_hits, 1);
@@ -424,8 +408,8 @@ static void shared_folders_are_read_and_never_written(void **state)
     assert_int_equal(cache_use_with(o, &s), EINJIT_OK);
     assert_int_equal(s.disk_writes, 1);
     assert_int_equal(cache_count(own, NULL), 1);
-    assert_int_equal(cache_count(folder, NULL), 1);
-    assert_int_equal(chmod(folder, 0700), 0);
+    assert_int_equal(cache_count(cache_folder, NULL), 1);
+    assert_int_equal(chmod(cache_folder, 0700), 0);
     cache_folder_remove(own);
 }
 
@@ -434,7 +418,7 @@ static void shared_folders_are_read_and_never_written(void **state)
 static void put_file(const char *name, size_t n, time_t age)
 {
     char path[8192], *bytes = calloc(1, n ? n : 1);
-    snprintf(path, sizeof path, "%s/%s", folder, name);
+    snprintf(path, sizeof path, "%s/%s", cache_folder, name);
     assert_non_null(bytes);
     cache_write(path, bytes, n);
     const struct timespec times[2] = {{time(NULL) - age, 0}, {time(NULL) - age, 0}};
@@ -445,7 +429,7 @@ static void put_file(const char *name, size_t n, time_t age)
 static bool is_there(const char *name)
 {
     char path[8192];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
+    snprintf(path, sizeof path, "%s/%s", cache_folder, name);
     return access(path, F_OK) == 0;
 }
 
@@ -461,7 +445,7 @@ static void above_the_limit_those_used_longest_ago_go(void **state)
     put_file(orphan, 100, 0);
     put_file("not ours", 100000, 9000);
     /* so small a limit that every write looks */
-    assert_int_equal(cache_use_with((einjit_options){.cache_dir = folder, .disk_bytes = 10000}, &s), EINJIT_OK);
+    assert_int_equal(cache_use_with((einjit_options){.cache_dir = cache_folder, .disk_bytes = 10000}, &s), EINJIT_OK);
     assert_int_equal(s.disk_writes, 1);
     assert_int_equal(s.disk_evictions, 2);
     assert_int_equal(s.disk_limit_bytes, 10000);
@@ -481,17 +465,17 @@ static void empty_entries_go_with_every_trim(void **state)
     put_file(empty, 0, 10);
     einjit_context *context;
     uint64_t removed;
-    einjit_options o = {.struct_bytes = sizeof o, .cache_dir = folder};
+    einjit_options o = {.struct_bytes = sizeof o, .cache_dir = cache_folder};
     assert_int_equal(einjit_context_create(&context, &o, NULL), EINJIT_OK);
     assert_int_equal(einjit_cache_trim(context, 0, &removed, NULL), EINJIT_OK);
     assert_int_equal(removed, 1);
     einjit_context_release(context);
     put_file(empty, 0, 10);
     /* every write looks, and there is room */
-    assert_int_equal(cache_use_with((einjit_options){.cache_dir = folder, .disk_bytes = 20000}, &s), EINJIT_OK);
+    assert_int_equal(cache_use_with((einjit_options){.cache_dir = cache_folder, .disk_bytes = 20000}, &s), EINJIT_OK);
     assert_int_equal(s.disk_evictions, 1);
     assert_false(is_there(empty));
-    assert_int_equal(cache_count(folder, NULL), 1);
+    assert_int_equal(cache_count(cache_folder, NULL), 1);
 }
 
 static void use_makes_an_entry_young(void **state)
@@ -499,7 +483,7 @@ static void use_makes_an_entry_young(void **state)
     (void)state;
     struct stat before, after;
     use_ok();
-    char *path = cache_only_entry(folder);
+    char *path = cache_only_entry(cache_folder);
     const struct timespec old[2] = {{1000000, 0}, {1000000, 0}};
     assert_int_equal(utimensat(AT_FDCWD, path, old, 0), 0);
     expect_hit();
@@ -519,7 +503,7 @@ static void lists_say_what_is_there(void **state)
     uint64_t removed;
     use_ok();
     put_file("00000000000000000000000000000001.kernel", 4000, 2000);
-    einjit_options o = {.struct_bytes = sizeof o, .cache_dir = folder};
+    einjit_options o = {.struct_bytes = sizeof o, .cache_dir = cache_folder};
     assert_int_equal(einjit_context_create(&context, &o, NULL), EINJIT_OK);
     assert_int_equal(einjit_cache_list_create(&list, context, NULL), EINJIT_OK);
     einjit_cache_entry e[2] = {{.struct_bytes = sizeof *e}, {.struct_bytes = sizeof *e}};
@@ -535,13 +519,13 @@ static void lists_say_what_is_there(void **state)
     einjit_cache_list_destroy(list);
     assert_int_equal(einjit_cache_trim(context, 0, &removed, NULL), EINJIT_OK);
     assert_int_equal(removed, 2);
-    assert_int_equal(cache_count(folder, NULL), 0);
+    assert_int_equal(cache_count(cache_folder, NULL), 0);
     einjit_context_release(context);
 }
 
 int main(void)
 {
-#define ON_DISK(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define ON_DISK(test) cmocka_unit_test_setup_teardown(test, cache_set_up, cache_tear_down)
     const struct CMUnitTest tests[] = {
         ON_DISK(a_second_context_finds_the_first_ones_kernel),
         ON_DISK(a_new_process_does_not_load_llvm),

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "api_support.h"
+#include "scarce_memory.h"
 
 static einjit_error err;
 
@@ -193,25 +194,6 @@ static void a_folder_that_cannot_be_made_is_no_failure(void **state)
 
 /* ---- memory ---- */
 
-typedef struct budget {
-    long left, live;
-} budget;
-
-static void *budget_alloc(void *user, size_t bytes)
-{
-    budget *b = user;
-    if (b->left-- <= 0) return NULL;
-    b->live++;
-    return malloc(bytes);
-}
-
-static void budget_release(void *user, void *memory, size_t bytes)
-{
-    (void)bytes;
-    ((budget *)user)->live--;
-    free(memory);
-}
-
 static int try_everything(einjit_context *context)
 {
     float a[6] = {1, -2, 3, -4, 5, -6}, b[6] = {1, 2, 3, 4, 5, 6}, c[4];
@@ -227,20 +209,20 @@ static int try_everything(einjit_context *context)
 static void every_failed_allocation_is_e_nomem_and_leaves_nothing(void **state)
 {
     (void)state;
-    budget b = {LONG_MAX, 0};
-    einjit_allocator allocator = {budget_alloc, budget_release, &b};
-    einjit_options options = {.struct_bytes = sizeof options, .backend = "interp", .allocator = &allocator};
+    scarce_memory memory;
+    scarce_memory_init(&memory, LONG_MAX);
+    einjit_options options = {.struct_bytes = sizeof options, .backend = "interp", .allocator = &memory.hooks};
     long failures = 0;
     for (long allowed = 0;; allowed++) {
         einjit_context *context = NULL;
-        b.left = LONG_MAX;
+        memory.left = LONG_MAX;
         assert_int_equal(einjit_context_create(&context, &options, &err), EINJIT_OK);
-        b.left = allowed;
+        memory.left = allowed;
         int status = try_everything(context);
-        b.left = LONG_MAX;
+        memory.left = LONG_MAX;
         if (status == EINJIT_OK) assert_int_equal(try_everything(context), EINJIT_OK);
         einjit_context_release(context);
-        assert_int_equal(b.live, 0);
+        assert_int_equal(memory.live, 0);
         if (status == EINJIT_OK) break;
         assert_int_equal(status, EINJIT_E_NOMEM);
         failures++;

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "graph.h"
+#include "scarce_memory.h"
 
 #define P "def f(x: f32[z, i, 4], y: f32[4], idx: i64[e]):\n    "
 
@@ -448,26 +449,6 @@ static void nesting_is_limited_to_200(void **state)
 
 /* ---- memory ---- */
 
-typedef struct scarce {
-    long left; /* allocations that still succeed */
-    long live;
-} scarce;
-
-static void *scarce_alloc(void *user, size_t bytes)
-{
-    scarce *s = user;
-    if (s->left-- <= 0) return NULL;
-    s->live++;
-    return malloc(bytes);
-}
-
-static void scarce_release(void *user, void *memory, size_t bytes)
-{
-    (void)bytes;
-    ((scarce *)user)->live--;
-    free(memory);
-}
-
 static void every_failing_allocation_is_reported(void **state)
 {
     (void)state;
@@ -478,14 +459,14 @@ static void every_failing_allocation_is_reported(void **state)
     int status = EINJIT_E_NOMEM;
     long n = 0;
     for (; status == EINJIT_E_NOMEM; n++) {
-        scarce s = {.left = n};
-        einjit_allocator allocator = {scarce_alloc, scarce_release, &s};
+        scarce_memory memory;
         einjit_error err;
         ej_graph g;
         assert_true(n < 100000);
-        status = ej_graph_parse(&g, &allocator, text, sizeof text - 1, &err);
+        scarce_memory_init(&memory, n);
+        status = ej_graph_parse(&g, &memory.hooks, text, sizeof text - 1, &err);
         if (!status) ej_graph_free(&g);
-        assert_int_equal(s.live, 0);
+        assert_int_equal(memory.live, 0);
     }
     assert_int_equal(status, EINJIT_OK);
     assert_true(n > 1);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "nest_support.h"
+#include "scarce_memory.h"
 
 /* The canonical form of everything there is. */
 static const char everything[] =
@@ -301,32 +302,16 @@ static void no_malformed_text_crashes(void **state)
     }
 }
 
-typedef struct countdown {
-    long left;
-} countdown;
-
-static void *failing_alloc(void *user, size_t bytes)
-{
-    return ((countdown *)user)->left-- > 0 ? malloc(bytes) : NULL;
-}
-
-static void plain_release(void *user, void *memory, size_t bytes)
-{
-    (void)user;
-    (void)bytes;
-    free(memory);
-}
-
 static void every_failed_allocation_is_reported(void **state)
 {
     (void)state;
     int status = EINJIT_E_NOMEM;
     for (long allowed = 0; status != EINJIT_OK && allowed < 10000; allowed++) {
-        countdown count = {allowed};
-        const einjit_allocator allocator = {failing_alloc, plain_release, &count};
+        scarce_memory memory;
+        scarce_memory_init(&memory, allowed);
         nest_case c;
         memset(&c, 0, sizeof c);
-        ej_arena_init(&c.arena, &allocator);
+        ej_arena_init(&c.arena, &memory.hooks);
         ej_sizes_init(&c.sizes, &c.arena);
         status = nest_parse(&c, everything);
         if (status == EINJIT_OK) {
@@ -337,6 +322,7 @@ static void every_failed_allocation_is_reported(void **state)
         }
         assert_true(status == EINJIT_OK || status == EINJIT_E_NOMEM);
         nest_close(&c);
+        assert_int_equal(memory.live, 0);
     }
     assert_int_equal(status, EINJIT_OK);
 }

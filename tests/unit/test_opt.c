@@ -110,6 +110,41 @@ static void a_chain_of_100000_einsums_becomes_one(void **state)
     graph_close(&f);
 }
 
+static void thousands_of_terms_are_factored(void **state)
+{
+    (void)state;
+    graph_fixture f;
+    graph_open(&f);
+    ej_value a = graph_input(&f, EINJIT_F32, 2), sum = -1;
+    for (int i = 0; i < 5000; i++) {
+        ej_value c = graph_map(&f, EJ_FN_EXP, a, -1), term = graph_einsum(&f, "ij,jk->ik", i % 2 ? a : c, i % 3 ? c : a);
+        sum = sum < 0 ? term : graph_map(&f, EJ_FN_ADD, sum, term);
+    }
+    graph_output(&f, sum);
+    graph_optimize(&f, "distribute");
+    assert_true(graph_count(&f, EJ_OP_EINSUM) < 5000);
+    graph_close(&f);
+}
+
+static void offers_are_written_in_one_level_deep(void **state)
+{
+    (void)state;
+    graph_fixture f;
+    graph_open(&f);
+    ej_value x = graph_input(&f, EINJIT_F32, 2);
+    for (int i = 0; i < 10; i++) {
+        x = graph_einsum(&f, "ij,jk->ik", x, x);
+        x = graph_einsum(&f, "ij,jk->ik", x, graph_input(&f, EINJIT_F32, 2));
+        graph_output(&f, x);
+    }
+    graph_optimize(&f, "offer");
+    for (size_t v = 0; v < f.graph.n_nodes; v++) assert_true(f.graph.nodes[v].n_in <= 4);
+    size_t n = f.graph.n_nodes;
+    graph_optimize(&f, "offer"); /* finds nothing more */
+    assert_int_equal(f.graph.n_nodes, n);
+    graph_close(&f);
+}
+
 static void lack_of_memory_leaves_a_whole_graph(void **state)
 {
     (void)state;
@@ -144,6 +179,8 @@ int main(void)
         cmocka_unit_test(a_broken_graph_is_noticed_when_asked),
         cmocka_unit_test(a_chain_of_100000_nodes_is_optimized_copied_and_freed),
         cmocka_unit_test(a_chain_of_100000_einsums_becomes_one),
+        cmocka_unit_test(thousands_of_terms_are_factored),
+        cmocka_unit_test(offers_are_written_in_one_level_deep),
         cmocka_unit_test(lack_of_memory_leaves_a_whole_graph),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

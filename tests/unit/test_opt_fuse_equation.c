@@ -1,4 +1,4 @@
-/* test_opt_fuse_equation.c - letters and ids of merged einsums. */
+/* test_opt_fuse_equation.c - ids of merged einsums, integer labels, many labels. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -8,21 +8,6 @@
 #include <cmocka.h>
 
 #include "graph_support.h"
-
-static void later_labels_with_a_taken_letter_get_a_free_one(void **state)
-{
-    (void)state;
-    graph_fixture f;
-    graph_open(&f);
-    ej_value a = graph_input(&f, EINJIT_F32, 2), b = graph_input(&f, EINJIT_F32, 2);
-    ej_value t = graph_einsum(&f, "ij,jk->ik", a, b);
-    t = graph_einsum(&f, "ij,jk->ik", t, b);
-    t = graph_einsum(&f, "ij,jk->ik", t, b);
-    graph_output(&f, graph_einsum(&f, "ia->i", t, -1));
-    graph_optimize(&f, "fuse");
-    assert_string_equal(graph_equation(&f, 0), "ij,jb,bc,ca->i");
-    graph_close(&f);
-}
 
 static void ids_are_dense_again(void **state)
 {
@@ -92,7 +77,6 @@ static void thousands_of_labels_merge(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(later_labels_with_a_taken_letter_get_a_free_one),
         cmocka_unit_test(ids_are_dense_again),
         cmocka_unit_test(integer_labels_stay_integers),
         cmocka_unit_test(thousands_of_labels_merge),

@@ -1,4 +1,4 @@
-/* test_opt_fuse_match.c - labels of merged einsums: diagonals, ellipses, broadcasting, and random trees of them. */
+/* test_opt_fuse_match.c - random trees of einsums merge (form by form: tests/passes/fuse.cases). */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -8,93 +8,7 @@
 #include <cmocka.h>
 
 #include "graph_support.h"
-
 #include "oracle.h"
-
-/* The equation after fusing E(outer; E(inner; a, b), c), or NULL where it stayed as it was. */
-static const char *fused(graph_fixture *f, const char *inner, const char *outer)
-{
-    graph_open(f);
-    int n_inner = 1, n_outer = 1;
-    for (const char *c = inner; *c && *c != '-'; c++) n_inner += *c == ',';
-    for (const char *c = outer; *c && *c != '-'; c++) n_outer += *c == ',';
-    ej_value a = graph_input(f, EINJIT_F64, -1), b = graph_input(f, EINJIT_F64, -1), c = graph_input(f, EINJIT_F64, -1);
-    ej_value t = graph_einsum(f, inner, a, n_inner > 1 ? b : -1);
-    graph_output(f, graph_einsum(f, outer, t, n_outer > 1 ? c : -1));
-    graph_optimize(f, "fuse");
-    return graph_count(f, EJ_OP_EINSUM) == 1 ? graph_equation(f, 0) : NULL;
-}
-
-static const struct {
-    const char *inner, *outer, *result;
-} cases[] = {
-    /* names */
-    {"ij,jk->ik", "ik,kl->il", "ij,jk,kl->il"},
-    {"ij,jk->ik", "ij,jk->ik", "ia,aj,jk->ik"}, /* the inner j is another one */
-    {"i->", ",j->j", "i,j->j"},
-    {"ij->ji", "ab->ab", "ba->ab"},
-    {"ii->i", "i,i->", "ii,i->"},
-    /* diagonals */
-    {"ij,jk->ik", "ii->", "ij,ji->"},
-    {"i,j->ij", "ii->i", "i,i->i"},
-    {"ij->ij", "ii->i", "ii->i"},
-    {"ij,j->ij", "ii->i", NULL}, /* the second operand may broadcast the first */
-    {"ij,k->ijk", "iik->k", "ii,k->k"},
-    {"...ij->...ij", "...ii->...", NULL},
-    /* ellipsis kept */
-    {"...ij,...jk->...ik", "...ik,...k->...i", "...ij,...jk,...k->...i"},
-    {"...i->...", "...,...->...", "...i,...->..."},
-    {"i...->...i", "...i->...", "i...->..."},
-    {"...ij->ij...", "ij...->", "...ij->"},
-    /* labels of the outer one for axes of the inner ellipsis */
-    {"...ij,jk->...ik", "bij->b", "bia,aj->b"},
-    {"...ij,...jk->...ik", "bij->b", NULL}, /* which of the two has axis b? */
-    {"...ij,...jk->...ik", "ij->i", "ia,aj->i"},
-    {"...i->...i", "a...bi->a...", "a...bi->a..."},
-    {"...ij->...ij", "...j->...", NULL}, /* the outer ellipsis takes i */
-    {"...ij->...ij", "j->", NULL},       /* fewer axes than there are */
-    /* outer ellipsis for axes that the inner one names */
-    {"ij,jk->ik", "...k->...", "ij,jk->i"},
-    {"ij,jk->ik", "...k,k->...", "ij,jk,k->i"},
-    {"ij,jk->ik", "...k,...k->...", NULL}, /* aligned with axes that are not known */
-    {"ij->ij", "...ij,...j->...i", "ij,...j->...i"},
-    {"ij->ij", "...ij->...i", "ij->i"},
-    {"ij->ij", "...->", "ij->"},
-    /* ellipsis that the inner one sums */
-    {"...i->i", "i,i->", "...i,i->"},
-    {"...i->i", "i,...->i...", NULL},
-    {"...i->i", "i...->i...", "...i->i"},
-    {"i->...i", "...i->...i", "i->i"},
-    /* ranks that do not fit are left to bind */
-    {"ij->ij", "ijk->k", NULL},
-    {"ij->ij", "i->i", NULL},
-};
-
-static const char *canonical(ej_arena *arena, const char *text)
-{
-    ej_equation equation;
-    ej_text printed;
-    assert_int_equal(ej_equation_parse(&equation, arena, text, strlen(text), SIZE_MAX, NULL), EINJIT_OK);
-    equation.integer_labels = true; /* letters by order of appearance */
-    ej_text_init(&printed, arena);
-    ej_equation_print(&printed, &equation);
-    return printed.data;
-}
-
-static void merged_equations_are_right_or_not_made(void **state)
-{
-    (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        graph_fixture f;
-        const char *got = fused(&f, cases[i].inner, cases[i].outer);
-        bool right = !got || !cases[i].result ? got == cases[i].result
-                                              : !strcmp(canonical(&f.arena, got), canonical(&f.arena, cases[i].result));
-        if (!right)
-            fail_msg("%s in %s: %s for %s", cases[i].inner, cases[i].outer, got ? got : "nothing",
-                     cases[i].result ? cases[i].result : "nothing");
-        graph_close(&f);
-    }
-}
 
 /* ---- random trees: the same results, exactly ---- */
 
@@ -307,7 +221,6 @@ static void random_trees_of_all_dtypes_compute_the_same_when_merged(void **state
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(merged_equations_are_right_or_not_made),
         cmocka_unit_test(random_trees_compute_the_same_when_merged),
         cmocka_unit_test(random_trees_of_all_dtypes_compute_the_same_when_merged),
     };

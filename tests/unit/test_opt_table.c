@@ -12,6 +12,7 @@
 
 #include "graph_support.h"
 #include "opt.h"
+#include "pass_support.h"
 
 /* ---- programs ---- */
 
@@ -139,6 +140,18 @@ static void a_second_run_of_a_pass_changes_nothing(void **state)
     for_all_golden_programs(check_pass_twice);
 }
 
+static void lack_of_memory_leaves_a_whole_graph(void **state)
+{
+    (void)state;
+    pass_survives_oom("distribute", "a: f32[i, k], b: f32[i, k], c: f32[k, j], d: f32[k, j], e: f32[:, k]",
+                      "a @ c + 2.0 * (b @ c) + a @ d - b @ d + einsum('ik,kj->ij', e, c) + einsum('ik,kj->ij', a, c)");
+    pass_survives_oom("gather", "x: f32[n, i], w: f32[i, o], s: i64[e], v: f32[e, i]",
+                      "index_add(n, 0, s, einsum('ei,io->eo', x[s], w)), einsum('ei,io->eo', x, w)[s], "
+                      "index_add(n, 0, s, einsum('ei,io,ej,jo->eo', x[s], w, x[s], w)), v[s] @ w, einsum('ei,ei->i', x[s], v)");
+    pass_survives_oom("offer", "a: f32[n, n], b: f32[n, n]",
+                      "p = einsum('ij,jk->ik', a, b); return einsum('ik,kl->il', p, b), p");
+}
+
 /* ---- all of them ---- */
 
 static void check_all_twice(const char *name, const char *text)
@@ -241,11 +254,11 @@ static void rules_that_fire_are_counted(void **state)
 {
     (void)state;
     graph_fixture f;
-    uint32_t hits[EJ_RULE_NAME_COUNT] = {0}, n = 0;
+    uint32_t hits[EJ_RULE_COUNT] = {0}, n = 0;
     open_program(&f, "def f(x):\n    return sin(x) + sin(x) * sin(x)\n");
     f.job.rule_hits = hits;
     graph_optimize(&f, "cse");
-    for (int r = 0; r < EJ_RULE_NAME_COUNT; r++) n += hits[r];
+    for (int r = 0; r < EJ_RULE_COUNT; r++) n += hits[r];
     assert_int_equal(n, 2);
     graph_close(&f);
 }
@@ -314,6 +327,7 @@ int main(void)
         cmocka_unit_test(nothing_is_left_alone),
         cmocka_unit_test(an_input_stays),
         cmocka_unit_test(a_second_run_of_a_pass_changes_nothing),
+        cmocka_unit_test(lack_of_memory_leaves_a_whole_graph),
         cmocka_unit_test(a_second_run_of_all_passes_changes_nothing),
         cmocka_unit_test(inputs_and_results_keep_their_names),
         cmocka_unit_test(a_watch_sees_every_pass_in_order),

@@ -3,6 +3,7 @@
  * A file is text. '#' begins a comment, "## what holds" a heading. Lines that hold for what is below them:
  *     inputs x: f32[3, 3], n: i32[3]       parameters of the programs
  *     on f32[3,3] i32[3]                   tensors for them, as bind_support.h reads them; indices are below 3
+ *     refused f32[3,3] i32[3]              the same, and the program is wrong for them: before the passes as behind them
  *     passes canon,scalar                  what is run; without it the pass that the file is named after
  * A case is a program, and what becomes of it: an expression, or statements with semicolons.
  *     2.0 * x * 3.0
@@ -10,10 +11,9 @@
  *     sqrt(2.0 * x)
  *     => stays
  * What comes out is printed nested: values with one use stand where they are used. It must be the same byte for byte; a
- * second run of the passes must change nothing; and the program has to compute the same before and after, by the oracle
- * and the interpreter. EINJIT_BLESS=1 writes what comes out into the files.
+ * second run of the passes must change nothing, and say so; and the program has to compute the same before and after, by
+ * the oracle and the interpreter. EINJIT_BLESS=1 writes what comes out into the files.
  */
-#include <ctype.h>
 #include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -27,12 +27,13 @@
 
 #include "bind_support.h"
 #include "built_module.h"
+#include "kernel.h"
 #include "conformance.h"
 #include "judge.h"
 #include "opt.h"
 #include "pass_support.h"
 
-enum { LINE = 4000, WHY = 600, INDICES_BELOW = 3, MOST_LINES = 60 };
+enum { LINE = 4000, WHY = 600, INDICES_BELOW = 3 };
 
 typedef struct case_file {
     char path[1100], passes[200], inputs[LINE], on[LINE];
@@ -40,112 +41,51 @@ typedef struct case_file {
     ej_arena arena;   /* of one case */
     ej_text out;      /* the file with what comes out now */
     ej_arena text_arena;
+    bool refused;     /* the tensors are */
     int line, n_cases, n_wrong;
 } case_file;
 
-/* ---- nested text ---- */
-
-static bool is_letter(char c)
-{
-    return isalnum((unsigned char)c) || c == '_';
-}
-
-/* The next place of the word in the text; NULL: none. */
-static char *find_word(char *text, const char *word)
-{
-    size_t n = strlen(word);
-    for (char *at = text; (at = strstr(at, word)); at++)
-        if ((at == text || !is_letter(at[-1])) && !is_letter(at[n])) return at;
-    return NULL;
-}
-
-/* An operator outside of parentheses: "a * b", not "f(a * b)" and not "-a". */
-static bool has_operator(const char *text)
-{
-    int depth = 0;
-    for (const char *at = text; *at; at++) {
-        depth += (*at == '(' || *at == '[') - (*at == ')' || *at == ']');
-        if (*at == ' ' && !depth) return true;
-    }
-    return *text == '-';
-}
-
-static const char *put_in(ej_arena *arena, const char *user, size_t at, size_t n, const char *value)
-{
-    ej_text text;
-    bool alone = strncmp(user, "return ", 7) == 0 && at == 7 && !user[at + n];
-    bool argument = at && (user[at - 1] == '(' || user[at - 1] == '[' || (at > 1 && user[at - 2] == ',')) &&
-                    strchr("),]", user[at + n]) && user[at + n];
-    ej_text_init(&text, arena);
-    ej_print_bytes(&text, user, at);
-    ej_print(&text, has_operator(value) && !alone && !argument ? "(%s)" : "%s", value);
-    ej_print(&text, "%s", user + at + n);
-    assert_false(text.failed);
-    return text.data;
-}
-
-/* The body of the graph's text, values of one use inside of their user; "; " between what is left. */
-static const char *nested(const ej_graph *graph, ej_arena *arena)
-{
-    const char *lines[MOST_LINES];
-    int n = 0;
-    ej_text text, out;
-    ej_text_init(&text, arena);
-    ej_text_init(&out, arena);
-    ej_graph_print(&text, graph);
-    assert_false(text.failed);
-    for (char *line = strchr(text.data, '\n'); line && line[1]; ) {
-        char *end = strchr(line + 1, '\n');
-        assert_true(n < MOST_LINES);
-        if (end) *end = 0;
-        lines[n++] = line + 5;
-        line = end;
-    }
-    for (int i = 0; i < n; i++) {
-        const char *equals = strstr(lines[i], " = ");
-        char name[200];
-        int user = -1, uses = 0;
-        if (!equals || !strncmp(lines[i], "return ", 7)) continue;
-        snprintf(name, sizeof name, "%.*s", (int)(equals - lines[i]), lines[i]);
-        for (int k = i + 1; k < n; k++)
-            for (char *at = (char *)(uintptr_t)lines[k]; (at = find_word(at, name)); at++) uses++, user = k;
-        if (uses != 1) continue;
-        size_t at = (size_t)(find_word((char *)(uintptr_t)lines[user], name) - lines[user]);
-        lines[user] = put_in(arena, lines[user], at, strlen(name), equals + 3);
-        lines[i] = NULL;
-    }
-    for (int i = 0; i < n; i++)
-        if (lines[i]) ej_print(&out, "%s%s", out.length ? "; " : "", lines[i]);
-    assert_false(out.failed);
-    return strncmp(out.data, "return ", 7) ? out.data : out.data + 7;
-}
-
 /* ---- one case ---- */
 
-static void parse(ej_graph *graph, case_file *f, const char *program)
+typedef struct change_count {
+    ej_opt_watch watch;
+    size_t n;
+} change_count;
+
+static int before_pass(ej_opt_watch *watch, const ej_graph *graph, const ej_pass *pass, ej_job *job)
 {
-    ej_text text;
-    einjit_error err;
-    ej_text_init(&text, &f->arena);
-    ej_print(&text, "def f(%s):\n    %s", f->inputs, strstr(program, "return ") ? "" : "return ");
-    for (const char *at = program; *at; at++)
-        if (*at == ';') ej_print(&text, "\n   ");
-        else ej_print(&text, "%c", *at);
-    ej_print(&text, "\n");
-    assert_false(text.failed);
-    if (ej_graph_parse(graph, &ej_malloc_allocator, text.data, text.length, &err))
-        fail_msg("%s:%d: %s: %s", f->path, f->line, program, err.text);
+    (void)watch, (void)graph, (void)pass, (void)job;
+    return EINJIT_OK;
+}
+
+static int after_pass(ej_opt_watch *watch, const ej_graph *graph, const ej_pass *pass, size_t n_changed, ej_job *job)
+{
+    (void)graph, (void)pass, (void)job;
+    ((change_count *)watch)->n += n_changed;
+    return EINJIT_OK;
+}
+
+static ej_job new_job(case_file *f, einjit_error *err)
+{
+    return (ej_job){.arena = &f->arena, .err = err, .allocator = &ej_malloc_allocator, .target = ej_target_host(),
+                    .evaluator = &ej_interpreting_evaluator, .verify = true};
 }
 
 static void run_passes(ej_graph *graph, case_file *f)
 {
     einjit_error err = {0};
-    ej_job job = {.arena = &f->arena, .err = &err, .allocator = &ej_malloc_allocator, .verify = true};
+    change_count changes = {.watch = {before_pass, after_pass}};
+    ej_job job = new_job(f, &err);
+    job.watch = &changes.watch;
     for (int i = 0; i < 2; i++) {
         const char *before = pass_printed(graph, &f->arena);
+        changes.n = 0;
         if (ej_opt_run(graph, f->passes, &job)) fail_msg("%s:%d: %s", f->path, f->line, err.text);
-        if (i && strcmp(before, pass_printed(graph, &f->arena)))
-            fail_msg("%s:%d: a second run makes\n%sof\n%s", f->path, f->line, pass_printed(graph, &f->arena), before);
+        bool same = !strcmp(before, pass_printed(graph, &f->arena));
+        if (i && (!same || changes.n))
+            fail_msg("%s:%d: a second run makes with %zu changes\n%sof\n%s", f->path, f->line, changes.n,
+                     pass_printed(graph, &f->arena), before);
+        if (!same && !changes.n) fail_msg("%s:%d: changes that nobody counts", f->path, f->line);
     }
 }
 
@@ -161,40 +101,75 @@ static void make_inputs(gen_program *p, case_file *f, const ej_graph *graph)
     }
 }
 
+static void is_right(case_file *f, gen_program *p, const einjit_tensor *views, const ej_graph *const *graphs)
+{
+    char why[WHY];
+    judge_way way = {.name = "", .context = f->context, .passes = ""};
+    if (!oracle_run(&p->oracle, graphs[0], views, 1e6)) fail_msg("%s:%d: %s", f->path, f->line, p->oracle.reason);
+    for (int i = 0; i < 2; i++)
+        if (!judge_graph(p, graphs[i], p->oracle.values, &way, (uint64_t)f->line, NULL, why, sizeof why))
+            fail_msg("%s:%d: %s the passes: %s", f->path, f->line, i ? "after" : "before", why);
+    oracle_free(&p->oracle);
+}
+
 static void computes_the_same(case_file *f, const ej_graph *before, const ej_graph *after)
 {
     static gen_program p;
     einjit_tensor views[GEN_MAX_INPUTS];
     const ej_graph *const graphs[] = {before, after};
-    char why[WHY];
     memset(&p, 0, sizeof p);
     p.graph = *before;
     make_inputs(&p, f, before);
     gen_program_views(&p, views);
-    if (!oracle_run(&p.oracle, before, views, 1e6)) fail_msg("%s:%d: %s", f->path, f->line, p.oracle.reason);
-    judge_way way = {.name = "", .context = f->context, .passes = ""};
-    for (int i = 0; i < 2; i++)
-        if (!judge_graph(&p, graphs[i], p.oracle.values, &way, (uint64_t)f->line, NULL, why, sizeof why))
-            fail_msg("%s:%d: %s the passes: %s", f->path, f->line, i ? "after" : "before", why);
-    oracle_free(&p.oracle);
+    for (int i = 0; i < 2 && f->refused; i++)
+        if (oracle_run(&p.oracle, graphs[i], views, 1e6))
+            fail_msg("%s:%d: %s the passes nothing is wrong", f->path, f->line, i ? "after" : "before");
+        else oracle_free(&p.oracle);
+    if (!f->refused) is_right(f, &p, views, graphs);
     for (size_t i = 0; i < p.n_in; i++) gen_tensor_free(&p.in[i]);
+}
+
+static void tell_nobody(ej_rule_limit *limit, const char *rule, const char *pass, const char *value)
+{
+    (void)limit, (void)rule, (void)pass, (void)value;
+}
+
+/* EINJIT_RULE_LIMIT: whatever the passes have done by then, the program computes the same. */
+static void stops_anywhere(case_file *f, const char *program, const ej_graph *before)
+{
+    for (int64_t most = 0, done = most; done >= most; most++) {
+        einjit_error err = {0};
+        ej_graph part;
+        ej_rule_limit limit = {.most = most, .tell = tell_nobody};
+        ej_job job = new_job(f, &err);
+        job.rule_limit = &limit;
+        pass_parse(&part, &ej_malloc_allocator, f->inputs, program);
+        if (ej_opt_run(&part, f->passes, &job)) fail_msg("%s:%d: %s", f->path, f->line, err.text);
+        bool same = !strcmp(pass_printed(before, &f->arena), pass_printed(&part, &f->arena));
+        if (!most && !same && !strstr(f->passes, "dce")) fail_msg("%s:%d: a change by no rule", f->path, f->line);
+        computes_the_same(f, before, &part);
+        ej_graph_free(&part);
+        done = atomic_load(&limit.done);
+        if (done == most) break;
+    }
 }
 
 static void check_case(case_file *f, const char *program, const char *want)
 {
     ej_graph before, after;
     ej_arena_init(&f->arena, &ej_malloc_allocator);
-    parse(&before, f, program);
-    parse(&after, f, program);
+    pass_parse(&before, &ej_malloc_allocator, f->inputs, program);
+    pass_parse(&after, &ej_malloc_allocator, f->inputs, program);
     run_passes(&after, f);
     bool stays = !strcmp(pass_printed(&before, &f->arena), pass_printed(&after, &f->arena));
-    const char *got = stays ? "stays" : nested(&after, &f->arena);
+    const char *got = stays ? "stays" : pass_nested(&after, &f->arena);
     if (strcmp(got, want)) {
         f->n_wrong++;
         if (!getenv("EINJIT_BLESS"))
             print_error("%s:%d: %s\n  gives  %s\n  not    %s\n", f->path, f->line, program, got, want);
     }
     computes_the_same(f, &before, &after);
+    stops_anywhere(f, program, &before);
     ej_print(&f->out, "=> %s\n", got);
     f->n_cases++;
     ej_graph_free(&before);
@@ -222,6 +197,11 @@ static void read_line(case_file *f, const char *line, char *program)
         return;
     }
     ej_print(&f->out, "%s\n", line);
+    if (!strncmp(line, "on ", 3)) f->refused = false;
+    if (takes(line, "refused", f->on, sizeof f->on)) {
+        f->refused = true;
+        return;
+    }
     if (*program) fail_msg("%s:%d: no => behind the program", f->path, f->line);
     if (!*line || *line == '#' || takes(line, "inputs", f->inputs, sizeof f->inputs) ||
         takes(line, "on", f->on, sizeof f->on) || takes(line, "passes", f->passes, sizeof f->passes))

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "plan_support.h"
+#include "scarce_memory.h"
 
 #define CHAIN \
     "def f(a: f64[z, 8], b: f64[8, 8]):\n" \
@@ -125,26 +126,6 @@ static void long_names_stay_different(void **state)
     }
 }
 
-/* An allocator that refuses call number `left`. */
-typedef struct scarce {
-    long left;
-    size_t live;
-} scarce;
-
-static void *scarce_alloc(void *user, size_t bytes)
-{
-    scarce *memory = user;
-    if (memory->left-- == 0) return NULL;
-    memory->live += bytes;
-    return malloc(bytes);
-}
-
-static void scarce_release(void *user, void *block, size_t bytes)
-{
-    ((scarce *)user)->live -= bytes;
-    free(block);
-}
-
 static void failing_allocations_are_reported(void **state)
 {
     plan_case c;
@@ -157,12 +138,12 @@ static void failing_allocations_are_reported(void **state)
     assert_int_equal(c.status, EINJIT_OK);
     int status = EINJIT_E_NOMEM;
     for (long n = 0; status != EINJIT_OK; n++) {
-        scarce memory = {n, 0};
-        const einjit_allocator hooks = {scarce_alloc, scarce_release, &memory};
+        scarce_memory memory;
         ej_arena arena;
         ej_plan plan;
         ej_bound chosen;
-        ej_arena_init(&arena, &hooks);
+        scarce_memory_init(&memory, n);
+        ej_arena_init(&arena, &memory.hooks);
         ej_job job = c.bind.job;
         job.arena = &arena;
         status = ej_choose(&chosen, &c.bind.bound, false, &job);
