@@ -150,14 +150,12 @@ static void align_loop(ej_lower *w, LLVMValueRef branch)
 
 /* ---- counted loops over full chunks ---- */
 
-enum { OVERLAPS = -1 };
-
 /* do { chunk at d } while ((d += step) <= last): the builder comes from `before` and leaves at the end of the loop's
  * last block, before its branch to *body or onwards. Gives the next d and whether to go round again. `total` (NULL: all
- * chunks are full): the last chunk ends there; `number` > 0: it is this number; OVERLAPS: that chunk is full, too, and begins
- * inside the one before. */
+ * chunks are full): the last chunk ends there; `number` > 0: it is this number; `latest` > 0: that chunk has so many values, and may
+ * begin inside the one before. */
 static LLVMValueRef emit_round(ej_lower *w, int32_t id, LLVMBasicBlockRef before, LLVMBasicBlockRef body,
-                               LLVMValueRef last, LLVMValueRef total, int64_t number, LLVMValueRef *again)
+                               LLVMValueRef last, LLVMValueRef total, int64_t number, int64_t latest, LLVMValueRef *again)
 {
     const ej_nest_node *node = &w->nest->nodes[id];
     LLVMBuilderRef b = w->e->builder;
@@ -169,16 +167,17 @@ static LLVMValueRef emit_round(ej_lower *w, int32_t id, LLVMBasicBlockRef before
     ej_regs_loop_begin(w, &regs, before);
     ej_running running = {.variable = d, .step = node->step, .before = before, .body = body};
     w->running = ej_has_loops(w, node->child) ? NULL : &running;
-    if (total && number == OVERLAPS) {
-        LLVMValueRef latest = LLVMBuildSub(b, total, ej_lower_i64(w, node->step), "");
-        LLVMValueRef by = LLVMBuildSelect(b, LLVMBuildICmp(b, LLVMIntSLT, d, latest, ""), d, latest, "");
-        emit_chunk(w, id, by, node->step, node->step, NULL, 0);
-    } else if (total) {
-        LLVMValueRef step = ej_lower_i64(w, node->step), left = LLVMBuildSub(b, total, d, "");
+    LLVMValueRef by = d;
+    if (latest) {
+        LLVMValueRef most = LLVMBuildSub(b, total, ej_lower_i64(w, latest), "");
+        by = LLVMBuildSelect(b, LLVMBuildICmp(b, LLVMIntSLT, d, most, ""), d, most, "");
+    }
+    if (total && latest != node->step) {
+        LLVMValueRef step = ej_lower_i64(w, node->step), left = LLVMBuildSub(b, total, by, "");
         LLVMValueRef n = LLVMBuildSelect(b, LLVMBuildICmp(b, LLVMIntSLT, left, step, ""), left, step, "");
-        emit_chunk(w, id, d, -1, node->step, n, number);
+        emit_chunk(w, id, by, -1, node->step, n, latest ? latest : number);
     } else {
-        emit_chunk(w, id, d, node->step, node->step, NULL, 0);
+        emit_chunk(w, id, by, node->step, node->step, NULL, 0);
     }
     w->running = NULL;
     ej_regs_loop_end(w, &regs);
@@ -190,8 +189,8 @@ static LLVMValueRef emit_round(ej_lower *w, int32_t id, LLVMBasicBlockRef before
     return next;
 }
 
-/* So many chunks; total > 0: the last one ends there, and may overlap the one before. */
-static void emit_counted(ej_lower *w, int32_t id, int64_t chunks, int64_t total, bool overlaps)
+/* So many chunks; total, latest: as in emit_round. */
+static void emit_counted(ej_lower *w, int32_t id, int64_t chunks, int64_t total, int64_t latest)
 {
     const ej_nest_node *node = &w->nest->nodes[id];
     LLVMBuilderRef b = w->e->builder;
@@ -199,7 +198,7 @@ static void emit_counted(ej_lower *w, int32_t id, int64_t chunks, int64_t total,
     LLVMBasicBlockRef before = LLVMGetInsertBlock(b), body = loop_block(w, node->axis);
     LLVMBuildBr(b, body);
     emit_round(w, id, before, body, ej_lower_i64(w, (chunks - 1) * node->step), total > 0 ? ej_lower_i64(w, total) : NULL,
-               overlaps ? OVERLAPS : total, &again);
+               total, latest, &again);
     LLVMBasicBlockRef after = ej_lower_block(w, "");
     LLVMValueRef branch = LLVMBuildCondBr(b, again, body, after);
     if (chunks >= EJ_LOOP_ROUNDS && !ej_has_loops(w, node->child)) align_loop(w, branch);
@@ -235,15 +234,38 @@ static bool is_too_short(const ej_lower *w, int32_t id, int32_t axis, int64_t re
     return false;
 }
 
+/* The longest step along the axis of the loops below. */
+static int64_t step_below(const ej_lower *w, int32_t id, int32_t axis)
+{
+    int64_t step = 1;
+    for (; id >= 0; id = w->nest->nodes[id].next) {
+        const ej_nest_node *node = &w->nest->nodes[id];
+        if (node->kind != EJ_NEST_LOOP) continue;
+        int64_t below = node->axis == axis ? node->step : step_below(w, node->child, axis);
+        step = below > step ? below : step;
+    }
+    return step;
+}
+
+/* How many values the last chunk takes so that no body is copied for it: it begins earlier, and is full, or has full chunks in
+ * it; 0: it does not. */
+static int64_t last_chunk(ej_lower *w, int32_t id, int64_t rest, bool divided)
+{
+    const ej_nest_node *node = &w->nest->nodes[id];
+    int64_t unit = divided ? step_below(w, node->child, node->axis) : node->step;
+    int64_t latest = (rest + unit - 1) / unit * unit;
+    return ej_loop_overlaps(w, id, rest, latest) ? latest : 0;
+}
+
 static void emit_static(ej_lower *w, int32_t id, int64_t count)
 {
     const ej_nest_node *node = &w->nest->nodes[id];
     int64_t full = count / node->step, rest = count % node->step;
     bool divided = full && rest && divides_again(w, node->child, node->axis, node->step);
     bool copied = full && rest && (!divided || is_too_short(w, node->child, node->axis, rest));
-    bool overlaps = copied && ej_loop_overlaps(w, id, rest);
-    if (divided || overlaps) {
-        emit_counted(w, id, full + 1, count, overlaps);
+    int64_t latest = copied ? last_chunk(w, id, rest, divided) : 0;
+    if (divided || latest) {
+        emit_counted(w, id, full + 1, count, latest);
         return;
     }
     ej_range *range = &w->ranges[node->axis], outer = *range;
@@ -251,7 +273,7 @@ static void emit_static(ej_lower *w, int32_t id, int64_t count)
     if (full == 1)
         emit_chunk(w, id, ej_lower_i64(w, 0), node->step, node->step, NULL, 0);
     else if (full > 1)
-        emit_counted(w, id, full, 0, false);
+        emit_counted(w, id, full, 0, 0);
     *range = outer;
     if (rest) emit_chunk(w, id, ej_lower_i64(w, full * node->step), rest, rest, NULL, 0);
 }
@@ -283,7 +305,7 @@ static LLVMValueRef emit_chunks(ej_lower *w, int32_t id, LLVMValueRef n, bool ce
         LLVMBuildBr(b, body);
     else
         LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntSGE, n, least, ""), body, after);
-    LLVMValueRef next = emit_round(w, id, before, body, last, all ? n : NULL, overlaps ? OVERLAPS : 0, &again);
+    LLVMValueRef next = emit_round(w, id, before, body, last, all ? n : NULL, 0, overlaps ? node->step : 0, &again);
     LLVMBasicBlockRef latch = LLVMGetInsertBlock(b);
     LLVMValueRef branch = LLVMBuildCondBr(b, again, body, after);
     if (!ej_has_loops(w, node->child)) align_loop(w, branch);
@@ -316,7 +338,7 @@ static void emit_open(ej_lower *w, int32_t id, ej_range range)
     }
     bool certain = known ? range.residue % range.modulo >= node->step : node->step == 1 && !range.maybe_empty;
     int64_t number = known ? range.residue % node->step : -1;
-    if (certain && number > 0 && ej_loop_overlaps(w, id, number)) {
+    if (certain && number > 0 && ej_loop_overlaps(w, id, number, node->step)) {
         emit_chunks(w, id, range.n, true, true, true);
         return;
     }

@@ -114,6 +114,7 @@ typedef struct ej_lower {
     ej_running *running;          /* of the loop whose body is emitted; NULL: it has none */
     ej_direct *direct;            /* per buffer */
     bool streamed;                /* some store goes past the caches */
+    double twice;                 /* work that is done twice: lower_overlap.c */
     int status;
 } ej_lower;
 
@@ -143,9 +144,9 @@ LLVMValueRef ej_lower_offset(ej_lower *w, LLVMValueRef pointer, LLVMValueRef ele
 LLVMValueRef ej_loop_pointer(ej_lower *w, LLVMValueRef pointer, LLVMValueRef by, int64_t block, ej_size stride, int64_t bytes);
 
 bool ej_has_loops(const ej_lower *w, int32_t id); /* among a node and those behind it */
-/* lower_overlap.c: the last chunk of a loop, of `rest` values, may as well be a full one that ends where it does: what is computed
- * twice comes out the same, and is little. Then no copy of the body is needed. */
-bool ej_loop_overlaps(ej_lower *w, int32_t loop, int64_t rest);
+/* lower_overlap.c: the last chunk of a loop, of `rest` values, may as well be one of `latest` that ends where it does: what is
+ * computed twice comes out the same, and is little. Then no copy of the body is needed. */
+bool ej_loop_overlaps(ej_lower *w, int32_t loop, int64_t rest, int64_t latest);
 
 /* ---- lower_steps.c: the entry of several nests ---- */
 /* Fills the entry block and "start" of the entry function, whose state is w: calls of `leaves` (functions, one a leaf). */

@@ -8,8 +8,8 @@
  */
 #include "lower_nest.h"
 
-/* So much of the axis may be done twice: short chunks take longer for each value than full ones, which makes up for it. */
-enum { EJ_TWICE = 30 };
+/* The work that is done twice is at most this part of the nest's. */
+enum { EJ_TWICE = 25 };
 
 typedef struct overlap {
     const ej_lower *w;
@@ -77,16 +77,71 @@ static bool nodes_overlap(const overlap *o, int32_t id)
     return true;
 }
 
-bool ej_loop_overlaps(ej_lower *w, int32_t loop, int64_t rest)
+/* ---- what it costs ---- */
+
+/* In units of a multiply-add: elements that are moved change their lanes, most of the time; code that is called. */
+enum { WORK_MOVE = 6, WORK_CALL = 30 };
+
+/* The work of a leaf for all values of the nest. */
+static double leaf_work(const ej_lower *w, const ej_nest_node *leaf)
+{
+    double work = leaf->reduce != EJ_REDUCE_NONE ? 1 : WORK_MOVE;
+    for (int32_t i = 0; i < leaf->expr.n; i++)
+        if (leaf->expr.ops[i].kind == EJ_EXPR_FN && ej_fn_is_called(leaf->expr.ops[i].fn)) work += WORK_CALL;
+    for (int32_t a = 0; a < w->nest->n_axes; a++) {
+        bool named = ej_names_axis(&leaf->dst, a);
+        for (int32_t s = 0; s < leaf->n_src && !named; s++) named = ej_names_axis(&leaf->src[s], a);
+        ej_size extent = w->nest->axes[a].extent;
+        if (named && !extent.e) work *= (double)extent.n;
+    }
+    return work;
+}
+
+/* n values of an axis rounded up to whole vectors of the leaf: a vector takes as long with fewer. */
+static int64_t whole_vectors(const ej_nest_node *leaf, int32_t axis, int64_t n)
+{
+    int64_t lanes = 1;
+    for (int32_t d = 0; d < leaf->tile.n; d++)
+        if (leaf->tile.digits[d].axis == axis && leaf->tile.digits[d].place == EJ_LANE) lanes *= leaf->tile.digits[d].count;
+    return (n + lanes - 1) / lanes * lanes;
+}
+
+/* The work of the nodes from id on, and what is more of it when a chunk of `rest` values of the axis is one of `latest`. */
+static void add_work(const ej_lower *w, int32_t id, int32_t axis, int64_t rest, int64_t latest, double *work, double *more)
+{
+    for (; id >= 0; id = w->nest->nodes[id].next) {
+        const ej_nest_node *node = &w->nest->nodes[id];
+        if (node->kind == EJ_NEST_LOOP) {
+            add_work(w, node->child, axis, rest, latest, work, more);
+            continue;
+        }
+        double values = (double)(whole_vectors(node, axis, latest) - whole_vectors(node, axis, rest));
+        *work += leaf_work(w, node);
+        *more += leaf_work(w, node) * values / (double)w->nest->axes[axis].extent.n;
+    }
+}
+
+static bool is_little(ej_lower *w, const ej_nest_node *loop, int64_t rest, int64_t latest)
+{
+    double work = 0, more = 0, ignored = 0;
+    add_work(w, w->nest->root, loop->axis, rest, latest, &work, &ignored);
+    ignored = 0;
+    add_work(w, loop->child, loop->axis, rest, latest, &ignored, &more);
+    if (w->twice + more > work / EJ_TWICE) return false;
+    w->twice += more;
+    return true;
+}
+
+bool ej_loop_overlaps(ej_lower *w, int32_t loop, int64_t rest, int64_t latest)
 {
     const ej_nest_node *node = &w->nest->nodes[loop];
     int32_t n = w->nest->n_buffers;
     ej_size extent = w->nest->axes[node->axis].extent;
     bool one_leaf = !ej_has_loops(w, node->child) && w->nest->nodes[node->child].next < 0; /* pointers that run are worth more */
     if (extent.e || one_leaf) return false;
-    overlap o = {w, node->axis, node->step - rest, EJ_LOWER_NEW(w, bool, n), EJ_LOWER_NEW(w, bool, n)};
+    overlap o = {w, node->axis, latest - rest, EJ_LOWER_NEW(w, bool, n), EJ_LOWER_NEW(w, bool, n)};
     if (!o.written || !o.read || !nodes_overlap(&o, node->child)) return false;
     for (int32_t i = 0; i < n; i++)
         if (o.read[i] && (o.written[i] || w->nest->buffers[i].in_place)) return false;
-    return o.twice <= extent.n / EJ_TWICE;
+    return is_little(w, node, rest, latest);
 }

@@ -143,6 +143,7 @@ typedef struct ej_fn_info {
 } ej_fn_info;
 extern const ej_fn_info ej_fns[EJ_FN_COUNT];
 int ej_fn_by_name(const char *name, size_t length); /* -1 = none */
+bool ej_fn_is_called(int fn); /* in kernels it is code of its own, which is called for each vector */
 
 /* An extent as the program says it: a number, a symbol of the graph, or open to be found (-1 in reshape, expand;
  * unknown in inputs). A program extent may also be a product, as `z*4`: coefficient * all symbols. An unknown extent of an

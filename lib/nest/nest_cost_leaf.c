@@ -107,15 +107,8 @@ static void add_registers(ej_leaf_cost *out, const leaf_walk *w, const ej_access
 
 bool ej_nest_calls(const ej_expr *expr)
 {
-    for (int32_t i = 0; i < expr->n; i++) {
-        if (expr->ops[i].kind != EJ_EXPR_FN) continue;
-        switch (expr->ops[i].fn) {
-        case EJ_FN_EXP: case EJ_FN_LOG: case EJ_FN_LOG1P: case EJ_FN_EXPM1: case EJ_FN_SIN: case EJ_FN_COS: case EJ_FN_TAN:
-        case EJ_FN_TANH: case EJ_FN_SIGMOID: case EJ_FN_GELU: case EJ_FN_SILU: case EJ_FN_SOFTPLUS: case EJ_FN_ERF:
-        case EJ_FN_POW: return true;
-        default: break;
-        }
-    }
+    for (int32_t i = 0; i < expr->n; i++)
+        if (expr->ops[i].kind == EJ_EXPR_FN && ej_fn_is_called(expr->ops[i].fn)) return true;
     return false;
 }
 

@@ -63,6 +63,20 @@ static int copy_step(ej_statement *out, const ej_step *step, ej_arena *arena)
     return EINJIT_OK;
 }
 
+/* What is only moved has no parts: a c64 goes as an f64, one lane wide, for which there are permutes and half the shuffles. */
+static int move_whole(ej_schedule *s, ej_statement *st)
+{
+    if (st->reduce != EJ_REDUCE_NONE || st->accumulate || st->n_src != 1 || st->n_tail || st->expr.n != 1) return EINJIT_OK;
+    ej_buffer *to = &s->buffers[st->out.buffer].plan, *from = &s->buffers[st->src[0].buffer].plan;
+    if (st->expr.ops[0].kind != EJ_EXPR_SOURCE || to->dtype != EINJIT_C64 || from->dtype != EINJIT_C64) return EINJIT_OK;
+    ej_expr_op *op = EJ_NEW(s->job->arena, ej_expr_op);
+    if (!op) return EINJIT_E_NOMEM;
+    *op = st->expr.ops[0];
+    op->dtype = to->dtype = from->dtype = EINJIT_F64;
+    st->expr.ops = op;
+    return EINJIT_OK;
+}
+
 int ej_schedule_begin(ej_schedule *out, const ej_step *step, const ej_plan *plan, ej_sizes *sizes, ej_job *job)
 {
     ej_arena *arena = job->arena;
@@ -81,7 +95,8 @@ int ej_schedule_begin(ej_schedule *out, const ej_step *step, const ej_plan *plan
     EJ_TRY(ej_schedule_normalize(out));
     buffer_map map = {.s = out, .plan = plan};
     for (int32_t i = 0; i < st->n_src + st->n_tail; i++) EJ_TRY(map_access(&map, &st->src[i]));
-    return map_access(&map, &st->out);
+    EJ_TRY(map_access(&map, &st->out));
+    return move_whole(out, st);
 }
 
 int ej_schedule_again(ej_schedule *out, const ej_schedule *begun)

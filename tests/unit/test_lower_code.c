@@ -221,6 +221,34 @@ static void last_chunks_overlap_where_that_is_little(void **state)
     bodies_are(46, "move", 24 + 20);
 }
 
+/* n x n transposed in tiles of 8 x 8, four of them in a row in blocks. */
+static void tiles_are(int n, int bodies)
+{
+    char nest[1024];
+    nest_case c;
+    snprintf(nest, sizeof nest, "nest turn\naxis i %d\naxis j %d\nbuffer A f32 arg 0\nbuffer C f32 arg 1\n"
+             "buffer tile f32 reg elems 64\n"
+             "loop i step 32\n    loop j step 8\n        loop i step 8\n            place tile\n"
+             "            move tile[i: 1, j: 8]\n                src A[i: 1, j: %d]\n                expr $0 = f32 src 0\n"
+             "                tile j unroll 8, i lane 8\n"
+             "            move C[i: %d, j: 1]\n                src tile[i: 1, j: 8]\n                expr $0 = f32 src 0\n"
+             "                tile i unroll 8, j lane 8\n", n, n, n, n);
+    const char *text = dump_of(&c, nest, "avx512", 1u << EJ_STAGE_IR);
+    if (text && bodies) assert_int_equal(count(text, "store <8 x float>"), bodies * 8);
+    nest_close(&c);
+    lower_agree(nest, 0, NULL, 0);
+}
+
+/* Where a chunk is divided again, the last one begins earlier by what the loop inside needs, not by all that it is short of: the
+ * last block of 100 values has 8, of which 4 were done before; that of 120 has 24. */
+static void last_chunks_begin_as_early_as_loops_inside_need(void **state)
+{
+    (void)state;
+    tiles_are(100, 1);
+    tiles_are(120, 1);
+    for (int n = 33; n <= 47; n++) tiles_are(n, 0); /* 0: however many, the results count */
+}
+
 /* What is added to C must not be added twice. */
 static void chunks_that_add_to_what_is_there_do_not_overlap(void **state)
 {
@@ -380,6 +408,7 @@ int main(void)
         cmocka_unit_test(values_that_a_loop_does_not_change_have_no_phi),
         cmocka_unit_test(innermost_loops_begin_on_lines),
         cmocka_unit_test(last_chunks_overlap_where_that_is_little),
+        cmocka_unit_test(last_chunks_begin_as_early_as_loops_inside_need),
         cmocka_unit_test(chunks_that_add_to_what_is_there_do_not_overlap),
         cmocka_unit_test(chunks_of_complex_scratch_do_not_overlap),
         cmocka_unit_test(chunks_with_one_value_for_all_do_not_overlap),

@@ -217,6 +217,7 @@ static void permutations_turn_register_tiles(void **state)
     agrees(&ej_script_permute, "def f(a):\n    return -permute(a, (1, 0))\n", "f64[16,24]", NULL);
     agrees(&ej_script_permute, "def f(a):\n    return permute(a, (4, 3, 2, 1, 0)) * 2\n", "f32[9,5,6,7,18]", NULL);
     agrees(&ej_script_permute, "def f(a):\n    return permute(a, (2, 0, 1))\n", "i32[5,19,23]", NULL);
+    agrees(&ej_script_permute, "def f(a):\n    return permute(a, (1, 0))\n", "c64[37,19]", NULL); /* goes as f64 */
 }
 
 static void permutations_wait_in_blocks(void **state)
