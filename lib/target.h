@@ -6,8 +6,9 @@
 #include <stdint.h>
 
 typedef struct ej_target {
-    const char *name;         /* of the row: "avx512", "avx2", "sse2"; EINJIT_TARGET names one */
+    const char *name;         /* of the row: "avx512_2m", "avx512", "avx2", "sse2"; EINJIT_TARGET names one */
     bool (*runs_here)(void);  /* this CPU has every feature of the row */
+    bool (*suits_here)(void); /* and is as the row's numbers say; else a later row is better */
     const char *cpu;          /* LLVM's -mcpu, for scheduling only */
     const char *features;     /* LLVM's feature string: only names every supported LLVM knows */
     int vector_bytes;         /* of one register */
@@ -17,6 +18,8 @@ typedef struct ej_target {
     bool stream_fence;        /* stores past the caches reach other cores in order only behind a fence */
     /* register tile of a contraction: vectors along the lane axis, rows along the other one */
     int tile_vectors, tile_rows;
+    int panel_part;           /* 1/panel_part of the L2: the panel of a product that tile after tile reads again */
+    int far_part;             /* 1/far_part of the L2: what is larger, and read with far strides, is packed */
     int64_t l1_bytes, l2_bytes, l3_bytes; /* defaults, where the host does not say */
     /* cycles to bring a line of 64 bytes into the L1 from the L2, into the L2 from the L3, and from memory */
     double line_cycles[3];
@@ -26,7 +29,7 @@ typedef struct ej_target {
 
 extern const ej_target ej_targets[];
 extern const int ej_n_targets;
-/* The first (best) row this CPU can run; the last row runs everywhere. */
+/* The first (best) row that runs here and suits; the last row does everywhere. */
 const ej_target *ej_target_host(void);
 /* A row by name; NULL when there is none. */
 const ej_target *ej_target_by_name(const char *name);

@@ -129,6 +129,18 @@ static bool takes_fewest(const ej_schedule *s, double count)
     return count < ej_tiling_choose(s, &s->statements[0]).cost && (sweep < 0 || count <= sweep);
 }
 
+/* The left operand is read where it is summed, with far strides, so often that it is worth a copy. */
+static bool packs_left(const ej_schedule *s, const ej_product *g)
+{
+    const ej_target *t = s->job->target;
+    const ej_statement *st = &s->statements[0];
+    double bytes = ej_dtypes[ej_statement_dtype(st)].bytes;
+    int32_t unit = ej_access_unit_axis(&st->src[g->left]);
+    if (!g->plain || (unit >= 0 && !ej_access_find(&st->out, unit))) return false; /* it lies along K */
+    return (double)ej_product_stride(&st->src[g->left], g->k[g->n_k - 1]) * bytes >= GEMM_FAR &&
+           g->size_m * g->size_k * bytes > (double)t->l2_bytes / t->far_part;
+}
+
 /* Lanes along the result's unit axis where the product is large and goes in blocks; else along the axis that takes the fewest
  * instructions, if these are fewer than other scripts take. Gives EJ_PAYS_*; g->n_k 0: the statement is no product. */
 static int find(const ej_schedule *s, ej_product *g)
@@ -136,7 +148,7 @@ static int find(const ej_schedule *s, ej_product *g)
     ej_product other = {0};
     bool found = ej_product_find(s, ej_access_unit_axis(&s->statements[0].out), g), blocks = found && goes_in_blocks(s, g);
     if (!found) *g = other;
-    if (ej_job_random(s->job) || (blocks && ej_product_is_large(s, g))) return EJ_PAYS_SURELY;
+    if (ej_job_random(s->job) || (blocks && (ej_product_is_large(s, g) || packs_left(s, g)))) return EJ_PAYS_SURELY;
     double count = best_lanes(s, &other);
     if (count < 0 || !takes_fewest(s, count)) {
         if (!blocks) *g = other;
@@ -171,12 +183,8 @@ static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_REC
     int32_t lanes = ej_rule_lanes(s, st, ej_nominal_extent(s, g.lane));
     double m = g.size_m, n = g.size_n, k = g.size_k;
     bool small = (m * k + k * n) * bytes <= (double)t->l2_bytes / 6;
-    int32_t left_unit = ej_access_unit_axis(&st->src[g.left]), right_unit = ej_access_unit_axis(&st->src[g.right]);
-    bool deep_left = left_unit >= 0 && !ej_access_find(&st->out, left_unit); /* read along K, where it is summed */
-    bool far_left = (double)ej_product_stride(&st->src[g.left], g.k[g.n_k - 1]) * bytes >= GEMM_FAR &&
-                    m * k * bytes > (double)t->l2_bytes; /* a loss where the L2 holds it */
-    p[GEMM_PACK_RIGHT] = right_unit != g.lane || (!small && !passes_by(s, &g));
-    p[GEMM_PACK_LEFT] = g.plain && !deep_left && far_left; /* 1.3 times as fast at 1024^3 f32, 1.1 times at 512^3 on AVX2 */
+    p[GEMM_PACK_RIGHT] = ej_access_unit_axis(&st->src[g.right]) != g.lane || (!small && !passes_by(s, &g));
+    p[GEMM_PACK_LEFT] = packs_left(s, &g); /* 1.3 times as fast at 1024^3 f32, 1.1 times at 512^3 on AVX2 */
     ej_product_choose_tile(s, &g, lanes, p[GEMM_PACK_LEFT], &p[GEMM_ROWS], &p[GEMM_VECTORS]);
     if (ej_access_unit_axis(&st->out) != g.lane) { /* stored lane by lane: long code, which pays for long sums at most */
         if (p[GEMM_VECTORS] > 3) p[GEMM_VECTORS] = 3;
@@ -184,7 +192,7 @@ static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_REC
         if (p[GEMM_ROWS] > most) p[GEMM_ROWS] = most;
     }
     double width = (double)lanes * (double)p[GEMM_VECTORS];
-    double kc = (double)t->l2_bytes / 6 / (width * bytes); /* 1/4: 252, 1/10: 229, 1/32: 172 GFLOP/s at 2048^3 f32 on Zen 5 */
+    double kc = (double)t->l2_bytes / t->panel_part / (width * bytes);
     if (kc < 128) kc = 128;
     bool waits = s->buffers[st->out.buffer].plan.dtype == ej_statement_dtype(st);
     if (!g.plain || !waits) kc = g.size_k; /* parts of the terms have nowhere to wait */

@@ -330,7 +330,10 @@ static int64_t part_ahead(const ej_schedule *s, const ej_product *p, int32_t sou
     }
     if (stride) count = 1;
     else stride = ej_product_stride(access, axis);
-    return ej_mul_size(stride, bytes * count, &ahead) && ahead <= EJ_HINT_AHEAD ? ahead : 0;
+    if (!ej_mul_size(stride, bytes * count, &ahead) || ahead > EJ_HINT_AHEAD) return 0;
+    /* Rows whole pages apart, and those that are asked for, are all in one set of the L1: 2048^3 f64 on Sapphire Rapids
+     * takes 325 ms with the prefetches and 256 without. */
+    return count > 1 && axis == p->row && stride * bytes % PRODUCT_PAGE == 0 ? 0 : ahead;
 }
 
 void ej_do_product_hints(ej_schedule *s, const ej_product *p, int64_t rows, int64_t width, bool at_once)
