@@ -77,7 +77,7 @@ static void no_temporary_is_made(void **state)
     CONTEXT_OR_SKIP(context);
     einjit_graph *graph = api_graph(context, "def f(a, b):\n    return a @ b\n");
     einjit_tensor in[] = {F32(NULL, 64, 128), F32(NULL, 128, 64)};
-    einjit_cost alone, added;
+    einjit_cost alone = {.struct_bytes = sizeof alone}, added = {.struct_bytes = sizeof added};
     einjit_compile_options options = {.struct_bytes = sizeof options};
     assert_int_equal(einjit_plan_cost(&alone, context, graph, 2, in, &options, &err), EINJIT_OK);
     options.beta = 1;
