@@ -24,6 +24,7 @@ typedef struct ej_compile_llvm {
     LLVMTargetMachineRef machine;
     LLVMMemoryBufferRef *objects; /* of the modules before it, in the job's arena */
     size_t n_objects, cap_objects;
+    double done;                  /* what part of all leaves they have */
     ej_llvm_errors errors;
     ej_job *job;
 } ej_compile_llvm;
@@ -63,10 +64,11 @@ static int close_module(ej_compile_llvm *c, double done)
 {
     EJ_TRY(verify(c));
     EJ_TRY(list(c));
-    EJ_TRY(ej_job_poll(c->job, EJ_STAGE_ASM, done));
+    EJ_TRY(ej_job_poll(c->job, EJ_STAGE_ASM, c->done));
     if (!EJ_PUSH_ROOM(c->job->arena, c->objects, c->cap_objects, c->n_objects)) return ej_no_memory(c->job->err);
     EJ_TRY(ej_code_object(&c->objects[c->n_objects], c->machine, c->module, c->job->err));
     c->n_objects++;
+    c->done = done;
     EJ_TRY(ej_llvm_status(&c->errors, c->job->err));
     LLVMClearInsertionPosition(c->builder);
     LLVMDisposeModule(c->module);

@@ -216,8 +216,6 @@ int ej_op_bmm(ej_parser *p, ej_call *call, ej_parsed *out);
 int ej_op_flatten(ej_parser *p, ej_call *call, ej_parsed *out);
 int ej_op_arange(ej_parser *p, ej_call *call, ej_parsed *out);
 int ej_op_one_hot(ej_parser *p, ej_call *call, ej_parsed *out);
-int ej_op_remainder(ej_parser *p, ej_call *call, ej_parsed *out);
-int ej_parse_remainder(ej_parser *p, size_t offset, ej_parsed *a, ej_parsed *b, ej_parsed *out); /* a % b */
 int ej_parse_transposed(ej_parser *p, bool matrices, size_t offset, ej_parsed *x); /* *x becomes x.mT, or x.T */
 
 /* ---- graph_parse_constant.c ---- */

@@ -88,7 +88,7 @@ int ej_op_variance(ej_parser *p, ej_call *call, ej_parsed *out)
     bool keepdim = false;
     EJ_TRY(ej_call_real(p, call, 2, &correction));
     EJ_TRY(ej_call_bool(p, call, 3, &keepdim));
-    ej_parsed less = number(&w, correction);
+    ej_parsed less = number(&w, correction), none = number(&w, 0);
     EJ_TRY(reduce(&w, EINJIT_REDUCE_MEAN, x, 1, true, &mean));
     EJ_TRY(map(&w, EJ_FN_SUB, x, &mean, &off));
     EJ_TRY(map(&w, EJ_FN_CONJ, &off, NULL, &conj)); /* of complex numbers the square of what they are off by */
@@ -103,19 +103,29 @@ int ej_op_variance(ej_parser *p, ej_call *call, ej_parsed *out)
         EJ_TRY(map(&w, EJ_FN_ADD, &zeros, &one, &ones));
         EJ_TRY(reduce(&w, EINJIT_REDUCE_SUM, &ones, 1, keepdim, &n)); /* how many, whatever the extents are */
         EJ_TRY(map(&w, EJ_FN_SUB, &n, &less, &n));
+        EJ_TRY(map(&w, EJ_FN_MAXIMUM, &n, &none, &n)); /* of too few infinite, or no number */
         EJ_TRY(map(&w, EJ_FN_DIV, &sum, &n, out));
     }
     sum = *out;
     return call->row->detail < 0 ? EINJIT_OK : map(&w, call->row->detail, &sum, NULL, out);
 }
 
-/* beta * input + alpha * (a @ b); with the output's memory for `input`: einjit_compile_options.beta. */
+static bool is_zero(const ej_parsed *a)
+{
+    const ej_number *n = &a->as.number;
+    return a->kind == EJ_OPERAND_NUMBER && (n->kind <= EJ_KIND_INT ? !n->integer : n->kind == EJ_KIND_FLOAT && n->re == 0);
+}
+
+/* beta * input + alpha * (a @ b), without the input where the text says that beta is 0: no NaN comes of it. With the
+ * output's memory for `input`: einjit_compile_options.beta. */
 int ej_op_addmm(ej_parser *p, ej_call *call, ej_parsed *out)
 {
     const writer w = {p, call};
     ej_parsed *operands[] = {&call->args[1].operand, &call->args[2].operand}, input = call->args[0].operand, product;
     EJ_TRY(write(&w, (ej_node){.op = EJ_OP_MATMUL}, 2, operands, &product));
     if (call->args[4].given) EJ_TRY(map(&w, EJ_FN_MUL, &product, &call->args[4].operand, &product));
+    *out = product;
+    if (call->args[3].given && is_zero(&call->args[3].operand)) return EINJIT_OK;
     if (call->args[3].given) EJ_TRY(map(&w, EJ_FN_MUL, &input, &call->args[3].operand, &input));
     return map(&w, EJ_FN_ADD, &input, &product, out);
 }
@@ -201,22 +211,6 @@ int ej_op_one_hot(ej_parser *p, ej_call *call, ej_parsed *out)
 }
 
 /* ---- signs and attributes ---- */
-
-/* a - floor(a / b) b, which has the sign that b has; of floats up to rounding. */
-int ej_parse_remainder(ej_parser *p, size_t offset, ej_parsed *a, ej_parsed *b, ej_parsed *out)
-{
-    const ej_call call = {.offset = offset};
-    const writer w = {p, &call};
-    ej_parsed whole;
-    EJ_TRY(map(&w, EJ_FN_FLOOR_DIVIDE, a, b, &whole));
-    EJ_TRY(map(&w, EJ_FN_MUL, &whole, b, &whole));
-    return map(&w, EJ_FN_SUB, a, &whole, out);
-}
-
-int ej_op_remainder(ej_parser *p, ej_call *call, ej_parsed *out)
-{
-    return ej_parse_remainder(p, call->offset, &call->args[0].operand, &call->args[1].operand, out);
-}
 
 int ej_parse_transposed(ej_parser *p, bool matrices, size_t offset, ej_parsed *x)
 {

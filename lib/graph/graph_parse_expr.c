@@ -13,11 +13,11 @@
 
 /* The binary operators, loosest first. ** is tighter than a sign on its left, and so not in this table. */
 enum { COMPARISON = 1, OR, AND, SUM, PRODUCT };
-enum { MATMUL = -1, REMAINDER = -2 };
+enum { MATMUL = -1 };
 typedef struct binary_row {
     uint32_t sign;
     uint8_t precedence;
-    int16_t fn; /* EJ_FN_*, or one of these */
+    int16_t fn; /* EJ_FN_*, or MATMUL */
 } binary_row;
 
 static const binary_row binary_rows[] = {
@@ -34,7 +34,6 @@ static const binary_row binary_rows[] = {
     {EJ_SIGN1('*'), PRODUCT, EJ_FN_MUL},
     {EJ_SIGN1('/'), PRODUCT, EJ_FN_DIV},
     {EJ_SIGN2('/', '/'), PRODUCT, EJ_FN_FLOOR_DIVIDE},
-    {EJ_SIGN1('%'), PRODUCT, REMAINDER},
     {EJ_SIGN1('@'), PRODUCT, MATMUL},
 };
 static const binary_row power_row = {EJ_SIGN2('*', '*'), PRODUCT + 1, EJ_FN_POW};
@@ -109,10 +108,6 @@ static int combine(ej_parser *p, const binary_row *row, size_t offset, ej_parsed
     if (a->kind == EJ_OPERAND_NUMBER && b->kind == EJ_OPERAND_NUMBER && ej_parse_folds(row->sign)) {
         ej_parsed left = *a, right = *b;
         return ej_parse_fold(p, row->sign, offset, &left, &right, out);
-    }
-    if (row->fn == REMAINDER) {
-        ej_parsed left = *a, right = *b;
-        return ej_parse_remainder(p, offset, &left, &right, out);
     }
     ej_node node = {.op = EJ_OP_MATMUL, .dtype = -1};
     if (row->fn >= 0) {

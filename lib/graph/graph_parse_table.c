@@ -65,7 +65,6 @@ static const ej_call_row rows[] = {
     ADDED_PRODUCT("baddbmm"),
     {"bmm", 0, 0, ej_op_bmm, {INPUT, {.name = "mat2", .kind = EJ_PARAM_VALUE}}},
     {"flatten", 0, 0, ej_op_flatten, {INPUT, OPTIONAL("start_dim", EJ_PARAM_INT), OPTIONAL("end_dim", EJ_PARAM_INT)}},
-    {"remainder", 0, 0, ej_op_remainder, {INPUT, OTHER}},
     {"arange", -1, 0, ej_op_arange,
      {{.name = "start", .kind = EJ_PARAM_INT}, OPTIONAL("end", EJ_PARAM_INT), OPTIONAL("step", EJ_PARAM_INT)}},
     {"one_hot", -1, 0, ej_op_one_hot, {INPUT, {.name = "num_classes", .kind = EJ_PARAM_INT}}},

@@ -147,7 +147,7 @@ int ej_plan_build(ej_plan *out, const ej_bound *bound, ej_job *job)
     p.copied = EJ_JOB_ARRAY(job, bool, bound->n_held);
     if (!p.zeros || !p.copied) return ej_no_memory(job->err);
     EJ_TRY(build_once(&p, out));
-    if (ej_plan_find_late(&p, p.copied)) {
+    while (ej_plan_find_late(&p, p.copied)) { /* each time more of them */
         p.mults = p.largest = ej_big_of(0);
         EJ_TRY(build_once(&p, out));
     }

@@ -381,7 +381,7 @@ _SCOPE = dict(
     clamp=_clamp, masked_fill=lambda input, mask, value: _where(mask, value, input),
     addmm=_addmm(_torch.addmm, "mat1", "mat2"), baddbmm=_addmm(_torch.baddbmm, "batch1", "batch2"),
     bmm=lambda input, mat2: T(_torch.bmm(*_meet(input, mat2))),
-    remainder=lambda input, other: input - _SCOPE["floor_divide"](input, other) * other, arange=lambda *x: T(_torch.arange(*x)),
+    arange=lambda *x: T(_torch.arange(*x)),
     one_hot=lambda input, num_classes: T(_torch.nn.functional.one_hot(input.t.long(), num_classes)),
     flatten=lambda input: T(_torch.flatten(_meet(input)[0])), detach=lambda input: T(_meet(input)[0].detach()),
     softmax=lambda input, dim: T(_torch.softmax(_floating(_meet(input)[0], True), dim)),
@@ -464,7 +464,7 @@ def _method(name):
 for _name in _METHODS:
     setattr(T, _name, _method(_name))
 for _sign_name, _name in (("add", "add"), ("sub", "sub"), ("mul", "mul"), ("truediv", "div"),
-                          ("floordiv", "floor_divide"), ("mod", "remainder"), ("pow", "pow"), ("matmul", "matmul")):
+                          ("floordiv", "floor_divide"), ("pow", "pow"), ("matmul", "matmul")):
     setattr(T, f"__{_sign_name}__", lambda a, b, f=_name: _SCOPE[f](a, b))
     setattr(T, f"__r{_sign_name}__", lambda a, b, f=_name: _SCOPE[f](b, a))
 for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
