@@ -1,8 +1,9 @@
 /* backend_llvm.c - the table that libeinjit gets from this module.
  *
  * Takes  nests and a job.
- * Gives  position-independent code: nests -> IR (lower.c) -> objects (code_object.c) -> image (code_image.c). A module is an
- *        object; LLVM asks nobody while it makes one, so that long kernels have several. No passes over IR: tiles, widths, unrolling and masks were decided on the nest.
+ * Gives  position-independent code: nests -> IR (lower.c) -> objects (code_object.c) -> image (code_image.c). A module
+ *        becomes an object, and LLVM cannot be interrupted meanwhile: long kernels have several. No passes over IR:
+ *        tiles, widths, unrolling and masks were decided on the nest.
  * Keeps  everything of one compile in one LLVM context, so that any number of threads may compile.
  */
 #include "backend.h"

@@ -11,7 +11,8 @@
  */
 #include "plan_core.h"
 
-/* Steps are numbered from 1 on; a step reads its sources at 2 * number + 1, where it writes at 2 * number. */
+/* Steps are numbered from 1 on and write at 2 * number. Their sources are read until 2 * number + 1, after that; those of
+ * which each element is read before its place is written, until 2 * number. */
 static int32_t written_at(size_t step)
 {
     return 2 * ((int32_t)step + 1);
