@@ -77,7 +77,9 @@ static int take(cmd_options *o, int letter)
         return o->dtype < 0 ? tool_usage("there is no dtype '%s'", optarg) : TOOL_OK;
     case 'O': tool_append(&o->open, optarg); return TOOL_OK;
     case 'C': tool_append(&o->constants, optarg); return TOOL_OK;
-    case 'A': return tool_real(&o->alpha, optarg, "--alpha");
+    case 'A':
+        if (tool_real(&o->alpha, optarg, "--alpha")) return TOOL_USAGE;
+        return o->alpha == 0 ? tool_usage("--alpha is another number than 0") : TOOL_OK;
     case 'B': return tool_real(&o->beta, optarg, "--beta");
     case 'b': o->backend = optarg; return TOOL_OK;
     case 'T': o->target = optarg; return TOOL_OK;

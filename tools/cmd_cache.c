@@ -126,7 +126,8 @@ static int path_text(const cache_request *r, char path[4096])
     einjit_error err = {0};
     if (einjit_cache_path(r->context, path, 4096, NULL, &err)) return tool_error(&err);
     if (*path) return TOOL_OK;
-    return tool_fail("E_IO", "nothing is kept on disk: EINJIT_CACHE_DIR is none, or neither XDG_CACHE_HOME nor HOME says where");
+    return tool_fail("E_IO", "nothing is kept on disk: EINJIT_CACHE_DIR is none, EINJIT_RULE_LIMIT is set, or "
+                             "neither XDG_CACHE_HOME nor HOME says where");
 }
 
 static int path(const cache_request *r)

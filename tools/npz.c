@@ -43,6 +43,13 @@ typedef struct archive {
     size_t *n;
 } archive;
 
+/* All of it and no more: libzip compares the checksum when it meets the end. */
+static bool read_entry(zip_file_t *file, char *bytes, zip_uint64_t size)
+{
+    char more;
+    return zip_fread(file, bytes, size) == (zip_int64_t)size && !zip_fread(file, &more, 1);
+}
+
 static int append(const archive *a, zip_int64_t index)
 {
     struct zip_stat info;
@@ -51,13 +58,16 @@ static int append(const archive *a, zip_int64_t index)
     sprintf(what, "%s:%s", a->path, name ? name : "");
     zip_file_t *file = zip_fopen_index(a->zip, (zip_uint64_t)index, 0);
     bool sized = file && !zip_stat_index(a->zip, (zip_uint64_t)index, 0, &info) && info.valid & ZIP_STAT_SIZE;
+    bool empty = sized && !info.size;
     char *bytes = sized && info.size && info.size < SIZE_MAX / 2 ? malloc((size_t)info.size) : NULL;
-    zip_int64_t got = bytes ? zip_fread(file, bytes, info.size) : -1;
-    FILE *memory = got > 0 ? fmemopen(bytes, (size_t)got, "rb") : NULL;
+    bool got = bytes && read_entry(file, bytes, info.size);
+    FILE *memory = got ? fmemopen(bytes, (size_t)info.size, "rb") : NULL;
     tool_tensor *grown = memory ? realloc(*a->list, (*a->n + 1) * sizeof *grown) : NULL;
     if (grown) *a->list = grown;
-    int status = !memory ? tool_fail("E_IO", "%s cannot be read: %s", what, file ? zip_file_strerror(file) : zip_strerror(a->zip))
-                 : grown ? npy_read(&grown[*a->n], memory, what) : tool_fail("E_NOMEM", "out of memory");
+    int status = empty               ? tool_fail("E_IO", "%s is empty", what)
+                 : grown             ? npy_read(&grown[*a->n], memory, what)
+                 : got || (sized && !bytes) ? tool_fail("E_NOMEM", "out of memory for %s", what)
+                 : tool_fail("E_IO", "%s cannot be read: %s", what, file ? zip_file_strerror(file) : zip_strerror(a->zip));
     if (!status) ++*a->n;
     if (memory) fclose(memory);
     if (file) zip_fclose(file);
@@ -76,13 +86,21 @@ static zip_int64_t find(const archive *a, const char *name)
     return index;
 }
 
+static bool is_folder(const archive *a, zip_int64_t index)
+{
+    const char *name = zip_get_name(a->zip, (zip_uint64_t)index, 0);
+    return name && *name && name[strlen(name) - 1] == '/';
+}
+
 static int append_all(const archive *a, const char *const *names, size_t n_names)
 {
     zip_int64_t n = zip_get_num_entries(a->zip, 0);
-    bool named = n_names && (zip_uint64_t)n == n_names;
+    bool named = n_names;
     int status = TOOL_OK;
     for (size_t i = 0; i < n_names && named; i++) named = find(a, names[i]) >= 0;
-    for (zip_int64_t i = 0; i < n && !status; i++) status = append(a, named ? find(a, names[i]) : i);
+    for (size_t i = 0; i < n_names && named && !status; i++) status = append(a, find(a, names[i]));
+    for (zip_int64_t i = 0; i < n && !named && !status; i++)
+        if (!is_folder(a, i)) status = append(a, i);
     return n ? status : tool_fail("E_IO", "%s has no arrays", a->path);
 }
 

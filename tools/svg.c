@@ -7,6 +7,8 @@
  */
 #include "svg.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <spawn.h>
 #include <stdlib.h>
@@ -330,10 +332,17 @@ static bool run_dot(FILE *graph, FILE *image)
     if (fflush(graph) || lseek(fileno(graph), 0, SEEK_SET) || posix_spawn_file_actions_init(&actions)) return false;
     posix_spawn_file_actions_adddup2(&actions, fileno(graph), STDIN_FILENO);
     posix_spawn_file_actions_adddup2(&actions, fileno(image), STDOUT_FILENO);
+    posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
     bool spawned = !posix_spawnp(&child, name, &actions, NULL, arguments, environ);
     posix_spawn_file_actions_destroy(&actions);
-    return spawned && waitpid(child, &ended, 0) == child && WIFEXITED(ended) && !WEXITSTATUS(ended);
+    if (!spawned) return false;
+    while (waitpid(child, &ended, 0) != child)
+        if (errno != EINTR) return false;
+    return WIFEXITED(ended) && !WEXITSTATUS(ended);
 }
+
+/* Graphviz takes 0.1 s for 41 boxes, 0.9 s for 83, 4.8 s for 123 and minutes for 200. */
+enum { DOT_BOXES = 80 };
 
 /* Through files without names: `file` gets the whole image, or nothing. */
 static bool draw_by_dot(FILE *file, const drawing *d, const char *title)
@@ -341,7 +350,7 @@ static bool draw_by_dot(FILE *file, const drawing *d, const char *title)
     char block[4096];
     FILE *graph = tmpfile(), *image = tmpfile();
     if (graph) write_graph(graph, d, title);
-    bool drawn = graph && image && run_dot(graph, image);
+    bool drawn = graph && image && run_dot(graph, image) && !fseek(image, 0, SEEK_END) && ftell(image) > 0;
     if (drawn) rewind(image);
     for (size_t n; drawn && (n = fread(block, 1, sizeof block, image)) > 0;) fwrite(block, 1, n, file);
     if (graph) fclose(graph);
@@ -356,7 +365,7 @@ int svg_write(const json_t *steps, const char *title, const char *path)
     int status = tool_open(&file, path, true);
     if (status) return status;
     build(&d, steps);
-    if (!draw_by_dot(file, &d, title)) {
+    if (d.n > DOT_BOXES || !draw_by_dot(file, &d, title)) {
         set_layers(&d);
         place_boxes(&d);
         write_drawing(file, &d, title);

@@ -399,7 +399,18 @@ with zipfile.ZipFile(sys.argv[1], "w", zipfile.ZIP_DEFLATED) as z:
         run 1 "$einjit" run 'ij->ij' missing.npz; says E_IO err
         head -c 200 named.npz >cut.npz
         run 1 "$einjit" run 'ij->ij' cut.npz; says E_IO err
-        run 1 "$einjit" run 'ij->ij' named.npz; says E_OPERAND_COUNT err
+        run 1 "$einjit" run 'ij->ij' positional.npz; says E_OPERAND_COUNT err
+        run 0 "$einjit" run 'ij->ij' named.npz -o c.npy; run 0 "$einjit" run 'ij->ij' named.npz:a -o d.npy; same c.npy d.npy
+        python3 -c "
+import zipfile
+with zipfile.ZipFile('flipped.npz', 'w') as z: z.write('a.npy')
+b = bytearray(open('flipped.npz', 'rb').read())
+b[b.index(b'NUMPY') + 128] ^= 1
+open('flipped.npz', 'wb').write(b)"
+        run 1 "$einjit" run 'ij->ij' flipped.npz; says 'cannot be read' err
+        : >hollow.npy
+        zip empty.npz hollow.npy=a.npy
+        run 1 "$einjit" run 'ij->ij' empty.npz; says 'is empty' err
     fi
 else
     echo 'python3 is not installed: .npz files are not tested' >&2

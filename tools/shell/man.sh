@@ -5,4 +5,10 @@ help2man=$1 page=$2
 shift 2
 name=$(basename "$page" .1)
 about=$("$@" --help | awk 'NF == 0 { n++; next } n == 1 { print; exit }' | sed 's/\.$//')
-exec "$help2man" --no-info --name "$about" --version-string "$name $("$@" --version | sed 's/.* //')" --output "$page" "$*"
+version=$("$@" --version | sed 's/.* //')
+# help2man gives the command to a shell: by its name, so that no folder's name is read as one.
+command=$(basename "$1")
+PATH=$(cd "$(dirname "$1")" && pwd):$PATH
+export PATH
+shift
+exec "$help2man" --no-info --name "$about" --version-string "$name $version" --output "$page" "$command${*:+ $*}"
