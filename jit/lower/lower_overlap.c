@@ -89,10 +89,8 @@ static double leaf_work(const ej_lower *w, const ej_nest_node *leaf)
     for (int32_t i = 0; i < leaf->expr.n; i++)
         if (leaf->expr.ops[i].kind == EJ_EXPR_FN && ej_fn_is_called(leaf->expr.ops[i].fn)) work += WORK_CALL;
     for (int32_t a = 0; a < w->nest->n_axes; a++) {
-        bool named = ej_names_axis(&leaf->dst, a);
-        for (int32_t s = 0; s < leaf->n_src && !named; s++) named = ej_names_axis(&leaf->src[s], a);
         ej_size extent = w->nest->axes[a].extent;
-        if (named && !extent.e) work *= (double)extent.n;
+        if (!extent.e && ej_leaf_has_axis(leaf, a)) work *= (double)extent.n;
     }
     return work;
 }
@@ -106,29 +104,38 @@ static int64_t whole_vectors(const ej_nest_node *leaf, int32_t axis, int64_t n)
     return (n + lanes - 1) / lanes * lanes;
 }
 
-/* The work of the nodes from id on, and what is more of it when a chunk of `rest` values of the axis is one of `latest`. */
-static void add_work(const ej_lower *w, int32_t id, int32_t axis, int64_t rest, int64_t latest, double *work, double *more)
+/* The work of the nodes from id on. */
+static double all_work(const ej_lower *w, int32_t id)
 {
+    double work = 0;
+    for (; id >= 0; id = w->nest->nodes[id].next) {
+        const ej_nest_node *node = &w->nest->nodes[id];
+        work += node->kind == EJ_NEST_LOOP ? all_work(w, node->child) : leaf_work(w, node);
+    }
+    return work;
+}
+
+/* What is more of it when a chunk of `rest` values of the axis is one of `latest`. */
+static double more_work(const ej_lower *w, int32_t id, int32_t axis, int64_t rest, int64_t latest)
+{
+    double more = 0;
     for (; id >= 0; id = w->nest->nodes[id].next) {
         const ej_nest_node *node = &w->nest->nodes[id];
         if (node->kind == EJ_NEST_LOOP) {
-            add_work(w, node->child, axis, rest, latest, work, more);
+            more += more_work(w, node->child, axis, rest, latest);
             continue;
         }
         double values = (double)(whole_vectors(node, axis, latest) - whole_vectors(node, axis, rest));
-        *work += leaf_work(w, node);
-        *more += leaf_work(w, node) * values / (double)w->nest->axes[axis].extent.n;
+        more += leaf_work(w, node) * values / (double)w->nest->axes[axis].extent.n;
     }
+    return more;
 }
 
 static bool is_little(ej_lower *w, const ej_nest_node *loop, int64_t rest, int64_t latest)
 {
-    double work = 0, more = 0, ignored = 0;
-    add_work(w, w->nest->root, loop->axis, rest, latest, &work, &ignored);
-    ignored = 0;
-    add_work(w, loop->child, loop->axis, rest, latest, &ignored, &more);
-    if (w->twice + more > work / EJ_TWICE) return false;
-    w->twice += more;
+    double twice = w->twice + more_work(w, loop->child, loop->axis, rest, latest);
+    if (twice > all_work(w, w->nest->root) / EJ_TWICE) return false;
+    w->twice = twice;
     return true;
 }
 

@@ -28,7 +28,7 @@ bool ej_names_axis(const ej_access *access, int32_t axis)
 }
 
 /* A leaf works for the axes that its accesses name: digits of others mean nothing. */
-static bool leaf_has_axis(const ej_nest_node *node, int32_t axis)
+bool ej_leaf_has_axis(const ej_nest_node *node, int32_t axis)
 {
     bool found = ej_names_axis(&node->dst, axis);
     for (int32_t s = 0; s < node->n_src && !found; s++) found = ej_names_axis(&node->src[s], axis);
@@ -42,7 +42,7 @@ static void read_digits(ej_leaf *leaf)
     leaf->n_digits = tile->n;
     for (int32_t d = tile->n - 1; d >= 0; d--) {
         ej_leaf_digit *digit = &leaf->digits[d];
-        if (!leaf_has_axis(leaf->node, tile->digits[d].axis)) {
+        if (!ej_leaf_has_axis(leaf->node, tile->digits[d].axis)) {
             *digit = (ej_leaf_digit){.axis = 0, .count = 1, .weight = 0, .stride = 1};
             continue;
         }

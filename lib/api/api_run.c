@@ -17,7 +17,7 @@ int ej_request_options(ej_request *request, const einjit_compile_options *option
     request->path = all.path;
     request->flags = all.flags;
     request->constants = all.constants && *all.constants ? all.constants : NULL;
-    request->alpha = all.alpha;
+    request->alpha = all.alpha == 1 ? 0 : all.alpha; /* 1 is what 0 says: one kernel for both */
     request->beta = all.beta;
     return EINJIT_OK;
 }

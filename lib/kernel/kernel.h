@@ -140,12 +140,12 @@ typedef struct ej_request {
     int32_t flags;
     const char *constants;  /* names of inputs that hold what they will hold in every run; NULL: none */
     ej_hash constants_hash; /* of what they hold, once ej_request_check has read it */
-    double alpha, beta;     /* as the options have them */
+    double alpha, beta;     /* alpha 0: results as they are */
 } ej_request;
 /* Outputs do not simply become the results. */
 static inline bool ej_request_scales(const ej_request *r)
 {
-    return (r->alpha != 0 && r->alpha != 1) || r->beta != 0;
+    return r->alpha != 0 || r->beta != 0;
 }
 /* For a job: the context's hook. NULL: it has none, or no memory, which the job meets next. (compile.c) */
 ej_progress *ej_progress_new(const einjit_context *context, ej_arena *arena);

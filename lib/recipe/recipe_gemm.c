@@ -48,7 +48,7 @@ static bool is_scattered(const ej_schedule *s, const ej_product *g)
     int32_t left = ej_access_unit_axis(&st->src[g->left]), right = ej_access_unit_axis(&st->src[g->right]);
     for (int32_t i = 0; i < g->n_z; i++)
         if (g->z[i] == left || g->z[i] == right) return true;
-    bool deep = left >= 0 && !ej_access_find(&st->out, left);
+    bool deep = left >= 0 && ej_statement_reduces(st, left);
     return g->size_n <= GEMM_ONCE && !deep && left != g->row;
 }
 
@@ -136,7 +136,7 @@ static bool packs_left(const ej_schedule *s, const ej_product *g)
     const ej_statement *st = &s->statements[0];
     double bytes = ej_dtypes[ej_statement_dtype(st)].bytes;
     int32_t unit = ej_access_unit_axis(&st->src[g->left]);
-    if (!g->plain || (unit >= 0 && !ej_access_find(&st->out, unit))) return false; /* it lies along K */
+    if (!g->plain || (unit >= 0 && ej_statement_reduces(st, unit))) return false; /* it lies along K */
     return (double)ej_product_stride(&st->src[g->left], g->k[g->n_k - 1]) * bytes >= GEMM_FAR &&
            g->size_m * g->size_k * bytes > (double)t->l2_bytes / t->far_part;
 }
