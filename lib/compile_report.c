@@ -79,7 +79,7 @@ static int name_rules(ej_report *report, ej_job *job)
     return EINJIT_OK;
 }
 
-/* Those that fired, by their place in opt_rules.def. */
+/* Those that fired, by their place in job_rules.def. */
 static int keep_rules(ej_report_pass *pass, const ej_report *report, const uint64_t *hits, ej_job *job)
 {
     size_t n = 0;

@@ -10,7 +10,7 @@ set -eu
 
 # Earliest first; a file's row is the part of its name before the first '_'. What belongs to a row without bearing its
 # name follows behind '='.
-rows='base target job graph opt grad bind cost path choose plan nest schedule recipe backend kernel api image=backend compile=kernel cache=kernel'
+rows='base target job graph facts opt grad bind cost path choose plan nest schedule recipe backend kernel api image=backend compile=kernel cache=kernel'
 
 check_includes() { # files of lib/ -> faults
     awk -v rows="$rows" '

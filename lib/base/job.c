@@ -1,4 +1,4 @@
-/* job.c - the stages by name, for dumps; in the test build, the gates that are let through.
+/* job.c - the stages by name, for dumps; the rules by name; in the test build, the gates that are let through.
  *
  * Takes  "plan,nest", "all" or "none". Gives  bits. Words that name no stage are passed over, and can be asked for: EINJIT_DUMP
  * may be written for another version of this library. And the caller's hook, asked every few milliseconds.
@@ -38,6 +38,13 @@ int ej_job_poll_hook(const ej_job *job, int stage, double done)
     }
     return ej_fail(job->err, EINJIT_E_INTERRUPTED, "interrupted by the caller at the stage '%s'", ej_stage_name(stage));
 }
+
+const ej_rule_row ej_rules[] = {
+#define EJ_RULE(NAME, pass, inputs, from, to, refused, breaks) {#NAME, #pass, false},
+#define EJ_EXACT_RULE(NAME, pass, inputs, from, to, refused, breaks) {#NAME, #pass, true},
+#include "job_rules.def"
+#undef EJ_RULE
+};
 
 #ifdef EINJIT_BREAK_RULES
 const char *ej_let_through;

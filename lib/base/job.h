@@ -69,7 +69,7 @@ typedef struct ej_job {
     ej_text *dump_text;      /* ... into this; may be NULL when dump is 0 */
     const ej_evaluator *evaluator; /* NULL: nobody computes; constants stay as they are */
     ej_text *asm_text;       /* backends: assembly goes here; NULL: into dump_text, behind the IR */
-    uint32_t *rule_hits;     /* passes: how often each rule of opt_rules.def rewrote something; NULL: nobody asks */
+    uint32_t *rule_hits;     /* passes: how often each rule of job_rules.def rewrote something; NULL: nobody asks */
     ej_rule_limit *rule_limit; /* NULL: no limit */
     uint32_t *rewrite_hits;  /* schedules: how often each rewrite was done, then each refusal; NULL: nobody asks */
     ej_progress *progress;   /* NULL: nobody wants to hear of it */
@@ -125,6 +125,28 @@ static inline bool ej_is_left_out(const char *name)
 
 /* `held`: job->strict, job->ordered or step->ordered. */
 #define EJ_HELD(held, NAME) ej_is_held((held), EJ_GATE_##NAME)
+
+/* Rules (job_rules.def): one line a rewrite rule. In the test build (EINJIT_BREAK_RULES) one of them can be broken on
+ * purpose; the property tests must then see a wrong result. */
+enum ej_rule {
+#define EJ_RULE(NAME, pass, inputs, from, to, refused, breaks) EJ_RULE_##NAME,
+#include "job_rules.def"
+#undef EJ_RULE
+    EJ_RULE_COUNT
+};
+typedef struct ej_rule_row {
+    const char *name, *pass; /* or decision */
+    bool exact;
+} ej_rule_row;
+extern const ej_rule_row ej_rules[];
+/* In a strict compile only exact rules rewrite. Passes whose rules are not all exact ask. */
+#define EJ_ALLOWED(job, NAME) (!(job)->strict || ej_rules[EJ_RULE_##NAME].exact || ej_is_let_through(#NAME))
+#ifdef EINJIT_BREAK_RULES
+extern int ej_broken_rule; /* -1: none */
+#define EJ_BROKEN(NAME) (ej_broken_rule == EJ_RULE_##NAME)
+#else
+#define EJ_BROKEN(NAME) false
+#endif
 
 /* To be called every few microseconds or more rarely, wherever work may take long: asks the caller's hook now and then (5 ms).
  * `done`: what part of the stage is behind it, from 0 to 1; -1: unknown. E_INTERRUPTED: the call ends. */

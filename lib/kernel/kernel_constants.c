@@ -10,7 +10,6 @@
 
 #include "base_list.h"
 #include "kernel.h"
-#include "opt.h"
 
 enum { IN_CODE_BYTES = 4096 }; /* constants of at most so many bytes become part of the kernel */
 

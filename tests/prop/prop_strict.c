@@ -165,7 +165,7 @@ static void list_gates(state *s, const arguments *a)
 #define EJ_RULE(NAME, pass, inputs, from, to, refused, breaks) \
     if (is_exact_pass(#pass)) add_gate(s, a, #NAME, "a rule that rounds");
 #define EJ_EXACT_RULE(NAME, pass, inputs, from, to, refused, breaks)
-#include "opt_rules.def"
+#include "job_rules.def"
 #undef EJ_RULE
 #define EJ_GATE(NAME, what) add_gate(s, a, #NAME, what);
 #include "job_gates.def"

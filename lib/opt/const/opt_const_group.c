@@ -16,7 +16,7 @@
 #include <string.h>
 
 #include "opt_const.h"
-#include "opt_zero.h"
+#include "facts_zero.h"
 
 enum { MAX_PAIRED = 32, SAFE_SINGLE = 100, SAFE_DOUBLE = 900 };
 

@@ -5,7 +5,7 @@
  *        association, with factors that are literals, over einsums, matmuls and multiplications; again and again, so that
  *        a*c + b*c + a*d + b*d becomes (a + b)*(c + d). Where the extents of a and b are not known to be the same, both
  *        ways are kept as alternatives and the guard says when the second is right.
- * Keeps  sums whose zeros' signs count (opt_zero.h): a*c - a*c is 0.0, and (a - a)*c has the sign of c;
+ * Keeps  sums whose zeros' signs count (facts_zero.h): a*c - a*c is 0.0, and (a - a)*c has the sign of c;
  *        products that something else uses too (they are computed anyway), semirings, bool, sums in which an integer would
  *        wrap elsewhere or a value would be rounded to a coarser dtype.
  * Why    it always saves: with equal extents one of two equal contractions goes, each of which reads its own operand at
@@ -15,7 +15,7 @@
  * Size   every sum is looked at once a round; a round without change is the last.
  */
 #include "opt_distribute.h"
-#include "opt_zero.h"
+#include "facts_zero.h"
 
 enum { MOST_ROUNDS = 32 }; /* a round merges all it finds: more follow only what the one before has made */
 

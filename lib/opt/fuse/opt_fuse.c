@@ -3,7 +3,7 @@
  * Takes  any graph.
  * Gives  the same function; an einsum that is used once, as operand of another one, is written into its place, so that
  *        the path search sees one product instead of a fixed nesting. Matmul, tensordot, products of arrays, sums and
- *        layout are einsums too (opt_as_einsum.c), where that gains something (opt_fuse_gain.c). Reshapes that split or
+ *        layout are einsums too (facts_as_einsum.c), where that gains something (opt_fuse_gain.c). Reshapes that split or
  *        merge axes are moved out from between two einsums (opt_fuse_reshape.c).
  * Keeps  values with several uses: computing them again may cost more than keeping them. Other semirings. Whatever is not
  *        sure to be the same: see ej_fuse_same_arithmetic and opt_fuse_match.c.
@@ -11,8 +11,8 @@
  * Not here: the order of the merged product (path).
  */
 #include "opt_fuse.h"
-#include "opt_linear.h"
-#include "opt_zero.h"
+#include "facts_linear.h"
+#include "facts_zero.h"
 
 /* A sum's zero is 0.0, which a factor behind it may turn into -0.0; as a factor of the sum it does not. */
 static bool changes_zeros(const ej_fuse *f, ej_value v, ej_value root)

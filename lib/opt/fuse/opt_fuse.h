@@ -2,7 +2,8 @@
 #ifndef EJ_OPT_FUSE_H
 #define EJ_OPT_FUSE_H
 
-#include "opt_as_einsum.h"
+#include "facts_as_einsum.h"
+#include "opt.h"
 
 /* An operand of the merged einsum: labels are ids of the merger, EJ_ELLIPSIS at most once. */
 typedef struct ej_fuse_operand {

@@ -7,12 +7,12 @@
  *        Reshapes of reshapes are one, or none where the shape is the first one's again.
  * Keeps  reshapes of which numbers and names do not say which axes belong together, or whose other operands may broadcast
  *        under the label.
- * Not here: axes of extent 1 (opt_as_einsum.c sees through them); the merging itself.
+ * Not here: axes of extent 1 (facts_as_einsum.c sees through them); the merging itself.
  */
 #include <string.h>
 
 #include "opt_fuse.h"
-#include "opt_reshape.h"
+#include "facts_reshape.h"
 
 /* What becomes of a label: these labels, with these extents. */
 typedef struct parts {

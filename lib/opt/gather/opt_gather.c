@@ -7,14 +7,14 @@
  *            E(index_select(x), w)  and  index_select(E(x, w))     row by row the same, whatever the einsum reduces by
  *            E(index_add(v), w)     and  index_add(E(v, w))        sums of products only: this is distributivity, also
  *                                                                  where a row has no summand
- * Keeps  what has zeros whose signs count (opt_zero.h): rows without a summand are 0.0, and what is added up in another place
+ * Keeps  what has zeros whose signs count (facts_zero.h): rows without a summand are 0.0, and what is added up in another place
  *        comes to 0.0 in another place. Labels that several operands have: an extent of 1 that broadcasts must not be
  *        gathered from (but see opt_gather_part.c). Scatters that would add up in a coarser dtype. Einsums that are only in the
  *        way because something else uses them, too. The checks of indices: the indexed axis has the same extent in both orders.
  * Size   every node is looked at once, and gets a few alternatives at most.
  */
 #include "opt_gather.h"
-#include "opt_zero.h"
+#include "facts_zero.h"
 
 /* ---- axes and labels ---- */
 

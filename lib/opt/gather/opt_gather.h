@@ -2,7 +2,7 @@
 #ifndef EJ_OPT_GATHER_H
 #define EJ_OPT_GATHER_H
 
-#include "opt_as_einsum.h"
+#include "facts_as_einsum.h"
 #include "opt_choose.h"
 
 typedef struct ej_gather {

@@ -8,7 +8,7 @@
  *        none. Values of rank 0 stay apart: sum(s * x) * t is sum(x) * s * t.
  * Keeps  - dtypes: opt_scalar_role.c, opt_scalar_push.c;
  *        - the size of things: bounds and order in opt_scalar_factor.c;
- *        - signs of zeros, where they count (opt_zero.h): there only positive factors pass sums;
+ *        - signs of zeros, where they count (facts_zero.h): there only positive factors pass sums;
  *        - the number of multiplications over arrays. A factor comes to one for its number and one for each value of rank 0,
  *          which takes the number along. Each factor that starts pays for its own. A value with a factor pays, for each user
  *          that takes it, what the user multiplies more than by itself: nothing where it has rank 0 or a number meets another

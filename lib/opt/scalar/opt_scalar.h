@@ -2,8 +2,9 @@
 #ifndef EJ_OPT_SCALAR_H
 #define EJ_OPT_SCALAR_H
 
-#include "opt_linear.h"
-#include "opt_zero.h"
+#include "facts_linear.h"
+#include "facts_zero.h"
+#include "opt.h"
 
 /* A value of rank 0 that multiplies, or divides. */
 typedef struct ej_factor_use {

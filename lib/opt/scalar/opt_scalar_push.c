@@ -5,7 +5,7 @@
  *        not get through, all operands are multiplied first; its own scalars come out all the same.
  * Keeps  dtypes: the node's value is floating, a factor's values of rank 0 do not widen it, and a complex factor is only
  *        on a complex value. Bounds: opt_scalar_factor.c.
- * Not here: the structure (opt_linear.c), whether it pays (opt_scalar.c).
+ * Not here: the structure (facts_linear.c), whether it pays (opt_scalar.c).
  */
 #include <math.h>
 

@@ -1,4 +1,4 @@
-/* opt_zero.c - which values have zeros whose signs count: from the divisions backwards.
+/* facts_zero.c - which values have zeros whose signs count: from the divisions backwards.
  *
  * Takes  a graph with its dtypes.
  * Gives  per value, whether a division, a reciprocal, an inverse root or a negative power can tell its 0.0 from -0.0.
@@ -7,8 +7,8 @@
  */
 #include <math.h>
 
-#include "opt_linear.h"
-#include "opt_zero.h"
+#include "facts_linear.h"
+#include "facts_zero.h"
 
 static int use_of_pow(uint32_t k, double power)
 {

@@ -1,12 +1,12 @@
-/* opt_zero.h - where the sign of a zero can be seen: 1 / 0.0 is not 1 / -0.0.
+/* facts_zero.h - where the sign of a zero can be seen: 1 / 0.0 is not 1 / -0.0.
  *
  * Rewrites that may turn 0.0 into -0.0 (a factor that may be negative moves through a sum, products are added up in another
  * order) ask here first. A zero's sign counts where a division or a root of the program can reach it. In results it does not.
  */
-#ifndef EJ_OPT_ZERO_H
-#define EJ_OPT_ZERO_H
+#ifndef EJ_FACTS_ZERO_H
+#define EJ_FACTS_ZERO_H
 
-#include "opt.h"
+#include "facts.h"
 
 /* What the sign of a zero in an operand does. */
 enum ej_zero_use { EJ_ZERO_NOT_SEEN, EJ_ZERO_HANDED_ON, EJ_ZERO_SEEN };

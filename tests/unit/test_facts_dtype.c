@@ -1,4 +1,4 @@
-/* test_opt_dtype.c - what is known of dtypes before the inputs are seen. */
+/* test_facts_dtype.c - what is known of dtypes before the inputs are seen. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -1,8 +1,8 @@
-/* opt_linear.h - in which operands an operation is linear, and how: what scalar factors may do to it. */
-#ifndef EJ_OPT_LINEAR_H
-#define EJ_OPT_LINEAR_H
+/* facts_linear.h - in which operands an operation is linear, and how: what scalar factors may do to it. */
+#ifndef EJ_FACTS_LINEAR_H
+#define EJ_FACTS_LINEAR_H
 
-#include "opt.h"
+#include "facts.h"
 
 enum ej_linear_kind {
     EJ_LINEAR_NOT,   /* no factor gets through */

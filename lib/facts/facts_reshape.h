@@ -1,8 +1,8 @@
-/* opt_reshape.h - which axes of a reshape belong together. */
-#ifndef EJ_OPT_RESHAPE_H
-#define EJ_OPT_RESHAPE_H
+/* facts_reshape.h - which axes of a reshape belong together. */
+#ifndef EJ_FACTS_RESHAPE_H
+#define EJ_FACTS_RESHAPE_H
 
-#include "opt.h"
+#include "facts.h"
 
 /* Axes from `from` on of the operand become axes from `to` on of the result. Axes of extent 1 lie between them, in no
  * group, and are not counted. */

@@ -1,4 +1,4 @@
-/* opt_shape.c - what is known of ranks and extents before any input is seen.
+/* facts_shape.c - what is known of ranks and extents before any input is seen.
  *
  * Takes  a graph whose inputs may leave ranks and extents open.
  * Gives  per value a rank, or -1, and per axis the id of an extent. Equal ids are equal extents, whatever the inputs are;
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "opt.h"
+#include "facts.h"
 
 typedef struct ej_extent_entry {
     int64_t n;         /* coefficient, or the number when n_symbols is 0; -1: known by its id alone */

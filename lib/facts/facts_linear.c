@@ -1,4 +1,4 @@
-/* opt_linear.c - the linear structure of every operation, in one place.
+/* facts_linear.c - the linear structure of every operation, in one place.
  *
  * Takes  a node.
  * Gives  in which operands it is linear, with which powers, for which factors, and what a factor is behind it.
@@ -7,7 +7,7 @@
  */
 #include <math.h>
 
-#include "opt_linear.h"
+#include "facts_linear.h"
 
 static ej_linear not_linear(void)
 {

@@ -1,12 +1,12 @@
-/* opt_say.c - what is known of shapes, as the program can say it.
+/* facts_extent.c - what is known of shapes, as the program can say it.
  *
- * Takes  shapes by the ids of their extents (opt_shape.c).
+ * Takes  shapes by the ids of their extents (facts_shape.c).
  * Gives  whether two are the same for all inputs; extents as numbers and products of names, for nodes that say a shape.
- * Not here: what is known (opt_shape.c).
+ * Not here: what is known (facts_shape.c).
  */
 #include <string.h>
 
-#include "opt.h"
+#include "facts.h"
 
 bool ej_known_same_shape(const ej_known_shape *a, const ej_known_shape *b)
 {

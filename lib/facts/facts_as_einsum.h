@@ -1,8 +1,8 @@
-/* opt_as_einsum.h - nodes that are sums of products under another name, as einsums. */
-#ifndef EJ_OPT_AS_EINSUM_H
-#define EJ_OPT_AS_EINSUM_H
+/* facts_as_einsum.h - nodes that are sums of products under another name, as einsums. */
+#ifndef EJ_FACTS_AS_EINSUM_H
+#define EJ_FACTS_AS_EINSUM_H
 
-#include "opt.h"
+#include "facts.h"
 
 /* What a node computes, as an einsum over `in`. Unlike an equation of a graph, labels need not come in order, and output
  * labels that no term has are axes of extent 1. */

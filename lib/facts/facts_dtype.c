@@ -1,11 +1,11 @@
-/* opt_dtype.c - what is known of dtypes before any input is seen.
+/* facts_dtype.c - what is known of dtypes before any input is seen.
  *
  * Takes  a graph whose inputs may leave their dtypes open.
  * Gives  per value a dtype, or that it is floating or complex, or nothing. Never more than bind would find: a rewrite
  *        that is only right for some dtypes asks here and stays away when the answer is not clear.
  * Not here: refusals (bind).
  */
-#include "opt.h"
+#include "facts.h"
 
 static const ej_known_dtype unknown = {.dtype = EJ_DTYPE_UNKNOWN};
 

@@ -1,4 +1,4 @@
-/* test_opt_reshape.c - groups of axes of a reshape. */
+/* test_facts_reshape.c - groups of axes of a reshape. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "job.h"
-#include "opt_reshape.h"
+#include "facts_reshape.h"
 
 enum { MAX_TEXT = 300 };
 

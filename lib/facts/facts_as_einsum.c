@@ -1,4 +1,4 @@
-/* opt_as_einsum.c - which nodes are einsums under another name, and which einsum.
+/* facts_as_einsum.c - which nodes are einsums under another name, and which einsum.
  *
  * Takes  a node, what is known of dtypes, ranks and extents.
  * Gives  operands and labels: of einsums themselves, matmul, tensordot, products of two arrays, squares, sums over axes,
@@ -10,8 +10,8 @@
  */
 #include <string.h>
 
-#include "opt_as_einsum.h"
-#include "opt_reshape.h"
+#include "facts_as_einsum.h"
+#include "facts_reshape.h"
 
 /* A form in the making. Labels are numbered here as it suits. */
 typedef struct maker {

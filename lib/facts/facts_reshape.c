@@ -1,4 +1,4 @@
-/* opt_reshape.c - which axes of a reshape belong together.
+/* facts_reshape.c - which axes of a reshape belong together.
  *
  * Takes  a reshape, the extents of its operand and result as far as they are known.
  * Gives  groups of axes with equal products, from the left: most often one axis to one, one to several, several to one.
@@ -6,7 +6,7 @@
  */
 #include <string.h>
 
-#include "opt_reshape.h"
+#include "facts_reshape.h"
 
 /* coefficient * symbols, ascending. */
 typedef struct product {

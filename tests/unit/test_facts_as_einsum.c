@@ -1,4 +1,4 @@
-/* test_opt_as_einsum.c - which einsum a node is, and which nodes are none. */
+/* test_facts_as_einsum.c - which einsum a node is, and which nodes are none. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "job.h"
-#include "opt_as_einsum.h"
+#include "facts_as_einsum.h"
 
 enum { MAX_TEXT = 200 };
 

@@ -1,4 +1,4 @@
-/* test_opt_shape.c - ranks and extents that follow from the program, and how they are said (opt_say.c). */
+/* test_facts_shape.c - ranks and extents that follow from the program, and how they are said (facts_extent.c). */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
