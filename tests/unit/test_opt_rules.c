@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "kernel.h"
+#include "pipeline.h"
 #include "opt.h"
 #include "pass_support.h"
 

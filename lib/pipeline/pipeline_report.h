@@ -1,6 +1,6 @@
-/* compile_report.h - what each pass of one run did: a watch of ej_opt_run, its numbers, and how they print. */
-#ifndef EJ_COMPILE_REPORT_H
-#define EJ_COMPILE_REPORT_H
+/* pipeline_report.h - what each pass of one run did: a watch of ej_opt_run, its numbers, and how they print. */
+#ifndef EJ_PIPELINE_REPORT_H
+#define EJ_PIPELINE_REPORT_H
 
 #include "cost.h"
 #include "opt.h"

@@ -12,9 +12,9 @@
 #include "base_time.h"
 #include "cache.h"
 #include "choose.h"
-#include "compile_report.h"
-#include "kernel.h"
 #include "nest_cost.h"
+#include "pipeline.h"
+#include "pipeline_report.h"
 #include "plan_links.h"
 #include "recipe.h"
 

@@ -1,4 +1,4 @@
-/* test_kernel_tensor.c - row-major or not, where elements lie, what provably does not overlap. */
+/* test_base_tensor.c - row-major or not, where elements lie, what provably does not overlap. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "kernel.h"
+#include "base_tensor.h"
 
 #define T(memory, type, shape_, strides_) \
     (einjit_tensor){memory, type, (int32_t)(sizeof(shape_) / sizeof *(shape_)), shape_, strides_}

@@ -1,4 +1,4 @@
-/* kernel_equation.c - an equation as words of a key, so that those which mean the same are the same words.
+/* key_equation.c - an equation as words of a key, so that those which mean the same are the same words.
  *
  * Takes  an equation as the caller wrote it, or as integer labels.
  * Gives  a byte for each label (its number in order of first appearance), comma, ellipsis and arrow. Spaces are gone, and the
@@ -8,8 +8,7 @@
  */
 #include <string.h>
 
-#include "graph.h"
-#include "kernel.h"
+#include "key.h"
 
 /* Labels have the numbers below LABELS. A text has at most TEXT bytes: no byte of it becomes more than one. */
 enum { COMMA = 0xFC, ARROW = 0xFD, ELLIPSIS = 0xFE, LABELS = 200, TEXT = 512 };

@@ -1,4 +1,4 @@
-/* kernel_key.c - signatures as words.
+/* key.c - signatures as words.
  *
  * Takes  a graph's content, compile options and tensors (data is not read).
  * Gives  words that are equal exactly where the same kernel serves. Strides are normalized: a row-major tensor has none,
@@ -6,11 +6,12 @@
  *        the caller's agree is checked after the look-up.
  * Keeps  small keys on the caller's stack.
  * Not here: backend and target (a cache belongs to one context, which has one of each), levels of keys for open extents
- *        (kernel_find.c).
+ *        (pipeline_find.c).
  */
 #include <string.h>
 
-#include "kernel.h"
+#include "base_tensor.h"
+#include "key.h"
 
 enum { KIND_GRAPH = 1 };
 #define ROW_MAJOR (UINT64_C(1) << 63)

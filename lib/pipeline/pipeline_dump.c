@@ -1,4 +1,4 @@
-/* compile_dump.c - where the text of a stage goes: the log, a line each, or a file.
+/* pipeline_dump.c - where the text of a stage goes: the log, a line each, or a file.
  *
  * Takes  a stage's text and the name of its kernel.
  * Gives  EINJIT_DUMP_DIR/<kernel>/NN-stage.*, or lines to the log hook. Dumps never make a compile fail. Files sort as the
@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "kernel.h"
+#include "pipeline.h"
 
 static const char *const files[EJ_STAGE_COUNT] = {
     [EJ_STAGE_GRAPH] = "10-graph.ein", [EJ_STAGE_PASSES] = "15-opt.ein", [EJ_STAGE_OPT] = "20-opt.ein",

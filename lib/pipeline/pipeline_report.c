@@ -1,4 +1,4 @@
-/* compile_report.c - what each pass of one run did.
+/* pipeline_report.c - what each pass of one run did.
  *
  * Takes  a run of passes, watched; example tensors, or none.
  * Gives  per pass: changes, rules, nodes, time; and what the plan of the program costs before and after it, as if
@@ -8,7 +8,7 @@
  *        nodes get greedy paths, because searching better ones takes up to a millisecond an einsum.
  * Not here: what counts as an operation (cost_node.c, plan_cost.c).
  */
-#include "compile_report.h"
+#include "pipeline_report.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* kernel_find.c - a request's kernel, from the memory cache, the one on disk, or compiled.
+/* pipeline_find.c - a request's kernel, from the memory cache, the one on disk, or compiled.
  *
  * Takes  a graph, tensors and compile options.
  * Gives  a kernel that fits them, with one bare reference.
@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "cache.h"
+#include "pipeline.h"
 
 /* ---- what a request must be before anything reads it ---- */
 
@@ -27,7 +28,7 @@ static int check_count(size_t n, size_t wanted, const char *what, einjit_error *
 int ej_request_check(einjit_context *context, ej_request *r, einjit_error *err)
 {
     if (!context || !r->graph) return ej_fail(err, EINJIT_E_INVALID, "no %s given", context ? "graph" : "context");
-    if (!atomic_load_explicit(&r->graph->frozen, memory_order_acquire)) EJ_TRY(einjit_graph_freeze(r->graph, err));
+    if (!atomic_load_explicit(&r->graph->frozen, memory_order_acquire)) EJ_TRY(ej_program_freeze(r->graph, err));
     const ej_graph *graph = &r->graph->graph;
     if (!graph->n_outputs) return ej_fail(err, EINJIT_E_VALUE, "the graph has no results");
     EJ_TRY(check_count(r->n_in, graph->n_inputs, "input", err));

@@ -1,4 +1,4 @@
-/* cache_memory.c - the memory cache: signature -> kernel, or the failure that compiling it gave.
+/* kernel_cache.c - the memory cache: signature -> kernel, or the failure that compiling it gave.
  *
  * Takes  a key and how to make its kernel.
  * Gives  the kernel with a reference. A hit takes no lock: count in as a reader, probe, take a reference, count out.
@@ -9,12 +9,12 @@
  * Reclamation: what is taken out of a table is freed once every reader that could have seen it has counted out. Readers count
  *        in one of two counters; the writer sees each of them at 0 after the removal, one after the other, directing new readers
  *        to the other one, so that a busy shard cannot hold up reclamation for ever.
- * Not here: how keys are made (kernel_key.c), which key is asked for (kernel_find.c).
+ * Not here: how keys are made (key.c), which key is asked for (pipeline_find.c).
  */
 #include <string.h>
 
 #include "base_time.h"
-#include "kernel.h"
+#include "kernel_cache.h"
 
 enum { SHARDS = 16, FIRST_SLOTS = 32 };
 enum { KERNELS, FAILURES, KINDS };

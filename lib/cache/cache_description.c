@@ -1,4 +1,4 @@
-/* cache_kernel.c - what is known of a kernel beside its code, as bytes and back.
+/* cache_description.c - what is known of a kernel beside its code, as bytes and back.
  *
  * Takes  a kernel that ej_kernel_describe has filled in; or bytes.
  * Gives  bytes; or the same kernel, without code.

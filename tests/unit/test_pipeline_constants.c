@@ -1,4 +1,4 @@
-/* test_kernel_constants.c - inputs declared constant: folded, keyed by what they hold, still inputs. */
+/* test_pipeline_constants.c - inputs declared constant: folded, keyed by what they hold, still inputs. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -1,10 +1,11 @@
-/* kernel_tensor.c - facts of the caller's tensors: are they sane, row-major, where do their elements lie.
+/* base_tensor.c - facts of the caller's tensors: are they sane, row-major, where do their elements lie.
  *
  * Takes  einjit_tensor as the caller filled it in; everything but ej_tensor_check expects it to have passed that.
  * Gives  yes or no. "Disjoint" and "not overlapping" are proofs; without one the answer is that it overlaps.
  * Not here: what a kernel expects (kernel_check.c).
  */
-#include "kernel.h"
+#include "base_size.h"
+#include "base_tensor.h"
 
 int ej_tensor_check(const einjit_tensor *t, const char *what, size_t i, einjit_error *err)
 {

@@ -1,4 +1,4 @@
-/* compile_evaluate.c - what constants come to, at compile time: a graph without inputs, bound, planned and interpreted.
+/* pipeline_evaluate.c - what constants come to, at compile time: a graph without inputs, bound, planned and interpreted.
  *
  * Takes  a graph whose values follow from constants and literals alone.
  * Gives  sizes and work of its values; its results.
@@ -10,7 +10,7 @@
 
 #include "choose.h"
 #include "cost.h"
-#include "kernel.h"
+#include "pipeline.h"
 #include "recipe.h"
 
 /* A job of its own for the stages: no dumps, no errors, memory that goes afterwards. */

@@ -1,4 +1,4 @@
-/* kernel_constants.c - inputs that the caller declares constant.
+/* pipeline_constants.c - inputs that the caller declares constant.
  *
  * Takes  a request with a list of inputs by name.
  * Gives  a hash of what they hold, for the key; and in a graph that is compiled a constant in the place of each, so that the
@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base_list.h"
-#include "kernel.h"
+#include "pipeline.h"
 
 enum { IN_CODE_BYTES = 4096 }; /* constants of at most so many bytes become part of the kernel */
 
@@ -82,7 +82,7 @@ static int add_to_hash(ej_request *r, size_t input, ej_arena *arena, einjit_erro
     if (!t->data && !ej_tensor_empty(t))
         return ej_fail(err, EINJIT_E_INVALID,
                        "input '%s' is declared constant, but has no data: what it holds is read by the compile",
-                       einjit_graph_input_name(r->graph, input));
+                       r->graph->graph.nodes[r->graph->graph.inputs[input]].name);
     EJ_TRY(contents(&data, &n_bytes, t, arena, err));
     ej_hash own = ej_hash_bytes(data, n_bytes);
     const uint64_t words[] = {r->constants_hash.lo, r->constants_hash.hi, own.lo, own.hi, input, n_bytes};

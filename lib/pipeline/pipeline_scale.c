@@ -1,4 +1,4 @@
-/* compile_scale.c - outputs that become alpha * result + beta * what they held.
+/* pipeline_scale.c - outputs that become alpha * result + beta * what they held.
  *
  * Takes  a copy of the program, and a request with alpha and beta.
  * Gives  the program with these operations at its end. What an output held is an input more, whose memory is the output's: the
@@ -7,7 +7,7 @@
  */
 #include <string.h>
 
-#include "kernel.h"
+#include "pipeline.h"
 
 typedef struct scaler {
     ej_graph *graph;
