@@ -1,8 +1,8 @@
 /* lower.c - modules for the nests of one kernel.
  *
  * Takes  nests, an empty module, somebody who takes a full one and gives another.
- * Gives  the function `entry(data, sizes, scratch)`: one nest is its body; several become leaves, internal functions that
- *        it calls in order, so that equal ones are made once and register allocation sees one at a time.
+ * Gives  the function `entry(data, sizes, scratch)`: one nest is its body, and so are a few; many become leaves, internal
+ *        functions that it calls in order, so that equal ones are made once and register allocation sees one at a time.
  * Not here: the calls (lower_steps.c), loops (lower_loop.c), machine code (code_object.c).
  */
 #include "lower_nest.h"
@@ -54,7 +54,10 @@ static void leaf_symbol(char *out, size_t size, const char *name, int32_t index)
     out[at] = 0;
 }
 
-/* The state of one function. nest NULL: the entry, which calls leaves; use: the function is a leaf. */
+/* So many different nests may stand one behind the other in the entry: a function costs LLVM 0.3 ms, whatever is in it. */
+enum { FEW_NESTS = 6 };
+
+/* The state of one nest in a function. nest NULL: the entry, which calls leaves; use: the function is a leaf. */
 static int start_function(ej_lower *w, ej_lower_module *m, const ej_nest *nest, const ej_leaf_use *use, LLVMValueRef function)
 {
     const ej_sizes *sizes = m->nests->sizes;
@@ -81,13 +84,20 @@ static int start_function(ej_lower *w, ej_lower_module *m, const ej_nest *nest, 
     return EINJIT_OK;
 }
 
-/* The entry block holds what was asked for; behind it comes "start". */
+/* The entry block holds what was asked for; behind it comes "start". The builder stays behind the nest. */
+static int end_nest(ej_lower *w)
+{
+    LLVMBasicBlockRef here = LLVMGetInsertBlock(w->e->builder);
+    LLVMPositionBuilderAtEnd(w->e->builder, w->entry);
+    LLVMBuildBr(w->e->builder, LLVMGetNextBasicBlock(w->entry));
+    LLVMPositionBuilderAtEnd(w->e->builder, here);
+    return w->status;
+}
+
 static int end_function(ej_lower *w)
 {
     LLVMBuildRetVoid(w->e->builder);
-    LLVMPositionBuilderAtEnd(w->e->builder, w->entry);
-    LLVMBuildBr(w->e->builder, LLVMGetNextBasicBlock(w->entry));
-    return w->status;
+    return end_nest(w);
 }
 
 static int emit_nest(ej_lower_module *m, const ej_nest *nest, const ej_leaf_use *use, LLVMValueRef function)
@@ -97,6 +107,27 @@ static int emit_nest(ej_lower_module *m, const ej_nest *nest, const ej_leaf_use 
     ej_lower_tree(&w);
     ej_lower_stream_end(&w);
     return end_function(&w);
+}
+
+/* Nests one behind the other, each with an entry block of its own. */
+static int emit_nests(ej_lower_module *m, LLVMValueRef function)
+{
+    for (int32_t i = 0; i < m->nests->n; i++) {
+        ej_lower w;
+        LLVMBasicBlockRef before = i ? LLVMGetInsertBlock(m->e->builder) : NULL;
+        EJ_TRY(ej_job_poll(m->e->job, EJ_STAGE_IR, (double)i / m->nests->n));
+        EJ_TRY(start_function(&w, m, &m->nests->nests[i], NULL, function));
+        ej_lower_tree(&w);
+        ej_lower_stream_end(&w);
+        if (i + 1 == m->nests->n) LLVMBuildRetVoid(m->e->builder);
+        EJ_TRY(end_nest(&w));
+        if (!before) continue;
+        LLVMBasicBlockRef here = LLVMGetInsertBlock(m->e->builder);
+        LLVMPositionBuilderAtEnd(m->e->builder, before);
+        LLVMBuildBr(m->e->builder, w.entry);
+        LLVMPositionBuilderAtEnd(m->e->builder, here);
+    }
+    return EINJIT_OK;
 }
 
 static const ej_nest *nest_of(const ej_lower_module *m, int32_t leaf)
@@ -162,6 +193,7 @@ static int emit_steps(ej_lower_module *m, const char *entry)
 {
     ej_lower w;
     EJ_TRY(ej_leaves_find(&m->leaves, m->nests, m->e->job));
+    if (m->leaves.n == m->nests->n && m->leaves.n <= FEW_NESTS) return emit_nests(m, add_function(m, entry));
     LLVMValueRef *leaves = EJ_JOB_ARRAY(m->e->job, LLVMValueRef, m->leaves.n);
     if (!leaves) return ej_no_memory(m->e->job->err);
     EJ_TRY(emit_leaves(m, leaves));

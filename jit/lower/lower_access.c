@@ -82,6 +82,8 @@ LLVMValueRef ej_lower_blocked(ej_lower *w, const ej_access_term *term, LLVMValue
 enum { EJ_MOVES = 16 };
 typedef struct ej_moves {
     LLVMValueRef by;
+    int64_t each;       /* `grown` is by * each; NULL: no product yet */
+    LLVMValueRef grown;
     int32_t n;
     struct {
         LLVMValueRef from, to;
@@ -96,6 +98,21 @@ static LLVMValueRef grown_by(ej_lower *w, LLVMValueRef by, int64_t block, ej_siz
     return ej_lower_mul(w, by, ej_lower_size(w, stride), "");
 }
 
+/* The product of a number and a stride in bytes, which accesses of one stride share. */
+static LLVMValueRef grown_pointer(ej_lower *w, ej_moves *moves, const ej_at *at, int64_t block, ej_size stride)
+{
+    const ej_buffer *buffer = buffer_of(w, at);
+    const char *name = buffer->name ? buffer->name : "";
+    int64_t bytes = bytes_of(buffer), each;
+    if (stride.e || block > 1 || __builtin_mul_overflow(stride.n, bytes, &each))
+        return ej_lower_offset(w, at->pointer, grown_by(w, moves->by, block, stride), bytes, name);
+    if (!moves->grown || moves->each != each) {
+        moves->each = each;
+        moves->grown = ej_lower_mul(w, moves->by, ej_lower_i64(w, each), "");
+    }
+    return ej_lower_offset(w, at->pointer, moves->grown, 1, name);
+}
+
 static LLVMValueRef moved_pointer(ej_lower *w, ej_moves *moves, const ej_at *at, int64_t block, ej_size stride)
 {
     const ej_buffer *buffer = buffer_of(w, at);
@@ -103,8 +120,7 @@ static LLVMValueRef moved_pointer(ej_lower *w, ej_moves *moves, const ej_at *at,
         if (moves->made[i].from == at->pointer && moves->made[i].block == block && ej_size_same(moves->made[i].stride, stride))
             return moves->made[i].to;
     LLVMValueRef to = ej_loop_pointer(w, at->pointer, moves->by, block, stride, bytes_of(buffer));
-    if (!to) to = ej_lower_offset(w, at->pointer, grown_by(w, moves->by, block, stride), bytes_of(buffer),
-                                  buffer->name ? buffer->name : "");
+    if (!to) to = grown_pointer(w, moves, at, block, stride);
     if (moves->n == EJ_MOVES) return to;
     moves->made[moves->n].from = at->pointer;
     moves->made[moves->n].to = to;

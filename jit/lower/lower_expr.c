@@ -33,10 +33,25 @@ ej_tape *ej_tape_new(ej_leaf *leaf)
     return tape;
 }
 
+static LLVMValueRef spread(ej_lower *w, LLVMValueRef scalar, int32_t lanes)
+{
+    ej_spreads *s = &w->spreads;
+    LLVMBasicBlockRef here = LLVMGetInsertBlock(w->e->builder);
+    if (s->block != here) *s = (ej_spreads){.block = here};
+    for (uint32_t i = 0; i < s->n && i < EJ_SPREADS; i++)
+        if (s->made[i].scalar == scalar && s->made[i].lanes == lanes) return s->made[i].vector;
+    LLVMValueRef vector = ej_splat(w->e, scalar, lanes, "");
+    uint32_t at = s->n++ % EJ_SPREADS;
+    s->made[at].scalar = scalar;
+    s->made[at].vector = vector;
+    s->made[at].lanes = lanes;
+    return vector;
+}
+
 ej_vec ej_operand_spread(ej_lower *w, ej_operand a, int32_t lanes)
 {
     if (a.lanes == lanes) return a.v;
-    return (ej_vec){ej_splat(w->e, a.v.re, lanes, ""), a.v.im ? ej_splat(w->e, a.v.im, lanes, "") : NULL};
+    return (ej_vec){spread(w, a.v.re, lanes), a.v.im ? spread(w, a.v.im, lanes) : NULL};
 }
 
 /* ---- sources ---- */

@@ -92,6 +92,17 @@ typedef struct ej_lower_module {
     LLVMTypeRef copy_type;
 } ej_lower_module;
 
+/* Scalars that were spread over lanes in the block that is emitted: tiles use each with many vectors. */
+enum { EJ_SPREADS = 32 }; /* a power of 2 */
+typedef struct ej_spreads {
+    LLVMBasicBlockRef block;
+    uint32_t n; /* the latest overwrite the oldest */
+    struct {
+        LLVMValueRef scalar, vector;
+        int32_t lanes;
+    } made[EJ_SPREADS];
+} ej_spreads;
+
 /* One nest, in one function: the entry itself, or a leaf. */
 typedef struct ej_lower {
     ej_lower_module *m;
@@ -114,6 +125,7 @@ typedef struct ej_lower {
     ej_running *running;          /* of the loop whose body is emitted; NULL: it has none */
     ej_direct *direct;            /* per buffer */
     bool streamed;                /* some store goes past the caches */
+    ej_spreads spreads;
     double twice;                 /* work that is done twice: lower_overlap.c */
     int status;
 } ej_lower;
