@@ -193,7 +193,8 @@ static int emit_steps(ej_lower_module *m, const char *entry)
 {
     ej_lower w;
     EJ_TRY(ej_leaves_find(&m->leaves, m->nests, m->e->job));
-    if (m->leaves.n == m->nests->n && m->leaves.n <= FEW_NESTS) return emit_nests(m, add_function(m, entry));
+    if (m->nests->n > 0 && m->leaves.n == m->nests->n && m->leaves.n <= FEW_NESTS)
+        return emit_nests(m, add_function(m, entry));
     LLVMValueRef *leaves = EJ_JOB_ARRAY(m->e->job, LLVMValueRef, m->leaves.n);
     if (!leaves) return ej_no_memory(m->e->job->err);
     EJ_TRY(emit_leaves(m, leaves));

@@ -83,16 +83,14 @@ static LLVMValueRef absolute(ej_math *m, ej_vec a)
  * (e^700) before them: exp(re) may overflow where its product with a subnormal sine does not. A real number stays real. Where
  * im is Inf or NaN an infinite re still says how large the result is, as C's cexp has it: exp(-Inf) is 0, and exp(Inf) is
  * Inf + i NaN. */
-static ej_vec exponential(ej_math *m, int dtype, ej_vec a)
+ej_vec ej_complex_exp(ej_math *m, ej_vec a)
 {
-    int real = ej_dtypes[dtype].real;
     double first = m->wide ? 700 : 88;
     LLVMValueRef zero = m_real(m, 0), one = m_real(m, 1), infinity = m_real(m, INFINITY);
     LLVMValueRef large = m_less(m, m_real(m, first), a.re), up = m_pick(m, large, m_real(m, exp(first)), one);
     LLVMValueRef rest = m_sub(m, a.re, m_pick(m, large, m_real(m, first), zero));
-    ej_vec none = {NULL, NULL}, half = {m_mul(m, rest, m_real(m, 0.5)), NULL};
-    LLVMValueRef h = ej_lower_fn(m->e, EJ_FN_EXP, real, real, m->lanes, half, none, none).re;
-    ej_pair t = ej_lower_sin_cos(m, a.im);
+    LLVMValueRef h = ej_math_exp(m, m_mul(m, rest, m_real(m, 0.5)), NULL);
+    ej_pair t = m->wide ? ej_math_sin_cos(m, a.im) : ej_lower_sin_cos(m, a.im); /* in f64 anyhow: half as many lanes */
     LLVMValueRef re = m_mul(m, m_mul(m, m_mul(m, t.lo, up), h), h), im = m_mul(m, m_mul(m, m_mul(m, t.hi, up), h), h);
     im = m_pick(m, m_cmp(m, LLVMRealOEQ, a.im, zero), a.im, im);
     LLVMValueRef turns = LLVMBuildNot(m->b, m_less(m, m_abs(m, a.im), infinity), "");
@@ -113,7 +111,7 @@ ej_vec ej_complex_fn(ej_emit *e, int fn, int dtype, int lanes, ej_vec a, ej_vec 
     switch (fn) {
     case EJ_FN_NEG: return (ej_vec){m_neg(&m, a.re), m_neg(&m, a.im)};
     case EJ_FN_ABS: return (ej_vec){absolute(&m, a), NULL};
-    case EJ_FN_EXP: return exponential(&m, dtype, a);
+    case EJ_FN_EXP: return ej_lower_complex_exp(&m, a);
     case EJ_FN_RECIPROCAL: return reciprocal(&m, a);
     case EJ_FN_SQUARE: return ej_complex_mul(e, a, a);
     case EJ_FN_CONJ: return (ej_vec){a.re, m_neg(&m, a.im)};

@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { EJ_FN_LANES_MAX = 256 };
+
 static ej_math_fn *const float_functions[EJ_FN_COUNT] = {
     [EJ_FN_EXP] = ej_math_exp,           [EJ_FN_LOG] = ej_math_log,
     [EJ_FN_LOG1P] = ej_math_log1p,       [EJ_FN_EXPM1] = ej_math_expm1,
@@ -41,6 +43,41 @@ LLVMValueRef ej_lower_begin_internal(ej_emit *inner, ej_emit *e, const char *nam
     return function;
 }
 
+/* Of f32, but computed in f64: so many lanes are a register, and with more of them LLVM would split each instruction. */
+static bool computes_in_f64(int fn)
+{
+    return fn == EJ_FN_SIN || fn == EJ_FN_COS || fn == EJ_FN_TAN || fn == EJ_FN_POW;
+}
+
+static bool halves(const ej_emit *e, int dtype, int lanes)
+{
+    return ej_dtypes[ej_dtypes[dtype].real].bytes == 4 && lanes > 1 && lanes * 8 > e->target->vector_bytes;
+}
+
+/* Lanes from .. from+n-1 of v; NULL of NULL. */
+static LLVMValueRef some_lanes(ej_emit *e, LLVMValueRef v, int from, int n)
+{
+    LLVMValueRef mask[EJ_FN_LANES_MAX];
+    if (!v) return NULL;
+    for (int l = 0; l < n; l++) mask[l] = LLVMConstInt(LLVMInt32TypeInContext(e->context), (unsigned)(from + l), 0);
+    if (n == 1) return LLVMBuildExtractElement(e->builder, v, mask[0], "");
+    return LLVMBuildShuffleVector(e->builder, v, LLVMGetPoison(LLVMTypeOf(v)), LLVMConstVector(mask, (unsigned)n), "");
+}
+
+/* The lanes of a, then those of b; n each. */
+static LLVMValueRef both_halves(ej_emit *e, LLVMValueRef a, LLVMValueRef b, int n)
+{
+    LLVMTypeRef i32 = LLVMInt32TypeInContext(e->context);
+    LLVMValueRef mask[EJ_FN_LANES_MAX];
+    if (n == 1) {
+        LLVMValueRef v = LLVMGetPoison(LLVMVectorType(LLVMTypeOf(a), 2));
+        v = LLVMBuildInsertElement(e->builder, v, a, LLVMConstInt(i32, 0, 0), "");
+        return LLVMBuildInsertElement(e->builder, v, b, LLVMConstInt(i32, 1, 0), "");
+    }
+    for (int l = 0; l < 2 * n; l++) mask[l] = LLVMConstInt(i32, (unsigned)l, 0);
+    return LLVMBuildShuffleVector(e->builder, a, b, LLVMConstVector(mask, (unsigned)(2 * n)), "");
+}
+
 /* Calls `write`'s function for the dtype and lanes, which is written when it is first needed. */
 static LLVMValueRef call_internal(ej_emit *e, ej_math_fn *write, const char *word, int dtype, int lanes,
                                   LLVMValueRef a, LLVMValueRef b)
@@ -62,25 +99,65 @@ static LLVMValueRef call_internal(ej_emit *e, ej_math_fn *write, const char *wor
     return LLVMBuildCall2(e->builder, type, function, args, n, "");
 }
 
-/* Argument reduction is most of both, and the longest code of all functions. */
-ej_pair ej_lower_sin_cos(ej_math *m, LLVMValueRef x)
+static LLVMValueRef call_by_halves(ej_emit *e, int fn, ej_math_fn *write, int dtype, int lanes, LLVMValueRef a, LLVMValueRef b)
+{
+    const char *word = ej_fns[fn].name;
+    int n = lanes / 2;
+    if (!computes_in_f64(fn) || !halves(e, dtype, lanes)) return call_internal(e, write, word, dtype, lanes, a, b);
+    LLVMValueRef first = call_by_halves(e, fn, write, dtype, n, some_lanes(e, a, 0, n), some_lanes(e, b, 0, n));
+    LLVMValueRef second = call_by_halves(e, fn, write, dtype, n, some_lanes(e, a, n, n), some_lanes(e, b, n, n));
+    return both_halves(e, first, second, n);
+}
+
+/* A function of two vectors of one kind that are parts of one thing, written by `write` when it is first needed. */
+typedef ej_pair ej_pair_fn(ej_math *m, LLVMValueRef a, LLVMValueRef b);
+
+static ej_pair call_pair(ej_math *m, ej_pair_fn *write, const char *word, LLVMValueRef a, LLVMValueRef b)
 {
     char name[64];
     ej_emit *e = m->e;
-    snprintf(name, sizeof name, "ej_sin_cos_%sx%d", m->wide ? "f64" : "f32", m->lanes);
+    snprintf(name, sizeof name, "ej_%s_f%dx%d", word, m->wide ? 64 : 32, m->lanes);
     LLVMTypeRef parts[2] = {m->real, m->real}, both = LLVMStructTypeInContext(e->context, parts, 2, 0);
-    LLVMTypeRef type = LLVMFunctionType(both, &m->real, 1, 0);
-    LLVMValueRef function = LLVMGetNamedFunction(e->module, name);
+    unsigned n = b ? 2 : 1;
+    LLVMTypeRef type = LLVMFunctionType(both, parts, n, 0);
+    LLVMValueRef function = LLVMGetNamedFunction(e->module, name), args[2] = {a, b};
     if (!function) {
         ej_emit inner;
         function = ej_lower_begin_internal(&inner, e, name, type);
         ej_math of = ej_math_of(&inner, m->wide, m->lanes);
-        ej_pair r = ej_math_sin_cos(&of, LLVMGetParam(function, 0));
+        ej_pair r = write(&of, LLVMGetParam(function, 0), b ? LLVMGetParam(function, 1) : NULL);
         LLVMBuildAggregateRet(inner.builder, (LLVMValueRef[2]){r.hi, r.lo}, 2);
         LLVMDisposeBuilder(inner.builder);
     }
-    LLVMValueRef r = LLVMBuildCall2(e->builder, type, function, &x, 1, "");
-    return (ej_pair){LLVMBuildExtractValue(e->builder, r, 0, ""), LLVMBuildExtractValue(e->builder, r, 1, "")};
+    LLVMValueRef r = LLVMBuildCall2(m->b, type, function, args, n, "");
+    return (ej_pair){LLVMBuildExtractValue(m->b, r, 0, ""), LLVMBuildExtractValue(m->b, r, 1, "")};
+}
+
+static ej_pair write_sin_cos(ej_math *m, LLVMValueRef x, LLVMValueRef unused)
+{
+    (void)unused;
+    return ej_math_sin_cos(m, x);
+}
+
+ej_pair ej_lower_sin_cos(ej_math *m, LLVMValueRef x)
+{
+    int dtype = m->wide ? EINJIT_F64 : EINJIT_F32, n = m->lanes / 2;
+    if (!halves(m->e, dtype, m->lanes)) return call_pair(m, write_sin_cos, "sin_cos", x, NULL);
+    ej_math half = ej_math_of(m->e, m->wide, n);
+    ej_pair low = ej_lower_sin_cos(&half, some_lanes(m->e, x, 0, n)), high = ej_lower_sin_cos(&half, some_lanes(m->e, x, n, n));
+    return (ej_pair){both_halves(m->e, low.hi, high.hi, n), both_halves(m->e, low.lo, high.lo, n)};
+}
+
+static ej_pair write_complex_exp(ej_math *m, LLVMValueRef re, LLVMValueRef im)
+{
+    ej_vec r = ej_complex_exp(m, (ej_vec){re, im});
+    return (ej_pair){r.re, r.im};
+}
+
+ej_vec ej_lower_complex_exp(ej_math *m, ej_vec a)
+{
+    ej_pair r = call_pair(m, write_complex_exp, "complex_exp", a.re, a.im);
+    return (ej_vec){r.hi, r.lo};
 }
 
 /* -1, 0, 1; NaN for NaN. */
@@ -151,8 +228,7 @@ ej_vec ej_lower_fn(ej_emit *e, int fn, int dtype_in, int dtype_out, int lanes, e
     if (kind == EJ_KIND_BOOL) return (ej_vec){ej_bool_fn(e, fn, a.re, b.re), NULL};
     ej_math_fn *write = kind == EJ_KIND_INT ? integer_functions[fn] : float_functions[fn];
     LLVMValueRef second = arity > 1 ? b.re : NULL;
-    const char *word = ej_fns[fn].name;
-    if (write) return (ej_vec){call_internal(e, write, word, dtype_in, lanes, a.re, second), NULL};
+    if (write) return (ej_vec){call_by_halves(e, fn, write, dtype_in, lanes, a.re, second), NULL};
     if (kind == EJ_KIND_INT) return ej_integer_fn(e, fn, dtype_in, lanes, a, b);
     ej_math m = ej_math_of(e, dtype_in == EINJIT_F64, lanes);
     if (arity > 1) return (ej_vec){float_binary(&m, fn, a.re, b.re), NULL};

@@ -73,8 +73,9 @@ LLVMValueRef ej_math_pow(ej_math *m, LLVMValueRef x, LLVMValueRef y);
 /* An internal function of the module and a builder at its start (to be disposed of): functions are written once, not
  * once in every place of an unrolled tile. */
 LLVMValueRef ej_lower_begin_internal(ej_emit *inner, ej_emit *e, const char *name, LLVMTypeRef type);
-/* A call of ej_math_sin_cos's function. */
+/* Calls of ej_math_sin_cos's and ej_complex_exp's functions. */
 ej_pair ej_lower_sin_cos(ej_math *m, LLVMValueRef x);
+ej_vec ej_lower_complex_exp(ej_math *m, ej_vec a);
 
 /* ---- lower_integer.c: i32 and i64 vectors ---- */
 ej_vec ej_integer_fn(ej_emit *e, int fn, int dtype, int lanes, ej_vec a, ej_vec b); /* what is not a loop or division */
@@ -87,6 +88,7 @@ LLVMValueRef ej_bool_fn(ej_emit *e, int fn, LLVMValueRef a, LLVMValueRef b);
 LLVMValueRef ej_cast_real(ej_emit *e, int from, int to, int lanes, LLVMValueRef x); /* between real dtypes and bool */
 
 /* ---- lower_complex.c ---- */
+ej_vec ej_complex_exp(ej_math *m, ej_vec a);
 ej_vec ej_complex_fn(ej_emit *e, int fn, int dtype, int lanes, ej_vec a, ej_vec b);
 ej_vec ej_complex_mul(ej_emit *e, ej_vec a, ej_vec b);
 ej_vec ej_complex_fma(ej_emit *e, int dtype, int lanes, ej_vec a, ej_vec b, ej_vec c);
