@@ -90,15 +90,25 @@ static ej_operand load_registers(ej_leaf *leaf, ej_leaf_access *access, const ej
 
 /* ---- ops ---- */
 
-static ej_operand run_fn(ej_leaf *leaf, const ej_tape *tape, const ej_expr_op *op)
+static bool differs_in_lanes(const ej_leaf *leaf, uint32_t set)
+{
+    for (int32_t d = 0; d < leaf->n_digits; d++)
+        if (leaf->digits[d].lane && (set >> leaf->digits[d].axis & 1)) return true;
+    return false;
+}
+
+static ej_operand run_fn(ej_leaf *leaf, const ej_tape *tape, int32_t i)
 {
     ej_lower *w = leaf->w;
+    const ej_expr_op *op = &leaf->node->expr.ops[i];
     const ej_expr_op *ops = leaf->node->expr.ops;
     const int32_t operands[3] = {op->a, op->b, op->c};
     ej_vec v[3] = {{NULL, NULL}, {NULL, NULL}, {NULL, NULL}};
     int32_t n = ej_fns[op->fn].arity, lanes = 1;
     for (int32_t k = 0; k < n; k++)
         if (tape[operands[k]].now.lanes > lanes) lanes = tape[operands[k]].now.lanes;
+    /* The one lane that is left at an end is a vector, too: there is a function for these already. */
+    if (ej_fn_is_called(op->fn) && differs_in_lanes(leaf, tape[i].set)) lanes = leaf->width;
     for (int32_t k = 0; k < n; k++) v[k] = ej_operand_spread(w, tape[operands[k]].now, lanes);
     int dtype_in = op->fn == EJ_FN_WHERE ? op->dtype : ops[op->a].dtype;
     return (ej_operand){ej_lower_fn(w->e, op->fn, dtype_in, op->dtype, lanes, v[0], v[1], v[2]), lanes};
@@ -118,7 +128,7 @@ static ej_operand run_op(ej_leaf *leaf, const ej_tape *tape, int32_t i, const ej
         int from = leaf->node->expr.ops[op->a].dtype;
         return (ej_operand){ej_lower_cast(w->e, from, op->dtype, a.lanes, a.v), a.lanes};
     }
-    default: return run_fn(leaf, tape, op);
+    default: return run_fn(leaf, tape, i);
     }
 }
 

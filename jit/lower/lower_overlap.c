@@ -82,12 +82,18 @@ static bool nodes_overlap(const overlap *o, int32_t id)
 /* In units of a multiply-add: elements that are moved change their lanes, most of the time; code that is called. */
 enum { WORK_MOVE = 6, WORK_CALL = 30 };
 
+static int32_t n_calls(const ej_nest_node *leaf)
+{
+    int32_t n = 0;
+    for (int32_t i = 0; i < leaf->expr.n; i++)
+        n += leaf->expr.ops[i].kind == EJ_EXPR_FN && ej_fn_is_called(leaf->expr.ops[i].fn);
+    return n;
+}
+
 /* The work of a leaf for all values of the nest. */
 static double leaf_work(const ej_lower *w, const ej_nest_node *leaf)
 {
-    double work = leaf->reduce != EJ_REDUCE_NONE ? 1 : WORK_MOVE;
-    for (int32_t i = 0; i < leaf->expr.n; i++)
-        if (leaf->expr.ops[i].kind == EJ_EXPR_FN && ej_fn_is_called(leaf->expr.ops[i].fn)) work += WORK_CALL;
+    double work = (leaf->reduce != EJ_REDUCE_NONE ? 1 : WORK_MOVE) + WORK_CALL * n_calls(leaf);
     for (int32_t a = 0; a < w->nest->n_axes; a++) {
         ej_size extent = w->nest->axes[a].extent;
         if (!extent.e && ej_leaf_has_axis(leaf, a)) work *= (double)extent.n;
@@ -141,11 +147,11 @@ static bool is_little(ej_lower *w, const ej_nest_node *loop, int64_t rest, int64
 
 bool ej_loop_overlaps(ej_lower *w, int32_t loop, int64_t rest, int64_t latest)
 {
-    const ej_nest_node *node = &w->nest->nodes[loop];
+    const ej_nest_node *node = &w->nest->nodes[loop], *first = &w->nest->nodes[node->child];
     int32_t n = w->nest->n_buffers;
     ej_size extent = w->nest->axes[node->axis].extent;
-    bool one_leaf = !ej_has_loops(w, node->child) && w->nest->nodes[node->child].next < 0; /* pointers that run are worth more */
-    if (extent.e || one_leaf) return false;
+    bool one_leaf = first->kind != EJ_NEST_LOOP && first->next < 0;
+    if (extent.e || (one_leaf && !n_calls(first))) return false; /* its pointers, which run on, are worth more */
     overlap o = {w, node->axis, latest - rest, EJ_LOWER_NEW(w, bool, n), EJ_LOWER_NEW(w, bool, n)};
     if (!o.written || !o.read || !nodes_overlap(&o, node->child)) return false;
     for (int32_t i = 0; i < n; i++)
