@@ -54,8 +54,9 @@ static void leaf_symbol(char *out, size_t size, const char *name, int32_t index)
     out[at] = 0;
 }
 
-/* So many different nests may stand one behind the other in the entry: a function costs LLVM 0.3 ms, whatever is in it. */
-enum { FEW_NESTS = 6 };
+/* So many different nests may stand one behind the other in the entry: a function costs LLVM 0.3 ms, whatever is in it. More are
+ * leaves, which are called through a table where they are many. */
+enum { FEW_NESTS = 16 };
 
 /* The state of one nest in a function. nest NULL: the entry, which calls leaves; use: the function is a leaf. */
 static int start_function(ej_lower *w, ej_lower_module *m, const ej_nest *nest, const ej_leaf_use *use, LLVMValueRef function)
@@ -109,27 +110,6 @@ static int emit_nest(ej_lower_module *m, const ej_nest *nest, const ej_leaf_use 
     return end_function(&w);
 }
 
-/* Nests one behind the other, each with an entry block of its own. */
-static int emit_nests(ej_lower_module *m, LLVMValueRef function)
-{
-    for (int32_t i = 0; i < m->nests->n; i++) {
-        ej_lower w;
-        LLVMBasicBlockRef before = i ? LLVMGetInsertBlock(m->e->builder) : NULL;
-        EJ_TRY(ej_job_poll(m->e->job, EJ_STAGE_IR, (double)i / m->nests->n));
-        EJ_TRY(start_function(&w, m, &m->nests->nests[i], NULL, function));
-        ej_lower_tree(&w);
-        ej_lower_stream_end(&w);
-        if (i + 1 == m->nests->n) LLVMBuildRetVoid(m->e->builder);
-        EJ_TRY(end_nest(&w));
-        if (!before) continue;
-        LLVMBasicBlockRef here = LLVMGetInsertBlock(m->e->builder);
-        LLVMPositionBuilderAtEnd(m->e->builder, before);
-        LLVMBuildBr(m->e->builder, w.entry);
-        LLVMPositionBuilderAtEnd(m->e->builder, here);
-    }
-    return EINJIT_OK;
-}
-
 static const ej_nest *nest_of(const ej_lower_module *m, int32_t leaf)
 {
     return &m->nests->nests[m->leaves.first[leaf]];
@@ -167,6 +147,57 @@ static int start_module(ej_lower_module *m, LLVMValueRef *leaves, int32_t first,
     EJ_TRY(m->e->next_module(m->e));
     m->aligned_loop = m->copy_run = NULL;
     for (int32_t i = 0; m->nests->plan && i < (int32_t)m->nests->plan->n_constants; i++) m->constants[i] = NULL;
+    return EINJIT_OK;
+}
+
+/* Nest i behind those that the function has already, with an entry block of its own. */
+static int append_nest(ej_lower_module *m, int32_t i, LLVMValueRef function)
+{
+    LLVMBuilderRef b = m->e->builder;
+    LLVMBasicBlockRef before = LLVMGetFirstBasicBlock(function) ? LLVMGetInsertBlock(b) : NULL;
+    ej_lower w;
+    EJ_TRY(start_function(&w, m, &m->nests->nests[i], NULL, function));
+    ej_lower_tree(&w);
+    ej_lower_stream_end(&w);
+    EJ_TRY(end_nest(&w));
+    LLVMBasicBlockRef here = LLVMGetInsertBlock(b);
+    if (!before) return EINJIT_OK;
+    LLVMPositionBuilderAtEnd(b, before);
+    LLVMBuildBr(b, w.entry);
+    LLVMPositionBuilderAtEnd(b, here);
+    return EINJIT_OK;
+}
+
+/* The function goes on in another one, of the next module. */
+static int go_on(ej_lower_module *m, LLVMValueRef *function, int32_t next)
+{
+    char name[32];
+    LLVMValueRef args[3];
+    snprintf(name, sizeof name, "nests_from_%d", (int)next);
+    for (unsigned i = 0; i < 3; i++) args[i] = LLVMGetParam(*function, i);
+    LLVMValueRef rest = add_function(m, name);
+    share_leaf(rest);
+    LLVMBuildCall2(m->e->builder, m->entry_type, rest, args, 3, "");
+    LLVMBuildRetVoid(m->e->builder);
+    EJ_TRY(start_module(m, NULL, 0, 0));
+    *function = add_function(m, name);
+    share_leaf(*function);
+    return EINJIT_OK;
+}
+
+/* Nests one behind the other, which becomes the next function's work where a module is full. */
+static int emit_nests(ej_lower_module *m, LLVMValueRef function)
+{
+    int32_t n = m->nests->n;
+    for (int32_t i = 0; i < n; i++) {
+        m->e->done = (double)i / n;
+        EJ_TRY(ej_job_poll(m->e->job, EJ_STAGE_IR, m->e->done));
+        EJ_TRY(append_nest(m, i, function));
+        if (i + 1 < n && m->e->next_module && count_instructions(function) >= MODULE_INSTRUCTIONS)
+            EJ_TRY(go_on(m, &function, i + 1));
+    }
+    m->e->done = 1;
+    LLVMBuildRetVoid(m->e->builder);
     return EINJIT_OK;
 }
 
