@@ -84,43 +84,47 @@ static bool always(void)
  * needs registers of its own).
  *
  * Panels: on Zen 5, whose L2 gives a line a cycle, 2048^3 f32 takes 1.5 times as long with 1/32 of it as with 1/6, since
- * results are read back more often; on Sapphire Rapids 1000^3 f32 takes 1.07 times as long with 1/12 as with 1/32. There
- * strided reads from the L2 are slow, too: 512^3 f32 TN takes 1.15 times as long where the left operand, 1/2 of the
- * L2, is not packed. */
+ * results are read back more often. On Sapphire Rapids tiles of three vectors are better than of two, in place as packed, with
+ * 1/20: beside MKL, 1024^3 f32 NN has 0.96 with 8 x 3 and 512 terms, 0.90 with 8 x 2; 2047^3 0.99 and 0.89. Packed, more
+ * rows than 8 are worse (1000^3 f64 TN: 0.77 with 10 x 2, 0.91 with 8 x 3), and so are blocks of fewer rows, which
+ * read all panels from the L3 each (1024^3 f64 TN: 0.84 with 128 rows of 512 terms, 0.92 with 256 of 256). Strided reads
+ * from the L2 are slow there: 512^3 f32 TN takes 1.15 times as long where the left operand, 1/2 of the L2, is not packed.
+ * With AVX2 panels have to lie in the L1, and packed tiles may be of three vectors: beside MKL's AVX2 kernels 1024^3 f32
+ * NN had 0.86 with 1/6 of the L2, the left operand in place, has 1.04 with 1/10, and packed; f64 0.89 and 1.04. */
 const ej_target ej_targets[] = {
 #if EJ_X86_64
     {.name = "avx512_2m", .runs_here = has_avx512, .suits_here = has_l2_of_2m, .cpu = "skylake-avx512",
      .features = AVX512_FEATURES,
      .vector_bytes = 64, .vector_registers = 32, .masks = true, .fma = true, .stream_fence = true,
-     .tile_vectors = 2, .tile_rows = 12, .panel_part = 32, .far_part = 8,
+     .tile_vectors = 2, .tile_rows = 12, .panel_part = 20, .packed_rows = 8, .packed_block = 256, .far_part = 8, .cut = 1,
      .l1_bytes = 48 << 10, .l2_bytes = 2 << 20, .l3_bytes = 16 << 20,
      .line_cycles = {1.5, 7, 14}, .tlb_pages = 2048, .walk_cycles = 25},
     {.name = "avx512", .runs_here = has_avx512, .suits_here = always, .cpu = "skylake-avx512", .features = AVX512_FEATURES,
      .vector_bytes = 64, .vector_registers = 32, .masks = true, .fma = true, .stream_fence = true,
-     .tile_vectors = 2, .tile_rows = 12, .panel_part = 6, .far_part = 1,
+     .tile_vectors = 2, .tile_rows = 12, .panel_part = 6, .packed_rows = 16, .far_part = 1, .cut = 0.95,
      .l1_bytes = 32 << 10, .l2_bytes = 1 << 20, .l3_bytes = 16 << 20,
      .line_cycles = {1.5, 7, 14}, .tlb_pages = 2048, .walk_cycles = 25},
     {.name = "avx2", .runs_here = has_avx2, .suits_here = always, .cpu = "haswell",
      .features = "+avx2,+fma,+bmi,+bmi2,+popcnt",
      .vector_bytes = 32, .vector_registers = 16, .masks = false, .fma = true, .stream_fence = true,
-     .tile_vectors = 2, .tile_rows = 6, .panel_part = 6, .far_part = 1,
+     .tile_vectors = 2, .tile_rows = 6, .panel_part = 10, .packed_rows = 16, .far_part = 1, .near_part = 1, .cut = 0.95,
      .l1_bytes = 32 << 10, .l2_bytes = 256 << 10, .l3_bytes = 8 << 20,
      .line_cycles = {2, 7, 14}, .tlb_pages = 1536, .walk_cycles = 25},
     {.name = "sse2", .runs_here = always, .suits_here = always, .cpu = "x86-64", .features = "+sse2",
      .vector_bytes = 16, .vector_registers = 16, .masks = false, .fma = false, .stream_fence = true,
-     .tile_vectors = 2, .tile_rows = 4, .panel_part = 6, .far_part = 1,
+     .tile_vectors = 2, .tile_rows = 4, .panel_part = 6, .packed_rows = 16, .far_part = 1, .cut = 0.95,
      .l1_bytes = 32 << 10, .l2_bytes = 256 << 10, .l3_bytes = 4 << 20,
      .line_cycles = {2.5, 8, 16}, .tlb_pages = 512, .walk_cycles = 30},
 #elif EJ_AARCH64
     {.name = "neon", .runs_here = always, .suits_here = always, .cpu = "generic", .features = "+neon",
      .vector_bytes = 16, .vector_registers = 32, .masks = false, .fma = true,
-     .tile_vectors = 2, .tile_rows = 12, .panel_part = 6, .far_part = 1,
+     .tile_vectors = 2, .tile_rows = 12, .panel_part = 6, .packed_rows = 16, .far_part = 1, .cut = 0.95,
      .l1_bytes = 32 << 10, .l2_bytes = 512 << 10, .l3_bytes = 4 << 20,
      .line_cycles = {2.5, 8, 16}, .tlb_pages = 512, .walk_cycles = 30},
 #else
     {.name = "generic", .runs_here = always, .suits_here = always, .cpu = "generic", .features = "",
      .vector_bytes = 16, .vector_registers = 16, .masks = false, .fma = false,
-     .tile_vectors = 2, .tile_rows = 4, .panel_part = 6, .far_part = 1,
+     .tile_vectors = 2, .tile_rows = 4, .panel_part = 6, .packed_rows = 16, .far_part = 1, .cut = 0.95,
      .l1_bytes = 32 << 10, .l2_bytes = 256 << 10, .l3_bytes = 4 << 20,
      .line_cycles = {2.5, 8, 16}, .tlb_pages = 512, .walk_cycles = 30},
 #endif

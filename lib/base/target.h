@@ -19,7 +19,11 @@ typedef struct ej_target {
     /* register tile of a contraction: vectors along the lane axis, rows along the other one */
     int tile_vectors, tile_rows;
     int panel_part;           /* 1/panel_part of the L2: the panel of a product that tile after tile reads again */
+    int packed_rows;          /* of a register tile at most, where the left operand of a product is packed */
+    int packed_block;         /* rows that its blocks should have at least, rather than more terms */
     int far_part;             /* 1/far_part of the L2: what is larger, and read with far strides, is packed */
+    int near_part;            /* the same of what lies along the sum; 0: that is not packed */
+    double cut;               /* how good it is, 0 to 1, to cut rows of a product into pieces of three vectors and more */
     int64_t l1_bytes, l2_bytes, l3_bytes; /* defaults, where the host does not say */
     /* cycles to bring a line of 64 bytes into the L1 from the L2, into the L2 from the L3, and from memory */
     double line_cycles[3];

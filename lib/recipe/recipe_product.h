@@ -41,6 +41,7 @@ void ej_product_sort(int32_t *axes, int32_t n, const ej_access *access); /* the 
 typedef struct ej_product_tile {
     int64_t rows, vectors;
     int32_t lanes, parts, bytes;  /* parts: registers that a vector of elements takes; bytes of an element */
+    bool packed;                  /* the left operand is read from panels */
     double cut;                   /* how good it is to cut rows of the result into pieces of more than two vectors */
     double panel_far, left_far;   /* how much of the lane operand, and of the other one, comes from the L2: 0 to 1 */
 } ej_product_tile;

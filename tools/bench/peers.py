@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
 """Times einjit beside other Python libraries, alternating in one run, on a list of cases.
 
-    taskset -c 1 tools/bench/peers.py CASES.json [-o OUT.json] [--peers torch,jax,etops,tblis,sesum,self]
+    taskset -c 1 tools/bench/peers.py CASES.json [-o OUT.json] [--peers torch,jax,numpy,etops,tblis,sesum,self]
                                       [--build build] [--only REGEX] [--min-time S] [--huge-pages]
 
 CASES.json is as for einjit-bench --cases (tools/bench/cases.py makes one); cases with program text run where their peer
 knows them (torch: index_select, index_add, conj). The report is einjit-bench's list, with vs_us a peer, to be drawn by
 tools/bench/plot.py.
 
-torch (with MKL), jax, etops (LIBXSMM through einsum_ir; f32, two operands), tblis (pytblis) and sesum are asked for row-major
-results of the same values as ours. torch, etops and tblis write into memory that was touched before; jax and sesum return
+torch (with MKL), jax, NumPy, etops (LIBXSMM through einsum_ir; f32, two operands), tblis (pytblis) and sesum are asked for row-major
+results of the same values as ours. torch, numpy, etops and tblis write into memory that was touched before; jax and sesum return
 fresh arrays, so that malloc is told to keep memory warm before anything is imported. `self` is our kernel a second
 time: what it differs by is the noise of the run. bound_us is measured in the same run: the longer of the operations at
 the rate of multiply-adds in registers and the bytes in and out of memory.
@@ -150,6 +150,24 @@ def of_jax(case, arrays, out):
     return lambda: np.asarray(run(*x).block_until_ready())
 
 
+def of_numpy(case, arrays, out):
+    if "program" in case:
+        text = case["program"]
+        if "[src]" in text:
+            return lambda: np.take(arrays[0], arrays[1], axis=0, out=out, mode="clip") # "raise" would go through a copy
+        raise Missing
+    equation = case["equation"]
+    inner, result = equation.split("->")
+    if "," not in inner and sorted(inner) == sorted(result): # a view, which copyto writes out
+        view = np.einsum(equation, arrays[0])
+
+        def call():
+            np.copyto(out, view)
+            return out
+        return call
+    return lambda: np.einsum(equation, *arrays, out=out, optimize=len(arrays) > 1)
+
+
 def of_tblis(case, arrays, out):
     import pytblis
     if "program" in case or len(arrays) != 2:
@@ -208,7 +226,7 @@ def of_etops(case, arrays, out):
     return call
 
 
-PEERS = {"torch": of_torch, "jax": of_jax, "etops": of_etops, "tblis": of_tblis, "sesum": of_sesum}
+PEERS = {"torch": of_torch, "jax": of_jax, "numpy": of_numpy, "etops": of_etops, "tblis": of_tblis, "sesum": of_sesum}
 
 
 # ---- timing ----
@@ -355,7 +373,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cases")
     parser.add_argument("-o", "--output")
-    parser.add_argument("--peers", default="torch,jax,etops,tblis,sesum")
+    parser.add_argument("--peers", default="torch,jax,numpy,etops,tblis,sesum")
     parser.add_argument("--build", default=os.path.join(ROOT, "build"))
     parser.add_argument("--only", default="")
     parser.add_argument("--target", help="a row of einjit's target table")
