@@ -233,7 +233,6 @@ typedef struct ej_operand {
 bool ej_leaf_init(ej_leaf *leaf, ej_lower *w, int32_t node);
 /* Of any access in the leaf. False: a failure was latched. */
 bool ej_leaf_read_access(ej_leaf *leaf, ej_leaf_access *access, ej_at *at);
-bool ej_names_axis(const ej_access *access, int32_t axis);
 bool ej_leaf_has_axis(const ej_nest_node *leaf, int32_t axis); /* one of its accesses does */
 void ej_leaf_lanes(const ej_leaf *leaf, int32_t unroll, ej_lanes *out);
 int32_t ej_leaf_index(const ej_leaf *leaf, int32_t unroll, uint32_t set); /* unroll number counting only digits of set */

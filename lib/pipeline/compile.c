@@ -257,15 +257,14 @@ static bool has_long_einsum(const ej_bound *bound)
 /* Nobody takes a gradient of what is compiled: values that gradients stop at are what they stand for. */
 static int drop_detached(pipeline *p, ej_graph *graph)
 {
-    bool any = false;
+    size_t first = 0;
+    while (first < graph->n_nodes && graph->nodes[first].op != EJ_OP_DETACH) first++;
+    if (first == graph->n_nodes) return EINJIT_OK;
     ej_value *replace = EJ_JOB_ARRAY(&p->job, ej_value, graph->n_nodes);
     if (!replace) return ej_no_memory(p->job.err);
-    for (size_t v = 0; v < graph->n_nodes; v++) {
-        bool detached = graph->nodes[v].op == EJ_OP_DETACH;
-        replace[v] = detached ? graph->nodes[v].in[0] : (ej_value)v;
-        any |= detached;
-    }
-    return any ? ej_graph_rewrite(graph, replace, true, p->job.err) : EINJIT_OK;
+    for (size_t v = 0; v < graph->n_nodes; v++)
+        replace[v] = graph->nodes[v].op == EJ_OP_DETACH ? graph->nodes[v].in[0] : (ej_value)v;
+    return ej_graph_rewrite(graph, replace, true, p->job.err);
 }
 
 static int copy_program(pipeline *p, ej_graph *out)
