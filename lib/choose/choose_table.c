@@ -9,7 +9,7 @@
  * renaming, and which labels are left. Two subsets with the same signature are the same intermediate, whatever einsums they
  * belong to, and may be computed by the same steps: what is left of a part of it follows from the signature, too. So a free
  * subset takes over the steps of whoever computes it, and choose_share.c will find that all of these are equal.
- * Signatures are hashes: a path is right whatever they say, and what it costs is counted afterwards (choose_trial.c).
+ * Signatures are hashes: a path is right whatever they say, and what it costs is counted afterwards (choose_candidate.c).
  * Size   3^n / 2 splits an einsum and round, bounded by the caller's budget.
  */
 #include <float.h>

@@ -114,7 +114,7 @@ static ej_linear of_map(const ej_graph *graph, const ej_node *node)
     }
 }
 
-bool ej_opt_sums(const ej_equation *equation)
+bool ej_facts_sums(const ej_equation *equation)
 {
     for (uint32_t t = 0; t < equation->n_terms; t++)
         for (uint32_t i = 0; i < equation->terms[t].n; i++)
@@ -127,7 +127,7 @@ static ej_linear of_einsum(const ej_node *node)
 {
     ej_linear linear = node->combine == EINJIT_COMBINE_MUL ? each(0, node->n_in, 1, 1) : joint(0, node->n_in);
     switch (node->fn) {
-    case EINJIT_REDUCE_SUM: return linear.kind == EJ_LINEAR_EACH && !ej_opt_sums(node->equation) ? of_signs(linear) : linear;
+    case EINJIT_REDUCE_SUM: return linear.kind == EJ_LINEAR_EACH && !ej_facts_sums(node->equation) ? of_signs(linear) : linear;
     case EINJIT_REDUCE_MAX: return flipping(linear, EINJIT_REDUCE_MIN);
     case EINJIT_REDUCE_MIN: return flipping(linear, EINJIT_REDUCE_MAX);
     default: return not_linear();
@@ -145,7 +145,7 @@ static ej_linear of_reduce(const ej_node *node)
     }
 }
 
-ej_linear ej_opt_linear(const ej_graph *graph, const ej_node *node)
+ej_linear ej_facts_linear(const ej_graph *graph, const ej_node *node)
 {
     switch (node->op) {
     case EJ_OP_MAP: return of_map(graph, node);

@@ -535,7 +535,7 @@ static void of_node(ej_known_shapes *s, ej_known_shape *out, const ej_node *node
     }
 }
 
-ej_known_shapes *ej_opt_shapes(const ej_graph *graph, ej_arena *arena)
+ej_known_shapes *ej_facts_shapes(const ej_graph *graph, ej_arena *arena)
 {
     ej_known_shapes *s = EJ_NEW(arena, ej_known_shapes);
     if (!s) return NULL;

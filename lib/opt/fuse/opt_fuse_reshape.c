@@ -47,7 +47,7 @@ static int say_extents(const mover *m, const int32_t *extents, uint32_t n, ej_ex
     if (!said) return ej_no_memory(m->f->job->err);
     for (uint32_t i = 0; i < n; i++) {
         bool known;
-        if (!ej_extent_say(m->f->facts.shapes, extents[i], arena, &said[i], &known)) return ej_no_memory(m->f->job->err);
+        if (!ej_facts_name_extent(m->f->facts.shapes, extents[i], arena, &said[i], &known)) return ej_no_memory(m->f->job->err);
         if (known) named += said[i].n_symbols || !said[i].n;
         else said[i] = (ej_extent){.n = EJ_EXTENT_UNKNOWN}, open++;
     }

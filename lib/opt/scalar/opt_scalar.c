@@ -52,7 +52,7 @@ static void look_at(decision *d, ej_value v)
     ej_scaling *s = d->s;
     const ej_node *node = &s->graph->nodes[v];
     const ej_push *push = &s->push[v];
-    const ej_linear linear = ej_opt_linear(s->graph, node);
+    const ej_linear linear = ej_facts_linear(s->graph, node);
     double sum = brought(d, v, &linear), more = steps(s, v, &push->factor) - steps(s, v, &s->own[v]);
     for (uint32_t k = 0; k < node->n_in; k++) {
         ej_value x = node->in[k];
@@ -139,9 +139,9 @@ static int create(ej_scaling *s, ej_graph *graph, ej_job *job)
         s->edges[v] = (uint32_t)n_edges;
         n_edges += graph->nodes[v].n_in;
     }
-    s->dtypes = ej_opt_dtypes(graph, job->arena);
-    s->shapes = ej_opt_shapes(graph, job->arena);
-    s->zeros = s->dtypes ? ej_opt_zeros(graph, s->dtypes, job->arena) : NULL;
+    s->dtypes = ej_facts_dtypes(graph, job->arena);
+    s->shapes = ej_facts_shapes(graph, job->arena);
+    s->zeros = s->dtypes ? ej_facts_zeros(graph, s->dtypes, job->arena) : NULL;
     s->roles = EJ_JOB_ARRAY(job, uint8_t, n_edges);
     s->own = EJ_JOB_ARRAY(job, ej_factor, n);
     s->n_own = EJ_JOB_ARRAY(job, uint32_t, n);

@@ -1,4 +1,4 @@
-/* choose_reroot.c - the path of one einsum along the path of another one.
+/* choose_path_along.c - the path of one einsum along the path of another one.
  *
  * Takes  two einsums that share operands, and a path of one of them: a tree whose leaves are operands, with the result at
  *        its root.
