@@ -1,9 +1,9 @@
-/* choose_candidate.c - what some nodes of a bound graph cost by themselves, under given paths: decided, shared, and counted.
+/* choose_candidate.c - the cost of a candidate: some nodes of a bound graph, under given paths, taken as a whole program.
  *
- * Takes  nodes of the graph, or others in their place; what they read from elsewhere counts as there.
- * Gives  operations and bytes (cost_node.c) of what comes out when these nodes are the whole program. Nothing is
- *        estimated, so a decision that is made by it keeps what it promises.
- * Size   linear in the nodes that are tried, however large the graph is. Memory is used again by each trial.
+ * Takes  nodes of the graph, or replacements of them; other values that they read are inputs, and cost nothing.
+ * Gives  operations and bytes (cost_node.c) of what comes out when these nodes are the whole program. The later
+ *        decisions are made for them and the result is counted, so that the figure is exact.
+ * Size   linear in the nodes that are tried, however large the graph is. All candidates use the same memory.
  */
 #include <string.h>
 
@@ -39,7 +39,7 @@ int ej_candidate_init(ej_candidate *t, const ej_bound *bound, ej_job *job)
     return EINJIT_OK;
 }
 
-/* What v is to the trial: a scalar as it is, everything else an input. */
+/* A value from outside of the candidate: a scalar is copied, everything else becomes an input. */
 static int add_leaf(ej_candidate *t, ej_bound *part, ej_value v, ej_job *job)
 {
     ej_bound_node leaf = t->bound->nodes[v];

@@ -56,7 +56,7 @@ typedef struct ej_candidate {
 } ej_candidate;
 typedef struct ej_candidate_node {
     ej_value v;
-    const ej_bound_node *node; /* what is to stand for v; operands are values of the graph */
+    const ej_bound_node *node; /* replaces v; its operands are values of the graph */
     const ej_path *path;       /* NULL, or without steps: searched */
     bool is_result;            /* used elsewhere */
 } ej_candidate_node;

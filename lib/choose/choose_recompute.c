@@ -1,19 +1,20 @@
-/* choose_recompute.c - what einsums read of another einsum is computed in each of them, where that is less work than to
- * compute and store it once.
+/* choose_recompute.c - an einsum is written into the einsums that read it, where computing it in each of them is cheaper
+ * than computing and storing it once.
  *
  * Takes  a bound graph.
  * Gives  one in which an einsum's operands stand in the place of its value in those that read it: an outer product that is
  *        multiplied by something smaller, a product of matrices that is multiplied by vectors.
- * Keeps  it where it is cheaper so, or is read by something else; other semirings and dtypes apart.
+ * Keeps  an einsum that is cheaper by itself or has other readers; einsums of different semirings or dtypes are never merged.
  *
  * One count decides (choose_candidate.c): of the einsum and those who read it, by their best paths. Operations may not grow, and
  * the weight of operations and bytes must fall (cost_weight.c). From the results to the inputs, so that several levels
  * are taken in; in the end the whole graph is counted both ways.
  *
- * At this level labels are axes, and axes have extents: an axis of extent 1 is read at 0 whatever its label is. So operands
- * take over the labels of the place as they are. An output label of extent 1 meets a larger one: all axes under it are 1
- * and broadcast as the value did. A place with one label twice makes diagonals, of several operands or of one: not of one
- * whose axes are 1 and longer, which no program could say. Summed labels are new.
+ * Labels. The inner einsum's output labels are renamed to those of the operand that it replaces; its summed labels get new
+ * names. In a bound graph an axis of extent 1 is read at index 0 under any label, so an output axis of extent 1 may take a
+ * label of larger extent: the axes of the inner operands under that label all have extent 1, and broadcast as the value did. If
+ * the replaced operand has a label twice (a diagonal), the inner operands get diagonals as well; an inner operand that would
+ * get a label on axes of extent 1 and of a larger extent is refused, since no program can express that.
  * Size   near-linear: a bounded number of users and operands is looked at, and long path searches have one budget.
  */
 #include <math.h>

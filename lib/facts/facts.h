@@ -9,7 +9,7 @@
 enum { EJ_DTYPE_UNKNOWN = -1, EJ_DTYPE_INEXACT = -2 }; /* INEXACT: floating or complex, but not which */
 typedef struct ej_known_dtype {
     int16_t dtype;  /* EINJIT_*, or one of the above; of a weak value: its default */
-    bool weak;      /* a literal: takes the dtype of what it meets */
+    bool weak;      /* a literal: takes the dtype of the other operands */
     uint8_t kind;   /* weak: EJ_KIND_* */
 } ej_known_dtype;
 /* One per node; NULL: out of memory. */
@@ -35,10 +35,10 @@ typedef struct ej_known_shapes {
 /* NULL: out of memory. */
 ej_known_shapes *ej_facts_shapes(const ej_graph *graph, ej_arena *arena);
 int64_t ej_extent_number(const ej_known_shapes *shapes, int32_t extent); /* -1: no number, or not known */
-/* The extent as the program could say it (symbols are borrowed); false: it has no name. */
+/* The extent as a number or product of symbols, which are borrowed; false: it is neither. */
 bool ej_extent_is_product(const ej_known_shapes *shapes, int32_t extent, ej_extent *out);
-/* The same with symbols of its own in the arena, and all extents of a value (facts_extent.c). *said false, *out NULL: not all
- * have a name. False: out of memory. */
+/* The same, with the symbols copied to the arena, and for all extents of a value (facts_extent.c). Where an extent is neither a
+ * number nor a product of symbols, *said is false, or *out NULL. Returns false when memory runs out. */
 bool ej_facts_name_extent(const ej_known_shapes *shapes, int32_t extent, ej_arena *arena, ej_extent *out, bool *said);
 bool ej_facts_name_shape(const ej_known_shapes *shapes, ej_value v, ej_arena *arena, ej_extent **out);
 bool ej_known_same_shape(const ej_known_shape *a, const ej_known_shape *b); /* for all inputs */

@@ -1,7 +1,8 @@
-/* facts_extent.c - what is known of shapes, as the program can say it.
+/* facts_extent.c - known extents written as numbers and products of symbols.
  *
  * Takes  shapes by the ids of their extents (facts_shape.c).
- * Gives  whether two are the same for all inputs; extents as numbers and products of names, for nodes that say a shape.
+ * Gives  whether two are the same for all inputs; extents as numbers and products of symbols, for
+ *        nodes that carry a shape.
  * Not here: what is known (facts_shape.c).
  */
 #include <string.h>

@@ -1,9 +1,9 @@
 /* facts_linear.c - the linear structure of every operation, in one place.
  *
  * Takes  a node.
- * Gives  in which operands it is linear, with which powers, for which factors, and what a factor is behind it.
- * Keeps  "not linear" for everything that is not listed: a new operation is right, and waits for its row.
- * Not here: dtypes, magnitudes, whether it pays (opt_scalar*.c). Only floating values have factors at all.
+ * Gives  in which operands it is linear, with which powers, for which factors, and what becomes of a factor in the result.
+ * Keeps  "not linear" for everything that is not listed, so that a new operation is correct before it has a row.
+ * Not here: dtypes, magnitudes, profitability (opt_scalar*.c). Only floating values have factors at all.
  */
 #include <math.h>
 
@@ -19,7 +19,7 @@ static ej_linear each(uint32_t first, uint32_t n, int power, int behind)
     return (ej_linear){.kind = EJ_LINEAR_EACH, .first = first, .n = n, .power = {power, behind}};
 }
 
-/* The first n operands; what stands behind them counts by shape and dtype alone. */
+/* Linear in the first n operands; the others contribute their shape and dtype only. */
 static ej_linear beside_likes(ej_linear linear)
 {
     linear.likes = true;
@@ -122,7 +122,7 @@ bool ej_facts_sums(const ej_equation *equation)
     return false;
 }
 
-/* Over products each operand counts, over sums they go in step; largest and smallest keep positive factors. */
+/* Products are linear in each operand, sums in all operands together; max and min commute with positive factors. */
 static ej_linear of_einsum(const ej_node *node)
 {
     ej_linear linear = node->combine == EINJIT_COMBINE_MUL ? each(0, node->n_in, 1, 1) : joint(0, node->n_in);

@@ -1,4 +1,4 @@
-/* graph_rewrite.c - values take the place of others; what loses its last use goes; the rest is numbered again.
+/* graph_rewrite.c - replaces values by others, removes what is no longer used, and renumbers the rest.
  *
  * Takes  a graph, to which a pass may have appended nodes, and which value takes each value's place: an earlier or a later
  *        one, also one that was replaced itself.

@@ -1,8 +1,8 @@
-/* opt_alternative.c - what passes share that offer alternatives.
+/* opt_alternative.c - adds alternatives to a graph.
  *
  * Takes  a value as the program computes it, another way, and when that one is right.
  * Gives  a CHOOSE node.
- * Not here: who decides (choose, plan), what the node means (graph.h, bind_choose.c).
+ * Not here: the decision (lib/choose), the meaning of the node (graph.h, bind_choose.c).
  */
 #include "opt_alternative.h"
 

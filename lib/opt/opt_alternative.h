@@ -1,4 +1,4 @@
-/* opt_alternative.h - passes that leave a decision to those who know the sizes: EJ_OP_CHOOSE nodes. */
+/* opt_alternative.h - alternatives between which lib/choose decides when sizes are known: EJ_OP_CHOOSE nodes. */
 #ifndef EJ_OPT_ALTERNATIVE_H
 #define EJ_OPT_ALTERNATIVE_H
 

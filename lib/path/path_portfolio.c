@@ -1,4 +1,4 @@
-/* path_portfolio.c - searches that take as long as they may: trees to begin with, annealed, their parts solved exactly.
+/* path_portfolio.c - searches within a time: initial trees are annealed, and their parts solved exactly.
  *
  * Takes  a network. Gives the best path of all trials, and never one that costs more than greedy's.
  * A trial  begins with a tree (greedy, bisection, elimination, a front, or the best one so far once more), anneals it,
@@ -20,7 +20,7 @@ enum beginning { GREEDY, BISECT, ELIMINATE, SWEEP, AGAIN, N_BEGINNINGS };
 enum {
     SIMPLIFY_FROM = 100,      /* operands */
     CHEAP_BITS = 8,           /* a simplified step costs less than 2^-8 of a share of a greedy tree */
-    GREEDY_TREES = 8,         /* for one trial; the best one goes on */
+    GREEDY_TREES = 8,         /* for one trial; the best one is annealed */
     GREEDY_WORK = 1 << 15,    /* words of label sets: beyond, it is one tree */
     AGREE = 2,                /* without a time or number of trials: so many that lead to one cost end a search */
     FIRST_ROUNDS = 250, LEAST_ROUNDS = 10, LONGER_EVERY = 8, MOST_DOUBLINGS = 7, /* of annealing */
@@ -36,7 +36,7 @@ typedef struct plan {
     unsigned beginnings; /* bit: one of them */
     bool anneals, solves_pieces;
     bool ends_well;      /* larger pieces of the best tree at the end */
-    int64_t trials;      /* where nobody says */
+    int64_t trials;      /* where the caller gives no number */
 } plan;
 
 static const double SAME_COST = 1e-9; /* of logarithms of equal numbers that were added up in different orders */

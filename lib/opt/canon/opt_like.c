@@ -1,10 +1,10 @@
-/* opt_like.c - shapes and dtypes of other values, where they are known: said, or not needed.
+/* opt_like.c - replaces operands that only give a shape or dtype by that shape or dtype, where it is known.
  *
  * Takes  any graph; gradients are full of these operations, since they hold for every extent and dtype.
- * Gives  x for x.type_as(y), x.sum_to_size(y.shape), x.expand_as(y) and x.reshape_as(y) where x is like that already; a
- *        cast, sums, an expand or a reshape where dtype or extents can be said. Then other passes see through, and y is not
- *        kept for its shape.
- * Keeps  what is not known: two extents with different names may still be the same, or one of them 1.
+ * Gives  x for x.type_as(y), x.sum_to_size(y.shape), x.expand_as(y) and x.reshape_as(y) where x has that shape or dtype
+ *        already; a cast, sums, an expand or a reshape where dtype or extents are known. Other passes understand these, and y
+ *        is no longer kept for its shape.
+ * Keeps  the operation where they are not known: two extents with different names may still be the same, or one of them 1.
  */
 #include <string.h>
 

@@ -1,6 +1,6 @@
-/* opt_const_subgraph.c - parts of a graph as a graph of their own, and computed values as constants.
+/* opt_const_subgraph.c - copies a part of a graph into a graph of its own, and turns computed values into constants.
  *
- * Takes  values whose operands are constants, literals, or in the small graph already.
+ * Takes  values whose operands are constants, literals, or copied already.
  * Gives  a graph without inputs that lives until it is closed, and must not outlive the one it is from.
  */
 #include <string.h>

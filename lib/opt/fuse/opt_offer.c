@@ -1,9 +1,9 @@
-/* opt_offer.c - einsums with several users are written into each of them, as an alternative.
+/* opt_offer.c - for an einsum with several users, adds the alternative to compute it in each of them.
  *
  * Takes  any graph.
  * Gives  choose(C over P, C with P's operands in the place of P), where C contracts and P is a product or contraction that
- *        other values use, too. Computing P again may be cheaper than contracting C over all of P: of an outer product, for
- *        one, nobody needs the whole. Sizes decide, and whether anybody else still needs P.
+ *        other values use, too. Computing P again may be cheaper than contracting C over all of P, for instance where P is an
+ *        outer product. Sizes decide, and whether another value still reads P.
  * Keeps  growth in bounds: a user gets one alternative, in which all such operands are written in, one level deep, and none
  *        of them has more than MOST_OPERANDS operands. Uses by other ways of computing a value do not count, so a second
  *        run finds nothing.

@@ -1,15 +1,15 @@
-/* opt_gather_operands.c - some operands of an einsum contracted before a gather, or behind a scatter.
+/* opt_gather_operands.c - some operands of an einsum contracted before a gather, or after a scatter.
  *
  * Takes  an einsum of several operands that have the indexed label: messages of an edge made of both its ends, say.
  * Gives  the operands without the label, contracted where the nodes are, as an alternative:
  *            E(index_select(x), w, y)     and  E''(index_select(E'(x, w)), y)
  *            index_add(E(v, y, w))        and  E''(index_add(E'(v, y)), w)
  *            E(index_select(x), y) over the label      and  E(x, index_add(y))     what is summed over edges, at the nodes
- *        With several gathers among the operands each one alone is offered, and all of them together.
+ *        With several gathers among the operands, each one alone is an alternative, and all of them together.
  * Keeps  the operands with the label together where they were, so that whatever broadcasts there does so as before. Sums of
  *        products alone: this is distributivity. Einsums with an ellipsis; operands of another precision than the result, or
- *        of another rank than their term has letters (bind will say so).
- * Size   operands are looked at in pairs: products of more than MOST_OPERANDS are left to the path.
+ *        of another rank than their term has letters (bind reports it).
+ * Size   operands are compared in pairs: products of more than MOST_OPERANDS are left to the path search.
  */
 #include <string.h>
 
