@@ -269,6 +269,8 @@ uint32_t *ej_graph_uses(const ej_graph *graph, ej_arena *arena);
 int ej_graph_rewrite(ej_graph *graph, const ej_value *replace, bool keep_unused, einjit_error *err);
 /* The same; values from n_old on are new and take over the name of the first value whose place they take. */
 int ej_graph_rewrite_new(ej_graph *graph, const ej_value *replace, size_t n_old, bool keep_unused, einjit_error *err);
+/* Replaces each DETACH by its operand: only gradients tell them apart. scratch: for a table while the call lasts. */
+int ej_graph_drop_detached(ej_graph *graph, ej_arena *scratch, einjit_error *err);
 /* Drop the nodes from n on, which were appended after all that is used. (graph_rewrite.c) */
 void ej_graph_forget(ej_graph *graph, size_t n);
 /* Is a legal Python identifier and not a keyword. */

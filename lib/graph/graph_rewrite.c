@@ -171,3 +171,15 @@ void ej_graph_forget(ej_graph *graph, size_t n)
     graph->n_nodes = n;
     ej_names_renumber(graph);
 }
+
+int ej_graph_drop_detached(ej_graph *graph, ej_arena *scratch, einjit_error *err)
+{
+    size_t first = 0;
+    while (first < graph->n_nodes && graph->nodes[first].op != EJ_OP_DETACH) first++;
+    if (first == graph->n_nodes) return EINJIT_OK;
+    ej_value *replace = EJ_NEW_ARRAY(scratch, ej_value, graph->n_nodes);
+    if (!replace) return ej_no_memory(err);
+    for (size_t v = 0; v < graph->n_nodes; v++)
+        replace[v] = graph->nodes[v].op == EJ_OP_DETACH ? graph->nodes[v].in[0] : (ej_value)v;
+    return ej_graph_rewrite(graph, replace, true, err);
+}
