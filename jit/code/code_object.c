@@ -2,8 +2,8 @@
  *
  * Takes  a target row: its cpu (for scheduling) and features, nothing of the host's own.
  * Gives  position-independent code of the small model: what it refers to lies in the object.
- * Keeps  a few machines for the next compiles: making one, and its tables on first use, is a third of the smallest kernel's
- *        compile. One thread has a machine at a time.
+ * Keeps  a few machines for the next compiles: making one, and its tables on first use, is a third of the smallest
+ *        kernel's compile. One thread has a machine at a time.
  * Not here: passes over IR (there are none), making the object runnable (code_image.c).
  */
 #include "code.h"
@@ -18,9 +18,11 @@
 #include "llvm_error.h"
 
 /* Passes of LLVM's code generator that find nothing to do here and take 11 % of a compile's time: loops come with their
- * pointers moved on and their invariants outside, expressions without equal parts, blocks without branches to convert. Over
- * 480 kernels each of two rows none of them alone changed the number of instructions in innermost loops by more than 1 in
- * 200. The scheduler comes last. It takes another 8 %, and with 32 registers changes 1 instruction in 1,000; with 16, tiles are
+ * pointers moved on and their invariants outside, expressions without equal parts, blocks without branches to convert.
+ * Over 480 kernels each of two rows none of them alone changed the number of instructions in innermost loops by more
+ * than 1 in
+ * 200. The scheduler comes last. It takes another 8 %, and with 32 registers changes 1 instruction in 1,000; with 16,
+ *      tiles are
  * spilled without it. */
 static const char *const idle_passes[] = {
     "einjit",
@@ -44,13 +46,14 @@ enum { MANY_REGISTERS = 32 };
 /* The first row that is compiled for: nearly always the only one. */
 static _Atomic(const ej_target *) first_target;
 
-/* Options belong to LLVM, not to a machine or context, and are set once: only where LLVM is a part of this module, or others
- * would get them, too. Those that a version of LLVM does not know change nothing. */
+/* Options belong to LLVM, not to a machine or context, and are set once: only where LLVM is a part of this module, or
+ * others would get them, too. Those that a version of LLVM does not know change nothing. */
 static void leave_out_idle_passes(void)
 {
     Dl_info ours, llvm;
     int n = sizeof idle_passes / sizeof *idle_passes;
-    if (!dladdr((void *)(uintptr_t)ej_code_machine, &ours) || !dladdr((void *)(uintptr_t)LLVMParseCommandLineOptions, &llvm))
+    if (!dladdr((void *)(uintptr_t)ej_code_machine, &ours) ||
+        !dladdr((void *)(uintptr_t)LLVMParseCommandLineOptions, &llvm))
         return;
     if (ours.dli_fbase != llvm.dli_fbase) return;
     if (atomic_load(&first_target)->vector_registers < MANY_REGISTERS) n--;

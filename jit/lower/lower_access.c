@@ -30,7 +30,8 @@ static void set_base(ej_lower *w, ej_at *at)
         return;
     }
     LLVMValueRef base = ej_lower_base(w, at->access->buffer);
-    at->pointer = ej_lower_offset(w, base, ej_lower_element(w, at->access->buffer, at->access->base), bytes_of(buffer), "");
+    at->pointer =
+        ej_lower_offset(w, base, ej_lower_element(w, at->access->buffer, at->access->base), bytes_of(buffer), "");
 }
 
 void ej_at_start(ej_lower *w, int32_t first, int32_t end)
@@ -82,7 +83,7 @@ LLVMValueRef ej_lower_blocked(ej_lower *w, const ej_access_term *term, LLVMValue
 enum { EJ_MOVES = 16 };
 typedef struct ej_moves {
     LLVMValueRef by;
-    int64_t each;       /* `grown` is by * each; NULL: no product yet */
+    int64_t each; /* `grown` is by * each; NULL: no product yet */
     LLVMValueRef grown;
     int32_t n;
     struct {
@@ -117,7 +118,8 @@ static LLVMValueRef moved_pointer(ej_lower *w, ej_moves *moves, const ej_at *at,
 {
     const ej_buffer *buffer = buffer_of(w, at);
     for (int32_t i = 0; i < moves->n; i++)
-        if (moves->made[i].from == at->pointer && moves->made[i].block == block && ej_size_same(moves->made[i].stride, stride))
+        if (moves->made[i].from == at->pointer && moves->made[i].block == block &&
+            ej_size_same(moves->made[i].stride, stride))
             return moves->made[i].to;
     LLVMValueRef to = ej_loop_pointer(w, at->pointer, moves->by, block, stride, bytes_of(buffer));
     if (!to) to = grown_pointer(w, moves, at, block, stride);

@@ -14,14 +14,11 @@
 enum { EJ_FN_LANES_MAX = 256 };
 
 static ej_math_fn *const float_functions[EJ_FN_COUNT] = {
-    [EJ_FN_EXP] = ej_math_exp,           [EJ_FN_LOG] = ej_math_log,
-    [EJ_FN_LOG1P] = ej_math_log1p,       [EJ_FN_EXPM1] = ej_math_expm1,
-    [EJ_FN_SIN] = ej_math_sin,           [EJ_FN_COS] = ej_math_cos,
-    [EJ_FN_TAN] = ej_math_tan,           [EJ_FN_TANH] = ej_math_tanh,
-    [EJ_FN_SIGMOID] = ej_math_sigmoid,   [EJ_FN_GELU] = ej_math_gelu,
-    [EJ_FN_SILU] = ej_math_silu,         [EJ_FN_SOFTPLUS] = ej_math_softplus,
-    [EJ_FN_ERF] = ej_math_erf,           [EJ_FN_POW] = ej_math_pow,
-    [EJ_FN_FLOOR_DIVIDE] = ej_math_floor_divide,
+    [EJ_FN_EXP] = ej_math_exp,     [EJ_FN_LOG] = ej_math_log,   [EJ_FN_LOG1P] = ej_math_log1p,
+    [EJ_FN_EXPM1] = ej_math_expm1, [EJ_FN_SIN] = ej_math_sin,   [EJ_FN_COS] = ej_math_cos,
+    [EJ_FN_TAN] = ej_math_tan,     [EJ_FN_TANH] = ej_math_tanh, [EJ_FN_SIGMOID] = ej_math_sigmoid,
+    [EJ_FN_GELU] = ej_math_gelu,   [EJ_FN_SILU] = ej_math_silu, [EJ_FN_SOFTPLUS] = ej_math_softplus,
+    [EJ_FN_ERF] = ej_math_erf,     [EJ_FN_POW] = ej_math_pow,   [EJ_FN_FLOOR_DIVIDE] = ej_math_floor_divide,
 };
 
 static ej_math_fn *const integer_functions[EJ_FN_COUNT] = {
@@ -43,7 +40,8 @@ LLVMValueRef ej_lower_begin_internal(ej_emit *inner, ej_emit *e, const char *nam
     return function;
 }
 
-/* Of f32, but computed in f64: so many lanes are a register, and with more of them LLVM would split each instruction. */
+/* Of f32, but computed in f64: so many lanes are a register, and with more of them LLVM would split each
+ * instruction. */
 static bool computes_in_f64(int fn)
 {
     return fn == EJ_FN_SIN || fn == EJ_FN_COS || fn == EJ_FN_TAN || fn == EJ_FN_POW;
@@ -79,8 +77,8 @@ static LLVMValueRef both_halves(ej_emit *e, LLVMValueRef a, LLVMValueRef b, int 
 }
 
 /* Calls `write`'s function for the dtype and lanes, which is written when it is first needed. */
-static LLVMValueRef call_internal(ej_emit *e, ej_math_fn *write, const char *word, int dtype, int lanes,
-                                  LLVMValueRef a, LLVMValueRef b)
+static LLVMValueRef call_internal(ej_emit *e, ej_math_fn *write, const char *word, int dtype, int lanes, LLVMValueRef a,
+                                  LLVMValueRef b)
 {
     char name[64];
     snprintf(name, sizeof name, "ej_%s_%sx%d", word, ej_dtypes[dtype].name, lanes);
@@ -99,7 +97,8 @@ static LLVMValueRef call_internal(ej_emit *e, ej_math_fn *write, const char *wor
     return LLVMBuildCall2(e->builder, type, function, args, n, "");
 }
 
-static LLVMValueRef call_by_halves(ej_emit *e, int fn, ej_math_fn *write, int dtype, int lanes, LLVMValueRef a, LLVMValueRef b)
+static LLVMValueRef call_by_halves(ej_emit *e, int fn, ej_math_fn *write, int dtype, int lanes, LLVMValueRef a,
+                                   LLVMValueRef b)
 {
     const char *word = ej_fns[fn].name;
     int n = lanes / 2;
@@ -144,7 +143,8 @@ ej_pair ej_lower_sin_cos(ej_math *m, LLVMValueRef x)
     int dtype = m->wide ? EINJIT_F64 : EINJIT_F32, n = m->lanes / 2;
     if (!halves(m->e, dtype, m->lanes)) return call_pair(m, write_sin_cos, "sin_cos", x, NULL);
     ej_math half = ej_math_of(m->e, m->wide, n);
-    ej_pair low = ej_lower_sin_cos(&half, some_lanes(m->e, x, 0, n)), high = ej_lower_sin_cos(&half, some_lanes(m->e, x, n, n));
+    ej_pair low = ej_lower_sin_cos(&half, some_lanes(m->e, x, 0, n)),
+            high = ej_lower_sin_cos(&half, some_lanes(m->e, x, n, n));
     return (ej_pair){both_halves(m->e, low.hi, high.hi, n), both_halves(m->e, low.lo, high.lo, n)};
 }
 

@@ -1,9 +1,9 @@
 /* recipe_tensor.c - contractions of tensors, whatever the order of their axes: the loops around the register tile.
  *
  * Takes  a sum of products of two operands; lanes, tile and blocks are recipe_tensor_plan.c's.
- * Gives  blocks of N, of K, of M as in recipe_gemm.c, each of several axes: operands are packed in runs of their unit axes.
- *        Where the lanes are not along the result's unit axis, results wait for all their terms in a block that the L2
- *        holds, and are transposed on their way out.
+ * Gives  blocks of N, of K, of M as in recipe_gemm.c, each of several axes: operands are packed in runs of their unit
+ *        axes. Where the lanes are not along the result's unit axis, results wait for all their terms in a block that
+ *        the L2 holds, and are transposed on their way out.
  * Source GETT (Springer, Bientinesi 2018); TBLIS (Matthews 2018).
  */
 #include "recipe_tensor.h"
@@ -53,10 +53,10 @@ static int64_t power_below(int64_t n, int64_t most)
     return p;
 }
 
-/* The copy of a block reads along the lanes (x) and writes along the result's unit axis (u); where u is short, several runs of it
- * make up a vector. Short runs that follow one another are written together: eab,dec->bacd f32 on Sapphire Rapids, d of 11,
- * takes 0.6 of the time with x outside of c. With long runs x is inside, where whole lines of it are read (dabe,ec->dcba
- * f64, a of 96, takes 0.94 of the time). */
+/* The copy of a block reads along the lanes (x) and writes along the result's unit axis (u); where u is short, several
+ * runs of it make up a vector. Short runs that follow one another are written together: eab,dec->bacd f32 on Sapphire
+ * Rapids, d of 11, takes 0.6 of the time with x outside of c. With long runs x is inside, where whole lines of it are
+ * read (dabe,ec->dcba f64, a of 96, takes 0.94 of the time). */
 static void transpose_out(ej_schedule *s, const ej_tensor *t, int32_t copy)
 {
     ej_tile out = {0};
@@ -73,7 +73,8 @@ static void transpose_out(ej_schedule *s, const ej_tensor *t, int32_t copy)
     ej_tile_add(&out, x, nx / lanes, EJ_UNROLL);
     ej_tile_add(&out, x, lanes, EJ_LANE);
     ej_tile_add(&out, u, nu, EJ_LANE);
-    bool in_order = !t->rows_out && run * ej_dtypes[s->buffers[s->statements[copy].out.buffer].plan.dtype].bytes < TURN_RUN;
+    bool in_order =
+        !t->rows_out && run * ej_dtypes[s->buffers[s->statements[copy].out.buffer].plan.dtype].bytes < TURN_RUN;
     int32_t order[2 * EJ_PRODUCT_AXES], n = 0;
     for (int32_t a = 0; a < s->n_axes; a++)
         if ((a != x || in_order) && a != u && ej_access_find(&s->statements[copy].out, a)) order[n++] = a;
@@ -109,7 +110,7 @@ static void loop_inside(ej_schedule *s, const ej_tensor *t, bool right, int32_t 
     int32_t n = right ? t->p.n_n : t->p.n_m;
     for (int32_t i = 0; i < n; i++) {
         int32_t axis = right ? t->p.n[i] : t->p.m[i];
-        if (axis != not && axis != t->p.lane && axis != t->p.row) ej_do_loop(s, 0, axis, step_in(t, axis));
+        if (axis != not&&axis != t->p.lane && axis != t->p.row) ej_do_loop(s, 0, axis, step_in(t, axis));
     }
 }
 
