@@ -8,7 +8,7 @@
 typedef struct ej_target {
     const char *name;         /* of the row: "avx512_2m", "avx512", "avx2", "sse2"; EINJIT_TARGET names one */
     bool (*runs_here)(void);  /* this CPU has every feature of the row */
-    bool (*suits_here)(void); /* and is as the row's numbers say; else a later row is better */
+    bool (*suits_here)(void); /* and has the row's cache sizes; else a later row is better */
     const char *cpu;          /* LLVM's -mcpu, for scheduling only */
     const char *features;     /* LLVM's feature string: only names every supported LLVM knows */
     int vector_bytes;         /* of one register */
@@ -24,7 +24,7 @@ typedef struct ej_target {
     int far_part;             /* 1/far_part of the L2: what is larger, and read with far strides, is packed */
     int near_part;            /* the same of what lies along the sum; 0: that is not packed */
     double cut;               /* how good it is, 0 to 1, to cut rows of a product into pieces of three vectors and more */
-    int64_t l1_bytes, l2_bytes, l3_bytes; /* defaults, where the host does not say */
+    int64_t l1_bytes, l2_bytes, l3_bytes; /* defaults, where the host does not report them */
     /* cycles to bring a line of 64 bytes into the L1 from the L2, into the L2 from the L3, and from memory */
     double line_cycles[3];
     int tlb_pages;            /* of 4 KB, in all levels together */
