@@ -52,8 +52,14 @@ static ej_value scattered(gen_maker *m, ej_value x)
     shape[at] = end > begin ? (end - begin - 1) / step + 1 : 0;
     ej_value src = gen_new_input(m, gen_chance(&m->r, 60) ? v->dtype : gen_pick_dtype(m), v->rank, shape, 0);
     if (src < 0) return -1;
-    ej_node node = {.op = EJ_OP_SLICE_SCATTER, .dtype = -1, .n_in = 2, .in = gen_values_of(m, 2, (const ej_value[]){x, src}),
-                    .n_dims = 1, .dims = gen_dims_of(m, 1, &dim), .n_items = 1, .items = item};
+    ej_node node = {.op = EJ_OP_SLICE_SCATTER,
+                    .dtype = -1,
+                    .n_in = 2,
+                    .in = gen_values_of(m, 2, (const ej_value[]){x, src}),
+                    .n_dims = 1,
+                    .dims = gen_dims_of(m, 1, &dim),
+                    .n_items = 1,
+                    .items = item};
     return gen_keep(m, &node, NULL);
 }
 
@@ -73,8 +79,12 @@ static ej_value split(gen_maker *m, ej_value x)
         if (in[i] < 0) return -1;
     }
     int64_t dims[2] = {dim, gen_below(&m->r, n)};
-    ej_node node = {.op = EJ_OP_SPLIT_AS, .dtype = -1, .n_in = (uint32_t)n + 1, .in = gen_values_of(m, n + 1, in),
-                    .n_dims = 2, .dims = gen_dims_of(m, 2, dims)};
+    ej_node node = {.op = EJ_OP_SPLIT_AS,
+                    .dtype = -1,
+                    .n_in = (uint32_t)n + 1,
+                    .in = gen_values_of(m, n + 1, in),
+                    .n_dims = 2,
+                    .dims = gen_dims_of(m, 2, dims)};
     return gen_keep(m, &node, NULL);
 }
 
@@ -92,7 +102,11 @@ static ej_value added_rows(gen_maker *m, ej_value x)
     ej_value value = gen_new_input(m, gen_value(m, x)->dtype, gen_value(m, x)->rank, shape, 0);
     if (index < 0 || value < 0) return -1;
     const ej_value in[3] = {x, index, value};
-    ej_node node = {.op = EJ_OP_INDEX_ADD_TO, .dtype = -1, .n_in = 3, .in = gen_values_of(m, 3, in), .n_dims = 1,
+    ej_node node = {.op = EJ_OP_INDEX_ADD_TO,
+                    .dtype = -1,
+                    .n_in = 3,
+                    .in = gen_values_of(m, 3, in),
+                    .n_dims = 1,
                     .dims = gen_dims_of(m, 1, &dim)};
     return gen_keep(m, &node, NULL);
 }

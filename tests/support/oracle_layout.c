@@ -74,8 +74,8 @@ bool oracle_map(oracle_state *s, oracle_value *out, int fn, const oracle_value *
 
 /* Result element by element from operand positions: map[a] is the operand axis of result axis a (-1: none), start and
  * step move along it. */
-static bool view(oracle_state *s, oracle_value *out, const oracle_value *x, int rank, const int64_t *shape, const int *map,
-                 const int64_t *start, const int64_t *step)
+static bool view(oracle_state *s, oracle_value *out, const oracle_value *x, int rank, const int64_t *shape,
+                 const int *map, const int64_t *start, const int64_t *step)
 {
     if (!oracle_make(s, out, x->dtype, rank, shape)) return false;
     out->weak = x->weak;
@@ -169,8 +169,7 @@ static bool full_items(oracle_state *s, const ej_node *node, int rank, ej_index_
             out[(*n_out)++] = node->items[i];
             continue;
         }
-        for (int a = taken; a < rank; a++)
-            out[(*n_out)++] = (ej_index_item){EJ_INDEX_RANGE, INT64_MIN, INT64_MAX, 1};
+        for (int a = taken; a < rank; a++) out[(*n_out)++] = (ej_index_item){EJ_INDEX_RANGE, INT64_MIN, INT64_MAX, 1};
     }
     return true;
 }

@@ -83,7 +83,8 @@ static void precedence_is_pythons(void **state)
 {
     CONTEXT_OR_SKIP(context);
     uint8_t a = 1, b = 0, c = 0, got[1];
-    einjit_graph *graph = api_graph(context, "def f(a, b, c):\n    return a | b & c == ~b\n"); /* (a | (b & c)) == (~b) */
+    einjit_graph *graph =
+        api_graph(context, "def f(a, b, c):\n    return a | b & c == ~b\n"); /* (a | (b & c)) == (~b) */
     einjit_tensor in[] = {SCALAR(&a, EINJIT_BOOL), SCALAR(&b, EINJIT_BOOL), SCALAR(&c, EINJIT_BOOL)};
     einjit_tensor out = SCALAR(got, EINJIT_BOOL);
     for (int bits = 0; bits < 8; bits++) {
@@ -129,7 +130,9 @@ static void what_has_no_meaning_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_BOTH(values_are_those_of_torch), ON_BOTH(precedence_is_pythons), ON_BOTH(what_has_no_meaning_is_refused),
+        ON_BOTH(values_are_those_of_torch),
+        ON_BOTH(precedence_is_pythons),
+        ON_BOTH(what_has_no_meaning_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* graph_parse_composed.c - operators that are a few others: what passes, gradients and code know of those holds for them.
+/* graph_parse_composed.c - operators that are a few others: what passes, gradients and code know of those holds for
+ * them.
  *
  * Takes  the arguments of one call.
  * Gives  the nodes that it stands for; so programs print as these.
@@ -31,7 +32,8 @@ static ej_parsed number(const writer *w, double value)
 /* Over the axes of the argument, all where it is not given. */
 static int reduce(const writer *w, int fn, ej_parsed *x, int dims, bool keepdim, ej_parsed *out)
 {
-    ej_node node = {.op = EJ_OP_REDUCE, .fn = (uint8_t)fn, .keepdim = keepdim, .all_dims = !ej_call_given(w->call, dims)};
+    ej_node node = {
+        .op = EJ_OP_REDUCE, .fn = (uint8_t)fn, .keepdim = keepdim, .all_dims = !ej_call_given(w->call, dims)};
     if (!node.all_dims) EJ_TRY(ej_call_ints(w->p, w->call, dims, &node.n_dims, &node.dims));
     return write(w, node, 1, &x, out);
 }
@@ -65,8 +67,8 @@ int ej_op_masked_fill(ej_parser *p, ej_call *call, ej_parsed *out)
     return write(&w, (ej_node){.op = EJ_OP_MAP, .fn = EJ_FN_WHERE}, 3, operands, out);
 }
 
-/* max and min: over axes, of all elements, or of two tensors, as the second argument has it. Of a pair (values, indices), which
- * torch gives, the values. */
+/* max and min: over axes, of all elements, or of two tensors, as the second argument has it. Of a pair (values,
+ * indices), which torch gives, the values. */
 int ej_op_extreme(ej_parser *p, ej_call *call, ej_parsed *out)
 {
     const writer w = {p, call};
@@ -79,7 +81,8 @@ int ej_op_extreme(ej_parser *p, ej_call *call, ej_parsed *out)
     return reduce(&w, call->row->detail, &call->args[0].operand, 1, keepdim, out);
 }
 
-/* detail: the function of the variance that is the result, or -1. Each divides by the number of values less `correction`. */
+/* detail: the function of the variance that is the result, or -1. Each divides by the number of values less
+ * `correction`. */
 int ej_op_variance(ej_parser *p, ej_call *call, ej_parsed *out)
 {
     const writer w = {p, call};
@@ -113,7 +116,8 @@ int ej_op_variance(ej_parser *p, ej_call *call, ej_parsed *out)
 static bool is_zero(const ej_parsed *a)
 {
     const ej_number *n = &a->as.number;
-    return a->kind == EJ_OPERAND_NUMBER && (n->kind <= EJ_KIND_INT ? !n->integer : n->kind == EJ_KIND_FLOAT && n->re == 0);
+    return a->kind == EJ_OPERAND_NUMBER &&
+           (n->kind <= EJ_KIND_INT ? !n->integer : n->kind == EJ_KIND_FLOAT && n->re == 0);
 }
 
 /* beta * input + alpha * (a @ b), without the input where the text says that beta is 0: no NaN comes of it. With the
@@ -136,7 +140,9 @@ int ej_op_bmm(ej_parser *p, ej_call *call, ej_parsed *out)
     static const char products[] = "zij,zjk->zik";
     const writer w = {p, call};
     ej_parsed *operands[] = {&call->args[0].operand, &call->args[1].operand};
-    ej_node node = {.op = EJ_OP_EINSUM, .fn = EINJIT_REDUCE_SUM, .combine = EINJIT_COMBINE_MUL,
+    ej_node node = {.op = EJ_OP_EINSUM,
+                    .fn = EINJIT_REDUCE_SUM,
+                    .combine = EINJIT_COMBINE_MUL,
                     .equation = EJ_NEW(&p->graph->arena, ej_equation)};
     if (!node.equation) return ej_no_memory(p->err);
     EJ_TRY(ej_equation_parse(node.equation, &p->graph->arena, products, sizeof products - 1, 2, p->err));
@@ -160,13 +166,16 @@ int ej_op_flatten(ej_parser *p, ej_call *call, ej_parsed *out)
 
 /* ---- numbers in order ---- */
 
-enum { MOST_NUMBERS = 1 << 20 }; /* they are part of the program */
+enum { MOST_NUMBERS = 1 << 20 };          /* they are part of the program */
 #define LARGEST_NUMBER (INT64_C(1) << 60) /* their differences fit */
 
 static int count_up(const writer *w, int64_t start, int64_t n, int64_t step, ej_parsed *out)
 {
     ej_graph *graph = w->p->graph;
-    ej_node node = {.op = EJ_OP_CONSTANT, .dtype = EINJIT_I64, .rank = 1, .n_extents = 1,
+    ej_node node = {.op = EJ_OP_CONSTANT,
+                    .dtype = EINJIT_I64,
+                    .rank = 1,
+                    .n_extents = 1,
                     .extents = EJ_NEW(&graph->arena, ej_extent)};
     int64_t *data = EJ_NEW_ARRAY(&graph->arena, int64_t, (size_t)n + 1);
     if (!node.extents || !data) return ej_no_memory(w->p->err);
@@ -190,7 +199,8 @@ int ej_op_arange(ej_parser *p, ej_call *call, ej_parsed *out)
     if (!bounds[2]) return ej_call_refuse(p, call, 2, "another number than 0");
     int64_t span = bounds[1] - bounds[0], n = span / bounds[2] + (span % bounds[2] != 0);
     if ((span < 0) != (bounds[2] < 0)) n = 0;
-    if (n > MOST_NUMBERS) return EJ_PARSE_FAIL(p, call->offset, EINJIT_E_LIMIT, "arange of more than %d numbers", MOST_NUMBERS);
+    if (n > MOST_NUMBERS)
+        return EJ_PARSE_FAIL(p, call->offset, EINJIT_E_LIMIT, "arange of more than %d numbers", MOST_NUMBERS);
     return count_up(&w, bounds[0], n, bounds[2], out);
 }
 
@@ -216,7 +226,8 @@ int ej_parse_transposed(ej_parser *p, bool matrices, size_t offset, ej_parsed *x
 {
     const ej_call call = {.offset = offset};
     const writer w = {p, &call};
-    ej_node node = {.op = matrices ? EJ_OP_TRANSPOSE : EJ_OP_PERMUTE, .n_dims = 2,
+    ej_node node = {.op = matrices ? EJ_OP_TRANSPOSE : EJ_OP_PERMUTE,
+                    .n_dims = 2,
                     .dims = EJ_NEW_ARRAY(&p->graph->arena, int64_t, 2)};
     if (!node.dims) return ej_no_memory(p->err);
     node.dims[0] = matrices ? -2 : 1; /* a permutation of two axes has no meaning for more */
