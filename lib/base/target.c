@@ -85,13 +85,12 @@ static bool always(void)
  *
  * Panels: on Zen 5, whose L2 gives a line a cycle, 2048^3 f32 takes 1.5 times as long with 1/32 of it as with 1/6,
  * since results are read back more often. On Sapphire Rapids tiles of three vectors are better than of two, in place as
- * packed, with 1/20: beside MKL, 1024^3 f32 NN has 0.96 with 8 x 3 and 512 terms, 0.90 with 8 x 2; 2047^3 0.99 and
- * 0.89. Packed, more rows than 8 are worse (1000^3 f64 TN: 0.77 with 10 x 2, 0.91 with 8 x 3), and so are blocks of
- * fewer rows, which read all panels from the L3 each (1024^3 f64 TN: 0.84 with 128 rows of 512 terms, 0.92 with 256 of
- * 256). Strided reads from the L2 are slow there: 512^3 f32 TN takes 1.15 times as long where the left operand, 1/2 of
- * the L2, is not packed. With AVX2 panels have to lie in the L1, and packed tiles may be of three vectors: beside MKL's
- * AVX2 kernels 1024^3 f32 NN had 0.86 with 1/6 of the L2, the left operand in place, has 1.04 with 1/10, and packed;
- * f64 0.89 and 1.04. */
+ * packed, with panels of 1/20: beside MKL, 2047^3 f32 NN has 0.96 with 8 x 3, 0.90 with 8 x 2. Packed, more rows than 8
+ * are worse (1000^3 f64 TN: 0.77 with 10 x 2, 0.91 with 8 x 3), and so are blocks of fewer rows, which read all panels
+ * from the L3 each (1000^3 f64 TN: 0.88 with 128 rows of 512 terms, 0.91 with 256 of 256). Strided reads from the L2
+ * are slow there: 512^3 f32 TN takes 1.15 times as long where the left operand, 1/2 of the L2, is not packed. With AVX2
+ * panels have to lie in the L1, and packed tiles may be of three vectors: beside MKL's AVX2 kernels 1024^3 f32 NN had
+ * 0.86 with 1/6 of the L2, the left operand in place, has 1.04 with 1/10, and packed; f64 0.89 and 1.04. */
 const ej_target ej_targets[] = {
 #if EJ_X86_64
     {.name = "avx512_2m",
