@@ -118,7 +118,10 @@ typedef int32_t ej_value; /* index of the node */
     EJ_OP(SLICE_SCATTER, "slice_scatter") \
     EJ_OP(SPLIT_AS, "split_as")         \
     EJ_OP(INDEX_ADD_TO, "index_add_to") \
-    EJ_OP(DETACH, "detach")
+    EJ_OP(DETACH, "detach")             \
+    EJ_OP(ARANGE, "arange")             \
+    EJ_OP(GATHER_PLACES, "gather_places") \
+    EJ_OP(FLATTEN, "flatten")
 
 enum ej_op {
 #define EJ_OP(NAME, word) EJ_OP_##NAME,
@@ -184,15 +187,16 @@ typedef struct ej_node {
     uint32_t n_in;
     ej_value *in;        /* ids less than this node's; INDEX_SELECT: x, index; INDEX_ADD: index, value; CHOOSE: the */
                          /* alternatives, then x and y of every guard; SUM_TO_SIZE, */
-                         /* EXPAND_AS, RESHAPE_AS, TYPE_AS, ZEROS_LIKE (1), SPLIT_AS (all but x): operands that count by */
-                         /* shape and dtype alone; SLICE_SCATTER: x, what goes into it; INDEX_ADD_TO: x, index, value */
+                         /* EXPAND_AS, RESHAPE_AS, TYPE_AS, ZEROS_LIKE (1), SPLIT_AS (all but x), ARANGE (1 or none), */
+                         /* GATHER_PLACES (x, behind it the index): operands that count by shape and dtype alone; SLICE_SCATTER: x, what goes into it; INDEX_ADD_TO: x, index, value */
     const char *name;    /* unique in the graph, a Python identifier */
     ej_equation *equation;  /* EINSUM */
     uint32_t n_extents;  /* INPUT (rank of them, or 0), RESHAPE, EXPAND, CONSTANT (numbers), INDEX_ADD (1: the count), */
-    ej_extent *extents;     /* LAYER_NORM (n of them, or 0: not said) */
+    ej_extent *extents;     /* LAYER_NORM (n of them, or 0: not said), ARANGE (1: the count, or 0: that of an axis of x) */
     uint32_t n_dims;     /* REDUCE, SOFTMAX (1), PERMUTE, TRANSPOSE (2), UNSQUEEZE, SQUEEZE, CAT, STACK, INDEX_SELECT, */
     int64_t *dims;       /* INDEX_ADD (1 each; as written, may be negative), TENSORDOT (a's then b's), LAYER_NORM (1: n) */
-                         /* SLICE_SCATTER, INDEX_ADD_TO (1 each), SPLIT_AS (2: the axis, which part) */
+                         /* SLICE_SCATTER, INDEX_ADD_TO, GATHER_PLACES (1 each), ARANGE of x (1), FLATTEN (2), SPLIT_AS */
+                         /* (2: the axis, which part) */
                          /* TENSORDOT by a count (n_dims 0, integer >= 0): the last axes of a with the first of b */
                          /* CHOOSE: 3 a guard: which alternative (not 0, the first) is right only if axis p of x has the */
                          /* extent of axis q of y; then p and q, which may be negative */

@@ -56,7 +56,15 @@ int ej_op_slice_scatter(ej_parser *p, ej_call *call, ej_parsed *out)
     if (ej_call_given(call, 3)) EJ_TRY(ej_call_int(p, call, 3, &node.items->start));
     if (ej_call_given(call, 4)) EJ_TRY(ej_call_int(p, call, 4, &node.items->stop));
     if (call->args[5].given) EJ_TRY(ej_call_int(p, call, 5, &node.items->step));
-    if (node.items->step < 1) return ej_call_refuse(p, call, 5, "at least 1");
+    if (!node.items->step) return ej_call_refuse(p, call, 5, "another number than 0");
+    return finish(p, call, &node, 2, operands, out);
+}
+
+int ej_op_gather_places(ej_parser *p, ej_call *call, ej_parsed *out)
+{
+    ej_node node = {.op = EJ_OP_GATHER_PLACES};
+    ej_parsed *operands[2] = {&call->args[0].operand, &call->args[2].operand};
+    EJ_TRY(take_dim(p, call, &node, 1));
     return finish(p, call, &node, 2, operands, out);
 }
 

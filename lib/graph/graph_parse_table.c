@@ -3,7 +3,7 @@
  * Takes  a name, as a function or a method.
  * Gives  its row: arguments in order, and who builds the node.
  * To add one: a row here, a builder in graph_parse_op.c or graph_parse_layout.c, its line in graph_print.c; one that is a few
- *        others: a row and a builder in graph_parse_composed.c.
+ *        others: a row and a builder in graph_parse_composed.c or graph_parse_places.c.
  */
 #include <string.h>
 
@@ -21,6 +21,8 @@
 #define EXTREME(word, NAME) \
     {word, 0, EINJIT_REDUCE_##NAME, ej_op_extreme, \
      {INPUT, {.name = "dim", .other = "other", .kind = EJ_PARAM_ANY, .optional = true}, KEEPDIM}}
+#define ARG_EXTREME(word, NAME) \
+    {word, 0, EINJIT_REDUCE_##NAME, ej_op_arg_extreme, {INPUT, OPTIONAL("dim", EJ_PARAM_INT), KEEPDIM}}
 #define VARIANCE(word, fn) \
     {word, 0, fn, ej_op_variance, {INPUT, OPTIONAL("dim", EJ_PARAM_INTS), OPTIONAL("correction", EJ_PARAM_ANY), KEEPDIM}}
 #define ADDED_PRODUCT(word) \
@@ -56,6 +58,8 @@ static const ej_call_row rows[] = {
     {"log_softmax", 0, 0, ej_op_log_softmax, {INPUT, DIM}},
     EXTREME("max", MAX),
     EXTREME("min", MIN),
+    ARG_EXTREME("argmax", MAX),
+    ARG_EXTREME("argmin", MIN),
     VARIANCE("var", -1),
     VARIANCE("std", EJ_FN_SQRT),
     {"clamp", 0, 0, ej_op_clamp, {INPUT, OPTIONAL("min", EJ_PARAM_VALUE), OPTIONAL("max", EJ_PARAM_VALUE)}},
@@ -66,7 +70,12 @@ static const ej_call_row rows[] = {
     {"bmm", 0, 0, ej_op_bmm, {INPUT, {.name = "mat2", .kind = EJ_PARAM_VALUE}}},
     {"flatten", 0, 0, ej_op_flatten, {INPUT, OPTIONAL("start_dim", EJ_PARAM_INT), OPTIONAL("end_dim", EJ_PARAM_INT)}},
     {"arange", -1, 0, ej_op_arange,
-     {{.name = "start", .kind = EJ_PARAM_INT}, OPTIONAL("end", EJ_PARAM_INT), OPTIONAL("step", EJ_PARAM_INT)}},
+     {{.name = "start", .kind = EJ_PARAM_EXTENTS}, OPTIONAL("end", EJ_PARAM_INT), OPTIONAL("step", EJ_PARAM_INT)}},
+    {"tril", 0, EJ_FN_LE, ej_op_triangle, {INPUT, OPTIONAL("diagonal", EJ_PARAM_INT)}},
+    {"triu", 0, EJ_FN_GE, ej_op_triangle, {INPUT, OPTIONAL("diagonal", EJ_PARAM_INT)}},
+    {"gather", 0, 0, ej_op_gather, {INPUT, DIM, {.name = "index", .kind = EJ_PARAM_VALUE}}},
+    {"gather_places", -1, 0, ej_op_gather_places, {INPUT, DIM, {.name = "index", .kind = EJ_PARAM_VALUE}}},
+    {"flip", 0, 0, ej_op_flip, {INPUT, {.name = "dims", .kind = EJ_PARAM_INTS, .rest = true}}},
     {"one_hot", -1, 0, ej_op_one_hot, {INPUT, {.name = "num_classes", .kind = EJ_PARAM_INT}}},
     {"layer_norm", -1, 0, ej_op_layer_norm,
      {INPUT, {.name = "normalized_shape", .kind = EJ_PARAM_EXTENTS}, OPTIONAL("weight", EJ_PARAM_VALUE),

@@ -387,6 +387,30 @@ static void print_split(const printer *p)
     ej_print(p->text, "], dim=%lld, part=%lld)", (long long)p->node->dims[0], (long long)p->node->dims[1]);
 }
 
+/* arange(n), or of as many as there are along an axis. */
+static void print_arange(const printer *p)
+{
+    print_function(p, "arange");
+    if (!p->node->n_in) {
+        print_extent(p, &p->node->extents[0]);
+        ej_print(p->text, ")");
+        return;
+    }
+    bool brackets = is_literal(p, p->node->in[0]);
+    if (brackets) ej_print(p->text, "(");
+    print_value(p, p->node->in[0]);
+    ej_print(p->text, "%s.shape[%lld])", brackets ? ")" : "", (long long)p->node->dims[0]);
+}
+
+static void print_gather_places(const printer *p)
+{
+    print_function(p, "gather_places");
+    print_value(p, p->node->in[0]);
+    ej_print(p->text, ", %lld, ", (long long)p->node->dims[0]);
+    print_operands(p, 1);
+    ej_print(p->text, ")");
+}
+
 /* As a method it has torch's name; the function of that name makes its zeros itself. */
 static void print_index_add_to(const printer *p)
 {
@@ -436,6 +460,8 @@ static void print_right_side(const printer *p)
     case EJ_OP_SLICE_SCATTER: print_slice_scatter(p); break;
     case EJ_OP_SPLIT_AS: print_split(p); break;
     case EJ_OP_INDEX_ADD_TO: print_index_add_to(p); break;
+    case EJ_OP_ARANGE: print_arange(p); break;
+    case EJ_OP_GATHER_PLACES: print_gather_places(p); break;
     case EJ_OP_SOFTMAX:
         print_call(p, "softmax");
         ej_print(p->text, ", dim=%lld)", (long long)p->node->dims[0]);

@@ -49,7 +49,8 @@ static ej_value scattered(gen_maker *m, ej_value x)
     if (gen_chance(&m->r, 30)) item->stop = INT64_MAX, end = n;
     else if (end < n && gen_chance(&m->r, 30)) item->stop = end - n;
     for (int a = 0; a < v->rank; a++) shape[a] = v->shape[a];
-    shape[at] = end > begin ? (end - begin - 1) / step + 1 : 0;
+    if (gen_chance(&m->r, 25)) item->step = -step; /* the same bounds the other way */
+    oracle_range(item, n, &shape[at]);
     ej_value src = gen_new_input(m, gen_chance(&m->r, 60) ? v->dtype : gen_pick_dtype(m), v->rank, shape, 0);
     if (src < 0) return -1;
     ej_node node = {.op = EJ_OP_SLICE_SCATTER, .dtype = -1, .n_in = 2, .in = gen_values_of(m, 2, (const ej_value[]){x, src}),

@@ -298,7 +298,9 @@ static bool evaluate_node(oracle_state *s, oracle_value *out, const ej_node *nod
     case EJ_OP_MATMUL: return matmul_node(s, out, node);
     case EJ_OP_TENSORDOT: return tensordot_node(s, out, node);
     case EJ_OP_CHOOSE: return oracle_choose(s, out, node);
-    case EJ_OP_CAT: case EJ_OP_STACK: case EJ_OP_INDEX_SELECT: case EJ_OP_INDEX_ADD: return oracle_index(s, out, node);
+    case EJ_OP_CAT: case EJ_OP_STACK: case EJ_OP_INDEX_SELECT: case EJ_OP_INDEX_ADD: case EJ_OP_GATHER_PLACES:
+        return oracle_index(s, out, node);
+    case EJ_OP_ARANGE: return oracle_arange(s, out, node);
     case EJ_OP_SUM_TO_SIZE: case EJ_OP_EXPAND_AS: case EJ_OP_RESHAPE_AS: case EJ_OP_TYPE_AS: case EJ_OP_ZEROS_LIKE:
     case EJ_OP_DIAG_EMBED: case EJ_OP_SLICE_SCATTER: case EJ_OP_SPLIT_AS: case EJ_OP_INDEX_ADD_TO:
         return oracle_like(s, out, node);

@@ -337,7 +337,7 @@ static const fault faults[] = {
     {EINJIT_E_VALUE, "def f(x: f32[z]): return x.reshape(z |+ 1)", "an extent is a number, a name, or a product"},
     {EINJIT_E_VALUE, "def f(x: f32[z]): return x.reshape(|-2)", "extents"},
     {EINJIT_E_VALUE, "def f(x): return reshape(x, |(-1, -1))", "-1 at most once"},
-    {EINJIT_E_VALUE, "def f(x): return x[::|0]", "the step of a slice is at least 1"},
+    {EINJIT_E_VALUE, "def f(x): return x[::|0]", "the step of a slice is not 0"},
     {EINJIT_E_VALUE, "def f(x): return x[|1.5]", "an index is"},
     {EINJIT_E_VALUE, "def f(x): return x[..., |...]", "a second '...'"},
     {EINJIT_E_UNSUPPORTED, "def f(x): return x|[0, x]", "beside an index tensor"},
