@@ -139,7 +139,7 @@ enum ej_fn {
     EJ_FN_COUNT
 };
 enum ej_fn_rule { EJ_RULE_ARITH, EJ_RULE_FLOAT, EJ_RULE_REALFLT, EJ_RULE_ORDER, EJ_RULE_ROUND, EJ_RULE_REALPART,
-                  EJ_RULE_COMPARE, EJ_RULE_EQUAL, EJ_RULE_LOGIC, EJ_RULE_SELECT };
+                  EJ_RULE_COMPARE, EJ_RULE_EQUAL, EJ_RULE_LOGIC, EJ_RULE_SELECT, EJ_RULE_BITS };
 typedef struct ej_fn_info {
     const char *name;
     uint8_t arity, rule;

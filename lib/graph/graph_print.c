@@ -116,7 +116,7 @@ static void print_shape(const printer *p)
 static const char *const signs[EJ_FN_COUNT] = {
     [EJ_FN_ADD] = "+", [EJ_FN_SUB] = "-", [EJ_FN_MUL] = "*", [EJ_FN_DIV] = "/", [EJ_FN_FLOOR_DIVIDE] = "//",
     [EJ_FN_POW] = "**", [EJ_FN_EQ] = "==", [EJ_FN_NE] = "!=", [EJ_FN_LT] = "<", [EJ_FN_LE] = "<=", [EJ_FN_GT] = ">",
-    [EJ_FN_GE] = ">="};
+    [EJ_FN_GE] = ">=", [EJ_FN_BITWISE_AND] = "&", [EJ_FN_BITWISE_OR] = "|", [EJ_FN_BITWISE_XOR] = "^", [EJ_FN_REMAINDER] = "%"};
 
 /* -2.0 ** x would be -(2.0 ** x). */
 static bool needs_brackets(const printer *p, const char *sign, ej_value left)
@@ -152,8 +152,8 @@ static void print_binary(const printer *p, const char *sign, const char *name)
 static void print_map(const printer *p)
 {
     int fn = p->node->fn;
-    if (fn == EJ_FN_NEG && !is_literal(p, p->node->in[0])) {
-        ej_print(p->text, "-");
+    if ((fn == EJ_FN_NEG || fn == EJ_FN_BITWISE_NOT) && !is_literal(p, p->node->in[0])) {
+        ej_print(p->text, fn == EJ_FN_NEG ? "-" : "~");
         print_value(p, p->node->in[0]);
     } else if (fn == EJ_FN_TRUNC_DIVIDE) {
         print_call(p, "div");

@@ -122,6 +122,7 @@ static double weight(const ej_expr_op *op)
     case EJ_FN_MUL: return complex ? 4 : 1;
     case EJ_FN_DIV: case EJ_FN_SQRT: return complex ? 16 : 8;
     case EJ_FN_EXP: case EJ_FN_LOG: case EJ_FN_TANH: case EJ_FN_SIN: case EJ_FN_COS: case EJ_FN_POW: case EJ_FN_ERF:
+    case EJ_FN_REMAINDER:
         return 25;
     default: return complex ? 4 : 2;
     }

@@ -44,6 +44,11 @@ for name in DTYPES:
     add(f"x: {name}[5, 4], i: i32[5, 2]", "x.gather(1, i)", "gather(x, dim=-1, index=i[1:3])", i=4)
     if name[0] != "c":
         add(f"x: {name}[5, 4]", "argmax(x, 1)", "argmin(x)", "argmax(x[:, ::-1], 0)")
+for name in DTYPES[1:5]:
+    add(f"x: {name}[37]", "x % 2", "x % -3", "5 % x", "x * 7 % 3", "(x * 1000) % 7")
+    if name[0] == "i":
+        add(f"x: {name}[9]", "x & 3", "4 | x", "x ^ -1", "~x & 1 == 0", "where(x & 1 == 1, x, -x)")
+add("x: f64[3, 4], y: f64[4]", "sum(x % y)", "(x * 3) % (y + 0.25)")
 add("x: f32[6], i: i64[9]", "gather(x, 0, i)", "x.gather(-1, i) * i", i=6)
 add("x: f64[2, 3, 4], i: i64[2, 2, 3]", "gather(x, 1, i)", "gather(x * 2, -2, i).sum(0)", "flatten(gather(x, 1, i), 1)", i=3)
 add("x: f32[3, 4]", "masked_fill(x, x > 0, float('-inf'))", "x.masked_fill(x > 0, 2)")
@@ -89,6 +94,10 @@ for a in DTYPES:
             add(pair, "x - y")
             if a[0] != "c" and b[0] != "c":
                 add(pair, "x // y", "x ** y", "div(x, y, rounding_mode='trunc')", "x.div(y, rounding_mode=\"floor\")")
+        if a[0] in "bi" and b[0] in "bi":
+            add(pair, "x & y", "x | y", "x ^ y", "~x", "bitwise_and(x, y) | bitwise_xor(y, x)", "x.bitwise_or(y) ^ ~y")
+        if a[0] != "c" and b[0] != "c" and not (a == b == "bool"):
+            add(pair, "x % y", "remainder(y, x)", "x.remainder(y) * 2")
         if a[0] != "c" and b[0] != "c":
             add(pair, "maximum(x, y)", "x.minimum(y)", "x < y", "x.ge(y)", "lt(x, y)")
     for literal in ("2", "2.5", "True", "1j", "-3", "0", "1e3", "(1 + 2j)", "(2 ** 3)", "(1 / 4)", "(7 // 2)", "-0.0"):

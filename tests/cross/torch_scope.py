@@ -166,6 +166,9 @@ _POINTWISE = {
     "gt": _compare(_torch.gt), "ge": _compare(_torch.ge),
     "logical_and": _logic(_torch.logical_and), "logical_or": _logic(_torch.logical_or),
     "where": _where,
+    "remainder": _binary(_torch.remainder, lambda x, y: _torch.where(y == 0, 0, _torch.remainder(x, _torch.where(y == 0, 1, y)))),
+    "bitwise_and": _binary(_torch.bitwise_and), "bitwise_or": _binary(_torch.bitwise_or),
+    "bitwise_xor": _binary(_torch.bitwise_xor), "bitwise_not": lambda input: T(_torch.bitwise_not(_meet(input)[0])),
 }
 for _name in "log log1p expm1 sqrt rsqrt sin cos tan tanh sigmoid erf".split():
     _POINTWISE[_name] = _real_function(getattr(_torch, _name))
@@ -479,13 +482,7 @@ class T:
         return T(self.t.mT)
 
     def __invert__(self):
-        return _SCOPE["logical_not"](self)
-
-    def __and__(self, other):
-        return _SCOPE["logical_and"](self, other)
-
-    def __or__(self, other):
-        return _SCOPE["logical_or"](self, other)
+        return _SCOPE["bitwise_not"](self)
 
     def index_add(self, dim, index, source):
         return _index_add_to(self, dim, index, source)
@@ -509,7 +506,8 @@ def _method(name):
 for _name in _METHODS:
     setattr(T, _name, _method(_name))
 for _sign_name, _name in (("add", "add"), ("sub", "sub"), ("mul", "mul"), ("truediv", "div"),
-                          ("floordiv", "floor_divide"), ("pow", "pow"), ("matmul", "matmul")):
+                          ("floordiv", "floor_divide"), ("pow", "pow"), ("matmul", "matmul"), ("mod", "remainder"),
+                          ("and", "bitwise_and"), ("or", "bitwise_or"), ("xor", "bitwise_xor")):
     setattr(T, f"__{_sign_name}__", lambda a, b, f=_name: _SCOPE[f](a, b))
     setattr(T, f"__r{_sign_name}__", lambda a, b, f=_name: _SCOPE[f](b, a))
 for _name in ("eq", "ne", "lt", "le", "gt", "ge"):

@@ -79,6 +79,15 @@ static void values_are_those_of_torch(void **state)
         {"stack([x, y]).flatten(0, 1)[3]", 3, {1, -3, 7}},
         {"stack([x, y]).flatten(-2, 2)[1, 5]", 1, {7}},
         {"x[0] * arange(x.shape[-1])", 3, {0, 5, 4}},
+        {"x % 3", 6, {1, 2, 2, 1, 0, 0}},
+        {"x % -3", 6, {-2, -1, -1, -2, 0, 0}},
+        {"x % y", 6, {1, 1, 0, 0, 0, 0}},
+        {"to(x, i64) % 3 + 0.5", 6, {1.5, 2.5, 2.5, 1.5, 0.5, 0.5}},
+        {"1e300 % (y + 4.5)", 6, {6, 6, 6, 1.5, 0, 5}},
+        {"(to(x, i64) & 6).to(f64)", 6, {0, 4, 2, 4, 4, 0}},
+        {"(to(x, i64) | 1 ^ to(y, i64)).to(f64)", 6, {3, 7, 3, 4, -3, 6}},
+        {"to(~to(x, i32), f64)", 6, {-2, -6, -3, -5, 2, -1}},
+        {"where((x > 1) ^ (y > 1), 1.0, 0.0)", 6, {1, 0, 0, 1, 0, 1}},
         {"masked_fill(x > y, x > y, 0).to(f64)", 6, {0, 0, 0, 0, 0, 0}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -106,13 +115,13 @@ static void precedence_is_pythons(void **state)
 {
     CONTEXT_OR_SKIP(context);
     uint8_t a = 1, b = 0, c = 0, got[1];
-    einjit_graph *graph = api_graph(context, "def f(a, b, c):\n    return a | b & c == ~b\n"); /* (a | (b & c)) == (~b) */
+    einjit_graph *graph = api_graph(context, "def f(a, b, c):\n    return a | b ^ b & c == ~b\n"); /* (a | (b ^ (b & c))) == (~b) */
     einjit_tensor in[] = {SCALAR(&a, EINJIT_BOOL), SCALAR(&b, EINJIT_BOOL), SCALAR(&c, EINJIT_BOOL)};
     einjit_tensor out = SCALAR(got, EINJIT_BOOL);
     for (int bits = 0; bits < 8; bits++) {
         a = bits & 1, b = bits >> 1 & 1, c = bits >> 2 & 1;
         assert_int_equal(einjit_call(context, graph, 3, in, 1, &out, &err), EINJIT_OK);
-        assert_int_equal(got[0], (a | (b & c)) == !b);
+        assert_int_equal(got[0], (a | (b ^ (b & c))) == !b);
     }
     einjit_graph_destroy(graph);
 }
@@ -159,7 +168,10 @@ static void what_has_no_meaning_is_refused(void **state)
     refused(context, "arange(0.5)", EINJIT_E_VALUE, "an integer");
     refused(context, "arange(0, 9000000000000000000)", EINJIT_E_VALUE, "2^60");
     refused(context, "arange(1000000000000000000)", EINJIT_E_SIZE, "");
-    refused(context, "x & x", EINJIT_E_DTYPE, "bool");
+    refused(context, "x & x", EINJIT_E_DTYPE, "f64");
+    refused(context, "~x", EINJIT_E_DTYPE, "f64");
+    refused(context, "(x > 0) % (x > 1)", EINJIT_E_DTYPE, "bool");
+    refused(context, "(x > 0) ^ x", EINJIT_E_DTYPE, "f64");
     refused(context, "var(x, correction=x)", EINJIT_E_VALUE, "correction");
 }
 
