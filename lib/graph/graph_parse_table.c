@@ -23,6 +23,8 @@
      {INPUT, {.name = "dim", .other = "other", .kind = EJ_PARAM_ANY, .optional = true}, KEEPDIM}}
 #define ARG_EXTREME(word, NAME) \
     {word, 0, EINJIT_REDUCE_##NAME, ej_op_arg_extreme, {INPUT, OPTIONAL("dim", EJ_PARAM_INT), KEEPDIM}}
+#define TRIANGLE(word, fn) \
+    {word, 0, fn, ej_op_triangle, {INPUT, {.name = "diagonal", .other = "k", .kind = EJ_PARAM_INT, .optional = true}}}
 #define VARIANCE(word, fn) \
     {word, 0, fn, ej_op_variance, {INPUT, OPTIONAL("dim", EJ_PARAM_INTS), OPTIONAL("correction", EJ_PARAM_ANY), KEEPDIM}}
 #define ADDED_PRODUCT(word) \
@@ -71,11 +73,11 @@ static const ej_call_row rows[] = {
     {"flatten", 0, 0, ej_op_flatten, {INPUT, OPTIONAL("start_dim", EJ_PARAM_INT), OPTIONAL("end_dim", EJ_PARAM_INT)}},
     {"arange", -1, 0, ej_op_arange,
      {{.name = "start", .kind = EJ_PARAM_EXTENTS}, OPTIONAL("end", EJ_PARAM_INT), OPTIONAL("step", EJ_PARAM_INT)}},
-    {"tril", 0, EJ_FN_LE, ej_op_triangle, {INPUT, OPTIONAL("diagonal", EJ_PARAM_INT)}},
-    {"triu", 0, EJ_FN_GE, ej_op_triangle, {INPUT, OPTIONAL("diagonal", EJ_PARAM_INT)}},
+    TRIANGLE("tril", EJ_FN_LE),
+    TRIANGLE("triu", EJ_FN_GE),
     {"gather", 0, 0, ej_op_gather, {INPUT, DIM, {.name = "index", .kind = EJ_PARAM_VALUE}}},
     {"gather_places", -1, 0, ej_op_gather_places, {INPUT, DIM, {.name = "index", .kind = EJ_PARAM_VALUE}}},
-    {"flip", 0, 0, ej_op_flip, {INPUT, {.name = "dims", .kind = EJ_PARAM_INTS, .rest = true}}},
+    {"flip", 0, 0, ej_op_flip, {INPUT, {.name = "dims", .other = "dim", .kind = EJ_PARAM_INTS, .rest = true}}},
     {"one_hot", -1, 0, ej_op_one_hot, {INPUT, {.name = "num_classes", .kind = EJ_PARAM_INT}}},
     {"layer_norm", -1, 0, ej_op_layer_norm,
      {INPUT, {.name = "normalized_shape", .kind = EJ_PARAM_EXTENTS}, OPTIONAL("weight", EJ_PARAM_VALUE),

@@ -297,7 +297,7 @@ static const fault faults[] = {
     {EINJIT_E_SYNTAX, "def f(x):\n    x |+= 1",
      "expected '=' behind one name: a statement is an assignment or return, got '+='"},
     {EINJIT_E_SYNTAX, "def f(x):\n    x|, y = x", "expected '=' behind one name"},
-    {EINJIT_E_SYNTAX, "def f(x): return x |^ 2", "expected the end of the statement, got '^'"},
+    {EINJIT_E_SYNTAX, "def f(x): return x |: 2", "expected the end of the statement, got ':'"},
     {EINJIT_E_SYNTAX, "def f(x): return |", "expected an expression, but the line ends"},
     {EINJIT_E_SYNTAX, "def f(x): return (x|", "but the text ends"},
     {EINJIT_E_SYNTAX, "def f(x): return x + |* x", "expected an expression, got '*'"},
