@@ -2,7 +2,7 @@
 #ifndef EJ_API_H
 #define EJ_API_H
 
-#include "kernel.h"
+#include "pipeline.h"
 
 /* Reads a struct of the caller's, of whichever version of the header, into `known` bytes. It starts with struct_bytes. Fields
  * that the caller's header does not have become 0; those that this library does not know must be 0. E_INVALID says `what`. */

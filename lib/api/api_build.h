@@ -2,7 +2,7 @@
 #ifndef EJ_API_BUILD_H
 #define EJ_API_BUILD_H
 
-#include "kernel.h"
+#include "context.h"
 
 /* First in every builder: handles are there, the graph is not frozen and no earlier call failed. */
 int ej_build_begin(const einjit_graph *graph, const einjit_value *out, einjit_error *err);

@@ -5,13 +5,14 @@
  * Keeps  copies of all texts.
  */
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "api.h"
 #include "cache.h"
+#include "kernel_cache.h"
+#include "kernel_pool.h"
 #include "recipe.h"
 
 #define DEFAULT_CACHE_BYTES ((size_t)256 << 20)
@@ -176,14 +177,6 @@ static int read_rule_limit(einjit_context *context, const char *variable, einjit
     return EINJIT_OK;
 }
 
-/* For the report of a search by halving: how many there are. */
-static void tell_unlimited(einjit_context *context)
-{
-    int64_t done = atomic_load_explicit(&context->rule_limit.done, memory_order_relaxed);
-    if (done < context->rule_limit.most)
-        ej_context_log(context, "einjit: EINJIT_RULE_LIMIT was not reached, there were %lld rewrites", (long long)done);
-}
-
 /* What stops in the middle is for nobody else: with EINJIT_RULE_LIMIT nothing is kept on disk. */
 static int create_disk(einjit_context *context, const einjit_options *options, const ej_env *env, einjit_error *err)
 {
@@ -242,20 +235,6 @@ static int configure(einjit_context *context, const einjit_options *options, ein
 
 /* ---- life ---- */
 
-static void free_context(einjit_context *context)
-{
-    einjit_allocator allocator = context->allocator;
-    tell_unlimited(context);
-    if (context->cache) ej_context_enter(context);
-    ej_cache_destroy(context->cache);
-    ej_pool_destroy(context->pool);
-    pthread_mutex_destroy(&context->load_lock);
-    pthread_mutex_destroy(&context->freeze_lock);
-    ej_fork_mark_free(&context->fork_mark);
-    ej_arena_free(&context->arena);
-    ej_release(&allocator, context, sizeof *context);
-}
-
 static bool init_locks(einjit_context *context)
 {
     if (pthread_mutex_init(&context->load_lock, NULL) != 0) return false;
@@ -287,57 +266,19 @@ int einjit_context_create(einjit_context **out, const einjit_options *options, e
     ej_arena_init(&context->arena, &context->allocator);
     int status = configure(context, &all, err);
     if (status != EINJIT_OK) {
-        free_context(context);
+        ej_context_drop(context);
         return status;
     }
     *out = context;
     return EINJIT_OK;
 }
 
-void ej_context_retain(einjit_context *context)
-{
-    atomic_fetch_add_explicit(&context->refs, 1, memory_order_relaxed);
-}
-
 void einjit_context_release(einjit_context *context)
 {
-    if (context && atomic_fetch_sub_explicit(&context->refs, 1, memory_order_acq_rel) == 1) free_context(context);
-}
-
-void ej_context_enter(einjit_context *context)
-{
-    if (!ej_fork_mark_is_new(&context->fork_mark)) return;
-    pthread_mutex_init(&context->freeze_lock, NULL);
-    pthread_mutex_init(&context->load_lock, NULL);
-    ej_cache_recover(context->cache);
-    ej_pool_recover(context->pool);
-    ej_fork_mark_done(&context->fork_mark);
-}
-
-struct ej_cache *ej_context_cache(einjit_context *context)
-{
-    ej_context_enter(context);
-    return context->cache;
-}
-
-struct ej_pool *ej_context_pool(einjit_context *context)
-{
-    ej_context_enter(context);
-    return context->pool;
+    if (context) ej_context_drop(context);
 }
 
 /* ---- small calls ---- */
-
-void ej_context_log(const einjit_context *context, const char *format, ...)
-{
-    char line[4096];
-    if (!context->log) return;
-    va_list args;
-    va_start(args, format);
-    vsnprintf(line, sizeof line, format, args);
-    va_end(args);
-    context->log(context->log_user, line);
-}
 
 int einjit_context_statistics(const einjit_context *context, einjit_statistics *out, einjit_error *err)
 {

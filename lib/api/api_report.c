@@ -4,7 +4,7 @@
  * Gives  an object of its own memory: it outlives the graph.
  */
 #include "api.h"
-#include "compile_report.h"
+#include "pipeline_report.h"
 
 struct einjit_report {
     einjit_context *context; /* held: the memory is its allocator's */

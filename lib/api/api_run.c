@@ -1,7 +1,7 @@
 /* api_run.c - compile once, run often; and what can be asked of a kernel.
  *
  * Takes  the caller's handles and tensors. Gives  every reason why they do not fit before anything runs.
- * Not here: the checks themselves (kernel_check.c), the look-up (kernel_find.c).
+ * Not here: the checks themselves (kernel_check.c), the look-up (pipeline_find.c).
  */
 #include <string.h>
 

@@ -2,7 +2,7 @@
 #ifndef EJ_CACHE_H
 #define EJ_CACHE_H
 
-#include "kernel.h"
+#include "kernel_cache.h"
 
 /* ---- cache_id.c: which build of a program or library this is ---- */
 enum { EJ_ID_TEXT = 2 * 32 + 1 }; /* at most 32 bytes in hexadecimal digits */
@@ -71,7 +71,7 @@ void ej_entry_write(ej_text *out, const ej_cache_entry *entry);
 /* Pieces are borrowed from the bytes. NULL, or what is wrong: nothing of *out counts then. */
 const char *ej_entry_read(ej_cache_entry *out, const void *bytes, size_t n_bytes);
 
-/* ---- cache_kernel.c: a kernel's description as bytes ---- */
+/* ---- cache_description.c: a kernel's description as bytes ---- */
 void ej_kernel_write(ej_text *out, const einjit_kernel *kernel);
 /* Fills in an empty kernel. E_NOMEM, or E_IO: not what ej_kernel_write writes. */
 int ej_kernel_read(einjit_kernel *kernel, const char *bytes, size_t n_bytes, einjit_error *err);

@@ -6,7 +6,7 @@
  *     key       = text: everything that the code depends on but the code generator (cache_disk.c)
  *     problem   = text: the same for people, in the syntax of einjit-bench
  *     generator = text: which code generator made it, a line for each of its files
- *     kernel    = what is known of the kernel beside its code (cache_kernel.c)
+ *     kernel    = what is known of the kernel beside its code (cache_description.c)
  *     code      = the image: position-independent, mapped as it is
  *     checksum  = XXH3's 128 bits of all before it, low half first
  *

@@ -37,7 +37,7 @@ int ej_choose(ej_bound *out, const ej_bound *bound, bool as_written, ej_job *job
  * (choose_einsum.c) */
 bool ej_einsum_distributes(const ej_bound_node *node);
 
-/* Where the sign of a zero counts in a bound graph, as opt_zero.h says it (choose_zero.c). Per node; NULL: out of memory. */
+/* Where the sign of a zero counts in a bound graph, as facts_zero.h says it (choose_zero.c). Per node; NULL: out of memory. */
 bool *ej_bound_zeros(const ej_bound *bound, ej_job *job);
 /* An einsum that adds up more than one term: its zeros are 0.0, whatever its operands are. Of open extents: yes. */
 bool ej_bound_sums(const ej_bound_node *einsum);

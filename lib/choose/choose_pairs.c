@@ -7,7 +7,7 @@
  *        where it needs them. Scalars go with the last step.
  *        Values of rank 0 are multiplied in one after the other, never with each other, at the place that the path has for
  *        their product: that product could leave the range that the others' products with each of them stay in.
- * Keeps  others whole: they are one step over all operands. The sign of a sum's zero where it counts (opt_zero.h): with a
+ * Keeps  others whole: they are one step over all operands. The sign of a sum's zero where it counts (facts_zero.h): with a
  *        factor behind the sum it would be the factor's.
  * Size   linear in the steps and their labels, beside the path search.
  */
@@ -15,7 +15,6 @@
 #include <string.h>
 
 #include "choose_core.h"
-#include "opt.h"
 
 /* An operand, or the result of a step: a value and its labels, as they are written: with repeats, and axes of extent 1. */
 typedef struct part {

@@ -11,7 +11,7 @@
  *
  * Bounds. The factors of a region are so few or so near 1 that any of them together stay within ej_factor_bound, so that no
  * value is further from the program's than that: opt_scalar_factor.c says why. Others stay where they are, 0, Inf and NaN among
- * them. Integers stay: their products wrap. Where the signs of zeros count (opt_zero.h) only positive numbers move.
+ * them. Integers stay: their products wrap. Where the signs of zeros count (facts_zero.h) only positive numbers move.
  * Size   every value is in one region at most.
  */
 #include "choose_core.h"

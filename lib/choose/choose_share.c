@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "choose_core.h"
-#include "opt.h"
 
 typedef struct key {
     size_t n, capacity;

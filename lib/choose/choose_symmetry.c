@@ -15,7 +15,6 @@
 #include <string.h>
 
 #include "choose_core.h"
-#include "opt.h"
 
 enum {
     LEAST_BLOCK = 64,      /* rows of a block: enough to keep registers and caches busy */

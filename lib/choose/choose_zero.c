@@ -1,10 +1,10 @@
 /* choose_zero.c - where the sign of a zero counts in a bound graph.
  *
  * Takes  a bound graph.
- * Gives  per node, whether a division can tell its 0.0 from -0.0: the rules are those of opt_zero.c.
+ * Gives  per node, whether a division can tell its 0.0 from -0.0: the rules are those of facts_zero.c.
  */
 #include "choose_core.h"
-#include "opt_zero.h"
+#include "facts_zero.h"
 
 static void look_at(const ej_bound *bound, size_t v, bool *counts)
 {

@@ -8,7 +8,7 @@
 #define EJ_GRAD_CORE_H
 
 #include "grad.h"
-#include "opt.h"
+#include "facts.h"
 
 typedef struct ej_grad {
     ej_graph *graph;

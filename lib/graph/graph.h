@@ -299,7 +299,7 @@ uint64_t ej_graph_signature(const ej_graph *graph);
 struct ej_job;
 enum ej_exactness {
     EJ_ROUNDS, /* the same on the reals, not in floating point: not for strict compiles */
-    EJ_EXACT   /* no bit of any result changes; a pass whose rules are not all exact asks opt_rules.def in strict compiles */
+    EJ_EXACT   /* no bit of any result changes; a pass whose rules are not all exact asks job_rules.def in strict compiles */
 };
 typedef struct ej_pass {
     const char *name;  /* word in dumps, einjit_optimize and opt_<name>.c */

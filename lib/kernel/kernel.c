@@ -3,11 +3,12 @@
  * Takes  nests with their plan and bound graph, and code or the wish to keep the nests for the interpreter.
  * Gives  runs. A run takes scratch from its stack where little is needed, else from the context's pool.
  * Keeps  nothing of the compile job, except for the interpreter, whose job was the kernel's arena from the start.
- * Not here: argument checks (kernel_check.c), the cache (cache_memory.c).
+ * Not here: argument checks (kernel_check.c), the cache (kernel_cache.c).
  */
 #include <string.h>
 
 #include "kernel.h"
+#include "kernel_pool.h"
 
 enum { STACK_SCRATCH = 4096, STACK_ARGS = 32, ALIGN = 64 };
 
@@ -49,7 +50,7 @@ void einjit_kernel_release(einjit_kernel *kernel)
     if (!kernel) return;
     einjit_context *context = kernel->context;
     ej_kernel_drop(kernel);
-    einjit_context_release(context);
+    ej_context_drop(context);
 }
 
 /* ---- filling in ---- */

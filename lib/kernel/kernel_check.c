@@ -3,12 +3,13 @@
  * Takes  a kernel and the caller's tensors.
  * Gives  the values of the open extents, derived from the inputs' shapes; else a reason that names the tensor, the axis
  *        and both values.
- * Not here: facts of one tensor (kernel_tensor.c), what only the run itself can find (kernel.c: computed indices).
+ * Not here: facts of one tensor (base_tensor.c), what only the run itself can find (kernel.c: computed indices).
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "kernel.h"
+#include "kernel_pool.h"
 
 int ej_kernel_size(const einjit_kernel *kernel, ej_size size, const int64_t *symbols, int64_t *out)
 {

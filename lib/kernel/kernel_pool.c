@@ -7,10 +7,12 @@
  *        atomic exchange, and behind them a list under a mutex for the case of more threads than slots. What is kept is
  *        counted only when all blocks together, those in use too, are above the limit: most runs read one number.
  */
+#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
 
-#include "kernel.h"
+#include "kernel_pool.h"
 
 enum { SLOTS = 8, FIRST_BITS = 12, ALIGN = 64, CLASSES = 4 * (60 - FIRST_BITS + 2) };
 #define HUGE_PAGE ((size_t)2 << 20)

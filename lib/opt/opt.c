@@ -35,13 +35,6 @@ const ej_pass ej_passes[] = { /* run in this order; above each row why it stands
 };
 const size_t ej_n_passes = sizeof ej_passes / sizeof ej_passes[0];
 
-const ej_rule_row ej_rules[] = {
-#define EJ_RULE(NAME, pass, inputs, from, to, refused, breaks) {#NAME, #pass, false},
-#define EJ_EXACT_RULE(NAME, pass, inputs, from, to, refused, breaks) {#NAME, #pass, true},
-#include "opt_rules.def"
-#undef EJ_RULE
-};
-
 /* Passes that strict compiles leave out. */
 static bool held_back(const ej_pass *pass, const ej_job *job)
 {

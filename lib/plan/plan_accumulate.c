@@ -4,7 +4,7 @@
  * Gives  for those where one operand (the subtrahend, if there is one) is an einsum that nobody else needs, and the other a
  *        value that is computed for this sum alone: that value is written to the sum's place, and the einsum's step, which
  *        waits for its sum, combines its results with what is there. Sums of sums go on in the same memory.
- *        So is what the result's output held before, times a number or as it is (compile_scale.c).
+ *        So is what the result's output held before, times a number or as it is (pipeline_scale.c).
  * Not in compiles whose sums are ordered: the product's last factor and the sum would round as one.
  * Not here: sums that go on as pointwise operations, and those of a pointwise operand: the last product ends with them and
  *        reads the rest (plan_extend.c).

@@ -7,7 +7,7 @@
 #define FUZZ_H
 
 #include "gen.h"
-#include "kernel.h"
+#include "pipeline.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

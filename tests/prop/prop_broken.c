@@ -1,7 +1,7 @@
 /* prop_broken.c - the test of the tests: every rewrite rule is broken on purpose, and the random programs must see it.
  *
  * usage: prop_broken [--count N] [--seed S] [--size K] [--only RULE] [--print]
- * For every rule of lib/opt/opt_rules.def: how many random programs it takes until the oracle reports a wrong result with the
+ * For every rule of lib/base/job_rules.def: how many random programs it takes until the oracle reports a wrong result with the
  * rule broken (right with it whole). A rule that none of N (2,000) programs catches fails the test. Refusals, broken graphs,
  * crashes and endless loops are no wrong results: they are counted apart. --print shows the program that caught a rule.
  *
@@ -28,7 +28,7 @@ static const struct {
     const char *name, *pass, *breaks;
 } rules[] = {
 #define EJ_RULE(NAME, pass, inputs, from, to, refused, breaks) {#NAME, #pass, breaks},
-#include "opt_rules.def"
+#include "job_rules.def"
 #undef EJ_RULE
     {NULL, NULL, NULL},
 };

@@ -14,7 +14,7 @@
 #include "gen.h"
 #include "grad.h"
 #include "judge.h"
-#include "kernel.h"
+#include "pipeline.h"
 #include "target.h"
 
 typedef struct arguments {

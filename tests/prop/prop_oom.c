@@ -18,7 +18,7 @@
 #include "api_support.h"
 #include "built_module.h"
 #include "gen.h"
-#include "kernel.h"
+#include "pipeline.h"
 #include "oom_scenarios.h"
 
 /* ---- an allocator that counts, and fails when told to ---- */

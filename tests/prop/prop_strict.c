@@ -4,7 +4,7 @@
  * First: N random programs (of every generator, over real numbers), compiled with EINJIT_OPTION_STRICT for inputs and results
  * of other strides, against EINJIT_OPTION_NO_OPTIMIZE with the path "written": the same bits, in the interpreter and in
  * machine code of each target row that runs here.
- * Then: each pass and decision that is not exact, each inexact rule of a pass that is, and each gate of lib/job_gates.def is
+ * Then: each pass and decision that is not exact, each inexact rule of a pass that is, and each gate of lib/base/job_gates.def is
  * let through, one at a time, until a program shows other bits. One that changes none of N (2,000) programs fails the test.
  * --gates: only that. Failures print the seed, and the smallest prefix of the program.
  */
@@ -165,7 +165,7 @@ static void list_gates(state *s, const arguments *a)
 #define EJ_RULE(NAME, pass, inputs, from, to, refused, breaks) \
     if (is_exact_pass(#pass)) add_gate(s, a, #NAME, "a rule that rounds");
 #define EJ_EXACT_RULE(NAME, pass, inputs, from, to, refused, breaks)
-#include "opt_rules.def"
+#include "job_rules.def"
 #undef EJ_RULE
 #define EJ_GATE(NAME, what) add_gate(s, a, #NAME, what);
 #include "job_gates.def"

@@ -26,7 +26,7 @@
 #include "fx_import.h"
 #include "gen.h"
 #include "grad.h"
-#include "kernel.h"
+#include "pipeline.h"
 #include "opt.h"
 #include "sized_programs.h"
 

@@ -1,7 +1,7 @@
 /* graph_support.c - graphs built call by call, and memory that runs out when told. */
 #include "graph_support.h"
 
-#include "kernel.h"
+#include "pipeline.h"
 
 #include <stdarg.h>
 #include <setjmp.h>

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernel.h"
+#include "pipeline.h"
 
 enum { NO_INPUT = -1 };
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "gen_written.h"
-#include "kernel.h"
+#include "pipeline.h"
 
 /* ---- elements ---- */
 

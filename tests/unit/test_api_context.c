@@ -9,7 +9,7 @@
 
 #include <unistd.h>
 
-#include "kernel.h"
+#include "pipeline.h"
 #include "scarce_memory.h"
 
 static einjit_error err;

@@ -9,7 +9,7 @@
 
 #include "api_support.h"
 #include "graph_support.h"
-#include "kernel.h"
+#include "pipeline.h"
 
 static einjit_context *context;
 

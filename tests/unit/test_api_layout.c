@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "api_support.h"
-#include "kernel.h"
+#include "pipeline.h"
 
 static einjit_context *context;
 static einjit_graph *graph;

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 
-#include "kernel.h"
+#include "pipeline.h"
 
 static einjit_context context; /* path search uses its allocator only */
 

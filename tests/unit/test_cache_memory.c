@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "base_time.h"
-#include "kernel.h"
+#include "kernel_cache.h"
 
 enum { KERNEL_BYTES = 10000 };
 

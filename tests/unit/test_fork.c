@@ -13,7 +13,8 @@
 #include <cmocka.h>
 
 #include "api_support.h"
-#include "kernel.h"
+#include "kernel_cache.h"
+#include "kernel_pool.h"
 
 /* The sanitizers' own allocators and tables do not outlive a fork that meets other threads in them. */
 #if defined(__SANITIZE_THREAD__)

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "kernel.h"
+#include "key.h"
 
 #include "api_support.h"
 

@@ -2,13 +2,14 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
-#include "kernel.h"
+#include "kernel_pool.h"
 
 static atomic_int n_allocs;
 

@@ -1,4 +1,4 @@
-/* test_opt_rules.c - every row of opt_rules.def: whole, `from` becomes `to` by that rule alone and what is refused stays;
+/* test_opt_rules.c - every row of job_rules.def: whole, `from` becomes `to` by that rule alone and what is refused stays;
  * broken, one of the two comes out otherwise. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "kernel.h"
+#include "pipeline.h"
 #include "opt.h"
 #include "pass_support.h"
 
@@ -20,7 +20,7 @@ typedef struct row {
 
 static const row rows[] = {
 #define EJ_RULE(NAME, pass, inputs, from, to, refused, breaks) {#NAME, #pass, inputs, from, to, refused},
-#include "opt_rules.def"
+#include "job_rules.def"
 #undef EJ_RULE
 };
 

@@ -27,7 +27,7 @@
 
 #include "bind_support.h"
 #include "built_module.h"
-#include "kernel.h"
+#include "pipeline.h"
 #include "conformance.h"
 #include "judge.h"
 #include "opt.h"

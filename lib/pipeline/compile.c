@@ -1,0 +1,600 @@
+/* compile.c - THE pipeline: graph, opt, bind, path and plan, nest, code. Read build() first.
+ *
+ * Takes  a frozen graph, tensors whose shapes and strides count, compile options.
+ * Gives  a kernel, not cached; or, stopping earlier, the text of a stage or the plan's cost.
+ * Keeps  for llvm nothing of the job: the kernel is code and a description. For the interpreter the job's memory is
+ *        the kernel's.
+ * Not here: what stages do. Verification, dumps and times happen between the lines, in stage_done().
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base_time.h"
+#include "cache.h"
+#include "choose.h"
+#include "nest_cost.h"
+#include "pipeline.h"
+#include "pipeline_report.h"
+#include "plan_links.h"
+#include "recipe.h"
+
+/* Everything one compile makes, stage by stage; lies in the job's arena. */
+typedef struct pipeline {
+    einjit_context *context;
+    ej_request request;   /* tensors normalized */
+    ej_job job;
+    ej_graph program;     /* what is compiled, where results are scaled; else empty: the request's is */
+    ej_graph graph;
+    ej_bound bound, chosen; /* as the program says it; and as it will be planned */
+    ej_plan plan;
+    ej_nests nests;
+    ej_code code;
+    ej_count written;     /* what the program costs as written */
+    double touched_bytes;
+    ej_report report;     /* of the passes, where a dump asks for it */
+    bool interpret;       /* nests are what runs: no code */
+    int last;             /* stop after this stage */
+    ej_text *explained;   /* instead of dumps: the text of the stage `last` goes here */
+    ej_text text;         /* of the stage that runs */
+    char name[96];        /* of the kernel, for dumps */
+    uint64_t started_ns, stage_ns[EJ_STAGE_COUNT], compile_ns;
+} pipeline;
+
+/* ---- between the stages ---- */
+
+static bool is_dumped(const pipeline *p, int stage)
+{
+    return p->job.dump >> stage & 1;
+}
+
+static int verify_stage(pipeline *p, int stage)
+{
+    einjit_error *err = p->job.err;
+    switch (stage) {
+    case EJ_STAGE_GRAPH:
+    case EJ_STAGE_OPT: return ej_graph_verify(&p->graph, err);
+    case EJ_STAGE_BIND: return ej_bound_verify(&p->bound, &p->job);
+    case EJ_STAGE_PATH: return ej_bound_verify(&p->chosen, &p->job);
+    case EJ_STAGE_PLAN: return ej_plan_verify(&p->plan, &p->job);
+    case EJ_STAGE_NEST:
+        for (int32_t i = 0; i < p->nests.n; i++) EJ_TRY(ej_nest_check(&p->nests.nests[i], p->job.target, err));
+        return EINJIT_OK;
+    default: return EINJIT_OK;
+    }
+}
+
+static void print_times(pipeline *p)
+{
+    char us[EJ_REAL_TEXT];
+    for (int stage = 0; stage < EJ_STAGE_COUNT; stage++)
+        if (p->stage_ns[stage])
+            ej_print(&p->text, "%s: %s us\n", ej_stage_name(stage), ej_real_text(us, 'f', 1, (double)p->stage_ns[stage] * 1e-3));
+    ej_print(&p->text, "all: %s us\n", ej_real_text(us, 'f', 1, (double)p->compile_ns * 1e-3));
+}
+
+static void print_schedule(ej_text *text, const ej_nest *nest)
+{
+    ej_print(text, "# recipe %s of %s\n", nest->recipe ? nest->recipe : "-", nest->name ? nest->name : "-");
+    if (nest->schedule) ej_print(text, "%s", nest->schedule);
+}
+
+static int print_costs(pipeline *p)
+{
+    for (int32_t i = 0; i < p->nests.n; i++) {
+        ej_nest_cost cost;
+        if (ej_nest_cost_of(&cost, &p->nests.nests[i], p->job.target, p->job.arena)) return ej_no_memory(p->job.err);
+        ej_nest_cost_print(&p->text, &p->nests.nests[i], &cost);
+    }
+    return EINJIT_OK;
+}
+
+static int print_stage(pipeline *p, int stage)
+{
+    switch (stage) {
+    case EJ_STAGE_GRAPH:
+    case EJ_STAGE_OPT: ej_graph_print(&p->text, &p->graph); break;
+    case EJ_STAGE_PASSES: ej_report_print_programs(&p->text, &p->report); break;
+    case EJ_STAGE_STATS: ej_report_print(&p->text, &p->report, false); break;
+    case EJ_STAGE_BIND: ej_bound_print(&p->text, &p->bound); break;
+    case EJ_STAGE_PATH: return ej_choose_print(&p->text, &p->chosen, &p->graph, &p->job);
+    case EJ_STAGE_PLAN: ej_plan_print(&p->text, &p->plan); break;
+    case EJ_STAGE_SCHEDULE:
+        for (int32_t i = 0; i < p->nests.n; i++) print_schedule(&p->text, &p->nests.nests[i]);
+        break;
+    case EJ_STAGE_NEST:
+        for (int32_t i = 0; i < p->nests.n; i++) ej_nest_print(&p->text, &p->nests.nests[i], p->nests.sizes);
+        break;
+    case EJ_STAGE_COST: return print_costs(p);
+    case EJ_STAGE_STEPS: ej_nests_print_steps(&p->text, &p->nests, p->job.target); break;
+    case EJ_STAGE_DOT: ej_plan_print_dot(&p->text, &p->plan); break;
+    case EJ_STAGE_KEY: ej_key_print(&p->text, p->context, &p->request); break;
+    case EJ_STAGE_TIME: print_times(p); break;
+    default: break; /* ir, asm: the backend has printed them */
+    }
+    return EINJIT_OK;
+}
+
+/* Hand over what the stage printed and start anew. */
+static void write_dump(pipeline *p, int stage)
+{
+    if (!p->explained) {
+        ej_dump_write(p->context, p->name, stage, &p->text);
+    } else if (stage == p->last) {
+        ej_print_bytes(p->explained, p->text.data, p->text.length);
+        p->explained->failed |= p->text.failed;
+    }
+    p->text.length = 0;
+}
+
+static int dump_stage(pipeline *p, int stage)
+{
+    if (!is_dumped(p, stage)) return EINJIT_OK;
+    EJ_TRY(print_stage(p, stage));
+    write_dump(p, stage);
+    return EINJIT_OK;
+}
+
+/* In a folder each program is a file. */
+static int dump_passes(pipeline *p)
+{
+    if (p->explained || !p->context->dump_dir) return dump_stage(p, EJ_STAGE_PASSES);
+    for (size_t part = 0; is_dumped(p, EJ_STAGE_PASSES) && part <= p->report.n_passes; part++) {
+        ej_report_print_part(&p->text, &p->report, part);
+        if (p->text.length)
+            ej_dump_pass(p->context, p->name, part, part ? p->report.passes[part - 1].shown.pass : "before", &p->text);
+        p->text.length = 0;
+    }
+    return EINJIT_OK;
+}
+
+static int stage_done(pipeline *p, int stage)
+{
+    EJ_TRY(ej_job_poll(&p->job, stage, 1));
+    uint64_t now = ej_now_ns();
+    p->stage_ns[stage] += now - p->started_ns;
+    if (p->job.verify) EJ_TRY(verify_stage(p, stage));
+    EJ_TRY(dump_stage(p, stage));
+    p->started_ns = ej_now_ns();
+    return EINJIT_OK;
+}
+
+/* ---- the pipeline ---- */
+
+/* The interpreter needs no code. */
+static int generate(pipeline *p)
+{
+    const ej_backend *backend;
+    ej_text assembly;
+    if (p->interpret) return EINJIT_OK;
+    EJ_TRY(ej_backend_load(p->context, &backend, p->job.err));
+    ej_text_init(&assembly, p->job.arena);
+    p->job.asm_text = &assembly;
+    EJ_TRY(ej_backend_compile(backend, &p->code, &p->nests, &p->job));
+    EJ_TRY(dump_stage(p, EJ_STAGE_IR));
+    p->text = assembly;
+    return stage_done(p, EJ_STAGE_ASM);
+}
+
+static bool optimizes(const pipeline *p)
+{
+    return !(p->request.flags & EINJIT_OPTION_NO_OPTIMIZE);
+}
+
+/* An input of which the program leaves the rank open has the observed one; its extents stay open. */
+static int note_rank(pipeline *p, ej_graph *graph, ej_node *input, int32_t rank)
+{
+    if (input->rank >= 0) return EINJIT_OK;
+    ej_extent *extents = EJ_NEW_ARRAY(&graph->arena, ej_extent, (size_t)rank);
+    if (!extents) return ej_no_memory(p->job.err);
+    for (int32_t i = 0; i < rank; i++) extents[i].n = EJ_EXTENT_UNKNOWN;
+    input->rank = rank;
+    input->n_extents = (uint32_t)rank;
+    input->extents = extents;
+    return EINJIT_OK;
+}
+
+static int note_inputs(pipeline *p, ej_graph *graph)
+{
+    for (size_t i = 0; i < graph->n_inputs; i++) {
+        ej_node *input = &graph->nodes[graph->inputs[i]];
+        input->dtype = (int16_t)p->request.in[i].dtype;
+        EJ_TRY(note_rank(p, graph, input, p->request.in[i].rank));
+    }
+    return ej_bind_settle(graph, p->request.in, &p->job);
+}
+
+static int count_written(pipeline *p, const ej_bound *bound)
+{
+    EJ_TRY(ej_cost_graph(&p->written, bound, &p->job));
+    return ej_cost_touched(&p->touched_bytes, bound, &p->job);
+}
+
+/* The graph as written is bound first, so that errors speak of the operands that the user wrote; passes then know the
+ * observed dtypes and ranks, and which extents of one name are one extent. */
+static int observe(pipeline *p)
+{
+    const ej_request *r = &p->request;
+    ej_bound as_written;
+    if (!optimizes(p)) return EINJIT_OK;
+    EJ_TRY(ej_bind(&as_written, &p->graph, r->n_in, r->in, r->n_out, r->out, r->open, &p->job));
+    EJ_TRY(count_written(p, &as_written));
+    return note_inputs(p, &p->graph);
+}
+
+static int run_passes(pipeline *p, ej_graph *graph, const char *names)
+{
+    const void **constants;
+    EJ_TRY(ej_constants_insert(&constants, graph, &p->request, &p->job));
+    EJ_TRY(ej_opt_run(graph, names, &p->job));
+    return ej_constants_withdraw(graph, &p->request, constants, &p->job);
+}
+
+/* Watched where a dump asks for it. */
+static int optimize(pipeline *p)
+{
+    const ej_request *r = &p->request;
+    bool stats = is_dumped(p, EJ_STAGE_STATS), programs = is_dumped(p, EJ_STAGE_PASSES);
+    EJ_TRY(observe(p));
+    if (!stats && !programs) return optimizes(p) ? run_passes(p, &p->graph, NULL) : EINJIT_OK;
+    EJ_TRY(ej_report_begin(&p->report, &p->graph, r->n_in, stats ? r->in : NULL, programs, p->job.arena, &p->job));
+    if (optimizes(p)) EJ_TRY(run_passes(p, &p->graph, NULL));
+    EJ_TRY(ej_report_end(&p->report, &p->graph, !optimizes(p), &p->job));
+    EJ_TRY(dump_passes(p));
+    p->started_ns = ej_now_ns() - p->report.total.shown.ns; /* counting and printing are not the stage's time */
+    return EINJIT_OK;
+}
+
+/* ---- long einsums ---- */
+
+/* Paths of so many operands are not searched exhaustively: the order of the program may be better than what is found. */
+static bool has_long_einsum(const ej_bound *bound)
+{
+    for (size_t v = 0; v < bound->n_nodes; v++)
+        if (bound->nodes[v].op == EJ_OP_EINSUM && bound->nodes[v].n_in > EJ_PATH_EXACT) return true;
+    return false;
+}
+
+/* Nobody takes a gradient of what is compiled: values that gradients stop at are what they stand for. */
+static int drop_detached(pipeline *p, ej_graph *graph)
+{
+    bool any = false;
+    ej_value *replace = EJ_JOB_ARRAY(&p->job, ej_value, graph->n_nodes);
+    if (!replace) return ej_no_memory(p->job.err);
+    for (size_t v = 0; v < graph->n_nodes; v++) {
+        bool detached = graph->nodes[v].op == EJ_OP_DETACH;
+        replace[v] = detached ? graph->nodes[v].in[0] : (ej_value)v;
+        any |= detached;
+    }
+    return any ? ej_graph_rewrite(graph, replace, true, p->job.err) : EINJIT_OK;
+}
+
+static int copy_program(pipeline *p, ej_graph *out)
+{
+    const ej_graph *program = p->program.nodes ? &p->program : &p->request.graph->graph;
+    EJ_TRY(ej_graph_copy(out, program, p->job.allocator, p->job.err));
+    int status = optimizes(p) ? drop_detached(p, out) : EINJIT_OK;
+    if (status != EINJIT_OK && out != &p->graph) ej_graph_free(out); /* that one is freed with the pipeline */
+    return status;
+}
+
+/* The program after the passes in front of "fuse", which einsums are still written in the order of the program. */
+static int decide_unfused(pipeline *p, ej_graph *graph, ej_bound *chosen)
+{
+    const ej_request *r = &p->request;
+    ej_text names;
+    ej_bound bound;
+    ej_text_init(&names, p->job.arena);
+    for (size_t i = 0; i < ej_n_passes && strcmp(ej_passes[i].name, "fuse"); i++) ej_print(&names, "%s,", ej_passes[i].name);
+    if (names.failed) return ej_no_memory(p->job.err);
+    EJ_TRY(note_inputs(p, graph));
+    EJ_TRY(run_passes(p, graph, names.data));
+    EJ_TRY(ej_bind(&bound, graph, r->n_in, r->in, r->n_out, r->out, r->open, &p->job));
+    return ej_choose(chosen, &bound, false, &p->job);
+}
+
+/* No more operations than the program's own order has. */
+static int keep_written_order(pipeline *p)
+{
+    ej_graph graph;
+    ej_bound chosen;
+    ej_count fused, unfused;
+    if (!optimizes(p) || !ej_paths_are_free(&p->job) || !has_long_einsum(&p->bound) || EJ_LEFT_OUT(WRITTEN_ORDER)) return EINJIT_OK;
+    EJ_TRY(copy_program(p, &graph));
+    int status = decide_unfused(p, &graph, &chosen);
+    if (status == EINJIT_OK) status = ej_cost_graph(&fused, &p->chosen, &p->job);
+    if (status == EINJIT_OK) status = ej_cost_graph(&unfused, &chosen, &p->job);
+    if (status == EINJIT_OK && unfused.operations < fused.operations) {
+        ej_graph other = p->graph;
+        p->graph = graph;
+        graph = other;
+        p->chosen = chosen;
+    }
+    ej_graph_free(&graph);
+    return status;
+}
+
+/* What outputs hold is then the last inputs: the tensors are in the request from here on. */
+static int scale_results(pipeline *p)
+{
+    ej_request *r = &p->request;
+    if (!ej_request_scales(r)) return EINJIT_OK;
+    EJ_TRY(ej_graph_copy(&p->program, &r->graph->graph, p->job.allocator, p->job.err));
+    EJ_TRY(ej_scale_results(&p->program, r, &r->in, &p->job));
+    r->n_in = p->program.n_inputs;
+    return EINJIT_OK;
+}
+
+static int build(pipeline *p)
+{
+    const ej_request *r = &p->request;
+    ej_job *job = &p->job;
+
+    EJ_TRY(scale_results(p));
+    EJ_TRY(copy_program(p, &p->graph));
+    EJ_TRY(stage_done(p, EJ_STAGE_GRAPH));
+    if (p->last == EJ_STAGE_GRAPH) return EINJIT_OK;
+
+    EJ_TRY(optimize(p));
+    if (p->last == EJ_STAGE_PASSES) return EINJIT_OK;
+    EJ_TRY(stage_done(p, EJ_STAGE_OPT));
+    EJ_TRY(dump_stage(p, EJ_STAGE_STATS));
+    if (p->last <= EJ_STAGE_STATS) return EINJIT_OK;
+
+    EJ_TRY(ej_bind(&p->bound, &p->graph, r->n_in, r->in, r->n_out, r->out, r->open, job));
+    EJ_TRY(stage_done(p, EJ_STAGE_BIND));
+    if (p->last == EJ_STAGE_BIND) return EINJIT_OK;
+
+    if (!optimizes(p)) EJ_TRY(count_written(p, &p->bound));
+    EJ_TRY(ej_choose(&p->chosen, &p->bound, r->flags & EINJIT_OPTION_NO_OPTIMIZE, job)); /* searches paths */
+    EJ_TRY(keep_written_order(p));
+    EJ_TRY(stage_done(p, EJ_STAGE_PATH));
+    if (p->last == EJ_STAGE_PATH) return EINJIT_OK;
+
+    p->chosen.n_held = r->n_in - r->graph->graph.n_inputs;
+    EJ_TRY(ej_plan_build(&p->plan, &p->chosen, job));
+    p->plan.naive_operations = p->written.operations; /* not of what the passes made of it */
+    EJ_TRY(stage_done(p, EJ_STAGE_PLAN));
+    if (p->last == EJ_STAGE_PLAN) return EINJIT_OK;
+
+    EJ_TRY(ej_nests_build(&p->nests, &p->plan, job));
+    EJ_TRY(stage_done(p, EJ_STAGE_SCHEDULE));
+    if (p->last == EJ_STAGE_SCHEDULE) return EINJIT_OK;
+    EJ_TRY(stage_done(p, EJ_STAGE_NEST));
+    EJ_TRY(stage_done(p, EJ_STAGE_COST));
+    EJ_TRY(stage_done(p, EJ_STAGE_STEPS));
+    EJ_TRY(stage_done(p, EJ_STAGE_DOT));
+    if (p->last <= EJ_STAGE_DOT) return EINJIT_OK;
+
+    return generate(p);
+}
+
+/* ---- before and after ---- */
+
+static int copy_tensors(ej_arena *arena, const einjit_tensor **tensors, size_t n, einjit_error *err)
+{
+    einjit_tensor *copy = EJ_NEW_ARRAY(arena, einjit_tensor, n);
+    if (!copy) return ej_no_memory(err);
+    for (size_t i = 0; i < n; i++) {
+        copy[i] = (*tensors)[i];
+        if (ej_tensor_row_major(&copy[i])) copy[i].strides = NULL;
+    }
+    *tensors = copy;
+    return EINJIT_OK;
+}
+
+/* As the key has it: row-major tensors have no strides, outputs that are all row-major are left to the shapes. */
+static int normalize(pipeline *p)
+{
+    ej_request *r = &p->request;
+    bool plain = true;
+    EJ_TRY(copy_tensors(p->job.arena, &r->in, r->n_in, p->job.err));
+    EJ_TRY(copy_tensors(p->job.arena, &r->out, r->n_out, p->job.err));
+    for (size_t i = 0; i < r->n_out; i++) plain &= !r->out[i].strides;
+    if (plain) r->n_out = 0;
+    return EINJIT_OK;
+}
+
+/* Strict compiles contract from left to right, and in no other way. */
+static int choose_path(pipeline *p)
+{
+    const char *asked = p->request.path;
+    if (!p->job.strict) return EINJIT_OK;
+    if (asked && strcmp(asked, "written"))
+        return ej_fail(p->job.err, EINJIT_E_VALUE, "strict mode contracts from left to right: not by path strategy '%.60s'",
+                       asked);
+    if (!ej_is_let_through("pairs")) p->job.path_strategy = "written";
+    return EINJIT_OK;
+}
+
+/* "forward_1a2b...": the function's name and a hash of the signature. */
+static int name_kernel(pipeline *p)
+{
+    ej_key_words key;
+    const char *function = p->request.graph->graph.name;
+    ej_key_init(&key, p->job.allocator);
+    ej_key_request(&key, &p->request);
+    if (p->request.open) ej_key_bytes(&key, p->request.open, strlen(p->request.open));
+    ej_key_bytes(&key, p->job.target->name, strlen(p->job.target->name));
+    uint64_t hash = ej_hash64(key.words, key.n * sizeof *key.words, 0);
+    bool failed = key.failed;
+    ej_key_free(&key);
+    if (failed) return ej_no_memory(p->job.err);
+    snprintf(p->name, sizeof p->name, "%.60s_%016llx", function ? function : "graph", (unsigned long long)hash);
+    return EINJIT_OK;
+}
+
+ej_progress *ej_progress_new(const einjit_context *context, ej_arena *arena)
+{
+    ej_progress *progress = context->progress ? EJ_NEW(arena, ej_progress) : NULL;
+    if (progress) *progress = (ej_progress){.hook = context->progress, .user = context->progress_user};
+    return progress;
+}
+
+static pipeline *new_pipeline(einjit_context *context, const ej_request *request, ej_arena *arena, einjit_error *err)
+{
+    pipeline *p = EJ_NEW(arena, pipeline);
+    if (!p) return NULL;
+    p->context = context;
+    p->request = *request;
+    if (context->no_optimize) p->request.flags |= EINJIT_OPTION_NO_OPTIMIZE;
+    if (context->strict) p->request.flags |= EINJIT_OPTION_STRICT;
+    p->job = (ej_job){.arena = arena, .err = err, .allocator = &context->allocator, .target = context->target,
+                      .path_strategy = request->path, .recipe = context->recipe,
+                      .evaluator = &ej_interpreting_evaluator, .dump_text = &p->text, .dump = context->dump,
+                      .progress = ej_progress_new(context, arena), .rule_limit = ej_rule_limit_of(context)};
+    p->job.strict = p->request.flags & EINJIT_OPTION_STRICT;
+    p->job.ordered = p->job.strict || (!optimizes(p) && !ej_job_random(&p->job));
+    p->job.verify = context->verify || (request->flags & EINJIT_OPTION_VERIFY);
+    p->interpret = context->use_interp;
+    p->last = EJ_STAGE_COUNT;
+    ej_text_init(&p->text, arena);
+    return p;
+}
+
+static int run_pipeline(pipeline *p)
+{
+    uint64_t start = p->started_ns = ej_now_ns();
+    EJ_TRY(choose_path(p));
+    EJ_TRY(normalize(p));
+    if (p->job.dump || p->context->verbose) EJ_TRY(name_kernel(p));
+    EJ_TRY(stage_done(p, EJ_STAGE_KEY));
+    if (p->last == EJ_STAGE_KEY) return EINJIT_OK;
+    int status = build(p);
+    if (p->program.nodes) ej_graph_free(&p->program);
+    EJ_TRY(status);
+    p->compile_ns = ej_now_ns() - start;
+    return stage_done(p, EJ_STAGE_TIME);
+}
+
+/* What the kernel does not take over. */
+static void end_pipeline(pipeline *p)
+{
+    ej_release(p->job.allocator, p->code.bytes, p->code.n_bytes);
+    ej_graph_free(&p->graph);
+}
+
+/* ---- three ways through it ---- */
+
+static int fill_kernel(einjit_kernel *kernel, pipeline *p, einjit_error *err)
+{
+    EJ_TRY(ej_kernel_describe(kernel, &p->nests, err));
+    EJ_TRY(ej_kernel_note_names(kernel, p->request.graph, err));
+    kernel->compile_ns = p->compile_ns;
+    if (p->interpret) {
+        ej_kernel_keep_nests(kernel, &p->nests, &p->graph);
+        return EINJIT_OK;
+    }
+    return ej_kernel_map(kernel, &p->code, err);
+}
+
+/* What the log and the cache on disk call it; it stays with the kernel. */
+static const char *describe_problem(einjit_kernel *kernel, const pipeline *p)
+{
+    ej_text text;
+    ej_text_init(&text, &kernel->arena);
+    ej_problem_print(&text, p->context, &p->request);
+    return text.failed ? "" : text.data;
+}
+
+static void log_compile(const pipeline *p, const einjit_kernel *kernel, int status)
+{
+    ej_context_log(p->context, "einjit: %s %s in %s ms: %s: %s", p->interpret ? "planned" : "compiled", p->name,
+                   ej_real_text((char[EJ_REAL_TEXT]){0}, 'f', 3, (double)p->compile_ns * 1e-6), einjit_status_name(status),
+                   kernel->problem);
+}
+
+static int compile_for(einjit_kernel **out, einjit_context *context, const ej_request *request, bool interpret,
+                       einjit_error *err)
+{
+    ej_arena arena;
+    ej_arena_init(&arena, &context->allocator);
+    einjit_kernel *kernel = ej_kernel_new(context);
+    pipeline *p = kernel ? new_pipeline(context, request, interpret ? &kernel->arena : &arena, err) : NULL;
+    if (p) p->interpret = interpret;
+    if (p && (context->verbose || ej_disk_takes(context, request))) kernel->problem = describe_problem(kernel, p);
+    int status = p ? run_pipeline(p) : ej_no_memory(err);
+    if (status == EINJIT_OK) status = fill_kernel(kernel, p, err);
+    if (status == EINJIT_OK) status = ej_constants_keep(kernel, request, err);
+    if (p && context->verbose) log_compile(p, kernel, status);
+    bool kept = status == EINJIT_OK && kernel->graph;
+    if (p && !kept) end_pipeline(p);
+    if (status == EINJIT_OK)
+        *out = kernel;
+    else
+        ej_kernel_drop(kernel);
+    ej_arena_free(&arena);
+    return status;
+}
+
+int ej_compile(einjit_kernel **out, einjit_context *context, const ej_request *request, einjit_error *err)
+{
+    if (context->use_interp) return compile_for(out, context, request, true, err);
+    if (!ej_target_runs_here(context->target))
+        return ej_fail(err, EINJIT_E_UNSUPPORTED, "this CPU cannot run code for the target '%s'", context->target->name);
+    einjit_error reason = {0};
+    int status = compile_for(out, context, request, false, &reason);
+    if (status == EINJIT_E_BACKEND && context->may_interpret) {
+        if (!atomic_exchange(&context->interpret_warned, true))
+            ej_context_log(context, "einjit: interpreted, which is slow: %s", reason.text);
+        return compile_for(out, context, request, true, err);
+    }
+    if (status && err) *err = reason;
+    return status;
+}
+
+int ej_compile_explain(ej_text *out, einjit_context *context, const ej_request *request, int stage, einjit_error *err)
+{
+    if (context->use_interp && (stage == EJ_STAGE_IR || stage == EJ_STAGE_ASM))
+        return ej_fail(err, EINJIT_E_UNSUPPORTED, "the interpreter makes no %s: use the backend 'llvm'",
+                       ej_stage_name(stage));
+    ej_arena arena;
+    ej_arena_init(&arena, &context->allocator);
+    pipeline *p = new_pipeline(context, request, &arena, err);
+    int status = EINJIT_E_NOMEM;
+    if (p) {
+        p->last = stage;
+        p->explained = out;
+        p->job.dump = UINT32_C(1) << stage;
+        status = run_pipeline(p);
+        end_pipeline(p);
+    } else {
+        ej_no_memory(err);
+    }
+    ej_arena_free(&arena);
+    return status;
+}
+
+static uint64_t whole_bytes(double bytes)
+{
+    return bytes < 1.8e19 ? (uint64_t)bytes : UINT64_MAX;
+}
+
+static void read_cost(einjit_cost *out, const pipeline *p)
+{
+    *out = (einjit_cost){.naive_operations = p->plan.naive_operations,
+                         .planned_operations = p->plan.planned_operations,
+                         .log10_mults = p->plan.log10_mults,
+                         .log2_largest = p->plan.log2_largest,
+                         .scratch_bytes = (uint64_t)p->nests.scratch_bytes.n,
+                         .steps = p->plan.n_steps,
+                         .bytes_moved = whole_bytes(p->plan.bytes_moved),
+                         .naive_bytes = whole_bytes(p->written.bytes),
+                         .touched_bytes = whole_bytes(p->touched_bytes)};
+}
+
+int ej_compile_cost(einjit_cost *out, einjit_context *context, const ej_request *request, einjit_error *err)
+{
+    ej_arena arena;
+    ej_arena_init(&arena, &context->allocator);
+    pipeline *p = new_pipeline(context, request, &arena, err);
+    int status = p ? EINJIT_OK : ej_no_memory(err);
+    if (p) {
+        p->last = EJ_STAGE_NEST;
+        p->job.dump = 0;
+        status = run_pipeline(p);
+        if (status == EINJIT_OK) read_cost(out, p);
+        end_pipeline(p);
+    }
+    ej_arena_free(&arena);
+    return status;
+}
