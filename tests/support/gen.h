@@ -55,6 +55,7 @@ typedef struct gen_hits {
     uint64_t ops[EJ_OP_COUNT], fns[EJ_FN_COUNT], reduces[EINJIT_REDUCE_COUNT], einsum_reduces[EINJIT_REDUCE_COUNT];
     uint64_t dtypes[EINJIT_DTYPE_COUNT], strides[GEN_STRIDE_KINDS], output_strides[GEN_STRIDE_KINDS];
     uint64_t places[GEN_PLACES];     /* operators that are written as a few nodes */
+    uint64_t scaled;                 /* runs with alpha and beta */
     uint64_t in_place, not_in_place; /* runs whose output was one of their inputs, and those that were refused */
 } gen_hits;
 
