@@ -239,6 +239,8 @@ int ej_graph_output(ej_graph *graph, ej_value value, einjit_error *err);
 int ej_graph_copy(ej_graph *out, const ej_graph *graph, const einjit_allocator *allocator, einjit_error *err);
 /* A node with arrays of its own in the arena; false: out of memory. */
 bool ej_node_copy(ej_arena *arena, ej_node *out, const ej_node *from);
+/* The node's operands, copied into the arena; false: out of memory. */
+bool ej_node_takes(ej_arena *arena, ej_node *node, uint32_t n, const ej_value *in);
 /* How many times each value is used, results included: array of n_nodes counts from `arena`. */
 uint32_t *ej_graph_uses(const ej_graph *graph, ej_arena *arena);
 /* Drop nodes that replace[] (NULL: none) maps elsewhere and nodes without use: replace[v] is v, or the value (earlier or
