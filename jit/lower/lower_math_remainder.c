@@ -1,8 +1,8 @@
 /* lower_math_remainder.c - a - floor(a / b) b, exact but for the addition of b.
  *
  * Takes  real vectors.
- * Gives  C's fmod by long division of the mantissas, a bit of the quotient a round, until no lane has bits left: no rounding
- *        anywhere, with or without fused products. Then b is added where the remainder has the other sign.
+ * Gives  C's fmod by long division of the mantissas, a bit of the quotient a round, until no lane has bits left: no
+ *        rounding anywhere, with or without fused products. Then b is added where the remainder has the other sign.
  * Size   a round is five instructions; as many rounds as the exponents differ by, so 10 for quotients of about 1000.
  */
 #include "lower_math.h"
@@ -80,7 +80,8 @@ static LLVMValueRef modulo(ej_math *m, LLVMValueRef a, LLVMValueRef b)
 LLVMValueRef ej_math_remainder(ej_math *m, LLVMValueRef a, LLVMValueRef b)
 {
     LLVMValueRef zero = m_real(m, 0), infinity = m_real(m, INFINITY), size_a = m_abs(m, a), size_b = m_abs(m, b);
-    LLVMValueRef finite_a = m_less(m, size_a, infinity), divides = m_and(m, m_less(m, size_b, infinity), m_less(m, zero, size_b));
+    LLVMValueRef finite_a = m_less(m, size_a, infinity);
+    LLVMValueRef divides = m_and(m, m_less(m, size_b, infinity), m_less(m, zero, size_b));
     LLVMValueRef both = m_and(m, finite_a, divides), far = m_and(m, finite_a, m_cmp(m, LLVMRealOEQ, size_b, infinity));
     LLVMValueRef r = modulo(m, m_pick(m, both, size_a, zero), m_pick(m, both, size_b, m_real(m, 1)));
     r = m_pick(m, far, size_a, m_pick(m, both, r, m_real(m, NAN)));

@@ -29,7 +29,8 @@ bool ej_is_streamed_copy(const ej_lower *w, const ej_nest_node *leaf)
     if (!leaf->hints.stream || leaf->hints.ahead || leaf->hints.rows || leaf->reduce != EJ_REDUCE_NONE || leaf->n_src != 1)
         return false;
     const ej_buffer *to = &w->nest->buffers[leaf->dst.buffer], *from = &w->nest->buffers[leaf->src[0].buffer];
-    if (to->home == EJ_HOME_REG || from->home == EJ_HOME_REG || from->home == EJ_HOME_COUNT || leaf->dst.buffer == leaf->src[0].buffer) return false;
+    if (to->home == EJ_HOME_REG || from->home == EJ_HOME_REG || from->home == EJ_HOME_COUNT) return false;
+    if (leaf->dst.buffer == leaf->src[0].buffer) return false;
     return leaf->expr.n == 1 && leaf->expr.ops[0].kind == EJ_EXPR_SOURCE && leaf->expr.ops[0].dtype == to->dtype &&
            from->dtype == to->dtype;
 }

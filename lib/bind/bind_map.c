@@ -74,7 +74,8 @@ static int bool_function(int fn)
     case EJ_FN_BITWISE_AND: return EJ_FN_LOGICAL_AND;
     case EJ_FN_BITWISE_OR: return EJ_FN_LOGICAL_OR;
     case EJ_FN_BITWISE_XOR: return EJ_FN_NE;
-    case EJ_FN_NEG: case EJ_FN_SUB: case EJ_FN_FLOOR_DIVIDE: case EJ_FN_TRUNC_DIVIDE: case EJ_FN_POW: case EJ_FN_REMAINDER: return -1;
+    case EJ_FN_NEG: case EJ_FN_SUB: case EJ_FN_FLOOR_DIVIDE: case EJ_FN_TRUNC_DIVIDE: case EJ_FN_POW: case EJ_FN_REMAINDER:
+        return -1;
     default: return fn;
     }
 }

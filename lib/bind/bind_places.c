@@ -1,8 +1,8 @@
 /* bind_places.c - numbers that say where an element is: arange, and what gather reads; axes made one.
  *
  * Takes  a count, an axis of a value, or a value and an index of its rank.
- * Gives  ARANGE nodes of one axis and layout of them, which costs nothing; for gather also an INDEX_SELECT, by which the index is
- *        checked.
+ * Gives  ARANGE nodes of one axis and layout of them, which costs nothing; for gather also an INDEX_SELECT, by which the
+ *        index is checked.
  */
 #include <string.h>
 
@@ -59,7 +59,8 @@ int ej_bind_op_flatten(ej_binder *b, const ej_node *node, ej_bind_operand *out)
     EJ_TRY(ej_bind_axis(b, node->dims[0], rank ? rank : 1, &first)); /* a scalar counts as one axis */
     EJ_TRY(ej_bind_axis(b, node->dims[1], rank ? rank : 1, &last));
     if (first > last)
-        return ej_fail(b->err, EINJIT_E_VALUE, "flatten from axis %d to %d: the first is behind the last", (int)first, (int)last);
+        return ej_fail(b->err, EINJIT_E_VALUE, "flatten from axis %d to %d: the first is behind the last", (int)first,
+                       (int)last);
     for (int32_t i = 0; i < first; i++) shape[n++] = ej_bind_at(b, x)->shape[i];
     EJ_TRY(product(b, ej_bind_at(b, x)->shape, first, rank ? last + 1 : 0, &shape[n++]));
     for (int32_t i = last + 1; i < rank; i++) shape[n++] = ej_bind_at(b, x)->shape[i];
@@ -105,8 +106,8 @@ static int read_operands(ej_binder *b, const ej_node *node, gathering *g)
         ej_size have = g->shape[i], want = g->places[i];
         if (i == g->axis) continue;
         if (want.n > have.n)
-            return ej_fail(b->err, EINJIT_E_SHAPE, "gather: axis %d of the index is %lld, and that of the operand %lld", (int)i,
-                           (long long)want.n, (long long)have.n);
+            return ej_fail(b->err, EINJIT_E_SHAPE, "gather: axis %d of the index is %lld, and that of the operand %lld",
+                           (int)i, (long long)want.n, (long long)have.n);
         if (want.n == have.n) g->places[i] = ej_bind_meet(b, want, have);
         else g->places[i] = ej_bind_fixed(b, want), g->shape[i] = ej_bind_fixed(b, have);
     }

@@ -421,7 +421,8 @@ static int32_t range_extent(ej_known_shapes *s, const ej_index_item *item, int32
     if (to_end && ((from_start && step == 1) || (item->start == INT64_MIN && step == -1))) return extent;
     if (n < 0) return some_extent(s->table);
     if (step < 0) {
-        int64_t from = item->start == INT64_MIN ? n - 1 : clamp_down(item->start, n), to = to_end ? -1 : clamp_down(item->stop, n);
+        int64_t from = item->start == INT64_MIN ? n - 1 : clamp_down(item->start, n);
+        int64_t to = to_end ? -1 : clamp_down(item->stop, n);
         return number(s->table, from > to ? (from - to - 1) / -(step < -INT64_MAX ? -INT64_MAX : step) + 1 : 0);
     }
     int64_t start = item->start == INT64_MIN ? 0 : clamp_index(item->start, n);

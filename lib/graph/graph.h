@@ -188,7 +188,8 @@ typedef struct ej_node {
     ej_value *in;        /* ids less than this node's; INDEX_SELECT: x, index; INDEX_ADD: index, value; CHOOSE: the */
                          /* alternatives, then x and y of every guard; SUM_TO_SIZE, */
                          /* EXPAND_AS, RESHAPE_AS, TYPE_AS, ZEROS_LIKE (1), SPLIT_AS (all but x), ARANGE (1 or none), */
-                         /* GATHER_PLACES (x, behind it the index): operands that count by shape and dtype alone; SLICE_SCATTER: x, what goes into it; INDEX_ADD_TO: x, index, value */
+                         /* GATHER_PLACES (x, behind it the index): operands that count by shape and dtype alone; */
+                         /* SLICE_SCATTER: x, what goes into it; INDEX_ADD_TO: x, index, value */
     const char *name;    /* unique in the graph, a Python identifier */
     ej_equation *equation;  /* EINSUM */
     uint32_t n_extents;  /* INPUT (rank of them, or 0), RESHAPE, EXPAND, CONSTANT (numbers), INDEX_ADD (1: the count), */

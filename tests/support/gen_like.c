@@ -27,7 +27,8 @@ static ej_value smaller(gen_maker *m, ej_value x, int dtype)
 static ej_value summed(gen_maker *m, ej_value x)
 {
     if (x < 0 || m->differentiable || !gen_chance(&m->r, 40)) return x;
-    ej_node node = {.op = EJ_OP_REDUCE, .fn = EINJIT_REDUCE_SUM, .dtype = -1, .all_dims = true, .n_in = 1, .in = gen_values_of(m, 1, &x)};
+    ej_node node = {.op = EJ_OP_REDUCE, .fn = EINJIT_REDUCE_SUM, .dtype = -1, .all_dims = true, .n_in = 1,
+                    .in = gen_values_of(m, 1, &x)};
     return gen_keep(m, &node, NULL);
 }
 

@@ -56,7 +56,8 @@ static ej_value any_arange(gen_maker *m, ej_value x)
 
 static ej_value flatten(gen_maker *m, ej_value x)
 {
-    int rank = gen_value(m, x)->rank, first = rank ? gen_below(&m->r, rank) : 0, last = rank ? first + gen_below(&m->r, rank - first) : 0;
+    int rank = gen_value(m, x)->rank, first = rank ? gen_below(&m->r, rank) : 0;
+    int last = rank ? first + gen_below(&m->r, rank - first) : 0;
     int64_t ends[2] = {first, last};
     if (rank && gen_chance(&m->r, 40)) ends[1] -= rank;
     return with_dims(m, EJ_OP_FLATTEN, x, 2, ends);

@@ -174,5 +174,5 @@ int ej_parse_transposed(ej_parser *p, bool matrices, size_t offset, ej_parsed *x
     const ej_call call = {.offset = offset};
     const ej_writer w = {p, &call};
     if (matrices) return ej_write_axes(&w, EJ_OP_TRANSPOSE, x, 2, (const int64_t[]){-2, -1}, x);
-    return ej_write_axes(&w, EJ_OP_PERMUTE, x, 2, (const int64_t[]){1, 0}, x); /* two axes: it has no meaning for more */
+    return ej_write_axes(&w, EJ_OP_PERMUTE, x, 2, (const int64_t[]){1, 0}, x); /* only matrices have two axes */
 }

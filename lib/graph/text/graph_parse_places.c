@@ -1,8 +1,8 @@
 /* graph_parse_places.c - operators that know where an element is: arange, argmax, tril, gather, flip, flatten.
  *
  * Takes  the arguments of one call.
- * Gives  nodes, most of them over arange(x.shape[dim]), the numbers along an axis. They broadcast from the right, so that the axis
- *        is brought to the end where it is another one.
+ * Gives  nodes, most of them over arange(x.shape[dim]), the numbers along an axis. They broadcast from the right, so that
+ *        the axis is brought to the end where it is another one.
  */
 #include "graph_parse.h"
 
@@ -55,7 +55,8 @@ int ej_op_arange(ej_parser *p, ej_call *call, ej_parsed *out)
     ej_parsed *n = &call->args[0].operand;
     ej_extent *extent;
     uint32_t one;
-    bool open = n->kind == EJ_OPERAND_EXTENT || n->kind == EJ_OPERAND_SIZE, alone = !call->args[1].given && !call->args[2].given;
+    bool open = n->kind == EJ_OPERAND_EXTENT || n->kind == EJ_OPERAND_SIZE;
+    bool alone = !call->args[1].given && !call->args[2].given;
     bool count = alone && n->kind == EJ_OPERAND_NUMBER && n->as.number.kind == EJ_KIND_INT && n->as.number.integer >= 0;
     if (!open && !count) return arange_between(&w, out);
     if (!alone)
@@ -95,8 +96,8 @@ static int reduce_last(const ej_writer *w, int fn, ej_parsed *x, bool all, bool 
     return ej_write(w, node, 1, &x, out);
 }
 
-/* The least of the places where x is NaN, or is the largest. That is taken of maximum(x, x), which is x: a sum or product whose
- * largest element is asked for may be computed in another order, and then no element would be equal to it. */
+/* The least of the places where x is NaN, or is the largest. That is taken of maximum(x, x), which is x: a sum or product
+ * whose largest element is asked for may be computed in another order, and then no element would be equal to it. */
 static int first_place(const ej_writer *w, ej_parsed *x, ej_parsed *places, bool all, bool keepdim, ej_parsed *out)
 {
     ej_parsed top, found, nan, none = integer(w, INT64_MAX);

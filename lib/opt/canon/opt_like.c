@@ -60,7 +60,8 @@ static int say_flat(like_pass *p, ej_value v, const ej_node *node)
     ej_extent *extents = NULL;
     ej_value by;
     if (rank < 1 || is_literal(p, node->in[0])) return EINJIT_OK;
-    if (!ej_axis_of(node->dims[0], rank, &first) || !ej_axis_of(node->dims[1], rank, &last) || first > last) return EINJIT_OK;
+    if (!ej_axis_of(node->dims[0], rank, &first) || !ej_axis_of(node->dims[1], rank, &last) || first > last)
+        return EINJIT_OK;
     if (!ej_shape_say(p->shapes, node->in[0], arena, &extents)) return ej_no_memory(p->edit.job->err);
     if (!extents) return EINJIT_OK;
     said.n_extents = (uint32_t)(rank - (last - first));
@@ -124,7 +125,8 @@ int ej_opt_like(ej_graph *graph, ej_job *job, size_t *n_changed)
     like_pass p = {0};
     bool any = false;
     for (size_t v = 0; v < graph->n_nodes; v++)
-        any |= (graph->nodes[v].op >= EJ_OP_SUM_TO_SIZE && graph->nodes[v].op <= EJ_OP_TYPE_AS) || graph->nodes[v].op == EJ_OP_FLATTEN;
+        any |= (graph->nodes[v].op >= EJ_OP_SUM_TO_SIZE && graph->nodes[v].op <= EJ_OP_TYPE_AS) ||
+               graph->nodes[v].op == EJ_OP_FLATTEN;
     if (!any) return EINJIT_OK;
     EJ_TRY(ej_edit_begin(&p.edit, graph, job));
     p.dtypes = ej_opt_dtypes(graph, job->arena);

@@ -30,7 +30,8 @@ _SAME_NAME = frozenset(
 )
 _INFIX: dict[Any, str] = {
     operator.add: "+", operator.sub: "-", operator.mul: "*", operator.truediv: "/", operator.matmul: "@",
-    operator.mod: "%", torch.remainder: "%", torch.add: "+", torch.sub: "-", torch.mul: "*", torch.div: "/", torch.matmul: "@", torch.bmm: "@", torch.mm: "@",
+    operator.mod: "%", torch.remainder: "%",
+    torch.add: "+", torch.sub: "-", torch.mul: "*", torch.div: "/", torch.matmul: "@", torch.bmm: "@", torch.mm: "@",
 }  # fmt: skip
 _METHOD_INFIX = {"remainder": "%", "add": "+", "sub": "-", "mul": "*", "div": "/", "matmul": "@", "bmm": "@", "mm": "@"}
 _REDUCTIONS = frozenset({"sum", "mean", "amax", "amin", "softmax", "log_softmax"})
