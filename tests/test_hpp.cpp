@@ -1,5 +1,5 @@
-// test_hpp.cpp - what einjit.hpp adds to einjit.h: ownership, exceptions, lists of views. Fails with the line of a wrong
-// answer.
+// test_hpp.cpp - what einjit.hpp adds to einjit.h: ownership, exceptions, lists of views. Fails with the line of a
+// wrong answer.
 #include <einjit/einjit.hpp>
 
 #include <cstdio>

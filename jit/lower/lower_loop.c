@@ -216,7 +216,7 @@ static bool divides_again(const ej_lower *w, int32_t id, int32_t axis, int64_t s
             if (!divides_again(w, node->child, axis, step)) return false;
         } else {
             for (int32_t a = w->first_at[id]; a < w->end_at[id]; a++)
-                if (ej_names_axis(w->at[a].access, axis)) return false;
+                if (ej_access_find(w->at[a].access, axis)) return false;
         }
     }
     return true;

@@ -13,27 +13,27 @@ enum { EJ_LANES_MAX = 64 };
 /* The current range of an axis: `count` values from lo on. */
 typedef struct ej_range {
     LLVMValueRef lo;   /* i64 */
-    int64_t count;     /* -1: known at run time, then .. */
-    LLVMValueRef n;    /* .. this, i64, .. */
-    int64_t most;      /* .. at most this, .. */
-    bool maybe_empty;  /* .. and at least 1 unless this is set */
+    int64_t count;     /* number of values; -1: known at run time only, see n */
+    LLVMValueRef n;    /* i64, where count is -1: number of values */
+    int64_t most;      /* an upper bound of n */
+    bool maybe_empty;  /* n may be 0 */
     int64_t modulo, residue; /* modulo > 0: n is modulo, or in the last chunk residue % modulo, which is not 0 */
-    bool past_start;   /* lo is not 0: known when code is made */
-    bool short_of_end; /* the range does not end where the axis does: the same */
+    bool past_start;   /* known at compile time: lo is not 0 */
+    bool short_of_end; /* known at compile time: the range ends before the axis does */
 } ej_range;
 
-/* Where a term with blocks stands. The pointer holds what it adds for the start of a block; the lo is */
+/* Position of an axis' lo within a block of a term. The pointer always includes the offset of the block's start. */
 enum ej_block_state {
-    EJ_BLOCK_START,  /* there */
-    EJ_BLOCK_INSIDE, /* further on, in the pointer too, and the range ends inside the block */
-    EJ_BLOCK_LOOSE   /* `past` values further on, which the pointer does not hold */
+    EJ_BLOCK_START,  /* lo is the start of a block */
+    EJ_BLOCK_INSIDE, /* lo is inside of a block, the pointer includes that, and the range ends in the same block */
+    EJ_BLOCK_LOOSE   /* lo is `past` values behind the start, which the pointer does not include */
 };
 typedef struct ej_at_block {
     uint8_t state;
     LLVMValueRef past;
 } ej_at_block;
 
-/* Where an access stands: the element it names when every axis is at its lo. */
+/* Position of an access: its element when every axis is at its lo. */
 typedef struct ej_at {
     const ej_access *access;
     LLVMValueRef pointer; /* memory */
@@ -233,7 +233,6 @@ typedef struct ej_operand {
 bool ej_leaf_init(ej_leaf *leaf, ej_lower *w, int32_t node);
 /* Of any access in the leaf. False: a failure was latched. */
 bool ej_leaf_read_access(ej_leaf *leaf, ej_leaf_access *access, ej_at *at);
-bool ej_names_axis(const ej_access *access, int32_t axis);
 bool ej_leaf_has_axis(const ej_nest_node *leaf, int32_t axis); /* one of its accesses does */
 void ej_leaf_lanes(const ej_leaf *leaf, int32_t unroll, ej_lanes *out);
 int32_t ej_leaf_index(const ej_leaf *leaf, int32_t unroll, uint32_t set); /* unroll number counting only digits of set */

@@ -48,9 +48,9 @@ static bool access_overlaps(const overlap *o, const ej_access *access)
 /* One value for all of the chunk: a chunk that begins elsewhere has another one. */
 static bool is_of_the_chunk(const overlap *o, const ej_nest_node *leaf)
 {
-    if (ej_names_axis(&leaf->dst, o->axis)) return false;
+    if (ej_access_find(&leaf->dst, o->axis)) return false;
     for (int32_t s = 0; s < leaf->n_src; s++)
-        if (ej_names_axis(&leaf->src[s], o->axis)) return true;
+        if (ej_access_find(&leaf->src[s], o->axis)) return true;
     return false;
 }
 

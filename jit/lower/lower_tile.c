@@ -20,18 +20,11 @@ static int32_t axis_index(ej_leaf *leaf, int32_t axis)
     return leaf->n_axes++;
 }
 
-bool ej_names_axis(const ej_access *access, int32_t axis)
-{
-    for (int32_t t = 0; t < access->n_terms; t++)
-        if (access->terms[t].axis == axis) return true;
-    return false;
-}
-
 /* A leaf works for the axes that its accesses name: digits of others mean nothing. */
 bool ej_leaf_has_axis(const ej_nest_node *node, int32_t axis)
 {
-    bool found = ej_names_axis(&node->dst, axis);
-    for (int32_t s = 0; s < node->n_src && !found; s++) found = ej_names_axis(&node->src[s], axis);
+    bool found = ej_access_find(&node->dst, axis);
+    for (int32_t s = 0; s < node->n_src && !found; s++) found = ej_access_find(&node->src[s], axis);
     return found;
 }
 

@@ -37,7 +37,7 @@ int einjit_graph_rank(const einjit_graph *graph, einjit_value value)
     if (!graph || value < 0 || (size_t)value >= graph->graph.n_nodes) return -1;
     ej_arena scratch;
     ej_arena_init(&scratch, &graph->context->allocator);
-    const ej_known_shapes *shapes = ej_opt_shapes(&graph->graph, &scratch);
+    const ej_known_shapes *shapes = ej_facts_shapes(&graph->graph, &scratch);
     int rank = shapes ? shapes->of[value].rank : -1;
     ej_arena_free(&scratch);
     return rank;

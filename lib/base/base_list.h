@@ -5,7 +5,7 @@
 #include <stddef.h>
 
 /* The next word at or behind *at, *length bytes of it, and *at moves behind it; NULL: there is none. Commas, spaces and
- * tabs stand between words, as many as there are. *at NULL: an empty list. O(length). */
+ * tabs separate words, any number of them. *at NULL: an empty list. O(length). */
 const char *ej_list_next(const char **at, size_t *length);
 
 #endif

@@ -26,7 +26,7 @@ typedef struct ej_arena {
 
 void ej_arena_init(ej_arena *arena, const einjit_allocator *allocator);
 void ej_arena_free(ej_arena *arena);
-/* All objects go; the newest chunk stays for the next ones: for work that is done again and again. */
+/* Frees all objects, but keeps the newest chunk for the next ones: for work that is repeated. */
 void ej_arena_clear(ej_arena *arena);
 /* n * size bytes, zeroed, aligned for any type; NULL when out of memory or when n * size overflows. */
 void *ej_arena_new(ej_arena *arena, size_t n, size_t size);

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <time.h>
 
-/* Of a clock that only goes forward; its zero means nothing. */
+/* Of a monotonic clock with an arbitrary origin. */
 static inline uint64_t ej_now_ns(void)
 {
     struct timespec t;

@@ -1,4 +1,4 @@
-/* job.h - what every stage of one compile is handed: memory, the error, options, where dumps go. */
+/* job.h - what every stage of one compile gets: memory, the error, options, destinations of dumps. */
 #ifndef EJ_JOB_H
 #define EJ_JOB_H
 
@@ -60,7 +60,7 @@ typedef struct ej_job {
     const einjit_allocator *allocator; /* for what outlives the job */
     const ej_target *target;
     const char *path_strategy; /* NULL = auto */
-    const struct ej_path_watch *path_watch; /* who is told how a path search goes on (path.h); NULL: nobody */
+    const struct ej_path_watch *path_watch; /* receives the progress of path searches (path.h); may be NULL */
     const char *recipe;      /* EINJIT_RECIPE: for all steps that it matches; NULL: recipe.c chooses */
     bool strict;             /* only what changes no bit of any result: passes, rules and decisions that are exact */
     bool ordered;            /* sums add up their terms in the order of the program: strict, and programs as written */

@@ -8,7 +8,7 @@
 typedef struct ej_target {
     const char *name;         /* of the row: "avx512_2m", "avx512", "avx2", "sse2"; EINJIT_TARGET names one */
     bool (*runs_here)(void);  /* this CPU has every feature of the row */
-    bool (*suits_here)(void); /* and is as the row's numbers say; else a later row is better */
+    bool (*suits_here)(void); /* and has the row's cache sizes; else a later row is better */
     const char *cpu;          /* LLVM's -mcpu, for scheduling only */
     const char *features;     /* LLVM's feature string: only names every supported LLVM knows */
     int vector_bytes;         /* of one register */
@@ -20,7 +20,7 @@ typedef struct ej_target {
     int tile_vectors, tile_rows;
     int panel_part;           /* 1/panel_part of the L2: the panel of a product that tile after tile reads again */
     int far_part;             /* 1/far_part of the L2: what is larger, and read with far strides, is packed */
-    int64_t l1_bytes, l2_bytes, l3_bytes; /* defaults, where the host does not say */
+    int64_t l1_bytes, l2_bytes, l3_bytes; /* defaults, where the host does not report them */
     /* cycles to bring a line of 64 bytes into the L1 from the L2, into the L2 from the L3, and from memory */
     double line_cycles[3];
     int tlb_pages;            /* of 4 KB, in all levels together */

@@ -35,7 +35,7 @@ static bool *live_nodes(const ej_binder *b)
     return live;
 }
 
-/* Say where, unless the program has one operation. */
+/* Name the operation, unless the program has only one. */
 static void name_place(const ej_binder *b, const ej_node *node)
 {
     if (!b->err || b->graph->n_nodes <= b->graph->n_inputs + 1 || b->err->code == EINJIT_E_NOMEM) return;

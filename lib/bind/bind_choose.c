@@ -82,7 +82,7 @@ int ej_bind_op_choose(ej_binder *b, const ej_node *node, ej_bind_operand *out)
 {
     const bool *holds = b->holds[node - b->graph->nodes];
     const ej_bind_operand *first = &b->values[node->in[0]];
-    *out = *first; /* a number stays one, whose dtype is that of what it meets */
+    *out = *first; /* a number stays one, whose dtype depends on the other operands */
     if (first->id < 0) return EINJIT_OK;
     ej_bound_node made = {.op = EJ_OP_CHOOSE, .dtype = ej_bind_at(b, first->id)->dtype, .n_in = 1};
     made.rank = ej_bind_at(b, first->id)->rank;

@@ -24,7 +24,7 @@ typedef struct ej_bind_symbol {
     ej_size size;
 } ej_bind_symbol;
 
-/* A program's value: a bound node, or a literal that takes the dtype of what it meets. */
+/* A program's value: a bound node, or a literal, whose dtype depends on the other operands. */
 typedef struct ej_bind_operand {
     ej_value id;            /* -1: not bound (a literal, dead, or failed) */
     const ej_node *literal; /* SCALAR of the program: weak, as Python's numbers; what is computed from it is not */
@@ -125,8 +125,9 @@ int ej_bind_op_index_select(ej_binder *b, const ej_node *node, ej_bind_operand *
 int ej_bind_op_index_add(ej_binder *b, const ej_node *node, ej_bind_operand *out);
 
 int ej_bind_op_choose(ej_binder *b, const ej_node *node, ej_bind_operand *out);
-/* The operand that binding v needs after `seen` others; -1: it has them all. Of a CHOOSE: the first alternative, the values
- * in its guards, then the alternatives that are right; *skip: the next one is not. (bind_choose.c) */
+/* Binding a node asks for its operands one by one: the one to bind next when `seen` of them are bound, or -1 when none is
+ * missing. A CHOOSE needs its first alternative, then the values that its guards compare, then those alternatives whose guard
+ * holds; *skip: the guard of the next alternative does not, so it is left unbound. (bind_choose.c) */
 int ej_bind_needed(ej_binder *b, ej_value v, uint32_t seen, ej_value *operand, bool *skip);
 int ej_bind_op_sum_to_size(ej_binder *b, const ej_node *node, ej_bind_operand *out);
 int ej_bind_op_expand_as(ej_binder *b, const ej_node *node, ej_bind_operand *out);

@@ -2,7 +2,7 @@
  *
  * Takes  operands: bound values, or literals of the program.
  * Gives  their common dtype by NumPy's rules, and the operands in it.
- * Keeps  Python's numbers weak: a literal takes the dtype that it meets. Python's own arithmetic on literals was folded
+ * Keeps  Python's numbers weak: a literal takes the dtype of the other operand. Python's own arithmetic on literals was folded
  *        by the reader; what is left over literals alone are calls of functions, whose results have a dtype.
  */
 #include "bind_core.h"

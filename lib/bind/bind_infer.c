@@ -37,7 +37,7 @@ static int op_cast(ej_binder *b, const ej_node *node, ej_bind_operand *out)
     return ej_bind_cast(b, out->id, node->dtype, &out->id);
 }
 
-/* The promise is about a constant's elements; of any other value it says nothing that could be used. */
+/* The promise is about a constant's elements; of any other value it gives no usable fact. */
 static int op_structural(ej_binder *b, const ej_node *node, ej_bind_operand *out)
 {
     EJ_TRY(ej_bind_take_own(b, &b->values[node->in[0]], &out->id));

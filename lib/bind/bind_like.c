@@ -1,7 +1,7 @@
 /* bind_like.c - operations some of whose operands count by their shape or dtype alone, and those gradients put elements
  * back with.
  *
- * Takes  values, and others that say which shape or dtype the result has.
+ * Takes  values, and others whose shape or dtype the result takes.
  * Gives  core nodes over the values; of the others no element is read.
  * Keeps  torch's meaning of these names; zeros are written as an EXPAND of a number.
  */

@@ -170,7 +170,7 @@ static int check_output(ej_binder *b, size_t i, const ej_bound_node *node, const
     return check_overlap(b, i, name, tensor);
 }
 
-/* The stride of an axis of extent 1 says nothing, and elements of an output must not share an address. */
+/* The stride of an axis of extent 1 is irrelevant, and elements of an output must not share an address. */
 static void close_unsaid(ej_binder *b, const ej_bound_node *node, const einjit_tensor *tensor)
 {
     for (int32_t axis = 0; axis < node->rank; axis++)

@@ -49,9 +49,8 @@ typedef struct ej_scan {
 } ej_scan;
 /* Removes temporary files whose writers are gone (`sweep`). */
 int ej_folder_scan(ej_scan *out, int folder, bool sweep, ej_arena *arena);
-/* Sweeps; where entries take more than `limit_bytes`, the ones that were used longest ago go until the others take at most
- * `keep_bytes`: *n_removed of them. Empty files, which a crash of the system leaves of entries, always go: no limit would ever
- * meet them. */
+/* Sweeps; where entries take more than `limit_bytes`, the least recently used ones are removed until the others take at most
+ * `keep_bytes`: *n_removed of them. Empty files, which a crash of the system leaves of entries, are always removed: they count for no limit. */
 int ej_folder_trim(int folder, uint64_t limit_bytes, uint64_t keep_bytes, uint64_t *n_removed,
                    const einjit_allocator *allocator);
 

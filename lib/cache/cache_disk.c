@@ -2,7 +2,7 @@
  *
  * Takes  the key of a kernel that is not in memory, and how to compile it.
  * Gives  the kernel of an entry whose whole key is the same, else a compiled one, which becomes an entry.
- * Keeps  nothing open. What goes wrong with files is counted, and said once: the answer is then a compiled kernel.
+ * Keeps  nothing open. Failures of files are counted, and logged once: the answer is then a compiled kernel.
  *
  * The key is text: the library's build, the target's features, options, the signature's words, the program. An entry is found
  * by a hash of it, and taken where all of it is equal. The code generator is not part of the key, because a process whose
@@ -45,7 +45,7 @@ struct ej_disk {
     atomic_uint_fast64_t hits, misses, rejected, writes, write_failures, evictions, ns;
 };
 
-enum generator_state { UNKNOWN = 1, ABSENT, FOUND }; /* UNKNOWN: it is there, and does not say what it is */
+enum generator_state { UNKNOWN = 1, ABSENT, FOUND }; /* UNKNOWN: it is there, but has no build id */
 
 /* ---- set-up ---- */
 
@@ -137,9 +137,9 @@ bool ej_disk_takes(const einjit_context *context, const ej_request *request)
     return somewhere && !file && !context->use_interp && !context->dump && ej_target_runs_here(context->target);
 }
 
-/* ---- what is said ---- */
+/* ---- messages ---- */
 
-/* Once a context. What is no surprise (a folder that is not there, or cannot be written) is only said where asked for. */
+/* Once a context. Expected faults (a folder that is missing or read-only) are logged with EINJIT_VERBOSE only. */
 static void warn(struct ej_disk *disk, bool expected, const char *folder, const char *name, const char *what)
 {
     const einjit_context *context = disk->context;

@@ -1,4 +1,4 @@
-/* cache_scan.c - all files of a cache folder: what is there, what goes.
+/* cache_scan.c - lists and evicts the files of a cache folder.
  *
  * Takes  an opened folder, which others may be writing to.
  * Gives  its entries; removes the ones that were used longest ago, and what writers that were killed have left.

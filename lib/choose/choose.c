@@ -6,8 +6,8 @@
  */
 #include "choose_core.h"
 
-const ej_decision ej_decisions[] = { /* made in this order; above each row why it stands there */
-    /* the rest sees one way each */
+const ej_decision ej_decisions[] = { /* made in this order; the reason for its position is above each row */
+    /* first: later decisions see one way to compute each value */
     {"alternatives", ej_choose_alternatives, EJ_ALWAYS, "the cheapest of several ways"},
     /* before pairs: paths are those of what comes out */
     {"recompute", ej_choose_recompute, EJ_FREELY, "compute in its readers what is dearer to store"},
@@ -15,9 +15,9 @@ const ej_decision ej_decisions[] = { /* made in this order; above each row why i
     {"pairs", ej_choose_pairs, EJ_ALWAYS, "contract operands pair by pair, by the best path"},
     /* in strict compiles: of operands in the same order */
     {"share", ej_choose_share, EJ_EXACTLY, "compute equal intermediates once"},
-    /* before scale: factors are equal still */
+    /* before scale, which would make equal factors differ */
     {"symmetry", ej_choose_symmetry, EJ_EXACTLY, "compute half of a symmetric product"},
-    /* last: a shared value is no place */
+    /* last: a factor cannot be moved into a value that others share */
     {"scale", ej_choose_scale, EJ_FREELY, "multiply constants into the smallest value"},
 };
 const size_t ej_n_decisions = sizeof ej_decisions / sizeof ej_decisions[0];

@@ -26,7 +26,7 @@ typedef struct chooser {
     uint32_t *uses;     /* by what is live under the present choices */
     uint32_t *chosen, *best; /* per CHOOSE: the present alternative; of the graph that was counted the fewest */
     double *cost;       /* per node; negative: not known yet */
-    ej_trial trial;
+    ej_candidate trial;
     ej_value *stack;
     size_t capacity;
 } chooser;
@@ -99,7 +99,7 @@ static int open_chooser(chooser *c, const ej_bound *bound, ej_job *job)
     c->cost = EJ_JOB_ARRAY(job, double, bound->n_nodes);
     if (!c->uses || !c->chosen || !c->best || !c->cost) return ej_no_memory(job->err);
     for (size_t v = 0; v < bound->n_nodes; v++) c->cost[v] = -1;
-    return ej_trial_init(&c->trial, bound, job);
+    return ej_candidate_init(&c->trial, bound, job);
 }
 
 /* Every choice its first alternative, or its last one. */
@@ -150,7 +150,7 @@ static int count_taken(const chooser *c, ej_count *out)
     int status = take(&taken, c->bound, c->chosen, &inner);
     if (status == EINJIT_OK) status = ej_choose_recompute(&merged, &taken, false, &inner);
     if (status == EINJIT_OK && ej_paths_are_free(&inner)) status = ej_joint_paths(&paths, &merged, &inner);
-    if (status == EINJIT_OK) status = ej_count_chosen(out, &merged, paths, &inner);
+    if (status == EINJIT_OK) status = ej_candidate_count(out, &merged, paths, &inner);
     ej_arena_free(&memory);
     return status;
 }
@@ -223,7 +223,7 @@ int ej_choose_alternatives(ej_bound *out, const ej_bound *bound, bool as_written
     } else if (!as_written) {
         int status = open_chooser(&c, bound, job);
         if (status == EINJIT_OK) status = choose(&c, n);
-        ej_trial_free(&c.trial);
+        ej_candidate_free(&c.trial);
         EJ_TRY(status);
         chosen = c.best;
     }

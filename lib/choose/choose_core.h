@@ -44,29 +44,29 @@ int ej_pairs_search(ej_path *out, const ej_bound *bound, ej_value v, ej_job *job
 /* Every einsum in pairs: by paths[v], or by its own search where that has no steps. paths may be NULL. */
 int ej_pairs_by(ej_bound *out, const ej_bound *bound, const ej_path *paths, ej_job *job);
 
-/* ---- choose_trial.c ---- */
+/* ---- choose_candidate.c ---- */
 /* What the graph comes to when its einsums take these paths (as ej_pairs_by). */
-int ej_count_chosen(ej_count *out, const ej_bound *bound, const ej_path *paths, ej_job *job);
+int ej_candidate_count(ej_count *out, const ej_bound *bound, const ej_path *paths, ej_job *job);
 
-typedef struct ej_trial {
+typedef struct ej_candidate {
     const ej_bound *bound;
     ej_job *job;
     ej_arena memory; /* of one trial */
     ej_value *place; /* per node of the graph: its value in the trial; -1 between trials */
-} ej_trial;
-typedef struct ej_trial_node {
+} ej_candidate;
+typedef struct ej_candidate_node {
     ej_value v;
-    const ej_bound_node *node; /* what is to stand for v; operands are values of the graph */
+    const ej_bound_node *node; /* replaces v; its operands are values of the graph */
     const ej_path *path;       /* NULL, or without steps: searched */
     bool is_result;            /* used elsewhere */
-} ej_trial_node;
-int ej_trial_init(ej_trial *t, const ej_bound *bound, ej_job *job);
-void ej_trial_free(ej_trial *t); /* also after a failed, or no, init of a zeroed trial */
+} ej_candidate_node;
+int ej_candidate_init(ej_candidate *t, const ej_bound *bound, ej_job *job);
+void ej_candidate_free(ej_candidate *t); /* also after a failed, or no, init of a zeroed trial */
 /* Nodes with ascending v, as if they were all there is. */
-int ej_trial_run(ej_trial *t, size_t n, const ej_trial_node *items, ej_count *out);
+int ej_candidate_run(ej_candidate *t, size_t n, const ej_candidate_node *items, ej_count *out);
 
 /* ---- choose_cost.c ---- */
-int ej_choose_cost(double *out, ej_trial *trial, ej_value v); /* of a node of the trial's graph */
+int ej_choose_cost(double *out, ej_candidate *trial, ej_value v); /* of a node of the trial's graph */
 
 /* ---- choose_joint.c ---- */
 

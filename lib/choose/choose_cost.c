@@ -5,13 +5,13 @@
  */
 #include "choose_core.h"
 
-int ej_choose_cost(double *out, ej_trial *trial, ej_value v)
+int ej_choose_cost(double *out, ej_candidate *trial, ej_value v)
 {
     const ej_bound_node *node = &trial->bound->nodes[v];
     ej_count count = ej_cost_node(trial->bound, node);
     if (node->op == EJ_OP_EINSUM && node->n_in > 1) {
-        const ej_trial_node item = {v, node, NULL, true};
-        EJ_TRY(ej_trial_run(trial, 1, &item, &count));
+        const ej_candidate_node item = {v, node, NULL, true};
+        EJ_TRY(ej_candidate_run(trial, 1, &item, &count));
     }
     *out = ej_cost_weight(count);
     return EINJIT_OK;

@@ -33,7 +33,7 @@ typedef struct joint {
     size_t n_slots;
     ej_value *slot_pair;    /* 2 per slot */
     int32_t *slot_einsum;   /* the first that has the pair, -1: free */
-    ej_trial trial;
+    ej_candidate trial;
     ej_arena memory;        /* of one group, or one search */
     double work;
     size_t n_changed;
@@ -151,7 +151,7 @@ typedef struct group {
     ej_path *best;
     ej_count best_count;
     bool changed;
-    ej_trial_node *items;
+    ej_candidate_node *items;
 } group;
 
 static int start_group(group *g, joint *j, const int32_t *members, size_t n, ej_job *job)
@@ -161,7 +161,7 @@ static int start_group(group *g, joint *j, const int32_t *members, size_t n, ej_
     g->now = EJ_JOB_ARRAY(job, ej_path, n);
     g->now_at = EJ_JOB_ARRAY(job, const ej_path *, n);
     g->best = EJ_JOB_ARRAY(job, ej_path, n);
-    g->items = EJ_JOB_ARRAY(job, ej_trial_node, n);
+    g->items = EJ_JOB_ARRAY(job, ej_candidate_node, n);
     if (!g->members || !g->now || !g->now_at || !g->best || !g->items) return ej_no_memory(job->err);
     for (size_t i = 0; i < n; i++) {
         EJ_TRY(make_member(&g->members[i], j, j->einsums[members[i]], job));
@@ -174,8 +174,8 @@ static int start_group(group *g, joint *j, const int32_t *members, size_t n, ej_
 static int try_paths(group *g, bool first)
 {
     ej_count count;
-    for (size_t i = 0; i < g->n; i++) g->items[i] = (ej_trial_node){g->members[i].v, g->members[i].node, &g->now[i], true};
-    EJ_TRY(ej_trial_run(&g->j->trial, g->n, g->items, &count));
+    for (size_t i = 0; i < g->n; i++) g->items[i] = (ej_candidate_node){g->members[i].v, g->members[i].node, &g->now[i], true};
+    EJ_TRY(ej_candidate_run(&g->j->trial, g->n, g->items, &count));
     if (!first && !ej_cost_less(count, g->best_count)) return EINJIT_OK;
     g->changed = !first;
     g->best_count = count;
@@ -332,7 +332,7 @@ static int search(joint *j, ej_path **own)
     *own = EJ_JOB_ARRAY(j->job, ej_path, n);
     if (!*own) return ej_no_memory(j->job->err);
     if (n) memcpy(*own, j->paths, n * sizeof **own);
-    EJ_TRY(ej_trial_init(&j->trial, j->bound, j->job));
+    EJ_TRY(ej_candidate_init(&j->trial, j->bound, j->job));
     EJ_TRY(meet_all(j));
     return look_at_groups(j);
 }
@@ -344,13 +344,13 @@ int ej_joint_paths(ej_path **out, const ej_bound *bound, ej_job *job)
     ej_path *own;
     ej_arena_init(&j.memory, job->arena->allocator);
     int status = search(&j, &own);
-    ej_trial_free(&j.trial);
+    ej_candidate_free(&j.trial);
     ej_arena_free(&j.memory);
     EJ_TRY(status);
     *out = j.paths;
     if (!j.n_changed) return EINJIT_OK;
-    EJ_TRY(ej_count_chosen(&before, bound, own, job));
-    EJ_TRY(ej_count_chosen(&after, bound, j.paths, job));
+    EJ_TRY(ej_candidate_count(&before, bound, own, job));
+    EJ_TRY(ej_candidate_count(&after, bound, j.paths, job));
     if (!ej_cost_less(after, before)) *out = own; /* what groups have in common was worth more */
     return EINJIT_OK;
 }

@@ -14,7 +14,7 @@ typedef struct ej_member { /* an einsum that is looked at together with others *
     ej_path own;         /* the best by itself */
 } ej_member;
 
-/* ---- choose_reroot.c: the path of one einsum along the path of another one ---- */
+/* ---- choose_path_along.c: the path of one einsum along the path of another one ---- */
 int ej_path_along(ej_path *out, const ej_member *member, const ej_member *other, ej_job *job);
 
 /* ---- choose_table.c: all subsets of the operands of small einsums ---- */

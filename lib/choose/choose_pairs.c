@@ -4,7 +4,7 @@
  * Gives  one in which an einsum that may be taken pair by pair (choose_einsum.c) has at most two operands beside scalars;
  *        the paths are those that are best for all einsums together (choose_joint.c).
  *        Results of steps have the axes of the einsum's result first, in their order, so that the last step finds them
- *        where it needs them. Scalars go with the last step.
+ *        where it needs them. Scalars join the last step.
  *        Values of rank 0 are multiplied in one after the other, never with each other, at the place that the path has for
  *        their product: that product could leave the range that the others' products with each of them stay in.
  * Keeps  others whole: they are one step over all operands. The sign of a sum's zero where it counts (facts_zero.h): with a

@@ -56,7 +56,7 @@ int ej_rebuild_keep(ej_rebuild *r, ej_value v)
     return ej_rebuild_add(r, &node, &r->map[v]);
 }
 
-/* Values that new nodes made dead go; the others keep their order. */
+/* Values that new nodes made dead are removed; the others keep their order. */
 static int drop_dead(ej_bound *bound, ej_job *job)
 {
     bool *live = EJ_JOB_ARRAY(job, bool, bound->n_nodes);

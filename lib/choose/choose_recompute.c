@@ -1,19 +1,20 @@
-/* choose_recompute.c - what einsums read of another einsum is computed in each of them, where that is less work than to
- * compute and store it once.
+/* choose_recompute.c - an einsum is written into the einsums that read it, where computing it in each of them is cheaper
+ * than computing and storing it once.
  *
  * Takes  a bound graph.
  * Gives  one in which an einsum's operands stand in the place of its value in those that read it: an outer product that is
  *        multiplied by something smaller, a product of matrices that is multiplied by vectors.
- * Keeps  it where it is cheaper so, or is read by something else; other semirings and dtypes apart.
+ * Keeps  an einsum that is cheaper by itself or has other readers; einsums of different semirings or dtypes are never merged.
  *
- * One count decides (choose_trial.c): of the einsum and those who read it, by their best paths. Operations may not grow, and
+ * One count decides (choose_candidate.c): of the einsum and those who read it, by their best paths. Operations may not grow, and
  * the weight of operations and bytes must fall (cost_weight.c). From the results to the inputs, so that several levels
  * are taken in; in the end the whole graph is counted both ways.
  *
- * At this level labels are axes, and axes have extents: an axis of extent 1 is read at 0 whatever its label is. So operands
- * take over the labels of the place as they are. An output label of extent 1 meets a larger one: all axes under it are 1
- * and broadcast as the value did. A place with one label twice makes diagonals, of several operands or of one: not of one
- * whose axes are 1 and longer, which no program could say. Summed labels are new.
+ * Labels. The inner einsum's output labels are renamed to those of the operand that it replaces; its summed labels get new
+ * names. In a bound graph an axis of extent 1 is read at index 0 under any label, so an output axis of extent 1 may take a
+ * label of larger extent: the axes of the inner operands under that label all have extent 1, and broadcast as the value did. If
+ * the replaced operand has a label twice (a diagonal), the inner operands get diagonals as well; an inner operand that would
+ * get a label on axes of extent 1 and of a larger extent is refused, since no program can express that.
  * Size   near-linear: a bounded number of users and operands is looked at, and long path searches have one budget.
  */
 #include <math.h>
@@ -44,7 +45,7 @@ typedef struct recomputer {
     use *uses;
     bool *dead;
     const bool *zeros;    /* per node: the signs of its zeros count */
-    ej_trial trial;
+    ej_candidate trial;
     double work;
     size_t n_changed;
 } recomputer;
@@ -253,7 +254,7 @@ static bool may_pay(const recomputer *r, ej_value v, const users *u)
 
 static int try_users(recomputer *r, ej_value v, size_t n, const ej_value *list, bool drop, bool *done)
 {
-    ej_trial_node items[MOST_USERS + 1];
+    ej_candidate_node items[MOST_USERS + 1];
     ej_bound_node made[MOST_USERS];
     ej_count with, without;
     size_t skip = drop ? 0 : 1; /* the inner einsum is no part of either */
@@ -263,11 +264,11 @@ static int try_users(recomputer *r, ej_value v, size_t n, const ej_value *list, 
         if (!can_be_said(r, &made[i]) || (r->work <= 0 && made[i].n_in > ALWAYS_OPERANDS)) return EINJIT_OK;
         r->work -= pow(3, made[i].n_in) / 2;
     }
-    items[0] = (ej_trial_node){v, &r->now.nodes[v], NULL, false};
-    for (size_t i = 0; i < n; i++) items[i + 1] = (ej_trial_node){list[i], &r->now.nodes[list[i]], NULL, true};
-    EJ_TRY(ej_trial_run(&r->trial, n + 1 - skip, items + skip, &without));
+    items[0] = (ej_candidate_node){v, &r->now.nodes[v], NULL, false};
+    for (size_t i = 0; i < n; i++) items[i + 1] = (ej_candidate_node){list[i], &r->now.nodes[list[i]], NULL, true};
+    EJ_TRY(ej_candidate_run(&r->trial, n + 1 - skip, items + skip, &without));
     for (size_t i = 0; i < n; i++) items[i + 1].node = &made[i];
-    EJ_TRY(ej_trial_run(&r->trial, n, items + 1, &with));
+    EJ_TRY(ej_candidate_run(&r->trial, n, items + 1, &with));
     *done = is_better(with, without);
     for (size_t i = 0; i < n && *done; i++) {
         r->now.nodes[list[i]] = made[i];
@@ -316,7 +317,7 @@ static int start(recomputer *r, const ej_bound *bound, ej_job *job)
         for (uint32_t i = 0; !r->dead[v] && i < bound->nodes[v].n_in; i++)
             EJ_TRY(add_use(r, bound->nodes[v].in[i], (ej_value)v));
     }
-    return ej_trial_init(&r->trial, &r->now, job);
+    return ej_candidate_init(&r->trial, &r->now, job);
 }
 
 /* With paths chosen together; memory is given back. */
@@ -328,7 +329,7 @@ static int count_chosen(ej_count *out, const ej_bound *bound, ej_job *job)
     ej_arena_init(&memory, job->arena->allocator);
     inner.arena = &memory;
     int status = ej_joint_paths(&paths, bound, &inner);
-    if (status == EINJIT_OK) status = ej_count_chosen(out, bound, paths, &inner);
+    if (status == EINJIT_OK) status = ej_candidate_count(out, bound, paths, &inner);
     ej_arena_free(&memory);
     return status;
 }
@@ -352,7 +353,7 @@ int ej_choose_recompute(ej_bound *out, const ej_bound *bound, bool as_written, e
     int status = start(&r, bound, job);
     for (size_t v = bound->n_nodes; v-- > 0 && status == EINJIT_OK;)
         if (!r.dead[v]) status = decide(&r, (ej_value)v);
-    ej_trial_free(&r.trial);
+    ej_candidate_free(&r.trial);
     if (status != EINJIT_OK || !r.n_changed) return status;
     EJ_TRY(count_chosen(&before, bound, job));
     EJ_TRY(count_chosen(&after, &r.now, job));

@@ -1,4 +1,4 @@
-/* choose_share.c - what several nodes say of the same operands is computed once.
+/* choose_share.c - equal intermediates of several nodes are computed once.
  *
  * Takes  a bound graph, its einsums in pairs.
  * Gives  one in which equal nodes are one; intermediate results of different einsums among them. Einsums are equal up to the
@@ -28,7 +28,7 @@ typedef struct sharer {
     int32_t *ids;     /* per label: new id + 1, 0 between calls */
 } sharer;
 
-/* ---- words that say what a node is ---- */
+/* ---- a node as words, to compare and hash ---- */
 
 static bool put(sharer *s, key *k, int64_t word)
 {

@@ -2,14 +2,14 @@
  * another einsum computes is free.
  *
  * Takes  einsums of up to EJ_TABLE_OPERANDS operands.
- * Gives  paths whose steps, equal ones counted once, are few operations in sum: from several starts, one einsum after the
- *        other takes the path that is best beside the others, until nothing falls any more.
+ * Gives  a path for each that makes the sum of operations small, equal steps counted once. From several starts, one einsum
+ *        after the other gets the path that is best given the paths of the others, until the sum no longer falls.
  *
- * The result of a subset of the operands is known by its signature: the operands by value, how their axes are labelled up to
- * renaming, and which labels are left. Two subsets with the same signature are the same intermediate, whatever einsums they
- * belong to, and may be computed by the same steps: what is left of a part of it follows from the signature, too. So a free
- * subset takes over the steps of whoever computes it, and choose_share.c will find that all of these are equal.
- * Signatures are hashes: a path is right whatever they say, and what it costs is counted afterwards (choose_trial.c).
+ * The intermediate of a subset of operands is identified by a signature: the operands' values, the labels of their axes up to
+ * renaming, and the labels that the intermediate keeps. Subsets with equal signatures, of any einsums, are the same
+ * intermediate, and so are the corresponding parts of them. A subset that another path computes therefore costs nothing: it
+ * takes over the steps of that path, and choose_share.c later computes these once.
+ * Signatures are hashes: a collision cannot make a path wrong, and what it costs is counted afterwards (choose_candidate.c).
  * Size   3^n / 2 splits an einsum and round, bounded by the caller's budget.
  */
 #include <float.h>
@@ -431,7 +431,7 @@ void ej_table_improve(ej_joint_table *t, const ej_path *const *paths, double *wo
 
 /* ---- results ---- */
 
-/* Parts stand before what they are made of: from the last to the first, each one's operands are there. */
+/* From the last entry to the first: the parts of a subset come after it. */
 static int write_path(ej_path *out, const network *w, ej_job *job)
 {
     int32_t id[SUBSETS];

@@ -9,13 +9,13 @@
 enum { EJ_DTYPE_UNKNOWN = -1, EJ_DTYPE_INEXACT = -2 }; /* INEXACT: floating or complex, but not which */
 typedef struct ej_known_dtype {
     int16_t dtype;  /* EINJIT_*, or one of the above; of a weak value: its default */
-    bool weak;      /* a literal: takes the dtype of what it meets */
+    bool weak;      /* a literal: takes the dtype of the other operands */
     uint8_t kind;   /* weak: EJ_KIND_* */
 } ej_known_dtype;
 /* One per node; NULL: out of memory. */
-ej_known_dtype *ej_opt_dtypes(const ej_graph *graph, ej_arena *arena);
+ej_known_dtype *ej_facts_dtypes(const ej_graph *graph, ej_arena *arena);
 /* Of a node over values that have theirs. */
-ej_known_dtype ej_opt_dtype_of(const ej_known_dtype *values, const ej_node *node);
+ej_known_dtype ej_facts_dtype(const ej_known_dtype *values, const ej_node *node);
 /* Floating or complex for sure. */
 bool ej_known_inexact(ej_known_dtype known);
 /* What n operands promote to; *strong (may be NULL): the same of those that are not weak, weak when there are none. */
@@ -33,14 +33,14 @@ typedef struct ej_known_shapes {
     ej_extent_table *table;
 } ej_known_shapes;
 /* NULL: out of memory. */
-ej_known_shapes *ej_opt_shapes(const ej_graph *graph, ej_arena *arena);
+ej_known_shapes *ej_facts_shapes(const ej_graph *graph, ej_arena *arena);
 int64_t ej_extent_number(const ej_known_shapes *shapes, int32_t extent); /* -1: no number, or not known */
-/* The extent as the program could say it (symbols are borrowed); false: it has no name. */
+/* The extent as a number or product of symbols, which are borrowed; false: it is neither. */
 bool ej_extent_is_product(const ej_known_shapes *shapes, int32_t extent, ej_extent *out);
-/* The same with symbols of its own in the arena, and all extents of a value (facts_extent.c). *said false, *out NULL: not all
- * have a name. False: out of memory. */
-bool ej_extent_say(const ej_known_shapes *shapes, int32_t extent, ej_arena *arena, ej_extent *out, bool *said);
-bool ej_shape_say(const ej_known_shapes *shapes, ej_value v, ej_arena *arena, ej_extent **out);
+/* The same, with the symbols copied to the arena, and for all extents of a value (facts_extent.c). Where an extent is neither a
+ * number nor a product of symbols, *said is false, or *out NULL. Returns false when memory runs out. */
+bool ej_facts_name_extent(const ej_known_shapes *shapes, int32_t extent, ej_arena *arena, ej_extent *out, bool *said);
+bool ej_facts_name_shape(const ej_known_shapes *shapes, ej_value v, ej_arena *arena, ej_extent **out);
 bool ej_known_same_shape(const ej_known_shape *a, const ej_known_shape *b); /* for all inputs */
 
 /* Axis `dim` (from the end if negative) of so many; false: there is none. */

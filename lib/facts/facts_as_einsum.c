@@ -3,9 +3,9 @@
  * Takes  a node, what is known of dtypes, ranks and extents.
  * Gives  operands and labels: of einsums themselves, matmul, tensordot, products of two arrays, squares, sums over axes,
  *        permutations, axes of extent 1 that come or go, and expand.
- * Keeps  away from what is not sure: ranks that are not known (unless an ellipsis can stand for them), axes that do not
- *        fit (bind will say so), sums of bool and of small integers (they are i64, an einsum is not), literals (they take
- *        the dtype of what they meet), other semirings.
+ * Keeps  away from what is not sure: ranks that are not known (unless an ellipsis can cover them), axes that do not
+ *        fit (bind reports it), sums of bool and of small integers (they are i64, an einsum is not), literals (they take
+ *        the dtype of the other operands), other semirings.
  * Not here: whether merging gains anything (opt_fuse_gain.c); reshapes that split or merge axes (opt_fuse_reshape.c).
  */
 #include <string.h>
@@ -315,7 +315,7 @@ static int of_unsqueeze(maker *m, einjit_error *err)
     return finish(m, rank + 1, false, false);
 }
 
-/* Axes of extent 1 that go are summed: nothing is added. Which ones go is known where the result's rank is. */
+/* Axes of extent 1 that are dropped are summed over one term. Which ones are is known where the result's rank is. */
 static int of_squeeze(maker *m, einjit_error *err)
 {
     const ej_node *node = m->node;
@@ -365,7 +365,7 @@ static int of_slice(maker *m, einjit_error *err)
     return finish(m, next, false, false);
 }
 
-/* Axes keep their labels. What another extent is said for needs an operand that has it. */
+/* Axes keep their labels. An axis that the node gives another extent needs an operand that has that extent. */
 static int of_expand(maker *m, einjit_error *err)
 {
     const ej_known_shape *x = shape_of(m, m->node->in[0]), *to = shape_of(m, m->value);
@@ -383,7 +383,7 @@ static int of_expand(maker *m, einjit_error *err)
     return finish(m, to->rank, false, false);
 }
 
-/* Only axes of extent 1 come and go: those that go are summed. */
+/* Only axes of extent 1 are added and dropped: those that are dropped are summed. */
 static int of_reshape(maker *m, einjit_error *err)
 {
     ej_reshape_groups groups;

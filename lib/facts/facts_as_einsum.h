@@ -15,7 +15,7 @@ typedef struct ej_einsum_form {
                           /* or -1; NULL: none (expand has them) */
     bool computes;        /* it multiplies or sums: its own dtype matters */
     bool contracts;       /* it sums */
-    bool twice;           /* one operand stands in two places */
+    bool twice;           /* one operand occurs twice */
     enum ej_rule rule;    /* that writes it into the place of an operand */
 } ej_einsum_form;
 

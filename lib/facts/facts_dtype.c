@@ -125,17 +125,17 @@ static ej_known_dtype of_node(const ej_known_dtype *values, const ej_node *node)
 }
 
 /* What is computed from literals has their default dtype for good. */
-ej_known_dtype ej_opt_dtype_of(const ej_known_dtype *values, const ej_node *node)
+ej_known_dtype ej_facts_dtype(const ej_known_dtype *values, const ej_node *node)
 {
     ej_known_dtype known = of_node(values, node);
     known.weak &= node->op == EJ_OP_SCALAR;
     return known;
 }
 
-ej_known_dtype *ej_opt_dtypes(const ej_graph *graph, ej_arena *arena)
+ej_known_dtype *ej_facts_dtypes(const ej_graph *graph, ej_arena *arena)
 {
     ej_known_dtype *values = EJ_NEW_ARRAY(arena, ej_known_dtype, graph->n_nodes);
     if (!values) return NULL;
-    for (size_t v = 0; v < graph->n_nodes; v++) values[v] = ej_opt_dtype_of(values, &graph->nodes[v]);
+    for (size_t v = 0; v < graph->n_nodes; v++) values[v] = ej_facts_dtype(values, &graph->nodes[v]);
     return values;
 }

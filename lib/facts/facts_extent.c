@@ -1,7 +1,8 @@
-/* facts_extent.c - what is known of shapes, as the program can say it.
+/* facts_extent.c - known extents written as numbers and products of symbols.
  *
  * Takes  shapes by the ids of their extents (facts_shape.c).
- * Gives  whether two are the same for all inputs; extents as numbers and products of names, for nodes that say a shape.
+ * Gives  whether two are the same for all inputs; extents as numbers and products of symbols, for
+ *        nodes that carry a shape.
  * Not here: what is known (facts_shape.c).
  */
 #include <string.h>
@@ -14,7 +15,7 @@ bool ej_known_same_shape(const ej_known_shape *a, const ej_known_shape *b)
     return !a->rank || !memcmp(a->extents, b->extents, (size_t)a->rank * sizeof *a->extents);
 }
 
-bool ej_extent_say(const ej_known_shapes *shapes, int32_t extent, ej_arena *arena, ej_extent *out, bool *said)
+bool ej_facts_name_extent(const ej_known_shapes *shapes, int32_t extent, ej_arena *arena, ej_extent *out, bool *said)
 {
     *said = ej_extent_is_product(shapes, extent, out);
     if (!*said) return true;
@@ -25,7 +26,7 @@ bool ej_extent_say(const ej_known_shapes *shapes, int32_t extent, ej_arena *aren
     return true;
 }
 
-bool ej_shape_say(const ej_known_shapes *shapes, ej_value v, ej_arena *arena, ej_extent **out)
+bool ej_facts_name_shape(const ej_known_shapes *shapes, ej_value v, ej_arena *arena, ej_extent **out)
 {
     const ej_known_shape *shape = &shapes->of[v];
     ej_extent extent;
@@ -37,7 +38,7 @@ bool ej_shape_say(const ej_known_shapes *shapes, ej_value v, ej_arena *arena, ej
     ej_extent *made = EJ_NEW_ARRAY(arena, ej_extent, (size_t)shape->rank);
     if (!made) return false;
     for (int32_t i = 0; i < shape->rank; i++)
-        if (!ej_extent_say(shapes, shape->extents[i], arena, &made[i], &said)) return false;
+        if (!ej_facts_name_extent(shapes, shape->extents[i], arena, &made[i], &said)) return false;
     *out = made;
     return true;
 }

@@ -1,9 +1,9 @@
 /* facts_linear.c - the linear structure of every operation, in one place.
  *
  * Takes  a node.
- * Gives  in which operands it is linear, with which powers, for which factors, and what a factor is behind it.
- * Keeps  "not linear" for everything that is not listed: a new operation is right, and waits for its row.
- * Not here: dtypes, magnitudes, whether it pays (opt_scalar*.c). Only floating values have factors at all.
+ * Gives  in which operands it is linear, with which powers, for which factors, and what becomes of a factor in the result.
+ * Keeps  "not linear" for everything that is not listed, so that a new operation is correct before it has a row.
+ * Not here: dtypes, magnitudes, profitability (opt_scalar*.c). Only floating values have factors at all.
  */
 #include <math.h>
 
@@ -19,7 +19,7 @@ static ej_linear each(uint32_t first, uint32_t n, int power, int behind)
     return (ej_linear){.kind = EJ_LINEAR_EACH, .first = first, .n = n, .power = {power, behind}};
 }
 
-/* The first n operands; what stands behind them counts by shape and dtype alone. */
+/* Linear in the first n operands; the others contribute their shape and dtype only. */
 static ej_linear beside_likes(ej_linear linear)
 {
     linear.likes = true;
@@ -114,7 +114,7 @@ static ej_linear of_map(const ej_graph *graph, const ej_node *node)
     }
 }
 
-bool ej_opt_sums(const ej_equation *equation)
+bool ej_facts_sums(const ej_equation *equation)
 {
     for (uint32_t t = 0; t < equation->n_terms; t++)
         for (uint32_t i = 0; i < equation->terms[t].n; i++)
@@ -122,12 +122,12 @@ bool ej_opt_sums(const ej_equation *equation)
     return false;
 }
 
-/* Over products each operand counts, over sums they go in step; largest and smallest keep positive factors. */
+/* Products are linear in each operand, sums in all operands together; max and min commute with positive factors. */
 static ej_linear of_einsum(const ej_node *node)
 {
     ej_linear linear = node->combine == EINJIT_COMBINE_MUL ? each(0, node->n_in, 1, 1) : joint(0, node->n_in);
     switch (node->fn) {
-    case EINJIT_REDUCE_SUM: return linear.kind == EJ_LINEAR_EACH && !ej_opt_sums(node->equation) ? of_signs(linear) : linear;
+    case EINJIT_REDUCE_SUM: return linear.kind == EJ_LINEAR_EACH && !ej_facts_sums(node->equation) ? of_signs(linear) : linear;
     case EINJIT_REDUCE_MAX: return flipping(linear, EINJIT_REDUCE_MIN);
     case EINJIT_REDUCE_MIN: return flipping(linear, EINJIT_REDUCE_MAX);
     default: return not_linear();
@@ -145,7 +145,7 @@ static ej_linear of_reduce(const ej_node *node)
     }
 }
 
-ej_linear ej_opt_linear(const ej_graph *graph, const ej_node *node)
+ej_linear ej_facts_linear(const ej_graph *graph, const ej_node *node)
 {
     switch (node->op) {
     case EJ_OP_MAP: return of_map(graph, node);

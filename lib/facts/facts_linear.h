@@ -36,7 +36,7 @@ static inline bool ej_linear_is_like(const ej_linear *linear, uint32_t k)
 }
 
 /* Some label of an operand (or an ellipsis) is not in the output. */
-bool ej_opt_sums(const ej_equation *equation);
-ej_linear ej_opt_linear(const ej_graph *graph, const ej_node *node);
+bool ej_facts_sums(const ej_equation *equation);
+ej_linear ej_facts_linear(const ej_graph *graph, const ej_node *node);
 
 #endif

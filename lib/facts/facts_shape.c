@@ -183,7 +183,7 @@ static void of_broadcast(ej_known_shapes *s, ej_known_shape *out, uint32_t n, co
     }
 }
 
-/* With the ranks that are known, which the letters say where there is no ellipsis. False: one is missing, or does not fit. */
+/* With the ranks that are known: those of the letters where there is no ellipsis. False: one is missing, or does not fit. */
 static bool resolve(ej_known_shapes *s, ej_subscripts *out, const ej_node *node)
 {
     ej_arena *arena = s->table->arena;
@@ -376,7 +376,7 @@ static void of_unsqueeze(ej_known_shapes *s, ej_known_shape *out, const ej_node 
         out->extents[i] = i == axis ? number(s->table, 1) : x->extents[i - (i > axis)];
 }
 
-/* Whether an axis goes depends on its extent. */
+/* Whether an axis is dropped depends on its extent. */
 static void of_squeeze(ej_known_shapes *s, ej_known_shape *out, const ej_node *node)
 {
     const ej_known_shape *x = &s->of[node->in[0]];
@@ -574,7 +574,7 @@ static void of_node(ej_known_shapes *s, ej_known_shape *out, const ej_node *node
     }
 }
 
-ej_known_shapes *ej_opt_shapes(const ej_graph *graph, ej_arena *arena)
+ej_known_shapes *ej_facts_shapes(const ej_graph *graph, ej_arena *arena)
 {
     ej_known_shapes *s = EJ_NEW(arena, ej_known_shapes);
     if (!s) return NULL;

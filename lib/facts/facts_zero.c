@@ -62,7 +62,7 @@ static double literal(const ej_node *node)
 static void look_at(const ej_graph *graph, const ej_known_dtype *dtypes, size_t v, bool *counts)
 {
     const ej_node *node = &graph->nodes[v];
-    const ej_linear linear = ej_opt_linear(graph, node);
+    const ej_linear linear = ej_facts_linear(graph, node);
     double power = node->op == EJ_OP_MAP && node->fn == EJ_FN_POW ? literal(&graph->nodes[node->in[1]]) : 0;
     for (uint32_t k = 0; k < node->n_in; k++) {
         ej_known_dtype dtype = dtypes[node->in[k]];
@@ -73,7 +73,7 @@ static void look_at(const ej_graph *graph, const ej_known_dtype *dtypes, size_t 
     }
 }
 
-bool *ej_opt_zeros(const ej_graph *graph, const ej_known_dtype *dtypes, ej_arena *arena)
+bool *ej_facts_zeros(const ej_graph *graph, const ej_known_dtype *dtypes, ej_arena *arena)
 {
     bool *counts = EJ_NEW_ARRAY(arena, bool, graph->n_nodes);
     for (size_t v = graph->n_nodes; counts && v-- > 0;) look_at(graph, dtypes, v, counts);

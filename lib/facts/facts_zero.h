@@ -15,6 +15,6 @@ enum ej_zero_use { EJ_ZERO_NOT_SEEN, EJ_ZERO_HANDED_ON, EJ_ZERO_SEEN };
 int ej_zero_use(int op, int fn, uint32_t k, bool real, double power);
 
 /* Per value, whether the signs of its zeros count. NULL: out of memory. */
-bool *ej_opt_zeros(const ej_graph *graph, const ej_known_dtype *dtypes, ej_arena *arena);
+bool *ej_facts_zeros(const ej_graph *graph, const ej_known_dtype *dtypes, ej_arena *arena);
 
 #endif

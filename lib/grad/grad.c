@@ -183,8 +183,8 @@ static void seed(ej_grad *g, ej_value y, ej_value given)
 static int begin(ej_grad *g, ej_graph *graph, ej_job *job, size_t n_wrt, const ej_value *wrt)
 {
     *g = (ej_grad){.graph = graph, .job = job, .n_old = graph->n_nodes, .cap_dtypes = graph->n_nodes};
-    g->shapes = ej_opt_shapes(graph, job->arena);
-    g->dtypes = ej_opt_dtypes(graph, job->arena);
+    g->shapes = ej_facts_shapes(graph, job->arena);
+    g->dtypes = ej_facts_dtypes(graph, job->arena);
     g->adjoint = EJ_JOB_ARRAY(job, ej_value, graph->n_nodes);
     g->wanted = EJ_JOB_ARRAY(job, bool, graph->n_nodes);
     if (!g->shapes || !g->dtypes || !g->adjoint || !g->wanted) return ej_no_memory(job->err);

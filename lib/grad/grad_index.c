@@ -88,7 +88,7 @@ static bool said_extent(ej_grad *g, ej_value x, int64_t dim, ej_extent *out)
     dim += dim < 0 ? shape->rank : 0;
     if (g->status || shape->rank < 0 || dim < 0 || dim >= shape->rank) return false;
     bool said = false;
-    if (!ej_extent_say(g->shapes, shape->extents[dim], &g->graph->arena, out, &said)) ej_grad_no_memory(g);
+    if (!ej_facts_name_extent(g->shapes, shape->extents[dim], &g->graph->arena, out, &said)) ej_grad_no_memory(g);
     return said && !g->status;
 }
 

@@ -24,7 +24,7 @@ ej_value ej_grad_node(ej_grad *g, ej_node node, uint32_t n, const ej_value *in)
         ej_grad_no_memory(g);
         return -1;
     }
-    g->dtypes[g->graph->n_nodes] = ej_opt_dtype_of(g->dtypes, &node);
+    g->dtypes[g->graph->n_nodes] = ej_facts_dtype(g->dtypes, &node);
     ej_grad_fail(g, ej_graph_append(g->graph, &node, &out, g->job->err));
     return g->status ? -1 : out;
 }
@@ -162,7 +162,7 @@ static ej_value to_shape(ej_grad *g, int op, int op_as, ej_value x, ej_value lik
 {
     ej_node node = {.op = (uint8_t)op};
     if (g->status) return -1;
-    if (!ej_shape_say(g->shapes, like, &g->graph->arena, &node.extents)) ej_grad_no_memory(g);
+    if (!ej_facts_name_shape(g->shapes, like, &g->graph->arena, &node.extents)) ej_grad_no_memory(g);
     if (!node.extents) return ej_grad_like(g, op_as, x, like);
     node.n_extents = (uint32_t)g->shapes->of[like].rank;
     return ej_grad_node(g, node, 1, &x);

@@ -148,10 +148,10 @@ extern const ej_fn_info ej_fns[EJ_FN_COUNT];
 int ej_fn_by_name(const char *name, size_t length); /* -1 = none */
 bool ej_fn_is_called(int fn); /* in kernels it is code of its own, which is called for each vector */
 
-/* An extent as the program says it: a number, a symbol of the graph, or open to be found (-1 in reshape, expand;
+/* An extent as the program gives it: a number, a symbol of the graph, or open to be found (-1 in reshape, expand;
  * unknown in inputs). A program extent may also be a product, as `z*4`: coefficient * all symbols. An unknown extent of an
  * input may have a name all the same (one symbol): where all axes of that name are observed to be equal they are that
- * symbol, else each is what it is, and the operations say whether that fits. So are the labels of one einsum. */
+ * symbol, else each has its own extent, and the operations decide whether these fit. So are the labels of one einsum. */
 typedef struct ej_extent {
     int64_t n;            /* >= 0: the number, or the coefficient when n_symbols > 0; EJ_EXTENT_UNKNOWN */
     int32_t n_symbols;
@@ -176,37 +176,64 @@ typedef struct ej_index_item {
     int64_t start, stop, step; /* RANGE: INT64_MIN/INT64_MAX where left out; AT: start */
 } ej_index_item;
 
+/* A node's fields, by operator. Axes in `dims` are as written, may be negative, and count from the end then. "like y": y gives
+ * its shape or dtype only.
+ *
+ *   INPUT          dtype (-1: any); rank (-1: any); extents: rank of them, or none
+ *   CONSTANT       dtype, rank; extents: numbers; data
+ *   SCALAR         fn: EJ_KIND_* of the literal; re, im (float, complex) or integer (int, bool)
+ *   EINSUM         in: operands; equation; fn: EINJIT_REDUCE_*; combine: EINJIT_COMBINE_*
+ *   MAP            in: arguments; fn: EJ_FN_*
+ *   CAST           in: x; dtype
+ *   REDUCE         in: x; fn: EINJIT_REDUCE_*; dims, or all_dims and no dims; keepdim
+ *   SOFTMAX        in: x; dims: the axis
+ *   LAYER_NORM     in: x, weight, bias, as far as given (integer: bit 0 weight, bit 1 bias); dims: how many last axes;
+ *                  extents: these, or none; re: eps
+ *   MATMUL         in: a, b
+ *   TENSORDOT      in: a, b; integer -1: dims are the axes of a, then those of b; else the last `integer` axes of a with the
+ *                  first ones of b
+ *   PERMUTE        in: x; dims: the axes in their new order
+ *   TRANSPOSE      in: x; dims: two axes
+ *   RESHAPE        in: x; extents
+ *   EXPAND         in: x; extents
+ *   SQUEEZE        in: x; dims: axes, or none for all of extent 1
+ *   UNSQUEEZE, CAT, STACK   in: operands; dims: the axis
+ *   SLICE          in: x; items
+ *   SLICE_SCATTER  in: x, what replaces the slice; dims: the axis; items: one range
+ *   INDEX_SELECT   in: x, index; dims: the axis
+ *   INDEX_ADD      in: index, value; dims: the axis; extents: one, of the result's axis
+ *   INDEX_ADD_TO   in: x, index, value; dims: the axis
+ *   ARANGE         extents: one, the count; or in: like y, and dims: the axis of y whose extent is the count
+ *   GATHER_PLACES  in: like x, like the index; dims: the axis
+ *   FLATTEN        in: x; dims: the first axis and the last
+ *   SUM_TO_SIZE, EXPAND_AS, RESHAPE_AS, TYPE_AS   in: x, like y
+ *   ZEROS_LIKE     in: like y
+ *   STRUCTURAL     in: a CONSTANT
+ *   DIAG_EMBED, DETACH   in: x
+ *   SPLIT_AS       in: x, like the operands of a CAT; dims: its axis, and which of its parts this is
+ *   CHOOSE         in: `integer` alternatives, then x and y of each guard; dims: three numbers a guard: the alternative (not
+ *                  the first, 0) that is right only if axis p of x has the extent of axis q of y; p; q */
 typedef struct ej_node {
-    uint8_t op;          /* EJ_OP_* */
-    uint8_t fn;          /* MAP: EJ_FN_*; REDUCE and EINSUM: EINJIT_REDUCE_*; SCALAR: EJ_KIND_* of the literal */
-    uint8_t combine;     /* EINSUM: EINJIT_COMBINE_* */
-    bool keepdim;        /* REDUCE */
-    bool all_dims;       /* REDUCE: over every axis (dims is empty) */
-    int16_t dtype;       /* INPUT (or -1), CONSTANT, CAST */
-    int32_t rank;        /* INPUT: -1 = unknown, CONSTANT */
+    uint8_t op; /* EJ_OP_* */
+    uint8_t fn;
+    uint8_t combine;
+    bool keepdim;
+    bool all_dims;
+    int16_t dtype;
+    int32_t rank;
     uint32_t n_in;
-    ej_value *in;        /* ids less than this node's; INDEX_SELECT: x, index; INDEX_ADD: index, value; CHOOSE: the */
-                         /* alternatives, then x and y of every guard; SUM_TO_SIZE, */
-                         /* EXPAND_AS, RESHAPE_AS, TYPE_AS, ZEROS_LIKE (1), SPLIT_AS (all but x), ARANGE (1 or none), */
-                         /* GATHER_PLACES (x, behind it the index): operands that count by shape and dtype alone; */
-                         /* SLICE_SCATTER: x, what goes into it; INDEX_ADD_TO: x, index, value */
-    const char *name;    /* unique in the graph, a Python identifier */
-    ej_equation *equation;  /* EINSUM */
-    uint32_t n_extents;  /* INPUT (rank of them, or 0), RESHAPE, EXPAND, CONSTANT (numbers), INDEX_ADD (1: the count), */
-    ej_extent *extents;     /* LAYER_NORM (n of them, or 0: not said), ARANGE (1: the count, or 0: that of an axis of x) */
-    uint32_t n_dims;     /* REDUCE, SOFTMAX (1), PERMUTE, TRANSPOSE (2), UNSQUEEZE, SQUEEZE, CAT, STACK, INDEX_SELECT, */
-    int64_t *dims;       /* INDEX_ADD (1 each; as written, may be negative), TENSORDOT (a's then b's), LAYER_NORM (1: n) */
-                         /* SLICE_SCATTER, INDEX_ADD_TO, GATHER_PLACES (1 each), ARANGE of x (1), FLATTEN (2), SPLIT_AS */
-                         /* (2: the axis, which part) */
-                         /* TENSORDOT by a count (n_dims 0, integer >= 0): the last axes of a with the first of b */
-                         /* CHOOSE: 3 a guard: which alternative (not 0, the first) is right only if axis p of x has the */
-                         /* extent of axis q of y; then p and q, which may be negative */
-    uint32_t n_items;    /* SLICE, SLICE_SCATTER (1: a range) */
+    ej_value *in;     /* ids less than this node's */
+    const char *name; /* unique in the graph, a Python identifier */
+    ej_equation *equation;
+    uint32_t n_extents;
+    ej_extent *extents;
+    uint32_t n_dims;
+    int64_t *dims;
+    uint32_t n_items;
     ej_index_item *items;
-    double re, im;       /* SCALAR (float, complex); LAYER_NORM: eps in re; whether there is a weight: n_in */
-    int64_t integer;     /* SCALAR (int, bool); LAYER_NORM: bit 0 weight given, bit 1 bias given; TENSORDOT: how many axes, */
-                         /* -1 = dims says which; CHOOSE: how many alternatives */
-    const void *data;    /* CONSTANT: row-major elements, owned by the graph's arena */
+    double re, im;
+    int64_t integer;
+    const void *data; /* row-major elements, owned by the graph's arena */
 } ej_node;
 
 typedef struct ej_graph {
@@ -250,6 +277,8 @@ uint32_t *ej_graph_uses(const ej_graph *graph, ej_arena *arena);
 int ej_graph_rewrite(ej_graph *graph, const ej_value *replace, bool keep_unused, einjit_error *err);
 /* The same; values from n_old on are new and take over the name of the first value whose place they take. */
 int ej_graph_rewrite_new(ej_graph *graph, const ej_value *replace, size_t n_old, bool keep_unused, einjit_error *err);
+/* Replaces each DETACH by its operand: only gradients tell them apart. scratch: for a table while the call lasts. */
+int ej_graph_drop_detached(ej_graph *graph, ej_arena *scratch, einjit_error *err);
 /* Drop the nodes from n on, which were appended after all that is used. (graph_rewrite.c) */
 void ej_graph_forget(ej_graph *graph, size_t n);
 /* Is a legal Python identifier and not a keyword. */

@@ -1,7 +1,7 @@
 /* graph_hash.c - a graph as one number, so that a checker sees whether anything in it changed.
  *
  * Takes  a graph that ej_graph_verify accepts.
- * Gives  a hash over all that nodes say, names and order included. Nothing is allocated.
+ * Gives  a hash over all fields of the nodes, names and order included. Nothing is allocated.
  * Not here: which nodes mean the same (opt_cse.c), which programs are one kernel (api_graph.c).
  */
 #include <string.h>

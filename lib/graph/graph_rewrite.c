@@ -1,4 +1,4 @@
-/* graph_rewrite.c - values take the place of others; what loses its last use goes; the rest is numbered again.
+/* graph_rewrite.c - replaces values by others, removes what is no longer used, and renumbers the rest.
  *
  * Takes  a graph, to which a pass may have appended nodes, and which value takes each value's place: an earlier or a later
  *        one, also one that was replaced itself.
@@ -170,4 +170,16 @@ void ej_graph_forget(ej_graph *graph, size_t n)
     if (graph->n_nodes == n) return;
     graph->n_nodes = n;
     ej_names_renumber(graph);
+}
+
+int ej_graph_drop_detached(ej_graph *graph, ej_arena *scratch, einjit_error *err)
+{
+    size_t first = 0;
+    while (first < graph->n_nodes && graph->nodes[first].op != EJ_OP_DETACH) first++;
+    if (first == graph->n_nodes) return EINJIT_OK;
+    ej_value *replace = EJ_NEW_ARRAY(scratch, ej_value, graph->n_nodes);
+    if (!replace) return ej_no_memory(err);
+    for (size_t v = 0; v < graph->n_nodes; v++)
+        replace[v] = graph->nodes[v].op == EJ_OP_DETACH ? graph->nodes[v].in[0] : (ej_value)v;
+    return ej_graph_rewrite(graph, replace, true, err);
 }

@@ -148,7 +148,7 @@ static int verify_constant(const verifier *v)
     return EINJIT_OK;
 }
 
-/* ---- what each kind of node says about itself ---- */
+/* ---- invariants of each kind of node ---- */
 
 static int verify_dims(const verifier *v, uint32_t n)
 {

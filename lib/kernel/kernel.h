@@ -84,10 +84,10 @@ int ej_kernel_size_failed(einjit_error *err, int status, const char *what);
 /* ---- kernel_names.c: one kernel, many programs that differ in names ---- */
 /* Which names of the program the kernel speaks of. */
 int ej_kernel_note_names(einjit_kernel *kernel, const einjit_graph *graph, einjit_error *err);
-/* The number of its open extent s in the program without names; -1: it has none. */
+/* The index of the kernel's open extent s among the symbols of the program without names (graph_plain.c); -1: none. */
 int32_t ej_kernel_symbol(const einjit_kernel *kernel, size_t s);
-/* A kernel that was found, under the names of this program: the same one, where it has them, else another that holds it. Takes
- * over the caller's bare reference; E_NOMEM: it is dropped. */
+/* Programs that differ in names alone share a kernel. *kernel becomes one with the names of `graph`: unchanged where it has them
+ * already, else a new kernel that refers to it. Consumes the caller's reference, also on E_NOMEM. */
 int ej_kernel_rename(einjit_kernel **kernel, const einjit_graph *graph, einjit_error *err);
 
 #endif

@@ -83,13 +83,6 @@ int ej_nest_leaf(ej_nest *nest, ej_arena *arena, int32_t parent, const ej_nest_n
     return append_node(nest, arena, parent, &copy, out);
 }
 
-const ej_access_term *ej_access_find(const ej_access *access, int32_t axis)
-{
-    for (int32_t t = 0; t < access->n_terms; t++)
-        if (access->terms[t].axis == axis) return &access->terms[t];
-    return NULL;
-}
-
 int32_t ej_access_unit_axis(const ej_access *access)
 {
     for (int32_t t = 0; t < access->n_terms; t++)

@@ -116,14 +116,12 @@ static double weight(const ej_expr_op *op)
 {
     if (op->kind == EJ_EXPR_SOURCE || op->kind == EJ_EXPR_CONST) return 0;
     if (op->kind == EJ_EXPR_CAST) return 1;
+    if (ej_fn_is_called(op->fn)) return 25;
     bool complex = ej_dtype_is_complex(op->dtype);
     switch (op->fn) {
     case EJ_FN_ADD: case EJ_FN_SUB: case EJ_FN_NEG: return complex ? 2 : 1;
     case EJ_FN_MUL: return complex ? 4 : 1;
     case EJ_FN_DIV: case EJ_FN_SQRT: return complex ? 16 : 8;
-    case EJ_FN_EXP: case EJ_FN_LOG: case EJ_FN_TANH: case EJ_FN_SIN: case EJ_FN_COS: case EJ_FN_POW: case EJ_FN_ERF:
-    case EJ_FN_REMAINDER:
-        return 25;
     default: return complex ? 4 : 2;
     }
 }

@@ -14,10 +14,10 @@
 const ej_pass ej_passes[] = { /* run in this order; above each row why it stands there */
     /* dead users would keep einsums apart */
     {"dce", ej_opt_dce, EJ_EXACT, "drop values that no result needs"},
-    /* before canon: it knows what is said */
-    {"like", ej_opt_like, EJ_EXACT, "say shapes and dtypes that are known"},
+    /* before canon, which needs shapes and dtypes */
+    {"like", ej_opt_like, EJ_EXACT, "write down shapes and dtypes that operands only stand for"},
     /* before cse: equal things look equal */
-    {"canon", ej_opt_canon, EJ_EXACT, "one spelling per meaning"},
+    {"canon", ej_opt_canon, EJ_EXACT, "one form for each meaning"},
     /* before cse: what it computes may be equal */
     {"const", ej_opt_const, EJ_ROUNDS, "compute what follows from constants"},
     /* before fuse: a shared value stays shared */
@@ -29,9 +29,9 @@ const ej_pass ej_passes[] = { /* run in this order; above each row why it stands
     /* after all that changes einsums: the path search sees whole products */
     {"fuse", ej_opt_fuse, EJ_ROUNDS, "merge an einsum into the einsum that uses it"},
     /* after fuse, which stops at a choice */
-    {"gather", ej_opt_gather, EJ_ROUNDS, "offer to contract before or after a gather or scatter"},
+    {"gather", ej_opt_gather, EJ_ROUNDS, "add the alternative to contract before or after a gather or scatter"},
     /* last: what is offered is left alone */
-    {"offer", ej_opt_offer, EJ_ROUNDS, "offer to compute shared einsums in each user"},
+    {"offer", ej_opt_offer, EJ_ROUNDS, "add the alternative to compute shared einsums in each user"},
 };
 const size_t ej_n_passes = sizeof ej_passes / sizeof ej_passes[0];
 

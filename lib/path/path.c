@@ -30,7 +30,7 @@ const ej_strategy ej_strategies[] = {
     {"partition", ej_path_portfolio, "recursive bisection, parts solved exactly", true},
     {"eliminate", ej_path_portfolio, "an order of labels, parts solved exactly", true},
     {"anneal", ej_path_portfolio, "greedy, annealed, parts solved exactly", true},
-    {"written", ej_path_written, "from left to right, as the operands stand", false},
+    {"written", ej_path_written, "from left to right, in the order of the operands", false},
     {"random", ej_path_random, "any order (\"random:SEED\"), and any recipe for its steps: for tests", false},
 };
 const size_t ej_n_strategies = sizeof ej_strategies / sizeof ej_strategies[0];

@@ -70,7 +70,7 @@ static int change(bisector *b, int32_t t, int32_t part, bool offers)
     return EINJIT_OK;
 }
 
-/* All on side 0; then operands go over until half of them have. */
+/* All on side 0; then operands are moved until half of them are on side 1. */
 static int grow(bisector *b, const int32_t *list, int32_t n, int32_t part, int32_t half)
 {
     for (int32_t i = 0; i < n; i++) {

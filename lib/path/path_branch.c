@@ -73,7 +73,7 @@ static void keep_best(pair *best, int32_t *n, int32_t most, const pair *one)
     best[at] = *one;
 }
 
-/* Pairs to follow: all that meet, or all where none does; the most promising ones of them. */
+/* Pairs to follow: those that share a label, or all where none does; the most promising of them. */
 static int list_pairs(brancher *b, const int32_t *live, int32_t n, pair *out, int32_t *n_out)
 {
     int64_t found = 0;

@@ -85,7 +85,7 @@ static inline double ej_weigh_word(const ej_core *core, int32_t w, uint64_t bits
     return sum;
 }
 
-/* What of word w a step of operands with `a` and `b` keeps: labels of both go where nothing else has them. `left`: per
+/* What of word w a step of operands with `a` and `b` keeps: labels that nothing else has are summed. `left`: per
  * label, how many have it, live operands and the output. */
 static inline uint64_t ej_kept_word(const int32_t *left, int32_t w, uint64_t a, uint64_t b)
 {

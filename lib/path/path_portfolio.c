@@ -1,10 +1,11 @@
-/* path_portfolio.c - searches that take as long as they may: trees to begin with, annealed, their parts solved exactly.
+/* path_portfolio.c - searches within a time: initial trees are annealed, and their parts solved exactly.
  *
  * Takes  a network. Gives the best path of all trials, and never one that costs more than greedy's.
  * A trial  begins with a tree (greedy, bisection, elimination, a front, or the best one so far once more), anneals it,
  *          and solves small parts exactly. Which beginning is taken depends on how good the others were; trials become
  *          longer as they go on.
- * Ends   after a number of trials that depends on the network, or the caller's; or when the caller's time is over.
+ * Ends   after a number of trials that depends on the strategy, sooner where trials agree; or after the caller's number; or
+ *        when the caller's time is over.
  *        Without a clock the result is the same every time.
  * Large networks are simplified first; what was done there is put in order at the end, on the tree of all operands.
  * Where trees would take more than EJ_MOST_TREE_WORDS, greedy and path_refine.c remain.
@@ -19,8 +20,9 @@ enum beginning { GREEDY, BISECT, ELIMINATE, SWEEP, AGAIN, N_BEGINNINGS };
 enum {
     SIMPLIFY_FROM = 100,      /* operands */
     CHEAP_BITS = 8,           /* a simplified step costs less than 2^-8 of a share of a greedy tree */
-    GREEDY_TREES = 8,         /* for one trial; the best one goes on */
+    GREEDY_TREES = 8,         /* for one trial; the best one is annealed */
     GREEDY_WORK = 1 << 15,    /* words of label sets: beyond, it is one tree */
+    AGREE = 2,                /* without a time or number of trials: so many that lead to one cost end a search */
     FIRST_ROUNDS = 250, LEAST_ROUNDS = 10, LONGER_EVERY = 8, MOST_DOUBLINGS = 7, /* of annealing */
     FIRST_WORK = 1 << 21,     /* rounds times words of label sets, of a first trial */
     LOOKS_WORK = 1 << 18,     /* looks at pieces times words of a label set */
@@ -34,8 +36,10 @@ typedef struct plan {
     unsigned beginnings; /* bit: one of them */
     bool anneals, solves_pieces;
     bool ends_well;      /* larger pieces of the best tree at the end */
-    int64_t trials;      /* where nobody says */
+    int64_t trials;      /* where the caller gives no number */
 } plan;
+
+static const double SAME_COST = 1e-9; /* of logarithms of equal numbers that were added up in different orders */
 
 static const plan plans[] = {
     {"auto", 1 << GREEDY | 1 << BISECT | 1 << ELIMINATE | 1 << SWEEP, true, true, false, 4},
@@ -59,6 +63,7 @@ typedef struct search {
     double least;                /* log2 of best's cost; infinite: there is none yet */
     int64_t n_trials, n_of[N_BEGINNINGS];
     double sum_of[N_BEGINNINGS]; /* of results, log2 */
+    int32_t n_even;              /* trials in a row that ended at the least cost and did not lower it */
     uint64_t random;
 } search;
 
@@ -160,6 +165,7 @@ static int try_once(search *s)
     s->n_trials++;
     s->n_of[how]++;
     s->sum_of[how] += total;
+    s->n_even = fabs(total - s->least) < SAME_COST ? s->n_even + 1 : 0;
     if (total >= s->least) return EINJIT_OK;
     s->least = total;
     ej_tree_copy(&s->best, &s->trial);
@@ -177,11 +183,12 @@ static void tell(search *s)
 
 static int run(search *s)
 {
+    bool limited = s->effort.trials || s->effort.deadline_ns;
     int64_t trials = s->effort.trials ? s->effort.trials : s->effort.deadline_ns ? INT64_MAX : s->plan->trials;
     do {
         EJ_TRY(try_once(s));
         tell(s);
-    } while (s->n_trials < trials && !ej_effort_is_over(&s->effort));
+    } while (s->n_trials < trials && (limited || s->n_even < AGREE) && !ej_effort_is_over(&s->effort));
     int64_t looks = looks_for(s->core, &s->effort);
     if (s->plan->ends_well) ej_pieces_improve(s->pieces, &s->best, LAST_PIECE, looks, &s->effort);
     return ej_tree_steps(&s->best, s->steps, s->job);

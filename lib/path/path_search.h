@@ -14,7 +14,7 @@ typedef struct ej_effort {
     bool stopped;         /* by the one who watches */
 } ej_effort;
 
-/* What stands behind the strategy's name: "portfolio:seconds=1.5,trials=100,seed=7". E_VALUE names what cannot be. */
+/* The options after the strategy's name: "portfolio:seconds=1.5,trials=100,seed=7". E_VALUE names what cannot be. */
 int ej_effort_read(ej_effort *out, const ej_job *job);
 bool ej_effort_is_over(const ej_effort *effort); /* looks at the clock where there is one, asks the caller */
 

@@ -254,25 +254,12 @@ static bool has_long_einsum(const ej_bound *bound)
     return false;
 }
 
-/* Nobody takes a gradient of what is compiled: values that gradients stop at are what they stand for. */
-static int drop_detached(pipeline *p, ej_graph *graph)
-{
-    bool any = false;
-    ej_value *replace = EJ_JOB_ARRAY(&p->job, ej_value, graph->n_nodes);
-    if (!replace) return ej_no_memory(p->job.err);
-    for (size_t v = 0; v < graph->n_nodes; v++) {
-        bool detached = graph->nodes[v].op == EJ_OP_DETACH;
-        replace[v] = detached ? graph->nodes[v].in[0] : (ej_value)v;
-        any |= detached;
-    }
-    return any ? ej_graph_rewrite(graph, replace, true, p->job.err) : EINJIT_OK;
-}
-
 static int copy_program(pipeline *p, ej_graph *out)
 {
     const ej_graph *program = p->program.nodes ? &p->program : &p->request.graph->graph;
     EJ_TRY(ej_graph_copy(out, program, p->job.allocator, p->job.err));
-    int status = optimizes(p) ? drop_detached(p, out) : EINJIT_OK;
+    /* nobody takes a gradient of what is compiled */
+    int status = optimizes(p) ? ej_graph_drop_detached(out, p->job.arena, p->job.err) : EINJIT_OK;
     if (status != EINJIT_OK && out != &p->graph) ej_graph_free(out); /* that one is freed with the pipeline */
     return status;
 }

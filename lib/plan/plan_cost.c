@@ -1,4 +1,4 @@
-/* plan_cost.c - what a plan costs: counted as einjit.h says at einjit_cost, not measured.
+/* plan_cost.c - what a plan costs: counted by the definition at einjit_cost in einjit.h, not measured.
  *
  * Takes  steps. Gives  operations: the functions of a step's expression and its reduction, once an iteration; bytes: what
  *        its accesses touch. Not here: the program itself, every value alone (cost_node.c).

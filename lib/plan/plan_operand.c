@@ -36,7 +36,7 @@ static int list_labels(ej_einsum *e, uint32_t operand, const ej_part *x, const e
     return EINJIT_OK;
 }
 
-/* *done false: a diagonal over a gathered axis, which one axis cannot say. */
+/* *done false: a diagonal over a gathered axis, which one axis cannot express. */
 static int view_by_labels(ej_einsum *e, uint32_t operand, ej_part *x, const ej_view *value, int32_t index, bool *done)
 {
     ej_planner *p = e->p;

@@ -49,7 +49,7 @@ int ej_tape_integer(ej_planner *p, ej_plan_tape *tape, int dtype, int64_t value,
     return ej_tape_op(p, tape, (ej_expr_op){.kind = EJ_EXPR_CONST, .dtype = (int16_t)dtype, .integer = value}, out);
 }
 
-/* An op that computes the same: values that meet again are computed once. */
+/* An op that computes the same: common subexpressions are computed once. */
 static bool known(const ej_plan_tape *tape, const ej_expr_op *op, int32_t *out)
 {
     for (size_t i = 0; i < tape->n_ops && tape->n_ops <= EJ_TAPE_OPS; i++) {

@@ -111,7 +111,7 @@ static int reshape_group(ej_planner *p, const ej_view *view, const ej_size *from
     return EINJIT_OK;
 }
 
-/* Indices of axes that are not the number 1. A gathered axis of extent 1 that goes away still has its table's value. */
+/* Indices of axes that are not the number 1. A gathered axis of extent 1 that is dropped still has its table's value. */
 static int32_t real_axes(int32_t rank, const ej_size *shape, int32_t *index)
 {
     int32_t n = 0;
@@ -175,7 +175,7 @@ bool ej_view_same(const ej_view *a, const ej_view *b, const ej_size *shape)
     return true;
 }
 
-/* A reshape that strides cannot say: copy first, to the result's place if that can be seen as the old shape. */
+/* A reshape that strides cannot express: copy first, to the result's place if that can be seen as the old shape. */
 static int reshape_copy(ej_planner *p, ej_value v, const ej_view *from, ej_view *out)
 {
     const ej_bound_node *node = &p->bound->nodes[v], *old = &p->bound->nodes[node->in[0]];

@@ -239,7 +239,7 @@ void ej_layout_term(const ej_schedule *s, int32_t buffer, int32_t axis, ej_acces
 int ej_schedule_settle(ej_nest *out, const ej_schedule *s);
 
 /* ---- schedule_text.c ---- */
-/* A line a rewrite, under comments that say what the axes and statement 0 are. */
+/* A line a rewrite, under comments that describe the axes and statement 0. */
 void ej_schedule_print(ej_text *text, const ej_schedule *s);
 /* Applies the text's rewrites to a fresh schedule: E_SYNTAX with line, or E_INTERNAL for a rewrite that is refused. */
 int ej_schedule_replay(ej_schedule *s, const char *text, einjit_error *err);

@@ -1,6 +1,6 @@
 /* schedule_settle.c - the nest of a schedule.
  *
- * Takes  a schedule, however little was said about it.
+ * Takes  a schedule, complete or not.
  * Gives  its tree: the loops as they stand, those that statements lack (the widest strides outermost; over reduced axes of
  *        ordered steps as these come), and for each statement that reduces, with R the loops over reduced axes around its
  *        accumulator:

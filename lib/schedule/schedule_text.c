@@ -1,6 +1,6 @@
 /* schedule_text.c - the list of rewrites as text that does the same again when it is read.
  *
- *     # schedule of einsum_1              comments say what the numbers mean: axes, statement 0
+ *     # schedule of einsum_1              comments explain the numbers: axes, statement 0
  *     # axis %0 i 1024
  *     tile 0 %0 unroll 12, %1 lane 16     a statement; axes by number: names need not be unique
  *     loop 0 %1 64                        or: 64 aligned

@@ -168,7 +168,7 @@ static void check_family(const family *f)
     plan_open(&c, f->program, f->inputs, NULL, NULL);
     if (c.status) fail_msg("%s", c.bind.err.text);
     assert_int_equal(ej_bound_verify(&c.chosen, &c.bind.job), EINJIT_OK);
-    assert_int_equal(ej_count_chosen(&separate, &c.bind.bound, NULL, &c.bind.job), EINJIT_OK);
+    assert_int_equal(ej_candidate_count(&separate, &c.bind.bound, NULL, &c.bind.job), EINJIT_OK);
     assert_int_equal(ej_cost_graph(&together, &c.chosen, &c.bind.job), EINJIT_OK);
     if (ej_cost_less(separate, together))
         fail_msg("%g operations and %g bytes apart, %g and %g together", separate.operations, separate.bytes,
@@ -221,7 +221,7 @@ static void bench(const char *what, int n, const char *program, const char *inpu
     assert_int_equal(ej_choose(&chosen, &c.bound, false, &c.job), EINJIT_OK);
     double time = seconds() - start;
     assert_int_equal(ej_cost_graph(&together, &chosen, &c.job), EINJIT_OK);
-    assert_int_equal(ej_count_chosen(&apart, &c.bound, NULL, &c.job), EINJIT_OK);
+    assert_int_equal(ej_candidate_count(&apart, &c.bound, NULL, &c.job), EINJIT_OK);
     size_t steps = 0;
     for (size_t v = 0; v < chosen.n_nodes; v++) steps += chosen.nodes[v].op == EJ_OP_EINSUM;
     print_message("%-24s n %6d  steps %6zu  operations %12.0f  apart %12.0f  %8.1f ms\n", what, n, steps, together.operations,

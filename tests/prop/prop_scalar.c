@@ -209,7 +209,7 @@ static bool is_number(const ej_graph *g, const ej_known_shapes *shapes, ej_value
 /* Multiplications of arrays by scalars. */
 static long multiplications(const ej_graph *g, ej_arena *arena)
 {
-    const ej_known_shapes *shapes = ej_opt_shapes(g, arena);
+    const ej_known_shapes *shapes = ej_facts_shapes(g, arena);
     long n = 0;
     for (size_t v = 0; shapes && v < g->n_nodes; v++) {
         const ej_node *node = &g->nodes[v];

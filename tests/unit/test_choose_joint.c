@@ -15,7 +15,7 @@
 static ej_count separate(bind_case *c)
 {
     ej_count count;
-    assert_int_equal(ej_count_chosen(&count, &c->bound, NULL, &c->job), EINJIT_OK);
+    assert_int_equal(ej_candidate_count(&count, &c->bound, NULL, &c->job), EINJIT_OK);
     return count;
 }
 

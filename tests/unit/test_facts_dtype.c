@@ -13,7 +13,7 @@
 
 static ej_known_dtype known(graph_fixture *f, ej_value v)
 {
-    ej_known_dtype *values = ej_opt_dtypes(&f->graph, &f->arena);
+    ej_known_dtype *values = ej_facts_dtypes(&f->graph, &f->arena);
     assert_non_null(values);
     return values[v];
 }

@@ -24,7 +24,7 @@ static void open_case(shape_case *c, const char *parameters, const char *results
     snprintf(program, sizeof program, "def f(%s):\n    return %s\n", parameters, results);
     ej_arena_init(&c->arena, &ej_malloc_allocator);
     if (ej_graph_parse(&c->graph, &ej_malloc_allocator, program, strlen(program), &err)) fail_msg("%s: %s", program, err.text);
-    c->shapes = ej_opt_shapes(&c->graph, &c->arena);
+    c->shapes = ej_facts_shapes(&c->graph, &c->arena);
     assert_non_null(c->shapes);
 }
 
@@ -46,7 +46,7 @@ static void shape_is(const char *parameters, const char *expression, const char 
     for (int32_t i = 0; i < shape->rank; i++) {
         ej_extent extent;
         bool said;
-        assert_true(ej_extent_say(c.shapes, shape->extents[i], &c.arena, &extent, &said));
+        assert_true(ej_facts_name_extent(c.shapes, shape->extents[i], &c.arena, &extent, &said));
         if (i) n += (size_t)snprintf(text + n, sizeof text - n, ", ");
         if (!said) n += (size_t)snprintf(text + n, sizeof text - n, "?");
         else if (extent.n != 1 || !extent.n_symbols) n += (size_t)snprintf(text + n, sizeof text - n, "%d", (int)extent.n);
@@ -106,12 +106,12 @@ static void shapes_are_said_whole_or_not_at_all(void **state)
     open_case(&c, "x: f32[n, 3], w: f32[n, :], u, s: f32[()]", "x, w, u, s, x + 1.0");
     const ej_known_shape *of = c.shapes->of;
     const ej_value *out = c.graph.outputs;
-    assert_true(ej_shape_say(c.shapes, out[0], &c.arena, &said));
+    assert_true(ej_facts_name_shape(c.shapes, out[0], &c.arena, &said));
     assert_non_null(said);
     assert_true(said[0].n == 1 && said[0].n_symbols == 1 && said[1].n == 3 && !said[1].n_symbols);
-    assert_true(ej_shape_say(c.shapes, out[1], &c.arena, &said) && !said);
-    assert_true(ej_shape_say(c.shapes, out[2], &c.arena, &said) && !said);
-    assert_true(ej_shape_say(c.shapes, out[3], &c.arena, &said) && said); /* no axis that has no name */
+    assert_true(ej_facts_name_shape(c.shapes, out[1], &c.arena, &said) && !said);
+    assert_true(ej_facts_name_shape(c.shapes, out[2], &c.arena, &said) && !said);
+    assert_true(ej_facts_name_shape(c.shapes, out[3], &c.arena, &said) && said); /* no axis that has no name */
     assert_true(ej_known_same_shape(&of[out[0]], &of[out[4]]));
     assert_false(ej_known_same_shape(&of[out[0]], &of[out[1]]));
     assert_false(ej_known_same_shape(&of[out[2]], &of[out[2]])); /* not even of itself: what is not known is not equal */

@@ -1,4 +1,4 @@
-/* graph_lex.h - the tokens of program text: Python's, as far as the subset goes. */
+/* graph_lex.h - the tokens of program text: Python's, restricted to the subset that programs may use. */
 #ifndef EJ_GRAPH_LEX_H
 #define EJ_GRAPH_LEX_H
 

@@ -107,7 +107,7 @@ int ej_op_tensor(ej_parser *p, ej_call *call, ej_parsed *out)
     return ej_parse_node(p, &node, call->offset, out);
 }
 
-/* Constants without elements: nested lists cannot say (0, 3). */
+/* Constants without elements: nested lists cannot express the shape (0, 3). */
 int ej_op_empty(ej_parser *p, ej_call *call, ej_parsed *out)
 {
     uint32_t n;

@@ -1,4 +1,4 @@
-/* graph_parse_fold.c - Python's arithmetic on the numbers of a program: 2*3 is 6 before it meets a tensor.
+/* graph_parse_fold.c - Python's arithmetic on the numbers of a program: 2*3 is 6 before it is combined with a tensor.
  *
  * Takes  two numbers and an operator; bool, int, float and complex as in Python, ints of 64 bits.
  * Gives  a number, or E_SIZE where Python's int would need more bits, E_VALUE where Python raises.

@@ -4,7 +4,7 @@
  * Gives  the same nodes in the graph. An assignment names the node its expression made last: so one node is held back
  *        until the next comes, or until a statement names it.
  * Keeps  the program's own names: a made-up name (mul_1, scalar_2, x_1 for a second x) is never a word of the text,
- *        so that what was printed reads back under the same names, wherever the literals go.
+ *        so that what was printed reads back under the same names, wherever the literals end up.
  */
 #include <string.h>
 

@@ -317,8 +317,8 @@ static int visit(ej_canon *c, ej_value v)
 int ej_opt_canon(ej_graph *graph, ej_job *job, size_t *n_changed)
 {
     ej_canon c = {.graph = graph, .job = job};
-    c.dtypes = ej_opt_dtypes(graph, job->arena);
-    c.shapes = ej_opt_shapes(graph, job->arena);
+    c.dtypes = ej_facts_dtypes(graph, job->arena);
+    c.shapes = ej_facts_shapes(graph, job->arena);
     if (!c.dtypes || !c.shapes) return ej_no_memory(job->err);
     EJ_TRY(ej_edit_begin(&c.edit, graph, job));
     for (size_t v = 0; v < c.edit.n_old; v++) EJ_TRY(visit(&c, (ej_value)v));

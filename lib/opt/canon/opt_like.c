@@ -1,10 +1,10 @@
-/* opt_like.c - shapes and dtypes of other values, where they are known: said, or not needed.
+/* opt_like.c - replaces operands that only give a shape or dtype by that shape or dtype, where it is known.
  *
  * Takes  any graph; gradients are full of these operations, since they hold for every extent and dtype.
- * Gives  x for x.type_as(y), x.sum_to_size(y.shape), x.expand_as(y) and x.reshape_as(y) where x is like that already; a
- *        cast, sums, an expand or a reshape where dtype or extents can be said. Then other passes see through, and y is not
- *        kept for its shape.
- * Keeps  what is not known: two extents with different names may still be the same, or one of them 1.
+ * Gives  x for x.type_as(y), x.sum_to_size(y.shape), x.expand_as(y) and x.reshape_as(y) where x has that shape or dtype
+ *        already; a cast, sums, an expand or a reshape where dtype or extents are known. Other passes understand these, and y
+ *        is no longer kept for its shape.
+ * Keeps  the operation where they are not known: two extents with different names may still be the same, or one of them 1.
  */
 #include <string.h>
 
@@ -41,7 +41,7 @@ static int say_shape(like_pass *p, ej_value v, const ej_node *node)
     ej_value by = node->in[0];
     if (is_literal(p, by)) return EINJIT_OK;
     if (!ej_known_same_shape(&p->shapes->of[by], &p->shapes->of[node->in[1]]) && !EJ_BROKEN(LIKE_SHAPE)) {
-        if (!ej_shape_say(p->shapes, node->in[1], &p->edit.graph->arena, &said.extents))
+        if (!ej_facts_name_shape(p->shapes, node->in[1], &p->edit.graph->arena, &said.extents))
             return ej_no_memory(p->edit.job->err);
         if (!said.extents) return EINJIT_OK;
         said.n_extents = (uint32_t)p->shapes->of[node->in[1]].rank;
@@ -62,7 +62,7 @@ static int say_flat(like_pass *p, ej_value v, const ej_node *node)
     if (rank < 1 || is_literal(p, node->in[0])) return EINJIT_OK;
     if (!ej_axis_of(node->dims[0], rank, &first) || !ej_axis_of(node->dims[1], rank, &last) || first > last)
         return EINJIT_OK;
-    if (!ej_shape_say(p->shapes, node->in[0], arena, &extents)) return ej_no_memory(p->edit.job->err);
+    if (!ej_facts_name_shape(p->shapes, node->in[0], arena, &extents)) return ej_no_memory(p->edit.job->err);
     if (!extents) return EINJIT_OK;
     said.n_extents = (uint32_t)(rank - (last - first));
     said.extents = EJ_NEW_ARRAY(arena, ej_extent, said.n_extents);
@@ -129,8 +129,8 @@ int ej_opt_like(ej_graph *graph, ej_job *job, size_t *n_changed)
                graph->nodes[v].op == EJ_OP_FLATTEN;
     if (!any) return EINJIT_OK;
     EJ_TRY(ej_edit_begin(&p.edit, graph, job));
-    p.dtypes = ej_opt_dtypes(graph, job->arena);
-    p.shapes = ej_opt_shapes(graph, job->arena);
+    p.dtypes = ej_facts_dtypes(graph, job->arena);
+    p.shapes = ej_facts_shapes(graph, job->arena);
     if (!p.dtypes || !p.shapes) return ej_no_memory(job->err);
     for (size_t v = 0; v < p.edit.n_old; v++) {
         ej_node node = graph->nodes[v]; /* a copy: nodes move when others are appended */

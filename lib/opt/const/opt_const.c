@@ -18,7 +18,7 @@ typedef struct folding {
     ej_job *job;
     ej_const_budget *budget;
     ej_edit edit;
-    ej_const_mini mini;
+    ej_const_subgraph mini;
     bool *known;       /* per value: follows from constants, and is none itself */
     bool *wanted;      /* per value: somebody needs it who is not computed here */
     bool *structural;  /* per value: its zeros are zeros of structural constants */
@@ -144,7 +144,7 @@ static int replace_results(folding *f, const ej_evaluated *results)
 static int fold(folding *f)
 {
     for (size_t v = 0; v < f->graph->n_nodes; v++)
-        if (f->known[v]) EJ_TRY(ej_const_mini_copy(&f->mini, (ej_value)v));
+        if (f->known[v]) EJ_TRY(ej_const_subgraph_copy(&f->mini, (ej_value)v));
     find_wanted(f);
     EJ_TRY(add_results(f));
     f->sizes = EJ_JOB_ARRAY(f->job, ej_measure, f->mini.graph.n_nodes);
@@ -171,9 +171,9 @@ static int fold_graph(ej_graph *graph, ej_job *job, ej_const_budget *budget, siz
     if (!f.known || !f.wanted || !f.structural || !f.results) return ej_no_memory(job->err);
     if (!find_known(&f)) return EINJIT_OK;
     EJ_TRY(ej_edit_begin(&f.edit, graph, job));
-    EJ_TRY(ej_const_mini_open(&f.mini, graph, job));
+    EJ_TRY(ej_const_subgraph_open(&f.mini, graph, job));
     int status = fold(&f);
-    ej_const_mini_close(&f.mini);
+    ej_const_subgraph_close(&f.mini);
     return status ? status : ej_edit_commit(&f.edit, false, n_changed);
 }
 

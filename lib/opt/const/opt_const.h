@@ -31,17 +31,17 @@ int64_t ej_const_elements(const ej_node *constant);
 
 /* Some values of a graph as a graph of their own, for job->evaluator. The nodes share the arrays of the graph's nodes, but
  * for their operands. */
-typedef struct ej_const_mini {
+typedef struct ej_const_subgraph {
     const ej_graph *from;
     ej_job *job;
     ej_graph graph;
     ej_value *image; /* per value of `from`: the value here; -1: none */
-} ej_const_mini;
-int ej_const_mini_open(ej_const_mini *mini, const ej_graph *from, ej_job *job);
-void ej_const_mini_close(ej_const_mini *mini);
+} ej_const_subgraph;
+int ej_const_subgraph_open(ej_const_subgraph *mini, const ej_graph *from, ej_job *job);
+void ej_const_subgraph_close(ej_const_subgraph *mini);
 /* v and its leaves; operands that are no leaves must be there. */
-int ej_const_mini_copy(ej_const_mini *mini, ej_value v);
-int ej_const_mini_add(ej_const_mini *mini, ej_node node, uint32_t n, const ej_value *in, ej_value *out);
+int ej_const_subgraph_copy(ej_const_subgraph *mini, ej_value v);
+int ej_const_subgraph_add(ej_const_subgraph *mini, ej_node node, uint32_t n, const ej_value *in, ej_value *out);
 
 /* A result as a constant of the graph. */
 int ej_const_put(ej_edit *e, const ej_evaluated *result, bool structural, ej_value *out);

@@ -22,7 +22,7 @@ typedef struct contraction {
     ej_graph *graph;
     ej_job *job;
     ej_edit edit;
-    ej_const_mini mini;
+    ej_const_subgraph mini;
     ej_const_groups groups;
     int32_t *image;    /* per label of the einsum that is written: its new id; -1: none yet */
     size_t n, capacity, n_results;
@@ -76,11 +76,11 @@ static ej_equation *write_equation(contraction *c, ej_arena *arena, const ej_equ
 static int add_member(contraction *c, ej_value leaf, int dtype, ej_value *out)
 {
     const ej_node *node = ej_const_of(c->graph, leaf);
-    EJ_TRY(ej_const_mini_copy(&c->mini, leaf));
+    EJ_TRY(ej_const_subgraph_copy(&c->mini, leaf));
     *out = c->mini.image[leaf];
     if (node->op == EJ_OP_CONSTANT && (node->dtype == dtype || EJ_BROKEN(CONST_DTYPE))) return EINJIT_OK;
     ej_value in = *out;
-    return ej_const_mini_add(&c->mini, (ej_node){.op = EJ_OP_CAST, .dtype = (int16_t)dtype, .rank = -1}, 1, &in, out);
+    return ej_const_subgraph_add(&c->mini, (ej_node){.op = EJ_OP_CAST, .dtype = (int16_t)dtype, .rank = -1}, 1, &in, out);
 }
 
 static int add_group(contraction *c, const ej_node *einsum, const ej_const_group *group, int dtype)
@@ -98,7 +98,7 @@ static int add_group(contraction *c, const ej_node *einsum, const ej_const_group
     ej_node node = {.op = EJ_OP_EINSUM, .fn = EINJIT_REDUCE_SUM, .combine = einsum->combine, .dtype = -1, .rank = -1};
     node.equation = write_equation(c, arena, einsum->equation, n, terms, &group->out);
     if (!node.equation) return ej_no_memory(c->job->err);
-    EJ_TRY(ej_const_mini_add(&c->mini, node, n, in, &made));
+    EJ_TRY(ej_const_subgraph_add(&c->mini, node, n, in, &made));
     c->n_results++;
     return ej_graph_output(&c->mini.graph, made, c->job->err);
 }
@@ -237,8 +237,8 @@ int ej_const_contract(ej_graph *graph, ej_job *job, ej_const_budget *budget, siz
     if (!c.image) return ej_no_memory(job->err);
     EJ_TRY(ej_const_groups_create(&c.groups, graph, job, budget));
     EJ_TRY(ej_edit_begin(&c.edit, graph, job));
-    EJ_TRY(ej_const_mini_open(&c.mini, graph, job));
+    EJ_TRY(ej_const_subgraph_open(&c.mini, graph, job));
     int status = contract(&c);
-    ej_const_mini_close(&c.mini);
+    ej_const_subgraph_close(&c.mini);
     return status ? status : ej_edit_commit(&c.edit, false, n_changed);
 }

@@ -30,9 +30,9 @@ int ej_const_groups_create(ej_const_groups *g, const ej_graph *graph, ej_job *jo
         if (equation->n_terms > terms) terms = equation->n_terms;
     }
     *g = (ej_const_groups){.graph = graph, .job = job, .budget = budget};
-    g->dtypes = ej_opt_dtypes(graph, job->arena);
+    g->dtypes = ej_facts_dtypes(graph, job->arena);
     g->uses = ej_graph_uses(graph, job->arena);
-    g->zeros = g->dtypes ? ej_opt_zeros(graph, g->dtypes, job->arena) : NULL;
+    g->zeros = g->dtypes ? ej_facts_zeros(graph, g->dtypes, job->arena) : NULL;
     g->extents = EJ_JOB_ARRAY(job, int64_t, labels);
     g->outside = EJ_JOB_ARRAY(job, bool, labels);
     g->held = EJ_JOB_ARRAY(job, uint32_t, labels);

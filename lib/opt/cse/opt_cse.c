@@ -233,7 +233,7 @@ static int create(ej_cse *c, ej_graph *graph, ej_job *job)
     size_t n = graph->n_nodes, capacity = 16;
     while (capacity / 4 < n) capacity *= 2; /* an einsum may add its permutation */
     *c = (ej_cse){.graph = graph, .job = job, .mask = capacity - 1, .cap_hashes = n};
-    c->dtypes = ej_opt_dtypes(graph, job->arena);
+    c->dtypes = ej_facts_dtypes(graph, job->arena);
     c->hashes = EJ_JOB_ARRAY(job, uint64_t, n);
     c->slots = EJ_JOB_ARRAY(job, ej_value, capacity);
     if (!c->dtypes || !c->hashes || !c->slots) return ej_no_memory(job->err);

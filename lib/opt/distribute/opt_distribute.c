@@ -44,9 +44,9 @@ static int create(ej_distribute *d, ej_graph *graph, ej_job *job, bool offers)
             most = graph->nodes[v].equation->n_labels;
     *d = (ej_distribute){.graph = graph, .job = job, .offers = offers};
     d->uses = ej_graph_uses(graph, job->arena);
-    d->dtypes = ej_opt_dtypes(graph, job->arena);
-    d->shapes = ej_opt_shapes(graph, job->arena);
-    d->zeros = d->dtypes ? ej_opt_zeros(graph, d->dtypes, job->arena) : NULL;
+    d->dtypes = ej_facts_dtypes(graph, job->arena);
+    d->shapes = ej_facts_shapes(graph, job->arena);
+    d->zeros = d->dtypes ? ej_facts_zeros(graph, d->dtypes, job->arena) : NULL;
     d->inside = EJ_JOB_ARRAY(job, bool, graph->n_nodes);
     d->image = EJ_JOB_ARRAY(job, int32_t, most);
     if (!d->uses || !d->zeros || !d->shapes || !d->inside || !d->image) return ej_no_memory(job->err);
@@ -85,7 +85,7 @@ static int round_of(ej_graph *graph, ej_job *job, bool offers, size_t *n_changed
     ej_distribute d;
     const bool *offered = NULL;
     EJ_TRY(create(&d, graph, job, offers));
-    if (offers && !(offered = ej_opt_offered(graph, d.uses, job->arena))) return ej_no_memory(job->err);
+    if (offers && !(offered = ej_opt_alternatives(graph, d.uses, job->arena))) return ej_no_memory(job->err);
     for (size_t v = d.edit.n_old; v-- > 0;) { /* users come first: the whole sum before its parts */
         const ej_known_dtype *dtype = &d.dtypes[v];
         if (d.zeros[v] && !EJ_BROKEN(DISTRIBUTE_ZEROS)) continue;

@@ -4,7 +4,7 @@
 #ifndef EJ_OPT_DISTRIBUTE_H
 #define EJ_OPT_DISTRIBUTE_H
 
-#include "opt_choose.h"
+#include "opt_alternative.h"
 
 /* An operation between a product and the sum that only scales it: * literal, / literal. */
 typedef struct ej_scale {

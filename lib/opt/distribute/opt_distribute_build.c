@@ -162,7 +162,7 @@ static int offer(ej_distribute *d, const ej_group *group, ej_value *out)
     EJ_TRY(find_guards(d, group, &guards, &n));
     EJ_TRY(sum_terms(d, group, &first));
     EJ_TRY(factored(d, group, &second));
-    return ej_edit_choose(&d->edit, first, second, n, guards, out);
+    return ej_edit_alternative(&d->edit, first, second, n, guards, out);
 }
 
 int ej_distribute_build(ej_distribute *d, ej_value *out)

@@ -17,7 +17,7 @@
 /* A sum's zero is 0.0, which a factor behind it may turn into -0.0; as a factor of the sum it does not. */
 static bool changes_zeros(const ej_fuse *f, ej_value v, ej_value root)
 {
-    return f->zeros[root] && ej_opt_sums(f->forms[v].equation) && !ej_opt_sums(f->forms[root].equation) && !EJ_BROKEN(FUSE_ZEROS);
+    return f->zeros[root] && ej_facts_sums(f->forms[v].equation) && !ej_facts_sums(f->forms[root].equation) && !EJ_BROKEN(FUSE_ZEROS);
 }
 
 /* Dtypes: the inner einsum computed in its own dtype, the merged one computes in the root's. For floats that is a matter
@@ -74,10 +74,10 @@ int ej_fuse_open(ej_fuse *f, ej_graph *graph, ej_job *job)
 {
     *f = (ej_fuse){.graph = graph, .job = job};
     size_t n = graph->n_nodes;
-    const ej_known_shapes *shapes = ej_opt_shapes(graph, job->arena);
-    f->facts = (ej_einsum_facts){graph, ej_opt_dtypes(graph, job->arena), shapes, job->arena};
+    const ej_known_shapes *shapes = ej_facts_shapes(graph, job->arena);
+    f->facts = (ej_einsum_facts){graph, ej_facts_dtypes(graph, job->arena), shapes, job->arena};
     f->uses = ej_graph_uses(graph, job->arena);
-    f->zeros = f->facts.dtypes ? ej_opt_zeros(graph, f->facts.dtypes, job->arena) : NULL;
+    f->zeros = f->facts.dtypes ? ej_facts_zeros(graph, f->facts.dtypes, job->arena) : NULL;
     f->forms = EJ_JOB_ARRAY(job, ej_einsum_form, n);
     f->wanted = EJ_JOB_ARRAY(job, bool, n);
     f->gone = EJ_JOB_ARRAY(job, bool, n);

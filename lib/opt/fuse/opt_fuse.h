@@ -11,7 +11,7 @@ typedef struct ej_fuse_operand {
     uint32_t n;
     int32_t *labels;
     bool ellipsis;
-    bool stays;            /* it stands in two places: taken in, it would be computed twice */
+    bool stays;            /* it is read twice: written into both places, it would be computed twice */
 } ej_fuse_operand;
 
 #define EJ_FUSE_NO_SYMBOL UINT32_MAX

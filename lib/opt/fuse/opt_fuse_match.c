@@ -206,10 +206,10 @@ static bool fit_known_rank(const ej_fuse *f, const ej_fuse_operand *place, fit *
 {
     uint32_t named = place->n - place->ellipsis;
     size_t others = f->n_ellipses - place->ellipsis;
-    if (m->before < named || (m->before > named && !place->ellipsis)) return false; /* bind will say so */
+    if (m->before < named || (m->before > named && !place->ellipsis)) return false; /* bind reports it */
     m->n_named = m->before - named;
     if (m->n_named && others) return false; /* aligned with axes that are not known */
-    return !m->n_inner_ellipses || !others; /* E sums its ellipsis: it must not meet another one */
+    return !m->n_inner_ellipses || !others; /* E sums its ellipsis: the merged einsum must not have another one */
 }
 
 static bool fit_ellipsis(const ej_fuse_operand *place, fit *m)

@@ -3,9 +3,9 @@
  * Takes  an einsum whose result, used once, is reshaped, used once by another einsum.
  * Gives  where an axis is split: the label of that axis is split in the first einsum, whose operands are reshaped instead
  *        (a split is a view of any strides). Where axes are merged: the second einsum has the labels of all of them, its
- *        other operands are split, and its result is merged, if it still has the axis. Then nothing stands between the two.
+ *        other operands are split, and its result is merged, if it still has the axis. Then the two einsums are adjacent.
  *        Reshapes of reshapes are one, or none where the shape is the first one's again.
- * Keeps  reshapes of which numbers and names do not say which axes belong together, or whose other operands may broadcast
+ * Keeps  reshapes whose extents do not show which axes correspond, or whose other operands may broadcast
  *        under the label.
  * Not here: axes of extent 1 (facts_as_einsum.c sees through them); the merging itself.
  */
@@ -35,7 +35,7 @@ static const ej_known_shape *shape_of(const mover *m, ej_value v)
     return &m->f->facts.shapes->of[v];
 }
 
-/* ---- shapes as the program says them ---- */
+/* ---- extents as numbers and products of symbols ---- */
 
 /* At most one extent may be left open, and only beside numbers: where another one is 0 it would have no value. */
 static int say_extents(const mover *m, const int32_t *extents, uint32_t n, ej_extent **out)
@@ -47,7 +47,7 @@ static int say_extents(const mover *m, const int32_t *extents, uint32_t n, ej_ex
     if (!said) return ej_no_memory(m->f->job->err);
     for (uint32_t i = 0; i < n; i++) {
         bool known;
-        if (!ej_extent_say(m->f->facts.shapes, extents[i], arena, &said[i], &known)) return ej_no_memory(m->f->job->err);
+        if (!ej_facts_name_extent(m->f->facts.shapes, extents[i], arena, &said[i], &known)) return ej_no_memory(m->f->job->err);
         if (known) named += said[i].n_symbols || !said[i].n;
         else said[i] = (ej_extent){.n = EJ_EXTENT_UNKNOWN}, open++;
     }
@@ -111,7 +111,7 @@ static int divide_term(mover *m, ej_term *term)
     return EINJIT_OK;
 }
 
-/* An operand with divided labels, reshaped; an axis of extent 1 under one of them goes. *done false: it cannot be said. */
+/* An operand with divided labels, reshaped; an axis of extent 1 under one of them is dropped. *done false: its shape has no name. */
 static int divide_operand(mover *m, ej_fuse_operand *operand, bool *done)
 {
     const ej_known_shape *shape = shape_of(m, operand->value);
@@ -221,7 +221,7 @@ static int move_up(mover *m, ej_value x, bool *done)
 
 /* ---- several axes to one ---- */
 
-/* The reshape without its merges: only axes of extent 1 come and go. */
+/* The reshape without its merges: only axes of extent 1 are added and dropped. */
 static int without_merges(mover *m, ej_value x, ej_value *out)
 {
     const ej_known_shape *from = shape_of(m, x), *to = shape_of(m, m->v);
@@ -270,7 +270,7 @@ static ej_fuse_operand *place_of(ej_fuse *f, ej_value v)
     return &f->waiting[i];
 }
 
-/* The result as it was, if it has divided labels. *done false: its shape cannot be said. */
+/* The result as it was, if it has divided labels. *done false: its shape has no name. */
 static int merge_result(mover *m, ej_value user, const ej_term *out, ej_value *by, bool *done)
 {
     const ej_known_shape *shape = shape_of(m, user);

@@ -1,15 +1,15 @@
-/* opt_offer.c - einsums with several users are written into each of them, as an alternative.
+/* opt_offer.c - for an einsum with several users, adds the alternative to compute it in each of them.
  *
  * Takes  any graph.
  * Gives  choose(C over P, C with P's operands in the place of P), where C contracts and P is a product or contraction that
- *        other values use, too. Computing P again may be cheaper than contracting C over all of P: of an outer product, for
- *        one, nobody needs the whole. Sizes decide, and whether anybody else still needs P.
+ *        other values use, too. Computing P again may be cheaper than contracting C over all of P, for instance where P is an
+ *        outer product. Sizes decide, and whether another value still reads P.
  * Keeps  growth in bounds: a user gets one alternative, in which all such operands are written in, one level deep, and none
  *        of them has more than MOST_OPERANDS operands. Uses by other ways of computing a value do not count, so a second
  *        run finds nothing.
  * Not here: einsums with one user (fuse), how one is written into the place of an operand (opt_fuse_match.c).
  */
-#include "opt_choose.h"
+#include "opt_alternative.h"
 #include "opt_fuse.h"
 
 enum { MOST_OPERANDS = 8 };
@@ -78,7 +78,7 @@ static int offer(offers *o, ej_value v)
     if (!o->fuse.n_merged) return EINJIT_OK;
     EJ_TRY(ej_fuse_build(&o->fuse, &merged));
     EJ_TRY(ej_edit_like(edit, v, NULL, EJ_KEEP_DIM, &as_written));
-    EJ_TRY(ej_edit_choose(edit, as_written, merged, 0, NULL, &chosen));
+    EJ_TRY(ej_edit_alternative(edit, as_written, merged, 0, NULL, &chosen));
     ej_edit_replace(edit, v, chosen, EJ_RULE_OFFER_TWICE);
     return EINJIT_OK;
 }
@@ -98,7 +98,7 @@ int ej_opt_offer(ej_graph *graph, ej_job *job, size_t *n_changed)
     if (!o.uses) return ej_no_memory(job->err);
     if (!has_shared_operands(graph, o.uses)) return EINJIT_OK;
     EJ_TRY(ej_fuse_open(&o.fuse, graph, job));
-    o.offered = ej_opt_offered(graph, o.fuse.uses, job->arena);
+    o.offered = ej_opt_alternatives(graph, o.fuse.uses, job->arena);
     if (!o.offered) return ej_no_memory(job->err);
     for (size_t v = 0; v < o.fuse.edit.n_old; v++)
         if (has_candidate(&o, (ej_value)v)) EJ_TRY(offer(&o, (ej_value)v));

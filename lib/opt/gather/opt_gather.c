@@ -9,7 +9,7 @@
  *                                                                  where a row has no summand
  * Keeps  what has zeros whose signs count (facts_zero.h): rows without a summand are 0.0, and what is added up in another place
  *        comes to 0.0 in another place. Labels that several operands have: an extent of 1 that broadcasts must not be
- *        gathered from (but see opt_gather_part.c). Scatters that would add up in a coarser dtype. Einsums that are only in the
+ *        gathered from (but see opt_gather_operands.c). Scatters that would add up in a coarser dtype. Einsums that are only in the
  *        way because something else uses them, too. The checks of indices: the indexed axis has the same extent in both orders.
  * Size   every node is looked at once, and gets a few alternatives at most.
  */
@@ -130,7 +130,7 @@ int ej_gather_offer(ej_gather *g, ej_value v, ej_value other, enum ej_rule rule)
 {
     ej_value as_written, chosen;
     EJ_TRY(ej_edit_like(&g->edit, v, NULL, EJ_KEEP_DIM, &as_written));
-    EJ_TRY(ej_edit_choose(&g->edit, as_written, other, 0, NULL, &chosen));
+    EJ_TRY(ej_edit_alternative(&g->edit, as_written, other, 0, NULL, &chosen));
     ej_edit_replace(&g->edit, v, chosen, rule);
     return EINJIT_OK;
 }
@@ -217,12 +217,12 @@ static int create(ej_gather *g, ej_graph *graph, ej_job *job)
 {
     *g = (ej_gather){.graph = graph, .job = job};
     g->uses = ej_graph_uses(graph, job->arena);
-    g->dtypes = ej_opt_dtypes(graph, job->arena);
-    g->shapes = ej_opt_shapes(graph, job->arena);
+    g->dtypes = ej_facts_dtypes(graph, job->arena);
+    g->shapes = ej_facts_shapes(graph, job->arena);
     if (!g->uses || !g->dtypes || !g->shapes) return ej_no_memory(job->err);
-    g->zeros = ej_opt_zeros(graph, g->dtypes, job->arena);
+    g->zeros = ej_facts_zeros(graph, g->dtypes, job->arena);
     if (!g->zeros) return ej_no_memory(job->err);
-    g->offered = ej_opt_offered(graph, g->uses, job->arena);
+    g->offered = ej_opt_alternatives(graph, g->uses, job->arena);
     if (!g->offered) return ej_no_memory(job->err);
     return ej_edit_begin(&g->edit, graph, job);
 }

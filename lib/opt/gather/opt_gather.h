@@ -3,7 +3,7 @@
 #define EJ_OPT_GATHER_H
 
 #include "facts_as_einsum.h"
-#include "opt_choose.h"
+#include "opt_alternative.h"
 
 typedef struct ej_gather {
     ej_edit edit;
@@ -24,7 +24,7 @@ bool ej_gather_same_dtype(const ej_gather *g, ej_value whole, ej_value part);
 /* v, and another way to it. */
 int ej_gather_offer(ej_gather *g, ej_value v, ej_value other, enum ej_rule rule);
 
-/* opt_gather_part.c: some of the operands alone. */
+/* opt_gather_operands.c: some of the operands alone. */
 int ej_gather_part_behind(ej_gather *g, ej_value v, const ej_node *view);
 int ej_gather_part_in_front(ej_gather *g, ej_value v, const ej_node *view);
 

@@ -1,21 +1,21 @@
-/* opt_scalar.c - scalar factors, collected along what is linear and multiplied in at the end: numbers as one.
+/* opt_scalar.c - collects scalar factors through linear operations and multiplies them in once, numbers combined.
  *
  * Takes  any graph.
- * Gives  the same function of the reals. Every value is thought of as a factor times a bare value; operations that are
- *        linear work on bare values and hand the factor on; it is multiplied in where somebody needs the full value: an
- *        operation that is not linear, a result, a user that other factors keep it from. Numbers of the program and values of
- *        rank 0 both: 2.0 * x, x / s, -x. So a chain has one multiplication by a number, E(2x, 2x) the factor 4, and 2x * 0.5
- *        none. Values of rank 0 stay apart: sum(s * x) * t is sum(x) * s * t.
+ * Gives  the same function of the reals. Each value is split into a factor and a bare value. Linear operations compute on the
+ *        bare values and pass the factor on; it is multiplied in where the full value is needed: by an operation that is not
+ *        linear, as a result, or for a user that cannot take the factor. Factors are numbers of the program and values of
+ *        rank 0: 2.0 * x, x / s, -x. So a chain keeps one multiplication by a number, E(2x, 2x) gets the factor 4, and 2x * 0.5
+ *        none. Values of rank 0 are not combined: sum(s * x) * t becomes sum(x) * s * t.
  * Keeps  - dtypes: opt_scalar_role.c, opt_scalar_push.c;
  *        - the size of things: bounds and order in opt_scalar_factor.c;
  *        - signs of zeros, where they count (facts_zero.h): there only positive factors pass sums;
- *        - the number of multiplications over arrays. A factor comes to one for its number and one for each value of rank 0,
- *          which takes the number along. Each factor that starts pays for its own. A value with a factor pays, for each user
- *          that takes it, what the user multiplies more than by itself: nothing where it has rank 0 or a number meets another
- *          one, else a share with the others that bring it a factor. Where that comes to more than the value's own
- *          multiplications, it is multiplied there, once for all users. So every multiplication is paid by one that was written.
- *        - names: a value that is left out gives its name to what stands in its place.
- * Size   rounds of one look at every operand, till no value more has to stay: two or three, at most MOST_ROUNDS.
+ *        - the number of multiplications over arrays, which never grows. Multiplying by a factor takes one multiplication for
+ *          its number and one for each value of rank 0 (a number is first multiplied by one of these). Passing a value's factor
+ *          to a user costs the multiplications that the user then has in addition: none where the user has rank 0 or two
+ *          numbers combine, else a share, divided among the operands that bring it a factor. Where the sum over all users
+ *          exceeds the cost of multiplying the value itself, it is multiplied there, once for all users.
+ *        - names: what replaces a value takes over its name.
+ * Size   rounds over all operands until no further value has to be multiplied: two or three, at most MOST_ROUNDS.
  * Not here: where along a linear chain the multiplication is cheapest (that needs extents: the planner).
  */
 #include <math.h>
@@ -52,7 +52,7 @@ static void look_at(decision *d, ej_value v)
     ej_scaling *s = d->s;
     const ej_node *node = &s->graph->nodes[v];
     const ej_push *push = &s->push[v];
-    const ej_linear linear = ej_opt_linear(s->graph, node);
+    const ej_linear linear = ej_facts_linear(s->graph, node);
     double sum = brought(d, v, &linear), more = steps(s, v, &push->factor) - steps(s, v, &s->own[v]);
     for (uint32_t k = 0; k < node->n_in; k++) {
         ej_value x = node->in[k];
@@ -139,9 +139,9 @@ static int create(ej_scaling *s, ej_graph *graph, ej_job *job)
         s->edges[v] = (uint32_t)n_edges;
         n_edges += graph->nodes[v].n_in;
     }
-    s->dtypes = ej_opt_dtypes(graph, job->arena);
-    s->shapes = ej_opt_shapes(graph, job->arena);
-    s->zeros = s->dtypes ? ej_opt_zeros(graph, s->dtypes, job->arena) : NULL;
+    s->dtypes = ej_facts_dtypes(graph, job->arena);
+    s->shapes = ej_facts_shapes(graph, job->arena);
+    s->zeros = s->dtypes ? ej_facts_zeros(graph, s->dtypes, job->arena) : NULL;
     s->roles = EJ_JOB_ARRAY(job, uint8_t, n_edges);
     s->own = EJ_JOB_ARRAY(job, ej_factor, n);
     s->n_own = EJ_JOB_ARRAY(job, uint32_t, n);

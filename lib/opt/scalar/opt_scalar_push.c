@@ -242,7 +242,7 @@ int ej_scalar_push(ej_scaling *s, ej_value v)
     ej_push *push = &s->push[v], own = {.factor = s->own[v]};
     *push = own;
     push->through = true;
-    ej_linear linear = ej_opt_linear(s->graph, node_of(s, v));
+    ej_linear linear = ej_facts_linear(s->graph, node_of(s, v));
     if (nothing_comes_in(s, v, &linear)) return EINJIT_OK;
     push->through = false;
     if (linear.kind == EJ_LINEAR_EACH) EJ_TRY(push_each(s, v, &linear, push));

@@ -80,7 +80,7 @@ static int take(ej_scaling *s, ej_value v, uint32_t k, ej_known_dtype rest, int 
     bool fits = false;
     uint8_t role = role_of(s, operand, rest, &factor);
     const ej_node *node = &s->graph->nodes[v];
-    bool sums = node->op == EJ_OP_EINSUM && ej_opt_sums(node->equation);
+    bool sums = node->op == EJ_OP_EINSUM && ej_facts_sums(node->equation);
     bool positive = role == EJ_ROLE_NUMBER && ej_factor_is_positive(&factor);
     if (s->zeros[v] && sums && !positive && !EJ_BROKEN(SCALAR_ZEROS)) return EINJIT_OK; /* it would sign a sum's 0.0 */
     if (role == EJ_ROLE_ARRAY || (role == EJ_ROLE_RUNTIME && s->dtypes[v].dtype < 0)) return EINJIT_OK;

@@ -143,7 +143,7 @@ static int changed_node(writer *w, ej_value v, ej_node node, ej_value *out)
         EJ_TRY(literal(w, &push->number, &w->in[0]));
         return ej_edit_map(&w->edit, EJ_FN_DIV, 2, w->in, out);
     }
-    if (push->flip) node.fn = ej_opt_linear(w->s->graph, &node).flipped;
+    if (push->flip) node.fn = ej_facts_linear(w->s->graph, &node).flipped;
     if (push->swap) {
         ej_value first = w->in[0];
         w->in[0] = w->in[1];
@@ -156,7 +156,7 @@ static int changed_node(writer *w, ej_value v, ej_node node, ej_value *out)
 static int operands_of(writer *w, ej_value v, const ej_node *node, bool *changed)
 {
     const ej_scaling *s = w->s;
-    ej_linear linear = ej_opt_linear(s->graph, node);
+    ej_linear linear = ej_facts_linear(s->graph, node);
     const ej_push *push = &s->push[v];
     *changed = push->flip || push->swap || push->absorbs;
     for (uint32_t k = 0; k < node->n_in; k++) {
@@ -183,7 +183,7 @@ static int bare_node(writer *w, ej_value v, const ej_node *node, bool changed, e
 /* By which rule the node takes the factors of its operands. */
 static enum ej_rule rule_of(const ej_scaling *s, const ej_node *node, const ej_push *push)
 {
-    ej_linear linear = ej_opt_linear(s->graph, node);
+    ej_linear linear = ej_facts_linear(s->graph, node);
     bool joint = linear.kind == EJ_LINEAR_JOINT;
     if (push->absorbs) return EJ_RULE_SCALAR_ABSORB;
     if (joint && linear.subtracts && (push->flip || push->swap)) return EJ_RULE_SCALAR_SIGNS;

@@ -1,12 +1,12 @@
-/* opt_choose.c - what passes share that offer alternatives.
+/* opt_alternative.c - adds alternatives to a graph.
  *
  * Takes  a value as the program computes it, another way, and when that one is right.
  * Gives  a CHOOSE node.
- * Not here: who decides (choose, plan), what the node means (graph.h, bind_choose.c).
+ * Not here: the decision (lib/choose), the meaning of the node (graph.h, bind_choose.c).
  */
-#include "opt_choose.h"
+#include "opt_alternative.h"
 
-int ej_edit_choose(ej_edit *e, ej_value first, ej_value second, size_t n_guards, const ej_choice_guard *guards,
+int ej_edit_alternative(ej_edit *e, ej_value first, ej_value second, size_t n_guards, const ej_choice_guard *guards,
                    ej_value *out)
 {
     ej_node node = {.op = EJ_OP_CHOOSE, .dtype = -1, .rank = -1, .integer = 2};
@@ -38,7 +38,7 @@ int ej_edit_like(ej_edit *e, ej_value v, const ej_value *in, int64_t dim, ej_val
     return ej_edit_add(e, &node, out);
 }
 
-bool *ej_opt_offered(const ej_graph *graph, const uint32_t *uses, ej_arena *arena)
+bool *ej_opt_alternatives(const ej_graph *graph, const uint32_t *uses, ej_arena *arena)
 {
     bool *offered = EJ_NEW_ARRAY(arena, bool, graph->n_nodes);
     if (!offered) return NULL;

@@ -1,13 +1,13 @@
-/* choose_reroot.c - the path of one einsum along the path of another one.
+/* choose_path_along.c - the path of one einsum along the path of another one.
  *
  * Takes  two einsums that share operands, and a path of one of them: a tree whose leaves are operands, with the result at
  *        its root.
- * Gives  the path of the other one in the same tree, its root where an operand is missing: what hangs on the way from there
- *        to the old root is joined on the way back.
+ * Gives  the path of the other one in the same tree, re-rooted at the leaf whose operand it lacks: the subtrees
+ *        along the way from there to the old root are joined in reverse order.
  *
  * This is how all gradients of an einsum of n operands need O(n) steps in all: each gradient lacks one operand, so it is the
  * tree seen from that operand's leaf. Every edge of the tree is at most two intermediates, one per direction, whoever
- * computes them. An operand that the tree does not have stands at its old root, where the missing one of the other einsum is.
+ * computes them. An operand that the tree lacks is joined at the old root, in the place of the operand that only the other einsum has.
  *
  * Where several are not in the tree, and a table over subsets would be too large, the parts of it that make the same results
  * here are contracted first, and the rest has a search of its own.

@@ -1,6 +1,6 @@
-/* opt_choose.h - passes that leave a decision to those who know the sizes: EJ_OP_CHOOSE nodes. */
-#ifndef EJ_OPT_CHOOSE_H
-#define EJ_OPT_CHOOSE_H
+/* opt_alternative.h - alternatives between which lib/choose decides when sizes are known: EJ_OP_CHOOSE nodes. */
+#ifndef EJ_OPT_ALTERNATIVE_H
+#define EJ_OPT_ALTERNATIVE_H
 
 #include "opt.h"
 
@@ -11,7 +11,7 @@ typedef struct ej_choice_guard {
 } ej_choice_guard;
 
 /* choose(first, second), the second with guards. */
-int ej_edit_choose(ej_edit *e, ej_value first, ej_value second, size_t n_guards, const ej_choice_guard *guards,
+int ej_edit_alternative(ej_edit *e, ej_value first, ej_value second, size_t n_guards, const ej_choice_guard *guards,
                    ej_value *out);
 /* A node like v with arrays of its own, over the operands `in` (NULL: those of v) and with dims[0] set to `dim` unless it is
  * EJ_KEEP_DIM. */
@@ -19,6 +19,6 @@ int ej_edit_choose(ej_edit *e, ej_value first, ej_value second, size_t n_guards,
 int ej_edit_like(ej_edit *e, ej_value v, const ej_value *in, int64_t dim, ej_value *out);
 /* Per value: it is an alternative, or only alternatives need it: no pass offers anything for it again, so what a graph
  * offers does not grow with every run. NULL: out of memory. */
-bool *ej_opt_offered(const ej_graph *graph, const uint32_t *uses, ej_arena *arena);
+bool *ej_opt_alternatives(const ej_graph *graph, const uint32_t *uses, ej_arena *arena);
 
 #endif

@@ -1,9 +1,9 @@
-/* choose_trial.c - what some nodes of a bound graph cost by themselves, under given paths: decided, shared, and counted.
+/* choose_candidate.c - the cost of a candidate: some nodes of a bound graph, under given paths, taken as a whole program.
  *
- * Takes  nodes of the graph, or others in their place; what they read from elsewhere counts as there.
- * Gives  operations and bytes (cost_node.c) of what comes out when these nodes are the whole program. Nothing is
- *        estimated, so a decision that is made by it keeps what it promises.
- * Size   linear in the nodes that are tried, however large the graph is. Memory is used again by each trial.
+ * Takes  nodes of the graph, or replacements of them; other values that they read are inputs, and cost nothing.
+ * Gives  operations and bytes (cost_node.c) of what comes out when these nodes are the whole program. The later
+ *        decisions are made for them and the result is counted, so that the figure is exact.
+ * Size   linear in the nodes that are tried, however large the graph is. All candidates use the same memory.
  */
 #include <string.h>
 
@@ -18,7 +18,7 @@ static int count(ej_count *out, const ej_bound *bound, const ej_path *paths, ej_
     return ej_cost_graph(out, &scaled, job);
 }
 
-int ej_count_chosen(ej_count *out, const ej_bound *bound, const ej_path *paths, ej_job *job)
+int ej_candidate_count(ej_count *out, const ej_bound *bound, const ej_path *paths, ej_job *job)
 {
     ej_arena memory;
     ej_job inner = *job;
@@ -29,9 +29,9 @@ int ej_count_chosen(ej_count *out, const ej_bound *bound, const ej_path *paths, 
     return status;
 }
 
-int ej_trial_init(ej_trial *t, const ej_bound *bound, ej_job *job)
+int ej_candidate_init(ej_candidate *t, const ej_bound *bound, ej_job *job)
 {
-    *t = (ej_trial){.bound = bound, .job = job};
+    *t = (ej_candidate){.bound = bound, .job = job};
     ej_arena_init(&t->memory, job->arena->allocator);
     t->place = EJ_JOB_ARRAY(job, ej_value, bound->n_nodes);
     if (!t->place) return ej_no_memory(job->err);
@@ -39,8 +39,8 @@ int ej_trial_init(ej_trial *t, const ej_bound *bound, ej_job *job)
     return EINJIT_OK;
 }
 
-/* What v is to the trial: a scalar as it is, everything else an input. */
-static int add_leaf(ej_trial *t, ej_bound *part, ej_value v, ej_job *job)
+/* A value from outside of the candidate: a scalar is copied, everything else becomes an input. */
+static int add_leaf(ej_candidate *t, ej_bound *part, ej_value v, ej_job *job)
 {
     ej_bound_node leaf = t->bound->nodes[v];
     if (!ej_is_scalar_operand(t->bound, v)) {
@@ -55,7 +55,7 @@ static int add_leaf(ej_trial *t, ej_bound *part, ej_value v, ej_job *job)
     return EINJIT_OK;
 }
 
-static int add_node(ej_trial *t, ej_bound *part, const ej_trial_node *item, ej_job *job)
+static int add_node(ej_candidate *t, ej_bound *part, const ej_candidate_node *item, ej_job *job)
 {
     ej_bound_node node = *item->node;
     node.in = EJ_JOB_ARRAY(job, ej_value, node.n_in);
@@ -72,7 +72,7 @@ static int add_node(ej_trial *t, ej_bound *part, const ej_trial_node *item, ej_j
     return EINJIT_OK;
 }
 
-static int run(ej_trial *t, size_t n, const ej_trial_node *items, ej_count *out, ej_job *job)
+static int run(ej_candidate *t, size_t n, const ej_candidate_node *items, ej_count *out, ej_job *job)
 {
     ej_bound part = {.sizes = t->bound->sizes};
     size_t room = 0;
@@ -88,7 +88,7 @@ static int run(ej_trial *t, size_t n, const ej_trial_node *items, ej_count *out,
     return count(out, &part, paths, job);
 }
 
-int ej_trial_run(ej_trial *t, size_t n, const ej_trial_node *items, ej_count *out)
+int ej_candidate_run(ej_candidate *t, size_t n, const ej_candidate_node *items, ej_count *out)
 {
     ej_job inner = *t->job;
     inner.arena = &t->memory;
@@ -101,7 +101,7 @@ int ej_trial_run(ej_trial *t, size_t n, const ej_trial_node *items, ej_count *ou
     return status;
 }
 
-void ej_trial_free(ej_trial *t)
+void ej_candidate_free(ej_candidate *t)
 {
     if (t->memory.allocator) ej_arena_free(&t->memory);
 }

@@ -1,15 +1,15 @@
-/* opt_gather_part.c - some operands of an einsum contracted before a gather, or behind a scatter.
+/* opt_gather_operands.c - some operands of an einsum contracted before a gather, or after a scatter.
  *
  * Takes  an einsum of several operands that have the indexed label: messages of an edge made of both its ends, say.
  * Gives  the operands without the label, contracted where the nodes are, as an alternative:
  *            E(index_select(x), w, y)     and  E''(index_select(E'(x, w)), y)
  *            index_add(E(v, y, w))        and  E''(index_add(E'(v, y)), w)
  *            E(index_select(x), y) over the label      and  E(x, index_add(y))     what is summed over edges, at the nodes
- *        With several gathers among the operands each one alone is offered, and all of them together.
+ *        With several gathers among the operands, each one alone is an alternative, and all of them together.
  * Keeps  the operands with the label together where they were, so that whatever broadcasts there does so as before. Sums of
  *        products alone: this is distributivity. Einsums with an ellipsis; operands of another precision than the result, or
- *        of another rank than their term has letters (bind will say so).
- * Size   operands are looked at in pairs: products of more than MOST_OPERANDS are left to the path.
+ *        of another rank than their term has letters (bind reports it).
+ * Size   operands are compared in pairs: products of more than MOST_OPERANDS are left to the path search.
  */
 #include <string.h>
 
@@ -246,7 +246,7 @@ static int scatter_others(part *p, uint32_t t, int32_t label, ej_value *out)
     if (!add.dims || !add.extents) return ej_no_memory(p->g->job->err);
     if (from->rank < 0) return EINJIT_OK;
     int32_t extent = from->extents[place_of(&equation->terms[t], label)];
-    if (!ej_extent_say(p->g->shapes, extent, &edit->graph->arena, add.extents, &said)) return ej_no_memory(p->g->job->err);
+    if (!ej_facts_name_extent(p->g->shapes, extent, &edit->graph->arena, add.extents, &said)) return ej_no_memory(p->g->job->err);
     if (!said) return EINJIT_OK;
     EJ_TRY(contract(p, group, MOST_OPERANDS, 0, &labels, &inner));
     add.dims[0] = place_of(&labels, label);
@@ -270,7 +270,7 @@ static int sum_at_source(part *p, ej_value v)
         EJ_TRY(scatter_others(p, t, label, &other));
         if (other < 0) continue;
         if (!n++) EJ_TRY(ej_edit_like(&p->g->edit, v, NULL, EJ_KEEP_DIM, &chosen));
-        EJ_TRY(ej_edit_choose(&p->g->edit, chosen, other, 0, NULL, &chosen));
+        EJ_TRY(ej_edit_alternative(&p->g->edit, chosen, other, 0, NULL, &chosen));
     }
     if (!n) return EINJIT_OK;
     ej_edit_replace(&p->g->edit, v, chosen, EJ_RULE_GATHER_SUMMED);
@@ -288,11 +288,11 @@ int ej_gather_part_behind(ej_gather *g, ej_value v, const ej_node *view)
     EJ_TRY(ej_edit_like(&g->edit, v, NULL, EJ_KEEP_DIM, &chosen));
     for (uint32_t i = 0; i < n; i++) {
         EJ_TRY(gather_last(&p, 1, &sources[i], &other));
-        EJ_TRY(ej_edit_choose(&g->edit, chosen, other, 0, NULL, &chosen));
+        EJ_TRY(ej_edit_alternative(&g->edit, chosen, other, 0, NULL, &chosen));
     }
     if (n > 1) {
         EJ_TRY(gather_last(&p, n, sources, &other));
-        EJ_TRY(ej_edit_choose(&g->edit, chosen, other, 0, NULL, &chosen));
+        EJ_TRY(ej_edit_alternative(&g->edit, chosen, other, 0, NULL, &chosen));
     }
     ej_edit_replace(&g->edit, v, chosen, EJ_RULE_GATHER_PART);
     return EINJIT_OK;

@@ -1,6 +1,6 @@
-/* opt_const_mini.c - parts of a graph as a graph of their own, and computed values as constants.
+/* opt_const_subgraph.c - copies a part of a graph into a graph of its own, and turns computed values into constants.
  *
- * Takes  values whose operands are constants, literals, or in the small graph already.
+ * Takes  values whose operands are constants, literals, or copied already.
  * Gives  a graph without inputs that lives until it is closed, and must not outlive the one it is from.
  */
 #include <string.h>
@@ -14,37 +14,37 @@ int64_t ej_const_elements(const ej_node *constant)
     return n;
 }
 
-int ej_const_mini_open(ej_const_mini *mini, const ej_graph *from, ej_job *job)
+int ej_const_subgraph_open(ej_const_subgraph *mini, const ej_graph *from, ej_job *job)
 {
-    *mini = (ej_const_mini){.from = from, .job = job};
+    *mini = (ej_const_subgraph){.from = from, .job = job};
     mini->image = EJ_JOB_ARRAY(job, ej_value, from->n_nodes);
     if (!mini->image) return ej_no_memory(job->err);
     for (size_t v = 0; v < from->n_nodes; v++) mini->image[v] = -1;
     return ej_graph_init(&mini->graph, job->allocator, job->err);
 }
 
-void ej_const_mini_close(ej_const_mini *mini)
+void ej_const_subgraph_close(ej_const_subgraph *mini)
 {
     ej_graph_free(&mini->graph);
 }
 
-int ej_const_mini_add(ej_const_mini *mini, ej_node node, uint32_t n, const ej_value *in, ej_value *out)
+int ej_const_subgraph_add(ej_const_subgraph *mini, ej_node node, uint32_t n, const ej_value *in, ej_value *out)
 {
     node.name = NULL;
     if (!ej_node_takes(&mini->graph.arena, &node, n, in)) return ej_no_memory(mini->job->err);
     return ej_graph_append(&mini->graph, &node, out, mini->job->err);
 }
 
-static int copy_leaf(ej_const_mini *mini, ej_value v)
+static int copy_leaf(ej_const_subgraph *mini, ej_value v)
 {
     const ej_node *node = &mini->from->nodes[v];
     if (mini->image[v] >= 0) return EINJIT_OK;
-    if (node->op != EJ_OP_STRUCTURAL) return ej_const_mini_add(mini, *node, 0, NULL, &mini->image[v]);
+    if (node->op != EJ_OP_STRUCTURAL) return ej_const_subgraph_add(mini, *node, 0, NULL, &mini->image[v]);
     EJ_TRY(copy_leaf(mini, node->in[0])); /* which is a constant */
-    return ej_const_mini_add(mini, *node, 1, &mini->image[node->in[0]], &mini->image[v]);
+    return ej_const_subgraph_add(mini, *node, 1, &mini->image[node->in[0]], &mini->image[v]);
 }
 
-int ej_const_mini_copy(ej_const_mini *mini, ej_value v)
+int ej_const_subgraph_copy(ej_const_subgraph *mini, ej_value v)
 {
     const ej_node *node = &mini->from->nodes[v];
     if (ej_const_is_leaf(node)) return copy_leaf(mini, v);
@@ -54,7 +54,7 @@ int ej_const_mini_copy(ej_const_mini *mini, ej_value v)
         if (ej_const_is_leaf(&mini->from->nodes[node->in[i]])) EJ_TRY(copy_leaf(mini, node->in[i]));
         in[i] = mini->image[node->in[i]];
     }
-    return ej_const_mini_add(mini, *node, node->n_in, in, &mini->image[v]);
+    return ej_const_subgraph_add(mini, *node, node->n_in, in, &mini->image[v]);
 }
 
 int ej_const_put(ej_edit *e, const ej_evaluated *result, bool structural, ej_value *out)
