@@ -20,12 +20,12 @@ static const char entry_name[] = "einjit_kernel";
 
 typedef struct ej_compile_llvm {
     LLVMContextRef context;
-    LLVMModuleRef module;        /* that is being filled */
+    LLVMModuleRef module; /* that is being filled */
     LLVMBuilderRef builder;
     LLVMTargetMachineRef machine;
     LLVMMemoryBufferRef *objects; /* of the modules before it, in the job's arena */
     size_t n_objects, cap_objects;
-    double done;                  /* what part of all leaves they have */
+    double done; /* what part of all leaves they have */
     ej_llvm_errors errors;
     ej_job *job;
 } ej_compile_llvm;

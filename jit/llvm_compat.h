@@ -8,7 +8,8 @@
 #error "einjit needs LLVM 16 or newer"
 #endif
 
-/* Up to LLVM 21 masked loads and stores take their alignment as an argument; from 22 on as an attribute, 1 without one. */
+/* Up to LLVM 21 masked loads and stores take their alignment as an argument; from 22 on as an attribute, 1 without
+ * one. */
 #if LLVM_VERSION_MAJOR < 22
 #define EJ_MASKED_ALIGN_ARGUMENT 1
 #else

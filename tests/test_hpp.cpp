@@ -123,7 +123,8 @@ static int questions()
     const einjit::graph graph = context.parse(text);
     graph.verify();
     EXPECT((graph.input_names() == std::vector<std::string>{"a", "b", "c"}));
-    EXPECT(graph.input_type(0).dtype == EINJIT_F32 && graph.input_type(0).shape.size() == 2 && graph.input_type(0).shape[0] == -1);
+    EXPECT(graph.input_type(0).dtype == EINJIT_F32 && graph.input_type(0).shape.size() == 2 &&
+           graph.input_type(0).shape[0] == -1);
     EXPECT(graph.input_type(2).dtype == -1 && graph.input_type(2).shape.empty());
     const einjit::shapes shapes = graph.shapes({a, b, c});
     EXPECT(shapes.output_count() == 1 && (shapes.output(0).shape == std::vector<std::int64_t>{9, 500}));
@@ -148,7 +149,8 @@ static int questions()
     bool has_einsum = false;
     for (const einjit::named &one : einjit::list(EINJIT_LIST_OPERATORS)) has_einsum |= one.name == "einsum";
     EXPECT(has_einsum);
-    if (!context.cache_path().empty()) EXPECT(context.cache_trim(UINT64_MAX) == 0 && context.cache_list().size() < SIZE_MAX);
+    if (!context.cache_path().empty())
+        EXPECT(context.cache_trim(UINT64_MAX) == 0 && context.cache_list().size() < SIZE_MAX);
     EXPECT(code_of([&] { context.cache_list().entry(SIZE_MAX); }) == EINJIT_E_VALUE);
     return 0;
 }

@@ -9,16 +9,16 @@ typedef struct bench_case {
     const char *group;          /* NULL: none */
     tool_sizes sizes;
     int dtype;
-    double flop;                /* given by the case, or 0 */
+    double flop; /* given by the case, or 0 */
 } bench_case;
 
 typedef struct bench_options {
     int64_t threads;
-    double min_time;            /* seconds of samples a case */
+    double min_time; /* seconds of samples a case */
     char *open, *constants, *vs;
     const char *backend, *target, *strategy;
     bool no_opt, strict, cold, json, model;
-    const char *folder;         /* of the cache on disk; NULL: none */
+    const char *folder; /* of the cache on disk; NULL: none */
 } bench_options;
 
 enum { BENCH_MAX_PEERS = 10, BENCH_MAX_CANDIDATES = 32 };
@@ -30,34 +30,35 @@ typedef struct bench_time {
 typedef struct bench_candidate {
     char *name;
     bench_time time;
-    double cycles;              /* as the cost model predicts */
-    double error;               /* against the kernel, by the largest value */
+    double cycles; /* as the cost model predicts */
+    double error;  /* against the kernel, by the largest value */
 } bench_candidate;
 typedef struct bench_result {
     bench_time time;
     struct {
         const char *name;
         bench_time time;
-        double error;           /* against the kernel, by the largest value */
+        double error; /* against the kernel, by the largest value */
     } peers[BENCH_MAX_PEERS];
     int n_peers;
     bench_candidate candidates[BENCH_MAX_CANDIDATES];
-    int n_candidates;           /* 0 without --model */
-    char *recipe;               /* that the rules take, and its cycles; NULL without --model */
+    int n_candidates; /* 0 without --model */
+    char *recipe;     /* that the rules take, and its cycles; NULL without --model */
     double cycles;
     double move_us, fma_gflops; /* reading all inputs once and writing all outputs once; 0: no rate for this dtype */
     double bound_us, share;     /* share: bound_us by the median */
     double compile_ms, disk_us, lookup_ns, memory_ns, call_ns, max_err, tolerance, gflops, gbytes_per_s;
     int64_t checked;
     bool ok;
-    const char *reference;      /* what it was checked against */
-    char *plan;                 /* text, a step a line */
+    const char *reference; /* what it was checked against */
+    char *plan;            /* text, a step a line */
 } bench_result;
 
 /* bench_file.c: one item of a file of cases. */
 struct json_t;
-bench_case bench_case_name(const struct json_t *item); /* what it is called, before anything of it can be wrong; borrowed */
-int bench_case_read(bench_case *out, const struct json_t *item); /* TOOL_OK, or the exit code after a message */
+bench_case bench_case_name(const struct json_t *item); /* what it is called, before anything of it can be wrong;
+                                                        * borrowed */
+int bench_case_read(bench_case *out, const struct json_t *item);    /* TOOL_OK, or the exit code after a message */
 char *bench_case_program(const bench_case *one, const char *cases); /* freed with free() */
 
 /* A line for somebody who watches: the case, and what happens to it. */
@@ -75,12 +76,12 @@ typedef struct bench {
     einjit_tensor *in_views, *out_views;
     einjit_kernel *kernel, *interpreted;
     einjit_entry entry;
-    void **data, **fresh;       /* fresh: cold outputs, one an output */
+    void **data, **fresh; /* fresh: cold outputs, one an output */
     int64_t *sizes;
     void *scratch;
     struct bench_block *blocks; /* of inputs and outputs, for the bound */
     int vector_bits;
-    double fma_operations;      /* of one call of the loop of multiply-adds */
+    double fma_operations; /* of one call of the loop of multiply-adds */
 } bench;
 
 /* Compile, check and time one case. TOOL_OK (result->ok says whether it was right), or the exit code after a message;
@@ -91,10 +92,10 @@ int bench_context(einjit_context **out, const bench_options *options, const char
 einjit_compile_options bench_compile_options(const bench *b);
 int bench_compile(bench *b, einjit_context *context, const einjit_compile_options *options, einjit_kernel **out);
 int bench_scratch(void **out, const bench *b, const einjit_kernel *kernel); /* zeroed, to be freed */
-int bench_check(bench *b, bench_result *r); /* bench_check.c */
-int bench_time_disk(bench *b, bench_result *r); /* bench_disk.c */
-double bench_difference(const tool_tensor *out, const void *other); /* largest, by the largest of `out` */
-int bench_time_case(bench *b, bench_result *r); /* bench_time.c */
+int bench_check(bench *b, bench_result *r);                                 /* bench_check.c */
+int bench_time_disk(bench *b, bench_result *r);                             /* bench_disk.c */
+double bench_difference(const tool_tensor *out, const void *other);         /* largest, by the largest of `out` */
+int bench_time_case(bench *b, bench_result *r);                             /* bench_time.c */
 void bench_call_kernel(void *b); /* a bench: its bare entry, where it has one */
 
 #endif

@@ -1,7 +1,8 @@
 /* bench_bound.c - loops at the machine's limits: multiply-adds in registers, bytes in and out of memory.
  *
  * One stream of addresses understates what memory delivers, because prefetching stops at each page: pages are read and
- * written four at a time, a line of each in turn. In the caches near the core that only costs: there lines come in order.
+ * written four at a time, a line of each in turn. In the caches near the core that only costs: there lines come in
+ * order.
  */
 #include "bench_bound.h"
 
@@ -30,23 +31,24 @@ int bench_vector_bits(const char *target)
 
 /* ---- multiply-adds ---- */
 
-/* As many accumulators as keep two units busy through a latency of four cycles, and some more; the numbers stay finite. */
+/* As many accumulators as keep two units busy through a latency of four cycles, and some more; the numbers stay
+ * finite. */
 #ifdef HAS_VECTORS
-#define FMA_LOOP(name, features, vector, set, fma, store, number, lanes)                       \
-    __attribute__((target(features))) static double name(void)                                 \
-    {                                                                                          \
-        vector s[12], x = set((number)0.999), y = set((number)0.001);                          \
-        for (int i = 0; i < 12; i++) s[i] = set((number)i);                                    \
-        for (int round = 0; round < ROUNDS; round++)                                           \
-            for (int i = 0; i < 12; i++) s[i] = fma(s[i], x, y);                               \
-        volatile number keep[lanes];                                                           \
-        for (int i = 0; i < 12; i++) {                                                         \
-            number out[lanes];                                                                 \
-            store(out, s[i]);                                                                  \
-            keep[0] = out[0];                                                                  \
-        }                                                                                      \
-        (void)keep;                                                                            \
-        return 2.0 * 12 * ROUNDS * lanes;                                                      \
+#define FMA_LOOP(name, features, vector, set, fma, store, number, lanes) \
+    __attribute__((target(features))) static double name(void) \
+    { \
+        vector s[12], x = set((number)0.999), y = set((number)0.001); \
+        for (int i = 0; i < 12; i++) s[i] = set((number)i); \
+        for (int round = 0; round < ROUNDS; round++) \
+            for (int i = 0; i < 12; i++) s[i] = fma(s[i], x, y); \
+        volatile number keep[lanes]; \
+        for (int i = 0; i < 12; i++) { \
+            number out[lanes]; \
+            store(out, s[i]); \
+            keep[0] = out[0]; \
+        } \
+        (void)keep; \
+        return 2.0 * 12 * ROUNDS * lanes; \
     }
 FMA_LOOP(fma_f32_512, "avx512f", __m512, _mm512_set1_ps, _mm512_fmadd_ps, _mm512_storeu_ps, float, 16)
 FMA_LOOP(fma_f64_512, "avx512f", __m512d, _mm512_set1_pd, _mm512_fmadd_pd, _mm512_storeu_pd, double, 8)
@@ -57,17 +59,17 @@ FMA_LOOP(fma_f64_256, "avx2,fma", __m256d, _mm256_set1_pd, _mm256_fmadd_pd, _mm2
 FMA_LOOP(fma_f32_128, "sse2", __m128, _mm_set1_ps, MULADD_PS, _mm_storeu_ps, float, 4)
 FMA_LOOP(fma_f64_128, "sse2", __m128d, _mm_set1_pd, MULADD_PD, _mm_storeu_pd, double, 2)
 #else
-#define PLAIN_LOOP(name, number)                                                               \
-    static double name(void)                                                                   \
-    {                                                                                          \
-        number s[64];                                                                          \
-        for (int i = 0; i < 64; i++) s[i] = (number)i;                                         \
-        for (int round = 0; round < ROUNDS; round++)                                           \
-            for (int i = 0; i < 64; i++) s[i] = s[i] * (number)0.999 + (number)0.001;          \
-        volatile number keep = 0;                                                              \
-        for (int i = 0; i < 64; i++) keep = s[i];                                              \
-        (void)keep;                                                                            \
-        return 2.0 * 64 * ROUNDS;                                                              \
+#define PLAIN_LOOP(name, number) \
+    static double name(void) \
+    { \
+        number s[64]; \
+        for (int i = 0; i < 64; i++) s[i] = (number)i; \
+        for (int round = 0; round < ROUNDS; round++) \
+            for (int i = 0; i < 64; i++) s[i] = s[i] * (number)0.999 + (number)0.001; \
+        volatile number keep = 0; \
+        for (int i = 0; i < 64; i++) keep = s[i]; \
+        (void)keep; \
+        return 2.0 * 64 * ROUNDS; \
     }
 PLAIN_LOOP(plain_f32, float)
 PLAIN_LOOP(plain_f64, double)
@@ -92,41 +94,49 @@ double bench_fma(int dtype, int bits)
 typedef enum kind { READ, WRITE, COPY, STREAM_WRITE, STREAM_COPY } kind;
 
 #ifdef HAS_VECTORS
-/* `bytes` of `pages` parts that lie `apart`, a line of each in turn. Inlined into calls with constants for kind and pages. */
-#define MOVE_LOOP(name, features, vector, load, combine, store, store_stream, n)               \
-    __attribute__((target(features), always_inline)) static inline void name##_lines(          \
-        const char *from, char *to, size_t bytes, size_t apart, int pages, kind what)          \
-    {                                                                                          \
-        vector sum[n], zero;                                                                   \
-        memset(sum, 0, sizeof sum);                                                            \
-        memset(&zero, 0, sizeof zero);                                                         \
-        for (size_t at = 0; at < bytes; at += LINE)                                            \
-            for (int p = 0; p < pages; p++)                                                    \
-                for (int v = 0; v < n; v++) {                                                  \
-                    size_t place = at + (size_t)p * apart + (size_t)v * sizeof(vector);        \
+/* `bytes` of `pages` parts that lie `apart`, a line of each in turn. Inlined into calls with constants for kind and
+ * pages. */
+#define MOVE_LOOP(name, features, vector, load, combine, store, store_stream, n) \
+    __attribute__((target(features), always_inline)) static inline void name##_lines( \
+        const char *from, char *to, size_t bytes, size_t apart, int pages, kind what) \
+    { \
+        vector sum[n], zero; \
+        memset(sum, 0, sizeof sum); \
+        memset(&zero, 0, sizeof zero); \
+        for (size_t at = 0; at < bytes; at += LINE) \
+            for (int p = 0; p < pages; p++) \
+                for (int v = 0; v < n; v++) { \
+                    size_t place = at + (size_t)p * apart + (size_t)v * sizeof(vector); \
                     vector x = what == WRITE || what == STREAM_WRITE ? zero : load((const void *)(from + place)); \
-                    if (what == READ) sum[v] = combine(sum[v], x);                             \
-                    else if (what >= STREAM_WRITE) store_stream((void *)(to + place), x);      \
-                    else store((void *)(to + place), x);                                       \
-                }                                                                              \
-        if (what == READ) {                                                                    \
-            volatile vector keep;                                                              \
-            for (int v = 0; v < n; v++) keep = sum[v];                                         \
-            (void)keep;                                                                        \
-        }                                                                                      \
-    }                                                                                          \
-    __attribute__((target(features))) static void name(const char *from, char *to, size_t bytes, size_t apart, bool many, \
-                                                       kind what)                              \
-    {                                                                                          \
-        switch (what) {                                                                        \
-        case READ: many ? name##_lines(from, to, bytes, apart, PAGES, READ) : name##_lines(from, to, bytes, 0, 1, READ); break; \
-        case WRITE: many ? name##_lines(from, to, bytes, apart, PAGES, WRITE) : name##_lines(from, to, bytes, 0, 1, WRITE); break; \
-        case COPY: many ? name##_lines(from, to, bytes, apart, PAGES, COPY) : name##_lines(from, to, bytes, 0, 1, COPY); break; \
+                    if (what == READ) sum[v] = combine(sum[v], x); \
+                    else if (what >= STREAM_WRITE) store_stream((void *)(to + place), x); \
+                    else store((void *)(to + place), x); \
+                } \
+        if (what == READ) { \
+            volatile vector keep; \
+            for (int v = 0; v < n; v++) keep = sum[v]; \
+            (void)keep; \
+        } \
+    } \
+    __attribute__((target(features))) static void name(const char *from, char *to, size_t bytes, size_t apart, \
+                                                       bool many, kind what) \
+    { \
+        switch (what) { \
+        case READ: \
+            many ? name##_lines(from, to, bytes, apart, PAGES, READ) : name##_lines(from, to, bytes, 0, 1, READ); \
+            break; \
+        case WRITE: \
+            many ? name##_lines(from, to, bytes, apart, PAGES, WRITE) : name##_lines(from, to, bytes, 0, 1, WRITE); \
+            break; \
+        case COPY: \
+            many ? name##_lines(from, to, bytes, apart, PAGES, COPY) : name##_lines(from, to, bytes, 0, 1, COPY); \
+            break; \
         case STREAM_WRITE: name##_lines(from, to, bytes, apart, many ? PAGES : 1, STREAM_WRITE); break; \
         case STREAM_COPY: name##_lines(from, to, bytes, apart, many ? PAGES : 1, STREAM_COPY); break; \
-        }                                                                                      \
+        } \
     }
-MOVE_LOOP(move_512, "avx512f", __m512i, _mm512_loadu_si512, _mm512_xor_si512, _mm512_storeu_si512, _mm512_stream_si512, 1)
+MOVE_LOOP(move_512, "avx512f", __m512i, _mm512_loadu_si512, _mm512_xor_si512, _mm512_storeu_si512, _mm512_stream_si512,
+          1)
 MOVE_LOOP(move_256, "avx2", __m256i, _mm256_loadu_si256, _mm256_xor_si256, _mm256_storeu_si256, _mm256_stream_si256, 2)
 MOVE_LOOP(move_128, "sse2", __m128i, _mm_loadu_si128, _mm_xor_si128, _mm_storeu_si128, _mm_stream_si128, 4)
 
@@ -145,11 +155,12 @@ static void move_lines(const char *from, char *to, size_t bytes, size_t apart, b
         const char *part = from ? from + (size_t)p * apart : NULL;
         if (what == COPY || what == STREAM_COPY) memcpy(to + (size_t)p * apart, part, bytes);
         else if (what != READ) memset(to + (size_t)p * apart, 0, bytes);
-        else for (size_t at = 0; at < bytes; at += 8) {
-            uint64_t x;
-            memcpy(&x, part + at, 8);
-            keep = keep ^ x;
-        }
+        else
+            for (size_t at = 0; at < bytes; at += 8) {
+                uint64_t x;
+                memcpy(&x, part + at, 8);
+                keep = keep ^ x;
+            }
     }
 }
 #endif
@@ -157,7 +168,8 @@ static void move_lines(const char *from, char *to, size_t bytes, size_t apart, b
 static void move_rest(const char *from, char *to, size_t bytes, kind what)
 {
     volatile char keep = 0;
-    if (what == READ) for (size_t at = 0; at < bytes; at++) keep = from[at];
+    if (what == READ)
+        for (size_t at = 0; at < bytes; at++) keep = from[at];
     else if (what == COPY || what == STREAM_COPY) memcpy(to, from, bytes);
     else memset(to, 0, bytes);
     (void)keep;

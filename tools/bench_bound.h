@@ -4,12 +4,12 @@
 
 #include "tool.h"
 
-/* Bits of the widest vectors that `target` (a row of the library's target table; NULL: the host) and this CPU both have:
- * 512, 256 or 128. */
+/* Bits of the widest vectors that `target` (a row of the library's target table; NULL: the host) and this CPU both
+ * have: 512, 256 or 128. */
 EINJIT_API int bench_vector_bits(const char *target);
 
-/* About ten microseconds of independent multiply-adds in registers; returns how many operations these were (a multiply-add
- * is two). `dtype`: f32, f64 and their complex; 0 operations, nothing done, for others. */
+/* About ten microseconds of independent multiply-adds in registers; returns how many operations these were (a
+ * multiply-add is two). `dtype`: f32, f64 and their complex; 0 operations, nothing done, for others. */
 EINJIT_API double bench_fma(int dtype, int bits);
 
 /* Reads every byte of the blocks in[] and writes every byte of out[], the way the memory likes best: pages interleaved,

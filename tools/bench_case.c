@@ -15,16 +15,22 @@ int32_t bench_flags(const bench_options *o)
 
 einjit_compile_options bench_compile_options(const bench *b)
 {
-    return (einjit_compile_options){.struct_bytes = sizeof(einjit_compile_options), .open = b->options->open,
-                                    .path = b->strategy, .constants = b->options->constants,
+    return (einjit_compile_options){.struct_bytes = sizeof(einjit_compile_options),
+                                    .open = b->options->open,
+                                    .path = b->strategy,
+                                    .constants = b->options->constants,
                                     .flags = bench_flags(b->options)};
 }
 
 int bench_context(einjit_context **out, const bench_options *o, const char *backend, const char *target)
 {
     einjit_error err = {0};
-    einjit_options options = {.struct_bytes = sizeof options, .log = tool_log, .backend = backend, .target = target,
-                              .threads = (int32_t)o->threads, .cache_dir = o->folder ? o->folder : "none",
+    einjit_options options = {.struct_bytes = sizeof options,
+                              .log = tool_log,
+                              .backend = backend,
+                              .target = target,
+                              .threads = (int32_t)o->threads,
+                              .cache_dir = o->folder ? o->folder : "none",
                               .progress = tool_progress};
     if (!einjit_context_create(out, &options, &err)) return TOOL_OK;
     return err.code == EINJIT_E_VALUE ? tool_usage("%s", err.text) : tool_error(&err);
@@ -33,8 +39,8 @@ int bench_context(einjit_context **out, const bench_options *o, const char *back
 int bench_compile(bench *b, einjit_context *context, const einjit_compile_options *options, einjit_kernel **out)
 {
     einjit_error err = {0};
-    int status = einjit_compile(out, context, b->program.graph, b->n_in, b->in_views, b->n_out, b->out_views, options,
-                                &err);
+    int status =
+        einjit_compile(out, context, b->program.graph, b->n_in, b->in_views, b->n_out, b->out_views, options, &err);
     return status ? tool_error(&err) : TOOL_OK;
 }
 
@@ -95,7 +101,8 @@ static int prepare_entry(bench *b)
     b->sizes = tool_alloc((n_open + 1) * sizeof *b->sizes);
     for (size_t i = 0; i < n_open; i++) {
         const char *name = einjit_kernel_open_name(b->kernel, i);
-        if (!tool_sizes_find(&b->one->sizes, name, &b->sizes[i])) return tool_usage("open size '%s' has no value", name);
+        if (!tool_sizes_find(&b->one->sizes, name, &b->sizes[i]))
+            return tool_usage("open size '%s' has no value", name);
     }
     int status = bench_scratch(&b->scratch, b, b->kernel);
     if (status) return status;
@@ -114,7 +121,7 @@ static void take_bound(const bench *b, bench_result *r, double operations, doubl
     double bytes = 0;
     for (size_t i = 0; i < b->n_in; i++) bytes += (double)b->in[i].bytes;
     for (size_t i = 0; i < b->n_out; i++) bytes += (double)b->out[i].bytes;
-    if (touched < bytes) r->move_us *= touched / bytes; /* of a diagonal not all is read */
+    if (touched < bytes) r->move_us *= touched / bytes;               /* of a diagonal not all is read */
     if (dtype == EINJIT_C64 || dtype == EINJIT_C128) operations *= 4; /* a complex multiply-add is four real ones */
     r->bound_us = r->fma_gflops > 0 ? operations / r->fma_gflops * 1e-3 : 0;
     if (r->move_us > r->bound_us) r->bound_us = r->move_us;
@@ -126,7 +133,8 @@ static int rates(bench *b, bench_result *r)
     einjit_cost cost = {.struct_bytes = sizeof cost};
     einjit_error err = {0};
     einjit_compile_options options = bench_compile_options(b);
-    if (einjit_plan_cost(&cost, b->context, b->program.graph, b->n_in, b->in_views, &options, &err)) return tool_error(&err);
+    if (einjit_plan_cost(&cost, b->context, b->program.graph, b->n_in, b->in_views, &options, &err))
+        return tool_error(&err);
     double seconds = r->time.median_us * 1e-6;
     r->gflops = (b->one->flop > 0 ? b->one->flop : cost.planned_operations) / seconds * 1e-9;
     take_bound(b, r, r->gflops * seconds * 1e9, (double)cost.touched_bytes);

@@ -1,8 +1,8 @@
 /* bench_check.c - is the result right? Against a reference computed by another way.
  *
  * Equations of letters: sampled elements, in double, by code that is not the library's. Other programs: the interpreter
- * of nests over the program as written; where that would take long, machine code for the plainest target, of the program
- * as written.
+ * of nests over the program as written; where that would take long, machine code for the plainest target, of the
+ * program as written.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -61,7 +61,8 @@ static int other_kernel(bench *b, bench_result *r, einjit_kernel **out)
     einjit_compile_options options = {.struct_bytes = sizeof options, .flags = EINJIT_OPTION_NO_OPTIMIZE};
     einjit_cost cost = {.struct_bytes = sizeof cost};
     einjit_error err = {0};
-    if (einjit_plan_cost(&cost, b->context, b->program.graph, b->n_in, b->in_views, &options, &err)) return tool_error(&err);
+    if (einjit_plan_cost(&cost, b->context, b->program.graph, b->n_in, b->in_views, &options, &err))
+        return tool_error(&err);
     double work = cost.planned_operations + (double)cost.bytes_moved / 8;
     if (work <= interpreter_operations) {
         r->reference = "interpreter";

@@ -1,4 +1,5 @@
-/* bench_disk.c - what loading a case's kernel from the disk cache takes, in a folder of its own that is removed again. */
+/* bench_disk.c - what loading a case's kernel from the disk cache takes, in a folder of its own that is removed
+ * again. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>

@@ -87,7 +87,8 @@ int bench_equation_read(bench_equation *out, const char *equation, const tool_te
     return parse(out, equation) || set_extents(out, in, n_in) ? TOOL_FAILED : TOOL_OK;
 }
 
-void bench_equation_strides(const bench_equation *p, const tool_tensor *in, int64_t stride[EQUATION_TERMS + 1][EQUATION_LABELS])
+void bench_equation_strides(const bench_equation *p, const tool_tensor *in,
+                            int64_t stride[EQUATION_TERMS + 1][EQUATION_LABELS])
 {
     memset(stride, 0, sizeof(int64_t) * (EQUATION_TERMS + 1) * EQUATION_LABELS);
     for (int t = 0; t < p->n_terms; t++) {

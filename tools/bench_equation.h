@@ -12,10 +12,11 @@ typedef struct bench_equation {
     int64_t extent[EQUATION_LABELS];
 } bench_equation;
 
-/* TOOL_FAILED, without a message, for what is not an equation of letters over n_in dense inputs. Extents: of the axis that
- * is not 1, where one label has both. */
+/* TOOL_FAILED, without a message, for what is not an equation of letters over n_in dense inputs. Extents: of the axis
+ * that is not 1, where one label has both. */
 int bench_equation_read(bench_equation *out, const char *equation, const tool_tensor *in, size_t n_in);
-/* Strides of every term and (last) of the output per label, in elements: 0 where it lacks the label, summed for diagonals. */
+/* Strides of every term and (last) of the output per label, in elements: 0 where it lacks the label, summed for
+ * diagonals. */
 void bench_equation_strides(const bench_equation *p, const tool_tensor *in,
                             int64_t stride[EQUATION_TERMS + 1][EQUATION_LABELS]);
 /* The place of a label in a list; -1 where it is not. */

@@ -1,4 +1,5 @@
-/* bench_file.c - one case of a file of cases (INTERFACES: data/speed_cases.json), for einjit-bench and `einjit cache warm`. */
+/* bench_file.c - one case of a file of cases (INTERFACES: data/speed_cases.json), for einjit-bench and `einjit cache
+ * warm`. */
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +27,11 @@ bench_case bench_case_name(const json_t *item)
     const char *name = json_string_value(json_object_get(item, "name"));
     const char *program = json_string_value(json_object_get(item, "program"));
     if (!program) program = json_string_value(json_object_get(item, "equation"));
-    return (bench_case){.name = name ? name : program ? program : "(no name)", .program = program, .dtype = EINJIT_F32,
+    return (bench_case){.name = name      ? name
+                                : program ? program
+                                          : "(no name)",
+                        .program = program,
+                        .dtype = EINJIT_F32,
                         .group = json_string_value(json_object_get(item, "group"))};
 }
 
@@ -38,8 +43,7 @@ int bench_case_read(bench_case *out, const json_t *item)
     if (dtype && (out->dtype = einjit_dtype_from_name(dtype)) < 0)
         return tool_fail("E_DTYPE", "case '%s': there is no dtype '%s'", out->name, dtype);
     out->flop = json_number_value(json_object_get(item, "gflop")) * 1e9;
-    json_object_foreach(json_object_get(item, "sizes"), key, size)
-    {
+    json_object_foreach (json_object_get(item, "sizes"), key, size) {
         char text[256];
         if (!json_is_integer(size) || json_integer_value(size) < 0)
             return tool_fail("E_VALUE", "case '%s': size '%s' is not a number from 0 to 2^63-1", out->name, key);

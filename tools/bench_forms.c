@@ -2,7 +2,8 @@
  *
  * chain   a vector through n matrices, a scalar behind each: everything merges into one product, and one factor
  * tree    products of pairs of matrices, of pairs of those, ...: one product of n + 1 operands
- * dag     each einsum over two of the last 50 values, with permutations, scalars and sums between: many users, many results
+ * dag     each einsum over two of the last 50 values, with permutations, scalars and sums between: many users, many
+ *         results
  * pairs   n / 2 sums of two einsums that share an operand: independent of each other
  */
 #include "bench_forms.h"
@@ -47,7 +48,8 @@ static int chain(einjit_graph *g, int64_t n, einjit_error *err)
 {
     einjit_value v = input(g, 1, err), matrices[4];
     for (int i = 0; i < 4; i++) matrices[i] = input(g, 2, err);
-    for (int64_t i = 0; i < n; i++) v = scaled(g, einsum(g, "ij,j->i", matrices[i % 4], v, err), i % 2 ? 0.5 : 2.0, err);
+    for (int64_t i = 0; i < n; i++)
+        v = scaled(g, einsum(g, "ij,j->i", matrices[i % 4], v, err), i % 2 ? 0.5 : 2.0, err);
     return einjit_graph_output(g, v, err);
 }
 

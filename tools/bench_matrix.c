@@ -1,7 +1,8 @@
 /* bench_matrix.c - which equations are products of matrices in place.
  *
  * Labels fall into classes by the terms that have them: batch (both operands and the output), m, n and k. The labels of
- * a class must walk each tensor as one axis: every label's stride is the next one's stride times its extent, in all tensors.
+ * a class must walk each tensor as one axis: every label's stride is the next one's stride times its extent, in all
+ * tensors.
  */
 #include "bench_matrix.h"
 
@@ -21,7 +22,8 @@ static bool walks_on(const axis *outer, const int64_t *stride, int64_t extent)
     return true;
 }
 
-/* The labels of one class as one axis; false where they are not one. Labels come by falling stride in the operand `by`. */
+/* The labels of one class as one axis; false where they are not one. Labels come by falling stride in the operand
+ * `by`. */
 static bool merge(axis *out, const bench_equation *p, int64_t stride[][EQUATION_LABELS], unsigned owners, int by)
 {
     bool done[EQUATION_LABELS] = {false};
@@ -83,7 +85,8 @@ static void swap_operands(bench_matrix *x)
     x->swapped = true;
 }
 
-bool bench_matrix_read(bench_matrix *out, const char *equation, const tool_tensor *in, size_t n_in, const tool_tensor *result)
+bool bench_matrix_read(bench_matrix *out, const char *equation, const tool_tensor *in, size_t n_in,
+                       const tool_tensor *result)
 {
     bench_equation p;
     int64_t stride[EQUATION_TERMS + 1][EQUATION_LABELS];
@@ -96,10 +99,17 @@ bool bench_matrix_read(bench_matrix *out, const char *equation, const tool_tenso
     if (!merge(&batch, &p, stride, 7, C) || !merge(&m, &p, stride, 5, C) || !merge(&n, &p, stride, 6, C) ||
         !merge(&k, &p, stride, 3, A))
         return false;
-    *out = (bench_matrix){dtype, batch.extent, m.extent, n.extent, k.extent,
-                          {batch.stride[A], m.stride[A], k.stride[A]}, {batch.stride[B], k.stride[B], n.stride[B]},
-                          {batch.stride[C], m.stride[C], n.stride[C]}, false};
+    *out = (bench_matrix){dtype,
+                          batch.extent,
+                          m.extent,
+                          n.extent,
+                          k.extent,
+                          {batch.stride[A], m.stride[A], k.stride[A]},
+                          {batch.stride[B], k.stride[B], n.stride[B]},
+                          {batch.stride[C], m.stride[C], n.stride[C]},
+                          false};
     if (out->c.column != 1 && out->n > 1) swap_operands(out);
     return is_matrix(&out->c.row, out->m, &out->c.column, out->n) && out->c.column == 1 &&
-           is_matrix(&out->a.row, out->m, &out->a.column, out->k) && is_matrix(&out->b.row, out->k, &out->b.column, out->n);
+           is_matrix(&out->a.row, out->m, &out->a.column, out->k) &&
+           is_matrix(&out->b.row, out->k, &out->b.column, out->n);
 }

@@ -1,8 +1,8 @@
 /* bench_model.c - every way to run a case, each asked for by its name: what the cost model predicts, and what it takes.
  *
  * Takes  the stage `cost` of the case's program, which lists the candidates of its steps.
- * Gives  a kernel a candidate, in a context of its own (EINJIT_RECIPE), and the cycles that the model predicts for it. A
- *        candidate of one step leaves the others as the rules have them.
+ * Gives  a kernel a candidate, in a context of its own (EINJIT_RECIPE), and the cycles that the model predicts for it.
+ *        A candidate of one step leaves the others as the rules have them.
  */
 #include "bench_model.h"
 
@@ -61,7 +61,7 @@ static double cycles_of(const json_t *steps)
     double cycles = 0;
     size_t i;
     const json_t *step;
-    json_array_foreach(steps, i, step) cycles += json_number_value(json_object_get(step, "cycles"));
+    json_array_foreach (steps, i, step) cycles += json_number_value(json_object_get(step, "cycles"));
     return cycles;
 }
 
@@ -71,7 +71,7 @@ static char *recipe_of(const json_t *steps)
     const char *name = json_string_value(json_object_get(json_array_get(steps, 0), "recipe"));
     size_t i;
     const json_t *step;
-    json_array_foreach(steps, i, step)
+    json_array_foreach (steps, i, step)
         if (name && strcmp(name, json_string_value(json_object_get(step, "recipe")))) name = "several";
     return tool_copy(name ? name : "none");
 }
@@ -109,10 +109,8 @@ int bench_model_candidates(bench *b, bench_result *r, bench_call calls[BENCH_MAX
     if (status) return status;
     r->recipe = recipe_of(steps);
     r->cycles = cycles_of(steps);
-    json_array_foreach(steps, i, step)
-    {
-        json_array_foreach(json_object_get(step, "candidates"), k, candidate)
-        {
+    json_array_foreach (steps, i, step) {
+        json_array_foreach (json_object_get(step, "candidates"), k, candidate) {
             const char *name = json_string_value(json_object_get(candidate, "recipe"));
             if (status || !name || is_known(r, name) || r->n_candidates == BENCH_MAX_CANDIDATES) continue;
             bench_candidate *new = &r->candidates[r->n_candidates];

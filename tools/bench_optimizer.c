@@ -42,7 +42,8 @@ static int measure_plan(einjit_context *context, const bench_form *form, int64_t
     return status ? tool_error(&err) : TOOL_OK;
 }
 
-static int measure_once(einjit_context *context, const bench_form *form, int64_t n, const bench_growth *what, sample *out)
+static int measure_once(einjit_context *context, const bench_form *form, int64_t n, const bench_growth *what,
+                        sample *out)
 {
     einjit_error err;
     einjit_graph *graph;
@@ -112,7 +113,8 @@ static int run_form(einjit_context *context, const bench_form *form, const bench
         sample s = {0};
         int status = measure(context, form, n, what, &s);
         if (status) return status;
-        if (tool_interrupted) return tool_fail("E_INTERRUPTED", "stopped at '%s' of %lld einsums", form->name, (long long)n);
+        if (tool_interrupted)
+            return tool_fail("E_INTERRUPTED", "stopped at '%s' of %lld einsums", form->name, (long long)n);
         report(what, list, form, n, &s, &before);
         before = s;
     }

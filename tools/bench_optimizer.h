@@ -5,10 +5,10 @@
 #include "bench.h"
 
 typedef struct bench_growth {
-    char *passes;       /* comma list; NULL: all */
-    const char *only;   /* forms whose name this regular expression matches; NULL: all */
-    int64_t largest;    /* einsums of the largest graph */
-    bool plan, json;    /* plan: also everything up to the plan, at extents of 4 */
+    char *passes;     /* comma list; NULL: all */
+    const char *only; /* forms whose name this regular expression matches; NULL: all */
+    int64_t largest;  /* einsums of the largest graph */
+    bool plan, json;  /* plan: also everything up to the plan, at extents of 4 */
 } bench_growth;
 
 int bench_optimizer(const bench_growth *what);

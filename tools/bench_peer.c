@@ -63,7 +63,8 @@ static void set_environment(const char *setting, int bits)
     setenv(name, setting + length + setting[length] / '=', 1);
 }
 
-void *bench_peer_load(const bench *b, const char *peer, const char *path, const char *const *names, const char *const *settings)
+void *bench_peer_load(const bench *b, const char *peer, const char *path, const char *const *names,
+                      const char *const *settings)
 {
     enum { MOST = 16 };
     static struct {
@@ -95,13 +96,14 @@ bench_function bench_peer_symbol(const char *peer, void *library, const char *sy
     return function;
 }
 
-/* Left to themselves OpenBLAS and BLIS take kernels for AVX2 on processors that they do not know; on a row with narrower
- * vectors than the processor's all peers are held to those. */
+/* Left to themselves OpenBLAS and BLIS take kernels for AVX2 on processors that they do not know; on a row with
+ * narrower vectors than the processor's all peers are held to those. */
 static int prepare_openblas(bench_call *out, bench *b, const char *path)
 {
     static const char *const names[] = {"openblas-serial/libopenblas.so.0", "libopenblas.so.0", NULL};
-    static const char *const settings[] = {"OPENBLAS_NUM_THREADS=1", "512:OPENBLAS_CORETYPE=SkylakeX", "512:OPENBLAS_L2_SIZE=1024",
-                                           "256:OPENBLAS_CORETYPE=Haswell", "128:OPENBLAS_CORETYPE=Nehalem", NULL};
+    static const char *const settings[] = {"OPENBLAS_NUM_THREADS=1",        "512:OPENBLAS_CORETYPE=SkylakeX",
+                                           "512:OPENBLAS_L2_SIZE=1024",     "256:OPENBLAS_CORETYPE=Haswell",
+                                           "128:OPENBLAS_CORETYPE=Nehalem", NULL};
     void *library = bench_peer_load(b, "openblas", path, names, settings);
     return library ? bench_peer_blas(out, b, "openblas", library) : TOOL_FAILED;
 }
@@ -119,7 +121,8 @@ static int prepare_mkl(bench_call *out, bench *b, const char *path)
 {
     static const char *const names[] = {"libmkl_rt.so.3", "libmkl_rt.so.2", "libmkl_rt.so", NULL};
     static const char *const settings[] = {"MKL_NUM_THREADS=1", "MKL_THREADING_LAYER=SEQUENTIAL",
-                                           "256:MKL_ENABLE_INSTRUCTIONS=AVX2", "128:MKL_ENABLE_INSTRUCTIONS=SSE4_2", NULL};
+                                           "256:MKL_ENABLE_INSTRUCTIONS=AVX2", "128:MKL_ENABLE_INSTRUCTIONS=SSE4_2",
+                                           NULL};
     void *library = bench_peer_load(b, "mkl", path, names, settings);
     return library ? bench_peer_blas(out, b, "mkl", library) : TOOL_FAILED;
 }

@@ -1,5 +1,5 @@
-/* bench_peer_blas.c - products of matrices through the C interface of a BLAS, in batches one call after the other (MKL: its
- * strided batches), products with a vector through gemv.
+/* bench_peer_blas.c - products of matrices through the C interface of a BLAS, in batches one call after the other (MKL:
+ * its strided batches), products with a vector through gemv.
  */
 #include <stdlib.h>
 
@@ -11,13 +11,14 @@ enum { ROW_MAJOR = 101, PLAIN = 111, TRANSPOSED = 112 };
 /* cblas_?gemm and cblas_?gemv: alpha and beta are numbers for real dtypes and pointers for complex ones. */
 typedef void (*sgemm)(int, int, int, int, int, int, float, const void *, int, const void *, int, float, void *, int);
 typedef void (*dgemm)(int, int, int, int, int, int, double, const void *, int, const void *, int, double, void *, int);
-typedef void (*zgemm)(int, int, int, int, int, int, const void *, const void *, int, const void *, int, const void *, void *, int);
+typedef void (*zgemm)(int, int, int, int, int, int, const void *, const void *, int, const void *, int, const void *,
+                      void *, int);
 typedef void (*sgemv)(int, int, int, int, float, const void *, int, const void *, int, float, void *, int);
 typedef void (*dgemv)(int, int, int, int, double, const void *, int, const void *, int, double, void *, int);
-typedef void (*sbatch)(int, int, int, int, int, int, float, const void *, int, int, const void *, int, int, float, void *, int,
-                       int, int);
-typedef void (*dbatch)(int, int, int, int, int, int, double, const void *, int, int, const void *, int, int, double, void *, int,
-                       int, int);
+typedef void (*sbatch)(int, int, int, int, int, int, float, const void *, int, int, const void *, int, int, float,
+                       void *, int, int, int);
+typedef void (*dbatch)(int, int, int, int, int, int, double, const void *, int, int, const void *, int, int, double,
+                       void *, int, int, int);
 
 typedef struct blas {
     bench_matrix x;
@@ -39,16 +40,20 @@ static void call_gemm(void *state)
         char *c = s->c + (size_t)(i * s->x.c.batch) * s->bytes;
         switch (s->x.dtype) {
         case EINJIT_F32:
-            ((sgemm)s->gemm)(ROW_MAJOR, s->trans_a, s->trans_b, s->m, s->n, s->k, 1, a, s->lda, b, s->ldb, 0, c, s->ldc);
+            ((sgemm)s->gemm)(ROW_MAJOR, s->trans_a, s->trans_b, s->m, s->n, s->k, 1, a, s->lda, b, s->ldb, 0, c,
+                             s->ldc);
             break;
         case EINJIT_F64:
-            ((dgemm)s->gemm)(ROW_MAJOR, s->trans_a, s->trans_b, s->m, s->n, s->k, 1, a, s->lda, b, s->ldb, 0, c, s->ldc);
+            ((dgemm)s->gemm)(ROW_MAJOR, s->trans_a, s->trans_b, s->m, s->n, s->k, 1, a, s->lda, b, s->ldb, 0, c,
+                             s->ldc);
             break;
         case EINJIT_C64:
-            ((zgemm)s->gemm)(ROW_MAJOR, s->trans_a, s->trans_b, s->m, s->n, s->k, one_f, a, s->lda, b, s->ldb, zero_f, c, s->ldc);
+            ((zgemm)s->gemm)(ROW_MAJOR, s->trans_a, s->trans_b, s->m, s->n, s->k, one_f, a, s->lda, b, s->ldb, zero_f,
+                             c, s->ldc);
             break;
         default:
-            ((zgemm)s->gemm)(ROW_MAJOR, s->trans_a, s->trans_b, s->m, s->n, s->k, one, a, s->lda, b, s->ldb, zero, c, s->ldc);
+            ((zgemm)s->gemm)(ROW_MAJOR, s->trans_a, s->trans_b, s->m, s->n, s->k, one, a, s->lda, b, s->ldb, zero, c,
+                             s->ldc);
         }
     }
 }
@@ -58,11 +63,11 @@ static void call_batch(void *state)
     const blas *s = state;
     int sa = (int)s->x.a.batch, sb = (int)s->x.b.batch, sc = (int)s->x.c.batch, n = (int)s->x.batch;
     if (s->x.dtype == EINJIT_F32)
-        ((sbatch)s->batch)(ROW_MAJOR, s->trans_a, s->trans_b, s->m, s->n, s->k, 1, s->a, s->lda, sa, s->b, s->ldb, sb, 0, s->c,
-                           s->ldc, sc, n);
+        ((sbatch)s->batch)(ROW_MAJOR, s->trans_a, s->trans_b, s->m, s->n, s->k, 1, s->a, s->lda, sa, s->b, s->ldb, sb,
+                           0, s->c, s->ldc, sc, n);
     else
-        ((dbatch)s->batch)(ROW_MAJOR, s->trans_a, s->trans_b, s->m, s->n, s->k, 1, s->a, s->lda, sa, s->b, s->ldb, sb, 0, s->c,
-                           s->ldc, sc, n);
+        ((dbatch)s->batch)(ROW_MAJOR, s->trans_a, s->trans_b, s->m, s->n, s->k, 1, s->a, s->lda, sa, s->b, s->ldb, sb,
+                           0, s->c, s->ldc, sc, n);
 }
 
 /* c as one row or one column: the matrix is b or a. */
@@ -77,14 +82,13 @@ static void call_gemv(void *state)
     int out_step = (int)(row ? 1 : s->x.c.row);
     if (s->x.dtype == EINJIT_F32)
         ((sgemv)s->gemm)(ROW_MAJOR, flipped, rows, columns, 1, matrix, ld, vector, step, 0, s->c, out_step);
-    else
-        ((dgemv)s->gemm)(ROW_MAJOR, flipped, rows, columns, 1, matrix, ld, vector, step, 0, s->c, out_step);
+    else ((dgemv)s->gemm)(ROW_MAJOR, flipped, rows, columns, 1, matrix, ld, vector, step, 0, s->c, out_step);
 }
 
 static bool fits(const bench_matrix *x)
 {
-    int64_t numbers[] = {x->batch, x->m, x->n, x->k, x->a.batch, x->b.batch, x->c.batch, x->a.row, x->a.column, x->b.row,
-                         x->b.column, x->c.row};
+    int64_t numbers[] = {x->batch,   x->m,     x->n,        x->k,     x->a.batch,  x->b.batch,
+                         x->c.batch, x->a.row, x->a.column, x->b.row, x->b.column, x->c.row};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         if (numbers[i] > INT32_MAX) return false;
     return true;
@@ -104,8 +108,13 @@ static void layout(int *trans, int *ld, int64_t row, int64_t column)
 int bench_peer_blas(bench_call *out, bench *b, const char *peer, void *library)
 {
     blas s = {0};
-    if (b->n_out != 1 || !bench_matrix_read(&s.x, b->program.letters, b->in, b->n_in, &b->out[0]) || !fits(&s.x)) return TOOL_OK;
-    char letter = s.x.dtype == EINJIT_F32 ? 's' : s.x.dtype == EINJIT_F64 ? 'd' : s.x.dtype == EINJIT_C64 ? 'c' : 'z', name[40];
+    if (b->n_out != 1 || !bench_matrix_read(&s.x, b->program.letters, b->in, b->n_in, &b->out[0]) || !fits(&s.x))
+        return TOOL_OK;
+    char letter = s.x.dtype == EINJIT_F32   ? 's'
+                  : s.x.dtype == EINJIT_F64 ? 'd'
+                  : s.x.dtype == EINJIT_C64 ? 'c'
+                                            : 'z',
+         name[40];
     if (!is_complex(s.x.dtype) && s.x.dtype != EINJIT_F32 && s.x.dtype != EINJIT_F64) return TOOL_OK;
     layout(&s.trans_a, &s.lda, s.x.a.row, s.x.a.column);
     layout(&s.trans_b, &s.ldb, s.x.b.row, s.x.b.column);

@@ -1,5 +1,5 @@
-/* bench_peer_hptt.c - permutations through HPTT's C interface, where a user has built it. Each call plans by estimate, which
- * costs some microseconds; its measuring mode gave wrong results.
+/* bench_peer_hptt.c - permutations through HPTT's C interface, where a user has built it. Each call plans by estimate,
+ * which costs some microseconds; its measuring mode gave wrong results.
  */
 #include <stdlib.h>
 
@@ -7,8 +7,8 @@
 #include "bench_peer.h"
 
 enum { MOST_AXES = 16 };
-typedef void (*single)(const int *perm, int rank, float alpha, const float *a, const int *sizes, const int *outer_a, float beta,
-                       float *b, const int *outer_b, int threads, int row_major);
+typedef void (*single)(const int *perm, int rank, float alpha, const float *a, const int *sizes, const int *outer_a,
+                       float beta, float *b, const int *outer_b, int threads, int row_major);
 typedef void (*twice)(const int *perm, int rank, double alpha, const double *a, const int *sizes, const int *outer_a,
                       double beta, double *b, const int *outer_b, int threads, int row_major);
 
@@ -29,7 +29,8 @@ static void call(void *user)
 /* One operand whose labels are the output's, each once. */
 static bool permutation(state *s, const bench_equation *p, const tool_tensor *in)
 {
-    if (p->n_terms != 1 || p->rank[0] != p->out_rank || p->out_rank > MOST_AXES || p->n_labels != p->out_rank) return false;
+    if (p->n_terms != 1 || p->rank[0] != p->out_rank || p->out_rank > MOST_AXES || p->n_labels != p->out_rank)
+        return false;
     s->rank = p->out_rank;
     for (int a = 0; a < s->rank; a++) {
         s->perm[a] = bench_find(p->label[0], s->rank, p->out[a]);

@@ -1,6 +1,7 @@
 /* bench_peer_libxsmm.c - small products of matrices through kernels of LIBXSMM, called directly, one after the other.
  *
- * LIBXSMM's matrices are column-major: c's transpose is the product of b's and a's. It has no kernels for complex numbers.
+ * LIBXSMM's matrices are column-major: c's transpose is the product of b's and a's. It has no kernels for complex
+ * numbers.
  */
 #include <stdlib.h>
 
@@ -47,7 +48,8 @@ int bench_peer_libxsmm(bench_call *out, bench *b, const char *path)
     dispatch find = (dispatch)bench_peer_symbol("libxsmm", library, name, false);
     if (!find) return TOOL_FAILED;
     int flags = (s.x.b.column == 1 ? 0 : FLAG_TRANS_A) | (s.x.a.column == 1 ? 0 : FLAG_TRANS_B);
-    int lda = (int)(s.x.b.column == 1 ? s.x.b.row : s.x.b.column), ldb = (int)(s.x.a.column == 1 ? s.x.a.row : s.x.a.column);
+    int lda = (int)(s.x.b.column == 1 ? s.x.b.row : s.x.b.column),
+        ldb = (int)(s.x.a.column == 1 ? s.x.a.row : s.x.a.column);
     int ldc = (int)s.x.c.row;
     s.run = find((int)s.x.n, (int)s.x.m, (int)s.x.k, &lda, &ldb, &ldc, is_single ? (const void *)&alpha_f : &alpha,
                  is_single ? (const void *)&beta_f : &beta, &flags, NULL);

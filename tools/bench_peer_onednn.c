@@ -1,12 +1,13 @@
-/* bench_peer_onednn.c - products of matrices in f32 through oneDNN's dnnl_sgemm, in batches one call after the other. */
+/* bench_peer_onednn.c - products of matrices in f32 through oneDNN's dnnl_sgemm, in batches one call after the
+ * other. */
 #include <stdlib.h>
 
 #include "bench_matrix.h"
 #include "bench_peer.h"
 
 /* Row-major; 0 is success. */
-typedef int (*sgemm)(char trans_a, char trans_b, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda,
-                     const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
+typedef int (*sgemm)(char trans_a, char trans_b, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
+                     int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
 
 typedef struct state {
     bench_matrix x;
@@ -28,10 +29,11 @@ static void call(void *user)
 int bench_peer_onednn(bench_call *out, bench *b, const char *path)
 {
     static const char *const names[] = {"libdnnl.so.2", "libdnnl.so.3", NULL};
-    static const char *const settings[] = {"OMP_NUM_THREADS=1", "256:ONEDNN_MAX_CPU_ISA=AVX2", "128:ONEDNN_MAX_CPU_ISA=SSE41",
-                                           NULL};
+    static const char *const settings[] = {"OMP_NUM_THREADS=1", "256:ONEDNN_MAX_CPU_ISA=AVX2",
+                                           "128:ONEDNN_MAX_CPU_ISA=SSE41", NULL};
     state s = {0};
-    if (b->n_out != 1 || !bench_matrix_read(&s.x, b->program.letters, b->in, b->n_in, &b->out[0]) || s.x.dtype != EINJIT_F32)
+    if (b->n_out != 1 || !bench_matrix_read(&s.x, b->program.letters, b->in, b->n_in, &b->out[0]) ||
+        s.x.dtype != EINJIT_F32)
         return TOOL_OK;
     void *library = bench_peer_load(b, "onednn", path, names, settings);
     if (!library) return TOOL_FAILED;

@@ -101,9 +101,9 @@ static dense multiply(dense a, dense b, const bool *keep, const int64_t *extent)
     bool empty = false;
     for (int i = 0; i < n; i++) empty |= !extent[all[i]];
     if (!empty) do {
-        out.data[dense_offset(&out, index, extent)] +=
-            a.data[dense_offset(&a, index, extent)] * b.data[dense_offset(&b, index, extent)];
-    } while (step(index, ordered, n, extent));
+            out.data[dense_offset(&out, index, extent)] +=
+                a.data[dense_offset(&a, index, extent)] * b.data[dense_offset(&b, index, extent)];
+        } while (step(index, ordered, n, extent));
     free(a.data);
     free(b.data);
     return out;
@@ -158,7 +158,8 @@ static void find_sums(sums *s, const bench_equation *p, const tool_tensor *in)
 }
 
 /* The sum along one label (-1: none) from given places on. */
-static double complex sum_along(const bench_equation *p, const tool_tensor *in, const int64_t *at, const sums *s, int label)
+static double complex sum_along(const bench_equation *p, const tool_tensor *in, const int64_t *at, const sums *s,
+                                int label)
 {
     int64_t n = label < 0 ? 1 : p->extent[label];
     double complex total = 0;
@@ -199,7 +200,8 @@ static double complex innermost(const bench_equation *p, const tool_tensor *in, 
 }
 
 /* One element of the output as one sum over all labels that it does not have. */
-static double complex summed_element(const bench_equation *p, const tool_tensor *in, const int64_t *fixed, const sums *s)
+static double complex summed_element(const bench_equation *p, const tool_tensor *in, const int64_t *fixed,
+                                     const sums *s)
 {
     int64_t at[EQUATION_TERMS] = {0}, index[EQUATION_LABELS] = {0};
     double complex total = 0;
@@ -233,7 +235,8 @@ static double pairwise_size(const bench_equation *p)
         if (size > largest) largest = size;
         for (int l = 0; l < p->n_labels; l++) {
             bool needed = false;
-            for (int later = t + 1; later < p->n_terms; later++) needed |= bench_find(p->label[later], p->rank[later], l) >= 0;
+            for (int later = t + 1; later < p->n_terms; later++)
+                needed |= bench_find(p->label[later], p->rank[later], l) >= 0;
             held[l] &= needed;
         }
     }
@@ -245,8 +248,9 @@ static double tolerance_of(const bench_equation *p, int dtype)
     double terms = 1;
     for (int l = 0; l < p->n_labels; l++)
         if (bench_find(p->out, p->out_rank, l) < 0) terms *= (double)p->extent[l];
-    double unit = dtype == EINJIT_F32 || dtype == EINJIT_C64 ? FLT_EPSILON
-                  : dtype == EINJIT_F64 || dtype == EINJIT_C128 ? DBL_EPSILON : 0;
+    double unit = dtype == EINJIT_F32 || dtype == EINJIT_C64    ? FLT_EPSILON
+                  : dtype == EINJIT_F64 || dtype == EINJIT_C128 ? DBL_EPSILON
+                                                                : 0;
     return unit * 16 * (p->n_terms + sqrt(terms < 1e12 ? terms : 1e12));
 }
 

@@ -1,5 +1,5 @@
-/* bench_sweep.c - einjit-bench --sweep: one program called with an extent that changes from call to call, as a loop over batches
- * does; what all of the calls take together, and how many of them compiled. */
+/* bench_sweep.c - einjit-bench --sweep: one program called with an extent that changes from call to call, as a loop
+ * over batches does; what all of the calls take together, and how many of them compiled. */
 #include "bench_sweep.h"
 
 #include <jansson.h>
@@ -9,7 +9,7 @@
 typedef struct sweep {
     const char *name; /* of the extent */
     int64_t from, to, calls;
-    double *seconds;  /* per call */
+    double *seconds; /* per call */
     einjit_statistics statistics;
 } sweep;
 
@@ -61,9 +61,10 @@ static void report(sweep *s, bool as_json)
     qsort(s->seconds, (size_t)s->calls, sizeof *s->seconds, compare);
     double median = s->seconds[s->calls / 2];
     if (!as_json) {
-        printf("%lld calls with %s = %lld .. %lld: %llu compiled, %s in all, the first %s, the median %s\n", (long long)s->calls,
-               s->name, (long long)s->from, (long long)s->to, (unsigned long long)s->statistics.misses,
-               tool_duration(words[0], all), tool_duration(words[1], first), tool_duration(words[2], median));
+        printf("%lld calls with %s = %lld .. %lld: %llu compiled, %s in all, the first %s, the median %s\n",
+               (long long)s->calls, s->name, (long long)s->from, (long long)s->to,
+               (unsigned long long)s->statistics.misses, tool_duration(words[0], all), tool_duration(words[1], first),
+               tool_duration(words[2], median));
         return;
     }
     json_t *doc = json_object();
@@ -85,7 +86,8 @@ static int run_all(bench *b, sweep *s)
     int status = TOOL_OK;
     for (int64_t i = 0; i < s->calls && !status && !tool_interrupted; i++) {
         for (size_t k = 0; k < b->one->sizes.n && !status; k++) {
-            snprintf(text, sizeof text, "%.250s=%lld", b->one->sizes.items[k].name, (long long)b->one->sizes.items[k].value);
+            snprintf(text, sizeof text, "%.250s=%lld", b->one->sizes.items[k].name,
+                     (long long)b->one->sizes.items[k].value);
             status = tool_sizes_add(&sizes, text);
         }
         snprintf(text, sizeof text, "%.250s=%lld", s->name, (long long)(s->from + i));

@@ -1,9 +1,10 @@
 /* bench_time.c - medians of repeated calls, several candidates interleaved in one run.
  *
  * Times are of the kernel's bare entry over preallocated outputs with warm inputs; --cold: every call writes to memory
- * that no one touched before, and what the system takes for its pages counts. Peers (--vs) run interleaved with it, and so
- * do the loops that measure the machine's bound. At least 21 samples of at least 0.5 ms; where one call takes over 2 s,
- * three calls. The spread is the distance of the quartiles; a case against itself (--vs self) gives the noise of a run.
+ * that no one touched before, and what the system takes for its pages counts. Peers (--vs) run interleaved with it, and
+ * so do the loops that measure the machine's bound. At least 21 samples of at least 0.5 ms; where one call takes over 2
+ * s, three calls. The spread is the distance of the quartiles; a case against itself (--vs self) gives the noise of a
+ * run.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -115,7 +116,8 @@ static void call_cached(void *user)
     einjit_compile_options options = bench_compile_options(b);
     if (options.open)
         einjit_call_with(b->context, b->program.graph, b->n_in, b->in_views, b->n_out, b->out_views, &options, NULL);
-    else if (b->program.equation) einjit_einsum(b->context, b->program.equation, b->n_in, b->in_views, b->out_views, NULL);
+    else if (b->program.equation)
+        einjit_einsum(b->context, b->program.equation, b->n_in, b->in_views, b->out_views, NULL);
     else einjit_call(b->context, b->program.graph, b->n_in, b->in_views, b->n_out, b->out_views, NULL);
 }
 
@@ -263,7 +265,8 @@ static void take_bounds(bench *b, bench_result *r, const bench_time *times)
  * times; against a longer one the difference would be noise, and the look-up by itself is taken. */
 static void time_calls(bench *b, bench_result *r)
 {
-    const work calls[3] = {{b->entry ? call_entry : call_kernel, b, NULL, false}, {call_cached, b, NULL, false},
+    const work calls[3] = {{b->entry ? call_entry : call_kernel, b, NULL, false},
+                           {call_cached, b, NULL, false},
                            {look_up, b, NULL, false}};
     static const double comparable_us = 50;
     bench_time times[3];

@@ -31,7 +31,8 @@ static const struct {
     {'n', "no-opt", NULL, "take the program as written"},
     {'x', "strict", NULL, "rewrite nothing that can change a bit; einsums from left to right"},
     {'j', "json", NULL, "one JSON document on stdout"},
-    {'1', "seconds", "T", "search for so long, and show how it goes on a terminal; Ctrl-C ends it with the best so far"},
+    {'1', "seconds", "T",
+     "search for so long, and show how it goes on a terminal; Ctrl-C ends it with the best so far"},
     {'2', "trials", "N", "try so often: the same result every time"},
     {'3', "seed", "N", "begin other trials"},
     {'4', "memory-limit", "BYTES", NULL},
@@ -56,7 +57,8 @@ static void help(const command *self)
                  is_short ? "," : " ", known[i].name, known[i].value ? known[i].value : "");
         printf("  %-26s %s\n", text, known[i].help);
     }
-    puts("\nA file named - is standard input, or standard output where it is written. Of options that are given again lists grow\n"
+    puts("\nA file named - is standard input, or standard output where it is written. Of options that are given again "
+         "lists grow\n"
          "(-s, -o, --open, --constants, --gradient, --passes), and all others must say the same.");
 }
 
@@ -99,8 +101,7 @@ static int take(cmd_options *o, int letter)
     case 'u': o->times = true; return TOOL_OK;
     case 'j': o->json = true; return TOOL_OK;
     case 't': return tool_number(&o->threads, optarg, 1, 1024, "--threads");
-    default:
-        return tool_usage("--%s: no strategy that there is has a use for it", name_of(letter));
+    default: return tool_usage("--%s: no strategy that there is has a use for it", name_of(letter));
     }
 }
 
@@ -110,8 +111,8 @@ static void fill_table(struct option *out, const command *self)
     int n = 0;
     for (int i = 0; i < N_KNOWN; i++)
         if (takes(self, known[i].letter))
-            out[n++] = (struct option){known[i].name, known[i].value ? required_argument : no_argument, NULL,
-                                       known[i].letter};
+            out[n++] =
+                (struct option){known[i].name, known[i].value ? required_argument : no_argument, NULL, known[i].letter};
     out[n] = (struct option){0};
 }
 
@@ -198,8 +199,13 @@ int cmd_context(einjit_context **out, cmd_options *options)
 {
     einjit_error err = {0};
     tool_threads(options->threads);
-    einjit_options o = {.struct_bytes = sizeof o, .log = tool_log, .backend = options->backend, .target = options->target,
-                        .threads = (int32_t)options->threads, .flags = flags_of(options), .progress = tool_progress};
+    einjit_options o = {.struct_bytes = sizeof o,
+                        .log = tool_log,
+                        .backend = options->backend,
+                        .target = options->target,
+                        .threads = (int32_t)options->threads,
+                        .flags = flags_of(options),
+                        .progress = tool_progress};
     tool_watch();
     if (einjit_context_create(out, &o, &err))
         return err.code == EINJIT_E_VALUE ? tool_usage("%s", err.text) : tool_error(&err);
@@ -211,8 +217,11 @@ int cmd_context(einjit_context **out, cmd_options *options)
 
 einjit_compile_options cmd_compile_options(const cmd_options *options)
 {
-    return (einjit_compile_options){.struct_bytes = sizeof(einjit_compile_options), .open = options->open,
-                                    .path = options->path, .constants = options->constants,
-                                    .alpha = options->alpha, .beta = options->beta,
+    return (einjit_compile_options){.struct_bytes = sizeof(einjit_compile_options),
+                                    .open = options->open,
+                                    .path = options->path,
+                                    .constants = options->constants,
+                                    .alpha = options->alpha,
+                                    .beta = options->beta,
                                     .flags = flags_of(options)};
 }

@@ -7,8 +7,8 @@
 typedef struct command command;
 struct command {
     const char *name, *usage, *help;
-    const char *options;    /* letters of the options it takes, as in the table of cmd.c */
-    int least, most;        /* arguments that are no options; most 0: any number */
+    const char *options; /* letters of the options it takes, as in the table of cmd.c */
+    int least, most;     /* arguments that are no options; most 0: any number */
     int (*run)(int argc, char **argv, const command *self); /* argv[0] is the subcommand's name */
 };
 
@@ -24,23 +24,23 @@ int cmd_list(int argc, char **argv, const command *self);
 
 typedef struct cmd_options {
     tool_sizes sizes;
-    int dtype;              /* --dtype, f32 */
-    char *open;             /* --open z,edges */
-    char *constants;        /* --constants w,b */
-    const char *backend;    /* --backend */
-    const char *target;     /* --target */
-    const char *strategy;   /* --strategy, as given */
+    int dtype;                           /* --dtype, f32 */
+    char *open;                          /* --open z,edges */
+    char *constants;                     /* --constants w,b */
+    const char *backend;                 /* --backend */
+    const char *target;                  /* --target */
+    const char *strategy;                /* --strategy, as given */
     const char *seconds, *trials, *seed; /* of a path search, as given */
-    char *path;             /* ... as the library takes it, once there is a context */
+    char *path;                          /* ... as the library takes it, once there is a context */
     const char *emit, *dot, *svg, *minimize;
-    char *gradient;         /* --gradient a,b */
-    char *passes;           /* --passes dce,fuse */
-    double alpha, beta;     /* --alpha, --beta; 0: not given */
+    char *gradient;     /* --gradient a,b */
+    char *passes;       /* --passes dce,fuse */
+    double alpha, beta; /* --alpha, --beta; 0: not given */
     int64_t threads;
     bool no_opt, strict, json, stats, times;
-    char **outputs;         /* -o */
+    char **outputs; /* -o */
     size_t n_outputs;
-    char **rest;            /* what is not an option */
+    char **rest; /* what is not an option */
     int n_rest;
 } cmd_options;
 /* Parses; prints help or a usage message. Returns -1 to go on, else the exit code with nothing to free. */
@@ -48,13 +48,14 @@ int cmd_parse(cmd_options *out, int argc, char **argv, const command *self);
 void cmd_options_free(cmd_options *options);
 /* A context of these options; what they name is checked. */
 int cmd_context(einjit_context **out, cmd_options *options);
-/* Adds the gradients of the program's first result by the named inputs (NULL: none) to its results. The seed of a result
- * with axes is a new last input, `grad`. */
+/* Adds the gradients of the program's first result by the named inputs (NULL: none) to its results. The seed of a
+ * result with axes is a new last input, `grad`. */
 int cmd_add_gradients(const tool_program *program, const char *names);
 einjit_compile_options cmd_compile_options(const cmd_options *options);
 
 /* cmd_stats.c: the passes of a program, run and reported; TOOL_*. */
 int cmd_print_stats(const tool_program *program, const cmd_options *options);
-int cmd_print_passes(const tool_program *program, const cmd_options *options); /* the program after each that changed it */
+/* the program after each that changed it */
+int cmd_print_passes(const tool_program *program, const cmd_options *options);
 
 #endif

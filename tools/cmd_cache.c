@@ -12,10 +12,10 @@
 typedef struct cache_request {
     einjit_context *context;
     const cmd_options *options;
-    einjit_cache_list *list;   /* of commands that need it */
+    einjit_cache_list *list; /* of commands that need it */
     einjit_cache_entry *entries;
     size_t n;
-    char **arguments;          /* behind the word */
+    char **arguments; /* behind the word */
     int n_arguments;
 } cache_request;
 
@@ -56,8 +56,9 @@ static void print_json(json_t *doc)
 static void entry_line(const einjit_cache_entry *e)
 {
     char when[32];
-    printf("%.12s %9llu bytes  %8.2f ms  %s  %s%s%s\n", e->name, (unsigned long long)e->bytes, (double)e->compile_ns * 1e-6,
-           date(when, e->used), e->fault ? "(" : "", e->fault ? e->fault : e->problem, e->fault ? ")" : "");
+    printf("%.12s %9llu bytes  %8.2f ms  %s  %s%s%s\n", e->name, (unsigned long long)e->bytes,
+           (double)e->compile_ns * 1e-6, date(when, e->used), e->fault ? "(" : "", e->fault ? e->fault : e->problem,
+           e->fault ? ")" : "");
 }
 
 static int list(const cache_request *r)
@@ -75,12 +76,12 @@ static int list(const cache_request *r)
 static void show_entry(const einjit_cache_entry *e)
 {
     char when[32], took[TOOL_WORDS];
-    printf("file: %s/%s.kernel\nbytes: %llu, %llu of them code\nused: %s\n", e->folder, e->name, (unsigned long long)e->bytes,
-           (unsigned long long)e->code_bytes, date(when, e->used));
+    printf("file: %s/%s.kernel\nbytes: %llu, %llu of them code\nused: %s\n", e->folder, e->name,
+           (unsigned long long)e->bytes, (unsigned long long)e->code_bytes, date(when, e->used));
     if (e->fault) printf("not used here: %s\n", e->fault);
     if (e->bad) return;
-    printf("compiled in: %s\nby: %srun again: %s\n\n%s\n", tool_duration(took, (double)e->compile_ns * 1e-9), e->generator,
-           e->problem, e->key);
+    printf("compiled in: %s\nby: %srun again: %s\n\n%s\n", tool_duration(took, (double)e->compile_ns * 1e-9),
+           e->generator, e->problem, e->key);
 }
 
 static int show(const cache_request *r)
@@ -104,7 +105,8 @@ static int verify(const cache_request *r)
     size_t bad = 0;
     for (size_t i = 0; i < r->n; i++) {
         bad += r->entries[i].bad != 0;
-        if (r->entries[i].bad) tool_fail("E_IO", "%s/%s.kernel: %s", r->entries[i].folder, r->entries[i].name, r->entries[i].fault);
+        if (r->entries[i].bad)
+            tool_fail("E_IO", "%s/%s.kernel: %s", r->entries[i].folder, r->entries[i].name, r->entries[i].fault);
     }
     printf("%zu of %zu entries are whole\n", r->n - bad, r->n);
     return bad ? TOOL_FAILED : TOOL_OK;
@@ -156,12 +158,14 @@ static int stats(const cache_request *r)
         bad += e->bad != 0;
     }
     if (r->options->json) {
-        print_json(json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:f}", "folder", folder, "entries", (json_int_t)r->n, "usable",
-                             (json_int_t)usable, "bad", (json_int_t)bad, "bytes", (json_int_t)bytes, "code_bytes",
-                             (json_int_t)code, "limit_bytes", (json_int_t)s.disk_limit_bytes, "compile_ms", (double)ns * 1e-6));
+        print_json(json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:f}", "folder", folder, "entries", (json_int_t)r->n,
+                             "usable", (json_int_t)usable, "bad", (json_int_t)bad, "bytes", (json_int_t)bytes,
+                             "code_bytes", (json_int_t)code, "limit_bytes", (json_int_t)s.disk_limit_bytes,
+                             "compile_ms", (double)ns * 1e-6));
         return TOOL_OK;
     }
-    printf("folder: %s\nentries: %zu, %zu usable here, %zu bad\nbytes: %llu of %llu, %llu of them code\ncompiling took: %.3f s\n",
+    printf("folder: %s\nentries: %zu, %zu usable here, %zu bad\nbytes: %llu of %llu, %llu of them code\ncompiling "
+           "took: %.3f s\n",
            folder, r->n, usable, bad, (unsigned long long)bytes, (unsigned long long)s.disk_limit_bytes,
            (unsigned long long)code, (double)ns * 1e-9);
     return TOOL_OK;
@@ -174,7 +178,8 @@ typedef struct warmed {
 } warmed;
 
 /* einjit_einsum has keys of its own, which only running it asks for. */
-static int warm_call(einjit_context *context, const tool_program *program, const tool_sizes *sizes, int dtype, einjit_error *err)
+static int warm_call(einjit_context *context, const tool_program *program, const tool_sizes *sizes, int dtype,
+                     einjit_error *err)
 {
     tool_tensor *in = NULL, *out = NULL;
     size_t n_in = 0, n_out = 0;
@@ -199,7 +204,8 @@ static int warm_compile(einjit_context *context, const tool_program *program, co
     int status = tool_inputs_make(&in, &n_in, program, sizes, dtype, options->constants != NULL);
     if (!status) {
         einjit_tensor *views = tool_views(in, n_in);
-        if (einjit_compile(&kernel, context, program->graph, n_in, views, 0, NULL, options, err)) status = tool_error(err);
+        if (einjit_compile(&kernel, context, program->graph, n_in, views, 0, NULL, options, err))
+            status = tool_error(err);
         einjit_kernel_release(kernel);
         free(views);
     }
@@ -234,8 +240,7 @@ static int warm_cases(const cache_request *r, const char *file, warmed *w)
     int status = tool_read_json(&cases, file), failed = TOOL_OK;
     if (status) return status;
     if (!json_is_array(cases)) failed = tool_fail("E_VALUE", "%s is not a list of cases", file);
-    json_array_foreach(cases, i, item)
-    {
+    json_array_foreach (cases, i, item) {
         bench_case one = bench_case_name(item);
         status = bench_case_read(&one, item);
         if (!status) {
@@ -279,12 +284,13 @@ static int warm(const cache_request *r)
 
 static const struct word {
     const char *name;
-    bool reads;                /* all entries */
-    int least, most;           /* arguments; most -1: any number */
+    bool reads;      /* all entries */
+    int least, most; /* arguments; most -1: any number */
     int (*run)(const cache_request *r);
 } words[] = {
-    {"list", true, 0, 0, list},   {"show", true, 1, 1, show},    {"verify", true, 0, 0, verify}, {"clear", false, 0, 0, clear},
-    {"warm", false, 1, -1, warm}, {"path", false, 0, 0, path},   {"stats", true, 0, 0, stats},
+    {"list", true, 0, 0, list},    {"show", true, 1, 1, show},   {"verify", true, 0, 0, verify},
+    {"clear", false, 0, 0, clear}, {"warm", false, 1, -1, warm}, {"path", false, 0, 0, path},
+    {"stats", true, 0, 0, stats},
 };
 
 static const struct word *word_of(const char *name)
@@ -297,7 +303,8 @@ static const struct word *word_of(const char *name)
 static int run_word(cache_request *r, const struct word *word)
 {
     einjit_error err = {0};
-    if (r->n_arguments < word->least) return tool_usage("einjit cache %s needs %s", word->name, word->most < 0 ? "a program" : "a name");
+    if (r->n_arguments < word->least)
+        return tool_usage("einjit cache %s needs %s", word->name, word->most < 0 ? "a program" : "a name");
     if (word->most >= 0 && r->n_arguments > word->most)
         return tool_usage("'%s' is one argument too many for einjit cache %s", r->arguments[word->most], word->name);
     if (word->reads && einjit_cache_list_create(&r->list, r->context, &err)) return tool_error(&err);
@@ -326,8 +333,10 @@ int cmd_cache(int argc, char **argv, const command *self)
         r.arguments = options.rest + 1;
         r.n_arguments = options.n_rest - 1;
     }
-    status = word ? cmd_context(&r.context, &options) : tool_usage("there is no 'einjit cache %s': it has list, show, verify, "
-                                                                     "clear, warm, path and stats", name);
+    status = word ? cmd_context(&r.context, &options)
+                  : tool_usage("there is no 'einjit cache %s': it has list, show, verify, "
+                               "clear, warm, path and stats",
+                               name);
     if (!status) status = run_word(&r, word);
     einjit_context_release(r.context);
     cmd_options_free(&options);

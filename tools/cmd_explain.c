@@ -34,22 +34,21 @@ static void print_steps(const json_t *steps)
     size_t i;
     const json_t *step;
     int width = 4;
-    json_array_foreach(steps, i, step)
-    {
+    json_array_foreach (steps, i, step) {
         int n = (int)json_string_length(json_object_get(step, "name"));
         if (n > width) width = n < 40 ? n : 40;
     }
-    printf("%4s  %-*s  %-10s %-5s %12s %12s %8s %12s\n", "step", width, "name", "kernel", "dtype", "operations", "bytes",
-           "op/byte", "estimate");
-    json_array_foreach(steps, i, step)
-    {
+    printf("%4s  %-*s  %-10s %-5s %12s %12s %8s %12s\n", "step", width, "name", "kernel", "dtype", "operations",
+           "bytes", "op/byte", "estimate");
+    json_array_foreach (steps, i, step) {
         char operations[TOOL_WORDS], bytes[TOOL_WORDS], intensity[TOOL_WORDS], estimate[TOOL_WORDS];
-        snprintf(intensity, sizeof intensity, isfinite(field(step, "intensity")) ? "%.3g" : "-", field(step, "intensity"));
+        snprintf(intensity, sizeof intensity, isfinite(field(step, "intensity")) ? "%.3g" : "-",
+                 field(step, "intensity"));
         printf("%4zu  %-*s  %-10s %-5s %12s %12s %8s %12s\n", i, width,
                json_string_value(json_object_get(step, "name")), json_string_value(json_object_get(step, "kernel")),
-               json_string_value(json_object_get(step, "dtype")), tool_count(operations, field(step, "operations"), NAN),
-               tool_count(bytes, field(step, "bytes"), NAN), intensity,
-               tool_duration(estimate, field(step, "estimated_ns") * 1e-9));
+               json_string_value(json_object_get(step, "dtype")),
+               tool_count(operations, field(step, "operations"), NAN), tool_count(bytes, field(step, "bytes"), NAN),
+               intensity, tool_duration(estimate, field(step, "estimated_ns") * 1e-9));
     }
 }
 
@@ -124,7 +123,9 @@ static int read_steps(report *r, const char *lines)
     for (const char *at = lines; *at;) {
         size_t n = strcspn(at, "\n");
         json_t *step = json_loadb(at, n, 0, &error);
-        if (!step) return tool_fail("E_INTERNAL", "the step %.*s cannot be read: %s", (int)(n < 200 ? n : 200), at, error.text);
+        if (!step)
+            return tool_fail("E_INTERNAL", "the step %.*s cannot be read: %s", (int)(n < 200 ? n : 200), at,
+                             error.text);
         r->estimated_ns += field(step, "estimated_ns");
         json_array_append_new(r->steps, step);
         at += n + (at[n] == '\n');
@@ -188,8 +189,7 @@ int cmd_explain(int argc, char **argv, const command *self)
     if (status >= 0) return status;
     if (options.json + tool_is_stdio(options.dot) + tool_is_stdio(options.svg) > 1)
         status = tool_usage("--json, --dot - and --svg - each want standard output for themselves");
-    else
-        status = cmd_context(&context, &options);
+    else status = cmd_context(&context, &options);
     if (!status) status = tool_program_load(&program, context, options.rest[0], &options.sizes);
     if (!status) status = tool_names_check(&program, &options.sizes, options.open);
     if (!status) status = explain(context, &program, &options);

@@ -35,7 +35,8 @@ int cmd_add_gradients(const tool_program *program, const char *names)
     einjit_error err = {0};
     if (!names) return TOOL_OK;
     char *list = tool_copy(names);
-    einjit_value *wrt = tool_alloc((strlen(names) + 1) * sizeof *wrt), *out = tool_alloc((strlen(names) + 1) * sizeof *out);
+    einjit_value *wrt = tool_alloc((strlen(names) + 1) * sizeof *wrt),
+                 *out = tool_alloc((strlen(names) + 1) * sizeof *out);
     einjit_value y = einjit_graph_output_value(graph, 0), seed;
     size_t n;
     int status = find_inputs(graph, list, wrt, &n);

@@ -27,7 +27,8 @@ static void print_json(const char *only)
         const char *name, *text;
         if (only && strcmp(only, lists[l].name)) continue;
         json_t *one = json_object();
-        for (size_t i = 0; (name = einjit_list_name(lists[l].list, i, &text)); i++) json_object_set_new(one, name, json_string(text));
+        for (size_t i = 0; (name = einjit_list_name(lists[l].list, i, &text)); i++)
+            json_object_set_new(one, name, json_string(text));
         json_object_set_new(doc, lists[l].name, one);
     }
     json_dumpf(doc, stdout, JSON_INDENT(1) | JSON_PRESERVE_ORDER);
@@ -46,7 +47,8 @@ int cmd_list(int argc, char **argv, const command *self)
     if (which == N_LISTS) status = tool_usage("there is no list '%s'", only);
     else if (options.json) print_json(only);
     else if (only) print_list(lists[which].list);
-    else for (int l = 0; l < N_LISTS; l++) puts(lists[l].name);
+    else
+        for (int l = 0; l < N_LISTS; l++) puts(lists[l].name);
     cmd_options_free(&options);
     return status;
 }

@@ -69,7 +69,8 @@ static void print_text(const found *f, const char *name, const char *strategy)
 
 static volatile sig_atomic_t told, interrupted;
 
-/* Ends the search with the best path so far; where there is none yet, and with strategies that have only one, without any. */
+/* Ends the search with the best path so far; where there is none yet, and with strategies that have only one, without
+ * any. */
 static void interrupt(int number)
 {
     (void)number;
@@ -96,11 +97,13 @@ static int search(const network *net, einjit_context *context, const cmd_options
     found f = {.pairs = tool_alloc(capacity * 2 * sizeof *f.pairs)};
     double start = tool_seconds(), shown = isatty(STDERR_FILENO) ? 0 : -1;
     int status = TOOL_OK;
-    const struct sigaction once = {.sa_handler = interrupt, .sa_flags = (int)(SA_RESETHAND | SA_RESTART)}; /* a second one kills */
+    /* a second one kills */
+    const struct sigaction once = {.sa_handler = interrupt, .sa_flags = (int)(SA_RESETHAND | SA_RESTART)};
     struct sigaction before;
     sigaction(SIGINT, &once, &before);
-    if (einjit_path_watched(context, net->n, net->term_ranks, net->flat, net->output_rank, net->output, net->n_labels, net->sizes,
-                            options->path, f.pairs, capacity, &f.n, &f.mults, &f.largest, show, &shown, &err))
+    if (einjit_path_watched(context, net->n, net->term_ranks, net->flat, net->output_rank, net->output, net->n_labels,
+                            net->sizes, options->path, f.pairs, capacity, &f.n, &f.mults, &f.largest, show, &shown,
+                            &err))
         status = tool_error(&err);
     sigaction(SIGINT, &before, NULL);
     if (shown > 0) fputs("\r\033[K", stderr);
@@ -108,7 +111,10 @@ static int search(const network *net, einjit_context *context, const cmd_options
         char *name = name_of(options->rest[0]);
         f.seconds = tool_seconds() - start;
         f.costs = network_count(net, f.pairs, f.n);
-        (options->json ? print_json : print_text)(&f, name, options->strategy ? options->strategy : options->path ? "portfolio" : "auto");
+        (options->json ? print_json : print_text)(&f, name,
+                                                  options->strategy ? options->strategy
+                                                  : options->path   ? "portfolio"
+                                                                    : "auto");
         free(name);
     }
     free(f.pairs);
@@ -125,7 +131,8 @@ static int load(network *net, einjit_context *context, const cmd_options *option
         return network_read(net, what);
     }
     int status = tool_program_load(&program, context, what, &options->sizes);
-    if (!status && !program.equation) status = tool_usage("'%.40s' is a program: einjit explain shows the paths of its einsums", what);
+    if (!status && !program.equation)
+        status = tool_usage("'%.40s' is a program: einjit explain shows the paths of its einsums", what);
     if (!status) status = tool_names_check(&program, &options->sizes, NULL);
     if (!status) status = network_of_equation(net, &program, &options->sizes);
     tool_program_free(&program);
@@ -140,9 +147,9 @@ int cmd_path(int argc, char **argv, const command *self)
     einjit_context *context = NULL;
     network net = {0};
     if (options.minimize && strcmp(options.minimize, "flops"))
-        status = tool_usage("--minimize %s: the strategies there are make multiplications few: flops", options.minimize);
-    else
-        status = cmd_context(&context, &options);
+        status =
+            tool_usage("--minimize %s: the strategies there are make multiplications few: flops", options.minimize);
+    else status = cmd_context(&context, &options);
     if (!status) status = load(&net, context, &options);
     if (!status) status = search(&net, context, &options);
     network_free(&net);

@@ -50,8 +50,10 @@ static int check_options(const cmd_options *options)
     if (options->stats && options->constants) return tool_usage("--stats reports on the program: not with --constants");
     if (options->stats && options->no_opt) return tool_usage("--stats reports on the passes: not with --no-opt");
     if (options->json && !options->stats) return tool_usage("--json prints what --stats reports: it needs --stats");
-    if (options->times && !options->stats) return tool_usage("--times belongs to what --stats reports: it needs --stats");
-    if (options->passes && options->constants) return tool_usage("--passes changes the program alone: not with --constants");
+    if (options->times && !options->stats)
+        return tool_usage("--times belongs to what --stats reports: it needs --stats");
+    if (options->passes && options->constants)
+        return tool_usage("--passes changes the program alone: not with --constants");
     if (options->passes && options->no_opt) return tool_usage("--passes names what --no-opt leaves out");
     if (options->passes && options->emit && strcmp(options->emit, "opt") && strcmp(options->emit, "opt+"))
         return tool_usage("--passes goes with --emit opt, --emit opt+ and --stats");

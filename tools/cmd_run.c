@@ -20,7 +20,9 @@ static void print_result(const tool_tensor *t, size_t index)
         case EINJIT_I32: printf(" %d", (int)((int32_t *)t->block)[i]); break;
         case EINJIT_I64: printf(" %lld", (long long)((int64_t *)t->block)[i]); break;
         case EINJIT_BOOL: printf(" %s", ((uint8_t *)t->block)[i] ? "True" : "False"); break;
-        case EINJIT_C64: printf(" %.7g%+.7gj", (double)((float *)t->block)[2 * i], (double)((float *)t->block)[2 * i + 1]); break;
+        case EINJIT_C64:
+            printf(" %.7g%+.7gj", (double)((float *)t->block)[2 * i], (double)((float *)t->block)[2 * i + 1]);
+            break;
         case EINJIT_C128: printf(" %.15g%+.15gj", ((double *)t->block)[2 * i], ((double *)t->block)[2 * i + 1]); break;
         default: break;
         }
@@ -42,7 +44,8 @@ static json_t *element_json(const tool_tensor *t, int64_t i)
         return json_pack("[o, o]", tool_json_number((double)((const float *)block)[2 * i]),
                          tool_json_number((double)((const float *)block)[2 * i + 1]));
     case EINJIT_C128:
-        return json_pack("[o, o]", tool_json_number(((const double *)block)[2 * i]), tool_json_number(((const double *)block)[2 * i + 1]));
+        return json_pack("[o, o]", tool_json_number(((const double *)block)[2 * i]),
+                         tool_json_number(((const double *)block)[2 * i + 1]));
     default: return json_null();
     }
 }
@@ -90,7 +93,8 @@ static int check_outputs(const cmd_options *options, const tool_program *program
 {
     size_t n = einjit_graph_output_count(program->graph);
     if (options->n_outputs && options->n_outputs != n)
-        return tool_usage("the program has %zu result%s and there are %zu -o", n, n == 1 ? "" : "s", options->n_outputs);
+        return tool_usage("the program has %zu result%s and there are %zu -o", n, n == 1 ? "" : "s",
+                          options->n_outputs);
     for (size_t i = 0; i < options->n_outputs; i++)
         for (size_t k = 0; k < i; k++)
             if (!strcmp(options->outputs[i], options->outputs[k]))
@@ -158,7 +162,8 @@ static int compute(einjit_context *context, const tool_program *program, const c
 static int load_program(tool_program *out, einjit_context *context, const cmd_options *options)
 {
     network net = {0};
-    if (!tool_ends_with(options->rest[0], ".json")) return tool_program_load(out, context, options->rest[0], &options->sizes);
+    if (!tool_ends_with(options->rest[0], ".json"))
+        return tool_program_load(out, context, options->rest[0], &options->sizes);
     int status = network_read(&net, options->rest[0]);
     if (!status) status = network_program(out, &net, context);
     network_free(&net);

@@ -157,7 +157,8 @@ int cmd_print_passes(const tool_program *program, const cmd_options *options)
     for (size_t i = 0; i < n; i++) {
         einjit_pass_report pass = pass_of(report, i);
         if (pass.changed)
-            printf("\n# after pass %s: %zu change%s\n%s", pass.pass, pass.changed, pass.changed == 1 ? "" : "s", pass.program);
+            printf("\n# after pass %s: %zu change%s\n%s", pass.pass, pass.changed, pass.changed == 1 ? "" : "s",
+                   pass.program);
     }
     einjit_report_destroy(report);
     return TOOL_OK;

@@ -11,19 +11,31 @@
 #include "bench_sweep.h"
 
 static const struct option longs[] = {
-    {"sizes", required_argument, NULL, 's'},    {"dtype", required_argument, NULL, 'd'},
-    {"threads", required_argument, NULL, 't'},  {"cases", required_argument, NULL, 'c'},
-    {"only", required_argument, NULL, 'r'},     {"min-time", required_argument, NULL, 'm'},
-    {"json", no_argument, NULL, 'j'},           {"vs", required_argument, NULL, 'V'},
-    {"open", required_argument, NULL, 'O'},     {"backend", required_argument, NULL, 'b'},
+    {"sizes", required_argument, NULL, 's'},
+    {"dtype", required_argument, NULL, 'd'},
+    {"threads", required_argument, NULL, 't'},
+    {"cases", required_argument, NULL, 'c'},
+    {"only", required_argument, NULL, 'r'},
+    {"min-time", required_argument, NULL, 'm'},
+    {"json", no_argument, NULL, 'j'},
+    {"vs", required_argument, NULL, 'V'},
+    {"open", required_argument, NULL, 'O'},
+    {"backend", required_argument, NULL, 'b'},
     {"constants", required_argument, NULL, 'K'},
-    {"target", required_argument, NULL, 'T'},   {"strategy", required_argument, NULL, 'S'},
-    {"no-opt", no_argument, NULL, 'n'},         {"baseline", required_argument, NULL, 'B'},
-    {"cold", no_argument, NULL, 'C'},           {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, 'v'},        {"optimizer", no_argument, NULL, 'o'},
-    {"passes", required_argument, NULL, 'p'},   {"largest", required_argument, NULL, 'l'},
-    {"plan", no_argument, NULL, 'P'},           {"huge-pages", no_argument, NULL, 'H'},
-    {"strict", no_argument, NULL, 'x'},         {"model", no_argument, NULL, 'M'},
+    {"target", required_argument, NULL, 'T'},
+    {"strategy", required_argument, NULL, 'S'},
+    {"no-opt", no_argument, NULL, 'n'},
+    {"baseline", required_argument, NULL, 'B'},
+    {"cold", no_argument, NULL, 'C'},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'v'},
+    {"optimizer", no_argument, NULL, 'o'},
+    {"passes", required_argument, NULL, 'p'},
+    {"largest", required_argument, NULL, 'l'},
+    {"plan", no_argument, NULL, 'P'},
+    {"huge-pages", no_argument, NULL, 'H'},
+    {"strict", no_argument, NULL, 'x'},
+    {"model", no_argument, NULL, 'M'},
     {"sweep", required_argument, NULL, 'w'},
     {NULL, 0, NULL, 0},
 };
@@ -58,7 +70,8 @@ static void help(void)
          "      --constants w,b      inputs that never change: what follows from them is computed in advance\n"
          "      --vs self,openblas   timed in the same run, interleaved; a library's file as openblas=FILE\n"
          "      --sweep z=1:600      one call for each of these extents: what they take in all, how many compiled\n"
-         "      --model              every way to run a case: what the cost model predicts, what it takes, how good the choice is\n"
+         "      --model              every way to run a case: what the cost model predicts, what it takes, how good "
+         "the choice is\n"
          "      --min-time S         seconds of samples a case (0.3)\n"
          "      --strategy S         path search\n"
          "      --backend B          llvm or interp\n"
@@ -68,9 +81,11 @@ static void help(void)
          "      --strict             rewrite nothing that can change a bit; einsums from left to right\n"
          "      --baseline FILE      an earlier --json report: exit 3 where a case is over 1.15 times slower\n"
          "      --json               a list of results on stdout\n\n"
-         "A file named - is standard input. Of options that are given again lists grow (-s, --open, --constants, --vs, --passes),\n"
+         "A file named - is standard input. Of options that are given again lists grow (-s, --open, --constants, --vs, "
+         "--passes),\n"
          "and all others must say the same.\n\n"
-         "With --optimizer: seconds of the passes over graphs of 100, 1000, ... einsums of several forms, and how they grow\n"
+         "With --optimizer: seconds of the passes over graphs of 100, 1000, ... einsums of several forms, and how they "
+         "grow\n"
          "(exponent 1: in proportion).\n\n"
          "      --passes P,Q         only these passes\n"
          "      --largest N          einsums of the largest graph (100000)\n"
@@ -115,9 +130,10 @@ static void add_model(json_t *doc, const bench_result *r)
 /* A case without a result (`error` says why) has the same keys, with nothing measured. */
 static json_t *result_json(const bench_case *one, const bench_options *o, const bench_result *r, const char *error)
 {
-    static const char *const measured[] = {"median_us", "min_us", "samples", "gflops", "gbytes_per_s", "compile_ms",
-                                           "disk_us", "memory_ns", "lookup_ns", "call_ns", "max_err", "checked", "reference",
-                                           "spread_us", "move_us", "fma_gflops", "bound_us", "share"};
+    static const char *const measured[] = {"median_us",  "min_us",   "samples",   "gflops",    "gbytes_per_s",
+                                           "compile_ms", "disk_us",  "memory_ns", "lookup_ns", "call_ns",
+                                           "max_err",    "checked",  "reference", "spread_us", "move_us",
+                                           "fma_gflops", "bound_us", "share"};
     json_t *doc = case_json(one), *peers = json_object();
     for (size_t i = 0; i < sizeof measured / sizeof *measured; i++) json_object_set_new(doc, measured[i], json_null());
     if (r) {
@@ -155,18 +171,19 @@ static json_t *result_json(const bench_case *one, const bench_options *o, const 
 static void result_text(const bench_case *one, const bench_result *r)
 {
     char median[TOOL_WORDS], least[TOOL_WORDS], spread[TOOL_WORDS], compile[TOOL_WORDS], call[TOOL_WORDS];
-    printf("%-24s %s %12s (min %s, quartiles %s, %d samples)  %.2f of the bound  %8.2f GFLOP/s  %7.2f GB/s  compile %s  "
-           "cached call +%s  err %.1e %s\n", one->name, einjit_dtype_name(one->dtype),
-           tool_duration(median, r->time.median_us * 1e-6), tool_duration(least, r->time.min_us * 1e-6),
-           tool_duration(spread, (r->time.high_us - r->time.low_us) * 1e-6), r->time.samples, r->share, r->gflops,
-           r->gbytes_per_s, tool_duration(compile, r->compile_ms * 1e-3), tool_duration(call, r->memory_ns * 1e-9), r->max_err,
-           r->ok ? "ok" : "WRONG");
+    printf(
+        "%-24s %s %12s (min %s, quartiles %s, %d samples)  %.2f of the bound  %8.2f GFLOP/s  %7.2f GB/s  compile %s  "
+        "cached call +%s  err %.1e %s\n",
+        one->name, einjit_dtype_name(one->dtype), tool_duration(median, r->time.median_us * 1e-6),
+        tool_duration(least, r->time.min_us * 1e-6), tool_duration(spread, (r->time.high_us - r->time.low_us) * 1e-6),
+        r->time.samples, r->share, r->gflops, r->gbytes_per_s, tool_duration(compile, r->compile_ms * 1e-3),
+        tool_duration(call, r->memory_ns * 1e-9), r->max_err, r->ok ? "ok" : "WRONG");
     for (int i = 0; i < r->n_peers; i++) {
         const bench_time *time = &r->peers[i].time;
         printf("%-24s     %12s (min %s, quartiles %s)  %.2f times as long  %.2f of the bound  differs by %.1e\n",
-               r->peers[i].name, tool_duration(median, time->median_us * 1e-6), tool_duration(least, time->min_us * 1e-6),
-               tool_duration(spread, (time->high_us - time->low_us) * 1e-6), time->median_us / r->time.median_us,
-               r->bound_us / time->median_us, r->peers[i].error);
+               r->peers[i].name, tool_duration(median, time->median_us * 1e-6),
+               tool_duration(least, time->min_us * 1e-6), tool_duration(spread, (time->high_us - time->low_us) * 1e-6),
+               time->median_us / r->time.median_us, r->bound_us / time->median_us, r->peers[i].error);
     }
 }
 
@@ -177,8 +194,8 @@ static void model_text(const bench_result *r)
     for (int i = 0; i < r->n_candidates; i++) {
         const bench_candidate *c = &r->candidates[i];
         printf("%-24s     %12s  %.2f times as long, %.2f predicted  differs by %.1e\n", c->name,
-               tool_duration(median, c->time.median_us * 1e-6), c->time.median_us / r->time.median_us, c->cycles / r->cycles,
-               c->error);
+               tool_duration(median, c->time.median_us * 1e-6), c->time.median_us / r->time.median_us,
+               c->cycles / r->cycles, c->error);
     }
 }
 
@@ -196,8 +213,7 @@ static void compare_baseline(arguments *a, const json_t *result)
 {
     size_t i;
     const json_t *old;
-    json_array_foreach(a->baseline, i, old)
-    {
+    json_array_foreach (a->baseline, i, old) {
         if (!json_equal(json_object_get(old, "name"), json_object_get(result, "name")) ||
             !json_equal(json_object_get(old, "dtype"), json_object_get(result, "dtype")) ||
             !json_equal(json_object_get(old, "threads"), json_object_get(result, "threads")))
@@ -236,11 +252,13 @@ static int run_case(arguments *a, const bench_case *one, size_t number, size_t o
     bench_progress("");
     if (!status && !r.ok) {
         a->wrong = true;
-        tool_fail("E_INTERNAL", "'%s': error %.2e is more than rounding explains (%.2e)", one->name, r.max_err, r.tolerance);
+        tool_fail("E_INTERNAL", "'%s': error %.2e is more than rounding explains (%.2e)", one->name, r.max_err,
+                  r.tolerance);
     }
     if (!status) report_case(a, one, &r, r.ok ? NULL : tool_said);
     else if (!tool_interrupted) report_case(a, one, NULL, tool_said);
-    if (tool_interrupted) status = tool_fail("E_INTERRUPTED", "stopped at case %zu of %zu, '%s'", number, of, one->name);
+    if (tool_interrupted)
+        status = tool_fail("E_INTERRUPTED", "stopped at case %zu of %zu, '%s'", number, of, one->name);
     bench_model_free(&r);
     free(r.plan);
     return status;
@@ -279,8 +297,7 @@ static int run_file(arguments *a)
     size_t i, n = json_array_size(cases);
     int failed = TOOL_OK;
     bool ran = false;
-    json_array_foreach(cases, i, item)
-    {
+    json_array_foreach (cases, i, item) {
         bench_case one = bench_case_name(item);
         if (regexec(&only, one.name, 0, NULL, 0)) continue;
         if (run_item(a, &one, item, i + 1, n)) failed = TOOL_FAILED;
@@ -312,7 +329,8 @@ static int take(arguments *a, int option)
     case 't': return tool_number(&o->threads, optarg, 1, 1024, "--threads");
     case 'm':
         o->min_time = strtod(optarg, &end);
-        return end == optarg || *end || !(o->min_time >= 0) ? tool_usage("--min-time takes seconds, not '%s'", optarg) : TOOL_OK;
+        return end == optarg || *end || !(o->min_time >= 0) ? tool_usage("--min-time takes seconds, not '%s'", optarg)
+                                                            : TOOL_OK;
     case 'c': a->cases = optarg; return TOOL_OK;
     case 'r': a->only = optarg; return TOOL_OK;
     case 'H': tool_huge_pages = true; return TOOL_OK;
@@ -357,7 +375,8 @@ static int parse_arguments(arguments *a, int argc, char **argv)
         if (!status) status = take(a, option);
         if (status) return status;
     }
-    if (!a->optimizer && (a->growth.passes || a->growth.plan)) return tool_usage("--passes and --plan go with --optimizer");
+    if (!a->optimizer && (a->growth.passes || a->growth.plan))
+        return tool_usage("--passes and --plan go with --optimizer");
     if (a->optimizer && (a->cases || optind != argc)) return tool_usage("--optimizer makes its own graphs");
     if (a->optimizer) return -1;
     if (a->cases && a->sweep) return tool_usage("--sweep is for one program");
@@ -387,8 +406,8 @@ static int run(arguments *a)
     }
     json_decref(a->report);
     if (a->chosen)
-        fprintf(stderr, "einjit-bench: of %d choices %d are within 1.1 of the best candidate, %d within 1.3\n", a->chosen,
-                a->within_10, a->within_30);
+        fprintf(stderr, "einjit-bench: of %d choices %d are within 1.1 of the best candidate, %d within 1.3\n",
+                a->chosen, a->within_10, a->within_30);
     if (status) return status;
     return a->wrong ? TOOL_FAILED : a->slower ? TOOL_REGRESSION : TOOL_OK;
 }

@@ -1,11 +1,13 @@
-/* einjit.c - the command: run, print, explain, cache, path, list. A subcommand is a row of the table and a cmd_<name>.c. */
+/* einjit.c - the command: run, print, explain, cache, path, list. A subcommand is a row of the table and a
+ * cmd_<name>.c. */
 #include <string.h>
 
 #include "cmd.h"
 
 static const command commands[] = {
     {"run", "EQUATION-or-FILE.ein-or-NETWORK.json A.npy B.npz ... [-o OUT.npy ...] [--json]",
-     "Compute with arrays from files: FILE.npy, all of FILE.npz (by the inputs' names, where it has these), FILE.npz:NAME",
+     "Compute with arrays from files: FILE.npy, all of FILE.npz (by the inputs' names, where it has these), "
+     "FILE.npz:NAME",
      "oOCABStbTnxgj", 1, 0, cmd_run},
     {"print", "EQUATION-or-FILE.ein [-s z=1000,...] [--emit STAGE] [--passes P,Q] [--stats [--json]]",
      "The program after a stage; default: opt", "sedOCSbTapunxjg", 1, 1, cmd_print},
@@ -15,7 +17,8 @@ static const command commands[] = {
      "Kernels on disk: what is there, and what is wrong with it", "sdOCSTnxj", 0, 0, cmd_cache},
     {"path", "NETWORK.json-or-EQUATION [-s i=4,...] [--strategy S] [--seconds T] [--trials N] [--seed N] [--json]",
      "Contraction path of a network", "sSm1234j", 1, 1, cmd_path},
-    {"list", "[operators | strategies | targets | passes | stages] [--json]", "What there is, by name", "j", 0, 1, cmd_list},
+    {"list", "[operators | strategies | targets | passes | stages] [--json]", "What there is, by name", "j", 0, 1,
+     cmd_list},
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 

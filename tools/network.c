@@ -1,4 +1,5 @@
-/* network.c - reads NETWORK.json, also as a program, and equations as networks; counts what a path costs besides what the library says. */
+/* network.c - reads NETWORK.json, also as a program, and equations as networks; counts what a path costs besides what
+ * the library says. */
 #include "network.h"
 
 #include <math.h>
@@ -127,13 +128,14 @@ static json_t *implicit_output(const json_t *terms)
     json_t *output = json_array(), *label, *counts = json_object(), *term, *count;
     size_t t, i, n = 0;
     const char *name;
-    json_array_foreach(terms, t, term) json_array_foreach(term, i, label)
-    {
-        name = json_string_value(label);
-        json_object_set_new(counts, name, json_integer(1 + json_integer_value(json_object_get(counts, name))));
-    }
+    json_array_foreach (terms, t, term)
+        json_array_foreach (term, i, label) {
+            name = json_string_value(label);
+            json_object_set_new(counts, name, json_integer(1 + json_integer_value(json_object_get(counts, name))));
+        }
     const char **once = tool_alloc((json_object_size(counts) + 1) * sizeof *once);
-    json_object_foreach(counts, name, count) if (json_integer_value(count) == 1) once[n++] = name;
+    json_object_foreach (counts, name, count)
+        if (json_integer_value(count) == 1) once[n++] = name;
     qsort(once, n, sizeof *once, by_code_point);
     for (i = 0; i < n; i++) json_array_append_new(output, json_string(once[i]));
     free(once);
@@ -145,14 +147,15 @@ static int add_extents(json_t *dict, const json_t *terms, const tool_sizes *size
 {
     size_t t, i;
     const json_t *term, *label;
-    json_array_foreach(terms, t, term) json_array_foreach(term, i, label)
-    {
-        const char *name = json_string_value(label);
-        int64_t extent;
-        if (json_object_get(dict, name)) continue;
-        if (!tool_sizes_find(sizes, name, &extent)) return tool_usage("the size of '%s' is missing: -s %s=N", name, name);
-        json_object_set_new(dict, name, json_integer((json_int_t)extent));
-    }
+    json_array_foreach (terms, t, term)
+        json_array_foreach (term, i, label) {
+            const char *name = json_string_value(label);
+            int64_t extent;
+            if (json_object_get(dict, name)) continue;
+            if (!tool_sizes_find(sizes, name, &extent))
+                return tool_usage("the size of '%s' is missing: -s %s=N", name, name);
+            json_object_set_new(dict, name, json_integer((json_int_t)extent));
+        }
     return TOOL_OK;
 }
 
@@ -186,8 +189,8 @@ int network_program(tool_program *out, const network *net, einjit_context *conte
         status = einjit_graph_input(&values[t], out->graph, name, -1, rank, shape, NULL, &err);
     }
     if (!status)
-        status = einjit_graph_einsum_labels(&result, out->graph, net->n, values, net->term_ranks, net->flat, net->output_rank,
-                                            net->output, &err);
+        status = einjit_graph_einsum_labels(&result, out->graph, net->n, values, net->term_ranks, net->flat,
+                                            net->output_rank, net->output, &err);
     if (!status) status = einjit_graph_output(out->graph, result, &err);
     free(values);
     return status ? tool_error(&err) : TOOL_OK;
@@ -243,9 +246,9 @@ typedef struct tensor {
 } tensor;
 typedef struct counter {
     const network *net;
-    tensor *tensors;    /* per id */
-    int32_t *left;      /* per label: live tensors that have it, and the output */
-    int32_t *stamp;     /* per label: the last tensor that took it */
+    tensor *tensors; /* per id */
+    int32_t *left;   /* per label: live tensors that have it, and the output */
+    int32_t *stamp;  /* per label: the last tensor that took it */
     int32_t made;
 } counter;
 
@@ -305,7 +308,8 @@ static big count_step(counter *c, const int32_t *pair, bool *sums)
 
 network_costs network_count(const network *net, const int32_t *pairs, size_t n_steps)
 {
-    counter c = {.net = net, .tensors = tool_alloc((net->n + n_steps + 1) * sizeof(tensor)),
+    counter c = {.net = net,
+                 .tensors = tool_alloc((net->n + n_steps + 1) * sizeof(tensor)),
                  .left = tool_alloc((net->n_labels + 1) * sizeof(int32_t)),
                  .stamp = tool_alloc((net->n_labels + 1) * sizeof(int32_t))};
     big live = {0, 0}, peak, flops = {0, 0};

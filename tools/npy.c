@@ -15,7 +15,7 @@ static const struct {
     char kind;
     int bytes, dtype;
 } descriptors[] = {
-    {'b', 1, EINJIT_BOOL}, {'i', 4, EINJIT_I32}, {'i', 8, EINJIT_I64},  {'f', 2, EINJIT_F16},
+    {'b', 1, EINJIT_BOOL}, {'i', 4, EINJIT_I32}, {'i', 8, EINJIT_I64}, {'f', 2, EINJIT_F16},
     {'f', 4, EINJIT_F32},  {'f', 8, EINJIT_F64}, {'c', 8, EINJIT_C64}, {'c', 16, EINJIT_C128},
 };
 
@@ -56,8 +56,8 @@ static int parse_descriptor(header *out, const char *text, const char *path)
         out->swapped = order == '>' && bytes > 1;
         return TOOL_OK;
     }
-    return tool_fail("E_DTYPE", "%s: dtype %.*s is not one of bool i32 i64 f32 f64 c64 c128", path, (int)(n < 40 ? n : 40),
-                     text + 1);
+    return tool_fail("E_DTYPE", "%s: dtype %.*s is not one of bool i32 i64 f32 f64 c64 c128", path,
+                     (int)(n < 40 ? n : 40), text + 1);
 }
 
 /* "(3, 4)", "(3,)", "()" */
@@ -107,7 +107,7 @@ static int read_header(header *out, FILE *file, const char *path)
     if (length > NPY_MAX_HEADER) return tool_fail("E_IO", "%s: a header of %zu bytes", path, length);
     char *text = tool_alloc(length + 1);
     int status = fread(text, 1, length, file) == length ? parse_header(out, text, path)
-                                                       : tool_fail("E_IO", "%s: the header is cut off", path);
+                                                        : tool_fail("E_IO", "%s: the header is cut off", path);
     free(text);
     return status;
 }
@@ -214,8 +214,8 @@ int npy_save(const tool_tensor *tensor, const char *path)
 {
     char text[NPY_MAX_RANK * 22 + 200];
     if (tensor->tensor.rank > NPY_MAX_RANK)
-        return tool_fail("E_LIMIT", "%s: a result of %d axes, .npy files have at most %d", path, (int)tensor->tensor.rank,
-                         NPY_MAX_RANK);
+        return tool_fail("E_LIMIT", "%s: a result of %d axes, .npy files have at most %d", path,
+                         (int)tensor->tensor.rank, NPY_MAX_RANK);
     size_t n = format_header(text, sizeof text - 64, &tensor->tensor);
     if (!n) return tool_fail("E_DTYPE", "%s: %s has no .npy form", path, einjit_dtype_name(tensor->tensor.dtype));
     size_t length = (n + 1 + 10 + 63) / 64 * 64 - 10; /* data starts at a multiple of 64 */

@@ -64,10 +64,11 @@ static int append(const archive *a, zip_int64_t index)
     FILE *memory = got ? fmemopen(bytes, (size_t)info.size, "rb") : NULL;
     tool_tensor *grown = memory ? realloc(*a->list, (*a->n + 1) * sizeof *grown) : NULL;
     if (grown) *a->list = grown;
-    int status = empty               ? tool_fail("E_IO", "%s is empty", what)
-                 : grown             ? npy_read(&grown[*a->n], memory, what)
+    int status = empty                      ? tool_fail("E_IO", "%s is empty", what)
+                 : grown                    ? npy_read(&grown[*a->n], memory, what)
                  : got || (sized && !bytes) ? tool_fail("E_NOMEM", "out of memory for %s", what)
-                 : tool_fail("E_IO", "%s cannot be read: %s", what, file ? zip_file_strerror(file) : zip_strerror(a->zip));
+                                            : tool_fail("E_IO", "%s cannot be read: %s", what,
+                                                        file ? zip_file_strerror(file) : zip_strerror(a->zip));
     if (!status) ++*a->n;
     if (memory) fclose(memory);
     if (file) zip_fclose(file);
@@ -120,7 +121,8 @@ int npz_load(tool_tensor **list, size_t *n, const char *argument, const char *co
     zip_error_t error;
     zip_error_init_with_code(&error, code);
     int status = !a.zip ? tool_fail("E_IO", "%s: %s", a.path, zip_error_strerror(&error))
-                 : *end ? append_one(&a, end + 1) : append_all(&a, names, n_names);
+                 : *end ? append_one(&a, end + 1)
+                        : append_all(&a, names, n_names);
     zip_error_fini(&error);
     if (a.zip) zip_discard(a.zip);
     free(a.path);

@@ -1,7 +1,7 @@
 /* svg.c - a layered drawing: what a box waits for is above it.
  *
- * Takes  the steps as JSON. Gives a file. Where Graphviz's `dot` is installed, it places the boxes and leads edges around
- *        them; else, or when it fails, this does:
+ * Takes  the steps as JSON. Gives a file. Where Graphviz's `dot` is installed, it places the boxes and leads edges
+ *        around them; else, or when it fails, this does:
  * A box's layer is one below the lowest it waits for; inputs stand right above their first reader, results right below
  * their last writer. Within a layer boxes are sorted by the mean place of their neighbours, a few times down and up.
  */
@@ -31,11 +31,11 @@ typedef struct edge {
 } edge;
 typedef struct drawing {
     size_t n, n_edges, cap_edges, n_steps, n_layers;
-    box *boxes;         /* steps first, then inputs, then results */
+    box *boxes; /* steps first, then inputs, then results */
     edge *edges;
-    int *sorted;        /* boxes by layer and place */
-    size_t *starts;     /* per layer: into sorted */
-    json_t *inputs;     /* name -> box */
+    int *sorted;    /* boxes by layer and place */
+    size_t *starts; /* per layer: into sorted */
+    json_t *inputs; /* name -> box */
     double width, height;
 } drawing;
 
@@ -75,10 +75,10 @@ static void add_results(drawing *d)
         const char *name = text_of(step, "writes");
         size_t i;
         if (!json_is_true(json_object_get(step, "is_result"))) continue;
-        json_array_foreach(json_object_get(step, "after"), i, item)
-        {
+        json_array_foreach (json_object_get(step, "after"), i, item) {
             size_t earlier = (size_t)json_integer_value(item);
-            if (earlier < d->n_steps && !strcmp(text_of(d->boxes[earlier].step, "writes"), name)) followed[earlier] = true;
+            if (earlier < d->n_steps && !strcmp(text_of(d->boxes[earlier].step, "writes"), name))
+                followed[earlier] = true;
         }
         if (followed[s]) continue;
         if (!json_object_get(results, name)) {
@@ -96,15 +96,14 @@ static void build(drawing *d, const json_t *steps)
     size_t room = 0, s, i;
     const json_t *step, *item;
     d->n = d->n_steps = json_array_size(steps);
-    json_array_foreach(steps, s, step) room += 2 + json_array_size(json_object_get(step, "inputs"));
+    json_array_foreach (steps, s, step) room += 2 + json_array_size(json_object_get(step, "inputs"));
     d->boxes = tool_alloc((room + 1) * sizeof *d->boxes);
     d->inputs = json_object();
-    json_array_foreach(steps, s, step)
-    {
+    json_array_foreach (steps, s, step) {
         d->boxes[s].name = text_of(step, "name");
         d->boxes[s].step = step;
-        json_array_foreach(json_object_get(step, "after"), i, item) add_edge(d, (int)json_integer_value(item), (int)s);
-        json_array_foreach(json_object_get(step, "inputs"), i, item)
+        json_array_foreach (json_object_get(step, "after"), i, item) add_edge(d, (int)json_integer_value(item), (int)s);
+        json_array_foreach (json_object_get(step, "inputs"), i, item)
             add_edge(d, input_box(d, json_string_value(item)), (int)s);
     }
     add_results(d);
@@ -182,7 +181,8 @@ static void place_boxes(drawing *d)
     for (int pass = 0; pass < 2; pass++) /* widths, then places in the middle */
         for (size_t layer = 0; layer < d->n_layers; layer++) {
             double width = -GAP_X;
-            for (size_t i = d->starts[layer]; i < d->starts[layer + 1]; i++) width += width_of(&d->boxes[d->sorted[i]]) + GAP_X;
+            for (size_t i = d->starts[layer]; i < d->starts[layer + 1]; i++)
+                width += width_of(&d->boxes[d->sorted[i]]) + GAP_X;
             if (width > d->width) d->width = width;
             double x = MARGIN + (d->width - width) / 2;
             for (size_t i = d->starts[layer]; i < d->starts[layer + 1]; i++) {
@@ -271,21 +271,23 @@ static void write_edge(FILE *file, const box *from, const box *to)
 {
     double y0 = from->y + (from->step ? BOX_H : ROUND_H) / 2.0, y1 = to->y - (to->step ? BOX_H : ROUND_H) / 2.0 - 5;
     double bend = (y1 - y0) / 2;
-    fprintf(file, "<path d=\"M%.1f %.1fC%.1f %.1f %.1f %.1f %.1f %.1f\" class=\"edge\" marker-end=\"url(#tip)\"/>\n", from->x,
-            y0, from->x, y0 + bend, to->x, y1 - bend, to->x, y1);
+    fprintf(file, "<path d=\"M%.1f %.1fC%.1f %.1f %.1f %.1f %.1f %.1f\" class=\"edge\" marker-end=\"url(#tip)\"/>\n",
+            from->x, y0, from->x, y0 + bend, to->x, y1 - bend, to->x, y1);
 }
 
 static void write_drawing(FILE *file, const drawing *d, const char *title)
 {
     double width = d->width + 2 * MARGIN, height = d->height + 2 * MARGIN;
-    fprintf(file, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" viewBox=\"0 0 %.0f %.0f\">\n",
+    fprintf(file,
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" viewBox=\"0 0 %.0f %.0f\">\n",
             width, height, width, height);
     fputs("<style>text{font-family:sans-serif;text-anchor:middle;fill:#222}.name{font-size:13px;font-weight:bold}"
           ".small{font-size:11px}.title{font-size:14px}.step{fill:#e8f0fb;stroke:#4a6fa5}.end{fill:#f4f4f4;stroke:#888}"
           ".edge{fill:none;stroke:#777}</style>\n"
           "<defs><marker id=\"tip\" markerWidth=\"7\" markerHeight=\"6\" refX=\"1\" refY=\"3\" orient=\"auto\">"
           "<path d=\"M0 0L7 3L0 6z\" fill=\"#777\"/></marker></defs>\n"
-          "<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n", file);
+          "<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n",
+          file);
     fprintf(file, "<text x=\"%.1f\" y=\"%d\" class=\"title\">", width / 2, MARGIN + 4);
     write_text(file, title, 80);
     fputs("</text>\n", file);
@@ -301,7 +303,8 @@ static void write_graph(FILE *file, const drawing *d, const char *title)
 {
     fputs("digraph steps {\ngraph [fontname=\"sans-serif\", labelloc=t, label=<", file);
     write_text(file, title, 80);
-    fputs(">];\nnode [fontname=\"sans-serif\", fontsize=11, style=filled];\nedge [color=\"#777777\", arrowsize=0.7];\n", file);
+    fputs(">];\nnode [fontname=\"sans-serif\", fontsize=11, style=filled];\nedge [color=\"#777777\", arrowsize=0.7];\n",
+          file);
     for (size_t b = 0; b < d->n; b++) {
         const box *one = &d->boxes[b];
         fprintf(file, "b%zu [class=%s, label=<<b>", b, one->step ? "step" : "end");

@@ -65,7 +65,8 @@ const char *tool_duration(char text[TOOL_WORDS], double seconds)
     static const struct {
         double seconds; /* of one */
         const char *name;
-    } units[] = {{1e-9, "ns"}, {1e-6, "us"}, {1e-3, "ms"}, {1, "s"}, {60, "min"}, {3600, "h"}, {86400, "days"}, {31557600, "years"}};
+    } units[] = {{1e-9, "ns"}, {1e-6, "us"}, {1e-3, "ms"},    {1, "s"},
+                 {60, "min"},  {3600, "h"},  {86400, "days"}, {31557600, "years"}};
     enum { N = sizeof units / sizeof *units };
     int u = 0;
     while (u < N - 1 && seconds >= units[u + 1].seconds * (units[u + 1].seconds > 1 ? 2 : 1)) u++;
@@ -119,8 +120,9 @@ int tool_progress(void *unused, const char *stage, double done)
 
 void tool_threads(int64_t asked)
 {
-    if (asked > 1) fprintf(stderr, "%s: warning: kernels run on one thread: --threads %lld changes nothing yet\n", tool_name,
-                           (long long)asked);
+    if (asked > 1)
+        fprintf(stderr, "%s: warning: kernels run on one thread: --threads %lld changes nothing yet\n", tool_name,
+                (long long)asked);
 }
 
 void tool_arguments(int argc, char **argv)
@@ -161,7 +163,8 @@ int tool_number(int64_t *out, const char *text, int64_t least, int64_t most, con
     errno = 0;
     long long value = strtoll(text, &end, 10);
     if (end == text || *end || errno || value < least || value > most)
-        return tool_usage("%s takes a number from %lld to %lld, not '%s'", option, (long long)least, (long long)most, text);
+        return tool_usage("%s takes a number from %lld to %lld, not '%s'", option, (long long)least, (long long)most,
+                          text);
     *out = value;
     return TOOL_OK;
 }
@@ -178,8 +181,7 @@ int tool_real(double *out, const char *text, const char *option)
 int tool_once(tool_seen *seen, int letter, const char *value, const char *name)
 {
     const char **before = &seen->value[letter];
-    if (*before && strcmp(*before, value))
-        return tool_usage("--%s is given as '%s' and as '%s'", name, *before, value);
+    if (*before && strcmp(*before, value)) return tool_usage("--%s is given as '%s' and as '%s'", name, *before, value);
     *before = value;
     return TOOL_OK;
 }
@@ -199,8 +201,8 @@ static int add_size(tool_sizes *sizes, const char *name, size_t n, int64_t value
     for (size_t i = 0; i < sizes->n; i++) {
         if (strncmp(sizes->items[i].name, name, n) || sizes->items[i].name[n]) continue;
         if (sizes->items[i].value == value) return TOOL_OK;
-        return tool_usage("size '%s' is given as %lld and as %lld", sizes->items[i].name, (long long)sizes->items[i].value,
-                          (long long)value);
+        return tool_usage("size '%s' is given as %lld and as %lld", sizes->items[i].name,
+                          (long long)sizes->items[i].value, (long long)value);
     }
     struct tool_size *grown = realloc(sizes->items, (sizes->n + 1) * sizeof *grown);
     if (!grown) return tool_fail("E_NOMEM", "out of memory");
@@ -216,7 +218,7 @@ static int add_sizes(tool_sizes *sizes, const char *item, size_t n, const char *
 {
     bool ellipsis = n == 3 && !memcmp(item, "...", 3);
     char name[32];
-    for (int axis = 1; ; axis++) {
+    for (int axis = 1;; axis++) {
         char *end;
         errno = 0;
         long long value = strtoll(*at, &end, 10);
@@ -301,8 +303,7 @@ char *tool_explain(einjit_context *context, const tool_program *program, const e
     size_t needed = 0;
     int status = einjit_explain(context, program->graph, n_in, in, options, stage, NULL, 0, &needed, &err);
     char *text = status ? NULL : tool_alloc(needed + 1);
-    if (text)
-        status = einjit_explain(context, program->graph, n_in, in, options, stage, text, needed + 1, NULL, &err);
+    if (text) status = einjit_explain(context, program->graph, n_in, in, options, stage, text, needed + 1, NULL, &err);
     if (!status) return text;
     free(text);
     tool_error(&err);

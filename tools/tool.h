@@ -20,9 +20,9 @@ extern const char *tool_name; /* "einjit", "einjit-bench": set first thing in ma
 extern char tool_said[640];
 /* One line on stderr that starts with the reason's code, then the place with a caret. Returns TOOL_FAILED. */
 int tool_error(const einjit_error *err);
-int tool_fail(const char *code, const char *format, ...);  /* TOOL_FAILED */
-int tool_usage(const char *format, ...);                   /* TOOL_USAGE, points at --help */
-void *tool_alloc(size_t bytes);                            /* zeroed; ends the command when there is no memory */
+int tool_fail(const char *code, const char *format, ...); /* TOOL_FAILED */
+int tool_usage(const char *format, ...);                  /* TOOL_USAGE, points at --help */
+void *tool_alloc(size_t bytes);                           /* zeroed; ends the command when there is no memory */
 char *tool_copy(const char *text);
 bool tool_ends_with(const char *text, const char *end);
 
@@ -55,13 +55,13 @@ enum { TOOL_WORDS = 48 };
 const char *tool_duration(char text[TOOL_WORDS], double seconds);
 const char *tool_count(char text[TOOL_WORDS], double x, double log10_of_x);
 void tool_log(void *unused, const char *line); /* einjit_options.log: to stderr, warnings once each */
-/* Ctrl-C: from tool_watch on it ends what the library does next (einjit_options.progress = tool_progress), a second one the command
- * at once. */
+/* Ctrl-C: from tool_watch on it ends what the library does next (einjit_options.progress = tool_progress), a second one
+ * the command at once. */
 extern volatile sig_atomic_t tool_interrupted;
 void tool_watch(void);
 int tool_progress(void *unused, const char *stage, double done);
 void tool_threads(int64_t asked); /* says on stderr that more than one is not used yet */
-double tool_seconds(void); /* of a clock that only goes forward */
+double tool_seconds(void);        /* of a clock that only goes forward */
 /* Numbers of options: TOOL_OK or TOOL_USAGE. */
 int tool_real(double *out, const char *text, const char *option); /* finite */
 int tool_number(int64_t *out, const char *text, int64_t least, int64_t most, const char *option);
@@ -71,7 +71,7 @@ bool tool_is_stdio(const char *path); /* "-"; NULL is not */
 int tool_take_stdin(void);            /* for readers that open it themselves */
 int tool_open(FILE **out, const char *path, bool to_write);
 void tool_close_input(FILE *file);
-int tool_close_output(FILE *file, const char *path); /* what was written is there */
+int tool_close_output(FILE *file, const char *path);    /* what was written is there */
 char *tool_read_file(const char *path, size_t *length); /* NUL-terminated; NULL after a message */
 
 /* ---- JSON (tool_json.c) ---- */
@@ -80,11 +80,13 @@ int tool_read_json(struct json_t **out, const char *path); /* TOOL_OK, or the ex
 struct json_t *tool_json_number(double x);                 /* null for Inf and NaN, which JSON does not have */
 struct json_t *tool_json_lines(const char *text);          /* the array of its lines; NULL: none */
 
-/* FILE.ein, program text (starts with "def"), or an equation; of one with an ellipsis `sizes` say how many axes that is. */
+/* FILE.ein, program text (starts with "def"), or an equation; of one with an ellipsis `sizes` say how many axes that
+ * is. */
 typedef struct tool_program {
     einjit_graph *graph;
     char *equation; /* NULL for programs */
-    char *letters;  /* the same, with letters for the axes of an ellipsis; NULL for programs, and when letters run out */
+    char *letters;  /* the same, with letters for the axes of an ellipsis; NULL for programs, and when letters run
+                     * out */
 } tool_program;
 int tool_program_load(tool_program *out, einjit_context *context, const char *what, const tool_sizes *sizes);
 void tool_program_free(tool_program *program);

@@ -37,7 +37,8 @@ void tool_close_input(FILE *file)
 int tool_close_output(FILE *file, const char *path)
 {
     bool failed = ferror(file);
-    if ((file == stdout ? fflush(file) : fclose(file)) || failed) return tool_fail("E_IO", "%s cannot be written", path);
+    if ((file == stdout ? fflush(file) : fclose(file)) || failed)
+        return tool_fail("E_IO", "%s cannot be written", path);
     return TOOL_OK;
 }
 

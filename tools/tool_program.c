@@ -49,7 +49,8 @@ static size_t count_ranks(int32_t *ranks, const char *equation, int n)
     return t + 1;
 }
 
-/* The equation as it is printed, so that its output is there, with letters in the place of the ellipsis. NULL: too few are free. */
+/* The equation as it is printed, so that its output is there, with letters in the place of the ellipsis. NULL: too few
+ * are free. */
 static char *spell_out(const einjit_graph *graph, int n)
 {
     size_t needed = 0;
@@ -95,7 +96,8 @@ int tool_program_load(tool_program *out, einjit_context *context, const char *wh
 {
     einjit_error err = {0};
     *out = (tool_program){0};
-    if (tool_ends_with(what, ".ein") && (!tool_ends_with(what, "...ein") || is_file(what))) return load_text(out, context, what);
+    if (tool_ends_with(what, ".ein") && (!tool_ends_with(what, "...ein") || is_file(what)))
+        return load_text(out, context, what);
     if (tool_is_stdio(what)) return load_text(out, context, what);
     if (strstr(what, "def ") && strchr(what, '('))
         return einjit_graph_parse(&out->graph, context, what, SIZE_MAX, &err) ? tool_error(&err) : TOOL_OK;

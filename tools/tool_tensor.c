@@ -7,7 +7,8 @@
 
 bool tool_huge_pages;
 
-/* Zeros, to be given back with free(). Arrays of some pages say which pages they want: some systems give huge ones unasked. */
+/* Zeros, to be given back with free(). Arrays of some pages say which pages they want: some systems give huge ones
+ * unasked. */
 static void *make_block(size_t room)
 {
     static const size_t page = 4096, huge = (size_t)2 << 20;
@@ -27,7 +28,8 @@ int tool_tensor_describe(tool_tensor *out, int dtype, int rank, const int64_t *s
     *out = (tool_tensor){0};
     for (int a = 0; a < rank; a++) empty |= !shape[a];
     for (int a = 0; a < rank && !empty; a++) {
-        if (bytes > (size_t)INT64_MAX / (size_t)shape[a]) return tool_fail("E_SIZE", "%s has more than 2^63 bytes", what);
+        if (bytes > (size_t)INT64_MAX / (size_t)shape[a])
+            return tool_fail("E_SIZE", "%s has more than 2^63 bytes", what);
         bytes *= (size_t)shape[a];
     }
     out->shape = tool_alloc((size_t)(rank ? rank : 1) * sizeof *out->shape);
@@ -106,7 +108,8 @@ static int input_make(tool_tensor *out, const tool_program *program, size_t i, c
     if (rank < 0 && program->equation)
         return tool_usage("the size of '...' is missing: -s ...=8x4, an extent for each axis that it stands for");
     if (rank < 0) return tool_fail("E_RANK", "input '%s' does not say its extents", name);
-    if (rank > TOOL_MAX_RANK) return tool_fail("E_LIMIT", "input '%s' has %d axes; at most %d here", name, rank, TOOL_MAX_RANK);
+    if (rank > TOOL_MAX_RANK)
+        return tool_fail("E_LIMIT", "input '%s' has %d axes; at most %d here", name, rank, TOOL_MAX_RANK);
     for (int a = 0; a < rank; a++) {
         if (shape[a] >= 0) continue;
         if (!symbols[a]) return tool_fail("E_VALUE", "input '%s': axis %d has no name that -s could give", name, a);
@@ -164,4 +167,3 @@ einjit_tensor *tool_views(const tool_tensor *tensors, size_t n)
     for (size_t i = 0; i < n; i++) views[i] = tensors[i].tensor;
     return views;
 }
-

@@ -2,8 +2,8 @@
  *
  * Header only. einjit.h says what every function means, what it costs and from which threads it may be called; here a
  * method has the name of its C function without the prefix, and throws einjit::error where that returns a status. Every
- * function that can fail has one, builders of graphs through graph::add; plain questions without (of names, counts, dtypes)
- * are asked in C, through get().
+ * function that can fail has one, builders of graphs through graph::add; plain questions without (of names, counts,
+ * dtypes) are asked in C, through get().
  *
  * Views borrow the caller's elements and own their shape. A call takes lists of them in braces, without an allocation:
  *
@@ -29,27 +29,46 @@
 
 #include "einjit.h"
 
-namespace einjit {
+namespace einjit
+{
 
 /** A status other than EINJIT_OK. what() is the error's text, one line. */
-class error : public std::runtime_error {
-public:
-    explicit error(const einjit_error &c) : std::runtime_error(c.text), c_(c) {}
-    int code() const noexcept { return c_.code; }
+class error : public std::runtime_error
+{
+  public:
+    explicit error(const einjit_error &c) : std::runtime_error(c.text), c_(c)
+    {
+    }
+    int code() const noexcept
+    {
+        return c_.code;
+    }
     /** "E_SHAPE", ... */
-    const char *name() const noexcept { return einjit_status_name(c_.code); }
+    const char *name() const noexcept
+    {
+        return einjit_status_name(c_.code);
+    }
     /** Place in program text or an equation, from 1; 0: none. */
-    int line() const noexcept { return c_.line; }
-    int column() const noexcept { return c_.column; }
+    int line() const noexcept
+    {
+        return c_.line;
+    }
+    int column() const noexcept
+    {
+        return c_.column;
+    }
     /** That line, and below it a caret at the column; empty where there is no place. */
     std::string excerpt() const
     {
         if (!c_.line) return {};
         return std::string(c_.source) + "\n" + std::string(static_cast<std::size_t>(c_.caret), ' ') + "^";
     }
-    const einjit_error &get() const noexcept { return c_; }
+    const einjit_error &get() const noexcept
+    {
+        return c_;
+    }
 
-private:
+  private:
     einjit_error c_;
 };
 
@@ -92,19 +111,27 @@ inline std::vector<named> list(int which)
 
 /** The dtype of a C++ type. Other types are refused by the compiler. */
 template <class T> struct dtype_of;
-template <> struct dtype_of<bool> : std::integral_constant<std::int32_t, EINJIT_BOOL> {};
-template <> struct dtype_of<std::int32_t> : std::integral_constant<std::int32_t, EINJIT_I32> {};
-template <> struct dtype_of<std::int64_t> : std::integral_constant<std::int32_t, EINJIT_I64> {};
-template <> struct dtype_of<float> : std::integral_constant<std::int32_t, EINJIT_F32> {};
-template <> struct dtype_of<double> : std::integral_constant<std::int32_t, EINJIT_F64> {};
-template <> struct dtype_of<std::complex<float>> : std::integral_constant<std::int32_t, EINJIT_C64> {};
-template <> struct dtype_of<std::complex<double>> : std::integral_constant<std::int32_t, EINJIT_C128> {};
+template <> struct dtype_of<bool> : std::integral_constant<std::int32_t, EINJIT_BOOL> {
+};
+template <> struct dtype_of<std::int32_t> : std::integral_constant<std::int32_t, EINJIT_I32> {
+};
+template <> struct dtype_of<std::int64_t> : std::integral_constant<std::int32_t, EINJIT_I64> {
+};
+template <> struct dtype_of<float> : std::integral_constant<std::int32_t, EINJIT_F32> {
+};
+template <> struct dtype_of<double> : std::integral_constant<std::int32_t, EINJIT_F64> {
+};
+template <> struct dtype_of<std::complex<float>> : std::integral_constant<std::int32_t, EINJIT_C64> {
+};
+template <> struct dtype_of<std::complex<double>> : std::integral_constant<std::int32_t, EINJIT_C128> {
+};
 static_assert(sizeof(bool) == 1, "einjit's bool is one byte");
 
 /** A view of elements that are only read. Shape and strides (in elements; empty: row-major) are copied, elements are
  * the caller's. Throws std::invalid_argument where strides are given and not one for each axis. */
-class const_tensor {
-public:
+class const_tensor
+{
+  public:
     using extents = std::vector<std::int64_t>;
 
     template <class T>
@@ -117,10 +144,22 @@ public:
     {
         return {std::move(shape), std::move(strides), const_cast<void *>(data), dtype};
     }
-    std::int32_t dtype() const noexcept { return dtype_; }
-    const extents &shape() const noexcept { return shape_; }
-    const extents &strides() const noexcept { return strides_; }
-    const void *data() const noexcept { return data_; }
+    std::int32_t dtype() const noexcept
+    {
+        return dtype_;
+    }
+    const extents &shape() const noexcept
+    {
+        return shape_;
+    }
+    const extents &strides() const noexcept
+    {
+        return strides_;
+    }
+    const void *data() const noexcept
+    {
+        return data_;
+    }
     /** The C struct; it points into this view. */
     einjit_tensor get() const noexcept
     {
@@ -128,7 +167,7 @@ public:
         return {data_, dtype_, static_cast<std::int32_t>(shape_.size()), shape_.data(), strides};
     }
 
-protected:
+  protected:
     const_tensor(extents shape, extents strides, void *data, std::int32_t dtype)
         : shape_(std::move(shape)), strides_(std::move(strides)), data_(data), dtype_(dtype)
     {
@@ -137,15 +176,16 @@ protected:
                                         std::to_string(shape_.size()) + " axes");
     }
 
-private:
+  private:
     extents shape_, strides_;
     void *data_;
     std::int32_t dtype_;
 };
 
 /** A view of elements that a call may write. */
-class tensor : public const_tensor {
-public:
+class tensor : public const_tensor
+{
+  public:
     template <class T, class = std::enable_if_t<!std::is_const_v<T>>>
     tensor(T *data, extents shape, extents strides = {}) : const_tensor(data, std::move(shape), std::move(strides))
     {
@@ -154,9 +194,12 @@ public:
     {
         return {std::move(shape), std::move(strides), data, dtype};
     }
-    void *data() const noexcept { return const_cast<void *>(get().data); }
+    void *data() const noexcept
+    {
+        return const_cast<void *>(get().data);
+    }
 
-private:
+  private:
     tensor(extents shape, extents strides, void *data, std::int32_t dtype)
         : const_tensor(std::move(shape), std::move(strides), data, dtype)
     {
@@ -165,21 +208,38 @@ private:
 
 /** Arguments of one call: tensors in braces, or C structs of the caller's. Valid for that call. View: const_tensor for
  * what is read, tensor for what is written. */
-template <class View> class arguments {
-public:
+template <class View> class arguments
+{
+  public:
     struct item {
-        item(const View &view) noexcept : c(view.get()) {}
-        item(const einjit_tensor &given) noexcept : c(given) {}
+        item(const View &view) noexcept : c(view.get())
+        {
+        }
+        item(const einjit_tensor &given) noexcept : c(given)
+        {
+        }
         einjit_tensor c;
     };
     arguments() noexcept = default;
-    arguments(std::initializer_list<item> list) noexcept : n_(list.size()), data_(n_ ? &list.begin()->c : nullptr) {}
-    arguments(const einjit_tensor *data, std::size_t n) noexcept : n_(n), data_(data) {}
-    arguments(const std::vector<einjit_tensor> &list) noexcept : arguments(list.data(), list.size()) {}
-    std::size_t size() const noexcept { return n_; }
-    const einjit_tensor *data() const noexcept { return data_; }
+    arguments(std::initializer_list<item> list) noexcept : n_(list.size()), data_(n_ ? &list.begin()->c : nullptr)
+    {
+    }
+    arguments(const einjit_tensor *data, std::size_t n) noexcept : n_(n), data_(data)
+    {
+    }
+    arguments(const std::vector<einjit_tensor> &list) noexcept : arguments(list.data(), list.size())
+    {
+    }
+    std::size_t size() const noexcept
+    {
+        return n_;
+    }
+    const einjit_tensor *data() const noexcept
+    {
+        return data_;
+    }
 
-private:
+  private:
     static_assert(sizeof(item) == sizeof(einjit_tensor), "a list of items is an array of C structs");
     std::size_t n_ = 0;
     const einjit_tensor *data_ = nullptr;
@@ -189,10 +249,16 @@ using outputs = arguments<tensor>;
 
 /** Options with their size filled in and everything else at its default. */
 struct options : einjit_options {
-    options() noexcept : einjit_options{} { struct_bytes = sizeof(einjit_options); }
+    options() noexcept : einjit_options{}
+    {
+        struct_bytes = sizeof(einjit_options);
+    }
 };
 struct compile_options : einjit_compile_options {
-    compile_options() noexcept : einjit_compile_options{} { struct_bytes = sizeof(einjit_compile_options); }
+    compile_options() noexcept : einjit_compile_options{}
+    {
+        struct_bytes = sizeof(einjit_compile_options);
+    }
 };
 
 struct shape_and_dtype {
@@ -201,34 +267,51 @@ struct shape_and_dtype {
 };
 
 /** A compiled program. Copies share it. */
-class kernel {
-public:
+class kernel
+{
+  public:
     /** Takes over the caller's ownership of `owned`. */
-    explicit kernel(einjit_kernel *owned) noexcept : kernel_(owned) {}
+    explicit kernel(einjit_kernel *owned) noexcept : kernel_(owned)
+    {
+    }
     kernel(const kernel &other) noexcept : kernel_(other.kernel_)
     {
         if (kernel_) einjit_kernel_retain(kernel_);
     }
-    kernel(kernel &&other) noexcept : kernel_(std::exchange(other.kernel_, nullptr)) {}
+    kernel(kernel &&other) noexcept : kernel_(std::exchange(other.kernel_, nullptr))
+    {
+    }
     kernel &operator=(kernel other) noexcept
     {
         std::swap(kernel_, other.kernel_);
         return *this;
     }
-    ~kernel() { einjit_kernel_release(kernel_); }
-    einjit_kernel *get() const noexcept { return kernel_; }
+    ~kernel()
+    {
+        einjit_kernel_release(kernel_);
+    }
+    einjit_kernel *get() const noexcept
+    {
+        return kernel_;
+    }
 
     void run(inputs in, outputs out) const
     {
         einjit_error err;
         check(einjit_run(kernel_, in.size(), in.data(), out.size(), out.data(), &err), err);
     }
-    einjit_entry entry() const noexcept { return einjit_kernel_entry(kernel_); }
+    einjit_entry entry() const noexcept
+    {
+        return einjit_kernel_entry(kernel_);
+    }
     std::size_t scratch_bytes(const std::int64_t *sizes = nullptr) const noexcept
     {
         return einjit_kernel_scratch_bytes(kernel_, sizes);
     }
-    std::size_t output_count() const noexcept { return einjit_kernel_output_count(kernel_); }
+    std::size_t output_count() const noexcept
+    {
+        return einjit_kernel_output_count(kernel_);
+    }
     /** `sizes`: the open extents, in the order of open_names(). */
     shape_and_dtype output_shape(std::size_t i, const std::int64_t *sizes = nullptr) const
     {
@@ -260,17 +343,26 @@ public:
         return einjit_kernel_index_limit(kernel_, i, sizes);
     }
 
-private:
+  private:
     einjit_kernel *kernel_;
 };
 
 /** What a run of passes did. Moves, does not copy. */
-class report {
-public:
+class report
+{
+  public:
     /** Takes over `owned`. */
-    explicit report(einjit_report *owned) noexcept : report_(owned) {}
-    einjit_report *get() const noexcept { return report_.get(); }
-    std::size_t count() const noexcept { return einjit_report_count(get()); }
+    explicit report(einjit_report *owned) noexcept : report_(owned)
+    {
+    }
+    einjit_report *get() const noexcept
+    {
+        return report_.get();
+    }
+    std::size_t count() const noexcept
+    {
+        return einjit_report_count(get());
+    }
     /** Pass i; i = count(): all of it. Its texts belong to the report. */
     einjit_pass_report pass(std::size_t i) const
     {
@@ -284,7 +376,8 @@ public:
     {
         std::vector<std::pair<std::string, std::uint64_t>> all;
         std::uint64_t fired = 0;
-        for (std::size_t r = 0; const char *name = einjit_report_rule(get(), i, r, &fired); r++) all.emplace_back(name, fired);
+        for (std::size_t r = 0; const char *name = einjit_report_rule(get(), i, r, &fired); r++)
+            all.emplace_back(name, fired);
         return all;
     }
     std::string print(std::int32_t flags = 0) const
@@ -294,26 +387,47 @@ public:
         });
     }
 
-private:
+  private:
     struct destroy {
-        void operator()(einjit_report *r) const noexcept { einjit_report_destroy(r); }
+        void operator()(einjit_report *r) const noexcept
+        {
+            einjit_report_destroy(r);
+        }
     };
     std::unique_ptr<einjit_report, destroy> report_;
 };
 
 /** Shapes and dtypes of the values of a graph. Moves, does not copy. */
-class shapes {
-public:
+class shapes
+{
+  public:
     /** Takes over `owned`. */
-    explicit shapes(einjit_shapes *owned) noexcept : shapes_(owned) {}
-    einjit_shapes *get() const noexcept { return shapes_.get(); }
-    std::size_t output_count() const noexcept { return einjit_shapes_output_count(get()); }
-    shape_and_dtype output(std::size_t i) const { return found(einjit_shapes_output, i); }
-    shape_and_dtype value(einjit_value v) const { return found(einjit_shapes_value, v); }
+    explicit shapes(einjit_shapes *owned) noexcept : shapes_(owned)
+    {
+    }
+    einjit_shapes *get() const noexcept
+    {
+        return shapes_.get();
+    }
+    std::size_t output_count() const noexcept
+    {
+        return einjit_shapes_output_count(get());
+    }
+    shape_and_dtype output(std::size_t i) const
+    {
+        return found(einjit_shapes_output, i);
+    }
+    shape_and_dtype value(einjit_value v) const
+    {
+        return found(einjit_shapes_value, v);
+    }
 
-private:
+  private:
     struct destroy {
-        void operator()(einjit_shapes *s) const noexcept { einjit_shapes_destroy(s); }
+        void operator()(einjit_shapes *s) const noexcept
+        {
+            einjit_shapes_destroy(s);
+        }
     };
     template <class Ask, class Which> shape_and_dtype found(Ask ask, Which which) const
     {
@@ -327,11 +441,17 @@ private:
 };
 
 /** A program. Moves, does not copy: print and parse it for another one. Made by a context, which may end before it. */
-class graph {
-public:
+class graph
+{
+  public:
     /** Takes over `owned`, a graph of `context`. */
-    graph(einjit_graph *owned, einjit_context *context) noexcept : graph_(owned), context_(context) {}
-    einjit_graph *get() const noexcept { return graph_.get(); }
+    graph(einjit_graph *owned, einjit_context *context) noexcept : graph_(owned), context_(context)
+    {
+    }
+    einjit_graph *get() const noexcept
+    {
+        return graph_.get();
+    }
 
     /** Any builder of einjit.h that makes one value: add(einjit_graph_einsum, "ij->ji", 1, &x). */
     template <class Builder, class... Arguments> einjit_value add(Builder builder, Arguments... arguments)
@@ -347,14 +467,17 @@ public:
         check(einjit_graph_output(get(), value, &err), err);
     }
     /** The value of that name; -1: there is none. */
-    einjit_value value(const char *name) const noexcept { return einjit_graph_value(get(), name); }
+    einjit_value value(const char *name) const noexcept
+    {
+        return einjit_graph_value(get(), name);
+    }
     /** Of the values y by each of wrt. seeds: one for each y, or none where all y have no axes. */
     std::vector<einjit_value> gradient(const std::vector<einjit_value> &y, const std::vector<einjit_value> &wrt,
                                        const std::vector<einjit_value> &seeds = {})
     {
         if (!seeds.empty() && seeds.size() != y.size())
-            throw std::invalid_argument("einjit: " + std::to_string(seeds.size()) + " seeds for " + std::to_string(y.size()) +
-                                        " values");
+            throw std::invalid_argument("einjit: " + std::to_string(seeds.size()) + " seeds for " +
+                                        std::to_string(y.size()) + " values");
         einjit_error err;
         std::vector<einjit_value> out(wrt.size());
         const einjit_value *seed = seeds.empty() ? nullptr : seeds.data();
@@ -374,10 +497,12 @@ public:
     std::vector<std::string> input_names() const
     {
         std::vector<std::string> names;
-        for (std::size_t i = 0; i < einjit_graph_input_count(get()); i++) names.emplace_back(einjit_graph_input_name(get(), i));
+        for (std::size_t i = 0; i < einjit_graph_input_count(get()); i++)
+            names.emplace_back(einjit_graph_input_name(get(), i));
         return names;
     }
-    /** What the program says of input i; dtype -1: nothing. `shape` has -1 for extents that are left open, and is empty where
+    /* * What the program says of input i; dtype -1: nothing. `shape` has -1 for extents that are left open, and is
+     *   empty where
      * the rank is. */
     shape_and_dtype input_type(std::size_t i) const
     {
@@ -386,7 +511,9 @@ public:
         check(einjit_graph_input_type(get(), i, &dtype, &rank, nullptr, nullptr, 0, &err), err);
         shape_and_dtype found{dtype, std::vector<std::int64_t>(static_cast<std::size_t>(rank < 0 ? 0 : rank))};
         std::vector<const char *> symbols(found.shape.size());
-        check(einjit_graph_input_type(get(), i, &dtype, &rank, found.shape.data(), symbols.data(), symbols.size(), &err), err);
+        check(
+            einjit_graph_input_type(get(), i, &dtype, &rank, found.shape.data(), symbols.data(), symbols.size(), &err),
+            err);
         return found;
     }
     einjit::shapes shapes(inputs in) const
@@ -450,9 +577,12 @@ public:
         check(einjit_call_with(context_, get(), in.size(), in.data(), out.size(), out.data(), &with, &err), err);
     }
 
-private:
+  private:
     struct destroy {
-        void operator()(einjit_graph *g) const noexcept { einjit_graph_destroy(g); }
+        void operator()(einjit_graph *g) const noexcept
+        {
+            einjit_graph_destroy(g);
+        }
     };
     std::unique_ptr<einjit_graph, destroy> graph_;
     einjit_context *context_; /* the graph holds it */
@@ -465,12 +595,21 @@ struct path {
 };
 
 /** Entries of the cache on disk. Moves, does not copy. */
-class cache_list {
-public:
+class cache_list
+{
+  public:
     /** Takes over `owned`. */
-    explicit cache_list(einjit_cache_list *owned) noexcept : list_(owned) {}
-    einjit_cache_list *get() const noexcept { return list_.get(); }
-    std::size_t size() const noexcept { return einjit_cache_list_count(get()); }
+    explicit cache_list(einjit_cache_list *owned) noexcept : list_(owned)
+    {
+    }
+    einjit_cache_list *get() const noexcept
+    {
+        return list_.get();
+    }
+    std::size_t size() const noexcept
+    {
+        return einjit_cache_list_count(get());
+    }
     /** Its texts belong to the list. */
     einjit_cache_entry entry(std::size_t i) const
     {
@@ -480,17 +619,23 @@ public:
         return out;
     }
 
-private:
+  private:
     struct destroy {
-        void operator()(einjit_cache_list *l) const noexcept { einjit_cache_list_destroy(l); }
+        void operator()(einjit_cache_list *l) const noexcept
+        {
+            einjit_cache_list_destroy(l);
+        }
     };
     std::unique_ptr<einjit_cache_list, destroy> list_;
 };
 
 /** Caches, options, hooks. Moves, does not copy. */
-class context {
-public:
-    context() : context(options{}) {}
+class context
+{
+  public:
+    context() : context(options{})
+    {
+    }
     explicit context(const options &with)
     {
         einjit_error err;
@@ -498,7 +643,10 @@ public:
         check(einjit_context_create(&made, &with, &err), err);
         context_.reset(made);
     }
-    einjit_context *get() const noexcept { return context_.get(); }
+    einjit_context *get() const noexcept
+    {
+        return context_.get();
+    }
 
     void einsum(const char *equation, inputs in, const outputs::item &out) const
     {
@@ -521,7 +669,8 @@ public:
         einjit_error err;
         check(einjit_einsum_labels(get(), in.size(), in.data(), labels.data(), &out.c, output.data(), &err), err);
     }
-    /** The contraction path of terms in integer labels below sizes.size(). `watch` hears of every trial: what is not 0 ends the
+    /* * The contraction path of terms in integer labels below sizes.size(). `watch` hears of every trial: what is not 0
+     *   ends the
      * search with the best path so far. */
     einjit::path path(const std::vector<std::vector<std::int32_t>> &terms, const std::vector<std::int32_t> &output,
                       const std::vector<std::int64_t> &sizes, const char *strategy = nullptr,
@@ -537,7 +686,8 @@ public:
         einjit::path found;
         check(einjit_path_watched(get(), terms.size(), ranks.data(), labels.data(), static_cast<int>(output.size()),
                                   output.data(), sizes.size(), sizes.data(), strategy, ids.data(), ids.size() / 2, &n,
-                                  &found.log10_mults, &found.log2_largest, watch, user, &err), err);
+                                  &found.log10_mults, &found.log2_largest, watch, user, &err),
+              err);
         for (std::size_t i = 0; i < n; i++) found.pairs.emplace_back(ids[2 * i], ids[2 * i + 1]);
         return found;
     }
@@ -595,11 +745,17 @@ public:
         check(einjit_cache_trim(get(), keep_bytes, &removed, &err), err);
         return removed;
     }
-    void clear_cache() const noexcept { einjit_context_clear_cache(get()); }
+    void clear_cache() const noexcept
+    {
+        einjit_context_clear_cache(get());
+    }
 
-private:
+  private:
     struct release {
-        void operator()(einjit_context *c) const noexcept { einjit_context_release(c); }
+        void operator()(einjit_context *c) const noexcept
+        {
+            einjit_context_release(c);
+        }
     };
     template <class Make> graph made(Make make) const
     {

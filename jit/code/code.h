@@ -8,8 +8,8 @@
 #include "code_image.h"
 
 /* ---- code_object.c ---- */
-/* A machine of a target row, for this caller alone until it is released (or, after a failure that may have left traces in
- * it, disposed of). Thread-safe. */
+/* A machine of a target row, for this caller alone until it is released (or, after a failure that may have left traces
+ * in it, disposed of). Thread-safe. */
 int ej_code_machine(LLVMTargetMachineRef *out, const ej_target *target, einjit_error *err);
 void ej_code_machine_release(LLVMTargetMachineRef machine); /* NULL is fine */
 /* An object file in memory; disposed of by the caller. Codegen changes the module. */

@@ -21,8 +21,8 @@ typedef struct ej_object {
     const uint8_t *headers; /* of the sections */
     const char *names;      /* of the sections */
     size_t n_names;
-    size_t symbols, strings; /* section numbers; 0: none */
-    uint64_t *place;        /* per section: offset in the block, UINT64_MAX: not in it */
+    size_t symbols, strings;     /* section numbers; 0: none */
+    uint64_t *place;             /* per section: offset in the block, UINT64_MAX: not in it */
     const struct ej_object *all; /* of the block */
     size_t n_all;
 } ej_object;
@@ -147,7 +147,8 @@ static int find_symbol(const ej_object *o, const char *wanted, uint64_t *out)
     *out = UINT64_MAX;
     for (uint64_t i = 1; i < n; i++) {
         EJ_TRY(read_symbol(o, i, &symbol, &name));
-        if (symbol.st_shndx == SHN_UNDEF || ELF64_ST_BIND(symbol.st_info) == STB_LOCAL || strcmp(name, wanted)) continue;
+        if (symbol.st_shndx == SHN_UNDEF || ELF64_ST_BIND(symbol.st_info) == STB_LOCAL || strcmp(name, wanted))
+            continue;
         return own_place(o, symbol, name, out);
     }
     return EINJIT_OK;
@@ -245,10 +246,8 @@ static int make_block(ej_object *objects, size_t n, const char *entry, const ein
     code.bytes = ej_alloc(allocator, code.n_bytes);
     if (!code.bytes) return ej_no_memory(err);
     int status = fill(objects, n, entry, &code);
-    if (status == EINJIT_OK)
-        *out = code;
-    else
-        ej_release(allocator, code.bytes, code.n_bytes);
+    if (status == EINJIT_OK) *out = code;
+    else ej_release(allocator, code.bytes, code.n_bytes);
     return status;
 }
 
@@ -265,8 +264,8 @@ static int read_all(ej_object *objects, const ej_code_part *parts, size_t n, ej_
     return EINJIT_OK;
 }
 
-int ej_code_image(ej_code *out, const ej_code_part *parts, size_t n, const char *entry, const einjit_allocator *allocator,
-                  einjit_error *err)
+int ej_code_image(ej_code *out, const ej_code_part *parts, size_t n, const char *entry,
+                  const einjit_allocator *allocator, einjit_error *err)
 {
     ej_arena arena;
     ej_arena_init(&arena, allocator);

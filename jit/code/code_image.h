@@ -9,9 +9,10 @@ typedef struct ej_code_part { /* an ELF object */
     size_t n_bytes;
 } ej_code_part;
 
-/* One block from ELF objects, which may refer to each other by name: text and read-only data with the relocations among them
- * resolved. E_BACKEND for everything that would need a loader: other symbols (named), writable data, other relocations. */
-int ej_code_image(ej_code *out, const ej_code_part *parts, size_t n, const char *entry, const einjit_allocator *allocator,
-                  einjit_error *err);
+/* One block from ELF objects, which may refer to each other by name: text and read-only data with the relocations among
+ * them resolved. E_BACKEND for everything that would need a loader: other symbols (named), writable data, other
+ * relocations. */
+int ej_code_image(ej_code *out, const ej_code_part *parts, size_t n, const char *entry,
+                  const einjit_allocator *allocator, einjit_error *err);
 
 #endif

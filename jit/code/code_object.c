@@ -2,8 +2,8 @@
  *
  * Takes  a target row: its cpu (for scheduling) and features, nothing of the host's own.
  * Gives  position-independent code of the small model: what it refers to lies in the object.
- * Keeps  a few machines for the next compiles: making one, and its tables on first use, is a third of the smallest kernel's
- *        compile. One thread has a machine at a time.
+ * Keeps  a few machines for the next compiles: making one, and its tables on first use, is a third of the smallest
+ *        kernel's compile. One thread has a machine at a time.
  * Not here: passes over IR (there are none), making the object runnable (code_image.c).
  */
 #include "code.h"

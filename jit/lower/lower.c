@@ -1,8 +1,8 @@
 /* lower.c - modules for the nests of one kernel.
  *
  * Takes  nests, an empty module, somebody who takes a full one and gives another.
- * Gives  the function `entry(data, sizes, scratch)`: one nest is its body; several become leaves, internal functions that
- *        it calls in order, so that equal ones are made once and register allocation sees one at a time.
+ * Gives  the function `entry(data, sizes, scratch)`: one nest is its body; several become leaves, internal functions
+ *        that it calls in order, so that equal ones are made once and register allocation sees one at a time.
  * Not here: the calls (lower_steps.c), loops (lower_loop.c), machine code (code_object.c).
  */
 #include "lower_nest.h"
@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* So many instructions fill a module: code of it takes about 35 ms to make, then the caller is asked whether to go on. More
- * modules cost time: 100 leaves of 24,000 instructions take 317 ms in one module, 324 in 10, 380 in 16. */
+/* So many instructions fill a module: code of it takes about 35 ms to make, then the caller is asked whether to go on.
+ * More modules cost time: 100 leaves of 24,000 instructions take 317 ms in one module, 324 in 10, 380 in 16. */
 enum { MODULE_INSTRUCTIONS = 2500 };
 
 static void add_attribute(ej_lower_module *m, LLVMValueRef function, const char *name)
@@ -25,8 +25,7 @@ static LLVMValueRef add_function(ej_lower_module *m, const char *name)
     static const char *const parameters[3] = {"data", "sizes", "scratch"};
     LLVMValueRef function = LLVMAddFunction(m->e->module, name, m->entry_type);
     add_attribute(m, function, "nounwind");
-    for (unsigned i = 0; i < 3; i++)
-        LLVMSetValueName2(LLVMGetParam(function, i), parameters[i], strlen(parameters[i]));
+    for (unsigned i = 0; i < 3; i++) LLVMSetValueName2(LLVMGetParam(function, i), parameters[i], strlen(parameters[i]));
     return function;
 }
 
@@ -55,7 +54,8 @@ static void leaf_symbol(char *out, size_t size, const char *name, int32_t index)
 }
 
 /* The state of one function. nest NULL: the entry, which calls leaves; use: the function is a leaf. */
-static int start_function(ej_lower *w, ej_lower_module *m, const ej_nest *nest, const ej_leaf_use *use, LLVMValueRef function)
+static int start_function(ej_lower *w, ej_lower_module *m, const ej_nest *nest, const ej_leaf_use *use,
+                          LLVMValueRef function)
 {
     const ej_sizes *sizes = m->nests->sizes;
     int32_t n_buffers = nest ? nest->n_buffers : 0;

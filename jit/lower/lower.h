@@ -24,16 +24,18 @@ struct ej_emit {
     LLVMBuilderRef builder;
     const ej_target *target;
     ej_job *job;
-    int (*next_module)(ej_emit *e); /* `module` is complete, and an empty one takes its place; NULL: one module for all */
+    int (*next_module)(ej_emit *e); /* `module` is complete, and an empty one takes its place; NULL: one module for
+                                     * all */
     void *owner;                    /* for next_module */
     double done;                    /* what part of the leaves has IR */
 };
 
 /* ---- lower_type.c: types and small values ---- */
-LLVMTypeRef ej_type_element(ej_emit *e, int dtype);            /* of one part in registers: float, double, i32, i64, i1 */
-LLVMTypeRef ej_type_memory(ej_emit *e, int dtype);             /* of one part in memory: the same, bool i8 */
-LLVMTypeRef ej_type_vec(ej_emit *e, int dtype, int lanes);     /* element, or vector of lanes when lanes > 1 */
-LLVMTypeRef ej_type_of(LLVMTypeRef element, int lanes);        /* the same from an element type */
+LLVMTypeRef ej_type_element(ej_emit *e, int dtype);        /* of one part in registers: float, double, i32, i64,
+                                                                * i1 */
+LLVMTypeRef ej_type_memory(ej_emit *e, int dtype);         /* of one part in memory: the same, bool i8 */
+LLVMTypeRef ej_type_vec(ej_emit *e, int dtype, int lanes); /* element, or vector of lanes when lanes > 1 */
+LLVMTypeRef ej_type_of(LLVMTypeRef element, int lanes);    /* the same from an element type */
 LLVMValueRef ej_splat(ej_emit *e, LLVMValueRef scalar, int lanes, const char *name); /* scalar itself for lanes 1 */
 LLVMValueRef ej_const_real(ej_emit *e, LLVMTypeRef element, int lanes, double value);
 LLVMValueRef ej_const_int(ej_emit *e, LLVMTypeRef element, int lanes, uint64_t value);
@@ -42,7 +44,8 @@ LLVMValueRef ej_const_int(ej_emit *e, LLVMTypeRef element, int lanes, uint64_t v
 LLVMValueRef ej_intrinsic(ej_emit *e, const char *name, LLVMValueRef *args, unsigned n, const char *value_name);
 
 /* ---- lower_fn.c, lower_math.c, lower_complex.c: scalar functions on vectors ---- */
-/* The function of ops.def: operands of dtype_in, result of dtype_out. No calls to libm: polynomials and bit operations. */
+/* The function of ops.def: operands of dtype_in, result of dtype_out. No calls to libm: polynomials and bit
+ * operations. */
 ej_vec ej_lower_fn(ej_emit *e, int fn, int dtype_in, int dtype_out, int lanes, ej_vec a, ej_vec b, ej_vec c);
 ej_vec ej_lower_cast(ej_emit *e, int from, int to, int lanes, ej_vec a);
 ej_vec ej_lower_const(ej_emit *e, int lanes, const ej_expr_op *op);
@@ -54,8 +57,9 @@ ej_vec ej_lower_fma(ej_emit *e, int dtype, int lanes, ej_vec a, ej_vec b, ej_vec
 ej_vec ej_lower_select(ej_emit *e, LLVMValueRef mask, ej_vec a, ej_vec b);
 
 /* ---- lower.c: modules for the nests of one kernel ---- */
-/* Adds the function `entry` (the entry of einjit.h) and all it calls. Where that is much, and there is a next_module, leaves
- * are in modules before the last one, which has the entry and refers to them by name. E_BACKEND / E_UNSUPPORTED / E_NOMEM. */
+/* Adds the function `entry` (the entry of einjit.h) and all it calls. Where that is much, and there is a next_module,
+ * leaves are in modules before the last one, which has the entry and refers to them by name. E_BACKEND / E_UNSUPPORTED
+ * / E_NOMEM. */
 int ej_lower_nests(ej_emit *e, const ej_nests *nests, const char *entry);
 
 #endif

@@ -30,7 +30,8 @@ static void set_base(ej_lower *w, ej_at *at)
         return;
     }
     LLVMValueRef base = ej_lower_base(w, at->access->buffer);
-    at->pointer = ej_lower_offset(w, base, ej_lower_element(w, at->access->buffer, at->access->base), bytes_of(buffer), "");
+    at->pointer =
+        ej_lower_offset(w, base, ej_lower_element(w, at->access->buffer, at->access->base), bytes_of(buffer), "");
 }
 
 void ej_at_start(ej_lower *w, int32_t first, int32_t end)
@@ -100,11 +101,13 @@ static LLVMValueRef moved_pointer(ej_lower *w, ej_moves *moves, const ej_at *at,
 {
     const ej_buffer *buffer = buffer_of(w, at);
     for (int32_t i = 0; i < moves->n; i++)
-        if (moves->made[i].from == at->pointer && moves->made[i].block == block && ej_size_same(moves->made[i].stride, stride))
+        if (moves->made[i].from == at->pointer && moves->made[i].block == block &&
+            ej_size_same(moves->made[i].stride, stride))
             return moves->made[i].to;
     LLVMValueRef to = ej_loop_pointer(w, at->pointer, moves->by, block, stride, bytes_of(buffer));
-    if (!to) to = ej_lower_offset(w, at->pointer, grown_by(w, moves->by, block, stride), bytes_of(buffer),
-                                  buffer->name ? buffer->name : "");
+    if (!to)
+        to = ej_lower_offset(w, at->pointer, grown_by(w, moves->by, block, stride), bytes_of(buffer),
+                             buffer->name ? buffer->name : "");
     if (moves->n == EJ_MOVES) return to;
     moves->made[moves->n].from = at->pointer;
     moves->made[moves->n].to = to;

@@ -79,10 +79,10 @@ static LLVMValueRef absolute(ej_math *m, ej_vec a)
     return m_pick(m, infinite, infinity, r);
 }
 
-/* exp(re) (cos im + i sin im), exp(re) applied in two halves, and where re is larger than 88 (f64: 700) a factor of e^88
- * (e^700) before them: exp(re) may overflow where its product with a subnormal sine does not. A real number stays real. Where
- * im is Inf or NaN an infinite re still says how large the result is, as C's cexp has it: exp(-Inf) is 0, and exp(Inf) is
- * Inf + i NaN. */
+/* exp(re) (cos im + i sin im), exp(re) applied in two halves, and where re is larger than 88 (f64: 700) a factor of
+ * e^88 (e^700) before them: exp(re) may overflow where its product with a subnormal sine does not. A real number stays
+ * real. Where im is Inf or NaN an infinite re still says how large the result is, as C's cexp has it: exp(-Inf) is 0,
+ * and exp(Inf) is Inf + i NaN. */
 static ej_vec exponential(ej_math *m, int dtype, ej_vec a)
 {
     int real = ej_dtypes[dtype].real;

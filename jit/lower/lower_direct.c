@@ -159,8 +159,8 @@ void ej_direct_begin(ej_lower *w, int32_t loop, int32_t buffer)
     LLVMValueRef at = ej_lower_offset(w, ej_lower_base(w, out->buffer), ej_lower_element(w, out->buffer, out->base),
                                       ej_dtypes[w->nest->buffers[out->buffer].dtype].bytes, "");
     LLVMValueRef past = LLVMBuildAnd(b, LLVMBuildPtrToInt(b, at, w->m->i64, ""), ej_lower_i64(w, DIRECT_LINE - 1), "");
-    w->direct[buffer] = (ej_direct){.copy = copy, .out = out,
-                                    .waits = LLVMBuildICmp(b, LLVMIntNE, past, ej_lower_i64(w, 0), "waits")};
+    w->direct[buffer] =
+        (ej_direct){.copy = copy, .out = out, .waits = LLVMBuildICmp(b, LLVMIntNE, past, ej_lower_i64(w, 0), "waits")};
 }
 
 LLVMValueRef ej_direct_condition(const ej_lower *w, int32_t node)

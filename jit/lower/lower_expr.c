@@ -1,8 +1,8 @@
 /* lower_expr.c - expression tapes of a leaf.
  *
  * Takes  a leaf, one unroll number after the other.
- * Gives  values of the tape's ops. What does not depend on some unroll digits is computed once for all of them (a tile of
- *        m x n makes m + n loads), what is the same in all lanes is computed as a scalar.
+ * Gives  values of the tape's ops. What does not depend on some unroll digits is computed once for all of them (a tile
+ *        of m x n makes m + n loads), what is the same in all lanes is computed as a scalar.
  * Not here: the functions (lower_fn.c).
  */
 #include "lower_nest.h"

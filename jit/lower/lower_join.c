@@ -1,8 +1,8 @@
 /* lower_join.c - REG values around loops and behind branches.
  *
  * Takes  the rows of lower_reg.c.
- * Gives  phis. A loop gets one for every row that is live where it begins; those whose value its body did not change are
- *        taken out again, so that only accumulators stay.
+ * Gives  phis. A loop gets one for every row that is live where it begins; those whose value its body did not change
+ *        are taken out again, so that only accumulators stay.
  */
 #include "lower_nest.h"
 
@@ -100,7 +100,8 @@ void ej_regs_join(ej_lower *w, ej_regs *before, LLVMBasicBlockRef skip, LLVMBasi
         ej_reg *row = &w->regs.items[i];
         const ej_reg *old = i < before->n ? &before->items[i] : NULL;
         if (!row->value.re) continue;
-        if (old && old->value.re == row->value.re && old->value.im == row->value.im && old->elems == row->elems) continue;
+        if (old && old->value.re == row->value.re && old->value.im == row->value.im && old->elems == row->elems)
+            continue;
         LLVMPositionBuilderBefore(b, LLVMGetBasicBlockTerminator(skip));
         ej_vec skipped = ej_reg_read(w, before, row->buffer, row->lanes, row->elems);
         LLVMPositionBuilderAtEnd(b, here);

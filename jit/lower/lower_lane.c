@@ -31,10 +31,8 @@ void ej_offsets_of(ej_leaf *leaf, const ej_leaf_access *access, const ej_lanes *
             if (!(access->set >> i & 1)) continue;
             int32_t v = lanes->v[i][l];
             out->key[l] *= (uint64_t)leaf->axes[i].total;
-            if ((access->opaque >> i & 1) || clamps(clamp, i, v))
-                out->key[l] += (uint64_t)v;
-            else
-                out->c[l] += constant_part(access, i, v);
+            if ((access->opaque >> i & 1) || clamps(clamp, i, v)) out->key[l] += (uint64_t)v;
+            else out->c[l] += constant_part(access, i, v);
         }
     }
 }
@@ -113,6 +111,7 @@ LLVMValueRef ej_lane_address(ej_leaf *leaf, ej_leaf_access *access, const ej_lan
         if (v == 0 && !zero_adds(access, i)) continue;
         elements = ej_lower_add(w, elements, term_value(leaf, access, i, v, clamped), "");
     }
-    LLVMValueRef pointer = ej_lower_offset(w, access->at->pointer, elements, ej_dtypes[access->buffer->dtype].bytes, "");
+    LLVMValueRef pointer =
+        ej_lower_offset(w, access->at->pointer, elements, ej_dtypes[access->buffer->dtype].bytes, "");
     return ej_lower_offset(w, pointer, ej_lower_i64(w, c_bytes), 1, "");
 }

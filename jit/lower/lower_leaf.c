@@ -48,8 +48,7 @@ static ej_vec read_dst(ej_leaf *leaf, const ej_lanes *lanes)
 static void write_dst(ej_leaf *leaf, const ej_lanes *lanes, ej_vec value)
 {
     int32_t elems[EJ_LANES_MAX];
-    if (leaf->dst.buffer->home != EJ_HOME_REG)
-        ej_lower_store(leaf, &leaf->dst, lanes, value);
+    if (leaf->dst.buffer->home != EJ_HOME_REG) ej_lower_store(leaf, &leaf->dst, lanes, value);
     else if (ej_leaf_elems(leaf, &leaf->dst, lanes, elems))
         ej_reg_write(leaf->w, leaf->node->dst.buffer, lanes->n, elems, value);
 }
@@ -338,10 +337,7 @@ void ej_lower_leaf(ej_lower *w, int32_t node)
     ej_lower_prefetch(leaf);
     if (ej_lower_direct(leaf, tape)) return;
     if (leaf->node->hints.stream && ej_lower_streamed(leaf, tape)) return;
-    if (leaf->node->reduce == EJ_REDUCE_NONE)
-        emit_move(leaf, tape);
-    else if (results_meet(leaf))
-        emit_sequential(leaf, tape);
-    else
-        emit_contract(leaf, tape);
+    if (leaf->node->reduce == EJ_REDUCE_NONE) emit_move(leaf, tape);
+    else if (results_meet(leaf)) emit_sequential(leaf, tape);
+    else emit_contract(leaf, tape);
 }

@@ -1,9 +1,9 @@
 /* lower_load.c - vectors from memory.
  *
  * Takes  an access of a leaf and the digit values in the lanes.
- * Gives  one value for all lanes where the element is the same; else a vector made from as few contiguous loads as cover
- *        the lanes' elements. They never reach beyond the first and last element that a lane needs, so nothing is read
- *        that does not lie between elements of the operand.
+ * Gives  one value for all lanes where the element is the same; else a vector made from as few contiguous loads as
+ *        cover the lanes' elements. They never reach beyond the first and last element that a lane needs, so nothing is
+ *        read that does not lie between elements of the operand.
  * Keeps  lanes cut off at a run-time count from being read: by a mask where the elements are consecutive, else by
  *        reading the last element of the range in their place.
  * Of numbers in order nothing is read: they are where an access stands.
@@ -30,7 +30,8 @@ bool ej_can_mask(const ej_lower *w, int64_t bytes)
     return target->masks || (target->vector_bytes == 32 && bytes >= 4);
 }
 
-LLVMValueRef ej_lower_masked_load(ej_lower *w, LLVMTypeRef type, LLVMValueRef pointer, LLVMValueRef mask, const char *name)
+LLVMValueRef ej_lower_masked_load(ej_lower *w, LLVMTypeRef type, LLVMValueRef pointer, LLVMValueRef mask,
+                                  const char *name)
 {
     LLVMTypeRef types[2] = {type, w->m->pointer};
     unsigned id = LLVMLookupIntrinsicID("llvm.masked.load", strlen("llvm.masked.load"));
@@ -54,13 +55,12 @@ LLVMValueRef ej_lower_twice(ej_lower *w, LLVMValueRef v, int32_t lanes)
 /* Parts as they come from memory, as a value: bytes become i1. */
 static ej_vec value_of(ej_lower *w, int dtype, LLVMValueRef re, LLVMValueRef im)
 {
-    if (dtype == EINJIT_BOOL)
-        re = LLVMBuildICmp(w->e->builder, LLVMIntNE, re, LLVMConstNull(LLVMTypeOf(re)), "");
+    if (dtype == EINJIT_BOOL) re = LLVMBuildICmp(w->e->builder, LLVMIntNE, re, LLVMConstNull(LLVMTypeOf(re)), "");
     return (ej_vec){re, im};
 }
 
-ej_vec ej_lower_load_lane(ej_leaf *leaf, ej_leaf_access *access, const ej_lanes *lanes, const ej_offsets *o, int32_t lane,
-                          uint32_t clamp)
+ej_vec ej_lower_load_lane(ej_leaf *leaf, ej_leaf_access *access, const ej_lanes *lanes, const ej_offsets *o,
+                          int32_t lane, uint32_t clamp)
 {
     ej_lower *w = leaf->w;
     int dtype = access->buffer->dtype;
@@ -99,10 +99,10 @@ int32_t ej_entries_of(const ej_leaf_access *access, const ej_offsets *o, ej_entr
 typedef struct ej_cover {
     int32_t n_entries, n_distinct, width, n_pieces;
     ej_entry entries[2 * EJ_LANES_MAX];
-    int32_t piece[2 * EJ_LANES_MAX];  /* per entry: which load .. */
-    int32_t place[2 * EJ_LANES_MAX];  /* .. and where in it */
-    int64_t start[2 * EJ_LANES_MAX];  /* per load: first part .. */
-    int32_t lane[2 * EJ_LANES_MAX];   /* .. and a lane with its key */
+    int32_t piece[2 * EJ_LANES_MAX]; /* per entry: which load .. */
+    int32_t place[2 * EJ_LANES_MAX]; /* .. and where in it */
+    int64_t start[2 * EJ_LANES_MAX]; /* per load: first part .. */
+    int32_t lane[2 * EJ_LANES_MAX];  /* .. and a lane with its key */
 } ej_cover;
 
 /* Cover the entries from..end, which have one key. False: they span less than a load. */
@@ -232,7 +232,8 @@ static bool is_short_run(const ej_offsets *o)
 static LLVMValueRef number_at(ej_lower *w, LLVMValueRef address)
 {
     LLVMBuilderRef b = w->e->builder;
-    return LLVMBuildAShr(b, LLVMBuildPtrToInt(b, address, w->m->i64, ""), ej_lower_i64(w, 3), ""); /* eight bytes each */
+    return LLVMBuildAShr(b, LLVMBuildPtrToInt(b, address, w->m->i64, ""), ej_lower_i64(w, 3),
+                         ""); /* eight bytes each */
 }
 
 /* Lanes with one key differ by constants. Those that are cut off may have any number. */
@@ -277,8 +278,7 @@ ej_operand ej_lower_load(ej_leaf *leaf, ej_leaf_access *access, const ej_lanes *
     /* A table's entries are not behind the mask. */
     if (differ && !(differ & access->opaque) && ej_can_mask(w, bytes) && ej_offsets_consecutive(&o)) {
         ej_leaf_dynamic(leaf, lanes, access->set, &scalar, &mask);
-        if (o.valid != lanes->exist)
-            mask = LLVMBuildAnd(w->e->builder, mask, ej_leaf_bits(w, o.valid, lanes->n), "");
+        if (o.valid != lanes->exist) mask = LLVMBuildAnd(w->e->builder, mask, ej_leaf_bits(w, o.valid, lanes->n), "");
         return (ej_operand){load_masked(leaf, access, lanes, clamp, &o, mask), lanes->n};
     }
     if (!differ && w->e->target->masks && is_short_run(&o))

@@ -3,9 +3,9 @@
  * Takes  the nodes of a nest, the builder in the function's first block.
  * Gives  blocks. A loop with step s over a range is one counted loop over its full chunks and one copy of the body for
  *        the shorter rest; chunk counts are compared with numbers where the extents are numbers. Bodies that run once
- *        get no loop. Where loops inside divide the chunks again, the rest needs no copy: the last chunk is shorter at run
- *        time, and what it leaves to the loops inside is a number if the extent is one. Nor does it where the last chunk may
- *        be a full one that begins inside the one before (lower_overlap.c).
+ *        get no loop. Where loops inside divide the chunks again, the rest needs no copy: the last chunk is shorter at
+ *        run time, and what it leaves to the loops inside is a number if the extent is one. Nor does it where the last
+ *        chunk may be a full one that begins inside the one before (lower_overlap.c).
  * Not here: pointers (lower_access.c), registers at joins (lower_join.c), leaves (lower_leaf.c).
  */
 #include "lower_nest.h"
@@ -42,7 +42,8 @@ static LLVMBasicBlockRef loop_block(ej_lower *w, int32_t axis)
 
 /* The body with the axis' range `by` further and of the given length (most, n: as in ej_range when count is -1).
  * `residue` > 0: it is the step, or what the step leaves of this. */
-static void emit_chunk(ej_lower *w, int32_t id, LLVMValueRef by, int64_t count, int64_t most, LLVMValueRef n, int64_t residue)
+static void emit_chunk(ej_lower *w, int32_t id, LLVMValueRef by, int64_t count, int64_t most, LLVMValueRef n,
+                       int64_t residue)
 {
     const ej_nest_node *node = &w->nest->nodes[id];
     int32_t first = w->first_at[id], end = w->end_at[id];
@@ -79,9 +80,10 @@ static void emit_chunk(ej_lower *w, int32_t id, LLVMValueRef by, int64_t count, 
 
 /* ---- what loops count ---- */
 
-/* LLVM's loop strength reduction looks at all that grows by a known amount each round, and takes longer than all the rest of
- * code generation where a body holds many addresses. These are what they have to be when they are emitted: running
- * pointers and constants beside them. So the amount is hidden from it in a call, which instruction selection drops. */
+/* LLVM's loop strength reduction looks at all that grows by a known amount each round, and takes longer than all the
+ * rest of code generation where a body holds many addresses. These are what they have to be when they are emitted:
+ * running pointers and constants beside them. So the amount is hidden from it in a call, which instruction selection
+ * drops. */
 static LLVMValueRef hidden(ej_lower *w, int64_t amount)
 {
     LLVMValueRef value = ej_lower_i64(w, amount);
@@ -95,11 +97,13 @@ bool ej_has_loops(const ej_lower *w, int32_t id)
     return false;
 }
 
-LLVMValueRef ej_loop_pointer(ej_lower *w, LLVMValueRef pointer, LLVMValueRef by, int64_t block, ej_size stride, int64_t bytes)
+LLVMValueRef ej_loop_pointer(ej_lower *w, LLVMValueRef pointer, LLVMValueRef by, int64_t block, ej_size stride,
+                             int64_t bytes)
 {
     ej_running *loop = w->running;
     int64_t round;
-    bool inside = LLVMIsAInstruction(pointer) && loop && LLVMGetInstructionParent(pointer) == loop->body; /* of a second term */
+    /* of a second term */
+    bool inside = LLVMIsAInstruction(pointer) && loop && LLVMGetInstructionParent(pointer) == loop->body;
     if (!loop || inside || by != loop->variable || loop->n == EJ_RUNNING_MAX || stride.e || loop->step % block ||
         __builtin_mul_overflow(loop->step / block, stride.n, &round) || __builtin_mul_overflow(round, bytes, &round))
         return NULL;
@@ -127,8 +131,8 @@ static void move_on(ej_lower *w, const ej_running *loop)
     }
 }
 
-/* Innermost loops that go round a while begin on a line of the cache of decoded instructions: where they lie by chance, the same
- * loop over multiply-adds differs by a sixth. LLVM knows the word from 18 on; before, nothing comes of it. */
+/* Innermost loops that go round a while begin on a line of the cache of decoded instructions: where they lie by chance,
+ * the same loop over multiply-adds differs by a sixth. LLVM knows the word from 18 on; before, nothing comes of it. */
 enum { EJ_LOOP_LINE = 64, EJ_LOOP_ROUNDS = 8 };
 
 static void align_loop(ej_lower *w, LLVMValueRef branch)
@@ -152,10 +156,11 @@ static void align_loop(ej_lower *w, LLVMValueRef branch)
 
 /* do { chunk at d } while ((d += step) <= last): the builder comes from `before` and leaves at the end of the loop's
  * last block, before its branch to *body or onwards. Gives the next d and whether to go round again. `total` (NULL: all
- * chunks are full): the last chunk ends there; `number` > 0: it is this number; `latest` > 0: that chunk has so many values, and may
- * begin inside the one before. */
+ * chunks are full): the last chunk ends there; `number` > 0: it is this number; `latest` > 0: that chunk has so many
+ * values, and may begin inside the one before. */
 static LLVMValueRef emit_round(ej_lower *w, int32_t id, LLVMBasicBlockRef before, LLVMBasicBlockRef body,
-                               LLVMValueRef last, LLVMValueRef total, int64_t number, int64_t latest, LLVMValueRef *again)
+                               LLVMValueRef last, LLVMValueRef total, int64_t number, int64_t latest,
+                               LLVMValueRef *again)
 {
     const ej_nest_node *node = &w->nest->nodes[id];
     LLVMBuilderRef b = w->e->builder;
@@ -197,8 +202,8 @@ static void emit_counted(ej_lower *w, int32_t id, int64_t chunks, int64_t total,
     LLVMValueRef again;
     LLVMBasicBlockRef before = LLVMGetInsertBlock(b), body = loop_block(w, node->axis);
     LLVMBuildBr(b, body);
-    emit_round(w, id, before, body, ej_lower_i64(w, (chunks - 1) * node->step), total > 0 ? ej_lower_i64(w, total) : NULL,
-               total, latest, &again);
+    emit_round(w, id, before, body, ej_lower_i64(w, (chunks - 1) * node->step),
+               total > 0 ? ej_lower_i64(w, total) : NULL, total, latest, &again);
     LLVMBasicBlockRef after = ej_lower_block(w, "");
     LLVMValueRef branch = LLVMBuildCondBr(b, again, body, after);
     if (chunks >= EJ_LOOP_ROUNDS && !ej_has_loops(w, node->child)) align_loop(w, branch);
@@ -247,8 +252,8 @@ static int64_t step_below(const ej_lower *w, int32_t id, int32_t axis)
     return step;
 }
 
-/* How many values the last chunk takes so that no body is copied for it: it begins earlier, and is full, or has full chunks in
- * it; 0: it does not. */
+/* How many values the last chunk takes so that no body is copied for it: it begins earlier, and is full, or has full
+ * chunks in it; 0: it does not. */
 static int64_t last_chunk(ej_lower *w, int32_t id, int64_t rest, bool divided)
 {
     const ej_nest_node *node = &w->nest->nodes[id];
@@ -270,10 +275,8 @@ static void emit_static(ej_lower *w, int32_t id, int64_t count)
     }
     ej_range *range = &w->ranges[node->axis], outer = *range;
     range->short_of_end = range->short_of_end || rest; /* of the full chunks */
-    if (full == 1)
-        emit_chunk(w, id, ej_lower_i64(w, 0), node->step, node->step, NULL, 0);
-    else if (full > 1)
-        emit_counted(w, id, full, 0, 0);
+    if (full == 1) emit_chunk(w, id, ej_lower_i64(w, 0), node->step, node->step, NULL, 0);
+    else if (full > 1) emit_counted(w, id, full, 0, 0);
     *range = outer;
     if (rest) emit_chunk(w, id, ej_lower_i64(w, full * node->step), rest, rest, NULL, 0);
 }
@@ -289,8 +292,8 @@ static void emit_guarded(ej_lower *w, int32_t id, LLVMValueRef condition, LLVMVa
     ej_guard_end(w, &guard);
 }
 
-/* The full chunks of n values, or (`all`) all of them, the last one maybe shorter or overlapping the one before; gives how many
- * values they cover. `certain`: there is one. */
+/* The full chunks of n values, or (`all`) all of them, the last one maybe shorter or overlapping the one before; gives
+ * how many values they cover. `certain`: there is one. */
 static LLVMValueRef emit_chunks(ej_lower *w, int32_t id, LLVMValueRef n, bool certain, bool all, bool overlaps)
 {
     const ej_nest_node *node = &w->nest->nodes[id];
@@ -301,10 +304,8 @@ static LLVMValueRef emit_chunks(ej_lower *w, int32_t id, LLVMValueRef n, bool ce
     if (!ej_regs_copy(w, &before_regs, &w->regs)) return zero;
     LLVMBasicBlockRef before = LLVMGetInsertBlock(b), body = loop_block(w, node->axis);
     LLVMBasicBlockRef after = ej_lower_block(w, "");
-    if (certain)
-        LLVMBuildBr(b, body);
-    else
-        LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntSGE, n, least, ""), body, after);
+    if (certain) LLVMBuildBr(b, body);
+    else LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntSGE, n, least, ""), body, after);
     LLVMValueRef next = emit_round(w, id, before, body, last, all ? n : NULL, 0, overlaps ? node->step : 0, &again);
     LLVMBasicBlockRef latch = LLVMGetInsertBlock(b);
     LLVMValueRef branch = LLVMBuildCondBr(b, again, body, after);
@@ -325,10 +326,8 @@ static void emit_open(ej_lower *w, int32_t id, ej_range range)
     LLVMBuilderRef b = w->e->builder;
     LLVMValueRef zero = ej_lower_i64(w, 0);
     if (range.most < node->step) { /* one chunk holds all of it */
-        if (!range.maybe_empty)
-            emit_chunk(w, id, zero, -1, range.most, range.n, 0);
-        else
-            emit_guarded(w, id, LLVMBuildICmp(b, LLVMIntSGT, range.n, zero, ""), zero, -1, range.most, range.n);
+        if (!range.maybe_empty) emit_chunk(w, id, zero, -1, range.most, range.n, 0);
+        else emit_guarded(w, id, LLVMBuildICmp(b, LLVMIntSGT, range.n, zero, ""), zero, -1, range.most, range.n);
         return;
     }
     bool known = range.modulo && range.modulo % node->step == 0;
@@ -379,8 +378,8 @@ static const ej_at *streamed_below(const ej_lower *w, int32_t id, int32_t axis)
     return found;
 }
 
-/* How many values the range begins behind the last boundary (of a line, or of 16 bytes), less than a step; NULL: nothing is to be
- * aligned. */
+/* How many values the range begins behind the last boundary (of a line, or of 16 bytes), less than a step; NULL:
+ * nothing is to be aligned. */
 static LLVMValueRef past_boundary(ej_lower *w, int32_t id)
 {
     const ej_nest_node *node = &w->nest->nodes[id];
@@ -435,8 +434,12 @@ static void emit_first(ej_lower *w, int32_t id, LLVMValueRef total, LLVMValueRef
     LLVMValueRef done = LLVMBuildSelect(b, some, n, zero, "");
     if (node->step > 1) emit_guarded(w, id, some, zero, -1, outer.most < node->step ? outer.most : node->step - 1, n);
     memcpy(saved, w->at + first, n_at * sizeof *saved);
-    *range = (ej_range){.lo = ej_lower_add(w, outer.lo, done, ""), .count = -1, .n = LLVMBuildSub(b, total, done, ""),
-                        .most = outer.most, .maybe_empty = true, .past_start = outer.past_start,
+    *range = (ej_range){.lo = ej_lower_add(w, outer.lo, done, ""),
+                        .count = -1,
+                        .n = LLVMBuildSub(b, total, done, ""),
+                        .most = outer.most,
+                        .maybe_empty = true,
+                        .past_start = outer.past_start,
                         .short_of_end = outer.short_of_end};
     ej_at_advance(w, first, end, node->axis, done, &outer, 1);
     emit_open(w, id, *range);
@@ -462,12 +465,9 @@ static void emit_node(ej_lower *w, int32_t id)
     }
     ej_range range = w->ranges[node->axis];
     LLVMValueRef past = range.count ? past_boundary(w, id) : NULL;
-    if (past)
-        emit_aligned(w, id, &range, past);
-    else if (range.count >= 0)
-        emit_static(w, id, range.count);
-    else
-        emit_open(w, id, range);
+    if (past) emit_aligned(w, id, &range, past);
+    else if (range.count >= 0) emit_static(w, id, range.count);
+    else emit_open(w, id, range);
 }
 
 static void emit_list(ej_lower *w, int32_t id)

@@ -30,7 +30,7 @@ typedef struct ej_pair {
 
 /* ---- lower_math.c ---- */
 ej_math ej_math_of(ej_emit *e, bool wide, int lanes);
-LLVMValueRef ej_math_fma(ej_math *m, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c); /* fused where it is cheap */
+LLVMValueRef ej_math_fma(ej_math *m, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c);     /* fused where it is cheap */
 LLVMValueRef ej_math_poly(ej_math *m, LLVMValueRef x, const double *coefficients, int n); /* lowest power first */
 LLVMValueRef ej_math_rint(ej_math *m, LLVMValueRef x); /* to even at halves; keeps the sign of zeros */
 LLVMValueRef ej_math_floor(ej_math *m, LLVMValueRef x);
@@ -38,7 +38,7 @@ LLVMValueRef ej_math_ceil(ej_math *m, LLVMValueRef x);
 LLVMValueRef ej_math_trunc(ej_math *m, LLVMValueRef x);
 LLVMValueRef ej_math_sqrt(ej_math *m, LLVMValueRef x);
 ej_pair ej_math_two_product(ej_math *m, LLVMValueRef a, LLVMValueRef b); /* hi + lo = a * b, exactly */
-LLVMValueRef ej_math_any(ej_math *m, LLVMValueRef mask); /* i1: some lane is set */
+LLVMValueRef ej_math_any(ej_math *m, LLVMValueRef mask);                 /* i1: some lane is set */
 LLVMValueRef ej_math_floor_divide(ej_math *m, LLVMValueRef a, LLVMValueRef b);
 LLVMValueRef ej_math_trunc_divide(ej_math *m, LLVMValueRef a, LLVMValueRef b);
 LLVMValueRef ej_math_maximum(ej_math *m, LLVMValueRef a, LLVMValueRef b); /* NaN wins */

@@ -9,10 +9,16 @@
 
 #include <math.h>
 
-static const double short_atanh[] = {0.3333333333368934, 0.19999999396220844, 0.14285877767516472,
-                                     0.11095668714032891, 0.09681942493316599};
-static const double tail_atanh[] = {0.2, 0.14285714285714685, 0.11111111110826383, 0.09090909168049924,
-                                    0.0769229744350359, 0.0666740439940617, 0.05853063232281696, 0.05862163530423395};
+static const double short_atanh[] = {0.3333333333368934, 0.19999999396220844, 0.14285877767516472, 0.11095668714032891,
+                                     0.09681942493316599};
+static const double tail_atanh[] = {0.2,
+                                    0.14285714285714685,
+                                    0.11111111110826383,
+                                    0.09090909168049924,
+                                    0.0769229744350359,
+                                    0.0666740439940617,
+                                    0.05853063232281696,
+                                    0.05862163530423395};
 
 /* hi + lo of a + b for |a| >= |b|. */
 static ej_pair fast_sum(ej_math *m, LLVMValueRef a, LLVMValueRef b)
@@ -73,8 +79,8 @@ static LLVMValueRef log2_short(ej_math *m, LLVMValueRef k, LLVMValueRef part)
     return m_add(m, k, l);
 }
 
-/* |x|^y for all |x|, y: 0 and Inf enter through their logarithms; wrong only where C's table says so (special). A y beyond
- * 2^70 is as good as 2^70, for |log2 x| is 0 or above 2^-53, and splits without overflow. */
+/* |x|^y for all |x|, y: 0 and Inf enter through their logarithms; wrong only where C's table says so (special). A y
+ * beyond 2^70 is as good as 2^70, for |log2 x| is 0 or above 2^-53, and splits without overflow. */
 static LLVMValueRef pow_of_abs(ej_math *m, LLVMValueRef a, LLVMValueRef y, bool short_result)
 {
     y = m_clamp(m, y, -0x1p70, 0x1p70);

@@ -9,11 +9,12 @@
 
 #include <math.h>
 
-/* |x| as mantissa * 2^(exponent - 1 - fraction_bits - bias), its leading bit at fraction_bits also where x is subnormal. */
+/* |x| as mantissa * 2^(exponent - 1 - fraction_bits - bias), its leading bit at fraction_bits also where x is
+ * subnormal. */
 typedef struct parts {
     LLVMValueRef mantissa, exponent; /* integers */
     LLVMValueRef subnormal;
-    LLVMValueRef scaled_exponent;    /* of x, or where it is subnormal of 2^(fraction_bits + 1) x: at least 1 */
+    LLVMValueRef scaled_exponent; /* of x, or where it is subnormal of 2^(fraction_bits + 1) x: at least 1 */
 } parts;
 
 static parts split(ej_math *m, LLVMValueRef x)

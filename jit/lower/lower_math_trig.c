@@ -4,8 +4,8 @@
  *   near, |x| <= 2^20: n pi/2 is taken away in parts whose products with n are exact; what the subtraction of the
  *     second part rounds off is kept, so that r is right to its last bit even beside a multiple of pi/2.
  *   far: a loop over the lanes, entered when one of them is that large (Payne and Hanek): the 53 bits of x times the
- *     192 bits of 1/(2 pi) that matter for its exponent, in integers. For f32, 24 bits times 96: words of 64 bits do, which
- *     compile in a third of the time.
+ *     192 bits of 1/(2 pi) that matter for its exponent, in integers. For f32, 24 bits times 96: words of 64 bits do,
+ *     which compile in a third of the time.
  * Then sin r or cos r by the parity of n, and the sign.
  */
 #include "lower_math.h"
@@ -16,20 +16,32 @@ static const double sin_f32[] = {-0.16666666663832777, 0.008333331865963797, -0.
                                  2.72493143604168e-06};
 static const double cos_f32[] = {0.04166666666430242, -0.0013888887664717277, 2.4800596437593728e-05,
                                  -2.73004488746506e-07};
-static const double sin_f64[] = {-0.16666666666666666, 0.008333333333330925, -0.00019841269836722437,
+static const double sin_f64[] = {-0.16666666666666666,  0.008333333333330925,   -0.00019841269836722437,
                                  2.755731608382574e-06, -2.505112794596564e-08, 1.591784866512194e-10};
-static const double cos_f64[] = {0.041666666666666664, -0.0013888888888887382, 2.480158729874308e-05,
+static const double cos_f64[] = {0.041666666666666664,   -0.0013888888888887382, 2.480158729874308e-05,
                                  -2.755731726001471e-07, 2.0876143829213935e-09, -1.1382456865840483e-11};
 
 /* 64 zero bits, then the bits of 1 / (2 pi) after the point. */
-static const uint64_t turns[] = {
-    0, UINT64_C(0x28be60db9391054a), UINT64_C(0x7f09d5f47d4d3770), UINT64_C(0x36d8a5664f10e410),
-    UINT64_C(0x7f9458eaf7aef158), UINT64_C(0x6dc91b8e909374b8), UINT64_C(0x01924bba82746487),
-    UINT64_C(0x3f877ac72c4a69cf), UINT64_C(0xba208d7d4baed121), UINT64_C(0x3a671c09ad17df90),
-    UINT64_C(0x4e64758e60d4ce7d), UINT64_C(0x272117e2ef7e4a0e), UINT64_C(0xc7fe25fff7816603),
-    UINT64_C(0xfbcbc462d6829b47), UINT64_C(0xdb4d9fb3c9f2c26d), UINT64_C(0xd3d18fd9a797fa8b),
-    UINT64_C(0x5d49eeb1faf97c5e), UINT64_C(0xcf41ce7de294a4ba), UINT64_C(0x9afed7ec47e35742),
-    UINT64_C(0x1580cc11bf1edaea)};
+static const uint64_t turns[] = {0,
+                                 UINT64_C(0x28be60db9391054a),
+                                 UINT64_C(0x7f09d5f47d4d3770),
+                                 UINT64_C(0x36d8a5664f10e410),
+                                 UINT64_C(0x7f9458eaf7aef158),
+                                 UINT64_C(0x6dc91b8e909374b8),
+                                 UINT64_C(0x01924bba82746487),
+                                 UINT64_C(0x3f877ac72c4a69cf),
+                                 UINT64_C(0xba208d7d4baed121),
+                                 UINT64_C(0x3a671c09ad17df90),
+                                 UINT64_C(0x4e64758e60d4ce7d),
+                                 UINT64_C(0x272117e2ef7e4a0e),
+                                 UINT64_C(0xc7fe25fff7816603),
+                                 UINT64_C(0xfbcbc462d6829b47),
+                                 UINT64_C(0xdb4d9fb3c9f2c26d),
+                                 UINT64_C(0xd3d18fd9a797fa8b),
+                                 UINT64_C(0x5d49eeb1faf97c5e),
+                                 UINT64_C(0xcf41ce7de294a4ba),
+                                 UINT64_C(0x9afed7ec47e35742),
+                                 UINT64_C(0x1580cc11bf1edaea)};
 enum { TURN_WORDS = sizeof turns / sizeof *turns };
 
 static const double near_limit = 0x1p20;
@@ -122,8 +134,8 @@ static LLVMValueRef rest_radians(far_emit *f, LLVMValueRef rest)
     return LLVMBuildSelect(f->b, negative, LLVMBuildFNeg(f->b, value, ""), value, "");
 }
 
-/* {r, n mod 4} of an f32 (in an f64): the fraction of a turn to 2^-62, where no f32 is nearer to a multiple of pi/2 than
- * 2^-32. */
+/* {r, n mod 4} of an f32 (in an f64): the fraction of a turn to 2^-62, where no f32 is nearer to a multiple of pi/2
+ * than 2^-32. */
 static LLVMValueRef far_of_f32(far_emit *f, LLVMValueRef x, LLVMValueRef *quarter)
 {
     enum { SHORT_BITS = 24, BEHIND = 53 - SHORT_BITS };
@@ -302,7 +314,8 @@ ej_pair ej_math_sin_cos(ej_math *m, LLVMValueRef x)
     LLVMValueRef big = m->wide ? x : LLVMBuildFPExt(m->b, x, d.real, "");
     quarter q = quarter_of(&d, m_abs(&d, big), !m->wide);
     ej_pair out = {of_quarter(&d, &q, TRIG_SIN), of_quarter(&d, &q, TRIG_COS)};
-    if (!m->wide) out = (ej_pair){LLVMBuildFPTrunc(m->b, out.hi, m->real, ""), LLVMBuildFPTrunc(m->b, out.lo, m->real, "")};
+    if (!m->wide)
+        out = (ej_pair){LLVMBuildFPTrunc(m->b, out.hi, m->real, ""), LLVMBuildFPTrunc(m->b, out.lo, m->real, "")};
     out.hi = m_flip(m, out.hi, m_sign_bit(m, x));
     return out;
 }

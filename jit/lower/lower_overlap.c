@@ -25,8 +25,8 @@ static bool is_inside(const overlap *o, int32_t buffer)
     return (home == EJ_HOME_LOCAL || home == EJ_HOME_REG) && !o->w->placed_lo[buffer];
 }
 
-/* The last chunk may begin inside the one before: strides are linear there, as in a range no longer than a block, which lies in one.
- * Complex vectors with their parts apart begin at multiples of their width. */
+/* The last chunk may begin inside the one before: strides are linear there, as in a range no longer than a block, which
+ * lies in one. Complex vectors with their parts apart begin at multiples of their width. */
 static bool begins_earlier(const overlap *o, const ej_access *access, const ej_access_term *term)
 {
     int32_t width = o->w->planar[access->buffer];
@@ -100,7 +100,8 @@ static int64_t whole_vectors(const ej_nest_node *leaf, int32_t axis, int64_t n)
 {
     int64_t lanes = 1;
     for (int32_t d = 0; d < leaf->tile.n; d++)
-        if (leaf->tile.digits[d].axis == axis && leaf->tile.digits[d].place == EJ_LANE) lanes *= leaf->tile.digits[d].count;
+        if (leaf->tile.digits[d].axis == axis && leaf->tile.digits[d].place == EJ_LANE)
+            lanes *= leaf->tile.digits[d].count;
     return (n + lanes - 1) / lanes * lanes;
 }
 
@@ -144,7 +145,8 @@ bool ej_loop_overlaps(ej_lower *w, int32_t loop, int64_t rest, int64_t latest)
     const ej_nest_node *node = &w->nest->nodes[loop];
     int32_t n = w->nest->n_buffers;
     ej_size extent = w->nest->axes[node->axis].extent;
-    bool one_leaf = !ej_has_loops(w, node->child) && w->nest->nodes[node->child].next < 0; /* pointers that run are worth more */
+    /* pointers that run are worth more */
+    bool one_leaf = !ej_has_loops(w, node->child) && w->nest->nodes[node->child].next < 0;
     if (extent.e || one_leaf) return false;
     overlap o = {w, node->axis, latest - rest, EJ_LOWER_NEW(w, bool, n), EJ_LOWER_NEW(w, bool, n)};
     if (!o.written || !o.read || !nodes_overlap(&o, node->child)) return false;

@@ -1,12 +1,13 @@
 /* lower_permute.c - a register tile read under another lane map (a transpose, say): all its vectors at once.
  *
- * A row is a vector register. Number the elements of 2^k rows of 2^n lanes by row and lane: k + n bits, of which the lane is the
- * lower ones. The lane maps that are dealt with here only permute bits: each bit of a lane of the result is one of these.
+ * A row is a vector register. Number the elements of 2^k rows of 2^n lanes by row and lane: k + n bits, of which the
+ * lane is the lower ones. The lane maps that are dealt with here only permute bits: each bit of a lane of the result is
+ * one of these.
  *
  * Takes  a read of one vector whose lanes come from 4, 8 or 16 rows under such a map.
- * Gives  all that those rows hold, under the same map, as further rows, which the reads that follow find: in stages of shuffles
- *        (lower_shuffle_plan.c), one for each bit that moves from rows to lanes. Vector by vector, each would take one shuffle
- *        less than it has rows.
+ * Gives  all that those rows hold, under the same map, as further rows, which the reads that follow find: in stages of
+ *        shuffles (lower_shuffle_plan.c), one for each bit that moves from rows to lanes. Vector by vector, each would
+ *        take one shuffle less than it has rows.
  */
 #include "lower_nest.h"
 
@@ -18,8 +19,8 @@ enum { EJ_ROWS_MAX = 1 << EJ_SHUFFLE_ROW_BITS };
 
 /* The read as a permutation of bits. A row of -1 is not known: no lane of the read comes from it. */
 typedef struct ej_permute {
-    int32_t lanes, width;            /* of the result, of the rows */
-    int32_t lane_bits;               /* of the result */
+    int32_t lanes, width;             /* of the result, of the rows */
+    int32_t lane_bits;                /* of the result */
     int8_t bit[EJ_SHUFFLE_LANE_BITS]; /* of the element's number, for each lane bit of the result */
     ej_shuffle_ask ask;
     int32_t n_rows, row[EJ_ROWS_MAX];
@@ -32,8 +33,9 @@ static int32_t log_of(int32_t n)
     return bits;
 }
 
-/* Which bit each lane bit of the result is, by lanes that differ in that bit alone: if they come from one row, their lanes there
- * differ in one bit, which it is; else it is the next bit of the rows' numbers. False: the map does not permute bits. */
+/* Which bit each lane bit of the result is, by lanes that differ in that bit alone: if they come from one row, their
+ * lanes there differ in one bit, which it is; else it is the next bit of the rows' numbers. False: the map does not
+ * permute bits. */
 static bool find_bits(ej_permute *p, const ej_reg_place *const *place)
 {
     for (int32_t b = 0; b < p->lane_bits; b++) {
@@ -110,8 +112,8 @@ static void mask_of(const ej_permute *p, const int8_t *from, bool second, int32_
     int32_t row = p->ask.lane_bits;
     for (int32_t l = 0; l < p->width; l++) {
         mask[l] = 0;
-        for (int32_t to = 0; to <= row; to++)
-            if (to < row ? l >> to & 1 : second) mask[l] |= 1 << from[to]; /* the second operand's lanes follow the first's */
+        for (int32_t to = 0; to <= row; to++) /* the second operand's lanes follow the first's */
+            if (to < row ? l >> to & 1 : second) mask[l] |= 1 << from[to];
     }
 }
 
@@ -154,13 +156,14 @@ static void gather_rows(ej_lower *w, const ej_permute *p, bool imaginary, LLVMVa
 
 /* ---- vectors of the result ---- */
 
-/* A vector of the result: of register r[0] the lanes from `first` on; or, where it is wider than a register, n registers. */
+/* A vector of the result: of register r[0] the lanes from `first` on; or, where it is wider than a register, n
+ * registers. */
 typedef struct ej_piece {
     int32_t n, r[EJ_ROWS_MAX], first;
 } ej_piece;
 
-/* Where the result's vectors are wider than registers, their upper lane bits are bits of the registers' numbers: the registers
- * that differ only in these are the parts of one vector. */
+/* Where the result's vectors are wider than registers, their upper lane bits are bits of the registers' numbers: the
+ * registers that differ only in these are the parts of one vector. */
 static int32_t pieces_of(const ej_permute *p, const ej_shuffle_plan *plan, ej_piece *out)
 {
     int32_t n = 0, above = p->lane_bits - p->ask.n_wanted, position[EJ_SHUFFLE_ROW_BITS], side = 0;
@@ -197,7 +200,8 @@ static LLVMValueRef take_piece(ej_lower *w, const ej_permute *p, const ej_piece 
 }
 
 /* The elements in the lanes of a result vector; all are asked for before rows are added. */
-static void map_piece(const ej_lower *w, const ej_permute *p, const ej_shuffle_plan *plan, const ej_piece *piece, int32_t *elems)
+static void map_piece(const ej_lower *w, const ej_permute *p, const ej_shuffle_plan *plan, const ej_piece *piece,
+                      int32_t *elems)
 {
     for (int32_t l = 0; l < p->lanes; l++) {
         int32_t lane = p->lanes > p->width ? l % p->width : piece->first + l, r = piece->r[l / p->width], element = 0;
@@ -218,7 +222,7 @@ bool ej_reg_permute(ej_lower *w, int32_t buffer, int32_t lanes, const int32_t *e
     bool complex = ej_dtype_is_complex(w->nest->buffers[buffer].dtype);
     if (!find(w, buffer, lanes, elems, &p) || !ej_shuffle_plan_find(&p.ask, &plan)) return false;
     ej_piece *pieces = ej_lower_alloc(w, (size_t)(p.n_rows * p.width / p.lanes + 1), sizeof *pieces);
-    int32_t (*maps)[EJ_LANES_MAX] = ej_lower_alloc(w, (size_t)(p.n_rows * p.width / p.lanes + 1), sizeof *maps);
+    int32_t(*maps)[EJ_LANES_MAX] = ej_lower_alloc(w, (size_t)(p.n_rows * p.width / p.lanes + 1), sizeof *maps);
     if (!pieces || !maps) return false;
     gather_rows(w, &p, false, re);
     run_stages(w, &p, &plan, re);

@@ -1,11 +1,12 @@
 /* lower_planar.c - scratch that holds the real and the imaginary parts of complex vectors apart.
  *
  * Takes  the tree of a nest, and its complex LOCAL buffers.
- * Gives  for each the vectors of W elements, real parts first, in which it lies; 0: as anywhere else, parts side by side. Vectors
- *        in registers have their parts apart, so such a buffer is read and written without a shuffle (GEMM 512^3 c64 on Zen 3:
- *        16.8 GFLOP/s with four shuffles a step in the microkernel, for 24 multiply-adds).
- * Keeps  elements of one vector together: every access runs along the same axis in vectors of W, and starts at multiples of W.
- *        What shorter ranges cut off at run time has to be masked, as then no lane needs an address that is not a constant.
+ * Gives  for each the vectors of W elements, real parts first, in which it lies; 0: as anywhere else, parts side by
+ *        side. Vectors in registers have their parts apart, so such a buffer is read and written without a shuffle
+ *        (GEMM 512^3 c64 on Zen 3: 16.8 GFLOP/s with four shuffles a step in the microkernel, for 24 multiply-adds).
+ * Keeps  elements of one vector together: every access runs along the same axis in vectors of W, and starts at
+ *        multiples of W. What shorter ranges cut off at run time has to be masked, as then no lane needs an address
+ *        that is not a constant.
  */
 #include "lower_nest.h"
 

@@ -1,7 +1,8 @@
 /* lower_prefetch.c - prefetches, as a leaf's hints ask for them.
  *
  * Takes  a leaf with hints (nest.h): how many bytes ahead for a source, how many entries ahead for tables.
- * Gives  a prefetch instruction for each line that the leaf will reach, as far as its elements lie at constant distances.
+ * Gives  a prefetch instruction for each line that the leaf will reach, as far as its elements lie at constant
+ *        distances.
  * Keeps  to the entries of tables: near the end of its axis the last entry is looked up.
  */
 #include "lower_nest.h"
@@ -21,7 +22,8 @@ static void ask_for(ej_lower *w, LLVMValueRef pointer, int64_t bytes, bool far)
                    LLVMGetIntrinsicDeclaration(w->e->module, id, &w->m->pointer, 1), args, 4, "");
 }
 
-/* Prefetches the lines in which the access has elements, counted from the pointer; gives the last byte of these elements. */
+/* Prefetches the lines in which the access has elements, counted from the pointer; gives the last byte of these
+ * elements. */
 static int64_t ask_for_lines(ej_leaf *leaf, const ej_leaf_access *access, LLVMValueRef pointer, int64_t ahead, bool far)
 {
     int64_t bytes = ej_dtypes[access->buffer->dtype].bytes, lines[EJ_PREFETCH_LINES], end = 0;
@@ -53,7 +55,8 @@ static LLVMValueRef later_entry(ej_lower *w, const ej_access_term *term, int32_t
     if (term->table < 0 || w->ranges[term->axis].count != 1 || ej_size_is(term->stride, 0)) return NULL;
     if (w->nest->buffers[term->table].home == EJ_HOME_LOCAL) return NULL; /* it may not hold as many */
     LLVMValueRef now = w->ranges[term->axis].lo, extent = ej_lower_size(w, w->nest->axes[term->axis].extent);
-    LLVMValueRef last = ej_lower_add(w, extent, ej_lower_i64(w, -1), ""), later = ej_lower_add(w, now, ej_lower_i64(w, rows), "");
+    LLVMValueRef last = ej_lower_add(w, extent, ej_lower_i64(w, -1), ""),
+                 later = ej_lower_add(w, now, ej_lower_i64(w, rows), "");
     later = LLVMBuildSelect(b, LLVMBuildICmp(b, LLVMIntSLT, later, last, ""), later, last, "");
     LLVMValueRef grown = LLVMBuildSub(b, ej_lower_entry(w, term, later), ej_lower_entry(w, term, now), "");
     return ej_lower_mul(w, grown, ej_lower_size(w, term->stride), "");
@@ -80,7 +83,8 @@ void ej_lower_prefetch(ej_leaf *leaf)
     const ej_leaf_hints *hints = &leaf->node->hints;
     if (hints->ahead) {
         const ej_leaf_access *source = &leaf->src[hints->source];
-        if (source->buffer->home != EJ_HOME_COUNT) ask_for_lines(leaf, source, source->at->pointer, hints->ahead, hints->far);
+        if (source->buffer->home != EJ_HOME_COUNT)
+            ask_for_lines(leaf, source, source->at->pointer, hints->ahead, hints->far);
     }
     if (!hints->rows) return;
     ask_for_rows(leaf, &leaf->dst);

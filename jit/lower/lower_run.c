@@ -1,8 +1,10 @@
 /* lower_run.c - copies past the caches of what lies in one piece, whatever it is aligned to.
  *
- * Takes  a loop around a streaming copy whose source and result walk the same addresses: axes merge where their strides do.
- * Gives  a call of a function, one in a module, that copies so many bytes: parts of lines at the ends with plain stores, whole
- *        lines past the caches. Lines that two copies share come together in the L1 if the second follows soon.
+ * Takes  a loop around a streaming copy whose source and result walk the same addresses: axes merge where their strides
+ *        do.
+ * Gives  a call of a function, one in a module, that copies so many bytes: parts of lines at the ends with plain
+ *        stores, whole lines past the caches. Lines that two copies share come together in the L1 if the second follows
+ *        soon.
  * Not here: copies whose pieces are shorter than lines, maps (lower_stream.c).
  */
 #include "lower_nest.h"
@@ -26,7 +28,8 @@ static const ej_nest_node *leaf_below(const ej_lower *w, int32_t id, int32_t *le
 
 bool ej_is_streamed_copy(const ej_lower *w, const ej_nest_node *leaf)
 {
-    if (!leaf->hints.stream || leaf->hints.ahead || leaf->hints.rows || leaf->reduce != EJ_REDUCE_NONE || leaf->n_src != 1)
+    if (!leaf->hints.stream || leaf->hints.ahead || leaf->hints.rows || leaf->reduce != EJ_REDUCE_NONE ||
+        leaf->n_src != 1)
         return false;
     const ej_buffer *to = &w->nest->buffers[leaf->dst.buffer], *from = &w->nest->buffers[leaf->src[0].buffer];
     if (to->home == EJ_HOME_REG || from->home == EJ_HOME_REG || from->home == EJ_HOME_COUNT) return false;
@@ -75,8 +78,8 @@ static bool is_looped_in_vain(const ej_lower *w, int32_t id, const ej_nest_node 
     return false;
 }
 
-/* How many elements lie in one piece on both sides, as a factor known at run time (NULL: 1) and a number; 0: there is more than one
- * piece, or it is short. */
+/* How many elements lie in one piece on both sides, as a factor known at run time (NULL: 1) and a number; 0: there is
+ * more than one piece, or it is short. */
 static int64_t elements_of(const ej_lower *w, const ej_nest_node *leaf, LLVMValueRef *factor)
 {
     int64_t elements = 1;
@@ -97,7 +100,8 @@ static int64_t elements_of(const ej_lower *w, const ej_nest_node *leaf, LLVMValu
 
 static LLVMTypeRef vector_type(ej_lower *w, int64_t bytes)
 {
-    return bytes < 4 ? LLVMIntTypeInContext(w->e->context, (unsigned)(8 * bytes)) : ej_type_of(w->m->i32, (int)(bytes / 4));
+    return bytes < 4 ? LLVMIntTypeInContext(w->e->context, (unsigned)(8 * bytes))
+                     : ej_type_of(w->m->i32, (int)(bytes / 4));
 }
 
 typedef struct run_ends {
@@ -109,7 +113,8 @@ static run_ends past(ej_lower *w, run_ends at, LLVMValueRef bytes)
     return (run_ends){ej_lower_offset(w, at.to, bytes, 1, ""), ej_lower_offset(w, at.from, bytes, 1, "")};
 }
 
-static LLVMValueRef merge(ej_lower *w, LLVMValueRef a, LLVMBasicBlockRef from_a, LLVMValueRef b, LLVMBasicBlockRef from_b)
+static LLVMValueRef merge(ej_lower *w, LLVMValueRef a, LLVMBasicBlockRef from_a, LLVMValueRef b,
+                          LLVMBasicBlockRef from_b)
 {
     LLVMValueRef phi = LLVMBuildPhi(w->e->builder, LLVMTypeOf(a), "");
     LLVMAddIncoming(phi, &a, &from_a, 1);
@@ -151,7 +156,8 @@ static run_ends copy_lines(ej_lower *w, run_ends at, LLVMValueRef bytes)
 {
     LLVMBuilderRef b = w->e->builder;
     int64_t piece = w->e->target->vector_bytes < EJ_RUN_LINE ? w->e->target->vector_bytes : EJ_RUN_LINE;
-    LLVMValueRef line = ej_lower_i64(w, EJ_RUN_LINE), lines = LLVMBuildAnd(b, bytes, ej_lower_i64(w, -EJ_RUN_LINE), "lines");
+    LLVMValueRef line = ej_lower_i64(w, EJ_RUN_LINE),
+                 lines = LLVMBuildAnd(b, bytes, ej_lower_i64(w, -EJ_RUN_LINE), "lines");
     LLVMValueRef v[EJ_RUN_LINE];
     run_ends end = past(w, at, lines), here;
     LLVMBasicBlockRef before = LLVMGetInsertBlock(b), body = ej_lower_block(w, "line"), after = ej_lower_block(w, "");
@@ -160,7 +166,8 @@ static run_ends copy_lines(ej_lower *w, run_ends at, LLVMValueRef bytes)
     here.to = LLVMBuildPhi(b, w->m->pointer, "");
     here.from = LLVMBuildPhi(b, w->m->pointer, "");
     for (int64_t done = 0; done < EJ_RUN_LINE; done += piece)
-        v[done] = ej_lower_load_at(w, vector_type(w, piece), ej_lower_offset(w, here.from, ej_lower_i64(w, done), 1, ""), "");
+        v[done] =
+            ej_lower_load_at(w, vector_type(w, piece), ej_lower_offset(w, here.from, ej_lower_i64(w, done), 1, ""), "");
     for (int64_t done = 0; done < EJ_RUN_LINE; done += piece) {
         LLVMValueRef to = ej_lower_offset(w, here.to, ej_lower_i64(w, done), 1, "");
         ej_lower_past_caches(w, LLVMBuildStore(b, v[done], to), piece);
@@ -181,7 +188,8 @@ static void fill_function(ej_lower *w)
     run_ends at = {LLVMGetParam(w->function, 0), LLVMGetParam(w->function, 1)};
     LLVMValueRef bytes = LLVMGetParam(w->function, 2), mask = ej_lower_i64(w, EJ_RUN_LINE - 1);
     LLVMPositionBuilderAtEnd(b, ej_lower_block(w, "entry"));
-    LLVMValueRef first = LLVMBuildAnd(b, LLVMBuildNeg(b, LLVMBuildPtrToInt(b, at.to, w->m->i64, ""), ""), mask, "first");
+    LLVMValueRef first =
+        LLVMBuildAnd(b, LLVMBuildNeg(b, LLVMBuildPtrToInt(b, at.to, w->m->i64, ""), ""), mask, "first");
     first = LLVMBuildSelect(b, LLVMBuildICmp(b, LLVMIntULT, bytes, first, ""), bytes, first, "");
     at = copy_part(w, at, first, true);
     LLVMValueRef left = LLVMBuildSub(b, bytes, first, "");

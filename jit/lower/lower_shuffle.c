@@ -32,7 +32,8 @@ static bool is_identity(const int32_t *mask, int32_t lanes, int32_t from_lanes)
     return lanes == from_lanes;
 }
 
-LLVMValueRef ej_shuffle(ej_lower *w, LLVMValueRef a, LLVMValueRef b, const int32_t *mask, int32_t lanes, const char *name)
+LLVMValueRef ej_shuffle(ej_lower *w, LLVMValueRef a, LLVMValueRef b, const int32_t *mask, int32_t lanes,
+                        const char *name)
 {
     LLVMValueRef index[2 * EJ_LANES_MAX];
     int32_t from = lanes_of(a);

@@ -1,14 +1,15 @@
 /* lower_shuffle_plan.c - which two-operand shuffles bring 2^k registers from one lane map to another.
  *
- * Elements are numbered by register and lane: the lower `lane_bits` bits of the number are the lane, the `row_bits` above them the
- * register. A lane map permutes these bits (lower_permute.c).
+ * Elements are numbered by register and lane: the lower `lane_bits` bits of the number are the lane, the `row_bits`
+ * above them the register. A lane map permutes these bits (lower_permute.c).
  *
  * Takes  for each lane bit of the result, which bit of the element's number it is to be.
- * Gives  one stage for each register bit that becomes a lane bit. A stage takes registers in pairs whose numbers differ in that
- *        bit, and makes two others of each pair: as many shuffles as registers, in place, so that no more registers are live
- *        than before. Its shuffles are single instructions of x86: unpacks and even/odd picks inside of 128 bits, and picks of
- *        whole blocks of 128 bits. A search looks for a sequence of stages that leaves the lane bits in the wanted order; where
- *        there is none, the first sequence with the right lane bits is taken, and the lanes are put in order at its end.
+ * Gives  one stage for each register bit that becomes a lane bit. A stage takes registers in pairs whose numbers differ
+ *        in that bit, and makes two others of each pair: as many shuffles as registers, in place, so that no more
+ *        registers are live than before. Its shuffles are single instructions of x86: unpacks and even/odd picks inside
+ *        of 128 bits, and picks of whole blocks of 128 bits. A search looks for a sequence of stages that leaves the
+ *        lane bits in the wanted order; where there is none, the first sequence with the right lane bits is taken, and
+ *        the lanes are put in order at its end.
  */
 #include "lower_shuffle_plan.h"
 
@@ -20,8 +21,8 @@ typedef struct search {
     ej_shuffle_plan now;
 } search;
 
-/* How a stage moves bits between positions: 0 .. lane_bits - 1 are the lanes', lane_bits is the register bit of the stage. The bit
- * at position p comes from position from[p]. */
+/* How a stage moves bits between positions: 0 .. lane_bits - 1 are the lanes', lane_bits is the register bit of the
+ * stage. The bit at position p comes from position from[p]. */
 typedef int8_t positions[EJ_SHUFFLE_POSITIONS];
 
 static void stay(positions from)
@@ -29,8 +30,8 @@ static void stay(positions from)
     for (int32_t p = 0; p < EJ_SHUFFLE_POSITIONS; p++) from[p] = (int8_t)p;
 }
 
-/* The register's bit goes to lane position `to`, the bits from there on move up by one, and the one at top - 1 becomes the
- * register's. */
+/* The register's bit goes to lane position `to`, the bits from there on move up by one, and the one at top - 1 becomes
+ * the register's. */
 static void interleave(positions from, int32_t row, int32_t to, int32_t top)
 {
     stay(from);
@@ -39,7 +40,8 @@ static void interleave(positions from, int32_t row, int32_t to, int32_t top)
     from[row] = (int8_t)(top - 1);
 }
 
-/* The inverse: the bit at `low` becomes the register's, those above it move down by one, and the register's bit goes to top - 1. */
+/* The inverse: the bit at `low` becomes the register's, those above it move down by one, and the register's bit goes to
+ * top - 1. */
 static void part(positions from, int32_t row, int32_t low, int32_t top)
 {
     stay(from);
@@ -120,7 +122,8 @@ static bool look(search *s)
     return in_order(s);
 }
 
-/* Puts the lane bits in the wanted order, others above them: in the last stage, where its shuffles may be any, else after it. */
+/* Puts the lane bits in the wanted order, others above them: in the last stage, where its shuffles may be any, else
+ * after it. */
 static void put_in_order(const ej_shuffle_ask *ask, ej_shuffle_plan *plan)
 {
     positions from;

@@ -169,7 +169,8 @@ LLVMValueRef ej_lower_constant_data(ej_lower *w, int32_t slot)
     }
     snprintf(name, sizeof name, "const_%d", (int)slot);
     /* An empty one has a byte: what has no size is in no section. */
-    LLVMValueRef value = LLVMConstStringInContext(w->e->context, bytes ? constant->data : "", bytes ? (unsigned)bytes : 1, 1);
+    LLVMValueRef value =
+        LLVMConstStringInContext(w->e->context, bytes ? constant->data : "", bytes ? (unsigned)bytes : 1, 1);
     LLVMValueRef global = LLVMAddGlobal(w->e->module, LLVMTypeOf(value), name);
     LLVMSetInitializer(global, value);
     LLVMSetGlobalConstant(global, 1);

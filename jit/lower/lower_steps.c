@@ -1,24 +1,24 @@
 /* lower_steps.c - the entry of several nests: their leaves, called in order.
  *
  * Takes  a function for each leaf, and what every nest hands to its leaf (nest_leaf.h).
- * Gives  a call a step, with its pointers put together by code. Where there are many, a table that a loop walks instead:
- *        code for a call takes as long to make as a tenth of a small leaf does. The table holds distances from itself, so
- *        it needs no more of a loader than code does.
+ * Gives  a call a step, with its pointers put together by code. Where there are many, a table that a loop walks
+ *        instead: code for a call takes as long to make as a tenth of a small leaf does. The table holds distances from
+ *        itself, so it needs no more of a loader than code does.
  */
 #include "lower_nest.h"
 
 enum { EJ_TABLE_STEPS = 64 }; /* so many calls stay code */
 
-/* The table: for each step {i32 leaf, i32 pointers}, then for each pointer {i32 base, i32 relative, i64 offset}. An address
- * is the base + relative + offset: base >= 0 is an argument, else one of these. */
+/* The table: for each step {i32 leaf, i32 pointers}, then for each pointer {i32 base, i32 relative, i64 offset}. An
+ * address is the base + relative + offset: base >= 0 is an argument, else one of these. */
 enum { EJ_BASE_SCRATCH = -1, EJ_BASE_TABLE = -2, EJ_BASES = 2 };
 enum { EJ_STEP_BYTES = 8, EJ_POINTER_BYTES = 16 };
 
 typedef struct step_calls {
     ej_lower *w; /* of the entry */
     LLVMValueRef const *leaves;
-    LLVMValueRef array;   /* what a leaf is handed */
-    LLVMValueRef bases;   /* the addresses that are not arguments, last first */
+    LLVMValueRef array; /* what a leaf is handed */
+    LLVMValueRef bases; /* the addresses that are not arguments, last first */
 } step_calls;
 
 static const ej_leaf_use *use_of(const step_calls *s, int32_t step)
@@ -55,7 +55,8 @@ static void call_step(step_calls *s, int32_t step)
     for (int32_t p = 0; p < use->n_pointers; p++) {
         const ej_buffer *buffer = pointed_at(s, step, p);
         LLVMValueRef origin = ej_lower_i64(w, use->pointers[p].origin), at = ej_lower_i64(w, p);
-        LLVMValueRef address = ej_lower_offset(w, ej_lower_memory(w, buffer), origin, ej_dtypes[buffer->dtype].bytes, "");
+        LLVMValueRef address =
+            ej_lower_offset(w, ej_lower_memory(w, buffer), origin, ej_dtypes[buffer->dtype].bytes, "");
         LLVMBuildStore(w->e->builder, address, LLVMBuildGEP2(w->e->builder, w->m->pointer, s->array, &at, 1, ""));
     }
     call_leaf(s, s->leaves[use->leaf]);
@@ -93,7 +94,8 @@ static LLVMValueRef pointer_row(const step_calls *s, int32_t step, int32_t point
         base = EJ_BASE_TABLE;
         relative = distance(s, ej_lower_constant_data(s->w, buffer->slot), table);
     }
-    LLVMValueRef row[3] = {LLVMConstInt(m->i32, (unsigned long long)base, 1), relative, LLVMConstInt(m->i64, offset, 0)};
+    LLVMValueRef row[3] = {LLVMConstInt(m->i32, (unsigned long long)base, 1), relative,
+                           LLVMConstInt(m->i64, offset, 0)};
     return LLVMConstStructInContext(s->w->e->context, row, 3, 0);
 }
 
@@ -107,7 +109,8 @@ static LLVMValueRef make_table(step_calls *s, int32_t from, int32_t to)
     LLVMTypeRef step[2] = {m->i32, m->i32}, pointer[3] = {m->i32, m->i32, m->i64};
     LLVMTypeRef step_type = LLVMStructTypeInContext(w->e->context, step, 2, 0);
     LLVMTypeRef pointer_type = LLVMStructTypeInContext(w->e->context, pointer, 3, 0);
-    LLVMTypeRef parts[2] = {LLVMArrayType(step_type, (unsigned)n_steps), LLVMArrayType(pointer_type, (unsigned)n_pointers)};
+    LLVMTypeRef parts[2] = {LLVMArrayType(step_type, (unsigned)n_steps),
+                            LLVMArrayType(pointer_type, (unsigned)n_pointers)};
     LLVMValueRef *steps = EJ_LOWER_NEW(w, LLVMValueRef, n_steps), *pointers = EJ_LOWER_NEW(w, LLVMValueRef, n_pointers);
     if (!steps || !pointers) return NULL;
     LLVMValueRef table = LLVMAddGlobal(w->e->module, LLVMStructTypeInContext(w->e->context, parts, 2, 0), "steps");
@@ -149,7 +152,8 @@ static void fill_array(step_calls *s, LLVMValueRef rows, LLVMValueRef first, LLV
 {
     ej_lower *w = s->w;
     LLVMBuilderRef b = w->e->builder;
-    LLVMBasicBlockRef before = LLVMGetInsertBlock(b), fill = ej_lower_block(w, "pointers"), after = ej_lower_block(w, "");
+    LLVMBasicBlockRef before = LLVMGetInsertBlock(b), fill = ej_lower_block(w, "pointers"),
+                      after = ej_lower_block(w, "");
     LLVMBuildBr(b, fill);
     LLVMPositionBuilderAtEnd(b, fill);
     LLVMValueRef q = LLVMBuildPhi(b, w->m->i64, "pointer");
@@ -177,7 +181,8 @@ static void walk_table(step_calls *s, int32_t from, int32_t to)
     LLVMPositionBuilderAtEnd(b, walk);
     LLVMValueRef i = LLVMBuildPhi(b, w->m->i64, "step"), first = LLVMBuildPhi(b, w->m->i64, "first");
     LLVMValueRef row = ej_lower_offset(w, table, i, EJ_STEP_BYTES, "");
-    LLVMValueRef leaf = ej_lower_offset(w, table, LLVMBuildSExt(b, load_at(w, w->m->i32, row, 0, ""), w->m->i64, ""), 1, "leaf");
+    LLVMValueRef leaf =
+        ej_lower_offset(w, table, LLVMBuildSExt(b, load_at(w, w->m->i32, row, 0, ""), w->m->i64, ""), 1, "leaf");
     LLVMValueRef count = LLVMBuildZExt(b, load_at(w, w->m->i32, row, 4, ""), w->m->i64, "");
     LLVMValueRef end = LLVMBuildNUWAdd(b, first, count, ""), next = LLVMBuildNUWAdd(b, i, ej_lower_i64(w, 1), "");
     fill_array(s, ej_lower_offset(w, table, n, EJ_STEP_BYTES, "rows"), first, end);

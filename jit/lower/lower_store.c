@@ -38,8 +38,8 @@ static LLVMValueRef to_memory(ej_lower *w, int dtype, LLVMValueRef v, int32_t la
     return LLVMBuildZExt(w->e->builder, v, ej_type_of(w->m->i8, lanes), "");
 }
 
-void ej_lower_store_lane(ej_leaf *leaf, ej_leaf_access *access, const ej_lanes *lanes, const ej_offsets *o, int32_t lane,
-                         uint32_t clamp, ej_vec value)
+void ej_lower_store_lane(ej_leaf *leaf, ej_leaf_access *access, const ej_lanes *lanes, const ej_offsets *o,
+                         int32_t lane, uint32_t clamp, ej_vec value)
 {
     ej_lower *w = leaf->w;
     int dtype = access->buffer->dtype;
@@ -103,7 +103,8 @@ static void store_known(ej_leaf *leaf, ej_leaf_access *access, const ej_lanes *l
         int32_t run = 0;
         for (; i < n && entries[i].key == first->key && entries[i].c <= first->c + run; i++) {
             if (entries[i].c < first->c + run) run--; /* the same element again: the later lane counts */
-            mask[run++] = access->planar ? entries[i].part * lanes->n + entries[i].lane : entries[i].lane * parts + entries[i].part;
+            mask[run++] = access->planar ? entries[i].part * lanes->n + entries[i].lane
+                                         : entries[i].lane * parts + entries[i].part;
         }
         store_run(w, flat, mask, run, ej_lane_address(leaf, access, lanes, first->lane, 0, first->c * bytes), bytes);
     }
@@ -116,7 +117,8 @@ static void store_downwards(ej_leaf *leaf, ej_leaf_access *access, const ej_lane
     ej_offsets o;
     ej_offsets_of(leaf, access, lanes, clamp, &o);
     for (int32_t l = lanes->n - 1; l >= 0; l--)
-        if (o.valid >> l & 1) ej_lower_store_lane(leaf, access, lanes, &o, l, clamp, ej_extract_lane(leaf->w, value, l));
+        if (o.valid >> l & 1)
+            ej_lower_store_lane(leaf, access, lanes, &o, l, clamp, ej_extract_lane(leaf->w, value, l));
 }
 
 static void store_branching(ej_leaf *leaf, ej_leaf_access *access, const ej_lanes *lanes, const ej_offsets *o,
@@ -184,14 +186,12 @@ static void store_here(ej_leaf *leaf, ej_leaf_access *access, const ej_lanes *la
     ej_offsets o;
     uint32_t differ = ej_leaf_varying(leaf, lanes, access->set, true);
     ej_offsets_of(leaf, access, lanes, 0, &o);
-    if (!mask)
-        store_known(leaf, access, lanes, &o, value);
+    if (!mask) store_known(leaf, access, lanes, &o, value);
     else if (ej_offsets_consecutive(&o) && ej_can_mask(leaf->w, ej_dtypes[access->buffer->dtype].bytes))
         store_masked(leaf, access, lanes, &o, mask, value);
     else if (!through_table(leaf, access) && without_gaps(leaf, lanes, differ))
         store_downwards(leaf, access, lanes, differ, value);
-    else
-        store_branching(leaf, access, lanes, &o, mask, value);
+    else store_branching(leaf, access, lanes, &o, mask, value);
 }
 
 /* All lanes are out when the lowest digit of an axis is. */

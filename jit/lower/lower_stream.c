@@ -1,10 +1,11 @@
 /* lower_stream.c - stores past the caches, where a leaf's hints ask for them.
  *
  * Takes  a move whose result is in memory, whole vectors at constant distances.
- * Gives  code that computes all values and then stores them in one of three ways, by the alignment of the pointer at run time:
- *        whole vectors past the caches; long runs of vectors in pieces of 16 bytes past the caches (the usual alignment of
- *        callers' arrays; pieces of one line are combined, but lines at the ends of a run are written in parts, which is
- *        slow); or plain stores. A store past the caches to an address that is no multiple of its size would fault.
+ * Gives  code that computes all values and then stores them in one of three ways, by the alignment of the pointer at
+ *        run time: whole vectors past the caches; long runs of vectors in pieces of 16 bytes past the caches (the usual
+ *        alignment of callers' arrays; pieces of one line are combined, but lines at the ends of a run are written in
+ *        parts, which is slow); or plain stores. A store past the caches to an address that is no multiple of its size
+ *        would fault.
  */
 #include "lower_nest.h"
 
@@ -12,7 +13,8 @@
 #include <string.h>
 
 enum { EJ_STREAM_PIECE = 16, EJ_STREAM_LINE = 64, EJ_STREAM_RUN = 256 };
-static const int64_t nowhere = INT64_MIN, cut_off = INT64_MIN + 1; /* no vector; not a whole one, which gets a plain store */
+/* no vector; not a whole one, which gets a plain store */
+static const int64_t nowhere = INT64_MIN, cut_off = INT64_MIN + 1;
 
 typedef struct ej_stream {
     ej_leaf *leaf;
@@ -28,7 +30,8 @@ typedef struct ej_stream {
 static bool begin(ej_stream *s, ej_leaf *leaf)
 {
     ej_lower *w = leaf->w;
-    *s = (ej_stream){.leaf = leaf, .at = EJ_LOWER_NEW(w, int64_t, leaf->unrolls),
+    *s = (ej_stream){.leaf = leaf,
+                     .at = EJ_LOWER_NEW(w, int64_t, leaf->unrolls),
                      .flat = EJ_LOWER_NEW(w, LLVMValueRef, leaf->unrolls),
                      .value = EJ_LOWER_NEW(w, ej_vec, leaf->unrolls)};
     return s->at && s->flat && s->value;

@@ -60,8 +60,9 @@ static bool read_ranges(ej_leaf *leaf)
         axis->n = range->count < 0 ? range->n : NULL;
         if (axis->n) leaf->dynamic |= 1u << i;
         if (range->most > axis->total || range->maybe_empty) {
-            ej_lower_fail(w, EINJIT_E_INTERNAL, "nest '%s': a leaf's tile covers %d values of axis '%s', its range is more",
-                          w->nest->name, (int)axis->total, w->nest->axes[axis->axis].name);
+            ej_lower_fail(w, EINJIT_E_INTERNAL,
+                          "nest '%s': a leaf's tile covers %d values of axis '%s', its range is more", w->nest->name,
+                          (int)axis->total, w->nest->axes[axis->axis].name);
             return false;
         }
     }
@@ -151,7 +152,8 @@ int32_t ej_leaf_index(const ej_leaf *leaf, int32_t unroll, uint32_t set)
     int32_t index = 0;
     for (int32_t d = 0; d < leaf->n_digits; d++) {
         const ej_leaf_digit *digit = &leaf->digits[d];
-        if (!digit->lane && (set >> digit->axis & 1)) index = index * digit->count + unroll / digit->stride % digit->count;
+        if (!digit->lane && (set >> digit->axis & 1))
+            index = index * digit->count + unroll / digit->stride % digit->count;
     }
     return index;
 }

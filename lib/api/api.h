@@ -4,11 +4,12 @@
 
 #include "pipeline.h"
 
-/* Reads a struct of the caller's, of whichever version of the header, into `known` bytes. It starts with struct_bytes. Fields
- * that the caller's header does not have become 0; those that this library does not know must be 0. E_INVALID says `what`. */
+/* Reads a struct of the caller's, of whichever version of the header, into `known` bytes. It starts with struct_bytes.
+ * Fields that the caller's header does not have become 0; those that this library does not know must be 0. E_INVALID
+ * says `what`. */
 int ej_read_struct(void *out, size_t known, const void *given, const char *what, einjit_error *err);
-/* The way back: `known` bytes into a struct of the caller's, as far as that reaches; fields that only the caller's header has
- * become 0, and its struct_bytes stays. E_INVALID says `what`; then nothing is written. */
+/* The way back: `known` bytes into a struct of the caller's, as far as that reaches; fields that only the caller's
+ * header has become 0, and its struct_bytes stays. E_INVALID says `what`; then nothing is written. */
 int ej_write_struct(void *out, const void *made, size_t known, const char *what, einjit_error *err);
 int ej_check_flags(int32_t flags, int32_t known, const char *what, einjit_error *err); /* E_INVALID for unknown ones */
 

@@ -28,14 +28,15 @@ int ej_build_end(einjit_graph *graph, int status)
     return status;
 }
 
-static int append(einjit_value *out, ej_graph *graph, ej_node *node, size_t n, const einjit_value *in, einjit_error *err)
+static int append(einjit_value *out, ej_graph *graph, ej_node *node, size_t n, const einjit_value *in,
+                  einjit_error *err)
 {
     if (n > INT32_MAX) return ej_fail(err, EINJIT_E_LIMIT, "an operation with more than %d operands", INT32_MAX);
     if (n && !in) return ej_fail(err, EINJIT_E_INVALID, "the operands are NULL");
     for (size_t i = 0; i < n; i++)
         if (in[i] < 0 || (size_t)in[i] >= graph->n_nodes)
-            return ej_fail(err, EINJIT_E_INVALID, "operand %zu is value %d, but the graph has %zu values", i, (int)in[i],
-                           graph->n_nodes);
+            return ej_fail(err, EINJIT_E_INVALID, "operand %zu is value %d, but the graph has %zu values", i,
+                           (int)in[i], graph->n_nodes);
     if (!ej_node_takes(&graph->arena, node, (uint32_t)n, in)) return ej_no_memory(err);
     return ej_graph_append(graph, node, out, err);
 }
@@ -93,8 +94,7 @@ int einjit_graph_input(einjit_value *out, einjit_graph *graph, const char *name,
     if (rank > INT16_MAX)
         return ej_build_end(graph, ej_fail(err, EINJIT_E_LIMIT, "an input of more than %d axes", INT16_MAX));
     ej_node node = {.op = EJ_OP_INPUT, .name = name, .dtype = (int16_t)dtype, .rank = rank};
-    if (rank > 0)
-        EJ_TRY(ej_build_end(graph, set_input_extents(&node, graph, shape, symbols, err)));
+    if (rank > 0) EJ_TRY(ej_build_end(graph, set_input_extents(&node, graph, shape, symbols, err)));
     return ej_build_append(out, graph, &node, 0, NULL, err);
 }
 
@@ -195,8 +195,8 @@ int einjit_graph_structural(einjit_value *out, einjit_graph *graph, einjit_value
     EJ_TRY(ej_build_begin(graph, out, err));
     const ej_graph *g = &graph->graph;
     if (x >= 0 && (size_t)x < g->n_nodes && g->nodes[x].op != EJ_OP_CONSTANT)
-        return ej_build_end(graph, ej_fail(err, EINJIT_E_VALUE, "structural takes a constant, '%s' is none",
-                                           g->nodes[x].name));
+        return ej_build_end(
+            graph, ej_fail(err, EINJIT_E_VALUE, "structural takes a constant, '%s' is none", g->nodes[x].name));
     ej_node node = {.op = EJ_OP_STRUCTURAL};
     return ej_build_append(out, graph, &node, 1, &x, err);
 }
@@ -215,7 +215,8 @@ int einjit_graph_einsum_semiring(einjit_value *out, einjit_graph *graph, const c
     ej_node node = {.op = EJ_OP_EINSUM, .fn = (uint8_t)reduce, .combine = (uint8_t)combine};
     node.equation = EJ_NEW(&graph->graph.arena, ej_equation);
     if (!node.equation) return ej_build_end(graph, ej_no_memory(err));
-    EJ_TRY(ej_build_end(graph, ej_equation_parse(node.equation, &graph->graph.arena, equation, strlen(equation), n, err)));
+    EJ_TRY(
+        ej_build_end(graph, ej_equation_parse(node.equation, &graph->graph.arena, equation, strlen(equation), n, err)));
     return ej_build_append(out, graph, &node, n, in, err);
 }
 
@@ -244,7 +245,8 @@ int einjit_graph_einsum_labels(einjit_value *out, einjit_graph *graph, size_t n,
 
 /* ---- pointwise operations ---- */
 
-static int append_map(einjit_value *out, einjit_graph *graph, int fn, size_t n, const einjit_value *in, einjit_error *err)
+static int append_map(einjit_value *out, einjit_graph *graph, int fn, size_t n, const einjit_value *in,
+                      einjit_error *err)
 {
     EJ_TRY(ej_build_begin(graph, out, err));
     ej_node node = {.op = EJ_OP_MAP, .fn = (uint8_t)fn};
@@ -283,13 +285,13 @@ int einjit_graph_div(einjit_value *out, einjit_graph *graph, einjit_value a, ein
                      einjit_error *err)
 {
     EJ_TRY(ej_build_begin(graph, out, err));
-    int fn = !rounding                     ? EJ_FN_DIV
+    int fn = !rounding                    ? EJ_FN_DIV
              : !strcmp(rounding, "floor") ? EJ_FN_FLOOR_DIVIDE
              : !strcmp(rounding, "trunc") ? EJ_FN_TRUNC_DIVIDE
                                           : -1;
     if (fn < 0)
-        return ej_build_end(graph, ej_fail(err, EINJIT_E_VALUE, "'%.60s' is no rounding of div: there are floor and trunc",
-                                           rounding));
+        return ej_build_end(
+            graph, ej_fail(err, EINJIT_E_VALUE, "'%.60s' is no rounding of div: there are floor and trunc", rounding));
     return append_map(out, graph, fn, 2, (einjit_value[]){a, b}, err);
 }
 

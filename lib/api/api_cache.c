@@ -10,7 +10,7 @@
 #include "cache.h"
 
 struct einjit_cache_list {
-    einjit_context *context;  /* held */
+    einjit_context *context; /* held */
     ej_arena arena;
     size_t n, capacity;
     einjit_cache_entry *entries;
@@ -62,8 +62,8 @@ static bool describe(einjit_cache_list *list, einjit_cache_entry *out, const voi
     return !failed;
 }
 
-static int add(einjit_cache_list *list, int folder, const char *path, enum ej_folder_kind kind, const ej_file_info *file,
-               einjit_error *err)
+static int add(einjit_cache_list *list, int folder, const char *path, enum ej_folder_kind kind,
+               const ej_file_info *file, einjit_error *err)
 {
     const einjit_allocator *allocator = &list->context->allocator;
     void *bytes = NULL;
@@ -97,7 +97,8 @@ static int add_folder(einjit_cache_list *list, const char *path, enum ej_folder_
     ej_arena_init(&arena, &list->context->allocator);
     fault = ej_folder_scan(&scan, folder, false, &arena);
     if (fault) status = ej_fail(err, EINJIT_E_IO, "the folder %s: %s", path, ej_file_reason(fault));
-    for (size_t i = 0; i < scan.n && status == EINJIT_OK; i++) status = add(list, folder, path, kind, &scan.files[i], err);
+    for (size_t i = 0; i < scan.n && status == EINJIT_OK; i++)
+        status = add(list, folder, path, kind, &scan.files[i], err);
     ej_arena_free(&arena);
     ej_folder_close(folder);
     return status;

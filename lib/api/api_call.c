@@ -1,9 +1,9 @@
 /* api_call.c - compile and run in one: a graph, an equation, or labels.
  *
  * Takes  tensors. Gives  results; the second call with a signature costs a look-up, the checks and the run.
- * Keeps  equations without names and spaces in the key, so that those which mean the same share a kernel: a hit neither parses nor
- *        builds anything, and allocates nothing while the key has at most EJ_KEY_SMALL words. Failures have the letters of who
- *        asked first; others ask again under the equation as they wrote it.
+ * Keeps  equations without names and spaces in the key, so that those which mean the same share a kernel: a hit neither
+ *        parses nor builds anything, and allocates nothing while the key has at most EJ_KEY_SMALL words. Failures have
+ *        the letters of who asked first; others ask again under the equation as they wrote it.
  */
 #include <string.h>
 
@@ -70,8 +70,8 @@ int einjit_call_with(einjit_context *context, einjit_graph *graph, size_t n_in, 
 
 typedef struct einsum_call {
     einjit_context *context;
-    const char *equation;    /* NULL: labels */
-    size_t length;           /* of the equation */
+    const char *equation; /* NULL: labels */
+    size_t length;        /* of the equation */
     const int32_t *labels, *output;
     size_t n_in, n_labels;
     const einjit_tensor *in, *out;
@@ -86,8 +86,8 @@ static int add_inputs(const einsum_call *call, einjit_graph *graph, einjit_value
     return EINJIT_OK;
 }
 
-/* The graph has inputs of unknown rank, so that everything that does not fit is found by the einsum, which names operand
- * and axis. */
+/* The graph has inputs of unknown rank, so that everything that does not fit is found by the einsum, which names
+ * operand and axis. */
 static int build_graph(const einsum_call *call, einjit_graph *graph, ej_arena *arena, einjit_error *err)
 {
     einjit_value *values = EJ_NEW_ARRAY(arena, einjit_value, call->n_in), result;
@@ -95,8 +95,7 @@ static int build_graph(const einsum_call *call, einjit_graph *graph, ej_arena *a
     if (!values || !ranks) return ej_no_memory(err);
     for (size_t i = 0; i < call->n_in; i++) ranks[i] = call->in[i].rank;
     EJ_TRY(add_inputs(call, graph, values, err));
-    if (call->equation)
-        EJ_TRY(einjit_graph_einsum(&result, graph, call->equation, call->n_in, values, err));
+    if (call->equation) EJ_TRY(einjit_graph_einsum(&result, graph, call->equation, call->n_in, values, err));
     else
         EJ_TRY(einjit_graph_einsum_labels(&result, graph, call->n_in, values, ranks, call->labels, call->out->rank,
                                           call->output, err));
@@ -151,7 +150,8 @@ static bool add_plain(ej_key_words *key, const einsum_call *call)
     return false;
 }
 
-/* Failures are rare, and a hit does without this: the names count when a failure is given, and for what may become one. */
+/* Failures are rare, and a hit does without this: the names count when a failure is given, and for what may become
+ * one. */
 static uint64_t hash_own_text(const void *user)
 {
     const einsum_call *call = user;
@@ -168,8 +168,8 @@ static int look_up(einjit_kernel **out, einsum_call *call, bool plain, bool *oth
     if (!plain) add_own_text(&key, call);
     for (size_t i = 0; i < call->n_in; i++) ej_key_tensor(&key, &call->in[i], NULL);
     if (!ej_tensor_row_major(call->out)) ej_key_tensor(&key, call->out, NULL);
-    call->key = (ej_key){.words = key.words, .n = key.n, .names = plain ? hash_own_text : NULL, .user = call,
-                         .others = others};
+    call->key =
+        (ej_key){.words = key.words, .n = key.n, .names = plain ? hash_own_text : NULL, .user = call, .others = others};
     int status = key.failed ? ej_no_memory(err)
                             : ej_cache_get(ej_context_cache(call->context), call->key, make_einsum, call, out, err);
     ej_key_free(&key);
@@ -246,6 +246,7 @@ int einjit_einsum_labels(einjit_context *context, size_t n_in, const einjit_tens
     EJ_TRY(check_call(&call, err));
     for (size_t i = 0; i < n_in; i++) call.n_labels += (size_t)in[i].rank;
     if ((call.n_labels && !labels) || (out->rank && !output))
-        return ej_fail(err, EINJIT_E_INVALID, "no labels given for the %s", call.n_labels && !labels ? "operands" : "output");
+        return ej_fail(err, EINJIT_E_INVALID, "no labels given for the %s",
+                       call.n_labels && !labels ? "operands" : "output");
     return run_einsum(&call, err);
 }

@@ -63,8 +63,8 @@ int ej_check_flags(int32_t flags, int32_t known, const char *what, einjit_error 
 {
     uint32_t unknown = (uint32_t)flags & ~(uint32_t)known;
     if (!unknown) return EINJIT_OK;
-    return ej_fail(err, EINJIT_E_INVALID, "the flags of the %s have bits that this version (%s) does not know: 0x%x", what,
-                   einjit_version(), (unsigned)unknown);
+    return ej_fail(err, EINJIT_E_INVALID, "the flags of the %s have bits that this version (%s) does not know: 0x%x",
+                   what, einjit_version(), (unsigned)unknown);
 }
 
 static int read_options(einjit_options *out, const einjit_options *given, einjit_error *err)
@@ -88,8 +88,8 @@ static int choose_backend(einjit_context *context, const char *given, const char
     context->use_interp = !strcmp(name, "interp");
     context->may_interpret = !strcmp(name, "auto");
     if (!context->use_interp && !context->may_interpret)
-        return ej_fail(err, EINJIT_E_VALUE, "the backend '%.80s'%s does not exist: there are llvm, interp and auto", name,
-                       said_by(given, " (EINJIT_BACKEND)"));
+        return ej_fail(err, EINJIT_E_VALUE, "the backend '%.80s'%s does not exist: there are llvm, interp and auto",
+                       name, said_by(given, " (EINJIT_BACKEND)"));
     return EINJIT_OK;
 }
 
@@ -157,7 +157,8 @@ static int read_bytes(size_t *out, const char *variable, einjit_error *err)
 
 static void tell_last_rule(ej_rule_limit *limit, const char *rule, const char *pass, const char *value)
 {
-    const einjit_context *context = (const einjit_context *)((const char *)limit - offsetof(einjit_context, rule_limit));
+    const einjit_context *context =
+        (const einjit_context *)((const char *)limit - offsetof(einjit_context, rule_limit));
     ej_context_log(context, "einjit: rewrite %lld, the last one of EINJIT_RULE_LIMIT, is by rule %s of pass %s, at %s",
                    (long long)limit->most, rule, pass, value ? value : "a value without a name");
 }
@@ -191,8 +192,8 @@ static void warn_of_dump_words(const einjit_context *context, const char *list)
 {
     size_t length;
     for (const char *word = list; (word = ej_stage_unknown(word, &length)); word += length)
-        ej_context_log(context, "einjit: EINJIT_DUMP has the word '%.*s', which is no stage", length > 80 ? 80 : (int)length,
-                       word);
+        ej_context_log(context, "einjit: EINJIT_DUMP has the word '%.*s', which is no stage",
+                       length > 80 ? 80 : (int)length, word);
 }
 
 static void log_to_stderr(void *user, const char *line)
@@ -225,7 +226,8 @@ static int configure(einjit_context *context, const einjit_options *options, ein
     context->progress_user = options->progress_user;
     warn_of_dump_words(context, env.dump);
     if (env.refused)
-        ej_context_log(context, "einjit: %s does not count in a program that has more rights than its user", env.refused);
+        ej_context_log(context, "einjit: %s does not count in a program that has more rights than its user",
+                       env.refused);
     EJ_TRY(create_disk(context, options, &env, err));
     EJ_TRY(ej_pool_create(&context->pool, &context->allocator,
                           options->scratch_bytes ? options->scratch_bytes : DEFAULT_SCRATCH_BYTES, err));
@@ -284,7 +286,8 @@ int einjit_context_statistics(const einjit_context *context, einjit_statistics *
 {
     einjit_statistics now = {0};
     if (!context) return ej_fail(err, EINJIT_E_INVALID, "no context given");
-    ej_cache_statistics(ej_context_cache((einjit_context *)context), &now); /* its locks change, nothing that callers see */
+    /* its locks change, nothing that callers see */
+    ej_cache_statistics(ej_context_cache((einjit_context *)context), &now);
     ej_disk_statistics(context->disk, &now);
     ej_pool_statistics(context->pool, &now);
     return ej_write_struct(out, &now, sizeof now, "statistics", err);

@@ -17,8 +17,10 @@ int einjit_explain(einjit_context *context, einjit_graph *graph, size_t n_in, co
     ej_request request = {.graph = graph, .n_in = n_in, .in = in};
     int which = stage ? ej_stage_by_name(stage, strlen(stage)) : -1;
     if (which < 0 || which == EJ_STAGE_TIME)
-        return ej_fail(err, EINJIT_E_VALUE, "'%.80s' is not a stage: there are graph, opt+, opt, stats, bind, path, plan, "
-                       "nest, steps, dot, ir, asm and key", stage ? stage : "");
+        return ej_fail(err, EINJIT_E_VALUE,
+                       "'%.80s' is not a stage: there are graph, opt+, opt, stats, bind, path, plan, "
+                       "nest, steps, dot, ir, asm and key",
+                       stage ? stage : "");
     EJ_TRY(check_request(&request, context, options, err));
     ej_arena arena;
     ej_text text;

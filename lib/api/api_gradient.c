@@ -15,8 +15,11 @@ int einjit_graph_gradient(einjit_value *out, einjit_graph *graph, size_t n_y, co
     EJ_TRY(ej_build_begin(graph, out, err));
     ej_arena scratch;
     ej_arena_init(&scratch, &graph->context->allocator);
-    ej_job job = {.arena = &scratch, .err = err, .allocator = &graph->context->allocator,
-                  .target = graph->context->target, .verify = graph->context->verify};
+    ej_job job = {.arena = &scratch,
+                  .err = err,
+                  .allocator = &graph->context->allocator,
+                  .target = graph->context->target,
+                  .verify = graph->context->verify};
     int status = ej_graph_gradient(&graph->graph, &job, n_y, y, seeds, n_wrt, wrt, out);
     ej_arena_free(&scratch);
     return status;

@@ -70,8 +70,8 @@ static int check_ranks(size_t n, const int32_t *ranks, einjit_error *err)
 }
 
 /* n SIZE_MAX: nobody knows the ranks. */
-static int from_equation(einjit_graph **out, einjit_context *context, const char *equation, size_t n, const int32_t *ranks,
-                         einjit_error *err)
+static int from_equation(einjit_graph **out, einjit_context *context, const char *equation, size_t n,
+                         const int32_t *ranks, einjit_error *err)
 {
     einjit_graph *graph = NULL;
     EJ_TRY(check_handles(out, context, err));
@@ -173,10 +173,17 @@ int ej_optimize_check(const einjit_graph *graph, einjit_error *err)
 ej_job ej_optimize_job(const einjit_graph *graph, ej_arena *arena, einjit_error *err)
 {
     einjit_context *context = graph->context;
-    return (ej_job){.arena = arena, .err = err, .allocator = &context->allocator, .target = context->target,
-                    .progress = ej_progress_new(context, arena), .rule_limit = ej_rule_limit_of(context),
-                    .evaluator = &ej_interpreting_evaluator, .verify = context->verify,
-                    .path_strategy = context->strict ? "written" : NULL, .strict = context->strict, .ordered = context->strict};
+    return (ej_job){.arena = arena,
+                    .err = err,
+                    .allocator = &context->allocator,
+                    .target = context->target,
+                    .progress = ej_progress_new(context, arena),
+                    .rule_limit = ej_rule_limit_of(context),
+                    .evaluator = &ej_interpreting_evaluator,
+                    .verify = context->verify,
+                    .path_strategy = context->strict ? "written" : NULL,
+                    .strict = context->strict,
+                    .ordered = context->strict};
 }
 
 int einjit_optimize(einjit_graph *graph, const char *passes, einjit_error *err)

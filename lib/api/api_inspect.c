@@ -6,8 +6,7 @@ int einjit_graph_input_type(const einjit_graph *graph, size_t i, int *dtype, int
 {
     if (!graph) return ej_fail(err, EINJIT_E_INVALID, "graph is NULL");
     const ej_graph *g = &graph->graph;
-    if (i >= g->n_inputs)
-        return ej_fail(err, EINJIT_E_VALUE, "input %zu of a graph that has %zu", i, g->n_inputs);
+    if (i >= g->n_inputs) return ej_fail(err, EINJIT_E_VALUE, "input %zu of a graph that has %zu", i, g->n_inputs);
     const ej_node *node = &g->nodes[g->inputs[i]];
     if (dtype) *dtype = node->dtype;
     if (rank) *rank = node->rank;

@@ -1,6 +1,7 @@
 /* api_layout.c - the builder calls that move, cut, join or reduce axes.
  *
- * Takes  handles, values and axes of the caller. Axes may be negative; whether they exist is known when ranks are (bind).
+ * Takes  handles, values and axes of the caller. Axes may be negative; whether they exist is known when ranks are
+ *        (bind).
  * Gives  one node a call.
  */
 #include <string.h>
@@ -83,7 +84,8 @@ int einjit_graph_transpose(einjit_value *out, einjit_graph *graph, einjit_value 
 }
 
 /* -1 stands for an extent that is to be found; at most `most` of them. */
-static int set_extents(ej_node *node, einjit_graph *graph, size_t n, const int64_t *shape, size_t most, einjit_error *err)
+static int set_extents(ej_node *node, einjit_graph *graph, size_t n, const int64_t *shape, size_t most,
+                       einjit_error *err)
 {
     if (n > INT32_MAX) return ej_fail(err, EINJIT_E_LIMIT, "a shape of more than %d axes", INT32_MAX);
     if (n && !shape) return ej_fail(err, EINJIT_E_INVALID, "shape is NULL");
@@ -92,7 +94,8 @@ static int set_extents(ej_node *node, einjit_graph *graph, size_t n, const int64
     node->extents = EJ_NEW_ARRAY(&graph->graph.arena, ej_extent, n);
     if (!node->extents) return ej_no_memory(err);
     for (size_t i = 0; i < n; i++) {
-        if (shape[i] < -1) return ej_fail(err, EINJIT_E_VALUE, "extent %zu of the shape is %lld", i, (long long)shape[i]);
+        if (shape[i] < -1)
+            return ej_fail(err, EINJIT_E_VALUE, "extent %zu of the shape is %lld", i, (long long)shape[i]);
         open += shape[i] == -1;
         node->extents[i].n = shape[i] < 0 ? EJ_EXTENT_UNKNOWN : shape[i];
     }
@@ -200,7 +203,8 @@ int einjit_graph_index_add(einjit_value *out, einjit_graph *graph, int64_t count
     node.extents = EJ_NEW(&graph->graph.arena, ej_extent);
     if (!node.extents) return ej_build_end(graph, ej_no_memory(err));
     if (count < 0 && !symbol)
-        return ej_build_end(graph, ej_fail(err, EINJIT_E_INVALID, "the count of index_add is neither a number nor a name"));
+        return ej_build_end(graph,
+                            ej_fail(err, EINJIT_E_INVALID, "the count of index_add is neither a number nor a name"));
     if (count >= 0) node.extents->n = count;
     else EJ_TRY(ej_build_end(graph, ej_build_symbol(node.extents, graph, symbol, err)));
     return ej_build_append_dims(out, graph, &node, 2, (einjit_value[]){index, value}, 1, &dim, err);

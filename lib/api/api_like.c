@@ -7,14 +7,16 @@
 
 #include "api_build.h"
 
-static int append_like(einjit_value *out, einjit_graph *graph, int op, einjit_value x, einjit_value like, einjit_error *err)
+static int append_like(einjit_value *out, einjit_graph *graph, int op, einjit_value x, einjit_value like,
+                       einjit_error *err)
 {
     EJ_TRY(ej_build_begin(graph, out, err));
     ej_node node = {.op = (uint8_t)op};
     return ej_build_append(out, graph, &node, 2, (einjit_value[]){x, like}, err);
 }
 
-int einjit_graph_sum_to_size(einjit_value *out, einjit_graph *graph, einjit_value x, einjit_value like, einjit_error *err)
+int einjit_graph_sum_to_size(einjit_value *out, einjit_graph *graph, einjit_value x, einjit_value like,
+                             einjit_error *err)
 {
     return append_like(out, graph, EJ_OP_SUM_TO_SIZE, x, like, err);
 }
@@ -24,7 +26,8 @@ int einjit_graph_expand_as(einjit_value *out, einjit_graph *graph, einjit_value 
     return append_like(out, graph, EJ_OP_EXPAND_AS, x, like, err);
 }
 
-int einjit_graph_reshape_as(einjit_value *out, einjit_graph *graph, einjit_value x, einjit_value like, einjit_error *err)
+int einjit_graph_reshape_as(einjit_value *out, einjit_graph *graph, einjit_value x, einjit_value like,
+                            einjit_error *err)
 {
     return append_like(out, graph, EJ_OP_RESHAPE_AS, x, like, err);
 }
@@ -61,8 +64,8 @@ int einjit_graph_slice_scatter(einjit_value *out, einjit_graph *graph, einjit_va
 {
     EJ_TRY(ej_build_begin(graph, out, err));
     if (step < 1)
-        return ej_build_end(graph, ej_fail(err, EINJIT_E_VALUE, "slice_scatter with step %lld: it must be 1 or more",
-                                           (long long)step));
+        return ej_build_end(
+            graph, ej_fail(err, EINJIT_E_VALUE, "slice_scatter with step %lld: it must be 1 or more", (long long)step));
     ej_node node = {.op = EJ_OP_SLICE_SCATTER, .n_items = 1};
     node.items = EJ_NEW(&graph->graph.arena, ej_index_item);
     if (!node.items) return ej_build_end(graph, ej_no_memory(err));

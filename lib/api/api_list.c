@@ -1,4 +1,5 @@
-/* api_list.c - what this library has, by name, for bindings and menus: operators, path strategies, targets, passes, stages. */
+/* api_list.c - what this library has, by name, for bindings and menus: operators, path strategies, targets, passes,
+ * stages. */
 #include "api.h"
 #include "graph_parse.h"
 #include "path.h"
@@ -38,10 +39,12 @@ static const char *stage_name(size_t i, const char **text)
 
 const char *einjit_list_name(int list, size_t i, const char **text)
 {
-    static const char *(*const names[EINJIT_LIST_COUNT])(size_t, const char **) = {
-        [EINJIT_LIST_OPERATORS] = operator_name, [EINJIT_LIST_STRATEGIES] = strategy_name,
-        [EINJIT_LIST_TARGETS] = target_name,     [EINJIT_LIST_PASSES] = pass_name,
-        [EINJIT_LIST_STAGES] = stage_name};
+    static const char *(*const names[EINJIT_LIST_COUNT])(size_t,
+                                                         const char **) = {[EINJIT_LIST_OPERATORS] = operator_name,
+                                                                           [EINJIT_LIST_STRATEGIES] = strategy_name,
+                                                                           [EINJIT_LIST_TARGETS] = target_name,
+                                                                           [EINJIT_LIST_PASSES] = pass_name,
+                                                                           [EINJIT_LIST_STAGES] = stage_name};
     const char *unwanted;
     if (list < 0 || list >= EINJIT_LIST_COUNT) return NULL;
     return names[list](i, text ? text : &unwanted);

@@ -76,8 +76,8 @@ static int build_network(ej_network *net, const request *r, ej_job *job)
         EJ_TRY(copy_term(&terms[t], r, r->labels ? r->labels + at : NULL, rank, "operand", t, job));
         at += rank;
     }
-    *net = (ej_network){.n_terms = (int32_t)r->n, .terms = terms, .n_labels = (int32_t)r->n_labels,
-                        .extents = r->sizes};
+    *net =
+        (ej_network){.n_terms = (int32_t)r->n, .terms = terms, .n_labels = (int32_t)r->n_labels, .extents = r->sizes};
     EJ_TRY(copy_term(&net->out, r, r->output, (size_t)r->output_rank, "result", 0, job));
     return check_output(net, (size_t)r->output_rank, job);
 }
@@ -95,14 +95,14 @@ int einjit_path(einjit_context *context, size_t n, const int32_t *term_ranks, co
                 const int32_t *output, size_t n_labels, const int64_t *sizes, const char *strategy, int32_t *pairs,
                 size_t capacity, size_t *n_steps, double *log10_mults, double *log2_largest, einjit_error *err)
 {
-    return einjit_path_watched(context, n, term_ranks, labels, output_rank, output, n_labels, sizes, strategy, pairs, capacity,
-                               n_steps, log10_mults, log2_largest, NULL, NULL, err);
+    return einjit_path_watched(context, n, term_ranks, labels, output_rank, output, n_labels, sizes, strategy, pairs,
+                               capacity, n_steps, log10_mults, log2_largest, NULL, NULL, err);
 }
 
-int einjit_path_watched(einjit_context *context, size_t n, const int32_t *term_ranks, const int32_t *labels, int output_rank,
-                        const int32_t *output, size_t n_labels, const int64_t *sizes, const char *strategy, int32_t *pairs,
-                        size_t capacity, size_t *n_steps, double *log10_mults, double *log2_largest,
-                        einjit_path_progress progress, void *user, einjit_error *err)
+int einjit_path_watched(einjit_context *context, size_t n, const int32_t *term_ranks, const int32_t *labels,
+                        int output_rank, const int32_t *output, size_t n_labels, const int64_t *sizes,
+                        const char *strategy, int32_t *pairs, size_t capacity, size_t *n_steps, double *log10_mults,
+                        double *log2_largest, einjit_path_progress progress, void *user, einjit_error *err)
 {
     if (!context) return ej_fail(err, EINJIT_E_INVALID, "the context is NULL");
     const request r = {n, term_ranks, labels, output_rank, output, n_labels, sizes};
@@ -110,8 +110,12 @@ int einjit_path_watched(einjit_context *context, size_t n, const int32_t *term_r
     ej_path path;
     ej_arena_init(&arena, &context->allocator);
     const ej_path_watch watch = {progress, user};
-    ej_job job = {.arena = &arena, .err = err, .allocator = &context->allocator, .target = context->target,
-                  .path_watch = progress ? &watch : NULL, .progress = ej_progress_new(context, &arena)};
+    ej_job job = {.arena = &arena,
+                  .err = err,
+                  .allocator = &context->allocator,
+                  .target = context->target,
+                  .path_watch = progress ? &watch : NULL,
+                  .progress = ej_progress_new(context, &arena)};
     int status = search(&path, &r, strategy, &job);
     if (status == EINJIT_OK && pairs && capacity < (size_t)path.n_steps)
         status = ej_fail(err, EINJIT_E_VALUE, "the path has %d steps, the buffer has room for %zu", (int)path.n_steps,

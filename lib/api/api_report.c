@@ -36,7 +36,8 @@ int einjit_optimize_report(einjit_report **out, einjit_graph *graph, const char 
                            const einjit_tensor *in, int32_t flags, einjit_error *err)
 {
     einjit_report *report = NULL;
-    if (!out || (n_in && !in)) return ej_fail(err, EINJIT_E_INVALID, "no %s given", out ? "inputs" : "place for the report");
+    if (!out || (n_in && !in))
+        return ej_fail(err, EINJIT_E_INVALID, "no %s given", out ? "inputs" : "place for the report");
     EJ_TRY(ej_check_flags(flags, EINJIT_REPORT_PROGRAMS | EINJIT_REPORT_TIMES, "report", err));
     EJ_TRY(ej_optimize_check(graph, err));
     for (size_t i = 0; i < n_in; i++) EJ_TRY(ej_tensor_check(&in[i], "input", i, err));

@@ -52,18 +52,22 @@ static int infer(einjit_shapes *shapes, const ej_graph *graph, size_t n_in, cons
     ej_arena arena;
     ej_bound bound;
     ej_arena_init(&arena, &shapes->context->allocator);
-    ej_job job = {.arena = &arena, .err = err, .allocator = &shapes->context->allocator,
-                  .target = shapes->context->target};
+    ej_job job = {
+        .arena = &arena, .err = err, .allocator = &shapes->context->allocator, .target = shapes->context->target};
     int status = ej_bind_values(&bound, graph, n_in, in, &job);
     if (status == EINJIT_OK) status = copy_shapes(shapes, graph, &bound, err);
     ej_arena_free(&arena);
     return status;
 }
 
-int einjit_shapes_infer(einjit_shapes **out, einjit_graph *graph, size_t n_in, const einjit_tensor *in, einjit_error *err)
+int einjit_shapes_infer(einjit_shapes **out, einjit_graph *graph, size_t n_in, const einjit_tensor *in,
+                        einjit_error *err)
 {
     if (!out || !graph || (n_in && !in))
-        return ej_fail(err, EINJIT_E_INVALID, "no %s given", !out ? "place for the shapes" : !graph ? "graph" : "inputs");
+        return ej_fail(err, EINJIT_E_INVALID, "no %s given",
+                       !out     ? "place for the shapes"
+                       : !graph ? "graph"
+                                : "inputs");
     if (graph->graph.failed) return ej_fail(err, graph->graph.failed, "an earlier call on this graph failed");
     einjit_context *context = graph->context;
     einjit_shapes *shapes = ej_alloc(&context->allocator, sizeof *shapes);
@@ -99,7 +103,8 @@ int einjit_shapes_value(const einjit_shapes *shapes, einjit_value value, int *dt
         return ej_fail(err, EINJIT_E_VALUE, "value %d of a graph that had %zu", (int)value, shapes->n_values);
     const value_shape *found = &shapes->values[value];
     if (found->dtype < 0)
-        return ej_fail(err, EINJIT_E_SHAPE, "value %d has no shape: no result needs it and its operands do not fit", (int)value);
+        return ej_fail(err, EINJIT_E_SHAPE, "value %d has no shape: no result needs it and its operands do not fit",
+                       (int)value);
     if (dtype) *dtype = found->dtype;
     if (rank) *rank = found->rank;
     if (shape) *shape = found->shape;

@@ -13,11 +13,10 @@
 #endif
 
 /* Hand an error on. */
-#define EJ_TRY(expr)                    \
-    do {                                \
-        int ej_status_ = (expr);        \
-        if (ej_status_ != EINJIT_OK)    \
-            return ej_status_;          \
+#define EJ_TRY(expr) \
+    do { \
+        int ej_status_ = (expr); \
+        if (ej_status_ != EINJIT_OK) return ej_status_; \
     } while (0)
 
 /* Fill *err (may be NULL) and return `code`: lower case, one line, the fact and the values. */

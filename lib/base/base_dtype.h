@@ -11,9 +11,9 @@ enum ej_dtype_kind { EJ_KIND_BOOL, EJ_KIND_INT, EJ_KIND_FLOAT, EJ_KIND_COMPLEX }
 typedef struct ej_dtype_info {
     const char *name, *long_name; /* "f32", "float32" */
     uint8_t bytes;
-    uint8_t kind;      /* EJ_KIND_* */
-    uint8_t real;      /* the real dtype of a complex one, else itself */
-    uint8_t computes;  /* false: named only (f16, bf16), refused by bind */
+    uint8_t kind;     /* EJ_KIND_* */
+    uint8_t real;     /* the real dtype of a complex one, else itself */
+    uint8_t computes; /* false: named only (f16, bf16), refused by bind */
 } ej_dtype_info;
 
 extern const ej_dtype_info ej_dtypes[EINJIT_DTYPE_COUNT];

@@ -15,8 +15,8 @@ typedef struct ej_env {
     const char *refused; /* a variable that is set, but does not count in a privileged process; NULL: none */
 } ej_env;
 
-/* Does this process have rights that whoever started it lacks (setuid, setgid, file capabilities)? Then its environment is not
- * to be trusted: the other one made it. */
+/* Does this process have rights that whoever started it lacks (setuid, setgid, file capabilities)? Then its environment
+ * is not to be trusted: the other one made it. */
 bool ej_is_privileged(void);
 
 /* Texts are borrowed from the environment: the context copies those it keeps. */

@@ -2,8 +2,8 @@
  *
  * Takes  nothing: no handler is registered with the process (pthread_atfork cannot be taken back, and is global).
  * Gives  true, once, to the first thread that asks in the child.
- * Keeps  the word in a page of its own, which Linux (since 4.14) gives to children zeroed. Elsewhere the word is compared with
- *        the process's number, which costs a system call each time.
+ * Keeps  the word in a page of its own, which Linux (since 4.14) gives to children zeroed. Elsewhere the word is
+ *        compared with the process's number, which costs a system call each time.
  */
 #include "base_fork.h"
 

@@ -1,4 +1,5 @@
-/* base_fork.h - is this process a forked child of the one that made the mark? Asked before every lock: one load on Linux. */
+/* base_fork.h - is this process a forked child of the one that made the mark? Asked before every lock: one load on
+ * Linux. */
 #ifndef EJ_BASE_FORK_H
 #define EJ_BASE_FORK_H
 

@@ -9,7 +9,7 @@
 #include "einjit/einjit.h"
 
 /* Long-lived memory goes through the context's hooks; `release` needs the size that was asked for. */
-void *ej_alloc(const einjit_allocator *allocator, size_t bytes);  /* zeroed; NULL when out of memory; bytes 0 -> 1 */
+void *ej_alloc(const einjit_allocator *allocator, size_t bytes); /* zeroed; NULL when out of memory; bytes 0 -> 1 */
 void ej_release(const einjit_allocator *allocator, void *memory, size_t bytes); /* NULL is fine */
 extern const einjit_allocator ej_malloc_allocator;
 
@@ -38,7 +38,8 @@ bool ej_arena_reserve(ej_arena *arena, void **array, size_t *capacity, size_t us
 #define EJ_NEW_ARRAY(arena, type, n) ((type *)ej_arena_new((arena), (n), sizeof(type)))
 /* Grow array `a` (pointer variable) with `cap` (size_t variable) so that index `n` is valid. False: out of memory. */
 #define EJ_PUSH_ROOM(arena, a, cap, n) \
-    ((size_t)(n) < (cap) || ej_arena_reserve((arena), (void **)(void *)&(a), &(cap), (size_t)(n), (size_t)(n) + 1, sizeof *(a)))
+    ((size_t)(n) < (cap) || \
+     ej_arena_reserve((arena), (void **)(void *)&(a), &(cap), (size_t)(n), (size_t)(n) + 1, sizeof *(a)))
 
 /* Checked size arithmetic on non-negative int64: false on overflow or a negative argument. */
 bool ej_mul_size(int64_t a, int64_t b, int64_t *out);

@@ -19,9 +19,8 @@ void ej_text_init(ej_text *text, ej_arena *arena)
 static bool room_for(ej_text *text, size_t n)
 {
     if (text->failed) return false;
-    if (n > SIZE_MAX / 2 - text->length ||
-        !ej_arena_reserve(text->arena, (void **)(void *)&text->data, &text->capacity, text->length,
-                          text->length + n + 1, 1)) {
+    if (n > SIZE_MAX / 2 - text->length || !ej_arena_reserve(text->arena, (void **)(void *)&text->data, &text->capacity,
+                                                             text->length, text->length + n + 1, 1)) {
         text->failed = true;
         return false;
     }
@@ -73,8 +72,7 @@ void ej_print_double(ej_text *text, double value)
     }
     /* printf writes 100 as 1e+02 at low precision: Python's way is 100.0 up to 1e16 */
     double magnitude = fabs(value);
-    if (strchr(digits, 'e') && magnitude >= 1e-4 && magnitude < 1e16)
-        ej_real_text(digits, 'f', 0, value);
+    if (strchr(digits, 'e') && magnitude >= 1e-4 && magnitude < 1e16) ej_real_text(digits, 'f', 0, value);
     ej_print(text, "%s%s", digits, strpbrk(digits, ".e") ? "" : ".0");
 }
 

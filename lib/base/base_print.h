@@ -1,4 +1,5 @@
-/* base_print.h - a text sink: grows in an arena; printing into it cannot fail half way, the failure is asked for once. */
+/* base_print.h - a text sink: grows in an arena; printing into it cannot fail half way, the failure is asked for
+ * once. */
 #ifndef EJ_BASE_PRINT_H
 #define EJ_BASE_PRINT_H
 

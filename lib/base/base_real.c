@@ -1,8 +1,8 @@
 /* base_real.c - real numbers as text and back.
  *
  * Takes  numbers, text. Gives text, numbers, as printf and strtod do in the C locale.
- * Keeps  the caller's locale, and does not look at it twice: printf and strtod of one thread agree on the point, so that
- *        it is found in what printf wrote. Nothing is allocated.
+ * Keeps  the caller's locale, and does not look at it twice: printf and strtod of one thread agree on the point, so
+ *        that it is found in what printf wrote. Nothing is allocated.
  */
 #include "base_real.h"
 

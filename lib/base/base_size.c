@@ -327,7 +327,9 @@ static int choose(ej_sizes *table, bool larger, ej_size a, ej_size b, ej_size *o
         b = swap;
     }
     bool positive_a = is_nonnegative(table, a), positive_b = is_nonnegative(table, b);
-    ej_atom atom = {.kind = larger ? EJ_ATOM_MAX : EJ_ATOM_MIN, .a = a, .b = b,
+    ej_atom atom = {.kind = larger ? EJ_ATOM_MAX : EJ_ATOM_MIN,
+                    .a = a,
+                    .b = b,
                     .n = (a.n > b.n) == larger ? a.n : b.n,
                     .nonnegative = larger ? positive_a || positive_b : positive_a && positive_b};
     return derive(table, atom, out, err);
@@ -513,7 +515,8 @@ static void print_nested(ej_text *text, const ej_sizes *table, ej_size size, int
         const ej_monomial *m = &p->terms[t];
         uint64_t magnitude = m->coefficient < 0 ? 0 - (uint64_t)m->coefficient : (uint64_t)m->coefficient;
         ej_print(text, "%s", m->coefficient < 0 ? (t ? " - " : "-") : (t ? " + " : ""));
-        if (magnitude != 1 || !m->n_atoms) ej_print(text, "%llu%s", (unsigned long long)magnitude, m->n_atoms ? "*" : "");
+        if (magnitude != 1 || !m->n_atoms)
+            ej_print(text, "%llu%s", (unsigned long long)magnitude, m->n_atoms ? "*" : "");
         for (int32_t i = 0; i < m->n_atoms; i++) {
             if (i) ej_print(text, "*");
             print_atom(text, table, m->atoms[i], depth);

@@ -23,16 +23,17 @@ enum ej_atom_kind { EJ_ATOM_SYMBOL, EJ_ATOM_MIN, EJ_ATOM_MAX, EJ_ATOM_CEIL_DIV, 
 typedef struct ej_atom {
     uint8_t kind;
     const char *name; /* of a symbol */
-    ej_size a, b;     /* operands of a derived atom: MIN(a,b), MAX(a,b), CEIL_DIV(a / b), ALIGN(a up to a multiple of b) */
+    ej_size a, b;     /* operands of a derived atom: MIN(a,b), MAX(a,b), CEIL_DIV(a / b), ALIGN(a up to a multiple of
+                       * b) */
     int64_t n;        /* observed value */
     bool nonnegative; /* for every value of the symbols; symbols are extents */
 } ej_atom;
 
 enum { EJ_MONOMIAL_DEGREE = 8, EJ_POLYNOMIAL_TERMS = 1024 }; /* E_LIMIT beyond them */
 typedef struct ej_monomial {
-    int64_t coefficient;                /* not 0 */
-    int32_t n_atoms;                    /* 0: the constant term */
-    int32_t atoms[EJ_MONOMIAL_DEGREE];  /* ascending, repeats for powers */
+    int64_t coefficient;               /* not 0 */
+    int32_t n_atoms;                   /* 0: the constant term */
+    int32_t atoms[EJ_MONOMIAL_DEGREE]; /* ascending, repeats for powers */
 } ej_monomial;
 typedef struct ej_polynomial {
     int32_t n_terms;
@@ -48,7 +49,7 @@ typedef struct ej_sizes {
     ej_polynomial *exprs;
     uint32_t *expr_slots, *atom_slots; /* look-up tables, 1 + index; made again where NULL: copies that only */
     size_t n_expr_slots, n_atom_slots; /* evaluate leave them out */
-    bool no_memory;      /* sticks: also where a caller took a failure for "not possible" and went on */
+    bool no_memory;                    /* sticks: also where a caller took a failure for "not possible" and went on */
 } ej_sizes;
 
 void ej_sizes_init(ej_sizes *table, ej_arena *arena);
@@ -75,7 +76,8 @@ int ej_size_mul(ej_sizes *table, ej_size a, ej_size b, ej_size *out, einjit_erro
 int ej_size_min(ej_sizes *table, ej_size a, ej_size b, ej_size *out, einjit_error *err);
 int ej_size_max(ej_sizes *table, ej_size a, ej_size b, ej_size *out, einjit_error *err);
 int ej_size_ceil_div(ej_sizes *table, ej_size a, int64_t b, ej_size *out, einjit_error *err); /* a >= 0, b >= 1 */
-int ej_size_align(ej_sizes *table, ej_size a, int64_t b, ej_size *out, einjit_error *err);    /* a >= 0, b a power of 2 */
+/* a >= 0, b a power of 2 */
+int ej_size_align(ej_sizes *table, ej_size a, int64_t b, ej_size *out, einjit_error *err);
 /* a / b where b divides a as polynomials (every monomial): false when it does not, *out unchanged. */
 bool ej_size_divide(ej_sizes *table, ej_size a, ej_size b, ej_size *out);
 
@@ -85,8 +87,8 @@ bool ej_sizes_evaluate(const ej_sizes *table, const int64_t *symbols, int64_t *a
 bool ej_size_evaluate(const ej_sizes *table, ej_size size, const int64_t *atoms, int64_t *out);
 
 struct ej_text;
-/* "12", "z", "4*z + 3" - for dumps, keys and programs. Derived atoms print as min(z, 4), ..., and as @<index> where they
- * are nested deeper than three levels. */
+/* "12", "z", "4*z + 3" - for dumps, keys and programs. Derived atoms print as min(z, 4), ..., and as @<index> where
+ * they are nested deeper than three levels. */
 void ej_size_print(struct ej_text *text, const ej_sizes *table, ej_size size);
 
 #endif

@@ -137,12 +137,9 @@ static blocks split_at(const einjit_tensor *t, int64_t from)
     for (int32_t axis = t->rank - 1; axis >= 0; axis--) {
         int64_t stride = stride_of(t, axis, &running) * bytes;
         if (t->shape[axis] == 1) continue;
-        if (magnitude(stride) >= from)
-            b.divisor = gcd(b.divisor, (uint64_t)magnitude(stride));
-        else if (stride < 0)
-            b.lo += (t->shape[axis] - 1) * stride;
-        else
-            b.hi += (t->shape[axis] - 1) * stride;
+        if (magnitude(stride) >= from) b.divisor = gcd(b.divisor, (uint64_t)magnitude(stride));
+        else if (stride < 0) b.lo += (t->shape[axis] - 1) * stride;
+        else b.hi += (t->shape[axis] - 1) * stride;
     }
     return b;
 }
@@ -175,6 +172,7 @@ bool ej_tensors_overlap(const einjit_tensor *a, const einjit_tensor *b)
     if (!ej_tensor_span(a, &x) || !ej_tensor_span(b, &y)) return true;
     uintptr_t x_at = (uintptr_t)a->data, y_at = (uintptr_t)b->data;
     if (x.lo == x.hi || y.lo == y.hi) return false;
-    if (x_at + (uintptr_t)x.hi <= y_at + (uintptr_t)y.lo || y_at + (uintptr_t)y.hi <= x_at + (uintptr_t)x.lo) return false;
+    if (x_at + (uintptr_t)x.hi <= y_at + (uintptr_t)y.lo || y_at + (uintptr_t)y.hi <= x_at + (uintptr_t)x.lo)
+        return false;
     return !apart_somewhere(a, b, a) && !apart_somewhere(a, b, b);
 }

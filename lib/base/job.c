@@ -1,6 +1,7 @@
 /* job.c - the stages by name, for dumps; the rules by name; in the test build, the gates that are let through.
  *
- * Takes  "plan,nest", "all" or "none". Gives  bits. Words that name no stage are passed over, and can be asked for: EINJIT_DUMP
+ * Takes  "plan,nest", "all" or "none". Gives  bits. Words that name no stage are passed over, and can be asked for:
+ *        EINJIT_DUMP
  * may be written for another version of this library. And the caller's hook, asked every few milliseconds.
  */
 #include "job.h"
@@ -13,10 +14,12 @@
 #include "base_list.h"
 
 static const char *const stage_names[EJ_STAGE_COUNT] = {
-    [EJ_STAGE_GRAPH] = "graph", [EJ_STAGE_PASSES] = "opt+", [EJ_STAGE_OPT] = "opt",           [EJ_STAGE_STATS] = "stats",
-    [EJ_STAGE_BIND] = "bind",   [EJ_STAGE_PATH] = "path",   [EJ_STAGE_PLAN] = "plan",         [EJ_STAGE_SCHEDULE] = "schedule",
-    [EJ_STAGE_NEST] = "nest",   [EJ_STAGE_COST] = "cost",   [EJ_STAGE_STEPS] = "steps",       [EJ_STAGE_DOT] = "dot",
-    [EJ_STAGE_IR] = "ir",       [EJ_STAGE_ASM] = "asm",     [EJ_STAGE_KEY] = "key",           [EJ_STAGE_TIME] = "time",
+    [EJ_STAGE_GRAPH] = "graph", [EJ_STAGE_PASSES] = "opt+",       [EJ_STAGE_OPT] = "opt",
+    [EJ_STAGE_STATS] = "stats", [EJ_STAGE_BIND] = "bind",         [EJ_STAGE_PATH] = "path",
+    [EJ_STAGE_PLAN] = "plan",   [EJ_STAGE_SCHEDULE] = "schedule", [EJ_STAGE_NEST] = "nest",
+    [EJ_STAGE_COST] = "cost",   [EJ_STAGE_STEPS] = "steps",       [EJ_STAGE_DOT] = "dot",
+    [EJ_STAGE_IR] = "ir",       [EJ_STAGE_ASM] = "asm",           [EJ_STAGE_KEY] = "key",
+    [EJ_STAGE_TIME] = "time",
 };
 
 static bool is_word(const char *word, size_t length, const char *meant)

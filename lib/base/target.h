@@ -13,18 +13,18 @@ typedef struct ej_target {
     const char *features;     /* LLVM's feature string: only names every supported LLVM knows */
     int vector_bytes;         /* of one register */
     int vector_registers;
-    bool masks;               /* masked loads and stores are one instruction */
+    bool masks; /* masked loads and stores are one instruction */
     bool fma;
-    bool stream_fence;        /* stores past the caches reach other cores in order only behind a fence */
+    bool stream_fence; /* stores past the caches reach other cores in order only behind a fence */
     /* register tile of a contraction: vectors along the lane axis, rows along the other one */
     int tile_vectors, tile_rows;
-    int panel_part;           /* 1/panel_part of the L2: the panel of a product that tile after tile reads again */
-    int far_part;             /* 1/far_part of the L2: what is larger, and read with far strides, is packed */
+    int panel_part; /* 1/panel_part of the L2: the panel of a product that tile after tile reads again */
+    int far_part;   /* 1/far_part of the L2: what is larger, and read with far strides, is packed */
     int64_t l1_bytes, l2_bytes, l3_bytes; /* defaults, where the host does not report them */
     /* cycles to bring a line of 64 bytes into the L1 from the L2, into the L2 from the L3, and from memory */
     double line_cycles[3];
-    int tlb_pages;            /* of 4 KB, in all levels together */
-    double walk_cycles;       /* to find a page that none of them holds */
+    int tlb_pages;      /* of 4 KB, in all levels together */
+    double walk_cycles; /* to find a page that none of them holds */
 } ej_target;
 
 extern const ej_target ej_targets[];

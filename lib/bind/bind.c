@@ -2,8 +2,8 @@
  *
  * Takes  a graph, the inputs, perhaps the outputs, and which symbols stay open.
  * Gives  core nodes only, for what the results need; each program value's bound node.
- * Keeps  one attempt simple: symbols that cannot stay open are closed as they are found, and the next attempt has them as
- *        numbers.
+ * Keeps  one attempt simple: symbols that cannot stay open are closed as they are found, and the next attempt has them
+ *        as numbers.
  * Size   linear in the program; at most one attempt more than there are open symbols.
  */
 #include "bind_core.h"
@@ -39,7 +39,8 @@ static bool *live_nodes(const ej_binder *b)
 static void name_place(const ej_binder *b, const ej_node *node)
 {
     if (!b->err || b->graph->n_nodes <= b->graph->n_inputs + 1 || b->err->code == EINJIT_E_NOMEM) return;
-    ej_fail_more(b->err, " (%s, '%.100s')", node->op == EJ_OP_MAP ? ej_fns[node->fn].name : ej_op_name(node->op), node->name);
+    ej_fail_more(b->err, " (%s, '%.100s')", node->op == EJ_OP_MAP ? ej_fns[node->fn].name : ej_op_name(node->op),
+                 node->name);
 }
 
 static int bind_node(ej_binder *b, ej_value v)
@@ -64,8 +65,8 @@ static int missing_operand(ej_binder *b, ej_value v, ej_value *operand)
     }
 }
 
-/* What is computed in another way may have values that are too large although those of the program are not: then the choose
- * that asked for it does without. False: none on the stack did. */
+/* What is computed in another way may have values that are too large although those of the program are not: then the
+ * choose that asked for it does without. False: none on the stack did. */
 static bool drop_alternative(ej_binder *b, const ej_value *stack, size_t *n)
 {
     for (; *n; --*n) {

@@ -8,10 +8,10 @@
  * (un)squeeze, at-indexing (as SLICE and RESHAPE) written out. MAP operands are of the dtype the function computes in
  * (CASTs inserted; COMPARE and EQUAL: both of the promoted dtype) and broadcast by rule: right-aligned, extent 1
  * stretches. Literals are SCALAR nodes of rank 0 with the dtype they took. Operands: INDEX_SELECT x, index; INDEX_ADD
- * index, value (index a vector of i32 or i64). Over bool, arithmetic MAPs became logical ones, EINSUM is or of and. What
- * would change nothing (a cast to the same dtype, conj of reals, ...) is not there, so a result may be an input.
- * An open extent that an x[i] or squeeze depends on is closed. CHOOSE: two or more values of one dtype and shape, all the
- * same value computed in another way; alternatives whose guards do not hold were not bound.
+ * index, value (index a vector of i32 or i64). Over bool, arithmetic MAPs became logical ones, EINSUM is or of and.
+ * What would change nothing (a cast to the same dtype, conj of reals, ...) is not there, so a result may be an input.
+ * An open extent that an x[i] or squeeze depends on is closed. CHOOSE: two or more values of one dtype and shape, all
+ * the same value computed in another way; alternatives whose guards do not hold were not bound.
  */
 #ifndef EJ_BIND_H
 #define EJ_BIND_H
@@ -22,25 +22,27 @@
 
 typedef struct ej_bound_node {
     uint8_t op, fn, combine;
-    bool structural;      /* CONSTANT: zeros may be dropped */
-    int16_t dtype;        /* of the result */
+    bool structural; /* CONSTANT: zeros may be dropped */
+    int16_t dtype;   /* of the result */
     int32_t rank;
     ej_size *shape;
     uint32_t n_in;
-    ej_value *in;         /* bound ids */
+    ej_value *in;              /* bound ids */
     ej_subscripts *subscripts; /* EINSUM: labels of terms and output; label extents below */
-    ej_size *label_sizes;      /* EINSUM: extent per label; an operand's axis of extent 1 under a larger label broadcasts */
+    ej_size *label_sizes;      /* EINSUM: extent per label; an operand's axis of extent 1 under a larger label
+                                * broadcasts */
     uint32_t n_dims;
-    int64_t *dims;        /* PERMUTE: result axis i is operand axis dims[i]; REDUCE: operand axes reduced (ascending, none is */
-                          /* kept); CAT, INDEX_SELECT, INDEX_ADD: the axis; all normalized to >= 0 */
-    ej_size *starts;      /* SLICE: per axis start (operand units); */
-    int64_t *steps;       /* SLICE: per axis the step, not 0; the result's shape says how many */
-    double re, im;        /* SCALAR */
-    int64_t integer;      /* SCALAR of an integer or bool dtype */
-    const void *data;     /* CONSTANT: row-major, borrowed from the graph */
-    const char *name;     /* of the program's value this came from, for dumps */
-    bool is_part;         /* made on the way to that value */
-    const char *note;     /* for dumps; NULL: none */
+    int64_t *dims;    /* PERMUTE: result axis i is operand axis dims[i]; REDUCE: operand axes reduced (ascending,
+                           * none is */
+                      /* kept); CAT, INDEX_SELECT, INDEX_ADD: the axis; all normalized to >= 0 */
+    ej_size *starts;  /* SLICE: per axis start (operand units); */
+    int64_t *steps;   /* SLICE: per axis the step, not 0; the result's shape says how many */
+    double re, im;    /* SCALAR */
+    int64_t integer;  /* SCALAR of an integer or bool dtype */
+    const void *data; /* CONSTANT: row-major, borrowed from the graph */
+    const char *name; /* of the program's value this came from, for dumps */
+    bool is_part;     /* made on the way to that value */
+    const char *note; /* for dumps; NULL: none */
 } ej_bound_node;
 
 typedef struct ej_bound_tensor { /* an input or output as the caller hands it over */
@@ -48,7 +50,7 @@ typedef struct ej_bound_tensor { /* an input or output as the caller hands it ov
     int32_t rank;
     ej_size *shape;
     ej_size *strides;
-    bool row_major;  /* strides follow from the shape, also for open extents */
+    bool row_major; /* strides follow from the shape, also for open extents */
 } ej_bound_tensor;
 
 typedef struct ej_bound_extent { /* of an axis, and the program's value that depends on it */
@@ -63,13 +65,14 @@ typedef struct ej_closed_extent { /* was to stay open */
 } ej_closed_extent;
 
 typedef struct ej_bound {
-    ej_sizes sizes;      /* open symbols of the signature first */
+    ej_sizes sizes; /* open symbols of the signature first */
     size_t n_nodes, cap_nodes;
     ej_bound_node *nodes;
     size_t n_inputs;
-    ej_value *inputs;        /* bound ids of the inputs, in order */
+    ej_value *inputs; /* bound ids of the inputs, in order */
     ej_bound_tensor *input_tensors;
-    size_t n_held;           /* so many inputs, the last ones, are what the outputs hold before the run, in order; 0: none */
+    size_t n_held; /* so many inputs, the last ones, are what the outputs hold before the run, in order; 0:
+                              * none */
     size_t n_outputs;
     ej_value *outputs;
     ej_bound_tensor *output_tensors;
@@ -77,9 +80,9 @@ typedef struct ej_bound {
     ej_bound_extent *not_empty; /* open extents that must not be 0: a largest or smallest element is taken along them */
     size_t n_closed;
     ej_closed_extent *closed;
-    size_t n_values;         /* nodes of the program ... */
-    ej_value *of_value;      /* ... and the bound node of each; -1: dead, or a literal that is no result */
-    double drift[2];         /* ej_graph.drift */
+    size_t n_values;    /* nodes of the program ... */
+    ej_value *of_value; /* ... and the bound node of each; -1: dead, or a literal that is no result */
+    double drift[2];    /* ej_graph.drift */
 } ej_bound;
 
 /* n_out 0: row-major outputs. `open`: symbols that stay open, separated by commas (NULL none); a symbol that meets a

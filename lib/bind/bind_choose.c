@@ -2,8 +2,9 @@
  *
  * Takes  alternatives, and guards: axis p of x has the same extent as axis q of y.
  * Gives  CHOOSE over the alternatives whose guards hold; or the first one alone, when no other is left.
- * Keeps  what stays open: extents are equal when their expressions are, and no symbol is closed for a guard. Alternatives
- *        whose guards do not hold are never bound, so they may be anything; the others must be the same value.
+ * Keeps  what stays open: extents are equal when their expressions are, and no symbol is closed for a guard.
+ *        Alternatives whose guards do not hold are never bound, so they may be anything; the others must be the same
+ *        value.
  */
 #include "bind_core.h"
 

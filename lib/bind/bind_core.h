@@ -1,8 +1,8 @@
 /* bind_core.h - what the files of the bind stage share: the binder, and how core operations are written.
  *
- * A program's operations (bind_infer.c: one table row each) check their operands and write core nodes with the functions
- * below; each of those knows its shape rule, drops itself where it would change nothing, and refuses values of more than
- * 2^62 bytes.
+ * A program's operations (bind_infer.c: one table row each) check their operands and write core nodes with the
+ * functions below; each of those knows its shape rule, drops itself where it would change nothing, and refuses values
+ * of more than 2^62 bytes.
  *
  * Open extents: where two extents must be equal and are only equal as observed, the symbols in them are closed and the
  * binding goes on; ej_bind then starts again with those symbols as numbers (at most once per symbol).
@@ -13,12 +13,12 @@
 #include "bind.h"
 
 typedef struct ej_bind_symbol {
-    bool known;   /* an input has this extent, or one of the name */
-    bool open;    /* the caller asked for it */
-    bool closed;  /* met another extent */
+    bool known;            /* an input has this extent, or one of the name */
+    bool open;             /* the caller asked for it */
+    bool closed;           /* met another extent */
     const char *closed_by; /* the program's value where it did; NULL: none in particular */
-    bool named;   /* only inputs that leave it unknown have the name */
-    bool torn;    /* differs between inputs: those that only have the name are what they are */
+    bool named;            /* only inputs that leave it unknown have the name */
+    bool torn;             /* differs between inputs: those that only have the name are what they are */
     int64_t n;
     int32_t input, axis; /* where it was seen first */
     ej_size size;
@@ -36,14 +36,14 @@ typedef struct ej_binder {
     ej_job *job;
     ej_arena *arena;
     einjit_error *err;
-    ej_bind_symbol *symbols;   /* per symbol of the graph */
-    ej_bind_operand *values;   /* per node of the graph */
-    uint32_t *seen;            /* per node of the graph: so many of the operands that it needs are bound */
-    bool *done;                /* per node: bound */
-    bool **holds;              /* per CHOOSE whose guards were looked at: which alternatives are right */
-    bool restart;              /* a symbol was closed: bind again */
-    size_t n_closings;         /* of this attempt; after a few it is given up, what follows would only find the same */
-    const char *name;          /* of the program's value that is being bound */
+    ej_bind_symbol *symbols; /* per symbol of the graph */
+    ej_bind_operand *values; /* per node of the graph */
+    uint32_t *seen;          /* per node of the graph: so many of the operands that it needs are bound */
+    bool *done;              /* per node: bound */
+    bool **holds;            /* per CHOOSE whose guards were looked at: which alternatives are right */
+    bool restart;            /* a symbol was closed: bind again */
+    size_t n_closings;       /* of this attempt; after a few it is given up, what follows would only find the same */
+    const char *name;        /* of the program's value that is being bound */
 } ej_binder;
 
 /* Shape inference: values that no result needs are bound too, and may fail (-1). */
@@ -53,15 +53,17 @@ int ej_bind_values(ej_bound *out, const ej_graph *graph, size_t n_in, const einj
 int ej_bind_symbols(ej_binder *b, const einjit_tensor *in);
 int ej_bind_open_list(ej_binder *b, const char *open);
 int ej_bind_extent(ej_binder *b, const ej_extent *extent, ej_size *out); /* as the program says it; not unknown */
-void ej_bind_close(ej_binder *b, ej_size size);              /* every symbol in it */
-ej_size ej_bind_fixed(ej_binder *b, ej_size size);           /* closes it; the number */
-ej_size ej_bind_meet(ej_binder *b, ej_size one, ej_size other); /* observed values are equal */
-int ej_bind_not_empty(ej_binder *b, ej_size size);           /* observed as not 0; an open one is looked at in every run */
+void ej_bind_close(ej_binder *b, ej_size size);                          /* every symbol in it */
+ej_size ej_bind_fixed(ej_binder *b, ej_size size);                       /* closes it; the number */
+ej_size ej_bind_meet(ej_binder *b, ej_size one, ej_size other);          /* observed values are equal */
+int ej_bind_not_empty(ej_binder *b, ej_size size); /* observed as not 0; an open one is looked at in every
+                                                              * run */
 int ej_bind_add(ej_binder *b, ej_size x, ej_size y, ej_size *out);
 int ej_bind_mul(ej_binder *b, ej_size x, ej_size y, ej_size *out);
 
 /* ---- bind_tensor.c ---- */
-int ej_bind_check_input(ej_binder *b, size_t i, const einjit_tensor *tensor); /* against its declaration, but for symbols */
+/* against its declaration, but for symbols */
+int ej_bind_check_input(ej_binder *b, size_t i, const einjit_tensor *tensor);
 int ej_bind_input(ej_binder *b, size_t i, const einjit_tensor *tensor, ej_value *out);
 int ej_bind_outputs(ej_binder *b, size_t n, const einjit_tensor *tensors);
 
@@ -72,7 +74,7 @@ int ej_bind_dtype(const ej_binder *b, const ej_bind_operand *operand); /* of a l
 int32_t ej_bind_rank(const ej_binder *b, const ej_bind_operand *operand);
 int ej_bind_take(ej_binder *b, const ej_bind_operand *operand, int dtype, ej_value *out);
 int ej_bind_take_own(ej_binder *b, const ej_bind_operand *operand, ej_value *out); /* in its own dtype */
-int ej_bind_computes(ej_binder *b, int dtype); /* E_DTYPE for those named only */
+int ej_bind_computes(ej_binder *b, int dtype);                                     /* E_DTYPE for those named only */
 /* Integers and bool become f64; complex is refused when real_only. `what` is for the message. */
 int ej_bind_floating(ej_binder *b, int dtype, bool real_only, const char *what, int *out);
 
@@ -98,8 +100,8 @@ static inline const ej_bound_node *ej_bind_at(const ej_binder *b, ej_value id)
 /* ---- bind_einsum.c ---- */
 /* `equation` for messages, may be NULL. Operands are of one dtype, which the result keeps; over bool (with MUL) SUM and
  * MAX become OR. */
-int ej_bind_contract(ej_binder *b, const ej_equation *equation, ej_subscripts *subscripts, const ej_value *in, int reduce,
-                     int combine, ej_value *out);
+int ej_bind_contract(ej_binder *b, const ej_equation *equation, ej_subscripts *subscripts, const ej_value *in,
+                     int reduce, int combine, ej_value *out);
 
 /* ---- the operations: rows of bind_infer.c ---- */
 typedef int (*ej_bind_operation)(ej_binder *b, const ej_node *node, ej_bind_operand *out);
@@ -125,9 +127,9 @@ int ej_bind_op_index_select(ej_binder *b, const ej_node *node, ej_bind_operand *
 int ej_bind_op_index_add(ej_binder *b, const ej_node *node, ej_bind_operand *out);
 
 int ej_bind_op_choose(ej_binder *b, const ej_node *node, ej_bind_operand *out);
-/* Binding a node asks for its operands one by one: the one to bind next when `seen` of them are bound, or -1 when none is
- * missing. A CHOOSE needs its first alternative, then the values that its guards compare, then those alternatives whose guard
- * holds; *skip: the guard of the next alternative does not, so it is left unbound. (bind_choose.c) */
+/* Binding a node asks for its operands one by one: the one to bind next when `seen` of them are bound, or -1 when none
+ * is missing. A CHOOSE needs its first alternative, then the values that its guards compare, then those alternatives
+ * whose guard holds; *skip: the guard of the next alternative does not, so it is left unbound. (bind_choose.c) */
 int ej_bind_needed(ej_binder *b, ej_value v, uint32_t seen, ej_value *operand, bool *skip);
 int ej_bind_op_sum_to_size(ej_binder *b, const ej_node *node, ej_bind_operand *out);
 int ej_bind_op_expand_as(ej_binder *b, const ej_node *node, ej_bind_operand *out);

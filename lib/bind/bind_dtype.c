@@ -2,13 +2,15 @@
  *
  * Takes  operands: bound values, or literals of the program.
  * Gives  their common dtype by NumPy's rules, and the operands in it.
- * Keeps  Python's numbers weak: a literal takes the dtype of the other operand. Python's own arithmetic on literals was folded
- *        by the reader; what is left over literals alone are calls of functions, whose results have a dtype.
+ * Keeps  Python's numbers weak: a literal takes the dtype of the other operand. Python's own arithmetic on literals was
+ *        folded by the reader; what is left over literals alone are calls of functions, whose results have a dtype.
  */
 #include "bind_core.h"
 
-static const int default_dtypes[] = {[EJ_KIND_BOOL] = EINJIT_BOOL, [EJ_KIND_INT] = EINJIT_I64,
-                                     [EJ_KIND_FLOAT] = EINJIT_F64, [EJ_KIND_COMPLEX] = EINJIT_C128};
+static const int default_dtypes[] = {[EJ_KIND_BOOL] = EINJIT_BOOL,
+                                     [EJ_KIND_INT] = EINJIT_I64,
+                                     [EJ_KIND_FLOAT] = EINJIT_F64,
+                                     [EJ_KIND_COMPLEX] = EINJIT_C128};
 
 int ej_bind_dtype(const ej_binder *b, const ej_bind_operand *operand)
 {
@@ -25,7 +27,8 @@ int ej_bind_computes(ej_binder *b, int dtype)
 {
     if (!ej_dtype_valid(dtype)) return ej_fail(b->err, EINJIT_E_DTYPE, "%d is not a dtype", dtype);
     if (ej_dtypes[dtype].computes) return EINJIT_OK;
-    return ej_fail(b->err, EINJIT_E_DTYPE, "%s is known by name only: it cannot be computed with yet, cast to f32 first",
+    return ej_fail(b->err, EINJIT_E_DTYPE,
+                   "%s is known by name only: it cannot be computed with yet, cast to f32 first",
                    einjit_dtype_name(dtype));
 }
 
@@ -67,7 +70,8 @@ static int literal_as(ej_binder *b, const ej_node *literal, int dtype, ej_value 
     if (ej_dtypes[dtype].kind <= EJ_KIND_INT) { /* promotion gives those to whole literals only */
         if (!whole) return ej_fail(b->err, EINJIT_E_DTYPE, "a number with a fraction as %s", einjit_dtype_name(dtype));
         if (dtype == EINJIT_I32 && (literal->integer > INT32_MAX || literal->integer < INT32_MIN))
-            return ej_fail(b->err, EINJIT_E_VALUE, "the number %lld does not fit into i32", (long long)literal->integer);
+            return ej_fail(b->err, EINJIT_E_VALUE, "the number %lld does not fit into i32",
+                           (long long)literal->integer);
         made.integer = dtype == EINJIT_BOOL ? literal->integer != 0 : literal->integer;
         return ej_bind_node(b, &made, out);
     }

@@ -9,9 +9,9 @@
 #include "bind_core.h"
 
 typedef struct label_state {
-    ej_size size;      /* over all operands so far */
-    ej_size own;       /* in operand `operand` */
-    int32_t operand;   /* the last one that has the label; -1: none yet */
+    ej_size size;    /* over all operands so far */
+    ej_size own;     /* in operand `operand` */
+    int32_t operand; /* the last one that has the label; -1: none yet */
     int32_t axis;
     int32_t from_operand, from_axis; /* where `size` came from */
 } label_state;
@@ -86,8 +86,8 @@ static int refuse_extent(ej_binder *b, const labels *l, int32_t label, uint32_t 
                        (long long)state->size.n, (int)state->from_operand, n, (unsigned)t);
     }
     return ej_fail(b->err, EINJIT_E_BROADCAST, "axis %d of operand %d is %lld and axis %u of operand %u is %lld",
-                   (int)state->from_axis, (int)state->from_operand, (long long)state->size.n, (unsigned)axis, (unsigned)t,
-                   n);
+                   (int)state->from_axis, (int)state->from_operand, (long long)state->size.n, (unsigned)axis,
+                   (unsigned)t, n);
 }
 
 /* Named labels first, then those of ellipses: that is the order of the reasons. */
@@ -142,17 +142,21 @@ static int label_extents(ej_binder *b, labels *l)
     return meet_operands(b, l, false);
 }
 
-int ej_bind_contract(ej_binder *b, const ej_equation *equation, ej_subscripts *subscripts, const ej_value *in, int reduce,
-                     int combine, ej_value *out)
+int ej_bind_contract(ej_binder *b, const ej_equation *equation, ej_subscripts *subscripts, const ej_value *in,
+                     int reduce, int combine, ej_value *out)
 {
     labels l = {.equation = equation, .subscripts = subscripts, .in = in};
     EJ_TRY(label_extents(b, &l));
     if (reduce == EINJIT_REDUCE_MAX || reduce == EINJIT_REDUCE_MIN) EJ_TRY(check_not_empty(b, &l));
     bool logic = ej_bind_at(b, in[0])->dtype == EINJIT_BOOL; /* any true product: the sum and the largest are one */
     if (logic && (reduce == EINJIT_REDUCE_SUM || reduce == EINJIT_REDUCE_MAX)) reduce = EINJIT_REDUCE_OR;
-    ej_bound_node made = {.op = EJ_OP_EINSUM, .fn = (uint8_t)reduce, .combine = (uint8_t)combine,
-                          .dtype = ej_bind_at(b, in[0])->dtype, .rank = (int32_t)subscripts->out.n,
-                          .n_in = subscripts->n_terms, .subscripts = subscripts};
+    ej_bound_node made = {.op = EJ_OP_EINSUM,
+                          .fn = (uint8_t)reduce,
+                          .combine = (uint8_t)combine,
+                          .dtype = ej_bind_at(b, in[0])->dtype,
+                          .rank = (int32_t)subscripts->out.n,
+                          .n_in = subscripts->n_terms,
+                          .subscripts = subscripts};
     made.in = EJ_NEW_ARRAY(b->arena, ej_value, made.n_in);
     made.label_sizes = EJ_NEW_ARRAY(b->arena, ej_size, subscripts->n_labels);
     made.shape = EJ_NEW_ARRAY(b->arena, ej_size, subscripts->out.n);
@@ -208,7 +212,8 @@ static int einsum_dtype(ej_binder *b, const ej_node *node, const ej_bind_operand
     case EINJIT_REDUCE_SUM: return EINJIT_OK;
     case EINJIT_REDUCE_OR:
         if (*dtype == EINJIT_BOOL) return EINJIT_OK;
-        return ej_fail(b->err, EINJIT_E_DTYPE, "reduce 'or' needs bool operands, these are %s", einjit_dtype_name(*dtype));
+        return ej_fail(b->err, EINJIT_E_DTYPE, "reduce 'or' needs bool operands, these are %s",
+                       einjit_dtype_name(*dtype));
     case EINJIT_REDUCE_LOGSUMEXP: return ej_bind_floating(b, *dtype, true, "logsumexp", dtype);
     case EINJIT_REDUCE_MAX:
     case EINJIT_REDUCE_MIN:

@@ -53,8 +53,8 @@ static int write_cat(ej_binder *b, uint32_t n, ej_value *in, int32_t axis, ej_si
         *out = in[0];
         return EINJIT_OK;
     }
-    ej_bound_node made = {.op = EJ_OP_CAT, .dtype = first->dtype, .rank = first->rank, .shape = shape, .n_in = n, .in = in,
-                          .n_dims = 1};
+    ej_bound_node made = {
+        .op = EJ_OP_CAT, .dtype = first->dtype, .rank = first->rank, .shape = shape, .n_in = n, .in = in, .n_dims = 1};
     made.dims = EJ_NEW_ARRAY(b->arena, int64_t, 1);
     if (!made.dims) return ej_no_memory(b->err);
     made.dims[0] = axis;

@@ -15,7 +15,8 @@ static int op_input(ej_binder *b, const ej_node *node, ej_bind_operand *out)
 
 static int op_constant(ej_binder *b, const ej_node *node, ej_bind_operand *out)
 {
-    ej_bound_node made = {.op = EJ_OP_CONSTANT, .dtype = node->dtype, .rank = (int32_t)node->n_extents, .data = node->data};
+    ej_bound_node made = {
+        .op = EJ_OP_CONSTANT, .dtype = node->dtype, .rank = (int32_t)node->n_extents, .data = node->data};
     EJ_TRY(ej_bind_computes(b, node->dtype));
     made.shape = EJ_NEW_ARRAY(b->arena, ej_size, node->n_extents);
     if (!made.shape) return ej_no_memory(b->err);

@@ -16,7 +16,8 @@ int ej_bind_op_permute(ej_binder *b, const ej_node *node, ej_bind_operand *out)
     EJ_TRY(take_operand(b, node, &x));
     int32_t rank = ej_bind_at(b, x)->rank;
     if (node->n_dims != (uint32_t)rank)
-        return ej_fail(b->err, EINJIT_E_RANK, "permute names %u axes, the operand has %d", (unsigned)node->n_dims, (int)rank);
+        return ej_fail(b->err, EINJIT_E_RANK, "permute names %u axes, the operand has %d", (unsigned)node->n_dims,
+                       (int)rank);
     int64_t *dims = EJ_NEW_ARRAY(b->arena, int64_t, (size_t)rank);
     bool *seen = EJ_NEW_ARRAY(b->arena, bool, (size_t)rank);
     if (!dims || !seen) return ej_no_memory(b->err);
@@ -147,8 +148,7 @@ int ej_bind_op_unsqueeze(ej_binder *b, const ej_node *node, ej_bind_operand *out
     EJ_TRY(ej_bind_axis(b, node->dims[0], from->rank + 1, &at));
     ej_size *shape = EJ_NEW_ARRAY(b->arena, ej_size, (size_t)from->rank + 1);
     if (!shape) return ej_no_memory(b->err);
-    for (int32_t i = 0; i <= from->rank; i++)
-        shape[i] = i == at ? ej_size_number(1) : from->shape[i < at ? i : i - 1];
+    for (int32_t i = 0; i <= from->rank; i++) shape[i] = i == at ? ej_size_number(1) : from->shape[i < at ? i : i - 1];
     return ej_bind_reshape(b, x, from->rank + 1, shape, &out->id);
 }
 

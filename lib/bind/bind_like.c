@@ -67,7 +67,8 @@ int ej_bind_op_sum_to_size(ej_binder *b, const ej_node *node, ej_bind_operand *o
     int32_t rank = ej_bind_at(b, x)->rank, kept = ej_bind_at(b, like)->rank, added = rank - kept;
     if (added < 0)
         return ej_fail(b->err, EINJIT_E_RANK, "sum_to_size of a value with %d axes to %d", (int)rank, (int)kept);
-    if (ej_bind_at(b, x)->dtype == EINJIT_BOOL) return ej_fail(b->err, EINJIT_E_DTYPE, "sum_to_size is not defined for bool");
+    if (ej_bind_at(b, x)->dtype == EINJIT_BOOL)
+        return ej_fail(b->err, EINJIT_E_DTYPE, "sum_to_size is not defined for bool");
     bool *axes = EJ_NEW_ARRAY(b->arena, bool, (size_t)rank + 1);
     if (!axes) return ej_no_memory(b->err);
     for (int32_t i = 0; i < rank; i++) {
@@ -123,8 +124,8 @@ int ej_bind_op_reshape_as(ej_binder *b, const ej_node *node, ej_bind_operand *ou
     EJ_TRY(element_count(b, ej_bind_at(b, x), &have));
     EJ_TRY(element_count(b, ej_bind_at(b, like), &want));
     if (have.n != want.n)
-        return ej_fail(b->err, EINJIT_E_SHAPE, "a value of %lld elements cannot take a shape of %lld", (long long)have.n,
-                       (long long)want.n);
+        return ej_fail(b->err, EINJIT_E_SHAPE, "a value of %lld elements cannot take a shape of %lld",
+                       (long long)have.n, (long long)want.n);
     ej_bind_meet(b, have, want);
     return ej_bind_reshape(b, x, ej_bind_at(b, like)->rank, shape, &out->id);
 }
@@ -140,8 +141,8 @@ int ej_bind_op_type_as(ej_binder *b, const ej_node *node, ej_bind_operand *out)
     int own = ej_bind_at(b, x)->dtype;
     if (ej_dtypes[own].kind >= EJ_KIND_FLOAT && ej_dtypes[dtype].kind <= EJ_KIND_INT)
         return ej_fail(b->err, EINJIT_E_DTYPE,
-                       "%s does not become %s, the dtype of '%.100s', in passing: a cast is to()", einjit_dtype_name(own),
-                       einjit_dtype_name(dtype), b->graph->nodes[node->in[1]].name);
+                       "%s does not become %s, the dtype of '%.100s', in passing: a cast is to()",
+                       einjit_dtype_name(own), einjit_dtype_name(dtype), b->graph->nodes[node->in[1]].name);
     return ej_bind_cast(b, x, dtype, &out->id);
 }
 
@@ -158,7 +159,8 @@ int ej_bind_op_zeros_like(ej_binder *b, const ej_node *node, ej_bind_operand *ou
 /* ---- elements put back where they were taken from ---- */
 
 /* Shape of x with `n` extents from `first` on in place of its axes from `axis` to `end`. */
-static int reshape_axes(ej_binder *b, ej_value x, int32_t axis, int32_t end, int32_t n, const ej_size *first, ej_value *out)
+static int reshape_axes(ej_binder *b, ej_value x, int32_t axis, int32_t end, int32_t n, const ej_size *first,
+                        ej_value *out)
 {
     const ej_bound_node *from = ej_bind_at(b, x);
     int32_t rank = from->rank - (end - axis) + n;
@@ -207,8 +209,8 @@ static int meet_shapes(ej_binder *b, const char *what, ej_value x, ej_value othe
     for (int32_t i = 0; i < p->rank; i++) {
         if (i == but) continue;
         if (p->shape[i].n != q->shape[i].n)
-            return ej_fail(b->err, EINJIT_E_SHAPE, "%s: axis %d is %lld in one value and %lld in the other", what, (int)i,
-                           (long long)p->shape[i].n, (long long)q->shape[i].n);
+            return ej_fail(b->err, EINJIT_E_SHAPE, "%s: axis %d is %lld in one value and %lld in the other", what,
+                           (int)i, (long long)p->shape[i].n, (long long)q->shape[i].n);
         ej_bind_meet(b, p->shape[i], q->shape[i]);
     }
     return EINJIT_OK;
@@ -243,8 +245,8 @@ static int put_between(ej_binder *b, const scatter *s, ej_value x, ej_value midd
     return ej_bind_cut(b, *out, s->axis, ej_size_number(0), s->n, out);
 }
 
-/* A step greater than 1: rows of `step` elements, the first of which src replaces. The last row may reach behind the end,
- * so there are step - 1 more elements, cut off again. */
+/* A step greater than 1: rows of `step` elements, the first of which src replaces. The last row may reach behind the
+ * end, so there are step - 1 more elements, cut off again. */
 static int put_rows(ej_binder *b, const scatter *s, ej_value x, ej_value src, ej_value *out)
 {
     ej_value padding, rows, rest;
@@ -290,8 +292,8 @@ int ej_bind_op_slice_scatter(ej_binder *b, const ej_node *node, ej_bind_operand 
     EJ_TRY(meet_shapes(b, "slice_scatter", x, src, s.axis));
     ej_size have = ej_bind_at(b, src)->shape[s.axis];
     if (have.n != s.count.n)
-        return ej_fail(b->err, EINJIT_E_SHAPE, "slice_scatter of %lld elements into the place of %lld", (long long)have.n,
-                       (long long)s.count.n);
+        return ej_fail(b->err, EINJIT_E_SHAPE, "slice_scatter of %lld elements into the place of %lld",
+                       (long long)have.n, (long long)s.count.n);
     ej_bind_meet(b, have, s.count);
     if (ej_size_is(s.count, 0)) {
         out->id = x;

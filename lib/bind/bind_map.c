@@ -25,8 +25,8 @@ static int logic_types(ej_binder *b, int fn, uint32_t n, const ej_bind_operand *
     *types = (map_types){EINJIT_BOOL, EINJIT_BOOL};
     for (uint32_t i = 0; i < n; i++)
         if (ej_bind_dtype(b, &in[i]) != EINJIT_BOOL)
-            return ej_fail(b->err, EINJIT_E_DTYPE, "%s needs bool operands, operand %u is %s", ej_fns[fn].name, (unsigned)i,
-                           einjit_dtype_name(ej_bind_dtype(b, &in[i])));
+            return ej_fail(b->err, EINJIT_E_DTYPE, "%s needs bool operands, operand %u is %s", ej_fns[fn].name,
+                           (unsigned)i, einjit_dtype_name(ej_bind_dtype(b, &in[i])));
     return EINJIT_OK;
 }
 
@@ -57,9 +57,15 @@ static bool changes_nothing(int fn, int dtype)
 {
     int kind = ej_dtypes[dtype].kind;
     switch (fn) {
-    case EJ_FN_CONJ: case EJ_FN_REAL: return kind != EJ_KIND_COMPLEX;
-    case EJ_FN_FLOOR: case EJ_FN_CEIL: case EJ_FN_ROUND: return kind <= EJ_KIND_INT;
-    case EJ_FN_SQUARE: case EJ_FN_ABS: case EJ_FN_SIGN: case EJ_FN_RELU: return kind == EJ_KIND_BOOL;
+    case EJ_FN_CONJ:
+    case EJ_FN_REAL: return kind != EJ_KIND_COMPLEX;
+    case EJ_FN_FLOOR:
+    case EJ_FN_CEIL:
+    case EJ_FN_ROUND: return kind <= EJ_KIND_INT;
+    case EJ_FN_SQUARE:
+    case EJ_FN_ABS:
+    case EJ_FN_SIGN:
+    case EJ_FN_RELU: return kind == EJ_KIND_BOOL;
     default: return false;
     }
 }
@@ -68,14 +74,20 @@ static bool changes_nothing(int fn, int dtype)
 static int bool_function(int fn)
 {
     switch (fn) {
-    case EJ_FN_ADD: case EJ_FN_MAXIMUM: return EJ_FN_LOGICAL_OR;
-    case EJ_FN_MUL: case EJ_FN_MINIMUM: return EJ_FN_LOGICAL_AND;
+    case EJ_FN_ADD:
+    case EJ_FN_MAXIMUM: return EJ_FN_LOGICAL_OR;
+    case EJ_FN_MUL:
+    case EJ_FN_MINIMUM: return EJ_FN_LOGICAL_AND;
     case EJ_FN_BITWISE_NOT: return EJ_FN_LOGICAL_NOT;
     case EJ_FN_BITWISE_AND: return EJ_FN_LOGICAL_AND;
     case EJ_FN_BITWISE_OR: return EJ_FN_LOGICAL_OR;
     case EJ_FN_BITWISE_XOR: return EJ_FN_NE;
-    case EJ_FN_NEG: case EJ_FN_SUB: case EJ_FN_FLOOR_DIVIDE: case EJ_FN_TRUNC_DIVIDE: case EJ_FN_POW: case EJ_FN_REMAINDER:
-        return -1;
+    case EJ_FN_NEG:
+    case EJ_FN_SUB:
+    case EJ_FN_FLOOR_DIVIDE:
+    case EJ_FN_TRUNC_DIVIDE:
+    case EJ_FN_POW:
+    case EJ_FN_REMAINDER: return -1;
     default: return fn;
     }
 }

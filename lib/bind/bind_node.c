@@ -142,15 +142,18 @@ static int keep_axes(ej_binder *b, ej_value reduced, ej_value x, const bool *axe
     return ej_bind_reshape(b, reduced, from->rank, shape, out);
 }
 
-/* A number that was expanded, summed: a product. *done false: it is something else, or the count is open or not exact. */
-static int sum_of_number(ej_binder *b, int reduce, ej_value x, const bool *axes, bool keepdim, ej_value *out, bool *done)
+/* A number that was expanded, summed: a product. *done false: it is something else, or the count is open or not
+ * exact. */
+static int sum_of_number(ej_binder *b, int reduce, ej_value x, const bool *axes, bool keepdim, ej_value *out,
+                         bool *done)
 {
     enum { EXACT = 1 << 24 }; /* counts below are numbers of every floating dtype */
     const ej_bound_node *from = ej_bind_at(b, x);
     const ej_bound_node *number = from->n_in ? ej_bind_at(b, from->in[0]) : NULL;
     int64_t count = 1;
     int32_t rank = 0;
-    *done = reduce == EINJIT_REDUCE_SUM && from->op == EJ_OP_EXPAND && number->op == EJ_OP_SCALAR && from->dtype != EINJIT_BOOL;
+    *done = reduce == EINJIT_REDUCE_SUM && from->op == EJ_OP_EXPAND && number->op == EJ_OP_SCALAR &&
+            from->dtype != EINJIT_BOOL;
     for (int32_t i = 0; *done && i < from->rank; i++)
         if (axes[i]) *done = !from->shape[i].e && ej_mul_size(count, from->shape[i].n, &count) && count < EXACT;
     *done = *done && count; /* of nothing it is 0, also of Inf */

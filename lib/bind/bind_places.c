@@ -1,8 +1,8 @@
 /* bind_places.c - numbers that say where an element is: arange, and what gather reads; axes made one.
  *
  * Takes  a count, an axis of a value, or a value and an index of its rank.
- * Gives  ARANGE nodes of one axis and layout of them, which costs nothing; for gather also an INDEX_SELECT, by which the
- *        index is checked.
+ * Gives  ARANGE nodes of one axis and layout of them, which costs nothing; for gather also an INDEX_SELECT, by which
+ *        the index is checked.
  */
 #include <string.h>
 

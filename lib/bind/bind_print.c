@@ -1,4 +1,5 @@
-/* bind_print.c - a bound graph as text: one value a line, everything that changes code (constants by their bytes' hash).
+/* bind_print.c - a bound graph as text: one value a line, everything that changes code (constants by their bytes'
+ * hash).
  *
  *   open z = 1000
  *   %0 = input 0 f32[z, 4] strides row-major                # x

@@ -170,13 +170,14 @@ static int check_parameter(ej_binder *b, const char *what, ej_value parameter, e
 {
     const ej_bound_node *p = ej_bind_at(b, parameter), *from = ej_bind_at(b, x);
     if (p->rank != n)
-        return ej_fail(b->err, EINJIT_E_SHAPE, "the %s of layer_norm has %d axes, %d are normalized", what, (int)p->rank,
-                       (int)n);
+        return ej_fail(b->err, EINJIT_E_SHAPE, "the %s of layer_norm has %d axes, %d are normalized", what,
+                       (int)p->rank, (int)n);
     for (int32_t i = 0; i < n; i++) {
         ej_size want = from->shape[from->rank - n + i];
         if (p->shape[i].n != want.n)
-            return ej_fail(b->err, EINJIT_E_SHAPE, "axis %d of the %s of layer_norm is %lld, that of the operand is %lld",
-                           (int)i, what, (long long)p->shape[i].n, (long long)want.n);
+            return ej_fail(b->err, EINJIT_E_SHAPE,
+                           "axis %d of the %s of layer_norm is %lld, that of the operand is %lld", (int)i, what,
+                           (long long)p->shape[i].n, (long long)want.n);
         ej_bind_meet(b, p->shape[i], want);
     }
     return EINJIT_OK;
@@ -261,7 +262,8 @@ static int extreme(ej_binder *b, bool largest, ej_value x, const bool *axes, boo
     for (int32_t i = 0; i < node->rank; i++) {
         if (!axes[i]) continue;
         if (!node->shape[i].n)
-            return ej_fail(b->err, EINJIT_E_SHAPE, "%s over axis %d, which has no elements", largest ? "amax" : "amin", (int)i);
+            return ej_fail(b->err, EINJIT_E_SHAPE, "%s over axis %d, which has no elements", largest ? "amax" : "amin",
+                           (int)i);
         EJ_TRY(ej_bind_not_empty(b, node->shape[i]));
     }
     if (node->dtype != EINJIT_BOOL)

@@ -144,16 +144,15 @@ static int count_items(ej_binder *b, const ej_node *node, int32_t rank, int32_t 
         ellipses += kind == EJ_INDEX_ELLIPSIS;
         *added += kind == EJ_INDEX_NEW_AXIS;
     }
-    if (used > rank)
-        return ej_fail(b->err, EINJIT_E_RANK, "%lld indices for %d axes", (long long)used, (int)rank);
+    if (used > rank) return ej_fail(b->err, EINJIT_E_RANK, "%lld indices for %d axes", (long long)used, (int)rank);
     if (ellipses > 1) return ej_fail(b->err, EINJIT_E_VALUE, "an index can have one ellipsis");
     return EINJIT_OK;
 }
 
 typedef struct slice_state {
     ej_value x;
-    int32_t rank, axis;   /* of the operand: the next axis */
-    axis_range *ranges;   /* per axis */
+    int32_t rank, axis; /* of the operand: the next axis */
+    axis_range *ranges; /* per axis */
     int32_t n_result;
     int32_t *result_axes; /* operand axis of each result axis; -1: new */
 } slice_state;

@@ -30,9 +30,10 @@ int ej_bind_open_list(ej_binder *b, const char *open)
 static int disagree(ej_binder *b, int32_t s, size_t input, int32_t axis, int64_t n)
 {
     const ej_bind_symbol *symbol = &b->symbols[s];
-    return ej_fail(b->err, EINJIT_E_DIM, "extent '%s' is %lld on axis %d of input '%s' and %lld on axis %d of input '%s'",
-                   b->graph->symbols[s], (long long)symbol->n, (int)symbol->axis,
-                   input_name(b, (size_t)symbol->input), (long long)n, (int)axis, input_name(b, input));
+    return ej_fail(b->err, EINJIT_E_DIM,
+                   "extent '%s' is %lld on axis %d of input '%s' and %lld on axis %d of input '%s'",
+                   b->graph->symbols[s], (long long)symbol->n, (int)symbol->axis, input_name(b, (size_t)symbol->input),
+                   (long long)n, (int)axis, input_name(b, input));
 }
 
 static int observe(ej_binder *b, int32_t s, size_t input, int32_t axis, int64_t n)
@@ -48,8 +49,9 @@ static int observe(ej_binder *b, int32_t s, size_t input, int32_t axis, int64_t 
 
 static int not_the_product(ej_binder *b, size_t input, int32_t axis, int64_t n)
 {
-    return ej_fail(b->err, EINJIT_E_DIM, "axis %d of input '%s' is %lld, which is not the product that the program says",
-                   (int)axis, input_name(b, input), (long long)n);
+    return ej_fail(b->err, EINJIT_E_DIM,
+                   "axis %d of input '%s' is %lld, which is not the product that the program says", (int)axis,
+                   input_name(b, input), (long long)n);
 }
 
 /* An extent such as 4*z: what is known must divide what was observed, one unknown symbol takes the rest. */
@@ -96,8 +98,12 @@ static void observe_named(ej_binder *b, const einjit_tensor *in)
         for (uint32_t axis = 0; axis < node->n_extents && (int64_t)axis < in[i].rank; axis++) {
             if (!ej_extent_is_named(&node->extents[axis])) continue;
             ej_bind_symbol *symbol = &b->symbols[node->extents[axis].symbols[0]];
-            if (!symbol->known) *symbol = (ej_bind_symbol){.known = true, .open = symbol->open, .closed = symbol->closed,
-                                                           .named = true, .n = in[i].shape[axis]};
+            if (!symbol->known)
+                *symbol = (ej_bind_symbol){.known = true,
+                                           .open = symbol->open,
+                                           .closed = symbol->closed,
+                                           .named = true,
+                                           .n = in[i].shape[axis]};
             else symbol->torn |= symbol->n != in[i].shape[axis];
         }
     }
@@ -167,7 +173,8 @@ int ej_bind_extent(ej_binder *b, const ej_extent *extent, ej_size *out)
         const ej_bind_symbol *symbol = &b->symbols[extent->symbols[k]];
         if (!symbol->known || (symbol->named && symbol->torn))
             return ej_fail(b->err, EINJIT_E_NAME, "extent '%s' is not %s", b->graph->symbols[extent->symbols[k]],
-                           symbol->known ? "one extent: axes of inputs that have the name differ" : "the extent of an input");
+                           symbol->known ? "one extent: axes of inputs that have the name differ"
+                                         : "the extent of an input");
         EJ_TRY(ej_bind_mul(b, product, symbol->size, &product));
     }
     *out = product;

@@ -21,7 +21,8 @@ static int check_extents(ej_binder *b, const char *what, const char *name, const
     int64_t bytes = ej_dtypes[tensor->dtype].bytes, span = 0;
     for (int32_t i = 0; i < tensor->rank; i++) {
         int64_t n = tensor->shape[i];
-        if (n < 0) return ej_fail(b->err, EINJIT_E_SHAPE, "axis %d of %s '%s' is %lld", (int)i, what, name, (long long)n);
+        if (n < 0)
+            return ej_fail(b->err, EINJIT_E_SHAPE, "axis %d of %s '%s' is %lld", (int)i, what, name, (long long)n);
         if (!ej_mul_size(bytes, n ? n : 1, &bytes) || bytes > MAX_BYTES)
             return ej_fail(b->err, EINJIT_E_SIZE, "%s '%s' has more than 2^62 bytes", what, name);
     }
@@ -51,8 +52,8 @@ int ej_bind_check_input(ej_binder *b, size_t i, const einjit_tensor *tensor)
     for (uint32_t axis = 0; axis < node->n_extents && (int64_t)axis < tensor->rank; axis++) {
         const ej_extent *extent = &node->extents[axis];
         if (extent->n >= 0 && !extent->n_symbols && extent->n != tensor->shape[axis])
-            return ej_fail(b->err, EINJIT_E_SHAPE, "axis %u of input '%s' is %lld, the program says %lld", (unsigned)axis,
-                           node->name, (long long)tensor->shape[axis], (long long)extent->n);
+            return ej_fail(b->err, EINJIT_E_SHAPE, "axis %u of input '%s' is %lld, the program says %lld",
+                           (unsigned)axis, node->name, (long long)tensor->shape[axis], (long long)extent->n);
     }
     return EINJIT_OK;
 }
@@ -72,8 +73,8 @@ static bool is_row_major(const einjit_tensor *tensor)
     return true;
 }
 
-/* Strides for a shape of `rank` extents that is bound already; given NULL: row-major. An axis of extent 1 has the stride
- * 0, for no address depends on it: where it is open, larger extents fit when they broadcast. */
+/* Strides for a shape of `rank` extents that is bound already; given NULL: row-major. An axis of extent 1 has the
+ * stride 0, for no address depends on it: where it is open, larger extents fit when they broadcast. */
 static int set_layout(ej_binder *b, ej_bound_tensor *out, const einjit_tensor *given)
 {
     out->strides = EJ_NEW_ARRAY(b->arena, ej_size, (size_t)out->rank);
@@ -129,8 +130,8 @@ static int by_stride(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* No element twice: sorted by stride, each axis steps over all that the smaller ones reach. Sufficient, and every layout
- * made by slicing and permuting an array passes. */
+/* No element twice: sorted by stride, each axis steps over all that the smaller ones reach. Sufficient, and every
+ * layout made by slicing and permuting an array passes. */
 static int check_overlap(ej_binder *b, size_t i, const char *name, const einjit_tensor *tensor)
 {
     if (!tensor->strides) return EINJIT_OK;
@@ -146,8 +147,8 @@ static int check_overlap(ej_binder *b, size_t i, const char *name, const einjit_
     int64_t span = 0;
     for (size_t k = 0; k < n; k++) {
         if (axes[k].stride <= span)
-            return ej_fail(b->err, EINJIT_E_OVERLAP, "output %zu ('%s') overlaps itself: its strides reach elements twice",
-                           i, name);
+            return ej_fail(b->err, EINJIT_E_OVERLAP,
+                           "output %zu ('%s') overlaps itself: its strides reach elements twice", i, name);
         span += axes[k].stride * (axes[k].extent - 1); /* within the span that was checked */
     }
     return EINJIT_OK;

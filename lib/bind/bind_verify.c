@@ -18,9 +18,9 @@ static int broken(const verifier *v, const char *what)
                    v->node->name ? v->node->name : "?", (size_t)(v->node - v->bound->nodes), what);
 }
 
-#define REQUIRE(v, fact)                          \
-    do {                                          \
-        if (!(fact)) return broken((v), #fact);   \
+#define REQUIRE(v, fact) \
+    do { \
+        if (!(fact)) return broken((v), #fact); \
     } while (0)
 
 static const ej_bound_node *operand(const verifier *v, uint32_t i)
@@ -98,7 +98,8 @@ static int verify_map(const verifier *v)
     int compute = operand(v, first)->dtype;
     for (uint32_t k = first; k < node->n_in; k++) REQUIRE(v, operand(v, k)->dtype == compute);
     if (rule == EJ_RULE_SELECT) REQUIRE(v, operand(v, 0)->dtype == EINJIT_BOOL);
-    if (rule == EJ_RULE_COMPARE || rule == EJ_RULE_EQUAL || rule == EJ_RULE_LOGIC) REQUIRE(v, node->dtype == EINJIT_BOOL);
+    if (rule == EJ_RULE_COMPARE || rule == EJ_RULE_EQUAL || rule == EJ_RULE_LOGIC)
+        REQUIRE(v, node->dtype == EINJIT_BOOL);
     else REQUIRE(v, node->dtype == (rule == EJ_RULE_REALPART ? ej_dtypes[compute].real : compute));
     return verify_broadcast(v);
 }
@@ -138,7 +139,8 @@ static int verify_slice(const verifier *v)
     const ej_bound_node *node = v->node, *x = operand(v, 0);
     REQUIRE(v, node->rank == x->rank && node->dtype == x->dtype);
     for (int32_t i = 0; i < node->rank; i++) {
-        int64_t n = node->shape[i].n, step = node->steps[i], start = node->starts[i].n, behind = x->shape[i].n - 1 - start;
+        int64_t n = node->shape[i].n, step = node->steps[i], start = node->starts[i].n,
+                behind = x->shape[i].n - 1 - start;
         REQUIRE(v, step && step >= -INT64_MAX && start >= 0);
         REQUIRE(v, !n || (behind >= 0 && n - 1 <= (step > 0 ? behind / step : start / -step)));
     }

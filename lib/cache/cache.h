@@ -1,4 +1,5 @@
-/* cache.h - the cache on disk: kernels in plain files, one an entry, found again by the whole of what they depend on. */
+/* cache.h - the cache on disk: kernels in plain files, one an entry, found again by the whole of what they depend
+ * on. */
 #ifndef EJ_CACHE_H
 #define EJ_CACHE_H
 
@@ -6,8 +7,8 @@
 
 /* ---- cache_id.c: which build of a program or library this is ---- */
 enum { EJ_ID_TEXT = 2 * 32 + 1 }; /* at most 32 bytes in hexadecimal digits */
-/* The GNU build-id of what is mapped at `address`, and its file's name as the loader has it (NULL: not wanted; borrowed).
- * False: it has none. */
+/* The GNU build-id of what is mapped at `address`, and its file's name as the loader has it (NULL: not wanted;
+ * borrowed). False: it has none. */
 bool ej_id_of_mapped(char out[EJ_ID_TEXT], const void *address, const char **file);
 /* The same of a file, which is read, not loaded. */
 bool ej_id_of_file(char out[EJ_ID_TEXT], const char *path);
@@ -18,10 +19,11 @@ enum ej_file_fault { EJ_FILE_KIND = -1, EJ_FILE_OWNER = -2, EJ_FILE_MODE = -3, E
 const char *ej_file_reason(int fault);
 /* Who else may own what is read: root, where files come with a container or package. */
 enum ej_folder_kind { EJ_FOLDER_OWN, EJ_FOLDER_SHARED };
-/* A descriptor of the folder, checked: a folder, of this user, that nobody else can write. `make`: with its parents, 0700. */
+/* A descriptor of the folder, checked: a folder, of this user, that nobody else can write. `make`: with its parents,
+ * 0700. */
 int ej_folder_open(int *out, const char *path, enum ej_folder_kind kind, bool make);
-/* May folders be made in this home? It is there, and this user's: with sudo HOME may be somebody else's, who could not use what
- * root makes there. */
+/* May folders be made in this home? It is there, and this user's: with sudo HOME may be somebody else's, who could not
+ * use what root makes there. */
 int ej_folder_check_home(const char *path);
 void ej_folder_close(int folder);
 /* The whole of a file; *out from the allocator. *out_age_s: seconds since it was written or touched. */
@@ -39,18 +41,19 @@ bool ej_is_temporary_name(const char *name);
 typedef struct ej_file_info {
     char name[EJ_NAME_ROOM];
     uint64_t bytes;
-    int64_t used_s;       /* since 1970 */
+    int64_t used_s; /* since 1970 */
 } ej_file_info;
 typedef struct ej_scan {
     ej_arena *arena;
-    ej_file_info *files;  /* that bear an entry's name */
+    ej_file_info *files; /* that bear an entry's name */
     size_t n, capacity;
     uint64_t bytes;
 } ej_scan;
 /* Removes temporary files whose writers are gone (`sweep`). */
 int ej_folder_scan(ej_scan *out, int folder, bool sweep, ej_arena *arena);
-/* Sweeps; where entries take more than `limit_bytes`, the least recently used ones are removed until the others take at most
- * `keep_bytes`: *n_removed of them. Empty files, which a crash of the system leaves of entries, are always removed: they count for no limit. */
+/* Sweeps; where entries take more than `limit_bytes`, the least recently used ones are removed until the others take at
+ * most `keep_bytes`: *n_removed of them. Empty files, which a crash of the system leaves of entries, are always
+ * removed: they count for no limit. */
 int ej_folder_trim(int folder, uint64_t limit_bytes, uint64_t keep_bytes, uint64_t *n_removed,
                    const einjit_allocator *allocator);
 
@@ -62,7 +65,7 @@ typedef struct ej_cache_piece {
 enum ej_entry_piece { EJ_PIECE_KEY, EJ_PIECE_PROBLEM, EJ_PIECE_GENERATOR, EJ_PIECE_KERNEL, EJ_PIECE_CODE, EJ_PIECES };
 typedef struct ej_cache_entry {
     ej_cache_piece pieces[EJ_PIECES];
-    uint64_t code_entry;  /* offset in the code */
+    uint64_t code_entry; /* offset in the code */
     uint64_t compile_ns;
 } ej_cache_entry;
 /* Appends the file's bytes. */
@@ -80,20 +83,20 @@ void ej_problem_print(ej_text *out, const einjit_context *context, const ej_requ
 
 /* ---- cache_disk.c: of one context ---- */
 struct ej_disk;
-/* Reads HOME and XDG_CACHE_HOME; touches no file. `folder` NULL: where those say; "none": no cache. `shared`: folders that are
- * only read, with colons; `limit_bytes` 0: the default. */
-int ej_disk_create(struct ej_disk **out, einjit_context *context, const char *folder, const char *shared, size_t limit_bytes,
-                   einjit_error *err);
+/* Reads HOME and XDG_CACHE_HOME; touches no file. `folder` NULL: where those say; "none": no cache. `shared`: folders
+ * that are only read, with colons; `limit_bytes` 0: the default. */
+int ej_disk_create(struct ej_disk **out, einjit_context *context, const char *folder, const char *shared,
+                   size_t limit_bytes, einjit_error *err);
 void ej_disk_destroy(struct ej_disk *disk);
 const char *ej_disk_folder(const struct ej_disk *disk); /* NULL: there is none */
 size_t ej_disk_shared(const struct ej_disk *disk, const char *const **folders);
 void ej_disk_statistics(const struct ej_disk *disk, einjit_statistics *out); /* its fields; the others stay */
 /* Does this library look for, and keep, what it compiles for this request there? */
 bool ej_disk_takes(const einjit_context *context, const ej_request *request);
-/* The kernel of a key, from the disk, else by `make`, which is then kept there. `graph` NULL: the key's words say all of the
- * program. What is wrong with files is a line to the log, once, never a failure. */
-int ej_disk_get(einjit_kernel **out, einjit_context *context, ej_key key, const einjit_graph *graph, ej_make_kernel make,
-                void *user, einjit_error *err);
+/* The kernel of a key, from the disk, else by `make`, which is then kept there. `graph` NULL: the key's words say all
+ * of the program. What is wrong with files is a line to the log, once, never a failure. */
+int ej_disk_get(einjit_kernel **out, einjit_context *context, ej_key key, const einjit_graph *graph,
+                ej_make_kernel make, void *user, einjit_error *err);
 /* NULL: an entry of this library, for this CPU and the code generator that is found; else why it is not used here. */
 const char *ej_disk_foreign(einjit_context *context, const ej_cache_entry *entry);
 

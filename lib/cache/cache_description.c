@@ -2,21 +2,21 @@
  *
  * Takes  a kernel that ej_kernel_describe has filled in; or bytes.
  * Gives  bytes; or the same kernel, without code.
- * Keeps  one description of the format for both directions: each field goes through `word` or `text`, which write it, or
- *        give what was read in its place. So they cannot come apart.
+ * Keeps  one description of the format for both directions: each field goes through `word` or `text`, which write it,
+ *        or give what was read in its place. So they cannot come apart.
  *
- * The bytes come from a file whose checksum was right; they are read as if they were not: counts are held against what is
- * left, numbers of atoms and expressions against their tables.
+ * The bytes come from a file whose checksum was right; they are read as if they were not: counts are held against what
+ * is left, numbers of atoms and expressions against their tables.
  */
 #include <string.h>
 
 #include "cache.h"
 
 typedef struct pump {
-    ej_text *to;           /* NULL: reading */
+    ej_text *to; /* NULL: reading */
     const char *from;
     size_t left;
-    ej_arena *arena;       /* reading: of the kernel */
+    ej_arena *arena; /* reading: of the kernel */
     bool failed, no_memory;
     size_t n_atoms, n_exprs; /* numbers below them are all that there are */
 } pump;
@@ -111,7 +111,8 @@ static void polynomial(pump *p, ej_polynomial *out)
 
 static void atom(pump *p, ej_atom *a, bool symbol)
 {
-    a->kind = (uint8_t)word_below(p, a->kind, symbol ? EJ_ATOM_SYMBOL : EJ_ATOM_MIN, symbol ? EJ_ATOM_MIN : EJ_ATOM_ALIGN + 1);
+    a->kind = (uint8_t)word_below(p, a->kind, symbol ? EJ_ATOM_SYMBOL : EJ_ATOM_MIN,
+                                  symbol ? EJ_ATOM_MIN : EJ_ATOM_ALIGN + 1);
     a->name = symbol ? name(p, a->name) : NULL;
     if (!symbol) {
         a->a = size(p, a->a);

@@ -4,13 +4,14 @@
  * Gives  the kernel of an entry whose whole key is the same, else a compiled one, which becomes an entry.
  * Keeps  nothing open. Failures of files are counted, and logged once: the answer is then a compiled kernel.
  *
- * The key is text: the library's build, the target's features, options, the signature's words, the program. An entry is found
- * by a hash of it, and taken where all of it is equal. The code generator is not part of the key, because a process whose
- * kernels are all here may run without one: the entry names its build, which counts where a code generator is found.
+ * The key is text: the library's build, the target's features, options, the signature's words, the program. An entry is
+ * found by a hash of it, and taken where all of it is equal. The code generator is not part of the key, because a
+ * process whose kernels are all here may run without one: the entry names its build, which counts where a code
+ * generator is found.
  *
- * An entry is looked at in this order: owner and mode of its descriptor, size, checksum, key, code generator, description.
- * Only then is its code mapped. A bad one is not removed: what is compiled instead is renamed onto it, while removing it could
- * meet a good one that another process has just put there.
+ * An entry is looked at in this order: owner and mode of its descriptor, size, checksum, key, code generator,
+ * description. Only then is its code mapped. A bad one is not removed: what is compiled instead is renamed onto it,
+ * while removing it could meet a good one that another process has just put there.
  *
  * The folder's size is looked at by whoever writes, once for about a 32nd of the limit that is written by all processes
  * together: each write draws by its size. Look-ups never do.
@@ -25,22 +26,22 @@
 
 #define DEFAULT_LIMIT ((size_t)512 << 20)
 #ifdef EINJIT_BREAK_RULES
-enum { BREAKABLE = true };  /* what is broken on purpose is in no key */
+enum { BREAKABLE = true }; /* what is broken on purpose is in no key */
 #else
 enum { BREAKABLE = false };
 #endif
 enum { SCANS_PER_LIMIT = 32, KEEP_EIGHTHS = 7, TOUCH_S = 3600, SHARED_MAX = 16 };
 
 struct ej_disk {
-    einjit_context *context;  /* not held: the disk is the context's */
-    const char *folder;       /* NULL: none */
-    const char *home;         /* that it is in; NULL: it is where the options or another variable say */
+    einjit_context *context; /* not held: the disk is the context's */
+    const char *folder;      /* NULL: none */
+    const char *home;        /* that it is in; NULL: it is where the options or another variable say */
     size_t n_shared;
     const char *shared[SHARED_MAX];
     size_t limit_bytes;
-    char library[EJ_ID_TEXT]; /* "": it has no build-id, and so no cache */
+    char library[EJ_ID_TEXT];   /* "": it has no build-id, and so no cache */
     char generator[EJ_ID_TEXT]; /* of the one that would be loaded; under the context's load_lock */
-    int generator_state;      /* 0: not looked for yet; else enum generator_state; under the context's load_lock */
+    int generator_state;        /* 0: not looked for yet; else enum generator_state; under the context's load_lock */
     atomic_bool warned;
     atomic_uint_fast64_t hits, misses, rejected, writes, write_failures, evictions, ns;
 };
@@ -85,8 +86,8 @@ static bool choose_shared(struct ej_disk *disk, const char *list)
     return true;
 }
 
-int ej_disk_create(struct ej_disk **out, einjit_context *context, const char *folder, const char *shared, size_t limit_bytes,
-                   einjit_error *err)
+int ej_disk_create(struct ej_disk **out, einjit_context *context, const char *folder, const char *shared,
+                   size_t limit_bytes, einjit_error *err)
 {
     static const char here = 0;
     struct ej_disk *disk = EJ_NEW(&context->arena, struct ej_disk);
@@ -149,7 +150,8 @@ static void warn(struct ej_disk *disk, bool expected, const char *folder, const 
 
 static bool is_expected(int fault)
 {
-    return fault == ENOENT || fault == EACCES || fault == EPERM || fault == EROFS || fault == ENOTDIR || fault == ENOMEM;
+    return fault == ENOENT || fault == EACCES || fault == EPERM || fault == EROFS || fault == ENOTDIR ||
+           fault == ENOMEM;
 }
 
 /* ---- keys ---- */
@@ -195,8 +197,7 @@ static void name_entry(char name[EJ_NAME_ROOM], const ej_text *key)
 {
     ej_hash hash = ej_hash_bytes(key->data, key->length);
     static const char digits[] = "0123456789abcdef";
-    for (int i = 0; i < EJ_NAME_DIGITS; i++)
-        name[i] = digits[(i < 16 ? hash.hi : hash.lo) >> (60 - 4 * (i % 16)) & 15];
+    for (int i = 0; i < EJ_NAME_DIGITS; i++) name[i] = digits[(i < 16 ? hash.hi : hash.lo) >> (60 - 4 * (i % 16)) & 15];
     memcpy(name + EJ_NAME_DIGITS, EJ_NAME_END, sizeof EJ_NAME_END);
 }
 
@@ -284,7 +285,8 @@ const char *ej_disk_foreign(einjit_context *context, const ej_cache_entry *entry
     struct ej_disk *disk = context->disk;
     const char *line = "";
     size_t length = line_of(entry->pieces[EJ_PIECE_KEY], "einjit ", &line), n_id = strlen(disk->library);
-    if (length < n_id || memcmp(line + length - n_id, disk->library, n_id) != 0) return "made by another build of the library";
+    if (length < n_id || memcmp(line + length - n_id, disk->library, n_id) != 0)
+        return "made by another build of the library";
     length = line_of(entry->pieces[EJ_PIECE_KEY], "target ", &line);
     for (int row = 0; row < ej_n_targets; row++) {
         const char *name = ej_targets[row].name;
@@ -309,8 +311,7 @@ static int fill_kernel(einjit_kernel *kernel, const ej_cache_entry *entry, einji
     const ej_cache_piece *problem = &entry->pieces[EJ_PIECE_PROBLEM];
     EJ_TRY(ej_kernel_read(kernel, description->bytes, description->n, err));
     kernel->compile_ns = entry->compile_ns;
-    if (kernel->context->verbose)
-        kernel->problem = ej_arena_copy_text(&kernel->arena, problem->bytes, problem->n);
+    if (kernel->context->verbose) kernel->problem = ej_arena_copy_text(&kernel->arena, problem->bytes, problem->n);
     const ej_code mapped = {(void *)(uintptr_t)code->bytes, code->n, (size_t)entry->code_entry};
     return ej_kernel_map(kernel, &mapped, err);
 }
@@ -326,14 +327,16 @@ static int make_of_entry(einjit_kernel **out, struct ej_disk *disk, const ej_cac
 
 /* EINJIT_OK with *out NULL: not this one. Otherwise the system refuses executable memory, or there is no memory: what a
  * compiled kernel would meet, too. */
-static int take(einjit_kernel **out, search *s, const char *folder, const void *bytes, size_t n_bytes, einjit_error *err)
+static int take(einjit_kernel **out, search *s, const char *folder, const void *bytes, size_t n_bytes,
+                einjit_error *err)
 {
     ej_cache_entry entry;
     const char *wrong = ej_entry_read(&entry, bytes, n_bytes);
     const ej_cache_piece *key = &entry.pieces[EJ_PIECE_KEY];
     if (!wrong && (key->n != s->key.length || memcmp(key->bytes, s->key.data, key->n) != 0))
         wrong = "it is of another kernel";
-    if (!wrong && !same_generator(s->disk, entry.pieces[EJ_PIECE_GENERATOR])) return EINJIT_OK; /* no fault: an update */
+    /* no fault: an update */
+    if (!wrong && !same_generator(s->disk, entry.pieces[EJ_PIECE_GENERATOR])) return EINJIT_OK;
     int status = wrong ? EINJIT_E_IO : make_of_entry(out, s->disk, &entry, err);
     if (status != EINJIT_E_IO) return status;
     atomic_fetch_add(&s->disk->rejected, 1);
@@ -440,7 +443,7 @@ static void keep(search *s, const einjit_kernel *kernel)
     ej_kernel_write(&description, kernel);
     const char *problem = kernel->problem ? kernel->problem : "";
     ej_cache_entry entry = {.compile_ns = kernel->compile_ns,
-                      .code_entry = (uintptr_t)kernel->entry - (uintptr_t)kernel->image.base};
+                            .code_entry = (uintptr_t)kernel->entry - (uintptr_t)kernel->image.base};
     entry.pieces[EJ_PIECE_KEY] = (ej_cache_piece){s->key.data, s->key.length};
     entry.pieces[EJ_PIECE_PROBLEM] = (ej_cache_piece){problem, strlen(problem)};
     entry.pieces[EJ_PIECE_GENERATOR] = (ej_cache_piece){generator.data, generator.length};
@@ -467,8 +470,8 @@ static int get(einjit_kernel **out, search *s, ej_make_kernel make, void *user, 
     return EINJIT_OK;
 }
 
-int ej_disk_get(einjit_kernel **out, einjit_context *context, ej_key key, const einjit_graph *graph, ej_make_kernel make,
-                void *user, einjit_error *err)
+int ej_disk_get(einjit_kernel **out, einjit_context *context, ej_key key, const einjit_graph *graph,
+                ej_make_kernel make, void *user, einjit_error *err)
 {
     ej_arena arena;
     einjit_kernel *kernel = NULL;

@@ -1,14 +1,15 @@
 /* cache_file.c - folders and files of the cache on disk.
  *
  * Takes  paths of folders, and names within them.
- * Gives  whole files, or a reason. What is checked is the opened descriptor, never the path again: files are looked up in
- *        the folder that was checked, and read from the descriptor that was.
- * Keeps  no descriptor between calls: programs that close all of theirs, or fork, do not matter. Nothing locks: a file is
- *        written under a name of its own, then renamed.
+ * Gives  whole files, or a reason. What is checked is the opened descriptor, never the path again: files are looked up
+ *        in the folder that was checked, and read from the descriptor that was.
+ * Keeps  no descriptor between calls: programs that close all of theirs, or fork, do not matter. Nothing locks: a file
+ *        is written under a name of its own, then renamed.
  *
- * Files are read, not mapped: a mapped file that is cut short, or on a server that is gone, is a signal. They are not synced:
- * what a crash of the system leaves is found by size and checksum, and compiled again, while a sync of each entry takes
- * longer than small compiles do (12 ms against 5, ext4 on a virtual disk). `einjit cache warm` syncs once, at its end.
+ * Files are read, not mapped: a mapped file that is cut short, or on a server that is gone, is a signal. They are not
+ * synced: what a crash of the system leaves is found by size and checksum, and compiled again, while a sync of each
+ * entry takes longer than small compiles do (12 ms against 5, ext4 on a virtual disk). `einjit cache warm` syncs once,
+ * at its end.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -124,8 +125,8 @@ static int64_t age_of(const struct stat *info)
     return (int64_t)now.tv_sec - (int64_t)info->st_mtime;
 }
 
-static int read_opened(int file, enum ej_folder_kind kind, const einjit_allocator *allocator, void **out, size_t *n_bytes,
-                       int64_t *age_s)
+static int read_opened(int file, enum ej_folder_kind kind, const einjit_allocator *allocator, void **out,
+                       size_t *n_bytes, int64_t *age_s)
 {
     struct stat info;
     int fault = status_of(file, &info);
@@ -146,7 +147,8 @@ int ej_file_read(int folder, const char *name, enum ej_folder_kind kind, const e
                  size_t *n_bytes, int64_t *age_s)
 {
     int file;
-    int fault = open_at(&file, folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0); /* a pipe by that name must not block */
+    /* a pipe by that name must not block */
+    int fault = open_at(&file, folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
     if (fault) return fault == ELOOP ? EJ_FILE_KIND : fault;
     fault = read_opened(file, kind, allocator, out, n_bytes, age_s);
     (void)close(file);
@@ -171,7 +173,8 @@ static int write_all(int file, const char *from, size_t n)
     return 0;
 }
 
-/* A new file under a name that nobody else has. It is locked as long as its writer lives: scans remove those that are not. */
+/* A new file under a name that nobody else has. It is locked as long as its writer lives: scans remove those that are
+ * not. */
 static int make_temporary(int *out, int folder, char name[EJ_NAME_ROOM])
 {
     static atomic_uint_fast64_t made;
@@ -201,7 +204,8 @@ int ej_file_write(int folder, const char *name, const void *bytes, size_t n_byte
     int fault = make_temporary(&file, folder, temporary);
     if (fault) return fault;
     fault = write_all(file, bytes, n_bytes);
-    bool renamed = !fault && renameat(folder, temporary, folder, name) == 0; /* before the lock goes with the descriptor */
+    /* before the lock goes with the descriptor */
+    bool renamed = !fault && renameat(folder, temporary, folder, name) == 0;
     if (!fault && !renamed) fault = errno;
     int closed = close(file) == 0 || errno == EINTR ? 0 : errno;
     if (fault) (void)unlinkat(folder, temporary, 0);

@@ -1,7 +1,9 @@
-/* cache_id.c - which build of a program or library this is: its GNU build-id, a hash that the linker made of its contents.
+/* cache_id.c - which build of a program or library this is: its GNU build-id, a hash that the linker made of its
+ * contents.
  *
  * Takes  an address in this process, or a file.
- * Gives  the id in hexadecimal digits. Files are neither mapped nor run: what a code generator is can be told without it.
+ * Gives  the id in hexadecimal digits. Files are neither mapped nor run: what a code generator is can be told without
+ *        it.
  * Keeps  nothing. Every offset of a file is checked before it is used.
  */
 #include <elf.h>

@@ -1,9 +1,9 @@
 /* cache_problem.c - a request in the syntax of einjit-bench, so that what was compiled can be run again at a shell.
  *
  * Takes  a request whose graph is frozen and whose tensors were checked.
- * Gives  one line: a program of one einsum as its equation, others as text in a shell's quotes; sizes by name, dtype, options.
- *        What the command cannot say (strides, extents of 1 that broadcast, dtypes that differ, alpha and beta) is left out:
- *        the entry's key has it.
+ * Gives  one line: a program of one einsum as its equation, others as text in a shell's quotes; sizes by name, dtype,
+ *        options. What the command cannot say (strides, extents of 1 that broadcast, dtypes that differ, alpha and
+ *        beta) is left out: the entry's key has it.
  */
 #include <string.h>
 

@@ -2,7 +2,8 @@
  *
  * Takes  an opened folder, which others may be writing to.
  * Gives  its entries; removes the ones that were used longest ago, and what writers that were killed have left.
- * Keeps  every file that does not bear a name of the cache. Times of use are those of the files, to an hour (cache_disk.c).
+ * Keeps  every file that does not bear a name of the cache. Times of use are those of the files, to an hour
+ *        (cache_disk.c).
  * Not here: who asks for it, and when (cache_disk.c).
  */
 #include <dirent.h>
@@ -34,8 +35,8 @@ bool ej_is_temporary_name(const char *name)
     return digits_of(name) == 16 && !strcmp(name + 16, ".new");
 }
 
-/* Its writer holds a lock on it. One that was made this very moment is not locked yet: then the writer's rename fails, and an
- * entry is not kept. */
+/* Its writer holds a lock on it. One that was made this very moment is not locked yet: then the writer's rename fails,
+ * and an entry is not kept. */
 static void sweep_temporary(int folder, const char *name, const struct stat *info)
 {
     int file = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);

@@ -6,7 +6,8 @@
  */
 #include "choose_core.h"
 
-const ej_decision ej_decisions[] = { /* made in this order; the reason for its position is above each row */
+const ej_decision ej_decisions[] = {
+    /* made in this order; the reason for its position is above each row */
     /* first: later decisions see one way to compute each value */
     {"alternatives", ej_choose_alternatives, EJ_ALWAYS, "the cheapest of several ways"},
     /* before pairs: paths are those of what comes out */

@@ -23,9 +23,9 @@ static const double most_work = 4000; /* nodes times choices */
 typedef struct chooser {
     const ej_bound *bound;
     ej_job *job;
-    uint32_t *uses;     /* by what is live under the present choices */
+    uint32_t *uses;          /* by what is live under the present choices */
     uint32_t *chosen, *best; /* per CHOOSE: the present alternative; of the graph that was counted the fewest */
-    double *cost;       /* per node; negative: not known yet */
+    double *cost;            /* per node; negative: not known yet */
     ej_candidate trial;
     ej_value *stack;
     size_t capacity;
@@ -67,8 +67,8 @@ static int use(chooser *c, ej_value v, bool more, double *change)
     return EINJIT_OK;
 }
 
-/* The cheapest alternative of v for the graph as it is; the first of equal ones. The next one becomes live before the best
- * so far goes: what they share, often all that is above them, is not touched. */
+/* The cheapest alternative of v for the graph as it is; the first of equal ones. The next one becomes live before the
+ * best so far goes: what they share, often all that is above them, is not touched. */
 static int decide(chooser *c, ej_value v, bool *changed)
 {
     const ej_bound_node *node = &c->bound->nodes[v];

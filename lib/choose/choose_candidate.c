@@ -1,4 +1,5 @@
-/* choose_candidate.c - the cost of a candidate: some nodes of a bound graph, under given paths, taken as a whole program.
+/* choose_candidate.c - the cost of a candidate: some nodes of a bound graph, under given paths, taken as a whole
+ * program.
  *
  * Takes  nodes of the graph, or replacements of them; other values that they read are inputs, and cost nothing.
  * Gives  operations and bytes (cost_node.c) of what comes out when these nodes are the whole program. The later

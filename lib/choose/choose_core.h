@@ -10,8 +10,8 @@ typedef struct ej_rebuild {
     ej_bound *out;
     const ej_bound *from;
     ej_job *job;
-    ej_value *map;     /* per node of `from`: its value in `out`, -1: not there (yet) */
-    uint32_t *uses;    /* per node of `from`: operands of live nodes and results */
+    ej_value *map;  /* per node of `from`: its value in `out`, -1: not there (yet) */
+    uint32_t *uses; /* per node of `from`: operands of live nodes and results */
 } ej_rebuild;
 /* Starts an empty graph with the inputs in it; finds uses. */
 int ej_rebuild_begin(ej_rebuild *r, ej_bound *out, const ej_bound *from, ej_job *job);
@@ -30,10 +30,10 @@ static inline bool ej_rebuild_live(const ej_rebuild *r, ej_value v)
 
 /* A constant of the program without axes: no operand of a path. */
 bool ej_is_scalar_operand(const ej_bound *bound, ej_value v);
-/* The einsum over operands `in` (values of `bound`) with labels of `like`: dense ids again. ids: one per label of `like`,
- * all 0, and 0 again afterwards. */
-int ej_einsum_over(ej_bound_node *made, const ej_bound *bound, const ej_bound_node *like, uint32_t n, const ej_value *in,
-                   const ej_term *terms, const ej_term *out, int32_t *ids, ej_job *job);
+/* The einsum over operands `in` (values of `bound`) with labels of `like`: dense ids again. ids: one per label of
+ * `like`, all 0, and 0 again afterwards. */
+int ej_einsum_over(ej_bound_node *made, const ej_bound *bound, const ej_bound_node *like, uint32_t n,
+                   const ej_value *in, const ej_term *terms, const ej_term *out, int32_t *ids, ej_job *job);
 /* ---- choose_network.c ---- */
 int ej_einsum_network(ej_network *net, const ej_bound *bound, const ej_bound_node *node, ej_job *job);
 

@@ -12,8 +12,8 @@ bool ej_is_scalar_operand(const ej_bound *bound, ej_value v)
     return bound->nodes[v].op == EJ_OP_SCALAR && !bound->nodes[v].rank;
 }
 
-/* Some reduced label has no values: the result is the neutral element, whatever the operands hold. Pair by pair an empty
- * sum of some of them would meet Inf or NaN in the others. */
+/* Some reduced label has no values: the result is the neutral element, whatever the operands hold. Pair by pair an
+ * empty sum of some of them would meet Inf or NaN in the others. */
 static bool reduces_nothing(const ej_bound_node *node)
 {
     const ej_subscripts *s = node->subscripts;
@@ -34,8 +34,8 @@ bool ej_einsum_distributes(const ej_bound_node *node)
 }
 
 typedef struct numbering {
-    int32_t *id;    /* per label of `like`: its new id + 1 */
-    int32_t *old;   /* per new label */
+    int32_t *id;  /* per label of `like`: its new id + 1 */
+    int32_t *old; /* per new label */
     uint32_t n;
 } numbering;
 
@@ -85,13 +85,17 @@ static int keep_symbols(ej_subscripts *s, const ej_subscripts *like, const numbe
     return EINJIT_OK;
 }
 
-int ej_einsum_over(ej_bound_node *made, const ej_bound *bound, const ej_bound_node *like, uint32_t n, const ej_value *in,
-                   const ej_term *terms, const ej_term *out, int32_t *ids, ej_job *job)
+int ej_einsum_over(ej_bound_node *made, const ej_bound *bound, const ej_bound_node *like, uint32_t n,
+                   const ej_value *in, const ej_term *terms, const ej_term *out, int32_t *ids, ej_job *job)
 {
     size_t room = out->n;
     for (uint32_t t = 0; t < n; t++) room += terms[t].n;
-    *made = (ej_bound_node){.op = EJ_OP_EINSUM, .fn = like->fn, .combine = like->combine, .dtype = like->dtype,
-                            .name = like->name, .n_in = n};
+    *made = (ej_bound_node){.op = EJ_OP_EINSUM,
+                            .fn = like->fn,
+                            .combine = like->combine,
+                            .dtype = like->dtype,
+                            .name = like->name,
+                            .n_in = n};
     numbering numbers = {.id = ids, .old = EJ_JOB_ARRAY(job, int32_t, room)};
     ej_subscripts *s = EJ_JOB_NEW(job, ej_subscripts);
     made->in = EJ_JOB_ARRAY(job, ej_value, n);

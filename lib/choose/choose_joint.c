@@ -1,11 +1,11 @@
 /* choose_joint.c - paths of einsums that have operands in common: together they are to cost the least.
  *
  * Takes  a bound graph.
- * Gives  a path for every einsum that is taken in pairs. Einsums that share two operands or more are looked at together: paths
- *        that make the same intermediates may each be longer than the best and still cost less in sum, because
- *        choose_share.c leaves one of each. Results of one path may stand beside the others' whole einsums too.
- * Keeps  the best path of each, where no others were found whose cost (operations, then bytes, counted on the graph that
- *        comes out) is less: of every group, and of the whole graph.
+ * Gives  a path for every einsum that is taken in pairs. Einsums that share two operands or more are looked at
+ *        together: paths that make the same intermediates may each be longer than the best and still cost less in sum,
+ *        because choose_share.c leaves one of each. Results of one path may stand beside the others' whole einsums too.
+ * Keeps  the best path of each, where no others were found whose cost (operations, then bytes, counted on the graph
+ *        that comes out) is less: of every group, and of the whole graph.
  * Size   near-linear: groups are bounded, and so is the work on them.
  */
 #include <math.h>
@@ -15,26 +15,27 @@
 #include "choose_joint.h"
 
 enum {
-    MOST_MEMBERS = 1024,      /* of a group */
-    MOST_OPERANDS = 1 << 16,  /* of a group, all members together */
-    ALL_PAIRS = 32,           /* operands of an einsum of which all pairs are compared with those of others; beyond, ... */
-    NEAR_PAIRS = 8,           /* ... of each operand those with the next ones */
-    TRIALS = 3                /* einsums of a group along whose paths the others are tried */
+    MOST_MEMBERS = 1024,     /* of a group */
+    MOST_OPERANDS = 1 << 16, /* of a group, all members together */
+    ALL_PAIRS = 32,          /* operands of an einsum of which all pairs are compared with those of others; beyond,
+                               * ... */
+    NEAR_PAIRS = 8,          /* ... of each operand those with the next ones */
+    TRIALS = 3               /* einsums of a group along whose paths the others are tried */
 };
 static const double most_work = 3e6; /* splits of all tables together: some 100 ms */
 
 typedef struct joint {
     const ej_bound *bound;
     ej_job *job;
-    ej_path *paths;         /* per node */
+    ej_path *paths; /* per node */
     size_t n;
-    ej_value *einsums;      /* in pairs, ascending */
-    int32_t *group;         /* per einsum: of the same group, the first one in the end */
+    ej_value *einsums; /* in pairs, ascending */
+    int32_t *group;    /* per einsum: of the same group, the first one in the end */
     size_t n_slots;
-    ej_value *slot_pair;    /* 2 per slot */
-    int32_t *slot_einsum;   /* the first that has the pair, -1: free */
+    ej_value *slot_pair;  /* 2 per slot */
+    int32_t *slot_einsum; /* the first that has the pair, -1: free */
     ej_candidate trial;
-    ej_arena memory;        /* of one group, or one search */
+    ej_arena memory; /* of one group, or one search */
     double work;
     size_t n_changed;
 } joint;
@@ -79,7 +80,8 @@ static void meet(joint *j, int32_t einsum, ej_value a, ej_value b)
 {
     const ej_value pair[2] = {a, b};
     size_t slot = (size_t)ej_hash64(pair, sizeof pair, 0) & (j->n_slots - 1);
-    while (j->slot_einsum[slot] >= 0 && memcmp(&j->slot_pair[2 * slot], pair, sizeof pair)) slot = (slot + 1) & (j->n_slots - 1);
+    while (j->slot_einsum[slot] >= 0 && memcmp(&j->slot_pair[2 * slot], pair, sizeof pair))
+        slot = (slot + 1) & (j->n_slots - 1);
     if (j->slot_einsum[slot] < 0) {
         memcpy(&j->slot_pair[2 * slot], pair, sizeof pair);
         j->slot_einsum[slot] = einsum;
@@ -143,10 +145,10 @@ static int make_member(ej_member *m, const joint *j, ej_value v, ej_job *job)
 
 typedef struct group {
     joint *j;
-    ej_job *job;         /* memory of this group */
+    ej_job *job; /* memory of this group */
     size_t n;
     ej_member *members;
-    ej_path *now;        /* those that are being tried */
+    ej_path *now;           /* those that are being tried */
     const ej_path **now_at; /* per member: its path among them */
     ej_path *best;
     ej_count best_count;
@@ -174,7 +176,8 @@ static int start_group(group *g, joint *j, const int32_t *members, size_t n, ej_
 static int try_paths(group *g, bool first)
 {
     ej_count count;
-    for (size_t i = 0; i < g->n; i++) g->items[i] = (ej_candidate_node){g->members[i].v, g->members[i].node, &g->now[i], true};
+    for (size_t i = 0; i < g->n; i++)
+        g->items[i] = (ej_candidate_node){g->members[i].v, g->members[i].node, &g->now[i], true};
     EJ_TRY(ej_candidate_run(&g->j->trial, g->n, g->items, &count));
     if (!first && !ej_cost_less(count, g->best_count)) return EINJIT_OK;
     g->changed = !first;
@@ -192,7 +195,8 @@ static int take_along(group *g, size_t other)
 {
     for (size_t i = 0; i < g->n; i++) {
         g->now[i] = g->members[i].own;
-        if (i != other && g->members[i].n > 2) EJ_TRY(ej_path_along(&g->now[i], &g->members[i], &g->members[other], g->job));
+        if (i != other && g->members[i].n > 2)
+            EJ_TRY(ej_path_along(&g->now[i], &g->members[i], &g->members[other], g->job));
     }
     return EINJIT_OK;
 }

@@ -7,11 +7,11 @@
 typedef struct ej_member { /* an einsum that is looked at together with others */
     ej_value v;
     const ej_bound_node *node;
-    int32_t n;           /* operands that are no scalars: */
+    int32_t n; /* operands that are no scalars: */
     ej_value *values;
     const ej_term *terms; /* as they are written */
     ej_network net;
-    ej_path own;         /* the best by itself */
+    ej_path own; /* the best by itself */
 } ej_member;
 
 /* ---- choose_path_along.c: the path of one einsum along the path of another one ---- */
@@ -26,8 +26,8 @@ static inline bool ej_fits_table(const ej_member *m)
 typedef struct ej_joint_table ej_joint_table;
 /* The members that fit; the others count as if they were not there. */
 int ej_table_begin(ej_joint_table **out, const ej_member *members, size_t n, ej_job *job);
-/* Improve on these paths until nothing falls any more (paths NULL: start from what several members could share); the best
- * of all starts is kept. *work: splits that may still be looked at. */
+/* Improve on these paths until nothing falls any more (paths NULL: start from what several members could share); the
+ * best of all starts is kept. *work: splits that may still be looked at. */
 void ej_table_improve(ej_joint_table *t, const ej_path *const *paths, double *work);
 /* The best paths found, of the members that fit. */
 int ej_table_paths(ej_path *out, const ej_joint_table *t, ej_job *job);

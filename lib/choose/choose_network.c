@@ -1,8 +1,8 @@
 /* choose_network.c - an einsum of the bound graph as path search sees it.
  *
  * Takes  an EINSUM node.
- * Gives  label sets with extents: diagonals taken, labels that only broadcast (extent 1) left out, scalars left out, so that
- *        term i is the i-th operand that is no scalar.
+ * Gives  label sets with extents: diagonals taken, labels that only broadcast (extent 1) left out, scalars left out, so
+ *        that term i is the i-th operand that is no scalar.
  */
 #include <stdlib.h>
 

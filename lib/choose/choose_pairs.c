@@ -1,14 +1,14 @@
 /* choose_pairs.c - einsums of many operands become einsums of two, by the best path.
  *
  * Takes  a bound graph.
- * Gives  one in which an einsum that may be taken pair by pair (choose_einsum.c) has at most two operands beside scalars;
- *        the paths are those that are best for all einsums together (choose_joint.c).
- *        Results of steps have the axes of the einsum's result first, in their order, so that the last step finds them
- *        where it needs them. Scalars join the last step.
- *        Values of rank 0 are multiplied in one after the other, never with each other, at the place that the path has for
- *        their product: that product could leave the range that the others' products with each of them stay in.
- * Keeps  others whole: they are one step over all operands. The sign of a sum's zero where it counts (facts_zero.h): with a
- *        factor behind the sum it would be the factor's.
+ * Gives  one in which an einsum that may be taken pair by pair (choose_einsum.c) has at most two operands beside
+ *        scalars; the paths are those that are best for all einsums together (choose_joint.c). Results of steps have
+ *        the axes of the einsum's result first, in their order, so that the last step finds them where it needs them.
+ *        Scalars join the last step. Values of rank 0 are multiplied in one after the other, never with each other, at
+ *        the place that the path has for their product: that product could leave the range that the others' products
+ *        with each of them stay in.
+ * Keeps  others whole: they are one step over all operands. The sign of a sum's zero where it counts (facts_zero.h):
+ *        with a factor behind the sum it would be the factor's.
  * Size   linear in the steps and their labels, beside the path search.
  */
 #include <stdlib.h>
@@ -16,7 +16,8 @@
 
 #include "choose_core.h"
 
-/* An operand, or the result of a step: a value and its labels, as they are written: with repeats, and axes of extent 1. */
+/* An operand, or the result of a step: a value and its labels, as they are written: with repeats, and axes of extent
+ * 1. */
 typedef struct part {
     ej_value value;
     ej_term term;
@@ -29,15 +30,15 @@ typedef struct splitter {
     const ej_bound_node *node; /* the einsum, of the graph before */
     const ej_subscripts *s;
     int32_t n_parts, n_operands, n_scalars;
-    part *parts;          /* operands, then results of steps */
+    part *parts; /* operands, then results of steps */
     ej_value *scalars;
-    int32_t *rank_of;     /* per label: place in a result: the output's labels come first */
+    int32_t *rank_of; /* per label: place in a result: the output's labels come first */
     bool *in_out;
-    int32_t *carriers;    /* per label: parts that have it, and among them ... */
-    int32_t *stretched;   /* ... those where its extent is not 1 */
-    int32_t *seen;        /* per label: 0 between calls */
-    bool has_arrays;      /* among the operands */
-    bool zeros;           /* the signs of the result's zeros count */
+    int32_t *carriers;  /* per label: parts that have it, and among them ... */
+    int32_t *stretched; /* ... those where its extent is not 1 */
+    int32_t *seen;      /* per label: 0 between calls */
+    bool has_arrays;    /* among the operands */
+    bool zeros;         /* the signs of the result's zeros count */
 } splitter;
 
 static bool is_unit(const splitter *s, const part *x, uint32_t axis)
@@ -249,7 +250,8 @@ static int contract(splitter *s, int32_t *ids, bool last)
 
 static int split(splitter *s, const ej_path *path)
 {
-    int32_t *id_of = EJ_JOB_ARRAY(s->r->job, int32_t, (size_t)s->n_parts + (size_t)path->n_steps); /* parts of the path's ids */
+    /* parts of the path's ids */
+    int32_t *id_of = EJ_JOB_ARRAY(s->r->job, int32_t, (size_t)s->n_parts + (size_t)path->n_steps);
     if (!id_of) return ej_no_memory(s->r->job->err);
     int32_t n_ids = s->n_parts;
     for (int32_t i = 0; i < n_ids; i++) id_of[i] = i;
@@ -274,8 +276,13 @@ static int settle_zeros(splitter *s, ej_value *v)
     ej_job *job = s->r->job;
     const ej_bound_node *like = &s->r->out->nodes[*v];
     ej_bound_node zero = {.op = EJ_OP_SCALAR, .dtype = like->dtype, .name = like->name, .is_part = true};
-    ej_bound_node sum = {.op = EJ_OP_MAP, .fn = EJ_FN_ADD, .dtype = like->dtype, .rank = like->rank, .shape = like->shape,
-                         .name = like->name, .n_in = 2};
+    ej_bound_node sum = {.op = EJ_OP_MAP,
+                         .fn = EJ_FN_ADD,
+                         .dtype = like->dtype,
+                         .rank = like->rank,
+                         .shape = like->shape,
+                         .name = like->name,
+                         .n_in = 2};
     sum.in = EJ_JOB_ARRAY(job, ej_value, 2);
     if (!sum.in) return ej_no_memory(job->err);
     sum.in[0] = *v;
@@ -344,7 +351,8 @@ int ej_pairs_by(ej_bound *out, const ej_bound *bound, const ej_path *paths, ej_j
     EJ_TRY(ej_rebuild_begin(&r, out, bound, job));
     for (size_t v = 0; v < bound->n_nodes; v++) {
         if (!ej_rebuild_live(&r, (ej_value)v) || r.map[v] >= 0) continue;
-        if (bound->nodes[v].op == EJ_OP_EINSUM) EJ_TRY(decide_einsum(&r, (ej_value)v, zeros[v], paths ? &paths[v] : NULL));
+        if (bound->nodes[v].op == EJ_OP_EINSUM)
+            EJ_TRY(decide_einsum(&r, (ej_value)v, zeros[v], paths ? &paths[v] : NULL));
         else EJ_TRY(ej_rebuild_keep(&r, (ej_value)v));
     }
     return ej_rebuild_end(&r);

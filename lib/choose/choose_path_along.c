@@ -1,16 +1,17 @@
 /* choose_path_along.c - the path of one einsum along the path of another one.
  *
- * Takes  two einsums that share operands, and a path of one of them: a tree whose leaves are operands, with the result at
- *        its root.
+ * Takes  two einsums that share operands, and a path of one of them: a tree whose leaves are operands, with the result
+ *        at its root.
  * Gives  the path of the other one in the same tree, re-rooted at the leaf whose operand it lacks: the subtrees
  *        along the way from there to the old root are joined in reverse order.
  *
- * This is how all gradients of an einsum of n operands need O(n) steps in all: each gradient lacks one operand, so it is the
- * tree seen from that operand's leaf. Every edge of the tree is at most two intermediates, one per direction, whoever
- * computes them. An operand that the tree lacks is joined at the old root, in the place of the operand that only the other einsum has.
+ * This is how all gradients of an einsum of n operands need O(n) steps in all: each gradient lacks one operand, so it
+ * is the tree seen from that operand's leaf. Every edge of the tree is at most two intermediates, one per direction,
+ * whoever computes them. An operand that the tree lacks is joined at the old root, in the place of the operand that
+ * only the other einsum has.
  *
- * Where several are not in the tree, and a table over subsets would be too large, the parts of it that make the same results
- * here are contracted first, and the rest has a search of its own.
+ * Where several are not in the tree, and a table over subsets would be too large, the parts of it that make the same
+ * results here are contracted first, and the rest has a search of its own.
  * Size   n log n, and the search.
  */
 #include <stdlib.h>
@@ -18,7 +19,10 @@
 #include "choose_joint.h"
 #include "path_sets.h"
 
-enum { FEW_EXTRA = 1 }; /* operands of the member that the tree does not have: more, and only parts of the tree are taken */
+enum {
+    FEW_EXTRA = 1
+}; /* operands of the member that the tree does not have: more, and only parts of the tree are
+                         * taken */
 
 typedef struct tree {
     int32_t n, n_nodes; /* leaves first, children before parents */
@@ -33,8 +37,8 @@ typedef struct operand {
 typedef struct walker {
     const ej_member *member;
     tree tree;
-    int32_t *made;     /* per node of the tree: the id of what the member has of it, -1: nothing */
-    bool *on_way;      /* from the root to the missing leaf */
+    int32_t *made; /* per node of the tree: the id of what the member has of it, -1: nothing */
+    bool *on_way;  /* from the root to the missing leaf */
     int32_t *extra, n_extra;
     ej_path *path;
 } walker;

@@ -27,7 +27,8 @@ int ej_rebuild_begin(ej_rebuild *r, ej_bound *out, const ej_bound *from, ej_job 
     out->of_value = EJ_JOB_ARRAY(job, ej_value, from->n_values);
     r->map = EJ_JOB_ARRAY(job, ej_value, from->n_nodes);
     r->uses = EJ_JOB_ARRAY(job, uint32_t, from->n_nodes);
-    if (!out->nodes || !out->inputs || !out->outputs || !out->of_value || !r->map || !r->uses) return ej_no_memory(job->err);
+    if (!out->nodes || !out->inputs || !out->outputs || !out->of_value || !r->map || !r->uses)
+        return ej_no_memory(job->err);
     for (size_t v = 0; v < from->n_nodes; v++) r->map[v] = -1;
     count_uses(r);
     for (size_t i = 0; i < from->n_inputs; i++) {

@@ -1,20 +1,22 @@
-/* choose_recompute.c - an einsum is written into the einsums that read it, where computing it in each of them is cheaper
- * than computing and storing it once.
+/* choose_recompute.c - an einsum is written into the einsums that read it, where computing it in each of them is
+ * cheaper than computing and storing it once.
  *
  * Takes  a bound graph.
- * Gives  one in which an einsum's operands stand in the place of its value in those that read it: an outer product that is
- *        multiplied by something smaller, a product of matrices that is multiplied by vectors.
- * Keeps  an einsum that is cheaper by itself or has other readers; einsums of different semirings or dtypes are never merged.
+ * Gives  one in which an einsum's operands stand in the place of its value in those that read it: an outer product that
+ *        is multiplied by something smaller, a product of matrices that is multiplied by vectors.
+ * Keeps  an einsum that is cheaper by itself or has other readers; einsums of different semirings or dtypes are never
+ *        merged.
  *
- * One count decides (choose_candidate.c): of the einsum and those who read it, by their best paths. Operations may not grow, and
- * the weight of operations and bytes must fall (cost_weight.c). From the results to the inputs, so that several levels
- * are taken in; in the end the whole graph is counted both ways.
+ * One count decides (choose_candidate.c): of the einsum and those who read it, by their best paths. Operations may not
+ * grow, and the weight of operations and bytes must fall (cost_weight.c). From the results to the inputs, so that
+ * several levels are taken in; in the end the whole graph is counted both ways.
  *
- * Labels. The inner einsum's output labels are renamed to those of the operand that it replaces; its summed labels get new
- * names. In a bound graph an axis of extent 1 is read at index 0 under any label, so an output axis of extent 1 may take a
- * label of larger extent: the axes of the inner operands under that label all have extent 1, and broadcast as the value did. If
- * the replaced operand has a label twice (a diagonal), the inner operands get diagonals as well; an inner operand that would
- * get a label on axes of extent 1 and of a larger extent is refused, since no program can express that.
+ * Labels. The inner einsum's output labels are renamed to those of the operand that it replaces; its summed labels get
+ * new names. In a bound graph an axis of extent 1 is read at index 0 under any label, so an output axis of extent 1 may
+ * take a label of larger extent: the axes of the inner operands under that label all have extent 1, and broadcast as
+ * the value did. If the replaced operand has a label twice (a diagonal), the inner operands get diagonals as well; an
+ * inner operand that would get a label on axes of extent 1 and of a larger extent is refused, since no program can
+ * express that.
  * Size   near-linear: a bounded number of users and operands is looked at, and long path searches have one budget.
  */
 #include <math.h>
@@ -24,10 +26,10 @@
 #include "opt.h"
 
 enum {
-    MOST_USERS = 8,      /* of an einsum that is taken in */
-    MOST_OPERANDS = 12,  /* of a merged einsum: paths are optimal, or greedy and quick */
-    MOST_READS = 3,      /* times that one einsum reads it */
-    ALWAYS_OPERANDS = 6  /* of a merged einsum, when the work is used up */
+    MOST_USERS = 8,     /* of an einsum that is taken in */
+    MOST_OPERANDS = 12, /* of a merged einsum: paths are optimal, or greedy and quick */
+    MOST_READS = 3,     /* times that one einsum reads it */
+    ALWAYS_OPERANDS = 6 /* of a merged einsum, when the work is used up */
 };
 static const double most_work = 3e6; /* splits that path searches may look at: some 100 ms */
 
@@ -38,13 +40,13 @@ typedef struct use {
 
 typedef struct recomputer {
     ej_job *job;
-    ej_bound now;         /* the graph as it is becoming: nodes are replaced in their place */
-    uint32_t *results;    /* per node: how often it is a result */
-    int32_t *first;       /* per node: its users, in `uses`; -1: none */
+    ej_bound now;      /* the graph as it is becoming: nodes are replaced in their place */
+    uint32_t *results; /* per node: how often it is a result */
+    int32_t *first;    /* per node: its users, in `uses`; -1: none */
     size_t n_uses, cap_uses;
     use *uses;
     bool *dead;
-    const bool *zeros;    /* per node: the signs of its zeros count */
+    const bool *zeros; /* per node: the signs of its zeros count */
     ej_candidate trial;
     double work;
     size_t n_changed;
@@ -67,7 +69,8 @@ static uint32_t reads(const ej_bound_node *node, ej_value v)
     return n;
 }
 
-/* The product of the numbers among the operands, each above 1: they come together in one place (opt_scalar_factor.c). */
+/* The product of the numbers among the operands, each above 1: they come together in one place
+ * (opt_scalar_factor.c). */
 static double spread(const recomputer *r, const ej_bound_node *node)
 {
     double product = 1;
@@ -85,8 +88,8 @@ static bool in_bounds(const recomputer *r, const ej_bound_node *inner, const ej_
     return own * spread(r, outer) <= ej_factor_room(inner->dtype, r->now.drift);
 }
 
-/* Both distribute over the same operations. A sum's zero is 0.0, which a factor behind it may turn into -0.0: no factor of
- * the sum where that counts. */
+/* Both distribute over the same operations. A sum's zero is 0.0, which a factor behind it may turn into -0.0: no factor
+ * of the sum where that counts. */
 static bool fits(const recomputer *r, const ej_bound_node *inner, ej_value user)
 {
     const ej_bound_node *outer = &r->now.nodes[user];
@@ -143,7 +146,8 @@ typedef struct merger {
 static int start_merged(merger *m, uint32_t times)
 {
     const ej_subscripts *inner = m->inner->subscripts, *outer = m->outer->subscripts;
-    size_t n_in = m->outer->n_in + (size_t)times * m->inner->n_in, n_labels = outer->n_labels + (size_t)times * inner->n_labels;
+    size_t n_in = m->outer->n_in + (size_t)times * m->inner->n_in,
+           n_labels = outer->n_labels + (size_t)times * inner->n_labels;
     *m->made = *m->outer;
     m->made->note = NULL;
     m->s = EJ_JOB_NEW(m->job, ej_subscripts);

@@ -2,16 +2,18 @@
  *
  * Takes  a bound graph, its einsums in pairs.
  * Gives  one in which the constant factors of a linear region are one factor, multiplied into the smallest value of the
- *        region: into the store of a step that is made anyway (an einsum takes it as an operand without axes) or, only if
- *        that is smaller still, into one of the values that the region starts from.
+ *        region: into the store of a step that is made anyway (an einsum takes it as an operand without axes) or, only
+ *        if that is smaller still, into one of the values that the region starts from.
  *
- * A region is a value and what lies below it, as far as values have one user and are linear in their operands: products,
- * sums, layout, gathers and scatters, numerators, negation. Every multiplication in it brings its factor; divisions by a
- * constant are multiplications by its inverse. Of places with as many elements the one nearest to the result is taken.
+ * A region is a value and what lies below it, as far as values have one user and are linear in their operands:
+ * products, sums, layout, gathers and scatters, numerators, negation. Every multiplication in it brings its factor;
+ * divisions by a constant are multiplications by its inverse. Of places with as many elements the one nearest to the
+ * result is taken.
  *
- * Bounds. The factors of a region are so few or so near 1 that any of them together stay within ej_factor_bound, so that no
- * value is further from the program's than that: opt_scalar_factor.c says why. Others stay where they are, 0, Inf and NaN among
- * them. Integers stay: their products wrap. Where the signs of zeros count (facts_zero.h) only positive numbers move.
+ * Bounds. The factors of a region are so few or so near 1 that any of them together stay within ej_factor_bound, so
+ * that no value is further from the program's than that: opt_scalar_factor.c says why. Others stay where they are, 0,
+ * Inf and NaN among them. Integers stay: their products wrap. Where the signs of zeros count (facts_zero.h) only
+ * positive numbers move.
  * Size   every value is in one region at most.
  */
 #include "choose_core.h"
@@ -22,29 +24,29 @@ typedef struct factor {
 } factor;
 
 typedef struct region {
-    ej_value root;        /* the value at the top */
-    ej_value place;       /* the value that is multiplied now */
-    bool below;           /* `place` has other users or is no step: a copy of it is multiplied, for `user` */
+    ej_value root;  /* the value at the top */
+    ej_value place; /* the value that is multiplied now */
+    bool below;     /* `place` has other users or is no step: a copy of it is multiplied, for `user` */
     ej_value user;
-    uint32_t operand;     /* ... as this operand */
+    uint32_t operand; /* ... as this operand */
     double elements;
     factor product;
-    double spread;        /* the product of all factors' distances from 1 */
-    uint32_t n_factors;   /* values that brought one ... */
-    ej_value last;        /* ... and the last of them */
+    double spread;      /* the product of all factors' distances from 1 */
+    uint32_t n_factors; /* values that brought one ... */
+    ej_value last;      /* ... and the last of them */
 } region;
 
 typedef struct scaler {
     const ej_bound *bound;
     ej_job *job;
     const uint32_t *uses;
-    const bool *zeros;    /* per value: the signs of its zeros count */
-    bool *taken;          /* per value: in a region */
-    bool *dropped;        /* per value: its constants went into the region's factor */
-    int32_t *region_of;   /* per value: 1 + the region that multiplies it here; 0: none */
+    const bool *zeros;  /* per value: the signs of its zeros count */
+    bool *taken;        /* per value: in a region */
+    bool *dropped;      /* per value: its constants went into the region's factor */
+    int32_t *region_of; /* per value: 1 + the region that multiplies it here; 0: none */
     size_t n_regions, cap_regions;
     region *regions;
-    ej_value *stack;      /* values of the region to look at */
+    ej_value *stack; /* values of the region to look at */
     size_t n_stack, cap_stack;
 } scaler;
 
@@ -267,8 +269,11 @@ static double rounded(double x, int dtype)
 
 static int add_constant(ej_rebuild *r, const ej_bound_node *like, factor f, ej_value *out)
 {
-    const ej_bound_node node = {.op = EJ_OP_SCALAR, .dtype = like->dtype, .re = rounded(f.re, like->dtype),
-                                .im = rounded(f.im, like->dtype), .name = like->name};
+    const ej_bound_node node = {.op = EJ_OP_SCALAR,
+                                .dtype = like->dtype,
+                                .re = rounded(f.re, like->dtype),
+                                .im = rounded(f.im, like->dtype),
+                                .name = like->name};
     return ej_rebuild_add(r, &node, out);
 }
 
@@ -276,8 +281,14 @@ static int add_constant(ej_rebuild *r, const ej_bound_node *like, factor f, ej_v
 static int multiply(ej_rebuild *r, ej_value value, factor f, ej_value *out)
 {
     const ej_bound_node *like = &r->out->nodes[value];
-    ej_bound_node node = {.op = EJ_OP_MAP, .fn = EJ_FN_MUL, .dtype = like->dtype, .rank = like->rank, .shape = like->shape,
-                          .name = like->name, .is_part = true, .n_in = 2};
+    ej_bound_node node = {.op = EJ_OP_MAP,
+                          .fn = EJ_FN_MUL,
+                          .dtype = like->dtype,
+                          .rank = like->rank,
+                          .shape = like->shape,
+                          .name = like->name,
+                          .is_part = true,
+                          .n_in = 2};
     if (f.im == 0 && f.re == 1) {
         *out = value;
         return EINJIT_OK;

@@ -1,9 +1,9 @@
 /* choose_share.c - equal intermediates of several nodes are computed once.
  *
  * Takes  a bound graph, its einsums in pairs.
- * Gives  one in which equal nodes are one; intermediate results of different einsums among them. Einsums are equal up to the
- *        names of labels, the order of operands, and the order of the result's axes: then one is a permutation of the
- *        other, which costs nothing.
+ * Gives  one in which equal nodes are one; intermediate results of different einsums among them. Einsums are equal up
+ *        to the names of labels, the order of operands, and the order of the result's axes: then one is a permutation
+ *        of the other, which costs nothing.
  * Keeps  inputs apart, constants by their address.
  * Size   linear: one look-up a node.
  */
@@ -15,17 +15,17 @@ typedef struct key {
     size_t n, capacity;
     int64_t *words;
     uint64_t hash;
-    int32_t *order;   /* EINSUM: axis i of the result in the key's order is axis order[i] of the node */
-    ej_value value;   /* of the new graph */
+    int32_t *order; /* EINSUM: axis i of the result in the key's order is axis order[i] of the node */
+    ej_value value; /* of the new graph */
 } key;
 
 typedef struct sharer {
     ej_rebuild *r;
-    key *keys;        /* those in the table */
+    key *keys; /* those in the table */
     size_t n_keys, cap_keys;
-    int32_t *slots;   /* -1: free */
+    int32_t *slots; /* -1: free */
     size_t mask;
-    int32_t *ids;     /* per label: new id + 1, 0 between calls */
+    int32_t *ids; /* per label: new id + 1, 0 between calls */
 } sharer;
 
 /* ---- a node as words, to compare and hash ---- */
@@ -53,8 +53,8 @@ static bool put_facts(sharer *s, key *k, const ej_bound_node *node)
 {
     bool done = put(s, k, node->op) && put(s, k, node->fn) && put(s, k, node->combine) && put(s, k, node->dtype) &&
                 put(s, k, node->structural) && put(s, k, node->rank) && put(s, k, node->integer) &&
-                put_double(s, k, node->re) && put_double(s, k, node->im) &&
-                put(s, k, (int64_t)(uintptr_t)node->data) && put(s, k, node->n_dims);
+                put_double(s, k, node->re) && put_double(s, k, node->im) && put(s, k, (int64_t)(uintptr_t)node->data) &&
+                put(s, k, node->n_dims);
     for (uint32_t i = 0; done && i < node->n_dims; i++) done = put(s, k, node->dims[i]);
     return done;
 }
@@ -95,7 +95,8 @@ static bool put_result(sharer *s, key *k, const ej_bound_node *node)
     if (!k->order) return false;
     for (uint32_t i = 0; i < out->n; i++) {
         uint32_t at = i;
-        for (; at > 0 && s->ids[out->labels[k->order[at - 1]]] > s->ids[out->labels[i]]; at--) k->order[at] = k->order[at - 1];
+        for (; at > 0 && s->ids[out->labels[k->order[at - 1]]] > s->ids[out->labels[i]]; at--)
+            k->order[at] = k->order[at - 1];
         k->order[at] = (int32_t)i;
     }
     bool done = put(s, k, out->n);
@@ -113,8 +114,8 @@ static bool put_sums(sharer *s, key *k, const ej_subscripts *sub)
     return done;
 }
 
-/* The operands in the order of their values; of equal ones as they come (`swap`: the other way round). Where bits count they
- * stay in their own order: complex products, and products of more than two, round otherwise in another one. */
+/* The operands in the order of their values; of equal ones as they come (`swap`: the other way round). Where bits count
+ * they stay in their own order: complex products, and products of more than two, round otherwise in another one. */
 static bool put_einsum(sharer *s, key *k, const ej_bound_node *node, bool swap)
 {
     const ej_subscripts *sub = node->subscripts;
@@ -188,8 +189,13 @@ static int permuted(sharer *s, const key *have, const key *want, const ej_bound_
 {
     ej_job *job = s->r->job;
     bool moves = false;
-    ej_bound_node made = {.op = EJ_OP_PERMUTE, .dtype = node->dtype, .rank = node->rank, .shape = node->shape, .n_in = 1,
-                          .n_dims = (uint32_t)node->rank, .name = node->name};
+    ej_bound_node made = {.op = EJ_OP_PERMUTE,
+                          .dtype = node->dtype,
+                          .rank = node->rank,
+                          .shape = node->shape,
+                          .n_in = 1,
+                          .n_dims = (uint32_t)node->rank,
+                          .name = node->name};
     made.dims = EJ_JOB_ARRAY(job, int64_t, made.n_dims);
     made.in = EJ_JOB_NEW(job, ej_value);
     if (!made.dims || !made.in) return ej_no_memory(job->err);
@@ -212,8 +218,8 @@ static bool looks_the_same(const ej_bound *bound, const ej_bound_node *permute)
     return true;
 }
 
-/* An einsum reads a permuted operand as it was before, with its labels in that order: so what was found to be equal up to
- * the order of axes is the same operand to all that follows. */
+/* An einsum reads a permuted operand as it was before, with its labels in that order: so what was found to be equal up
+ * to the order of axes is the same operand to all that follows. */
 static int read_through(sharer *s, ej_bound_node *node)
 {
     ej_job *job = s->r->job;

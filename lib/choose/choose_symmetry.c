@@ -1,15 +1,17 @@
-/* choose_symmetry.c - products of a value with itself, like x x^T: about half of the result is the mirror image of the rest.
+/* choose_symmetry.c - products of a value with itself, like x x^T: about half of the result is the mirror image of the
+ * rest.
  *
  * Takes  a bound graph, its einsums in pairs.
- * Gives  one in which such a product is taken in blocks of rows, each only up to the diagonal; what lies behind it is the
- *        transposed block on the other side. With b blocks that is (b + 1) / 2b of the operations, and one copy of the result.
+ * Gives  one in which such a product is taken in blocks of rows, each only up to the diagonal; what lies behind it is
+ *        the transposed block on the other side. With b blocks that is (b + 1) / 2b of the operations, and one copy of
+ *        the result.
  *
- * The operand is used twice, and its labels are the same in both places but for some that come in pairs i, j, both in the
- * result: exchanging all pairs exchanges the two factors, so the result is symmetric under it. Rows are blocks of one such i.
- * Complex numbers too: nothing is conjugated. (Not in strict compiles: the two products of an imaginary part are added one
- * after the other to the sum, and the mirror image has them the other way round.)
- * Keeps  products whose extents are open, and those that are so small or shallow that the copy and the steps would cost more
- *        than they save.
+ * The operand is used twice, and its labels are the same in both places but for some that come in pairs i, j, both in
+ * the result: exchanging all pairs exchanges the two factors, so the result is symmetric under it. Rows are blocks of
+ * one such i. Complex numbers too: nothing is conjugated. (Not in strict compiles: the two products of an imaginary
+ * part are added one after the other to the sum, and the mirror image has them the other way round.)
+ * Keeps  products whose extents are open, and those that are so small or shallow that the copy and the steps would cost
+ *        more than they save.
  * Size   a few nodes for every block; at most MOST_BLOCKS blocks.
  */
 #include <string.h>
@@ -17,9 +19,9 @@
 #include "choose_core.h"
 
 enum {
-    LEAST_BLOCK = 64,      /* rows of a block: enough to keep registers and caches busy */
-    MOST_BLOCKS = 4,       /* 5/8 of the operations; 8 would be 9/16, and twice the code to compile */
-    LEAST_DEPTH = 48       /* operations saved for every element copied */
+    LEAST_BLOCK = 64, /* rows of a block: enough to keep registers and caches busy */
+    MOST_BLOCKS = 4,  /* 5/8 of the operations; 8 would be 9/16, and twice the code to compile */
+    LEAST_DEPTH = 48  /* operations saved for every element copied */
 };
 
 typedef struct symmetry {
@@ -59,7 +61,8 @@ static bool is_pair(const symmetry *s, uint32_t axis)
 
 static bool is_self_product(const ej_bound *bound, const ej_bound_node *node)
 {
-    if (node->op != EJ_OP_EINSUM || node->n_in < 2 || node->in[0] != node->in[1] || !ej_einsum_distributes(node)) return false;
+    if (node->op != EJ_OP_EINSUM || node->n_in < 2 || node->in[0] != node->in[1] || !ej_einsum_distributes(node))
+        return false;
     for (uint32_t i = 2; i < node->n_in; i++)
         if (!ej_is_scalar_operand(bound, node->in[i])) return false;
     return true;
@@ -106,7 +109,8 @@ static bool pays(symmetry *s)
 
 static ej_bound_node like(const symmetry *s, int op, const ej_bound_node *from)
 {
-    return (ej_bound_node){.op = (uint8_t)op, .dtype = from->dtype, .rank = from->rank, .name = s->node->name, .is_part = true};
+    return (ej_bound_node){
+        .op = (uint8_t)op, .dtype = from->dtype, .rank = from->rank, .name = s->node->name, .is_part = true};
 }
 
 static int set_shape(const symmetry *s, ej_bound_node *node, const ej_size *shape, int32_t axis, int64_t extent)

@@ -1,15 +1,16 @@
-/* choose_table.c - the paths of several small einsums together: tables over all subsets of their operands, in which what
- * another einsum computes is free.
+/* choose_table.c - the paths of several small einsums together: tables over all subsets of their operands, in which
+ * what another einsum computes is free.
  *
  * Takes  einsums of up to EJ_TABLE_OPERANDS operands.
- * Gives  a path for each that makes the sum of operations small, equal steps counted once. From several starts, one einsum
- *        after the other gets the path that is best given the paths of the others, until the sum no longer falls.
+ * Gives  a path for each that makes the sum of operations small, equal steps counted once. From several starts, one
+ *        einsum after the other gets the path that is best given the paths of the others, until the sum no longer
+ *        falls.
  *
- * The intermediate of a subset of operands is identified by a signature: the operands' values, the labels of their axes up to
- * renaming, and the labels that the intermediate keeps. Subsets with equal signatures, of any einsums, are the same
- * intermediate, and so are the corresponding parts of them. A subset that another path computes therefore costs nothing: it
- * takes over the steps of that path, and choose_share.c later computes these once.
- * Signatures are hashes: a collision cannot make a path wrong, and what it costs is counted afterwards (choose_candidate.c).
+ * The intermediate of a subset of operands is identified by a signature: the operands' values, the labels of their axes
+ * up to renaming, and the labels that the intermediate keeps. Subsets with equal signatures, of any einsums, are the
+ * same intermediate, and so are the corresponding parts of them. A subset that another path computes therefore costs
+ * nothing: it takes over the steps of that path, and choose_share.c later computes these once. Signatures are hashes: a
+ * collision cannot make a path wrong, and what it costs is counted afterwards (choose_candidate.c).
  * Size   3^n / 2 splits an einsum and round, bounded by the caller's budget.
  */
 #include <float.h>
@@ -21,11 +22,11 @@ enum { SUBSETS = 1 << EJ_TABLE_OPERANDS, MOST_ROUNDS = 6 };
 
 typedef struct entry { /* an intermediate that some einsum could have */
     uint64_t signature;
-    uint32_t occurrences;  /* subsets of all members that have it */
-    uint32_t users;        /* in the present paths */
-    uint32_t split;        /* one side of its last step: operands by their place in the signature */
-    uint32_t first;        /* while a network is added: the least of its subsets that have it; 0: none */
-    double cost;           /* of its last step */
+    uint32_t occurrences; /* subsets of all members that have it */
+    uint32_t users;       /* in the present paths */
+    uint32_t split;       /* one side of its last step: operands by their place in the signature */
+    uint32_t first;       /* while a network is added: the least of its subsets that have it; 0: none */
+    double cost;          /* of its last step */
 } entry;
 
 typedef struct part {
@@ -34,19 +35,19 @@ typedef struct part {
 
 typedef struct network { /* a member */
     const ej_member *member;
-    size_t index;          /* of the member */
+    size_t index; /* of the member */
     int32_t n;
-    int32_t order[EJ_TABLE_OPERANDS];     /* operands by value */
-    uint64_t real[EJ_TABLE_OPERANDS];     /* labels with values */
-    uint64_t any[EJ_TABLE_OPERANDS];      /* and those that broadcast */
+    int32_t order[EJ_TABLE_OPERANDS]; /* operands by value */
+    uint64_t real[EJ_TABLE_OPERANDS]; /* labels with values */
+    uint64_t any[EJ_TABLE_OPERANDS];  /* and those that broadcast */
     uint64_t out;
     double extent[EJ_TABLE_LABELS];
-    uint64_t *kept;        /* per subset: labels with values that its result has */
-    double *size;          /* per subset: of its result */
-    int32_t *entry_of;     /* per subset */
-    uint8_t *repeats;      /* per subset: subsets here with the same signature, none of
+    uint64_t *kept;    /* per subset: labels with values that its result has */
+    double *size;      /* per subset: of its result */
+    int32_t *entry_of; /* per subset */
+    uint8_t *repeats;  /* per subset: subsets here with the same signature, none of
                             * which overlap; NULL: no operand repeats */
-    int32_t n_parts;       /* the present path */
+    int32_t n_parts;   /* the present path */
     part parts[EJ_TABLE_OPERANDS], best[EJ_TABLE_OPERANDS];
 } network;
 
@@ -57,7 +58,7 @@ struct ej_joint_table {
     entry *entries;
     int32_t *slots;
     size_t mask;
-    double sum, best_sum;  /* operations of the present paths, of the best ones */
+    double sum, best_sum; /* operations of the present paths, of the best ones */
     bool has_best;
     double cost[SUBSETS], write[SUBSETS]; /* scratch of one network */
     uint32_t split[SUBSETS];
@@ -162,7 +163,8 @@ static bool sort_operands(network *w)
     bool repeated = false;
     for (int32_t i = 0; i < w->n; i++) {
         int32_t at = i;
-        for (; at > 0 && w->member->values[w->order[at - 1]] > w->member->values[i]; at--) w->order[at] = w->order[at - 1];
+        for (; at > 0 && w->member->values[w->order[at - 1]] > w->member->values[i]; at--)
+            w->order[at] = w->order[at - 1];
         w->order[at] = i;
         repeated |= at > 0 && w->member->values[w->order[at - 1]] == w->member->values[i];
     }
@@ -237,8 +239,9 @@ int ej_table_begin(ej_joint_table **out, const ej_member *members, size_t n, ej_
 
 /* ---- steps ---- */
 
-/* Operations of the step that joins two subsets: a product and, where something is summed, a sum an element of its space.
- * Labels of one operand alone are summed before the step where that is fewer products, as ej_path_complete does. */
+/* Operations of the step that joins two subsets: a product and, where something is summed, a sum an element of its
+ * space. Labels of one operand alone are summed before the step where that is fewer products, as ej_path_complete
+ * does. */
 static double step_cost(const network *w, uint32_t a, uint32_t b)
 {
     uint64_t in_a = w->kept[a], in_b = w->kept[b], result = w->kept[a | b];

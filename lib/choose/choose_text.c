@@ -15,8 +15,8 @@ typedef struct writer {
     const ej_bound *bound;
     const ej_graph *program;
     ej_job *job;
-    ej_value *values;     /* per bound node; -1: a number that is no literal yet */
-    ej_value *numbers;    /* per bound SCALAR: written as a tensor, -1: nowhere yet */
+    ej_value *values;  /* per bound node; -1: a number that is no literal yet */
+    ej_value *numbers; /* per bound SCALAR: written as a tensor, -1: nowhere yet */
 } writer;
 
 /* ---- names ---- */
@@ -85,7 +85,8 @@ static int write_extents(writer *w, ej_node *node, int32_t rank, const ej_size *
 
 /* ---- einsums ---- */
 
-/* Numbers among the operands of a sum of products are written as a multiplication behind it, if anything else is left. */
+/* Numbers among the operands of a sum of products are written as a multiplication behind it, if anything else is
+ * left. */
 static bool is_factor(const writer *w, const ej_bound_node *from, uint32_t operand)
 {
     bool product = from->op == EJ_OP_EINSUM && from->fn == EINJIT_REDUCE_SUM && from->combine == EINJIT_COMBINE_MUL;
@@ -283,7 +284,8 @@ static int write_factors(writer *w, ej_value v, const char *name)
     for (uint32_t t = 0; t < from->n_in; t++) left += is_factor(w, from, t);
     for (uint32_t t = 0; t < from->n_in; t++) {
         if (!is_factor(w, from, t)) continue;
-        ej_node node = {.op = EJ_OP_MAP, .fn = EJ_FN_MUL, .dtype = -1, .rank = -1, .n_in = 2, .name = --left ? NULL : name};
+        ej_node node = {
+            .op = EJ_OP_MAP, .fn = EJ_FN_MUL, .dtype = -1, .rank = -1, .n_in = 2, .name = --left ? NULL : name};
         node.in = EJ_NEW_ARRAY(&w->out->arena, ej_value, 2);
         if (!node.in) return ej_no_memory(w->job->err);
         node.in[0] = w->values[v];
@@ -312,7 +314,8 @@ static int write_narrowed(writer *w, ej_value v, const char *name)
 static int write_node(writer *w, ej_value v)
 {
     const ej_bound_node *from = &w->bound->nodes[v];
-    ej_node node = {.op = from->op, .fn = from->fn, .dtype = from->dtype, .rank = -1, .name = own_name(w, v), .n_in = from->n_in};
+    ej_node node = {
+        .op = from->op, .fn = from->fn, .dtype = from->dtype, .rank = -1, .name = own_name(w, v), .n_in = from->n_in};
     EJ_TRY(write_operands(w, from, &node));
     switch (from->op) {
     case EJ_OP_INPUT: EJ_TRY(write_input(w, v, &node)); break;
@@ -345,8 +348,7 @@ static int write_nodes(writer *w)
     w->out->tuple_result = w->program->tuple_result;
     for (size_t v = 0; v < bound->n_nodes; v++)
         if (bound->nodes[v].op != EJ_OP_SCALAR) EJ_TRY(write_node(w, (ej_value)v));
-    for (size_t i = 0; i < bound->n_outputs; i++)
-        EJ_TRY(write_output(w, bound->outputs[i]));
+    for (size_t i = 0; i < bound->n_outputs; i++) EJ_TRY(write_output(w, bound->outputs[i]));
     return EINJIT_OK;
 }
 

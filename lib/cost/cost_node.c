@@ -68,7 +68,8 @@ static double node_operations(const ej_bound *bound, const ej_bound_node *node)
     }
 }
 
-/* Elements of an einsum's operand that are read: a diagonal is one axis. At most 62 extents are not 1 where none is 0. */
+/* Elements of an einsum's operand that are read: a diagonal is one axis. At most 62 extents are not 1 where none is
+ * 0. */
 static double term_elements(const ej_bound_node *operand, const ej_term *term)
 {
     double x = ej_cost_elements(operand);
@@ -88,8 +89,7 @@ static double operand_elements(const ej_bound *bound, const ej_bound_node *node,
 {
     const ej_bound_node *operand = &bound->nodes[node->in[i]];
     if (operand->op == EJ_OP_SCALAR || operand->op == EJ_OP_ARANGE) return 0;
-    return node->op == EJ_OP_EINSUM ? term_elements(operand, &node->subscripts->terms[i])
-                                    : ej_cost_elements(operand);
+    return node->op == EJ_OP_EINSUM ? term_elements(operand, &node->subscripts->terms[i]) : ej_cost_elements(operand);
 }
 
 static double operand_bytes(const ej_bound *bound, const ej_bound_node *node, uint32_t i)
@@ -137,7 +137,8 @@ int ej_cost_graph(ej_count *out, const ej_bound *bound, ej_job *job)
     for (size_t o = 0; o < bound->n_outputs; o++) live[bound->outputs[o]] = true;
     for (size_t v = bound->n_nodes; v-- > 0;) {
         if (!live[v]) continue;
-        uint32_t n = bound->nodes[v].op == EJ_OP_CHOOSE ? 1 : bound->nodes[v].n_in; /* the first way is the one as written */
+        /* the first way is the one as written */
+        uint32_t n = bound->nodes[v].op == EJ_OP_CHOOSE ? 1 : bound->nodes[v].n_in;
         for (uint32_t i = 0; i < n; i++) live[bound->nodes[v].in[i]] = true;
         ej_count one = ej_cost_node(bound, &bound->nodes[v]);
         out->operations += one.operations;
@@ -155,7 +156,8 @@ static double read_of(const ej_bound *bound, const ej_bound_node *node, uint32_t
 
 int ej_cost_touched(double *out, const ej_bound *bound, ej_job *job)
 {
-    double *needed = EJ_JOB_ARRAY(job, double, bound->n_nodes), bytes = 0; /* elements of each value that somebody reads */
+    /* elements of each value that somebody reads */
+    double *needed = EJ_JOB_ARRAY(job, double, bound->n_nodes), bytes = 0;
     if (!needed) return ej_no_memory(job->err);
     for (size_t o = 0; o < bound->n_outputs; o++) {
         const ej_bound_node *node = &bound->nodes[bound->outputs[o]];

@@ -8,9 +8,9 @@
 /* What is known of a value's dtype before the inputs are seen (facts_dtype.c). */
 enum { EJ_DTYPE_UNKNOWN = -1, EJ_DTYPE_INEXACT = -2 }; /* INEXACT: floating or complex, but not which */
 typedef struct ej_known_dtype {
-    int16_t dtype;  /* EINJIT_*, or one of the above; of a weak value: its default */
-    bool weak;      /* a literal: takes the dtype of the other operands */
-    uint8_t kind;   /* weak: EJ_KIND_* */
+    int16_t dtype; /* EINJIT_*, or one of the above; of a weak value: its default */
+    bool weak;     /* a literal: takes the dtype of the other operands */
+    uint8_t kind;  /* weak: EJ_KIND_* */
 } ej_known_dtype;
 /* One per node; NULL: out of memory. */
 ej_known_dtype *ej_facts_dtypes(const ej_graph *graph, ej_arena *arena);
@@ -24,8 +24,8 @@ ej_known_dtype ej_known_promote(const ej_known_dtype *values, uint32_t n, const 
 /* What is known of ranks and extents before the inputs are seen (facts_shape.c). Extents are ids: equal ids are equal
  * extents for all inputs. */
 typedef struct ej_known_shape {
-    int32_t rank;      /* -1: not known */
-    int32_t *extents;  /* ids */
+    int32_t rank;     /* -1: not known */
+    int32_t *extents; /* ids */
 } ej_known_shape;
 typedef struct ej_extent_table ej_extent_table;
 typedef struct ej_known_shapes {
@@ -37,8 +37,8 @@ ej_known_shapes *ej_facts_shapes(const ej_graph *graph, ej_arena *arena);
 int64_t ej_extent_number(const ej_known_shapes *shapes, int32_t extent); /* -1: no number, or not known */
 /* The extent as a number or product of symbols, which are borrowed; false: it is neither. */
 bool ej_extent_is_product(const ej_known_shapes *shapes, int32_t extent, ej_extent *out);
-/* The same, with the symbols copied to the arena, and for all extents of a value (facts_extent.c). Where an extent is neither a
- * number nor a product of symbols, *said is false, or *out NULL. Returns false when memory runs out. */
+/* The same, with the symbols copied to the arena, and for all extents of a value (facts_extent.c). Where an extent is
+ * neither a number nor a product of symbols, *said is false, or *out NULL. Returns false when memory runs out. */
 bool ej_facts_name_extent(const ej_known_shapes *shapes, int32_t extent, ej_arena *arena, ej_extent *out, bool *said);
 bool ej_facts_name_shape(const ej_known_shapes *shapes, ej_value v, ej_arena *arena, ej_extent **out);
 bool ej_known_same_shape(const ej_known_shape *a, const ej_known_shape *b); /* for all inputs */

@@ -1,11 +1,11 @@
 /* facts_as_einsum.c - which nodes are einsums under another name, and which einsum.
  *
  * Takes  a node, what is known of dtypes, ranks and extents.
- * Gives  operands and labels: of einsums themselves, matmul, tensordot, products of two arrays, squares, sums over axes,
- *        permutations, axes of extent 1 that come or go, and expand.
+ * Gives  operands and labels: of einsums themselves, matmul, tensordot, products of two arrays, squares, sums over
+ *        axes, permutations, axes of extent 1 that come or go, and expand.
  * Keeps  away from what is not sure: ranks that are not known (unless an ellipsis can cover them), axes that do not
- *        fit (bind reports it), sums of bool and of small integers (they are i64, an einsum is not), literals (they take
- *        the dtype of the other operands), other semirings.
+ *        fit (bind reports it), sums of bool and of small integers (they are i64, an einsum is not), literals (they
+ *        take the dtype of the other operands), other semirings.
  * Not here: whether merging gains anything (opt_fuse_gain.c); reshapes that split or merge axes (opt_fuse_reshape.c).
  */
 #include <string.h>
@@ -81,8 +81,12 @@ static int of_einsum(maker *m, einjit_error *err)
     ej_arena *arena = m->facts->arena;
     if (node->fn != EINJIT_REDUCE_SUM || node->combine != EINJIT_COMBINE_MUL) return EINJIT_OK;
     const ej_equation *written = node->equation;
-    *m->out = (ej_einsum_form){.equation = written, .n_symbols = written->n_labels, .n_in = node->n_in, .in = node->in,
-                               .computes = true, .contracts = true};
+    *m->out = (ej_einsum_form){.equation = written,
+                               .n_symbols = written->n_labels,
+                               .n_in = node->n_in,
+                               .in = node->in,
+                               .computes = true,
+                               .contracts = true};
     int32_t *ranks = EJ_NEW_ARRAY(arena, int32_t, node->n_in);
     if (!ranks) return ej_no_memory(err);
     bool dots = false;
@@ -141,7 +145,8 @@ static int of_tensordot(maker *m, einjit_error *err)
     for (int32_t i = 0; i < ranks[1]; i++) b[i] = -1;
     for (int64_t i = 0; i < n; i++) {
         int32_t at = (int32_t)(ranks[0] - n + i), bt = (int32_t)i;
-        if (node->n_dims && (!ej_axis_of(node->dims[i], ranks[0], &at) || !ej_axis_of(node->dims[n + i], ranks[1], &bt)))
+        if (node->n_dims &&
+            (!ej_axis_of(node->dims[i], ranks[0], &at) || !ej_axis_of(node->dims[n + i], ranks[1], &bt)))
             return EINJIT_OK;
         if (a[at] >= 0 || b[bt] >= 0) return EINJIT_OK; /* one is named twice */
         a[at] = b[bt] = next++;

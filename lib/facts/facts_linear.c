@@ -1,7 +1,8 @@
 /* facts_linear.c - the linear structure of every operation, in one place.
  *
  * Takes  a node.
- * Gives  in which operands it is linear, with which powers, for which factors, and what becomes of a factor in the result.
+ * Gives  in which operands it is linear, with which powers, for which factors, and what becomes of a factor in the
+ *        result.
  * Keeps  "not linear" for everything that is not listed, so that a new operation is correct before it has a row.
  * Not here: dtypes, magnitudes, profitability (opt_scalar*.c). Only floating values have factors at all.
  */
@@ -84,7 +85,8 @@ static ej_linear of_pow(const ej_graph *graph, const ej_node *node)
 {
     enum { MOST = 8 };
     const ej_node *exponent = &graph->nodes[node->in[1]];
-    if (exponent->op != EJ_OP_SCALAR || exponent->fn == EJ_KIND_BOOL || exponent->fn == EJ_KIND_COMPLEX) return not_linear();
+    if (exponent->op != EJ_OP_SCALAR || exponent->fn == EJ_KIND_BOOL || exponent->fn == EJ_KIND_COMPLEX)
+        return not_linear();
     double n = exponent->fn == EJ_KIND_INT ? (double)exponent->integer : exponent->re;
     if (!(fabs(n) >= 1 && fabs(n) <= MOST) || floor(n) != n) return not_linear();
     return of_signs(each(0, 1, (int)n, 0));
@@ -127,7 +129,8 @@ static ej_linear of_einsum(const ej_node *node)
 {
     ej_linear linear = node->combine == EINJIT_COMBINE_MUL ? each(0, node->n_in, 1, 1) : joint(0, node->n_in);
     switch (node->fn) {
-    case EINJIT_REDUCE_SUM: return linear.kind == EJ_LINEAR_EACH && !ej_facts_sums(node->equation) ? of_signs(linear) : linear;
+    case EINJIT_REDUCE_SUM:
+        return linear.kind == EJ_LINEAR_EACH && !ej_facts_sums(node->equation) ? of_signs(linear) : linear;
     case EINJIT_REDUCE_MAX: return flipping(linear, EINJIT_REDUCE_MIN);
     case EINJIT_REDUCE_MIN: return flipping(linear, EINJIT_REDUCE_MAX);
     default: return not_linear();
@@ -139,8 +142,10 @@ static ej_linear of_reduce(const ej_node *node)
     switch (node->fn) {
     case EINJIT_REDUCE_SUM:
     case EINJIT_REDUCE_MEAN: return each(0, 1, 1, 0);
-    case EINJIT_REDUCE_MAX: return flipping(each(0, 1, 1, 0), EJ_BROKEN(LINEAR_FLIP) ? EINJIT_REDUCE_MAX : EINJIT_REDUCE_MIN);
-    case EINJIT_REDUCE_MIN: return flipping(each(0, 1, 1, 0), EJ_BROKEN(LINEAR_FLIP) ? EINJIT_REDUCE_MIN : EINJIT_REDUCE_MAX);
+    case EINJIT_REDUCE_MAX:
+        return flipping(each(0, 1, 1, 0), EJ_BROKEN(LINEAR_FLIP) ? EINJIT_REDUCE_MAX : EINJIT_REDUCE_MIN);
+    case EINJIT_REDUCE_MIN:
+        return flipping(each(0, 1, 1, 0), EJ_BROKEN(LINEAR_FLIP) ? EINJIT_REDUCE_MIN : EINJIT_REDUCE_MAX);
     default: return not_linear();
     }
 }

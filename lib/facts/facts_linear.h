@@ -21,13 +21,13 @@ enum ej_linear_signs {
 
 typedef struct ej_linear {
     uint8_t kind, takes, gives, signs; /* of the enums above */
-    bool flips;         /* f(-x) = -g(x), where g is the node with `flipped` for fn: of max and min */
-    bool subtracts;     /* add and sub: opposite signs make one out of the other, `flipped` */
+    bool flips;                        /* f(-x) = -g(x), where g is the node with `flipped` for fn: of max and min */
+    bool subtracts;                    /* add and sub: opposite signs make one out of the other, `flipped` */
     uint8_t flipped;
-    uint32_t first, n;  /* the operands that it is linear in; factors of others stay */
-    bool likes;         /* the operands behind those count by shape and dtype alone */
-    bool zeros;         /* it brings zeros of its own in */
-    int power[2];       /* EACH: of operand `first`, and of those behind it */
+    uint32_t first, n; /* the operands that it is linear in; factors of others stay */
+    bool likes;        /* the operands behind those count by shape and dtype alone */
+    bool zeros;        /* it brings zeros of its own in */
+    int power[2];      /* EACH: of operand `first`, and of those behind it */
 } ej_linear;
 /* Operand k counts by shape and dtype alone: factors of it are nothing to the node. */
 static inline bool ej_linear_is_like(const ej_linear *linear, uint32_t k)

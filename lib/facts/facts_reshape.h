@@ -11,8 +11,8 @@ typedef struct ej_reshape_group {
 } ej_reshape_group;
 
 typedef struct ej_reshape_groups {
-    bool known;        /* false: the extents do not determine it */
-    bool plain;        /* no axis of extent 1 is added or dropped */
+    bool known;                 /* false: the extents do not determine it */
+    bool plain;                 /* no axis of extent 1 is added or dropped */
     bool splits, merges, mixes; /* some group is one axis to many, many to one, many to many */
     uint32_t n;
     ej_reshape_group *groups;

@@ -1,8 +1,8 @@
 /* facts_shape.c - what is known of ranks and extents before any input is seen.
  *
  * Takes  a graph whose inputs may leave ranks and extents open.
- * Gives  per value a rank, or -1, and per axis the id of an extent. Equal ids are equal extents, whatever the inputs are;
- *        different ids may be equal all the same. Some ids are numbers or products of the program's names.
+ * Gives  per value a rank, or -1, and per axis the id of an extent. Equal ids are equal extents, whatever the inputs
+ *        are; different ids may be equal all the same. Some ids are numbers or products of the program's names.
  * Keeps  to what bind would find; where that depends on extents that are not known, the answer is "not known".
  * Size   one look at every node; extents are interned.
  * Not here: refusals (bind).
@@ -13,16 +13,16 @@
 #include "facts.h"
 
 typedef struct ej_extent_entry {
-    int64_t n;         /* coefficient, or the number when n_symbols is 0; -1: known by its id alone */
+    int64_t n; /* coefficient, or the number when n_symbols is 0; -1: known by its id alone */
     int32_t n_symbols;
-    int32_t *symbols;  /* ascending */
+    int32_t *symbols; /* ascending */
 } ej_extent_entry;
 
 struct ej_extent_table {
     ej_arena *arena;
     size_t n, capacity, n_slots;
     ej_extent_entry *entries;
-    int32_t *slots;    /* -1: free */
+    int32_t *slots; /* -1: free */
     bool failed;
 };
 
@@ -155,7 +155,8 @@ static void unknown_rank(ej_known_shape *out)
 
 static void copy_shape(ej_known_shapes *s, ej_known_shape *out, const ej_known_shape *from)
 {
-    if (new_shape(s, out, from->rank) && from->rank) memcpy(out->extents, from->extents, (size_t)from->rank * sizeof(int32_t));
+    if (new_shape(s, out, from->rank) && from->rank)
+        memcpy(out->extents, from->extents, (size_t)from->rank * sizeof(int32_t));
 }
 
 static void of_said(ej_known_shapes *s, ej_known_shape *out, const ej_node *node, int32_t rank)
@@ -183,7 +184,8 @@ static void of_broadcast(ej_known_shapes *s, ej_known_shape *out, uint32_t n, co
     }
 }
 
-/* With the ranks that are known: those of the letters where there is no ellipsis. False: one is missing, or does not fit. */
+/* With the ranks that are known: those of the letters where there is no ellipsis. False: one is missing, or does not
+ * fit. */
 static bool resolve(ej_known_shapes *s, ej_subscripts *out, const ej_node *node)
 {
     ej_arena *arena = s->table->arena;
@@ -205,7 +207,8 @@ static void of_einsum(ej_known_shapes *s, ej_known_shape *out, const ej_node *no
     ej_arena *arena = s->table->arena;
     ej_subscripts sub;
     if (!resolve(s, &sub, node)) {
-        if (!ej_term_has(&node->equation->out, EJ_ELLIPSIS)) of_said(s, out, &(ej_node){0}, (int32_t)node->equation->out.n);
+        if (!ej_term_has(&node->equation->out, EJ_ELLIPSIS))
+            of_said(s, out, &(ej_node){0}, (int32_t)node->equation->out.n);
         return;
     }
     int32_t *extents = EJ_NEW_ARRAY(arena, int32_t, sub.n_labels);
@@ -278,7 +281,8 @@ static void of_tensordot(ej_known_shapes *s, ej_known_shape *out, const ej_node 
     if (n > a->rank || n > b->rank) return;
     for (int64_t i = 0; i < n; i++) {
         int32_t at = (int32_t)(a->rank - n + i), bt = (int32_t)i;
-        if (node->n_dims && (!ej_axis_of(node->dims[i], a->rank, &at) || !ej_axis_of(node->dims[n + i], b->rank, &bt))) return;
+        if (node->n_dims && (!ej_axis_of(node->dims[i], a->rank, &at) || !ej_axis_of(node->dims[n + i], b->rank, &bt)))
+            return;
         gone[at] = gone[a->rank + bt] = true;
     }
     if (!new_shape(s, out, a->rank + b->rank - 2 * (int32_t)n)) return;
@@ -463,7 +467,8 @@ static void of_join(ej_known_shapes *s, ej_known_shape *out, const ej_node *node
     bool stacks = node->op == EJ_OP_STACK;
     int32_t axis;
     int64_t n = 0;
-    if (x->rank < 0 || !ej_axis_of(node->dims[0], x->rank + stacks, &axis) || !new_shape(s, out, x->rank + stacks)) return;
+    if (x->rank < 0 || !ej_axis_of(node->dims[0], x->rank + stacks, &axis) || !new_shape(s, out, x->rank + stacks))
+        return;
     for (uint32_t i = 0; i < node->n_in && !stacks && n >= 0; i++) {
         const ej_known_shape *y = &s->of[node->in[i]];
         int64_t more = y->rank > axis ? ej_extent_number(s, y->extents[axis]) : -1;
@@ -519,7 +524,8 @@ static void of_flatten(ej_known_shapes *s, ej_known_shape *out, const ej_node *n
     const ej_known_shape *x = &s->of[node->in[0]];
     int32_t first, last, k = 0;
     int64_t n = 1;
-    if (x->rank < 1 || !ej_axis_of(node->dims[0], x->rank, &first) || !ej_axis_of(node->dims[1], x->rank, &last)) return;
+    if (x->rank < 1 || !ej_axis_of(node->dims[0], x->rank, &first) || !ej_axis_of(node->dims[1], x->rank, &last))
+        return;
     if (first > last || !new_shape(s, out, x->rank - (last - first))) return;
     for (int32_t i = first; i <= last && n >= 0; i++) {
         int64_t more = ej_extent_number(s, x->extents[i]);

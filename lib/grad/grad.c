@@ -3,7 +3,8 @@
  * Takes  a graph, values y with their seeds, and values wrt.
  * Gives  per wrt the sum of what reaches it, as nodes behind the old ones; zeros where nothing does. The optimizer then
  *        sees forward and backward in one graph.
- * Keeps  to the part between wrt and y: an operation without a derivative is only refused where the way leads through it.
+ * Keeps  to the part between wrt and y: an operation without a derivative is only refused where the way leads through
+ *        it.
  * Size   one look at every node; a rule writes a bounded number of nodes per operand.
  * Not here: the rules (grad_map.c, grad_einsum.c, ...).
  * To add one: a function in one of these files, a line in grad_core.h, a row in the table below.
@@ -86,7 +87,8 @@ void ej_grad_no_memory(ej_grad *g)
 
 static const char *word_of(const ej_node *node)
 {
-    static const char *const reductions[EINJIT_REDUCE_COUNT] = {"sum", "amax", "amin", "logsumexp", "any", "prod", "mean"};
+    static const char *const reductions[EINJIT_REDUCE_COUNT] = {"sum", "amax", "amin", "logsumexp",
+                                                                "any", "prod", "mean"};
     if (node->op == EJ_OP_MAP) return ej_fns[node->fn].name;
     return node->op == EJ_OP_REDUCE ? reductions[node->fn] : ej_op_name(node->op);
 }
@@ -133,7 +135,8 @@ int32_t ej_grad_rank(ej_grad *g, ej_value v)
         ej_grad_fail(g, ej_fail(g->job->err, EINJIT_E_RANK, "the gradient needs the rank of '%.100s'",
                                 g->graph->nodes[input].name));
     else
-        ej_grad_fail(g, ej_fail(g->job->err, EINJIT_E_RANK, "the gradient needs the rank of '%.100s', which depends on extents",
+        ej_grad_fail(g, ej_fail(g->job->err, EINJIT_E_RANK,
+                                "the gradient needs the rank of '%.100s', which depends on extents",
                                 g->graph->nodes[v].name));
     return -1;
 }
@@ -195,7 +198,8 @@ static int begin(ej_grad *g, ej_graph *graph, ej_job *job, size_t n_wrt, const e
     for (size_t v = 0; v < g->n_old; v++) {
         const ej_node *node = &graph->nodes[v];
         g->adjoint[v] = -1;
-        for (uint32_t i = 0; i < node->n_in && !g->wanted[v]; i++) g->wanted[v] = carries(node, i) && g->wanted[node->in[i]];
+        for (uint32_t i = 0; i < node->n_in && !g->wanted[v]; i++)
+            g->wanted[v] = carries(node, i) && g->wanted[node->in[i]];
     }
     return EINJIT_OK;
 }

@@ -14,10 +14,10 @@ typedef struct contraction {
     ej_grad *g;
     const ej_grad_at *at;
     const ej_subscripts *s;
-    ej_value *factors;   /* what the other operands contribute: their conjugates, or ones */
-    ej_value adjoint;    /* of a value with the labels s->out */
-    uint32_t *uses;      /* per label: terms that have it, the output counted like one */
-    int32_t *seen;       /* per label: the last term that was counted */
+    ej_value *factors; /* what the other operands contribute: their conjugates, or ones */
+    ej_value adjoint;  /* of a value with the labels s->out */
+    uint32_t *uses;    /* per label: terms that have it, the output counted like one */
+    int32_t *seen;     /* per label: the last term that was counted */
 } contraction;
 
 /* ---- what is known of a label's extents ---- */
@@ -56,7 +56,7 @@ static void compare_axis(const contraction *c, uint32_t t, int32_t label, bool *
 
 typedef struct share {
     ej_value value;
-    ej_term axes;        /* its labels; at first each label of the operand once */
+    ej_term axes; /* its labels; at first each label of the operand once */
     bool may_sum, may_stretch;
 } share;
 
@@ -105,9 +105,11 @@ static void einsum_of_others(contraction *c, uint32_t t, share *out)
     out->value = n == 1 && same_term(&terms[0], &kept) ? in[0] : ej_grad_einsum(c->g, n, in, terms, &kept);
     for (uint32_t i = 0; i < out->axes.n; i++) {
         int64_t dim = i;
-        if (is_contracted(c, t, out->axes.labels[i])) compare_axis(c, t, out->axes.labels[i], &out->may_sum, &out->may_stretch);
+        if (is_contracted(c, t, out->axes.labels[i]))
+            compare_axis(c, t, out->axes.labels[i], &out->may_sum, &out->may_stretch);
         else out->value = ej_grad_dims(c->g, EJ_OP_UNSQUEEZE, out->value, 1, &dim);
-        if (c->uses[out->axes.labels[i]] == 1) out->may_stretch |= !is_number(c, extent_in(c, t, out->axes.labels[i]), true);
+        if (c->uses[out->axes.labels[i]] == 1)
+            out->may_stretch |= !is_number(c, extent_in(c, t, out->axes.labels[i]), true);
     }
 }
 
@@ -119,7 +121,8 @@ static void fit(contraction *c, uint32_t t, share *x)
     bool diagonal = x->axes.n != c->s->terms[t].n;
     if (!x->may_sum && !x->may_stretch) return;
     if (diagonal) like = ej_grad_einsum(g, 1, &like, &c->s->terms[t], &x->axes);
-    if (x->may_sum && x->may_stretch) x->value = ej_grad_map2(g, EJ_FN_ADD, x->value, ej_grad_unary(g, EJ_OP_ZEROS_LIKE, like));
+    if (x->may_sum && x->may_stretch)
+        x->value = ej_grad_map2(g, EJ_FN_ADD, x->value, ej_grad_unary(g, EJ_OP_ZEROS_LIKE, like));
     if (x->may_sum) x->value = ej_grad_like(g, EJ_OP_SUM_TO_SIZE, x->value, like);
     else if (diagonal) x->value = ej_grad_like(g, EJ_OP_EXPAND_AS, x->value, like);
     else x->value = ej_grad_expand_to(g, x->value, like);
@@ -292,7 +295,8 @@ static bool resolve(ej_grad *g, const ej_grad_at *at, ej_subscripts *out)
     ej_grad_fail(g, ej_equation_resolve(out, g->job->arena, equation, ranks, g->job->err));
     if (g->status != EINJIT_E_RANK) return !g->status;
     for (t = 0; ej_term_fits(&equation->terms[t], ranks[t]); t++) {}
-    ej_fail_more(g->job->err, " (operand '%.100s' of einsum '%.100s')", g->graph->nodes[at->node.in[t]].name, at->node.name);
+    ej_fail_more(g->job->err, " (operand '%.100s' of einsum '%.100s')", g->graph->nodes[at->node.in[t]].name,
+                 at->node.name);
     return false;
 }
 
@@ -300,10 +304,8 @@ void ej_grad_of_einsum(ej_grad *g, const ej_grad_at *at)
 {
     ej_subscripts s;
     if (!resolve(g, at, &s)) return;
-    if (at->node.fn == EINJIT_REDUCE_SUM)
-        ej_grad_contraction(g, at, &s, at->node.combine == EINJIT_COMBINE_ADD, at->g);
-    else
-        of_semiring(g, at, &s);
+    if (at->node.fn == EINJIT_REDUCE_SUM) ej_grad_contraction(g, at, &s, at->node.combine == EINJIT_COMBINE_ADD, at->g);
+    else of_semiring(g, at, &s);
 }
 
 /* Room for the labels of two operands with so many axes in all. */
@@ -331,7 +333,8 @@ void ej_grad_of_matmul(ej_grad *g, const ej_grad_at *at)
     if (!two_terms(g, at, &s)) return;
     ej_term *a = &s.terms[0], *b = &s.terms[1], *out = &s.out;
     if (!a->n || !b->n) {
-        ej_grad_fail(g, ej_fail(g->job->err, EINJIT_E_RANK, "matmul (value '%.100s') of a value without axes", at->node.name));
+        ej_grad_fail(
+            g, ej_fail(g->job->err, EINJIT_E_RANK, "matmul (value '%.100s') of a value without axes", at->node.name));
         return;
     }
     uint32_t batch_a = a->n > 2 ? a->n - 2 : 0, batch_b = b->n > 2 ? b->n - 2 : 0;
@@ -352,7 +355,8 @@ void ej_grad_of_tensordot(ej_grad *g, const ej_grad_at *at)
     int64_t n = at->node.n_dims ? at->node.n_dims / 2 : at->node.integer > 0 ? at->node.integer : 0;
     bool fits = n <= a->n && n <= b->n;
     for (int64_t i = 0; i < n && fits; i++) {
-        int64_t p = at->node.n_dims ? at->node.dims[i] : (int64_t)a->n - n + i, q = at->node.n_dims ? at->node.dims[n + i] : i;
+        int64_t p = at->node.n_dims ? at->node.dims[i] : (int64_t)a->n - n + i,
+                q = at->node.n_dims ? at->node.dims[n + i] : i;
         p += p < 0 ? a->n : 0;
         q += q < 0 ? b->n : 0;
         fits = p >= 0 && p < a->n && q >= 0 && q < b->n;

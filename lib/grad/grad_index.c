@@ -13,7 +13,8 @@ enum { FEW_PARTS = 32 }; /* an operand that is cut out by itself says all others
 /* in[0] without all but the part that has the shape of in[1 + part]. */
 static ej_value part_of(ej_grad *g, const ej_grad_at *at, uint32_t n, const ej_value *in, uint32_t part)
 {
-    ej_node node = {.op = EJ_OP_SPLIT_AS, .n_dims = 2,
+    ej_node node = {.op = EJ_OP_SPLIT_AS,
+                    .n_dims = 2,
                     .dims = ej_grad_ints(g, 2, (const int64_t[]){at->node.dims[0], (int64_t)part})};
     return n == 1 ? in[0] : ej_grad_node(g, node, n + 1, in);
 }

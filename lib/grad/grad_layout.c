@@ -1,8 +1,8 @@
 /* grad_layout.c - gradients of operations that move elements: the adjoint is moved back.
  *
  * Takes  a node that moves the elements of its operand, and its adjoint.
- * Gives  the adjoint of the operand: permuted back, in its shape, summed over stretched axes, or with zeros where elements
- *        were left out.
+ * Gives  the adjoint of the operand: permuted back, in its shape, summed over stretched axes, or with zeros where
+ *        elements were left out.
  * Not here: gathers and scatters, cat and its parts (grad_index.c).
  */
 #include "grad_core.h"
@@ -61,10 +61,10 @@ void ej_grad_of_diag_embed(ej_grad *g, const ej_grad_at *at)
 
 /* ---- slices ---- */
 
-typedef struct cut { /* one item of a slice that takes elements of an axis */
-    int64_t dim;          /* from the front, or negative behind an ellipsis */
-    ej_index_item item;   /* a range */
-    ej_value from;        /* what it is cut from: counts by its shape */
+typedef struct cut {    /* one item of a slice that takes elements of an axis */
+    int64_t dim;        /* from the front, or negative behind an ellipsis */
+    ej_index_item item; /* a range */
+    ej_value from;      /* what it is cut from: counts by its shape */
 } cut;
 
 /* A single element as a range of one. */

@@ -1,8 +1,8 @@
 /* grad_map.c - derivatives of the pointwise functions: one row a function, one line an operand.
  *
  * Takes  a MAP and its adjoint.
- * Gives  per operand the adjoint times the conjugate of the derivative (PyTorch's convention), summed over the axes that
- *        broadcasting had stretched.
+ * Gives  per operand the adjoint times the conjugate of the derivative (PyTorch's convention), summed over the axes
+ *        that broadcasting had stretched.
  * Keeps  PyTorch's choices where there is no derivative: at a kink the mean of both sides (maximum, minimum) or 0 (abs,
  *        relu); where an exponent or base is 0 no NaN comes in.
  * To add one: a function here and its row.
@@ -21,14 +21,38 @@
 #define G at->g
 #define RULE(name) static ej_value name(ej_grad *g, const ej_grad_at *at)
 
-static ej_value add(ej_grad *g, ej_value a, ej_value b) { return ej_grad_map2(g, EJ_FN_ADD, a, b); }
-static ej_value sub(ej_grad *g, ej_value a, ej_value b) { return ej_grad_map2(g, EJ_FN_SUB, a, b); }
-static ej_value mul(ej_grad *g, ej_value a, ej_value b) { return ej_grad_map2(g, EJ_FN_MUL, a, b); }
-static ej_value divide(ej_grad *g, ej_value a, ej_value b) { return ej_grad_map2(g, EJ_FN_DIV, a, b); }
-static ej_value neg(ej_grad *g, ej_value a) { return ej_grad_map1(g, EJ_FN_NEG, a); }
-static ej_value call(ej_grad *g, int fn, ej_value a) { return ej_grad_map1(g, fn, a); }
-static ej_value num(ej_grad *g, double value) { return ej_grad_number(g, value); }
-static ej_value conj_of(ej_grad *g, ej_value a) { return ej_grad_conj(g, a); }
+static ej_value add(ej_grad *g, ej_value a, ej_value b)
+{
+    return ej_grad_map2(g, EJ_FN_ADD, a, b);
+}
+static ej_value sub(ej_grad *g, ej_value a, ej_value b)
+{
+    return ej_grad_map2(g, EJ_FN_SUB, a, b);
+}
+static ej_value mul(ej_grad *g, ej_value a, ej_value b)
+{
+    return ej_grad_map2(g, EJ_FN_MUL, a, b);
+}
+static ej_value divide(ej_grad *g, ej_value a, ej_value b)
+{
+    return ej_grad_map2(g, EJ_FN_DIV, a, b);
+}
+static ej_value neg(ej_grad *g, ej_value a)
+{
+    return ej_grad_map1(g, EJ_FN_NEG, a);
+}
+static ej_value call(ej_grad *g, int fn, ej_value a)
+{
+    return ej_grad_map1(g, fn, a);
+}
+static ej_value num(ej_grad *g, double value)
+{
+    return ej_grad_number(g, value);
+}
+static ej_value conj_of(ej_grad *g, ej_value a)
+{
+    return ej_grad_conj(g, a);
+}
 static ej_value zero_unless(ej_grad *g, int fn, ej_value a, double bound, ej_value value)
 {
     return ej_grad_where(g, ej_grad_map2(g, fn, a, num(g, bound)), value, num(g, 0));
@@ -36,24 +60,78 @@ static ej_value zero_unless(ej_grad *g, int fn, ej_value a, double bound, ej_val
 
 /* ---- one operand ---- */
 
-RULE(d_neg) { return neg(g, G); }
-RULE(d_exp) { return mul(g, G, conj_of(g, Y)); }
-RULE(d_log) { return divide(g, G, A); }
-RULE(d_log1p) { return divide(g, G, add(g, A, num(g, 1))); }
-RULE(d_expm1) { return mul(g, G, add(g, Y, num(g, 1))); }
-RULE(d_sqrt) { return divide(g, G, mul(g, num(g, 2), Y)); }
-RULE(d_rsqrt) { return mul(g, mul(g, num(g, -0.5), G), mul(g, Y, call(g, EJ_FN_SQUARE, Y))); }
-RULE(d_sin) { return mul(g, G, call(g, EJ_FN_COS, A)); }
-RULE(d_cos) { return neg(g, mul(g, G, call(g, EJ_FN_SIN, A))); }
-RULE(d_tan) { return mul(g, G, add(g, call(g, EJ_FN_SQUARE, Y), num(g, 1))); }
-RULE(d_tanh) { return mul(g, G, sub(g, num(g, 1), call(g, EJ_FN_SQUARE, Y))); }
-RULE(d_sigmoid) { return mul(g, G, mul(g, Y, sub(g, num(g, 1), Y))); }
-RULE(d_relu) { return zero_unless(g, EJ_FN_GT, A, 0, G); }
-RULE(d_softplus) { return mul(g, G, call(g, EJ_FN_SIGMOID, A)); }
-RULE(d_conj) { return conj_of(g, G); }
-RULE(d_same) { return g->status ? -1 : G; }
-RULE(d_square) { return mul(g, G, mul(g, num(g, 2), conj_of(g, A))); }
-RULE(d_reciprocal) { return neg(g, mul(g, G, conj_of(g, call(g, EJ_FN_SQUARE, Y)))); }
+RULE(d_neg)
+{
+    return neg(g, G);
+}
+RULE(d_exp)
+{
+    return mul(g, G, conj_of(g, Y));
+}
+RULE(d_log)
+{
+    return divide(g, G, A);
+}
+RULE(d_log1p)
+{
+    return divide(g, G, add(g, A, num(g, 1)));
+}
+RULE(d_expm1)
+{
+    return mul(g, G, add(g, Y, num(g, 1)));
+}
+RULE(d_sqrt)
+{
+    return divide(g, G, mul(g, num(g, 2), Y));
+}
+RULE(d_rsqrt)
+{
+    return mul(g, mul(g, num(g, -0.5), G), mul(g, Y, call(g, EJ_FN_SQUARE, Y)));
+}
+RULE(d_sin)
+{
+    return mul(g, G, call(g, EJ_FN_COS, A));
+}
+RULE(d_cos)
+{
+    return neg(g, mul(g, G, call(g, EJ_FN_SIN, A)));
+}
+RULE(d_tan)
+{
+    return mul(g, G, add(g, call(g, EJ_FN_SQUARE, Y), num(g, 1)));
+}
+RULE(d_tanh)
+{
+    return mul(g, G, sub(g, num(g, 1), call(g, EJ_FN_SQUARE, Y)));
+}
+RULE(d_sigmoid)
+{
+    return mul(g, G, mul(g, Y, sub(g, num(g, 1), Y)));
+}
+RULE(d_relu)
+{
+    return zero_unless(g, EJ_FN_GT, A, 0, G);
+}
+RULE(d_softplus)
+{
+    return mul(g, G, call(g, EJ_FN_SIGMOID, A));
+}
+RULE(d_conj)
+{
+    return conj_of(g, G);
+}
+RULE(d_same)
+{
+    return g->status ? -1 : G;
+}
+RULE(d_square)
+{
+    return mul(g, G, mul(g, num(g, 2), conj_of(g, A)));
+}
+RULE(d_reciprocal)
+{
+    return neg(g, mul(g, G, conj_of(g, call(g, EJ_FN_SQUARE, Y))));
+}
 
 RULE(d_erf)
 {
@@ -93,11 +171,26 @@ RULE(d_imag)
 
 /* ---- two operands ---- */
 
-RULE(d_sub_b) { return neg(g, G); }
-RULE(d_mul_a) { return mul(g, G, conj_of(g, B)); }
-RULE(d_mul_b) { return mul(g, G, conj_of(g, A)); }
-RULE(d_div_a) { return divide(g, G, conj_of(g, B)); }
-RULE(d_div_b) { return neg(g, mul(g, G, conj_of(g, divide(g, Y, B)))); }
+RULE(d_sub_b)
+{
+    return neg(g, G);
+}
+RULE(d_mul_a)
+{
+    return mul(g, G, conj_of(g, B));
+}
+RULE(d_mul_b)
+{
+    return mul(g, G, conj_of(g, A));
+}
+RULE(d_div_a)
+{
+    return divide(g, G, conj_of(g, B));
+}
+RULE(d_div_b)
+{
+    return neg(g, mul(g, G, conj_of(g, divide(g, Y, B))));
+}
 
 static bool is_literal(const ej_grad *g, ej_value v, double *value)
 {
@@ -122,7 +215,8 @@ RULE(d_pow_a)
     return mul(g, G, mul(g, num(g, b), power));
 }
 
-/* a^b log(a), and 0 where a is 0 and the power does not grow without bound. The logarithm in the precision of the power. */
+/* a^b log(a), and 0 where a is 0 and the power does not grow without bound. The logarithm in the precision of the
+ * power. */
 RULE(d_pow_b)
 {
     double a;
@@ -140,13 +234,28 @@ static ej_value chosen(ej_grad *g, const ej_grad_at *at, int loses)
     return ej_grad_where(g, ej_grad_map2(g, EJ_FN_EQ, A, B), mul(g, num(g, 0.5), G), rest);
 }
 
-RULE(d_less_loses) { return chosen(g, at, EJ_FN_LT); }
-RULE(d_greater_loses) { return chosen(g, at, EJ_FN_GT); }
+RULE(d_less_loses)
+{
+    return chosen(g, at, EJ_FN_LT);
+}
+RULE(d_greater_loses)
+{
+    return chosen(g, at, EJ_FN_GT);
+}
 
-RULE(d_remainder_b) { return neg(g, mul(g, G, ej_grad_map2(g, EJ_FN_FLOOR_DIVIDE, A, B))); }
+RULE(d_remainder_b)
+{
+    return neg(g, mul(g, G, ej_grad_map2(g, EJ_FN_FLOOR_DIVIDE, A, B)));
+}
 
-RULE(d_where_a) { return ej_grad_where(g, A, G, num(g, 0)); }
-RULE(d_where_b) { return ej_grad_where(g, A, num(g, 0), G); }
+RULE(d_where_a)
+{
+    return ej_grad_where(g, A, G, num(g, 0));
+}
+RULE(d_where_b)
+{
+    return ej_grad_where(g, A, num(g, 0), G);
+}
 
 /* ---- the table ---- */
 

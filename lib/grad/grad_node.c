@@ -2,8 +2,8 @@
  *
  * Takes  values, old ones and the gradient's own.
  * Gives  new values at the end of the graph, or -1 after a failure, which sticks.
- * Keeps  what the program names: where all extents of a shape can be said, they are said (expand, reshape, sum), so that
- *        passes see through; where not, the shape is that of another value (expand_as, reshape_as, sum_to_size).
+ * Keeps  what the program names: where all extents of a shape can be said, they are said (expand, reshape, sum), so
+ *        that passes see through; where not, the shape is that of another value (expand_as, reshape_as, sum_to_size).
  */
 #include <string.h>
 
@@ -189,8 +189,8 @@ static int fate(const ej_grad *g, int32_t from, int32_t to)
 }
 
 /* Leading axes, then axes of extent 1; false: it cannot be said which are summed. */
-static bool summed_axes(ej_grad *g, const ej_known_shape *from, const ej_known_shape *to, int64_t *dims, uint32_t *n_lead,
-                        uint32_t *n_ones)
+static bool summed_axes(ej_grad *g, const ej_known_shape *from, const ej_known_shape *to, int64_t *dims,
+                        uint32_t *n_lead, uint32_t *n_ones)
 {
     *n_lead = *n_ones = 0;
     if (from->rank < to->rank || to->rank < 0) return false;

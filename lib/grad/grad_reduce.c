@@ -2,8 +2,8 @@
  *
  * Takes  a node over some axes of its operand, and its adjoint.
  * Gives  the adjoint back in the operand's shape, weighted by what each element did for the result.
- * Keeps  PyTorch's choices: elements that tie for the largest share evenly; the product is right where elements are 0 (the
- *        gradient of that gradient has no part that is a product without two zeros).
+ * Keeps  PyTorch's choices: elements that tie for the largest share evenly; the product is right where elements are 0
+ *        (the gradient of that gradient has no part that is a product without two zeros).
  */
 #include "grad_core.h"
 
@@ -97,7 +97,8 @@ void ej_grad_of_reduce(ej_grad *g, const ej_grad_at *at)
         break;
     case EINJIT_REDUCE_PROD: share = share_of_factor(g, at); break;
     default:
-        ej_grad_fail(g, ej_fail(g->job->err, EINJIT_E_UNSUPPORTED, "'any' (value '%.100s') has no gradient", at->node.name));
+        ej_grad_fail(
+            g, ej_fail(g->job->err, EINJIT_E_UNSUPPORTED, "'any' (value '%.100s') has no gradient", at->node.name));
         return;
     }
     ej_grad_give(g, at, 0, share);

@@ -24,7 +24,7 @@ typedef struct ej_term {
 typedef struct ej_equation {
     uint32_t n_terms;
     ej_term *terms;
-    ej_term out;         /* explicit in the graph, also when the text left it out */
+    ej_term out; /* explicit in the graph, also when the text left it out */
     uint32_t n_labels;
     uint32_t *symbols;   /* label id -> code point, or the caller's integer label */
     bool integer_labels; /* symbols are integers, not code points: labels print as ej_label_code_point(id) */
@@ -39,22 +39,22 @@ int ej_equation_from_labels(ej_equation *out, ej_arena *arena, size_t n, const i
 /* "ij,jk->ik"; integer labels print as letters, then as code points from U+4E00 on, so that it can be read back. */
 void ej_equation_print(ej_text *text, const ej_equation *equation);
 bool ej_equation_copy(ej_arena *arena, ej_equation **out, const ej_equation *from); /* false: out of memory */
-void ej_label_print(ej_text *text, const ej_equation *equation, int32_t label); /* for messages: j, or 17, or ... */
+void ej_label_print(ej_text *text, const ej_equation *equation, int32_t label);     /* for messages: j, or 17, or ... */
 
 /* Code points and integers -> dense ids, in order of arrival (graph_label.c). */
 typedef struct ej_label_map {
     ej_arena *arena;
-    size_t n, capacity;    /* capacity: a power of two, or 0 */
+    size_t n, capacity; /* capacity: a power of two, or 0 */
     uint32_t *keys;
-    int32_t *ids;          /* -1 = free slot */
+    int32_t *ids; /* -1 = free slot */
 } ej_label_map;
 enum { EJ_MAX_LABELS = 1000000 }; /* of one equation: each must have a code point to print as */
 void ej_label_map_init(ej_label_map *map, ej_arena *arena);
 bool ej_label_map_add(ej_label_map *map, uint32_t key, int32_t *id); /* a new key gets id n; false: out of memory */
 int32_t ej_label_map_find(const ej_label_map *map, uint32_t key);    /* -1 = not there */
 uint32_t ej_label_code_point(int32_t id); /* a .. z, A .. Z, U+4E00 ...; id < EJ_MAX_LABELS */
-/* Makes letters[0 .. n) different: the first that asks for one keeps it, later ones and those that are `none` get the first
- * that nobody has, in the order of ej_label_code_point (integers: 0, 1, 2, ...). False: out of memory. */
+/* Makes letters[0 .. n) different: the first that asks for one keeps it, later ones and those that are `none` get the
+ * first that nobody has, in the order of ej_label_code_point (integers: 0, 1, 2, ...). False: out of memory. */
 bool ej_letters_settle(ej_arena *arena, uint32_t *letters, uint32_t n, uint32_t none, bool integers);
 int ej_compare_labels(const void *a, const void *b); /* for qsort and bsearch over int32_t: labels, values, ids */
 /* Characters of equations: bytes of the code point at text (0: not UTF-8), and what it is. */
@@ -62,7 +62,8 @@ size_t ej_utf8_decode(const char *text, size_t length, uint32_t *code_point);
 bool ej_code_point_is_space(uint32_t code_point);
 bool ej_code_point_is_letter(uint32_t code_point); /* can be a label */
 
-/* An equation for given ranks: ellipses became labels (ids from equation->n_labels on, right-aligned): graph_resolve.c. */
+/* An equation for given ranks: ellipses became labels (ids from equation->n_labels on, right-aligned):
+ * graph_resolve.c. */
 typedef struct ej_subscripts {
     uint32_t n_terms;
     ej_term *terms; /* no EJ_ELLIPSIS */
@@ -84,42 +85,42 @@ int ej_equation_resolve(ej_subscripts *out, ej_arena *arena, const ej_equation *
 typedef int32_t ej_value; /* index of the node */
 
 /* EJ_OP(NAME, "word") : what kind of node. Pointwise functions share EJ_OP_MAP, `fn` says which. */
-#define EJ_OP_LIST(EJ_OP)               \
-    EJ_OP(INPUT, "input")               \
-    EJ_OP(CONSTANT, "tensor")           \
-    EJ_OP(SCALAR, "scalar")             \
-    EJ_OP(EINSUM, "einsum")             \
-    EJ_OP(MAP, "map")                   \
-    EJ_OP(CAST, "to")                   \
-    EJ_OP(REDUCE, "reduce")             \
-    EJ_OP(SOFTMAX, "softmax")           \
-    EJ_OP(LAYER_NORM, "layer_norm")     \
-    EJ_OP(MATMUL, "matmul")             \
-    EJ_OP(TENSORDOT, "tensordot")       \
-    EJ_OP(PERMUTE, "permute")           \
-    EJ_OP(TRANSPOSE, "transpose")       \
-    EJ_OP(RESHAPE, "reshape")           \
-    EJ_OP(EXPAND, "expand")             \
-    EJ_OP(UNSQUEEZE, "unsqueeze")       \
-    EJ_OP(SQUEEZE, "squeeze")           \
-    EJ_OP(SLICE, "slice")               \
-    EJ_OP(CAT, "cat")                   \
-    EJ_OP(STACK, "stack")               \
+#define EJ_OP_LIST(EJ_OP) \
+    EJ_OP(INPUT, "input") \
+    EJ_OP(CONSTANT, "tensor") \
+    EJ_OP(SCALAR, "scalar") \
+    EJ_OP(EINSUM, "einsum") \
+    EJ_OP(MAP, "map") \
+    EJ_OP(CAST, "to") \
+    EJ_OP(REDUCE, "reduce") \
+    EJ_OP(SOFTMAX, "softmax") \
+    EJ_OP(LAYER_NORM, "layer_norm") \
+    EJ_OP(MATMUL, "matmul") \
+    EJ_OP(TENSORDOT, "tensordot") \
+    EJ_OP(PERMUTE, "permute") \
+    EJ_OP(TRANSPOSE, "transpose") \
+    EJ_OP(RESHAPE, "reshape") \
+    EJ_OP(EXPAND, "expand") \
+    EJ_OP(UNSQUEEZE, "unsqueeze") \
+    EJ_OP(SQUEEZE, "squeeze") \
+    EJ_OP(SLICE, "slice") \
+    EJ_OP(CAT, "cat") \
+    EJ_OP(STACK, "stack") \
     EJ_OP(INDEX_SELECT, "index_select") \
-    EJ_OP(INDEX_ADD, "index_add")       \
-    EJ_OP(STRUCTURAL, "structural")     \
-    EJ_OP(CHOOSE, "choose")           \
-    EJ_OP(SUM_TO_SIZE, "sum_to_size")   \
-    EJ_OP(EXPAND_AS, "expand_as")       \
-    EJ_OP(RESHAPE_AS, "reshape_as")     \
-    EJ_OP(TYPE_AS, "type_as")           \
-    EJ_OP(ZEROS_LIKE, "zeros_like")     \
-    EJ_OP(DIAG_EMBED, "diag_embed")     \
+    EJ_OP(INDEX_ADD, "index_add") \
+    EJ_OP(STRUCTURAL, "structural") \
+    EJ_OP(CHOOSE, "choose") \
+    EJ_OP(SUM_TO_SIZE, "sum_to_size") \
+    EJ_OP(EXPAND_AS, "expand_as") \
+    EJ_OP(RESHAPE_AS, "reshape_as") \
+    EJ_OP(TYPE_AS, "type_as") \
+    EJ_OP(ZEROS_LIKE, "zeros_like") \
+    EJ_OP(DIAG_EMBED, "diag_embed") \
     EJ_OP(SLICE_SCATTER, "slice_scatter") \
-    EJ_OP(SPLIT_AS, "split_as")         \
+    EJ_OP(SPLIT_AS, "split_as") \
     EJ_OP(INDEX_ADD_TO, "index_add_to") \
-    EJ_OP(DETACH, "detach")             \
-    EJ_OP(ARANGE, "arange")             \
+    EJ_OP(DETACH, "detach") \
+    EJ_OP(ARANGE, "arange") \
     EJ_OP(GATHER_PLACES, "gather_places") \
     EJ_OP(FLATTEN, "flatten")
 
@@ -127,7 +128,7 @@ enum ej_op {
 #define EJ_OP(NAME, word) EJ_OP_##NAME,
     EJ_OP_LIST(EJ_OP)
 #undef EJ_OP
-    EJ_OP_COUNT
+        EJ_OP_COUNT
 };
 const char *ej_op_name(int op);
 
@@ -138,8 +139,19 @@ enum ej_fn {
 #undef EINJIT_FN
     EJ_FN_COUNT
 };
-enum ej_fn_rule { EJ_RULE_ARITH, EJ_RULE_FLOAT, EJ_RULE_REALFLT, EJ_RULE_ORDER, EJ_RULE_ROUND, EJ_RULE_REALPART,
-                  EJ_RULE_COMPARE, EJ_RULE_EQUAL, EJ_RULE_LOGIC, EJ_RULE_SELECT, EJ_RULE_BITS };
+enum ej_fn_rule {
+    EJ_RULE_ARITH,
+    EJ_RULE_FLOAT,
+    EJ_RULE_REALFLT,
+    EJ_RULE_ORDER,
+    EJ_RULE_ROUND,
+    EJ_RULE_REALPART,
+    EJ_RULE_COMPARE,
+    EJ_RULE_EQUAL,
+    EJ_RULE_LOGIC,
+    EJ_RULE_SELECT,
+    EJ_RULE_BITS
+};
 typedef struct ej_fn_info {
     const char *name;
     uint8_t arity, rule;
@@ -149,13 +161,14 @@ int ej_fn_by_name(const char *name, size_t length); /* -1 = none */
 bool ej_fn_is_called(int fn); /* in kernels it is code of its own, which is called for each vector */
 
 /* An extent as the program gives it: a number, a symbol of the graph, or open to be found (-1 in reshape, expand;
- * unknown in inputs). A program extent may also be a product, as `z*4`: coefficient * all symbols. An unknown extent of an
- * input may have a name all the same (one symbol): where all axes of that name are observed to be equal they are that
- * symbol, else each has its own extent, and the operations decide whether these fit. So are the labels of one einsum. */
+ * unknown in inputs). A program extent may also be a product, as `z*4`: coefficient * all symbols. An unknown extent of
+ * an input may have a name all the same (one symbol): where all axes of that name are observed to be equal they are
+ * that symbol, else each has its own extent, and the operations decide whether these fit. So are the labels of one
+ * einsum. */
 typedef struct ej_extent {
-    int64_t n;            /* >= 0: the number, or the coefficient when n_symbols > 0; EJ_EXTENT_UNKNOWN */
+    int64_t n; /* >= 0: the number, or the coefficient when n_symbols > 0; EJ_EXTENT_UNKNOWN */
     int32_t n_symbols;
-    int32_t *symbols;     /* indices into graph->symbols */
+    int32_t *symbols; /* indices into graph->symbols */
 } ej_extent;
 enum { EJ_EXTENT_UNKNOWN = -1 };
 
@@ -176,8 +189,8 @@ typedef struct ej_index_item {
     int64_t start, stop, step; /* RANGE: INT64_MIN/INT64_MAX where left out; AT: start */
 } ej_index_item;
 
-/* A node's fields, by operator. Axes in `dims` are as written, may be negative, and count from the end then. "like y": y gives
- * its shape or dtype only.
+/* A node's fields, by operator. Axes in `dims` are as written, may be negative, and count from the end then. "like y":
+ * y gives its shape or dtype only.
  *
  *   INPUT          dtype (-1: any); rank (-1: any); extents: rank of them, or none
  *   CONSTANT       dtype, rank; extents: numbers; data
@@ -190,7 +203,8 @@ typedef struct ej_index_item {
  *   LAYER_NORM     in: x, weight, bias, as far as given (integer: bit 0 weight, bit 1 bias); dims: how many last axes;
  *                  extents: these, or none; re: eps
  *   MATMUL         in: a, b
- *   TENSORDOT      in: a, b; integer -1: dims are the axes of a, then those of b; else the last `integer` axes of a with the
+ *   TENSORDOT      in: a, b; integer -1: dims are the axes of a, then those of b; else the last `integer` axes of a
+ *   with the
  *                  first ones of b
  *   PERMUTE        in: x; dims: the axes in their new order
  *   TRANSPOSE      in: x; dims: two axes
@@ -211,7 +225,8 @@ typedef struct ej_index_item {
  *   STRUCTURAL     in: a CONSTANT
  *   DIAG_EMBED, DETACH   in: x
  *   SPLIT_AS       in: x, like the operands of a CAT; dims: its axis, and which of its parts this is
- *   CHOOSE         in: `integer` alternatives, then x and y of each guard; dims: three numbers a guard: the alternative (not
+ *   CHOOSE         in: `integer` alternatives, then x and y of each guard; dims: three numbers a guard: the alternative
+ *   (not
  *                  the first, 0) that is right only if axis p of x has the extent of axis q of y; p; q */
 typedef struct ej_node {
     uint8_t op; /* EJ_OP_* */
@@ -241,17 +256,17 @@ typedef struct ej_graph {
     size_t n_nodes, cap_nodes;
     ej_node *nodes;
     size_t n_inputs, cap_inputs;
-    ej_value *inputs;       /* in the order of the program's parameters */
+    ej_value *inputs; /* in the order of the program's parameters */
     size_t n_outputs, cap_outputs;
     ej_value *outputs;
     size_t n_symbols, cap_symbols;
-    const char **symbols;   /* names of extents */
-    const char *name;       /* of the function: "forward" */
-    bool tuple_result;      /* `return x,` : one result, but a tuple */
-    int failed;             /* the first error of a builder call; sticks */
-    bool moved;             /* a pass has moved numbers */
-    /* How far, as a factor, values may have gone from the program's because passes moved numbers that then cancelled: of f32
-     * and c64, of f64 and c128 (opt_scalar_factor.c). At least 1 each. */
+    const char **symbols; /* names of extents */
+    const char *name;     /* of the function: "forward" */
+    bool tuple_result;    /* `return x,` : one result, but a tuple */
+    int failed;           /* the first error of a builder call; sticks */
+    bool moved;           /* a pass has moved numbers */
+    /* How far, as a factor, values may have gone from the program's because passes moved numbers that then cancelled:
+     * of f32 and c64, of f64 and c128 (opt_scalar_factor.c). At least 1 each. */
     double drift[2];
     struct ej_name_table *names; /* of nodes, and apart from them of symbols (graph_name.c) */
 } ej_graph;
@@ -271,9 +286,9 @@ bool ej_node_copy(ej_arena *arena, ej_node *out, const ej_node *from);
 bool ej_node_takes(ej_arena *arena, ej_node *node, uint32_t n, const ej_value *in);
 /* How many times each value is used, results included: array of n_nodes counts from `arena`. */
 uint32_t *ej_graph_uses(const ej_graph *graph, ej_arena *arena);
-/* Drop nodes that replace[] (NULL: none) maps elsewhere and nodes without use: replace[v] is v, or the value (earlier or
- * later, itself replaced or not; no cycles) that takes its place; `keep_unused` keeps dead nodes. Sorts and renumbers.
- * Inputs are never dropped. All or nothing. (graph_rewrite.c) */
+/* Drop nodes that replace[] (NULL: none) maps elsewhere and nodes without use: replace[v] is v, or the value (earlier
+ * or later, itself replaced or not; no cycles) that takes its place; `keep_unused` keeps dead nodes. Sorts and
+ * renumbers. Inputs are never dropped. All or nothing. (graph_rewrite.c) */
 int ej_graph_rewrite(ej_graph *graph, const ej_value *replace, bool keep_unused, einjit_error *err);
 /* The same; values from n_old on are new and take over the name of the first value whose place they take. */
 int ej_graph_rewrite_new(ej_graph *graph, const ej_value *replace, size_t n_old, bool keep_unused, einjit_error *err);
@@ -297,27 +312,29 @@ void ej_names_copy_counters(ej_graph *graph, const ej_graph *from);
 
 /* ---- text (graph_lex.c, graph_parse*.c, graph_element.c, graph_print*.c) ----
  *
- * Parameters: `a: f32[z, 4, :]` (`:` an unknown extent, `i:` one with a name), `a: f32[()]` a scalar, `a: f32` of unknown rank,
- * `a: any[z, 4]` of unknown dtype, `a` of neither. Printing writes literals where they are used; so parse(print(g)) is g up
- * to the names and places of SCALAR nodes, and print(parse(print(g))) is print(g), byte for byte. */
+ * Parameters: `a: f32[z, 4, :]` (`:` an unknown extent, `i:` one with a name), `a: f32[()]` a scalar, `a: f32` of
+ * unknown rank, `a: any[z, 4]` of unknown dtype, `a` of neither. Printing writes literals where they are used; so
+ * parse(print(g)) is g up to the names and places of SCALAR nodes, and print(parse(print(g))) is print(g), byte for
+ * byte. */
 int ej_graph_parse(ej_graph *out, const einjit_allocator *allocator, const char *text, size_t length,
                    einjit_error *err); /* inits *out; freed by the callee on failure */
 void ej_graph_print(ej_text *text, const ej_graph *graph);
-/* Without its names, which become numbers: programs that differ in names of values, extents, labels and the function alone print
- * the same, node by node. numbers: n_symbols, what each symbol is called there. (graph_plain.c) */
+/* Without its names, which become numbers: programs that differ in names of values, extents, labels and the function
+ * alone print the same, node by node. numbers: n_symbols, what each symbol is called there. (graph_plain.c) */
 void ej_graph_print_plain(ej_text *text, const ej_graph *graph);
 void ej_graph_number_symbols(int32_t *numbers, const ej_graph *graph);
-/* The graph of one equation: inputs with rank, unknown extents named by their labels where a label is an identifier. `ranks`
- * (may be NULL): of the operands; the axes that an ellipsis stands for are then named, too, aligned at the right. Without
- * them a term with an ellipsis is an input of unknown rank. */
+/* The graph of one equation: inputs with rank, unknown extents named by their labels where a label is an identifier.
+ * `ranks` (may be NULL): of the operands; the axes that an ellipsis stands for are then named, too, aligned at the
+ * right. Without them a term with an ellipsis is an input of unknown rank. */
 int ej_graph_from_equation(ej_graph *out, const einjit_allocator *allocator, const ej_equation *equation,
                            const int32_t *ranks, einjit_error *err);
 #define EJ_ELLIPSIS_NAME "ellipsis_" /* and a number from 1 */
-/* What operand i of n is called where the caller gives no names: a, b, c, ...; x0, x1, ... when there are more than letters. */
+/* What operand i of n is called where the caller gives no names: a, b, c, ...; x0, x1, ... when there are more than
+ * letters. */
 enum { EJ_OPERAND_NAME = 24 };
 const char *ej_operand_name(char room[EJ_OPERAND_NAME], size_t i, size_t n);
-/* Marks the symbols that a list names ("z,edges"; "...": those that an ellipsis stands for). marked: n_symbols, false before.
- * E_NAME: there is no such extent. */
+/* Marks the symbols that a list names ("z,edges"; "...": those that an ellipsis stands for). marked: n_symbols, false
+ * before. E_NAME: there is no such extent. */
 int ej_graph_mark_symbols(bool *marked, const ej_graph *graph, const char *list, einjit_error *err);
 
 /* ---- invariants (graph_verify.c) ---- */
@@ -331,19 +348,20 @@ uint64_t ej_graph_signature(const ej_graph *graph);
 struct ej_job;
 enum ej_exactness {
     EJ_ROUNDS, /* the same on the reals, not in floating point: not for strict compiles */
-    EJ_EXACT   /* no bit of any result changes; a pass whose rules are not all exact asks job_rules.def in strict compiles */
+    EJ_EXACT   /* no bit of any result changes; a pass whose rules are not all exact asks job_rules.def in strict
+                * compiles */
 };
 typedef struct ej_pass {
-    const char *name;  /* word in dumps, einjit_optimize and opt_<name>.c */
+    const char *name; /* word in dumps, einjit_optimize and opt_<name>.c */
     int (*run)(ej_graph *graph, struct ej_job *job, size_t *n_changed);
-    uint8_t exact;     /* EJ_EXACT, EJ_ROUNDS */
+    uint8_t exact; /* EJ_EXACT, EJ_ROUNDS */
     const char *help;
 } ej_pass;
 extern const ej_pass ej_passes[];
 extern const size_t ej_n_passes;
 /* names: comma list, NULL = all in table order; with job->strict the exact ones, and others are refused (E_VALUE). With
- * job->verify the graph is checked before the first pass and after each (E_INTERNAL names it): its invariants, its signature,
- * and that a pass which says it changed nothing did not. Calls job->watch around each. */
+ * job->verify the graph is checked before the first pass and after each (E_INTERNAL names it): its invariants, its
+ * signature, and that a pass which says it changed nothing did not. Calls job->watch around each. */
 int ej_opt_run(ej_graph *graph, const char *names, struct ej_job *job);
 
 #endif

@@ -44,8 +44,8 @@ static int check_operands(const ej_graph *graph, const ej_node *node, einjit_err
     if (graph->n_nodes >= INT32_MAX) return ej_fail(err, EINJIT_E_LIMIT, "a graph of more than %d nodes", INT32_MAX);
     for (uint32_t i = 0; i < node->n_in; i++)
         if (node->in[i] < 0 || (size_t)node->in[i] >= graph->n_nodes)
-            return ej_fail(err, EINJIT_E_INVALID, "operand %u of %s is value %d, but the graph has %zu values", (unsigned)i,
-                           ej_op_name(node->op), (int)node->in[i], graph->n_nodes);
+            return ej_fail(err, EINJIT_E_INVALID, "operand %u of %s is value %d, but the graph has %zu values",
+                           (unsigned)i, ej_op_name(node->op), (int)node->in[i], graph->n_nodes);
     return EINJIT_OK;
 }
 

@@ -33,7 +33,8 @@ bool ej_equation_copy(ej_arena *arena, ej_equation **out, const ej_equation *fro
     for (uint32_t t = 0; t < from->n_terms; t++) n += from->terms[t].n;
     int32_t *labels = EJ_NEW_ARRAY(arena, int32_t, n);
     copy->terms = EJ_NEW_ARRAY(arena, ej_term, from->n_terms);
-    if (!labels || !copy->terms || !copy_array(arena, &copy->out.labels, from->out.labels, from->out.n, sizeof *labels) ||
+    if (!labels || !copy->terms ||
+        !copy_array(arena, &copy->out.labels, from->out.labels, from->out.n, sizeof *labels) ||
         !copy_array(arena, &copy->symbols, from->symbols, from->n_labels, sizeof *from->symbols))
         return false;
     for (uint32_t t = 0; t < from->n_terms; t++) {

@@ -124,7 +124,8 @@ static int fail_character(const char *text, size_t length, size_t at, einjit_err
     uint32_t c;
     size_t n = ej_utf8_decode(text + at, length - at, &c);
     if (!n)
-        return ej_fail_at(err, EINJIT_E_BAD_CHAR, text, length, at, "byte 0x%02x is not UTF-8", (unsigned char)text[at]);
+        return ej_fail_at(err, EINJIT_E_BAD_CHAR, text, length, at, "byte 0x%02x is not UTF-8",
+                          (unsigned char)text[at]);
     if (c < 0x20 || (c >= 0x7F && c < 0xA0) || ej_code_point_is_space(c))
         return ej_fail_at(err, EINJIT_E_BAD_CHAR, text, length, at, "U+%04X cannot be a label: labels are letters",
                           (unsigned)c);
@@ -137,7 +138,8 @@ static int check_survey(const survey *s, const char *text, size_t length, einjit
     if (s->bad_char != NOWHERE) return fail_character(text, length, (size_t)s->bad_char, err);
     if (s->bad_ellipsis != NOWHERE)
         return ej_fail_at(err, EINJIT_E_BAD_ELLIPSIS, text, length, (size_t)s->bad_ellipsis,
-                          s->second_ellipsis ? "a second ellipsis in one term" : "a '.' that is not part of an ellipsis '...'");
+                          s->second_ellipsis ? "a second ellipsis in one term"
+                                             : "a '.' that is not part of an ellipsis '...'");
     if (s->bad_arrow != NOWHERE)
         return ej_fail_at(err, EINJIT_E_BAD_ARROW, text, length, (size_t)s->bad_arrow,
                           s->second_arrow ? "a second arrow" : "a '%c' that is not part of an arrow '->'",
@@ -154,11 +156,11 @@ static int check_survey(const survey *s, const char *text, size_t length, einjit
 
 typedef struct builder {
     ej_equation *equation;
-    ej_arena *arena;     /* of the equation */
+    ej_arena *arena; /* of the equation */
     ej_arena scratch;
     ej_label_map map;
     size_t cap_symbols;
-    int32_t *pool;       /* room for the labels that are still to come */
+    int32_t *pool; /* room for the labels that are still to come */
 } builder;
 
 static int builder_init(builder *b, ej_equation *equation, ej_arena *arena, size_t n_terms, size_t n_labels,
@@ -214,7 +216,8 @@ static int keep_symbols(builder *b, einjit_error *err)
 }
 
 /* The first output label that comes again, else the first that no term has: index into symbols, and which fault. */
-static int find_output_fault(builder *b, size_t n, const uint32_t *symbols, size_t *where, int *fault, einjit_error *err)
+static int find_output_fault(builder *b, size_t n, const uint32_t *symbols, size_t *where, int *fault,
+                             einjit_error *err)
 {
     size_t known = b->map.n;
     bool *seen = EJ_NEW_ARRAY(&b->scratch, bool, known + n);

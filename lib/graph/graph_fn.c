@@ -19,9 +19,21 @@ int ej_fn_by_name(const char *name, size_t length)
 bool ej_fn_is_called(int fn)
 {
     switch (fn) {
-    case EJ_FN_EXP: case EJ_FN_LOG: case EJ_FN_LOG1P: case EJ_FN_EXPM1: case EJ_FN_SIN: case EJ_FN_COS: case EJ_FN_TAN:
-    case EJ_FN_TANH: case EJ_FN_SIGMOID: case EJ_FN_GELU: case EJ_FN_SILU: case EJ_FN_SOFTPLUS: case EJ_FN_ERF:
-    case EJ_FN_POW: case EJ_FN_REMAINDER: return true;
+    case EJ_FN_EXP:
+    case EJ_FN_LOG:
+    case EJ_FN_LOG1P:
+    case EJ_FN_EXPM1:
+    case EJ_FN_SIN:
+    case EJ_FN_COS:
+    case EJ_FN_TAN:
+    case EJ_FN_TANH:
+    case EJ_FN_SIGMOID:
+    case EJ_FN_GELU:
+    case EJ_FN_SILU:
+    case EJ_FN_SOFTPLUS:
+    case EJ_FN_ERF:
+    case EJ_FN_POW:
+    case EJ_FN_REMAINDER: return true;
     default: return false;
     }
 }

@@ -2,9 +2,9 @@
  *
  * Takes  an equation, and where they are known the ranks of its operands.
  * Gives  inputs a, b, c, ... (x0, x1, ... when there are more than letters), one einsum, one result.
- * Keeps  extents named by their labels, those that an ellipsis stands for ellipsis_1, ellipsis_2, ..., so that a caller can give
- *        sizes and leave extents open by name; unknown all the same, for axes of one label may broadcast. Ranks and dtypes that
- *        the equation does not fix are left to the call.
+ * Keeps  extents named by their labels, those that an ellipsis stands for ellipsis_1, ellipsis_2, ..., so that a caller
+ *        can give sizes and leave extents open by name; unknown all the same, for axes of one label may broadcast.
+ *        Ranks and dtypes that the equation does not fix are left to the call.
  */
 #include <stdio.h>
 #include <string.h>
@@ -55,7 +55,8 @@ const char *ej_operand_name(char room[EJ_OPERAND_NAME], size_t i, size_t n)
     return room;
 }
 
-/* The extents of one operand, whose rank is known: with an ellipsis from `subscripts`, where those axes are labels, too. */
+/* The extents of one operand, whose rank is known: with an ellipsis from `subscripts`, where those axes are labels,
+ * too. */
 static int set_extents(ej_graph *graph, ej_node *node, const ej_term *term, const int32_t *symbols, einjit_error *err)
 {
     node->rank = (int32_t)term->n;
@@ -66,8 +67,8 @@ static int set_extents(ej_graph *graph, ej_node *node, const ej_term *term, cons
     return EINJIT_OK;
 }
 
-static int add_input(ej_graph *graph, const ej_term *term, uint32_t t, uint32_t n, const int32_t *symbols, ej_value *out,
-                     einjit_error *err)
+static int add_input(ej_graph *graph, const ej_term *term, uint32_t t, uint32_t n, const int32_t *symbols,
+                     ej_value *out, einjit_error *err)
 {
     char name[EJ_OPERAND_NAME];
     ej_node node = {.op = EJ_OP_INPUT, .dtype = -1, .rank = -1, .name = ej_operand_name(name, t, n)};
@@ -101,12 +102,16 @@ static int copy_equation(ej_graph *graph, const ej_equation *equation, ej_arena 
     return EINJIT_OK;
 }
 
-static int fill(ej_graph *graph, const ej_equation *equation, const int32_t *ranks, ej_arena *scratch, einjit_error *err)
+static int fill(ej_graph *graph, const ej_equation *equation, const int32_t *ranks, ej_arena *scratch,
+                einjit_error *err)
 {
     ej_subscripts subscripts = {.terms = equation->terms, .n_labels = equation->n_labels};
     if (ranks) EJ_TRY(ej_equation_resolve(&subscripts, scratch, equation, ranks, err));
     int32_t *symbols = EJ_NEW_ARRAY(scratch, int32_t, subscripts.n_labels);
-    ej_node node = {.op = EJ_OP_EINSUM, .fn = EINJIT_REDUCE_SUM, .combine = EINJIT_COMBINE_MUL, .dtype = -1,
+    ej_node node = {.op = EJ_OP_EINSUM,
+                    .fn = EINJIT_REDUCE_SUM,
+                    .combine = EINJIT_COMBINE_MUL,
+                    .dtype = -1,
                     .n_in = equation->n_terms};
     node.in = EJ_NEW_ARRAY(&graph->arena, ej_value, equation->n_terms);
     if (!symbols || !node.in) return ej_no_memory(err);

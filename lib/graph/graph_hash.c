@@ -51,8 +51,18 @@ static uint64_t add_items(uint64_t h, const ej_node *node)
  * enough. */
 static uint64_t add_node(uint64_t h, const ej_graph *graph, const ej_node *node)
 {
-    const int64_t words[] = {node->op,      node->fn,     node->combine, node->keepdim,           node->all_dims, node->dtype,
-                             node->rank,    node->n_in,   node->n_dims,  node->n_extents,         node->n_items,  node->integer,
+    const int64_t words[] = {node->op,
+                             node->fn,
+                             node->combine,
+                             node->keepdim,
+                             node->all_dims,
+                             node->dtype,
+                             node->rank,
+                             node->n_in,
+                             node->n_dims,
+                             node->n_extents,
+                             node->n_items,
+                             node->integer,
                              (int64_t)(intptr_t)node->data};
     const double numbers[2] = {node->re, node->im};
     h = add_bytes(h, words, sizeof words);

@@ -13,9 +13,9 @@
 /* ---- identifiers ---- */
 
 static const char *const keywords[] = {
-    "False",    "None",   "True", "and",    "as",   "assert", "async",  "await", "break", "class", "continue", "def",
-    "del",      "elif",   "else", "except", "for",  "finally", "from",  "global", "if",   "import", "in",      "is",
-    "lambda",   "nonlocal", "not", "or",    "pass", "raise",  "return", "try",   "while", "with",  "yield"};
+    "False",  "None",     "True", "and",    "as",   "assert",  "async",  "await",  "break", "class",  "continue", "def",
+    "del",    "elif",     "else", "except", "for",  "finally", "from",   "global", "if",    "import", "in",       "is",
+    "lambda", "nonlocal", "not",  "or",     "pass", "raise",   "return", "try",    "while", "with",   "yield"};
 
 /* Letters beyond ASCII: common scripts, as far as Python takes them as they are (it folds others by NFKC, which would
  * make two of our names one of its). */
@@ -54,7 +54,7 @@ bool ej_is_identifier(const char *text, size_t length)
 typedef struct name_set {
     size_t n, capacity; /* a power of two */
     uint32_t *hashes;
-    int32_t *ids;       /* -1 = free */
+    int32_t *ids; /* -1 = free */
 } name_set;
 
 enum { N_WORDS = EJ_OP_COUNT + EJ_FN_COUNT + EINJIT_REDUCE_COUNT };
@@ -112,8 +112,7 @@ int32_t ej_graph_find_symbol(const ej_graph *graph, const char *name, size_t len
     if (!set->capacity || memchr(name, 0, length)) return -1;
     uint32_t hash = hash_name(name, length);
     for (size_t slot = hash & (set->capacity - 1); set->ids[slot] >= 0; slot = (slot + 1) & (set->capacity - 1))
-        if (set->hashes[slot] == hash && same_name(graph->symbols[set->ids[slot]], name, length))
-            return set->ids[slot];
+        if (set->hashes[slot] == hash && same_name(graph->symbols[set->ids[slot]], name, length)) return set->ids[slot];
     return -1;
 }
 
@@ -138,7 +137,8 @@ int ej_graph_mark_symbols(bool *marked, const ej_graph *graph, const char *list,
         } else {
             int32_t symbol = ej_graph_find_symbol(graph, at, length);
             if (symbol < 0)
-                return ej_fail(err, EINJIT_E_NAME, "no extent of the graph is called '%.*s'", length > 99 ? 99 : (int)length, at);
+                return ej_fail(err, EINJIT_E_NAME, "no extent of the graph is called '%.*s'",
+                               length > 99 ? 99 : (int)length, at);
             marked[symbol] = true;
         }
     }
@@ -187,7 +187,8 @@ void ej_names_copy_counters(ej_graph *graph, const ej_graph *from)
 /* The word of a node, and its row among the counters. */
 static const char *word_of(const ej_node *node, size_t *row)
 {
-    static const char *const reductions[EINJIT_REDUCE_COUNT] = {"sum", "amax", "amin", "logsumexp", "any", "prod", "mean"};
+    static const char *const reductions[EINJIT_REDUCE_COUNT] = {"sum", "amax", "amin", "logsumexp",
+                                                                "any", "prod", "mean"};
     if (node->op == EJ_OP_MAP) {
         *row = EJ_OP_COUNT + (size_t)node->fn;
         return ej_fns[node->fn].name;
@@ -206,8 +207,7 @@ const char *ej_names_next(ej_graph *graph, const ej_node *node)
     char name[64];
     int n;
     const char *word = word_of(node, &row);
-    do
-        n = snprintf(name, sizeof name, "%s_%u", word, (unsigned)++graph->names->last[row]);
+    do n = snprintf(name, sizeof name, "%s_%u", word, (unsigned)++graph->names->last[row]);
     while (ej_graph_find_value(graph, name, (size_t)n) >= 0);
     return ej_arena_copy_text(&graph->arena, name, (size_t)n);
 }

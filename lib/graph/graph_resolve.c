@@ -16,7 +16,8 @@ static void print_term(ej_text *text, const ej_equation *equation, const ej_term
     for (uint32_t i = 0; i < term->n; i++) {
         int32_t label = term->labels[i];
         if (label == EJ_ELLIPSIS) ej_print_bytes(text, "...", 3);
-        else ej_print_code_point(text, equation->integer_labels ? ej_label_code_point(label) : equation->symbols[label]);
+        else
+            ej_print_code_point(text, equation->integer_labels ? ej_label_code_point(label) : equation->symbols[label]);
     }
 }
 
@@ -64,9 +65,10 @@ static int fail_rank(const ej_equation *equation, uint32_t t, int32_t rank, bool
     print_term(&text, equation, &equation->terms[t]);
     const char *term = text.data ? text.data : "";
     uint32_t named = equation->terms[t].n - ellipsis;
-    int status = text.failed ? ej_no_memory(err) :
-                 ej_fail(err, EINJIT_E_RANK, "operand %u has %d ax%s but its term '%.200s' names %s%u", (unsigned)t,
-                         (int)rank, rank == 1 ? "is" : "es", term, ellipsis ? "at least " : "", (unsigned)named);
+    int status = text.failed ? ej_no_memory(err)
+                             : ej_fail(err, EINJIT_E_RANK, "operand %u has %d ax%s but its term '%.200s' names %s%u",
+                                       (unsigned)t, (int)rank, rank == 1 ? "is" : "es", term,
+                                       ellipsis ? "at least " : "", (unsigned)named);
     ej_arena_free(&scratch);
     return status;
 }

@@ -1,7 +1,7 @@
 /* graph_rewrite.c - replaces values by others, removes what is no longer used, and renumbers the rest.
  *
- * Takes  a graph, to which a pass may have appended nodes, and which value takes each value's place: an earlier or a later
- *        one, also one that was replaced itself.
+ * Takes  a graph, to which a pass may have appended nodes, and which value takes each value's place: an earlier or a
+ *        later one, also one that was replaced itself.
  * Gives  the same graph in SSA order: nodes stay in the order they had, but for operands, which come in front of their
  *        users. A value that stands in for another and was appended by the pass takes over its name and its place.
  * Keeps  the graph as it was when memory is short: all is allocated before anything moves.
@@ -13,15 +13,15 @@
 
 typedef struct rewrite {
     ej_graph *graph;
-    ej_value *map;     /* per value: what takes its place in the end */
+    ej_value *map; /* per value: what takes its place in the end */
     bool *live;
-    ej_value *order;   /* live values, operands first */
+    ej_value *order; /* live values, operands first */
     size_t n_order;
-    ej_value *number;  /* per value: its place in `order`; -1: not there yet */
+    ej_value *number; /* per value: its place in `order`; -1: not there yet */
     ej_value *stack;
-    uint32_t *seen;    /* per value: so many of its operands have numbers */
-    bool *named;       /* per value: took over a name */
-    ej_node *nodes;    /* in the new order */
+    uint32_t *seen; /* per value: so many of its operands have numbers */
+    bool *named;    /* per value: took over a name */
+    ej_node *nodes; /* in the new order */
 } rewrite;
 
 /* The end of v's chain; everything on the way is shortened to it. */
@@ -43,7 +43,8 @@ static void follow_replacements(rewrite *r, const ej_value *replace)
     for (size_t v = 0; v < r->graph->n_nodes; v++) end_of_chain(r->map, (ej_value)v);
 }
 
-/* Operands may come later than their users, so liveness is a walk, not a sweep. `stack` has room for every value once. */
+/* Operands may come later than their users, so liveness is a walk, not a sweep. `stack` has room for every value
+ * once. */
 static void mark_live(rewrite *r, bool keep_unused)
 {
     const ej_graph *graph = r->graph;
@@ -77,8 +78,8 @@ static ej_value missing_operand(rewrite *r, ej_value v)
     return -1;
 }
 
-/* In the order of the ids, operands pulled in front of their first user; what a pass appended stands where the first value
- * stood whose place it takes. */
+/* In the order of the ids, operands pulled in front of their first user; what a pass appended stands where the first
+ * value stood whose place it takes. */
 static void sort(rewrite *r, size_t n_old)
 {
     for (size_t v = 0; v < r->graph->n_nodes; v++) r->number[v] = -1;
@@ -119,8 +120,7 @@ static void compact(rewrite *r)
     ej_graph *graph = r->graph;
     for (size_t i = 0; i < r->n_order; i++) {
         r->nodes[i] = graph->nodes[r->order[i]];
-        for (uint32_t k = 0; k < r->nodes[i].n_in; k++)
-            r->nodes[i].in[k] = r->number[r->map[r->nodes[i].in[k]]];
+        for (uint32_t k = 0; k < r->nodes[i].n_in; k++) r->nodes[i].in[k] = r->number[r->map[r->nodes[i].in[k]]];
     }
     if (r->n_order) memcpy(graph->nodes, r->nodes, r->n_order * sizeof *r->nodes);
     graph->n_nodes = r->n_order;

@@ -23,8 +23,8 @@ static int broken(const verifier *v, const char *what)
                    (size_t)(v->node - v->graph->nodes), what);
 }
 
-#define REQUIRE(v, fact)                              \
-    do {                                              \
+#define REQUIRE(v, fact) \
+    do { \
         if (!(fact)) return broken((v), "not " #fact); \
     } while (0)
 
@@ -33,21 +33,25 @@ static int broken(const verifier *v, const char *what)
 /* Least and most operands per kind; MAP has its function's. */
 static const struct {
     uint32_t least, most;
-} arities[EJ_OP_COUNT] = {
-    [EJ_OP_INPUT] = {0, 0},       [EJ_OP_CONSTANT] = {0, 0},   [EJ_OP_SCALAR] = {0, 0},
-    [EJ_OP_EINSUM] = {1, INT32_MAX}, [EJ_OP_MAP] = {1, 3},     [EJ_OP_CAST] = {1, 1},
-    [EJ_OP_REDUCE] = {1, 1},      [EJ_OP_SOFTMAX] = {1, 1},    [EJ_OP_LAYER_NORM] = {1, 3},
-    [EJ_OP_MATMUL] = {2, 2},      [EJ_OP_TENSORDOT] = {2, 2},  [EJ_OP_PERMUTE] = {1, 1},
-    [EJ_OP_TRANSPOSE] = {1, 1},   [EJ_OP_RESHAPE] = {1, 1},    [EJ_OP_EXPAND] = {1, 1},
-    [EJ_OP_UNSQUEEZE] = {1, 1},   [EJ_OP_SQUEEZE] = {1, 1},    [EJ_OP_SLICE] = {1, 1},
-    [EJ_OP_CAT] = {1, INT32_MAX}, [EJ_OP_STACK] = {1, INT32_MAX}, [EJ_OP_INDEX_SELECT] = {2, 2},
-    [EJ_OP_CHOOSE] = {1, INT32_MAX},
-    [EJ_OP_INDEX_ADD] = {2, 2},   [EJ_OP_STRUCTURAL] = {1, 1}, [EJ_OP_SUM_TO_SIZE] = {2, 2},
-    [EJ_OP_EXPAND_AS] = {2, 2},   [EJ_OP_RESHAPE_AS] = {2, 2}, [EJ_OP_TYPE_AS] = {2, 2},
-    [EJ_OP_ZEROS_LIKE] = {1, 1},  [EJ_OP_DIAG_EMBED] = {1, 1}, [EJ_OP_SLICE_SCATTER] = {2, 2},
-    [EJ_OP_SPLIT_AS] = {2, INT32_MAX}, [EJ_OP_INDEX_ADD_TO] = {3, 3},
-    [EJ_OP_DETACH] = {1, 1},      [EJ_OP_ARANGE] = {0, 1},     [EJ_OP_GATHER_PLACES] = {2, 2},
-    [EJ_OP_FLATTEN] = {1, 1}};
+} arities[EJ_OP_COUNT] = {[EJ_OP_INPUT] = {0, 0},         [EJ_OP_CONSTANT] = {0, 0},
+                          [EJ_OP_SCALAR] = {0, 0},        [EJ_OP_EINSUM] = {1, INT32_MAX},
+                          [EJ_OP_MAP] = {1, 3},           [EJ_OP_CAST] = {1, 1},
+                          [EJ_OP_REDUCE] = {1, 1},        [EJ_OP_SOFTMAX] = {1, 1},
+                          [EJ_OP_LAYER_NORM] = {1, 3},    [EJ_OP_MATMUL] = {2, 2},
+                          [EJ_OP_TENSORDOT] = {2, 2},     [EJ_OP_PERMUTE] = {1, 1},
+                          [EJ_OP_TRANSPOSE] = {1, 1},     [EJ_OP_RESHAPE] = {1, 1},
+                          [EJ_OP_EXPAND] = {1, 1},        [EJ_OP_UNSQUEEZE] = {1, 1},
+                          [EJ_OP_SQUEEZE] = {1, 1},       [EJ_OP_SLICE] = {1, 1},
+                          [EJ_OP_CAT] = {1, INT32_MAX},   [EJ_OP_STACK] = {1, INT32_MAX},
+                          [EJ_OP_INDEX_SELECT] = {2, 2},  [EJ_OP_CHOOSE] = {1, INT32_MAX},
+                          [EJ_OP_INDEX_ADD] = {2, 2},     [EJ_OP_STRUCTURAL] = {1, 1},
+                          [EJ_OP_SUM_TO_SIZE] = {2, 2},   [EJ_OP_EXPAND_AS] = {2, 2},
+                          [EJ_OP_RESHAPE_AS] = {2, 2},    [EJ_OP_TYPE_AS] = {2, 2},
+                          [EJ_OP_ZEROS_LIKE] = {1, 1},    [EJ_OP_DIAG_EMBED] = {1, 1},
+                          [EJ_OP_SLICE_SCATTER] = {2, 2}, [EJ_OP_SPLIT_AS] = {2, INT32_MAX},
+                          [EJ_OP_INDEX_ADD_TO] = {3, 3},  [EJ_OP_DETACH] = {1, 1},
+                          [EJ_OP_ARANGE] = {0, 1},        [EJ_OP_GATHER_PLACES] = {2, 2},
+                          [EJ_OP_FLATTEN] = {1, 1}};
 
 static int verify_operands(const verifier *v)
 {
@@ -292,8 +296,8 @@ static int verify_inputs(const ej_graph *graph, ej_arena *scratch, einjit_error 
     for (size_t i = 0; i < graph->n_inputs; i++) {
         ej_value value = graph->inputs[i];
         if (value < 0 || (size_t)value >= graph->n_nodes || graph->nodes[value].op != EJ_OP_INPUT || listed[value])
-            return ej_fail(err, EINJIT_E_INTERNAL, "graph: parameter %zu is value %d, which is no input or another one", i,
-                           (int)value);
+            return ej_fail(err, EINJIT_E_INTERNAL, "graph: parameter %zu is value %d, which is no input or another one",
+                           i, (int)value);
         listed[value] = true;
     }
     for (size_t value = 0; value < graph->n_nodes; value++) n += graph->nodes[value].op == EJ_OP_INPUT;

@@ -14,7 +14,7 @@ enum { EJ_BACKEND_ABI = 3 };
 typedef struct ej_code {
     void *bytes;
     size_t n_bytes;
-    size_t entry;        /* offset of the entry function in bytes */
+    size_t entry; /* offset of the entry function in bytes */
 } ej_code;
 
 typedef struct ej_backend {
@@ -22,10 +22,10 @@ typedef struct ej_backend {
     const char *name;    /* "llvm" */
     const char *version; /* "LLVM 19.1.7" */
     /* Code for nests run in order, with the entry of einjit.h. Constants are part of it. With job->dump bits IR or ASM
-     * appends those texts to job->dump_text, assembly to job->asm_text where there is one. E_BACKEND with the words of the
-     * generator when it fails. Thread-safe. */
+     * appends those texts to job->dump_text, assembly to job->asm_text where there is one. E_BACKEND with the words of
+     * the generator when it fails. Thread-safe. */
     int (*compile)(ej_code *out, const ej_nests *nests, ej_job *job);
-    void (*llvm)(void);  /* some function of the LLVM it uses, never called: which file is that in? */
+    void (*llvm)(void); /* some function of the LLVM it uses, never called: which file is that in? */
 } ej_backend;
 
 typedef struct ej_host {
@@ -39,8 +39,8 @@ EINJIT_API const ej_backend *einjit_codegen(const ej_host *host);
 /* Code as it is mapped: readable and executable, never writable at the same time (image.c). */
 typedef struct ej_image {
     void *base;
-    size_t bytes;        /* of its pages */
-    size_t n_code;       /* of the code in them */
+    size_t bytes;  /* of its pages */
+    size_t n_code; /* of the code in them */
 } ej_image;
 int ej_image_map(ej_image *out, const ej_code *code, einjit_error *err);
 void ej_image_unmap(ej_image *image);

@@ -19,44 +19,44 @@ struct einjit_context {
     void *log_user;
     int (*progress)(void *user, const char *stage, double done);
     void *progress_user;
-    ej_arena arena;           /* copies of option texts; written only by create */
+    ej_arena arena; /* copies of option texts; written only by create */
     const char *module_path, *dump_dir, *recipe;
-    atomic_bool dump_warned;  /* a dump could not be written, and that was said */
+    atomic_bool dump_warned; /* a dump could not be written, and that was said */
     bool use_interp;
-    bool may_interpret;       /* where code cannot be generated or mapped */
+    bool may_interpret; /* where code cannot be generated or mapped */
     bool verify, no_optimize, strict, verbose;
     uint32_t dump;
-    ej_rule_limit rule_limit;  /* EINJIT_RULE_LIMIT */
+    ej_rule_limit rule_limit; /* EINJIT_RULE_LIMIT */
     int32_t threads;
     const ej_target *target;
     struct ej_cache *cache;
-    struct ej_disk *disk;      /* in the arena */
-    struct ej_pool *pool;      /* scratch blocks of runs */
+    struct ej_disk *disk;        /* in the arena */
+    struct ej_pool *pool;        /* scratch blocks of runs */
     pthread_mutex_t freeze_lock; /* of all its graphs */
-    pthread_mutex_t load_lock; /* guards backend and backend_handle while the module is loaded */
+    pthread_mutex_t load_lock;   /* guards backend and backend_handle while the module is loaded */
     ej_fork_mark fork_mark;
     _Atomic(const ej_backend *) backend;
     void *backend_handle;
-    bool module_warned;        /* under load_lock */
+    bool module_warned;           /* under load_lock */
     atomic_bool interpret_warned; /* that was said */
 };
 
 struct einjit_graph {
-    einjit_context *context;   /* held */
+    einjit_context *context; /* held */
     ej_graph graph;
-    atomic_bool frozen;        /* written under the context's freeze_lock */
+    atomic_bool frozen; /* written under the context's freeze_lock */
     /* Valid once frozen: */
-    ej_hash content;           /* of the program without names, and its constants */
-    uint64_t names;            /* of what it calls its values, extents and labels */
-    int32_t *symbol_numbers;   /* per symbol: what number it has in a program without names, .. */
-    int32_t *symbol_ids;       /* .. and back */
+    ej_hash content;         /* of the program without names, and its constants */
+    uint64_t names;          /* of what it calls its values, extents and labels */
+    int32_t *symbol_numbers; /* per symbol: what number it has in a program without names, .. */
+    int32_t *symbol_ids;     /* .. and back */
 };
 
 /* ---- context.c ---- */
 void ej_context_retain(einjit_context *context);
 void ej_context_drop(einjit_context *context); /* the last one frees it, and what it owns */
-/* To be called before any lock of the context, its cache or its pool is taken: in a forked child, where threads that held
- * them are no more, the first call makes them usable again. */
+/* To be called before any lock of the context, its cache or its pool is taken: in a forked child, where threads that
+ * held them are no more, the first call makes them usable again. */
 void ej_context_enter(einjit_context *context);
 static inline ej_rule_limit *ej_rule_limit_of(einjit_context *context)
 {

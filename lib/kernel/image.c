@@ -1,9 +1,9 @@
 /* image.c - code as it is mapped.
  *
  * Takes  position-independent bytes (ej_code), relocations resolved.
- * Gives  pages that can be read and executed, never writable and executable at the same time. They are written first and made
- *        executable afterwards; where the system refuses that (MDWE, SELinux's execmem) the code goes into a file in memory
- *        that can be written no more, and is mapped from there. E_BACKEND where neither is allowed.
+ * Gives  pages that can be read and executed, never writable and executable at the same time. They are written first
+ *        and made executable afterwards; where the system refuses that (MDWE, SELinux's execmem) the code goes into a
+ *        file in memory that can be written no more, and is mapped from there. E_BACKEND where neither is allowed.
  * Not here: making the bytes (jit/code_image.c), owning them (kernel.c).
  */
 #include <errno.h>
@@ -77,15 +77,16 @@ int ej_image_map(ej_image *out, const ej_code *code, einjit_error *err)
 {
     size_t page = page_bytes();
     if (!code->n_bytes || code->entry >= code->n_bytes || code->n_bytes > SIZE_MAX - page)
-        return ej_fail(err, EINJIT_E_INTERNAL, "code of %zu bytes has its entry at byte %zu", code->n_bytes, code->entry);
+        return ej_fail(err, EINJIT_E_INTERNAL, "code of %zu bytes has its entry at byte %zu", code->n_bytes,
+                       code->entry);
     size_t bytes = (code->n_bytes + page - 1) / page * page;
     void *base = map_private(code, bytes);
     int reason = base ? 0 : errno;
     if (!base && reason == ENOMEM) return ej_no_memory(err);
     if (!base) base = map_memory_file(code, bytes);
     if (!base)
-        return ej_fail(err, EINJIT_E_BACKEND, "the system refuses executable memory (%s); the backend 'interp' needs none",
-                       strerror(reason));
+        return ej_fail(err, EINJIT_E_BACKEND,
+                       "the system refuses executable memory (%s); the backend 'interp' needs none", strerror(reason));
 #if defined(__GNUC__) || defined(__clang__)
     __builtin___clear_cache((char *)base, (char *)base + bytes); /* nothing on x86, needed on AArch64 */
 #endif

@@ -217,8 +217,8 @@ int ej_kernel_describe(einjit_kernel *kernel, const ej_nests *nests, einjit_erro
     kernel->in = copy_tensors(&kernel->arena, bound->input_tensors, kernel->n_in);
     kernel->out = copy_tensors(&kernel->arena, bound->output_tensors, kernel->n_out);
     if (!kernel->in || !kernel->out || !copy_sizes(&kernel->arena, &kernel->sizes, nests->sizes) ||
-        !copy_input_names(kernel, bound) || !copy_not_empty(kernel, bound) ||
-        !copy_closed(kernel, bound) || !copy_checks(kernel, plan) || !copy_times(kernel, plan))
+        !copy_input_names(kernel, bound) || !copy_not_empty(kernel, bound) || !copy_closed(kernel, bound) ||
+        !copy_checks(kernel, plan) || !copy_times(kernel, plan))
         return ej_no_memory(err);
     return ej_kernel_find_spans(kernel, err);
 }
@@ -265,8 +265,7 @@ static int interpret(const einjit_kernel *kernel, void *const *data, const int64
     ej_arena_init(&arena, &kernel->context->allocator);
     int64_t *atoms = EJ_NEW_ARRAY(&arena, int64_t, kernel->sizes.n_atoms);
     int status = EINJIT_OK;
-    if (!atoms)
-        status = ej_no_memory(err);
+    if (!atoms) status = ej_no_memory(err);
     else if (!ej_sizes_evaluate(&kernel->sizes, sizes, atoms))
         status = ej_fail(err, EINJIT_E_SIZE, "sizes do not fit into 63 bits for these open extents");
     ej_interp_memory memory = {data, kernel->constants, scratch, atoms, &kernel->sizes};
@@ -279,10 +278,8 @@ static int interpret(const einjit_kernel *kernel, void *const *data, const int64
 static int run_with(const einjit_kernel *kernel, void *const *data, const int64_t *sizes, void *scratch,
                     einjit_error *err)
 {
-    if (kernel->entry)
-        kernel->entry(data, sizes, scratch);
-    else
-        EJ_TRY(interpret(kernel, data, sizes, scratch, err));
+    if (kernel->entry) kernel->entry(data, sizes, scratch);
+    else EJ_TRY(interpret(kernel, data, sizes, scratch, err));
     return check_status(kernel, scratch, sizes, err);
 }
 
@@ -307,7 +304,8 @@ int ej_kernel_run(const einjit_kernel *kernel, const einjit_tensor *in, const ei
 {
     void *stack[STACK_ARGS], **data = stack;
     size_t n = kernel->n_in + kernel->n_out;
-    if (n > STACK_ARGS && !(data = ej_pool_take(ej_context_pool(kernel->context), n * sizeof *data))) return ej_no_memory(err);
+    if (n > STACK_ARGS && !(data = ej_pool_take(ej_context_pool(kernel->context), n * sizeof *data)))
+        return ej_no_memory(err);
     for (size_t i = 0; i < kernel->n_in; i++) data[i] = (void *)in[i].data; /* which kernels only read */
     for (size_t i = 0; i < kernel->n_out; i++) data[kernel->n_in + i] = (void *)out[i].data;
     int status = run_with_scratch(kernel, data, sizes, err);

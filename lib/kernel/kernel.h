@@ -7,10 +7,11 @@
 
 enum { EJ_OPEN_MAX = 64 }; /* open extents of one signature; more are refused with E_LIMIT */
 
-/* A name that the kernel speaks of, and which of the program's it is: another program of the same kernel has its own. */
+/* A name that the kernel speaks of, and which of the program's it is: another program of the same kernel has its
+ * own. */
 typedef struct ej_known_name {
     const char *text;
-    int32_t number;  /* of the value, or of the symbol in order of first appearance */
+    int32_t number; /* of the value, or of the symbol in order of first appearance */
     bool symbol;
 } ej_known_name;
 
@@ -20,37 +21,38 @@ typedef struct ej_known_name {
 enum { EJ_READ_FOR_EVER = INT32_MAX - 1 };
 
 struct einjit_kernel {
-    atomic_int refs;          /* first: renaming copies everything behind it */
+    atomic_int refs; /* first: renaming copies everything behind it */
     einjit_context *context;
-    ej_arena arena;           /* everything below */
+    ej_arena arena; /* everything below */
     ej_sizes sizes;
     size_t n_in, n_out;
     ej_bound_tensor *in, *out;
-    ej_span *spans;           /* inputs, then outputs; without open extents only, else NULL */
+    ej_span *spans; /* inputs, then outputs; without open extents only, else NULL */
     const char **in_names;
-    int32_t *last_read, *first_write; /* of inputs, of outputs: as in ej_plan; EJ_READ_FOR_EVER: of inputs that are constant */
+    int32_t *last_read, *first_write; /* of inputs, of outputs: as in ej_plan; EJ_READ_FOR_EVER: of inputs that are
+                                       * constant */
     size_t n_not_empty;
     ej_bound_extent *not_empty; /* open extents that must not be 0 */
     size_t n_closed;
-    ej_closed_extent *closed;   /* what was to stay open and could not */
+    ej_closed_extent *closed; /* what was to stay open and could not */
     size_t n_index_checks;
     ej_index_check *index_checks;
     size_t n_status_checks;
     ej_status_check *status_checks; /* buffer's offset is in .. */
     ej_size *status_offsets;        /* .. the scratch block, bytes */
     ej_size scratch_bytes;
-    ej_image image;           /* llvm */
-    einjit_entry entry;       /* llvm; NULL for the interpreter */
-    ej_nests *nests;          /* interp: in the arena, with plan->constants */
+    ej_image image;     /* llvm */
+    einjit_entry entry; /* llvm; NULL for the interpreter */
+    ej_nests *nests;    /* interp: in the arena, with plan->constants */
     const ej_constant *constants;
-    ej_graph *graph;          /* interp: the optimized graph, whose names and constants the nests borrow */
-    size_t bytes;             /* for the cache's limit */
+    ej_graph *graph; /* interp: the optimized graph, whose names and constants the nests borrow */
+    size_t bytes;    /* for the cache's limit */
     uint64_t compile_ns;
-    uint64_t names;           /* whose they are: einjit_graph.names of the program that was compiled */
+    uint64_t names; /* whose they are: einjit_graph.names of the program that was compiled */
     size_t n_known_names;
     ej_known_name *known_names; /* sorted: values, then symbols, by text (kernel_names.c) */
-    einjit_kernel *base;      /* this is that one under other names, and holds it; NULL: it is itself */
-    const char *problem;      /* for people and the cache on disk (cache_problem.c); NULL: nobody asked */
+    einjit_kernel *base;        /* this is that one under other names, and holds it; NULL: it is itself */
+    const char *problem;        /* for people and the cache on disk (cache_problem.c); NULL: nobody asked */
 };
 
 /* ---- kernel.c ---- */
@@ -86,8 +88,8 @@ int ej_kernel_size_failed(einjit_error *err, int status, const char *what);
 int ej_kernel_note_names(einjit_kernel *kernel, const einjit_graph *graph, einjit_error *err);
 /* The index of the kernel's open extent s among the symbols of the program without names (graph_plain.c); -1: none. */
 int32_t ej_kernel_symbol(const einjit_kernel *kernel, size_t s);
-/* Programs that differ in names alone share a kernel. *kernel becomes one with the names of `graph`: unchanged where it has them
- * already, else a new kernel that refers to it. Consumes the caller's reference, also on E_NOMEM. */
+/* Programs that differ in names alone share a kernel. *kernel becomes one with the names of `graph`: unchanged where it
+ * has them already, else a new kernel that refers to it. Consumes the caller's reference, also on E_NOMEM. */
 int ej_kernel_rename(einjit_kernel **kernel, const einjit_graph *graph, einjit_error *err);
 
 #endif

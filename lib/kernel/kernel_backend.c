@@ -102,25 +102,27 @@ bool ej_backend_locate(const einjit_context *context, char path[EJ_PATH_ROOM])
     return true;
 }
 
-/* The failure of a module that is there and does not load (a missing libLLVM, say) is the answer: it is what the user must
- * hear about. */
+/* The failure of a module that is there and does not load (a missing libLLVM, say) is the answer: it is what the user
+ * must hear about. */
 static int find_backend(einjit_context *context, const ej_backend **out, einjit_error *err)
 {
     if (context->module_path) return open_module(context, context->module_path, out, err);
     char places[PLACES][EJ_PATH_ROOM];
     const char *found = look_around(places);
     if (found) return open_module(context, found, out, err);
-    return ej_fail(err, EINJIT_E_BACKEND, "the code generator was not found; looked for %s, %s, %s (EINJIT_MODULE names it; "
-                   "the backend 'interp' works without)", places[0], places[1], places[2]);
+    return ej_fail(err, EINJIT_E_BACKEND,
+                   "the code generator was not found; looked for %s, %s, %s (EINJIT_MODULE names it; "
+                   "the backend 'interp' works without)",
+                   places[0], places[1], places[2]);
 }
 
 #endif
 
 /* ---- the code generator and forks ---- */
 
-/* The dynamic loader and LLVM set things up when they are first used, under locks of their own that nobody can take over in a
- * forked child. Once something has been compiled, what compiles share is only read. They are the process's, whatever the number
- * of contexts, and so is this. */
+/* The dynamic loader and LLVM set things up when they are first used, under locks of their own that nobody can take
+ * over in a forked child. Once something has been compiled, what compiles share is only read. They are the process's,
+ * whatever the number of contexts, and so is this. */
 static atomic_uint_fast64_t users; /* the process in the upper half, and its threads within; 0: nobody yet */
 static atomic_bool warm;           /* something has been compiled */
 static atomic_bool torn;           /* the process was forked while nothing had, and another thread was within */
@@ -145,7 +147,8 @@ void ej_backend_leave(void)
 
 static int fail_torn(einjit_error *err)
 {
-    return ej_fail(err, EINJIT_E_BACKEND, "the process was forked while another thread was starting the code generator: the "
+    return ej_fail(err, EINJIT_E_BACKEND,
+                   "the process was forked while another thread was starting the code generator: the "
                    "child cannot compile (compile something before the fork, or in a context of the backend 'interp')");
 }
 

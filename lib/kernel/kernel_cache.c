@@ -2,13 +2,13 @@
  *
  * Takes  a key and how to make its kernel.
  * Gives  the kernel with a reference. A hit takes no lock: count in as a reader, probe, take a reference, count out.
- * Keeps  one entry a key, made once however many threads ask; the others wait. Kernels and failures have a byte limit each,
- *        so that a flood of failures takes no kernel's place.
- * Eviction: each shard queues its entries; of all queues' first ones the oldest is looked at. If it was asked for since it was
- *        queued it goes to the end of its queue, else it is removed. Times have the resolution of one miss.
- * Reclamation: what is taken out of a table is freed once every reader that could have seen it has counted out. Readers count
- *        in one of two counters; the writer sees each of them at 0 after the removal, one after the other, directing new readers
- *        to the other one, so that a busy shard cannot hold up reclamation for ever.
+ * Keeps  one entry a key, made once however many threads ask; the others wait. Kernels and failures have a byte limit
+ *        each, so that a flood of failures takes no kernel's place.
+ * Eviction: each shard queues its entries; of all queues' first ones the oldest is looked at. If it was asked for since
+ *        it was queued it goes to the end of its queue, else it is removed. Times have the resolution of one miss.
+ * Reclamation: what is taken out of a table is freed once every reader that could have seen it has counted out. Readers
+ *        count in one of two counters; the writer sees each of them at 0 after the removal, one after the other,
+ *        directing new readers to the other one, so that a busy shard cannot hold up reclamation for ever.
  * Not here: how keys are made (key.c), which key is asked for (pipeline_find.c).
  */
 #include <string.h>
@@ -33,15 +33,15 @@ typedef struct entry {
     uint64_t hash;
     atomic_uint_fast64_t used; /* the cache's clock when it was asked for last */
     atomic_int state;
-    einjit_kernel *kernel;     /* READY: the cache's reference */
-    einjit_error *error;       /* FAILED; NULL when there was no memory for the text */
-    int status;                /* FAILED; */
-    uint64_t names;            /* and whose its text has */
-    bool forget;               /* FAILED, not remembered: who waited tries again */
-    bool removed;              /* from the table; under the lock */
-    int holders;               /* the maker and those who wait; under the lock */
-    struct entry *next;        /* in its queue, once it is made; under the lock */
-    uint64_t queued;           /* the cache's clock when it was put there */
+    einjit_kernel *kernel; /* READY: the cache's reference */
+    einjit_error *error;   /* FAILED; NULL when there was no memory for the text */
+    int status;            /* FAILED; */
+    uint64_t names;        /* and whose its text has */
+    bool forget;           /* FAILED, not remembered: who waited tries again */
+    bool removed;          /* from the table; under the lock */
+    int holders;           /* the maker and those who wait; under the lock */
+    struct entry *next;    /* in its queue, once it is made; under the lock */
+    uint64_t queued;       /* the cache's clock when it was put there */
     size_t bytes, n;
     uint64_t words[];
 } entry;
@@ -49,28 +49,28 @@ typedef struct entry {
 
 typedef struct table {
     retired retired;
-    size_t n_slots;            /* a power of 2, at least half of them empty */
+    size_t n_slots; /* a power of 2, at least half of them empty */
     _Atomic(entry *) slots[];
 } table;
 
 typedef struct queue {
-    entry *first, *last;           /* under the shard's lock */
-    atomic_uint_fast64_t oldest;   /* `queued` of the first one; NOTHING: there is none */
+    entry *first, *last;         /* under the shard's lock */
+    atomic_uint_fast64_t oldest; /* `queued` of the first one; NOTHING: there is none */
 } queue;
 #define NOTHING UINT64_MAX
 
 typedef struct shard {
-    atomic_uint turn;          /* which counter new readers use */
+    atomic_uint turn; /* which counter new readers use */
     atomic_uint_fast64_t readers[2];
     _Atomic(table *) table;
-    pthread_mutex_t lock;      /* everything below, and writing to the table */
+    pthread_mutex_t lock; /* everything below, and writing to the table */
     pthread_cond_t made;
-    size_t n_live, n_filled;   /* n_filled counts GONE slots, too */
+    size_t n_live, n_filled; /* n_filled counts GONE slots, too */
     queue queues[KINDS];
     retired *fresh, *draining; /* removed; the readers of the draining ones are being waited for */
     bool half_drained;
     uint64_t misses, waits, failures, evictions, compile_ns;
-    char padding[64];          /* shards do not share cache lines that readers write to */
+    char padding[64]; /* shards do not share cache lines that readers write to */
 } shard;
 
 struct ej_cache {
@@ -210,7 +210,8 @@ static void take_out(shard *s, entry *e)
 {
     size_t slot = 0;
     table *t = atomic_load_explicit(&s->table, memory_order_relaxed);
-    if (probe(t, (ej_key){.words = e->words, .n = e->n}, e->hash, &slot) != e) return; /* cannot be: it is in the table */
+    /* cannot be: it is in the table */
+    if (probe(t, (ej_key){.words = e->words, .n = e->n}, e->hash, &slot) != e) return;
     atomic_store(&t->slots[slot], GONE);
     s->n_live--;
     e->removed = true;
@@ -299,8 +300,8 @@ static shard *oldest_shard(struct ej_cache *cache, int kind, unsigned skip)
     return found;
 }
 
-/* Looks at the shard's first entry: it is removed, or put at the end of the queue (at most once for each time it is looked
- * up). `keep`, the newest one, stays even when it alone is too big. False: the shard has nothing else. */
+/* Looks at the shard's first entry: it is removed, or put at the end of the queue (at most once for each time it is
+ * looked up). `keep`, the newest one, stays even when it alone is too big. False: the shard has nothing else. */
 static bool evict_step(struct ej_cache *cache, shard *s, int kind, const entry *keep)
 {
     queue *q = &s->queues[kind];
@@ -373,7 +374,8 @@ static void publish(struct ej_cache *cache, shard *s, entry *e, ej_key key, einj
 {
     e->kernel = kernel;
     e->status = status;
-    e->forget = status != EINJIT_OK && (!e->error || !is_remembered(key, status)); /* no memory for its text: not either */
+    /* no memory for its text: not either */
+    e->forget = status != EINJIT_OK && (!e->error || !is_remembered(key, status));
     s->failures += status != EINJIT_OK;
     e->bytes += kernel ? kernel->bytes : e->error ? sizeof *e->error : 0;
     atomic_store_explicit(&e->state, status == EINJIT_OK ? READY : FAILED, memory_order_release);
@@ -524,8 +526,8 @@ void ej_cache_clear(struct ej_cache *cache)
     }
 }
 
-/* A fork may have met other threads anywhere in this file. Tables and finished entries are whole at every moment, since readers
- * take no lock; the rest is made anew from them. What only those threads held is lost. */
+/* A fork may have met other threads anywhere in this file. Tables and finished entries are whole at every moment, since
+ * readers take no lock; the rest is made anew from them. What only those threads held is lost. */
 static void recover_shard(struct ej_cache *cache, shard *s)
 {
     table *t = atomic_load(&s->table);

@@ -49,10 +49,8 @@ typedef struct subject { /* who is being checked, for messages */
 static const char *name_of(const subject *s, char *buffer, size_t bytes)
 {
     const char *name = !strcmp(s->what, "input") && s->kernel->in_names ? s->kernel->in_names[s->i] : NULL;
-    if (name)
-        snprintf(buffer, bytes, "%s %zu ('%.60s')", s->what, s->i, name);
-    else
-        snprintf(buffer, bytes, "%s %zu", s->what, s->i);
+    if (name) snprintf(buffer, bytes, "%s %zu ('%.60s')", s->what, s->i, name);
+    else snprintf(buffer, bytes, "%s %zu", s->what, s->i);
     return buffer;
 }
 
@@ -110,11 +108,12 @@ static int check_strides(const subject *s, const ej_bound_tensor *want, const ei
     return EINJIT_OK;
 }
 
-/* The usual tensor: row-major without saying so, numbers for extents. It is looked at in one go; all others, and what does not
- * fit, one thing after the other. */
+/* The usual tensor: row-major without saying so, numbers for extents. It is looked at in one go; all others, and what
+ * does not fit, one thing after the other. */
 static bool fits_plainly(const ej_bound_tensor *want, const einjit_tensor *t)
 {
-    if (t->strides || !want->row_major || t->dtype != want->dtype || t->rank != want->rank || (t->rank && !t->shape)) return false;
+    if (t->strides || !want->row_major || t->dtype != want->dtype || t->rank != want->rank || (t->rank && !t->shape))
+        return false;
     for (int32_t axis = 0; axis < want->rank; axis++)
         if (want->shape[axis].e || want->shape[axis].n != t->shape[axis]) return false;
     return true;
@@ -127,13 +126,14 @@ static int32_t plain_symbol(const einjit_kernel *kernel, ej_size size, int64_t *
 {
     if (!size.e) return -1;
     const ej_polynomial *p = &kernel->sizes.exprs[size.e - 1];
-    if (p->n_terms != 1 || p->terms[0].n_atoms != 1 || p->terms[0].atoms[0] >= (int32_t)kernel->sizes.n_symbols) return -1;
+    if (p->n_terms != 1 || p->terms[0].n_atoms != 1 || p->terms[0].atoms[0] >= (int32_t)kernel->sizes.n_symbols)
+        return -1;
     *coefficient = p->terms[0].coefficient;
     return p->terms[0].atoms[0];
 }
 
-/* Every symbol from the first axis that has it; axes that disagree are found by check_shape afterwards. A symbol that no
- * axis shows keeps the value that was observed at compile time. */
+/* Every symbol from the first axis that has it; axes that disagree are found by check_shape afterwards. A symbol that
+ * no axis shows keeps the value that was observed at compile time. */
 static void derive_symbols(const einjit_kernel *kernel, const einjit_tensor *in, int64_t *symbols)
 {
     bool known[EJ_OPEN_MAX] = {false};
@@ -152,7 +152,8 @@ static void derive_symbols(const einjit_kernel *kernel, const einjit_tensor *in,
 static int check_count(size_t n, size_t wanted, const char *what, einjit_error *err)
 {
     if (n == wanted) return EINJIT_OK;
-    return ej_fail(err, EINJIT_E_OPERAND_COUNT, "%zu %s%s given, this kernel has %zu", n, what, n == 1 ? "" : "s", wanted);
+    return ej_fail(err, EINJIT_E_OPERAND_COUNT, "%zu %s%s given, this kernel has %zu", n, what, n == 1 ? "" : "s",
+                   wanted);
 }
 
 /* Bind has refused those that are numbers. */
@@ -207,8 +208,7 @@ int ej_check_outputs(const einjit_kernel *kernel, size_t n_out, const einjit_ten
 static int span_of(const subject *s, const einjit_tensor *t, size_t slot, ej_span *span)
 {
     char name[128];
-    if (s->kernel->spans)
-        *span = s->kernel->spans[slot];
+    if (s->kernel->spans) *span = s->kernel->spans[slot];
     else if (!ej_tensor_span(t, span))
         return ej_fail(s->err, EINJIT_E_SIZE, "the addresses of %s do not fit into 63 bits",
                        name_of(s, name, sizeof name));
@@ -225,7 +225,8 @@ static bool ranges_meet(const einjit_tensor *a, ej_span x, const einjit_tensor *
 }
 
 /* One tensor serves for both, and the kernel reads each of its elements before it writes there. */
-static bool is_in_place(const einjit_kernel *kernel, size_t o, const einjit_tensor *out, size_t i, const einjit_tensor *in)
+static bool is_in_place(const einjit_kernel *kernel, size_t o, const einjit_tensor *out, size_t i,
+                        const einjit_tensor *in)
 {
     return out->data == in->data && kernel->last_read[i] <= kernel->first_write[o] && ej_tensors_alike(out, in);
 }
@@ -312,7 +313,8 @@ static bool plainly_apart(const einjit_kernel *kernel, const einjit_tensor *in, 
         if (i < kernel->n_in) continue;
         if (!kernel->out[i - kernel->n_in].row_major) return false;
         for (size_t j = 0; j < i; j++)
-            if (ranges_meet(t, *span, j < kernel->n_in ? &in[j] : &out[j - kernel->n_in], kernel->spans[j])) return false;
+            if (ranges_meet(t, *span, j < kernel->n_in ? &in[j] : &out[j - kernel->n_in], kernel->spans[j]))
+                return false;
     }
     return true;
 }

@@ -2,8 +2,8 @@
  *
  * Takes  a kernel that was compiled for one of them.
  * Gives  the same kernel under the names of another, for messages and for whoever asks what an extent is called.
- * Keeps  the rule that such programs are the same node by node: a value is found again by its number, an extent by its number in
- *        order of first appearance (graph_plain.c). Names that the passes made are what they are.
+ * Keeps  the rule that such programs are the same node by node: a value is found again by its number, an extent by its
+ *        number in order of first appearance (graph_plain.c). Names that the passes made are what they are.
  */
 #include <stddef.h>
 #include <stdlib.h>
@@ -75,7 +75,8 @@ int ej_kernel_note_names(einjit_kernel *kernel, const einjit_graph *graph, einji
     bool ok = n.seen[0] && n.seen[1] && visit_names(kernel, note, &n);
     ej_arena_free(&scratch);
     if (!ok) return ej_no_memory(err);
-    if (kernel->n_known_names) qsort(kernel->known_names, kernel->n_known_names, sizeof *kernel->known_names, compare_known);
+    if (kernel->n_known_names)
+        qsort(kernel->known_names, kernel->n_known_names, sizeof *kernel->known_names, compare_known);
     return EINJIT_OK;
 }
 
@@ -133,7 +134,8 @@ int ej_kernel_rename(einjit_kernel **kernel, const einjit_graph *graph, einjit_e
         return ej_no_memory(err);
     }
     ej_arena arena = named->arena;
-    const size_t shared = offsetof(einjit_kernel, context); /* not the references, which other threads count meanwhile */
+    const size_t shared = offsetof(einjit_kernel, context); /* not the references, which other threads count
+                                                             * meanwhile */
     memcpy((char *)named + shared, (const char *)base + shared, sizeof *named - shared);
     named->arena = arena;
     named->base = base; /* dropped with it */

@@ -2,10 +2,11 @@
  *
  * Takes  a number of bytes.
  * Gives  a block of at least that size, aligned to 64, contents undefined.
- * Keeps  blocks that are given back, up to a limit, by size class (4 classes for each doubling: at most a quarter is wasted):
- *        once a program has warmed up, runs allocate nothing. A class has SLOTS places that are taken and filled by one
- *        atomic exchange, and behind them a list under a mutex for the case of more threads than slots. What is kept is
- *        counted only when all blocks together, those in use too, are above the limit: most runs read one number.
+ * Keeps  blocks that are given back, up to a limit, by size class (4 classes for each doubling: at most a quarter is
+ *        wasted): once a program has warmed up, runs allocate nothing. A class has SLOTS places that are taken and
+ *        filled by one atomic exchange, and behind them a list under a mutex for the case of more threads than slots.
+ *        What is kept is counted only when all blocks together, those in use too, are above the limit: most runs read
+ *        one number.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -32,9 +33,9 @@ typedef struct pool_class {
 
 struct ej_pool {
     const einjit_allocator *allocator;
-    size_t limit_bytes;   /* for blocks that no run uses */
-    atomic_size_t bytes;  /* of all blocks, in use or not */
-    atomic_uint hand;     /* the class that gives up blocks next */
+    size_t limit_bytes;  /* for blocks that no run uses */
+    atomic_size_t bytes; /* of all blocks, in use or not */
+    atomic_uint hand;    /* the class that gives up blocks next */
     pthread_mutex_t lock;
     pool_class classes[CLASSES];
 };
@@ -148,7 +149,8 @@ static size_t kept_bytes(const struct ej_pool *pool)
     return bytes;
 }
 
-/* Frees blocks, one class after the other, until those left and `more` bytes are below the limit. False: they are not. */
+/* Frees blocks, one class after the other, until those left and `more` bytes are below the limit. False: they are
+ * not. */
 static bool make_room(struct ej_pool *pool, size_t more)
 {
     if (more > pool->limit_bytes) return false;

@@ -1,9 +1,9 @@
 /* key.c - signatures as words.
  *
  * Takes  a graph's content, compile options and tensors (data is not read).
- * Gives  words that are equal exactly where the same kernel serves. Strides are normalized: a row-major tensor has none,
- *        an axis of extent 1 has stride 0. Outputs that are all row-major are left out: their shapes follow, and whether
- *        the caller's agree is checked after the look-up.
+ * Gives  words that are equal exactly where the same kernel serves. Strides are normalized: a row-major tensor has
+ *        none, an axis of extent 1 has stride 0. Outputs that are all row-major are left out: their shapes follow, and
+ *        whether the caller's agree is checked after the look-up.
  * Keeps  small keys on the caller's stack.
  * Not here: backend and target (a cache belongs to one context, which has one of each), levels of keys for open extents
  *        (pipeline_find.c).
@@ -134,7 +134,8 @@ void ej_key_print(ej_text *text, const einjit_context *context, const ej_request
     ej_print(text, "graph: %016llx%016llx\n", (unsigned long long)r->graph->content.hi,
              (unsigned long long)r->graph->content.lo);
     ej_print(text, "backend: %s\ntarget: %s\n", context->use_interp ? "interp" : "llvm", context->target->name);
-    ej_print(text, "path: %s\nopen: %s\nflags: %d\n", r->path ? r->path : "auto", r->open ? r->open : "", (int)r->flags);
+    ej_print(text, "path: %s\nopen: %s\nflags: %d\n", r->path ? r->path : "auto", r->open ? r->open : "",
+             (int)r->flags);
     if (r->constants)
         ej_print(text, "constants: %s %016llx%016llx\n", r->constants, (unsigned long long)r->constants_hash.hi,
                  (unsigned long long)r->constants_hash.lo);

@@ -24,10 +24,11 @@ static inline bool ej_request_scales(const ej_request *r)
 typedef struct ej_key { /* its owner is the caller, who keeps it for the call */
     const uint64_t *words;
     size_t n;
-    bool forget_failures; /* open extents are not in the key, but a failure may come from them */
-    uint64_t (*names)(const void *user); /* not in the key: whose names the text of a failure has. Asked of who makes an */
-    const void *user;     /* entry, or is given a failure, not for what is found; NULL: 0 */
-    bool *others;         /* true: the failure that is given has another's names. NULL: nobody asks */
+    bool forget_failures;                /* open extents are not in the key, but a failure may come from them */
+    uint64_t (*names)(const void *user); /* not in the key: whose names the text of a failure has. Asked of who makes
+                                          * an */
+    const void *user;                    /* entry, or is given a failure, not for what is found; NULL: 0 */
+    bool *others;                        /* true: the failure that is given has another's names. NULL: nobody asks */
 } ej_key;
 static inline uint64_t ej_key_names(const ej_key *key)
 {
@@ -38,7 +39,7 @@ typedef struct ej_key_words { /* grows on the heap only when it outgrows `small`
     const einjit_allocator *allocator;
     uint64_t *words;
     size_t n, capacity;
-    bool failed;              /* out of memory */
+    bool failed; /* out of memory */
     uint64_t small[EJ_KEY_SMALL];
 } ej_key_words;
 void ej_key_init(ej_key_words *key, const einjit_allocator *allocator);
@@ -53,12 +54,11 @@ void ej_key_values(ej_key_words *key, const ej_request *request);
 void ej_key_request(ej_key_words *key, const ej_request *request);
 void ej_key_print(ej_text *text, const einjit_context *context, const ej_request *request);
 
-/* The equation without names and spaces, the output explicit, so that equations that mean the same are the same words. False, and
- * nothing added: it is not plain enough (errors, more than some 200 labels). (key_equation.c) */
+/* The equation without names and spaces, the output explicit, so that equations that mean the same are the same words.
+ * False, and nothing added: it is not plain enough (errors, more than some 200 labels). (key_equation.c) */
 bool ej_key_equation(ej_key_words *key, const char *text, size_t length);
 bool ej_key_labels(ej_key_words *key, size_t n_in, const einjit_tensor *in, const int32_t *labels, int32_t output_rank,
                    const int32_t *output);
-
 
 /* ---- key_program.c ---- */
 /* The program changes no more; its content and names are known from here on. */

@@ -1,10 +1,10 @@
 /* key_equation.c - an equation as words of a key, so that those which mean the same are the same words.
  *
  * Takes  an equation as the caller wrote it, or as integer labels.
- * Gives  a byte for each label (its number in order of first appearance), comma, ellipsis and arrow. Spaces are gone, and the
- *        output is there: where the text leaves it out it is what the text means, which hangs on the letters.
- * Keeps  the rule that equal bytes are equal equations up to names: what is no plain equation is refused here, and its text is the
- *        key. Nothing is allocated: this is on the way of every call.
+ * Gives  a byte for each label (its number in order of first appearance), comma, ellipsis and arrow. Spaces are gone,
+ *        and the output is there: where the text leaves it out it is what the text means, which hangs on the letters.
+ * Keeps  the rule that equal bytes are equal equations up to names: what is no plain equation is refused here, and its
+ *        text is the key. Nothing is allocated: this is on the way of every call.
  */
 #include <string.h>
 
@@ -14,12 +14,12 @@
 enum { COMMA = 0xFC, ARROW = 0xFD, ELLIPSIS = 0xFE, LABELS = 200, TEXT = 512 };
 
 typedef struct spelling {
-    size_t n;                          /* bytes */
+    size_t n; /* bytes */
     uint32_t n_labels;
-    bool arrow, ellipsis;              /* ellipsis: in any term */
+    bool arrow, ellipsis; /* ellipsis: in any term */
     uint32_t symbols[LABELS];
-    uint8_t letters[64];               /* of ASCII, from '@': 1 + number */
-    uint8_t bytes[TEXT + 2 + LABELS];  /* with an output of every label */
+    uint8_t letters[64];              /* of ASCII, from '@': 1 + number */
+    uint8_t bytes[TEXT + 2 + LABELS]; /* with an output of every label */
 } spelling;
 
 static void begin(spelling *s)
@@ -71,9 +71,7 @@ static size_t add_mark(spelling *s, const char *at, const char *end)
     uint32_t code_point = 0;
     switch (*at) {
     case ' ': return 1;
-    case ',':
-        s->bytes[s->n++] = COMMA;
-        return !s->arrow;
+    case ',': s->bytes[s->n++] = COMMA; return !s->arrow;
     case '.':
         s->ellipsis |= !s->arrow;
         s->bytes[s->n++] = ELLIPSIS;

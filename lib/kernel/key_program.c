@@ -1,15 +1,15 @@
 /* key_program.c - what tells a program from others, known once it is frozen.
  *
  * Takes  a graph that is complete.
- * Gives  a hash of the program without names, with the elements of its constants; another one of its names; the numbers of
- *        its symbols in a program without names.
+ * Gives  a hash of the program without names, with the elements of its constants; another one of its names; the numbers
+ *        of its symbols in a program without names.
  */
 #include <string.h>
 
 #include "key.h"
 
-/* What tells this program from others: its text without names, and the elements of its constants, which texts may round or leave
- * out. */
+/* What tells this program from others: its text without names, and the elements of its constants, which texts may round
+ * or leave out. */
 static int hash_content(const einjit_graph *graph, ej_hash *out, einjit_error *err)
 {
     const ej_graph *g = &graph->graph;
@@ -44,7 +44,8 @@ static int note_names(einjit_graph *graph, einjit_error *err)
     ej_graph_number_symbols(graph->symbol_numbers, g);
     for (size_t s = 0; s < g->n_symbols; s++) ids[graph->symbol_numbers[s]] = (int32_t)s;
     for (size_t v = 0; v < g->n_nodes; v++) hash = ej_hash64(g->nodes[v].name, strlen(g->nodes[v].name) + 1, hash);
-    for (size_t s = 0; s < g->n_symbols; s++) hash = ej_hash64(g->symbols[ids[s]], strlen(g->symbols[ids[s]]) + 1, hash);
+    for (size_t s = 0; s < g->n_symbols; s++)
+        hash = ej_hash64(g->symbols[ids[s]], strlen(g->symbols[ids[s]]) + 1, hash);
     for (size_t v = 0; v < g->n_nodes; v++) {
         const ej_equation *equation = g->nodes[v].equation;
         if (equation) hash = ej_hash64(equation->symbols, equation->n_labels * sizeof *equation->symbols, hash);

@@ -67,8 +67,8 @@ static int append_node(ej_nest *nest, ej_arena *arena, int32_t parent, const ej_
 
 int ej_nest_loop(ej_nest *nest, ej_arena *arena, int32_t parent, int32_t axis, int64_t step, int32_t *out)
 {
-    ej_nest_node loop = {.kind = EJ_NEST_LOOP, .child = -1, .last = -1, .axis = axis, .step = step,
-                         .reduce = EJ_REDUCE_NONE};
+    ej_nest_node loop = {
+        .kind = EJ_NEST_LOOP, .child = -1, .last = -1, .axis = axis, .step = step, .reduce = EJ_REDUCE_NONE};
     return append_node(nest, arena, parent, &loop, out);
 }
 

@@ -1,30 +1,31 @@
 /* nest.h - a step as a loop tree over register tiles: the one form of all machine code.
  *
- * Four nouns: axis, buffer, access (plan.h) and tile. Two leaves, which are one struct: *move* (no reduction: load, pack,
- * transpose, convert, map, store) and *contract* (dst = reduce(dst, expr(srcs))).
+ * Four nouns: axis, buffer, access (plan.h) and tile. Two leaves, which are one struct: *move* (no reduction: load,
+ * pack, transpose, convert, map, store) and *contract* (dst = reduce(dst, expr(srcs))).
  *
  * Ranges, not index arithmetic. Everywhere in the tree each axis has a current range [lo, hi). At the root it is
- * [0, extent). A LOOP over an axis with step s runs its children once for every chunk of at most s of the current range,
- * with the range set to that chunk; the last chunk may be shorter, and the first one of an aligned loop, too. A leaf does its
- * work for all values in the current ranges of the axes that its accesses name. So splitting an axis is two loops over it, and
- * the meaning of a tree does not depend on tiles: they only say how a leaf covers its ranges.
+ * [0, extent). A LOOP over an axis with step s runs its children once for every chunk of at most s of the current
+ * range, with the range set to that chunk; the last chunk may be shorter, and the first one of an aligned loop, too. A
+ * leaf does its work for all values in the current ranges of the axes that its accesses name. So splitting an axis is
+ * two loops over it, and the meaning of a tree does not depend on tiles: they only say how a leaf covers its ranges.
  *
- * LOCAL and REG buffers are *placed* at a node: they are fresh (contents undefined) in every execution of the node's list
- * of children, and their accesses count axis values from the range's lo at that place: element = base + sum of stride *
- * (value - lo_at_placement). Accesses to ARG, SCRATCH and CONST buffers use the value itself. A table term looks its
- * table up by the same rule (a table in a LOCAL buffer is counted from where that buffer is placed); what it finds
- * there is used as it is.
+ * LOCAL and REG buffers are *placed* at a node: they are fresh (contents undefined) in every execution of the node's
+ * list of children, and their accesses count axis values from the range's lo at that place: element = base + sum of
+ * stride * (value - lo_at_placement). Accesses to ARG, SCRATCH and CONST buffers use the value itself. A table term
+ * looks its table up by the same rule (a table in a LOCAL buffer is counted from where that buffer is placed); what it
+ * finds there is used as it is.
  *
- * The element of a REG access is known when code is made: numbers only, no tables, and no loop between the placement and
- * the leaf runs over an axis that the access names. What a loop's iteration leaves in registers the next one finds only
- * where they had been written before the loop. A register tile has one lane map: all leaves that write it have the
- * same lane digits. A leaf may read it under any others, which shuffles: that is how a register tile is transposed. Only
- * what a leaf also writes it reads as it is written.
+ * The element of a REG access is known when code is made: numbers only, no tables, and no loop between the placement
+ * and the leaf runs over an axis that the access names. What a loop's iteration leaves in registers the next one finds
+ * only where they had been written before the loop. A register tile has one lane map: all leaves that write it have the
+ * same lane digits. A leaf may read it under any others, which shuffles: that is how a register tile is transposed.
+ * Only what a leaf also writes it reads as it is written.
  *
- * Tile: how a leaf covers its ranges: digits, slowest first. LANE digits make up the lanes of a vector (their product is
- * the number of lanes, a power of 2 or less than it), UNROLL digits are repeated instructions. Digits of one axis count
- * together in mixed radix: value = lo + sum of digit * (product of the later counts of the same axis). An axis of the
- * leaf without digits must have a range of 1 there. A range shorter than the tile is masked (lanes) or left out (unroll).
+ * Tile: how a leaf covers its ranges: digits, slowest first. LANE digits make up the lanes of a vector (their product
+ * is the number of lanes, a power of 2 or less than it), UNROLL digits are repeated instructions. Digits of one axis
+ * count together in mixed radix: value = lo + sum of digit * (product of the later counts of the same axis). An axis of
+ * the leaf without digits must have a range of 1 there. A range shorter than the tile is masked (lanes) or left out
+ * (unroll).
  *
  * A node may run only sometimes: `when` names axes and asks where their current ranges lie. FIRST: all of them begin
  * where their axes begin; LAST: all of them end where their axes end; LATER and EARLIER are the opposites. So a sum in
@@ -38,8 +39,8 @@
 enum ej_digit_place { EJ_LANE, EJ_UNROLL };
 typedef struct ej_digit {
     int32_t axis;
-    int32_t count;  /* >= 2 */
-    uint8_t place;  /* EJ_LANE or EJ_UNROLL */
+    int32_t count; /* >= 2 */
+    uint8_t place; /* EJ_LANE or EJ_UNROLL */
 } ej_digit;
 enum { EJ_TILE_DIGITS = 8 };
 typedef struct ej_tile {
@@ -49,32 +50,34 @@ typedef struct ej_tile {
 
 enum ej_when_kind { EJ_WHEN_ALWAYS, EJ_WHEN_FIRST, EJ_WHEN_LATER, EJ_WHEN_LAST, EJ_WHEN_EARLIER };
 typedef struct ej_when {
-    uint8_t kind;       /* EJ_WHEN_*; ALWAYS names no axes, the others at least one */
+    uint8_t kind; /* EJ_WHEN_*; ALWAYS names no axes, the others at least one */
     int32_t n;
     int32_t *axes;
 } ej_when;
 
 /* How a leaf treats the caches: hints change how fast it is, never what it computes. */
 typedef struct ej_leaf_hints {
-    bool stream;        /* of a move: vectors are stored past the caches, where the address at run time is aligned for that */
-    int32_t source;     /* the source that `ahead` is about */
-    int64_t ahead;      /* > 0: lines of that source are prefetched so many bytes ahead */
-    bool far;           /* these lines go to the L2: they are more than the L1 has room for */
-    int32_t rows;       /* > 0: what accesses reach through a table is prefetched so many of its entries ahead */
+    bool stream;    /* of a move: vectors are stored past the caches, where the address at run time is aligned for
+                         * that */
+    int32_t source; /* the source that `ahead` is about */
+    int64_t ahead;  /* > 0: lines of that source are prefetched so many bytes ahead */
+    bool far;       /* these lines go to the L2: they are more than the L1 has room for */
+    int32_t rows;   /* > 0: what accesses reach through a table is prefetched so many of its entries ahead */
 } ej_leaf_hints;
 enum { EJ_HINT_AHEAD = 1 << 24, EJ_HINT_ROWS = 1 << 10 }; /* most bytes and entries ahead */
 
 enum ej_nest_kind { EJ_NEST_LOOP, EJ_NEST_LEAF };
 typedef struct ej_nest_node {
     uint8_t kind;
-    int32_t next;       /* sibling, -1 = last */
+    int32_t next; /* sibling, -1 = last */
     ej_when when;
     /* LOOP */
-    int32_t child;      /* first child, -1 = none */
+    int32_t child; /* first child, -1 = none */
     int32_t axis;
-    int64_t step;       /* >= 1 */
-    bool aligned;       /* the first chunk may be shorter, so that streaming leaves below begin the others on whole lines */
-    int32_t last;       /* last child, where the builder appends */
+    int64_t step; /* >= 1 */
+    bool aligned; /* the first chunk may be shorter, so that streaming leaves below begin the others on whole
+                         * lines */
+    int32_t last; /* last child, where the builder appends */
     int32_t n_placed, cap_placed; /* LOCAL and REG buffers that live in one iteration */
     int32_t *placed;
     /* LEAF */
@@ -82,7 +85,7 @@ typedef struct ej_nest_node {
     int32_t n_src;
     ej_access *src;
     ej_expr expr;
-    int8_t reduce;      /* EJ_REDUCE_NONE: move. Else contract: dst = reduce(dst, ...) */
+    int8_t reduce; /* EJ_REDUCE_NONE: move. Else contract: dst = reduce(dst, ...) */
     ej_tile tile;
     ej_leaf_hints hints;
 } ej_nest_node;
@@ -102,11 +105,11 @@ typedef struct ej_nest {
     int32_t n_axes, cap_axes;
     ej_axis *axes;
     int32_t n_buffers, cap_buffers;
-    ej_buffer *buffers;   /* those of the plan that it uses, then LOCAL and REG */
+    ej_buffer *buffers; /* those of the plan that it uses, then LOCAL and REG */
     int32_t n_nodes, cap_nodes;
     ej_nest_node *nodes;
-    int32_t root;         /* first top-level node, -1 = nothing to do */
-    int32_t root_last;    /* last one, where the builder appends */
+    int32_t root;                 /* first top-level node, -1 = nothing to do */
+    int32_t root_last;            /* last one, where the builder appends */
     int32_t n_placed, cap_placed; /* buffers placed at the root */
     int32_t *placed;
 } ej_nest;
@@ -115,7 +118,7 @@ typedef struct ej_nests {
     const ej_plan *plan;
     const ej_sizes *sizes;
     int32_t n;
-    ej_nest *nests;       /* run in order */
+    ej_nest *nests;        /* run in order */
     ej_size scratch_bytes; /* the plan's and the locals' */
 } ej_nests;
 
@@ -137,7 +140,7 @@ static inline const ej_access_term *ej_access_find(const ej_access *access, int3
     return NULL;
 }
 
-int32_t ej_access_unit_axis(const ej_access *access); /* of stride 1; -1: none */
+int32_t ej_access_unit_axis(const ej_access *access);        /* of stride 1; -1: none */
 bool ej_access_moves(const ej_access *access, int32_t axis); /* the element depends on it */
 
 /* ---- printing; nests are made from a plan by ej_nests_build (recipe.h) ---- */
@@ -157,10 +160,10 @@ int ej_nest_check(const ej_nest *nest, const ej_target *target, einjit_error *er
 
 /* ---- the reference (nest_interp.c) ---- */
 typedef struct ej_interp_memory {
-    void *const *data;              /* as the entry's */
+    void *const *data; /* as the entry's */
     const ej_constant *constants;
     void *scratch;
-    const int64_t *atoms;           /* values of the sizes' atoms */
+    const int64_t *atoms; /* values of the sizes' atoms */
     const ej_sizes *sizes;
 } ej_interp_memory;
 /* Runs a nest element by element, in the order of the loops; inside of a leaf its axes run in ascending order, the last
@@ -170,8 +173,8 @@ int ej_nest_interpret(const ej_nest *nest, const ej_interp_memory *memory, ej_ar
 
 /* One scalar function in its dtype, as the interpreter and constant folding compute it (nest_scalar.c). */
 typedef struct ej_scalar {
-    double re, im;    /* f32 and c64 values are rounded to f32 */
-    int64_t integer;  /* i32 wrapped to 32 bits; bool 0 or 1 */
+    double re, im;   /* f32 and c64 values are rounded to f32 */
+    int64_t integer; /* i32 wrapped to 32 bits; bool 0 or 1 */
 } ej_scalar;
 ej_scalar ej_scalar_load(int dtype, const void *at);
 void ej_scalar_store(int dtype, void *at, ej_scalar value);

@@ -23,7 +23,8 @@ static int result_dtype(int rule, int in, int out)
     switch (rule) {
     case EJ_RULE_FLOAT: return kind == EJ_KIND_FLOAT || kind == EJ_KIND_COMPLEX ? in : -1;
     case EJ_RULE_REALFLT: return kind == EJ_KIND_FLOAT ? in : -1;
-    case EJ_RULE_ORDER: case EJ_RULE_ROUND: return kind == EJ_KIND_COMPLEX ? -1 : in;
+    case EJ_RULE_ORDER:
+    case EJ_RULE_ROUND: return kind == EJ_KIND_COMPLEX ? -1 : in;
     case EJ_RULE_REALPART: return ej_dtypes[in].real;
     case EJ_RULE_COMPARE: return kind == EJ_KIND_COMPLEX ? -1 : EINJIT_BOOL;
     case EJ_RULE_EQUAL: return EINJIT_BOOL;

@@ -156,8 +156,7 @@ static int check_lane_map(const ej_check *c, int32_t node, const ej_access *acce
             if (digits[d].lane) lane = lane * digits[d].count + at[d];
             else lead += digits[d].stride * at[d];
         }
-        if (!is_masked(c, digits, at, n) &&
-            !same_lane(&c->buffers[access->buffer], elems, lead, element, lane))
+        if (!is_masked(c, digits, at, n) && !same_lane(&c->buffers[access->buffer], elems, lead, element, lane))
             return ej_check_fail(c, node, "register buffer %d is written under different lane maps",
                                  (int)access->buffer);
         for (d = n - 1; d >= 0 && ++at[d] == digits[d].count; d--) at[d] = 0;

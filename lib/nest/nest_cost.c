@@ -29,12 +29,12 @@ typedef struct cost_frame {
 typedef struct cost_walk {
     const ej_nest *nest;
     const ej_target *target;
-    double *range;        /* by axis, here */
-    int32_t *placed;      /* by buffer: loops around its place */
+    double *range;   /* by axis, here */
+    int32_t *placed; /* by buffer: loops around its place */
     cost_frame *frames;
     int32_t depth;
-    double *ranges_at;    /* by axis: scratch for ranges further out */
-    double *foot;         /* by loop (node + 1, 0: the root), then by buffer: lines in one execution of the body */
+    double *ranges_at; /* by axis: scratch for ranges further out */
+    double *foot;      /* by loop (node + 1, 0: the root), then by buffer: lines in one execution of the body */
     ej_nest_cost *out;
 } cost_walk;
 
@@ -84,8 +84,7 @@ enum { EJ_LINE_BYTES = 64, EJ_PAGE_BYTES = 4096 };
 static void ranges_out_to(cost_walk *c, int32_t depth, const ej_access *access)
 {
     for (int32_t t = 0; t < access->n_terms; t++) c->ranges_at[access->terms[t].axis] = c->range[access->terms[t].axis];
-    for (int32_t d = c->depth; d-- > depth;)
-        c->ranges_at[c->nest->nodes[c->frames[d].node].axis] = c->frames[d].outer;
+    for (int32_t d = c->depth; d-- > depth;) c->ranges_at[c->nest->nodes[c->frames[d].node].axis] = c->frames[d].outer;
 }
 
 static double *foot_of(cost_walk *c, int32_t depth, int32_t buffer)
@@ -243,8 +242,9 @@ void ej_nest_cost_print(ej_text *text, const ej_nest *nest, const ej_nest_cost *
     const struct {
         const char *key;
         double value;
-    } numbers[] = {{"cycles", cost->cycles}, {"compute", cost->compute}, {"memory", cost->memory}, {"l1", cost->fill[0]},
-                   {"l2", cost->fill[1]}, {"l3", cost->fill[2]}, {"tlb", cost->walks}, {"operations", cost->operations}};
+    } numbers[] = {{"cycles", cost->cycles}, {"compute", cost->compute},      {"memory", cost->memory},
+                   {"l1", cost->fill[0]},    {"l2", cost->fill[1]},           {"l3", cost->fill[2]},
+                   {"tlb", cost->walks},     {"operations", cost->operations}};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         ej_print(text, ", \"%s\": %s", numbers[i].key, ej_real_text((char[EJ_REAL_TEXT]){0}, 'g', 6, numbers[i].value));
     ej_print(text, ", \"candidates\": [");

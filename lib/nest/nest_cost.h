@@ -5,10 +5,10 @@
 #include "nest.h"
 
 typedef struct ej_nest_cost {
-    double cycles;          /* all of it */
+    double cycles; /* all of it */
     double compute, memory;
-    double fill[3], walks;  /* of memory: from the L2 into the L1, from the L3 into the L2, from memory; page walks */
-    double operations;      /* vector instructions that compute */
+    double fill[3], walks; /* of memory: from the L2 into the L1, from the L3 into the L2, from memory; page walks */
+    double operations;     /* vector instructions that compute */
 } ej_nest_cost;
 
 /* One execution of a leaf: instructions by the unit they go to, and the cycles its accumulators need. */

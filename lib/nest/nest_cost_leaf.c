@@ -1,8 +1,8 @@
 /* nest_cost_leaf.c - the instructions of one leaf, by the unit they go to.
  *
  * Takes  a leaf and how many values of its axes it covers.
- * Gives  vectors loaded, computed, stored and shuffled, as lowering makes them: what does not depend on an unrolled digit
- *        is loaded once for all of them.
+ * Gives  vectors loaded, computed, stored and shuffled, as lowering makes them: what does not depend on an unrolled
+ *        digit is loaded once for all of them.
  */
 #include <math.h>
 
@@ -86,8 +86,12 @@ static bool same_lanes(const ej_nest_node *a, const ej_nest_node *b, const ej_ac
 {
     int32_t i = 0, k = 0;
     for (;; i++, k++) {
-        while (i < a->tile.n && (a->tile.digits[i].place != EJ_LANE || !ej_access_moves(access, a->tile.digits[i].axis))) i++;
-        while (k < b->tile.n && (b->tile.digits[k].place != EJ_LANE || !ej_access_moves(access, b->tile.digits[k].axis))) k++;
+        while (i < a->tile.n &&
+               (a->tile.digits[i].place != EJ_LANE || !ej_access_moves(access, a->tile.digits[i].axis)))
+            i++;
+        while (k < b->tile.n &&
+               (b->tile.digits[k].place != EJ_LANE || !ej_access_moves(access, b->tile.digits[k].axis)))
+            k++;
         if (i == a->tile.n || k == b->tile.n) return i == a->tile.n && k == b->tile.n;
         if (a->tile.digits[i].axis != b->tile.digits[k].axis || a->tile.digits[i].count != b->tile.digits[k].count)
             return false;
@@ -119,9 +123,12 @@ static double weight(const ej_expr_op *op)
     if (ej_fn_is_called(op->fn)) return 25;
     bool complex = ej_dtype_is_complex(op->dtype);
     switch (op->fn) {
-    case EJ_FN_ADD: case EJ_FN_SUB: case EJ_FN_NEG: return complex ? 2 : 1;
+    case EJ_FN_ADD:
+    case EJ_FN_SUB:
+    case EJ_FN_NEG: return complex ? 2 : 1;
     case EJ_FN_MUL: return complex ? 4 : 1;
-    case EJ_FN_DIV: case EJ_FN_SQRT: return complex ? 16 : 8;
+    case EJ_FN_DIV:
+    case EJ_FN_SQRT: return complex ? 16 : 8;
     default: return complex ? 4 : 2;
     }
 }
@@ -145,6 +152,7 @@ void ej_nest_cost_leaf(ej_leaf_cost *out, const ej_nest *nest, int32_t leaf, con
     if (in_memory) add_memory(out, &w, &w.leaf->dst, true);
     for (int32_t s = 0; s < w.leaf->n_src; s++) {
         if (nest->buffers[w.leaf->src[s].buffer].home == EJ_HOME_REG) add_registers(out, &w, &w.leaf->src[s]);
-        else if (nest->buffers[w.leaf->src[s].buffer].home != EJ_HOME_COUNT) add_memory(out, &w, &w.leaf->src[s], false);
+        else if (nest->buffers[w.leaf->src[s].buffer].home != EJ_HOME_COUNT)
+            add_memory(out, &w, &w.leaf->src[s], false);
     }
 }

@@ -28,8 +28,8 @@ typedef struct run_access {
 
 typedef struct run_leaf {
     int32_t n_axes;
-    int32_t *axes;          /* ascending */
-    run_access *accesses;   /* dst, then the sources */
+    int32_t *axes;        /* ascending */
+    run_access *accesses; /* dst, then the sources */
 } run_leaf;
 
 typedef struct run_buffer {
@@ -37,12 +37,12 @@ typedef struct run_buffer {
     int64_t elems;    /* -1: not known here (arguments) */
     int64_t *origins; /* LOCAL, REG: lo of every axis at the placement */
     int dtype;
-    size_t bytes;     /* of one element */
+    size_t bytes; /* of one element */
 } run_buffer;
 
 typedef struct run_frame { /* a loop that is running */
     int32_t node;
-    int64_t lo, hi;   /* the range around it */
+    int64_t lo, hi; /* the range around it */
 } run_frame;
 
 typedef struct run {
@@ -51,11 +51,11 @@ typedef struct run {
     ej_arena *arena;
     einjit_error *err;
     run_buffer *buffers;
-    run_leaf *leaves;       /* by node */
-    int64_t *lo, *hi;       /* current ranges by axis */
+    run_leaf *leaves; /* by node */
+    int64_t *lo, *hi; /* current ranges by axis */
     int64_t *extents;
-    int64_t *value;         /* current values by axis, inside of a leaf */
-    ej_scalar *results;     /* of an expression's ops */
+    int64_t *value;     /* current values by axis, inside of a leaf */
+    ej_scalar *results; /* of an expression's ops */
     run_frame *frames;
 } run;
 
@@ -79,7 +79,6 @@ static int size_value(const run *r, ej_size size, int64_t *out)
         return EINJIT_OK;
     return ej_fail(r->err, EINJIT_E_SIZE, "a size of nest '%s' has no value", r->nest->name ? r->nest->name : "");
 }
-
 
 static int prepare_buffer(run *r, int32_t id)
 {
@@ -189,7 +188,8 @@ static int prepare(run *r)
     r->hi = EJ_NEW_ARRAY(r->arena, int64_t, n_axes);
     r->extents = EJ_NEW_ARRAY(r->arena, int64_t, n_axes);
     r->value = EJ_NEW_ARRAY(r->arena, int64_t, n_axes);
-    if (!r->buffers || !r->leaves || !r->frames || !r->lo || !r->hi || !r->extents || !r->value) return ej_no_memory(r->err);
+    if (!r->buffers || !r->leaves || !r->frames || !r->lo || !r->hi || !r->extents || !r->value)
+        return ej_no_memory(r->err);
     for (int32_t a = 0; a < nest->n_axes; a++) {
         EJ_TRY(size_value(r, nest->axes[a].extent, &r->extents[a]));
         r->hi[a] = r->extents[a];
@@ -290,9 +290,7 @@ static int evaluate(const run *r, const ej_expr *expr, const run_leaf *leaf, ej_
         switch (op->kind) {
         case EJ_EXPR_SOURCE: EJ_TRY(source_value(r, leaf, op->a, &r->results[i])); break;
         case EJ_EXPR_CONST: r->results[i] = constant_value(op); break;
-        case EJ_EXPR_CAST:
-            r->results[i] = ej_scalar_cast(expr->ops[op->a].dtype, op->dtype, r->results[op->a]);
-            break;
+        case EJ_EXPR_CAST: r->results[i] = ej_scalar_cast(expr->ops[op->a].dtype, op->dtype, r->results[op->a]); break;
         default: r->results[i] = fn_value(r, expr, op);
         }
     }

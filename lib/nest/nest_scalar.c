@@ -1,10 +1,10 @@
 /* nest_scalar.c - every scalar function in every dtype, one value at a time: what the functions of ops.def mean.
  *
  * Takes  values in their dtype. Gives the value the interpreter and constant folding use; machine code is held to it.
- * Floats: f32 is computed in double and rounded once, which is the correctly rounded result for + - * / and sqrt; of the
- * formulas of complex products and quotients each operation is, as machine code does it.
- * Integers wrap. Bool: add and maximum are or, mul and minimum are and.
- * Not here: reductions and casts of whole arrays (nest_interp.c), which dtype a result has (bind_*).
+ * Floats: f32 is computed in double and rounded once, which is the correctly rounded result for + - * / and sqrt; of
+ * the formulas of complex products and quotients each operation is, as machine code does it. Integers wrap. Bool: add
+ * and maximum are or, mul and minimum are and. Not here: reductions and casts of whole arrays (nest_interp.c), which
+ * dtype a result has (bind_*).
  */
 #include "nest.h"
 
@@ -22,12 +22,29 @@ ej_scalar ej_scalar_load(int dtype, const void *at)
     int32_t i;
     switch (dtype) {
     case EINJIT_BOOL: v.integer = *(const unsigned char *)at != 0; break;
-    case EINJIT_I32: memcpy(&i, at, sizeof i); v.integer = i; break;
+    case EINJIT_I32:
+        memcpy(&i, at, sizeof i);
+        v.integer = i;
+        break;
     case EINJIT_I64: memcpy(&v.integer, at, sizeof v.integer); break;
-    case EINJIT_F32: memcpy(f, at, sizeof *f); v.re = f[0]; break;
-    case EINJIT_F64: memcpy(d, at, sizeof *d); v.re = d[0]; break;
-    case EINJIT_C64: memcpy(f, at, sizeof f); v.re = f[0]; v.im = f[1]; break;
-    case EINJIT_C128: memcpy(d, at, sizeof d); v.re = d[0]; v.im = d[1]; break;
+    case EINJIT_F32:
+        memcpy(f, at, sizeof *f);
+        v.re = f[0];
+        break;
+    case EINJIT_F64:
+        memcpy(d, at, sizeof *d);
+        v.re = d[0];
+        break;
+    case EINJIT_C64:
+        memcpy(f, at, sizeof f);
+        v.re = f[0];
+        v.im = f[1];
+        break;
+    case EINJIT_C128:
+        memcpy(d, at, sizeof d);
+        v.re = d[0];
+        v.im = d[1];
+        break;
     default: break; /* f16 and bf16 are refused by bind */
     }
     return v;
@@ -96,8 +113,8 @@ ej_scalar ej_scalar_cast(int from, int to, ej_scalar a)
     int kind = ej_dtypes[from].kind, want = ej_dtypes[to].kind;
     bool whole = kind == EJ_KIND_BOOL || kind == EJ_KIND_INT;
     if (want == EJ_KIND_BOOL) return bool_value(whole ? a.integer != 0 : a.re != 0 || a.im != 0);
-    if (want == EJ_KIND_INT) return whole ? int_value(to, (uint64_t)a.integer)
-                                          : (ej_scalar){.integer = int_from_double(to, a.re)};
+    if (want == EJ_KIND_INT)
+        return whole ? int_value(to, (uint64_t)a.integer) : (ej_scalar){.integer = int_from_double(to, a.re)};
     if (whole) /* one rounding, also for an i64 to f32 */
         return (ej_scalar){.re = ej_dtypes[to].real == EINJIT_F32 ? (double)(float)a.integer : (double)a.integer};
     return want == EJ_KIND_COMPLEX ? complex_value(to, a.re, a.im) : real_value(to, a.re);
@@ -159,13 +176,22 @@ static ej_scalar int_fn(int fn, int dtype, int64_t a, int64_t b)
 static ej_scalar bool_fn(int fn, bool a, bool b)
 {
     switch (fn) {
-    case EJ_FN_ADD: case EJ_FN_MAXIMUM: case EJ_FN_LOGICAL_OR: case EJ_FN_BITWISE_OR: return bool_value(a || b);
-    case EJ_FN_MUL: case EJ_FN_MINIMUM: case EJ_FN_LOGICAL_AND: case EJ_FN_BITWISE_AND: return bool_value(a && b);
-    case EJ_FN_FLOOR_DIVIDE: case EJ_FN_TRUNC_DIVIDE: return bool_value(a && b);
+    case EJ_FN_ADD:
+    case EJ_FN_MAXIMUM:
+    case EJ_FN_LOGICAL_OR:
+    case EJ_FN_BITWISE_OR: return bool_value(a || b);
+    case EJ_FN_MUL:
+    case EJ_FN_MINIMUM:
+    case EJ_FN_LOGICAL_AND:
+    case EJ_FN_BITWISE_AND: return bool_value(a && b);
+    case EJ_FN_FLOOR_DIVIDE:
+    case EJ_FN_TRUNC_DIVIDE: return bool_value(a && b);
     case EJ_FN_REMAINDER: return bool_value(false);
-    case EJ_FN_SUB: case EJ_FN_BITWISE_XOR: return bool_value(a != b);
+    case EJ_FN_SUB:
+    case EJ_FN_BITWISE_XOR: return bool_value(a != b);
     case EJ_FN_POW: return bool_value(a || !b);
-    case EJ_FN_LOGICAL_NOT: case EJ_FN_BITWISE_NOT: return bool_value(!a);
+    case EJ_FN_LOGICAL_NOT:
+    case EJ_FN_BITWISE_NOT: return bool_value(!a);
     case EJ_FN_IMAG: return bool_value(false);
     default: return bool_value(a);
     }
@@ -395,7 +421,8 @@ ej_scalar ej_scalar_reduce(int reduce, int dtype, ej_scalar a, ej_scalar b)
 {
     static const ej_scalar none = {0};
     switch (reduce) {
-    case EINJIT_REDUCE_SUM: case EINJIT_REDUCE_MEAN: return ej_scalar_fn(EJ_FN_ADD, dtype, dtype, a, b, none);
+    case EINJIT_REDUCE_SUM:
+    case EINJIT_REDUCE_MEAN: return ej_scalar_fn(EJ_FN_ADD, dtype, dtype, a, b, none);
     case EINJIT_REDUCE_PROD: return ej_scalar_fn(EJ_FN_MUL, dtype, dtype, a, b, none);
     case EINJIT_REDUCE_MAX: return ej_scalar_fn(EJ_FN_MAXIMUM, dtype, dtype, a, b, none);
     case EINJIT_REDUCE_MIN: return ej_scalar_fn(EJ_FN_MINIMUM, dtype, dtype, a, b, none);

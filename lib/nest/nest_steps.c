@@ -1,6 +1,7 @@
 /* nest_steps.c - the steps of a plan with the kernels that run them, a JSON object a line.
  *
- * Takes  nests and their plan. Gives text: counts, and a time that is an estimate for comparing steps, nothing measured.
+ * Takes  nests and their plan. Gives text: counts, and a time that is an estimate for comparing steps, nothing
+ *        measured.
  */
 #include <math.h>
 
@@ -52,8 +53,8 @@ static void print_sources(ej_text *text, const ej_plan *plan, const ej_plan_link
     ej_print(text, "]");
 }
 
-static void print_step(ej_text *text, const ej_nests *nests, const ej_target *target, int32_t s, const ej_plan_link *links,
-                       size_t n)
+static void print_step(ej_text *text, const ej_nests *nests, const ej_target *target, int32_t s,
+                       const ej_plan_link *links, size_t n)
 {
     const ej_plan *plan = nests->plan;
     const ej_step *step = &plan->steps[s];
@@ -71,8 +72,7 @@ static void print_step(ej_text *text, const ej_nests *nests, const ej_target *ta
     print_sources(text, plan, links, n);
     ej_print(text, ", \"writes\": ");
     ej_print_quoted(text, plan->buffers[step->out.buffer].name);
-    ej_print(text, ", \"is_result\": %s}\n",
-             plan->buffers[step->out.buffer].home == EJ_HOME_ARG ? "true" : "false");
+    ej_print(text, ", \"is_result\": %s}\n", plan->buffers[step->out.buffer].home == EJ_HOME_ARG ? "true" : "false");
 }
 
 void ej_nests_print_steps(ej_text *text, const ej_nests *nests, const ej_target *target)

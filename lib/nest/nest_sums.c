@@ -10,9 +10,10 @@
  *                                                  part += expr
  *                                              acc += part
  *
- *        A part is what its accumulator is: registers, or memory of the same axes (row by row) where sums run through memory.
- * Keeps  integers, other reductions; results that walk a table or have an open axis outside of registers; steps whose order
- *        of terms is promised are not given here.
+ *        A part is what its accumulator is: registers, or memory of the same axes (row by row) where sums run through
+ *        memory.
+ * Keeps  integers, other reductions; results that walk a table or have an open axis outside of registers; steps whose
+ *        order of terms is promised are not given here.
  */
 #include "nest_sums.h"
 
@@ -55,7 +56,8 @@ static int64_t range_at(const sums *s, int32_t loop, int32_t axis)
     ej_size extent = s->nest->axes[axis].extent;
     int64_t range = extent.e ? -1 : extent.n;
     for (; loop >= 0; loop = s->parents[loop])
-        if (node_of(s, loop)->axis == axis && (range < 0 || node_of(s, loop)->step < range)) range = node_of(s, loop)->step;
+        if (node_of(s, loop)->axis == axis && (range < 0 || node_of(s, loop)->step < range))
+            range = node_of(s, loop)->step;
     return range;
 }
 
@@ -94,7 +96,8 @@ static bool is_alone(const sums *s, int32_t loop, int32_t leaf)
 
 static bool is_floating_sum(const sums *s, const ej_nest_node *node)
 {
-    if (node->kind != EJ_NEST_LEAF || node->reduce != EINJIT_REDUCE_SUM || node->when.kind != EJ_WHEN_ALWAYS) return false;
+    if (node->kind != EJ_NEST_LEAF || node->reduce != EINJIT_REDUCE_SUM || node->when.kind != EJ_WHEN_ALWAYS)
+        return false;
     int dtype = node->expr.ops[node->expr.n - 1].dtype;
     for (int32_t i = 0; i < node->n_src; i++)
         if (node->src[i].buffer == node->dst.buffer) return false;
@@ -163,7 +166,8 @@ static int lay_out(const sums *s, int32_t loop, const ej_access *sum, ej_access 
     return EINJIT_OK;
 }
 
-static int make_part(const sums *s, int32_t loop, const ej_nest_node *leaf, ej_access *part, ej_buffer *buffer, bool *fits)
+static int make_part(const sums *s, int32_t loop, const ej_nest_node *leaf, ej_access *part, ej_buffer *buffer,
+                     bool *fits)
 {
     const ej_buffer *sum = &s->nest->buffers[leaf->dst.buffer];
     int64_t elems, bytes;
@@ -195,9 +199,13 @@ static int result_loops(sums *s, int32_t from, int32_t leaf, const ej_access *su
 }
 
 /* part <- 0, or sum += part */
-static int add_pass(sums *s, int32_t loop, int32_t inner, int32_t leaf, const ej_access *dst, ej_access *src, ej_expr_op op)
+static int add_pass(sums *s, int32_t loop, int32_t inner, int32_t leaf, const ej_access *dst, ej_access *src,
+                    ej_expr_op op)
 {
-    ej_nest_node pass = {.dst = *dst, .n_src = src ? 1 : 0, .src = src, .expr = {1, EJ_NEW(s->arena, ej_expr_op)},
+    ej_nest_node pass = {.dst = *dst,
+                         .n_src = src ? 1 : 0,
+                         .src = src,
+                         .expr = {1, EJ_NEW(s->arena, ej_expr_op)},
                          .reduce = src ? EINJIT_REDUCE_SUM : EJ_REDUCE_NONE};
     int32_t parent = loop, id;
     if (!pass.expr.ops) return EINJIT_E_NOMEM;
@@ -232,7 +240,8 @@ static int split_loop(sums *s, int32_t loop, int64_t iterations, int32_t leaf, e
     within->placed = was.placed;
     EJ_TRY(note_parents(s));
     node_of(s, leaf)->dst = *part;
-    return add_pass(s, loop, inner, leaf, &sum, part, (ej_expr_op){.kind = EJ_EXPR_SOURCE, .dtype = (int16_t)dtype, .a = 0});
+    return add_pass(s, loop, inner, leaf, &sum, part,
+                    (ej_expr_op){.kind = EJ_EXPR_SOURCE, .dtype = (int16_t)dtype, .a = 0});
 }
 
 /* Once more for what adds the parts up: *again is that leaf. */

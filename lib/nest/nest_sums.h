@@ -4,8 +4,8 @@
 
 #include "nest.h"
 
-/* Terms that an accumulator of a compiled nest takes one after the other; up to twice as many make no block of their own.
- * 1024 cost nothing that can be measured, and leave errors of hundreds of roundings where sums are long. */
+/* Terms that an accumulator of a compiled nest takes one after the other; up to twice as many make no block of their
+ * own. 1024 cost nothing that can be measured, and leave errors of hundreds of roundings where sums are long. */
 enum { EJ_SUM_BLOCK = 1024 };
 
 /* Floating sums of more than 2 * `most` terms an accumulator: each block of at most `most` in one of its own, which is

@@ -12,9 +12,9 @@
  *     buffer acc f32 reg elems 8
  *     place T                             at the root: before the first node
  *     loop i step 4                       or: step 16 aligned
- *         when first k                    of the loop or leaf above it: first, later, last, earlier; k, l: of these axes
- *         place acc                       of the loop above it: first lines of its children
- *         move acc[i: 1]                  no sources: a constant
+ *         when first k                    of the loop or leaf above it: first, later, last, earlier; k, l: of these
+ *         axes place acc                       of the loop above it: first lines of its children move acc[i: 1]
+ *         no sources: a constant
  *             expr $0 = f32 const 0.0
  *         sum acc[i: 1]                   sum, max, min, or, prod: a contraction
  *             src A[8; i: 20, k: 1]       base; axis: stride
@@ -26,9 +26,9 @@
  *             rows 8                      what tables lead to, 8 entries ahead
  *             stream                      of a move: stores go past the caches
  *
- * Four spaces a level. Names that are not one word, or not unique, are declared in quotes and referred to as %0, %1, ...
- * A name that is missing is -. `#` starts a comment. The slot of scratch, local and reg buffers means nothing and is
- * not printed.
+ * Four spaces a level. Names that are not one word, or not unique, are declared in quotes and referred to as %0, %1,
+ * ... A name that is missing is -. `#` starts a comment. The slot of scratch, local and reg buffers means nothing and
+ * is not printed.
  */
 #include "nest_text.h"
 

@@ -21,10 +21,10 @@ typedef struct ej_nest_word {
 
 /* Names and their indices; a name given twice refers to nothing. */
 typedef struct ej_nest_names {
-    size_t n, capacity;     /* slots: a power of 2 */
+    size_t n, capacity; /* slots: a power of 2 */
     struct ej_nest_name {
-        const char *text;   /* NULL: free */
-        int32_t index;      /* -1: ambiguous */
+        const char *text; /* NULL: free */
+        int32_t index;    /* -1: ambiguous */
     } *slots;
 } ej_nest_names;
 
@@ -32,8 +32,8 @@ typedef struct ej_nest_cursor {
     const char *text;
     size_t length, at;
     ej_arena *arena;
-    ej_sizes *sizes;        /* NULL: numbers only */
-    ej_size *derived;       /* by the text's numbers; e == 0: not defined */
+    ej_sizes *sizes;  /* NULL: numbers only */
+    ej_size *derived; /* by the text's numbers; e == 0: not defined */
     size_t n_derived, cap_derived;
     einjit_error *err;
 } ej_nest_cursor;
@@ -53,12 +53,13 @@ int ej_nest_read_integer(ej_nest_cursor *c, int64_t *out);
 int ej_nest_read_int32(ej_nest_cursor *c, int32_t *out);
 int ej_nest_read_double(ej_nest_cursor *c, double *out);
 int ej_nest_read_name(ej_nest_cursor *c, const char **out); /* word, "quoted", or - (NULL) */
-int ej_nest_read_listed(ej_nest_cursor *c, const char *const *list, const char *what, int *out); /* a word's place in it */
+/* a word's place in it */
+int ej_nest_read_listed(ej_nest_cursor *c, const char *const *list, const char *what, int *out);
 int ej_nest_read_dtype(ej_nest_cursor *c, int16_t *out);
 int ej_nest_read_reference(ej_nest_cursor *c, const ej_nest_names *names, int32_t n, const char *what, int32_t *out);
 /* ---- sizes (nest_text_size.c) ---- */
 int ej_nest_read_size(ej_nest_cursor *c, ej_size *out);
-int ej_nest_read_symbol(ej_nest_cursor *c); /* "z = 1000": adds it to the table */
+int ej_nest_read_symbol(ej_nest_cursor *c);  /* "z = 1000": adds it to the table */
 int ej_nest_read_derived(ej_nest_cursor *c); /* "@7 = max(@6, z)": names it for later sizes */
 
 #endif

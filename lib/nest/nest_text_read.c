@@ -12,10 +12,10 @@ typedef struct reader {
     ej_nest_cursor c;
     ej_nest *out;
     ej_nest_names axes, buffers;
-    int32_t *loops;        /* the loops around the current line */
+    int32_t *loops; /* the loops around the current line */
     size_t cap_loops;
-    int32_t depth;         /* how many of them */
-    int32_t leaf;          /* whose lines may follow; -1: none */
+    int32_t depth; /* how many of them */
+    int32_t leaf;  /* whose lines may follow; -1: none */
     int32_t leaf_depth;
     size_t cap_src;
 } reader;
@@ -371,8 +371,8 @@ int ej_nest_parse(ej_nest *out, ej_sizes *sizes, ej_arena *arena, const char *te
     ej_nest nest;
     ej_nest_init(&nest, NULL);
     if (length == SIZE_MAX) length = strlen(text);
-    reader r = {.c = {.text = text, .length = length, .arena = arena, .sizes = sizes, .err = err},
-                .out = &nest, .leaf = -1};
+    reader r = {
+        .c = {.text = text, .length = length, .arena = arena, .sizes = sizes, .err = err}, .out = &nest, .leaf = -1};
     while (r.c.at < length) {
         EJ_TRY(read_line(&r));
         r.c.at++;

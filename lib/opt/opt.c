@@ -1,8 +1,8 @@
 /* opt.c - the table of passes, and the runner.
  *
  * Takes  a graph that is not frozen; names of passes, or none for all in the table's order.
- * Gives  the same function of the inputs. With job->verify (debug builds have it on) the graph is checked in front of the
- *        first pass and behind each, so that the broken one is named.
+ * Gives  the same function of the inputs. With job->verify (debug builds have it on) the graph is checked in front of
+ *        the first pass and behind each, so that the broken one is named.
  * To add a pass: one file opt_<name>.c, one line in opt.h, one row here with its reason.
  */
 #include "opt.h"
@@ -11,7 +11,8 @@
 
 #include "base_list.h"
 
-const ej_pass ej_passes[] = { /* run in this order; above each row why it stands there */
+const ej_pass ej_passes[] = {
+    /* run in this order; above each row why it stands there */
     /* dead users would keep einsums apart */
     {"dce", ej_opt_dce, EJ_EXACT, "drop values that no result needs"},
     /* before canon, which needs shapes and dtypes */
@@ -84,8 +85,8 @@ static int fail_name(const char *name, size_t length, ej_job *job)
     ej_text_init(&names, job->arena);
     for (size_t p = 0; p < ej_n_passes; p++) ej_print(&names, "%s%s", p ? ", " : "", ej_passes[p].name);
     if (names.failed) return ej_no_memory(job->err);
-    return ej_fail(job->err, EINJIT_E_VALUE, "there is no pass '%.*s': there are %s", length < 60 ? (int)length : 60, name,
-                   names.data);
+    return ej_fail(job->err, EINJIT_E_VALUE, "there is no pass '%.*s': there are %s", length < 60 ? (int)length : 60,
+                   name, names.data);
 }
 
 static int find_pass(const char *name, size_t length, const ej_pass **out, ej_job *job)
@@ -94,7 +95,8 @@ static int find_pass(const char *name, size_t length, const ej_pass **out, ej_jo
         if (strlen(ej_passes[p].name) == length && !memcmp(ej_passes[p].name, name, length)) {
             *out = &ej_passes[p];
             if (!held_back(*out, job)) return EINJIT_OK;
-            return ej_fail(job->err, EINJIT_E_VALUE, "pass '%s' can change bits of results: not in strict mode", (*out)->name);
+            return ej_fail(job->err, EINJIT_E_VALUE, "pass '%s' can change bits of results: not in strict mode",
+                           (*out)->name);
         }
     return fail_name(name, length, job);
 }

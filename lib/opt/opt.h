@@ -1,7 +1,7 @@
 /* opt.h - the passes: graph to graph, shape-free. A pass is one row in opt.c and one file opt_<name>.c.
  *
- * A pass allocates what it needs for itself in job->arena and what stays in the graph's arena, says how much it changed,
- * and never looks at extents. Every rewrite is exact on the reals.
+ * A pass allocates what it needs for itself in job->arena and what stays in the graph's arena, says how much it
+ * changed, and never looks at extents. Every rewrite is exact on the reals.
  */
 #ifndef EJ_OPT_H
 #define EJ_OPT_H
@@ -30,13 +30,14 @@ struct ej_opt_watch {
 /* One pass, checked and watched as ej_opt_run does. */
 int ej_opt_run_pass(ej_graph *graph, const ej_pass *pass, ej_job *job);
 
-/* Factors of magnitude 1 / m .. m, with this m, may move along values of the dtype (-1: not known) without taking them out
- * of its range (opt_scalar_factor.c says which). */
+/* Factors of magnitude 1 / m .. m, with this m, may move along values of the dtype (-1: not known) without taking them
+ * out of its range (opt_scalar_factor.c says which). */
 double ej_factor_bound(int dtype);
 /* What is left of that bound where numbers have moved already; `drift`: of the graph. */
 double ej_factor_room(int dtype, const double *drift);
-double ej_factor_distance(double re, double im); /* from 1 in magnitude, as a factor: at least 1; Inf for 0, NaN for NaN */
-static inline bool ej_is_wide(int dtype) /* the dtype's place in ej_graph.drift */
+double ej_factor_distance(double re, double im); /* from 1 in magnitude, as a factor: at least 1; Inf for 0, NaN for
+                                                  * NaN */
+static inline bool ej_is_wide(int dtype)         /* the dtype's place in ej_graph.drift */
 {
     return dtype >= 0 && ej_dtypes[dtype].real == EINJIT_F64;
 }
@@ -46,9 +47,9 @@ static inline bool ej_is_wide(int dtype) /* the dtype's place in ej_graph.drift 
 typedef struct ej_edit {
     ej_graph *graph;
     ej_job *job;
-    size_t n_old;       /* values from here on are new */
+    size_t n_old; /* values from here on are new */
     size_t capacity;
-    ej_value *replace;  /* per value: what takes its place, or itself */
+    ej_value *replace; /* per value: what takes its place, or itself */
     size_t n_changed;
 } ej_edit;
 int ej_edit_begin(ej_edit *e, ej_graph *graph, ej_job *job);
@@ -59,13 +60,15 @@ int ej_edit_node(ej_edit *e, ej_node node, uint32_t n, const ej_value *in, ej_va
 int ej_edit_map(ej_edit *e, int fn, uint32_t n, const ej_value *in, ej_value *out);
 int ej_edit_float(ej_edit *e, double value, ej_value *out); /* a literal */
 ej_value ej_edit_value(const ej_edit *e, ej_value v);       /* what stands for v now */
-/* `by`, which must not depend on v, takes v's place by a rule: counts as a change, and for the rule. False: EINJIT_RULE_LIMIT
- * is reached, and v stays. */
+/* `by`, which must not depend on v, takes v's place by a rule: counts as a change, and for the rule. False:
+ * EINJIT_RULE_LIMIT is reached, and v stays. */
 bool ej_edit_replace(ej_edit *e, ej_value v, ej_value by, enum ej_rule rule);
-void ej_edit_also(ej_edit *e, enum ej_rule rule);           /* one more rule that the last replacement took */
-void ej_edit_renew(ej_edit *e, ej_value v, ej_value by);    /* the same operation, over what took its operands' places */
-bool ej_edit_ended(const ej_edit *e);                       /* EINJIT_RULE_LIMIT is reached */
-/* Adds the changes to *n_changed. keep_unused: dead old nodes stay. Without a change new nodes were for nothing, and go. */
+void ej_edit_also(ej_edit *e, enum ej_rule rule);        /* one more rule that the last replacement took */
+void ej_edit_renew(ej_edit *e, ej_value v, ej_value by); /* the same operation, over what took its operands'
+                                                             * places */
+bool ej_edit_ended(const ej_edit *e);                    /* EINJIT_RULE_LIMIT is reached */
+/* Adds the changes to *n_changed. keep_unused: dead old nodes stay. Without a change new nodes were for nothing, and
+ * go. */
 int ej_edit_commit(ej_edit *e, bool keep_unused, size_t *n_changed);
 
 #endif

@@ -7,7 +7,7 @@
 #include "opt_alternative.h"
 
 int ej_edit_alternative(ej_edit *e, ej_value first, ej_value second, size_t n_guards, const ej_choice_guard *guards,
-                   ej_value *out)
+                        ej_value *out)
 {
     ej_node node = {.op = EJ_OP_CHOOSE, .dtype = -1, .rank = -1, .integer = 2};
     ej_arena *arena = &e->graph->arena;

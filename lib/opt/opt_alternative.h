@@ -12,9 +12,9 @@ typedef struct ej_choice_guard {
 
 /* choose(first, second), the second with guards. */
 int ej_edit_alternative(ej_edit *e, ej_value first, ej_value second, size_t n_guards, const ej_choice_guard *guards,
-                   ej_value *out);
-/* A node like v with arrays of its own, over the operands `in` (NULL: those of v) and with dims[0] set to `dim` unless it is
- * EJ_KEEP_DIM. */
+                        ej_value *out);
+/* A node like v with arrays of its own, over the operands `in` (NULL: those of v) and with dims[0] set to `dim` unless
+ * it is EJ_KEEP_DIM. */
 #define EJ_KEEP_DIM INT64_MIN
 int ej_edit_like(ej_edit *e, ej_value v, const ej_value *in, int64_t dim, ej_value *out);
 /* Per value: it is an alternative, or only alternatives need it: no pass offers anything for it again, so what a graph

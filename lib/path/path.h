@@ -9,8 +9,8 @@
  * were taken). */
 typedef struct ej_network {
     int32_t n_terms;
-    const ej_term *terms;   /* sorted by label */
-    ej_term out;            /* sorted by label */
+    const ej_term *terms; /* sorted by label */
+    ej_term out;          /* sorted by label */
     int32_t n_labels;
     const int64_t *extents; /* >= 0; observed values of open ones */
 } ej_network;
@@ -32,7 +32,8 @@ typedef struct ej_path_watch {
     void *user;
 } ej_path_watch;
 
-/* One strategy a row of the table in path.c. Costs never overflow (doubles in log space or saturating). Deterministic. */
+/* One strategy a row of the table in path.c. Costs never overflow (doubles in log space or saturating).
+ * Deterministic. */
 typedef struct ej_strategy {
     const char *name;
     int (*search)(ej_path *out, const ej_network *network, ej_job *job);
@@ -42,10 +43,12 @@ typedef struct ej_strategy {
 enum { EJ_PATH_EXACT = 10 }; /* strategy auto: up to so many operands all orders are looked at */
 extern const ej_strategy ej_strategies[];
 extern const size_t ej_n_strategies;
-/* The path in a file: JSON with "ssa_path", a list of lists of one or two ids. E_IO, E_SYNTAX, E_VALUE. (path_file.c) */
+/* The path in a file: JSON with "ssa_path", a list of lists of one or two ids. E_IO, E_SYNTAX, E_VALUE.
+ * (path_file.c) */
 int ej_path_read_file(ej_path *out, const char *file, const ej_network *network, ej_job *job);
 
-/* By job->path_strategy (E_VALUE names those that exist; "file:NAME" is the path in a file); fills in the costs. n_terms 1: one step {0, -1}. */
+/* By job->path_strategy (E_VALUE names those that exist; "file:NAME" is the path in a file); fills in the costs.
+ * n_terms 1: one step {0, -1}. */
 int ej_path_search(ej_path *out, const ej_network *network, ej_job *job);
 /* Puts sums of single operands before pairs where that pays, and fills in the costs: for paths from elsewhere. */
 int ej_path_complete(ej_path *path, const ej_network *network, ej_job *job);

@@ -9,8 +9,9 @@
 #include "path_search.h"
 
 enum {
-    SUM_STEPS = 32, SUM_RANGE = 24, /* log2(1 + 2^-d) for d up to SUM_RANGE, so many values a unit */
-    CHANCES = 4096                  /* quantiles of the exponential distribution */
+    SUM_STEPS = 32,
+    SUM_RANGE = 24, /* log2(1 + 2^-d) for d up to SUM_RANGE, so many values a unit */
+    CHANCES = 4096  /* quantiles of the exponential distribution */
 };
 
 typedef struct tables {

@@ -22,8 +22,8 @@ typedef struct bisector {
     int32_t *count;     /* per label: operands on either side, 2 each */
     int32_t *version;   /* per operand: of its newest entry in the heap */
     int32_t *moved;
-    ej_heap heap;       /* operands by what the cut grows by, with the version of the entry */
-    double unbalance;   /* the larger side has at most 1/2 + unbalance/2 of the operands */
+    ej_heap heap;     /* operands by what the cut grows by, with the version of the entry */
+    double unbalance; /* the larger side has at most 1/2 + unbalance/2 of the operands */
     uint64_t *random;
     ej_path_step *steps;
     int32_t n_steps;

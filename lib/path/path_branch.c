@@ -22,12 +22,12 @@ typedef struct pair {
 typedef struct brancher {
     const ej_core *core;
     ej_job *job;
-    int32_t branches;     /* pairs to follow, 0: all */
-    uint64_t *bits;       /* per id */
-    int32_t *left;        /* per label: what has it, live operands and the output */
-    int32_t *live;        /* per depth: the ids that are live there, n each */
+    int32_t branches; /* pairs to follow, 0: all */
+    uint64_t *bits;   /* per id */
+    int32_t *left;    /* per label: what has it, live operands and the output */
+    int32_t *live;    /* per depth: the ids that are live there, n each */
     ej_path_step *steps, *best;
-    double least;         /* log2 of the best path's operations */
+    double least; /* log2 of the best path's operations */
     int64_t looks;
 } brancher;
 
@@ -153,7 +153,7 @@ int ej_path_branch(ej_path *out, const ej_network *network, ej_job *job)
     brancher b = {.core = &core, .job = job, .branches = name[7] == 'a' ? 0 : name[7] - '0', .least = INFINITY};
     b.bits = EJ_JOB_ARRAY(job, uint64_t, 2 * n * (size_t)core.words);
     b.left = EJ_JOB_ARRAY(job, int32_t, 64 * (size_t)core.words);
-    b.live = EJ_JOB_ARRAY(job, int32_t, n * n);
+    b.live = EJ_JOB_ARRAY(job, int32_t, n *n);
     b.steps = EJ_JOB_ARRAY(job, ej_path_step, n);
     b.best = EJ_JOB_ARRAY(job, ej_path_step, n);
     if (!b.bits || !b.left || !b.live || !b.steps || !b.best) return ej_no_memory(job->err);

@@ -9,16 +9,16 @@
 #include <string.h>
 
 typedef struct label {
-    int32_t id;      /* of the network; of a group the first one */
+    int32_t id; /* of the network; of a group the first one */
     int32_t uses;
     const int32_t *users;
     bool out;
-    uint64_t hash;   /* of its operands */
+    uint64_t hash; /* of its operands */
     double weight, extent;
 } label;
 
 typedef struct label_users {
-    int32_t *uses;   /* per label of the network: operands */
+    int32_t *uses; /* per label of the network: operands */
     size_t *begin;
     int32_t *users;
     bool *out;
@@ -102,7 +102,7 @@ static int fill(ej_core *core, label *all, int32_t n, ej_job *job)
     core->words = core->n_labels ? (core->n_labels + 63) / 64 : 1;
     size_t words = (size_t)core->words, total = 0, room = 64 * words;
     for (int32_t l = 0; l < core->n_labels; l++) total += (size_t)all[l].uses;
-    core->terms = EJ_JOB_ARRAY(job, uint64_t, words * (size_t)core->n);
+    core->terms = EJ_JOB_ARRAY(job, uint64_t, words *(size_t)core->n);
     core->out = EJ_JOB_ARRAY(job, uint64_t, words);
     core->extent = EJ_JOB_ARRAY(job, double, room);
     core->weight = EJ_JOB_ARRAY(job, double, room);
@@ -143,7 +143,11 @@ int ej_core_make(ej_core *out, const ej_network *network, ej_job *job)
     for (int32_t l = 0; l < network->n_labels; l++) {
         double extent = (double)network->extents[l];
         if (extent < 2 || !x.uses[l] || x.uses[l] + x.out[l] < 2) continue;
-        all[n++] = (label){.id = l, .uses = x.uses[l], .users = x.users + x.begin[l], .out = x.out[l], .extent = extent,
+        all[n++] = (label){.id = l,
+                           .uses = x.uses[l],
+                           .users = x.users + x.begin[l],
+                           .out = x.out[l],
+                           .extent = extent,
                            .weight = log2(extent)};
     }
     return fill(out, all, n, job);
@@ -163,7 +167,10 @@ int ej_core_reduce(ej_core *out, const ej_core *core, const uint64_t *terms, con
     int32_t *users = EJ_JOB_ARRAY(job, int32_t, core->begin[core->n_labels]);
     if (!all || !users) return ej_no_memory(job->err);
     for (int32_t l = 0; l < core->n_labels; l++) {
-        label one = {.id = l, .users = users + used, .out = is_in(core->out, l), .weight = core->weight[l],
+        label one = {.id = l,
+                     .users = users + used,
+                     .out = is_in(core->out, l),
+                     .weight = core->weight[l],
                      .extent = core->extent[l]};
         for (int32_t t = 0; t < n_kept; t++)
             if (is_in(terms + (size_t)kept[t] * words, l)) users[used++] = t, one.uses++;

@@ -17,13 +17,13 @@ enum { EJ_MOST_TREE_WORDS = 1 << 20 };
 
 typedef struct ej_core {
     int32_t n, n_labels, words;
-    uint64_t *terms;     /* per operand: `words` words, a bit a label */
+    uint64_t *terms; /* per operand: `words` words, a bit a label */
     uint64_t *out;
-    double *extent;      /* per label: as a number (infinite beyond doubles) */
-    double *weight;      /* per label: log2 of its extent; 64 * words, 0 behind the last one */
-    double *of_word;     /* per word: what each of its labels weighs, -1: not all the same */
-    int32_t *uses;       /* per label: operands that have it, one more when the output does */
-    size_t *begin;       /* per label, one more: its operands in `users` */
+    double *extent;  /* per label: as a number (infinite beyond doubles) */
+    double *weight;  /* per label: log2 of its extent; 64 * words, 0 behind the last one */
+    double *of_word; /* per word: what each of its labels weighs, -1: not all the same */
+    int32_t *uses;   /* per label: operands that have it, one more when the output does */
+    size_t *begin;   /* per label, one more: its operands in `users` */
     int32_t *users;
 } ej_core;
 

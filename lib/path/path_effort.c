@@ -34,7 +34,8 @@ static bool read_seconds(double *out, const char *text, size_t length)
 static int wrong(const ej_job *job, const char *text, size_t length)
 {
     return ej_fail(job->err, EINJIT_E_VALUE,
-                   "path strategy '%s': '%.*s' is not seconds=T (above 0), trials=N (at least 1) or seed=N", job->path_strategy, (int)length, text);
+                   "path strategy '%s': '%.*s' is not seconds=T (above 0), trials=N (at least 1) or seed=N",
+                   job->path_strategy, (int)length, text);
 }
 
 int ej_effort_read(ej_effort *out, const ej_job *job)
@@ -49,12 +50,9 @@ int ej_effort_read(ej_effort *out, const ej_job *job)
         int64_t whole = 0;
         if (is_key(at, key, "seconds") && read_seconds(&seconds, value, n))
             out->deadline_ns = out->started_ns + (uint64_t)(seconds * 1e9);
-        else if (is_key(at, key, "trials") && read_whole(&whole, value, n) && whole > 0)
-            out->trials = whole;
-        else if (is_key(at, key, "seed") && read_whole(&whole, value, n))
-            out->seed = (uint64_t)whole;
-        else
-            return wrong(job, at, length);
+        else if (is_key(at, key, "trials") && read_whole(&whole, value, n) && whole > 0) out->trials = whole;
+        else if (is_key(at, key, "seed") && read_whole(&whole, value, n)) out->seed = (uint64_t)whole;
+        else return wrong(job, at, length);
         at += length + (at[length] == ',');
     }
     return EINJIT_OK;

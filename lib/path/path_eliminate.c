@@ -15,11 +15,11 @@ enum { LOOK_AT_MOST = 256 }; /* operands of one label */
 typedef struct eliminator {
     const ej_core *core;
     const ej_job *job;
-    uint64_t *bits, *all;               /* per id; one step's */
+    uint64_t *bits, *all; /* per id; one step's */
     bool *dead;
-    int32_t *left, *n_users, **users;   /* per label */
+    int32_t *left, *n_users, **users; /* per label */
     double *score, *size;
-    uint64_t *done;                     /* labels that are summed */
+    uint64_t *done; /* labels that are summed */
     ej_path_step *steps;
     int32_t made;
     double noise, fill;
@@ -69,7 +69,8 @@ static int32_t contract(eliminator *e, int32_t a, int32_t b)
     e->dead[a] = e->dead[b] = true;
     e->size[c] = 0;
     for (int32_t w = 0; w < e->core->words; w++) {
-        uint64_t all = bits_of(e, a)[w] | bits_of(e, b)[w], kept = ej_join_word(e->left, w, bits_of(e, a)[w], bits_of(e, b)[w]);
+        uint64_t all = bits_of(e, a)[w] | bits_of(e, b)[w],
+                 kept = ej_join_word(e->left, w, bits_of(e, a)[w], bits_of(e, b)[w]);
         e->done[w] |= all & ~kept;
         bits_of(e, c)[w] = kept;
         e->size[c] += ej_weigh_word(e->core, w, kept);
@@ -129,7 +130,7 @@ int ej_eliminate_steps(const ej_core *core, ej_path_step *steps, double fill, do
     size_t ids = 2 * (size_t)core->n, words = (size_t)core->words, n_labels = (size_t)core->n_labels;
     ej_arena_init(&memory, job->arena->allocator);
     eliminator e = {.core = core, .job = job, .steps = steps, .noise = noise, .fill = fill, .random = random};
-    e.bits = EJ_NEW_ARRAY(&memory, uint64_t, ids * words);
+    e.bits = EJ_NEW_ARRAY(&memory, uint64_t, ids *words);
     e.all = EJ_NEW_ARRAY(&memory, uint64_t, words);
     e.done = EJ_NEW_ARRAY(&memory, uint64_t, words);
     e.dead = EJ_NEW_ARRAY(&memory, bool, ids);

@@ -52,8 +52,10 @@ static bool accept(reader *r, char mark)
 
 static int wrong_form(const reader *r)
 {
-    return ej_fail(r->job->err, EINJIT_E_SYNTAX, "the path %.200s: \"ssa_path\" is not a list of lists of one or two "
-                   "ids (step %d)", r->file, (int)r->out->n_steps);
+    return ej_fail(r->job->err, EINJIT_E_SYNTAX,
+                   "the path %.200s: \"ssa_path\" is not a list of lists of one or two "
+                   "ids (step %d)",
+                   r->file, (int)r->out->n_steps);
 }
 
 static int read_id(reader *r, int32_t *out)
@@ -89,19 +91,19 @@ static int read_steps(reader *r, int32_t most)
     int32_t pairs = 0;
     if (!accept(r, ':') || !accept(r, '[')) return wrong_form(r);
     if (!accept(r, ']')) do {
-        if (r->out->n_steps == most)
-            return ej_fail(r->job->err, EINJIT_E_VALUE, "the path %.200s has more than %d steps for %d operands",
-                           r->file, (int)most, (int)r->network->n_terms);
-        ej_path_step *step = &r->out->steps[r->out->n_steps];
-        EJ_TRY(read_step(r, step));
-        pairs += step->b >= 0;
-        r->out->n_steps++;
-    } while (accept(r, ','));
+            if (r->out->n_steps == most)
+                return ej_fail(r->job->err, EINJIT_E_VALUE, "the path %.200s has more than %d steps for %d operands",
+                               r->file, (int)most, (int)r->network->n_terms);
+            ej_path_step *step = &r->out->steps[r->out->n_steps];
+            EJ_TRY(read_step(r, step));
+            pairs += step->b >= 0;
+            r->out->n_steps++;
+        } while (accept(r, ','));
     else return wrong_form(r);
     if (!accept(r, ']')) return wrong_form(r);
     if (pairs + 1 != r->network->n_terms)
-        return ej_fail(r->job->err, EINJIT_E_VALUE, "the path %.200s is for %d operands, the contraction has %d", r->file,
-                       (int)pairs + 1, (int)r->network->n_terms);
+        return ej_fail(r->job->err, EINJIT_E_VALUE, "the path %.200s is for %d operands, the contraction has %d",
+                       r->file, (int)pairs + 1, (int)r->network->n_terms);
     return EINJIT_OK;
 }
 
@@ -114,7 +116,11 @@ int ej_path_read_file(ej_path *out, const char *file, const ej_network *network,
     const char *found = strstr(text, key);
     if (!found) return ej_fail(job->err, EINJIT_E_SYNTAX, "the path %.200s has no \"ssa_path\"", file);
     *out = (ej_path){.steps = EJ_JOB_ARRAY(job, ej_path_step, (size_t)most)};
-    reader r = {.at = found + sizeof key - 1, .file = file, .network = network, .job = job, .out = out,
+    reader r = {.at = found + sizeof key - 1,
+                .file = file,
+                .network = network,
+                .job = job,
+                .out = out,
                 .used = EJ_JOB_ARRAY(job, bool, (size_t)network->n_terms + (size_t)most)};
     if (!out->steps || !r.used) return ej_no_memory(job->err);
     return read_steps(&r, most);

@@ -17,7 +17,7 @@
 #include "path_sets.h"
 
 enum {
-    LOOK_AT_MOST = 256,    /* partners of one operand */
+    LOOK_AT_MOST = 256, /* partners of one operand */
     MOST_TRIALS = 32,
     TRIAL_OPERANDS = 20000 /* of all trials together: some 100 ms at most */
 };

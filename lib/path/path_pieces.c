@@ -46,7 +46,10 @@ static void add_version(ej_pieces *p, piece *x, int32_t id)
 /* The step's operands, and theirs in place of the dearest, until there are `size`. */
 static void cut(ej_pieces *p, const ej_tree *t, int32_t step, int32_t size, piece *x)
 {
-    *x = (piece){.n_leaves = 2, .n_steps = 1, .leaves = {t->left[step], t->right[step]}, .steps = {step},
+    *x = (piece){.n_leaves = 2,
+                 .n_steps = 1,
+                 .leaves = {t->left[step], t->right[step]},
+                 .steps = {step},
                  .version = (uint64_t)size};
     add_version(p, x, step);
     while (x->n_leaves < size) {

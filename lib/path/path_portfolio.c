@@ -4,9 +4,8 @@
  * A trial  begins with a tree (greedy, bisection, elimination, a front, or the best one so far once more), anneals it,
  *          and solves small parts exactly. Which beginning is taken depends on how good the others were; trials become
  *          longer as they go on.
- * Ends   after a number of trials that depends on the strategy, sooner where trials agree; or after the caller's number; or
- *        when the caller's time is over.
- *        Without a clock the result is the same every time.
+ * Ends   after a number of trials that depends on the strategy, sooner where trials agree; or after the caller's
+ *        number; or when the caller's time is over. Without a clock the result is the same every time.
  * Large networks are simplified first; what was done there is put in order at the end, on the tree of all operands.
  * Where trees would take more than EJ_MOST_TREE_WORDS, greedy and path_refine.c remain.
  */
@@ -18,15 +17,19 @@
 
 enum beginning { GREEDY, BISECT, ELIMINATE, SWEEP, AGAIN, N_BEGINNINGS };
 enum {
-    SIMPLIFY_FROM = 100,      /* operands */
-    CHEAP_BITS = 8,           /* a simplified step costs less than 2^-8 of a share of a greedy tree */
-    GREEDY_TREES = 8,         /* for one trial; the best one is annealed */
-    GREEDY_WORK = 1 << 15,    /* words of label sets: beyond, it is one tree */
-    AGREE = 2,                /* without a time or number of trials: so many that lead to one cost end a search */
-    FIRST_ROUNDS = 250, LEAST_ROUNDS = 10, LONGER_EVERY = 8, MOST_DOUBLINGS = 7, /* of annealing */
-    FIRST_WORK = 1 << 21,     /* rounds times words of label sets, of a first trial */
-    LOOKS_WORK = 1 << 18,     /* looks at pieces times words of a label set */
-    PIECE = 8, LAST_PIECE = 10,
+    SIMPLIFY_FROM = 100,   /* operands */
+    CHEAP_BITS = 8,        /* a simplified step costs less than 2^-8 of a share of a greedy tree */
+    GREEDY_TREES = 8,      /* for one trial; the best one is annealed */
+    GREEDY_WORK = 1 << 15, /* words of label sets: beyond, it is one tree */
+    AGREE = 2,             /* without a time or number of trials: so many that lead to one cost end a search */
+    FIRST_ROUNDS = 250,
+    LEAST_ROUNDS = 10,
+    LONGER_EVERY = 8,
+    MOST_DOUBLINGS = 7,   /* of annealing */
+    FIRST_WORK = 1 << 21, /* rounds times words of label sets, of a first trial */
+    LOOKS_WORK = 1 << 18, /* looks at pieces times words of a label set */
+    PIECE = 8,
+    LAST_PIECE = 10,
     MOST_COMPILE_WORDS = 1 << 17 /* of a tree, where no time is given */
 };
 
@@ -35,8 +38,8 @@ typedef struct plan {
     const char *name;
     unsigned beginnings; /* bit: one of them */
     bool anneals, solves_pieces;
-    bool ends_well;      /* larger pieces of the best tree at the end */
-    int64_t trials;      /* where the caller gives no number */
+    bool ends_well; /* larger pieces of the best tree at the end */
+    int64_t trials; /* where the caller gives no number */
 } plan;
 
 static const double SAME_COST = 1e-9; /* of logarithms of equal numbers that were added up in different orders */
@@ -147,7 +150,9 @@ static int try_once(search *s)
 {
     enum beginning how = choose(s);
     int64_t doublings = s->n_trials / LONGER_EVERY;
-    ej_anneal heat = {.hot = 1, .cold = 0.05, .blind = INFINITY,
+    ej_anneal heat = {.hot = 1,
+                      .cold = 0.05,
+                      .blind = INFINITY,
                       .rounds = first_rounds(s->core) << (doublings < MOST_DOUBLINGS ? doublings : MOST_DOUBLINGS)};
     if (how == AGAIN) {
         ej_tree_copy(&s->trial, &s->best);
@@ -200,7 +205,7 @@ typedef struct whole {
     ej_job *job;
     ej_tree best, now;
     ej_pieces *pieces;
-    double cost;      /* log2 of best's */
+    double cost; /* log2 of best's */
 } whole;
 
 static int begin_whole(whole *w, const ej_core *core, ej_job *job)

@@ -17,10 +17,10 @@ enum { LOOK_AT_MOST = 128 }; /* partners of one operand */
 struct ej_greedy {
     const ej_core *core;
     ej_job *job;
-    uint64_t *bits;     /* per id */
-    double *size;       /* per id: log2 of its elements */
+    uint64_t *bits; /* per id */
+    double *size;   /* per id: log2 of its elements */
     bool *dead;
-    int32_t *stamp;     /* per id: when it was looked at */
+    int32_t *stamp;                   /* per id: when it was looked at */
     int32_t *left, *n_users, **users; /* per label: what still has it, live ids */
     ej_heap heap;
     int32_t now, made;
@@ -34,7 +34,7 @@ int ej_greedy_new(ej_greedy **out, const ej_core *core, ej_job *job)
     ej_greedy *g = EJ_JOB_NEW(job, ej_greedy);
     if (!g) return ej_no_memory(job->err);
     *g = (ej_greedy){.core = core, .job = job};
-    g->bits = EJ_JOB_ARRAY(job, uint64_t, ids * words);
+    g->bits = EJ_JOB_ARRAY(job, uint64_t, ids *words);
     g->size = EJ_JOB_ARRAY(job, double, ids);
     g->dead = EJ_JOB_ARRAY(job, bool, ids);
     g->stamp = EJ_JOB_ARRAY(job, int32_t, ids);
@@ -58,7 +58,8 @@ static double score_of(ej_greedy *g, int32_t a, int32_t b)
 {
     const uint64_t *x = bits_of(g, a), *y = bits_of(g, b);
     double result = 0;
-    for (int32_t w = 0; w < g->core->words; w++) result += ej_weigh_word(g->core, w, ej_kept_word(g->left, w, x[w], y[w]));
+    for (int32_t w = 0; w < g->core->words; w++)
+        result += ej_weigh_word(g->core, w, ej_kept_word(g->left, w, x[w], y[w]));
     double operands = ej_size_from_log2(g->size[a]) + ej_size_from_log2(g->size[b]);
     double score = ej_size_from_log2(result) - g->weight * operands;
     if (g->noise <= 0) return score;

@@ -3,10 +3,11 @@
  * Takes  a path of pairs, found by any strategy.
  * Gives  one that costs no more.
  *
- * A step and those that lead to it, cut where they reach PIECE values, are a contraction of PIECE operands by themselves: it
- * needs the labels that the step's result has, and nothing else of the network. Where path_optimal.c finds a cheaper order,
- * it takes the place of the old one. Every step is looked at, again and again, until nothing changes or the budget is spent.
- * Source: subtree reconfiguration (Gray, Kourtis: Hyper-optimized tensor network contraction, Quantum 5, 2021).
+ * A step and those that lead to it, cut where they reach PIECE values, are a contraction of PIECE operands by
+ * themselves: it needs the labels that the step's result has, and nothing else of the network. Where path_optimal.c
+ * finds a cheaper order, it takes the place of the old one. Every step is looked at, again and again, until nothing
+ * changes or the budget is spent. Source: subtree reconfiguration (Gray, Kourtis: Hyper-optimized tensor network
+ * contraction, Quantum 5, 2021).
  * Size   3^PIECE / 2 splits a look; the budget grows with the number of operands, up to a limit.
  */
 #include <stdlib.h>
@@ -19,20 +20,20 @@ enum { PIECE = 8, MOST_ROUNDS = 8, LEAST_LOOKS = 120, MOST_LOOKS = 2000 };
 typedef struct tree {
     const ej_network *network;
     ej_job *job;
-    ej_arena piece;        /* memory of one look */
-    int32_t n, root;       /* operands; the last step */
-    int32_t *a, *b;        /* per step (id - n): its operands */
-    ej_term *labels;       /* per id */
-    ej_big *cost;          /* per step */
-    int32_t *local;        /* per label: its number in the piece; -1 between looks */
-    int32_t looks;         /* that may still be taken */
+    ej_arena piece;  /* memory of one look */
+    int32_t n, root; /* operands; the last step */
+    int32_t *a, *b;  /* per step (id - n): its operands */
+    ej_term *labels; /* per id */
+    ej_big *cost;    /* per step */
+    int32_t *local;  /* per label: its number in the piece; -1 between looks */
+    int32_t looks;   /* that may still be taken */
 } tree;
 
 typedef struct piece {
     int32_t n_leaves, n_steps;
     int32_t leaves[PIECE], steps[PIECE]; /* ids; steps[0] is the piece's result */
     ej_network network;
-    int32_t *global;       /* per label of the piece */
+    int32_t *global; /* per label of the piece */
 } piece;
 
 /* ---- the tree ---- */
@@ -75,7 +76,8 @@ static void cut(const tree *t, int32_t step, piece *p)
         int32_t dearest = -1;
         for (int32_t i = 0; i < p->n_leaves; i++) {
             if (p->leaves[i] < t->n) continue;
-            if (dearest < 0 || ej_big_less(t->cost[p->leaves[dearest] - t->n], t->cost[p->leaves[i] - t->n])) dearest = i;
+            if (dearest < 0 || ej_big_less(t->cost[p->leaves[dearest] - t->n], t->cost[p->leaves[i] - t->n]))
+                dearest = i;
         }
         if (dearest < 0) return;
         int32_t id = p->leaves[dearest];

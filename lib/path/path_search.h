@@ -8,10 +8,10 @@
  * seed and the network only. */
 typedef struct ej_effort {
     uint64_t seed;
-    int64_t trials;       /* at most so many; 0: as the strategy has it, by the clock as many as there is time for */
+    int64_t trials; /* at most so many; 0: as the strategy has it, by the clock as many as there is time for */
     uint64_t started_ns, deadline_ns; /* of ej_now_ns; 0: no clock */
-    const ej_job *job;    /* whose caller may interrupt it; NULL: nobody may */
-    bool stopped;         /* by the one who watches */
+    const ej_job *job;                /* whose caller may interrupt it; NULL: nobody may */
+    bool stopped;                     /* by the one who watches */
 } ej_effort;
 
 /* The options after the strategy's name: "portfolio:seconds=1.5,trials=100,seed=7". E_VALUE names what cannot be. */
@@ -21,8 +21,8 @@ bool ej_effort_is_over(const ej_effort *effort); /* looks at the clock where the
 /* A core after contractions that hardly any good path leaves out (path_simplify.c). */
 typedef struct ej_simple {
     ej_core core;
-    ej_path first;   /* steps that lead there */
-    int32_t *names;  /* per operand that is left: its single-assignment number */
+    ej_path first;  /* steps that lead there */
+    int32_t *names; /* per operand that is left: its single-assignment number */
 } ej_simple;
 /* No step of these costs more than 2^most_step. */
 int ej_simplify(ej_simple *out, const ej_core *core, double most_step, ej_job *job);

@@ -16,8 +16,7 @@ static int count_labels(ej_label_sets *sets, bool zeros, ej_job *job)
     sets->extent = EJ_JOB_ARRAY(job, double, n_labels);
     sets->left = EJ_JOB_ARRAY(job, int32_t, n_labels);
     if (!sets->extent || !sets->left) return ej_no_memory(job->err);
-    for (size_t l = 0; l < n_labels; l++)
-        sets->extent[l] = net->extents[l] || zeros ? (double)net->extents[l] : 1.0;
+    for (size_t l = 0; l < n_labels; l++) sets->extent[l] = net->extents[l] || zeros ? (double)net->extents[l] : 1.0;
     for (uint32_t i = 0; i < net->out.n; i++) sets->left[net->out.labels[i]]++;
     for (int32_t t = 0; t < net->n_terms; t++)
         for (uint32_t i = 0; i < net->terms[t].n; i++) sets->left[net->terms[t].labels[i]]++;

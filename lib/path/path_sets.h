@@ -10,13 +10,13 @@
 
 typedef struct ej_label_sets {
     const ej_network *network;
-    double *extent;    /* per label */
-    int32_t *left;     /* per label: live sets that have it, one more when the output has it */
-    int32_t n, cap;    /* sets made so far: operands, then results */
-    size_t *at;        /* per set: where its labels begin in pool */
-    int32_t *len;      /* per set: number of labels, -1 once it was contracted */
-    ej_big *size;      /* per set: elements, labels that only this operand has left out */
-    int32_t *pool;     /* live sets never have more labels in all than the operands had */
+    double *extent; /* per label */
+    int32_t *left;  /* per label: live sets that have it, one more when the output has it */
+    int32_t n, cap; /* sets made so far: operands, then results */
+    size_t *at;     /* per set: where its labels begin in pool */
+    int32_t *len;   /* per set: number of labels, -1 once it was contracted */
+    ej_big *size;   /* per set: elements, labels that only this operand has left out */
+    int32_t *pool;  /* live sets never have more labels in all than the operands had */
     size_t used, room;
 } ej_label_sets;
 

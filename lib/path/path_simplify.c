@@ -16,13 +16,13 @@ typedef struct simplifier {
     const ej_core *core;
     double most_step;
     uint64_t *terms;
-    double *size;       /* per operand: log2 of its elements */
-    int32_t *into;      /* per operand: the one that it became part of; itself: it is there */
-    int32_t *uses;      /* per label */
-    int32_t *name;      /* per operand: its single-assignment number */
+    double *size;  /* per operand: log2 of its elements */
+    int32_t *into; /* per operand: the one that it became part of; itself: it is there */
+    int32_t *uses; /* per label */
+    int32_t *name; /* per operand: its single-assignment number */
     int32_t *queue;
     bool *queued;
-    size_t head, tail;  /* of the queue: a ring of n + 1 */
+    size_t head, tail; /* of the queue: a ring of n + 1 */
 } simplifier;
 
 static int32_t find(simplifier *s, int32_t t)
@@ -96,7 +96,7 @@ static int begin(simplifier *s, const ej_core *core, double most_step, ej_job *j
 {
     size_t n = (size_t)core->n, words = (size_t)core->words;
     *s = (simplifier){.core = core, .most_step = most_step};
-    s->terms = EJ_JOB_ARRAY(job, uint64_t, n * words);
+    s->terms = EJ_JOB_ARRAY(job, uint64_t, n *words);
     s->size = EJ_JOB_ARRAY(job, double, n);
     s->into = EJ_JOB_ARRAY(job, int32_t, n);
     s->name = EJ_JOB_ARRAY(job, int32_t, n);

@@ -88,8 +88,10 @@ static void extend(ej_subsets *s, int32_t t, bool wide)
         uint32_t others = s->groups[g].members ^ bit;
         double extent = wide ? s->groups[g].log2_extent : s->groups[g].extent;
         if (!(s->groups[g].members & bit)) continue;
-        if (wide) for (uint32_t r = 0; r < bit; r++) touch[r] += others & r ? none : extent;
-        else for (uint32_t r = 0; r < bit; r++) touch[r] *= others & r ? none : extent;
+        if (wide)
+            for (uint32_t r = 0; r < bit; r++) touch[r] += others & r ? none : extent;
+        else
+            for (uint32_t r = 0; r < bit; r++) touch[r] *= others & r ? none : extent;
         if (others >> t) continue; /* an operand behind t has it, or the result */
         for (uint32_t r = others; r < bit; r = (r + 1) | others)
             inside[r] = wide ? inside[r] + extent : inside[r] * extent;

@@ -10,14 +10,14 @@ enum { EJ_OPTIMAL_LIMIT = 16 };
 typedef struct ej_subsets {
     int32_t n, most, n_groups, room;
     struct ej_subset_group *groups;
-    uint64_t *index;         /* members -> group, open addressing: while labels are added */
-    double *touch, *inside;  /* per subset: extents of the labels that it has, and of those that nothing else has */
-    double *cost, *write;    /* per subset: of its best tree */
-    uint32_t *split;         /* per subset: the part of its best tree that has the lowest operand */
+    uint64_t *index;        /* members -> group, open addressing: while labels are added */
+    double *touch, *inside; /* per subset: extents of the labels that it has, and of those that nothing else has */
+    double *cost, *write;   /* per subset: of its best tree */
+    uint32_t *split;        /* per subset: the part of its best tree that has the lowest operand */
     double alone[EJ_OPTIMAL_LIMIT], log2_alone[EJ_OPTIMAL_LIMIT]; /* per operand: labels that nobody else has */
-    uint32_t with_alone;     /* operands that have such labels */
-    bool twice;              /* the caller's: steps that sum count twice, as opt_einsum counts */
-    bool wide;               /* costs are logarithms, as the product of all extents is beyond doubles */
+    uint32_t with_alone;                                          /* operands that have such labels */
+    bool twice; /* the caller's: steps that sum count twice, as opt_einsum counts */
+    bool wide;  /* costs are logarithms, as the product of all extents is beyond doubles */
 } ej_subsets;
 
 /* Memory for up to `most` operands and `labels` labels. */

@@ -13,7 +13,7 @@ typedef struct sweeper {
     const ej_core *core;
     uint64_t *front;
     bool *taken, *near;
-    int32_t *left, *queue;   /* per label; operands that are near */
+    int32_t *left, *queue; /* per label; operands that are near */
     int32_t n_near;
     double noise;
     uint64_t *random;
@@ -55,7 +55,8 @@ static double growth(const sweeper *s, int32_t t)
 {
     double sum = 0;
     for (int32_t w = 0; w < s->core->words; w++) {
-        uint64_t front = s->front[w], all = front | term(s, t)[w], kept = ej_kept_word(s->left, w, front, term(s, t)[w]);
+        uint64_t front = s->front[w], all = front | term(s, t)[w],
+                 kept = ej_kept_word(s->left, w, front, term(s, t)[w]);
         sum += ej_weigh_word(s->core, w, all & ~front) - ej_weigh_word(s->core, w, all & ~kept);
     }
     return sum;
@@ -64,8 +65,7 @@ static double growth(const sweeper *s, int32_t t)
 static void take(sweeper *s, int32_t t)
 {
     s->taken[t] = true;
-    for (int32_t w = 0; w < s->core->words; w++)
-        s->front[w] = ej_join_word(s->left, w, s->front[w], term(s, t)[w]);
+    for (int32_t w = 0; w < s->core->words; w++) s->front[w] = ej_join_word(s->left, w, s->front[w], term(s, t)[w]);
     add_neighbours(s, t);
 }
 

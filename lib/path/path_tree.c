@@ -13,7 +13,7 @@ int ej_tree_new(ej_tree *out, const ej_core *core, ej_job *job)
     out->left = EJ_JOB_ARRAY(job, int32_t, ids);
     out->right = EJ_JOB_ARRAY(job, int32_t, ids);
     out->parent = EJ_JOB_ARRAY(job, int32_t, ids);
-    out->bits = EJ_JOB_ARRAY(job, uint64_t, ids * words);
+    out->bits = EJ_JOB_ARRAY(job, uint64_t, ids *words);
     out->cost = EJ_JOB_ARRAY(job, double, ids);
     if (!out->left || !out->right || !out->parent || !out->bits || !out->cost) return ej_no_memory(job->err);
     memcpy(out->bits, core->terms, n * words * sizeof(uint64_t));

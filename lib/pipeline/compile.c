@@ -21,22 +21,22 @@
 /* Everything one compile makes, stage by stage; lies in the job's arena. */
 typedef struct pipeline {
     einjit_context *context;
-    ej_request request;   /* tensors normalized */
+    ej_request request; /* tensors normalized */
     ej_job job;
-    ej_graph program;     /* what is compiled, where results are scaled; else empty: the request's is */
+    ej_graph program; /* what is compiled, where results are scaled; else empty: the request's is */
     ej_graph graph;
     ej_bound bound, chosen; /* as the program says it; and as it will be planned */
     ej_plan plan;
     ej_nests nests;
     ej_code code;
-    ej_count written;     /* what the program costs as written */
+    ej_count written; /* what the program costs as written */
     double touched_bytes;
-    ej_report report;     /* of the passes, where a dump asks for it */
-    bool interpret;       /* nests are what runs: no code */
-    int last;             /* stop after this stage */
-    ej_text *explained;   /* instead of dumps: the text of the stage `last` goes here */
-    ej_text text;         /* of the stage that runs */
-    char name[96];        /* of the kernel, for dumps */
+    ej_report report;   /* of the passes, where a dump asks for it */
+    bool interpret;     /* nests are what runs: no code */
+    int last;           /* stop after this stage */
+    ej_text *explained; /* instead of dumps: the text of the stage `last` goes here */
+    ej_text text;       /* of the stage that runs */
+    char name[96];      /* of the kernel, for dumps */
     uint64_t started_ns, stage_ns[EJ_STAGE_COUNT], compile_ns;
 } pipeline;
 
@@ -68,7 +68,8 @@ static void print_times(pipeline *p)
     char us[EJ_REAL_TEXT];
     for (int stage = 0; stage < EJ_STAGE_COUNT; stage++)
         if (p->stage_ns[stage])
-            ej_print(&p->text, "%s: %s us\n", ej_stage_name(stage), ej_real_text(us, 'f', 1, (double)p->stage_ns[stage] * 1e-3));
+            ej_print(&p->text, "%s: %s us\n", ej_stage_name(stage),
+                     ej_real_text(us, 'f', 1, (double)p->stage_ns[stage] * 1e-3));
     ej_print(&p->text, "all: %s us\n", ej_real_text(us, 'f', 1, (double)p->compile_ns * 1e-3));
 }
 
@@ -246,7 +247,8 @@ static int optimize(pipeline *p)
 
 /* ---- long einsums ---- */
 
-/* Paths of so many operands are not searched exhaustively: the order of the program may be better than what is found. */
+/* Paths of so many operands are not searched exhaustively: the order of the program may be better than what is
+ * found. */
 static bool has_long_einsum(const ej_bound *bound)
 {
     for (size_t v = 0; v < bound->n_nodes; v++)
@@ -271,7 +273,8 @@ static int decide_unfused(pipeline *p, ej_graph *graph, ej_bound *chosen)
     ej_text names;
     ej_bound bound;
     ej_text_init(&names, p->job.arena);
-    for (size_t i = 0; i < ej_n_passes && strcmp(ej_passes[i].name, "fuse"); i++) ej_print(&names, "%s,", ej_passes[i].name);
+    for (size_t i = 0; i < ej_n_passes && strcmp(ej_passes[i].name, "fuse"); i++)
+        ej_print(&names, "%s,", ej_passes[i].name);
     if (names.failed) return ej_no_memory(p->job.err);
     EJ_TRY(note_inputs(p, graph));
     EJ_TRY(run_passes(p, graph, names.data));
@@ -285,7 +288,8 @@ static int keep_written_order(pipeline *p)
     ej_graph graph;
     ej_bound chosen;
     ej_count fused, unfused;
-    if (!optimizes(p) || !ej_paths_are_free(&p->job) || !has_long_einsum(&p->bound) || EJ_LEFT_OUT(WRITTEN_ORDER)) return EINJIT_OK;
+    if (!optimizes(p) || !ej_paths_are_free(&p->job) || !has_long_einsum(&p->bound) || EJ_LEFT_OUT(WRITTEN_ORDER))
+        return EINJIT_OK;
     EJ_TRY(copy_program(p, &graph));
     int status = decide_unfused(p, &graph, &chosen);
     if (status == EINJIT_OK) status = ej_cost_graph(&fused, &p->chosen, &p->job);
@@ -387,8 +391,8 @@ static int choose_path(pipeline *p)
     const char *asked = p->request.path;
     if (!p->job.strict) return EINJIT_OK;
     if (asked && strcmp(asked, "written"))
-        return ej_fail(p->job.err, EINJIT_E_VALUE, "strict mode contracts from left to right: not by path strategy '%.60s'",
-                       asked);
+        return ej_fail(p->job.err, EINJIT_E_VALUE,
+                       "strict mode contracts from left to right: not by path strategy '%.60s'", asked);
     if (!ej_is_let_through("pairs")) p->job.path_strategy = "written";
     return EINJIT_OK;
 }
@@ -425,10 +429,17 @@ static pipeline *new_pipeline(einjit_context *context, const ej_request *request
     p->request = *request;
     if (context->no_optimize) p->request.flags |= EINJIT_OPTION_NO_OPTIMIZE;
     if (context->strict) p->request.flags |= EINJIT_OPTION_STRICT;
-    p->job = (ej_job){.arena = arena, .err = err, .allocator = &context->allocator, .target = context->target,
-                      .path_strategy = request->path, .recipe = context->recipe,
-                      .evaluator = &ej_interpreting_evaluator, .dump_text = &p->text, .dump = context->dump,
-                      .progress = ej_progress_new(context, arena), .rule_limit = ej_rule_limit_of(context)};
+    p->job = (ej_job){.arena = arena,
+                      .err = err,
+                      .allocator = &context->allocator,
+                      .target = context->target,
+                      .path_strategy = request->path,
+                      .recipe = context->recipe,
+                      .evaluator = &ej_interpreting_evaluator,
+                      .dump_text = &p->text,
+                      .dump = context->dump,
+                      .progress = ej_progress_new(context, arena),
+                      .rule_limit = ej_rule_limit_of(context)};
     p->job.strict = p->request.flags & EINJIT_OPTION_STRICT;
     p->job.ordered = p->job.strict || (!optimizes(p) && !ej_job_random(&p->job));
     p->job.verify = context->verify || (request->flags & EINJIT_OPTION_VERIFY);
@@ -486,8 +497,8 @@ static const char *describe_problem(einjit_kernel *kernel, const pipeline *p)
 static void log_compile(const pipeline *p, const einjit_kernel *kernel, int status)
 {
     ej_context_log(p->context, "einjit: %s %s in %s ms: %s: %s", p->interpret ? "planned" : "compiled", p->name,
-                   ej_real_text((char[EJ_REAL_TEXT]){0}, 'f', 3, (double)p->compile_ns * 1e-6), einjit_status_name(status),
-                   kernel->problem);
+                   ej_real_text((char[EJ_REAL_TEXT]){0}, 'f', 3, (double)p->compile_ns * 1e-6),
+                   einjit_status_name(status), kernel->problem);
 }
 
 static int compile_for(einjit_kernel **out, einjit_context *context, const ej_request *request, bool interpret,
@@ -505,10 +516,8 @@ static int compile_for(einjit_kernel **out, einjit_context *context, const ej_re
     if (p && context->verbose) log_compile(p, kernel, status);
     bool kept = status == EINJIT_OK && kernel->graph;
     if (p && !kept) end_pipeline(p);
-    if (status == EINJIT_OK)
-        *out = kernel;
-    else
-        ej_kernel_drop(kernel);
+    if (status == EINJIT_OK) *out = kernel;
+    else ej_kernel_drop(kernel);
     ej_arena_free(&arena);
     return status;
 }
@@ -517,7 +526,8 @@ int ej_compile(einjit_kernel **out, einjit_context *context, const ej_request *r
 {
     if (context->use_interp) return compile_for(out, context, request, true, err);
     if (!ej_target_runs_here(context->target))
-        return ej_fail(err, EINJIT_E_UNSUPPORTED, "this CPU cannot run code for the target '%s'", context->target->name);
+        return ej_fail(err, EINJIT_E_UNSUPPORTED, "this CPU cannot run code for the target '%s'",
+                       context->target->name);
     einjit_error reason = {0};
     int status = compile_for(out, context, request, false, &reason);
     if (status == EINJIT_E_BACKEND && context->may_interpret) {

@@ -13,7 +13,8 @@ int ej_request_check(einjit_context *context, ej_request *request, einjit_error 
 /* ---- pipeline_constants.c: inputs declared constant ---- */
 /* E_NAME: there is no such input; E_INVALID: it has no data. */
 int ej_request_constants(ej_request *request, const einjit_allocator *allocator, einjit_error *err);
-/* Constants in the place of those inputs, in a copy of the request's graph; *data: per input its constant's elements. */
+/* Constants in the place of those inputs, in a copy of the request's graph; *data: per input its constant's
+ * elements. */
 int ej_constants_insert(const void ***data, ej_graph *graph, const ej_request *request, ej_job *job);
 /* After the passes: large ones that are still there are inputs again. */
 int ej_constants_withdraw(ej_graph *graph, const ej_request *request, const void **data, ej_job *job);
@@ -30,8 +31,8 @@ int ej_compile_explain(ej_text *out, einjit_context *context, const ej_request *
 int ej_compile_cost(einjit_cost *out, einjit_context *context, const ej_request *request, einjit_error *err);
 
 /* ---- pipeline_scale.c: alpha * result + beta * what the output held ---- */
-/* Writes that into a copy of the program. With beta 0 that is all; else what the outputs hold become the last inputs of the graph,
- * and *in, of the job's arena, the tensors of all inputs. */
+/* Writes that into a copy of the program. With beta 0 that is all; else what the outputs hold become the last inputs of
+ * the graph, and *in, of the job's arena, the tensors of all inputs. */
 int ej_scale_results(ej_graph *graph, const ej_request *request, const einjit_tensor **in, ej_job *job);
 
 /* ---- pipeline_evaluate.c: constants at compile time ---- */

@@ -1,9 +1,9 @@
 /* pipeline_constants.c - inputs that the caller declares constant.
  *
  * Takes  a request with a list of inputs by name.
- * Gives  a hash of what they hold, for the key; and in a graph that is compiled a constant in the place of each, so that the
- *        passes compute what follows from them. What is left of them when the passes are done is the parameter again, where
- *        it is too large to be part of the code.
+ * Gives  a hash of what they hold, for the key; and in a graph that is compiled a constant in the place of each, so
+ *        that the passes compute what follows from them. What is left of them when the passes are done is the parameter
+ *        again, where it is too large to be part of the code.
  * Keeps  the parameters: a run passes a tensor for each.
  */
 #include <string.h>

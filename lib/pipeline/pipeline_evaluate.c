@@ -1,9 +1,10 @@
-/* pipeline_evaluate.c - what constants come to, at compile time: a graph without inputs, bound, planned and interpreted.
+/* pipeline_evaluate.c - what constants come to, at compile time: a graph without inputs, bound, planned and
+ * interpreted.
  *
  * Takes  a graph whose values follow from constants and literals alone.
  * Gives  sizes and work of its values; its results.
- * Keeps  the job as it is: all in between lies in an arena of its own, and reasons why a graph has no value are for whoever
- *        compiles it.
+ * Keeps  the job as it is: all in between lies in an arena of its own, and reasons why a graph has no value are for
+ *        whoever compiles it.
  * Not here: which values are worth it (opt_const.c).
  */
 #include <string.h>
@@ -17,8 +18,8 @@
 static ej_job inner_job(const ej_job *job, ej_arena *arena, einjit_error *err)
 {
     ej_arena_init(arena, job->allocator);
-    return (ej_job){.arena = arena, .err = err, .allocator = job->allocator, .target = job->target,
-                    .progress = job->progress};
+    return (ej_job){
+        .arena = arena, .err = err, .allocator = job->allocator, .target = job->target, .progress = job->progress};
 }
 
 static int pass_on(int status, const ej_job *job)
@@ -28,7 +29,8 @@ static int pass_on(int status, const ej_job *job)
 
 /* ---- measuring ---- */
 
-/* The interpreter's: its operations, and for einsums a store an element. Layout counts no operations, but may be copied. */
+/* The interpreter's: its operations, and for einsums a store an element. Layout counts no operations, but may be
+ * copied. */
 static double work_of(const ej_bound *bound, const ej_bound_node *node)
 {
     double operations = ej_cost_node(bound, node).operations, elements = ej_cost_elements(node);
@@ -86,7 +88,8 @@ static int run_nests(const ej_nests *nests, void **data, unsigned char *scratch,
     if (!atoms) return EINJIT_E_NOMEM;
     if (!ej_sizes_evaluate(nests->sizes, NULL, atoms)) return EINJIT_E_SIZE;
     ej_interp_memory memory = {data, nests->plan->constants, scratch, atoms, nests->sizes};
-    for (int32_t i = 0; i < nests->n; i++) EJ_TRY(ej_nest_interpret(&nests->nests[i], &memory, inner->arena, inner->err));
+    for (int32_t i = 0; i < nests->n; i++)
+        EJ_TRY(ej_nest_interpret(&nests->nests[i], &memory, inner->arena, inner->err));
     return EINJIT_OK;
 }
 

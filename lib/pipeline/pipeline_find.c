@@ -4,9 +4,9 @@
  * Gives  a kernel that fits them, with one bare reference.
  *
  * Without open extents the key is exact, and what it finds fits. With open extents there are three keys:
- *   1. Axes that are open symbols are in the key by number only (in order of first appearance in the inputs), strides of
- *      row-major tensors not at all. What it finds usually fits every size. But bind may have closed a symbol that met
- *      another extent; then the kernel is good for the value that was observed, so it is held against the tensors.
+ *   1. Axes that are open symbols are in the key by number only (in order of first appearance in the inputs), strides
+ *      of row-major tensors not at all. What it finds usually fits every size. But bind may have closed a symbol that
+ *      met another extent; then the kernel is good for the value that was observed, so it is held against the tensors.
  *   2. Where it does not fit: the same key and the values of the symbols that the first kernel has closed.
  *   3. Where even that does not fit (two symbols that were equal by chance): the exact key, nothing open.
  * A failure may come from extents that are not in the key, so failures of keys 1 and 2 are not remembered.
@@ -64,7 +64,8 @@ static void log_closed(const finding *f, einjit_kernel *kernel)
     for (size_t i = 0; i < kernel->n_closed; i++) {
         const ej_closed_extent *closed = &kernel->closed[i];
         const char *by = *closed->by ? closed->by : "inputs that differ in it", *quote = *closed->by ? "'" : "";
-        ej_context_log(f->context, "einjit: extent '%s' of %s does not stay open: it is %lld from now on, because of %s%s%s",
+        ej_context_log(f->context,
+                       "einjit: extent '%s' of %s does not stay open: it is %lld from now on, because of %s%s%s",
                        closed->symbol, function ? function : "the graph", (long long)closed->n, quote, by, quote);
     }
     ej_kernel_drop(kernel);
@@ -75,8 +76,7 @@ static int make_kernel(einjit_kernel **out, void *user, einjit_error *err)
     const finding *f = user;
     if (ej_disk_takes(f->context, f->request))
         EJ_TRY(ej_disk_get(out, f->context, f->key, f->request->graph, compile, user, err));
-    else
-        EJ_TRY(compile(out, user, err));
+    else EJ_TRY(compile(out, user, err));
     log_closed(f, *out);
     return EINJIT_OK;
 }
@@ -89,7 +89,11 @@ static uint64_t names_of(const void *request)
 static int look_up(einjit_kernel **out, finding *f, const ej_key_words *key, bool *others, einjit_error *err)
 {
     if (key->failed) return ej_no_memory(err);
-    f->key = (ej_key){.words = key->words, .n = key->n, .forget_failures = !others, .names = names_of, .user = f->request,
+    f->key = (ej_key){.words = key->words,
+                      .n = key->n,
+                      .forget_failures = !others,
+                      .names = names_of,
+                      .user = f->request,
                       .others = others};
     return ej_cache_get(ej_context_cache(f->context), f->key, make_kernel, f, out, err);
 }
@@ -120,14 +124,14 @@ static int find_closed(einjit_kernel **out, einjit_context *context, const ej_re
 /* ---- open extents ---- */
 
 typedef struct open_symbols {
-    bool *asked;                  /* per symbol of the graph */
-    size_t n;                     /* those that inputs show, in order of first appearance */
+    bool *asked; /* per symbol of the graph */
+    size_t n;    /* those that inputs show, in order of first appearance */
     int32_t ids[EJ_OPEN_MAX];
     int64_t values[EJ_OPEN_MAX];
-    bool declared[EJ_OPEN_MAX];   /* not only a name of unknown extents */
+    bool declared[EJ_OPEN_MAX]; /* not only a name of unknown extents */
     bool differs[EJ_OPEN_MAX];
-    bool consistent;              /* each that is declared has one value everywhere */
-    int32_t **axes;               /* per input and axis: 0, or 1 + number; NULL where the input has none */
+    bool consistent; /* each that is declared has one value everywhere */
+    int32_t **axes;  /* per input and axis: 0, or 1 + number; NULL where the input has none */
     ej_arena arena;
 } open_symbols;
 
@@ -191,7 +195,8 @@ static int number_axes(open_symbols *open, const ej_request *r, einjit_error *er
     return EINJIT_OK;
 }
 
-/* The key of level 1. Outputs that are not row-major are there without extents: those follow, as far as they are open. */
+/* The key of level 1. Outputs that are not row-major are there without extents: those follow, as far as they are
+ * open. */
 static void open_key(ej_key_words *key, const open_symbols *open, const ej_request *r)
 {
     bool outputs = false;

@@ -4,8 +4,8 @@
  * Gives  per pass: changes, rules, nodes, time; and what the plan of the program costs before and after it, as if
  *        optimization stopped there: contraction paths are searched, nothing else is decided by sizes (choose.h), which
  *        would hide what a pass gains. What those decisions gain comes last, in the total.
- * Keeps  the effort bounded: a pass that changed nothing costs nothing, every other one a bind and a plan; programs of many
- *        nodes get greedy paths, because searching better ones takes up to a millisecond an einsum.
+ * Keeps  the effort bounded: a pass that changed nothing costs nothing, every other one a bind and a plan; programs of
+ *        many nodes get greedy paths, because searching better ones takes up to a millisecond an einsum.
  * Not here: what counts as an operation (cost_node.c, plan_cost.c).
  */
 #include "pipeline_report.h"
@@ -44,8 +44,13 @@ static int measure(ej_count *out, const ej_report *report, const ej_graph *graph
     *out = (ej_count){-1, -1};
     if (!report->counted) return EINJIT_OK;
     ej_arena_init(&arena, job->allocator);
-    ej_job own = {.arena = &arena, .err = job->err, .allocator = job->allocator, .target = job->target,
-                  .path_strategy = path_strategy(graph, job), .strict = job->strict, .ordered = job->ordered};
+    ej_job own = {.arena = &arena,
+                  .err = job->err,
+                  .allocator = job->allocator,
+                  .target = job->target,
+                  .path_strategy = path_strategy(graph, job),
+                  .strict = job->strict,
+                  .ordered = job->ordered};
     int status = plan_cost(out, report, graph, as_written, &own);
     ej_arena_free(&arena);
     return status;
@@ -73,7 +78,8 @@ static int name_rules(ej_report *report, ej_job *job)
     for (int r = 0; r < EJ_RULE_COUNT; r++) {
         char *name = ej_arena_copy_text(report->arena, ej_rules[r].name, strlen(ej_rules[r].name));
         if (!name) return ej_no_memory(job->err);
-        for (char *c = name; *c; c++) if (*c >= 'A' && *c <= 'Z') *c |= 0x20; /* in every locale */
+        for (char *c = name; *c; c++)
+            if (*c >= 'A' && *c <= 'Z') *c |= 0x20; /* in every locale */
         report->rules[r] = name;
     }
     return EINJIT_OK;
@@ -120,16 +126,23 @@ static int after_pass(ej_opt_watch *watch, const ej_graph *graph, const ej_pass 
     ej_report *report = (ej_report *)watch;
     const einjit_pass_report *now = &report->total.shown;
     uint64_t hits[EJ_RULE_COUNT];
-    ej_report_pass entry = {{.pass = pass->name, .changed = n_changed, .ns = ej_now_ns() - report->started_ns,
-                             .nodes_before = now->nodes_after, .nodes_after = now->nodes_after,
-                             .operations_before = now->operations_after, .operations_after = now->operations_after,
-                             .bytes_before = now->bytes_after, .bytes_after = now->bytes_after}, NULL};
+    ej_report_pass entry = {{.pass = pass->name,
+                             .changed = n_changed,
+                             .ns = ej_now_ns() - report->started_ns,
+                             .nodes_before = now->nodes_after,
+                             .nodes_after = now->nodes_after,
+                             .operations_before = now->operations_after,
+                             .operations_after = now->operations_after,
+                             .bytes_before = now->bytes_after,
+                             .bytes_after = now->bytes_after},
+                            NULL};
     for (int r = 0; r < EJ_RULE_COUNT; r++) report->all_hits[r] += hits[r] = report->hits[r];
     EJ_TRY(keep_rules(&entry, report, hits, job));
     report->total.shown.changed += n_changed;
     report->total.shown.ns += entry.shown.ns;
     if (n_changed) EJ_TRY(note_change(report, &entry.shown, graph, job));
-    if (!EJ_PUSH_ROOM(report->arena, report->passes, report->cap_passes, report->n_passes)) return ej_no_memory(job->err);
+    if (!EJ_PUSH_ROOM(report->arena, report->passes, report->cap_passes, report->n_passes))
+        return ej_no_memory(job->err);
     report->passes[report->n_passes++] = entry;
     return EINJIT_OK;
 }
@@ -138,12 +151,20 @@ int ej_report_begin(ej_report *report, const ej_graph *graph, size_t n_in, const
                     ej_arena *arena, ej_job *job)
 {
     ej_count cost;
-    *report = (ej_report){.watch = {before_pass, after_pass}, .arena = arena, .n_in = n_in, .in = in, .counted = in,
+    *report = (ej_report){.watch = {before_pass, after_pass},
+                          .arena = arena,
+                          .n_in = n_in,
+                          .in = in,
+                          .counted = in,
                           .programs = programs};
     EJ_TRY(measure(&cost, report, graph, true, job));
-    report->total.shown = (einjit_pass_report){.pass = "all", .nodes_before = graph->n_nodes, .nodes_after = graph->n_nodes,
-                                               .operations_before = cost.operations, .operations_after = cost.operations,
-                                               .bytes_before = cost.bytes, .bytes_after = cost.bytes};
+    report->total.shown = (einjit_pass_report){.pass = "all",
+                                               .nodes_before = graph->n_nodes,
+                                               .nodes_after = graph->n_nodes,
+                                               .operations_before = cost.operations,
+                                               .operations_after = cost.operations,
+                                               .bytes_before = cost.bytes,
+                                               .bytes_after = cost.bytes};
     EJ_TRY(keep_program(&report->total.shown.program, report, graph, job));
     EJ_TRY(name_rules(report, job));
     job->watch = &report->watch;
@@ -221,10 +242,8 @@ void ej_report_print_part(ej_text *text, const ej_report *report, size_t part)
     while (first < report->n_passes && !report->passes[first].shown.changed) first++;
     if (part)
         ej_print(text, "# after pass %s: %zu change%s\n", pass->pass, pass->changed, pass->changed == 1 ? "" : "s");
-    else if (first < report->n_passes)
-        ej_print(text, "# before pass %s\n", report->passes[first].shown.pass);
-    else
-        ej_print(text, "# no pass changes this program\n");
+    else if (first < report->n_passes) ej_print(text, "# before pass %s\n", report->passes[first].shown.pass);
+    else ej_print(text, "# no pass changes this program\n");
     ej_print_bytes(text, pass->program, strlen(pass->program));
 }
 

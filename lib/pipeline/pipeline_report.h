@@ -14,19 +14,19 @@ typedef struct ej_report_pass {
     } *rules; /* shown.n_rules */
 } ej_report_pass;
 typedef struct ej_report {
-    ej_opt_watch watch;       /* first: job->watch points at it */
-    ej_arena *arena;          /* entries and texts */
+    ej_opt_watch watch; /* first: job->watch points at it */
+    ej_arena *arena;    /* entries and texts */
     size_t n_in;
-    const einjit_tensor *in;  /* read during the run only */
-    bool counted;             /* there are sizes; else operations and bytes are -1 */
-    bool programs;            /* keep the text of the program after every pass that changed it */
+    const einjit_tensor *in; /* read during the run only */
+    bool counted;            /* there are sizes; else operations and bytes are -1 */
+    bool programs;           /* keep the text of the program after every pass that changed it */
     size_t n_passes, cap_passes;
     ej_report_pass *passes;
-    ej_report_pass total;     /* `program` is the one before the first pass */
-    ej_count passed;          /* after the passes, before anything is decided by sizes */
-    const char **rules;       /* names, in lower case */
-    uint32_t *hits;           /* per rule: of the pass that runs */
-    uint64_t *all_hits;       /* per rule */
+    ej_report_pass total; /* `program` is the one before the first pass */
+    ej_count passed;      /* after the passes, before anything is decided by sizes */
+    const char **rules;   /* names, in lower case */
+    uint32_t *hits;       /* per rule: of the pass that runs */
+    uint64_t *all_hits;   /* per rule */
     uint64_t started_ns;
 } ej_report;
 
@@ -35,7 +35,8 @@ int ej_report_begin(ej_report *report, const ej_graph *graph, size_t n_in, const
                     ej_arena *arena, ej_job *job);
 /* After the run: the total, which includes what is decided by sizes (unless as_written). */
 int ej_report_end(ej_report *report, const ej_graph *graph, bool as_written, ej_job *job);
-/* A line for each pass that changed something, one for what sizes decide where that saves something, one for all of it. */
+/* A line for each pass that changed something, one for what sizes decide where that saves something, one for all of
+ * it. */
 void ej_report_print(ej_text *text, const ej_report *report, bool times);
 /* The program before the first pass that changed it, and after each, under headings that are comments. part 0 is the
  * first, part 1 .. n_passes the pass's (nothing where it changed nothing). */

@@ -1,8 +1,8 @@
 /* pipeline_scale.c - outputs that become alpha * result + beta * what they held.
  *
  * Takes  a copy of the program, and a request with alpha and beta.
- * Gives  the program with these operations at its end. What an output held is an input more, whose memory is the output's: the
- *        planner knows (ej_bound.n_held), the caller passes nothing for it.
+ * Gives  the program with these operations at its end. What an output held is an input more, whose memory is the
+ *        output's: the planner knows (ej_bound.n_held), the caller passes nothing for it.
  * Keeps  numbers: of integers whole ones, of bool none.
  */
 #include <string.h>
@@ -58,7 +58,10 @@ static int32_t symbol_of(const scaler *s, ej_size size)
 static int append_held(const scaler *s, size_t o, ej_value *out, einjit_tensor *tensor)
 {
     const ej_bound_tensor *t = &s->bound->output_tensors[o];
-    ej_node node = {.op = EJ_OP_INPUT, .dtype = t->dtype, .rank = t->rank, .n_extents = (uint32_t)t->rank,
+    ej_node node = {.op = EJ_OP_INPUT,
+                    .dtype = t->dtype,
+                    .rank = t->rank,
+                    .n_extents = (uint32_t)t->rank,
                     .extents = EJ_NEW_ARRAY(&s->graph->arena, ej_extent, (size_t)t->rank)};
     int64_t *shape = EJ_JOB_ARRAY(s->job, int64_t, (size_t)t->rank);
     if (!node.extents || !shape) return ej_no_memory(s->job->err);

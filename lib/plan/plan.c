@@ -59,8 +59,8 @@ static int plan_scalar(ej_planner *p, ej_value v)
 {
     const ej_bound_node *node = &p->bound->nodes[v];
     p->values[v].kind = EJ_VALUE_SCALAR;
-    p->values[v].scalar = (ej_expr_op){.kind = EJ_EXPR_CONST, .dtype = node->dtype, .re = node->re, .im = node->im,
-                                       .integer = node->integer};
+    p->values[v].scalar = (ej_expr_op){
+        .kind = EJ_EXPR_CONST, .dtype = node->dtype, .re = node->re, .im = node->im, .integer = node->integer};
     return EINJIT_OK;
 }
 
@@ -150,8 +150,12 @@ static int build_once(ej_planner *p, ej_plan *out)
 int ej_plan_build(ej_plan *out, const ej_bound *bound, ej_job *job)
 {
     /* sizes of the plan are expressions over the same symbols: the table is part of the job, as the bound graph is */
-    ej_planner p = {.plan = out, .bound = bound, .sizes = (ej_sizes *)(uintptr_t)&bound->sizes, .job = job,
-                    .mults = ej_big_of(0), .largest = ej_big_of(0)};
+    ej_planner p = {.plan = out,
+                    .bound = bound,
+                    .sizes = (ej_sizes *)(uintptr_t)&bound->sizes,
+                    .job = job,
+                    .mults = ej_big_of(0),
+                    .largest = ej_big_of(0)};
     p.zeros = ej_bound_zeros(bound, job);
     p.copied = EJ_JOB_ARRAY(job, bool, bound->n_held);
     if (!p.zeros || !p.copied) return ej_no_memory(job->err);

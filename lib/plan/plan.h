@@ -13,9 +13,9 @@
 
 enum ej_run { EJ_RUN_SEQUENTIAL, EJ_RUN_PARALLEL, EJ_RUN_REDUCED };
 typedef struct ej_axis {
-    const char *name;  /* for dumps: a letter of the equation, or d0, d1, ... */
+    const char *name; /* for dumps: a letter of the equation, or d0, d1, ... */
     ej_size extent;
-    uint8_t run;       /* EJ_RUN_*: reduced: out does not have it; sequential: iterations may touch the same element */
+    uint8_t run; /* EJ_RUN_*: reduced: out does not have it; sequential: iterations may touch the same element */
 } ej_axis;
 
 enum ej_home {
@@ -39,15 +39,15 @@ typedef struct ej_buffer {
 } ej_buffer;
 
 /* element = base + sum over terms of stride * (table < 0 ? axis value : buffers[table][tbase + tstride * axis value])
- * Tables are i32 or i64 buffers. An axis appears in at most one term per access; a term of stride 0 still names its axis.
- * A term with block > 0 (nests only: packed panels) has two strides: for the value v that stride would multiply, it
- * adds stride * (v mod block) + block_stride * (v div block). Such a term has no table. */
+ * Tables are i32 or i64 buffers. An axis appears in at most one term per access; a term of stride 0 still names its
+ * axis. A term with block > 0 (nests only: packed panels) has two strides: for the value v that stride would multiply,
+ * it adds stride * (v mod block) + block_stride * (v div block). Such a term has no table. */
 typedef struct ej_access_term {
     int32_t axis;
     int32_t table;
     ej_size stride;
     ej_size tbase, tstride;
-    int64_t block;        /* 0: none */
+    int64_t block; /* 0: none */
     ej_size block_stride;
 } ej_access_term;
 typedef struct ej_access {
@@ -61,11 +61,11 @@ typedef struct ej_access {
 enum ej_expr_kind { EJ_EXPR_SOURCE, EJ_EXPR_CONST, EJ_EXPR_FN, EJ_EXPR_CAST };
 typedef struct ej_expr_op {
     uint8_t kind;
-    uint8_t fn;        /* FN: EJ_FN_* */
-    int16_t dtype;     /* of the result; FN: COMPARE/EQUAL give bool, their operands share another dtype */
-    int32_t a, b, c;   /* SOURCE: a = index of the source; FN, CAST: earlier ops */
-    double re, im;     /* CONST of a floating or complex dtype */
-    int64_t integer;   /* CONST of an integer or bool dtype */
+    uint8_t fn;      /* FN: EJ_FN_* */
+    int16_t dtype;   /* of the result; FN: COMPARE/EQUAL give bool, their operands share another dtype */
+    int32_t a, b, c; /* SOURCE: a = index of the source; FN, CAST: earlier ops */
+    double re, im;   /* CONST of a floating or complex dtype */
+    int64_t integer; /* CONST of an integer or bool dtype */
 } ej_expr_op;
 typedef struct ej_expr {
     int32_t n;
@@ -80,12 +80,15 @@ typedef struct ej_step {
     ej_axis *axes;
     ej_access out;
     int32_t n_src, n_tail;
-    ej_access *src;    /* n_src sources of the expression, then n_tail more that the epilogue reads: they name only kept axes */
-    ej_expr expr;      /* over the sources */
-    int8_t reduce;     /* EJ_REDUCE_NONE, EINJIT_REDUCE_SUM, _PROD, _MAX, _MIN, _OR */
-    bool ordered;      /* reduced axes run as nested loops in the order of `axes`; each result takes its terms one by one */
-    bool accumulate;   /* the result is combined (by reduce) with what out holds: scatter, accumulation */
-    ej_expr epilogue;  /* n == 0: none; else over the reduced value (before it is accumulated), source 0, and the tail: 1 .. */
+    ej_access *src;   /* n_src sources of the expression, then n_tail more that the epilogue reads: they name only kept
+                        * axes */
+    ej_expr expr;     /* over the sources */
+    int8_t reduce;    /* EJ_REDUCE_NONE, EINJIT_REDUCE_SUM, _PROD, _MAX, _MIN, _OR */
+    bool ordered;     /* reduced axes run as nested loops in the order of `axes`; each result takes its terms one by
+                        * one */
+    bool accumulate;  /* the result is combined (by reduce) with what out holds: scatter, accumulation */
+    ej_expr epilogue; /* n == 0: none; else over the reduced value (before it is accumulated), source 0, and the tail:
+                        * 1 .. */
 } ej_step;
 
 typedef struct ej_constant {
@@ -94,25 +97,26 @@ typedef struct ej_constant {
     const void *data;
 } ej_constant;
 
-/* Index inputs: einjit_run checks their range before it runs; values computed in the program are clamped by the plan. */
+/* Index inputs: einjit_run checks their range before it runs; values computed in the program are clamped by the
+ * plan. */
 typedef struct ej_index_check {
-    int32_t input;     /* of the graph */
-    ej_size extent;    /* each element must be in 0 .. extent-1 */
-    const char *name;  /* of the operation, for the message */
+    int32_t input;    /* of the graph */
+    ej_size extent;   /* each element must be in 0 .. extent-1 */
+    const char *name; /* of the operation, for the message */
 } ej_index_check;
 /* Computed indices: the plan writes min and max of the unclamped values (two i64) into a scratch buffer, which nothing
  * else uses. min > max: there were no indices. */
 typedef struct ej_status_check {
-    int32_t buffer;    /* i64[2]: min, max */
+    int32_t buffer; /* i64[2]: min, max */
     ej_size extent;
     const char *name;
 } ej_status_check;
 
 typedef struct ej_plan {
     const ej_bound *bound;
-    int32_t n_args;          /* inputs + outputs */
+    int32_t n_args; /* inputs + outputs */
     size_t n_buffers, cap_buffers;
-    ej_buffer *buffers;      /* [0 .. n_args) are the arguments */
+    ej_buffer *buffers; /* [0 .. n_args) are the arguments */
     size_t n_steps, cap_steps;
     ej_step *steps;
     size_t n_constants, cap_constants;
@@ -121,7 +125,7 @@ typedef struct ej_plan {
     ej_index_check *index_checks;
     size_t n_status_checks, cap_status_checks;
     ej_status_check *status_checks;
-    ej_size scratch_bytes;   /* a multiple of 64 */
+    ej_size scratch_bytes;            /* a multiple of 64 */
     int32_t *last_read, *first_write; /* per argument: an output may have the memory of an input that is not read later
                                        * than the output is first written (plan_in_place.c) */
     double log10_mults, log2_largest, naive_operations, planned_operations, bytes_moved;

@@ -1,12 +1,13 @@
 /* plan_accumulate.c - sums of einsums: the second is added into the first one's memory, without a temporary.
  *
  * Takes  MAP nodes a + b and a - b over values of the sum's shape.
- * Gives  for those where one operand (the subtrahend, if there is one) is an einsum that nobody else needs, and the other a
- *        value that is computed for this sum alone: that value is written to the sum's place, and the einsum's step, which
- *        waits for its sum, combines its results with what is there. Sums of sums go on in the same memory.
+ * Gives  for those where one operand (the subtrahend, if there is one) is an einsum that nobody else needs, and the
+ *        other a value that is computed for this sum alone: that value is written to the sum's place, and the einsum's
+ *        step, which waits for its sum, combines its results with what is there. Sums of sums go on in the same memory.
  *        So is what the result's output held before, times a number or as it is (pipeline_scale.c).
  * Not in compiles whose sums are ordered: the product's last factor and the sum would round as one.
- * Not here: sums that go on as pointwise operations, and those of a pointwise operand: the last product ends with them and
+ * Not here: sums that go on as pointwise operations, and those of a pointwise operand: the last product ends with them
+ * and
  *        reads the rest (plan_extend.c).
  * Keeps  sums whose zeros' signs count: -0.0 and products that are -0.0 add up to -0.0 in place, and to 0.0 apart;
  *        operands that turn out to be views of something else (a permuted input): those are added as usual.
@@ -17,7 +18,8 @@ static bool is_for(const ej_planner *p, ej_value v, ej_value sum)
 {
     const ej_plan_value *value = &p->values[v];
     const ej_bound_node *node = &p->bound->nodes[v], *of = &p->bound->nodes[sum];
-    return value->user == sum && value->uses == 1 && !value->is_output && node->dtype == of->dtype && ej_plan_same_shape(node, of);
+    return value->user == sum && value->uses == 1 && !value->is_output && node->dtype == of->dtype &&
+           ej_plan_same_shape(node, of);
 }
 
 /* Writes all of its value in a step; a map does it as the end of one, or as a part of the next. */
@@ -28,8 +30,8 @@ static bool computes(const ej_bound_node *node)
 
 static bool is_sum_of_products(const ej_bound_node *node)
 {
-    return node->op == EJ_OP_EINSUM && node->fn == EINJIT_REDUCE_SUM && node->combine == EINJIT_COMBINE_MUL && node->n_in > 1 &&
-           !ej_plan_is_pointwise(node);
+    return node->op == EJ_OP_EINSUM && node->fn == EINJIT_REDUCE_SUM && node->combine == EINJIT_COMBINE_MUL &&
+           node->n_in > 1 && !ej_plan_is_pointwise(node);
 }
 
 /* What the result's output held, or that times a number: the sum goes on where that lies, and nothing is copied. */
@@ -90,7 +92,8 @@ void ej_plan_find_sums(ej_planner *p)
         ej_plan_value *value = &p->values[v];
         ej_value first = ej_plan_first_of_sum(p, (ej_value)v);
         if (first < 0) continue;
-        bool ended = ej_plan_is_pointwise(&p->bound->nodes[first]) && p->values[first].added < 0; /* by the last product */
+        /* by the last product */
+        bool ended = ej_plan_is_pointwise(&p->bound->nodes[first]) && p->values[first].added < 0;
         if (ended && !is_held_there(p, first, (ej_value)v)) value->added = -1;
         else p->values[value->added].waits = p->values[without_factor(p, value->added)].waits = true;
     }

@@ -37,8 +37,8 @@ static int new_buffer(ej_planner *p, const ej_buffer *buffer, int32_t *out)
 
 int ej_plan_scratch(ej_planner *p, const char *name, int dtype, ej_size elems, int32_t *out)
 {
-    const ej_buffer buffer = {.name = name, .dtype = (int16_t)dtype, .home = EJ_HOME_SCRATCH, .slot = -1,
-                              .elems = elems};
+    const ej_buffer buffer = {
+        .name = name, .dtype = (int16_t)dtype, .home = EJ_HOME_SCRATCH, .slot = -1, .elems = elems};
     return new_buffer(p, &buffer, out);
 }
 
@@ -78,8 +78,8 @@ int ej_plan_constant(ej_planner *p, ej_value v, ej_view *out)
 {
     const ej_bound_node *node = &p->bound->nodes[v];
     ej_plan *plan = p->plan;
-    ej_buffer buffer = {.name = node->name, .dtype = node->dtype, .home = EJ_HOME_CONST,
-                        .slot = (int32_t)plan->n_constants};
+    ej_buffer buffer = {
+        .name = node->name, .dtype = node->dtype, .home = EJ_HOME_CONST, .slot = (int32_t)plan->n_constants};
     int32_t at;
     EJ_TRY(count_elements(p, node->rank, node->shape, &buffer.elems));
     if (!EJ_PUSH_ROOM(p->job->arena, plan->constants, plan->cap_constants, plan->n_constants))
@@ -151,7 +151,7 @@ int ej_plan_drop_unused(ej_planner *p)
 /* ---- lifetimes ---- */
 
 typedef struct life {
-    int32_t first, last;        /* steps; first -1: never touched */
+    int32_t first, last;          /* steps; first -1: never touched */
     int32_t next_born, next_dead; /* lists per step */
     int32_t slot;                 /* of open size: its room, -1 */
 } life;
@@ -159,8 +159,8 @@ typedef struct life {
 typedef struct layout {
     ej_planner *p;
     life *lives;
-    int32_t *born, *dead;  /* per step: first buffer of its list, -1 */
-    int32_t step;          /* while lifetimes are measured */
+    int32_t *born, *dead; /* per step: first buffer of its list, -1 */
+    int32_t step;         /* while lifetimes are measured */
 } layout;
 
 static void touch(int32_t *buffer, void *user)

@@ -126,8 +126,10 @@ static int negate(ej_einsum *e, ej_expr *epilogue)
     ej_plan_tape tape = {0};
     int32_t at;
     for (int32_t i = 0; i < epilogue->n; i++) EJ_TRY(ej_tape_op(e->p, &tape, epilogue->ops[i], &at));
-    if (!epilogue->n) EJ_TRY(ej_tape_op(e->p, &tape, (ej_expr_op){.kind = EJ_EXPR_SOURCE, .dtype = e->node->dtype}, &at));
-    EJ_TRY(ej_tape_op(e->p, &tape, (ej_expr_op){.kind = EJ_EXPR_FN, .fn = EJ_FN_NEG, .dtype = e->node->dtype, .a = at}, &at));
+    if (!epilogue->n)
+        EJ_TRY(ej_tape_op(e->p, &tape, (ej_expr_op){.kind = EJ_EXPR_SOURCE, .dtype = e->node->dtype}, &at));
+    EJ_TRY(ej_tape_op(e->p, &tape, (ej_expr_op){.kind = EJ_EXPR_FN, .fn = EJ_FN_NEG, .dtype = e->node->dtype, .a = at},
+                      &at));
     *epilogue = (ej_expr){(int32_t)tape.n_ops, tape.ops};
     return EINJIT_OK;
 }
@@ -138,7 +140,8 @@ static int multiply(ej_einsum *e, const ej_expr_op *factor, ej_expr *epilogue)
     ej_plan_tape tape = {0};
     int32_t at, number;
     for (int32_t i = 0; i < epilogue->n; i++) EJ_TRY(ej_tape_op(e->p, &tape, epilogue->ops[i], &at));
-    if (!epilogue->n) EJ_TRY(ej_tape_op(e->p, &tape, (ej_expr_op){.kind = EJ_EXPR_SOURCE, .dtype = e->node->dtype}, &at));
+    if (!epilogue->n)
+        EJ_TRY(ej_tape_op(e->p, &tape, (ej_expr_op){.kind = EJ_EXPR_SOURCE, .dtype = e->node->dtype}, &at));
     EJ_TRY(ej_tape_op(e->p, &tape, *factor, &number));
     EJ_TRY(ej_tape_fn(e->p, &tape, EJ_FN_MUL, e->node->dtype, at, number, &at));
     *epilogue = (ej_expr){(int32_t)tape.n_ops, tape.ops};

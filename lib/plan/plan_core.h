@@ -29,7 +29,7 @@ typedef struct ej_view {
 /* What a tape's source reads. */
 typedef struct ej_tape_view {
     ej_view view;
-    ej_value whole;  /* the value that the view is, element for element, if a step wrote that; -1: none */
+    ej_value whole; /* the value that the view is, element for element, if a step wrote that; -1: none */
 } ej_tape_view;
 /* An expression while it grows, with the views its sources read. */
 typedef struct ej_plan_tape {
@@ -44,21 +44,21 @@ enum ej_value_kind { EJ_VALUE_NONE, EJ_VALUE_VIEW, EJ_VALUE_SCALAR, EJ_VALUE_PEN
 typedef struct ej_plan_value {
     uint8_t kind;
     bool live, is_output;
-    uint32_t uses;       /* as an operand of live nodes */
-    ej_value user;       /* the only live node that uses it (and it is no output); -1: none or several */
-    ej_value meets;      /* its users are pointwise nodes of its shape: the nearest one through which everything goes that they make
-                          * of it; -1: there is none, or it has other users, too */
-    bool has_place;      /* the value should be written to `place`: an output, or a part of a cat */
+    uint32_t uses;  /* as an operand of live nodes */
+    ej_value user;  /* the only live node that uses it (and it is no output); -1: none or several */
+    ej_value meets; /* its users are pointwise nodes of its shape: the nearest one through which everything goes
+                          * that they make of it; -1: there is none, or it has other users, too */
+    bool has_place; /* the value should be written to `place`: an output, or a part of a cat */
     ej_view place;
-    ej_view view;        /* VIEW */
-    ej_expr_op scalar;   /* SCALAR: the CONST op */
-    ej_plan_tape *tape;  /* PENDING: sources have the value's shape */
-    bool taken;          /* ... some user has it, and goes on reading its sources */
-    int32_t step;        /* VIEW: the step that wrote all of it and may still be extended; -1: none */
-    int32_t *step_axes;  /* ... per axis of the value the step's axis, -1 where the extent is 1 */
-    ej_value added;      /* a sum: the einsum that is added into the memory of its other operand; -1: none */
-    bool owned;          /* VIEW: of memory that nobody else writes or reads yet, written for this value alone */
-    bool waits;          /* EINSUM, and what multiplies it by a number: it is planned with its sum */
+    ej_view view;              /* VIEW */
+    ej_expr_op scalar;         /* SCALAR: the CONST op */
+    ej_plan_tape *tape;        /* PENDING: sources have the value's shape */
+    bool taken;                /* ... some user has it, and goes on reading its sources */
+    int32_t step;              /* VIEW: the step that wrote all of it and may still be extended; -1: none */
+    int32_t *step_axes;        /* ... per axis of the value the step's axis, -1 where the extent is 1 */
+    ej_value added;            /* a sum: the einsum that is added into the memory of its other operand; -1: none */
+    bool owned;                /* VIEW: of memory that nobody else writes or reads yet, written for this value alone */
+    bool waits;                /* EINSUM, and what multiplies it by a number: it is planned with its sum */
     bool accumulates, negated; /* EINSUM: it is combined with what its place holds; with its sign turned */
     const ej_expr_op *factor;  /* ... times this number; NULL: as it is */
 } ej_plan_value;
@@ -66,12 +66,12 @@ typedef struct ej_plan_value {
 typedef struct ej_planner {
     ej_plan *plan;
     const ej_bound *bound;
-    const bool *zeros;   /* per node: the signs of its zeros count */
-    ej_sizes *sizes;     /* the bound graph's: offsets may need new atoms */
+    const bool *zeros; /* per node: the signs of its zeros count */
+    ej_sizes *sizes;   /* the bound graph's: offsets may need new atoms */
     ej_job *job;
     ej_plan_value *values;
     ej_big mults, largest;
-    bool *copied;        /* per output: what it held is copied before anything is written */
+    bool *copied; /* per output: what it held is copied before anything is written */
 } ej_planner;
 
 /* ---- plan_buffer.c: buffers, and their places in the scratch block ---- */
@@ -116,7 +116,8 @@ void ej_tape_whole(ej_plan_tape *tape, int32_t op, ej_value whole);
 int ej_tape_fn(ej_planner *p, ej_plan_tape *tape, int fn, int dtype, int32_t a, int32_t b, int32_t *out);
 /* None where it is that dtype. */
 int ej_tape_cast(ej_planner *p, ej_plan_tape *tape, int dtype, int32_t a, int32_t *out);
-/* Adds the ops of `inner`; *out is its result. `only`: nobody else uses `inner`, so that its memory may be taken over. */
+/* Adds the ops of `inner`; *out is its result. `only`: nobody else uses `inner`, so that its memory may be taken
+ * over. */
 int ej_tape_append(ej_planner *p, ej_plan_tape *tape, const ej_plan_tape *inner, bool only, int32_t *out);
 int ej_tape_integer(ej_planner *p, ej_plan_tape *tape, int dtype, int64_t value, int32_t *out);
 
@@ -125,17 +126,19 @@ typedef struct ej_emission {
     const char *name;
     int32_t n_axes;
     const ej_axis *axes;
-    const ej_view *out;    /* rank n_axes; what it says of reduced axes is not read */
+    const ej_view *out;       /* rank n_axes; what it says of reduced axes is not read */
     const ej_plan_tape *tape; /* sources of rank n_axes */
     int reduce;
     bool accumulate;
     ej_expr epilogue;
-    int32_t *step_axes;    /* out, may be NULL: per axis the step's axis or -1; n_axes of them */
+    int32_t *step_axes; /* out, may be NULL: per axis the step's axis or -1; n_axes of them */
 } ej_emission;
 int ej_plan_emit(ej_planner *p, const ej_emission *e);
-/* A view as an access; `map`: per axis of the view the step's axis, -1: none. `named`: also axes along which it stays. */
+/* A view as an access; `map`: per axis of the view the step's axis, -1: none. `named`: also axes along which it
+ * stays. */
 int ej_plan_access(ej_planner *p, const ej_view *view, const int32_t *map, bool named, ej_access *out);
-/* The axes of a shape; v: the value that has it, whose einsum's letters they are called by, -1 or without letters d0, d1, ... */
+/* The axes of a shape; v: the value that has it, whose einsum's letters they are called by, -1 or without letters d0,
+ * d1, ... */
 int ej_plan_shape_axes(ej_planner *p, ej_value v, int32_t rank, const ej_size *shape, ej_axis **out);
 const char *ej_plan_letter(ej_planner *p, uint32_t letter); /* NULL: out of memory */
 /* Write a tape over a whole shape to a view; v: as for ej_plan_shape_axes. step_axes may be NULL. */
@@ -163,22 +166,23 @@ int ej_plan_index_add(ej_planner *p, ej_value v);    /* plan_index.c */
 /* plan_table.c: the index vector of node `user` as a table of values below `extent`. *guarded: an extent of 0 could
  * not be noticed before the run, so loops that use the table must run 0 times then. */
 int ej_plan_table(ej_planner *p, ej_value index, ej_value user, ej_size extent, ej_view *out, bool *guarded);
-int ej_plan_places(ej_planner *p);                   /* plan_place.c: outputs, cats and sums hand their places on */
+int ej_plan_places(ej_planner *p); /* plan_place.c: outputs, cats and sums hand their places on */
 /* The output that held v before the run: -1: none did. */
 ptrdiff_t ej_plan_held_by(const ej_planner *p, ej_value v);
-/* plan_accumulate.c: finds sums that are written in one place; the operand that is written first (-1: v is no such sum);
- * plans one. *done false: the sum is an ordinary map, both operands are planned. */
+/* plan_accumulate.c: finds sums that are written in one place; the operand that is written first (-1: v is no such
+ * sum); plans one. *done false: the sum is an ordinary map, both operands are planned. */
 void ej_plan_find_sums(ej_planner *p);
 ej_value ej_plan_first_of_sum(const ej_planner *p, ej_value v);
 int ej_plan_sum(ej_planner *p, ej_value v, bool *done);
 /* plan_map.c */
 bool ej_plan_same_shape(const ej_bound_node *x, const ej_bound_node *y);
-void ej_plan_find_meets(ej_planner *p); /* `meets` of all values */
+void ej_plan_find_meets(ej_planner *p);               /* `meets` of all values */
 bool ej_plan_is_pointwise(const ej_bound_node *node); /* MAP, CAST, an einsum that sums nothing */
 /* A pointwise node has its operand's shape, and takes it element for element. */
 bool ej_plan_takes_in_order(const ej_planner *p, const ej_bound_node *user, uint32_t operand);
 int ej_plan_pending(ej_planner *p, ej_value v); /* v has got its tape: it waits for its user, or is written */
-/* plan_extend.c: the value whose step may end with the tape of the pending value v (-1: none); extend makes that step write v. */
+/* plan_extend.c: the value whose step may end with the tape of the pending value v (-1: none); extend makes that step
+ * write v. */
 ej_value ej_plan_extensible(const ej_planner *p, ej_value v);
 int ej_plan_extend(ej_planner *p, ej_value v, ej_value x, ej_view *out);
 void ej_plan_drop_moved(ej_planner *p); /* after the last step: removes what is left where steps were moved away */

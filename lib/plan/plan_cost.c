@@ -1,7 +1,7 @@
 /* plan_cost.c - what a plan costs: counted by the definition at einjit_cost in einjit.h, not measured.
  *
- * Takes  steps. Gives  operations: the functions of a step's expression and its reduction, once an iteration; bytes: what
- *        its accesses touch. Not here: the program itself, every value alone (cost_node.c).
+ * Takes  steps. Gives  operations: the functions of a step's expression and its reduction, once an iteration; bytes:
+ *        what its accesses touch. Not here: the program itself, every value alone (cost_node.c).
  */
 #include "cost.h"
 #include "plan_core.h"

@@ -24,7 +24,8 @@ static void print_step(ej_text *text, const ej_plan *plan, size_t s)
     ej_print(text, "  s%zu [shape=box, label=", s);
     ej_print_quoted(text, step->name);
     char operations[EJ_REAL_TEXT], bytes[EJ_REAL_TEXT];
-    ej_print(text, ", tooltip=\"%s operations, %s bytes\"];\n", ej_count_text(operations, ej_plan_step_operations(step)),
+    ej_print(text, ", tooltip=\"%s operations, %s bytes\"];\n",
+             ej_count_text(operations, ej_plan_step_operations(step)),
              ej_count_text(bytes, ej_plan_step_bytes(plan, step)));
 }
 

@@ -3,8 +3,8 @@
  * Takes  an EINSUM node; what should be taken pair by pair is in pairs (choose_pairs.c).
  * Gives  a step; or just a view where the einsum only permutes or takes a diagonal.
  *
- * Diagonals are strides that add up, size-1 broadcasting leaves the axis out, scalars of the program multiply the result
- * where it is stored, if combining distributes over reducing, else inside.
+ * Diagonals are strides that add up, size-1 broadcasting leaves the axis out, scalars of the program multiply the
+ * result where it is stored, if combining distributes over reducing, else inside.
  */
 #include <stdlib.h>
 #include <string.h>

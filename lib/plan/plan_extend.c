@@ -1,9 +1,10 @@
 /* plan_extend.c - pointwise expressions that become the end of an earlier step.
  *
  * Takes  a pending expression, one source of which is, element for element, what an earlier step wrote for it alone.
- * Gives  that step, which goes on with the expression and writes its result instead. In a reduction the expression becomes the
- *        epilogue and its other sources the tail; in other steps they are more sources. Where one of them is written by a
- *        later step, the extended step is moved to the end of the plan; what it reads has not changed by then.
+ * Gives  that step, which goes on with the expression and writes its result instead. In a reduction the expression
+ *        becomes the epilogue and its other sources the tail; in other steps they are more sources. Where one of them
+ *        is written by a later step, the extended step is moved to the end of the plan; what it reads has not changed
+ *        by then.
  * Keeps  expressions with a source that walks a table: tiles of results have no lanes or rows along such an axis.
  */
 #include <string.h>
@@ -37,7 +38,8 @@ static bool may_end(const ej_planner *p, ej_value v, const ej_tape_view *source)
     if (source->whole < 0) return false;
     const ej_plan_value *value = &p->values[source->whole];
     const ej_plan_tape *tape = p->values[v].tape;
-    if (value->kind != EJ_VALUE_VIEW || value->step < 0 || value->has_place || !is_only_for(p, source->whole, v)) return false;
+    if (value->kind != EJ_VALUE_VIEW || value->step < 0 || value->has_place || !is_only_for(p, source->whole, v))
+        return false;
     const ej_step *step = &p->plan->steps[value->step];
     bool reduces = step->reduce != EJ_REDUCE_NONE;
     if (step->accumulate || (size_t)last_expr(step)->n + tape->n_ops > END_OPS) return false;
@@ -49,7 +51,8 @@ static bool may_end(const ej_planner *p, ej_value v, const ej_tape_view *source)
     return true;
 }
 
-/* The expression reads the memory in which its result goes, and the extended step writes that while others are still to be read. */
+/* The expression reads the memory in which its result goes, and the extended step writes that while others are still to
+ * be read. */
 static bool reads_place(const ej_plan_value *value)
 {
     for (size_t s = 0; value->has_place && s < value->tape->n_src; s++)
@@ -104,13 +107,14 @@ void ej_plan_drop_moved(ej_planner *p)
 
 /* ---- the step ---- */
 
-/* The step's last expression followed by the tape, which takes its result for the value `x`; the tape's other sources are numbered
- * from `first` on. */
+/* The step's last expression followed by the tape, which takes its result for the value `x`; the tape's other sources
+ * are numbered from `first` on. */
 static int join(ej_planner *p, const ej_step *step, const ej_plan_tape *tape, ej_value x, int32_t first, ej_expr *out)
 {
     ej_plan_tape joined = {0};
     const ej_expr *old = last_expr(step);
-    int32_t result = 0, *renamed = EJ_JOB_ARRAY(p->job, int32_t, tape->n_ops), *number = EJ_JOB_ARRAY(p->job, int32_t, tape->n_src);
+    int32_t result = 0, *renamed = EJ_JOB_ARRAY(p->job, int32_t, tape->n_ops),
+            *number = EJ_JOB_ARRAY(p->job, int32_t, tape->n_src);
     if (!renamed || !number) return ej_no_memory(p->job->err);
     for (size_t s = 0; s < tape->n_src; s++) number[s] = tape->src[s].whole == x ? -1 : first++;
     for (int32_t i = 0; i < old->n; i++) EJ_TRY(ej_tape_op(p, &joined, old->ops[i], &result));

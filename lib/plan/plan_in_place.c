@@ -4,15 +4,15 @@
  * Gives  two numbers: of an input, when it was read for the last time, of an output, when it is first written. A run
  *        may be given one tensor for both where the first is not larger than the second: each element is then read
  *        before it is written.
- *        Within one step that is so where it reads, at every point, the very element that it writes there. Of inputs that
- *        such a step reads, the buffer says so to the code generator, which does not write anything twice then.
+ *        Within one step that is so where it reads, at every point, the very element that it writes there. Of inputs
+ *        that such a step reads, the buffer says so to the code generator, which does not write anything twice then.
  *        What an output held, where a program asks for it, is always read in time: else it is copied first.
  * Not here: whether the caller's tensors are the same (kernel_check.c).
  */
 #include "plan_core.h"
 
-/* Steps are numbered from 1 on and write at 2 * number. Their sources are read until 2 * number + 1, after that; those of
- * which each element is read before its place is written, until 2 * number. */
+/* Steps are numbered from 1 on and write at 2 * number. Their sources are read until 2 * number + 1, after that; those
+ * of which each element is read before its place is written, until 2 * number. */
 static int32_t written_at(size_t step)
 {
     return 2 * ((int32_t)step + 1);
@@ -48,7 +48,8 @@ static bool writes_at_once(const ej_plan *plan, const ej_step *step)
     for (int32_t a = 0; a < step->n_axes; a++) {
         bool moves = false;
         for (int32_t t = 0; t < step->out.n_terms; t++)
-            moves |= step->out.terms[t].axis == a && step->out.terms[t].table < 0 && !ej_size_is(step->out.terms[t].stride, 0);
+            moves |= step->out.terms[t].axis == a && step->out.terms[t].table < 0 &&
+                     !ej_size_is(step->out.terms[t].stride, 0);
         if (!moves && !ej_size_is(step->axes[a].extent, 1)) return false;
     }
     return plan->buffers[step->out.buffer].home == EJ_HOME_ARG;
@@ -74,7 +75,8 @@ static void note_step(ej_plan *plan, size_t s)
     read_tables(plan, &step->out, here + 1);
     for (int32_t i = 0; i < step->n_src + step->n_tail; i++) {
         const ej_access *source = &step->src[i];
-        bool same = plan->buffers[source->buffer].dtype == plan->buffers[out].dtype && same_elements(source, &step->out);
+        bool same =
+            plan->buffers[source->buffer].dtype == plan->buffers[out].dtype && same_elements(source, &step->out);
         read_at(plan, source->buffer, at_once && same ? here : here + 1);
         read_tables(plan, source, here + 1);
     }

@@ -7,16 +7,16 @@
 #include "plan_core.h"
 
 /* A table of the table's entries, so that an axis that was gathered before can be gathered again. */
-static int compose_tables(ej_planner *p, const char *name, const ej_view_axis *axis, const ej_view *index, ej_size count,
-                          ej_view *out)
+static int compose_tables(ej_planner *p, const char *name, const ej_view_axis *axis, const ej_view *index,
+                          ej_size count, ej_view *out)
 {
     ej_view from;
     const ej_buffer inner = p->plan->buffers[axis->table];
     EJ_TRY(ej_view_new(p, 1, &from));
     from.buffer = axis->table;
     from.base = axis->tbase;
-    from.axes[0] = (ej_view_axis){.stride = axis->tstride, .table = index->buffer, .tbase = index->base,
-                                  .tstride = index->axes[0].stride};
+    from.axes[0] = (ej_view_axis){
+        .stride = axis->tstride, .table = index->buffer, .tbase = index->base, .tstride = index->axes[0].stride};
     EJ_TRY(ej_plan_scratch_view(p, name, inner.dtype, 1, &count, out));
     p->plan->buffers[out->buffer].is_table = true;
     p->plan->buffers[out->buffer].limit = inner.limit;
@@ -41,8 +41,8 @@ static int copy_guarded(ej_planner *p, ej_value v, const ej_view *from, ej_size 
     EJ_TRY(ej_tape_source(p, &tape, from, node->dtype, &at));
     EJ_TRY(ej_plan_shape_axes(p, v, node->rank, node->shape, &axes));
     EJ_TRY(guard_extent(p, &axes[node->dims[0]].extent, extent));
-    const ej_emission e = {.name = node->name, .n_axes = node->rank, .axes = axes, .out = out, .tape = &tape,
-                           .reduce = EJ_REDUCE_NONE};
+    const ej_emission e = {
+        .name = node->name, .n_axes = node->rank, .axes = axes, .out = out, .tape = &tape, .reduce = EJ_REDUCE_NONE};
     return ej_plan_emit(p, &e);
 }
 
@@ -64,11 +64,9 @@ int ej_plan_index_select(ej_planner *p, ej_value v)
     out.base = x.base;
     for (int32_t i = 0; i < node->rank; i++) out.axes[i] = x.axes[i];
     ej_view_axis *axis = &out.axes[node->dims[0]];
-    if (axis->table >= 0) {
-        EJ_TRY(compose_tables(p, node->name, axis, &index, node->shape[node->dims[0]], &index));
-    }
-    *axis = (ej_view_axis){.stride = axis->stride, .table = index.buffer, .tbase = index.base,
-                           .tstride = index.axes[0].stride};
+    if (axis->table >= 0) { EJ_TRY(compose_tables(p, node->name, axis, &index, node->shape[node->dims[0]], &index)); }
+    *axis = (ej_view_axis){
+        .stride = axis->stride, .table = index.buffer, .tbase = index.base, .tstride = index.axes[0].stride};
     if (guarded) {
         x = out;
         EJ_TRY(copy_guarded(p, v, &x, extent, &out));
@@ -107,13 +105,18 @@ int ej_plan_index_add(ej_planner *p, ej_value v)
     scattered.buffer = out.buffer;
     scattered.base = out.base;
     for (int32_t i = 0; i < node->rank; i++) scattered.axes[i] = out.axes[i];
-    scattered.axes[dim] = (ej_view_axis){.stride = out.axes[dim].stride, .table = index.buffer, .tbase = index.base,
-                                         .tstride = index.axes[0].stride};
+    scattered.axes[dim] = (ej_view_axis){
+        .stride = out.axes[dim].stride, .table = index.buffer, .tbase = index.base, .tstride = index.axes[0].stride};
     EJ_TRY(ej_plan_shape_axes(p, node->in[1], values->rank, values->shape, &axes));
     axes[dim].run = EJ_RUN_SEQUENTIAL;
     if (guarded) EJ_TRY(guard_extent(p, &axes[dim].extent, node->shape[dim]));
-    const ej_emission e = {.name = node->name, .n_axes = node->rank, .axes = axes, .out = &scattered, .tape = &tape,
-                           .reduce = reduce, .accumulate = true};
+    const ej_emission e = {.name = node->name,
+                           .n_axes = node->rank,
+                           .axes = axes,
+                           .out = &scattered,
+                           .tape = &tape,
+                           .reduce = reduce,
+                           .accumulate = true};
     EJ_TRY(ej_plan_emit(p, &e));
     ej_plan_written(p, v, &out, -1, NULL);
     return EINJIT_OK;

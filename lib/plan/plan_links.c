@@ -11,9 +11,9 @@ typedef struct finder {
     ej_arena *arena;
     ej_plan_links *out;
     size_t capacity;
-    int32_t *last_writer;  /* per buffer, -1: none */
-    int32_t *earlier;      /* per step: the writer before it of the same buffer */
-    int32_t *seen_by;      /* per buffer: the last reader that was linked to it */
+    int32_t *last_writer; /* per buffer, -1: none */
+    int32_t *earlier;     /* per step: the writer before it of the same buffer */
+    int32_t *seen_by;     /* per buffer: the last reader that was linked to it */
 } finder;
 
 static bool add(finder *f, ej_plan_link link)
@@ -67,7 +67,9 @@ static bool link_step(finder *f, int32_t s)
 
 bool ej_plan_links_find(ej_plan_links *out, const ej_plan *plan, ej_arena *arena)
 {
-    finder f = {.plan = plan, .arena = arena, .out = out,
+    finder f = {.plan = plan,
+                .arena = arena,
+                .out = out,
                 .last_writer = EJ_NEW_ARRAY(arena, int32_t, plan->n_buffers),
                 .earlier = EJ_NEW_ARRAY(arena, int32_t, plan->n_steps),
                 .seen_by = EJ_NEW_ARRAY(arena, int32_t, plan->n_buffers)};

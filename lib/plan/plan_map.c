@@ -1,8 +1,8 @@
 /* plan_map.c - pointwise operations and reductions.
  *
  * Takes  MAP, CAST and REDUCE nodes, their operands planned.
- * Gives  one step per chain: a pointwise value with one user, or whose users meet in one pointwise node again, is kept as an
- *        expression until that takes it.
+ * Gives  one step per chain: a pointwise value with one user, or whose users meet in one pointwise node again, is kept
+ *        as an expression until that takes it.
  * Not here: chains that become the end of an earlier step (plan_extend.c).
  */
 #include <math.h>
@@ -95,7 +95,8 @@ static bool ends_in_product(const ej_plan_tape *tape)
     return last->kind == EJ_EXPR_FN && last->fn == EJ_FN_MUL && ej_dtypes[last->dtype].kind >= EJ_KIND_FLOAT;
 }
 
-/* May a pointwise value be computed where it is added up? Where bits count, not if it matters whether it is stored first. */
+/* May a pointwise value be computed where it is added up? Where bits count, not if it matters whether it is stored
+ * first. */
 static bool may_be_summed(const ej_planner *p, const ej_plan_value *value)
 {
     return !EJ_HELD(p->job->ordered, SUMMED_PRODUCT) || !ends_in_product(value->tape);
@@ -106,8 +107,8 @@ static bool may_be_summed(const ej_planner *p, const ej_plan_value *value)
 enum { OPERAND_SOURCES = 4, OPERAND_OPS = 24 }; /* of an expression that a product computes itself, at most */
 enum { CHEAP_OPS = 4, CHEAP_TIMES = 8 };        /* .. of one that it computes several times, at most so many */
 
-/* How often a product takes each element of an operand: the product of the extents that the operand does not have; infinity where
- * one is open. */
+/* How often a product takes each element of an operand: the product of the extents that the operand does not have;
+ * infinity where one is open. */
 static double times_taken(const ej_planner *p, const ej_bound_node *product, uint32_t operand)
 {
     const ej_term *term = &product->subscripts->terms[operand];
@@ -164,7 +165,8 @@ static bool is_in_registers(const ej_bound_node *product, double times)
     return fits;
 }
 
-/* The product takes each element once; or so few times that computing it again is cheaper than storing and reading it. */
+/* The product takes each element once; or so few times that computing it again is cheaper than storing and reading
+ * it. */
 static bool may_be_multiplied(const ej_planner *p, ej_value v)
 {
     const ej_plan_value *value = &p->values[v];
@@ -175,7 +177,8 @@ static bool may_be_multiplied(const ej_planner *p, ej_value v)
     double times = times_taken(p, product, operand);
     bool cheap = tape->n_src == 1 && tape->n_ops <= CHEAP_OPS + 1 && !ej_plan_is_pointwise(product);
     for (size_t i = 0; i < tape->n_ops; i++) cheap = cheap && is_cheap(&tape->ops[i]);
-    if (!may_be_summed(p, value) || !tape->n_src || tape->n_src > OPERAND_SOURCES || tape->n_ops > OPERAND_OPS) return false;
+    if (!may_be_summed(p, value) || !tape->n_src || tape->n_src > OPERAND_SOURCES || tape->n_ops > OPERAND_OPS)
+        return false;
     cheap = cheap && times <= CHEAP_TIMES && (is_in_lanes(product, operand) || is_in_registers(product, times));
     if (times > 1 && !cheap) return false;
     for (size_t s = 0; s < tape->n_src; s++)
@@ -243,8 +246,8 @@ static int build_tape(ej_planner *p, ej_value v, ej_plan_tape *tape)
     return apply_node(p, tape, node, operands);
 }
 
-/* It stays an expression, which its user computes, or the node in which its users meet. Users that sum may compute it more than
- * once: where it can be the end of an earlier step, it is that. */
+/* It stays an expression, which its user computes, or the node in which its users meet. Users that sum may compute it
+ * more than once: where it can be the end of an earlier step, it is that. */
 static bool waits(const ej_planner *p, ej_value v)
 {
     const ej_plan_value *value = &p->values[v];
@@ -313,8 +316,13 @@ int ej_plan_reduce(ej_planner *p, ej_value v)
         if (kept[i]) wide.axes[i] = out.axes[k++];
         else axes[i].run = EJ_RUN_REDUCED;
     }
-    const ej_emission e = {.name = node->name, .n_axes = from->rank, .axes = axes, .out = &wide, .tape = &tape,
-                           .reduce = bool_reduction(node->fn, node->dtype), .step_axes = map};
+    const ej_emission e = {.name = node->name,
+                           .n_axes = from->rank,
+                           .axes = axes,
+                           .out = &wide,
+                           .tape = &tape,
+                           .reduce = bool_reduction(node->fn, node->dtype),
+                           .step_axes = map};
     EJ_TRY(ej_plan_emit(p, &e));
     for (int32_t i = 0, k = 0; i < from->rank; i++)
         if (kept[i]) step_axes[k++] = map[i];

@@ -1,8 +1,8 @@
 /* plan_names.c - names for dumps: buffers have one each, and no axis has a buffer's.
  *
  * Takes  a plan whose steps, buffers and axes are called by values and letters of the program.
- * Gives  x, x_2, x_3 for buffers of one name, i' for an axis i where there is a buffer i; a step that alone writes a buffer
- *        is called as that.
+ * Gives  x, x_2, x_3 for buffers of one name, i' for an axis i where there is a buffer i; a step that alone writes a
+ *        buffer is called as that.
  */
 #include <stdlib.h>
 #include <string.h>

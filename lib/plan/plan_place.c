@@ -59,10 +59,8 @@ static int hand_on_layout(ej_planner *p, ej_value v)
     ej_view view;
     bool done = true;
     if (!p->values[v].has_place || !used_once(p, operand)) return EINJIT_OK;
-    if (node->op == EJ_OP_PERMUTE)
-        EJ_TRY(ej_view_permute(p, &p->values[v].place, node->dims, true, &view));
-    else
-        EJ_TRY(ej_view_reshape(p, &p->values[v].place, node->shape, old->rank, old->shape, &view, &done));
+    if (node->op == EJ_OP_PERMUTE) EJ_TRY(ej_view_permute(p, &p->values[v].place, node->dims, true, &view));
+    else EJ_TRY(ej_view_reshape(p, &p->values[v].place, node->shape, old->rank, old->shape, &view, &done));
     if (done) give_place(p, operand, &view);
     return EINJIT_OK;
 }

@@ -108,7 +108,8 @@ static void print_step(ej_text *text, const ej_plan *plan, const ej_step *step)
     ej_print(text, "%s\n  ", step->n_axes ? "" : " none");
     print_access(text, plan, step, &step->out);
     ej_print(text, step->accumulate ? " += " : " = ");
-    if (step->reduce != EJ_REDUCE_NONE) ej_print(text, "%s %s", reductions[step->reduce], step->ordered ? "in order of " : "of ");
+    if (step->reduce != EJ_REDUCE_NONE)
+        ej_print(text, "%s %s", reductions[step->reduce], step->ordered ? "in order of " : "of ");
     ej_expr_print(text, &step->expr);
     for (int32_t s = 0; s < step->n_src; s++) {
         ej_print(text, "\n  s%d = ", (int)s);

@@ -93,7 +93,8 @@ static bool has_reduced_axis(const ej_step *step)
 int ej_plan_emit(ej_planner *p, const ej_emission *e)
 {
     ej_plan *plan = p->plan;
-    ej_step step = {.name = e->name, .reduce = (int8_t)e->reduce, .accumulate = e->accumulate, .ordered = p->job->ordered};
+    ej_step step = {
+        .name = e->name, .reduce = (int8_t)e->reduce, .accumulate = e->accumulate, .ordered = p->job->ordered};
     int32_t *map = e->step_axes ? e->step_axes : EJ_JOB_ARRAY(p->job, int32_t, (size_t)e->n_axes);
     step.n_src = (int32_t)e->tape->n_src;
     step.src = EJ_JOB_ARRAY(p->job, ej_access, e->tape->n_src);
@@ -156,8 +157,13 @@ int ej_plan_emit_map(ej_planner *p, const char *name, ej_value v, int32_t rank, 
 {
     ej_axis *axes = NULL;
     EJ_TRY(ej_plan_shape_axes(p, v, rank, shape, &axes));
-    const ej_emission e = {.name = name, .n_axes = rank, .axes = axes, .out = out, .tape = tape,
-                           .reduce = EJ_REDUCE_NONE, .step_axes = step_axes};
+    const ej_emission e = {.name = name,
+                           .n_axes = rank,
+                           .axes = axes,
+                           .out = out,
+                           .tape = tape,
+                           .reduce = EJ_REDUCE_NONE,
+                           .step_axes = step_axes};
     return ej_plan_emit(p, &e);
 }
 

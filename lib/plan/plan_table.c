@@ -62,8 +62,8 @@ static int check_constant(ej_planner *p, const ej_bound_node *constant, ej_size 
 typedef struct computed {
     ej_planner *p;
     const char *name;
-    int dtype;         /* of the index */
-    ej_size count;     /* how many */
+    int dtype;     /* of the index */
+    ej_size count; /* how many */
     ej_view index;
     ej_size extent;
 } computed;
@@ -114,8 +114,12 @@ static int keep_extreme(const computed *c, int32_t status, int reduce)
     EJ_TRY(ej_tape_cast(p, &tape, EINJIT_I64, at, &at));
     EJ_TRY(ej_plan_shape_axes(p, -1, 1, &c->count, &axes));
     axes[0].run = EJ_RUN_REDUCED;
-    const ej_emission e = {.name = ej_plan_name(p, "%s_%s", c->name, low ? "min" : "max"), .n_axes = 1, .axes = axes,
-                           .out = &out, .tape = &tape, .reduce = reduce};
+    const ej_emission e = {.name = ej_plan_name(p, "%s_%s", c->name, low ? "min" : "max"),
+                           .n_axes = 1,
+                           .axes = axes,
+                           .out = &out,
+                           .tape = &tape,
+                           .reduce = reduce};
     return e.name ? ej_plan_emit(p, &e) : ej_no_memory(p->job->err);
 }
 
@@ -143,8 +147,7 @@ int ej_plan_table(ej_planner *p, ej_value index, ej_value user, ej_size extent, 
     bool plain = c.index.axes[0].table < 0;
     *guarded = false;
     *out = c.index;
-    if (plain && root->op == EJ_OP_INPUT && buffer->home == EJ_HOME_ARG)
-        return check_input(p, out, extent, name);
+    if (plain && root->op == EJ_OP_INPUT && buffer->home == EJ_HOME_ARG) return check_input(p, out, extent, name);
     if (plain && root->op == EJ_OP_CONSTANT && !extent.e) {
         mark_table(p, out->buffer, extent);
         return check_constant(p, root, extent, name);

@@ -54,8 +54,9 @@ static bool known(const ej_plan_tape *tape, const ej_expr_op *op, int32_t *out)
 {
     for (size_t i = 0; i < tape->n_ops && tape->n_ops <= EJ_TAPE_OPS; i++) {
         const ej_expr_op *x = &tape->ops[i];
-        if (x->kind != op->kind || x->fn != op->fn || x->dtype != op->dtype || x->a != op->a || x->b != op->b || x->c != op->c ||
-            x->integer != op->integer || memcmp(&x->re, &op->re, sizeof op->re) || memcmp(&x->im, &op->im, sizeof op->im))
+        if (x->kind != op->kind || x->fn != op->fn || x->dtype != op->dtype || x->a != op->a || x->b != op->b ||
+            x->c != op->c || x->integer != op->integer || memcmp(&x->re, &op->re, sizeof op->re) ||
+            memcmp(&x->im, &op->im, sizeof op->im))
             continue;
         *out = (int32_t)i;
         return true;

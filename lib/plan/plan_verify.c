@@ -12,8 +12,8 @@ typedef struct verifier {
     const ej_plan *plan;
     ej_job *job;
     const ej_step *step;
-    bool *written;          /* per buffer */
-    int32_t *first, *last;  /* per buffer: steps */
+    bool *written;         /* per buffer */
+    int32_t *first, *last; /* per buffer: steps */
 } verifier;
 
 static int wrong(const verifier *v, const char *what, long long which)
@@ -164,7 +164,8 @@ static int check_sources(const verifier *v, const ej_expr *expr, const ej_access
 static int check_tail(const verifier *v)
 {
     const ej_step *step = v->step;
-    if (step->n_tail && (!step->epilogue.n || step->accumulate)) return wrong(v, "a tail without an epilogue", step->n_tail);
+    if (step->n_tail && (!step->epilogue.n || step->accumulate))
+        return wrong(v, "a tail without an epilogue", step->n_tail);
     for (int32_t s = step->n_src; s < step->n_src + step->n_tail; s++) {
         if (step->src[s].buffer == step->out.buffer) return wrong(v, "a tail that is written", step->out.buffer);
         for (int32_t t = 0; t < step->src[s].n_terms; t++)

@@ -111,7 +111,8 @@ static int reshape_group(ej_planner *p, const ej_view *view, const ej_size *from
     return EINJIT_OK;
 }
 
-/* Indices of axes that are not the number 1. A gathered axis of extent 1 that is dropped still has its table's value. */
+/* Indices of axes that are not the number 1. A gathered axis of extent 1 that is dropped still has its table's
+ * value. */
 static int32_t real_axes(int32_t rank, const ej_size *shape, int32_t *index)
 {
     int32_t n = 0;
@@ -192,11 +193,13 @@ static int reshape_copy(ej_planner *p, ej_value v, const ej_view *from, ej_view 
     return ej_plan_copy(p, node->name, node->dtype, old->rank, old->shape, from, &copy);
 }
 
-/* The step's axis of each of v's axes, where v has the axes of its operand but for their order and ones; else *done false. */
+/* The step's axis of each of v's axes, where v has the axes of its operand but for their order and ones; else *done
+ * false. */
 static int carry_axes(ej_planner *p, ej_value v, const int32_t *from, int32_t *out, bool *done)
 {
     const ej_bound_node *node = &p->bound->nodes[v], *old = &p->bound->nodes[node->in[0]];
-    int32_t *fi = EJ_JOB_ARRAY(p->job, int32_t, (size_t)old->rank), *ti = EJ_JOB_ARRAY(p->job, int32_t, (size_t)node->rank);
+    int32_t *fi = EJ_JOB_ARRAY(p->job, int32_t, (size_t)old->rank),
+            *ti = EJ_JOB_ARRAY(p->job, int32_t, (size_t)node->rank);
     if (!fi || !ti) return ej_no_memory(p->job->err);
     for (int32_t i = 0; i < node->rank; i++) out[i] = node->op == EJ_OP_PERMUTE ? from[node->dims[i]] : -1;
     if (node->op == EJ_OP_PERMUTE) return EINJIT_OK;

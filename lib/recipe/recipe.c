@@ -50,7 +50,8 @@ static int place_locals(ej_nest *nest, const ej_plan *plan, ej_sizes *sizes, ej_
 static void count(const ej_schedule *s, ej_job *job)
 {
     for (int i = 0; job->rewrite_hits && i < EJ_REWRITE_COUNT; i++) job->rewrite_hits[i] += s->done[i];
-    for (int i = 0; job->rewrite_hits && i < EJ_REFUSAL_COUNT; i++) job->rewrite_hits[EJ_REWRITE_COUNT + i] += s->refused[i];
+    for (int i = 0; job->rewrite_hits && i < EJ_REFUSAL_COUNT; i++)
+        job->rewrite_hits[EJ_REWRITE_COUNT + i] += s->refused[i];
 }
 
 static int settle(ej_nest *nest, const ej_schedule *s, const char *name, ej_job *job)
@@ -76,8 +77,8 @@ static int build_random(ej_nest *nest, const ej_schedule *step, uint64_t seed, e
 }
 
 /* One run of a script from a fresh schedule: false where it is refused. */
-static int build_script(ej_nest *nest, bool *built, const ej_script *script, const int64_t *params, const ej_schedule *step,
-                        ej_job *job)
+static int build_script(ej_nest *nest, bool *built, const ej_script *script, const int64_t *params,
+                        const ej_schedule *step, ej_job *job)
 {
     ej_schedule s;
     EJ_TRY(ej_schedule_again(&s, step));
@@ -99,8 +100,8 @@ static int cycles_of(double *out, const ej_nest *nest, ej_job *job)
 /* What came of a script for a step. */
 typedef struct attempt {
     ej_nest nest;
-    bool built;  /* `nest` is there: the script matches, and was not refused */
-    int pays;    /* EJ_PAYS_* */
+    bool built; /* `nest` is there: the script matches, and was not refused */
+    int pays;   /* EJ_PAYS_* */
 } attempt;
 
 /* One nest for each set of a script's parameters, of which the cheapest is kept. */
@@ -206,7 +207,8 @@ static int is_clear_win(bool *out, const ej_nest *nest, const ej_nest *other, ej
     return EINJIT_OK;
 }
 
-/* The first script that pays for certain; or, of those before it, the first that perhaps pays, if its nest clearly costs less. */
+/* The first script that pays for certain; or, of those before it, the first that perhaps pays, if its nest clearly
+ * costs less. */
 static int build_by_scripts(ej_nest *nest, const ej_schedule *step, ej_job *job)
 {
     attempt perhaps = {.built = false}, script = {.built = false};

@@ -1,6 +1,7 @@
 /* recipe.h - the recipes, and a plan's steps turned into nests by them.
  *
- * Takes  a plan (plan.h). For each step a schedule is begun (schedule.h), a recipe's script rewrites it, and it is settled.
+ * Takes  a plan (plan.h). For each step a schedule is begun (schedule.h), a recipe's script rewrites it, and it is
+ *        settled.
  * Gives  one nest a step (nest.h). recipe.c has the table of recipes and chooses among them.
  */
 #ifndef EJ_RECIPE_H
@@ -8,8 +9,9 @@
 
 #include "schedule.h"
 
-/* A recipe: a script of rewrites with parameters. Where ej_job_random(s->job) is not 0 (property tests), scripts leave out what
- * only says that another way is faster, so that they are tested on more steps: hard conditions alone remain. */
+/* A recipe: a script of rewrites with parameters. Where ej_job_random(s->job) is not 0 (property tests), scripts leave
+ * out what only says that another way is faster, so that they are tested on more steps: hard conditions alone
+ * remain. */
 enum ej_pays {
     EJ_PAYS_NOT = -1,
     EJ_PAYS_PERHAPS, /* where its nest costs clearly less than that of the next recipe that pays for certain */
@@ -19,34 +21,34 @@ enum { EJ_RECIPE_PARAMS = 16, EJ_RECIPE_NUMBERS = 8 }; /* most sets of parameter
 typedef struct ej_script {
     const char *name;
     bool (*matches)(const ej_schedule *s); /* it suits statement 0 of a fresh schedule */
-    int (*pays)(const ej_schedule *s); /* EJ_PAYS_*, of a schedule that matches; NULL: for certain */
+    int (*pays)(const ej_schedule *s);     /* EJ_PAYS_*, of a schedule that matches; NULL: for certain */
     /* Sets of parameters, by rules from extents and the target's row; gives how many, maybe 0. */
     int32_t (*params)(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_RECIPE_NUMBERS]);
     void (*run)(ej_schedule *s, const int64_t *params); /* s->failed: a rewrite was refused, and so is the recipe */
 } ej_script;
 
-/* The nests of a plan, one a step, in order. job->rewrite_hits counts rewrites and refusals; EJ_STAGE_SCHEDULE and EJ_STAGE_COST in
- * job->dump keep the text of schedules and the candidates. */
+/* The nests of a plan, one a step, in order. job->rewrite_hits counts rewrites and refusals; EJ_STAGE_SCHEDULE and
+ * EJ_STAGE_COST in job->dump keep the text of schedules and the candidates. */
 int ej_nests_build(ej_nests *out, const ej_plan *plan, ej_job *job);
 
-/* EINJIT_RECIPE names a recipe ("gemm"), or with a number one of its sets of parameters ("gemm:1"): false where there is no such
- * recipe. `names` (may be NULL) gets all names, with commas between them. */
+/* EINJIT_RECIPE names a recipe ("gemm"), or with a number one of its sets of parameters ("gemm:1"): false where there
+ * is no such recipe. `names` (may be NULL) gets all names, with commas between them. */
 bool ej_recipe_exists(const char *name, ej_text *names);
 
 /* One a file, recipe_<name>.c, which says what it is for. */
 extern const ej_script ej_script_batched, ej_script_gemm, ej_script_map, ej_script_permute, ej_script_pieces,
-    ej_script_plain, ej_script_rows,
-    ej_script_small, ej_script_sweep, ej_script_tensor, ej_script_thin;
+    ej_script_plain, ej_script_rows, ej_script_small, ej_script_sweep, ej_script_tensor, ej_script_thin;
 
 /* ---- recipe_pack.c: pieces of scripts ---- */
 /* Stages a source in panels of `width` values of the lane axis, placed at a loop; gives the statement that copies. */
 int32_t ej_do_pack(ej_schedule *s, int32_t at, int32_t statement, int32_t source, int32_t lane, int64_t width,
                    const int32_t *depth, int32_t n_depth);
-/* Stages source 0 of a copy in registers at a loop: read in vectors of n_fast values of `fast`, n_slow of them at once, so that
- * a copy with lanes along `slow` transposes the tile. */
-void ej_do_transpose(ej_schedule *s, int32_t at, int32_t copy, int32_t slow, int64_t n_slow, int32_t fast, int64_t n_fast);
-/* For a copy that transposes to rows along `unit`: what it writes below a loop, a block of `slow` times `unit`, is collected there,
- * and whole rows go past the caches. Before the copy has its tile. */
+/* Stages source 0 of a copy in registers at a loop: read in vectors of n_fast values of `fast`, n_slow of them at once,
+ * so that a copy with lanes along `slow` transposes the tile. */
+void ej_do_transpose(ej_schedule *s, int32_t at, int32_t copy, int32_t slow, int64_t n_slow, int32_t fast,
+                     int64_t n_fast);
+/* For a copy that transposes to rows along `unit`: what it writes below a loop, a block of `slow` times `unit`, is
+ * collected there, and whole rows go past the caches. Before the copy has its tile. */
 void ej_do_rows_out(ej_schedule *s, int32_t at, int32_t copy, int32_t slow, int32_t unit);
 
 #endif

@@ -1,11 +1,11 @@
 /* recipe_batched.c - batches of small products of matrices: everything that one of them touches stays in the L1.
  *
  * Takes  a sum of products of two operands (recipe_product.h) with any number of batch axes, which may be open.
- * Gives  for each product of the batch register tiles that are as wide as rows of the result, as far as registers go: then
- *        operands and result are read and written in the order in which they lie, which hardware prefetches. 10,000 products
- *        32x32x32 f64 on Zen 4 take 20 ms with tiles of 4 rows of 4 vectors, 41 ms with 8 of 2; prefetch instructions and
- *        stores past the caches gained nothing over that. A right operand that lies along the sum is transposed into the L1
- *        first, once a product.
+ * Gives  for each product of the batch register tiles that are as wide as rows of the result, as far as registers go:
+ *        then operands and result are read and written in the order in which they lie, which hardware prefetches.
+ *        10,000 products 32x32x32 f64 on Zen 4 take 20 ms with tiles of 4 rows of 4 vectors, 41 ms with 8 of 2;
+ *        prefetch instructions and stores past the caches gained nothing over that. A right operand that lies along the
+ *        sum is transposed into the L1 first, once a product.
  */
 #include "recipe_product.h"
 

@@ -1,24 +1,25 @@
-/* recipe_gemm.c - products of matrices, whichever operand is transposed, and other reductions whose operands are used again.
+/* recipe_gemm.c - products of matrices, whichever operand is transposed, and other reductions whose operands are used
+ * again.
  *
- * Takes  a reduction over two or more operands (recipe_product.h): at least one axis each of M, N and K; extents of K are
- *        numbers, others may be open.
- * Gives  lanes along the result's unit axis, which makes the operand that has it the right one; small operands may have them
- *        along another axis, where that takes fewer instructions. BLIS's loops around the register tile: N by NC, K by KC, M
- *        by MC. The right operand is packed where it lies along another axis or is large, the left one where neighbours along
- *        K lie far apart. Where the result is much larger than the operands, both are packed whole, and the result is
- *        written in the order in which it lies.
+ * Takes  a reduction over two or more operands (recipe_product.h): at least one axis each of M, N and K; extents of K
+ *        are numbers, others may be open.
+ * Gives  lanes along the result's unit axis, which makes the operand that has it the right one; small operands may have
+ *        them along another axis, where that takes fewer instructions. BLIS's loops around the register tile: N by NC,
+ *        K by KC, M by MC. The right operand is packed where it lies along another axis or is large, the left one where
+ *        neighbours along K lie far apart. Where the result is much larger than the operands, both are packed whole,
+ *        and the result is written in the order in which it lies.
  * Source "Anatomy of High-Performance Matrix Multiplication" (Goto, van de Geijn 2008); BLIS; GETT (Springer,
  *        Bientinesi 2018).
  */
 #include "recipe_product.h"
 #include "recipe_tiling.h"
 
-enum { GEMM_TERMS = 8 };        /* at least, for blocks */
-enum { GEMM_NARROW = 256 };     /* columns: fewer are few for a block */
-enum { GEMM_PIECE = 256 };      /* bytes along the lanes: fewer are a short run */
-enum { GEMM_ONCE = 32 };        /* columns, up to which the left operand is hardly used again */
-enum { GEMM_FAR = 2048 };       /* bytes between neighbours along K */
-enum { GEMM_FEW_ROWS = 128 };    /* up to which a right operand that comes from memory is not packed */
+enum { GEMM_TERMS = 8 };      /* at least, for blocks */
+enum { GEMM_NARROW = 256 };   /* columns: fewer are few for a block */
+enum { GEMM_PIECE = 256 };    /* bytes along the lanes: fewer are a short run */
+enum { GEMM_ONCE = 32 };      /* columns, up to which the left operand is hardly used again */
+enum { GEMM_FAR = 2048 };     /* bytes between neighbours along K */
+enum { GEMM_FEW_ROWS = 128 }; /* up to which a right operand that comes from memory is not packed */
 enum gemm_number { GEMM_ROWS, GEMM_VECTORS, GEMM_KC, GEMM_MC, GEMM_NC, GEMM_PACK_LEFT, GEMM_PACK_RIGHT, GEMM_IN_ORDER };
 /* GEMM_KC is the terms in a block, all together. */
 
@@ -30,8 +31,8 @@ static bool is_outer(const ej_product *g)
     return g->size_m * g->size_n > 4 * (g->size_m * g->size_k + g->size_k * g->size_n);
 }
 
-/* The axis of the lanes is short, and for every value of the other axes of N the left operand would come from the L3, or a large
- * right one would be read in pieces: recipe_tensor.c has blocks of several axes. */
+/* The axis of the lanes is short, and for every value of the other axes of N the left operand would come from the L3,
+ * or a large right one would be read in pieces: recipe_tensor.c has blocks of several axes. */
 static bool is_narrow(const ej_schedule *s, const ej_product *g)
 {
     double bytes = ej_dtypes[ej_statement_dtype(&s->statements[0])].bytes, l2 = (double)s->job->target->l2_bytes;
@@ -40,8 +41,8 @@ static bool is_narrow(const ej_schedule *s, const ej_product *g)
     return g->size_m * g->size_k * bytes > l2 / 2 || (lane * bytes < GEMM_PIECE && g->size_k * g->size_n * bytes > l2);
 }
 
-/* An operand is read in lines of which a product takes few values: it lies along a batch axis, or it is the left one, used a few
- * times only, and does not lie along the sum. */
+/* An operand is read in lines of which a product takes few values: it lies along a batch axis, or it is the left one,
+ * used a few times only, and does not lie along the sum. */
 static bool is_scattered(const ej_schedule *s, const ej_product *g)
 {
     const ej_statement *st = &s->statements[0];
@@ -52,14 +53,16 @@ static bool is_scattered(const ej_schedule *s, const ej_product *g)
     return g->size_n <= GEMM_ONCE && !deep && left != g->row;
 }
 
-/* Large enough for blocks. Not where the right operand lies along another axis of N: a loop around the packing holds that at one
- * value, so that elements would be copied one by one. */
+/* Large enough for blocks. Not where the right operand lies along another axis of N: a loop around the packing holds
+ * that at one value, so that elements would be copied one by one. */
 static bool goes_in_blocks(const ej_schedule *s, const ej_product *g)
 {
     int32_t unit = ej_access_unit_axis(&s->statements[0].src[g->right]);
     bool turns = unit < 0 || (unit != g->lane && ej_access_find(&s->statements[0].out, unit));
-    bool wide = ej_nominal_extent(s, g->lane) >= ej_rule_vector(s, &s->statements[0]); /* short lanes are mostly empty ones */
-    return g->plain && !turns && wide && !is_narrow(s, g) && !is_scattered(s, g) && ej_product_repays_blocks(g, GEMM_TERMS);
+    /* short lanes are mostly empty ones */
+    bool wide = ej_nominal_extent(s, g->lane) >= ej_rule_vector(s, &s->statements[0]);
+    return g->plain && !turns && wide && !is_narrow(s, g) && !is_scattered(s, g) &&
+           ej_product_repays_blocks(g, GEMM_TERMS);
 }
 
 /* Each element of the right operand is used often enough to be packed. */
@@ -81,8 +84,8 @@ static void panel_access(const ej_schedule *s, const ej_product *g, ej_access *o
     terms[out->n_terms++] = (ej_access_term){.axis = g->lane, .table = -1, .stride = ej_size_number(1)};
 }
 
-/* Instructions with the right operand in panels: those of the best tiling, and for packing each element along the lanes, through a
- * transpose in registers, or one by one. Below 0: there is no tiling. */
+/* Instructions with the right operand in panels: those of the best tiling, and for packing each element along the
+ * lanes, through a transpose in registers, or one by one. Below 0: there is no tiling. */
 static double count_packed(const ej_schedule *s, const ej_product *g)
 {
     enum { SOURCES = 32 };
@@ -99,15 +102,16 @@ static double count_packed(const ej_schedule *s, const ej_product *g)
     ej_tiling t = ej_tiling_along(s, &packed, g->lane, g->row);
     if (t.cost < 0) return -1;
     int32_t unit = ej_access_unit_axis(right);
-    bool turns = unit >= 0 && ej_statement_reduces(&packed, unit) && !ej_dtype_is_complex(dtype) && dtype != EINJIT_BOOL;
+    bool turns =
+        unit >= 0 && ej_statement_reduces(&packed, unit) && !ej_dtype_is_complex(dtype) && dtype != EINJIT_BOOL;
     double elements = ej_rule_elements(s, right), results = g->size_m * g->size_n;
     for (int32_t i = 0; i < g->n_z; i++) results *= (double)ej_nominal_extent(s, g->z[i]);
     double packing = unit == g->lane ? 4.0 / t.lanes : turns ? 1.2 : 3; /* instructions an element */
     return t.cost + elements * packing + results / (t.lanes * t.vectors);
 }
 
-/* The product with the lanes that take the fewest instructions where the right operand is packed; gives how many, -1: there is
- * none. */
+/* The product with the lanes that take the fewest instructions where the right operand is packed; gives how many, -1:
+ * there is none. */
 static double best_lanes(const ej_schedule *s, ej_product *g)
 {
     double least = -1;
@@ -141,12 +145,14 @@ static bool packs_left(const ej_schedule *s, const ej_product *g)
            g->size_m * g->size_k * bytes > (double)t->l2_bytes / t->far_part;
 }
 
-/* Lanes along the result's unit axis where the product is large and goes in blocks; else along the axis that takes the fewest
- * instructions, if these are fewer than other scripts take. Gives EJ_PAYS_*; g->n_k 0: the statement is no product. */
+/* Lanes along the result's unit axis where the product is large and goes in blocks; else along the axis that takes the
+ * fewest instructions, if these are fewer than other scripts take. Gives EJ_PAYS_*; g->n_k 0: the statement is no
+ * product. */
 static int find(const ej_schedule *s, ej_product *g)
 {
     ej_product other = {0};
-    bool found = ej_product_find(s, ej_access_unit_axis(&s->statements[0].out), g), blocks = found && goes_in_blocks(s, g);
+    bool found = ej_product_find(s, ej_access_unit_axis(&s->statements[0].out), g),
+         blocks = found && goes_in_blocks(s, g);
     if (!found) *g = other;
     if (ej_job_random(s->job) || (blocks && (ej_product_is_large(s, g) || packs_left(s, g)))) return EJ_PAYS_SURELY;
     double count = best_lanes(s, &other);
@@ -186,7 +192,8 @@ static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_REC
     p[GEMM_PACK_RIGHT] = ej_access_unit_axis(&st->src[g.right]) != g.lane || (!small && !passes_by(s, &g));
     p[GEMM_PACK_LEFT] = packs_left(s, &g); /* 1.3 times as fast at 1024^3 f32, 1.1 times at 512^3 on AVX2 */
     ej_product_choose_tile(s, &g, lanes, p[GEMM_PACK_LEFT], &p[GEMM_ROWS], &p[GEMM_VECTORS]);
-    if (ej_access_unit_axis(&st->out) != g.lane) { /* stored lane by lane: long code, which pays for long sums at most */
+    if (ej_access_unit_axis(&st->out) != g.lane) { /* stored lane by lane: long code, which pays for long sums at
+                                                    * most */
         if (p[GEMM_VECTORS] > 3) p[GEMM_VECTORS] = 3;
         int64_t most = g.size_k < 64 ? 4 : 12 / p[GEMM_VECTORS];
         if (p[GEMM_ROWS] > most) p[GEMM_ROWS] = most;
@@ -239,7 +246,8 @@ static void run_in_order(ej_schedule *s, const ej_product *g, const int64_t *p, 
     for (int32_t i = 0; i < g->n_m; i++) order[n++] = g->m[i];
     for (int32_t i = 0; i < g->n_n; i++) order[n++] = g->n[i];
     ej_product_sort(order, n, out);
-    for (int32_t i = 0; i < n; i++) ej_do_loop(s, 0, order[i], order[i] == g->row ? p[GEMM_ROWS] : order[i] == g->lane ? width : 1);
+    for (int32_t i = 0; i < n; i++)
+        ej_do_loop(s, 0, order[i], order[i] == g->row ? p[GEMM_ROWS] : order[i] == g->lane ? width : 1);
 }
 
 static void run_blocked(ej_schedule *s, ej_product *g, const int64_t *p, int64_t width)

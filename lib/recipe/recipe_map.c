@@ -2,14 +2,19 @@
  *
  * Takes  a step that reduces nothing; each source lies along the result's unit axis or does not move with it.
  * Gives  one pass in the result's order: vectors side by side, stored past the caches, so that lines of the result are
- *        not read first. In rows that are no whole lines a shorter first chunk ends where a line does (outer products of 4095
- *        by 4097 f32 on Zen 4: 18.6 GB/s without, 28.0 with). The largest source is prefetched, if there is only one of its
- *        size (a copy of 67 MB on Zen 5: 45.6 GB/s without, 53.6 with); two are no faster for it.
+ *        not read first. In rows that are no whole lines a shorter first chunk ends where a line does (outer products
+ *        of 4095 by 4097 f32 on Zen 4: 18.6 GB/s without, 28.0 with). The largest source is prefetched, if there is
+ *        only one of its size (a copy of 67 MB on Zen 5: 45.6 GB/s without, 53.6 with); two are no faster for it.
  * Not here: small results, and sources that are transposed (recipe_permute.c).
  */
 #include "recipe.h"
 
-enum { MAP_RUN = 256, MAP_ROW = 4096, MAP_AHEAD = 4096 }; /* bytes of a tile, at most; of a row of the result, at least; ahead */
+enum {
+    MAP_RUN = 256,
+    MAP_ROW = 4096,
+    MAP_AHEAD = 4096
+}; /* bytes of a tile, at most; of a row of the result, at least;
+                                                           * ahead */
 enum map_number { MAP_VECTORS, MAP_ALIGNED };
 
 static bool matches(const ej_schedule *s)
@@ -20,7 +25,8 @@ static bool matches(const ej_schedule *s)
     if (ej_statement_has_table(st, unit) || !(ej_rule_is_large(s, st) || ej_job_random(s->job))) return false;
     for (int32_t i = 0; i < st->n_src; i++) {
         const ej_access_term *term = ej_access_find(&st->src[i], unit);
-        if (st->src[i].buffer == st->out.buffer || (term && !ej_size_is(term->stride, 1) && !ej_size_is(term->stride, 0)))
+        if (st->src[i].buffer == st->out.buffer ||
+            (term && !ej_size_is(term->stride, 1) && !ej_size_is(term->stride, 0)))
             return false;
     }
     return true;
@@ -70,8 +76,9 @@ static void run(ej_schedule *s, const int64_t *numbers)
             if (a != unit) ej_do_loop(s, 0, a, 1);
         ej_do_aligned_loop(s, 0, unit, numbers[MAP_VECTORS] * lanes);
     }
-    ej_do_hint(s, 0, (ej_leaf_hints){.stream = true, .source = largest < 0 ? 0 : largest,
-                                     .ahead = largest < 0 ? 0 : MAP_AHEAD});
+    ej_do_hint(
+        s, 0,
+        (ej_leaf_hints){.stream = true, .source = largest < 0 ? 0 : largest, .ahead = largest < 0 ? 0 : MAP_AHEAD});
 }
 
 const ej_script ej_script_map = {"map", matches, NULL, params, run};

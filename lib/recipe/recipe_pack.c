@@ -1,16 +1,17 @@
-/* recipe_pack.c - a source copied into panels of `width` values of one axis, so that its reader loads vector after vector.
+/* recipe_pack.c - a source copied into panels of `width` values of one axis, so that its reader loads vector after
+ * vector.
  *
  * Takes  where the panels live, the reader and its source; the axes of the depth, slowest first.
- * Gives  panel[lane / width][depth ...][lane % width]. Where the source has unit stride along another axis, the copy transposes
- *        tiles in registers: vectors are loaded along that axis and stored along the lanes.
+ * Gives  panel[lane / width][depth ...][lane % width]. Where the source has unit stride along another axis, the copy
+ *        transposes tiles in registers: vectors are loaded along that axis and stored along the lanes.
  */
 #include "recipe.h"
 
 #include <stdlib.h>
 
 enum { PACK_FAR = 4096 }; /* bytes: another page */
-/* Hardware follows runs that are longer than that (bytes). Of shorter ones so many lines are asked for ahead: as many as
- * the L1 waits for at once. */
+/* Hardware follows runs that are longer than that (bytes). Of shorter ones so many lines are asked for ahead: as many
+ * as the L1 waits for at once. */
 enum { PACK_RUN = 1024, PACK_LINE = 64, PACK_LINES_AHEAD = 24 };
 
 /* The longest power of 2 up to `most` that divides the width. */
@@ -59,21 +60,22 @@ static bool is_far(const ej_schedule *s, int32_t pack)
     return !buffer->elems.e && (double)buffer->elems.n * (double)bytes_of(s, pack) > (double)s->job->target->l3_bytes;
 }
 
-/* The axis, but `lane` and `not`, that has the smallest stride above `least` and more than one value in the block; -1: none. */
+/* The axis, but `lane` and `not`, that has the smallest stride above `least` and more than one value in the block; -1:
+ * none. */
 static int32_t next_axis(const ej_schedule *s, int32_t pack, int32_t lane, int32_t not, int64_t least)
 {
     const ej_access *source = &s->statements[pack].src[0];
     int32_t best = -1;
     for (int32_t t = 0; t < source->n_terms; t++) {
         int32_t axis = source->terms[t].axis;
-        if (axis == lane || axis == not || range_of(s, pack, axis) <= 1 || stride_of(s, pack, axis) <= least) continue;
+        if (axis == lane || axis == not|| range_of(s, pack, axis) <= 1 || stride_of(s, pack, axis) <= least) continue;
         if (best < 0 || stride_of(s, pack, axis) < stride_of(s, pack, best)) best = axis;
     }
     return best;
 }
 
-/* Asks for what comes next where short runs of `values`, `rows` of them at once, follow one another in loops over the axes but
- * `lane` and `not`. Before there are these loops. */
+/* Asks for what comes next where short runs of `values`, `rows` of them at once, follow one another in loops over the
+ * axes but `lane` and `not`. Before there are these loops. */
 static void ask_ahead(ej_schedule *s, int32_t pack, int64_t values, int64_t rows, int32_t lane, int32_t not)
 {
     int64_t bytes = bytes_of(s, pack), length, ahead;
@@ -85,8 +87,10 @@ static void ask_ahead(ej_schedule *s, int32_t pack, int64_t values, int64_t rows
     if (s->failed || (next < 0 && rows == 1) || !is_far(s, pack)) return;
     if (!ej_mul_size(values, bytes, &length) || length > PACK_RUN) return;
     int64_t lines = (length + PACK_LINE - 1) / PACK_LINE * rows, times = (PACK_LINES_AHEAD + lines - 1) / lines;
-    int64_t stride = next < 0 ? stride_of(s, pack, lane) : stride_of(s, pack, next); /* where there are no loops, the next panel */
-    if (!ej_mul_size(stride, bytes * (next < 0 ? rows : times), &ahead) || ahead < PACK_RUN || ahead > EJ_HINT_AHEAD) return;
+    /* where there are no loops, the next panel */
+    int64_t stride = next < 0 ? stride_of(s, pack, lane) : stride_of(s, pack, next);
+    if (!ej_mul_size(stride, bytes * (next < 0 ? rows : times), &ahead) || ahead < PACK_RUN || ahead > EJ_HINT_AHEAD)
+        return;
     ej_do_hint(s, pack, (ej_leaf_hints){.ahead = ahead});
 }
 
@@ -98,7 +102,8 @@ static void loop_others(ej_schedule *s, int32_t pack, int32_t lane, int32_t not)
     for (int32_t n = 0; n < source->n_terms && n < EJ_TILE_DIGITS; n++) {
         int32_t best = -1;
         for (int32_t t = 0; t < source->n_terms && t < EJ_TILE_DIGITS; t++)
-            if (!done[t] && (best < 0 || stride_of(s, pack, source->terms[t].axis) > stride_of(s, pack, source->terms[best].axis)))
+            if (!done[t] &&
+                (best < 0 || stride_of(s, pack, source->terms[t].axis) > stride_of(s, pack, source->terms[best].axis)))
                 best = t;
         done[best] = true;
         int32_t axis = source->terms[best].axis;
@@ -108,8 +113,8 @@ static void loop_others(ej_schedule *s, int32_t pack, int32_t lane, int32_t not)
     }
 }
 
-/* Vectors along the lanes. Where these have unit stride, a tile has up to 4 values of the depth; else each lane is loaded by
- * itself, and larger tiles would be long code. */
+/* Vectors along the lanes. Where these have unit stride, a tile has up to 4 values of the depth; else each lane is
+ * loaded by itself, and larger tiles would be long code. */
 static void copy_straight(ej_schedule *s, int32_t pack, int32_t lane, int64_t width, int32_t vector, int32_t deep)
 {
     bool unit = ej_access_unit_axis(&s->statements[pack].src[0]) == lane;
@@ -129,12 +134,14 @@ static void copy_straight(ej_schedule *s, int32_t pack, int32_t lane, int64_t wi
     ej_do_loop(s, pack, lane, width);
 }
 
-void ej_do_transpose(ej_schedule *s, int32_t at, int32_t copy, int32_t slow, int64_t n_slow, int32_t fast, int64_t n_fast)
+void ej_do_transpose(ej_schedule *s, int32_t at, int32_t copy, int32_t slow, int64_t n_slow, int32_t fast,
+                     int64_t n_fast)
 {
     ej_tile tile = {0};
     ej_tile_add(&tile, slow, n_slow, EJ_UNROLL);
     ej_tile_add(&tile, fast, n_fast, EJ_LANE);
-    int32_t loads = ej_do_stage(s, at, copy, 0, EJ_HOME_REG, (ej_layout){.n = 2, .digits = {{slow, 0, 0}, {fast, 0, 0}}});
+    int32_t loads =
+        ej_do_stage(s, at, copy, 0, EJ_HOME_REG, (ej_layout){.n = 2, .digits = {{slow, 0, 0}, {fast, 0, 0}}});
     if (!s->failed) ej_do_tile(s, loads, tile);
 }
 
@@ -142,7 +149,8 @@ void ej_do_rows_out(ej_schedule *s, int32_t at, int32_t copy, int32_t slow, int3
 {
     enum { VECTORS = 8 }; /* that a leaf moves, at most */
     ej_tile row = {0};
-    int32_t rows = ej_do_stage_out(s, at, copy, EJ_HOME_LOCAL, (ej_layout){.n = 2, .digits = {{slow, 0, 0}, {unit, 0, 0}}});
+    int32_t rows =
+        ej_do_stage_out(s, at, copy, EJ_HOME_LOCAL, (ej_layout){.n = 2, .digits = {{slow, 0, 0}, {unit, 0, 0}}});
     if (s->failed) return;
     int64_t length = ej_schedule_range(s, at, unit);
     int32_t lanes = ej_rule_lanes(s, &s->statements[rows], length);
@@ -160,7 +168,8 @@ static void copy_turned(ej_schedule *s, int32_t pack, int32_t lane, int64_t widt
     int64_t most = vector < 8 ? vector : 8, n = width < most ? width : dividing(width, most), m = 1;
     int64_t range = ej_schedule_range(s, s->nodes[s->statements[pack].node].parent, from);
     if (range < s->axes[from].extent.n) m = dividing(range, most); /* a loop must not cut it */
-    else while (2 * m <= most && 2 * m <= range) m *= 2;
+    else
+        while (2 * m <= most && 2 * m <= range) m *= 2;
     ej_tile out = {0};
     ej_do_loop(s, pack, lane, width);
     ej_tile_add(&out, from, m, EJ_UNROLL);
@@ -180,7 +189,8 @@ int32_t ej_do_pack(ej_schedule *s, int32_t at, int32_t statement, int32_t source
     int dtype = s->buffers[s->statements[statement].src[source].buffer].plan.dtype;
     int32_t vector = s->job->target->vector_bytes / ej_dtypes[ej_dtypes[dtype].real].bytes;
     layout.digits[layout.n++] = (ej_digit){lane, 0, 0};
-    for (int32_t i = 0; i < n_depth && layout.n < EJ_TILE_DIGITS - 1; i++) layout.digits[layout.n++] = (ej_digit){depth[i], 0, 0};
+    for (int32_t i = 0; i < n_depth && layout.n < EJ_TILE_DIGITS - 1; i++)
+        layout.digits[layout.n++] = (ej_digit){depth[i], 0, 0};
     if (width > 1) layout.digits[layout.n++] = (ej_digit){lane, (int32_t)width, 0};
     int32_t pack = ej_do_stage(s, at, statement, source, EJ_HOME_LOCAL, layout);
     if (s->failed) return -1;

@@ -1,6 +1,7 @@
 /* recipe_permute.c - copies and maps of one operand whose unit strides lie along different axes.
  *
- * Takes  a step that reduces nothing, with one source: unit stride along `from` in the source, along `to` in the result.
+ * Takes  a step that reduces nothing, with one source: unit stride along `from` in the source, along `to` in the
+ *        result.
  * Gives  square register tiles: vectors along `from` are loaded, transposed, and stored as vectors along `to`; as many
  *        side by side as make a line, where the result goes past the caches. The tiles of one line of the source follow
  *        each other, so that it is read once even where rows lie a power of 2 apart. The axis with the next smallest
@@ -19,9 +20,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PERMUTE_ROWS = 256, PERMUTE_BLOCK = 4 };  /* values of `to`, and of the next axes, in a block that is not staged */
-/* Bytes: of a piece of the source in a staged block (of rows that `to` goes on with, up to the second number, whole ones); of a
- * piece of the result; of a block; of what a super-block reaches of a page of the source, and of the result. */
+enum {
+    PERMUTE_ROWS = 256,
+    PERMUTE_BLOCK = 4
+}; /* values of `to`, and of the next axes, in a block that is not
+                                                  * staged */
+/* Bytes: of a piece of the source in a staged block (of rows that `to` goes on with, up to the second number, whole
+ * ones); of a piece of the result; of a block; of what a super-block reaches of a page of the source, and of the
+ * result. */
 enum { PERMUTE_FROM = 512, PERMUTE_ADJOINING = 1024, PERMUTE_TO = 1024, PERMUTE_WAITS = 128 << 10 };
 enum { PERMUTE_PAGE_FROM = 4096, PERMUTE_PAGE_TO = 1024 };
 enum { PERMUTE_MOST = 8 }; /* vectors of a tile: twice as many take a third longer to compile and are no faster */
@@ -61,13 +67,15 @@ static bool find(const ej_schedule *s, permute *p)
     p->from = ej_access_unit_axis(&st->src[0]);
     p->to = ej_access_unit_axis(&st->out);
     if (p->from < 0 || p->to < 0 || p->from == p->to) return false;
-    if (!ej_access_moves(&st->src[0], p->to) || ej_statement_has_table(st, p->from) || ej_statement_has_table(st, p->to))
+    if (!ej_access_moves(&st->src[0], p->to) || ej_statement_has_table(st, p->from) ||
+        ej_statement_has_table(st, p->to))
         return false;
     for (int32_t i = 0; i < st->expr.n; i++)
         if (ej_dtype_is_complex(st->expr.ops[i].dtype)) return false;
     p->next_from = next_axis(st, &st->src[0], p->from, p->to);
     p->next_to = next_axis(st, &st->out, p->from, p->to);
-    return s->buffers[st->out.buffer].plan.dtype != EINJIT_BOOL && s->buffers[st->src[0].buffer].plan.dtype != EINJIT_BOOL;
+    return s->buffers[st->out.buffer].plan.dtype != EINJIT_BOOL &&
+           s->buffers[st->src[0].buffer].plan.dtype != EINJIT_BOOL;
 }
 
 static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_RECIPE_NUMBERS])
@@ -76,7 +84,8 @@ static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_REC
     if (!find(s, &p)) return 0;
     int32_t tile = ej_rule_vector(s, &s->statements[0]);
     if (tile > PERMUTE_MOST) tile = PERMUTE_MOST;
-    while (tile > 1 && (!long_enough(s->axes[p.from].extent, tile) || !long_enough(s->axes[p.to].extent, tile))) tile /= 2;
+    while (tile > 1 && (!long_enough(s->axes[p.from].extent, tile) || !long_enough(s->axes[p.to].extent, tile)))
+        tile /= 2;
     out[0][PERMUTE_TILE] = tile;
     uint64_t random = ej_job_random(s->job);
     bool large = tile >= 4 && ej_rule_is_large(s, &s->statements[0]);
@@ -159,7 +168,8 @@ static int32_t loop_over(ej_schedule *s, int32_t at, int32_t axis, const int64_t
     return !extent.e && steps[axis] >= extent.n ? at : ej_do_loop(s, 0, axis, steps[axis]);
 }
 
-/* Loops over super-blocks, then over blocks: gives the innermost one, which goes on in the source where something is left there. */
+/* Loops over super-blocks, then over blocks: gives the innermost one, which goes on in the source where something is
+ * left there. */
 static int32_t do_blocks(ej_schedule *s, const blocks *b)
 {
     int32_t at = EJ_AT_ROOT;
@@ -182,7 +192,8 @@ static int64_t next_block(const ej_schedule *s, int32_t at)
     const ej_access *source = &s->statements[0].src[0];
     const ej_access_term *term = at < 0 ? NULL : ej_access_find(source, s->nodes[at].axis);
     int64_t bytes = ej_dtypes[s->buffers[source->buffer].plan.dtype].bytes;
-    if (!term || term->stride.e || !ej_mul_size(bytes, term->stride.n, &bytes) || !ej_mul_size(bytes, s->nodes[at].step, &bytes))
+    if (!term || term->stride.e || !ej_mul_size(bytes, term->stride.n, &bytes) ||
+        !ej_mul_size(bytes, s->nodes[at].step, &bytes))
         return 0;
     return bytes < 0 || bytes > EJ_HINT_AHEAD ? 0 : bytes;
 }

@@ -12,10 +12,10 @@
 #include "recipe.h"
 #include "recipe_chain.h"
 
-enum { PIECES_LEAST = 64, PIECES_MOST = 16 << 10 }; /* bytes of a row */
+enum { PIECES_LEAST = 64, PIECES_MOST = 16 << 10 };                  /* bytes of a row */
 enum { PIECES_ROWS = 16, PIECES_FEWEST = 4, PIECES_OUT = 16 << 10 }; /* rows of a block: most, fewest; its bytes */
-enum { PIECES_PAGE = 4096, PIECES_AHEAD = 512 };   /* bytes of the source: in a block; prefetched ahead, at least */
-enum { PIECES_VECTORS = 8 };                       /* of a tile, at most */
+enum { PIECES_PAGE = 4096, PIECES_AHEAD = 512 }; /* bytes of the source: in a block; prefetched ahead, at least */
+enum { PIECES_VECTORS = 8 };                     /* of a tile, at most */
 
 static bool matches(const ej_schedule *s)
 {

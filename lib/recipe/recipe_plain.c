@@ -1,8 +1,8 @@
 /* recipe_plain.c - any step: the tiling that takes the fewest instructions, loops around it.
  *
  * Takes  any statement.
- * Gives  loops over the result's axes, then those over summed ones; lanes along an axis of the result, or along a summed one:
- *        then each lane has a sum of its own, and these are added up at the end.
+ * Gives  loops over the result's axes, then those over summed ones; lanes along an axis of the result, or along a
+ *        summed one: then each lane has a sum of its own, and these are added up at the end.
  */
 #include "recipe_tiling.h"
 
@@ -19,9 +19,9 @@ static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_REC
     return 1;
 }
 
-/* Memory is read fastest in several streams, as long as the ways of the L1 suffice for lines that all lie a power of 2 apart:
- * the sum of 67 MB on Zen 4 takes 2.66 ms with vectors side by side, 2.18 with each in a quarter of its own. In rows of some
- * pages that is no gain. */
+/* Memory is read fastest in several streams, as long as the ways of the L1 suffice for lines that all lie a power of 2
+ * apart: the sum of 67 MB on Zen 4 takes 2.66 ms with vectors side by side, 2.18 with each in a quarter of its own. In
+ * rows of some pages that is no gain. */
 static bool in_streams(const ej_schedule *s, const ej_tiling *t)
 {
     enum { STREAMS = 8 };
@@ -50,8 +50,8 @@ static void split_lanes(ej_schedule *s, const ej_tiling *tiling)
         ej_do_tile(s, 0, ej_tiling_tile(tiling)); /* refused: a stride is open */
 }
 
-/* Lanes along a summed axis leave one number a row. Where an epilogue follows and the rows' results lie side by side in memory, it
- * computes on a vector of them. */
+/* Lanes along a summed axis leave one number a row. Where an epilogue follows and the rows' results lie side by side in
+ * memory, it computes on a vector of them. */
 static void store_beside(ej_schedule *s, const ej_tiling *t)
 {
     const ej_statement *st = &s->statements[0];

@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-enum { PRODUCT_PAGE = 4096 };                            /* bytes */
+enum { PRODUCT_PAGE = 4096 };                                 /* bytes */
 enum { PRODUCT_ROWS = 4, PRODUCT_MULTIPLICATIONS = 1 << 15 }; /* at least, for blocks */
 
 int64_t ej_product_stride(const ej_access *access, int32_t axis)
@@ -51,7 +51,8 @@ static bool sort_into_classes(const ej_schedule *s, ej_product *g)
     g->size_m = g->size_n = g->size_k = 1;
     if (s->n_axes > EJ_PRODUCT_AXES) return false;
     for (int32_t a = 0; a < s->n_axes; a++) {
-        bool in_left = in_others(st, g->right, a), in_right = ej_access_find(right, a), out = ej_access_find(&st->out, a);
+        bool in_left = in_others(st, g->right, a), in_right = ej_access_find(right, a),
+             out = ej_access_find(&st->out, a);
         if (s->axes[a].extent.e ? !out : s->axes[a].extent.n < 1) return false;
         if (in_left && in_right && out && a != g->lane) {
             g->z[g->n_z++] = a;
@@ -71,8 +72,8 @@ static bool sort_into_classes(const ej_schedule *s, ej_product *g)
     return g->n_m && g->n_n && g->n_k;
 }
 
-/* The axis of the rows: the longest, and of several that are long enough for any tile the one whose neighbours lie closest
- * together in the left operand. */
+/* The axis of the rows: the longest, and of several that are long enough for any tile the one whose neighbours lie
+ * closest together in the left operand. */
 static int32_t choose_row(const ej_schedule *s, const ej_product *g)
 {
     const ej_access *left = &s->statements[0].src[g->left];
@@ -81,7 +82,8 @@ static int32_t choose_row(const ej_schedule *s, const ej_product *g)
         if (ej_statement_has_table(&s->statements[0], g->m[i])) continue;
         if (best < 0) best = g->m[i];
         double a = extent(s, g->m[i]), b = extent(s, best);
-        bool longer = a > b && b < 24, closer = a >= 24 && ej_product_stride(left, g->m[i]) < ej_product_stride(left, best);
+        bool longer = a > b && b < 24,
+             closer = a >= 24 && ej_product_stride(left, g->m[i]) < ej_product_stride(left, best);
         if (longer || closer) best = g->m[i];
     }
     return best;
@@ -133,7 +135,8 @@ bool ej_product_is_large(const ej_schedule *s, const ej_product *p)
 
 bool ej_product_repays_blocks(const ej_product *p, double least_k)
 {
-    return p->size_k >= least_k && p->size_m >= PRODUCT_ROWS && p->size_m * p->size_n * p->size_k >= PRODUCT_MULTIPLICATIONS;
+    return p->size_k >= least_k && p->size_m >= PRODUCT_ROWS &&
+           p->size_m * p->size_n * p->size_k >= PRODUCT_MULTIPLICATIONS;
 }
 
 bool ej_product_terms_apart(const ej_schedule *s, const ej_product *p)
@@ -155,8 +158,8 @@ int64_t ej_block_of(int64_t extent, double most, int64_t multiple)
     return (even + multiple - 1) / multiple * multiple;
 }
 
-/* At least so many values along an axis of K that is an operand's unit axis: a line, or, where it is read as it lies, whatever is
- * left; transposing packs take 8 values at once. */
+/* At least so many values along an axis of K that is an operand's unit axis: a line, or, where it is read as it lies,
+ * whatever is left; transposing packs take 8 values at once. */
 enum { TERMS_LINE = 64, TERMS_TURNED = 8 };
 
 static bool is_unit(const ej_schedule *s, const ej_product *g, int32_t axis)
@@ -180,7 +183,8 @@ void ej_product_block_terms(const ej_schedule *s, const ej_product *g, double mo
         double others = terms / (double)block[i], room = most / others;
         if (n <= block[i] || room < (double)block[i]) continue;
         int64_t cut = (double)n <= room * 1.25 ? n : ej_block_of(n, room, multiple);
-        if ((double)cut > room * 1.25) cut = (int64_t)(room / (double)multiple) * multiple; /* equal blocks were much larger */
+        /* equal blocks were much larger */
+        if ((double)cut > room * 1.25) cut = (int64_t)(room / (double)multiple) * multiple;
         if (cut < block[i]) continue;
         block[i] = cut;
         terms = others * (double)block[i];
@@ -193,23 +197,24 @@ int32_t ej_do_product_terms(ej_schedule *s, const ej_product *g, const int64_t *
     return at;
 }
 
-/* Accumulators that keep the units busy: two units with a latency of 4 cycles need 8, and some slack (1024^3 f32 on AVX2, Zen 4:
- * tiles of 4 x 2 vectors 101, of 6 x 2 109 GFLOP/s). */
+/* Accumulators that keep the units busy: two units with a latency of 4 cycles need 8, and some slack (1024^3 f32 on
+ * AVX2, Zen 4: tiles of 4 x 2 vectors 101, of 6 x 2 109 GFLOP/s). */
 enum { TILE_BUSY = 10 };
-enum { TILE_LINE = 64 };                     /* bytes */
-static const double TILE_LINES_WAIT = 1.5; /* lines of operands come from the L2 so much slower than lines of one stream */
+enum { TILE_LINE = 64 };                   /* bytes */
+static const double TILE_LINES_WAIT = 1.5; /* lines of operands come from the L2 so much slower than lines of one
+                                            * stream */
 static const double TILE_COPY = 0.97;      /* a shorter last tile is one more copy of the code */
-/* More than two vectors, where they are no whole rows: products of 72 and 96 terms take 3 to 9 % longer on AVX2 with tiles
- * of 4 x 3 than of 6 x 2, and at 1024^3 f32 on Zen 5 three are no better than two. With few terms it is the stores that
- * take the time, and longer pieces of fewer rows are better: 24 terms take 17 % less. */
+/* More than two vectors, where they are no whole rows: products of 72 and 96 terms take 3 to 9 % longer on AVX2 with
+ * tiles of 4 x 3 than of 6 x 2, and at 1024^3 f32 on Zen 5 three are no better than two. With few terms it is the
+ * stores that take the time, and longer pieces of fewer rows are better: 24 terms take 17 % less. */
 static const double TILE_CUT = 0.95;
 enum { TILE_FEW_TERMS = 48 };
 enum { TILE_ROWS_PACKED = 16, TILE_ROWS_IN_L1 = 12, TILE_ROWS_IN_PLACE = 8, TILE_VECTORS = 5 }; /* at most */
 enum { TILE_ROWS_OPEN = 4, TILE_VECTORS_OPEN = 2 };
 
-/* The most rows. More than 8 of a left operand that is not packed lie in the same sets of the L1 where its rows are a power of 2
- * apart (1024^3 f32 on Zen 5: 8 rows 226, 12 rows 196 GFLOP/s), unless all of it stays in the L1. Along an open axis each row
- * is a branch in the code for the rest. */
+/* The most rows. More than 8 of a left operand that is not packed lie in the same sets of the L1 where its rows are a
+ * power of 2 apart (1024^3 f32 on Zen 5: 8 rows 226, 12 rows 196 GFLOP/s), unless all of it stays in the L1. Along an
+ * open axis each row is a branch in the code for the rest. */
 static int32_t most_rows(const ej_schedule *s, const ej_product *g, bool packed)
 {
     double left_bytes = g->size_m * g->size_k * ej_dtypes[ej_statement_dtype(&s->statements[0])].bytes;
@@ -218,8 +223,8 @@ static int32_t most_rows(const ej_schedule *s, const ej_product *g, bool packed)
     return left_bytes < (double)s->job->target->l1_bytes / 2 ? TILE_ROWS_IN_L1 : TILE_ROWS_IN_PLACE;
 }
 
-/* Cycles that a term takes in one tile: multiplications or loads, two a cycle, whichever are more, and a part of the others;
- * beside them what comes from the L2. */
+/* Cycles that a term takes in one tile: multiplications or loads, two a cycle, whichever are more, and a part of the
+ * others; beside them what comes from the L2. */
 static double tile_cycles(const ej_target *t, const ej_product_tile *tile, double rows, double vectors)
 {
     double parts = tile->parts, chains = parts * rows * vectors, busy = chains >= TILE_BUSY ? 1 : chains / TILE_BUSY;
@@ -267,14 +272,16 @@ void ej_product_tile_reach(const ej_schedule *s, const ej_product *p, ej_product
     tile->left_far = all || p->size_m * p->size_k * tile->bytes <= near ? 0 : 1;
 }
 
-/* rows * vectors accumulators, the vectors of one operand and one at a time of the other have to fit into the registers;
- * without fused multiply-add a product, too. The fewer ones are held: vectors of the right operand, or values of the left one
- * in all lanes, for which ej_do_product_tile goes through the tile vector by vector. */
-void ej_product_choose_tile(const ej_schedule *s, const ej_product *g, int32_t lanes, bool packed, int64_t *rows, int64_t *vectors)
+/* rows * vectors accumulators, the vectors of one operand and one at a time of the other have to fit into the
+ * registers; without fused multiply-add a product, too. The fewer ones are held: vectors of the right operand, or
+ * values of the left one in all lanes, for which ej_do_product_tile goes through the tile vector by vector. */
+void ej_product_choose_tile(const ej_schedule *s, const ej_product *g, int32_t lanes, bool packed, int64_t *rows,
+                            int64_t *vectors)
 {
     const ej_target *t = s->job->target;
     int dtype = ej_statement_dtype(&s->statements[0]);
-    ej_product_tile tile = {.lanes = lanes, .parts = ej_dtype_is_complex(dtype) ? 2 : 1, .bytes = ej_dtypes[dtype].bytes};
+    ej_product_tile tile = {
+        .lanes = lanes, .parts = ej_dtype_is_complex(dtype) ? 2 : 1, .bytes = ej_dtypes[dtype].bytes};
     int32_t most = most_rows(s, g, packed), most_vectors = s->axes[g->lane].extent.e ? TILE_VECTORS_OPEN : TILE_VECTORS;
     double best = 0;
     for (tile.vectors = 1; tile.vectors <= most_vectors; tile.vectors++)
@@ -339,7 +346,8 @@ static int64_t part_ahead(const ej_schedule *s, const ej_product *p, int32_t sou
 void ej_do_product_hints(ej_schedule *s, const ej_product *p, int64_t rows, int64_t width, bool at_once)
 {
     ej_leaf_hints hints = {.stream = at_once && ej_rule_streams(s, &s->statements[0])};
-    double left = rows ? ej_product_source_bytes(s, p->left) : 0, right = width ? ej_product_source_bytes(s, p->right) : 0;
+    double left = rows ? ej_product_source_bytes(s, p->left) : 0,
+           right = width ? ej_product_source_bytes(s, p->right) : 0;
     double l3 = (double)s->job->target->l3_bytes;
     int32_t source = left > right ? p->left : p->right;
     if (left > l3 || right > l3) hints.ahead = part_ahead(s, p, source, left > right ? rows : width);

@@ -2,17 +2,22 @@
  *
  * Takes  a step that reduces nothing, or accumulates term by term, where some access goes through a table. Each source
  *        lies along the result's unit axis or does not move with it; or a source has its table there.
- * Gives  loops over the other axes: in the result's order, or where it accumulates in the order of the axes, so that the terms
- *        of one element are added in order. Inside, a row in vectors; where the table is on the unit axis, one element after
- *        the other (gather instructions are no faster). Rows of arrays larger than half the L2 are prefetched some table
- *        entries ahead.
+ * Gives  loops over the other axes: in the result's order, or where it accumulates in the order of the axes, so that
+ *        the terms of one element are added in order. Inside, a row in vectors; where the table is on the unit axis,
+ *        one element after the other (gather instructions are no faster). Rows of arrays larger than half the L2 are
+ *        prefetched some table entries ahead.
  */
 #include "recipe.h"
 
 #include <stdlib.h>
 
-enum { ROWS_AHEAD_BYTES = 4096, ROWS_FEWEST = 4, ROWS_MOST = 32 }; /* bytes ahead, in at least and at most so many entries */
-enum { ROWS_OPEN = 2, ROWS_SMALL_EXPR = 12 }; /* vectors of an open axis; ops of an expression that leaves registers for a row */
+/* bytes ahead, in at least and at most so many entries */
+enum { ROWS_AHEAD_BYTES = 4096, ROWS_FEWEST = 4, ROWS_MOST = 32 };
+enum {
+    ROWS_OPEN = 2,
+    ROWS_SMALL_EXPR = 12
+}; /* vectors of an open axis; ops of an expression that leaves registers for
+                                               * a row */
 enum rows_number { ROWS_VECTORS, ROWS_AHEAD };
 
 static bool has_tables(const ej_access *access)
@@ -81,7 +86,8 @@ static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_REC
     return 1;
 }
 
-/* The next axis to get a loop: with the largest stride in the result, or where it accumulates the first one; -1: all have one. */
+/* The next axis to get a loop: with the largest stride in the result, or where it accumulates the first one; -1: all
+ * have one. */
 static int32_t next_outer(const ej_schedule *s, int32_t unit, const bool *done)
 {
     const ej_statement *st = &s->statements[0];
@@ -114,8 +120,9 @@ static void run(ej_schedule *s, const int64_t *numbers)
     ej_do_tile(s, 0, tile);
     for (int32_t a; (a = next_outer(s, unit, done)) >= 0; done[a] = true) ej_do_loop(s, 0, a, 1);
     if (ej_statement_has_table(st, unit)) ej_do_loop(s, 0, unit, 1);
-    ej_do_hint(s, 0, (ej_leaf_hints){.stream = st->reduce == EJ_REDUCE_NONE && ej_rule_streams(s, st),
-                                     .rows = (int32_t)numbers[ROWS_AHEAD]});
+    ej_do_hint(s, 0,
+               (ej_leaf_hints){.stream = st->reduce == EJ_REDUCE_NONE && ej_rule_streams(s, st),
+                               .rows = (int32_t)numbers[ROWS_AHEAD]});
 }
 
 const ej_script ej_script_rows = {"rows", matches, NULL, params, run};

@@ -1,9 +1,10 @@
-/* recipe_small.c - batches of products that a few registers hold: one vector has lanes along rows and columns of the result.
+/* recipe_small.c - batches of products that a few registers hold: one vector has lanes along rows and columns of the
+ * result.
  *
- * Takes  a sum of products of two operands without tables: one axis of rows, one of columns, one that is summed, all three
- *        short; batches of any number. The result lies row by row.
- * Gives  for each product both operands in registers, loaded as they lie; for each term shuffles bring the values of both to
- *        the lanes that take them.
+ * Takes  a sum of products of two operands without tables: one axis of rows, one of columns, one that is summed, all
+ *        three short; batches of any number. The result lies row by row.
+ * Gives  for each product both operands in registers, loaded as they lie; for each term shuffles bring the values of
+ *        both to the lanes that take them.
  */
 #include "recipe.h"
 
@@ -46,7 +47,8 @@ static bool find(const ej_schedule *s, small *p)
     return ej_access_find(&st->out, p->row)->stride.n == s->axes[p->column].extent.n;
 }
 
-/* How many rows of the result fit side by side into a register; 0: no whole number of them, or the last register has fewer. */
+/* How many rows of the result fit side by side into a register; 0: no whole number of them, or the last register has
+ * fewer. */
 static int32_t row_lanes(const ej_schedule *s, const small *p)
 {
     int64_t rows = s->axes[p->row].extent.n, columns = s->axes[p->column].extent.n;
@@ -62,8 +64,8 @@ static bool matches(const ej_schedule *s)
     return find(s, &p) && row_lanes(s, &p) > 1 && !ej_dtype_is_complex(ej_statement_dtype(&s->statements[0]));
 }
 
-/* Rows of up to 128 bits are spread over the lanes by shuffles of whole blocks; longer ones are as well off in registers of their
- * own (8x8x8 f32 on Zen 4: 156 us here, 106 by recipe_batched.c). */
+/* Rows of up to 128 bits are spread over the lanes by shuffles of whole blocks; longer ones are as well off in
+ * registers of their own (8x8x8 f32 on Zen 4: 156 us here, 106 by recipe_batched.c). */
 static int pays(const ej_schedule *s)
 {
     small p;
@@ -84,7 +86,8 @@ static int32_t load(ej_schedule *s, int32_t at, int32_t source, int32_t slow, in
 {
     ej_layout layout = {.n = 2, .digits = {{slow, 0, 0}, {fast, 0, 0}}};
     int32_t copy = ej_do_stage(s, at, 0, source, EJ_HOME_REG, layout);
-    int64_t n_slow = s->axes[slow].extent.n, n_fast = s->axes[fast].extent.n, vector = ej_rule_vector(s, &s->statements[0]);
+    int64_t n_slow = s->axes[slow].extent.n, n_fast = s->axes[fast].extent.n,
+            vector = ej_rule_vector(s, &s->statements[0]);
     int64_t lanes = n_fast < vector ? vector / n_fast : 1;
     if (s->failed || vector % n_fast || n_slow % lanes) return copy;
     ej_tile tile = {0};

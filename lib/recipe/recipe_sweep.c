@@ -1,8 +1,9 @@
 /* recipe_sweep.c - reductions to a small result that read a large operand in the order in which it lies.
  *
  * Takes  a reduction whose result is small (a vector times a matrix from the left, column sums).
- * Gives  the reduced axes outermost, the sum in memory: the result is filled first, and an epilogue is a pass behind. A few
- *        values of the innermost reduced axis are taken at once, so that the result is loaded and stored less often.
+ * Gives  the reduced axes outermost, the sum in memory: the result is filled first, and an epilogue is a pass behind. A
+ *        few values of the innermost reduced axis are taken at once, so that the result is loaded and stored less
+ *        often.
  */
 #include "recipe_tiling.h"
 
@@ -15,7 +16,8 @@ static int64_t reach(const ej_schedule *s, int32_t axis)
     return ej_rule_reach(&st->out, st->n_src, st->src, axis, true);
 }
 
-/* The innermost reduced axis: with the smallest stride, of an ordered sum the last one; -1: no source moves along any. */
+/* The innermost reduced axis: with the smallest stride, of an ordered sum the last one; -1: no source moves along
+ * any. */
 static int32_t inner_axis(const ej_schedule *s)
 {
     bool in_order = EJ_HELD(s->ordered, SUM_LOOPS);

@@ -1,9 +1,9 @@
 /* recipe_tensor.c - contractions of tensors, whatever the order of their axes: the loops around the register tile.
  *
  * Takes  a sum of products of two operands; lanes, tile and blocks are recipe_tensor_plan.c's.
- * Gives  blocks of N, of K, of M as in recipe_gemm.c, each of several axes: operands are packed in runs of their unit axes.
- *        Where the lanes are not along the result's unit axis, results wait for all their terms in a block that the L2
- *        holds, and are transposed on their way out.
+ * Gives  blocks of N, of K, of M as in recipe_gemm.c, each of several axes: operands are packed in runs of their unit
+ *        axes. Where the lanes are not along the result's unit axis, results wait for all their terms in a block that
+ *        the L2 holds, and are transposed on their way out.
  * Source GETT (Springer, Bientinesi 2018); TBLIS (Matthews 2018).
  */
 #include "recipe_tensor.h"
@@ -51,8 +51,8 @@ static int64_t power_below(int64_t n, int64_t most)
     return p;
 }
 
-/* The copy of a block reads along the lanes (x) and writes along the result's unit axis (u); where u is short, several runs of it
- * make up a vector. */
+/* The copy of a block reads along the lanes (x) and writes along the result's unit axis (u); where u is short, several
+ * runs of it make up a vector. */
 static void transpose_out(ej_schedule *s, const ej_tensor *t, int32_t copy)
 {
     ej_tile out = {0};
@@ -104,7 +104,7 @@ static void loop_inside(ej_schedule *s, const ej_tensor *t, bool right, int32_t 
     int32_t n = right ? t->p.n_n : t->p.n_m;
     for (int32_t i = 0; i < n; i++) {
         int32_t axis = right ? t->p.n[i] : t->p.m[i];
-        if (axis != not && axis != t->p.lane && axis != t->p.row) ej_do_loop(s, 0, axis, step_in(t, axis));
+        if (axis != not&&axis != t->p.lane && axis != t->p.row) ej_do_loop(s, 0, axis, step_in(t, axis));
     }
 }
 

@@ -1,23 +1,31 @@
 /* recipe_tensor_plan.c - the numbers of a contraction: lanes, register tile, blocks, what is packed.
  *
- * Takes  a sum of products of two operands (recipe_product.h), and an axis of the result as the lanes: N are the axes of the
- *        operand that has it.
- * Gives  a tile of rows and vectors, each of one axis or of two short ones. Blocks of all axes: those of N by L3, those of M
- *        by L2, with runs of each array's unit axis inside, so that whole lines are packed and transposed at once.
- *        Of all lanes those with the fewest cycles, by a rough count of the multiplications in partly filled tiles and of
- *        the elements that are packed or transposed. Results with lanes along their unit axis are stored as they are,
- *        others wait in a block and are transposed on their way out.
+ * Takes  a sum of products of two operands (recipe_product.h), and an axis of the result as the lanes: N are the axes
+ *        of the operand that has it.
+ * Gives  a tile of rows and vectors, each of one axis or of two short ones. Blocks of all axes: those of N by L3, those
+ *        of M by L2, with runs of each array's unit axis inside, so that whole lines are packed and transposed at once.
+ *        Of all lanes those with the fewest cycles, by a rough count of the multiplications in partly filled tiles and
+ *        of the elements that are packed or transposed. Results with lanes along their unit axis are stored as they
+ *        are, others wait in a block and are transposed on their way out.
  */
 #include "recipe_tensor.h"
 
 #include <math.h>
 
 static const double TENSOR_LINE = 8; /* cycles to get one from the L3 or memory, several at a time */
-enum { TENSOR_RUN = 16 };                        /* values along a unit axis in a block: a line of f32 */
-enum { TENSOR_ROWS_PACKED = 14, TENSOR_ROWS = 8 }; /* of a register tile, at most: of a packed left operand, and of one in place */
-enum { TENSOR_VECTORS = 4, TENSOR_ROWS2 = 6 };   /* at most: vectors along either axis of N, rows along the second one of M */
-enum { TENSOR_SHORT = 4 };                       /* elements along shorter axes are copied one by one */
-enum { TENSOR_ONCE = 32 };                       /* rows, or columns, up to which an operand is hardly used again */
+enum { TENSOR_RUN = 16 };            /* values along a unit axis in a block: a line of f32 */
+enum {
+    TENSOR_ROWS_PACKED = 14,
+    TENSOR_ROWS = 8
+}; /* of a register tile, at most: of a packed left operand, and of one
+                                                    * in place */
+enum {
+    TENSOR_VECTORS = 4,
+    TENSOR_ROWS2 = 6
+}; /* at most: vectors along either axis of N, rows along the second one
+                                                  * of M */
+enum { TENSOR_SHORT = 4 }; /* elements along shorter axes are copied one by one */
+enum { TENSOR_ONCE = 32 }; /* rows, or columns, up to which an operand is hardly used again */
 
 static double extent(const ej_schedule *s, int32_t axis)
 {
@@ -42,10 +50,14 @@ static bool among(const int32_t *axes, int32_t n, int32_t axis)
 static double quality(const ej_schedule *s, const ej_tensor *t, const ej_tensor_tile *tile)
 {
     const ej_target *target = s->job->target;
-    ej_product_tile one = {.rows = tile->rows * tile->rows2, .vectors = tile->vectors * tile->vectors2, .lanes = tile->lanes,
-                           .parts = 1, .bytes = (int32_t)bytes_of(s)};
+    ej_product_tile one = {.rows = tile->rows * tile->rows2,
+                           .vectors = tile->vectors * tile->vectors2,
+                           .lanes = tile->lanes,
+                           .parts = 1,
+                           .bytes = (int32_t)bytes_of(s)};
     if (one.rows * one.vectors + one.vectors + 1 + !target->fma > target->vector_registers) return 0;
-    bool odd = t->pack_left && tile->rows % 4 && tile->rows > 8; /* vectors do not divide the panel: it is packed slowly */
+    /* vectors do not divide the panel: it is packed slowly */
+    bool odd = t->pack_left && tile->rows % 4 && tile->rows > 8;
     ej_product_tile_reach(s, &t->p, &one);
     double columns = extent(s, t->p.lane), width = (double)tile->lanes * (double)tile->vectors, share = odd ? 0.8 : 1;
     if (tile->vectors2 > 1) { /* vectors hold all of the first axis, and what is left of them empty */
@@ -74,7 +86,8 @@ static void choose_tile(const ej_schedule *s, ej_tensor *t)
     const ej_product *p = &t->p;
     double best = 0;
     ej_tensor_tile one = {.lanes = ej_rule_lanes(s, &s->statements[0], s->axes[p->lane].extent.n)};
-    int64_t most = t->pack_left ? TENSOR_ROWS_PACKED : TENSOR_ROWS, m = s->axes[p->row].extent.n, n = s->axes[p->lane].extent.n;
+    int64_t most = t->pack_left ? TENSOR_ROWS_PACKED : TENSOR_ROWS, m = s->axes[p->row].extent.n,
+            n = s->axes[p->lane].extent.n;
     one.row2 = second(s, p->m, p->n_m, p->row);
     one.vector2 = second(s, p->n, p->n_n, p->lane);
     for (one.vectors = 1; one.vectors <= TENSOR_VECTORS; one.vectors++)
@@ -119,7 +132,8 @@ static void reserve(const ej_schedule *s, ej_tensor *t, int32_t axis, int64_t ru
     if (want > t->block[axis]) t->block[axis] = want;
 }
 
-/* A run of values that lie side by side: of the unit axis, and where that is short, of those which go on where it ends. */
+/* A run of values that lie side by side: of the unit axis, and where that is short, of those which go on where it
+ * ends. */
 static void reserve_run(const ej_schedule *s, ej_tensor *t, int32_t *axes, int32_t n, const ej_access *access)
 {
     int64_t run = 1;
@@ -140,8 +154,8 @@ static void grow(const ej_schedule *s, ej_tensor *t, const int32_t *axes, int32_
     if (block > t->block[axis]) t->block[axis] = block;
 }
 
-/* Blocks of N (`right`) or M, up to `budget` values: first runs of unit axes, then the axis of the tile, then the others from the
- * smallest stride on. */
+/* Blocks of N (`right`) or M, up to `budget` values: first runs of unit axes, then the axis of the tile, then the
+ * others from the smallest stride on. */
 static void fill(const ej_schedule *s, ej_tensor *t, bool right, double budget)
 {
     ej_product *p = &t->p;
@@ -183,8 +197,10 @@ static void choose_blocks(const ej_schedule *s, ej_tensor *t)
     for (int32_t i = 0; i < p->n_k; i++) depth *= (double)t->terms[i];
     double rows = square / (depth * batch), most = square / (TENSOR_RUN * width * batch);
     fill(s, t, false, t->waits && rows > most ? most : rows);
-    double room = (double)target->l3_bytes / 8; /* panels of N are read for each block of M, or whole rows of the result wait; */
-    if (!t->rows_out && inside(t, p->m, p->n_m) >= p->size_m) /* or for one block, whose panels are copied again for each of N, */
+    double room = (double)target->l3_bytes / 8; /* panels of N are read for each block of M, or whole rows of the result
+                                                 * wait; */
+    if (!t->rows_out && inside(t, p->m, p->n_m) >= p->size_m)   /* or for one block, whose panels are copied again for
+                                                               * each of N, */
         room = (double)target->l2_bytes / (t->streams ? 2 : 1); /* or only once or twice */
     t->cuts = t->waits && t->pack_right && depth < p->size_k && inside(t, p->m, p->n_m) >= p->size_m;
     room /= (t->waits && !t->cuts ? p->size_k : depth) * bytes * batch;

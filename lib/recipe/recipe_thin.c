@@ -1,15 +1,17 @@
-/* recipe_thin.c - large products in which an operand that is used a few times only is read as it lies, and never packed.
+/* recipe_thin.c - large products in which an operand that is used a few times only is read as it lies, and never
+ * packed.
  *
- * Takes  a sum of products of two operands (recipe_product.h), where the operand that has the result's unit axis lies along
- *        another axis x of the result.
- * Gives  lanes along x. Results wait in blocks that the L2 holds, a vector of the unit axis times x, and are transposed in
- *        registers on their way out: mostly the result is smaller than the operand, which would have to be transposed else.
+ * Takes  a sum of products of two operands (recipe_product.h), where the operand that has the result's unit axis lies
+ *        along another axis x of the result.
+ * Gives  lanes along x. Results wait in blocks that the L2 holds, a vector of the unit axis times x, and are transposed
+ *        in registers on their way out: mostly the result is smaller than the operand, which would have to be
+ *        transposed else.
  * Not here: operands whose unit axis is summed (recipe_gemm.c transposes those while it packs them).
  */
 #include "recipe_product.h"
 
 enum { THIN_TERMS = 8, THIN_VECTORS_LEAST = 2 }; /* at least: terms of a sum, and vectors side by side */
-enum { THIN_RUN = 384 }; /* bytes along x, at least, in a block, if it has as many */
+enum { THIN_RUN = 384 };                         /* bytes along x, at least, in a block, if it has as many */
 /* Of results that wait, and of what is read of the operand beside them: the L2 holds both. */
 enum { THIN_WAITING_BYTES = 150 << 10, THIN_PANEL_BYTES = 75 << 10 };
 enum thin_number { THIN_ROWS, THIN_VECTORS, THIN_KC, THIN_NX, THIN_MC, THIN_OUT };
@@ -81,7 +83,8 @@ static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_REC
     return 1;
 }
 
-/* result block [out][rows][x] -> the result: read along x, written along its unit axis, in whole `rows` or as it comes. */
+/* result block [out][rows][x] -> the result: read along x, written along its unit axis, in whole `rows` or as it
+ * comes. */
 static void turn_out(ej_schedule *s, const thin *t, int32_t copy, bool rows)
 {
     ej_tile out = {0};

@@ -51,8 +51,8 @@ static double chunks(double extent, double per)
     return extent > whole * per ? whole + 1 : whole;
 }
 
-/* A source whose vectors lie a quarter of a page or more apart along the reduced axes, more of them than the L1 holds: each
- * load misses the L1 and often the TLB. Measured at 1024^3 f32: 27 GFLOP/s where packed panels reach 170. */
+/* A source whose vectors lie a quarter of a page or more apart along the reduced axes, more of them than the L1 holds:
+ * each load misses the L1 and often the TLB. Measured at 1024^3 f32: 27 GFLOP/s where packed panels reach 170. */
 enum { EJ_FAR_BYTES = 1024, EJ_FAR_PANEL_BYTES = 48 << 10 };
 static bool is_far(const ej_schedule *s, const ej_statement *st, const ej_access *access, const ej_tiling *t)
 {
@@ -105,8 +105,8 @@ static int32_t even_piece(int64_t extent, int32_t most)
 /* How a sum reads an operand that the L2 does not hold, and reads once: several rows at a time are as many streams. */
 enum streaming {
     STREAMS_NOT,   /* it does no such thing, or several operands do */
-    STREAMS_SHORT, /* many streams in a few pages: prefetching hardware does not follow (65536x256 f32 times a vector on Zen 4:
-                    * 6.2 ms with 8 rows, 4.2 with one; rows of 64: 7.5 and 2.8) */
+    STREAMS_SHORT, /* many streams in a few pages: prefetching hardware does not follow (65536x256 f32 times a vector on
+                    * Zen 4: 6.2 ms with 8 rows, 4.2 with one; rows of 64: 7.5 and 2.8) */
     STREAMS_LONG   /* rows of a page or more: 2.9 ms with 8 rows, 4.1 with one */
 };
 
@@ -129,8 +129,8 @@ static int streams_rows(const ej_schedule *s, const ej_statement *st, int32_t la
     return found;
 }
 
-/* Code for several vectors at once would be longer, and no faster: exp of 1000 c64 compiles in 13.4 ms and runs 3.4 us with three,
- * 10.4 ms and 2.6 us with one (Zen 4). */
+/* Code for several vectors at once would be longer, and no faster: exp of 1000 c64 compiles in 13.4 ms and runs 3.4 us
+ * with three, 10.4 ms and 2.6 us with one (Zen 4). */
 static bool is_long(const ej_statement *st)
 {
     return st->expr.n > 12 || ej_nest_calls(&st->expr);
@@ -158,13 +158,15 @@ static void set_rows(ej_tiling *t, const ej_schedule *s, const ej_statement *st,
 
 static void consider(ej_tiling *best, ej_tiling *t, const ej_schedule *s, const ej_statement *st)
 {
-    bool streams = t->lane_reduced && t->row_axis >= 0 && streams_rows(s, st, t->lane_axis, t->row_axis) == STREAMS_LONG;
+    bool streams =
+        t->lane_reduced && t->row_axis >= 0 && streams_rows(s, st, t->lane_axis, t->row_axis) == STREAMS_LONG;
     t->cost = count_cost(s, st, t) * (streams ? 0.9 : 1); /* no fewer instructions, but they wait less */
     if (best->cost < 0 || t->cost < best->cost) *best = *t;
 }
 
 /* `rows` -1: along any axis, or none. */
-static void consider_lane_axis(ej_tiling *best, int32_t axis, int32_t rows, const ej_schedule *s, const ej_statement *st)
+static void consider_lane_axis(ej_tiling *best, int32_t axis, int32_t rows, const ej_schedule *s,
+                               const ej_statement *st)
 {
     int64_t extent = axis < 0 ? 1 : ej_nominal_extent(s, axis);
     ej_tiling t = {.lane_axis = axis, .lanes = 1, .vectors = 1, .row_axis = -1, .rows = 1, .cost = -1};
@@ -180,7 +182,9 @@ static void consider_lane_axis(ej_tiling *best, int32_t axis, int32_t rows, cons
     }
     if (rows < 0) consider(best, &t, s, st);
     for (int32_t row = 0; row < s->n_axes; row++) {
-        if (row == axis || (rows >= 0 && row != rows) || ej_statement_reduces(st, row) || ej_statement_has_table(st, row)) continue;
+        if (row == axis || (rows >= 0 && row != rows) || ej_statement_reduces(st, row) ||
+            ej_statement_has_table(st, row))
+            continue;
         ej_tiling with_rows = t;
         set_rows(&with_rows, s, st, row);
         if (with_rows.row_axis >= 0) consider(best, &with_rows, s, st);

@@ -1,18 +1,18 @@
-/* recipe_tiling.h - the lanes and register rows of any statement, and the loops around it: what the scripts share that take few
- * conditions (plain, sweep), and what a special script has to beat. */
+/* recipe_tiling.h - the lanes and register rows of any statement, and the loops around it: what the scripts share that
+ * take few conditions (plain, sweep), and what a special script has to beat. */
 #ifndef EJ_RECIPE_TILING_H
 #define EJ_RECIPE_TILING_H
 
 #include "recipe.h"
 
 typedef struct ej_tiling {
-    int32_t lane_axis;   /* -1: scalar code */
-    int32_t lanes;       /* of one vector; 1 for scalar code */
-    int32_t vectors;     /* vectors side by side along the lane axis */
-    int32_t row_axis;    /* -1: none; an axis of the result repeated in registers */
+    int32_t lane_axis; /* -1: scalar code */
+    int32_t lanes;     /* of one vector; 1 for scalar code */
+    int32_t vectors;   /* vectors side by side along the lane axis */
+    int32_t row_axis;  /* -1: none; an axis of the result repeated in registers */
     int32_t rows;
-    bool lane_reduced;   /* the lane axis is summed over: the result is one number per vector */
-    double cost;         /* instructions of the whole statement, to compare tilings; < 0: there is none */
+    bool lane_reduced; /* the lane axis is summed over: the result is one number per vector */
+    double cost;       /* instructions of the whole statement, to compare tilings; < 0: there is none */
 } ej_tiling;
 
 /* The cheapest tiling over all choices of lane and row axis. */
@@ -21,9 +21,10 @@ ej_tiling ej_tiling_choose(const ej_schedule *s, const ej_statement *st);
 ej_tiling ej_tiling_along(const ej_schedule *s, const ej_statement *st, int32_t lane_axis, int32_t row_axis);
 ej_tile ej_tiling_tile(const ej_tiling *tiling);
 
-/* Loops of step 1 around statement 0, over the axes of its result or (`reduced`) its summed ones that are not in its tile: those
- * with tables or large strides outermost; over the summed axes of an ordered sum in their order. */
+/* Loops of step 1 around statement 0, over the axes of its result or (`reduced`) its summed ones that are not in its
+ * tile: those with tables or large strides outermost; over the summed axes of an ordered sum in their order. */
 void ej_do_outer_loops(ej_schedule *s, bool reduced);
-double ej_sweep_count(const ej_schedule *s); /* recipe_sweep.c: instructions of that script, as `cost`; < 0: it does not match */
+double ej_sweep_count(const ej_schedule *s); /* recipe_sweep.c: instructions of that script, as `cost`; < 0: it does not
+                                              * match */
 
 #endif

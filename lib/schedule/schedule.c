@@ -1,4 +1,5 @@
-/* schedule.c - applies rewrites: the one place where they are counted and recorded; and a function a rewrite for scripts.
+/* schedule.c - applies rewrites: the one place where they are counted and recorded; and a function a rewrite for
+ * scripts.
  *
  * Takes  a rewrite as a record.
  * Gives  true, and the record is in the log; or false, with the reason of the refusal, and nothing has changed.
@@ -14,7 +15,8 @@ bool ej_schedule_refuse(ej_schedule *s, int32_t statement, int why)
 
 static bool rewrite(ej_schedule *s, const ej_rewrite *r, int32_t *out)
 {
-    if (r->statement < 0 || (size_t)r->statement >= s->n_statements) return ej_schedule_refuse(s, -1, EJ_REFUSE_NO_SUCH);
+    if (r->statement < 0 || (size_t)r->statement >= s->n_statements)
+        return ej_schedule_refuse(s, -1, EJ_REFUSE_NO_SUCH);
     bool steps = r->kind == EJ_REWRITE_LOOP || r->kind == EJ_REWRITE_INNER;
     bool names_axis = steps || r->kind == EJ_REWRITE_SPLIT;
     if ((names_axis && (r->axis < 0 || r->axis >= s->n_axes)) || (steps && r->step < 1))
@@ -70,7 +72,8 @@ int32_t ej_do_loop(ej_schedule *s, int32_t statement, int32_t axis, int64_t step
 
 int32_t ej_do_aligned_loop(ej_schedule *s, int32_t statement, int32_t axis, int64_t step)
 {
-    return run(s, (ej_rewrite){.kind = EJ_REWRITE_LOOP, .statement = statement, .axis = axis, .step = step, .aligned = true});
+    return run(
+        s, (ej_rewrite){.kind = EJ_REWRITE_LOOP, .statement = statement, .axis = axis, .step = step, .aligned = true});
 }
 
 void ej_do_inner(ej_schedule *s, int32_t statement, int32_t axis, int64_t step)
@@ -85,14 +88,20 @@ void ej_do_tile(ej_schedule *s, int32_t statement, ej_tile tile)
 
 int32_t ej_do_stage(ej_schedule *s, int32_t at, int32_t statement, int32_t source, int home, ej_layout layout)
 {
-    return run(s, (ej_rewrite){.kind = EJ_REWRITE_STAGE, .home = (uint8_t)home, .statement = statement, .at = at,
-                               .source = source, .digits = layout});
+    return run(s, (ej_rewrite){.kind = EJ_REWRITE_STAGE,
+                               .home = (uint8_t)home,
+                               .statement = statement,
+                               .at = at,
+                               .source = source,
+                               .digits = layout});
 }
 
 int32_t ej_do_stage_out(ej_schedule *s, int32_t at, int32_t statement, int home, ej_layout layout)
 {
-    return run(s, (ej_rewrite){.kind = EJ_REWRITE_STAGE_OUT, .home = (uint8_t)home, .statement = statement, .at = at,
-                               .digits = layout});
+    return run(
+        s,
+        (ej_rewrite){
+            .kind = EJ_REWRITE_STAGE_OUT, .home = (uint8_t)home, .statement = statement, .at = at, .digits = layout});
 }
 
 void ej_do_split(ej_schedule *s, int32_t statement, int32_t axis)

@@ -1,16 +1,17 @@
-/* schedule.h - how a step runs: a tree of loops and statements under checked rewrites, between a plan's step and its nest.
+/* schedule.h - how a step runs: a tree of loops and statements under checked rewrites, between a plan's step and its
+ * nest.
  *
  * Takes  a step (plan.h): ej_schedule_begin makes it statement 0. Recipes (recipe.h) and random tests rewrite the tree.
  * Gives  a nest (nest.h): ej_schedule_settle.
  *
  * A *statement* is a whole step: neutral element, reduced loops, contraction, store and epilogue stay one object until
- * `settle` writes the nest. Copies that rewrites add are statements, too. Every state is a program: settle adds the loops
- * that a statement lacks. So a script states its loops outermost first, and a loop whose step is not below the current range
- * changes nothing: blocks larger than an extent vanish.
+ * `settle` writes the nest. Copies that rewrites add are statements, too. Every state is a program: settle adds the
+ * loops that a statement lacks. So a script states its loops outermost first, and a loop whose step is not below the
+ * current range changes nothing: blocks larger than an extent vanish.
  *
- * Rewrites (EJ_REWRITES) check everything, then change the tree. A refusal (EJ_REFUSALS) is a fact and a statement; it leaves
- * the tree as it was. What was done is a list of plain records, which prints, is read back, and does the same again
- * (schedule_text.c). The trees before and after a rewrite are drawn in the file that has it; loop and stage:
+ * Rewrites (EJ_REWRITES) check everything, then change the tree. A refusal (EJ_REFUSALS) is a fact and a statement; it
+ * leaves the tree as it was. What was done is a list of plain records, which prints, is read back, and does the same
+ * again (schedule_text.c). The trees before and after a rewrite are drawn in the file that has it; loop and stage:
  *
  *     before                     after loop(0, j, 64)     after stage(at, 0, 1, local, {j 0, k 0, j 16})
  *     statement 0                loop j 64   <- at        loop j 64              places buffer p
@@ -25,13 +26,13 @@
 enum { EJ_AT_ROOT = -1, EJ_NOT_PLACED = -2 };
 enum { EJ_SCHEDULE_INNER = 8 };
 
-/* The layout of a placed buffer: digits, slowest first; a count of 0 is what the axis' other digits leave of its range. `place` of
- * the digits means nothing. */
+/* The layout of a placed buffer: digits, slowest first; a count of 0 is what the axis' other digits leave of its range.
+ * `place` of the digits means nothing. */
 typedef ej_tile ej_layout;
 
 typedef struct ej_schedule_buffer {
-    ej_buffer plan;    /* one of the plan's; or one that a rewrite placed, of home LOCAL or REG */
-    int32_t at;        /* where it is placed: EJ_AT_ROOT or a loop; EJ_NOT_PLACED: it is the plan's */
+    ej_buffer plan; /* one of the plan's; or one that a rewrite placed, of home LOCAL or REG */
+    int32_t at;     /* where it is placed: EJ_AT_ROOT or a loop; EJ_NOT_PLACED: it is the plan's */
     ej_layout layout;
 } ej_schedule_buffer;
 
@@ -40,25 +41,26 @@ typedef struct ej_inner_loop {
     int64_t step;
 } ej_inner_loop;
 
-/* Accesses to placed buffers have no strides of their own: a term's stride is 1 where the layout has the axis, else 0. */
+/* Accesses to placed buffers have no strides of their own: a term's stride is 1 where the layout has the axis, else
+ * 0. */
 typedef struct ej_statement {
-    int32_t node;          /* in the schedule's tree */
+    int32_t node; /* in the schedule's tree */
     ej_access out;
     int32_t n_src, n_tail;
-    ej_access *src;        /* n_src of the expression, then n_tail that only the epilogue reads */
+    ej_access *src; /* n_src of the expression, then n_tail that only the epilogue reads */
     ej_expr expr, epilogue;
     int8_t reduce;
     bool accumulate;
-    bool copies;           /* added by a rewrite: names only axes that it moves along */
+    bool copies; /* added by a rewrite: names only axes that it moves along */
     ej_tile tile;
     bool has_store, has_split;
-    bool apart;            /* has_split: vectors of the tile are as far apart on the axis as they can be */
-    bool in_memory;        /* after `fill`: the sum is in `out`, not in registers */
-    int32_t split;         /* has_split: the reduced axis whose digits have accumulators of their own */
-    ej_tile store;         /* has_store: the lane map with which results are written, where it is not the tile's */
+    bool apart;     /* has_split: vectors of the tile are as far apart on the axis as they can be */
+    bool in_memory; /* after `fill`: the sum is in `out`, not in registers */
+    int32_t split;  /* has_split: the reduced axis whose digits have accumulators of their own */
+    ej_tile store;  /* has_store: the lane map with which results are written, where it is not the tile's */
     int32_t n_inner;
     ej_inner_loop inner[EJ_SCHEDULE_INNER]; /* loops over reduced axes inside of the accumulator */
-    ej_leaf_hints hints;   /* staging hands a hint on to the copy that takes over the access */
+    ej_leaf_hints hints;                    /* staging hands a hint on to the copy that takes over the access */
 } ej_statement;
 
 enum ej_schedule_node_kind { EJ_SCHEDULE_LOOP, EJ_SCHEDULE_STATEMENT };
@@ -67,21 +69,21 @@ typedef struct ej_schedule_node {
     int32_t parent, child, next; /* -1: none */
     int32_t axis;
     int64_t step;
-    bool aligned;                /* as in a nest's loop */
+    bool aligned; /* as in a nest's loop */
     int32_t statement;
 } ej_schedule_node;
 
 /* One line each: the word in the text form, what it is. */
-#define EJ_REWRITES(X)                                                                                                  \
-    X(LOOP, "loop")     /* a new innermost loop around a statement */                                                   \
-    X(INNER, "inner")   /* a loop over a reduced axis inside of the accumulator */                                      \
-    X(TILE, "tile")     /* the lane map */                                                                              \
-    X(STORE, "store")   /* another lane map for writing results, with the same counts */                                \
-    X(STAGE, "stage")   /* a source, or what the expression makes of it alone, is copied to a buffer placed at a loop */ \
-    X(STAGE_OUT, "stage_out") /* the result is written to a buffer placed at a loop, and copied from there */           \
-    X(SPLIT, "split")   /* the digits of a reduced axis have accumulators of their own */                               \
-    X(FILL, "fill")     /* the sum is in memory, in the result, which is filled at a loop first */                      \
-    X(HINT, "hint")     /* stores past the caches, prefetches (ej_leaf_hints) */
+#define EJ_REWRITES(X) \
+    X(LOOP, "loop")   /* a new innermost loop around a statement */ \
+    X(INNER, "inner") /* a loop over a reduced axis inside of the accumulator */ \
+    X(TILE, "tile")   /* the lane map */ \
+    X(STORE, "store") /* another lane map for writing results, with the same counts */ \
+    X(STAGE, "stage") /* a source, or what the expression makes of it alone, is copied to a buffer placed at a loop */ \
+    X(STAGE_OUT, "stage_out") /* the result is written to a buffer placed at a loop, and copied from there */ \
+    X(SPLIT, "split")         /* the digits of a reduced axis have accumulators of their own */ \
+    X(FILL, "fill")           /* the sum is in memory, in the result, which is filled at a loop first */ \
+    X(HINT, "hint")           /* stores past the caches, prefetches (ej_leaf_hints) */
 enum ej_rewrite_kind {
 #define X(name, word) EJ_REWRITE_##name,
     EJ_REWRITES(X)
@@ -93,29 +95,29 @@ typedef struct ej_rewrite {
     int32_t statement, at, source; /* STAGE, STAGE_OUT, FILL: the loop (or EJ_AT_ROOT); STAGE: the source */
     int32_t axis;                  /* LOOP, INNER, SPLIT */
     int64_t step;
-    bool aligned;                  /* LOOP */
-    bool apart;                    /* SPLIT */
-    ej_tile digits;                /* TILE, STORE; STAGE, STAGE_OUT: the layout */
-    ej_leaf_hints hints;           /* HINT */
+    bool aligned;        /* LOOP */
+    bool apart;          /* SPLIT */
+    ej_tile digits;      /* TILE, STORE; STAGE, STAGE_OUT: the layout */
+    ej_leaf_hints hints; /* HINT */
 } ej_rewrite;
 
-#define EJ_REFUSALS(X)                                                                                                  \
-    X(NO_SUCH, "there is no such statement, loop, source or axis")                                                      \
-    X(NOT_AROUND, "the loop is not around the statement")                                                               \
-    X(NOT_REDUCED, "the axis is not reduced")                                                                           \
-    X(EMPTY, "an axis may be empty: nobody would write, or too much be read")                                           \
-    X(PARTIAL, "partial sums have nowhere to wait")                                                                     \
-    X(CUTS, "a step or block is no multiple of the tile")                                                               \
-    X(UNCOVERED, "registers do not cover the range")                                                                    \
-    X(TABLE, "the axis walks a table")                                                                                  \
-    X(DIGITS, "the digits are not of this statement")                                                                   \
-    X(LANES, "more lanes than a register has")                                                                          \
-    X(LARGE, "too large")                                                                                               \
-    X(OPEN, "a range is not a number")                                                                                  \
-    X(WRITTEN, "the source is written below, or the result read")                                                       \
-    X(LAYOUT, "the layout is not one of this access")                                                                   \
-    X(OTHER_COUNTS, "the store's counts differ from the tile's")                                                        \
-    X(REGISTERS, "registers lie in no cache")                                                                           \
+#define EJ_REFUSALS(X) \
+    X(NO_SUCH, "there is no such statement, loop, source or axis") \
+    X(NOT_AROUND, "the loop is not around the statement") \
+    X(NOT_REDUCED, "the axis is not reduced") \
+    X(EMPTY, "an axis may be empty: nobody would write, or too much be read") \
+    X(PARTIAL, "partial sums have nowhere to wait") \
+    X(CUTS, "a step or block is no multiple of the tile") \
+    X(UNCOVERED, "registers do not cover the range") \
+    X(TABLE, "the axis walks a table") \
+    X(DIGITS, "the digits are not of this statement") \
+    X(LANES, "more lanes than a register has") \
+    X(LARGE, "too large") \
+    X(OPEN, "a range is not a number") \
+    X(WRITTEN, "the source is written below, or the result read") \
+    X(LAYOUT, "the layout is not one of this access") \
+    X(OTHER_COUNTS, "the store's counts differ from the tile's") \
+    X(REGISTERS, "registers lie in no cache") \
     X(SPLIT, "a split sum takes its axis whole, and ends in registers")
 enum ej_refusal {
     EJ_REFUSE_NONE,
@@ -137,10 +139,11 @@ typedef struct ej_schedule {
     ej_statement *statements;
     size_t n_nodes, cap_nodes;
     ej_schedule_node *nodes;
-    int32_t root;          /* first node */
+    int32_t root; /* first node */
     size_t n_log, cap_log;
     ej_rewrite *log;
-    bool ordered;          /* each result takes its terms one by one, as nested loops over the axes give them (job_gates.def) */
+    bool ordered;          /* each result takes its terms one by one, as nested loops over the axes give them
+                            * (job_gates.def) */
     bool failed;           /* of a script: a rewrite was refused, those behind it do nothing */
     uint8_t why;           /* EJ_REFUSE_*, of the last refusal, */
     int32_t why_statement; /* and its statement */
@@ -168,37 +171,40 @@ int ej_statement_dtype(const ej_statement *st);
 bool ej_schedule_is_place(const ej_schedule *s, int32_t at); /* a node, or the root */
 /* The child of `at` that contains the node; -1: `at` is not around it. */
 int32_t ej_schedule_child(const ej_schedule *s, int32_t at, int32_t node);
-/* Whether a statement below a node, or the node itself, writes or reads a buffer; `except` (-1: none): it does not count. */
+/* Whether a statement below a node, or the node itself, writes or reads a buffer; `except` (-1: none): it does not
+ * count. */
 bool ej_schedule_writes(const ej_schedule *s, int32_t node, int32_t buffer, int32_t except);
 bool ej_schedule_reads(const ej_schedule *s, int32_t node, int32_t buffer);
-/* Room for n more statements and their nodes: false when out of memory. Then ej_schedule_put adds one under `at`, before or behind
- * the child of `at`, and gives its number. */
+/* Room for n more statements and their nodes: false when out of memory. Then ej_schedule_put adds one under `at`,
+ * before or behind the child of `at`, and gives its number. */
 bool ej_schedule_room(ej_schedule *s, size_t n);
 int32_t ej_schedule_put(ej_schedule *s, int32_t at, int32_t child, const ej_statement *st, bool behind);
 
 /* ---- schedule_rules.c ---- */
-int32_t ej_rule_vector(const ej_schedule *s, const ej_statement *st); /* lanes that a register has of its widest dtype */
-int32_t ej_rule_lanes(const ej_schedule *s, const ej_statement *st, int64_t range); /* the same; fewer for a short range */
+/* lanes that a register has of its widest dtype */
+int32_t ej_rule_vector(const ej_schedule *s, const ej_statement *st);
+/* the same; fewer for a short range */
+int32_t ej_rule_lanes(const ej_schedule *s, const ej_statement *st, int64_t range);
 int64_t ej_nominal_extent(const ej_schedule *s, int32_t axis); /* for estimates: where it is open, a constant */
 double ej_rule_elements(const ej_schedule *s, const ej_access *access); /* that an access names, by nominal extents */
 double ej_rule_iterations(const ej_schedule *s);                        /* of the loops over all axes, the same way */
-/* The result has a unit axis and no tables, and the L3 has no room for it beside what is read; its rows are whole lines. Where
- * both hold (streams), stores past the caches pay. */
+/* The result has a unit axis and no tables, and the L3 has no room for it beside what is read; its rows are whole
+ * lines. Where both hold (streams), stores past the caches pay. */
 bool ej_rule_is_large(const ej_schedule *s, const ej_statement *st);
 bool ej_rule_has_whole_lines(const ej_schedule *s, const ej_statement *st);
 bool ej_rule_streams(const ej_schedule *s, const ej_statement *st);
 bool ej_statement_has_table(const ej_statement *st, int32_t axis);
-/* By which loops are put in order: how far apart, at most, neighbours along the axis lie: of reduced axes in the sources (-1: none
- * names it), of others in the result. INT64_MAX where it walks a table. */
+/* By which loops are put in order: how far apart, at most, neighbours along the axis lie: of reduced axes in the
+ * sources (-1: none names it), of others in the result. INT64_MAX where it walks a table. */
 int64_t ej_rule_reach(const ej_access *out, int32_t n_src, const ej_access *src, int32_t axis, bool reduced);
 
 /* ---- schedule.c ---- */
-/* False: refused (why), or out of memory. *out: LOOP: the innermost loop around the statement; STAGE, STAGE_OUT: the copy;
- * FILL: the statement that fills. */
+/* False: refused (why), or out of memory. *out: LOOP: the innermost loop around the statement; STAGE, STAGE_OUT: the
+ * copy; FILL: the statement that fills. */
 bool ej_schedule_apply(ej_schedule *s, const ej_rewrite *rewrite, int32_t *out);
 bool ej_schedule_refuse(ej_schedule *s, int32_t statement, int why); /* false */
-/* For scripts, a function a rewrite: after a refusal the schedule has failed, and the rest of the script does nothing. Where a
- * script can do without a rewrite it calls ej_schedule_apply. */
+/* For scripts, a function a rewrite: after a refusal the schedule has failed, and the rest of the script does nothing.
+ * Where a script can do without a rewrite it calls ej_schedule_apply. */
 int32_t ej_do_loop(ej_schedule *s, int32_t statement, int32_t axis, int64_t step);
 int32_t ej_do_aligned_loop(ej_schedule *s, int32_t statement, int32_t axis, int64_t step);
 void ej_do_inner(ej_schedule *s, int32_t statement, int32_t axis, int64_t step);
@@ -222,11 +228,12 @@ bool ej_rewrite_stage_out(ej_schedule *s, const ej_rewrite *r, int32_t *out);
 bool ej_rewrite_split(ej_schedule *s, const ej_rewrite *r);
 bool ej_rewrite_fill(ej_schedule *s, const ej_rewrite *r, int32_t *out);
 bool ej_statement_may_wait(const ej_schedule *s, const ej_statement *st); /* the result can hold partial sums */
-int ej_split_fits(const ej_schedule *s, const ej_statement *st, const ej_access *source); /* EJ_REFUSE_*: of a split statement */
+/* EJ_REFUSE_*: of a split statement */
+int ej_split_fits(const ej_schedule *s, const ej_statement *st, const ej_access *source);
 
 /* ---- schedule_map.c ---- */
-/* Takes an expression apart: `map` is what it makes of one source (of this dtype) alone, which is source 0 of the map; `rest` has
- * the map's result for that source. False: out of memory. */
+/* Takes an expression apart: `map` is what it makes of one source (of this dtype) alone, which is source 0 of the map;
+ * `rest` has the map's result for that source. False: out of memory. */
 bool ej_expr_split(ej_arena *arena, const ej_expr *expr, int32_t source, int dtype, ej_expr *map, ej_expr *rest);
 
 /* ---- schedule_layout.c ---- */

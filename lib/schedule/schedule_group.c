@@ -54,8 +54,12 @@ static int copy_access(ej_access *out, const ej_access *access, ej_arena *arena)
 static int copy_step(ej_statement *out, const ej_step *step, ej_arena *arena)
 {
     int32_t n = step->n_src + step->n_tail;
-    *out = (ej_statement){.n_src = step->n_src, .n_tail = step->n_tail, .expr = step->expr, .epilogue = step->epilogue,
-                          .reduce = step->reduce, .accumulate = step->accumulate,
+    *out = (ej_statement){.n_src = step->n_src,
+                          .n_tail = step->n_tail,
+                          .expr = step->expr,
+                          .epilogue = step->epilogue,
+                          .reduce = step->reduce,
+                          .accumulate = step->accumulate,
                           .src = EJ_NEW_ARRAY(arena, ej_access, (size_t)n)};
     if (!out->src) return EINJIT_E_NOMEM;
     EJ_TRY(copy_access(&out->out, &step->out, arena));
@@ -63,12 +67,15 @@ static int copy_step(ej_statement *out, const ej_step *step, ej_arena *arena)
     return EINJIT_OK;
 }
 
-/* What is only moved has no parts: a c64 goes as an f64, one lane wide, for which there are permutes and half the shuffles. */
+/* What is only moved has no parts: a c64 goes as an f64, one lane wide, for which there are permutes and half the
+ * shuffles. */
 static int move_whole(ej_schedule *s, ej_statement *st)
 {
-    if (st->reduce != EJ_REDUCE_NONE || st->accumulate || st->n_src != 1 || st->n_tail || st->expr.n != 1) return EINJIT_OK;
+    if (st->reduce != EJ_REDUCE_NONE || st->accumulate || st->n_src != 1 || st->n_tail || st->expr.n != 1)
+        return EINJIT_OK;
     ej_buffer *to = &s->buffers[st->out.buffer].plan, *from = &s->buffers[st->src[0].buffer].plan;
-    if (st->expr.ops[0].kind != EJ_EXPR_SOURCE || to->dtype != EINJIT_C64 || from->dtype != EINJIT_C64) return EINJIT_OK;
+    if (st->expr.ops[0].kind != EJ_EXPR_SOURCE || to->dtype != EINJIT_C64 || from->dtype != EINJIT_C64)
+        return EINJIT_OK;
     ej_expr_op *op = EJ_NEW(s->job->arena, ej_expr_op);
     if (!op) return EINJIT_E_NOMEM;
     *op = st->expr.ops[0];
@@ -82,7 +89,8 @@ int ej_schedule_begin(ej_schedule *out, const ej_step *step, const ej_plan *plan
     ej_arena *arena = job->arena;
     double done = plan->n_steps ? (double)(step - plan->steps) / (double)plan->n_steps : 1;
     EJ_TRY(ej_job_poll(job, EJ_STAGE_SCHEDULE, done));
-    *out = (ej_schedule){.name = step->name, .ordered = step->ordered, .job = job, .sizes = sizes, .n_axes = step->n_axes};
+    *out =
+        (ej_schedule){.name = step->name, .ordered = step->ordered, .job = job, .sizes = sizes, .n_axes = step->n_axes};
     out->axes = EJ_NEW_ARRAY(arena, ej_axis, (size_t)step->n_axes);
     if (!out->axes || !EJ_PUSH_ROOM(arena, out->statements, out->cap_statements, 0) ||
         !EJ_PUSH_ROOM(arena, out->nodes, out->cap_nodes, 0))

@@ -1,7 +1,7 @@
 /* schedule_loop.c - the rewrites loop, inner, tile, store and hint: they change a statement, or put a loop around it.
  *
- * Keeps  every step around a statement a multiple of its tile along that axis, and blocks of placed buffers, too; a statement's
- *        tile as large as the ranges of the registers that it reads and writes.
+ * Keeps  every step around a statement a multiple of its tile along that axis, and blocks of placed buffers, too; a
+ *        statement's tile as large as the ranges of the registers that it reads and writes.
  */
 #include "schedule.h"
 
@@ -63,8 +63,14 @@ bool ej_rewrite_loop(ej_schedule *s, const ej_rewrite *r, int32_t *out)
     }
     int32_t id = (int32_t)s->n_nodes++;
     ej_schedule_node *node = &s->nodes[st->node];
-    s->nodes[id] = (ej_schedule_node){.kind = EJ_SCHEDULE_LOOP, .parent = parent, .child = st->node, .next = node->next,
-                                      .axis = r->axis, .step = r->step, .aligned = r->aligned, .statement = -1};
+    s->nodes[id] = (ej_schedule_node){.kind = EJ_SCHEDULE_LOOP,
+                                      .parent = parent,
+                                      .child = st->node,
+                                      .next = node->next,
+                                      .axis = r->axis,
+                                      .step = r->step,
+                                      .aligned = r->aligned,
+                                      .statement = -1};
     *link_to(s, st->node) = id;
     node->parent = id;
     node->next = -1;
@@ -95,7 +101,8 @@ static int digits_fit(const ej_schedule *s, const ej_statement *st, const ej_til
     if (tile->n < 0 || tile->n > EJ_TILE_DIGITS) return EJ_REFUSE_DIGITS;
     for (int32_t d = 0; d < tile->n; d++) {
         const ej_digit *digit = &tile->digits[d];
-        if (digit->count < 2 || digit->place > EJ_UNROLL || !ej_statement_names(st, digit->axis)) return EJ_REFUSE_DIGITS;
+        if (digit->count < 2 || digit->place > EJ_UNROLL || !ej_statement_names(st, digit->axis))
+            return EJ_REFUSE_DIGITS;
         if (ej_statement_has_table(st, digit->axis)) return EJ_REFUSE_TABLE;
         if (!ej_mul_size(all, digit->count, &all) || all > EJ_TILE_MOST) return EJ_REFUSE_LARGE;
         if (digit->place == EJ_LANE) lanes *= digit->count;

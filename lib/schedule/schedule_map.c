@@ -3,8 +3,8 @@
  *     mul(exp(s0), s1)  by source 0      ->  exp(s0)       and  mul(s0, s1)
  *
  * Takes  the expression of a statement and a source of it.
- * Gives  the map, in which that source is number 0, and the rest, which has the map's result in its place. Where the rest needs
- *        more than one value made of the source, or one of another dtype, the map is the source itself.
+ * Gives  the map, in which that source is number 0, and the rest, which has the map's result in its place. Where the
+ *        rest needs more than one value made of the source, or one of another dtype, the map is the source itself.
  */
 #include "schedule.h"
 
@@ -39,11 +39,13 @@ static int32_t top_of(const ej_expr *expr, int32_t source, uint8_t *reads)
 }
 
 /* Copies op `last` and the ops that it needs, with source `source` instead of op `cut` (-1: none). */
-static void take(const ej_expr *expr, int32_t last, int32_t cut, int32_t source, bool *needed, int32_t *renamed, ej_expr *out)
+static void take(const ej_expr *expr, int32_t last, int32_t cut, int32_t source, bool *needed, int32_t *renamed,
+                 ej_expr *out)
 {
     for (int32_t i = 0; i < expr->n; i++) needed[i] = i == last;
     for (int32_t i = last; i >= 0; i--)
-        for (int32_t k = 0; needed[i] && i != cut && k < arity(&expr->ops[i]); k++) needed[operand(&expr->ops[i], k)] = true;
+        for (int32_t k = 0; needed[i] && i != cut && k < arity(&expr->ops[i]); k++)
+            needed[operand(&expr->ops[i], k)] = true;
     out->n = 0;
     for (int32_t i = 0; i <= last; i++) {
         ej_expr_op op = expr->ops[i];

@@ -1,9 +1,9 @@
 /* schedule_normal.c - a schedule's axes in normal form, so that scripts see few, long ones.
  *
  * Takes  a schedule before any rewrite.
- * Gives  the same without axes of extent 1, and with axes merged that every access walks as one: two axes a, b merge when
- *        each access has neither, or both with stride_a == stride_b * extent_b. Summed axes of an ordered sum only merge
- *        with the next one.
+ * Gives  the same without axes of extent 1, and with axes merged that every access walks as one: two axes a, b merge
+ *        when each access has neither, or both with stride_a == stride_b * extent_b. Summed axes of an ordered sum only
+ *        merge with the next one.
  * Keeps  axes with table terms (their addresses are not affine), and open extents (their products are sizes, too).
  */
 #include "schedule.h"

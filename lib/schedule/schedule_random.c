@@ -1,8 +1,9 @@
-/* schedule_random.c - schedules that nobody would write, for tests: any state is a program, so any of them must be right.
+/* schedule_random.c - schedules that nobody would write, for tests: any state is a program, so any of them must be
+ * right.
  *
  * Takes  a schedule and a seed.
- * Gives  mostly a tile, then up to 15 random rewrites of every kind, half of them of the last statement. Refusals are passed
- *        over, and counted.
+ * Gives  mostly a tile, then up to 15 random rewrites of every kind, half of them of the last statement. Refusals are
+ *        passed over, and counted.
  */
 #include "schedule.h"
 
@@ -121,9 +122,7 @@ static void one_rewrite(dice *d, int32_t id)
         r.at = any_loop_around(d, st);
         draw_buffer(d, st, &st->out, 3, &r);
         break;
-    case 5:
-        r.kind = EJ_REWRITE_INNER;
-        break;
+    case 5: r.kind = EJ_REWRITE_INNER; break;
     case 6:
         r.kind = EJ_REWRITE_SPLIT;
         r.apart = draw(d, 2);
@@ -137,9 +136,7 @@ static void one_rewrite(dice *d, int32_t id)
         r.kind = EJ_REWRITE_HINT;
         draw_hints(d, st, &r.hints);
         break;
-    default:
-        r.kind = EJ_REWRITE_LOOP;
-        r.aligned = draw(d, 2);
+    default: r.kind = EJ_REWRITE_LOOP; r.aligned = draw(d, 2);
     }
     ej_schedule_apply(d->s, &r, NULL);
 }
@@ -150,7 +147,8 @@ void ej_schedule_random(ej_schedule *s, uint64_t seed)
     draw(&d, 2);
     int32_t n = (int32_t)draw(&d, 16);
     if (!s->n_axes) return;
-    if (draw(&d, 4)) ej_schedule_apply(s, &(ej_rewrite){.kind = EJ_REWRITE_TILE, .digits = any_tile(&d, &s->statements[0])}, NULL);
+    if (draw(&d, 4))
+        ej_schedule_apply(s, &(ej_rewrite){.kind = EJ_REWRITE_TILE, .digits = any_tile(&d, &s->statements[0])}, NULL);
     for (int32_t i = 0; i < n && !s->no_memory; i++)
         one_rewrite(&d, (int32_t)(s->n_statements - 1 - draw(&d, draw(&d, 2) ? (uint32_t)s->n_statements : 1)));
 }

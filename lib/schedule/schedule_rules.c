@@ -106,10 +106,10 @@ static double bytes_of(const ej_schedule *s, const ej_statement *st)
 
 enum { EJ_RULE_LINE = 64 }; /* bytes: stores of parts of lines past the caches are slower than plain ones */
 
-/* A result stays in the L3 where it has room beside all that is read: up to this many times the size that the target's row has
- * (16 MB where the following was measured). On Zen 4 (32 MB, shared) copies of 8, 12 and 16 MB wrote 30, 11 and 10 GB/s with
- * plain stores, 28, 28 and 22 past the caches; results of 16, 20 and 24 MB whose steps read nothing 64, 28 and 26 with plain
- * stores, 28 past the caches. */
+/* A result stays in the L3 where it has room beside all that is read: up to this many times the size that the target's
+ * row has (16 MB where the following was measured). On Zen 4 (32 MB, shared) copies of 8, 12 and 16 MB wrote 30, 11 and
+ * 10 GB/s with plain stores, 28, 28 and 22 past the caches; results of 16, 20 and 24 MB whose steps read nothing 64, 28
+ * and 26 with plain stores, 28 past the caches. */
 static const double crowded_out = 1.25;
 
 bool ej_rule_is_large(const ej_schedule *s, const ej_statement *st)

@@ -1,17 +1,17 @@
 /* schedule_settle.c - the nest of a schedule.
  *
  * Takes  a schedule, complete or not.
- * Gives  its tree: the loops as they stand, those that statements lack (the widest strides outermost; over reduced axes of
- *        ordered steps as these come), and for each statement that reduces, with R the loops over reduced axes around its
- *        accumulator:
+ * Gives  its tree: the loops as they stand, those that statements lack (the widest strides outermost; over reduced axes
+ *        of ordered steps as these come), and for each statement that reduces, with R the loops over reduced axes
+ *        around its accumulator:
  *            acc <- neutral
  *            acc <- reduce(acc, expr)                     inner loops around it
  *            acc <- reduce(acc, out)  when LATER(R)       each part of a long sum by itself: it keeps its digits
  *            out <- acc               when EARLIER(R)
  *            out <- epilogue(acc, tail)  when LAST(R)
- *        Sums of a promised order start from what is there instead: acc <- neutral when FIRST(R), acc <- out when LATER(R).
- *        A statement that accumulates combines its part of the sum with what `out` holds instead, or runs through `out`.
- *        Where the sum is split along an axis, acc is
+ *        Sums of a promised order start from what is there instead: acc <- neutral when FIRST(R), acc <- out when
+ *        LATER(R). A statement that accumulates combines its part of the sum with what `out` holds instead, or runs
+ *        through `out`. Where the sum is split along an axis, acc is
  *            result <- neutral; acc[lane] <- neutral
  *            acc[lane] <- reduce(acc[lane], expr)         for whole chunks of the axis
  *            acc[rest] <- reduce(acc[rest], expr)         for the rest (where loops are around the chunks: result)
@@ -25,12 +25,12 @@ typedef struct settler {
     const ej_schedule *s;
     ej_nest *nest;
     ej_arena *arena;
-    int32_t *loops;        /* by node of the schedule: the nest's */
+    int32_t *loops; /* by node of the schedule: the nest's */
     /* the statement that is written */
     const ej_statement *st;
     ej_access out, *src, acc;
     ej_when first, later, last, earlier; /* over R; ALWAYS where R is empty */
-    int32_t n_around;      /* loops of R */
+    int32_t n_around;                    /* loops of R */
 } settler;
 
 /* ---- accesses ---- */
@@ -70,8 +70,8 @@ static int64_t inner_range(const settler *w, int32_t axis, int32_t n)
     return range;
 }
 
-/* Some value of the axis is not covered by the tile: an axis that no access names is counted one by one, and one that has no
- * values keeps leaves that do not name it from running. */
+/* Some value of the axis is not covered by the tile: an axis that no access names is counted one by one, and one that
+ * has no values keeps leaves that do not name it from running. */
 static bool lacks_loop(const settler *w, int32_t axis, bool reduced)
 {
     bool named = ej_statement_names(w->st, axis);
@@ -83,7 +83,8 @@ static bool lacks_loop(const settler *w, int32_t axis, bool reduced)
 
 static int add_loops(settler *w, bool reduced, int32_t *parent)
 {
-    bool *done = EJ_NEW_ARRAY(w->arena, bool, (size_t)w->s->n_axes), in_order = reduced && EJ_HELD(w->s->ordered, SUM_LOOPS);
+    bool *done = EJ_NEW_ARRAY(w->arena, bool, (size_t)w->s->n_axes),
+         in_order = reduced && EJ_HELD(w->s->ordered, SUM_LOOPS);
     if (!done) return EINJIT_E_NOMEM;
     for (;;) {
         int32_t pick = -1;
@@ -111,11 +112,17 @@ static int add_inner(settler *w, int32_t *parent)
 
 static const ej_leaf_hints none = {0};
 
-static int add_leaf(settler *w, int32_t parent, const ej_access *dst, int32_t n_src, ej_access *src, const ej_expr *expr,
-                    int reduce, const ej_tile *tile, const ej_when *when, ej_leaf_hints hints)
+static int add_leaf(settler *w, int32_t parent, const ej_access *dst, int32_t n_src, ej_access *src,
+                    const ej_expr *expr, int reduce, const ej_tile *tile, const ej_when *when, ej_leaf_hints hints)
 {
-    ej_nest_node leaf = {.kind = EJ_NEST_LEAF, .dst = *dst, .n_src = n_src, .src = src, .expr = *expr,
-                         .reduce = (int8_t)reduce, .tile = *tile, .hints = hints};
+    ej_nest_node leaf = {.kind = EJ_NEST_LEAF,
+                         .dst = *dst,
+                         .n_src = n_src,
+                         .src = src,
+                         .expr = *expr,
+                         .reduce = (int8_t)reduce,
+                         .tile = *tile,
+                         .hints = hints};
     int32_t id;
     if (when) leaf.when = *when;
     return ej_nest_leaf(w->nest, w->arena, parent, &leaf, &id);
@@ -135,8 +142,8 @@ static int source_of(settler *w, int dtype, ej_expr *out)
 }
 
 /* dst <- src, or combined with it */
-static int add_pass(settler *w, int32_t parent, const ej_access *dst, const ej_access *src, const ej_expr *expr, int reduce,
-                    const ej_tile *tile, const ej_when *when, ej_leaf_hints hints)
+static int add_pass(settler *w, int32_t parent, const ej_access *dst, const ej_access *src, const ej_expr *expr,
+                    int reduce, const ej_tile *tile, const ej_when *when, ej_leaf_hints hints)
 {
     ej_access *copy = EJ_NEW(w->arena, ej_access);
     if (!copy) return EINJIT_E_NOMEM;
@@ -193,8 +200,8 @@ static int find_around(settler *w)
     return EINJIT_OK;
 }
 
-/* Asks for what the next turn of the innermost loop reads back: it comes from the L3 or farther, and nothing else is to do
- * while a tile waits for it (3 % of 1024^3 f64 on Sapphire Rapids). */
+/* Asks for what the next turn of the innermost loop reads back: it comes from the L3 or farther, and nothing else is to
+ * do while a tile waits for it (3 % of 1024^3 f64 on Sapphire Rapids). */
 static ej_leaf_hints next_results(const settler *w)
 {
     int64_t bytes = ej_dtypes[w->s->buffers[w->st->out.buffer].plan.dtype].bytes, ahead;
@@ -208,7 +215,8 @@ static ej_leaf_hints next_results(const settler *w)
 }
 
 /* acc <- out, or combined with it */
-static int write_resumed(settler *w, int32_t parent, const ej_tile *tile, const ej_tile *store, const ej_expr *same, int reduce)
+static int write_resumed(settler *w, int32_t parent, const ej_tile *tile, const ej_tile *store, const ej_expr *same,
+                         int reduce)
 {
     ej_access part;
     if (!w->st->has_store) return add_pass(w, parent, &w->acc, &w->out, same, reduce, tile, &w->later, next_results(w));
@@ -218,8 +226,8 @@ static int write_resumed(settler *w, int32_t parent, const ej_tile *tile, const 
 }
 
 /* out <- epilogue(acc, tail), or combined with it */
-static int write_finish(settler *w, int32_t parent, const ej_expr *expr, int reduce, const ej_tile *store, const ej_when *when,
-                        ej_leaf_hints hints)
+static int write_finish(settler *w, int32_t parent, const ej_expr *expr, int reduce, const ej_tile *store,
+                        const ej_when *when, ej_leaf_hints hints)
 {
     int32_t n = w->st->n_tail;
     ej_access *src = EJ_NEW_ARRAY(w->arena, ej_access, (size_t)n + 1);
@@ -244,14 +252,15 @@ static int write_end(settler *w, int32_t parent, const ej_tile *store, const ej_
 
 /* ---- split sums ---- */
 
-/* The axes that a split axis becomes: its value is offset + lane + step * chunk + far * part; an axis of -1 is not there. */
+/* The axes that a split axis becomes: its value is offset + lane + step * chunk + far * part; an axis of -1 is not
+ * there. */
 typedef struct split_axes {
     int32_t lane, part, chunk;
     int64_t step, far, offset;
 } split_axes;
 
-/* The tile's digits of the split axis as those of its parts: all of them, or (`vector`) a vector's; `kept`: beside them only digits
- * of the result. */
+/* The tile's digits of the split axis as those of its parts: all of them, or (`vector`) a vector's; `kept`: beside them
+ * only digits of the result. */
 static ej_tile split_tile(const settler *w, const split_axes *axes, bool vector, bool kept)
 {
     ej_tile tile = {0};
@@ -267,7 +276,9 @@ static ej_tile split_tile(const settler *w, const split_axes *axes, bool vector,
 
 static void add_term(ej_access *access, int32_t axis, int64_t stride)
 {
-    if (axis >= 0) access->terms[access->n_terms++] = (ej_access_term){.axis = axis, .table = -1, .stride = ej_size_number(stride)};
+    if (axis >= 0)
+        access->terms[access->n_terms++] =
+            (ej_access_term){.axis = axis, .table = -1, .stride = ej_size_number(stride)};
 }
 
 static int split_sources(settler *w, const split_axes *axes, ej_access **out)
@@ -375,8 +386,8 @@ static int write_reduction(settler *w, int32_t parent)
     EJ_TRY(source_of(w, ej_statement_dtype(w->st), &same));
     EJ_TRY(place_registers(w, w->st->has_split ? "result" : "acc", &tile, parent, &w->acc));
     EJ_TRY(one_op(w, ej_reduce_neutral(w->st->reduce, ej_statement_dtype(w->st)), &neutral));
-    EJ_TRY(add_leaf(w, parent, &w->acc, 0, NULL, &neutral, EJ_REDUCE_NONE, &tile,
-                    resumes && goes_on ? &w->first : NULL, none));
+    EJ_TRY(add_leaf(w, parent, &w->acc, 0, NULL, &neutral, EJ_REDUCE_NONE, &tile, resumes && goes_on ? &w->first : NULL,
+                    none));
     if (resumes && goes_on) EJ_TRY(write_resumed(w, parent, &tile, &store, &same, EJ_REDUCE_NONE));
     EJ_TRY(write_sum(w, parent, &same, &neutral));
     if (resumes && !goes_on) EJ_TRY(write_resumed(w, parent, &tile, &store, &same, w->st->reduce));
@@ -389,13 +400,14 @@ static int write_statement(settler *w, const ej_statement *st, int32_t parent)
     EJ_TRY(write_accesses(w));
     EJ_TRY(find_around(w));
     EJ_TRY(add_loops(w, false, &parent));
-    bool straight = st->in_memory || (st->accumulate && !st->epilogue.n && !ej_statement_sums(w->s, st)); /* term by term */
+    /* term by term */
+    bool straight = st->in_memory || (st->accumulate && !st->epilogue.n && !ej_statement_sums(w->s, st));
     ej_leaf_hints hints = st->hints;
     hints.stream = hints.stream && !straight;
     if (straight) EJ_TRY(add_inner(w, &parent));
     if (st->reduce == EJ_REDUCE_NONE || straight)
-        return add_leaf(w, parent, &w->out, st->n_src, w->src, &st->expr, straight ? st->reduce : EJ_REDUCE_NONE, &st->tile,
-                        NULL, hints);
+        return add_leaf(w, parent, &w->out, st->n_src, w->src, &st->expr, straight ? st->reduce : EJ_REDUCE_NONE,
+                        &st->tile, NULL, hints);
     return write_reduction(w, parent);
 }
 

@@ -1,11 +1,11 @@
 /* schedule_split.c - the rewrites split and fill: where the terms of a sum are added up.
  *
- * split  each element of the tile along a reduced axis has an accumulator of its own, and these are added up once, at the end:
- *        so that lanes, or vectors, lie along what is summed. settle makes two axes of that one (whole chunks, elements of a
- *        chunk) and a third one for the rest. `apart`: a chunk's vectors are not neighbours, each runs through a part of the
- *        axis of its own, so that memory is read in as many streams.
- * fill   the sum is in memory, in the result, which another statement fills with the neutral element first; an epilogue is
- *        a statement behind. So loops over reduced axes may be outermost, and have open extents.
+ * split  each element of the tile along a reduced axis has an accumulator of its own, and these are added up once, at
+ *        the end: so that lanes, or vectors, lie along what is summed. settle makes two axes of that one (whole chunks,
+ *        elements of a chunk) and a third one for the rest. `apart`: a chunk's vectors are not neighbours, each runs
+ *        through a part of the axis of its own, so that memory is read in as many streams.
+ * fill   the sum is in memory, in the result, which another statement fills with the neutral element first; an epilogue
+ *        is a statement behind. So loops over reduced axes may be outermost, and have open extents.
  *
  *     at                         at
  *         child with the sum         fill        out <- neutral
@@ -16,7 +16,8 @@
 
 /* ---- split ---- */
 
-/* The chunks' terms of this source can be written: settle multiplies and adds the axis' stride, which has to be a number. */
+/* The chunks' terms of this source can be written: settle multiplies and adds the axis' stride, which has to be a
+ * number. */
 static int source_splits(const ej_schedule *s, const ej_access *source, int32_t axis, int64_t width, bool apart)
 {
     const ej_access_term *term = ej_access_find(source, axis);
@@ -29,7 +30,8 @@ static int source_splits(const ej_schedule *s, const ej_access *source, int32_t 
         return digits > 1 || apart || buffer->plan.home == EJ_HOME_REG ? EJ_REFUSE_SPLIT : EJ_REFUSE_NONE;
     }
     if (term->stride.e || source->base.e) return EJ_REFUSE_OPEN;
-    bool fits = term->stride.n > INT64_MIN && ej_mul_size(term->stride.n < 0 ? -term->stride.n : term->stride.n, width, &stride);
+    bool fits = term->stride.n > INT64_MIN &&
+                ej_mul_size(term->stride.n < 0 ? -term->stride.n : term->stride.n, width, &stride);
     return fits ? EJ_REFUSE_NONE : EJ_REFUSE_LARGE;
 }
 
@@ -53,7 +55,8 @@ bool ej_rewrite_split(ej_schedule *s, const ej_rewrite *r)
         if (s->nodes[node].axis == r->axis) why = EJ_REFUSE_SPLIT;
     for (int32_t i = 0; !why && i < st->n_inner; i++)
         if (st->inner[i].axis == r->axis) why = EJ_REFUSE_SPLIT;
-    for (int32_t i = 0; !why && i < st->n_src; i++) why = source_splits(s, &st->src[i], r->axis, r->apart ? s->axes[r->axis].extent.n : width, r->apart);
+    for (int32_t i = 0; !why && i < st->n_src; i++)
+        why = source_splits(s, &st->src[i], r->axis, r->apart ? s->axes[r->axis].extent.n : width, r->apart);
     if (why) return ej_schedule_refuse(s, r->statement, why);
     st->split = r->axis;
     st->has_split = true;
@@ -111,7 +114,8 @@ bool ej_rewrite_fill(ej_schedule *s, const ej_rewrite *r, int32_t *out)
     *neutral.ops = ej_reduce_neutral(st->reduce, dtype);
     result[0] = st->out;
     for (int32_t i = 0; i < n_tail; i++) result[1 + i] = st->src[st->n_src + i];
-    ej_statement fill = {.out = st->out, .expr = neutral, .reduce = EJ_REDUCE_NONE, .copies = true, .tile = tile_of_result(st)};
+    ej_statement fill = {
+        .out = st->out, .expr = neutral, .reduce = EJ_REDUCE_NONE, .copies = true, .tile = tile_of_result(st)};
     ej_statement finish = fill;
     finish.n_src = 1 + n_tail;
     finish.src = result;

@@ -1,7 +1,7 @@
 /* schedule_stage.c - the rewrites stage and stage_out.
  *
- * stage      a source is copied to a buffer of any layout, which is placed at a loop, and read from there. Where the reader
- *            takes the source through a map (exp(a) in exp(a) * b), the copy computes that, once an element.
+ * stage      a source is copied to a buffer of any layout, which is placed at a loop, and read from there. Where the
+ *            reader takes the source through a map (exp(a) in exp(a) * b), the copy computes that, once an element.
  * stage_out  a result is written to such a buffer, and copied from there to its place.
  *
  *     at                            at                  places the buffer
@@ -13,8 +13,8 @@
  *                                       copy            out <- buffer
  *
  * Takes  a statement, and for stage one of its sources; a loop around it, or the root.
- * Gives  the copy, a statement of its own: it may be looped, tiled and staged like any other. A copy into or out of registers
- *        has a tile that covers them from the start.
+ * Gives  the copy, a statement of its own: it may be looped, tiled and staged like any other. A copy into or out of
+ *        registers has a tile that covers them from the start.
  */
 #include "schedule.h"
 
@@ -58,8 +58,8 @@ static bool is_looped(const ej_schedule *s, int32_t node, int32_t axis)
     return false;
 }
 
-/* The copy may run where the reader does not, unless an axis that the source does not have, and that has no loop at `at`, is empty:
- * then nobody promised that the source has elements. */
+/* The copy may run where the reader does not, unless an axis that the source does not have, and that has no loop at
+ * `at`, is empty: then nobody promised that the source has elements. */
 static bool may_run_alone(const ej_schedule *s, int32_t at, const ej_statement *st, const ej_access *source)
 {
     for (int32_t a = 0; a < s->n_axes; a++) {
@@ -163,11 +163,13 @@ bool ej_rewrite_stage(ej_schedule *s, const ej_rewrite *r, int32_t *out)
         return false;
     }
     st = &s->statements[r->statement]; /* room may have moved it */
-    ej_statement copy = {.out = written, .n_src = 1, .src = one, .expr = map, .reduce = EJ_REDUCE_NONE,
-                         .copies = true};
-    s->buffers[s->n_buffers++] =
-        (ej_schedule_buffer){.plan = {.name = r->home == EJ_HOME_REG ? "tile" : "panel", .dtype = (int16_t)dtype,
-                                      .home = r->home, .slot = -1}, .at = r->at, .layout = r->digits};
+    ej_statement copy = {.out = written, .n_src = 1, .src = one, .expr = map, .reduce = EJ_REDUCE_NONE, .copies = true};
+    s->buffers[s->n_buffers++] = (ej_schedule_buffer){.plan = {.name = r->home == EJ_HOME_REG ? "tile" : "panel",
+                                                               .dtype = (int16_t)dtype,
+                                                               .home = r->home,
+                                                               .slot = -1},
+                                                      .at = r->at,
+                                                      .layout = r->digits};
     why = buffer_fits(s, r, &read);
     if (!why) why = ej_split_fits(s, st, &read);
     if (!why && r->home == EJ_HOME_REG && !covering_tile(s, r->at, &written, &copy.tile)) why = EJ_REFUSE_LARGE;
@@ -188,13 +190,15 @@ bool ej_rewrite_stage(ej_schedule *s, const ej_rewrite *r, int32_t *out)
 
 /* ---- stage_out ---- */
 
-/* EJ_REFUSE_*, as far as it can be said without the buffer, which may hold partial sums if all terms are added below `at`. */
+/* EJ_REFUSE_*, as far as it can be said without the buffer, which may hold partial sums if all terms are added below
+ * `at`. */
 static int may_stage_out(const ej_schedule *s, const ej_rewrite *r, int32_t child)
 {
     const ej_statement *st = &s->statements[r->statement];
     if (child < 0) return EJ_REFUSE_NOT_AROUND;
     if (st->accumulate) return EJ_REFUSE_PARTIAL;
-    int32_t around = r->home == EJ_HOME_REG ? s->nodes[st->node].parent : r->at; /* registers do not outlive an iteration */
+    /* registers do not outlive an iteration */
+    int32_t around = r->home == EJ_HOME_REG ? s->nodes[st->node].parent : r->at;
     for (int32_t node = around; node >= 0; node = s->nodes[node].parent)
         if (ej_statement_reduces(st, s->nodes[node].axis)) return EJ_REFUSE_PARTIAL;
     for (int32_t t = 0; t < st->out.n_terms; t++)
@@ -209,7 +213,8 @@ bool ej_rewrite_stage_out(ej_schedule *s, const ej_rewrite *r, int32_t *out)
     if ((r->home != EJ_HOME_LOCAL && r->home != EJ_HOME_REG) || !ej_schedule_is_place(s, r->at))
         return ej_schedule_refuse(s, r->statement, EJ_REFUSE_NO_SUCH);
     ej_access result = s->statements[r->statement].out, waiting;
-    int32_t child = ej_schedule_child(s, r->at, s->statements[r->statement].node), dtype = s->buffers[result.buffer].plan.dtype;
+    int32_t child = ej_schedule_child(s, r->at, s->statements[r->statement].node),
+            dtype = s->buffers[result.buffer].plan.dtype;
     int32_t buffer = (int32_t)s->n_buffers;
     int why = may_stage_out(s, r, child);
     ej_expr expr = {1, EJ_JOB_NEW(s->job, ej_expr_op)};
@@ -221,13 +226,14 @@ bool ej_rewrite_stage_out(ej_schedule *s, const ej_rewrite *r, int32_t *out)
     }
     *one = waiting;
     expr.ops[0] = (ej_expr_op){.kind = EJ_EXPR_SOURCE, .dtype = (int16_t)dtype};
-    ej_statement copy = {.out = result, .n_src = 1, .src = one, .expr = expr, .reduce = EJ_REDUCE_NONE,
-                         .copies = true};
+    ej_statement copy = {.out = result, .n_src = 1, .src = one, .expr = expr, .reduce = EJ_REDUCE_NONE, .copies = true};
     s->buffers[s->n_buffers++] =
-        (ej_schedule_buffer){.plan = {.name = "result", .dtype = (int16_t)dtype, .home = r->home, .slot = -1}, .at = r->at,
+        (ej_schedule_buffer){.plan = {.name = "result", .dtype = (int16_t)dtype, .home = r->home, .slot = -1},
+                             .at = r->at,
                              .layout = r->digits};
     why = buffer_fits(s, r, &waiting);
-    if (!why && s->statements[r->statement].has_store) why = ej_access_fits(s, &waiting, &s->statements[r->statement].store);
+    if (!why && s->statements[r->statement].has_store)
+        why = ej_access_fits(s, &waiting, &s->statements[r->statement].store);
     if (!why && r->home == EJ_HOME_REG && !covering_tile(s, r->at, &result, &copy.tile)) why = EJ_REFUSE_LARGE;
     if (!why) why = ej_access_fits(s, &result, &copy.tile);
     if (why) {

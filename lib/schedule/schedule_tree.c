@@ -1,5 +1,5 @@
-/* schedule_tree.c - questions about a tree (what is below what, who reads and writes there), and one change of it: another
- * statement.
+/* schedule_tree.c - questions about a tree (what is below what, who reads and writes there), and one change of it:
+ * another statement.
  */
 #include "schedule.h"
 
@@ -23,7 +23,8 @@ static bool is_below(const ej_schedule *s, int32_t node, int32_t ancestor)
 bool ej_schedule_writes(const ej_schedule *s, int32_t node, int32_t buffer, int32_t except)
 {
     for (int32_t i = 0; i < (int32_t)s->n_statements; i++)
-        if (i != except && s->statements[i].out.buffer == buffer && is_below(s, s->statements[i].node, node)) return true;
+        if (i != except && s->statements[i].out.buffer == buffer && is_below(s, s->statements[i].node, node))
+            return true;
     return false;
 }
 
@@ -39,7 +40,8 @@ bool ej_schedule_room(ej_schedule *s, size_t n)
 {
     ej_arena *arena = s->job->arena;
     void **statements = (void **)(void *)&s->statements, **nodes = (void **)(void *)&s->nodes;
-    return ej_arena_reserve(arena, statements, &s->cap_statements, s->n_statements, s->n_statements + n, sizeof *s->statements) &&
+    return ej_arena_reserve(arena, statements, &s->cap_statements, s->n_statements, s->n_statements + n,
+                            sizeof *s->statements) &&
            ej_arena_reserve(arena, nodes, &s->cap_nodes, s->n_nodes, s->n_nodes + n, sizeof *s->nodes);
 }
 
@@ -49,8 +51,8 @@ int32_t ej_schedule_put(ej_schedule *s, int32_t at, int32_t child, const ej_stat
     int32_t *link = at < 0 ? &s->root : &s->nodes[at].child;
     while (*link != child) link = &s->nodes[*link].next;
     if (behind) link = &s->nodes[child].next;
-    s->nodes[node] = (ej_schedule_node){.kind = EJ_SCHEDULE_STATEMENT, .parent = at, .child = -1, .next = *link, .axis = -1,
-                                        .statement = id};
+    s->nodes[node] = (ej_schedule_node){
+        .kind = EJ_SCHEDULE_STATEMENT, .parent = at, .child = -1, .next = *link, .axis = -1, .statement = id};
     *link = node;
     s->statements[id] = *st;
     s->statements[id].node = node;

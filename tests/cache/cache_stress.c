@@ -1,9 +1,9 @@
 /* cache_stress.c - the cache on disk under kill -9, and under many processes at once; prints what it counted.
  *
- *   cache_stress kill N          a process that writes entries is killed N times at any moment: no entry that was there is lost
- *                                or bad, and one scan removes what was left behind
- *   cache_stress many N SECONDS  N processes compile, load and evict in one folder that starts empty: no result is wrong, no
- *                                entry bad
+ *   cache_stress kill N          a process that writes entries is killed N times at any moment: no entry that was there
+ *                                is lost or bad, and one scan removes what was left behind
+ *   cache_stress many N SECONDS  N processes compile, load and evict in one folder that starts empty: no result is
+ *                                wrong, no entry bad
  */
 #include <signal.h>
 #include <stdatomic.h>
@@ -22,8 +22,8 @@
 
 enum { NAMES = 64, LARGEST = 300000 };
 
-typedef struct shared { /* by all processes */
-    atomic_long there[NAMES];   /* that name was renamed to at least once */
+typedef struct shared {       /* by all processes */
+    atomic_long there[NAMES]; /* that name was renamed to at least once */
     atomic_long writes, uses, hits, kept, rejected, wrong, evicted;
 } shared;
 
@@ -121,8 +121,9 @@ static int kill_writers(long n)
     ej_folder_trim(at, UINT64_MAX, UINT64_MAX, &swept, &ej_malloc_allocator);
     ej_folder_close(at);
     cache_count(folder, &after);
-    printf("%ld kills, %ld writes: %ld entries lost, %ld bad, %ld writers failed; %zu files left behind, %zu after a scan\n", n,
-           atomic_load(&common->writes), lost, bad, ended, left, after);
+    printf("%ld kills, %ld writes: %ld entries lost, %ld bad, %ld writers failed; %zu files left behind, %zu after a "
+           "scan\n",
+           n, atomic_load(&common->writes), lost, bad, ended, left, after);
     return lost || bad || ended || after || !atomic_load(&common->writes);
 }
 
@@ -138,7 +139,8 @@ static void use_once(int64_t n)
     einjit_statistics s = {.struct_bytes = sizeof s};
     for (int64_t i = 0; i < n * 5; i++) ones[i] = 1;
     if (einjit_context_create(&context, &o, NULL)) _exit(1);
-    int status = einjit_einsum(context, "zi,zi->i", 2, (einjit_tensor[]){F32(ones, n, 5), F32(ones, n, 5)}, &F32(out, 5), NULL);
+    int status =
+        einjit_einsum(context, "zi,zi->i", 2, (einjit_tensor[]){F32(ones, n, 5), F32(ones, n, 5)}, &F32(out, 5), NULL);
     einjit_context_statistics(context, &s, NULL);
     einjit_context_release(context);
     for (int i = 0; i < 5; i++) status |= out[i] != (float)n;
@@ -168,10 +170,14 @@ static int many(long n, long seconds)
     }
     for (long p = 0; p < n; p++) failed += wait(&status) < 0 || status != 0;
     size_t entries = cache_count(folder, &left);
-    printf("%ld processes, %ld uses: %ld wrong, %ld hits, %ld kept, %ld bad entries, %ld evicted; %zu entries and %zu other files at "
-           "the end; %d processes failed\n", n, atomic_load(&common->uses), atomic_load(&common->wrong), atomic_load(&common->hits),
-           atomic_load(&common->kept), atomic_load(&common->rejected), atomic_load(&common->evicted), entries, left, failed);
-    return failed || atomic_load(&common->wrong) || atomic_load(&common->rejected) || left || !atomic_load(&common->hits);
+    printf("%ld processes, %ld uses: %ld wrong, %ld hits, %ld kept, %ld bad entries, %ld evicted; %zu entries and %zu "
+           "other files at "
+           "the end; %d processes failed\n",
+           n, atomic_load(&common->uses), atomic_load(&common->wrong), atomic_load(&common->hits),
+           atomic_load(&common->kept), atomic_load(&common->rejected), atomic_load(&common->evicted), entries, left,
+           failed);
+    return failed || atomic_load(&common->wrong) || atomic_load(&common->rejected) || left ||
+           !atomic_load(&common->hits);
 }
 
 int main(int argc, char **argv)

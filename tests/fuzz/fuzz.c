@@ -83,8 +83,12 @@ static void bounded_release(void *user, void *memory, size_t bytes)
 einjit_context *fuzz_begin(const char *backend)
 {
     static const einjit_allocator allocator = {bounded_alloc, bounded_release, NULL};
-    einjit_options options = {.struct_bytes = sizeof options, .allocator = &allocator, .backend = backend,
-                              .flags = EINJIT_OPTION_VERIFY, .cache_bytes = 1 << 20, .cache_dir = "none"};
+    einjit_options options = {.struct_bytes = sizeof options,
+                              .allocator = &allocator,
+                              .backend = backend,
+                              .flags = EINJIT_OPTION_VERIFY,
+                              .cache_bytes = 1 << 20,
+                              .cache_dir = "none"};
     einjit_context *context = NULL;
     einjit_error err = {0};
     live_bytes = 0;

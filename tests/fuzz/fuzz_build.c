@@ -1,5 +1,5 @@
-/* fuzz_build.c - the builders of the C API: three bytes say which call with which arguments, right ones and wrong ones; then
- * the graph goes through all that a program does. */
+/* fuzz_build.c - the builders of the C API: three bytes say which call with which arguments, right ones and wrong ones;
+ * then the graph goes through all that a program does. */
 #include <string.h>
 
 #include "fuzz.h"
@@ -60,7 +60,8 @@ static size_t fill_values(builder *b, einjit_value *out)
 
 static int dtype(builder *b)
 {
-    static const int dtypes[] = {EINJIT_F32, EINJIT_F64, EINJIT_I64, EINJIT_C64, EINJIT_I32, EINJIT_BOOL, EINJIT_C128, EINJIT_F16, -1, 99};
+    static const int dtypes[] = {EINJIT_F32,  EINJIT_F64,  EINJIT_I64, EINJIT_C64, EINJIT_I32,
+                                 EINJIT_BOOL, EINJIT_C128, EINJIT_F16, -1,         99};
     return dtypes[fuzz_below(&b->choices, 10)];
 }
 
@@ -80,7 +81,8 @@ static int input(builder *b, einjit_value *out)
     const char *name = names[fuzz_below(&b->choices, 8)];
     int known = dtype(b);
     if (fuzz_below(&b->choices, 8) == 1) rank = -1;
-    return einjit_graph_input(out, b->graph, name, known, rank, shape, fuzz_below(&b->choices, 8) == 1 ? NULL : of, &b->err);
+    return einjit_graph_input(out, b->graph, name, known, rank, shape, fuzz_below(&b->choices, 8) == 1 ? NULL : of,
+                              &b->err);
 }
 
 static int constant(builder *b, einjit_value *out)
@@ -105,14 +107,15 @@ static int literal(builder *b, einjit_value *out)
 
 static int einsum(builder *b, einjit_value *out)
 {
-    static const char *const equations[] = {"ij,jk->ik", "i,i->", "ij->ji", "ii->i", "...i,...i->...", "zi,zj,z->ij", "ij,ij", "i,j,k",
-                                            "->", ",->", "i->ii", "ij,kl,->"};
+    static const char *const equations[] = {"ij,jk->ik", "i,i->", "ij->ji", "ii->i", "...i,...i->...", "zi,zj,z->ij",
+                                            "ij,ij",     "i,j,k", "->",     ",->",   "i->ii",          "ij,kl,->"};
     einjit_value in[MOST_OPERANDS];
     size_t n = fill_values(b, in);
     const char *equation = equations[fuzz_below(&b->choices, 12)];
     if (fuzz_below(&b->choices, 3) != 1) return einjit_graph_einsum(out, b->graph, equation, n, in, &b->err);
     int reduce = (int)fuzz_below(&b->choices, 9) - 1;
-    return einjit_graph_einsum_semiring(out, b->graph, equation, n, in, reduce, (int)fuzz_below(&b->choices, 4) - 1, &b->err);
+    return einjit_graph_einsum_semiring(out, b->graph, equation, n, in, reduce, (int)fuzz_below(&b->choices, 4) - 1,
+                                        &b->err);
 }
 
 static int einsum_labels(builder *b, einjit_value *out)
@@ -220,7 +223,9 @@ static int indexed(builder *b, einjit_value *out)
     switch (fuzz_below(&b->choices, 4)) {
     case 0: return einjit_graph_index_select(out, b->graph, x, at, index, &b->err);
     case 1: return einjit_graph_index_add(out, b->graph, extent(b), NULL, at, index, x, &b->err);
-    case 2: return einjit_graph_index_add(out, b->graph, -1, fuzz_below(&b->choices, 4) ? "z" : "new", at, index, x, &b->err);
+    case 2:
+        return einjit_graph_index_add(out, b->graph, -1, fuzz_below(&b->choices, 4) ? "z" : "new", at, index, x,
+                                      &b->err);
     default: return einjit_graph_index_add_to(out, b->graph, x, at, index, other, &b->err);
     }
 }
@@ -253,8 +258,9 @@ static int gradient(builder *b, einjit_value *out)
     return status;
 }
 
-static build *const builds[] = {input, input, constant, literal, einsum, einsum, einsum_labels, pointwise, pointwise, arithmetic,
-                                arithmetic, product, reduce, norm, layout, layout, slices, indexed, like, gradient};
+static build *const builds[] = {input,     input,     constant,   literal,    einsum,  einsum,  einsum_labels,
+                                pointwise, pointwise, arithmetic, arithmetic, product, reduce,  norm,
+                                layout,    layout,    slices,     indexed,    like,    gradient};
 
 /* ---- a graph ---- */
 
@@ -267,7 +273,8 @@ static bool one_call(builder *b, einjit_context *context)
     if (!kept) return false;
     kept->graph.failed = 0;
     if (fuzz_ok(call(b, &out), &b->err, "builder")) {
-        if (out < 0 || (size_t)out >= einjit_graph_node_count(b->graph)) fuzz_finding("a builder gave value %d", (int)out);
+        if (out < 0 || (size_t)out >= einjit_graph_node_count(b->graph))
+            fuzz_finding("a builder gave value %d", (int)out);
         b->last = (einjit_value)einjit_graph_node_count(b->graph) - 1;
         einjit_graph_destroy(kept);
     } else {
@@ -280,7 +287,8 @@ static bool one_call(builder *b, einjit_context *context)
 static void add_outputs(builder *b, fuzz_bytes *choices)
 {
     for (unsigned n = 1 + fuzz_below(choices, 3); n > 0; n--)
-        fuzz_ok(einjit_graph_output(b->graph, b->last - (einjit_value)fuzz_below(choices, 3) % (b->last + 1), &b->err), &b->err, "result");
+        fuzz_ok(einjit_graph_output(b->graph, b->last - (einjit_value)fuzz_below(choices, 3) % (b->last + 1), &b->err),
+                &b->err, "result");
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -291,8 +299,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     einjit_context *context = fuzz_begin(fuzz_below(&choices, 64) == 1 ? "llvm" : "interp");
     if (!context) return 0;
     if (fuzz_ok(einjit_graph_create(&b.graph, context, &b.err), &b.err, "an empty graph")) {
-        for (int n = 0; n < MOST_CALLS && b.choices.left && one_call(&b, context); n++)
-            ;
+        for (int n = 0; n < MOST_CALLS && b.choices.left && one_call(&b, context); n++);
         if (b.last >= 0) {
             add_outputs(&b, &choices);
             if (!b.graph->graph.failed) fuzz_graph(context, b.graph, &choices);

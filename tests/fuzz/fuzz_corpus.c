@@ -118,16 +118,22 @@ static bool write_npy(void)
 
 static bool write_texts(void)
 {
-    static const char *const paths[] = {
-        "# 0\n{\"ssa_path\": [[0, 1], [2, 3], [4, 5]]}", "# 01\n{\"name\": \"x\", \"ssa_path\": [[0], [1, 2], [3, 5], [4, 6]]}",
-        "# 300\n{\"ssa_path\": []}", "auto", "random:7", "optimal"};
+    static const char *const paths[] = {"# 0\n{\"ssa_path\": [[0, 1], [2, 3], [4, 5]]}",
+                                        "# 01\n{\"name\": \"x\", \"ssa_path\": [[0], [1, 2], [3, 5], [4, 6]]}",
+                                        "# 300\n{\"ssa_path\": []}",
+                                        "auto",
+                                        "random:7",
+                                        "optimal"};
     static const char *const networks[] = {
         "{\"inputs\": [[0, 1], [1, 2], [2, 0]], \"output\": [], \"sizes\": [2, 3, 4]}",
-        "{\"inputs\": [[\"a\", \"b\"], [\"b\", \"c\"], [\"c\"]], \"output\": [\"a\"], \"size_dict\": {\"a\": 2, \"b\": 3, \"c\": 1}}",
-        "{\"inputs\": [[0, 0, 1], [1], [], [2, 3], [3, 4], [4, 2]], \"output\": [1, 3], \"sizes\": [2, 0, 5, 9223372036854775807, 1]}"};
+        "{\"inputs\": [[\"a\", \"b\"], [\"b\", \"c\"], [\"c\"]], \"output\": [\"a\"], \"size_dict\": {\"a\": 2, \"b\": "
+        "3, \"c\": 1}}",
+        "{\"inputs\": [[0, 0, 1], [1], [], [2, 3], [3, 4], [4, 2]], \"output\": [1, 3], \"sizes\": [2, 0, 5, "
+        "9223372036854775807, 1]}"};
     bool ok = true;
     for (size_t i = 0; ok && i < sizeof paths / sizeof *paths; i++) ok = write_file("path", paths[i], strlen(paths[i]));
-    for (size_t i = 0; ok && i < sizeof networks / sizeof *networks; i++) ok = write_file("network", networks[i], strlen(networks[i]));
+    for (size_t i = 0; ok && i < sizeof networks / sizeof *networks; i++)
+        ok = write_file("network", networks[i], strlen(networks[i]));
     return ok;
 }
 

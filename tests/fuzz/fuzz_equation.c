@@ -1,5 +1,5 @@
-/* fuzz_equation.c - equations: as graphs, as einsums in one call, and with integer labels. A first line `# 0123...` holds the
- * choices: operands' dtypes, ranks of ellipses, extents.
+/* fuzz_equation.c - equations: as graphs, as einsums in one call, and with integer labels. A first line `# 0123...`
+ * holds the choices: operands' dtypes, ranks of ellipses, extents.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -66,8 +66,10 @@ static bool make_result(operands *o, einjit_context *context, einjit_graph *grap
     int dtype, rank;
     const int64_t *shape;
     *status = einjit_shapes_infer(&shapes, graph, o->n, o->views, &err);
-    bool ok = fuzz_ok(*status, &err, "shapes") && !einjit_shapes_output(shapes, 0, &dtype, &rank, &shape, &err) && rank <= FUZZ_AXES;
-    if (ok) ok = !einjit_plan_cost(&cost, context, graph, o->n, o->views, NULL, &err) && cost.naive_operations <= FUZZ_WORK;
+    bool ok = fuzz_ok(*status, &err, "shapes") && !einjit_shapes_output(shapes, 0, &dtype, &rank, &shape, &err) &&
+              rank <= FUZZ_AXES;
+    if (ok)
+        ok = !einjit_plan_cost(&cost, context, graph, o->n, o->views, NULL, &err) && cost.naive_operations <= FUZZ_WORK;
     gen_random r = {1};
     if (ok) {
         memcpy(o->shape[o->n], shape, (size_t)rank * sizeof *shape);
@@ -93,12 +95,14 @@ static void run_labels(einjit_context *context, operands *o, fuzz_bytes *choices
     einjit_error err = {0};
     int32_t output[FUZZ_AXES];
     for (int a = 0; a < o->views[o->n].rank; a++)
-        output[a] = o->n_labels ? o->labels[fuzz_below(choices, 256) % o->n_labels] : (int32_t)fuzz_below(choices, 3) - 1;
+        output[a] =
+            o->n_labels ? o->labels[fuzz_below(choices, 256) % o->n_labels] : (int32_t)fuzz_below(choices, 3) - 1;
     if (fuzz_below(choices, 4) == 1 && o->n_labels) o->labels[0] = (int32_t)(fuzz_below(choices, 256) << 23);
     fuzz_ok(einjit_einsum_labels(context, o->n, o->views, o->labels, &o->views[o->n], output, &err), &err, "labels");
 }
 
-static void run(einjit_context *context, const char *text, einjit_graph *graph, const ej_equation *equation, fuzz_bytes *choices)
+static void run(einjit_context *context, const char *text, einjit_graph *graph, const ej_equation *equation,
+                fuzz_bytes *choices)
 {
     static operands o; /* large for a stack under sanitizers */
     int status;
@@ -124,7 +128,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (context) {
         memcpy(text, data + start, size - start);
         ej_arena_init(&arena, &context->allocator);
-        bool parsed = fuzz_ok(ej_equation_parse(&equation, &arena, text, strlen(text), SIZE_MAX, &err), &err, "equation");
+        bool parsed =
+            fuzz_ok(ej_equation_parse(&equation, &arena, text, strlen(text), SIZE_MAX, &err), &err, "equation");
         int status = einjit_graph_from_equation(&graph, context, text, &err);
         if (fuzz_ok(status, &err, "graph") != parsed && status != EINJIT_E_NOMEM)
             fuzz_finding("the equation is %s, the graph of it says %s", parsed ? "fine" : "refused", err.text);

@@ -20,13 +20,16 @@ static void put(fuzz_text *text, const char *word)
 
 /* ---- words ---- */
 
-static const char *const functions[][3] = { /* by arity */
-#define EINJIT_FN(name, NAME, arity, rule) [EJ_FN_##NAME] = {arity == 1 ? #name : NULL, arity == 2 ? #name : NULL, arity == 3 ? #name : NULL},
+static const char *const functions[][3] = {
+/* by arity */
+#define EINJIT_FN(name, NAME, arity, rule) \
+    [EJ_FN_##NAME] = {arity == 1 ? #name : NULL, arity == 2 ? #name : NULL, arity == 3 ? #name : NULL},
 #include "einjit/ops.def"
 #undef EINJIT_FN
 };
 static const char *const reductions[] = {"sum", "amax", "amin", "mean", "prod", "logsumexp", "any"};
-static const char *const operators[] = {"+", "-", "*", "/", "//", "%", "**", "@", "<", "<=", ">", ">=", "==", "!=", "&", "|"};
+static const char *const operators[] = {"+", "-",  "*", "/",  "//", "%",  "**", "@",
+                                        "<", "<=", ">", ">=", "==", "!=", "&",  "|"};
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 
 static const char *function(gen_random *r, int arity)
@@ -49,10 +52,33 @@ static const char *one_of(gen_random *r, const char *const *list, size_t n)
 
 void fuzz_number(fuzz_text *out, gen_random *r)
 {
-    static const char *const numbers[] = {
-        "0", "1", "2", "3", "4", "7", "16", "64", "255", "1000000", "2147483647", "4294967296", "9223372036854775807",
-        "0.0", "0.5", "2.0", "1e-3", "1e30", "1e-38", "1e308", "1e-320", "float(\"inf\")", "float(\"nan\")", "1j", "2.5j", "True",
-        "None"};
+    static const char *const numbers[] = {"0",
+                                          "1",
+                                          "2",
+                                          "3",
+                                          "4",
+                                          "7",
+                                          "16",
+                                          "64",
+                                          "255",
+                                          "1000000",
+                                          "2147483647",
+                                          "4294967296",
+                                          "9223372036854775807",
+                                          "0.0",
+                                          "0.5",
+                                          "2.0",
+                                          "1e-3",
+                                          "1e30",
+                                          "1e-38",
+                                          "1e308",
+                                          "1e-320",
+                                          "float(\"inf\")",
+                                          "float(\"nan\")",
+                                          "1j",
+                                          "2.5j",
+                                          "True",
+                                          "None"};
     if (gen_chance(r, 20)) put(out, "-");
     put(out, numbers[gen_chance(r, 70) ? gen_below(r, 5) : gen_below(r, (int)COUNT(numbers))]);
 }
@@ -105,22 +131,77 @@ static void equation(fuzz_text *out, gen_random *r, int terms)
 
 /* ---- expressions ---- */
 
-/* Holes: %e an expression, %n a name, %i a small integer, %x an extent, %1 %2 %3 a function of that arity, %r a reduction,
- * %t a dtype, %o an operator, %# a number, %A %B %C an equation of one, two, three terms, %l a list of expressions. */
+/* Holes: %e an expression, %n a name, %i a small integer, %x an extent, %1 %2 %3 a function of that arity, %r a
+ * reduction, %t a dtype, %o an operator, %# a number, %A %B %C an equation of one, two, three terms, %l a list of
+ * expressions. */
 static const char *const forms[] = {
-    "%n", "%n", "%n", "%e %o %e", "(%e %o %e)", "-%e", "%1(%e)", "%1(%e)", "%2(%e, %e)", "%3(%e, %e, %e)", "%e.%1()", "%#", "%e * %#",
-    "einsum(\"%A\", %e)", "einsum(\"%B\", %e, %e)", "einsum(\"%B\", %e, %e)", "einsum(\"%C\", %e, %e, %e)",
-    "einsum(\"%B\", %e, %e, reduce=\"max\", combine=\"add\")", "einsum(\"%B\", %e, %e, reduce=\"logsumexp\")",
-    "%e.%r()", "%e.%r(dim=%i)", "%r(%e, dim=(%i, %i), keepdim=True)", "softmax(%e, dim=%i)", "layer_norm(%e, [%x])",
-    "%e.permute(%i, %i)", "%e.permute(%i, %i, %i)", "%e.transpose(%i, %i)", "%e.reshape(%x, %x)", "%e.reshape(-1)",
-    "%e.expand(%x, %x)", "%e.expand(%x, -1)", "%e.unsqueeze(%i)", "%e.squeeze(%i)", "%e.squeeze()", "cat([%l], dim=%i)",
-    "stack([%l], dim=%i)", "%e[%i]", "%e[:, %i:%i]", "%e[..., %i]", "%e[None]", "%e[%i::2]", "%e[%n]", "index_select(%e, %i, %n)",
-    "index_add(%x, %i, %n, %e)", "%e.index_add(%i, %n, %e)", "%e.to(%t)", "where(%e %o %e, %e, %e)", "%e @ %e", "matmul(%e, %e)",
-    "tensordot(%e, %e, dims=%i)", "tensordot(%e, %e, dims=([%i], [%i]))", "div(%e, %e, rounding_mode=\"floor\")",
-    "tensor([[%#, %#], [%#, %#]])", "tensor([%#, %#], dtype=%t)", "structural(tensor([[1.0, 0.0], [0.0, 1.0]]))",
-    "choose(%e, %e)", "choose(%e, %e, equal=[(1, %n, %i, %n, %i)])", "%e.sum_to_size(%n.shape)", "%e.expand_as(%n)",
-    "%e.reshape_as(%n)", "%e.type_as(%n)", "zeros_like(%e)", "diag_embed(%e)", "slice_scatter(%e, %e, dim=%i, start=%i, end=%i)",
-    "split_as(%e, [%l], dim=%i, part=%i)", "complex(%#, %#)", "empty(0, %x, dtype=%t)",
+    "%n",
+    "%n",
+    "%n",
+    "%e %o %e",
+    "(%e %o %e)",
+    "-%e",
+    "%1(%e)",
+    "%1(%e)",
+    "%2(%e, %e)",
+    "%3(%e, %e, %e)",
+    "%e.%1()",
+    "%#",
+    "%e * %#",
+    "einsum(\"%A\", %e)",
+    "einsum(\"%B\", %e, %e)",
+    "einsum(\"%B\", %e, %e)",
+    "einsum(\"%C\", %e, %e, %e)",
+    "einsum(\"%B\", %e, %e, reduce=\"max\", combine=\"add\")",
+    "einsum(\"%B\", %e, %e, reduce=\"logsumexp\")",
+    "%e.%r()",
+    "%e.%r(dim=%i)",
+    "%r(%e, dim=(%i, %i), keepdim=True)",
+    "softmax(%e, dim=%i)",
+    "layer_norm(%e, [%x])",
+    "%e.permute(%i, %i)",
+    "%e.permute(%i, %i, %i)",
+    "%e.transpose(%i, %i)",
+    "%e.reshape(%x, %x)",
+    "%e.reshape(-1)",
+    "%e.expand(%x, %x)",
+    "%e.expand(%x, -1)",
+    "%e.unsqueeze(%i)",
+    "%e.squeeze(%i)",
+    "%e.squeeze()",
+    "cat([%l], dim=%i)",
+    "stack([%l], dim=%i)",
+    "%e[%i]",
+    "%e[:, %i:%i]",
+    "%e[..., %i]",
+    "%e[None]",
+    "%e[%i::2]",
+    "%e[%n]",
+    "index_select(%e, %i, %n)",
+    "index_add(%x, %i, %n, %e)",
+    "%e.index_add(%i, %n, %e)",
+    "%e.to(%t)",
+    "where(%e %o %e, %e, %e)",
+    "%e @ %e",
+    "matmul(%e, %e)",
+    "tensordot(%e, %e, dims=%i)",
+    "tensordot(%e, %e, dims=([%i], [%i]))",
+    "div(%e, %e, rounding_mode=\"floor\")",
+    "tensor([[%#, %#], [%#, %#]])",
+    "tensor([%#, %#], dtype=%t)",
+    "structural(tensor([[1.0, 0.0], [0.0, 1.0]]))",
+    "choose(%e, %e)",
+    "choose(%e, %e, equal=[(1, %n, %i, %n, %i)])",
+    "%e.sum_to_size(%n.shape)",
+    "%e.expand_as(%n)",
+    "%e.reshape_as(%n)",
+    "%e.type_as(%n)",
+    "zeros_like(%e)",
+    "diag_embed(%e)",
+    "slice_scatter(%e, %e, dim=%i, start=%i, end=%i)",
+    "split_as(%e, [%l], dim=%i, part=%i)",
+    "complex(%#, %#)",
+    "empty(0, %x, dtype=%t)",
 };
 
 static void extent(fuzz_text *out, gen_random *r)
@@ -153,11 +234,15 @@ static void fill(fuzz_text *out, gen_random *r, const fuzz_names *names, int dep
     case 'n': name(out, r, names); break;
     case 'i': small_integer(out, r); break;
     case 'x': extent(out, r); break;
-    case '1': case '2': case '3': put(out, function(r, hole - '0')); break;
+    case '1':
+    case '2':
+    case '3': put(out, function(r, hole - '0')); break;
     case 'r': put(out, one_of(r, reductions, COUNT(reductions))); break;
     case 't': put(out, dtype(r)); break;
     case 'o': put(out, one_of(r, operators, COUNT(operators))); break;
-    case 'A': case 'B': case 'C': equation(out, r, hole - 'A' + 1); break;
+    case 'A':
+    case 'B':
+    case 'C': equation(out, r, hole - 'A' + 1); break;
     case 'l':
         for (int n = gen_below(r, 3); n >= 0; n--) {
             fuzz_expression(out, r, names, depth - 1);

@@ -65,7 +65,8 @@ static void through_text(einjit_context *context, const einjit_graph *graph, con
     char *text = print(graph), *second = NULL;
     int status = text ? einjit_graph_parse(&again, context, text, SIZE_MAX, &err) : EINJIT_E_NOMEM;
     if (status && status != EINJIT_E_NOMEM)
-        fuzz_finding("%s: what was printed cannot be read: %s: %s\n%s", when, einjit_status_name(status), err.text, text);
+        fuzz_finding("%s: what was printed cannot be read: %s: %s\n%s", when, einjit_status_name(status), err.text,
+                     text);
     if (!status) second = print(again);
     if (second && strcmp(text, second)) fuzz_finding("%s: printed again it differs:\n%s\n%s", when, text, second);
     einjit_graph_destroy(again);

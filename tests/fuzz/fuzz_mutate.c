@@ -156,7 +156,8 @@ static void change_equation(fuzz_text *out, program *p, fuzz_text *scratch)
     static const char *const parts[] = {",", "->", "...", "i", "j", "k", "zz", "\xC3\xA9"};
     const token *t = pick(p, STRING);
     if (!t || t->length < 2) return;
-    size_t at = t->at + 1 + (size_t)gen_below(p->r, (int)t->length - 1), other = t->at + 1 + (size_t)gen_below(p->r, (int)t->length - 1);
+    size_t at = t->at + 1 + (size_t)gen_below(p->r, (int)t->length - 1),
+           other = t->at + 1 + (size_t)gen_below(p->r, (int)t->length - 1);
     bool has_letter = at < t->at + t->length - 1, other_letter = other < t->at + t->length - 1;
     int what = gen_below(p->r, 4);
     if (what == 0) fuzz_put(scratch, parts[gen_below(p->r, 8)], strlen(parts[0]));
@@ -221,8 +222,9 @@ static void change_result(fuzz_text *out, program *p, fuzz_text *scratch)
 
 static void add_parameter(fuzz_text *out, program *p, fuzz_text *scratch)
 {
-    static const char *const parameters[] = {"p: f32[z, i], ", "q: f64[i, j], ", "s: f32[()], ", "u: any[2, 3], ", "m: bool[z], ",
-                                             "at: i64[n], ", "r, ", "c: c64[j], ", "w: i32[:, 1], ", "e: f32[0, k], "};
+    static const char *const parameters[] = {"p: f32[z, i], ", "q: f64[i, j], ", "s: f32[()], ", "u: any[2, 3], ",
+                                             "m: bool[z], ",   "at: i64[n], ",   "r, ",          "c: c64[j], ",
+                                             "w: i32[:, 1], ", "e: f32[0, k], "};
     for (int i = 1; i < p->n_tokens; i++) {
         if (!is(p, &p->tokens[i], "(")) continue;
         const char *added = parameters[gen_below(p->r, 10)];
@@ -238,7 +240,7 @@ static void move_lines(fuzz_text *out, program *p, fuzz_text *scratch)
     int what = gen_below(p->r, 3);
     size_t at = p->lines[to], end = p->lines[to + (what == 1)];
     if (what) put_range(scratch, p, p->lines[from], p->lines[from + 1]); /* written there: besides, or in place of it */
-    else end = p->lines[to + 1];                                        /* or the line goes */
+    else end = p->lines[to + 1];                                         /* or the line goes */
     splice(out, p, at, end, scratch);
 }
 
@@ -277,9 +279,10 @@ static void change_choices(fuzz_text *out, program *p, fuzz_text *scratch)
     splice(out, p, 0, end, scratch);
 }
 
-static mutation *const mutations[] = {change_name, change_name, change_number, change_sign, change_equation, change_equation, wrap,
-                                      wrap, add_statement, add_statement, change_result, add_parameter, move_lines, repeat,
-                                      move_tokens, change_choices, change_choices};
+static mutation *const mutations[] = {change_name,     change_name,   change_number, change_sign,   change_equation,
+                                      change_equation, wrap,          wrap,          add_statement, add_statement,
+                                      change_result,   add_parameter, move_lines,    repeat,        move_tokens,
+                                      change_choices,  change_choices};
 
 /* ---- libFuzzer's calls ---- */
 

@@ -8,12 +8,14 @@
 
 enum { MOST_TERMS = 64, MOST_EXACT = 8 };
 
-static bool search(einjit_context *context, const network *net, const char *strategy, int32_t *pairs, size_t *n, double *mults)
+static bool search(einjit_context *context, const network *net, const char *strategy, int32_t *pairs, size_t *n,
+                   double *mults)
 {
     einjit_error err = {0};
     double largest;
-    if (!fuzz_ok(einjit_path(context, net->n, net->term_ranks, net->flat, net->output_rank, net->output, net->n_labels, net->sizes,
-                             strategy, pairs, 2 * net->n + 2, n, mults, &largest, &err), &err, strategy))
+    if (!fuzz_ok(einjit_path(context, net->n, net->term_ranks, net->flat, net->output_rank, net->output, net->n_labels,
+                             net->sizes, strategy, pairs, 2 * net->n + 2, n, mults, &largest, &err),
+                 &err, strategy))
         return false;
     network_count(net, pairs, *n);
     return true;

@@ -1,5 +1,5 @@
-/* fuzz_path.c - path files, as a strategy for a network and for an einsum that then runs. A first line `# 0123...` holds the
- * choices (the reader looks for "ssa_path" and passes over it): what is contracted.
+/* fuzz_path.c - path files, as a strategy for a network and for an einsum that then runs. A first line `# 0123...`
+ * holds the choices (the reader looks for "ssa_path" and passes over it): what is contracted.
  */
 #include <stdio.h>
 #include <string.h>
@@ -22,7 +22,8 @@ static void make_chain(chain *c, fuzz_bytes *choices)
     c->n = (3 + fuzz_below(choices, TERMS)) % TERMS + 1;
     for (size_t t = 0; t < c->n; t++) {
         c->ranks[t] = (int32_t)(2 + fuzz_below(choices, 4)) % 4;
-        for (int32_t a = 0; a < c->ranks[t]; a++) c->labels[c->n_labels++] = (int32_t)((t + (size_t)a + fuzz_below(choices, 3)) % LABELS);
+        for (int32_t a = 0; a < c->ranks[t]; a++)
+            c->labels[c->n_labels++] = (int32_t)((t + (size_t)a + fuzz_below(choices, 3)) % LABELS);
     }
     bool seen[LABELS] = {false};
     for (size_t i = 0; i < c->n_labels; i++) {
@@ -58,12 +59,14 @@ static void search(einjit_context *context, const chain *c, const char *strategy
     int32_t pairs[4 * TERMS];
     size_t n_steps;
     double mults, largest;
-    if (fuzz_ok(einjit_path(context, c->n, c->ranks, c->labels, c->output_rank, c->output, LABELS, c->sizes, strategy, pairs,
-                            2 * TERMS, &n_steps, &mults, &largest, &err), &err, "path"))
+    if (fuzz_ok(einjit_path(context, c->n, c->ranks, c->labels, c->output_rank, c->output, LABELS, c->sizes, strategy,
+                            pairs, 2 * TERMS, &n_steps, &mults, &largest, &err),
+                &err, "path"))
         check_pairs(c, pairs, n_steps);
 }
 
-static bool make_operands(gen_tensor *tensors, einjit_tensor *views, const chain *c, einjit_tensor *out, gen_tensor *result)
+static bool make_operands(gen_tensor *tensors, einjit_tensor *views, const chain *c, einjit_tensor *out,
+                          gen_tensor *result)
 {
     gen_random r = {1};
     int64_t shape[LABELS];
@@ -96,16 +99,20 @@ static void run(einjit_context *context, const chain *c, const char *strategy)
         char name[3] = {'x', (char)('0' + t), 0};
         ok = !einjit_graph_input(&in[t], graph, name, EINJIT_I64, c->ranks[t], views[t].shape, NULL, &err);
     }
-    ok = ok && fuzz_ok(einjit_graph_einsum_labels(&y, graph, c->n, in, c->ranks, c->labels, c->output_rank, c->output, &err), &err,
-                       "einsum") && !einjit_graph_output(graph, y, &err);
+    ok = ok &&
+         fuzz_ok(einjit_graph_einsum_labels(&y, graph, c->n, in, c->ranks, c->labels, c->output_rank, c->output, &err),
+                 &err, "einsum") &&
+         !einjit_graph_output(graph, y, &err);
     for (int i = 0; ok && i < 2; i++) {
         einjit_compile_options options = {.struct_bytes = sizeof options, .path = i ? strategy : NULL};
         einjit_kernel *kernel = NULL;
-        ok = fuzz_ok(einjit_compile(&kernel, context, graph, c->n, views, 1, &out[i], &options, &err), &err, "compile") &&
+        ok = fuzz_ok(einjit_compile(&kernel, context, graph, c->n, views, 1, &out[i], &options, &err), &err,
+                     "compile") &&
              fuzz_ok(einjit_run(kernel, c->n, views, 1, &out[i], &err), &err, "run");
         einjit_kernel_release(kernel);
     }
-    if (ok && memcmp(results[0].block, results[1].block, results[0].block_bytes)) fuzz_finding("another result by the path of the file");
+    if (ok && memcmp(results[0].block, results[1].block, results[0].block_bytes))
+        fuzz_finding("another result by the path of the file");
     einjit_graph_destroy(graph);
     for (size_t t = 0; t < c->n; t++) gen_tensor_free(&tensors[t]);
     for (int i = 0; i < 2; i++) gen_tensor_free(&results[i]);
@@ -126,7 +133,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         run(context, &c, strategy);
         fuzz_file_close(&file);
     }
-    if (size < sizeof strategy && (!size || memcmp(data, "file", 4 < size ? 4 : size))) { /* the bytes as a strategy's name */
+    if (size < sizeof strategy &&
+        (!size || memcmp(data, "file", 4 < size ? 4 : size))) { /* the bytes as a strategy's name */
         memcpy(strategy, data, size);
         strategy[size] = 0;
         search(context, &c, strategy);

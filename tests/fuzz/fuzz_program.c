@@ -1,5 +1,5 @@
-/* fuzz_program.c - program text: read, printed, differentiated, optimized, compiled, run. A first line `# 0123...` holds the
- * choices: machine code or not, gradients, strides, extents. */
+/* fuzz_program.c - program text: read, printed, differentiated, optimized, compiled, run. A first line `# 0123...`
+ * holds the choices: machine code or not, gradients, strides, extents. */
 #include "fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,5 +1,5 @@
-/* fuzz_replay.c - runs a fuzz target over files, and over the files of folders: what failed once must not fail again. Links
- * with any target in place of libFuzzer.
+/* fuzz_replay.c - runs a fuzz target over files, and over the files of folders: what failed once must not fail again.
+ * Links with any target in place of libFuzzer.
  *
  * usage: fuzz_replay_<target> FILE-OR-FOLDER...
  */

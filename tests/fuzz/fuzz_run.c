@@ -1,7 +1,7 @@
 /* fuzz_run.c - a graph on tensors: shapes, costs, kernels, results against the oracle's.
  *
- * What is too large to be run is still compiled. Results are compared where values stay within a range in which no order of
- * evaluation over- or underflows; beyond it the contract on floating point leaves several answers.
+ * What is too large to be run is still compiled. Results are compared where values stay within a range in which no
+ * order of evaluation over- or underflows; beyond it the contract on floating point leaves several answers.
  */
 #include <math.h>
 #include <stdio.h>
@@ -64,7 +64,8 @@ static bool fill_inputs(gen_program *p, const tensors *t, const einjit_kernel *k
         const einjit_tensor *view = &t->views[i];
         int64_t limit = einjit_kernel_index_limit(kernel, i, NULL);
         int kind = (int)fuzz_below(choices, GEN_STRIDE_KINDS);
-        if (view->rank > ORACLE_RANK || !gen_tensor_make(&p->in[i], &r, view->dtype, view->rank, view->shape, kind)) return false;
+        if (view->rank > ORACLE_RANK || !gen_tensor_make(&p->in[i], &r, view->dtype, view->rank, view->shape, kind))
+            return false;
         if (limit > 0) gen_tensor_set_index(&p->in[i], &r, limit);
         else gen_tensor_fill(&p->in[i], &r, fuzz_below(choices, 4) == 1);
     }
@@ -118,8 +119,8 @@ static void run_ways(einjit_context *context, const gen_program *p, bool tame, u
     }
 }
 
-static void run_filled(einjit_context *context, const einjit_graph *graph, const tensors *t, const einjit_kernel *kernel,
-                       fuzz_bytes *choices)
+static void run_filled(einjit_context *context, const einjit_graph *graph, const tensors *t,
+                       const einjit_kernel *kernel, fuzz_bytes *choices)
 {
     gen_program p;
     einjit_error err = {0};
@@ -127,7 +128,8 @@ static void run_filled(einjit_context *context, const einjit_graph *graph, const
     memset(&p, 0, sizeof p);
     if (!fuzz_ok(ej_graph_copy(&p.graph, &graph->graph, &ej_malloc_allocator, &err), &err, "a copy")) return;
     ej_arena_init(&p.oracle.arena, &ej_malloc_allocator);
-    if (fill_inputs(&p, t, kernel, choices) && evaluate(&p, &tame)) run_ways(context, &p, tame, fuzz_below(choices, 256));
+    if (fill_inputs(&p, t, kernel, choices) && evaluate(&p, &tame))
+        run_ways(context, &p, tame, fuzz_below(choices, 256));
     gen_program_free(&p);
 }
 
@@ -142,7 +144,9 @@ void fuzz_run(einjit_context *context, const einjit_graph *graph, fuzz_bytes *ch
     einjit_graph *copy = fuzz_copy(context, graph);
     size_t n_in = graph->graph.n_inputs;
     if (!copy || !fuzz_ok(einjit_shapes_infer(&shapes, copy, n_in, t.views, &err), &err, "shapes")) goto done;
-    if (fuzz_ok(einjit_compile(&kernel, context, copy, n_in, t.views, 0, NULL, &plain, &err), &err, "compile as written") && t.fit)
+    if (fuzz_ok(einjit_compile(&kernel, context, copy, n_in, t.views, 0, NULL, &plain, &err), &err,
+                "compile as written") &&
+        t.fit)
         run_filled(context, graph, &t, kernel, choices);
     else if (!t.fit) {
         einjit_cost cost = {.struct_bytes = sizeof cost};

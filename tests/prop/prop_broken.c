@@ -1,12 +1,13 @@
 /* prop_broken.c - the test of the tests: every rewrite rule is broken on purpose, and the random programs must see it.
  *
  * usage: prop_broken [--count N] [--seed S] [--size K] [--only RULE] [--print]
- * For every rule of lib/base/job_rules.def: how many random programs it takes until the oracle reports a wrong result with the
- * rule broken (right with it whole). A rule that none of N (2,000) programs catches fails the test. Refusals, broken graphs,
- * crashes and endless loops are no wrong results: they are counted apart. --print shows the program that caught a rule.
+ * For every rule of lib/base/job_rules.def: how many random programs it takes until the oracle reports a wrong result
+ * with the rule broken (right with it whole). A rule that none of N (2,000) programs catches fails the test. Refusals,
+ * broken graphs, crashes and endless loops are no wrong results: they are counted apart. --print shows the program that
+ * caught a rule.
  *
- * The search runs in a child, which tells of its progress in shared memory: when a broken rule brings it down, a new child
- * goes on without that rule.
+ * The search runs in a child, which tells of its progress in shared memory: when a broken rule brings it down, a new
+ * child goes on without that rule.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -45,13 +46,14 @@ typedef struct arguments {
 
 enum rule_fate { SEARCHED, CAUGHT, BROUGHT_DOWN, LEFT_OUT };
 typedef struct progress {
-    long program, n_programs;     /* tries; programs made of them */
-    int rule;                     /* being tried; -1: none */
-    bool unsound;                 /* a program fails with every rule whole */
+    long program, n_programs; /* tries; programs made of them */
+    int rule;                 /* being tried; -1: none */
+    bool unsound;             /* a program fails with every rule whole */
     struct {
         int fate, signal;
-        long after, met, refused; /* programs until it was caught; in which it changed something; status instead of numbers */
-        char refusal[160];            /* the first one's reason */
+        long after, met, refused; /* programs until it was caught; in which it changed something; status instead of
+                                   * numbers */
+        char refusal[160];        /* the first one's reason */
     } of[N_RULES + 1];
 } progress;
 
@@ -75,7 +77,7 @@ static judge_verdict run_graph(const subject *s, const ej_graph *graph, bool in_
     snprintf(path, sizeof path, "random:%llu", (unsigned long long)s->seed);
     judge_way way = {.name = "", .context = s->context, .passes = "", .in_compile = in_compile};
     if (is_written(s->seed) || s->seed % 16 == 14) way.path = path; /* any of the alternatives */
-    einjit_context_clear_cache(s->context); /* the broken rule is not part of the key */
+    einjit_context_clear_cache(s->context);                         /* the broken rule is not part of the key */
     return judge_verdict_of(s->p, graph, s->p->oracle.values, &way, s->seed, NULL, why, WHY);
 }
 
@@ -269,10 +271,11 @@ static int print_table(const progress *shared)
         char after[24] = "NOT";
         if (shared->of[r].fate == LEFT_OUT) continue;
         if (shared->of[r].fate == CAUGHT) snprintf(after, sizeof after, "%ld", shared->of[r].after);
-        if (shared->of[r].fate == BROUGHT_DOWN) snprintf(after, sizeof after, "%s", shared->of[r].signal == SIGALRM ? "HANGS" : "CRASHES");
+        if (shared->of[r].fate == BROUGHT_DOWN)
+            snprintf(after, sizeof after, "%s", shared->of[r].signal == SIGALRM ? "HANGS" : "CRASHES");
         missed += shared->of[r].fate != CAUGHT;
-        printf("%-28s %-11s %9s %8ld %8ld   %s\n", rules[r].name, rules[r].pass, after, shared->of[r].met, shared->of[r].refused,
-               rules[r].breaks);
+        printf("%-28s %-11s %9s %8ld %8ld   %s\n", rules[r].name, rules[r].pass, after, shared->of[r].met,
+               shared->of[r].refused, rules[r].breaks);
         if (shared->of[r].fate != CAUGHT && shared->of[r].refused) printf("    refused: %s\n", shared->of[r].refusal);
     }
     return missed;

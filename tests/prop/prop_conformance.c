@@ -20,8 +20,8 @@
 
 typedef struct checker {
     einjit_context *context;
-    const char *command;  /* einjit; NULL: not there */
-    const char *folder;   /* for its files */
+    const char *command; /* einjit; NULL: not there */
+    const char *folder;  /* for its files */
     bool lines;
     long passed, failed;
 } checker;
@@ -67,7 +67,8 @@ static void free_tensors(tensors *t, size_t n)
     for (size_t i = 0; i <= n; i++) free(t->blocks[i]);
 }
 
-/* The sum over elements as the file has it cannot say where an inexact case is off: the same case in the other dtype can. */
+/* The sum over elements as the file has it cannot say where an inexact case is off: the same case in the other dtype
+ * can. */
 static bool close_enough(const conformance_case *c, const double *got, const double *exact, size_t n, double unit)
 {
     double m = 4 * (double)c->n; /* pairwise steps: each label is summed once, in one of them */
@@ -98,8 +99,8 @@ static bool has_shape(const einjit_shapes *shapes, const conformance_case *c)
 {
     int dtype, rank;
     const int64_t *shape;
-    return !einjit_shapes_output(shapes, 0, &dtype, &rank, &shape, NULL) && dtype == EINJIT_F64 && rank == c->out_rank &&
-           (!rank || !memcmp(shape, c->out_shape, (size_t)rank * sizeof *shape));
+    return !einjit_shapes_output(shapes, 0, &dtype, &rank, &shape, NULL) && dtype == EINJIT_F64 &&
+           rank == c->out_rank && (!rank || !memcmp(shape, c->out_shape, (size_t)rank * sizeof *shape));
 }
 
 /* The status of the graph, of its shapes, and of a call of it must be one; f64 in, `t->out` out. */
@@ -112,8 +113,9 @@ static int run_graph(checker *k, const conformance_case *c, tensors *t, char *wh
     if (!status) {
         status = einjit_shapes_infer(&shapes, graph, c->n, t->in, &err);
         int called = einjit_call(k->context, graph, c->n, t->in, 1, &t->out, status ? NULL : &err);
-        if (called != status) snprintf(why, n_why, "a graph: shapes say %s, a call %s (%s)", einjit_status_name(status),
-                                       einjit_status_name(called), err.text);
+        if (called != status)
+            snprintf(why, n_why, "a graph: shapes say %s, a call %s (%s)", einjit_status_name(status),
+                     einjit_status_name(called), err.text);
         else if (!status && !has_shape(shapes, c)) snprintf(why, n_why, "a graph: another shape or dtype");
     }
     einjit_shapes_destroy(shapes);
@@ -128,11 +130,13 @@ static void write_npy(const char *folder, size_t i, const einjit_tensor *t)
     char path[600], header[4096];
     size_t bytes = 8 * element_count(t->shape, t->rank);
     int n = snprintf(header, sizeof header, "{'descr': '<f8', 'fortran_order': False, 'shape': (");
-    for (int a = 0; a < t->rank; a++) n += snprintf(header + n, sizeof header - (size_t)n, "%lld,", (long long)t->shape[a]);
+    for (int a = 0; a < t->rank; a++)
+        n += snprintf(header + n, sizeof header - (size_t)n, "%lld,", (long long)t->shape[a]);
     n += snprintf(header + n, sizeof header - (size_t)n, "), }");
     while ((n + 11) % 64) header[n++] = ' ';
     header[n++] = '\n';
-    const unsigned char start[10] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (unsigned char)(n & 255), (unsigned char)(n >> 8)};
+    const unsigned char start[10] = {
+        0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (unsigned char)(n & 255), (unsigned char)(n >> 8)};
     snprintf(path, sizeof path, "%s/%zu.npy", folder, i);
     FILE *file = fopen(path, "wb");
     if (!file || fwrite(start, 1, 10, file) != 10 || fwrite(header, 1, (size_t)n, file) != (size_t)n ||
@@ -159,7 +163,8 @@ static bool read_npy(const char *folder, const einjit_tensor *t)
 static int start_command(const checker *k, const conformance_case *c)
 {
     char names[CASE_OPERANDS][32], spaced[8];
-    char *arguments[CASE_OPERANDS + 8] = {(char *)k->command, "run", "--backend", "interp", "-o", "out.npy", (char *)c->equation};
+    char *arguments[CASE_OPERANDS + 8] = {(char *)k->command, "run", "--backend", "interp", "-o", "out.npy",
+                                          (char *)c->equation};
     size_t n = 7;
     if (!strcmp(c->equation, "-")) { /* standard input, were it not for the space */
         snprintf(spaced, sizeof spaced, " -");
@@ -199,7 +204,8 @@ static bool command_is_right(checker *k, const conformance_case *c, tensors *t, 
     int code = start_command(k, c);
     said(k, line, sizeof line);
     snprintf(wanted, sizeof wanted, "einjit: %s: ", c->reason);
-    bool ok = c->reason ? code == 1 && !strncmp(line, wanted, strlen(wanted)) : !code && !*line && read_npy(k->folder, &t->out);
+    bool ok = c->reason ? code == 1 && !strncmp(line, wanted, strlen(wanted))
+                        : !code && !*line && read_npy(k->folder, &t->out);
     if (!ok) snprintf(why, n_why, "einjit run: exit code %d, '%.500s'", code, line);
     return ok;
 }
@@ -254,7 +260,8 @@ static bool check_valid(checker *k, const conformance_case *c, char *why, size_t
     return ok;
 }
 
-/* Invalid: the reason must come from the call with any output tensor; the output's shape cannot be wrong before that. */
+/* Invalid: the reason must come from the call with any output tensor; the output's shape cannot be wrong before
+ * that. */
 static bool check_invalid(checker *k, const conformance_case *c, char *why, size_t n_why)
 {
     tensors t;
@@ -279,7 +286,8 @@ static void check_line(checker *k, const char *text)
     char why[700] = "";
     json_error_t error;
     json_t *line = json_loads(text, 0, &error);
-    bool ok = line && conformance_read(&c, line) && (c.reason ? check_invalid(k, &c, why, sizeof why) : check_valid(k, &c, why, sizeof why));
+    bool ok = line && conformance_read(&c, line) &&
+              (c.reason ? check_invalid(k, &c, why, sizeof why) : check_valid(k, &c, why, sizeof why));
     if (ok) k->passed++;
     else k->failed++;
     if (line && (k->lines || !ok))

@@ -1,6 +1,6 @@
-/* prop_contract.c - the floating-point contract: random programs with numbers from one end of the range to the other, and with
- * zeros that divide. What the contract promises must come out of the program as written, after each pass and all of them, of
- * the interpreter and of machine code.
+/* prop_contract.c - the floating-point contract: random programs with numbers from one end of the range to the other,
+ * and with zeros that divide. What the contract promises must come out of the program as written, after each pass and
+ * all of them, of the interpreter and of machine code.
  *
  * usage: prop_contract [--count N] [--seed S] [--only sizes|zeros] [--print]
  */
@@ -26,7 +26,8 @@ static bool agrees(run_state *s, const gen_program *p, uint64_t seed, judge_way 
     char path[40], two[60];
     const oracle_value *want = p->oracle.values;
     snprintf(path, sizeof path, "random:%llu", (unsigned long long)(seed + 1));
-    snprintf(two, sizeof two, "%s,%s", ej_passes[seed % ej_n_passes].name, ej_passes[seed / ej_n_passes % ej_n_passes].name);
+    snprintf(two, sizeof two, "%s,%s", ej_passes[seed % ej_n_passes].name,
+             ej_passes[seed / ej_n_passes % ej_n_passes].name);
     const judge_way ways[] = {
         {.name = "as written", .context = s->interp, .passes = ""},
         {.name = "as a compile runs the passes", .context = s->interp, .in_compile = true},
@@ -61,8 +62,8 @@ static void one_program(run_state *s, int kind, uint64_t seed)
         if (s->print) printf("# seed %llu\n%s", (unsigned long long)seed, text);
         if (!agrees(s, &p, seed, &way, why, sizeof why)) {
             s->failures++;
-            fprintf(stderr, "%s: %s\n%srepeat with: prop_contract --only %s --count 1 --seed %llu\n\n", way.name, why, text,
-                    kind_names[kind], (unsigned long long)seed);
+            fprintf(stderr, "%s: %s\n%srepeat with: prop_contract --only %s --count 1 --seed %llu\n\n", way.name, why,
+                    text, kind_names[kind], (unsigned long long)seed);
         }
     }
     gen_program_free(&p);
@@ -93,7 +94,8 @@ int main(int argc, char **argv)
     einjit_context_release(s.interp);
     einjit_context_release(s.llvm);
     for (int k = 0; k < GEN_CONTRACT_KINDS; k++)
-        printf("%s: %ld programs of which something is promised, %ld numbers\n", kind_names[k], s.programs[k], s.promised[k]);
+        printf("%s: %ld programs of which something is promised, %ld numbers\n", kind_names[k], s.programs[k],
+               s.promised[k]);
     printf("%ld failed\n", s.failures);
     return s.failures || s.programs[0] + s.programs[1] < count;
 }

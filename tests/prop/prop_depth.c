@@ -1,5 +1,5 @@
-/* prop_depth.c - programs as long and as deep as one likes, on a small stack: chains of 100,000 operations in lines, in one
- * expression, of einsums, with shared values; what nests too deep is refused where it stands.
+/* prop_depth.c - programs as long and as deep as one likes, on a small stack: chains of 100,000 operations in lines, in
+ * one expression, of einsums, with shared values; what nests too deep is refused where it stands.
  */
 #include <pthread.h>
 #include <setjmp.h>
@@ -45,10 +45,10 @@ enum { STACK_BYTES = 256 << 10, COMPILES = 1, LENGTH = 100000 };
 
 typedef struct task {
     const char *text;
-    int dims;              /* extents of the inputs: each has `rank` of them, all 2 */
+    int dims; /* extents of the inputs: each has `rank` of them, all 2 */
     bool compile, fails;
-    int status;            /* of the parse, where it fails */
-    const char *step;      /* what went wrong, NULL: nothing */
+    int status;       /* of the parse, where it fails */
+    const char *step; /* what went wrong, NULL: nothing */
     einjit_error err;
     double seconds;
 } task;
@@ -177,7 +177,8 @@ static void a_long_expression_is_no_deeper_than_a_short_one(void **state)
 static void a_chain_of_einsums_is_optimized(void **state)
 {
     (void)state;
-    static const char *const befores[] = {"einsum(\"ij,jk->ik\", b, ", "einsum(\"ij,ij->ij\", b, ", "einsum(\"ij->ji\", "};
+    static const char *const befores[] = {"einsum(\"ij,jk->ik\", b, ", "einsum(\"ij,ij->ij\", b, ",
+                                          "einsum(\"ij->ji\", "};
     for (size_t i = 0; i < sizeof befores / sizeof *befores; i++) {
         writer w = {0};
         write_lines(&w, "a: f32[i, i], b: f32[i, i]", befores[i], ")");
@@ -203,8 +204,9 @@ static void shared_values_are_visited_once(void **state)
 static void deep_nesting_is_refused(void **state)
 {
     (void)state;
-    static const char *const pairs[][2] = {{"(", ")"}, {"relu(", ")"}, {"-", ""}, {"tensor([", "])"}, {"[", "]"}, {"a + (", ")"},
-                                           {"a ** ", ""}, {"einsum(\"i->i\", ", ")"}, {"a[", "]"}, {"not ", ""}, {"(a, ", ")"}};
+    static const char *const pairs[][2] = {{"(", ")"},  {"relu(", ")"}, {"-", ""},     {"tensor([", "])"},
+                                           {"[", "]"},  {"a + (", ")"}, {"a ** ", ""}, {"einsum(\"i->i\", ", ")"},
+                                           {"a[", "]"}, {"not ", ""},   {"(a, ", ")"}};
     for (size_t p = 0; p < sizeof pairs / sizeof *pairs; p++) {
         writer w = {0};
         write_text(&w, "def forward(a: f32[i]):\n    return ");

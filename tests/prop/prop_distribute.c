@@ -1,6 +1,6 @@
-/* prop_distribute.c - random programs of the forms that distribute, gather and offer look for, which random programs rarely
- * have: sums of products with a common factor, contractions around gathers and scatters, einsums with several users; with
- * extents of 1 that broadcast, and with every alternative taken.
+/* prop_distribute.c - random programs of the forms that distribute, gather and offer look for, which random programs
+ * rarely have: sums of products with a common factor, contractions around gathers and scatters, einsums with several
+ * users; with extents of 1 that broadcast, and with every alternative taken.
  *
  * usage: prop_distribute [--count N] [--seed S]
  */
@@ -31,7 +31,8 @@ static const char *printed(const ej_graph *graph, ej_arena *arena)
     return text.failed ? NULL : text.data;
 }
 
-/* The pass by itself: the oracle computes all that it offers, the text says all of it, and a second run finds nothing. */
+/* The pass by itself: the oracle computes all that it offers, the text says all of it, and a second run finds
+ * nothing. */
 static bool pass_is_sound(run_state *s, const gen_program *p, const char *passes, char *why, size_t room)
 {
     ej_arena arena;
@@ -115,7 +116,8 @@ int main(int argc, char **argv)
     for (int f = 0; f < GEN_WRITTEN_FAMILIES; f++) {
         printf("%s: %ld programs, %ld changed, %ld with alternatives\n", passes_of[f], s.programs[f], s.changed[f],
                s.offered[f]);
-        met &= count < 100 || (s.changed[f] > count / GEN_WRITTEN_FAMILIES / 8 && s.offered[f] > count / GEN_WRITTEN_FAMILIES / 30);
+        met &= count < 100 ||
+               (s.changed[f] > count / GEN_WRITTEN_FAMILIES / 8 && s.offered[f] > count / GEN_WRITTEN_FAMILIES / 30);
     }
     printf("%ld failed\n", s.failures);
     if (!met) fprintf(stderr, "too few of the programs were of the forms that are looked for\n");

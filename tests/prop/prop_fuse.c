@@ -44,7 +44,8 @@ static bool one_program(einjit_context *interp, uint64_t seed, long *programs, l
     if (!gen_program_of(&p, GEN_CHAIN, seed, 7, NULL)) return true;
     bool ok = run_pass(&p, saved);
     for (int w = 0; ok && w < 3; w++) {
-        judge_way way = {.name = ways[w] ? *ways[w] ? "after fuse" : "as written" : "after all passes", .context = interp,
+        judge_way way = {.name = ways[w] ? *ways[w] ? "after fuse" : "as written" : "after all passes",
+                         .context = interp,
                          .passes = ways[w]};
         ok = judge_program(&p, &way, seed, NULL);
     }
@@ -64,8 +65,8 @@ int main(int argc, char **argv)
     }
     einjit_context *interp = NULL;
     einjit_error err;
-    einjit_options o = {.struct_bytes = sizeof o, .backend = "interp", .flags = EINJIT_OPTION_VERIFY,
-                        .cache_bytes = 16 << 20};
+    einjit_options o = {
+        .struct_bytes = sizeof o, .backend = "interp", .flags = EINJIT_OPTION_VERIFY, .cache_bytes = 16 << 20};
     if (einjit_context_create(&interp, &o, &err)) {
         fprintf(stderr, "%s\n", err.text);
         return 1;

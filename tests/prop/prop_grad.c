@@ -1,10 +1,10 @@
 /* prop_grad.c - gradients of random programs against central differences in double, and gradients of gradients.
  *
  * usage: prop_grad [--count N] [--second N] [--seed S] [--size K] [--verbose]
- * A program's last floating value y is made a number f = re(sum(y w)); along a random direction d of one input, f' must be
- * re(sum(conj(gradient) d)). Where differences of several steps do not agree there is a kink, a pole or too much noise:
- * such inputs are counted and left out. Second gradients: f is re(sum(gradient w)). Shapes are said in numbers, in names,
- * or not at all.
+ * A program's last floating value y is made a number f = re(sum(y w)); along a random direction d of one input, f' must
+ * be re(sum(conj(gradient) d)). Where differences of several steps do not agree there is a kink, a pole or too much
+ * noise: such inputs are counted and left out. Second gradients: f is re(sum(gradient w)). Shapes are said in numbers,
+ * in names, or not at all.
  */
 #include <math.h>
 #include <stdio.h>
@@ -39,14 +39,14 @@ typedef struct trial {
     size_t n_in;
     einjit_tensor in[MAX_INPUTS];
     int64_t shapes[MAX_INPUTS][ORACLE_RANK];
-    ej_value wrt[MAX_INPUTS];   /* graph inputs that are differentiated by ... */
+    ej_value wrt[MAX_INPUTS];            /* graph inputs that are differentiated by ... */
     size_t wrt_input[MAX_INPUTS], n_wrt; /* ... and which inputs they are */
     einjit_context *context;
     einjit_graph *handle;
     einjit_kernel *kernel;
     double f;
     einjit_tensor gradients[MAX_INPUTS];
-    bool differentiable;  /* there is a gradient: then there is one of it */
+    bool differentiable; /* there is a gradient: then there is one of it */
     einjit_error err;
 } trial;
 
@@ -173,7 +173,8 @@ static bool differentiate(trial *t, ej_value f, ej_value seed, ej_value *out)
 {
     ej_arena arena;
     ej_arena_init(&arena, &ej_malloc_allocator);
-    ej_job job = {.arena = &arena, .err = &t->err, .allocator = &ej_malloc_allocator, .target = ej_target_host(), .verify = true};
+    ej_job job = {
+        .arena = &arena, .err = &t->err, .allocator = &ej_malloc_allocator, .target = ej_target_host(), .verify = true};
     int status = ej_graph_gradient(&t->graph, &job, 1, &f, &seed, t->n_wrt, t->wrt, out);
     if (!status) status = ej_graph_verify(&t->graph, &t->err);
     ej_arena_free(&arena);
@@ -240,7 +241,8 @@ static bool hand_over(trial *t, bool through_text)
 
 static bool compile(trial *t, bool optimize)
 {
-    einjit_compile_options options = {.struct_bytes = sizeof options, .flags = optimize ? 0 : EINJIT_OPTION_NO_OPTIMIZE};
+    einjit_compile_options options = {.struct_bytes = sizeof options,
+                                      .flags = optimize ? 0 : EINJIT_OPTION_NO_OPTIMIZE};
     einjit_tensor out[1 + MAX_INPUTS] = {{NULL, EINJIT_F64, 0, NULL, NULL}};
     for (size_t i = 0; i < t->n_wrt; i++) {
         t->gradients[i] = t->in[t->wrt_input[i]];
@@ -282,7 +284,8 @@ static int judge(trial *t, size_t k, const double *at, const double *direction, 
 {
     double side[3], slope[3], noise = 0, size = 0;
     for (int i = 0; i < 3; i++) {
-        double h = STEP / (1 << i), up = f_at(t, t->wrt_input[k], at, direction, h), down = f_at(t, t->wrt_input[k], at, direction, -h);
+        double h = STEP / (1 << i), up = f_at(t, t->wrt_input[k], at, direction, h),
+               down = f_at(t, t->wrt_input[k], at, direction, -h);
         slope[i] = (up - down) / (2 * h);
         side[i] = (up - 2 * t->f + down) / h;
         size = fmax(size, fabs(up) + fabs(down) + fabs(t->f));
@@ -292,10 +295,11 @@ static int judge(trial *t, size_t k, const double *at, const double *direction, 
     double tolerance = 1e-6 * (scale + fabs(best)) + 200 * noise + 1e-9;
     if (!isfinite(best) || !isfinite(want) || !isfinite(before)) return ROUGH;
     if (fabs(best - before) > tolerance || tolerance > 1e-2 * (scale + fabs(best)) + 1e-7) return ROUGH;
-    if (scale * STEP > 100 * size + 1) return ROUGH; /* one step is many waves */
+    if (scale * STEP > 100 * size + 1) return ROUGH;                                  /* one step is many waves */
     if (fabs(side[2] - side[1] / 2) > tolerance + 0.05 * fabs(side[1])) return ROUGH; /* a kink */
     if (fabs(want - best) <= 20 * tolerance) return AGREES;
-    fprintf(stderr, "the gradient by input %zu says %.12g, differences say %.12g (before: %.12g)\n", t->wrt_input[k], want, best, before);
+    fprintf(stderr, "the gradient by input %zu says %.12g, differences say %.12g (before: %.12g)\n", t->wrt_input[k],
+            want, best, before);
     return DIFFERS;
 }
 
@@ -390,8 +394,8 @@ static void one_program(einjit_context *context, const arguments *a, uint64_t se
 
 static void report(const char *what, const counts *t)
 {
-    printf("%s: %ld programs, %ld refused, %ld not finite; %ld inputs, %ld of them rough; %ld failed\n", what, t->programs,
-           t->refused, t->undefined, t->inputs, t->rough, t->failures);
+    printf("%s: %ld programs, %ld refused, %ld not finite; %ld inputs, %ld of them rough; %ld failed\n", what,
+           t->programs, t->refused, t->undefined, t->inputs, t->rough, t->failures);
 }
 
 static bool read_arguments(arguments *a, int argc, char **argv)
@@ -411,7 +415,8 @@ static bool read_arguments(arguments *a, int argc, char **argv)
 int main(int argc, char **argv)
 {
     arguments a = {.count = 2000, .second = 400, .seed = 1, .size = 6};
-    einjit_options options = {.struct_bytes = sizeof options, .backend = "interp", .flags = EINJIT_OPTION_VERIFY, .cache_bytes = 4 << 20};
+    einjit_options options = {
+        .struct_bytes = sizeof options, .backend = "interp", .flags = EINJIT_OPTION_VERIFY, .cache_bytes = 4 << 20};
     einjit_context *context = NULL;
     counts first = {0}, second = {0};
     if (!read_arguments(&a, argc, argv)) {

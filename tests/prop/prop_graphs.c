@@ -36,11 +36,14 @@ static const char *random_path(uint64_t seed)
 /* The interpreter on the graph as written, then after each pass of the table in turn. */
 static bool interpreter_agrees(run_state *s, const gen_program *p, uint64_t seed)
 {
-    judge_way way = {.name = "interpreter, as written", .context = s->interp, .passes = "", .through_text = seed % 4 == 1};
+    judge_way way = {
+        .name = "interpreter, as written", .context = s->interp, .passes = "", .through_text = seed % 4 == 1};
     if (!judge_program(p, &way, seed, &s->hits)) return false;
-    way = (judge_way){.name = "interpreter, all passes as a compile runs them", .context = s->interp, .in_compile = true};
+    way =
+        (judge_way){.name = "interpreter, all passes as a compile runs them", .context = s->interp, .in_compile = true};
     if (!judge_program(p, &way, seed, NULL)) return false;
-    way = (judge_way){.name = "interpreter, random path, recipes and schedules", .context = s->interp, .path = random_path(seed)};
+    way = (judge_way){
+        .name = "interpreter, random path, recipes and schedules", .context = s->interp, .path = random_path(seed)};
     if (!judge_program(p, &way, seed, NULL)) return false;
     char passes[256] = "", name[300];
     for (size_t i = 0; i < ej_n_passes; i++) {
@@ -58,11 +61,13 @@ static bool machine_code_agrees(run_state *s, const gen_program *p, uint64_t see
     judge_way way = {.name = "machine code, all passes", .context = s->llvm, .in_compile = seed % 2 == 0};
     if (!judge_program(p, &way, seed, &s->hits)) return false;
     if (seed % 3 == 0) {
-        way = (judge_way){.name = "machine code, as written, greedy path", .context = s->llvm, .passes = "", .path = "greedy"};
+        way = (judge_way){
+            .name = "machine code, as written, greedy path", .context = s->llvm, .passes = "", .path = "greedy"};
         if (!judge_program(p, &way, seed + 1, NULL)) return false;
     }
     if (seed % 2 == 1) {
-        way = (judge_way){.name = "machine code, random path, recipes and schedules", .context = s->llvm, .path = random_path(seed)};
+        way = (judge_way){
+            .name = "machine code, random path, recipes and schedules", .context = s->llvm, .path = random_path(seed)};
         if (!judge_program(p, &way, seed + 3, NULL)) return false;
         if (s->n_others) way.context = s->others[seed / 2 % (uint64_t)s->n_others];
         way.name = "machine code of a lesser target, random path, recipes and schedules";
@@ -70,7 +75,8 @@ static bool machine_code_agrees(run_state *s, const gen_program *p, uint64_t see
     }
     if (s->n_others && seed % 2 == 0) {
         int which = (int)(seed / 2 % (uint64_t)s->n_others);
-        way = (judge_way){.name = which ? "machine code of a lesser target (last row)" : "machine code of a lesser target",
+        way = (judge_way){.name =
+                              which ? "machine code of a lesser target (last row)" : "machine code of a lesser target",
                           .context = s->others[which]};
         if (!judge_program(p, &way, seed + 2, NULL)) return false;
     }
@@ -91,8 +97,8 @@ static void one_program(run_state *s, const arguments *a, uint64_t seed)
     if (ok && !judge_count_leaves(&p, ej_target_host(), random_path(seed), &s->leaves)) ok = false;
     if (!ok) {
         s->failures++;
-        fprintf(stderr, "repeat with: prop_graphs --count 1 --seed %llu --size %d --generator %s\n\n", (unsigned long long)seed,
-                a->size, gen_kind_names[kind]);
+        fprintf(stderr, "repeat with: prop_graphs --count 1 --seed %llu --size %d --generator %s\n\n",
+                (unsigned long long)seed, a->size, gen_kind_names[kind]);
     }
     gen_program_free(&p);
 }
@@ -116,7 +122,8 @@ static void print_hits(const run_state *s)
         if (i != GEN_ZERO) print_row("output", gen_stride_names[i], s->hits.output_strides[i]);
     for (int i = 0; i < EJ_REWRITE_COUNT; i++) print_row("rewrite", ej_rewrite_word(i), s->leaves.rewrites[i]);
     for (int i = 1; i < EJ_REFUSAL_COUNT; i++)
-        printf("  refused    %s: %llu\n", ej_refusal_text(i), (unsigned long long)s->leaves.rewrites[EJ_REWRITE_COUNT + i]);
+        printf("  refused    %s: %llu\n", ej_refusal_text(i),
+               (unsigned long long)s->leaves.rewrites[EJ_REWRITE_COUNT + i]);
     print_row("leaf", "move", s->leaves.moves);
     print_row("leaf", "contract", s->leaves.contracts);
     print_row("leaf", "lanes across", s->leaves.lanes_across);

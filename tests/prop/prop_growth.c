@@ -1,5 +1,5 @@
-/* prop_growth.c - reading a program takes memory in proportion to its text: twice as many pieces, twice as many bytes asked
- * for, whatever the program is long of. Counted, not timed, so that every run and machine gives the same answer.
+/* prop_growth.c - reading a program takes memory in proportion to its text: twice as many pieces, twice as many bytes
+ * asked for, whatever the program is long of. Counted, not timed, so that every run and machine gives the same answer.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -126,8 +126,8 @@ static void memory_grows_as_the_text_does(void **state)
         }
         /* Arrays that double and chunks of 1 MiB are steps: 8 times the text is 12 times the memory at most, not 64. */
         if (bytes[DOUBLINGS] <= 12 * bytes[0] && bytes[DOUBLINGS] <= 1000 * length) continue;
-        print_error("%.50s %.30s...: %zu bytes for %d pieces, %zu for %d\n", forms[i].head, forms[i].piece, bytes[0], PIECES,
-                    bytes[DOUBLINGS], PIECES << DOUBLINGS);
+        print_error("%.50s %.30s...: %zu bytes for %d pieces, %zu for %d\n", forms[i].head, forms[i].piece, bytes[0],
+                    PIECES, bytes[DOUBLINGS], PIECES << DOUBLINGS);
         wrong++;
     }
     einjit_context_release(context);

@@ -2,9 +2,10 @@
  * never more than what is best for each alone.
  *
  * usage: prop_joint [--count N] [--seed S] [--bench]
- * Operands have axes with labels from a small set, now and then of extent 1, or with other labels in one of the einsums.
- * Einsums take some operands, also twice, and results of earlier ones. Every plan is run on small whole numbers and compared
- * with the oracle. --bench prints how costs and times grow instead: gradients of a chain, and graphs of 10,000 einsums.
+ * Operands have axes with labels from a small set, now and then of extent 1, or with other labels in one of the
+ * einsums. Einsums take some operands, also twice, and results of earlier ones. Every plan is run on small whole
+ * numbers and compared with the oracle. --bench prints how costs and times grow instead: gradients of a chain, and
+ * graphs of 10,000 einsums.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -69,7 +70,8 @@ static void make_inputs(family *f, const char *dtype)
         for (int i = 0; i < x->rank; i++) {
             x->labels[i] = gen_below(&f->r, LABELS);
             for (int k = 0; k < i; k++)
-                if (x->labels[k] == x->labels[i] && gen_chance(&f->r, 80)) x->labels[i] = (x->labels[i] + 1) % LABELS, k = -1;
+                if (x->labels[k] == x->labels[i] && gen_chance(&f->r, 80))
+                    x->labels[i] = (x->labels[i] + 1) % LABELS, k = -1;
             x->shape[i] = gen_chance(&f->r, 12) ? 1 : f->extents[x->labels[i]];
             for (int k = 0; k < i; k++)
                 if (x->labels[k] == x->labels[i]) x->shape[i] = x->shape[k]; /* a diagonal asks for that */
@@ -190,7 +192,8 @@ static void families_cost_no_more_together(void **state)
         check_family(&run.family);
     }
     run.running = false;
-    print_message("%ld families, %ld cheaper together, in %ld values are recomputed\n", run.count, run.shared, run.recomputed);
+    print_message("%ld families, %ld cheaper together, in %ld values are recomputed\n", run.count, run.shared,
+                  run.recomputed);
     if (run.count >= 200) assert_true(run.shared > run.count / 50 && run.recomputed > run.count / 50);
 }
 
@@ -198,8 +201,8 @@ static int say_what_failed(void **state)
 {
     (void)state;
     if (run.running)
-        print_error("repeat with: prop_joint --count 1 --seed %llu\n%s# %s\n", (unsigned long long)run.at, run.family.program,
-                    run.family.inputs);
+        print_error("repeat with: prop_joint --count 1 --seed %llu\n%s# %s\n", (unsigned long long)run.at,
+                    run.family.program, run.family.inputs);
     return 0;
 }
 
@@ -224,8 +227,8 @@ static void bench(const char *what, int n, const char *program, const char *inpu
     assert_int_equal(ej_candidate_count(&apart, &c.bound, NULL, &c.job), EINJIT_OK);
     size_t steps = 0;
     for (size_t v = 0; v < chosen.n_nodes; v++) steps += chosen.nodes[v].op == EJ_OP_EINSUM;
-    print_message("%-24s n %6d  steps %6zu  operations %12.0f  apart %12.0f  %8.1f ms\n", what, n, steps, together.operations,
-                  apart.operations, 1e3 * time);
+    print_message("%-24s n %6d  steps %6zu  operations %12.0f  apart %12.0f  %8.1f ms\n", what, n, steps,
+                  together.operations, apart.operations, 1e3 * time);
     bind_close(&c);
 }
 
@@ -276,8 +279,8 @@ static void bench_gradients(int n)
     free(in.start);
 }
 
-/* Layers; `kind` 0: one einsum each, 1: of the last two values, 2: three einsums that share their operands, 3: a product
- * that two vectors read. */
+/* Layers; `kind` 0: one einsum each, 1: of the last two values, 2: three einsums that share their operands, 3: a
+ * product that two vectors read. */
 static void bench_layers(const char *what, int kind, int n)
 {
     text p = new_text((size_t)n * 200 + 1000);
@@ -288,12 +291,16 @@ static void bench_layers(const char *what, int kind, int n)
         case 0: put(&p, "    x%d = %s(einsum(\"ij,jk->ik\", x%d, a))\n", k, relu, k - 1); break;
         case 1: put(&p, "    x%d = %s(einsum(\"ij,jk,kl->il\", x%d, a, x%d))\n", k, relu, k - 1, k - 2); break;
         case 2:
-            put(&p, "    x%d = %s(einsum(\"ij,jk,kl->il\", x%d, a, b) + einsum(\"jk,kl,lm->jm\", a, x%d, c) + "
-                    "einsum(\"ij,jk,kl->il\", b, c, x%d))\n", k, relu, k - 1, k - 1, k - 1);
+            put(&p,
+                "    x%d = %s(einsum(\"ij,jk,kl->il\", x%d, a, b) + einsum(\"jk,kl,lm->jm\", a, x%d, c) + "
+                "einsum(\"ij,jk,kl->il\", b, c, x%d))\n",
+                k, relu, k - 1, k - 1, k - 1);
             break;
         default:
-            put(&p, "    p%d = einsum(\"ij,jk->ik\", x%d, a)\n    x%d = exp(einsum(\"ij,j,k->ik\", p%d, v, v)) * einsum(\"ij,i->j\", p%d, v)\n", k, k - 1,
-                k, k, k);
+            put(&p,
+                "    p%d = einsum(\"ij,jk->ik\", x%d, a)\n    x%d = exp(einsum(\"ij,j,k->ik\", p%d, v, v)) * "
+                "einsum(\"ij,i->j\", p%d, v)\n",
+                k, k - 1, k, k, k);
         }
     }
     put(&p, "    return x%d\n", n - 1);

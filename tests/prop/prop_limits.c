@@ -1,5 +1,6 @@
-/* prop_limits.c - sizes at the limits: extents up to 2^62, ranks up to 128, einsums of 5,000 operands, paths of 25,000. What is
- * too large is refused with E_SIZE or E_LIMIT, before anything is allocated for it. Long and deep programs: prop_depth.c.
+/* prop_limits.c - sizes at the limits: extents up to 2^62, ranks up to 128, einsums of 5,000 operands, paths of 25,000.
+ * What is too large is refused with E_SIZE or E_LIMIT, before anything is allocated for it. Long and deep programs:
+ * prop_depth.c.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -40,7 +41,8 @@ static void bounded_release(void *user, void *memory, size_t bytes)
 static einjit_context *bounded_context(int32_t flags)
 {
     einjit_allocator allocator = {bounded_alloc, bounded_release, NULL};
-    einjit_options options = {.struct_bytes = sizeof options, .allocator = &allocator, .backend = "interp", .flags = flags};
+    einjit_options options = {
+        .struct_bytes = sizeof options, .allocator = &allocator, .backend = "interp", .flags = flags};
     einjit_context *context = NULL;
     assert_ok(einjit_context_create(&context, &options, &err));
     return context;
@@ -78,7 +80,10 @@ static const size_case too_large[] = {
     {"def f(a):\n    return a.expand(9223372036854775807, 9223372036854775807)\n", {1}, {{1}}, NULL},
     {"def f(a):\n    return a.expand(4294967296, 4294967296)\n", {1}, {{1}}, NULL},
     {"def f(a, i):\n    return a[i]\n", {2, 1}, {{1, HUGE31}, {HUGE31}}, NULL},
-    {"def f(a: f32[n, n], b: f32[m, m]):\n    return tensordot(a, b, 0)\n", {2, 2}, {{1 << 16, 1 << 16}, {1 << 16, 1 << 16}}, NULL},
+    {"def f(a: f32[n, n], b: f32[m, m]):\n    return tensordot(a, b, 0)\n",
+     {2, 2},
+     {{1 << 16, 1 << 16}, {1 << 16, 1 << 16}},
+     NULL},
     {"def f(a):\n    return index_add(9223372036854775807, 0, tensor([0, 1]), a)\n", {1}, {{2}}, NULL},
     {"def f(a):\n    return index_add(4611686018427387904, 0, tensor([0, 1]), a)\n", {1}, {{2}}, NULL},
     /* what is between inputs and results */
@@ -195,7 +200,8 @@ static void costs_beyond_63_bits_are_counted(void **state)
     int64_t sizes[] = {HUGE62, HUGE62, INT64_MAX};
     size_t steps = 0;
     double mults = 0, largest = 0;
-    int status = einjit_path(context, 2, ranks, labels, 2, output, 3, sizes, NULL, pairs, 2, &steps, &mults, &largest, &err);
+    int status =
+        einjit_path(context, 2, ranks, labels, 2, output, 3, sizes, NULL, pairs, 2, &steps, &mults, &largest, &err);
     assert_true(status == EINJIT_OK || is_size(status));
     if (status == EINJIT_OK) assert_true(steps == 1 && mults > 55 && mults < 57 && largest > 123 && largest < 126);
     einjit_context_release(context);
@@ -250,7 +256,8 @@ static void open_extents_that_overflow_are_refused_when_they_run(void **state)
             einjit_tensor in[] = {F32(&x, n), F32(&x, n)}, out[] = {F32(&y, n, n), F32(&y, n)};
             size_t n_out = einjit_kernel_output_count(kernel);
             int status = einjit_run(kernel, (size_t)cases[c].n_in, in, n_out, out, &err);
-            /* a small overflow of bytes only is an output that does not fit the shape, or addresses that do not exist */
+            /* a small overflow of bytes only is an output that does not fit the shape, or addresses that do not
+             * exist */
             if (!is_size(status) && status != EINJIT_E_SHAPE && status != EINJIT_E_RANK)
                 fail_msg("%s: %lld: %s: %s", cases[c].program, (long long)n, einjit_status_name(status), err.text);
             status = einjit_kernel_output_shape(kernel, 0, sizes, NULL, NULL, shape, 4, &err);
@@ -261,12 +268,14 @@ static void open_extents_that_overflow_are_refused_when_they_run(void **state)
             if (!is_size(status)) {
                 status = einjit_run(other, (size_t)cases[c].n_in, in, n_out, out, &err);
                 if (!is_size(status) && status != EINJIT_E_SHAPE && status != EINJIT_E_RANK)
-                    fail_msg("%s: %lld: then %s: %s", cases[c].program, (long long)n, einjit_status_name(status), err.text);
+                    fail_msg("%s: %lld: then %s: %s", cases[c].program, (long long)n, einjit_status_name(status),
+                             err.text);
                 einjit_kernel_release(other);
             }
         }
         int64_t negative[] = {-1, 3};
-        assert_true(einjit_kernel_scratch_bytes(kernel, negative) == SIZE_MAX || !einjit_kernel_scratch_bytes(kernel, negative));
+        assert_true(einjit_kernel_scratch_bytes(kernel, negative) == SIZE_MAX ||
+                    !einjit_kernel_scratch_bytes(kernel, negative));
         einjit_kernel_release(kernel);
         einjit_graph_destroy(graph);
     }
@@ -293,7 +302,8 @@ static void ranks_up_to_128_work(void **state)
             elems *= shape[i];
         }
         for (int i = 0; i < rank; i++) turned[i] = shape[rank - 1 - i];
-        float *a = calloc((size_t)elems, sizeof *a), *b = calloc((size_t)elems, sizeof *b), *c = calloc((size_t)elems, sizeof *c);
+        float *a = calloc((size_t)elems, sizeof *a), *b = calloc((size_t)elems, sizeof *b),
+              *c = calloc((size_t)elems, sizeof *c);
         for (int64_t i = 0; i < elems; i++) a[i] = (float)i;
         einjit_tensor in[] = {{a, EINJIT_F32, rank, shape, NULL}, {a, EINJIT_F32, rank, shape, NULL}};
         einjit_tensor out = {b, EINJIT_F32, rank, turned, NULL}, out2 = {c, EINJIT_F32, rank, turned, NULL};
@@ -359,7 +369,10 @@ static void einsums_of_5000_operands_are_computed(void **state)
     /* a star: all operands share one label, half of them have a label of their own that is summed */
     for (int i = 0, at = 0; i < MANY; i++) {
         bool wide = i % 2;
-        in[i] = (einjit_tensor){wide ? turn : i % 4 ? ones : picks, EINJIT_F32, wide ? 2 : 1, wide ? shape : column, NULL};
+        in[i] = (einjit_tensor){wide    ? turn
+                                : i % 4 ? ones
+                                        : picks,
+                                EINJIT_F32, wide ? 2 : 1, wide ? shape : column, NULL};
         labels[at++] = 5;
         if (wide) labels[at++] = 10 + i;
     }
@@ -379,7 +392,8 @@ static void paths_of_25000_operands_are_found(void **state)
     (void)state;
     enum { N = 25000 };
     einjit_context *context = bounded_context(0);
-    int32_t *ranks = calloc(N, sizeof *ranks), *labels = calloc(2 * N, sizeof *labels), *pairs = calloc(4 * N, sizeof *pairs);
+    int32_t *ranks = calloc(N, sizeof *ranks), *labels = calloc(2 * N, sizeof *labels),
+            *pairs = calloc(4 * N, sizeof *pairs);
     int64_t *sizes = calloc(N + 1, sizeof *sizes);
     for (int i = 0; i < N; i++) {
         ranks[i] = 2;
@@ -389,8 +403,8 @@ static void paths_of_25000_operands_are_found(void **state)
     }
     size_t steps = 0;
     double mults;
-    assert_ok(einjit_path(context, N, ranks, labels, 2, (int32_t[]){0, N}, N + 1, sizes, NULL, pairs, 2 * N, &steps, &mults, NULL,
-                          &err));
+    assert_ok(einjit_path(context, N, ranks, labels, 2, (int32_t[]){0, N}, N + 1, sizes, NULL, pairs, 2 * N, &steps,
+                          &mults, NULL, &err));
     assert_int_equal(steps, N - 1);
     free(ranks);
     free(labels);

@@ -2,9 +2,9 @@
  *
  * A nest is one contraction or move over up to four axes: some open, some through tables, strides of either sign or 0,
  * digits of one to three axes in lanes and unrolled positions, ranges that do and do not divide, blocked loops, results
- * in memory or first in registers; operands, too, come through registers, which are read under other lane maps than they
- * are written; sums go in blocks through memory, begun the first time and finished the last; leaves prefetch sources in
- * memory and store past the caches.
+ * in memory or first in registers; operands, too, come through registers, which are read under other lane maps than
+ * they are written; sums go in blocks through memory, begun the first time and finished the last; leaves prefetch
+ * sources in memory and store past the caches.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -101,10 +101,8 @@ static void put_access(draw *d, const char *buffer, const bool *in, bool source,
         int a = order[i];
         const char *sign = next(d, 5) ? "" : "-";
         put(d, "%s%c: ", i ? ", " : "", 'a' + a);
-        if (source && next(d, 12) == 0)
-            put(d, "0");
-        else
-            put(d, "%s%lld%s", sign, (long long)stride, symbols);
+        if (source && next(d, 12) == 0) put(d, "0");
+        else put(d, "%s%lld%s", sign, (long long)stride, symbols);
         if (tables > 0 && next(d, 3) == 0) {
             put(d, " by t%d[%c: 1]", d->n_tables - tables, 'a' + a);
             tables = 0;
@@ -126,10 +124,8 @@ static void put_declarations(draw *d)
     for (int a = 0; a < d->n_axes; a++)
         if (d->open[a]) put(d, "symbol s%c = %d\n", 'a' + a, d->extent[a] ? d->extent[a] : 1);
     for (int a = 0; a < d->n_axes; a++) {
-        if (d->open[a])
-            put(d, "axis %c s%c%s\n", 'a' + a, 'a' + a, d->in_dst[a] ? runs[next(d, 2)] : " reduced");
-        else
-            put(d, "axis %c %d%s\n", 'a' + a, d->extent[a], d->in_dst[a] ? runs[next(d, 2)] : " reduced");
+        if (d->open[a]) put(d, "axis %c s%c%s\n", 'a' + a, 'a' + a, d->in_dst[a] ? runs[next(d, 2)] : " reduced");
+        else put(d, "axis %c %d%s\n", 'a' + a, d->extent[a], d->in_dst[a] ? runs[next(d, 2)] : " reduced");
     }
     const char *dtype = einjit_dtype_name(d->dtype);
     for (int s = 0; s < d->n_src; s++) put(d, "buffer x%d %s arg %d\n", s, dtype, s);
@@ -273,10 +269,8 @@ static void put_leaf(draw *d, int depth, const char *dst, int tables, char reg[2
     if (reg) put_staged(d, depth, tables, reg);
     indent(d, depth);
     put(d, "%s ", reduce_word(d));
-    if (dst)
-        put(d, "%s\n", dst);
-    else
-        put_access(d, "out", d->in_dst, false, d->reduce == EINJIT_REDUCE_SUM ? tables : 0);
+    if (dst) put(d, "%s\n", dst);
+    else put_access(d, "out", d->in_dst, false, d->reduce == EINJIT_REDUCE_SUM ? tables : 0);
     for (int s = 0; s < d->n_src; s++) {
         indent(d, depth + 1);
         put(d, "src ");
@@ -339,7 +333,8 @@ static void put_through_registers(draw *d)
     put_hints(d, depth + 1, -1, true);
 }
 
-static void put_result(draw *d, int depth, const char *dst, const char *src, bool negated, const char *when, const char *axes)
+static void put_result(draw *d, int depth, const char *dst, const char *src, bool negated, const char *when,
+                       const char *axes)
 {
     const char *dtype = einjit_dtype_name(d->dtype);
     indent(d, depth);
@@ -352,7 +347,9 @@ static void put_result(draw *d, int depth, const char *dst, const char *src, boo
     }
     indent(d, depth + 1);
     if (!src) put(d, "expr $0 = %s const %s\n", dtype, neutral(d));
-    else put(d, "expr $0 = %s src 0%s%s%s\n", dtype, negated ? "; $1 = " : "", negated ? dtype : "", negated ? " neg $0" : "");
+    else
+        put(d, "expr $0 = %s src 0%s%s%s\n", dtype, negated ? "; $1 = " : "", negated ? dtype : "",
+            negated ? " neg $0" : "");
     put_tile(d, depth + 1, true);
     put_hints(d, depth + 1, -1, !strncmp(dst, "out", 3));
 }
@@ -361,7 +358,8 @@ static void put_result(draw *d, int depth, const char *dst, const char *src, boo
 static void put_in_blocks(draw *d)
 {
     char reg[64], out[256], blocks[64] = "";
-    int elems = register_access(d, "acc", d->in_dst, reg, sizeof reg), depth = 0, first = (int)next(d, (uint32_t)d->n_axes);
+    int elems = register_access(d, "acc", d->in_dst, reg, sizeof reg), depth = 0,
+        first = (int)next(d, (uint32_t)d->n_axes);
     put(d, "buffer acc %s reg elems %d\n", einjit_dtype_name(d->dtype), elems);
     for (int i = 0; i < d->n_axes; i++) {
         int a = (first + i) % d->n_axes;
@@ -396,8 +394,14 @@ static bool reduces_an_axis(const draw *d)
 static void make(draw *d, uint64_t seed)
 {
     static const int dtypes[] = {EINJIT_F32, EINJIT_F64, EINJIT_C64, EINJIT_C128, EINJIT_I32, EINJIT_I64, EINJIT_BOOL};
-    static const int reduces[] = {-1, -1, EINJIT_REDUCE_SUM, EINJIT_REDUCE_SUM, EINJIT_REDUCE_SUM, EINJIT_REDUCE_MAX,
-                                  EINJIT_REDUCE_MIN, EINJIT_REDUCE_PROD};
+    static const int reduces[] = {-1,
+                                  -1,
+                                  EINJIT_REDUCE_SUM,
+                                  EINJIT_REDUCE_SUM,
+                                  EINJIT_REDUCE_SUM,
+                                  EINJIT_REDUCE_MAX,
+                                  EINJIT_REDUCE_MIN,
+                                  EINJIT_REDUCE_PROD};
     memset(d, 0, sizeof *d);
     d->state = seed * 2654435761u + 99;
     next(d, 2);

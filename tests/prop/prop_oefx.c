@@ -2,9 +2,10 @@
  * optimizer's graphs have.
  *
  * usage: prop_oefx [--lines] [--programs] [--backend llvm|interp|both]
- * Each graph of shared/data/oefx_graphs.json becomes a program, is compiled with all passes and run. Operations are what
- * einjit_plan_cost counts: of ours optimized, and of the peer's optimized graph as it is written. Where the peer has none, or
- * its is wrong, the graph as it was before counts. --lines: a line a graph; --programs: the programs' text.
+ * Each graph of shared/data/oefx_graphs.json becomes a program, is compiled with all passes and run. Operations are
+ * what einjit_plan_cost counts: of ours optimized, and of the peer's optimized graph as it is written. Where the peer
+ * has none, or its is wrong, the graph as it was before counts. --lines: a line a graph; --programs: the programs'
+ * text.
  */
 #include <math.h>
 #include <stdio.h>
@@ -62,8 +63,10 @@ static bool tensor_of(fx_case *c, size_t i, einjit_tensor *out, const json_t *sh
 
 static bool open_case(fx_case *c, const json_t *item)
 {
-    *c = (fx_case){.name = json_string_value(json_object_get(item, "name")), .shapes = json_object_get(item, "inputs"),
-                   .data = json_object_get(item, "input_data"), .result = json_object_get(item, "result")};
+    *c = (fx_case){.name = json_string_value(json_object_get(item, "name")),
+                   .shapes = json_object_get(item, "inputs"),
+                   .data = json_object_get(item, "input_data"),
+                   .result = json_object_get(item, "result")};
     ej_arena_init(&c->arena, &ej_malloc_allocator);
     c->n_in = json_array_size(c->shapes);
     size_t n;
@@ -194,7 +197,7 @@ int main(int argc, char **argv)
         return 1;
     }
     size_t i;
-    json_array_foreach(json_object_get(file, "cases"), i, item) check_case(&k, item);
+    json_array_foreach (json_object_get(file, "cases"), i, item) check_case(&k, item);
     json_decref(file);
     for (int c = 0; c < k.n_contexts; c++) einjit_context_release(k.contexts[c]);
     printf("%ld passed, %ld failed; %ld have more operations than the peer's\n", k.passed, k.failed, k.more);

@@ -1,10 +1,10 @@
-/* prop_oom.c - memory runs out: each allocation of lib/ fails in turn, alone or with all that follow it, in everything that
- * a program does. The call says E_NOMEM with a text, changes nothing it was given, and leaks nothing; the same call on the
- * same context then succeeds.
+/* prop_oom.c - memory runs out: each allocation of lib/ fails in turn, alone or with all that follow it, in everything
+ * that a program does. The call says E_NOMEM with a text, changes nothing it was given, and leaks nothing; the same
+ * call on the same context then succeeds.
  *
  * usage: prop_oom [--every [TEST]]
- * In builds where arenas are made of single allocations (EINJIT_ARENA_MALLOC) there are thousands of them: then, without
- * --every, all of the first ones fail and a sample of the rest.
+ * In builds where arenas are made of single allocations (EINJIT_ARENA_MALLOC) there are thousands of them: then,
+ * without --every, all of the first ones fail and a sample of the rest.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -83,8 +83,8 @@ enum { SHORT = 400, STRIDE = 17, SHORT_LLVM = 50, STRIDE_LLVM = 41 };
 static einjit_context *new_context(hooks *h, const scenario *s, const char *backend, einjit_error *err)
 {
     einjit_allocator allocator = {hook_alloc, hook_release, h};
-    einjit_options options = {.struct_bytes = sizeof options, .allocator = &allocator, .backend = backend,
-                              .cache_bytes = s->cache_bytes};
+    einjit_options options = {
+        .struct_bytes = sizeof options, .allocator = &allocator, .backend = backend, .cache_bytes = s->cache_bytes};
     einjit_context *context = UNTOUCHED(einjit_context);
     int status = einjit_context_create(&context, &options, err);
     if (status == EINJIT_OK) return context;
@@ -96,8 +96,8 @@ static einjit_context *new_context(hooks *h, const scenario *s, const char *back
 static void assert_nomem(const scenario *s, long n, int status, const einjit_error *err)
 {
     if (status != EINJIT_E_NOMEM || err->code != EINJIT_E_NOMEM || !err->text[0])
-        fail_msg("%s, allocation %ld: %s, %s: %s", s->name, n, einjit_status_name(status), einjit_status_name(err->code),
-                 err->text);
+        fail_msg("%s, allocation %ld: %s, %s: %s", s->name, n, einjit_status_name(status),
+                 einjit_status_name(err->code), err->text);
 }
 
 /* One run of a scenario with allocation n failing; false: there is no such allocation. */
@@ -224,7 +224,9 @@ static bool call_once(trial *t, const char *text, uint64_t seed, long n, bool al
         assert_nomem(&none, n, status, &err);
         status = parse_and_call(&at, t, text);
     }
-    if (status) fail_msg("seed %llu, allocation %ld: %s: %s", (unsigned long long)seed, n, einjit_status_name(status), err.text);
+    if (status)
+        fail_msg("seed %llu, allocation %ld: %s: %s", (unsigned long long)seed, n, einjit_status_name(status),
+                 err.text);
     einjit_context_release(at.context);
     if (h.outstanding) fail_msg("seed %llu, allocation %ld: %ld are left", (unsigned long long)seed, n, h.outstanding);
     return failed;

@@ -1,5 +1,6 @@
-/* prop_open.c - open extents: one kernel serves every value of them, whichever is seen first, and computes what plain loops
- * do: batches of 0, 1 and 100,000, graphs of any number of edges and nodes, inner axes, products and sums of extents.
+/* prop_open.c - open extents: one kernel serves every value of them, whichever is seen first, and computes what plain
+ * loops do: batches of 0, 1 and 100,000, graphs of any number of edges and nodes, inner axes, products and sums of
+ * extents.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -186,11 +187,13 @@ static char *read_program(const char *name)
     return text;
 }
 
-static void run_edges(einjit_context *context, einjit_graph *graph, const char *open, int64_t nodes, int64_t n, bool sorted)
+static void run_edges(einjit_context *context, einjit_graph *graph, const char *open, int64_t nodes, int64_t n,
+                      bool sorted)
 {
     edges e = new_edges(nodes, n, sorted);
     int64_t c = e.channels;
-    einjit_tensor in[] = {F32(e.x, nodes, c), TENSOR(e.src, EINJIT_I64, n), TENSOR(e.dst, EINJIT_I64, n), F32(e.w, n, c, c)};
+    einjit_tensor in[] = {F32(e.x, nodes, c), TENSOR(e.src, EINJIT_I64, n), TENSOR(e.dst, EINJIT_I64, n),
+                          F32(e.w, n, c, c)};
     einjit_tensor out = F32(e.result, nodes, c);
     compile_and_run(context, graph, open, 4, in, 1, &out);
     check_edges(&e);
@@ -253,7 +256,8 @@ static void an_index_out_of_range_is_named(void **state)
     char *text = read_program("edges.ein");
     einjit_graph *graph = api_graph(context, text);
     edges e = new_edges(6, 9, false);
-    einjit_tensor in[] = {F32(e.x, 6, 3), TENSOR(e.src, EINJIT_I64, 9), TENSOR(e.dst, EINJIT_I64, 9), F32(e.w, 9, 3, 3)};
+    einjit_tensor in[] = {F32(e.x, 6, 3), TENSOR(e.src, EINJIT_I64, 9), TENSOR(e.dst, EINJIT_I64, 9),
+                          F32(e.w, 9, 3, 3)};
     einjit_tensor out = F32(e.result, 6, 3);
     static const int64_t wrong[] = {6, -1, INT64_MAX, INT64_MIN};
     static const char *const open[] = {NULL, "edges", "nodes,edges"};
@@ -284,7 +288,6 @@ static void an_index_out_of_range_is_named(void **state)
 
 /* ---- inner axes, several at once ---- */
 
-
 static void run_product(einjit_context *context, einjit_graph *graph, const char *open, int64_t m, int64_t k, int64_t n)
 {
     float *a = numbers((size_t)(m * k), 5), *b = numbers((size_t)(k * n), 6), *c = numbers((size_t)(m * n), 7);
@@ -312,7 +315,8 @@ static void every_axis_of_a_product_may_be_open(void **state)
             einjit_context *context = api_context(backend);
             einjit_graph *graph = api_graph(context, "def forward(a: f32[m, k], b: f32[k, n]):\n    return a @ b\n");
             for (int i = 0; i < 6; i++) {
-                int64_t size = sizes[(first + i) % 6], other = sizes[(first + 2 * i + 1) % 6], third = sizes[(5 * i + 2) % 6];
+                int64_t size = sizes[(first + i) % 6], other = sizes[(first + 2 * i + 1) % 6],
+                        third = sizes[(5 * i + 2) % 6];
                 int64_t m = strchr(opens[o], 'm') ? size : 7, k = strchr(opens[o], 'k') ? other : 6;
                 run_product(context, graph, opens[o], m, k, strchr(opens[o], 'n') ? third : 9);
             }
@@ -338,10 +342,12 @@ static void sums_and_products_of_open_extents_are_extents(void **state)
                                                  "    return flat * 2.0, outer, both.sum(0), a.sum()\n");
         for (int s = 0; s < 8; s++) {
             int64_t p = sizes[(first + s) % 8][0], q = sizes[(first + s) % 8][1];
-            float *a = numbers((size_t)p * 3, 1), *b = numbers((size_t)q * 3, 2), *flat = numbers((size_t)(p + q) * 3, 3);
+            float *a = numbers((size_t)p * 3, 1), *b = numbers((size_t)q * 3, 2),
+                  *flat = numbers((size_t)(p + q) * 3, 3);
             float *outer_result = numbers((size_t)(p * q), 4), total[3], all;
             einjit_tensor in[] = {F32(a, p, 3), F32(b, q, 3)};
-            einjit_tensor out[] = {F32(flat, (p + q) * 3), F32(outer_result, p * q), F32(total, 3), SCALAR(&all, EINJIT_F32)};
+            einjit_tensor out[] = {F32(flat, (p + q) * 3), F32(outer_result, p * q), F32(total, 3),
+                                   SCALAR(&all, EINJIT_F32)};
             compile_and_run(context, graph, "p,q", 2, in, 4, out);
             float want[3] = {0}, sum = 0;
             for (int64_t i = 0; i < (p + q) * 3; i++) {
@@ -432,11 +438,13 @@ static void scalars_and_rows_meet_open_axes(void **state)
     const char *backend = backend_of(outer);
     for (int first = 0; first < 5; first++) {
         einjit_context *context = api_context(backend);
-        einjit_graph *graph = api_graph(context, "def forward(a: f32[z, 5], s: f32[()], row: f32[1, 5], one: f32[1, 1]):\n"
-                                                 "    return relu(a * s + row) * one, a.sum(0) * s\n");
+        einjit_graph *graph =
+            api_graph(context, "def forward(a: f32[z, 5], s: f32[()], row: f32[1, 5], one: f32[1, 1]):\n"
+                               "    return relu(a * s + row) * one, a.sum(0) * s\n");
         for (int i = 0; i < 5; i++) {
             int64_t z = sizes[(first + i) % 5];
-            float *a = numbers((size_t)z * 5, 1), *b = numbers((size_t)z * 5, 2), row[] = {1, -2, 3, 0, 2}, s = 2, one = 3, sum[5];
+            float *a = numbers((size_t)z * 5, 1), *b = numbers((size_t)z * 5, 2), row[] = {1, -2, 3, 0, 2}, s = 2,
+                  one = 3, sum[5];
             einjit_tensor in[] = {F32(a, z, 5), SCALAR(&s, EINJIT_F32), F32(row, 1, 5), F32(&one, 1, 1)};
             einjit_tensor out[] = {F32(b, z, 5), F32(sum, 5)};
             compile_and_run(context, graph, "z", 4, in, 2, out);

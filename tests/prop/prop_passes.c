@@ -1,9 +1,10 @@
 /* prop_passes.c - random programs: whatever order any three passes run in, the results stay those of the oracle.
  *
  * usage: prop_passes [--count N] [--seed S] [--size K] [--generator any|einsum|chain] [--hits] [--print]
- * Every program goes through every order of three passes, repetitions included (opt_states.h says how that is affordable),
- * and every graph on the way is run by the interpreter. Without arguments a quick run for every commit; --hits says how often
- * each order was met, and how often each of its passes changed the program; --print shows the programs.
+ * Every program goes through every order of three passes, repetitions included (opt_states.h says how that is
+ * affordable), and every graph on the way is run by the interpreter. Without arguments a quick run for every commit;
+ * --hits says how often each order was met, and how often each of its passes changed the program; --print shows the
+ * programs.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,8 +69,9 @@ static void report(run_state *s, const gen_program *p, const opt_states *states,
     }
     snprintf(name, sizeof name, "interpreter after %s", *passes ? passes : "nothing");
     judge_way way = {.name = name, .context = s->interp, .passes = passes};
-    if (judge_program(p, &way, seed, NULL)) fprintf(stderr, "seed %llu, after %s: wrong only with what passes ran before\n",
-                                                    (unsigned long long)seed, passes);
+    if (judge_program(p, &way, seed, NULL))
+        fprintf(stderr, "seed %llu, after %s: wrong only with what passes ran before\n", (unsigned long long)seed,
+                passes);
 }
 
 static bool all_orders_agree(run_state *s, const gen_program *p, uint64_t seed)
@@ -111,8 +113,8 @@ static void one_program(run_state *s, const arguments *a, uint64_t seed)
     s->programs++;
     if (!all_orders_agree(s, &p, seed)) {
         s->failures++;
-        fprintf(stderr, "repeat with: prop_passes --count 1 --seed %llu --size %d --generator %s\n\n", (unsigned long long)seed,
-                a->size, gen_kind_names[kind]);
+        fprintf(stderr, "repeat with: prop_passes --count 1 --seed %llu --size %d --generator %s\n\n",
+                (unsigned long long)seed, a->size, gen_kind_names[kind]);
     }
     gen_program_free(&p);
 }
@@ -125,8 +127,8 @@ static void print_hits(const run_state *s)
                ej_passes[i / n % n].name, ej_passes[i % n].name, (unsigned long long)s->orders[i].met,
                (unsigned long long)s->orders[i].acted);
     for (int a = 0; a < n; a++)
-        printf("  pass  %-12s changed %llu of %ld programs as written\n", ej_passes[a].name, (unsigned long long)s->changed[a],
-               s->programs);
+        printf("  pass  %-12s changed %llu of %ld programs as written\n", ej_passes[a].name,
+               (unsigned long long)s->changed[a], s->programs);
 }
 
 static bool read_arguments(arguments *a, int argc, char **argv)
@@ -148,12 +150,14 @@ int main(int argc, char **argv)
 {
     arguments a = {.count = 6000, .seed = 1, .size = 16, .kind = -1};
     static run_state s;
-    einjit_options options = {.struct_bytes = sizeof options, .backend = "interp", .flags = EINJIT_OPTION_VERIFY,
-                              .cache_bytes = 1 << 20};
+    einjit_options options = {
+        .struct_bytes = sizeof options, .backend = "interp", .flags = EINJIT_OPTION_VERIFY, .cache_bytes = 1 << 20};
     einjit_error err;
     use_built_module();
     if (!read_arguments(&a, argc, argv)) {
-        fprintf(stderr, "usage: prop_passes [--count N] [--seed S] [--size K] [--generator any|einsum|chain] [--hits] [--print]\n");
+        fprintf(
+            stderr,
+            "usage: prop_passes [--count N] [--seed S] [--size K] [--generator any|einsum|chain] [--hits] [--print]\n");
         return 2;
     }
     s.orders = calloc(ej_n_passes * ej_n_passes * ej_n_passes, sizeof *s.orders);
@@ -161,7 +165,8 @@ int main(int argc, char **argv)
     for (long i = 0; i < a.count && s.failures < 10; i++) one_program(&s, &a, a.seed + (uint64_t)i);
     if (a.hits) print_hits(&s);
     printf("%ld passed, %ld failed: %ld graphs on the ways of %zu orders, %ld programs had more than %d\n",
-           s.programs - s.failures, s.failures, s.states, ej_n_passes * ej_n_passes * ej_n_passes, s.cut, OPT_MAX_STATES);
+           s.programs - s.failures, s.failures, s.states, ej_n_passes * ej_n_passes * ej_n_passes, s.cut,
+           OPT_MAX_STATES);
     einjit_context_release(s.interp);
     free(s.orders);
     return s.failures || !s.programs;

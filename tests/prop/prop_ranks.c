@@ -1,10 +1,10 @@
 /* prop_ranks.c - programs whose terms, axes and operands disagree: nothing may be read that is not there.
  *
  * usage: prop_ranks [--count N] [--seed S] [--print]
- * Random programs in which a term is longer or shorter than its operand's rank, an ellipsis stands for less than nothing,
- * axes are out of range. Every pass alone, all of them, the gradient by every input, the passes over that, shape inference
- * and a run by the interpreter may each refuse it, with a reason that is not E_INTERNAL; what runs as written runs after passes.
- * What is read out of bounds the address sanitizer says.
+ * Random programs in which a term is longer or shorter than its operand's rank, an ellipsis stands for less than
+ * nothing, axes are out of range. Every pass alone, all of them, the gradient by every input, the passes over that,
+ * shape inference and a run by the interpreter may each refuse it, with a reason that is not E_INTERNAL; what runs as
+ * written runs after passes. What is read out of bounds the address sanitizer says.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,7 +55,8 @@ static void say_value(program *p, int v)
 static int some_value(const program *p, gen_random *r)
 {
     for (;;) {
-        int v = gen_chance(r, 50) ? p->n_values - 1 - gen_below(r, p->n_values < 3 ? p->n_values : 3) : gen_below(r, p->n_values);
+        int v = gen_chance(r, 50) ? p->n_values - 1 - gen_below(r, p->n_values < 3 ? p->n_values : 3)
+                                  : gen_below(r, p->n_values);
         if (!p->index[v] || gen_chance(r, 5)) return v;
     }
 }
@@ -184,7 +185,8 @@ static int say_layout(program *p, gen_random *r)
 {
     static const char *const words[] = {"transpose", "unsqueeze", "squeeze", "softmax", "permute", "reshape", "expand"};
     static const int n_dims[] = {2, 1, 1, 1};
-    int x = some_value(p, r), rank = p->rank[x], which = gen_below(r, 7), n = which < 4 ? n_dims[which] : about(r, rank);
+    int x = some_value(p, r), rank = p->rank[x], which = gen_below(r, 7),
+        n = which < 4 ? n_dims[which] : about(r, rank);
     say(p, words[which]);
     say(p, "(");
     say_value(p, x);
@@ -268,14 +270,18 @@ static int say_constant(program *p, gen_random *r)
 static int say_operation(program *p, gen_random *r)
 {
     switch (gen_below(r, 16)) {
-    case 0: case 1: return say_pair(p, r);
+    case 0:
+    case 1: return say_pair(p, r);
     case 2: return say_tensordot(p, r);
     case 3: return say_sum(p, r);
-    case 4: case 5: return say_layout(p, r);
-    case 6: case 7: return say_gather(p, r);
+    case 4:
+    case 5: return say_layout(p, r);
+    case 6:
+    case 7: return say_gather(p, r);
     case 8: return say_slice(p, r);
     case 9: return say_other(p, r);
-    case 10: case 11: return say_constant(p, r);
+    case 10:
+    case 11: return say_constant(p, r);
     default: return say_einsum(p, r);
     }
 }
@@ -474,8 +480,8 @@ int main(int argc, char **argv)
     counts c = {0};
     static program p;
     einjit_error err;
-    einjit_options options = {.struct_bytes = sizeof options, .backend = "interp", .flags = EINJIT_OPTION_VERIFY,
-                              .cache_bytes = 1 << 20};
+    einjit_options options = {
+        .struct_bytes = sizeof options, .backend = "interp", .flags = EINJIT_OPTION_VERIFY, .cache_bytes = 1 << 20};
     trial t = {.p = &p, .counts = &c};
     if (einjit_context_create(&t.context, &options, &err)) return fprintf(stderr, "%s\n", err.text), 1;
     for (int i = 0; i < 64; i++) t.numbers[i] = i % 7 - 3, t.indices[i] = i % 2;
@@ -485,9 +491,11 @@ int main(int argc, char **argv)
         if (prints) printf("# seed %llu\n%s\n", (unsigned long long)own, p.text);
         long before = c.failures;
         try_program(&t);
-        if (c.failures > before) fprintf(stderr, "repeat with: prop_ranks --count 1 --seed %llu\n\n", (unsigned long long)own);
+        if (c.failures > before)
+            fprintf(stderr, "repeat with: prop_ranks --count 1 --seed %llu\n\n", (unsigned long long)own);
     }
-    printf("%ld programs: %ld ran, %ld refused (and %ld times not after a pass); %ld gradients, %ld refused; %ld failures\n",
+    printf("%ld programs: %ld ran, %ld refused (and %ld times not after a pass); %ld gradients, %ld refused; %ld "
+           "failures\n",
            c.programs, c.ran, c.refused, c.lenient, c.gradients, c.no_gradients, c.failures);
     einjit_context_release(t.context);
     return c.failures || !c.ran || !c.refused || !c.gradients;

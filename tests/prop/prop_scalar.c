@@ -1,5 +1,5 @@
-/* prop_scalar.c - random programs full of scalar factors: the oracle and the interpreter must agree after the pass, a second
- * run must change nothing, and no multiplication over an array may be added.
+/* prop_scalar.c - random programs full of scalar factors: the oracle and the interpreter must agree after the pass, a
+ * second run must change nothing, and no multiplication over an array may be added.
  *
  * usage: prop_scalar [--count N] [--seed S] [--size K]
  */
@@ -34,7 +34,8 @@ static bool has_meaning(const gen_maker *m, const ej_node *node, int n, const ej
         int rule = ej_fns[node->fn].rule;
         orders = rule == EJ_RULE_ORDER || rule == EJ_RULE_REALFLT || rule == EJ_RULE_COMPARE || rule == EJ_RULE_ROUND;
     }
-    if (node->op == EJ_OP_REDUCE || node->op == EJ_OP_EINSUM) orders = node->fn == EINJIT_REDUCE_MAX || node->fn == EINJIT_REDUCE_MIN;
+    if (node->op == EJ_OP_REDUCE || node->op == EJ_OP_EINSUM)
+        orders = node->fn == EINJIT_REDUCE_MAX || node->fn == EINJIT_REDUCE_MIN;
     return !(complex && orders);
 }
 
@@ -56,8 +57,10 @@ static ej_value number(gen_maker *m)
 {
     static const double values[] = {2, 2, 2, -2, 0.5, 3, -1, 1, 0.1, 1e3, 0, 1e-7};
     ej_node node = {.op = EJ_OP_SCALAR, .fn = EJ_KIND_FLOAT, .dtype = -1, .re = values[gen_below(&m->r, 12)]};
-    if (gen_chance(&m->r, 20)) node = (ej_node){.op = EJ_OP_SCALAR, .fn = EJ_KIND_INT, .dtype = -1, .integer = 2 + gen_below(&m->r, 2)};
-    if (gen_chance(&m->r, 8)) node = (ej_node){.op = EJ_OP_SCALAR, .fn = EJ_KIND_COMPLEX, .dtype = -1, .re = gen_below(&m->r, 2), .im = 2};
+    if (gen_chance(&m->r, 20))
+        node = (ej_node){.op = EJ_OP_SCALAR, .fn = EJ_KIND_INT, .dtype = -1, .integer = 2 + gen_below(&m->r, 2)};
+    if (gen_chance(&m->r, 8))
+        node = (ej_node){.op = EJ_OP_SCALAR, .fn = EJ_KIND_COMPLEX, .dtype = -1, .re = gen_below(&m->r, 2), .im = 2};
     return gen_keep(m, &node, NULL);
 }
 
@@ -76,7 +79,9 @@ static ej_value einsum_over(gen_maker *m, const char *equation, int n, const ej_
     if (gen_chance(&m->r, 15)) node.fn = gen_chance(&m->r, 50) ? EINJIT_REDUCE_MAX : EINJIT_REDUCE_MIN;
     if (gen_chance(&m->r, 10)) node.combine = EINJIT_COMBINE_ADD;
     node.equation = EJ_NEW(gen_arena_of(m), ej_equation);
-    if (!node.equation || ej_equation_parse(node.equation, gen_arena_of(m), equation, strlen(equation), (size_t)n, NULL)) return -1;
+    if (!node.equation ||
+        ej_equation_parse(node.equation, gen_arena_of(m), equation, strlen(equation), (size_t)n, NULL))
+        return -1;
     return node_over(m, node, n, in);
 }
 
@@ -95,24 +100,33 @@ static ej_value scaled(gen_maker *m, ej_value x)
 
 static ej_value exponent(gen_maker *m)
 {
-    return gen_keep(m, &(ej_node){.op = EJ_OP_SCALAR, .fn = EJ_KIND_INT, .dtype = -1, .integer = gen_below(&m->r, 6) - 2}, NULL);
+    return gen_keep(
+        m, &(ej_node){.op = EJ_OP_SCALAR, .fn = EJ_KIND_INT, .dtype = -1, .integer = gen_below(&m->r, 6) - 2}, NULL);
 }
 
 static ej_value unary(gen_maker *m, ej_value x)
 {
-    static const int functions[] = {EJ_FN_ABS, EJ_FN_RELU, EJ_FN_SQUARE, EJ_FN_CONJ, EJ_FN_REAL, EJ_FN_IMAG, EJ_FN_SIGN,
-                                    EJ_FN_RECIPROCAL, EJ_FN_TANH};
+    static const int functions[] = {EJ_FN_ABS,  EJ_FN_RELU, EJ_FN_SQUARE,     EJ_FN_CONJ, EJ_FN_REAL,
+                                    EJ_FN_IMAG, EJ_FN_SIGN, EJ_FN_RECIPROCAL, EJ_FN_TANH};
     static const int casts[] = {EINJIT_F32, EINJIT_F64, EINJIT_C128};
     int64_t swapped[2] = {1, 0}, dim = gen_below(&m->r, 2);
     switch (gen_below(&m->r, 8)) {
     case 0: return node_over(m, (ej_node){.op = EJ_OP_CAST, .dtype = (int16_t)casts[gen_below(&m->r, 3)]}, 1, &x);
     case 1: return node_over(m, (ej_node){.op = EJ_OP_PERMUTE, .n_dims = 2, .dims = gen_dims_of(m, 2, swapped)}, 1, &x);
-    case 2: return node_over(m, (ej_node){.op = EJ_OP_RESHAPE, .n_extents = 2, .extents = gen_extents_of(m, 2, (int64_t[]){3, 3})}, 1, &x);
+    case 2:
+        return node_over(
+            m, (ej_node){.op = EJ_OP_RESHAPE, .n_extents = 2, .extents = gen_extents_of(m, 2, (int64_t[]){3, 3})}, 1,
+            &x);
     case 3: {
-        static const int reduces[] = {EINJIT_REDUCE_SUM, EINJIT_REDUCE_MEAN, EINJIT_REDUCE_MAX, EINJIT_REDUCE_MIN, EINJIT_REDUCE_PROD};
+        static const int reduces[] = {EINJIT_REDUCE_SUM, EINJIT_REDUCE_MEAN, EINJIT_REDUCE_MAX, EINJIT_REDUCE_MIN,
+                                      EINJIT_REDUCE_PROD};
         bool all = gen_chance(&m->r, 30);
-        ej_node node = {.op = EJ_OP_REDUCE, .fn = (uint8_t)reduces[gen_below(&m->r, 5)], .all_dims = all, .keepdim = !all,
-                        .n_dims = !all, .dims = gen_dims_of(m, !all, &dim)};
+        ej_node node = {.op = EJ_OP_REDUCE,
+                        .fn = (uint8_t)reduces[gen_below(&m->r, 5)],
+                        .all_dims = all,
+                        .keepdim = !all,
+                        .n_dims = !all,
+                        .dims = gen_dims_of(m, !all, &dim)};
         return node_over(m, node, 1, &x);
     }
     case 4: return node_over(m, (ej_node){.op = EJ_OP_MAP, .fn = EJ_FN_POW}, 2, (ej_value[]){x, exponent(m)});
@@ -128,7 +142,8 @@ static bool square(const gen_maker *m, ej_value x)
 
 static ej_value binary(gen_maker *m, ej_value x, ej_value y)
 {
-    static const int functions[] = {EJ_FN_ADD, EJ_FN_ADD, EJ_FN_SUB, EJ_FN_SUB, EJ_FN_MUL, EJ_FN_DIV, EJ_FN_MAXIMUM, EJ_FN_MINIMUM};
+    static const int functions[] = {EJ_FN_ADD, EJ_FN_ADD, EJ_FN_SUB,     EJ_FN_SUB,
+                                    EJ_FN_MUL, EJ_FN_DIV, EJ_FN_MAXIMUM, EJ_FN_MINIMUM};
     static const char *const equations[] = {"ij,jk->ik", "ij,ij->ij", "ij,kj->ik", "ij,jk->k"};
     int64_t dim = gen_below(&m->r, 2);
     ej_value in[3] = {of_rank_0(m), x, y};
@@ -139,9 +154,13 @@ static ej_value binary(gen_maker *m, ej_value x, ej_value y)
         return node_over(m, (ej_node){.op = EJ_OP_CAT, .n_dims = 1, .dims = gen_dims_of(m, 1, &dim)}, 2, in + 1);
     case 2: return einsum_over(m, ",ij,jk->ki", 3, in);
     case 3: return map_over(m, EJ_FN_DIV, number(m), x);
-    case 4: in[0] = map_over(m, EJ_FN_LT, x, y); return node_over(m, (ej_node){.op = EJ_OP_MAP, .fn = EJ_FN_WHERE}, 3, in);
+    case 4:
+        in[0] = map_over(m, EJ_FN_LT, x, y);
+        return node_over(m, (ej_node){.op = EJ_OP_MAP, .fn = EJ_FN_WHERE}, 3, in);
     case 5: return map_over(m, functions[gen_below(&m->r, 8)], x, number(m));
-    case 6: case 7: case 8: return einsum_over(m, equations[gen_below(&m->r, 4)], 2, in + 1);
+    case 6:
+    case 7:
+    case 8: return einsum_over(m, equations[gen_below(&m->r, 4)], 2, in + 1);
     default: return map_over(m, functions[gen_below(&m->r, 8)], x, y);
     }
 }
@@ -243,9 +262,12 @@ static bool pass_is_sound(const gen_program *p, uint64_t seed)
     ok = ok && !ej_opt_scalar(&g, &job, &again);
     ej_graph_print(&second, &g);
     if (!ok) fprintf(stderr, "seed %llu: %s\n", (unsigned long long)seed, err.text);
-    if (after > before) fprintf(stderr, "seed %llu: %ld multiplications, %ld before\n%s", (unsigned long long)seed, after, before, first.data);
+    if (after > before)
+        fprintf(stderr, "seed %llu: %ld multiplications, %ld before\n%s", (unsigned long long)seed, after, before,
+                first.data);
     if (again || strcmp(first.data, second.data))
-        fprintf(stderr, "seed %llu: the second run changes %zu values\n%s%s", (unsigned long long)seed, again, first.data, second.data);
+        fprintf(stderr, "seed %llu: the second run changes %zu values\n%s%s", (unsigned long long)seed, again,
+                first.data, second.data);
     ok = ok && after <= before && !again && !strcmp(first.data, second.data);
     ej_graph_free(&g);
     ej_arena_free(&arena);
@@ -270,7 +292,8 @@ static bool one_program(einjit_context *interp, uint64_t seed, int size, bool *m
 int main(int argc, char **argv)
 {
     arguments a = {.count = 3000, .seed = 1, .size = 12};
-    einjit_options o = {.struct_bytes = sizeof o, .backend = "interp", .flags = EINJIT_OPTION_VERIFY, .cache_bytes = 16 << 20};
+    einjit_options o = {
+        .struct_bytes = sizeof o, .backend = "interp", .flags = EINJIT_OPTION_VERIFY, .cache_bytes = 16 << 20};
     einjit_context *interp = NULL;
     einjit_error err;
     long passed = 0, failed = 0;
@@ -288,7 +311,9 @@ int main(int argc, char **argv)
         bool made, ok = one_program(interp, a.seed + (uint64_t)i, a.size, &made);
         passed += made && ok;
         failed += !ok;
-        if (!ok) fprintf(stderr, "repeat with: prop_scalar --count 1 --seed %llu --size %d\n\n", (unsigned long long)(a.seed + (uint64_t)i), a.size);
+        if (!ok)
+            fprintf(stderr, "repeat with: prop_scalar --count 1 --seed %llu --size %d\n\n",
+                    (unsigned long long)(a.seed + (uint64_t)i), a.size);
     }
     einjit_context_release(interp);
     printf("%ld passed, %ld failed\n", passed, failed);

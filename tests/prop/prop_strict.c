@@ -1,12 +1,12 @@
 /* prop_strict.c - strict compiles give the bits of the program as written, and every gate that they close is needed.
  *
  * usage: prop_strict [--count N] [--seed S] [--size K] [--backend interp|llvm] [--gates] [--only GATE]
- * First: N random programs (of every generator, over real numbers), compiled with EINJIT_OPTION_STRICT for inputs and results
- * of other strides, against EINJIT_OPTION_NO_OPTIMIZE with the path "written": the same bits, in the interpreter and in
- * machine code of each target row that runs here.
- * Then: each pass and decision that is not exact, each inexact rule of a pass that is, and each gate of lib/base/job_gates.def is
- * let through, one at a time, until a program shows other bits. One that changes none of N (2,000) programs fails the test.
- * --gates: only that. Failures print the seed, and the smallest prefix of the program.
+ * First: N random programs (of every generator, over real numbers), compiled with EINJIT_OPTION_STRICT for inputs and
+ * results of other strides, against EINJIT_OPTION_NO_OPTIMIZE with the path "written": the same bits, in the
+ * interpreter and in machine code of each target row that runs here. Then: each pass and decision that is not exact,
+ * each inexact rule of a pass that is, and each gate of lib/base/job_gates.def is let through, one at a time, until a
+ * program shows other bits. One that changes none of N (2,000) programs fails the test. --gates: only that. Failures
+ * print the seed, and the smallest prefix of the program.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,7 +51,8 @@ typedef struct state {
 
 /* ---- one program ---- */
 
-static bool agrees(const gen_program *p, const ej_graph *graph, const setting *s, uint64_t seed, bool *refused, char *why)
+static bool agrees(const gen_program *p, const ej_graph *graph, const setting *s, uint64_t seed, bool *refused,
+                   char *why)
 {
     strict_way written = {s->context, EINJIT_OPTION_NO_OPTIMIZE, "written", 0};
     strict_way strict = {s->context, EINJIT_OPTION_STRICT, NULL, seed % 3 ? seed : 0};
@@ -205,7 +206,8 @@ static int all_gates(state *s, const arguments *a)
     for (int g = 0; g < s->n_gates; g++) {
         char after[24] = "NONE";
         if (s->gates[g].after) snprintf(after, sizeof after, "%ld", s->gates[g].after);
-        printf("%-16s %8s  %-14s %s\n", s->gates[g].name, after, s->gates[g].where ? s->gates[g].where : "", s->gates[g].what);
+        printf("%-16s %8s  %-14s %s\n", s->gates[g].name, after, s->gates[g].where ? s->gates[g].where : "",
+               s->gates[g].what);
     }
     printf("%d of %d gates change no bit\n", left, s->n_gates);
     return left;
@@ -242,7 +244,9 @@ int main(int argc, char **argv)
     static state s;
     use_built_module();
     if (!read_arguments(&a, argc, argv)) {
-        fprintf(stderr, "usage: prop_strict [--count N] [--seed S] [--size K] [--backend interp|llvm] [--gates] [--only GATE]\n");
+        fprintf(
+            stderr,
+            "usage: prop_strict [--count N] [--seed S] [--size K] [--backend interp|llvm] [--gates] [--only GATE]\n");
         return 2;
     }
     if (a.interp) add_setting(&s, "interpreter", "interp", NULL);

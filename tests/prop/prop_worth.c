@@ -42,7 +42,7 @@ typedef struct arguments {
     const char *only, *program; /* the one that is looked at; NULL: all */
 } arguments;
 
-typedef struct tally { /* of one subject in one corpus */
+typedef struct tally {                       /* of one subject in one corpus */
     long programs, changed, dearer, cheaper; /* cheaper: without it, by operations and then bytes */
     double log_operations, log_bytes;        /* sums of the logarithms of without : with */
 } tally;
@@ -121,7 +121,8 @@ static void print_program(const ej_graph *graph, size_t n_in, const einjit_tenso
     ej_arena_free(&arena);
 }
 
-static void add_program(state *s, int corpus, const char *name, const ej_graph *graph, size_t n_in, const einjit_tensor *in)
+static void add_program(state *s, int corpus, const char *name, const ej_graph *graph, size_t n_in,
+                        const einjit_tensor *in)
 {
     einjit_cost with = {.struct_bytes = sizeof with}, without = with;
     if (s->a.program && strcmp(s->a.program, name)) return;
@@ -130,8 +131,9 @@ static void add_program(state *s, int corpus, const char *name, const ej_graph *
         s->refused++;
         return;
     }
-    if (s->a.lines) printf("%s %s %.17g %llu\n", corpus_names[corpus], name, with.planned_operations,
-                           (unsigned long long)with.bytes_moved);
+    if (s->a.lines)
+        printf("%s %s %.17g %llu\n", corpus_names[corpus], name, with.planned_operations,
+               (unsigned long long)with.bytes_moved);
     for (size_t i = 0; i < s->n; i++) {
         ej_left_out = s->subjects[i].name;
         if (s->a.program) print_chosen(s, graph, n_in, in);
@@ -208,9 +210,9 @@ static void add_fx_case(state *s, json_t *item)
     ej_arena_init(&arena, &ej_malloc_allocator);
     ej_text_init(&text, &arena);
     ej_text_init(&inputs, &arena);
-    json_array_foreach(shapes, i, shape) {
+    json_array_foreach (shapes, i, shape) {
         ej_print(&inputs, "%sf64[", i ? " " : "");
-        json_array_foreach(shape, a, extent) ej_print(&inputs, "%s%d", a ? "," : "", (int)json_integer_value(extent));
+        json_array_foreach (shape, a, extent) ej_print(&inputs, "%s%d", a ? "," : "", (int)json_integer_value(extent));
         ej_print(&inputs, "]");
     }
     if (fx_import(&text, json_object_get(item, "graph"), shapes, why, sizeof why)) {
@@ -226,7 +228,7 @@ static void add_oefx(state *s)
     json_error_t error;
     json_t *file = shared_file("data/oefx_graphs.json", path, sizeof path) ? fx_load(path, &error) : NULL, *item;
     size_t i;
-    json_array_foreach(json_object_get(file, "cases"), i, item) add_fx_case(s, item);
+    json_array_foreach (json_object_get(file, "cases"), i, item) add_fx_case(s, item);
     json_decref(file);
 }
 
@@ -236,7 +238,10 @@ static void add_random(state *s, int corpus, long count)
         gen_program p;
         char name[32];
         einjit_tensor in[GEN_MAX_INPUTS];
-        int kind = corpus == GRADIENTS ? GEN_DIFFERENTIABLE : i % 5 == 0 ? GEN_ANY : i % 5 == 1 ? GEN_CHAIN : GEN_EINSUM;
+        int kind = corpus == GRADIENTS ? GEN_DIFFERENTIABLE
+                   : i % 5 == 0        ? GEN_ANY
+                   : i % 5 == 1        ? GEN_CHAIN
+                                       : GEN_EINSUM;
         if (!gen_program_of(&p, kind, 1000 + (uint64_t)i, RANDOM_SIZE, NULL)) continue;
         gen_program_views(&p, in);
         snprintf(name, sizeof name, "%s-%ld", gen_kind_names[kind], i);
@@ -267,7 +272,8 @@ static void list_subjects(state *s)
 static void print_table(const state *s)
 {
     printf("| left out | kind |");
-    for (int c = 0; c < N_CORPORA; c++) printf(" %s (%ld) |", corpus_names[c], s->n ? s->subjects[0].of[c].programs : 0);
+    for (int c = 0; c < N_CORPORA; c++)
+        printf(" %s (%ld) |", corpus_names[c], s->n ? s->subjects[0].of[c].programs : 0);
     printf("\n|---|---|");
     for (int c = 0; c < N_CORPORA; c++) printf("---|");
     printf("\n");
@@ -276,8 +282,9 @@ static void print_table(const state *s)
         for (int c = 0; c < N_CORPORA; c++) {
             const tally *t = &s->subjects[i].of[c];
             if (!t->changed) printf(" - |");
-            else printf(" +%ld -%ld %.3f %.3f |", t->dearer, t->cheaper, exp(t->log_operations / (double)t->programs),
-                        exp(t->log_bytes / (double)t->programs));
+            else
+                printf(" +%ld -%ld %.3f %.3f |", t->dearer, t->cheaper, exp(t->log_operations / (double)t->programs),
+                       exp(t->log_bytes / (double)t->programs));
         }
         printf("\n");
     }
@@ -294,7 +301,8 @@ static int without_worth(const state *s)
     int n = 0;
     for (size_t i = 0; i < s->n; i++) {
         long dearer = 0, cheaper = 0;
-        for (int c = 0; c < N_CORPORA; c++) dearer += s->subjects[i].of[c].dearer, cheaper += s->subjects[i].of[c].cheaper;
+        for (int c = 0; c < N_CORPORA; c++)
+            dearer += s->subjects[i].of[c].dearer, cheaper += s->subjects[i].of[c].cheaper;
         if (dearer || !is_judged(&s->subjects[i])) continue;
         printf("%s: no program is dearer without it, %ld are cheaper\n", s->subjects[i].name, cheaper);
         n++;
@@ -324,7 +332,8 @@ int main(int argc, char **argv)
     einjit_options options = {.struct_bytes = sizeof options, .backend = "interp"};
     use_built_module();
     if (!read_arguments(&s.a, argc, argv)) {
-        fprintf(stderr, "usage: prop_worth [--count N] [--gradients N] [--table] [--lines] [--only NAME] [--program NAME]\n");
+        fprintf(stderr,
+                "usage: prop_worth [--count N] [--gradients N] [--table] [--lines] [--only NAME] [--program NAME]\n");
         return 2;
     }
     if (einjit_context_create(&s.context, &options, NULL)) return 1;

@@ -14,8 +14,8 @@ einjit_context *api_context(const char *backend);
 einjit_graph *api_graph(einjit_context *context, const char *program);
 
 /* F32(memory, 2, 3): a row-major tensor of shape [2, 3]; strides may be set afterwards. */
-#define TENSOR(memory, type, ...)                                                                            \
-    ((einjit_tensor){(memory), (type), (int32_t)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)),        \
+#define TENSOR(memory, type, ...) \
+    ((einjit_tensor){(memory), (type), (int32_t)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), \
                      (int64_t[]){__VA_ARGS__}, NULL})
 #define F32(memory, ...) TENSOR(memory, EINJIT_F32, __VA_ARGS__)
 #define STRIDED(memory, type, shape, strides) ((einjit_tensor){(memory), (type), 2, (shape), (strides)})
@@ -23,12 +23,15 @@ einjit_graph *api_graph(einjit_context *context, const char *program);
 
 /* Rows of a cmocka table that run a test once per backend. */
 #define ON_BOTH(test) \
-    {#test " (interp)", test, api_set_up_interp, api_tear_down, NULL}, {#test " (llvm)", test, api_set_up_llvm, api_tear_down, NULL}
+    {#test " (interp)", test, api_set_up_interp, api_tear_down, NULL}, \
+    { \
+        #test " (llvm)", test, api_set_up_llvm, api_tear_down, NULL \
+    }
 int api_set_up_interp(void **state); /* *state: a context; NULL: skip */
 int api_set_up_llvm(void **state);
 int api_tear_down(void **state);
 /* The context of the running test; skips it where there is none. */
-#define CONTEXT_OR_SKIP(name)      \
+#define CONTEXT_OR_SKIP(name) \
     einjit_context *name = *state; \
     if (!name) skip()
 

@@ -110,7 +110,8 @@ void expect_open(const char *params, const char *body, const char *inputs, const
     bind_case c;
     open_body(&c, params, body, inputs, open);
     if (c.status) fail_msg("%s over %s: %s: %s", body, inputs, einjit_status_name(c.status), c.err.text);
-    if (strcmp(bind_result(&c, 0), result)) fail_msg("%s over %s: %s, not %s", body, inputs, bind_result(&c, 0), result);
+    if (strcmp(bind_result(&c, 0), result))
+        fail_msg("%s over %s: %s, not %s", body, inputs, bind_result(&c, 0), result);
     bind_close(&c);
 }
 

@@ -1,4 +1,5 @@
-/* bind_support.h - binds program text to tensors that are written as text: "f32[2,3] i64[4]:-1" (strides behind a colon). */
+/* bind_support.h - binds program text to tensors that are written as text: "f32[2,3] i64[4]:-1" (strides behind a
+ * colon). */
 #ifndef BIND_SUPPORT_H
 #define BIND_SUPPORT_H
 
@@ -29,6 +30,7 @@ void expect_open(const char *params, const char *body, const char *inputs, const
 /* `message` is a part of the error's text. */
 void expect_refused(const char *params, const char *body, const char *inputs, int code, const char *message);
 /* The dump has (or has not) this text. */
-void expect_dump(const char *params, const char *body, const char *inputs, const char *open, const char *part, bool has);
+void expect_dump(const char *params, const char *body, const char *inputs, const char *open, const char *part,
+                 bool has);
 
 #endif

@@ -1,4 +1,5 @@
-/* built_module.h - tests use the code generator that was built with them, and no cache of whoever starts them, also by hand. */
+/* built_module.h - tests use the code generator that was built with them, and no cache of whoever starts them, also by
+ * hand. */
 #ifndef TEST_BUILT_MODULE_H
 #define TEST_BUILT_MODULE_H
 

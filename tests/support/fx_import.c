@@ -1,7 +1,8 @@
 /* fx_import.c - torch.fx to program text: a line a node.
  *
- * Python's own values (shapes and their elements) are resolved while reading, from the placeholders' shapes. An operation in
- * place makes a value that from there on stands for what it changed. Values are called v_<name>, since fx calls a value einsum.
+ * Python's own values (shapes and their elements) are resolved while reading, from the placeholders' shapes. An
+ * operation in place makes a value that from there on stands for what it changed. Values are called v_<name>, since fx
+ * calls a value einsum.
  */
 #include "fx_import.h"
 
@@ -114,7 +115,8 @@ static bool permute(importer *f, const json_t *node)
 {
     ej_print(f->out, "permute(");
     bool ok = operand(f, argument(node, 0));
-    numbers(f, json_object_get(node, "args"), 1, ", (", json_array_size(json_object_get(node, "args")) == 2 ? ",))" : "))");
+    numbers(f, json_object_get(node, "args"), 1, ", (",
+            json_array_size(json_object_get(node, "args")) == 2 ? ",))" : "))");
     return ok;
 }
 
@@ -187,7 +189,8 @@ static bool expression(importer *f, const json_t *node)
     if (!strcmp(target, "div")) return divide(f, node);
     if (!strcmp(target, "getitem")) return index_tensor(f, node);
     bool plain = json_array_size(json_object_get(node, "args")) == 1;
-    if (plain && (!strcmp(target, "sum") || !strcmp(target, "relu") || !strcmp(target, "tanh"))) return call(f, node, target);
+    if (plain && (!strcmp(target, "sum") || !strcmp(target, "relu") || !strcmp(target, "tanh")))
+        return call(f, node, target);
     return false;
 }
 
@@ -200,7 +203,8 @@ static void placeholder(importer *f, fx_value *v)
 
 static bool one_node(importer *f, const json_t *node)
 {
-    const char *op = json_string_value(json_object_get(node, "op")), *target = json_string_value(json_object_get(node, "target"));
+    const char *op = json_string_value(json_object_get(node, "op")),
+               *target = json_string_value(json_object_get(node, "target"));
     const char *name = json_string_value(json_object_get(node, "name"));
     fx_value v = {.name = name, .stands = name};
     if (!op || !target || !name || f->n == MAX_NODES) return refuse(f, node, "not a node");
@@ -232,7 +236,7 @@ bool fx_import(ej_text *out, const json_t *nodes, const json_t *shapes, char *wh
     const json_t *node;
     bool in_body = false;
     ej_print(out, "def forward(");
-    json_array_foreach(nodes, i, node) {
+    json_array_foreach (nodes, i, node) {
         const char *op = json_string_value(json_object_get(node, "op"));
         if (!in_body && op && strcmp(op, "placeholder")) {
             ej_print(out, "):\n");

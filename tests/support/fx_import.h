@@ -7,8 +7,8 @@
 
 #include "base_print.h"
 
-/* `nodes` in order; shapes[i] is the shape of placeholder i, a list of numbers; all are f64. False: `why` names the node
- * that has no counterpart. */
+/* `nodes` in order; shapes[i] is the shape of placeholder i, a list of numbers; all are f64. False: `why` names the
+ * node that has no counterpart. */
 bool fx_import(ej_text *out, const json_t *nodes, const json_t *shapes, char *why, size_t n_why);
 
 /* The file of such graphs. Python writes Infinity and NaN as bare words, which JSON does not have: they become strings.

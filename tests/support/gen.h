@@ -8,10 +8,18 @@ typedef struct gen_random {
     uint64_t state;
 } gen_random;
 uint64_t gen_next(gen_random *r);
-int gen_below(gen_random *r, int n);          /* 0 .. n-1 */
+int gen_below(gen_random *r, int n); /* 0 .. n-1 */
 bool gen_chance(gen_random *r, int percent);
 
-enum gen_stride_kind { GEN_ROW_MAJOR, GEN_PERMUTED, GEN_PADDED, GEN_NEGATIVE, GEN_ZERO, GEN_UNALIGNED, GEN_STRIDE_KINDS };
+enum gen_stride_kind {
+    GEN_ROW_MAJOR,
+    GEN_PERMUTED,
+    GEN_PADDED,
+    GEN_NEGATIVE,
+    GEN_ZERO,
+    GEN_UNALIGNED,
+    GEN_STRIDE_KINDS
+};
 extern const char *const gen_stride_names[GEN_STRIDE_KINDS];
 
 /* A tensor with strides of a kind, memory of its own around it, and guard bytes at both ends. */
@@ -24,7 +32,7 @@ typedef struct gen_tensor {
     size_t block_bytes;
 } gen_tensor;
 bool gen_tensor_make(gen_tensor *out, gen_random *r, int dtype, int rank, const int64_t *shape, int kind);
-bool gen_tensor_like(gen_tensor *out, const gen_tensor *t); /* of the same shape and strides, and alignment */
+bool gen_tensor_like(gen_tensor *out, const gen_tensor *t);   /* of the same shape and strides, and alignment */
 void gen_tensor_copy(gen_tensor *to, const gen_tensor *from); /* the elements of one like it */
 void gen_tensor_free(gen_tensor *t);
 /* Small numbers on a grid (exact sums), or reals. Index values are set by the generator of index operations. */
@@ -59,9 +67,9 @@ typedef struct gen_hits {
     uint64_t in_place, not_in_place; /* runs whose output was one of their inputs, and those that were refused */
 } gen_hits;
 
-/* GEN_ANY: every operator alike. GEN_EINSUM: what optimizers meet, einsums over shared labels with scalars, sums and layout
- * operations between them (gen_einsum_program.c). GEN_CHAIN: what merges into few einsums, products, sums and layout with
- * one use each (gen_chain.c). GEN_DIFFERENTIABLE: as GEN_ANY, of f64 and c128 numbers. */
+/* GEN_ANY: every operator alike. GEN_EINSUM: what optimizers meet, einsums over shared labels with scalars, sums and
+ * layout operations between them (gen_einsum_program.c). GEN_CHAIN: what merges into few einsums, products, sums and
+ * layout with one use each (gen_chain.c). GEN_DIFFERENTIABLE: as GEN_ANY, of f64 and c128 numbers. */
 enum gen_kind { GEN_ANY, GEN_EINSUM, GEN_CHAIN, GEN_DIFFERENTIABLE, GEN_KINDS };
 extern const char *const gen_kind_names[GEN_KINDS];
 int gen_kind_by_name(const char *name); /* -1: none */

@@ -56,7 +56,8 @@ static ej_value einsum(gen_maker *m, int n, const ej_value *in)
     }
     ej_node node = {.op = EJ_OP_EINSUM, .fn = EINJIT_REDUCE_SUM, .combine = EINJIT_COMBINE_MUL};
     node.equation = EJ_NEW(gen_arena_of(m), ej_equation);
-    if (!node.equation || ej_equation_parse(node.equation, gen_arena_of(m), text, (size_t)at, (size_t)n, NULL)) return -1;
+    if (!node.equation || ej_equation_parse(node.equation, gen_arena_of(m), text, (size_t)at, (size_t)n, NULL))
+        return -1;
     return make(m, node, n, in);
 }
 
@@ -89,7 +90,8 @@ static ej_value product(gen_maker *m, ej_value v)
         rank++;
     }
     ej_value in[2] = {v, fresh(m, v, rank, shape)}, turned[2] = {in[1], v};
-    return in[1] < 0 ? -1 : make(m, (ej_node){.op = EJ_OP_MAP, .fn = EJ_FN_MUL}, 2, gen_chance(&m->r, 50) ? in : turned);
+    return in[1] < 0 ? -1
+                     : make(m, (ej_node){.op = EJ_OP_MAP, .fn = EJ_FN_MUL}, 2, gen_chance(&m->r, 50) ? in : turned);
 }
 
 static ej_value matmul(gen_maker *m, ej_value v)
@@ -128,8 +130,12 @@ static ej_value sum(gen_maker *m, ej_value v)
     for (int i = 0; i < n; i++) count *= gen_value(m, v)->shape[dims[i] < 0 ? dims[i] + rank_of(m, v) : dims[i]];
     bool exact = n && (count == 1 || count == 2 || count == 4);
     int fn = exact && gen_chance(&m->r, 25) ? EINJIT_REDUCE_MEAN : EINJIT_REDUCE_SUM;
-    ej_node node = {.op = EJ_OP_REDUCE, .fn = (uint8_t)fn, .keepdim = n && gen_chance(&m->r, 40), .all_dims = !n,
-                    .n_dims = (uint32_t)n, .dims = gen_dims_of(m, n, dims)};
+    ej_node node = {.op = EJ_OP_REDUCE,
+                    .fn = (uint8_t)fn,
+                    .keepdim = n && gen_chance(&m->r, 40),
+                    .all_dims = !n,
+                    .n_dims = (uint32_t)n,
+                    .dims = gen_dims_of(m, n, dims)};
     return make(m, node, 1, &v);
 }
 

@@ -16,7 +16,8 @@ ej_value gen_make_einsum(gen_maker *m)
         in[t] = gen_chance(&m->r, 20) ? gen_fresh_value(m) : gen_pick(m);
         if (in[t] < 0) return -1;
         const oracle_value *v = gen_value(m, in[t]);
-        int skip = dots && v->rank ? gen_below(&m->r, v->rank + 1) : 0, begin = dots ? gen_below(&m->r, v->rank - skip + 1) : 0;
+        int skip = dots && v->rank ? gen_below(&m->r, v->rank + 1) : 0,
+            begin = dots ? gen_below(&m->r, v->rank - skip + 1) : 0;
         if (t) text[at++] = ',';
         for (int a = 0; a <= v->rank; a++) {
             if (dots && a == begin) {
@@ -73,8 +74,13 @@ ej_value gen_make_einsum(gen_maker *m)
     for (int t = 0; t < n; t++) all_bool &= gen_value(m, in[t])->dtype == EINJIT_BOOL;
     if (all_bool) reduce = EINJIT_REDUCE_OR;
     int combine = semiring && gen_chance(&m->r, 60) ? EINJIT_COMBINE_ADD : EINJIT_COMBINE_MUL;
-    ej_node node = {.op = EJ_OP_EINSUM, .fn = (uint8_t)reduce, .combine = (uint8_t)combine, .dtype = -1,
-                    .n_in = (uint32_t)n, .in = gen_values_of(m, n, in), .equation = equation};
+    ej_node node = {.op = EJ_OP_EINSUM,
+                    .fn = (uint8_t)reduce,
+                    .combine = (uint8_t)combine,
+                    .dtype = -1,
+                    .n_in = (uint32_t)n,
+                    .in = gen_values_of(m, n, in),
+                    .equation = equation};
     return gen_keep(m, &node, NULL);
 }
 
@@ -162,7 +168,10 @@ ej_value gen_make_map(gen_maker *m)
         in[0] = in[1];
         in[1] = swap;
     }
-    ej_node node = {.op = EJ_OP_MAP, .fn = (uint8_t)fn, .dtype = -1, .n_in = ej_fns[fn].arity,
+    ej_node node = {.op = EJ_OP_MAP,
+                    .fn = (uint8_t)fn,
+                    .dtype = -1,
+                    .n_in = ej_fns[fn].arity,
                     .in = gen_values_of(m, ej_fns[fn].arity, in)};
     return gen_keep(m, &node, NULL);
 }
@@ -239,7 +248,10 @@ ej_value gen_make_product(gen_maker *m)
     }
     in[1] = gen_new_input(m, gen_chance(&m->r, 60) ? x->dtype : gen_pick_dtype(m), rank, shape, 0);
     if (in[1] < 0) return -1;
-    ej_node node = {.op = dot ? EJ_OP_TENSORDOT : EJ_OP_MATMUL, .dtype = -1, .n_in = 2, .in = gen_values_of(m, 2, in),
+    ej_node node = {.op = dot ? EJ_OP_TENSORDOT : EJ_OP_MATMUL,
+                    .dtype = -1,
+                    .n_in = 2,
+                    .in = gen_values_of(m, 2, in),
                     .integer = -1};
     if (!dot) node.integer = 0;
     if (dot) {

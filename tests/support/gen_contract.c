@@ -1,20 +1,20 @@
-/* gen_contract.c - random programs with numbers from one end of the range to the other, and an oracle of what the contract
- * promises.
+/* gen_contract.c - random programs with numbers from one end of the range to the other, and an oracle of what the
+ * contract promises.
  *
- * Every axis has N elements. Numbers are long doubles, whose range no product of these programs leaves. A value is a sum of
- * products: it knows for each of them which factors it has (arrays, values of rank 0, numbers that are too large or small to
- * move) and how many terms were summed on the way. Of a factor the least and the largest size are known; a divisor is the
- * factor of its inverse.
+ * Every axis has N elements. Numbers are long doubles, whose range no product of these programs leaves. A value is a
+ * sum of products: it knows for each of them which factors it has (arrays, values of rank 0, numbers that are too large
+ * or small to move) and how many terms were summed on the way. Of a factor the least and the largest size are known; a
+ * divisor is the factor of its inverse.
  *
  * Promised is a result whose program
- *   - has, as written, only finite and normal numbers, which numbers that may move do not take out of the range: all are that
- *     far (2^20; f64 2^160) from its ends, if there are such numbers at all;
- *   - keeps so for every set of the factors of a product: contractions take any order. Sets that are a value of the program
- *     are as written. Values of rank 0 alone are no set: they are not multiplied with each other.
+ *   - has, as written, only finite and normal numbers, which numbers that may move do not take out of the range: all
+ *     are that far (2^20; f64 2^160) from its ends, if there are such numbers at all;
+ *   - keeps so for every set of the factors of a product: contractions take any order. Sets that are a value of the
+ *     program are as written. Values of rank 0 alone are no set: they are not multiplied with each other.
  * It is right if it is as far from the exact value as the roundings of every order explain.
  *
- * Of zeros: small integers and powers of two, so that all sums are exact in every order. What divides comes to 0.0 or -0.0 as
- * the program says it: a sum of several products that is zero is 0.0, a product has the sign of its factors.
+ * Of zeros: small integers and powers of two, so that all sums are exact in every order. What divides comes to 0.0 or
+ * -0.0 as the program says it: a sum of several products that is zero is 0.0, a product has the sign of its factors.
  */
 #include "gen_contract_core.h"
 
@@ -118,8 +118,8 @@ static void divide_by(writer *w, const value *v)
     }
 }
 
-/* Products with numbers between them that come to more than one may move by; or the same value of rank 0 again and again, which
- * takes a product from one end of the range to the other. */
+/* Products with numbers between them that come to more than one may move by; or the same value of rank 0 again and
+ * again, which takes a product from one end of the range to the other. */
 static void write_chain(writer *w)
 {
     static const char *const equations[] = {"ij,ij->ij", "ij,jk->ik", "ij,kj->ik"};

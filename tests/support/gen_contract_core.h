@@ -10,22 +10,22 @@
 enum { N = 3, MOST_ELEMENTS = N * N, MOST_VALUES = 48, MOST_FACTORS = 11, MOST_TERMS = 4 };
 
 typedef struct factor {
-    double low, high;   /* log2 of the least and the largest size */
-    bool number;        /* of rank 0 */
+    double low, high; /* log2 of the least and the largest size */
+    bool number;      /* of rank 0 */
 } factor;
 
 typedef struct product {
-    uint32_t factors;   /* a set of the program's */
-    double summed;      /* log2 of the terms that were summed */
+    uint32_t factors; /* a set of the program's */
+    double summed;    /* log2 of the terms that were summed */
 } product;
 
 typedef struct value {
     char name[12];
     int rank, n;
     oracle_element e[MOST_ELEMENTS]; /* re, im, mass */
-    int n_products;     /* 0: has too many */
+    int n_products;                  /* 0: has too many */
     product products[MOST_TERMS];
-    double low, high;   /* of its sizes: low > high when all are zero */
+    double low, high; /* of its sizes: low > high when all are zero */
 } value;
 
 typedef struct writer {
@@ -38,10 +38,10 @@ typedef struct writer {
     int n_values, n_factors, roundings;
     value values[MOST_VALUES];
     factor factors[32];
-    bool aims, failed;  /* aims: parameters are of the size that is asked for */
+    bool aims, failed; /* aims: parameters are of the size that is asked for */
 } writer;
 
-#define SAY(w, ...) gen_append((w)->body, sizeof (w)->body, __VA_ARGS__)
+#define SAY(w, ...) gen_append((w)->body, sizeof(w)->body, __VA_ARGS__)
 
 /* ---- the range ---- */
 
@@ -80,7 +80,7 @@ void contract_einsum(writer *w, const char *equation, const value *a, const valu
 const value *contract_of_rank(writer *w, int rank, double like); /* one that is there, or a parameter */
 void contract_add_products(writer *w, const value *v);           /* v*c + b*c */
 void contract_by_index(writer *w, const value *v);
-void contract_step(writer *w);                                   /* any operation */
+void contract_step(writer *w); /* any operation */
 int contract_count(uint32_t set);
 
 #endif

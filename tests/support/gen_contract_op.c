@@ -1,5 +1,5 @@
-/* gen_contract_op.c - operations of the contract's programs: each writes itself, computes its elements, and says what products
- * they are.
+/* gen_contract_op.c - operations of the contract's programs: each writes itself, computes its elements, and says what
+ * products they are.
  */
 #include "gen_contract_core.h"
 
@@ -70,7 +70,8 @@ static void multiply_products(writer *w, value *out, const value *a, const value
         for (int k = 0; k < b->n_products; k++) {
             uint32_t other = b->products[k].factors;
             if (below || other & a->products[i].factors) other = again(w, other, below);
-            products[n] = (product){a->products[i].factors | other, a->products[i].summed + b->products[k].summed + summed};
+            products[n] =
+                (product){a->products[i].factors | other, a->products[i].summed + b->products[k].summed + summed};
             if (contract_count(products[n++].factors) > MOST_FACTORS) w->failed = true;
         }
     out->n_products = n;
@@ -99,7 +100,8 @@ static oracle_element over(oracle_element a, oracle_element b)
 {
     long double size = b.re * b.re + b.im * b.im, d = hypotl(b.re, b.im);
     if (b.im == 0) return (oracle_element){.re = a.re / b.re, .im = a.im / b.re, .mass = a.mass * (b.mass / d) / d};
-    return (oracle_element){.re = (a.re * b.re + a.im * b.im) / size, .im = (a.im * b.re - a.re * b.im) / size,
+    return (oracle_element){.re = (a.re * b.re + a.im * b.im) / size,
+                            .im = (a.im * b.re - a.re * b.im) / size,
                             .mass = a.mass * (b.mass / d) / d};
 }
 
@@ -110,8 +112,8 @@ static void add_to(oracle_element *sum, oracle_element x)
     sum->mass += x.mass;
 }
 
-/* One of the program's parameters. `like`: log2 of the size that it multiplies; it often brings that back to where there is
- * room. */
+/* One of the program's parameters. `like`: log2 of the size that it multiplies; it often brings that back to where
+ * there is room. */
 value *contract_parameter(writer *w, int rank, double like)
 {
     static const int64_t shape[2] = {N, N};
@@ -134,7 +136,8 @@ value *contract_parameter(writer *w, int rank, double like)
     for (int i = 0; i < v->n; i++) {
         double x = exp2(at) * uniform(&w->r, 1, 2), y = ej_dtype_is_complex(w->dtype) ? x * uniform(&w->r, 0, 1) : 0;
         if (negative) x = -x;
-        if (w->zeros) x = rank ? gen_below(&w->r, 3) - 1 : (gen_chance(&w->r, 60) ? -1 : 1) * exp2(gen_below(&w->r, 3) - 1);
+        if (w->zeros)
+            x = rank ? gen_below(&w->r, 3) - 1 : (gen_chance(&w->r, 60) ? -1 : 1) * exp2(gen_below(&w->r, 3) - 1);
         if (w->zeros && x == 0 && gen_chance(&w->r, 30)) x = -0.0;
         if (is_wide(w)) memcpy((char *)t->view.data + bytes * (size_t)i, (double[]){x, y}, bytes);
         else memcpy((char *)t->view.data + bytes * (size_t)i, (float[]){(float)x, (float)y}, bytes);
@@ -198,7 +201,8 @@ static void negate(writer *w, const value *v)
 {
     value *out = contract_result(w, v->rank);
     SAY(w, "-%s\n", v->name);
-    for (int i = 0; i < v->n; i++) out->e[i] = (oracle_element){.re = -v->e[i].re, .im = -v->e[i].im, .mass = v->e[i].mass};
+    for (int i = 0; i < v->n; i++)
+        out->e[i] = (oracle_element){.re = -v->e[i].re, .im = -v->e[i].im, .mass = v->e[i].mass};
     same_products(out, v, 0);
 }
 
@@ -243,8 +247,7 @@ void contract_einsum(writer *w, const char *equation, const value *a, const valu
     else if (b) SAY(w, "einsum(\"%s\", %s, %s)\n", equation, a->name, b->name);
     else SAY(w, "einsum(\"%s\", %s)\n", equation, a->name);
     int summed = 0;
-    for (const char *l = "ijk"; *l; l++)
-        summed += strchr(equation, *l) && !strchr(out, *l);
+    for (const char *l = "ijk"; *l; l++) summed += strchr(equation, *l) && !strchr(out, *l);
     int terms = summed == 3 ? 27 : summed == 2 ? 9 : summed ? 3 : 1;
     for (int at = 0; at < 27; at++) {
         int index[3] = {at / 9, at / 3 % 3, at % 3}, x = 0, y = 0, o = 0;

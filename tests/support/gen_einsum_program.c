@@ -11,9 +11,9 @@
 bool gen_einsum_begin(gen_maker *m)
 {
     static const int64_t extents[] = {1, 2, 2, 3, 3, 3, 4, 4, 5, 6};
-    static const int dtypes[] = {EINJIT_F32, EINJIT_F32, EINJIT_F32, EINJIT_F32, EINJIT_F32,  EINJIT_F64, EINJIT_F64,
-                                 EINJIT_F64, EINJIT_C64, EINJIT_C64, EINJIT_C128, EINJIT_I32, EINJIT_I32, EINJIT_I64,
-                                 EINJIT_F64, EINJIT_BOOL};
+    static const int dtypes[] = {EINJIT_F32, EINJIT_F32, EINJIT_F32, EINJIT_F32, EINJIT_F32,  EINJIT_F64,
+                                 EINJIT_F64, EINJIT_F64, EINJIT_C64, EINJIT_C64, EINJIT_C128, EINJIT_I32,
+                                 EINJIT_I32, EINJIT_I64, EINJIT_F64, EINJIT_BOOL};
     bool named = gen_chance(&m->r, 45), square = gen_chance(&m->r, 45); /* square: axes that are mixed up still fit */
     int64_t side = 2 + gen_below(&m->r, 3);
     einjit_error err;
@@ -21,10 +21,12 @@ bool gen_einsum_begin(gen_maker *m)
     m->main_dtype = dtypes[gen_below(&m->r, 16)];
     m->p->reals = gen_chance(&m->r, 30);
     for (int l = 0; l < GEN_LABELS; l++) {
-        m->label_extent[l] = !square ? extents[gen_below(&m->r, 10)] : l < GEN_LABELS - 2 ? side : side * side; /* two merged */
+        /* two merged */
+        m->label_extent[l] = !square ? extents[gen_below(&m->r, 10)] : l < GEN_LABELS - 2 ? side : side * side;
         m->label_symbol[l] = -1;
         char name[2] = {(char)('p' + l), 0};
-        if (named && gen_chance(&m->r, 70) && ej_graph_symbol(&m->p->graph, name, 1, &m->label_symbol[l], &err)) return false;
+        if (named && gen_chance(&m->r, 70) && ej_graph_symbol(&m->p->graph, name, 1, &m->label_symbol[l], &err))
+            return false;
     }
     if (gen_chance(&m->r, 3)) m->label_extent[gen_below(&m->r, GEN_LABELS)] = 0;
     if (gen_chance(&m->r, 4)) m->label_extent[0] = 17; /* more than a vector */
@@ -158,7 +160,8 @@ static ej_value cast(gen_maker *m)
     if (v < 0) return -1;
     memcpy(m->axes[v], m->axes[x], sizeof m->axes[v]);
     if (!gen_chance(&m->r, 50)) return v;
-    ej_node back = {.op = EJ_OP_CAST, .dtype = (int16_t)dtypes[gen_below(&m->r, 6)], .n_in = 1, .in = gen_values_of(m, 1, &v)};
+    ej_node back = {
+        .op = EJ_OP_CAST, .dtype = (int16_t)dtypes[gen_below(&m->r, 6)], .n_in = 1, .in = gen_values_of(m, 1, &v)};
     ej_value again = gen_keep(m, &back, NULL);
     if (again >= 0) memcpy(m->axes[again], m->axes[v], sizeof m->axes[v]);
     return again;
@@ -167,8 +170,8 @@ static ej_value cast(gen_maker *m)
 /* An einsum, something between, an einsum over that: each used once so far. */
 static ej_value between(gen_maker *m)
 {
-    static ej_value (*const steps[])(gen_maker *m) = {reshape, reshape, reshape, permute, reduce, gen_linear_scale,
-                                                      gen_label_product, gen_linear_multiply};
+    static ej_value (*const steps[])(gen_maker *m) = {
+        reshape, reshape, reshape, permute, reduce, gen_linear_scale, gen_label_product, gen_linear_multiply};
     ej_value v = gen_label_einsum(m);
     if (v < 0) return -1;
     for (int n = gen_chance(&m->r, 70) ? 1 : 2; n > 0; n--) {
@@ -183,10 +186,24 @@ static const struct {
     ej_value (*make)(gen_maker *m);
     int weight;
 } makers[] = {
-    {gen_label_einsum, 28}, {between, 10},    {gen_linear_scale, 20},        {gen_linear_sum, 13}, {gen_linear_repeat, 10}, {permute, 8},
-    {gen_linear_multiply, 6},   {gen_linear_homogeneous, 7},   {reduce, 5},          {reshape, 5},           {gen_label_product, 5},
-    {gen_label_constants, 5},   {indexed, 4},                  {cast, 4},            {gen_label_constant, 1}, {slice, 4},
-    {gen_make_join, 1},         {gen_make_map, 2},
+    {gen_label_einsum, 28},
+    {between, 10},
+    {gen_linear_scale, 20},
+    {gen_linear_sum, 13},
+    {gen_linear_repeat, 10},
+    {permute, 8},
+    {gen_linear_multiply, 6},
+    {gen_linear_homogeneous, 7},
+    {reduce, 5},
+    {reshape, 5},
+    {gen_label_product, 5},
+    {gen_label_constants, 5},
+    {indexed, 4},
+    {cast, 4},
+    {gen_label_constant, 1},
+    {slice, 4},
+    {gen_make_join, 1},
+    {gen_make_map, 2},
 };
 
 ej_value gen_einsum_step(gen_maker *m)

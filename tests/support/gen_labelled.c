@@ -1,8 +1,8 @@
 /* gen_labelled.c - makers over labels: values whose axes mean something, and einsums in which these meanings meet.
  *
- * A program has a few labels with an extent each. The axes of inputs are labels (of extent 1 now and then, to broadcast);
- * an einsum names its operands' axes by them and so contracts what belongs together. Letters are drawn anew for every
- * equation, so that equal einsums rarely look equal.
+ * A program has a few labels with an extent each. The axes of inputs are labels (of extent 1 now and then, to
+ * broadcast); an einsum names its operands' axes by them and so contracts what belongs together. Letters are drawn anew
+ * for every equation, so that equal einsums rarely look equal.
  */
 #include <string.h>
 
@@ -29,7 +29,10 @@ static ej_extent extent_of(gen_maker *m, int label, int64_t n)
 
 static ej_value input_of(gen_maker *m, int dtype, int n, const int8_t *axes, const int64_t *shape)
 {
-    ej_node node = {.op = EJ_OP_INPUT, .dtype = (int16_t)dtype, .rank = n, .n_extents = (uint32_t)n,
+    ej_node node = {.op = EJ_OP_INPUT,
+                    .dtype = (int16_t)dtype,
+                    .rank = n,
+                    .n_extents = (uint32_t)n,
                     .extents = gen_extents_of(m, n, shape)};
     for (int a = 0; a < n; a++) node.extents[a] = extent_of(m, axes[a], shape[a]);
     ej_value v = gen_keep_input(m, &node, dtype, n, shape, 0);
@@ -121,7 +124,7 @@ typedef struct sketch {
     int n, rank[MAX_TERMS], n_out, n_letters;
     ej_value in[MAX_TERMS];
     int8_t term[MAX_TERMS][GEN_MAX_RANK], out[MAX_LETTERS]; /* letters: labels first, then axes without one */
-    int dots[MAX_TERMS], n_dots; /* how many axes in front are written as an ellipsis */
+    int dots[MAX_TERMS], n_dots;                            /* how many axes in front are written as an ellipsis */
     int reduce, combine;
 } sketch;
 
@@ -134,7 +137,8 @@ static void letters_of(gen_maker *m, sketch *s)
         for (int a = 0; a < s->rank[t]; a++) {
             int label = m->axes[s->in[t]][a];
             if (label < 0 && s->n_letters < MAX_LETTERS) label = s->n_letters++;
-            if (gen_chance(&m->r, 4)) label = gen_below(&m->r, GEN_LABELS); /* meets another label, where extents allow */
+            /* meets another label, where extents allow */
+            if (gen_chance(&m->r, 4)) label = gen_below(&m->r, GEN_LABELS);
             s->term[t][a] = (int8_t)label;
             used[label] = true;
         }
@@ -188,12 +192,18 @@ static void shuffle_letters(gen_maker *m, char *letters)
     }
 }
 
-static ej_value keep_einsum(gen_maker *m, const char *text, size_t length, int n, const ej_value *in, int reduce, int combine)
+static ej_value keep_einsum(gen_maker *m, const char *text, size_t length, int n, const ej_value *in, int reduce,
+                            int combine)
 {
     ej_equation *equation = EJ_NEW(gen_arena_of(m), ej_equation);
     if (!equation || ej_equation_parse(equation, gen_arena_of(m), text, length, (size_t)n, NULL)) return -1;
-    ej_node node = {.op = EJ_OP_EINSUM, .fn = (uint8_t)reduce, .combine = (uint8_t)combine, .dtype = -1, .n_in = (uint32_t)n,
-                    .in = gen_values_of(m, n, in), .equation = equation};
+    ej_node node = {.op = EJ_OP_EINSUM,
+                    .fn = (uint8_t)reduce,
+                    .combine = (uint8_t)combine,
+                    .dtype = -1,
+                    .n_in = (uint32_t)n,
+                    .in = gen_values_of(m, n, in),
+                    .equation = equation};
     return gen_keep(m, &node, NULL);
 }
 
@@ -237,7 +247,8 @@ static void choose_semiring(gen_maker *m, sketch *s)
         if (x->dtype < 0) return;
         ordered &= !ej_dtype_is_complex(x->dtype) && x->dtype != EINJIT_BOOL;
         all_bool &= x->dtype == EINJIT_BOOL;
-        for (int64_t i = 0; i < x->n; i++) ordered &= x->e[i].i < 1 << 20 && x->e[i].i > -(1 << 20); /* wrapped, + keeps no order */
+        /* wrapped, + keeps no order */
+        for (int64_t i = 0; i < x->n; i++) ordered &= x->e[i].i < 1 << 20 && x->e[i].i > -(1 << 20);
     }
     if (all_bool) s->reduce = EINJIT_REDUCE_OR;
     bool on_semiring = false; /* chains of one semiring */
@@ -346,11 +357,13 @@ ej_value gen_label_product(gen_maker *m)
     ej_value in[2] = {gen_pick(m), -1};
     if (in[0] < 0 || !gen_value(m, in[0])->rank || m->axes[in[0]][gen_value(m, in[0])->rank - 1] < 0) return -1;
     int rank = gen_value(m, in[0])->rank, n = 0;
-    int8_t inner = m->axes[in[0]][rank - 1], axes[GEN_MAX_RANK], other[3] = {inner, (int8_t)gen_below(&m->r, GEN_LABELS)};
+    int8_t inner = m->axes[in[0]][rank - 1], axes[GEN_MAX_RANK],
+           other[3] = {inner, (int8_t)gen_below(&m->r, GEN_LABELS)};
     bool dot = gen_chance(&m->r, 45), swap = gen_chance(&m->r, 25);
     in[1] = gen_label_input(m, gen_chance(&m->r, 80) ? 2 : 1, other);
     if (in[1] < 0) return -1;
-    if (gen_value(m, in[1])->shape[0] != gen_value(m, in[0])->shape[rank - 1]) return -1; /* matmul broadcasts no summed axis */
+    /* matmul broadcasts no summed axis */
+    if (gen_value(m, in[1])->shape[0] != gen_value(m, in[0])->shape[rank - 1]) return -1;
     int more = gen_value(m, in[1])->rank - 1;
     ej_node node = {.op = dot ? EJ_OP_TENSORDOT : EJ_OP_MATMUL, .dtype = -1, .n_in = 2, .integer = dot ? -1 : 0};
     int64_t dims[2] = {rank - 1, 0};

@@ -42,7 +42,9 @@ ej_value gen_make_reshape(gen_maker *m)
         int more = gen_below(&m->r, 2);
         for (int a = 0; a < more; a++) shape[rank++] = gen_pick_extent(m);
         for (int a = 0; a < v->rank; a++)
-            shape[rank++] = v->shape[a] == 1 && gen_chance(&m->r, 70) ? gen_pick_extent(m) : gen_chance(&m->r, 30) ? -1 : v->shape[a];
+            shape[rank++] = v->shape[a] == 1 && gen_chance(&m->r, 70) ? gen_pick_extent(m)
+                            : gen_chance(&m->r, 30)                   ? -1
+                                                                      : v->shape[a];
     } else {
         int64_t carry = 1;
         for (int a = 0; a < v->rank; a++) {
@@ -124,11 +126,17 @@ ej_value gen_make_join(gen_maker *m)
         int64_t shape[ORACLE_RANK];
         const oracle_value *x = gen_value(m, in[0]);
         for (int a = 0; a < x->rank; a++) shape[a] = !stack && a == at ? gen_pick_extent(m) : x->shape[a];
-        in[i] = gen_chance(&m->r, 20) ? in[0] : gen_new_input(m, gen_chance(&m->r, 70) ? x->dtype : gen_pick_dtype(m), x->rank, shape, 0);
+        in[i] = gen_chance(&m->r, 20)
+                    ? in[0]
+                    : gen_new_input(m, gen_chance(&m->r, 70) ? x->dtype : gen_pick_dtype(m), x->rank, shape, 0);
         if (in[i] < 0) return -1;
     }
-    ej_node node = {.op = stack ? EJ_OP_STACK : EJ_OP_CAT, .dtype = -1, .n_in = (uint32_t)n, .in = gen_values_of(m, n, in),
-                    .n_dims = 1, .dims = gen_dims_of(m, 1, &dim)};
+    ej_node node = {.op = stack ? EJ_OP_STACK : EJ_OP_CAT,
+                    .dtype = -1,
+                    .n_in = (uint32_t)n,
+                    .in = gen_values_of(m, n, in),
+                    .n_dims = 1,
+                    .dims = gen_dims_of(m, 1, &dim)};
     return gen_keep(m, &node, NULL);
 }
 
@@ -139,7 +147,8 @@ ej_value gen_make_indexed(gen_maker *m)
     if (x < 0) return -1;
     const oracle_value *v = gen_value(m, x);
     if (!v->rank || v->dtype == EINJIT_BOOL) return -1;
-    int64_t dim = gen_any_dim(m, v->rank), at = dim < 0 ? dim + v->rank : dim, below = scatter ? 1 + gen_below(&m->r, 6) : v->shape[at];
+    int64_t dim = gen_any_dim(m, v->rank), at = dim < 0 ? dim + v->rank : dim,
+            below = scatter ? 1 + gen_below(&m->r, 6) : v->shape[at];
     int64_t length = scatter ? v->shape[at] : 1 + gen_below(&m->r, 9);
     if (below < 1) return -1;
     if (m->by_label && scatter && gen_chance(&m->r, 60) && (below = gen_pick_extent(m)) < 1) return -1;
@@ -157,8 +166,12 @@ ej_value gen_make_indexed(gen_maker *m)
         if (index < 0) return -1;
     }
     ej_value in[2] = {scatter ? index : x, scatter ? x : index};
-    ej_node node = {.op = scatter ? EJ_OP_INDEX_ADD : EJ_OP_INDEX_SELECT, .dtype = -1, .n_in = 2, .in = gen_values_of(m, 2, in),
-                    .n_dims = 1, .dims = gen_dims_of(m, 1, &dim)};
+    ej_node node = {.op = scatter ? EJ_OP_INDEX_ADD : EJ_OP_INDEX_SELECT,
+                    .dtype = -1,
+                    .n_in = 2,
+                    .in = gen_values_of(m, 2, in),
+                    .n_dims = 1,
+                    .dims = gen_dims_of(m, 1, &dim)};
     if (scatter) {
         node.n_extents = 1;
         node.extents = gen_extents_of(m, 1, &below);

@@ -27,7 +27,11 @@ static ej_value smaller(gen_maker *m, ej_value x, int dtype)
 static ej_value summed(gen_maker *m, ej_value x)
 {
     if (x < 0 || m->differentiable || !gen_chance(&m->r, 40)) return x;
-    ej_node node = {.op = EJ_OP_REDUCE, .fn = EINJIT_REDUCE_SUM, .dtype = -1, .all_dims = true, .n_in = 1,
+    ej_node node = {.op = EJ_OP_REDUCE,
+                    .fn = EINJIT_REDUCE_SUM,
+                    .dtype = -1,
+                    .all_dims = true,
+                    .n_in = 1,
                     .in = gen_values_of(m, 1, &x)};
     return gen_keep(m, &node, NULL);
 }
@@ -62,8 +66,14 @@ static ej_value scattered(gen_maker *m, ej_value x)
     oracle_range(item, n, &shape[at]);
     ej_value src = gen_new_input(m, gen_chance(&m->r, 60) ? v->dtype : gen_pick_dtype(m), v->rank, shape, 0);
     if (src < 0) return -1;
-    ej_node node = {.op = EJ_OP_SLICE_SCATTER, .dtype = -1, .n_in = 2, .in = gen_values_of(m, 2, (const ej_value[]){x, src}),
-                    .n_dims = 1, .dims = gen_dims_of(m, 1, &dim), .n_items = 1, .items = item};
+    ej_node node = {.op = EJ_OP_SLICE_SCATTER,
+                    .dtype = -1,
+                    .n_in = 2,
+                    .in = gen_values_of(m, 2, (const ej_value[]){x, src}),
+                    .n_dims = 1,
+                    .dims = gen_dims_of(m, 1, &dim),
+                    .n_items = 1,
+                    .items = item};
     return gen_keep(m, &node, NULL);
 }
 
@@ -83,8 +93,12 @@ static ej_value split(gen_maker *m, ej_value x)
         if (in[i] < 0) return -1;
     }
     int64_t dims[2] = {dim, gen_below(&m->r, n)};
-    ej_node node = {.op = EJ_OP_SPLIT_AS, .dtype = -1, .n_in = (uint32_t)n + 1, .in = gen_values_of(m, n + 1, in),
-                    .n_dims = 2, .dims = gen_dims_of(m, 2, dims)};
+    ej_node node = {.op = EJ_OP_SPLIT_AS,
+                    .dtype = -1,
+                    .n_in = (uint32_t)n + 1,
+                    .in = gen_values_of(m, n + 1, in),
+                    .n_dims = 2,
+                    .dims = gen_dims_of(m, 2, dims)};
     return gen_keep(m, &node, NULL);
 }
 
@@ -102,7 +116,11 @@ static ej_value added_rows(gen_maker *m, ej_value x)
     ej_value value = gen_new_input(m, gen_value(m, x)->dtype, gen_value(m, x)->rank, shape, 0);
     if (index < 0 || value < 0) return -1;
     const ej_value in[3] = {x, index, value};
-    ej_node node = {.op = EJ_OP_INDEX_ADD_TO, .dtype = -1, .n_in = 3, .in = gen_values_of(m, 3, in), .n_dims = 1,
+    ej_node node = {.op = EJ_OP_INDEX_ADD_TO,
+                    .dtype = -1,
+                    .n_in = 3,
+                    .in = gen_values_of(m, 3, in),
+                    .n_dims = 1,
                     .dims = gen_dims_of(m, 1, &dim)};
     return gen_keep(m, &node, NULL);
 }
@@ -116,9 +134,7 @@ ej_value gen_make_like(gen_maker *m)
     if (what >= 5 && !gen_value(m, x)->rank) what -= 5;
     switch (what) {
     case 0: return (y = smaller(m, x, gen_pick_dtype(m))) < 0 ? -1 : binary(m, EJ_OP_SUM_TO_SIZE, x, y);
-    case 1:
-        y = smaller(m, x, gen_pick_dtype(m));
-        return y < 0 ? -1 : summed(m, binary(m, EJ_OP_EXPAND_AS, y, x));
+    case 1: y = smaller(m, x, gen_pick_dtype(m)); return y < 0 ? -1 : summed(m, binary(m, EJ_OP_EXPAND_AS, y, x));
     case 2: return (y = reshaped_partner(m, x)) < 0 ? -1 : binary(m, EJ_OP_RESHAPE_AS, x, y);
     case 3: return (y = gen_pick(m)) < 0 ? -1 : binary(m, EJ_OP_TYPE_AS, x, y);
     case 4: /* differences do not stop at detach */

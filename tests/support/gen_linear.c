@@ -9,7 +9,10 @@ ej_value gen_linear_map(gen_maker *m, int fn, ej_value a, ej_value b)
 {
     ej_value in[2] = {a, b};
     if (a < 0 || (b < 0 && ej_fns[fn].arity == 2) || !gen_fn_allowed(m, fn, in)) return -1;
-    ej_node node = {.op = EJ_OP_MAP, .fn = (uint8_t)fn, .dtype = -1, .n_in = ej_fns[fn].arity,
+    ej_node node = {.op = EJ_OP_MAP,
+                    .fn = (uint8_t)fn,
+                    .dtype = -1,
+                    .n_in = ej_fns[fn].arity,
                     .in = gen_values_of(m, ej_fns[fn].arity, in)};
     ej_value v = gen_keep(m, &node, NULL);
     if (v < 0) return -1;
@@ -73,8 +76,10 @@ static ej_value beside_neutral(gen_maker *m, ej_value v)
     static const int fns[] = {EJ_FN_ADD, EJ_FN_SUB, EJ_FN_SUB, EJ_FN_SUB, EJ_FN_MUL, EJ_FN_DIV, EJ_FN_DIV, EJ_FN_POW};
     int fn = fns[gen_below(&m->r, 8)];
     double number = fn == EJ_FN_ADD || fn == EJ_FN_SUB ? 0 : 1;
-    ej_node node = {.op = EJ_OP_SCALAR, .fn = EJ_KIND_FLOAT, .dtype = -1, .re = gen_chance(&m->r, 80) ? number : -number};
-    if (gen_chance(&m->r, 50)) node = (ej_node){.op = EJ_OP_SCALAR, .fn = EJ_KIND_INT, .dtype = -1, .integer = (int64_t)number};
+    ej_node node = {
+        .op = EJ_OP_SCALAR, .fn = EJ_KIND_FLOAT, .dtype = -1, .re = gen_chance(&m->r, 80) ? number : -number};
+    if (gen_chance(&m->r, 50))
+        node = (ej_node){.op = EJ_OP_SCALAR, .fn = EJ_KIND_INT, .dtype = -1, .integer = (int64_t)number};
     ej_value c = gen_keep(m, &node, NULL);
     return gen_chance(&m->r, 50) && fn != EJ_FN_POW ? gen_linear_map(m, fn, c, v) : gen_linear_map(m, fn, v, c);
 }
@@ -97,7 +102,8 @@ static ej_value other_of_shape(gen_maker *m, ej_value v)
     for (ej_value i = 0; i < n; i++) {
         ej_value w = (from + i) % n;
         const oracle_value *y = gen_value(m, w);
-        if (w == v || gen_is_literal(m, w) || y->rank != x->rank || (x->rank && memcmp(m->axes[v], m->axes[w], (size_t)x->rank)))
+        if (w == v || gen_is_literal(m, w) || y->rank != x->rank ||
+            (x->rank && memcmp(m->axes[v], m->axes[w], (size_t)x->rank)))
             continue;
         return w;
     }
@@ -164,7 +170,8 @@ ej_value gen_linear_multiply(gen_maker *m)
     int rank = gen_value(m, v)->rank, roll = gen_below(&m->r, 100);
     if (roll < 15) by = v;
     else if (roll < 55) by = other_of_shape(m, v);
-    else if (rank && m->axes[v][rank - 1] >= 0) by = gen_label_input(m, 1, &m->axes[v][rank - 1]); /* broadcast in front */
+    /* broadcast in front */
+    else if (rank && m->axes[v][rank - 1] >= 0) by = gen_label_input(m, 1, &m->axes[v][rank - 1]);
     else by = gen_label_like(m, v);
     return gen_linear_map(m, gen_chance(&m->r, 85) ? EJ_FN_MUL : EJ_FN_DIV, v, by);
 }
@@ -172,7 +179,8 @@ ej_value gen_linear_multiply(gen_maker *m)
 /* A function of itself: some are their own inverse. */
 static ej_value twice(gen_maker *m, ej_value v)
 {
-    static const int fns[] = {EJ_FN_NEG, EJ_FN_NEG, EJ_FN_ABS, EJ_FN_ABS, EJ_FN_CONJ, EJ_FN_RELU, EJ_FN_RECIPROCAL, EJ_FN_SIGN};
+    static const int fns[] = {EJ_FN_NEG,  EJ_FN_NEG,  EJ_FN_ABS,        EJ_FN_ABS,
+                              EJ_FN_CONJ, EJ_FN_RELU, EJ_FN_RECIPROCAL, EJ_FN_SIGN};
     int fn = fns[gen_below(&m->r, 8)];
     if (gen_value(m, v)->dtype == EINJIT_BOOL) fn = EJ_FN_LOGICAL_NOT;
     v = gen_linear_map(m, fn, v, -1);
@@ -181,8 +189,8 @@ static ej_value twice(gen_maker *m, ej_value v)
 
 ej_value gen_linear_homogeneous(gen_maker *m)
 {
-    static const int fns[] = {EJ_FN_RELU, EJ_FN_RELU, EJ_FN_ABS, EJ_FN_MAXIMUM, EJ_FN_MINIMUM, EJ_FN_SQUARE, EJ_FN_CONJ,
-                              EJ_FN_REAL, EJ_FN_TANH, EJ_FN_SQRT, EJ_FN_SIGN};
+    static const int fns[] = {EJ_FN_RELU, EJ_FN_RELU, EJ_FN_ABS,  EJ_FN_MAXIMUM, EJ_FN_MINIMUM, EJ_FN_SQUARE,
+                              EJ_FN_CONJ, EJ_FN_REAL, EJ_FN_TANH, EJ_FN_SQRT,    EJ_FN_SIGN};
     int fn = fns[gen_below(&m->r, 11)];
     ej_value v = gen_pick(m);
     if (v < 0) return -1;
@@ -190,12 +198,14 @@ ej_value gen_linear_homogeneous(gen_maker *m)
     bool is_complex = ej_dtype_is_complex(dtype);
     if (is_complex && gen_chance(&m->r, 70)) fn = gen_chance(&m->r, 75) ? EJ_FN_CONJ : EJ_FN_ABS;
     if (gen_chance(&m->r, 12)) return twice(m, v);
-    if (dtype == EINJIT_BOOL || (is_complex && fn != EJ_FN_SQUARE && fn != EJ_FN_CONJ && fn != EJ_FN_REAL && fn != EJ_FN_ABS))
+    if (dtype == EINJIT_BOOL ||
+        (is_complex && fn != EJ_FN_SQUARE && fn != EJ_FN_CONJ && fn != EJ_FN_REAL && fn != EJ_FN_ABS))
         return -1;
     if (gen_chance(&m->r, 45)) v = gen_linear_scaled(m, v);
     if (v < 0 || ej_fns[fn].arity == 1) return gen_linear_map(m, fn, v, -1);
     ej_value other = other_of_shape(m, v);
-    if (other < 0 || ej_dtype_is_complex(gen_value(m, other)->dtype) || gen_value(m, other)->dtype == EINJIT_BOOL) return -1;
+    if (other < 0 || ej_dtype_is_complex(gen_value(m, other)->dtype) || gen_value(m, other)->dtype == EINJIT_BOOL)
+        return -1;
     if (gen_chance(&m->r, 40)) other = gen_linear_scaled(m, other);
     return gen_linear_map(m, fn, v, other);
 }
@@ -207,7 +217,8 @@ ej_value gen_linear_repeat(gen_maker *m)
     if (v < 0) return -1;
     ej_node node = m->p->graph.nodes[v];
     if (node.op == EJ_OP_EINSUM) return gen_einsum_again(m, v, -1, -1, gen_chance(&m->r, 50));
-    if (node.op == EJ_OP_INPUT || node.op == EJ_OP_CONSTANT || node.op == EJ_OP_SCALAR || node.op == EJ_OP_SLICE) return -1;
+    if (node.op == EJ_OP_INPUT || node.op == EJ_OP_CONSTANT || node.op == EJ_OP_SCALAR || node.op == EJ_OP_SLICE)
+        return -1;
     ej_value in[3] = {0};
     bool swap = node.op == EJ_OP_MAP && node.n_in == 2 && gen_chance(&m->r, 40);
     for (uint32_t i = 0; i < node.n_in && i < 3; i++) in[i] = node.in[swap ? 1 - i : i];
@@ -218,6 +229,7 @@ ej_value gen_linear_repeat(gen_maker *m)
     node.extents = extents;
     node.name = NULL;
     ej_value again = gen_keep(m, &node, NULL);
-    if (again >= 0 && gen_value(m, again)->rank == gen_value(m, v)->rank) memcpy(m->axes[again], m->axes[v], sizeof m->axes[v]);
+    if (again >= 0 && gen_value(m, again)->rank == gen_value(m, v)->rank)
+        memcpy(m->axes[again], m->axes[v], sizeof m->axes[v]);
     return again;
 }

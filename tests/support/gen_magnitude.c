@@ -1,8 +1,9 @@
-/* gen_magnitude.c - keeps programs of einsums from over- and underflowing in some order of evaluation but not in another.
+/* gen_magnitude.c - keeps programs of einsums from over- and underflowing in some order of evaluation but not in
+ * another.
  *
- * Where factors may be taken in any order, a product overflows if that of its large factors alone does. So a value has two
- * bounds, in powers of two: how far up the large factors of its history may reach together, and how far down the small
- * ones. A program may scale by 1e30 and take it back by 1e-30, but not by 1e30 twice.
+ * Where factors may be taken in any order, a product overflows if that of its large factors alone does. So a value has
+ * two bounds, in powers of two: how far up the large factors of its history may reach together, and how far down the
+ * small ones. A program may scale by 1e30 and take it back by 1e-30, but not by 1e30 twice.
  */
 #include <math.h>
 
@@ -43,7 +44,8 @@ static bool multiplies(const ej_node *node)
     return node->op == EJ_OP_EINSUM || node->op == EJ_OP_MATMUL || node->op == EJ_OP_TENSORDOT;
 }
 
-/* A factor known at run time alone that is no finite number: what multiplies by it, and where, is not for rounding to say. */
+/* A factor known at run time alone that is no finite number: what multiplies by it, and where, is not for rounding to
+ * say. */
 static bool endless_factor(const gen_maker *m, const ej_node *node, const oracle_value *result)
 {
     if (node->op == EJ_OP_MAP && node->fn == EJ_FN_DIV && !gen_is_literal(m, node->in[1])) {

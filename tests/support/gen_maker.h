@@ -1,5 +1,5 @@
-/* gen_maker.h - inside the generator: what makers of nodes share. A maker appends a node (or a few) and returns its value,
- * or -1 when nothing with a meaning came out. */
+/* gen_maker.h - inside the generator: what makers of nodes share. A maker appends a node (or a few) and returns its
+ * value, or -1 when nothing with a meaning came out. */
 #ifndef TEST_GEN_MAKER_H
 #define TEST_GEN_MAKER_H
 
@@ -21,11 +21,11 @@ typedef struct gen_maker {
     gen_hits *hits;
     /* GEN_EINSUM: what the axes of values mean, so that einsums, sums and products meet */
     bool by_label;
-    ej_value pinned;                             /* what gen_pick gives next; -1: anything */
-    int main_dtype;                              /* of most values */
+    ej_value pinned; /* what gen_pick gives next; -1: anything */
+    int main_dtype;  /* of most values */
     int64_t label_extent[GEN_LABELS];
-    int32_t label_symbol[GEN_LABELS];            /* -1: inputs say the number */
-    int8_t axes[GEN_MAX_NODES][GEN_MAX_RANK];    /* per value and axis: the label, or none */
+    int32_t label_symbol[GEN_LABELS];         /* -1: inputs say the number */
+    int8_t axes[GEN_MAX_NODES][GEN_MAX_RANK]; /* per value and axis: the label, or none */
     gen_reach reach[GEN_MAX_NODES];
     int uses[GEN_MAX_NODES];
     bool differentiable; /* f64 and c128 alone, reals, dtypes and ranks said */
@@ -71,8 +71,8 @@ bool gen_chain_fill(gen_maker *m, int size);
 
 /* ---- GEN_EINSUM: makers over labels ---- */
 
-bool gen_einsum_begin(gen_maker *m);                    /* labels, extents, dtype of the program */
-ej_value gen_einsum_step(gen_maker *m);                 /* one or a few operations */
+bool gen_einsum_begin(gen_maker *m);    /* labels, extents, dtype of the program */
+ej_value gen_einsum_step(gen_maker *m); /* one or a few operations */
 /* How far the new value reaches; false: some order of evaluation might overflow. (gen_magnitude.c) */
 bool gen_magnitude(const gen_maker *m, const ej_node *node, const oracle_value *result, gen_reach *out);
 void gen_set_axes(gen_maker *m, ej_value v, int n, const int8_t *axes);
@@ -80,21 +80,22 @@ void gen_set_axes(gen_maker *m, ej_value v, int n, const int8_t *axes);
 ej_value gen_label_input(gen_maker *m, int n, const int8_t *axes);
 ej_value gen_label_any_input(gen_maker *m);
 ej_value gen_label_constant(gen_maker *m);
-ej_value gen_label_like(gen_maker *m, ej_value v);      /* an input of v's axes, now and then of extent 1 in one */
+ej_value gen_label_like(gen_maker *m, ej_value v); /* an input of v's axes, now and then of extent 1 in one */
 ej_value gen_label_einsum(gen_maker *m);
-ej_value gen_label_product(gen_maker *m);               /* matmul, tensordot */
-ej_value gen_label_constants(gen_maker *m);             /* an einsum over several constants, or only over constants */
+ej_value gen_label_product(gen_maker *m);   /* matmul, tensordot */
+ej_value gen_label_constants(gen_maker *m); /* an einsum over several constants, or only over constants */
 /* v's einsum in other letters (and order of operands); operand number `replaced` (-1: none) is `instead`. */
 ej_value gen_einsum_again(gen_maker *m, ej_value v, int replaced, ej_value instead, bool shuffle);
 /* gen_linear.c: scalars, sums of terms, repetitions */
 ej_value gen_linear_map(gen_maker *m, int fn, ej_value a, ej_value b); /* b -1: one operand */
 ej_value gen_linear_literal(gen_maker *m);
-ej_value gen_linear_scalar(gen_maker *m);               /* a literal, or a 0-d input or constant */
-ej_value gen_linear_scaled(gen_maker *m, ej_value v);   /* v times, or over, a scalar */
+ej_value gen_linear_scalar(gen_maker *m);             /* a literal, or a 0-d input or constant */
+ej_value gen_linear_scaled(gen_maker *m, ej_value v); /* v times, or over, a scalar */
 ej_value gen_linear_scale(gen_maker *m);
-ej_value gen_linear_sum(gen_maker *m);                  /* of values of one shape, of einsums that share an operand, ... */
-ej_value gen_linear_multiply(gen_maker *m);             /* by an array, or an array by itself */
-ej_value gen_linear_homogeneous(gen_maker *m);          /* relu, abs, maximum, square, ... */
-ej_value gen_linear_repeat(gen_maker *m);               /* an earlier operation once more */
+ej_value gen_linear_sum(gen_maker *m);         /* of values of one shape, of einsums that share an operand,
+                                                         * ... */
+ej_value gen_linear_multiply(gen_maker *m);    /* by an array, or an array by itself */
+ej_value gen_linear_homogeneous(gen_maker *m); /* relu, abs, maximum, square, ... */
+ej_value gen_linear_repeat(gen_maker *m);      /* an earlier operation once more */
 
 #endif

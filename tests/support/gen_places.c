@@ -1,4 +1,5 @@
-/* gen_places.c - makers of operations over the numbers of elements: arange, gather, and those that programs write with them. */
+/* gen_places.c - makers of operations over the numbers of elements: arange, gather, and those that programs write with
+ * them. */
 #include "gen_maker.h"
 
 const char *const gen_places_names[GEN_PLACES] = {"arange", "flatten", "gather", "tril", "triu", "argmax", "argmin"};
@@ -41,8 +42,11 @@ static ej_value flat(gen_maker *m, ej_value x)
 
 static ej_value reduce(gen_maker *m, int fn, ej_value x, int64_t dim, bool keepdim)
 {
-    return keep(m, (ej_node){.op = EJ_OP_REDUCE, .fn = (uint8_t)fn, .keepdim = keepdim, .n_dims = 1,
-                             .dims = gen_dims_of(m, 1, &dim)}, 1, &x);
+    return keep(
+        m,
+        (ej_node){
+            .op = EJ_OP_REDUCE, .fn = (uint8_t)fn, .keepdim = keepdim, .n_dims = 1, .dims = gen_dims_of(m, 1, &dim)},
+        1, &x);
 }
 
 static ej_value any_arange(gen_maker *m, ej_value x)

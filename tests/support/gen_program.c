@@ -41,8 +41,8 @@ int gen_pick_dtype(gen_maker *m)
 {
     if (m->differentiable) return gen_chance(&m->r, 25) ? EINJIT_C128 : EINJIT_F64;
     if (m->by_label && gen_chance(&m->r, 88)) return m->main_dtype;
-    static const int common[] = {EINJIT_F32, EINJIT_F32, EINJIT_F64, EINJIT_C64, EINJIT_C128, EINJIT_I32, EINJIT_I64,
-                                 EINJIT_BOOL, EINJIT_F32, EINJIT_F64};
+    static const int common[] = {EINJIT_F32, EINJIT_F32, EINJIT_F64,  EINJIT_C64, EINJIT_C128,
+                                 EINJIT_I32, EINJIT_I64, EINJIT_BOOL, EINJIT_F32, EINJIT_F64};
     return common[gen_below(&m->r, 10)];
 }
 
@@ -102,7 +102,8 @@ ej_value gen_keep_input(gen_maker *m, ej_node *node, int dtype, int rank, const 
     int kind = gen_chance(&m->r, 40) ? GEN_ROW_MAJOR : gen_below(&m->r, GEN_STRIDE_KINDS);
     if (!gen_tensor_make(t, &m->r, dtype, rank, shape, kind)) return -1;
     if (index_below > 0) gen_tensor_set_index(t, &m->r, index_below);
-    else if (m->by_label && (dtype == EINJIT_I32 || dtype == EINJIT_I64) && gen_chance(&m->r, 35)) gen_tensor_fill_wide(t, &m->r);
+    else if (m->by_label && (dtype == EINJIT_I32 || dtype == EINJIT_I64) && gen_chance(&m->r, 35))
+        gen_tensor_fill_wide(t, &m->r);
     else gen_tensor_fill(t, &m->r, p->reals);
     if (gen_chance(&m->r, 15)) node->dtype = -1; /* left to the observed tensor */
     if (!m->differentiable && gen_chance(&m->r, 10)) {
@@ -122,7 +123,10 @@ ej_value gen_keep_input(gen_maker *m, ej_node *node, int dtype, int rank, const 
 
 ej_value gen_new_input(gen_maker *m, int dtype, int rank, const int64_t *shape, int64_t index_below)
 {
-    ej_node node = {.op = EJ_OP_INPUT, .dtype = (int16_t)dtype, .rank = rank, .n_extents = (uint32_t)rank,
+    ej_node node = {.op = EJ_OP_INPUT,
+                    .dtype = (int16_t)dtype,
+                    .rank = rank,
+                    .n_extents = (uint32_t)rank,
                     .extents = gen_extents_of(m, rank, shape)};
     return gen_keep_input(m, &node, dtype, rank, shape, index_below);
 }
@@ -146,8 +150,12 @@ ej_value gen_new_constant(gen_maker *m, int dtype, int rank, const int64_t *shap
     void *data = ej_arena_new(gen_arena_of(m), bytes + 1, 1);
     if (data && bytes) memcpy(data, t.view.data, bytes);
     gen_tensor_free(&t);
-    ej_node node = {.op = EJ_OP_CONSTANT, .dtype = (int16_t)dtype, .rank = rank, .n_extents = (uint32_t)rank,
-                    .extents = gen_extents_of(m, rank, shape), .data = data};
+    ej_node node = {.op = EJ_OP_CONSTANT,
+                    .dtype = (int16_t)dtype,
+                    .rank = rank,
+                    .n_extents = (uint32_t)rank,
+                    .extents = gen_extents_of(m, rank, shape),
+                    .data = data};
     return data ? gen_keep(m, &node, NULL) : -1;
 }
 
@@ -219,9 +227,10 @@ static const struct {
     ej_value (*make)(gen_maker *m);
     int weight;
 } makers[] = {
-    {gen_make_einsum, 30}, {gen_make_map, 44}, {gen_make_cast, 4}, {gen_make_reduce, 8}, {gen_make_norm, 4}, {gen_make_product, 7}, {gen_make_end, 20},
-    {gen_make_permute, 6}, {gen_make_reshape, 7}, {gen_make_squeeze, 4}, {gen_make_slice, 7}, {gen_make_join, 5}, {gen_make_indexed, 8},
-    {gen_make_constant, 3}, {gen_make_like, 6}, {gen_make_places, 12},
+    {gen_make_einsum, 30}, {gen_make_map, 44},     {gen_make_cast, 4},  {gen_make_reduce, 8},
+    {gen_make_norm, 4},    {gen_make_product, 7},  {gen_make_end, 20},  {gen_make_permute, 6},
+    {gen_make_reshape, 7}, {gen_make_squeeze, 4},  {gen_make_slice, 7}, {gen_make_join, 5},
+    {gen_make_indexed, 8}, {gen_make_constant, 3}, {gen_make_like, 6},  {gen_make_places, 12},
 };
 
 static ej_value make_any(gen_maker *m)
@@ -242,7 +251,8 @@ static bool add_unused(gen_maker *m)
     einjit_error err;
     p->oracle.values = EJ_NEW_ARRAY(&p->oracle.arena, oracle_value, MOST_RESULTS);
     for (ej_value v = (ej_value)p->graph.n_nodes - 1; p->oracle.values && v >= 0 && p->oracle.n < MOST_RESULTS; v--) {
-        bool leaf = p->graph.nodes[v].op == EJ_OP_INPUT || p->graph.nodes[v].op == EJ_OP_CONSTANT || gen_is_literal(m, v);
+        bool leaf =
+            p->graph.nodes[v].op == EJ_OP_INPUT || p->graph.nodes[v].op == EJ_OP_CONSTANT || gen_is_literal(m, v);
         if (leaf || (m->uses[v] && !gen_chance(&m->r, 4))) continue;
         if (ej_graph_output(&p->graph, v, &err)) return false;
         p->oracle.values[p->oracle.n++] = *gen_value(m, v);
@@ -297,7 +307,9 @@ bool gen_program_of(gen_program *out, int kind, uint64_t seed, int size, gen_hit
     if (ej_graph_init(&out->graph, &ej_malloc_allocator, &err)) return false;
     if (!oracle_begin(&m.s, &out->oracle, &out->graph, GEN_MAX_NODES + 1, kind == GEN_EINSUM ? 1e6 : 3e5)) return false;
     out->all = m.s.values;
-    bool ok = kind == GEN_CHAIN ? gen_chain_fill(&m, size) : kind == GEN_EINSUM ? fill_einsums(&m, size) : fill_any(&m, size);
+    bool ok = kind == GEN_CHAIN    ? gen_chain_fill(&m, size)
+              : kind == GEN_EINSUM ? fill_einsums(&m, size)
+                                   : fill_any(&m, size);
     ok = ok && out->graph.n_nodes > out->n_in;
     if (ok && kind != GEN_CHAIN) ok = m.by_label && gen_chance(&m.r, 85) ? add_unused(&m) : add_outputs(&m);
     if (!ok) gen_program_free(out);

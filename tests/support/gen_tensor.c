@@ -4,7 +4,8 @@
 
 #include "gen.h"
 
-const char *const gen_stride_names[GEN_STRIDE_KINDS] = {"row-major", "permuted", "padded", "negative", "zero", "unaligned"};
+const char *const gen_stride_names[GEN_STRIDE_KINDS] = {"row-major", "permuted", "padded",
+                                                        "negative",  "zero",     "unaligned"};
 
 uint64_t gen_next(gen_random *r)
 {
@@ -63,7 +64,8 @@ static bool give_block(gen_tensor *out, int dtype, int rank, size_t offset)
     out->block = malloc(out->block_bytes);
     if (!out->block) return false;
     out->offset = offset;
-    out->view = (einjit_tensor){out->block + GUARD + offset - low * (int64_t)bytes, dtype, rank, out->shape, out->strides};
+    out->view =
+        (einjit_tensor){out->block + GUARD + offset - low * (int64_t)bytes, dtype, rank, out->shape, out->strides};
     gen_tensor_poison(out);
     return true;
 }
@@ -112,7 +114,8 @@ static unsigned char *element_at(const gen_tensor *t, int64_t index)
 void gen_tensor_copy(gen_tensor *to, const gen_tensor *from)
 {
     int64_t n = element_count(from);
-    for (int64_t i = 0; i < n; i++) memcpy(element_at(to, i), element_at(from, i), einjit_dtype_bytes(from->view.dtype));
+    for (int64_t i = 0; i < n; i++)
+        memcpy(element_at(to, i), element_at(from, i), einjit_dtype_bytes(from->view.dtype));
 }
 
 static double small_number(gen_random *r, bool reals)
@@ -151,7 +154,8 @@ void gen_tensor_fill(gen_tensor *t, gen_random *r, bool reals)
 void gen_tensor_fill_wide(gen_tensor *t, gen_random *r)
 {
     int64_t n = element_count(t);
-    for (int64_t i = 0; i < n; i++) store(t->view.dtype, element_at(t, i), (double)((int64_t)(gen_next(r) >> 33) - (1 << 30)), 0);
+    for (int64_t i = 0; i < n; i++)
+        store(t->view.dtype, element_at(t, i), (double)((int64_t)(gen_next(r) >> 33) - (1 << 30)), 0);
 }
 
 void gen_tensor_set_index(gen_tensor *t, gen_random *r, int64_t below)

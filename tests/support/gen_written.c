@@ -1,6 +1,6 @@
 /* gen_written.c - random programs of the forms that the passes distribute, gather and offer look for, written as text:
- * sums of products with a factor in common, contractions around gathers and scatters, einsums with several users. Extents
- * of 1 that broadcast, extents that are said as names, numbers or not at all.
+ * sums of products with a factor in common, contractions around gathers and scatters, einsums with several users.
+ * Extents of 1 that broadcast, extents that are said as names, numbers or not at all.
  */
 #include "gen_written.h"
 
@@ -12,10 +12,10 @@
 typedef struct writer {
     gen_random r;
     char params[1500], body[3000];
-    int dtype;               /* most operands' */
-    bool semiring;           /* most einsums take the largest term */
-    bool names_all;          /* extents have names where labels do */
-    int extents[4];          /* of the labels i j k l */
+    int dtype;      /* most operands' */
+    bool semiring;  /* most einsums take the largest term */
+    bool names_all; /* extents have names where labels do */
+    int extents[4]; /* of the labels i j k l */
     int n_inputs;
     int64_t shapes[GEN_MAX_INPUTS][8];
     int ranks[GEN_MAX_INPUTS], dtypes[GEN_MAX_INPUTS];
@@ -33,8 +33,8 @@ void gen_append(char *text, size_t room, const char *format, ...)
     va_end(args);
 }
 
-#define SAY(w, ...) gen_append((w)->body, sizeof (w)->body, __VA_ARGS__)
-#define PARAM(w, ...) gen_append((w)->params, sizeof (w)->params, __VA_ARGS__)
+#define SAY(w, ...) gen_append((w)->body, sizeof(w)->body, __VA_ARGS__)
+#define PARAM(w, ...) gen_append((w)->params, sizeof(w)->params, __VA_ARGS__)
 
 static int any_dtype(writer *w)
 {
@@ -224,7 +224,8 @@ static int operand_but(writer *w, const char *prefix, const char *labels, char l
 {
     int64_t shape[8];
     int rank = (int)strlen(labels);
-    for (int a = 0; a < rank; a++) shape[a] = labels[a] == label ? extent : w->extents[strchr(letters, labels[a]) - letters];
+    for (int a = 0; a < rank; a++)
+        shape[a] = labels[a] == label ? extent : w->extents[strchr(letters, labels[a]) - letters];
     return declare(w, prefix, gen_chance(&w->r, 5) ? any_dtype(w) : w->dtype, rank, shape, labels);
 }
 

@@ -37,8 +37,12 @@ void graph_open(graph_fixture *f)
 {
     memset(f, 0, sizeof *f);
     ej_arena_init(&f->arena, &ej_malloc_allocator);
-    f->job = (ej_job){.arena = &f->arena, .err = &f->err, .allocator = &ej_malloc_allocator,
-                      .target = ej_target_host(), .evaluator = &ej_interpreting_evaluator, .verify = true};
+    f->job = (ej_job){.arena = &f->arena,
+                      .err = &f->err,
+                      .allocator = &ej_malloc_allocator,
+                      .target = ej_target_host(),
+                      .evaluator = &ej_interpreting_evaluator,
+                      .verify = true};
     assert_int_equal(ej_graph_init(&f->graph, &ej_malloc_allocator, &f->err), EINJIT_OK);
 }
 
@@ -51,8 +55,12 @@ void graph_close(graph_fixture *f)
 static void optimize_and_print(ej_graph *graph, const char *passes, ej_text *text, size_t *n_changed)
 {
     einjit_error err;
-    ej_job job = {.arena = text->arena, .err = &err, .allocator = &ej_malloc_allocator, .target = ej_target_host(),
-                  .evaluator = &ej_interpreting_evaluator, .verify = true};
+    ej_job job = {.arena = text->arena,
+                  .err = &err,
+                  .allocator = &ej_malloc_allocator,
+                  .target = ej_target_host(),
+                  .evaluator = &ej_interpreting_evaluator,
+                  .verify = true};
     size_t before = graph->n_nodes;
     if (ej_opt_run(graph, passes, &job)) fail_msg("%s: %s", passes, err.text);
     ej_graph_print(text, graph);
@@ -69,7 +77,8 @@ void graph_expect(const char *passes, const char *program, const char *expected)
     ej_arena_init(&arena, &ej_malloc_allocator);
     ej_text_init(&once, &arena);
     ej_text_init(&twice, &arena);
-    if (ej_graph_parse(&graph, &ej_malloc_allocator, program, strlen(program), &err)) fail_msg("%s: %s", program, err.text);
+    if (ej_graph_parse(&graph, &ej_malloc_allocator, program, strlen(program), &err))
+        fail_msg("%s: %s", program, err.text);
     optimize_and_print(&graph, passes, &once, &n);
     assert_string_equal(once.data, expected);
     optimize_and_print(&graph, passes, &twice, &n);

@@ -15,7 +15,8 @@ typedef struct trial {
     einjit_graph *graph;
     einjit_kernel *kernel;
     gen_tensor *out;
-    int *like;     /* per output: an input of its dtype, shape and strides, NO_INPUT: none was looked for or there is none */
+    int *like; /* per output: an input of its dtype, shape and strides, NO_INPUT: none was looked for or there is
+                    * none */
     size_t n_out;
     einjit_tensor *in_views, *out_views;
     einjit_error err;
@@ -55,7 +56,8 @@ static int input_like(const gen_program *p, const oracle_value *value, gen_rando
     return NO_INPUT;
 }
 
-static bool prepare_outputs(trial *t, const gen_program *p, const oracle_value *values, size_t n, uint64_t seed, gen_hits *hits)
+static bool prepare_outputs(trial *t, const gen_program *p, const oracle_value *values, size_t n, uint64_t seed,
+                            gen_hits *hits)
 {
     gen_random r = {seed ^ 0x5DEECE66Du};
     t->out = calloc(n ? n : 1, sizeof *t->out);
@@ -79,12 +81,13 @@ static bool prepare_outputs(trial *t, const gen_program *p, const oracle_value *
 
 static bool run(trial *t, const gen_program *p, const judge_way *way)
 {
-    einjit_compile_options options = {.struct_bytes = sizeof options, .path = way->path,
-                                      .flags = way->in_compile ? 0 : EINJIT_OPTION_NO_OPTIMIZE};
+    einjit_compile_options options = {
+        .struct_bytes = sizeof options, .path = way->path, .flags = way->in_compile ? 0 : EINJIT_OPTION_NO_OPTIMIZE};
     t->in_views = calloc(p->n_in + 1, sizeof *t->in_views);
     if (!t->in_views) return false;
     gen_program_views(p, t->in_views);
-    return !einjit_compile(&t->kernel, way->context, t->graph, p->n_in, t->in_views, t->n_out, t->out_views, &options, &t->err) &&
+    return !einjit_compile(&t->kernel, way->context, t->graph, p->n_in, t->in_views, t->n_out, t->out_views, &options,
+                           &t->err) &&
            !einjit_run(t->kernel, p->n_in, t->in_views, t->n_out, t->out_views, &t->err);
 }
 
@@ -117,8 +120,8 @@ static judge_verdict compare(const trial *t, const oracle_value *values, const c
 }
 
 /* Once more with an output that is one of the inputs: right, or refused. */
-static judge_verdict run_in_place(trial *t, const gen_program *p, size_t o, const oracle_value *values, gen_hits *hits, char *why,
-                                  size_t n_why)
+static judge_verdict run_in_place(trial *t, const gen_program *p, size_t o, const oracle_value *values, gen_hits *hits,
+                                  char *why, size_t n_why)
 {
     int i = t->like[o];
     char how[64];
@@ -155,8 +158,8 @@ static oracle_value *scaled_values(trial *t, const oracle_value *values, double 
 }
 
 /* The program once more, with results that are added to what the outputs hold. */
-static judge_verdict run_scaled(trial *t, const gen_program *p, const judge_way *way, const oracle_value *values, uint64_t seed,
-                                gen_hits *hits, char *why, size_t n_why)
+static judge_verdict run_scaled(trial *t, const gen_program *p, const judge_way *way, const oracle_value *values,
+                                uint64_t seed, gen_hits *hits, char *why, size_t n_why)
 {
     static const double factors[] = {1, -1, 2, 3, 0.5, -0.25};
     gen_random r = {seed ^ 0x2545F491u};
@@ -165,13 +168,16 @@ static judge_verdict run_scaled(trial *t, const gen_program *p, const judge_way 
         if (values[o].dtype == EINJIT_BOOL) return JUDGE_AGREES; /* refused */
         if (ej_dtypes[values[o].dtype].kind == EJ_KIND_INT) n = 4;
     }
-    einjit_compile_options options = {.struct_bytes = sizeof options, .path = way->path,
-                                      .alpha = factors[gen_below(&r, n)], .beta = factors[gen_below(&r, n)],
+    einjit_compile_options options = {.struct_bytes = sizeof options,
+                                      .path = way->path,
+                                      .alpha = factors[gen_below(&r, n)],
+                                      .beta = factors[gen_below(&r, n)],
                                       .flags = way->in_compile ? 0 : EINJIT_OPTION_NO_OPTIMIZE};
     einjit_kernel_release(t->kernel);
     t->kernel = NULL;
     oracle_value *wanted = scaled_values(t, values, options.alpha, options.beta, &r);
-    int status = einjit_compile(&t->kernel, way->context, t->graph, p->n_in, t->in_views, t->n_out, t->out_views, &options, &t->err);
+    int status = einjit_compile(&t->kernel, way->context, t->graph, p->n_in, t->in_views, t->n_out, t->out_views,
+                                &options, &t->err);
     if (!status) status = einjit_run(t->kernel, p->n_in, t->in_views, t->n_out, t->out_views, &t->err);
     judge_verdict verdict = JUDGE_WRONG;
     char how[64];
@@ -184,11 +190,12 @@ static judge_verdict run_scaled(trial *t, const gen_program *p, const judge_way 
     return verdict;
 }
 
-judge_verdict judge_verdict_of(const gen_program *p, const ej_graph *graph, const oracle_value *values, const judge_way *way,
-                               uint64_t seed, gen_hits *hits, char *why, size_t n_why)
+judge_verdict judge_verdict_of(const gen_program *p, const ej_graph *graph, const oracle_value *values,
+                               const judge_way *way, uint64_t seed, gen_hits *hits, char *why, size_t n_why)
 {
     trial t = {0};
-    bool ok = prepare_graph(&t, graph, way) && prepare_outputs(&t, p, values, graph->n_outputs, seed, hits) && run(&t, p, way);
+    bool ok = prepare_graph(&t, graph, way) && prepare_outputs(&t, p, values, graph->n_outputs, seed, hits) &&
+              run(&t, p, way);
     judge_verdict verdict = ok ? compare(&t, values, "", why, n_why) : JUDGE_REFUSED;
     if (!ok) snprintf(why, n_why, "%s: %s", einjit_status_name(t.err.code), t.err.text);
     for (size_t o = 0; verdict == JUDGE_AGREES && o < t.n_out; o++)
@@ -198,8 +205,8 @@ judge_verdict judge_verdict_of(const gen_program *p, const ej_graph *graph, cons
     return verdict;
 }
 
-bool judge_graph(const gen_program *p, const ej_graph *graph, const oracle_value *values, const judge_way *way, uint64_t seed,
-                 gen_hits *hits, char *why, size_t n_why)
+bool judge_graph(const gen_program *p, const ej_graph *graph, const oracle_value *values, const judge_way *way,
+                 uint64_t seed, gen_hits *hits, char *why, size_t n_why)
 {
     return judge_verdict_of(p, graph, values, way, seed, hits, why, n_why) == JUDGE_AGREES;
 }
@@ -241,7 +248,8 @@ void judge_print(FILE *to, const ej_graph *graph)
     ej_arena_free(&arena);
 }
 
-static void print_failure(const gen_program *p, const ej_graph *graph, const judge_way *way, uint64_t seed, const char *why)
+static void print_failure(const gen_program *p, const ej_graph *graph, const judge_way *way, uint64_t seed,
+                          const char *why)
 {
     fprintf(stderr, "seed %llu, %s: %s\n", (unsigned long long)seed, way->name, why);
     judge_print(stderr, graph);
@@ -301,8 +309,13 @@ bool judge_count_leaves(const gen_program *p, const ej_target *target, const cha
     ej_arena arena;
     einjit_error err = {0};
     ej_arena_init(&arena, &ej_malloc_allocator);
-    ej_job job = {.arena = &arena, .err = &err, .allocator = &ej_malloc_allocator, .target = target, .path_strategy = path,
-                  .rewrite_hits = leaves->rewrites, .dump = 1u << EJ_STAGE_SCHEDULE};
+    ej_job job = {.arena = &arena,
+                  .err = &err,
+                  .allocator = &ej_malloc_allocator,
+                  .target = target,
+                  .path_strategy = path,
+                  .rewrite_hits = leaves->rewrites,
+                  .dump = 1u << EJ_STAGE_SCHEDULE};
     einjit_tensor views[GEN_MAX_INPUTS];
     ej_bound bound, chosen;
     ej_plan plan;
@@ -316,7 +329,8 @@ bool judge_count_leaves(const gen_program *p, const ej_target *target, const cha
         ok = !ej_nest_check(&nests.nests[n], target, &err);
         if (!ok) show_nest(&nests, &nests.nests[n], &arena);
         for (int32_t i = 0; i < nests.nests[n].n_nodes; i++)
-            if (nests.nests[n].nodes[i].kind == EJ_NEST_LEAF) count_leaf(&nests.nests[n], &nests.nests[n].nodes[i], leaves);
+            if (nests.nests[n].nodes[i].kind == EJ_NEST_LEAF)
+                count_leaf(&nests.nests[n], &nests.nests[n].nodes[i], leaves);
     }
     if (!ok) fprintf(stderr, "%s: %s\n", einjit_status_name(err.code), err.text);
     ej_arena_free(&arena);
@@ -325,8 +339,8 @@ bool judge_count_leaves(const gen_program *p, const ej_target *target, const cha
 
 einjit_context *judge_context(const char *backend, const ej_target *target)
 {
-    einjit_options o = {.struct_bytes = sizeof o, .backend = backend, .flags = EINJIT_OPTION_VERIFY,
-                        .cache_bytes = 16 << 20};
+    einjit_options o = {
+        .struct_bytes = sizeof o, .backend = backend, .flags = EINJIT_OPTION_VERIFY, .cache_bytes = 16 << 20};
     einjit_context *context = NULL;
     einjit_error err;
     if (einjit_context_create(&context, &o, &err)) {

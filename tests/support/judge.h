@@ -19,12 +19,12 @@ typedef struct judge_way {
 
 /* What running a graph came to: right, wrong numbers (or bytes written elsewhere), or refused with a status. */
 typedef enum judge_verdict { JUDGE_AGREES, JUDGE_WRONG, JUDGE_REFUSED } judge_verdict;
-judge_verdict judge_verdict_of(const gen_program *p, const ej_graph *graph, const oracle_value *values, const judge_way *way,
-                               uint64_t seed, gen_hits *hits, char *why, size_t n_why);
-/* True when the results of `values` (the graph's outputs in order) agree; else `why` says what happened. `seed` picks the
- * outputs' strides. `hits` (may be NULL) counts these. */
-bool judge_graph(const gen_program *p, const ej_graph *graph, const oracle_value *values, const judge_way *way, uint64_t seed,
-                 gen_hits *hits, char *why, size_t n_why);
+judge_verdict judge_verdict_of(const gen_program *p, const ej_graph *graph, const oracle_value *values,
+                               const judge_way *way, uint64_t seed, gen_hits *hits, char *why, size_t n_why);
+/* True when the results of `values` (the graph's outputs in order) agree; else `why` says what happened. `seed` picks
+ * the outputs' strides. `hits` (may be NULL) counts these. */
+bool judge_graph(const gen_program *p, const ej_graph *graph, const oracle_value *values, const judge_way *way,
+                 uint64_t seed, gen_hits *hits, char *why, size_t n_why);
 /* The same for the whole program; on failure the smallest prefix of it that fails is printed with the seed. */
 bool judge_program(const gen_program *p, const judge_way *way, uint64_t seed, gen_hits *hits);
 
@@ -32,13 +32,14 @@ void judge_print(FILE *to, const ej_graph *graph); /* its text */
 /* The program with only value v as its result, without what v does not need. */
 bool judge_prefix(ej_graph *out, const gen_program *p, ej_value v);
 
-/* A context that verifies every stage; target (a row, which outlives it) NULL: this machine's. Ends the program where there is none. */
+/* A context that verifies every stage; target (a row, which outlives it) NULL: this machine's. Ends the program where
+ * there is none. */
 einjit_context *judge_context(const char *backend, const ej_target *target);
 
 /* Leaves and recipes that the plan of a program comes to: counted for the hit table. */
 typedef struct judge_leaves {
     uint64_t moves, contracts, lanes_across, lanes_along, scalar, tables, masked;
-    uint64_t tails; /* steps whose end reads more than what was reduced */
+    uint64_t tails;                                         /* steps whose end reads more than what was reduced */
     uint32_t rewrites[EJ_REWRITE_COUNT + EJ_REFUSAL_COUNT]; /* done, then refused by fact */
 } judge_leaves;
 bool judge_count_leaves(const gen_program *p, const ej_target *target, const char *path, judge_leaves *leaves);

@@ -54,8 +54,13 @@ static void compile_with(lower_code *out, nest_case *c, const ej_target *target,
 {
     ej_plan plan;
     ej_nests nests;
-    ej_job job = {.arena = &c->arena, .err = &c->err, .allocator = &ej_malloc_allocator, .target = target, .verify = true,
-                  .dump = dump, .dump_text = text};
+    ej_job job = {.arena = &c->arena,
+                  .err = &c->err,
+                  .allocator = &ej_malloc_allocator,
+                  .target = target,
+                  .verify = true,
+                  .dump = dump,
+                  .dump_text = text};
     describe(c, &plan, &nests, constants, n_constants);
     memset(out, 0, sizeof *out);
     /* Without a limit of lanes: LLVM splits vectors that are too wide for a row. */
@@ -211,9 +216,9 @@ static void compare(const trial *t, const char *target, int32_t id, const char *
         if (x.integer == y.integer && close_enough(y.re, x.re, tolerance) && close_enough(y.im, x.im, tolerance) &&
             ej_dtypes[buffer->dtype].kind >= EJ_KIND_FLOAT)
             continue;
-        fail_msg("%s: buffer %s[%lld]: %.9g %.9g %lld, the interpreter says %.9g %.9g %lld, in\n%s", target, buffer->name,
-                 (long long)(i + t->bounds[id].low), y.re, y.im, (long long)y.integer, x.re, x.im, (long long)x.integer,
-                 nest_print(t->c));
+        fail_msg("%s: buffer %s[%lld]: %.9g %.9g %lld, the interpreter says %.9g %.9g %lld, in\n%s", target,
+                 buffer->name, (long long)(i + t->bounds[id].low), y.re, y.im, (long long)y.integer, x.re, x.im,
+                 (long long)x.integer, nest_print(t->c));
     }
 }
 
@@ -275,7 +280,7 @@ static void make_constants(trial *t)
     for (int32_t b = 0; b < nest->n_buffers; b++) {
         const ej_buffer *buffer = &nest->buffers[b];
         if (buffer->home != EJ_HOME_CONST) continue;
-        char *data = EJ_NEW_ARRAY(&t->c->arena, char, (size_t)buffer->elems.n * ej_dtypes[buffer->dtype].bytes);
+        char *data = EJ_NEW_ARRAY(&t->c->arena, char, (size_t)buffer->elems.n *ej_dtypes[buffer->dtype].bytes);
         assert_non_null(data);
         fill(buffer, buffer->limit.n, (uint32_t)b, data, buffer->elems.n);
         t->constants[buffer->slot] = (ej_constant){buffer->dtype, buffer->elems.n, data};

@@ -50,8 +50,8 @@ int nest_run(nest_case *c, void *const *data, const ej_constant *constants, cons
     if (!atoms || c->sizes.n_symbols > 16) return EINJIT_E_NOMEM;
     for (size_t s = 0; s < c->sizes.n_symbols; s++) observed[s] = symbols ? symbols[s] : c->sizes.atoms[s].n;
     if (!ej_sizes_evaluate(&c->sizes, observed, atoms)) return EINJIT_E_SIZE;
-    ej_interp_memory memory = {.data = data, .constants = constants, .scratch = scratch, .atoms = atoms,
-                               .sizes = &c->sizes};
+    ej_interp_memory memory = {
+        .data = data, .constants = constants, .scratch = scratch, .atoms = atoms, .sizes = &c->sizes};
     ej_arena_init(&arena, &ej_malloc_allocator);
     int status = ej_nest_interpret(&c->nest, &memory, &arena, &c->err);
     ej_arena_free(&arena);

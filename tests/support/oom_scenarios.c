@@ -1,5 +1,5 @@
-/* oom_scenarios.c - some calls each, then everything they made is given back. They return the first status that is not OK, and
- * then have checked that the call left its results alone.
+/* oom_scenarios.c - some calls each, then everything they made is given back. They return the first status that is not
+ * OK, and then have checked that the call left its results alone.
  */
 #include "oom_scenarios.h"
 
@@ -90,7 +90,8 @@ static int report_passes(scene *s)
     int status = einjit_optimize_report(&report, graph, NULL, 2, in, EINJIT_REPORT_PROGRAMS, s->err);
     if (status) {
         assert_ptr_equal(report, UNTOUCHED(einjit_report));
-        assert_int_equal(einjit_graph_verify(graph, NULL) == EINJIT_E_INTERNAL, false); /* whole, or no memory to look */
+        /* whole, or no memory to look */
+        assert_int_equal(einjit_graph_verify(graph, NULL) == EINJIT_E_INTERNAL, false);
     } else {
         status = einjit_report_print(report, 0, text, sizeof text, NULL, s->err);
         if (status) assert_string_equal(text, "as it was");
@@ -105,15 +106,16 @@ static int optimize_constants(scene *s)
 {
     einjit_graph *graph = NULL;
     char text[2000];
-    TRY(einjit_graph_parse(&graph, s->context,
-                           "def forward(x: f32[i, j], y: f32[j, 2]):\n"
-                           "    c = structural(tensor([[1.0, 0.0], [0.0, 2.0]], dtype=f32))\n"
-                           "    d = permute(c, (1, 0)) * 2.0\n"
-                           "    a = einsum(\"ij,jk,kl,lm,,->im\", x, y, c, exp(d), 2, 0.5)\n"
-                           "    p = einsum(\"ij,jk->ik\", x, y) + permute(einsum(\"jk,ij->ki\", y, x), (1, 0))\n"
-                           "    t = transpose(transpose(x, 0, 1) * 1.0, 0, 1)\n"
-                           "    return a, p - (-a), reshape(reshape(t, (-1,)), (i, j)).expand((3, i, j)).expand((2, -1, -1, -1))\n",
-                           SIZE_MAX, s->err));
+    TRY(einjit_graph_parse(
+        &graph, s->context,
+        "def forward(x: f32[i, j], y: f32[j, 2]):\n"
+        "    c = structural(tensor([[1.0, 0.0], [0.0, 2.0]], dtype=f32))\n"
+        "    d = permute(c, (1, 0)) * 2.0\n"
+        "    a = einsum(\"ij,jk,kl,lm,,->im\", x, y, c, exp(d), 2, 0.5)\n"
+        "    p = einsum(\"ij,jk->ik\", x, y) + permute(einsum(\"jk,ij->ki\", y, x), (1, 0))\n"
+        "    t = transpose(transpose(x, 0, 1) * 1.0, 0, 1)\n"
+        "    return a, p - (-a), reshape(reshape(t, (-1,)), (i, j)).expand((3, i, j)).expand((2, -1, -1, -1))\n",
+        SIZE_MAX, s->err));
     int status = einjit_optimize(graph, NULL, s->err);
     if (!status) status = einjit_graph_print(graph, text, sizeof text, NULL, s->err);
     if (!status) assert_null(strstr(text, "exp("));
@@ -139,12 +141,13 @@ static int differentiate(scene *s)
 {
     einjit_graph *graph = NULL;
     einjit_value y, x = 0, out = 99;
-    TRY(einjit_graph_parse(&graph, s->context,
-                           "def forward(x: f32[i, i], w: f32[:, j], src: i64[i]):\n"
-                           "    y = einsum(\"ii,ij->j\", x, w) / w[0] + sum(x[src], dim=0)[:1]\n"
-                           "    z = layer_norm(cat([x, tanh(x) ** 2], 1), (-1,)) @ stack([y, y], 1).sum(0)[:, None].expand(2, 1)[:1]\n"
-                           "    return sum(z * prod(x)) + mean(amax(x, 0)) + einsum(\"ij,jk->\", x, w, reduce=\"max\")\n",
-                           SIZE_MAX, s->err));
+    TRY(einjit_graph_parse(
+        &graph, s->context,
+        "def forward(x: f32[i, i], w: f32[:, j], src: i64[i]):\n"
+        "    y = einsum(\"ii,ij->j\", x, w) / w[0] + sum(x[src], dim=0)[:1]\n"
+        "    z = layer_norm(cat([x, tanh(x) ** 2], 1), (-1,)) @ stack([y, y], 1).sum(0)[:, None].expand(2, 1)[:1]\n"
+        "    return sum(z * prod(x)) + mean(amax(x, 0)) + einsum(\"ij,jk->\", x, w, reduce=\"max\")\n",
+        SIZE_MAX, s->err));
     int status = EINJIT_OK;
     y = einjit_graph_output_value(graph, 0);
     for (int k = 0; k < 2 && !status; k++) {
@@ -152,7 +155,8 @@ static int differentiate(scene *s)
         status = einjit_graph_gradient(&out, graph, 1, &y, NULL, 1, &x, s->err);
         if (status) {
             assert_int_equal(einjit_graph_node_count(graph), n);
-            assert_int_not_equal(einjit_graph_verify(graph, NULL), EINJIT_E_INTERNAL); /* it may have no memory either */
+            /* it may have no memory either */
+            assert_int_not_equal(einjit_graph_verify(graph, NULL), EINJIT_E_INTERNAL);
         }
         if (!status) status = einjit_graph_sum(&y, graph, out, 0, NULL, 0, s->err);
     }
@@ -358,7 +362,8 @@ static int open_extents(scene *s)
     fill(b, 5);
     einjit_compile_options options = {.struct_bytes = sizeof options, .open = "b,o"};
     for (int64_t n = 4; n < 21; n += 16) {
-        einjit_tensor in[] = {F32(x, n, 3), F32(w, 3, 5), F32(b, 5)}, out[] = {F32(z, n, 5), F32(c, 2 * n, 4), F32(e, n)};
+        einjit_tensor in[] = {F32(x, n, 3), F32(w, 3, 5), F32(b, 5)},
+                      out[] = {F32(z, n, 5), F32(c, 2 * n, 4), F32(e, n)};
         einjit_kernel *kernel = UNTOUCHED(einjit_kernel);
         int status = einjit_compile(&kernel, s->context, s->graph, 3, in, 0, NULL, &options, s->err);
         if (status) {
@@ -378,7 +383,8 @@ static char many_slices[8000];
 void scenarios_prepare(void)
 {
     int at = snprintf(many_slices, sizeof many_slices, "def forward(x: f32[z]):\n    return cat([x[0:1]");
-    for (int i = 1; i < 140; i++) at += snprintf(many_slices + at, sizeof many_slices - (size_t)at, ", x[%d:%d]", i, i + 2);
+    for (int i = 1; i < 140; i++)
+        at += snprintf(many_slices + at, sizeof many_slices - (size_t)at, ", x[%d:%d]", i, i + 2);
     snprintf(many_slices + at, sizeof many_slices - (size_t)at, "], 0)\n");
 }
 
@@ -418,8 +424,8 @@ static int explain_stage(scene *s, const char *stage)
 
 static int explain_all(scene *s)
 {
-    static const char *const stages[] = {"graph", "opt+", "opt",   "stats", "bind", "path",
-                                         "plan",  "schedule", "nest", "cost", "steps", "dot",   "key"};
+    static const char *const stages[] = {"graph",    "opt+", "opt",  "stats", "bind", "path", "plan",
+                                         "schedule", "nest", "cost", "steps", "dot",  "key"};
     for (size_t i = 0; i < sizeof stages / sizeof *stages; i++) TRY(explain_stage(s, stages[i]));
     return EINJIT_OK;
 }
@@ -510,7 +516,8 @@ static int pass_messages(scene *s)
     float want[6] = {0};
     for (int e = 0; e < 3; e++)
         for (int c = 0; c < 2; c++)
-            for (int d = 0; d < 2; d++) want[dst[e] * 2 + d] += x[src[e] * 2 + c] * x[dst[e] * 2 + d] * w[(e * 2 + c) * 2 + d];
+            for (int d = 0; d < 2; d++)
+                want[dst[e] * 2 + d] += x[src[e] * 2 + c] * x[dst[e] * 2 + d] * w[(e * 2 + c) * 2 + d];
     if (!status) assert_memory_equal(r, want, sizeof r);
     einjit_kernel_release(kernel);
     return status;
@@ -549,7 +556,8 @@ static int remembered_failure(scene *s)
 static int syntax_error(scene *s)
 {
     einjit_graph *graph = UNTOUCHED(einjit_graph);
-    int status = einjit_graph_parse(&graph, s->context, "def f(a: f32[3]):\n    return exp(a) + tanh(b)\n", SIZE_MAX, s->err);
+    int status =
+        einjit_graph_parse(&graph, s->context, "def f(a: f32[3]):\n    return exp(a) + tanh(b)\n", SIZE_MAX, s->err);
     assert_ptr_equal(graph, UNTOUCHED(einjit_graph));
     if (status == EINJIT_E_NOMEM) return status;
     assert_int_equal(status, EINJIT_E_NAME);

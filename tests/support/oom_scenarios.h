@@ -10,16 +10,16 @@
 
 typedef struct scene {
     einjit_context *context;
-    einjit_graph *graph;   /* made before memory gets short; NULL where the scenario makes its own */
+    einjit_graph *graph; /* made before memory gets short; NULL where the scenario makes its own */
     einjit_error *err;
 } scene;
 
 typedef struct scenario {
     const char *name;
     int (*run)(scene *s);
-    const char *program;   /* of scene.graph */
+    const char *program;            /* of scene.graph */
     bool no_interp, no_llvm, quick; /* quick: makes no kernel, one backend is enough */
-    bool may_do_without;   /* there is an allocation that only saves work later */
+    bool may_do_without;            /* there is an allocation that only saves work later */
     size_t cache_bytes;
 } scenario;
 
@@ -32,10 +32,10 @@ void scenarios_prepare(void);
 /* What a call that fails must leave as it was. */
 #define UNTOUCHED(type) ((type *)(uintptr_t)0x1)
 
-#define TRY(call)                                  \
-    do {                                           \
-        int status_ = (call);                      \
-        if (status_ != EINJIT_OK) return status_;  \
+#define TRY(call) \
+    do { \
+        int status_ = (call); \
+        if (status_ != EINJIT_OK) return status_; \
     } while (0)
 
 #endif

@@ -49,8 +49,8 @@ static void put_data(content *c, const ej_node *node)
 
 static void put_node(content *c, const ej_node *node)
 {
-    const int64_t facts[] = {node->op, node->fn, node->combine, node->keepdim, node->all_dims, node->dtype, node->rank,
-                             node->n_in, node->n_extents, node->n_dims, node->n_items, node->integer};
+    const int64_t facts[] = {node->op,   node->fn,   node->combine,   node->keepdim, node->all_dims, node->dtype,
+                             node->rank, node->n_in, node->n_extents, node->n_dims,  node->n_items,  node->integer};
     put(c, facts, sizeof facts);
     put(c, &node->re, sizeof node->re);
     put(c, &node->im, sizeof node->im);
@@ -93,8 +93,12 @@ bool opt_state_after(ej_graph *out, const ej_graph *from, const char *passes, ei
     *err = (einjit_error){0};
     if (ej_graph_copy(out, from, &ej_malloc_allocator, err)) return false;
     ej_arena_init(&arena, &ej_malloc_allocator);
-    ej_job job = {.arena = &arena, .err = err, .allocator = &ej_malloc_allocator, .target = ej_target_host(),
-                  .evaluator = &ej_interpreting_evaluator, .verify = true};
+    ej_job job = {.arena = &arena,
+                  .err = err,
+                  .allocator = &ej_malloc_allocator,
+                  .target = ej_target_host(),
+                  .evaluator = &ej_interpreting_evaluator,
+                  .verify = true};
     int status = ej_opt_run(out, passes, &job);
     ej_arena_free(&arena);
     if (status) ej_graph_free(out);
@@ -119,8 +123,8 @@ static int add(opt_states *s, ej_graph *graph, int from, int pass)
         return at;
     }
     opt_state *state = &s->states[s->n];
-    *state = (opt_state){.graph = *graph, .hash = hash, .depth = from < 0 ? 0 : s->states[from].depth + 1, .from = from,
-                         .pass = pass};
+    *state = (opt_state){
+        .graph = *graph, .hash = hash, .depth = from < 0 ? 0 : s->states[from].depth + 1, .from = from, .pass = pass};
     memset(state->next, -1, sizeof state->next);
     return s->n++;
 }
@@ -160,5 +164,6 @@ void opt_states_way(const opt_states *s, int state, char *text, size_t n)
     size_t at = 0;
     for (int i = state; i > 0 && length <= OPT_DEPTH; i = s->states[i].from) way[length++] = s->states[i].pass;
     *text = 0;
-    while (length-- && at < n) at += (size_t)snprintf(text + at, n - at, "%s%s", at ? "," : "", ej_passes[way[length]].name);
+    while (length-- && at < n)
+        at += (size_t)snprintf(text + at, n - at, "%s%s", at ? "," : "", ej_passes[way[length]].name);
 }

@@ -17,15 +17,15 @@ typedef struct opt_state {
     ej_graph graph;
     ej_hash hash;
     int depth;
-    int from, pass;            /* the first way here: state and pass; -1 for the program itself */
-    int next[OPT_MAX_PASSES];  /* where each pass leads; -1: not followed */
+    int from, pass;           /* the first way here: state and pass; -1 for the program itself */
+    int next[OPT_MAX_PASSES]; /* where each pass leads; -1: not followed */
 } opt_state;
 
 /* The states within OPT_DEPTH passes of a program. */
 typedef struct opt_states {
     int n;
-    opt_state *states;         /* states[0]: as written */
-    bool cut;                  /* there were more than OPT_MAX_STATES */
+    opt_state *states; /* states[0]: as written */
+    bool cut;          /* there were more than OPT_MAX_STATES */
     /* Where a pass failed: */
     einjit_error err;
     int failed_from, failed_pass;

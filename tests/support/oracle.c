@@ -98,7 +98,8 @@ static bool literal(oracle_state *s, oracle_value *out, const ej_node *node)
     out->dtype = -1;
     out->weak = node->fn;
     bool whole = node->fn == EJ_KIND_BOOL || node->fn == EJ_KIND_INT;
-    out->e[0] = (oracle_element){.re = whole ? (long double)node->integer : node->re, .im = node->im, .i = node->integer};
+    out->e[0] =
+        (oracle_element){.re = whole ? (long double)node->integer : node->re, .im = node->im, .i = node->integer};
     return true;
 }
 
@@ -298,12 +299,21 @@ static bool evaluate_node(oracle_state *s, oracle_value *out, const ej_node *nod
     case EJ_OP_MATMUL: return matmul_node(s, out, node);
     case EJ_OP_TENSORDOT: return tensordot_node(s, out, node);
     case EJ_OP_CHOOSE: return oracle_choose(s, out, node);
-    case EJ_OP_CAT: case EJ_OP_STACK: case EJ_OP_INDEX_SELECT: case EJ_OP_INDEX_ADD: case EJ_OP_GATHER_PLACES:
-        return oracle_index(s, out, node);
+    case EJ_OP_CAT:
+    case EJ_OP_STACK:
+    case EJ_OP_INDEX_SELECT:
+    case EJ_OP_INDEX_ADD:
+    case EJ_OP_GATHER_PLACES: return oracle_index(s, out, node);
     case EJ_OP_ARANGE: return oracle_arange(s, out, node);
-    case EJ_OP_SUM_TO_SIZE: case EJ_OP_EXPAND_AS: case EJ_OP_RESHAPE_AS: case EJ_OP_TYPE_AS: case EJ_OP_ZEROS_LIKE:
-    case EJ_OP_DIAG_EMBED: case EJ_OP_SLICE_SCATTER: case EJ_OP_SPLIT_AS: case EJ_OP_INDEX_ADD_TO:
-        return oracle_like(s, out, node);
+    case EJ_OP_SUM_TO_SIZE:
+    case EJ_OP_EXPAND_AS:
+    case EJ_OP_RESHAPE_AS:
+    case EJ_OP_TYPE_AS:
+    case EJ_OP_ZEROS_LIKE:
+    case EJ_OP_DIAG_EMBED:
+    case EJ_OP_SLICE_SCATTER:
+    case EJ_OP_SPLIT_AS:
+    case EJ_OP_INDEX_ADD_TO: return oracle_like(s, out, node);
     default: return oracle_layout(s, out, node);
     }
 }
@@ -357,7 +367,8 @@ bool oracle_run(oracle_result *out, const ej_graph *graph, const einjit_tensor *
     if (!oracle_begin(&s, out, graph, graph->n_nodes, max_work)) return false;
     int64_t *symbols = EJ_NEW_ARRAY(&out->arena, int64_t, graph->n_symbols);
     out->values = EJ_NEW_ARRAY(&out->arena, oracle_value, graph->n_outputs);
-    bool *needed = EJ_NEW_ARRAY(&out->arena, bool, graph->n_nodes), *defined = EJ_NEW_ARRAY(&out->arena, bool, graph->n_nodes);
+    bool *needed = EJ_NEW_ARRAY(&out->arena, bool, graph->n_nodes),
+         *defined = EJ_NEW_ARRAY(&out->arena, bool, graph->n_nodes);
     if (!symbols || !out->values || !needed || !defined) return oracle_refuse(&s, "no memory");
     mark_needed(graph, needed);
     s.defined = defined;
@@ -389,7 +400,8 @@ static double wrongness(int dtype, const oracle_element *want, const oracle_elem
 {
     if (isinf(want->err)) return 0;
     if (ej_dtypes[dtype].kind < EJ_KIND_FLOAT) return want->i == got->i ? 0 : INFINITY;
-    if (isnan(want->re) || isnan(want->im)) /* a complex number with a part that is none is none: the other part says nothing */
+    if (isnan(want->re) || isnan(want->im)) /* a complex number with a part that is none is none: the other part says
+                                             * nothing */
         return isnan(got->re) || isnan(got->im) ? 0 : INFINITY;
     for (int part = 0; part < 2; part++) {
         long double w = part ? want->im : want->re, g = part ? got->im : got->re;
@@ -425,6 +437,6 @@ void oracle_describe(const oracle_value *value, const einjit_tensor *got, int64_
     if (ej_dtypes[value->dtype].kind < EJ_KIND_FLOAT)
         snprintf(text, n, "element %lld: %lld, not %lld", (long long)index, (long long)g.i, (long long)w.i);
     else
-        snprintf(text, n, "element %lld: (%.17Lg, %.17Lg), not (%.17Lg, %.17Lg) within %.3Lg", (long long)index, g.re, g.im,
-                 w.re, w.im, w.err);
+        snprintf(text, n, "element %lld: (%.17Lg, %.17Lg), not (%.17Lg, %.17Lg) within %.3Lg", (long long)index, g.re,
+                 g.im, w.re, w.im, w.err);
 }

@@ -13,14 +13,15 @@ enum { ORACLE_RANK = 24 };
 
 typedef struct oracle_element {
     long double re, im;
-    int64_t i;       /* integers and bool */
-    long double err; /* bound on |computed - exact|; INFINITY: anything goes */
-    long double mass; /* sum of the sizes of the terms that it is a sum of, at least |value|: what cancelled still rounds */
+    int64_t i;        /* integers and bool */
+    long double err;  /* bound on |computed - exact|; INFINITY: anything goes */
+    long double mass; /* sum of the sizes of the terms that it is a sum of, at least |value|: what cancelled still
+                       * rounds */
 } oracle_element;
 
 typedef struct oracle_value {
-    int dtype;       /* -1: a weak literal of kind `weak` */
-    int weak;        /* EJ_KIND_* of a literal, -1 otherwise */
+    int dtype; /* -1: a weak literal of kind `weak` */
+    int weak;  /* EJ_KIND_* of a literal, -1 otherwise */
     int rank;
     int64_t shape[ORACLE_RANK];
     int64_t n;
@@ -35,7 +36,8 @@ typedef struct oracle_result {
     ej_arena arena;
 } oracle_result;
 
-/* False when the program is not defined for these inputs, or beyond `max_work` elementary operations: reason says why. */
+/* False when the program is not defined for these inputs, or beyond `max_work` elementary operations: reason says
+ * why. */
 bool oracle_run(oracle_result *out, const ej_graph *graph, const einjit_tensor *in, double max_work);
 void oracle_free(oracle_result *result);
 
@@ -51,7 +53,7 @@ oracle_element oracle_read(const einjit_tensor *tensor, int64_t index);
 oracle_element oracle_fn(int fn, int dtype_in, int dtype_out, oracle_element a, oracle_element b, oracle_element c);
 oracle_element oracle_cast(int from, int to, oracle_element a);
 long double oracle_mass(oracle_element a);
-long double oracle_unit(int dtype); /* u: half a unit in the last place of 1 */
+long double oracle_unit(int dtype);                         /* u: half a unit in the last place of 1 */
 oracle_element oracle_rounded(int dtype, oracle_element a); /* adds the rounding of one operation; wraps integers */
 
 #endif

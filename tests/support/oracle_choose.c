@@ -31,12 +31,14 @@ static bool same_element(int dtype, const oracle_element *a, const oracle_elemen
 
 static bool same_value(oracle_state *s, int64_t k, const oracle_value *a, const oracle_value *b)
 {
-    if (a->dtype != b->dtype || a->rank != b->rank) return oracle_refuse(s, "alternative %lld is of another kind", (long long)k);
+    if (a->dtype != b->dtype || a->rank != b->rank)
+        return oracle_refuse(s, "alternative %lld is of another kind", (long long)k);
     for (int i = 0; i < a->rank; i++)
         if (a->shape[i] != b->shape[i]) return oracle_refuse(s, "alternative %lld has another shape", (long long)k);
     for (int64_t i = 0; i < a->n; i++)
         if (a->dtype >= 0 && !same_element(a->dtype, &a->e[i], &b->e[i]))
-            return oracle_refuse(s, "alternative %lld, element %lld: (%.17Lg, %.17Lg; %lld), not (%.17Lg, %.17Lg; %lld)",
+            return oracle_refuse(s,
+                                 "alternative %lld, element %lld: (%.17Lg, %.17Lg; %lld), not (%.17Lg, %.17Lg; %lld)",
                                  (long long)k, (long long)i, b->e[i].re, b->e[i].im, (long long)b->e[i].i, a->e[i].re,
                                  a->e[i].im, (long long)a->e[i].i);
     return true;

@@ -60,7 +60,8 @@ static void sum_add(sum_state *s, oracle_element p)
 /* `bound`: largest magnitude that any intermediate of any order may reach; `steps`: roundings of a product. */
 static oracle_element sum_end(const sum_state *s, long double bound, double steps)
 {
-    oracle_element out = {.re = s->re, .im = s->im, .i = s->i, .err = isnan(s->err) ? INFINITY : s->err, .mass = s->size};
+    oracle_element out = {
+        .re = s->re, .im = s->im, .i = s->i, .err = isnan(s->err) ? INFINITY : s->err, .mass = s->size};
     if (ej_dtypes[s->dtype].kind < EJ_KIND_FLOAT || s->reduce == EINJIT_REDUCE_OR) return oracle_rounded(s->dtype, out);
     if (s->reduce == EINJIT_REDUCE_MAX || s->reduce == EINJIT_REDUCE_MIN) {
         if (!s->any) out.re = s->reduce == EINJIT_REDUCE_MAX ? -INFINITY : INFINITY;
@@ -78,7 +79,8 @@ static oracle_element sum_end(const sum_state *s, long double bound, double step
     if (!s->lumpy && s->err == 0 && bound * 64 < limit) return out; /* exact in every order */
     out.err += u * (long double)(s->terms + steps + 8) * s->size * 1.01L;
     out.err += (long double)s->terms * (u > 0x1p-30L ? 0x1p-140L : 0);
-    if (!isfinite(s->size) && !isinf(out.err)) out.err = isfinite(out.re) && isfinite(out.im) ? out.err : (isnan(out.re) || s->im != 0 ? INFINITY : 0);
+    if (!isfinite(s->size) && !isinf(out.err))
+        out.err = isfinite(out.re) && isfinite(out.im) ? out.err : (isnan(out.re) || s->im != 0 ? INFINITY : 0);
     return oracle_rounded(s->dtype, out);
 }
 
@@ -91,14 +93,16 @@ static bool label_extents(oracle_state *s, const ej_subscripts *sub, const oracl
             for (uint32_t b = 0; b < a; b++)
                 if (sub->terms[t].labels[a] == sub->terms[t].labels[b] && in[t].shape[b] != n)
                     return oracle_refuse(s, "a diagonal over unequal axes");
-            if (n != 1 && *have != 1 && *have != n) return oracle_refuse(s, "label %d is %lld and %lld",
-                                                                        (int)sub->terms[t].labels[a], (long long)*have, (long long)n);
+            if (n != 1 && *have != 1 && *have != n)
+                return oracle_refuse(s, "label %d is %lld and %lld", (int)sub->terms[t].labels[a], (long long)*have,
+                                     (long long)n);
             if (n != 1) *have = n;
         }
     return true;
 }
 
-static oracle_element product_at(const ej_subscripts *sub, const oracle_value *in, const int64_t *index, int combine, int dtype)
+static oracle_element product_at(const ej_subscripts *sub, const oracle_value *in, const int64_t *index, int combine,
+                                 int dtype)
 {
     oracle_element p = {0};
     for (uint32_t t = 0; t < sub->n_terms; t++) {
@@ -169,7 +173,8 @@ bool oracle_contract(oracle_state *s, oracle_value *out, const ej_subscripts *su
     }
     for (uint32_t t = 0; t < sub->n_terms; t++) bound *= largest(&in[t]);
     bound *= (long double)terms;
-    if (terms == 0 && (reduce == EINJIT_REDUCE_MAX || reduce == EINJIT_REDUCE_MIN)) return oracle_refuse(s, "empty maximum");
+    if (terms == 0 && (reduce == EINJIT_REDUCE_MAX || reduce == EINJIT_REDUCE_MIN))
+        return oracle_refuse(s, "empty maximum");
     if (dtype == EINJIT_BOOL && reduce != EINJIT_REDUCE_MIN) reduce = EINJIT_REDUCE_OR;
     bool anything = reduce == EINJIT_REDUCE_SUM && is_open_zero(sub, in, terms);
     if (!oracle_spend(s, work * sub->n_terms) || !oracle_make(s, out, dtype, (int)sub->out.n, shape)) return false;
@@ -179,7 +184,8 @@ bool oracle_contract(oracle_state *s, oracle_value *out, const ej_subscripts *su
         for (uint32_t a = 0; a < sub->out.n; a++) index[sub->out.labels[a]] = position[a];
         for (uint32_t i = 0; i < n_summed; i++) index[summed[i]] = 0;
         sum_state sum = {.reduce = reduce, .dtype = dtype};
-        if (terms > 0) do sum_add(&sum, product_at(sub, in, index, combine, dtype));
+        if (terms > 0) do
+                sum_add(&sum, product_at(sub, in, index, combine, dtype));
             while (advance(index, summed, n_summed, extent));
         out->e[o] = sum_end(&sum, bound, 2.0 * sub->n_terms);
         if (anything) out->e[o].err = INFINITY;
@@ -231,19 +237,19 @@ static oracle_element reduce_one(const oracle_value *x, const int64_t *position,
     oracle_element p = {.re = 1, .i = 1};
     long double bound = 1, swing = 0; /* swing: how far partial products of any order may reach, as a power of 2 */
     if (count > 0) do {
-        oracle_element e = x->e[oracle_ravel(x, at)];
-        long double size = hypotl(e.re, e.im);
-        bound += oracle_mass(e);
-        if (size > 0 && isfinite(size)) swing += fabsl(log2l(size)) + 1;
-        if (product) p = oracle_fn(EJ_FN_MUL, dtype, dtype, p, e, e);
-        else sum_add(&sum, e);
-        uint32_t i = n;
-        for (; i > 0; i--) {
-            if (++at[axes[i - 1]] < x->shape[axes[i - 1]]) break;
-            at[axes[i - 1]] = 0;
-        }
-        if (!i) break;
-    } while (true);
+            oracle_element e = x->e[oracle_ravel(x, at)];
+            long double size = hypotl(e.re, e.im);
+            bound += oracle_mass(e);
+            if (size > 0 && isfinite(size)) swing += fabsl(log2l(size)) + 1;
+            if (product) p = oracle_fn(EJ_FN_MUL, dtype, dtype, p, e, e);
+            else sum_add(&sum, e);
+            uint32_t i = n;
+            for (; i > 0; i--) {
+                if (++at[axes[i - 1]] < x->shape[axes[i - 1]]) break;
+                at[axes[i - 1]] = 0;
+            }
+            if (!i) break;
+        } while (true);
     if (product) {
         if (p.err > 0) p.err *= 2; /* any order of the factors */
         long double most = ej_dtypes[dtype].real == EINJIT_F32 ? 120 : 1000;
@@ -256,7 +262,8 @@ static oracle_element reduce_one(const oracle_value *x, const int64_t *position,
     return oracle_fn(EJ_FN_DIV, dtype, dtype, out, number, number);
 }
 
-bool oracle_reduce(oracle_state *s, oracle_value *out, const oracle_value *x, int reduce, const bool *over, bool keepdim)
+bool oracle_reduce(oracle_state *s, oracle_value *out, const oracle_value *x, int reduce, const bool *over,
+                   bool keepdim)
 {
     int dtype = reduced_dtype(reduce, x->dtype);
     oracle_value y, full;
@@ -271,7 +278,8 @@ bool oracle_reduce(oracle_state *s, oracle_value *out, const oracle_value *x, in
         axes[n++] = a;
         count *= (double)y.shape[a];
     }
-    if (count == 0 && (reduce == EINJIT_REDUCE_MAX || reduce == EINJIT_REDUCE_MIN)) return oracle_refuse(s, "empty maximum");
+    if (count == 0 && (reduce == EINJIT_REDUCE_MAX || reduce == EINJIT_REDUCE_MIN))
+        return oracle_refuse(s, "empty maximum");
     if (!oracle_spend(s, (double)y.n) || !oracle_make(s, &full, dtype, y.rank, shape)) return false;
     for (int64_t o = 0; o < full.n; o++) {
         int64_t position[ORACLE_RANK] = {0};

@@ -44,17 +44,50 @@ static oracle_element real_result(long double x, long double err)
     return (oracle_element){.re = x, .err = isnan(err) ? INFINITY : err};
 }
 
-static long double f_sigmoid(long double x) { return 1 / (1 + expl(-x)); }
-static long double f_softplus(long double x) { return fmaxl(x, 0) + log1pl(expl(-fabsl(x))); }
-static long double f_gelu(long double x) { return x * 0.5L * erfcl(-x * sqrtl(0.5L)); }
-static long double f_silu(long double x) { return x / (1 + expl(-x)); }
-static long double f_rsqrt(long double x) { return 1 / sqrtl(x); }
-static long double f_reciprocal(long double x) { return 1 / x; }
-static long double f_square(long double x) { return x * x; }
-static long double f_sign(long double x) { return isnan(x) ? x : (long double)((x > 0) - (x < 0)); }
-static long double f_relu(long double x) { return isnan(x) ? x : x > 0 ? x : 0; }
-static long double f_negate(long double x) { return -x; }
-static long double f_same(long double x) { return x; }
+static long double f_sigmoid(long double x)
+{
+    return 1 / (1 + expl(-x));
+}
+static long double f_softplus(long double x)
+{
+    return fmaxl(x, 0) + log1pl(expl(-fabsl(x)));
+}
+static long double f_gelu(long double x)
+{
+    return x * 0.5L * erfcl(-x * sqrtl(0.5L));
+}
+static long double f_silu(long double x)
+{
+    return x / (1 + expl(-x));
+}
+static long double f_rsqrt(long double x)
+{
+    return 1 / sqrtl(x);
+}
+static long double f_reciprocal(long double x)
+{
+    return 1 / x;
+}
+static long double f_square(long double x)
+{
+    return x * x;
+}
+static long double f_sign(long double x)
+{
+    return isnan(x) ? x : (long double)((x > 0) - (x < 0));
+}
+static long double f_relu(long double x)
+{
+    return isnan(x) ? x : x > 0 ? x : 0;
+}
+static long double f_negate(long double x)
+{
+    return -x;
+}
+static long double f_same(long double x)
+{
+    return x;
+}
 
 /* Functions of one real number. `ulps`: how far a good implementation may be off, in units of u. */
 static const struct {
@@ -63,19 +96,32 @@ static const struct {
     int ulps;
     bool jumps; /* piecewise constant: unsure where the bound reaches a jump */
 } reals[] = {
-    {EJ_FN_NEG, f_negate, 0, false},      {EJ_FN_ABS, fabsl, 0, false},
-    {EJ_FN_EXP, expl, 8, false},          {EJ_FN_LOG, logl, 8, false},
-    {EJ_FN_LOG1P, log1pl, 8, false},      {EJ_FN_EXPM1, expm1l, 8, false},
-    {EJ_FN_SQRT, sqrtl, 2, false},        {EJ_FN_RSQRT, f_rsqrt, 8, false},
-    {EJ_FN_SIN, sinl, 8, false},          {EJ_FN_COS, cosl, 8, false},
-    {EJ_FN_TAN, tanl, 10, false},         {EJ_FN_TANH, tanhl, 10, false},
-    {EJ_FN_SIGMOID, f_sigmoid, 12, false}, {EJ_FN_RELU, f_relu, 0, false},
-    {EJ_FN_GELU, f_gelu, 24, false},      {EJ_FN_SILU, f_silu, 12, false},
-    {EJ_FN_SOFTPLUS, f_softplus, 12, false}, {EJ_FN_ERF, erfl, 10, false},
-    {EJ_FN_RECIPROCAL, f_reciprocal, 2, false}, {EJ_FN_SQUARE, f_square, 2, false},
-    {EJ_FN_SIGN, f_sign, 0, true},        {EJ_FN_FLOOR, floorl, 0, true},
-    {EJ_FN_CEIL, ceill, 0, true},         {EJ_FN_ROUND, rintl, 0, true},
-    {EJ_FN_CONJ, f_same, 0, false},       {EJ_FN_REAL, f_same, 0, false},
+    {EJ_FN_NEG, f_negate, 0, false},
+    {EJ_FN_ABS, fabsl, 0, false},
+    {EJ_FN_EXP, expl, 8, false},
+    {EJ_FN_LOG, logl, 8, false},
+    {EJ_FN_LOG1P, log1pl, 8, false},
+    {EJ_FN_EXPM1, expm1l, 8, false},
+    {EJ_FN_SQRT, sqrtl, 2, false},
+    {EJ_FN_RSQRT, f_rsqrt, 8, false},
+    {EJ_FN_SIN, sinl, 8, false},
+    {EJ_FN_COS, cosl, 8, false},
+    {EJ_FN_TAN, tanl, 10, false},
+    {EJ_FN_TANH, tanhl, 10, false},
+    {EJ_FN_SIGMOID, f_sigmoid, 12, false},
+    {EJ_FN_RELU, f_relu, 0, false},
+    {EJ_FN_GELU, f_gelu, 24, false},
+    {EJ_FN_SILU, f_silu, 12, false},
+    {EJ_FN_SOFTPLUS, f_softplus, 12, false},
+    {EJ_FN_ERF, erfl, 10, false},
+    {EJ_FN_RECIPROCAL, f_reciprocal, 2, false},
+    {EJ_FN_SQUARE, f_square, 2, false},
+    {EJ_FN_SIGN, f_sign, 0, true},
+    {EJ_FN_FLOOR, floorl, 0, true},
+    {EJ_FN_CEIL, ceill, 0, true},
+    {EJ_FN_ROUND, rintl, 0, true},
+    {EJ_FN_CONJ, f_same, 0, false},
+    {EJ_FN_REAL, f_same, 0, false},
 };
 
 /* The image of [x - err, x + err] as far from f(x) as its ends are; both ends must be as defined as the middle. */
@@ -83,7 +129,8 @@ static oracle_element apply_real(size_t row, int dtype, oracle_element a)
 {
     long double (*f)(long double) = reals[row].f;
     long double y = f(a.re), ulps = reals[row].ulps;
-    if (reals[row].fn == EJ_FN_GELU && isfinite(a.re)) ulps += 2 * a.re * a.re; /* erfc's tail: its argument is rounded */
+    /* erfc's tail: its argument is rounded */
+    if (reals[row].fn == EJ_FN_GELU && isfinite(a.re)) ulps += 2 * a.re * a.re;
     if (a.err == 0 || !isfinite(a.re)) {
         oracle_element out = real_result(y, isinf(a.err) ? INFINITY : 0);
         if (a.re == 0 && isinf(y)) out.err = INFINITY; /* which zero it was depends on the order of a sum */
@@ -96,7 +143,8 @@ static oracle_element apply_real(size_t row, int dtype, oracle_element a)
     if (isnan(y)) return real_result(y, 0);
     long double spread = fmaxl(fabsl(low - y), fabsl(high - y));
     int fn = reals[row].fn;
-    if (fn == EJ_FN_SIN || fn == EJ_FN_COS || fn == EJ_FN_ABS || fn == EJ_FN_SQUARE) spread = fmaxl(spread, a.err * a.err);
+    if (fn == EJ_FN_SIN || fn == EJ_FN_COS || fn == EJ_FN_ABS || fn == EJ_FN_SQUARE)
+        spread = fmaxl(spread, a.err * a.err);
     if (fn == EJ_FN_SIN || fn == EJ_FN_COS) spread = fmaxl(spread, fminl(a.err, 2));
     if (fn == EJ_FN_GELU || fn == EJ_FN_SILU) spread = fmaxl(spread, 1.2L * a.err);
     if (fn == EJ_FN_TAN && a.err > 0.5L) spread = INFINITY; /* a pole or two may lie in between */
@@ -116,7 +164,9 @@ static oracle_element multiply(oracle_element a, oracle_element b, bool is_compl
     if (a.err == 0 && b.err == 0) err = 0; /* also where a factor is infinite */
     if (!is_complex) return real_result(a.re * b.re, err);
     long double bound = size_a * size_b * oracle_unit(dtype) * 4;
-    if (!isfinite(bound)) bound = INFINITY; /* Inf and NaN parts of complex products depend on the order of operations */
+    if (!isfinite(bound))
+        bound = INFINITY; /* Inf and NaN parts of complex products depend on the order of
+                                             * operations */
     return complex_of(a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re, err + bound);
 }
 
@@ -192,7 +242,8 @@ static oracle_element power(int dtype, oracle_element a, oracle_element b)
     return real_result(y, 2 * spread + 8 * u * fabsl(y));
 }
 
-/* Exact where both are: then only the addition of b rounds, which is the caller's. Else unsure where the quotient may jump. */
+/* Exact where both are: then only the addition of b rounds, which is the caller's. Else unsure where the quotient may
+ * jump. */
 static oracle_element remainder_of(int dtype, oracle_element a, oracle_element b)
 {
     if (a.err == 0 && b.err == 0) {
@@ -226,7 +277,8 @@ static oracle_element real_binary(int fn, int dtype, oracle_element a, oracle_el
     case EJ_FN_REMAINDER: return remainder_of(dtype, a, b);
     case EJ_FN_MAXIMUM:
     case EJ_FN_MINIMUM:
-        if (isnan(a.re) || isnan(b.re)) return real_result(NAN, fmaxl(isinf(a.err) ? INFINITY : 0, isinf(b.err) ? INFINITY : 0));
+        if (isnan(a.re) || isnan(b.re))
+            return real_result(NAN, fmaxl(isinf(a.err) ? INFINITY : 0, isinf(b.err) ? INFINITY : 0));
         return real_result(fn == EJ_FN_MAXIMUM ? fmaxl(a.re, b.re) : fminl(a.re, b.re), fmaxl(a.err, b.err));
     default: return compare_reals(fn, a, b);
     }
@@ -312,9 +364,21 @@ static oracle_element raw_fn(int fn, int dtype, oracle_element a, oracle_element
 static bool is_exact(int fn)
 {
     switch (fn) {
-    case EJ_FN_NEG: case EJ_FN_ABS: case EJ_FN_RELU: case EJ_FN_SIGN: case EJ_FN_FLOOR: case EJ_FN_CEIL: case EJ_FN_ROUND:
-    case EJ_FN_CONJ: case EJ_FN_REAL: case EJ_FN_IMAG: case EJ_FN_MAXIMUM: case EJ_FN_MINIMUM: case EJ_FN_WHERE:
-    case EJ_FN_FLOOR_DIVIDE: case EJ_FN_TRUNC_DIVIDE: return true;
+    case EJ_FN_NEG:
+    case EJ_FN_ABS:
+    case EJ_FN_RELU:
+    case EJ_FN_SIGN:
+    case EJ_FN_FLOOR:
+    case EJ_FN_CEIL:
+    case EJ_FN_ROUND:
+    case EJ_FN_CONJ:
+    case EJ_FN_REAL:
+    case EJ_FN_IMAG:
+    case EJ_FN_MAXIMUM:
+    case EJ_FN_MINIMUM:
+    case EJ_FN_WHERE:
+    case EJ_FN_FLOOR_DIVIDE:
+    case EJ_FN_TRUNC_DIVIDE: return true;
     default: return false;
     }
 }
@@ -324,8 +388,8 @@ static bool on_grid(oracle_element a)
     return a.re * 64 == truncl(a.re * 64) && a.im * 64 == truncl(a.im * 64);
 }
 
-/* Small integers add and multiply exactly: no rounding where all are multiples of 1/64 well inside the mantissa, and so are the
- * terms that cancelled in a sum: a factor may be multiplied into each of them. */
+/* Small integers add and multiply exactly: no rounding where all are multiples of 1/64 well inside the mantissa, and so
+ * are the terms that cancelled in a sum: a factor may be multiplied into each of them. */
 static bool lands_exactly(int fn, int dtype, oracle_element a, oracle_element b, oracle_element out)
 {
     bool product = fn == EJ_FN_MUL || fn == EJ_FN_SQUARE;
@@ -351,7 +415,12 @@ static long double mass_of(int fn, oracle_element a, oracle_element b)
     case EJ_FN_DIV: return oracle_mass(a) / hypotl(b.re, b.im);
     case EJ_FN_MAXIMUM:
     case EJ_FN_MINIMUM: return fmaxl(oracle_mass(a), oracle_mass(b));
-    case EJ_FN_NEG: case EJ_FN_ABS: case EJ_FN_RELU: case EJ_FN_CONJ: case EJ_FN_REAL: case EJ_FN_IMAG: return oracle_mass(a);
+    case EJ_FN_NEG:
+    case EJ_FN_ABS:
+    case EJ_FN_RELU:
+    case EJ_FN_CONJ:
+    case EJ_FN_REAL:
+    case EJ_FN_IMAG: return oracle_mass(a);
     default: return 0;
     }
 }
@@ -414,7 +483,10 @@ oracle_element oracle_cast(int from, int to, oracle_element a)
         }
         long double low = to == EINJIT_I32 ? -0x1p31L : -0x1p63L, high = -low - 1, x = truncl(a.re);
         out = truth(false, a.err == 0 || (truncl(a.re - a.err) == x && truncl(a.re + a.err) == x));
-        out.i = isnan(a.re) ? 0 : x <= low ? (int64_t)low : x >= high ? (to == EINJIT_I32 ? INT32_MAX : INT64_MAX) : (int64_t)x;
+        out.i = isnan(a.re) ? 0
+                : x <= low  ? (int64_t)low
+                : x >= high ? (to == EINJIT_I32 ? INT32_MAX : INT64_MAX)
+                            : (int64_t)x;
         if (isinf(a.err)) out.err = INFINITY;
         return out;
     }

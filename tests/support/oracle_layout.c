@@ -74,8 +74,8 @@ bool oracle_map(oracle_state *s, oracle_value *out, int fn, const oracle_value *
 
 /* Result element by element from operand positions: map[a] is the operand axis of result axis a (-1: none), start and
  * step move along it. */
-static bool view(oracle_state *s, oracle_value *out, const oracle_value *x, int rank, const int64_t *shape, const int *map,
-                 const int64_t *start, const int64_t *step)
+static bool view(oracle_state *s, oracle_value *out, const oracle_value *x, int rank, const int64_t *shape,
+                 const int *map, const int64_t *start, const int64_t *step)
 {
     if (!oracle_make(s, out, x->dtype, rank, shape)) return false;
     out->weak = x->weak;
@@ -181,8 +181,7 @@ static bool full_items(oracle_state *s, const ej_node *node, int rank, ej_index_
             out[(*n_out)++] = node->items[i];
             continue;
         }
-        for (int a = taken; a < rank; a++)
-            out[(*n_out)++] = (ej_index_item){EJ_INDEX_RANGE, INT64_MIN, INT64_MAX, 1};
+        for (int a = taken; a < rank; a++) out[(*n_out)++] = (ej_index_item){EJ_INDEX_RANGE, INT64_MIN, INT64_MAX, 1};
     }
     return true;
 }
@@ -394,7 +393,8 @@ static bool gather_places(oracle_state *s, oracle_value *out, const ej_node *nod
 {
     const oracle_value *x = &s->values[node->in[0]], *index = &s->values[node->in[1]];
     int dim = wrap(node->dims[0], x->rank);
-    if (dim < 0 || dim >= x->rank || index->rank != x->rank || index->dtype < 0 || ej_dtypes[index->dtype].kind != EJ_KIND_INT)
+    if (dim < 0 || dim >= x->rank || index->rank != x->rank || index->dtype < 0 ||
+        ej_dtypes[index->dtype].kind != EJ_KIND_INT)
         return oracle_refuse(s, "gather");
     for (int a = 0; a < x->rank; a++)
         if (a != dim && index->shape[a] > x->shape[a]) return oracle_refuse(s, "gather");
@@ -403,7 +403,8 @@ static bool gather_places(oracle_state *s, oracle_value *out, const ej_node *nod
         int64_t position[ORACLE_RANK];
         oracle_unravel(out, e, position);
         position[dim] = index->e[e].i;
-        if (position[dim] < 0 || position[dim] >= x->shape[dim]) return oracle_refuse(s, "index %lld", (long long)position[dim]);
+        if (position[dim] < 0 || position[dim] >= x->shape[dim])
+            return oracle_refuse(s, "index %lld", (long long)position[dim]);
         out->e[e] = (oracle_element){.i = oracle_ravel(x, position), .err = index->e[e].err};
     }
     return true;

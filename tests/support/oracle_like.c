@@ -63,7 +63,8 @@ static bool reshape_as(oracle_state *s, oracle_value *out, const oracle_value *x
 static bool type_as(oracle_state *s, oracle_value *out, const oracle_value *x, const oracle_value *like)
 {
     int dtype = oracle_promote(&like, 1);
-    if (ej_dtypes[x->dtype].kind >= EJ_KIND_FLOAT && ej_dtypes[dtype].kind <= EJ_KIND_INT) return oracle_refuse(s, "type_as");
+    if (ej_dtypes[x->dtype].kind >= EJ_KIND_FLOAT && ej_dtypes[dtype].kind <= EJ_KIND_INT)
+        return oracle_refuse(s, "type_as");
     return oracle_as(s, out, x, dtype);
 }
 
@@ -115,7 +116,8 @@ static bool slice_scatter(oracle_state *s, oracle_value *out, const ej_node *nod
     int dim;
     const ej_index_item *item = node->items;
     if (!both(s, &s->values[node->in[0]], &s->values[node->in[1]], in)) return false;
-    if (!axis_of(&in[0], node->dims[0], &dim) || !same_but(&in[0], &in[1], dim)) return oracle_refuse(s, "slice_scatter");
+    if (!axis_of(&in[0], node->dims[0], &dim) || !same_but(&in[0], &in[1], dim))
+        return oracle_refuse(s, "slice_scatter");
     int64_t count, from = oracle_range(item, in[0].shape[dim], &count);
     if (count != in[1].shape[dim]) return oracle_refuse(s, "slice_scatter");
     if (!copy_of(s, out, &in[0])) return false;

@@ -15,7 +15,8 @@ typedef struct oracle_run_state {
 
 /* All return false after oracle_refuse. */
 bool oracle_begin(oracle_state *s, oracle_result *result, const ej_graph *graph, size_t capacity, double max_work);
-bool oracle_node(oracle_state *s, oracle_value *out, const ej_node *node, const einjit_tensor *in); /* in: of an INPUT */
+/* in: of an INPUT */
+bool oracle_node(oracle_state *s, oracle_value *out, const ej_node *node, const einjit_tensor *in);
 bool oracle_refuse(oracle_state *s, const char *format, ...);
 bool oracle_make(oracle_state *s, oracle_value *out, int dtype, int rank, const int64_t *shape);
 bool oracle_spend(oracle_state *s, double work);
@@ -29,7 +30,8 @@ bool oracle_einsum(oracle_state *s, oracle_value *out, const ej_node *node);
 /* The einsum of given subscripts over values that have one dtype. */
 bool oracle_contract(oracle_state *s, oracle_value *out, const ej_subscripts *sub, const oracle_value *in, int reduce,
                      int combine, int dtype);
-bool oracle_reduce(oracle_state *s, oracle_value *out, const oracle_value *x, int reduce, const bool *over, bool keepdim);
+bool oracle_reduce(oracle_state *s, oracle_value *out, const oracle_value *x, int reduce, const bool *over,
+                   bool keepdim);
 bool oracle_layout(oracle_state *s, oracle_value *out, const ej_node *node);
 bool oracle_index(oracle_state *s, oracle_value *out, const ej_node *node);
 bool oracle_arange(oracle_state *s, oracle_value *out, const ej_node *node);

@@ -49,7 +49,8 @@ char *pass_body(const char *program, const char *passes)
     einjit_error err = {0};
     ej_arena_init(&arena, &ej_malloc_allocator);
     ej_job job = {.arena = &arena, .err = &err, .allocator = &ej_malloc_allocator, .verify = true};
-    if (ej_graph_parse(&graph, &ej_malloc_allocator, program, strlen(program), &err)) fail_msg("%s: %s", program, err.text);
+    if (ej_graph_parse(&graph, &ej_malloc_allocator, program, strlen(program), &err))
+        fail_msg("%s: %s", program, err.text);
     if (ej_opt_run(&graph, passes, &job)) fail_msg("%s: %s", program, err.text);
     char *once = body_of(&graph);
     if (ej_opt_run(&graph, passes, &job)) fail_msg("%s, again: %s", program, err.text);
@@ -111,7 +112,7 @@ const char *pass_nested(const ej_graph *graph, ej_arena *arena)
     ej_text_init(&out, arena);
     ej_graph_print(&text, graph);
     assert_false(text.failed);
-    for (char *line = strchr(text.data, '\n'); line && line[1]; ) {
+    for (char *line = strchr(text.data, '\n'); line && line[1];) {
         char *end = strchr(line + 1, '\n');
         assert_true(n < MOST_LINES);
         if (end) *end = 0;

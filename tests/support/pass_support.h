@@ -8,12 +8,12 @@
 /* The graph as text, in the arena. */
 const char *pass_printed(const ej_graph *graph, ej_arena *arena);
 
-/* The body of the program after the passes, a line an operation: "mul_1 = x * 2.0; return mul_1". A second run of them must
- * change nothing, and the graph must verify: else the test ends. Free it. */
+/* The body of the program after the passes, a line an operation: "mul_1 = x * 2.0; return mul_1". A second run of them
+ * must change nothing, and the graph must verify: else the test ends. Free it. */
 char *pass_body(const char *program, const char *passes);
 
-/* The body of the graph's text in one line, values of one use inside of their user: "(x * 2.0) + y"; "a = exp(x); return
- * a, a". */
+/* The body of the graph's text in one line, values of one use inside of their user: "(x * 2.0) + y"; "a = exp(x);
+ * return a, a". */
 const char *pass_nested(const ej_graph *graph, ej_arena *arena);
 /* The function f(params) of an expression, or of statements with semicolons: "a = 2.0 * x; return a, exp(a)". */
 void pass_parse(ej_graph *out, const einjit_allocator *allocator, const char *params, const char *body);

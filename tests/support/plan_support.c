@@ -80,7 +80,8 @@ static void give_memory(ej_arena *arena, einjit_tensor *t, uint32_t seed, int64_
     for (size_t i = 0; i < n; i++) {
         uint32_t h = ((uint32_t)i + seed * 977u) * 2654435761u;
         int64_t small = (int64_t)((h >> 13) % 9) - 4;
-        if (indices && (t->dtype == EINJIT_I64 || t->dtype == EINJIT_I32)) small = (int64_t)((h >> 13) % (uint32_t)indices);
+        if (indices && (t->dtype == EINJIT_I64 || t->dtype == EINJIT_I32))
+            small = (int64_t)((h >> 13) % (uint32_t)indices);
         bool whole = ej_dtypes[t->dtype].kind == EJ_KIND_INT;
         ej_scalar x = {.re = (double)small, .im = (double)(small % 3), .integer = whole ? small : small & 1};
         ej_scalar_store(t->dtype, block + i * width, x);

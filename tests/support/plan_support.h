@@ -15,7 +15,8 @@ typedef struct plan_case {
     const char *text; /* of the plan */
 } plan_case;
 
-/* Tensors as text (bind_support.h). outputs NULL: row-major; open NULL: nothing open. A plan that was built is verified. */
+/* Tensors as text (bind_support.h). outputs NULL: row-major; open NULL: nothing open. A plan that was built is
+ * verified. */
 void plan_open(plan_case *c, const char *program, const char *inputs, const char *outputs, const char *open);
 /* The same by a path strategy of path.h; "random" decides otherwise than extents and costs would. */
 void plan_open_by(plan_case *c, const char *program, const char *inputs, const char *strategy);

@@ -19,20 +19,33 @@ const sized_program sized_programs[] = {
     {"mlp", NULL, "f32[64,32] f32[32,128] f32[128] f32[128,32] f32[32] f32[32] f32[32]"},
     {"semiring", NULL, "f64[12] f64[12,12] f64[4,12,12] bool[12,12]"},
     {"wasteful", NULL, "f64[100,50] f64[50,20] f64[20]"},
-    {"covariance", "def f(x: f64[n, m]):\n    c = x - mean(x, dim=0)\n    return einsum(\"ni,nj->ij\", c, c) / 499.0\n", "f64[500,400]"},
-    {"debugged", "def f(a: f32[i, j], b: f32[j, k], v: f32[k]):\n    p = a @ b\n    shown = exp(p)\n    return einsum(\"ik,k->i\", p, v)\n",
+    {"covariance", "def f(x: f64[n, m]):\n    c = x - mean(x, dim=0)\n    return einsum(\"ni,nj->ij\", c, c) / 499.0\n",
+     "f64[500,400]"},
+    {"debugged",
+     "def f(a: f32[i, j], b: f32[j, k], v: f32[k]):\n    p = a @ b\n    shown = exp(p)\n    return einsum(\"ik,k->i\", "
+     "p, v)\n",
      "f32[100,50] f32[50,80] f32[80]"},
-    {"few_rows", "def f(x: f32[n, m], w: f32[m, o], i: i64[k]):\n    return (x @ w)[i]\n", "f32[10000,32] f32[32,64] i64[100]"},
-    {"many_rows", "def f(x: f32[n, m], w: f32[m, o], i: i64[k]):\n    return x[i] @ w\n", "f32[100,32] f32[32,64] i64[10000]"},
-    {"kronecker", "def f(a: f64[i], b: f64[j], u: f64[j], v: f64[i]):\n    k = einsum(\"i,j->ij\", a, b)\n"
-                  "    return einsum(\"ij,j->i\", k, u), einsum(\"ij,i->j\", k, v)\n", "f64[300] f64[200] f64[200] f64[300]"},
-    {"shared_product", "def f(a: f32[i, j], b: f32[j, i], u: f32[i], v: f32[i]):\n    p = a @ b\n    return p @ u, p @ v\n", "f32[200,100] f32[100,200] f32[200] f32[200]"},
-    {"residuals", "def f(a: f32[i, j], b: f32[j, k], c: f32[j, k], d: f32[i, k]):\n    return a @ b + a @ c + d\n", "f32[64,32] f32[32,48] f32[32,48] f32[64,48]"},
-    {"ring", "def f(a, b, c, d, e, g, h, i, j, k, l, m):\n"
-             "    return einsum(\"xab,bc,xcd,de,xef,fg,xgh,hi,xij,jk,xkl,la->x\", a, b, c, d, e, g, h, i, j, k, l, m)\n",
-     "f64[9,8,6] f64[6,5] f64[9,5,7] f64[7,6] f64[9,6,8] f64[8,5] f64[9,5,6] f64[6,7] f64[9,7,8] f64[8,6] f64[9,6,5] f64[5,8]"},
-    {"tensor_train", "def f(a, b, c, d, e, g, h, i, j, k, l, m):\n"
-                     "    return einsum(\"ab,bcd,def,fgh,hij,jkl,lm,a,c,e,g,i->km\", a, b, c, d, e, g, h, i, j, k, l, m)\n",
+    {"few_rows", "def f(x: f32[n, m], w: f32[m, o], i: i64[k]):\n    return (x @ w)[i]\n",
+     "f32[10000,32] f32[32,64] i64[100]"},
+    {"many_rows", "def f(x: f32[n, m], w: f32[m, o], i: i64[k]):\n    return x[i] @ w\n",
+     "f32[100,32] f32[32,64] i64[10000]"},
+    {"kronecker",
+     "def f(a: f64[i], b: f64[j], u: f64[j], v: f64[i]):\n    k = einsum(\"i,j->ij\", a, b)\n"
+     "    return einsum(\"ij,j->i\", k, u), einsum(\"ij,i->j\", k, v)\n",
+     "f64[300] f64[200] f64[200] f64[300]"},
+    {"shared_product",
+     "def f(a: f32[i, j], b: f32[j, i], u: f32[i], v: f32[i]):\n    p = a @ b\n    return p @ u, p @ v\n",
+     "f32[200,100] f32[100,200] f32[200] f32[200]"},
+    {"residuals", "def f(a: f32[i, j], b: f32[j, k], c: f32[j, k], d: f32[i, k]):\n    return a @ b + a @ c + d\n",
+     "f32[64,32] f32[32,48] f32[32,48] f32[64,48]"},
+    {"ring",
+     "def f(a, b, c, d, e, g, h, i, j, k, l, m):\n"
+     "    return einsum(\"xab,bc,xcd,de,xef,fg,xgh,hi,xij,jk,xkl,la->x\", a, b, c, d, e, g, h, i, j, k, l, m)\n",
+     "f64[9,8,6] f64[6,5] f64[9,5,7] f64[7,6] f64[9,6,8] f64[8,5] f64[9,5,6] f64[6,7] f64[9,7,8] f64[8,6] f64[9,6,5] "
+     "f64[5,8]"},
+    {"tensor_train",
+     "def f(a, b, c, d, e, g, h, i, j, k, l, m):\n"
+     "    return einsum(\"ab,bcd,def,fgh,hij,jkl,lm,a,c,e,g,i->km\", a, b, c, d, e, g, h, i, j, k, l, m)\n",
      "f64[8,6] f64[6,8,6] f64[6,8,6] f64[6,8,6] f64[6,8,6] f64[6,8,6] f64[6,8] f64[8] f64[8] f64[8] f64[8] f64[8]"},
 };
 const size_t n_sized_programs = sizeof sized_programs / sizeof sized_programs[0];

@@ -112,7 +112,8 @@ static void write_element(runner *r, const ej_step *step, const int64_t *extents
         for (int32_t s = 0; s < step->n_tail; s++) sources[1 + s] = load(r, &step->src[step->n_src + s], at);
         sum = evaluate(&step->epilogue, sources, values);
     }
-    if (step->accumulate) sum = ej_scalar_reduce(step->reduce, dtype, ej_scalar_load(dtype, element_of(r, &step->out, at)), sum);
+    if (step->accumulate)
+        sum = ej_scalar_reduce(step->reduce, dtype, ej_scalar_load(dtype, element_of(r, &step->out, at)), sum);
     ej_scalar_store(dtype, element_of(r, &step->out, at), sum);
 }
 
@@ -165,7 +166,8 @@ bool step_run_status(const step_run *run, const ej_plan *plan, size_t check, int
 {
     const ej_status_check *c = &plan->status_checks[check];
     int64_t offset, extent;
-    if (!ej_size_evaluate(&plan->bound->sizes, plan->buffers[c->buffer].offset_bytes, run->atoms, &offset)) return false;
+    if (!ej_size_evaluate(&plan->bound->sizes, plan->buffers[c->buffer].offset_bytes, run->atoms, &offset))
+        return false;
     if (!ej_size_evaluate(&plan->bound->sizes, c->extent, run->atoms, &extent)) return false;
     memcpy(range, run->scratch + offset, 2 * sizeof *range);
     return range[0] > range[1] || (range[0] >= 0 && range[1] < extent);

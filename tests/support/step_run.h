@@ -13,8 +13,8 @@ typedef struct step_run {
     int64_t *atoms; /* values of the sizes' atoms */
 } step_run;
 
-/* data: addresses of element [0, 0, ...] of inputs, then outputs. symbols: values of the open extents, NULL: as observed.
- * Returns false where memory ran out or sizes overflow. step_run_free in any case. */
+/* data: addresses of element [0, 0, ...] of inputs, then outputs. symbols: values of the open extents, NULL: as
+ * observed. Returns false where memory ran out or sizes overflow. step_run_free in any case. */
 bool step_run_plan(step_run *run, const ej_plan *plan, void *const *data, const int64_t *symbols);
 void step_run_free(step_run *run);
 /* Smallest and largest index of a status check; true when all were in range. */

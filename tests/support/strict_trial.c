@@ -87,12 +87,14 @@ static const char *const rare[] = {
     "    return einsum(\"ij,jk,j->ik\", a, b, c), einsum(\"ij,j->i\", a, c), sum(a, 1), einsum(\"j,j->\", c, c)\n",
     "def f(a: f64[17, 40], b: f64[40, 17], c: f64[17, 9]):\n"
     "    return einsum(\"ij,jk,kl->il\", a, b, c), einsum(\"ij,ji->\", a, b), sum(a), amax(a * 0.0, 1), prod(b, 0)\n",
-    "def f(a: c64[33, 20], b: c64[20, 33]):\n    return einsum(\"ij,jk->ik\", a, b), einsum(\"ij,ji->\", a, b), sum(a, 0)\n",
+    "def f(a: c64[33, 20], b: c64[20, 33]):\n    return einsum(\"ij,jk->ik\", a, b), einsum(\"ij,ji->\", a, b), sum(a, "
+    "0)\n",
     /* a sum over what was broadcast and what was not there */
     "def f(a: f32[7, 6, 5], b: f32[6, 1]):\n    return a.sum_to_size(b.shape)\n",
     /* equal einsums whose operands are exchanged */
     "def f(a: c128[6, 20], b: c128[20, 7]):\n    return einsum(\"ij,jk->ik\", a, b), einsum(\"jk,ij->ik\", b, a)\n",
-    "def f(a: f32[6, 9, 5], b: f32[5, 9, 7]):\n    return einsum(\"ijk,kjl->il\", a, b), einsum(\"kjl,ijk->li\", b, a)\n",
+    "def f(a: f32[6, 9, 5], b: f32[5, 9, 7]):\n    return einsum(\"ijk,kjl->il\", a, b), einsum(\"kjl,ijk->li\", b, "
+    "a)\n",
     "def f(a: c64[6, 20], b: c64[20, 7], c: c64[7, 4]):\n"
     "    return einsum(\"ij,jk,kl->il\", a, b, c), einsum(\"jk,ij,kl->il\", b, a, c)\n",
     /* symmetric products */
@@ -100,7 +102,8 @@ static const char *const rare[] = {
     "def f(x: f32[129, 49]):\n    return einsum(\"ik,jk->ij\", x, x)\n",
     /* what shares its memory with a sum; products that are added up */
     "def f(a: f32[6, 9], b: f32[9, 7], c: f32[6, 7], u: f32[6], v: f32[7]):\n"
-    "    return exp(c) + 0.3 * einsum(\"ij,jk->ik\", a, b), c * c - einsum(\"i,k->ik\", u, v), sum(c * c, 0), sum(a * a)\n",
+    "    return exp(c) + 0.3 * einsum(\"ij,jk->ik\", a, b), c * c - einsum(\"i,k->ik\", u, v), sum(c * c, 0), sum(a * "
+    "a)\n",
     "def f(a: f32[6, 9], b: f32[9, 7], d: f32[6, 9]):\n"
     "    return einsum(\"ij,jk->ik\", a, b) + einsum(\",ij,jk->ik\", 0.3, d, b)\n",
     "def f(a: f32[6, 9], b: f32[6, 9]):\n    t = a * b\n    return sum(t, 0), sum(a * b, 1), sum(b * a)\n",
@@ -111,7 +114,8 @@ static const char *const rare[] = {
     "    t = einsum(\"ij,jk->ik\", a, b)\n    return einsum(\"ik,kj,jl->il\", t, c, d), einsum(\"ik,jk->ij\", t, b)\n",
     /* of large numbers one power of 1 in 250 is off by a bit */
     "def f(a: f64[4000], b: f64[4000]):\n    return (a * 3e150) ** 1.0, a / 3.0 * b / 7.0, (a - b) * (a - b) + 0.1\n",
-    "def f(a: f32[5, 3], b: f32[3, 9], v: f32[9]):\n    t = einsum(\"ij,jk->ik\", a, b)\n    return einsum(\"ik,k->i\", t, v)\n",
+    "def f(a: f32[5, 3], b: f32[3, 9], v: f32[9]):\n    t = einsum(\"ij,jk->ik\", a, b)\n    return "
+    "einsum(\"ik,k->i\", t, v)\n",
 };
 
 int strict_rare_count(void)
@@ -182,7 +186,8 @@ static int compute(strict_result *out, einjit_graph *graph, size_t n_in, const e
     einjit_tensor *results = calloc(out->n_out + 1, sizeof *results);
     if (!results) exit(1);
     for (size_t o = 0; o < out->n_out; o++) results[o] = out->out[o].view;
-    if (!status) status = einjit_compile(&kernel, way->context, graph, n_in, in, out->n_out, results, &options, &out->err);
+    if (!status)
+        status = einjit_compile(&kernel, way->context, graph, n_in, in, out->n_out, results, &options, &out->err);
     if (!status) status = einjit_run(kernel, n_in, in, out->n_out, results, &out->err);
     einjit_kernel_release(kernel);
     free(results);

@@ -1,11 +1,12 @@
-/* strict_trial.h - random programs over real numbers whose results are compared bit for bit between two ways to compile. */
+/* strict_trial.h - random programs over real numbers whose results are compared bit for bit between two ways to
+ * compile. */
 #ifndef TEST_STRICT_TRIAL_H
 #define TEST_STRICT_TRIAL_H
 
 #include "gen.h"
 
-/* A program of any generator, its floating inputs and constants filled with real numbers, among them zeros of both signs.
- * False: no program came of this seed. */
+/* A program of any generator, its floating inputs and constants filled with real numbers, among them zeros of both
+ * signs. False: no program came of this seed. */
 bool strict_program_make(gen_program *out, uint64_t seed, int size);
 /* Programs that the generators make rarely; `which` below strict_rare_count(). */
 bool strict_program_rare(gen_program *out, int which, uint64_t seed);
@@ -19,7 +20,7 @@ typedef struct strict_way {
     uint64_t layout; /* 0: inputs as they lie in the program, results row-major; else other strides, by this seed */
 } strict_way;
 typedef struct strict_result {
-    int status;     /* of the compile or the run */
+    int status; /* of the compile or the run */
     size_t n_out;
     gen_tensor *out;
     einjit_error err;

@@ -160,8 +160,9 @@ static void einsums_come_from_text_and_from_integers(void **state)
     assert_int_equal(einjit_graph_einsum(&v, graph, "ij,jk", 2, x, &err), EINJIT_OK);
     assert_int_equal(node(v)->n_in, 2);
     assert_int_equal(node(v)->equation->out.n, 2);
-    assert_int_equal(einjit_graph_einsum_semiring(&v, graph, "ij,jk->ik", 2, x, EINJIT_REDUCE_MIN, EINJIT_COMBINE_ADD, &err),
-                     EINJIT_OK);
+    assert_int_equal(
+        einjit_graph_einsum_semiring(&v, graph, "ij,jk->ik", 2, x, EINJIT_REDUCE_MIN, EINJIT_COMBINE_ADD, &err),
+        EINJIT_OK);
     assert_int_equal(node(v)->fn, EINJIT_REDUCE_MIN);
     assert_int_equal(node(v)->combine, EINJIT_COMBINE_ADD);
     const int32_t ranks[] = {2, 2}, labels[] = {100, 7, 7, 5}, out[] = {5, 100};

@@ -32,8 +32,8 @@ static void matrices_multiply(void **state)
     fill(b, J * K, 5);
     for (int round = 0; round < 2; round++) {
         memset(c, 0xFF, sizeof c);
-        assert_ok(einjit_einsum(context, "ij,jk->ik", 2, (einjit_tensor[]){F32(a, I, J), F32(b, J, K)}, &F32(c, I, K),
-                                &err));
+        assert_ok(
+            einjit_einsum(context, "ij,jk->ik", 2, (einjit_tensor[]){F32(a, I, J), F32(b, J, K)}, &F32(c, I, K), &err));
         for (int i = 0; i < I; i++)
             for (int k = 0; k < K; k++) {
                 float sum = 0;
@@ -73,8 +73,8 @@ static void scalars_and_empty_tensors(void **state)
     assert_ok(einjit_einsum(context, "ij,jk->ik", 2, (einjit_tensor[]){F32(NULL, 2, 0), F32(NULL, 0, 2)},
                             &F32(zero, 2, 2), &err));
     for (int i = 0; i < 4; i++) assert_true(zero[i] == 0);
-    assert_ok(einjit_einsum(context, "ij,jk->ik", 2, (einjit_tensor[]){F32(NULL, 0, 3), F32(a, 3, 2)},
-                            &F32(NULL, 0, 2), &err));
+    assert_ok(einjit_einsum(context, "ij,jk->ik", 2, (einjit_tensor[]){F32(NULL, 0, 3), F32(a, 3, 2)}, &F32(NULL, 0, 2),
+                            &err));
 }
 
 static void labels_say_what_letters_say(void **state)
@@ -124,7 +124,8 @@ static void graphs_are_called(void **state)
     float a[6] = {1, -2, 3, -4, 5, -6}, b[6] = {1, 2, 3, 4, 5, 6}, c[4];
     for (int round = 0; round < 2; round++) {
         memset(c, 0xFF, sizeof c);
-        assert_ok(einjit_call(context, graph, 2, (einjit_tensor[]){F32(a, 2, 3), F32(b, 3, 2)}, 1, &F32(c, 2, 2), &err));
+        assert_ok(
+            einjit_call(context, graph, 2, (einjit_tensor[]){F32(a, 2, 3), F32(b, 3, 2)}, 1, &F32(c, 2, 2), &err));
         assert_true(c[0] == 10 && c[1] == 12 && c[2] == 0 && c[3] == 0);
     }
     einjit_graph_destroy(graph);
@@ -166,7 +167,8 @@ static void einsum_errors_name_operand_and_axis(void **state)
     CONTEXT_OR_SKIP(context);
     float a[64] = {0}, c[64];
     einjit_tensor in[] = {F32(a, 2, 3), F32(a, 4, 5)}, *out = &F32(c, 2, 5);
-    assert_einsum_fails(context, "ij,jk->ik", 2, in, out, EINJIT_E_DIM, "axis 'j' is 3 in operand 0 and 4 in operand 1");
+    assert_einsum_fails(context, "ij,jk->ik", 2, in, out, EINJIT_E_DIM,
+                        "axis 'j' is 3 in operand 0 and 4 in operand 1");
     assert_einsum_fails(context, "ij,jkl->ik", 2, in, out, EINJIT_E_RANK, "operand 1");
     assert_einsum_fails(context, "ij,jk,k->i", 2, in, out, EINJIT_E_OPERAND_COUNT, "");
     assert_einsum_fails(context, "ij,jk->iz", 2, in, out, EINJIT_E_OUT_UNKNOWN, "z");
@@ -236,7 +238,8 @@ static void indices_out_of_range_are_named(void **state)
 static void no_index_fits_into_nothing(void **state)
 {
     CONTEXT_OR_SKIP(context); /* that checks every stage: the plan is sound, the call is what fails */
-    static const char *const programs[] = {"def forward(x, i):\n    return x[i]\n", "def forward(x, i):\n    return x[i * 1]\n"};
+    static const char *const programs[] = {"def forward(x, i):\n    return x[i]\n",
+                                           "def forward(x, i):\n    return x[i * 1]\n"};
     float x[2], y[2];
     int64_t index[1] = {0};
     for (size_t k = 0; k < sizeof programs / sizeof *programs; k++) {

@@ -122,7 +122,8 @@ static void unknown_flags_and_sizes_are_refused(void **state)
     assert_int_equal(einjit_context_create(&context, &o, &err), EINJIT_E_INVALID);
     assert_non_null(strstr(err.text, "0x80000000"));
     o.flags = EINJIT_OPTION_ALL;
-    static const size_t sizes[] = {0, 7, sizeof o - 1, sizeof o + 4, 5000, SIZE_MAX / 2, SIZE_MAX}; /* nothing is read along them */
+    /* nothing is read along them */
+    static const size_t sizes[] = {0, 7, sizeof o - 1, sizeof o + 4, 5000, SIZE_MAX / 2, SIZE_MAX};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         o.struct_bytes = sizes[i];
         assert_int_equal(einjit_context_create(&context, &o, &err), EINJIT_E_INVALID);
@@ -160,9 +161,10 @@ static void unknown_flags_and_sizes_are_refused(void **state)
 static void wrong_choices_name_their_variable(void **state)
 {
     (void)state;
-    static const char *const wrong[][2] = {{"EINJIT_BACKEND", "cuda"}, {"EINJIT_TARGET", "vax"}, {"EINJIT_THREADS", "many"},
-                                           {"EINJIT_THREADS", "0"},    {"EINJIT_THREADS", "2 "}, {"EINJIT_THREADS", "-1"},
-                                           {"EINJIT_RECIPE", "gem"},   {"EINJIT_RECIPE", "gemm:"}, {"EINJIT_RECIPE", "gemm:1x"}};
+    static const char *const wrong[][2] = {
+        {"EINJIT_BACKEND", "cuda"}, {"EINJIT_TARGET", "vax"},   {"EINJIT_THREADS", "many"},
+        {"EINJIT_THREADS", "0"},    {"EINJIT_THREADS", "2 "},   {"EINJIT_THREADS", "-1"},
+        {"EINJIT_RECIPE", "gem"},   {"EINJIT_RECIPE", "gemm:"}, {"EINJIT_RECIPE", "gemm:1x"}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         einjit_context *context = NULL;
         setenv(wrong[i][0], wrong[i][1], 1);

@@ -99,14 +99,17 @@ static void passes_are_reported(void **state)
     free(text);
     free(again);
     text = explain(context, graph, "opt+");
-    const char *before = strstr(text, "# before pass dce\ndef forward(a: f32[i, j], b: f32[j, k]):\n    dead = exp(a)\n");
-    const char *after = strstr(text, "\n# after pass dce: 1 change\ndef forward(a: f32[i, j], b: f32[j, k]):\n    einsum_1 = ");
+    const char *before =
+        strstr(text, "# before pass dce\ndef forward(a: f32[i, j], b: f32[j, k]):\n    dead = exp(a)\n");
+    const char *after =
+        strstr(text, "\n# after pass dce: 1 change\ndef forward(a: f32[i, j], b: f32[j, k]):\n    einsum_1 = ");
     assert_true(before == text && after > before);
     free(text);
     einjit_graph_destroy(graph);
     graph = api_graph(context, "def forward(a: f32[i, j], b: f32[j, k]):\n    return a, b\n");
     text = explain(context, graph, "opt+");
-    assert_string_equal(text, "# no pass changes this program\ndef forward(a: f32[i, j], b: f32[j, k]):\n    return a, b\n");
+    assert_string_equal(text,
+                        "# no pass changes this program\ndef forward(a: f32[i, j], b: f32[j, k]):\n    return a, b\n");
     free(text);
     einjit_graph_destroy(graph);
     einjit_context_release(context);
@@ -154,7 +157,8 @@ static void texts_are_cut_to_the_buffer(void **state)
     char small[12];
     size_t needed = 0;
     const einjit_tensor in[] = {F32(NULL, 8, 16), F32(NULL, 16, 4)};
-    assert_int_equal(einjit_explain(context, graph, 2, in, NULL, "graph", small, sizeof small, &needed, &err), EINJIT_OK);
+    assert_int_equal(einjit_explain(context, graph, 2, in, NULL, "graph", small, sizeof small, &needed, &err),
+                     EINJIT_OK);
     assert_string_equal(small, "def forward");
     assert_int_equal(needed, strlen(program));
     einjit_graph_destroy(graph);

@@ -71,7 +71,8 @@ static void an_operation_without_a_gradient_is_named(void **state)
     (void)state;
     refused("def f(x: f64[2]):\n    k = x.to(i64)\n    return sum(k * 1.5)\n", "x", EINJIT_E_UNSUPPORTED,
             "'to' (value 'k') has no gradient: its result is i64");
-    refused("def f(x: f64[2]):\n    a = any(x)\n    return sum(a.to(f64))\n", "x", EINJIT_E_UNSUPPORTED, "'any' (value 'a')");
+    refused("def f(x: f64[2]):\n    a = any(x)\n    return sum(a.to(f64))\n", "x", EINJIT_E_UNSUPPORTED,
+            "'any' (value 'a')");
     refused("def f(x: f64[2]):\n    m = x.to(bool)\n    return einsum(\"i->\", m, reduce=\"or\").to(f64)\n", "x",
             EINJIT_E_UNSUPPORTED, "its result is bool");
 }
@@ -83,10 +84,11 @@ static void masks_have_no_gradient(void **state)
     static const struct {
         const char *program;
         double expected[3];
-    } cases[] = {{"def f(x: f64[3]):\n    m = x > 0.0\n    return sum(m.to(f64) * x * x)\n", {0, 0, 6}},
-                 {"def f(x: f64[3]):\n    m = x == 0.0\n    return sum(m.to(f64) + x)\n", {1, 1, 1}},
-                 {"def f(x: f64[3]):\n    return sum(where(logical_and(x > -3.0, x < 2.0), x * 5.0, x))\n", {5, 5, 1}},
-                 {"def f(x: f64[3]):\n    m = x >= 1.0\n    return einsum(\"i->\", m, reduce=\"or\").to(f64)\n", {0, 0, 0}}};
+    } cases[] = {
+        {"def f(x: f64[3]):\n    m = x > 0.0\n    return sum(m.to(f64) * x * x)\n", {0, 0, 6}},
+        {"def f(x: f64[3]):\n    m = x == 0.0\n    return sum(m.to(f64) + x)\n", {1, 1, 1}},
+        {"def f(x: f64[3]):\n    return sum(where(logical_and(x > -3.0, x < 2.0), x * 5.0, x))\n", {5, 5, 1}},
+        {"def f(x: f64[3]):\n    m = x >= 1.0\n    return einsum(\"i->\", m, reduce=\"or\").to(f64)\n", {0, 0, 0}}};
     double x[3] = {-2, 0, 3}, dx[3];
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         einjit_graph *graph = api_graph(context, cases[k].program);
@@ -94,7 +96,8 @@ static void masks_have_no_gradient(void **state)
         double value;
         ok(einjit_graph_gradient(&out, graph, 1, &y, NULL, 1, &wrt, &err));
         ok(einjit_graph_output(graph, out, &err));
-        einjit_tensor in = TENSOR(x, EINJIT_F64, 3), results[] = {SCALAR(&value, EINJIT_F64), TENSOR(dx, EINJIT_F64, 3)};
+        einjit_tensor in = TENSOR(x, EINJIT_F64, 3),
+                      results[] = {SCALAR(&value, EINJIT_F64), TENSOR(dx, EINJIT_F64, 3)};
         ok(einjit_call(context, graph, 1, &in, 2, results, &err));
         for (int i = 0; i < 3; i++) assert_true(dx[i] == cases[k].expected[i]);
         einjit_graph_destroy(graph);
@@ -104,8 +107,10 @@ static void masks_have_no_gradient(void **state)
 static void integers_and_literals_are_not_differentiated_by(void **state)
 {
     (void)state;
-    refused("def f(x: f64[2], src: i64[2]):\n    return sum(x[src])\n", "src", EINJIT_E_DTYPE, "by 'src': its dtype is i64");
-    refused("def f(x: f64[2]):\n    two = mul(2.0, 1.0)\n    lone = 3.0\n    return sum(x)\n", "lone", EINJIT_E_VALUE, "is a literal");
+    refused("def f(x: f64[2], src: i64[2]):\n    return sum(x[src])\n", "src", EINJIT_E_DTYPE,
+            "by 'src': its dtype is i64");
+    refused("def f(x: f64[2]):\n    two = mul(2.0, 1.0)\n    lone = 3.0\n    return sum(x)\n", "lone", EINJIT_E_VALUE,
+            "is a literal");
     refused("def f(x: i64[2]):\n    return sum(x)\n", "x", EINJIT_E_DTYPE, "by 'x': its dtype is i64");
 }
 
@@ -125,13 +130,16 @@ static void a_term_of_another_length_than_the_rank_is_named(void **state)
 {
     (void)state;
     const char *text = "operand 0 has 1 axis but its term 'ensum' names 5 (operand 'a' of einsum 'y')";
-    refused("def f(a: f32[z], b: f32[()]):\n    y = einsum(\"ensum,,\", a, b, 2)\n    return sum(y)\n", "a", EINJIT_E_RANK, text);
-    refused("def f(a: f32[z], b: f32[()]):\n    y = einsum(\"ensum,,\", a, b, 2)\n    return sum(y)\n", "b", EINJIT_E_RANK, text);
+    refused("def f(a: f32[z], b: f32[()]):\n    y = einsum(\"ensum,,\", a, b, 2)\n    return sum(y)\n", "a",
+            EINJIT_E_RANK, text);
+    refused("def f(a: f32[z], b: f32[()]):\n    y = einsum(\"ensum,,\", a, b, 2)\n    return sum(y)\n", "b",
+            EINJIT_E_RANK, text);
     refused("def f(a: f32[z, 3], b: f32[z]):\n    return sum(einsum(\"i,i\", b, a))\n", "b", EINJIT_E_RANK,
             "operand 1 has 2 axes but its term 'i' names 1 (operand 'a' of einsum 'einsum_1')");
     refused("def f(a: f32[z]):\n    return einsum(\"i...j->\", a)\n", "a", EINJIT_E_RANK,
             "operand 0 has 1 axis but its term 'i...j' names at least 2 (operand 'a' of einsum 'einsum_1')");
-    refused("def f(a: f32[z]):\n    return einsum(\"ij->\", a, reduce=\"max\")\n", "a", EINJIT_E_RANK, "names 2 (operand 'a'");
+    refused("def f(a: f32[z]):\n    return einsum(\"ij->\", a, reduce=\"max\")\n", "a", EINJIT_E_RANK,
+            "names 2 (operand 'a'");
 }
 
 static void a_term_of_a_hundred_thousand_letters_is_refused(void **state)
@@ -170,7 +178,8 @@ static void wrong_arguments_are_refused(void **state)
     } calls[] = {{1, &far, &x}, {1, &x, &far}, {1, NULL, &x}, {1, &x, NULL}, {1, &negative, &x}, {1, &x, &negative}};
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
         einjit_graph *graph = api_graph(context, program);
-        assert_int_equal(einjit_graph_gradient(&out, graph, calls[i].n_y, calls[i].y, NULL, 1, calls[i].wrt, &err), EINJIT_E_INVALID);
+        assert_int_equal(einjit_graph_gradient(&out, graph, calls[i].n_y, calls[i].y, NULL, 1, calls[i].wrt, &err),
+                         EINJIT_E_INVALID);
         einjit_graph_destroy(graph);
     }
     einjit_graph *graph = api_graph(context, program);
@@ -201,9 +210,12 @@ static void values_are_found_by_name_and_place(void **state)
 static void seeds_weigh_the_results(void **state)
 {
     (void)state;
-    einjit_graph *graph = api_graph(context, "def f(x: f64[2], s: f64[2], t: f64[()]):\n    y = x * x\n    z = 3.0 * x\n    return y, z, sum(x)\n");
+    einjit_graph *graph = api_graph(
+        context, "def f(x: f64[2], s: f64[2], t: f64[()]):\n    y = x * x\n    z = 3.0 * x\n    return y, z, sum(x)\n");
     einjit_value y[3], seeds[3] = {einjit_graph_value(graph, "s"), einjit_graph_value(graph, "t"), -1};
-    einjit_value wrt[3] = {einjit_graph_value(graph, "x"), einjit_graph_value(graph, "y"), einjit_graph_value(graph, "x")}, out[3];
+    einjit_value wrt[3] = {einjit_graph_value(graph, "x"), einjit_graph_value(graph, "y"),
+                           einjit_graph_value(graph, "x")},
+                 out[3];
     for (size_t i = 0; i < 3; i++) y[i] = einjit_graph_output_value(graph, i);
     ok(einjit_graph_gradient(out, graph, 3, y, seeds, 3, wrt, &err));
     assert_int_equal(out[0], out[2]);
@@ -356,7 +368,8 @@ static void exponents_are_as_wide_as_the_power(void **state)
 static void complex_gradients_are_conjugated(void **state)
 {
     (void)state;
-    einjit_graph *graph = api_graph(context, "def f(z: c128[1], w: c128[1]):\n    p = z * w\n    return sum(real(p * conj(p)))\n");
+    einjit_graph *graph =
+        api_graph(context, "def f(z: c128[1], w: c128[1]):\n    p = z * w\n    return sum(real(p * conj(p)))\n");
     einjit_value y = einjit_graph_output_value(graph, 0), z = einjit_graph_value(graph, "z"), out;
     ok(einjit_graph_gradient(&out, graph, 1, &y, NULL, 1, &z, &err));
     ok(einjit_graph_output(graph, out, &err));
@@ -413,7 +426,8 @@ static void shapes_are_left_to_the_call(void **state)
 static void the_gradient_is_program_text_like_any_other(void **state)
 {
     (void)state;
-    einjit_graph *graph = api_graph(context, "def f(x: f64[n, 2], y: f64[:, 1]):\n    z = cat([x, y], 1)\n    return sum(z * z)\n");
+    einjit_graph *graph =
+        api_graph(context, "def f(x: f64[n, 2], y: f64[:, 1]):\n    z = cat([x, y], 1)\n    return sum(z * z)\n");
     einjit_value f = einjit_graph_output_value(graph, 0), wrt[2] = {0, 1}, out[2];
     ok(einjit_graph_gradient(out, graph, 1, &f, NULL, 2, wrt, &err));
     for (size_t i = 0; i < 2; i++) ok(einjit_graph_output(graph, out[i], &err));

@@ -210,7 +210,8 @@ static int use_memory(const einjit_allocator *hooks)
     char text[200];
     int status = einjit_context_create(&own, &options, NULL);
     if (!status) status = einjit_graph_create(&graph, own, NULL);
-    if (!status) status = einjit_graph_input(&x, graph, "x", EINJIT_F32, 1, (int64_t[]){-1}, (const char *[]){"n"}, NULL);
+    if (!status)
+        status = einjit_graph_input(&x, graph, "x", EINJIT_F32, 1, (int64_t[]){-1}, (const char *[]){"n"}, NULL);
     if (!status) status = einjit_graph_einsum(&y, graph, "i,i->", 2, (einjit_value[]){x, x}, NULL);
     if (!status) status = einjit_graph_output(graph, y, NULL);
     if (!status) status = einjit_optimize(graph, NULL, NULL);

@@ -34,7 +34,8 @@ static void names_are_there_once(void **state)
     }
     assert_null(einjit_list_name(-1, 0, NULL));
     assert_null(einjit_list_name(EINJIT_LIST_COUNT, 0, NULL));
-    assert_true(has(EINJIT_LIST_OPERATORS, "einsum") && has(EINJIT_LIST_OPERATORS, "softmax") && has(EINJIT_LIST_OPERATORS, "exp"));
+    assert_true(has(EINJIT_LIST_OPERATORS, "einsum") && has(EINJIT_LIST_OPERATORS, "softmax") &&
+                has(EINJIT_LIST_OPERATORS, "exp"));
     assert_true(has(EINJIT_LIST_OPERATORS, "where") && !has(EINJIT_LIST_OPERATORS, "nonsense"));
 }
 
@@ -50,8 +51,9 @@ static void calls_take_them(void **state)
     double mults, largest;
     for (size_t i = 0; (name = einjit_list_name(EINJIT_LIST_STRATEGIES, i, &text)); i++) {
         assert_true(*text);
-        assert_int_equal(einjit_path(context, 2, ranks, labels, 0, NULL, 1, sizes, name, NULL, 0, &steps, &mults, &largest, &err),
-                         EINJIT_OK);
+        assert_int_equal(
+            einjit_path(context, 2, ranks, labels, 0, NULL, 1, sizes, name, NULL, 0, &steps, &mults, &largest, &err),
+            EINJIT_OK);
     }
     for (size_t i = 0; (name = einjit_list_name(EINJIT_LIST_PASSES, i, &text)); i++) {
         einjit_graph *graph = api_graph(context, "def f(x):\n    return x + 1.0\n");

@@ -34,16 +34,30 @@ static einjit_statistics statistics(einjit_context *context)
 /* Letters, spaces and an output that is left out, by number. The implicit output is right where i sorts before k. */
 static void spell(char text[64], int number)
 {
-    static const char *const letters[] = {"a", "c", "e", "h", "m", "p", "t", "w", "A", "D", "\xC3\xA9", "\xCE\xB1", "\xCF\x89",
-                                          "\xE5\xAD\x97", "\xF0\x9D\x94\x84"};
+    static const char *const letters[] = {"a",
+                                          "c",
+                                          "e",
+                                          "h",
+                                          "m",
+                                          "p",
+                                          "t",
+                                          "w",
+                                          "A",
+                                          "D",
+                                          "\xC3\xA9",
+                                          "\xCE\xB1",
+                                          "\xCF\x89",
+                                          "\xE5\xAD\x97",
+                                          "\xF0\x9D\x94\x84"};
     enum { N = sizeof letters / sizeof *letters };
     int i = number % N, j = (i + 1 + number / N % (N - 1)) % N, k = 0;
     while (k == i || k == j) k++;
     bool implicit = number & 1 && strcmp(letters[i], letters[k]) < 0;
     const char *gap = number / (N * (N - 1)) % 2 ? " " : "", *end = number % 3 ? "" : "  ";
     if (implicit) snprintf(text, 64, "%s%s%s,%s%s%s%s", gap, letters[i], letters[j], letters[j], gap, letters[k], end);
-    else snprintf(text, 64, "%s%s, %s%s%s->%s%s%s%s", letters[i], letters[j], letters[j], gap, letters[k], gap, letters[i],
-                  letters[k], end);
+    else
+        snprintf(text, 64, "%s%s, %s%s%s->%s%s%s%s", letters[i], letters[j], letters[j], gap, letters[k], gap,
+                 letters[i], letters[k], end);
 }
 
 static void three_thousand_equations_are_one_kernel(void **state)
@@ -63,8 +77,8 @@ static void three_thousand_equations_are_one_kernel(void **state)
     }
     assert_true(different > 2900);
     const int32_t labels[] = {7, 1000000, 1000000, 70000}, output[] = {7, 70000};
-    assert_ok(einjit_einsum_labels(context, 2, (einjit_tensor[]){F32(a, 2, 3), F32(b, 3, 2)}, labels, &F32(c, 2, 2), output,
-                                   &err));
+    assert_ok(einjit_einsum_labels(context, 2, (einjit_tensor[]){F32(a, 2, 3), F32(b, 3, 2)}, labels, &F32(c, 2, 2),
+                                   output, &err));
     assert_true(c[0] == 4 && c[3] == 11);
     assert_int_equal(statistics(context).misses, 1);
 }
@@ -77,8 +91,8 @@ static void other_equations_are_other_kernels(void **state)
         const char *equation;
         float expected[4];
     } cases[] = {{"ij,jk->ik", {7, 10, 15, 22}}, {"ij,jk->ki", {7, 15, 10, 22}}, {"ij,ij->ij", {1, 4, 9, 16}},
-                 {"ij,ji->ij", {1, 6, 6, 16}},  {"ij,kj->ik", {5, 11, 11, 25}}, {"...j,jk", {7, 10, 15, 22}},
-                 {"ij,jk", {7, 10, 15, 22}},    {"kj,ji", {7, 15, 10, 22}},     {"ji,kj", {7, 15, 10, 22}}};
+                 {"ij,ji->ij", {1, 6, 6, 16}},   {"ij,kj->ik", {5, 11, 11, 25}}, {"...j,jk", {7, 10, 15, 22}},
+                 {"ij,jk", {7, 10, 15, 22}},     {"kj,ji", {7, 15, 10, 22}},     {"ji,kj", {7, 15, 10, 22}}};
     float a[4] = {1, 2, 3, 4}, c[4];
     einjit_tensor in[] = {F32(a, 2, 2), F32(a, 2, 2)};
     for (int round = 0; round < 2; round++)
@@ -116,15 +130,16 @@ static einjit_graph *renamed(einjit_context *context, const char *format, char l
 {
     char text[400], name[2] = {letter, 0};
     size_t n = 0;
-    for (const char *at = format; *at; at++) n += (size_t)snprintf(text + n, sizeof text - n, *at == '$' ? "%s" : "%.1s",
-                                                                   *at == '$' ? name : at);
+    for (const char *at = format; *at; at++)
+        n += (size_t)snprintf(text + n, sizeof text - n, *at == '$' ? "%s" : "%.1s", *at == '$' ? name : at);
     return api_graph(context, text);
 }
 
 static void programs_share_kernels_and_keep_their_names(void **state)
 {
     CONTEXT_OR_SKIP(context);
-    static const char source[] = "def f$(x$: f32[n$, j$], k$: i64[m$]):\n    y$ = amax(x$, 1)\n    return y$[k$] * 2.0\n";
+    static const char source[] =
+        "def f$(x$: f32[n$, j$], k$: i64[m$]):\n    y$ = amax(x$, 1)\n    return y$[k$] * 2.0\n";
     float x[6] = {1, 2, 3, 4, 5, 6}, y[2];
     int64_t index[2] = {1, 0};
     for (char letter = 'a'; letter <= 'z'; letter++) {
@@ -179,7 +194,8 @@ static void closed_extents_have_the_names_of_who_asks(void **state)
             assert_int_equal(einjit_kernel_closed_count(kernel), 2);
             for (size_t i = 0; i < 2; i++) {
                 assert_int_equal(einjit_kernel_closed_name(kernel, i)[1], letter);
-                assert_true(einjit_kernel_closed_by(kernel, i)[0] == 's' && einjit_kernel_closed_by(kernel, i)[1] == letter);
+                assert_true(einjit_kernel_closed_by(kernel, i)[0] == 's' &&
+                            einjit_kernel_closed_by(kernel, i)[1] == letter);
             }
             assert_ok(einjit_run(kernel, 2, in, 1, &F32(y, rows, 2), &err));
             assert_true(y[rows * 2 - 1] == 4 * rows);
@@ -201,8 +217,8 @@ static void failures_of_programs_have_their_names(void **state)
             char says[100];
             einjit_graph *graph = renamed(context, source, letter);
             einjit_tensor in[] = {F32(x, 2), F32(x, 3)};
-            snprintf(says, sizeof says, "extent 'n%c' is 2 on axis 0 of input 'x%c' and 3 on axis 0 of input 'y%c'", letter,
-                     letter, letter);
+            snprintf(says, sizeof says, "extent 'n%c' is 2 on axis 0 of input 'x%c' and 3 on axis 0 of input 'y%c'",
+                     letter, letter, letter);
             assert_fails(einjit_call(context, graph, 2, in, 1, &F32(x, 2), &err), EINJIT_E_DIM, says);
             einjit_graph_destroy(graph);
         }
@@ -316,7 +332,8 @@ static void memory_may_run_out_at_every_renaming(void **state)
         kernel = NULL;
         allocations_left = n;
         status = einjit_compile(&kernel, context, graph, 1, &F32(x, 2, 3), 0, NULL, &with, &err);
-        if (!status) status = einjit_run(kernel, 1, &F32(x, 0, 3), 1, &F32(y, 3), &err) == EINJIT_E_SHAPE ? 0 : EINJIT_E_NOMEM;
+        if (!status)
+            status = einjit_run(kernel, 1, &F32(x, 0, 3), 1, &F32(y, 3), &err) == EINJIT_E_SHAPE ? 0 : EINJIT_E_NOMEM;
         allocations_left = -1;
         if (status) assert_int_equal(status, EINJIT_E_NOMEM);
         failed += status != EINJIT_OK;

@@ -26,11 +26,11 @@ static void chain_of_matrices(void **state)
     double mults, largest;
     einjit_error err;
     (void)state;
-    assert_int_equal(einjit_path(&context, 3, ranks, labels, 2, output, 4, sizes, NULL, pairs, 6, &n, &mults, &largest,
-                                 &err),
-                     EINJIT_OK);
+    assert_int_equal(
+        einjit_path(&context, 3, ranks, labels, 2, output, 4, sizes, NULL, pairs, 6, &n, &mults, &largest, &err),
+        EINJIT_OK);
     assert_int_equal(n, 2);
-    assert_int_equal(pairs[0] + pairs[1], 3); /* the last two, then the first */
+    assert_int_equal(pairs[0] + pairs[1], 3);    /* the last two, then the first */
     assert_true(mults > 2.505 && mults < 2.506); /* 240 + 80 */
     assert_true(largest > 5.3 && largest < 5.4);
 }
@@ -41,8 +41,8 @@ static int path_error(size_t n, const int32_t *term_labels, const int32_t *out, 
     int32_t pairs[12];
     size_t steps = 77;
     einjit_error err = {0};
-    int status = einjit_path(&context, n, ranks, term_labels, 2, out, n_labels, sizes, NULL, pairs, capacity, &steps, NULL,
-                             NULL, &err);
+    int status = einjit_path(&context, n, ranks, term_labels, 2, out, n_labels, sizes, NULL, pairs, capacity, &steps,
+                             NULL, NULL, &err);
     assert_non_null(strstr(err.text, part));
     assert_int_equal(steps, 77);
     return status;
@@ -87,12 +87,12 @@ static void read_sizes(network *net, json_t *file)
     assert_non_null(net->sizes);
     size_t i = 0;
     if (dict) {
-        json_object_foreach(dict, key, value) {
+        json_object_foreach (dict, key, value) {
             json_object_set_new(net->keys, key, json_integer((json_int_t)i));
             net->sizes[i++] = json_integer_value(value);
         }
     } else {
-        json_array_foreach(list, i, value) net->sizes[i] = json_integer_value(value);
+        json_array_foreach (list, i, value) net->sizes[i] = json_integer_value(value);
     }
 }
 
@@ -104,17 +104,17 @@ static void read_network(network *net, json_t *file)
     read_sizes(net, file);
     net->n = json_array_size(inputs);
     net->n_output = json_array_size(out);
-    json_array_foreach(inputs, i, term) net->n_axes += json_array_size(term);
+    json_array_foreach (inputs, i, term) net->n_axes += json_array_size(term);
     net->ranks = calloc(net->n + 1, sizeof *net->ranks);
     net->labels = calloc(net->n_axes + 1, sizeof *net->labels);
     net->output = calloc(net->n_output + 1, sizeof *net->output);
     assert_true(net->ranks && net->labels && net->output);
     size_t at = 0;
-    json_array_foreach(inputs, i, term) {
+    json_array_foreach (inputs, i, term) {
         net->ranks[i] = (int32_t)json_array_size(term);
-        json_array_foreach(term, k, label) net->labels[at++] = label_id(net, label);
+        json_array_foreach (term, k, label) net->labels[at++] = label_id(net, label);
     }
-    json_array_foreach(out, k, label) net->output[k] = label_id(net, label);
+    json_array_foreach (out, k, label) net->output[k] = label_id(net, label);
 }
 
 static void free_network(network *net)
@@ -158,7 +158,7 @@ static void compare_network(const char *folder, const char *name, json_t *peers)
         double best = search(&net, "optimal");
         const char *key;
         json_t *value;
-        json_object_foreach(peers, key, value) assert_true(best <= peer(peers, key) + 0.001);
+        json_object_foreach (peers, key, value) assert_true(best <= peer(peers, key) + 0.001);
         assert_true(best <= greedy + 1e-9);
     }
     free_network(&net);
@@ -175,7 +175,7 @@ static void networks_are_contracted_no_worse_than_by_peers(void **state)
         print_message("no %s/path_best.json: skipped\n", folder);
         skip();
     }
-    json_object_foreach(all, name, entry) compare_network(folder, name, json_object_get(entry, "peers"));
+    json_object_foreach (all, name, entry) compare_network(folder, name, json_object_get(entry, "peers"));
     json_decref(all);
 }
 

@@ -29,9 +29,9 @@ static double now_ms(void)
 }
 
 typedef struct listener {
-    int calls, end_at;   /* end_at: which call is answered with 1; 0: none */
-    double last, gap;    /* longest time between two calls, ms */
-    double ended;        /* when it was answered so */
+    int calls, end_at; /* end_at: which call is answered with 1; 0: none */
+    double last, gap;  /* longest time between two calls, ms */
+    double ended;      /* when it was answered so */
     char stages[400];
     bool sane;
 } listener;
@@ -69,7 +69,8 @@ static void assert_ended(const listener *l, int status)
 static einjit_context *context_for(listener *l, const char *backend)
 {
     einjit_context *context;
-    einjit_options options = {.struct_bytes = sizeof options, .backend = backend, .progress = listen, .progress_user = l};
+    einjit_options options = {
+        .struct_bytes = sizeof options, .backend = backend, .progress = listen, .progress_user = l};
     assert_int_equal(einjit_context_create(&context, &options, &err), EINJIT_OK);
     return context;
 }
@@ -91,7 +92,8 @@ static int search(einjit_context *context, int n, const char *strategy)
     }
     size_t steps;
     double mults, largest;
-    return einjit_path(context, (size_t)n, ranks, labels, 0, NULL, 400, sizes, strategy, NULL, 0, &steps, &mults, &largest, &err);
+    return einjit_path(context, (size_t)n, ranks, labels, 0, NULL, 400, sizes, strategy, NULL, 0, &steps, &mults,
+                       &largest, &err);
 }
 
 static void path_searches_end(void **state)

@@ -218,7 +218,8 @@ static void tables_are_the_same_every_run(void **state)
     const einjit_tensor in[] = {F32(NULL, 2, 3), F32(NULL, 3, 4), F32(NULL, 4, 5)};
     open_report(&f, program, "dce,cse,fuse", 3, in, 0);
     open_report(&g, program, "dce,cse,fuse", 3, in, 0);
-    char *a = report_text(f.report, 0), *b = report_text(g.report, 0), *timed = report_text(f.report, EINJIT_REPORT_TIMES);
+    char *a = report_text(f.report, 0), *b = report_text(g.report, 0),
+         *timed = report_text(f.report, EINJIT_REPORT_TIMES);
     assert_string_equal(a, b);
     assert_non_null(strstr(a, "\ncse                2          8 -> 6 "));
     assert_non_null(strstr(a, "\nall "));
@@ -250,7 +251,7 @@ static void no_passes_are_a_report_too(void **state)
     const einjit_pass_report *all = &f.all;
     assert_true(all->changed == 0 && all->nodes_before == 9 && all->nodes_after == 9);
     assert_true(all->operations_before > all->operations_after); /* what is there twice is shared by sizes' decisions */
-    einjit_graph_destroy(f.graph); /* the report outlives it */
+    einjit_graph_destroy(f.graph);                               /* the report outlives it */
     f.graph = NULL;
     char *text = report_text(f.report, 0);
     assert_non_null(strstr(text, "\nchoose "));

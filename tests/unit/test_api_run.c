@@ -139,7 +139,8 @@ static void wrong_outputs_are_found_when_compiling(void **state)
 {
     CONTEXT_OR_SKIP(context);
     einjit_graph *graph = api_graph(context, product);
-    einjit_tensor in[] = {F32(NULL, 5, I, J), F32(NULL, 5, J, K)}, wrong = F32(NULL, 5, K, I), right = F32(NULL, 5, I, K);
+    einjit_tensor in[] = {F32(NULL, 5, I, J), F32(NULL, 5, J, K)}, wrong = F32(NULL, 5, K, I),
+                  right = F32(NULL, 5, I, K);
     einjit_kernel *kernel = NULL;
     assert_int_equal(einjit_compile(&kernel, context, graph, 2, in, 1, &wrong, NULL, &err), EINJIT_E_SHAPE);
     assert_null(kernel);
@@ -211,7 +212,8 @@ static void extents_that_cannot_stay_open_are_named(void **state)
 {
     (void)state;
     int said = 0;
-    einjit_options options = {.struct_bytes = sizeof options, .backend = "interp", .log = count_closed, .log_user = &said};
+    einjit_options options = {
+        .struct_bytes = sizeof options, .backend = "interp", .log = count_closed, .log_user = &said};
     einjit_context *context = NULL;
     assert_ok(einjit_context_create(&context, &options, &err));
     float a[3] = {1, 2, 3}, b[3] = {1, 2, 3}, c[4] = {1, 2, 3, 4};

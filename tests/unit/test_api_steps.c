@@ -1,4 +1,5 @@
-/* test_api_steps.c - the stages "steps" and "dot": what each step computes with, costs and waits for; paths from files. */
+/* test_api_steps.c - the stages "steps" and "dot": what each step computes with, costs and waits for; paths from
+ * files. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -53,7 +54,7 @@ static bool waits_for(const json_t *steps, size_t reader, size_t writer)
 {
     size_t i;
     const json_t *item;
-    json_array_foreach(json_object_get(json_array_get(steps, reader), "after"), i, item)
+    json_array_foreach (json_object_get(json_array_get(steps, reader), "after"), i, item)
         if ((size_t)json_integer_value(item) == writer) return true;
     return false;
 }

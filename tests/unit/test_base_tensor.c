@@ -10,7 +10,10 @@
 #include "base_tensor.h"
 
 #define T(memory, type, shape_, strides_) \
-    (einjit_tensor){memory, type, (int32_t)(sizeof(shape_) / sizeof *(shape_)), shape_, strides_}
+    (einjit_tensor) \
+    { \
+        memory, type, (int32_t)(sizeof(shape_) / sizeof *(shape_)), shape_, strides_ \
+    }
 
 static void broken_tensors_are_named(void **state)
 {

@@ -10,7 +10,8 @@
 #include "bench_matrix.h"
 
 /* "swapped batch,m,n,k a(batch,row,column) b(...) c(...)", or "none". */
-static const char *read_as(const char *equation, const int64_t *a, int rank_a, const int64_t *b, int rank_b, size_t result_bytes)
+static const char *read_as(const char *equation, const int64_t *a, int rank_a, const int64_t *b, int rank_b,
+                           size_t result_bytes)
 {
     static char text[300];
     tool_tensor in[2], out = {.tensor = {.dtype = EINJIT_F32}, .bytes = result_bytes};
@@ -18,17 +19,18 @@ static const char *read_as(const char *equation, const int64_t *a, int rank_a, c
     assert_int_equal(tool_tensor_describe(&in[0], EINJIT_F32, rank_a, a, "a"), TOOL_OK);
     assert_int_equal(tool_tensor_describe(&in[1], EINJIT_F32, rank_b, b, "b"), TOOL_OK);
     if (bench_matrix_read(&x, equation, in, 2, &out))
-        snprintf(text, sizeof text, "%s %d,%d,%d,%d a(%d,%d,%d) b(%d,%d,%d) c(%d,%d,%d)", x.swapped ? "swapped" : "as is",
-                 (int)x.batch, (int)x.m, (int)x.n, (int)x.k, (int)x.a.batch, (int)x.a.row, (int)x.a.column, (int)x.b.batch,
-                 (int)x.b.row, (int)x.b.column, (int)x.c.batch, (int)x.c.row, (int)x.c.column);
-    else
-        strcpy(text, "none");
+        snprintf(text, sizeof text, "%s %d,%d,%d,%d a(%d,%d,%d) b(%d,%d,%d) c(%d,%d,%d)",
+                 x.swapped ? "swapped" : "as is", (int)x.batch, (int)x.m, (int)x.n, (int)x.k, (int)x.a.batch,
+                 (int)x.a.row, (int)x.a.column, (int)x.b.batch, (int)x.b.row, (int)x.b.column, (int)x.c.batch,
+                 (int)x.c.row, (int)x.c.column);
+    else strcpy(text, "none");
     tool_tensor_free(&in[0]);
     tool_tensor_free(&in[1]);
     return text;
 }
 #define READ(equation, a, b) \
-    read_as(equation, (int64_t[]){a}, (int)(sizeof((int64_t[]){a}) / 8), (int64_t[]){b}, (int)(sizeof((int64_t[]){b}) / 8), 4)
+    read_as(equation, (int64_t[]){a}, (int)(sizeof((int64_t[]){a}) / 8), (int64_t[]){b}, \
+            (int)(sizeof((int64_t[]){b}) / 8), 4)
 #define X ,
 
 static void operands_may_lie_either_way(void **state)
@@ -66,8 +68,8 @@ static void vectors_are_matrices_of_one_row_or_column(void **state)
 static void what_is_more_than_a_product_is_none(void **state)
 {
     (void)state;
-    assert_string_equal(READ("iij,jk->ik", 2 X 2 X 3, 3 X 5), "none");  /* a diagonal */
-    assert_string_equal(READ("ijx,jk->ik", 2 X 3 X 4, 3 X 5), "none");  /* a label summed in one operand */
+    assert_string_equal(READ("iij,jk->ik", 2 X 2 X 3, 3 X 5), "none"); /* a diagonal */
+    assert_string_equal(READ("ijx,jk->ik", 2 X 3 X 4, 3 X 5), "none"); /* a label summed in one operand */
     assert_string_equal(READ("...ij,jk->ik", 2 X 3, 3 X 5), "none");
 }
 

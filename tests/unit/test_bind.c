@@ -1,4 +1,5 @@
-/* test_bind.c - layouts of the caller's tensors, sizes near the limit, dead values, long programs, failing allocations. */
+/* test_bind.c - layouts of the caller's tensors, sizes near the limit, dead values, long programs, failing
+ * allocations. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,9 +21,9 @@ static void row_major_is_seen_where_it_matters(void **state)
     static const struct {
         const char *input;
         bool row_major;
-    } cases[] = {{"f32[2,3]", true},        {"f32[2,3]:3,1", true},    {"f32[2,3]:1,2", false},  {"f32[2,3]:0,1", false},
-                 {"f32[2,1,3]:3,77,1", true}, {"f32[0,3]:-5,9", true}, {"f32[2,3]:-3,1", false}, {"f32[1,1]:8,8", true},
-                 {"f32[2,3]:4,1", false}};
+    } cases[] = {{"f32[2,3]", true},       {"f32[2,3]:3,1", true},      {"f32[2,3]:1,2", false},
+                 {"f32[2,3]:0,1", false},  {"f32[2,1,3]:3,77,1", true}, {"f32[0,3]:-5,9", true},
+                 {"f32[2,3]:-3,1", false}, {"f32[1,1]:8,8", true},      {"f32[2,3]:4,1", false}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         bind_case c;
         bind_open(&c, PLUS, cases[i].input, NULL, NULL);
@@ -131,8 +132,8 @@ static void a_chain_of_100000_values_binds(void **state)
     assert_non_null(program);
     used = (size_t)snprintf(program, room, "def f(x0: f32[z]):\n");
     for (size_t i = 0; i < n; i++)
-        used += (size_t)snprintf(program + used, room - used, i % 4 ? "    x%zu = x%zu + x%zu\n" : "    x%zu = x%zu[1:]\n",
-                                 i + 1, i, i);
+        used += (size_t)snprintf(program + used, room - used,
+                                 i % 4 ? "    x%zu = x%zu + x%zu\n" : "    x%zu = x%zu[1:]\n", i + 1, i, i);
     snprintf(program + used, room - used, "    return x%zu\n", n);
     bind_case c;
     bind_open(&c, program, "f32[30000]", NULL, "z");

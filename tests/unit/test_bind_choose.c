@@ -46,8 +46,8 @@ static void alternatives_count_where_their_guards_hold(void **state)
     expect_alternatives("def f(a, b):\n    return choose(a, a, b, a, b)\n", "f32[3] f32[3]", NULL, 2);
     expect_alternatives("def f(a, b):\n    return choose(a, b, equal=[(1, a, 0, b, -1)])\n", "f32[3] f32[3]", NULL, 2);
     expect_alternatives("def f(a, b):\n    return choose(a, b, equal=[(1, a, 1, b, 0)])\n", "f32[3] f32[3]", NULL, 1);
-    expect_alternatives("def f(a, b, c):\n    return choose(a, b, a + 0, equal=[(1, a, 0, c, 0)])\n", "f32[3] f32[3] f32[4]",
-                        NULL, 2);
+    expect_alternatives("def f(a, b, c):\n    return choose(a, b, a + 0, equal=[(1, a, 0, c, 0)])\n",
+                        "f32[3] f32[3] f32[4]", NULL, 2);
     expect_alternatives("def f(a):\n    return choose(a)\n", "f32[3]", NULL, 1);
 }
 
@@ -87,7 +87,8 @@ static void a_guard_closes_nothing(void **state)
 static void alternatives_of_another_kind_are_refused(void **state)
 {
     (void)state;
-    expect_refused("a, b", "choose(a, b)", "f32[3] f64[3]", EINJIT_E_DTYPE, "alternative 1 is f64 and the first is f32");
+    expect_refused("a, b", "choose(a, b)", "f32[3] f64[3]", EINJIT_E_DTYPE,
+                   "alternative 1 is f64 and the first is f32");
     expect_refused("a, b", "choose(a, b)", "f32[3] f32[4]", EINJIT_E_SHAPE,
                    "axis 0 is 4 in alternative 1 and 3 in the first");
     expect_refused("a, b", "choose(a, a, b)", "f32[3] f32[3,1]", EINJIT_E_RANK,
@@ -105,7 +106,8 @@ static void an_alternative_that_would_be_too_large_is_left_out(void **state)
     expect_alternatives(program, "f32[4] i64[2] f32[5]", NULL, 2);
     expect_alternatives(program, "f32[1099511627776] i64[2] f32[1099511627776]", NULL, 1);
     /* what the program itself needs is refused */
-    expect_refused("a, b", "choose(einsum('n,m->nm', a, b), a)", "f32[1099511627776] f32[1099511627776]", EINJIT_E_SIZE, "2^62");
+    expect_refused("a, b", "choose(einsum('n,m->nm', a, b), a)", "f32[1099511627776] f32[1099511627776]", EINJIT_E_SIZE,
+                   "2^62");
 }
 
 static void a_number_stays_one(void **state)
@@ -164,8 +166,10 @@ static void the_text_says_guards(void **state)
     check_text("choose(a, b, 1, equal=[(1, a, 0, b, -1), (2, a, 1, 3, 0)])",
                "choose_1 = choose(a, b, 1, equal=[(1, a, 0, b, -1), (2, a, 1, 3, 0)])\n");
     check_text("choose(a, equal=())", "choose_1 = choose(a)\n");
-    expect_refused("a", "choose(a, a, equal=[(0, a, 0, a, 0)])", "f32[3]", EINJIT_E_VALUE, "argument 'equal' of choose");
-    expect_refused("a", "choose(a, a, equal=[(2, a, 0, a, 0)])", "f32[3]", EINJIT_E_VALUE, "argument 'equal' of choose");
+    expect_refused("a", "choose(a, a, equal=[(0, a, 0, a, 0)])", "f32[3]", EINJIT_E_VALUE,
+                   "argument 'equal' of choose");
+    expect_refused("a", "choose(a, a, equal=[(2, a, 0, a, 0)])", "f32[3]", EINJIT_E_VALUE,
+                   "argument 'equal' of choose");
     expect_refused("a", "choose(a, a, equal=[(1, a, 0, a)])", "f32[3]", EINJIT_E_VALUE, "argument 'equal' of choose");
     expect_refused("a", "choose(a, a, equal=3)", "f32[3]", EINJIT_E_VALUE, "argument 'equal' of choose");
     expect_refused("a", "choose()", "f32[3]", EINJIT_E_VALUE, "choose needs its argument 'first'");

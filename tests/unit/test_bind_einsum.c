@@ -132,7 +132,8 @@ static void matmul_follows_torch(void **state)
     expect_result(TWO, "a @ b", "f32[7,2,3] f32[3]", "f32[7, 2]");
     expect_result(TWO, "a @ b", "f32[3] f32[6,5,3,4]", "f32[6, 5, 4]");
     expect_result(TWO, "a @ b", "bool[2,3] bool[3,4]", "bool[2, 4]");
-    expect_refused(TWO, "a @ b", "f32[2,3] f32[4,5]", EINJIT_E_DIM, "axis 1 of operand 0 is 3 and axis 0 of operand 1 is 4");
+    expect_refused(TWO, "a @ b", "f32[2,3] f32[4,5]", EINJIT_E_DIM,
+                   "axis 1 of operand 0 is 3 and axis 0 of operand 1 is 4");
     expect_refused(TWO, "a @ b", "f32[2,1] f32[4,5]", EINJIT_E_DIM, "is 1");
     expect_refused(TWO, "a @ b", "f32[2,3,3] f32[5,3,3]", EINJIT_E_BROADCAST, "axis 0");
     expect_refused(TWO, "a @ b", "f32[] f32[3]", EINJIT_E_RANK, "operand 0");
@@ -145,7 +146,8 @@ static void tensordot_contracts_pairs_of_axes(void **state)
     expect_result(TWO, "tensordot(a, b, dims=([-1], [0]))", "f32[2,3] f32[3,5]", "f32[2, 5]");
     expect_result(TWO, "tensordot(a, b, dims=2)", "f32[2,3,4] f32[3,4,5]", "f32[2, 5]");
     expect_result(TWO, "tensordot(a, b, dims=0)", "f32[2] f32[3]", "f32[2, 3]");
-    expect_refused(TWO, "tensordot(a, b, dims=([1], [0]))", "f32[2,3] f32[4,5]", EINJIT_E_DIM, "axis 1 of operand 0 is 3");
+    expect_refused(TWO, "tensordot(a, b, dims=([1], [0]))", "f32[2,3] f32[4,5]", EINJIT_E_DIM,
+                   "axis 1 of operand 0 is 3");
     expect_refused(TWO, "tensordot(a, b, dims=([1, 1], [0, 1]))", "f32[2,3] f32[3,3]", EINJIT_E_VALUE, "twice");
     expect_refused(TWO, "tensordot(a, b, dims=([5], [0]))", "f32[2,3] f32[3,3]", EINJIT_E_VALUE, "axis 5");
 }

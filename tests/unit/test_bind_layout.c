@@ -128,7 +128,8 @@ static void indices_select_and_add_rows(void **state)
     expect_open("x: f32[n, 3], i: i64[e]", "index_add(n, 0, i, x[i])", "f32[4,3] i64[9]", "n,e", "f32[n, 3]");
     expect_refused("a, i", "a[i]", "f32[2,3] f32[7]", EINJIT_E_DTYPE, "index of index_select is f32");
     expect_refused("a, i", "index_select(a, 0, i)", "f32[2,3] i64[7,1]", EINJIT_E_RANK, "2 axes");
-    expect_refused("i, v", "index_add(5, 0, i, v)", "i64[7] f32[6,3]", EINJIT_E_DIM, "index has 7 entries, axis 0 of the value has 6");
+    expect_refused("i, v", "index_add(5, 0, i, v)", "i64[7] f32[6,3]", EINJIT_E_DIM,
+                   "index has 7 entries, axis 0 of the value has 6");
     expect_refused("i, v", "index_add(5, 0, i, v)", "i64[7] bool[7]", EINJIT_E_DTYPE, "bool");
     expect_refused("i, v", "index_add(5, 1, i, v)", "i64[7] f32[7]", EINJIT_E_VALUE, "axis 1");
 }

@@ -53,8 +53,10 @@ static void shapes_broadcast_from_the_right(void **state)
     expect_result(TWO, "a + b", "f32[2,1,4] f32[3,1]", "f32[2, 3, 4]");
     expect_result(TWO, "a + b", "f32[] f32[3]", "f32[3]");
     expect_result(TWO, "a + b", "f32[1] f32[0]", "f32[0]");
-    expect_refused(TWO, "a + b", "f32[2,3] f32[2,4]", EINJIT_E_BROADCAST, "axis -1 is 3 in operand 0 and 4 in operand 1");
-    expect_refused(TWO, "a + b", "f32[2,3] f32[5,3]", EINJIT_E_BROADCAST, "axis -2 is 2 in operand 0 and 5 in operand 1");
+    expect_refused(TWO, "a + b", "f32[2,3] f32[2,4]", EINJIT_E_BROADCAST,
+                   "axis -1 is 3 in operand 0 and 4 in operand 1");
+    expect_refused(TWO, "a + b", "f32[2,3] f32[5,3]", EINJIT_E_BROADCAST,
+                   "axis -2 is 2 in operand 0 and 5 in operand 1");
     expect_refused("a, b, c", "where(a, b, c)", "bool[1] f32[4] f32[5]", EINJIT_E_BROADCAST,
                    "axis -1 is 4 in operand 1 and 5 in operand 2");
 }
@@ -155,7 +157,8 @@ static void a_constant_keeps_its_shape_and_promise(void **state)
 {
     (void)state;
     expect_result("a", "einsum('ij,j->i', tensor([[1.0, 0.0, 2.0], [0.0, 1.0, 0.0]]).to(f32), a)", "f32[3]", "f32[2]");
-    expect_dump("a", "einsum('ij,j->i', structural(tensor([[1.0, 0.0]])), a)", "f64[2]", NULL, "tensor structural", true);
+    expect_dump("a", "einsum('ij,j->i', structural(tensor([[1.0, 0.0]])), a)", "f64[2]", NULL, "tensor structural",
+                true);
 }
 
 int main(void)

@@ -101,8 +101,10 @@ static void layer_norm_checks_its_parameters(void **state)
                    "axis 0 of the weight of layer_norm is 2, that of the operand is 3");
     expect_refused("a, w", "layer_norm(a, (3,), w)", "f32[2,3] f32[1,3]", EINJIT_E_SHAPE, "2 axes, 1 are normalized");
     expect_result("a", "layer_norm(a, (-1, 3))", "f32[4,2,3]", "f32[4, 2, 3]");
-    expect_refused("a", "layer_norm(a, (4,))", "f32[2,3]", EINJIT_E_SHAPE, "layer_norm over 4 elements of axis 1, which has 3");
-    expect_refused("a: f32[n, m]", "layer_norm(a, (n,))", "f32[2,3]", EINJIT_E_SHAPE, "2 elements of axis 1, which has 3");
+    expect_refused("a", "layer_norm(a, (4,))", "f32[2,3]", EINJIT_E_SHAPE,
+                   "layer_norm over 4 elements of axis 1, which has 3");
+    expect_refused("a: f32[n, m]", "layer_norm(a, (n,))", "f32[2,3]", EINJIT_E_SHAPE,
+                   "2 elements of axis 1, which has 3");
     expect_refused("a", "layer_norm(a, (2, 3))", "f32[3]", EINJIT_E_VALUE, "last 2 axes of 1");
 }
 

@@ -98,7 +98,8 @@ static void names_that_meet_other_extents_are_closed(void **state)
     expect_open("a: f32[z], b: f32[w]", "einsum('i,i->', a, b)", "f32[5] f32[5]", "z,w", "f32[]");
     expect_dump("a: f32[z], b: f32[w]", "einsum('i,i->', a, b)", "f32[5] f32[5]", "z,w", "open", false);
     expect_open("a: f32[z, w]", "einsum('ii->i', a)", "f32[5,5]", "z,w", "f32[5]");
-    expect_open("a: f32[z, 2], b: f32[w, 4]", "reshape(a, (-1,)) + reshape(b, (-1,))", "f32[6,2] f32[3,4]", "z,w", "f32[12]");
+    expect_open("a: f32[z, 2], b: f32[w, 4]", "reshape(a, (-1,)) + reshape(b, (-1,))", "f32[6,2] f32[3,4]", "z,w",
+                "f32[12]");
 }
 
 static void a_derived_extent_that_happens_to_be_one_is_closed(void **state)
@@ -113,11 +114,13 @@ static void products_beyond_the_limit_close_what_is_in_them(void **state)
 {
     (void)state;
     bind_case c;
-    bind_open(&c, "def f(a: f32[b,c,d,e,f,g,h,i,j]):\n    return a\n", "f32[2,2,2,2,2,2,2,2,2]", NULL, "b,c,d,e,f,g,h,i,j");
+    bind_open(&c, "def f(a: f32[b,c,d,e,f,g,h,i,j]):\n    return a\n", "f32[2,2,2,2,2,2,2,2,2]", NULL,
+              "b,c,d,e,f,g,h,i,j");
     assert_int_equal(c.status, EINJIT_OK);
     assert_int_equal(c.bound.nodes[c.bound.outputs[0]].rank, 9);
     bind_close(&c);
-    expect_open("a: f32[b,c,d,e,f,g,h,i]", "a", "f32[2,2,2,2,2,2,2,2]", "b,c,d,e,f,g,h,i", "f32[b, c, d, e, f, g, h, i]");
+    expect_open("a: f32[b,c,d,e,f,g,h,i]", "a", "f32[2,2,2,2,2,2,2,2]", "b,c,d,e,f,g,h,i",
+                "f32[b, c, d, e, f, g, h, i]");
 }
 
 static void many_closings_end(void **state)
@@ -209,7 +212,8 @@ static void unknown_extents_may_have_a_name(void **state)
 static void one_einsum_declares_its_inputs_like_any_program(void **state)
 {
     (void)state;
-    expect_refused("a: any[3]", "einsum('i->', a)", "f32[5]", EINJIT_E_SHAPE, "axis 0 of input 'a' is 5, the program says 3");
+    expect_refused("a: any[3]", "einsum('i->', a)", "f32[5]", EINJIT_E_SHAPE,
+                   "axis 0 of input 'a' is 5, the program says 3");
     expect_refused("a: any[i], b: any[i]", "einsum('i,i->i', a, b)", "f32[1] f32[5]", EINJIT_E_DIM, "extent 'i' is 1");
 }
 

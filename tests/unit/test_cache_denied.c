@@ -1,4 +1,5 @@
-/* test_cache_denied.c - the cache on disk in processes that may do less than others, or have no home: the result is right. */
+/* test_cache_denied.c - the cache on disk in processes that may do less than others, or have no home: the result is
+ * right. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -117,7 +117,8 @@ static void kernels_run_where_there_is_no_code_generator(void **state)
     skip();
 #endif
     einjit_statistics s = {.struct_bytes = sizeof s};
-    const einjit_options nowhere = {.cache_dir = cache_folder, .module_path = "/nowhere/libeinjit-llvm.so", .log = cache_log};
+    const einjit_options nowhere = {
+        .cache_dir = cache_folder, .module_path = "/nowhere/libeinjit-llvm.so", .log = cache_log};
     assert_int_equal(cache_use_with(nowhere, &s), EINJIT_E_BACKEND);
     einjit_options any = nowhere;
     any.backend = "auto";
@@ -233,11 +234,13 @@ static void an_entry_of_another_key_is_not_taken(void **state)
     /* the whole, right entry of one kernel under the name of another */
     einjit_options o = {.struct_bytes = sizeof o, .cache_dir = cache_folder, .log = cache_log};
     assert_int_equal(einjit_context_create(&context, &o, &err), EINJIT_OK);
-    assert_int_equal(einjit_einsum(context, "i,i->", 2, (einjit_tensor[]){F32(x, 6), F32(y, 6)}, &SCALAR(z, EINJIT_F32), &err), 0);
+    assert_int_equal(
+        einjit_einsum(context, "i,i->", 2, (einjit_tensor[]){F32(x, 6), F32(y, 6)}, &SCALAR(z, EINJIT_F32), &err), 0);
     char *other = cache_only_entry(cache_folder);
     cache_write(other, bytes, n);
     einjit_context_clear_cache(context);
-    assert_int_equal(einjit_einsum(context, "i,i->", 2, (einjit_tensor[]){F32(x, 6), F32(y, 6)}, &SCALAR(z, EINJIT_F32), &err), 0);
+    assert_int_equal(
+        einjit_einsum(context, "i,i->", 2, (einjit_tensor[]){F32(x, 6), F32(y, 6)}, &SCALAR(z, EINJIT_F32), &err), 0);
     assert_true(z[0] == 56);
     einjit_statistics s = {.struct_bytes = sizeof s};
     einjit_context_statistics(context, &s, NULL);
@@ -344,9 +347,14 @@ static void xdg_then_home_say_where(void **state)
     static const struct {
         const char *dir, *xdg, *home, *expected;
     } rows[] = {
-        {NULL, "/x", "/h", "/x/einjit"},      {NULL, "x", "/h", "/h/.cache/einjit"}, {NULL, NULL, "/h", "/h/.cache/einjit"},
-        {NULL, NULL, NULL, ""},               {NULL, NULL, "h", ""},                 {"/d", "/x", "/h", "/d"},
-        {"none", "/x", "/h", ""},             {"", "/x", "/h", "/x/einjit"},
+        {NULL, "/x", "/h", "/x/einjit"},
+        {NULL, "x", "/h", "/h/.cache/einjit"},
+        {NULL, NULL, "/h", "/h/.cache/einjit"},
+        {NULL, NULL, NULL, ""},
+        {NULL, NULL, "h", ""},
+        {"/d", "/x", "/h", "/d"},
+        {"none", "/x", "/h", ""},
+        {"", "/x", "/h", "/x/einjit"},
     };
     char *home = getenv("HOME") ? strdup(getenv("HOME")) : NULL, *dir = strdup(getenv("EINJIT_CACHE_DIR"));
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -438,7 +446,8 @@ static bool is_there(const char *name)
 static void above_the_limit_those_used_longest_ago_go(void **state)
 {
     (void)state;
-    static const char oldest[] = "00000000000000000000000000000001.kernel", middle[] = "00000000000000000000000000000002.kernel",
+    static const char oldest[] = "00000000000000000000000000000001.kernel",
+                      middle[] = "00000000000000000000000000000002.kernel",
                       newest[] = "00000000000000000000000000000003.kernel", orphan[] = "0123456789abcdef.new";
     einjit_statistics s = {.struct_bytes = sizeof s};
     put_file(middle, 4000, 2000);

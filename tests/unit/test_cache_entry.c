@@ -27,7 +27,8 @@ static int tear_down(void **state)
 
 static ej_text sample(void)
 {
-    static const char *const pieces[EJ_PIECES] = {"key of a kernel", "einjit-bench x", "module 12\n", "\1\2\3", "\x90\x90\xc3"};
+    static const char *const pieces[EJ_PIECES] = {"key of a kernel", "einjit-bench x", "module 12\n", "\1\2\3",
+                                                  "\x90\x90\xc3"};
     ej_text out;
     ej_cache_entry entry = {.code_entry = 2, .compile_ns = 12345};
     for (int i = 0; i < EJ_PIECES; i++) entry.pieces[i] = (ej_cache_piece){pieces[i], strlen(pieces[i])};
@@ -90,12 +91,14 @@ static void lengths_that_do_not_add_up_are_seen(void **state)
         for (int kind = 0; kind < 3; kind++) {
             ej_text other = sample();
             const uint64_t values[] = {UINT64_MAX, 0, UINT64_MAX / 2 + 1};
-            if (word == 32 || !memcmp(other.data + word, &values[kind], 8)) continue; /* the compile time may be anything */
+            /* the compile time may be anything */
+            if (word == 32 || !memcmp(other.data + word, &values[kind], 8)) continue;
             memcpy(other.data + word, &values[kind], 8);
             if (word == 24 && !values[kind]) continue; /* the entry may be the first byte */
             ej_hash sum = ej_hash_bytes(other.data, other.length - sizeof sum);
             memcpy(other.data + other.length - sizeof sum, &sum, sizeof sum);
-            if (!ej_entry_read(&entry, other.data, other.length)) fail_msg("word at %zu is %llx", word, (unsigned long long)values[kind]);
+            if (!ej_entry_read(&entry, other.data, other.length))
+                fail_msg("word at %zu is %llx", word, (unsigned long long)values[kind]);
         }
     assert_null(ej_entry_read(&entry, text.data, text.length));
 }

@@ -1,5 +1,5 @@
-/* test_cache_faults.c - the cache on disk over a system that fails: every system call of the cache once in every way, and
- * files that are wrong in any place. The result is always right, and at most one line is logged.
+/* test_cache_faults.c - the cache on disk over a system that fails: every system call of the cache once in every way,
+ * and files that are wrong in any place. The result is always right, and at most one line is logged.
  *
  *   test_cache_faults --whole    flips every bit of 20 entries and cuts them to every length; else a sample of one
  *
@@ -28,12 +28,12 @@
 
 /* ---- the layer ---- */
 
-enum { HALF = -1 }; /* in place of an errno: reads and writes do half of what they are asked for */
-static bool watching;      /* calls count, and may fail */
-static bool on_and_on;     /* all calls from then on fail, else that one */
+enum { HALF = -1 };    /* in place of an errno: reads and writes do half of what they are asked for */
+static bool watching;  /* calls count, and may fail */
+static bool on_and_on; /* all calls from then on fail, else that one */
 static long calls, fail_at;
 static int failure;
-static long executable;    /* mappings that were made executable */
+static long executable; /* mappings that were made executable */
 
 static bool fails(void)
 {
@@ -42,16 +42,16 @@ static bool fails(void)
     return on_and_on ? now >= fail_at : now == fail_at;
 }
 
-#define LAYER(type, name, parameters, arguments)  \
-    type __real_##name parameters;                \
-    type __wrap_##name parameters;                \
-    type __wrap_##name parameters                 \
-    {                                             \
-        if (fails() && failure != HALF) {         \
-            errno = failure;                      \
-            return (type)-1;                      \
-        }                                         \
-        return __real_##name arguments;           \
+#define LAYER(type, name, parameters, arguments) \
+    type __real_##name parameters; \
+    type __wrap_##name parameters; \
+    type __wrap_##name parameters \
+    { \
+        if (fails() && failure != HALF) { \
+            errno = failure; \
+            return (type) - 1; \
+        } \
+        return __real_##name arguments; \
     }
 LAYER(int, fstat, (int file, struct stat *info), (file, info))
 LAYER(int, fstatat, (int folder, const char *name, struct stat *info, int flags), (folder, name, info, flags))
@@ -59,21 +59,22 @@ LAYER(int, renameat, (int a, const char *from, int b, const char *to), (a, from,
 LAYER(int, unlinkat, (int folder, const char *name, int flags), (folder, name, flags))
 LAYER(int, mkdir, (const char *path, mode_t mode), (path, mode))
 LAYER(int, flock, (int file, int what), (file, what))
-LAYER(int, utimensat, (int folder, const char *name, const struct timespec times[2], int flags), (folder, name, times, flags))
+LAYER(int, utimensat, (int folder, const char *name, const struct timespec times[2], int flags),
+      (folder, name, times, flags))
 LAYER(ssize_t, pread, (int file, void *to, size_t n, off_t at), (file, to, n, at))
 
-#define SHORT_LAYER(type, name, pointer)                          \
-    type __real_##name(int file, pointer bytes, size_t n);        \
-    type __wrap_##name(int file, pointer bytes, size_t n);        \
-    type __wrap_##name(int file, pointer bytes, size_t n)         \
-    {                                                             \
-        bool failed = fails();                                    \
+#define SHORT_LAYER(type, name, pointer) \
+    type __real_##name(int file, pointer bytes, size_t n); \
+    type __wrap_##name(int file, pointer bytes, size_t n); \
+    type __wrap_##name(int file, pointer bytes, size_t n) \
+    { \
+        bool failed = fails(); \
         if (failed && failure == HALF) n = n / 2 + (n > 0 && n < 2); \
-        else if (failed) {                                        \
-            errno = failure;                                      \
-            return -1;                                            \
-        }                                                         \
-        return __real_##name(file, bytes, n);                     \
+        else if (failed) { \
+            errno = failure; \
+            return -1; \
+        } \
+        return __real_##name(file, bytes, n); \
     }
 SHORT_LAYER(ssize_t, read, void *)
 SHORT_LAYER(ssize_t, write, const void *)
@@ -178,12 +179,15 @@ static bool trial(scenario s)
     int status = cache_use_with(o, &after);
     watching = false;
     bool failed = calls > fail_at;
-    if (status) fail_msg("scenario %d, call %ld, failure %d: status %s", s, fail_at, failure, einjit_status_name(status));
-    if (cache_log_lines > 1) fail_msg("scenario %d, call %ld, failure %d: %d lines", s, fail_at, failure, cache_log_lines);
+    if (status)
+        fail_msg("scenario %d, call %ld, failure %d: status %s", s, fail_at, failure, einjit_status_name(status));
+    if (cache_log_lines > 1)
+        fail_msg("scenario %d, call %ld, failure %d: %d lines", s, fail_at, failure, cache_log_lines);
     if (!on_and_on && failure == HALF && s == WARM && !after.disk_hits)
         fail_msg("call %ld, failure %d: that is no reason to compile", fail_at, failure);
     status = cache_use_with(o, &after); /* nothing is broken by it */
-    if (status || after.disk_rejected) fail_msg("scenario %d, call %ld, failure %d: a bad entry is left", s, fail_at, failure);
+    if (status || after.disk_rejected)
+        fail_msg("scenario %d, call %ld, failure %d: a bad entry is left", s, fail_at, failure);
     if (s == COLD_DEEP) cache_folder_remove(strdup(deep));
     cache_folder_remove(folder);
     return failed;
@@ -223,7 +227,8 @@ static int use(const char *folder, const char *module, int64_t n, einjit_statist
     assert_non_null(ones);
     for (int64_t i = 0; i < n * 5; i++) ones[i] = 1;
     assert_int_equal(einjit_context_create(&context, &o, &err), EINJIT_OK);
-    int status = einjit_einsum(context, "zi,zi->i", 2, (einjit_tensor[]){F32(ones, n, 5), F32(ones, n, 5)}, &F32(out, 5), &err);
+    int status =
+        einjit_einsum(context, "zi,zi->i", 2, (einjit_tensor[]){F32(ones, n, 5), F32(ones, n, 5)}, &F32(out, 5), &err);
     einjit_context_statistics(context, after, NULL);
     einjit_context_release(context);
     free(ones);
@@ -238,7 +243,8 @@ static void expect_rejected(const char *folder, int64_t n, const char *how, size
     executable = 0;
     int status = use(folder, nowhere, n, &s);
     if (status != EINJIT_E_BACKEND || s.disk_rejected != 1 || executable)
-        fail_msg("%s %zu of the entry for %lld: %s, %ld mapped", how, at, (long long)n, einjit_status_name(status), executable);
+        fail_msg("%s %zu of the entry for %lld: %s, %ld mapped", how, at, (long long)n, einjit_status_name(status),
+                 executable);
 }
 
 static long damage(int64_t n, size_t step)

@@ -196,7 +196,8 @@ static void the_newest_stays_even_when_it_is_too_big(void **state)
     einjit_context_release(m.context);
 }
 
-/* What a miss costs does not grow with the cache: one entry goes for each that comes, and each use since is looked past once. */
+/* What a miss costs does not grow with the cache: one entry goes for each that comes, and each use since is looked past
+ * once. */
 static void evicting_looks_at_few_entries(void **state)
 {
     (void)state;
@@ -240,7 +241,8 @@ static void entries_in_steady_use_are_evicted_too(void **state)
     einjit_kernel *kernel = NULL;
     m.mark = 4;
     alarm(60); /* it must end */
-    assert_int_equal(ej_cache_get(m.context->cache, (ej_key){.words = words, .n = 3}, make_and_touch, &m, &kernel, NULL), EINJIT_OK);
+    assert_int_equal(
+        ej_cache_get(m.context->cache, (ej_key){.words = words, .n = 3}, make_and_touch, &m, &kernel, NULL), EINJIT_OK);
     alarm(0);
     ej_kernel_drop(kernel);
     assert_int_equal(statistics(&m).evictions, 1);
@@ -306,7 +308,8 @@ static void *look_up_many(void *argument)
         uint64_t mark = (w->seed >> 16) % (unsigned)w->n_keys;
         einjit_kernel *kernel = NULL;
         uint64_t words[2] = {mark, 77};
-        int status = ej_cache_get(w->context->cache, (ej_key){.words = words, .n = 2}, make, &w->makers[mark], &kernel, NULL);
+        int status =
+            ej_cache_get(w->context->cache, (ej_key){.words = words, .n = 2}, make, &w->makers[mark], &kernel, NULL);
         if (status != EINJIT_OK || kernel->compile_ns != mark) w->wrong++;
         ej_kernel_drop(kernel);
         if (i % 500 == 499) einjit_context_clear_cache(w->n_keys == 1 ? NULL : w->context);

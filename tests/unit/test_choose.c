@@ -33,7 +33,8 @@ static void expect_nodes(const char *program, const char *inputs, int op, size_t
 static void the_cheaper_side_of_a_gather_is_taken(void **state)
 {
     (void)state;
-    const char *program = "def f(x, i, w):\n    return choose(einsum(\"ec,cd->ed\", x[i], w), einsum(\"nc,cd->nd\", x, w)[i])\n";
+    const char *program =
+        "def f(x, i, w):\n    return choose(einsum(\"ec,cd->ed\", x[i], w), einsum(\"nc,cd->nd\", x, w)[i])\n";
     plan_case c;
     plan_open(&c, program, "f64[3,4] i64[50] f64[4,5]", NULL, NULL);
     assert_int_equal((int)c.plan.planned_operations, 2 * 3 * 4 * 5);
@@ -49,7 +50,8 @@ static void what_is_needed_anyway_is_free(void **state)
 {
     (void)state;
     /* alone the second is cheaper; but the product is a result too */
-    const char *ways = "    p = einsum(\"ij,jk->ik\", a, b)\n    s = choose(einsum(\"ik->\", p), einsum(\"j,j->\", a.sum(0), b.sum(1)))\n";
+    const char *ways = "    p = einsum(\"ij,jk->ik\", a, b)\n    s = choose(einsum(\"ik->\", p), einsum(\"j,j->\", "
+                       "a.sum(0), b.sum(1)))\n";
     char program[300] = "def f(a, b):\n";
     strcat(strcat(program, ways), "    return s\n");
     expect_nodes(program, "f64[4,5] f64[5,6]", EJ_OP_REDUCE, 2);
@@ -61,8 +63,9 @@ static void what_is_needed_anyway_is_free(void **state)
 static void choices_inside_of_choices(void **state)
 {
     (void)state;
-    expect_nodes("def f(a, b):\n    x = choose(a + a, 2.0 * a)\n    y = choose(x + b, b + choose(x, a * 2))\n    return y\n",
-                 "f64[4] f64[4]", EJ_OP_CHOOSE, 0);
+    expect_nodes(
+        "def f(a, b):\n    x = choose(a + a, 2.0 * a)\n    y = choose(x + b, b + choose(x, a * 2))\n    return y\n",
+        "f64[4] f64[4]", EJ_OP_CHOOSE, 0);
 }
 
 /* Each one hangs on the one below it: what both ways need is not walked by every look at them. */
@@ -101,10 +104,10 @@ static void axes_of_one_survive_the_split(void **state)
 static void equal_products_are_computed_once(void **state)
 {
     (void)state;
-    expect_nodes("def f(a, b):\n    return einsum(\"ij,jk->ik\", a, b), einsum(\"kl,ik->il\", b, a)\n", "f64[3,4] f64[4,5]",
-                 EJ_OP_EINSUM, 1);
-    expect_nodes("def f(a, b):\n    return einsum(\"ij,jk->ik\", a, b), einsum(\"ij,jk->ki\", a, b)\n", "f64[3,4] f64[4,5]",
-                 EJ_OP_EINSUM, 1);
+    expect_nodes("def f(a, b):\n    return einsum(\"ij,jk->ik\", a, b), einsum(\"kl,ik->il\", b, a)\n",
+                 "f64[3,4] f64[4,5]", EJ_OP_EINSUM, 1);
+    expect_nodes("def f(a, b):\n    return einsum(\"ij,jk->ik\", a, b), einsum(\"ij,jk->ki\", a, b)\n",
+                 "f64[3,4] f64[4,5]", EJ_OP_EINSUM, 1);
     expect_nodes("def f(a):\n    return einsum(\"ij,kj->ik\", a, a), einsum(\"ij,kj->ki\", a, a)\n", "f64[3,4]",
                  EJ_OP_EINSUM, 1);
 }
@@ -112,12 +115,13 @@ static void equal_products_are_computed_once(void **state)
 static void different_products_stay_apart(void **state)
 {
     (void)state;
-    expect_nodes("def f(a, b):\n    return einsum(\"ij,jk->ik\", a, b), einsum(\"ij,kj->ik\", a, b)\n", "f64[4,4] f64[4,4]",
-                 EJ_OP_EINSUM, 2);
+    expect_nodes("def f(a, b):\n    return einsum(\"ij,jk->ik\", a, b), einsum(\"ij,kj->ik\", a, b)\n",
+                 "f64[4,4] f64[4,4]", EJ_OP_EINSUM, 2);
     expect_nodes("def f(a):\n    return einsum(\"ij,jk->ik\", a, a), einsum(\"ij,kj->ik\", a, a)\n", "f64[4,4]",
                  EJ_OP_EINSUM, 2);
     expect_nodes("def f(a, b):\n    return einsum(\"ij,jk->ik\", a, b),"
-                 " einsum(\"ij,jk->ik\", a, b, reduce=\"max\", combine=\"add\")\n", "f64[4,4] f64[4,4]", EJ_OP_EINSUM, 2);
+                 " einsum(\"ij,jk->ik\", a, b, reduce=\"max\", combine=\"add\")\n",
+                 "f64[4,4] f64[4,4]", EJ_OP_EINSUM, 2);
 }
 
 static void an_intermediate_of_two_einsums_is_shared(void **state)

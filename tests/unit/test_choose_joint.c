@@ -79,8 +79,9 @@ static void a_share_that_is_too_dear_is_refused(void **state)
 {
     (void)state;
     /* both could use a b; a row and a column of vectors are less than that */
-    expect_operations("def f(a, b, v, w):\n    return einsum(\"ij,jk,k->i\", a, b, v), einsum(\"i,ij,jk->k\", w, a, b)\n",
-                      "f64[8,8] f64[8,8] f64[8] f64[8]", 4 * 2 * 8 * 8);
+    expect_operations(
+        "def f(a, b, v, w):\n    return einsum(\"ij,jk,k->i\", a, b, v), einsum(\"i,ij,jk->k\", w, a, b)\n",
+        "f64[8,8] f64[8,8] f64[8] f64[8]", 4 * 2 * 8 * 8);
 }
 
 static void other_strategies_are_obeyed(void **state)
@@ -105,8 +106,8 @@ static void repeated_operands_of_one_einsum(void **state)
     (void)state;
     expect_operations("def f(a, b):\n    return einsum(\"ab,bc,cd,de->ae\", a, b, a, b)\n", "f64[6,6] f64[6,6]",
                       2 * 2 * 6 * 6 * 6);
-    expect_operations("def f(a, b):\n    return einsum(\"ab,bc,cd,de,ef,fg->ag\", a, b, a, b, a, b)\n", "f64[6,6] f64[6,6]",
-                      3 * 2 * 6 * 6 * 6);
+    expect_operations("def f(a, b):\n    return einsum(\"ab,bc,cd,de,ef,fg->ag\", a, b, a, b, a, b)\n",
+                      "f64[6,6] f64[6,6]", 3 * 2 * 6 * 6 * 6);
     expect_operations("def f(a, b):\n    return einsum(\"ab,bc,de,ec->ad\", a, b, a, b)\n", "f64[6,7] f64[7,5]",
                       2 * 6 * 7 * 5 + 2 * 6 * 5 * 6);
 }
@@ -181,7 +182,8 @@ static void long_chains_share_their_middle(void **state)
     at += snprintf(at, (size_t)(end - at), "):\n    return ");
     for (int e = 0, first = 0; e < 2; e++, first += N - COMMON) {
         at += snprintf(at, (size_t)(end - at), "%seinsum(\"", e ? ", " : "");
-        for (int k = 0; k < N; k++) at += snprintf(at, (size_t)(end - at), "%s%c%c", k ? "," : "", letter(k), letter(k + 1));
+        for (int k = 0; k < N; k++)
+            at += snprintf(at, (size_t)(end - at), "%s%c%c", k ? "," : "", letter(k), letter(k + 1));
         at += snprintf(at, (size_t)(end - at), "->%c%c\"", letter(0), letter(N));
         for (int k = 0; k < N; k++) at += snprintf(at, (size_t)(end - at), ", a%d", first + k);
         at += snprintf(at, (size_t)(end - at), ")");
@@ -196,14 +198,10 @@ static void long_chains_share_their_middle(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_common_product_is_made_once),
-        cmocka_unit_test(a_whole_einsum_serves_another_one),
-        cmocka_unit_test(a_share_that_is_too_dear_is_refused),
-        cmocka_unit_test(other_strategies_are_obeyed),
-        cmocka_unit_test(repeated_operands_of_one_einsum),
-        cmocka_unit_test(mttkrp),
-        cmocka_unit_test(gradients_of_a_chain_are_linear),
-        cmocka_unit_test(long_chains_share_their_middle),
+        cmocka_unit_test(a_common_product_is_made_once),       cmocka_unit_test(a_whole_einsum_serves_another_one),
+        cmocka_unit_test(a_share_that_is_too_dear_is_refused), cmocka_unit_test(other_strategies_are_obeyed),
+        cmocka_unit_test(repeated_operands_of_one_einsum),     cmocka_unit_test(mttkrp),
+        cmocka_unit_test(gradients_of_a_chain_are_linear),     cmocka_unit_test(long_chains_share_their_middle),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

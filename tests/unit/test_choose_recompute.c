@@ -58,29 +58,33 @@ static void what_is_needed_anyway_stays(void **state)
 {
     (void)state;
     /* reading a b costs less than the detour through a and b */
-    assert_false(fires("def f(a, b, x):\n    p = einsum(\"ij,jk->ik\", a, b)\n    return p, einsum(\"ik,k->i\", p, x)\n",
-                       "f64[8,8] f64[8,8] f64[8]", true));
+    assert_false(
+        fires("def f(a, b, x):\n    p = einsum(\"ij,jk->ik\", a, b)\n    return p, einsum(\"ik,k->i\", p, x)\n",
+              "f64[8,8] f64[8,8] f64[8]", true));
     /* but an outer product is larger than what it is made of, even if it is there */
     assert_true(fires("def f(a, b, x):\n    p = einsum(\"i,j->ij\", a, b)\n    return p, einsum(\"ij,j->i\", p, x)\n",
                       "f64[8] f64[9] f64[9]", true));
-    assert_true(fires("def f(a, b, x):\n    p = einsum(\"i,j->ij\", a, b)\n    return exp(p), einsum(\"ij,j->i\", p, x)\n",
-                      "f64[8] f64[9] f64[9]", true));
+    assert_true(
+        fires("def f(a, b, x):\n    p = einsum(\"i,j->ij\", a, b)\n    return exp(p), einsum(\"ij,j->i\", p, x)\n",
+              "f64[8] f64[9] f64[9]", true));
 }
 
 static void one_reader_that_reads_it_twice(void **state)
 {
     (void)state;
     /* the summed label is another one in each place */
-    assert_true(fires("def f(a, b, x):\n    p = einsum(\"ij,jk->ik\", a, b)\n    return einsum(\"ik,kl,l->i\", p, p, x)\n",
-                      "f64[9,9] f64[9,9] f64[9]", true));
+    assert_true(
+        fires("def f(a, b, x):\n    p = einsum(\"ij,jk->ik\", a, b)\n    return einsum(\"ik,kl,l->i\", p, p, x)\n",
+              "f64[9,9] f64[9,9] f64[9]", true));
 }
 
 static void several_levels(void **state)
 {
     (void)state;
-    assert_true(fires("def f(a, b, c, x, y):\n    p = einsum(\"ij,jk->ik\", a, b)\n    q = einsum(\"ik,kl->il\", p, c)\n"
-                      "    return einsum(\"il,l->i\", q, x), einsum(\"il,i->l\", q, y)\n",
-                      "f64[8,8] f64[8,8] f64[8,8] f64[8] f64[8]", true));
+    assert_true(
+        fires("def f(a, b, c, x, y):\n    p = einsum(\"ij,jk->ik\", a, b)\n    q = einsum(\"ik,kl->il\", p, c)\n"
+              "    return einsum(\"il,l->i\", q, x), einsum(\"il,i->l\", q, y)\n",
+              "f64[8,8] f64[8,8] f64[8,8] f64[8] f64[8]", true));
 }
 
 static void axes_of_extent_one_and_diagonals(void **state)
@@ -94,9 +98,11 @@ static void axes_of_extent_one_and_diagonals(void **state)
     assert_true(fires("def f(a, b, x, y):\n    p = einsum(\"i,j->ij\", a, b)\n"
                       "    return einsum(\"ii,i->i\", p, x), einsum(\"ij,j->i\", p, y)\n",
                       "f64[6] f64[6] f64[6] f64[6]", true));
-    assert_true(fires("def f(a, b, c, x):\n    p = einsum(\"ij,i,k->ijk\", a, b, c)\n    return einsum(\"iik,k->i\", p, x), p.sum()\n",
+    assert_true(fires("def f(a, b, c, x):\n    p = einsum(\"ij,i,k->ijk\", a, b, c)\n    return einsum(\"iik,k->i\", "
+                      "p, x), p.sum()\n",
                       "f64[6,6] f64[6] f64[7] f64[7]", true));
-    assert_false(fires("def f(a, b, c, x):\n    p = einsum(\"ij,i,k->ijk\", a, b, c)\n    return einsum(\"iik,k->i\", p, x), p.sum()\n",
+    assert_false(fires("def f(a, b, c, x):\n    p = einsum(\"ij,i,k->ijk\", a, b, c)\n    return einsum(\"iik,k->i\", "
+                       "p, x), p.sum()\n",
                        "f64[1,6] f64[6] f64[7] f64[7]", true));
 }
 

@@ -51,7 +51,8 @@ static void factors_pass_what_is_linear(void **state)
 {
     (void)state;
     const char *in = "f64[4,5] f64[5,6] f64[]";
-    expect_operations("einsum(\"ij,jk->ik\", a, b).permute(1, 0).reshape(24).sum() * 2.0 + c", in, 2 * 120 + 24 + 1 + 1);
+    expect_operations("einsum(\"ij,jk->ik\", a, b).permute(1, 0).reshape(24).sum() * 2.0 + c", in,
+                      2 * 120 + 24 + 1 + 1);
     expect_operations("einsum(\"ij,jk->ik\", a, b).sum() * 2.0 / c * 3.0", in, 2 * 120 + 24 + 1 + 1);
 }
 
@@ -66,7 +67,8 @@ static void factors_stop_at_what_is_not_linear(void **state)
 
 static void values_with_other_users_are_not_changed(void **state)
 {
-    char program[300] = "def f(a, b):\n    t = einsum(\"ij,jk->ik\", a, b)\n    return t, einsum(\"ik,k->\", t * 2.0, b[0])\n";
+    char program[300] =
+        "def f(a, b):\n    t = einsum(\"ij,jk->ik\", a, b)\n    return t, einsum(\"ik,k->\", t * 2.0, b[0])\n";
     plan_case c;
     (void)state;
     plan_open(&c, program, "f64[3,4] f64[4,5]", NULL, NULL);

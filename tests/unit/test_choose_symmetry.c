@@ -10,7 +10,8 @@
 
 #include "plan_support.h"
 
-/* Planned at the sizes where it pays; what the blocks compute is seen in a small product, which random plans take apart too. */
+/* Planned at the sizes where it pays; what the blocks compute is seen in a small product, which random plans take apart
+ * too. */
 static double operations(const char *expression, const char *inputs)
 {
     char program[300];
@@ -53,9 +54,12 @@ static void about_half_of_a_gram_matrix_is_computed(void **state)
 static void batches_and_several_pairs(void **state)
 {
     (void)state;
-    assert_true(operations("einsum(\"zij,zkj->zik\", a, a)", "f64[2,128,48] f64[1]") == 2.0 * 2 * 128 * 128 * 48 * 3 / 4);
-    assert_true(operations("einsum(\"aij,bkj->aibk\", a, a)", "f64[2,128,48] f64[1]") == 2.0 * 4 * 128 * 128 * 48 * 3 / 4);
-    assert_true(operations("einsum(\"iaj,kbj->aibk\", a, a)", "c64[128,2,48] f64[1]") == 2.0 * 4 * 128 * 128 * 48 * 3 / 4);
+    assert_true(operations("einsum(\"zij,zkj->zik\", a, a)", "f64[2,128,48] f64[1]") ==
+                2.0 * 2 * 128 * 128 * 48 * 3 / 4);
+    assert_true(operations("einsum(\"aij,bkj->aibk\", a, a)", "f64[2,128,48] f64[1]") ==
+                2.0 * 4 * 128 * 128 * 48 * 3 / 4);
+    assert_true(operations("einsum(\"iaj,kbj->aibk\", a, a)", "c64[128,2,48] f64[1]") ==
+                2.0 * 4 * 128 * 128 * 48 * 3 / 4);
     small_is_right("einsum(\"zij,zkj->zik\", a, a)", "f64[2,10,3] f64[1]", true);
     small_is_right("einsum(\"aij,bkj->aibk\", a, a)", "f64[2,10,3] f64[1]", true);
     small_is_right("einsum(\"iaj,kbj->aibk\", a, a)", "c64[10,2,3] f64[1]", true);

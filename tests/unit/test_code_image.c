@@ -26,8 +26,11 @@ typedef struct object {
 static void set_section(object *o, int i, uint32_t name, uint32_t type, uint64_t flags, const void *at, size_t size,
                         uint64_t align)
 {
-    o->sections[i] = (Elf64_Shdr){.sh_name = name, .sh_type = type, .sh_flags = flags,
-                                  .sh_offset = (uint64_t)((const char *)at - (const char *)o), .sh_size = size,
+    o->sections[i] = (Elf64_Shdr){.sh_name = name,
+                                  .sh_type = type,
+                                  .sh_flags = flags,
+                                  .sh_offset = (uint64_t)((const char *)at - (const char *)o),
+                                  .sh_size = size,
                                   .sh_addralign = align};
 }
 
@@ -60,7 +63,8 @@ static object make(void)
     o.sections[RELA].sh_info = TEXT;
     o.sections[RELA].sh_link = SYMTAB;
     o.sections[SYMTAB].sh_link = STRTAB;
-    o.symbols[1] = (Elf64_Sym){.st_name = 1, .st_info = ELF64_ST_INFO(STB_GLOBAL, STT_FUNC), .st_shndx = TEXT, .st_value = 16};
+    o.symbols[1] =
+        (Elf64_Sym){.st_name = 1, .st_info = ELF64_ST_INFO(STB_GLOBAL, STT_FUNC), .st_shndx = TEXT, .st_value = 16};
     o.symbols[2] = (Elf64_Sym){.st_shndx = RODATA, .st_value = 0};
     o.symbols[3] = (Elf64_Sym){.st_name = 7, .st_shndx = SHN_UNDEF};
     o.rela[0] = (Elf64_Rela){.r_offset = 4, .r_info = ELF64_R_INFO(2, R_X86_64_PC32), .r_addend = -4};
@@ -196,7 +200,8 @@ static void cut_objects_are_refused_at_every_length(void **state)
         einjit_error err;
         assert_non_null(copy);
         memcpy(copy, &o, n);
-        assert_int_not_equal(ej_code_image(&code, &(ej_code_part){copy, n}, 1, "entry", &ej_malloc_allocator, &err), EINJIT_OK);
+        assert_int_not_equal(ej_code_image(&code, &(ej_code_part){copy, n}, 1, "entry", &ej_malloc_allocator, &err),
+                             EINJIT_OK);
         free(copy);
     }
 }

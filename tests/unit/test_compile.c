@@ -84,8 +84,10 @@ static void programs_after_passes_are_logged(void **state)
     log_dumps(wasteful, "opt+,stats", kept);
     log_dumps(wasteful, "opt+,stats", again);
     assert_string_equal(kept, again);
-    const char *before = strstr(kept, ": opt+\n# before pass dce\ndef forward("), *dead = strstr(kept, "    dead = exp(a)\n");
-    const char *after = strstr(kept, "\n# after pass dce: 1 change\ndef forward("), *stats = strstr(kept, ": stats\npass ");
+    const char *before = strstr(kept, ": opt+\n# before pass dce\ndef forward("),
+               *dead = strstr(kept, "    dead = exp(a)\n");
+    const char *after = strstr(kept, "\n# after pass dce: 1 change\ndef forward("),
+               *stats = strstr(kept, ": stats\npass ");
     assert_true(before && dead > before && after > dead && stats > after);
     assert_null(strstr(after, "dead = exp"));
     assert_non_null(strstr(after, "\n# after pass cse: 1 change\n"));

@@ -33,10 +33,12 @@ static char *explain(const subject *s, const char *stage)
 {
     einjit_error err;
     size_t needed = 0;
-    if (einjit_explain(s->context, s->graph, s->n_in, s->in, NULL, stage, NULL, 0, &needed, &err)) fail_msg("%s: %s", s->name, err.text);
+    if (einjit_explain(s->context, s->graph, s->n_in, s->in, NULL, stage, NULL, 0, &needed, &err))
+        fail_msg("%s: %s", s->name, err.text);
     char *text = malloc(needed + 1);
     assert_non_null(text);
-    assert_int_equal(einjit_explain(s->context, s->graph, s->n_in, s->in, NULL, stage, text, needed + 1, NULL, &err), EINJIT_OK);
+    assert_int_equal(einjit_explain(s->context, s->graph, s->n_in, s->in, NULL, stage, text, needed + 1, NULL, &err),
+                     EINJIT_OK);
     return text;
 }
 
@@ -97,7 +99,8 @@ static figures of_cost_call(const subject *s)
 {
     einjit_error err;
     einjit_cost cost = {.struct_bytes = sizeof cost};
-    if (einjit_plan_cost(&cost, s->context, s->graph, s->n_in, s->in, NULL, &err)) fail_msg("%s: %s", s->name, err.text);
+    if (einjit_plan_cost(&cost, s->context, s->graph, s->n_in, s->in, NULL, &err))
+        fail_msg("%s: %s", s->name, err.text);
     return (figures){cost.planned_operations, (double)cost.bytes_moved};
 }
 
@@ -128,8 +131,8 @@ static figures printed(figures f)
 static void expect_same(const subject *s, const char *who, figures have, figures want)
 {
     if (have.operations == want.operations && (have.bytes < 0 || have.bytes == want.bytes)) return;
-    fail_msg("%s: %s has %.17g operations and %.17g bytes, the cost call %.17g and %.17g", s->name, who, have.operations,
-             have.bytes, want.operations, want.bytes);
+    fail_msg("%s: %s has %.17g operations and %.17g bytes, the cost call %.17g and %.17g", s->name, who,
+             have.operations, have.bytes, want.operations, want.bytes);
 }
 
 static void everything_that_prints_costs_prints_the_same(void **state)

@@ -38,10 +38,11 @@ static void an_einsum_counts_every_label_once_an_operand_and_sum(void **state)
     (void)state;
     /* one product and one sum a point of the loop */
     expect("a, b", "einsum(\"ij,jk->ik\", a, b)", "f32[3,4] f32[4,5]", 2 * 60, 4 * (12 + 20 + 15));
-    expect("a, b, c", "einsum(\"ij,jk,kl->il\", a, b, c)", "f32[3,4] f32[4,5] f32[5,6]", 3 * 360, 4 * (12 + 20 + 30 + 18));
+    expect("a, b, c", "einsum(\"ij,jk,kl->il\", a, b, c)", "f32[3,4] f32[4,5] f32[5,6]", 3 * 360,
+           4 * (12 + 20 + 30 + 18));
     expect("a, b", "einsum(\"i,j->ij\", a, b)", "f64[3] f64[5]", 15, 8 * (3 + 5 + 15)); /* no sum */
-    expect("a", "einsum(\"ij->i\", a)", "f32[3,4]", 12, 4 * (12 + 3));                   /* no product */
-    expect("a", "einsum(\"ij->ji\", a)", "f32[3,4]", 12, 4 * (12 + 12));                 /* neither: one all the same */
+    expect("a", "einsum(\"ij->i\", a)", "f32[3,4]", 12, 4 * (12 + 3));                  /* no product */
+    expect("a", "einsum(\"ij->ji\", a)", "f32[3,4]", 12, 4 * (12 + 12));                /* neither: one all the same */
     expect("a, b, c, d", "einsum(\"i,i,i,i->i\", a, b, c, d)", "f32[7] f32[7] f32[7] f32[7]", 3 * 7, 4 * 5 * 7);
 }
 
@@ -197,7 +198,8 @@ static void inputs_and_outputs_are_touched_as_far_as_they_are_read(void **state)
     expect_touched("a, b", "einsum(\"ij,jk->ik\", a, b)", "f32[3,4] f32[4,5]", 4 * (12 + 20 + 15));
     expect_touched("a", "einsum(\"ii->i\", a)", "f32[5,5]", 4 * (5 + 5));
     expect_touched("a", "exp(einsum(\"ii->i\", a.permute(1, 0))) + 1.0", "f32[5,5]", 4 * (5 + 5));
-    expect_touched("a", "einsum(\"ii->i\", a) + sum(a, dim=0)", "f32[5,5]", 4 * (25 + 5)); /* somebody reads all of it */
+    expect_touched("a", "einsum(\"ii->i\", a) + sum(a, dim=0)", "f32[5,5]",
+                   4 * (25 + 5)); /* somebody reads all of it */
     expect_touched("a", "exp(a[0])", "f32[3,4]", 4 * (4 + 4));
     expect_touched("a", "exp(a.expand(3, 4))", "f32[1,4]", 4 * (4 + 12));
     expect_touched("x, s", "exp(x[s])", "f32[50,2] i64[7]", 4 * (14 + 14) + 8 * 7);

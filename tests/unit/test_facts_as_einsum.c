@@ -31,7 +31,8 @@ static void form_of(const char *params, const char *body, char *text, ej_einsum_
     char program[MAX_TEXT * 2];
     snprintf(program, sizeof program, "def f(%s):\n    return %s\n", params, body);
     ej_arena_init(&arena, &ej_malloc_allocator);
-    if (ej_graph_parse(&graph, &ej_malloc_allocator, program, strlen(program), &err)) fail_msg("%s: %s", body, err.text);
+    if (ej_graph_parse(&graph, &ej_malloc_allocator, program, strlen(program), &err))
+        fail_msg("%s: %s", body, err.text);
     ej_einsum_facts facts = {&graph, ej_facts_dtypes(&graph, &arena), ej_facts_shapes(&graph, &arena), &arena};
     assert_int_equal(ej_as_einsum(&facts, graph.outputs[0], form, &err), EINJIT_OK);
     *text = 0;

@@ -23,7 +23,8 @@ static void declared_dtypes_promote(void **state)
     (void)state;
     graph_fixture f;
     graph_open(&f);
-    ej_value i = graph_input(&f, EINJIT_I32, 1), s = graph_input(&f, EINJIT_F32, 1), b = graph_input(&f, EINJIT_BOOL, 1);
+    ej_value i = graph_input(&f, EINJIT_I32, 1), s = graph_input(&f, EINJIT_F32, 1),
+             b = graph_input(&f, EINJIT_BOOL, 1);
     assert_int_equal(known(&f, graph_map(&f, EJ_FN_MUL, i, s)).dtype, EINJIT_F64);
     assert_int_equal(known(&f, graph_einsum(&f, "i,i->", i, b)).dtype, EINJIT_I32);
     assert_int_equal(known(&f, graph_map(&f, EJ_FN_EXP, i, -1)).dtype, EINJIT_F64);

@@ -23,7 +23,8 @@ static void groups_of(const char *from, const char *to, char *text)
     char program[MAX_TEXT];
     snprintf(program, sizeof program, "def f(x: f32[%s]):\n    return reshape(x, (%s,))\n", from, to);
     ej_arena_init(&arena, &ej_malloc_allocator);
-    if (ej_graph_parse(&graph, &ej_malloc_allocator, program, strlen(program), &err)) fail_msg("%s: %s", program, err.text);
+    if (ej_graph_parse(&graph, &ej_malloc_allocator, program, strlen(program), &err))
+        fail_msg("%s: %s", program, err.text);
     const ej_known_shapes *shapes = ej_facts_shapes(&graph, &arena);
     assert_non_null(shapes);
     assert_true(ej_reshape_group_axes(&groups, &graph, shapes, graph.outputs[0], &arena));

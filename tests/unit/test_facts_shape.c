@@ -23,7 +23,8 @@ static void open_case(shape_case *c, const char *parameters, const char *results
     einjit_error err;
     snprintf(program, sizeof program, "def f(%s):\n    return %s\n", parameters, results);
     ej_arena_init(&c->arena, &ej_malloc_allocator);
-    if (ej_graph_parse(&c->graph, &ej_malloc_allocator, program, strlen(program), &err)) fail_msg("%s: %s", program, err.text);
+    if (ej_graph_parse(&c->graph, &ej_malloc_allocator, program, strlen(program), &err))
+        fail_msg("%s: %s", program, err.text);
     c->shapes = ej_facts_shapes(&c->graph, &c->arena);
     assert_non_null(c->shapes);
 }
@@ -49,7 +50,8 @@ static void shape_is(const char *parameters, const char *expression, const char 
         assert_true(ej_facts_name_extent(c.shapes, shape->extents[i], &c.arena, &extent, &said));
         if (i) n += (size_t)snprintf(text + n, sizeof text - n, ", ");
         if (!said) n += (size_t)snprintf(text + n, sizeof text - n, "?");
-        else if (extent.n != 1 || !extent.n_symbols) n += (size_t)snprintf(text + n, sizeof text - n, "%d", (int)extent.n);
+        else if (extent.n != 1 || !extent.n_symbols)
+            n += (size_t)snprintf(text + n, sizeof text - n, "%d", (int)extent.n);
         for (int32_t k = 0; said && k < extent.n_symbols; k++)
             n += (size_t)snprintf(text + n, sizeof text - n, "%s%s", k || extent.n != 1 ? "*" : "",
                                   c.graph.symbols[extent.symbols[k]]);
@@ -85,8 +87,8 @@ static void arithmetic(void **state)
     (void)state;
     shape_is("x: f32[n, 1], w: f32[1, 3]", "x + w", "n, 3");
     shape_is("x: f32[n], w: f32[n]", "x * w", "n");
-    shape_is("x: f32[n], w: f32[m]", "x * w", "?");  /* either may be 1 */
-    shape_is("x: f32[n], w: f32[3]", "x * w", "3");  /* n is 3 or 1 */
+    shape_is("x: f32[n], w: f32[m]", "x * w", "?"); /* either may be 1 */
+    shape_is("x: f32[n], w: f32[3]", "x * w", "3"); /* n is 3 or 1 */
     shape_is("x, w: f32[3]", "x * w", "none");
     shape_is("x: f32[n, 3]", "sum(x, dim=-1)", "n");
     shape_is("x: f32[n, 3]", "sum(x, dim=0, keepdim=True)", "1, 3");
@@ -114,7 +116,8 @@ static void shapes_are_said_whole_or_not_at_all(void **state)
     assert_true(ej_facts_name_shape(c.shapes, out[3], &c.arena, &said) && said); /* no axis that has no name */
     assert_true(ej_known_same_shape(&of[out[0]], &of[out[4]]));
     assert_false(ej_known_same_shape(&of[out[0]], &of[out[1]]));
-    assert_false(ej_known_same_shape(&of[out[2]], &of[out[2]])); /* not even of itself: what is not known is not equal */
+    /* not even of itself: what is not known is not equal */
+    assert_false(ej_known_same_shape(&of[out[2]], &of[out[2]]));
     close_case(&c);
 }
 

@@ -108,7 +108,9 @@ static void what_another_thread_was_making_is_made_anew(void **state)
     assert_int_equal(pthread_create(&threads[0], NULL, get_one, &s), 0);
     pthread_barrier_wait(&reached);
     assert_int_equal(pthread_create(&threads[1], NULL, get_one, &quick), 0); /* waits for the first */
-    for (einjit_statistics now = {.struct_bytes = sizeof now}; !now.waits; einjit_context_statistics(context, &now, NULL)) usleep(1000);
+    for (einjit_statistics now = {.struct_bytes = sizeof now}; !now.waits;
+         einjit_context_statistics(context, &now, NULL))
+        usleep(1000);
     if (WITH_THREADS) in_child("the cache", ask_for_the_same, context);
     pthread_barrier_wait(&go_on);
     for (int t = 0; t < 2; t++) {
@@ -128,7 +130,7 @@ typedef struct party {
     einjit_kernel *kernel;
     atomic_bool over;
     atomic_int rounds, wrong;
-    int n;           /* of the child's own shape */
+    int n; /* of the child's own shape */
 } party;
 
 enum { SIDE = 40 };
@@ -140,7 +142,8 @@ static int compute(party *p, einjit_kernel *kernel, int n)
     float out[SIDE];
     int64_t shape[] = {n, SIDE}, side[] = {n};
     if (n > SIDE) return 90;
-    einjit_tensor in = {(void *)(uintptr_t)zeros, EINJIT_F32, 2, shape, NULL}, result = {out, EINJIT_F32, 1, side, NULL};
+    einjit_tensor in = {(void *)(uintptr_t)zeros, EINJIT_F32, 2, shape, NULL},
+                  result = {out, EINJIT_F32, 1, side, NULL};
     int status = kernel ? einjit_run(kernel, 1, &in, 1, &result, NULL)
                         : einjit_call(p->context, p->graph, 1, &in, 1, &result, NULL);
     if (status) return status;
@@ -346,7 +349,6 @@ static void children_of_a_starting_code_generator_go_on(void **state)
     if (!api_has_llvm() || !FORKS) skip();
     for (int i = 0; i < 20; i++) in_child("a start", fork_while_it_starts, &(int){i * 1500});
 }
-
 
 int main(void)
 {

@@ -121,9 +121,12 @@ static void after_every_lack_of_memory_the_graph_is_whole(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(appended_nodes_are_copies_with_names), cmocka_unit_test(operands_and_names_are_checked),
-        cmocka_unit_test(uses_count_operands_and_results),      cmocka_unit_test(every_op_has_a_word),
-        cmocka_unit_test(a_graph_can_be_freed_twice),           cmocka_unit_test(after_every_lack_of_memory_the_graph_is_whole),
+        cmocka_unit_test(appended_nodes_are_copies_with_names),
+        cmocka_unit_test(operands_and_names_are_checked),
+        cmocka_unit_test(uses_count_operands_and_results),
+        cmocka_unit_test(every_op_has_a_word),
+        cmocka_unit_test(a_graph_can_be_freed_twice),
+        cmocka_unit_test(after_every_lack_of_memory_the_graph_is_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -60,7 +60,7 @@ static void values_are_those_of_torch(void **state)
         {"argmax(x, 1).to(f64)", 2, {1, 0}},
         {"x.argmin(0, keepdim=True).to(f64)", 3, {0, 1, 1}},
         {"argmax(x).to(f64)", 1, {1}},
-        {"argmin(y, dim=1).to(f64)", 2, {0, 1}}, /* the first of three that are equal */
+        {"argmin(y, dim=1).to(f64)", 2, {0, 1}},  /* the first of three that are equal */
         {"argmax(log(x), 1).to(f64)", 2, {1, 1}}, /* log(-3) is the largest */
         {"argmax(x / 0 * 0).to(f64)", 1, {0}},
         {"tril(x)", 6, {1, 0, 0, 4, -3, 0}},
@@ -115,7 +115,8 @@ static void precedence_is_pythons(void **state)
 {
     CONTEXT_OR_SKIP(context);
     uint8_t a = 1, b = 0, c = 0, got[1];
-    einjit_graph *graph = api_graph(context, "def f(a, b, c):\n    return a | b ^ b & c == ~b\n"); /* (a | (b ^ (b & c))) == (~b) */
+    einjit_graph *graph =
+        api_graph(context, "def f(a, b, c):\n    return a | b ^ b & c == ~b\n"); /* (a | (b ^ (b & c))) == (~b) */
     einjit_tensor in[] = {SCALAR(&a, EINJIT_BOOL), SCALAR(&b, EINJIT_BOOL), SCALAR(&c, EINJIT_BOOL)};
     einjit_tensor out = SCALAR(got, EINJIT_BOOL);
     for (int bits = 0; bits < 8; bits++) {
@@ -178,7 +179,9 @@ static void what_has_no_meaning_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_BOTH(values_are_those_of_torch), ON_BOTH(precedence_is_pythons), ON_BOTH(what_has_no_meaning_is_refused),
+        ON_BOTH(values_are_those_of_torch),
+        ON_BOTH(precedence_is_pythons),
+        ON_BOTH(what_has_no_meaning_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -97,7 +97,8 @@ static void a_rewrite_follows_chains_of_replacements(void **state)
     graph_fixture f;
     graph_open(&f);
     ej_value x = graph_input(&f, -1, -1);
-    ej_value a = graph_map(&f, EJ_FN_EXP, x, -1), b = graph_map(&f, EJ_FN_EXP, x, -1), c = graph_map(&f, EJ_FN_EXP, b, -1);
+    ej_value a = graph_map(&f, EJ_FN_EXP, x, -1), b = graph_map(&f, EJ_FN_EXP, x, -1),
+             c = graph_map(&f, EJ_FN_EXP, b, -1);
     ej_value d = graph_map(&f, EJ_FN_ADD, c, b);
     graph_output(&f, d);
     graph_output(&f, c);

@@ -68,7 +68,10 @@ static const struct {
     {"i...->...", "i...->..."},
     {"...a -> ...a", "...a->...a"},
     {"\xCE\xB2\xCE\xB1", "\xCE\xB2\xCE\xB1->\xCE\xB1\xCE\xB2"},
-    {"c\xCE\xB2" "a", "c\xCE\xB2" "a->ac\xCE\xB2"},
+    {"c\xCE\xB2"
+     "a",
+     "c\xCE\xB2"
+     "a->ac\xCE\xB2"},
     {"\xF0\x9F\x98\x80i->\xF0\x9F\x98\x80", "\xF0\x9F\x98\x80i->\xF0\x9F\x98\x80"},
 };
 
@@ -348,7 +351,8 @@ static void the_shared_cases_have_their_reasons(void **state)
         bool valid = json_is_true(json_object_get(test, "valid")) || needs_extents(reason);
         const char *got = reason_of(test);
         if (strcmp(got, valid ? "OK" : reason))
-            fail_msg("'%s': %s for %s", json_string_value(json_object_get(test, "equation")), got, valid ? "OK" : reason);
+            fail_msg("'%s': %s for %s", json_string_value(json_object_get(test, "equation")), got,
+                     valid ? "OK" : reason);
         n_invalid += !valid;
         json_decref(test);
     }

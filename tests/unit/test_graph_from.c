@@ -106,8 +106,9 @@ static void integer_labels_are_kept(void **state)
     ej_equation equation;
     ej_graph graph;
     ej_arena_init(&arena, &ej_malloc_allocator);
-    assert_int_equal(ej_equation_from_labels(&equation, &arena, 1, (int32_t[]){2}, (int32_t[]){300, 7}, 1, (int32_t[]){7}, NULL),
-                     EINJIT_OK);
+    assert_int_equal(
+        ej_equation_from_labels(&equation, &arena, 1, (int32_t[]){2}, (int32_t[]){300, 7}, 1, (int32_t[]){7}, NULL),
+        EINJIT_OK);
     assert_int_equal(ej_graph_from_equation(&graph, &ej_malloc_allocator, &equation, NULL, NULL), EINJIT_OK);
     ej_arena_free(&arena);
     assert_int_equal(ej_graph_verify(&graph, NULL), EINJIT_OK);

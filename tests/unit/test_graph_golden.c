@@ -143,15 +143,16 @@ static size_t damage(uint64_t *state, char *text, size_t n, size_t room_for, con
 
 static const char *const seeds[] = {
     ("def f(a: f32[z, i, j], b: any[z, :, 4], s: f32[()], src: i64[e:]):\n"
-    "    'text'\n"
-    "    x = einsum(\"zij,zjk,->zik\", a, b, s) * -2.5e-3 / 3j + 0x1F  # comment\n"
-    "    y = x.reshape(z*i, -1)[:, None, ..., 1:2:3][src].sum(dim=(0, -1), keepdim=True)\n"
-    "    w = structural(tensor([[1.0, 0.0], [0.0, 1.0]], dtype=f64))\n"
-    "    y = torch.where(y >= 0, y ** 2, float('-inf')); t = tensordot(a, b, dims=([1], [2]))\n"
-    "    return y @ w, (t.to(torch.float16)), index_add(z, 0, src, y), layer_norm(y, (i, 4), eps=1e-6)\n"),
+     "    'text'\n"
+     "    x = einsum(\"zij,zjk,->zik\", a, b, s) * -2.5e-3 / 3j + 0x1F  # comment\n"
+     "    y = x.reshape(z*i, -1)[:, None, ..., 1:2:3][src].sum(dim=(0, -1), keepdim=True)\n"
+     "    w = structural(tensor([[1.0, 0.0], [0.0, 1.0]], dtype=f64))\n"
+     "    y = torch.where(y >= 0, y ** 2, float('-inf')); t = tensordot(a, b, dims=([1], [2]))\n"
+     "    return y @ w, (t.to(torch.float16)), index_add(z, 0, src, y), layer_norm(y, (i, 4), eps=1e-6)\n"),
     "def g(x, y): return cat([x, -y.permute(1, 0)], dim=1).expand((2, 3)).softmax(-1) == complex(1.0, -0.0) // 7,\n",
     ("def h(v: c64[n]):\n    k = tensor([[1, 2, 3], [4, 5, 6]], dtype=i32); e = empty((0, 3))\n\n"
-    "    return einsum('...i,ij->...j', [v, k], reduce='max', combine='add'), div(v, 2, rounding_mode='trunc'), e[()]\n")};
+     "    return einsum('...i,ij->...j', [v, k], reduce='max', combine='add'), div(v, 2, rounding_mode='trunc'), "
+     "e[()]\n")};
 enum { N_SEEDS = sizeof seeds / sizeof *seeds };
 
 enum { ROOM = 4000 };

@@ -29,9 +29,18 @@ static void what_is_not_utf8_is_refused(void **state)
     const struct {
         const char *bytes;
         size_t n;
-    } bad[] = {{"", 0},           {"\x80", 1},         {"\xC3", 1},         {"\xC3(", 2},
-               {"\xC0\x80", 2},   {"\xC1\xBF", 2},     {"\xE0\x9F\xBF", 3}, {"\xED\xA0\x80", 3},
-               {"\xF0\x8F\xBF\xBF", 4}, {"\xF4\x90\x80\x80", 4}, {"\xF8\x88\x80\x80\x80", 5}, {"\xFF", 1}};
+    } bad[] = {{"", 0},
+               {"\x80", 1},
+               {"\xC3", 1},
+               {"\xC3(", 2},
+               {"\xC0\x80", 2},
+               {"\xC1\xBF", 2},
+               {"\xE0\x9F\xBF", 3},
+               {"\xED\xA0\x80", 3},
+               {"\xF0\x8F\xBF\xBF", 4},
+               {"\xF4\x90\x80\x80", 4},
+               {"\xF8\x88\x80\x80\x80", 5},
+               {"\xFF", 1}};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         uint32_t c;
         assert_int_equal(ej_utf8_decode(bad[i].bytes, bad[i].n, &c), 0);
@@ -41,7 +50,8 @@ static void what_is_not_utf8_is_refused(void **state)
 static void spaces_and_controls_are_no_letters(void **state)
 {
     (void)state;
-    const uint32_t spaces[] = {' ', '\t', '\n', '\r', 0x0B, 0x0C, 0x85, 0xA0, 0x1680, 0x2000, 0x200A, 0x2028, 0x202F, 0x3000};
+    const uint32_t spaces[] = {' ',  '\t',   '\n',   '\r',   0x0B,   0x0C,   0x85,
+                               0xA0, 0x1680, 0x2000, 0x200A, 0x2028, 0x202F, 0x3000};
     for (size_t i = 0; i < sizeof spaces / sizeof spaces[0]; i++) {
         assert_true(ej_code_point_is_space(spaces[i]));
         assert_false(ej_code_point_is_letter(spaces[i]));
@@ -91,8 +101,10 @@ static void the_map_gives_ids_in_order_of_arrival(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(utf8_of_every_length_is_read),       cmocka_unit_test(what_is_not_utf8_is_refused),
-        cmocka_unit_test(spaces_and_controls_are_no_letters), cmocka_unit_test(every_integer_label_has_a_letter_of_its_own),
+        cmocka_unit_test(utf8_of_every_length_is_read),
+        cmocka_unit_test(what_is_not_utf8_is_refused),
+        cmocka_unit_test(spaces_and_controls_are_no_letters),
+        cmocka_unit_test(every_integer_label_has_a_letter_of_its_own),
         cmocka_unit_test(the_map_gives_ids_in_order_of_arrival),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,8 +17,29 @@ static bool is_identifier(const char *text)
 static void identifiers_are_those_of_python(void **state)
 {
     (void)state;
-    const char *good[] = {"a", "_", "x1", "einsum_1", "None_", "\xCE\xB1", "\xE4\xB8\x80x", ("\xD0\xB6" "2"), "match", "tensor"};
-    const char *bad[] = {"", "1a", "a b", "a-b", "a.b", "for", "None", "lambda", "\xC2\xB2", "\xCE", "a\xFF", "\xF0\x9F\x98\x80",
+    const char *good[] = {"a",
+                          "_",
+                          "x1",
+                          "einsum_1",
+                          "None_",
+                          "\xCE\xB1",
+                          "\xE4\xB8\x80x",
+                          ("\xD0\xB6"
+                           "2"),
+                          "match",
+                          "tensor"};
+    const char *bad[] = {"",
+                         "1a",
+                         "a b",
+                         "a-b",
+                         "a.b",
+                         "for",
+                         "None",
+                         "lambda",
+                         "\xC2\xB2",
+                         "\xCE",
+                         "a\xFF",
+                         "\xF0\x9F\x98\x80",
                          "\xE2\x84\xAB"};
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
         if (!is_identifier(good[i])) fail_msg("'%s' is none", good[i]);

@@ -132,9 +132,11 @@ static const line lines[] = {
     {"a = b = x + 1; v = a * b", "a = x + 1\n    v = a * a"},
     {"exp = exp(x); v = exp(exp)", "exp = torch.exp(x)\n    v = torch.exp(exp)"},
     {"sum = x.sum(); v = sum * x.sum(0)", "sum = torch.sum(x)\n    sum_1 = torch.sum(x, dim=0)\n    v = sum * sum_1"},
-    {"f32 = x + 1; v = f32 * tensor([2.0])", "f32 = x + 1\n    tensor_1 = tensor([2.0], dtype=torch.float32)\n    v = f32 * tensor_1"},
+    {"f32 = x + 1; v = f32 * tensor([2.0])",
+     "f32 = x + 1\n    tensor_1 = tensor([2.0], dtype=torch.float32)\n    v = f32 * tensor_1"},
     {"f32 = x + 1; v = f32.to(f32)", "f32 = x + 1\n    v = f32.to(torch.float32)"},
-    {"tensor = x + 1; v = tensor * torch.tensor([2])", "tensor = x + 1\n    tensor_1 = torch.tensor([2], dtype=i64)\n    v = tensor * tensor_1"},
+    {"tensor = x + 1; v = tensor * torch.tensor([2])",
+     "tensor = x + 1\n    tensor_1 = torch.tensor([2], dtype=i64)\n    v = tensor * tensor_1"},
     {"torch = x + 1; exp = torch.exp(); v = exp * torch", "torch = x + 1\n    exp = exp(torch)\n    v = exp * torch"},
     {"mul_1 = x + 1; v = mul_1 * (x * 2)", "mul_1 = x + 1\n    mul_2 = x * 2\n    v = mul_1 * mul_2"},
     {"i = x + 1; v = i.reshape(i, -1)", "i = x + 1\n    v = reshape(i, (i, -1))"},
@@ -188,9 +190,10 @@ static void parameters_carry_dtypes_and_extents(void **state)
     (void)state;
     einjit_error err;
     ej_graph g;
-    assert_int_equal(parse(&g,
-                           "def f(a: f32[z, 4, :], b: torch.int64[()], c: f16, d, e: any[z], g: f32[z:, y :]) : return a, b",
-                           &err), EINJIT_OK);
+    assert_int_equal(
+        parse(&g, "def f(a: f32[z, 4, :], b: torch.int64[()], c: f16, d, e: any[z], g: f32[z:, y :]) : return a, b",
+              &err),
+        EINJIT_OK);
     assert_string_equal(g.name, "f");
     assert_int_equal(g.n_inputs, 6);
     assert_int_equal(g.nodes[0].dtype, EINJIT_F32);
@@ -221,9 +224,11 @@ static void results_may_be_tuples_of_one_or_none(void **state)
         const char *text;
         size_t n;
         bool tuple;
-    } cases[] = {{"def f(a): return a", 1, false},     {"def f(a): return a,", 1, true},
+    } cases[] = {{"def f(a): return a", 1, false},
+                 {"def f(a): return a,", 1, true},
                  {"def f(a): return (a)", 1, false},
-                 {"def f(a): return (a, 2.0)", 2, false}, {"def f(): return ()", 0, false}};
+                 {"def f(a): return (a, 2.0)", 2, false},
+                 {"def f(): return ()", 0, false}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         einjit_error err;
         ej_graph g;
@@ -241,14 +246,30 @@ static void numbers_fold_as_python_does(void **state)
     (void)state;
     static const struct {
         const char *text, *value; /* as Python prints it, but for inf and complex */
-    } cases[] = {{"2*3", "6"},        {"7//-2", "-4"},      {"-7//2", "-4"},     {"7/2", "3.5"},       {"2**-1", "0.5"},
-                 {"-2**2", "-4"},     {"(-2)**3", "-8"},    {"7.5//-2", "-4.0"}, {"-0.0//2", "-0.0"},
+    } cases[] = {{"2*3", "6"},
+                 {"7//-2", "-4"},
+                 {"-7//2", "-4"},
+                 {"7/2", "3.5"},
+                 {"2**-1", "0.5"},
+                 {"-2**2", "-4"},
+                 {"(-2)**3", "-8"},
+                 {"7.5//-2", "-4.0"},
+                 {"-0.0//2", "-0.0"},
                  {"1e300*1e10", "float(\"inf\")"},
-                 {"True+True", "2"},  {"+True", "1"},       {"2+1j", "(2.0+1.0j)"}, {"1j*1j", "(-1.0+0.0j)"},
-                 {"(1+2j)/(1-1j)", "(-0.5+1.5j)"},          {"9223372036854775807+0", "9223372036854775807"},
-                 {"-9223372036854775807-1", "-9223372036854775808"}, {"0.1+0.2", "0.30000000000000004"},
-                 {"1_0.5e-1_0", "1.05e-09"}, {"0b101+0o17", "20"}, {"(-1)**9223372036854775807", "-1"}, {"0**0", "1"},
-                 {"2.0**0.5", "1.4142135623730951"}, {"1-9223372036854775807", "-9223372036854775806"}};
+                 {"True+True", "2"},
+                 {"+True", "1"},
+                 {"2+1j", "(2.0+1.0j)"},
+                 {"1j*1j", "(-1.0+0.0j)"},
+                 {"(1+2j)/(1-1j)", "(-0.5+1.5j)"},
+                 {"9223372036854775807+0", "9223372036854775807"},
+                 {"-9223372036854775807-1", "-9223372036854775808"},
+                 {"0.1+0.2", "0.30000000000000004"},
+                 {"1_0.5e-1_0", "1.05e-09"},
+                 {"0b101+0o17", "20"},
+                 {"(-1)**9223372036854775807", "-1"},
+                 {"0**0", "1"},
+                 {"2.0**0.5", "1.4142135623730951"},
+                 {"1-9223372036854775807", "-9223372036854775806"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[200];
         einjit_error err;
@@ -429,8 +450,8 @@ static void long_programs_need_no_deep_stack(void **state)
 static void nesting_is_limited_to_200(void **state)
 {
     (void)state;
-    static const char *const parts[][2] = {{"(", ")"}, {"-", ""}, {"exp(", ")"}, {"2 ** ", ""},
-                                           {"(1, ", ")"}, {"x[", "]"}};
+    static const char *const parts[][2] = {{"(", ")"},    {"-", ""},     {"exp(", ")"},
+                                           {"2 ** ", ""}, {"(1, ", ")"}, {"x[", "]"}};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         for (size_t depth = 200; depth <= 50000; depth = depth == 200 ? 201 : depth == 201 ? 50000 : 50001) {
             char *head = repeat("def f(x): return ", parts[i][0], depth, "x");

@@ -1,4 +1,5 @@
-/* Graphs there and back: parse(print(g)) is g for random graphs of every operator, print(parse(print(g))) is print(g). */
+/* Graphs there and back: parse(print(g)) is g for random graphs of every operator, print(parse(print(g))) is
+ * print(g). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -190,7 +191,9 @@ static double any_real(generator *r)
     double random;
     memcpy(&random, &bits, sizeof random);
     int kind = below(r, 4);
-    return kind == 0 && !isnan(random) ? random : kind == 1 ? rare[below(r, 10)] : values[below(r, 10) ? 3 : below(r, 3)];
+    return kind == 0 && !isnan(random) ? random
+           : kind == 1                 ? rare[below(r, 10)]
+                                       : values[below(r, 10) ? 3 : below(r, 3)];
 }
 
 static ej_number any_number(generator *r)
@@ -206,9 +209,9 @@ static ej_number any_number(generator *r)
 /* Also names that mean something elsewhere, and names that the reader would make up. */
 static const char *any_name(generator *r)
 {
-    static const char *const words[] = {"exp",  "torch", "f32", "z",   "scalar_1", "mul_1", "x_1", "x",     "nan",
-                                        "inf",  "float", "sum", "any", "tensor_2", "def_",  "_",   "einsum", "scalar_3",
-                                        "self", "dim",   "i",   "\xce\xb1"};
+    static const char *const words[] = {"exp",    "torch",    "f32",   "z",   "scalar_1", "mul_1",    "x_1",  "x",
+                                        "nan",    "inf",      "float", "sum", "any",      "tensor_2", "def_", "_",
+                                        "einsum", "scalar_3", "self",  "dim", "i",        "\xce\xb1"};
     const char *word = words[below(r, 22)];
     return below(r, 3) || ej_graph_find_value(&r->g, word, strlen(word)) >= 0 ? NULL : word;
 }
@@ -311,8 +314,9 @@ static void any_equation(generator *r, ej_node *node)
     for (uint32_t t = 0; t < terms; t++) {
         if (t) text[n++] = ',';
         if (dots && below(r, 2)) n += (size_t)sprintf(text + n, "...");
-        for (int k = below(r, 5); k > 0; k--) n += (size_t)sprintf(text + n, "%s", below(r, 9) ? "" : "\xce\xb2"),
-                                              text[n++] = (char)((below(r, 2) ? 'a' : 'A') + below(r, 5));
+        for (int k = below(r, 5); k > 0; k--)
+            n += (size_t)sprintf(text + n, "%s", below(r, 9) ? "" : "\xce\xb2"),
+                text[n++] = (char)((below(r, 2) ? 'a' : 'A') + below(r, 5));
     }
     node->equation = room(r, 1, sizeof *node->equation);
     if (below(r, 2)) n += (size_t)sprintf(text + n, "->");
@@ -354,8 +358,8 @@ static void any_range(generator *r, ej_node *node)
 {
     node->n_items = 1;
     node->items = room(r, 1, sizeof *node->items);
-    node->items[0] = (ej_index_item){EJ_INDEX_RANGE, below(r, 2) ? any_int(r) : INT64_MIN, below(r, 2) ? any_int(r) : INT64_MAX,
-                                     below(r, 2) ? 1 : 1 + below(r, 4)};
+    node->items[0] = (ej_index_item){EJ_INDEX_RANGE, below(r, 2) ? any_int(r) : INT64_MIN,
+                                     below(r, 2) ? any_int(r) : INT64_MAX, below(r, 2) ? 1 : 1 + below(r, 4)};
 }
 
 static void any_layer_norm(generator *r, ej_node *node)

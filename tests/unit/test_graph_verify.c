@@ -33,11 +33,11 @@ static void break_it(ej_graph *g, int fault)
     case 5: n[3].name = "a b"; break;
     case 6: n[3].name = n[2].name; break;
     case 7: n[3].name = "other"; break;
-    case 8: e->terms[0].labels[0] = 1; break;       /* not in order of appearance */
+    case 8: e->terms[0].labels[0] = 1; break; /* not in order of appearance */
     case 9: e->terms[1].labels[0] = 7; break;
     case 10: e->terms[1].labels[0] = EJ_ELLIPSIS; break; /* two of them */
-    case 11: e->out.labels[1] = 0; break;           /* twice */
-    case 12: e->n_labels = 3; break;                /* one is nowhere */
+    case 11: e->out.labels[1] = 0; break;                /* twice */
+    case 12: e->n_labels = 3; break;                     /* one is nowhere */
     case 13: e->n_terms = 1; break;
     case 14: n[2].fn = EINJIT_REDUCE_MEAN; break;
     case 15: n[2].combine = EINJIT_COMBINE_COUNT; break;
@@ -45,7 +45,7 @@ static void break_it(ej_graph *g, int fault)
     case 17: e->symbols[1] = '3'; break;
     case 18: n[0].dtype = EINJIT_DTYPE_COUNT; break;
     case 19: n[0].rank = -2; break;
-    case 20: n[0].n_extents = 1; break;             /* of a rank of 2 */
+    case 20: n[0].n_extents = 1; break; /* of a rank of 2 */
     case 21: g->outputs[0] = 4; break;
     case 22: g->inputs[0] = 2; break;
     case 23: g->inputs[0] = 1; break;
@@ -126,7 +126,8 @@ static void what_a_node_says_about_itself_is_checked(void **state)
         {{.op = EJ_OP_SLICE, .n_items = 1, .items = &nowhere}, 1, EINJIT_E_INTERNAL},
         {{.op = EJ_OP_RESHAPE, .n_extents = 1, .extents = &named}, 1, EINJIT_E_INTERNAL}, /* no such symbol */
         {{.op = EJ_OP_CONSTANT, .dtype = EINJIT_F32}, 0, EINJIT_E_INTERNAL},              /* one element, no data */
-        {{.op = EJ_OP_CONSTANT, .dtype = EINJIT_F32, .rank = 2, .n_extents = 2, .extents = big, .data = &dim}, 0,
+        {{.op = EJ_OP_CONSTANT, .dtype = EINJIT_F32, .rank = 2, .n_extents = 2, .extents = big, .data = &dim},
+         0,
          EINJIT_E_INTERNAL},
         {{.op = EJ_OP_STRUCTURAL}, 1, EINJIT_E_INTERNAL}, /* of an input */
         {{.op = EJ_OP_ARANGE, .n_dims = 1, .dims = &dim}, 1, EINJIT_OK},
@@ -142,7 +143,8 @@ static void what_a_node_says_about_itself_is_checked(void **state)
         {{.op = EJ_OP_CHOOSE, .integer = 2}, 1, EINJIT_E_INTERNAL},
         {{.op = EJ_OP_CHOOSE, .integer = 2, .n_dims = 3, .dims = guard}, 3, EINJIT_E_INTERNAL},
         {{.op = EJ_OP_CHOOSE, .integer = 2, .n_dims = 3, .dims = guard}, 6, EINJIT_E_INTERNAL},
-        {{.op = EJ_OP_CHOOSE, .integer = 1, .n_dims = 3, .dims = guard}, 3, EINJIT_E_INTERNAL}, /* of an alternative not there */
+        /* of an alternative not there */
+        {{.op = EJ_OP_CHOOSE, .integer = 1, .n_dims = 3, .dims = guard}, 3, EINJIT_E_INTERNAL},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         int status = verify_node(cases[i].node, cases[i].n_in);

@@ -43,7 +43,7 @@ static void mapped_code_runs(void **state)
     assert_int_equal(ej_image_map(&image, &code, NULL), EINJIT_OK);
     int64_t result = 0, size = 42;
     void *data[] = {&result};
-    entry_of(&image)(data, &size, NULL);
+    entry_of (&image)(data, &size, NULL);
     assert_int_equal(result, 42);
     ej_image_unmap(&image);
     assert_null(image.base);
@@ -115,7 +115,7 @@ static int map_and_run(int expected)
     if (expected) return image.base != NULL;
     int64_t result = 0, size = 42;
     void *data[] = {&result};
-    entry_of(&image)(data, &size, NULL);
+    entry_of (&image)(data, &size, NULL);
     permissions_at(image.base, mode);
     ej_image_unmap(&image);
     return result != 42 ? 2 : strcmp(mode, "r-xp") ? 3 : 0;

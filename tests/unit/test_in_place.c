@@ -1,4 +1,5 @@
-/* test_in_place.c - outputs that are one of the inputs: computed where each element is read before it is written, else refused. */
+/* test_in_place.c - outputs that are one of the inputs: computed where each element is read before it is written, else
+ * refused. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -31,7 +32,8 @@ static void check(einjit_context *context, const place *c, int64_t n, int64_t m)
     fill(x, MOST, 3);
     fill(y, MOST, 5);
     einjit_tensor in[] = {F32(x, n, m), F32(y, n, m)}, out = F32(apart, n, m);
-    if (einjit_call(context, graph, 2, in, 1, &out, &err)) fail_msg("%s%s: %s", c->text, einjit_status_name(err.code), err.text);
+    if (einjit_call(context, graph, 2, in, 1, &out, &err))
+        fail_msg("%s%s: %s", c->text, einjit_status_name(err.code), err.text);
     out.data = x;
     int status = einjit_call(context, graph, 2, in, 1, &out, &err);
     if (status != (c->allowed ? EINJIT_OK : EINJIT_E_OVERLAP)) fail_msg("%s%s", c->text, einjit_status_name(status));
@@ -76,7 +78,8 @@ static void constants_are_not_written_over(void **state)
     einjit_graph_destroy(graph);
 }
 
-/* Loops around others end with a chunk that begins earlier where that computes little twice: not where it is read in place. */
+/* Loops around others end with a chunk that begins earlier where that computes little twice: not where it is read in
+ * place. */
 static void no_chunk_is_computed_twice(void **state)
 {
     CONTEXT_OR_SKIP(context);
@@ -115,7 +118,7 @@ static void products_are_apart(void **state)
         {"def f(x, y):\n    return x @ y\n", false},
         {"def f(x, y):\n    return x + x @ y\n", false},
         {"def f(x, y):\n    return y @ relu(y) + x\n", false}, /* what a sum in blocks has written would be read */
-        {"def f(x, y):\n    return relu(x @ y) @ y\n", true},   /* x is not looked at any more */
+        {"def f(x, y):\n    return relu(x @ y) @ y\n", true},  /* x is not looked at any more */
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) check(context, &cases[i], 41, 41);
 }
@@ -177,10 +180,14 @@ static void open_extents_are_written_in_place(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_BOTH(each_element_is_read_before_it_is_written), ON_BOTH(no_chunk_is_computed_twice),
-        ON_BOTH(constants_are_not_written_over), ON_BOTH(squares_may_be_turned),
-        ON_BOTH(products_are_apart),                        ON_BOTH(the_tensors_must_be_the_same),
-        ON_BOTH(results_after_the_first_read_what_it_left), ON_BOTH(open_extents_are_written_in_place),
+        ON_BOTH(each_element_is_read_before_it_is_written),
+        ON_BOTH(no_chunk_is_computed_twice),
+        ON_BOTH(constants_are_not_written_over),
+        ON_BOTH(squares_may_be_turned),
+        ON_BOTH(products_are_apart),
+        ON_BOTH(the_tensors_must_be_the_same),
+        ON_BOTH(results_after_the_first_read_what_it_left),
+        ON_BOTH(open_extents_are_written_in_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,8 +23,8 @@ static const char other_llvms[] = EINJIT_TEST_OTHER_LLVMS;
 /* What a host does that compiles with it: options are registered when it is loaded, passes and targets here. */
 static bool use_llvm(void *handle)
 {
-    static const char *const calls[] = {"LLVMInitializeX86TargetInfo", "LLVMInitializeX86Target", "LLVMInitializeX86TargetMC",
-                                        "LLVMInitializeX86AsmPrinter"};
+    static const char *const calls[] = {"LLVMInitializeX86TargetInfo", "LLVMInitializeX86Target",
+                                        "LLVMInitializeX86TargetMC", "LLVMInitializeX86AsmPrinter"};
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
         void (*call)(void);
         void *symbol = dlsym(handle, calls[i]);
@@ -49,8 +49,8 @@ static bool product_is_right(void)
     return status == EINJIT_OK && c[0] == 10 && c[1] == 12 && c[2] == -19 && c[3] == -24;
 }
 
-/* In a process of its own, because nothing else may have loaded LLVM before, and a clash ends the process. 77: this file
- * cannot be loaded or has no code generator for this machine. */
+/* In a process of its own, because nothing else may have loaded LLVM before, and a clash ends the process. 77: this
+ * file cannot be loaded or has no code generator for this machine. */
 static int compile_beside(const char *file)
 {
     pid_t child = fork();

@@ -109,9 +109,9 @@ static void long_keys_move_to_the_heap(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(row_major_strides_are_no_strides),   cmocka_unit_test(strides_of_extent_one_do_not_count),
-        cmocka_unit_test(everything_else_counts),             cmocka_unit_test(open_axes_are_in_the_key_by_number),
-        cmocka_unit_test(bytes_of_any_length_stay_apart),     cmocka_unit_test(long_keys_move_to_the_heap),
+        cmocka_unit_test(row_major_strides_are_no_strides), cmocka_unit_test(strides_of_extent_one_do_not_count),
+        cmocka_unit_test(everything_else_counts),           cmocka_unit_test(open_axes_are_in_the_key_by_number),
+        cmocka_unit_test(bytes_of_any_length_stay_apart),   cmocka_unit_test(long_keys_move_to_the_heap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -87,7 +87,8 @@ static void what_is_kept_is_counted_and_bounded(void **state)
         assert_true(bytes_of(pool) <= LIMIT);
         assert_true(bytes_of(pool) > LIMIT / 2);
     }
-    for (size_t bytes = 5000; bytes < LIMIT; bytes = bytes * 4 / 3) { /* other sizes take the place of those, every one once */
+    /* other sizes take the place of those, every one once */
+    for (size_t bytes = 5000; bytes < LIMIT; bytes = bytes * 4 / 3) {
         ej_pool_give(pool, ej_pool_take(pool, bytes));
         assert_true(bytes_of(pool) <= LIMIT);
         int before = atomic_load(&n_allocs);
@@ -117,7 +118,9 @@ static void contexts_report_scratch(void **state)
 {
     (void)state;
     enum { N = 1 << 20 };
-    einjit_options options = {.struct_bytes = sizeof options, .backend = "interp", .allocator = &counting,
+    einjit_options options = {.struct_bytes = sizeof options,
+                              .backend = "interp",
+                              .allocator = &counting,
                               .flags = EINJIT_OPTION_NO_OPTIMIZE};
     einjit_context *context = NULL;
     einjit_statistics s = {.struct_bytes = sizeof s};
@@ -129,8 +132,10 @@ static void contexts_report_scratch(void **state)
         assert_int_equal(einjit_context_create(&context, &options, NULL), EINJIT_OK);
         einjit_graph *graph = NULL;
         einjit_kernel *kernel = NULL;
-        assert_int_equal(einjit_graph_parse(&graph, context, "def f(a):\n    b = cat([a, a], 0)\n    return einsum(\"i,i->\", b, b)\n",
-                                            SIZE_MAX, NULL), EINJIT_OK);
+        assert_int_equal(einjit_graph_parse(&graph, context,
+                                            "def f(a):\n    b = cat([a, a], 0)\n    return einsum(\"i,i->\", b, b)\n",
+                                            SIZE_MAX, NULL),
+                         EINJIT_OK);
         assert_int_equal(einjit_compile(&kernel, context, graph, 1, &in, 1, &out, NULL, NULL), EINJIT_OK);
         size_t needed = einjit_kernel_scratch_bytes(kernel, NULL);
         assert_true(needed >= 2 * N * sizeof(float));
@@ -184,12 +189,9 @@ static void no_block_has_two_users(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(blocks_are_aligned_and_large_enough),
-        cmocka_unit_test(a_warm_pool_allocates_nothing),
-        cmocka_unit_test(what_is_kept_is_counted_and_bounded),
-        cmocka_unit_test(contexts_report_scratch),
-        cmocka_unit_test(sizes_beyond_memory_are_refused),
-        cmocka_unit_test(no_block_has_two_users),
+        cmocka_unit_test(blocks_are_aligned_and_large_enough), cmocka_unit_test(a_warm_pool_allocates_nothing),
+        cmocka_unit_test(what_is_kept_is_counted_and_bounded), cmocka_unit_test(contexts_report_scratch),
+        cmocka_unit_test(sizes_beyond_memory_are_refused),     cmocka_unit_test(no_block_has_two_users),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
-/* test_kernel_trust.c - in a program with more rights than its user no variable names files, and no module is loaded that others
- * could have written. The program is this one: as root it makes a copy of itself that runs with another user's rights, and
- * starts that as a third. Skipped without root, or where /tmp knows no such programs.
+/* test_kernel_trust.c - in a program with more rights than its user no variable names files, and no module is loaded
+ * that others could have written. The program is this one: as root it makes a copy of itself that runs with another
+ * user's rights, and starts that as a third. Skipped without root, or where /tmp knows no such programs.
  */
 #include <fcntl.h>
 #include <setjmp.h>
@@ -47,8 +47,8 @@ static const struct {
     const char *path; /* in the folder of this test */
     bool loads;
 } modules[] = {
-    {"root.so", true},         {"owner.so", true},     {"caller.so", false},   {"everybody.so", false}, {"group.so", false},
-    {"open/root.so", false},   {"link.so", true},      {"open/link.so", true}, {"open/none.so", false},
+    {"root.so", true},       {"owner.so", true}, {"caller.so", false},   {"everybody.so", false}, {"group.so", false},
+    {"open/root.so", false}, {"link.so", true},  {"open/link.so", true}, {"open/none.so", false},
 };
 
 /* The number of the check that fails; 0: none. */
@@ -178,7 +178,10 @@ static void modules_that_anybody_can_write_are_named_once(void **state)
         float x[2] = {1, 2}, y[2];
         int warnings = 0;
         copy(BUILT_MODULE, weak ? "weak.so" : "root2.so", (int)geteuid(), weak ? 0757 : 0775);
-        einjit_options options = {.struct_bytes = sizeof options, .backend = "llvm", .log = count_warnings, .log_user = &warnings,
+        einjit_options options = {.struct_bytes = sizeof options,
+                                  .backend = "llvm",
+                                  .log = count_warnings,
+                                  .log_user = &warnings,
                                   .module_path = in_folder(weak ? "weak.so" : "root2.so")};
         einjit_context *context = NULL;
         assert_int_equal(einjit_context_create(&context, &options, &err), EINJIT_OK);

@@ -23,14 +23,17 @@ static const struct {
     const char *name, *source, *charmap, *half;
 } locales[] = {
     {"comma", "de_DE", "ISO-8859-1", "0,5"},
-    {"wide", "ps_AF", "UTF-8", "0\xD9\xAB" "5"},
+    {"wide", "ps_AF", "UTF-8",
+     "0\xD9\xAB"
+     "5"},
     {"letters", "tr_TR", "ISO-8859-9", "0,5"},
 };
 enum { N_LOCALES = sizeof locales / sizeof *locales };
 
-static const char *program = "def forward(a: f32[8, 6], b: f32[6, 4]):\n"
-                             "    c = (a @ b) * 0.25 + 1e-3\n"
-                             "    return exp(c * 1.477) + einsum(\"ij,jk,kl->il\", a * 12345.678, b, b.permute(1, 0))[:, :4], c\n";
+static const char *program =
+    "def forward(a: f32[8, 6], b: f32[6, 4]):\n"
+    "    c = (a @ b) * 0.25 + 1e-3\n"
+    "    return exp(c * 1.477) + einsum(\"ij,jk,kl->il\", a * 12345.678, b, b.permute(1, 0))[:, :4], c\n";
 
 /* ---- the locales ---- */
 
@@ -51,8 +54,8 @@ static int make_locales(void **state)
     have_locales = true;
     for (int i = 0; i < N_LOCALES && have_locales; i++) {
         char command[300];
-        snprintf(command, sizeof command, "localedef -i %s -f %s %s/%s 2>/dev/null", locales[i].source, locales[i].charmap,
-                 folder, locales[i].name);
+        snprintf(command, sizeof command, "localedef -i %s -f %s %s/%s 2>/dev/null", locales[i].source,
+                 locales[i].charmap, folder, locales[i].name);
         if (access("/usr/share/i18n/locales/de_DE", R_OK)) have_locales = false;
         else if (system(command) < 0) return 1;
     }
@@ -120,7 +123,17 @@ static void numbers(void)
     assert_string_equal(ej_real_text(text, 'g', 6, (double)NAN) + (*text == '-'), "nan");
     strcpy(text, "12345678901234567890.5e-3");
     assert_true(ej_real_read(text, &x) && x == 12345678901234567.8905);
-    static const char *const wrong[] = {"", "1,5", "1.5.2", "1.5,2", ".", "x", "0x1p3", "1 ", "1e", "0\xD9\xAB" "5"};
+    static const char *const wrong[] = {"",
+                                        "1,5",
+                                        "1.5.2",
+                                        "1.5,2",
+                                        ".",
+                                        "x",
+                                        "0x1p3",
+                                        "1 ",
+                                        "1e",
+                                        "0\xD9\xAB"
+                                        "5"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         strcpy(text, wrong[i]);
         if (ej_real_read(text, &x)) fail_msg("'%s' is a number", wrong[i]);
@@ -164,8 +177,8 @@ static void add_report(ej_text *to, einjit_graph *graph)
 /* The program, read and printed at every stage; its results. */
 static char *write_all(void)
 {
-    static const char *const stages[] = {"graph", "opt", "opt+", "stats", "bind", "path", "plan", "nest", "steps", "dot",
-                                         "ir", "asm"};
+    static const char *const stages[] = {"graph", "opt",  "opt+",  "stats", "bind", "path",
+                                         "plan",  "nest", "steps", "dot",   "ir",   "asm"};
     einjit_context *context = api_context(backend);
     einjit_graph *graph = api_graph(context, program);
     float a[48], b[24], c[32], d[32];
@@ -198,8 +211,7 @@ static void compare_with_c(void)
     size_t n = 0, line = 0;
     while (text[n] && text[n] == everything[n])
         if (text[n++] == '\n') line = n;
-    if (text[n] != everything[n])
-        fail_msg("written as '%.*s'", (int)strcspn(text + line, "\n"), text + line);
+    if (text[n] != everything[n]) fail_msg("written as '%.*s'", (int)strcspn(text + line, "\n"), text + line);
     free(text);
 }
 

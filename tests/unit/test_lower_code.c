@@ -72,23 +72,28 @@ static void the_matmul_of_the_dump_is_right(void **state)
     lower_agree(matmul, 0, NULL, 0);
 }
 
-/* A panel of complex numbers between a pack and a product; `n` columns, of which the last vector may have a few only; the
- * lanes of the pack are given. */
+/* A panel of complex numbers between a pack and a product; `n` columns, of which the last vector may have a few only;
+ * the lanes of the pack are given. */
 static void complex_panel(char *out, size_t size, const char *dtype, int n, int lanes)
 {
-    snprintf(out, size,
-             "nest panels\naxis j %d\naxis k 7 reduced\nbuffer B %s arg 0\nbuffer x %s arg 1\nbuffer C %s arg 2\n"
-             "buffer panel %s local elems %d\nbuffer acc %s reg elems 8\nplace panel\n"
-             "loop k step 1\n    loop j step %d\n        move panel[j: 1 block 8: 56, k: 8]\n            src B[j: 1, k: %d]\n"
-             "            expr $0 = %s src 0\n            tile j lane %d\n"
-             "loop j step 8\n    place acc\n    move acc[j: 1]\n        expr $0 = %s const 0.0 0.0\n        tile j lane 8\n"
-             "    loop k step 1\n        sum acc[j: 1]\n            src panel[j: 1 block 8: 56, k: 8]\n            src x[k: 1]\n"
-             "            expr $0 = %s src 0; $1 = %s src 1; $2 = %s mul $0 $1\n            tile j lane 8\n"
-             "    move C[j: 1]\n        src acc[j: 1]\n        expr $0 = %s src 0\n        tile j lane 8\n",
-             n, dtype, dtype, dtype, dtype, (n + 7) / 8 * 56, dtype, lanes, n, dtype, lanes, dtype, dtype, dtype, dtype, dtype);
+    snprintf(
+        out, size,
+        "nest panels\naxis j %d\naxis k 7 reduced\nbuffer B %s arg 0\nbuffer x %s arg 1\nbuffer C %s arg 2\n"
+        "buffer panel %s local elems %d\nbuffer acc %s reg elems 8\nplace panel\n"
+        "loop k step 1\n    loop j step %d\n        move panel[j: 1 block 8: 56, k: 8]\n            src B[j: 1, k: "
+        "%d]\n"
+        "            expr $0 = %s src 0\n            tile j lane %d\n"
+        "loop j step 8\n    place acc\n    move acc[j: 1]\n        expr $0 = %s const 0.0 0.0\n        tile j lane 8\n"
+        "    loop k step 1\n        sum acc[j: 1]\n            src panel[j: 1 block 8: 56, k: 8]\n            src x[k: "
+        "1]\n"
+        "            expr $0 = %s src 0; $1 = %s src 1; $2 = %s mul $0 $1\n            tile j lane 8\n"
+        "    move C[j: 1]\n        src acc[j: 1]\n        expr $0 = %s src 0\n        tile j lane 8\n",
+        n, dtype, dtype, dtype, dtype, (n + 7) / 8 * 56, dtype, lanes, n, dtype, lanes, dtype, dtype, dtype, dtype,
+        dtype);
 }
 
-/* The parts of a vector in scratch lie apart, so that the loop over the terms has nothing but loads and multiply-adds. */
+/* The parts of a vector in scratch lie apart, so that the loop over the terms has nothing but loads and
+ * multiply-adds. */
 static void complex_panels_are_read_without_shuffles(void **state)
 {
     (void)state;
@@ -118,7 +123,8 @@ static void complex_panels_are_right(void **state)
     char text[2048];
     for (int d = 0; d < 2; d++)
         for (int n = 1; n <= 25; n++)
-            for (int lanes = 4; lanes <= 8; lanes *= 2) { /* of the pack: 4 are another width, so that parts lie side by side */
+            for (int lanes = 4; lanes <= 8; lanes *= 2) { /* of the pack: 4 are another width, so that parts lie side by
+                                                           * side */
                 complex_panel(text, sizeof text, dtypes[d], n, lanes);
                 lower_agree(text, 0, NULL, 0);
             }
@@ -157,7 +163,8 @@ static void a_row_gets_its_own_code_again(void **state)
     for (int i = 0; i < 4; i++) nest_close(&cases[i]);
 }
 
-/* Accumulators, loop variables and the pointer to the row of B go round with the loops; LLVM is not to look for more. */
+/* Accumulators, loop variables and the pointer to the row of B go round with the loops; LLVM is not to look for
+ * more. */
 static void values_that_a_loop_does_not_change_have_no_phi(void **state)
 {
     (void)state;
@@ -188,7 +195,8 @@ static void innermost_loops_begin_on_lines(void **state)
 /* matmul of other rows; `last`: how C gets what was summed. */
 static const char *matmul_of(char *room, size_t size, int rows, const char *last)
 {
-    snprintf(room, size, "nest matmul\naxis i %d\naxis j 64\naxis k 50 reduced\n"
+    snprintf(room, size,
+             "nest matmul\naxis i %d\naxis j 64\naxis k 50 reduced\n"
              "buffer A f32 arg 0\nbuffer B f32 arg 1\nbuffer C f32 arg 2\nbuffer acc f32 reg elems 384\n"
              "loop j step 32\n    loop i step 12\n        place acc\n"
              "        move acc[i: 32, j: 1]\n            expr $0 = f32 const 0.0\n"
@@ -198,7 +206,8 @@ static const char *matmul_of(char *room, size_t size, int rows, const char *last
              "                expr $0 = f32 src 0; $1 = f32 src 1; $2 = f32 mul $0 $1\n"
              "                tile i unroll 12, j unroll 2, j lane 16\n"
              "        %s C[i: 64, j: 1]\n            src acc[i: 32, j: 1]\n            expr $0 = f32 src 0\n"
-             "            tile i unroll 12, j unroll 2, j lane 16\n", rows, last);
+             "            tile i unroll 12, j unroll 2, j lane 16\n",
+             rows, last);
     return room;
 }
 
@@ -226,21 +235,24 @@ static void tiles_are(int n, int bodies)
 {
     char nest[1024];
     nest_case c;
-    snprintf(nest, sizeof nest, "nest turn\naxis i %d\naxis j %d\nbuffer A f32 arg 0\nbuffer C f32 arg 1\n"
-             "buffer tile f32 reg elems 64\n"
-             "loop i step 32\n    loop j step 8\n        loop i step 8\n            place tile\n"
-             "            move tile[i: 1, j: 8]\n                src A[i: 1, j: %d]\n                expr $0 = f32 src 0\n"
-             "                tile j unroll 8, i lane 8\n"
-             "            move C[i: %d, j: 1]\n                src tile[i: 1, j: 8]\n                expr $0 = f32 src 0\n"
-             "                tile i unroll 8, j lane 8\n", n, n, n, n);
+    snprintf(
+        nest, sizeof nest,
+        "nest turn\naxis i %d\naxis j %d\nbuffer A f32 arg 0\nbuffer C f32 arg 1\n"
+        "buffer tile f32 reg elems 64\n"
+        "loop i step 32\n    loop j step 8\n        loop i step 8\n            place tile\n"
+        "            move tile[i: 1, j: 8]\n                src A[i: 1, j: %d]\n                expr $0 = f32 src 0\n"
+        "                tile j unroll 8, i lane 8\n"
+        "            move C[i: %d, j: 1]\n                src tile[i: 1, j: 8]\n                expr $0 = f32 src 0\n"
+        "                tile i unroll 8, j lane 8\n",
+        n, n, n, n);
     const char *text = dump_of(&c, nest, "avx512", 1u << EJ_STAGE_IR);
     if (text && bodies) assert_int_equal(count(text, "store <8 x float>"), bodies * 8);
     nest_close(&c);
     lower_agree(nest, 0, NULL, 0);
 }
 
-/* Where a chunk is divided again, the last one begins earlier by what the loop inside needs, not by all that it is short of: the
- * last block of 100 values has 8, of which 4 were done before; that of 120 has 24. */
+/* Where a chunk is divided again, the last one begins earlier by what the loop inside needs, not by all that it is
+ * short of: the last block of 100 values has 8, of which 4 were done before; that of 120 has 24. */
 static void last_chunks_begin_as_early_as_loops_inside_need(void **state)
 {
     (void)state;
@@ -261,13 +273,15 @@ static void chunks_of_complex_scratch_do_not_overlap(void **state)
 {
     (void)state;
     for (int n = 241; n <= 248; n++)
-        lower_agree_format(0, NULL, 0,
-                           "nest copies\naxis i 3\naxis j %d\nbuffer B c64 arg 0\nbuffer C c64 arg 1\n"
-                           "buffer panel c64 local elems 768 at 0\nplace panel\n"
-                           "loop j step 8\n    loop i step 1\n        move panel[i: 256, j: 1]\n            src B[i: 300, j: 1]\n"
-                           "            expr $0 = c64 src 0\n            tile j lane 8\n"
-                           "loop i step 1\n    loop j step 8\n        move C[i: 300, j: 1]\n            src panel[i: 256, j: 1]\n"
-                           "            expr $0 = c64 src 0\n            tile j lane 8\n", n);
+        lower_agree_format(
+            0, NULL, 0,
+            "nest copies\naxis i 3\naxis j %d\nbuffer B c64 arg 0\nbuffer C c64 arg 1\n"
+            "buffer panel c64 local elems 768 at 0\nplace panel\n"
+            "loop j step 8\n    loop i step 1\n        move panel[i: 256, j: 1]\n            src B[i: 300, j: 1]\n"
+            "            expr $0 = c64 src 0\n            tile j lane 8\n"
+            "loop i step 1\n    loop j step 8\n        move C[i: 300, j: 1]\n            src panel[i: 256, j: 1]\n"
+            "            expr $0 = c64 src 0\n            tile j lane 8\n",
+            n);
 }
 
 /* Every value gets what one leaf makes of all values in its chunk: the largest, or the last. */
@@ -277,19 +291,21 @@ static void chunks_with_one_value_for_all_do_not_overlap(void **state)
     static const char *const leaves[] = {"max", "move"};
     for (int l = 0; l < 2; l++)
         for (int n = 241; n <= 248; n++)
-            lower_agree_format(0, NULL, 0,
-                               "nest chunks\naxis j %d\nbuffer B f32 arg 0\nbuffer C f32 arg 1\n"
-                               "buffer one f32 local elems 1 at 0\n"
-                               "loop j step 8\n    place one\n    move one[]\n        expr $0 = f32 const -9.0\n"
-                               "    %s one[]\n        src B[j: 1]\n        expr $0 = f32 src 0\n        tile j unroll 8\n"
-                               "    move C[j: 1]\n        src one[]\n        expr $0 = f32 src 0\n        tile j lane 8\n",
-                               n, leaves[l]);
+            lower_agree_format(
+                0, NULL, 0,
+                "nest chunks\naxis j %d\nbuffer B f32 arg 0\nbuffer C f32 arg 1\n"
+                "buffer one f32 local elems 1 at 0\n"
+                "loop j step 8\n    place one\n    move one[]\n        expr $0 = f32 const -9.0\n"
+                "    %s one[]\n        src B[j: 1]\n        expr $0 = f32 src 0\n        tile j unroll 8\n"
+                "    move C[j: 1]\n        src one[]\n        expr $0 = f32 src 0\n        tile j lane 8\n",
+                n, leaves[l]);
 }
 
 static void several_nests_run_in_order(void **state)
 {
     (void)state;
-    static const char buffers[] = "axis i 21\nbuffer x f64 arg 0\nbuffer y f64 arg 1\nbuffer t f64 scratch elems 21 at 64\n";
+    static const char buffers[] =
+        "axis i 21\nbuffer x f64 arg 0\nbuffer y f64 arg 1\nbuffer t f64 scratch elems 21 at 64\n";
     nest_case c[2];
     char text[1024];
     static const char *const leaves[] = {
@@ -307,7 +323,10 @@ static void several_nests_run_in_order(void **state)
     ej_plan plan;
     memset(&plan, 0, sizeof plan);
     ej_nests both = {.plan = &plan, .sizes = &c[0].sizes, .n = 2, .nests = nests};
-    ej_job job = {.arena = &c[0].arena, .err = &c[0].err, .allocator = &ej_malloc_allocator, .target = ej_target_host(),
+    ej_job job = {.arena = &c[0].arena,
+                  .err = &c[0].err,
+                  .allocator = &ej_malloc_allocator,
+                  .target = ej_target_host(),
                   .verify = true};
     ej_code code;
     ej_image image;
@@ -349,7 +368,8 @@ static void tiles_that_do_not_cover_their_range_are_refused(void **state)
     nest_case c;
     nest_open(&c);
     assert_int_equal(nest_parse(&c, "nest wrong\naxis i 9\nbuffer y f32 arg 0\nmove y[i: 1]\n"
-                                    "    expr $0 = f32 const 1.0\n    tile i lane 8\n"), EINJIT_OK);
+                                    "    expr $0 = f32 const 1.0\n    tile i lane 8\n"),
+                     EINJIT_OK);
     ej_plan plan;
     memset(&plan, 0, sizeof plan);
     ej_nests nests = {.plan = &plan, .sizes = &c.sizes, .n = 1, .nests = &c.nest};

@@ -55,17 +55,19 @@ static void open_ranges_are_masked_at_every_size(void **state)
     (void)state;
     int64_t sizes[40];
     for (int i = 0; i < 40; i++) sizes[i] = i;
-    static const char *const digits[] = {"i lane 8", "i unroll 8", "i unroll 2, i lane 4", "i lane 4, i unroll 2",
-                                         "i lane 2, i unroll 2, i lane 2", "i lane 5"};
+    static const char *const digits[] = {
+        "i lane 8", "i unroll 8", "i unroll 2, i lane 4", "i lane 4, i unroll 2", "i lane 2, i unroll 2, i lane 2",
+        "i lane 5"};
     static const int covers[] = {8, 8, 8, 8, 8, 5};
     for (int d = 0; d < N_DTYPES; d++)
         for (int t = 0; t < 6; t++)
             for (int stride = 1; stride < 4; stride += 2)
-                lower_agree_format(40, sizes, 0,
-                                   "nest open\nsymbol n = 20\naxis i n\nbuffer x %s arg 0\nbuffer y %s arg 1\n"
-                                   "loop i step %d\n    move y[i: %d]\n        src x[i: %d]\n        expr $0 = %s src 0\n"
-                                   "        tile %s\n",
-                                   all_dtypes[d], all_dtypes[d], covers[t], stride, stride, all_dtypes[d], digits[t]);
+                lower_agree_format(
+                    40, sizes, 0,
+                    "nest open\nsymbol n = 20\naxis i n\nbuffer x %s arg 0\nbuffer y %s arg 1\n"
+                    "loop i step %d\n    move y[i: %d]\n        src x[i: %d]\n        expr $0 = %s src 0\n"
+                    "        tile %s\n",
+                    all_dtypes[d], all_dtypes[d], covers[t], stride, stride, all_dtypes[d], digits[t]);
 }
 
 static void lanes_span_two_axes(void **state)
@@ -136,12 +138,13 @@ static void bools_are_reduced_by_or(void **state)
 {
     (void)state;
     for (int n = 1; n < 19; n++)
-        lower_agree_format(0, NULL, 0,
-                           "nest any\naxis i 5\naxis k %d reduced\nbuffer x bool arg 0\nbuffer z bool arg 1\n"
-                           "buffer y bool arg 2\nloop k step 8\n    or y[i: 1]\n        src x[i: 20, k: 1]\n"
-                           "        src z[k: 1]\n        expr $0 = bool src 0; $1 = bool src 1; $2 = bool logical_and $0 $1\n"
-                           "        tile i unroll 5, k lane 8\n",
-                           n);
+        lower_agree_format(
+            0, NULL, 0,
+            "nest any\naxis i 5\naxis k %d reduced\nbuffer x bool arg 0\nbuffer z bool arg 1\n"
+            "buffer y bool arg 2\nloop k step 8\n    or y[i: 1]\n        src x[i: 20, k: 1]\n"
+            "        src z[k: 1]\n        expr $0 = bool src 0; $1 = bool src 1; $2 = bool logical_and $0 $1\n"
+            "        tile i unroll 5, k lane 8\n",
+            n);
 }
 
 static void rows_are_gathered(void **state)
@@ -161,16 +164,17 @@ static void scattered_sums_take_every_term(void **state)
 {
     (void)state;
     static const int64_t edges[] = {0, 1, 3, 4, 5, 8, 29};
-    static const char *const tiles[] = {"e lane 4, c unroll 3", "e unroll 4, c lane 3", "e unroll 2, e lane 2, c lane 3",
-                                        "c lane 3, e lane 4"};
+    static const char *const tiles[] = {"e lane 4, c unroll 3", "e unroll 4, c lane 3",
+                                        "e unroll 2, e lane 2, c lane 3", "c lane 3, e lane 4"};
     for (int d = 0; d < N_DTYPES - 1; d++)
         for (int t = 0; t < 4; t++)
-            lower_agree_format(7, edges, 0,
-                               "nest scatter\nsymbol n = 20\naxis e n\naxis c 3\nbuffer x %s arg 0\n"
-                               "buffer at i64 arg 1 table 4\nbuffer y %s arg 2\nloop e step 4\n"
-                               "    sum y[e: 3 by at[e: 1], c: 1]\n        src x[e: 3, c: 1]\n        expr $0 = %s src 0\n"
-                               "        tile %s\n",
-                               all_dtypes[d], all_dtypes[d], all_dtypes[d], tiles[t]);
+            lower_agree_format(
+                7, edges, 0,
+                "nest scatter\nsymbol n = 20\naxis e n\naxis c 3\nbuffer x %s arg 0\n"
+                "buffer at i64 arg 1 table 4\nbuffer y %s arg 2\nloop e step 4\n"
+                "    sum y[e: 3 by at[e: 1], c: 1]\n        src x[e: 3, c: 1]\n        expr $0 = %s src 0\n"
+                "        tile %s\n",
+                all_dtypes[d], all_dtypes[d], all_dtypes[d], tiles[t]);
 }
 
 static void results_that_meet_by_their_strides_take_every_term(void **state)

@@ -1,5 +1,5 @@
-/* test_lower_loop.c - loops in blocks: right results whatever rest the blocks leave, and whatever the blocks inside leave of
- * that.
+/* test_lower_loop.c - loops in blocks: right results whatever rest the blocks leave, and whatever the blocks inside
+ * leave of that.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,30 +12,32 @@
 
 #include "lower_support.h"
 
-/* A product in blocks of 16 columns, 6 terms, 8 rows; both operands packed; 4x8 in registers. `sizes`: symbols, or "". */
-static const char product[] = "nest product\n%saxis i %s parallel\naxis j %s parallel\naxis k %s reduced\n"
-                              "buffer A f32 arg 0\nbuffer B f32 arg 1\nbuffer C f32 arg 2\n"
-                              "buffer Bp f32 local elems 96 at 0\nbuffer Ap f32 local elems 48 at 384\nbuffer acc f32 reg elems 32\n"
-                              "loop i step 1\n    loop j step 8\n        move C[i: 40, j: 1]\n            expr $0 = f32 const 0.0\n"
-                              "            tile j lane 8\n"
-                              "loop j step 16\n    loop k step 6\n        place Bp\n"
-                              "        loop j step 8\n            loop k step 1\n"
-                              "                move Bp[j: 1 block 8: 48, k: 8]\n                    src B[j: 1, k: 40]\n"
-                              "                    expr $0 = f32 src 0\n                    tile j lane 8\n"
-                              "        loop i step 8\n            place Ap\n"
-                              "            loop i step 4\n                loop k step 1\n"
-                              "                    move Ap[i: 1 block 4: 24, k: 4]\n                        src A[i: 30, k: 1]\n"
-                              "                        expr $0 = f32 src 0\n                        tile i lane 4\n"
-                              "            loop j step 8\n                loop i step 4\n                    place acc\n"
-                              "                    move acc[i: 8, j: 1]\n                        expr $0 = f32 const 0.0\n"
-                              "                        tile i unroll 4, j lane 8\n"
-                              "                    loop k step 1\n                        sum acc[i: 8, j: 1]\n"
-                              "                            src Ap[i: 1 block 4: 24, k: 4]\n"
-                              "                            src Bp[j: 1 block 8: 48, k: 8]\n"
-                              "                            expr $0 = f32 src 0; $1 = f32 src 1; $2 = f32 mul $0 $1\n"
-                              "                            tile i unroll 4, j lane 8\n"
-                              "                    sum C[i: 40, j: 1]\n                        src acc[i: 8, j: 1]\n"
-                              "                        expr $0 = f32 src 0\n                        tile i unroll 4, j lane 8\n";
+/* A product in blocks of 16 columns, 6 terms, 8 rows; both operands packed; 4x8 in registers. `sizes`: symbols, or
+ * "". */
+static const char product[] =
+    "nest product\n%saxis i %s parallel\naxis j %s parallel\naxis k %s reduced\n"
+    "buffer A f32 arg 0\nbuffer B f32 arg 1\nbuffer C f32 arg 2\n"
+    "buffer Bp f32 local elems 96 at 0\nbuffer Ap f32 local elems 48 at 384\nbuffer acc f32 reg elems 32\n"
+    "loop i step 1\n    loop j step 8\n        move C[i: 40, j: 1]\n            expr $0 = f32 const 0.0\n"
+    "            tile j lane 8\n"
+    "loop j step 16\n    loop k step 6\n        place Bp\n"
+    "        loop j step 8\n            loop k step 1\n"
+    "                move Bp[j: 1 block 8: 48, k: 8]\n                    src B[j: 1, k: 40]\n"
+    "                    expr $0 = f32 src 0\n                    tile j lane 8\n"
+    "        loop i step 8\n            place Ap\n"
+    "            loop i step 4\n                loop k step 1\n"
+    "                    move Ap[i: 1 block 4: 24, k: 4]\n                        src A[i: 30, k: 1]\n"
+    "                        expr $0 = f32 src 0\n                        tile i lane 4\n"
+    "            loop j step 8\n                loop i step 4\n                    place acc\n"
+    "                    move acc[i: 8, j: 1]\n                        expr $0 = f32 const 0.0\n"
+    "                        tile i unroll 4, j lane 8\n"
+    "                    loop k step 1\n                        sum acc[i: 8, j: 1]\n"
+    "                            src Ap[i: 1 block 4: 24, k: 4]\n"
+    "                            src Bp[j: 1 block 8: 48, k: 8]\n"
+    "                            expr $0 = f32 src 0; $1 = f32 src 1; $2 = f32 mul $0 $1\n"
+    "                            tile i unroll 4, j lane 8\n"
+    "                    sum C[i: 40, j: 1]\n                        src acc[i: 8, j: 1]\n"
+    "                        expr $0 = f32 src 0\n                        tile i unroll 4, j lane 8\n";
 
 static const char *fill_in(int i, int j, int k)
 {
@@ -51,7 +53,8 @@ static const char *fill_in(int i, int j, int k)
 static void every_rest_of_every_block_is_right(void **state)
 {
     (void)state;
-    static const int rows[] = {1, 4, 8, 12, 13, 16, 23, 24}, columns[] = {1, 8, 16, 20, 27, 32, 40}, terms[] = {1, 5, 6, 12, 17};
+    static const int rows[] = {1, 4, 8, 12, 13, 16, 23, 24}, columns[] = {1, 8, 16, 20, 27, 32, 40},
+                     terms[] = {1, 5, 6, 12, 17};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         for (size_t j = 0; j < sizeof columns / sizeof *columns; j++)
             lower_agree(fill_in(rows[i], columns[j], terms[(i + j) % (sizeof terms / sizeof *terms)]), 0, NULL, 0);
@@ -69,13 +72,17 @@ static void open_sizes_are_right(void **state)
 static void accumulators_around_blocks_are_right(void **state)
 {
     (void)state;
-    lower_agree("nest around\naxis i 13\naxis k 11 reduced\nbuffer A f32 arg 0\nbuffer C f32 arg 1\nbuffer acc f32 reg elems 4\n"
-                "loop i step 8\n    loop i step 4\n        place acc\n        move acc[i: 1]\n            expr $0 = f32 const 0.0\n"
-                "            tile i lane 4\n"
-                "        loop k step 4\n            loop k step 1\n                sum acc[i: 1]\n                    src A[i: 11, k: 1]\n"
-                "                    expr $0 = f32 src 0\n                    tile i lane 4\n"
-                "        move C[i: 1]\n            src acc[i: 1]\n            expr $0 = f32 src 0\n            tile i lane 4\n",
-                0, NULL, 0);
+    lower_agree(
+        "nest around\naxis i 13\naxis k 11 reduced\nbuffer A f32 arg 0\nbuffer C f32 arg 1\nbuffer acc f32 reg elems "
+        "4\n"
+        "loop i step 8\n    loop i step 4\n        place acc\n        move acc[i: 1]\n            expr $0 = f32 const "
+        "0.0\n"
+        "            tile i lane 4\n"
+        "        loop k step 4\n            loop k step 1\n                sum acc[i: 1]\n                    src A[i: "
+        "11, k: 1]\n"
+        "                    expr $0 = f32 src 0\n                    tile i lane 4\n"
+        "        move C[i: 1]\n            src acc[i: 1]\n            expr $0 = f32 src 0\n            tile i lane 4\n",
+        0, NULL, 0);
 }
 
 /* Tables of the whole axis, and of a block that the nest fills first. */
@@ -83,17 +90,20 @@ static void tables_are_right(void **state)
 {
     (void)state;
     lower_agree("nest gather\naxis e 28\naxis d 5\nbuffer x f32 arg 0\nbuffer t i32 arg 1 table 9\nbuffer y f32 arg 2\n"
-                "loop e step 8\n    loop e step 4\n        loop e step 1\n            loop d step 4\n                move y[e: 5, d: 1]\n"
+                "loop e step 8\n    loop e step 4\n        loop e step 1\n            loop d step 4\n                "
+                "move y[e: 5, d: 1]\n"
                 "                    src x[e: 5 by t[1; e: 1], d: 1]\n                    expr $0 = f32 src 0\n"
                 "                    tile d lane 4\n",
                 0, NULL, 0);
-    lower_agree("nest staged\naxis e 28\naxis d 5\nbuffer x f32 arg 0\nbuffer t i32 arg 1 table 9\nbuffer y f32 arg 2\n"
-                "buffer q i32 local elems 8 at 0 table 9\n"
-                "loop e step 8\n    place q\n    loop e step 1\n        move q[e: 1]\n            src t[e: 1]\n            expr $0 = i32 src 0\n"
-                "    loop e step 4\n        loop e step 1\n            loop d step 4\n                move y[e: 5, d: 1]\n"
-                "                    src x[e: 5 by q[e: 1], d: 1]\n                    expr $0 = f32 src 0\n"
-                "                    tile d lane 4\n",
-                0, NULL, 0);
+    lower_agree(
+        "nest staged\naxis e 28\naxis d 5\nbuffer x f32 arg 0\nbuffer t i32 arg 1 table 9\nbuffer y f32 arg 2\n"
+        "buffer q i32 local elems 8 at 0 table 9\n"
+        "loop e step 8\n    place q\n    loop e step 1\n        move q[e: 1]\n            src t[e: 1]\n            "
+        "expr $0 = i32 src 0\n"
+        "    loop e step 4\n        loop e step 1\n            loop d step 4\n                move y[e: 5, d: 1]\n"
+        "                    src x[e: 5 by q[e: 1], d: 1]\n                    expr $0 = f32 src 0\n"
+        "                    tile d lane 4\n",
+        0, NULL, 0);
 }
 
 int main(void)

@@ -30,8 +30,8 @@ enum { COUNT = 13600, PARTS = 8 }; /* elements of a test array; a.re a.im b.re b
 static const int dtypes[] = {EINJIT_BOOL, EINJIT_I32, EINJIT_I64, EINJIT_F32, EINJIT_F64, EINJIT_C64, EINJIT_C128};
 enum { N_DTYPES = sizeof dtypes / sizeof *dtypes };
 
-static const int reduces[] = {EINJIT_REDUCE_SUM, EINJIT_REDUCE_PROD, EINJIT_REDUCE_MAX, EINJIT_REDUCE_MIN,
-                              EINJIT_REDUCE_OR, EINJIT_REDUCE_LOGSUMEXP};
+static const int reduces[] = {EINJIT_REDUCE_SUM, EINJIT_REDUCE_PROD, EINJIT_REDUCE_MAX,
+                              EINJIT_REDUCE_MIN, EINJIT_REDUCE_OR,   EINJIT_REDUCE_LOGSUMEXP};
 enum { N_REDUCES = sizeof reduces / sizeof *reduces };
 
 typedef void loop_fn(void *const *parts, int64_t n);
@@ -42,7 +42,8 @@ static bool has_fn(int fn, int dtype)
 {
     int rule = ej_fns[fn].rule, kind = ej_dtypes[dtype].kind;
     if (rule == EJ_RULE_SELECT || rule == EJ_RULE_EQUAL || rule == EJ_RULE_FLOAT) return true;
-    if (rule == EJ_RULE_LOGIC || rule == EJ_RULE_BITS) return kind <= (rule == EJ_RULE_BITS ? EJ_KIND_INT : EJ_KIND_BOOL);
+    if (rule == EJ_RULE_LOGIC || rule == EJ_RULE_BITS)
+        return kind <= (rule == EJ_RULE_BITS ? EJ_KIND_INT : EJ_KIND_BOOL);
     if (kind == EJ_KIND_COMPLEX) return rule == EJ_RULE_ARITH || rule == EJ_RULE_REALPART;
     return kind != EJ_KIND_BOOL || (fn != EJ_FN_NEG && fn != EJ_FN_SUB);
 }
@@ -314,7 +315,9 @@ static void fill(void *out, int dtype, uint64_t seed, int order)
     unsigned bytes = ej_dtypes[dtype].bytes;
     for (int i = 0; i < COUNT; i++) {
         ej_scalar v = {0};
-        int at = order == RANDOM ? (int)(next_random(&state) % COUNT) : order == SLOW && i < SIGNED * SIGNED ? i / SIGNED : i;
+        int at = order == RANDOM                        ? (int)(next_random(&state) % COUNT)
+                 : order == SLOW && i < SIGNED * SIGNED ? i / SIGNED
+                                                        : i;
         if (ej_dtype_is_float(dtype)) v.re = random_real(dtype, &state, at);
         else v.integer = dtype == EINJIT_BOOL ? (int64_t)(next_random(&state) & 1) : random_int(dtype, &state);
         ej_scalar_store(dtype, (char *)out + (size_t)i * bytes, v);

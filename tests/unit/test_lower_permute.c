@@ -1,5 +1,5 @@
-/* Register tiles under other lane maps: every order of few bits of the element number, for lanes of every number on both
- * sides, and how many shuffles that takes. */
+/* Register tiles under other lane maps: every order of few bits of the element number, for lanes of every number on
+ * both sides, and how many shuffles that takes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,19 +24,20 @@ static void add_tile(char *text, int bits, const int *order, int lanes)
 static void add_access(char *text, const char *name, int bits, const int *order)
 {
     sprintf(text + strlen(text), "%s[", name);
-    for (int i = 0; i < bits; i++) sprintf(text + strlen(text), "%sa%d: %d", i ? ", " : "", order[i], 1 << (bits - 1 - i));
+    for (int i = 0; i < bits; i++)
+        sprintf(text + strlen(text), "%sa%d: %d", i ? ", " : "", order[i], 1 << (bits - 1 - i));
     strcat(text, "]\n");
 }
 
-/* Reads the elements in their order into registers of 2^from lanes, and stores them in another one from 2^to lanes. `short_axis`
- * (-1: none) has extent 1: half of the elements are not there. */
+/* Reads the elements in their order into registers of 2^from lanes, and stores them in another one from 2^to lanes.
+ * `short_axis` (-1: none) has extent 1: half of the elements are not there. */
 static void write_nest(char *text, const char *dtype, int bits, const int *order, int from, int to, int short_axis)
 {
     static const int natural[MOST_BITS] = {0, 1, 2, 3, 4, 5};
     strcpy(text, "nest permute\n");
     for (int i = 0; i < bits; i++) sprintf(text + strlen(text), "axis a%d %d\n", i, i == short_axis ? 1 : 2);
-    sprintf(text + strlen(text), "buffer x %s arg 0\nbuffer y %s arg 1\nbuffer r %s reg elems %d\nplace r\nmove ", dtype,
-            dtype, dtype, 1 << bits);
+    sprintf(text + strlen(text), "buffer x %s arg 0\nbuffer y %s arg 1\nbuffer r %s reg elems %d\nplace r\nmove ",
+            dtype, dtype, dtype, 1 << bits);
     add_access(text, "r", bits, natural);
     strcat(text, "    src ");
     add_access(text, "x", bits, natural);
@@ -123,9 +124,10 @@ static void registers_are_shuffled_in_stages(void **state)
                      quarters[] = {4, 5, 2, 3, 0, 1};
     assert_int_equal(shuffles_of("f32", 6, turned, 3, 3), 3 * 8); /* 8 x 8 */
     assert_int_equal(shuffles_of("f64", 6, turned, 3, 3), 3 * 8);
-    assert_int_equal(shuffles_of("f32", 6, blocks, 4, 4), 2 * 4); /* 4 registers of 16: two of their bits change places */
-    assert_int_equal(shuffles_of("f32", 6, rows, 4, 4), 2 * 4);   /* the registers' bits are the fastest now */
-    assert_int_equal(shuffles_of("f32", 6, turned, 4, 2), 16); /* one bit: a shuffle for each vector */
+    assert_int_equal(shuffles_of("f32", 6, blocks, 4, 4),
+                     2 * 4);                                    /* 4 registers of 16: two of their bits change places */
+    assert_int_equal(shuffles_of("f32", 6, rows, 4, 4), 2 * 4); /* the registers' bits are the fastest now */
+    assert_int_equal(shuffles_of("f32", 6, turned, 4, 2), 16);  /* one bit: a shuffle for each vector */
     assert_int_equal(shuffles_of("f32", 6, quarters, 4, 2), 2 * 4 + 16); /* and 16 quarters of registers */
 }
 

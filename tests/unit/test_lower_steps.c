@@ -1,5 +1,5 @@
-/* test_lower_steps.c - several nests in one kernel: equal ones are one function, calls and tables of calls give the same
- * as the interpreter does step by step.
+/* test_lower_steps.c - several nests in one kernel: equal ones are one function, calls and tables of calls give the
+ * same as the interpreter does step by step.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -32,14 +32,15 @@ static void read_step(steps_case *s, int i, bool open)
     char text[1024], place[32];
     snprintf(place, sizeof place, open ? "8*z + %d" : "%d", open ? 64 * i : 64 * (i + 1));
     bool result = i % 3 == 2;
-    int n = snprintf(text, sizeof text,
-                     "nest s%d\n%saxis i %d\nbuffer x f32 arg 0\nbuffer w f32 const %d elems 8\n"
-                     "buffer last f32 scratch elems 8 at %d\nbuffer y f32 arg %d\nbuffer t f32 scratch elems 8 at %s\n"
-                     "loop i step 8\n    move %s[%d; i: %d]\n        src x[%d; i: 1]\n        src w[i: 1]\n        src last[i: 1]\n"
-                     "        expr $0 = f32 src 0; $1 = f32 src 1; $2 = f32 mul $0 $1; $3 = f32 src 2; $4 = f32 add $2 $3\n"
-                     "        tile i lane 8\n",
-                     i, open ? "symbol z = 8\n" : "", ITEMS, i % CONSTANTS, i ? 64 * (i - !(i % 3)) : 0, 1 + i % 2, place, result ? "y" : "t",
-                     result ? ITEMS * i + ITEMS - 1 : 0, result ? -1 : 1, i);
+    int n = snprintf(
+        text, sizeof text,
+        "nest s%d\n%saxis i %d\nbuffer x f32 arg 0\nbuffer w f32 const %d elems 8\n"
+        "buffer last f32 scratch elems 8 at %d\nbuffer y f32 arg %d\nbuffer t f32 scratch elems 8 at %s\n"
+        "loop i step 8\n    move %s[%d; i: %d]\n        src x[%d; i: 1]\n        src w[i: 1]\n        src last[i: 1]\n"
+        "        expr $0 = f32 src 0; $1 = f32 src 1; $2 = f32 mul $0 $1; $3 = f32 src 2; $4 = f32 add $2 $3\n"
+        "        tile i lane 8\n",
+        i, open ? "symbol z = 8\n" : "", ITEMS, i % CONSTANTS, i ? 64 * (i - !(i % 3)) : 0, 1 + i % 2, place,
+        result ? "y" : "t", result ? ITEMS * i + ITEMS - 1 : 0, result ? -1 : 1, i);
     assert_true(n > 0 && (size_t)n < sizeof text);
     if (nest_parse(&s->c, text)) fail_msg("%s\n%s", s->c.err.text, text);
     s->items[i] = s->c.nest;
@@ -84,8 +85,13 @@ static void interpret(steps_case *s)
 
 static void run_code(steps_case *s, ej_text *assembly)
 {
-    ej_job job = {.arena = &s->c.arena, .err = &s->c.err, .allocator = &ej_malloc_allocator, .target = ej_target_host(),
-                  .verify = true, .dump = assembly ? 1u << EJ_STAGE_ASM : 0, .dump_text = assembly};
+    ej_job job = {.arena = &s->c.arena,
+                  .err = &s->c.err,
+                  .allocator = &ej_malloc_allocator,
+                  .target = ej_target_host(),
+                  .verify = true,
+                  .dump = assembly ? 1u << EJ_STAGE_ASM : 0,
+                  .dump_text = assembly};
     ej_code code;
     ej_image image;
     einjit_entry entry;

@@ -27,23 +27,25 @@ static void every_alignment_is_stored_right(void **state)
     static const int lanes[] = {4, 2, 2, 4, 4};
     for (size_t d = 0; d < 5; d++)
         for (int n = 64; n < 81; n++)
-            lower_agree_format(0, NULL, 0,
-                               "nest copy\naxis i 3\naxis j %d\nbuffer A %s arg 0 elems %d\nbuffer B %s arg 1 elems %d\n"
-                               "loop i step 1\n    loop j step 16\n        move B[i: %d, j: 1]\n"
-                               "            src A[i: %d, j: 1]\n            expr $0 = %s src 0\n"
-                               "            tile j unroll %d, j lane %d\n            prefetch 0 256\n            stream\n",
-                               n, dtypes[d], 3 * n, dtypes[d], 3 * n, n, n, dtypes[d], 16 / lanes[d], lanes[d]);
+            lower_agree_format(
+                0, NULL, 0,
+                "nest copy\naxis i 3\naxis j %d\nbuffer A %s arg 0 elems %d\nbuffer B %s arg 1 elems %d\n"
+                "loop i step 1\n    loop j step 16\n        move B[i: %d, j: 1]\n"
+                "            src A[i: %d, j: 1]\n            expr $0 = %s src 0\n"
+                "            tile j unroll %d, j lane %d\n            prefetch 0 256\n            stream\n",
+                n, dtypes[d], 3 * n, dtypes[d], 3 * n, n, n, dtypes[d], 16 / lanes[d], lanes[d]);
 }
 
 static void rows_of_other_alignments_are_stored_right(void **state)
 {
     (void)state;
     for (int pitch = 16; pitch < 34; pitch++)
-        lower_agree_format(0, NULL, 0,
-                           "nest rows\naxis i 8\naxis j 16\nbuffer A f32 arg 0\nbuffer B f32 arg 1 elems %d\n"
-                           "loop i step 4\n    loop j step 4\n        move B[i: %d, j: 1]\n            src A[i: 1, j: 8]\n"
-                           "            expr $0 = f32 src 0\n            tile i unroll 4, j lane 4\n            stream\n",
-                           8 * pitch, pitch);
+        lower_agree_format(
+            0, NULL, 0,
+            "nest rows\naxis i 8\naxis j 16\nbuffer A f32 arg 0\nbuffer B f32 arg 1 elems %d\n"
+            "loop i step 4\n    loop j step 4\n        move B[i: %d, j: 1]\n            src A[i: 1, j: 8]\n"
+            "            expr $0 = f32 src 0\n            tile i unroll 4, j lane 4\n            stream\n",
+            8 * pitch, pitch);
 }
 
 /* Nothing past the caches where an element may be stored twice, is read by the same leaf, or runs backwards. */
@@ -52,29 +54,37 @@ static void moves_in_an_order_that_counts_keep_it(void **state)
     (void)state;
     lower_agree("nest over\naxis i 4\naxis j 4\nbuffer A f32 arg 0\nbuffer B f32 arg 1 elems 16\n"
                 "move B[j: 1, i: 0]\n    src A[i: 4, j: 1]\n    expr $0 = f32 src 0\n    tile i unroll 4, j lane 4\n"
-                "    stream\n", 0, NULL, 0);
+                "    stream\n",
+                0, NULL, 0);
     lower_agree("nest shift\naxis i 4\naxis j 4\nbuffer B f32 arg 0 elems 32\n"
                 "move B[4; i: 4, j: 1]\n    src B[i: 4, j: 1]\n    expr $0 = f32 src 0\n    tile i unroll 4, j lane 4\n"
-                "    stream\n", 0, NULL, 0);
+                "    stream\n",
+                0, NULL, 0);
     lower_agree("nest back\naxis j 16\nbuffer A f32 arg 0\nbuffer B f32 arg 1 elems 16\n"
                 "loop j step 4\n    move B[15; j: -1]\n        src A[j: 1]\n        expr $0 = f32 src 0\n"
-                "        tile j lane 4\n        stream\n", 0, NULL, 0);
+                "        tile j lane 4\n        stream\n",
+                0, NULL, 0);
 }
 
 static void open_sizes_and_blocks_are_stored_right(void **state)
 {
     (void)state;
     static const int64_t sizes[] = {0, 1, 15, 16, 17, 48, 100, 256};
-    lower_agree("nest open\nsymbol z = 100\naxis i 3\naxis j z\nbuffer A f32 arg 0 elems 3*z\nbuffer B f32 arg 1 elems 3*z\n"
-                "loop i step 1\n    loop j step 8\n        move B[i: z, j: 1]\n            src A[i: z, j: 1]\n"
-                "            expr $0 = f32 src 0\n            tile j unroll 2, j lane 4\n            prefetch 0 64\n"
-                "            stream\n", sizeof sizes / sizeof *sizes, sizes, 0);
-    lower_agree("nest blocks\naxis i 32\naxis j 4\nbuffer A f32 arg 0\nbuffer B f32 arg 1 elems 128\n"
-                "loop i step 8\n    loop j step 1\n        move B[i: 1 block 8: 32, j: 8]\n            src A[i: 4, j: 1]\n"
-                "            expr $0 = f32 src 0\n            tile i unroll 2, i lane 4\n            stream\n", 0, NULL, 0);
+    lower_agree(
+        "nest open\nsymbol z = 100\naxis i 3\naxis j z\nbuffer A f32 arg 0 elems 3*z\nbuffer B f32 arg 1 elems 3*z\n"
+        "loop i step 1\n    loop j step 8\n        move B[i: z, j: 1]\n            src A[i: z, j: 1]\n"
+        "            expr $0 = f32 src 0\n            tile j unroll 2, j lane 4\n            prefetch 0 64\n"
+        "            stream\n",
+        sizeof sizes / sizeof *sizes, sizes, 0);
+    lower_agree(
+        "nest blocks\naxis i 32\naxis j 4\nbuffer A f32 arg 0\nbuffer B f32 arg 1 elems 128\n"
+        "loop i step 8\n    loop j step 1\n        move B[i: 1 block 8: 32, j: 8]\n            src A[i: 4, j: 1]\n"
+        "            expr $0 = f32 src 0\n            tile i unroll 2, i lane 4\n            stream\n",
+        0, NULL, 0);
 }
 
-/* First chunks of every length, before full ones and inside of longer ones; nothing streams, and boundaries mean nothing. */
+/* First chunks of every length, before full ones and inside of longer ones; nothing streams, and boundaries mean
+ * nothing. */
 static void aligned_loops_cover_their_ranges(void **state)
 {
     (void)state;
@@ -83,22 +93,26 @@ static void aligned_loops_cover_their_ranges(void **state)
                            "nest first\naxis i 3\naxis j %d\nbuffer A f32 arg 0 elems %d\nbuffer B f32 arg 1 elems %d\n"
                            "loop i step 1\n    loop j step 16 aligned\n        move B[i: %d, j: 1]\n"
                            "            src A[i: %d, j: 1]\n            expr $0 = f32 src 0\n"
-                           "            tile j unroll 4, j lane 4\n            stream\n", n, 3 * n, 3 * n, n, n);
-        lower_agree_format(0, NULL, 0,
-                           "nest inside\naxis i 3\naxis j %d\nbuffer A f64 arg 0 elems %d\nbuffer B f64 arg 1 elems %d\n"
-                           "buffer P f64 local elems 16\nloop i step 1\n    loop j step 16 aligned\n        place P\n"
-                           "        loop j step 4\n            move P[j: 1]\n                src A[i: %d, j: 1]\n"
-                           "                expr $0 = f64 src 0\n                tile j lane 4\n"
-                           "        loop j step 2 aligned\n            move B[i: %d, j: 1]\n                src P[j: 1]\n"
-                           "                expr $0 = f64 src 0\n                tile j lane 2\n                stream\n",
+                           "            tile j unroll 4, j lane 4\n            stream\n",
                            n, 3 * n, 3 * n, n, n);
+        lower_agree_format(
+            0, NULL, 0,
+            "nest inside\naxis i 3\naxis j %d\nbuffer A f64 arg 0 elems %d\nbuffer B f64 arg 1 elems %d\n"
+            "buffer P f64 local elems 16\nloop i step 1\n    loop j step 16 aligned\n        place P\n"
+            "        loop j step 4\n            move P[j: 1]\n                src A[i: %d, j: 1]\n"
+            "                expr $0 = f64 src 0\n                tile j lane 4\n"
+            "        loop j step 2 aligned\n            move B[i: %d, j: 1]\n                src P[j: 1]\n"
+            "                expr $0 = f64 src 0\n                tile j lane 2\n                stream\n",
+            n, 3 * n, 3 * n, n, n);
     }
     lower_agree("nest plain\naxis j 21\nbuffer A f32 arg 0 elems 21\nbuffer B f32 arg 1 elems 21\n"
                 "loop j step 8 aligned\n    move B[j: 1]\n        src A[j: 1]\n        expr $0 = f32 src 0\n"
-                "        tile j unroll 2, j lane 4\n", 0, NULL, 0);
+                "        tile j unroll 2, j lane 4\n",
+                0, NULL, 0);
 }
 
-/* A row of `n` f32 and some rows of it go through a block; rows in the result and in the block are so many elements apart. */
+/* A row of `n` f32 and some rows of it go through a block; rows in the result and in the block are so many elements
+ * apart. */
 static const char through_block[] =
     "nest run\naxis i 3\naxis k 4\naxis j %d\nbuffer A f32 arg 0 elems %d\nbuffer B f32 arg 1 elems %d\n"
     "buffer P f32 local elems %d\nloop i step 1\n    place P\n    loop k step 1\n        loop j step 4\n"
@@ -113,8 +127,8 @@ static void pieces_are_copied_whole(void **state)
     (void)state;
     for (int n = 8; n < 52; n++)
         for (int apart = n; apart < n + 4; apart += 3)
-            lower_agree_format(0, NULL, 0, through_block, n, 12 * n, 12 * apart, 4 * apart, apart, 4 * n, n, 4 * apart, apart,
-                               apart);
+            lower_agree_format(0, NULL, 0, through_block, n, 12 * n, 12 * apart, 4 * apart, apart, 4 * n, n, 4 * apart,
+                               apart, apart);
 }
 
 /* Rows of whole lines go through a block, or past it: the result begins `shift` elements into an operand of `more`
@@ -122,11 +136,13 @@ static void pieces_are_copied_whole(void **state)
 static const char past_block[] =
     "nest turn\naxis i 3\naxis k 5\naxis j 48\nbuffer A f32 arg 0 elems 720\nbuffer B f32 arg 1 elems %d\n"
     "buffer P f32 local elems 240\nbuffer Q f32 reg elems 64\nloop i step 1\n    place P\n    loop j step 16\n"
-    "        loop k step 4\n            place Q\n            move Q[k: 16, j: 1]\n                src A[i: 240, k: 1, j: 5]\n"
+    "        loop k step 4\n            place Q\n            move Q[k: 16, j: 1]\n                src A[i: 240, k: 1, "
+    "j: 5]\n"
     "                expr $0 = f32 src 0\n                tile k unroll 4, j unroll 4, j lane 4\n"
     "                prefetch 0 80 far\n            move P[k: 48, j: 1]\n                src Q[k: 16, j: 1]\n"
     "                expr $0 = f32 src 0; $1 = f32 add $0 $0\n                tile k unroll 4, j unroll 4, j lane 4\n"
-    "    loop k step 1\n        loop j step 4\n            move B[%d; i: 240, k: 48, j: 1]\n                src P[k: 48, j: 1]\n"
+    "    loop k step 1\n        loop j step 4\n            move B[%d; i: 240, k: 48, j: 1]\n                src P[k: "
+    "48, j: 1]\n"
     "                expr $0 = f32 src 0\n                tile j lane 4\n                stream\n";
 
 static void whole_lines_need_not_wait(void **state)
@@ -140,22 +156,30 @@ static void whole_lines_need_not_wait(void **state)
 static void what_is_read_again_waits(void **state)
 {
     (void)state;
-    static const char *const copies[] = {
-        "    loop k step 1\n        move B[i: 64, k: 16, j: 1]\n            src P[k: 16, j: 1]\n            expr $0 = f32 src 0\n"
-        "            tile j unroll 4, j lane 4\n            stream\n    move C[]\n        src P[5]\n        expr $0 = f32 src 0\n",
-        "    loop k step 1\n        move B[48; i: 64, k: -16, j: 1]\n            src P[k: 16, j: 1]\n            expr $0 = f32 src 0\n"
-        "            tile j unroll 4, j lane 4\n            stream\n    move C[]\n        src A[5]\n        expr $0 = f32 src 0\n",
-        "    loop k step 1\n        move B[i: 64, k: 16, j: 1]\n            src P[j: 1]\n            expr $0 = f32 src 0\n"
-        "            tile j unroll 4, j lane 4\n            stream\n    move C[]\n        src A[5]\n        expr $0 = f32 src 0\n",
-        "    loop k step 1\n        move B[i: 64, k: 16, j: 1]\n            src P[k: 4, j: 1]\n            expr $0 = f32 src 0\n"
-        "            tile j unroll 4, j lane 4\n            stream\n    move C[]\n        src B[5]\n        expr $0 = f32 src 0\n"};
+    static const char *const copies[] = {"    loop k step 1\n        move B[i: 64, k: 16, j: 1]\n            src P[k: "
+                                         "16, j: 1]\n            expr $0 = f32 src 0\n"
+                                         "            tile j unroll 4, j lane 4\n            stream\n    move C[]\n    "
+                                         "    src P[5]\n        expr $0 = f32 src 0\n",
+                                         "    loop k step 1\n        move B[48; i: 64, k: -16, j: 1]\n            src "
+                                         "P[k: 16, j: 1]\n            expr $0 = f32 src 0\n"
+                                         "            tile j unroll 4, j lane 4\n            stream\n    move C[]\n    "
+                                         "    src A[5]\n        expr $0 = f32 src 0\n",
+                                         "    loop k step 1\n        move B[i: 64, k: 16, j: 1]\n            src P[j: "
+                                         "1]\n            expr $0 = f32 src 0\n"
+                                         "            tile j unroll 4, j lane 4\n            stream\n    move C[]\n    "
+                                         "    src A[5]\n        expr $0 = f32 src 0\n",
+                                         "    loop k step 1\n        move B[i: 64, k: 16, j: 1]\n            src P[k: "
+                                         "4, j: 1]\n            expr $0 = f32 src 0\n"
+                                         "            tile j unroll 4, j lane 4\n            stream\n    move C[]\n    "
+                                         "    src B[5]\n        expr $0 = f32 src 0\n"};
     for (size_t i = 0; i < sizeof copies / sizeof *copies; i++)
         lower_agree_format(0, NULL, 0,
                            "nest again\naxis i 3\naxis k 4\naxis j 16\nbuffer A f32 arg 0 elems 192\n"
                            "buffer B f32 arg 1 elems 192\nbuffer C f32 arg 2 elems 1\nbuffer P f32 local elems 64\n"
                            "loop i step 1\n    place P\n    loop k step 1\n        move P[k: 16, j: 1]\n"
                            "            src A[i: 64, k: 16, j: 1]\n            expr $0 = f32 src 0\n"
-                           "            tile j unroll 4, j lane 4\n%s", copies[i]);
+                           "            tile j unroll 4, j lane 4\n%s",
+                           copies[i]);
 }
 
 /* Lengths that are known at run time; what lies apart on one side only; axes that one side alone walks. */
@@ -163,20 +187,24 @@ static void pieces_end_where_either_side_does(void **state)
 {
     (void)state;
     static const int64_t sizes[] = {0, 1, 15, 16, 17, 48, 100, 256};
-    lower_agree("nest open\nsymbol z = 100\naxis i 3\naxis j z\nbuffer A f32 arg 0 elems 3*z\nbuffer B f32 arg 1 elems 3*z\n"
-                "loop i step 1\n    loop j step 4\n        move B[i: z, j: 1]\n            src A[i: z, j: 1]\n"
-                "            expr $0 = f32 src 0\n            tile j lane 4\n            stream\n",
-                sizeof sizes / sizeof *sizes, sizes, 0);
-    lower_agree("nest rows\nsymbol z = 100\naxis i z\naxis j 33\nbuffer A f64 arg 0 elems 33*z\nbuffer B f64 arg 1 elems 33*z\n"
-                "loop i step 1\n    loop j step 2\n        move B[i: 33, j: 1]\n            src A[i: 33, j: 1]\n"
-                "            expr $0 = f64 src 0\n            tile j lane 2\n            stream\n",
-                sizeof sizes / sizeof *sizes, sizes, 0);
+    lower_agree(
+        "nest open\nsymbol z = 100\naxis i 3\naxis j z\nbuffer A f32 arg 0 elems 3*z\nbuffer B f32 arg 1 elems 3*z\n"
+        "loop i step 1\n    loop j step 4\n        move B[i: z, j: 1]\n            src A[i: z, j: 1]\n"
+        "            expr $0 = f32 src 0\n            tile j lane 4\n            stream\n",
+        sizeof sizes / sizeof *sizes, sizes, 0);
+    lower_agree(
+        "nest rows\nsymbol z = 100\naxis i z\naxis j 33\nbuffer A f64 arg 0 elems 33*z\nbuffer B f64 arg 1 elems 33*z\n"
+        "loop i step 1\n    loop j step 2\n        move B[i: 33, j: 1]\n            src A[i: 33, j: 1]\n"
+        "            expr $0 = f64 src 0\n            tile j lane 2\n            stream\n",
+        sizeof sizes / sizeof *sizes, sizes, 0);
     lower_agree("nest apart\naxis i 3\naxis j 40\nbuffer A f32 arg 0 elems 200\nbuffer B f32 arg 1 elems 120\n"
                 "loop i step 1\n    loop j step 4\n        move B[i: 40, j: 1]\n            src A[i: 50, j: 1]\n"
-                "            expr $0 = f32 src 0\n            tile j lane 4\n            stream\n", 0, NULL, 0);
+                "            expr $0 = f32 src 0\n            tile j lane 4\n            stream\n",
+                0, NULL, 0);
     lower_agree("nest spread\naxis i 3\naxis j 40\nbuffer A f32 arg 0 elems 40\nbuffer B f32 arg 1 elems 120\n"
                 "loop i step 1\n    loop j step 4\n        move B[i: 40, j: 1]\n            src A[i: 0, j: 1]\n"
-                "            expr $0 = f32 src 0\n            tile j lane 4\n            stream\n", 0, NULL, 0);
+                "            expr $0 = f32 src 0\n            tile j lane 4\n            stream\n",
+                0, NULL, 0);
 }
 
 /* Entries past the end of a table are not looked up: it ends at the end of a page. */
@@ -188,7 +216,8 @@ static void rows_ahead_stay_inside_of_tables(void **state)
                            "nest gather\naxis e 7\naxis c 9\nbuffer A f32 arg 0 elems 45\n"
                            "buffer T i64 arg 1 elems 7 table 5\nbuffer B f32 arg 2 elems 63\n"
                            "loop e step 1\n    move B[e: 9, c: 1]\n        src A[e: 9 by T[e: 1], c: 1]\n"
-                           "        expr $0 = f32 src 0\n        tile c unroll 3, c lane 4\n        rows %d\n", rows);
+                           "        expr $0 = f32 src 0\n        tile c unroll 3, c lane 4\n        rows %d\n",
+                           rows);
 }
 
 static const char copy[] = "nest copy\naxis j 4096\nbuffer A f32 arg 0 elems 4096\nbuffer B f32 arg 1 elems 4096\n"

@@ -11,9 +11,9 @@
 
 static const ej_target avx2 = {.name = "avx2", .vector_bytes = 32, .vector_registers = 16};
 
-#define HEAD                                                                                                   \
-    "nest x\nsymbol z = 9\naxis i 4\naxis j 20\naxis e z\naxis m 5\nbuffer A f32 arg 0\nbuffer B f64 arg 1\n"          \
-    "buffer T i32 const 0 elems 20\nbuffer F f32 const 1 elems 20\nbuffer L f32 local elems 80\n"            \
+#define HEAD \
+    "nest x\nsymbol z = 9\naxis i 4\naxis j 20\naxis e z\naxis m 5\nbuffer A f32 arg 0\nbuffer B f64 arg 1\n" \
+    "buffer T i32 const 0 elems 20\nbuffer F f32 const 1 elems 20\nbuffer L f32 local elems 80\n" \
     "buffer R f32 reg elems 64\nbuffer M i64 reg elems 4\nbuffer P c64 arg 2\nbuffer Q bool arg 3\n"
 #define ZERO "expr $0 = f32 const 0.0\n"
 #define COPY "expr $0 = f32 src 0\n"
@@ -68,13 +68,15 @@ static void accesses_stay_inside_of_placed_buffers(void **state)
     passes(HEAD "place L\nloop j step 8\n    loop i step 1\n        move L[i: 20, j: 1]\n            " ZERO
                 "            tile j lane 8\n");
     refuses(HEAD "place L\nloop j step 8\n    loop i step 1\n        move L[i: 21, j: 1]\n            " ZERO
-                 "            tile j lane 8\n", "which has 80");
+                 "            tile j lane 8\n",
+            "which has 80");
     refuses(HEAD "place L\nmove L[80]\n    " ZERO, "elements 80 to 80");
     refuses(HEAD "place L\nloop i step 1\n    move L[i: -1]\n        " ZERO, "elements -3 to 0");
     passes(HEAD "place L\nloop j step 8\n    move L[j: 1 block 8: 32]\n        " ZERO "        tile j lane 8\n");
     refuses(HEAD "place L\nloop j step 8\n    move L[j: 1 block 8: 40]\n        " ZERO "        tile j lane 8\n",
             "elements 0 to 87");
-    refuses(HEAD "place R\nloop j step 1\n    loop i step 1\n        move A[]\n            src R[j: 4]\n            " COPY,
+    refuses(HEAD
+            "place R\nloop j step 1\n    loop i step 1\n        move A[]\n            src R[j: 4]\n            " COPY,
             "which has 64");
 }
 
@@ -127,7 +129,8 @@ static void lanes_fit_a_register(void **state)
     refuses(HEAD "loop j step 16\n    move A[j: 1]\n        " ZERO "        tile j lane 16\n", "16 lanes");
     refuses(HEAD "loop j step 8\n    move B[j: 1]\n        expr $0 = f64 const 0.0\n        tile j lane 8\n",
             "8 lanes, where a register holds 4");
-    refuses(HEAD "loop j step 8\n    move A[i: 1, j: 1]\n        " ZERO "        tile i lane 4, j lane 8\n", "32 lanes");
+    refuses(HEAD "loop j step 8\n    move A[i: 1, j: 1]\n        " ZERO "        tile i lane 4, j lane 8\n",
+            "32 lanes");
     passes(HEAD "loop j step 8\n    move P[j: 1]\n        expr $0 = c64 const 0.0 0.0\n        tile j lane 8\n");
 }
 
@@ -135,13 +138,15 @@ static void hints_are_about_memory(void **state)
 {
     (void)state;
 #define LEAF "loop i step 1\n    place R\n    "
-    passes(HEAD LEAF "move A[i: 1]\n        src B[i: 1]\n        expr $0 = f64 src 0; $1 = f32 cast $0\n        prefetch 0 64\n"
-                "        stream\n");
+    passes(HEAD LEAF
+           "move A[i: 1]\n        src B[i: 1]\n        expr $0 = f64 src 0; $1 = f32 cast $0\n        prefetch 0 64\n"
+           "        stream\n");
     passes(HEAD LEAF "sum R[]\n        src A[i: 1]\n        " COPY "        prefetch 0 64\n");
     refuses(HEAD LEAF "move R[]\n        src A[i: 1]\n        " COPY "        stream\n", "only moves to memory");
     refuses(HEAD LEAF "sum A[]\n        src A[i: 1]\n        " COPY "        stream\n", "only moves to memory");
     refuses(HEAD LEAF "move A[i: 1]\n        src R[]\n        " COPY "        prefetch 0 64\n", "prefetches registers");
-    refuses(HEAD LEAF "move R[]\n        src A[i: 1]\n        " COPY "        prefetch 1 64\n", "no source 1 to prefetch");
+    refuses(HEAD LEAF "move R[]\n        src A[i: 1]\n        " COPY "        prefetch 1 64\n",
+            "no source 1 to prefetch");
     refuses(HEAD LEAF "move R[]\n        src A[i: 1]\n        " COPY "        prefetch 0 0 far\n", "nothing to the L2");
     refuses(HEAD LEAF "move R[]\n        src A[i: 1]\n        " COPY "        prefetch 0 -64\n", "-64 bytes ahead");
     passes(HEAD LEAF "move R[]\n        src A[i: 1]\n        " COPY "        rows 16\n");
@@ -154,9 +159,11 @@ static void blocks_are_not_crossed_by_tiles(void **state)
     (void)state;
     passes(HEAD "loop j step 16\n    loop j step 8\n        move A[j: 1 block 16: 64]\n            " ZERO
                 "            tile j lane 8\n");
-    refuses(HEAD "loop j step 8\n    move A[j: 1 block 12: 64]\n        " ZERO "        tile j lane 8\n", "may cross blocks");
+    refuses(HEAD "loop j step 8\n    move A[j: 1 block 12: 64]\n        " ZERO "        tile j lane 8\n",
+            "may cross blocks");
     refuses(HEAD "loop j step 12\n    loop j step 8\n        move A[j: 1 block 16: 64]\n            " ZERO
-                 "            tile j lane 8\n", "may cross blocks");
+                 "            tile j lane 8\n",
+            "may cross blocks");
     passes(HEAD "loop j step 12\n    place L\n    loop j step 8\n        move L[j: 1 block 16: 64]\n            " ZERO
                 "            tile j lane 8\n");
 }
@@ -172,14 +179,16 @@ static void registers_have_one_lane_map(void **state)
     /* the shuffle: any leaf may read under other lanes, but what it writes itself */
     passes(REG_HEAD FILL "    move A[i: 20, j: 1]\n        src R[i: 8, j: 1]\n        " COPY
                          "        tile j unroll 8, i lane 4\n");
-    passes(REG_HEAD FILL "    move A[i: 20, j: 1]\n        src R[i: 8, j: 1]\n        expr $0 = f32 src 0; $1 = f32 neg $0\n"
-                         "        tile j unroll 8, i lane 4\n");
+    passes(REG_HEAD FILL
+           "    move A[i: 20, j: 1]\n        src R[i: 8, j: 1]\n        expr $0 = f32 src 0; $1 = f32 neg $0\n"
+           "        tile j unroll 8, i lane 4\n");
     passes(REG_HEAD FILL "    sum A[j: 1]\n        src R[i: 8, j: 1]\n        src B[i: 1]\n"
                          "        expr $0 = f32 src 0; $1 = f64 src 1; $2 = f32 cast $1; $3 = f32 mul $0 $2\n"
                          "        tile j unroll 8, i lane 4\n");
     refuses("nest x\naxis i 4\naxis j 4\nbuffer R f32 reg elems 16\nplace R\n"
             "move R[i: 4, j: 1]\n    " ZERO "    tile i unroll 4, j lane 4\n"
-            "move R[i: 4, j: 1]\n    src R[i: 1, j: 4]\n    " COPY "    tile i unroll 4, j lane 4\n", "different lane maps");
+            "move R[i: 4, j: 1]\n    src R[i: 1, j: 4]\n    " COPY "    tile i unroll 4, j lane 4\n",
+            "different lane maps");
     refuses(REG_HEAD FILL "    move R[i: 8, j: 1]\n        " ZERO "        tile j unroll 8, i lane 4\n",
             "different lane maps");
     refuses(REG_HEAD FILL "    sum R[4; i: 8, j: 1]\n        " ZERO "        tile i unroll 4, j lane 8\n",
@@ -211,7 +220,8 @@ static void when_a_node_runs_is_well_formed(void **state)
     nest_case c;
     passes(HEAD "loop i step 1\n    move A[i: 1]\n        when first i\n        " ZERO);
     nest_open(&c);
-    assert_int_equal(nest_parse(&c, HEAD "loop i step 1\n    move A[i: 1]\n        when first i\n        " ZERO), EINJIT_OK);
+    assert_int_equal(nest_parse(&c, HEAD "loop i step 1\n    move A[i: 1]\n        when first i\n        " ZERO),
+                     EINJIT_OK);
     c.nest.nodes[1].when.axes[0] = 9;
     assert_int_equal(ej_nest_check(&c.nest, &avx2, &c.err), EINJIT_E_INTERNAL);
     assert_non_null(strstr(c.err.text, "no axis 9 to ask"));

@@ -10,8 +10,14 @@
 #include "nest_cost.h"
 #include "nest_support.h"
 
-static const ej_target row = {.name = "row", .vector_bytes = 64, .vector_registers = 32, .l1_bytes = 32 << 10,
-                              .l2_bytes = 1 << 20, .l3_bytes = 16 << 20, .line_cycles = {2, 8, 16}, .tlb_pages = 1024,
+static const ej_target row = {.name = "row",
+                              .vector_bytes = 64,
+                              .vector_registers = 32,
+                              .l1_bytes = 32 << 10,
+                              .l2_bytes = 1 << 20,
+                              .l3_bytes = 16 << 20,
+                              .line_cycles = {2, 8, 16},
+                              .tlb_pages = 1024,
                               .walk_cycles = 20};
 
 static ej_nest_cost cost_of(const char *text)
@@ -49,16 +55,16 @@ static void streams_pay_every_line_once(void **state)
     assert_true(cost.operations == 0);
 }
 
-#define PRODUCT                                                                                                        \
-    "nest gemm\naxis i 1536\naxis j 1536\naxis k 1536 reduced\nbuffer A f32 arg 0\nbuffer B f32 arg 1\n"                  \
+#define PRODUCT \
+    "nest gemm\naxis i 1536\naxis j 1536\naxis k 1536 reduced\nbuffer A f32 arg 0\nbuffer B f32 arg 1\n" \
     "buffer C f32 arg 2\nbuffer acc f32 reg elems 384\n"
-#define TILE(in)                                                                                                        \
-    in "place acc\n" in "move acc[i: 32, j: 1]\n" in "    expr $0 = f32 const 0.0\n" in                                   \
-    "    tile i unroll 12, j unroll 2, j lane 16\n" in "loop k step 1\n" in "    sum acc[i: 32, j: 1]\n" in               \
-    "        src A[i: 1536, k: 1]\n" in "        src B[k: 1536, j: 1]\n" in                                               \
-    "        expr $0 = f32 src 0; $1 = f32 src 1; $2 = f32 mul $0 $1\n" in                                                \
-    "        tile i unroll 12, j unroll 2, j lane 16\n" in "sum C[i: 1536, j: 1]\n" in                                    \
-    "    src acc[i: 32, j: 1]\n" in "    expr $0 = f32 src 0\n" in "    tile i unroll 12, j unroll 2, j lane 16\n"
+#define TILE(in) \
+    in "place acc\n" in "move acc[i: 32, j: 1]\n" in "    expr $0 = f32 const 0.0\n" in \
+       "    tile i unroll 12, j unroll 2, j lane 16\n" in "loop k step 1\n" in "    sum acc[i: 32, j: 1]\n" in \
+       "        src A[i: 1536, k: 1]\n" in "        src B[k: 1536, j: 1]\n" in \
+       "        expr $0 = f32 src 0; $1 = f32 src 1; $2 = f32 mul $0 $1\n" in \
+       "        tile i unroll 12, j unroll 2, j lane 16\n" in "sum C[i: 1536, j: 1]\n" in \
+       "    src acc[i: 32, j: 1]\n" in "    expr $0 = f32 src 0\n" in "    tile i unroll 12, j unroll 2, j lane 16\n"
 
 static void every_product_is_counted(void **state)
 {
@@ -91,8 +97,9 @@ static void reads_along_another_axis_cost_shuffles(void **state)
 static void what_runs_once_is_counted_once(void **state)
 {
     (void)state;
-#define FIRST(when) "axis k 64\naxis i 16\n" MAPS "loop k step 1\n    move y[i: 1]\n" when "        src x[i: 1]\n" \
-                    "        expr $0 = f32 src 0; $1 = f32 mul $0 $0\n        tile i lane 16\n"
+#define FIRST(when) \
+    "axis k 64\naxis i 16\n" MAPS "loop k step 1\n    move y[i: 1]\n" when "        src x[i: 1]\n" \
+    "        expr $0 = f32 src 0; $1 = f32 mul $0 $0\n        tile i lane 16\n"
     assert_float_equal(cost_of(FIRST("")).operations, 64, 0);
     assert_float_equal(cost_of(FIRST("        when first k\n")).operations, 1, 0);
     assert_float_equal(cost_of(FIRST("        when later k\n")).operations, 63, 0);

@@ -31,7 +31,8 @@ static void splitting_an_axis_changes_nothing(void **state)
     static const char *const loops[] = {
         "move A[i: 1]\n    src B[i: 1]\n    expr $0 = i32 src 0\n",
         "loop i step 3\n    move A[i: 1]\n        src B[i: 1]\n        expr $0 = i32 src 0\n",
-        "loop i step 6\n    loop i step 4\n        loop i step 1\n            move A[i: 1]\n                src B[i: 1]\n"
+        "loop i step 6\n    loop i step 4\n        loop i step 1\n            move A[i: 1]\n                src B[i: "
+        "1]\n"
         "                expr $0 = i32 src 0\n",
         "loop i step 9223372036854775807\n    loop i step 7\n        move A[i: 1]\n            src B[i: 1]\n"
         "            expr $0 = i32 src 0\n",
@@ -129,8 +130,9 @@ static void placed_buffers_are_fresh_in_every_iteration(void **state)
              (void *[]){a}, NULL, NULL);
     for (int i = 0; i < 3; i++) assert_true(isnan(a[i]));
     int64_t b = 0;
-    run_text("buffer A i64 arg 0\nbuffer L i64 local elems 1\nplace L\nmove A[]\n    src L[]\n    expr $0 = i64 src 0\n",
-             (void *[]){&b}, NULL, NULL);
+    run_text(
+        "buffer A i64 arg 0\nbuffer L i64 local elems 1\nplace L\nmove A[]\n    src L[]\n    expr $0 = i64 src 0\n",
+        (void *[]){&b}, NULL, NULL);
     assert_int_equal(b, -1);
 }
 
@@ -161,7 +163,8 @@ static void negative_strides_walk_backwards(void **state)
 {
     (void)state;
     int32_t a[4], b[4] = {1, 2, 3, 4};
-    run_text("axis i 4\nbuffer A i32 arg 0\nbuffer B i32 arg 1\nmove A[3; i: -1]\n    src B[i: 1]\n    expr $0 = i32 src 0\n",
+    run_text("axis i 4\nbuffer A i32 arg 0\nbuffer B i32 arg 1\nmove A[3; i: -1]\n    src B[i: 1]\n    expr $0 = i32 "
+             "src 0\n",
              (void *[]){a, b}, NULL, NULL);
     for (int i = 0; i < 4; i++) assert_int_equal(a[i], 4 - i);
 }
@@ -201,7 +204,8 @@ static void blocked_terms_have_two_strides(void **state)
     (void)state;
     int32_t a[20] = {0}, b[8] = {1, 2, 3, 4, 5, 6, 7, 8};
     run_text("axis i 8\nbuffer A i32 arg 0\nbuffer B i32 arg 1\nmove A[i: 2 block 3: 7]\n    src B[i: 1]\n"
-             "    expr $0 = i32 src 0\n", (void *[]){a, b}, NULL, NULL);
+             "    expr $0 = i32 src 0\n",
+             (void *[]){a, b}, NULL, NULL);
     for (int i = 0; i < 8; i++) assert_int_equal(a[i / 3 * 7 + i % 3 * 2], i + 1);
 }
 
@@ -289,14 +293,15 @@ static void reducers_combine_with_what_is_there(void **state)
     (void)state;
     int32_t b[3] = {4, -2, 7}, sum = 1, prod = 2, max = 5, min = 5;
     unsigned char any = 0, flags[3] = {0, 1, 0};
-    run_text("axis i 3\nbuffer B i32 arg 0\nbuffer S i32 arg 1\nbuffer P i32 arg 2\nbuffer X i32 arg 3\nbuffer N i32 arg 4\n"
-             "buffer O bool arg 5\nbuffer F bool arg 6\n"
-             "sum S[]\n    src B[i: 1]\n    expr $0 = i32 src 0\n"
-             "prod P[]\n    src B[i: 1]\n    expr $0 = i32 src 0\n"
-             "max X[]\n    src B[i: 1]\n    expr $0 = i32 src 0\n"
-             "min N[]\n    src B[i: 1]\n    expr $0 = i32 src 0\n"
-             "or O[]\n    src F[i: 1]\n    expr $0 = bool src 0\n",
-             (void *[]){b, &sum, &prod, &max, &min, &any, flags}, NULL, NULL);
+    run_text(
+        "axis i 3\nbuffer B i32 arg 0\nbuffer S i32 arg 1\nbuffer P i32 arg 2\nbuffer X i32 arg 3\nbuffer N i32 arg 4\n"
+        "buffer O bool arg 5\nbuffer F bool arg 6\n"
+        "sum S[]\n    src B[i: 1]\n    expr $0 = i32 src 0\n"
+        "prod P[]\n    src B[i: 1]\n    expr $0 = i32 src 0\n"
+        "max X[]\n    src B[i: 1]\n    expr $0 = i32 src 0\n"
+        "min N[]\n    src B[i: 1]\n    expr $0 = i32 src 0\n"
+        "or O[]\n    src F[i: 1]\n    expr $0 = bool src 0\n",
+        (void *[]){b, &sum, &prod, &max, &min, &any, flags}, NULL, NULL);
     assert_int_equal(sum, 10);
     assert_int_equal(prod, -112);
     assert_int_equal(max, 7);
@@ -316,7 +321,8 @@ static void thousands_of_nested_loops_need_no_recursion(void **state)
     int32_t parent = -1, axis, count = 0;
     assert_int_equal(ej_nest_buffer(&c.nest, &c.arena, &a, NULL), EINJIT_OK);
     for (int i = 0; i < 50000; i++) {
-        if (i % 5000 == 0) assert_int_equal(ej_nest_axis(&c.nest, &c.arena, "i", ej_size_number(2), 0, &axis), EINJIT_OK);
+        if (i % 5000 == 0)
+            assert_int_equal(ej_nest_axis(&c.nest, &c.arena, "i", ej_size_number(2), 0, &axis), EINJIT_OK);
         assert_int_equal(ej_nest_loop(&c.nest, &c.arena, parent, axis, 1, &parent), EINJIT_OK);
     }
     assert_int_equal(ej_nest_leaf(&c.nest, &c.arena, parent, &leaf, NULL), EINJIT_OK);

@@ -12,21 +12,22 @@
 #include "nest_support.h"
 
 /* A nest with one of everything: open sizes, a table, buffers of every home, blocks, digits of both places. */
-static const char model[] = "nest model\nsymbol z = 100\naxis i z\naxis j 32\naxis k 5 reduced\n"
-                            "buffer A f32 arg 0\nbuffer t i32 arg 1 table 9\nbuffer w f32 const 0 elems 160\n"
-                            "buffer s f32 scratch elems 32*z at 64\nbuffer p f32 local elems 160 at 128\n"
-                            "buffer acc f32 reg elems 32\n"
-                            "place p\n"
-                            "loop j step 32\n    loop k step 1\n        move p[j: 1 block 16: 80, k: 16]\n"
-                            "            src w[7; j: 5, k: 1]\n            expr $0 = f32 src 0\n            tile j lane 16, j unroll 2\n"
-                            "loop i step 1\n    place acc\n    move acc[j: 1]\n        expr $0 = f32 const 0.0\n"
-                            "        tile j unroll 2, j lane 16\n"
-                            "    loop k step 1\n        sum acc[j: 1]\n            src A[3; i: 9 by t[2; i: 1], k: 1]\n"
-                            "            src p[j: 1 block 16: 80, k: 16]\n"
-                            "            expr $0 = f32 src 0; $1 = f32 src 1; $2 = f32 mul $0 $1\n"
-                            "            tile j unroll 2, j lane 16\n"
-                            "    move s[5; i: 32, j: 1]\n        src acc[j: 1]\n        src A[8; i: 9, k: 0]\n"
-                            "        expr $0 = f32 src 0; $1 = f32 src 1; $2 = f32 maximum $0 $1\n        tile j unroll 2, j lane 16\n";
+static const char model[] =
+    "nest model\nsymbol z = 100\naxis i z\naxis j 32\naxis k 5 reduced\n"
+    "buffer A f32 arg 0\nbuffer t i32 arg 1 table 9\nbuffer w f32 const 0 elems 160\n"
+    "buffer s f32 scratch elems 32*z at 64\nbuffer p f32 local elems 160 at 128\n"
+    "buffer acc f32 reg elems 32\n"
+    "place p\n"
+    "loop j step 32\n    loop k step 1\n        move p[j: 1 block 16: 80, k: 16]\n"
+    "            src w[7; j: 5, k: 1]\n            expr $0 = f32 src 0\n            tile j lane 16, j unroll 2\n"
+    "loop i step 1\n    place acc\n    move acc[j: 1]\n        expr $0 = f32 const 0.0\n"
+    "        tile j unroll 2, j lane 16\n"
+    "    loop k step 1\n        sum acc[j: 1]\n            src A[3; i: 9 by t[2; i: 1], k: 1]\n"
+    "            src p[j: 1 block 16: 80, k: 16]\n"
+    "            expr $0 = f32 src 0; $1 = f32 src 1; $2 = f32 mul $0 $1\n"
+    "            tile j unroll 2, j lane 16\n"
+    "    move s[5; i: 32, j: 1]\n        src acc[j: 1]\n        src A[8; i: 9, k: 0]\n"
+    "        expr $0 = f32 src 0; $1 = f32 src 1; $2 = f32 maximum $0 $1\n        tile j unroll 2, j lane 16\n";
 
 static nest_case c;
 static ej_nest nests[128];
@@ -71,9 +72,10 @@ static void names_slots_offsets_and_first_bases_may_differ(void **state)
 {
     (void)state;
     static const char *const free_facts[][3] = {
-        {"nest model", "model", "another"}, {"buffer A", "arg 0", "arg 5"}, {"buffer t", "arg 1", "arg 2"},
-        {"buffer w", "const 0", "const 3"}, {"buffer s", "at 64", "at 6400"},
-        {"src w", "[7;", "[70;"}, {"move s", "[5;", "[0;"}, {"buffer w", "const 0 elems 160", "arg 7"}};
+        {"nest model", "model", "another"}, {"buffer A", "arg 0", "arg 5"},
+        {"buffer t", "arg 1", "arg 2"},     {"buffer w", "const 0", "const 3"},
+        {"buffer s", "at 64", "at 6400"},   {"src w", "[7;", "[70;"},
+        {"move s", "[5;", "[0;"},           {"buffer w", "const 0 elems 160", "arg 7"}};
     int32_t n = 1;
     nest_open(&c);
     read_as(0, model);
@@ -100,9 +102,10 @@ static void names_slots_offsets_and_first_bases_may_differ(void **state)
 static void a_buffer_that_moves_as_a_whole_is_the_same_code(void **state)
 {
     (void)state;
-    static const char text[] = "nest pair\naxis i 16\nbuffer x f32 arg 0\nbuffer y f32 arg 1\n"
-                               "loop i step 16\n    move y[i: 1]\n        src x[4; i: 1]\n        src x[20; i: 1]\n"
-                               "        expr $0 = f32 src 0; $1 = f32 src 1; $2 = f32 add $0 $1\n        tile i lane 16\n";
+    static const char text[] =
+        "nest pair\naxis i 16\nbuffer x f32 arg 0\nbuffer y f32 arg 1\n"
+        "loop i step 16\n    move y[i: 1]\n        src x[4; i: 1]\n        src x[20; i: 1]\n"
+        "        expr $0 = f32 src 0; $1 = f32 src 1; $2 = f32 add $0 $1\n        tile i lane 16\n";
     nest_open(&c);
     read_as(0, text);
     read_changed(1, text, "src x[4", "x[4;", "x[0;");
@@ -116,18 +119,40 @@ static void a_buffer_that_moves_as_a_whole_is_the_same_code(void **state)
 
 /* ---- what code is made from ---- */
 
-static const char *const facts[][3] = {
-    {"axis i", "z", "64"}, {"axis j", "32", "30"}, {"axis k", "5", "6"}, {"axis k", "5 reduced", "5"},
-    {"buffer t", "i32", "i64"}, {"buffer t", "table 9", "table 8"}, {"buffer p", "elems 160", "elems 161"},
-    {"buffer p", "at 128", "at 192"}, {"buffer acc", "elems 32", "elems 33"}, {"place p\n", "place p\n", ""},
-    {"loop j", "step 32", "step 16"}, {"loop i", "loop i step 1", "loop i step 2"},
-    {"move p", "j: 1 ", "j: 2 "}, {"move p", "block 16", "block 8"}, {"move p", ": 80", ": 96"}, {"move p", "k: 16", "k: 17"},
-    {"tile j lane 16, j unroll 2", "j lane 16, j unroll 2", "j unroll 2, j lane 16"}, {"src w", "j: 5", "j: 6"},
-    {"move acc", "0.0", "-0.0"}, {"move acc", "0.0", "1.0"}, {"sum acc", "sum", "max"}, {"src A[3", "i: 9", "i: 8"},
-    {"src A[3", "i: 1]", "i: 2]"}, {"src A[3", "by t[2; i: 1]", ""}, {"src A[8", "[8;", "[9;"}, {"src A[8", "k: 0", "j: 0"},
-    {"src A[8", "i: 9", "i: z"}, {"src A[8", "[8;", "[z;"}, {"$2 = f32 mul", "mul $0 $1", "mul $1 $0"}, {"$2 = f32 mul", "mul", "add"},
-    {"src A[8", "src A", "src s"}, {"move s", "move s", "sum s"},
-    {"buffer A", "f32", "i32"}, {"buffer acc", "f32", "f64"}};
+static const char *const facts[][3] = {{"axis i", "z", "64"},
+                                       {"axis j", "32", "30"},
+                                       {"axis k", "5", "6"},
+                                       {"axis k", "5 reduced", "5"},
+                                       {"buffer t", "i32", "i64"},
+                                       {"buffer t", "table 9", "table 8"},
+                                       {"buffer p", "elems 160", "elems 161"},
+                                       {"buffer p", "at 128", "at 192"},
+                                       {"buffer acc", "elems 32", "elems 33"},
+                                       {"place p\n", "place p\n", ""},
+                                       {"loop j", "step 32", "step 16"},
+                                       {"loop i", "loop i step 1", "loop i step 2"},
+                                       {"move p", "j: 1 ", "j: 2 "},
+                                       {"move p", "block 16", "block 8"},
+                                       {"move p", ": 80", ": 96"},
+                                       {"move p", "k: 16", "k: 17"},
+                                       {"tile j lane 16, j unroll 2", "j lane 16, j unroll 2", "j unroll 2, j lane 16"},
+                                       {"src w", "j: 5", "j: 6"},
+                                       {"move acc", "0.0", "-0.0"},
+                                       {"move acc", "0.0", "1.0"},
+                                       {"sum acc", "sum", "max"},
+                                       {"src A[3", "i: 9", "i: 8"},
+                                       {"src A[3", "i: 1]", "i: 2]"},
+                                       {"src A[3", "by t[2; i: 1]", ""},
+                                       {"src A[8", "[8;", "[9;"},
+                                       {"src A[8", "k: 0", "j: 0"},
+                                       {"src A[8", "i: 9", "i: z"},
+                                       {"src A[8", "[8;", "[z;"},
+                                       {"$2 = f32 mul", "mul $0 $1", "mul $1 $0"},
+                                       {"$2 = f32 mul", "mul", "add"},
+                                       {"src A[8", "src A", "src s"},
+                                       {"move s", "move s", "sum s"},
+                                       {"buffer A", "f32", "i32"},
+                                       {"buffer acc", "f32", "f64"}};
 
 static void every_other_fact_makes_code_of_its_own(void **state)
 {
@@ -152,8 +177,10 @@ static void leaves_are_numbered_as_they_appear(void **state)
     char text[512];
     nest_open(&c);
     for (int i = 0; i < 128; i++) {
-        snprintf(text, sizeof text, "nest n%d\naxis i %d\nbuffer x f32 arg %d\nbuffer y f32 arg %d\nloop i step 1\n"
-                 "    move y[i: 1]\n        src x[%d; i: 1]\n        expr $0 = f32 src 0\n", i, 3 + i * i % 7, i, i + 1, i);
+        snprintf(text, sizeof text,
+                 "nest n%d\naxis i %d\nbuffer x f32 arg %d\nbuffer y f32 arg %d\nloop i step 1\n"
+                 "    move y[i: 1]\n        src x[%d; i: 1]\n        expr $0 = f32 src 0\n",
+                 i, 3 + i * i % 7, i, i + 1, i);
         read_as((size_t)i, text);
     }
     find(128);

@@ -171,17 +171,48 @@ static void real_functions_have_their_values(void **state)
         int fn;
         double x, want;
     } cases[] = {
-        {EJ_FN_NEG, 0, -0.0}, {EJ_FN_ABS, -2, 2}, {EJ_FN_EXP, 0, 1}, {EJ_FN_LOG, 1, 0}, {EJ_FN_LOG, -1, NAN},
-        {EJ_FN_LOG, 0, -INFINITY}, {EJ_FN_LOG1P, 1e-20, 1e-20}, {EJ_FN_EXPM1, 1e-20, 1e-20}, {EJ_FN_SQRT, 9, 3},
-        {EJ_FN_SQRT, -1, NAN}, {EJ_FN_RSQRT, 4, 0.5}, {EJ_FN_RSQRT, 0, INFINITY}, {EJ_FN_SIN, 0, 0}, {EJ_FN_COS, 0, 1},
-        {EJ_FN_TAN, 0, 0}, {EJ_FN_TANH, 1000, 1}, {EJ_FN_SIGMOID, 0, 0.5}, {EJ_FN_SIGMOID, -1000, 0},
-        {EJ_FN_SIGMOID, 1000, 1}, {EJ_FN_SIGMOID, NAN, NAN}, {EJ_FN_GELU, 0, 0}, {EJ_FN_GELU, 40, 40},
-        {EJ_FN_SILU, 0, 0}, {EJ_FN_SILU, 1000, 1000}, {EJ_FN_SOFTPLUS, 1000, 1000}, {EJ_FN_SOFTPLUS, -1000, 0},
-        {EJ_FN_SOFTPLUS, NAN, NAN}, {EJ_FN_ERF, 0, 0}, {EJ_FN_ERF, 100, 1}, {EJ_FN_RECIPROCAL, 4, 0.25},
-        {EJ_FN_SQUARE, -3, 9}, {EJ_FN_FLOOR, -1.5, -2}, {EJ_FN_CEIL, -1.5, -1}, {EJ_FN_ROUND, 2.5, 2},
-        {EJ_FN_ROUND, 3.5, 4}, {EJ_FN_ROUND, -0.5, -0.0}, {EJ_FN_CONJ, 5, 5}, {EJ_FN_REAL, 5, 5}, {EJ_FN_IMAG, 5, 0},
+        {EJ_FN_NEG, 0, -0.0},
+        {EJ_FN_ABS, -2, 2},
+        {EJ_FN_EXP, 0, 1},
+        {EJ_FN_LOG, 1, 0},
+        {EJ_FN_LOG, -1, NAN},
+        {EJ_FN_LOG, 0, -INFINITY},
+        {EJ_FN_LOG1P, 1e-20, 1e-20},
+        {EJ_FN_EXPM1, 1e-20, 1e-20},
+        {EJ_FN_SQRT, 9, 3},
+        {EJ_FN_SQRT, -1, NAN},
+        {EJ_FN_RSQRT, 4, 0.5},
+        {EJ_FN_RSQRT, 0, INFINITY},
+        {EJ_FN_SIN, 0, 0},
+        {EJ_FN_COS, 0, 1},
+        {EJ_FN_TAN, 0, 0},
+        {EJ_FN_TANH, 1000, 1},
+        {EJ_FN_SIGMOID, 0, 0.5},
+        {EJ_FN_SIGMOID, -1000, 0},
+        {EJ_FN_SIGMOID, 1000, 1},
+        {EJ_FN_SIGMOID, NAN, NAN},
+        {EJ_FN_GELU, 0, 0},
+        {EJ_FN_GELU, 40, 40},
+        {EJ_FN_SILU, 0, 0},
+        {EJ_FN_SILU, 1000, 1000},
+        {EJ_FN_SOFTPLUS, 1000, 1000},
+        {EJ_FN_SOFTPLUS, -1000, 0},
+        {EJ_FN_SOFTPLUS, NAN, NAN},
+        {EJ_FN_ERF, 0, 0},
+        {EJ_FN_ERF, 100, 1},
+        {EJ_FN_RECIPROCAL, 4, 0.25},
+        {EJ_FN_SQUARE, -3, 9},
+        {EJ_FN_FLOOR, -1.5, -2},
+        {EJ_FN_CEIL, -1.5, -1},
+        {EJ_FN_ROUND, 2.5, 2},
+        {EJ_FN_ROUND, 3.5, 4},
+        {EJ_FN_ROUND, -0.5, -0.0},
+        {EJ_FN_CONJ, 5, 5},
+        {EJ_FN_REAL, 5, 5},
+        {EJ_FN_IMAG, 5, 0},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) assert_same(f64(cases[i].fn, cases[i].x, 0), cases[i].want);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_same(f64(cases[i].fn, cases[i].x, 0), cases[i].want);
     assert_near(f64(EJ_FN_GELU, 1, 0), 0.8413447460685429);
     assert_near(f64(EJ_FN_GELU, -5, 0), -5 * 2.866515718791939e-07);
     assert_near(f64(EJ_FN_SIGMOID, 2, 0), 1 / (1 + exp(-2.0)));
@@ -322,7 +353,8 @@ static void every_function_is_defined_for_every_dtype(void **state)
                     ej_scalar b = ej_scalar_cast(EINJIT_F64, dtype, real(corners[j]));
                     int whole_in = ej_dtypes[dtype].kind <= EJ_KIND_INT;
                     int out = whole_in && (ej_fns[fn].rule == EJ_RULE_FLOAT || ej_fns[fn].rule == EJ_RULE_REALFLT)
-                                  ? EINJIT_F64 : dtype;
+                                  ? EINJIT_F64
+                                  : dtype;
                     ej_scalar v = ej_scalar_fn(fn, dtype, out, a, b, b);
                     if (dtype == EINJIT_I32) assert_true(v.integer >= INT32_MIN && v.integer <= INT32_MAX);
                     if (dtype == EINJIT_BOOL) assert_true(v.integer == 0 || v.integer == 1);
@@ -343,7 +375,8 @@ static bool is_close(int dtype, double got, double want)
 {
     if (isnan(want) || isinf(want) || want == 0 || !isfinite(got))
         return isnan(want) ? isnan(got) : got == want && !signbit(got) == !signbit(want);
-    return fabs(got - want) <= 4 * unit_of(dtype) * fabs(want) + (ej_dtypes[dtype].real == EINJIT_F32 ? 0x1p-149 : 0x1p-1074);
+    return fabs(got - want) <=
+           4 * unit_of(dtype) * fabs(want) + (ej_dtypes[dtype].real == EINJIT_F32 ? 0x1p-149 : 0x1p-1074);
 }
 
 static void check_line(const char *line)
@@ -361,8 +394,10 @@ static void check_line(const char *line)
     int fn = ej_fn_by_name(name, strlen(name)), dtype = einjit_dtype_from_name(type);
     assert_true(fn >= 0 && dtype >= 0);
     int to = fn == EJ_FN_ABS ? ej_dtypes[dtype].real : dtype;
-    ej_scalar got = ej_scalar_fn(fn, dtype, to, (ej_scalar){.re = v[0], .im = v[1]}, (ej_scalar){.re = v[2], .im = v[3]}, none);
-    if (!is_close(to, got.re, v[4]) || !is_close(to, got.im, v[5])) fail_msg("%s gave %.17g %.17g", line, got.re, got.im);
+    ej_scalar got =
+        ej_scalar_fn(fn, dtype, to, (ej_scalar){.re = v[0], .im = v[1]}, (ej_scalar){.re = v[2], .im = v[3]}, none);
+    if (!is_close(to, got.re, v[4]) || !is_close(to, got.im, v[5]))
+        fail_msg("%s gave %.17g %.17g", line, got.re, got.im);
 }
 
 /* The table is made by tests/cross/check_special.py --write, which also looks at many more values on every backend. */

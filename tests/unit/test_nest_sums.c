@@ -1,4 +1,5 @@
-/* test_nest_sums.c - long sums keep their digits, by whichever recipe they are added up; what is not a long sum stays. */
+/* test_nest_sums.c - long sums keep their digits, by whichever recipe they are added up; what is not a long sum
+ * stays. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -61,10 +61,11 @@ static void everything_prints_as_it_was_read(void **state)
 static void times_of_nodes_print_as_they_were_read(void **state)
 {
     (void)state;
-    static const char text[] = "nest -\naxis i 8\naxis k 9 reduced\nbuffer A f32 arg 0\nbuffer R f32 reg elems 1\n"
-                               "loop k step 4\n    when later i\n    place R\n    loop i step 1\n        when earlier i, k\n"
-                               "        move A[i: 1]\n            when first k, i\n            expr $0 = f32 const 0.0\n"
-                               "        move A[i: 1]\n            when last k\n            expr $0 = f32 const 0.0\n";
+    static const char text[] =
+        "nest -\naxis i 8\naxis k 9 reduced\nbuffer A f32 arg 0\nbuffer R f32 reg elems 1\n"
+        "loop k step 4\n    when later i\n    place R\n    loop i step 1\n        when earlier i, k\n"
+        "        move A[i: 1]\n            when first k, i\n            expr $0 = f32 const 0.0\n"
+        "        move A[i: 1]\n            when last k\n            expr $0 = f32 const 0.0\n";
     round_trip(text, text);
 }
 
@@ -108,25 +109,25 @@ static void what_was_read_is_in_the_nest(void **state)
 static void names_that_cannot_refer_become_numbers(void **state)
 {
     (void)state;
-    static const char text[] =
-        "nest \"two words\"\n"
-        "axis i 2\n"
-        "axis i 3\n"
-        "axis \"a \\x22\\x0a\" 4\n"
-        "axis \xC3\xA9 5\n"
-        "buffer - f32 arg 0\n"
-        "loop %0 step 1\n"
-        "    loop %1 step 1\n"
-        "        loop %2 step 1\n"
-        "            move %0[%0: 1, %1: 2, %2: 3, \xC3\xA9: 4]\n"
-        "                expr $0 = f32 const nan\n";
+    static const char text[] = "nest \"two words\"\n"
+                               "axis i 2\n"
+                               "axis i 3\n"
+                               "axis \"a \\x22\\x0a\" 4\n"
+                               "axis \xC3\xA9 5\n"
+                               "buffer - f32 arg 0\n"
+                               "loop %0 step 1\n"
+                               "    loop %1 step 1\n"
+                               "        loop %2 step 1\n"
+                               "            move %0[%0: 1, %1: 2, %2: 3, \xC3\xA9: 4]\n"
+                               "                expr $0 = f32 const nan\n";
     round_trip(text, text);
 }
 
 static void comments_and_spacing_do_not_matter(void **state)
 {
     (void)state;
-    round_trip("# a\n\nnest  x # b\r\naxis i 1 + 2*3\n   # c\nbuffer A f32 arg 0 at 8 \nmove  A [ 1 ;i:(2) ]\n\n    expr $0=f32 const 1\n",
+    round_trip("# a\n\nnest  x # b\r\naxis i 1 + 2*3\n   # c\nbuffer A f32 arg 0 at 8 \nmove  A [ 1 ;i:(2) ]\n\n    "
+               "expr $0=f32 const 1\n",
                "nest x\naxis i 7\nbuffer A f32 arg 0 at 8\nmove A[1; i: 2]\n    expr $0 = f32 const 1.0\n");
 }
 
@@ -244,9 +245,12 @@ static void malformed_text_is_refused_at_its_line(void **state)
     refuses(HEAD "move A[]\n    expr $0 = i32 const 1.5\n", 6, "the end of the line");
     refuses(HEAD "move A[]\n    tile i sideways 4\n", 6, "lane or unroll");
     refuses(HEAD "move A[]\n    tile i lane 4000000000\n", 6, "32 bits");
-    refuses(HEAD "move A[]\n    tile i lane 2, i lane 2, i lane 2, i lane 2, i lane 2, i lane 2, i lane 2, i lane 2, i lane 2\n",
-            6, "8 digits");
-    refuses("axis i ((((((((((((((((((((((((((((((((((((((((1))))))))))))))))))))))))))))))))))))))))\n", 1, "parentheses");
+    refuses(
+        HEAD
+        "move A[]\n    tile i lane 2, i lane 2, i lane 2, i lane 2, i lane 2, i lane 2, i lane 2, i lane 2, i lane 2\n",
+        6, "8 digits");
+    refuses("axis i ((((((((((((((((((((((((((((((((((((((((1))))))))))))))))))))))))))))))))))))))))\n", 1,
+            "parentheses");
 #undef HEAD
 }
 

@@ -121,8 +121,7 @@ static void two_contractions_share_a_loop_and_a_register_intermediate(void **sta
         for (int i = 0; i < I; i++) {
             float want = 0;
             for (int j = 0; j < J; j++)
-                for (int k = 0; k < K; k++)
-                    want += a[(z * I + i) * J + j] * b[(z * J + j) * K + k] * v[z * K + k];
+                for (int k = 0; k < K; k++) want += a[(z * I + i) * J + j] * b[(z * J + j) * K + k] * v[z * K + k];
             assert_true(out[z * I + i] == want);
         }
     free(a), free(b), free(v), free(out);

@@ -1,4 +1,5 @@
-/* test_npy.c - .npy files: what is written is read again, every form NumPy writes is understood, damaged ones are refused. */
+/* test_npy.c - .npy files: what is written is read again, every form NumPy writes is understood, damaged ones are
+ * refused. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,8 +19,18 @@ static void write_file(int version, const char *header, const void *data, size_t
     FILE *file = fopen(path, "wb");
     size_t length = strlen(header);
     assert_non_null(file);
-    const unsigned char head[12] = {0x93, 'N', 'U', 'M', 'P', 'Y', (unsigned char)version, 0,
-                                    (unsigned char)(length & 255), (unsigned char)(length >> 8), 0, 0};
+    const unsigned char head[12] = {0x93,
+                                    'N',
+                                    'U',
+                                    'M',
+                                    'P',
+                                    'Y',
+                                    (unsigned char)version,
+                                    0,
+                                    (unsigned char)(length & 255),
+                                    (unsigned char)(length >> 8),
+                                    0,
+                                    0};
     fwrite(head, 1, version == 1 ? 10 : 12, file);
     fwrite(header, 1, length, file);
     if (n) fwrite(data, 1, n, file);
@@ -160,16 +171,27 @@ static void damaged_files_are_refused(void **state)
 {
     (void)state;
     const char *headers[] = {
-        "", "{", "{}", "{'descr': ''", "{'descr': '", "{'descr': '<", "{'descr': '<f4', 'fortran_order': False}",
-        "{'descr': '<f4', 'shape': (2, 3)}", "{'descr': '<f4', 'fortran_order': Maybe, 'shape': (2, 3)}",
-        "{'fortran_order': False, 'shape': (2, 3)}", "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3",
-        "{'descr': '<f4', 'fortran_order': False, 'shape': (2 3)}", "{'descr': '<f4', 'fortran_order': False, 'shape': (-1,)}",
+        "",
+        "{",
+        "{}",
+        "{'descr': ''",
+        "{'descr': '",
+        "{'descr': '<",
+        "{'descr': '<f4', 'fortran_order': False}",
+        "{'descr': '<f4', 'shape': (2, 3)}",
+        "{'descr': '<f4', 'fortran_order': Maybe, 'shape': (2, 3)}",
+        "{'fortran_order': False, 'shape': (2, 3)}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (2 3)}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (-1,)}",
         "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 4)}",
         "{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,)}",
         "{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387904, 4)}",
         "{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000,)}",
-        "{'descr': '<f2', 'fortran_order': False, 'shape': (2,)}", "{'descr': '|i1', 'fortran_order': False, 'shape': (2,)}",
-        "{'descr': '<f44', 'fortran_order': False, 'shape': (2,)}", "{'descr': 'xf4', 'fortran_order': False, 'shape': (2,)}",
+        "{'descr': '<f2', 'fortran_order': False, 'shape': (2,)}",
+        "{'descr': '|i1', 'fortran_order': False, 'shape': (2,)}",
+        "{'descr': '<f44', 'fortran_order': False, 'shape': (2,)}",
+        "{'descr': 'xf4', 'fortran_order': False, 'shape': (2,)}",
         "{'descr': [('x', '<f4')], 'fortran_order': False, 'shape': (2,)}",
         "{'descr': '|O', 'fortran_order': False, 'shape': (2,)}",
     };
@@ -200,7 +222,8 @@ static void an_empty_shape_may_have_any_other_extent(void **state)
 {
     (void)state;
     tool_tensor t;
-    write_file(1, "{'descr': '<f4', 'fortran_order': True, 'shape': (4611686018427387904, 0, 4611686018427387904)}", NULL, 0);
+    write_file(1, "{'descr': '<f4', 'fortran_order': True, 'shape': (4611686018427387904, 0, 4611686018427387904)}",
+               NULL, 0);
     assert_int_equal(load(&t), TOOL_OK);
     assert_int_equal(t.bytes, 0);
     assert_int_equal(t.tensor.rank, 3);

@@ -117,7 +117,8 @@ static void thousands_of_terms_are_factored(void **state)
     graph_open(&f);
     ej_value a = graph_input(&f, EINJIT_F32, 2), sum = -1;
     for (int i = 0; i < 5000; i++) {
-        ej_value c = graph_map(&f, EJ_FN_EXP, a, -1), term = graph_einsum(&f, "ij,jk->ik", i % 2 ? a : c, i % 3 ? c : a);
+        ej_value c = graph_map(&f, EJ_FN_EXP, a, -1),
+                 term = graph_einsum(&f, "ij,jk->ik", i % 2 ? a : c, i % 3 ? c : a);
         sum = sum < 0 ? term : graph_map(&f, EJ_FN_ADD, sum, term);
     }
     graph_output(&f, sum);

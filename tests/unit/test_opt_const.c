@@ -35,9 +35,9 @@ static void work_and_growth_are_bounded(void **state)
         size_t einsums;
     } cases[] = {
         {20, 20, "ij,jk->ik", 0},
-        {200, 200, "ij,jk->ik", 1},     /* 8 million products */
-        {360, 1, "ij,kl->ijkl", 0},     /* 1.04 MB of which 2 * 2.9 KB were there */
-        {363, 1, "ij,kl->ijkl", 1},     /* 1.05 MB: too large (and 2^18 is not reached) */
+        {200, 200, "ij,jk->ik", 1}, /* 8 million products */
+        {360, 1, "ij,kl->ijkl", 0}, /* 1.04 MB of which 2 * 2.9 KB were there */
+        {363, 1, "ij,kl->ijkl", 1}, /* 1.05 MB: too large (and 2^18 is not reached) */
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         graph_fixture f;

@@ -17,7 +17,8 @@ static void literals_count_by_kind_and_bits(void **state)
     graph_open(&f);
     const double values[] = {2.0, 2.0, 0.0, -0.0, 0.0};
     for (int i = 0; i < 5; i++) graph_output(&f, graph_literal(&f, values[i]));
-    ej_node two = {.op = EJ_OP_SCALAR, .fn = EJ_KIND_INT, .integer = 2}, v2 = {.op = EJ_OP_SCALAR, .fn = EJ_KIND_COMPLEX, .re = 2};
+    ej_node two = {.op = EJ_OP_SCALAR, .fn = EJ_KIND_INT, .integer = 2},
+            v2 = {.op = EJ_OP_SCALAR, .fn = EJ_KIND_COMPLEX, .re = 2};
     ej_value v;
     assert_int_equal(ej_graph_append(&f.graph, &two, &v, NULL), EINJIT_OK);
     assert_int_equal(ej_graph_append(&f.graph, &v2, &v, NULL), EINJIT_OK);
@@ -26,7 +27,8 @@ static void literals_count_by_kind_and_bits(void **state)
     graph_close(&f);
 }
 
-static void add_constant(graph_fixture *f, int dtype, uint32_t rank, const int64_t *shape, const void *data, size_t bytes)
+static void add_constant(graph_fixture *f, int dtype, uint32_t rank, const int64_t *shape, const void *data,
+                         size_t bytes)
 {
     ej_node node = {.op = EJ_OP_CONSTANT, .dtype = (int16_t)dtype, .rank = (int32_t)rank, .n_extents = rank};
     ej_value v;
@@ -46,12 +48,12 @@ static void constants_count_by_dtype_shape_and_bits(void **state)
     graph_open(&f);
     const double a[2] = {1.0, 2.0}, b[2] = {1.0, 3.0};
     add_constant(&f, EINJIT_F64, 1, (int64_t[]){2}, a, sizeof a);
-    add_constant(&f, EINJIT_F64, 1, (int64_t[]){2}, a, sizeof a);       /* the same */
-    add_constant(&f, EINJIT_F64, 1, (int64_t[]){2}, b, sizeof b);       /* other bits */
-    add_constant(&f, EINJIT_F64, 2, (int64_t[]){1, 2}, a, sizeof a);    /* other shape */
-    add_constant(&f, EINJIT_I64, 1, (int64_t[]){2}, a, sizeof a);       /* other dtype */
+    add_constant(&f, EINJIT_F64, 1, (int64_t[]){2}, a, sizeof a);    /* the same */
+    add_constant(&f, EINJIT_F64, 1, (int64_t[]){2}, b, sizeof b);    /* other bits */
+    add_constant(&f, EINJIT_F64, 2, (int64_t[]){1, 2}, a, sizeof a); /* other shape */
+    add_constant(&f, EINJIT_I64, 1, (int64_t[]){2}, a, sizeof a);    /* other dtype */
     add_constant(&f, EINJIT_F64, 1, (int64_t[]){0}, a, 0);
-    add_constant(&f, EINJIT_F64, 1, (int64_t[]){0}, a, 0);              /* the same nothing */
+    add_constant(&f, EINJIT_F64, 1, (int64_t[]){0}, a, 0); /* the same nothing */
     graph_optimize(&f, "cse");
     assert_int_equal(graph_count(&f, EJ_OP_CONSTANT), 5);
     graph_close(&f);

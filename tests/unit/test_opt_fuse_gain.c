@@ -18,7 +18,8 @@ static void long_chains_of_all_kinds_are_walked_once(void **state)
         graph_fixture f;
         graph_open(&f);
         f.job.verify = false;
-        ej_value x = graph_input(&f, EINJIT_F64, 2), w = graph_input(&f, EINJIT_F64, 2), s = graph_input(&f, EINJIT_F64, 1), v = x;
+        ej_value x = graph_input(&f, EINJIT_F64, 2), w = graph_input(&f, EINJIT_F64, 2),
+                 s = graph_input(&f, EINJIT_F64, 1), v = x;
         if (contracts) v = graph_einsum(&f, "ij,jk->ik", v, w);
         for (int i = 0; i < N; i++) v = graph_map(&f, EJ_FN_MUL, v, i % 3 ? s : w);
         graph_output(&f, v);

@@ -1,5 +1,5 @@
-/* test_opt_rules.c - every row of job_rules.def: whole, `from` becomes `to` by that rule alone and what is refused stays;
- * broken, one of the two comes out otherwise. */
+/* test_opt_rules.c - every row of job_rules.def: whole, `from` becomes `to` by that rule alone and what is refused
+ * stays; broken, one of the two comes out otherwise. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -39,8 +39,13 @@ static const char *outcome(const row *r, const char *program, uint32_t *hits, ej
 {
     ej_graph graph;
     einjit_error err = {0};
-    ej_job job = {.arena = arena, .err = &err, .allocator = &ej_malloc_allocator, .target = ej_target_host(),
-                  .evaluator = &ej_interpreting_evaluator, .rule_hits = hits, .verify = ej_broken_rule < 0};
+    ej_job job = {.arena = arena,
+                  .err = &err,
+                  .allocator = &ej_malloc_allocator,
+                  .target = ej_target_host(),
+                  .evaluator = &ej_interpreting_evaluator,
+                  .rule_hits = hits,
+                  .verify = ej_broken_rule < 0};
     memset(hits, 0, EJ_RULE_COUNT * sizeof *hits);
     pass_parse(&graph, &ej_malloc_allocator, r->inputs, program);
     const char *before = pass_printed(&graph, arena), *out = "stays";

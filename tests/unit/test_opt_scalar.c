@@ -74,8 +74,9 @@ static void a_factor_that_vanishes_serves_all_users(void **state)
 static void names_go_to_what_stands_in_their_place(void **state)
 {
     (void)state;
-    check("    scaled = 2.0 * x\n    turned = permute(scaled, (1, 0))\n    summed = sum(turned, 0)\n    return summed\n",
-          "turned = permute(x, (1, 0)); sum_1 = sum(turned, dim=0); summed = sum_1 * 2.0; return summed");
+    check(
+        "    scaled = 2.0 * x\n    turned = permute(scaled, (1, 0))\n    summed = sum(turned, 0)\n    return summed\n",
+        "turned = permute(x, (1, 0)); sum_1 = sum(turned, dim=0); summed = sum_1 * 2.0; return summed");
 }
 
 /* ---- all of it at once ---- */
@@ -98,7 +99,8 @@ static void long_rows_of_terms_end(void **state)
     assert_int_equal(ej_opt_scalar(&f.graph, &f.job, &once), EINJIT_OK);
     assert_int_equal(ej_graph_verify(&f.graph, &f.err), EINJIT_OK);
     size_t n = 0;
-    for (size_t v = 0; v < f.graph.n_nodes; v++) n += f.graph.nodes[v].op == EJ_OP_MAP && f.graph.nodes[v].fn == EJ_FN_MUL;
+    for (size_t v = 0; v < f.graph.n_nodes; v++)
+        n += f.graph.nodes[v].op == EJ_OP_MAP && f.graph.nodes[v].fn == EJ_FN_MUL;
     assert_int_equal(n, N);
     assert_int_equal(ej_opt_scalar(&f.graph, &f.job, &again), EINJIT_OK);
     assert_int_equal(again, 0);

@@ -145,9 +145,10 @@ static void lack_of_memory_leaves_a_whole_graph(void **state)
     (void)state;
     pass_survives_oom("distribute", "a: f32[i, k], b: f32[i, k], c: f32[k, j], d: f32[k, j], e: f32[:, k]",
                       "a @ c + 2.0 * (b @ c) + a @ d - b @ d + einsum('ik,kj->ij', e, c) + einsum('ik,kj->ij', a, c)");
-    pass_survives_oom("gather", "x: f32[n, i], w: f32[i, o], s: i64[e], v: f32[e, i]",
-                      "index_add(n, 0, s, einsum('ei,io->eo', x[s], w)), einsum('ei,io->eo', x, w)[s], "
-                      "index_add(n, 0, s, einsum('ei,io,ej,jo->eo', x[s], w, x[s], w)), v[s] @ w, einsum('ei,ei->i', x[s], v)");
+    pass_survives_oom(
+        "gather", "x: f32[n, i], w: f32[i, o], s: i64[e], v: f32[e, i]",
+        "index_add(n, 0, s, einsum('ei,io->eo', x[s], w)), einsum('ei,io->eo', x, w)[s], "
+        "index_add(n, 0, s, einsum('ei,io,ej,jo->eo', x[s], w, x[s], w)), v[s] @ w, einsum('ei,ei->i', x[s], v)");
     pass_survives_oom("offer", "a: f32[n, n], b: f32[n, n]",
                       "p = einsum('ij,jk->ik', a, b); return einsum('ik,kl->il', p, b), p");
 }
@@ -162,7 +163,8 @@ static void check_all_twice(const char *name, const char *text)
     const char *once = print(&f);
     uint64_t hash = ej_graph_hash(&f.graph);
     graph_optimize(&f, NULL);
-    if (strcmp(once, print(&f))) fail_msg("%s changes when all passes run again, from\n%s\nto\n%s", name, once, print(&f));
+    if (strcmp(once, print(&f)))
+        fail_msg("%s changes when all passes run again, from\n%s\nto\n%s", name, once, print(&f));
     assert_true(ej_graph_hash(&f.graph) == hash);
     graph_close(&f);
 }
@@ -178,7 +180,8 @@ static bool is_name_of(const ej_graph *graph, const char *name)
     return ej_graph_find_value(graph, name, strlen(name)) >= 0;
 }
 
-/* A result is known by its own name, or by that of another value of the program that is the same: never by a new one. */
+/* A result is known by its own name, or by that of another value of the program that is the same: never by a new
+ * one. */
 static void check_names(const char *name, const char *text)
 {
     graph_fixture f, written;

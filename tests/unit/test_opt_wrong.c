@@ -1,5 +1,6 @@
-/* test_opt_wrong.c - programs that an optimizer of einsums is known to get wrong without a word: right here, with all passes,
- * on both backends. The numbers are worked out by hand; they are what torch gives for the program as written. */
+/* test_opt_wrong.c - programs that an optimizer of einsums is known to get wrong without a word: right here, with all
+ * passes, on both backends. The numbers are worked out by hand; they are what torch gives for the program as
+ * written. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,7 +26,8 @@ static void check(einjit_context *context, const char *body, int n, const int *s
     int64_t shapes[MOST_RESULTS];
     float got[64];
     size_t at = 0;
-    snprintf(program, sizeof program, "def forward(x: f32[i], y: f32[i], tiny: f32[i], huge: f32[i], s: f32[()]):\n%s", body);
+    snprintf(program, sizeof program, "def forward(x: f32[i], y: f32[i], tiny: f32[i], huge: f32[i], s: f32[()]):\n%s",
+             body);
     memset(got, 0xFF, sizeof got);
     for (int i = 0; i < n; i++) {
         shapes[i] = sizes[i];
@@ -72,9 +74,12 @@ static void every_user_of_a_scaled_value_sees_it_scaled(void **state)
 {
     CONTEXT_OR_SKIP(context);
     CHECK("    y2 = 3 * y\n    a = 2 * x\n    return einsum('i,i->', a, y2), a.sum()\n", 2, SIZES(0, 0), 144, 6);
-    CHECK("    a = 2 * x\n    return a, a.sum(), relu(a) + y, a * a\n", 4, SIZES(N, 0, N, N), 2, -4, 8, 6, 10, -4, 10, 4, 16, 64);
-    CHECK("    a = 2 * x\n    b = a + 2 * y\n    return b - a, b.sum(), square(b)\n", 3, SIZES(N, 0, N), 16, -8, 4, 18, 324, 144, 144);
-    CHECK("    a = s * x\n    b = einsum('i,j->ij', a, y)\n    return b.sum(1), a.sum()\n", 2, SIZES(N, 0), 3, -6, 12, 1.5f);
+    CHECK("    a = 2 * x\n    return a, a.sum(), relu(a) + y, a * a\n", 4, SIZES(N, 0, N, N), 2, -4, 8, 6, 10, -4, 10,
+          4, 16, 64);
+    CHECK("    a = 2 * x\n    b = a + 2 * y\n    return b - a, b.sum(), square(b)\n", 3, SIZES(N, 0, N), 16, -8, 4, 18,
+          324, 144, 144);
+    CHECK("    a = s * x\n    b = einsum('i,j->ij', a, y)\n    return b.sum(1), a.sum()\n", 2, SIZES(N, 0), 3, -6, 12,
+          1.5f);
 }
 
 /* ---- 4: division with rounding ---- */
@@ -92,8 +97,9 @@ static void a_rounding_division_is_not_a_scaling(void **state)
 static void a_name_is_not_an_operation(void **state)
 {
     CONTEXT_OR_SKIP(context);
-    CHECK("    mul = exp(x - x) + y\n    permute = relu(mul)\n    einsum_1 = 2 * permute\n    return einsum_1, mul.mul(other=2)\n", 2,
-          SIZES(N, N), 18, 0, 6, 18, -6, 6);
+    CHECK("    mul = exp(x - x) + y\n    permute = relu(mul)\n    einsum_1 = 2 * permute\n    return einsum_1, "
+          "mul.mul(other=2)\n",
+          2, SIZES(N, N), 18, 0, 6, 18, -6, 6);
 }
 
 /* ---- 6: dtypes ---- */
@@ -130,8 +136,8 @@ static void collected_numbers_neither_overflow_nor_vanish(void **state)
 {
     CONTEXT_OR_SKIP(context);
     const float up = 1e30f, down = 1e-30f, one = 1e-30f * 1e30f;
-    CHECK("    return tiny * 1e30 * 1e30, huge * 1e-30 * 1e-30\n", 2, SIZES(N, N), one * up, one * up, one * up, one * down, one * down,
-          one * down);
+    CHECK("    return tiny * 1e30 * 1e30, huge * 1e-30 * 1e-30\n", 2, SIZES(N, N), one * up, one * up, one * up,
+          one * down, one * down, one * down);
     CHECK("    return (huge * 1e-30 + x) * 2\n", 1, SIZES(N), (one + 1) * 2, (one - 2) * 2, (one + 4) * 2);
     CHECK("    return relu(huge * 1e-30) * 1e30\n", 1, SIZES(N), one * up, one * up, one * up);
     CHECK("    return einsum('i,i->i', tiny * 1e30, huge * 1e-30)\n", 1, SIZES(N), one * one, one * one, one * one);
@@ -143,7 +149,8 @@ static void numbers_are_collected_in_double(void **state)
     float single = 1, whole = (float)(1.1 * 1.1 * 1.1 * 1.1 * 1.1 * 1.1 * 1.1 * 1.1 * 1.1);
     for (int i = 0; i < 9; i++) single *= 1.1f;
     assert_true(single != whole);
-    CHECK("    return x * 1.1 * 1.1 * 1.1 * 1.1 * 1.1 * 1.1 * 1.1 * 1.1 * 1.1\n", 1, SIZES(N), whole, -2 * whole, 4 * whole);
+    CHECK("    return x * 1.1 * 1.1 * 1.1 * 1.1 * 1.1 * 1.1 * 1.1 * 1.1 * 1.1\n", 1, SIZES(N), whole, -2 * whole,
+          4 * whole);
     CHECK("    return x / 3.0 * 3.0 * 2.0, x * 0.1 * 10.0\n", 2, SIZES(N, N), 2, -4, 8, 1, -2, 4);
 }
 
@@ -151,21 +158,23 @@ static void division_by_zero_gives_what_it_says(void **state)
 {
     CONTEXT_OR_SKIP(context);
     CHECK("    return x / 0.0, (x - x) / 0.0\n", 2, SIZES(N, N), INFINITY, -INFINITY, INFINITY, NAN, NAN, NAN);
-    CHECK("    return 2 * (x / 0.0), (2 * x) * 0.0 / 0.0\n", 2, SIZES(N, N), INFINITY, -INFINITY, INFINITY, NAN, NAN, NAN);
+    CHECK("    return 2 * (x / 0.0), (2 * x) * 0.0 / 0.0\n", 2, SIZES(N, N), INFINITY, -INFINITY, INFINITY, NAN, NAN,
+          NAN);
 }
 
 static void arguments_may_be_named(void **state)
 {
     CONTEXT_OR_SKIP(context);
-    CHECK("    return x.mul(other=2), mul(input=x, other=y), x.div(other=2).sum(dim=0)\n", 3, SIZES(N, N, 0), 2, -4, 8, 8, 8, 8, 1.5f);
+    CHECK("    return x.mul(other=2), mul(input=x, other=y), x.div(other=2).sum(dim=0)\n", 3, SIZES(N, N, 0), 2, -4, 8,
+          8, 8, 8, 1.5f);
 }
 
 /* Also where a factor would only pass one that is too large to move. */
 static void no_factor_passes_an_extreme_one(void **state)
 {
     CONTEXT_OR_SKIP(context);
-    static const char *const programs[] = {"x * 1e-3 * 3e38", "3e38 * (x * 0.001)", "einsum(\"i,->i\", x * 0.001, 3e38)",
-                                           "(x * 1000.0) * 1e-38 * 1e-3 * 1e38"};
+    static const char *const programs[] = {"x * 1e-3 * 3e38", "3e38 * (x * 0.001)",
+                                           "einsum(\"i,->i\", x * 0.001, 3e38)", "(x * 1000.0) * 1e-38 * 1e-3 * 1e38"};
     float value[1] = {10}, got[1], expected[] = {3e36f, 3e36f, 3e36f, 10};
     for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
         char text[200];
@@ -174,7 +183,8 @@ static void no_factor_passes_an_extreme_one(void **state)
         einjit_graph *graph = api_graph(context, text);
         einjit_tensor in = F32(value, 1), out = F32(got, 1);
         if (einjit_call(context, graph, 1, &in, 1, &out, &err)) print_error("%s\n", err.text);
-        if (!(fabsf(got[0] / expected[i] - 1) < 1e-3f)) print_error("%s: %g, not %g\n", programs[i], (double)got[0], (double)expected[i]);
+        if (!(fabsf(got[0] / expected[i] - 1) < 1e-3f))
+            print_error("%s: %g, not %g\n", programs[i], (double)got[0], (double)expected[i]);
         assert_true(fabsf(got[0] / expected[i] - 1) < 1e-3f);
         einjit_graph_destroy(graph);
     }
@@ -194,10 +204,13 @@ static void run_scalars(einjit_context *context, const scalar_case *cases, size_
         char text[300];
         einjit_error err = {0};
         float numbers[4] = {cases[i].x, cases[i].y, cases[i].b, -cases[i].b}, got[1];
-        snprintf(text, sizeof text, "def f(x: f32[n], y: f32[n], b: f32[()], c: f32[()]):\n    return %s\n", cases[i].body);
+        snprintf(text, sizeof text, "def f(x: f32[n], y: f32[n], b: f32[()], c: f32[()]):\n    return %s\n",
+                 cases[i].body);
         einjit_graph *graph = api_graph(context, text);
-        const einjit_tensor in[4] = {F32(numbers, 1), F32(numbers + 1, 1), SCALAR(numbers + 2, EINJIT_F32), SCALAR(numbers + 3, EINJIT_F32)};
-        if (einjit_call(context, graph, 4, in, 1, &SCALAR(got, EINJIT_F32), &err)) fail_msg("%s: %s", cases[i].body, err.text);
+        const einjit_tensor in[4] = {F32(numbers, 1), F32(numbers + 1, 1), SCALAR(numbers + 2, EINJIT_F32),
+                                     SCALAR(numbers + 3, EINJIT_F32)};
+        if (einjit_call(context, graph, 4, in, 1, &SCALAR(got, EINJIT_F32), &err))
+            fail_msg("%s: %s", cases[i].body, err.text);
         bool same = got[0] == cases[i].want || fabsf(got[0] / cases[i].want - 1) < 1e-5f;
         if (!same) fail_msg("%s: %g, not %g", cases[i].body, (double)got[0], (double)cases[i].want);
         einjit_graph_destroy(graph);
@@ -231,8 +244,10 @@ static void numbers_move_within_bounds_together(void **state)
     CONTEXT_OR_SKIP(context);
     static const scalar_case cases[] = {
         /* the least value is 1e-31, the largest 1e31; without the numbers 1e-43 and 1e43 */
-        {"einsum(\"i,i->\", einsum(\"i,i->i\", einsum(\"i,i->i\", x, y) * 1e6, y) * 1e6, y) * 1e6", 1e-13f, 1e-10f, 1, 1e-25f},
-        {"einsum(\"i,i->\", einsum(\"i,i->i\", einsum(\"i,i->i\", x, y) / 1e6, y) / 1e6, y) / 1e6", 1e13f, 1e10f, 1, 1e25f},
+        {"einsum(\"i,i->\", einsum(\"i,i->i\", einsum(\"i,i->i\", x, y) * 1e6, y) * 1e6, y) * 1e6", 1e-13f, 1e-10f, 1,
+         1e-25f},
+        {"einsum(\"i,i->\", einsum(\"i,i->i\", einsum(\"i,i->i\", x, y) / 1e6, y) / 1e6, y) / 1e6", 1e13f, 1e10f, 1,
+         1e25f},
     };
     run_scalars(context, cases, sizeof cases / sizeof *cases);
 }
@@ -241,13 +256,21 @@ static void numbers_move_within_bounds_together(void **state)
 static void signs_of_zeros_stay_where_something_divides(void **state)
 {
     CONTEXT_OR_SKIP(context);
-    static const char *const programs[] = {"1 / ((-b) @ c)", "1 / ((s * b) @ c)", "1 / -((-b) @ c)", "reciprocal((-b - -b) @ c)",
-                                           "s / einsum(\"i->\", -b * c)", "((-b) @ c) ** -1", "1 / (-b + b).sum()",
-                                           "s * (1 / (s * (b @ c)))", "1 / einsum(\"i,,i->\", b, s, c)",
-                                           "1 / ((b @ c) * s)", "1 / (b[0] * c[0] * s - b[0] * c[0] * s)",
-                                           "1 / (s * (b[0] * c[0] + b[1] * c[1]))", "1 / (b[0] * s + b[1] * s * -1)"};
-    static const double want[] = {INFINITY, INFINITY, -INFINITY, INFINITY, -INFINITY, INFINITY, INFINITY, INFINITY, INFINITY, -INFINITY,
-                                  INFINITY, -INFINITY, INFINITY};
+    static const char *const programs[] = {"1 / ((-b) @ c)",
+                                           "1 / ((s * b) @ c)",
+                                           "1 / -((-b) @ c)",
+                                           "reciprocal((-b - -b) @ c)",
+                                           "s / einsum(\"i->\", -b * c)",
+                                           "((-b) @ c) ** -1",
+                                           "1 / (-b + b).sum()",
+                                           "s * (1 / (s * (b @ c)))",
+                                           "1 / einsum(\"i,,i->\", b, s, c)",
+                                           "1 / ((b @ c) * s)",
+                                           "1 / (b[0] * c[0] * s - b[0] * c[0] * s)",
+                                           "1 / (s * (b[0] * c[0] + b[1] * c[1]))",
+                                           "1 / (b[0] * s + b[1] * s * -1)"};
+    static const double want[] = {INFINITY, INFINITY, -INFINITY, INFINITY, -INFINITY, INFINITY, INFINITY,
+                                  INFINITY, INFINITY, -INFINITY, INFINITY, -INFINITY, INFINITY};
     static float b[2] = {1, 1}, c[2] = {1, -1}, s = -2;
     for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
         char text[200];
@@ -256,7 +279,8 @@ static void signs_of_zeros_stay_where_something_divides(void **state)
         snprintf(text, sizeof text, "def f(b: f32[n], c: f32[n], s: f32[()]):\n    return %s\n", programs[i]);
         einjit_graph *graph = api_graph(context, text);
         const einjit_tensor in[3] = {F32(b, 2), F32(c, 2), SCALAR(&s, EINJIT_F32)};
-        if (einjit_call(context, graph, 3, in, 1, &SCALAR(got, EINJIT_F32), &err)) fail_msg("%s: %s", programs[i], err.text);
+        if (einjit_call(context, graph, 3, in, 1, &SCALAR(got, EINJIT_F32), &err))
+            fail_msg("%s: %s", programs[i], err.text);
         if ((double)got[0] != want[i]) fail_msg("%s: %g, not %g", programs[i], (double)got[0], want[i]);
         einjit_graph_destroy(graph);
     }

@@ -3,16 +3,16 @@
  * A file is text. '#' begins a comment, "## what holds" a heading. Lines that hold for what is below them:
  *     inputs x: f32[3, 3], n: i32[3]       parameters of the programs
  *     on f32[3,3] i32[3]                   tensors for them, as bind_support.h reads them; indices are below 3
- *     refused f32[3,3] i32[3]              the same, and the program is wrong for them: before the passes as behind them
- *     passes canon,scalar                  what is run; without it the pass that the file is named after
+ *     refused f32[3,3] i32[3]              the same, and the program is wrong for them: before the passes as behind
+ *     them passes canon,scalar                  what is run; without it the pass that the file is named after
  * A case is a program, and what becomes of it: an expression, or statements with semicolons.
  *     2.0 * x * 3.0
  *     => x * 6.0
  *     sqrt(2.0 * x)
  *     => stays
  * What comes out is printed nested: values with one use stand where they are used. It must be the same byte for byte; a
- * second run of the passes must change nothing, and say so; and the program has to compute the same before and after, by
- * the oracle and the interpreter. EINJIT_BLESS=1 writes what comes out into the files.
+ * second run of the passes must change nothing, and say so; and the program has to compute the same before and after,
+ * by the oracle and the interpreter. EINJIT_BLESS=1 writes what comes out into the files.
  */
 #include <dirent.h>
 #include <setjmp.h>
@@ -38,10 +38,10 @@ enum { LINE = 4000, WHY = 600, INDICES_BELOW = 3 };
 typedef struct case_file {
     char path[1100], passes[200], inputs[LINE], on[LINE];
     einjit_context *context;
-    ej_arena arena;   /* of one case */
-    ej_text out;      /* the file with what comes out now */
+    ej_arena arena; /* of one case */
+    ej_text out;    /* the file with what comes out now */
     ej_arena text_arena;
-    bool refused;     /* the tensors are */
+    bool refused; /* the tensors are */
     int line, n_cases, n_wrong;
 } case_file;
 
@@ -67,8 +67,12 @@ static int after_pass(ej_opt_watch *watch, const ej_graph *graph, const ej_pass 
 
 static ej_job new_job(case_file *f, einjit_error *err)
 {
-    return (ej_job){.arena = &f->arena, .err = err, .allocator = &ej_malloc_allocator, .target = ej_target_host(),
-                    .evaluator = &ej_interpreting_evaluator, .verify = true};
+    return (ej_job){.arena = &f->arena,
+                    .err = err,
+                    .allocator = &ej_malloc_allocator,
+                    .target = ej_target_host(),
+                    .evaluator = &ej_interpreting_evaluator,
+                    .verify = true};
 }
 
 static void run_passes(ej_graph *graph, case_file *f)

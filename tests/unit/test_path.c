@@ -58,7 +58,10 @@ static void network(fixture *f, const char *equation, const int64_t *extents)
         at += length;
         if (*at++ == '-') break;
     }
-    f->net = (ej_network){.n_terms = n, .terms = terms, .out = letters_term(f, at + 1, strlen(at + 1)), .n_labels = 26,
+    f->net = (ej_network){.n_terms = n,
+                          .terms = terms,
+                          .out = letters_term(f, at + 1, strlen(at + 1)),
+                          .n_labels = 26,
                           .extents = extents};
 }
 
@@ -317,11 +320,14 @@ static void strategies_are_refused_by_name_and_size(void **state)
     fixture_open(&f);
     network(&f, "a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a->a", extents);
     assert_int_equal(search(&f, "best"), EINJIT_E_VALUE);
-    assert_string_equal(f.err.text, "path strategy 'best' is not one of auto, auto-hq, portfolio, optimal, dp, "
-                        "branch-all, branch-2, branch-1, greedy, random-greedy, partition, eliminate, anneal, written, random");
+    assert_string_equal(
+        f.err.text,
+        "path strategy 'best' is not one of auto, auto-hq, portfolio, optimal, dp, "
+        "branch-all, branch-2, branch-1, greedy, random-greedy, partition, eliminate, anneal, written, random");
     assert_int_equal(search(&f, "optimal:seed=1"), EINJIT_E_VALUE);
-    static const char *const wrong[] = {"portfolio:seconds=0", "portfolio:seconds=x", "anneal:trials=0", "auto:seed=-1",
-                                        "auto:sed=1", "auto:seed=1,,", "auto-hq:seed", "auto:trials=99999999999999999999"};
+    static const char *const wrong[] = {
+        "portfolio:seconds=0", "portfolio:seconds=x", "anneal:trials=0", "auto:seed=-1",
+        "auto:sed=1",          "auto:seed=1,,",       "auto-hq:seed",    "auto:trials=99999999999999999999"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) assert_int_equal(search(&f, wrong[i]), EINJIT_E_VALUE);
     assert_int_equal(search(&f, "optimal"), EINJIT_E_LIMIT);
     assert_int_equal(search(&f, "auto"), EINJIT_OK);
@@ -388,16 +394,11 @@ static void wide_numbers_compare_and_add(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(optimal_is_the_best_of_all_orders),
-        cmocka_unit_test(parts_of_long_paths_are_solved_exactly),
-        cmocka_unit_test(outer_products_may_be_optimal),
-        cmocka_unit_test(results_keep_what_is_needed_later),
-        cmocka_unit_test(one_operand_is_one_step),
-        cmocka_unit_test(zero_extents_cost_nothing),
-        cmocka_unit_test(costs_pass_the_largest_double),
-        cmocka_unit_test(strategies_are_refused_by_name_and_size),
-        cmocka_unit_test(greedy_takes_25000_operands),
-        cmocka_unit_test(paths_are_the_same_every_time),
+        cmocka_unit_test(optimal_is_the_best_of_all_orders), cmocka_unit_test(parts_of_long_paths_are_solved_exactly),
+        cmocka_unit_test(outer_products_may_be_optimal),     cmocka_unit_test(results_keep_what_is_needed_later),
+        cmocka_unit_test(one_operand_is_one_step),           cmocka_unit_test(zero_extents_cost_nothing),
+        cmocka_unit_test(costs_pass_the_largest_double),     cmocka_unit_test(strategies_are_refused_by_name_and_size),
+        cmocka_unit_test(greedy_takes_25000_operands),       cmocka_unit_test(paths_are_the_same_every_time),
         cmocka_unit_test(wide_numbers_compare_and_add),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -62,8 +62,8 @@ static bool read_problem(problem *p, const char *equation, const json_t *shapes)
         if (used[letter] == 1) add(p, MOST_TERMS, (unsigned char)letter);
     for (at = arrow ? arrow + 2 : ""; *at; at++)
         if (*at != ' ') add(p, MOST_TERMS, (unsigned char)*at);
-    p->net = (ej_network){.n_terms = n + 1, .terms = p->terms, .out = p->terms[MOST_TERMS], .n_labels = N_LETTERS,
-                          .extents = p->extents};
+    p->net = (ej_network){
+        .n_terms = n + 1, .terms = p->terms, .out = p->terms[MOST_TERMS], .n_labels = N_LETTERS, .extents = p->extents};
     return n > 0;
 }
 
@@ -105,7 +105,7 @@ static double least_cost(const json_t *one)
     json_t *entry;
     json_t *result = json_object_get(json_object_get(one, "result"), "opt_cost");
     if (json_is_number(result)) least = json_number_value(result);
-    json_object_foreach(json_object_get(one, "algs"), name, entry) {
+    json_object_foreach (json_object_get(one, "algs"), name, entry) {
         json_t *cost = json_object_get(entry, "opt_cost");
         if (json_is_number(cost) && json_number_value(cost) < least) least = json_number_value(cost);
     }
@@ -122,7 +122,7 @@ static void compare(const char *file, size_t at_least)
         skip();
     }
     json_t *cases = json_is_array(all) ? all : json_object_get(all, "cases");
-    json_array_foreach(cases, i, one) {
+    json_array_foreach (cases, i, one) {
         const char *equation = json_string_value(json_object_get(one, "eq"));
         double want = least_cost(one);
         if (!equation || want == INFINITY || !read_problem(&p, equation, json_object_get(one, "shapes"))) continue;

@@ -77,8 +77,13 @@ static void random_network(fixture *f, int32_t n, int32_t n_labels, int64_t most
     f->net = (ej_network){.n_terms = n, .terms = terms, .out = out, .n_labels = n_labels, .extents = extents};
 }
 
-static const char *const searches[] = {"auto", "auto-hq:trials=6", "portfolio:trials=8", "anneal:trials=3", "partition:trials=2",
-                                       "eliminate:trials=3", "random-greedy:trials=5"};
+static const char *const searches[] = {"auto",
+                                       "auto-hq:trials=6",
+                                       "portfolio:trials=8",
+                                       "anneal:trials=3",
+                                       "partition:trials=2",
+                                       "eliminate:trials=3",
+                                       "random-greedy:trials=5"};
 enum { N_SEARCHES = sizeof searches / sizeof *searches };
 
 static void every_search_gives_paths_no_dearer_than_greedy(void **state)
@@ -95,8 +100,8 @@ static void every_search_gives_paths_no_dearer_than_greedy(void **state)
             assert_int_equal(search(&f, searches[i]), EINJIT_OK);
             path_check(&f.net, &f.path);
             /* labels of one operand alone are summed when a path is settled: trees do not count them */
-            if (i < 4 && f.path.log10_mults > greedy + 0.05) fail_msg("%s: %.3f, greedy %.3f (round %d)", searches[i],
-                                                                      f.path.log10_mults, greedy, round);
+            if (i < 4 && f.path.log10_mults > greedy + 0.05)
+                fail_msg("%s: %.3f, greedy %.3f (round %d)", searches[i], f.path.log10_mults, greedy, round);
         }
         fixture_close(&f);
     }
@@ -363,7 +368,12 @@ static void all_searches_ask_often_and_can_be_interrupted(void **state)
 {
     (void)state;
     enum { N = 60, PARTS = 6 };
-    static const char *const all[] = {"branch-all", "branch-1", "greedy", "auto", "partition:trials=1", "eliminate:trials=1",
+    static const char *const all[] = {"branch-all",
+                                      "branch-1",
+                                      "greedy",
+                                      "auto",
+                                      "partition:trials=1",
+                                      "eliminate:trials=1",
                                       "random-greedy:trials=1"};
     fixture f;
     asker a;

@@ -64,7 +64,8 @@ static einjit_kernel *compile(fixture *f, const char *constants)
 {
     einjit_compile_options options = options_of(constants);
     einjit_kernel *kernel = NULL;
-    if (einjit_compile(&kernel, f->context, f->graph, 3, f->in, 0, NULL, &options, &f->err)) fail_msg("%s", f->err.text);
+    if (einjit_compile(&kernel, f->context, f->graph, 3, f->in, 0, NULL, &options, &f->err))
+        fail_msg("%s", f->err.text);
     return kernel;
 }
 
@@ -189,14 +190,17 @@ static char *optimized(fixture *f, const char *constants)
 {
     einjit_compile_options options = options_of(constants);
     size_t needed;
-    assert_int_equal(einjit_explain(f->context, f->graph, 3, f->in, &options, "opt", NULL, 0, &needed, &f->err), EINJIT_OK);
+    assert_int_equal(einjit_explain(f->context, f->graph, 3, f->in, &options, "opt", NULL, 0, &needed, &f->err),
+                     EINJIT_OK);
     char *text = malloc(needed + 1);
     assert_non_null(text);
-    assert_int_equal(einjit_explain(f->context, f->graph, 3, f->in, &options, "opt", text, needed + 1, NULL, &f->err), EINJIT_OK);
+    assert_int_equal(einjit_explain(f->context, f->graph, 3, f->in, &options, "opt", text, needed + 1, NULL, &f->err),
+                     EINJIT_OK);
     return text;
 }
 
-/* A constant that nothing could be made of is the parameter again when it is large, and part of the code when it is small. */
+/* A constant that nothing could be made of is the parameter again when it is large, and part of the code when it is
+ * small. */
 static void large_constants_stay_parameters(void **state)
 {
     (void)state;
@@ -250,8 +254,9 @@ static void the_key_says_which_and_what(void **state)
     open_fixture(&f, "interp");
     for (int i = 0; i < 2; i++) {
         einjit_compile_options options = options_of("w");
-        assert_int_equal(einjit_explain(f.context, f.graph, 3, f.in, &options, "key", text[i], sizeof text[i], NULL, &f.err),
-                         EINJIT_OK);
+        assert_int_equal(
+            einjit_explain(f.context, f.graph, 3, f.in, &options, "key", text[i], sizeof text[i], NULL, &f.err),
+            EINJIT_OK);
         f.w[0] += 1;
     }
     assert_non_null(strstr(text[0], "constants: w "));
@@ -262,14 +267,10 @@ static void the_key_says_which_and_what(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(results_are_the_same_and_steps_are_fewer),
-        cmocka_unit_test(other_contents_are_another_kernel),
-        cmocka_unit_test(contents_count_and_not_where_they_lie),
-        cmocka_unit_test(what_cannot_be_read_is_named),
-        cmocka_unit_test(callers_of_an_older_header_have_none),
-        cmocka_unit_test(large_constants_stay_parameters),
-        cmocka_unit_test(open_extents_of_constants_are_closed),
-        cmocka_unit_test(the_key_says_which_and_what),
+        cmocka_unit_test(results_are_the_same_and_steps_are_fewer), cmocka_unit_test(other_contents_are_another_kernel),
+        cmocka_unit_test(contents_count_and_not_where_they_lie),    cmocka_unit_test(what_cannot_be_read_is_named),
+        cmocka_unit_test(callers_of_an_older_header_have_none),     cmocka_unit_test(large_constants_stay_parameters),
+        cmocka_unit_test(open_extents_of_constants_are_closed),     cmocka_unit_test(the_key_says_which_and_what),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

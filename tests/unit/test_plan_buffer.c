@@ -116,8 +116,8 @@ static void long_names_stay_different(void **state)
     for (int n = 150; n < 170; n++) {
         memset(name, 'y', (size_t)n);
         name[n] = '\0';
-        snprintf(program, sizeof program, "def f(x: f64[3, 4]):\n    %s = softmax(x, 1)\n    return %s * 2, %s\n", name, name,
-                 name);
+        snprintf(program, sizeof program, "def f(x: f64[3, 4]):\n    %s = softmax(x, 1)\n    return %s * 2, %s\n", name,
+                 name, name);
         plan_open(&c, program, "f64[3,4]", NULL, NULL);
         assert_int_equal(c.status, EINJIT_OK);
         for (size_t b = 0; b < c.plan.n_buffers; b++)
@@ -166,7 +166,8 @@ static void chain_of_100000_nodes(void **state)
     assert_non_null(program);
     used += (size_t)snprintf(program, room, "def f(a):\n    x0 = a + 1\n");
     for (int i = 1; i < N; i++)
-        used += (size_t)snprintf(program + used, room - used, "    x%d = x%d %s\n", i, i - 1, i % 7 ? "- 1" : ".sum(0, True)");
+        used += (size_t)snprintf(program + used, room - used, "    x%d = x%d %s\n", i, i - 1,
+                                 i % 7 ? "- 1" : ".sum(0, True)");
     snprintf(program + used, room - used, "    return x%d\n", N - 1);
     plan_case c;
     plan_open(&c, program, "i64[2]", NULL, NULL);
@@ -180,13 +181,10 @@ static void chain_of_100000_nodes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(dead_buffers_are_reused),
-        cmocka_unit_test(dead_buffers_of_open_size_are_reused),
-        cmocka_unit_test(offsets_are_aligned),
-        cmocka_unit_test(overflowing_scratch_is_refused),
-        cmocka_unit_test(verify_finds_what_is_broken),
-        cmocka_unit_test(plans_print_the_same_twice), cmocka_unit_test(long_names_stay_different),
-        cmocka_unit_test(failing_allocations_are_reported),
+        cmocka_unit_test(dead_buffers_are_reused),     cmocka_unit_test(dead_buffers_of_open_size_are_reused),
+        cmocka_unit_test(offsets_are_aligned),         cmocka_unit_test(overflowing_scratch_is_refused),
+        cmocka_unit_test(verify_finds_what_is_broken), cmocka_unit_test(plans_print_the_same_twice),
+        cmocka_unit_test(long_names_stay_different),   cmocka_unit_test(failing_allocations_are_reported),
         cmocka_unit_test(chain_of_100000_nodes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -109,7 +109,8 @@ static void cheap_operands_are_computed_a_few_times(void **state)
     (void)state;
     expect_plan(TWO "a @ relu(b)", "f64[8,9] f64[9,5]", 1);
     expect_plan(TWO "a @ exp(b)", "f64[8,9] f64[9,5]", 2);
-    expect_plan(TWO "einsum(\"ij,ij->ij\", a, -b)", "f64[3,4] f64[3,1]", 2); /* no product that reads it again and again */
+    expect_plan(TWO "einsum(\"ij,ij->ij\", a, -b)", "f64[3,4] f64[3,1]",
+                2); /* no product that reads it again and again */
     expect_plan(TWO "a @ relu(b)", "f64[9,9] f64[9,5]", 2);
     expect_plan(TWO "relu(a) @ b", "f64[8,9] f64[9,5]", 2); /* not along the lanes */
     expect_plan(TWO "relu(a) @ b", "f64[6,4,4] f64[6,4,4]", 1);

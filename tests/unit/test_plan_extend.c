@@ -48,8 +48,8 @@ static void the_result_may_be_used_several_times(void **state)
     expect_plan(THREE "x = a.sum(1)\n    return x * x + b.sum(0)", "f64[5,4] f64[3,5] f64[1]", 2);
 }
 
-/* An expression has room for so many sources; where a value's second user has none left, its first one goes on reading the
- * step before. */
+/* An expression has room for so many sources; where a value's second user has none left, its first one goes on reading
+ * the step before. */
 static void what_is_read_elsewhere_keeps_its_place(void **state)
 {
     char text[512], sum[256];
@@ -58,7 +58,8 @@ static void what_is_read_elsewhere_keeps_its_place(void **state)
     for (int i = 0; i < 15; i++) n += (size_t)snprintf(sum + n, sizeof sum - n, "%ss[%d]", i ? " + " : "", i);
     snprintf(text, sizeof text, "def f(a, b, c, s):\n    t = a @ b + c\n    u = exp(t)\n    return u + (%s) * t", sum);
     expect_plan(text, "f64[3,4] f64[4,5] f64[3,5] f64[15,3,5]", 4);
-    snprintf(text, sizeof text, "def f(a, b, c, s):\n    t = a @ b + c\n    u = einsum(\"ij,ij->ij\", t, c)\n    return u + (%s) * t",
+    snprintf(text, sizeof text,
+             "def f(a, b, c, s):\n    t = a @ b + c\n    u = einsum(\"ij,ij->ij\", t, c)\n    return u + (%s) * t",
              sum);
     expect_plan(text, "f64[3,4] f64[4,5] f64[3,5] f64[15,3,5]", 4);
 }
@@ -86,7 +87,8 @@ static void a_product_is_moved_behind_what_it_reads(void **state)
     assert_int_equal(c.plan.steps[1].src[2].buffer, c.plan.steps[0].out.buffer);
     plan_check(&c, "f64[3,4] f64[4,5] f64[5]", NULL, NULL, 0);
     plan_close(&c);
-    expect_plan(THREE "t = a @ b\n    u = t.permute(1, 0) * 2.0\n    return u + c.sum(0), u", "f64[3,4] f64[4,5] f64[3,3]", -1);
+    expect_plan(THREE "t = a @ b\n    u = t.permute(1, 0) * 2.0\n    return u + c.sum(0), u",
+                "f64[3,4] f64[4,5] f64[3,3]", -1);
     expect_plan(THREE "t = a @ b\n    s = c.sum(0)\n    r = exp(s)\n    return (t + s) * r, s", products, 3);
 }
 
@@ -132,7 +134,8 @@ static void einsums_that_sum_nothing_are_pointwise(void **state)
     expect_plan(THREE "return einsum(\"ij,ji->ij\", c, a @ b)", "f64[3,4] f64[4,5] f64[5,3]", 2); /* in another order */
     expect_plan(THREE "return einsum(\"ij,ij->ij\", a @ b, c).sum(0)", products, 2);
     expect_plan(THREE "return einsum(\"ij,jk->ijk\", a, b) + c.sum()", "f64[3,4] f64[4,5] f64[2]", 2);
-    expect_plan(THREE "x = a @ b\n    return einsum(\"ij,->ij\", x, c.sum()) + x", "f64[3,4] f64[4,1] f64[2]", 2); /* seen in two ways */
+    expect_plan(THREE "x = a @ b\n    return einsum(\"ij,->ij\", x, c.sum()) + x", "f64[3,4] f64[4,1] f64[2]",
+                2); /* seen in two ways */
     expect_plan(THREE "return einsum(\"ii->i\", a) * b", "f64[4,4] f64[4] f64[1]", 1);
 }
 
@@ -140,7 +143,8 @@ static void tables_are_walked_apart(void **state)
 {
     plan_case c;
     (void)state;
-    plan_open(&c, "def f(a, b, c, k):\n    return a @ b + index_select(c, 0, k)", "f64[3,4] f64[4,5] f64[6,5] i64[3]", NULL, NULL);
+    plan_open(&c, "def f(a, b, c, k):\n    return a @ b + index_select(c, 0, k)", "f64[3,4] f64[4,5] f64[6,5] i64[3]",
+              NULL, NULL);
     assert_int_equal(c.status, EINJIT_OK);
     assert_int_equal(c.plan.n_steps, 2);
     plan_check(&c, "f64[3,4] f64[4,5] f64[6,5] i64[3]", NULL, NULL, 6);
@@ -177,7 +181,8 @@ static void open_sizes_and_strides(void **state)
     plan_case c;
     const int64_t symbols[] = {6};
     (void)state;
-    plan_open(&c, "def f(a: f64[n, 4], b: f64[4, 5], c: f64[n, 5]):\n    return relu(a @ b + c)", "f64[3,4] f64[4,5] f64[3,5]", NULL, "n");
+    plan_open(&c, "def f(a: f64[n, 4], b: f64[4, 5], c: f64[n, 5]):\n    return relu(a @ b + c)",
+              "f64[3,4] f64[4,5] f64[3,5]", NULL, "n");
     assert_int_equal(c.status, EINJIT_OK);
     assert_int_equal(c.plan.n_steps, 1);
     plan_check(&c, "f64[6,4] f64[4,5] f64[6,5]", NULL, symbols, 0);

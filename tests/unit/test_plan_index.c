@@ -74,8 +74,8 @@ static void gathers_along_two_axes_and_slices_of_them(void **state)
     plan_case c;
     (void)state;
     const char *in = "f64[5,5] i64[5] i32[4]";
-    plan_open(&c, "def f(x, i, j):\n    return x.index_select(0, i).index_select(1, j)[1:5:2, :3].permute(1, 0) + 1.0", in,
-              NULL, NULL);
+    plan_open(&c, "def f(x, i, j):\n    return x.index_select(0, i).index_select(1, j)[1:5:2, :3].permute(1, 0) + 1.0",
+              in, NULL, NULL);
     assert_int_equal(c.plan.n_steps, 1);
     plan_check(&c, in, NULL, NULL, 5);
     plan_close(&c);

@@ -33,7 +33,8 @@ typedef struct open_extents {
 } open_extents;
 static const open_extents none;
 
-/* The last step, run by the script with these numbers (NULL: the script's own) on every row that it matches; how many. */
+/* The last step, run by the script with these numbers (NULL: the script's own) on every row that it matches; how
+ * many. */
 static int agrees_on_rows(const ej_script *script, const char *program, const char *inputs, const int64_t *numbers,
                           const open_extents *open)
 {
@@ -49,7 +50,8 @@ static int agrees_on_rows(const ej_script *script, const char *program, const ch
         c.bind.job.target = target_row(row);
         c.bind.job.path_strategy = "random:1"; /* no taste: also for small sizes */
         sizes = c.plan.bound->sizes;
-        assert_int_equal(ej_schedule_begin(&s, &c.plan.steps[c.plan.n_steps - 1], &c.plan, &sizes, &c.bind.job), EINJIT_OK);
+        assert_int_equal(ej_schedule_begin(&s, &c.plan.steps[c.plan.n_steps - 1], &c.plan, &sizes, &c.bind.job),
+                         EINJIT_OK);
         if (!script->matches(&s)) {
             plan_close(&c);
             continue;
@@ -84,8 +86,8 @@ static void agrees_where_it_matches(const ej_script *script, const char *program
 
 /* rows, vectors, KC, MC, NC, pack left, pack right, in the result's order */
 static const int64_t numbers[][EJ_RECIPE_NUMBERS] = {
-    {4, 1, 8, 8, 32, 0, 1, 0}, {4, 1, 8, 8, 64, 1, 1, 0}, {3, 1, 16, 6, 128, 1, 1, 0}, {2, 1, 64, 64, 64, 0, 1, 0},
-    {4, 1, 64, 64, 64, 1, 1, 1}, {3, 1, 64, 64, 64, 0, 1, 1},
+    {4, 1, 8, 8, 32, 0, 1, 0},   {4, 1, 8, 8, 64, 1, 1, 0},   {3, 1, 16, 6, 128, 1, 1, 0},
+    {2, 1, 64, 64, 64, 0, 1, 0}, {4, 1, 64, 64, 64, 1, 1, 1}, {3, 1, 64, 64, 64, 0, 1, 1},
 };
 
 static void products_of_every_transposition(void **state)
@@ -121,26 +123,36 @@ static void open_products_serve_every_size(void **state)
     const open_extents i = {"i", 6, one}, j = {"j", 6, one}, both = {"i,j", 5, two}, z = {"z", 3, one};
     for (size_t n = 0; n < sizeof numbers / sizeof *numbers; n++) {
         if (numbers[n][7]) continue; /* operands in whole have numbers */
-        assert_int_equal(agrees_on_rows(&ej_script_gemm, product, "f32[21,40] f32[40,50]", numbers[n], &i), ej_n_targets);
-        assert_int_equal(agrees_on_rows(&ej_script_gemm, product, "f32[21,40] f32[40,50]", numbers[n], &j), ej_n_targets);
-        assert_int_equal(agrees_on_rows(&ej_script_gemm, turned, "f64[40,21] f64[50,40]", numbers[n], &both), ej_n_targets);
-        assert_int_equal(agrees_on_rows(&ej_script_gemm, batches, "f32[2,9,11] f32[2,11,34]", numbers[n], &z), ej_n_targets);
+        assert_int_equal(agrees_on_rows(&ej_script_gemm, product, "f32[21,40] f32[40,50]", numbers[n], &i),
+                         ej_n_targets);
+        assert_int_equal(agrees_on_rows(&ej_script_gemm, product, "f32[21,40] f32[40,50]", numbers[n], &j),
+                         ej_n_targets);
+        assert_int_equal(agrees_on_rows(&ej_script_gemm, turned, "f64[40,21] f64[50,40]", numbers[n], &both),
+                         ej_n_targets);
+        assert_int_equal(agrees_on_rows(&ej_script_gemm, batches, "f32[2,9,11] f32[2,11,34]", numbers[n], &z),
+                         ej_n_targets);
     }
     static const int64_t own[EJ_RECIPE_NUMBERS] = {4, 1, 4, 16, 4, 16};
     assert_int_equal(agrees_on_rows(&ej_script_thin, streamed, "f32[18,9,37] f32[7,9]", own, &i), ej_n_targets);
     assert_int_equal(agrees_on_rows(&ej_script_thin, streamed, "f32[18,9,37] f32[7,9]", own, &both), ej_n_targets);
-    assert_int_equal(agrees_on_rows(&ej_script_sweep, "def f(a: f32[i, j]):\n    return sum(a, dim=0)\n", "f32[21,50]", NULL, &i), ej_n_targets);
-    assert_int_equal(agrees_on_rows(&ej_script_plain, "def f(a: f32[i, j]):\n    return sum(a, dim=1)\n", "f32[21,50]", NULL, &both), ej_n_targets);
+    assert_int_equal(
+        agrees_on_rows(&ej_script_sweep, "def f(a: f32[i, j]):\n    return sum(a, dim=0)\n", "f32[21,50]", NULL, &i),
+        ej_n_targets);
+    assert_int_equal(
+        agrees_on_rows(&ej_script_plain, "def f(a: f32[i, j]):\n    return sum(a, dim=1)\n", "f32[21,50]", NULL, &both),
+        ej_n_targets);
 }
 
-/* Each axis of the result in its turn as the lanes: short and long unit axes, in either operand, in none, in both; two axes
- * of rows and of vectors. */
+/* Each axis of the result in its turn as the lanes: short and long unit axes, in either operand, in none, in both; two
+ * axes of rows and of vectors. */
 static void tensors_with_lanes_along_any_axis(void **state)
 {
     (void)state;
     static const char *const cases[][2] = {
-        {PRODUCT("adb,cd->cba"), "f32[18,9,21] f32[5,9]"},        {PRODUCT("dab,cd->bac"), "f64[9,19,20] f64[3,9]"},
-        {PRODUCT("deca,dbce->abe"), "f32[3,5,9,33] f32[3,13,9,5]"}, {PRODUCT("acd,bcd->abd"), "f64[35,9,18] f64[21,9,18]"},
+        {PRODUCT("adb,cd->cba"), "f32[18,9,21] f32[5,9]"},
+        {PRODUCT("dab,cd->bac"), "f64[9,19,20] f64[3,9]"},
+        {PRODUCT("deca,dbce->abe"), "f32[3,5,9,33] f32[3,13,9,5]"},
+        {PRODUCT("acd,bcd->abd"), "f64[35,9,18] f64[21,9,18]"},
         {PRODUCT("hacgb,fhged->daefcb"), "f64[3,7,2,2,35] f64[2,3,2,4,11]"},
         {PRODUCT("afe,cbfde->fcdab"), "f32[19,5,7] f32[12,13,5,4,7]"},
         {PRODUCT("ebdaf,dfce->acb"), "f32[9,2,5,40,2] f32[5,2,34,9]"},
@@ -160,35 +172,41 @@ static void tensors_with_lanes_along_any_axis(void **state)
 static void every_dtype_multiplies(void **state)
 {
     (void)state;
-    static const char *const inputs[] = {"f32[30,37] f32[37,45]", "f64[30,37] f64[37,45]", "c64[30,37] c64[37,45]",
+    static const char *const inputs[] = {"f32[30,37] f32[37,45]",   "f64[30,37] f64[37,45]", "c64[30,37] c64[37,45]",
                                          "c128[30,37] c128[37,45]", "i32[30,37] i32[37,45]", "i64[30,37] i64[37,45]"};
-    for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++) agrees(&ej_script_gemm, PRODUCT("ik,kj->ij"), inputs[i], NULL);
+    for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++)
+        agrees(&ej_script_gemm, PRODUCT("ik,kj->ij"), inputs[i], NULL);
 }
 
 static void a_map_is_applied_to_whole_sums(void **state)
 {
     (void)state;
-    agrees(&ej_script_gemm, "def f(a, b):\n    return relu(einsum('ik,kj->ij', a, b))\n", "f32[21,40] f32[40,50]", numbers[1]);
+    agrees(&ej_script_gemm, "def f(a, b):\n    return relu(einsum('ik,kj->ij', a, b))\n", "f32[21,40] f32[40,50]",
+           numbers[1]);
 }
 
-/* rows, vectors, KC, block of x, block of rows, block of the result's unit axis: of more than a vector, whole rows go out */
+/* rows, vectors, KC, block of x, block of rows, block of the result's unit axis: of more than a vector, whole rows go
+ * out */
 static void streamed_operands_are_turned_on_the_way_out(void **state)
 {
     (void)state;
-    static const int64_t own[][EJ_RECIPE_NUMBERS] = {{4, 1, 4, 16, 4, 16}, {3, 1, 64, 64, 6, 32}, {2, 2, 5, 32, 64, 48}};
+    static const int64_t own[][EJ_RECIPE_NUMBERS] = {
+        {4, 1, 4, 16, 4, 16}, {3, 1, 64, 64, 6, 32}, {2, 2, 5, 32, 64, 48}};
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
         agrees(&ej_script_thin, PRODUCT("adb,cd->cba"), "f32[18,9,37] f32[7,9]", own[i]);
         agrees(&ej_script_thin, PRODUCT("aebd,ce->dcba"), "f64[9,5,3,20] f64[6,5]", own[i]);
         agrees(&ej_script_thin, PRODUCT("zaged,zcbfg->zfedcba"), "f32[2,17,3,2,19] f32[2,2,3,5,3]", own[i]);
     }
     agrees(&ej_script_thin, PRODUCT("adb,cd->cba"), "i32[18,9,37] i32[7,9]", NULL);
-    agrees(&ej_script_thin, "def f(a, b):\n    return relu(einsum('adb,cd->cba', a, b))\n", "f32[18,9,37] f32[7,9]", own[0]);
+    agrees(&ej_script_thin, "def f(a, b):\n    return relu(einsum('adb,cd->cba', a, b))\n", "f32[18,9,37] f32[7,9]",
+           own[0]);
 }
 
 static void small_products_share_a_register(void **state)
 {
     (void)state;
-    static const char *const inputs[] = {"f32[7,4,4] f32[7,4,4]", "f32[5,8,8] f32[5,8,8]", "f32[5,4,3] f32[5,3,2]", "i32[3,8,5] i32[3,5,4]"};
+    static const char *const inputs[] = {"f32[7,4,4] f32[7,4,4]", "f32[5,8,8] f32[5,8,8]", "f32[5,4,3] f32[5,3,2]",
+                                         "i32[3,8,5] i32[3,5,4]"};
     for (size_t i = 0; i < 4; i++) agrees_where_it_matches(&ej_script_small, PRODUCT("bij,bjk->bik"), inputs[i]);
     agrees_where_it_matches(&ej_script_small, PRODUCT("bij,bjk->bik"), "f64[6,4,4] f64[6,4,4]");
     agrees_where_it_matches(&ej_script_small, PRODUCT("bji,bkj->bik"), "f32[7,4,4] f32[7,4,4]");
@@ -207,7 +225,8 @@ static void batches_take_whole_rows(void **state)
         agrees(&ej_script_batched, PRODUCT("bcji,cbjk->bcik"), "f32[2,3,7,5] f32[3,2,7,20]", own[i]);
         agrees(&ej_script_batched, PRODUCT("bij,bjk->bik"), "c64[2,5,3] c64[2,3,6]", own[i]);
     }
-    agrees(&ej_script_batched, "def f(a, b):\n    return relu(einsum('bij,bjk->bik', a, b))\n", "f32[3,16,16] f32[3,16,16]", own[1]);
+    agrees(&ej_script_batched, "def f(a, b):\n    return relu(einsum('bij,bjk->bik', a, b))\n",
+           "f32[3,16,16] f32[3,16,16]", own[1]);
 }
 
 static void permutations_turn_register_tiles(void **state)
@@ -225,13 +244,16 @@ static void permutations_wait_in_blocks(void **state)
     (void)state;
     static const int64_t staged[EJ_RECIPE_NUMBERS] = {4, 1}, pairs[EJ_RECIPE_NUMBERS] = {2, 1};
     agrees(&ej_script_permute, "def f(a):\n    return permute(a, (1, 0))\n", "f32[300,212]", staged);
-    agrees(&ej_script_permute, "def f(a):\n    return permute(a, (1, 0))\n", "f32[130,1024]", staged); /* rows pages apart */
+    agrees(&ej_script_permute, "def f(a):\n    return permute(a, (1, 0))\n", "f32[130,1024]",
+           staged); /* rows pages apart */
     agrees(&ej_script_permute, "def f(a):\n    return -permute(a, (1, 0))\n", "f64[70,33]", pairs);
     agrees(&ej_script_permute, "def f(a):\n    return permute(a, (4, 3, 2, 1, 0)) * 2\n", "f32[9,5,6,7,18]", staged);
     agrees(&ej_script_permute, "def f(a):\n    return permute(a, (0, 4, 3, 2, 1))\n", "f32[2,24,5,4,28]", staged);
-    agrees(&ej_script_permute, "def f(a):\n    return permute(a, (3, 2, 1, 0))\n", "f32[5,3,41,5]", staged); /* short rows */
+    agrees(&ej_script_permute, "def f(a):\n    return permute(a, (3, 2, 1, 0))\n", "f32[5,3,41,5]",
+           staged); /* short rows */
     agrees(&ej_script_permute, "def f(a):\n    return permute(a, (2, 3, 0, 1))\n", "f32[7,100,6,100]", staged);
-    agrees(&ej_script_permute, "def f(a):\n    return permute(a, (0, 2, 1))\n", "f32[3,600,20]", staged); /* rows adjoin */
+    agrees(&ej_script_permute, "def f(a):\n    return permute(a, (0, 2, 1))\n", "f32[3,600,20]",
+           staged);                                                                                  /* rows adjoin */
     agrees(&ej_script_permute, "def f(a):\n    return permute(a, (1, 0))\n", "f32[144,70]", staged); /* whole lines */
     agrees(&ej_script_permute, "def f(a):\n    return permute(a, (3, 2, 1, 0)) * 2\n", "f32[32,5,6,70]", staged);
     agrees(&ej_script_permute, "def f(a):\n    return permute(a, (1, 0))\n", "f64[48,12]", pairs);
@@ -263,8 +285,10 @@ static void large_maps_are_one_pass(void **state)
 static void small_results_are_swept(void **state)
 {
     (void)state;
-    static const char *const inputs[] = {"f32[37,50] f32[37]", "f64[3,21] f64[3]", "i32[8,16] i32[8]", "c64[9,11] c64[9]"};
-    for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++) agrees(&ej_script_sweep, PRODUCT("ij,i->j"), inputs[i], NULL);
+    static const char *const inputs[] = {"f32[37,50] f32[37]", "f64[3,21] f64[3]", "i32[8,16] i32[8]",
+                                         "c64[9,11] c64[9]"};
+    for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++)
+        agrees(&ej_script_sweep, PRODUCT("ij,i->j"), inputs[i], NULL);
     agrees(&ej_script_sweep, "def f(a):\n    return relu(sum(a, dim=(0, 1)))\n", "f32[5,7,33]", NULL);
     agrees(&ej_script_sweep, "def f(a):\n    return amax(a, dim=0)\n", "f64[70,18]", NULL);
 }
@@ -334,13 +358,18 @@ static void small_results_stay_in_the_caches(void **state)
     assert_true(script_takes(&ej_script_permute, turn, "f32[4096,4096]", "i,j"));
     assert_false(script_takes(&ej_script_permute, turn, "f32[1000,1000]", NULL));
     assert_true(script_takes(&ej_script_permute, turn, "f32[4097,4096]", NULL));
-    assert_true(script_takes(&ej_script_pieces, "def f(a):\n    return permute(a, (1, 0, 2))\n", "f32[800,800,64]", NULL));
-    assert_true(script_takes(&ej_script_pieces, "def f(a: f32[i, j, k]):\n    return permute(a, (1, 0, 2))\n", "f32[800,800,64]", "i"));
-    assert_false(script_takes(&ej_script_pieces, "def f(a):\n    return permute(a, (1, 0, 2))\n", "f32[80,80,64]", NULL));
-    assert_false(script_takes(&ej_script_pieces, "def f(a):\n    return permute(a, (1, 0, 2))\n", "f32[800,8000,8]", NULL));
+    assert_true(
+        script_takes(&ej_script_pieces, "def f(a):\n    return permute(a, (1, 0, 2))\n", "f32[800,800,64]", NULL));
+    assert_true(script_takes(&ej_script_pieces, "def f(a: f32[i, j, k]):\n    return permute(a, (1, 0, 2))\n",
+                             "f32[800,800,64]", "i"));
+    assert_false(
+        script_takes(&ej_script_pieces, "def f(a):\n    return permute(a, (1, 0, 2))\n", "f32[80,80,64]", NULL));
+    assert_false(
+        script_takes(&ej_script_pieces, "def f(a):\n    return permute(a, (1, 0, 2))\n", "f32[800,8000,8]", NULL));
     assert_true(script_takes(&ej_script_map, PRODUCT("i,j->ij"), "f32[4096] f32[4096]", NULL));
     assert_false(script_takes(&ej_script_map, PRODUCT("i,j->ij"), "f32[1000] f32[1000]", NULL));
-    assert_false(script_takes(&ej_script_map, "def f(a):\n    return permute(a, (1, 0, 2))\n", "f32[800,800,64]", NULL));
+    assert_false(
+        script_takes(&ej_script_map, "def f(a):\n    return permute(a, (1, 0, 2))\n", "f32[800,800,64]", NULL));
     assert_false(script_takes(&ej_script_map, PRODUCT("ij,ji->ij"), "f32[4096,4096] f32[4096,4096]", NULL));
 }
 
@@ -351,10 +380,11 @@ static void products_are_taken_where_they_pay(void **state)
     assert_true(takes(PRODUCT("cgm,nfg->fmcn"), "f32[20,24,480] f32[480,20,24]", NULL));
     assert_false(takes(PRODUCT("ik,kj->ij"), "f32[64,64] f32[64,64]", NULL));
     assert_true(takes("def f(a: f32[i, k], b: f32[k, j]):\n    return einsum('ik,kj->ij', a, b)\n",
-                       "f32[1024,1024] f32[1024,1024]", "i"));
+                      "f32[1024,1024] f32[1024,1024]", "i"));
     assert_false(takes("def f(a: f32[i, k], b: f32[k, j]):\n    return einsum('ik,kj->ij', a, b)\n",
                        "f32[1024,1024] f32[1024,1024]", "k"));
-    assert_true(takes(PRODUCT("abc,dae->dcbe"), "f32[32,32,32] f32[1000,32,3]", NULL)); /* lanes along b: 6.3 -> 2.7 ms */
+    assert_true(
+        takes(PRODUCT("abc,dae->dcbe"), "f32[32,32,32] f32[1000,32,3]", NULL)); /* lanes along b: 6.3 -> 2.7 ms */
     assert_false(takes(PRODUCT("ik,k->i"), "f32[4096,4096] f32[4096]", NULL));
     assert_false(takes(PRODUCT("adb,cd->cba"), "f32[384,384,384] f32[24,384]", NULL));
 }
@@ -363,7 +393,8 @@ static void batches_are_taken_where_the_l1_holds_a_product(void **state)
 {
     (void)state;
     assert_true(script_takes(&ej_script_batched, PRODUCT("bij,bjk->bik"), "f64[1000,32,32] f64[1000,32,32]", NULL));
-    assert_true(script_takes(&ej_script_batched, "def f(a: f32[b, i, j], b: f32[b, j, k]):\n    return einsum('bij,bjk->bik', a, b)\n",
+    assert_true(script_takes(&ej_script_batched,
+                             "def f(a: f32[b, i, j], b: f32[b, j, k]):\n    return einsum('bij,bjk->bik', a, b)\n",
                              "f32[1000,16,16] f32[1000,16,16]", "b"));
     assert_true(script_takes(&ej_script_batched, PRODUCT("bij,bkj->bik"), "f32[1000,16,16] f32[1000,16,16]", NULL));
     assert_false(script_takes(&ej_script_batched, PRODUCT("bij,bkj->bik"), "f32[1000,5,5] f32[1000,5,5]", NULL));
@@ -371,8 +402,8 @@ static void batches_are_taken_where_the_l1_holds_a_product(void **state)
     assert_false(script_takes(&ej_script_batched, PRODUCT("ij,jk->ik"), "f32[16,16] f32[16,16]", NULL));
 }
 
-/* Of a register tile the rows or the vectors are held, whichever are fewer, and the others come one at a time: 3 rows of 4
- * vectors of sums leave 16 registers room for that. */
+/* Of a register tile the rows or the vectors are held, whichever are fewer, and the others come one at a time: 3 rows
+ * of 4 vectors of sums leave 16 registers room for that. */
 static void a_tile_holds_the_fewer_vectors(void **state)
 {
     (void)state;
@@ -409,7 +440,8 @@ static void expect_recipe(const char *program, const char *inputs, const char *r
 }
 
 /* The rewrites that a row takes for the only step. */
-static void expect_rewrites(const char *program, const char *inputs, const char *row, const char *const *words, size_t n)
+static void expect_rewrites(const char *program, const char *inputs, const char *row, const char *const *words,
+                            size_t n)
 {
     plan_case c;
     ej_nests nests;
@@ -422,31 +454,38 @@ static void expect_rewrites(const char *program, const char *inputs, const char 
         if (!strstr(nests.nests[0].schedule, words[i])) fail_msg("no '%s' in\n%s", words[i], nests.nests[0].schedule);
     plan_close(&c);
 }
-#define EXPECT_REWRITES(program, inputs, row, ...)                                                                      \
-    expect_rewrites(program, inputs, row, (const char *const[]){__VA_ARGS__}, sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *))
+#define EXPECT_REWRITES(program, inputs, row, ...) \
+    expect_rewrites(program, inputs, row, (const char *const[]){__VA_ARGS__}, \
+                    sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *))
 
 /* Few loads for each multiplication: tiles of 2 x 5 vectors leave no lanes empty here, but wait for the L2. */
 static void register_tiles_are_nearly_square(void **state)
 {
     (void)state;
-    EXPECT_REWRITES(PRODUCT("cda,db->cba"), "f32[272,272,280] f32[272,280]", "avx2", "tile 0 %1 unroll 5, %2 unroll 2, %2 lane 8\n");
-    EXPECT_REWRITES(PRODUCT("ij,jk->ik"), "f32[1024,1024] f32[1024,1024]", "avx2", "tile 0 %0 unroll 6, %1 unroll 2, %1 lane 8\n");
-    EXPECT_REWRITES(PRODUCT("ij,jk->ik"), "f64[1024,1024] f64[1024,1024]", "avx512", "tile 0 %0 unroll 8, %1 unroll 2, %1 lane 8\n");
+    EXPECT_REWRITES(PRODUCT("cda,db->cba"), "f32[272,272,280] f32[272,280]", "avx2",
+                    "tile 0 %1 unroll 5, %2 unroll 2, %2 lane 8\n");
+    EXPECT_REWRITES(PRODUCT("ij,jk->ik"), "f32[1024,1024] f32[1024,1024]", "avx2",
+                    "tile 0 %0 unroll 6, %1 unroll 2, %1 lane 8\n");
+    EXPECT_REWRITES(PRODUCT("ij,jk->ik"), "f64[1024,1024] f64[1024,1024]", "avx512",
+                    "tile 0 %0 unroll 8, %1 unroll 2, %1 lane 8\n");
 }
 
 /* Both operands lie along the sum, along another axis of it each: blocks have lines of both. */
 static void sums_of_several_axes_are_cut_along_all(void **state)
 {
     (void)state;
-    EXPECT_REWRITES(PRODUCT("dac,bcd->ba"), "f32[280,280,280] f32[272,280,280]", "avx2", "loop 0 %3 16\n", "loop 0 %2 40\n");
+    EXPECT_REWRITES(PRODUCT("dac,bcd->ba"), "f32[280,280,280] f32[272,280,280]", "avx2", "loop 0 %3 16\n",
+                    "loop 0 %2 40\n");
 }
 
 /* Short runs far apart are asked for ahead; large results go out in whole rows. */
 static void short_runs_are_asked_for(void **state)
 {
     (void)state;
-    EXPECT_REWRITES(PRODUCT("afbce,df->edcba"), "f32[48,48,36,36,48] f32[24,48]", "avx2", "hint 1 prefetch 0 995328\n", "hint 5 stream\n");
-    EXPECT_REWRITES(PRODUCT("dabfe,fc->edcba"), "f32[36,48,36,36,48] f32[36,24]", "avx2", "hint 0 prefetch 0 248832\n", "hint 2 stream\n");
+    EXPECT_REWRITES(PRODUCT("afbce,df->edcba"), "f32[48,48,36,36,48] f32[24,48]", "avx2", "hint 1 prefetch 0 995328\n",
+                    "hint 5 stream\n");
+    EXPECT_REWRITES(PRODUCT("dabfe,fc->edcba"), "f32[36,48,36,36,48] f32[36,24]", "avx2", "hint 0 prefetch 0 248832\n",
+                    "hint 2 stream\n");
 }
 
 /* Where size alone does not say, the costs of the trees do (sizes and row: 512 bits). */
@@ -455,13 +494,17 @@ static void smaller_products_are_taken_where_the_tree_costs_less(void **state)
     (void)state;
     if (ej_targets[0].vector_bytes != 64) skip();
     expect_recipe(PRODUCT("bfa,cedf->dbace"), "f32[15,17,41] f32[3,15,11,17]", "tensor", true);
-    expect_recipe(PRODUCT("ebdaf,dfce->acb"), "f32[300,2,5,713,2] f32[5,2,42,300]", "tensor", true); /* a short unit axis */
-    expect_recipe(PRODUCT("fbea,cedf->dcba"), "f32[48,40,40,48] f32[40,40,40,48]", "tensor", true); /* few columns a block */
+    expect_recipe(PRODUCT("ebdaf,dfce->acb"), "f32[300,2,5,713,2] f32[5,2,42,300]", "tensor",
+                  true); /* a short unit axis */
+    expect_recipe(PRODUCT("fbea,cedf->dcba"), "f32[48,40,40,48] f32[40,40,40,48]", "tensor",
+                  true); /* few columns a block */
     expect_recipe(PRODUCT("aged,cbfg->fedcba"), "f32[24,24,20,24] f32[20,20,20,24]", "tensor", true);
     expect_recipe(PRODUCT("adb,cd->cba"), "f32[384,384,384] f32[24,384]", "thin", true);
     expect_recipe(PRODUCT("aebd,ce->dcba"), "f32[96,96,84,96] f32[24,96]", "tensor", true);
-    expect_recipe(PRODUCT("egfbca,gedf->bdca"), "f64[680,2,2,621,2,2] f64[2,680,5,2]", "tensor", true); /* short runs of a large operand */
-    expect_recipe(PRODUCT("bdafeg,fcegd->agbc"), "f32[12,54,248,2,7,6] f32[2,347,7,6,54]", "tensor", true); /* lines along a batch axis */
+    expect_recipe(PRODUCT("egfbca,gedf->bdca"), "f64[680,2,2,621,2,2] f64[2,680,5,2]", "tensor",
+                  true); /* short runs of a large operand */
+    expect_recipe(PRODUCT("bdafeg,fcegd->agbc"), "f32[12,54,248,2,7,6] f32[2,347,7,6,54]", "tensor",
+                  true); /* lines along a batch axis */
     expect_recipe(PRODUCT("aebc,ed->dabc"), "f32[11,684,8,3] f32[684,10]", "gemm", false);
     expect_recipe(PRODUCT("ij,jk->ik"), "f32[512,512] f32[512,512]", "gemm", true);
     expect_recipe(PRODUCT("ij,jk->ik"), "f32[64,64] f32[64,64]", "gemm", false);

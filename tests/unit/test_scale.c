@@ -37,15 +37,16 @@ static void check(einjit_context *context, const char *text, int32_t flags, bool
     out = columns ? STRIDED(got, EINJIT_F32, square, turned) : F32(got, N, N);
     for (size_t k = 0; k < sizeof factors / sizeof *factors; k++) {
         double alpha = factors[k].alpha != 0 ? factors[k].alpha : 1, beta = factors[k].beta;
-        const einjit_compile_options options = {.struct_bytes = sizeof options, .flags = flags, .alpha = factors[k].alpha,
-                                                .beta = beta};
+        const einjit_compile_options options = {
+            .struct_bytes = sizeof options, .flags = flags, .alpha = factors[k].alpha, .beta = beta};
         for (int i = 0; i < MOST; i++) got[i] = beta != 0 ? held[i] : NAN; /* with beta 0 it is not looked at */
         if (einjit_call_with(context, graph, 2, in, 1, &out, &options, &err)) fail_msg("%s%s", text, err.text);
         for (int i = 0; i < N; i++)
             for (int j = 0; j < N; j++) {
                 int at = columns ? j * N + i : i * N + j;
                 double want = alpha * (double)plain[i * N + j] + (beta != 0 ? beta * (double)held[at] : 0);
-                if ((double)got[at] != want) fail_msg("%salpha %g, beta %g: %g for %g", text, alpha, beta, (double)got[at], want);
+                if ((double)got[at] != want)
+                    fail_msg("%salpha %g, beta %g: %g for %g", text, alpha, beta, (double)got[at], want);
             }
     }
     einjit_graph_destroy(graph);
@@ -140,7 +141,9 @@ static void factors_are_part_of_the_signature_and_fit_the_dtype(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_BOTH(results_are_scaled_and_added), ON_BOTH(no_temporary_is_made), ON_BOTH(several_results_and_open_extents),
+        ON_BOTH(results_are_scaled_and_added),
+        ON_BOTH(no_temporary_is_made),
+        ON_BOTH(several_results_and_open_extents),
         ON_BOTH(factors_are_part_of_the_signature_and_fit_the_dtype),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

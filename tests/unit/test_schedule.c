@@ -1,4 +1,5 @@
-/* Schedules: what rewrites refuse and leave alone, what settle adds, and that the list of rewrites does the same again. */
+/* Schedules: what rewrites refuse and leave alone, what settle adds, and that the list of rewrites does the same
+ * again. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -29,7 +30,8 @@ static int32_t axis_named(const ej_schedule *s, const char *name)
 
 static void begin(fixture *f)
 {
-    assert_int_equal(ej_schedule_begin(&f->s, &f->plan.plan.steps[0], &f->plan.plan, &f->sizes, &f->plan.bind.job), EINJIT_OK);
+    assert_int_equal(ej_schedule_begin(&f->s, &f->plan.plan.steps[0], &f->plan.plan, &f->sizes, &f->plan.bind.job),
+                     EINJIT_OK);
 }
 
 static void open_sizes(fixture *f, const char *program, const char *inputs, const char *open)
@@ -115,10 +117,12 @@ static void refusals_leave_the_tree_as_it_was(void **state)
     refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_TILE, .digits = tile_of(i, 4, j, 16)}, EJ_REFUSE_LANES);
     refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_TILE, .digits = tile_of(k, 3, j, 8)}, EJ_REFUSE_CUTS);
     refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_TILE, .digits = tile_of(j, 32, i, 8)}, EJ_REFUSE_CUTS);
-    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_TILE, .statement = panel, .digits = tile_of(i, 4, j, 8)}, EJ_REFUSE_DIGITS);
+    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_TILE, .statement = panel, .digits = tile_of(i, 4, j, 8)},
+            EJ_REFUSE_DIGITS);
     refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_STORE, .digits = tile_of(i, 8, j, 8)}, EJ_REFUSE_OTHER_COUNTS);
     refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_STORE, .statement = panel}, EJ_REFUSE_NOT_REDUCED);
-    ej_rewrite stage = {.kind = EJ_REWRITE_STAGE, .at = at, .source = 0, .home = EJ_HOME_REG, .digits = layout_of(i, k, 0, 0)};
+    ej_rewrite stage = {
+        .kind = EJ_REWRITE_STAGE, .at = at, .source = 0, .home = EJ_HOME_REG, .digits = layout_of(i, k, 0, 0)};
     refuses(&f, stage, EJ_REFUSE_LARGE);
     stage.home = EJ_HOME_LOCAL;
     stage.digits = layout_of(i, j, 0, 0);
@@ -130,7 +134,8 @@ static void refusals_leave_the_tree_as_it_was(void **state)
     stage.source = 2;
     refuses(&f, stage, EJ_REFUSE_NO_SUCH);
     refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_FILL, .at = down}, EJ_REFUSE_PARTIAL);
-    ej_rewrite wait = {.kind = EJ_REWRITE_STAGE_OUT, .at = down, .home = EJ_HOME_LOCAL, .digits = layout_of(i, j, 0, 0)};
+    ej_rewrite wait = {
+        .kind = EJ_REWRITE_STAGE_OUT, .at = down, .home = EJ_HOME_LOCAL, .digits = layout_of(i, j, 0, 0)};
     refuses(&f, wait, EJ_REFUSE_PARTIAL); /* a part of the terms is summed below */
     wait.at = at;
     wait.home = EJ_HOME_REG; /* there is a loop over the terms around the sum */
@@ -164,7 +169,8 @@ static void sums_of_a_map_are_finished_at_the_last_block(void **state)
 {
     (void)state;
     fixture f;
-    open_fixture(&f, "def f(a: f32[i, k], b: f32[k, j]):\n    return relu(einsum('ik,kj->ij', a, b))\n", product_inputs);
+    open_fixture(&f, "def f(a: f32[i, k], b: f32[k, j]):\n    return relu(einsum('ik,kj->ij', a, b))\n",
+                 product_inputs);
     assert_null(strstr(settled(&f), "when"));
     ej_do_loop(&f.s, 0, axis_named(&f.s, "k"), 10);
     assert_false(f.s.failed);
@@ -188,9 +194,11 @@ static void ends_read_their_tail_at_the_last_block(void **state)
 {
     (void)state;
     fixture f;
-    open_fixture(&f, "def f(a: f32[i, k], b: f32[k, j], c: f32[j]):\n    return relu(einsum('ik,kj->ij', a, b) + c)\n", "f32[40,50] f32[50,64] f32[64]");
+    open_fixture(&f, "def f(a: f32[i, k], b: f32[k, j], c: f32[j]):\n    return relu(einsum('ik,kj->ij', a, b) + c)\n",
+                 "f32[40,50] f32[50,64] f32[64]");
     assert_int_equal(f.s.statements[0].n_tail, 1);
-    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_STAGE, .at = EJ_AT_ROOT, .source = 2, .home = EJ_HOME_LOCAL}, EJ_REFUSE_NO_SUCH);
+    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_STAGE, .at = EJ_AT_ROOT, .source = 2, .home = EJ_HOME_LOCAL},
+            EJ_REFUSE_NO_SUCH);
     ej_do_loop(&f.s, 0, axis_named(&f.s, "k"), 10);
     ej_do_stage(&f.s, EJ_AT_ROOT, 0, 0, EJ_HOME_LOCAL, layout_of(axis_named(&f.s, "i"), axis_named(&f.s, "k"), 0, 0));
     assert_false(f.s.failed);
@@ -243,14 +251,16 @@ static void results_wait_until_all_terms_are_in(void **state)
     int32_t copy = ej_do_stage_out(&f.s, at, 0, EJ_HOME_LOCAL, layout_of(j, i, 0, 0));
     ej_do_tile(&f.s, copy, tile_of(i, 8, j, 8));
     assert_false(f.s.failed);
-    const char *text = settled(&f), *waits = strstr(text, "move result[i: 1, j: 8]"), *out = strstr(text, "move einsum_1");
+    const char *text = settled(&f), *waits = strstr(text, "move result[i: 1, j: 8]"),
+               *out = strstr(text, "move einsum_1");
     assert_true(waits && out && out > waits);
     assert_non_null(strstr(out, "src result[i: 1, j: 8]"));
     assert_non_null(strstr(text, "when later k"));
     plan_close(&f.plan);
 }
 
-/* Hints go where the access goes: a result that is finished goes past the caches, partial sums and waiting ones do not. */
+/* Hints go where the access goes: a result that is finished goes past the caches, partial sums and waiting ones do
+ * not. */
 static void hints_follow_what_is_staged(void **state)
 {
     (void)state;
@@ -310,7 +320,9 @@ static void an_empty_axis_keeps_sources_unread(void **state)
     (void)state;
     fixture f;
     open_fixture(&f, product, "f32[40,50] f32[50,0]");
-    ej_rewrite stage = {.kind = EJ_REWRITE_STAGE, .at = EJ_AT_ROOT, .home = EJ_HOME_LOCAL,
+    ej_rewrite stage = {.kind = EJ_REWRITE_STAGE,
+                        .at = EJ_AT_ROOT,
+                        .home = EJ_HOME_LOCAL,
                         .digits = layout_of(axis_named(&f.s, "i"), axis_named(&f.s, "k"), 0, 0)};
     refuses(&f, stage, EJ_REFUSE_EMPTY);
     plan_close(&f.plan);
@@ -337,8 +349,9 @@ static void split_sums_have_accumulators_a_lane(void **state)
     ej_do_split(&f.s, 0, k);
     assert_false(f.s.failed);
     const char *text = settled(&f);
-    static const char *const parts[] = {"axis chunk 6", "axis rest 2", "sum acc[lane: 1, i: 8]",
-                                        "sum acc[rest: 1, i: 8]", "rest lane 8", "sum result[i: 1]", "src acc", "move einsum_1"};
+    static const char *const parts[] = {
+        "axis chunk 6",     "axis rest 2", "sum acc[lane: 1, i: 8]", "sum acc[rest: 1, i: 8]", "rest lane 8",
+        "sum result[i: 1]", "src acc",     "move einsum_1"};
     for (size_t n = 0; n < sizeof parts / sizeof *parts; n++) {
         const char *at = strstr(text, parts[n]);
         if (!at) fail_msg("no %s in order", parts[n]);
@@ -350,7 +363,11 @@ static void split_sums_have_accumulators_a_lane(void **state)
     refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_INNER, .axis = k, .step = 16}, EJ_REFUSE_SPLIT);
     refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_TILE, .digits = tile_of(i, 4, k, 4)}, EJ_REFUSE_SPLIT);
     refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_FILL, .at = EJ_AT_ROOT}, EJ_REFUSE_SPLIT);
-    ej_rewrite stage = {.kind = EJ_REWRITE_STAGE, .at = EJ_AT_ROOT, .home = EJ_HOME_LOCAL, .source = 1, .digits = layout_of(k, j, k, 8)};
+    ej_rewrite stage = {.kind = EJ_REWRITE_STAGE,
+                        .at = EJ_AT_ROOT,
+                        .home = EJ_HOME_LOCAL,
+                        .source = 1,
+                        .digits = layout_of(k, j, k, 8)};
     refuses(&f, stage, EJ_REFUSE_SPLIT);
     plan_close(&f.plan);
     open_fixture(&f, product, "f32[40,6] f32[6,64]");
@@ -363,7 +380,8 @@ static void split_sums_have_accumulators_a_lane(void **state)
     plan_close(&f.plan);
 }
 
-/* Two vectors of 8 along 50 terms: three chunks of both, the second vector 24 terms behind the first, and a rest of 2. */
+/* Two vectors of 8 along 50 terms: three chunks of both, the second vector 24 terms behind the first, and a rest of
+ * 2. */
 static void vectors_of_split_sums_are_apart(void **state)
 {
     (void)state;
@@ -377,8 +395,12 @@ static void vectors_of_split_sums_are_apart(void **state)
     ej_rewrite split = {.kind = EJ_REWRITE_SPLIT, .axis = k, .apart = true};
     assert_true(ej_schedule_apply(&f.s, &split, NULL));
     const char *text = settled(&f);
-    static const char *const parts[] = {"axis chunk 3", "axis lane 8", "axis part 2", "axis rest 2",
-                                        "lane: 1, part: 24, chunk: 8", "tile part unroll 2, lane lane 8"};
+    static const char *const parts[] = {"axis chunk 3",
+                                        "axis lane 8",
+                                        "axis part 2",
+                                        "axis rest 2",
+                                        "lane: 1, part: 24, chunk: 8",
+                                        "tile part unroll 2, lane lane 8"};
     for (size_t n = 0; n < sizeof parts / sizeof *parts; n++)
         if (!strstr(text, parts[n])) fail_msg("no %s in\n%s", parts[n], text);
     plan_close(&f.plan);
@@ -389,7 +411,8 @@ static void filled_results_are_summed_in_memory(void **state)
 {
     (void)state;
     fixture f;
-    open_sizes(&f, "def f(a: f32[i, k], b: f32[k, j]):\n    return relu(einsum('ik,kj->ij', a, b))\n", product_inputs, "k");
+    open_sizes(&f, "def f(a: f32[i, k], b: f32[k, j]):\n    return relu(einsum('ik,kj->ij', a, b))\n", product_inputs,
+               "k");
     int32_t i = axis_named(&f.s, "i"), j = axis_named(&f.s, "j"), k = axis_named(&f.s, "k");
     ej_do_tile(&f.s, 0, tile_of(k, 4, j, 8));
     ej_rewrite loop = {.kind = EJ_REWRITE_LOOP, .axis = k, .step = 4};
@@ -406,8 +429,13 @@ static void filled_results_are_summed_in_memory(void **state)
     refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_FILL, .statement = fill, .at = EJ_AT_ROOT}, EJ_REFUSE_NOT_REDUCED);
     refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_SPLIT, .axis = k}, EJ_REFUSE_OPEN);
     /* what waited elsewhere would come back over the sum */
-    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_STAGE_OUT, .statement = fill, .at = EJ_AT_ROOT, .home = EJ_HOME_LOCAL,
-                             .digits = layout_of(i, j, 0, 0)}, EJ_REFUSE_WRITTEN);
+    refuses(&f,
+            (ej_rewrite){.kind = EJ_REWRITE_STAGE_OUT,
+                         .statement = fill,
+                         .at = EJ_AT_ROOT,
+                         .home = EJ_HOME_LOCAL,
+                         .digits = layout_of(i, j, 0, 0)},
+            EJ_REFUSE_WRITTEN);
     plan_close(&f.plan);
 }
 
@@ -440,9 +468,16 @@ static void a_schedule_replays(void **state)
 static void text_that_is_no_schedule_is_refused(void **state)
 {
     (void)state;
-    static const char *const faulty[] = {"turn 0 %0 4", "loop 0 0 4", "loop %0 4", "tile 0 %0 up 4", "stage 0 1 local %0 0",
+    static const char *const faulty[] = {"turn 0 %0 4",
+                                         "loop 0 0 4",
+                                         "loop %0 4",
+                                         "tile 0 %0 up 4",
+                                         "stage 0 1 local %0 0",
                                          "stage 0 1 at 99 local",
-                                         "stage 0 1 at root local %1 2147483647, %1 2147483647, %1 2147483647", "tile 0 %0 lane 4 %1 lane 2", "loop 0 %0 4 5", "loop 5 %0 4"};
+                                         "stage 0 1 at root local %1 2147483647, %1 2147483647, %1 2147483647",
+                                         "tile 0 %0 lane 4 %1 lane 2",
+                                         "loop 0 %0 4 5",
+                                         "loop 5 %0 4"};
     for (size_t i = 0; i < sizeof faulty / sizeof *faulty; i++) {
         fixture f;
         einjit_error err = {0};
@@ -490,9 +525,9 @@ static void expressions_split_where_one_value_of_the_source_is_left(void **state
 {
     (void)state;
     split("def f(a, b):\n    return (exp(a) * a * b).sum(1)\n", 3, 3);
-    split("def f(a, b):\n    return (a * b * exp(a)).sum(1)\n", 1, 5); /* a and exp(a) */
+    split("def f(a, b):\n    return (a * b * exp(a)).sum(1)\n", 1, 5);  /* a and exp(a) */
     split("def f(a, b):\n    return exp(a).sum(1) + b.sum(1)\n", 1, 2); /* all of it is the source's */
-    split("def f(a, b):\n    return (a.to(f64) * b).sum(1)\n", 1, 5); /* another dtype */
+    split("def f(a, b):\n    return (a.to(f64) * b).sum(1)\n", 1, 5);   /* another dtype */
     split("def f(a, b):\n    return (a * b).sum(1)\n", 1, 3);
 }
 

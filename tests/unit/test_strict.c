@@ -34,7 +34,8 @@ static void text_is(einjit_context *context, const char *program, size_t n, cons
     free(text);
 }
 
-static int run(einjit_context *context, const char *program, int32_t flags, size_t n, const einjit_tensor *in, einjit_tensor out)
+static int run(einjit_context *context, const char *program, int32_t flags, size_t n, const einjit_tensor *in,
+               einjit_tensor out)
 {
     einjit_graph *graph = api_graph(context, program);
     einjit_compile_options options = {.struct_bytes = sizeof options, .flags = flags};
@@ -236,7 +237,8 @@ static void a_context_may_be_strict(void **state)
     einjit_context_release(context);
 }
 
-/* Large enough for blocks and packing: both operands as they are named, then with their summed axes the other way round. */
+/* Large enough for blocks and packing: both operands as they are named, then with their summed axes the other way
+ * round. */
 static void sums_of_large_products_do_not_follow_strides(void **state)
 {
     enum { ROWS = 640, TERMS = 40 };
@@ -251,7 +253,8 @@ static void sums_of_large_products_do_not_follow_strides(void **state)
     for (size_t i = 0; i < n; i++)
         swapped[i / (TERMS * TERMS) * (TERMS * TERMS) + i % TERMS * TERMS + i / TERMS % TERMS] = a[i];
     for (int k = 0; k < 2; k++) {
-        const einjit_tensor in[] = {{k ? swapped : a, EINJIT_F32, 3, shape, k ? turned : NULL}, {b, EINJIT_F32, 3, shape, NULL}};
+        const einjit_tensor in[] = {{k ? swapped : a, EINJIT_F32, 3, shape, k ? turned : NULL},
+                                    {b, EINJIT_F32, 3, shape, NULL}};
         check(run(context, "def f(a, b):\n    return einsum(\"ikl,jkl->ij\", a, b)\n", EINJIT_OPTION_STRICT, 2, in,
                   F32(got + k * ROWS * ROWS, ROWS, ROWS)));
     }
@@ -271,8 +274,8 @@ int main(void)
         ON_BOTH(operands_go_from_left_to_right),
         cmocka_unit_test(other_paths_and_passes_are_refused),
         ON_BOTH(sums_add_up_one_after_the_other),
-        {"sums_of_large_products_do_not_follow_strides (llvm)", sums_of_large_products_do_not_follow_strides, api_set_up_llvm,
-         api_tear_down, NULL}, /* too many terms for the interpreter */
+        {"sums_of_large_products_do_not_follow_strides (llvm)", sums_of_large_products_do_not_follow_strides,
+         api_set_up_llvm, api_tear_down, NULL}, /* too many terms for the interpreter */
         ON_BOTH(kernels_of_both_kinds_are_kept_apart),
         cmocka_unit_test(a_context_may_be_strict),
     };

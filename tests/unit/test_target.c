@@ -92,8 +92,8 @@ static void the_large_l2_is_seen(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(last_row_runs_everywhere),     cmocka_unit_test(host_is_the_first_row_that_runs_and_suits),
-        cmocka_unit_test(rows_are_found_by_name),       cmocka_unit_test(tiles_fit_into_the_registers),
+        cmocka_unit_test(last_row_runs_everywhere),         cmocka_unit_test(host_is_the_first_row_that_runs_and_suits),
+        cmocka_unit_test(rows_are_found_by_name),           cmocka_unit_test(tiles_fit_into_the_registers),
         cmocka_unit_test(detection_agrees_with_the_system), cmocka_unit_test(the_large_l2_is_seen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

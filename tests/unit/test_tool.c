@@ -17,9 +17,20 @@ static void durations_are_readable(void **state)
         double seconds;
         const char *words;
     } cases[] = {
-        {0, "0.000 ns"},       {2.6e-12, "0.003 ns"}, {2.625e-9, "2.625 ns"}, {999.94e-9, "999.9 ns"}, {2.2134e-6, "2.213 us"},
-        {0.0418, "41.80 ms"},  {1.5, "1.500 s"},      {119, "119.0 s"},       {120, "2.000 min"},      {41797.03125, "11.61 h"},
-        {200000, "2.315 days"}, {1e9, "31.69 years"}, {3.15576e300, "1e+293 years"}, {INFINITY, "over 1e300 years"},
+        {0, "0.000 ns"},
+        {2.6e-12, "0.003 ns"},
+        {2.625e-9, "2.625 ns"},
+        {999.94e-9, "999.9 ns"},
+        {2.2134e-6, "2.213 us"},
+        {0.0418, "41.80 ms"},
+        {1.5, "1.500 s"},
+        {119, "119.0 s"},
+        {120, "2.000 min"},
+        {41797.03125, "11.61 h"},
+        {200000, "2.315 days"},
+        {1e9, "31.69 years"},
+        {3.15576e300, "1e+293 years"},
+        {INFINITY, "over 1e300 years"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[TOOL_WORDS];

@@ -38,12 +38,9 @@ static double widen(uint16_t bits, small_float f)
 {
     int exponent = (bits & 0x7FFF) >> f.mantissa, mantissa = bits & ((1 << f.mantissa) - 1);
     double magnitude;
-    if (exponent == 2 * f.bias + 1)
-        magnitude = mantissa ? (double)NAN : (double)INFINITY;
-    else if (!exponent)
-        magnitude = ldexp(mantissa, 1 - f.bias - f.mantissa);
-    else
-        magnitude = ldexp((1 << f.mantissa) + mantissa, exponent - f.bias - f.mantissa);
+    if (exponent == 2 * f.bias + 1) magnitude = mantissa ? (double)NAN : (double)INFINITY;
+    else if (!exponent) magnitude = ldexp(mantissa, 1 - f.bias - f.mantissa);
+    else magnitude = ldexp((1 << f.mantissa) + mantissa, exponent - f.bias - f.mantissa);
     return bits & 0x8000 ? -magnitude : magnitude;
 }
 
@@ -112,9 +109,7 @@ ej_number ej_element_load(int dtype, const void *data, size_t index)
         number.integer = dtype == EINJIT_I64 ? ((const int64_t *)data)[index] : ((const int32_t *)data)[index];
         break;
     case EJ_KIND_FLOAT: number.re = load_real(dtype, data, index); break;
-    default:
-        number.re = load_real(real, data, 2 * index);
-        number.im = load_real(real, data, 2 * index + 1);
+    default: number.re = load_real(real, data, 2 * index); number.im = load_real(real, data, 2 * index + 1);
     }
     return number;
 }
@@ -123,12 +118,9 @@ ej_number ej_element_load(int dtype, const void *data, size_t index)
 
 static void print_real(ej_text *text, double x)
 {
-    if (isnan(x))
-        ej_print(text, "float(\"nan\")");
-    else if (isinf(x))
-        ej_print(text, "float(\"%sinf\")", x < 0 ? "-" : "");
-    else
-        ej_print_double(text, x);
+    if (isnan(x)) ej_print(text, "float(\"nan\")");
+    else if (isinf(x)) ej_print(text, "float(\"%sinf\")", x < 0 ? "-" : "");
+    else ej_print_double(text, x);
 }
 
 static bool plain(double x) /* a finite number that a sum with zeros does not change */
@@ -238,9 +230,7 @@ void ej_constant_print(ej_text *text, const ej_node *node)
     for (uint32_t i = 0; i < node->n_extents; i++)
         if (!ej_mul_size(n, node->extents[i].n, &n)) n = 0;
     ej_print(text, n ? "tensor(" : "empty(");
-    if (n)
-        print_elements(text, node, (size_t)n);
-    else
-        print_no_elements(text, node);
+    if (n) print_elements(text, node, (size_t)n);
+    else print_no_elements(text, node);
     ej_print(text, ", dtype=");
 }

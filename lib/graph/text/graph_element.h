@@ -23,8 +23,8 @@ double ej_element_short(int dtype, double x);
 /* ej_number_print for data[index], with as few digits as its dtype needs. */
 void ej_element_print(ej_text *text, int dtype, const void *data, size_t index);
 
-/* tensor([[1.0, 0.0], [0.0, 1.0]], dtype= wrapped when it is long; empty((0, 3), dtype= without elements. The dtype's name,
- * which a value may bear too, is the caller's. */
+/* tensor([[1.0, 0.0], [0.0, 1.0]], dtype= wrapped when it is long; empty((0, 3), dtype= without elements. The dtype's
+ * name, which a value may bear too, is the caller's. */
 void ej_constant_print(ej_text *text, const ej_node *constant);
 
 #endif

@@ -174,8 +174,8 @@ static int lex_string(ej_lexer *lexer, ej_token *token, bool raw)
 }
 
 /* Also those that programs cannot have, so that messages name them whole. */
-static const char two_signs[][3] = {"**", "//", "==", "!=", "<=", ">=", "->", ":=", "+=", "-=",
-                                    "*=", "/=", "@=", "%=", "&=", "|=", "^=", "<<", ">>"};
+static const char two_signs[][3] = {
+    "**", "//", "==", "!=", "<=", ">=", "->", ":=", "+=", "-=", "*=", "/=", "@=", "%=", "&=", "|=", "^=", "<<", ">>"};
 
 static int lex_sign(ej_lexer *lexer, ej_token *token)
 {

@@ -24,9 +24,9 @@ enum ej_token_kind {
 
 typedef struct ej_token {
     uint8_t kind;
-    bool escaped;          /* STRING: has a backslash that means something */
-    uint32_t sign;         /* SIGN: which */
-    size_t offset, length; /* bytes of the text, quotes included */
+    bool escaped;               /* STRING: has a backslash that means something */
+    uint32_t sign;              /* SIGN: which */
+    size_t offset, length;      /* bytes of the text, quotes included */
     size_t inner, inner_length; /* STRING: what is between the quotes */
 } ej_token;
 
@@ -34,8 +34,8 @@ typedef struct ej_token {
 typedef struct ej_lexer {
     const char *text;
     size_t length, at;
-    int depth;                 /* of open brackets: lines are joined inside */
-    bool line_open;            /* the logical line has a token already */
+    int depth;                  /* of open brackets: lines are joined inside */
+    bool line_open;             /* the logical line has a token already */
     int32_t column, tab_column; /* of the blanks in front of the line so far: tabs to multiples of 8, tabs as 1 */
     int32_t indent, tab_indent; /* of the current logical line; both must agree for two lines to be level */
     einjit_error *err;

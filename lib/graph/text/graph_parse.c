@@ -122,8 +122,7 @@ static int parse_annotation(ej_parser *p, ej_node *node)
     EJ_TRY(ej_parse_advance(p));
     if (p->token.kind == EJ_TOKEN_NAME && ej_lex_is(&p->lexer, &p->token, "any"))
         EJ_TRY(ej_parse_advance(p)); /* any[z, j]: the axes are known, the dtype is not */
-    else
-        EJ_TRY(ej_parse_dtype(p, &dtype));
+    else EJ_TRY(ej_parse_dtype(p, &dtype));
     node->dtype = (int16_t)dtype;
     return ej_parse_at(p, EJ_SIGN1('[')) ? parse_axes(p, node) : EINJIT_OK;
 }
@@ -146,8 +145,8 @@ static int parse_parameter(ej_parser *p)
     ej_word *word = ej_parse_word(p, text, name.length);
     if (!word) return ej_no_memory(p->err);
     if (word->bound)
-        return EJ_PARSE_FAIL(p, name.offset, EINJIT_E_SYNTAX,
-                             "a second parameter '%.*s'", EJ_PARSE_SHOWN(name.length), text);
+        return EJ_PARSE_FAIL(p, name.offset, EINJIT_E_SYNTAX, "a second parameter '%.*s'", EJ_PARSE_SHOWN(name.length),
+                             text);
     EJ_TRY(ej_parse_advance(p));
     if (ej_parse_at(p, EJ_SIGN1(':'))) EJ_TRY(parse_annotation(p, &node));
     EJ_TRY(ej_parse_node(p, &node, name.offset, &operand));

@@ -26,10 +26,10 @@ enum ej_operand_kind {
 
 typedef struct ej_parsed {
     uint8_t kind;
-    bool tuple;      /* LIST: in parentheses or none, not in [] */
-    uint32_t n;      /* LIST: items */
-    ej_value value;  /* VALUE; NUMBER: the node that holds it, or -1 */
-    size_t offset;   /* in the text, for messages */
+    bool tuple;     /* LIST: in parentheses or none, not in [] */
+    uint32_t n;     /* LIST: items */
+    ej_value value; /* VALUE; NUMBER: the node that holds it, or -1 */
+    size_t offset;  /* in the text, for messages */
     union {
         ej_number number;
         struct ej_parsed *items;
@@ -49,9 +49,9 @@ enum ej_names_mean { EJ_NAMES_VALUES, EJ_NAMES_EXTENTS, EJ_NAMES_DTYPES };
 typedef struct ej_word {
     const char *text; /* not terminated */
     size_t length;
-    uint32_t suffix;     /* the last number tried behind this name */
-    bool in_text;        /* stands in the program: not to be made up for another node */
-    ej_parsed *bound;   /* what an assignment or parameter gave it; NULL: nothing */
+    uint32_t suffix;  /* the last number tried behind this name */
+    bool in_text;     /* stands in the program: not to be made up for another node */
+    ej_parsed *bound; /* what an assignment or parameter gave it; NULL: nothing */
 } ej_word;
 
 typedef struct ej_words {
@@ -61,15 +61,15 @@ typedef struct ej_words {
 
 typedef struct ej_parser {
     ej_lexer lexer;
-    ej_token token;  /* the current one */
+    ej_token token; /* the current one */
     ej_graph *graph;
     ej_arena *scratch; /* for what does not outlive the parse */
     einjit_error *err;
     ej_words words;
-    int names_mean;  /* EJ_NAMES_* */
+    int names_mean; /* EJ_NAMES_* */
     int depth;
     struct ej_call *calls[EJ_PARSE_DEPTH + 1]; /* by depth, used again: argument lists would fill small stacks */
-    bool waiting;    /* `last` is not in the graph yet: an assignment may name it */
+    bool waiting;                              /* `last` is not in the graph yet: an assignment may name it */
     ej_node last;
     size_t last_offset;
 } ej_parser;
@@ -84,11 +84,11 @@ int ej_parse_advance(ej_parser *p);
 int ej_parse_peek(const ej_parser *p, ej_token *out); /* the token behind the current one */
 bool ej_parse_at(const ej_parser *p, uint32_t sign);
 int ej_parse_expect(ej_parser *p, uint32_t sign, const char *where); /* takes it, or E_SYNTAX */
-int ej_parse_unexpected(ej_parser *p, const char *wanted); /* E_SYNTAX for the current token */
+int ej_parse_unexpected(ej_parser *p, const char *wanted);           /* E_SYNTAX for the current token */
 int ej_parse_enter(ej_parser *p); /* one level deeper: E_LIMIT; the caller takes it back with p->depth-- */
 
 /* ---- graph_parse_word.c: words, and the names of nodes ---- */
-int ej_parse_collect_words(ej_parser *p); /* every name of the text, once */
+int ej_parse_collect_words(ej_parser *p);                              /* every name of the text, once */
 ej_word *ej_parse_word(ej_parser *p, const char *text, size_t length); /* added when new; NULL: out of memory */
 /* A new node; it waits for its name until the next one comes. */
 int ej_parse_node(ej_parser *p, const ej_node *node, size_t offset, ej_parsed *out);
@@ -97,19 +97,18 @@ ej_parsed ej_parse_number_operand(const ej_number *number, size_t offset);
 /* The value of an operand; numbers become SCALAR nodes. E_VALUE for anything else. */
 int ej_parse_value(ej_parser *p, ej_parsed *operand, ej_value *out);
 int ej_parse_values(ej_parser *p, ej_node *node, uint32_t n, ej_parsed *const *operands); /* fills in, n_in */
-const char *ej_operand_kind_name(const ej_parsed *operand); /* "a tuple" */
+const char *ej_operand_kind_name(const ej_parsed *operand);                               /* "a tuple" */
 
 /* ---- graph_parse_fold.c: Python's arithmetic on numbers ---- */
 int ej_parse_negate(ej_parser *p, ej_parsed *number, size_t offset);
 bool ej_parse_folds(uint32_t sign); /* is this an operator that Python's numbers have and we compute */
-int ej_parse_fold(ej_parser *p, uint32_t sign, size_t offset, const ej_parsed *a, const ej_parsed *b,
-                  ej_parsed *out);
+int ej_parse_fold(ej_parser *p, uint32_t sign, size_t offset, const ej_parsed *a, const ej_parsed *b, ej_parsed *out);
 
 /* ---- graph_parse_atom.c ---- */
 int ej_parse_atom(ej_parser *p, ej_parsed *out);
 /* Behind a minus: -9223372036854775808 is a number although 9223372036854775808 is none. */
 int ej_parse_smallest_int(ej_parser *p, bool *found, ej_parsed *out);
-int ej_parse_dtype(ej_parser *p, int *out);           /* f32, torch.float32 */
+int ej_parse_dtype(ej_parser *p, int *out); /* f32, torch.float32 */
 
 /* ---- graph_parse_expr.c ---- */
 int ej_parse_expression(ej_parser *p, ej_parsed *out);
@@ -121,13 +120,13 @@ int ej_parse_index(ej_parser *p, ej_parsed *x); /* behind `[`; *x becomes x[...]
 /* ---- graph_parse_call.c: argument lists ---- */
 enum ej_param_kind {
     EJ_PARAM_VALUE,
-    EJ_PARAM_VALUES,   /* a list, or what remains */
+    EJ_PARAM_VALUES, /* a list, or what remains */
     EJ_PARAM_INT,
-    EJ_PARAM_INTS,     /* one, a tuple, or what remains */
-    EJ_PARAM_EXTENTS,  /* the same with names and products of names */
+    EJ_PARAM_INTS,    /* one, a tuple, or what remains */
+    EJ_PARAM_EXTENTS, /* the same with names and products of names */
     EJ_PARAM_DTYPE,
-    EJ_PARAM_ANY,      /* numbers, words, True and False, None: the operator looks itself */
-    EJ_PARAM_NESTED    /* nested lists of numbers */
+    EJ_PARAM_ANY,   /* numbers, words, True and False, None: the operator looks itself */
+    EJ_PARAM_NESTED /* nested lists of numbers */
 };
 enum { EJ_CALL_PARAMS = 6 };
 
@@ -135,7 +134,7 @@ typedef struct ej_param {
     const char *name, *other; /* as a keyword; `other` is a second spelling or NULL */
     uint8_t kind;
     bool optional;
-    bool rest;                /* takes all positional arguments that follow */
+    bool rest; /* takes all positional arguments that follow */
 } ej_param;
 
 typedef struct ej_argument {
@@ -191,8 +190,8 @@ int ej_op_permute(ej_parser *p, ej_call *call, ej_parsed *out);
 int ej_op_unsqueeze(ej_parser *p, ej_call *call, ej_parsed *out);
 int ej_op_squeeze(ej_parser *p, ej_call *call, ej_parsed *out);
 int ej_op_transpose(ej_parser *p, ej_call *call, ej_parsed *out);
-int ej_op_shape(ej_parser *p, ej_call *call, ej_parsed *out);   /* detail: EJ_OP_RESHAPE or _EXPAND */
-int ej_op_join(ej_parser *p, ej_call *call, ej_parsed *out);    /* detail: EJ_OP_CAT or _STACK */
+int ej_op_shape(ej_parser *p, ej_call *call, ej_parsed *out); /* detail: EJ_OP_RESHAPE or _EXPAND */
+int ej_op_join(ej_parser *p, ej_call *call, ej_parsed *out);  /* detail: EJ_OP_CAT or _STACK */
 int ej_op_index_select(ej_parser *p, ej_call *call, ej_parsed *out);
 int ej_op_index_add(ej_parser *p, ej_call *call, ej_parsed *out);
 int ej_op_choose(ej_parser *p, ej_call *call, ej_parsed *out);
@@ -201,7 +200,7 @@ int ej_op_complex(ej_parser *p, ej_call *call, ej_parsed *out);
 
 /* ---- graph_parse_like.c: operands that count by their shape ---- */
 int ej_op_sum_to_size(ej_parser *p, ej_call *call, ej_parsed *out);
-int ej_op_like(ej_parser *p, ej_call *call, ej_parsed *out); /* detail: EJ_OP_EXPAND_AS, _RESHAPE_AS, _TYPE_AS */
+int ej_op_like(ej_parser *p, ej_call *call, ej_parsed *out);  /* detail: EJ_OP_EXPAND_AS, _RESHAPE_AS, _TYPE_AS */
 int ej_op_unary(ej_parser *p, ej_call *call, ej_parsed *out); /* detail: EJ_OP_ZEROS_LIKE, _DIAG_EMBED, _DETACH */
 int ej_op_slice_scatter(ej_parser *p, ej_call *call, ej_parsed *out);
 int ej_op_split_as(ej_parser *p, ej_call *call, ej_parsed *out);
@@ -218,7 +217,7 @@ int ej_write_map(const ej_writer *w, int fn, ej_parsed *a, ej_parsed *b, ej_pars
 int ej_write_where(const ej_writer *w, ej_parsed *mask, ej_parsed *a, ej_parsed *b, ej_parsed *out);
 int ej_write_axes(const ej_writer *w, int op, ej_parsed *x, uint32_t n, const int64_t *dims, ej_parsed *out);
 int ej_write_like(const ej_writer *w, int op, ej_parsed *x, ej_parsed *like, ej_parsed *out); /* like NULL: x alone */
-int ej_write_flat(const ej_writer *w, ej_parsed *x, ej_parsed *out); /* of one axis */
+int ej_write_flat(const ej_writer *w, ej_parsed *x, ej_parsed *out);                          /* of one axis */
 int ej_op_log_softmax(ej_parser *p, ej_call *call, ej_parsed *out);
 int ej_op_clamp(ej_parser *p, ej_call *call, ej_parsed *out);
 int ej_op_masked_fill(ej_parser *p, ej_call *call, ej_parsed *out);

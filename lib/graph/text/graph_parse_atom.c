@@ -66,10 +66,8 @@ static int parse_keyword(ej_parser *p, ej_parsed *out)
     bool is_true = ej_lex_is(&p->lexer, &p->token, "True");
     ej_number number = {.kind = EJ_KIND_BOOL, .integer = is_true};
     *out = ej_parse_number_operand(&number, p->token.offset);
-    if (ej_lex_is(&p->lexer, &p->token, "None"))
-        out->kind = EJ_OPERAND_NONE;
-    else if (!is_true && !ej_lex_is(&p->lexer, &p->token, "False"))
-        return ej_parse_unexpected(p, "an expression");
+    if (ej_lex_is(&p->lexer, &p->token, "None")) out->kind = EJ_OPERAND_NONE;
+    else if (!is_true && !ej_lex_is(&p->lexer, &p->token, "False")) return ej_parse_unexpected(p, "an expression");
     return ej_parse_advance(p);
 }
 
@@ -166,8 +164,9 @@ static int parse_items(ej_parser *p, uint32_t close, ej_parsed *list, bool *comm
         EJ_TRY(ej_parse_expression(p, &items[n]));
         if (++n >= INT32_MAX) return EJ_PARSE_FAIL(p, list->offset, EINJIT_E_LIMIT, "more than 2^31 items");
         if (ej_parse_at(p, close)) break;
-        EJ_TRY(ej_parse_expect(p, EJ_SIGN1(','), close == EJ_SIGN1(']') ? "between the items of a list, or ']'"
-                                                                       : "or ')' behind an expression"));
+        EJ_TRY(ej_parse_expect(p, EJ_SIGN1(','),
+                               close == EJ_SIGN1(']') ? "between the items of a list, or ']'"
+                                                      : "or ')' behind an expression"));
         *comma = true;
     }
     list->n = (uint32_t)n;
@@ -212,4 +211,3 @@ int ej_parse_atom(ej_parser *p, ej_parsed *out)
         return ej_parse_unexpected(p, "an expression");
     }
 }
-

@@ -105,8 +105,8 @@ static int parse_positional(ej_parser *p, ej_call *call, int *next)
     const ej_call_row *row = call->row;
     while (*next < n_params(row) && call->args[*next].given) ++*next; /* what the dot gave already */
     if (*next >= n_params(row))
-        return EJ_PARSE_FAIL(p, p->token.offset, EINJIT_E_VALUE,
-                             "%s takes at most %d arguments", row->name, n_params(row));
+        return EJ_PARSE_FAIL(p, p->token.offset, EINJIT_E_VALUE, "%s takes at most %d arguments", row->name,
+                             n_params(row));
     int arg = (*next)++;
     if (row->params[arg].rest) {
         *next = n_params(row);

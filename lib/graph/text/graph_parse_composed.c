@@ -1,4 +1,5 @@
-/* graph_parse_composed.c - operators that are a few others: what passes, gradients and code know of those holds for them.
+/* graph_parse_composed.c - operators that are a few others: what passes, gradients and code know of those holds for
+ * them.
  *
  * Takes  the arguments of one call.
  * Gives  the nodes that it stands for; so programs print as these.
@@ -55,7 +56,8 @@ static ej_parsed number(const ej_writer *w, double value)
 /* Over the axes of the argument, all where it is not given. */
 static int reduce(const ej_writer *w, int fn, ej_parsed *x, int dims, bool keepdim, ej_parsed *out)
 {
-    ej_node node = {.op = EJ_OP_REDUCE, .fn = (uint8_t)fn, .keepdim = keepdim, .all_dims = !ej_call_given(w->call, dims)};
+    ej_node node = {
+        .op = EJ_OP_REDUCE, .fn = (uint8_t)fn, .keepdim = keepdim, .all_dims = !ej_call_given(w->call, dims)};
     if (!node.all_dims) EJ_TRY(ej_call_ints(w->p, w->call, dims, &node.n_dims, &node.dims));
     return ej_write(w, node, 1, &x, out);
 }
@@ -90,21 +92,23 @@ int ej_op_masked_fill(ej_parser *p, ej_call *call, ej_parsed *out)
     return ej_write_where(&w, &call->args[1].operand, &value, x, out);
 }
 
-/* max and min: over axes, of all elements, or of two tensors, as the second argument has it. Of a pair (values, indices), which
- * torch gives, the values. */
+/* max and min: over axes, of all elements, or of two tensors, as the second argument has it. Of a pair (values,
+ * indices), which torch gives, the values. */
 int ej_op_extreme(ej_parser *p, ej_call *call, ej_parsed *out)
 {
     const ej_writer w = {p, call};
     bool most = call->row->detail == EINJIT_REDUCE_MAX, keepdim = false;
     if (ej_call_given(call, 1) && call->args[1].operand.kind == EJ_OPERAND_VALUE) {
         if (call->args[2].given) return ej_call_refuse(p, call, 2, "left out beside two tensors");
-        return ej_write_map(&w, most ? EJ_FN_MAXIMUM : EJ_FN_MINIMUM, &call->args[0].operand, &call->args[1].operand, out);
+        return ej_write_map(&w, most ? EJ_FN_MAXIMUM : EJ_FN_MINIMUM, &call->args[0].operand, &call->args[1].operand,
+                            out);
     }
     EJ_TRY(ej_call_bool(p, call, 2, &keepdim));
     return reduce(&w, call->row->detail, &call->args[0].operand, 1, keepdim, out);
 }
 
-/* detail: the function of the variance that is the result, or -1. Each divides by the number of values less `correction`. */
+/* detail: the function of the variance that is the result, or -1. Each divides by the number of values less
+ * `correction`. */
 int ej_op_variance(ej_parser *p, ej_call *call, ej_parsed *out)
 {
     const ej_writer w = {p, call};
@@ -137,7 +141,8 @@ int ej_op_variance(ej_parser *p, ej_call *call, ej_parsed *out)
 static bool is_zero(const ej_parsed *a)
 {
     const ej_number *n = &a->as.number;
-    return a->kind == EJ_OPERAND_NUMBER && (n->kind <= EJ_KIND_INT ? !n->integer : n->kind == EJ_KIND_FLOAT && n->re == 0);
+    return a->kind == EJ_OPERAND_NUMBER &&
+           (n->kind <= EJ_KIND_INT ? !n->integer : n->kind == EJ_KIND_FLOAT && n->re == 0);
 }
 
 /* beta * input + alpha * (a @ b), without the input where the text says that beta is 0: no NaN comes of it. With the
@@ -160,7 +165,9 @@ int ej_op_bmm(ej_parser *p, ej_call *call, ej_parsed *out)
     static const char products[] = "zij,zjk->zik";
     const ej_writer w = {p, call};
     ej_parsed *operands[] = {&call->args[0].operand, &call->args[1].operand};
-    ej_node node = {.op = EJ_OP_EINSUM, .fn = EINJIT_REDUCE_SUM, .combine = EINJIT_COMBINE_MUL,
+    ej_node node = {.op = EJ_OP_EINSUM,
+                    .fn = EINJIT_REDUCE_SUM,
+                    .combine = EINJIT_COMBINE_MUL,
                     .equation = EJ_NEW(&p->graph->arena, ej_equation)};
     if (!node.equation) return ej_no_memory(p->err);
     EJ_TRY(ej_equation_parse(node.equation, &p->graph->arena, products, sizeof products - 1, 2, p->err));

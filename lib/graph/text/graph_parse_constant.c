@@ -9,12 +9,12 @@
 #include "graph_parse.h"
 
 typedef struct ej_nested {
-    int leaf_level;  /* nesting of the numbers; -1: none seen yet */
-    int list_levels; /* deepest list + 1 */
+    int leaf_level;                    /* nesting of the numbers; -1: none seen yet */
+    int list_levels;                   /* deepest list + 1 */
     int64_t shape[EJ_PARSE_DEPTH + 1]; /* -1: no list of that level was closed yet */
     size_t n, capacity;
     ej_number *numbers;
-    uint8_t kind;    /* of all of them: the largest */
+    uint8_t kind; /* of all of them: the largest */
 } ej_nested;
 
 static int ragged(ej_parser *p, size_t offset)
@@ -101,8 +101,7 @@ int ej_op_tensor(ej_parser *p, ej_call *call, ej_parsed *out)
     for (size_t i = 0; i < nested->n; i++)
         if (!ej_element_store(node.dtype, data, i, &nested->numbers[i]))
             return EJ_PARSE_FAIL(p, call->args[0].operand.offset, EINJIT_E_VALUE,
-                                 "number %zu of the constant is not a value of %s",
-                                 i, ej_dtypes[node.dtype].name);
+                                 "number %zu of the constant is not a value of %s", i, ej_dtypes[node.dtype].name);
     node.data = data;
     return ej_parse_node(p, &node, call->offset, out);
 }

@@ -163,8 +163,8 @@ static int parse_method(ej_parser *p, ej_parsed *x)
     }
     if (!ej_parse_at(p, EJ_SIGN1('(')))
         return EJ_PARSE_FAIL(p, name.offset, EINJIT_E_SYNTAX,
-                             "'.%.*s' is not a call: attributes are not part of programs",
-                             EJ_PARSE_SHOWN(name.length), p->lexer.text + name.offset);
+                             "'.%.*s' is not a call: attributes are not part of programs", EJ_PARSE_SHOWN(name.length),
+                             p->lexer.text + name.offset);
     return ej_parse_call(p, &name, &self, x);
 }
 
@@ -172,14 +172,11 @@ static int parse_postfix(ej_parser *p, ej_parsed *out)
 {
     EJ_TRY(ej_parse_atom(p, out));
     for (;;) {
-        if (ej_parse_at(p, EJ_SIGN1('.')))
-            EJ_TRY(parse_method(p, out));
-        else if (ej_parse_at(p, EJ_SIGN1('[')))
-            EJ_TRY(ej_parse_index(p, out));
+        if (ej_parse_at(p, EJ_SIGN1('.'))) EJ_TRY(parse_method(p, out));
+        else if (ej_parse_at(p, EJ_SIGN1('['))) EJ_TRY(ej_parse_index(p, out));
         else if (ej_parse_at(p, EJ_SIGN1('(')))
             return EJ_PARSE_FAIL(p, p->token.offset, EINJIT_E_SYNTAX, "%s cannot be called", ej_operand_kind_name(out));
-        else
-            return EINJIT_OK;
+        else return EINJIT_OK;
     }
 }
 

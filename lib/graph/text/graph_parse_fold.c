@@ -67,8 +67,8 @@ static bool sub_ints(int64_t a, int64_t b, int64_t *out)
 static bool mul_ints(int64_t a, int64_t b, int64_t *out)
 {
     if (a && b) {
-        bool bad = a > 0 ? (b > 0 ? a > INT64_MAX / b : b < INT64_MIN / a)
-                         : (b > 0 ? a < INT64_MIN / b : b < INT64_MAX / a);
+        bool bad =
+            a > 0 ? (b > 0 ? a > INT64_MAX / b : b < INT64_MIN / a) : (b > 0 ? a < INT64_MIN / b : b < INT64_MAX / a);
         if (bad) return false;
     }
     *out = a * b;
@@ -207,12 +207,9 @@ int ej_parse_fold(ej_parser *p, uint32_t sign, size_t offset, const ej_parsed *a
     ej_number result;
     bool ints = x->kind <= EJ_KIND_INT && y->kind <= EJ_KIND_INT;
     bool to_float = sign == EJ_SIGN1('/') || (ints && sign == EJ_SIGN2('*', '*') && y->integer < 0);
-    if (x->kind == EJ_KIND_COMPLEX || y->kind == EJ_KIND_COMPLEX)
-        EJ_TRY(fold_complex(p, sign, offset, x, y, &result));
-    else if (ints && !to_float)
-        EJ_TRY(fold_ints(p, sign, offset, x->integer, y->integer, &result));
-    else
-        EJ_TRY(fold_reals(p, sign, offset, as_real(x), as_real(y), &result));
+    if (x->kind == EJ_KIND_COMPLEX || y->kind == EJ_KIND_COMPLEX) EJ_TRY(fold_complex(p, sign, offset, x, y, &result));
+    else if (ints && !to_float) EJ_TRY(fold_ints(p, sign, offset, x->integer, y->integer, &result));
+    else EJ_TRY(fold_reals(p, sign, offset, as_real(x), as_real(y), &result));
     *out = ej_parse_number_operand(&result, a->offset);
     return EINJIT_OK;
 }

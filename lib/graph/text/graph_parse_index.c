@@ -11,7 +11,7 @@
 typedef struct items {
     size_t n, capacity;
     ej_index_item *all;
-    ej_parsed tensor;  /* the index tensor ... */
+    ej_parsed tensor;    /* the index tensor ... */
     ptrdiff_t tensor_at; /* ... and its place among the items; -1 = none */
     ptrdiff_t ellipsis_at;
 } items;
@@ -86,10 +86,8 @@ static int parse_item(ej_parser *p, items *list)
         EJ_TRY(ej_parse_advance(p));
     } else {
         if (!ej_parse_at(p, EJ_SIGN1(':'))) EJ_TRY(ej_parse_expression(p, &first));
-        if (ej_parse_at(p, EJ_SIGN1(':')))
-            EJ_TRY(parse_range(p, &first, item));
-        else
-            EJ_TRY(take_single(p, list, &first, item));
+        if (ej_parse_at(p, EJ_SIGN1(':'))) EJ_TRY(parse_range(p, &first, item));
+        else EJ_TRY(take_single(p, list, &first, item));
     }
     list->n++;
     return EINJIT_OK;

@@ -71,7 +71,8 @@ int ej_op_split_as(ej_parser *p, ej_call *call, ej_parsed *out)
     if (!node.dims || !operands) return ej_no_memory(p->err);
     EJ_TRY(ej_call_int(p, call, 2, &node.dims[0]));
     EJ_TRY(ej_call_int(p, call, 3, &node.dims[1]));
-    if (node.dims[1] < 0 || node.dims[1] >= list->n) return ej_call_refuse(p, call, 3, "the place of one of the tensors");
+    if (node.dims[1] < 0 || node.dims[1] >= list->n)
+        return ej_call_refuse(p, call, 3, "the place of one of the tensors");
     operands[0] = &call->args[0].operand;
     for (uint32_t i = 0; i < list->n; i++) operands[1 + i] = &list->as.items[i];
     return ej_write(&(ej_writer){p, call}, node, list->n + 1, operands, out);

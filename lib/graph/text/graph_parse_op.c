@@ -94,7 +94,7 @@ static int parse_equation(ej_parser *p, ej_call *call, uint32_t n_operands, ej_e
 int ej_op_einsum(ej_parser *p, ej_call *call, ej_parsed *out)
 {
     static const char *const reduces[] = {"sum", "max", "min", "logsumexp", "or"}; /* in the order of EINJIT_REDUCE_* */
-    static const char *const combines[] = {"mul", "add"};                         /* of EINJIT_COMBINE_* */
+    static const char *const combines[] = {"mul", "add"};                          /* of EINJIT_COMBINE_* */
     ej_parsed *list = &call->args[1].operand;
     ej_node node = {.op = EJ_OP_EINSUM, .dtype = -1};
     int reduce = EINJIT_REDUCE_SUM, combine = EINJIT_COMBINE_MUL;
@@ -196,14 +196,16 @@ static bool is_guard(const ej_parsed *guard)
 {
     if (guard->kind != EJ_OPERAND_LIST || guard->n != 5) return false;
     for (uint32_t i = 0; i < 5; i += 2)
-        if (guard->as.items[i].kind != EJ_OPERAND_NUMBER || guard->as.items[i].as.number.kind != EJ_KIND_INT) return false;
+        if (guard->as.items[i].kind != EJ_OPERAND_NUMBER || guard->as.items[i].as.number.kind != EJ_KIND_INT)
+            return false;
     return true;
 }
 
 /* [(1, x, 0, y, 1), ...]: three numbers a guard go to the node, the two values to `operands`. */
 static int parse_guards(ej_parser *p, ej_call *call, ej_node *node, ej_parsed **operands)
 {
-    static const char wanted[] = "a list of guards (alternative, x, axis of x, y, axis of y), the alternative not the first";
+    static const char wanted[] =
+        "a list of guards (alternative, x, axis of x, y, axis of y), the alternative not the first";
     ej_parsed *list = &call->args[2].operand;
     node->n_dims = 3 * list->n;
     node->dims = EJ_NEW_ARRAY(&p->graph->arena, int64_t, node->n_dims);

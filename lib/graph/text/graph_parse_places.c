@@ -1,8 +1,8 @@
 /* graph_parse_places.c - operators that know where an element is: arange, argmax, tril, gather, flip, flatten.
  *
  * Takes  the arguments of one call.
- * Gives  nodes, most of them over arange(x.shape[dim]), the numbers along an axis. They broadcast from the right, so that
- *        the axis is brought to the end where it is another one.
+ * Gives  nodes, most of them over arange(x.shape[dim]), the numbers along an axis. They broadcast from the right, so
+ *        that the axis is brought to the end where it is another one.
  */
 #include "graph_parse.h"
 
@@ -89,15 +89,20 @@ int ej_op_one_hot(ej_parser *p, ej_call *call, ej_parsed *out)
 
 static int reduce_last(const ej_writer *w, int fn, ej_parsed *x, bool all, bool keepdim, ej_parsed *out)
 {
-    ej_node node = {.op = EJ_OP_REDUCE, .fn = (uint8_t)fn, .keepdim = keepdim, .all_dims = all, .n_dims = !all,
+    ej_node node = {.op = EJ_OP_REDUCE,
+                    .fn = (uint8_t)fn,
+                    .keepdim = keepdim,
+                    .all_dims = all,
+                    .n_dims = !all,
                     .dims = EJ_NEW_ARRAY(&w->p->graph->arena, int64_t, 1)};
     if (!node.dims) return ej_no_memory(w->p->err);
     node.dims[0] = -1;
     return ej_write(w, node, 1, &x, out);
 }
 
-/* The least of the places where x is NaN, or is the largest. That is taken of maximum(x, x), which is x: a sum or product
- * whose largest element is asked for may be computed in another order, and then no element would be equal to it. */
+/* The least of the places where x is NaN, or is the largest. That is taken of maximum(x, x), which is x: a sum or
+ * product whose largest element is asked for may be computed in another order, and then no element would be equal to
+ * it. */
 static int first_place(const ej_writer *w, ej_parsed *x, ej_parsed *places, bool all, bool keepdim, ej_parsed *out)
 {
     ej_parsed top, found, nan, none = integer(w, INT64_MAX);

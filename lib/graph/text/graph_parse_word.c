@@ -88,8 +88,8 @@ static int make_up_name(ej_parser *p, const char *stem, size_t length, const cha
 static const char *stem_of(const ej_node *node)
 {
     static const char *const reduces[EINJIT_REDUCE_COUNT] = {
-        [EINJIT_REDUCE_SUM] = "sum", [EINJIT_REDUCE_MAX] = "amax",   [EINJIT_REDUCE_MIN] = "amin",
-        [EINJIT_REDUCE_OR] = "any",  [EINJIT_REDUCE_PROD] = "prod",  [EINJIT_REDUCE_LOGSUMEXP] = "logsumexp",
+        [EINJIT_REDUCE_SUM] = "sum",  [EINJIT_REDUCE_MAX] = "amax",  [EINJIT_REDUCE_MIN] = "amin",
+        [EINJIT_REDUCE_OR] = "any",   [EINJIT_REDUCE_PROD] = "prod", [EINJIT_REDUCE_LOGSUMEXP] = "logsumexp",
         [EINJIT_REDUCE_MEAN] = "mean"};
     if (node->op == EJ_OP_MAP) return ej_fns[node->fn].name;
     if (node->op == EJ_OP_REDUCE) return reduces[node->fn];

@@ -2,8 +2,8 @@
  *
  * Takes  a graph that ej_graph_verify accepts.
  * Gives  program text in which the function is f, values are v and their number, extents e and theirs in order of first
- *        appearance, labels the letters a, b, ... in order of first appearance. Equal texts mean equal programs, node by node,
- *        so that a name of one is found in the other by its number.
+ *        appearance, labels the letters a, b, ... in order of first appearance. Equal texts mean equal programs, node
+ *        by node, so that a name of one is found in the other by its number.
  * Size   linear in the graph; the nodes are copied, what they point to is not.
  * Not here: constants, whose elements texts may round or leave out (api_graph.c).
  */

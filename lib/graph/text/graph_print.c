@@ -36,10 +36,8 @@ static void print_literal(ej_text *text, const ej_node *scalar)
 static void print_value(const printer *p, ej_value value)
 {
     const ej_node *node = &p->graph->nodes[value];
-    if (node->op == EJ_OP_SCALAR)
-        print_literal(p->text, node);
-    else
-        ej_print_bytes(p->text, node->name, strlen(node->name));
+    if (node->op == EJ_OP_SCALAR) print_literal(p->text, node);
+    else ej_print_bytes(p->text, node->name, strlen(node->name));
 }
 
 static void print_operands(const printer *p, uint32_t first)
@@ -113,10 +111,22 @@ static void print_shape(const printer *p)
 
 /* ---- pointwise ---- */
 
-static const char *const signs[EJ_FN_COUNT] = {
-    [EJ_FN_ADD] = "+", [EJ_FN_SUB] = "-", [EJ_FN_MUL] = "*", [EJ_FN_DIV] = "/", [EJ_FN_FLOOR_DIVIDE] = "//",
-    [EJ_FN_POW] = "**", [EJ_FN_EQ] = "==", [EJ_FN_NE] = "!=", [EJ_FN_LT] = "<", [EJ_FN_LE] = "<=", [EJ_FN_GT] = ">",
-    [EJ_FN_GE] = ">=", [EJ_FN_BITWISE_AND] = "&", [EJ_FN_BITWISE_OR] = "|", [EJ_FN_BITWISE_XOR] = "^", [EJ_FN_REMAINDER] = "%"};
+static const char *const signs[EJ_FN_COUNT] = {[EJ_FN_ADD] = "+",
+                                               [EJ_FN_SUB] = "-",
+                                               [EJ_FN_MUL] = "*",
+                                               [EJ_FN_DIV] = "/",
+                                               [EJ_FN_FLOOR_DIVIDE] = "//",
+                                               [EJ_FN_POW] = "**",
+                                               [EJ_FN_EQ] = "==",
+                                               [EJ_FN_NE] = "!=",
+                                               [EJ_FN_LT] = "<",
+                                               [EJ_FN_LE] = "<=",
+                                               [EJ_FN_GT] = ">",
+                                               [EJ_FN_GE] = ">=",
+                                               [EJ_FN_BITWISE_AND] = "&",
+                                               [EJ_FN_BITWISE_OR] = "|",
+                                               [EJ_FN_BITWISE_XOR] = "^",
+                                               [EJ_FN_REMAINDER] = "%"};
 
 /* -2.0 ** x would be -(2.0 ** x). */
 static bool needs_brackets(const printer *p, const char *sign, ej_value left)
@@ -200,8 +210,8 @@ static void print_tensordot(const printer *p)
 static void print_reduce(const printer *p)
 {
     static const char *const names[EINJIT_REDUCE_COUNT] = {
-        [EINJIT_REDUCE_SUM] = "sum", [EINJIT_REDUCE_MAX] = "amax",   [EINJIT_REDUCE_MIN] = "amin",
-        [EINJIT_REDUCE_OR] = "any",  [EINJIT_REDUCE_PROD] = "prod",  [EINJIT_REDUCE_LOGSUMEXP] = "logsumexp",
+        [EINJIT_REDUCE_SUM] = "sum",  [EINJIT_REDUCE_MAX] = "amax",  [EINJIT_REDUCE_MIN] = "amin",
+        [EINJIT_REDUCE_OR] = "any",   [EINJIT_REDUCE_PROD] = "prod", [EINJIT_REDUCE_LOGSUMEXP] = "logsumexp",
         [EINJIT_REDUCE_MEAN] = "mean"};
     const ej_node *node = p->node;
     print_call(p, names[node->fn]);
@@ -275,10 +285,8 @@ static void print_method(const printer *p, const char *name)
     bool literal = is_literal(p, p->node->in[0]);
     if (literal) print_function(p, name);
     print_value(p, p->node->in[0]);
-    if (literal)
-        ej_print(p->text, ", ");
-    else
-        ej_print(p->text, ".%s(", name);
+    if (literal) ej_print(p->text, ", ");
+    else ej_print(p->text, ".%s(", name);
 }
 
 static void print_shaped(const printer *p)
@@ -324,10 +332,8 @@ static void print_indexed(const printer *p)
     const ej_node *node = p->node;
     bool select = node->op == EJ_OP_INDEX_SELECT;
     print_function(p, ej_op_name(node->op));
-    if (select)
-        print_value(p, node->in[0]);
-    else
-        print_extent(p, &node->extents[0]);
+    if (select) print_value(p, node->in[0]);
+    else print_extent(p, &node->extents[0]);
     ej_print(p->text, ", %lld, ", (long long)node->dims[0]);
     print_operands(p, select);
     ej_print(p->text, ")");

@@ -1,9 +1,10 @@
 /* opt_canon.c - one spelling per meaning, so that equal things look equal to the passes behind.
  *
  * Takes  any graph.
- * Gives  the same function: permutations that follow each other are one, transpositions are permutations where ranks are
- *        known, reshapes that follow each other are the last one; permutes, expands, reshapes, slices, casts, einsums of one
- *        operand and pointwise operations that change nothing are gone (pointwise ones and casts: opt_canon_map.c).
+ * Gives  the same function: permutations that follow each other are one, transpositions are permutations where ranks
+ *        are known, reshapes that follow each other are the last one; permutes, expands, reshapes, slices, casts,
+ *        einsums of one operand and pointwise operations that change nothing are gone (pointwise ones and casts:
+ *        opt_canon_map.c).
  * Keeps  the order of operands, and every operation whose effect depends on what is not known here.
  * Size   one sweep; operands are canonical before their users are looked at, so one look at each node is enough.
  */
@@ -60,8 +61,7 @@ static int canon_permute(ej_canon *c, ej_canon_form *f, bool *fired)
     if (!under) return EINJIT_OK;
     int64_t *merged = EJ_NEW_ARRAY(&c->graph->arena, int64_t, f->node.n_dims);
     if (!merged) return ej_no_memory(c->job->err);
-    for (uint32_t i = 0; i < f->node.n_dims; i++)
-        merged[i] = EJ_BROKEN(CANON_PERMUTES) ? outer[i] : under[outer[i]];
+    for (uint32_t i = 0; i < f->node.n_dims; i++) merged[i] = EJ_BROKEN(CANON_PERMUTES) ? outer[i] : under[outer[i]];
     f->node.dims = merged;
     ej_canon_by(f, EJ_RULE_CANON_PERMUTES);
     f->in[0] = ej_canon_under(c, f->in[0], 0);
@@ -90,7 +90,8 @@ static int canon_transpose(ej_canon *c, ej_canon_form *f, bool *fired)
         int64_t *dims = EJ_NEW_ARRAY(&c->graph->arena, int64_t, (size_t)rank);
         if (!dims) return ej_no_memory(c->job->err);
         for (int32_t i = 0; i < rank; i++) dims[i] = i == one ? other : i == other ? one : i;
-        f->node = (ej_node){.op = EJ_OP_PERMUTE, .dtype = -1, .rank = -1, .n_in = 1, .n_dims = (uint32_t)rank, .dims = dims};
+        f->node =
+            (ej_node){.op = EJ_OP_PERMUTE, .dtype = -1, .rank = -1, .n_in = 1, .n_dims = (uint32_t)rank, .dims = dims};
         ej_canon_by(f, EJ_RULE_CANON_TRANSPOSE);
         *fired = true;
     } else if (inner->op == EJ_OP_TRANSPOSE && same_pair(inner->dims, f->node.dims)) {
@@ -102,8 +103,8 @@ static int canon_transpose(ej_canon *c, ej_canon_form *f, bool *fired)
 
 /* ---- einsums of one operand ---- */
 
-/* Position of each output label in the term; false: not every label of the term is there, or one is twice, or the output has
- * an ellipsis (also where the term has none: it stands for no axis then, and the term has a label more). */
+/* Position of each output label in the term; false: not every label of the term is there, or one is twice, or the
+ * output has an ellipsis (also where the term has none: it stands for no axis then, and the term has a label more). */
 static bool label_places(const ej_equation *equation, int64_t *places)
 {
     const ej_term *term = &equation->terms[0], *out = &equation->out;
@@ -144,7 +145,8 @@ static int canon_einsum(ej_canon *c, ej_canon_form *f, bool *fired)
     if (!dims) return ej_no_memory(c->job->err);
     if (!label_places(equation, dims)) return EINJIT_OK;
     for (uint32_t i = 0; i < equation->out.n && EJ_BROKEN(CANON_EINSUM); i++) dims[i] = i;
-    f->node = (ej_node){.op = EJ_OP_PERMUTE, .dtype = -1, .rank = -1, .n_in = 1, .n_dims = equation->out.n, .dims = dims};
+    f->node =
+        (ej_node){.op = EJ_OP_PERMUTE, .dtype = -1, .rank = -1, .n_in = 1, .n_dims = equation->out.n, .dims = dims};
     ej_canon_by(f, EJ_RULE_CANON_EINSUM);
     *fired = true;
     return EINJIT_OK;
@@ -220,7 +222,8 @@ static void canon_slice(ej_canon_form *f, bool *fired)
     for (uint32_t i = 0; i < f->node.n_items; i++) {
         const ej_index_item *item = &f->node.items[i];
         if (item->kind == EJ_INDEX_ELLIPSIS) continue;
-        if (item->kind != EJ_INDEX_RANGE || item->stop != INT64_MAX || (item->step != 1 && !EJ_BROKEN(CANON_SLICE))) return;
+        if (item->kind != EJ_INDEX_RANGE || item->stop != INT64_MAX || (item->step != 1 && !EJ_BROKEN(CANON_SLICE)))
+            return;
         if (item->start != INT64_MIN && item->start != 0) return;
     }
     ej_canon_by(f, EJ_RULE_CANON_SLICE);

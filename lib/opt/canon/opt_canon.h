@@ -18,9 +18,9 @@ typedef struct ej_canon {
     ej_graph *graph;
     ej_job *job;
     ej_edit edit;
-    const ej_known_dtype *dtypes;  /* of the old values */
+    const ej_known_dtype *dtypes; /* of the old values */
     const ej_known_shapes *shapes;
-    ej_value *origins;             /* per new value, from n_old on: the old one of the same dtype and shape */
+    ej_value *origins; /* per new value, from n_old on: the old one of the same dtype and shape */
     size_t cap_origins;
 } ej_canon;
 
@@ -55,7 +55,8 @@ static inline ej_value ej_canon_under(const ej_canon *c, ej_value v, uint32_t i)
     return ej_edit_value(&c->edit, ej_canon_node(c, v)->in[i]);
 }
 
-/* One rule that fits, applied to the form; false: none does. Literals never take a computed value's place: they are weak. */
+/* One rule that fits, applied to the form; false: none does. Literals never take a computed value's place: they are
+ * weak. */
 bool ej_canon_map(ej_canon *c, ej_canon_form *f);  /* opt_canon_map.c */
 bool ej_canon_cast(ej_canon *c, ej_canon_form *f); /* opt_canon_map.c */
 

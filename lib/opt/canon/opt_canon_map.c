@@ -30,7 +30,8 @@ static bool becomes(ej_canon_form *f, ej_value v)
 
 static bool is_involution(int fn)
 {
-    return fn == EJ_FN_NEG || fn == EJ_FN_CONJ || fn == EJ_FN_LOGICAL_NOT || (EJ_BROKEN(CANON_TWICE) && fn == EJ_FN_ABS);
+    return fn == EJ_FN_NEG || fn == EJ_FN_CONJ || fn == EJ_FN_LOGICAL_NOT ||
+           (EJ_BROKEN(CANON_TWICE) && fn == EJ_FN_ABS);
 }
 
 static bool rounds(int fn)
@@ -124,8 +125,8 @@ static ej_value negated(const ej_canon *c, ej_value v)
     return ej_canon_node(c, x)->op == EJ_OP_SCALAR ? -1 : x;
 }
 
-/* Floats round alike; integers wrap alike where the sum has their own dtype: -y of the least i32 is y again, and as i64 it
- * would not be. */
+/* Floats round alike; integers wrap alike where the sum has their own dtype: -y of the least i32 is y again, and as i64
+ * it would not be. */
 static bool sign_is_exact(const ej_canon *c, const ej_canon_form *f, ej_value y)
 {
     ej_known_dtype part = ej_canon_dtype(c, y), sum = c->dtypes[f->origin];

@@ -2,9 +2,10 @@
  *
  * Takes  any graph; gradients are full of these operations, since they hold for every extent and dtype.
  * Gives  x for x.type_as(y), x.sum_to_size(y.shape), x.expand_as(y) and x.reshape_as(y) where x has that shape or dtype
- *        already; a cast, sums, an expand or a reshape where dtype or extents are known. Other passes understand these, and y
- *        is no longer kept for its shape.
- * Keeps  the operation where they are not known: two extents with different names may still be the same, or one of them 1.
+ *        already; a cast, sums, an expand or a reshape where dtype or extents are known. Other passes understand these,
+ *        and y is no longer kept for its shape.
+ * Keeps  the operation where they are not known: two extents with different names may still be the same, or one of them
+ *        1.
  */
 #include <string.h>
 
@@ -27,7 +28,8 @@ static int drop_cast(like_pass *p, ej_value v, const ej_node *node)
     ej_known_dtype have = p->dtypes[node->in[0]], want = p->dtypes[node->in[1]];
     ej_value by = node->in[0];
     if (want.dtype < 0 || want.weak || is_literal(p, node->in[0])) return EINJIT_OK;
-    if (have.dtype != want.dtype && !ej_known_inexact(want)) return EINJIT_OK; /* what may be refused stays, to be refused */
+    /* what may be refused stays, to be refused */
+    if (have.dtype != want.dtype && !ej_known_inexact(want)) return EINJIT_OK;
     const ej_node cast = {.op = EJ_OP_CAST, .dtype = want.dtype, .rank = -1};
     if (EJ_BROKEN(LIKE_CAST)) EJ_TRY(ej_edit_map(&p->edit, EJ_FN_SIGN, 1, &by, &by));
     if (have.dtype != want.dtype) EJ_TRY(ej_edit_node(&p->edit, cast, 1, &by, &by));
@@ -67,7 +69,8 @@ static int say_flat(like_pass *p, ej_value v, const ej_node *node)
     said.n_extents = (uint32_t)(rank - (last - first));
     said.extents = EJ_NEW_ARRAY(arena, ej_extent, said.n_extents);
     if (!said.extents) return ej_no_memory(p->edit.job->err);
-    for (int32_t i = 0; i < (int32_t)said.n_extents; i++) said.extents[i] = extents[i <= first ? i : i + (last - first)];
+    for (int32_t i = 0; i < (int32_t)said.n_extents; i++)
+        said.extents[i] = extents[i <= first ? i : i + (last - first)];
     if (first < last) said.extents[first] = (ej_extent){.n = EJ_EXTENT_UNKNOWN};
     EJ_TRY(ej_edit_node(&p->edit, said, 1, node->in, &by));
     ej_edit_replace(&p->edit, v, by, EJ_RULE_LIKE_SHAPE);
@@ -84,7 +87,8 @@ static bool is_clear(const like_pass *p, int32_t from, int32_t to, bool *summed)
 
 static int sum_over(like_pass *p, uint32_t n, const int64_t *dims, bool keepdim, ej_value *x)
 {
-    ej_node node = {.op = EJ_OP_REDUCE, .fn = EINJIT_REDUCE_SUM, .dtype = -1, .rank = -1, .keepdim = keepdim, .n_dims = n};
+    ej_node node = {
+        .op = EJ_OP_REDUCE, .fn = EINJIT_REDUCE_SUM, .dtype = -1, .rank = -1, .keepdim = keepdim, .n_dims = n};
     if (!n) return EINJIT_OK;
     if (keepdim && EJ_BROKEN(LIKE_SUMS)) node.fn = EINJIT_REDUCE_MEAN;
     node.dims = EJ_NEW_ARRAY(&p->edit.graph->arena, int64_t, n);
@@ -101,9 +105,11 @@ static int say_sums(like_pass *p, ej_value v, const ej_node *node)
     ej_value by = node->in[0];
     bool summed;
     uint32_t n = 0, ones = 0;
-    if (from->rank < 0 || to->rank < 0 || lead < 0 || is_literal(p, by) || !ej_known_inexact(p->dtypes[by])) return EINJIT_OK;
+    if (from->rank < 0 || to->rank < 0 || lead < 0 || is_literal(p, by) || !ej_known_inexact(p->dtypes[by]))
+        return EINJIT_OK;
     ej_job *job = p->edit.job;
-    int64_t *dims = EJ_JOB_ARRAY(job, int64_t, (size_t)from->rank), *kept = EJ_JOB_ARRAY(job, int64_t, (size_t)from->rank);
+    int64_t *dims = EJ_JOB_ARRAY(job, int64_t, (size_t)from->rank),
+            *kept = EJ_JOB_ARRAY(job, int64_t, (size_t)from->rank);
     if (!dims || !kept) return ej_no_memory(job->err);
     for (int32_t i = 0; i < from->rank; i++) {
         if (i < lead) {

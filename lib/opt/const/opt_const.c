@@ -5,8 +5,8 @@
  *        as constants of the dtype that bind would give them. Constant operands of einsums that have others too are
  *        contracted in advance where that is sure to pay (opt_const_einsum.c).
  * Keeps  what would take more than EJ_CONST_WORK, or more than EJ_CONST_GROWTH bytes over the constants that are there;
- *        expands, which cost nothing where they are read; what depends on an extent that has a name; and everything where
- *        the program is wrong, so that bind can say what is.
+ *        expands, which cost nothing where they are read; what depends on an extent that has a name; and everything
+ *        where the program is wrong, so that bind can say what is.
  * Size   one look at every node; what is computed is computed together, once.
  */
 #include <string.h>
@@ -89,7 +89,8 @@ static void find_wanted(folding *f)
 {
     for (size_t i = 0; i < f->graph->n_outputs; i++) f->wanted[f->graph->outputs[i]] = true;
     for (size_t v = 0; v < f->graph->n_nodes; v++)
-        for (uint32_t i = 0; !f->known[v] && i < f->graph->nodes[v].n_in; i++) f->wanted[f->graph->nodes[v].in[i]] = true;
+        for (uint32_t i = 0; !f->known[v] && i < f->graph->nodes[v].n_in; i++)
+            f->wanted[f->graph->nodes[v].in[i]] = true;
 }
 
 /* ---- what is worth it ---- */

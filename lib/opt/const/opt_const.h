@@ -11,7 +11,7 @@ enum {
 };
 
 typedef struct ej_const_budget {
-    double work;   /* what is left of both */
+    double work; /* what is left of both */
     int64_t bytes;
 } ej_const_budget;
 
@@ -29,8 +29,8 @@ static inline const ej_node *ej_const_of(const ej_graph *graph, ej_value leaf)
 
 int64_t ej_const_elements(const ej_node *constant);
 
-/* Some values of a graph as a graph of their own, for job->evaluator. The nodes share the arrays of the graph's nodes, but
- * for their operands. */
+/* Some values of a graph as a graph of their own, for job->evaluator. The nodes share the arrays of the graph's nodes,
+ * but for their operands. */
 typedef struct ej_const_subgraph {
     const ej_graph *from;
     ej_job *job;
@@ -52,12 +52,12 @@ int ej_const_contract(ej_graph *graph, ej_job *job, ej_const_budget *budget, siz
 /* ---- opt_const_group.c: which operands of an einsum go together ---- */
 typedef struct ej_const_group {
     uint32_t n;
-    uint32_t *members;  /* operands of the einsum, ascending; n 0: taken back */
-    ej_term out;        /* of the result, in the einsum's labels */
-    int64_t elements;   /* of the result */
+    uint32_t *members; /* operands of the einsum, ascending; n 0: taken back */
+    ej_term out;       /* of the result, in the einsum's labels */
+    int64_t elements;  /* of the result */
     double work;
-    bool literals;      /* all of them are literals: the result is one */
-    bool structural;    /* one structural constant and factors: its zeros stay what they are */
+    bool literals;   /* all of them are literals: the result is one */
+    bool structural; /* one structural constant and factors: its zeros stay what they are */
 } ej_const_group;
 typedef struct ej_const_groups {
     const ej_graph *graph;
@@ -65,10 +65,10 @@ typedef struct ej_const_groups {
     ej_const_budget *budget;
     const ej_known_dtype *dtypes;
     const uint32_t *uses;
-    const bool *zeros;     /* per node: the signs of its zeros count */
-    ej_value v;            /* the einsum */
+    const bool *zeros; /* per node: the signs of its zeros count */
+    ej_value v;        /* the einsum */
     const ej_node *node;
-    int dtype;             /* its operands are promoted to it; -1: not known */
+    int dtype; /* its operands are promoted to it; -1: not known */
     /* per label: */
     int64_t *extents;      /* among constant operands; 1 where all of them stretch */
     bool *outside;         /* an operand that is no constant has it, or the output */
@@ -77,7 +77,7 @@ typedef struct ej_const_groups {
     /* per operand: */
     bool *constant, *taken;
     int32_t *parent, *head, *next; /* constants that share labels are one tree, and one list */
-    uint32_t *members;     /* of the group that is looked at */
+    uint32_t *members;             /* of the group that is looked at */
     uint32_t *factors;
     size_t cap_groups;
     uint32_t n;

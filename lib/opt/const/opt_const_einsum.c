@@ -1,8 +1,8 @@
 /* opt_const_einsum.c - einsums over constants and others: the constants are contracted first, at compile time.
  *
  * Takes  a graph whose wholly constant parts are folded; groups of operands that pay (opt_const_group.c).
- * Gives  einsums over fewer operands: each group is one constant, of the dtype that the einsum computes in, at the place of
- *        its first member. Literals alone become one literal.
+ * Gives  einsums over fewer operands: each group is one constant, of the dtype that the einsum computes in, at the
+ *        place of its first member. Literals alone become one literal.
  * Keeps  groups whose result is not finite: whatever else the einsum has may come before them in the written order.
  * Size   all groups of the graph are computed together.
  */
@@ -24,7 +24,7 @@ typedef struct contraction {
     ej_edit edit;
     ej_const_subgraph mini;
     ej_const_groups groups;
-    int32_t *image;    /* per label of the einsum that is written: its new id; -1: none yet */
+    int32_t *image; /* per label of the einsum that is written: its new id; -1: none yet */
     size_t n, capacity, n_results;
     proposal *proposals;
 } contraction;
@@ -80,7 +80,8 @@ static int add_member(contraction *c, ej_value leaf, int dtype, ej_value *out)
     *out = c->mini.image[leaf];
     if (node->op == EJ_OP_CONSTANT && (node->dtype == dtype || EJ_BROKEN(CONST_DTYPE))) return EINJIT_OK;
     ej_value in = *out;
-    return ej_const_subgraph_add(&c->mini, (ej_node){.op = EJ_OP_CAST, .dtype = (int16_t)dtype, .rank = -1}, 1, &in, out);
+    return ej_const_subgraph_add(&c->mini, (ej_node){.op = EJ_OP_CAST, .dtype = (int16_t)dtype, .rank = -1}, 1, &in,
+                                 out);
 }
 
 static int add_group(contraction *c, const ej_node *einsum, const ej_const_group *group, int dtype)

@@ -1,13 +1,13 @@
 /* opt_const_group.c - which constant operands of an einsum are contracted before anything else.
  *
  * Takes  an einsum with constant operands, and others.
- * Gives  disjoint groups. A group pays for sure: its result, with the labels that the rest needs, has no more elements than
- *        its constants have together, so whatever would have read them reads no more than before. Factors (operands without
- *        axes) go into a constant that nobody else uses, or into each other.
+ * Gives  disjoint groups. A group pays for sure: its result, with the labels that the rest needs, has no more elements
+ *        than its constants have together, so whatever would have read them reads no more than before. Factors
+ *        (operands without axes) go into a constant that nobody else uses, or into each other.
  * Keeps  apart what would have another dtype than the einsum computes in; what is no sum of products, unless nothing is
- *        summed; terms with an ellipsis; and what might leave the range of the dtype where the written order did not: the
- *        products of the largest and of the smallest magnitudes of a group must lie between 2^-100 and 2^100 (computing in
- *        f64 between 2^-900 and 2^900).
+ *        summed; terms with an ellipsis; and what might leave the range of the dtype where the written order did not:
+ *        the products of the largest and of the smallest magnitudes of a group must lie between 2^-100 and 2^100
+ *        (computing in f64 between 2^-900 and 2^900).
  * Size   linear in labels, and in the elements of what is contracted; where constants that hang together do not pay
  *        together, pairs are tried among at most MAX_PAIRED of them.
  */
@@ -334,8 +334,8 @@ static int group_constants(ej_const_groups *g, uint32_t n_terms)
 
 /* ---- factors ---- */
 
-/* Numbers that the reader would have made one, had they stood beside each other. As i32 their product must be one, and so
- * every product on the way (a zero behind them makes none of them smaller). */
+/* Numbers that the reader would have made one, had they stood beside each other. As i32 their product must be one, and
+ * so every product on the way (a zero behind them makes none of them smaller). */
 static bool literals_combine(const ej_const_groups *g, uint32_t n)
 {
     double product = 1;
@@ -380,7 +380,8 @@ static int group_factors(ej_const_groups *g, uint32_t n_terms)
         if (g->n > n_groups) {
             ej_const_group *made = &g->groups[g->n - 1];
             bool same = made->elements == ej_const_elements(ej_const_of(g->graph, g->node->in[with]));
-            made->structural = g->graph->nodes[g->node->in[with]].op == EJ_OP_STRUCTURAL && same && !is_factor_zero(g, n);
+            made->structural =
+                g->graph->nodes[g->node->in[with]].op == EJ_OP_STRUCTURAL && same && !is_factor_zero(g, n);
             return EINJIT_OK;
         }
     }

@@ -60,7 +60,8 @@ int ej_const_subgraph_copy(ej_const_subgraph *mini, ej_value v)
 int ej_const_put(ej_edit *e, const ej_evaluated *result, bool structural, ej_value *out)
 {
     ej_arena *arena = &e->graph->arena;
-    ej_node node = {.op = EJ_OP_CONSTANT, .dtype = result->dtype, .rank = result->rank, .n_extents = (uint32_t)result->rank};
+    ej_node node = {
+        .op = EJ_OP_CONSTANT, .dtype = result->dtype, .rank = result->rank, .n_extents = (uint32_t)result->rank};
     size_t n = 1;
     node.extents = EJ_NEW_ARRAY(arena, ej_extent, node.n_extents);
     if (!node.extents) return ej_no_memory(e->job->err);

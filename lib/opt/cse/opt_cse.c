@@ -2,9 +2,9 @@
  *
  * Takes  any graph.
  * Gives  the same graph in which of all nodes that say the same about the same operands only the first is left; also
- *        constants with the same bits, and literals. a + b and b + a are one, where the operation is commutative bit for
- *        bit. Einsums are one up to letters and the order of operands, and where only the axes of the result stand in
- *        another order the later one becomes a permutation of the first (opt_cse_einsum.c).
+ *        constants with the same bits, and literals. a + b and b + a are one, where the operation is commutative bit
+ *        for bit. Einsums are one up to letters and the order of operands, and where only the axes of the result stand
+ *        in another order the later one becomes a permutation of the first (opt_cse_einsum.c).
  * Keeps  -0.0 apart from 0.0, literals of different kinds (2 and 2.0) apart, inputs apart; what is not used.
  * Size   one hash table, one look at every node.
  */

@@ -1,12 +1,12 @@
 /* opt_cse_einsum.c - whether two einsums are one, whatever the order of their operands, their letters and their axes.
  *
  * Takes  two nodes with the same number of operands and labels, over the same semiring.
- * Gives  "ij,jk->ik" over a, b and "bc,ab->ac" over b, a are one; "bc,ab->ca" is its permutation. Every combination of two
- *        operands commutes, and how a reduction is ordered is nobody's promise but that of strict compiles: there operands
- *        must stand in the same order, and with them the labels, which are numbered as they come.
- * Keeps  apart what it is not sure of. Labels are told apart by where they occur: three rounds of refinement. Terms that
- *        still look alike are tried one after the other without taking anything back, so an einsum with many like terms
- *        may be missed; what is merged was checked label by label.
+ * Gives  "ij,jk->ik" over a, b and "bc,ab->ac" over b, a are one; "bc,ab->ca" is its permutation. Every combination of
+ *        two operands commutes, and how a reduction is ordered is nobody's promise but that of strict compiles: there
+ *        operands must stand in the same order, and with them the labels, which are numbered as they come.
+ * Keeps  apart what it is not sure of. Labels are told apart by where they occur: three rounds of refinement. Terms
+ *        that still look alike are tried one after the other without taking anything back, so an einsum with many like
+ *        terms may be missed; what is merged was checked label by label.
  * Size   linear in the labels of all terms; tries among like terms are bounded.
  */
 #include <stdlib.h>
@@ -155,7 +155,7 @@ static bool match_outputs(ej_cse *c, const ej_term *a, const ej_term *b, int64_t
         *moved |= (label == EJ_ELLIPSIS ? EJ_ELLIPSIS : c->image[label]) != b->labels[i];
     }
     if (!*moved || EJ_BROKEN(CSE_OUTPUT)) return !(*moved = false);
-    if (dots) return false; /* how many axes move is not known */
+    if (dots) return false;                                                  /* how many axes move is not known */
     for (uint32_t i = 0; i < a->n; i++) c->image[a->labels[i]] = (int32_t)i; /* from here on: the place in a's output */
     for (uint32_t i = 0; i < b->n; i++) dims[i] = c->image[c->origin[b->labels[i]]];
     return true;

@@ -1,5 +1,5 @@
-/* opt_distribute.h - what the files of the distribute pass share: one sum, its terms, and which of them have a factor in
- * common.
+/* opt_distribute.h - what the files of the distribute pass share: one sum, its terms, and which of them have a factor
+ * in common.
  */
 #ifndef EJ_OPT_DISTRIBUTE_H
 #define EJ_OPT_DISTRIBUTE_H
@@ -8,30 +8,30 @@
 
 /* An operation between a product and the sum that only scales it: * literal, / literal. */
 typedef struct ej_scale {
-    uint8_t fn;       /* EJ_FN_MUL, EJ_FN_DIV */
+    uint8_t fn; /* EJ_FN_MUL, EJ_FN_DIV */
     ej_value literal;
 } ej_scale;
 
 typedef struct ej_term_of_sum {
-    ej_value value;      /* what the sum adds, or subtracts */
+    ej_value value; /* what the sum adds, or subtracts */
     bool minus;
-    ej_value product;    /* an einsum, matmul or multiplication that nothing else uses, scaled; -1: something else */
-    bool product_minus;  /* the sign of the product in the sum */
+    ej_value product;   /* an einsum, matmul or multiplication that nothing else uses, scaled; -1: something else */
+    bool product_minus; /* the sign of the product in the sum */
     size_t first_scale, n_scales; /* of the product, outermost first */
     size_t first_cofactor, n_cofactors;
-    bool taken;          /* part of a group */
+    bool taken; /* part of a group */
 } ej_term_of_sum;
 
 /* A product but for one operand. Equal words: equal products whenever that operand is the same. */
 typedef struct ej_cofactor {
     size_t term;
-    uint32_t left_out;   /* which operand */
+    uint32_t left_out; /* which operand */
     uint64_t hash;
     size_t first_word, n_words;
-    int32_t next;        /* with the same words, of a later term; -1: none */
-    int32_t head;        /* the first with those words */
-    uint32_t waiting;    /* of a head: so many in its list are not taken */
-    bool seen;           /* of a head: its list was gone through */
+    int32_t next;     /* with the same words, of a later term; -1: none */
+    int32_t head;     /* the first with those words */
+    uint32_t waiting; /* of a head: so many in its list are not taken */
+    bool seen;        /* of a head: its list was gone through */
 } ej_cofactor;
 
 /* Products that differ in one operand each. */
@@ -47,13 +47,13 @@ typedef struct ej_distribute {
     ej_edit edit;
     ej_job *job;
     const ej_graph *graph;
-    bool offers;            /* extents may differ: leave the decision to bind */
+    bool offers; /* extents may differ: leave the decision to bind */
     const uint32_t *uses;
     const ej_known_dtype *dtypes;
     const ej_known_shapes *shapes;
-    const bool *zeros;      /* per node: the signs of its zeros count */
-    bool *inside;           /* per node: part of a sum that was looked at */
-    int32_t *image;         /* per label: its number in the words, -1: none yet */
+    const bool *zeros; /* per node: the signs of its zeros count */
+    bool *inside;      /* per node: part of a sum that was looked at */
+    int32_t *image;    /* per label: its number in the words, -1: none yet */
     /* the sum being looked at */
     ej_value root;
     size_t n_terms, cap_terms;

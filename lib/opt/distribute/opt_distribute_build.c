@@ -1,8 +1,8 @@
 /* opt_distribute_build.c - a sum with its groups taken together.
  *
  * Takes  the terms of a sum, and groups of products that differ in one operand.
- * Gives  the new sum: a product over a sum of operands a group, then what is in no group, in the order as written. Where
- *        extents may differ, a choose of the group as it was and that product.
+ * Gives  the new sum: a product over a sum of operands a group, then what is in no group, in the order as written.
+ *        Where extents may differ, a choose of the group as it was and that product.
  * Keeps  numbers behind the first group: two numbers in front would be added in a dtype of their own.
  */
 #include <string.h>

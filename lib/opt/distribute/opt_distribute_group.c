@@ -34,8 +34,8 @@ static void forget_labels(ej_distribute *d, const ej_equation *equation)
     for (uint32_t l = 0; l < equation->n_labels; l++) d->image[l] = -1;
 }
 
-/* The other operands by their values, then the labels of all: so neither the order of the operands nor the letters count.
- * (An operand that is there twice keeps its order: some equal products are then not seen as such.) */
+/* The other operands by their values, then the labels of all: so neither the order of the operands nor the letters
+ * count. (An operand that is there twice keeps its order: some equal products are then not seen as such.) */
 static int einsum_words(ej_distribute *d, const ej_node *node, uint32_t left_out)
 {
     const ej_equation *equation = node->equation;
@@ -75,7 +75,8 @@ static int cofactor_words(ej_distribute *d, const ej_node *node, uint32_t left_o
     if (!*usable) return EINJIT_OK;
     EJ_TRY(word(d, (int32_t)node->op));
     EJ_TRY(word(d, rank));
-    for (int32_t i = 0; !d->offers && !EJ_BROKEN(DISTRIBUTE_EXTENTS) && i < rank; i++) EJ_TRY(word(d, shape->extents[i]));
+    for (int32_t i = 0; !d->offers && !EJ_BROKEN(DISTRIBUTE_EXTENTS) && i < rank; i++)
+        EJ_TRY(word(d, shape->extents[i]));
     if (node->op == EJ_OP_EINSUM) return einsum_words(d, node, left_out);
     if (node->op == EJ_OP_MATMUL) EJ_TRY(word(d, (int32_t)left_out));
     return word(d, node->in[1 - left_out]);
@@ -90,13 +91,17 @@ static int add_cofactor(ej_distribute *d, size_t t, uint32_t left_out)
     if (!usable) return EINJIT_OK;
     if (!EJ_PUSH_ROOM(d->job->arena, d->cofactors, d->cap_cofactors, d->n_cofactors)) return ej_no_memory(d->job->err);
     size_t n = d->n_words - first;
-    d->cofactors[d->n_cofactors++] =
-        (ej_cofactor){.term = t, .left_out = left_out, .first_word = first, .n_words = n, .next = -1,
-                      .hash = ej_hash64(d->words + first, n * sizeof *d->words, 0)};
+    d->cofactors[d->n_cofactors++] = (ej_cofactor){.term = t,
+                                                   .left_out = left_out,
+                                                   .first_word = first,
+                                                   .n_words = n,
+                                                   .next = -1,
+                                                   .hash = ej_hash64(d->words + first, n * sizeof *d->words, 0)};
     return EINJIT_OK;
 }
 
-/* In x*c + y*c the sum x + y may be larger than both products, where x and y broadcast: it pays where they are the same. */
+/* In x*c + y*c the sum x + y may be larger than both products, where x and y broadcast: it pays where they are the
+ * same. */
 static int cofactors_of_term(ej_distribute *d, size_t t)
 {
     const ej_node *node = &d->graph->nodes[d->terms[t].product];

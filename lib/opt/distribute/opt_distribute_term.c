@@ -1,8 +1,8 @@
 /* opt_distribute_term.c - the terms of one sum, and the products among them.
  *
  * Takes  a value that is added or subtracted.
- * Gives  its terms in the order in which they are written, each with its sign; what is behind literal factors of a term,
- *        where it is a product that nothing else uses.
+ * Gives  its terms in the order in which they are written, each with its sign; what is behind literal factors of a
+ *        term, where it is a product that nothing else uses.
  * Keeps  one dtype: an inner sum that has another one is a term by itself.
  */
 #include <math.h>
@@ -65,9 +65,10 @@ static int walk_sum(ej_distribute *d)
 
 /* ---- products ---- */
 
-/* Factors move from the product to the operand that is added up; there they must not make anything overflow or vanish that
- * did not before. With all of a term's literals, and their products in whatever order, in 2^-16 .. 2^16, an element of the
- * operand would have to lie within that factor of the end of its dtype's range: see opt_scalar_factor.c. */
+/* Factors move from the product to the operand that is added up; there they must not make anything overflow or vanish
+ * that did not before. With all of a term's literals, and their products in whatever order, in 2^-16 .. 2^16, an
+ * element of the operand would have to lie within that factor of the end of its dtype's range: see
+ * opt_scalar_factor.c. */
 typedef struct sizes {
     double product, least, most; /* of the literals so far */
 } sizes;

@@ -3,10 +3,10 @@
  * Takes  any graph.
  * Gives  the same function; an einsum that is used once, as operand of another one, is written into its place, so that
  *        the path search sees one product instead of a fixed nesting. Matmul, tensordot, products of arrays, sums and
- *        layout are einsums too (facts_as_einsum.c), where that gains something (opt_fuse_gain.c). Reshapes that split or
- *        merge axes are moved out from between two einsums (opt_fuse_reshape.c).
- * Keeps  values with several uses: computing them again may cost more than keeping them. Other semirings. Whatever is not
- *        sure to be the same: see ej_fuse_same_arithmetic and opt_fuse_match.c.
+ *        layout are einsums too (facts_as_einsum.c), where that gains something (opt_fuse_gain.c). Reshapes that split
+ *        or merge axes are moved out from between two einsums (opt_fuse_reshape.c).
+ * Keeps  values with several uses: computing them again may cost more than keeping them. Other semirings. Whatever is
+ *        not sure to be the same: see ej_fuse_same_arithmetic and opt_fuse_match.c.
  * Size   a tree of einsums is walked once from its root, with a list instead of recursion; every label is touched once.
  * Not here: the order of the merged product (path).
  */
@@ -17,12 +17,13 @@
 /* A sum's zero is 0.0, which a factor behind it may turn into -0.0; as a factor of the sum it does not. */
 static bool changes_zeros(const ej_fuse *f, ej_value v, ej_value root)
 {
-    return f->zeros[root] && ej_facts_sums(f->forms[v].equation) && !ej_facts_sums(f->forms[root].equation) && !EJ_BROKEN(FUSE_ZEROS);
+    return f->zeros[root] && ej_facts_sums(f->forms[v].equation) && !ej_facts_sums(f->forms[root].equation) &&
+           !EJ_BROKEN(FUSE_ZEROS);
 }
 
-/* Dtypes: the inner einsum computed in its own dtype, the merged one computes in the root's. For floats that is a matter
- * of rounding, but integers wrap and bool saturates: there both must be the same. Literals take the dtype of what they
- * meet: beside integers they would meet another one. */
+/* Dtypes: the inner einsum computed in its own dtype, the merged one computes in the root's. For floats that is a
+ * matter of rounding, but integers wrap and bool saturates: there both must be the same. Literals take the dtype of
+ * what they meet: beside integers they would meet another one. */
 bool ej_fuse_same_arithmetic(const ej_fuse *f, ej_value v, ej_value root)
 {
     const ej_einsum_form *inner = &f->forms[v];
@@ -38,7 +39,8 @@ bool ej_fuse_same_arithmetic(const ej_fuse *f, ej_value v, ej_value root)
 
 static bool may_merge(const ej_fuse *f, const ej_fuse_operand *operand)
 {
-    return !operand->stays && ej_fuse_may_take(f, operand->value) && ej_fuse_same_arithmetic(f, operand->value, f->root);
+    return !operand->stays && ej_fuse_may_take(f, operand->value) &&
+           ej_fuse_same_arithmetic(f, operand->value, f->root);
 }
 
 /* Nothing gained: the graph stays as it was. */
@@ -109,7 +111,8 @@ static int run_once(ej_graph *graph, ej_job *job, size_t *n_changed)
     return ej_edit_commit(&f.edit, false, n_changed);
 }
 
-/* What did not fit its user may fit once it has merged with its own operands: seldom, and then the next time does it. */
+/* What did not fit its user may fit once it has merged with its own operands: seldom, and then the next time does
+ * it. */
 int ej_opt_fuse(ej_graph *graph, ej_job *job, size_t *n_changed)
 {
     enum { MOST_ROUNDS = 16 };

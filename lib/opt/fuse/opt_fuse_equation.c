@@ -59,7 +59,8 @@ static int name_labels(ej_fuse *f, ej_equation *equation, const int32_t *order)
     for (uint32_t l = 0; l < equation->n_labels; l++)
         equation->symbols[l] = mixed ? EJ_FUSE_NO_SYMBOL : f->labels[order[l]].symbol;
     return ej_letters_settle(f->job->arena, equation->symbols, equation->n_labels, EJ_FUSE_NO_SYMBOL, f->integers)
-               ? EINJIT_OK : ej_no_memory(f->job->err);
+               ? EINJIT_OK
+               : ej_no_memory(f->job->err);
 }
 
 /* ---- axes of extent 1 ---- */
@@ -96,7 +97,11 @@ int ej_fuse_build(ej_fuse *f, ej_value *out)
     EJ_TRY(build_terms(f, equation, order, new_axes));
     EJ_TRY(name_labels(f, equation, order));
     for (size_t i = 0; i < f->n_done; i++) in[i] = f->done[i].value;
-    ej_node node = {.op = EJ_OP_EINSUM, .fn = EINJIT_REDUCE_SUM, .combine = EINJIT_COMBINE_MUL, .dtype = -1, .rank = -1,
+    ej_node node = {.op = EJ_OP_EINSUM,
+                    .fn = EINJIT_REDUCE_SUM,
+                    .combine = EINJIT_COMBINE_MUL,
+                    .dtype = -1,
+                    .rank = -1,
                     .equation = equation};
     EJ_TRY(ej_edit_node(&f->edit, node, (uint32_t)f->n_done, in, out));
     return add_axes(f, new_axes, out);

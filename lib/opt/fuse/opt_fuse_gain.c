@@ -40,7 +40,8 @@ static bool covers(const ej_fuse *f, ej_value x, ej_value v)
     if (from->rank < 0 || to->rank < 0) return true;
     if (from->rank < to->rank) return false;
     for (int32_t i = 0; i < to->rank; i++)
-        if (ej_extent_number(shapes, from->extents[i]) == 1 && ej_extent_number(shapes, to->extents[i]) != 1) return false;
+        if (ej_extent_number(shapes, from->extents[i]) == 1 && ej_extent_number(shapes, to->extents[i]) != 1)
+            return false;
     return true;
 }
 

@@ -1,27 +1,27 @@
 /* opt_fuse_match.c - the labels of an einsum that is written into the place of an operand.
  *
  * Takes  an operand E(...) of the merged einsum, with the labels that it has there.
- * Gives  the operands of E with labels of the merged einsum: E's output labels become those of the place, the labels that
- *        E sums become new ones.
+ * Gives  the operands of E with labels of the merged einsum: E's output labels become those of the place, the labels
+ *        that E sums become new ones.
  *
  * Broadcasting. An output label of E that has extent 1 there may meet extent n in the merged einsum: then all of E's
  * axes under it are 1, and broadcast now as the value did before. A summed label keeps its extent, because it is new.
  * An axis that E only adds, of extent 1, is left out: whatever else has the label decides.
  *
- * Expand. An extent that E's operands may lack has to come from another operand of the merged einsum that is known to have
- * it: that one is the label's witness. Whatever is taken in has the extents of its operands, so that some operand goes on
- * to have it; but it is not known which, so the label has no witness then until one is found again.
+ * Expand. An extent that E's operands may lack has to come from another operand of the merged einsum that is known to
+ * have it: that one is the label's witness. Whatever is taken in has the extents of its operands, so that some operand
+ * goes on to have it; but it is not known which, so the label has no witness then until one is found again.
  *
  * Diagonals. Where the place has one label twice ("ii"), two labels of E become one. In different operands of E that is
  * right: a value that has a diagonal has equal extents there, and each operand's axis is that extent or 1. In one
- * operand it makes a diagonal, which asks for equal extents of that operand: that is sure only when no other operand has
- * these labels, and could have broadcast them.
+ * operand it makes a diagonal, which asks for equal extents of that operand: that is sure only when no other operand
+ * has these labels, and could have broadcast them.
  *
  * Ellipsis. What it stands for is not known here, so it is
- *   kept, where E's output and the place have it at the same labels: all axes are aligned at the right before and after;
- *   named, where all its axes are axes of E's output that E names, or labels of the place name the axes of the only
- *   operand of E that has an ellipsis;
- *   new in the merged einsum, where E sums it, and nothing there has an ellipsis.
+ *   kept, where E's output and the place have it at the same labels: all axes are aligned at the right before and
+ *   after; named, where all its axes are axes of E's output that E names, or labels of the place name the axes of the
+ *   only operand of E that has an ellipsis; new in the merged einsum, where E sums it, and nothing there has an
+ *   ellipsis.
  * Everything else stays as it is.
  */
 #include <string.h>
@@ -176,7 +176,8 @@ int ej_fuse_begin(ej_fuse *f, ej_value root)
     }
     for (uint32_t t = equation->n_terms; t-- > 0;) {
         const ej_term *term = &equation->terms[t];
-        ej_fuse_operand operand = {form->in[t], term->n, copy_labels(f, term), ej_term_has(term, EJ_ELLIPSIS), form->twice};
+        ej_fuse_operand operand = {form->in[t], term->n, copy_labels(f, term), ej_term_has(term, EJ_ELLIPSIS),
+                                   form->twice};
         if (!operand.labels) return ej_no_memory(f->job->err);
         EJ_TRY(push(f, &operand));
     }
@@ -358,7 +359,8 @@ static int write_term(ej_fuse *f, const fit *m, const ej_fuse_operand *place, ui
             for (uint32_t k = 0; k < m->left; k++) operand.labels[operand.n++] = place->labels[m->before + k];
             operand.ellipsis = m->keep_ellipsis;
             if (m->keep_ellipsis) operand.labels[operand.n++] = EJ_ELLIPSIS;
-            for (uint32_t k = 0; k < m->right; k++) operand.labels[operand.n++] = place->labels[m->place_ellipsis + 1 + k];
+            for (uint32_t k = 0; k < m->right; k++)
+                operand.labels[operand.n++] = place->labels[m->place_ellipsis + 1 + k];
             continue;
         }
         if (f->image[l] < 0 && EJ_BROKEN(FUSE_SUMMED) && place->n && place->labels[0] != EJ_ELLIPSIS)

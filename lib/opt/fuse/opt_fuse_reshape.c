@@ -1,10 +1,10 @@
 /* opt_fuse_reshape.c - a reshape between two einsums, moved out of their way.
  *
  * Takes  an einsum whose result, used once, is reshaped, used once by another einsum.
- * Gives  where an axis is split: the label of that axis is split in the first einsum, whose operands are reshaped instead
- *        (a split is a view of any strides). Where axes are merged: the second einsum has the labels of all of them, its
- *        other operands are split, and its result is merged, if it still has the axis. Then the two einsums are adjacent.
- *        Reshapes of reshapes are one, or none where the shape is the first one's again.
+ * Gives  where an axis is split: the label of that axis is split in the first einsum, whose operands are reshaped
+ *        instead (a split is a view of any strides). Where axes are merged: the second einsum has the labels of all of
+ *        them, its other operands are split, and its result is merged, if it still has the axis. Then the two einsums
+ *        are adjacent. Reshapes of reshapes are one, or none where the shape is the first one's again.
  * Keeps  reshapes whose extents do not show which axes correspond, or whose other operands may broadcast
  *        under the label.
  * Not here: axes of extent 1 (facts_as_einsum.c sees through them); the merging itself.
@@ -16,17 +16,17 @@
 
 /* What becomes of a label: these labels, with these extents. */
 typedef struct parts {
-    int32_t n;            /* 0: it stays */
-    int32_t extent;       /* of the label */
+    int32_t n;      /* 0: it stays */
+    int32_t extent; /* of the label */
     int32_t *labels;
     const int32_t *extents;
 } parts;
 
 typedef struct mover {
     ej_fuse *f;
-    ej_value v;           /* the reshape */
+    ej_value v; /* the reshape */
     ej_reshape_groups groups;
-    parts *parts;         /* per label of the einsum that changes */
+    parts *parts; /* per label of the einsum that changes */
     size_t n_parts;
 } mover;
 
@@ -47,7 +47,8 @@ static int say_extents(const mover *m, const int32_t *extents, uint32_t n, ej_ex
     if (!said) return ej_no_memory(m->f->job->err);
     for (uint32_t i = 0; i < n; i++) {
         bool known;
-        if (!ej_facts_name_extent(m->f->facts.shapes, extents[i], arena, &said[i], &known)) return ej_no_memory(m->f->job->err);
+        if (!ej_facts_name_extent(m->f->facts.shapes, extents[i], arena, &said[i], &known))
+            return ej_no_memory(m->f->job->err);
         if (known) named += said[i].n_symbols || !said[i].n;
         else said[i] = (ej_extent){.n = EJ_EXTENT_UNKNOWN}, open++;
     }
@@ -111,7 +112,8 @@ static int divide_term(mover *m, ej_term *term)
     return EINJIT_OK;
 }
 
-/* An operand with divided labels, reshaped; an axis of extent 1 under one of them is dropped. *done false: its shape has no name. */
+/* An operand with divided labels, reshaped; an axis of extent 1 under one of them is dropped. *done false: its shape
+ * has no name. */
 static int divide_operand(mover *m, ej_fuse_operand *operand, bool *done)
 {
     const ej_known_shape *shape = shape_of(m, operand->value);
@@ -339,10 +341,12 @@ static int move_one(ej_fuse *f, ej_value v, ej_value user)
     ej_value x = f->graph->nodes[v].in[0];
     bool done = false;
     if (!may_move(f, v, user)) return EINJIT_OK;
-    if (!ej_reshape_group_axes(&m.groups, f->graph, f->facts.shapes, v, f->job->arena)) return ej_no_memory(f->job->err);
+    if (!ej_reshape_group_axes(&m.groups, f->graph, f->facts.shapes, v, f->job->arena))
+        return ej_no_memory(f->job->err);
     if (!m.groups.known || m.groups.mixes) return EINJIT_OK;
     if (m.groups.splits) EJ_TRY(move_up(&m, x, &done));
-    else if (m.groups.merges && f->graph->nodes[user].op != EJ_OP_PERMUTE && f->graph->nodes[user].op != EJ_OP_TRANSPOSE)
+    else if (m.groups.merges && f->graph->nodes[user].op != EJ_OP_PERMUTE &&
+             f->graph->nodes[user].op != EJ_OP_TRANSPOSE)
         EJ_TRY(move_down(&m, x, user, &done));
     if (!done) return EINJIT_OK;
     f->gone[x] = f->gone[v] = f->gone[user] = true;

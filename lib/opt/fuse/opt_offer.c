@@ -1,12 +1,12 @@
 /* opt_offer.c - for an einsum with several users, adds the alternative to compute it in each of them.
  *
  * Takes  any graph.
- * Gives  choose(C over P, C with P's operands in the place of P), where C contracts and P is a product or contraction that
- *        other values use, too. Computing P again may be cheaper than contracting C over all of P, for instance where P is an
- *        outer product. Sizes decide, and whether another value still reads P.
- * Keeps  growth in bounds: a user gets one alternative, in which all such operands are written in, one level deep, and none
- *        of them has more than MOST_OPERANDS operands. Uses by other ways of computing a value do not count, so a second
- *        run finds nothing.
+ * Gives  choose(C over P, C with P's operands in the place of P), where C contracts and P is a product or contraction
+ *        that other values use, too. Computing P again may be cheaper than contracting C over all of P, for instance
+ *        where P is an outer product. Sizes decide, and whether another value still reads P.
+ * Keeps  growth in bounds: a user gets one alternative, in which all such operands are written in, one level deep, and
+ *        none of them has more than MOST_OPERANDS operands. Uses by other ways of computing a value do not count, so a
+ *        second run finds nothing.
  * Not here: einsums with one user (fuse), how one is written into the place of an operand (opt_fuse_match.c).
  */
 #include "opt_alternative.h"

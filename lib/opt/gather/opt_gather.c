@@ -1,16 +1,17 @@
 /* opt_gather.c - contracting before or after a gather or scatter.
  *
  * Takes  any graph.
- * Gives  where an einsum meets an index_select or index_add along an axis whose label only one operand has, once, and which
- *        the output keeps: the other order as an alternative. Which one is cheaper depends on sizes: a graph's nodes are
- *        fewer than its edges, but a gather may also pick a few rows of many.
+ * Gives  where an einsum meets an index_select or index_add along an axis whose label only one operand has, once, and
+ *        which the output keeps: the other order as an alternative. Which one is cheaper depends on sizes: a graph's
+ *        nodes are fewer than its edges, but a gather may also pick a few rows of many.
  *            E(index_select(x), w)  and  index_select(E(x, w))     row by row the same, whatever the einsum reduces by
  *            E(index_add(v), w)     and  index_add(E(v, w))        sums of products only: this is distributivity, also
  *                                                                  where a row has no summand
- * Keeps  what has zeros whose signs count (facts_zero.h): rows without a summand are 0.0, and what is added up in another place
- *        comes to 0.0 in another place. Labels that several operands have: an extent of 1 that broadcasts must not be
- *        gathered from (but see opt_gather_operands.c). Scatters that would add up in a coarser dtype. Einsums that are only in the
- *        way because something else uses them, too. The checks of indices: the indexed axis has the same extent in both orders.
+ * Keeps  what has zeros whose signs count (facts_zero.h): rows without a summand are 0.0, and what is added up in
+ *        another place comes to 0.0 in another place. Labels that several operands have: an extent of 1 that broadcasts
+ *        must not be gathered from (but see opt_gather_operands.c). Scatters that would add up in a coarser dtype.
+ *        Einsums that are only in the way because something else uses them, too. The checks of indices: the indexed
+ *        axis has the same extent in both orders.
  * Size   every node is looked at once, and gets a few alternatives at most.
  */
 #include "opt_gather.h"
@@ -98,7 +99,8 @@ bool ej_gather_same_dtype(const ej_gather *g, ej_value whole, ej_value part)
     return ej_known_inexact(a) && ej_known_inexact(b) && ej_dtypes[a.dtype].real == ej_dtypes[b.dtype].real;
 }
 
-/* A scatter adds up; so what is done to its sum must be linear, and the sum of operands no coarser than that of results. */
+/* A scatter adds up; so what is done to its sum must be linear, and the sum of operands no coarser than that of
+ * results. */
 static bool may_scatter(const ej_gather *g, const ej_node *einsum, ej_value whole, ej_value part)
 {
     bool sums = einsum->fn == EINJIT_REDUCE_SUM && einsum->combine == EINJIT_COMBINE_MUL;

@@ -12,7 +12,7 @@ typedef struct ej_gather {
     const uint32_t *uses;
     const ej_known_dtype *dtypes;
     const ej_known_shapes *shapes;
-    const bool *zeros;   /* per node: the signs of its zeros count */
+    const bool *zeros; /* per node: the signs of its zeros count */
     const bool *offered;
 } ej_gather;
 

@@ -4,11 +4,12 @@
  * Gives  the operands without the label, contracted where the nodes are, as an alternative:
  *            E(index_select(x), w, y)     and  E''(index_select(E'(x, w)), y)
  *            index_add(E(v, y, w))        and  E''(index_add(E'(v, y)), w)
- *            E(index_select(x), y) over the label      and  E(x, index_add(y))     what is summed over edges, at the nodes
+ *            E(index_select(x), y) over the label      and  E(x, index_add(y))     what is summed over edges, at the
+ *            nodes
  *        With several gathers among the operands, each one alone is an alternative, and all of them together.
- * Keeps  the operands with the label together where they were, so that whatever broadcasts there does so as before. Sums of
- *        products alone: this is distributivity. Einsums with an ellipsis; operands of another precision than the result, or
- *        of another rank than their term has letters (bind reports it).
+ * Keeps  the operands with the label together where they were, so that whatever broadcasts there does so as before.
+ *        Sums of products alone: this is distributivity. Einsums with an ellipsis; operands of another precision than
+ *        the result, or of another rank than their term has letters (bind reports it).
  * Size   operands are compared in pairs: products of more than MOST_OPERANDS are left to the path search.
  */
 #include <string.h>
@@ -89,10 +90,12 @@ static int labels_out(const part *p, operands group, ej_term *out)
 }
 
 /* An einsum of n terms with labels of the one that is split. */
-static int add_einsum(part *p, uint32_t n, const ej_term *terms, const ej_value *in, const ej_term *out, ej_value *value)
+static int add_einsum(part *p, uint32_t n, const ej_term *terms, const ej_value *in, const ej_term *out,
+                      ej_value *value)
 {
     ej_job *job = p->g->job;
-    ej_node node = {.op = EJ_OP_EINSUM, .fn = EINJIT_REDUCE_SUM, .combine = EINJIT_COMBINE_MUL, .dtype = -1, .rank = -1};
+    ej_node node = {
+        .op = EJ_OP_EINSUM, .fn = EINJIT_REDUCE_SUM, .combine = EINJIT_COMBINE_MUL, .dtype = -1, .rank = -1};
     int32_t *ranks = EJ_JOB_ARRAY(job, int32_t, n), *labels;
     size_t total = 0, at = 0;
     if (!ranks) return ej_no_memory(job->err);
@@ -246,7 +249,8 @@ static int scatter_others(part *p, uint32_t t, int32_t label, ej_value *out)
     if (!add.dims || !add.extents) return ej_no_memory(p->g->job->err);
     if (from->rank < 0) return EINJIT_OK;
     int32_t extent = from->extents[place_of(&equation->terms[t], label)];
-    if (!ej_facts_name_extent(p->g->shapes, extent, &edit->graph->arena, add.extents, &said)) return ej_no_memory(p->g->job->err);
+    if (!ej_facts_name_extent(p->g->shapes, extent, &edit->graph->arena, add.extents, &said))
+        return ej_no_memory(p->g->job->err);
     if (!said) return EINJIT_OK;
     EJ_TRY(contract(p, group, MOST_OPERANDS, 0, &labels, &inner));
     add.dims[0] = place_of(&labels, label);

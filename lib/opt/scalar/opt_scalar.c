@@ -1,19 +1,20 @@
 /* opt_scalar.c - collects scalar factors through linear operations and multiplies them in once, numbers combined.
  *
  * Takes  any graph.
- * Gives  the same function of the reals. Each value is split into a factor and a bare value. Linear operations compute on the
- *        bare values and pass the factor on; it is multiplied in where the full value is needed: by an operation that is not
- *        linear, as a result, or for a user that cannot take the factor. Factors are numbers of the program and values of
- *        rank 0: 2.0 * x, x / s, -x. So a chain keeps one multiplication by a number, E(2x, 2x) gets the factor 4, and 2x * 0.5
- *        none. Values of rank 0 are not combined: sum(s * x) * t becomes sum(x) * s * t.
+ * Gives  the same function of the reals. Each value is split into a factor and a bare value. Linear operations compute
+ *        on the bare values and pass the factor on; it is multiplied in where the full value is needed: by an operation
+ *        that is not linear, as a result, or for a user that cannot take the factor. Factors are numbers of the program
+ *        and values of rank 0: 2.0 * x, x / s, -x. So a chain keeps one multiplication by a number, E(2x, 2x) gets the
+ *        factor 4, and 2x * 0.5 none. Values of rank 0 are not combined: sum(s * x) * t becomes sum(x) * s * t.
  * Keeps  - dtypes: opt_scalar_role.c, opt_scalar_push.c;
  *        - the size of things: bounds and order in opt_scalar_factor.c;
  *        - signs of zeros, where they count (facts_zero.h): there only positive factors pass sums;
- *        - the number of multiplications over arrays, which never grows. Multiplying by a factor takes one multiplication for
- *          its number and one for each value of rank 0 (a number is first multiplied by one of these). Passing a value's factor
- *          to a user costs the multiplications that the user then has in addition: none where the user has rank 0 or two
- *          numbers combine, else a share, divided among the operands that bring it a factor. Where the sum over all users
- *          exceeds the cost of multiplying the value itself, it is multiplied there, once for all users.
+ *        - the number of multiplications over arrays, which never grows. Multiplying by a factor takes one
+ *          multiplication for its number and one for each value of rank 0 (a number is first multiplied by one of
+ *          these). Passing a value's factor to a user costs the multiplications that the user then has in addition:
+ *          none where the user has rank 0 or two numbers combine, else a share, divided among the operands that bring
+ *          it a factor. Where the sum over all users exceeds the cost of multiplying the value itself, it is multiplied
+ *          there, once for all users.
  *        - names: what replaces a value takes over its name.
  * Size   rounds over all operands until no further value has to be multiplied: two or three, at most MOST_ROUNDS.
  * Not here: where along a linear chain the multiplication is cheapest (that needs extents: the planner).
@@ -26,8 +27,8 @@ enum { MOST_ROUNDS = 16, MOST_RUNS = 3 };
 
 typedef struct decision {
     ej_scaling *s;
-    bool *demanded;     /* the full value is needed */
-    double *price;      /* of leaving the value's factor to its users */
+    bool *demanded; /* the full value is needed */
+    double *price;  /* of leaving the value's factor to its users */
 } decision;
 
 /* Operations over v's array that a factor comes to. */
@@ -36,7 +37,8 @@ static double steps(const ej_scaling *s, ej_value v, const ej_factor *f)
     return ej_scalar_cost(s, v) * (double)ej_factor_steps(f, s->dtypes[v]);
 }
 
-/* What operands with factors bring to v together, in operations; one that stands in several places brings it once each. */
+/* What operands with factors bring to v together, in operations; one that stands in several places brings it once
+ * each. */
 static double brought(const decision *d, ej_value v, const ej_linear *linear)
 {
     const ej_node *node = &d->s->graph->nodes[v];
@@ -58,7 +60,8 @@ static void look_at(decision *d, ej_value v)
         ej_value x = node->in[k];
         if (ej_linear_is_like(&linear, k)) continue;
         if (!push->through || s->roles[s->edges[v] + k] != EJ_ROLE_ARRAY) d->demanded[x] = true;
-        else if (sum > 0 && more > 0) d->price[x] += more * ej_factor_steps(ej_scalar_pending(s, x), s->dtypes[v]) / sum;
+        else if (sum > 0 && more > 0)
+            d->price[x] += more * ej_factor_steps(ej_scalar_pending(s, x), s->dtypes[v]) / sum;
     }
 }
 
@@ -71,7 +74,8 @@ static bool multiplies_apart(const ej_scaling *s, ej_value v, ej_value *operand)
     ej_value x = *operand = node->in[s->roles[s->edges[v]] != EJ_ROLE_ARRAY];
     const ej_factor *left = ej_scalar_pending(s, x);
     int together = ej_factor_steps(&s->push[v].factor, s->dtypes[v]);
-    return !ej_factor_is_one(left) && together >= ej_factor_steps(left, s->dtypes[x]) + ej_factor_steps(&s->own[v], s->dtypes[v]);
+    return !ej_factor_is_one(left) &&
+           together >= ej_factor_steps(left, s->dtypes[x]) + ej_factor_steps(&s->own[v], s->dtypes[v]);
 }
 
 static int one_round(decision *d, bool *settled)
@@ -147,11 +151,12 @@ static int create(ej_scaling *s, ej_graph *graph, ej_job *job)
     s->n_own = EJ_JOB_ARRAY(job, uint32_t, n);
     s->push = EJ_JOB_ARRAY(job, ej_push, n);
     s->stay = EJ_JOB_ARRAY(job, bool, n);
-    return s->zeros && s->shapes && s->roles && s->own && s->n_own && s->push && s->stay ? EINJIT_OK : ej_no_memory(job->err);
+    return s->zeros && s->shapes && s->roles && s->own && s->n_own && s->push && s->stay ? EINJIT_OK
+                                                                                         : ej_no_memory(job->err);
 }
 
-/* What the next who moves numbers cannot see any more. Where numbers were too far from each other to meet, one may have gone
- * on and made room for the other: twice over the same values would be too far. */
+/* What the next who moves numbers cannot see any more. Where numbers were too far from each other to meet, one may have
+ * gone on and made room for the other: twice over the same values would be too far. */
 static void note_drift(const ej_scaling *s)
 {
     double *drift = s->graph->drift, most[2] = {1, 1};

@@ -34,7 +34,8 @@ ej_factor ej_factor_negated(ej_factor a);
 void ej_factor_value(const ej_factor *a, double *re, double *im); /* with the inverse taken */
 /* `drift`: what earlier runs have used up of the bounds (ej_graph.drift). */
 bool ej_factor_in_bounds(const ej_factor *a, ej_known_dtype dtype, const double *drift);
-double ej_factor_hidden(const ej_factor *a); /* how far the number was on the way from both 1 and what it is now; 1: never */
+double ej_factor_hidden(const ej_factor *a); /* how far the number was on the way from both 1 and what it is now; 1:
+                                              * never */
 /* Which use takes the number, so that it costs no operation over the array; n: none. */
 uint8_t ej_factor_carrier(const ej_factor *a, ej_known_dtype dtype);
 uint8_t ej_factor_steps(const ej_factor *a, ej_known_dtype dtype); /* operations over the array that it comes to */
@@ -46,26 +47,26 @@ enum ej_scalar_role { EJ_ROLE_ARRAY, EJ_ROLE_NUMBER, EJ_ROLE_RUNTIME };
 
 /* How a node takes the factors of its operands. */
 typedef struct ej_push {
-    bool through;     /* it works on the bare operands; else on the full ones, and only own factors come out */
-    bool flip, swap;  /* as its counterpart (ej_linear.flipped), with its operands in the other order */
-    bool absorbs;     /* a number over an array: `number` takes the factor in */
+    bool through;    /* it works on the bare operands; else on the full ones, and only own factors come out */
+    bool flip, swap; /* as its counterpart (ej_linear.flipped), with its operands in the other order */
+    bool absorbs;    /* a number over an array: `number` takes the factor in */
     ej_factor factor, number;
 } ej_push;
 
 typedef struct ej_scaling {
     ej_graph *graph;
     ej_job *job;
-    size_t n;                       /* nodes of the graph as it was */
+    size_t n; /* nodes of the graph as it was */
     const ej_known_dtype *dtypes;
     const ej_known_shapes *shapes;
-    const bool *zeros;              /* per value: the signs of its zeros count */
-    uint32_t *edges;                /* per node: its first operand in `roles` */
-    uint8_t *roles;                 /* per operand of every node: EJ_ROLE_* */
-    ej_factor *own;                 /* per node: the product of its operands that are scalars */
-    uint32_t *n_own;                /* how many they are */
-    ej_push *push;                  /* per node */
-    bool *stay;                     /* per value: its factor is multiplied in here */
-    bool blocked[2];                /* numbers are too far from each other to meet; as ej_graph.drift */
+    const bool *zeros; /* per value: the signs of its zeros count */
+    uint32_t *edges;   /* per node: its first operand in `roles` */
+    uint8_t *roles;    /* per operand of every node: EJ_ROLE_* */
+    ej_factor *own;    /* per node: the product of its operands that are scalars */
+    uint32_t *n_own;   /* how many they are */
+    ej_push *push;     /* per node */
+    bool *stay;        /* per value: its factor is multiplied in here */
+    bool blocked[2];   /* numbers are too far from each other to meet; as ej_graph.drift */
 } ej_scaling;
 
 /* The factor that users see. */
@@ -79,8 +80,8 @@ bool ej_scalar_is_delicate(const ej_scaling *s, ej_value v);
 bool ej_factor_is_positive(const ej_factor *a); /* a positive number, and nothing else */
 
 bool ej_scalar_number(const ej_node *node, ej_factor *out); /* of a literal or a constant of rank 0; not of bool */
-int ej_scalar_roles(ej_scaling *s);                  /* opt_scalar_role.c: fills roles, own, n_own */
-int ej_scalar_push(ej_scaling *s, ej_value v);       /* opt_scalar_push.c: fills push[v] */
+int ej_scalar_roles(ej_scaling *s);                         /* opt_scalar_role.c: fills roles, own, n_own */
+int ej_scalar_push(ej_scaling *s, ej_value v);              /* opt_scalar_push.c: fills push[v] */
 int ej_scalar_write(ej_scaling *s, size_t *n_changed); /* opt_scalar_write.c: the graph with factors where they end */
 
 #endif

@@ -5,19 +5,20 @@
  * Keeps  a divisor a divisor: x / 3 stays one rounding. Values of rank 0 are not cancelled against each other: s / s is
  *        NaN for 0, and says so.
  *
- * Bounds: a number is taken out, moved or combined only while the sizes that it has on the way lie within 2^20 of each other,
- * 1 among them, where values are f32 or c64 (or of a floating dtype that is not known); within 2^160 where they are f64 or
- * c128. So wherever along the way it is multiplied in the end, whatever lies there is within that factor of what the program
- * has there: only values within 2^20 (2^160) of the largest finite number or the smallest normal one could overflow or
- * underflow that did not before, that is f32 above 2^108 or below 2^-106. Out of bounds numbers stay where the program has
- * them: 1e30 * (1e-30 * x) is two multiplications. So do 0, Inf and NaN, which no bound admits.
+ * Bounds: a number is taken out, moved or combined only while the sizes that it has on the way lie within 2^20 of each
+ * other, 1 among them, where values are f32 or c64 (or of a floating dtype that is not known); within 2^160 where they
+ * are f64 or c128. So wherever along the way it is multiplied in the end, whatever lies there is within that factor of
+ * what the program has there: only values within 2^20 (2^160) of the largest finite number or the smallest normal one
+ * could overflow or underflow that did not before, that is f32 above 2^108 or below 2^-106. Out of bounds numbers stay
+ * where the program has them: 1e30 * (1e-30 * x) is two multiplications. So do 0, Inf and NaN, which no bound admits.
  *
- * What cancels is not seen by who looks next: behind E(F(1024 * x)) / 1024 nobody knows that F may have been larger by 1024.
- * So a graph remembers how far that went (ej_graph.drift), and the bounds are so much narrower.
+ * What cancels is not seen by who looks next: behind E(F(1024 * x)) / 1024 nobody knows that F may have been larger by
+ * 1024. So a graph remembers how far that went (ej_graph.drift), and the bounds are so much narrower.
  *
- * Of values of rank 0 nothing is known. They move along what is linear, and are multiplied in one after the other, in the
- * order in which the program does: their product may leave the range where x times one, and that times the other, does not.
- * They do not move past zeros that an operation brings in itself (index_add, 0.0), which Inf would turn into NaN.
+ * Of values of rank 0 nothing is known. They move along what is linear, and are multiplied in one after the other, in
+ * the order in which the program does: their product may leave the range where x times one, and that times the other,
+ * does not. They do not move past zeros that an operation brings in itself (index_add, 0.0), which Inf would turn into
+ * NaN.
  */
 #include <math.h>
 #include <string.h>
@@ -154,7 +155,8 @@ double ej_factor_hidden(const ej_factor *a)
     return a->most / a->least / (size > 1 ? size : 1 / size);
 }
 
-/* A number over a value of rank 0 at the end of the range would be less than normal: (bound / s) >= bound^2 / largest. */
+/* A number over a value of rank 0 at the end of the range would be less than normal: (bound / s) >= bound^2 /
+ * largest. */
 static bool may_be_over(const ej_factor *number, ej_known_dtype dtype)
 {
     return size_of(number) >= 4 / ej_factor_bound(dtype.dtype);

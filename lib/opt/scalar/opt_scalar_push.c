@@ -1,10 +1,10 @@
 /* opt_scalar_push.c - what becomes of the factors of a node's operands in the node.
  *
  * Takes  a node whose operands are done: the factors that they leave to their users, and its own scalars.
- * Gives  whether it works on the bare operands, and the factor of its result. All or nothing: where one of the factors does
- *        not get through, all operands are multiplied first; its own scalars come out all the same.
- * Keeps  dtypes: the node's value is floating, a factor's values of rank 0 do not widen it, and a complex factor is only
- *        on a complex value. Bounds: opt_scalar_factor.c.
+ * Gives  whether it works on the bare operands, and the factor of its result. All or nothing: where one of the factors
+ *        does not get through, all operands are multiplied first; its own scalars come out all the same.
+ * Keeps  dtypes: the node's value is floating, a factor's values of rank 0 do not widen it, and a complex factor is
+ *        only on a complex value. Bounds: opt_scalar_factor.c.
  * Not here: the structure (facts_linear.c), whether it pays (opt_scalar.c).
  */
 #include <math.h>
@@ -44,7 +44,8 @@ static bool fits_value(const ej_scaling *s, const ej_factor *f, ej_value v)
     if (known.weak || !ej_known_inexact(known) || !ej_factor_in_bounds(f, known, s->graph->drift)) return false;
     if (f->im != 0 && !is_complex(s, v)) return false;
     for (uint8_t i = 0; i < f->n; i++)
-        if (known.dtype < 0 || einjit_dtype_promote(s->dtypes[f->uses[i].value].dtype, known.dtype) != known.dtype) return false;
+        if (known.dtype < 0 || einjit_dtype_promote(s->dtypes[f->uses[i].value].dtype, known.dtype) != known.dtype)
+            return false;
     return true;
 }
 
@@ -94,7 +95,8 @@ static bool number_above(const ej_scaling *s, const ej_node *node, double *out)
     *out = 1;
     if (node->op != EJ_OP_MAP) return false;
     if (node->fn == EJ_FN_RECIPROCAL) return true;
-    if (node->fn != EJ_FN_DIV || top->op != EJ_OP_SCALAR || top->fn == EJ_KIND_BOOL || top->fn == EJ_KIND_COMPLEX) return false;
+    if (node->fn != EJ_FN_DIV || top->op != EJ_OP_SCALAR || top->fn == EJ_KIND_BOOL || top->fn == EJ_KIND_COMPLEX)
+        return false;
     *out = top->fn == EJ_KIND_INT ? (double)top->integer : top->re;
     return true;
 }
@@ -153,7 +155,8 @@ static bool meets_extreme_number(const ej_scaling *s, ej_value v, const ej_facto
     ej_factor f;
     if (!passing->n && hypot(passing->re, passing->im) == 1) return false; /* a sign */
     for (uint32_t k = 0; k < node->n_in; k++)
-        if (ej_scalar_number(node_of(s, node->in[k]), &f) && !ej_factor_in_bounds(&f, s->dtypes[v], s->graph->drift)) return true;
+        if (ej_scalar_number(node_of(s, node->in[k]), &f) && !ej_factor_in_bounds(&f, s->dtypes[v], s->graph->drift))
+            return true;
     return false;
 }
 
@@ -167,8 +170,8 @@ static int push_each(ej_scaling *s, ej_value v, const ej_linear *linear, ej_push
     if (push->through) return EINJIT_OK;
     EJ_TRY(product_of_each(s, v, linear, push, &fits));
     if (linear->zeros && push->factor.n) return EINJIT_OK; /* rows that get nothing are 0, not 0 times Inf */
-    push->through = fits && !meets_extreme_number(s, v, &push->factor) && pass(s, linear, push) &&
-                    fits_value(s, &push->factor, v);
+    push->through =
+        fits && !meets_extreme_number(s, v, &push->factor) && pass(s, linear, push) && fits_value(s, &push->factor, v);
     return EINJIT_OK;
 }
 
@@ -195,7 +198,8 @@ static bool push_signs(const ej_scaling *s, const ej_node *node, const ej_linear
     return true;
 }
 
-/* A zero of the program is in step with every number; values of rank 0 may be Inf, and negative numbers give it a sign. */
+/* A zero of the program is in step with every number; values of rank 0 may be Inf, and negative numbers give it a
+ * sign. */
 static bool in_step(const ej_scaling *s, ej_value v, const ej_linear *linear, ej_push *push)
 {
     const ej_node *node = node_of(s, v);

@@ -3,8 +3,9 @@
  * Takes  multiplications, divisions, negations, and einsums of products.
  * Gives  per operand its role, per node the product of those that are scalars: 2.0 * x, x / s, einsum(",ij->i", s, x).
  * Keeps  dtypes: a scalar is taken only where the rest of the operation, without it, has the same floating dtype. So an
- *        integer times 0.5 stays, an f32 times an f64 of rank 0 stays, and a real times 1j. Where a dtype is not known the
- *        scalar stays, too. Products of values of rank 0 alone stay: they are the 0-d work that others are moved into.
+ *        integer times 0.5 stays, an f32 times an f64 of rank 0 stays, and a real times 1j. Where a dtype is not known
+ *        the scalar stays, too. Products of values of rank 0 alone stay: they are the 0-d work that others are moved
+ *        into.
  */
 #include "opt_scalar.h"
 
@@ -57,7 +58,8 @@ static bool rest_keeps_its_dtype(const ej_scaling *s, ej_value operand, ej_known
 {
     ej_known_dtype own = s->dtypes[operand];
     if (!floating(rest)) return false;
-    if (!own.weak) return own.dtype >= 0 && rest.dtype >= 0 && einjit_dtype_promote(own.dtype, rest.dtype) == rest.dtype;
+    if (!own.weak)
+        return own.dtype >= 0 && rest.dtype >= 0 && einjit_dtype_promote(own.dtype, rest.dtype) == rest.dtype;
     if (s->graph->nodes[operand].op != EJ_OP_SCALAR) return false; /* what is computed from literals has a dtype */
     return own.kind <= EJ_KIND_FLOAT || (rest.dtype >= 0 && ej_dtype_is_complex(rest.dtype));
 }
@@ -67,7 +69,8 @@ static uint8_t role_of(const ej_scaling *s, ej_value operand, ej_known_dtype res
     const ej_node *node = &s->graph->nodes[operand];
     if (!rest_keeps_its_dtype(s, operand, rest)) return EJ_ROLE_ARRAY;
     if (node->op == EJ_OP_SCALAR || node->op == EJ_OP_CONSTANT)
-        return ej_scalar_number(node, out) && ej_factor_in_bounds(out, rest, s->graph->drift) ? EJ_ROLE_NUMBER : EJ_ROLE_ARRAY;
+        return ej_scalar_number(node, out) && ej_factor_in_bounds(out, rest, s->graph->drift) ? EJ_ROLE_NUMBER
+                                                                                              : EJ_ROLE_ARRAY;
     return s->shapes->of[operand].rank == 0 && floating(s->dtypes[operand]) ? EJ_ROLE_RUNTIME : EJ_ROLE_ARRAY;
 }
 

@@ -1,8 +1,8 @@
 /* opt_scalar_write.c - the graph with every factor where it was decided to end.
  *
  * Takes  per node whether it works on bare operands, its factor, and whether that is multiplied in here.
- * Gives  per value a bare node, and where somebody needs it the full one: bare times factor, in one operation over the array.
- *        A node whose operands stay the same and whose factor is its own stays as it is written.
+ * Gives  per value a bare node, and where somebody needs it the full one: bare times factor, in one operation over the
+ *        array. A node whose operands stay the same and whose factor is its own stays as it is written.
  * Keeps  the dtype: a product of values of rank 0 is computed in the dtype of the array that it multiplies.
  */
 #include <string.h>
@@ -212,7 +212,8 @@ static bool takes_factors(const ej_scaling *s, const ej_node *node, const ej_pus
     return false;
 }
 
-/* The value's factor, if it has one, ends here: what follows the last rewrite that is allowed stays as it is written. */
+/* The value's factor, if it has one, ends here: what follows the last rewrite that is allowed stays as it is
+ * written. */
 static void end_at(ej_scaling *s, ej_value v)
 {
     s->push[v] = (ej_push){.factor = ej_factor_one};

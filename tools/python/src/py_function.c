@@ -124,10 +124,8 @@ static int read_output(call *c, size_t i, PyObject *object, bool *unreadable)
     enum py_read status = py_operand_read(&c->out[i], object, &why);
     if (status == PY_FAILED) return -1;
     if (status == PY_UNREADABLE) {
-        if (unreadable)
-            *unreadable = true;
-        else
-            py_fail(EINJIT_E_INVALID, "output %zu %s", i, why);
+        if (unreadable) *unreadable = true;
+        else py_fail(EINJIT_E_INVALID, "output %zu %s", i, why);
         return -1;
     }
     c->n_out_read = i + 1;
@@ -447,8 +445,7 @@ static PyObject *inspect(PyObject *self, PyObject *operands, const char *stage)
     call c;
     if (!args) return PyErr_NoMemory();
     for (size_t i = 0; i < n; i++) args[i] = PyTuple_GetItem(operands, (Py_ssize_t)i);
-    if (n != f->n_call)
-        py_fail(EINJIT_E_OPERAND_COUNT, "%zu operands given, the program has %zu", n, f->n_call);
+    if (n != f->n_call) py_fail(EINJIT_E_OPERAND_COUNT, "%zu operands given, the program has %zu", n, f->n_call);
     else {
         if (!call_begin(&c, f) && !read_inputs(&c, args, true, NULL))
             result = !stage    ? describe_cost(&c)

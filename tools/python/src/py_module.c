@@ -228,11 +228,11 @@ static PyObject *module_pointwise(PyObject *self, PyObject *unused)
     (void)unused;
     PyObject *all = PyDict_New();
     if (!all) return NULL;
-#define EINJIT_FN(name, NAME, arity, rule)                                                                             \
-    {                                                                                                                  \
-        PyObject *n = PyLong_FromLong(arity);                                                                          \
-        if (n) PyDict_SetItemString(all, #name, n);                                                                    \
-        Py_XDECREF(n);                                                                                                 \
+#define EINJIT_FN(name, NAME, arity, rule) \
+    { \
+        PyObject *n = PyLong_FromLong(arity); \
+        if (n) PyDict_SetItemString(all, #name, n); \
+        Py_XDECREF(n); \
     }
 #include <einjit/ops.def>
 #undef EINJIT_FN

@@ -14,10 +14,8 @@ static PyObject *wrap_graph(einjit_graph *graph)
 {
     allocfunc allocate = (allocfunc)PyType_GetSlot(py_program_type, Py_tp_alloc);
     py_program *made = (py_program *)allocate(py_program_type, 0);
-    if (made)
-        made->graph = graph;
-    else
-        einjit_graph_destroy(graph);
+    if (made) made->graph = graph;
+    else einjit_graph_destroy(graph);
     return (PyObject *)made;
 }
 

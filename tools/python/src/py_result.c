@@ -70,10 +70,8 @@ static PyObject *new_numpy(py_type_of *type, einjit_tensor *out)
     PyObject *array = PyObject_Call(numpy_empty, type->numpy_args, NULL);
     py_operand made;
     const char *why;
-    if (array && py_operand_read(&made, array, &why) == PY_READ)
-        *out = made.tensor;
-    else
-        Py_CLEAR(array);
+    if (array && py_operand_read(&made, array, &why) == PY_READ) *out = made.tensor;
+    else Py_CLEAR(array);
     return array;
 }
 
@@ -90,10 +88,10 @@ static PyObject *new_exchange(const py_type_of *type, const dl_exchange *exchang
 {
     static const struct {
         uint8_t code, bits;
-    } dtypes[EINJIT_DTYPE_COUNT] = {[EINJIT_BOOL] = {DL_BOOL, 8},     [EINJIT_I32] = {DL_INT, 32},
-                                    [EINJIT_I64] = {DL_INT, 64},      [EINJIT_F32] = {DL_FLOAT, 32},
-                                    [EINJIT_F64] = {DL_FLOAT, 64},    [EINJIT_C64] = {DL_COMPLEX, 64},
-                                    [EINJIT_C128] = {DL_COMPLEX, 128}};
+    } dtypes[EINJIT_DTYPE_COUNT] = {
+        [EINJIT_BOOL] = {DL_BOOL, 8},     [EINJIT_I32] = {DL_INT, 32},   [EINJIT_I64] = {DL_INT, 64},
+        [EINJIT_F32] = {DL_FLOAT, 32},    [EINJIT_F64] = {DL_FLOAT, 64}, [EINJIT_C64] = {DL_COMPLEX, 64},
+        [EINJIT_C128] = {DL_COMPLEX, 128}};
     dl_tensor wanted = {.device_type = DL_CPU,
                         .rank = type->rank,
                         .code = dtypes[type->dtype].code,
@@ -237,10 +235,8 @@ static PyObject *array_dlpack(PyObject *self, PyObject *args, PyObject *words)
         *t = (dl_managed){tensor, self, give_back_legacy};
         capsule = PyCapsule_New(t, "dltensor", drop_capsule);
     }
-    if (capsule)
-        Py_INCREF(self);
-    else
-        free(block);
+    if (capsule) Py_INCREF(self);
+    else free(block);
     return capsule;
 }
 
