@@ -9,7 +9,6 @@
  * Reclamation: what is taken out of a table is freed once every reader that could have seen it has counted out. Readers
  *        count in one of two counters; the writer sees each of them at 0 after the removal, one after the other,
  *        directing new readers to the other one, so that a busy shard cannot hold up reclamation for ever.
- * Not here: how keys are made (key.c), which key is asked for (pipeline_find.c).
  */
 #include <string.h>
 
@@ -210,8 +209,7 @@ static void take_out(shard *s, entry *e)
 {
     size_t slot = 0;
     table *t = atomic_load_explicit(&s->table, memory_order_relaxed);
-    /* cannot be: it is in the table */
-    if (probe(t, (ej_key){.words = e->words, .n = e->n}, e->hash, &slot) != e) return;
+    if (probe(t, (ej_key){.words = e->words, .n = e->n}, e->hash, &slot) != e) return; /* never */
     atomic_store(&t->slots[slot], GONE);
     s->n_live--;
     e->removed = true;

@@ -1,6 +1,5 @@
 /* oom_scenarios.c - some calls each, then everything they made is given back. They return the first status that is not
- * OK, and then have checked that the call left its results alone.
- */
+ * OK, and then have checked that the call left its results alone. */
 #include "oom_scenarios.h"
 
 #include <setjmp.h>
@@ -90,8 +89,7 @@ static int report_passes(scene *s)
     int status = einjit_optimize_report(&report, graph, NULL, 2, in, EINJIT_REPORT_PROGRAMS, s->err);
     if (status) {
         assert_ptr_equal(report, UNTOUCHED(einjit_report));
-        /* whole, or no memory to look */
-        assert_int_equal(einjit_graph_verify(graph, NULL) == EINJIT_E_INTERNAL, false);
+        assert_int_equal(einjit_graph_verify(graph, NULL) == EINJIT_E_INTERNAL, false); /* whole, or no memory */
     } else {
         status = einjit_report_print(report, 0, text, sizeof text, NULL, s->err);
         if (status) assert_string_equal(text, "as it was");
@@ -155,8 +153,7 @@ static int differentiate(scene *s)
         status = einjit_graph_gradient(&out, graph, 1, &y, NULL, 1, &x, s->err);
         if (status) {
             assert_int_equal(einjit_graph_node_count(graph), n);
-            /* it may have no memory either */
-            assert_int_not_equal(einjit_graph_verify(graph, NULL), EINJIT_E_INTERNAL);
+            assert_int_not_equal(einjit_graph_verify(graph, NULL), EINJIT_E_INTERNAL); /* or no memory */
         }
         if (!status) status = einjit_graph_sum(&y, graph, out, 0, NULL, 0, s->err);
     }
