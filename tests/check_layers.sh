@@ -5,7 +5,8 @@
 # folder within its own. In ARCHIVE, which holds the objects of lib/, nothing calls a function of a later row. lib/ and
 # include/ never name LLVM; real numbers are written and read in base_real.c alone, as printf and strtod follow the locale; a
 # file name occurs once in the tree (README.md and __init__.py once a folder), and so does the name of a struct, union or enum
-# of lib/ and jit/ (ej_*); no C file has more than 600 lines. Prints each fault, then fails.
+# of lib/ and jit/ (ej_*); no C or C++ file has lines of more than 120 columns, no C file more than 600 lines. Prints each
+# fault, then fails.
 #   check_layers.sh --self-test    shows that every rule can fail
 set -eu
 
@@ -86,6 +87,8 @@ check_tree() { # folder -> faults
     find lib jit -name '*.[ch]' | sort | xargs cat |
         sed -nE 's/^(typedef )?(struct|union|enum) (ej_[a-z0-9_]+) .*\{.*/\3/p' |
         sort | uniq -d | sed 's/^/type defined twice: /'
+    find include lib jit tests tools \( -name '*.[ch]' -o -name '*.[ch]pp' \) | sort |
+        LC_ALL=C.UTF-8 xargs grep -nE '^.{121}' /dev/null | sed -E 's/^([^:]*:[0-9]+):.*/\1: more than 120 columns/' || :
     find include lib jit tests tools -name '*.[ch]' | sort | while read -r file; do
         lines=$(wc -l <"$file")
         [ "$lines" -le 600 ] || echo "$file: $lines lines, more than 600"
@@ -117,6 +120,7 @@ self_test() {
     echo 'x = strtod(text, &end);' >"$folder/lib/nest/nest_comma.c"
     echo 'typedef struct ej_twice { int x; } ej_twice;' >"$folder/lib/nest/nest_twice.c"
     echo 'enum ej_twice { A };' >"$folder/jit/lower_twice.c"
+    printf '/* %0116d */\n' 0 >"$folder/jit/lower_wide.c"
     yes '' | head -601 >"$folder/jit/lower_long.c"
     echo 'int later(void); int early(void); int early(void) { return later(); }' >"$folder/bind_early.c"
     echo 'int later(void); int later(void) { return 0; }' >"$folder/plan_late.c"
@@ -133,6 +137,7 @@ self_test() {
     expect 'nest_comma.c:1:.*numbers follow the locale'
     expect 'name used twice: graph.h'
     expect 'type defined twice: ej_twice'
+    expect 'lower_wide.c:1: more than 120 columns'
     expect 'lower_long.c: 601 lines'
 }
 
