@@ -368,8 +368,8 @@ typedef struct einjit_compile_options {
     const char *constants; /* inputs by name, separated by commas ("w,b"): what they hold is read now, and whatever
                             * follows from it alone is computed by the compile. They stay inputs: every run passes a
                             * tensor for each that holds the same; one that holds something else gives results of no
-                            * meaning. Their extents are numbers: a name that they share with others does not stay open.
-                            * NULL = none */
+                            * meaning, and no output may lie where one does (E_OVERLAP). Their extents are numbers: a
+                            * name that they share with others does not stay open. NULL = none */
     double alpha, beta; /* outputs become alpha * result + beta * what they held before the run; alpha 0 = 1. With beta
                          * 0 what they held is not read. Products are added where the output lies, without a temporary.
                          * Part of the signature. Results of integers take whole numbers, those of bool none: E_DTYPE */

@@ -14,17 +14,29 @@
 enum { EJ_FN_LANES_MAX = 256 };
 
 static ej_math_fn *const float_functions[EJ_FN_COUNT] = {
-    [EJ_FN_EXP] = ej_math_exp,     [EJ_FN_LOG] = ej_math_log,   [EJ_FN_LOG1P] = ej_math_log1p,
-    [EJ_FN_EXPM1] = ej_math_expm1, [EJ_FN_SIN] = ej_math_sin,   [EJ_FN_COS] = ej_math_cos,
-    [EJ_FN_TAN] = ej_math_tan,     [EJ_FN_TANH] = ej_math_tanh, [EJ_FN_SIGMOID] = ej_math_sigmoid,
-    [EJ_FN_GELU] = ej_math_gelu,   [EJ_FN_SILU] = ej_math_silu, [EJ_FN_SOFTPLUS] = ej_math_softplus,
-    [EJ_FN_ERF] = ej_math_erf,     [EJ_FN_POW] = ej_math_pow,   [EJ_FN_FLOOR_DIVIDE] = ej_math_floor_divide,
+    [EJ_FN_EXP] = ej_math_exp,
+    [EJ_FN_LOG] = ej_math_log,
+    [EJ_FN_LOG1P] = ej_math_log1p,
+    [EJ_FN_EXPM1] = ej_math_expm1,
+    [EJ_FN_SIN] = ej_math_sin,
+    [EJ_FN_COS] = ej_math_cos,
+    [EJ_FN_TAN] = ej_math_tan,
+    [EJ_FN_TANH] = ej_math_tanh,
+    [EJ_FN_SIGMOID] = ej_math_sigmoid,
+    [EJ_FN_GELU] = ej_math_gelu,
+    [EJ_FN_SILU] = ej_math_silu,
+    [EJ_FN_SOFTPLUS] = ej_math_softplus,
+    [EJ_FN_ERF] = ej_math_erf,
+    [EJ_FN_POW] = ej_math_pow,
+    [EJ_FN_FLOOR_DIVIDE] = ej_math_floor_divide,
+    [EJ_FN_REMAINDER] = ej_math_remainder,
 };
 
 static ej_math_fn *const integer_functions[EJ_FN_COUNT] = {
     [EJ_FN_POW] = ej_integer_pow,
     [EJ_FN_FLOOR_DIVIDE] = ej_integer_floor_divide,
     [EJ_FN_TRUNC_DIVIDE] = ej_integer_trunc_divide,
+    [EJ_FN_REMAINDER] = ej_integer_remainder,
 };
 
 LLVMValueRef ej_lower_begin_internal(ej_emit *inner, ej_emit *e, const char *name, LLVMTypeRef type)

@@ -46,6 +46,15 @@ LLVMValueRef ej_integer_floor_divide(ej_math *m, LLVMValueRef a, LLVMValueRef b)
     return m_pick(m, down, LLVMBuildSub(m->b, q, m_int(m, 1), ""), q);
 }
 
+LLVMValueRef ej_integer_remainder(ej_math *m, LLVMValueRef a, LLVMValueRef b)
+{
+    LLVMValueRef divisor, zero = m_int(m, 0);
+    LLVMValueRef rest = LLVMBuildSub(m->b, a, LLVMBuildMul(m->b, quotient(m, a, b, &divisor), b, ""), "");
+    LLVMValueRef apart = compare(m, LLVMIntSLT, LLVMBuildXor(m->b, rest, b, ""), zero);
+    rest = m_pick(m, m_and(m, apart, compare(m, LLVMIntNE, rest, zero)), LLVMBuildAdd(m->b, rest, b, ""), rest);
+    return m_pick(m, compare(m, LLVMIntEQ, b, zero), zero, rest);
+}
+
 /* Of negative exponents: the inverse truncated, so 0 but for bases 1 and -1. */
 static LLVMValueRef inverse_power(ej_math *m, LLVMValueRef a, LLVMValueRef b)
 {
@@ -108,6 +117,10 @@ ej_vec ej_integer_fn(ej_emit *e, int fn, int dtype, int lanes, ej_vec x, ej_vec 
     case EJ_FN_MUL: r = LLVMBuildMul(m.b, a, b, ""); break;
     case EJ_FN_MAXIMUM: r = order(&m, LLVMIntSGT, a, b); break;
     case EJ_FN_MINIMUM: r = order(&m, LLVMIntSLT, a, b); break;
+    case EJ_FN_BITWISE_NOT: r = LLVMBuildNot(m.b, a, ""); break;
+    case EJ_FN_BITWISE_AND: r = LLVMBuildAnd(m.b, a, b, ""); break;
+    case EJ_FN_BITWISE_OR: r = LLVMBuildOr(m.b, a, b, ""); break;
+    case EJ_FN_BITWISE_XOR: r = LLVMBuildXor(m.b, a, b, ""); break;
     case EJ_FN_EQ: r = compare(&m, LLVMIntEQ, a, b); break;
     case EJ_FN_NE: r = compare(&m, LLVMIntNE, a, b); break;
     case EJ_FN_LT: r = compare(&m, LLVMIntSLT, a, b); break;
@@ -124,15 +137,19 @@ LLVMValueRef ej_bool_fn(ej_emit *e, int fn, LLVMValueRef a, LLVMValueRef b)
 {
     LLVMBuilderRef at = e->builder;
     switch (fn) {
-    case EJ_FN_LOGICAL_NOT: return LLVMBuildNot(at, a, "");
+    case EJ_FN_LOGICAL_NOT:
+    case EJ_FN_BITWISE_NOT: return LLVMBuildNot(at, a, "");
+    case EJ_FN_REMAINDER:
     case EJ_FN_IMAG: return LLVMConstNull(LLVMTypeOf(a));
     case EJ_FN_ADD:
     case EJ_FN_MAXIMUM:
+    case EJ_FN_BITWISE_OR:
     case EJ_FN_LOGICAL_OR: return LLVMBuildOr(at, a, b, "");
     case EJ_FN_MUL:
     case EJ_FN_MINIMUM:
     case EJ_FN_FLOOR_DIVIDE:
     case EJ_FN_TRUNC_DIVIDE:
+    case EJ_FN_BITWISE_AND:
     case EJ_FN_LOGICAL_AND: return LLVMBuildAnd(at, a, b, "");
     case EJ_FN_POW:
     case EJ_FN_GE: return LLVMBuildOr(at, a, LLVMBuildNot(at, b, ""), "");
@@ -141,6 +158,7 @@ LLVMValueRef ej_bool_fn(ej_emit *e, int fn, LLVMValueRef a, LLVMValueRef b)
     case EJ_FN_LT: return LLVMBuildAnd(at, LLVMBuildNot(at, a, ""), b, "");
     case EJ_FN_EQ: return LLVMBuildNot(at, LLVMBuildXor(at, a, b, ""), "");
     case EJ_FN_NE:
+    case EJ_FN_BITWISE_XOR:
     case EJ_FN_SUB: return LLVMBuildXor(at, a, b, "");
     default: return a;
     }

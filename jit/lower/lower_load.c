@@ -6,6 +6,7 @@
  *        read that does not lie between elements of the operand.
  * Keeps  lanes cut off at a run-time count from being read: by a mask where the elements are consecutive, else by
  *        reading the last element of the range in their place.
+ * Of numbers in order nothing is read: they are where an access stands.
  */
 #include "lower_nest.h"
 
@@ -226,11 +227,45 @@ static bool is_short_run(const ej_offsets *o)
     return n > 2 && (n & (n - 1)) && ej_offsets_consecutive(o) && !(n < 64 && o->valid >> n);
 }
 
+/* ---- numbers in order ---- */
+
+static LLVMValueRef number_at(ej_lower *w, LLVMValueRef address)
+{
+    LLVMBuilderRef b = w->e->builder;
+    return LLVMBuildAShr(b, LLVMBuildPtrToInt(b, address, w->m->i64, ""), ej_lower_i64(w, 3),
+                         ""); /* eight bytes each */
+}
+
+/* Lanes with one key differ by constants. Those that are cut off may have any number. */
+static ej_operand load_numbers(ej_leaf *leaf, ej_leaf_access *access, const ej_lanes *lanes)
+{
+    ej_lower *w = leaf->w;
+    LLVMBuilderRef b = w->e->builder;
+    LLVMValueRef apart[EJ_LANES_MAX];
+    ej_offsets o;
+    bool one = true;
+    ej_offsets_of(leaf, access, lanes, 0, &o);
+    for (int32_t l = 0; l < o.n; l++) {
+        one = one && (!(o.valid >> l & 1) || o.key[l] == o.key[0]);
+        apart[l] = ej_lower_i64(w, o.c[l]);
+    }
+    LLVMValueRef first = number_at(w, ej_lane_address(leaf, access, lanes, 0, 0, 0));
+    if (one && ej_offsets_uniform(&o)) return (ej_operand){{LLVMBuildAdd(b, first, apart[0], ""), NULL}, 1};
+    LLVMValueRef numbers = ej_splat(w->e, first, lanes->n, "");
+    for (int32_t l = 1; l < lanes->n && !one; l++) {
+        if (o.key[l] == o.key[0] || !(o.valid >> l & 1)) continue;
+        LLVMValueRef at = number_at(w, ej_lane_address(leaf, access, lanes, l, 0, 0));
+        numbers = LLVMBuildInsertElement(b, numbers, at, LLVMConstInt(w->m->i32, (unsigned long long)l, 0), "");
+    }
+    return (ej_operand){{LLVMBuildAdd(b, numbers, LLVMConstVector(apart, (unsigned)lanes->n), ""), NULL}, lanes->n};
+}
+
 ej_operand ej_lower_load(ej_leaf *leaf, ej_leaf_access *access, const ej_lanes *lanes)
 {
     ej_lower *w = leaf->w;
     ej_offsets o;
     LLVMValueRef scalar, mask;
+    if (access->buffer->home == EJ_HOME_COUNT) return load_numbers(leaf, access, lanes);
     uint32_t same = ej_leaf_varying(leaf, lanes, access->set, false), clamp = same;
     uint32_t differ = ej_leaf_varying(leaf, lanes, access->set, true);
     int64_t bytes = ej_dtypes[access->buffer->dtype].bytes;

@@ -68,6 +68,7 @@ LLVMValueRef ej_math_cos(ej_math *m, LLVMValueRef x, LLVMValueRef unused);
 ej_pair ej_math_sin_cos(ej_math *m, LLVMValueRef x); /* hi sin, lo cos: the bits of both */
 LLVMValueRef ej_math_tan(ej_math *m, LLVMValueRef x, LLVMValueRef unused);
 LLVMValueRef ej_math_pow(ej_math *m, LLVMValueRef x, LLVMValueRef y);
+LLVMValueRef ej_math_remainder(ej_math *m, LLVMValueRef a, LLVMValueRef b); /* lower_math_remainder.c */
 
 /* ---- lower_fn.c ---- */
 /* An internal function of the module and a builder at its start (to be disposed of): functions are written once, not
@@ -81,6 +82,7 @@ ej_vec ej_lower_complex_exp(ej_math *m, ej_vec a);
 ej_vec ej_integer_fn(ej_emit *e, int fn, int dtype, int lanes, ej_vec a, ej_vec b); /* what is not a loop or division */
 LLVMValueRef ej_integer_floor_divide(ej_math *m, LLVMValueRef a, LLVMValueRef b);
 LLVMValueRef ej_integer_trunc_divide(ej_math *m, LLVMValueRef a, LLVMValueRef b);
+LLVMValueRef ej_integer_remainder(ej_math *m, LLVMValueRef a, LLVMValueRef b);
 LLVMValueRef ej_integer_pow(ej_math *m, LLVMValueRef a, LLVMValueRef b);
 LLVMValueRef ej_bool_fn(ej_emit *e, int fn, LLVMValueRef a, LLVMValueRef b);
 

@@ -67,7 +67,7 @@ static void ask_for_rows(ej_leaf *leaf, const ej_leaf_access *access)
     ej_lower *w = leaf->w;
     int64_t bytes = ej_dtypes[access->buffer->dtype].bytes;
     LLVMValueRef grown = NULL;
-    if (access->buffer->home == EJ_HOME_REG) return;
+    if (access->buffer->home == EJ_HOME_REG || access->buffer->home == EJ_HOME_COUNT) return;
     for (int32_t t = 0; t < access->at->access->n_terms; t++) {
         LLVMValueRef part = later_entry(w, &access->at->access->terms[t], leaf->node->hints.rows);
         if (part) grown = grown ? ej_lower_add(w, grown, part, "") : part;
@@ -83,7 +83,8 @@ void ej_lower_prefetch(ej_leaf *leaf)
     const ej_leaf_hints *hints = &leaf->node->hints;
     if (hints->ahead) {
         const ej_leaf_access *source = &leaf->src[hints->source];
-        ask_for_lines(leaf, source, source->at->pointer, hints->ahead, hints->far);
+        if (source->buffer->home != EJ_HOME_COUNT)
+            ask_for_lines(leaf, source, source->at->pointer, hints->ahead, hints->far);
     }
     if (!hints->rows) return;
     ask_for_rows(leaf, &leaf->dst);

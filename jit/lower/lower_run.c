@@ -32,7 +32,8 @@ bool ej_is_streamed_copy(const ej_lower *w, const ej_nest_node *leaf)
         leaf->n_src != 1)
         return false;
     const ej_buffer *to = &w->nest->buffers[leaf->dst.buffer], *from = &w->nest->buffers[leaf->src[0].buffer];
-    if (to->home == EJ_HOME_REG || from->home == EJ_HOME_REG || leaf->dst.buffer == leaf->src[0].buffer) return false;
+    if (to->home == EJ_HOME_REG || from->home == EJ_HOME_REG || from->home == EJ_HOME_COUNT) return false;
+    if (leaf->dst.buffer == leaf->src[0].buffer) return false;
     return leaf->expr.n == 1 && leaf->expr.ops[0].kind == EJ_EXPR_SOURCE && leaf->expr.ops[0].dtype == to->dtype &&
            from->dtype == to->dtype;
 }

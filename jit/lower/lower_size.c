@@ -191,6 +191,7 @@ LLVMValueRef ej_lower_memory(ej_lower *w, const ej_buffer *buffer)
         return LLVMBuildLoad2(b, w->m->pointer, at, buffer->name ? buffer->name : "arg");
     case EJ_HOME_CONST: return ej_lower_constant_data(w, buffer->slot);
     case EJ_HOME_REG: return LLVMGetUndef(w->m->pointer);
+    case EJ_HOME_COUNT: return LLVMConstNull(w->m->pointer); /* so that addresses say which element it is */
     default:
         return ej_lower_offset(w, w->scratch, ej_lower_size(w, buffer->offset_bytes), 1,
                                buffer->name ? buffer->name : "scratch");

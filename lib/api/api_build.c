@@ -37,10 +37,7 @@ static int append(einjit_value *out, ej_graph *graph, ej_node *node, size_t n, c
         if (in[i] < 0 || (size_t)in[i] >= graph->n_nodes)
             return ej_fail(err, EINJIT_E_INVALID, "operand %zu is value %d, but the graph has %zu values", i,
                            (int)in[i], graph->n_nodes);
-    node->n_in = (uint32_t)n;
-    node->in = EJ_NEW_ARRAY(&graph->arena, ej_value, n);
-    if (!node->in) return ej_no_memory(err);
-    if (n) memcpy(node->in, in, n * sizeof *in);
+    if (!ej_node_takes(&graph->arena, node, (uint32_t)n, in)) return ej_no_memory(err);
     return ej_graph_append(graph, node, out, err);
 }
 

@@ -2,7 +2,7 @@
  *
  * Binding also replaces what is only notation by core operations, now that ranks are known. A bound graph has only:
  *   INPUT CONSTANT SCALAR EINSUM MAP CAST REDUCE(sum max min prod; or on bool) PERMUTE RESHAPE EXPAND SLICE CAT
- *   INDEX_SELECT INDEX_ADD CHOOSE
+ *   INDEX_SELECT INDEX_ADD ARANGE CHOOSE
  * with: EINSUM over resolved subscripts, its operands already of the result's dtype (CASTs inserted), size-1 axes that
  * broadcast listed; logsumexp einsums and reductions, mean, softmax, layer_norm, matmul, tensordot, stack, transpose,
  * (un)squeeze, at-indexing (as SLICE and RESHAPE) written out. MAP operands are of the dtype the function computes in
@@ -36,7 +36,7 @@ typedef struct ej_bound_node {
                            * none is */
                       /* kept); CAT, INDEX_SELECT, INDEX_ADD: the axis; all normalized to >= 0 */
     ej_size *starts;  /* SLICE: per axis start (operand units); */
-    int64_t *steps;   /* SLICE: per axis step >= 1; the result's shape says how many */
+    int64_t *steps;   /* SLICE: per axis the step, not 0; the result's shape says how many */
     double re, im;    /* SCALAR */
     int64_t integer;  /* SCALAR of an integer or bool dtype */
     const void *data; /* CONSTANT: row-major, borrowed from the graph */

@@ -140,9 +140,14 @@ int ej_bind_op_diag_embed(ej_binder *b, const ej_node *node, ej_bind_operand *ou
 int ej_bind_op_slice_scatter(ej_binder *b, const ej_node *node, ej_bind_operand *out);
 int ej_bind_op_split_as(ej_binder *b, const ej_node *node, ej_bind_operand *out);
 int ej_bind_op_index_add_to(ej_binder *b, const ej_node *node, ej_bind_operand *out);
+int ej_bind_op_arange(ej_binder *b, const ej_node *node, ej_bind_operand *out);
+int ej_bind_op_flatten(ej_binder *b, const ej_node *node, ej_bind_operand *out);
+int ej_bind_op_gather_places(ej_binder *b, const ej_node *node, ej_bind_operand *out);
 
 /* Values of one dtype, whose other axes are the same, one behind the other. (bind_index.c) */
 int ej_bind_cat(ej_binder *b, uint32_t n, const ej_value *in, int32_t axis, ej_value *out);
+/* The rows of x that an index vector names. (bind_index.c) */
+int ej_bind_index_select(ej_binder *b, ej_value x, ej_value index, int32_t axis, ej_value *out);
 /* Index and rows added to zeros of n rows. (bind_index.c) */
 int ej_bind_index_add(ej_binder *b, ej_value index, ej_value rows, int32_t axis, ej_size n, ej_value *out);
 /* E_DTYPE and E_RANK name `what`. (bind_index.c) */
@@ -151,6 +156,7 @@ int ej_bind_take_index(ej_binder *b, const ej_node *node, uint32_t operand, cons
 int ej_bind_range(ej_binder *b, const ej_index_item *item, ej_size n, ej_size *start, ej_size *count);
 /* `count` elements of one axis from `start` on. (bind_slice.c) */
 int ej_bind_cut(ej_binder *b, ej_value x, int32_t axis, ej_size start, ej_size count, ej_value *out);
+int ej_bind_turn(ej_binder *b, ej_value x, int32_t axis, ej_value *out); /* the last element of the axis first */
 
 /* log(sum(exp(x))) over the axes, safe for large and infinite values. x is real and floating. (bind_reduce.c) */
 int ej_bind_logsumexp(ej_binder *b, ej_value x, const bool *axes, bool keepdim, ej_value *out);

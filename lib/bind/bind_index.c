@@ -144,6 +144,11 @@ static int indexed_axis(ej_binder *b, const char *what, int64_t dim, ej_value x,
     return ej_bind_axis(b, dim, rank, axis);
 }
 
+int ej_bind_index_select(ej_binder *b, ej_value x, ej_value index, int32_t axis, ej_value *out)
+{
+    return write_indexed(b, EJ_OP_INDEX_SELECT, x, index, x, axis, ej_bind_at(b, index)->shape[0], out);
+}
+
 int ej_bind_op_index_select(ej_binder *b, const ej_node *node, ej_bind_operand *out)
 {
     ej_value x, index;
@@ -151,7 +156,7 @@ int ej_bind_op_index_select(ej_binder *b, const ej_node *node, ej_bind_operand *
     EJ_TRY(ej_bind_take_own(b, &b->values[node->in[0]], &x));
     EJ_TRY(ej_bind_take_index(b, node, 1, "index_select", &index));
     EJ_TRY(indexed_axis(b, "index_select", node->dims[0], x, &axis));
-    return write_indexed(b, EJ_OP_INDEX_SELECT, x, index, x, axis, ej_bind_at(b, index)->shape[0], &out->id);
+    return ej_bind_index_select(b, x, index, axis, &out->id);
 }
 
 int ej_bind_index_add(ej_binder *b, ej_value index, ej_value rows, int32_t axis, ej_size n, ej_value *out)

@@ -89,4 +89,7 @@ const ej_bind_operation ej_bind_operations[EJ_OP_COUNT] = {
     [EJ_OP_SPLIT_AS] = ej_bind_op_split_as,
     [EJ_OP_INDEX_ADD_TO] = ej_bind_op_index_add_to,
     [EJ_OP_DETACH] = op_detach,
+    [EJ_OP_ARANGE] = ej_bind_op_arange,
+    [EJ_OP_GATHER_PLACES] = ej_bind_op_gather_places,
+    [EJ_OP_FLATTEN] = ej_bind_op_flatten,
 };

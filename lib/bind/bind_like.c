@@ -141,8 +141,8 @@ int ej_bind_op_type_as(ej_binder *b, const ej_node *node, ej_bind_operand *out)
     int own = ej_bind_at(b, x)->dtype;
     if (ej_dtypes[own].kind >= EJ_KIND_FLOAT && ej_dtypes[dtype].kind <= EJ_KIND_INT)
         return ej_fail(b->err, EINJIT_E_DTYPE,
-                       "type_as makes no %s of %s: a gradient by '%.100s' has no such dtype, and a cast is to()",
-                       einjit_dtype_name(dtype), einjit_dtype_name(own), b->graph->nodes[node->in[1]].name);
+                       "%s does not become %s, the dtype of '%.100s', in passing: a cast is to()",
+                       einjit_dtype_name(own), einjit_dtype_name(dtype), b->graph->nodes[node->in[1]].name);
     return ej_bind_cast(b, x, dtype, &out->id);
 }
 
@@ -263,6 +263,18 @@ static int put_rows(ej_binder *b, const scatter *s, ej_value x, ej_value src, ej
     return put_between(b, s, x, rows, covered, out);
 }
 
+/* The same places from the first one on. */
+static int turn(ej_binder *b, scatter *s, ej_value *src)
+{
+    ej_size back;
+    EJ_TRY(ej_bind_turn(b, *src, s->axis, src));
+    EJ_TRY(ej_size_sub(&b->out->sizes, s->count, ej_size_number(1), &back, b->err));
+    EJ_TRY(ej_bind_mul(b, back, ej_size_number(-s->step), &back));
+    EJ_TRY(ej_size_sub(&b->out->sizes, s->start, back, &s->start, b->err));
+    s->step = -s->step;
+    return ej_size_min(&b->out->sizes, s->start, s->n, &s->start, b->err);
+}
+
 int ej_bind_op_slice_scatter(ej_binder *b, const ej_node *node, ej_bind_operand *out)
 {
     const ej_bind_operand operands[2] = {b->values[node->in[0]], b->values[node->in[1]]};
@@ -287,6 +299,7 @@ int ej_bind_op_slice_scatter(ej_binder *b, const ej_node *node, ej_bind_operand 
         out->id = x;
         return EINJIT_OK;
     }
+    if (s.step < 0) EJ_TRY(turn(b, &s, &src));
     if (s.step > s.n.n) s.step = ej_bind_fixed(b, s.n).n; /* one element: no longer rows than the axis has elements */
     return s.step > 1 ? put_rows(b, &s, x, src, &out->id) : put_between(b, &s, x, src, s.count, &out->id);
 }

@@ -36,6 +36,7 @@ static int rule_types(ej_binder *b, int fn, uint32_t n, const ej_bind_operand *i
     if (rule == EJ_RULE_LOGIC) return logic_types(b, fn, n, in, types);
     EJ_TRY(ej_bind_promote(b, n, in, &promoted));
     if (ej_dtype_is_complex(promoted) && !allows_complex(rule)) return refuse(b, fn, promoted);
+    if (ej_dtypes[promoted].kind > EJ_KIND_INT && rule == EJ_RULE_BITS) return refuse(b, fn, promoted);
     *types = (map_types){promoted, promoted};
     switch (rule) {
     case EJ_RULE_FLOAT:
@@ -77,11 +78,16 @@ static int bool_function(int fn)
     case EJ_FN_MAXIMUM: return EJ_FN_LOGICAL_OR;
     case EJ_FN_MUL:
     case EJ_FN_MINIMUM: return EJ_FN_LOGICAL_AND;
+    case EJ_FN_BITWISE_NOT: return EJ_FN_LOGICAL_NOT;
+    case EJ_FN_BITWISE_AND: return EJ_FN_LOGICAL_AND;
+    case EJ_FN_BITWISE_OR: return EJ_FN_LOGICAL_OR;
+    case EJ_FN_BITWISE_XOR: return EJ_FN_NE;
     case EJ_FN_NEG:
     case EJ_FN_SUB:
     case EJ_FN_FLOOR_DIVIDE:
     case EJ_FN_TRUNC_DIVIDE:
-    case EJ_FN_POW: return -1;
+    case EJ_FN_POW:
+    case EJ_FN_REMAINDER: return -1;
     default: return fn;
     }
 }

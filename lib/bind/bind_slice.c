@@ -14,10 +14,27 @@ typedef struct axis_range {
 
 /* ---- ranges ---- */
 
+/* Up, from 0 to n. */
 static int64_t clamped(int64_t at, int64_t n)
 {
     if (at < 0) at = at < -n ? 0 : at + n;
     return at > n ? n : at;
+}
+
+/* Down, from n - 1 to in front of 0. */
+static int64_t clamped_down(int64_t at, int64_t n)
+{
+    if (at < 0) at = at < -n ? -1 : at + n;
+    return at >= n ? n - 1 : at;
+}
+
+static void fixed_range_down(const ej_index_item *item, int64_t n, axis_range *out)
+{
+    int64_t start = item->start == INT64_MIN ? n - 1 : clamped_down(item->start, n);
+    int64_t stop = item->stop == INT64_MAX ? -1 : clamped_down(item->stop, n);
+    int64_t length = start > stop ? start - stop : 0, step = -out->step;
+    out->start = ej_size_number(start > 0 ? start : 0);
+    out->count = ej_size_number(length / step + (length % step > 0));
 }
 
 static void fixed_range(const ej_index_item *item, int64_t n, axis_range *out)
@@ -58,13 +75,39 @@ static int open_range(ej_binder *b, const ej_index_item *item, ej_size n, axis_r
     return ej_size_ceil_div(sizes, length, item->step, &out->count, b->err);
 }
 
+/* A bound of a range that goes down: at, or n + at, cut to -1 .. n - 1. */
+static int bound_down(ej_sizes *sizes, ej_size n, int64_t at, ej_size *out, einjit_error *err)
+{
+    ej_size last;
+    if (at >= 0) {
+        EJ_TRY(ej_size_add(sizes, n, ej_size_number(-1), &last, err));
+        return ej_size_min(sizes, last, ej_size_number(at), out, err);
+    }
+    if (at < -INT64_MAX / 2) at = -INT64_MAX / 2;
+    EJ_TRY(ej_size_add(sizes, n, ej_size_number(at), out, err));
+    return ej_size_max(sizes, *out, ej_size_number(-1), out, err);
+}
+
+static int open_range_down(ej_binder *b, const ej_index_item *item, ej_size n, axis_range *out)
+{
+    ej_sizes *sizes = &b->out->sizes;
+    ej_size start, stop = ej_size_number(-1), length;
+    EJ_TRY(bound_down(sizes, n, item->start == INT64_MIN ? -1 : item->start, &start, b->err));
+    if (item->stop != INT64_MAX) EJ_TRY(bound_down(sizes, n, item->stop, &stop, b->err));
+    EJ_TRY(ej_size_sub(sizes, start, stop, &length, b->err));
+    EJ_TRY(ej_size_max(sizes, length, ej_size_number(0), &length, b->err));
+    EJ_TRY(ej_size_max(sizes, start, ej_size_number(0), &out->start, b->err));
+    return ej_size_ceil_div(sizes, length, -out->step, &out->count, b->err);
+}
+
 static int range_of(ej_binder *b, const ej_index_item *item, ej_size n, axis_range *out)
 {
-    if (item->step < 1)
-        return ej_fail(b->err, EINJIT_E_VALUE, "a slice with step %lld: it must be 1 or more", (long long)item->step);
-    out->step = item->step;
-    if (n.e) return open_range(b, item, n, out);
-    fixed_range(item, n.n, out);
+    if (!item->step) return ej_fail(b->err, EINJIT_E_VALUE, "a slice with step 0");
+    out->step = item->step < -INT64_MAX ? -INT64_MAX : item->step;
+    if (n.e) return item->step > 0 ? open_range(b, item, n, out) : open_range_down(b, item, n, out);
+    if (item->step > 0) fixed_range(item, n.n, out);
+    else fixed_range_down(item, n.n, out);
+    if (out->count.n <= 1) out->step = 1; /* where the next one would be does not matter, and may be too far to say */
     return EINJIT_OK;
 }
 
@@ -192,14 +235,28 @@ int ej_bind_op_slice(ej_binder *b, const ej_node *node, ej_bind_operand *out)
     return ej_bind_reshape(b, sliced, s.n_result, shape, &out->id);
 }
 
-int ej_bind_cut(ej_binder *b, ej_value x, int32_t axis, ej_size start, ej_size count, ej_value *out)
+static int cut(ej_binder *b, ej_value x, int32_t axis, axis_range range, ej_value *out)
 {
     slice_state s = {.x = x, .rank = ej_bind_at(b, x)->rank};
     s.ranges = EJ_NEW_ARRAY(b->arena, axis_range, (size_t)s.rank);
     if (!s.ranges) return ej_no_memory(b->err);
     for (int32_t i = 0; i < s.rank; i++) {
         s.ranges[i] = (axis_range){ej_size_number(0), ej_bind_at(b, x)->shape[i], 1};
-        if (i == axis) s.ranges[i] = (axis_range){start, count, 1};
+        if (i == axis) s.ranges[i] = range;
     }
     return write_slice(b, &s, out);
+}
+
+int ej_bind_cut(ej_binder *b, ej_value x, int32_t axis, ej_size start, ej_size count, ej_value *out)
+{
+    return cut(b, x, axis, (axis_range){start, count, 1}, out);
+}
+
+int ej_bind_turn(ej_binder *b, ej_value x, int32_t axis, ej_value *out)
+{
+    static const ej_index_item item = {EJ_INDEX_RANGE, INT64_MIN, INT64_MAX, -1};
+    axis_range range;
+    EJ_TRY(range_of(b, &item, ej_bind_at(b, x)->shape[axis], &range));
+    range.count = ej_bind_at(b, x)->shape[axis];
+    return cut(b, x, axis, range, out);
 }

@@ -139,10 +139,17 @@ static int verify_slice(const verifier *v)
     const ej_bound_node *node = v->node, *x = operand(v, 0);
     REQUIRE(v, node->rank == x->rank && node->dtype == x->dtype);
     for (int32_t i = 0; i < node->rank; i++) {
-        REQUIRE(v, node->steps[i] >= 1 && node->starts[i].n >= 0);
-        int64_t n = node->shape[i].n, behind = x->shape[i].n - 1 - node->starts[i].n;
-        REQUIRE(v, !n || (behind >= 0 && n - 1 <= behind / node->steps[i]));
+        int64_t n = node->shape[i].n, step = node->steps[i], start = node->starts[i].n,
+                behind = x->shape[i].n - 1 - start;
+        REQUIRE(v, step && step >= -INT64_MAX && start >= 0);
+        REQUIRE(v, !n || (behind >= 0 && n - 1 <= (step > 0 ? behind / step : start / -step)));
     }
+    return EINJIT_OK;
+}
+
+static int verify_arange(const verifier *v)
+{
+    REQUIRE(v, v->node->rank == 1 && v->node->dtype == EINJIT_I64);
     return EINJIT_OK;
 }
 
@@ -225,6 +232,7 @@ static const struct {
     [EJ_OP_CAT] = {1, UINT32_MAX, verify_cat, true},
     [EJ_OP_INDEX_SELECT] = {2, 2, verify_indexed, true},
     [EJ_OP_INDEX_ADD] = {2, 2, verify_indexed, true},
+    [EJ_OP_ARANGE] = {0, 0, verify_arange, true},
     [EJ_OP_CHOOSE] = {2, UINT32_MAX, verify_choose, true},
 };
 

@@ -261,6 +261,13 @@ static int write_slice(writer *w, const ej_bound_node *from, ej_node *node)
     for (int32_t i = 0; i < from->rank; i++) {
         int64_t n = from->shape[i].n, start = from->starts[i].n, step = from->steps[i];
         ej_index_item item = {.kind = EJ_INDEX_RANGE, .start = start, .stop = start, .step = step};
+        if (step < 0) {
+            if (n) item.stop = start + (n - 1) * step - 1;
+            if (item.stop < 0 || ej_size_same(from->shape[i], x->shape[i])) item.stop = INT64_MAX;
+            if (start + 1 == x->shape[i].n) item.start = INT64_MIN;
+            node->items[i] = item;
+            continue;
+        }
         if (n) item.stop = start + (n - 1) * step + 1;
         if (!start) item.start = INT64_MIN;
         if (item.stop >= x->shape[i].n || ej_size_same(from->shape[i], x->shape[i])) item.stop = INT64_MAX;
@@ -317,6 +324,7 @@ static int write_node(writer *w, ej_value v)
     case EJ_OP_RESHAPE:
     case EJ_OP_EXPAND: EJ_TRY(write_extents(w, &node, from->rank, from->shape)); break;
     case EJ_OP_SLICE: EJ_TRY(write_slice(w, from, &node)); break;
+    case EJ_OP_ARANGE: EJ_TRY(write_extents(w, &node, 1, from->shape)); break;
     case EJ_OP_INDEX_ADD: EJ_TRY(write_extents(w, &node, 1, &from->shape[from->dims[0]])); /* fall through */
     default: EJ_TRY(write_dims(w, from, &node)); break;
     }

@@ -84,11 +84,11 @@ static double term_elements(const ej_bound_node *operand, const ej_term *term)
     return x;
 }
 
-/* Literals are part of the code. */
+/* Literals are part of the code, and so are numbers in order. */
 static double operand_elements(const ej_bound *bound, const ej_bound_node *node, uint32_t i)
 {
     const ej_bound_node *operand = &bound->nodes[node->in[i]];
-    if (operand->op == EJ_OP_SCALAR) return 0;
+    if (operand->op == EJ_OP_SCALAR || operand->op == EJ_OP_ARANGE) return 0;
     return node->op == EJ_OP_EINSUM ? term_elements(operand, &node->subscripts->terms[i]) : ej_cost_elements(operand);
 }
 

@@ -100,6 +100,8 @@ static ej_known_dtype of_node(const ej_known_dtype *values, const ej_node *node)
     case EJ_OP_CONSTANT:
     case EJ_OP_CAST: return exactly(node->dtype >= 0 ? node->dtype : EJ_DTYPE_UNKNOWN);
     case EJ_OP_SCALAR: return literal(node->fn);
+    case EJ_OP_ARANGE:
+    case EJ_OP_GATHER_PLACES: return exactly(EINJIT_I64);
     case EJ_OP_MAP: return of_map(values, node);
     case EJ_OP_EINSUM:
         if (node->fn == EINJIT_REDUCE_SUM) return ej_known_promote(values, node->n_in, node->in, NULL);

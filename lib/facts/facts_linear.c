@@ -165,6 +165,7 @@ ej_linear ej_facts_linear(const ej_graph *graph, const ej_node *node)
     case EJ_OP_EXPAND:
     case EJ_OP_UNSQUEEZE:
     case EJ_OP_SQUEEZE:
+    case EJ_OP_FLATTEN:
     case EJ_OP_SLICE:
     case EJ_OP_INDEX_SELECT: return moving(each(0, 1, 1, 0));
     case EJ_OP_INDEX_ADD: return with_zeros(each(1, 1, 1, 0));

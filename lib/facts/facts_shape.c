@@ -412,12 +412,23 @@ static int64_t clamp_index(int64_t at, int64_t n)
     return at < 0 ? 0 : at > n ? n : at;
 }
 
+static int64_t clamp_down(int64_t at, int64_t n)
+{
+    if (at < 0) at += n;
+    return at < 0 ? -1 : at >= n ? n - 1 : at;
+}
+
 static int32_t range_extent(ej_known_shapes *s, const ej_index_item *item, int32_t extent)
 {
     bool from_start = item->start == INT64_MIN || item->start == 0, to_end = item->stop == INT64_MAX;
-    int64_t n = ej_extent_number(s, extent), step = item->step < 1 ? 1 : item->step;
-    if (from_start && to_end && step == 1) return extent;
+    int64_t n = ej_extent_number(s, extent), step = item->step;
+    if (to_end && ((from_start && step == 1) || (item->start == INT64_MIN && step == -1))) return extent;
     if (n < 0) return some_extent(s->table);
+    if (step < 0) {
+        int64_t from = item->start == INT64_MIN ? n - 1 : clamp_down(item->start, n);
+        int64_t to = to_end ? -1 : clamp_down(item->stop, n);
+        return number(s->table, from > to ? (from - to - 1) / -(step < -INT64_MAX ? -INT64_MAX : step) + 1 : 0);
+    }
     int64_t start = item->start == INT64_MIN ? 0 : clamp_index(item->start, n);
     int64_t stop = to_end ? n : clamp_index(item->stop, n);
     return number(s->table, stop > start ? (stop - start - 1) / step + 1 : 0);
@@ -499,6 +510,32 @@ static void of_split(ej_known_shapes *s, ej_known_shape *out, const ej_node *nod
     else out->extents[axis] = part->rank == x->rank ? part->extents[axis] : some_extent(s->table);
 }
 
+static void of_arange(ej_known_shapes *s, ej_known_shape *out, const ej_node *node)
+{
+    int32_t axis;
+    of_said(s, out, node, 1);
+    if (!node->n_in || out->rank < 0) return;
+    const ej_known_shape *x = &s->of[node->in[0]];
+    if (x->rank >= 0 && ej_axis_of(node->dims[0], x->rank, &axis)) out->extents[0] = x->extents[axis];
+}
+
+static void of_flatten(ej_known_shapes *s, ej_known_shape *out, const ej_node *node)
+{
+    const ej_known_shape *x = &s->of[node->in[0]];
+    int32_t first, last, k = 0;
+    int64_t n = 1;
+    if (x->rank < 1 || !ej_axis_of(node->dims[0], x->rank, &first) || !ej_axis_of(node->dims[1], x->rank, &last))
+        return;
+    if (first > last || !new_shape(s, out, x->rank - (last - first))) return;
+    for (int32_t i = first; i <= last && n >= 0; i++) {
+        int64_t more = ej_extent_number(s, x->extents[i]);
+        if (more < 0 || !ej_mul_size(n, more, &n)) n = -1;
+    }
+    for (int32_t i = 0; i < first; i++) out->extents[k++] = x->extents[i];
+    out->extents[k++] = first == last ? x->extents[first] : number(s->table, n);
+    for (int32_t i = last + 1; i < x->rank; i++) out->extents[k++] = x->extents[i];
+}
+
 static void of_node(ej_known_shapes *s, ej_known_shape *out, const ej_node *node)
 {
     switch (node->op) {
@@ -536,6 +573,9 @@ static void of_node(ej_known_shapes *s, ej_known_shape *out, const ej_node *node
     case EJ_OP_RESHAPE_AS: copy_shape(s, out, &s->of[node->in[1]]); break;
     case EJ_OP_DIAG_EMBED: of_diagonal(s, out, node); break;
     case EJ_OP_SPLIT_AS: of_split(s, out, node); break;
+    case EJ_OP_ARANGE: of_arange(s, out, node); break;
+    case EJ_OP_GATHER_PLACES: copy_shape(s, out, &s->of[node->in[1]]); break;
+    case EJ_OP_FLATTEN: of_flatten(s, out, node); break;
     default: break; /* not known */
     }
 }

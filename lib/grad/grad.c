@@ -28,6 +28,7 @@ const ej_grad_rule ej_grad_rules[EJ_OP_COUNT] = {
     [EJ_OP_EXPAND] = ej_grad_of_expand,
     [EJ_OP_UNSQUEEZE] = ej_grad_of_unsqueeze,
     [EJ_OP_SQUEEZE] = ej_grad_of_reshape,
+    [EJ_OP_FLATTEN] = ej_grad_of_reshape,
     [EJ_OP_SLICE] = ej_grad_of_slice,
     [EJ_OP_CAT] = ej_grad_of_cat,
     [EJ_OP_STACK] = ej_grad_of_stack,
@@ -60,6 +61,8 @@ static bool carries(const ej_node *node, uint32_t operand)
     case EJ_OP_INDEX_ADD:
     case EJ_OP_INDEX_ADD_TO: return operand != (node->op == EJ_OP_INDEX_ADD_TO);
     case EJ_OP_ZEROS_LIKE:
+    case EJ_OP_ARANGE:
+    case EJ_OP_GATHER_PLACES:
     case EJ_OP_DETACH: return false;
     default: return true;
     }

@@ -243,6 +243,11 @@ RULE(d_greater_loses)
     return chosen(g, at, EJ_FN_GT);
 }
 
+RULE(d_remainder_b)
+{
+    return neg(g, mul(g, G, ej_grad_map2(g, EJ_FN_FLOOR_DIVIDE, A, B)));
+}
+
 RULE(d_where_a)
 {
     return ej_grad_where(g, A, G, num(g, 0));
@@ -286,6 +291,7 @@ static const derivative derivatives[EJ_FN_COUNT][3] = {
     [EJ_FN_MUL] = {d_mul_a, d_mul_b},
     [EJ_FN_DIV] = {d_div_a, d_div_b},
     [EJ_FN_POW] = {d_pow_a, d_pow_b},
+    [EJ_FN_REMAINDER] = {d_same, d_remainder_b},
     [EJ_FN_MAXIMUM] = {d_less_loses, d_greater_loses},
     [EJ_FN_MINIMUM] = {d_greater_loses, d_less_loses},
     [EJ_FN_WHERE] = {NULL, d_where_a, d_where_b},
@@ -304,7 +310,7 @@ bool ej_grad_map_is_flat(int fn, uint32_t operand)
     default: break;
     }
     int rule = ej_fns[fn].rule; /* of masks: constant but where they jump, as in PyTorch */
-    return rule == EJ_RULE_COMPARE || rule == EJ_RULE_EQUAL || rule == EJ_RULE_LOGIC;
+    return rule == EJ_RULE_COMPARE || rule == EJ_RULE_EQUAL || rule == EJ_RULE_LOGIC || rule == EJ_RULE_BITS;
 }
 
 void ej_grad_of_map(ej_grad *g, const ej_grad_at *at)

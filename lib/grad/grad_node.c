@@ -17,15 +17,13 @@ ej_value ej_grad_node(ej_grad *g, ej_node node, uint32_t n, const ej_value *in)
     for (uint32_t i = 0; i < n && !g->status; i++)
         if (in[i] < 0) return -1;
     if (g->status) return -1;
-    node.n_in = n;
-    node.in = EJ_NEW_ARRAY(&g->graph->arena, ej_value, n);
     node.name = NULL;
     if (node.op != EJ_OP_CAST) node.dtype = -1;
-    if (!node.in || !EJ_PUSH_ROOM(g->job->arena, g->dtypes, g->cap_dtypes, g->graph->n_nodes)) {
+    if (!ej_node_takes(&g->graph->arena, &node, n, in) ||
+        !EJ_PUSH_ROOM(g->job->arena, g->dtypes, g->cap_dtypes, g->graph->n_nodes)) {
         ej_grad_no_memory(g);
         return -1;
     }
-    if (n) memcpy(node.in, in, n * sizeof *in);
     g->dtypes[g->graph->n_nodes] = ej_facts_dtype(g->dtypes, &node);
     ej_grad_fail(g, ej_graph_append(g->graph, &node, &out, g->job->err));
     return g->status ? -1 : out;

@@ -119,7 +119,10 @@ typedef int32_t ej_value; /* index of the node */
     EJ_OP(SLICE_SCATTER, "slice_scatter") \
     EJ_OP(SPLIT_AS, "split_as") \
     EJ_OP(INDEX_ADD_TO, "index_add_to") \
-    EJ_OP(DETACH, "detach")
+    EJ_OP(DETACH, "detach") \
+    EJ_OP(ARANGE, "arange") \
+    EJ_OP(GATHER_PLACES, "gather_places") \
+    EJ_OP(FLATTEN, "flatten")
 
 enum ej_op {
 #define EJ_OP(NAME, word) EJ_OP_##NAME,
@@ -146,7 +149,8 @@ enum ej_fn_rule {
     EJ_RULE_COMPARE,
     EJ_RULE_EQUAL,
     EJ_RULE_LOGIC,
-    EJ_RULE_SELECT
+    EJ_RULE_SELECT,
+    EJ_RULE_BITS
 };
 typedef struct ej_fn_info {
     const char *name;
@@ -213,6 +217,9 @@ typedef struct ej_index_item {
  *   INDEX_SELECT   in: x, index; dims: the axis
  *   INDEX_ADD      in: index, value; dims: the axis; extents: one, of the result's axis
  *   INDEX_ADD_TO   in: x, index, value; dims: the axis
+ *   ARANGE         extents: one, the count; or in: like y, and dims: the axis of y whose extent is the count
+ *   GATHER_PLACES  in: like x, like the index; dims: the axis
+ *   FLATTEN        in: x; dims: the first axis and the last
  *   SUM_TO_SIZE, EXPAND_AS, RESHAPE_AS, TYPE_AS   in: x, like y
  *   ZEROS_LIKE     in: like y
  *   STRUCTURAL     in: a CONSTANT
@@ -275,6 +282,8 @@ int ej_graph_output(ej_graph *graph, ej_value value, einjit_error *err);
 int ej_graph_copy(ej_graph *out, const ej_graph *graph, const einjit_allocator *allocator, einjit_error *err);
 /* A node with arrays of its own in the arena; false: out of memory. */
 bool ej_node_copy(ej_arena *arena, ej_node *out, const ej_node *from);
+/* The node's operands, copied into the arena; false: out of memory. */
+bool ej_node_takes(ej_arena *arena, ej_node *node, uint32_t n, const ej_value *in);
 /* How many times each value is used, results included: array of n_nodes counts from `arena`. */
 uint32_t *ej_graph_uses(const ej_graph *graph, ej_arena *arena);
 /* Drop nodes that replace[] (NULL: none) maps elsewhere and nodes without use: replace[v] is v, or the value (earlier

@@ -64,6 +64,14 @@ static int choose_name(ej_graph *graph, const ej_node *node, const char **out, e
     return *out ? EINJIT_OK : ej_no_memory(err);
 }
 
+bool ej_node_takes(ej_arena *arena, ej_node *node, uint32_t n, const ej_value *in)
+{
+    node->n_in = n;
+    node->in = EJ_NEW_ARRAY(arena, ej_value, n);
+    if (node->in && n) memcpy(node->in, in, n * sizeof *in);
+    return node->in != NULL;
+}
+
 int ej_graph_append(ej_graph *graph, const ej_node *node, ej_value *out, einjit_error *err)
 {
     const char *name;

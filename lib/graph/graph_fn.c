@@ -32,7 +32,8 @@ bool ej_fn_is_called(int fn)
     case EJ_FN_SILU:
     case EJ_FN_SOFTPLUS:
     case EJ_FN_ERF:
-    case EJ_FN_POW: return true;
+    case EJ_FN_POW:
+    case EJ_FN_REMAINDER: return true;
     default: return false;
     }
 }

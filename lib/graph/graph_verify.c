@@ -49,7 +49,9 @@ static const struct {
                           [EJ_OP_RESHAPE_AS] = {2, 2},    [EJ_OP_TYPE_AS] = {2, 2},
                           [EJ_OP_ZEROS_LIKE] = {1, 1},    [EJ_OP_DIAG_EMBED] = {1, 1},
                           [EJ_OP_SLICE_SCATTER] = {2, 2}, [EJ_OP_SPLIT_AS] = {2, INT32_MAX},
-                          [EJ_OP_INDEX_ADD_TO] = {3, 3},  [EJ_OP_DETACH] = {1, 1}};
+                          [EJ_OP_INDEX_ADD_TO] = {3, 3},  [EJ_OP_DETACH] = {1, 1},
+                          [EJ_OP_ARANGE] = {0, 1},        [EJ_OP_GATHER_PLACES] = {2, 2},
+                          [EJ_OP_FLATTEN] = {1, 1}};
 
 static int verify_operands(const verifier *v)
 {
@@ -154,7 +156,7 @@ static int verify_constant(const verifier *v)
 
 static int verify_dims(const verifier *v, uint32_t n)
 {
-    REQUIRE(v, v->node->n_dims == n && v->node->dims);
+    REQUIRE(v, v->node->n_dims == n && (!n || v->node->dims));
     return EINJIT_OK;
 }
 
@@ -165,7 +167,7 @@ static int verify_items(const verifier *v)
     REQUIRE(v, !node->n_items || node->items);
     for (uint32_t i = 0; i < node->n_items; i++) {
         REQUIRE(v, node->items[i].kind <= EJ_INDEX_ELLIPSIS);
-        REQUIRE(v, node->items[i].kind != EJ_INDEX_RANGE || node->items[i].step >= 1);
+        REQUIRE(v, node->items[i].kind != EJ_INDEX_RANGE || node->items[i].step != 0);
         ellipses += node->items[i].kind == EJ_INDEX_ELLIPSIS;
     }
     REQUIRE(v, ellipses <= 1);
@@ -184,6 +186,14 @@ static int verify_split(const verifier *v)
     EJ_TRY(verify_dims(v, 2));
     REQUIRE(v, v->node->dims[1] >= 0 && v->node->dims[1] < (int64_t)v->node->n_in - 1);
     return EINJIT_OK;
+}
+
+/* A count, or an axis of the operand. */
+static int verify_arange(const verifier *v)
+{
+    REQUIRE(v, v->node->n_extents == !v->node->n_in);
+    REQUIRE(v, !v->node->n_extents || v->node->extents[0].n >= 0);
+    return verify_dims(v, v->node->n_in);
 }
 
 static int verify_layer_norm(const verifier *v)
@@ -245,15 +255,18 @@ static int verify_kind(const verifier *v)
     case EJ_OP_LAYER_NORM: return verify_layer_norm(v);
     case EJ_OP_TENSORDOT: REQUIRE(v, node->n_dims % 2 == 0 && (!node->n_dims || node->dims)); return EINJIT_OK;
     case EJ_OP_PERMUTE: REQUIRE(v, !node->n_dims || node->dims); return EINJIT_OK;
+    case EJ_OP_FLATTEN:
     case EJ_OP_TRANSPOSE: return verify_dims(v, 2);
     case EJ_OP_SOFTMAX:
     case EJ_OP_UNSQUEEZE:
     case EJ_OP_CAT:
     case EJ_OP_STACK:
     case EJ_OP_INDEX_ADD_TO:
+    case EJ_OP_GATHER_PLACES:
     case EJ_OP_INDEX_SELECT: return verify_dims(v, 1);
     case EJ_OP_SLICE_SCATTER: return verify_slice_scatter(v);
     case EJ_OP_SPLIT_AS: return verify_split(v);
+    case EJ_OP_ARANGE: return verify_arange(v);
     case EJ_OP_SQUEEZE: REQUIRE(v, !node->n_dims || node->dims); return EINJIT_OK;
     case EJ_OP_SLICE: return verify_items(v);
     case EJ_OP_INDEX_ADD: REQUIRE(v, node->n_extents == 1); return verify_dims(v, 1);

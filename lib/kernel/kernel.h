@@ -18,6 +18,8 @@ typedef struct ej_known_name {
 /* References. The cache's own reference is bare. A reference that a user holds also holds the context, so that kernels
  * in the cache do not keep their context alive: einjit_kernel_retain and _release move both counts, ej_kernel_drop only
  * the kernel's. */
+enum { EJ_READ_FOR_EVER = INT32_MAX - 1 };
+
 struct einjit_kernel {
     atomic_int refs; /* first: renaming copies everything behind it */
     einjit_context *context;
@@ -27,7 +29,8 @@ struct einjit_kernel {
     ej_bound_tensor *in, *out;
     ej_span *spans; /* inputs, then outputs; without open extents only, else NULL */
     const char **in_names;
-    int32_t *last_read, *first_write; /* of inputs, of outputs: as in ej_plan */
+    int32_t *last_read, *first_write; /* of inputs, of outputs: as in ej_plan; EJ_READ_FOR_EVER: of inputs that are
+                                       * constant */
     size_t n_not_empty;
     ej_bound_extent *not_empty; /* open extents that must not be 0 */
     size_t n_closed;

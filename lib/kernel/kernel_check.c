@@ -249,7 +249,8 @@ static int check_overlap(const subject *s, const einjit_tensor *in, const einjit
         if (input && is_in_place(kernel, s->i, mine, j, theirs)) continue;
         if (!ej_tensors_overlap(mine, theirs)) continue;
         char name[128];
-        return ej_fail(s->err, EINJIT_E_OVERLAP, "output %zu overlaps %s", s->i, name_of(&t, name, sizeof name));
+        return ej_fail(s->err, EINJIT_E_OVERLAP, "output %zu overlaps %s%s", s->i, name_of(&t, name, sizeof name),
+                       input && kernel->last_read[j] == EJ_READ_FOR_EVER ? ", which is constant" : "");
     }
     return EINJIT_OK;
 }

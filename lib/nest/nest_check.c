@@ -42,7 +42,7 @@ static int check_declarations(const ej_check *c)
     }
     for (int32_t b = 0; b < nest->n_buffers; b++) {
         const ej_buffer *buffer = &nest->buffers[b];
-        if (buffer->home > EJ_HOME_REG) return ej_check_fail(c, -1, "buffer %d has no home", (int)b);
+        if (buffer->home > EJ_HOME_COUNT) return ej_check_fail(c, -1, "buffer %d has no home", (int)b);
         if (!ej_dtype_valid(buffer->dtype) || !ej_dtypes[buffer->dtype].computes)
             return ej_check_fail(c, -1, "buffer %d has no dtype to compute with", (int)b);
         bool slot = buffer->home == EJ_HOME_ARG || buffer->home == EJ_HOME_CONST;
@@ -50,6 +50,8 @@ static int check_declarations(const ej_check *c)
         if (buffer->home == EJ_HOME_REG && (buffer->elems.e || buffer->elems.n < 1 || buffer->elems.n > 65536))
             return ej_check_fail(c, -1, "register buffer %d must have from 1 to 65536 elements", (int)b);
         if (buffer->elems.n < 0) return ej_check_fail(c, -1, "buffer %d has a negative size", (int)b);
+        if (buffer->home == EJ_HOME_COUNT && (buffer->dtype != EINJIT_I64 || buffer->is_table))
+            return ej_check_fail(c, -1, "buffer %d of numbers is no i64, or a table", (int)b);
     }
     return EINJIT_OK;
 }
@@ -229,7 +231,8 @@ static int check_leaf(ej_check *c, int32_t id)
     const ej_nest_node *leaf = &c->nest->nodes[id];
     if (!is_reducer(leaf->reduce)) return ej_check_fail(c, id, "no such reduction in a leaf: %d", (int)leaf->reduce);
     for (int32_t i = -1; i < leaf->n_src; i++) EJ_TRY(check_access(c, id, ej_check_access(leaf, i)));
-    if (c->nest->buffers[leaf->dst.buffer].home == EJ_HOME_CONST) return ej_check_fail(c, id, "it writes a constant");
+    int home = c->nest->buffers[leaf->dst.buffer].home;
+    if (home == EJ_HOME_CONST || home == EJ_HOME_COUNT) return ej_check_fail(c, id, "it writes a constant");
     EJ_TRY(ej_check_expr(c, id));
     EJ_TRY(check_hints(c, id));
     EJ_TRY(ej_check_tile(c, id));

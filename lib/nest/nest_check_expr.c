@@ -30,6 +30,7 @@ static int result_dtype(int rule, int in, int out)
     case EJ_RULE_EQUAL: return EINJIT_BOOL;
     case EJ_RULE_LOGIC: return kind == EJ_KIND_BOOL ? EINJIT_BOOL : -1;
     case EJ_RULE_SELECT: return kind == EJ_KIND_BOOL ? out : -1;
+    case EJ_RULE_BITS: return kind <= EJ_KIND_INT ? in : -1;
     default: return in;
     }
 }

@@ -40,7 +40,8 @@ typedef struct cost_walk {
 
 static bool in_memory(const cost_walk *c, const ej_access *access)
 {
-    return c->nest->buffers[access->buffer].home != EJ_HOME_REG;
+    int home = c->nest->buffers[access->buffer].home;
+    return home != EJ_HOME_REG && home != EJ_HOME_COUNT;
 }
 
 /* ---- lines ---- */

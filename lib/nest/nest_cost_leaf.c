@@ -152,6 +152,7 @@ void ej_nest_cost_leaf(ej_leaf_cost *out, const ej_nest *nest, int32_t leaf, con
     if (in_memory) add_memory(out, &w, &w.leaf->dst, true);
     for (int32_t s = 0; s < w.leaf->n_src; s++) {
         if (nest->buffers[w.leaf->src[s].buffer].home == EJ_HOME_REG) add_registers(out, &w, &w.leaf->src[s]);
-        else add_memory(out, &w, &w.leaf->src[s], false);
+        else if (nest->buffers[w.leaf->src[s].buffer].home != EJ_HOME_COUNT)
+            add_memory(out, &w, &w.leaf->src[s], false);
     }
 }

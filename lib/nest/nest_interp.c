@@ -99,6 +99,11 @@ static int prepare_buffer(run *r, int32_t id)
     } else if (buffer->home == EJ_HOME_SCRATCH) {
         EJ_TRY(size_value(r, buffer->offset_bytes, &offset));
         b->data = (char *)r->memory->scratch + offset;
+    } else if (buffer->home == EJ_HOME_COUNT) {
+        int64_t *numbers = EJ_NEW_ARRAY(r->arena, int64_t, (size_t)b->elems);
+        if (!numbers) return ej_no_memory(r->err);
+        for (int64_t i = 0; i < b->elems; i++) numbers[i] = i;
+        b->data = (char *)numbers;
     } else {
         b->data = ej_arena_new(r->arena, (size_t)b->elems, b->bytes);
         b->origins = EJ_NEW_ARRAY(r->arena, int64_t, (size_t)r->nest->n_axes + 1);

@@ -162,6 +162,11 @@ static ej_scalar int_fn(int fn, int dtype, int64_t a, int64_t b)
     case EJ_FN_FLOOR_DIVIDE: return int_value(dtype, (uint64_t)int_floor_divide(a, b));
     case EJ_FN_TRUNC_DIVIDE: return int_value(dtype, (uint64_t)int_trunc_divide(a, b));
     case EJ_FN_POW: return int_value(dtype, int_pow(a, b));
+    case EJ_FN_REMAINDER: return int_value(dtype, b ? x - (uint64_t)int_floor_divide(a, b) * y : 0);
+    case EJ_FN_BITWISE_NOT: return int_value(dtype, ~x);
+    case EJ_FN_BITWISE_AND: return int_value(dtype, x & y);
+    case EJ_FN_BITWISE_OR: return int_value(dtype, x | y);
+    case EJ_FN_BITWISE_XOR: return int_value(dtype, x ^ y);
     case EJ_FN_MAXIMUM: return int_value(dtype, a > b ? x : y);
     case EJ_FN_MINIMUM: return int_value(dtype, a < b ? x : y);
     default: return int_value(dtype, x); /* floor, ceil, round, conj, real */
@@ -173,15 +178,20 @@ static ej_scalar bool_fn(int fn, bool a, bool b)
     switch (fn) {
     case EJ_FN_ADD:
     case EJ_FN_MAXIMUM:
-    case EJ_FN_LOGICAL_OR: return bool_value(a || b);
+    case EJ_FN_LOGICAL_OR:
+    case EJ_FN_BITWISE_OR: return bool_value(a || b);
     case EJ_FN_MUL:
     case EJ_FN_MINIMUM:
-    case EJ_FN_LOGICAL_AND: return bool_value(a && b);
+    case EJ_FN_LOGICAL_AND:
+    case EJ_FN_BITWISE_AND: return bool_value(a && b);
     case EJ_FN_FLOOR_DIVIDE:
     case EJ_FN_TRUNC_DIVIDE: return bool_value(a && b);
-    case EJ_FN_SUB: return bool_value(a != b);
+    case EJ_FN_REMAINDER: return bool_value(false);
+    case EJ_FN_SUB:
+    case EJ_FN_BITWISE_XOR: return bool_value(a != b);
     case EJ_FN_POW: return bool_value(a || !b);
-    case EJ_FN_LOGICAL_NOT: return bool_value(!a);
+    case EJ_FN_LOGICAL_NOT:
+    case EJ_FN_BITWISE_NOT: return bool_value(!a);
     case EJ_FN_IMAG: return bool_value(false);
     default: return bool_value(a);
     }
@@ -210,6 +220,13 @@ static double real_floor_divide(int dtype, double a, double b)
     if (div == 0) return copysign(0.0, a / b);
     double down = floor(div);
     return div - down > 0.5 ? round_to(dtype, down + 1) : down;
+}
+
+/* Of two numbers of the dtype fmod is exact, and one of them. */
+static double real_remainder(int dtype, double a, double b)
+{
+    double mod = fmod(a, b);
+    return mod != 0 && (b < 0) != (mod < 0) ? round_to(dtype, mod + b) : mod;
 }
 
 static double maximum(double a, double b)
@@ -264,6 +281,7 @@ static ej_scalar real_fn(int fn, int dtype, double a, double b)
     case EJ_FN_FLOOR_DIVIDE: return real_value(dtype, real_floor_divide(dtype, a, b));
     case EJ_FN_TRUNC_DIVIDE: return real_value(dtype, trunc(round_to(dtype, a / b)));
     case EJ_FN_POW: return real_value(dtype, pow(a, b));
+    case EJ_FN_REMAINDER: return real_value(dtype, real_remainder(dtype, a, b));
     case EJ_FN_MAXIMUM: return real_value(dtype, maximum(a, b));
     case EJ_FN_MINIMUM: return real_value(dtype, minimum(a, b));
     default: return real_value(dtype, real_unary(fn, a));

@@ -36,7 +36,7 @@
 #include <string.h>
 
 const char *const ej_nest_run_names[] = {"sequential", "parallel", "reduced", NULL};
-const char *const ej_nest_home_names[] = {"arg", "scratch", "const", "local", "reg", NULL};
+const char *const ej_nest_home_names[] = {"arg", "scratch", "const", "local", "reg", "count", NULL};
 const char *const ej_nest_reduce_names[] = {"sum", "max", "min", "logsumexp", "or", "prod", "mean", NULL};
 
 const char *const ej_nest_when_names[] = {"always", "first", "later", "last", "earlier", NULL};

@@ -52,7 +52,7 @@ static int read_buffer(reader *r)
     int home = 0;
     EJ_TRY(ej_nest_read_name(&r->c, &buffer.name));
     EJ_TRY(ej_nest_read_dtype(&r->c, &buffer.dtype));
-    EJ_TRY(ej_nest_read_listed(&r->c, ej_nest_home_names, "a home: arg, scratch, const, local or reg", &home));
+    EJ_TRY(ej_nest_read_listed(&r->c, ej_nest_home_names, "a home: arg, scratch, const, local, reg or count", &home));
     buffer.home = (uint8_t)home;
     if (home == EJ_HOME_ARG || home == EJ_HOME_CONST) EJ_TRY(ej_nest_read_int32(&r->c, &buffer.slot));
     if (ej_nest_take_keyword(&r->c, "elems")) EJ_TRY(ej_nest_read_size(&r->c, &buffer.elems));

@@ -29,11 +29,8 @@ int ej_edit_add(ej_edit *e, const ej_node *node, ej_value *out)
 
 int ej_edit_node(ej_edit *e, ej_node node, uint32_t n, const ej_value *in, ej_value *out)
 {
-    node.n_in = n;
-    node.in = EJ_NEW_ARRAY(&e->graph->arena, ej_value, n);
     node.name = NULL;
-    if (!node.in) return ej_no_memory(e->job->err);
-    if (n) memcpy(node.in, in, n * sizeof *in);
+    if (!ej_node_takes(&e->graph->arena, &node, n, in)) return ej_no_memory(e->job->err);
     return ej_edit_add(e, &node, out);
 }
 

@@ -512,6 +512,7 @@ static int compile_for(einjit_kernel **out, einjit_context *context, const ej_re
     if (p && (context->verbose || ej_disk_takes(context, request))) kernel->problem = describe_problem(kernel, p);
     int status = p ? run_pipeline(p) : ej_no_memory(err);
     if (status == EINJIT_OK) status = fill_kernel(kernel, p, err);
+    if (status == EINJIT_OK) status = ej_constants_keep(kernel, request, err);
     if (p && context->verbose) log_compile(p, kernel, status);
     bool kept = status == EINJIT_OK && kernel->graph;
     if (p && !kept) end_pipeline(p);

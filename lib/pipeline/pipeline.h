@@ -18,6 +18,8 @@ int ej_request_constants(ej_request *request, const einjit_allocator *allocator,
 int ej_constants_insert(const void ***data, ej_graph *graph, const ej_request *request, ej_job *job);
 /* After the passes: large ones that are still there are inputs again. */
 int ej_constants_withdraw(ej_graph *graph, const ej_request *request, const void **data, ej_job *job);
+/* No output of the kernel may be one of these inputs: the next run would find other numbers there. */
+int ej_constants_keep(einjit_kernel *kernel, const ej_request *request, einjit_error *err);
 
 /* ---- compile.c: THE pipeline. Not cached; *out has one bare reference. ---- */
 /* For a job: the context's hook. NULL: it has none, or no memory, which the job meets next. (compile.c) */

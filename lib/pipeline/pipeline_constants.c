@@ -169,3 +169,14 @@ int ej_constants_withdraw(ej_graph *graph, const ej_request *r, const void **dat
     }
     return any ? ej_graph_rewrite(graph, replace, false, job->err) : EINJIT_OK;
 }
+
+int ej_constants_keep(einjit_kernel *kernel, const ej_request *r, einjit_error *err)
+{
+    const char *at = r->constants;
+    size_t input = 0;
+    while (at && input < r->n_in) {
+        EJ_TRY(next_input(r, &at, &input, err));
+        if (input < r->n_in) kernel->last_read[input] = EJ_READ_FOR_EVER;
+    }
+    return EINJIT_OK;
+}

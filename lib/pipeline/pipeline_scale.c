@@ -18,15 +18,8 @@ typedef struct scaler {
 
 static int map(const scaler *s, int fn, ej_value a, ej_value b, ej_value *out)
 {
-    ej_node node = {.op = EJ_OP_MAP,
-                    .fn = (uint8_t)fn,
-                    .dtype = -1,
-                    .rank = -1,
-                    .n_in = 2,
-                    .in = EJ_NEW_ARRAY(&s->graph->arena, ej_value, 2)};
-    if (!node.in) return ej_no_memory(s->job->err);
-    node.in[0] = a;
-    node.in[1] = b;
+    ej_node node = {.op = EJ_OP_MAP, .fn = (uint8_t)fn, .dtype = -1, .rank = -1};
+    if (!ej_node_takes(&s->graph->arena, &node, 2, (const ej_value[]){a, b})) return ej_no_memory(s->job->err);
     return ej_graph_append(s->graph, &node, out, s->job->err);
 }
 

@@ -72,12 +72,21 @@ static int plan_constant(ej_planner *p, ej_value v)
     return EINJIT_OK;
 }
 
+static int plan_arange(ej_planner *p, ej_value v)
+{
+    ej_view view;
+    EJ_TRY(ej_plan_numbers(p, p->bound->nodes[v].name, p->bound->nodes[v].shape[0], &view));
+    ej_plan_written(p, v, &view, -1, NULL);
+    return EINJIT_OK;
+}
+
 static int plan_node(ej_planner *p, ej_value v)
 {
     switch (p->bound->nodes[v].op) {
     case EJ_OP_INPUT: return EINJIT_OK;
     case EJ_OP_CONSTANT: return plan_constant(p, v);
     case EJ_OP_SCALAR: return plan_scalar(p, v);
+    case EJ_OP_ARANGE: return plan_arange(p, v);
     case EJ_OP_EINSUM: return p->values[v].waits ? EINJIT_OK : ej_plan_einsum(p, v);
     case EJ_OP_MAP:
     case EJ_OP_CAST: return p->values[v].waits ? EINJIT_OK : ej_plan_map(p, v);

@@ -23,14 +23,15 @@ enum ej_home {
     EJ_HOME_SCRATCH, /* at offset_bytes of the scratch block, lives across nests */
     EJ_HOME_CONST,   /* plan->constants[slot] */
     EJ_HOME_LOCAL,   /* nests: memory that is live in one iteration of a loop; offset_bytes in the scratch block */
-    EJ_HOME_REG      /* nests: registers, live in one iteration of a loop */
+    EJ_HOME_REG,     /* nests: registers, live in one iteration of a loop */
+    EJ_HOME_COUNT    /* no memory: element i is the number i. Of dtype i64, never written, never a table */
 };
 typedef struct ej_buffer {
     const char *name;
     int16_t dtype;
     uint8_t home;
     int32_t slot;
-    ej_size elems;        /* SCRATCH, CONST, LOCAL, REG: number of elements */
+    ej_size elems;        /* SCRATCH, CONST, LOCAL, REG, COUNT: number of elements */
     ej_size offset_bytes; /* SCRATCH, LOCAL: a multiple of 64 */
     bool in_place;        /* ARG: what is read of it may be where the same iteration writes (plan_in_place.c) */
     bool is_table;        /* accesses read indices from it ... */

@@ -89,6 +89,14 @@ int ej_plan_constant(ej_planner *p, ej_value v, ej_view *out)
     return ej_view_row_major(p, at, node->rank, node->shape, out);
 }
 
+int ej_plan_numbers(ej_planner *p, const char *name, ej_size n, ej_view *out)
+{
+    const ej_buffer buffer = {.name = name, .dtype = EINJIT_I64, .home = EJ_HOME_COUNT, .slot = -1, .elems = n};
+    int32_t at = 0;
+    EJ_TRY(new_buffer(p, &buffer, &at));
+    return ej_view_row_major(p, at, 1, &n, out);
+}
+
 /* ---- buffers that no step uses ---- */
 
 typedef void (*visit_fn)(int32_t *buffer, void *user);

@@ -80,6 +80,8 @@ int ej_plan_scratch(ej_planner *p, const char *name, int dtype, ej_size elems, i
 int ej_plan_scratch_view(ej_planner *p, const char *name, int dtype, int32_t rank, const ej_size *shape, ej_view *out);
 int ej_plan_arguments(ej_planner *p);
 int ej_plan_constant(ej_planner *p, ej_value v, ej_view *out);
+/* The numbers 0 .. n-1, which are nowhere. */
+int ej_plan_numbers(ej_planner *p, const char *name, ej_size n, ej_view *out);
 /* After the last step: forget what no step uses, then give every scratch buffer its offset. */
 int ej_plan_drop_unused(ej_planner *p);
 int ej_plan_place_buffers(ej_planner *p);

@@ -37,6 +37,7 @@ double ej_plan_step_operations(const ej_step *step)
 static double access_bytes(const ej_plan *plan, const ej_step *step, const ej_access *access)
 {
     double bytes = ej_dtypes[plan->buffers[access->buffer].dtype].bytes;
+    if (plan->buffers[access->buffer].home == EJ_HOME_COUNT) return 0;
     for (int32_t t = 0; t < access->n_terms; t++) bytes *= (double)step->axes[access->terms[t].axis].extent.n;
     return bytes;
 }

@@ -3,7 +3,7 @@
 
 #include "plan_core.h"
 
-static const char *const homes[] = {"arg", "scratch", "const", "local", "reg"};
+static const char *const homes[] = {"arg", "scratch", "const", "local", "reg", "count"};
 static const char *const runs[] = {"sequential", "parallel", "reduced"};
 static const char *const reductions[] = {"sum", "max", "min", "logsumexp", "or", "prod", "mean"};
 

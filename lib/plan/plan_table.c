@@ -68,34 +68,17 @@ typedef struct computed {
     ej_size extent;
 } computed;
 
-/* The extent less one as an op: a number, or counted at run time, because expressions do not know open sizes. */
+/* The extent less one as an op. Expressions do not know open sizes: of these it is the last of so many numbers. */
 static int last_index(const computed *c, ej_plan_tape *tape, int32_t *out)
 {
     ej_planner *p = c->p;
     if (!c->extent.e) return ej_tape_integer(p, tape, EINJIT_I64, c->extent.n - 1, out);
-    ej_plan_tape one = {0}, less = {0};
-    ej_view last, wide;
-    int32_t at, minus;
-    ej_axis *axes;
-    EJ_TRY(ej_plan_scratch_view(p, "extent", EINJIT_I64, 0, NULL, &last));
-    EJ_TRY(ej_view_new(p, 1, &wide));
-    wide.buffer = last.buffer;
-    EJ_TRY(ej_tape_integer(p, &one, EINJIT_I64, 1, &at));
-    EJ_TRY(ej_tape_op(p, &less, (ej_expr_op){.kind = EJ_EXPR_SOURCE, .dtype = EINJIT_I64}, &at));
-    EJ_TRY(ej_tape_integer(p, &less, EINJIT_I64, 1, &minus));
-    EJ_TRY(ej_tape_fn(p, &less, EJ_FN_SUB, EINJIT_I64, at, minus, &at));
-    EJ_TRY(ej_plan_shape_axes(p, -1, 1, &c->extent, &axes));
-    axes[0].run = EJ_RUN_REDUCED;
-    const ej_emission e = {.name = ej_plan_name(p, "%s_extent", c->name),
-                           .n_axes = 1,
-                           .axes = axes,
-                           .out = &wide,
-                           .tape = &one,
-                           .reduce = EINJIT_REDUCE_SUM,
-                           .epilogue = {(int32_t)less.n_ops, less.ops}};
-    if (!e.name) return ej_no_memory(p->job->err);
-    EJ_TRY(ej_plan_emit(p, &e));
-    return ej_tape_source(p, tape, &wide, EINJIT_I64, out);
+    ej_view numbers, last;
+    EJ_TRY(ej_plan_numbers(p, "last", c->extent, &numbers));
+    EJ_TRY(ej_view_new(p, 1, &last)); /* stays where it is along the index */
+    last.buffer = numbers.buffer;
+    EJ_TRY(ej_size_sub(p->sizes, c->extent, ej_size_number(1), &last.base, p->job->err));
+    return ej_tape_source(p, tape, &last, EINJIT_I64, out);
 }
 
 static int clamp(const computed *c, ej_view *out)

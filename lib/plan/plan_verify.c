@@ -98,7 +98,8 @@ static int check_access(const verifier *v, const ej_access *access)
 static bool is_source(const verifier *v, int32_t b)
 {
     const ej_buffer *buffer = &v->plan->buffers[b];
-    bool given = buffer->home == EJ_HOME_CONST || (buffer->home == EJ_HOME_ARG && (size_t)b < v->plan->bound->n_inputs);
+    bool given = buffer->home == EJ_HOME_CONST || buffer->home == EJ_HOME_COUNT ||
+                 (buffer->home == EJ_HOME_ARG && (size_t)b < v->plan->bound->n_inputs);
     return given || v->written[b];
 }
 

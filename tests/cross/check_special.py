@@ -82,6 +82,14 @@ def power(x, y):
     return np.power(x, np.where(y < 0, 1, y)) if x.dtype.kind == "i" else np.power(x, y)
 
 
+def remainder(x, y):
+    """torch's: fmod, and y more where the signs differ; NumPy's own gives zeros the sign of y."""
+    if x.dtype.kind == "i":
+        return np.where(y == 0, 0, np.remainder(x, np.where(y == 0, 1, y)))
+    rest = np.fmod(x, y)
+    return np.where((rest != 0) & ((y < 0) != (rest < 0)), rest + y, rest)
+
+
 ANY = "ifc"
 FUNCTIONS = {  # name: kinds of dtypes, program text, what NumPy gives
     "neg": (ANY, "-x", lambda x, y: -x),
@@ -111,6 +119,8 @@ FUNCTIONS = {  # name: kinds of dtypes, program text, what NumPy gives
     "mul by conj": ("c", "x * conj(x)", lambda x, y: multiply(x, np.conj(x))),
     "div": ("fc", "x / y", divide),
     "floor_divide": ("if", "x // y", lambda x, y: x // y),
+    "remainder": ("if", "x % y", remainder),
+    "bitwise": ("i", "(x & 12) ^ (x | ~y)", lambda x, y: (x & 12) ^ (x | ~y)),
     "trunc_divide": ("f", "div(x, y, rounding_mode='trunc')", lambda x, y: np.trunc(x / y)),
     "pow": ("if", "x ** y", power),
     "maximum": ("if", "maximum(x, y)", lambda x, y: np.maximum(x, y)),

@@ -30,7 +30,30 @@ add(M, "log_softmax(x, 1)", "x.log_softmax(dim=-2)", "exp(log_softmax(x * 30, 0)
     "x.masked_fill(~(x > 0.5), 0.0)", "where((x > 0) & (x < 0.5) | (x < -0.5), x, 0)", "addmm(x @ x.T, x, x.T)",
     "addmm(x, x @ x.T, x, beta=0.5, alpha=2)", "x.addmm(x @ x.T, mat2=x, alpha=-1)", "bmm(stack([x, x]), stack([x.T, x.T]))",
     "baddbmm(stack([x, x]), stack([x @ x.T, x @ x.T]), stack([x, x]), beta=2)", "x.detach() * x",
-    "x * arange(4)", "arange(8, 0, -2) * x", "arange(1, 13, 3) + x")
+    "x * arange(4)", "arange(8, 0, -2) * x", "arange(1, 13, 3) + x", "arange(x.shape[-1]) * x", "x.sum(1) * arange(x.shape[0])",
+    "argmax(x)", "x.argmax(1)", "argmax(x, dim=0, keepdim=True)", "argmin(x)", "x.argmin(-1, True)", "argmin(x, dim=-2)",
+    "argmax(x, keepdim=True)", "argmax(x @ x.T, 1)", "argmin(x * x * -0.5, 0)", "argmax(log(x), 1)", "argmin(x / (x > 0), 0)",
+    "argmax(floor(x), 1)", "tril(x)", "x.triu()", "tril(x, 1)", "triu(x, diagonal=-1)", "x.tril(-2) @ x.T.triu(9)", "tril(x / 0)",
+    "x[::-1]", "x[:, ::-2]", "x[-2::-1, 3:0:-1]", "x[..., None, ::-1]", "x[1, ::-3]", "x[0:2:-1]", "x[9:-9:-1] * x", "x.flip(0)",
+    "flip(x, (0, 1))", "flip(x, dims=[-1])", "flatten(stack([x, x]), 1)", "stack([x, x]).flatten(0, 1)", "x.flatten(start_dim=1)",
+    "stack([x, x]).flatten(start_dim=-3, end_dim=-2) @ x.T", "flatten(x, 0, -1)", "x.slice_scatter(x[:, :2], 1, 3, 0, -2)",
+    "gather(x, 1, argmin(x, 1, True))", "softmax(tril(x @ x.T), 1)")
+for name in DTYPES:
+    add(f"x: {name}[5, 4]", "tril(x)", "triu(x, 1)", "x[::-1, 1::-1]", "x.flip(-1)")
+    add(f"x: {name}[5, 4], i: i64[3, 4]", "gather(x, 0, i)", i=5)
+    add(f"x: {name}[5, 4], i: i32[5, 2]", "x.gather(1, i)", "gather(x, dim=-1, index=i[1:3])", i=4)
+    if name[0] != "c":
+        add(f"x: {name}[5, 4]", "argmax(x, 1)", "argmin(x)", "argmax(x[:, ::-1], 0)")
+for name in DTYPES[1:5]:
+    add(f"x: {name}[37]", "x % 2", "x % -3", "5 % x", "x * 7 % 3", "(x * 1000) % 7")
+    if name[0] == "i":
+        add(f"x: {name}[9]", "x & 3", "4 | x", "x ^ -1", "~x & 1 == 0", "where(x & 1 == 1, x, -x)")
+add("x: f64[3, 4], y: f64[4]", "sum(x % y)", "(x * 3) % (y + 0.25)")
+add("x: f32[6], i: i64[9]", "gather(x, 0, i)", "x.gather(-1, i) * i", i=6)
+add("x: f64[2, 3, 4], i: i64[2, 2, 3]", "gather(x, 1, i)", "gather(x * 2, -2, i).sum(0)", "flatten(gather(x, 1, i), 1)", i=3)
+add("x: f32[3, 4]", "masked_fill(x, x > 0, float('-inf'))", "x.masked_fill(x > 0, 2)")
+add("x: i64[3, 4]", "masked_fill(x, x > 0, 7)")
+add("x: bool[3, 4]", "x.masked_fill(x, False)")
 add("x: i64[5], i: i64[7]", "one_hot(i, 4)", "one_hot(i, num_classes=6)", i=4)
 add("x: c64[3, 4]", "var(x, 1)", "std(x)", "x.T", "detach(x)", "addmm(x, x @ x.T, x)")
 for dtype in DTYPES:
@@ -71,6 +94,10 @@ for a in DTYPES:
             add(pair, "x - y")
             if a[0] != "c" and b[0] != "c":
                 add(pair, "x // y", "x ** y", "div(x, y, rounding_mode='trunc')", "x.div(y, rounding_mode=\"floor\")")
+        if a[0] in "bi" and b[0] in "bi":
+            add(pair, "x & y", "x | y", "x ^ y", "~x", "bitwise_and(x, y) | bitwise_xor(y, x)", "x.bitwise_or(y) ^ ~y")
+        if a[0] != "c" and b[0] != "c" and not (a == b == "bool"):
+            add(pair, "x % y", "remainder(y, x)", "x.remainder(y) * 2")
         if a[0] != "c" and b[0] != "c":
             add(pair, "maximum(x, y)", "x.minimum(y)", "x < y", "x.ge(y)", "lt(x, y)")
     for literal in ("2", "2.5", "True", "1j", "-3", "0", "1e3", "(1 + 2j)", "(2 ** 3)", "(1 / 4)", "(7 // 2)", "-0.0"):

@@ -166,6 +166,9 @@ _POINTWISE = {
     "gt": _compare(_torch.gt), "ge": _compare(_torch.ge),
     "logical_and": _logic(_torch.logical_and), "logical_or": _logic(_torch.logical_or),
     "where": _where,
+    "remainder": _binary(_torch.remainder, lambda x, y: _torch.where(y == 0, 0, _torch.remainder(x, _torch.where(y == 0, 1, y)))),
+    "bitwise_and": _binary(_torch.bitwise_and), "bitwise_or": _binary(_torch.bitwise_or),
+    "bitwise_xor": _binary(_torch.bitwise_xor), "bitwise_not": lambda input: T(_torch.bitwise_not(_meet(input)[0])),
 }
 for _name in "log log1p expm1 sqrt rsqrt sin cos tan tanh sigmoid erf".split():
     _POINTWISE[_name] = _real_function(getattr(_torch, _name))
@@ -295,6 +298,44 @@ def _squeeze(input, dim=None):
     return T(x.squeeze() if dim is None else x.squeeze(tuple(dim) if isinstance(dim, (list, tuple)) else dim))
 
 
+def _upwards(item, n):
+    """The index of a slice whose step torch does not have."""
+    return _torch.tensor(range(*item.indices(n)), dtype=_torch.long)
+
+
+def _sliced(x, items):
+    """x[items]; negative steps, which torch lacks, along axes that stay, beforehand."""
+    if not any(isinstance(i, slice) and i.step is not None and i.step < 0 for i in items):
+        return x[items]
+    taken = sum(i is not None and i is not Ellipsis for i in items)
+    full, axis = [], 0
+    for item in items if Ellipsis in items else (*items, Ellipsis):
+        if item is Ellipsis:
+            full += [slice(None)] * (x.dim() - taken)
+            axis += x.dim() - taken
+            continue
+        if isinstance(item, slice) and item.step is not None and item.step < 0:
+            x = x.index_select(axis, _upwards(item, x.shape[axis]))
+            item = slice(None)
+        full.append(item)
+        axis += item is not None
+    return x[tuple(full)]
+
+
+def _gather_places(input, dim, index):
+    x = _meet(input)[0]
+    return T(_torch.arange(x.numel()).reshape(x.shape).gather(dim, index.t.long()))
+
+
+def _ranked(compute):
+    def run(input, dim=None, keepdim=False):
+        x = _meet(input)[0]
+        if x.is_complex():
+            raise Refused("complex")
+        return T(compute(x.int() if x.dtype == _torch.bool else x, dim, keepdim))
+    return run
+
+
 def _index_add(n, dim, dst=None, value=None, index=None, source=None):
     index, value = (dst or index).t, (value or source).t
     shape = list(value.shape)
@@ -317,6 +358,8 @@ def _split_as(input, tensors, dim, part):
 
 def _slice_scatter(input, src, dim=0, start=None, end=None, step=1):
     x, y = _meet(input, src)
+    if step < 0:  # torch has none: the places, one by one
+        return T(x.index_copy(dim, _torch.arange(x.shape[dim])[_upwards(slice(start, end, step), x.shape[dim])], y))
     return T(_torch.slice_scatter(x, y, dim, start, end, step))
 
 
@@ -378,12 +421,17 @@ _SCOPE = dict(
     log_softmax=lambda input, dim: T(_torch.log_softmax(_floating(_meet(input)[0], True), dim)),
     max=_extreme(_torch.max, "maximum"), min=_extreme(_torch.min, "minimum"),
     var=_spread(_torch.var), std=_spread(_torch.std),
-    clamp=_clamp, masked_fill=lambda input, mask, value: _where(mask, value, input),
+    clamp=_clamp, masked_fill=lambda input, mask, value: T(_meet(input)[0].masked_fill(mask.t, value)),
     addmm=_addmm(_torch.addmm, "mat1", "mat2"), baddbmm=_addmm(_torch.baddbmm, "batch1", "batch2"),
     bmm=lambda input, mat2: T(_torch.bmm(*_meet(input, mat2))),
     arange=lambda *x: T(_torch.arange(*x)),
     one_hot=lambda input, num_classes: T(_torch.nn.functional.one_hot(input.t.long(), num_classes)),
-    flatten=lambda input: T(_torch.flatten(_meet(input)[0])), detach=lambda input: T(_meet(input)[0].detach()),
+    argmax=_ranked(_torch.argmax), argmin=_ranked(_torch.argmin),
+    tril=lambda input, diagonal=0: T(_torch.tril(_meet(input)[0], diagonal)),
+    triu=lambda input, diagonal=0: T(_torch.triu(_meet(input)[0], diagonal)),
+    gather=lambda input, dim, index: T(_meet(input)[0].gather(dim, index.t.long())), gather_places=_gather_places,
+    flip=lambda input, *args, dims=None: T(_meet(input)[0].flip(_flat(args) if dims is None else dims)),
+    flatten=lambda input, *args, **words: T(_torch.flatten(_meet(input)[0], *args, **words)), detach=lambda input: T(_meet(input)[0].detach()),
     softmax=lambda input, dim: T(_torch.softmax(_floating(_meet(input)[0], True), dim)),
     layer_norm=_layer_norm,
     permute=lambda input, *args, dims=None: T(_meet(input)[0].permute(_flat(args) if dims is None else dims)),
@@ -406,7 +454,7 @@ _SCOPE = dict(
 )
 _SCOPE["view"], _SCOPE["view_as"] = _SCOPE["reshape"], _SCOPE["reshape_as"]
 _METHODS = [n for n in _SCOPE if n not in ("einsum", "tensordot", "cat", "stack", "index_add", "layer_norm",
-                                           "split_as", "zeros_like", "structural", "choose", "tensor", "empty", "where")]
+                                           "split_as", "zeros_like", "structural", "choose", "tensor", "empty", "where", "arange", "gather_places")]
 
 
 class T:
@@ -417,7 +465,7 @@ class T:
 
     def __getitem__(self, items):
         items = items if isinstance(items, tuple) else (items,)
-        return T(self.t[tuple(i.t.long() if isinstance(i, T) else i for i in items)])
+        return T(_sliced(self.t, tuple(i.t.long() if isinstance(i, T) else i for i in items)))
 
     @property
     def shape(self):
@@ -434,13 +482,7 @@ class T:
         return T(self.t.mT)
 
     def __invert__(self):
-        return _SCOPE["logical_not"](self)
-
-    def __and__(self, other):
-        return _SCOPE["logical_and"](self, other)
-
-    def __or__(self, other):
-        return _SCOPE["logical_or"](self, other)
+        return _SCOPE["bitwise_not"](self)
 
     def index_add(self, dim, index, source):
         return _index_add_to(self, dim, index, source)
@@ -464,7 +506,8 @@ def _method(name):
 for _name in _METHODS:
     setattr(T, _name, _method(_name))
 for _sign_name, _name in (("add", "add"), ("sub", "sub"), ("mul", "mul"), ("truediv", "div"),
-                          ("floordiv", "floor_divide"), ("pow", "pow"), ("matmul", "matmul")):
+                          ("floordiv", "floor_divide"), ("pow", "pow"), ("matmul", "matmul"), ("mod", "remainder"),
+                          ("and", "bitwise_and"), ("or", "bitwise_or"), ("xor", "bitwise_xor")):
     setattr(T, f"__{_sign_name}__", lambda a, b, f=_name: _SCOPE[f](a, b))
     setattr(T, f"__r{_sign_name}__", lambda a, b, f=_name: _SCOPE[f](b, a))
 for _name in ("eq", "ne", "lt", "le", "gt", "ge"):

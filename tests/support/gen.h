@@ -54,10 +54,16 @@ typedef struct gen_program {
     bool reals;
 } gen_program;
 
+/* What gen_places.c makes. */
+enum gen_places_kind { GEN_ARANGE, GEN_FLATTEN, GEN_GATHER, GEN_TRIL, GEN_TRIU, GEN_ARGMAX, GEN_ARGMIN, GEN_PLACES };
+extern const char *const gen_places_names[GEN_PLACES];
+
 /* What the generator made, by kind: shared by all programs of a run. */
 typedef struct gen_hits {
     uint64_t ops[EJ_OP_COUNT], fns[EJ_FN_COUNT], reduces[EINJIT_REDUCE_COUNT], einsum_reduces[EINJIT_REDUCE_COUNT];
     uint64_t dtypes[EINJIT_DTYPE_COUNT], strides[GEN_STRIDE_KINDS], output_strides[GEN_STRIDE_KINDS];
+    uint64_t places[GEN_PLACES];     /* operators that are written as a few nodes */
+    uint64_t scaled;                 /* runs with alpha and beta */
     uint64_t in_place, not_in_place; /* runs whose output was one of their inputs, and those that were refused */
 } gen_hits;
 

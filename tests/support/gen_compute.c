@@ -107,8 +107,9 @@ static ej_value partner(gen_maker *m, ej_value v)
 
 bool gen_fn_allowed(const gen_maker *m, int fn, const ej_value *in)
 {
-    bool any_complex = false, any_bool = false, all_bool = true, all_literal = true;
-    bool steps = ej_fns[fn].rule == EJ_RULE_ROUND || fn == EJ_FN_FLOOR_DIVIDE || fn == EJ_FN_TRUNC_DIVIDE;
+    bool any_complex = false, any_bool = false, all_bool = true, all_whole = true, all_literal = true;
+    bool steps = ej_fns[fn].rule == EJ_RULE_ROUND || fn == EJ_FN_FLOOR_DIVIDE || fn == EJ_FN_TRUNC_DIVIDE ||
+                 fn == EJ_FN_REMAINDER;
     if (m->differentiable && steps) return false; /* of large numbers they look like slopes */
     for (int i = fn == EJ_FN_WHERE; i < ej_fns[fn].arity; i++) {
         const oracle_value *v = gen_value(m, in[i]);
@@ -116,6 +117,7 @@ bool gen_fn_allowed(const gen_maker *m, int fn, const ej_value *in)
         any_complex |= kind == EJ_KIND_COMPLEX;
         any_bool |= kind == EJ_KIND_BOOL;
         all_bool &= kind == EJ_KIND_BOOL;
+        all_whole &= kind <= EJ_KIND_INT;
         all_literal &= v->dtype < 0;
     }
     if (all_literal) return false;
@@ -125,6 +127,7 @@ bool gen_fn_allowed(const gen_maker *m, int fn, const ej_value *in)
     case EJ_RULE_ROUND:
     case EJ_RULE_COMPARE: return !any_complex && !any_bool;
     case EJ_RULE_LOGIC: return all_bool;
+    case EJ_RULE_BITS: return all_whole;
     case EJ_RULE_ARITH: return !any_bool || fn == EJ_FN_ADD || fn == EJ_FN_MUL ? !all_bool : false;
     case EJ_RULE_FLOAT:
     case EJ_RULE_REALPART: return !any_bool;

@@ -101,6 +101,7 @@ ej_value gen_make_slice(gen_maker *m)
             if (gen_chance(&m->r, 50)) item.start = gen_below(&m->r, 2 * extent + 2) - extent - 1;
             if (gen_chance(&m->r, 50)) item.stop = gen_below(&m->r, 2 * extent + 2) - extent - 1;
             if (gen_chance(&m->r, 30)) item.step = 1 + gen_below(&m->r, 3);
+            if (gen_chance(&m->r, 20)) item.step = -item.step;
             items[n++] = item;
         }
     }

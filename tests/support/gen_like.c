@@ -23,6 +23,19 @@ static ej_value smaller(gen_maker *m, ej_value x, int dtype)
     return gen_new_input(m, dtype, rank, shape, 0);
 }
 
+/* Now and then the sum of all of it: one number, which shows how often each element is there. */
+static ej_value summed(gen_maker *m, ej_value x)
+{
+    if (x < 0 || m->differentiable || !gen_chance(&m->r, 40)) return x;
+    ej_node node = {.op = EJ_OP_REDUCE,
+                    .fn = EINJIT_REDUCE_SUM,
+                    .dtype = -1,
+                    .all_dims = true,
+                    .n_in = 1,
+                    .in = gen_values_of(m, 1, &x)};
+    return gen_keep(m, &node, NULL);
+}
+
 static ej_value reshaped_partner(gen_maker *m, ej_value x)
 {
     int64_t n = gen_value(m, x)->n, shape[3] = {1, n, 1};
@@ -49,7 +62,8 @@ static ej_value scattered(gen_maker *m, ej_value x)
     if (gen_chance(&m->r, 30)) item->stop = INT64_MAX, end = n;
     else if (end < n && gen_chance(&m->r, 30)) item->stop = end - n;
     for (int a = 0; a < v->rank; a++) shape[a] = v->shape[a];
-    shape[at] = end > begin ? (end - begin - 1) / step + 1 : 0;
+    if (gen_chance(&m->r, 25)) item->step = -step; /* the same bounds the other way */
+    oracle_range(item, n, &shape[at]);
     ej_value src = gen_new_input(m, gen_chance(&m->r, 60) ? v->dtype : gen_pick_dtype(m), v->rank, shape, 0);
     if (src < 0) return -1;
     ej_node node = {.op = EJ_OP_SLICE_SCATTER,
@@ -120,7 +134,7 @@ ej_value gen_make_like(gen_maker *m)
     if (what >= 5 && !gen_value(m, x)->rank) what -= 5;
     switch (what) {
     case 0: return (y = smaller(m, x, gen_pick_dtype(m))) < 0 ? -1 : binary(m, EJ_OP_SUM_TO_SIZE, x, y);
-    case 1: return (y = smaller(m, x, gen_pick_dtype(m))) < 0 ? -1 : binary(m, EJ_OP_EXPAND_AS, y, x);
+    case 1: y = smaller(m, x, gen_pick_dtype(m)); return y < 0 ? -1 : summed(m, binary(m, EJ_OP_EXPAND_AS, y, x));
     case 2: return (y = reshaped_partner(m, x)) < 0 ? -1 : binary(m, EJ_OP_RESHAPE_AS, x, y);
     case 3: return (y = gen_pick(m)) < 0 ? -1 : binary(m, EJ_OP_TYPE_AS, x, y);
     case 4: /* differences do not stop at detach */

@@ -138,6 +138,58 @@ static judge_verdict run_in_place(trial *t, const gen_program *p, size_t o, cons
     return JUDGE_WRONG;
 }
 
+/* alpha * value + beta * what the output holds now, which is numbers of its own. */
+static oracle_value *scaled_values(trial *t, const oracle_value *values, double alpha, double beta, gen_random *r)
+{
+    oracle_value *wanted = calloc(t->n_out, sizeof *wanted);
+    for (size_t o = 0; wanted && o < t->n_out; o++) {
+        int dtype = values[o].dtype;
+        gen_tensor_fill(&t->out[o], r, false);
+        wanted[o] = values[o];
+        wanted[o].e = calloc((size_t)values[o].n + 1, sizeof *wanted[o].e);
+        for (int64_t e = 0; wanted[o].e && e < values[o].n; e++) {
+            const oracle_element was = oracle_read(&t->out_views[o], e);
+            const oracle_element a = {.re = alpha, .i = (int64_t)alpha}, b = {.re = beta, .i = (int64_t)beta};
+            oracle_element term = oracle_fn(EJ_FN_MUL, dtype, dtype, values[o].e[e], a, a);
+            wanted[o].e[e] = oracle_fn(EJ_FN_ADD, dtype, dtype, term, oracle_fn(EJ_FN_MUL, dtype, dtype, was, b, b), b);
+        }
+    }
+    return wanted;
+}
+
+/* The program once more, with results that are added to what the outputs hold. */
+static judge_verdict run_scaled(trial *t, const gen_program *p, const judge_way *way, const oracle_value *values,
+                                uint64_t seed, gen_hits *hits, char *why, size_t n_why)
+{
+    static const double factors[] = {1, -1, 2, 3, 0.5, -0.25};
+    gen_random r = {seed ^ 0x2545F491u};
+    int n = 6;
+    for (size_t o = 0; o < t->n_out; o++) {
+        if (values[o].dtype == EINJIT_BOOL) return JUDGE_AGREES; /* refused */
+        if (ej_dtypes[values[o].dtype].kind == EJ_KIND_INT) n = 4;
+    }
+    einjit_compile_options options = {.struct_bytes = sizeof options,
+                                      .path = way->path,
+                                      .alpha = factors[gen_below(&r, n)],
+                                      .beta = factors[gen_below(&r, n)],
+                                      .flags = way->in_compile ? 0 : EINJIT_OPTION_NO_OPTIMIZE};
+    einjit_kernel_release(t->kernel);
+    t->kernel = NULL;
+    oracle_value *wanted = scaled_values(t, values, options.alpha, options.beta, &r);
+    int status = einjit_compile(&t->kernel, way->context, t->graph, p->n_in, t->in_views, t->n_out, t->out_views,
+                                &options, &t->err);
+    if (!status) status = einjit_run(t->kernel, p->n_in, t->in_views, t->n_out, t->out_views, &t->err);
+    judge_verdict verdict = JUDGE_WRONG;
+    char how[64];
+    snprintf(how, sizeof how, " (%g times it, and %g times what was there)", options.alpha, options.beta);
+    if (status) snprintf(why, n_why, "%s:%s %s", einjit_status_name(status), how, t->err.text);
+    else verdict = compare(t, wanted, how, why, n_why);
+    for (size_t o = 0; wanted && o < t->n_out; o++) free(wanted[o].e);
+    free(wanted);
+    if (hits) hits->scaled++;
+    return verdict;
+}
+
 judge_verdict judge_verdict_of(const gen_program *p, const ej_graph *graph, const oracle_value *values,
                                const judge_way *way, uint64_t seed, gen_hits *hits, char *why, size_t n_why)
 {
@@ -148,6 +200,7 @@ judge_verdict judge_verdict_of(const gen_program *p, const ej_graph *graph, cons
     if (!ok) snprintf(why, n_why, "%s: %s", einjit_status_name(t.err.code), t.err.text);
     for (size_t o = 0; verdict == JUDGE_AGREES && o < t.n_out; o++)
         if (t.like[o] >= 0) verdict = run_in_place(&t, p, o, values, hits, why, n_why);
+    if (verdict == JUDGE_AGREES && seed % 3 == 0) verdict = run_scaled(&t, p, way, values, seed, hits, why, n_why);
     finish(&t);
     return verdict;
 }

@@ -302,7 +302,9 @@ static bool evaluate_node(oracle_state *s, oracle_value *out, const ej_node *nod
     case EJ_OP_CAT:
     case EJ_OP_STACK:
     case EJ_OP_INDEX_SELECT:
-    case EJ_OP_INDEX_ADD: return oracle_index(s, out, node);
+    case EJ_OP_INDEX_ADD:
+    case EJ_OP_GATHER_PLACES: return oracle_index(s, out, node);
+    case EJ_OP_ARANGE: return oracle_arange(s, out, node);
     case EJ_OP_SUM_TO_SIZE:
     case EJ_OP_EXPAND_AS:
     case EJ_OP_RESHAPE_AS:

@@ -242,6 +242,21 @@ static oracle_element power(int dtype, oracle_element a, oracle_element b)
     return real_result(y, 2 * spread + 8 * u * fabsl(y));
 }
 
+/* Exact where both are: then only the addition of b rounds, which is the caller's. Else unsure where the quotient may
+ * jump. */
+static oracle_element remainder_of(int dtype, oracle_element a, oracle_element b)
+{
+    if (a.err == 0 && b.err == 0) {
+        long double mod = fmodl(a.re, b.re);
+        return real_result(mod != 0 && (b.re < 0) != (mod < 0) ? mod + b.re : mod, 0);
+    }
+    oracle_element q = divide(a, b, false, dtype);
+    if (!isfinite(q.re) || !isfinite(b.re)) return real_result(q.re, INFINITY);
+    q.err += 2 * oracle_unit(dtype) * fabsl(q.re);
+    if (floorl(q.re - q.err) != floorl(q.re + q.err)) return real_result(0, INFINITY);
+    return real_result(a.re - floorl(q.re) * b.re, a.err + fabsl(floorl(q.re)) * b.err);
+}
+
 static oracle_element real_binary(int fn, int dtype, oracle_element a, oracle_element b)
 {
     oracle_element q;
@@ -259,6 +274,7 @@ static oracle_element real_binary(int fn, int dtype, oracle_element a, oracle_el
             return real_result(floorl(q.re), INFINITY);
         return real_result(fn == EJ_FN_FLOOR_DIVIDE ? floorl(q.re) : truncl(q.re), 0);
     case EJ_FN_POW: return power(dtype, a, b);
+    case EJ_FN_REMAINDER: return remainder_of(dtype, a, b);
     case EJ_FN_MAXIMUM:
     case EJ_FN_MINIMUM:
         if (isnan(a.re) || isnan(b.re))
@@ -301,6 +317,11 @@ static int64_t integer_fn(int fn, int64_t a, int64_t b)
     case EJ_FN_FLOOR_DIVIDE: return integer_divide(a, b, true);
     case EJ_FN_TRUNC_DIVIDE: return integer_divide(a, b, false);
     case EJ_FN_POW: return integer_power(a, b);
+    case EJ_FN_REMAINDER: return b ? (int64_t)((uint64_t)a - (uint64_t)integer_divide(a, b, true) * (uint64_t)b) : 0;
+    case EJ_FN_BITWISE_NOT: return ~a;
+    case EJ_FN_BITWISE_AND: return a & b;
+    case EJ_FN_BITWISE_OR: return a | b;
+    case EJ_FN_BITWISE_XOR: return a ^ b;
     case EJ_FN_MAXIMUM: return a > b ? a : b;
     case EJ_FN_MINIMUM: return a < b ? a : b;
     case EJ_FN_EQ: return a == b;
@@ -325,6 +346,7 @@ static oracle_element raw_fn(int fn, int dtype, oracle_element a, oracle_element
     }
     if (kind < EJ_KIND_FLOAT) {
         bool sure = !isinf(a.err) && !isinf(b.err);
+        if (kind == EJ_KIND_BOOL && fn == EJ_FN_BITWISE_NOT) fn = EJ_FN_LOGICAL_NOT;
         return (oracle_element){.i = integer_fn(fn, a.i, b.i), .err = sure ? 0 : INFINITY};
     }
     if (kind == EJ_KIND_COMPLEX && (fn == EJ_FN_EQ || fn == EJ_FN_NE)) {

@@ -147,10 +147,22 @@ static bool expand_node(oracle_state *s, oracle_value *out, const ej_node *node,
     return view(s, out, x, rank, shape, map, NULL, NULL);
 }
 
-static int64_t clamp_bound(int64_t bound, int64_t extent)
+/* Python's slice.indices: bounds are cut to what a walk in that direction may reach, or be behind. */
+int64_t oracle_range(const ej_index_item *item, int64_t extent, int64_t *count)
 {
-    if (bound < 0) bound += extent;
-    return bound < 0 ? 0 : bound > extent ? extent : bound;
+    bool down = item->step < 0;
+    int64_t low = down ? -1 : 0, high = down ? extent - 1 : extent;
+    int64_t ends[2] = {item->start, item->stop};
+    for (int i = 0; i < 2; i++) {
+        if (ends[i] < 0 && ends[i] >= -extent) ends[i] += extent;
+        ends[i] = ends[i] < low ? low : ends[i] > high ? high : ends[i];
+    }
+    if (item->start == INT64_MIN) ends[0] = down ? high : low;
+    if (item->stop == INT64_MAX) ends[1] = down ? low : high;
+    *count = 0;
+    int64_t step = item->step > extent ? extent + 1 : item->step < -extent ? -extent - 1 : item->step;
+    for (int64_t at = ends[0]; down ? at > ends[1] : at < ends[1]; at += step) ++*count;
+    return ends[0];
 }
 
 /* The items with the ellipsis (there is one at the end where none is written) as full ranges. */
@@ -196,13 +208,10 @@ static bool slice_node(oracle_state *s, oracle_value *out, const ej_node *node, 
             axis++;
             continue;
         }
-        int64_t from = item->start == INT64_MIN ? 0 : clamp_bound(item->start, extent);
-        int64_t to = item->stop == INT64_MAX ? extent : clamp_bound(item->stop, extent);
-        if (item->step < 1) return oracle_refuse(s, "step");
-        start[axis] = from;
+        if (!item->step) return oracle_refuse(s, "step");
+        start[axis] = oracle_range(item, extent, &shape[rank]);
         step[axis] = item->step;
-        map[rank] = axis++;
-        shape[rank++] = to > from ? (to - from + item->step - 1) / item->step : 0;
+        map[rank++] = axis++;
     }
     return view(s, out, x, rank, shape, map, start, step);
 }
@@ -255,6 +264,20 @@ static bool permutation(const ej_node *node, int rank, int *map)
     return true;
 }
 
+static bool flatten(oracle_state *s, oracle_value *out, const ej_node *node, const oracle_value *x)
+{
+    int64_t shape[ORACLE_RANK + 1], n = 1;
+    int axes = x->rank ? x->rank : 1, first = wrap(node->dims[0], axes), last = wrap(node->dims[1], axes), rank = 0;
+    if (first < 0 || last >= axes || first > last) return oracle_refuse(s, "dim");
+    for (int a = 0; a < x->rank; a++) {
+        if (a < first || a > last) shape[rank++] = x->shape[a];
+        else n *= x->shape[a];
+        if (a == last) shape[rank++] = n;
+    }
+    if (!x->rank) shape[rank++] = 1;
+    return reshaped(s, out, x, rank, shape);
+}
+
 bool oracle_layout(oracle_state *s, oracle_value *out, const ej_node *node)
 {
     const oracle_value *x = &s->values[node->in[0]];
@@ -273,6 +296,7 @@ bool oracle_layout(oracle_state *s, oracle_value *out, const ej_node *node)
     case EJ_OP_RESHAPE: return reshape_node(s, out, node, x);
     case EJ_OP_EXPAND: return expand_node(s, out, node, x);
     case EJ_OP_SLICE: return slice_node(s, out, node, x);
+    case EJ_OP_FLATTEN: return flatten(s, out, node, x);
     case EJ_OP_UNSQUEEZE:
     case EJ_OP_SQUEEZE: return squeeze_like(s, out, node, x);
     default: return oracle_refuse(s, "operator %s", ej_op_name(node->op));
@@ -351,8 +375,44 @@ static bool scatter(oracle_state *s, oracle_value *out, const ej_node *node)
     return true;
 }
 
+bool oracle_arange(oracle_state *s, oracle_value *out, const ej_node *node)
+{
+    int64_t n = node->n_in ? 0 : extent_value(s, &node->extents[0]);
+    if (node->n_in) {
+        const oracle_value *x = &s->values[node->in[0]];
+        int dim = wrap(node->dims[0], x->rank);
+        if (dim < 0 || dim >= x->rank) return oracle_refuse(s, "dim");
+        n = x->shape[dim];
+    }
+    if (n < 0 || !oracle_make(s, out, EINJIT_I64, 1, &n)) return n < 0 ? oracle_refuse(s, "count") : false;
+    for (int64_t e = 0; e < n; e++) out->e[e].i = e;
+    return true;
+}
+
+static bool gather_places(oracle_state *s, oracle_value *out, const ej_node *node)
+{
+    const oracle_value *x = &s->values[node->in[0]], *index = &s->values[node->in[1]];
+    int dim = wrap(node->dims[0], x->rank);
+    if (dim < 0 || dim >= x->rank || index->rank != x->rank || index->dtype < 0 ||
+        ej_dtypes[index->dtype].kind != EJ_KIND_INT)
+        return oracle_refuse(s, "gather");
+    for (int a = 0; a < x->rank; a++)
+        if (a != dim && index->shape[a] > x->shape[a]) return oracle_refuse(s, "gather");
+    if (!oracle_make(s, out, EINJIT_I64, index->rank, index->shape)) return false;
+    for (int64_t e = 0; e < out->n; e++) {
+        int64_t position[ORACLE_RANK];
+        oracle_unravel(out, e, position);
+        position[dim] = index->e[e].i;
+        if (position[dim] < 0 || position[dim] >= x->shape[dim])
+            return oracle_refuse(s, "index %lld", (long long)position[dim]);
+        out->e[e] = (oracle_element){.i = oracle_ravel(x, position), .err = index->e[e].err};
+    }
+    return true;
+}
+
 bool oracle_index(oracle_state *s, oracle_value *out, const ej_node *node)
 {
+    if (node->op == EJ_OP_GATHER_PLACES) return gather_places(s, out, node);
     if (node->op == EJ_OP_INDEX_SELECT) return gather(s, out, node);
     if (node->op == EJ_OP_INDEX_ADD) return scatter(s, out, node);
     return join(s, out, node);

@@ -96,12 +96,6 @@ static bool axis_of(const oracle_value *x, int64_t dim, int *out)
     return *out >= 0 && *out < x->rank;
 }
 
-static int64_t clamp_bound(int64_t bound, int64_t extent)
-{
-    if (bound < 0) bound += extent;
-    return bound < 0 ? 0 : bound > extent ? extent : bound;
-}
-
 static bool both(oracle_state *s, const oracle_value *x, const oracle_value *y, oracle_value *out)
 {
     const oracle_value *in[2] = {x, y};
@@ -124,9 +118,7 @@ static bool slice_scatter(oracle_state *s, oracle_value *out, const ej_node *nod
     if (!both(s, &s->values[node->in[0]], &s->values[node->in[1]], in)) return false;
     if (!axis_of(&in[0], node->dims[0], &dim) || !same_but(&in[0], &in[1], dim))
         return oracle_refuse(s, "slice_scatter");
-    int64_t n = in[0].shape[dim], from = item->start == INT64_MIN ? 0 : clamp_bound(item->start, n), count = 0;
-    int64_t to = item->stop == INT64_MAX ? n : clamp_bound(item->stop, n);
-    for (int64_t at = from; at < to; at += item->step) count++;
+    int64_t count, from = oracle_range(item, in[0].shape[dim], &count);
     if (count != in[1].shape[dim]) return oracle_refuse(s, "slice_scatter");
     if (!copy_of(s, out, &in[0])) return false;
     for (int64_t e = 0; e < in[1].n; e++) {

@@ -34,6 +34,9 @@ bool oracle_reduce(oracle_state *s, oracle_value *out, const oracle_value *x, in
                    bool keepdim);
 bool oracle_layout(oracle_state *s, oracle_value *out, const ej_node *node);
 bool oracle_index(oracle_state *s, oracle_value *out, const ej_node *node);
+bool oracle_arange(oracle_state *s, oracle_value *out, const ej_node *node);
+/* Where a range begins, and how many it takes of so many. */
+int64_t oracle_range(const ej_index_item *item, int64_t extent, int64_t *count);
 /* The first alternative; those whose guards hold must agree with it within the bounds of both. (oracle_choose.c) */
 bool oracle_choose(oracle_state *s, oracle_value *out, const ej_node *node);
 bool oracle_like(oracle_state *s, oracle_value *out, const ej_node *node); /* sum_to_size ... index_add_to */

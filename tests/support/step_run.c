@@ -30,7 +30,7 @@ static unsigned char *address(runner *r, int32_t buffer, int64_t element)
     }
 }
 
-static unsigned char *element_of(runner *r, const ej_access *access, const int64_t *at)
+static int64_t element_number(runner *r, const ej_access *access, const int64_t *at)
 {
     int64_t element = value_of(r, access->base);
     for (int32_t t = 0; t < access->n_terms; t++) {
@@ -42,11 +42,18 @@ static unsigned char *element_of(runner *r, const ej_access *access, const int64
         }
         element += value_of(r, term->stride) * i;
     }
-    return address(r, access->buffer, element);
+    return element;
+}
+
+static unsigned char *element_of(runner *r, const ej_access *access, const int64_t *at)
+{
+    return address(r, access->buffer, element_number(r, access, at));
 }
 
 static ej_scalar load(runner *r, const ej_access *access, const int64_t *at)
 {
+    if (r->plan->buffers[access->buffer].home == EJ_HOME_COUNT)
+        return (ej_scalar){.integer = element_number(r, access, at)};
     return ej_scalar_load(r->plan->buffers[access->buffer].dtype, element_of(r, access, at));
 }
 

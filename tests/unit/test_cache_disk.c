@@ -306,6 +306,8 @@ static void compile_and_run(einjit_context *context, int64_t z, const float *w, 
     assert_string_equal(einjit_kernel_open_name(kernel, 0), "z");
     assert_int_equal(einjit_run(kernel, 3, in, 1, &F32(out, 1), &err), EINJIT_OK);
     assert_true(out[0] == expected);
+    assert_int_equal(einjit_run(kernel, 3, in, 1, &F32(weights, 1), &err), EINJIT_E_OVERLAP);
+    assert_non_null(strstr(err.text, "constant"));
     in[2].data = wrong;
     assert_int_equal(einjit_run(kernel, 3, in, 1, &F32(out, 1), &err), EINJIT_E_INDEX);
     assert_non_null(strstr(err.text, "'at'"));

@@ -421,6 +421,8 @@ static void add_node(generator *r)
     case EJ_OP_STACK: any_operands(r, &node, 1 + (uint32_t)below(r, 4)); break;
     case EJ_OP_INDEX_ADD_TO: any_operands(r, &node, 3); break;
     case EJ_OP_SPLIT_AS: any_operands(r, &node, 2 + (uint32_t)below(r, 3)); break;
+    case EJ_OP_ARANGE: any_operands(r, &node, (uint32_t)below(r, 2)); break;
+    case EJ_OP_GATHER_PLACES:
     case EJ_OP_SUM_TO_SIZE:
     case EJ_OP_EXPAND_AS:
     case EJ_OP_RESHAPE_AS:
@@ -433,7 +435,9 @@ static void add_node(generator *r)
     }
     if (node.op == EJ_OP_CAST) node.dtype = (int16_t)below(r, EINJIT_DTYPE_COUNT);
     if (node.op == EJ_OP_PERMUTE || node.op == EJ_OP_SQUEEZE) any_dims(r, &node, (uint32_t)below(r, 4));
-    if (node.op == EJ_OP_TRANSPOSE) any_dims(r, &node, 2);
+    if (node.op == EJ_OP_TRANSPOSE || node.op == EJ_OP_FLATTEN) any_dims(r, &node, 2);
+    if (node.op == EJ_OP_ARANGE) any_dims(r, &node, node.n_in);
+    if (node.op == EJ_OP_GATHER_PLACES) any_dims(r, &node, 1);
     if (node.op == EJ_OP_SOFTMAX || node.op == EJ_OP_UNSQUEEZE || (node.op >= EJ_OP_CAT && node.op <= EJ_OP_INDEX_ADD))
         any_dims(r, &node, 1);
     if (node.op == EJ_OP_RESHAPE || node.op == EJ_OP_EXPAND) any_shape(r, &node);
@@ -444,7 +448,7 @@ static void add_node(generator *r)
         any_dims(r, &node, 2);
         node.dims[1] = below(r, (int)node.n_in - 1);
     }
-    if (node.op == EJ_OP_INDEX_ADD) {
+    if (node.op == EJ_OP_INDEX_ADD || (node.op == EJ_OP_ARANGE && !node.n_in)) {
         node.n_extents = 1;
         node.extents = room(r, 1, sizeof *node.extents);
         node.extents[0] = any_extent(r, true, 0);

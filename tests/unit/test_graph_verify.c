@@ -107,7 +107,7 @@ static void what_a_node_says_about_itself_is_checked(void **state)
     (void)state;
     int64_t dim = 0, guard[3] = {1, 0, -1};
     ej_extent big[2] = {{.n = INT64_MAX}, {.n = 2}}, named = {.n = 1, .n_symbols = 1, .symbols = (int32_t[]){0}};
-    ej_index_item backwards = {EJ_INDEX_RANGE, 0, 1, -1};
+    ej_index_item nowhere = {EJ_INDEX_RANGE, 0, 1, 0};
     const struct {
         ej_node node;
         size_t n_in;
@@ -123,13 +123,16 @@ static void what_a_node_says_about_itself_is_checked(void **state)
         {{.op = EJ_OP_REDUCE, .n_dims = 1, .dims = &dim, .all_dims = true}, 1, EINJIT_E_INTERNAL},
         {{.op = EJ_OP_LAYER_NORM, .integer = 1, .n_dims = 1, .dims = &dim}, 2, EINJIT_OK},
         {{.op = EJ_OP_LAYER_NORM, .integer = 3, .n_dims = 1, .dims = &dim}, 2, EINJIT_E_INTERNAL},
-        {{.op = EJ_OP_SLICE, .n_items = 1, .items = &backwards}, 1, EINJIT_E_INTERNAL},
+        {{.op = EJ_OP_SLICE, .n_items = 1, .items = &nowhere}, 1, EINJIT_E_INTERNAL},
         {{.op = EJ_OP_RESHAPE, .n_extents = 1, .extents = &named}, 1, EINJIT_E_INTERNAL}, /* no such symbol */
         {{.op = EJ_OP_CONSTANT, .dtype = EINJIT_F32}, 0, EINJIT_E_INTERNAL},              /* one element, no data */
         {{.op = EJ_OP_CONSTANT, .dtype = EINJIT_F32, .rank = 2, .n_extents = 2, .extents = big, .data = &dim},
          0,
          EINJIT_E_INTERNAL},
         {{.op = EJ_OP_STRUCTURAL}, 1, EINJIT_E_INTERNAL}, /* of an input */
+        {{.op = EJ_OP_ARANGE, .n_dims = 1, .dims = &dim}, 1, EINJIT_OK},
+        {{.op = EJ_OP_ARANGE, .n_dims = 1, .dims = &dim}, 0, EINJIT_E_INTERNAL}, /* an axis of nothing */
+        {{.op = EJ_OP_FLATTEN, .n_dims = 1, .dims = &dim}, 1, EINJIT_E_INTERNAL},
         {{.op = EJ_OP_CAT, .n_dims = 1, .dims = &dim}, 5, EINJIT_OK},
         {{.op = EJ_OP_CAT, .n_dims = 1, .dims = &dim}, 0, EINJIT_E_INTERNAL},
         {{.op = EJ_OP_INDEX_ADD, .n_dims = 1, .dims = &dim}, 2, EINJIT_E_INTERNAL},

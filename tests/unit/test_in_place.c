@@ -61,6 +61,42 @@ static void each_element_is_read_before_it_is_written(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) check(context, &cases[i], N, M);
 }
 
+static void constants_are_not_written_over(void **state)
+{
+    CONTEXT_OR_SKIP(context);
+    float x[] = {1, 2, 3}, y[] = {4, 5, 6};
+    einjit_graph *graph = api_graph(context, "def f(x, y):\n    return x * 2.0 + y\n");
+    const einjit_compile_options constant = {.struct_bytes = sizeof constant, .constants = "y"};
+    einjit_tensor in[] = {F32(x, 3), F32(y, 3)}, out = F32(y, 3);
+    assert_int_equal(einjit_call_with(context, graph, 2, in, 1, &out, &constant, &err), EINJIT_E_OVERLAP);
+    assert_string_equal(err.text, "output 0 overlaps input 1 ('y'), which is constant");
+    out.data = x;
+    assert_int_equal(einjit_call_with(context, graph, 2, in, 1, &out, &constant, &err), EINJIT_OK);
+    assert_true(x[0] == 6 && x[2] == 12 && y[0] == 4);
+    out.data = y;
+    assert_int_equal(einjit_call(context, graph, 2, in, 1, &out, &err), EINJIT_OK); /* not constant to this one */
+    einjit_graph_destroy(graph);
+}
+
+/* Loops around others end with a chunk that begins earlier where that computes little twice: not where it is read in
+ * place. */
+static void no_chunk_is_computed_twice(void **state)
+{
+    CONTEXT_OR_SKIP(context);
+    static float x[67 * 60 * 61], y[60 * 61], apart[67 * 60 * 61];
+    einjit_graph *graph = api_graph(context, "def f(x, y):\n    return 2.0 * x + y\n");
+    for (int64_t n = 61; n <= 67; n++) {
+        fill(x, sizeof x / sizeof *x, 3);
+        fill(y, sizeof y / sizeof *y, 5);
+        einjit_tensor in[] = {F32(x, n, 60, 61), F32(y, 1, 60, 61)}, out = F32(apart, n, 60, 61);
+        assert_int_equal(einjit_call(context, graph, 2, in, 1, &out, &err), EINJIT_OK);
+        out.data = x;
+        assert_int_equal(einjit_call(context, graph, 2, in, 1, &out, &err), EINJIT_OK);
+        assert_memory_equal(x, apart, (size_t)n * 60 * 61 * sizeof *x);
+    }
+    einjit_graph_destroy(graph);
+}
+
 static void squares_may_be_turned(void **state)
 {
     CONTEXT_OR_SKIP(context);
@@ -145,6 +181,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ON_BOTH(each_element_is_read_before_it_is_written),
+        ON_BOTH(no_chunk_is_computed_twice),
+        ON_BOTH(constants_are_not_written_over),
         ON_BOTH(squares_may_be_turned),
         ON_BOTH(products_are_apart),
         ON_BOTH(the_tensors_must_be_the_same),

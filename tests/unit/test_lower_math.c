@@ -43,7 +43,8 @@ static bool has_fn(int fn, int dtype)
 {
     int rule = ej_fns[fn].rule, kind = ej_dtypes[dtype].kind;
     if (rule == EJ_RULE_SELECT || rule == EJ_RULE_EQUAL || rule == EJ_RULE_FLOAT) return true;
-    if (rule == EJ_RULE_LOGIC) return kind == EJ_KIND_BOOL;
+    if (rule == EJ_RULE_LOGIC || rule == EJ_RULE_BITS)
+        return kind <= (rule == EJ_RULE_BITS ? EJ_KIND_INT : EJ_KIND_BOOL);
     if (kind == EJ_KIND_COMPLEX) return rule == EJ_RULE_ARITH || rule == EJ_RULE_REALPART;
     return kind != EJ_KIND_BOOL || (fn != EJ_FN_NEG && fn != EJ_FN_SUB);
 }

@@ -20,7 +20,8 @@ enum ej_operand_kind {
     EJ_OPERAND_DTYPE,
     EJ_OPERAND_LIST,
     EJ_OPERAND_EXTENT,
-    EJ_OPERAND_SHAPE /* x.shape, of the value */
+    EJ_OPERAND_SHAPE, /* x.shape, of the value */
+    EJ_OPERAND_SIZE   /* x.shape[axis] */
 };
 
 typedef struct ej_parsed {
@@ -38,6 +39,7 @@ typedef struct ej_parsed {
         } text;
         int dtype;
         ej_extent extent;
+        int64_t axis;
     } as;
 } ej_parsed;
 
@@ -203,8 +205,19 @@ int ej_op_unary(ej_parser *p, ej_call *call, ej_parsed *out); /* detail: EJ_OP_Z
 int ej_op_slice_scatter(ej_parser *p, ej_call *call, ej_parsed *out);
 int ej_op_split_as(ej_parser *p, ej_call *call, ej_parsed *out);
 int ej_op_index_add_to(ej_parser *p, ej_call *call, ej_parsed *out);
+int ej_op_gather_places(ej_parser *p, ej_call *call, ej_parsed *out);
 
-/* ---- graph_parse_composed.c: operators that are a few others ---- */
+/* ---- graph_parse_composed.c, graph_parse_places.c: operators that are a few others ---- */
+typedef struct ej_writer {
+    ej_parser *p;
+    const ej_call *call; /* where errors point */
+} ej_writer;
+int ej_write(const ej_writer *w, ej_node node, uint32_t n, ej_parsed *const *operands, ej_parsed *out);
+int ej_write_map(const ej_writer *w, int fn, ej_parsed *a, ej_parsed *b, ej_parsed *out); /* b: NULL for one operand */
+int ej_write_where(const ej_writer *w, ej_parsed *mask, ej_parsed *a, ej_parsed *b, ej_parsed *out);
+int ej_write_axes(const ej_writer *w, int op, ej_parsed *x, uint32_t n, const int64_t *dims, ej_parsed *out);
+int ej_write_like(const ej_writer *w, int op, ej_parsed *x, ej_parsed *like, ej_parsed *out); /* like NULL: x alone */
+int ej_write_flat(const ej_writer *w, ej_parsed *x, ej_parsed *out);                          /* of one axis */
 int ej_op_log_softmax(ej_parser *p, ej_call *call, ej_parsed *out);
 int ej_op_clamp(ej_parser *p, ej_call *call, ej_parsed *out);
 int ej_op_masked_fill(ej_parser *p, ej_call *call, ej_parsed *out);
@@ -215,6 +228,10 @@ int ej_op_bmm(ej_parser *p, ej_call *call, ej_parsed *out);
 int ej_op_flatten(ej_parser *p, ej_call *call, ej_parsed *out);
 int ej_op_arange(ej_parser *p, ej_call *call, ej_parsed *out);
 int ej_op_one_hot(ej_parser *p, ej_call *call, ej_parsed *out);
+int ej_op_arg_extreme(ej_parser *p, ej_call *call, ej_parsed *out); /* detail: EINJIT_REDUCE_MAX, _MIN */
+int ej_op_triangle(ej_parser *p, ej_call *call, ej_parsed *out);    /* detail: EJ_FN_LE, _GE */
+int ej_op_gather(ej_parser *p, ej_call *call, ej_parsed *out);
+int ej_op_flip(ej_parser *p, ej_call *call, ej_parsed *out);
 int ej_parse_transposed(ej_parser *p, bool matrices, size_t offset, ej_parsed *x); /* *x becomes x.mT, or x.T */
 
 /* ---- graph_parse_constant.c ---- */

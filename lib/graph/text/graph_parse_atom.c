@@ -88,7 +88,7 @@ static int skip_torch(ej_parser *p)
     if (!ej_lex_is(&p->lexer, &p->token, "torch")) return EINJIT_OK;
     ej_word *word = ej_parse_word(p, text, p->token.length);
     if (!word) return ej_no_memory(p->err);
-    if (word->bound && p->names_mean == EJ_NAMES_VALUES) return EINJIT_OK; /* a tensor of that name */
+    if (word->bound && p->names_mean != EJ_NAMES_DTYPES) return EINJIT_OK; /* a tensor of that name */
     for (bool again = true; again;) {
         ej_token next;
         EJ_TRY(ej_parse_peek(p, &next));
@@ -147,7 +147,8 @@ static int parse_name(ej_parser *p, ej_parsed *out)
         out->offset = name.offset;
         return ej_parse_dtype(p, &out->as.dtype);
     }
-    return p->names_mean == EJ_NAMES_EXTENTS ? parse_symbol(p, out) : parse_variable(p, out);
+    bool owner = next.kind == EJ_TOKEN_SIGN && next.sign == EJ_SIGN1('.'); /* x.shape[0] */
+    return p->names_mean == EJ_NAMES_EXTENTS && !owner ? parse_symbol(p, out) : parse_variable(p, out);
 }
 
 /* ---- brackets ---- */

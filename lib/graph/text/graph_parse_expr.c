@@ -12,7 +12,7 @@
 #include "graph_parse.h"
 
 /* The binary operators, loosest first. ** is tighter than a sign on its left, and so not in this table. */
-enum { COMPARISON = 1, OR, AND, SUM, PRODUCT };
+enum { COMPARISON = 1, OR, XOR, AND, SUM, PRODUCT };
 enum { MATMUL = -1 };
 typedef struct binary_row {
     uint32_t sign;
@@ -27,13 +27,15 @@ static const binary_row binary_rows[] = {
     {EJ_SIGN2('<', '='), COMPARISON, EJ_FN_LE},
     {EJ_SIGN1('>'), COMPARISON, EJ_FN_GT},
     {EJ_SIGN2('>', '='), COMPARISON, EJ_FN_GE},
-    {EJ_SIGN1('|'), OR, EJ_FN_LOGICAL_OR},
-    {EJ_SIGN1('&'), AND, EJ_FN_LOGICAL_AND},
+    {EJ_SIGN1('|'), OR, EJ_FN_BITWISE_OR},
+    {EJ_SIGN1('^'), XOR, EJ_FN_BITWISE_XOR},
+    {EJ_SIGN1('&'), AND, EJ_FN_BITWISE_AND},
     {EJ_SIGN1('+'), SUM, EJ_FN_ADD},
     {EJ_SIGN1('-'), SUM, EJ_FN_SUB},
     {EJ_SIGN1('*'), PRODUCT, EJ_FN_MUL},
     {EJ_SIGN1('/'), PRODUCT, EJ_FN_DIV},
     {EJ_SIGN2('/', '/'), PRODUCT, EJ_FN_FLOOR_DIVIDE},
+    {EJ_SIGN1('%'), PRODUCT, EJ_FN_REMAINDER},
     {EJ_SIGN1('@'), PRODUCT, MATMUL},
 };
 static const binary_row power_row = {EJ_SIGN2('*', '*'), PRODUCT + 1, EJ_FN_POW};
@@ -123,7 +125,7 @@ static int apply_sign(ej_parser *p, uint32_t sign, size_t offset, ej_parsed *x)
 {
     bool minus = sign == EJ_SIGN1('-');
     if (sign == EJ_SIGN1('~')) {
-        ej_node node = {.op = EJ_OP_MAP, .fn = EJ_FN_LOGICAL_NOT, .dtype = -1};
+        ej_node node = {.op = EJ_OP_MAP, .fn = EJ_FN_BITWISE_NOT, .dtype = -1};
         EJ_TRY(ej_parse_values(p, &node, 1, &x));
         return ej_parse_node(p, &node, offset, x);
     }

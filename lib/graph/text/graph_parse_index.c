@@ -46,7 +46,7 @@ static int parse_range(ej_parser *p, const ej_parsed *start, ej_index_item *item
     EJ_TRY(bound(p, start, INT64_MIN, &item->start));
     EJ_TRY(bound(p, &stop, INT64_MAX, &item->stop));
     EJ_TRY(bound(p, &step, 1, &item->step));
-    if (item->step < 1) return EJ_PARSE_FAIL(p, step.offset, EINJIT_E_VALUE, "the step of a slice is at least 1");
+    if (!item->step) return EJ_PARSE_FAIL(p, step.offset, EINJIT_E_VALUE, "the step of a slice is not 0");
     return EINJIT_OK;
 }
 
@@ -134,12 +134,22 @@ static int make_select(ej_parser *p, const items *list, size_t offset, ej_parsed
     return ej_parse_node(p, &node, offset, x);
 }
 
+/* x.shape[axis] */
+static int index_shape(ej_parser *p, size_t offset, const items *list, ej_parsed *x)
+{
+    if (list->n != 1 || list->tensor_at >= 0 || list->all[0].kind != EJ_INDEX_AT)
+        return EJ_PARSE_FAIL(p, offset, EINJIT_E_VALUE, "a shape is indexed by the number of one axis");
+    x->kind = EJ_OPERAND_SIZE;
+    x->as.axis = list->all[0].start;
+    return EINJIT_OK;
+}
+
 int ej_parse_index(ej_parser *p, ej_parsed *x)
 {
     items list = {.tensor_at = -1, .ellipsis_at = -1};
     size_t offset = p->token.offset;
     int before = p->names_mean;
-    if (x->kind != EJ_OPERAND_VALUE && x->kind != EJ_OPERAND_NUMBER)
+    if (x->kind != EJ_OPERAND_VALUE && x->kind != EJ_OPERAND_NUMBER && x->kind != EJ_OPERAND_SHAPE)
         return EJ_PARSE_FAIL(p, offset, EINJIT_E_VALUE, "%s cannot be indexed", ej_operand_kind_name(x));
     EJ_TRY(ej_parse_enter(p));
     EJ_TRY(ej_parse_advance(p));
@@ -156,5 +166,6 @@ int ej_parse_index(ej_parser *p, ej_parsed *x)
     }
     p->names_mean = before;
     p->depth--;
+    if (x->kind == EJ_OPERAND_SHAPE) return index_shape(p, offset, &list, x);
     return list.tensor_at >= 0 ? make_select(p, &list, offset, x) : make_slice(p, &list, offset, x);
 }

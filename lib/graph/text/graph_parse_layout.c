@@ -9,9 +9,7 @@
 static int finish(ej_parser *p, ej_call *call, ej_node *node, ej_parsed *out)
 {
     ej_parsed *x = &call->args[0].operand;
-    node->dtype = -1;
-    EJ_TRY(ej_parse_values(p, node, 1, &x));
-    return ej_parse_node(p, node, call->offset, out);
+    return ej_write(&(ej_writer){p, call}, *node, 1, &x, out);
 }
 
 /* node->dims = the integers of the arguments first .. first + n. */

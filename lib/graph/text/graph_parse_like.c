@@ -6,13 +6,6 @@
  */
 #include "graph_parse.h"
 
-static int finish(ej_parser *p, ej_call *call, ej_node *node, uint32_t n, ej_parsed *const *operands, ej_parsed *out)
-{
-    node->dtype = -1;
-    EJ_TRY(ej_parse_values(p, node, n, operands));
-    return ej_parse_node(p, node, call->offset, out);
-}
-
 /* node->dims = one integer, 0 when it is not given. */
 static int take_dim(ej_parser *p, ej_call *call, ej_node *node, int arg)
 {
@@ -28,21 +21,21 @@ int ej_op_sum_to_size(ej_parser *p, ej_call *call, ej_parsed *out)
     ej_parsed like = call->args[1].operand, *operands[2] = {&call->args[0].operand, &like};
     if (like.kind != EJ_OPERAND_SHAPE) return ej_call_refuse(p, call, 1, "the shape of a tensor, as y.shape");
     like.kind = EJ_OPERAND_VALUE;
-    return finish(p, call, &node, 2, operands, out);
+    return ej_write(&(ej_writer){p, call}, node, 2, operands, out);
 }
 
 int ej_op_like(ej_parser *p, ej_call *call, ej_parsed *out)
 {
     ej_node node = {.op = (uint8_t)call->row->detail};
     ej_parsed *operands[2] = {&call->args[0].operand, &call->args[1].operand};
-    return finish(p, call, &node, 2, operands, out);
+    return ej_write(&(ej_writer){p, call}, node, 2, operands, out);
 }
 
 int ej_op_unary(ej_parser *p, ej_call *call, ej_parsed *out)
 {
     ej_node node = {.op = (uint8_t)call->row->detail};
     ej_parsed *operands[1] = {&call->args[0].operand};
-    return finish(p, call, &node, 1, operands, out);
+    return ej_write(&(ej_writer){p, call}, node, 1, operands, out);
 }
 
 int ej_op_slice_scatter(ej_parser *p, ej_call *call, ej_parsed *out)
@@ -56,8 +49,16 @@ int ej_op_slice_scatter(ej_parser *p, ej_call *call, ej_parsed *out)
     if (ej_call_given(call, 3)) EJ_TRY(ej_call_int(p, call, 3, &node.items->start));
     if (ej_call_given(call, 4)) EJ_TRY(ej_call_int(p, call, 4, &node.items->stop));
     if (call->args[5].given) EJ_TRY(ej_call_int(p, call, 5, &node.items->step));
-    if (node.items->step < 1) return ej_call_refuse(p, call, 5, "at least 1");
-    return finish(p, call, &node, 2, operands, out);
+    if (!node.items->step) return ej_call_refuse(p, call, 5, "another number than 0");
+    return ej_write(&(ej_writer){p, call}, node, 2, operands, out);
+}
+
+int ej_op_gather_places(ej_parser *p, ej_call *call, ej_parsed *out)
+{
+    ej_node node = {.op = EJ_OP_GATHER_PLACES};
+    ej_parsed *operands[2] = {&call->args[0].operand, &call->args[2].operand};
+    EJ_TRY(take_dim(p, call, &node, 1));
+    return ej_write(&(ej_writer){p, call}, node, 2, operands, out);
 }
 
 int ej_op_split_as(ej_parser *p, ej_call *call, ej_parsed *out)
@@ -74,7 +75,7 @@ int ej_op_split_as(ej_parser *p, ej_call *call, ej_parsed *out)
         return ej_call_refuse(p, call, 3, "the place of one of the tensors");
     operands[0] = &call->args[0].operand;
     for (uint32_t i = 0; i < list->n; i++) operands[1 + i] = &list->as.items[i];
-    return finish(p, call, &node, list->n + 1, operands, out);
+    return ej_write(&(ej_writer){p, call}, node, list->n + 1, operands, out);
 }
 
 int ej_op_index_add_to(ej_parser *p, ej_call *call, ej_parsed *out)
@@ -82,5 +83,5 @@ int ej_op_index_add_to(ej_parser *p, ej_call *call, ej_parsed *out)
     ej_node node = {.op = EJ_OP_INDEX_ADD_TO};
     ej_parsed *operands[3] = {&call->args[0].operand, &call->args[2].operand, &call->args[3].operand};
     EJ_TRY(take_dim(p, call, &node, 1));
-    return finish(p, call, &node, 3, operands, out);
+    return ej_write(&(ej_writer){p, call}, node, 3, operands, out);
 }

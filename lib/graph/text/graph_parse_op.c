@@ -13,9 +13,7 @@ static int finish(ej_parser *p, ej_call *call, ej_node *node, uint32_t n_in, ej_
 {
     ej_parsed *operands[EJ_CALL_PARAMS];
     for (uint32_t i = 0; i < n_in; i++) operands[i] = &call->args[i].operand;
-    node->dtype = node->op == EJ_OP_CAST ? node->dtype : -1;
-    EJ_TRY(ej_parse_values(p, node, n_in, operands));
-    return ej_parse_node(p, node, call->offset, out);
+    return ej_write(&(ej_writer){p, call}, *node, n_in, operands, out);
 }
 
 int ej_op_pointwise(ej_parser *p, ej_call *call, ej_parsed *out)

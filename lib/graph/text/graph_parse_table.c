@@ -3,7 +3,7 @@
  * Takes  a name, as a function or a method.
  * Gives  its row: arguments in order, and who builds the node.
  * To add one: a row here, a builder in graph_parse_op.c or graph_parse_layout.c, its line in graph_print.c; one that is
- *        a few others: a row and a builder in graph_parse_composed.c.
+ *        a few others: a row and a builder in graph_parse_composed.c or graph_parse_places.c.
  */
 #include <string.h>
 
@@ -28,6 +28,23 @@
         word, 0, EINJIT_REDUCE_##NAME, ej_op_extreme, \
         { \
             INPUT, {.name = "dim", .other = "other", .kind = EJ_PARAM_ANY, .optional = true}, KEEPDIM \
+        } \
+    }
+#define ARG_EXTREME(word, NAME) \
+    { \
+        word, 0, EINJIT_REDUCE_##NAME, ej_op_arg_extreme, \
+        { \
+            INPUT, OPTIONAL("dim", EJ_PARAM_INT), KEEPDIM \
+        } \
+    }
+#define TRIANGLE(word, fn) \
+    { \
+        word, 0, fn, ej_op_triangle, \
+        { \
+            INPUT, \
+            { \
+                .name = "diagonal", .other = "k", .kind = EJ_PARAM_INT, .optional = true \
+            } \
         } \
     }
 #define VARIANCE(word, fn) \
@@ -93,6 +110,8 @@ static const ej_call_row rows[] = {
     {"log_softmax", 0, 0, ej_op_log_softmax, {INPUT, DIM}},
     EXTREME("max", MAX),
     EXTREME("min", MIN),
+    ARG_EXTREME("argmax", MAX),
+    ARG_EXTREME("argmin", MIN),
     VARIANCE("var", -1),
     VARIANCE("std", EJ_FN_SQRT),
     {"clamp", 0, 0, ej_op_clamp, {INPUT, OPTIONAL("min", EJ_PARAM_VALUE), OPTIONAL("max", EJ_PARAM_VALUE)}},
@@ -109,7 +128,12 @@ static const ej_call_row rows[] = {
      -1,
      0,
      ej_op_arange,
-     {{.name = "start", .kind = EJ_PARAM_INT}, OPTIONAL("end", EJ_PARAM_INT), OPTIONAL("step", EJ_PARAM_INT)}},
+     {{.name = "start", .kind = EJ_PARAM_EXTENTS}, OPTIONAL("end", EJ_PARAM_INT), OPTIONAL("step", EJ_PARAM_INT)}},
+    TRIANGLE("tril", EJ_FN_LE),
+    TRIANGLE("triu", EJ_FN_GE),
+    {"gather", 0, 0, ej_op_gather, {INPUT, DIM, {.name = "index", .kind = EJ_PARAM_VALUE}}},
+    {"gather_places", -1, 0, ej_op_gather_places, {INPUT, DIM, {.name = "index", .kind = EJ_PARAM_VALUE}}},
+    {"flip", 0, 0, ej_op_flip, {INPUT, {.name = "dims", .other = "dim", .kind = EJ_PARAM_INTS, .rest = true}}},
     {"one_hot", -1, 0, ej_op_one_hot, {INPUT, {.name = "num_classes", .kind = EJ_PARAM_INT}}},
     {"layer_norm",
      -1,

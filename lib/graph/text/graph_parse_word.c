@@ -149,6 +149,7 @@ const char *ej_operand_kind_name(const ej_parsed *operand)
     case EJ_OPERAND_DTYPE: return "a dtype";
     case EJ_OPERAND_EXTENT: return "an extent";
     case EJ_OPERAND_SHAPE: return "a shape";
+    case EJ_OPERAND_SIZE: return "an extent";
     default: return operand->tuple ? "a tuple" : "a list";
     }
 }

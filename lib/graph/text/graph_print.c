@@ -111,10 +111,22 @@ static void print_shape(const printer *p)
 
 /* ---- pointwise ---- */
 
-static const char *const signs[EJ_FN_COUNT] = {
-    [EJ_FN_ADD] = "+",  [EJ_FN_SUB] = "-", [EJ_FN_MUL] = "*", [EJ_FN_DIV] = "/", [EJ_FN_FLOOR_DIVIDE] = "//",
-    [EJ_FN_POW] = "**", [EJ_FN_EQ] = "==", [EJ_FN_NE] = "!=", [EJ_FN_LT] = "<",  [EJ_FN_LE] = "<=",
-    [EJ_FN_GT] = ">",   [EJ_FN_GE] = ">="};
+static const char *const signs[EJ_FN_COUNT] = {[EJ_FN_ADD] = "+",
+                                               [EJ_FN_SUB] = "-",
+                                               [EJ_FN_MUL] = "*",
+                                               [EJ_FN_DIV] = "/",
+                                               [EJ_FN_FLOOR_DIVIDE] = "//",
+                                               [EJ_FN_POW] = "**",
+                                               [EJ_FN_EQ] = "==",
+                                               [EJ_FN_NE] = "!=",
+                                               [EJ_FN_LT] = "<",
+                                               [EJ_FN_LE] = "<=",
+                                               [EJ_FN_GT] = ">",
+                                               [EJ_FN_GE] = ">=",
+                                               [EJ_FN_BITWISE_AND] = "&",
+                                               [EJ_FN_BITWISE_OR] = "|",
+                                               [EJ_FN_BITWISE_XOR] = "^",
+                                               [EJ_FN_REMAINDER] = "%"};
 
 /* -2.0 ** x would be -(2.0 ** x). */
 static bool needs_brackets(const printer *p, const char *sign, ej_value left)
@@ -150,8 +162,8 @@ static void print_binary(const printer *p, const char *sign, const char *name)
 static void print_map(const printer *p)
 {
     int fn = p->node->fn;
-    if (fn == EJ_FN_NEG && !is_literal(p, p->node->in[0])) {
-        ej_print(p->text, "-");
+    if ((fn == EJ_FN_NEG || fn == EJ_FN_BITWISE_NOT) && !is_literal(p, p->node->in[0])) {
+        ej_print(p->text, fn == EJ_FN_NEG ? "-" : "~");
         print_value(p, p->node->in[0]);
     } else if (fn == EJ_FN_TRUNC_DIVIDE) {
         print_call(p, "div");
@@ -381,6 +393,30 @@ static void print_split(const printer *p)
     ej_print(p->text, "], dim=%lld, part=%lld)", (long long)p->node->dims[0], (long long)p->node->dims[1]);
 }
 
+/* arange(n), or of as many as there are along an axis. */
+static void print_arange(const printer *p)
+{
+    print_function(p, "arange");
+    if (!p->node->n_in) {
+        print_extent(p, &p->node->extents[0]);
+        ej_print(p->text, ")");
+        return;
+    }
+    bool brackets = is_literal(p, p->node->in[0]);
+    if (brackets) ej_print(p->text, "(");
+    print_value(p, p->node->in[0]);
+    ej_print(p->text, "%s.shape[%lld])", brackets ? ")" : "", (long long)p->node->dims[0]);
+}
+
+static void print_gather_places(const printer *p)
+{
+    print_function(p, "gather_places");
+    print_value(p, p->node->in[0]);
+    ej_print(p->text, ", %lld, ", (long long)p->node->dims[0]);
+    print_operands(p, 1);
+    ej_print(p->text, ")");
+}
+
 /* As a method it has torch's name; the function of that name makes its zeros itself. */
 static void print_index_add_to(const printer *p)
 {
@@ -430,6 +466,8 @@ static void print_right_side(const printer *p)
     case EJ_OP_SLICE_SCATTER: print_slice_scatter(p); break;
     case EJ_OP_SPLIT_AS: print_split(p); break;
     case EJ_OP_INDEX_ADD_TO: print_index_add_to(p); break;
+    case EJ_OP_ARANGE: print_arange(p); break;
+    case EJ_OP_GATHER_PLACES: print_gather_places(p); break;
     case EJ_OP_SOFTMAX:
         print_call(p, "softmax");
         ej_print(p->text, ", dim=%lld)", (long long)p->node->dims[0]);

@@ -53,6 +53,30 @@ static int say_shape(like_pass *p, ej_value v, const ej_node *node)
     return EINJIT_OK;
 }
 
+/* A reshape, where the extents of x are known. */
+static int say_flat(like_pass *p, ej_value v, const ej_node *node)
+{
+    ej_arena *arena = &p->edit.graph->arena;
+    ej_node said = {.op = EJ_OP_RESHAPE, .dtype = -1, .rank = -1};
+    int32_t rank = p->shapes->of[node->in[0]].rank, first, last;
+    ej_extent *extents = NULL;
+    ej_value by;
+    if (rank < 1 || is_literal(p, node->in[0])) return EINJIT_OK;
+    if (!ej_axis_of(node->dims[0], rank, &first) || !ej_axis_of(node->dims[1], rank, &last) || first > last)
+        return EINJIT_OK;
+    if (!ej_facts_name_shape(p->shapes, node->in[0], arena, &extents)) return ej_no_memory(p->edit.job->err);
+    if (!extents) return EINJIT_OK;
+    said.n_extents = (uint32_t)(rank - (last - first));
+    said.extents = EJ_NEW_ARRAY(arena, ej_extent, said.n_extents);
+    if (!said.extents) return ej_no_memory(p->edit.job->err);
+    for (int32_t i = 0; i < (int32_t)said.n_extents; i++)
+        said.extents[i] = extents[i <= first ? i : i + (last - first)];
+    if (first < last) said.extents[first] = (ej_extent){.n = EJ_EXTENT_UNKNOWN};
+    EJ_TRY(ej_edit_node(&p->edit, said, 1, node->in, &by));
+    ej_edit_replace(&p->edit, v, by, EJ_RULE_LIKE_SHAPE);
+    return EINJIT_OK;
+}
+
 /* An axis of extent `to` where x has `from`: 1 is summed; what is another number, or the same, is not. */
 static bool is_clear(const like_pass *p, int32_t from, int32_t to, bool *summed)
 {
@@ -107,7 +131,8 @@ int ej_opt_like(ej_graph *graph, ej_job *job, size_t *n_changed)
     like_pass p = {0};
     bool any = false;
     for (size_t v = 0; v < graph->n_nodes; v++)
-        any |= graph->nodes[v].op >= EJ_OP_SUM_TO_SIZE && graph->nodes[v].op <= EJ_OP_TYPE_AS;
+        any |= (graph->nodes[v].op >= EJ_OP_SUM_TO_SIZE && graph->nodes[v].op <= EJ_OP_TYPE_AS) ||
+               graph->nodes[v].op == EJ_OP_FLATTEN;
     if (!any) return EINJIT_OK;
     EJ_TRY(ej_edit_begin(&p.edit, graph, job));
     p.dtypes = ej_facts_dtypes(graph, job->arena);
@@ -117,6 +142,7 @@ int ej_opt_like(ej_graph *graph, ej_job *job, size_t *n_changed)
         ej_node node = graph->nodes[v]; /* a copy: nodes move when others are appended */
         if (node.op == EJ_OP_TYPE_AS) EJ_TRY(drop_cast(&p, (ej_value)v, &node));
         if (node.op == EJ_OP_EXPAND_AS || node.op == EJ_OP_RESHAPE_AS) EJ_TRY(say_shape(&p, (ej_value)v, &node));
+        if (node.op == EJ_OP_FLATTEN) EJ_TRY(say_flat(&p, (ej_value)v, &node));
         if (node.op == EJ_OP_SUM_TO_SIZE) EJ_TRY(say_sums(&p, (ej_value)v, &node));
     }
     return ej_edit_commit(&p.edit, true, n_changed);

@@ -30,11 +30,8 @@ void ej_const_subgraph_close(ej_const_subgraph *mini)
 
 int ej_const_subgraph_add(ej_const_subgraph *mini, ej_node node, uint32_t n, const ej_value *in, ej_value *out)
 {
-    node.n_in = n;
     node.name = NULL;
-    node.in = EJ_NEW_ARRAY(&mini->graph.arena, ej_value, n);
-    if (!node.in) return ej_no_memory(mini->job->err);
-    if (n) memcpy(node.in, in, n * sizeof *in);
+    if (!ej_node_takes(&mini->graph.arena, &node, n, in)) return ej_no_memory(mini->job->err);
     return ej_graph_append(&mini->graph, &node, out, mini->job->err);
 }
 

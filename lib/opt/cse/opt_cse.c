@@ -60,7 +60,10 @@ static bool commutes(const ej_cse *c, ej_value v)
     case EJ_FN_EQ:
     case EJ_FN_NE:
     case EJ_FN_LOGICAL_AND:
-    case EJ_FN_LOGICAL_OR: return true;
+    case EJ_FN_LOGICAL_OR:
+    case EJ_FN_BITWISE_AND:
+    case EJ_FN_BITWISE_OR:
+    case EJ_FN_BITWISE_XOR: return true;
     case EJ_FN_MAXIMUM:
     case EJ_FN_MINIMUM: return c->dtypes[v].dtype >= 0 && ej_dtypes[c->dtypes[v].dtype].kind <= EJ_KIND_INT;
     default: return false;

@@ -30,10 +30,12 @@ _SAME_NAME = frozenset(
 )
 _INFIX: dict[Any, str] = {
     operator.add: "+", operator.sub: "-", operator.mul: "*", operator.truediv: "/", operator.matmul: "@",
+    operator.mod: "%", torch.remainder: "%",
     torch.add: "+", torch.sub: "-", torch.mul: "*", torch.div: "/", torch.matmul: "@", torch.bmm: "@", torch.mm: "@",
 }  # fmt: skip
-_METHOD_INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/", "matmul": "@", "bmm": "@", "mm": "@"}
+_METHOD_INFIX = {"remainder": "%", "add": "+", "sub": "-", "mul": "*", "div": "/", "matmul": "@", "bmm": "@", "mm": "@"}
 _REDUCTIONS = frozenset({"sum", "mean", "amax", "amin", "softmax", "log_softmax"})
+_COPIES = frozenset({"tril", "triu", "flip"})
 _LAYOUT = frozenset({"permute", "transpose", "unsqueeze"})
 _EINSUM = (torch.einsum, torch.functional.einsum)
 _RANDOM = ("dropout", "rand", "bernoulli", "normal", "multinomial")
@@ -75,6 +77,8 @@ def _says(node: fx.Node) -> Callable[[Trace, list[Any]], Value] | None:
     rest = [*args[1:], *words.values()]
     if name in _REDUCTIONS and set(words) <= {"dim", "keepdim"}:
         return lambda trace, a: trace.call(name, *a, **words)
+    if name in _COPIES and not words and all(_numbers(x if isinstance(x, (list, tuple)) else [x]) for x in rest):
+        return lambda trace, a: trace.call(name, *a)
     if name in _LAYOUT and not words and all(_numbers(x if isinstance(x, (list, tuple)) else [x]) for x in rest):
         dims = list(rest[0]) if name == "permute" and isinstance(rest[0], (list, tuple)) else rest
         return lambda trace, a: trace.call(name, a[0], *([dims] if name == "permute" else dims))

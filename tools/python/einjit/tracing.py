@@ -25,6 +25,12 @@ _METHODS = frozenset(_POINTWISE) | {
     "logsumexp",
     "max",
     "min",
+    "argmax",
+    "argmin",
+    "gather",
+    "tril",
+    "triu",
+    "flip",
     "var",
     "std",
     "softmax",
@@ -55,6 +61,12 @@ OPERATORS = frozenset(_POINTWISE) | {
     "log_softmax",
     "clamp",
     "masked_fill",
+    "argmax",
+    "argmin",
+    "gather",
+    "tril",
+    "triu",
+    "flip",
     "var",
     "std",
     "flatten",
@@ -88,6 +100,8 @@ _NUMPY_NAMES = {
     "power": "pow",
     "matmul": "matmul",
     "floor_divide": "floor_divide",
+    "mod": "remainder",
+    "invert": "bitwise_not",
     "conjugate": "conj",
     "rint": "round",
     "equal": "eq",
@@ -196,6 +210,10 @@ class Value:
     __mul__, __rmul__ = _infix("*"), _infix("*", True)
     __truediv__, __rtruediv__ = _infix("/"), _infix("/", True)
     __floordiv__, __rfloordiv__ = _infix("//"), _infix("//", True)
+    __mod__, __rmod__ = _infix("%"), _infix("%", True)
+    __and__, __rand__ = _infix("&"), _infix("&", True)
+    __or__, __ror__ = _infix("|"), _infix("|", True)
+    __xor__, __rxor__ = _infix("^"), _infix("^", True)
     __matmul__, __rmatmul__ = _infix("@"), _infix("@", True)
     __pow__, __rpow__ = _infix("**"), _infix("**", True)
     __lt__, __le__, __gt__, __ge__ = _infix("<"), _infix("<="), _infix(">"), _infix(">=")
@@ -204,6 +222,9 @@ class Value:
 
     def __neg__(self) -> Value:
         return self._einjit_trace.value(f"-{self._name}")
+
+    def __invert__(self) -> Value:
+        return self._einjit_trace.value(f"~{self._name}")
 
     def __getitem__(self, key: Any) -> Value:
         def part(k: Any) -> str:

@@ -52,6 +52,14 @@ def test_parts_results_and_gradients():
     assert kernels(graphs) == 2 and graphs[0].stays["sort"] == "programs do not have it"
 
 
+def test_triangles_flips_and_remainders_are_ours():
+    compile_graph, graphs = backend()
+    f = torch.compile(lambda x: torch.tril(x @ x.T) % 0.3 + torch.remainder(x @ x, 2.0).triu(1).flip(0), backend=compile_graph)
+    x = torch.randn(4, 4, dtype=torch.float64)
+    torch.testing.assert_close(f(x), torch.tril(x @ x.T) % 0.3 + ((x @ x) % 2.0).triu(1).flip(0))
+    assert kernels(graphs) == 2 and not {"tril", "triu", "flip", "mod", "remainder"} & set(graphs[0].stays)
+
+
 def test_double_backward():
     compile_graph, _ = backend()
     f = torch.compile(

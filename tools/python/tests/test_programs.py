@@ -118,6 +118,17 @@ def test_jit_takes_functions_of_torch_and_numpy():
     assert np.allclose(g(X, W), np.sqrt(np.abs(X @ W)) + X @ W + 2 * (X[:, :3] + 1))
 
 
+def test_jit_of_places_remainders_and_bits():
+    def f(x):
+        n = x.argmax(1, True)
+        return x % 0.3, x.tril(1)[::-1], x.gather(1, n), (n & 1) ^ ~n | 4, np.flip(x, axis=1), np.argmax(x, axis=0), np.triu(x, k=1)
+
+    n = X.argmax(1, keepdims=True)
+    wanted = (X % 0.3, np.tril(X, 1)[::-1], np.take_along_axis(X, n, 1), (n & 1) ^ ~n | 4, X[:, ::-1], X.argmax(0), np.triu(X, 1))
+    for got, want in zip(einjit.jit(f)(X), wanted):
+        assert np.allclose(got, want)
+
+
 def test_jit_captures_arrays_and_takes_nested_arguments():
     f = einjit.jit(lambda x, both: x @ W + both["b"][0])
     b = np.arange(3.0)
@@ -169,6 +180,13 @@ def test_gradients():
         ("stack", ([X, X],)),
         ("sum", (X, 0)),
         ("permute", (X, (1, 0))),
+        ("argmax", (X, 1)),
+        ("argmin", (X,)),
+        ("tril", (X, -1)),
+        ("triu", (X,)),
+        ("flip", (X, (0, 1))),
+        ("remainder", (X, 0.25)),
+        ("gather", (X, 0, (X > 0).astype(np.int64))),
     ],
 )
 def test_operators_by_name(name, args):
