@@ -23,8 +23,10 @@ typedef struct ej_target {
     int packed_block; /* rows that its blocks should have at least, rather than more terms */
     int far_part;     /* 1/far_part of the L2: what is larger, and read with far strides, is packed */
     int near_part;    /* the same of what lies along the sum; 0: that is not packed */
-    double cut;       /* how good it is, 0 to 1, to cut rows of a product into pieces of three vectors and
-                               * more */
+    int l3_part;      /* 1/l3_part of the L3: panels that each block of rows of a contraction reads again */
+    /* how good it is, 0 to 1, to cut rows of a product into pieces of three vectors and more: with operands in place,
+     * packed */
+    double cut, packed_cut;
     int64_t l1_bytes, l2_bytes, l3_bytes; /* defaults, where the host does not report them */
     /* cycles to bring a line of 64 bytes into the L1 from the L2, into the L2 from the L3, and from memory */
     double line_cycles[3];

@@ -275,7 +275,7 @@ void ej_product_tile_reach(const ej_schedule *s, const ej_product *p, ej_product
     double times = p->size_m / tile->rows; /* that a panel is read */
     bool all = ej_product_bytes(s, p) <= (double)t->l1_bytes;
     tile->panel_far = all ? 0 : panel > near || times < 1 ? 1 : 1 / times;
-    tile->cut = p->size_k > TILE_FEW_TERMS && !tile->packed ? t->cut : 1;
+    tile->cut = p->size_k <= TILE_FEW_TERMS ? 1 : tile->packed ? t->packed_cut : t->cut;
     tile->left_far = all || p->size_m * p->size_k * tile->bytes <= near ? 0 : 1;
 }
 

@@ -197,9 +197,9 @@ static void choose_blocks(const ej_schedule *s, ej_tensor *t)
     for (int32_t i = 0; i < p->n_k; i++) depth *= (double)t->terms[i];
     double rows = square / (depth * batch), most = square / (TENSOR_RUN * width * batch);
     fill(s, t, false, t->waits && rows > most ? most : rows);
-    double room = (double)target->l3_bytes / 2; /* panels of N are read for each block of M, or whole rows of the result
-                                                 * wait; */
-    if (!t->rows_out && inside(t, p->m, p->n_m) >= p->size_m)   /* or for one block, whose panels are copied again for
+    double room = (double)target->l3_bytes / target->l3_part; /* panels of N are read for each block of M, or whole rows
+                                                               * of the result wait; */
+    if (!t->rows_out && inside(t, p->m, p->n_m) >= p->size_m) /* or for one block, whose panels are copied again for
                                                                * each of N, */
         room = (double)target->l2_bytes / (t->streams ? 2 : 1); /* or only once or twice */
     t->cuts = t->waits && t->pack_right && depth < p->size_k && inside(t, p->m, p->n_m) >= p->size_m;
