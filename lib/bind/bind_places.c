@@ -23,8 +23,9 @@ int ej_bind_op_arange(ej_binder *b, const ej_node *node, ej_bind_operand *out)
     int32_t axis;
     if (node->n_in) {
         EJ_TRY(ej_bind_take_own(b, &b->values[node->in[0]], &x));
-        EJ_TRY(ej_bind_axis(b, node->dims[0], ej_bind_at(b, x)->rank, &axis));
-        n = ej_bind_at(b, x)->shape[axis];
+        int32_t rank = ej_bind_at(b, x)->rank;
+        EJ_TRY(ej_bind_axis(b, node->dims[0], rank, &axis));
+        n = rank ? ej_bind_at(b, x)->shape[axis] : ej_size_number(1); /* a scalar counts as one axis */
     } else {
         EJ_TRY(ej_bind_extent(b, &node->extents[0], &n));
     }

@@ -63,6 +63,8 @@ static void values_are_those_of_torch(void **state)
         {"argmin(y, dim=1).to(f64)", 2, {0, 1}},  /* the first of three that are equal */
         {"argmax(log(x), 1).to(f64)", 2, {1, 1}}, /* log(-3) is the largest */
         {"argmax(x / 0 * 0).to(f64)", 1, {0}},
+        {"argmax(sum(x), 0).to(f64)", 1, {0}}, /* a scalar counts as one axis */
+        {"argmin(sum(x) * 2, -1).to(f64)", 1, {0}},
         {"tril(x)", 6, {1, 0, 0, 4, -3, 0}},
         {"x.triu(1)", 6, {0, 5, 2, 0, 0, 0}},
         {"tril(x / 0, -1)[0]", 3, {0, 0, 0}},
