@@ -193,9 +193,9 @@ typedef struct einjit_options {
 
 enum einjit_option_flag {
     EINJIT_OPTION_NO_OPTIMIZE = 1, /* compile graphs as written */
-    EINJIT_OPTION_VERIFY = 2,      /* check invariants after every stage and pass, as EINJIT_VERIFY=1; debug builds
-                                    * do */
-    EINJIT_OPTION_STRICT = 4,      /* nothing is rewritten that could change a bit of a result: see below */
+    /* check invariants after every stage and pass, as EINJIT_VERIFY=1; debug builds do */
+    EINJIT_OPTION_VERIFY = 2,
+    EINJIT_OPTION_STRICT = 4, /* nothing is rewritten that could change a bit of a result: see below */
     /* all there are; others are E_INVALID */
     EINJIT_OPTION_ALL = EINJIT_OPTION_NO_OPTIMIZE | EINJIT_OPTION_VERIFY | EINJIT_OPTION_STRICT
 };

@@ -152,9 +152,8 @@ EINJIT_API int einjit_graph_index_add_to(einjit_value *out, einjit_graph *graph,
  * zeros. Results are added with einjit_graph_output. A gradient is differentiated like any other value.
  *
  * Ties and kinks as in PyTorch: equal largest elements share evenly, abs, relu and sign have 0 at 0, rounding and
- * comparisons have
- * 0. Of
- * the gradient of a product over axes, the derivative at elements that are 0 leaves out products without two of them.
+ * comparisons have 0. Of the gradient of a product over axes, the derivative at elements that are 0 leaves out products
+ * without two of them.
  * Errors: E_UNSUPPORTED names an operation between wrt and y that has no gradient; E_DTYPE a wrt of integers (of
  * unknown dtype: when it is observed to be of integers); E_RANK an input whose rank the gradient needs, a y that needs
  * a seed, or an operand of an einsum on the way that has not as many axes as its term says; E_VALUE a literal. The
