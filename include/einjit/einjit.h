@@ -268,8 +268,8 @@ EINJIT_API const char *einjit_graph_input_name(const einjit_graph *graph, size_t
 EINJIT_API int einjit_graph_input_type(const einjit_graph *graph, size_t i, int *dtype, int *rank, int64_t *shape,
                                        const char **symbols, size_t capacity, einjit_error *err);
 
-/** Run the passes on a graph that is not frozen: `passes` names (README: "How it works"), separated by commas; NULL =
- * all, in their order. Compiling runs them too, and knows more: this is to see what they do. Values are numbered anew;
+/** Run the passes on a graph that is not frozen: `passes` names (einjit_list_name), separated by commas; NULL = all,
+ * in their order. Compiling runs them too, and knows more: this is to see what they do. Values are numbered anew;
  * inputs and results stay in their order, names with what they named (einjit_graph_value, einjit_graph_output_value).
  * Errors: E_VALUE names a pass that there is not, before any runs; E_FROZEN; E_NOMEM: the graph is whole and means the
  * same. Cost: near-linear in the graph (einjit-bench --optimizer). */

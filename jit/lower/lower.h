@@ -1,4 +1,4 @@
-/* jit/lower.h - nests to LLVM IR: what the emitters of this folder share.
+/* lower.h - nests to LLVM IR: what the emitters of this folder share.
  *
  * Values in registers. An ej_vec is a scalar (lanes == 1) or a vector of `lanes` elements of one dtype:
  *   floats and integers   re of the LLVM type, im NULL
