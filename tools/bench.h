@@ -56,8 +56,8 @@ typedef struct bench_result {
 
 /* bench_file.c: one item of a file of cases. */
 struct json_t;
-bench_case bench_case_name(const struct json_t *item); /* what it is called, before anything of it can be wrong;
-                                                        * borrowed */
+/* what it is called, before anything of it can be wrong; borrowed */
+bench_case bench_case_name(const struct json_t *item);
 int bench_case_read(bench_case *out, const struct json_t *item);    /* TOOL_OK, or the exit code after a message */
 char *bench_case_program(const bench_case *one, const char *cases); /* freed with free() */
 

@@ -4,9 +4,9 @@
 
 #include "tool.h"
 
-int npy_load(tool_tensor *out, const char *path);             /* TOOL_OK, or TOOL_FAILED after a message */
-int npy_read(tool_tensor *out, FILE *file, const char *path); /* the same from a stream; `path` is its name in
-                                                               * messages */
-int npy_save(const tool_tensor *tensor, const char *path);    /* row-major tensors */
+int npy_load(tool_tensor *out, const char *path); /* TOOL_OK, or TOOL_FAILED after a message */
+/* the same from a stream; `path` is its name in messages */
+int npy_read(tool_tensor *out, FILE *file, const char *path);
+int npy_save(const tool_tensor *tensor, const char *path); /* row-major tensors */
 
 #endif

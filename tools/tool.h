@@ -85,8 +85,8 @@ struct json_t *tool_json_lines(const char *text);          /* the array of its l
 typedef struct tool_program {
     einjit_graph *graph;
     char *equation; /* NULL for programs */
-    char *letters;  /* the same, with letters for the axes of an ellipsis; NULL for programs, and when letters run
-                     * out */
+    /* the same, with letters for the axes of an ellipsis; NULL for programs, and when letters run out */
+    char *letters;
 } tool_program;
 int tool_program_load(tool_program *out, einjit_context *context, const char *what, const tool_sizes *sizes);
 void tool_program_free(tool_program *program);

@@ -95,12 +95,12 @@ EINJIT_API const char *einjit_status_name(int status);
 EINJIT_API const char *einjit_status_text(int status);
 /** "0.1.0". Static storage. */
 EINJIT_API const char *einjit_version(void);
-/* * The library's EINJIT_VERSION_NUMBER, which may be another one than that of the header: 1000000 * major + 1000 *
- *   minor + patch. */
+/** The library's EINJIT_VERSION_NUMBER, which may be another one than that of the header: 1000000 * major + 1000 *
+ * minor + patch. */
 EINJIT_API int einjit_version_number(void);
 
-/* * What there is, by name: operators of the program text, path strategies, targets, passes, stages of
- *   einjit_explain. */
+/** What there is, by name: operators of the program text, path strategies, targets, passes, stages of
+ * einjit_explain. */
 enum einjit_list_code {
     EINJIT_LIST_OPERATORS,
     EINJIT_LIST_STRATEGIES,
@@ -109,8 +109,8 @@ enum einjit_list_code {
     EINJIT_LIST_STAGES,
     EINJIT_LIST_COUNT
 };
-/* * Name i of a list, in *text (may be NULL) a line about it, "" where there is none; NULL behind the last one. Static
- *   storage. */
+/** Name i of a list, in *text (may be NULL) a line about it, "" where there is none; NULL behind the last one. Static
+ * storage. */
 EINJIT_API const char *einjit_list_name(int list, size_t i, const char **text);
 
 /* ---- dtypes and tensors ------------------------------------------------------------------------------------- */
@@ -139,7 +139,7 @@ EINJIT_API size_t einjit_dtype_bytes(int dtype);
 /** The dtype NumPy promotes both to; -1 for unknown dtypes. */
 EINJIT_API int einjit_dtype_promote(int a, int b);
 
-/* * A view of the caller's memory, borrowed for the call. `data` points at element [0, 0, ...] and need not be
+/** A view of the caller's memory, borrowed for the call. `data` points at element [0, 0, ...] and need not be
  * aligned; it may be NULL where only shapes are read, or where the tensor has no elements. Inputs are only read; the
  * memory of outputs is written, although one struct serves for both. */
 typedef struct einjit_tensor {
@@ -168,41 +168,35 @@ typedef struct einjit_allocator {
 /** Options of a context; zero means the default everywhere. Set struct_bytes = sizeof(einjit_options). */
 typedef struct einjit_options {
     size_t struct_bytes;
-    const einjit_allocator *allocator;         /* copied; NULL = malloc and free */
-    void (*log)(void *user, const char *line); /* dumps and warnings, a line each; NULL = stderr where */
-    void *log_user;                            /* EINJIT_DUMP, _DUMP_DIR or _VERBOSE asks, else
-                                                               * nothing */
-    const char *backend;                       /* "llvm", "interp", or "auto": llvm, but where there is
-                                                               * no */
-                                               /* code generator or no executable memory interp, with
-                                                               * a */
-                                               /* line to the log; NULL = EINJIT_BACKEND, else llvm */
-    const char *target;                        /* a row of the target table; NULL = EINJIT_TARGET,
-                                                               * host */
-    const char *module_path;                   /* the code generator; NULL = EINJIT_MODULE, else looked
-                                                               * for */
-    size_t cache_bytes;                        /* of kernels, and a 16th of it for failures; 0 = 256
-                                                               * MiB */
-    int32_t threads;                           /* 0 = EINJIT_THREADS, else 1 */
-    int32_t flags;                             /* EINJIT_OPTION_* */
-    size_t scratch_bytes;                      /* scratch kept between runs at most; 0 = 256 MiB */
-    const char *cache_dir;                     /* of kernels on disk, "none" = not there; NULL = */
-                                               /* EINJIT_CACHE_DIR, else see einjit_cache.h */
-    const char *cache_shared;                  /* more folders with kernels, with colons, which are
-                                                               * only */
-                                               /* read; NULL = EINJIT_CACHE_SHARED */
-    size_t disk_bytes;                         /* 0 = EINJIT_CACHE_LIMIT, else 512 MiB */
-    /* asked every 5 ms or so while a call compiles, searches a */
+    const einjit_allocator *allocator; /* copied; NULL = malloc and free */
+    /* dumps and warnings, a line each; NULL = stderr where EINJIT_DUMP, _DUMP_DIR or _VERBOSE asks, else nothing */
+    void (*log)(void *user, const char *line);
+    void *log_user;
+    /* "llvm", "interp", or "auto": llvm, but where there is no code generator or no executable memory interp, with a
+     * line to the log; NULL = EINJIT_BACKEND, else llvm */
+    const char *backend;
+    const char *target;      /* a row of the target table; NULL = EINJIT_TARGET, else the host's */
+    const char *module_path; /* the code generator; NULL = EINJIT_MODULE, else looked for */
+    size_t cache_bytes;      /* of kernels, and a 16th of it for failures; 0 = 256 MiB */
+    int32_t threads;         /* 0 = EINJIT_THREADS, else 1 */
+    int32_t flags;           /* EINJIT_OPTION_* */
+    size_t scratch_bytes;    /* scratch kept between runs at most; 0 = 256 MiB */
+    /* folder of the cache on disk, "none" = no such cache; NULL = EINJIT_CACHE_DIR, else see einjit_cache.h */
+    const char *cache_dir;
+    /* more folders with kernels, separated by colons, which are only read; NULL = EINJIT_CACHE_SHARED */
+    const char *cache_shared;
+    size_t disk_bytes; /* of cache_dir; 0 = EINJIT_CACHE_LIMIT, else 512 MiB */
+    /* asked every 5 ms or so while a call compiles, searches a path or runs passes: see below; NULL = nobody */
     int (*progress)(void *user, const char *stage, double done);
-    void *progress_user; /* path or runs passes: see below; NULL = nobody */
+    void *progress_user;
 } einjit_options;
 
 enum einjit_option_flag {
     EINJIT_OPTION_NO_OPTIMIZE = 1, /* compile graphs as written */
-    EINJIT_OPTION_VERIFY = 2,      /* check invariants after every stage and every pass, as EINJIT_VERIFY=1;
-                                    * always on in debug builds of the library */
-    EINJIT_OPTION_STRICT = 4,      /* nothing is rewritten that could change a bit of a result: see below */
-    /* others are E_INVALID */
+    /* check invariants after every stage and pass, as EINJIT_VERIFY=1; debug builds do */
+    EINJIT_OPTION_VERIFY = 2,
+    EINJIT_OPTION_STRICT = 4, /* nothing is rewritten that could change a bit of a result: see below */
+    /* all there are; others are E_INVALID */
     EINJIT_OPTION_ALL = EINJIT_OPTION_NO_OPTIMIZE | EINJIT_OPTION_VERIFY | EINJIT_OPTION_STRICT
 };
 /* Strict: every value is computed as the program says it. Einsums of many operands are contracted from left to right (a
@@ -221,14 +215,13 @@ enum einjit_option_flag {
  * functions that it makes IR of, and between the modules that it makes code of, of which kernels of many steps have
  * several. */
 
-/* * Make a context: caches, options, hooks. `options` may be NULL. Reads the EINJIT_* variables once; in programs that
- *   run with
- * more rights than who started them (setuid, setgid, file capabilities) those that name files or folders do not count,
- * and a code generator is loaded only where nobody but root and the program's own user could write its file or a folder
- * above (else E_BACKEND, when it is needed). Elsewhere one that anybody can write is a line to the log, once. Errors:
- * E_VALUE for a backend, target or number of threads that there is not, also where a variable says it; E_INVALID for
- * unknown flags and struct_bytes; E_NOMEM. Unknown words in EINJIT_DUMP, and dumps that cannot be written, are a line
- * to the log each, once. Cost: microseconds; the code generator is not loaded here. */
+/** Make a context: caches, options, hooks. `options` may be NULL. Reads the EINJIT_* variables once; in programs that
+ * run with more rights than who started them (setuid, setgid, file capabilities) those that name files or folders do
+ * not count, and a code generator is loaded only where nobody but root and the program's own user could write its file
+ * or a folder above (else E_BACKEND, when it is needed). Elsewhere one that anybody can write is a line to the log,
+ * once. Errors: E_VALUE for a backend, target or number of threads that there is not, also where a variable says it;
+ * E_INVALID for unknown flags and struct_bytes; E_NOMEM. Unknown words in EINJIT_DUMP, and dumps that cannot be
+ * written, are a line to the log each, once. Cost: microseconds; the code generator is not loaded here. */
 EINJIT_API int einjit_context_create(einjit_context **out, const einjit_options *options, einjit_error *err);
 /** Give back a context. Graphs and kernels made from it stay valid: they hold it. NULL is fine. */
 EINJIT_API void einjit_context_release(einjit_context *context);
@@ -241,17 +234,15 @@ EINJIT_API int einjit_graph_create(einjit_graph **out, einjit_context *context, 
  * Errors: E_SYNTAX, E_NAME, E_VALUE, the equation's reasons, ..., with line, column and caret. */
 EINJIT_API int einjit_graph_parse(einjit_graph **out, einjit_context *context, const char *text, size_t length,
                                   einjit_error *err);
-/* * The graph of one einsum: inputs a, b, ... in the order of the terms. Extents are named by their labels (to leave
- *   them
- * open by name), but may differ where the einsum broadcasts: it takes what einjit_einsum takes, for the same reasons.
- * Dtypes, and ranks of terms with an ellipsis, are left to the call. Errors: the equation's reasons. Cost: linear in
- * the text. */
+/** The graph of one einsum: inputs a, b, ... in the order of the terms. Extents are named by their labels (to leave
+ * them open by name), but may differ where the einsum broadcasts: it takes what einjit_einsum takes, for the same
+ * reasons. Dtypes, and ranks of terms with an ellipsis, are left to the call. Errors: the equation's reasons. Cost:
+ * linear in the text. */
 EINJIT_API int einjit_graph_from_equation(einjit_graph **out, einjit_context *context, const char *equation,
                                           einjit_error *err);
-/* * The same for operands of these ranks: the axes that an ellipsis stands for are extents, too, ellipsis_1,
- *   ellipsis_2, ... from
- * the left of the operand that has most of them, aligned at the right. An open extent "..." is all of them. Errors:
- * also E_OPERAND_COUNT, E_NO_OPERANDS and E_RANK. */
+/** The same for operands of these ranks: the axes that an ellipsis stands for are extents, too, ellipsis_1, ellipsis_2,
+ * ... from the left of the operand that has most of them, aligned at the right. An open extent "..." is all of them.
+ * Errors: also E_OPERAND_COUNT, E_NO_OPERANDS and E_RANK. */
 EINJIT_API int einjit_graph_from_equation_ranks(einjit_graph **out, einjit_context *context, const char *equation,
                                                 size_t n, const int32_t *ranks, einjit_error *err);
 /** Give back a graph. Kernels compiled from it stay valid. NULL is fine. Cost: O(nodes), no recursion. */
@@ -277,8 +268,7 @@ EINJIT_API const char *einjit_graph_input_name(const einjit_graph *graph, size_t
 EINJIT_API int einjit_graph_input_type(const einjit_graph *graph, size_t i, int *dtype, int *rank, int64_t *shape,
                                        const char **symbols, size_t capacity, einjit_error *err);
 
-/* * Run the passes on a graph that is not frozen: `passes` names (README: "How it works"), separated by commas; NULL =
- *   all,
+/** Run the passes on a graph that is not frozen: `passes` names (einjit_list_name), separated by commas; NULL = all,
  * in their order. Compiling runs them too, and knows more: this is to see what they do. Values are numbered anew;
  * inputs and results stay in their order, names with what they named (einjit_graph_value, einjit_graph_output_value).
  * Errors: E_VALUE names a pass that there is not, before any runs; E_FROZEN; E_NOMEM: the graph is whole and means the
@@ -287,10 +277,10 @@ EINJIT_API int einjit_optimize(einjit_graph *graph, const char *passes, einjit_e
 
 /** What a run of passes did. */
 typedef struct einjit_report einjit_report;
-/* * One pass of the run. Set struct_bytes = sizeof(einjit_pass_report). Operations and bytes (counted as at
- *   einjit_cost) are those of the plan if optimization stopped here,
- * as with EINJIT_OPTION_NO_OPTIMIZE: contraction paths are searched, nothing else is decided by sizes. -1 where no
- * example tensors were given. Texts are borrowed from the report. */
+/** One pass of the run. Set struct_bytes = sizeof(einjit_pass_report). Operations and bytes (counted as at einjit_cost)
+ * are those of the plan if optimization stopped here, as with EINJIT_OPTION_NO_OPTIMIZE: contraction paths are
+ * searched, nothing else is decided by sizes. -1 where no example tensors were given. Texts are borrowed from the
+ * report. */
 typedef struct einjit_pass_report {
     size_t struct_bytes;
     const char *pass; /* its name, as in einjit_optimize */
@@ -298,16 +288,16 @@ typedef struct einjit_pass_report {
     size_t nodes_before, nodes_after;
     double operations_before, operations_after;
     double bytes_before, bytes_after;
-    uint64_t ns;         /* time of the pass itself */
-    size_t n_rules;      /* the rewrite rules that fired: einjit_report_rule */
-    const char *program; /* EINJIT_REPORT_PROGRAMS: the program's text after the pass, where it changed; else
-                              * NULL */
+    uint64_t ns;    /* time of the pass itself */
+    size_t n_rules; /* the rewrite rules that fired: einjit_report_rule */
+    /* EINJIT_REPORT_PROGRAMS: the program's text after the pass, where it changed; else NULL */
+    const char *program;
 } einjit_pass_report;
 enum einjit_report_flag {
     EINJIT_REPORT_PROGRAMS = 1, /* einjit_optimize_report: keep the program's text after every pass that changed it */
     EINJIT_REPORT_TIMES = 2     /* einjit_report_print: with times, which differ from run to run */
 };
-/* * einjit_optimize, and what it did. `in` (may be NULL, with n_in 0) are example tensors of the inputs, for the counts
+/** einjit_optimize, and what it did. `in` (may be NULL, with n_in 0) are example tensors of the inputs, for the counts
  * alone: the passes see no sizes, and data is not read. flags: EINJIT_REPORT_*. Owned by the caller.
  * On failure of a pass there is no report, and the graph is whole.
  * Errors: those of einjit_optimize; with tensors, what einjit_compile says of tensors that do not fit, before any pass
@@ -317,19 +307,16 @@ EINJIT_API int einjit_optimize_report(einjit_report **out, einjit_graph *graph, 
                                       const einjit_tensor *in, int32_t flags, einjit_error *err);
 /** How many passes ran; 0 for no report. */
 EINJIT_API size_t einjit_report_count(const einjit_report *report);
-/* * Pass i of them, in the order they ran. i = einjit_report_count: all of it, from before the first pass to the plan
- *   that is
- * run; `pass` is "all", `program` the program before; operations_after and bytes_after include what is decided by sizes
- * after the passes (which of several ways, what is shared), so that they may be less than those after the last pass.
- * Errors: E_VALUE for an i beyond that; E_INVALID. */
+/** Pass i of them, in the order they ran. i = einjit_report_count: all of it, from before the first pass to the plan
+ * that is run; `pass` is "all", `program` the program before; operations_after and bytes_after include what is decided
+ * by sizes after the passes (which of several ways, what is shared), so that they may be less than those after the
+ * last pass. Errors: E_VALUE for an i beyond that; E_INVALID. */
 EINJIT_API int einjit_report_pass(const einjit_report *report, size_t i, einjit_pass_report *out, einjit_error *err);
-/* * Rewrite rule number `rule` of those that fired in pass i, which counts as above, and in *fired (may be NULL) how
- *   often it
- * rewrote something; NULL behind the last one. Borrowed. */
+/** Rewrite rule number `rule` of those that fired in pass i, which counts as above, and in *fired (may be NULL) how
+ * often it rewrote something; NULL behind the last one. Borrowed. */
 EINJIT_API const char *einjit_report_rule(const einjit_report *report, size_t i, size_t rule, uint64_t *fired);
-/* * The report as a table: a line for each pass that changed something, and one for all. The same bytes every run
- *   without
- * EINJIT_REPORT_TIMES. Buffer handling as einjit_graph_print. */
+/** The report as a table: a line for each pass that changed something, and one for all. The same bytes every run
+ * without EINJIT_REPORT_TIMES. Buffer handling as einjit_graph_print. */
 EINJIT_API int einjit_report_print(const einjit_report *report, int32_t flags, char *buffer, size_t capacity,
                                    size_t *needed, einjit_error *err);
 /** Give back a report. The graph may be gone before. NULL is fine. */
@@ -375,7 +362,7 @@ typedef struct einjit_compile_options {
                          * Part of the signature. Results of integers take whole numbers, those of bool none: E_DTYPE */
 } einjit_compile_options;
 
-/* * The kernel for the graph and the observed dtypes, extents and strides of its inputs and outputs (data is not read,
+/** The kernel for the graph and the observed dtypes, extents and strides of its inputs and outputs (data is not read,
  * but for inputs declared constant: their contents are part of the signature, hashed in every call; E_INVALID names one
  * without data). n_out 0: outputs are row-major. From the cache where the signature was seen before, else compiled;
  * other threads that ask for the same signature wait for the one compile. Programs that differ in names alone (of
@@ -389,12 +376,11 @@ EINJIT_API void einjit_kernel_retain(einjit_kernel *kernel);
 /** One owner less; the last one frees it. NULL is fine. */
 EINJIT_API void einjit_kernel_release(einjit_kernel *kernel);
 
-/* * Run with checks: dtypes, shapes and strides against the signature, NULL data, overlap, indices. An output may be
- *   one of the
- * inputs (the same address, dtype, shape and strides) where this kernel reads each element before it writes there, as
- * pointwise programs do; else, and for tensors that share only part of their memory, E_OVERLAP. Reentrant. Scratch
- * memory comes from the context, which keeps it for the next runs up to einjit_options.scratch_bytes; a run that needs
- * more asks the allocator each time. */
+/** Run with checks: dtypes, shapes and strides against the signature, NULL data, overlap, indices. An output may be one
+ * of the inputs (the same address, dtype, shape and strides) where this kernel reads each element before it writes
+ * there, as pointwise programs do; else, and for tensors that share only part of their memory, E_OVERLAP. Reentrant.
+ * Scratch memory comes from the context, which keeps it for the next runs up to einjit_options.scratch_bytes; a run
+ * that needs more asks the allocator each time. */
 EINJIT_API int einjit_run(const einjit_kernel *kernel, size_t n_in, const einjit_tensor *in, size_t n_out,
                           const einjit_tensor *out, einjit_error *err);
 
@@ -409,11 +395,10 @@ EINJIT_API size_t einjit_kernel_scratch_bytes(const einjit_kernel *kernel, const
 /** Open extents of the signature, and their names; NULL when i is out of range. */
 EINJIT_API size_t einjit_kernel_open_count(const einjit_kernel *kernel);
 EINJIT_API const char *einjit_kernel_open_name(const einjit_kernel *kernel, size_t i);
-/* * Extents that were to stay open and could not: the kernel is for the observed ones alone. _name is the symbol, _by
- *   the value
- * of the (optimized) program that needs its number, "" where two inputs differ in it; NULL when i is out of range. A
- * kernel that was compiled with nothing open, because two open extents were equal by chance where it was first asked
- * for, has none of either. */
+/** Extents that were to stay open and could not: the kernel is for the observed ones alone. _name is the symbol, _by
+ * the value of the (optimized) program that needs its number, "" where two inputs differ in it; NULL when i is out of
+ * range. A kernel that was compiled with nothing open, because two open extents were equal by chance where it was
+ * first asked for, has none of either. */
 EINJIT_API size_t einjit_kernel_closed_count(const einjit_kernel *kernel);
 EINJIT_API const char *einjit_kernel_closed_name(const einjit_kernel *kernel, size_t i);
 EINJIT_API const char *einjit_kernel_closed_by(const einjit_kernel *kernel, size_t i);
@@ -429,19 +414,17 @@ EINJIT_API int64_t einjit_kernel_index_limit(const einjit_kernel *kernel, size_t
 /** compile and run in one: kernels are found again by the graph and the tensors' signature. */
 EINJIT_API int einjit_call(einjit_context *context, einjit_graph *graph, size_t n_in, const einjit_tensor *in,
                            size_t n_out, const einjit_tensor *out, einjit_error *err);
-/* * The same with options; NULL: none. With extents that stay open one kernel serves every value of them: a loop over
- *   batches of
- * any size compiles once, and a call costs a look-up, the checks and the run. */
+/** The same with options; NULL: none. With extents that stay open one kernel serves every value of them: a loop over
+ * batches of any size compiles once, and a call costs a look-up, the checks and the run. */
 EINJIT_API int einjit_call_with(einjit_context *context, einjit_graph *graph, size_t n_in, const einjit_tensor *in,
                                 size_t n_out, const einjit_tensor *out, const einjit_compile_options *options,
                                 einjit_error *err);
 /** One einsum, compiled on first sight of the signature, in which letters and spaces do not count. */
 EINJIT_API int einjit_einsum(einjit_context *context, const char *equation, size_t n_in, const einjit_tensor *in,
                              const einjit_tensor *out, einjit_error *err);
-/* * The same with options, in which extents are called by their labels ("z,i", "..." for what an ellipsis stands for)
- *   and inputs
- * a, b, ... (x0, x1, ... when there are more than letters). The equation is read in every call, some microseconds:
- * loops that mind make the graph once (einjit_graph_from_equation) and use einjit_call_with. */
+/** The same with options, in which extents are called by their labels ("z,i", "..." for what an ellipsis stands for)
+ * and inputs a, b, ... (x0, x1, ... when there are more than letters). The equation is read in every call, some
+ * microseconds: loops that mind make the graph once (einjit_graph_from_equation) and use einjit_call_with. */
 EINJIT_API int einjit_einsum_with(einjit_context *context, const char *equation, size_t n_in, const einjit_tensor *in,
                                   const einjit_tensor *out, const einjit_compile_options *options, einjit_error *err);
 /** The same with integer labels, as in einjit_graph_einsum_labels; term ranks are the tensors'. */
@@ -451,7 +434,7 @@ EINJIT_API int einjit_einsum_labels(einjit_context *context, size_t n_in, const 
 
 /* ---- looking inside ----------------------------------------------------------------------------------------- */
 
-/* * What compiling makes of a graph for these inputs, as text: stage is graph, opt+ (the program after every pass
+/** What compiling makes of a graph for these inputs, as text: stage is graph, opt+ (the program after every pass
  * that changed it, under comments), opt, stats (the table of einjit_report_print, for passes that know the inputs'
  * dtypes), bind, path, plan, schedule (the rewrites that made each nest), nest, cost (a JSON object a line for each
  * nest: cycles on the target row, by what they are spent on), steps (the same for each step of the plan: kernel,
@@ -461,23 +444,23 @@ EINJIT_API int einjit_explain(einjit_context *context, einjit_graph *graph, size
                               const einjit_compile_options *options, const char *stage, char *buffer, size_t capacity,
                               size_t *needed, einjit_error *err);
 
-/* * What a program and its plan cost for these inputs: counted, not measured, and one count for both.
+/** What a program and its plan cost for these inputs: counted, not measured, and one count for both.
  *
  * Operations, complex numbers counting as one:
  *   einsum                 the product of the extents of all its labels, times one multiplication (or what combines)
- *   for
- *                          each operand but the first, and one addition (or what reduces) where values are summed: a
- *                          label of an extent other than 1 that the output lacks. At least one a point.
+ *                          for each operand but the first, and one addition (or what reduces) where values are summed:
+ *                          a label of an extent other than 1 that the output lacks. At least one a point.
  *   pointwise functions    1 an element of the result
  *   reductions, index_add  1 an element of the operand (reductions along single values: 0)
  *   matmul, tensordot, mean, logsumexp, softmax, layer_norm, ...    what they are written out to in the operations
- *   above layout, cat, gathers, casts, constants    0
+ *   above
+ *   layout, cat, gathers, casts, constants    0
  * Bytes: whatever computes, or casts, reads each operand once and writes its result once. Elements that broadcasting
  * repeats are there once, of an operand's diagonal only the diagonal is read, literals are part of the code, and
  * layout, cat and gathers move nothing: their users read through them.
  *
- * The program counts as the sum of its values, each by itself and once, where a result needs it. The plan counts as the
- * sum of its steps, an operation for each function and reduction an iteration, copies and the checks of computed
+ * The program counts as the sum of its values, each by itself and once, where a result needs it. The plan counts as
+ * the sum of its steps, an operation for each function and reduction an iteration, copies and the checks of computed
  * indices with it. Beyond what a double holds a count is infinite. Set struct_bytes = sizeof(einjit_cost). */
 typedef struct einjit_cost {
     size_t struct_bytes;
@@ -489,13 +472,12 @@ typedef struct einjit_cost {
     uint64_t steps;
     uint64_t bytes_moved;   /* of the plan: operands and results of every step, once each */
     uint64_t naive_bytes;   /* of the program as written */
-    uint64_t touched_bytes; /* of the inputs and outputs alone: what every way to compute it reads and writes,
-                                * once */
+    uint64_t touched_bytes; /* of inputs and outputs alone, once each: what every way to compute it moves at least */
 } einjit_cost;
 EINJIT_API int einjit_plan_cost(einjit_cost *out, einjit_context *context, einjit_graph *graph, size_t n_in,
                                 const einjit_tensor *in, const einjit_compile_options *options, einjit_error *err);
 
-/* * A contraction path for n terms in integer labels; sizes[label] is the extent of label 0 .. n_labels-1. The path is
+/** A contraction path for n terms in integer labels; sizes[label] is the extent of label 0 .. n_labels-1. The path is
  * n_steps pairs (second id -1: a step of one operand) of single-assignment ids: inputs are 0 .. n-1 and each step
  * makes the next id. `pairs` has room for 2 * capacity ids; 2 * n always suffices. Strategies: "auto" (NULL),
  * "file:NAME", and those that the message for an unknown one names. Some search in trials and take options:
@@ -506,10 +488,9 @@ EINJIT_API int einjit_path(einjit_context *context, size_t n, const int32_t *ter
                            const char *strategy, int32_t *pairs, size_t capacity, size_t *n_steps, double *log10_mults,
                            double *log2_largest, einjit_error *err);
 
-/* * Called after every trial, on the thread that searches, with the best path's multiplications so far and the seconds
- *   since
- * the search began. What is not 0 ends the search, and the best path so far is its result; einjit_options.progress ends
- * it at any moment, without one. */
+/** Called after every trial, on the thread that searches, with the best path's multiplications so far and the seconds
+ * since the search began. What is not 0 ends the search, and the best path so far is its result;
+ * einjit_options.progress ends it at any moment, without one. */
 typedef int (*einjit_path_progress)(void *user, double log10_mults, int64_t trials, double seconds);
 /** einjit_path with somebody who is told how it goes on. `progress` may be NULL. */
 EINJIT_API int einjit_path_watched(einjit_context *context, size_t n, const int32_t *term_ranks, const int32_t *labels,

@@ -501,9 +501,8 @@ class graph
             names.emplace_back(einjit_graph_input_name(get(), i));
         return names;
     }
-    /* * What the program says of input i; dtype -1: nothing. `shape` has -1 for extents that are left open, and is
-     *   empty where
-     * the rank is. */
+    /** What the program says of input i; dtype -1: nothing. `shape` has -1 for extents that are left open, and is empty
+     * where the rank is. */
     shape_and_dtype input_type(std::size_t i) const
     {
         einjit_error err;
@@ -669,9 +668,8 @@ class context
         einjit_error err;
         check(einjit_einsum_labels(get(), in.size(), in.data(), labels.data(), &out.c, output.data(), &err), err);
     }
-    /* * The contraction path of terms in integer labels below sizes.size(). `watch` hears of every trial: what is not 0
-     *   ends the
-     * search with the best path so far. */
+    /** The contraction path of terms in integer labels below sizes.size(). `watch` hears of every trial: what is not 0
+     * ends the search with the best path so far. */
     einjit::path path(const std::vector<std::vector<std::int32_t>> &terms, const std::vector<std::int32_t> &output,
                       const std::vector<std::int64_t> &sizes, const char *strategy = nullptr,
                       einjit_path_progress watch = nullptr, void *user = nullptr) const

@@ -42,9 +42,8 @@ enum einjit_combine_code { EINJIT_COMBINE_MUL, EINJIT_COMBINE_ADD, EINJIT_COMBIN
 /** einsum over n values; see the README for the equations. */
 EINJIT_API int einjit_graph_einsum(einjit_value *out, einjit_graph *graph, const char *equation, size_t n,
                                    const einjit_value *in, einjit_error *err);
-/* * The same over a semiring: `reduce` EINJIT_REDUCE_SUM .. _OR, `combine` EINJIT_COMBINE_*. Max and min of integer
- *   sums are
- * taken pair by pair too, which is right as long as the sums do not wrap. */
+/** The same over a semiring: `reduce` EINJIT_REDUCE_SUM .. _OR, `combine` EINJIT_COMBINE_*. Max and min of integer sums
+ * are taken pair by pair too, which is right as long as the sums do not wrap. */
 EINJIT_API int einjit_graph_einsum_semiring(einjit_value *out, einjit_graph *graph, const char *equation, size_t n,
                                             const einjit_value *in, int reduce, int combine, einjit_error *err);
 /** The same with integer labels: term_ranks[t] labels of term t, one after the other in `labels` (any ids >= 0);
@@ -125,9 +124,8 @@ EINJIT_API int einjit_graph_expand_as(einjit_value *out, einjit_graph *graph, ei
 /** The elements of x in the shape of `like`. */
 EINJIT_API int einjit_graph_reshape_as(einjit_value *out, einjit_graph *graph, einjit_value x, einjit_value like,
                                        einjit_error *err);
-/* * x in the dtype of `like`; of complex numbers a real dtype keeps the real part. A floating x and an integer `like`
- *   are
- * refused with E_DTYPE when dtypes are known. */
+/** x in the dtype of `like`; of complex numbers a real dtype keeps the real part. A floating x and an integer `like`
+ * are refused with E_DTYPE when dtypes are known. */
 EINJIT_API int einjit_graph_type_as(einjit_value *out, einjit_graph *graph, einjit_value x, einjit_value like,
                                     einjit_error *err);
 /** Zeros of the shape and dtype of `like`. */
@@ -146,7 +144,7 @@ EINJIT_API int einjit_graph_split_as(einjit_value *out, einjit_graph *graph, ein
 EINJIT_API int einjit_graph_index_add_to(einjit_value *out, einjit_graph *graph, einjit_value x, int64_t dim,
                                          einjit_value index, einjit_value value, einjit_error *err);
 
-/* * The gradient of y[0 .. n_y) by wrt[0 .. n_wrt), as nodes of the same graph, so that the passes see both together:
+/** The gradient of y[0 .. n_y) by wrt[0 .. n_wrt), as nodes of the same graph, so that the passes see both together:
  * out[i] is the sum over k of the Jacobian of y[k] by wrt[i], transposed, times seeds[k]; for complex numbers
  * conjugated too, which is PyTorch's convention (and by a real value the real part of that). seeds NULL, or seeds[k] <
  * 0: y[k] must have no axes, and its seed is 1; another seed has the shape of y[k] or expands to it. y and wrt may be
@@ -154,9 +152,8 @@ EINJIT_API int einjit_graph_index_add_to(einjit_value *out, einjit_graph *graph,
  * zeros. Results are added with einjit_graph_output. A gradient is differentiated like any other value.
  *
  * Ties and kinks as in PyTorch: equal largest elements share evenly, abs, relu and sign have 0 at 0, rounding and
- * comparisons have
- * 0. Of
- * the gradient of a product over axes, the derivative at elements that are 0 leaves out products without two of them.
+ * comparisons have 0. Of the gradient of a product over axes, the derivative at elements that are 0 leaves out products
+ * without two of them.
  * Errors: E_UNSUPPORTED names an operation between wrt and y that has no gradient; E_DTYPE a wrt of integers (of
  * unknown dtype: when it is observed to be of integers); E_RANK an input whose rank the gradient needs, a y that needs
  * a seed, or an operand of an einsum on the way that has not as many axes as its term says; E_VALUE a literal. The
@@ -166,14 +163,13 @@ EINJIT_API int einjit_graph_gradient(einjit_value *out, einjit_graph *graph, siz
                                      const einjit_value *seeds, size_t n_wrt, const einjit_value *wrt,
                                      einjit_error *err);
 
-/* * The value of that name (inputs, or what einjit_graph_print shows left of an '='); -1: there is none. Cost: a
- *   look-up. */
+/** The value of that name (inputs, or what einjit_graph_print shows left of an '='); -1: there is none. Cost: a
+ * look-up. */
 EINJIT_API einjit_value einjit_graph_value(const einjit_graph *graph, const char *name);
 /** Result i; -1 when i is out of range. */
 EINJIT_API einjit_value einjit_graph_output_value(const einjit_graph *graph, size_t i);
-/* * How many axes a value has, where that follows from the program alone; -1: it depends on the inputs, or no memory.
- *   Cost:
- * linear in the graph. */
+/** How many axes a value has, where that follows from the program alone; -1: it depends on the inputs, or no memory.
+ * Cost: linear in the graph. */
 EINJIT_API int einjit_graph_rank(const einjit_graph *graph, einjit_value value);
 
 /** Add a result. A graph needs at least one before it can be compiled. */

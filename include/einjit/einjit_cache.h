@@ -48,15 +48,14 @@ typedef struct einjit_statistics {
     uint64_t disk_limit_bytes; /* of all entries in the folder together */
 } einjit_statistics;
 EINJIT_API int einjit_context_statistics(const einjit_context *context, einjit_statistics *out, einjit_error *err);
-/* * Drop every entry in memory, and give back scratch that no run uses. Kernels in use stay alive until they are
- *   released. */
+/** Drop every entry in memory, and give back scratch that no run uses. Kernels in use stay alive until they are
+ * released. */
 EINJIT_API void einjit_context_clear_cache(einjit_context *context);
 
 /* ---- on disk ------------------------------------------------------------------------------------------------ */
 
-/* * The folder of a context's kernels on disk, as text: it need not be there. "" where nothing is kept. Buffer handling
- *   as
- * einjit_graph_print. */
+/** The folder of a context's kernels on disk, as text: it need not be there. "" where nothing is kept. Buffer handling
+ * as einjit_graph_print. */
 EINJIT_API int einjit_cache_path(const einjit_context *context, char *buffer, size_t capacity, size_t *needed,
                                  einjit_error *err);
 
@@ -77,9 +76,8 @@ typedef struct einjit_cache_entry { /* texts are borrowed from the list; set str
     uint64_t code_bytes;   /* of the kernel's code */
     uint64_t compile_ns;   /* what making it took */
 } einjit_cache_entry;
-/* * Reads every entry and checks it as a look-up would. Folders that are not there have none. The most recently used
- *   first.
- * Errors: E_IO names a folder that cannot be read. Cost: all files are read. */
+/** Reads every entry and checks it as a look-up would. Folders that are not there have none. The most recently used
+ * first. Errors: E_IO names a folder that cannot be read. Cost: all files are read. */
 EINJIT_API int einjit_cache_list_create(einjit_cache_list **out, einjit_context *context, einjit_error *err);
 EINJIT_API void einjit_cache_list_destroy(einjit_cache_list *list);
 /** How many there are; 0 for no list. */
@@ -88,9 +86,9 @@ EINJIT_API size_t einjit_cache_list_count(const einjit_cache_list *list);
 EINJIT_API int einjit_cache_list_entry(const einjit_cache_list *list, size_t i, einjit_cache_entry *out,
                                        einjit_error *err);
 
-/* * Remove entries from the context's folder until they take at most `keep_bytes`, those that were used longest ago
- *   first, and
- * what writers that were killed left behind. *n_removed (may be NULL) of them. Kernels in memory stay. E_IO. */
+/** Remove entries from the context's folder until they take at most `keep_bytes`, those that were used longest ago
+ * first, and what writers that were killed left behind. *n_removed (may be NULL) of them. Kernels in memory stay.
+ * E_IO. */
 EINJIT_API int einjit_cache_trim(einjit_context *context, uint64_t keep_bytes, uint64_t *n_removed, einjit_error *err);
 
 #ifdef __cplusplus

@@ -20,10 +20,8 @@
 /* Passes of LLVM's code generator that find nothing to do here and take 11 % of a compile's time: loops come with their
  * pointers moved on and their invariants outside, expressions without equal parts, blocks without branches to convert.
  * Over 480 kernels each of two rows none of them alone changed the number of instructions in innermost loops by more
- * than 1 in
- * 200. The scheduler comes last. It takes another 8 %, and with 32 registers changes 1 instruction in 1,000; with 16,
- *      tiles are
- * spilled without it. */
+ * than 1 in 200. The scheduler comes last. It takes another 8 %, and with 32 registers changes 1 instruction in 1,000;
+ * with 16, tiles are spilled without it. */
 static const char *const idle_passes[] = {
     "einjit",
     "-disable-lsr",

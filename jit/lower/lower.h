@@ -1,4 +1,4 @@
-/* jit/lower.h - nests to LLVM IR: what the emitters of this folder share.
+/* lower.h - nests to LLVM IR: what the emitters of this folder share.
  *
  * Values in registers. An ej_vec is a scalar (lanes == 1) or a vector of `lanes` elements of one dtype:
  *   floats and integers   re of the LLVM type, im NULL
@@ -24,15 +24,15 @@ struct ej_emit {
     LLVMBuilderRef builder;
     const ej_target *target;
     ej_job *job;
-    int (*next_module)(ej_emit *e); /* `module` is complete, and an empty one takes its place; NULL: one module for
-                                     * all */
-    void *owner;                    /* for next_module */
-    double done;                    /* what part of the leaves has IR */
+    /* `module` is complete, and an empty one takes its place; NULL: one module for all */
+    int (*next_module)(ej_emit *e);
+    void *owner; /* for next_module */
+    double done; /* what part of the leaves has IR */
 };
 
 /* ---- lower_type.c: types and small values ---- */
-LLVMTypeRef ej_type_element(ej_emit *e, int dtype);        /* of one part in registers: float, double, i32, i64,
-                                                                * i1 */
+/* of one part in registers: float, double, i32, i64, i1 */
+LLVMTypeRef ej_type_element(ej_emit *e, int dtype);
 LLVMTypeRef ej_type_memory(ej_emit *e, int dtype);         /* of one part in memory: the same, bool i8 */
 LLVMTypeRef ej_type_vec(ej_emit *e, int dtype, int lanes); /* element, or vector of lanes when lanes > 1 */
 LLVMTypeRef ej_type_of(LLVMTypeRef element, int lanes);    /* the same from an element type */

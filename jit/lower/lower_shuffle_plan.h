@@ -33,8 +33,8 @@ typedef struct ej_shuffle_plan {
     ej_shuffle_stage stages[EJ_SHUFFLE_ROW_BITS];
     bool reorders;                      /* after the stages the lanes of each register are put in order: */
     int8_t order[EJ_SHUFFLE_POSITIONS]; /* the bit at position p comes from order[p] */
-    int8_t at[EJ_SHUFFLE_BITS];         /* in the end: which bit of the element's number each lane and register bit
-                                           * is */
+    /* in the end: which bit of the element's number each lane and register bit is */
+    int8_t at[EJ_SHUFFLE_BITS];
 } ej_shuffle_plan;
 
 /* False: no register bit is wanted in the lanes, or stages cannot bring it there. */

@@ -23,8 +23,8 @@ enum ej_atom_kind { EJ_ATOM_SYMBOL, EJ_ATOM_MIN, EJ_ATOM_MAX, EJ_ATOM_CEIL_DIV, 
 typedef struct ej_atom {
     uint8_t kind;
     const char *name; /* of a symbol */
-    ej_size a, b;     /* operands of a derived atom: MIN(a,b), MAX(a,b), CEIL_DIV(a / b), ALIGN(a up to a multiple of
-                       * b) */
+    /* operands of a derived atom: MIN(a,b), MAX(a,b), CEIL_DIV(a / b), ALIGN(a up to a multiple of b) */
+    ej_size a, b;
     int64_t n;        /* observed value */
     bool nonnegative; /* for every value of the symbols; symbols are extents */
 } ej_atom;

@@ -1,8 +1,9 @@
 /* job.c - the stages by name, for dumps; the rules by name; in the test build, the gates that are let through.
  *
- * Takes  "plan,nest", "all" or "none". Gives  bits. Words that name no stage are passed over, and can be asked for:
- *        EINJIT_DUMP
- * may be written for another version of this library. And the caller's hook, asked every few milliseconds.
+ * Takes  "plan,nest", "all" or "none".
+ * Gives  bits. Words that name no stage are passed over, and can be asked for: EINJIT_DUMP may be written for another
+ *        version of this library.
+ * Also the caller's hook, asked every few milliseconds.
  */
 #include "job.h"
 

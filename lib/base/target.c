@@ -91,6 +91,7 @@ static bool always(void)
  * are slow there: 512^3 f32 TN takes 1.15 times as long where the left operand, 1/2 of the L2, is not packed. With AVX2
  * panels have to lie in the L1, and packed tiles may be of three vectors: beside MKL's AVX2 kernels 1024^3 f32 NN had
  * 0.86 with 1/6 of the L2, the left operand in place, has 1.04 with 1/10, and packed; f64 0.89 and 1.04. */
+/* clang-format off: a line for each group of numbers, so that rows can be compared */
 const ej_target ej_targets[] = {
 #if EJ_X86_64
     {.name = "avx512_2m",
@@ -241,6 +242,7 @@ const ej_target ej_targets[] = {
      .walk_cycles = 30},
 #endif
 };
+/* clang-format on */
 const int ej_n_targets = (int)(sizeof ej_targets / sizeof *ej_targets);
 
 bool ej_target_runs_here(const ej_target *target)

@@ -29,12 +29,12 @@ typedef struct ej_bound_node {
     uint32_t n_in;
     ej_value *in;              /* bound ids */
     ej_subscripts *subscripts; /* EINSUM: labels of terms and output; label extents below */
-    ej_size *label_sizes;      /* EINSUM: extent per label; an operand's axis of extent 1 under a larger label
-                                * broadcasts */
+    /* EINSUM: extent per label; an operand's axis of extent 1 under a larger label broadcasts */
+    ej_size *label_sizes;
     uint32_t n_dims;
-    int64_t *dims;    /* PERMUTE: result axis i is operand axis dims[i]; REDUCE: operand axes reduced (ascending,
-                           * none is */
-                      /* kept); CAT, INDEX_SELECT, INDEX_ADD: the axis; all normalized to >= 0 */
+    /* PERMUTE: result axis i is operand axis dims[i]; REDUCE: operand axes reduced (ascending, none is kept); CAT,
+     * INDEX_SELECT, INDEX_ADD: the axis; all normalized to >= 0 */
+    int64_t *dims;
     ej_size *starts;  /* SLICE: per axis start (operand units); */
     int64_t *steps;   /* SLICE: per axis the step, not 0; the result's shape says how many */
     double re, im;    /* SCALAR */

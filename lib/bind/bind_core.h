@@ -56,8 +56,8 @@ int ej_bind_extent(ej_binder *b, const ej_extent *extent, ej_size *out); /* as t
 void ej_bind_close(ej_binder *b, ej_size size);                          /* every symbol in it */
 ej_size ej_bind_fixed(ej_binder *b, ej_size size);                       /* closes it; the number */
 ej_size ej_bind_meet(ej_binder *b, ej_size one, ej_size other);          /* observed values are equal */
-int ej_bind_not_empty(ej_binder *b, ej_size size); /* observed as not 0; an open one is looked at in every
-                                                              * run */
+/* observed as not 0; an open one is looked at in every run */
+int ej_bind_not_empty(ej_binder *b, ej_size size);
 int ej_bind_add(ej_binder *b, ej_size x, ej_size y, ej_size *out);
 int ej_bind_mul(ej_binder *b, ej_size x, ej_size y, ej_size *out);
 

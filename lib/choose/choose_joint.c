@@ -17,9 +17,8 @@
 enum {
     MOST_MEMBERS = 1024,     /* of a group */
     MOST_OPERANDS = 1 << 16, /* of a group, all members together */
-    ALL_PAIRS = 32,          /* operands of an einsum of which all pairs are compared with those of others; beyond,
-                               * ... */
-    NEAR_PAIRS = 8,          /* ... of each operand those with the next ones */
+    ALL_PAIRS = 32,          /* operands of an einsum of which all pairs are compared with those of others; */
+    NEAR_PAIRS = 8,          /* beyond, of each operand those with so many next ones */
     TRIALS = 3               /* einsums of a group along whose paths the others are tried */
 };
 static const double most_work = 3e6; /* splits of all tables together: some 100 ms */

@@ -19,10 +19,8 @@
 #include "choose_joint.h"
 #include "path_sets.h"
 
-enum {
-    FEW_EXTRA = 1
-}; /* operands of the member that the tree does not have: more, and only parts of the tree are
-                         * taken */
+/* operands of the member that the tree does not have: more, and only parts of the tree are taken */
+enum { FEW_EXTRA = 1 };
 
 typedef struct tree {
     int32_t n, n_nodes; /* leaves first, children before parents */

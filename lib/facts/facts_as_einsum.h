@@ -7,8 +7,8 @@
 /* What a node computes, as an einsum over `in`. Unlike an equation of a graph, labels need not come in order, and
  * output labels that no term has are axes of extent 1. */
 typedef struct ej_einsum_form {
-    const ej_equation *equation; /* NULL: the node is no einsum, or not for sure; labels below n_symbols have a
-                                  * letter */
+    /* NULL: the node is no einsum, or not for sure; labels below n_symbols have a letter */
+    const ej_equation *equation;
     uint32_t n_symbols;
     uint32_t n_in;
     const ej_value *in;

@@ -34,8 +34,8 @@ extern const ej_grad_rule ej_grad_rules[EJ_OP_COUNT];
 /* ---- grad.c ---- */
 bool ej_grad_wants(const ej_grad *g, const ej_grad_at *at, uint32_t operand);
 void ej_grad_give(ej_grad *g, const ej_grad_at *at, uint32_t operand, ej_value share); /* share -1: a failure before */
-void ej_grad_fail(ej_grad *g, int status); /* what fails in front of it must not have failed before: it writes the
-                                            * text */
+/* what fails in front of it must not have failed before: it writes the text */
+void ej_grad_fail(ej_grad *g, int status);
 void ej_grad_no_memory(ej_grad *g);
 /* The rank of an old value; names the input that leaves it open and returns -1. */
 int32_t ej_grad_rank(ej_grad *g, ej_value v);

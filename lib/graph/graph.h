@@ -204,8 +204,7 @@ typedef struct ej_index_item {
  *                  extents: these, or none; re: eps
  *   MATMUL         in: a, b
  *   TENSORDOT      in: a, b; integer -1: dims are the axes of a, then those of b; else the last `integer` axes of a
- *   with the
- *                  first ones of b
+ *                  with the first ones of b
  *   PERMUTE        in: x; dims: the axes in their new order
  *   TRANSPOSE      in: x; dims: two axes
  *   RESHAPE        in: x; extents
@@ -226,8 +225,7 @@ typedef struct ej_index_item {
  *   DIAG_EMBED, DETACH   in: x
  *   SPLIT_AS       in: x, like the operands of a CAT; dims: its axis, and which of its parts this is
  *   CHOOSE         in: `integer` alternatives, then x and y of each guard; dims: three numbers a guard: the alternative
- *   (not
- *                  the first, 0) that is right only if axis p of x has the extent of axis q of y; p; q */
+ *                  (not the first, 0) that is right only if axis p of x has the extent of axis q of y; p; q */
 typedef struct ej_node {
     uint8_t op; /* EJ_OP_* */
     uint8_t fn;

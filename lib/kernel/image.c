@@ -4,7 +4,7 @@
  * Gives  pages that can be read and executed, never writable and executable at the same time. They are written first
  *        and made executable afterwards; where the system refuses that (MDWE, SELinux's execmem) the code goes into a
  *        file in memory that can be written no more, and is mapped from there. E_BACKEND where neither is allowed.
- * Not here: making the bytes (jit/code_image.c), owning them (kernel.c).
+ * Not here: making the bytes (jit/code/code_image.c), owning them (kernel.c).
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -29,8 +29,8 @@ struct einjit_kernel {
     ej_bound_tensor *in, *out;
     ej_span *spans; /* inputs, then outputs; without open extents only, else NULL */
     const char **in_names;
-    int32_t *last_read, *first_write; /* of inputs, of outputs: as in ej_plan; EJ_READ_FOR_EVER: of inputs that are
-                                       * constant */
+    /* of inputs, of outputs: as in ej_plan; EJ_READ_FOR_EVER: of inputs that are constant */
+    int32_t *last_read, *first_write;
     size_t n_not_empty;
     ej_bound_extent *not_empty; /* open extents that must not be 0 */
     size_t n_closed;

@@ -134,8 +134,8 @@ int ej_kernel_rename(einjit_kernel **kernel, const einjit_graph *graph, einjit_e
         return ej_no_memory(err);
     }
     ej_arena arena = named->arena;
-    const size_t shared = offsetof(einjit_kernel, context); /* not the references, which other threads count
-                                                             * meanwhile */
+    /* not the references, which other threads count meanwhile */
+    const size_t shared = offsetof(einjit_kernel, context);
     memcpy((char *)named + shared, (const char *)base + shared, sizeof *named - shared);
     named->arena = arena;
     named->base = base; /* dropped with it */

@@ -24,11 +24,12 @@ static inline bool ej_request_scales(const ej_request *r)
 typedef struct ej_key { /* its owner is the caller, who keeps it for the call */
     const uint64_t *words;
     size_t n;
-    bool forget_failures;                /* open extents are not in the key, but a failure may come from them */
-    uint64_t (*names)(const void *user); /* not in the key: whose names the text of a failure has. Asked of who makes
-                                          * an */
-    const void *user;                    /* entry, or is given a failure, not for what is found; NULL: 0 */
-    bool *others;                        /* true: the failure that is given has another's names. NULL: nobody asks */
+    bool forget_failures; /* open extents are not in the key, but a failure may come from them */
+    /* not in the key: whose names the text of a failure has. Asked of who makes an entry, or is given a failure, not
+     * for what is found; NULL: 0 */
+    uint64_t (*names)(const void *user);
+    const void *user;
+    bool *others; /* true: the failure that is given has another's names. NULL: nobody asks */
 } ej_key;
 static inline uint64_t ej_key_names(const ej_key *key)
 {

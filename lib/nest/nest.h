@@ -57,8 +57,8 @@ typedef struct ej_when {
 
 /* How a leaf treats the caches: hints change how fast it is, never what it computes. */
 typedef struct ej_leaf_hints {
-    bool stream;    /* of a move: vectors are stored past the caches, where the address at run time is aligned for
-                         * that */
+    /* of a move: vectors are stored past the caches, where the address at run time is aligned for that */
+    bool stream;
     int32_t source; /* the source that `ahead` is about */
     int64_t ahead;  /* > 0: lines of that source are prefetched so many bytes ahead */
     bool far;       /* these lines go to the L2: they are more than the L1 has room for */

@@ -13,8 +13,9 @@
  *     place T                             at the root: before the first node
  *     loop i step 4                       or: step 16 aligned
  *         when first k                    of the loop or leaf above it: first, later, last, earlier; k, l: of these
- *         axes place acc                       of the loop above it: first lines of its children move acc[i: 1]
- *         no sources: a constant
+ *                                         axes
+ *         place acc                       of the loop above it: first lines of its children
+ *         move acc[i: 1]                  no sources: a constant
  *             expr $0 = f32 const 0.0
  *         sum acc[i: 1]                   sum, max, min, or, prod: a contraction
  *             src A[8; i: 20, k: 1]       base; axis: stride

@@ -35,9 +35,9 @@ int ej_opt_run_pass(ej_graph *graph, const ej_pass *pass, ej_job *job);
 double ej_factor_bound(int dtype);
 /* What is left of that bound where numbers have moved already; `drift`: of the graph. */
 double ej_factor_room(int dtype, const double *drift);
-double ej_factor_distance(double re, double im); /* from 1 in magnitude, as a factor: at least 1; Inf for 0, NaN for
-                                                  * NaN */
-static inline bool ej_is_wide(int dtype)         /* the dtype's place in ej_graph.drift */
+/* from 1 in magnitude, as a factor: at least 1; Inf for 0, NaN for NaN */
+double ej_factor_distance(double re, double im);
+static inline bool ej_is_wide(int dtype) /* the dtype's place in ej_graph.drift */
 {
     return dtype >= 0 && ej_dtypes[dtype].real == EINJIT_F64;
 }
@@ -63,10 +63,10 @@ ej_value ej_edit_value(const ej_edit *e, ej_value v);       /* what stands for v
 /* `by`, which must not depend on v, takes v's place by a rule: counts as a change, and for the rule. False:
  * EINJIT_RULE_LIMIT is reached, and v stays. */
 bool ej_edit_replace(ej_edit *e, ej_value v, ej_value by, enum ej_rule rule);
-void ej_edit_also(ej_edit *e, enum ej_rule rule);        /* one more rule that the last replacement took */
-void ej_edit_renew(ej_edit *e, ej_value v, ej_value by); /* the same operation, over what took its operands'
-                                                             * places */
-bool ej_edit_ended(const ej_edit *e);                    /* EINJIT_RULE_LIMIT is reached */
+void ej_edit_also(ej_edit *e, enum ej_rule rule); /* one more rule that the last replacement took */
+/* the same operation, over what took its operands' places */
+void ej_edit_renew(ej_edit *e, ej_value v, ej_value by);
+bool ej_edit_ended(const ej_edit *e); /* EINJIT_RULE_LIMIT is reached */
 /* Adds the changes to *n_changed. keep_unused: dead old nodes stay. Without a change new nodes were for nothing, and
  * go. */
 int ej_edit_commit(ej_edit *e, bool keep_unused, size_t *n_changed);

@@ -80,15 +80,15 @@ typedef struct ej_step {
     ej_axis *axes;
     ej_access out;
     int32_t n_src, n_tail;
-    ej_access *src;   /* n_src sources of the expression, then n_tail more that the epilogue reads: they name only kept
-                        * axes */
-    ej_expr expr;     /* over the sources */
-    int8_t reduce;    /* EJ_REDUCE_NONE, EINJIT_REDUCE_SUM, _PROD, _MAX, _MIN, _OR */
-    bool ordered;     /* reduced axes run as nested loops in the order of `axes`; each result takes its terms one by
-                        * one */
-    bool accumulate;  /* the result is combined (by reduce) with what out holds: scatter, accumulation */
-    ej_expr epilogue; /* n == 0: none; else over the reduced value (before it is accumulated), source 0, and the tail:
-                        * 1 .. */
+    /* n_src sources of the expression, then n_tail more that the epilogue reads: they name only kept axes */
+    ej_access *src;
+    ej_expr expr;  /* over the sources */
+    int8_t reduce; /* EJ_REDUCE_NONE, EINJIT_REDUCE_SUM, _PROD, _MAX, _MIN, _OR */
+    /* reduced axes run as nested loops in the order of `axes`; each result takes its terms one by one */
+    bool ordered;
+    bool accumulate; /* the result is combined (by reduce) with what out holds: scatter, accumulation */
+    /* n == 0: none; else over the reduced value (before it is accumulated), source 0, and the tail: 1 .. */
+    ej_expr epilogue;
 } ej_step;
 
 typedef struct ej_constant {

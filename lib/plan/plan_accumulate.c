@@ -7,8 +7,7 @@
  *        So is what the result's output held before, times a number or as it is (pipeline_scale.c).
  * Not in compiles whose sums are ordered: the product's last factor and the sum would round as one.
  * Not here: sums that go on as pointwise operations, and those of a pointwise operand: the last product ends with them
- * and
- *        reads the rest (plan_extend.c).
+ *        and reads the rest (plan_extend.c).
  * Keeps  sums whose zeros' signs count: -0.0 and products that are -0.0 add up to -0.0 in place, and to 0.0 apart;
  *        operands that turn out to be views of something else (a permuted input): those are added as usual.
  */

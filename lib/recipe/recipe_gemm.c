@@ -195,8 +195,8 @@ static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_REC
     p[GEMM_PACK_RIGHT] = ej_access_unit_axis(&st->src[g.right]) != g.lane || (!small && !passes_by(s, &g));
     p[GEMM_PACK_LEFT] = packs_left(s, &g);
     ej_product_choose_tile(s, &g, lanes, p[GEMM_PACK_LEFT], &p[GEMM_ROWS], &p[GEMM_VECTORS]);
-    if (ej_access_unit_axis(&st->out) != g.lane) { /* stored lane by lane: long code, which pays for long sums at
-                                                    * most */
+    /* stored lane by lane: long code, which pays for long sums at most */
+    if (ej_access_unit_axis(&st->out) != g.lane) {
         if (p[GEMM_VECTORS] > 3) p[GEMM_VECTORS] = 3;
         int64_t most = g.size_k < 64 ? 4 : 12 / p[GEMM_VECTORS];
         if (p[GEMM_ROWS] > most) p[GEMM_ROWS] = most;

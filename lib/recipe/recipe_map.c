@@ -9,12 +9,8 @@
  */
 #include "recipe.h"
 
-enum {
-    MAP_RUN = 256,
-    MAP_ROW = 4096,
-    MAP_AHEAD = 4096
-}; /* bytes of a tile, at most; of a row of the result, at least;
-                                                           * ahead */
+/* bytes of a tile, at most; of a row of the result, at least; ahead */
+enum { MAP_RUN = 256, MAP_ROW = 4096, MAP_AHEAD = 4096 };
 enum map_number { MAP_VECTORS, MAP_ALIGNED };
 
 static bool matches(const ej_schedule *s)

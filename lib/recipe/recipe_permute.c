@@ -20,11 +20,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    PERMUTE_ROWS = 256,
-    PERMUTE_BLOCK = 4
-}; /* values of `to`, and of the next axes, in a block that is not
-                                                  * staged */
+/* values of `to`, and of the next axes, in a block that is not staged */
+enum { PERMUTE_ROWS = 256, PERMUTE_BLOCK = 4 };
 /* Bytes: of a piece of the source in a staged block (of rows that `to` goes on with, up to the second number, whole
  * ones); of a piece of the result; of a block; of what a super-block reaches of a page of the source, and of the
  * result. */

@@ -200,10 +200,10 @@ int32_t ej_do_product_terms(ej_schedule *s, const ej_product *g, const int64_t *
 /* Accumulators that keep the units busy: two units with a latency of 4 cycles need 8, and some slack (1024^3 f32 on
  * AVX2, Zen 4: tiles of 4 x 2 vectors 101, of 6 x 2 109 GFLOP/s). */
 enum { TILE_BUSY = 10 };
-enum { TILE_LINE = 64 };                   /* bytes */
-static const double TILE_LINES_WAIT = 1.5; /* lines of operands come from the L2 so much slower than lines of one
-                                            * stream */
-static const double TILE_COPY = 0.97;      /* a shorter last tile is one more copy of the code */
+enum { TILE_LINE = 64 }; /* bytes */
+/* lines of operands come from the L2 so much slower than lines of one stream */
+static const double TILE_LINES_WAIT = 1.5;
+static const double TILE_COPY = 0.97; /* a shorter last tile is one more copy of the code */
 /* Pieces of more than two vectors (ej_target's cut): on AVX2 products of 72 and 96 terms take 3 to 9 % longer with
  * tiles of 4 x 3 than of 6 x 2, and at 1024^3 f32 on Zen 5 three are no better than two. With few terms it is the
  * stores that take the time, and longer pieces of fewer rows are better: 24 terms take 17 % less. Where both operands

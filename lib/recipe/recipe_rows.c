@@ -13,11 +13,8 @@
 
 /* bytes ahead, in at least and at most so many entries */
 enum { ROWS_AHEAD_BYTES = 4096, ROWS_FEWEST = 4, ROWS_MOST = 32 };
-enum {
-    ROWS_OPEN = 2,
-    ROWS_SMALL_EXPR = 12
-}; /* vectors of an open axis; ops of an expression that leaves registers for
-                                               * a row */
+/* vectors of an open axis; ops of an expression that leaves registers for a row */
+enum { ROWS_OPEN = 2, ROWS_SMALL_EXPR = 12 };
 enum rows_number { ROWS_VECTORS, ROWS_AHEAD };
 
 static bool has_tables(const ej_access *access)

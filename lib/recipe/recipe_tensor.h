@@ -15,12 +15,12 @@ typedef struct ej_tensor_tile {
 typedef struct ej_tensor {
     ej_product p;
     int32_t out, left, right; /* the unit axes of the result and of the operands; -1: none */
-    bool waits;               /* lanes are not along `out`: results wait in a block, and are transposed from
-                                        * there */
-    bool cuts;                /* waits, and panels hold one block of the sum at a time: M is one block */
-    bool streams;             /* there are so few rows that the right operand is used once or twice */
-    int64_t rows_out;         /* waits: whole rows of the result go out past the caches, so many values of
-                                        * each; or 0 */
+    /* lanes are not along `out`: results wait in a block, and are transposed from there */
+    bool waits;
+    bool cuts;    /* waits, and panels hold one block of the sum at a time: M is one block */
+    bool streams; /* there are so few rows that the right operand is used once or twice */
+    /* waits: whole rows of the result go out past the caches, so many values of each; or 0 */
+    int64_t rows_out;
     bool pack_left, pack_right;
     ej_tensor_tile tile;
     int64_t block[EJ_PRODUCT_AXES]; /* by axis, but those of K: how many of its values are in a block */

@@ -14,16 +14,10 @@
 
 static const double TENSOR_LINE = 8; /* cycles to get one from the L3 or memory, several at a time */
 enum { TENSOR_RUN = 16 };            /* values along a unit axis in a block: a line of f32 */
-enum {
-    TENSOR_ROWS_PACKED = 14,
-    TENSOR_ROWS = 8
-}; /* of a register tile, at most: of a packed left operand, and of one
-                                                    * in place */
-enum {
-    TENSOR_VECTORS = 4,
-    TENSOR_ROWS2 = 6
-}; /* at most: vectors along either axis of N, rows along the second one
-                                                  * of M */
+/* of a register tile, at most: of a packed left operand, and of one in place */
+enum { TENSOR_ROWS_PACKED = 14, TENSOR_ROWS = 8 };
+/* at most: vectors along either axis of N, rows along the second one of M */
+enum { TENSOR_VECTORS = 4, TENSOR_ROWS2 = 6 };
 enum { TENSOR_SHORT = 4 }; /* elements along shorter axes are copied one by one */
 enum { TENSOR_ONCE = 32 }; /* rows, or columns, up to which an operand is hardly used again */
 
@@ -197,11 +191,10 @@ static void choose_blocks(const ej_schedule *s, ej_tensor *t)
     for (int32_t i = 0; i < p->n_k; i++) depth *= (double)t->terms[i];
     double rows = square / (depth * batch), most = square / (TENSOR_RUN * width * batch);
     fill(s, t, false, t->waits && rows > most ? most : rows);
-    double room = (double)target->l3_bytes / target->l3_part; /* panels of N are read for each block of M, or whole rows
-                                                               * of the result wait; */
-    if (!t->rows_out && inside(t, p->m, p->n_m) >= p->size_m) /* or for one block, whose panels are copied again for
-                                                               * each of N, */
-        room = (double)target->l2_bytes / (t->streams ? 2 : 1); /* or only once or twice */
+    /* panels of N are read for each block of M, or whole rows of the result wait: in the L3; for one block, whose
+     * panels are copied again for each of N: in the L2; read only once or twice: in half of that */
+    double room = (double)target->l3_bytes / target->l3_part;
+    if (!t->rows_out && inside(t, p->m, p->n_m) >= p->size_m) room = (double)target->l2_bytes / (t->streams ? 2 : 1);
     t->cuts = t->waits && t->pack_right && depth < p->size_k && inside(t, p->m, p->n_m) >= p->size_m;
     room /= (t->waits && !t->cuts ? p->size_k : depth) * bytes * batch;
     double waiting = (double)target->l2_bytes / 4 / (inside(t, p->m, p->n_m) * bytes * batch);

@@ -24,7 +24,7 @@ ej_tile ej_tiling_tile(const ej_tiling *tiling);
 /* Loops of step 1 around statement 0, over the axes of its result or (`reduced`) its summed ones that are not in its
  * tile: those with tables or large strides outermost; over the summed axes of an ordered sum in their order. */
 void ej_do_outer_loops(ej_schedule *s, bool reduced);
-double ej_sweep_count(const ej_schedule *s); /* recipe_sweep.c: instructions of that script, as `cost`; < 0: it does not
-                                              * match */
+/* recipe_sweep.c: instructions of that script, as `cost`; < 0: it does not match */
+double ej_sweep_count(const ej_schedule *s);
 
 #endif

@@ -51,9 +51,9 @@ typedef struct progress {
     bool unsound;             /* a program fails with every rule whole */
     struct {
         int fate, signal;
-        long after, met, refused; /* programs until it was caught; in which it changed something; status instead of
-                                   * numbers */
-        char refusal[160];        /* the first one's reason */
+        /* programs until it was caught; in which it changed something; status instead of numbers */
+        long after, met, refused;
+        char refusal[160]; /* the first one's reason */
     } of[N_RULES + 1];
 } progress;
 

@@ -92,8 +92,8 @@ ej_value gen_linear_literal(gen_maker *m);
 ej_value gen_linear_scalar(gen_maker *m);             /* a literal, or a 0-d input or constant */
 ej_value gen_linear_scaled(gen_maker *m, ej_value v); /* v times, or over, a scalar */
 ej_value gen_linear_scale(gen_maker *m);
-ej_value gen_linear_sum(gen_maker *m);         /* of values of one shape, of einsums that share an operand,
-                                                         * ... */
+/* of values of one shape, of einsums that share an operand, ... */
+ej_value gen_linear_sum(gen_maker *m);
 ej_value gen_linear_multiply(gen_maker *m);    /* by an array, or an array by itself */
 ej_value gen_linear_homogeneous(gen_maker *m); /* relu, abs, maximum, square, ... */
 ej_value gen_linear_repeat(gen_maker *m);      /* an earlier operation once more */

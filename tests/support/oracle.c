@@ -400,9 +400,8 @@ static double wrongness(int dtype, const oracle_element *want, const oracle_elem
 {
     if (isinf(want->err)) return 0;
     if (ej_dtypes[dtype].kind < EJ_KIND_FLOAT) return want->i == got->i ? 0 : INFINITY;
-    if (isnan(want->re) || isnan(want->im)) /* a complex number with a part that is none is none: the other part says
-                                             * nothing */
-        return isnan(got->re) || isnan(got->im) ? 0 : INFINITY;
+    /* a complex number with a part that is none is none: the other part says nothing */
+    if (isnan(want->re) || isnan(want->im)) return isnan(got->re) || isnan(got->im) ? 0 : INFINITY;
     for (int part = 0; part < 2; part++) {
         long double w = part ? want->im : want->re, g = part ? got->im : got->re;
         if (isnan(w) != isnan(g)) return INFINITY;

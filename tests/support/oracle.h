@@ -13,10 +13,10 @@ enum { ORACLE_RANK = 24 };
 
 typedef struct oracle_element {
     long double re, im;
-    int64_t i;        /* integers and bool */
-    long double err;  /* bound on |computed - exact|; INFINITY: anything goes */
-    long double mass; /* sum of the sizes of the terms that it is a sum of, at least |value|: what cancelled still
-                       * rounds */
+    int64_t i;       /* integers and bool */
+    long double err; /* bound on |computed - exact|; INFINITY: anything goes */
+    /* sum of the sizes of the terms that it is a sum of, at least |value|: what cancelled still rounds */
+    long double mass;
 } oracle_element;
 
 typedef struct oracle_value {

@@ -164,9 +164,8 @@ static oracle_element multiply(oracle_element a, oracle_element b, bool is_compl
     if (a.err == 0 && b.err == 0) err = 0; /* also where a factor is infinite */
     if (!is_complex) return real_result(a.re * b.re, err);
     long double bound = size_a * size_b * oracle_unit(dtype) * 4;
-    if (!isfinite(bound))
-        bound = INFINITY; /* Inf and NaN parts of complex products depend on the order of
-                                             * operations */
+    if (!isfinite(bound)) /* Inf and NaN parts of complex products depend on the order of operations */
+        bound = INFINITY;
     return complex_of(a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re, err + bound);
 }
 

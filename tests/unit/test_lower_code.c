@@ -121,10 +121,9 @@ static void complex_panels_are_right(void **state)
     (void)state;
     static const char *const dtypes[] = {"c64", "c128"};
     char text[2048];
-    for (int d = 0; d < 2; d++)
+    for (int d = 0; d < 2; d++) /* lanes of the pack: 4 are another width, so that parts lie side by side */
         for (int n = 1; n <= 25; n++)
-            for (int lanes = 4; lanes <= 8; lanes *= 2) { /* of the pack: 4 are another width, so that parts lie side by
-                                                           * side */
+            for (int lanes = 4; lanes <= 8; lanes *= 2) {
                 complex_panel(text, sizeof text, dtypes[d], n, lanes);
                 lower_agree(text, 0, NULL, 0);
             }

@@ -1,4 +1,5 @@
-/* test_lower_math.c - the scalar functions of jit/lower_*.c on vectors, compiled for every row of the target table.
+/* test_lower_math.c - the scalar functions of jit/lower/lower_*.c on vectors, compiled for every row of the target
+ * table.
  *
  * For each row and number of lanes one module holds a loop for each (function, dtype) and each cast. The object may
  * have no undefined symbol; where this CPU has the row's features it is run: integers, comparisons and rounding against

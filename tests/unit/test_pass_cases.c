@@ -4,7 +4,8 @@
  *     inputs x: f32[3, 3], n: i32[3]       parameters of the programs
  *     on f32[3,3] i32[3]                   tensors for them, as bind_support.h reads them; indices are below 3
  *     refused f32[3,3] i32[3]              the same, and the program is wrong for them: before the passes as behind
- *     them passes canon,scalar                  what is run; without it the pass that the file is named after
+ *                                          them
+ *     passes canon,scalar                  what is run; without it the pass that the file is named after
  * A case is a program, and what becomes of it: an expression, or statements with semicolons.
  *     2.0 * x * 3.0
  *     => x * 6.0

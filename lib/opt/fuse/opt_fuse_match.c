@@ -275,6 +275,16 @@ static void set_image(ej_fuse *f, const fit *m, const ej_fuse_operand *place)
             f->image[m->inner->out.labels[i]] = place->labels[position(m, place, n++)];
 }
 
+/* Axes of a pointwise product have no letters of their own: they take those that E writes for them. */
+static void take_letters(ej_fuse *f, const ej_einsum_form *form)
+{
+    for (uint32_t l = 0; l < form->n_symbols; l++) {
+        int32_t image = f->image[l];
+        if (image >= 0 && f->labels[image].symbol == EJ_FUSE_NO_SYMBOL)
+            f->labels[image].symbol = form->equation->symbols[l];
+    }
+}
+
 /* Two labels of E that become one in this term are in no other. */
 static bool diagonal_is_safe(ej_fuse *f, const ej_term *term)
 {
@@ -382,6 +392,7 @@ static int write_in(ej_fuse *f, fit *m, ej_fuse_operand *place)
         settle_output(f);
     }
     set_image(f, m, place);
+    take_letters(f, m->form);
     for (uint32_t t = m->inner->n_terms; t-- > 0;) EJ_TRY(write_term(f, m, place, t));
     settle_output(f);
     note_kind(f, m->form);

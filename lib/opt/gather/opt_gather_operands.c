@@ -4,8 +4,7 @@
  * Gives  the operands without the label, contracted where the nodes are, as an alternative:
  *            E(index_select(x), w, y)     and  E''(index_select(E'(x, w)), y)
  *            index_add(E(v, y, w))        and  E''(index_add(E'(v, y)), w)
- *            E(index_select(x), y) over the label      and  E(x, index_add(y))     what is summed over edges, at the
- *            nodes
+ *            E(index_select(x), y) over the label   and  E(x, index_add(y))   what is summed over edges, at the nodes
  *        With several gathers among the operands, each one alone is an alternative, and all of them together.
  * Keeps  the operands with the label together where they were, so that whatever broadcasts there does so as before.
  *        Sums of products alone: this is distributivity. Einsums with an ellipsis; operands of another precision than

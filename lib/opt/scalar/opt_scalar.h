@@ -34,8 +34,8 @@ ej_factor ej_factor_negated(ej_factor a);
 void ej_factor_value(const ej_factor *a, double *re, double *im); /* with the inverse taken */
 /* `drift`: what earlier runs have used up of the bounds (ej_graph.drift). */
 bool ej_factor_in_bounds(const ej_factor *a, ej_known_dtype dtype, const double *drift);
-double ej_factor_hidden(const ej_factor *a); /* how far the number was on the way from both 1 and what it is now; 1:
-                                              * never */
+/* how far the number was on the way from both 1 and what it is now; 1: never */
+double ej_factor_hidden(const ej_factor *a);
 /* Which use takes the number, so that it costs no operation over the array; n: none. */
 uint8_t ej_factor_carrier(const ej_factor *a, ej_known_dtype dtype);
 uint8_t ej_factor_steps(const ej_factor *a, ej_known_dtype dtype); /* operations over the array that it comes to */
