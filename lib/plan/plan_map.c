@@ -81,10 +81,14 @@ void ej_plan_find_meets(ej_planner *p)
     }
 }
 
-static bool is_cast_chain(const ej_plan_tape *tape)
+/* Casts and conjugations of a source: part of reading it. The sign of an imaginary part goes into the multiply-add. */
+static bool is_as_read(const ej_plan_tape *tape)
 {
-    for (size_t i = 1; i < tape->n_ops; i++)
-        if (tape->ops[i].kind != EJ_EXPR_CAST) return false;
+    for (size_t i = 1; i < tape->n_ops; i++) {
+        const ej_expr_op *op = &tape->ops[i];
+        bool conj = op->kind == EJ_EXPR_FN && op->fn == EJ_FN_CONJ;
+        if (op->kind != EJ_EXPR_CAST && !conj) return false;
+    }
     return tape->ops[0].kind == EJ_EXPR_SOURCE;
 }
 
@@ -195,7 +199,7 @@ static bool fusable(const ej_planner *p, ej_value v)
     case EJ_OP_MAP:
     case EJ_OP_CAST: return same_elements(node, user);
     case EJ_OP_REDUCE: return may_be_summed(p, value);
-    case EJ_OP_EINSUM: return is_cast_chain(value->tape) || (value->uses == 1 && may_be_multiplied(p, v));
+    case EJ_OP_EINSUM: return is_as_read(value->tape) || (value->uses == 1 && may_be_multiplied(p, v));
     case EJ_OP_INDEX_ADD: return value->uses == 1 && user->in[1] == v && may_be_summed(p, value);
     default: return false;
     }

@@ -150,6 +150,14 @@ static void mixed_dtypes_are_cast_inside_of_the_step(void **state)
     expect_plan(TWO "einsum(\"ij,jk->ik\", a, b)", "bool[3,4] c128[4,5]", 1);
 }
 
+static void conjugates_are_taken_inside_of_the_step(void **state)
+{
+    (void)state;
+    expect_plan("def f(a, b):\n    return conj(a) @ b", "c128[5,6] c128[6,7]", 1);
+    expect_plan("def f(a, b):\n    return einsum('zij,zkj->zki', a, conj(b))", "c64[3,5,6] c64[3,7,6]", 1);
+    expect_plan("def f(a, b):\n    return conj(a + a) @ b", "c128[5,6] c128[6,7]", 2);
+}
+
 static void many_operands_run_in_path_order(void **state)
 {
     char program[4096] = "def f(", inputs[4096] = "", equation[512] = "", call[1024] = "";
@@ -187,6 +195,7 @@ int main(void)
         cmocka_unit_test(semirings_that_do_not_distribute_are_one_step),
         cmocka_unit_test(zero_extents_give_neutral_elements),
         cmocka_unit_test(mixed_dtypes_are_cast_inside_of_the_step),
+        cmocka_unit_test(conjugates_are_taken_inside_of_the_step),
         cmocka_unit_test(many_operands_run_in_path_order),
         cmocka_unit_test(outer_labels_of_operands_used_twice),
     };
