@@ -132,7 +132,7 @@ int ej_bind_op_map(ej_binder *b, const ej_node *node, ej_bind_operand *out)
     enum { MAX_ARITY = 3 };
     ej_bind_operand in[MAX_ARITY];
     ej_value values[MAX_ARITY];
-    map_types types;
+    map_types types = {EINJIT_BOOL, EINJIT_BOOL};
     uint32_t n = node->n_in;
     if (node->fn >= EJ_FN_COUNT || n > MAX_ARITY || n != ej_fns[node->fn].arity)
         return ej_fail(b->err, EINJIT_E_INTERNAL, "a pointwise function over %u operands", (unsigned)n);
