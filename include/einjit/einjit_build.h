@@ -95,19 +95,35 @@ EINJIT_API int einjit_graph_unsqueeze(einjit_value *out, einjit_graph *graph, ei
                                       einjit_error *err);
 EINJIT_API int einjit_graph_squeeze(einjit_value *out, einjit_graph *graph, einjit_value x, int64_t dim,
                                     einjit_error *err);
-/** x[start:stop:step] along one axis; step >= 1; INT64_MAX as stop: to the end; negative numbers count from the end. */
+/** x[start:stop:step] along one axis; step is not 0, and goes backwards where it is negative; INT64_MIN as start and
+ * INT64_MAX as stop: left out; other negative numbers count from the end. */
 EINJIT_API int einjit_graph_slice(einjit_value *out, einjit_graph *graph, einjit_value x, int64_t dim, int64_t start,
                                   int64_t stop, int64_t step, einjit_error *err);
 EINJIT_API int einjit_graph_cat(einjit_value *out, einjit_graph *graph, size_t n, const einjit_value *in, int64_t dim,
                                 einjit_error *err);
 EINJIT_API int einjit_graph_stack(einjit_value *out, einjit_graph *graph, size_t n, const einjit_value *in, int64_t dim,
                                   einjit_error *err);
+/** Axes start_dim to end_dim, both counted in, as one; negative numbers count from the end. */
+EINJIT_API int einjit_graph_flatten(einjit_value *out, einjit_graph *graph, einjit_value x, int64_t start_dim,
+                                    int64_t end_dim, einjit_error *err);
 /** Rows of x along `dim`, picked by a vector of i32 or i64 indices, each from 0 to the extent - 1. */
 EINJIT_API int einjit_graph_index_select(einjit_value *out, einjit_graph *graph, einjit_value x, int64_t dim,
                                          einjit_value index, einjit_error *err);
+/** out[i, j, ..] = x[.., index[i, j, ..] in the place of axis `dim`, ..], as torch.gather has it: x and the index have
+ * as many axes, the index is nowhere longer than x but along `dim`, and holds i32 or i64 from 0 to x's extent there -
+ * 1. */
+EINJIT_API int einjit_graph_gather(einjit_value *out, einjit_graph *graph, einjit_value x, int64_t dim,
+                                   einjit_value index, einjit_error *err);
 /** Zeros of extent `count` along `dim`, to which row e of `value` is added at index[e]. count < 0: the symbol. */
 EINJIT_API int einjit_graph_index_add(einjit_value *out, einjit_graph *graph, int64_t count, const char *symbol,
                                       int64_t dim, einjit_value index, einjit_value value, einjit_error *err);
+/** 0, 1, ... count - 1 as i64. count < 0: the symbol. Needs no memory where it is used: it is an axis' own number. */
+EINJIT_API int einjit_graph_arange(einjit_value *out, einjit_graph *graph, int64_t count, const char *symbol,
+                                   einjit_error *err);
+/** The same, as many as x has along `dim`; its elements do not matter. With comparisons and einjit_graph_where, masks
+ * such as triangles, and places such as argmax. */
+EINJIT_API int einjit_graph_arange_like(einjit_value *out, einjit_graph *graph, einjit_value x, int64_t dim,
+                                        einjit_error *err);
 /** The same constant, with a promise that its zeros may be dropped even where they meet Inf or NaN. */
 EINJIT_API int einjit_graph_structural(einjit_value *out, einjit_graph *graph, einjit_value x, einjit_error *err);
 

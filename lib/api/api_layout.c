@@ -143,7 +143,7 @@ enum { MOST_AXES = 4096 }; /* of a slice given by its axis alone: it is written 
 static int set_items(ej_node *node, einjit_graph *graph, int64_t dim, int64_t start, int64_t stop, int64_t step,
                      einjit_error *err)
 {
-    if (step < 1) return ej_fail(err, EINJIT_E_VALUE, "a slice with step %lld", (long long)step);
+    if (!step || step == INT64_MIN) return ej_fail(err, EINJIT_E_VALUE, "a slice with step %lld", (long long)step);
     if (dim >= MOST_AXES || dim < -MOST_AXES)
         return ej_fail(err, EINJIT_E_LIMIT, "a slice along axis %lld", (long long)dim);
     size_t before = dim < 0 ? 1 : (size_t)dim, after = dim < 0 ? (size_t)(-dim - 1) : 0;
@@ -187,6 +187,14 @@ int einjit_graph_stack(einjit_value *out, einjit_graph *graph, size_t n, const e
     return append_join(out, graph, EJ_OP_STACK, n, in, dim, err);
 }
 
+int einjit_graph_flatten(einjit_value *out, einjit_graph *graph, einjit_value x, int64_t start_dim, int64_t end_dim,
+                         einjit_error *err)
+{
+    EJ_TRY(ej_build_begin(graph, out, err));
+    ej_node node = {.op = EJ_OP_FLATTEN};
+    return ej_build_append_dims(out, graph, &node, 1, &x, 2, (int64_t[]){start_dim, end_dim}, err);
+}
+
 int einjit_graph_index_select(einjit_value *out, einjit_graph *graph, einjit_value x, int64_t dim, einjit_value index,
                               einjit_error *err)
 {
@@ -195,17 +203,56 @@ int einjit_graph_index_select(einjit_value *out, einjit_graph *graph, einjit_val
     return ej_build_append_dims(out, graph, &node, 2, (einjit_value[]){x, index}, 1, &dim, err);
 }
 
+/* Where the elements lie in x as one axis, and these picked. */
+int einjit_graph_gather(einjit_value *out, einjit_graph *graph, einjit_value x, int64_t dim, einjit_value index,
+                        einjit_error *err)
+{
+    static const int64_t all = -1;
+    ej_node node = {.op = EJ_OP_GATHER_PLACES};
+    einjit_value places, flat, taken;
+    EJ_TRY(ej_build_begin(graph, out, err));
+    EJ_TRY(ej_build_append_dims(&places, graph, &node, 2, (einjit_value[]){x, index}, 1, &dim, err));
+    EJ_TRY(einjit_graph_reshape(&flat, graph, places, 1, &all, err));
+    EJ_TRY(einjit_graph_reshape(&taken, graph, x, 1, &all, err));
+    EJ_TRY(einjit_graph_index_select(&taken, graph, taken, 0, flat, err));
+    return einjit_graph_reshape_as(out, graph, taken, places, err);
+}
+
+/* A count as a number, or by its name where it is less than 0. */
+static int set_count(ej_node *node, einjit_graph *graph, int64_t count, const char *symbol, einjit_error *err)
+{
+    node->n_extents = 1;
+    node->extents = EJ_NEW(&graph->graph.arena, ej_extent);
+    if (!node->extents) return ej_no_memory(err);
+    if (count < 0 && !symbol)
+        return ej_fail(err, EINJIT_E_INVALID, "the count of %s is neither a number nor a name", ej_op_name(node->op));
+    if (count < 0) return ej_build_symbol(node->extents, graph, symbol, err);
+    node->extents->n = count;
+    return EINJIT_OK;
+}
+
 int einjit_graph_index_add(einjit_value *out, einjit_graph *graph, int64_t count, const char *symbol, int64_t dim,
                            einjit_value index, einjit_value value, einjit_error *err)
 {
     EJ_TRY(ej_build_begin(graph, out, err));
-    ej_node node = {.op = EJ_OP_INDEX_ADD, .n_extents = 1};
-    node.extents = EJ_NEW(&graph->graph.arena, ej_extent);
-    if (!node.extents) return ej_build_end(graph, ej_no_memory(err));
-    if (count < 0 && !symbol)
-        return ej_build_end(graph,
-                            ej_fail(err, EINJIT_E_INVALID, "the count of index_add is neither a number nor a name"));
-    if (count >= 0) node.extents->n = count;
-    else EJ_TRY(ej_build_end(graph, ej_build_symbol(node.extents, graph, symbol, err)));
+    ej_node node = {.op = EJ_OP_INDEX_ADD};
+    EJ_TRY(ej_build_end(graph, set_count(&node, graph, count, symbol, err)));
     return ej_build_append_dims(out, graph, &node, 2, (einjit_value[]){index, value}, 1, &dim, err);
+}
+
+/* ---- numbers along an axis ---- */
+
+int einjit_graph_arange(einjit_value *out, einjit_graph *graph, int64_t count, const char *symbol, einjit_error *err)
+{
+    EJ_TRY(ej_build_begin(graph, out, err));
+    ej_node node = {.op = EJ_OP_ARANGE};
+    EJ_TRY(ej_build_end(graph, set_count(&node, graph, count, symbol, err)));
+    return ej_build_append(out, graph, &node, 0, NULL, err);
+}
+
+int einjit_graph_arange_like(einjit_value *out, einjit_graph *graph, einjit_value x, int64_t dim, einjit_error *err)
+{
+    EJ_TRY(ej_build_begin(graph, out, err));
+    ej_node node = {.op = EJ_OP_ARANGE};
+    return ej_build_append_dims(out, graph, &node, 1, &x, 1, &dim, err);
 }

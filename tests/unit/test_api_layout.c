@@ -123,6 +123,8 @@ static void slices_count_axes_from_either_end(void **state)
     assert_int_equal(n->n_items, 3);
     assert_int_equal(n->items[0].kind, EJ_INDEX_ELLIPSIS);
     assert_true(n->items[1].start == -3 && n->items[2].start == INT64_MIN);
+    n = made(einjit_graph_slice(&v, graph, x, 0, INT64_MIN, INT64_MAX, -1, &err), EJ_OP_SLICE);
+    assert_int_equal(n->items[0].step, -1);
     assert_refused(einjit_graph_slice(&v, graph, x, 0, 0, 1, 0, &err), EINJIT_E_VALUE);
     assert_refused(einjit_graph_slice(&v, graph, x, INT64_MAX, 0, 1, 1, &err), EINJIT_E_LIMIT);
     assert_refused(einjit_graph_slice(&v, graph, x, INT64_MIN, 0, 1, 1, &err), EINJIT_E_LIMIT);
@@ -143,6 +145,48 @@ static void joins_and_indices_take_one_axis(void **state)
     assert_refused(einjit_graph_stack(&v, graph, 2, NULL, 0, &err), EINJIT_E_INVALID);
     assert_refused(einjit_graph_index_add(&v, graph, -1, NULL, 0, x, x, &err), EINJIT_E_INVALID);
     assert_refused(einjit_graph_index_add(&v, graph, -1, "no name", 0, x, x, &err), EINJIT_E_NAME);
+    n = made(einjit_graph_flatten(&v, graph, x, -2, -1, &err), EJ_OP_FLATTEN);
+    assert_true(n->in[0] == x && n->dims[0] == -2 && n->dims[1] == -1);
+}
+
+static void numbers_have_a_count(void **state)
+{
+    (void)state;
+    const ej_node *n = made(einjit_graph_arange(&v, graph, 10, NULL, &err), EJ_OP_ARANGE);
+    assert_true(n->n_in == 0 && n->extents[0].n == 10);
+    n = made(einjit_graph_arange(&v, graph, -1, "nodes", &err), EJ_OP_ARANGE);
+    assert_int_equal(n->extents[0].n_symbols, 1);
+    n = made(einjit_graph_arange_like(&v, graph, x, -1, &err), EJ_OP_ARANGE);
+    assert_true(n->in[0] == x && n->dims[0] == -1);
+    assert_refused(einjit_graph_arange(&v, graph, -1, NULL, &err), EINJIT_E_INVALID);
+    assert_refused(einjit_graph_arange(&v, graph, -1, "no name", &err), EINJIT_E_NAME);
+}
+
+static void places_are_those_of_torch(void **state)
+{
+    (void)state;
+    float a[6] = {1, 2, 3, 4, 5, 6}, taken[4], backwards[6];
+    int64_t wide[2] = {2, 3}, square[2] = {2, 2}, three = 3, six = 6, index[4] = {2, 0, 1, 1}, numbers[3];
+    einjit_graph *one;
+    einjit_value in, at, gathered, along, flat;
+    assert_int_equal(einjit_graph_create(&one, context, &err), EINJIT_OK);
+    assert_int_equal(einjit_graph_input(&in, one, "a", EINJIT_F32, 2, wide, NULL, &err), EINJIT_OK);
+    assert_int_equal(einjit_graph_input(&at, one, "at", EINJIT_I64, 2, square, NULL, &err), EINJIT_OK);
+    assert_int_equal(einjit_graph_gather(&gathered, one, in, 1, at, &err), EINJIT_OK);
+    assert_int_equal(einjit_graph_arange_like(&along, one, in, 1, &err), EINJIT_OK);
+    assert_int_equal(einjit_graph_flatten(&flat, one, in, 0, 1, &err), EINJIT_OK);
+    assert_int_equal(einjit_graph_slice(&flat, one, flat, 0, INT64_MIN, INT64_MAX, -1, &err), EINJIT_OK);
+    const einjit_value outs[] = {gathered, along, flat};
+    for (int i = 0; i < 3; i++) assert_int_equal(einjit_graph_output(one, outs[i], &err), EINJIT_OK);
+    const einjit_tensor given[] = {{a, EINJIT_F32, 2, wide, NULL}, {index, EINJIT_I64, 2, square, NULL}};
+    const einjit_tensor results[] = {{taken, EINJIT_F32, 2, square, NULL},
+                                     {numbers, EINJIT_I64, 1, &three, NULL},
+                                     {backwards, EINJIT_F32, 1, &six, NULL}};
+    if (einjit_call(context, one, 2, given, 3, results, &err)) fail_msg("%s", err.text);
+    assert_true(taken[0] == 3 && taken[1] == 1 && taken[2] == 5 && taken[3] == 5);
+    for (int i = 0; i < 3; i++) assert_int_equal(numbers[i], i);
+    for (int i = 0; i < 6; i++) assert_true(backwards[i] == 6 - (float)i);
+    einjit_graph_destroy(one);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_graph, close_graph)
@@ -150,10 +194,15 @@ static void joins_and_indices_take_one_axis(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(reductions_are_over_some_axes_or_all), TEST(tensordot_has_the_axes_of_both),
-        TEST(norms_know_what_they_were_given),      TEST(axes_move_as_said),
-        TEST(shapes_may_leave_extents_open),        TEST(slices_count_axes_from_either_end),
+        TEST(reductions_are_over_some_axes_or_all),
+        TEST(tensordot_has_the_axes_of_both),
+        TEST(norms_know_what_they_were_given),
+        TEST(axes_move_as_said),
+        TEST(shapes_may_leave_extents_open),
+        TEST(slices_count_axes_from_either_end),
         TEST(joins_and_indices_take_one_axis),
+        TEST(numbers_have_a_count),
+        TEST(places_are_those_of_torch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
