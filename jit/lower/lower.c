@@ -102,13 +102,22 @@ static int end_function(ej_lower *w)
     return end_nest(w);
 }
 
-static int emit_nest(ej_lower_module *m, const ej_nest *nest, const ej_leaf_use *use, LLVMValueRef function)
+/* The nest behind what the function has already, with an entry block of its own; nothing returns yet. */
+static int append_nest(ej_lower_module *m, const ej_nest *nest, const ej_leaf_use *use, LLVMValueRef function)
 {
+    LLVMBuilderRef b = m->e->builder;
+    LLVMBasicBlockRef before = LLVMGetFirstBasicBlock(function) ? LLVMGetInsertBlock(b) : NULL;
     ej_lower w;
     EJ_TRY(start_function(&w, m, nest, use, function));
     ej_lower_tree(&w);
     ej_lower_stream_end(&w);
-    return end_function(&w);
+    EJ_TRY(end_nest(&w));
+    LLVMBasicBlockRef here = LLVMGetInsertBlock(b);
+    if (!before) return EINJIT_OK;
+    LLVMPositionBuilderAtEnd(b, before);
+    LLVMBuildBr(b, w.entry);
+    LLVMPositionBuilderAtEnd(b, here);
+    return EINJIT_OK;
 }
 
 static const ej_nest *nest_of(const ej_lower_module *m, int32_t leaf)
@@ -151,24 +160,6 @@ static int start_module(ej_lower_module *m, LLVMValueRef *leaves, int32_t first,
     return EINJIT_OK;
 }
 
-/* Nest i behind those that the function has already, with an entry block of its own. */
-static int append_nest(ej_lower_module *m, int32_t i, LLVMValueRef function)
-{
-    LLVMBuilderRef b = m->e->builder;
-    LLVMBasicBlockRef before = LLVMGetFirstBasicBlock(function) ? LLVMGetInsertBlock(b) : NULL;
-    ej_lower w;
-    EJ_TRY(start_function(&w, m, &m->nests->nests[i], NULL, function));
-    ej_lower_tree(&w);
-    ej_lower_stream_end(&w);
-    EJ_TRY(end_nest(&w));
-    LLVMBasicBlockRef here = LLVMGetInsertBlock(b);
-    if (!before) return EINJIT_OK;
-    LLVMPositionBuilderAtEnd(b, before);
-    LLVMBuildBr(b, w.entry);
-    LLVMPositionBuilderAtEnd(b, here);
-    return EINJIT_OK;
-}
-
 /* The function goes on in another one, of the next module. */
 static int go_on(ej_lower_module *m, LLVMValueRef *function, int32_t next)
 {
@@ -193,7 +184,7 @@ static int emit_nests(ej_lower_module *m, LLVMValueRef function)
     for (int32_t i = 0; i < n; i++) {
         m->e->done = (double)i / n;
         EJ_TRY(ej_job_poll(m->e->job, EJ_STAGE_IR, m->e->done));
-        EJ_TRY(append_nest(m, i, function));
+        EJ_TRY(append_nest(m, &m->nests->nests[i], NULL, function));
         if (i + 1 < n && m->e->next_module && count_instructions(function) >= MODULE_INSTRUCTIONS)
             EJ_TRY(go_on(m, &function, i + 1));
     }
@@ -209,7 +200,8 @@ static int emit_leaves(ej_lower_module *m, LLVMValueRef *out)
         m->e->done = (double)i / m->leaves.n;
         EJ_TRY(ej_job_poll(m->e->job, EJ_STAGE_IR, m->e->done));
         out[i] = add_leaf(m, i);
-        EJ_TRY(emit_nest(m, nest_of(m, i), &m->leaves.uses[m->leaves.first[i]], out[i]));
+        EJ_TRY(append_nest(m, nest_of(m, i), &m->leaves.uses[m->leaves.first[i]], out[i]));
+        LLVMBuildRetVoid(m->e->builder);
         n += count_instructions(out[i]);
         if (n < MODULE_INSTRUCTIONS || !m->e->next_module) continue;
         EJ_TRY(start_module(m, out, here, i + 1));
@@ -250,6 +242,6 @@ int ej_lower_nests(ej_emit *e, const ej_nests *nests, const char *entry)
     m.entry_type = LLVMFunctionType(LLVMVoidTypeInContext(e->context), parameters, 3, 0);
     m.constants = EJ_JOB_ARRAY(e->job, LLVMValueRef, nests->plan ? nests->plan->n_constants : 0);
     if (!m.constants) return ej_no_memory(e->job->err);
-    if (nests->n == 1) return emit_nest(&m, &nests->nests[0], NULL, add_function(&m, entry));
+    if (nests->n == 1) return emit_nests(&m, add_function(&m, entry));
     return emit_steps(&m, entry);
 }

@@ -88,16 +88,16 @@ static LLVMValueRef both_halves(ej_emit *e, LLVMValueRef a, LLVMValueRef b, int 
     return LLVMBuildShuffleVector(e->builder, a, b, LLVMConstVector(mask, (unsigned)(2 * n)), "");
 }
 
-/* Calls `write`'s function for the dtype and lanes, which is written when it is first needed. */
-static LLVMValueRef call_internal(ej_emit *e, ej_math_fn *write, const char *word, int dtype, int lanes, LLVMValueRef a,
-                                  LLVMValueRef b)
+/* Calls `write`'s function for the dtype and lanes, which is written when it is first needed. `result`: its type. */
+static LLVMValueRef call_typed(ej_emit *e, ej_math_fn *write, const char *word, LLVMTypeRef result, int dtype,
+                               int lanes, LLVMValueRef a, LLVMValueRef b)
 {
     char name[64];
     snprintf(name, sizeof name, "ej_%s_%sx%d", word, ej_dtypes[dtype].name, lanes);
     LLVMValueRef args[2] = {a, b}, function = LLVMGetNamedFunction(e->module, name);
     LLVMTypeRef operand = ej_type_vec(e, dtype, lanes), operands[2] = {operand, operand};
     unsigned n = b ? 2 : 1;
-    LLVMTypeRef type = LLVMFunctionType(operand, operands, n, 0);
+    LLVMTypeRef type = LLVMFunctionType(result, operands, n, 0);
     if (!function) {
         ej_emit inner;
         function = ej_lower_begin_internal(&inner, e, name, type);
@@ -107,6 +107,12 @@ static LLVMValueRef call_internal(ej_emit *e, ej_math_fn *write, const char *wor
         LLVMDisposeBuilder(inner.builder);
     }
     return LLVMBuildCall2(e->builder, type, function, args, n, "");
+}
+
+static LLVMValueRef call_internal(ej_emit *e, ej_math_fn *write, const char *word, int dtype, int lanes, LLVMValueRef a,
+                                  LLVMValueRef b)
+{
+    return call_typed(e, write, word, ej_type_vec(e, dtype, lanes), dtype, lanes, a, b);
 }
 
 static LLVMValueRef call_by_halves(ej_emit *e, int fn, ej_math_fn *write, int dtype, int lanes, LLVMValueRef a,
@@ -120,50 +126,48 @@ static LLVMValueRef call_by_halves(ej_emit *e, int fn, ej_math_fn *write, int dt
     return both_halves(e, first, second, n);
 }
 
-/* A function of two vectors of one kind that are parts of one thing, written by `write` when it is first needed. */
-typedef ej_pair ej_pair_fn(ej_math *m, LLVMValueRef a, LLVMValueRef b);
+/* ---- functions with two results ---- */
 
-static ej_pair call_pair(ej_math *m, ej_pair_fn *write, const char *word, LLVMValueRef a, LLVMValueRef b)
+static LLVMTypeRef pair_type(const ej_math *m)
 {
-    char name[64];
-    ej_emit *e = m->e;
-    snprintf(name, sizeof name, "ej_%s_f%dx%d", word, m->wide ? 64 : 32, m->lanes);
-    LLVMTypeRef parts[2] = {m->real, m->real}, both = LLVMStructTypeInContext(e->context, parts, 2, 0);
-    unsigned n = b ? 2 : 1;
-    LLVMTypeRef type = LLVMFunctionType(both, parts, n, 0);
-    LLVMValueRef function = LLVMGetNamedFunction(e->module, name), args[2] = {a, b};
-    if (!function) {
-        ej_emit inner;
-        function = ej_lower_begin_internal(&inner, e, name, type);
-        ej_math of = ej_math_of(&inner, m->wide, m->lanes);
-        ej_pair r = write(&of, LLVMGetParam(function, 0), b ? LLVMGetParam(function, 1) : NULL);
-        LLVMBuildAggregateRet(inner.builder, (LLVMValueRef[2]){r.hi, r.lo}, 2);
-        LLVMDisposeBuilder(inner.builder);
-    }
-    LLVMValueRef r = LLVMBuildCall2(m->b, type, function, args, n, "");
+    LLVMTypeRef parts[2] = {m->real, m->real};
+    return LLVMStructTypeInContext(m->e->context, parts, 2, 0);
+}
+
+static LLVMValueRef as_result(ej_math *m, LLVMValueRef a, LLVMValueRef b)
+{
+    LLVMValueRef first = LLVMBuildInsertValue(m->b, LLVMGetPoison(pair_type(m)), a, 0, "");
+    return LLVMBuildInsertValue(m->b, first, b, 1, "");
+}
+
+static ej_pair call_pair(ej_math *m, ej_math_fn *write, const char *word, LLVMValueRef a, LLVMValueRef b)
+{
+    int dtype = m->wide ? EINJIT_F64 : EINJIT_F32;
+    LLVMValueRef r = call_typed(m->e, write, word, pair_type(m), dtype, m->lanes, a, b);
     return (ej_pair){LLVMBuildExtractValue(m->b, r, 0, ""), LLVMBuildExtractValue(m->b, r, 1, "")};
 }
 
-static ej_pair write_sin_cos(ej_math *m, LLVMValueRef x, LLVMValueRef unused)
+static LLVMValueRef write_sin_cos(ej_math *m, LLVMValueRef x, LLVMValueRef unused)
 {
     (void)unused;
-    return ej_math_sin_cos(m, x);
+    ej_pair r = ej_math_sin_cos(m, x);
+    return as_result(m, r.hi, r.lo);
 }
 
 ej_pair ej_lower_sin_cos(ej_math *m, LLVMValueRef x)
 {
-    int dtype = m->wide ? EINJIT_F64 : EINJIT_F32, n = m->lanes / 2;
-    if (!halves(m->e, dtype, m->lanes)) return call_pair(m, write_sin_cos, "sin_cos", x, NULL);
-    ej_math half = ej_math_of(m->e, m->wide, n);
-    ej_pair low = ej_lower_sin_cos(&half, some_lanes(m->e, x, 0, n)),
-            high = ej_lower_sin_cos(&half, some_lanes(m->e, x, n, n));
+    int n = m->lanes / 2;
+    if (m->wide || !halves(m->e, EINJIT_F32, m->lanes)) return call_pair(m, write_sin_cos, "sin_cos", x, NULL);
+    ej_math half = ej_math_of(m->e, false, n);
+    ej_pair low = ej_lower_sin_cos(&half, some_lanes(m->e, x, 0, n));
+    ej_pair high = ej_lower_sin_cos(&half, some_lanes(m->e, x, n, n));
     return (ej_pair){both_halves(m->e, low.hi, high.hi, n), both_halves(m->e, low.lo, high.lo, n)};
 }
 
-static ej_pair write_complex_exp(ej_math *m, LLVMValueRef re, LLVMValueRef im)
+static LLVMValueRef write_complex_exp(ej_math *m, LLVMValueRef re, LLVMValueRef im)
 {
     ej_vec r = ej_complex_exp(m, (ej_vec){re, im});
-    return (ej_pair){r.re, r.im};
+    return as_result(m, r.re, r.im);
 }
 
 ej_vec ej_lower_complex_exp(ej_math *m, ej_vec a)
