@@ -139,29 +139,20 @@ int einjit_graph_squeeze(einjit_value *out, einjit_graph *graph, einjit_value x,
 
 enum { MOST_AXES = 4096 }; /* of a slice given by its axis alone: it is written out axis by axis */
 
-/* x[:, :, start:stop:step] for axis 2, x[..., start:stop:step, :] for axis -2. */
 static int set_items(ej_node *node, einjit_graph *graph, int64_t dim, int64_t start, int64_t stop, int64_t step,
                      einjit_error *err)
 {
     if (!step || step == INT64_MIN) return ej_fail(err, EINJIT_E_VALUE, "a slice with step %lld", (long long)step);
     if (dim >= MOST_AXES || dim < -MOST_AXES)
         return ej_fail(err, EINJIT_E_LIMIT, "a slice along axis %lld", (long long)dim);
-    size_t before = dim < 0 ? 1 : (size_t)dim, after = dim < 0 ? (size_t)(-dim - 1) : 0;
-    ej_index_item all = {EJ_INDEX_RANGE, INT64_MIN, INT64_MAX, 1};
-    node->n_items = (uint32_t)(before + 1 + after);
-    node->items = EJ_NEW_ARRAY(&graph->graph.arena, ej_index_item, node->n_items);
-    if (!node->items) return ej_no_memory(err);
-    for (uint32_t i = 0; i < node->n_items; i++) node->items[i] = all;
-    if (dim < 0) node->items[0] = (ej_index_item){.kind = EJ_INDEX_ELLIPSIS};
-    node->items[before] = (ej_index_item){EJ_INDEX_RANGE, start, stop, step};
-    return EINJIT_OK;
+    return ej_node_slices(&graph->graph.arena, node, (int32_t)dim, start, stop, step) ? EINJIT_OK : ej_no_memory(err);
 }
 
 int einjit_graph_slice(einjit_value *out, einjit_graph *graph, einjit_value x, int64_t dim, int64_t start, int64_t stop,
                        int64_t step, einjit_error *err)
 {
     EJ_TRY(ej_build_begin(graph, out, err));
-    ej_node node = {.op = EJ_OP_SLICE};
+    ej_node node = {0};
     EJ_TRY(ej_build_end(graph, set_items(&node, graph, dim, start, stop, step, err)));
     return ej_build_append(out, graph, &node, 1, &x, err);
 }

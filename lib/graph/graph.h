@@ -282,6 +282,9 @@ int ej_graph_copy(ej_graph *out, const ej_graph *graph, const einjit_allocator *
 bool ej_node_copy(ej_arena *arena, ej_node *out, const ej_node *from);
 /* The node's operands, copied into the arena; false: out of memory. */
 bool ej_node_takes(ej_arena *arena, ej_node *node, uint32_t n, const ej_value *in);
+/* Makes it a slice along one axis, which counts from the side that it is nearer to: x[:, :, start:stop:step] for 2,
+ * x[..., start:stop:step, :] for -2. False: no memory. */
+bool ej_node_slices(ej_arena *arena, ej_node *node, int32_t axis, int64_t start, int64_t stop, int64_t step);
 /* How many times each value is used, results included: array of n_nodes counts from `arena`. */
 uint32_t *ej_graph_uses(const ej_graph *graph, ej_arena *arena);
 /* Drop nodes that replace[] (NULL: none) maps elsewhere and nodes without use: replace[v] is v, or the value (earlier

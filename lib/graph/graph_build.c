@@ -72,6 +72,19 @@ bool ej_node_takes(ej_arena *arena, ej_node *node, uint32_t n, const ej_value *i
     return node->in != NULL;
 }
 
+bool ej_node_slices(ej_arena *arena, ej_node *node, int32_t axis, int64_t start, int64_t stop, int64_t step)
+{
+    uint32_t before = axis < 0 ? 1 : (uint32_t)axis, n = axis < 0 ? 1 + (uint32_t)-axis : 1 + before;
+    node->op = EJ_OP_SLICE;
+    node->n_items = n;
+    node->items = EJ_NEW_ARRAY(arena, ej_index_item, n);
+    if (!node->items) return false;
+    for (uint32_t i = 0; i < n; i++) node->items[i] = (ej_index_item){EJ_INDEX_RANGE, INT64_MIN, INT64_MAX, 1};
+    if (axis < 0) node->items[0] = (ej_index_item){.kind = EJ_INDEX_ELLIPSIS};
+    node->items[before] = (ej_index_item){EJ_INDEX_RANGE, start, stop, step};
+    return true;
+}
+
 int ej_graph_append(ej_graph *graph, const ej_node *node, ej_value *out, einjit_error *err)
 {
     const char *name;

@@ -175,16 +175,10 @@ int ej_op_gather(ej_parser *p, ej_call *call, ej_parsed *out)
     return ej_write_like(&w, EJ_OP_RESHAPE_AS, &taken, &places, out);
 }
 
-/* x[..., ::-1, :]: the axis counts from the side that it is nearer to. */
-static int flip_axis(const ej_writer *w, int64_t axis, ej_parsed *x)
+static int flip_axis(const ej_writer *w, int32_t axis, ej_parsed *x)
 {
-    uint32_t at = axis < 0 ? 1 : (uint32_t)axis, n = axis < 0 ? 1 + (uint32_t)-axis : 1 + at;
-    ej_node node = {.op = EJ_OP_SLICE, .n_items = n, .items = EJ_NEW_ARRAY(&w->p->graph->arena, ej_index_item, n)};
-    if (!node.items) return ej_no_memory(w->p->err);
-    for (uint32_t i = 0; i < n; i++) {
-        int kind = axis < 0 && !i ? EJ_INDEX_ELLIPSIS : EJ_INDEX_RANGE;
-        node.items[i] = (ej_index_item){(uint8_t)kind, INT64_MIN, INT64_MAX, i == at ? -1 : 1};
-    }
+    ej_node node = {0};
+    if (!ej_node_slices(&w->p->graph->arena, &node, axis, INT64_MIN, INT64_MAX, -1)) return ej_no_memory(w->p->err);
     return ej_write(w, node, 1, &x, x);
 }
 
@@ -198,7 +192,7 @@ int ej_op_flip(ej_parser *p, ej_call *call, ej_parsed *out)
     EJ_TRY(ej_call_ints(p, call, 1, &n, &dims));
     for (uint32_t i = 0; i < n; i++) {
         if (dims[i] < -MOST || dims[i] >= MOST) return ej_call_refuse(p, call, 1, "numbers of axes");
-        EJ_TRY(flip_axis(&w, dims[i], out));
+        EJ_TRY(flip_axis(&w, (int32_t)dims[i], out));
     }
     return EINJIT_OK;
 }
