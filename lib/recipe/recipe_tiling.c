@@ -133,6 +133,11 @@ static int streams_rows(const ej_schedule *s, const ej_statement *st, int32_t la
  * with three, 10.4 ms and 2.6 us with one (Zen 4). */
 static bool is_long(const ej_statement *st)
 {
+    for (int32_t i = 0; i < st->expr.n; i++) {
+        const ej_expr_op *op = &st->expr.ops[i];
+        bool divides = op->kind == EJ_EXPR_FN && (op->fn == EJ_FN_DIV || op->fn == EJ_FN_RECIPROCAL);
+        if (divides && ej_dtype_is_complex(op->dtype)) return true;
+    }
     return st->expr.n > 12 || ej_nest_calls(&st->expr);
 }
 
