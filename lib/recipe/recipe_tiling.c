@@ -141,6 +141,14 @@ static bool is_long(const ej_statement *st)
     return st->expr.n > 12 || ej_nest_calls(&st->expr);
 }
 
+/* Side by side, at most. Each of complex numbers is two registers: x * y of 13x29 c64 compiles in 3.7 ms with four and
+ * in 2.3 ms with two, and takes 56 ns with either; real maps compile in 0.97 of the time with two, and some take
+ * longer. */
+static int32_t vectors_of_map(const ej_statement *st)
+{
+    return is_long(st) ? 1 : ej_dtype_is_complex(ej_statement_dtype(st)) ? 2 : 4;
+}
+
 static void set_rows(ej_tiling *t, const ej_schedule *s, const ej_statement *st, int32_t row_axis)
 {
     int64_t extent = ej_nominal_extent(s, row_axis);
@@ -180,7 +188,7 @@ static void consider_lane_axis(ej_tiling *best, int32_t axis, int32_t rows, cons
         t.lane_reduced = ej_statement_reduces(st, axis);
         if (t.lanes < 2) return;
         bool sums = st->reduce != EJ_REDUCE_NONE;
-        int32_t most = sums ? s->job->target->tile_vectors : is_long(st) ? 1 : 4;
+        int32_t most = sums ? s->job->target->tile_vectors : vectors_of_map(st);
         if (t.lane_reduced || spreads(st, axis, t.lanes)) most = 1;
         t.vectors = even_piece((extent + t.lanes - 1) / t.lanes, most);
         if (s->axes[axis].extent.e && t.vectors > 2) t.vectors = 2;
