@@ -79,7 +79,7 @@ static bool is_looped_in_vain(const ej_lower *w, int32_t id, const ej_nest_node 
 }
 
 /* How many elements lie in one piece on both sides, as a factor known at run time (NULL: 1) and a number; 0: there is
- * more than one piece, or it is short. */
+ * more than one piece, or it is short or empty. */
 static int64_t elements_of(const ej_lower *w, const ej_nest_node *leaf, LLVMValueRef *factor)
 {
     int64_t elements = 1;
@@ -89,7 +89,7 @@ static int64_t elements_of(const ej_lower *w, const ej_nest_node *leaf, LLVMValu
         const ej_range *range = &w->ranges[axis];
         n++;
         if (range->count < 0) *factor = range->n;
-        else if (range->count > INT32_MAX / elements) return 0;
+        else if (!range->count || range->count > INT32_MAX / elements) return 0;
         else elements *= range->count;
     }
     if (n != ranges_beyond_one(w, &leaf->dst) || n != ranges_beyond_one(w, &leaf->src[0])) return 0;

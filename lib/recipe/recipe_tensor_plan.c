@@ -20,6 +20,10 @@ enum { TENSOR_ROWS_PACKED = 14, TENSOR_ROWS = 8 };
 enum { TENSOR_VECTORS = 4, TENSOR_ROWS2 = 6 };
 enum { TENSOR_SHORT = 4 }; /* elements along shorter axes are copied one by one */
 enum { TENSOR_ONCE = 32 }; /* rows, or columns, up to which an operand is hardly used again */
+/* Bytes of a vector from which on tiles read whole lines: then an operand that is used once is read as it lies, though
+ * each of its terms is on a page of its own. Packed and in place on Zen 4: cdea,bedc->abe (2710x9, 330 terms, f64) 12.5
+ * and 8.3 ms, with vectors of 32 bytes 16.4 and 18.6; aebd,ce->dcba f32 102 and 70 ms, and 79 and 106. */
+enum { TENSOR_WIDE = 64 };
 
 static double extent(const ej_schedule *s, int32_t axis)
 {
@@ -256,7 +260,8 @@ bool ej_tensor_find(const ej_schedule *s, int32_t lane, ej_tensor *t)
     t->rows_out = t->waits && among(p->n, p->n_n, t->out) ? ej_product_row_out(s, t->out) : 0;
     bool fits = (p->size_m + p->size_n) * p->size_k * bytes <= (double)s->job->target->l2_bytes / 6;
     t->streams = p->size_m <= TENSOR_ONCE;
-    t->pack_right = t->right != lane || (!fits && (!t->streams || ej_product_terms_apart(s, p)));
+    bool scattered = ej_product_terms_apart(s, p) && s->job->target->vector_bytes < TENSOR_WIDE;
+    t->pack_right = t->right != lane || (!fits && (!t->streams || scattered));
     t->pack_left = p->size_n > TENSOR_ONCE && !(fits && t->left == p->k[p->n_k - 1]);
     choose_tile(s, t);
     if (t->cost < 0) return false;

@@ -125,6 +125,10 @@ static const char through_block[] =
 static void pieces_are_copied_whole(void **state)
 {
     (void)state;
+    lower_agree("nest nothing\naxis i 2\naxis j 0\nbuffer A f32 arg 0\nbuffer B f32 arg 1\n"
+                "loop j step 1\n    move B[i: 0, j: 1]\n        src A[j: 1]\n        expr $0 = f32 src 0\n"
+                "        tile i unroll 2\n        stream\n",
+                0, NULL, 0);
     for (int n = 8; n < 52; n++)
         for (int apart = n; apart < n + 4; apart += 3)
             lower_agree_format(0, NULL, 0, through_block, n, 12 * n, 12 * apart, 4 * apart, apart, 4 * n, n, 4 * apart,

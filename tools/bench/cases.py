@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes a list of benchmark cases for einjit-bench --cases and tools/bench/peers.py.
 
-    tools/bench/cases.py [--groups gemm,complex,batched,indexed,random] [--random N] [--seed N] > cases.json
+    tools/bench/cases.py [--groups gemm,complex,batched,indexed,random,small] [--random N] [--seed N] > cases.json
 
 gemm      products of matrices of n = 64 .. 2048 and of odd sizes, each operand as it is (N) or transposed (T)
 complex   the same in c64 and c128, with a conjugated operand too
@@ -9,6 +9,8 @@ batched   64 products of small matrices
 indexed   rows gathered by an index, and added up by one, as on the edges of a graph
 random    contractions of two operands that nobody tuned for: up to three labels a class (m, n, k, batch) in any order,
           extents of 2 to 3,000; reproducible from the seed
+small     programs that run for microseconds, so that what they take to compile counts: every pointwise function, products
+          of 4 to 100 in all orders, reductions, transpositions, softmax and others of several steps (`compile_us`)
 """
 import argparse
 import json
@@ -56,6 +58,51 @@ def indexed():
                "sizes": {"nodes": nodes, "edges": edges, "c": width}, "dtype": "float32"}
         yield {"name": f"scatter_{width}_f32", "group": "indexed", "program": scatter,
                "sizes": {"edges": edges, "c": width}, "dtype": "float32"}
+
+
+UNARY = {"real": "neg abs square reciprocal sqrt rsqrt exp log log1p expm1 sin cos tan tanh sigmoid relu gelu silu "
+                 "softplus erf sign floor ceil round".split(),
+         "complex": "neg abs square reciprocal sqrt exp conj real imag".split()}
+BINARY = {"real": "{} + {}|{} * {}|{} / {}|{} // {}|{} % {}|pow({}, {})|maximum({}, {})|where({} > 0, {}, 1)".split("|"),
+          "complex": "{} + {}|{} * {}|{} / {}".split("|")}
+STEPS = {
+    "softmax": "softmax(x, -1)", "log_softmax": "log_softmax(x, -1)", "layer_norm": "layer_norm(x, 29)",
+    "softmax_rows": "softmax(x, 0)", "mean_var": "(x - mean(x, -1, keepdim=True)) * var(x, -1, keepdim=True)",
+    "logsumexp": "logsumexp(x, -1)", "gram": 'einsum("ij,kj->ik", x, x)', "norm": "sqrt(sum(x * x, -1))",
+    "bias_relu": 'relu(einsum("ij,kj->ik", x, y) + 1)', "scaled_exp": 'exp(2 * einsum("ij,kj->ik", x, y))',
+    "three": 'einsum("ij,kj,kl->il", x, y, x)', "hadamard": 'einsum("ij,ij,ij->i", x, y, x)',
+    "trace": 'einsum("ij,ij->", x, y)', "outer": 'einsum("ij,kl->ikjl", x[:5], y[:7])',
+}
+
+
+def small():
+    for dtype in ("float32", "float64", "complex64", "complex128"):
+        short, kind = SHORT[dtype], "complex" if "complex" in dtype else "real"
+        shape = {"i": 13, "j": 29}
+        for name in UNARY[kind]:
+            text = f"def f(x: {short}[i, j]):\n    return {name}(x)\n"
+            yield case("small", f"map_{name}", "ij->ij", shape, dtype, program=text)
+        for at, form in enumerate(BINARY[kind]):
+            expr = form.format("x", "y")
+            text = f"def f(x: {short}[i, j], y: {short}[i, j]):\n    return {expr}\n"
+            yield case("small", f"binary_{at}", "ij,ij->ij", shape, dtype, program=text)
+        for form, equation in FORMS.items():
+            for n in (4, 8, 16, 33, 64, 100):
+                yield case("small", f"gemm_{form}_{n}", equation, dict.fromkeys("ijk", n), dtype)
+            yield case("small", f"gemm_{form}_odd", equation, {"i": 13, "j": 29, "k": 31}, dtype)
+        for n in (3, 4, 8, 16, 32):
+            yield case("small", f"bmm_{n}", "bij,bjk->bik", {"b": 50, "i": n, "j": n, "k": n}, dtype)
+        for name, equation in (("transposed", "ij->ji"), ("row_sum", "ij->i"), ("column_sum", "ij->j"), ("sum", "ij->"),
+                               ("permuted", "ijk->kji"), ("gemv", "ij,j->i"), ("gevm", "i,ij->j"), ("dot", "i,i->"),
+                               ("outer", "i,j->ij"), ("three", "iaj,jb->abi"), ("diagonal", "ii->i"),
+                               ("batched_dot", "ij,ij->i"), ("quadratic", "zi,ij,zj->z"), ("seed", "zij,zjk,zk->zi")):
+            letters = sorted(set(equation) - set(",->"))
+            for n in (13, 100) if len(letters) < 3 else (13,):
+                yield case("small", f"{name}_{n}", equation, dict.fromkeys(letters, n), dtype)
+        if kind == "real":
+            for name, expr in STEPS.items():
+                text = f"def f(x: {short}[i, j], y: {short}[i, j]):\n    return {expr}\n"
+                yield case("small", f"steps_{name}", "ij,ij->ij", shape, dtype, program=text)
 
 
 def extents(rng, n, largest):
@@ -108,12 +155,12 @@ def random_cases(n, seed):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--groups", default="gemm,complex,batched,indexed,random")
+    parser.add_argument("--groups", default="gemm,complex,batched,indexed,random,small")
     parser.add_argument("--random", type=int, default=100, metavar="N", help="how many random contractions")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     makers = {"gemm": gemm, "complex": complex_gemm, "batched": batched, "indexed": indexed,
-              "random": lambda: random_cases(given.random, given.seed)}
+              "random": lambda: random_cases(given.random, given.seed), "small": small}
     unknown = [group for group in given.groups.split(",") if group not in makers]
     if unknown:
         parser.error(f"there is no group '{unknown[0]}': {', '.join(makers)}")

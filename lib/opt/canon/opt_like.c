@@ -53,6 +53,24 @@ static int say_shape(like_pass *p, ej_value v, const ej_node *node)
     return EINJIT_OK;
 }
 
+/* The product of extents, which a reshape has to state: -1 stands for no number where another extent is 0. *known: each
+ * of them is a number or a product of symbols, and theirs fits. E_NOMEM only. */
+static int multiply(ej_extent *out, bool *known, const ej_extent *extents, int32_t n, ej_job *job, ej_arena *arena)
+{
+    int32_t n_symbols = 0;
+    *out = (ej_extent){.n = 1};
+    *known = true;
+    for (int32_t i = 0; i < n; i++) {
+        *known = *known && extents[i].n >= 0 && ej_mul_size(out->n, extents[i].n, &out->n);
+        n_symbols += extents[i].n_symbols;
+    }
+    out->symbols = EJ_NEW_ARRAY(arena, int32_t, n_symbols);
+    if (!out->symbols) return ej_no_memory(job->err);
+    for (int32_t i = 0; i < n; i++)
+        for (int32_t k = 0; k < extents[i].n_symbols; k++) out->symbols[out->n_symbols++] = extents[i].symbols[k];
+    return EINJIT_OK;
+}
+
 /* A reshape, where the extents of x are known. */
 static int say_flat(like_pass *p, ej_value v, const ej_node *node)
 {
@@ -71,7 +89,11 @@ static int say_flat(like_pass *p, ej_value v, const ej_node *node)
     if (!said.extents) return ej_no_memory(p->edit.job->err);
     for (int32_t i = 0; i < (int32_t)said.n_extents; i++)
         said.extents[i] = extents[i <= first ? i : i + (last - first)];
-    if (first < last) said.extents[first] = (ej_extent){.n = EJ_EXTENT_UNKNOWN};
+    if (first < last) {
+        bool known;
+        EJ_TRY(multiply(&said.extents[first], &known, &extents[first], last - first + 1, p->edit.job, arena));
+        if (!known) return EINJIT_OK;
+    }
     EJ_TRY(ej_edit_node(&p->edit, said, 1, node->in, &by));
     ej_edit_replace(&p->edit, v, by, EJ_RULE_LIKE_SHAPE);
     return EINJIT_OK;
