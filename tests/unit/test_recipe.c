@@ -211,6 +211,11 @@ static void small_products_share_a_register(void **state)
     agrees_where_it_matches(&ej_script_small, PRODUCT("bij,bjk->bik"), "f64[6,4,4] f64[6,4,4]");
     agrees_where_it_matches(&ej_script_small, PRODUCT("bji,bkj->bik"), "f32[7,4,4] f32[7,4,4]");
     agrees_where_it_matches(&ej_script_small, PRODUCT("bcij,cbjk->bcik"), "f32[2,3,4,6] f32[3,2,6,4]");
+    agrees_where_it_matches(&ej_script_small, PRODUCT("bij,bjk->bik"), "f32[7,16,4] f32[7,4,4]");
+    agrees_where_it_matches(&ej_script_small,
+                            "def f(x, w, s: i64[e], d: i32[e]):\n"
+                            "    return index_add(5, 0, d, einsum('ecj,eij->eci', x[s], w))\n",
+                            "f32[7,16,4] f32[9,4,4] i64[9] i32[9]");
     agrees_where_it_matches(&ej_script_small, "def f(a, b):\n    return relu(einsum('bij,bjk->bik', a, b))\n",
                             "f32[7,4,4] f32[7,4,4]");
 }
