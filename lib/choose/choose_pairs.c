@@ -3,11 +3,10 @@
  * Takes  a bound graph.
  * Gives  one in which an einsum that may be taken pair by pair (choose_einsum.c) has at most two operands beside
  *        scalars; the paths are those that are best for all einsums together (choose_joint.c). Results of steps have
- *        the axes of the einsum's result first, in their order, so that the last step finds them where it needs them; but
- *        the last one last where an operand has it there.
- *        Scalars join the last step. Values of rank 0 are multiplied in one after the other, never with each other, at
- *        the place that the path has for their product: that product could leave the range that the others' products
- *        with each of them stay in.
+ *        the axes of the einsum's result first, in their order, so that the last step finds them where it needs them;
+ *        but the last one last where an operand has it there. Scalars join the last step. Values of rank 0 are
+ *        multiplied in one after the other, never with each other, at the place that the path has for their product:
+ *        that product could leave the range that the others' products with each of them stay in.
  * Keeps  others whole: they are one step over all operands. The sign of a sum's zero where it counts (facts_zero.h):
  *        with a factor behind the sum it would be the factor's.
  * Size   linear in the steps and their labels, beside the path search.

@@ -61,7 +61,8 @@ ej_value gen_make_edges(gen_maker *m)
     const int form = gen_below(&m->r, (int)(sizeof forms / sizeof *forms));
     const char *equation = forms[form].equation, *weights = forms[form].weights;
     int dtype = gen_pick_dtype(m);
-    int64_t nodes = 1 + gen_below(&m->r, 5), edges = gen_chance(&m->r, 10) ? gen_below(&m->r, 2) : 2 + gen_below(&m->r, 8);
+    int64_t nodes = 1 + gen_below(&m->r, 5),
+            edges = gen_chance(&m->r, 10) ? gen_below(&m->r, 2) : 2 + gen_below(&m->r, 8);
     int64_t extents[128] = {0}, shape[3], below = 1 + gen_below(&m->r, 5);
     if (dtype == EINJIT_BOOL) return -1;
     for (int c = 'c'; c <= 'k'; c++) extents[c] = gen_chance(&m->r, 40) ? 4 : 1 + gen_below(&m->r, 7);
