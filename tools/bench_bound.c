@@ -91,6 +91,9 @@ double bench_fma(int dtype, int bits)
 
 /* ---- bytes ---- */
 
+/* No zeros: stores of these past the caches run at 85 GB/s on Zen 4, of anything else at 28. */
+enum { WRITTEN = 0x3f };
+
 typedef enum kind { READ, WRITE, COPY, STREAM_WRITE, STREAM_COPY } kind;
 
 #ifdef HAS_VECTORS
@@ -100,14 +103,14 @@ typedef enum kind { READ, WRITE, COPY, STREAM_WRITE, STREAM_COPY } kind;
     __attribute__((target(features), always_inline)) static inline void name##_lines( \
         const char *from, char *to, size_t bytes, size_t apart, int pages, kind what) \
     { \
-        vector sum[n], zero; \
+        vector sum[n], written; \
         memset(sum, 0, sizeof sum); \
-        memset(&zero, 0, sizeof zero); \
+        memset(&written, WRITTEN, sizeof written); \
         for (size_t at = 0; at < bytes; at += LINE) \
             for (int p = 0; p < pages; p++) \
                 for (int v = 0; v < n; v++) { \
                     size_t place = at + (size_t)p * apart + (size_t)v * sizeof(vector); \
-                    vector x = what == WRITE || what == STREAM_WRITE ? zero : load((const void *)(from + place)); \
+                    vector x = what == WRITE || what == STREAM_WRITE ? written : load((const void *)(from + place)); \
                     if (what == READ) sum[v] = combine(sum[v], x); \
                     else if (what >= STREAM_WRITE) store_stream((void *)(to + place), x); \
                     else store((void *)(to + place), x); \
@@ -154,7 +157,7 @@ static void move_lines(const char *from, char *to, size_t bytes, size_t apart, b
     for (int p = 0; p < (many ? PAGES : 1); p++) {
         const char *part = from ? from + (size_t)p * apart : NULL;
         if (what == COPY || what == STREAM_COPY) memcpy(to + (size_t)p * apart, part, bytes);
-        else if (what != READ) memset(to + (size_t)p * apart, 0, bytes);
+        else if (what != READ) memset(to + (size_t)p * apart, WRITTEN, bytes);
         else
             for (size_t at = 0; at < bytes; at += 8) {
                 uint64_t x;
@@ -171,7 +174,7 @@ static void move_rest(const char *from, char *to, size_t bytes, kind what)
     if (what == READ)
         for (size_t at = 0; at < bytes; at++) keep = from[at];
     else if (what == COPY || what == STREAM_COPY) memcpy(to, from, bytes);
-    else memset(to, 0, bytes);
+    else memset(to, WRITTEN, bytes);
     (void)keep;
 }
 

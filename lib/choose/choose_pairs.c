@@ -3,10 +3,10 @@
  * Takes  a bound graph.
  * Gives  one in which an einsum that may be taken pair by pair (choose_einsum.c) has at most two operands beside
  *        scalars; the paths are those that are best for all einsums together (choose_joint.c). Results of steps have
- *        the axes of the einsum's result first, in their order, so that the last step finds them where it needs them.
- *        Scalars join the last step. Values of rank 0 are multiplied in one after the other, never with each other, at
- *        the place that the path has for their product: that product could leave the range that the others' products
- *        with each of them stay in.
+ *        the axes of the einsum's result first, in their order, so that the last step finds them where it needs them;
+ *        but the last one last where an operand has it there. Scalars join the last step. Values of rank 0 are
+ *        multiplied in one after the other, never with each other, at the place that the path has for their product:
+ *        that product could leave the range that the others' products with each of them stay in.
  * Keeps  others whole: they are one step over all operands. The sign of a sum's zero where it counts (facts_zero.h):
  *        with a factor behind the sum it would be the factor's.
  * Size   linear in the steps and their labels, beside the path search.
@@ -15,6 +15,8 @@
 #include <string.h>
 
 #include "choose_core.h"
+
+enum { LANES = 8 }; /* values of an axis, at least, that vectors should lie along */
 
 /* An operand, or the result of a step: a value and its labels, as they are written: with repeats, and axes of extent
  * 1. */
@@ -112,6 +114,38 @@ static int compare_ranks(const void *a, const void *b)
     return (x->rank > y->rank) - (x->rank < y->rank);
 }
 
+/* Its last label is an operand's last one, with values for the lanes of a vector. */
+static bool ends_in(const splitter *s, const part *x, int32_t label)
+{
+    ej_size extent = s->node->label_sizes[label];
+    return x->term.n && x->term.labels[x->term.n - 1] == label && !is_unit(s, x, x->term.n - 1) &&
+           (extent.e || extent.n >= LANES);
+}
+
+/* The result's label before it comes and goes with it: the two are one axis. */
+static bool is_merged(const splitter *s, const ej_term *out, int32_t lane)
+{
+    int32_t before = s->s->out.n > 1 ? s->s->out.labels[s->s->out.n - 2] : -1;
+    return before >= 0 && ej_term_has(out, before) && s->carriers[before] == s->carriers[lane];
+}
+
+/* Elements that lie side by side in an operand and in the einsum's result do so in between: neither this step nor
+ * those behind it have to turn anything. (ijk,jr,kr->ir of 128, 128, 128, 16 in f32 on Zen 4: 785 us where the first
+ * step writes irj, 580 where it writes ijr.) */
+static void keep_lanes(const splitter *s, const int32_t *ids, int32_t n, ej_term *out)
+{
+    if (!s->s->out.n) return;
+    int32_t lane = s->s->out.labels[s->s->out.n - 1];
+    bool ends = false;
+    uint32_t kept = 0;
+    if (is_merged(s, out, lane)) return;
+    for (int32_t i = 0; i < n; i++) ends = ends || ends_in(s, &s->parts[ids[i]], lane);
+    if (!ends || !ej_term_has(out, lane)) return;
+    for (uint32_t i = 0; i < out->n; i++)
+        if (out->labels[i] != lane) out->labels[kept++] = out->labels[i];
+    out->labels[kept] = lane;
+}
+
 static int result_labels(splitter *s, const int32_t *ids, int32_t n, ej_term *out)
 {
     ej_job *job = s->r->job;
@@ -133,6 +167,7 @@ static int result_labels(splitter *s, const int32_t *ids, int32_t n, ej_term *ou
     if (count) qsort(list, count, sizeof *list, compare_ranks);
     for (uint32_t i = 0; i < count; i++) out->labels[i] = list[i].label;
     out->n = count;
+    keep_lanes(s, ids, n, out);
     return EINJIT_OK;
 }
 

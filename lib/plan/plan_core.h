@@ -185,7 +185,16 @@ int ej_plan_pending(ej_planner *p, ej_value v); /* v has got its tape: it waits 
  * write v. */
 ej_value ej_plan_extensible(const ej_planner *p, ej_value v);
 int ej_plan_extend(ej_planner *p, ej_value v, ej_value x, ej_view *out);
+/* The step that wrote x may go on with the tape, all that is made of x going through v; it does (behind all steps so
+ * far, where it must), and its result is still to be said. *index: the step. */
+bool ej_plan_may_end(const ej_planner *p, ej_value v, const ej_plan_tape *tape, ej_value x);
+int ej_plan_go_on(ej_planner *p, ej_value x, const ej_plan_tape *tape, bool behind, int32_t *index);
 void ej_plan_drop_moved(ej_planner *p); /* after the last step: removes what is left where steps were moved away */
+/* plan_scatter.c: INDEX_ADD node v, the expression of its values, and its result along the index's table: the value
+ * whose step may add its results up there (-1: none), and its step does so, for `count` rows along axis dim. */
+ej_value ej_plan_scatters(const ej_planner *p, ej_value v, const ej_plan_tape *tape, const ej_view *scattered);
+int ej_plan_scatter(ej_planner *p, ej_value x, const ej_plan_tape *tape, const ej_view *scattered, int64_t dim,
+                    ej_size count);
 /* plan_cost.c: counts of the plan and the program */
 void ej_plan_count(ej_planner *p);
 

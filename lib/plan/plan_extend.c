@@ -33,22 +33,25 @@ static bool is_only_for(const ej_planner *p, ej_value x, ej_value v)
     return true;
 }
 
-static bool may_end(const ej_planner *p, ej_value v, const ej_tape_view *source)
+bool ej_plan_may_end(const ej_planner *p, ej_value v, const ej_plan_tape *tape, ej_value x)
 {
-    if (source->whole < 0) return false;
-    const ej_plan_value *value = &p->values[source->whole];
-    const ej_plan_tape *tape = p->values[v].tape;
-    if (value->kind != EJ_VALUE_VIEW || value->step < 0 || value->has_place || !is_only_for(p, source->whole, v))
-        return false;
+    if (x < 0) return false;
+    const ej_plan_value *value = &p->values[x];
+    if (value->kind != EJ_VALUE_VIEW || value->step < 0 || value->has_place || !is_only_for(p, x, v)) return false;
     const ej_step *step = &p->plan->steps[value->step];
     bool reduces = step->reduce != EJ_REDUCE_NONE;
     if (step->accumulate || (size_t)last_expr(step)->n + tape->n_ops > END_OPS) return false;
     if ((size_t)(reduces ? step->n_tail : step->n_src) + tape->n_src - 1 > EJ_TAPE_SOURCES) return false;
     for (size_t s = 0; s < tape->n_src; s++)
-        if (ej_view_has_table(&tape->src[s].view) ||
-            (tape->src[s].whole != source->whole && tape->src[s].view.buffer == value->view.buffer))
-            return false;
+        if (tape->src[s].whole != x && tape->src[s].view.buffer == value->view.buffer) return false;
     return true;
+}
+
+static bool has_table(const ej_plan_tape *tape)
+{
+    for (size_t s = 0; s < tape->n_src; s++)
+        if (ej_view_has_table(&tape->src[s].view)) return true;
+    return false;
 }
 
 /* The expression reads the memory in which its result goes, and the extended step writes that while others are still to
@@ -66,8 +69,9 @@ ej_value ej_plan_extensible(const ej_planner *p, ej_value v)
     ej_value best = -1;
     if (EJ_LEFT_OUT(EXTEND_STEP)) return -1;
     if (p->values[v].taken) return -1; /* what it reads would be written nowhere, and its first users would miss it */
+    if (has_table(tape)) return -1;
     for (size_t s = 0; s < tape->n_src && !reads_place(&p->values[v]); s++) {
-        if (!may_end(p, v, &tape->src[s])) continue;
+        if (!ej_plan_may_end(p, v, tape, tape->src[s].whole)) continue;
         if (best < 0 || p->values[tape->src[s].whole].step > p->values[best].step) best = tape->src[s].whole;
     }
     return best;
@@ -155,21 +159,29 @@ static int append_sources(ej_planner *p, ej_step *step, const ej_plan_tape *tape
     return EINJIT_OK;
 }
 
-int ej_plan_extend(ej_planner *p, ej_value v, ej_value x, ej_view *out)
+int ej_plan_go_on(ej_planner *p, ej_value x, const ej_plan_tape *tape, bool behind, int32_t *index)
 {
-    const ej_plan_tape *tape = p->values[v].tape;
-    ej_plan_value *value = &p->values[x];
-    int32_t index = value->step, *step_axes = value->step_axes;
+    const ej_plan_value *value = &p->values[x];
     ej_expr expr;
-    EJ_TRY(ej_plan_destination(p, v, out));
-    if (comes_early(p, index, tape)) EJ_TRY(move_behind(p, &index));
-    ej_step *step = &p->plan->steps[index];
+    *index = value->step;
+    if (behind || comes_early(p, *index, tape)) EJ_TRY(move_behind(p, index));
+    ej_step *step = &p->plan->steps[*index];
+    if (tape->n_ops == 1) return EINJIT_OK; /* it is x itself */
     bool reduces = step->reduce != EJ_REDUCE_NONE;
     EJ_TRY(join(p, step, tape, x, reduces ? 1 + step->n_tail : step->n_src, &expr));
-    EJ_TRY(append_sources(p, step, tape, x, step_axes));
+    EJ_TRY(append_sources(p, step, tape, x, value->step_axes));
     if (reduces) step->epilogue = expr;
     else step->expr = expr;
-    EJ_TRY(ej_plan_access(p, out, step_axes, true, &step->out));
+    return EINJIT_OK;
+}
+
+int ej_plan_extend(ej_planner *p, ej_value v, ej_value x, ej_view *out)
+{
+    ej_plan_value *value = &p->values[x];
+    int32_t index, *step_axes = value->step_axes;
+    EJ_TRY(ej_plan_destination(p, v, out));
+    EJ_TRY(ej_plan_go_on(p, x, p->values[v].tape, false, &index));
+    EJ_TRY(ej_plan_access(p, out, step_axes, true, &p->plan->steps[index].out));
     ej_plan_written(p, v, out, index, step_axes);
     value->kind = EJ_VALUE_NONE; /* its elements are written nowhere */
     return EINJIT_OK;

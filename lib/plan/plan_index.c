@@ -84,7 +84,9 @@ static int take_values(ej_planner *p, ej_value v, ej_plan_tape *tape)
     if (value->kind == EJ_VALUE_SCALAR) return ej_tape_op(p, tape, value->scalar, &at);
     if (value->kind == EJ_VALUE_PENDING) return ej_tape_append(p, tape, value->tape, true, &at);
     EJ_TRY(ej_plan_view(p, v, &view));
-    return ej_tape_source(p, tape, &view, p->bound->nodes[v].dtype, &at);
+    EJ_TRY(ej_tape_source(p, tape, &view, p->bound->nodes[v].dtype, &at));
+    ej_tape_whole(tape, at, value->step >= 0 ? v : -1);
+    return EINJIT_OK;
 }
 
 int ej_plan_index_add(ej_planner *p, ej_value v)
@@ -95,6 +97,7 @@ int ej_plan_index_add(ej_planner *p, ej_value v)
     ej_plan_tape tape = {0};
     ej_view index, out, scattered;
     ej_axis *axes;
+    ej_size count = values->shape[dim];
     bool guarded;
     EJ_TRY(ej_plan_table(p, node->in[0], v, node->shape[dim], &index, &guarded));
     EJ_TRY(take_values(p, node->in[1], &tape));
@@ -107,9 +110,16 @@ int ej_plan_index_add(ej_planner *p, ej_value v)
     for (int32_t i = 0; i < node->rank; i++) scattered.axes[i] = out.axes[i];
     scattered.axes[dim] = (ej_view_axis){
         .stride = out.axes[dim].stride, .table = index.buffer, .tbase = index.base, .tstride = index.axes[0].stride};
+    if (guarded) EJ_TRY(guard_extent(p, &count, node->shape[dim]));
+    ej_value x = ej_plan_scatters(p, v, &tape, &scattered);
+    if (x >= 0) {
+        EJ_TRY(ej_plan_scatter(p, x, &tape, &scattered, dim, count));
+        ej_plan_written(p, v, &out, -1, NULL);
+        return EINJIT_OK;
+    }
     EJ_TRY(ej_plan_shape_axes(p, node->in[1], values->rank, values->shape, &axes));
     axes[dim].run = EJ_RUN_SEQUENTIAL;
-    if (guarded) EJ_TRY(guard_extent(p, &axes[dim].extent, node->shape[dim]));
+    axes[dim].extent = count;
     const ej_emission e = {.name = node->name,
                            .n_axes = node->rank,
                            .axes = axes,

@@ -164,8 +164,7 @@ static int check_sources(const verifier *v, const ej_expr *expr, const ej_access
 static int check_tail(const verifier *v)
 {
     const ej_step *step = v->step;
-    if (step->n_tail && (!step->epilogue.n || step->accumulate))
-        return wrong(v, "a tail without an epilogue", step->n_tail);
+    if (step->n_tail && !step->epilogue.n) return wrong(v, "a tail without an epilogue", step->n_tail);
     for (int32_t s = step->n_src; s < step->n_src + step->n_tail; s++) {
         if (step->src[s].buffer == step->out.buffer) return wrong(v, "a tail that is written", step->out.buffer);
         for (int32_t t = 0; t < step->src[s].n_terms; t++)

@@ -1,14 +1,14 @@
 /* recipe_small.c - batches of products that a few registers hold: one vector has lanes along rows and columns of the
  * result.
  *
- * Takes  a sum of products of two operands without tables: one axis of rows, one of columns, one that is summed, all
- *        three short; batches of any number. The result lies row by row.
+ * Takes  a sum of products of two operands: one axis of rows, one of columns, one that is summed, all three short;
+ *        batches of any number, also gathered and scattered ones. The result lies row by row.
  * Gives  for each product both operands in registers, loaded as they lie; for each term shuffles bring the values of
  *        both to the lanes that take them.
  */
 #include "recipe.h"
 
-enum { SMALL_MOST = 8 }; /* extent of rows, columns and terms */
+enum { SMALL_MOST = 8, SMALL_MATRIX = 64 }; /* extent of columns and terms; elements of the result and of the left */
 
 typedef struct small {
     int32_t left, right, row, column, depth;
@@ -19,7 +19,7 @@ static bool find(const ej_schedule *s, small *p)
     const ej_statement *st = &s->statements[0];
     int32_t n_rows = 0, n_depths = 0;
     *p = (small){0};
-    if (st->reduce != EINJIT_REDUCE_SUM || st->accumulate || st->n_src != 2) return false;
+    if (st->reduce != EINJIT_REDUCE_SUM || st->n_src != 2) return false;
     p->column = ej_access_unit_axis(&st->out);
     if (p->column < 0) return false;
     p->right = ej_access_find(&st->src[0], p->column) ? 0 : 1;
@@ -28,8 +28,9 @@ static bool find(const ej_schedule *s, small *p)
     for (int32_t a = 0; a < s->n_axes; a++) {
         bool in_left = ej_access_find(&st->src[p->left], a), in_right = ej_access_find(&st->src[p->right], a);
         bool out = ej_access_find(&st->out, a);
-        if (ej_statement_has_table(st, a) || (!in_left && !in_right)) return false;
+        if (!in_left && !in_right) return false;
         if (in_left && in_right && out) continue; /* a batch */
+        if (ej_statement_has_table(st, a)) return false;
         if (a == p->column) continue;
         if (!in_left || (!in_right && !out)) return false;
         if (out) {
@@ -41,10 +42,10 @@ static bool find(const ej_schedule *s, small *p)
         }
     }
     if (n_rows != 1 || n_depths != 1 || s->n_axes < 4) return false;
-    const int32_t axes[3] = {p->row, p->column, p->depth};
-    for (int i = 0; i < 3; i++)
-        if (s->axes[axes[i]].extent.e || s->axes[axes[i]].extent.n > SMALL_MOST) return false;
-    return ej_access_find(&st->out, p->row)->stride.n == s->axes[p->column].extent.n;
+    ej_size rows = s->axes[p->row].extent, columns = s->axes[p->column].extent, depth = s->axes[p->depth].extent;
+    if (rows.e || columns.e || depth.e || columns.n > SMALL_MOST || depth.n > SMALL_MOST) return false;
+    if (rows.n > SMALL_MATRIX / (columns.n > depth.n ? columns.n : depth.n)) return false;
+    return ej_access_find(&st->out, p->row)->stride.n == columns.n;
 }
 
 /* How many rows of the result fit side by side into a register; 0: no whole number of them, or the last register has

@@ -132,6 +132,8 @@ static void print_hits(const run_state *s)
     print_row("leaf", "table term", s->leaves.tables);
     print_row("leaf", "ragged lanes", s->leaves.masked);
     print_row("step", "tail", s->leaves.tails);
+    print_row("step", "sum of gathered", s->leaves.gathers);
+    print_row("step", "scattered sum", s->leaves.scatters);
     for (int i = 0; i < GEN_PLACES; i++) print_row("places", gen_places_names[i], s->hits.places[i]);
     print_row("run", "alpha and beta", s->hits.scaled);
     print_row("run", "in place", s->hits.in_place);

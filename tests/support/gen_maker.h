@@ -65,6 +65,7 @@ ej_value gen_make_join(gen_maker *m);
 ej_value gen_make_indexed(gen_maker *m);
 ej_value gen_make_like(gen_maker *m);
 ej_value gen_make_places(gen_maker *m); /* gen_places.c */
+ej_value gen_make_edges(gen_maker *m);  /* gen_edges.c */
 
 /* GEN_CHAIN: a whole program, its result included (gen_chain.c). */
 bool gen_chain_fill(gen_maker *m, int size);

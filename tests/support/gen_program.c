@@ -227,10 +227,10 @@ static const struct {
     ej_value (*make)(gen_maker *m);
     int weight;
 } makers[] = {
-    {gen_make_einsum, 30}, {gen_make_map, 44},     {gen_make_cast, 4},  {gen_make_reduce, 8},
-    {gen_make_norm, 4},    {gen_make_product, 7},  {gen_make_end, 20},  {gen_make_permute, 6},
-    {gen_make_reshape, 7}, {gen_make_squeeze, 4},  {gen_make_slice, 7}, {gen_make_join, 5},
-    {gen_make_indexed, 8}, {gen_make_constant, 3}, {gen_make_like, 6},  {gen_make_places, 12},
+    {gen_make_einsum, 30}, {gen_make_map, 44},  {gen_make_cast, 4},    {gen_make_reduce, 8},   {gen_make_norm, 4},
+    {gen_make_product, 7}, {gen_make_end, 20},  {gen_make_permute, 6}, {gen_make_reshape, 7},  {gen_make_squeeze, 4},
+    {gen_make_slice, 7},   {gen_make_join, 5},  {gen_make_indexed, 8}, {gen_make_constant, 3}, {gen_make_like, 6},
+    {gen_make_places, 12}, {gen_make_edges, 6},
 };
 
 static ej_value make_any(gen_maker *m)

@@ -295,6 +295,23 @@ static void count_leaf(const ej_nest *nest, const ej_nest_node *node, judge_leav
     }
 }
 
+static bool walks_table(const ej_access *access)
+{
+    for (int32_t t = 0; t < access->n_terms; t++)
+        if (access->terms[t].table >= 0) return true;
+    return false;
+}
+
+static void count_step(const ej_step *step, judge_leaves *leaves)
+{
+    bool sums = false, gathers = false;
+    for (int32_t a = 0; a < step->n_axes; a++) sums |= step->axes[a].run == EJ_RUN_REDUCED;
+    for (int32_t s = 0; s < step->n_src; s++) gathers |= walks_table(&step->src[s]);
+    leaves->tails += step->n_tail > 0;
+    leaves->gathers += sums && gathers;
+    leaves->scatters += sums && walks_table(&step->out);
+}
+
 /* A nest that is none: how it was made, what came of it. */
 static void show_nest(const ej_nests *nests, const ej_nest *nest, ej_arena *arena)
 {
@@ -324,7 +341,7 @@ bool judge_count_leaves(const gen_program *p, const ej_target *target, const cha
     bool ok = !ej_bind(&bound, &p->graph, p->n_in, views, 0, NULL, NULL, &job) && !ej_bound_verify(&bound, &job) &&
               !ej_choose(&chosen, &bound, false, &job) && !ej_plan_build(&plan, &chosen, &job) &&
               !ej_plan_verify(&plan, &job) && !ej_nests_build(&nests, &plan, &job);
-    for (size_t n = 0; ok && n < plan.n_steps; n++) leaves->tails += plan.steps[n].n_tail > 0;
+    for (size_t n = 0; ok && n < plan.n_steps; n++) count_step(&plan.steps[n], leaves);
     for (int32_t n = 0; ok && n < nests.n; n++) {
         ok = !ej_nest_check(&nests.nests[n], target, &err);
         if (!ok) show_nest(&nests, &nests.nests[n], &arena);

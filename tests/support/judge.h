@@ -40,6 +40,7 @@ einjit_context *judge_context(const char *backend, const ej_target *target);
 typedef struct judge_leaves {
     uint64_t moves, contracts, lanes_across, lanes_along, scalar, tables, masked;
     uint64_t tails;                                         /* steps whose end reads more than what was reduced */
+    uint64_t gathers, scatters;                             /* steps that sum what they gather; what they scatter */
     uint32_t rewrites[EJ_REWRITE_COUNT + EJ_REFUSAL_COUNT]; /* done, then refused by fact */
 } judge_leaves;
 bool judge_count_leaves(const gen_program *p, const ej_target *target, const char *path, judge_leaves *leaves);

@@ -235,6 +235,34 @@ static void indices_out_of_range_are_named(void **state)
     einjit_graph_destroy(graph);
 }
 
+/* Both ends of both widths, at every place of a run of indices; nothing is written where one is wrong. */
+static void every_index_is_looked_at(void **state)
+{
+    CONTEXT_OR_SKIP(context);
+    einjit_graph *graph = api_graph(context, "def forward(x, i):\n    return index_add(3, 0, i, x)\n");
+    static const int64_t wrong[] = {-1, 3, INT64_MIN, INT64_MAX, INT64_MIN + 1, INT32_MIN, INT32_MAX};
+    float x[19], y[3];
+    int64_t wide[19];
+    int32_t narrow[19];
+    for (int k = 0; k < 19; k++) x[k] = 1;
+    for (size_t w = 0; w < sizeof wrong / sizeof *wrong; w++)
+        for (int at = 0; at < 2 * 19; at++) {
+            bool is_narrow = at >= 19;
+            if (is_narrow && wrong[w] != (int32_t)wrong[w]) continue;
+            for (int k = 0; k < 19; k++) {
+                wide[k] = k == at ? wrong[w] : k % 3;
+                narrow[k] = k == at - 19 ? (int32_t)wrong[w] : k % 3;
+            }
+            einjit_tensor in[] = {F32(x, 19),
+                                  is_narrow ? TENSOR(narrow, EINJIT_I32, 19) : TENSOR(wide, EINJIT_I64, 19)},
+                          out = F32(y, 3);
+            y[0] = y[1] = y[2] = 7;
+            assert_int_equal(einjit_call(context, graph, 2, in, 1, &out, &err), EINJIT_E_INDEX);
+            assert_true(y[0] == 7 && y[1] == 7 && y[2] == 7);
+        }
+    einjit_graph_destroy(graph);
+}
+
 static void no_index_fits_into_nothing(void **state)
 {
     CONTEXT_OR_SKIP(context); /* that checks every stage: the plan is sound, the call is what fails */
@@ -376,6 +404,7 @@ int main(void)
         ON_BOTH(missing_arguments_are_refused),
         ON_BOTH(overlap_is_refused),
         ON_BOTH(indices_out_of_range_are_named),
+        ON_BOTH(every_index_is_looked_at),
         ON_BOTH(no_index_fits_into_nothing),
         ON_BOTH(one_kernel_serves_every_batch),
         ON_BOTH(einsums_stay_open_by_label_and_ellipsis),

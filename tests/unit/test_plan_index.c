@@ -58,6 +58,54 @@ static void scatter_takes_its_values_expression(void **state)
     plan_close(&c);
 }
 
+/* Steps that sum, and then add up where an index says: what is between them is written nowhere. */
+static void contraction_scatters_its_results(void **state)
+{
+    static const struct {
+        const char *text, *in;
+        int64_t indices;
+    } cases[] = {
+        {"def f(x, s, d, w):\n    return index_add(5, 0, d, einsum(\"ecj,eij->eci\", x[s], w))",
+         "f64[5,3,4] i64[7] i64[7] f64[7,2,4]", 5},
+        {"def f(x, s, d, w):\n    return index_add(5, 0, d, einsum(\"ec,ed,ecd->ed\", x[s], x[d], w))",
+         "f64[5,4] i64[7] i64[7] f64[7,4,4]", 5},
+        {"def f(a, b, d, w):\n    return index_add(5, 0, d, relu(einsum(\"eij,ej->ei\", a, b)) * w[:, None] + 1.0)",
+         "f64[7,4,3] f64[7,3] i64[7] f64[7]", 5},
+        {"def f(a, b, d):\n    return index_add(3, 1, d, einsum(\"eij,ej->ie\", a, b).reshape(4, 7, 1))",
+         "f64[7,4,3] f64[7,3] i64[7]", 3},
+        {"def f(a, d):\n    return index_add(3, 0, d, a.sum(1)) + 1.0", "f64[7,4,3] i64[7]", 3},
+        {"def f(a, b, d):\n    return index_add(3, 0, d, einsum(\"eij,ej->ei\", a, b))", "c64[7,4,3] c64[7,3] i32[7]",
+         3},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        plan_case c;
+        bool scatters = false;
+        plan_open(&c, cases[i].text, cases[i].in, NULL, NULL);
+        assert_int_equal(c.status, EINJIT_OK);
+        for (size_t s = 0; s < c.plan.n_steps; s++) {
+            const ej_step *step = &c.plan.steps[s];
+            bool sums = false;
+            for (int32_t a = 0; a < step->n_axes; a++) sums = sums || step->axes[a].run == EJ_RUN_REDUCED;
+            scatters = scatters || (step->accumulate && sums);
+        }
+        if (i != 3) assert_true(scatters); /* there the rows lie along the index in memory */
+        else assert_false(scatters);
+        plan_check(&c, cases[i].in, NULL, NULL, cases[i].indices);
+        plan_close(&c);
+    }
+}
+
+/* Values that somebody else reads, or that are the largest of some; and an operand that all rows share and reuse. */
+static void other_values_are_written_first(void **state)
+{
+    (void)state;
+    expect_plan("def f(a, b, d):\n    m = einsum(\"eij,ej->ei\", a, b)\n    return index_add(3, 0, d * 0, m), m",
+                "f64[7,4,3] f64[7,3] i64[7]", -1);
+    expect_plan("def f(a, d):\n    return index_add(3, 0, d * 0, amax(a, 1))", "f64[7,4,3] i64[7]", -1);
+    expect_plan("def f(a, b, d):\n    return index_add(3, 0, d * 0, a @ b)", "f64[7,64] f64[64,64] i64[7]", -1);
+}
+
 static void gather_of_a_gather_composes_tables(void **state)
 {
     plan_case c;
@@ -198,6 +246,8 @@ int main(void)
         cmocka_unit_test(gather_is_a_table_term),
         cmocka_unit_test(message_passing_with_open_sizes),
         cmocka_unit_test(scatter_takes_its_values_expression),
+        cmocka_unit_test(contraction_scatters_its_results),
+        cmocka_unit_test(other_values_are_written_first),
         cmocka_unit_test(gather_of_a_gather_composes_tables),
         cmocka_unit_test(gathers_along_two_axes_and_slices_of_them),
         cmocka_unit_test(diagonal_of_a_gathered_axis_is_copied),

@@ -211,6 +211,11 @@ static void small_products_share_a_register(void **state)
     agrees_where_it_matches(&ej_script_small, PRODUCT("bij,bjk->bik"), "f64[6,4,4] f64[6,4,4]");
     agrees_where_it_matches(&ej_script_small, PRODUCT("bji,bkj->bik"), "f32[7,4,4] f32[7,4,4]");
     agrees_where_it_matches(&ej_script_small, PRODUCT("bcij,cbjk->bcik"), "f32[2,3,4,6] f32[3,2,6,4]");
+    agrees_where_it_matches(&ej_script_small, PRODUCT("bij,bjk->bik"), "f32[7,16,4] f32[7,4,4]");
+    agrees_where_it_matches(&ej_script_small,
+                            "def f(x, w, s: i64[e], d: i32[e]):\n"
+                            "    return index_add(5, 0, d, einsum('ecj,eij->eci', x[s], w))\n",
+                            "f32[7,16,4] f32[9,4,4] i64[9] i32[9]");
     agrees_where_it_matches(&ej_script_small, "def f(a, b):\n    return relu(einsum('bij,bjk->bik', a, b))\n",
                             "f32[7,4,4] f32[7,4,4]");
 }
@@ -306,11 +311,18 @@ static void reductions_of_every_kind_are_packed(void **state)
 static void rows_go_through_tables(void **state)
 {
     (void)state;
-    static const int64_t own[][EJ_RECIPE_NUMBERS] = {{1, 0}, {3, 5}, {2, 32}};
+    static const int64_t own[][EJ_RECIPE_NUMBERS] = {{1, 0, 1}, {3, 5, 1}, {2, 32, 1}}, beside[] = {1, 4, 3};
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
         agrees(&ej_script_rows, "def f(a, s: i64[e]):\n    return a[s]\n", "f32[7,37] i64[9]", own[i]);
         agrees(&ej_script_rows, "def f(a, w, s: i64[e], d: i64[e]):\n    return index_add(5, 0, d, a[s] * w)\n",
                "f64[6,20] f64[11,20] i64[11] i64[11]", own[i]);
+    }
+    for (int i = 0; i < 2; i++) {
+        agrees(&ej_script_rows, "def f(a, s: i64[e]):\n    return a[s]\n", "f32[7,6,5] i64[9]", i ? beside : NULL);
+        agrees(&ej_script_rows,
+               "def f(a, w, s: i64[e], d: i64[e]):\n"
+               "    return index_add(5, 0, d, einsum('ei,ej->eij', a[s], w))\n",
+               "f32[7,6] f32[9,8] i64[9] i64[9]", i ? beside : NULL);
     }
     agrees(&ej_script_rows, "def f(a, s: i32[e]):\n    return a[:, s]\n", "f32[7,37] i32[9]", NULL);
     agrees(&ej_script_rows, "def f(m, d: i64[e]):\n    return index_add(4, 0, d, m)\n", "c64[9,5] i64[9]", NULL);

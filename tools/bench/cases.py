@@ -6,7 +6,7 @@
 gemm      products of matrices of n = 64 .. 2048 and of odd sizes, each operand as it is (N) or transposed (T)
 complex   the same in c64 and c128, with a conjugated operand too
 batched   64 products of small matrices
-indexed   rows gathered by an index, and added up by one, as on the edges of a graph
+indexed   rows gathered by an index, and added up by one, as on the edges of a graph; message passing
 random    contractions of two operands that nobody tuned for: up to three labels a class (m, n, k, batch) in any order,
           extents of 2 to 3,000; reproducible from the seed
 small     programs that run for microseconds, so that what they take to compile counts: every pointwise function, products
@@ -58,6 +58,22 @@ def indexed():
                "sizes": {"nodes": nodes, "edges": edges, "c": width}, "dtype": "float32"}
         yield {"name": f"scatter_{width}_f32", "group": "indexed", "program": scatter,
                "sizes": {"edges": edges, "c": width}, "dtype": "float32"}
+    yield from messages(edges, nodes)
+
+
+def messages(edges, nodes):
+    """Message passing with 64 channels a node: weighted by a number, or a 4x4 matrix, an edge."""
+    weighted = {"scalar": ("f32[nodes, 64]", "f32[edges]", "ec,e->ec"),
+                "matrix": ("f32[nodes, 4, 16]", "f32[edges, 4, 4]", "ejc,eij->eic"),
+                "matrix_right": ("f32[nodes, 16, 4]", "f32[edges, 4, 4]", "ecj,eij->eci")}
+    for name, (x, w, equation) in weighted.items():
+        text = (f"def f(x: {x}, src: i64[edges], dst: i64[edges], w: {w}):\n"
+                f"    return index_add(nodes, 0, dst, einsum(\"{equation}\", x[src], w))\n")
+        for order in ("sorted", "unsorted"):
+            yield {"name": f"messages_{name}_{order}_f32", "group": "indexed", "program": text, "open": "edges",
+                   "sizes": {"nodes": nodes, "edges": edges}, "dtype": "float32",
+                   "sorted": ["dst"] if order == "sorted" else []}
+
 
 
 UNARY = {"real": "neg abs square reciprocal sqrt rsqrt exp log log1p expm1 sin cos tan tanh sigmoid relu gelu silu "

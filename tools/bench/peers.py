@@ -4,8 +4,8 @@
     taskset -c 1 tools/bench/peers.py CASES.json [-o OUT.json] [--peers torch,jax,numpy,etops,tblis,sesum,self]
                                       [--build build] [--only REGEX] [--min-time S] [--huge-pages]
 
-CASES.json is as for einjit-bench --cases (tools/bench/cases.py makes one); cases with program text run where their peer
-knows them (torch: index_select, index_add, conj). The report is einjit-bench's list, with vs_us a peer, to be drawn by
+CASES.json is as for einjit-bench --cases (tools/bench/cases.py makes one); of programs torch
+runs the text as Python reads it. The report is einjit-bench's list, with vs_us a peer, to be drawn by
 tools/bench/plot.py.
 
 torch (with MKL), jax, NumPy, etops (LIBXSMM through einsum_ir; f32, two operands), tblis (pytblis) and sesum are asked for row-major
@@ -57,9 +57,11 @@ class Ours:
         self.outs = [placed(shape, dtype, huge) for dtype, shape in graph.shapes(ins, len(arrays))]
         outs, keep_out = einjit_lib.tensors(self.outs)
         self.kernel, err = C.c_void_p(), einjit_lib.Error()
+        options = einjit_lib.CompileOptions(struct_bytes=C.sizeof(einjit_lib.CompileOptions),
+                                            open=case["open"].encode() if "open" in case else None)
         start = time.perf_counter()
         status = self.c.einjit_compile(C.byref(self.kernel), context.handle, graph.handle, C.c_size_t(len(arrays)), ins,
-                                       C.c_size_t(len(self.outs)), outs, None, C.byref(err))
+                                       C.c_size_t(len(self.outs)), outs, C.byref(options), C.byref(err))
         self.compile_ms = (time.perf_counter() - start) * 1e3
         context.library.check(status, err)
         del keep, keep_out
@@ -68,12 +70,16 @@ class Ours:
         self.c.einjit_kernel_scratch_bytes.restype = C.c_size_t
         self.c.einjit_kernel_release.restype = None
         self.entry = C.c_void_p(self.c.einjit_kernel_entry(self.kernel))
-        n = self.c.einjit_kernel_scratch_bytes(self.kernel, None)
-        self.scratch = aligned(n)
+        self.c.einjit_kernel_open_count.restype = C.c_size_t
+        self.c.einjit_kernel_open_name.restype = C.c_char_p
+        names = [self.c.einjit_kernel_open_name(self.kernel, C.c_size_t(i)).decode()
+                 for i in range(self.c.einjit_kernel_open_count(self.kernel))]
+        self.sizes = (C.c_int64 * max(len(names), 1))(*[case["sizes"][name] for name in names])
+        self.scratch = aligned(self.c.einjit_kernel_scratch_bytes(self.kernel, self.sizes))
         self.data = (C.c_void_p * (len(arrays) + len(self.outs)))(*[a.ctypes.data for a in arrays + self.outs])
 
     def __call__(self, n=1):
-        self.loops.bench_repeat(self.entry, self.data, None, C.c_void_p(self.scratch.ctypes.data), C.c_long(n))
+        self.loops.bench_repeat(self.entry, self.data, self.sizes, C.c_void_p(self.scratch.ctypes.data), C.c_long(n))
         return self.outs[0]
 
     def close(self):
@@ -109,6 +115,19 @@ def aligned(n, boundary=64):
 
 # ---- peers: each gives a call that returns the result as an array ----
 
+def torch_program(case):
+    """The program as a function of torch tensors: Python runs the text, with torch's names in scope."""
+    import torch
+
+    def index_add(n, dim, index, value):
+        shape = list(value.shape)
+        shape[dim] = n
+        return torch.zeros(shape, dtype=value.dtype).index_add_(dim, index, value)
+    scope = {**vars(torch), **case["sizes"], "index_add": index_add}
+    exec("from __future__ import annotations\n" + case["program"], scope)
+    return scope[re.search(r"def (\w+)", case["program"])[1]]
+
+
 def of_torch(case, arrays, out):
     import torch
     torch.set_num_threads(1)
@@ -116,18 +135,14 @@ def of_torch(case, arrays, out):
     x = [torch.from_numpy(a) for a in arrays]
     result = torch.from_numpy(out)
     if "program" in case:
-        text = case["program"]
-        if "index_add" in text:
-            def call():
-                result.zero_()
-                result.index_add_(0, x[1], x[0])
-                return out
-            return call
-        if "[src]" in text:
-            return lambda: torch.index_select(x[0], 0, x[1], out=result).numpy()
-        if "conj(a) @ b" in text:
-            return lambda: torch.mm(x[0].conj(), x[1], out=result).numpy()
-        raise Missing
+        known = {"scatter": lambda: result.zero_().index_add_(0, x[1], x[0]),
+                 "gather": lambda: torch.index_select(x[0], 0, x[1], out=result),
+                 "gemm_cn": lambda: torch.mm(x[0].conj(), x[1], out=result)}
+        for name, call in known.items():
+            if case["name"].startswith(name + "_"):
+                return lambda: call().numpy()
+        run = torch_program(case)
+        return lambda: run(*x).numpy()
     equation = case["equation"]
 
     def call():
@@ -309,9 +324,13 @@ def arrays_of(case, rng):
     if "program" not in case:
         terms = case["equation"].replace(" ", "").split("->")[0].split(",")
         return [values([case["sizes"][label] for label in term], dtype) for term in terms]
-    found = re.findall(r"\w+: (\w+)\[([^\]]*)\]", case["program"].split("\n")[0])
-    shapes = [[int(n) if n.isdigit() else case["sizes"][n] for n in axes.replace(" ", "").split(",") if n != "()"] for _, axes in found]
-    return [values(shape, np.dtype(einjit_lib.NUMPY[name])) for shape, (name, _) in zip(shapes, found)]
+    arrays = []
+    for name, dtype, axes in re.findall(r"(\w+): (\w+)\[([^\]]*)\]", case["program"].split("\n")[0]):
+        shape = [int(n) if n.isdigit() else case["sizes"][n] for n in axes.replace(" ", "").split(",") if n != "()"]
+        arrays.append(values(shape, np.dtype(einjit_lib.NUMPY[dtype])))
+        if name in case.get("sorted", ()):
+            arrays[-1].sort()
+    return arrays
 
 
 def operations_of(case):
