@@ -13,13 +13,13 @@
  * Keeps  steps apart whose sums have a promised order, which store past the caches, and those in between which an
  *        output that lies in the memory of an input would be overwritten.
  */
-#include "recipe.h"
+#include "recipe_group.h"
 
 #include <stdlib.h>
 
 #include "base_hash.h"
 
-enum { GROUP_MOST = 8, GROUP_TRIES = 3 };
+enum { GROUP_TRIES = 3 };
 
 /* The model tells classes of trees apart: less of a difference counts as none. */
 static const double clear_win = 0.9;
@@ -33,14 +33,6 @@ typedef struct grouper {
     int32_t *members; /* by step: so many steps begin with it in one nest; 1: none but it */
     ej_nest *together;
 } grouper;
-
-typedef struct share {
-    ej_schedule fresh;
-    int32_t first, n;       /* steps */
-    bool moves[GROUP_MOST]; /* by statement: it runs in the loops */
-    int32_t n_loops, *axes; /* outermost first */
-    int64_t *steps;
-} share;
 
 /* ---- an output in the memory of an input ---- */
 
@@ -66,7 +58,7 @@ typedef struct span {
 } span;
 
 /* Elements that an access reaches in one turn of the loops; false: not known, or the loops' strides differ. */
-static bool reach(const share *h, const ej_access *access, const ej_access *like, span *out)
+static bool reach(const ej_group *h, const ej_access *access, const ej_access *like, span *out)
 {
     const ej_schedule *s = &h->fresh;
     *out = (span){access->base.n, access->base.n};
@@ -90,7 +82,7 @@ static bool reach(const share *h, const ej_access *access, const ej_access *like
 }
 
 /* What one access reaches in a turn of the loops the other one reaches in the same turn only. */
-static bool turns_are_apart(const share *h, const ej_access *read, const ej_access *written)
+static bool turns_are_apart(const ej_group *h, const ej_access *read, const ej_access *written)
 {
     span x, y;
     int64_t last = 0;
@@ -122,7 +114,7 @@ static bool names(const ej_access *access, int32_t buffer)
 
 /* A step of the group reads an input's elements before the `writer`, the last step, writes those of an output, though
  * the two were one tensor. `anyhow`: whatever the tree is. */
-static bool reads_in_time(const grouper *g, const share *h, int32_t input, int32_t writer, bool anyhow)
+static bool reads_in_time(const grouper *g, const ej_group *h, int32_t input, int32_t writer, bool anyhow)
 {
     const ej_statement *last = &h->fresh.statements[h->n - 1];
     for (int32_t k = 0; k < h->n; k++) {
@@ -138,7 +130,8 @@ static bool reads_in_time(const grouper *g, const share *h, int32_t input, int32
     return true;
 }
 
-static bool keeps_in_place(const grouper *g, const share *h, bool anyhow)
+/* What a caller may do with the steps apart he may do with them together: with fewer loops, where that needs it. */
+static bool is_in_place(const grouper *g, const ej_group *h, bool anyhow)
 {
     const ej_plan *plan = g->plan;
     int32_t n_inputs = (int32_t)plan->bound->n_inputs;
@@ -148,6 +141,27 @@ static bool keeps_in_place(const grouper *g, const share *h, bool anyhow)
         for (int32_t input = 0; input < n_inputs; input++)
             if (may_be_one(plan, input, output) && !reads_in_time(g, h, input, k, anyhow)) return false;
     }
+    return true;
+}
+
+/* So that the code generator writes nothing twice where elements may have been read from. */
+static void note_in_place(const grouper *g, const ej_group *h, ej_nest *nest)
+{
+    const ej_plan *plan = g->plan;
+    int32_t n_inputs = (int32_t)plan->bound->n_inputs;
+    for (int32_t k = 0; k < h->n; k++) {
+        int32_t output = plan->steps[h->first + k].out.buffer;
+        for (int32_t input = 0; input < n_inputs && output >= n_inputs && output < plan->n_args; input++)
+            for (int32_t b = 0; b < nest->n_buffers && may_be_one(plan, input, output); b++)
+                if (nest->buffers[b].home == EJ_HOME_ARG && nest->buffers[b].slot == plan->buffers[input].slot)
+                    nest->buffers[b].in_place = true;
+    }
+}
+
+static bool keeps_in_place(const grouper *g, ej_group *h, bool anyhow)
+{
+    while (!is_in_place(g, h, anyhow))
+        if (anyhow || --h->n_loops < 1) return false;
     return true;
 }
 
@@ -166,7 +180,7 @@ static bool reads(const ej_statement *st, int32_t buffer)
 }
 
 /* Statements that do not move read nothing of those that do. */
-static bool may_move(const share *h, int32_t k)
+static bool may_move(const ej_group *h, int32_t k)
 {
     const ej_statement *st = &h->fresh.statements[k];
     if (!h->fresh.buffers[st->out.buffer].inside || st->accumulate) return false;
@@ -175,12 +189,12 @@ static bool may_move(const share *h, int32_t k)
     return true;
 }
 
-static int64_t stride_in_result(const share *h, int32_t axis)
+static int64_t stride_in_result(const ej_group *h, int32_t axis)
 {
     return ej_rule_reach(&h->fresh.statements[h->n - 1].out, 0, NULL, axis, false);
 }
 
-static void sort_loops(const share *h)
+static void sort_loops(const ej_group *h)
 {
     for (int32_t i = 1; i < h->n_loops; i++)
         for (int32_t k = i; k > 0 && stride_in_result(h, h->axes[k]) > stride_in_result(h, h->axes[k - 1]); k--) {
@@ -191,7 +205,7 @@ static void sort_loops(const share *h)
 }
 
 /* From the last statement on: those whose results have axes that all others have, too. False: nothing moves. */
-static bool find_loops(share *h)
+static bool find_loops(ej_group *h)
 {
     const ej_schedule *s = &h->fresh;
     const ej_statement *last = &s->statements[h->n - 1];
@@ -214,14 +228,14 @@ static bool find_loops(share *h)
 
 /* ---- how far each loop goes ---- */
 
-static double range_of(const share *h, int32_t axis)
+static double range_of(const ej_group *h, int32_t axis)
 {
     for (int32_t i = 0; i < h->n_loops; i++)
         if (h->axes[i] == axis && h->steps[i]) return (double)h->steps[i];
     return (double)ej_nominal_extent(&h->fresh, axis);
 }
 
-static bool is_moved(const share *h, int32_t buffer)
+static bool is_moved(const ej_group *h, int32_t buffer)
 {
     for (int32_t k = 0; k < h->n; k++)
         if (h->moves[k] && h->fresh.statements[k].out.buffer == buffer) return true;
@@ -229,7 +243,7 @@ static bool is_moved(const share *h, int32_t buffer)
 }
 
 /* In one turn of the loops: of intermediates, or of `all` buffers. */
-static double bytes_in_turn(const share *h, bool all)
+static double bytes_in_turn(const ej_group *h, bool all)
 {
     const ej_schedule *s = &h->fresh;
     double sum = 0;
@@ -262,11 +276,11 @@ static int64_t even_step(ej_size extent, int64_t most)
 }
 
 /* Steps with which what a turn touches fits into so many bytes. False: it does without any loop. */
-static bool choose_steps(share *h, double bytes, bool all)
+static bool choose_steps(ej_group *h, double bytes, bool all)
 {
     const ej_schedule *s = &h->fresh;
     for (int32_t i = 0; i < h->n_loops; i++) h->steps[i] = 0;
-    if (bytes_in_turn(h, all) <= bytes) return false;
+    if (bytes_in_turn(h, all) <= bytes) return false; /* there is nothing to gain by nearness */
     for (int32_t i = 0; i < h->n_loops; i++) {
         int64_t lo = 1, hi = ej_nominal_extent(s, h->axes[i]);
         while (lo < hi) {
@@ -296,7 +310,7 @@ static ej_layout layout_of(const ej_access *out)
     return layout;
 }
 
-static void share_loops(const share *h, ej_schedule *s)
+static void share_loops(const ej_group *h, ej_schedule *s)
 {
     int32_t at = EJ_AT_ROOT;
     for (int32_t i = 0; i < h->n_loops; i++)
@@ -305,34 +319,31 @@ static void share_loops(const share *h, ej_schedule *s)
         if (h->moves[k]) ej_do_compute_at(s, at, k, EJ_HOME_LOCAL, layout_of(&s->statements[k].out));
 }
 
-/* Each statement by the recipe for a step like it. */
-static int choose_recipes(const share *h, ej_schedule *s, ej_job *job)
+int ej_group_dress(const ej_group *h, ej_schedule *s, int32_t statement, ej_job *job)
 {
-    for (int32_t k = 0; k < h->n && !s->failed; k++) {
-        ej_schedule_part part;
-        ej_recipe_choice choice;
-        EJ_TRY(ej_schedule_part_begin(&part, s, k));
-        EJ_TRY(ej_recipe_choose(&choice, (size_t)(h->first + k), &part.s, job));
-        s->failed = !ej_schedule_part_end(s, k, &part, &choice.done);
-    }
+    ej_schedule_part part;
+    ej_recipe_choice choice;
+    EJ_TRY(ej_schedule_part_begin(&part, s, statement));
+    EJ_TRY(ej_recipe_choose(&choice, (size_t)(h->first + statement), &part.s, job));
+    s->failed = !ej_schedule_part_end(s, statement, &part, &choice.done);
     return s->no_memory ? EINJIT_E_NOMEM : EINJIT_OK;
 }
 
-static int build_tree(const share *h, ej_nest *nest, bool *built, ej_job *job)
+static int build_tree(const ej_group *h, ej_nest *nest, bool *built, ej_job *job)
 {
     ej_schedule s;
     EJ_TRY(ej_schedule_again(&s, &h->fresh));
     share_loops(h, &s);
-    EJ_TRY(choose_recipes(h, &s, job));
+    for (int32_t k = 0; k < h->n && !s.failed; k++) EJ_TRY(ej_group_dress(h, &s, k, job));
     *built = !s.failed;
     return s.failed ? EINJIT_OK : ej_recipe_settle(nest, &s, "share", job);
 }
 
 /* ---- which steps ---- */
 
-static int begin(const grouper *g, int32_t first, int32_t n, share *out)
+static int begin(const grouper *g, int32_t first, int32_t n, ej_group *out)
 {
-    *out = (share){.first = first, .n = n};
+    *out = (ej_group){.first = first, .n = n};
     EJ_TRY(ej_schedule_begin_group(&out->fresh, &g->plan->steps[first], n, g->plan, g->lives, g->sizes, g->job));
     out->axes = EJ_JOB_ARRAY(g->job, int32_t, (size_t)out->fresh.n_axes);
     out->steps = EJ_JOB_ARRAY(g->job, int64_t, (size_t)out->fresh.n_axes);
@@ -351,20 +362,16 @@ static bool streams(const ej_nest *nest)
 static int32_t first_of(const grouper *g, int32_t last)
 {
     int32_t first = last;
-    double bytes = 0;
-    while (first > 0 && last - first + 1 < GROUP_MOST) {
+    while (first > 0 && last - first + 1 < EJ_GROUP_MOST) {
         const ej_step *step = &g->plan->steps[first - 1];
-        const ej_buffer *out = &g->plan->buffers[step->out.buffer];
-        if (out->home != EJ_HOME_SCRATCH || g->lives[step->out.buffer].last > last) break;
+        if (g->plan->buffers[step->out.buffer].home != EJ_HOME_SCRATCH || g->lives[step->out.buffer].last > last) break;
         if (step->ordered || step->accumulate || streams(&g->nests->nests[first - 1])) break;
-        bytes +=
-            (double)out->elems.n * ej_dtypes[out->dtype].bytes + (out->elems.e ? (double)g->job->target->l1_bytes : 0);
         first--;
     }
-    return bytes > (double)g->job->target->l1_bytes / 2 ? first : last; /* there is nothing to gain by nearness */
+    return first;
 }
 
-static int cycles_apart(const grouper *g, const share *h, double *out)
+static int cycles_apart(const grouper *g, const ej_group *h, double *out)
 {
     *out = 0;
     for (int32_t k = 0; k < h->n; k++) {
@@ -375,26 +382,35 @@ static int cycles_apart(const grouper *g, const share *h, double *out)
     return EINJIT_OK;
 }
 
-/* Intermediates in half of the L1; or all of a turn in half of the L2. */
-static int try_group(grouper *g, share *h, bool *better)
+/* Keeps a tree that costs less than the best so far. */
+static int consider(grouper *g, const ej_group *h, const ej_nest *nest, double *least, bool *better)
+{
+    double cycles;
+    EJ_TRY(ej_recipe_cycles(&cycles, nest, g->job));
+    if (cycles >= *least) return EINJIT_OK;
+    *least = cycles;
+    *better = true;
+    g->together[h->first] = *nest;
+    note_in_place(g, h, &g->together[h->first]);
+    return EINJIT_OK;
+}
+
+/* In registers; with intermediates in half of the L1; or all of a turn in half of the L2. */
+static int try_group(grouper *g, ej_group *h, bool *better)
 {
     const ej_target *target = g->job->target;
+    ej_nest nest;
     double least;
+    bool built;
     *better = false;
     EJ_TRY(cycles_apart(g, h, &least));
     least *= clear_win;
+    EJ_TRY(ej_group_in_lanes(h, &nest, &built, g->job));
+    if (built) EJ_TRY(consider(g, h, &nest, &least, better));
     for (int32_t all = 0; all < 2; all++) {
-        ej_nest nest;
-        bool built;
-        double cycles;
         if (!choose_steps(h, (double)(all ? target->l2_bytes : target->l1_bytes) / 2, all)) continue;
         EJ_TRY(build_tree(h, &nest, &built, g->job));
-        if (!built) continue;
-        EJ_TRY(ej_recipe_cycles(&cycles, &nest, g->job));
-        if (cycles >= least) continue;
-        least = cycles;
-        *better = true;
-        g->together[h->first] = nest;
+        if (built) EJ_TRY(consider(g, h, &nest, &least, better));
     }
     return EINJIT_OK;
 }
@@ -406,7 +422,7 @@ static int find_groups(grouper *g)
         if (g->plan->steps[last].ordered || streams(&g->nests->nests[last])) continue;
         int32_t first = first_of(g, last), tries = 0;
         for (; first < last && !better && tries < GROUP_TRIES; first += !better) {
-            share h;
+            ej_group h;
             EJ_TRY(begin(g, first, last - first + 1, &h));
             if (!find_loops(&h) || !keeps_in_place(g, &h, false)) continue;
             EJ_TRY(try_group(g, &h, &better));
@@ -422,12 +438,13 @@ static int find_groups(grouper *g)
 /* In property tests: any steps, in loops that they share or in trees that nobody would write. */
 static int build_by_chance(grouper *g, int32_t first, int32_t n, uint64_t random)
 {
-    share h;
+    ej_group h;
     bool built = false;
     EJ_TRY(begin(g, first, n, &h));
     bool shares = find_loops(&h) && random & 1;
     if (!keeps_in_place(g, &h, !shares)) return EINJIT_OK;
-    if (shares) {
+    if (shares && random & 2) EJ_TRY(ej_group_in_lanes(&h, &g->together[first], &built, g->job));
+    if (shares && !built) {
         for (int32_t i = 0; i < h.n_loops; i++) h.steps[i] = 1 + (int64_t)(random >> (8 + 4 * (i % 8)) & 7);
         EJ_TRY(build_tree(&h, &g->together[first], &built, g->job));
     }
@@ -437,6 +454,7 @@ static int build_by_chance(grouper *g, int32_t first, int32_t n, uint64_t random
         EJ_TRY(ej_recipe_random(&choice, &h.fresh, random, g->job));
         g->together[first] = choice.nest;
     }
+    note_in_place(g, &h, &g->together[first]);
     g->members[first] = n;
     return EINJIT_OK;
 }

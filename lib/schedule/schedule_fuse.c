@@ -142,7 +142,7 @@ static int32_t first_reader(const ej_schedule *s, int32_t at, int32_t buffer)
 static bool write_there(ej_schedule *s, ej_statement *st)
 {
     ej_access written;
-    if (!ej_placed_access(s, &st->out, st->out.buffer, false, &written)) return false;
+    if (!ej_placed_access(s, &st->out, st->out.buffer, true, &written)) return false;
     st->out = written;
     return true;
 }
