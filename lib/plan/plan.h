@@ -30,7 +30,7 @@ typedef struct ej_buffer {
     const char *name;
     int16_t dtype;
     uint8_t home;
-    int32_t slot; /* of a nest's SCRATCH: the plan's buffer */
+    int32_t slot;         /* of a nest's SCRATCH: the plan's buffer */
     ej_size elems;        /* SCRATCH, CONST, LOCAL, REG, COUNT: number of elements */
     ej_size offset_bytes; /* SCRATCH, LOCAL: a multiple of 64 */
     bool in_place;        /* ARG: what is read of it may be where the same iteration writes (plan_in_place.c) */

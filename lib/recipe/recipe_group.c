@@ -58,7 +58,7 @@ typedef struct span {
 } span;
 
 /* Elements that an access reaches in one turn of the loops; false: not known, or the loops' strides differ. */
-static bool reach(const ej_group *h, const ej_access *access, const ej_access *like, span *out)
+static bool reach(const ej_step_group *h, const ej_access *access, const ej_access *like, span *out)
 {
     const ej_schedule *s = &h->fresh;
     *out = (span){access->base.n, access->base.n};
@@ -82,7 +82,7 @@ static bool reach(const ej_group *h, const ej_access *access, const ej_access *l
 }
 
 /* What one access reaches in a turn of the loops the other one reaches in the same turn only. */
-static bool turns_are_apart(const ej_group *h, const ej_access *read, const ej_access *written)
+static bool turns_are_apart(const ej_step_group *h, const ej_access *read, const ej_access *written)
 {
     span x, y;
     int64_t last = 0;
@@ -114,7 +114,7 @@ static bool names(const ej_access *access, int32_t buffer)
 
 /* A step of the group reads an input's elements before the `writer`, the last step, writes those of an output, though
  * the two were one tensor. `anyhow`: whatever the tree is. */
-static bool reads_in_time(const grouper *g, const ej_group *h, int32_t input, int32_t writer, bool anyhow)
+static bool reads_in_time(const grouper *g, const ej_step_group *h, int32_t input, int32_t writer, bool anyhow)
 {
     const ej_statement *last = &h->fresh.statements[h->n - 1];
     for (int32_t k = 0; k < h->n; k++) {
@@ -131,7 +131,7 @@ static bool reads_in_time(const grouper *g, const ej_group *h, int32_t input, in
 }
 
 /* What a caller may do with the steps apart he may do with them together: with fewer loops, where that needs it. */
-static bool is_in_place(const grouper *g, const ej_group *h, bool anyhow)
+static bool is_in_place(const grouper *g, const ej_step_group *h, bool anyhow)
 {
     const ej_plan *plan = g->plan;
     int32_t n_inputs = (int32_t)plan->bound->n_inputs;
@@ -145,7 +145,7 @@ static bool is_in_place(const grouper *g, const ej_group *h, bool anyhow)
 }
 
 /* So that the code generator writes nothing twice where elements may have been read from. */
-static void note_in_place(const grouper *g, const ej_group *h, ej_nest *nest)
+static void note_in_place(const grouper *g, const ej_step_group *h, ej_nest *nest)
 {
     const ej_plan *plan = g->plan;
     int32_t n_inputs = (int32_t)plan->bound->n_inputs;
@@ -158,7 +158,7 @@ static void note_in_place(const grouper *g, const ej_group *h, ej_nest *nest)
     }
 }
 
-static bool keeps_in_place(const grouper *g, ej_group *h, bool anyhow)
+static bool keeps_in_place(const grouper *g, ej_step_group *h, bool anyhow)
 {
     while (!is_in_place(g, h, anyhow))
         if (anyhow || --h->n_loops < 1) return false;
@@ -180,7 +180,7 @@ static bool reads(const ej_statement *st, int32_t buffer)
 }
 
 /* Statements that do not move read nothing of those that do. */
-static bool may_move(const ej_group *h, int32_t k)
+static bool may_move(const ej_step_group *h, int32_t k)
 {
     const ej_statement *st = &h->fresh.statements[k];
     if (!h->fresh.buffers[st->out.buffer].inside || st->accumulate) return false;
@@ -189,12 +189,12 @@ static bool may_move(const ej_group *h, int32_t k)
     return true;
 }
 
-static int64_t stride_in_result(const ej_group *h, int32_t axis)
+static int64_t stride_in_result(const ej_step_group *h, int32_t axis)
 {
     return ej_rule_reach(&h->fresh.statements[h->n - 1].out, 0, NULL, axis, false);
 }
 
-static void sort_loops(const ej_group *h)
+static void sort_loops(const ej_step_group *h)
 {
     for (int32_t i = 1; i < h->n_loops; i++)
         for (int32_t k = i; k > 0 && stride_in_result(h, h->axes[k]) > stride_in_result(h, h->axes[k - 1]); k--) {
@@ -205,7 +205,7 @@ static void sort_loops(const ej_group *h)
 }
 
 /* From the last statement on: those whose results have axes that all others have, too. False: nothing moves. */
-static bool find_loops(ej_group *h)
+static bool find_loops(ej_step_group *h)
 {
     const ej_schedule *s = &h->fresh;
     const ej_statement *last = &s->statements[h->n - 1];
@@ -228,14 +228,14 @@ static bool find_loops(ej_group *h)
 
 /* ---- how far each loop goes ---- */
 
-static double range_of(const ej_group *h, int32_t axis)
+static double range_of(const ej_step_group *h, int32_t axis)
 {
     for (int32_t i = 0; i < h->n_loops; i++)
         if (h->axes[i] == axis && h->steps[i]) return (double)h->steps[i];
     return (double)ej_nominal_extent(&h->fresh, axis);
 }
 
-static bool is_moved(const ej_group *h, int32_t buffer)
+static bool is_moved(const ej_step_group *h, int32_t buffer)
 {
     for (int32_t k = 0; k < h->n; k++)
         if (h->moves[k] && h->fresh.statements[k].out.buffer == buffer) return true;
@@ -243,7 +243,7 @@ static bool is_moved(const ej_group *h, int32_t buffer)
 }
 
 /* In one turn of the loops: of intermediates, or of `all` buffers. */
-static double bytes_in_turn(const ej_group *h, bool all)
+static double bytes_in_turn(const ej_step_group *h, bool all)
 {
     const ej_schedule *s = &h->fresh;
     double sum = 0;
@@ -276,7 +276,7 @@ static int64_t even_step(ej_size extent, int64_t most)
 }
 
 /* Steps with which what a turn touches fits into so many bytes. False: it does without any loop. */
-static bool choose_steps(ej_group *h, double bytes, bool all)
+static bool choose_steps(ej_step_group *h, double bytes, bool all)
 {
     const ej_schedule *s = &h->fresh;
     for (int32_t i = 0; i < h->n_loops; i++) h->steps[i] = 0;
@@ -310,7 +310,7 @@ static ej_layout layout_of(const ej_access *out)
     return layout;
 }
 
-static void share_loops(const ej_group *h, ej_schedule *s)
+static void share_loops(const ej_step_group *h, ej_schedule *s)
 {
     int32_t at = EJ_AT_ROOT;
     for (int32_t i = 0; i < h->n_loops; i++)
@@ -319,7 +319,7 @@ static void share_loops(const ej_group *h, ej_schedule *s)
         if (h->moves[k]) ej_do_compute_at(s, at, k, EJ_HOME_LOCAL, layout_of(&s->statements[k].out));
 }
 
-int ej_group_dress(const ej_group *h, ej_schedule *s, int32_t statement, ej_job *job)
+int ej_group_dress(const ej_step_group *h, ej_schedule *s, int32_t statement, ej_job *job)
 {
     ej_schedule_part part;
     ej_recipe_choice choice;
@@ -329,7 +329,7 @@ int ej_group_dress(const ej_group *h, ej_schedule *s, int32_t statement, ej_job 
     return s->no_memory ? EINJIT_E_NOMEM : EINJIT_OK;
 }
 
-static int build_tree(const ej_group *h, ej_nest *nest, bool *built, ej_job *job)
+static int build_tree(const ej_step_group *h, ej_nest *nest, bool *built, ej_job *job)
 {
     ej_schedule s;
     EJ_TRY(ej_schedule_again(&s, &h->fresh));
@@ -341,9 +341,9 @@ static int build_tree(const ej_group *h, ej_nest *nest, bool *built, ej_job *job
 
 /* ---- which steps ---- */
 
-static int begin(const grouper *g, int32_t first, int32_t n, ej_group *out)
+static int begin(const grouper *g, int32_t first, int32_t n, ej_step_group *out)
 {
-    *out = (ej_group){.first = first, .n = n};
+    *out = (ej_step_group){.first = first, .n = n};
     EJ_TRY(ej_schedule_begin_group(&out->fresh, &g->plan->steps[first], n, g->plan, g->lives, g->sizes, g->job));
     out->axes = EJ_JOB_ARRAY(g->job, int32_t, (size_t)out->fresh.n_axes);
     out->steps = EJ_JOB_ARRAY(g->job, int64_t, (size_t)out->fresh.n_axes);
@@ -383,7 +383,7 @@ static bool leaves_l1(const grouper *g, int32_t first, int32_t last)
     return bytes > (double)g->job->target->l1_bytes / 2;
 }
 
-static int cycles_apart(const grouper *g, const ej_group *h, double *out)
+static int cycles_apart(const grouper *g, const ej_step_group *h, double *out)
 {
     *out = 0;
     for (int32_t k = 0; k < h->n; k++) {
@@ -402,7 +402,7 @@ static int64_t unit_extent(const ej_schedule *s, const ej_access *access)
 
 /* Axes that one step walks as one are several where others do not: no result is to have rows for that which are shorter
  * than a register (the outer product of e3nn with rows of 7 instead of 224: 3.5 ms in loops, 2.2 step by step). */
-static int keeps_rows(const grouper *g, const ej_group *h, bool *keeps)
+static int keeps_rows(const grouper *g, const ej_step_group *h, bool *keeps)
 {
     *keeps = true;
     for (int32_t k = 0; k < h->n && *keeps; k++) {
@@ -416,7 +416,7 @@ static int keeps_rows(const grouper *g, const ej_group *h, bool *keeps)
 }
 
 /* Keeps a tree that costs less than the best so far. */
-static int consider(grouper *g, const ej_group *h, const ej_nest *nest, double *least, bool *better)
+static int consider(grouper *g, const ej_step_group *h, const ej_nest *nest, double *least, bool *better)
 {
     double cycles;
     EJ_TRY(ej_recipe_cycles(&cycles, nest, g->job));
@@ -429,7 +429,7 @@ static int consider(grouper *g, const ej_group *h, const ej_nest *nest, double *
 }
 
 /* In registers; with intermediates in half of the L1; or all of a turn in half of the L2. */
-static int try_group(grouper *g, ej_group *h, bool *better)
+static int try_group(grouper *g, ej_step_group *h, bool *better)
 {
     const ej_target *target = g->job->target;
     ej_nest nest;
@@ -457,7 +457,7 @@ static int find_groups(grouper *g)
         int32_t first = first_of(g, last), tries = 0;
         bool is_far = leaves_l1(g, first, last);
         while (first < last && !better && tries < GROUP_TRIES) {
-            ej_group h;
+            ej_step_group h;
             EJ_TRY(begin(g, first, last - first + 1, &h));
             if (find_loops(&h) && keeps_in_place(g, &h, false)) {
                 EJ_TRY(try_group(g, &h, &better));
@@ -475,7 +475,7 @@ static int find_groups(grouper *g)
 /* In property tests: any steps, in loops that they share or in trees that nobody would write. */
 static int build_by_chance(grouper *g, int32_t first, int32_t n, uint64_t random)
 {
-    ej_group h;
+    ej_step_group h;
     bool built = false;
     EJ_TRY(begin(g, first, n, &h));
     bool shares = find_loops(&h) && random & 1;

@@ -19,7 +19,7 @@ enum {
     LANES_STRIDE = 8   /* of operands along the lanes: more are a row each */
 };
 
-static bool is_loop(const ej_group *h, int32_t axis, int32_t lane)
+static bool is_loop(const ej_step_group *h, int32_t axis, int32_t lane)
 {
     bool found = axis == lane;
     for (int32_t i = 0; i < h->n_loops; i++) found = found || h->axes[i] == axis;
@@ -27,13 +27,13 @@ static bool is_loop(const ej_group *h, int32_t axis, int32_t lane)
 }
 
 /* The statement's result has the lanes' axis. */
-static bool is_in_lanes(const ej_group *h, int32_t k, int32_t lane)
+static bool is_in_lanes(const ej_step_group *h, int32_t k, int32_t lane)
 {
     return ej_access_moves(&h->fresh.statements[k].out, lane);
 }
 
 /* Values of the other axes, of all or of those that an access moves along; -1: too many, or not known. */
-static int64_t terms_of(const ej_group *h, int32_t k, int32_t lane, const ej_access *access)
+static int64_t terms_of(const ej_step_group *h, int32_t k, int32_t lane, const ej_access *access)
 {
     const ej_schedule *s = &h->fresh;
     const ej_statement *st = &s->statements[k];
@@ -59,7 +59,7 @@ static bool strides_suit(const ej_schedule *s, const ej_statement *st, int32_t l
     return true;
 }
 
-static bool suits(const ej_group *h, int32_t lane, int64_t lanes)
+static bool suits(const ej_step_group *h, int32_t lane, int64_t lanes)
 {
     const ej_schedule *s = &h->fresh;
     ej_size extent = s->axes[lane].extent;
@@ -79,7 +79,7 @@ static bool suits(const ej_group *h, int32_t lane, int64_t lanes)
     return all <= LANES_ALL && live <= s->job->target->vector_registers;
 }
 
-static ej_tile tile_of(const ej_group *h, int32_t k, int32_t lane, int64_t lanes)
+static ej_tile tile_of(const ej_step_group *h, int32_t k, int32_t lane, int64_t lanes)
 {
     const ej_schedule *s = &h->fresh;
     ej_tile tile = {0};
@@ -89,7 +89,7 @@ static ej_tile tile_of(const ej_group *h, int32_t k, int32_t lane, int64_t lanes
     return tile;
 }
 
-static ej_layout layout_of(const ej_group *h, int32_t k, int32_t lane)
+static ej_layout layout_of(const ej_step_group *h, int32_t k, int32_t lane)
 {
     const ej_statement *st = &h->fresh.statements[k];
     ej_layout layout = {0};
@@ -102,7 +102,7 @@ static ej_layout layout_of(const ej_group *h, int32_t k, int32_t lane)
 }
 
 /* Results in rows: of as many tensors as fit into a vector. */
-static void store_rows(const ej_group *h, ej_schedule *s, int32_t lane, int64_t lanes)
+static void store_rows(const ej_step_group *h, ej_schedule *s, int32_t lane, int64_t lanes)
 {
     const ej_statement *st = &s->statements[h->n - 1];
     int32_t unit = ej_access_unit_axis(&st->out);
@@ -122,7 +122,7 @@ static void store_rows(const ej_group *h, ej_schedule *s, int32_t lane, int64_t 
 }
 
 /* The loops' innermost axis; or a longer one of the result, with which it lies closer. */
-static int32_t lane_of(const ej_group *h, int64_t lanes)
+static int32_t lane_of(const ej_step_group *h, int64_t lanes)
 {
     const ej_schedule *s = &h->fresh;
     const ej_access *out = &s->statements[h->n - 1].out;
@@ -137,7 +137,7 @@ static int32_t lane_of(const ej_group *h, int64_t lanes)
 }
 
 /* Statements without the lanes' axis run in the loops around, each by the recipe that suits it. */
-static int place(const ej_group *h, ej_schedule *s, int32_t lane, int64_t lanes, ej_job *job)
+static int place(const ej_step_group *h, ej_schedule *s, int32_t lane, int64_t lanes, ej_job *job)
 {
     int32_t at = EJ_AT_ROOT, last = h->n - 1;
     for (int32_t k = 0; k < h->n; k++)
@@ -154,7 +154,7 @@ static int place(const ej_group *h, ej_schedule *s, int32_t lane, int64_t lanes,
     return EINJIT_OK;
 }
 
-int ej_group_in_lanes(const ej_group *h, ej_nest *nest, bool *built, ej_job *job)
+int ej_group_in_lanes(const ej_step_group *h, ej_nest *nest, bool *built, ej_job *job)
 {
     ej_schedule s;
     int64_t lanes = ej_rule_vector(&h->fresh, &h->fresh.statements[h->n - 1]);
