@@ -335,6 +335,7 @@ static int build_tree(const ej_step_group *h, ej_nest *nest, bool *built, ej_job
     EJ_TRY(ej_schedule_again(&s, &h->fresh));
     share_loops(h, &s);
     for (int32_t k = 0; k < h->n && !s.failed; k++) EJ_TRY(ej_group_dress(h, &s, k, job));
+    if (s.no_memory) return EINJIT_E_NOMEM;
     *built = !s.failed;
     return s.failed ? EINJIT_OK : ej_recipe_settle(nest, &s, "share", job);
 }

@@ -158,10 +158,11 @@ int ej_schedule_begin_group(ej_schedule *out, const ej_step *first, int32_t n, c
         .name = name_of(first, n, arena), .ordered = first->ordered, .n_steps = n, .job = job, .sizes = sizes};
     for (int32_t k = 0; k < n; k++) cap_axes += first[k].n_axes;
     out->axes = EJ_NEW_ARRAY(arena, ej_axis, (size_t)cap_axes);
-    if (!out->axes || !ej_schedule_room(out, (size_t)n)) return EINJIT_E_NOMEM;
+    if (!out->axes || (n > 1 && !out->name) || !ej_schedule_room(out, (size_t)n)) return EINJIT_E_NOMEM;
     out->n_statements = out->n_nodes = (size_t)n;
     EJ_TRY(add_statements(out, first, n, cap_axes));
     if (n > 1) ej_schedule_unify(out, cap_axes);
+    if (out->no_memory) return EINJIT_E_NOMEM;
     EJ_TRY(ej_schedule_normalize(out));
     EJ_TRY(map_buffers(out, plan, lives, index));
     return n > 1 ? EINJIT_OK : move_whole(out, &out->statements[0]);

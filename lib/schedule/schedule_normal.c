@@ -89,7 +89,7 @@ static bool can_merge(ej_schedule *s, int32_t a, int32_t b)
     return true;
 }
 
-/* The merged axis is called by the names of its parts, outer first; without memory by that of the inner one. */
+/* The merged axis is called by the names of its parts, outer first. */
 static void name_both(ej_schedule *s, int32_t outer, int32_t inner)
 {
     ej_text text;
@@ -97,7 +97,8 @@ static void name_both(ej_schedule *s, int32_t outer, int32_t inner)
     if (!names[0] || !names[1]) return;
     ej_text_init(&text, s->job->arena);
     ej_print(&text, "%s%s", names[0], names[1]);
-    if (!text.failed) s->axes[inner].name = text.data;
+    if (text.failed) s->no_memory = true;
+    else s->axes[inner].name = text.data;
 }
 
 /* Merge as long as something merges; gone[] marks axes that went into another one. */
@@ -149,5 +150,5 @@ int ej_schedule_normalize(ej_schedule *s)
     }
     merge_axes(s, gone);
     renumber(s, gone, id);
-    return EINJIT_OK;
+    return s->no_memory ? EINJIT_E_NOMEM : EINJIT_OK;
 }
