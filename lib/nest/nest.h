@@ -119,6 +119,7 @@ typedef struct ej_nests {
     const ej_sizes *sizes;
     int32_t n;
     ej_nest *nests;        /* run in order */
+    int32_t *nest_of;      /* by step of the plan: the nest that runs it, maybe together with others */
     ej_size scratch_bytes; /* the plan's and the locals' */
 } ej_nests;
 

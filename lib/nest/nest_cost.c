@@ -80,9 +80,11 @@ static double pieces(const cost_walk *c, const ej_access *access, const double *
 
 enum { EJ_LINE_BYTES = 64, EJ_PAGE_BYTES = 4096 };
 
-/* Ranges of the leaf's axes in the body at `depth` loops, from those here. */
+/* Ranges of the leaf's axes in the body at `depth` loops, from those here; a placed buffer is no larger in loops around
+ * its place. */
 static void ranges_out_to(cost_walk *c, int32_t depth, const ej_access *access)
 {
+    if (depth < c->placed[access->buffer]) depth = c->placed[access->buffer];
     for (int32_t t = 0; t < access->n_terms; t++) c->ranges_at[access->terms[t].axis] = c->range[access->terms[t].axis];
     for (int32_t d = c->depth; d-- > depth;) c->ranges_at[c->nest->nodes[c->frames[d].node].axis] = c->frames[d].outer;
 }

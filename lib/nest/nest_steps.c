@@ -1,7 +1,7 @@
 /* nest_steps.c - the steps of a plan with the kernels that run them, a JSON object a line.
  *
  * Takes  nests and their plan. Gives text: counts, and a time that is an estimate for comparing steps, nothing
- *        measured.
+ *        measured. Steps that run in one nest have its number, and its time is with the last of them.
  */
 #include <math.h>
 
@@ -58,16 +58,19 @@ static void print_step(ej_text *text, const ej_nests *nests, const ej_target *ta
 {
     const ej_plan *plan = nests->plan;
     const ej_step *step = &plan->steps[s];
+    const ej_nest *nest = &nests->nests[nests->nest_of[s]];
+    bool last = s + 1 == (int32_t)plan->n_steps || nests->nest_of[s + 1] != nests->nest_of[s];
     double operations = ej_plan_step_operations(step), bytes = ej_plan_step_bytes(plan, step);
     ej_print(text, "{\"step\": %d, \"name\": ", (int)s);
     ej_print_quoted(text, step->name);
     ej_print(text, ", \"kernel\": ");
-    ej_print_quoted(text, nests->nests[s].recipe);
+    ej_print_quoted(text, nest->recipe);
+    ej_print(text, ", \"nest\": %d", (int)nests->nest_of[s]);
     ej_print(text, ", \"dtype\": \"%s\"", einjit_dtype_name(plan->buffers[step->out.buffer].dtype));
     print_number(text, "operations", operations);
     print_number(text, "bytes", bytes);
     print_number(text, "intensity", bytes > 0 ? operations / bytes : 0);
-    print_number(text, "estimated_ns", estimated_ns(text, &nests->nests[s], target));
+    print_number(text, "estimated_ns", last ? estimated_ns(text, nest, target) : 0);
     print_axes(text, step);
     print_sources(text, plan, links, n);
     ej_print(text, ", \"writes\": ");
@@ -83,7 +86,7 @@ void ej_nests_print_steps(ej_text *text, const ej_nests *nests, const ej_target 
         return;
     }
     size_t from = 0;
-    for (int32_t s = 0; s < nests->n; s++) {
+    for (int32_t s = 0; s < (int32_t)nests->plan->n_steps; s++) {
         size_t to = from;
         while (to < links.n && links.items[to].to_step == s) to++;
         print_step(text, nests, target, s, links.items + from, to - from);

@@ -30,7 +30,7 @@ typedef struct ej_buffer {
     const char *name;
     int16_t dtype;
     uint8_t home;
-    int32_t slot;
+    int32_t slot;         /* of a nest's SCRATCH: the plan's buffer */
     ej_size elems;        /* SCRATCH, CONST, LOCAL, REG, COUNT: number of elements */
     ej_size offset_bytes; /* SCRATCH, LOCAL: a multiple of 64 */
     bool in_place;        /* ARG: what is read of it may be where the same iteration writes (plan_in_place.c) */
@@ -136,6 +136,16 @@ int ej_plan_build(ej_plan *out, const ej_bound *bound, ej_job *job);
 int ej_plan_verify(const ej_plan *plan, ej_job *job);
 void ej_plan_print(ej_text *text, const ej_plan *plan);
 void ej_expr_print(ej_text *text, const ej_expr *expr);
+/* When a buffer is in use: from the step that touches it first to the last one, or plan->n_steps where the run's caller
+ * reads it; and how many steps write it. */
+typedef struct ej_plan_life {
+    int32_t first, last, writers; /* first -1: never touched */
+} ej_plan_life;
+/* One for each buffer of the plan. NULL: out of memory. */
+ej_plan_life *ej_plan_measure(const ej_plan *plan, ej_job *job);
+/* Places the buffers again, where steps run in groups. group: by step, its number, ascending from 0; `gone`: by buffer,
+ * groups that keep it elsewhere. */
+int ej_plan_place_groups(ej_plan *plan, const int32_t *group, const bool *gone, ej_sizes *sizes, ej_job *job);
 /* The neutral element of a reduction as a constant op of the dtype. */
 ej_expr_op ej_reduce_neutral(int reduce, int dtype);
 

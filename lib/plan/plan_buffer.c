@@ -1,8 +1,9 @@
 /* plan_buffer.c - buffers, and their places in the scratch block.
  *
- * Takes  the plan's steps.
- * Gives  offsets: two buffers share bytes only if no step needs both. Buffers of known size come first, best fit among
- *        the gaps; then those of open size, which reuse the room of a dead one of the very same size expression.
+ * Takes  the plan's steps; and how they are grouped, once that is known.
+ * Gives  offsets: two buffers share bytes only if no step, or group, needs both. Buffers of known size come first, best
+ *        fit among the gaps; then those of open size, which reuse the room of a dead one of the very same size
+ *        expression.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -150,46 +151,65 @@ int ej_plan_drop_unused(ej_planner *p)
 
 /* ---- lifetimes ---- */
 
-typedef struct life {
-    int32_t first, last;          /* steps; first -1: never touched */
-    int32_t next_born, next_dead; /* lists per step */
-    int32_t slot;                 /* of open size: its room, -1 */
-} life;
-
-typedef struct layout {
-    ej_planner *p;
-    life *lives;
-    int32_t *born, *dead; /* per step: first buffer of its list, -1 */
-    int32_t step;         /* while lifetimes are measured */
-} layout;
+typedef struct measure {
+    ej_plan_life *lives;
+    int32_t step;
+} measure;
 
 static void touch(int32_t *buffer, void *user)
 {
-    layout *l = user;
-    life *x = &l->lives[*buffer];
-    if (x->first < 0) x->first = l->step;
-    x->last = l->step;
+    const measure *m = user;
+    ej_plan_life *x = &m->lives[*buffer];
+    if (x->first < 0) x->first = m->step;
+    x->last = m->step;
 }
 
-static int measure_lives(layout *l)
+ej_plan_life *ej_plan_measure(const ej_plan *plan, ej_job *job)
 {
-    ej_plan *plan = l->p->plan;
-    l->lives = EJ_JOB_ARRAY(l->p->job, life, plan->n_buffers);
-    l->born = EJ_JOB_ARRAY(l->p->job, int32_t, plan->n_steps + 1);
-    l->dead = EJ_JOB_ARRAY(l->p->job, int32_t, plan->n_steps + 1);
-    if (!l->lives || !l->born || !l->dead) return ej_no_memory(l->p->job->err);
-    for (size_t b = 0; b < plan->n_buffers; b++) l->lives[b].first = l->lives[b].slot = -1;
-    for (l->step = 0; l->step < (int32_t)plan->n_steps; l->step++) visit_buffers(&plan->steps[l->step], touch, l);
+    measure m = {.lives = EJ_JOB_ARRAY(job, ej_plan_life, plan->n_buffers)};
+    if (!m.lives) return NULL;
+    for (size_t b = 0; b < plan->n_buffers; b++) m.lives[b].first = -1;
+    for (m.step = 0; m.step < (int32_t)plan->n_steps; m.step++) {
+        visit_buffers(&plan->steps[m.step], touch, &m);
+        m.lives[plan->steps[m.step].out.buffer].writers++;
+    }
     for (size_t c = 0; c < plan->n_status_checks; c++) /* read after the run */
-        l->lives[plan->status_checks[c].buffer].last = (int32_t)plan->n_steps;
+        m.lives[plan->status_checks[c].buffer].last = (int32_t)plan->n_steps;
+    return m.lives;
+}
+
+typedef struct room {
+    int32_t next_born, next_dead; /* lists per time */
+    int32_t slot;                 /* of open size: its room, -1 */
+} room;
+
+/* Time is counted in steps, or in groups of these. */
+typedef struct layout {
+    ej_planner *p;
+    room *rooms;
+    int32_t *born, *dead; /* per time: first buffer of its list, -1 */
+} layout;
+
+static int list_lives(layout *l, const int32_t *group, const bool *gone)
+{
+    const ej_plan *plan = l->p->plan;
+    ej_job *job = l->p->job;
+    const ej_plan_life *lives = ej_plan_measure(plan, job);
+    l->rooms = EJ_JOB_ARRAY(job, room, plan->n_buffers);
+    l->born = EJ_JOB_ARRAY(job, int32_t, plan->n_steps + 1);
+    l->dead = EJ_JOB_ARRAY(job, int32_t, plan->n_steps + 1);
+    if (!lives || !l->rooms || !l->born || !l->dead) return ej_no_memory(job->err);
     for (size_t s = 0; s <= plan->n_steps; s++) l->born[s] = l->dead[s] = -1;
     for (size_t b = plan->n_buffers; b-- > 0;) {
-        life *x = &l->lives[b];
-        if (plan->buffers[b].home != EJ_HOME_SCRATCH || x->first < 0) continue;
-        x->next_born = l->born[x->first];
-        l->born[x->first] = (int32_t)b;
-        x->next_dead = l->dead[x->last];
-        l->dead[x->last] = (int32_t)b;
+        const ej_plan_life *x = &lives[b];
+        l->rooms[b].slot = -1;
+        if (plan->buffers[b].home != EJ_HOME_SCRATCH || x->first < 0 || (gone && gone[b])) continue;
+        int32_t first = group ? group[x->first] : x->first,
+                last = group && x->last < (int32_t)plan->n_steps ? group[x->last] : x->last;
+        l->rooms[b].next_born = l->born[first];
+        l->born[first] = (int32_t)b;
+        l->rooms[b].next_dead = l->dead[last];
+        l->dead[last] = (int32_t)b;
     }
     return EINJIT_OK;
 }
@@ -272,11 +292,11 @@ static int place_known(layout *l, ej_size *top)
     gaps g = {0};
     ej_size bytes;
     for (size_t s = 0; s <= plan->n_steps; s++) {
-        for (int32_t b = l->born[s]; b >= 0; b = l->lives[b].next_born) {
+        for (int32_t b = l->born[s]; b >= 0; b = l->rooms[b].next_born) {
             EJ_TRY(buffer_bytes(l, b, &bytes));
             if (!bytes.e) EJ_TRY(take_room(&g, bytes.n, &plan->buffers[b].offset_bytes.n, l->p->job));
         }
-        for (int32_t b = l->dead[s]; b >= 0; b = l->lives[b].next_dead) {
+        for (int32_t b = l->dead[s]; b >= 0; b = l->rooms[b].next_dead) {
             EJ_TRY(buffer_bytes(l, b, &bytes));
             if (!bytes.e) EJ_TRY(give_back(&g, plan->buffers[b].offset_bytes.n, bytes.n, l->p->job));
         }
@@ -300,7 +320,7 @@ static int place_open(layout *l, ej_size *top)
     size_t n = 0, cap = 0;
     ej_size bytes;
     for (size_t s = 0; s <= plan->n_steps; s++) {
-        for (int32_t b = l->born[s]; b >= 0; b = l->lives[b].next_born) {
+        for (int32_t b = l->born[s]; b >= 0; b = l->rooms[b].next_born) {
             size_t i = 0;
             EJ_TRY(buffer_bytes(l, b, &bytes));
             if (!bytes.e) continue;
@@ -311,22 +331,32 @@ static int place_open(layout *l, ej_size *top)
                 EJ_TRY(ej_size_add(p->sizes, *top, bytes, top, p->job->err));
             }
             slots[i].taken = true;
-            l->lives[b].slot = (int32_t)i;
+            l->rooms[b].slot = (int32_t)i;
             plan->buffers[b].offset_bytes = slots[i].at;
         }
-        for (int32_t b = l->dead[s]; b >= 0; b = l->lives[b].next_dead)
-            if (l->lives[b].slot >= 0) slots[l->lives[b].slot].taken = false;
+        for (int32_t b = l->dead[s]; b >= 0; b = l->rooms[b].next_dead)
+            if (l->rooms[b].slot >= 0) slots[l->rooms[b].slot].taken = false;
     }
+    return EINJIT_OK;
+}
+
+static int place(ej_planner *p, const int32_t *group, const bool *gone)
+{
+    layout l = {.p = p};
+    ej_size top;
+    EJ_TRY(list_lives(&l, group, gone));
+    EJ_TRY(place_known(&l, &top));
+    EJ_TRY(place_open(&l, &top));
+    p->plan->scratch_bytes = top;
     return EINJIT_OK;
 }
 
 int ej_plan_place_buffers(ej_planner *p)
 {
-    layout l = {.p = p};
-    ej_size top;
-    EJ_TRY(measure_lives(&l));
-    EJ_TRY(place_known(&l, &top));
-    EJ_TRY(place_open(&l, &top));
-    p->plan->scratch_bytes = top;
-    return EINJIT_OK;
+    return place(p, NULL, NULL);
+}
+
+int ej_plan_place_groups(ej_plan *plan, const int32_t *group, const bool *gone, ej_sizes *sizes, ej_job *job)
+{
+    return place(&(ej_planner){.plan = plan, .bound = plan->bound, .sizes = sizes, .job = job}, group, gone);
 }

@@ -2,7 +2,8 @@
  *
  * Takes  a plan.
  * Gives  one nest a step, in order: of the recipe that the rules choose, of the one that EINJIT_RECIPE asks for, or in
- *        property tests of a random one. Long sums of the nests are then put into blocks (nest_sums.h).
+ *        property tests of a random one. Long sums of the nests are then put into blocks (nest_sums.h). Steps that are
+ *        faster together get one nest for all of them (recipe_group.c).
  */
 #include "recipe.h"
 
@@ -54,9 +55,10 @@ static void count(const ej_schedule *s, ej_job *job)
         job->rewrite_hits[EJ_REWRITE_COUNT + i] += s->refused[i];
 }
 
-static int settle(ej_nest *nest, const ej_schedule *s, const char *name, ej_job *job)
+int ej_recipe_settle(ej_nest *nest, const ej_schedule *s, const char *name, ej_job *job)
 {
     ej_text text;
+    count(s, job);
     EJ_TRY(ej_schedule_settle(nest, s));
     nest->recipe = name;
     if (!(job->dump >> EJ_STAGE_SCHEDULE & 1)) return EINJIT_OK;
@@ -66,30 +68,27 @@ static int settle(ej_nest *nest, const ej_schedule *s, const char *name, ej_job 
     return text.failed ? EINJIT_E_NOMEM : EINJIT_OK;
 }
 
-/* A schedule that no script would write, for property tests. */
-static int build_random(ej_nest *nest, const ej_schedule *step, uint64_t seed, ej_job *job)
+int ej_recipe_random(ej_recipe_choice *out, const ej_schedule *step, uint64_t seed, ej_job *job)
 {
-    ej_schedule s;
-    EJ_TRY(ej_schedule_again(&s, step));
-    ej_schedule_random(&s, seed);
-    count(&s, job);
-    return settle(nest, &s, "random", job);
+    EJ_TRY(ej_schedule_again(&out->done, step));
+    ej_schedule_random(&out->done, seed);
+    return ej_recipe_settle(&out->nest, &out->done, "random", job);
 }
 
 /* One run of a script from a fresh schedule: false where it is refused. */
-static int build_script(ej_nest *nest, bool *built, const ej_script *script, const int64_t *params,
+static int build_script(ej_recipe_choice *out, bool *built, const ej_script *script, const int64_t *params,
                         const ej_schedule *step, ej_job *job)
 {
-    ej_schedule s;
-    EJ_TRY(ej_schedule_again(&s, step));
-    script->run(&s, params);
-    count(&s, job);
-    *built = !s.failed;
-    if (s.no_memory) return EINJIT_E_NOMEM;
-    return s.failed ? EINJIT_OK : settle(nest, &s, script->name, job);
+    EJ_TRY(ej_schedule_again(&out->done, step));
+    script->run(&out->done, params);
+    *built = !out->done.failed;
+    if (out->done.no_memory) return EINJIT_E_NOMEM;
+    if (*built) return ej_recipe_settle(&out->nest, &out->done, script->name, job);
+    count(&out->done, job);
+    return EINJIT_OK;
 }
 
-static int cycles_of(double *out, const ej_nest *nest, ej_job *job)
+int ej_recipe_cycles(double *out, const ej_nest *nest, ej_job *job)
 {
     ej_nest_cost cost;
     EJ_TRY(ej_nest_cost_of(&cost, nest, job->target, job->arena));
@@ -99,8 +98,8 @@ static int cycles_of(double *out, const ej_nest *nest, ej_job *job)
 
 /* What came of a script for a step. */
 typedef struct attempt {
-    ej_nest nest;
-    bool built; /* `nest` is there: the script matches, and was not refused */
+    ej_recipe_choice choice;
+    bool built; /* it is there: the script matches, and was not refused */
     int pays;   /* EJ_PAYS_* */
 } attempt;
 
@@ -114,13 +113,13 @@ static int try_script(attempt *out, const ej_script *script, const ej_schedule *
     out->pays = script->pays ? script->pays(step) : EJ_PAYS_SURELY;
     int32_t n = out->pays == EJ_PAYS_NOT && !ej_job_random(job) ? 0 : script->params(step, params);
     for (int32_t k = 0; k < n; k++) {
-        ej_nest candidate;
+        ej_recipe_choice candidate;
         bool ok;
         EJ_TRY(build_script(&candidate, &ok, script, params[k], step, job));
         if (!ok) continue;
-        if (n > 1) EJ_TRY(cycles_of(&cycles, &candidate, job));
+        if (n > 1) EJ_TRY(ej_recipe_cycles(&cycles, &candidate.nest, job));
         if (n > 1 && out->built && cycles >= least) continue;
-        out->nest = candidate;
+        out->choice = candidate;
         out->built = true;
         least = n > 1 ? cycles : 0;
     }
@@ -169,7 +168,7 @@ static int add_candidate(candidates *c, const ej_nest *nest, const char *name, i
 {
     double cycles;
     ej_text text;
-    EJ_TRY(cycles_of(&cycles, nest, c->job));
+    EJ_TRY(ej_recipe_cycles(&cycles, nest, c->job));
     ej_text_init(&text, c->job->arena);
     ej_print(&text, sets > 1 ? "%s:%d" : "%s", name, (int)set);
     if (text.failed) return EINJIT_E_NOMEM;
@@ -185,10 +184,10 @@ static int add_script(candidates *c, const ej_script *script)
     int64_t params[EJ_RECIPE_PARAMS][EJ_RECIPE_NUMBERS] = {{0}};
     int32_t n = script->matches(c->step) ? script->params(c->step, params) : 0;
     for (int32_t k = 0; k < n; k++) {
-        ej_nest nest;
+        ej_recipe_choice choice;
         bool built;
-        EJ_TRY(build_script(&nest, &built, script, params[k], c->step, c->job));
-        if (built) EJ_TRY(add_candidate(c, &nest, script->name, k, n));
+        EJ_TRY(build_script(&choice, &built, script, params[k], c->step, c->job));
+        if (built) EJ_TRY(add_candidate(c, &choice.nest, script->name, k, n));
     }
     return EINJIT_OK;
 }
@@ -201,15 +200,15 @@ static const double clear_win = 1.5;
 static int is_clear_win(bool *out, const ej_nest *nest, const ej_nest *other, ej_job *job)
 {
     double cycles, others;
-    EJ_TRY(cycles_of(&cycles, nest, job));
-    EJ_TRY(cycles_of(&others, other, job));
+    EJ_TRY(ej_recipe_cycles(&cycles, nest, job));
+    EJ_TRY(ej_recipe_cycles(&others, other, job));
     *out = cycles * clear_win < others;
     return EINJIT_OK;
 }
 
 /* The first script that pays for certain; or, of those before it, the first that perhaps pays, if its nest clearly
  * costs less. */
-static int build_by_scripts(ej_nest *nest, const ej_schedule *step, ej_job *job)
+static int build_by_scripts(ej_recipe_choice *out, const ej_schedule *step, ej_job *job)
 {
     attempt perhaps = {.built = false}, script = {.built = false};
     bool wins = false;
@@ -218,28 +217,50 @@ static int build_by_scripts(ej_nest *nest, const ej_schedule *step, ej_job *job)
         if (script.built && script.pays == EJ_PAYS_PERHAPS && !perhaps.built) perhaps = script;
     }
     if (!script.built) return ej_fail(job->err, EINJIT_E_INTERNAL, "step '%s' has no recipe", step->name);
-    if (perhaps.built) EJ_TRY(is_clear_win(&wins, &perhaps.nest, &script.nest, job));
-    *nest = wins ? perhaps.nest : script.nest;
+    if (perhaps.built) EJ_TRY(is_clear_win(&wins, &perhaps.choice.nest, &script.choice.nest, job));
+    *out = wins ? perhaps.choice : script.choice;
     return EINJIT_OK;
 }
 
 /* In property tests: random rewrites, or any script that matches, whether it pays or not. */
-static int build_by_chance(ej_nest *nest, const ej_schedule *step, uint64_t random, ej_job *job)
+static int build_by_chance(ej_recipe_choice *out, const ej_schedule *step, uint64_t random, ej_job *job)
 {
     attempt script = {.built = false};
-    if (random % 2) return build_random(nest, step, random, job);
+    if (random % 2) return ej_recipe_random(out, step, random, job);
     for (uint64_t i = 0; i < EJ_N_SCRIPTS && !script.built; i++)
         EJ_TRY(try_script(&script, scripts[(random / 2 + i) % EJ_N_SCRIPTS], step, job));
     if (!script.built) return ej_fail(job->err, EINJIT_E_INTERNAL, "step '%s' has no recipe", step->name);
-    *nest = script.nest;
+    *out = script.choice;
+    return EINJIT_OK;
+}
+
+int ej_recipe_choose(ej_recipe_choice *out, size_t index, const ej_schedule *step, ej_job *job)
+{
+    uint64_t random = ej_job_random(job);
+    if (!random) return build_by_scripts(out, step, job);
+    return build_by_chance(out, step, ej_hash64(&index, sizeof index, random) | 4, job);
+}
+
+int ej_recipe_choose_part(ej_recipe_choice *out, size_t index, const ej_schedule *part, ej_job *job)
+{
+    attempt plain;
+    double cycles, others;
+    EJ_TRY(ej_recipe_choose(out, index, part, job));
+    if (ej_job_random(job) || !strcmp(out->nest.recipe, ej_script_plain.name)) return EINJIT_OK;
+    EJ_TRY(try_script(&plain, &ej_script_plain, part, job));
+    if (!plain.built) return EINJIT_OK;
+    EJ_TRY(ej_recipe_cycles(&cycles, &plain.choice.nest, job));
+    EJ_TRY(ej_recipe_cycles(&others, &out->nest, job));
+    if (cycles < others) *out = plain.choice;
     return EINJIT_OK;
 }
 
 static int choose_nest(ej_nest *nest, size_t index, const ej_schedule *step, ej_job *job)
 {
-    uint64_t random = ej_job_random(job);
-    if (!random) return build_by_scripts(nest, step, job);
-    return build_by_chance(nest, step, ej_hash64(&index, sizeof index, random) | 4, job);
+    ej_recipe_choice choice;
+    EJ_TRY(ej_recipe_choose(&choice, index, step, job));
+    *nest = choice.nest;
+    return EINJIT_OK;
 }
 
 static int compare_all(ej_nest *nest, size_t index, const ej_schedule *step, ej_job *job)
@@ -262,28 +283,53 @@ static int64_t terms_of_block(size_t index, const ej_job *job)
     return random ? 2 + (int64_t)(ej_hash64(&index, sizeof index, ~random) % 5) : EJ_SUM_BLOCK;
 }
 
+int ej_recipe_finish(ej_nest *nest, size_t index, bool ordered, ej_job *job)
+{
+    return ordered ? EINJIT_OK : ej_nest_block_sums(nest, terms_of_block(index, job), job->arena);
+}
+
 static int build_step(ej_nest *nest, size_t index, const ej_plan *plan, ej_sizes *sizes, ej_job *job)
 {
     ej_schedule step;
     bool compares = job->recipe || (job->dump >> EJ_STAGE_COST & 1);
     EJ_TRY(ej_schedule_begin(&step, &plan->steps[index], plan, sizes, job));
     EJ_TRY(compares ? compare_all(nest, index, &step, job) : choose_nest(nest, index, &step, job));
-    return plan->steps[index].ordered ? EINJIT_OK : ej_nest_block_sums(nest, terms_of_block(index, job), job->arena);
+    return ej_recipe_finish(nest, index, plan->steps[index].ordered, job);
 }
 
-int ej_nests_build(ej_nests *out, const ej_plan *plan, ej_job *job)
+/* The plan's buffers have moved. */
+static void note_places(ej_nest *nest, const ej_plan *plan)
+{
+    for (int32_t i = 0; i < nest->n_buffers; i++) {
+        ej_buffer *buffer = &nest->buffers[i];
+        if (buffer->home == EJ_HOME_SCRATCH) buffer->offset_bytes = plan->buffers[buffer->slot].offset_bytes;
+    }
+}
+
+static int build_all(ej_nests *out, ej_plan *plan, ej_sizes *sizes, ej_job *job)
+{
+    for (size_t s = 0; s < plan->n_steps; s++) {
+        out->nest_of[s] = out->n;
+        EJ_TRY(build_step(&out->nests[out->n++], s, plan, sizes, job));
+    }
+    return job->recipe ? EINJIT_OK : ej_groups_build(out, plan, sizes, job);
+}
+
+int ej_nests_build(ej_nests *out, ej_plan *plan, ej_job *job)
 {
     ej_sizes *sizes = EJ_JOB_NEW(job, ej_sizes);
-    *out = (ej_nests){.plan = plan, .sizes = sizes, .scratch_bytes = plan->scratch_bytes};
+    *out = (ej_nests){.plan = plan, .sizes = sizes};
     out->nests = EJ_JOB_ARRAY(job, ej_nest, plan->n_steps);
-    if (!sizes || !out->nests) return ej_no_memory(job->err);
+    out->nest_of = EJ_JOB_ARRAY(job, int32_t, plan->n_steps);
+    if (!sizes || !out->nests || !out->nest_of) return ej_no_memory(job->err);
     *sizes = plan->bound->sizes; /* merged axes add sizes of their own */
-    for (size_t s = 0; s < plan->n_steps; s++) {
-        ej_nest *nest = &out->nests[out->n++];
-        int status = build_step(nest, s, plan, sizes, job);
-        if (status == EINJIT_E_NOMEM) return ej_no_memory(job->err); /* builders of nests have no error to write to */
-        EJ_TRY(status);
-        EJ_TRY(place_locals(nest, plan, sizes, &out->scratch_bytes, job->err));
+    int status = build_all(out, plan, sizes, job);
+    if (status == EINJIT_E_NOMEM) return ej_no_memory(job->err); /* builders of nests have no error to write to */
+    EJ_TRY(status);
+    out->scratch_bytes = plan->scratch_bytes;
+    for (int32_t i = 0; i < out->n; i++) {
+        note_places(&out->nests[i], plan);
+        EJ_TRY(place_locals(&out->nests[i], plan, sizes, &out->scratch_bytes, job->err));
     }
     return sizes->no_memory ? ej_no_memory(job->err) : EINJIT_OK;
 }

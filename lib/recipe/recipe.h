@@ -27,13 +27,34 @@ typedef struct ej_script {
     void (*run)(ej_schedule *s, const int64_t *params); /* s->failed: a rewrite was refused, and so is the recipe */
 } ej_script;
 
-/* The nests of a plan, one a step, in order. job->rewrite_hits counts rewrites and refusals; EJ_STAGE_SCHEDULE and
- * EJ_STAGE_COST in job->dump keep the text of schedules and the candidates. */
-int ej_nests_build(ej_nests *out, const ej_plan *plan, ej_job *job);
+/* The nests of a plan, one for each step or group of steps, in order; where there are groups the plan's buffers get
+ * other places. job->rewrite_hits counts rewrites and refusals; EJ_STAGE_SCHEDULE and EJ_STAGE_COST in job->dump keep
+ * the text of schedules and the candidates. */
+int ej_nests_build(ej_nests *out, ej_plan *plan, ej_job *job);
 
 /* EINJIT_RECIPE names a recipe ("gemm"), or with a number one of its sets of parameters ("gemm:1"): false where there
  * is no such recipe. `names` (may be NULL) gets all names, with commas between them. */
 bool ej_recipe_exists(const char *name, ej_text *names);
+
+/* ---- recipe.c, for groups: E_NOMEM, E_INTERNAL, E_INTERRUPTED ---- */
+/* The schedule that a recipe made, and its nest. */
+typedef struct ej_recipe_choice {
+    ej_nest nest;
+    ej_schedule done;
+} ej_recipe_choice;
+/* By rules, or in property tests by chance (`index`: of the step). */
+int ej_recipe_choose(ej_recipe_choice *out, size_t index, const ej_schedule *step, ej_job *job);
+/* The same for a part of a group, which is small: the plain recipe where that costs less. */
+int ej_recipe_choose_part(ej_recipe_choice *out, size_t index, const ej_schedule *part, ej_job *job);
+/* A schedule that no script would write, for property tests. */
+int ej_recipe_random(ej_recipe_choice *out, const ej_schedule *step, uint64_t seed, ej_job *job);
+int ej_recipe_settle(ej_nest *nest, const ej_schedule *s, const char *name, ej_job *job);
+int ej_recipe_cycles(double *out, const ej_nest *nest, ej_job *job);
+/* Long sums get blocks, but for those of a promised order. */
+int ej_recipe_finish(ej_nest *nest, size_t index, bool ordered, ej_job *job);
+/* ---- recipe_group.c ---- */
+/* Steps of the plan whose nests are there that are faster together get one nest. */
+int ej_groups_build(ej_nests *nests, ej_plan *plan, ej_sizes *sizes, ej_job *job);
 
 /* One a file, recipe_<name>.c, which says what it is for. */
 extern const ej_script ej_script_batched, ej_script_gemm, ej_script_map, ej_script_permute, ej_script_pieces,

@@ -31,6 +31,7 @@ static bool rewrite(ej_schedule *s, const ej_rewrite *r, int32_t *out)
     case EJ_REWRITE_STORE: return ej_rewrite_store(s, r);
     case EJ_REWRITE_STAGE: return ej_rewrite_stage(s, r, out);
     case EJ_REWRITE_STAGE_OUT: return ej_rewrite_stage_out(s, r, out);
+    case EJ_REWRITE_COMPUTE_AT: return ej_rewrite_compute_at(s, r, out);
     case EJ_REWRITE_SPLIT: return ej_rewrite_split(s, r);
     case EJ_REWRITE_FILL: return ej_rewrite_fill(s, r, out);
     case EJ_REWRITE_HINT: return ej_rewrite_hint(s, r);
@@ -102,6 +103,13 @@ int32_t ej_do_stage_out(ej_schedule *s, int32_t at, int32_t statement, int home,
         s,
         (ej_rewrite){
             .kind = EJ_REWRITE_STAGE_OUT, .home = (uint8_t)home, .statement = statement, .at = at, .digits = layout});
+}
+
+void ej_do_compute_at(ej_schedule *s, int32_t at, int32_t statement, int home, ej_layout layout)
+{
+    run(s,
+        (ej_rewrite){
+            .kind = EJ_REWRITE_COMPUTE_AT, .home = (uint8_t)home, .statement = statement, .at = at, .digits = layout});
 }
 
 void ej_do_split(ej_schedule *s, int32_t statement, int32_t axis)

@@ -1,7 +1,8 @@
-/* schedule.h - how a step runs: a tree of loops and statements under checked rewrites, between a plan's step and its
- * nest.
+/* schedule.h - how a group of steps runs: a tree of loops and statements under checked rewrites, between a plan's steps
+ * and their nest.
  *
- * Takes  a step (plan.h): ej_schedule_begin makes it statement 0. Recipes (recipe.h) and random tests rewrite the tree.
+ * Takes  steps of a plan that follow each other (plan.h), most often one: ej_schedule_begin makes them statements 0, 1,
+ *        ..., one after the other. Recipes (recipe.h) and random tests rewrite the tree.
  * Gives  a nest (nest.h): ej_schedule_settle.
  *
  * A *statement* is a whole step: neutral element, reduced loops, contraction, store and epilogue stay one object until
@@ -17,6 +18,9 @@
  *     statement 0                loop j 64   <- at        loop j 64              places buffer p
  *                                    statement 0              statement 1        p[j, k] <- source 1
  *                                                             statement 0        reads p
+ *
+ * An axis of a group is one that several statements may have: what one writes along it another reads
+ * (schedule_unify.c). It may be summed in one of them and kept in another.
  */
 #ifndef EJ_SCHEDULE_H
 #define EJ_SCHEDULE_H
@@ -33,6 +37,7 @@ typedef ej_tile ej_layout;
 typedef struct ej_schedule_buffer {
     ej_buffer plan; /* one of the plan's; or one that a rewrite placed, of home LOCAL or REG */
     int32_t at;     /* where it is placed: EJ_AT_ROOT or a loop; EJ_NOT_PLACED: it is the plan's */
+    bool inside;    /* the plan's: one statement writes it, and nobody reads it but others of the group */
     ej_layout layout;
 } ej_schedule_buffer;
 
@@ -45,6 +50,7 @@ typedef struct ej_inner_loop {
  * 0. */
 typedef struct ej_statement {
     int32_t node; /* in the schedule's tree */
+    bool *axes;   /* by axis: it is one of the step's; NULL for copies, which have those that they name */
     ej_access out;
     int32_t n_src, n_tail;
     ej_access *src; /* n_src of the expression, then n_tail that only the epilogue reads */
@@ -80,10 +86,11 @@ typedef struct ej_schedule_node {
     X(TILE, "tile")   /* the lane map */ \
     X(STORE, "store") /* another lane map for writing results, with the same counts */ \
     X(STAGE, "stage") /* a source, or what the expression makes of it alone, is copied to a buffer placed at a loop */ \
-    X(STAGE_OUT, "stage_out") /* the result is written to a buffer placed at a loop, and copied from there */ \
-    X(SPLIT, "split")         /* the digits of a reduced axis have accumulators of their own */ \
-    X(FILL, "fill")           /* the sum is in memory, in the result, which is filled at a loop first */ \
-    X(HINT, "hint")           /* stores past the caches, prefetches (ej_leaf_hints) */
+    X(STAGE_OUT, "stage_out")   /* the result is written to a buffer placed at a loop, and copied from there */ \
+    X(COMPUTE_AT, "compute_at") /* a step runs where others read its result, in a buffer placed at a loop */ \
+    X(SPLIT, "split")           /* the digits of a reduced axis have accumulators of their own */ \
+    X(FILL, "fill")             /* the sum is in memory, in the result, which is filled at a loop first */ \
+    X(HINT, "hint")             /* stores past the caches, prefetches (ej_leaf_hints) */
 enum ej_rewrite_kind {
 #define X(name, word) EJ_REWRITE_##name,
     EJ_REWRITES(X)
@@ -91,13 +98,14 @@ enum ej_rewrite_kind {
         EJ_REWRITE_COUNT
 };
 typedef struct ej_rewrite {
-    uint8_t kind, home;            /* EJ_REWRITE_*; STAGE, STAGE_OUT: EJ_HOME_LOCAL or EJ_HOME_REG */
-    int32_t statement, at, source; /* STAGE, STAGE_OUT, FILL: the loop (or EJ_AT_ROOT); STAGE: the source */
-    int32_t axis;                  /* LOOP, INNER, SPLIT */
+    uint8_t kind, home; /* EJ_REWRITE_*; STAGE, STAGE_OUT, COMPUTE_AT: EJ_HOME_LOCAL or EJ_HOME_REG */
+    /* STAGE, STAGE_OUT, COMPUTE_AT, FILL: the loop (or EJ_AT_ROOT); STAGE: the source */
+    int32_t statement, at, source;
+    int32_t axis; /* LOOP, INNER, SPLIT */
     int64_t step;
     bool aligned;        /* LOOP */
     bool apart;          /* SPLIT */
-    ej_tile digits;      /* TILE, STORE; STAGE, STAGE_OUT: the layout */
+    ej_tile digits;      /* TILE, STORE; STAGE, STAGE_OUT, COMPUTE_AT: the layout */
     ej_leaf_hints hints; /* HINT */
 } ej_rewrite;
 
@@ -133,6 +141,7 @@ typedef struct ej_schedule {
     ej_sizes *sizes;
     int32_t n_axes;
     ej_axis *axes;
+    int32_t n_steps; /* the first statements */
     size_t n_buffers, cap_buffers;
     ej_schedule_buffer *buffers;
     size_t n_statements, cap_statements;
@@ -154,9 +163,14 @@ typedef struct ej_schedule {
 /* ---- schedule_group.c ---- */
 /* A schedule of one step, statement 0, whose axes are in normal form: `sizes` grows. E_NOMEM only. */
 int ej_schedule_begin(ej_schedule *out, const ej_step *step, const ej_plan *plan, ej_sizes *sizes, ej_job *job);
+/* The same of n steps of the plan that follow each other, of which none promises an order of its sums. `lives`: of the
+ * plan's buffers (ej_plan_measure). */
+int ej_schedule_begin_group(ej_schedule *out, const ej_step *first, int32_t n, const ej_plan *plan,
+                            const ej_plan_life *lives, ej_sizes *sizes, ej_job *job);
 /* A fresh copy of a schedule that was begun and not rewritten. E_NOMEM only. */
 int ej_schedule_again(ej_schedule *out, const ej_schedule *begun);
-int ej_schedule_normalize(ej_schedule *s); /* schedule_normal.c */
+void ej_schedule_unify(ej_schedule *s, int32_t cap_axes); /* schedule_unify.c: before any axis is dropped */
+int ej_schedule_normalize(ej_schedule *s);                /* schedule_normal.c */
 bool ej_statement_reduces(const ej_statement *st, int32_t axis);
 bool ej_statement_sums(const ej_schedule *s, const ej_statement *st); /* it reduces some axis */
 bool ej_statement_names(const ej_statement *st, int32_t axis); /* the result or a source has a term of the axis */
@@ -179,6 +193,8 @@ bool ej_schedule_reads(const ej_schedule *s, int32_t node, int32_t buffer);
  * before or behind the child of `at`, and gives its number. */
 bool ej_schedule_room(ej_schedule *s, size_t n);
 int32_t ej_schedule_put(ej_schedule *s, int32_t at, int32_t child, const ej_statement *st, bool behind);
+/* A statement of the root's list goes under `at`, before that child. */
+void ej_schedule_move(ej_schedule *s, int32_t statement, int32_t at, int32_t child);
 
 /* ---- schedule_rules.c ---- */
 /* lanes that a register has of its widest dtype */
@@ -200,7 +216,7 @@ int64_t ej_rule_reach(const ej_access *out, int32_t n_src, const ej_access *src,
 
 /* ---- schedule.c ---- */
 /* False: refused (why), or out of memory. *out: LOOP: the innermost loop around the statement; STAGE, STAGE_OUT: the
- * copy; FILL: the statement that fills. */
+ * copy; COMPUTE_AT: the statement; FILL: the one that fills. */
 bool ej_schedule_apply(ej_schedule *s, const ej_rewrite *rewrite, int32_t *out);
 bool ej_schedule_refuse(ej_schedule *s, int32_t statement, int why); /* false */
 /* For scripts, a function a rewrite: after a refusal the schedule has failed, and the rest of the script does nothing.
@@ -211,12 +227,13 @@ void ej_do_inner(ej_schedule *s, int32_t statement, int32_t axis, int64_t step);
 void ej_do_tile(ej_schedule *s, int32_t statement, ej_tile tile);
 int32_t ej_do_stage(ej_schedule *s, int32_t at, int32_t statement, int32_t source, int home, ej_layout layout);
 int32_t ej_do_stage_out(ej_schedule *s, int32_t at, int32_t statement, int home, ej_layout layout);
+void ej_do_compute_at(ej_schedule *s, int32_t at, int32_t statement, int home, ej_layout layout);
 void ej_do_split(ej_schedule *s, int32_t statement, int32_t axis);
 int32_t ej_do_fill(ej_schedule *s, int32_t at, int32_t statement);
 void ej_do_hint(ej_schedule *s, int32_t statement, ej_leaf_hints hints);
 void ej_tile_add(ej_tile *tile, int32_t axis, int64_t count, int place); /* appends a digit; none of count 1 */
 
-/* ---- the rewrites: schedule_loop.c, schedule_stage.c, schedule_split.c ---- */
+/* ---- the rewrites: schedule_loop.c, schedule_stage.c, schedule_split.c, schedule_fuse.c ---- */
 bool ej_rewrite_loop(ej_schedule *s, const ej_rewrite *r, int32_t *out);
 bool ej_rewrite_inner(ej_schedule *s, const ej_rewrite *r);
 bool ej_rewrite_tile(ej_schedule *s, const ej_rewrite *r);
@@ -225,11 +242,18 @@ bool ej_rewrite_hint(ej_schedule *s, const ej_rewrite *r);
 int ej_access_fits(const ej_schedule *s, const ej_access *access, const ej_tile *tile); /* EJ_REFUSE_* */
 bool ej_rewrite_stage(ej_schedule *s, const ej_rewrite *r, int32_t *out);
 bool ej_rewrite_stage_out(ej_schedule *s, const ej_rewrite *r, int32_t *out);
+bool ej_rewrite_compute_at(ej_schedule *s, const ej_rewrite *r, int32_t *out);
 bool ej_rewrite_split(ej_schedule *s, const ej_rewrite *r);
 bool ej_rewrite_fill(ej_schedule *s, const ej_rewrite *r, int32_t *out);
 bool ej_statement_may_wait(const ej_schedule *s, const ej_statement *st); /* the result can hold partial sums */
 /* EJ_REFUSE_*: of a split statement */
 int ej_split_fits(const ej_schedule *s, const ej_statement *st, const ej_access *source);
+/* EJ_REFUSE_*: a layout for what this access names, placed at a loop; then whether such a buffer is small enough, of
+ * which no axis is empty if it is in registers */
+int ej_layout_fits(const ej_schedule *s, int32_t at, const ej_access *access, const ej_layout *layout);
+int ej_placed_fits(const ej_schedule *s, const ej_access *access);
+/* An access as it stands in a placed buffer; `all`: also the axes that it only names. False: out of memory. */
+bool ej_placed_access(ej_schedule *s, const ej_access *access, int32_t buffer, bool all, ej_access *out);
 
 /* ---- schedule_map.c ---- */
 /* Takes an expression apart: `map` is what it makes of one source (of this dtype) alone, which is source 0 of the map;
@@ -252,6 +276,17 @@ void ej_schedule_print(ej_text *text, const ej_schedule *s);
 int ej_schedule_replay(ej_schedule *s, const char *text, einjit_error *err);
 const char *ej_refusal_text(int why);
 const char *ej_rewrite_word(int kind);
+
+/* ---- schedule_part.c ---- */
+/* One statement of a group as a schedule of its own: with the ranges that its axes have where it stands, and buffers as
+ * they are laid out there, so that recipes for a step suit it. */
+typedef struct ej_schedule_part {
+    ej_schedule s;
+    int32_t *axes; /* by its axis: the group's */
+} ej_schedule_part;
+int ej_schedule_part_begin(ej_schedule_part *out, const ej_schedule *group, int32_t statement); /* E_NOMEM only */
+/* Does in the group what was done to the part. False: refused there, or out of memory. */
+bool ej_schedule_part_end(ej_schedule *group, int32_t statement, const ej_schedule_part *part, const ej_schedule *done);
 
 /* ---- schedule_random.c ---- */
 /* Random rewrites; refusals are passed over. */

@@ -1,9 +1,9 @@
-/* schedule_group.c - a step as the statement of a fresh schedule, and questions about statements.
+/* schedule_group.c - steps as the statements of a fresh schedule, and questions about statements.
  *
- * Takes  a step of the plan.
- * Gives  a schedule with the step's axes in normal form, the plan's buffers that it uses in order of first use, one
- *        statement; and fresh copies of it, for one script after another.
- * Not here: groups of several steps (their axes have to be brought together first).
+ * Takes  a step of the plan, or several that follow each other.
+ * Gives  a schedule with the steps' axes in normal form, the plan's buffers that they use in order of first use, a
+ *        statement a step; and fresh copies of it, for one script after another.
+ * Not here: which axes of different steps are one (schedule_unify.c).
  */
 #include "schedule.h"
 
@@ -30,6 +30,7 @@ static int map_buffer(buffer_map *map, int32_t *buffer)
         return EINJIT_E_NOMEM;
     map->plan_ids[s->n_buffers] = *buffer;
     s->buffers[s->n_buffers] = (ej_schedule_buffer){.plan = map->plan->buffers[*buffer], .at = EJ_NOT_PLACED};
+    if (s->buffers[s->n_buffers].plan.home == EJ_HOME_SCRATCH) s->buffers[s->n_buffers].plan.slot = *buffer;
     *buffer = (int32_t)s->n_buffers++;
     return EINJIT_OK;
 }
@@ -84,27 +85,92 @@ static int move_whole(ej_schedule *s, ej_statement *st)
     return EINJIT_OK;
 }
 
-int ej_schedule_begin(ej_schedule *out, const ej_step *step, const ej_plan *plan, ej_sizes *sizes, ej_job *job)
+/* Whether a buffer lives in the steps f to l only, and one of them alone writes it. */
+static bool is_inside(const ej_buffer *buffer, const ej_plan_life *life, int32_t first, int32_t last)
+{
+    return buffer->home == EJ_HOME_SCRATCH && life->writers == 1 && life->first >= first && life->last <= last &&
+           !buffer->is_table;
+}
+
+static void move_axes(ej_access *access, int32_t by)
+{
+    for (int32_t t = 0; t < access->n_terms; t++) access->terms[t].axis += by;
+}
+
+/* Steps as statements; each has axes of its own, behind those of the ones before. */
+static int add_statements(ej_schedule *s, const ej_step *steps, int32_t n, int32_t cap_axes)
+{
+    for (int32_t k = 0; k < n; k++) {
+        ej_statement *st = &s->statements[k];
+        EJ_TRY(copy_step(st, &steps[k], s->job->arena));
+        st->axes = EJ_JOB_ARRAY(s->job, bool, (size_t)cap_axes);
+        if (!st->axes) return EINJIT_E_NOMEM;
+        move_axes(&st->out, s->n_axes);
+        for (int32_t i = 0; i < st->n_src + st->n_tail; i++) move_axes(&st->src[i], s->n_axes);
+        for (int32_t a = 0; a < steps[k].n_axes; a++) {
+            st->axes[s->n_axes] = true;
+            s->axes[s->n_axes++] = steps[k].axes[a];
+        }
+        st->node = k;
+        s->nodes[k] = (ej_schedule_node){.kind = EJ_SCHEDULE_STATEMENT,
+                                         .parent = -1,
+                                         .child = -1,
+                                         .next = k + 1 < n ? k + 1 : -1,
+                                         .axis = -1,
+                                         .statement = k};
+    }
+    return EINJIT_OK;
+}
+
+static int map_buffers(ej_schedule *s, const ej_plan *plan, const ej_plan_life *lives, int32_t first)
+{
+    buffer_map map = {.s = s, .plan = plan};
+    for (int32_t k = 0; k < s->n_steps; k++) {
+        ej_statement *st = &s->statements[k];
+        for (int32_t i = 0; i < st->n_src + st->n_tail; i++) EJ_TRY(map_access(&map, &st->src[i]));
+        EJ_TRY(map_access(&map, &st->out));
+    }
+    for (size_t b = 0; lives && b < s->n_buffers; b++)
+        s->buffers[b].inside = is_inside(&s->buffers[b].plan, &lives[map.plan_ids[b]], first, first + s->n_steps - 1);
+    return EINJIT_OK;
+}
+
+/* "t+u+result" */
+static const char *name_of(const ej_step *steps, int32_t n, ej_arena *arena)
+{
+    ej_text text;
+    if (n == 1) return steps->name;
+    ej_text_init(&text, arena);
+    for (int32_t k = 0; k < n; k++) ej_print(&text, k ? "+%s" : "%s", steps[k].name ? steps[k].name : "-");
+    return text.failed ? NULL : text.data;
+}
+
+enum { EJ_SPLIT_AXES = 16 }; /* of a group: axes that splitting others may add */
+
+int ej_schedule_begin_group(ej_schedule *out, const ej_step *first, int32_t n, const ej_plan *plan,
+                            const ej_plan_life *lives, ej_sizes *sizes, ej_job *job)
 {
     ej_arena *arena = job->arena;
-    double done = plan->n_steps ? (double)(step - plan->steps) / (double)plan->n_steps : 1;
+    int32_t index = (int32_t)(first - plan->steps), cap_axes = n > 1 ? EJ_SPLIT_AXES : 0;
+    double done = plan->n_steps ? (double)index / (double)plan->n_steps : 1;
     EJ_TRY(ej_job_poll(job, EJ_STAGE_SCHEDULE, done));
-    *out =
-        (ej_schedule){.name = step->name, .ordered = step->ordered, .job = job, .sizes = sizes, .n_axes = step->n_axes};
-    out->axes = EJ_NEW_ARRAY(arena, ej_axis, (size_t)step->n_axes);
-    if (!out->axes || !EJ_PUSH_ROOM(arena, out->statements, out->cap_statements, 0) ||
-        !EJ_PUSH_ROOM(arena, out->nodes, out->cap_nodes, 0))
-        return EINJIT_E_NOMEM;
-    if (step->n_axes) memcpy(out->axes, step->axes, (size_t)step->n_axes * sizeof *out->axes);
-    ej_statement *st = &out->statements[out->n_statements++];
-    EJ_TRY(copy_step(st, step, arena));
-    out->nodes[out->n_nodes++] =
-        (ej_schedule_node){.kind = EJ_SCHEDULE_STATEMENT, .parent = -1, .child = -1, .next = -1, .axis = -1};
+    *out = (ej_schedule){
+        .name = name_of(first, n, arena), .ordered = first->ordered, .n_steps = n, .job = job, .sizes = sizes};
+    for (int32_t k = 0; k < n; k++) cap_axes += first[k].n_axes;
+    out->axes = EJ_NEW_ARRAY(arena, ej_axis, (size_t)cap_axes);
+    if (!out->axes || (n > 1 && !out->name) || !ej_schedule_room(out, (size_t)n)) return EINJIT_E_NOMEM;
+    out->n_statements = out->n_nodes = (size_t)n;
+    EJ_TRY(add_statements(out, first, n, cap_axes));
+    if (n > 1) ej_schedule_unify(out, cap_axes);
+    if (out->no_memory) return EINJIT_E_NOMEM;
     EJ_TRY(ej_schedule_normalize(out));
-    buffer_map map = {.s = out, .plan = plan};
-    for (int32_t i = 0; i < st->n_src + st->n_tail; i++) EJ_TRY(map_access(&map, &st->src[i]));
-    EJ_TRY(map_access(&map, &st->out));
-    return move_whole(out, st);
+    EJ_TRY(map_buffers(out, plan, lives, index));
+    return n > 1 ? EINJIT_OK : move_whole(out, &out->statements[0]);
+}
+
+int ej_schedule_begin(ej_schedule *out, const ej_step *step, const ej_plan *plan, ej_sizes *sizes, ej_job *job)
+{
+    return ej_schedule_begin_group(out, step, 1, plan, NULL, sizes, job);
 }
 
 int ej_schedule_again(ej_schedule *out, const ej_schedule *begun)
@@ -112,17 +178,25 @@ int ej_schedule_again(ej_schedule *out, const ej_schedule *begun)
     *out = *begun;
     out->statements = NULL;
     out->nodes = NULL;
+    out->buffers = NULL;
     out->n_statements = out->cap_statements = out->n_nodes = out->cap_nodes = 0;
-    out->cap_buffers = out->n_buffers; /* those of the plan are the same ones: more make a copy */
-    if (!ej_schedule_room(out, 1)) return EINJIT_E_NOMEM;
-    out->statements[out->n_statements++] = begun->statements[0];
-    out->nodes[out->n_nodes++] = begun->nodes[0];
+    out->n_buffers = out->cap_buffers = 0;
+    void **buffers = (void **)(void *)&out->buffers;
+    if (!ej_schedule_room(out, begun->n_statements) ||
+        !ej_arena_reserve(begun->job->arena, buffers, &out->cap_buffers, 0, begun->n_buffers, sizeof *out->buffers))
+        return EINJIT_E_NOMEM;
+    out->n_statements = begun->n_statements;
+    out->n_nodes = begun->n_nodes;
+    out->n_buffers = begun->n_buffers;
+    memcpy(out->statements, begun->statements, begun->n_statements * sizeof *out->statements);
+    memcpy(out->nodes, begun->nodes, begun->n_nodes * sizeof *out->nodes);
+    if (begun->n_buffers) memcpy(out->buffers, begun->buffers, begun->n_buffers * sizeof *out->buffers);
     return EINJIT_OK;
 }
 
 bool ej_statement_reduces(const ej_statement *st, int32_t axis)
 {
-    return st->reduce != EJ_REDUCE_NONE && !ej_access_find(&st->out, axis);
+    return st->reduce != EJ_REDUCE_NONE && st->axes[axis] && !ej_access_find(&st->out, axis);
 }
 
 bool ej_statement_sums(const ej_schedule *s, const ej_statement *st)

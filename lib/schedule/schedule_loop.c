@@ -135,7 +135,8 @@ static int tile_fits(const ej_schedule *s, const ej_statement *st, const ej_tile
         if (s->nodes[node].step % ej_tile_count(tile, s->nodes[node].axis)) why = EJ_REFUSE_CUTS;
     for (int32_t i = 0; i < st->n_inner && !why; i++)
         if (st->inner[i].step % ej_tile_count(tile, st->inner[i].axis)) why = EJ_REFUSE_CUTS;
-    for (int32_t i = -1; i < st->n_src && !why; i++) why = ej_access_fits(s, i < 0 ? &st->out : &st->src[i], tile);
+    for (int32_t i = -1; i < st->n_src + st->n_tail && !why; i++)
+        why = ej_access_fits(s, i < 0 ? &st->out : &st->src[i], tile);
     return why;
 }
 

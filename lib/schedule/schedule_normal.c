@@ -2,7 +2,8 @@
  *
  * Takes  a schedule before any rewrite.
  * Gives  the same without axes of extent 1, and with axes merged that every access walks as one: two axes a, b merge
- *        when each access has neither, or both with stride_a == stride_b * extent_b. Summed axes of an ordered sum only
+ *        when each statement has neither, or both in one role, and each access neither, or both with stride_a ==
+ *        stride_b * extent_b. Summed axes of an ordered sum only
  *        merge with the next one.
  * Keeps  axes with table terms (their addresses are not affine), and open extents (their products are sizes, too).
  */
@@ -40,6 +41,14 @@ static bool has_table(const ej_schedule *s, int32_t axis)
     return false;
 }
 
+/* Some statement has it; others became a part of another axis. */
+static bool is_needed(const ej_schedule *s, int32_t axis)
+{
+    for (size_t k = 0; k < s->n_statements; k++)
+        if (s->statements[k].axes[axis]) return true;
+    return false;
+}
+
 /* Axis b runs inside axis a as one axis in this access. */
 static bool walks_as_one(const ej_access *access, int32_t a, int32_t b, ej_size extent_b, ej_sizes *sizes)
 {
@@ -60,16 +69,27 @@ static bool follows(const ej_schedule *s, int32_t a, int32_t b, const bool *gone
     return a < b;
 }
 
-static bool can_merge(ej_schedule *s, int32_t a, int32_t b)
+/* Statements have both axes or neither, and sum over both or neither. */
+static bool have_one_role(const ej_schedule *s, int32_t a, int32_t b)
 {
     if (s->axes[a].run != s->axes[b].run) return false;
+    for (size_t k = 0; k < s->n_statements; k++) {
+        const ej_statement *st = &s->statements[k];
+        if (st->axes[a] != st->axes[b] || ej_statement_reduces(st, a) != ej_statement_reduces(st, b)) return false;
+    }
+    return true;
+}
+
+static bool can_merge(ej_schedule *s, int32_t a, int32_t b)
+{
+    if (!have_one_role(s, a, b)) return false;
     for (size_t k = 0; k < s->n_statements; k++)
         for (int32_t i = 0; i <= n_accesses(&s->statements[k]); i++)
             if (!walks_as_one(access_of(&s->statements[k], i), a, b, s->axes[b].extent, s->sizes)) return false;
     return true;
 }
 
-/* The merged axis is called by the names of its parts, outer first; without memory by that of the inner one. */
+/* The merged axis is called by the names of its parts, outer first. */
 static void name_both(ej_schedule *s, int32_t outer, int32_t inner)
 {
     ej_text text;
@@ -77,7 +97,8 @@ static void name_both(ej_schedule *s, int32_t outer, int32_t inner)
     if (!names[0] || !names[1]) return;
     ej_text_init(&text, s->job->arena);
     ej_print(&text, "%s%s", names[0], names[1]);
-    if (!text.failed) s->axes[inner].name = text.data;
+    if (text.failed) s->no_memory = true;
+    else s->axes[inner].name = text.data;
 }
 
 /* Merge as long as something merges; gone[] marks axes that went into another one. */
@@ -100,17 +121,21 @@ static void merge_axes(ej_schedule *s, bool *gone)
 
 static void renumber(ej_schedule *s, const bool *gone, int32_t *id)
 {
-    int32_t kept = 0;
-    for (int32_t a = 0; a < s->n_axes; a++) {
+    int32_t kept = 0, n = s->n_axes;
+    for (int32_t a = 0; a < n; a++) {
         id[a] = kept;
         if (!gone[a]) s->axes[kept++] = s->axes[a];
     }
     s->n_axes = kept;
-    for (size_t k = 0; k < s->n_statements; k++)
+    for (size_t k = 0; k < s->n_statements; k++) {
+        bool *axes = s->statements[k].axes;
+        for (int32_t a = 0; a < n; a++)
+            if (!gone[a]) axes[id[a]] = axes[a];
         for (int32_t i = 0; i <= n_accesses(&s->statements[k]); i++) {
             ej_access *access = access_of(&s->statements[k], i);
             for (int32_t t = 0; t < access->n_terms; t++) access->terms[t].axis = id[access->terms[t].axis];
         }
+    }
 }
 
 int ej_schedule_normalize(ej_schedule *s)
@@ -119,11 +144,11 @@ int ej_schedule_normalize(ej_schedule *s)
     int32_t *id = EJ_JOB_ARRAY(s->job, int32_t, (size_t)s->n_axes);
     if (!gone || !id) return EINJIT_E_NOMEM;
     for (int32_t a = 0; a < s->n_axes; a++) {
-        if (!ej_size_is(s->axes[a].extent, 1) || has_table(s, a)) continue;
+        if (is_needed(s, a) && (!ej_size_is(s->axes[a].extent, 1) || has_table(s, a))) continue;
         gone[a] = true;
         drop_axis(s, a);
     }
     merge_axes(s, gone);
     renumber(s, gone, id);
-    return EINJIT_OK;
+    return s->no_memory ? EINJIT_E_NOMEM : EINJIT_OK;
 }

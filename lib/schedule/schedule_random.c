@@ -2,8 +2,9 @@
  * right.
  *
  * Takes  a schedule and a seed.
- * Gives  mostly a tile, then up to 15 random rewrites of every kind, half of them of the last statement. Refusals are
- *        passed over, and counted.
+ * Gives  in a group steps that run where others read their results, some of them into registers; then mostly a tile,
+ *        then up to 15 random rewrites of every kind, half of them of the last statement. Refusals are passed over, and
+ *        counted.
  */
 #include "schedule.h"
 
@@ -141,12 +142,79 @@ static void one_rewrite(dice *d, int32_t id)
     ej_schedule_apply(d->s, &r, NULL);
 }
 
+/* ---- groups ---- */
+
+/* Digits over all values that an access names at a loop, as far as these are few: registers have to be covered. */
+static ej_tile covering(dice *d, const ej_access *access, int32_t at)
+{
+    ej_tile tile = {0};
+    int64_t lanes = 1, most = d->s->job->target->vector_bytes / 8;
+    for (int32_t t = 0; t < access->n_terms && tile.n < EJ_TILE_DIGITS; t++) {
+        int32_t axis = access->terms[t].axis;
+        int64_t range = ej_schedule_range(d->s, at, axis);
+        if (range > 16 || range < 2) continue;
+        bool lane = range * lanes <= most && draw(d, 2);
+        if (lane) lanes *= range;
+        ej_tile_add(&tile, axis, range, lane ? EJ_LANE : EJ_UNROLL);
+    }
+    return tile;
+}
+
+/* Some reader of a buffer, and the source; -1: there is none. */
+static int32_t any_reader(dice *d, int32_t buffer, int32_t *source)
+{
+    int32_t found = -1;
+    uint32_t n = 0;
+    for (int32_t k = 0; k < (int32_t)d->s->n_statements; k++)
+        for (int32_t i = 0; i < d->s->statements[k].n_src + d->s->statements[k].n_tail; i++) {
+            if (d->s->statements[k].src[i].buffer != buffer || draw(d, ++n)) continue;
+            found = k;
+            *source = i;
+        }
+    return found;
+}
+
+/* Moves a step to its readers, more often than not with tiles that registers ask for. */
+static void move_step(dice *d, int32_t id)
+{
+    const ej_access *out = &d->s->statements[id].out;
+    int32_t source = 0, reader = any_reader(d, out->buffer, &source);
+    if (reader < 0) return;
+    ej_rewrite r = {.kind = EJ_REWRITE_COMPUTE_AT, .statement = id, .home = EJ_HOME_LOCAL};
+    r.at = any_loop_around(d, &d->s->statements[reader]);
+    r.digits = any_layout(d, out);
+    if (draw(d, 2)) {
+        const ej_access *access = &d->s->statements[reader].src[source];
+        r.home = EJ_HOME_REG;
+        r.at = d->s->nodes[d->s->statements[reader].node].parent;
+        ej_rewrite wide = {.kind = EJ_REWRITE_TILE, .statement = reader, .digits = covering(d, access, r.at)};
+        ej_schedule_apply(d->s, &wide, NULL);
+        wide.statement = id;
+        wide.digits = covering(d, out, r.at);
+        ej_schedule_apply(d->s, &wide, NULL);
+    }
+    ej_schedule_apply(d->s, &r, NULL);
+}
+
+/* From the last step to the first: some loops and a tile, then the one before it, perhaps, goes there. */
+static void move_steps(dice *d)
+{
+    for (int32_t k = d->s->n_steps; k-- > 0 && !d->s->no_memory;) {
+        for (int32_t n = (int32_t)draw(d, 3); n > 0; n--) {
+            ej_rewrite loop = {.kind = EJ_REWRITE_LOOP, .statement = k, .axis = any_axis(d), .step = 1 + draw(d, 5)};
+            ej_schedule_apply(d->s, &loop, NULL);
+        }
+        if (k && draw(d, 4)) move_step(d, k - 1);
+    }
+}
+
 void ej_schedule_random(ej_schedule *s, uint64_t seed)
 {
     dice d = {s, seed};
     draw(&d, 2);
     int32_t n = (int32_t)draw(&d, 16);
     if (!s->n_axes) return;
+    if (s->n_steps > 1) move_steps(&d);
     if (draw(&d, 4))
         ej_schedule_apply(s, &(ej_rewrite){.kind = EJ_REWRITE_TILE, .digits = any_tile(&d, &s->statements[0])}, NULL);
     for (int32_t i = 0; i < n && !s->no_memory; i++)

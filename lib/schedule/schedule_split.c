@@ -78,6 +78,8 @@ static int may_run_through(const ej_schedule *s, const ej_rewrite *r, int32_t ch
 {
     const ej_statement *st = &s->statements[r->statement];
     if (child < 0 || !lives_at(s, st->out.buffer, r->at)) return EJ_REFUSE_NOT_AROUND;
+    for (int32_t i = st->n_src; i < st->n_src + st->n_tail; i++) /* the last statement reads them there */
+        if (!lives_at(s, st->src[i].buffer, r->at)) return EJ_REFUSE_NOT_AROUND;
     if (st->reduce == EJ_REDUCE_NONE) return EJ_REFUSE_NOT_REDUCED;
     if (st->has_split || st->has_store) return EJ_REFUSE_SPLIT;
     if (st->accumulate || !ej_statement_may_wait(s, st)) return EJ_REFUSE_PARTIAL;

@@ -36,7 +36,7 @@ static bool axis_is_laid_out(const ej_layout *layout, int32_t axis, int64_t rang
     return open <= 1 && (open || count >= range);
 }
 
-static int layout_fits(const ej_schedule *s, int32_t at, const ej_access *source, const ej_layout *layout)
+int ej_layout_fits(const ej_schedule *s, int32_t at, const ej_access *source, const ej_layout *layout)
 {
     if (layout->n < 0 || layout->n > EJ_TILE_DIGITS) return EJ_REFUSE_LAYOUT;
     for (int32_t t = 0; t < source->n_terms; t++) {
@@ -72,7 +72,7 @@ static bool may_run_alone(const ej_schedule *s, int32_t at, const ej_statement *
 }
 
 /* Terms as they stand in the layout: an axis that the source only names is only named. */
-static bool placed_access(ej_schedule *s, const ej_access *source, int32_t buffer, bool all, ej_access *out)
+bool ej_placed_access(ej_schedule *s, const ej_access *source, int32_t buffer, bool all, ej_access *out)
 {
     *out = (ej_access){.buffer = buffer, .terms = EJ_JOB_ARRAY(s->job, ej_access_term, (size_t)source->n_terms)};
     if (!out->terms) return false;
@@ -115,17 +115,24 @@ static bool make_room(ej_schedule *s)
     return EJ_PUSH_ROOM(s->job->arena, s->buffers, s->cap_buffers, s->n_buffers) && ej_schedule_room(s, 1);
 }
 
+int ej_placed_fits(const ej_schedule *s, const ej_access *access)
+{
+    const ej_schedule_buffer *buffer = &s->buffers[access->buffer];
+    int64_t elems = ej_layout_elems(s, access->buffer), bytes;
+    bool registers = buffer->plan.home == EJ_HOME_REG;
+    if (!ej_mul_size(elems, ej_dtypes[buffer->plan.dtype].bytes, &bytes) || bytes > EJ_STAGE_BYTES ||
+        (registers && elems > EJ_STAGE_REGISTERS))
+        return EJ_REFUSE_LARGE;
+    for (int32_t t = 0; registers && t < access->n_terms; t++) /* registers are written in every case */
+        if (!ej_schedule_range(s, buffer->at, access->terms[t].axis)) return EJ_REFUSE_EMPTY;
+    return EJ_REFUSE_NONE;
+}
+
 /* Asks for sizes of the buffer, so it has been added already; callers take it away again where it does not fit. */
 static int buffer_fits(ej_schedule *s, const ej_rewrite *r, const ej_access *read)
 {
-    int32_t buffer = read->buffer;
-    int64_t elems = ej_layout_elems(s, buffer), bytes;
-    if (!ej_mul_size(elems, ej_dtypes[s->buffers[buffer].plan.dtype].bytes, &bytes) || bytes > EJ_STAGE_BYTES ||
-        (r->home == EJ_HOME_REG && elems > EJ_STAGE_REGISTERS))
-        return EJ_REFUSE_LARGE;
-    for (int32_t t = 0; r->home == EJ_HOME_REG && t < read->n_terms; t++) /* registers are written in every case */
-        if (!ej_schedule_range(s, r->at, read->terms[t].axis)) return EJ_REFUSE_EMPTY;
-    return ej_access_fits(s, read, &s->statements[r->statement].tile);
+    int why = ej_placed_fits(s, read);
+    return why ? why : ej_access_fits(s, read, &s->statements[r->statement].tile);
 }
 
 /* Prefetches of the source are the copy's. */
@@ -149,15 +156,15 @@ bool ej_rewrite_stage(ej_schedule *s, const ej_rewrite *r, int32_t *out)
     ej_access source = st->src[r->source], read, written, from;
     if (child < 0) return ej_schedule_refuse(s, r->statement, EJ_REFUSE_NOT_AROUND);
     if (ej_schedule_writes(s, child, source.buffer, -1)) return ej_schedule_refuse(s, r->statement, EJ_REFUSE_WRITTEN);
-    int why = layout_fits(s, r->at, &source, &r->digits), dtype = s->buffers[source.buffer].plan.dtype;
+    int why = ej_layout_fits(s, r->at, &source, &r->digits), dtype = s->buffers[source.buffer].plan.dtype;
     if (!why && !may_run_alone(s, r->at, st, &source)) why = EJ_REFUSE_EMPTY;
     ej_expr map, rest;
     size_t n = (size_t)(st->n_src + st->n_tail);
     ej_access *sources = EJ_JOB_ARRAY(s->job, ej_access, n), *one = EJ_JOB_NEW(s->job, ej_access);
     int32_t buffer = (int32_t)s->n_buffers;
     if (why) return ej_schedule_refuse(s, r->statement, why);
-    if (!sources || !one || !make_room(s) || !placed_access(s, &source, buffer, true, &read) ||
-        !placed_access(s, &source, buffer, false, &written) || !source_access(s, &source, &from) ||
+    if (!sources || !one || !make_room(s) || !ej_placed_access(s, &source, buffer, true, &read) ||
+        !ej_placed_access(s, &source, buffer, false, &written) || !source_access(s, &source, &from) ||
         !ej_expr_split(s->job->arena, &st->expr, r->source, dtype, &map, &rest)) {
         s->no_memory = true;
         return false;
@@ -205,7 +212,7 @@ static int may_stage_out(const ej_schedule *s, const ej_rewrite *r, int32_t chil
         if (!ej_access_moves(&st->out, st->out.terms[t].axis)) return EJ_REFUSE_LAYOUT;
     if (ej_schedule_reads(s, child, st->out.buffer) || ej_schedule_writes(s, child, st->out.buffer, r->statement))
         return EJ_REFUSE_WRITTEN;
-    return layout_fits(s, r->at, &st->out, &r->digits);
+    return ej_layout_fits(s, r->at, &st->out, &r->digits);
 }
 
 bool ej_rewrite_stage_out(ej_schedule *s, const ej_rewrite *r, int32_t *out)
@@ -220,7 +227,7 @@ bool ej_rewrite_stage_out(ej_schedule *s, const ej_rewrite *r, int32_t *out)
     ej_expr expr = {1, EJ_JOB_NEW(s->job, ej_expr_op)};
     ej_access *one = EJ_JOB_NEW(s->job, ej_access);
     if (why) return ej_schedule_refuse(s, r->statement, why);
-    if (!one || !expr.ops || !make_room(s) || !placed_access(s, &result, buffer, true, &waiting)) {
+    if (!one || !expr.ops || !make_room(s) || !ej_placed_access(s, &result, buffer, true, &waiting)) {
         s->no_memory = true;
         return false;
     }

@@ -8,6 +8,7 @@
  *     store 0 %1 unroll 16, %0 lane 12
  *     stage 0 1 at 3 local %1 0, %2 0, %1 16    source 1 of statement 0, at node 3 (or root), layout
  *     stage_out 0 at 3 local %1 0, %0 0
+ *     compute_at 0 at 3 local %1 0, %0 0        statement 0 runs at node 3, where its readers are
  *     split 0 %2 apart
  *     fill 0 at root
  *     hint 0 stream prefetch 1 512 far rows 8    as in a nest's text, any of them
@@ -54,7 +55,7 @@ static void print_digits(ej_text *text, const ej_tile *tile, bool layout)
 
 static bool is_staging(int kind)
 {
-    return kind == EJ_REWRITE_STAGE || kind == EJ_REWRITE_STAGE_OUT;
+    return kind == EJ_REWRITE_STAGE || kind == EJ_REWRITE_STAGE_OUT || kind == EJ_REWRITE_COMPUTE_AT;
 }
 
 static void print_place(ej_text *text, const ej_rewrite *r)

@@ -1,5 +1,5 @@
-/* schedule_tree.c - questions about a tree (what is below what, who reads and writes there), and one change of it:
- * another statement.
+/* schedule_tree.c - questions about a tree (what is below what, who reads and writes there), and changes of it: another
+ * statement, or another place for one.
  */
 #include "schedule.h"
 
@@ -57,4 +57,15 @@ int32_t ej_schedule_put(ej_schedule *s, int32_t at, int32_t child, const ej_stat
     s->statements[id] = *st;
     s->statements[id].node = node;
     return id;
+}
+
+void ej_schedule_move(ej_schedule *s, int32_t statement, int32_t at, int32_t child)
+{
+    int32_t node = s->statements[statement].node, *from = &s->root, *to = at < 0 ? &s->root : &s->nodes[at].child;
+    while (*from != node) from = &s->nodes[*from].next;
+    *from = s->nodes[node].next;
+    while (*to != child) to = &s->nodes[*to].next;
+    s->nodes[node].parent = at;
+    s->nodes[node].next = child;
+    *to = node;
 }

@@ -52,7 +52,8 @@ static void each_element_is_read_before_it_is_written(void **state)
         {"def f(x, y):\n    return x - sum(x)\n", true}, /* read twice, the second time in its place */
         {"def f(x, y):\n    return x * sum(x, dim=1, keepdim=True) + y\n", true},
         {"def f(x, y):\n    return where(x > y, x, y)\n", true},
-        {"def f(x, y):\n    return y * sum(x)\n", true}, /* all of it is read before */
+        {"def f(x, y):\n    return softmax(x, dim=1) * y\n", true}, /* some rows at a time */
+        {"def f(x, y):\n    return y * sum(x)\n", true},            /* all of it is read before */
         {"def f(x, y):\n    return y * x[0:1]\n", false},
         {"def f(x, y):\n    return y + x[:, 0:1]\n", false},
         {"def f(x, y):\n    return cat([x[1:], y[0:1]], dim=0)\n", false},

@@ -9,74 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "plan_support.h"
-#include "schedule.h"
-
-typedef struct fixture {
-    plan_case plan;
-    ej_sizes sizes;
-    ej_schedule s;
-    ej_target row;
-} fixture;
-
-/* Axes of a product in normal form: they are found by name, because normalizing numbers them. */
-static int32_t axis_named(const ej_schedule *s, const char *name)
-{
-    for (int32_t a = 0; a < s->n_axes; a++)
-        if (!strcmp(s->axes[a].name, name)) return a;
-    fail_msg("no axis %s", name);
-    return -1;
-}
-
-static void begin(fixture *f)
-{
-    assert_int_equal(ej_schedule_begin(&f->s, &f->plan.plan.steps[0], &f->plan.plan, &f->sizes, &f->plan.bind.job),
-                     EINJIT_OK);
-}
-
-static void open_sizes(fixture *f, const char *program, const char *inputs, const char *open)
-{
-    plan_open(&f->plan, program, inputs, NULL, open);
-    assert_int_equal(f->plan.status, EINJIT_OK);
-    f->row = *ej_target_by_name("avx2");
-    f->plan.bind.job.target = &f->row;
-    f->sizes = f->plan.plan.bound->sizes;
-    begin(f);
-}
-
-static void open_fixture(fixture *f, const char *program, const char *inputs)
-{
-    open_sizes(f, program, inputs, NULL);
-}
-
-static const char *settled(fixture *f)
-{
-    ej_nest nest;
-    ej_text text;
-    einjit_error err = {0};
-    assert_int_equal(ej_schedule_settle(&nest, &f->s), EINJIT_OK);
-    if (ej_nest_check(&nest, &f->row, &err)) fail_msg("%s", err.text);
-    ej_text_init(&text, &f->plan.bind.arena);
-    ej_nest_print(&text, &nest, &f->sizes);
-    assert_false(text.failed);
-    return text.data;
-}
+#include "schedule_support.h"
 
 static const char product[] = "def f(a: f32[i, k], b: f32[k, j]):\n    return einsum('ik,kj->ij', a, b)\n";
 static const char product_inputs[] = "f32[40,50] f32[50,64]";
-
-/* Refused for this reason, and the tree stays as it was. */
-static void refuses(fixture *f, ej_rewrite r, int why)
-{
-    const char *before = settled(f);
-    size_t n_log = f->s.n_log;
-    uint32_t refused = f->s.refused[why];
-    assert_false(ej_schedule_apply(&f->s, &r, NULL));
-    if (f->s.why != why) fail_msg("refused because %s, not %s", ej_refusal_text(f->s.why), ej_refusal_text(why));
-    assert_int_equal(f->s.n_log, n_log);
-    assert_int_equal(f->s.refused[why], refused + 1);
-    assert_string_equal(settled(f), before);
-}
 
 static ej_tile tile_of(int32_t a, int32_t rows, int32_t b, int32_t lanes)
 {
@@ -103,52 +39,54 @@ static int occurrences(const char *text, const char *word)
 static void refusals_leave_the_tree_as_it_was(void **state)
 {
     (void)state;
-    fixture f;
-    open_fixture(&f, product, product_inputs);
-    int32_t i = axis_named(&f.s, "i"), j = axis_named(&f.s, "j"), k = axis_named(&f.s, "k");
+    schedule_case f;
+    schedule_open(&f, product, product_inputs);
+    int32_t i = schedule_axis(&f.s, "i"), j = schedule_axis(&f.s, "j"), k = schedule_axis(&f.s, "k");
     int32_t at = ej_do_loop(&f.s, 0, j, 32), down = ej_do_loop(&f.s, 0, k, 10);
     ej_do_tile(&f.s, 0, tile_of(i, 4, j, 8));
     int32_t panel = ej_do_stage(&f.s, down, 0, 1, EJ_HOME_LOCAL, layout_of(j, k, j, 16));
     assert_false(f.s.failed);
-    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_LOOP, .statement = 7, .axis = i, .step = 4}, EJ_REFUSE_NO_SUCH);
-    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_LOOP, .statement = panel, .axis = i, .step = 4}, EJ_REFUSE_NO_SUCH);
-    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_LOOP, .axis = i, .step = 6}, EJ_REFUSE_CUTS);
-    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_INNER, .axis = i, .step = 4}, EJ_REFUSE_NOT_REDUCED);
-    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_TILE, .digits = tile_of(i, 4, j, 16)}, EJ_REFUSE_LANES);
-    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_TILE, .digits = tile_of(k, 3, j, 8)}, EJ_REFUSE_CUTS);
-    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_TILE, .digits = tile_of(j, 32, i, 8)}, EJ_REFUSE_CUTS);
-    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_TILE, .statement = panel, .digits = tile_of(i, 4, j, 8)},
-            EJ_REFUSE_DIGITS);
-    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_STORE, .digits = tile_of(i, 8, j, 8)}, EJ_REFUSE_OTHER_COUNTS);
-    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_STORE, .statement = panel}, EJ_REFUSE_NOT_REDUCED);
+    schedule_refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_LOOP, .statement = 7, .axis = i, .step = 4},
+                     EJ_REFUSE_NO_SUCH);
+    schedule_refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_LOOP, .statement = panel, .axis = i, .step = 4},
+                     EJ_REFUSE_NO_SUCH);
+    schedule_refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_LOOP, .axis = i, .step = 6}, EJ_REFUSE_CUTS);
+    schedule_refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_INNER, .axis = i, .step = 4}, EJ_REFUSE_NOT_REDUCED);
+    schedule_refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_TILE, .digits = tile_of(i, 4, j, 16)}, EJ_REFUSE_LANES);
+    schedule_refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_TILE, .digits = tile_of(k, 3, j, 8)}, EJ_REFUSE_CUTS);
+    schedule_refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_TILE, .digits = tile_of(j, 32, i, 8)}, EJ_REFUSE_CUTS);
+    schedule_refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_TILE, .statement = panel, .digits = tile_of(i, 4, j, 8)},
+                     EJ_REFUSE_DIGITS);
+    schedule_refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_STORE, .digits = tile_of(i, 8, j, 8)}, EJ_REFUSE_OTHER_COUNTS);
+    schedule_refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_STORE, .statement = panel}, EJ_REFUSE_NOT_REDUCED);
     ej_rewrite stage = {
         .kind = EJ_REWRITE_STAGE, .at = at, .source = 0, .home = EJ_HOME_REG, .digits = layout_of(i, k, 0, 0)};
-    refuses(&f, stage, EJ_REFUSE_LARGE);
+    schedule_refuses(&f, stage, EJ_REFUSE_LARGE);
     stage.home = EJ_HOME_LOCAL;
     stage.digits = layout_of(i, j, 0, 0);
-    refuses(&f, stage, EJ_REFUSE_LAYOUT);
+    schedule_refuses(&f, stage, EJ_REFUSE_LAYOUT);
     stage.digits = layout_of(i, k, i, 6);
-    refuses(&f, stage, EJ_REFUSE_CUTS);
+    schedule_refuses(&f, stage, EJ_REFUSE_CUTS);
     stage.at = f.s.statements[0].node;
-    refuses(&f, stage, EJ_REFUSE_NOT_AROUND);
+    schedule_refuses(&f, stage, EJ_REFUSE_NOT_AROUND);
     stage.source = 2;
-    refuses(&f, stage, EJ_REFUSE_NO_SUCH);
-    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_FILL, .at = down}, EJ_REFUSE_PARTIAL);
+    schedule_refuses(&f, stage, EJ_REFUSE_NO_SUCH);
+    schedule_refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_FILL, .at = down}, EJ_REFUSE_PARTIAL);
     ej_rewrite wait = {
         .kind = EJ_REWRITE_STAGE_OUT, .at = down, .home = EJ_HOME_LOCAL, .digits = layout_of(i, j, 0, 0)};
-    refuses(&f, wait, EJ_REFUSE_PARTIAL); /* a part of the terms is summed below */
+    schedule_refuses(&f, wait, EJ_REFUSE_PARTIAL); /* a part of the terms is summed below */
     wait.at = at;
     wait.home = EJ_HOME_REG; /* there is a loop over the terms around the sum */
-    refuses(&f, wait, EJ_REFUSE_PARTIAL);
+    schedule_refuses(&f, wait, EJ_REFUSE_PARTIAL);
     wait.home = EJ_HOME_LOCAL;
     wait.digits = layout_of(j, i, j, 6);
-    refuses(&f, wait, EJ_REFUSE_CUTS);
+    schedule_refuses(&f, wait, EJ_REFUSE_CUTS);
     wait.digits = layout_of(j, k, 0, 0);
-    refuses(&f, wait, EJ_REFUSE_LAYOUT);
+    schedule_refuses(&f, wait, EJ_REFUSE_LAYOUT);
     wait.statement = panel;
     wait.at = at;
     wait.digits = layout_of(j, k, 0, 0);
-    refuses(&f, wait, EJ_REFUSE_WRITTEN);
+    schedule_refuses(&f, wait, EJ_REFUSE_WRITTEN);
     plan_close(&f.plan);
 }
 
@@ -156,11 +94,11 @@ static void refusals_leave_the_tree_as_it_was(void **state)
 static void a_refused_script_stops(void **state)
 {
     (void)state;
-    fixture f;
-    open_fixture(&f, product, product_inputs);
-    ej_do_inner(&f.s, 0, axis_named(&f.s, "i"), 4);
+    schedule_case f;
+    schedule_open(&f, product, product_inputs);
+    ej_do_inner(&f.s, 0, schedule_axis(&f.s, "i"), 4);
     assert_true(f.s.failed);
-    ej_do_loop(&f.s, 0, axis_named(&f.s, "i"), 4);
+    ej_do_loop(&f.s, 0, schedule_axis(&f.s, "i"), 4);
     assert_int_equal(f.s.n_log, 0);
     plan_close(&f.plan);
 }
@@ -168,21 +106,21 @@ static void a_refused_script_stops(void **state)
 static void sums_of_a_map_are_finished_at_the_last_block(void **state)
 {
     (void)state;
-    fixture f;
-    open_fixture(&f, "def f(a: f32[i, k], b: f32[k, j]):\n    return relu(einsum('ik,kj->ij', a, b))\n",
-                 product_inputs);
-    assert_null(strstr(settled(&f), "when"));
-    ej_do_loop(&f.s, 0, axis_named(&f.s, "k"), 10);
+    schedule_case f;
+    schedule_open(&f, "def f(a: f32[i, k], b: f32[k, j]):\n    return relu(einsum('ik,kj->ij', a, b))\n",
+                  product_inputs);
+    assert_null(strstr(schedule_settled(&f), "when"));
+    ej_do_loop(&f.s, 0, schedule_axis(&f.s, "k"), 10);
     assert_false(f.s.failed);
     /* each block from nothing: what is there is added at its end */
-    const char *text = settled(&f), *sum = strstr(text, "sum acc");
+    const char *text = schedule_settled(&f), *sum = strstr(text, "sum acc");
     assert_non_null(sum);
     assert_null(strstr(text, "when first"));
     sum = strstr(sum + 1, "sum acc");
     assert_non_null(sum);
     assert_non_null(strstr(sum, "when later k"));
     f.s.ordered = true; /* from what is there, term after term */
-    text = settled(&f);
+    text = schedule_settled(&f);
     static const char *const words[] = {"when first k", "when later k", "when earlier k", "when last k"};
     for (size_t i = 0; i < 4; i++) assert_non_null(strstr(text, words[i]));
     assert_true(strstr(text, "when later k") < strstr(text, "sum acc"));
@@ -193,16 +131,18 @@ static void sums_of_a_map_are_finished_at_the_last_block(void **state)
 static void ends_read_their_tail_at_the_last_block(void **state)
 {
     (void)state;
-    fixture f;
-    open_fixture(&f, "def f(a: f32[i, k], b: f32[k, j], c: f32[j]):\n    return relu(einsum('ik,kj->ij', a, b) + c)\n",
-                 "f32[40,50] f32[50,64] f32[64]");
+    schedule_case f;
+    schedule_open(&f, "def f(a: f32[i, k], b: f32[k, j], c: f32[j]):\n    return relu(einsum('ik,kj->ij', a, b) + c)\n",
+                  "f32[40,50] f32[50,64] f32[64]");
     assert_int_equal(f.s.statements[0].n_tail, 1);
-    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_STAGE, .at = EJ_AT_ROOT, .source = 2, .home = EJ_HOME_LOCAL},
-            EJ_REFUSE_NO_SUCH);
-    ej_do_loop(&f.s, 0, axis_named(&f.s, "k"), 10);
-    ej_do_stage(&f.s, EJ_AT_ROOT, 0, 0, EJ_HOME_LOCAL, layout_of(axis_named(&f.s, "i"), axis_named(&f.s, "k"), 0, 0));
+    schedule_refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_STAGE, .at = EJ_AT_ROOT, .source = 2, .home = EJ_HOME_LOCAL},
+                     EJ_REFUSE_NO_SUCH);
+    ej_do_loop(&f.s, 0, schedule_axis(&f.s, "k"), 10);
+    ej_do_stage(&f.s, EJ_AT_ROOT, 0, 0, EJ_HOME_LOCAL,
+                layout_of(schedule_axis(&f.s, "i"), schedule_axis(&f.s, "k"), 0, 0));
     assert_false(f.s.failed);
-    const char *text = settled(&f), *early = strstr(text, "when earlier k"), *late = strstr(text, "when last k");
+    const char *text = schedule_settled(&f), *early = strstr(text, "when earlier k"),
+               *late = strstr(text, "when last k");
     assert_non_null(early);
     assert_non_null(late);
     const char *tail = strstr(text, "src c[j: 1]");
@@ -216,42 +156,42 @@ static void ends_read_their_tail_at_the_last_block(void **state)
 static void steps_that_are_not_below_the_range_change_nothing(void **state)
 {
     (void)state;
-    fixture f;
-    open_fixture(&f, product, product_inputs);
-    const char *before = settled(&f);
-    assert_int_equal(ej_do_loop(&f.s, 0, axis_named(&f.s, "j"), 64), EJ_AT_ROOT);
-    ej_do_inner(&f.s, 0, axis_named(&f.s, "k"), 50);
+    schedule_case f;
+    schedule_open(&f, product, product_inputs);
+    const char *before = schedule_settled(&f);
+    assert_int_equal(ej_do_loop(&f.s, 0, schedule_axis(&f.s, "j"), 64), EJ_AT_ROOT);
+    ej_do_inner(&f.s, 0, schedule_axis(&f.s, "k"), 50);
     assert_false(f.s.failed);
-    assert_string_equal(settled(&f), before);
+    assert_string_equal(schedule_settled(&f), before);
     plan_close(&f.plan);
 }
 
 static void panels_have_blocks(void **state)
 {
     (void)state;
-    fixture f;
-    open_fixture(&f, product, product_inputs);
-    int32_t j = axis_named(&f.s, "j"), k = axis_named(&f.s, "k"), at = ej_do_loop(&f.s, 0, k, 20);
+    schedule_case f;
+    schedule_open(&f, product, product_inputs);
+    int32_t j = schedule_axis(&f.s, "j"), k = schedule_axis(&f.s, "k"), at = ej_do_loop(&f.s, 0, k, 20);
     int32_t panel = ej_do_stage(&f.s, at, 0, 1, EJ_HOME_LOCAL, layout_of(j, k, j, 16));
     ej_do_loop(&f.s, panel, j, 16);
     assert_false(f.s.failed);
-    assert_non_null(strstr(settled(&f), "buffer panel f32 local elems 1280"));
-    assert_non_null(strstr(settled(&f), "src panel[j: 1 block 16: 320, k: 16]"));
+    assert_non_null(strstr(schedule_settled(&f), "buffer panel f32 local elems 1280"));
+    assert_non_null(strstr(schedule_settled(&f), "src panel[j: 1 block 16: 320, k: 16]"));
     plan_close(&f.plan);
 }
 
 static void results_wait_until_all_terms_are_in(void **state)
 {
     (void)state;
-    fixture f;
-    open_fixture(&f, product, product_inputs);
-    int32_t i = axis_named(&f.s, "i"), j = axis_named(&f.s, "j"), at = ej_do_loop(&f.s, 0, i, 8);
-    ej_do_loop(&f.s, 0, axis_named(&f.s, "k"), 10);
+    schedule_case f;
+    schedule_open(&f, product, product_inputs);
+    int32_t i = schedule_axis(&f.s, "i"), j = schedule_axis(&f.s, "j"), at = ej_do_loop(&f.s, 0, i, 8);
+    ej_do_loop(&f.s, 0, schedule_axis(&f.s, "k"), 10);
     ej_do_tile(&f.s, 0, tile_of(i, 4, j, 8));
     int32_t copy = ej_do_stage_out(&f.s, at, 0, EJ_HOME_LOCAL, layout_of(j, i, 0, 0));
     ej_do_tile(&f.s, copy, tile_of(i, 8, j, 8));
     assert_false(f.s.failed);
-    const char *text = settled(&f), *waits = strstr(text, "move result[i: 1, j: 8]"),
+    const char *text = schedule_settled(&f), *waits = strstr(text, "move result[i: 1, j: 8]"),
                *out = strstr(text, "move einsum_1");
     assert_true(waits && out && out > waits);
     assert_non_null(strstr(out, "src result[i: 1, j: 8]"));
@@ -264,15 +204,15 @@ static void results_wait_until_all_terms_are_in(void **state)
 static void hints_follow_what_is_staged(void **state)
 {
     (void)state;
-    fixture f;
-    open_fixture(&f, product, product_inputs);
-    int32_t i = axis_named(&f.s, "i"), j = axis_named(&f.s, "j"), k = axis_named(&f.s, "k");
+    schedule_case f;
+    schedule_open(&f, product, product_inputs);
+    int32_t i = schedule_axis(&f.s, "i"), j = schedule_axis(&f.s, "j"), k = schedule_axis(&f.s, "k");
     ej_rewrite r = {.kind = EJ_REWRITE_HINT, .hints = {.ahead = 64, .source = 2}};
-    refuses(&f, r, EJ_REFUSE_NO_SUCH);
+    schedule_refuses(&f, r, EJ_REFUSE_NO_SUCH);
     r.hints = (ej_leaf_hints){.ahead = EJ_HINT_AHEAD + 1};
-    refuses(&f, r, EJ_REFUSE_LARGE);
+    schedule_refuses(&f, r, EJ_REFUSE_LARGE);
     ej_do_hint(&f.s, 0, (ej_leaf_hints){.stream = true, .source = 1, .ahead = 512});
-    const char *text = settled(&f), *sum = strstr(text, "sum acc"), *out = strstr(text, "move einsum_1");
+    const char *text = schedule_settled(&f), *sum = strstr(text, "sum acc"), *out = strstr(text, "move einsum_1");
     assert_true(sum && out && sum < strstr(text, "prefetch 1 512") && strstr(text, "prefetch 1 512") < out);
     assert_true(out < strstr(text, "stream"));
     int32_t at = ej_do_loop(&f.s, 0, i, 8);
@@ -281,21 +221,21 @@ static void hints_follow_what_is_staged(void **state)
     assert_false(f.s.failed);
     assert_true(f.s.statements[panel].hints.ahead == 512 && f.s.statements[panel].hints.source == 0);
     assert_true(f.s.statements[copy].hints.stream && !f.s.statements[0].hints.stream && !f.s.statements[0].hints.ahead);
-    out = strstr(settled(&f), "move einsum_1");
+    out = strstr(schedule_settled(&f), "move einsum_1");
     assert_true(out && strstr(out, "stream"));
-    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_HINT, .statement = copy, .hints = {.ahead = 64, .source = 1}},
-            EJ_REFUSE_NO_SUCH);
+    schedule_refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_HINT, .statement = copy, .hints = {.ahead = 64, .source = 1}},
+                     EJ_REFUSE_NO_SUCH);
     plan_close(&f.plan);
 }
 
 static void partial_sums_stay_in_the_caches(void **state)
 {
     (void)state;
-    fixture f;
-    open_fixture(&f, product, product_inputs);
+    schedule_case f;
+    schedule_open(&f, product, product_inputs);
     ej_do_hint(&f.s, 0, (ej_leaf_hints){.stream = true});
-    ej_do_loop(&f.s, 0, axis_named(&f.s, "k"), 10);
-    assert_null(strstr(settled(&f), "stream"));
+    ej_do_loop(&f.s, 0, schedule_axis(&f.s, "k"), 10);
+    assert_null(strstr(schedule_settled(&f), "stream"));
     plan_close(&f.plan);
 }
 
@@ -303,34 +243,35 @@ static void partial_sums_stay_in_the_caches(void **state)
 static void sums_in_registers_are_not_divided(void **state)
 {
     (void)state;
-    fixture f;
-    open_fixture(&f, product, product_inputs);
-    int32_t i = axis_named(&f.s, "i"), j = axis_named(&f.s, "j"), k = axis_named(&f.s, "k");
+    schedule_case f;
+    schedule_open(&f, product, product_inputs);
+    int32_t i = schedule_axis(&f.s, "i"), j = schedule_axis(&f.s, "j"), k = schedule_axis(&f.s, "k");
     ej_do_tile(&f.s, 0, tile_of(i, 4, j, 8));
     ej_do_loop(&f.s, 0, i, 4);
     int32_t at = ej_do_loop(&f.s, 0, j, 8);
     ej_do_stage_out(&f.s, at, 0, EJ_HOME_REG, layout_of(i, j, 0, 0));
     assert_false(f.s.failed);
-    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_LOOP, .axis = k, .step = 10}, EJ_REFUSE_PARTIAL);
+    schedule_refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_LOOP, .axis = k, .step = 10}, EJ_REFUSE_PARTIAL);
     plan_close(&f.plan);
 }
 
 static void an_empty_axis_keeps_sources_unread(void **state)
 {
     (void)state;
-    fixture f;
-    open_fixture(&f, product, "f32[40,50] f32[50,0]");
+    schedule_case f;
+    schedule_open(&f, product, "f32[40,50] f32[50,0]");
     ej_rewrite stage = {.kind = EJ_REWRITE_STAGE,
                         .at = EJ_AT_ROOT,
                         .home = EJ_HOME_LOCAL,
-                        .digits = layout_of(axis_named(&f.s, "i"), axis_named(&f.s, "k"), 0, 0)};
-    refuses(&f, stage, EJ_REFUSE_EMPTY);
+                        .digits = layout_of(schedule_axis(&f.s, "i"), schedule_axis(&f.s, "k"), 0, 0)};
+    schedule_refuses(&f, stage, EJ_REFUSE_EMPTY);
     plan_close(&f.plan);
-    open_sizes(&f, product, product_inputs, "k");
-    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_LOOP, .axis = axis_named(&f.s, "k"), .step = 4}, EJ_REFUSE_EMPTY);
+    schedule_open_sizes(&f, product, product_inputs, "k");
+    schedule_refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_LOOP, .axis = schedule_axis(&f.s, "k"), .step = 4},
+                     EJ_REFUSE_EMPTY);
     stage.at = EJ_AT_ROOT;
-    stage.digits = layout_of(axis_named(&f.s, "i"), axis_named(&f.s, "k"), 0, 0);
-    refuses(&f, stage, EJ_REFUSE_OPEN);
+    stage.digits = layout_of(schedule_axis(&f.s, "i"), schedule_axis(&f.s, "k"), 0, 0);
+    schedule_refuses(&f, stage, EJ_REFUSE_OPEN);
     plan_close(&f.plan);
 }
 
@@ -338,17 +279,17 @@ static void an_empty_axis_keeps_sources_unread(void **state)
 static void split_sums_have_accumulators_a_lane(void **state)
 {
     (void)state;
-    fixture f;
-    open_fixture(&f, product, product_inputs);
-    int32_t i = axis_named(&f.s, "i"), j = axis_named(&f.s, "j"), k = axis_named(&f.s, "k");
+    schedule_case f;
+    schedule_open(&f, product, product_inputs);
+    int32_t i = schedule_axis(&f.s, "i"), j = schedule_axis(&f.s, "j"), k = schedule_axis(&f.s, "k");
     ej_rewrite split = {.kind = EJ_REWRITE_SPLIT, .axis = k};
-    refuses(&f, split, EJ_REFUSE_DIGITS);
+    schedule_refuses(&f, split, EJ_REFUSE_DIGITS);
     ej_do_tile(&f.s, 0, tile_of(i, 4, k, 8));
     split.axis = i;
-    refuses(&f, split, EJ_REFUSE_NOT_REDUCED);
+    schedule_refuses(&f, split, EJ_REFUSE_NOT_REDUCED);
     ej_do_split(&f.s, 0, k);
     assert_false(f.s.failed);
-    const char *text = settled(&f);
+    const char *text = schedule_settled(&f);
     static const char *const parts[] = {
         "axis chunk 6",     "axis rest 2", "sum acc[lane: 1, i: 8]", "sum acc[rest: 1, i: 8]", "rest lane 8",
         "sum result[i: 1]", "src acc",     "move einsum_1"};
@@ -358,25 +299,25 @@ static void split_sums_have_accumulators_a_lane(void **state)
         text = at;
     }
     split.axis = k;
-    refuses(&f, split, EJ_REFUSE_SPLIT);
-    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_LOOP, .axis = k, .step = 16}, EJ_REFUSE_SPLIT);
-    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_INNER, .axis = k, .step = 16}, EJ_REFUSE_SPLIT);
-    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_TILE, .digits = tile_of(i, 4, k, 4)}, EJ_REFUSE_SPLIT);
-    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_FILL, .at = EJ_AT_ROOT}, EJ_REFUSE_SPLIT);
+    schedule_refuses(&f, split, EJ_REFUSE_SPLIT);
+    schedule_refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_LOOP, .axis = k, .step = 16}, EJ_REFUSE_SPLIT);
+    schedule_refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_INNER, .axis = k, .step = 16}, EJ_REFUSE_SPLIT);
+    schedule_refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_TILE, .digits = tile_of(i, 4, k, 4)}, EJ_REFUSE_SPLIT);
+    schedule_refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_FILL, .at = EJ_AT_ROOT}, EJ_REFUSE_SPLIT);
     ej_rewrite stage = {.kind = EJ_REWRITE_STAGE,
                         .at = EJ_AT_ROOT,
                         .home = EJ_HOME_LOCAL,
                         .source = 1,
                         .digits = layout_of(k, j, k, 8)};
-    refuses(&f, stage, EJ_REFUSE_SPLIT);
+    schedule_refuses(&f, stage, EJ_REFUSE_SPLIT);
     plan_close(&f.plan);
-    open_fixture(&f, product, "f32[40,6] f32[6,64]");
-    ej_do_tile(&f.s, 0, tile_of(axis_named(&f.s, "i"), 4, axis_named(&f.s, "k"), 8));
-    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_SPLIT, .axis = axis_named(&f.s, "k")}, EJ_REFUSE_LARGE);
+    schedule_open(&f, product, "f32[40,6] f32[6,64]");
+    ej_do_tile(&f.s, 0, tile_of(schedule_axis(&f.s, "i"), 4, schedule_axis(&f.s, "k"), 8));
+    schedule_refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_SPLIT, .axis = schedule_axis(&f.s, "k")}, EJ_REFUSE_LARGE);
     plan_close(&f.plan);
-    open_sizes(&f, product, product_inputs, "k");
-    ej_do_tile(&f.s, 0, tile_of(axis_named(&f.s, "i"), 4, axis_named(&f.s, "k"), 8));
-    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_SPLIT, .axis = axis_named(&f.s, "k")}, EJ_REFUSE_OPEN);
+    schedule_open_sizes(&f, product, product_inputs, "k");
+    ej_do_tile(&f.s, 0, tile_of(schedule_axis(&f.s, "i"), 4, schedule_axis(&f.s, "k"), 8));
+    schedule_refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_SPLIT, .axis = schedule_axis(&f.s, "k")}, EJ_REFUSE_OPEN);
     plan_close(&f.plan);
 }
 
@@ -385,16 +326,16 @@ static void split_sums_have_accumulators_a_lane(void **state)
 static void vectors_of_split_sums_are_apart(void **state)
 {
     (void)state;
-    fixture f;
-    open_fixture(&f, product, product_inputs);
-    int32_t k = axis_named(&f.s, "k");
+    schedule_case f;
+    schedule_open(&f, product, product_inputs);
+    int32_t k = schedule_axis(&f.s, "k");
     ej_tile tile = {0};
     ej_tile_add(&tile, k, 2, EJ_UNROLL);
     ej_tile_add(&tile, k, 8, EJ_LANE);
     ej_do_tile(&f.s, 0, tile);
     ej_rewrite split = {.kind = EJ_REWRITE_SPLIT, .axis = k, .apart = true};
     assert_true(ej_schedule_apply(&f.s, &split, NULL));
-    const char *text = settled(&f);
+    const char *text = schedule_settled(&f);
     static const char *const parts[] = {"axis chunk 3",
                                         "axis lane 8",
                                         "axis part 2",
@@ -410,36 +351,38 @@ static void vectors_of_split_sums_are_apart(void **state)
 static void filled_results_are_summed_in_memory(void **state)
 {
     (void)state;
-    fixture f;
-    open_sizes(&f, "def f(a: f32[i, k], b: f32[k, j]):\n    return relu(einsum('ik,kj->ij', a, b))\n", product_inputs,
-               "k");
-    int32_t i = axis_named(&f.s, "i"), j = axis_named(&f.s, "j"), k = axis_named(&f.s, "k");
+    schedule_case f;
+    schedule_open_sizes(&f, "def f(a: f32[i, k], b: f32[k, j]):\n    return relu(einsum('ik,kj->ij', a, b))\n",
+                        product_inputs, "k");
+    int32_t i = schedule_axis(&f.s, "i"), j = schedule_axis(&f.s, "j"), k = schedule_axis(&f.s, "k");
     ej_do_tile(&f.s, 0, tile_of(k, 4, j, 8));
     ej_rewrite loop = {.kind = EJ_REWRITE_LOOP, .axis = k, .step = 4};
-    refuses(&f, loop, EJ_REFUSE_EMPTY);
+    schedule_refuses(&f, loop, EJ_REFUSE_EMPTY);
     int32_t at = ej_do_loop(&f.s, 0, i, 8), fill = ej_do_fill(&f.s, at, 0);
     ej_do_loop(&f.s, 0, k, 4);
     assert_false(f.s.failed);
-    const char *text = settled(&f), *neutral = strstr(text, "move relu_1"), *sum = strstr(text, "sum relu_1"), *last;
+    const char *text = schedule_settled(&f), *neutral = strstr(text, "move relu_1"), *sum = strstr(text, "sum relu_1"),
+               *last;
     assert_true(neutral && sum && neutral < sum);
     last = strstr(sum, "move relu_1");
     assert_true(last && strstr(last, "src relu_1"));
     assert_null(strstr(text, "acc"));
-    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_FILL, .at = EJ_AT_ROOT}, EJ_REFUSE_PARTIAL);
-    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_FILL, .statement = fill, .at = EJ_AT_ROOT}, EJ_REFUSE_NOT_REDUCED);
-    refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_SPLIT, .axis = k}, EJ_REFUSE_OPEN);
+    schedule_refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_FILL, .at = EJ_AT_ROOT}, EJ_REFUSE_PARTIAL);
+    schedule_refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_FILL, .statement = fill, .at = EJ_AT_ROOT},
+                     EJ_REFUSE_NOT_REDUCED);
+    schedule_refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_SPLIT, .axis = k}, EJ_REFUSE_OPEN);
     /* what waited elsewhere would come back over the sum */
-    refuses(&f,
-            (ej_rewrite){.kind = EJ_REWRITE_STAGE_OUT,
-                         .statement = fill,
-                         .at = EJ_AT_ROOT,
-                         .home = EJ_HOME_LOCAL,
-                         .digits = layout_of(i, j, 0, 0)},
-            EJ_REFUSE_WRITTEN);
+    schedule_refuses(&f,
+                     (ej_rewrite){.kind = EJ_REWRITE_STAGE_OUT,
+                                  .statement = fill,
+                                  .at = EJ_AT_ROOT,
+                                  .home = EJ_HOME_LOCAL,
+                                  .digits = layout_of(i, j, 0, 0)},
+                     EJ_REFUSE_WRITTEN);
     plan_close(&f.plan);
 }
 
-static const char *printed(fixture *f)
+static const char *printed(schedule_case *f)
 {
     ej_text text;
     ej_text_init(&text, &f->plan.bind.arena);
@@ -452,15 +395,15 @@ static void a_schedule_replays(void **state)
 {
     (void)state;
     for (uint64_t seed = 1; seed < 200; seed++) {
-        fixture f;
-        open_fixture(&f, product, product_inputs);
+        schedule_case f;
+        schedule_open(&f, product, product_inputs);
         ej_schedule_random(&f.s, seed);
-        const char *log = printed(&f), *nest = settled(&f);
+        const char *log = printed(&f), *nest = schedule_settled(&f);
         einjit_error err = {0};
-        begin(&f);
+        schedule_begin(&f);
         if (ej_schedule_replay(&f.s, log, &err)) fail_msg("%s in\n%s", err.text, log);
         assert_string_equal(printed(&f), log);
-        assert_string_equal(settled(&f), nest);
+        assert_string_equal(schedule_settled(&f), nest);
         plan_close(&f.plan);
     }
 }
@@ -479,9 +422,9 @@ static void text_that_is_no_schedule_is_refused(void **state)
                                          "loop 0 %0 4 5",
                                          "loop 5 %0 4"};
     for (size_t i = 0; i < sizeof faulty / sizeof *faulty; i++) {
-        fixture f;
+        schedule_case f;
         einjit_error err = {0};
-        open_fixture(&f, product, product_inputs);
+        schedule_open(&f, product, product_inputs);
         if (!ej_schedule_replay(&f.s, faulty[i], &err)) fail_msg("accepted: %s", faulty[i]);
         assert_true(strlen(err.text) > 0);
         plan_close(&f.plan);
@@ -493,27 +436,27 @@ static void a_map_is_staged_with_its_source(void **state)
 {
     static const char program[] = "def f(a, b):\n    return einsum('ik,kj->ij', a, 2.0 - relu(b))\n";
     (void)state;
-    fixture f;
-    open_fixture(&f, program, "f32[6,50] f32[50,64]");
+    schedule_case f;
+    schedule_open(&f, program, "f32[6,50] f32[50,64]");
     assert_int_equal(f.s.statements[0].expr.n, 6);
-    int32_t j = axis_named(&f.s, "j"), k = axis_named(&f.s, "k");
+    int32_t j = schedule_axis(&f.s, "j"), k = schedule_axis(&f.s, "k");
     int32_t at = ej_do_loop(&f.s, 0, j, 16);
     int32_t panel = ej_do_stage(&f.s, at, 0, 1, EJ_HOME_LOCAL, layout_of(k, j, 0, 0));
     assert_false(f.s.failed);
     assert_int_equal(f.s.statements[panel].expr.n, 4);
     assert_int_equal(f.s.statements[0].expr.n, 3);
-    assert_int_equal(occurrences(settled(&f), "relu"), 1);
+    assert_int_equal(occurrences(schedule_settled(&f), "relu"), 1);
     int32_t again = ej_do_stage(&f.s, at, 0, 1, EJ_HOME_LOCAL, layout_of(j, k, 0, 0)); /* as it is there */
     assert_int_equal(f.s.statements[again].expr.n, 1);
-    assert_int_equal(occurrences(settled(&f), "relu"), 1);
+    assert_int_equal(occurrences(schedule_settled(&f), "relu"), 1);
     plan_close(&f.plan);
 }
 
 static void split(const char *program, int map_n, int rest_n)
 {
-    fixture f;
+    schedule_case f;
     ej_expr map, rest;
-    open_fixture(&f, program, "f32[6,50] f32[6,50]");
+    schedule_open(&f, program, "f32[6,50] f32[6,50]");
     const ej_statement *st = &f.s.statements[0];
     assert_true(ej_expr_split(&f.plan.bind.arena, &st->expr, 0, EINJIT_F32, &map, &rest));
     assert_int_equal(map.n, map_n);

@@ -1,0 +1,557 @@
+/* recipe_group.c - steps that run together: which of them, and in what tree.
+ *
+ * Takes  the steps of a plan, with a nest for each.
+ * Gives  one nest for steps that follow each other, where the cost model says that it clearly costs less than theirs:
+ *
+ *            loop z 8                       axes that the last result and all intermediates have
+ *                place t                    intermediates, without the values of z outside of the chunk
+ *                t[z, j] <- ...             each statement by the recipe that suits a step of that size
+ *                out[z, i] <- ... t ...
+ *
+ *        So intermediates stay in a near cache. Steps in between whose results have none of the axes run before. Then
+ *        the plan's buffers are placed again: what vanished takes no room, the others live as long as their groups.
+ * Keeps  steps apart whose sums have a promised order, which store past the caches, and those in between which an
+ *        output that lies in the memory of an input would be overwritten.
+ */
+#include "recipe_group.h"
+
+#include <stdlib.h>
+
+#include "base_hash.h"
+
+enum { GROUP_TRIES = 3 };
+
+/* The model tells classes of trees apart: less of a difference counts as none. */
+static const double clear_win = 0.9;
+
+typedef struct grouper {
+    ej_nests *nests;
+    ej_plan *plan;
+    ej_sizes *sizes;
+    ej_job *job;
+    const ej_plan_life *lives;
+    int32_t *members; /* by step: so many steps begin with it in one nest; 1: none but it */
+    ej_nest *together;
+} grouper;
+
+/* ---- an output in the memory of an input ---- */
+
+static bool extents_differ(const ej_bound_tensor *x, const ej_bound_tensor *y)
+{
+    for (int32_t i = 0; i < x->rank; i++)
+        if (!x->shape[i].e && !y->shape[i].e && x->shape[i].n != y->shape[i].n) return true;
+    return false;
+}
+
+/* A caller may give one tensor for both, as the steps stand. */
+static bool may_be_one(const ej_plan *plan, int32_t input, int32_t output)
+{
+    const ej_bound *bound = plan->bound;
+    const ej_bound_tensor *x = &bound->input_tensors[input],
+                          *y = &bound->output_tensors[output - (int32_t)bound->n_inputs];
+    if (plan->last_read[input] > plan->first_write[output]) return false;
+    return x->dtype == y->dtype && x->rank == y->rank && !extents_differ(x, y);
+}
+
+typedef struct span {
+    int64_t lo, hi;
+} span;
+
+/* Elements that an access reaches in one turn of the loops; false: not known, or the loops' strides differ. */
+static bool reach(const ej_step_group *h, const ej_access *access, const ej_access *like, span *out)
+{
+    const ej_schedule *s = &h->fresh;
+    *out = (span){access->base.n, access->base.n};
+    if (access->base.e) return false;
+    for (int32_t t = 0; t < access->n_terms; t++) {
+        const ej_access_term *term = &access->terms[t];
+        bool looped = false;
+        for (int32_t i = 0; i < h->n_loops; i++) looped = looped || h->axes[i] == term->axis;
+        if (looped) continue;
+        int64_t n;
+        if (term->table >= 0 || term->stride.e || term->stride.n < 0 || s->axes[term->axis].extent.e) return false;
+        if (!ej_mul_size(term->stride.n, s->axes[term->axis].extent.n, &n)) return false;
+        out->hi += n - term->stride.n;
+    }
+    for (int32_t i = 0; i < h->n_loops; i++) {
+        const ej_access_term *x = ej_access_find(access, h->axes[i]), *y = ej_access_find(like, h->axes[i]);
+        if (!x || !y || x->table >= 0 || x->stride.e || x->stride.n <= 0 || !ej_size_same(x->stride, y->stride))
+            return false;
+    }
+    return true;
+}
+
+/* What one access reaches in a turn of the loops the other one reaches in the same turn only. */
+static bool turns_are_apart(const ej_step_group *h, const ej_access *read, const ej_access *written)
+{
+    span x, y;
+    int64_t last = 0;
+    if (!reach(h, read, written, &x) || !reach(h, written, written, &y)) return false;
+    int64_t room = (x.hi > y.hi ? x.hi : y.hi) - (x.lo < y.lo ? x.lo : y.lo) + 1;
+    for (int32_t n = 0; n < h->n_loops; n++) { /* by ascending strides */
+        const ej_access_term *next = NULL;
+        for (int32_t i = 0; i < h->n_loops; i++) {
+            const ej_access_term *term = ej_access_find(written, h->axes[i]);
+            if (term->stride.n > last && (!next || term->stride.n < next->stride.n)) next = term;
+        }
+        if (!next || next->stride.n < room) return false;
+        last = next->stride.n;
+        ej_size extent = h->fresh.axes[next->axis].extent;
+        int64_t more;
+        if (n + 1 < h->n_loops &&
+            (extent.e || !ej_mul_size(last, extent.n - 1, &more) || !ej_add_size(room, more, &room)))
+            return false;
+    }
+    return true;
+}
+
+static bool names(const ej_access *access, int32_t buffer)
+{
+    bool found = access->buffer == buffer;
+    for (int32_t t = 0; t < access->n_terms; t++) found = found || access->terms[t].table == buffer;
+    return found;
+}
+
+/* A step of the group reads an input's elements before the `writer`, the last step, writes those of an output, though
+ * the two were one tensor. `anyhow`: whatever the tree is. */
+static bool reads_in_time(const grouper *g, const ej_step_group *h, int32_t input, int32_t writer, bool anyhow)
+{
+    const ej_statement *last = &h->fresh.statements[h->n - 1];
+    for (int32_t k = 0; k < h->n; k++) {
+        const ej_step *step = &g->plan->steps[h->first + k];
+        const ej_statement *st = &h->fresh.statements[k];
+        for (int32_t i = 0; i < step->n_src + step->n_tail; i++) {
+            if (!names(&step->src[i], input) || k == writer) continue;
+            if (anyhow || writer != h->n - 1) return false;
+            if (h->moves[k] && (step->src[i].buffer != input || !turns_are_apart(h, &st->src[i], &last->out)))
+                return false;
+        }
+    }
+    return true;
+}
+
+/* What a caller may do with the steps apart he may do with them together: with fewer loops, where that needs it. */
+static bool is_in_place(const grouper *g, const ej_step_group *h, bool anyhow)
+{
+    const ej_plan *plan = g->plan;
+    int32_t n_inputs = (int32_t)plan->bound->n_inputs;
+    for (int32_t k = 0; k < h->n; k++) {
+        int32_t output = plan->steps[h->first + k].out.buffer;
+        if (output < n_inputs || output >= plan->n_args) continue;
+        for (int32_t input = 0; input < n_inputs; input++)
+            if (may_be_one(plan, input, output) && !reads_in_time(g, h, input, k, anyhow)) return false;
+    }
+    return true;
+}
+
+/* So that the code generator writes nothing twice where elements may have been read from. */
+static void note_in_place(const grouper *g, const ej_step_group *h, ej_nest *nest)
+{
+    const ej_plan *plan = g->plan;
+    int32_t n_inputs = (int32_t)plan->bound->n_inputs;
+    for (int32_t k = 0; k < h->n; k++) {
+        int32_t output = plan->steps[h->first + k].out.buffer;
+        for (int32_t input = 0; input < n_inputs && output >= n_inputs && output < plan->n_args; input++)
+            for (int32_t b = 0; b < nest->n_buffers && may_be_one(plan, input, output); b++)
+                if (nest->buffers[b].home == EJ_HOME_ARG && nest->buffers[b].slot == plan->buffers[input].slot)
+                    nest->buffers[b].in_place = true;
+    }
+}
+
+static bool keeps_in_place(const grouper *g, ej_step_group *h, bool anyhow)
+{
+    while (!is_in_place(g, h, anyhow))
+        if (anyhow || --h->n_loops < 1) return false;
+    return true;
+}
+
+/* ---- loops that statements share ---- */
+
+static bool is_kept(const ej_statement *st, int32_t axis)
+{
+    return ej_access_moves(&st->out, axis) && !ej_statement_has_table(st, axis);
+}
+
+static bool reads(const ej_statement *st, int32_t buffer)
+{
+    for (int32_t i = 0; i < st->n_src + st->n_tail; i++)
+        if (names(&st->src[i], buffer)) return true;
+    return false;
+}
+
+/* Statements that do not move read nothing of those that do. */
+static bool may_move(const ej_step_group *h, int32_t k)
+{
+    const ej_statement *st = &h->fresh.statements[k];
+    if (!h->fresh.buffers[st->out.buffer].inside || st->accumulate) return false;
+    for (int32_t j = k + 1; j < h->n - 1; j++)
+        if (!h->moves[j] && reads(&h->fresh.statements[j], st->out.buffer)) return false;
+    return true;
+}
+
+static int64_t stride_in_result(const ej_step_group *h, int32_t axis)
+{
+    return ej_rule_reach(&h->fresh.statements[h->n - 1].out, 0, NULL, axis, false);
+}
+
+static void sort_loops(const ej_step_group *h)
+{
+    for (int32_t i = 1; i < h->n_loops; i++)
+        for (int32_t k = i; k > 0 && stride_in_result(h, h->axes[k]) > stride_in_result(h, h->axes[k - 1]); k--) {
+            int32_t axis = h->axes[k];
+            h->axes[k] = h->axes[k - 1];
+            h->axes[k - 1] = axis;
+        }
+}
+
+/* From the last statement on: those whose results have axes that all others have, too. False: nothing moves. */
+static bool find_loops(ej_step_group *h)
+{
+    const ej_schedule *s = &h->fresh;
+    const ej_statement *last = &s->statements[h->n - 1];
+    for (int32_t a = 0; a < s->n_axes; a++)
+        if (is_kept(last, a)) h->axes[h->n_loops++] = a;
+    for (int32_t k = h->n - 1; k-- > 0;) {
+        const ej_statement *st = &s->statements[k];
+        int32_t n = 0;
+        for (int32_t i = 0; i < h->n_loops; i++) n += is_kept(st, h->axes[i]);
+        h->moves[k] = n && may_move(h, k);
+        if (!h->moves[k]) continue;
+        n = 0;
+        for (int32_t i = 0; i < h->n_loops; i++)
+            if (is_kept(st, h->axes[i])) h->axes[n++] = h->axes[i];
+        h->n_loops = n;
+    }
+    sort_loops(h);
+    return h->moves[0];
+}
+
+/* ---- how far each loop goes ---- */
+
+static double range_of(const ej_step_group *h, int32_t axis)
+{
+    for (int32_t i = 0; i < h->n_loops; i++)
+        if (h->axes[i] == axis && h->steps[i]) return (double)h->steps[i];
+    return (double)ej_nominal_extent(&h->fresh, axis);
+}
+
+static bool is_moved(const ej_step_group *h, int32_t buffer)
+{
+    for (int32_t k = 0; k < h->n; k++)
+        if (h->moves[k] && h->fresh.statements[k].out.buffer == buffer) return true;
+    return false;
+}
+
+/* In one turn of the loops: of intermediates, or of `all` buffers. */
+static double bytes_in_turn(const ej_step_group *h, bool all)
+{
+    const ej_schedule *s = &h->fresh;
+    double sum = 0;
+    for (size_t b = 0; b < s->n_buffers; b++) {
+        double most = 0;
+        if (!all && !is_moved(h, (int32_t)b)) continue;
+        for (int32_t k = 0; k < h->n; k++) {
+            const ej_statement *st = &s->statements[k];
+            for (int32_t i = -1; i < st->n_src + st->n_tail && (h->moves[k] || k == h->n - 1); i++) {
+                const ej_access *access = i < 0 ? &st->out : &st->src[i];
+                double bytes = ej_dtypes[s->buffers[b].plan.dtype].bytes;
+                if (access->buffer != (int32_t)b) continue;
+                for (int32_t t = 0; t < access->n_terms; t++)
+                    if (ej_access_moves(access, access->terms[t].axis)) bytes *= range_of(h, access->terms[t].axis);
+                if (bytes > most) most = bytes;
+            }
+        }
+        sum += most;
+    }
+    return sum;
+}
+
+/* No more than `most`, and without a shorter last turn where that is not much less. */
+static int64_t even_step(ej_size extent, int64_t most)
+{
+    int64_t step = most;
+    if (extent.e) return most;
+    while (step > 1 && extent.n % step) step--;
+    return 2 * step > most ? step : most;
+}
+
+/* Steps with which what a turn touches fits into so many bytes. False: it does without any loop. */
+static bool choose_steps(ej_step_group *h, double bytes, bool all)
+{
+    const ej_schedule *s = &h->fresh;
+    for (int32_t i = 0; i < h->n_loops; i++) h->steps[i] = 0;
+    if (bytes_in_turn(h, all) <= bytes) return false; /* there is nothing to gain by nearness */
+    for (int32_t i = 0; i < h->n_loops; i++) {
+        int64_t lo = 1, hi = ej_nominal_extent(s, h->axes[i]);
+        while (lo < hi) {
+            int64_t mid = h->steps[i] = lo + (hi - lo + 1) / 2;
+            if (bytes_in_turn(h, all) <= bytes) lo = mid;
+            else hi = mid - 1;
+        }
+        h->steps[i] = even_step(s->axes[h->axes[i]].extent, lo);
+        if (lo > 1) break;
+    }
+    return true;
+}
+
+/* ---- the tree ---- */
+
+/* The result's axes as they lie in the plan's buffer, the widest stride first. */
+static ej_layout layout_of(const ej_access *out)
+{
+    ej_layout layout = {0};
+    for (int32_t t = 0; t < out->n_terms && layout.n < EJ_TILE_DIGITS; t++) {
+        if (!ej_access_moves(out, out->terms[t].axis)) continue;
+        int32_t d = layout.n++;
+        for (; d > 0 && ej_access_find(out, layout.digits[d - 1].axis)->stride.n < out->terms[t].stride.n; d--)
+            layout.digits[d] = layout.digits[d - 1];
+        layout.digits[d] = (ej_digit){out->terms[t].axis, 0, EJ_UNROLL};
+    }
+    return layout;
+}
+
+static void share_loops(const ej_step_group *h, ej_schedule *s)
+{
+    int32_t at = EJ_AT_ROOT;
+    for (int32_t i = 0; i < h->n_loops; i++)
+        if (h->steps[i]) at = ej_do_loop(s, h->n - 1, h->axes[i], h->steps[i]);
+    for (int32_t k = h->n - 1; k-- > 0;)
+        if (h->moves[k]) ej_do_compute_at(s, at, k, EJ_HOME_LOCAL, layout_of(&s->statements[k].out));
+}
+
+int ej_group_dress(const ej_step_group *h, ej_schedule *s, int32_t statement, ej_job *job)
+{
+    ej_schedule_part part;
+    ej_recipe_choice choice;
+    EJ_TRY(ej_schedule_part_begin(&part, s, statement));
+    EJ_TRY(ej_recipe_choose_part(&choice, (size_t)(h->first + statement), &part.s, job));
+    s->failed = !ej_schedule_part_end(s, statement, &part, &choice.done);
+    return s->no_memory ? EINJIT_E_NOMEM : EINJIT_OK;
+}
+
+static int build_tree(const ej_step_group *h, ej_nest *nest, bool *built, ej_job *job)
+{
+    ej_schedule s;
+    EJ_TRY(ej_schedule_again(&s, &h->fresh));
+    share_loops(h, &s);
+    for (int32_t k = 0; k < h->n && !s.failed; k++) EJ_TRY(ej_group_dress(h, &s, k, job));
+    if (s.no_memory) return EINJIT_E_NOMEM;
+    *built = !s.failed;
+    return s.failed ? EINJIT_OK : ej_recipe_settle(nest, &s, "share", job);
+}
+
+/* ---- which steps ---- */
+
+static int begin(const grouper *g, int32_t first, int32_t n, ej_step_group *out)
+{
+    *out = (ej_step_group){.first = first, .n = n};
+    EJ_TRY(ej_schedule_begin_group(&out->fresh, &g->plan->steps[first], n, g->plan, g->lives, g->sizes, g->job));
+    out->axes = EJ_JOB_ARRAY(g->job, int32_t, (size_t)out->fresh.n_axes);
+    out->steps = EJ_JOB_ARRAY(g->job, int64_t, (size_t)out->fresh.n_axes);
+    return out->axes && out->steps ? EINJIT_OK : EINJIT_E_NOMEM;
+}
+
+/* In the nests of steps: past the caches. */
+static bool streams(const ej_nest *nest)
+{
+    for (int32_t i = 0; i < nest->n_nodes; i++)
+        if (nest->nodes[i].kind == EJ_NEST_LEAF && nest->nodes[i].hints.stream) return true;
+    return false;
+}
+
+/* The first of the steps up to `last` that write what others of them alone read; `last`: there are none. */
+static int32_t first_of(const grouper *g, int32_t last)
+{
+    int32_t first = last;
+    while (first > 0 && last - first + 1 < EJ_GROUP_MOST) {
+        const ej_step *step = &g->plan->steps[first - 1];
+        if (g->plan->buffers[step->out.buffer].home != EJ_HOME_SCRATCH || g->lives[step->out.buffer].last > last) break;
+        if (step->ordered || step->accumulate || streams(&g->nests->nests[first - 1])) break;
+        first--;
+    }
+    return first;
+}
+
+/* What steps leave to the next ones is more than half of the L1: there is something to gain by nearness. */
+static bool leaves_l1(const grouper *g, int32_t first, int32_t last)
+{
+    double bytes = 0;
+    for (int32_t s = first; s < last; s++) {
+        const ej_buffer *out = &g->plan->buffers[g->plan->steps[s].out.buffer];
+        if (out->elems.e) return true;
+        bytes += (double)out->elems.n * ej_dtypes[out->dtype].bytes;
+    }
+    return bytes > (double)g->job->target->l1_bytes / 2;
+}
+
+static int cycles_apart(const grouper *g, const ej_step_group *h, double *out)
+{
+    *out = 0;
+    for (int32_t k = 0; k < h->n; k++) {
+        double cycles;
+        EJ_TRY(ej_recipe_cycles(&cycles, &g->nests->nests[h->first + k], g->job));
+        *out += cycles;
+    }
+    return EINJIT_OK;
+}
+
+static int64_t unit_extent(const ej_schedule *s, const ej_access *access)
+{
+    int32_t unit = ej_access_unit_axis(access);
+    return unit < 0 ? 1 : ej_nominal_extent(s, unit);
+}
+
+/* Axes that one step walks as one are several where others do not: no result is to have rows for that which are shorter
+ * than a register (the outer product of e3nn with rows of 7 instead of 224: 3.5 ms in loops, 2.2 step by step). */
+static int keeps_rows(const grouper *g, const ej_step_group *h, bool *keeps)
+{
+    *keeps = true;
+    for (int32_t k = 0; k < h->n && *keeps; k++) {
+        ej_schedule alone;
+        const ej_statement *st = &h->fresh.statements[k];
+        EJ_TRY(ej_schedule_begin(&alone, &g->plan->steps[h->first + k], g->plan, g->sizes, g->job));
+        int64_t row = unit_extent(&h->fresh, &st->out);
+        *keeps = row >= ej_rule_vector(&h->fresh, st) || row >= unit_extent(&alone, &alone.statements[0].out);
+    }
+    return EINJIT_OK;
+}
+
+/* Keeps a tree that costs less than the best so far. */
+static int consider(grouper *g, const ej_step_group *h, const ej_nest *nest, double *least, bool *better)
+{
+    double cycles;
+    EJ_TRY(ej_recipe_cycles(&cycles, nest, g->job));
+    if (cycles >= *least) return EINJIT_OK;
+    *least = cycles;
+    *better = true;
+    g->together[h->first] = *nest;
+    note_in_place(g, h, &g->together[h->first]);
+    return EINJIT_OK;
+}
+
+/* In registers; with intermediates in half of the L1; or all of a turn in half of the L2. */
+static int try_group(grouper *g, ej_step_group *h, bool *better)
+{
+    const ej_target *target = g->job->target;
+    ej_nest nest;
+    double least;
+    bool built, rows;
+    *better = false;
+    EJ_TRY(cycles_apart(g, h, &least));
+    least *= clear_win;
+    EJ_TRY(ej_group_in_lanes(h, &nest, &built, g->job));
+    if (built) EJ_TRY(consider(g, h, &nest, &least, better));
+    EJ_TRY(keeps_rows(g, h, &rows));
+    for (int32_t all = 0; all < 2 && rows; all++) {
+        if (!choose_steps(h, (double)(all ? target->l2_bytes : target->l1_bytes) / 2, all)) continue;
+        EJ_TRY(build_tree(h, &nest, &built, g->job));
+        if (built) EJ_TRY(consider(g, h, &nest, &least, better));
+    }
+    return EINJIT_OK;
+}
+
+static int find_groups(grouper *g)
+{
+    for (int32_t last = (int32_t)g->plan->n_steps - 1; last > 0; last--) {
+        bool better = false;
+        if (g->plan->steps[last].ordered || streams(&g->nests->nests[last])) continue;
+        int32_t first = first_of(g, last), tries = 0;
+        bool is_far = leaves_l1(g, first, last);
+        while (first < last && !better && tries < GROUP_TRIES) {
+            ej_step_group h;
+            EJ_TRY(begin(g, first, last - first + 1, &h));
+            if (find_loops(&h) && keeps_in_place(g, &h, false)) {
+                EJ_TRY(try_group(g, &h, &better));
+                tries++;
+            }
+            if (!better) first = is_far || first + 1 == last ? first + 1 : last - 1;
+        }
+        if (!better) continue;
+        g->members[first] = last - first + 1;
+        last = first;
+    }
+    return EINJIT_OK;
+}
+
+/* In property tests: any steps, in loops that they share or in trees that nobody would write. */
+static int build_by_chance(grouper *g, int32_t first, int32_t n, uint64_t random)
+{
+    ej_step_group h;
+    bool built = false;
+    EJ_TRY(begin(g, first, n, &h));
+    bool shares = find_loops(&h) && random & 1;
+    if (!keeps_in_place(g, &h, !shares)) return EINJIT_OK;
+    if (shares && random & 2) EJ_TRY(ej_group_in_lanes(&h, &g->together[first], &built, g->job));
+    if (shares && !built) {
+        for (int32_t i = 0; i < h.n_loops; i++) h.steps[i] = 1 + (int64_t)(random >> (8 + 4 * (i % 8)) & 7);
+        EJ_TRY(build_tree(&h, &g->together[first], &built, g->job));
+    }
+    if (!built) {
+        ej_recipe_choice choice;
+        if (shares && !keeps_in_place(g, &h, true)) return EINJIT_OK;
+        EJ_TRY(ej_recipe_random(&choice, &h.fresh, random, g->job));
+        g->together[first] = choice.nest;
+    }
+    note_in_place(g, &h, &g->together[first]);
+    g->members[first] = n;
+    return EINJIT_OK;
+}
+
+static int find_by_chance(grouper *g)
+{
+    for (int32_t first = 0; first < (int32_t)g->plan->n_steps;) {
+        uint64_t random = ej_hash64(&first, sizeof first, ej_job_random(g->job));
+        int32_t n = 1 + (int32_t)(random >> 56) % 4;
+        bool fits = first + n <= (int32_t)g->plan->n_steps;
+        for (int32_t k = 0; k < n && fits; k++) fits = !g->plan->steps[first + k].ordered;
+        if (fits && n > 1) EJ_TRY(build_by_chance(g, first, n, random));
+        first += g->members[first];
+    }
+    return EINJIT_OK;
+}
+
+/* ---- what comes of it ---- */
+
+static bool is_scratch_of(const ej_nest *nest, int32_t buffer)
+{
+    for (int32_t i = 0; i < nest->n_buffers; i++)
+        if (nest->buffers[i].home == EJ_HOME_SCRATCH && nest->buffers[i].slot == buffer) return true;
+    return false;
+}
+
+static int take_groups(grouper *g)
+{
+    ej_plan *plan = g->plan;
+    ej_nests *nests = g->nests;
+    bool *gone = EJ_JOB_ARRAY(g->job, bool, plan->n_buffers);
+    if (!gone) return ej_no_memory(g->job->err);
+    nests->n = 0;
+    for (int32_t first = 0; first < (int32_t)plan->n_steps; first += g->members[first]) {
+        int32_t n = g->members[first];
+        ej_nest *nest = &nests->nests[nests->n];
+        *nest = n > 1 ? g->together[first] : nests->nests[first];
+        if (n > 1) EJ_TRY(ej_recipe_finish(nest, (size_t)first, false, g->job));
+        for (int32_t k = 0; k < n; k++) {
+            int32_t out = plan->steps[first + k].out.buffer;
+            nests->nest_of[first + k] = nests->n;
+            gone[out] = n > 1 && plan->buffers[out].home == EJ_HOME_SCRATCH && !is_scratch_of(nest, out);
+        }
+        nests->n++;
+    }
+    return ej_plan_place_groups(plan, nests->nest_of, gone, g->sizes, g->job);
+}
+
+int ej_groups_build(ej_nests *nests, ej_plan *plan, ej_sizes *sizes, ej_job *job)
+{
+    grouper g = {.nests = nests, .plan = plan, .sizes = sizes, .job = job};
+    bool any = false;
+    if (plan->n_steps < 2) return EINJIT_OK;
+    g.lives = ej_plan_measure(plan, job);
+    g.members = EJ_JOB_ARRAY(job, int32_t, plan->n_steps);
+    g.together = EJ_JOB_ARRAY(job, ej_nest, plan->n_steps);
+    if (!g.lives || !g.members || !g.together) return EINJIT_E_NOMEM;
+    for (size_t s = 0; s < plan->n_steps; s++) g.members[s] = 1;
+    EJ_TRY(ej_job_random(job) ? find_by_chance(&g) : find_groups(&g));
+    for (size_t s = 0; s < plan->n_steps; s++) any = any || g.members[s] > 1;
+    return any ? take_groups(&g) : EINJIT_OK;
+}

@@ -1,0 +1,23 @@
+/* recipe_group.h - a group of steps between recipe_group.c, which chooses it, and the trees that there are for it. */
+#ifndef EJ_RECIPE_GROUP_H
+#define EJ_RECIPE_GROUP_H
+
+#include "recipe.h"
+
+enum { EJ_GROUP_MOST = 8 };
+
+typedef struct ej_step_group {
+    ej_schedule fresh;
+    int32_t first, n;          /* steps */
+    bool moves[EJ_GROUP_MOST]; /* by statement: it runs in the loops */
+    int32_t n_loops, *axes;    /* of the result and of all that moves; outermost first */
+    int64_t *steps;            /* 0: no loop */
+} ej_step_group;
+
+/* recipe_group.c: a statement where it stands in the group's tree, by the recipe for a step like it. s->failed: that
+ * was refused. */
+int ej_group_dress(const ej_step_group *h, ej_schedule *s, int32_t statement, ej_job *job);
+/* recipe_lanes.c: intermediates in registers. *built false: that does not suit the group. */
+int ej_group_in_lanes(const ej_step_group *h, ej_nest *nest, bool *built, ej_job *job);
+
+#endif
