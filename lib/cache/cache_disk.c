@@ -312,7 +312,8 @@ static int fill_kernel(einjit_kernel *kernel, const ej_cache_entry *entry, einji
     EJ_TRY(ej_kernel_read(kernel, description->bytes, description->n, err));
     kernel->compile_ns = entry->compile_ns;
     if (kernel->context->verbose) kernel->problem = ej_arena_copy_text(&kernel->arena, problem->bytes, problem->n);
-    const ej_code mapped = {(void *)(uintptr_t)code->bytes, code->n, (size_t)entry->code_entry};
+    const ej_code mapped = {
+        .bytes = (void *)(uintptr_t)code->bytes, .n_bytes = code->n, .entry = (size_t)entry->code_entry};
     return ej_kernel_map(kernel, &mapped, err);
 }
 

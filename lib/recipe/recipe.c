@@ -7,6 +7,7 @@
 #include "recipe.h"
 
 #include "nest_cost.h"
+#include "nest_cut.h"
 #include "nest_sums.h"
 
 #include <stdlib.h>
@@ -28,10 +29,11 @@ static const ej_script *const scripts[] = {
 };
 enum { EJ_N_SCRIPTS = sizeof scripts / sizeof *scripts };
 
-/* LOCAL buffers lie behind the plan's scratch; nests run one after the other and share the room. */
-static int place_locals(ej_nest *nest, const ej_plan *plan, ej_sizes *sizes, ej_size *scratch, einjit_error *err)
+/* LOCAL buffers are counted from a place behind the plan's scratch, of each thread its own; nests run one after the
+ * other and share the room. */
+static int place_locals(ej_nest *nest, ej_sizes *sizes, ej_size *local_bytes, einjit_error *err)
 {
-    ej_size end = plan->scratch_bytes;
+    ej_size end = ej_size_number(0);
     for (int32_t i = 0; i < nest->n_buffers; i++) {
         ej_buffer *buffer = &nest->buffers[i];
         ej_size bytes;
@@ -42,7 +44,7 @@ static int place_locals(ej_nest *nest, const ej_plan *plan, ej_sizes *sizes, ej_
         EJ_TRY(ej_size_add(sizes, end, bytes, &end, err));
     }
     EJ_TRY(ej_size_align(sizes, end, 64, &end, err));
-    return ej_size_max(sizes, *scratch, end, scratch, err);
+    return ej_size_max(sizes, *local_bytes, end, local_bytes, err);
 }
 
 /* ---- schedules ---- */
@@ -268,13 +270,15 @@ static int build_step(ej_nest *nest, size_t index, const ej_plan *plan, ej_sizes
     bool compares = job->recipe || (job->dump >> EJ_STAGE_COST & 1);
     EJ_TRY(ej_schedule_begin(&step, &plan->steps[index], plan, sizes, job));
     EJ_TRY(compares ? compare_all(nest, index, &step, job) : choose_nest(nest, index, &step, job));
-    return plan->steps[index].ordered ? EINJIT_OK : ej_nest_block_sums(nest, terms_of_block(index, job), job->arena);
+    if (!plan->steps[index].ordered) EJ_TRY(ej_nest_block_sums(nest, terms_of_block(index, job), job->arena));
+    EJ_TRY(ej_nest_choose_cut(nest, job->target, ej_job_random(job), job->arena));
+    return nest->cut.axis < 0 ? EINJIT_OK : ej_nest_pieces(sizes, nest, &nest->cut.pieces, job->err);
 }
 
 int ej_nests_build(ej_nests *out, const ej_plan *plan, ej_job *job)
 {
     ej_sizes *sizes = EJ_JOB_NEW(job, ej_sizes);
-    *out = (ej_nests){.plan = plan, .sizes = sizes, .scratch_bytes = plan->scratch_bytes};
+    *out = (ej_nests){.plan = plan, .sizes = sizes};
     out->nests = EJ_JOB_ARRAY(job, ej_nest, plan->n_steps);
     if (!sizes || !out->nests) return ej_no_memory(job->err);
     *sizes = plan->bound->sizes; /* merged axes add sizes of their own */
@@ -283,7 +287,9 @@ int ej_nests_build(ej_nests *out, const ej_plan *plan, ej_job *job)
         int status = build_step(nest, s, plan, sizes, job);
         if (status == EINJIT_E_NOMEM) return ej_no_memory(job->err); /* builders of nests have no error to write to */
         EJ_TRY(status);
-        EJ_TRY(place_locals(nest, plan, sizes, &out->scratch_bytes, job->err));
+        EJ_TRY(place_locals(nest, sizes, &out->local_bytes, job->err));
     }
+    ej_nests_keep_cuts(out->nests, out->n);
+    EJ_TRY(ej_size_add(sizes, plan->scratch_bytes, out->local_bytes, &out->scratch_bytes, job->err));
     return sizes->no_memory ? ej_no_memory(job->err) : EINJIT_OK;
 }
