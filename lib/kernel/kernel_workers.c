@@ -16,7 +16,6 @@
 #include <sched.h>
 #include <signal.h>
 
-#include "base_cpus.h"
 #include "base_wait.h"
 
 /* A pause takes about 10 ns on Zen 4, 40 on Skylake and later. */
@@ -230,8 +229,7 @@ int32_t ej_workers_count(const struct ej_workers *w)
 
 int32_t ej_workers_shares_each(const struct ej_workers *w)
 {
-    enum { EACH = 4 };
-    return w->parallel.run ? 1 : EACH; /* the host's threads have no numbers: shares have */
+    return w->parallel.run ? 1 : EJ_SHARES / EJ_MOST_THREADS; /* the host's threads have no numbers: shares have */
 }
 
 static void start_anew(struct ej_workers *w)
@@ -272,12 +270,9 @@ static struct ej_workers *allocate(const einjit_allocator *allocator, int32_t co
 int ej_workers_create(struct ej_workers **out, const einjit_allocator *allocator, int32_t threads,
                       const einjit_parallel *parallel, einjit_error *err)
 {
-    int32_t allowed = threads > 1 && !parallel ? ej_cpus_allowed() : threads;
-    int32_t count = threads < allowed ? threads : allowed;
     *out = NULL;
-    if (count <= 1) return EINJIT_OK;
-    if (count > EJ_SHARES / 4) count = EJ_SHARES / 4;
-    struct ej_workers *w = allocate(allocator, count);
+    if (threads <= 1) return EINJIT_OK;
+    struct ej_workers *w = allocate(allocator, threads < EJ_MOST_THREADS ? threads : EJ_MOST_THREADS);
     if (!w) return ej_no_memory(err);
     if (parallel) w->parallel = *parallel;
     bool waits = ej_wait_init(&w->done);

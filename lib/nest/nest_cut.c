@@ -167,9 +167,10 @@ static int64_t piece_of(const cutter *c)
 {
     int64_t piece = 1;
     for (int32_t i = 0; i < c->nest->n_nodes; i++) {
-        if (c->nest->nodes[i].kind != EJ_NEST_LEAF) continue;
+        const ej_nest_node *leaf = &c->nest->nodes[i];
+        if (leaf->kind != EJ_NEST_LEAF || !names_axis(c, leaf)) continue;
         int32_t loop = loop_around(c, i);
-        if (loop >= 0 && !multiply_in(&piece, c->nest->nodes[loop].step)) return 0;
+        if (!multiply_in(&piece, c->nest->nodes[loop].step)) return 0;
     }
     return piece;
 }
@@ -264,21 +265,26 @@ static int32_t list_axes(const ej_nest *nest, int32_t *out)
     return n;
 }
 
-/* How long the axis will be is not known: the run says whether there is work for two. */
-static void choose_open(ej_nest *nest, cutter *c, double whole)
+/* How long the axis will be is not known: the run says whether there is work for two, which outweighs what both do. */
+static int choose_open(ej_nest *nest, cutter *c, const ej_target *target, ej_arena *arena)
 {
     int32_t axes[CUT_CANDIDATES], n = list_axes(nest, axes);
     for (int32_t i = 0; i < n && nest->cut.axis < 0; i++) {
-        ej_size extent = nest->axes[axes[i]].extent;
-        int64_t step = extent.e ? cut_step(c, axes[i]) : 0;
+        int64_t step = nest->axes[axes[i]].extent.e ? cut_step(c, axes[i]) : 0;
+        double few, many;
         if (!step) continue;
-        double pieces = extent.n > step ? (double)extent.n / (double)step : 1;
+        EJ_TRY(cycles_with(&few, nest, axes[i], 4 * step, target, arena));
+        EJ_TRY(cycles_with(&many, nest, axes[i], 8 * step, target, arena));
+        double each = (many - few) / 4, again = 2 * few - many;
+        if (each < 1) each = 1;
+        if (again < 0) again = 0;
         nest->cut = (ej_nest_cut){.axis = axes[i],
                                   .step = step,
-                                  .grain = (int64_t)(CUT_LEAST / 2 / (whole / pieces + 1)) + 1,
-                                  .again = true,
+                                  .grain = (int64_t)((CUT_LEAST / 2 + 2 * again) / each) + 1,
+                                  .again = again > 0.01 * few,
                                   .is_worth_it = true};
     }
+    return EINJIT_OK;
 }
 
 static int choose_by_cost(ej_nest *nest, cutter *c, const ej_target *target, ej_arena *arena)
@@ -290,10 +296,7 @@ static int choose_by_cost(ej_nest *nest, cutter *c, const ej_target *target, ej_
     for (int32_t i = 0; i < n; i++) is_open = is_open || nest->axes[axes[i]].extent.e;
     if (!is_open && is_small(nest)) return EINJIT_OK;
     EJ_TRY(ej_nest_cost_of(&whole, nest, target, arena));
-    if (is_open && whole.cycles < CUT_LEAST) {
-        choose_open(nest, c, whole.cycles);
-        return EINJIT_OK;
-    }
+    if (is_open && whole.cycles < CUT_LEAST) return choose_open(nest, c, target, arena);
     if (whole.cycles < CUT_BESIDE) return EINJIT_OK;
     for (int32_t i = 0; i < n; i++) {
         candidate one;
