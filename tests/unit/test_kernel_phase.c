@@ -55,7 +55,8 @@ static einjit_context *threaded(const char *backend, int32_t threads)
 
 typedef struct program {
     const char *text;
-    const char *path; /* NULL: schedules as the recipes make them; else random ones, small loops of which are shared, too */
+    const char *path; /* NULL: schedules as the recipes make them; else random ones, small loops of which are shared,
+                       * too */
     size_t n_in;
     einjit_tensor in[INPUTS], out;
 } program;
@@ -108,7 +109,8 @@ static size_t compare(const program *p, const char *backend, const char *path)
     for (int32_t threads = 2; threads <= 3; threads++) {
         einjit_context *context = threaded(backend, threads);
         run_program(context, p, got, path);
-        if (memcmp(wanted, got, sizeof got)) fail_msg("%s: %d threads differ (%s)", p->text, threads, path ? path : "-");
+        if (memcmp(wanted, got, sizeof got))
+            fail_msg("%s: %d threads differ (%s)", p->text, threads, path ? path : "-");
         einjit_context_release(context);
     }
     einjit_context_release(alone);
@@ -238,7 +240,8 @@ static void callers_at_the_same_time_have_one_helper(void **state)
 
 static void kernels_from_disk_are_shared_as_well(void **state)
 {
-    const program p = {chain, NULL, 3, {MATRIX(0, 128, 100), MATRIX(1, 100, 90), MATRIX(2, 90, 33)}, MATRIX(0, 128, 33)};
+    const program p = {
+        chain, NULL, 3, {MATRIX(0, 128, 100), MATRIX(1, 100, 90), MATRIX(2, 90, 33)}, MATRIX(0, 128, 33)};
     static unsigned char wanted[MOST_BYTES], got[MOST_BYTES];
     (void)state;
     if (!api_has_llvm()) skip();
