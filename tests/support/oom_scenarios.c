@@ -314,6 +314,20 @@ static int call_with_scratch(scene *s)
     return EINJIT_OK;
 }
 
+/* Small loops, too, are shared where choices are random. Without memory for several threads one does it all. */
+static int share_run(scene *s)
+{
+    float x[12], w[15], b[5], z[20], c[32], e[4];
+    fill(x, 12);
+    fill(w, 15);
+    fill(b, 5);
+    einjit_tensor in[] = {F32(x, 4, 3), F32(w, 3, 5), F32(b, 5)}, out[] = {F32(z, 4, 5), F32(c, 8, 4), F32(e, 4)};
+    const einjit_compile_options options = {.struct_bytes = sizeof options, .path = "random:3"};
+    TRY(einjit_call_with(s->context, s->graph, 3, in, 3, out, &options, s->err));
+    assert_true(z[0] + z[1] + z[2] + z[3] + z[4] > 1.99f && z[0] + z[1] + z[2] + z[3] + z[4] < 2.01f);
+    return EINJIT_OK;
+}
+
 static int one_einsum(scene *s)
 {
     float a[24], b[40], c[10], d[8];
@@ -583,6 +597,7 @@ const scenario scenarios[] = {
     {.name = "constant inputs", .run = constant_inputs, .program = mlp},
     {.name = "call", .run = call_graph, .program = mlp},
     {.name = "scratch", .run = call_with_scratch, .program = chain},
+    {.name = "shared run", .run = share_run, .program = mlp, .threads = 3, .may_do_without = true},
     {.name = "einsum", .run = one_einsum},
     {.name = "many labels", .run = many_labels},
     {.name = "open extents", .run = open_extents, .program = mlp},

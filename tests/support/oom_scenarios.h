@@ -21,6 +21,7 @@ typedef struct scenario {
     bool no_interp, no_llvm, quick; /* quick: makes no kernel, one backend is enough */
     bool may_do_without;            /* there is an allocation that only saves work later */
     size_t cache_bytes;
+    int32_t threads; /* of a host, which runs one share after the other; 0: one */
 } scenario;
 
 extern const scenario scenarios[];

@@ -151,12 +151,12 @@ static void any_loop_can_be_shared(void **state)
     char path[32];
     (void)state;
     fill();
-    for (int seed = 1; seed <= 12; seed++)
+    for (int seed = 1; seed <= 4; seed++)
         for (size_t i = 0; i < 2 * sizeof programs / sizeof *programs; i++) {
             snprintf(path, sizeof path, "random:%d", seed);
             shared += compare(&programs[i / 2], backends[i % 2], path);
         }
-    assert_true(shared > 400);
+    assert_true(shared > 130);
 }
 
 /* ---- open extents ---- */
