@@ -16,7 +16,7 @@
 #include "llvm_error.h"
 #include "lower.h"
 
-static const char entry_name[] = "einjit_kernel";
+static const char entry_name[] = "einjit_kernel", phase_name[] = "einjit_phase_";
 
 typedef struct ej_compile_llvm {
     LLVMContextRef context;
@@ -96,7 +96,7 @@ static int make_objects(ej_compile_llvm *c, const ej_nests *nests)
     c->builder = LLVMCreateBuilderInContext(c->context);
     EJ_TRY(ej_code_machine(&c->machine, job->target, job->err));
     open_module(c);
-    ej_emit emit = {c->context, c->module, c->builder, job->target, job, next_module, c, 0};
+    ej_emit emit = {c->context, c->module, c->builder, job->target, job, next_module, c, phase_name, 0};
     EJ_TRY(ej_lower_nests(&emit, nests, entry_name));
     return close_module(c, 1);
 }
@@ -108,7 +108,8 @@ static int run(ej_compile_llvm *c, ej_code *out, const ej_nests *nests)
     if (!parts) return ej_no_memory(c->job->err);
     for (size_t i = 0; i < c->n_objects; i++)
         parts[i] = (ej_code_part){LLVMGetBufferStart(c->objects[i]), LLVMGetBufferSize(c->objects[i])};
-    return ej_code_image(out, parts, c->n_objects, entry_name, c->job->allocator, c->job->err);
+    const ej_code_names names = {entry_name, phase_name, (size_t)ej_phase_count(nests)};
+    return ej_code_image(out, parts, c->n_objects, &names, c->job->allocator, c->job->err);
 }
 
 static int compile(ej_code *out, const ej_nests *nests, ej_job *job)

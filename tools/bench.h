@@ -35,6 +35,7 @@ typedef struct bench_candidate {
 } bench_candidate;
 typedef struct bench_result {
     bench_time time;
+    int64_t threads; /* that the kernel may use */
     struct {
         const char *name;
         bench_time time;
@@ -76,6 +77,7 @@ typedef struct bench {
     einjit_tensor *in_views, *out_views;
     einjit_kernel *kernel, *interpreted;
     einjit_entry entry;
+    bool shared;          /* threads share its runs, which the entry knows nothing of */
     void **data, **fresh; /* fresh: cold outputs, one an output */
     int64_t *sizes;
     void *scratch;
@@ -96,6 +98,7 @@ int bench_check(bench *b, bench_result *r);                                 /* b
 int bench_time_disk(bench *b, bench_result *r);                             /* bench_disk.c */
 double bench_difference(const tool_tensor *out, const void *other);         /* largest, by the largest of `out` */
 int bench_time_case(bench *b, bench_result *r);                             /* bench_time.c */
-void bench_call_kernel(void *b); /* a bench: its bare entry, where it has one */
+void bench_call_kernel(void *b); /* a bench: its bare entry, where it has one and threads do not share */
+void bench_call_alone(void *b);  /* a bench: on one thread */
 
 #endif

@@ -169,6 +169,7 @@ static int run_all(bench *b, bench_result *r)
 {
     const bench_case *one = b->one;
     int status = bench_context(&b->context, b->options, b->options->backend, b->options->target);
+    if (!status) b->shared = (r->threads = tool_threads(b->context, b->options->threads)) > 1;
     if (!status) status = tool_strategy(&b->strategy, b->context, b->options->strategy);
     if (!status) status = warm_up(b);
     if (!status) status = tool_program_load(&b->program, b->context, one->program, &one->sizes);

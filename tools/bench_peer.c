@@ -17,6 +17,13 @@ static int prepare_self(bench_call *out, bench *b, const char *path)
     return TOOL_OK;
 }
 
+static int prepare_alone(bench_call *out, bench *b, const char *path)
+{
+    (void)path;
+    *out = (bench_call){bench_call_alone, NULL, b};
+    return TOOL_OK;
+}
+
 static void call_plain(void *user)
 {
     bench *b = user;
@@ -129,6 +136,7 @@ static int prepare_mkl(bench_call *out, bench *b, const char *path)
 
 const bench_peer bench_peers[] = {
     {"self", "the same kernel again: what differs is noise", prepare_self},
+    {"alone", "the same kernel on one thread", prepare_alone},
     {"plain", "loops in C, as written (equations in f32)", prepare_plain},
     {"interp", "the interpreter", prepare_interpreter},
     {"openblas", "products of matrices, with its kernels for the row's vectors", prepare_openblas},

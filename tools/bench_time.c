@@ -1,10 +1,10 @@
 /* bench_time.c - medians of repeated calls, several candidates interleaved in one run.
  *
- * Times are of the kernel's bare entry over preallocated outputs with warm inputs; --cold: every call writes to memory
- * that no one touched before, and what the system takes for its pages counts. Peers (--vs) run interleaved with it, and
- * so do the loops that measure the machine's bound. At least 21 samples of at least 0.5 ms; where one call takes over 2
- * s, three calls. The spread is the distance of the quartiles; a case against itself (--vs self) gives the noise of a
- * run.
+ * Times are of the kernel's bare entry (of calls that share, with more than one thread) over preallocated outputs with
+ * warm inputs; --cold: every call writes to memory that no one touched before, and what the system takes for its pages
+ * counts. Peers (--vs) run interleaved with it, and so do the loops that measure the machine's bound. At least 21
+ * samples of at least 0.5 ms; where one call takes over 2 s, three calls. The spread is the distance of the quartiles;
+ * a case against itself (--vs self) gives the noise of a run.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -97,6 +97,11 @@ static void time_all(bench_time *out, bench *b, const work *works, int n, double
 
 /* ---- what is called ---- */
 
+static bool runs_entry(const bench *b)
+{
+    return b->entry && !b->shared;
+}
+
 static void call_entry(void *user)
 {
     bench *b = user;
@@ -130,10 +135,17 @@ static void look_up(void *user)
     einjit_kernel_release(kernel);
 }
 
-void bench_call_kernel(void *user)
+void bench_call_alone(void *user)
 {
     bench *b = user;
     if (b->entry) call_entry(b);
+    else call_kernel(b);
+}
+
+void bench_call_kernel(void *user)
+{
+    bench *b = user;
+    if (runs_entry(b)) call_entry(b);
     else call_kernel(b);
 }
 
@@ -265,7 +277,7 @@ static void take_bounds(bench *b, bench_result *r, const bench_time *times)
  * times; against a longer one the difference would be noise, and the look-up by itself is taken. */
 static void time_calls(bench *b, bench_result *r)
 {
-    const work calls[3] = {{b->entry ? call_entry : call_kernel, b, NULL, false},
+    const work calls[3] = {{runs_entry(b) ? call_entry : call_kernel, b, NULL, false},
                            {call_cached, b, NULL, false},
                            {look_up, b, NULL, false}};
     static const double comparable_us = 50;
@@ -287,7 +299,7 @@ static void release(bench_call *calls, int n)
 
 int bench_time_case(bench *b, bench_result *r)
 {
-    work works[WORKS] = {{b->entry ? call_entry : call_kernel, b, NULL, false}};
+    work works[WORKS] = {{runs_entry(b) ? call_entry : call_kernel, b, NULL, false}};
     bench_call calls[BENCH_MAX_PEERS + BENCH_MAX_CANDIDATES] = {{NULL, NULL, NULL}};
     bench_time times[WORKS], *next = times + 1;
     int n = 1, status = add_peers(b, r, calls, works, &n);

@@ -21,7 +21,7 @@ static const struct {
     {'m', "minimize", "flops", "what the path search makes small"},
     {'D', "dot", "FILE", "the plan's steps as a graph for Graphviz"},
     {'G', "svg", "FILE", "a drawing of the plan's steps, by Graphviz where that is installed"},
-    {'t', "threads", "N", "threads to use (kernels run on one so far)"},
+    {'t', "threads", "N", "threads that share large loops (EINJIT_THREADS, else 1)"},
     {'b', "backend", "B", "llvm, interp or auto: llvm, but interp where it cannot be"},
     {'T', "target", "T", "a row of the target table: avx512_2m, avx512, avx2, sse2"},
     {'g', "gradient", "a,b", "add the gradients of the first result by these inputs to the results"},
@@ -198,7 +198,6 @@ static char *strategy_of(const cmd_options *o)
 int cmd_context(einjit_context **out, cmd_options *options)
 {
     einjit_error err = {0};
-    tool_threads(options->threads);
     einjit_options o = {.struct_bytes = sizeof o,
                         .log = tool_log,
                         .backend = options->backend,
@@ -209,6 +208,7 @@ int cmd_context(einjit_context **out, cmd_options *options)
     tool_watch();
     if (einjit_context_create(out, &o, &err))
         return err.code == EINJIT_E_VALUE ? tool_usage("%s", err.text) : tool_error(&err);
+    tool_threads(*out, options->threads);
     char *name = strategy_of(options);
     int status = tool_strategy(&options->path, *out, name);
     free(name);

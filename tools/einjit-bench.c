@@ -65,7 +65,7 @@ static void help(void)
          "Compiles, checks against a reference and times: medians of at least 21 samples of at least 0.5 ms.\n\n"
          "  -s, --sizes z=1000,i=4   extents by name; of an ellipsis ...=8x4\n"
          "      --dtype f32          of inputs that do not say\n"
-         "      --threads N          threads to use (kernels run on one so far)\n"
+         "      --threads N          threads that share large loops (EINJIT_THREADS, else 1)\n"
          "      --open z             extents that stay open; ... those of an ellipsis\n"
          "      --constants w,b      inputs that never change: what follows from them is computed in advance\n"
          "      --vs self,openblas   timed in the same run, interleaved; a library's file as openblas=FILE\n"
@@ -106,7 +106,7 @@ static json_t *case_json(const bench_case *one)
     json_object_set_new(doc, "equation", one->program ? json_string(one->program) : json_null());
     json_object_set_new(doc, "sizes", sizes);
     json_object_set_new(doc, "dtype", one->dtype < 0 ? json_null() : json_string(einjit_dtype_name(one->dtype)));
-    json_object_set_new(doc, "threads", json_integer(1)); /* whatever was asked for: kernels run on one */
+    json_object_set_new(doc, "threads", json_integer(1));
     return doc;
 }
 
@@ -137,6 +137,7 @@ static json_t *result_json(const bench_case *one, const bench_options *o, const 
     json_t *doc = case_json(one), *peers = json_object();
     for (size_t i = 0; i < sizeof measured / sizeof *measured; i++) json_object_set_new(doc, measured[i], json_null());
     if (r) {
+        json_object_set_new(doc, "threads", json_integer(r->threads));
         json_object_set_new(doc, "median_us", tool_json_number(r->time.median_us));
         json_object_set_new(doc, "min_us", tool_json_number(r->time.min_us));
         json_object_set_new(doc, "samples", json_integer(r->time.samples));
@@ -391,7 +392,6 @@ static int parse_arguments(arguments *a, int argc, char **argv)
 static int run(arguments *a)
 {
     tool_watch();
-    tool_threads(a->options.threads);
     if (a->optimizer) {
         a->growth.only = a->only;
         a->growth.json = a->options.json;

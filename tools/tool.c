@@ -118,11 +118,16 @@ int tool_progress(void *unused, const char *stage, double done)
     return tool_interrupted;
 }
 
-void tool_threads(int64_t asked)
+int64_t tool_threads(const einjit_context *context, int64_t asked)
 {
-    if (asked > 1)
-        fprintf(stderr, "%s: warning: kernels run on one thread: --threads %lld changes nothing yet\n", tool_name,
-                (long long)asked);
+    static bool said;
+    einjit_statistics now = {.struct_bytes = sizeof now};
+    if (einjit_context_statistics(context, &now, NULL)) return 1;
+    if ((int64_t)now.threads < asked && !said)
+        fprintf(stderr, "%s: warning: --threads %lld: this process may use %lld at a time\n", tool_name,
+                (long long)asked, (long long)now.threads);
+    said = said || (int64_t)now.threads < asked;
+    return (int64_t)now.threads;
 }
 
 void tool_arguments(int argc, char **argv)

@@ -60,8 +60,10 @@ void tool_log(void *unused, const char *line); /* einjit_options.log: to stderr,
 extern volatile sig_atomic_t tool_interrupted;
 void tool_watch(void);
 int tool_progress(void *unused, const char *stage, double done);
-void tool_threads(int64_t asked); /* says on stderr that more than one is not used yet */
-double tool_seconds(void);        /* of a clock that only goes forward */
+/* How many threads the context's runs use; says once on stderr where these are fewer than were asked for (0: nobody
+ * did). */
+int64_t tool_threads(const einjit_context *context, int64_t asked);
+double tool_seconds(void); /* of a clock that only goes forward */
 /* Numbers of options: TOOL_OK or TOOL_USAGE. */
 int tool_real(double *out, const char *text, const char *option); /* finite */
 int tool_number(int64_t *out, const char *text, int64_t least, int64_t most, const char *option);

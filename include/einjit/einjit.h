@@ -158,12 +158,22 @@ typedef struct einjit_kernel einjit_kernel;
 typedef int32_t einjit_value; /* a value of a graph; >= 0 */
 
 /** Memory hooks. `alloc` returns memory for any type, or NULL; `release` takes what alloc returned, with its size.
- * Both are called from any thread that calls into the context. */
+ * Both are called from any thread that calls into the context, and from the context's own threads. */
 typedef struct einjit_allocator {
     void *(*alloc)(void *user, size_t bytes);
     void (*release)(void *user, void *memory, size_t bytes);
     void *user;
 } einjit_allocator;
+
+/** The host's threads instead of the context's own. `run` calls body(task, i) once for each i in 0 .. n-1, one after
+ * the other or at the same time, in any order, on any threads, and returns when all have returned. It is called from
+ * the thread that runs a kernel, of several at the same time where several run kernels; n is at most
+ * einjit_options.threads. body does not call back into the host. */
+typedef struct einjit_parallel {
+    size_t struct_bytes; /* sizeof(einjit_parallel) */
+    void (*run)(void *user, size_t n, void (*body)(void *task, size_t i), void *task);
+    void *user;
+} einjit_parallel;
 
 /** Options of a context; zero means the default everywhere. Set struct_bytes = sizeof(einjit_options). */
 typedef struct einjit_options {
@@ -178,7 +188,7 @@ typedef struct einjit_options {
     const char *target;      /* a row of the target table; NULL = EINJIT_TARGET, else the host's */
     const char *module_path; /* the code generator; NULL = EINJIT_MODULE, else looked for */
     size_t cache_bytes;      /* of kernels, and a 16th of it for failures; 0 = 256 MiB */
-    int32_t threads;         /* 0 = EINJIT_THREADS, else 1 */
+    int32_t threads;         /* of a run, with the caller's: see below; 0 = EINJIT_THREADS, else 1 */
     int32_t flags;           /* EINJIT_OPTION_* */
     size_t scratch_bytes;    /* scratch kept between runs at most; 0 = 256 MiB */
     /* folder of the cache on disk, "none" = no such cache; NULL = EINJIT_CACHE_DIR, else see einjit_cache.h */
@@ -189,6 +199,7 @@ typedef struct einjit_options {
     /* asked every 5 ms or so while a call compiles, searches a path or runs passes: see below; NULL = nobody */
     int (*progress)(void *user, const char *stage, double done);
     void *progress_user;
+    const einjit_parallel *parallel; /* copied; NULL = threads of the context's own */
 } einjit_options;
 
 enum einjit_option_flag {
@@ -207,6 +218,14 @@ enum einjit_option_flag {
  * payload of NaN apart). Cost: what the passes would have saved, and sums of neighbours in memory run one term at a
  * time (README has figures). NO_OPTIMIZE sums in this order, too, but chooses its paths. Part of a kernel's signature;
  * a context's flag holds for all its compiles and for einjit_optimize. */
+
+/* Threads: einjit_run and the calls share large loops among so many threads, no more than the affinity mask of the
+ * thread that makes the context and the CPU quotas of the process's control groups allow (einjit_statistics.threads
+ * says how many). 1: everything runs on the calling thread, and none is made. Else they are made by the first run that
+ * shares, block all signals, look for work for some 20 us, then sleep, and end with the context. One run at a time
+ * shares; others that come meanwhile run on their own thread alone. Where the system makes no threads there are fewer.
+ * A forked child makes its own. Results are the same bits for any number, and so are kernels. einjit_entry runs on the
+ * calling thread. */
 
 /* Progress: `stage` is one of einjit_explain's, `done` which part of it is behind, 0 .. 1, or -1 where that is not
  * known. Any answer but 0 ends the call with E_INTERRUPTED, which is not remembered: the next call tries again. It is

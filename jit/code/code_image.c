@@ -9,6 +9,7 @@
 #include "code_image.h"
 
 #include <elf.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { EJ_CODE_ALIGN = 64, EJ_CODE_MAX_ALIGN = 4096 };
@@ -173,14 +174,24 @@ static int symbol_place(const ej_object *o, uint64_t index, uint64_t *out)
     return ej_fail(o->err, EINJIT_E_BACKEND, "the code calls '%s', which is not part of it", name);
 }
 
-static int find_entry(const ej_object *o, const char *entry, size_t n_bytes, size_t *out)
+static int find_function(const ej_object *o, const char *name, size_t n_bytes, size_t *out)
 {
     uint64_t at;
-    EJ_TRY(find_anywhere(o, entry, &at));
+    EJ_TRY(find_anywhere(o, name, &at));
     if (at == UINT64_MAX) return broken(o, "no entry");
     if (at >= n_bytes) return broken(o, "entry");
     *out = (size_t)at;
     return EINJIT_OK;
+}
+
+static int find_functions(const ej_object *o, const ej_code_names *names, ej_code *code)
+{
+    char name[64];
+    for (size_t p = 0; p < code->n_phases; p++) {
+        snprintf(name, sizeof name, "%s%zu", names->phase, p);
+        EJ_TRY(find_function(o, name, code->n_bytes, &code->phases[p]));
+    }
+    return find_function(o, names->entry, code->n_bytes, &code->entry);
 }
 
 /* ---- relocations ---- */
@@ -221,7 +232,7 @@ static int resolve_all(const ej_object *o, uint8_t *block)
 
 /* ---- the whole ---- */
 
-static int fill(const ej_object *objects, size_t n, const char *entry, ej_code *code)
+static int fill(const ej_object *objects, size_t n, const ej_code_names *names, ej_code *code)
 {
     uint8_t *block = code->bytes;
     for (const ej_object *o = objects; o < objects + n; o++)
@@ -230,24 +241,26 @@ static int fill(const ej_object *objects, size_t n, const char *entry, ej_code *
             if (o->place[i] != UINT64_MAX) memcpy(block + o->place[i], o->bytes + s.sh_offset, s.sh_size);
         }
     for (size_t i = 0; i < n; i++) EJ_TRY(resolve_all(&objects[i], block));
-    return find_entry(objects, entry, code->n_bytes, &code->entry);
+    return find_functions(objects, names, code);
 }
 
-static int make_block(ej_object *objects, size_t n, const char *entry, const einjit_allocator *allocator, ej_code *out)
+static int make_block(ej_object *objects, size_t n, const ej_code_names *names, const einjit_allocator *allocator,
+                      ej_code *out)
 {
     einjit_error *err = objects->err;
     uint64_t n_bytes = 0;
-    ej_code code = {NULL, 0, 0};
+    ej_code code = {.n_phases = names->n_phases};
     for (size_t i = 0; i < n; i++) {
         EJ_TRY(lay_out(&objects[i], &n_bytes));
         if (n_bytes > INT32_MAX) return ej_fail(err, EINJIT_E_LIMIT, "the code and its constants take more than 2 GiB");
     }
     code.n_bytes = (size_t)n_bytes;
     code.bytes = ej_alloc(allocator, code.n_bytes);
-    if (!code.bytes) return ej_no_memory(err);
-    int status = fill(objects, n, entry, &code);
+    if (code.n_phases) code.phases = ej_alloc(allocator, code.n_phases * sizeof *code.phases);
+    bool room = code.bytes && (code.phases || !code.n_phases);
+    int status = room ? fill(objects, n, names, &code) : ej_no_memory(err);
     if (status == EINJIT_OK) *out = code;
-    else ej_release(allocator, code.bytes, code.n_bytes);
+    else ej_code_release(&code, allocator);
     return status;
 }
 
@@ -264,14 +277,14 @@ static int read_all(ej_object *objects, const ej_code_part *parts, size_t n, ej_
     return EINJIT_OK;
 }
 
-int ej_code_image(ej_code *out, const ej_code_part *parts, size_t n, const char *entry,
+int ej_code_image(ej_code *out, const ej_code_part *parts, size_t n, const ej_code_names *names,
                   const einjit_allocator *allocator, einjit_error *err)
 {
     ej_arena arena;
     ej_arena_init(&arena, allocator);
     ej_object *objects = EJ_NEW_ARRAY(&arena, ej_object, n);
     int status = objects ? read_all(objects, parts, n, &arena, err) : ej_no_memory(err);
-    if (status == EINJIT_OK) status = make_block(objects, n, entry, allocator, out);
+    if (status == EINJIT_OK) status = make_block(objects, n, names, allocator, out);
     ej_arena_free(&arena);
     return status;
 }

@@ -3,7 +3,7 @@
  * Takes  nests, an empty module, somebody who takes a full one and gives another.
  * Gives  the function `entry(data, sizes, scratch)`: one nest is its body, and so are a few; many become leaves,
  *        internal functions that it calls in order, so that equal ones are made once and register allocation sees one
- *        at a time.
+ *        at a time. Where threads may share some of the nests, each phase is a function, and the entry calls them.
  * Not here: the calls (lower_steps.c), loops (lower_loop.c), machine code (code_object.c).
  */
 #include "lower_nest.h"
@@ -21,12 +21,15 @@ static void add_attribute(ej_lower_module *m, LLVMValueRef function, const char 
     LLVMAddAttributeAtIndex(function, LLVMAttributeFunctionIndex, LLVMCreateEnumAttribute(m->e->context, kind, 0));
 }
 
-static LLVMValueRef add_function(ej_lower_module *m, const char *name)
+enum { PARAMETERS = 6 };
+
+static LLVMValueRef add_function(ej_lower_module *m, const char *name, LLVMTypeRef type)
 {
-    static const char *const parameters[3] = {"data", "sizes", "scratch"};
-    LLVMValueRef function = LLVMAddFunction(m->e->module, name, m->entry_type);
+    static const char *const parameters[PARAMETERS] = {"data", "sizes", "scratch", "local", "from", "to"};
+    LLVMValueRef function = LLVMAddFunction(m->e->module, name, type);
     add_attribute(m, function, "nounwind");
-    for (unsigned i = 0; i < 3; i++) LLVMSetValueName2(LLVMGetParam(function, i), parameters[i], strlen(parameters[i]));
+    for (unsigned i = 0; i < LLVMCountParams(function); i++)
+        LLVMSetValueName2(LLVMGetParam(function, i), parameters[i], strlen(parameters[i]));
     return function;
 }
 
@@ -74,6 +77,11 @@ static int start_function(ej_lower *w, ej_lower_module *m, const ej_nest *nest, 
     w->data = LLVMGetParam(function, 0);
     w->sizes = LLVMGetParam(function, 1);
     w->scratch = LLVMGetParam(function, 2);
+    if (LLVMCountParams(function) == PARAMETERS) {
+        w->local = LLVMGetParam(function, 3);
+        w->from = LLVMGetParam(function, 4);
+        w->to = LLVMGetParam(function, 5);
+    }
     w->atoms = EJ_LOWER_NEW(w, LLVMValueRef, sizes ? sizes->n_atoms : 0);
     w->exprs = EJ_LOWER_NEW(w, LLVMValueRef, sizes ? sizes->n_exprs : 0);
     w->buffers = EJ_LOWER_NEW(w, LLVMValueRef, n_buffers);
@@ -129,14 +137,14 @@ static LLVMValueRef add_leaf(ej_lower_module *m, int32_t leaf)
 {
     char name[96];
     leaf_symbol(name, sizeof name, nest_of(m, leaf)->name, leaf);
-    LLVMValueRef function = add_function(m, name);
+    LLVMValueRef function = add_function(m, name, m->part_type);
     LLVMSetLinkage(function, LLVMInternalLinkage);
     add_attribute(m, function, "noinline");
     return function;
 }
 
 /* Named across modules, which become one image. */
-static void share_leaf(LLVMValueRef function)
+static void share(LLVMValueRef function)
 {
     LLVMSetLinkage(function, LLVMExternalLinkage);
     LLVMSetVisibility(function, LLVMHiddenVisibility);
@@ -153,7 +161,7 @@ static int32_t count_instructions(LLVMValueRef function)
 /* The leaves from `first` on stay behind in the full module. */
 static int start_module(ej_lower_module *m, LLVMValueRef *leaves, int32_t first, int32_t end)
 {
-    for (int32_t i = first; i < end; i++) share_leaf(leaves[i]);
+    for (int32_t i = first; i < end; i++) share(leaves[i]);
     EJ_TRY(m->e->next_module(m->e));
     m->aligned_loop = m->copy_run = NULL;
     for (int32_t i = 0; m->nests->plan && i < (int32_t)m->nests->plan->n_constants; i++) m->constants[i] = NULL;
@@ -164,31 +172,32 @@ static int start_module(ej_lower_module *m, LLVMValueRef *leaves, int32_t first,
 static int go_on(ej_lower_module *m, LLVMValueRef *function, int32_t next)
 {
     char name[32];
-    LLVMValueRef args[3];
+    LLVMValueRef args[PARAMETERS];
+    LLVMTypeRef type = LLVMGlobalGetValueType(*function);
+    unsigned n = LLVMCountParams(*function);
     snprintf(name, sizeof name, "nests_from_%d", (int)next);
-    for (unsigned i = 0; i < 3; i++) args[i] = LLVMGetParam(*function, i);
-    LLVMValueRef rest = add_function(m, name);
-    share_leaf(rest);
-    LLVMBuildCall2(m->e->builder, m->entry_type, rest, args, 3, "");
+    for (unsigned i = 0; i < n; i++) args[i] = LLVMGetParam(*function, i);
+    LLVMValueRef rest = add_function(m, name, type);
+    share(rest);
+    LLVMBuildCall2(m->e->builder, type, rest, args, n, "");
     LLVMBuildRetVoid(m->e->builder);
     EJ_TRY(start_module(m, NULL, 0, 0));
-    *function = add_function(m, name);
-    share_leaf(*function);
+    *function = add_function(m, name, type);
+    share(*function);
     return EINJIT_OK;
 }
 
 /* Nests one behind the other, which becomes the next function's work where a module is full. */
-static int emit_nests(ej_lower_module *m, LLVMValueRef function)
+static int emit_nests(ej_lower_module *m, LLVMValueRef function, int32_t first, int32_t end)
 {
-    int32_t n = m->nests->n;
-    for (int32_t i = 0; i < n; i++) {
-        m->e->done = (double)i / n;
+    for (int32_t i = first; i < end; i++) {
+        m->e->done = (double)i / m->nests->n;
         EJ_TRY(ej_job_poll(m->e->job, EJ_STAGE_IR, m->e->done));
         EJ_TRY(append_nest(m, &m->nests->nests[i], NULL, function));
-        if (i + 1 < n && m->e->next_module && count_instructions(function) >= MODULE_INSTRUCTIONS)
+        if (i + 1 < end && m->e->next_module && count_instructions(function) >= MODULE_INSTRUCTIONS)
             EJ_TRY(go_on(m, &function, i + 1));
     }
-    m->e->done = 1;
+    m->e->done = (double)end / m->nests->n;
     LLVMBuildRetVoid(m->e->builder);
     return EINJIT_OK;
 }
@@ -208,22 +217,84 @@ static int emit_leaves(ej_lower_module *m, LLVMValueRef *out)
         here = i + 1;
         n = 0;
     }
-    for (int32_t i = 0; i < here; i++) share_leaf(out[i] = add_leaf(m, i)); /* declared for the entry */
+    for (int32_t i = 0; i < here; i++) share(out[i] = add_leaf(m, i)); /* declared for the entry */
     m->e->done = 1;
     return EINJIT_OK;
+}
+
+/* ---- phases ---- */
+
+static LLVMValueRef add_phase(ej_lower_module *m, int32_t phase)
+{
+    char name[32];
+    snprintf(name, sizeof name, "%s%d", m->e->phase_name, (int)phase);
+    LLVMValueRef function = add_function(m, name, m->part_type);
+    share(function);
+    return function;
+}
+
+/* All of the phase on the calling thread. */
+static void call_phase(ej_lower *w, LLVMValueRef phase, const ej_nest *first)
+{
+    bool is_cut = first->cut.axis >= 0;
+    LLVMValueRef args[PARAMETERS] = {
+        w->data,           w->sizes,           w->scratch,
+        ej_lower_local(w), ej_lower_i64(w, 0), is_cut ? ej_lower_size(w, first->cut.pieces) : ej_lower_i64(w, 1)};
+    LLVMBuildCall2(w->e->builder, w->m->part_type, phase, args, PARAMETERS, "");
+}
+
+/* The entry, in a module that has the phases from `here` on. */
+static int emit_entry(ej_lower_module *m, const char *entry, LLVMValueRef *phases, int32_t here)
+{
+    ej_lower w;
+    EJ_TRY(start_function(&w, m, NULL, NULL, add_function(m, entry, m->entry_type)));
+    for (int32_t first = 0, p = 0; first < m->nests->n; first = ej_phase_end(m->nests, first), p++)
+        call_phase(&w, p < here ? add_phase(m, p) : phases[p], &m->nests->nests[first]);
+    return end_function(&w);
+}
+
+/* `leaves` NULL: the nests are the phases' bodies. */
+static int emit_phases(ej_lower_module *m, const char *entry, LLVMValueRef const *leaves)
+{
+    LLVMValueRef *phases = EJ_JOB_ARRAY(m->e->job, LLVMValueRef, (size_t)m->nests->n);
+    int32_t here = 0, n = 0, p = 0; /* the first phase of this module, and its instructions */
+    if (!phases) return ej_no_memory(m->e->job->err);
+    for (int32_t first = 0, end; first < m->nests->n; first = end, p++) {
+        ej_lower w;
+        end = ej_phase_end(m->nests, first);
+        phases[p] = add_phase(m, p);
+        if (leaves) {
+            EJ_TRY(start_function(&w, m, NULL, NULL, phases[p]));
+            ej_lower_steps(&w, leaves, first, end);
+            EJ_TRY(end_function(&w));
+            continue;
+        }
+        LLVMModuleRef before = m->e->module;
+        EJ_TRY(emit_nests(m, phases[p], first, end));
+        n = before == m->e->module ? n + count_instructions(phases[p]) : MODULE_INSTRUCTIONS;
+        if (before != m->e->module) here = p + 1;
+        if (n < MODULE_INSTRUCTIONS || !m->e->next_module || end == m->nests->n) continue;
+        EJ_TRY(start_module(m, NULL, 0, 0));
+        here = p + 1;
+        n = 0;
+    }
+    return emit_entry(m, entry, phases, here);
 }
 
 static int emit_steps(ej_lower_module *m, const char *entry)
 {
     ej_lower w;
+    int32_t n = m->nests->n;
+    bool in_phases = ej_phase_count(m->nests) > 0;
     EJ_TRY(ej_leaves_find(&m->leaves, m->nests, m->e->job));
-    if (m->nests->n > 0 && m->leaves.n == m->nests->n && m->leaves.n <= FEW_NESTS)
-        return emit_nests(m, add_function(m, entry));
+    if (n > 0 && m->leaves.n == n && n <= FEW_NESTS)
+        return in_phases ? emit_phases(m, entry, NULL) : emit_nests(m, add_function(m, entry, m->entry_type), 0, n);
     LLVMValueRef *leaves = EJ_JOB_ARRAY(m->e->job, LLVMValueRef, m->leaves.n);
     if (!leaves) return ej_no_memory(m->e->job->err);
     EJ_TRY(emit_leaves(m, leaves));
-    EJ_TRY(start_function(&w, m, NULL, NULL, add_function(m, entry)));
-    ej_lower_steps(&w, leaves);
+    if (in_phases) return emit_phases(m, entry, leaves);
+    EJ_TRY(start_function(&w, m, NULL, NULL, add_function(m, entry, m->entry_type)));
+    ej_lower_steps(&w, leaves, 0, n);
     return end_function(&w);
 }
 
@@ -238,10 +309,11 @@ int ej_lower_nests(ej_emit *e, const ej_nests *nests, const char *entry)
     m.i32 = LLVMInt32TypeInContext(e->context);
     m.i64 = LLVMInt64TypeInContext(e->context);
     m.pointer = LLVMPointerTypeInContext(e->context, 0);
-    LLVMTypeRef parameters[3] = {m.pointer, m.pointer, m.pointer};
+    LLVMTypeRef parameters[PARAMETERS] = {m.pointer, m.pointer, m.pointer, m.pointer, m.i64, m.i64};
     m.entry_type = LLVMFunctionType(LLVMVoidTypeInContext(e->context), parameters, 3, 0);
+    m.part_type = LLVMFunctionType(LLVMVoidTypeInContext(e->context), parameters, PARAMETERS, 0);
     m.constants = EJ_JOB_ARRAY(e->job, LLVMValueRef, nests->plan ? nests->plan->n_constants : 0);
     if (!m.constants) return ej_no_memory(e->job->err);
-    if (nests->n == 1) return emit_nests(&m, add_function(&m, entry));
+    if (nests->n == 1 && !ej_phase_count(nests)) return emit_nests(&m, add_function(&m, entry, m.entry_type), 0, 1);
     return emit_steps(&m, entry);
 }

@@ -26,8 +26,9 @@ struct ej_emit {
     ej_job *job;
     /* `module` is complete, and an empty one takes its place; NULL: one module for all */
     int (*next_module)(ej_emit *e);
-    void *owner; /* for next_module */
-    double done; /* what part of the leaves has IR */
+    void *owner;            /* for next_module */
+    const char *phase_name; /* before their numbers: of the functions of phases */
+    double done;            /* what part of the leaves has IR */
 };
 
 /* ---- lower_type.c: types and small values ---- */
@@ -57,9 +58,9 @@ ej_vec ej_lower_fma(ej_emit *e, int dtype, int lanes, ej_vec a, ej_vec b, ej_vec
 ej_vec ej_lower_select(ej_emit *e, LLVMValueRef mask, ej_vec a, ej_vec b);
 
 /* ---- lower.c: modules for the nests of one kernel ---- */
-/* Adds the function `entry` (the entry of einjit.h) and all it calls. Where that is much, and there is a next_module,
- * leaves are in modules before the last one, which has the entry and refers to them by name. E_BACKEND / E_UNSUPPORTED
- * / E_NOMEM. */
+/* Adds the function `entry` (the entry of einjit.h) and all it calls, the functions of phases among it. Where that is
+ * much, and there is a next_module, leaves are in modules before the last one, which has the entry and refers to them
+ * by name. E_BACKEND / E_UNSUPPORTED / E_NOMEM. */
 int ej_lower_nests(ej_emit *e, const ej_nests *nests, const char *entry);
 
 #endif

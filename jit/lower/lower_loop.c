@@ -40,10 +40,15 @@ static LLVMBasicBlockRef loop_block(ej_lower *w, int32_t axis)
 
 /* ---- one chunk of a loop's range ---- */
 
-/* The body with the axis' range `by` further and of the given length (most, n: as in ej_range when count is -1).
- * `residue` > 0: it is the step, or what the step leaves of this. */
+/* What is known of a length that is no number: modulo and residue as in ej_range. */
+typedef struct chunk_length {
+    int64_t modulo, residue;
+} chunk_length;
+static const chunk_length any_length = {0, 0};
+
+/* The body with the axis' range `by` further and of the given length (most, n: as in ej_range when count is -1). */
 static void emit_chunk(ej_lower *w, int32_t id, LLVMValueRef by, int64_t count, int64_t most, LLVMValueRef n,
-                       int64_t residue)
+                       chunk_length length)
 {
     const ej_nest_node *node = &w->nest->nodes[id];
     int32_t first = w->first_at[id], end = w->end_at[id];
@@ -61,8 +66,8 @@ static void emit_chunk(ej_lower *w, int32_t id, LLVMValueRef by, int64_t count, 
     range->most = count >= 0 ? count : most;
     range->n = n;
     range->maybe_empty = false;
-    range->modulo = residue > 0 ? node->step : 0;
-    range->residue = residue;
+    range->modulo = length.modulo;
+    range->residue = length.residue;
     if (ej_lower_constant(by, &fixed) && fixed > 0) range->past_start = true;
     ej_at_advance(w, first, end, node->axis, by, &outer, node->aligned ? 1 : node->step);
     for (int32_t p = 0; p < node->n_placed; p++) ej_at_place(w, first, end, node->placed[p]);
@@ -156,10 +161,10 @@ static void align_loop(ej_lower *w, LLVMValueRef branch)
 
 /* do { chunk at d } while ((d += step) <= last): the builder comes from `before` and leaves at the end of the loop's
  * last block, before its branch to *body or onwards. Gives the next d and whether to go round again. `total` (NULL: all
- * chunks are full): the last chunk ends there; `number` > 0: it is this number; `latest` > 0: that chunk has so many
+ * chunks are full): the last chunk ends there, and this is known of `length`s; `latest` > 0: that chunk has so many
  * values, and may begin inside the one before. */
 static LLVMValueRef emit_round(ej_lower *w, int32_t id, LLVMBasicBlockRef before, LLVMBasicBlockRef body,
-                               LLVMValueRef last, LLVMValueRef total, int64_t number, int64_t latest,
+                               LLVMValueRef last, LLVMValueRef total, chunk_length length, int64_t latest,
                                LLVMValueRef *again)
 {
     const ej_nest_node *node = &w->nest->nodes[id];
@@ -180,9 +185,9 @@ static LLVMValueRef emit_round(ej_lower *w, int32_t id, LLVMBasicBlockRef before
     if (total && latest != node->step) {
         LLVMValueRef step = ej_lower_i64(w, node->step), left = LLVMBuildSub(b, total, by, "");
         LLVMValueRef n = LLVMBuildSelect(b, LLVMBuildICmp(b, LLVMIntSLT, left, step, ""), left, step, "");
-        emit_chunk(w, id, by, -1, node->step, n, latest ? latest : number);
+        emit_chunk(w, id, by, -1, node->step, n, latest ? (chunk_length){node->step, latest} : length);
     } else {
-        emit_chunk(w, id, by, node->step, node->step, NULL, 0);
+        emit_chunk(w, id, by, node->step, node->step, NULL, any_length);
     }
     w->running = NULL;
     ej_regs_loop_end(w, &regs);
@@ -203,7 +208,8 @@ static void emit_counted(ej_lower *w, int32_t id, int64_t chunks, int64_t total,
     LLVMBasicBlockRef before = LLVMGetInsertBlock(b), body = loop_block(w, node->axis);
     LLVMBuildBr(b, body);
     emit_round(w, id, before, body, ej_lower_i64(w, (chunks - 1) * node->step),
-               total > 0 ? ej_lower_i64(w, total) : NULL, total, latest, &again);
+               total > 0 ? ej_lower_i64(w, total) : NULL, (chunk_length){total > 0 ? node->step : 0, total}, latest,
+               &again);
     LLVMBasicBlockRef after = ej_lower_block(w, "");
     LLVMValueRef branch = LLVMBuildCondBr(b, again, body, after);
     if (chunks >= EJ_LOOP_ROUNDS && !ej_has_loops(w, node->child)) align_loop(w, branch);
@@ -275,44 +281,52 @@ static void emit_static(ej_lower *w, int32_t id, int64_t count)
     }
     ej_range *range = &w->ranges[node->axis], outer = *range;
     range->short_of_end = range->short_of_end || rest; /* of the full chunks */
-    if (full == 1) emit_chunk(w, id, ej_lower_i64(w, 0), node->step, node->step, NULL, 0);
+    if (full == 1) emit_chunk(w, id, ej_lower_i64(w, 0), node->step, node->step, NULL, any_length);
     else if (full > 1) emit_counted(w, id, full, 0, 0);
     *range = outer;
-    if (rest) emit_chunk(w, id, ej_lower_i64(w, full * node->step), rest, rest, NULL, 0);
+    if (rest) emit_chunk(w, id, ej_lower_i64(w, full * node->step), rest, rest, NULL, any_length);
 }
 
 /* ---- run-time counts ---- */
 
 static void emit_guarded(ej_lower *w, int32_t id, LLVMValueRef condition, LLVMValueRef by, int64_t count, int64_t most,
-                         LLVMValueRef n)
+                         LLVMValueRef n, chunk_length length)
 {
     ej_guard guard;
     if (!ej_guard_begin(w, &guard, condition, "rest")) return;
-    emit_chunk(w, id, by, count, most, n, 0);
+    emit_chunk(w, id, by, count, most, n, length);
     ej_guard_end(w, &guard);
 }
 
-/* The full chunks of n values, or (`all`) all of them, the last one maybe shorter or overlapping the one before; gives
- * how many values they cover. `certain`: there is one. */
-static LLVMValueRef emit_chunks(ej_lower *w, int32_t id, LLVMValueRef n, bool certain, bool all, bool overlaps)
+/* How emit_chunks takes a range. */
+typedef struct chunks {
+    bool certain;  /* there is a full one; `all`: any */
+    bool all;      /* all of it, the last one maybe shorter; else only the full ones */
+    bool overlaps; /* the last one is full, and may begin inside the one before */
+    chunk_length length;
+} chunks;
+
+/* Gives how many of the n values they cover. */
+static LLVMValueRef emit_chunks(ej_lower *w, int32_t id, LLVMValueRef n, const chunks *how)
 {
     const ej_nest_node *node = &w->nest->nodes[id];
     LLVMBuilderRef b = w->e->builder;
     ej_regs before_regs;
-    LLVMValueRef again, zero = ej_lower_i64(w, 0), least = ej_lower_i64(w, all ? 1 : node->step);
+    LLVMValueRef again, zero = ej_lower_i64(w, 0), least = ej_lower_i64(w, how->all ? 1 : node->step);
     LLVMValueRef last = LLVMBuildSub(b, n, least, "");
     if (!ej_regs_copy(w, &before_regs, &w->regs)) return zero;
     LLVMBasicBlockRef before = LLVMGetInsertBlock(b), body = loop_block(w, node->axis);
     LLVMBasicBlockRef after = ej_lower_block(w, "");
-    if (certain) LLVMBuildBr(b, body);
+    if (how->certain) LLVMBuildBr(b, body);
     else LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntSGE, n, least, ""), body, after);
-    LLVMValueRef next = emit_round(w, id, before, body, last, all ? n : NULL, 0, overlaps ? node->step : 0, &again);
+    LLVMValueRef next =
+        emit_round(w, id, before, body, last, how->all ? n : NULL, how->length, how->overlaps ? node->step : 0, &again);
     LLVMBasicBlockRef latch = LLVMGetInsertBlock(b);
     LLVMValueRef branch = LLVMBuildCondBr(b, again, body, after);
     if (!ej_has_loops(w, node->child)) align_loop(w, branch);
     LLVMMoveBasicBlockAfter(after, latch);
     LLVMPositionBuilderAtEnd(b, after);
-    if (certain) return next;
+    if (how->certain) return next;
     LLVMValueRef done = LLVMBuildPhi(b, w->m->i64, "");
     LLVMAddIncoming(done, &zero, &before, 1);
     LLVMAddIncoming(done, &next, &latch, 1);
@@ -320,32 +334,51 @@ static LLVMValueRef emit_chunks(ej_lower *w, int32_t id, LLVMValueRef n, bool ce
     return done;
 }
 
+/* A number for the rest is known. */
+static void emit_known(ej_lower *w, int32_t id, const ej_range *range)
+{
+    const ej_nest_node *node = &w->nest->nodes[id];
+    int64_t more = range->residue % range->modulo, number = more % node->step;
+    chunks how = {.certain = !more || more >= node->step};
+    if (how.certain && number && ej_loop_overlaps(w, id, number, node->step)) {
+        how.all = how.overlaps = true;
+        emit_chunks(w, id, range->n, &how);
+        return;
+    }
+    LLVMValueRef done = emit_chunks(w, id, range->n, &how);
+    if (!number) return;
+    LLVMValueRef some = LLVMBuildICmp(w->e->builder, LLVMIntSGT, LLVMBuildSub(w->e->builder, range->n, done, ""),
+                                      ej_lower_i64(w, 0), "");
+    emit_guarded(w, id, some, done, number, number, NULL, any_length);
+}
+
 static void emit_open(ej_lower *w, int32_t id, ej_range range)
 {
     const ej_nest_node *node = &w->nest->nodes[id];
     LLVMBuilderRef b = w->e->builder;
     LLVMValueRef zero = ej_lower_i64(w, 0);
+    chunk_length length = {range.modulo, range.residue}; /* of chunks that are whole multiples, too */
+    if (range.modulo && node->step % range.modulo) length = any_length;
     if (range.most < node->step) { /* one chunk holds all of it */
-        if (!range.maybe_empty) emit_chunk(w, id, zero, -1, range.most, range.n, 0);
-        else emit_guarded(w, id, LLVMBuildICmp(b, LLVMIntSGT, range.n, zero, ""), zero, -1, range.most, range.n);
+        if (!range.maybe_empty) emit_chunk(w, id, zero, -1, range.most, range.n, length);
+        else
+            emit_guarded(w, id, LLVMBuildICmp(b, LLVMIntSGT, range.n, zero, ""), zero, -1, range.most, range.n, length);
         return;
     }
-    bool known = range.modulo && range.modulo % node->step == 0;
-    if (!known && node->step > 1 && divides_again(w, node->child, node->axis, node->step)) {
-        emit_chunks(w, id, range.n, !range.maybe_empty, true, false);
+    if (range.modulo && range.modulo % node->step == 0) {
+        emit_known(w, id, &range);
         return;
     }
-    bool certain = known ? range.residue % range.modulo >= node->step : node->step == 1 && !range.maybe_empty;
-    int64_t number = known ? range.residue % node->step : -1;
-    if (certain && number > 0 && ej_loop_overlaps(w, id, number, node->step)) {
-        emit_chunks(w, id, range.n, true, true, true);
+    chunks how = {.certain = !range.maybe_empty, .all = true, .length = length};
+    if (node->step > 1 && divides_again(w, node->child, node->axis, node->step)) {
+        emit_chunks(w, id, range.n, &how);
         return;
     }
-    LLVMValueRef done = emit_chunks(w, id, range.n, certain, false, false);
-    if (node->step == 1 || !number) return;
+    how = (chunks){.certain = node->step == 1 && !range.maybe_empty};
+    LLVMValueRef done = emit_chunks(w, id, range.n, &how);
+    if (node->step == 1) return;
     LLVMValueRef rest = LLVMBuildSub(b, range.n, done, "");
-    emit_guarded(w, id, LLVMBuildICmp(b, LLVMIntSGT, rest, zero, ""), done, number, known ? number : node->step - 1,
-                 known ? NULL : rest);
+    emit_guarded(w, id, LLVMBuildICmp(b, LLVMIntSGT, rest, zero, ""), done, -1, node->step - 1, rest, length);
 }
 
 /* ---- chunks that begin on whole lines ---- */
@@ -409,7 +442,7 @@ static void emit_shifted(ej_lower *w, int32_t id, LLVMValueRef total, int64_t mo
     LLVMValueRef first = LLVMBuildICmp(b, LLVMIntEQ, d, zero, "");
     LLVMValueRef n = LLVMBuildSub(b, step, LLVMBuildSelect(b, first, past, zero, ""), "");
     n = LLVMBuildSelect(b, LLVMBuildICmp(b, LLVMIntSLT, left, n, ""), left, n, "");
-    emit_chunk(w, id, d, -1, most < node->step ? most : node->step, n, 0);
+    emit_chunk(w, id, d, -1, most < node->step ? most : node->step, n, any_length);
     ej_regs_loop_end(w, &regs);
     LLVMValueRef next = LLVMBuildNUWAdd(b, d, n, "");
     LLVMBasicBlockRef latch = LLVMGetInsertBlock(b), after = ej_lower_block(w, "");
@@ -432,7 +465,8 @@ static void emit_first(ej_lower *w, int32_t id, LLVMValueRef total, LLVMValueRef
     if (!saved) return;
     n = LLVMBuildSelect(b, LLVMBuildICmp(b, LLVMIntSLT, total, n, ""), total, n, "");
     LLVMValueRef done = LLVMBuildSelect(b, some, n, zero, "");
-    if (node->step > 1) emit_guarded(w, id, some, zero, -1, outer.most < node->step ? outer.most : node->step - 1, n);
+    if (node->step > 1)
+        emit_guarded(w, id, some, zero, -1, outer.most < node->step ? outer.most : node->step - 1, n, any_length);
     memcpy(saved, w->at + first, n_at * sizeof *saved);
     *range = (ej_range){.lo = ej_lower_add(w, outer.lo, done, ""),
                         .count = -1,
@@ -516,6 +550,25 @@ static void start_ranges(ej_lower *w)
     }
 }
 
+/* The range of the axis that is cut is that of the pieces that the function is given, at least one. */
+static void start_pieces(ej_lower *w, int32_t n_at)
+{
+    const ej_nest_cut *cut = &w->nest->cut;
+    LLVMBuilderRef b = w->e->builder;
+    if (cut->axis < 0 || !w->from) return;
+    ej_size extent = w->nest->axes[cut->axis].extent;
+    LLVMValueRef step = ej_lower_i64(w, cut->step), all = ej_lower_size(w, extent);
+    LLVMValueRef lo = ej_lower_mul(w, w->from, step, ""), end = ej_lower_mul(w, w->to, step, "");
+    end = LLVMBuildSelect(b, LLVMBuildICmp(b, LLVMIntSLT, end, all, ""), end, all, "");
+    ej_range *range = &w->ranges[cut->axis], whole = *range;
+    range->lo = lo;
+    range->n = LLVMBuildSub(b, end, lo, "");
+    range->count = -1;
+    range->modulo = extent.e ? 0 : cut->step;
+    range->residue = extent.e ? 0 : extent.n;
+    ej_at_advance(w, 0, n_at, cut->axis, lo, &whole, cut->step);
+}
+
 void ej_lower_tree(ej_lower *w)
 {
     const ej_nest *nest = w->nest;
@@ -533,6 +586,7 @@ void ej_lower_tree(ej_lower *w)
     int32_t n = number_accesses(w, nest->root, 0);
     start_ranges(w);
     ej_at_start(w, 0, n);
+    start_pieces(w, n);
     for (int32_t p = 0; p < nest->n_placed; p++) ej_at_place(w, 0, n, nest->placed[p]);
     ej_at_tables(w, 0, n, false);
     emit_list(w, nest->root);

@@ -17,7 +17,7 @@ typedef struct ej_range {
     LLVMValueRef n;          /* i64, where count is -1: number of values */
     int64_t most;            /* an upper bound of n */
     bool maybe_empty;        /* n may be 0 */
-    int64_t modulo, residue; /* modulo > 0: n is modulo, or in the last chunk residue % modulo, which is not 0 */
+    int64_t modulo, residue; /* modulo > 0: n is a multiple of it, in the last chunk with residue % modulo more */
     bool past_start;         /* known at compile time: lo is not 0 */
     bool short_of_end;       /* known at compile time: the range ends before the axis does */
 } ej_range;
@@ -85,7 +85,9 @@ typedef struct ej_lower_module {
     ej_emit *e;
     const ej_nests *nests;
     ej_leaves leaves;
-    LLVMTypeRef i1, i8, i32, i64, pointer, entry_type;
+    LLVMTypeRef i1, i8, i32, i64, pointer;
+    LLVMTypeRef entry_type;    /* (data, sizes, scratch) */
+    LLVMTypeRef part_type;     /* (data, sizes, scratch, local, from, to): of phases and leaves */
     LLVMValueRef *constants;   /* per constant of the plan; NULL until used */
     LLVMValueRef aligned_loop; /* what says of a loop that it is aligned; NULL until used */
     LLVMValueRef copy_run;     /* lower_run.c; NULL until used */
@@ -110,6 +112,8 @@ typedef struct ej_lower {
     ej_arena *arena;
     const ej_nest *nest;
     LLVMValueRef function, data, sizes, scratch;
+    LLVMValueRef local;          /* the thread's part of scratch; NULL: it lies behind the plan's, and nobody asked */
+    LLVMValueRef from, to;       /* of a nest that is cut: which pieces; NULL: the function is given none */
     const ej_leaf_use *use;      /* of a leaf: what `data` holds; NULL: the entry's */
     int32_t *pointers;           /* of a leaf, per buffer: index in `data`, -1: it has none */
     LLVMBasicBlockRef entry;     /* sizes and base pointers, computed when first asked for */
@@ -144,6 +148,7 @@ LLVMValueRef ej_lower_size(ej_lower *w, ej_size size);
 LLVMValueRef ej_lower_base(ej_lower *w, int32_t buffer);
 LLVMValueRef ej_lower_element(ej_lower *w, int32_t buffer, ej_size element); /* counted from ej_lower_base() */
 LLVMValueRef ej_lower_memory(ej_lower *w, const ej_buffer *buffer);          /* where the entry finds a buffer */
+LLVMValueRef ej_lower_local(ej_lower *w);                                    /* where LOCAL buffers are counted from */
 LLVMValueRef ej_lower_constant_data(ej_lower *w, int32_t slot);
 /* a + b, a * b on i64; what is constant is folded, adding 0 and multiplying by 1 emit nothing. */
 LLVMValueRef ej_lower_add(ej_lower *w, LLVMValueRef a, LLVMValueRef b, const char *name);
@@ -163,9 +168,9 @@ bool ej_has_loops(const ej_lower *w, int32_t id); /* among a node and those behi
 bool ej_loop_overlaps(ej_lower *w, int32_t loop, int64_t rest, int64_t latest);
 
 /* ---- lower_steps.c: the entry of several nests ---- */
-/* Fills the entry block and "start" of the entry function, whose state is w: calls of `leaves` (functions, one a
- * leaf). */
-void ej_lower_steps(ej_lower *w, LLVMValueRef const *leaves);
+/* Fills the entry block and "start" of a function, whose state is w: calls of the leaves of nests first .. end-1
+ * (`leaves`: functions, one a leaf). */
+void ej_lower_steps(ej_lower *w, LLVMValueRef const *leaves, int32_t first, int32_t end);
 
 /* ---- lower_loop.c: the tree ---- */
 void ej_lower_tree(ej_lower *w);

@@ -180,6 +180,17 @@ LLVMValueRef ej_lower_constant_data(ej_lower *w, int32_t slot)
     return m->constants[slot] = global;
 }
 
+LLVMValueRef ej_lower_local(ej_lower *w)
+{
+    if (w->local) return w->local;
+    const ej_plan *plan = w->m->nests->plan;
+    LLVMBasicBlockRef here = enter_entry(w);
+    ej_size offset = plan ? plan->scratch_bytes : ej_size_number(0);
+    w->local = ej_lower_offset(w, w->scratch, ej_lower_size(w, offset), 1, "local");
+    LLVMPositionBuilderAtEnd(w->e->builder, here);
+    return w->local;
+}
+
 LLVMValueRef ej_lower_memory(ej_lower *w, const ej_buffer *buffer)
 {
     LLVMBuilderRef b = w->e->builder;
@@ -193,7 +204,8 @@ LLVMValueRef ej_lower_memory(ej_lower *w, const ej_buffer *buffer)
     case EJ_HOME_REG: return LLVMGetUndef(w->m->pointer);
     case EJ_HOME_COUNT: return LLVMConstNull(w->m->pointer); /* so that addresses say which element it is */
     default:
-        return ej_lower_offset(w, w->scratch, ej_lower_size(w, buffer->offset_bytes), 1,
+        at = buffer->home == EJ_HOME_LOCAL ? ej_lower_local(w) : w->scratch;
+        return ej_lower_offset(w, at, ej_lower_size(w, buffer->offset_bytes), 1,
                                buffer->name ? buffer->name : "scratch");
     }
 }

@@ -42,8 +42,11 @@ static LLVMValueRef entry_array(ej_lower *w, int32_t n, const char *name)
 
 static void call_leaf(step_calls *s, LLVMValueRef leaf)
 {
-    LLVMValueRef args[3] = {s->array, s->w->sizes, s->w->scratch};
-    LLVMBuildCall2(s->w->e->builder, s->w->m->entry_type, leaf, args, 3, "");
+    ej_lower *w = s->w;
+    LLVMValueRef none = ej_lower_i64(w, 0);
+    LLVMValueRef args[] = {
+        s->array, w->sizes, w->scratch, ej_lower_local(w), w->from ? w->from : none, w->to ? w->to : none};
+    LLVMBuildCall2(w->e->builder, w->m->part_type, leaf, args, sizeof args / sizeof *args, "");
 }
 
 /* ---- one call ---- */
@@ -209,13 +212,12 @@ static bool fits_table(const step_calls *s, int32_t step)
     return n > 0;
 }
 
-void ej_lower_steps(ej_lower *w, LLVMValueRef const *leaves)
+void ej_lower_steps(ej_lower *w, LLVMValueRef const *leaves, int32_t first, int32_t end)
 {
-    int32_t n = w->m->nests->n;
     step_calls s = {.w = w, .leaves = leaves};
     s.array = entry_array(w, w->m->leaves.most_pointers, "pointers");
-    for (int32_t from = 0, to; from < n; from = to) {
-        for (to = from; to < n && fits_table(&s, to);) to++;
+    for (int32_t from = first, to; from < end; from = to) {
+        for (to = from; to < end && fits_table(&s, to);) to++;
         if (to - from > EJ_TABLE_STEPS) {
             walk_table(&s, from, to);
             continue;

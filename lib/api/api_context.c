@@ -10,9 +10,11 @@
 #include <string.h>
 
 #include "api.h"
+#include "base_cpus.h"
 #include "cache.h"
 #include "kernel_cache.h"
 #include "kernel_pool.h"
+#include "kernel_workers.h"
 #include "recipe.h"
 
 #define DEFAULT_CACHE_BYTES ((size_t)256 << 20)
@@ -119,6 +121,18 @@ static int choose_threads(einjit_context *context, int32_t given, const char *va
         return ej_fail(err, EINJIT_E_VALUE, "EINJIT_THREADS is '%.80s', not a number of threads", variable);
     context->threads = (int32_t)n;
     return EINJIT_OK;
+}
+
+static int make_workers(einjit_context *context, const einjit_parallel *given, einjit_error *err)
+{
+    einjit_parallel parallel;
+    if (given) {
+        EJ_TRY(ej_read_struct(&parallel, sizeof parallel, given, "parallel loop", err));
+        if (!parallel.run) return ej_fail(err, EINJIT_E_INVALID, "a parallel loop needs a function");
+    }
+    int32_t threads = context->threads, cpus = threads > 1 && !given ? ej_cpus_allowed() : threads;
+    if (cpus < threads) threads = cpus;
+    return ej_workers_create(&context->workers, &context->allocator, threads, given ? &parallel : NULL, err);
 }
 
 static int keep_text(einjit_context *context, const char **out, const char *text, einjit_error *err)
@@ -229,6 +243,7 @@ static int configure(einjit_context *context, const einjit_options *options, ein
         ej_context_log(context, "einjit: %s does not count in a program that has more rights than its user",
                        env.refused);
     EJ_TRY(create_disk(context, options, &env, err));
+    EJ_TRY(make_workers(context, options->parallel, err));
     EJ_TRY(ej_pool_create(&context->pool, &context->allocator,
                           options->scratch_bytes ? options->scratch_bytes : DEFAULT_SCRATCH_BYTES, err));
     return ej_cache_create(&context->cache, &context->allocator,
@@ -290,6 +305,7 @@ int einjit_context_statistics(const einjit_context *context, einjit_statistics *
     ej_cache_statistics(ej_context_cache((einjit_context *)context), &now);
     ej_disk_statistics(context->disk, &now);
     ej_pool_statistics(context->pool, &now);
+    now.threads = (uint64_t)ej_workers_count(context->workers);
     return ej_write_struct(out, &now, sizeof now, "statistics", err);
 }
 

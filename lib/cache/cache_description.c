@@ -215,10 +215,25 @@ static int32_t *times(pump *p, int32_t *old, size_t n)
     return out;
 }
 
+static void phases(pump *p, einjit_kernel *k)
+{
+    k->n_phases = count(p, k->n_phases);
+    k->phases = room(p, k->phases, k->n_phases, sizeof *k->phases);
+    for (size_t i = 0; i < k->n_phases && !p->failed; i++) {
+        ej_phase *phase = &k->phases[i];
+        phase->code = (size_t)word_below(p, (int64_t)phase->code, 0, INT64_MAX);
+        phase->pieces = size(p, phase->pieces);
+        phase->grain = word_below(p, phase->grain, 1, INT64_MAX);
+        phase->again = word(p, phase->again);
+    }
+}
+
 static void whole(pump *p, einjit_kernel *k)
 {
     sizes(p, &k->sizes);
     k->scratch_bytes = size(p, k->scratch_bytes);
+    k->local_bytes = size(p, k->local_bytes);
+    phases(p, k);
     k->n_in = count(p, k->n_in);
     k->in = tensors(p, k->in, k->n_in);
     k->n_out = count(p, k->n_out);

@@ -186,8 +186,8 @@ static void print_key(ej_text *out, const struct ej_disk *disk, ej_key key, cons
     const einjit_context *context = disk->context;
     ej_print(out, "einjit %s %s\ntarget %s %s\n", einjit_version(), disk->library, context->target->name,
              context->target->features);
-    ej_print(out, "options%s%s threads=%d recipe=%s\nsignature", context->no_optimize ? " no-opt" : "",
-             context->strict ? " strict" : "", (int)context->threads, context->recipe ? context->recipe : "");
+    ej_print(out, "options%s%s recipe=%s\nsignature", context->no_optimize ? " no-opt" : "",
+             context->strict ? " strict" : "", context->recipe ? context->recipe : "");
     print_words(out, key.words, key.n);
     ej_print(out, "\n");
     if (graph) print_graph(out, &graph->graph);
@@ -312,7 +312,8 @@ static int fill_kernel(einjit_kernel *kernel, const ej_cache_entry *entry, einji
     EJ_TRY(ej_kernel_read(kernel, description->bytes, description->n, err));
     kernel->compile_ns = entry->compile_ns;
     if (kernel->context->verbose) kernel->problem = ej_arena_copy_text(&kernel->arena, problem->bytes, problem->n);
-    const ej_code mapped = {(void *)(uintptr_t)code->bytes, code->n, (size_t)entry->code_entry};
+    const ej_code mapped = {
+        .bytes = (void *)(uintptr_t)code->bytes, .n_bytes = code->n, .entry = (size_t)entry->code_entry};
     return ej_kernel_map(kernel, &mapped, err);
 }
 

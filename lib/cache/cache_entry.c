@@ -24,7 +24,7 @@ enum { MACHINE = 183 };
 #else
 enum { MACHINE = 0 };
 #endif
-enum { FORMAT = 1 };
+enum { FORMAT = 2 };
 static const char magic[8] = {'e', 'i', 'n', 'j', 'i', 't', '\r', '\n'};
 
 typedef struct header {

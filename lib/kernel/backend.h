@@ -8,14 +8,26 @@
 
 #include "nest.h"
 
-enum { EJ_BACKEND_ABI = 3 };
+enum { EJ_BACKEND_ABI = 4 };
+
+/* Code of a phase: pieces from .. to-1 of it (0 and 1 where it is not cut). `local`: the LOCAL buffers of the thread
+ * that runs it, aligned to 64; the entry has them in the scratch block, behind the plan's. */
+typedef void (*ej_phase_code)(void *const *data, const int64_t *sizes, void *scratch, void *local, int64_t from,
+                              int64_t to);
 
 /* Position-independent code: one block, rodata and text with their relocations resolved. From `allocator`. */
 typedef struct ej_code {
     void *bytes;
     size_t n_bytes;
-    size_t entry; /* offset of the entry function in bytes */
+    size_t entry;             /* offset of the entry function in bytes, which runs all phases */
+    size_t n_phases, *phases; /* offsets of their functions; none where no nest is cut */
 } ej_code;
+static inline void ej_code_release(ej_code *code, const einjit_allocator *allocator)
+{
+    ej_release(allocator, code->bytes, code->n_bytes);
+    ej_release(allocator, code->phases, code->n_phases * sizeof *code->phases);
+    *code = (ej_code){0};
+}
 
 typedef struct ej_backend {
     uint32_t abi;

@@ -10,6 +10,7 @@
 
 #include "kernel_cache.h"
 #include "kernel_pool.h"
+#include "kernel_workers.h"
 
 void ej_context_log(const einjit_context *context, const char *format, ...)
 {
@@ -36,6 +37,7 @@ static void free_context(einjit_context *context)
     tell_unlimited(context);
     if (context->cache) ej_context_enter(context);
     ej_cache_destroy(context->cache);
+    ej_workers_destroy(context->workers);
     ej_pool_destroy(context->pool);
     pthread_mutex_destroy(&context->load_lock);
     pthread_mutex_destroy(&context->freeze_lock);
@@ -61,6 +63,7 @@ void ej_context_enter(einjit_context *context)
     pthread_mutex_init(&context->load_lock, NULL);
     ej_cache_recover(context->cache);
     ej_pool_recover(context->pool);
+    ej_workers_recover(context->workers);
     ej_fork_mark_done(&context->fork_mark);
 }
 

@@ -12,6 +12,7 @@
 struct ej_cache;
 struct ej_disk;
 struct ej_pool;
+struct ej_workers;
 struct einjit_context {
     atomic_int refs;
     einjit_allocator allocator;
@@ -32,6 +33,7 @@ struct einjit_context {
     struct ej_cache *cache;
     struct ej_disk *disk;        /* in the arena */
     struct ej_pool *pool;        /* scratch blocks of runs */
+    struct ej_workers *workers;  /* that share runs; NULL: nobody does */
     pthread_mutex_t freeze_lock; /* of all its graphs */
     pthread_mutex_t load_lock;   /* guards backend and backend_handle while the module is loaded */
     ej_fork_mark fork_mark;

@@ -7,7 +7,7 @@
  */
 #include <string.h>
 
-#include "kernel.h"
+#include "kernel_phase.h"
 #include "kernel_pool.h"
 
 enum { STACK_SCRATCH = 4096, STACK_ARGS = 32, ALIGN = 64 };
@@ -182,6 +182,22 @@ int ej_kernel_find_spans(einjit_kernel *kernel, einjit_error *err)
     return EINJIT_OK;
 }
 
+static bool list_phases(einjit_kernel *kernel, const ej_nests *nests)
+{
+    size_t n = (size_t)ej_phase_count(nests);
+    ej_phase *phase = kernel->phases = EJ_NEW_ARRAY(&kernel->arena, ej_phase, n);
+    kernel->n_phases = n;
+    for (int32_t first = 0; phase && first < nests->n && n; first = phase++->end) {
+        const ej_nest_cut *cut = &nests->nests[first].cut;
+        *phase = (ej_phase){.first = first, .end = ej_phase_end(nests, first), .pieces = {1, 0}, .grain = 1};
+        if (cut->axis < 0) continue;
+        phase->pieces = cut->pieces;
+        phase->grain = cut->grain;
+        phase->again = cut->again;
+    }
+    return kernel->phases != NULL;
+}
+
 static bool copy_not_empty(einjit_kernel *kernel, const ej_bound *bound)
 {
     kernel->n_not_empty = bound->n_not_empty;
@@ -214,11 +230,12 @@ int ej_kernel_describe(einjit_kernel *kernel, const ej_nests *nests, einjit_erro
     kernel->n_in = bound->n_inputs - bound->n_held;
     kernel->n_out = bound->n_outputs;
     kernel->scratch_bytes = nests->scratch_bytes;
+    kernel->local_bytes = nests->local_bytes;
     kernel->in = copy_tensors(&kernel->arena, bound->input_tensors, kernel->n_in);
     kernel->out = copy_tensors(&kernel->arena, bound->output_tensors, kernel->n_out);
     if (!kernel->in || !kernel->out || !copy_sizes(&kernel->arena, &kernel->sizes, nests->sizes) ||
         !copy_input_names(kernel, bound) || !copy_not_empty(kernel, bound) || !copy_closed(kernel, bound) ||
-        !copy_checks(kernel, plan) || !copy_times(kernel, plan))
+        !copy_checks(kernel, plan) || !copy_times(kernel, plan) || !list_phases(kernel, nests))
         return ej_no_memory(err);
     return ej_kernel_find_spans(kernel, err);
 }
@@ -236,6 +253,11 @@ int ej_kernel_map(einjit_kernel *kernel, const ej_code *code, einjit_error *err)
     EJ_TRY(ej_image_map(&kernel->image, code, err));
     uintptr_t address = (uintptr_t)kernel->image.base + code->entry;
     kernel->entry = (einjit_entry)address;
+    for (size_t p = 0; p < kernel->n_phases; p++) {
+        if (code->n_phases) kernel->phases[p].code = code->phases[p]; /* else the description has them already */
+        if (kernel->phases[p].code >= code->n_bytes)
+            return ej_fail(err, EINJIT_E_INTERNAL, "phase %zu of the code lies outside of it", p);
+    }
     kernel->bytes = sizeof *kernel + kernel->arena.total_bytes + kernel->image.bytes;
     return EINJIT_OK;
 }
@@ -258,8 +280,9 @@ static int check_status(const einjit_kernel *kernel, const char *scratch, const 
     return EINJIT_OK;
 }
 
-static int interpret(const einjit_kernel *kernel, void *const *data, const int64_t *sizes, void *scratch,
-                     einjit_error *err)
+/* Pieces from .. to-1 of a phase; of a nest that is cut into none: all of it. */
+static int interpret_nests(const einjit_kernel *kernel, ej_interp_memory *memory, const int64_t *sizes, int32_t first,
+                           int32_t end, einjit_error *err)
 {
     ej_arena arena;
     ej_arena_init(&arena, &kernel->context->allocator);
@@ -268,35 +291,112 @@ static int interpret(const einjit_kernel *kernel, void *const *data, const int64
     if (!atoms) status = ej_no_memory(err);
     else if (!ej_sizes_evaluate(&kernel->sizes, sizes, atoms))
         status = ej_fail(err, EINJIT_E_SIZE, "sizes do not fit into 63 bits for these open extents");
-    ej_interp_memory memory = {data, kernel->constants, scratch, atoms, &kernel->sizes};
-    for (int32_t i = 0; i < kernel->nests->n && status == EINJIT_OK; i++)
-        status = ej_nest_interpret(&kernel->nests->nests[i], &memory, &arena, err);
+    memory->atoms = atoms;
+    for (int32_t i = first; i < end && status == EINJIT_OK; i++)
+        status = ej_nest_interpret(&kernel->nests->nests[i], memory, &arena, err);
     ej_arena_free(&arena);
     return status;
 }
 
-static int run_with(const einjit_kernel *kernel, void *const *data, const int64_t *sizes, void *scratch,
-                    einjit_error *err)
+static int run_alone(const einjit_kernel *kernel, void *const *data, const int64_t *sizes, void *scratch,
+                     einjit_error *err)
 {
-    if (kernel->entry) kernel->entry(data, sizes, scratch);
-    else EJ_TRY(interpret(kernel, data, sizes, scratch, err));
-    return check_status(kernel, scratch, sizes, err);
+    ej_interp_memory memory = {
+        .data = data, .constants = kernel->constants, .scratch = scratch, .sizes = &kernel->sizes};
+    if (!kernel->entry) return interpret_nests(kernel, &memory, sizes, 0, kernel->nests->n, err);
+    kernel->entry(data, sizes, scratch);
+    return EINJIT_OK;
+}
+
+static int run_pieces(const ej_phase_run *run, const ej_phase *phase, int32_t worker, int64_t from, int64_t to,
+                      einjit_error *err)
+{
+    const einjit_kernel *kernel = run->kernel;
+    const int64_t pieces[2] = {from, to};
+    ej_interp_memory memory = {.data = run->data,
+                               .constants = kernel->constants,
+                               .scratch = run->scratch,
+                               .sizes = &kernel->sizes,
+                               .pieces = pieces};
+    if (!kernel->entry) return interpret_nests(kernel, &memory, run->sizes, phase->first, phase->end, err);
+    uintptr_t address = (uintptr_t)kernel->image.base + phase->code;
+    ((ej_phase_code)address)(run->data, run->sizes, run->scratch, run->locals + worker * run->local_bytes, from, to);
+    return EINJIT_OK;
+}
+
+/* What a run needs beside its arguments. */
+typedef struct scratch_need {
+    int64_t bytes, local_bytes; /* for one thread; of it for each further one */
+} scratch_need;
+
+static int measure_scratch(const einjit_kernel *kernel, const int64_t *sizes, scratch_need *out, einjit_error *err)
+{
+    int status = ej_kernel_size(kernel, kernel->scratch_bytes, sizes, &out->bytes);
+    if (!status) status = ej_kernel_size(kernel, kernel->local_bytes, sizes, &out->local_bytes);
+    bool fits = out->bytes >= out->local_bytes && out->local_bytes >= 0 && (uint64_t)out->bytes <= SIZE_MAX - ALIGN;
+    if (!status && !fits) status = EINJIT_E_SIZE;
+    return status ? ej_kernel_size_failed(err, status, "scratch memory") : EINJIT_OK;
+}
+
+static void *take_scratch(const einjit_kernel *kernel, const scratch_need *need, int32_t threads)
+{
+    int64_t more, bytes;
+    if (!ej_mul_size(need->local_bytes, threads - 1, &more) || !ej_add_size(need->bytes, more, &bytes)) return NULL;
+    return (uint64_t)bytes <= SIZE_MAX - ALIGN ? ej_pool_take(ej_context_pool(kernel->context), (size_t)bytes) : NULL;
 }
 
 static int run_with_scratch(const einjit_kernel *kernel, void *const *data, const int64_t *sizes, einjit_error *err)
 {
     unsigned char stack[STACK_SCRATCH + ALIGN];
-    int64_t bytes;
-    int status = ej_kernel_size(kernel, kernel->scratch_bytes, sizes, &bytes);
-    if (!status && (bytes < 0 || (uint64_t)bytes > SIZE_MAX - ALIGN)) status = EINJIT_E_SIZE;
-    if (status) return ej_kernel_size_failed(err, status, "scratch memory");
-    if (bytes <= STACK_SCRATCH)
-        return run_with(kernel, data, sizes, stack + (ALIGN - (uintptr_t)stack % ALIGN) % ALIGN, err);
-    void *block = ej_pool_take(ej_context_pool(kernel->context), (size_t)bytes);
-    if (!block) return ej_fail(err, EINJIT_E_NOMEM, "no memory for %lld bytes of scratch", (long long)bytes);
-    status = run_with(kernel, data, sizes, block, err);
-    ej_pool_give(kernel->context->pool, block);
+    scratch_need need = {0};
+    EJ_TRY(measure_scratch(kernel, sizes, &need, err));
+    unsigned char *scratch = stack + (ALIGN - (uintptr_t)stack % ALIGN) % ALIGN;
+    if (need.bytes > STACK_SCRATCH && !(scratch = take_scratch(kernel, &need, 1)))
+        return ej_fail(err, EINJIT_E_NOMEM, "no memory for %lld bytes of scratch", (long long)need.bytes);
+    int status = run_alone(kernel, data, sizes, scratch, err);
+    if (!status) status = check_status(kernel, (const char *)scratch, sizes, err);
+    if (need.bytes > STACK_SCRATCH) ej_pool_give(kernel->context->pool, scratch);
     return status;
+}
+
+/* *done false: one thread has to do, as there is nothing to share, or nobody to share it with, or no memory for
+ * more. */
+static int run_shared(const einjit_kernel *kernel, void *const *data, const int64_t *sizes, bool *done,
+                      einjit_error *err)
+{
+    struct ej_workers *workers = kernel->context->workers;
+    scratch_need need = {0};
+    int32_t threads = ej_workers_count(workers);
+    *done = false;
+    if (!ej_phases_pay(kernel, sizes, workers)) return EINJIT_OK;
+    EJ_TRY(measure_scratch(kernel, sizes, &need, err));
+    ej_context_enter(kernel->context);
+    if (!ej_workers_take(workers)) return EINJIT_OK;
+    char *scratch = take_scratch(kernel, &need, threads);
+    if (!scratch) {
+        ej_workers_give(workers);
+        return EINJIT_OK;
+    }
+    const ej_phase_run run = {.kernel = kernel,
+                              .data = data,
+                              .sizes = sizes,
+                              .scratch = scratch,
+                              .locals = scratch + (need.bytes - need.local_bytes),
+                              .local_bytes = need.local_bytes,
+                              .pieces = run_pieces};
+    int status = ej_phases_run(&run, workers, err);
+    ej_workers_give(workers);
+    if (!status) status = check_status(kernel, scratch, sizes, err);
+    ej_pool_give(kernel->context->pool, scratch);
+    *done = true;
+    return status;
+}
+
+static int run_somehow(const einjit_kernel *kernel, void *const *data, const int64_t *sizes, einjit_error *err)
+{
+    bool done = false;
+    if (kernel->n_phases && kernel->context->workers) EJ_TRY(run_shared(kernel, data, sizes, &done, err));
+    return done ? EINJIT_OK : run_with_scratch(kernel, data, sizes, err);
 }
 
 int ej_kernel_run(const einjit_kernel *kernel, const einjit_tensor *in, const einjit_tensor *out, const int64_t *sizes,
@@ -308,7 +408,7 @@ int ej_kernel_run(const einjit_kernel *kernel, const einjit_tensor *in, const ei
         return ej_no_memory(err);
     for (size_t i = 0; i < kernel->n_in; i++) data[i] = (void *)in[i].data; /* which kernels only read */
     for (size_t i = 0; i < kernel->n_out; i++) data[kernel->n_in + i] = (void *)out[i].data;
-    int status = run_with_scratch(kernel, data, sizes, err);
+    int status = run_somehow(kernel, data, sizes, err);
     if (data != stack) ej_pool_give(kernel->context->pool, data);
     return status;
 }

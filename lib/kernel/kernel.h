@@ -15,6 +15,15 @@ typedef struct ej_known_name {
     bool symbol;
 } ej_known_name;
 
+/* A part of the run that threads may share (nest.h). */
+typedef struct ej_phase {
+    size_t code;        /* llvm: offset of its function in the image */
+    int32_t first, end; /* its nests */
+    ej_size pieces;     /* 1: it is not cut */
+    int64_t grain;
+    bool again;
+} ej_phase;
+
 /* References. The cache's own reference is bare. A reference that a user holds also holds the context, so that kernels
  * in the cache do not keep their context alive: einjit_kernel_retain and _release move both counts, ej_kernel_drop only
  * the kernel's. */
@@ -38,9 +47,11 @@ struct einjit_kernel {
     size_t n_index_checks;
     ej_index_check *index_checks;
     size_t n_status_checks;
-    ej_status_check *status_checks; /* buffer's offset is in .. */
-    ej_size *status_offsets;        /* .. the scratch block, bytes */
-    ej_size scratch_bytes;
+    ej_status_check *status_checks;     /* buffer's offset is in .. */
+    ej_size *status_offsets;            /* .. the scratch block, bytes */
+    ej_size scratch_bytes, local_bytes; /* of one thread; what of it each further thread needs, too */
+    size_t n_phases;                    /* 0: nothing for threads to share */
+    ej_phase *phases;
     ej_image image;     /* llvm */
     einjit_entry entry; /* llvm; NULL for the interpreter */
     ej_nests *nests;    /* interp: in the arena, with plan->constants */

@@ -12,7 +12,7 @@ void ej_nest_init(ej_nest *nest, const char *name)
 {
     memset(nest, 0, sizeof *nest);
     nest->name = name;
-    nest->root = nest->root_last = -1;
+    nest->root = nest->root_last = nest->cut.axis = -1;
 }
 
 /* Room for one more element behind the `n` that *array has. An array that came from elsewhere has capacity 0: it is

@@ -96,6 +96,18 @@ typedef struct ej_nest_candidate {
     double cycles;
 } ej_nest_candidate;
 
+/* Threads share the work along one axis: any runs of neighbouring pieces, in any order or at the same time, do what the
+ * whole nest does. A run is the nest with the pieces' values as the axis' range at the root; what is placed is each
+ * run's own (nest_cut.c). */
+typedef struct ej_nest_cut {
+    int32_t axis;   /* -1: the work is not shared */
+    int64_t step;   /* values of a piece; the last one may have fewer */
+    ej_size pieces; /* ceil(extent / step) */
+    int64_t grain;  /* fewer pieces are no share for a thread */
+    bool again;     /* each run does some work again: no more of them than threads */
+    bool is_worth_it;
+} ej_nest_cut;
+
 typedef struct ej_nest {
     const char *name;
     const char *recipe;   /* that made it; NULL for nests made otherwise */
@@ -112,16 +124,35 @@ typedef struct ej_nest {
     int32_t root_last;            /* last one, where the builder appends */
     int32_t n_placed, cap_placed; /* buffers placed at the root */
     int32_t *placed;
+    ej_nest_cut cut;
 } ej_nest;
 
 typedef struct ej_nests {
     const ej_plan *plan;
     const ej_sizes *sizes;
     int32_t n;
-    ej_nest *nests;        /* run in order */
-    int32_t *nest_of;      /* by step of the plan: the nest that runs it, maybe together with others */
-    ej_size scratch_bytes; /* the plan's and the locals' */
+    ej_nest *nests;   /* run in order */
+    int32_t *nest_of; /* by step of the plan: the nest that runs it, maybe together with others */
+    /* scratch: the plan's, which nests hand on to each other, and behind it the LOCAL buffers', of each thread its
+     * own */
+    ej_size scratch_bytes, local_bytes; /* all of it for one thread; the latter part of it */
 } ej_nests;
+
+/* A phase: nests [first, end), one after the other, or one that is cut into pieces. Phases run one after the other. */
+static inline int32_t ej_phase_end(const ej_nests *nests, int32_t first)
+{
+    int32_t end = first + 1;
+    if (nests->nests[first].cut.axis >= 0) return end;
+    while (end < nests->n && nests->nests[end].cut.axis < 0) end++;
+    return end;
+}
+/* 0: no nest is cut, all of them are one phase. */
+static inline int32_t ej_phase_count(const ej_nests *nests)
+{
+    int32_t n = 0, n_cut = 0;
+    for (int32_t i = 0; i < nests->n; i = ej_phase_end(nests, i), n++) n_cut += nests->nests[i].cut.axis >= 0;
+    return n_cut ? n : 0;
+}
 
 /* ---- building (nest.c): E_NOMEM only ---- */
 /* Structs are copied, what they point to is taken over: names, terms, sources, ops must live as long as the nest. */
@@ -166,6 +197,8 @@ typedef struct ej_interp_memory {
     void *scratch;
     const int64_t *atoms; /* values of the sizes' atoms */
     const ej_sizes *sizes;
+    const int64_t *pieces; /* [2], of a nest that is cut: the first one to run, and the one behind the last; NULL:
+                            * all */
 } ej_interp_memory;
 /* Runs a nest element by element, in the order of the loops; inside of a leaf its axes run in ascending order, the last
  * one fastest. `arena` is for LOCAL and REG buffers, which hold bytes 0xff (NaN, -1) when they are fresh. E_NOMEM; and

@@ -5,6 +5,7 @@
  * Not here: whether contents are written before they are read (the interpreter's fresh buffers show that).
  */
 #include "nest_check.h"
+#include "nest_cut.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -284,6 +285,20 @@ static int walk(ej_check *c)
     return EINJIT_OK;
 }
 
+static int check_cut(const ej_check *c)
+{
+    const ej_nest_cut *cut = &c->nest->cut;
+    int64_t step;
+    if (cut->axis < 0) return EINJIT_OK;
+    if (cut->axis >= c->nest->n_axes) return ej_check_fail(c, -1, "there is no axis %d to cut", (int)cut->axis);
+    if (ej_nest_cut_step(&step, c->nest, cut->axis, c->arena)) return ej_no_memory(c->err);
+    if (!step) return ej_check_fail(c, -1, "axis %d cannot be cut", (int)cut->axis);
+    if (cut->step < 1 || cut->step % step || cut->grain < 1)
+        return ej_check_fail(c, -1, "axis %d is cut into pieces of %lld, not of a multiple of %lld", (int)cut->axis,
+                             (long long)cut->step, (long long)step);
+    return EINJIT_OK;
+}
+
 static int check(ej_check *c)
 {
     const ej_nest *nest = c->nest;
@@ -298,7 +313,8 @@ static int check(ej_check *c)
     for (int32_t b = 0; b < nest->n_buffers; b++) c->buffers[b].depth = -1;
     for (int32_t a = 0; a < nest->n_axes; a++)
         c->bounds[a] = nest->axes[a].extent.e ? INT64_MAX : nest->axes[a].extent.n;
-    return walk(c);
+    EJ_TRY(walk(c));
+    return check_cut(c);
 }
 
 int ej_nest_check(const ej_nest *nest, const ej_target *target, einjit_error *err)

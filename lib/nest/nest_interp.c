@@ -176,6 +176,20 @@ static int prepare_leaf(run *r, int32_t id)
     return EINJIT_OK;
 }
 
+static int64_t end_of_pieces(int64_t pieces, int64_t step, int64_t extent)
+{
+    return pieces < extent / step + (extent % step != 0) ? pieces * step : extent;
+}
+
+static void choose_pieces(run *r)
+{
+    const ej_nest_cut *cut = &r->nest->cut;
+    const int64_t *pieces = r->memory->pieces;
+    if (cut->axis < 0 || !pieces) return;
+    r->lo[cut->axis] = end_of_pieces(pieces[0], cut->step, r->extents[cut->axis]);
+    r->hi[cut->axis] = end_of_pieces(pieces[1], cut->step, r->extents[cut->axis]);
+}
+
 static int prepare(run *r)
 {
     const ej_nest *nest = r->nest;
@@ -194,6 +208,7 @@ static int prepare(run *r)
         EJ_TRY(size_value(r, nest->axes[a].extent, &r->extents[a]));
         r->hi[a] = r->extents[a];
     }
+    choose_pieces(r);
     for (int32_t b = 0; b < nest->n_buffers; b++) EJ_TRY(prepare_buffer(r, b));
     for (int32_t id = 0; id < nest->n_nodes; id++) {
         if (nest->nodes[id].kind != EJ_NEST_LEAF) continue;

@@ -4,7 +4,7 @@
  * Gives  a number per nest, equal for equal nests, and what each of them hands to its code.
  * Keeps  what code is made from: axes, trees, tiles, expressions, strides, types; a symbol counts by its identity. Left
  *        out is what a pointer carries (names, slots, offsets in the scratch block, the first base of a buffer) and
- *        what only people read. Places of LOCAL buffers count: they lie at fixed offsets of the scratch block.
+ *        what only people read. Places of LOCAL buffers count: they lie at fixed offsets of a thread's part of scratch.
  *
  * A nest is written down as words, one for each fact that code depends on, which are hashed and compared. A struct that
  * grows stops the build below: say here whether the new field is such a fact.
@@ -16,7 +16,7 @@
 #include "base_hash.h"
 
 #if UINTPTR_MAX > UINT32_MAX
-_Static_assert(sizeof(ej_nest) == 112 && sizeof(ej_nest_node) == 264 && sizeof(ej_axis) == 32 &&
+_Static_assert(sizeof(ej_nest) == 160 && sizeof(ej_nest_node) == 264 && sizeof(ej_axis) == 32 &&
                    sizeof(ej_buffer) == 72 && sizeof(ej_access) == 40 && sizeof(ej_access_term) == 80 &&
                    sizeof(ej_expr_op) == 40 && sizeof(ej_tile) == 100 && sizeof(ej_digit) == 12,
                "nests have a new field: write it down in nest_words()");
@@ -198,6 +198,8 @@ static void nest_words(leaf_reader *r)
         size(r->out, nest->axes[a].extent);
         word(r->out, nest->axes[a].run);
     }
+    number(r->out, nest->cut.axis);
+    if (nest->cut.axis >= 0) number(r->out, nest->cut.step);
     number(r->out, nest->root);
     placed_words(r, nest->placed, nest->n_placed);
     number(r->out, nest->n_nodes);

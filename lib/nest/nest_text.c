@@ -10,6 +10,8 @@
  *     buffer to i64 arg 1 table 8         accesses read indices from it, all below 8
  *     buffer B f32 local elems 512 at 0
  *     buffer acc f32 reg elems 8
+ *     cut i 32 grain 4 again              threads share the axis in pieces of 32, 4 or more of them; "again": runs of
+ *                                         pieces have work in common, which each does
  *     place T                             at the root: before the first node
  *     loop i step 4                       or: step 16 aligned
  *         when first k                    of the loop or leaf above it: first, later, last, earlier; k, l: of these
@@ -368,6 +370,15 @@ static void print_declarations(const printer *p)
     }
 }
 
+static void print_cut(const printer *p)
+{
+    const ej_nest_cut *cut = &p->nest->cut;
+    if (cut->axis < 0) return;
+    ej_print(p->text, "cut ");
+    print_axis_ref(p, cut->axis);
+    ej_print(p->text, " %lld grain %lld%s\n", (long long)cut->step, (long long)cut->grain, cut->again ? " again" : "");
+}
+
 void ej_nest_print(ej_text *text, const ej_nest *nest, const ej_sizes *sizes)
 {
     printer p = {.text = text, .nest = nest, .sizes = sizes};
@@ -377,6 +388,7 @@ void ej_nest_print(ej_text *text, const ej_nest *nest, const ej_sizes *sizes)
         return;
     }
     print_declarations(&p);
+    print_cut(&p);
     print_placed(&p, nest->placed, nest->n_placed, 0);
     int32_t depth = 0, id = nest->root;
     while (id >= 0) {

@@ -67,6 +67,19 @@ static int read_buffer(reader *r)
     return EINJIT_OK;
 }
 
+static int read_cut(reader *r)
+{
+    ej_nest_cut cut;
+    EJ_TRY(read_axis_ref(r, &cut.axis));
+    EJ_TRY(ej_nest_read_integer(&r->c, &cut.step));
+    if (cut.step < 1 || !ej_nest_take_keyword(&r->c, "grain")) return ej_nest_expected(&r->c, "a step, and a grain");
+    EJ_TRY(ej_nest_read_integer(&r->c, &cut.grain));
+    cut.again = ej_nest_take_keyword(&r->c, "again");
+    EJ_TRY(ej_size_ceil_div(r->c.sizes, r->out->axes[cut.axis].extent, cut.step, &cut.pieces, r->c.err));
+    r->out->cut = cut;
+    return EINJIT_OK;
+}
+
 /* ---- accesses ---- */
 
 /* Behind "[": a term begins with an axis and a colon, a base does not. */
@@ -352,6 +365,7 @@ static int read_line_at(reader *r, int32_t depth)
     if (!depth && ej_nest_take_keyword(&r->c, "derived")) return ej_nest_read_derived(&r->c);
     if (!depth && ej_nest_take_keyword(&r->c, "axis")) return read_axis(r);
     if (!depth && ej_nest_take_keyword(&r->c, "buffer")) return read_buffer(r);
+    if (!depth && ej_nest_take_keyword(&r->c, "cut")) return read_cut(r);
     return read_node(r, depth);
 }
 

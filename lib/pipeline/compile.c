@@ -467,7 +467,7 @@ static int run_pipeline(pipeline *p)
 /* What the kernel does not take over. */
 static void end_pipeline(pipeline *p)
 {
-    ej_release(p->job.allocator, p->code.bytes, p->code.n_bytes);
+    ej_code_release(&p->code, p->job.allocator);
     ej_graph_free(&p->graph);
 }
 

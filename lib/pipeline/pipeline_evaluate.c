@@ -87,7 +87,7 @@ static int run_nests(const ej_nests *nests, void **data, unsigned char *scratch,
     int64_t *atoms = EJ_JOB_ARRAY(inner, int64_t, nests->sizes->n_atoms);
     if (!atoms) return EINJIT_E_NOMEM;
     if (!ej_sizes_evaluate(nests->sizes, NULL, atoms)) return EINJIT_E_SIZE;
-    ej_interp_memory memory = {data, nests->plan->constants, scratch, atoms, nests->sizes};
+    ej_interp_memory memory = {data, nests->plan->constants, scratch, atoms, nests->sizes, NULL};
     for (int32_t i = 0; i < nests->n; i++)
         EJ_TRY(ej_nest_interpret(&nests->nests[i], &memory, inner->arena, inner->err));
     return EINJIT_OK;

@@ -144,6 +144,7 @@ static int build_once(ej_planner *p, ej_plan *out)
     EJ_TRY(deliver_outputs(p));
     ej_plan_drop_moved(p);
     EJ_TRY(ej_plan_drop_unused(p));
+    EJ_TRY(ej_plan_split_sums(p));
     return ej_plan_find_in_place(p);
 }
 

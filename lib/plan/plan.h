@@ -22,7 +22,8 @@ enum ej_home {
     EJ_HOME_ARG,     /* data[slot] of the entry: inputs, then outputs. What an output held is an input with its slot */
     EJ_HOME_SCRATCH, /* at offset_bytes of the scratch block, lives across nests */
     EJ_HOME_CONST,   /* plan->constants[slot] */
-    EJ_HOME_LOCAL,   /* nests: memory that is live in one iteration of a loop; offset_bytes in the scratch block */
+    EJ_HOME_LOCAL,   /* nests: memory that is live in one iteration of a loop; offset_bytes in the thread's part of
+                      * it */
     EJ_HOME_REG,     /* nests: registers, live in one iteration of a loop */
     EJ_HOME_COUNT    /* no memory: element i is the number i. Of dtype i64, never written, never a table */
 };

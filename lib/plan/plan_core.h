@@ -85,6 +85,7 @@ int ej_plan_numbers(ej_planner *p, const char *name, ej_size n, ej_view *out);
 /* After the last step: forget what no step uses, then give every scratch buffer its offset. */
 int ej_plan_drop_unused(ej_planner *p);
 int ej_plan_place_buffers(ej_planner *p);
+int ej_plan_split_sums(ej_planner *p);    /* plan_split.c: after all steps are made */
 int ej_plan_find_in_place(ej_planner *p); /* plan_in_place.c: after all steps are made */
 /* Marks what outputs held and is read when that was overwritten: true where there is more than before. */
 bool ej_plan_find_late(ej_planner *p, bool *copied);

@@ -8,6 +8,7 @@
 #include "recipe.h"
 
 #include "nest_cost.h"
+#include "nest_cut.h"
 #include "nest_sums.h"
 
 #include <stdlib.h>
@@ -29,10 +30,11 @@ static const ej_script *const scripts[] = {
 };
 enum { EJ_N_SCRIPTS = sizeof scripts / sizeof *scripts };
 
-/* LOCAL buffers lie behind the plan's scratch; nests run one after the other and share the room. */
-static int place_locals(ej_nest *nest, const ej_plan *plan, ej_sizes *sizes, ej_size *scratch, einjit_error *err)
+/* LOCAL buffers are counted from a place behind the plan's scratch, of each thread its own; nests run one after the
+ * other and share the room. */
+static int place_locals(ej_nest *nest, ej_sizes *sizes, ej_size *local_bytes, einjit_error *err)
 {
-    ej_size end = plan->scratch_bytes;
+    ej_size end = ej_size_number(0);
     for (int32_t i = 0; i < nest->n_buffers; i++) {
         ej_buffer *buffer = &nest->buffers[i];
         ej_size bytes;
@@ -43,7 +45,7 @@ static int place_locals(ej_nest *nest, const ej_plan *plan, ej_sizes *sizes, ej_
         EJ_TRY(ej_size_add(sizes, end, bytes, &end, err));
     }
     EJ_TRY(ej_size_align(sizes, end, 64, &end, err));
-    return ej_size_max(sizes, *scratch, end, scratch, err);
+    return ej_size_max(sizes, *local_bytes, end, local_bytes, err);
 }
 
 /* ---- schedules ---- */
@@ -315,6 +317,18 @@ static int build_all(ej_nests *out, ej_plan *plan, ej_sizes *sizes, ej_job *job)
     return job->recipe ? EINJIT_OK : ej_groups_build(out, plan, sizes, job);
 }
 
+/* Which nests threads may share. */
+static int cut_all(ej_nests *nests, ej_sizes *sizes, ej_job *job)
+{
+    for (int32_t i = 0; i < nests->n; i++) {
+        ej_nest *nest = &nests->nests[i];
+        EJ_TRY(ej_nest_choose_cut(nest, job->target, ej_job_random(job), job->arena));
+        if (nest->cut.axis >= 0) EJ_TRY(ej_nest_pieces(sizes, nest, &nest->cut.pieces, job->err));
+    }
+    ej_nests_keep_cuts(nests->nests, nests->n);
+    return EINJIT_OK;
+}
+
 int ej_nests_build(ej_nests *out, ej_plan *plan, ej_job *job)
 {
     ej_sizes *sizes = EJ_JOB_NEW(job, ej_sizes);
@@ -324,12 +338,13 @@ int ej_nests_build(ej_nests *out, ej_plan *plan, ej_job *job)
     if (!sizes || !out->nests || !out->nest_of) return ej_no_memory(job->err);
     *sizes = plan->bound->sizes; /* merged axes add sizes of their own */
     int status = build_all(out, plan, sizes, job);
+    if (status == EINJIT_OK) status = cut_all(out, sizes, job);
     if (status == EINJIT_E_NOMEM) return ej_no_memory(job->err); /* builders of nests have no error to write to */
     EJ_TRY(status);
-    out->scratch_bytes = plan->scratch_bytes;
     for (int32_t i = 0; i < out->n; i++) {
         note_places(&out->nests[i], plan);
-        EJ_TRY(place_locals(&out->nests[i], plan, sizes, &out->scratch_bytes, job->err));
+        EJ_TRY(place_locals(&out->nests[i], sizes, &out->local_bytes, job->err));
     }
+    EJ_TRY(ej_size_add(sizes, plan->scratch_bytes, out->local_bytes, &out->scratch_bytes, job->err));
     return sizes->no_memory ? ej_no_memory(job->err) : EINJIT_OK;
 }

@@ -461,9 +461,16 @@ failing
 grep -Eq '^char +FAILED E_BAD_CHAR' out || fail 'no line for a failed case'
 run 0 "$bench" --cases failing.json --only 'good|last' --min-time 0 --json; json '#' 2
 run 1 "$bench" 'i$->i' -s i=3 --json; json 0.ok false
-run 0 "$bench" 'i->' -s i=30 --min-time 0 --threads 2 --json
-says 'einjit-bench: warning: kernels run on one thread: --threads 2 changes nothing yet' err; json 0.threads 1
-run 0 "$einjit" run 'i->i' bool.npy --threads 2; says 'einjit: warning: kernels run on one thread' err
+# the CPUs that this process may use, a line each
+cpus() { taskset -pc $$ | sed 's/.*: //' | tr ',' '\n' | while IFS=- read -r from to; do seq "$from" "${to:-$from}"; done; }
+run 0 taskset -c "$(cpus | head -n 1)" "$bench" 'i->' -s i=30 --min-time 0 --threads 2 --json
+says 'einjit-bench: warning: --threads 2: this process may use 1 at a time' err; json 0.threads 1
+run 0 taskset -c "$(cpus | head -n 1)" "$einjit" run 'i->i' bool.npy --threads 2
+says 'einjit: warning: --threads 2: this process may use 1 at a time' err
+if [ "$(cpus | wc -l)" -gt 1 ]; then
+    run 0 "$bench" 'ij,jk->ik' -s i=96,j=96,k=96 --min-time 0 --threads 2 --vs alone --json
+    json 0.threads 2; json 0.ok true
+fi
 # bytes of a diagonal: 2 * 500 numbers
 run 0 "$bench" 'ii->i' -s i=500 --dtype f64 --min-time 0 --json
 bytes=$(awk "BEGIN { printf \"%.0f\", $("$json_get" 0.gbytes_per_s <out) * $("$json_get" 0.median_us <out) * 1000 }")

@@ -20,6 +20,8 @@ typedef struct arguments {
 
 typedef struct run_state {
     einjit_context *interp, *llvm, *others[8];
+    einjit_context *shared_interp, *shared_llvm, *shared_others[8]; /* whose runs several threads share */
+    judge_host host;
     int n_others;
     gen_hits hits;
     judge_leaves leaves;
@@ -42,8 +44,8 @@ static bool interpreter_agrees(run_state *s, const gen_program *p, uint64_t seed
     way =
         (judge_way){.name = "interpreter, all passes as a compile runs them", .context = s->interp, .in_compile = true};
     if (!judge_program(p, &way, seed, NULL)) return false;
-    way = (judge_way){
-        .name = "interpreter, random path, recipes and schedules", .context = s->interp, .path = random_path(seed)};
+    way = (judge_way){.name = "interpreter, random path, recipes and schedules", .path = random_path(seed)};
+    way.context = seed / 4 % 2 ? s->interp : s->shared_interp;
     if (!judge_program(p, &way, seed, NULL)) return false;
     char passes[256] = "", name[300];
     for (size_t i = 0; i < ej_n_passes; i++) {
@@ -66,10 +68,13 @@ static bool machine_code_agrees(run_state *s, const gen_program *p, uint64_t see
         if (!judge_program(p, &way, seed + 1, NULL)) return false;
     }
     if (seed % 2 == 1) {
-        way = (judge_way){
-            .name = "machine code, random path, recipes and schedules", .context = s->llvm, .path = random_path(seed)};
+        bool shared = seed / 4 % 2;
+        way = (judge_way){.name = "machine code, random path, recipes and schedules",
+                          .context = shared ? s->shared_llvm : s->llvm,
+                          .path = random_path(seed)};
         if (!judge_program(p, &way, seed + 3, NULL)) return false;
-        if (s->n_others) way.context = s->others[seed / 2 % (uint64_t)s->n_others];
+        einjit_context *const *others = shared ? s->shared_others : s->others;
+        if (s->n_others) way.context = others[seed / 2 % (uint64_t)s->n_others];
         way.name = "machine code of a lesser target, random path, recipes and schedules";
         if (s->n_others && !judge_program(p, &way, seed + 4, NULL)) return false;
     }
@@ -138,6 +143,7 @@ static void print_hits(const run_state *s)
     print_row("run", "alpha and beta", s->hits.scaled);
     print_row("run", "in place", s->hits.in_place);
     print_row("run", "not in place", s->hits.not_in_place);
+    print_row("run", "shared phases", s->host.phases);
 }
 
 static bool read_arguments(arguments *a, int argc, char **argv)
@@ -169,14 +175,24 @@ int main(int argc, char **argv)
         return 2;
     }
     s.interp = judge_context("interp", NULL);
+    s.shared_interp = judge_shared_context("interp", NULL, &s.host);
     if (a.llvm) s.llvm = judge_context("llvm", NULL);
-    for (int row = 0; a.llvm && row < ej_n_targets && s.n_others < 8; row++)
-        if (&ej_targets[row] != ej_target_host()) s.others[s.n_others++] = judge_context("llvm", target_row(row));
+    if (a.llvm) s.shared_llvm = judge_shared_context("llvm", NULL, &s.host);
+    for (int row = 0; a.llvm && row < ej_n_targets && s.n_others < 8; row++) {
+        if (&ej_targets[row] == ej_target_host()) continue;
+        s.shared_others[s.n_others] = judge_shared_context("llvm", target_row(row), &s.host);
+        s.others[s.n_others++] = judge_context("llvm", target_row(row));
+    }
     for (long i = 0; i < a.count && s.failures < 10; i++) one_program(&s, &a, a.seed + (uint64_t)i);
     if (a.hits) print_hits(&s);
     printf("%ld passed, %ld failed\n", s.programs - s.failures, s.failures);
     einjit_context_release(s.interp);
     einjit_context_release(s.llvm);
-    for (int i = 0; i < s.n_others; i++) einjit_context_release(s.others[i]);
+    einjit_context_release(s.shared_interp);
+    einjit_context_release(s.shared_llvm);
+    for (int i = 0; i < s.n_others; i++) {
+        einjit_context_release(s.others[i]);
+        einjit_context_release(s.shared_others[i]);
+    }
     return s.failures || !s.programs;
 }

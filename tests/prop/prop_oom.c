@@ -70,6 +70,12 @@ static void arm(hooks *h, long fail_at, bool all_after)
     h->failed = false;
 }
 
+static void run_in_turn(void *user, size_t n, void (*body)(void *task, size_t i), void *task)
+{
+    (void)user;
+    for (size_t i = 0; i < n; i++) body(task, i);
+}
+
 /* ---- the sweep ---- */
 
 static bool every;
@@ -83,8 +89,13 @@ enum { SHORT = 400, STRIDE = 17, SHORT_LLVM = 50, STRIDE_LLVM = 41 };
 static einjit_context *new_context(hooks *h, const scenario *s, const char *backend, einjit_error *err)
 {
     einjit_allocator allocator = {hook_alloc, hook_release, h};
-    einjit_options options = {
-        .struct_bytes = sizeof options, .allocator = &allocator, .backend = backend, .cache_bytes = s->cache_bytes};
+    const einjit_parallel parallel = {sizeof parallel, run_in_turn, NULL};
+    einjit_options options = {.struct_bytes = sizeof options,
+                              .allocator = &allocator,
+                              .backend = backend,
+                              .cache_bytes = s->cache_bytes,
+                              .threads = s->threads,
+                              .parallel = s->threads ? &parallel : NULL};
     einjit_context *context = UNTOUCHED(einjit_context);
     int status = einjit_context_create(&context, &options, err);
     if (status == EINJIT_OK) return context;
@@ -105,7 +116,7 @@ static bool run_once(const scenario *s, const char *backend, long n, bool all_af
 {
     hooks h = {.fail_at = -1};
     einjit_error err = {0};
-    scene at = {.context = new_context(&h, s, backend, &err), .err = &err};
+    scene at = {.context = new_context(&h, s, backend, &err), .err = &err, .path = s->path};
     assert_non_null(at.context);
     if (s->program) at.graph = api_graph(at.context, s->program);
     arm(&h, n, all_after);

@@ -354,10 +354,24 @@ bool judge_count_leaves(const gen_program *p, const ej_target *target, const cha
     return ok;
 }
 
-einjit_context *judge_context(const char *backend, const ej_target *target)
+static void run_in_some_order(void *user, size_t n, void (*body)(void *task, size_t i), void *task)
 {
-    einjit_options o = {
-        .struct_bytes = sizeof o, .backend = backend, .flags = EINJIT_OPTION_VERIFY, .cache_bytes = 16 << 20};
+    judge_host *host = user;
+    size_t first = (size_t)(host->order % n), step = host->order / n % 2 ? 1 : n - 1;
+    for (size_t i = 0; i < n; i++) body(task, (first + i * step) % n);
+    host->order = host->order * 6364136223846793005u + 1442695040888963407u;
+    host->phases++;
+}
+
+einjit_context *judge_shared_context(const char *backend, const ej_target *target, judge_host *host)
+{
+    einjit_parallel parallel = {sizeof parallel, run_in_some_order, host};
+    einjit_options o = {.struct_bytes = sizeof o,
+                        .backend = backend,
+                        .flags = EINJIT_OPTION_VERIFY,
+                        .cache_bytes = 16 << 20,
+                        .threads = host ? JUDGE_THREADS : 1,
+                        .parallel = host ? &parallel : NULL};
     einjit_context *context = NULL;
     einjit_error err;
     if (einjit_context_create(&context, &o, &err)) {
@@ -366,4 +380,9 @@ einjit_context *judge_context(const char *backend, const ej_target *target)
     }
     if (target) context->target = target;
     return context;
+}
+
+einjit_context *judge_context(const char *backend, const ej_target *target)
+{
+    return judge_shared_context(backend, target, NULL);
 }

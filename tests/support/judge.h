@@ -35,6 +35,14 @@ bool judge_prefix(ej_graph *out, const gen_program *p, ej_value v);
 /* A context that verifies every stage; target (a row, which outlives it) NULL: this machine's. Ends the program where
  * there is none. */
 einjit_context *judge_context(const char *backend, const ej_target *target);
+/* The same, with JUDGE_THREADS threads of a host that runs one share after the other, in an order that
+ * changes from run to run: shares that depend on each other show. */
+enum { JUDGE_THREADS = 5 };
+typedef struct judge_host {
+    uint64_t order;  /* of the shares of the next run */
+    uint64_t phases; /* that were shared */
+} judge_host;
+einjit_context *judge_shared_context(const char *backend, const ej_target *target, judge_host *host);
 
 /* Leaves and recipes that the plan of a program comes to: counted for the hit table. */
 typedef struct judge_leaves {

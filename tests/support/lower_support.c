@@ -79,7 +79,7 @@ void lower_compile(lower_code *out, nest_case *c, const ej_target *target, uint3
 void lower_free(lower_code *code)
 {
     ej_image_unmap(&code->image);
-    ej_release(&ej_malloc_allocator, code->code.bytes, code->code.n_bytes);
+    ej_code_release(&code->code, &ej_malloc_allocator);
 }
 
 /* ---- memory that ends where its elements end ---- */

@@ -288,12 +288,11 @@ static int constant_inputs(scene *s)
 static int call_graph(scene *s)
 {
     float x[12], w[15], b[5], z[20], c[32], e[4];
-    fill(x, 12);
-    fill(w, 15);
-    fill(b, 5);
+    fill(x, 12), fill(w, 15), fill(b, 5);
     einjit_tensor in[] = {F32(x, 4, 3), F32(w, 3, 5), F32(b, 5)}, out[] = {F32(z, 4, 5), F32(c, 8, 4), F32(e, 4)};
+    const einjit_compile_options options = {.struct_bytes = sizeof options, .path = s->path};
     for (int round = 0; round < 2; round++) {
-        TRY(einjit_call(s->context, s->graph, 3, in, 3, out, s->err));
+        TRY(einjit_call_with(s->context, s->graph, 3, in, 3, out, &options, s->err));
         assert_true(z[0] + z[1] + z[2] + z[3] + z[4] > 1.99f && z[0] + z[1] + z[2] + z[3] + z[4] < 2.01f);
     }
     return EINJIT_OK;
@@ -583,6 +582,7 @@ const scenario scenarios[] = {
     {.name = "constant inputs", .run = constant_inputs, .program = mlp},
     {.name = "call", .run = call_graph, .program = mlp},
     {.name = "scratch", .run = call_with_scratch, .program = chain},
+    {.name = "shared", .run = call_graph, .program = mlp, .threads = 3, .path = "random:3", .may_do_without = true},
     {.name = "einsum", .run = one_einsum},
     {.name = "many labels", .run = many_labels},
     {.name = "open extents", .run = open_extents, .program = mlp},

@@ -12,6 +12,7 @@ typedef struct scene {
     einjit_context *context;
     einjit_graph *graph; /* made before memory gets short; NULL where the scenario makes its own */
     einjit_error *err;
+    const char *path; /* of the scenario */
 } scene;
 
 typedef struct scenario {
@@ -21,6 +22,9 @@ typedef struct scenario {
     bool no_interp, no_llvm, quick; /* quick: makes no kernel, one backend is enough */
     bool may_do_without;            /* there is an allocation that only saves work later */
     size_t cache_bytes;
+    int32_t threads;  /* of a host, which runs one share after the other; 0: one. Without memory for them one does it
+                       * all */
+    const char *path; /* random choices: small loops are shared, too */
 } scenario;
 
 extern const scenario scenarios[];

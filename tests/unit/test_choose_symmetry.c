@@ -24,6 +24,14 @@ static double operations(const char *expression, const char *inputs)
     return n;
 }
 
+/* Without those that a sum in chunks has more. */
+static size_t count_steps(const ej_plan *plan)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < plan->n_steps; i++) n += !strstr(plan->steps[i].name, "_part");
+    return n;
+}
+
 static void small_is_right(const char *expression, const char *inputs, bool in_blocks)
 {
     char program[300];
@@ -31,7 +39,7 @@ static void small_is_right(const char *expression, const char *inputs, bool in_b
     snprintf(program, sizeof program, "def f(a, b):\n    return %s\n", expression);
     plan_open_by(&c, program, inputs, "random");
     assert_int_equal(c.status, EINJIT_OK);
-    assert_true((c.plan.n_steps > 1) == in_blocks);
+    assert_true((count_steps(&c.plan) > 1) == in_blocks);
     plan_check(&c, inputs, NULL, NULL, 0);
     plan_close(&c);
 }

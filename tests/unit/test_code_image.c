@@ -10,6 +10,8 @@
 
 #include "../../jit/code/code_image.c"
 
+static const ej_code_names known_names = {.entry = "entry"};
+
 enum { TEXT = 1, RODATA, DATA, RELA, SYMTAB, STRTAB, SHSTRTAB, SECTIONS };
 
 /* An object with 32 bytes of text (entry at 16), 8 of read-only data, 8 of writable data (flags as asked), one
@@ -73,7 +75,7 @@ static object make(void)
 
 static int build(const object *o, ej_code *code, einjit_error *err)
 {
-    return ej_code_image(code, &(ej_code_part){o, sizeof *o}, 1, "entry", &ej_malloc_allocator, err);
+    return ej_code_image(code, &(ej_code_part){o, sizeof *o}, 1, &known_names, &ej_malloc_allocator, err);
 }
 
 static void refused(const object *o, const char *words)
@@ -136,7 +138,7 @@ static void objects_refer_to_each_other(void **state)
     second.rela[0].r_info = ELF64_R_INFO(3, R_X86_64_PLT32);
     second.text[0] = 0x42;
     const ej_code_part parts[2] = {{&first, sizeof first}, {&second, sizeof second}};
-    assert_int_equal(ej_code_image(&code, parts, 2, "entry", &ej_malloc_allocator, &err), EINJIT_OK);
+    assert_int_equal(ej_code_image(&code, parts, 2, &known_names, &ej_malloc_allocator, &err), EINJIT_OK);
     const uint8_t *bytes = code.bytes;
     assert_int_equal(code.entry, 128 + 16);
     assert_int_equal(bytes[128], 0x42);
@@ -146,7 +148,7 @@ static void objects_refer_to_each_other(void **state)
     assert_int_equal(distance, 64 - 8);
     free(code.bytes);
     first.symbols[1].st_info = ELF64_ST_INFO(STB_LOCAL, STT_FUNC); /* what is local has no name for others */
-    assert_int_equal(ej_code_image(&code, parts, 2, "entry", &ej_malloc_allocator, &err), EINJIT_E_BACKEND);
+    assert_int_equal(ej_code_image(&code, parts, 2, &known_names, &ej_malloc_allocator, &err), EINJIT_E_BACKEND);
     assert_non_null(strstr(err.text, "'other'"));
 }
 
@@ -200,8 +202,8 @@ static void cut_objects_are_refused_at_every_length(void **state)
         einjit_error err;
         assert_non_null(copy);
         memcpy(copy, &o, n);
-        assert_int_not_equal(ej_code_image(&code, &(ej_code_part){copy, n}, 1, "entry", &ej_malloc_allocator, &err),
-                             EINJIT_OK);
+        assert_int_not_equal(
+            ej_code_image(&code, &(ej_code_part){copy, n}, 1, &known_names, &ej_malloc_allocator, &err), EINJIT_OK);
         free(copy);
     }
 }
@@ -214,14 +216,14 @@ static void absurd_headers_do_no_harm(void **state)
     for (size_t at = 0; at + 8 <= offsetof(object, text); at += 4) {
         object wrong = o;
         memset((char *)&wrong + at, 0xff, at % 8 ? 4 : 8);
-        ej_code code = {NULL, 0, 0};
+        ej_code code = {0};
         einjit_error err;
         if (build(&wrong, &code, &err) == EINJIT_OK) free(code.bytes);
     }
     for (size_t at = offsetof(object, rela); at + 8 <= offsetof(object, strings); at += 4) {
         object wrong = o;
         memset((char *)&wrong + at, 0xff, 4);
-        ej_code code = {NULL, 0, 0};
+        ej_code code = {0};
         einjit_error err;
         if (build(&wrong, &code, &err) == EINJIT_OK) free(code.bytes);
     }

@@ -38,7 +38,7 @@ static einjit_entry entry_of(const ej_image *image)
 static void mapped_code_runs(void **state)
 {
     (void)state;
-    ej_code code = {store_size, sizeof store_size, entry_offset()};
+    ej_code code = {.bytes = store_size, .n_bytes = sizeof store_size, .entry = entry_offset()};
     ej_image image = {0};
     assert_int_equal(ej_image_map(&image, &code, NULL), EINJIT_OK);
     int64_t result = 0, size = 42;
@@ -67,7 +67,7 @@ static void permissions_at(const void *address, char *out)
 static void mapped_code_is_not_writable(void **state)
 {
     (void)state;
-    ej_code code = {store_size, sizeof store_size, entry_offset()};
+    ej_code code = {.bytes = store_size, .n_bytes = sizeof store_size, .entry = entry_offset()};
     ej_image image = {0};
     char mode[8];
     assert_int_equal(ej_image_map(&image, &code, NULL), EINJIT_OK);
@@ -83,7 +83,7 @@ static void code_larger_than_a_page_is_copied_whole(void **state)
     unsigned char *bytes = malloc(BYTES);
     assert_non_null(bytes);
     for (size_t i = 0; i < BYTES; i++) bytes[i] = (unsigned char)(i * 31 >> 3);
-    ej_code code = {bytes, BYTES, 0};
+    ej_code code = {.bytes = bytes, .n_bytes = BYTES};
     ej_image image = {0};
     assert_int_equal(ej_image_map(&image, &code, NULL), EINJIT_OK);
     assert_memory_equal(image.base, bytes, BYTES);
@@ -94,7 +94,8 @@ static void code_larger_than_a_page_is_copied_whole(void **state)
 static void an_entry_outside_of_the_code_is_refused(void **state)
 {
     (void)state;
-    ej_code outside = {store_size, sizeof store_size, sizeof store_size}, empty = {store_size, 0, 0};
+    ej_code outside = {.bytes = store_size, .n_bytes = sizeof store_size, .entry = sizeof store_size};
+    ej_code empty = {.bytes = store_size};
     ej_image image = {0};
     einjit_error err = {0};
     assert_int_equal(ej_image_map(&image, &outside, &err), EINJIT_E_INTERNAL);
@@ -108,7 +109,7 @@ static void an_entry_outside_of_the_code_is_refused(void **state)
 #ifdef TEST_CAN_DENY
 static int map_and_run(int expected)
 {
-    ej_code code = {store_size, sizeof store_size, entry_offset()};
+    ej_code code = {.bytes = store_size, .n_bytes = sizeof store_size, .entry = entry_offset()};
     ej_image image = {0};
     char mode[8];
     if (ej_image_map(&image, &code, NULL) != expected) return 1;

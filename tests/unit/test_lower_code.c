@@ -342,7 +342,7 @@ static void several_nests_run_in_order(void **state)
     for (int i = 0; i < 21; i++) assert_true(y[20 - i] == 3.0 * i);
     free(scratch);
     ej_image_unmap(&image);
-    ej_release(&ej_malloc_allocator, code.bytes, code.n_bytes);
+    ej_code_release(&code, &ej_malloc_allocator);
     for (int i = 0; i < 2; i++) nest_close(&c[i]);
 }
 
@@ -357,7 +357,7 @@ static void no_nests_are_a_kernel_that_does_nothing(void **state)
     ej_job job = {.arena = &c.arena, .err = &c.err, .allocator = &ej_malloc_allocator, .target = ej_target_host()};
     ej_code code;
     assert_int_equal(lower_backend()->compile(&code, &none, &job), EINJIT_OK);
-    ej_release(&ej_malloc_allocator, code.bytes, code.n_bytes);
+    ej_code_release(&code, &ej_malloc_allocator);
     nest_close(&c);
 }
 

@@ -101,7 +101,7 @@ static void run_code(steps_case *s, ej_text *assembly)
     memcpy(&entry, &at, sizeof at);
     entry((void *[]){s->input, s->outputs[1][0], s->outputs[1][1]}, (int64_t[]){8}, s->scratch[1]);
     ej_image_unmap(&image);
-    ej_release(&ej_malloc_allocator, code.bytes, code.n_bytes);
+    ej_code_release(&code, &ej_malloc_allocator);
 }
 
 static size_t count(const char *text, const char *word)

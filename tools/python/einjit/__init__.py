@@ -10,7 +10,8 @@
 
     dw = einjit.grad(loss, argnums=1)(x, w)
 
-Extents are in elements. Errors are of the classes in einjit.errors, all of them EinjitError. One thread computes. Calls
+Extents are in elements. Errors are of the classes in einjit.errors, all of them EinjitError. As many threads as torch uses,
+where that is loaded, share large loops (EINJIT_THREADS says another number). Calls
 from several threads are safe; kernels that touch 16 KiB or more, and compiles, run without the GIL. einjit.fx is a
 drop-in for opt_einsum_fx, torch.compile(model, backend="einjit") compiles models.
 """

@@ -52,10 +52,26 @@ PyObject *py_fail(int status, const char *format, ...)
 
 static einjit_context *the_context;
 
+/* As many as torch uses, where that is loaded: its own do not run while a kernel does. 0: one, or what EINJIT_THREADS
+ * says. */
+static int32_t runtime_threads(void)
+{
+    PyObject *name = getenv("EINJIT_THREADS") ? NULL : PyUnicode_FromString("torch");
+    PyObject *torch = name ? PyImport_GetModule(name) : NULL;
+    PyObject *n = torch ? PyObject_CallMethod(torch, "get_num_threads", NULL) : NULL;
+    long threads = n ? PyLong_AsLong(n) : 0;
+    Py_XDECREF(n);
+    Py_XDECREF(torch);
+    Py_XDECREF(name);
+    PyErr_Clear(); /* a torch that cannot say counts as none */
+    return threads > 0 && threads <= 1024 ? (int32_t)threads : 0;
+}
+
 einjit_context *py_context(void)
 {
     einjit_error err;
     einjit_options options = {.struct_bytes = sizeof options};
+    if (!the_context) options.threads = runtime_threads();
 #ifdef EINJIT_PY_NO_CODEGEN
     if (!getenv("EINJIT_BACKEND") && !getenv("EINJIT_MODULE")) options.backend = "interp";
 #endif
@@ -204,12 +220,12 @@ static PyObject *module_statistics(PyObject *self, PyObject *unused)
     if (!py_context()) return NULL;
     einjit_context_statistics(the_context, &s, NULL);
 #define FIGURE(name) #name, (unsigned long long)s.name
-    return Py_BuildValue("{sK sK sK sK sK sK sK sK sK sK sK sK sK sK sK sK sK sK sK sK}", FIGURE(hits), FIGURE(misses),
-                         FIGURE(waits), FIGURE(failures), FIGURE(evictions), FIGURE(entries), FIGURE(bytes),
-                         FIGURE(limit_bytes), FIGURE(compile_ns), FIGURE(failure_bytes), FIGURE(scratch_bytes),
-                         FIGURE(scratch_limit_bytes), FIGURE(disk_hits), FIGURE(disk_misses), FIGURE(disk_rejected),
-                         FIGURE(disk_writes), FIGURE(disk_write_failures), FIGURE(disk_evictions), FIGURE(disk_ns),
-                         FIGURE(disk_limit_bytes));
+    return Py_BuildValue("{sK sK sK sK sK sK sK sK sK sK sK sK sK sK sK sK sK sK sK sK sK}", FIGURE(hits),
+                         FIGURE(misses), FIGURE(waits), FIGURE(failures), FIGURE(evictions), FIGURE(entries),
+                         FIGURE(bytes), FIGURE(limit_bytes), FIGURE(compile_ns), FIGURE(failure_bytes),
+                         FIGURE(scratch_bytes), FIGURE(scratch_limit_bytes), FIGURE(disk_hits), FIGURE(disk_misses),
+                         FIGURE(disk_rejected), FIGURE(disk_writes), FIGURE(disk_write_failures),
+                         FIGURE(disk_evictions), FIGURE(disk_ns), FIGURE(disk_limit_bytes), FIGURE(threads));
 #undef FIGURE
 }
 

@@ -3,6 +3,9 @@ at hand)."""
 
 import math
 import operator
+import os
+import subprocess
+import sys
 
 import einjit
 import einjit.fx
@@ -209,3 +212,13 @@ def test_graphs_in_place_and_not():
     g.recompile()
     assert g.code.count("*") == 1
     torch.testing.assert_close(g(X, Y), math.pi * X @ Y / 3)
+
+
+def test_threads_are_as_many_as_torch_uses():
+    code = "import torch; torch.set_num_threads(2); import einjit; print(einjit.statistics()['threads'])"
+    alone = "import einjit; print(einjit.statistics()['threads'])"
+    environment = {k: v for k, v in os.environ.items() if k != "EINJIT_THREADS"}
+    cpus = len(os.sched_getaffinity(0))
+    for program, extra, expected in [(code, {}, 2), (alone, {}, 1), (code, {"EINJIT_THREADS": "1"}, 1)]:
+        out = subprocess.run([sys.executable, "-c", program], env=environment | extra, capture_output=True, check=True)
+        assert int(out.stdout) == min(expected, cpus)
