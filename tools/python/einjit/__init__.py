@@ -209,7 +209,7 @@ def __getattr__(name: str) -> Any:
         return getattr(equations, name)
     if name == "contract":
         return einsum
-    if name in ("fx", "dynamo"):
+    if name in ("fx", "dynamo", "jax"):
         import importlib
 
         return importlib.import_module(f"einjit.{name}")

@@ -63,6 +63,11 @@ einjit_context *py_context(void)
     return the_context;
 }
 
+einjit_context *py_known_context(void)
+{
+    return the_context;
+}
+
 /* ---- small helpers ---- */
 
 PyObject *py_text(py_printer print, void *user)
@@ -296,6 +301,8 @@ static PyMethodDef module_methods[] = {
      "clear_cache()\n--\n\nDrop every kernel in memory but those that functions hold; those on disk stay."},
     {"pointwise", module_pointwise, METH_NOARGS,
      "pointwise()\n--\n\nNames of the pointwise functions and how many operands each takes."},
+    {"xla_handler", py_xla_handler, METH_NOARGS,
+     "xla_handler()\n--\n\nA capsule with the function that jax.ffi.register_ffi_target takes."},
     {"reasons", module_reasons, METH_NOARGS, "reasons()\n--\n\n(name, text) of each status."},
     {"setup", module_setup, METH_VARARGS, "setup(...)\n--\n\nPython's part; called once by the package."},
     {NULL, NULL, 0, NULL}};
