@@ -44,8 +44,9 @@ typedef struct py_operand {
     enum py_kind kind;
     bool read_only;
     const dl_exchange *exchange;
-    Py_buffer buffer;    /* PY_BUFFER; .obj NULL: nothing to give back */
-    dl_managed *managed; /* PY_CAPSULE, one of these */
+    const struct known_type *known; /* PY_EXCHANGE: what is kept of its type, or NULL */
+    Py_buffer buffer;               /* PY_BUFFER; .obj NULL: nothing to give back */
+    dl_managed *managed;            /* PY_CAPSULE, one of these */
     dl_versioned *versioned;
     int64_t shape[PY_RANK_MAX], strides[PY_RANK_MAX]; /* where the array has none in einjit's form */
 } py_operand;

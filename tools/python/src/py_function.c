@@ -32,6 +32,7 @@ struct py_function {
     py_program *program;
     PyObject *constants; /* tuple, per input the constant operand or None */
     char *open, *path, *constant_names;
+    double alpha, beta; /* as einjit_compile_options has them */
     int32_t flags;
     size_t n_in, n_call, n_out;
     size_t n_kernels;
@@ -40,7 +41,8 @@ struct py_function {
 
 einjit_compile_options py_function_options(const py_function *f)
 {
-    return (einjit_compile_options){sizeof(einjit_compile_options), f->open, f->path, f->flags, f->constant_names};
+    return (einjit_compile_options){
+        sizeof(einjit_compile_options), f->open, f->path, f->flags, f->constant_names, f->alpha, f->beta};
 }
 
 /* ---- a call's operands ---- */
@@ -138,7 +140,11 @@ static int read_output(call *c, size_t i, PyObject *object, bool *unreadable)
 /* An array for one result, a tuple or list for several. */
 static int read_outputs(call *c, PyObject *out, bool *unreadable)
 {
-    if (!out || out == Py_None) return 0;
+    if (!out || out == Py_None) {
+        if (c->f->beta == 0) return 0;
+        py_fail(EINJIT_E_INVALID, "beta says what is to become of what out= holds, and there is no out=");
+        return -1;
+    }
     c->given = true;
     if (c->n_out == 1 && !PyTuple_Check(out) && !PyList_Check(out)) return read_output(c, 0, out, unreadable);
     if (!PyTuple_Check(out) && !PyList_Check(out)) {
@@ -515,12 +521,13 @@ static int set_constants(py_function *f, PyObject *constants)
 
 static PyObject *function_new(PyTypeObject *type, PyObject *args, PyObject *words)
 {
-    static char *names[] = {"program", "open", "path", "flags", "constants", NULL};
+    static char *names[] = {"program", "open", "path", "flags", "constants", "alpha", "beta", NULL};
     PyObject *program, *constants = NULL;
     const char *open = NULL, *path = NULL;
+    double alpha = 1, beta = 0;
     int flags = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, words, "O!|zziO:Function", names, py_program_type, &program, &open, &path,
-                                     &flags, &constants))
+    if (!PyArg_ParseTupleAndKeywords(args, words, "O!|zziOdd:Function", names, py_program_type, &program, &open, &path,
+                                     &flags, &constants, &alpha, &beta))
         return NULL;
     allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
     py_function *f = (py_function *)allocate(type, 0);
@@ -532,7 +539,9 @@ static PyObject *function_new(PyTypeObject *type, PyObject *args, PyObject *word
     f->open = open && *open ? strdup(open) : NULL;
     f->path = path && *path ? strdup(path) : NULL;
     f->flags = flags;
-    if (!set_constants(f, constants)) return (PyObject *)f;
+    f->alpha = alpha, f->beta = beta;
+    if (alpha == 0) py_fail(EINJIT_E_VALUE, "alpha is another number than 0");
+    else if (!set_constants(f, constants)) return (PyObject *)f;
     if (!PyErr_Occurred()) PyErr_NoMemory();
     Py_DECREF(f);
     return NULL;
@@ -571,6 +580,9 @@ static PyMemberDef function_members[] = {
     {"constants", T_OBJECT, offsetof(py_function, constants), READONLY,
      "Per input its constant operand or None; None where there are none."},
     {"flags", T_INT, offsetof(py_function, flags), READONLY, "Options: 1 as written, 4 strict."},
+    {"alpha", T_DOUBLE, offsetof(py_function, alpha), READONLY, "What results are multiplied by."},
+    {"beta", T_DOUBLE, offsetof(py_function, beta), READONLY, "What outputs held, times this, is added to results."},
+    {"path", T_STRING, offsetof(py_function, path), READONLY, "The path strategy, or None."},
     {"open", T_STRING, offsetof(py_function, open), READONLY, "Extents that stay open."},
     {NULL, 0, 0, 0, NULL}};
 
@@ -584,7 +596,9 @@ int py_function_setup(PyObject *module)
         {Py_tp_members, function_members},
         {Py_tp_repr, function_repr},
         {Py_tp_doc,
-         "Function(program, open=None, path=None, flags=0, constants=None)\n--\n\nA program to be called with arrays, "
+         "Function(program, open=None, path=None, flags=0, constants=None, alpha=1.0, beta=0.0)\n--\n\nA program to be "
+         "called "
+         "with arrays, "
          "f(*operands, out=None). Compiled for the dtypes, extents and strides that it meets, once each; those of the "
          "last "
          "16 are at hand, more in the library's cache. Kernels that touch 16 KiB or more run without the GIL."},
