@@ -464,6 +464,12 @@ run 1 "$bench" 'i$->i' -s i=3 --json; json 0.ok false
 run 0 "$bench" 'i->' -s i=30 --min-time 0 --threads 2 --json
 says 'einjit-bench: warning: kernels run on one thread: --threads 2 changes nothing yet' err; json 0.threads 1
 run 0 "$einjit" run 'i->i' bool.npy --threads 2; says 'einjit: warning: kernels run on one thread' err
+# alpha and beta, held against another kernel that begins with the same outputs
+run 0 "$bench" 'ij,jk->ik' -s i=9,j=7,k=5 --min-time 0 --alpha 2.5 --beta -0.5 --json
+json 0.ok true; json 0.reference interpreter; json 0.checked 45
+run 0 "$bench" 'ij,jk->ik' -s i=9,j=7,k=5 --min-time 0 --dtype i64 --beta 3 --json; json 0.ok true; json 0.max_err 0.0
+run 2 "$bench" 'ij,jk->ik' -s i=9,j=7,k=5 --beta 1 --vs self; says 'without --alpha and --beta' err
+run 2 "$bench" 'ij,jk->ik' -s i=9,j=7,k=5 --alpha 0
 # bytes of a diagonal: 2 * 500 numbers
 run 0 "$bench" 'ii->i' -s i=500 --dtype f64 --min-time 0 --json
 bytes=$(awk "BEGIN { printf \"%.0f\", $("$json_get" 0.gbytes_per_s <out) * $("$json_get" 0.median_us <out) * 1000 }")
