@@ -280,6 +280,21 @@ static int64_t element_offset(const einjit_tensor *t, int64_t position)
     return offset;
 }
 
+/* The same of all elements at once where they lie one behind the other: the loop has no way out, so that it is done by
+ * vectors. */
+static bool all_below(const einjit_tensor *t, int64_t n, int64_t extent)
+{
+    bool wrong = false;
+    if (t->dtype == EINJIT_I32) {
+        const int32_t *values = t->data;
+        for (int64_t i = 0; i < n; i++) wrong |= (values[i] < 0) | (values[i] >= extent);
+    } else {
+        const int64_t *values = t->data;
+        for (int64_t i = 0; i < n; i++) wrong |= (uint64_t)values[i] >= (uint64_t)extent;
+    }
+    return !wrong;
+}
+
 static int check_indices(const einjit_kernel *kernel, const ej_index_check *check, const einjit_tensor *in,
                          const int64_t *symbols, einjit_error *err)
 {
@@ -289,6 +304,7 @@ static int check_indices(const einjit_kernel *kernel, const ej_index_check *chec
     if (status) return ej_kernel_size_failed(err, status, "an extent that is indexed");
     for (int32_t axis = 0; axis < t->rank; axis++) elems *= t->shape[axis];
     bool plain = ej_tensor_row_major(t);
+    if (plain && (uintptr_t)t->data % ej_dtypes[t->dtype].bytes == 0 && all_below(t, elems, extent)) return EINJIT_OK;
     for (int64_t position = 0; position < elems; position++) {
         int64_t value = index_at(t, plain ? position : element_offset(t, position));
         if (value >= 0 && value < extent) continue;
