@@ -14,7 +14,8 @@ typedef struct bench_case {
 
 typedef struct bench_options {
     int64_t threads;
-    double min_time; /* seconds of samples a case */
+    double min_time;    /* seconds of samples a case */
+    double alpha, beta; /* outputs become alpha * result + beta * what they held; alpha 0 = 1 */
     char *open, *constants, *vs;
     const char *backend, *target, *strategy;
     bool no_opt, strict, cold, json, model;
@@ -92,6 +93,7 @@ int bench_run(bench_result *result, const bench_case *one, const bench_options *
 int32_t bench_flags(const bench_options *options); /* EINJIT_OPTION_* */
 int bench_context(einjit_context **out, const bench_options *options, const char *backend, const char *target);
 einjit_compile_options bench_compile_options(const bench *b);
+bool bench_scales(const bench_options *options); /* alpha or beta is asked for */
 int bench_compile(bench *b, einjit_context *context, const einjit_compile_options *options, einjit_kernel **out);
 int bench_scratch(void **out, const bench *b, const einjit_kernel *kernel); /* zeroed, to be freed */
 int bench_check(bench *b, bench_result *r);                                 /* bench_check.c */

@@ -19,7 +19,14 @@ einjit_compile_options bench_compile_options(const bench *b)
                                     .open = b->options->open,
                                     .path = b->strategy,
                                     .constants = b->options->constants,
+                                    .alpha = b->options->alpha,
+                                    .beta = b->options->beta,
                                     .flags = bench_flags(b->options)};
+}
+
+bool bench_scales(const bench_options *o)
+{
+    return o->beta != 0 || (o->alpha != 0 && o->alpha != 1);
 }
 
 int bench_context(einjit_context **out, const bench_options *o, const char *backend, const char *target)

@@ -114,12 +114,13 @@ static void call_kernel(void *user)
     einjit_run(b->kernel, b->n_in, b->in_views, b->n_out, b->out_views, NULL);
 }
 
-/* A call that finds its kernel in the cache: einjit_einsum or einjit_call, with open extents einjit_call_with. */
+/* A call that finds its kernel in the cache: einjit_einsum or einjit_call, with open extents, alpha or beta
+ * einjit_call_with. */
 static void call_cached(void *user)
 {
     bench *b = user;
     einjit_compile_options options = bench_compile_options(b);
-    if (options.open)
+    if (options.open || bench_scales(b->options))
         einjit_call_with(b->context, b->program.graph, b->n_in, b->in_views, b->n_out, b->out_views, &options, NULL);
     else if (b->program.equation)
         einjit_einsum(b->context, b->program.equation, b->n_in, b->in_views, b->out_views, NULL);

@@ -37,6 +37,8 @@ static const struct option longs[] = {
     {"strict", no_argument, NULL, 'x'},
     {"model", no_argument, NULL, 'M'},
     {"sweep", required_argument, NULL, 'w'},
+    {"alpha", required_argument, NULL, 'a'},
+    {"beta", required_argument, NULL, 'e'},
     {NULL, 0, NULL, 0},
 };
 
@@ -68,6 +70,7 @@ static void help(void)
          "      --threads N          threads that share large loops (EINJIT_THREADS, else 1)\n"
          "      --open z             extents that stay open; ... those of an ellipsis\n"
          "      --constants w,b      inputs that never change: what follows from them is computed in advance\n"
+         "      --alpha X --beta X   outputs become alpha * result + beta * what they held\n"
          "      --vs self,openblas   timed in the same run, interleaved; a library's file as openblas=FILE\n"
          "      --sweep z=1:600      one call for each of these extents: what they take in all, how many compiled\n"
          "      --model              every way to run a case: what the cost model predicts, what it takes, how good "
@@ -343,6 +346,10 @@ static int take(arguments *a, int option)
     case 'T': o->target = optarg; return TOOL_OK;
     case 'S': o->strategy = optarg; return TOOL_OK;
     case 'C': o->cold = true; return TOOL_OK;
+    case 'a':
+        if (tool_real(&o->alpha, optarg, "--alpha")) return TOOL_USAGE;
+        return o->alpha == 0 ? tool_usage("--alpha is another number than 0") : TOOL_OK;
+    case 'e': return tool_real(&o->beta, optarg, "--beta");
     case 'n': o->no_opt = true; return TOOL_OK;
     case 'x': o->strict = true; return TOOL_OK;
     case 'M': o->model = true; return TOOL_OK;
@@ -397,6 +404,8 @@ static int run(arguments *a)
         a->growth.json = a->options.json;
         return bench_optimizer(&a->growth);
     }
+    if (bench_scales(&a->options) && (a->options.vs || a->options.model || a->sweep))
+        return tool_usage("--vs, --model and --sweep are without --alpha and --beta");
     if (a->sweep) return bench_sweep(&a->one, &a->options, a->sweep);
     a->report = json_array();
     int status = a->cases ? run_file(a) : run_case(a, &a->one, 1, 1);

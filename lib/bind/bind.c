@@ -39,6 +39,10 @@ static bool *live_nodes(const ej_binder *b)
 static void name_place(const ej_binder *b, const ej_node *node)
 {
     if (!b->err || b->graph->n_nodes <= b->graph->n_inputs + 1 || b->err->code == EINJIT_E_NOMEM) return;
+    if (node->written) {
+        ej_fail_more(b->err, " (in %s)", node->written);
+        return;
+    }
     ej_fail_more(b->err, " (%s, '%.100s')", node->op == EJ_OP_MAP ? ej_fns[node->fn].name : ej_op_name(node->op),
                  node->name);
 }

@@ -144,6 +144,9 @@ static int count_items(ej_binder *b, const ej_node *node, int32_t rank, int32_t 
         ellipses += kind == EJ_INDEX_ELLIPSIS;
         *added += kind == EJ_INDEX_NEW_AXIS;
     }
+    if (used > rank && node->written)
+        return ej_fail(b->err, EINJIT_E_VALUE, "axis %lld is out of range for %d axes",
+                       (long long)(ellipses ? -used : used - 1), (int)rank);
     if (used > rank) return ej_fail(b->err, EINJIT_E_RANK, "%lld indices for %d axes", (long long)used, (int)rank);
     if (ellipses > 1) return ej_fail(b->err, EINJIT_E_VALUE, "an index can have one ellipsis");
     return EINJIT_OK;

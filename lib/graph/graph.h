@@ -235,8 +235,9 @@ typedef struct ej_node {
     int16_t dtype;
     int32_t rank;
     uint32_t n_in;
-    ej_value *in;     /* ids less than this node's */
-    const char *name; /* unique in the graph, a Python identifier */
+    ej_value *in;        /* ids less than this node's */
+    const char *name;    /* unique in the graph, a Python identifier */
+    const char *written; /* the operator of the text that this is a step of, for messages; NULL: itself. Static */
     ej_equation *equation;
     uint32_t n_extents;
     ej_extent *extents;

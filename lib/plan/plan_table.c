@@ -3,7 +3,8 @@
  * Takes  the index operand of a gather or scatter, and the extent that its values must stay below.
  * Gives  a one-dimensional strided view of a buffer. Graph inputs are checked before the run, constants now. Everything
  *        else is computed by the program (or is a part of an input, of which only that part counts): it is clamped
- *        into scratch, and its smallest and largest value are kept for a check after the run.
+ *        into scratch, and its smallest and largest value are kept for a check after the run; unless it is sums of
+ *        numbers along axes, which are in range whatever the data is (the places that gather makes of its index).
  */
 #include <string.h>
 
@@ -14,6 +15,11 @@ static ej_value root_of(const ej_planner *p, ej_value v)
     const ej_bound_node *nodes = p->bound->nodes;
     while (nodes[v].op == EJ_OP_PERMUTE || nodes[v].op == EJ_OP_RESHAPE) v = nodes[v].in[0];
     return v;
+}
+
+static bool is_layout(int op)
+{
+    return op == EJ_OP_PERMUTE || op == EJ_OP_RESHAPE || op == EJ_OP_SLICE || op == EJ_OP_EXPAND;
 }
 
 static void mark_table(ej_planner *p, int32_t buffer, ej_size limit)
@@ -54,6 +60,48 @@ static int check_constant(ej_planner *p, const ej_bound_node *constant, ej_size 
             return ej_fail(p->job->err, EINJIT_E_INDEX, "index %lld of '%s' is out of range for an extent of %lld",
                            (long long)index, name, (long long)extent.n);
     }
+    return EINJIT_OK;
+}
+
+/* ---- indices that cannot be out of range ---- */
+
+enum { SUM_DEPTH = 6 }; /* gather's places are three deep */
+
+/* The largest of a view of numbers along axes, none of which is less than 0. */
+static bool largest_number(const ej_planner *p, const ej_bound_node *node, const ej_view *view, int64_t *out)
+{
+    if (p->plan->buffers[view->buffer].home != EJ_HOME_COUNT || view->base.e || view->base.n < 0) return false;
+    *out = view->base.n;
+    for (int32_t i = 0; i < node->rank; i++) {
+        const ej_view_axis *axis = &view->axes[i];
+        int64_t last;
+        if (node->shape[i].e || axis->stride.e || axis->stride.n < 0 || axis->table >= 0) return false;
+        if (!ej_mul_size(axis->stride.n, node->shape[i].n ? node->shape[i].n - 1 : 0, &last)) return false;
+        if (!ej_add_size(*out, last, out)) return false;
+    }
+    return true;
+}
+
+/* Of numbers along an axis, of what is looked up among them, of sums of two such. *known: v is one of these. */
+static int largest_of(ej_planner *p, ej_value v, int depth, bool *known, int64_t *out)
+{
+    const ej_bound_node *nodes = p->bound->nodes;
+    ej_value root = v;
+    int64_t second;
+    *known = false;
+    if (!depth) return EINJIT_OK;
+    while (is_layout(nodes[root].op)) root = nodes[root].in[0];
+    if (nodes[root].op == EJ_OP_ARANGE) {
+        ej_view view;
+        EJ_TRY(ej_plan_view(p, v, &view));
+        *known = largest_number(p, &nodes[v], &view, out);
+        return EINJIT_OK;
+    }
+    if (nodes[root].op == EJ_OP_INDEX_SELECT) return largest_of(p, nodes[root].in[0], depth - 1, known, out);
+    if (nodes[root].op != EJ_OP_MAP || nodes[root].fn != EJ_FN_ADD || nodes[root].dtype != EINJIT_I64) return EINJIT_OK;
+    EJ_TRY(largest_of(p, nodes[root].in[0], depth - 1, known, out));
+    if (*known) EJ_TRY(largest_of(p, nodes[root].in[1], depth - 1, known, &second));
+    *known = *known && ej_add_size(*out, second, out);
     return EINJIT_OK;
 }
 
@@ -151,6 +199,14 @@ int ej_plan_table(ej_planner *p, ej_value index, ej_value user, ej_size extent, 
     if (plain && root->op == EJ_OP_CONSTANT && !extent.e) {
         mark_table(p, out->buffer, extent);
         return check_constant(p, root, extent, name);
+    }
+    bool known = false;
+    int64_t largest;
+    if (plain && buffer->home == EJ_HOME_SCRATCH && !extent.e)
+        EJ_TRY(largest_of(p, index, SUM_DEPTH, &known, &largest));
+    if (known && largest < extent.n) {
+        mark_table(p, out->buffer, extent);
+        return EINJIT_OK;
     }
     *guarded = extent.e || extent.n == 0;
     EJ_TRY(clamp(&c, out));

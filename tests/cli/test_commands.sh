@@ -471,6 +471,12 @@ if [ "$(cpus | wc -l)" -gt 1 ]; then
     run 0 "$bench" 'ij,jk->ik' -s i=96,j=96,k=96 --min-time 0 --threads 2 --vs alone --json
     json 0.threads 2; json 0.ok true
 fi
+# alpha and beta, held against another kernel that begins with the same outputs
+run 0 "$bench" 'ij,jk->ik' -s i=9,j=7,k=5 --min-time 0 --alpha 2.5 --beta -0.5 --json
+json 0.ok true; json 0.reference interpreter; json 0.checked 45
+run 0 "$bench" 'ij,jk->ik' -s i=9,j=7,k=5 --min-time 0 --dtype i64 --beta 3 --json; json 0.ok true; json 0.max_err 0.0
+run 2 "$bench" 'ij,jk->ik' -s i=9,j=7,k=5 --beta 1 --vs self; says 'without --alpha and --beta' err
+run 2 "$bench" 'ij,jk->ik' -s i=9,j=7,k=5 --alpha 0
 # bytes of a diagonal: 2 * 500 numbers
 run 0 "$bench" 'ii->i' -s i=500 --dtype f64 --min-time 0 --json
 bytes=$(awk "BEGIN { printf \"%.0f\", $("$json_get" 0.gbytes_per_s <out) * $("$json_get" 0.median_us <out) * 1000 }")

@@ -30,6 +30,33 @@ static void gather_is_a_table_term(void **state)
     plan_close(&c);
 }
 
+static void places_of_gather_are_in_range(void **state)
+{
+    plan_case c;
+    (void)state;
+    const char *in = "f64[5,4] i64[3,4]", *more = "f64[5,4] i64[5,4] i64[5,4]";
+    for (int dim = 0; dim < 2; dim++) {
+        char text[80];
+        snprintf(text, sizeof text, "def f(x, i):\n    return gather(x, %d, i)", dim);
+        plan_open(&c, text, in, NULL, NULL);
+        assert_int_equal(c.plan.n_index_checks, 1); /* of the index itself */
+        assert_int_equal(c.plan.n_status_checks, 0);
+        plan_check(&c, in, NULL, NULL, 4);
+        plan_close(&c);
+    }
+    /* what else is computed is still looked at */
+    plan_open(&c, "def f(x, i, k):\n    return gather(x, 1, i + k)", more, NULL, NULL);
+    assert_int_equal(c.plan.n_status_checks, 1);
+    plan_close(&c);
+    plan_open(&c, "def f(x, y):\n    return x[arange(5) + arange(5)]", "f64[5,4] i64[5]", NULL, NULL);
+    assert_int_equal(c.plan.n_status_checks, 1);
+    plan_close(&c);
+    plan_open(&c, "def f(x, y):\n    return x[arange(3) + arange(3)]", "f64[5,4] i64[5]", NULL, NULL);
+    assert_int_equal(c.plan.n_status_checks, 0);
+    plan_check(&c, "f64[5,4] i64[5]", NULL, NULL, 5);
+    plan_close(&c);
+}
+
 static void message_passing_with_open_sizes(void **state)
 {
     plan_case c;
@@ -244,6 +271,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gather_is_a_table_term),
+        cmocka_unit_test(places_of_gather_are_in_range),
         cmocka_unit_test(message_passing_with_open_sizes),
         cmocka_unit_test(scatter_takes_its_values_expression),
         cmocka_unit_test(contraction_scatters_its_results),

@@ -1,16 +1,17 @@
 #!/usr/bin/env python3
 """Writes a list of benchmark cases for einjit-bench --cases and tools/bench/peers.py.
 
-    tools/bench/cases.py [--groups gemm,complex,batched,indexed,random,small] [--random N] [--seed N] > cases.json
+    tools/bench/cases.py [--groups gemm,complex,batched,indexed,users,random,small] [--random N] [--seed N] > cases.json
 
 gemm      products of matrices of n = 64 .. 2048 and of odd sizes, each operand as it is (N) or transposed (T)
 complex   the same in c64 and c128, with a conjugated operand too
 batched   64 products of small matrices
 indexed   rows gathered by an index, and added up by one, as on the edges of a graph; message passing
+users     einsums as programs write them: two to four operands, small and large
 random    contractions of two operands that nobody tuned for: up to three labels a class (m, n, k, batch) in any order,
           extents of 2 to 3,000; reproducible from the seed
 small     programs that run for microseconds, so that what they take to compile counts: every pointwise function, products
-          of 4 to 100 in all orders, reductions, transpositions, softmax and others of several steps (`compile_us`)
+          of 4 to 100 in all orders, reductions, transpositions, softmax and others of several steps (`compile_ms`)
 """
 import argparse
 import json
@@ -75,7 +76,6 @@ def messages(edges, nodes):
                    "sorted": ["dst"] if order == "sorted" else []}
 
 
-
 UNARY = {"real": "neg abs square reciprocal sqrt rsqrt exp log log1p expm1 sin cos tan tanh sigmoid relu gelu silu "
                  "softplus erf sign floor ceil round".split(),
          "complex": "neg abs square reciprocal sqrt exp conj real imag".split()}
@@ -119,6 +119,25 @@ def small():
             for name, expr in STEPS.items():
                 text = f"def f(x: {short}[i, j], y: {short}[i, j]):\n    return {expr}\n"
                 yield case("small", f"steps_{name}", "ij,ij->ij", shape, dtype, program=text)
+
+
+USERS = (
+    ("matrix_chain", "ij,jk,kl->il", {"i": 64, "j": 256, "k": 32, "l": 256}),
+    ("batched_matvec", "zij,zjk,zk->zi", {"z": 1000, "i": 4, "j": 5, "k": 8}),
+    ("attention_scores", "bqhd,bkhd->bhqk", {"b": 4, "q": 64, "k": 64, "h": 8, "d": 32}),
+    ("tensor_product", "zui,zj,ijk,uw->zwk", {"z": 500, "u": 16, "w": 16, "i": 3, "j": 5, "k": 3}),
+    ("mttkrp", "ijk,jr,kr->ir", {"i": 100, "j": 80, "k": 60, "r": 16}),
+    ("bilinear", "bi,oij,bj->bo", {"b": 128, "o": 16, "i": 32, "j": 32}),
+    ("sum_factorization", "eijk,qi,rj,sk->eqrs", dict.fromkeys("ijkqrs", 4) | {"e": 500}),
+    ("trace_of_products", "ij,jk,ki->", {"i": 200, "j": 150, "k": 100}),
+    ("permutation", "abcd->dbca", dict.fromkeys("abcd", 24)),
+    ("small_matmul", "ij,jk->ik", dict.fromkeys("ijk", 8)),
+)
+
+
+def users():
+    for name, equation, sizes in USERS:
+        yield case("users", name, equation, sizes, "float32")
 
 
 def extents(rng, n, largest):
@@ -171,11 +190,11 @@ def random_cases(n, seed):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--groups", default="gemm,complex,batched,indexed,random,small")
+    parser.add_argument("--groups", default="gemm,complex,batched,indexed,users,random,small")
     parser.add_argument("--random", type=int, default=100, metavar="N", help="how many random contractions")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
-    makers = {"gemm": gemm, "complex": complex_gemm, "batched": batched, "indexed": indexed,
+    makers = {"gemm": gemm, "complex": complex_gemm, "batched": batched, "indexed": indexed, "users": users,
               "random": lambda: random_cases(given.random, given.seed), "small": small}
     unknown = [group for group in given.groups.split(",") if group not in makers]
     if unknown:

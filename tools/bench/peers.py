@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """Times einjit beside other Python libraries, alternating in one run, on a list of cases.
 
-    taskset -c 1 tools/bench/peers.py CASES.json [-o OUT.json] [--peers torch,jax,numpy,etops,tblis,sesum,self]
-                                      [--build build] [--only REGEX] [--min-time S] [--huge-pages]
+    taskset -c 1 tools/bench/peers.py CASES.json [-o OUT.json] [--peers torch,oefx,inductor,jax,numpy,etops,tblis,sesum,self]
+                                      [--build build] [--package] [--only REGEX] [--min-time S] [--huge-pages]
 
 CASES.json is as for einjit-bench --cases (tools/bench/cases.py makes one); of programs torch
 runs the text as Python reads it. The report is einjit-bench's list, with vs_us a peer, to be drawn by
 tools/bench/plot.py.
+
+With --package ours is the installed Python package, called as its users do, einjit.compile(...)(*arrays, out=out); else
+a compiled kernel, called in a loop in C. oefx is opt_einsum_fx's graph of torch calls, inductor torch.compile's code.
 
 torch (with MKL), jax, NumPy, etops (LIBXSMM through einsum_ir; f32, two operands), tblis (pytblis) and sesum are asked for row-major
 results of the same values as ours. torch, numpy, etops and tblis write into memory that was touched before; jax and sesum return
@@ -86,6 +89,27 @@ class Ours:
         self.c.einjit_kernel_release(self.kernel)
 
 
+class Packaged:
+    """The Python package's function of NumPy's arrays."""
+
+    def __init__(self, case, arrays, huge):
+        import einjit
+        self.function, self.arrays = einjit.compile(text_of(case, arrays)), arrays
+        self.outs = [placed(shape, einjit_lib.NUMPY[dtype], huge) for dtype, shape in self.function.shapes(*arrays)]
+        start = time.perf_counter()
+        self()
+        self.compile_ms = (time.perf_counter() - start) * 1e3
+
+    def __call__(self, n=1):
+        function, arrays, out = self.function, self.arrays, self.outs[0] if len(self.outs) == 1 else self.outs
+        for _ in range(n):
+            function(*arrays, out=out)
+        return self.outs[0]
+
+    def close(self):
+        pass
+
+
 def text_of(case, arrays):
     """The case as program text."""
     if "program" in case:
@@ -151,6 +175,39 @@ def of_torch(case, arrays, out):
             return result.copy_(value).numpy()
         return value.numpy()
     return call
+
+
+def traced(case):
+    """torch.einsum of a case as torch.fx traces it: with as many parameters as it has operands."""
+    import torch
+    names = ", ".join(f"x{i}" for i in range(case["equation"].count(",") + 1))
+    return eval(f"lambda {names}: einsum({case['equation']!r}, {names})", {"einsum": torch.einsum}) # noqa: S307
+
+
+def of_module(case, arrays, out, make):
+    import torch
+    if "program" in case:
+        raise Missing
+    torch.set_num_threads(1)
+    torch.set_grad_enabled(False)
+    x = tuple(torch.from_numpy(a) for a in arrays)
+    run, result = make(traced(case), x), torch.from_numpy(out)
+
+    def call():
+        value = run(*x)
+        return (value if value.is_contiguous() else result.copy_(value)).numpy()
+    return call
+
+
+def of_oefx(case, arrays, out):
+    import opt_einsum_fx
+    return of_module(case, arrays, out, opt_einsum_fx.optimize_einsums_full)
+
+
+def of_inductor(case, arrays, out):
+    import torch
+    torch._dynamo.reset()
+    return of_module(case, arrays, out, lambda function, x: torch.compile(function))
 
 
 def of_jax(case, arrays, out):
@@ -241,7 +298,7 @@ def of_etops(case, arrays, out):
     return call
 
 
-PEERS = {"torch": of_torch, "jax": of_jax, "numpy": of_numpy, "etops": of_etops, "tblis": of_tblis, "sesum": of_sesum}
+PEERS = {"torch": of_torch, "oefx": of_oefx, "inductor": of_inductor, "jax": of_jax, "numpy": of_numpy, "etops": of_etops, "tblis": of_tblis, "sesum": of_sesum}
 
 
 # ---- timing ----
@@ -348,7 +405,7 @@ def run(case, names, context, loops, given):
     for made in arrays_of(case, np.random.default_rng(1)):
         arrays.append(placed(made.shape, made.dtype, given.huge_pages))
         arrays[-1][...] = made
-    ours = Ours(context, loops, case, arrays, given.huge_pages)
+    ours = Packaged(case, arrays, given.huge_pages) if given.package else Ours(context, loops, case, arrays, given.huge_pages)
     expected = ours().copy()
     calls, vs, differs = [ours], [], {}
     for name in names:
@@ -393,6 +450,7 @@ def main():
     parser.add_argument("cases")
     parser.add_argument("-o", "--output")
     parser.add_argument("--peers", default="torch,jax,numpy,etops,tblis,sesum")
+    parser.add_argument("--package", action="store_true", help="ours is the installed Python package")
     parser.add_argument("--build", default=os.path.join(ROOT, "build"))
     parser.add_argument("--only", default="")
     parser.add_argument("--target", help="a row of einjit's target table")

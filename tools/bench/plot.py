@@ -2,10 +2,11 @@
 """Draws reports of einjit-bench --json and tools/bench/peers.py.
 
     tools/bench/plot.py REPORT.json [--bars bars.svg] [--roofline roofline.svg] [--only REGEX]
-    tools/bench/plot.py REPORT.json --table
+    tools/bench/plot.py REPORT.json --table | --markdown
 
 bars       share of the bound, ours and every peer's, a group of bars a case
 roofline   operations a second over operations a byte, under the measured limits
+markdown   a case a line: microseconds, and each peer's over ours; `self` is ours again, what it differs by is noise
 table      geometric means by group: share of the bound, ours over each peer and over the best peer of each case
 """
 import argparse
@@ -36,6 +37,20 @@ def table(report):
             behind = [case for case, ratio in best.items() if ratio < 0.97]
             row += f"{mean(list(best.values())):10.2f}{min(best.values()):8.2f}  {len(behind)}: {' '.join(behind[:6])}"
         print(row)
+
+
+def markdown(report):
+    peers = list(dict.fromkeys(peer for one in report for peer in one["vs_us"]))
+    print("| case | einjit, us | " + " | ".join(peers) + " |\n|---|" + "---:|" * (len(peers) + 1))
+    ratios = {peer: [] for peer in peers}
+    for one in report:
+        cells = []
+        for peer in peers:
+            taken = one["vs_us"].get(peer)
+            cells.append(f"{taken / one['median_us']:.2f}" if taken else "")
+            ratios[peer] += [taken / one["median_us"]] if taken else []
+        print(f"| {one['name']} | {one['median_us']:.4g} | " + " | ".join(cells) + " |")
+    print("| geometric mean | | " + " | ".join(f"{mean(found):.2f}" for found in ratios.values()) + " |")
 
 
 def bars(report, path):
@@ -92,6 +107,7 @@ def main():
     parser.add_argument("--bars", metavar="FILE")
     parser.add_argument("--roofline", metavar="FILE")
     parser.add_argument("--table", action="store_true")
+    parser.add_argument("--markdown", action="store_true")
     parser.add_argument("--only", default="")
     given = parser.parse_args()
     with open(given.report) as file:
@@ -102,7 +118,9 @@ def main():
         bars(report, given.bars)
     if given.roofline:
         roofline(report, given.roofline)
-    if given.table or not (given.bars or given.roofline):
+    if given.markdown:
+        markdown(report)
+    if given.table or not (given.bars or given.roofline or given.markdown):
         table(report)
 
 

@@ -10,6 +10,7 @@
 int ej_write(const ej_writer *w, ej_node node, uint32_t n, ej_parsed *const *operands, ej_parsed *out)
 {
     if (node.op != EJ_OP_CAST) node.dtype = -1;
+    node.written = w->call->row ? w->call->row->name : NULL; /* x.T is no call */
     EJ_TRY(ej_parse_values(w->p, &node, n, operands));
     return ej_parse_node(w->p, &node, w->call->offset, out);
 }

@@ -41,7 +41,9 @@ static int arange_between(const ej_writer *w, ej_parsed *out)
     }
     if (!bounds[2]) return ej_call_refuse(w->p, call, 2, "another number than 0");
     int64_t span = bounds[1] - bounds[0], n = span / bounds[2] + (span % bounds[2] != 0);
-    if ((span < 0) != (bounds[2] < 0)) n = 0;
+    if (span && (span < 0) != (bounds[2] < 0))
+        return ej_call_refuse(w->p, call, call->args[1].given,
+                              bounds[2] < 0 ? "at most the start" : "at least the start");
     ej_parsed step = integer(w, bounds[2]), start = integer(w, bounds[0]);
     EJ_TRY(arange_to(w, &(ej_extent){.n = n}, out));
     if (bounds[2] != 1) EJ_TRY(ej_write_map(w, EJ_FN_MUL, out, &step, out));
@@ -175,6 +177,18 @@ int ej_op_gather(ej_parser *p, ej_call *call, ej_parsed *out)
     return ej_write_like(&w, EJ_OP_RESHAPE_AS, &taken, &places, out);
 }
 
+/* Two axes of a list that are surely the same: equal, or one counted from the end of a value whose rank is known. */
+static bool names_twice(const ej_parser *p, const ej_parsed *x, uint32_t n, const int64_t *dims)
+{
+    const ej_node *node = x->value >= 0 && (size_t)x->value < p->graph->n_nodes ? &p->graph->nodes[x->value] : NULL;
+    int32_t rank = node && node->op == EJ_OP_INPUT ? node->rank : -1;
+    for (uint32_t i = 0; i < n; i++)
+        for (uint32_t k = 0; k < i; k++)
+            if (dims[i] == dims[k] || (rank > 0 && (dims[i] - dims[k] == rank || dims[k] - dims[i] == rank)))
+                return true;
+    return false;
+}
+
 static int flip_axis(const ej_writer *w, int32_t axis, ej_parsed *x)
 {
     ej_node node = {0};
@@ -190,6 +204,7 @@ int ej_op_flip(ej_parser *p, ej_call *call, ej_parsed *out)
     int64_t *dims;
     *out = call->args[0].operand;
     EJ_TRY(ej_call_ints(p, call, 1, &n, &dims));
+    if (names_twice(p, out, n, dims)) return ej_call_refuse(p, call, 1, "each axis once");
     for (uint32_t i = 0; i < n; i++) {
         if (dims[i] < -MOST || dims[i] >= MOST) return ej_call_refuse(p, call, 1, "numbers of axes");
         EJ_TRY(flip_axis(&w, (int32_t)dims[i], out));

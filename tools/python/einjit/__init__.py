@@ -119,20 +119,23 @@ def compile(
     strict: bool = False,
     optimize: bool = True,  # noqa: A001
     constants: dict[str, Any] | None = None,
+    alpha: float = 1.0,
+    beta: float = 0.0,
 ) -> Any:
     """A function of arrays from program text, an equation, a Program, or a Python function (then as einjit.jit).
 
     open: names of extents that stay open, with commas: one kernel for every value. path: "auto", "optimal", "greedy",
     "written".
     strict: nothing is rewritten that could change a bit. optimize=False: compiled as written. constants: arrays by the
-    inputs' names, left out of the calls; what follows from them alone is computed once. Call it as f(*arrays,
+    inputs' names, left out of the calls; what follows from them alone is computed once. alpha, beta: outputs become
+    alpha * result + beta * what `out` held, products where they lie, without a temporary. Call it as f(*arrays,
     out=None); several results are a tuple. Compiled on the first call of each signature of dtypes, extents and strides,
     milliseconds; then a call is some tenths of a microsecond above the kernel. Raises SyntaxError, NameError... of
     einjit.errors with line and column.
     """
     _warn_without_codegen()
     if callable(program) and not isinstance(program, (str, Program)):
-        if open or path or constants or not optimize:
+        if open or path or constants or not optimize or alpha != 1 or beta != 0:
             raise TypeError(
                 "a Python function is compiled for the shapes it meets: of the options only strict is for it"
             )
@@ -141,7 +144,13 @@ def compile(
         text = "def " in program or "\n" in program
         program = Program(text=program) if text else Program(equation=program)
     return Function(
-        program, open=open, path=path, flags=(4 if strict else 0) | (0 if optimize else 1), constants=constants
+        program,
+        open=open,
+        path=path,
+        flags=(4 if strict else 0) | (0 if optimize else 1),
+        constants=constants,
+        alpha=alpha,
+        beta=beta,
     )
 
 
@@ -180,14 +189,32 @@ class explain:  # noqa: N801
     place.
 
     Attributes: those of `figures` (naive_operations, planned_operations, log10_mults, log2_largest, scratch_bytes,
-    steps, bytes_moved,
-    naive_bytes, touched_bytes: counted, not measured), and `plan`, the steps. Prints as both.
+    steps, bytes_moved, naive_bytes, touched_bytes: counted, not measured), and `plan`, the steps. Prints as both; in a
+    notebook it is drawn. text(stage) is any other stage: "opt", "nest", "asm", ...; svg() the drawing.
     """
 
     def __init__(self, program: Any, *operands: Any) -> None:
         self.function = program if isinstance(program, Function) else compile(program)
+        self.operands = operands
         self.figures: dict[str, Any] = self.function.cost(*operands)
         self.plan: str = self.function.text("plan", *operands)
+
+    def text(self, stage: str) -> str:
+        """A stage of the compile, as Function.text gives it."""
+        return self.function.text(stage, *self.operands)
+
+    def svg(self) -> str:
+        """The plan's steps as a drawing, each below what it waits for. Raises RuntimeError where the package is without
+        its command line."""
+        from .drawing import svg
+
+        return svg(self.function, self.operands)
+
+    def _repr_svg_(self) -> str | None:
+        try:
+            return self.svg()
+        except RuntimeError:
+            return None
 
     def __getattr__(self, name: str) -> Any:
         if name in ("figures", "__setstate__") or name not in self.figures:
@@ -204,13 +231,17 @@ def __getattr__(name: str) -> Any:
         from . import paths
 
         return getattr(paths, name)
+    if name in ("array", "asarray"):  # autoray asks for them where nothing is to be contracted
+        from . import arrays
+
+        return arrays.asarray
     if name in ("tensordot", "transpose"):
         from . import equations
 
         return getattr(equations, name)
     if name == "contract":
         return einsum
-    if name in ("fx", "dynamo"):
+    if name in ("fx", "dynamo", "jax"):
         import importlib
 
         return importlib.import_module(f"einjit.{name}")

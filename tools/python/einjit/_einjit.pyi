@@ -19,7 +19,10 @@ class Function:
     program: Program
     constants: tuple[Any, ...] | None
     flags: int
+    alpha: float
+    beta: float
     open: str | None
+    path: str | None
     def __init__(
         self,
         program: Program,
@@ -27,6 +30,8 @@ class Function:
         path: str | None = None,
         flags: int = 0,
         constants: dict[str, Any] | None = None,
+        alpha: float = 1.0,
+        beta: float = 0.0,
     ) -> None: ...
     def __call__(self, *operands: Any, out: Any = None) -> Any: ...
     def text(self, stage: str, *operands: Any) -> str: ...
@@ -43,13 +48,20 @@ def einsum(
     memory_limit: Any = None,
     use_blas: bool = True,
     backend: str = "auto",
+    alpha: float = 1.0,
+    beta: float = 0.0,
 ) -> Any: ...
 def path(
-    terms: tuple[tuple[int, ...], ...], output: tuple[int, ...], sizes: tuple[int, ...], strategy: str | None = None
+    terms: tuple[tuple[int, ...], ...],
+    output: tuple[int, ...],
+    sizes: tuple[int, ...],
+    strategy: str | None = None,
+    watch: Callable[[float, int, float], object] | None = None,
 ) -> tuple[list[tuple[int, ...]], float, float]: ...
 def statistics() -> dict[str, int]: ...
 def clear_cache() -> None: ...
 def pointwise() -> dict[str, int]: ...
+def xla_handler() -> Any: ...
 def reasons() -> tuple[tuple[str, str], ...]: ...
 def setup(
     errors: tuple[type, ...],

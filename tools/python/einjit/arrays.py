@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from . import _einjit
 from .errors import DtypeError, InvalidError
 
 Array = Any
@@ -91,6 +92,15 @@ def wrap(made: Array, like: object) -> Array:
         return jax.dlpack.from_dlpack(made)
     space = getattr(like, "__array_namespace__", None)
     return space().from_dlpack(made) if space else made
+
+
+def asarray(x: object) -> Array:
+    """x as it is where it is an array of some kind, else NumPy's array of it."""
+    if hasattr(x, "__dlpack__") or isinstance(x, (memoryview, _einjit.Array)):
+        return x
+    import numpy
+
+    return numpy.asarray(x)
 
 
 # ---- dtypes that the library does not compute with ----

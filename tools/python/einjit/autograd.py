@@ -12,6 +12,7 @@ import torch
 
 from . import _einjit
 from .arrays import shape_of
+from .errors import BY_CODE
 from .tracing import results_from, with_ranks
 
 _backward: dict[tuple[int, tuple[int, ...], tuple[int, ...]], tuple[_einjit.Function, _einjit.Function]] = {}
@@ -60,6 +61,8 @@ def differentiable(function: _einjit.Function, operands: tuple[Any, ...], out: A
     """The extension's hook: NotImplemented where autograd is off."""
     if not torch.is_grad_enabled():
         return NotImplemented
+    if function.alpha != 1 and out is None:
+        raise BY_CODE["E_UNSUPPORTED"]("alpha with operands that require a gradient: multiply the result by it")
     if out is not None:
         raise RuntimeError(
             "out= with operands that require a gradient: autograd cannot follow it (torch.no_grad() says that "

@@ -178,7 +178,7 @@ def walk(
     return made
 
 
-def _as_written(terms: Sequence[str], output: str, path: Sequence[tuple[int, ...]]) -> _einjit.Function:
+def as_written(terms: Sequence[str], output: str, path: Sequence[tuple[int, ...]]) -> _einjit.Function:
     """A function of the path's steps, each its own statement, computed as they stand."""
     names, lines = [f"x{i}" for i in range(len(terms))], []
     for k, (positions, taken, result, _) in enumerate(walk(terms, output, path)):
@@ -204,7 +204,7 @@ def function_of(equation: str, ranks: Callable[[], list[int]], optimize: Any) ->
         path = tuple(check_path(optimize, len(known)))
 
         def written() -> _einjit.Function:
-            return _as_written(*expanded(equation, known), path)
+            return as_written(*expanded(equation, known), path)
 
         return _function((equation, path, tuple(known)), written) if path else function_of(equation, ranks, None)
     if isinstance(optimize, str) and optimize not in _STRATEGIES:
@@ -230,6 +230,8 @@ def einsum(
     memory_limit: Any = None,
     use_blas: bool = True,
     backend: str = "auto",
+    alpha: float = 1.0,
+    beta: float = 0.0,
 ) -> Array:
     """The general way of einjit.einsum, which documents it: any form, any dtype, any option."""
     if str(order).upper() not in ("K", "A", "C", "F"):
@@ -243,6 +245,8 @@ def einsum(
     plain = out is None and dtype is None and casting == "safe"
     checked = None if plain else _check_casts(arrays, out, dtype, casting, optimize)
     read, restore = widened(arrays, checked)
+    if alpha != 1 or beta != 0:
+        return _scaled(equation, arrays, read, out, optimize, alpha, beta)
     function = function_of(equation, lambda: [rank_of(x) for x in read], optimize)
     if out is None:
         return restore(function(*read))
@@ -251,6 +255,21 @@ def einsum(
     ) and not _may_overlap(out, read):
         return function(*read, out=out)
     return _into(out, restore(function(*read)))
+
+
+def _scaled(
+    equation: str, arrays: list[Any], read: list[Any], out: Any, optimize: Any, alpha: float, beta: float
+) -> Array:
+    """alpha * einsum + beta * out, in dtypes that are computed as they are."""
+    if any(getattr(a, "dtype", None) != getattr(b, "dtype", None) for a, b in zip(arrays, read)):
+        raise BY_CODE["E_DTYPE"]("alpha and beta are for operands of dtypes that einjit computes with")
+    plain = function_of(equation, lambda: [rank_of(x) for x in read], optimize)
+    key = plain, alpha, beta
+    function = _function(
+        key,
+        lambda: _einjit.Function(plain.program, path=plain.path, flags=plain.flags, alpha=alpha, beta=beta),
+    )
+    return function(*read) if out is None else function(*read, out=out)
 
 
 def _may_overlap(out: Any, arrays: Sequence[Any]) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 from . import _einjit
 from .arrays import Array, shape_of, widened
-from .equations import NO_OPTIMIZE, check_path, expanded, function_of, normal, sizes_of, walk
+from .equations import NO_OPTIMIZE, as_written, check_path, expanded, function_of, normal, sizes_of, walk
 
 _STRATEGY = {
     "dp": "optimal",
@@ -72,6 +72,15 @@ class PathInfo:
         """Naive operations over those of the path."""
         return self.naive_cost / max(self.opt_cost, 1)
 
+    def _repr_svg_(self) -> str | None:
+        from . import explain
+
+        if not self.path or len(self.shapes) > 100:
+            return None
+        terms = self.input_subscripts.split(",")
+        function = as_written(terms, self.output_subscript, self.path)
+        return explain(function, *(("f64", s) for s in self.shapes))._repr_svg_()
+
     def __repr__(self) -> str:
         head = [
             f"  Complete contraction:  {self.eq}",
@@ -94,16 +103,32 @@ class PathInfo:
         )
 
 
-def search(terms: Sequence[str], output: str, sizes: dict[str, int], strategy: str | None) -> list[tuple[int, ...]]:
+def _watcher(progress: Any, strategy: str | None) -> Any:
+    """What a search tells how it goes on."""
+    if not progress or callable(progress):
+        return progress or None
+    from .drawing import Bar
+
+    seconds = (strategy or "").partition("seconds=")[2].partition(",")[0]
+    return Bar(float(seconds) if seconds else None)
+
+
+def search(
+    terms: Sequence[str], output: str, sizes: dict[str, int], strategy: str | None, progress: Any = None
+) -> list[tuple[int, ...]]:
     """The library's path for terms, as positions among what is left. Strategies: None or "auto", "optimal",
-    "greedy"."""
+    "greedy", "portfolio:seconds=5", ..."""
+    watch = _watcher(progress, strategy)
     numbers = {c: k for k, c in enumerate(sizes)}
     steps, _, _ = _einjit.path(
         tuple(tuple(numbers[c] for c in t) for t in terms),
         tuple(numbers[c] for c in output),
         tuple(sizes.values()),
         strategy,
+        watch,
     )
+    if watch is not progress and watch is not None:
+        watch.close()
     left, path = list(range(len(terms))), []
     for k, step in enumerate(steps):
         positions = tuple(sorted(left.index(i) for i in step))
@@ -121,12 +146,15 @@ def contract_path(
     memory_limit: Any = None,
     use_blas: bool = True,
     einsum_call: bool = False,
+    progress: Any = None,
 ) -> tuple[list[tuple[int, ...]], PathInfo]:
     """The order in which an einsum's operands are best contracted, and what it costs.
 
     operands: an equation and arrays, lists of labels behind arrays, or with shapes=True an equation and shapes.
     optimize: "auto" (True), "optimal", "greedy", a path, or False for one step; opt_einsum's other names stand for the
-    nearest of these. Returns (path, PathInfo): each step positions among the operands that are left, the result at
+    nearest of these, "portfolio:seconds=5" is the best path that is found in that time. progress: of such a search, True
+    for a bar (tqdm's, where it is installed), or a function of (log10 of the multiplications, trials, seconds) whose
+    true answer ends it. Ctrl-C ends any. Returns (path, PathInfo): each step positions among the operands that are left, the result at
     their end. Raises the equation's errors. Time: near-linear for greedy, exponential in the operands for optimal.
     """
     equation, arrays = normal(operands)
@@ -139,7 +167,7 @@ def contract_path(
         path = [tuple(range(len(terms)))]
     else:
         strategy = _STRATEGY.get(optimize, optimize) if isinstance(optimize, str) else "auto"
-        path = search(terms, output, sizes, strategy)
+        path = search(terms, output, sizes, strategy, progress)
     return path, PathInfo(terms, output, extents, sizes, path)
 
 

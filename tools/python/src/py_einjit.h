@@ -44,8 +44,9 @@ typedef struct py_operand {
     enum py_kind kind;
     bool read_only;
     const dl_exchange *exchange;
-    Py_buffer buffer;    /* PY_BUFFER; .obj NULL: nothing to give back */
-    dl_managed *managed; /* PY_CAPSULE, one of these */
+    const struct known_type *known; /* PY_EXCHANGE: what is kept of its type, or NULL */
+    Py_buffer buffer;               /* PY_BUFFER; .obj NULL: nothing to give back */
+    dl_managed *managed;            /* PY_CAPSULE, one of these */
     dl_versioned *versioned;
     int64_t shape[PY_RANK_MAX], strides[PY_RANK_MAX]; /* where the array has none in einjit's form */
 } py_operand;
@@ -92,6 +93,10 @@ PyObject *py_function_call(PyObject *self, PyObject *const *args, size_t n, PyOb
 typedef struct py_function py_function;
 einjit_compile_options py_function_options(const py_function *function);
 
+/* ---- py_xla.c ---- */
+
+PyObject *py_xla_handler(PyObject *self, PyObject *unused);
+
 /* ---- py_module.c ---- */
 
 typedef struct py_hooks { /* Python's part, given once by __init__.py */
@@ -107,6 +112,7 @@ typedef struct py_hooks { /* Python's part, given once by __init__.py */
 extern py_hooks py_hook;
 
 einjit_context *py_context(void);            /* made on first use; NULL: raised */
+einjit_context *py_known_context(void);      /* without the GIL: NULL if it was never made */
 PyObject *py_raise(const einjit_error *err); /* NULL */
 /* The named class of a reason, with a text of ours. NULL */
 PyObject *py_fail(int status, const char *format, ...);

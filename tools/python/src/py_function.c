@@ -9,59 +9,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "py_einjit.h"
+#include "py_call.h"
 
 PyTypeObject *py_function_type;
 
-enum { KERNELS = 16, SMALL_OPERANDS = 8, SMALL_WORDS = 192 };
 /* The GIL is given up for kernels that touch more than this many bytes: giving it up and getting it back takes 60 ns
  * when nobody waits for it, and up to 5 ms when someone does, which for a kernel of 1 us is the wrong trade. */
 enum { GIL_BYTES = 16384 };
 
-typedef struct known_kernel {
-    size_t refs; /* the function's, and one for each call that runs it */
-    einjit_kernel *kernel;
-    int64_t *words; /* the signature */
-    size_t n_words, n_out;
-    py_type_of *out;
-    bool release_gil;
-} known_kernel;
-
-struct py_function {
-    PyObject_HEAD py_vectorcall call;
-    py_program *program;
-    PyObject *constants; /* tuple, per input the constant operand or None */
-    char *open, *path, *constant_names;
-    int32_t flags;
-    size_t n_in, n_call, n_out;
-    size_t n_kernels;
-    known_kernel *kernels[KERNELS]; /* the last one that was used first */
-};
-
 einjit_compile_options py_function_options(const py_function *f)
 {
-    return (einjit_compile_options){sizeof(einjit_compile_options), f->open, f->path, f->flags, f->constant_names};
+    return (einjit_compile_options){
+        sizeof(einjit_compile_options), f->open, f->path, f->flags, f->constant_names, f->alpha, f->beta};
 }
 
 /* ---- a call's operands ---- */
 
-typedef struct call {
-    py_function *f;
-    size_t n_in, n_out;
-    py_operand *in, *out;   /* out: what the caller gave */
-    PyObject **kept;        /* what operands had to be made of, n_in + n_out */
-    einjit_tensor *tensors; /* inputs, then outputs */
-    size_t n_read, n_out_read;
-    bool given;             /* out= */
-    const py_operand *like; /* of which kind results are */
-    py_operand small[SMALL_OPERANDS];
-    einjit_tensor small_tensors[SMALL_OPERANDS];
-    PyObject *small_kept[SMALL_OPERANDS];
-    size_t n_words;
-    int64_t *words, small_words[SMALL_WORDS];
-} call;
-
-static int call_begin(call *c, py_function *f)
+int py_call_begin(call *c, py_function *f)
 {
     size_t n = f->n_in + f->n_out;
     c->f = f, c->n_in = f->n_in, c->n_out = f->n_out;
@@ -81,7 +45,7 @@ static int call_begin(call *c, py_function *f)
     return -1;
 }
 
-static void call_end(call *c)
+void py_call_end(call *c)
 {
     for (size_t i = 0; i < c->n_read; i++) {
         py_operand_release(&c->in[i]);
@@ -95,8 +59,7 @@ static void call_end(call *c)
     free(c->kept);
 }
 
-/* -1: raised, or *unreadable. */
-static int read_inputs(call *c, PyObject *const *args, bool specs, bool *unreadable)
+int py_call_inputs(call *c, PyObject *const *args, bool specs, bool *unreadable)
 {
     const char *why = NULL;
     for (size_t i = 0, next = 0; i < c->n_in; i++) {
@@ -138,7 +101,11 @@ static int read_output(call *c, size_t i, PyObject *object, bool *unreadable)
 /* An array for one result, a tuple or list for several. */
 static int read_outputs(call *c, PyObject *out, bool *unreadable)
 {
-    if (!out || out == Py_None) return 0;
+    if (!out || out == Py_None) {
+        if (c->f->beta == 0) return 0;
+        py_fail(EINJIT_E_INVALID, "beta says what is to become of what out= holds, and there is no out=");
+        return -1;
+    }
     c->given = true;
     if (c->n_out == 1 && !PyTuple_Check(out) && !PyList_Check(out)) return read_output(c, 0, out, unreadable);
     if (!PyTuple_Check(out) && !PyList_Check(out)) {
@@ -333,7 +300,7 @@ static PyObject *differentiate(py_function *f, PyObject *const *args, size_t n, 
 
 static PyObject *call_run(call *c, PyObject *const *args, PyObject *out, bool *unreadable)
 {
-    if (read_inputs(c, args, false, unreadable) || read_outputs(c, out, unreadable)) return NULL;
+    if (py_call_inputs(c, args, false, unreadable) || read_outputs(c, out, unreadable)) return NULL;
     for (size_t i = 0; i < c->n_in; i++)
         if (py_needs_gradient(&c->in[i])) {
             PyObject *result = differentiate(c->f, args, c->f->n_call, out);
@@ -375,108 +342,14 @@ PyObject *py_function_call(PyObject *self, PyObject *const *args, size_t n, PyOb
     if (n != f->n_call)
         return py_fail(n ? EINJIT_E_OPERAND_COUNT : EINJIT_E_NO_OPERANDS, "%zu operands given, the program has %zu", n,
                        f->n_call);
-    if (!call_begin(&c, f)) result = call_run(&c, args, out, unreadable);
-    call_end(&c);
+    if (!py_call_begin(&c, f)) result = call_run(&c, args, out, unreadable);
+    py_call_end(&c);
     return result;
 }
 
 static PyObject *function_vectorcall(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names)
 {
     return py_function_call(self, args, nargsf & ~PY_VECTORCALL_ARGUMENTS_OFFSET, names, NULL);
-}
-
-/* ---- looking at it ---- */
-
-typedef struct explaining {
-    const call *c;
-    const char *stage;
-} explaining;
-
-static int print_stage(void *user, char *buffer, size_t capacity, size_t *needed, einjit_error *err)
-{
-    const explaining *e = user;
-    einjit_compile_options options = py_function_options(e->c->f);
-    return einjit_explain(py_context(), e->c->f->program->graph, e->c->n_in, e->c->tensors, &options, e->stage, buffer,
-                          capacity, needed, err);
-}
-
-static PyObject *describe_cost(const call *c)
-{
-    einjit_compile_options options = py_function_options(c->f);
-    einjit_cost cost = {.struct_bytes = sizeof cost};
-    einjit_error err;
-    int status;
-    Py_BEGIN_ALLOW_THREADS status =
-        einjit_plan_cost(&cost, py_context(), c->f->program->graph, c->n_in, c->tensors, &options, &err);
-    Py_END_ALLOW_THREADS if (status) return py_raise(&err);
-    return Py_BuildValue("{sd sd sd sd sK sK sK sK sK}", "naive_operations", cost.naive_operations,
-                         "planned_operations", cost.planned_operations, "log10_mults", cost.log10_mults, "log2_largest",
-                         cost.log2_largest, "scratch_bytes", (unsigned long long)cost.scratch_bytes, "steps",
-                         (unsigned long long)cost.steps, "bytes_moved", (unsigned long long)cost.bytes_moved,
-                         "naive_bytes", (unsigned long long)cost.naive_bytes, "touched_bytes",
-                         (unsigned long long)cost.touched_bytes);
-}
-
-static PyObject *describe_shapes(const call *c)
-{
-    einjit_shapes *shapes;
-    einjit_error err;
-    if (einjit_shapes_infer(&shapes, c->f->program->graph, c->n_in, c->tensors, &err)) return py_raise(&err);
-    size_t n = einjit_shapes_output_count(shapes);
-    PyObject *all = PyTuple_New((Py_ssize_t)n);
-    for (size_t i = 0; i < n && all; i++) {
-        int dtype, rank;
-        const int64_t *shape;
-        PyObject *one = einjit_shapes_output(shapes, i, &dtype, &rank, &shape, &err)
-                            ? py_raise(&err)
-                            : Py_BuildValue("(sN)", einjit_dtype_name(dtype), py_shape(rank, shape));
-        if (!one || PyTuple_SetItem(all, (Py_ssize_t)i, one)) Py_CLEAR(all);
-    }
-    einjit_shapes_destroy(shapes);
-    return all;
-}
-
-/* What is asked of operands or of their (dtype, shape); stage NULL: the cost, "": the shapes. */
-static PyObject *inspect(PyObject *self, PyObject *operands, const char *stage)
-{
-    py_function *f = (py_function *)self;
-    size_t n = (size_t)PyTuple_Size(operands);
-    PyObject **args = calloc(n + 1, sizeof *args), *result = NULL;
-    call c;
-    if (!args) return PyErr_NoMemory();
-    for (size_t i = 0; i < n; i++) args[i] = PyTuple_GetItem(operands, (Py_ssize_t)i);
-    if (n != f->n_call) py_fail(EINJIT_E_OPERAND_COUNT, "%zu operands given, the program has %zu", n, f->n_call);
-    else {
-        if (!call_begin(&c, f) && !read_inputs(&c, args, true, NULL))
-            result = !stage    ? describe_cost(&c)
-                     : !*stage ? describe_shapes(&c)
-                               : py_text(print_stage, &(explaining){&c, stage});
-        call_end(&c);
-    }
-    free(args);
-    return result;
-}
-
-static PyObject *function_text(PyObject *self, PyObject *args)
-{
-    PyObject *stage = PyTuple_Size(args) ? PyTuple_GetItem(args, 0) : NULL;
-    const char *name = stage && PyUnicode_Check(stage) ? PyUnicode_AsUTF8AndSize(stage, NULL) : NULL;
-    if (!name || !*name)
-        return py_fail(EINJIT_E_VALUE, "the first argument is a stage: \"opt\", \"plan\", \"asm\", ...");
-    PyObject *operands = PyTuple_GetSlice(args, 1, PyTuple_Size(args)),
-             *result = operands ? inspect(self, operands, name) : NULL;
-    Py_XDECREF(operands);
-    return result;
-}
-
-static PyObject *function_cost(PyObject *self, PyObject *args)
-{
-    return inspect(self, args, NULL);
-}
-
-static PyObject *function_shapes(PyObject *self, PyObject *args)
-{
-    return inspect(self, args, "");
 }
 
 static PyObject *function_repr(PyObject *self)
@@ -515,12 +388,13 @@ static int set_constants(py_function *f, PyObject *constants)
 
 static PyObject *function_new(PyTypeObject *type, PyObject *args, PyObject *words)
 {
-    static char *names[] = {"program", "open", "path", "flags", "constants", NULL};
+    static char *names[] = {"program", "open", "path", "flags", "constants", "alpha", "beta", NULL};
     PyObject *program, *constants = NULL;
     const char *open = NULL, *path = NULL;
+    double alpha = 1, beta = 0;
     int flags = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, words, "O!|zziO:Function", names, py_program_type, &program, &open, &path,
-                                     &flags, &constants))
+    if (!PyArg_ParseTupleAndKeywords(args, words, "O!|zziOdd:Function", names, py_program_type, &program, &open, &path,
+                                     &flags, &constants, &alpha, &beta))
         return NULL;
     allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
     py_function *f = (py_function *)allocate(type, 0);
@@ -532,7 +406,9 @@ static PyObject *function_new(PyTypeObject *type, PyObject *args, PyObject *word
     f->open = open && *open ? strdup(open) : NULL;
     f->path = path && *path ? strdup(path) : NULL;
     f->flags = flags;
-    if (!set_constants(f, constants)) return (PyObject *)f;
+    f->alpha = alpha, f->beta = beta;
+    if (alpha == 0) py_fail(EINJIT_E_VALUE, "alpha is another number than 0");
+    else if (!set_constants(f, constants)) return (PyObject *)f;
     if (!PyErr_Occurred()) PyErr_NoMemory();
     Py_DECREF(f);
     return NULL;
@@ -554,15 +430,15 @@ static void function_dealloc(PyObject *self)
 }
 
 static PyMethodDef function_methods[] = {
-    {"text", function_text, METH_VARARGS,
+    {"text", py_function_text, METH_VARARGS,
      "text(stage, *operands)\n--\n\nWhat compiling makes of the program for these operands, or for (dtype, shape) in "
      "their place: stage is graph, "
      "opt, opt+, stats, bind, path, plan, schedule, nest, cost, steps, dot, ir, asm or key."},
-    {"cost", function_cost, METH_VARARGS,
+    {"cost", py_function_cost, METH_VARARGS,
      "cost(*operands)\n--\n\nCounted, not measured, for operands or (dtype, shape): naive_operations, "
      "planned_operations, log10_mults, "
      "log2_largest, scratch_bytes, steps, bytes_moved, naive_bytes, touched_bytes."},
-    {"shapes", function_shapes, METH_VARARGS,
+    {"shapes", py_function_shapes, METH_VARARGS,
      "shapes(*operands)\n--\n\n(dtype, shape) of each result, without running anything."},
     {NULL, NULL, 0, NULL}};
 static PyMemberDef function_members[] = {
@@ -571,6 +447,9 @@ static PyMemberDef function_members[] = {
     {"constants", T_OBJECT, offsetof(py_function, constants), READONLY,
      "Per input its constant operand or None; None where there are none."},
     {"flags", T_INT, offsetof(py_function, flags), READONLY, "Options: 1 as written, 4 strict."},
+    {"alpha", T_DOUBLE, offsetof(py_function, alpha), READONLY, "What results are multiplied by."},
+    {"beta", T_DOUBLE, offsetof(py_function, beta), READONLY, "What outputs held, times this, is added to results."},
+    {"path", T_STRING, offsetof(py_function, path), READONLY, "The path strategy, or None."},
     {"open", T_STRING, offsetof(py_function, open), READONLY, "Extents that stay open."},
     {NULL, 0, 0, 0, NULL}};
 
@@ -584,7 +463,9 @@ int py_function_setup(PyObject *module)
         {Py_tp_members, function_members},
         {Py_tp_repr, function_repr},
         {Py_tp_doc,
-         "Function(program, open=None, path=None, flags=0, constants=None)\n--\n\nA program to be called with arrays, "
+         "Function(program, open=None, path=None, flags=0, constants=None, alpha=1.0, beta=0.0)\n--\n\nA program to be "
+         "called "
+         "with arrays, "
          "f(*operands, out=None). Compiled for the dtypes, extents and strides that it meets, once each; those of the "
          "last "
          "16 are at hand, more in the library's cache. Kernels that touch 16 KiB or more run without the GIL."},

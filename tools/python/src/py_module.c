@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "py_einjit.h"
 
@@ -22,6 +23,7 @@ static PyObject *error_class(int status)
 
 PyObject *py_raise(const einjit_error *err)
 {
+    if (err->code == EINJIT_E_INTERRUPTED && PyErr_Occurred()) return NULL; /* by Python itself */
     PyObject *text = PyUnicode_DecodeUTF8(err->text, (Py_ssize_t)strlen(err->text), "replace");
     PyObject *source = PyUnicode_DecodeUTF8(err->source, err->line ? (Py_ssize_t)strlen(err->source) : 0, "replace");
     PyObject *before =
@@ -67,15 +69,40 @@ static int32_t runtime_threads(void)
     return threads > 0 && threads <= 1024 ? (int32_t)threads : 0;
 }
 
+/* The library asks every 5 ms; the GIL, for which other threads may let us wait as long again, is asked for every 20.
+ * What Python raises here (KeyboardInterrupt above all) stays set and is raised once the library has come to its
+ * end. */
+static int asked(void *user, const char *stage, double done)
+{
+    static _Thread_local int64_t last;
+    struct timespec now;
+    (void)user;
+    (void)stage;
+    (void)done;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    int64_t ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    if (ms - last < 20) return 0;
+    last = ms;
+    PyGILState_STATE gil = PyGILState_Ensure();
+    int stop = PyErr_CheckSignals();
+    PyGILState_Release(gil);
+    return stop;
+}
+
 einjit_context *py_context(void)
 {
     einjit_error err;
-    einjit_options options = {.struct_bytes = sizeof options};
+    einjit_options options = {.struct_bytes = sizeof options, .progress = asked};
     if (!the_context) options.threads = runtime_threads();
 #ifdef EINJIT_PY_NO_CODEGEN
     if (!getenv("EINJIT_BACKEND") && !getenv("EINJIT_MODULE")) options.backend = "interp";
 #endif
     if (!the_context && einjit_context_create(&the_context, &options, &err)) py_raise(&err);
+    return the_context;
+}
+
+einjit_context *py_known_context(void)
+{
     return the_context;
 }
 
@@ -154,16 +181,28 @@ static int read_terms(network *w, PyObject *terms)
     return PyErr_Occurred() ? -1 : 0;
 }
 
-static PyObject *path_of(const network *w, const char *strategy)
+/* watch(log10_mults, trials, seconds): what is true ends the search with the best path so far. */
+static int watched(void *watch, double log10_mults, int64_t trials, double seconds)
+{
+    PyGILState_STATE gil = PyGILState_Ensure();
+    PyObject *answer = PyObject_CallFunction(watch, "dLd", log10_mults, (long long)trials, seconds);
+    int stop = answer ? PyObject_IsTrue(answer) : -1;
+    Py_XDECREF(answer);
+    PyGILState_Release(gil);
+    return stop;
+}
+
+static PyObject *path_of(const network *w, const char *strategy, PyObject *watch)
 {
     size_t n_steps = 0;
     double mults, largest;
     einjit_error err;
     int status;
-    Py_BEGIN_ALLOW_THREADS status =
-        einjit_path(the_context, w->n, w->ranks, w->labels, w->n_output, w->output, w->n_labels, w->sizes, strategy,
-                    w->pairs, 2 * w->n, &n_steps, &mults, &largest, &err);
-    Py_END_ALLOW_THREADS if (status) return py_raise(&err);
+    Py_BEGIN_ALLOW_THREADS status = einjit_path_watched(
+        the_context, w->n, w->ranks, w->labels, w->n_output, w->output, w->n_labels, w->sizes, strategy, w->pairs,
+        2 * w->n, &n_steps, &mults, &largest, watch == Py_None ? NULL : watched, watch, &err);
+    Py_END_ALLOW_THREADS if (PyErr_Occurred()) return NULL; /* of `watch` */
+    if (status) return py_raise(&err);
     PyObject *steps = PyList_New((Py_ssize_t)n_steps);
     for (size_t i = 0; i < n_steps && steps; i++) {
         PyObject *step = w->pairs[2 * i + 1] < 0
@@ -176,12 +215,12 @@ static PyObject *path_of(const network *w, const char *strategy)
 
 static PyObject *module_path(PyObject *self, PyObject *args)
 {
-    PyObject *terms, *output, *sizes, *result = NULL;
+    PyObject *terms, *output, *sizes, *watch = Py_None, *result = NULL;
     const char *strategy = NULL;
     network w = {0};
     (void)self;
-    if (!PyArg_ParseTuple(args, "O!O!O!|z:path", &PyTuple_Type, &terms, &PyTuple_Type, &output, &PyTuple_Type, &sizes,
-                          &strategy))
+    if (!PyArg_ParseTuple(args, "O!O!O!|zO:path", &PyTuple_Type, &terms, &PyTuple_Type, &output, &PyTuple_Type, &sizes,
+                          &strategy, &watch))
         return NULL;
     if (!py_context()) return NULL;
     w.n = (size_t)PyTuple_Size(terms);
@@ -202,7 +241,7 @@ static PyObject *module_path(PyObject *self, PyObject *args)
     } else if (!read_terms(&w, terms)) {
         for (int a = 0; a < w.n_output; a++) w.output[a] = (int32_t)PyLong_AsLong(PyTuple_GetItem(output, a));
         for (size_t l = 0; l < w.n_labels; l++) w.sizes[l] = PyLong_AsLongLong(PyTuple_GetItem(sizes, (Py_ssize_t)l));
-        if (!PyErr_Occurred()) result = path_of(&w, strategy);
+        if (!PyErr_Occurred()) result = path_of(&w, strategy, watch);
     }
     free(w.ranks);
     free(w.labels);
@@ -288,7 +327,7 @@ static PyMethodDef module_methods[] = {
     {"einsum", (PyCFunction)(void (*)(void))module_einsum, METH_FASTCALL | METH_KEYWORDS,
      "einsum(*operands, out=None, optimize=None, dtype=None, order='K', casting='safe', memory_limit=None, "
      "use_blas=True, "
-     "backend='auto')\n--\n\n"
+     "backend='auto', alpha=1.0, beta=0.0)\n--\n\n"
      "An einsum, in every form of NumPy's, torch's and opt_einsum's: einsum(\"ij,jk->ik\", a, b), einsum(a, [0, 1], b, "
      "[1, 2], [0, 2]), "
      "einsum(\"ij,jk\", [a, b]); with ellipsis, diagonals, extents of 1 that broadcast, labels of any script.\n\n"
@@ -297,6 +336,8 @@ static PyMethodDef module_methods[] = {
      "copied. The result is new and row-major, of the first operand's kind and the operands' promoted dtype, or in "
      "`out`, which must not "
      "be read-only. Of operands that require a gradient, the result does, too.\n\n"
+     "alpha, beta: `out` becomes alpha * result + beta * what it held; products are added where it lies, without a "
+     "temporary.\n\n"
      "optimize: None, True or \"auto\": the library's path; \"optimal\", \"greedy\"; or a path. dtype, casting: "
      "NumPy's. The others are "
      "accepted and mean nothing here.\n\n"
@@ -305,13 +346,16 @@ static PyMethodDef module_methods[] = {
      "a signature of dtypes, extents and strides compiles, in milliseconds; then a call takes about a microsecond "
      "above the kernel."},
     {"path", module_path, METH_VARARGS,
-     "path(terms, output, sizes, strategy=None)\n--\n\n(steps in single-assignment ids, log10_mults, log2_largest)."},
+     "path(terms, output, sizes, strategy=None, watch=None)\n--\n\n(steps in single-assignment ids, log10_mults, "
+     "log2_largest). watch(log10_mults, trials, seconds) is called after every trial; true ends the search."},
     {"statistics", module_statistics, METH_NOARGS,
      "statistics()\n--\n\nCounters of the kernel cache, in memory and on disk, since the process began."},
     {"clear_cache", module_clear_cache, METH_NOARGS,
      "clear_cache()\n--\n\nDrop every kernel in memory but those that functions hold; those on disk stay."},
     {"pointwise", module_pointwise, METH_NOARGS,
      "pointwise()\n--\n\nNames of the pointwise functions and how many operands each takes."},
+    {"xla_handler", py_xla_handler, METH_NOARGS,
+     "xla_handler()\n--\n\nA capsule with the function that jax.ffi.register_ffi_target takes."},
     {"reasons", module_reasons, METH_NOARGS, "reasons()\n--\n\n(name, text) of each status."},
     {"setup", module_setup, METH_VARARGS, "setup(...)\n--\n\nPython's part; called once by the package."},
     {NULL, NULL, 0, NULL}};

@@ -75,6 +75,45 @@ def test_beside_other_libraries_in_any_order(order):
     python(f"{lines}\n{check}\n{torch_after}")
 
 
+USES = {  # each of them brings an LLVM or a runtime of its own
+    "numba": "assert numba.njit(lambda a: a * 2 + 1)(3) == 7",
+    "llvmlite.binding": "llvmlite.binding.initialize_native_target()\n"
+    "llvmlite.binding.initialize_native_asmprinter()\n"
+    "module = llvmlite.binding.parse_assembly('define i32 @f() {\\n ret i32 42\\n}')\n"
+    "machine = llvmlite.binding.Target.from_default_triple().create_target_machine()\n"
+    "assert 'ret' in machine.emit_assembly(module)",
+    "einjit": "import numpy as np\na = np.ones((3, 4))\nassert (einjit.einsum('ij,kj->ik', a, a) == 4).all()",
+}
+
+
+@pytest.mark.parametrize("order", ["numba, llvmlite.binding, einjit", "einjit, numba, llvmlite.binding"])
+def test_beside_other_compilers(order):
+    names = order.split(", ")
+    for name in names:
+        pytest.importorskip(name)
+    python("\n".join(f"import {name}\n{USES[name]}" for name in names) + "\n" + "\n".join(USES[n] for n in names[::-1]))
+
+
+class Squares:
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, k):
+        import torch
+
+        return einjit.einsum("ij,jk->ik", torch.eye(4) * k, torch.eye(4))
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_workers_of_a_data_loader(method):
+    import torch
+
+    einjit.einsum("ij,jk->ik", torch.eye(4), torch.eye(4))  # the code generator is loaded before a fork
+    loader = torch.utils.data.DataLoader(Squares(), batch_size=4, num_workers=2, multiprocessing_context=method)
+    got = torch.cat(list(loader))
+    assert torch.equal(got, torch.eye(4) * torch.arange(8.0)[:, None, None])
+
+
 def square(n):
     import numpy as np
 

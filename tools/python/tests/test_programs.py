@@ -1,5 +1,11 @@
 """Programs: compile, jit, gradients, paths, expressions, operators by name, opt_einsum's backend."""
 
+import os
+import pathlib
+import signal
+import threading
+import time
+
 import einjit
 import numpy as np
 import opt_einsum
@@ -289,3 +295,102 @@ def test_opt_einsum_backend():
     assert np.isclose(
         opt_einsum.contract("ab,bc,cd->da", *tensors[:3], backend="einjit"), np.einsum("ab,bc,cd->da", *arrays[:3])
     ).all()
+
+
+# ---- alpha and beta ----
+
+
+def test_alpha_and_beta():
+    a, b = np.random.default_rng(0).standard_normal((2, 5, 5))
+    held = np.ones((5, 5))
+    out, wanted = held.copy(), 2.5 * a @ b - 0.5 * held
+    assert einjit.einsum("ij,jk->ik", a, b, out=out, alpha=2.5, beta=-0.5) is out
+    np.testing.assert_allclose(out, wanted, rtol=1e-12)
+    f = einjit.compile("ij,jk->ik", alpha=2.5, beta=-0.5)
+    assert (f.alpha, f.beta) == (2.5, -0.5)
+    turned = held.copy().T
+    f(a, b, out=turned)
+    np.testing.assert_allclose(turned, wanted, rtol=1e-12)
+    np.testing.assert_allclose(einjit.einsum("ij,jk->ik", a, b, alpha=3), 3 * a @ b, rtol=1e-12)
+    t, x = torch.ones(3, 3), torch.randn(3, 3)
+    einjit.einsum("ij,jk->ik", x, x, out=t, beta=1)
+    torch.testing.assert_close(t, 1 + x @ x)
+
+
+def test_alpha_and_beta_that_cannot_be():
+    a = np.ones((3, 3))
+    with pytest.raises(einjit.errors.InvalidError, match="out="):
+        einjit.einsum("ij,jk->ik", a, a, beta=1.0)
+    with pytest.raises(einjit.errors.ValueError, match="other number"):
+        einjit.einsum("ij,jk->ik", a, a, alpha=0)
+    with pytest.raises(einjit.errors.DtypeError):
+        einjit.einsum("ij,jk->ik", a.astype("f2"), a.astype("f2"), out=a.astype("f2"), beta=1)
+    with pytest.raises(einjit.errors.UnsupportedError, match="gradient"):
+        einjit.einsum("ij->ji", torch.ones(2, 2, requires_grad=True), alpha=2)
+
+
+# ---- looking, and being ended ----
+
+
+def test_explain_is_drawn():
+    operands = ("f32", (3, 4)), ("f32", (4, 5)), ("f32", (5, 6))
+    explained = einjit.explain("ij,jk,kl->il", *operands)
+    assert explained.steps == 2 and "plan: 2 steps" in repr(explained) and "vfmadd" in explained.text("asm")
+    if not (pathlib.Path(einjit.__file__).parent / "bin" / "einjit").exists():
+        assert explained._repr_svg_() is None
+        return
+    assert explained._repr_svg_().startswith("<svg") and explained.svg().count("class=\"step\"") >= 2
+    program = "def f(x: f32[n, c], i: i64[e]):\n    return index_add(n, 0, i, x[i])\n"
+    assert "<svg" in einjit.explain(program, np.ones((3, 4), "f4"), np.array([0, 2])).svg()
+    constant = einjit.compile("ij,jk->ik", constants={"b": np.ones((4, 5))})
+    assert "<svg" in einjit.explain(constant, np.ones((3, 4))).svg()
+    assert "<svg" in einjit.contract_path("ij,jk,kl->il", (3, 4), (4, 5), (5, 6), shapes=True)[1]._repr_svg_()
+
+
+def ladder(n):
+    """A network whose paths take a while to search."""
+    terms = [f"{chr(0x4E00 + i)}{chr(0x4E00 + (7 * i + 3) % n)}{chr(0x5E00 + i)}{chr(0x5E00 + (i + 1) % n)}" for i in range(n)]
+    return ",".join(terms) + "->", [(2,) * 4] * n
+
+
+def test_progress_of_a_search():
+    equation, shapes = ladder(120)
+    seen = []
+    watch = lambda mults, trials, seconds: seen.append((mults, trials, seconds))  # noqa: E731
+    path, _ = einjit.contract_path(equation, *shapes, shapes=True, optimize="portfolio:seconds=0.3,seed=1", progress=watch)
+    assert len(path) == 119 and seen and [m for m, _, _ in seen] == sorted((m for m, _, _ in seen), reverse=True)
+    start = time.perf_counter()
+    stop = lambda *seen: True  # noqa: E731
+    einjit.contract_path(equation, *shapes, shapes=True, optimize="portfolio:seconds=60,seed=1", progress=stop)
+    assert time.perf_counter() - start < 20
+
+    def fails(*seen):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        einjit.contract_path(equation, *shapes, shapes=True, optimize="portfolio:seconds=60,seed=1", progress=fails)
+
+
+def test_progress_on_a_bar(capsys):
+    pytest.importorskip("tqdm")
+    equation, shapes = ladder(60)
+    einjit.contract_path(equation, *shapes, shapes=True, optimize="portfolio:seconds=0.2,seed=1", progress=True)
+    assert "trials" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("what", ["path", "compile"])
+def test_interrupts_end_long_work(what):
+    equation, shapes = ladder(200)
+    layers = "".join(f"    x = tanh(x[:, : {300 - i}] @ w[: {300 - i}, : {299 - i}])\n" for i in range(150))
+    code = f"def f(x, w):\n{layers}    return x\n"
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    function = einjit.compile(code)
+    x = np.ones((300, 300))
+    with pytest.raises(KeyboardInterrupt):
+        timer.start()
+        if what == "path":
+            einjit.contract_path(equation, *shapes, shapes=True, optimize="portfolio:seconds=60,seed=1")
+        else:
+            function(x, x)
+    timer.join()
+    assert einjit.einsum("i,i->", np.ones(3), np.ones(3)) == 3

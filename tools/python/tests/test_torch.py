@@ -1,9 +1,11 @@
 """torch: autograd, and einjit.fx where opt_einsum_fx is wrong (its own tests are run against it where their source is
 at hand)."""
 
+import json
 import math
 import operator
 import os
+import pathlib
 import subprocess
 import sys
 
@@ -200,6 +202,66 @@ def test_readme_of_opt_einsum_fx():
     torch.testing.assert_close(graph_opt(*example), einmatvecmul(*example))
     scripted = torch.jit.script(einjit.fx.jitable(graph_opt))
     torch.testing.assert_close(scripted(*example), einmatvecmul(*example))
+
+
+# ---- fx: the graphs of opt_einsum_fx's own tests ----
+
+GRAPHS = next(
+    (p for p in pathlib.Path(__file__).parents if (p.parent / "shared/data/oefx_graphs.json").exists()), None
+)
+CASES = json.loads((GRAPHS.parent / "shared/data/oefx_graphs.json").read_text())["cases"] if GRAPHS else []
+FUNCTIONS = {
+    "einsum": torch.einsum,
+    "tensordot": torch.tensordot,
+    "getattr": getattr,
+    **{name: getattr(operator, name) for name in ("mul", "truediv", "add", "sub", "getitem", "neg", "matmul")},
+}
+
+
+def written(x, made):
+    if isinstance(x, dict) and "node" in x:
+        return made[x["node"]]
+    if isinstance(x, dict) and "slice" in x:
+        return slice(*(written(y, made) for y in x["slice"]))
+    if isinstance(x, dict):
+        return {k: written(v, made) for k, v in x.items()}
+    return tuple(written(y, made) for y in x) if isinstance(x, list) else x
+
+
+def graph_of(case):
+    graph, made = fx.Graph(), {}
+    for node in case["graph"]:
+        args, words = written(node["args"], made), written(node["kwargs"], made)
+        if node["op"] == "placeholder":
+            made[node["name"]] = graph.placeholder(node["target"])
+        elif node["op"] == "output":
+            graph.output(args[0])
+        elif node["op"] == "call_method":
+            made[node["name"]] = graph.call_method(node["target"], tuple(args), words)
+        else:
+            function = FUNCTIONS.get(node["target"]) or getattr(torch, node["target"])
+            made[node["name"]] = graph.call_function(function, tuple(args), words)
+    return fx.GraphModule(torch.nn.Module(), graph)
+
+
+@pytest.mark.filterwarnings("ignore:The TorchScript type system", "ignore:.*torch.jit.script")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("case", CASES, ids=[c["name"] for c in CASES])
+def test_graphs_of_its_tests(case, dtype):
+    xs = [torch.tensor(d, dtype=dtype).reshape(s) for d, s in zip(case["input_data"], case["inputs"])]
+    module = graph_of(case)
+    wanted = torch.tensor(case["result"], dtype=dtype).reshape(case["result_shape"])
+    for change in (einjit.fx.fuse_einsums, einjit.fx.fuse_scalars, None):
+        made = (
+            einjit.fx.optimize_einsums_full(module, tuple(xs))
+            if change is None
+            else fx.GraphModule(module, change(module.graph))
+        )
+        torch.testing.assert_close(made(*xs).to(dtype), wanted, rtol=1e-4, atol=1e-4)
+        n = case.get("expect_nodes_after_fuse_scalars")
+        if n is not None and change is einjit.fx.fuse_scalars:
+            assert len(made.graph.nodes) <= n
+    torch.testing.assert_close(torch.jit.script(einjit.fx.jitable(made))(*xs).to(dtype), wanted, rtol=1e-4, atol=1e-4)
 
 
 def test_graphs_in_place_and_not():

@@ -1,0 +1,95 @@
+"""einjit.jax.einsum inside of jax: jit, derivatives of both modes and of the second order, vmap, errors."""
+
+import pytest
+
+jax = pytest.importorskip("jax")
+import einjit  # noqa: E402
+import einjit.jax  # noqa: E402
+import jax.numpy as jnp  # noqa: E402
+import numpy as np  # noqa: E402
+from jax.test_util import check_grads  # noqa: E402
+
+CASES = [
+    ("ij,jk->ik", [(3, 4), (4, 5)]),
+    ("...ij,jk", [(2, 3, 4), (4, 5)]),
+    ("iij,j->", [(3, 3, 4), (4,)]),
+    ("iii->i", [(3, 3, 3)]),
+    ("ij->", [(3, 4)]),
+    ("ij,ij->ij", [(3, 4), (3, 1)]),
+    ("zij,zjk,zk->zi", [(3, 4, 5), (3, 5, 2), (3, 2)]),
+    (",i->i", [(), (3,)]),
+]
+
+
+@pytest.fixture(autouse=True)
+def doubles():
+    jax.config.update("jax_enable_x64", True)
+    yield
+    jax.config.update("jax_enable_x64", False)
+
+
+def arrays(shapes, is_complex):
+    draw = np.random.default_rng(0).standard_normal
+    return [jnp.asarray(draw(s) + 1j * draw(s) if is_complex else draw(s)) for s in shapes]
+
+
+def same(a, b):
+    assert a.dtype == b.dtype
+    np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "equation, shapes, is_complex", [(*c, False) for c in CASES] + [(*c, True) for c in CASES[2:7:2]]
+)
+def test_jit_derivatives_and_vmap(equation, shapes, is_complex):
+    xs, n = arrays(shapes, is_complex), len(shapes)
+    ours = lambda *x: einjit.jax.einsum(equation, *x)  # noqa: E731
+    theirs = lambda *x: jnp.einsum(equation, *x)  # noqa: E731
+    same(ours(*xs), theirs(*xs))
+    same(jax.jit(ours)(*xs), theirs(*xs))
+    check_grads(ours, xs, order=2, modes=["fwd", "rev"])
+    for k in range(n):
+        axes = [-1 if i == k else None for i in range(n)]
+        batch = [jnp.stack([x, 2 * x, -x], -1) if i == k else x for i, x in enumerate(xs)]
+        same(jax.vmap(ours, axes)(*batch), jax.vmap(theirs, axes)(*batch))
+    pairs = [jnp.stack([x, 2 * x]) for x in xs]  # a gradient for each example
+    by_ours = jax.vmap(jax.grad(lambda *x: jnp.abs(ours(*x)).sum(), tuple(range(n))))(*pairs)
+    by_theirs = jax.vmap(jax.grad(lambda *x: jnp.abs(theirs(*x)).sum(), tuple(range(n))))(*pairs)
+    for a, b in zip(by_ours, by_theirs):
+        same(a, b)
+
+
+def test_a_kernel_of_ours_is_called():
+    before = einjit.statistics()["misses"]
+    lowered = jax.jit(lambda a, b: einjit.jax.einsum("ij,jk->ik", a, b)).lower(jnp.ones((3, 4)), jnp.ones((4, 7)))
+    assert "einjit_program" in lowered.as_text() and "dot_general" not in lowered.as_text()
+    lowered.compile()(jnp.ones((3, 4)), jnp.ones((4, 7)))
+    assert einjit.statistics()["misses"] == before + 1
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "int8", "int32", "float32", "bool"])
+def test_dtypes(dtype):
+    x = jnp.ones((3, 4), dtype)
+    got, wanted = einjit.jax.einsum("ij,kj->ik", x, x), jnp.einsum("ij,kj->ik", x, x)
+    assert got.dtype == wanted.dtype and (got == wanted).all()
+    assert einjit.jax.einsum(x, [0, 1], jnp.ones((4,)), [1], [0]).dtype == jnp.result_type(x, jnp.float64)
+
+
+@pytest.mark.parametrize(
+    "equation, shapes, code",
+    [("ij,jk", [(2, 3), (4, 5)], "E_DIM"), ("i?", [(2, 3)], "E_BAD_CHAR"), ("ii", [(2, 3)], "E_DIM_DIAG")],
+)
+def test_errors_while_tracing(equation, shapes, code):
+    with pytest.raises(einjit.EinjitError) as caught:
+        jax.jit(lambda *x: einjit.jax.einsum(equation, *x))(*map(jnp.ones, shapes))
+    assert caught.value.code == code
+
+
+def test_training():
+    draw = np.random.default_rng(1).standard_normal
+    x, y, w = jnp.asarray(draw((64, 8))), jnp.asarray(draw((64, 3))), jnp.asarray(draw((8, 3)))
+    loss = lambda w: ((einjit.jax.einsum("bi,io->bo", x, w) - y) ** 2).mean()  # noqa: E731
+    step = jax.jit(lambda w: w - 0.5 * jax.grad(loss)(w))
+    for _ in range(200):
+        w = step(w)
+    assert float(loss(w)) == pytest.approx(float(np.linalg.lstsq(x, y, rcond=None)[1].sum()) / y.size, rel=1e-3)
