@@ -79,6 +79,7 @@ typedef struct ej_job {
     const struct ej_path_watch *path_watch; /* receives the progress of path searches (path.h); may be NULL */
     const char *recipe;                     /* EINJIT_RECIPE: for all steps that it matches; NULL: recipe.c chooses */
     bool strict;        /* only what changes no bit of any result: passes, rules and decisions that are exact */
+    bool shares;        /* threads may share loops: else no nest is cut, which is more code (nest_cut.h) */
     bool ordered;       /* sums add up their terms in the order of the program: strict, and programs as written */
     bool verify;        /* check invariants after every stage */
     uint32_t dump;      /* bit EJ_STAGE_x: the stage prints itself ... */

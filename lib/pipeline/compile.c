@@ -441,6 +441,7 @@ static pipeline *new_pipeline(einjit_context *context, const ej_request *request
                       .progress = ej_progress_new(context, arena),
                       .rule_limit = ej_rule_limit_of(context)};
     p->job.strict = p->request.flags & EINJIT_OPTION_STRICT;
+    p->job.shares = context->threads > 1;
     p->job.ordered = p->job.strict || (!optimizes(p) && !ej_job_random(&p->job));
     p->job.verify = context->verify || (request->flags & EINJIT_OPTION_VERIFY);
     p->interpret = context->use_interp;

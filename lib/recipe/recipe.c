@@ -320,6 +320,7 @@ static int build_all(ej_nests *out, ej_plan *plan, ej_sizes *sizes, ej_job *job)
 /* Which nests threads may share. */
 static int cut_all(ej_nests *nests, ej_sizes *sizes, ej_job *job)
 {
+    if (!job->shares && !ej_job_random(job)) return EINJIT_OK;
     for (int32_t i = 0; i < nests->n; i++) {
         ej_nest *nest = &nests->nests[i];
         EJ_TRY(ej_nest_choose_cut(nest, job->target, ej_job_random(job), job->arena));
