@@ -160,16 +160,19 @@ static int check_sources(const verifier *v, const ej_expr *expr, const ej_access
     return EINJIT_OK;
 }
 
-/* The tail is read where a result is finished: along its axes only. */
+/* The tail is read where a result is finished: along its axes only, and those of one value, which a result need not
+ * name. */
 static int check_tail(const verifier *v)
 {
     const ej_step *step = v->step;
     if (step->n_tail && !step->epilogue.n) return wrong(v, "a tail without an epilogue", step->n_tail);
     for (int32_t s = step->n_src; s < step->n_src + step->n_tail; s++) {
         if (step->src[s].buffer == step->out.buffer) return wrong(v, "a tail that is written", step->out.buffer);
-        for (int32_t t = 0; t < step->src[s].n_terms; t++)
-            if (!names_axis(&step->out, step->src[s].terms[t].axis))
-                return wrong(v, "a tail along an axis that is not the result's", step->src[s].terms[t].axis);
+        for (int32_t t = 0; t < step->src[s].n_terms; t++) {
+            int32_t axis = step->src[s].terms[t].axis;
+            if (!names_axis(&step->out, axis) && !ej_size_is(step->axes[axis].extent, 1))
+                return wrong(v, "a tail along an axis that is not the result's", axis);
+        }
     }
     return EINJIT_OK;
 }

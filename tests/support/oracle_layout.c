@@ -1,4 +1,5 @@
 /* oracle_layout.c - maps with broadcasting, layout operations, gather and scatter, element by element. */
+#include <math.h>
 #include <string.h>
 
 #include "oracle_op.h"
@@ -352,6 +353,26 @@ static bool gather(oracle_state *s, oracle_value *out, const ej_node *node)
     return true;
 }
 
+/* Rows that nothing is added to are zeros, which may have met the Inf and NaN of other rows as factors (einjit.h): next
+ * to one of these they can be anything. */
+static void doubt_empty_rows(oracle_value *out, const oracle_value *x, const oracle_value *index, int dim)
+{
+    for (int64_t e = 0; e < out->n; e++) {
+        int64_t position[ORACLE_RANK], row;
+        bool empty = true, finite = true;
+        oracle_unravel(out, e, position);
+        row = position[dim];
+        for (int64_t i = 0; i < index->n; i++) {
+            const oracle_element *one;
+            position[dim] = i;
+            one = &x->e[oracle_ravel(x, position)];
+            empty = empty && index->e[i].i != row;
+            finite = finite && isfinite(one->re) && isfinite(one->im);
+        }
+        if (empty && !finite) out->e[e].err = INFINITY;
+    }
+}
+
 static bool scatter(oracle_state *s, oracle_value *out, const ej_node *node)
 {
     const oracle_value *index = &s->values[node->in[0]], *x = &s->values[node->in[1]];
@@ -372,6 +393,7 @@ static bool scatter(oracle_state *s, oracle_value *out, const ej_node *node)
         *at = oracle_fn(add, x->dtype, x->dtype, *at, x->e[e], x->e[e]);
     }
     for (int64_t e = 0; e < out->n; e++) out->e[e].err *= 4; /* sums in another order */
+    if (ej_dtypes[x->dtype].kind >= EJ_KIND_FLOAT) doubt_empty_rows(out, x, index, dim);
     return true;
 }
 
