@@ -475,6 +475,12 @@ fi
 run 0 "$bench" 'ij,jk->ik' -s i=9,j=7,k=5 --min-time 0 --alpha 2.5 --beta -0.5 --json
 json 0.ok true; json 0.reference interpreter; json 0.checked 45
 run 0 "$bench" 'ij,jk->ik' -s i=9,j=7,k=5 --min-time 0 --dtype i64 --beta 3 --json; json 0.ok true; json 0.max_err 0.0
+# what is read behind the sum walks the axis of one gathered row, which the result does not name
+cat >gathered.ein <<'END'
+def f(x: c64[2, 16, 4], i: i64[1], w: c64[4, 6], s: c64[1, 1, 1]):
+    return -0.25 * reshape(einsum("ecj,ji->eci", index_select(x, 0, i), w) * s, (1, 16, 6, 1))
+END
+run 0 env EINJIT_VERIFY=1 "$bench" gathered.ein --no-opt --min-time 0 --alpha -0.25 --beta -0.25 --json; json 0.ok true
 run 2 "$bench" 'ij,jk->ik' -s i=9,j=7,k=5 --beta 1 --vs self; says 'without --alpha and --beta' err
 run 2 "$bench" 'ij,jk->ik' -s i=9,j=7,k=5 --alpha 0
 # bytes of a diagonal: 2 * 500 numbers
