@@ -158,10 +158,36 @@ static void note_in_place(const grouper *g, const ej_step_group *h, ej_nest *nes
     }
 }
 
+/* Chunks along one more axis inside of the loops: statements that have it run chunk by chunk. */
+static bool chunks_are_apart(const grouper *g, ej_step_group *h, int32_t axis)
+{
+    const ej_plan *plan = g->plan;
+    const ej_access *result = &h->fresh.statements[h->n - 1].out;
+    int32_t n_inputs = (int32_t)plan->bound->n_inputs, output = plan->steps[h->first + h->n - 1].out.buffer;
+    bool apart = true;
+    if (output < n_inputs || output >= plan->n_args) return true;
+    h->axes[h->n_loops++] = axis;
+    for (int32_t k = 0; k < h->n - 1; k++) {
+        const ej_step *step = &plan->steps[h->first + k];
+        const ej_statement *st = &h->fresh.statements[k];
+        for (int32_t i = 0; i < st->n_src + st->n_tail && h->moves[k] && ej_access_moves(&st->out, axis); i++)
+            for (int32_t input = 0; input < n_inputs && apart; input++)
+                if (names(&step->src[i], input) && may_be_one(plan, input, output))
+                    apart = step->src[i].buffer == input && turns_are_apart(h, &st->src[i], result);
+    }
+    h->n_loops--;
+    return apart;
+}
+
 static bool keeps_in_place(const grouper *g, ej_step_group *h, bool anyhow)
 {
     while (!is_in_place(g, h, anyhow))
         if (anyhow || --h->n_loops < 1) return false;
+    for (int32_t a = 0; a < h->fresh.n_axes && !anyhow; a++) {
+        bool looped = false;
+        for (int32_t i = 0; i < h->n_loops; i++) looped = looped || h->axes[i] == a;
+        h->chunks[a] = looped || chunks_are_apart(g, h, a);
+    }
     return true;
 }
 
@@ -348,7 +374,8 @@ static int begin(const grouper *g, int32_t first, int32_t n, ej_step_group *out)
     EJ_TRY(ej_schedule_begin_group(&out->fresh, &g->plan->steps[first], n, g->plan, g->lives, g->sizes, g->job));
     out->axes = EJ_JOB_ARRAY(g->job, int32_t, (size_t)out->fresh.n_axes);
     out->steps = EJ_JOB_ARRAY(g->job, int64_t, (size_t)out->fresh.n_axes);
-    return out->axes && out->steps ? EINJIT_OK : EINJIT_E_NOMEM;
+    out->chunks = EJ_JOB_ARRAY(g->job, bool, (size_t)out->fresh.n_axes);
+    return out->axes && out->steps && out->chunks ? EINJIT_OK : EINJIT_E_NOMEM;
 }
 
 /* In the nests of steps: past the caches. */

@@ -12,6 +12,8 @@ typedef struct ej_step_group {
     bool moves[EJ_GROUP_MOST]; /* by statement: it runs in the loops */
     int32_t n_loops, *axes;    /* of the result and of all that moves; outermost first */
     int64_t *steps;            /* 0: no loop */
+    bool *chunks;              /* by axis: it may be cut inside of the loops, too, where the result lies in an
+                                * operand */
 } ej_step_group;
 
 /* recipe_group.c: a statement where it stands in the group's tree, by the recipe for a step like it. s->failed: that
