@@ -2,6 +2,7 @@
 #ifndef EJ_RECIPE_GROUP_H
 #define EJ_RECIPE_GROUP_H
 
+#include "base_hash.h"
 #include "recipe.h"
 
 enum { EJ_GROUP_MOST = 8 };
@@ -19,6 +20,8 @@ typedef struct ej_step_group {
 /* recipe_group.c: a statement where it stands in the group's tree, by the recipe for a step like it. s->failed: that
  * was refused. */
 int ej_group_dress(const ej_step_group *h, ej_schedule *s, int32_t statement, ej_job *job);
+/* recipe_known.c: equal for groups that get equal trees, but for the plan's buffers. E_NOMEM only. */
+int ej_group_key(ej_hash *out, const ej_step_group *h, const ej_job *job);
 /* recipe_lanes.c: intermediates in registers. *built false: that does not suit the group. */
 int ej_group_in_lanes(const ej_step_group *h, ej_nest *nest, bool *built, ej_job *job);
 
