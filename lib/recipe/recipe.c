@@ -304,6 +304,7 @@ static int build_step(ej_nest *nest, size_t index, const ej_plan *plan, ej_sizes
 {
     ej_schedule step;
     bool compares = job->recipe || (job->dump >> EJ_STAGE_COST & 1);
+    EJ_TRY(ej_job_poll(job, EJ_STAGE_SCHEDULE, (double)index / (double)plan->n_steps));
     EJ_TRY(ej_schedule_begin(&step, &plan->steps[index], plan, sizes, job));
     EJ_TRY(compares ? compare_all(nest, index, &step, job) : choose_nest(nest, index, &step, job));
     return ej_recipe_finish(nest, index, plan->steps[index].ordered, job);

@@ -54,163 +54,6 @@ typedef struct grouper {
     known_group *groups;
 } grouper;
 
-/* ---- an output in the memory of an input ---- */
-
-static bool extents_differ(const ej_bound_tensor *x, const ej_bound_tensor *y)
-{
-    for (int32_t i = 0; i < x->rank; i++)
-        if (!x->shape[i].e && !y->shape[i].e && x->shape[i].n != y->shape[i].n) return true;
-    return false;
-}
-
-/* A caller may give one tensor for both, as the steps stand. */
-static bool may_be_one(const ej_plan *plan, int32_t input, int32_t output)
-{
-    const ej_bound *bound = plan->bound;
-    const ej_bound_tensor *x = &bound->input_tensors[input],
-                          *y = &bound->output_tensors[output - (int32_t)bound->n_inputs];
-    if (plan->last_read[input] > plan->first_write[output]) return false;
-    return x->dtype == y->dtype && x->rank == y->rank && !extents_differ(x, y);
-}
-
-typedef struct span {
-    int64_t lo, hi;
-} span;
-
-/* Elements that an access reaches in one turn of the loops; false: not known, or the loops' strides differ. */
-static bool reach(const ej_step_group *h, const ej_access *access, const ej_access *like, span *out)
-{
-    const ej_schedule *s = &h->fresh;
-    *out = (span){access->base.n, access->base.n};
-    if (access->base.e) return false;
-    for (int32_t t = 0; t < access->n_terms; t++) {
-        const ej_access_term *term = &access->terms[t];
-        bool looped = false;
-        for (int32_t i = 0; i < h->n_loops; i++) looped = looped || h->axes[i] == term->axis;
-        if (looped) continue;
-        int64_t n;
-        if (term->table >= 0 || term->stride.e || term->stride.n < 0 || s->axes[term->axis].extent.e) return false;
-        if (!ej_mul_size(term->stride.n, s->axes[term->axis].extent.n, &n)) return false;
-        out->hi += n - term->stride.n;
-    }
-    for (int32_t i = 0; i < h->n_loops; i++) {
-        const ej_access_term *x = ej_access_find(access, h->axes[i]), *y = ej_access_find(like, h->axes[i]);
-        if (!x || !y || x->table >= 0 || x->stride.e || x->stride.n <= 0 || !ej_size_same(x->stride, y->stride))
-            return false;
-    }
-    return true;
-}
-
-/* What one access reaches in a turn of the loops the other one reaches in the same turn only. */
-static bool turns_are_apart(const ej_step_group *h, const ej_access *read, const ej_access *written)
-{
-    span x, y;
-    int64_t last = 0;
-    if (!reach(h, read, written, &x) || !reach(h, written, written, &y)) return false;
-    int64_t room = (x.hi > y.hi ? x.hi : y.hi) - (x.lo < y.lo ? x.lo : y.lo) + 1;
-    for (int32_t n = 0; n < h->n_loops; n++) { /* by ascending strides */
-        const ej_access_term *next = NULL;
-        for (int32_t i = 0; i < h->n_loops; i++) {
-            const ej_access_term *term = ej_access_find(written, h->axes[i]);
-            if (term->stride.n > last && (!next || term->stride.n < next->stride.n)) next = term;
-        }
-        if (!next || next->stride.n < room) return false;
-        last = next->stride.n;
-        ej_size extent = h->fresh.axes[next->axis].extent;
-        int64_t more;
-        if (n + 1 < h->n_loops &&
-            (extent.e || !ej_mul_size(last, extent.n - 1, &more) || !ej_add_size(room, more, &room)))
-            return false;
-    }
-    return true;
-}
-
-static bool names(const ej_access *access, int32_t buffer)
-{
-    bool found = access->buffer == buffer;
-    for (int32_t t = 0; t < access->n_terms; t++) found = found || access->terms[t].table == buffer;
-    return found;
-}
-
-/* A step of the group reads an input's elements before the `writer`, the last step, writes those of an output, though
- * the two were one tensor. `anyhow`: whatever the tree is. */
-static bool reads_in_time(const grouper *g, const ej_step_group *h, int32_t input, int32_t writer, bool anyhow)
-{
-    const ej_statement *last = &h->fresh.statements[h->n - 1];
-    for (int32_t k = 0; k < h->n; k++) {
-        const ej_step *step = &g->plan->steps[h->first + k];
-        const ej_statement *st = &h->fresh.statements[k];
-        for (int32_t i = 0; i < step->n_src + step->n_tail; i++) {
-            if (!names(&step->src[i], input) || k == writer) continue;
-            if (anyhow || writer != h->n - 1) return false;
-            if (h->moves[k] && (step->src[i].buffer != input || !turns_are_apart(h, &st->src[i], &last->out)))
-                return false;
-        }
-    }
-    return true;
-}
-
-/* What a caller may do with the steps apart he may do with them together: with fewer loops, where that needs it. */
-static bool is_in_place(const grouper *g, const ej_step_group *h, bool anyhow)
-{
-    const ej_plan *plan = g->plan;
-    int32_t n_inputs = (int32_t)plan->bound->n_inputs;
-    for (int32_t k = 0; k < h->n; k++) {
-        int32_t output = plan->steps[h->first + k].out.buffer;
-        if (output < n_inputs || output >= plan->n_args) continue;
-        for (int32_t input = 0; input < n_inputs; input++)
-            if (may_be_one(plan, input, output) && !reads_in_time(g, h, input, k, anyhow)) return false;
-    }
-    return true;
-}
-
-/* So that the code generator writes nothing twice where elements may have been read from. */
-static void note_in_place(const grouper *g, const ej_step_group *h, ej_nest *nest)
-{
-    const ej_plan *plan = g->plan;
-    int32_t n_inputs = (int32_t)plan->bound->n_inputs;
-    for (int32_t k = 0; k < h->n; k++) {
-        int32_t output = plan->steps[h->first + k].out.buffer;
-        for (int32_t input = 0; input < n_inputs && output >= n_inputs && output < plan->n_args; input++)
-            for (int32_t b = 0; b < nest->n_buffers && may_be_one(plan, input, output); b++)
-                if (nest->buffers[b].home == EJ_HOME_ARG && nest->buffers[b].slot == plan->buffers[input].slot)
-                    nest->buffers[b].in_place = true;
-    }
-}
-
-/* Chunks along one more axis inside of the loops: statements that have it run chunk by chunk. */
-static bool chunks_are_apart(const grouper *g, ej_step_group *h, int32_t axis)
-{
-    const ej_plan *plan = g->plan;
-    const ej_access *result = &h->fresh.statements[h->n - 1].out;
-    int32_t n_inputs = (int32_t)plan->bound->n_inputs, output = plan->steps[h->first + h->n - 1].out.buffer;
-    bool apart = true;
-    if (output < n_inputs || output >= plan->n_args) return true;
-    h->axes[h->n_loops++] = axis;
-    for (int32_t k = 0; k < h->n - 1; k++) {
-        const ej_step *step = &plan->steps[h->first + k];
-        const ej_statement *st = &h->fresh.statements[k];
-        for (int32_t i = 0; i < st->n_src + st->n_tail && h->moves[k] && ej_access_moves(&st->out, axis); i++)
-            for (int32_t input = 0; input < n_inputs && apart; input++)
-                if (names(&step->src[i], input) && may_be_one(plan, input, output))
-                    apart = step->src[i].buffer == input && turns_are_apart(h, &st->src[i], result);
-    }
-    h->n_loops--;
-    return apart;
-}
-
-static bool keeps_in_place(const grouper *g, ej_step_group *h, bool anyhow)
-{
-    while (!is_in_place(g, h, anyhow))
-        if (anyhow || --h->n_loops < 1) return false;
-    for (int32_t a = 0; a < h->fresh.n_axes && !anyhow; a++) {
-        bool looped = false;
-        for (int32_t i = 0; i < h->n_loops; i++) looped = looped || h->axes[i] == a;
-        h->chunks[a] = looped || chunks_are_apart(g, h, a);
-    }
-    return true;
-}
-
 /* ---- loops that statements share ---- */
 
 static bool is_kept(const ej_statement *st, int32_t axis)
@@ -221,7 +64,7 @@ static bool is_kept(const ej_statement *st, int32_t axis)
 static bool reads(const ej_statement *st, int32_t buffer)
 {
     for (int32_t i = 0; i < st->n_src + st->n_tail; i++)
-        if (names(&st->src[i], buffer)) return true;
+        if (ej_access_names(&st->src[i], buffer)) return true;
     return false;
 }
 
@@ -528,7 +371,7 @@ static int build_best(grouper *g, const ej_step_group *h, const best_tree *best)
     ej_nest *nest = &g->together[h->first];
     EJ_TRY(begin(g, h->first, h->n, &again, g->job));
     find_loops(&again);
-    keeps_in_place(g, &again, false);
+    ej_group_keeps_in_place(g->plan, &again, false);
     for (int32_t i = 0; i < again.n_loops; i++) again.steps[i] = best->steps[i];
     if (best->in_lanes) EJ_TRY(ej_group_in_lanes(&again, nest, &built, g->job));
     else EJ_TRY(build_tree(&again, nest, &built, g->job));
@@ -578,7 +421,7 @@ static int try_group(grouper *g, ej_step_group *h, bool *better)
         known->known = true;
         known->nest = *better ? nest : NULL;
     }
-    if (*better) note_in_place(g, h, nest);
+    if (*better) ej_group_note_in_place(g->plan, h, nest);
     return EINJIT_OK;
 }
 
@@ -593,7 +436,7 @@ static int find_group(grouper *g, int32_t *first, int32_t last)
         ej_step_group h;
         ej_arena_clear(g->tries.arena);
         EJ_TRY(begin(g, *first, last - *first + 1, &h, &g->tries));
-        if (find_loops(&h) && keeps_in_place(g, &h, false)) {
+        if (find_loops(&h) && ej_group_keeps_in_place(g->plan, &h, false)) {
             EJ_TRY(try_group(g, &h, &better));
             tries++;
         }
@@ -636,7 +479,7 @@ static int build_by_chance(grouper *g, int32_t first, int32_t n, uint64_t random
     bool built = false;
     EJ_TRY(begin(g, first, n, &h, g->job));
     bool shares = find_loops(&h) && random & 1;
-    if (!keeps_in_place(g, &h, !shares)) return EINJIT_OK;
+    if (!ej_group_keeps_in_place(g->plan, &h, !shares)) return EINJIT_OK;
     if (shares && random & 2) EJ_TRY(ej_group_in_lanes(&h, &g->together[first], &built, g->job));
     if (shares && !built) {
         for (int32_t i = 0; i < h.n_loops; i++) h.steps[i] = 1 + (int64_t)(random >> (8 + 4 * (i % 8)) & 7);
@@ -644,11 +487,11 @@ static int build_by_chance(grouper *g, int32_t first, int32_t n, uint64_t random
     }
     if (!built) {
         ej_recipe_choice choice;
-        if (shares && !keeps_in_place(g, &h, true)) return EINJIT_OK;
+        if (shares && !ej_group_keeps_in_place(g->plan, &h, true)) return EINJIT_OK;
         EJ_TRY(ej_recipe_random(&choice, &h.fresh, random, g->job));
         g->together[first] = choice.nest;
     }
-    note_in_place(g, &h, &g->together[first]);
+    ej_group_note_in_place(g->plan, &h, &g->together[first]);
     g->members[first] = n;
     return ej_recipe_finish(&g->together[first], (size_t)first, false, g->job);
 }

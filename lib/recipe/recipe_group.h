@@ -20,6 +20,13 @@ typedef struct ej_step_group {
 /* recipe_group.c: a statement where it stands in the group's tree, by the recipe for a step like it. s->failed: that
  * was refused. */
 int ej_group_dress(const ej_step_group *h, ej_schedule *s, int32_t statement, ej_job *job);
+/* recipe_in_place.c: an access reads or writes a buffer, or goes through it as a table. */
+bool ej_access_names(const ej_access *access, int32_t buffer);
+/* False: the group would read what an output in the memory of an input has overwritten, also with fewer loops, as many
+ * as are left then; `anyhow`: whatever the tree is. Sets `chunks`. */
+bool ej_group_keeps_in_place(const ej_plan *plan, ej_step_group *h, bool anyhow);
+/* So that the code generator writes nothing twice where elements may have been read from. */
+void ej_group_note_in_place(const ej_plan *plan, const ej_step_group *h, ej_nest *nest);
 /* recipe_known.c: equal for groups that get equal trees, but for the plan's buffers. E_NOMEM only. */
 int ej_group_key(ej_hash *out, const ej_step_group *h, const ej_job *job);
 /* recipe_lanes.c: intermediates in registers. *built false: that does not suit the group. */
