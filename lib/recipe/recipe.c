@@ -243,17 +243,27 @@ int ej_recipe_choose(ej_recipe_choice *out, size_t index, const ej_schedule *ste
     return build_by_chance(out, step, ej_hash64(&index, sizeof index, random) | 4, job);
 }
 
-int ej_recipe_choose_part(ej_recipe_choice *out, size_t index, const ej_schedule *part, ej_job *job)
+int ej_recipe_plain(ej_recipe_choice *out, bool *built, const ej_schedule *step, ej_job *job)
 {
     attempt plain;
+    EJ_TRY(try_script(&plain, &ej_script_plain, step, job));
+    *built = plain.built;
+    if (plain.built) *out = plain.choice;
+    return EINJIT_OK;
+}
+
+int ej_recipe_choose_part(ej_recipe_choice *out, size_t index, const ej_schedule *part, ej_job *job)
+{
+    ej_recipe_choice plain;
     double cycles, others;
+    bool built;
     EJ_TRY(ej_recipe_choose(out, index, part, job));
     if (ej_job_random(job) || !strcmp(out->nest.recipe, ej_script_plain.name)) return EINJIT_OK;
-    EJ_TRY(try_script(&plain, &ej_script_plain, part, job));
-    if (!plain.built) return EINJIT_OK;
-    EJ_TRY(ej_recipe_cycles(&cycles, &plain.choice.nest, job));
+    EJ_TRY(ej_recipe_plain(&plain, &built, part, job));
+    if (!built) return EINJIT_OK;
+    EJ_TRY(ej_recipe_cycles(&cycles, &plain.nest, job));
     EJ_TRY(ej_recipe_cycles(&others, &out->nest, job));
-    if (cycles < others) *out = plain.choice;
+    if (cycles < others) *out = plain;
     return EINJIT_OK;
 }
 
@@ -294,6 +304,7 @@ static int build_step(ej_nest *nest, size_t index, const ej_plan *plan, ej_sizes
 {
     ej_schedule step;
     bool compares = job->recipe || (job->dump >> EJ_STAGE_COST & 1);
+    EJ_TRY(ej_job_poll(job, EJ_STAGE_SCHEDULE, (double)index / (double)plan->n_steps));
     EJ_TRY(ej_schedule_begin(&step, &plan->steps[index], plan, sizes, job));
     EJ_TRY(compares ? compare_all(nest, index, &step, job) : choose_nest(nest, index, &step, job));
     return ej_recipe_finish(nest, index, plan->steps[index].ordered, job);

@@ -46,6 +46,8 @@ typedef struct ej_recipe_choice {
 int ej_recipe_choose(ej_recipe_choice *out, size_t index, const ej_schedule *step, ej_job *job);
 /* The same for a part of a group, which is small: the plain recipe where that costs less. */
 int ej_recipe_choose_part(ej_recipe_choice *out, size_t index, const ej_schedule *part, ej_job *job);
+/* By the plain recipe alone. *built false: it does not suit the step. */
+int ej_recipe_plain(ej_recipe_choice *out, bool *built, const ej_schedule *step, ej_job *job);
 /* A schedule that no script would write, for property tests. */
 int ej_recipe_random(ej_recipe_choice *out, const ej_schedule *step, uint64_t seed, ej_job *job);
 int ej_recipe_settle(ej_nest *nest, const ej_schedule *s, const char *name, ej_job *job);

@@ -16,154 +16,43 @@
 #include "recipe_group.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base_hash.h"
+#include "nest_cost.h"
 
 enum { GROUP_TRIES = 3 };
 
-/* The model tells classes of trees apart: less of a difference counts as none. */
-static const double clear_win = 0.9;
+/* The model tells classes of trees apart: a group's cycles as a part of its steps', above which it counts as no win. */
+static const double group_wins_below = 0.9;
+
+/* A step in a nest of its own, by the cheaper of two recipes: what is chosen, and `plain`. Rules override the model,
+ * and a group is not to win by other recipes only (two products of 4x4 over 2,000: 7.5 us apart, 12.4 together). */
+typedef struct step_alone {
+    bool known;
+    double cycles, compute;
+    int64_t row; /* extent of the result's unit axis */
+} step_alone;
+
+/* What was found for a group: equal ones get the same. */
+typedef struct known_group {
+    bool known;
+    ej_hash key;
+    const ej_nest *nest; /* NULL: its steps stay apart */
+} known_group;
 
 typedef struct grouper {
     ej_nests *nests;
     ej_plan *plan;
     ej_sizes *sizes;
-    ej_job *job;
+    ej_job *job, tries; /* tries: the same job, whose memory goes after each try */
     const ej_plan_life *lives;
     int32_t *members; /* by step: so many steps begin with it in one nest; 1: none but it */
     ej_nest *together;
+    step_alone *alone; /* by step */
+    size_t n_slots;    /* of `groups`: a power of 2 */
+    known_group *groups;
 } grouper;
-
-/* ---- an output in the memory of an input ---- */
-
-static bool extents_differ(const ej_bound_tensor *x, const ej_bound_tensor *y)
-{
-    for (int32_t i = 0; i < x->rank; i++)
-        if (!x->shape[i].e && !y->shape[i].e && x->shape[i].n != y->shape[i].n) return true;
-    return false;
-}
-
-/* A caller may give one tensor for both, as the steps stand. */
-static bool may_be_one(const ej_plan *plan, int32_t input, int32_t output)
-{
-    const ej_bound *bound = plan->bound;
-    const ej_bound_tensor *x = &bound->input_tensors[input],
-                          *y = &bound->output_tensors[output - (int32_t)bound->n_inputs];
-    if (plan->last_read[input] > plan->first_write[output]) return false;
-    return x->dtype == y->dtype && x->rank == y->rank && !extents_differ(x, y);
-}
-
-typedef struct span {
-    int64_t lo, hi;
-} span;
-
-/* Elements that an access reaches in one turn of the loops; false: not known, or the loops' strides differ. */
-static bool reach(const ej_step_group *h, const ej_access *access, const ej_access *like, span *out)
-{
-    const ej_schedule *s = &h->fresh;
-    *out = (span){access->base.n, access->base.n};
-    if (access->base.e) return false;
-    for (int32_t t = 0; t < access->n_terms; t++) {
-        const ej_access_term *term = &access->terms[t];
-        bool looped = false;
-        for (int32_t i = 0; i < h->n_loops; i++) looped = looped || h->axes[i] == term->axis;
-        if (looped) continue;
-        int64_t n;
-        if (term->table >= 0 || term->stride.e || term->stride.n < 0 || s->axes[term->axis].extent.e) return false;
-        if (!ej_mul_size(term->stride.n, s->axes[term->axis].extent.n, &n)) return false;
-        out->hi += n - term->stride.n;
-    }
-    for (int32_t i = 0; i < h->n_loops; i++) {
-        const ej_access_term *x = ej_access_find(access, h->axes[i]), *y = ej_access_find(like, h->axes[i]);
-        if (!x || !y || x->table >= 0 || x->stride.e || x->stride.n <= 0 || !ej_size_same(x->stride, y->stride))
-            return false;
-    }
-    return true;
-}
-
-/* What one access reaches in a turn of the loops the other one reaches in the same turn only. */
-static bool turns_are_apart(const ej_step_group *h, const ej_access *read, const ej_access *written)
-{
-    span x, y;
-    int64_t last = 0;
-    if (!reach(h, read, written, &x) || !reach(h, written, written, &y)) return false;
-    int64_t room = (x.hi > y.hi ? x.hi : y.hi) - (x.lo < y.lo ? x.lo : y.lo) + 1;
-    for (int32_t n = 0; n < h->n_loops; n++) { /* by ascending strides */
-        const ej_access_term *next = NULL;
-        for (int32_t i = 0; i < h->n_loops; i++) {
-            const ej_access_term *term = ej_access_find(written, h->axes[i]);
-            if (term->stride.n > last && (!next || term->stride.n < next->stride.n)) next = term;
-        }
-        if (!next || next->stride.n < room) return false;
-        last = next->stride.n;
-        ej_size extent = h->fresh.axes[next->axis].extent;
-        int64_t more;
-        if (n + 1 < h->n_loops &&
-            (extent.e || !ej_mul_size(last, extent.n - 1, &more) || !ej_add_size(room, more, &room)))
-            return false;
-    }
-    return true;
-}
-
-static bool names(const ej_access *access, int32_t buffer)
-{
-    bool found = access->buffer == buffer;
-    for (int32_t t = 0; t < access->n_terms; t++) found = found || access->terms[t].table == buffer;
-    return found;
-}
-
-/* A step of the group reads an input's elements before the `writer`, the last step, writes those of an output, though
- * the two were one tensor. `anyhow`: whatever the tree is. */
-static bool reads_in_time(const grouper *g, const ej_step_group *h, int32_t input, int32_t writer, bool anyhow)
-{
-    const ej_statement *last = &h->fresh.statements[h->n - 1];
-    for (int32_t k = 0; k < h->n; k++) {
-        const ej_step *step = &g->plan->steps[h->first + k];
-        const ej_statement *st = &h->fresh.statements[k];
-        for (int32_t i = 0; i < step->n_src + step->n_tail; i++) {
-            if (!names(&step->src[i], input) || k == writer) continue;
-            if (anyhow || writer != h->n - 1) return false;
-            if (h->moves[k] && (step->src[i].buffer != input || !turns_are_apart(h, &st->src[i], &last->out)))
-                return false;
-        }
-    }
-    return true;
-}
-
-/* What a caller may do with the steps apart he may do with them together: with fewer loops, where that needs it. */
-static bool is_in_place(const grouper *g, const ej_step_group *h, bool anyhow)
-{
-    const ej_plan *plan = g->plan;
-    int32_t n_inputs = (int32_t)plan->bound->n_inputs;
-    for (int32_t k = 0; k < h->n; k++) {
-        int32_t output = plan->steps[h->first + k].out.buffer;
-        if (output < n_inputs || output >= plan->n_args) continue;
-        for (int32_t input = 0; input < n_inputs; input++)
-            if (may_be_one(plan, input, output) && !reads_in_time(g, h, input, k, anyhow)) return false;
-    }
-    return true;
-}
-
-/* So that the code generator writes nothing twice where elements may have been read from. */
-static void note_in_place(const grouper *g, const ej_step_group *h, ej_nest *nest)
-{
-    const ej_plan *plan = g->plan;
-    int32_t n_inputs = (int32_t)plan->bound->n_inputs;
-    for (int32_t k = 0; k < h->n; k++) {
-        int32_t output = plan->steps[h->first + k].out.buffer;
-        for (int32_t input = 0; input < n_inputs && output >= n_inputs && output < plan->n_args; input++)
-            for (int32_t b = 0; b < nest->n_buffers && may_be_one(plan, input, output); b++)
-                if (nest->buffers[b].home == EJ_HOME_ARG && nest->buffers[b].slot == plan->buffers[input].slot)
-                    nest->buffers[b].in_place = true;
-    }
-}
-
-static bool keeps_in_place(const grouper *g, ej_step_group *h, bool anyhow)
-{
-    while (!is_in_place(g, h, anyhow))
-        if (anyhow || --h->n_loops < 1) return false;
-    return true;
-}
 
 /* ---- loops that statements share ---- */
 
@@ -175,7 +64,7 @@ static bool is_kept(const ej_statement *st, int32_t axis)
 static bool reads(const ej_statement *st, int32_t buffer)
 {
     for (int32_t i = 0; i < st->n_src + st->n_tail; i++)
-        if (names(&st->src[i], buffer)) return true;
+        if (ej_access_names(&st->src[i], buffer)) return true;
     return false;
 }
 
@@ -275,7 +164,7 @@ static int64_t even_step(ej_size extent, int64_t most)
     return 2 * step > most ? step : most;
 }
 
-/* Steps with which what a turn touches fits into so many bytes. False: it does without any loop. */
+/* Steps with which what a turn touches fits into so many bytes. False: it does without any loop, or not at all. */
 static bool choose_steps(ej_step_group *h, double bytes, bool all)
 {
     const ej_schedule *s = &h->fresh;
@@ -291,7 +180,7 @@ static bool choose_steps(ej_step_group *h, double bytes, bool all)
         h->steps[i] = even_step(s->axes[h->axes[i]].extent, lo);
         if (lo > 1) break;
     }
-    return true;
+    return bytes_in_turn(h, all) <= bytes;
 }
 
 /* ---- the tree ---- */
@@ -342,13 +231,14 @@ static int build_tree(const ej_step_group *h, ej_nest *nest, bool *built, ej_job
 
 /* ---- which steps ---- */
 
-static int begin(const grouper *g, int32_t first, int32_t n, ej_step_group *out)
+static int begin(const grouper *g, int32_t first, int32_t n, ej_step_group *out, ej_job *job)
 {
     *out = (ej_step_group){.first = first, .n = n};
-    EJ_TRY(ej_schedule_begin_group(&out->fresh, &g->plan->steps[first], n, g->plan, g->lives, g->sizes, g->job));
-    out->axes = EJ_JOB_ARRAY(g->job, int32_t, (size_t)out->fresh.n_axes);
-    out->steps = EJ_JOB_ARRAY(g->job, int64_t, (size_t)out->fresh.n_axes);
-    return out->axes && out->steps ? EINJIT_OK : EINJIT_E_NOMEM;
+    EJ_TRY(ej_schedule_begin_group(&out->fresh, &g->plan->steps[first], n, g->plan, g->lives, g->sizes, job));
+    out->axes = EJ_JOB_ARRAY(job, int32_t, (size_t)out->fresh.n_axes);
+    out->steps = EJ_JOB_ARRAY(job, int64_t, (size_t)out->fresh.n_axes);
+    out->chunks = EJ_JOB_ARRAY(job, bool, (size_t)out->fresh.n_axes);
+    return out->axes && out->steps && out->chunks ? EINJIT_OK : EINJIT_E_NOMEM;
 }
 
 /* In the nests of steps: past the caches. */
@@ -384,93 +274,202 @@ static bool leaves_l1(const grouper *g, int32_t first, int32_t last)
     return bytes > (double)g->job->target->l1_bytes / 2;
 }
 
-static int cycles_apart(const grouper *g, const ej_step_group *h, double *out)
-{
-    *out = 0;
-    for (int32_t k = 0; k < h->n; k++) {
-        double cycles;
-        EJ_TRY(ej_recipe_cycles(&cycles, &g->nests->nests[h->first + k], g->job));
-        *out += cycles;
-    }
-    return EINJIT_OK;
-}
-
 static int64_t unit_extent(const ej_schedule *s, const ej_access *access)
 {
     int32_t unit = ej_access_unit_axis(access);
     return unit < 0 ? 1 : ej_nominal_extent(s, unit);
 }
 
-/* Axes that one step walks as one are several where others do not: no result is to have rows for that which are shorter
- * than a register (the outer product of e3nn with rows of 7 instead of 224: 3.5 ms in loops, 2.2 step by step). */
-static int keeps_rows(const grouper *g, const ej_step_group *h, bool *keeps)
+static int measure_alone(grouper *g, int32_t step)
 {
-    *keeps = true;
-    for (int32_t k = 0; k < h->n && *keeps; k++) {
-        ej_schedule alone;
-        const ej_statement *st = &h->fresh.statements[k];
-        EJ_TRY(ej_schedule_begin(&alone, &g->plan->steps[h->first + k], g->plan, g->sizes, g->job));
-        int64_t row = unit_extent(&h->fresh, &st->out);
-        *keeps = row >= ej_rule_vector(&h->fresh, st) || row >= unit_extent(&alone, &alone.statements[0].out);
+    step_alone *alone = &g->alone[step];
+    ej_job *job = &g->tries;
+    ej_schedule s;
+    ej_recipe_choice plain;
+    ej_nest_cost cost, other;
+    bool built;
+    if (alone->known) return EINJIT_OK;
+    EJ_TRY(ej_schedule_begin(&s, &g->plan->steps[step], g->plan, g->sizes, job));
+    EJ_TRY(ej_nest_cost_of(&cost, &g->nests->nests[step], job->target, job->arena));
+    EJ_TRY(ej_recipe_plain(&plain, &built, &s, job));
+    if (built) EJ_TRY(ej_nest_cost_of(&other, &plain.nest, job->target, job->arena));
+    if (built && other.cycles < cost.cycles) cost = other;
+    *alone = (step_alone){true, cost.cycles, cost.compute, unit_extent(&s, &s.statements[0].out)};
+    return EINJIT_OK;
+}
+
+static int measure_apart(grouper *g, const ej_step_group *h, step_alone *sum)
+{
+    *sum = (step_alone){.known = true};
+    for (int32_t k = 0; k < h->n; k++) {
+        EJ_TRY(measure_alone(g, h->first + k));
+        sum->cycles += g->alone[h->first + k].cycles;
+        sum->compute += g->alone[h->first + k].compute;
     }
     return EINJIT_OK;
 }
 
-/* Keeps a tree that costs less than the best so far. */
-static int consider(grouper *g, const ej_step_group *h, const ej_nest *nest, double *least, bool *better)
+/* Axes that one step walks as one are several where others do not: no result is to have rows for that which are shorter
+ * than a register (the outer product of e3nn with rows of 7 instead of 224: 3.5 ms in loops, 2.2 step by step). */
+static bool keeps_rows(const grouper *g, const ej_step_group *h)
+{
+    for (int32_t k = 0; k < h->n; k++) {
+        const ej_statement *st = &h->fresh.statements[k];
+        int64_t row = unit_extent(&h->fresh, &st->out);
+        if (row < ej_rule_vector(&h->fresh, st) && row < g->alone[h->first + k].row) return false;
+    }
+    return true;
+}
+
+/* The cheapest tree so far. */
+typedef struct best_tree {
+    double cycles;
+    bool found, in_lanes;
+    int64_t *steps; /* of loops that are shared */
+} best_tree;
+
+static int consider(grouper *g, const ej_step_group *h, const ej_nest *nest, bool in_lanes, best_tree *best)
 {
     double cycles;
-    EJ_TRY(ej_recipe_cycles(&cycles, nest, g->job));
-    if (cycles >= *least) return EINJIT_OK;
-    *least = cycles;
-    *better = true;
-    g->together[h->first] = *nest;
-    note_in_place(g, h, &g->together[h->first]);
+    EJ_TRY(ej_recipe_cycles(&cycles, nest, &g->tries));
+    if (cycles >= best->cycles) return EINJIT_OK;
+    best->cycles = cycles;
+    best->found = true;
+    best->in_lanes = in_lanes;
+    for (int32_t i = 0; i < h->n_loops; i++) best->steps[i] = h->steps[i];
     return EINJIT_OK;
 }
 
-/* In registers; with intermediates in half of the L1; or all of a turn in half of the L2. */
-static int try_group(grouper *g, ej_step_group *h, bool *better)
+/* In registers; with intermediates in half of the L1; or all of a turn in half of the L2. The latter two save fetches
+ * alone: they are not looked at where computing costs too much by itself. */
+static int search_trees(grouper *g, ej_step_group *h, best_tree *best)
 {
     const ej_target *target = g->job->target;
     ej_nest nest;
-    double least;
-    bool built, rows;
-    *better = false;
-    EJ_TRY(cycles_apart(g, h, &least));
-    least *= clear_win;
-    EJ_TRY(ej_group_in_lanes(h, &nest, &built, g->job));
-    if (built) EJ_TRY(consider(g, h, &nest, &least, better));
-    EJ_TRY(keeps_rows(g, h, &rows));
-    for (int32_t all = 0; all < 2 && rows; all++) {
+    bool built;
+    step_alone apart;
+    EJ_TRY(measure_apart(g, h, &apart));
+    *best = (best_tree){.cycles = apart.cycles * group_wins_below};
+    best->steps = EJ_JOB_ARRAY(&g->tries, int64_t, (size_t)h->fresh.n_axes);
+    if (!best->steps) return EINJIT_E_NOMEM;
+    EJ_TRY(ej_group_in_lanes(h, &nest, &built, &g->tries));
+    if (built) EJ_TRY(consider(g, h, &nest, true, best));
+    bool shares = apart.compute < apart.cycles * group_wins_below && keeps_rows(g, h);
+    for (int32_t all = 0; all < 2 && shares; all++) {
         if (!choose_steps(h, (double)(all ? target->l2_bytes : target->l1_bytes) / 2, all)) continue;
-        EJ_TRY(build_tree(h, &nest, &built, g->job));
-        if (built) EJ_TRY(consider(g, h, &nest, &least, better));
+        EJ_TRY(build_tree(h, &nest, &built, &g->tries));
+        if (built) EJ_TRY(consider(g, h, &nest, false, best));
     }
+    return EINJIT_OK;
+}
+
+/* The same tree in memory that stays. */
+static int build_best(grouper *g, const ej_step_group *h, const best_tree *best)
+{
+    ej_step_group again;
+    bool built;
+    ej_nest *nest = &g->together[h->first];
+    EJ_TRY(begin(g, h->first, h->n, &again, g->job));
+    find_loops(&again);
+    ej_group_keeps_in_place(g->plan, &again, false);
+    for (int32_t i = 0; i < again.n_loops; i++) again.steps[i] = best->steps[i];
+    if (best->in_lanes) EJ_TRY(ej_group_in_lanes(&again, nest, &built, g->job));
+    else EJ_TRY(build_tree(&again, nest, &built, g->job));
+    return ej_recipe_finish(nest, (size_t)h->first, false, g->job);
+}
+
+/* The nest of an equal group, with this one's buffers of the plan; it is finished, and nobody writes to its nodes. */
+static int copy_nest(grouper *g, const ej_step_group *h, const ej_nest *from)
+{
+    ej_nest *nest = &g->together[h->first];
+    *nest = *from;
+    nest->buffers = EJ_JOB_ARRAY(g->job, ej_buffer, (size_t)from->n_buffers);
+    nest->name = ej_arena_copy_text(g->job->arena, h->fresh.name, strlen(h->fresh.name));
+    if (!nest->buffers || !nest->name) return EINJIT_E_NOMEM;
+    for (int32_t b = 0; b < from->n_buffers; b++) {
+        bool is_plans = (size_t)b < h->fresh.n_buffers && from->buffers[b].home == h->fresh.buffers[b].plan.home;
+        nest->buffers[b] = is_plans ? h->fresh.buffers[b].plan : from->buffers[b];
+    }
+    return EINJIT_OK;
+}
+
+/* Where it was found before, or where it goes. */
+static int look_up(const grouper *g, const ej_step_group *h, known_group **out)
+{
+    ej_hash key;
+    EJ_TRY(ej_group_key(&key, h, &g->tries));
+    size_t at = (size_t)key.lo & (g->n_slots - 1);
+    while (g->groups[at].known && !ej_hash_same(g->groups[at].key, key)) at = (at + 1) & (g->n_slots - 1);
+    *out = &g->groups[at];
+    (*out)->key = key;
+    return EINJIT_OK;
+}
+
+static int try_group(grouper *g, ej_step_group *h, bool *better)
+{
+    known_group *known;
+    best_tree best;
+    ej_nest *nest = &g->together[h->first];
+    EJ_TRY(look_up(g, h, &known));
+    if (known->known) {
+        *better = known->nest != NULL;
+        if (*better) EJ_TRY(copy_nest(g, h, known->nest));
+    } else {
+        EJ_TRY(search_trees(g, h, &best));
+        *better = best.found;
+        if (*better) EJ_TRY(build_best(g, h, &best));
+        known->known = true;
+        known->nest = *better ? nest : NULL;
+    }
+    if (*better) ej_group_note_in_place(g->plan, h, nest);
+    return EINJIT_OK;
+}
+
+/* The longest group that ends with a step and costs clearly less than its steps: *first is `last` where there is
+ * none. */
+static int find_group(grouper *g, int32_t *first, int32_t last)
+{
+    int32_t tries = 0;
+    *first = first_of(g, last);
+    bool is_far = leaves_l1(g, *first, last), better = false;
+    while (*first < last && tries < GROUP_TRIES) {
+        ej_step_group h;
+        ej_arena_clear(g->tries.arena);
+        EJ_TRY(begin(g, *first, last - *first + 1, &h, &g->tries));
+        if (find_loops(&h) && ej_group_keeps_in_place(g->plan, &h, false)) {
+            EJ_TRY(try_group(g, &h, &better));
+            tries++;
+        }
+        if (better) return EINJIT_OK;
+        *first = is_far || *first + 1 == last ? *first + 1 : last - 1;
+    }
+    *first = last;
     return EINJIT_OK;
 }
 
 static int find_groups(grouper *g)
 {
-    for (int32_t last = (int32_t)g->plan->n_steps - 1; last > 0; last--) {
-        bool better = false;
+    for (int32_t last = (int32_t)g->plan->n_steps - 1, first; last > 0; last = first < last ? first - 1 : last - 1) {
+        first = last;
         if (g->plan->steps[last].ordered || streams(&g->nests->nests[last])) continue;
-        int32_t first = first_of(g, last), tries = 0;
-        bool is_far = leaves_l1(g, first, last);
-        while (first < last && !better && tries < GROUP_TRIES) {
-            ej_step_group h;
-            EJ_TRY(begin(g, first, last - first + 1, &h));
-            if (find_loops(&h) && keeps_in_place(g, &h, false)) {
-                EJ_TRY(try_group(g, &h, &better));
-                tries++;
-            }
-            if (!better) first = is_far || first + 1 == last ? first + 1 : last - 1;
-        }
-        if (!better) continue;
+        EJ_TRY(find_group(g, &first, last));
         g->members[first] = last - first + 1;
-        last = first;
     }
     return EINJIT_OK;
+}
+
+static int search_groups(grouper *g)
+{
+    ej_arena arena;
+    ej_arena_init(&arena, g->job->allocator);
+    g->tries = *g->job;
+    g->tries.arena = &arena;
+    for (g->n_slots = 4; g->n_slots < 2 * GROUP_TRIES * g->plan->n_steps;) g->n_slots *= 2;
+    g->groups = EJ_JOB_ARRAY(g->job, known_group, g->n_slots);
+    g->alone = EJ_JOB_ARRAY(g->job, step_alone, g->plan->n_steps);
+    int status = g->groups && g->alone ? find_groups(g) : EINJIT_E_NOMEM;
+    ej_arena_free(&arena);
+    return status;
 }
 
 /* In property tests: any steps, in loops that they share or in trees that nobody would write. */
@@ -478,9 +477,9 @@ static int build_by_chance(grouper *g, int32_t first, int32_t n, uint64_t random
 {
     ej_step_group h;
     bool built = false;
-    EJ_TRY(begin(g, first, n, &h));
+    EJ_TRY(begin(g, first, n, &h, g->job));
     bool shares = find_loops(&h) && random & 1;
-    if (!keeps_in_place(g, &h, !shares)) return EINJIT_OK;
+    if (!ej_group_keeps_in_place(g->plan, &h, !shares)) return EINJIT_OK;
     if (shares && random & 2) EJ_TRY(ej_group_in_lanes(&h, &g->together[first], &built, g->job));
     if (shares && !built) {
         for (int32_t i = 0; i < h.n_loops; i++) h.steps[i] = 1 + (int64_t)(random >> (8 + 4 * (i % 8)) & 7);
@@ -488,13 +487,13 @@ static int build_by_chance(grouper *g, int32_t first, int32_t n, uint64_t random
     }
     if (!built) {
         ej_recipe_choice choice;
-        if (shares && !keeps_in_place(g, &h, true)) return EINJIT_OK;
+        if (shares && !ej_group_keeps_in_place(g->plan, &h, true)) return EINJIT_OK;
         EJ_TRY(ej_recipe_random(&choice, &h.fresh, random, g->job));
         g->together[first] = choice.nest;
     }
-    note_in_place(g, &h, &g->together[first]);
+    ej_group_note_in_place(g->plan, &h, &g->together[first]);
     g->members[first] = n;
-    return EINJIT_OK;
+    return ej_recipe_finish(&g->together[first], (size_t)first, false, g->job);
 }
 
 static int find_by_chance(grouper *g)
@@ -530,7 +529,6 @@ static int take_groups(grouper *g)
         int32_t n = g->members[first];
         ej_nest *nest = &nests->nests[nests->n];
         *nest = n > 1 ? g->together[first] : nests->nests[first];
-        if (n > 1) EJ_TRY(ej_recipe_finish(nest, (size_t)first, false, g->job));
         for (int32_t k = 0; k < n; k++) {
             int32_t out = plan->steps[first + k].out.buffer;
             nests->nest_of[first + k] = nests->n;
@@ -551,7 +549,7 @@ int ej_groups_build(ej_nests *nests, ej_plan *plan, ej_sizes *sizes, ej_job *job
     g.together = EJ_JOB_ARRAY(job, ej_nest, plan->n_steps);
     if (!g.lives || !g.members || !g.together) return EINJIT_E_NOMEM;
     for (size_t s = 0; s < plan->n_steps; s++) g.members[s] = 1;
-    EJ_TRY(ej_job_random(job) ? find_by_chance(&g) : find_groups(&g));
+    EJ_TRY(ej_job_random(job) ? find_by_chance(&g) : search_groups(&g));
     for (size_t s = 0; s < plan->n_steps; s++) any = any || g.members[s] > 1;
     return any ? take_groups(&g) : EINJIT_OK;
 }

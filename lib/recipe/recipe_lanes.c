@@ -121,7 +121,8 @@ static void store_rows(const ej_step_group *h, ej_schedule *s, int32_t lane, int
     ej_schedule_apply(s, &store, NULL); /* where that is refused, lane by lane */
 }
 
-/* The loops' innermost axis; or a longer one of the result, with which it lies closer. */
+/* The loops' innermost axis; or a longer one of the result, with which it lies closer: unless a chunk would read what
+ * the one before it has written. */
 static int32_t lane_of(const ej_step_group *h, int64_t lanes)
 {
     const ej_schedule *s = &h->fresh;
@@ -130,7 +131,7 @@ static int32_t lane_of(const ej_step_group *h, int64_t lanes)
     for (int32_t t = 0; t < out->n_terms; t++) {
         const ej_access_term *term = &out->terms[t], *best = ej_access_find(out, lane);
         ej_size extent = s->axes[term->axis].extent;
-        if (term->table >= 0 || best->table >= 0 || (!extent.e && extent.n < lanes)) continue;
+        if (!h->chunks[term->axis] || term->table >= 0 || best->table >= 0 || (!extent.e && extent.n < lanes)) continue;
         if (term->stride.n > 0 && term->stride.n < best->stride.n) lane = term->axis;
     }
     return lane;

@@ -152,8 +152,7 @@ int ej_schedule_begin_group(ej_schedule *out, const ej_step *first, int32_t n, c
 {
     ej_arena *arena = job->arena;
     int32_t index = (int32_t)(first - plan->steps), cap_axes = n > 1 ? EJ_SPLIT_AXES : 0;
-    double done = plan->n_steps ? (double)index / (double)plan->n_steps : 1;
-    EJ_TRY(ej_job_poll(job, EJ_STAGE_SCHEDULE, done));
+    EJ_TRY(ej_job_poll(job, EJ_STAGE_SCHEDULE, -1));
     *out = (ej_schedule){
         .name = name_of(first, n, arena), .ordered = first->ordered, .n_steps = n, .job = job, .sizes = sizes};
     for (int32_t k = 0; k < n; k++) cap_axes += first[k].n_axes;

@@ -178,6 +178,41 @@ static void open_extents_are_written_in_place(void **state)
     einjit_graph_destroy(graph);
 }
 
+/* Small tensors in lanes: along the rows there would be two chunks, of which the second one reads a row that the first
+ * one has written. */
+static void a_row_is_read_before_any_of_it_is_written(void **state)
+{
+    (void)state;
+    enum { Z = 40000, L = 8, K = 5 };
+    static const char *const backends[] = {"interp", "llvm"};
+    double *x = calloc(Z * L, sizeof *x), *y = calloc(Z * K * L, sizeof *y), *apart = calloc(Z * L, sizeof *apart);
+    double w[L * L];
+    assert_true(x && y && apart);
+    for (int i = 0; i < L * L; i++) w[i] = i % 5 - 2;
+    for (size_t i = 0; i < Z * K * L; i++) y[i] = (double)(i % 11) - 5;
+    for (size_t b = api_has_llvm() ? 0 : 1; b < 2; b++) {
+        const einjit_options options = {
+            .struct_bytes = sizeof options, .backend = backends[api_has_llvm() ? b : 0], .target = "sse2"};
+        einjit_context *context;
+        if (einjit_context_create(&context, &options, &err)) continue; /* another architecture */
+        einjit_graph *graph = api_graph(context, "def f(x: f64[z,m], w: f64[m,l], y: f64[z,k,l]):\n"
+                                                 "    t = x @ w\n"
+                                                 "    return maximum(t.unsqueeze(1), y).sum(dim=1)\n");
+        einjit_tensor in[] = {TENSOR(x, EINJIT_F64, Z, L), TENSOR(w, EINJIT_F64, L, L), TENSOR(y, EINJIT_F64, Z, K, L)};
+        einjit_tensor out = TENSOR(apart, EINJIT_F64, Z, L);
+        for (size_t i = 0; i < Z * L; i++) x[i] = (double)(i % 7) - 3;
+        assert_int_equal(einjit_call(context, graph, 3, in, 1, &out, &err), EINJIT_OK);
+        out.data = x;
+        assert_int_equal(einjit_call(context, graph, 3, in, 1, &out, &err), EINJIT_OK);
+        assert_memory_equal(x, apart, Z * L * sizeof *x);
+        einjit_graph_destroy(graph);
+        einjit_context_release(context);
+    }
+    free(x);
+    free(y);
+    free(apart);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -189,6 +224,7 @@ int main(void)
         ON_BOTH(the_tensors_must_be_the_same),
         ON_BOTH(results_after_the_first_read_what_it_left),
         ON_BOTH(open_extents_are_written_in_place),
+        cmocka_unit_test(a_row_is_read_before_any_of_it_is_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
