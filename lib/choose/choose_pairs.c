@@ -16,7 +16,9 @@
 
 #include "choose_core.h"
 
-enum { LANES = 8 }; /* values of an axis, at least, that vectors should lie along */
+/* Values of an axis, at least, that vectors should lie along: half a vector of the widest row in f32, a whole one in
+ * f64. Not the row's own number, so that every target gets the same steps. */
+enum { LANES = 8 };
 
 /* An operand, or the result of a step: a value and its labels, as they are written: with repeats, and axes of extent
  * 1. */
@@ -114,7 +116,7 @@ static int compare_ranks(const void *a, const void *b)
     return (x->rank > y->rank) - (x->rank < y->rank);
 }
 
-/* Its last label is an operand's last one, with values for the lanes of a vector. */
+/* The part's last label is this one, with values for the lanes of a vector. */
 static bool ends_in(const splitter *s, const part *x, int32_t label)
 {
     ej_size extent = s->node->label_sizes[label];

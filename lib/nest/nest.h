@@ -164,14 +164,6 @@ int ej_nest_loop(ej_nest *nest, ej_arena *arena, int32_t parent, int32_t axis, i
 int ej_nest_leaf(ej_nest *nest, ej_arena *arena, int32_t parent, const ej_nest_node *leaf, int32_t *out);
 int ej_nest_place(ej_nest *nest, ej_arena *arena, int32_t node, int32_t buffer); /* node -1: the root */
 
-/* NULL: the access does not name the axis. */
-static inline const ej_access_term *ej_access_find(const ej_access *access, int32_t axis)
-{
-    for (int32_t t = 0; t < access->n_terms; t++)
-        if (access->terms[t].axis == axis) return &access->terms[t];
-    return NULL;
-}
-
 int32_t ej_access_unit_axis(const ej_access *access);        /* of stride 1; -1: none */
 bool ej_access_moves(const ej_access *access, int32_t axis); /* the element depends on it */
 

@@ -58,6 +58,14 @@ typedef struct ej_access {
     ej_access_term *terms;
 } ej_access;
 
+/* NULL: the access does not name the axis. */
+static inline const ej_access_term *ej_access_find(const ej_access *access, int32_t axis)
+{
+    for (int32_t t = 0; t < access->n_terms; t++)
+        if (access->terms[t].axis == axis) return &access->terms[t];
+    return NULL;
+}
+
 /* A scalar expression as a tape; the last op is the result. */
 enum ej_expr_kind { EJ_EXPR_SOURCE, EJ_EXPR_CONST, EJ_EXPR_FN, EJ_EXPR_CAST };
 typedef struct ej_expr_op {

@@ -126,13 +126,6 @@ static int check_order(const verifier *v, const ej_access *access, bool is_read)
 
 /* ---- what a step computes ---- */
 
-static bool names_axis(const ej_access *access, int32_t axis)
-{
-    for (int32_t t = 0; t < access->n_terms; t++)
-        if (access->terms[t].axis == axis) return true;
-    return false;
-}
-
 static int check_expr(const verifier *v, const ej_expr *expr, int32_t n_src, int result)
 {
     for (int32_t i = 0; i < expr->n; i++) {
@@ -170,7 +163,7 @@ static int check_tail(const verifier *v)
         if (step->src[s].buffer == step->out.buffer) return wrong(v, "a tail that is written", step->out.buffer);
         for (int32_t t = 0; t < step->src[s].n_terms; t++) {
             int32_t axis = step->src[s].terms[t].axis;
-            if (!names_axis(&step->out, axis) && !ej_size_is(step->axes[axis].extent, 1))
+            if (!ej_access_find(&step->out, axis) && !ej_size_is(step->axes[axis].extent, 1))
                 return wrong(v, "a tail along an axis that is not the result's", axis);
         }
     }
@@ -198,7 +191,7 @@ static int check_cover(const verifier *v)
 {
     const ej_step *step = v->step;
     for (int32_t a = 0; a < step->n_axes; a++) {
-        bool in_out = names_axis(&step->out, a), reduced = step->axes[a].run == EJ_RUN_REDUCED;
+        bool in_out = ej_access_find(&step->out, a) != NULL, reduced = step->axes[a].run == EJ_RUN_REDUCED;
         if (in_out == reduced && step->axes[a].extent.n != 1)
             return wrong(v, "an axis is in the result and reduced, or neither", a);
         if (reduced && step->reduce == EJ_REDUCE_NONE) return wrong(v, "a reduced axis without a reduction", a);

@@ -96,6 +96,7 @@ static int32_t lanes_of(const ej_schedule *s, int32_t unit)
     const ej_statement *st = &s->statements[0];
     if (ej_statement_has_table(st, unit)) return 1;
     int32_t lanes = ej_rule_lanes(s, st, ej_schedule_range(s, -1, unit));
+    if (s->axes[unit].extent.n > lanes) return lanes; /* one wait a row is less than a store a number */
     while (lanes > 1 && rows_touch(s, unit, lanes)) lanes /= 2;
     return lanes;
 }

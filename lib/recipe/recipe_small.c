@@ -43,7 +43,8 @@ static bool find(const ej_schedule *s, small *p)
     }
     if (n_rows != 1 || n_depths != 1 || s->n_axes < 4) return false;
     ej_size rows = s->axes[p->row].extent, columns = s->axes[p->column].extent, depth = s->axes[p->depth].extent;
-    if (rows.e || columns.e || depth.e || columns.n > SMALL_MOST || depth.n > SMALL_MOST) return false;
+    if (rows.e || columns.e || depth.e || rows.n < 1 || columns.n < 1 || depth.n < 1) return false;
+    if (columns.n > SMALL_MOST || depth.n > SMALL_MOST) return false;
     if (rows.n > SMALL_MATRIX / (columns.n > depth.n ? columns.n : depth.n)) return false;
     return ej_access_find(&st->out, p->row)->stride.n == columns.n;
 }

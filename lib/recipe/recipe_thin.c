@@ -72,13 +72,13 @@ static bool matches(const ej_schedule *s)
     double panel = p->size_k / (double)s->axes[p->k[0]].extent.n * THIN_VECTORS_LEAST * s->job->target->vector_bytes;
     bool once = p->n_m == 1 && panel <= THIN_PANEL_BYTES;
     bool streams = once && p->size_k >= p->size_m && !ej_product_terms_apart(s, p);
+    if (ej_job_random(s->job)) return true;
+    if (!streams || !ej_product_repays_blocks(p, THIN_TERMS)) return false;
     /* A result past the caches leaves in whole rows unless it is small beside the operand: in single lines, on Zen 4,
      * dabfe,fc->edcba f64 took 2.1 times as long as with recipe_tensor.c (24 values for 32), and bda,dc->abc f32 0.67
      * times (24 for 312). */
     choose_numbers(s, &t, numbers);
-    bool in_rows =
-        numbers[THIN_OUT] > t.turn || !ej_product_row_out(s, t.out) || p->size_k >= THIN_SMALL_RESULT * p->size_m;
-    return (streams && in_rows && ej_product_repays_blocks(p, THIN_TERMS)) || ej_job_random(s->job);
+    return numbers[THIN_OUT] > t.turn || !ej_product_row_out(s, t.out) || p->size_k >= THIN_SMALL_RESULT * p->size_m;
 }
 
 static int pays(const ej_schedule *s)

@@ -67,6 +67,7 @@ ej_value gen_make_edges(gen_maker *m)
     if (dtype == EINJIT_BOOL) return -1;
     for (int c = 'c'; c <= 'k'; c++) extents[c] = gen_chance(&m->r, 40) ? 4 : 1 + gen_below(&m->r, 7);
     if (gen_chance(&m->r, 30)) extents['c'] = 16;
+    if (gen_chance(&m->r, 6)) extents['j'] = extents['k'] = 0; /* as slices of nothing have it */
     extents['e'] = edges;
     for (int a = 1; a < 3; a++) shape[a] = extents[(int)equation[a]];
     shape[0] = nodes;

@@ -146,6 +146,42 @@ static void the_tensors_must_be_the_same(void **state)
     einjit_graph_destroy(graph);
 }
 
+/* The result is 0.0 before the first message is added: what messages are made of must be elsewhere, unless they are all
+ * there before. */
+static void messages_are_added_up_elsewhere(void **state)
+{
+    CONTEXT_OR_SKIP(context);
+    static const struct {
+        const char *text;
+        bool allowed;
+    } cases[] = {
+        {"def f(x, s, d, w):\n    return index_add(6, 0, d, einsum('ej,eij->ei', x[s], w))\n", false},
+        {"def f(x, s, d, w):\n    return index_add(6, 0, d, amax(x[s][:, None] * w, 2))\n", true},
+    };
+    float x[6 * 4], w[10 * 4 * 4], apart[6 * 4];
+    int64_t from[10], to[10], nodes[] = {6, 4}, edges = 10, weights[] = {10, 4, 4};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        einjit_graph *graph = api_graph(context, cases[i].text);
+        fill(x, 6 * 4, 3);
+        fill(w, 10 * 4 * 4, 5);
+        for (int e = 0; e < 10; e++) {
+            from[e] = e % 6;
+            to[e] = e * e % 6;
+        }
+        einjit_tensor in[] = {{x, EINJIT_F32, 2, nodes, NULL},
+                              {from, EINJIT_I64, 1, &edges, NULL},
+                              {to, EINJIT_I64, 1, &edges, NULL},
+                              {w, EINJIT_F32, 3, weights, NULL}};
+        einjit_tensor out = {apart, EINJIT_F32, 2, nodes, NULL};
+        assert_int_equal(einjit_call(context, graph, 4, in, 1, &out, &err), EINJIT_OK);
+        out.data = x;
+        assert_int_equal(einjit_call(context, graph, 4, in, 1, &out, &err),
+                         cases[i].allowed ? EINJIT_OK : EINJIT_E_OVERLAP);
+        if (cases[i].allowed) assert_memory_equal(x, apart, sizeof x);
+        einjit_graph_destroy(graph);
+    }
+}
+
 /* One of two results is written while the other is still to be computed. */
 static void results_after_the_first_read_what_it_left(void **state)
 {
@@ -222,6 +258,7 @@ int main(void)
         ON_BOTH(squares_may_be_turned),
         ON_BOTH(products_are_apart),
         ON_BOTH(the_tensors_must_be_the_same),
+        ON_BOTH(messages_are_added_up_elsewhere),
         ON_BOTH(results_after_the_first_read_what_it_left),
         ON_BOTH(open_extents_are_written_in_place),
         cmocka_unit_test(a_row_is_read_before_any_of_it_is_written),

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <string.h>
 
 #include "lower_support.h"
@@ -451,6 +452,27 @@ static void expect_recipe(const char *program, const char *inputs, const char *r
     plan_close(&c);
 }
 
+/* Labels of extent 0, two in one einsum among them: sums of nothing, and results without elements. */
+static void products_of_nothing_get_a_tree(void **state)
+{
+    (void)state;
+    static const char *const products[] = {"a[:,:,0:0], b[:,0:0,0:0]", "a[:,:,0:0], b[:,0:0]", "a, b[:,:,0:0]"};
+    static const char beside[] = "def f(a, b, c, d):\n    return cat([einsum('bij,bjk->bik', %s), c], 2)\n",
+                      added[] = "def f(a, b, c, d):\n    return index_add(5, 0, d, einsum('bij,bjk->bik', %s))\n";
+    for (size_t i = 0; i < 2 * sizeof products / sizeof *products; i++)
+        for (int row = 0; row < ej_n_targets; row++) {
+            plan_case c;
+            ej_nests nests;
+            char program[200];
+            snprintf(program, sizeof program, i % 2 ? added : beside, products[i / 2]);
+            plan_open(&c, program, "f32[6,4,4] f32[6,4,4] f32[6,4,4] i64[6]", NULL, NULL);
+            assert_int_equal(c.status, EINJIT_OK);
+            c.bind.job.target = &ej_targets[row];
+            assert_int_equal(ej_nests_build(&nests, &c.plan, &c.bind.job), EINJIT_OK);
+            plan_close(&c);
+        }
+}
+
 /* The rewrites that a row takes for the only step. */
 static void expect_rewrites(const char *program, const char *inputs, const char *row, const char *const *words,
                             size_t n)
@@ -547,6 +569,7 @@ int main(void)
         cmocka_unit_test(a_map_is_applied_to_whole_sums),
         cmocka_unit_test(streamed_operands_are_turned_on_the_way_out),
         cmocka_unit_test(small_products_share_a_register),
+        cmocka_unit_test(products_of_nothing_get_a_tree),
         cmocka_unit_test(batches_take_whole_rows),
         cmocka_unit_test(permutations_turn_register_tiles),
         cmocka_unit_test(permutations_wait_in_blocks),
