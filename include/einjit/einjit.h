@@ -222,10 +222,11 @@ enum einjit_option_flag {
 /* Threads: einjit_run and the calls share large loops among so many threads, no more than the affinity mask of the
  * thread that makes the context and the CPU quotas of the process's control groups allow (einjit_statistics.threads
  * says how many). 1: everything runs on the calling thread, and none is made. Else they are made by the first run that
- * shares, block all signals, look for work for some 20 us, then sleep, and end with the context. One run at a time
- * shares; others that come meanwhile run on their own thread alone. Where the system makes no threads there are fewer.
- * A forked child makes its own. All of them, and a host's, compute in the floating-point mode of who runs (rounding,
- * subnormals, traps). Results are the same bits for any number. einjit_entry runs on the calling thread. */
+ * shares, block all signals but those that an instruction raises (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS),
+ * run on the CPUs of the former mask, look for work for some 20 us, then sleep, and end with the context. One run at a
+ * time shares; others that come meanwhile run on their own thread alone. Where the system makes no threads there are
+ * fewer. A forked child makes its own. All of them, and a host's, compute in the floating-point mode of who runs
+ * (rounding, subnormals, traps). Results are the same bits for any number. einjit_entry runs on the calling thread. */
 
 /* Progress: `stage` is one of einjit_explain's, `done` which part of it is behind, 0 .. 1, or -1 where that is not
  * known. Any answer but 0 ends the call with E_INTERRUPTED, which is not remembered: the next call tries again. It is

@@ -162,14 +162,23 @@ static void wait_until_done(struct ej_workers *w, uint32_t n)
 
 /* ---- threads ---- */
 
-/* Signals are for the program's own threads. The system may give fewer threads, or none. */
+/* Signals are for the program's own threads, but those that an instruction raises (a page that a handler makes
+ * readable, a trap of the floating-point mode): the system ends a process that blocks them. */
+static void list_blocked(sigset_t *out)
+{
+    static const int of_instructions[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
+    sigfillset(out);
+    for (size_t i = 0; i < sizeof of_instructions / sizeof *of_instructions; i++) sigdelset(out, of_instructions[i]);
+}
+
+/* The system may give fewer threads, or none. */
 static void make_threads(struct ej_workers *w)
 {
-    sigset_t all, before;
+    sigset_t blocked, before;
     if (w->made) return;
     w->made = true;
-    sigfillset(&all);
-    if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0) return;
+    list_blocked(&blocked);
+    if (pthread_sigmask(SIG_SETMASK, &blocked, &before) != 0) return;
     for (int32_t i = 1; i < w->count; i++) {
         worker *one = &w->workers[i];
         one->all = w;

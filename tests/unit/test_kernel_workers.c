@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fenv.h>
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -209,6 +210,31 @@ static void a_host_keeps_its_rounding(void **state)
     ej_workers_destroy(w);
 }
 
+/* ---- signals ---- */
+
+static void list_signals(void *user, int32_t worker, int64_t share)
+{
+    atomic_int *seen = user; /* right masks, wrong ones */
+    sigset_t blocked;
+    (void)share;
+    usleep(100);
+    if (!worker) return;
+    bool right = !pthread_sigmask(SIG_SETMASK, NULL, &blocked) && sigismember(&blocked, SIGINT) == 1 &&
+                 sigismember(&blocked, SIGSEGV) == 0 && sigismember(&blocked, SIGFPE) == 0;
+    atomic_fetch_add(&seen[right ? 0 : 1], 1);
+}
+
+static void threads_take_no_signals_but_their_own(void **state)
+{
+    (void)state;
+    atomic_int seen[2] = {0};
+    struct ej_workers *w = make(3, NULL);
+    for (int i = 0; i < 1000 && !atomic_load(&seen[0]); i++) ej_workers_run(w, 8, list_signals, seen);
+    ej_workers_destroy(w);
+    assert_true(atomic_load(&seen[0]) > 0);
+    assert_int_equal(atomic_load(&seen[1]), 0);
+}
+
 /* ---- forks ---- */
 
 static int use_in_child(struct ej_workers *w)
@@ -265,15 +291,11 @@ static void without_memory_there_are_none(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_share_is_done_once),
-        cmocka_unit_test(threads_that_were_never_needed_are_never_made),
-        cmocka_unit_test(fewer_threads_do_as_well),
-        cmocka_unit_test(one_caller_has_them_at_a_time),
-        cmocka_unit_test(a_host_runs_the_shares),
-        cmocka_unit_test(threads_round_as_their_caller),
-        cmocka_unit_test(a_host_keeps_its_rounding),
-        cmocka_unit_test(a_forked_child_makes_its_own),
-        cmocka_unit_test(without_memory_there_are_none),
+        cmocka_unit_test(every_share_is_done_once),     cmocka_unit_test(threads_that_were_never_needed_are_never_made),
+        cmocka_unit_test(fewer_threads_do_as_well),     cmocka_unit_test(one_caller_has_them_at_a_time),
+        cmocka_unit_test(a_host_runs_the_shares),       cmocka_unit_test(threads_round_as_their_caller),
+        cmocka_unit_test(a_host_keeps_its_rounding),    cmocka_unit_test(threads_take_no_signals_but_their_own),
+        cmocka_unit_test(a_forked_child_makes_its_own), cmocka_unit_test(without_memory_there_are_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
