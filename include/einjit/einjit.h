@@ -223,7 +223,7 @@ enum einjit_option_flag {
  * thread that makes the context and the CPU quotas of the process's control groups allow (einjit_statistics.threads
  * says how many). 1: everything runs on the calling thread, and none is made. Else they are made by the first run that
  * shares, block all signals but those that an instruction raises (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS),
- * run on the CPUs of the former mask, look for work for some 20 us, then sleep, and end with the context. One run at a
+ * run on the CPUs of that mask, look for work for some 20 us, then sleep, and end with the context. One run at a
  * time shares; others that come meanwhile run on their own thread alone. Where the system makes no threads there are
  * fewer. A forked child makes its own. All of them, and a host's, compute in the floating-point mode of who runs
  * (rounding, subnormals, traps). Results are the same bits for any number. einjit_entry runs on the calling thread. */

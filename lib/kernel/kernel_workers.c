@@ -16,6 +16,7 @@
 #include <sched.h>
 #include <signal.h>
 
+#include "base_cpus.h"
 #include "base_fpu.h"
 #include "base_wait.h"
 
@@ -50,6 +51,7 @@ struct ej_workers {
     size_t bytes;
     int32_t count;            /* with the caller */
     einjit_parallel parallel; /* run NULL: threads of its own */
+    ej_cpus cpus;             /* that threads may use */
     int32_t n_threads;        /* that were made */
     bool made;                /* as many as the system gave */
     atomic_bool taken;
@@ -130,6 +132,7 @@ static void *thread_main(void *user)
 {
     const worker *me = user;
     struct ej_workers *w = me->all;
+    ej_cpus_confine(&w->cpus); /* who made it may be confined to one of them, for a reason of its own */
     while (!atomic_load(&w->ends)) {
         uint32_t job = atomic_load(&w->job);
         work(w, me->number);
@@ -292,6 +295,7 @@ int ej_workers_create(struct ej_workers **out, const einjit_allocator *allocator
     struct ej_workers *w = allocate(allocator, threads < EJ_MOST_THREADS ? threads : EJ_MOST_THREADS);
     if (!w) return ej_no_memory(err);
     if (parallel) w->parallel = *parallel;
+    ej_cpus_read(&w->cpus);
     bool waits = ej_wait_init(&w->done);
     if (!waits || !ej_wait_init(&w->calls)) {
         if (waits) ej_wait_free(&w->done);
