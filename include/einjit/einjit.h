@@ -167,8 +167,9 @@ typedef struct einjit_allocator {
 
 /** The host's threads instead of the context's own. `run` calls body(task, i) once for each i in 0 .. n-1, one after
  * the other or at the same time, in any order, on any threads, and returns when all have returned. It is called from
- * the thread that runs a kernel, of several at the same time where several run kernels; n is at most
- * einjit_options.threads. body does not call back into the host. */
+ * the thread that runs a kernel, of several at the same time where several run kernels; n is at most the number of
+ * threads (einjit_options.threads, else EINJIT_THREADS), and where that is 1 it is never called. body does not call
+ * back into the host. */
 typedef struct einjit_parallel {
     size_t struct_bytes; /* sizeof(einjit_parallel) */
     void (*run)(void *user, size_t n, void (*body)(void *task, size_t i), void *task);

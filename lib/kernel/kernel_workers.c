@@ -239,7 +239,7 @@ bool ej_workers_take(struct ej_workers *w)
 
 void ej_workers_give(struct ej_workers *w)
 {
-    atomic_store(&w->taken, false);
+    if (w) atomic_store(&w->taken, false);
 }
 
 int32_t ej_workers_count(const struct ej_workers *w)
@@ -249,7 +249,7 @@ int32_t ej_workers_count(const struct ej_workers *w)
 
 int32_t ej_workers_shares_each(const struct ej_workers *w)
 {
-    return w->parallel.run ? 1 : EJ_SHARES / EJ_MOST_THREADS; /* the host's threads have no numbers: shares have */
+    return !w || w->parallel.run ? 1 : EJ_SHARES_EACH; /* the host's threads have no numbers: shares have */
 }
 
 static void start_anew(struct ej_workers *w)

@@ -115,6 +115,8 @@ static void one_caller_has_them_at_a_time(void **state)
     assert_true(ej_workers_take(w));
     ej_workers_destroy(w);
     assert_false(ej_workers_take(NULL));
+    ej_workers_give(NULL);
+    assert_int_equal(ej_workers_shares_each(NULL), 1);
 }
 
 /* ---- a host ---- */
