@@ -109,7 +109,7 @@ static json_t *case_json(const bench_case *one)
     json_object_set_new(doc, "equation", one->program ? json_string(one->program) : json_null());
     json_object_set_new(doc, "sizes", sizes);
     json_object_set_new(doc, "dtype", one->dtype < 0 ? json_null() : json_string(einjit_dtype_name(one->dtype)));
-    json_object_set_new(doc, "threads", json_integer(1));
+    json_object_set_new(doc, "threads", json_null());
     return doc;
 }
 

@@ -167,8 +167,9 @@ typedef struct einjit_allocator {
 
 /** The host's threads instead of the context's own. `run` calls body(task, i) once for each i in 0 .. n-1, one after
  * the other or at the same time, in any order, on any threads, and returns when all have returned. It is called from
- * the thread that runs a kernel, of several at the same time where several run kernels; n is at most
- * einjit_options.threads. body does not call back into the host. */
+ * the thread that runs a kernel, of several at the same time where several run kernels; n is at most the number of
+ * threads (einjit_options.threads, else EINJIT_THREADS), and where that is 1 it is never called. body does not call
+ * back into the host. */
 typedef struct einjit_parallel {
     size_t struct_bytes; /* sizeof(einjit_parallel) */
     void (*run)(void *user, size_t n, void (*body)(void *task, size_t i), void *task);
@@ -222,9 +223,11 @@ enum einjit_option_flag {
 /* Threads: einjit_run and the calls share large loops among so many threads, no more than the affinity mask of the
  * thread that makes the context and the CPU quotas of the process's control groups allow (einjit_statistics.threads
  * says how many). 1: everything runs on the calling thread, and none is made. Else they are made by the first run that
- * shares, block all signals, look for work for some 20 us, then sleep, and end with the context. One run at a time
- * shares; others that come meanwhile run on their own thread alone. Where the system makes no threads there are fewer.
- * A forked child makes its own. Results are the same bits for any number. einjit_entry runs on the calling thread. */
+ * shares, block all signals but those that an instruction raises (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS),
+ * run on the CPUs of that mask, look for work for some 20 us, then sleep, and end with the context. One run at a
+ * time shares; others that come meanwhile run on their own thread alone. Where the system makes no threads there are
+ * fewer. A forked child makes its own. All of them, and a host's, compute in the floating-point mode of who runs
+ * (rounding, subnormals, traps). Results are the same bits for any number. einjit_entry runs on the calling thread. */
 
 /* Progress: `stage` is one of einjit_explain's, `done` which part of it is behind, 0 .. 1, or -1 where that is not
  * known. Any answer but 0 ends the call with E_INTERRUPTED, which is not remembered: the next call tries again. It is

@@ -163,6 +163,7 @@ static int start_module(ej_lower_module *m, LLVMValueRef *leaves, int32_t first,
 {
     for (int32_t i = first; i < end; i++) share(leaves[i]);
     EJ_TRY(m->e->next_module(m->e));
+    m->n_modules++;
     m->aligned_loop = m->copy_run = NULL;
     for (int32_t i = 0; m->nests->plan && i < (int32_t)m->nests->plan->n_constants; i++) m->constants[i] = NULL;
     return EINJIT_OK;
@@ -269,10 +270,10 @@ static int emit_phases(ej_lower_module *m, const char *entry, LLVMValueRef const
             EJ_TRY(end_function(&w));
             continue;
         }
-        LLVMModuleRef before = m->e->module;
+        int32_t before = m->n_modules; /* a new one may have the address of one that is gone */
         EJ_TRY(emit_nests(m, phases[p], first, end));
-        n = before == m->e->module ? n + count_instructions(phases[p]) : MODULE_INSTRUCTIONS;
-        if (before != m->e->module) here = p + 1;
+        n = before == m->n_modules ? n + count_instructions(phases[p]) : MODULE_INSTRUCTIONS;
+        if (before != m->n_modules) here = p + 1;
         if (n < MODULE_INSTRUCTIONS || !m->e->next_module || end == m->nests->n) continue;
         EJ_TRY(start_module(m, NULL, 0, 0));
         here = p + 1;

@@ -85,6 +85,7 @@ typedef struct ej_lower_module {
     ej_emit *e;
     const ej_nests *nests;
     ej_leaves leaves;
+    int32_t n_modules; /* that were full so far */
     LLVMTypeRef i1, i8, i32, i64, pointer;
     LLVMTypeRef entry_type;    /* (data, sizes, scratch) */
     LLVMTypeRef part_type;     /* (data, sizes, scratch, local, from, to): of phases and leaves */

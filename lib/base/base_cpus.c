@@ -1,7 +1,7 @@
-/* base_cpus.c - how many CPUs this process may use at a time.
+/* base_cpus.c - which CPUs a thread may use, and how many of them at a time.
  *
  * Takes  the affinity mask of the calling thread, and what the kernel says of control groups, of either version.
- * Gives  a number of threads that run at the same time.
+ * Gives  a number of threads that run at the same time; and that mask, for threads that are made later.
  * Keeps  to whole CPUs: a quota of one and a half would have two threads stand still for a quarter of the time.
  */
 #include "base_cpus.h"
@@ -126,4 +126,23 @@ int32_t ej_cpus_allowed(void)
 {
     int32_t cpus = affinity(), quota = ej_cpus_quota("/proc/self/cgroup", "/sys/fs/cgroup");
     return cpus < quota ? cpus : quota;
+}
+
+void ej_cpus_read(ej_cpus *out)
+{
+    memset(out, 0, sizeof *out);
+#ifdef __linux__
+    out->known = sched_getaffinity(0, sizeof out->mask, (cpu_set_t *)(void *)out->mask) == 0;
+#endif
+}
+
+/* A mask that is set is remembered through later changes of the thread's cpuset, so that equal ones are not. */
+void ej_cpus_confine(const ej_cpus *cpus)
+{
+    ej_cpus now;
+    ej_cpus_read(&now);
+    if (!cpus->known || !now.known || !memcmp(now.mask, cpus->mask, sizeof now.mask)) return;
+#ifdef __linux__
+    (void)sched_setaffinity(0, sizeof cpus->mask, (const cpu_set_t *)(const void *)cpus->mask);
+#endif
 }

@@ -69,6 +69,17 @@ static inline bool ej_size_same(ej_size a, ej_size b)
     return a.e == b.e && (a.e || a.n == b.n);
 }
 
+/* The greatest common divisor; of 0 and a number: that number. */
+static inline uint64_t ej_gcd(uint64_t a, uint64_t b)
+{
+    while (b) {
+        uint64_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
 /* Observed values and coefficients are checked: E_SIZE on overflow of 63 bits. Values may be negative (strides). */
 int ej_size_add(ej_sizes *table, ej_size a, ej_size b, ej_size *out, einjit_error *err);
 int ej_size_sub(ej_sizes *table, ej_size a, ej_size b, ej_size *out, einjit_error *err);

@@ -113,16 +113,6 @@ bool ej_tensor_overlaps_itself(const einjit_tensor *t)
     return false;
 }
 
-static uint64_t gcd(uint64_t a, uint64_t b)
-{
-    while (b) {
-        uint64_t rest = a % b;
-        a = b;
-        b = rest;
-    }
-    return a;
-}
-
 /* One tensor as axes with byte strides of at least `from` (their common divisor) and all smaller ones (the bytes of the
  * block they make: [lo, hi) around the address). */
 typedef struct blocks {
@@ -137,7 +127,7 @@ static blocks split_at(const einjit_tensor *t, int64_t from)
     for (int32_t axis = t->rank - 1; axis >= 0; axis--) {
         int64_t stride = stride_of(t, axis, &running) * bytes;
         if (t->shape[axis] == 1) continue;
-        if (magnitude(stride) >= from) b.divisor = gcd(b.divisor, (uint64_t)magnitude(stride));
+        if (magnitude(stride) >= from) b.divisor = ej_gcd(b.divisor, (uint64_t)magnitude(stride));
         else if (stride < 0) b.lo += (t->shape[axis] - 1) * stride;
         else b.hi += (t->shape[axis] - 1) * stride;
     }
@@ -148,7 +138,7 @@ static blocks split_at(const einjit_tensor *t, int64_t from)
 static bool apart_at(const einjit_tensor *a, const einjit_tensor *b, int64_t from)
 {
     blocks x = split_at(a, from), y = split_at(b, from);
-    uint64_t period = gcd(x.divisor, y.divisor);
+    uint64_t period = ej_gcd(x.divisor, y.divisor);
     if (!period) return false; /* no outer axes: the byte ranges were compared before */
     uint64_t x_bytes = (uint64_t)(x.hi - x.lo), y_bytes = (uint64_t)(y.hi - y.lo);
     uint64_t x_at = (uint64_t)(uintptr_t)a->data + (uint64_t)x.lo, y_at = (uint64_t)(uintptr_t)b->data + (uint64_t)y.lo;

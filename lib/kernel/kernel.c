@@ -280,7 +280,6 @@ static int check_status(const einjit_kernel *kernel, const char *scratch, const 
     return EINJIT_OK;
 }
 
-/* Pieces from .. to-1 of a phase; of a nest that is cut into none: all of it. */
 static int interpret_nests(const einjit_kernel *kernel, ej_interp_memory *memory, const int64_t *sizes, int32_t first,
                            int32_t end, einjit_error *err)
 {
@@ -308,6 +307,7 @@ static int run_alone(const einjit_kernel *kernel, void *const *data, const int64
     return EINJIT_OK;
 }
 
+/* Pieces from .. to-1 of a phase; of a nest that is cut into none: all of it. */
 static int run_pieces(const ej_phase_run *run, const ej_phase *phase, int32_t worker, int64_t from, int64_t to,
                       einjit_error *err)
 {

@@ -16,6 +16,8 @@
 #include <sched.h>
 #include <signal.h>
 
+#include "base_cpus.h"
+#include "base_fpu.h"
 #include "base_wait.h"
 
 /* A pause takes about 10 ns on Zen 4, 40 on Skylake and later. */
@@ -28,6 +30,13 @@ enum { SPINS = 1000, YIELDS = 50 };
 #define ONE_LATER (UINT64_C(1) << SHARE_BITS)
 #define JOB(number) ((uint64_t)(number) << 2 * SHARE_BITS)
 _Static_assert(EJ_SHARES < 1 << SHARE_BITS, "shares are counted in the word");
+
+/* What is done with each share: as the caller would do it, whose floating-point mode is not that of other threads. */
+typedef struct share_task {
+    ej_share_fn share;
+    void *user;
+    uint64_t mode;
+} share_task;
 
 typedef struct worker {
     _Alignas(64) _Atomic uint64_t left;
@@ -42,12 +51,12 @@ struct ej_workers {
     size_t bytes;
     int32_t count;            /* with the caller */
     einjit_parallel parallel; /* run NULL: threads of its own */
+    ej_cpus cpus;             /* that threads may use */
     int32_t n_threads;        /* that were made */
     bool made;                /* as many as the system gave */
     atomic_bool taken;
     /* the job */
-    ej_share_fn share;
-    void *user;
+    share_task task;
     int64_t n;
     /* what threads look at, in lines apart from each other */
     _Alignas(64) _Atomic uint32_t job;
@@ -60,6 +69,14 @@ struct ej_workers {
 };
 
 /* ---- shares ---- */
+
+static void do_share(const share_task *t, int32_t number, int64_t share)
+{
+    uint64_t own = ej_fpu_mode();
+    if (own != t->mode) ej_fpu_set_mode(t->mode);
+    t->share(t->user, number, share);
+    if (own != t->mode) ej_fpu_set_mode(own);
+}
 
 static bool take_of(worker *owner, bool last, int64_t *share)
 {
@@ -85,7 +102,7 @@ static void work(struct ej_workers *w, int32_t number)
     int64_t share;
     while (take_share(w, number, &share)) {
         int64_t n = w->n;
-        w->share(w->user, number, share);
+        do_share(&w->task, number, share);
         bool last = (int64_t)atomic_fetch_add(&w->done.word, 1) + 1 == n;
         if (last && number && atomic_load(&w->caller_sleeps)) ej_wait_wake(&w->done, 1);
     }
@@ -115,6 +132,7 @@ static void *thread_main(void *user)
 {
     const worker *me = user;
     struct ej_workers *w = me->all;
+    ej_cpus_confine(&w->cpus); /* who made it may be confined to one of them, for a reason of its own */
     while (!atomic_load(&w->ends)) {
         uint32_t job = atomic_load(&w->job);
         work(w, me->number);
@@ -147,14 +165,23 @@ static void wait_until_done(struct ej_workers *w, uint32_t n)
 
 /* ---- threads ---- */
 
-/* Signals are for the program's own threads. The system may give fewer threads, or none. */
+/* Signals are for the program's own threads, but those that an instruction raises (a page that a handler makes
+ * readable, a trap of the floating-point mode): the system ends a process that blocks them. */
+static void list_blocked(sigset_t *out)
+{
+    static const int of_instructions[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
+    sigfillset(out);
+    for (size_t i = 0; i < sizeof of_instructions / sizeof *of_instructions; i++) sigdelset(out, of_instructions[i]);
+}
+
+/* The system may give fewer threads, or none. */
 static void make_threads(struct ej_workers *w)
 {
-    sigset_t all, before;
+    sigset_t blocked, before;
     if (w->made) return;
     w->made = true;
-    sigfillset(&all);
-    if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0) return;
+    list_blocked(&blocked);
+    if (pthread_sigmask(SIG_SETMASK, &blocked, &before) != 0) return;
     for (int32_t i = 1; i < w->count; i++) {
         worker *one = &w->workers[i];
         one->all = w;
@@ -165,12 +192,11 @@ static void make_threads(struct ej_workers *w)
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-static void run_own(struct ej_workers *w, int64_t n, ej_share_fn share, void *user)
+static void run_own(struct ej_workers *w, int64_t n, const share_task *task)
 {
     uint32_t job = atomic_load_explicit(&w->job, memory_order_relaxed) + 1;
     make_threads(w);
-    w->share = share;
-    w->user = user;
+    w->task = *task;
     w->n = n;
     atomic_store_explicit(&w->done.word, 0, memory_order_relaxed);
     for (int32_t i = 0; i < w->count; i++) {
@@ -186,24 +212,18 @@ static void run_own(struct ej_workers *w, int64_t n, ej_share_fn share, void *us
 
 /* ---- the host's own threads ---- */
 
-typedef struct hosted {
-    ej_share_fn share;
-    void *user;
-} hosted;
-
 static void run_hosted(void *task, size_t i)
 {
-    const hosted *h = task;
-    h->share(h->user, (int32_t)i, (int64_t)i); /* no two shares have one number */
+    do_share(task, (int32_t)i, (int64_t)i); /* no two shares have one number */
 }
 
 void ej_workers_run(struct ej_workers *w, int64_t n, ej_share_fn share, void *user)
 {
+    share_task task = {share, user, ej_fpu_mode()};
     if (w && w->parallel.run) {
-        hosted h = {share, user};
-        w->parallel.run(w->parallel.user, (size_t)n, run_hosted, &h);
+        w->parallel.run(w->parallel.user, (size_t)n, run_hosted, &task);
     } else if (w && n > 1) {
-        run_own(w, n, share, user);
+        run_own(w, n, &task);
     } else {
         for (int64_t i = 0; i < n; i++) share(user, 0, i);
     }
@@ -219,7 +239,7 @@ bool ej_workers_take(struct ej_workers *w)
 
 void ej_workers_give(struct ej_workers *w)
 {
-    atomic_store(&w->taken, false);
+    if (w) atomic_store(&w->taken, false);
 }
 
 int32_t ej_workers_count(const struct ej_workers *w)
@@ -229,7 +249,7 @@ int32_t ej_workers_count(const struct ej_workers *w)
 
 int32_t ej_workers_shares_each(const struct ej_workers *w)
 {
-    return w->parallel.run ? 1 : EJ_SHARES / EJ_MOST_THREADS; /* the host's threads have no numbers: shares have */
+    return !w || w->parallel.run ? 1 : EJ_SHARES_EACH; /* the host's threads have no numbers: shares have */
 }
 
 static void start_anew(struct ej_workers *w)
@@ -275,6 +295,7 @@ int ej_workers_create(struct ej_workers **out, const einjit_allocator *allocator
     struct ej_workers *w = allocate(allocator, threads < EJ_MOST_THREADS ? threads : EJ_MOST_THREADS);
     if (!w) return ej_no_memory(err);
     if (parallel) w->parallel = *parallel;
+    ej_cpus_read(&w->cpus);
     bool waits = ej_wait_init(&w->done);
     if (!waits || !ej_wait_init(&w->calls)) {
         if (waits) ej_wait_free(&w->done);

@@ -6,13 +6,13 @@
 #include "base_memory.h"
 
 struct ej_workers;
-enum { EJ_MOST_THREADS = 1024, EJ_SHARES = 4 * EJ_MOST_THREADS };
+enum { EJ_MOST_THREADS = 1024, EJ_SHARES_EACH = 4, EJ_SHARES = EJ_SHARES_EACH * EJ_MOST_THREADS };
 
 /* One share of the work. `worker`: which of the threads does it, from 0 (the caller) on: none does two at a time. */
 typedef void (*ej_share_fn)(void *user, int32_t worker, int64_t share);
 
-/* `threads`: with the caller. `parallel` (NULL: threads of its own, made when
- * they are first needed) is copied. 1 thread: *out is NULL, which all calls below take. */
+/* `threads`: with the caller. `parallel` (NULL: threads of its own, made when they are first needed) is copied. 1
+ * thread: *out is NULL, which all calls below take. */
 int ej_workers_create(struct ej_workers **out, const einjit_allocator *allocator, int32_t threads,
                       const einjit_parallel *parallel, einjit_error *err);
 void ej_workers_destroy(struct ej_workers *w);        /* none of them is at work */

@@ -5,7 +5,7 @@
  *        pieces is the whole nest with a shorter range of that axis at its root, so what does not move with the axis
  *        (the packing of the other operand) is done again in each run.
  * Keeps  results: every element is computed in one piece, from the same terms in the same order, whatever the runs are.
- * Not here: who runs pieces (kernel_run.c), the code for a shorter range (lower_loop.c).
+ * Not here: who runs pieces (kernel_phase.c), the code for a shorter range (lower_loop.c).
  */
 #include "nest_cut.h"
 
@@ -153,13 +153,8 @@ static bool may_cut(const cutter *c)
 
 static bool multiply_in(int64_t *multiple, int64_t step)
 {
-    int64_t a = *multiple, b = step;
-    while (b) {
-        int64_t rest = a % b;
-        a = b;
-        b = rest;
-    }
-    return ej_mul_size(*multiple, step / a, multiple) && *multiple <= CUT_LONGEST;
+    int64_t common = (int64_t)ej_gcd((uint64_t)*multiple, (uint64_t)step);
+    return ej_mul_size(*multiple, step / common, multiple) && *multiple <= CUT_LONGEST;
 }
 
 /* A piece is whole rounds of the innermost loops; 0: they have no common multiple that is short enough. */
@@ -230,6 +225,13 @@ static int cycles_with(double *out, const ej_nest *nest, int32_t axis, int64_t v
     return EINJIT_OK;
 }
 
+/* How many pieces of `each` cycles take so many; a bound where they take next to none. */
+static int64_t pieces_for(double cycles, double each)
+{
+    const double most = 1 << 30;
+    return cycles < most * each ? (int64_t)(cycles / each) + 1 : (int64_t)most;
+}
+
 typedef struct candidate {
     ej_nest_cut cut;
     double cycles; /* of the longest share of CUT_THREADS */
@@ -247,7 +249,7 @@ static int judge(candidate *out, const ej_nest *nest, int32_t axis, int64_t step
     if (pieces <= share) return EINJIT_OK;
     double each = (whole - out->cycles) / (double)(pieces - share), again = out->cycles - each * (double)share;
     if (each <= 0) each = whole / (double)pieces;
-    out->cut.grain = (int64_t)(CUT_SHARE / each) + 1;
+    out->cut.grain = pieces_for(CUT_SHARE, each);
     out->cut.again = again > 0.01 * whole;
     return EINJIT_OK;
 }
@@ -280,7 +282,7 @@ static int choose_open(ej_nest *nest, cutter *c, const ej_target *target, ej_are
         if (again < 0) again = 0;
         nest->cut = (ej_nest_cut){.axis = axes[i],
                                   .step = step,
-                                  .grain = (int64_t)((CUT_LEAST / 2 + 2 * again) / each) + 1,
+                                  .grain = pieces_for(CUT_LEAST / 2 + 2 * again, each),
                                   .again = again > 0.01 * few,
                                   .is_worth_it = true};
     }

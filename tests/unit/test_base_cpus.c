@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,6 +76,36 @@ static void odd_files_are_no_quota(void **state)
     assert_true(ej_cpus_allowed() >= 1);
 }
 
+static int count(const ej_cpus *cpus)
+{
+    int n = 0;
+    for (int i = 0; i < EJ_CPUS_MOST; i++) n += cpus->mask[i / 8] >> i % 8 & 1;
+    return n;
+}
+
+static void a_thread_can_be_given_the_cpus_of_another_time(void **state)
+{
+    (void)state;
+#ifdef __linux__
+    ej_cpus all, now;
+    cpu_set_t one;
+    int first = 0;
+    ej_cpus_read(&all);
+    if (!all.known || count(&all) < 2) skip();
+    while (!(all.mask[first / 8] >> first % 8 & 1)) first++;
+    CPU_ZERO(&one);
+    CPU_SET(first, &one);
+    assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
+    ej_cpus_read(&now);
+    assert_int_equal(count(&now), 1);
+    ej_cpus_confine(&all);
+    ej_cpus_read(&now);
+    assert_memory_equal(now.mask, all.mask, sizeof all.mask);
+#else
+    skip();
+#endif
+}
+
 static int make_root(void **state)
 {
     (void)state;
@@ -94,6 +125,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_least_quota_on_the_way_counts),
         cmocka_unit_test(the_older_version_has_files_of_its_own),
+        cmocka_unit_test(a_thread_can_be_given_the_cpus_of_another_time),
         cmocka_unit_test(odd_files_are_no_quota),
     };
     return cmocka_run_group_tests(tests, make_root, remove_root);

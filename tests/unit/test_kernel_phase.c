@@ -238,8 +238,10 @@ static void callers_at_the_same_time_have_one_helper(void **state)
 
 /* ---- the cache on disk ---- */
 
+/* One thread has kernels of its own; all other numbers have the same. */
 static void kernels_from_disk_are_shared_as_well(void **state)
 {
+    static const int threads[] = {1, 3, 2}, hits[] = {0, 0, 1};
     const program p = {
         chain, NULL, 3, {MATRIX(0, 128, 100), MATRIX(1, 100, 90), MATRIX(2, 90, 33)}, MATRIX(0, 128, 33)};
     static unsigned char wanted[MOST_BYTES], got[MOST_BYTES];
@@ -248,11 +250,11 @@ static void kernels_from_disk_are_shared_as_well(void **state)
     fill();
     host h = {0};
     const einjit_parallel parallel = {sizeof parallel, run_in_turn, &h};
-    for (int round = 0; round < 2; round++) {
+    for (int round = 0; round < 3; round++) {
         einjit_options o = {.struct_bytes = sizeof o,
                             .backend = "llvm",
                             .cache_dir = cache_folder,
-                            .threads = round ? 3 : 1,
+                            .threads = threads[round],
                             .parallel = round ? &parallel : NULL};
         einjit_statistics after = {.struct_bytes = sizeof after};
         einjit_context *context = NULL;
@@ -260,12 +262,14 @@ static void kernels_from_disk_are_shared_as_well(void **state)
         if (einjit_context_create(&context, &o, &err)) fail_msg("%s", err.text);
         run_program(context, &p, round ? got : wanted, NULL);
         assert_int_equal(einjit_context_statistics(context, &after, &err), EINJIT_OK);
-        assert_int_equal(after.disk_hits, round);
-        assert_int_equal(after.threads, round ? 3 : 1);
+        assert_int_equal(after.disk_hits, hits[round]);
+        assert_int_equal(after.threads, threads[round]);
         einjit_context_release(context);
+        if (!round) continue;
+        assert_true(h.runs > 0);
+        assert_memory_equal(wanted, got, sizeof got);
+        h.runs = 0;
     }
-    assert_true(h.runs > 0);
-    assert_memory_equal(wanted, got, sizeof got);
 }
 
 /* ---- options ---- */

@@ -7,7 +7,9 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fenv.h>
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -113,6 +115,8 @@ static void one_caller_has_them_at_a_time(void **state)
     assert_true(ej_workers_take(w));
     ej_workers_destroy(w);
     assert_false(ej_workers_take(NULL));
+    ej_workers_give(NULL);
+    assert_int_equal(ej_workers_shares_each(NULL), 1);
 }
 
 /* ---- a host ---- */
@@ -143,6 +147,94 @@ static void a_host_runs_the_shares(void **state)
     assert_int_equal(h.shares, 2 + 3 + 4 + 5 + 6 + 7);
     ej_workers_destroy(w);
     creations_left = -1;
+}
+
+/* ---- floating-point modes ---- */
+
+/* Not fegetround, which on x86-64 looks at the x87's. */
+static bool rounds_up(void)
+{
+    volatile float one = 1, little = 0x1p-30F;
+    return one + little > one;
+}
+
+typedef struct rounding {
+    bool up; /* the caller does */
+    atomic_int wrong, by_others;
+} rounding;
+
+static void check_rounding(void *user, int32_t worker, int64_t share)
+{
+    rounding *r = user;
+    (void)share;
+    usleep(100); /* so that others have time to come */
+    if (rounds_up() != r->up) atomic_fetch_add(&r->wrong, 1);
+    if (worker) atomic_fetch_add(&r->by_others, 1);
+}
+
+static void threads_round_as_their_caller(void **state)
+{
+    (void)state;
+    struct ej_workers *w = make(3, NULL);
+    for (int round = 0; round < 4; round++) {
+        rounding r = {.up = round % 2};
+        assert_int_equal(fesetround(r.up ? FE_UPWARD : FE_TONEAREST), 0);
+        for (int i = 0; i < 1000 && atomic_load(&r.by_others) < 4; i++) ej_workers_run(w, 8, check_rounding, &r);
+        assert_int_equal(fesetround(FE_TONEAREST), 0);
+        assert_int_equal(atomic_load(&r.wrong), 0);
+        assert_true(atomic_load(&r.by_others) >= 4);
+    }
+    ej_workers_destroy(w);
+}
+
+static void run_to_nearest(void *user, size_t n, void (*body)(void *task, size_t i), void *task)
+{
+    rounding *r = user;
+    (void)fesetround(FE_TONEAREST);
+    for (size_t i = 0; i < n; i++) {
+        body(task, i);
+        if (rounds_up()) atomic_fetch_add(&r->wrong, 1);
+    }
+    (void)fesetround(FE_UPWARD);
+}
+
+static void a_host_keeps_its_rounding(void **state)
+{
+    (void)state;
+    rounding r = {.up = true};
+    const einjit_parallel parallel = {sizeof parallel, run_to_nearest, &r};
+    struct ej_workers *w = make(3, &parallel);
+    assert_int_equal(fesetround(FE_UPWARD), 0);
+    ej_workers_run(w, 3, check_rounding, &r);
+    assert_int_equal(fesetround(FE_TONEAREST), 0);
+    assert_int_equal(atomic_load(&r.wrong), 0);
+    assert_int_equal(atomic_load(&r.by_others), 2);
+    ej_workers_destroy(w);
+}
+
+/* ---- signals ---- */
+
+static void list_signals(void *user, int32_t worker, int64_t share)
+{
+    atomic_int *seen = user; /* right masks, wrong ones */
+    sigset_t blocked;
+    (void)share;
+    usleep(100);
+    if (!worker) return;
+    bool right = !pthread_sigmask(SIG_SETMASK, NULL, &blocked) && sigismember(&blocked, SIGINT) == 1 &&
+                 sigismember(&blocked, SIGSEGV) == 0 && sigismember(&blocked, SIGFPE) == 0;
+    atomic_fetch_add(&seen[right ? 0 : 1], 1);
+}
+
+static void threads_take_no_signals_but_their_own(void **state)
+{
+    (void)state;
+    atomic_int seen[2] = {0};
+    struct ej_workers *w = make(3, NULL);
+    for (int i = 0; i < 1000 && !atomic_load(&seen[0]); i++) ej_workers_run(w, 8, list_signals, seen);
+    ej_workers_destroy(w);
+    assert_true(atomic_load(&seen[0]) > 0);
+    assert_int_equal(atomic_load(&seen[1]), 0);
 }
 
 /* ---- forks ---- */
@@ -201,13 +293,11 @@ static void without_memory_there_are_none(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_share_is_done_once),
-        cmocka_unit_test(threads_that_were_never_needed_are_never_made),
-        cmocka_unit_test(fewer_threads_do_as_well),
-        cmocka_unit_test(one_caller_has_them_at_a_time),
-        cmocka_unit_test(a_host_runs_the_shares),
-        cmocka_unit_test(a_forked_child_makes_its_own),
-        cmocka_unit_test(without_memory_there_are_none),
+        cmocka_unit_test(every_share_is_done_once),     cmocka_unit_test(threads_that_were_never_needed_are_never_made),
+        cmocka_unit_test(fewer_threads_do_as_well),     cmocka_unit_test(one_caller_has_them_at_a_time),
+        cmocka_unit_test(a_host_runs_the_shares),       cmocka_unit_test(threads_round_as_their_caller),
+        cmocka_unit_test(a_host_keeps_its_rounding),    cmocka_unit_test(threads_take_no_signals_but_their_own),
+        cmocka_unit_test(a_forked_child_makes_its_own), cmocka_unit_test(without_memory_there_are_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
