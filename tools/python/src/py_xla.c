@@ -130,7 +130,11 @@ static xla_error *handle(xla_call *call)
         metadata->traits = 0;
         return NULL;
     }
-    return call->stage == XLA_STAGE_EXECUTE ? run_program(call) : NULL;
+    if (call->stage != XLA_STAGE_EXECUTE) return NULL;
+    py_in_xla = true;
+    xla_error *failed = run_program(call);
+    py_in_xla = false;
+    return failed;
 }
 
 PyObject *py_xla_handler(PyObject *self, PyObject *unused)
