@@ -329,6 +329,18 @@ def test_alpha_and_beta_that_cannot_be():
         einjit.einsum("ij->ji", torch.ones(2, 2, requires_grad=True), alpha=2)
 
 
+@pytest.mark.parametrize("beta", [0.0, 1.0])
+def test_an_output_that_requires_a_gradient(beta):
+    x, out = torch.full((2, 2), 2.0), torch.ones(2, 2, requires_grad=True)
+    for call in einjit.compile("ij->ji", beta=beta), lambda x, out: einjit.einsum("ij->ji", x, out=out, beta=beta):
+        with pytest.raises(RuntimeError, match="gradient"):
+            call(x, out=out)
+        with torch.no_grad():
+            out.fill_(1)
+            assert call(x, out=out) is out
+        torch.testing.assert_close(out.detach(), x + beta)
+
+
 # ---- looking, and being ended ----
 
 
