@@ -43,7 +43,11 @@ static int note_names(einjit_graph *graph, einjit_error *err)
     if (!ids || !graph->symbol_numbers) return ej_no_memory(err);
     ej_graph_number_symbols(graph->symbol_numbers, g);
     for (size_t s = 0; s < g->n_symbols; s++) ids[graph->symbol_numbers[s]] = (int32_t)s;
-    for (size_t v = 0; v < g->n_nodes; v++) hash = ej_hash64(g->nodes[v].name, strlen(g->nodes[v].name) + 1, hash);
+    for (size_t v = 0; v < g->n_nodes; v++) {
+        const char *written = g->nodes[v].written;
+        hash = ej_hash64(g->nodes[v].name, strlen(g->nodes[v].name) + 1, hash);
+        if (written) hash = ej_hash64(written, strlen(written) + 1, hash); /* failures speak of it */
+    }
     for (size_t s = 0; s < g->n_symbols; s++)
         hash = ej_hash64(g->symbols[ids[s]], strlen(g->symbols[ids[s]]) + 1, hash);
     for (size_t v = 0; v < g->n_nodes; v++) {

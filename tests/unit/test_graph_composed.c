@@ -185,12 +185,25 @@ static void what_has_no_meaning_is_refused(void **state)
     refused(context, "var(x, correction=x)", EINJIT_E_VALUE, "correction");
 }
 
+/* The same nodes, and the same key: yet each program fails in its own words, whichever was first. */
+static void failures_are_those_of_what_was_written(void **state)
+{
+    CONTEXT_OR_SKIP(context);
+    for (int round = 0; round < 2; round++) {
+        refused(context, "flip(x[0], 2)", EINJIT_E_VALUE, "axis 2 is out of range for 2 axes (in flip)");
+        refused(context, "x[0][:, :, ::-1]", EINJIT_E_RANK, "3 indices for 2 axes");
+        refused(context, "x[0, 0][:, ::-1]", EINJIT_E_RANK, "2 indices for 1 axes");
+        refused(context, "flip(x[0, 0], 1)", EINJIT_E_VALUE, "axis 1 is out of range for 1 axes (in flip)");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         ON_BOTH(values_are_those_of_torch),
         ON_BOTH(precedence_is_pythons),
         ON_BOTH(what_has_no_meaning_is_refused),
+        ON_BOTH(failures_are_those_of_what_was_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -65,8 +65,8 @@ def differentiable(function: _einjit.Function, operands: tuple[Any, ...], out: A
         raise BY_CODE["E_UNSUPPORTED"]("alpha with operands that require a gradient: multiply the result by it")
     if out is not None:
         raise RuntimeError(
-            "out= with operands that require a gradient: autograd cannot follow it (torch.no_grad() says that "
-            "it need not)"
+            "out= where an operand or what it holds requires a gradient: autograd cannot follow it (torch.no_grad() "
+            "says that it need not)"
         )
     return _Differentiable.apply(  # type: ignore[no-untyped-call]
         function, *(x if isinstance(x, torch.Tensor) else torch.as_tensor(x) for x in operands)

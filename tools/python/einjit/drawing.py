@@ -34,13 +34,17 @@ def _typed(program: _einjit.Program, specs: Sequence[tuple[str, tuple[int, ...]]
 
 
 def svg(function: _einjit.Function, operands: Sequence[Any]) -> str:
-    """The steps of a function's plan for these operands, or (dtype, shape)."""
+    """The steps of a function's plan for these operands, or (dtype, shape). Not drawn: the products with alpha and
+    beta. Of constants it is known which they are, not what they hold."""
     left = list(operands)
     given = [left.pop(0) if c is None else c for c in function.constants or [None] * len(function.program.inputs)]
     text, sizes = _typed(function.program, [_spec(x) for x in given])
     options = ["--no-opt"] * (function.flags & 1) + ["--strict"] * bool(function.flags & 4)
     options += [f"-s{name}={n}" for name, n in sizes.items()]
     options += ["--strategy", function.path] if function.path else []
+    options += ["--open", function.open] if function.open else []
+    held = [name for (name, _, _), x in zip(function.program.inputs, function.constants or ()) if x is not None]
+    options += ["--constants", ",".join(held)] if held else []
     done = subprocess.run(
         [sys.executable, "-m", "einjit", "explain", "-", "--svg", "-", *options],
         input=text,
@@ -75,4 +79,3 @@ class Bar:
         """The bar stays as it is."""
         if self.bar is not None:
             self.bar.close()
-

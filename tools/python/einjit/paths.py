@@ -12,6 +12,7 @@ from typing import Any
 from . import _einjit
 from .arrays import Array, shape_of, widened
 from .equations import NO_OPTIMIZE, as_written, check_path, expanded, function_of, normal, sizes_of, walk
+from .errors import EinjitError
 
 _STRATEGY = {
     "dp": "optimal",
@@ -79,7 +80,10 @@ class PathInfo:
             return None
         terms = self.input_subscripts.split(",")
         function = as_written(terms, self.output_subscript, self.path)
-        return explain(function, *(("f64", s) for s in self.shapes))._repr_svg_()
+        try:
+            return explain(function, *(("f64", s) for s in self.shapes))._repr_svg_()
+        except (EinjitError, OSError, OverflowError):
+            return None  # the table is there: extents of a path may be larger than those of any tensor
 
     def __repr__(self) -> str:
         head = [
@@ -109,8 +113,10 @@ def _watcher(progress: Any, strategy: str | None) -> Any:
         return progress or None
     from .drawing import Bar
 
-    seconds = (strategy or "").partition("seconds=")[2].partition(",")[0]
-    return Bar(float(seconds) if seconds else None)
+    try:
+        return Bar(float((strategy or "").partition("seconds=")[2].partition(",")[0]))
+    except ValueError:
+        return Bar(None)  # no time is given, or none that the search will accept
 
 
 def search(
@@ -120,15 +126,17 @@ def search(
     "greedy", "portfolio:seconds=5", ..."""
     watch = _watcher(progress, strategy)
     numbers = {c: k for k, c in enumerate(sizes)}
-    steps, _, _ = _einjit.path(
-        tuple(tuple(numbers[c] for c in t) for t in terms),
-        tuple(numbers[c] for c in output),
-        tuple(sizes.values()),
-        strategy,
-        watch,
-    )
-    if watch is not progress and watch is not None:
-        watch.close()
+    try:
+        steps, _, _ = _einjit.path(
+            tuple(tuple(numbers[c] for c in t) for t in terms),
+            tuple(numbers[c] for c in output),
+            tuple(sizes.values()),
+            strategy,
+            watch,
+        )
+    finally:
+        if watch is not progress and watch is not None:
+            watch.close()
     left, path = list(range(len(terms))), []
     for k, step in enumerate(steps):
         positions = tuple(sorted(left.index(i) for i in step))

@@ -112,6 +112,7 @@ typedef struct py_hooks { /* Python's part, given once by __init__.py */
 extern py_hooks py_hook;
 
 einjit_context *py_context(void);            /* made on first use; NULL: raised */
+extern _Thread_local bool py_in_xla;         /* a call of XLA's: Python is not asked whether to go on */
 einjit_context *py_known_context(void);      /* without the GIL: NULL if it was never made */
 PyObject *py_raise(const einjit_error *err); /* NULL */
 /* The named class of a reason, with a text of ours. NULL */

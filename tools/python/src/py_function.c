@@ -301,7 +301,7 @@ static PyObject *differentiate(py_function *f, PyObject *const *args, size_t n, 
 static PyObject *call_run(call *c, PyObject *const *args, PyObject *out, bool *unreadable)
 {
     if (py_call_inputs(c, args, false, unreadable) || read_outputs(c, out, unreadable)) return NULL;
-    for (size_t i = 0; i < c->n_in; i++)
+    for (size_t i = 0; i < c->n_in + c->n_out_read; i++) /* `out` lies behind `in` */
         if (py_needs_gradient(&c->in[i])) {
             PyObject *result = differentiate(c->f, args, c->f->n_call, out);
             if (result != Py_NotImplemented) return result;

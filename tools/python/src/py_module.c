@@ -69,9 +69,28 @@ static int32_t runtime_threads(void)
     return threads > 0 && threads <= 1024 ? (int32_t)threads : 0;
 }
 
+static unsigned long main_thread; /* the one that Python handles signals on; 0: not known, nothing is asked */
+_Thread_local bool py_in_xla;
+
+/* threading's, which knows it whatever thread imported us. */
+static unsigned long find_main_thread(void)
+{
+    PyObject *threading = PyImport_ImportModule("threading");
+    PyObject *thread = threading ? PyObject_CallMethod(threading, "main_thread", NULL) : NULL;
+    PyObject *ident = thread ? PyObject_GetAttrString(thread, "ident") : NULL;
+    unsigned long found = ident ? PyLong_AsUnsignedLong(ident) : 0;
+    Py_XDECREF(ident);
+    Py_XDECREF(thread);
+    Py_XDECREF(threading);
+    if (PyErr_Occurred()) found = 0;
+    PyErr_Clear();
+    return found;
+}
+
 /* The library asks every 5 ms; the GIL, for which other threads may let us wait as long again, is asked for every 20.
  * What Python raises here (KeyboardInterrupt above all) stays set and is raised once the library has come to its
- * end. */
+ * end. XLA's calls cannot raise it, and its threads must not ask for the GIL: a process that ends waits for them and
+ * never gives it to them. */
 static int asked(void *user, const char *stage, double done)
 {
     static _Thread_local int64_t last;
@@ -79,6 +98,7 @@ static int asked(void *user, const char *stage, double done)
     (void)user;
     (void)stage;
     (void)done;
+    if (py_in_xla || PyThread_get_thread_ident() != main_thread) return 0;
     clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
     int64_t ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
     if (ms - last < 20) return 0;
@@ -93,7 +113,7 @@ einjit_context *py_context(void)
 {
     einjit_error err;
     einjit_options options = {.struct_bytes = sizeof options, .progress = asked};
-    if (!the_context) options.threads = runtime_threads();
+    if (!the_context) options.threads = runtime_threads(), main_thread = find_main_thread();
 #ifdef EINJIT_PY_NO_CODEGEN
     if (!getenv("EINJIT_BACKEND") && !getenv("EINJIT_MODULE")) options.backend = "interp";
 #endif

@@ -122,15 +122,31 @@ static xla_error *run_program(const xla_call *call)
     return failed;
 }
 
+/* What XLA made has all that is read here, `field` and what is in front of it. */
+#define COVERS(object, type, field) ((object)->struct_size >= offsetof(type, field) + sizeof(object)->field)
+
+static xla_error *describe(const xla_call *call)
+{
+    const xla_metadata_extension *extension = (const xla_metadata_extension *)call->extensions;
+    if (!COVERS(&extension->base, xla_extension, next) || !COVERS(extension->metadata, xla_metadata, traits))
+        return fail(call->api, XLA_INVALID_ARGUMENT, "einjit: jaxlib has metadata of another form");
+    xla_metadata *metadata = extension->metadata;
+    metadata->version = (xla_version){sizeof(xla_version), NULL, XLA_MAJOR, XLA_MINOR};
+    metadata->traits = 0;
+    if (COVERS(metadata, xla_metadata, state)) metadata->state = 0; /* there is none */
+    return NULL;
+}
+
 static xla_error *handle(xla_call *call)
 {
-    if (call->extensions && call->extensions->type == XLA_EXTENSION_METADATA) {
-        xla_metadata *metadata = ((xla_metadata_extension *)call->extensions)->metadata;
-        metadata->version = (xla_version){sizeof(xla_version), NULL, XLA_MAJOR, XLA_MINOR};
-        metadata->traits = 0;
-        return NULL;
-    }
-    return call->stage == XLA_STAGE_EXECUTE ? run_program(call) : NULL;
+    if (call->api->version.major != XLA_MAJOR || !COVERS(call, xla_call, attributes))
+        return fail(call->api, XLA_INVALID_ARGUMENT, "einjit: jaxlib has another interface for foreign functions");
+    if (call->extensions && call->extensions->type == XLA_EXTENSION_METADATA) return describe(call);
+    if (call->stage != XLA_STAGE_EXECUTE) return NULL;
+    py_in_xla = true;
+    xla_error *failed = run_program(call);
+    py_in_xla = false;
+    return failed;
 }
 
 PyObject *py_xla_handler(PyObject *self, PyObject *unused)

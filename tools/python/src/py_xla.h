@@ -29,6 +29,7 @@ typedef struct xla_metadata {
     size_t struct_size;
     xla_version version;
     uint32_t traits;
+    int64_t state; /* its type's number; since jaxlib 0.10 */
 } xla_metadata;
 
 typedef struct xla_metadata_extension {

@@ -1,4 +1,9 @@
-"""einjit.jax.einsum inside of jax: jit, derivatives of both modes and of the second order, vmap, errors."""
+"""einjit.jax.einsum inside of jax: jit, derivatives of both modes and of the second order, vmap, errors, the process's
+end and Ctrl-C while XLA compiles by us."""
+
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -93,3 +98,53 @@ def test_training():
     for _ in range(200):
         w = step(w)
     assert float(loss(w)) == pytest.approx(float(np.linalg.lstsq(x, y, rcond=None)[1].sum()) / y.size, rel=1e-3)
+
+
+# XLA calls us for an einsum of 60 operands, which takes long to compile: once `slow` is done on a thread of its own, to
+# be interrupted on the main one.
+COMPILE_IN_XLA = """
+import os, random, signal, sys, threading, time
+import einjit, jax, jax.numpy as jnp
+labels = [chr(0x4E00 + i) for i in range(90)]
+slots = [c for c in labels for _ in range(2)]
+random.Random(1).shuffle(slots)
+terms = ["".join(dict.fromkeys(slots[3 * i : 3 * i + 3])) for i in range(60)]
+xs = [jnp.ones((2,) * len(t), jnp.float32) for t in terms]
+f = jax.jit(lambda *x: einjit.jax.einsum(",".join(terms) + "->", *x))
+how = sys.argv[1]
+if how == "interrupt":
+    ready = f.lower(*xs).compile()
+    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+    try:
+        ready(*xs).block_until_ready()
+        time.sleep(1)
+        print("not interrupted")
+    except KeyboardInterrupt:
+        print("interrupted")
+    print(jnp.ones(3).sum(), einjit.einsum("i,i->", jnp.ones(3), jnp.ones(3)))
+else:
+    slow = jax.jit(lambda x: jax.lax.fori_loop(0, 30, lambda i, x: x @ x * 1e-3, x))
+    s = jnp.ones((600, 600))
+    slow(s).block_until_ready()
+    g = jax.jit(lambda z, *x: f(x[0] + 0 * z[0, 0], *x[1:])).lower(s, *xs).compile()
+    r = g(slow(s), *xs)
+    if how == "read":
+        print(float(r))
+"""
+
+
+@pytest.mark.parametrize("how", ["exit", "read", "interrupt"])
+def test_compiling_in_a_call_of_xla(how, tmp_path):
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("EINJIT_CACHE")}
+    done = subprocess.run(
+        [sys.executable, "-c", COMPILE_IN_XLA, how],
+        env=environment | {"XDG_CACHE_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    if how == "interrupt":
+        assert done.stdout.split() == ["interrupted", "3.0", "3.0"]
+    elif how == "read":
+        assert float(done.stdout) > 0

@@ -329,6 +329,18 @@ def test_alpha_and_beta_that_cannot_be():
         einjit.einsum("ij->ji", torch.ones(2, 2, requires_grad=True), alpha=2)
 
 
+@pytest.mark.parametrize("beta", [0.0, 1.0])
+def test_an_output_that_requires_a_gradient(beta):
+    x, out = torch.full((2, 2), 2.0), torch.ones(2, 2, requires_grad=True)
+    for call in einjit.compile("ij->ji", beta=beta), lambda x, out: einjit.einsum("ij->ji", x, out=out, beta=beta):
+        with pytest.raises(RuntimeError, match="gradient"):
+            call(x, out=out)
+        with torch.no_grad():
+            out.fill_(1)
+            assert call(x, out=out) is out
+        torch.testing.assert_close(out.detach(), x + beta)
+
+
 # ---- looking, and being ended ----
 
 
@@ -344,7 +356,16 @@ def test_explain_is_drawn():
     assert "<svg" in einjit.explain(program, np.ones((3, 4), "f4"), np.array([0, 2])).svg()
     constant = einjit.compile("ij,jk->ik", constants={"b": np.ones((4, 5))})
     assert "<svg" in einjit.explain(constant, np.ones((3, 4))).svg()
+    text = "def f(x: f64[i, k], w: f64[k, k]):\n    return x @ (w @ w)\n"
+    for options, steps in ({}, 2), ({"open": "i"}, 2), ({"constants": {"w": np.ones((4, 4))}}, 1):
+        operands = [("f64", (3, 4)), ("f64", (4, 4))][: 1 if "constants" in options else 2]
+        drawn = einjit.explain(einjit.compile(text, **options), *operands)
+        assert drawn.svg().count("class=\"step\"") == drawn.steps == steps
     assert "<svg" in einjit.contract_path("ij,jk,kl->il", (3, 4), (4, 5), (5, 6), shapes=True)[1]._repr_svg_()
+    for extent in 10**15, 10**30:  # too large for any tensor: the table alone
+        shapes = [(extent, extent)] * 3
+        _, info = einjit.contract_path("ij,jk,kl->il", *shapes, shapes=True, optimize=[(0, 1), (0, 1)])
+        assert info._repr_svg_() is None
 
 
 def ladder(n):
