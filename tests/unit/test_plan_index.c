@@ -94,23 +94,23 @@ static void contraction_scatters_its_results(void **state)
         bool apart; /* not scattered */
     } cases[] = {
         {"def f(x, s, d, w):\n    return index_add(5, 0, d, einsum(\"ecj,eij->eci\", x[s], w))",
-         "f64[5,3,4] i64[7] i64[7] f64[7,2,4]", 5},
+         "f64[5,3,4] i64[7] i64[7] f64[7,2,4]", 5, false},
         {"def f(x, s, d, w):\n    return index_add(5, 0, d, einsum(\"ec,ed,ecd->ed\", x[s], x[d], w))",
-         "f64[5,4] i64[7] i64[7] f64[7,4,4]", 5},
+         "f64[5,4] i64[7] i64[7] f64[7,4,4]", 5, false},
         {"def f(a, b, d, w):\n    return index_add(5, 0, d, relu(einsum(\"eij,ej->ei\", a, b)) * w[:, None] + 1.0)",
-         "f64[7,4,3] f64[7,3] i64[7] f64[7]", 5},
+         "f64[7,4,3] f64[7,3] i64[7] f64[7]", 5, false},
         {"def f(a, b, d):\n    return index_add(3, 1, d, einsum(\"eij,ej->ie\", a, b).reshape(4, 7, 1))",
          "f64[7,4,3] f64[7,3] i64[7]", 3, true}, /* rows lie along the index in memory */
-        {"def f(a, d):\n    return index_add(3, 0, d, a.sum(1)) + 1.0", "f64[7,4,3] i64[7]", 3},
+        {"def f(a, d):\n    return index_add(3, 0, d, a.sum(1)) + 1.0", "f64[7,4,3] i64[7]", 3, false},
         {"def f(a, b, d):\n    return index_add(3, 0, d, einsum(\"eij,ej->ei\", a, b))", "c64[7,4,3] c64[7,3] i32[7]",
-         3},
+         3, false},
         {"def f(a, b, d):\n    return index_add(3, 0, d, einsum(\"eij,ejk->eik\", a, b))",
          "f32[7,4,3] f32[7,3,6] i64[7]", 3, true}, /* parts of vectors, one behind the other */
         {"def f(a, b, d):\n    return index_add(3, 0, d, einsum(\"eij,ejk->eik\", a, b))",
-         "f32[7,4,3] f32[7,3,17] i64[7]", 3},
+         "f32[7,4,3] f32[7,3,17] i64[7]", 3, false},
         {"def f(a, b, d):\n    return index_add(3, 0, d, einsum(\"eij,ejk->ek\", a, b))",
-         "f32[7,4,3] f32[7,3,6] i64[7]", 3}, /* one row an edge */
-        {"def f(a, w, d):\n    return index_add(3, 0, d, a @ w)", "f32[7,4] f32[4,40] i64[7]", 3},
+         "f32[7,4,3] f32[7,3,6] i64[7]", 3, false}, /* one row an edge */
+        {"def f(a, w, d):\n    return index_add(3, 0, d, a @ w)", "f32[7,4] f32[4,40] i64[7]", 3, false},
         {"def f(a, w, d):\n    return index_add(3, 0, d, a @ w)", "f32[7,16] f32[16,40] i64[7]", 3,
          true}, /* w is reused */
     };
