@@ -128,6 +128,22 @@ static bool counts_alike(const cutter *c, int32_t buffer)
     return !with || !without;
 }
 
+/* What may be the memory of a result is read in the piece that writes the same elements: another piece may have written
+ * them by then. */
+static bool reads_own_memory(const cutter *c, const ej_access *read)
+{
+    const ej_access_term *from = ej_access_find(read, c->axis);
+    if (!c->nest->buffers[read->buffer].in_place) return true;
+    if (!from || from->table >= 0 || from->block) return false;
+    for (int32_t i = 0; i < c->nest->n_nodes; i++) {
+        const ej_nest_node *leaf = &c->nest->nodes[i];
+        if (leaf->kind != EJ_NEST_LEAF || is_placed(c, leaf->dst.buffer)) continue;
+        const ej_access_term *to = ej_access_find(&leaf->dst, c->axis);
+        if (!to || !ej_size_same(from->stride, to->stride)) return false;
+    }
+    return true;
+}
+
 static bool asks_for_axis(const cutter *c, const ej_when *when)
 {
     for (int32_t i = 0; i < when->n; i++)
@@ -145,6 +161,8 @@ static bool may_cut(const cutter *c)
         if (node->kind != EJ_NEST_LEAF) continue;
         int32_t loop = loop_around(c, i);
         if ((loop < 0 && names_axis(c, node)) || !writes_apart(c, node, loop)) return false;
+        for (int32_t k = 0; k < node->n_src; k++)
+            if (!reads_own_memory(c, &node->src[k])) return false;
     }
     for (int32_t b = 0; b < nest->n_buffers; b++)
         if (!counts_alike(c, b)) return false;
