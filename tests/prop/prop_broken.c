@@ -297,7 +297,7 @@ static bool read_arguments(arguments *a, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    arguments a = {.count = 2000, .seed = 1, .size = 64};
+    arguments a = {.count = 4000, .seed = 1, .size = 64};
     if (!read_arguments(&a, argc, argv)) {
         fprintf(stderr, "usage: prop_broken [--count N] [--seed S] [--size K] [--only RULE] [--print]\n");
         return 2;
