@@ -239,6 +239,7 @@ static void threads_take_no_signals_but_their_own(void **state)
 
 /* ---- forks ---- */
 
+#if !defined(__SANITIZE_THREAD__)
 static int use_in_child(struct ej_workers *w)
 {
     tally t = {.count = ej_workers_count(w)};
@@ -249,6 +250,7 @@ static int use_in_child(struct ej_workers *w)
     ej_workers_destroy(w);
     return atomic_load(&t.wrong) ? 2 : 0;
 }
+#endif
 
 static void a_forked_child_makes_its_own(void **state)
 {
