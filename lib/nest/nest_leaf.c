@@ -22,48 +22,20 @@ _Static_assert(sizeof(ej_nest) == 160 && sizeof(ej_nest_node) == 264 && sizeof(e
                "nests have a new field: write it down in nest_words()");
 #endif
 
-typedef struct leaf_words {
-    ej_arena *arena;
-    uint64_t *words;
-    size_t n, cap;
-    bool failed;
-} leaf_words;
-
 typedef struct leaf_reader {
     const ej_nest *nest;
-    leaf_words *out;
+    ej_fact_words *out;
     int32_t *number; /* per buffer: 1 + its place in the order of first use, 0: not met yet */
     int32_t n_numbers;
     ej_leaf_use *use;
     int32_t *pointer; /* per buffer: its pointer, -1: none */
 } leaf_reader;
 
-static void word(leaf_words *w, uint64_t value)
-{
-    if (w->failed || !EJ_PUSH_ROOM(w->arena, w->words, w->cap, w->n)) {
-        w->failed = true;
-        return;
-    }
-    w->words[w->n++] = value;
-}
-
-static void number(leaf_words *w, int64_t value)
-{
-    word(w, (uint64_t)value);
-}
-
-static void real(leaf_words *w, double value)
-{
-    uint64_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    word(w, bits);
-}
-
 /* What was observed of an open size says nothing about the code. */
-static void size(leaf_words *w, ej_size value)
+static void size(ej_fact_words *w, ej_size value)
 {
-    number(w, value.e);
-    if (!value.e) number(w, value.n);
+    ej_word_number(w, value.e);
+    if (!value.e) ej_word_number(w, value.n);
 }
 
 /* ---- buffers ---- */
@@ -83,10 +55,10 @@ static void meet_buffer(leaf_reader *r, int32_t index, ej_size base)
         r->pointer[index] = r->use->n_pointers++;
         r->use->pointers[r->pointer[index]] = (ej_leaf_pointer){index, base.e ? 0 : base.n};
     }
-    word(r->out, pointer ? EJ_HOME_ARG : buffer->home);
-    number(r->out, buffer->dtype);
-    word(r->out, buffer->in_place);
-    word(r->out, buffer->is_table);
+    ej_word(r->out, pointer ? EJ_HOME_ARG : buffer->home);
+    ej_word_number(r->out, buffer->dtype);
+    ej_word(r->out, buffer->in_place);
+    ej_word(r->out, buffer->is_table);
     size(r->out, buffer->limit);
     if (pointer) return;
     size(r->out, buffer->elems);
@@ -97,11 +69,11 @@ static void meet_buffer(leaf_reader *r, int32_t index, ej_size base)
 static void place(leaf_reader *r, int32_t index, ej_size base)
 {
     if (!r->number[index]) meet_buffer(r, index, base);
-    number(r->out, r->number[index]);
+    ej_word_number(r->out, r->number[index]);
     int32_t pointer = r->pointer[index];
     if (pointer >= 0 && !base.e) base.n = (int64_t)((uint64_t)base.n - (uint64_t)r->use->pointers[pointer].origin);
     size(r->out, base);
-    if (pointer >= 0 && base.e) number(r->out, r->use->pointers[pointer].origin);
+    if (pointer >= 0 && base.e) ej_word_number(r->out, r->use->pointers[pointer].origin);
 }
 
 /* ---- nodes ---- */
@@ -109,104 +81,104 @@ static void place(leaf_reader *r, int32_t index, ej_size base)
 static void access_words(leaf_reader *r, const ej_access *access)
 {
     place(r, access->buffer, access->base);
-    number(r->out, access->n_terms);
+    ej_word_number(r->out, access->n_terms);
     for (int32_t t = 0; t < access->n_terms; t++) {
         const ej_access_term *term = &access->terms[t];
-        number(r->out, term->axis);
+        ej_word_number(r->out, term->axis);
         size(r->out, term->stride);
-        number(r->out, term->block);
+        ej_word_number(r->out, term->block);
         size(r->out, term->block_stride);
-        word(r->out, term->table >= 0);
+        ej_word(r->out, term->table >= 0);
         if (term->table < 0) continue;
         place(r, term->table, term->tbase);
         size(r->out, term->tstride);
     }
 }
 
-static void expr_words(leaf_words *w, const ej_expr *expr)
+void ej_fact_words_of_expr(ej_fact_words *w, const ej_expr *expr)
 {
-    number(w, expr->n);
+    ej_word_number(w, expr->n);
     for (int32_t i = 0; i < expr->n; i++) {
         const ej_expr_op *op = &expr->ops[i];
-        word(w, op->kind);
-        word(w, op->fn);
-        number(w, op->dtype);
-        number(w, op->a);
-        number(w, op->b);
-        number(w, op->c);
-        real(w, op->re);
-        real(w, op->im);
-        number(w, op->integer);
+        ej_word(w, op->kind);
+        ej_word(w, op->fn);
+        ej_word_number(w, op->dtype);
+        ej_word_number(w, op->a);
+        ej_word_number(w, op->b);
+        ej_word_number(w, op->c);
+        ej_word_real(w, op->re);
+        ej_word_real(w, op->im);
+        ej_word_number(w, op->integer);
     }
 }
 
-static void tile_words(leaf_words *w, const ej_tile *tile)
+static void tile_words(ej_fact_words *w, const ej_tile *tile)
 {
-    number(w, tile->n);
+    ej_word_number(w, tile->n);
     for (int32_t d = 0; d < tile->n; d++) {
-        number(w, tile->digits[d].axis);
-        number(w, tile->digits[d].count);
-        word(w, tile->digits[d].place);
+        ej_word_number(w, tile->digits[d].axis);
+        ej_word_number(w, tile->digits[d].count);
+        ej_word(w, tile->digits[d].place);
     }
 }
 
 /* A LOCAL or REG buffer that is placed before an access names it is met here. */
 static void placed_words(leaf_reader *r, const int32_t *placed, int32_t n)
 {
-    number(r->out, n);
+    ej_word_number(r->out, n);
     for (int32_t p = 0; p < n; p++) place(r, placed[p], ej_size_number(0));
 }
 
-static void when_words(leaf_words *w, const ej_when *when)
+static void when_words(ej_fact_words *w, const ej_when *when)
 {
-    word(w, when->kind);
-    number(w, when->n);
-    for (int32_t i = 0; i < when->n; i++) number(w, when->axes[i]);
+    ej_word(w, when->kind);
+    ej_word_number(w, when->n);
+    for (int32_t i = 0; i < when->n; i++) ej_word_number(w, when->axes[i]);
 }
 
 static void node_words(leaf_reader *r, const ej_nest_node *node)
 {
-    word(r->out, node->kind);
-    number(r->out, node->next);
+    ej_word(r->out, node->kind);
+    ej_word_number(r->out, node->next);
     when_words(r->out, &node->when);
     if (node->kind == EJ_NEST_LOOP) {
-        number(r->out, node->child);
-        number(r->out, node->axis);
-        number(r->out, node->step);
-        word(r->out, node->aligned);
+        ej_word_number(r->out, node->child);
+        ej_word_number(r->out, node->axis);
+        ej_word_number(r->out, node->step);
+        ej_word(r->out, node->aligned);
         placed_words(r, node->placed, node->n_placed);
         return;
     }
-    number(r->out, node->reduce);
+    ej_word_number(r->out, node->reduce);
     access_words(r, &node->dst);
-    number(r->out, node->n_src);
+    ej_word_number(r->out, node->n_src);
     for (int32_t s = 0; s < node->n_src; s++) access_words(r, &node->src[s]);
-    expr_words(r->out, &node->expr);
+    ej_fact_words_of_expr(r->out, &node->expr);
     tile_words(r->out, &node->tile);
-    word(r->out, node->hints.stream);
-    number(r->out, node->hints.source);
-    number(r->out, node->hints.ahead);
-    word(r->out, node->hints.far);
-    number(r->out, node->hints.rows);
+    ej_word(r->out, node->hints.stream);
+    ej_word_number(r->out, node->hints.source);
+    ej_word_number(r->out, node->hints.ahead);
+    ej_word(r->out, node->hints.far);
+    ej_word_number(r->out, node->hints.rows);
 }
 
 static void nest_words(leaf_reader *r)
 {
     const ej_nest *nest = r->nest;
-    number(r->out, nest->n_axes);
+    ej_word_number(r->out, nest->n_axes);
     for (int32_t a = 0; a < nest->n_axes; a++) {
         size(r->out, nest->axes[a].extent);
-        word(r->out, nest->axes[a].run);
+        ej_word(r->out, nest->axes[a].run);
     }
-    number(r->out, nest->cut.axis);
-    if (nest->cut.axis >= 0) number(r->out, nest->cut.step);
-    number(r->out, nest->root);
+    ej_word_number(r->out, nest->cut.axis);
+    if (nest->cut.axis >= 0) ej_word_number(r->out, nest->cut.step);
+    ej_word_number(r->out, nest->root);
     placed_words(r, nest->placed, nest->n_placed);
-    number(r->out, nest->n_nodes);
+    ej_word_number(r->out, nest->n_nodes);
     for (int32_t i = 0; i < nest->n_nodes; i++) node_words(r, &nest->nodes[i]);
 }
 
-static int read_nest(leaf_words *out, ej_leaf_use *use, const ej_nest *nest, ej_job *job)
+static int read_nest(ej_fact_words *out, ej_leaf_use *use, const ej_nest *nest, ej_job *job)
 {
     leaf_reader r = {.nest = nest, .out = out, .use = use};
     out->n = 0;
@@ -221,26 +193,26 @@ static int read_nest(leaf_words *out, ej_leaf_use *use, const ej_nest *nest, ej_
 /* ---- the table ---- */
 
 typedef struct leaf_table {
-    size_t n_slots;    /* a power of 2 */
-    int32_t *slots;    /* 1 + leaf */
-    leaf_words *words; /* per leaf */
+    size_t n_slots;       /* a power of 2 */
+    int32_t *slots;       /* 1 + leaf */
+    ej_fact_words *words; /* per leaf */
 } leaf_table;
 
 /* The leaf with these words, or a new one. */
-static int look_up(leaf_table *table, ej_leaves *leaves, const leaf_words *words, int32_t nest, ej_job *job)
+static int look_up(leaf_table *table, ej_leaves *leaves, const ej_fact_words *words, int32_t nest, ej_job *job)
 {
     size_t bytes = words->n * sizeof *words->words;
     size_t at = (size_t)ej_hash64(words->words, bytes, 0) & (table->n_slots - 1);
     for (; table->slots[at]; at = (at + 1) & (table->n_slots - 1)) {
         int32_t leaf = table->slots[at] - 1;
-        const leaf_words *known = &table->words[leaf];
+        const ej_fact_words *known = &table->words[leaf];
         if (known->n != words->n || memcmp(known->words, words->words, bytes)) continue;
         leaves->uses[nest].leaf = leaf;
         return EINJIT_OK;
     }
     int32_t leaf = leaves->n++;
     table->slots[at] = leaf + 1;
-    table->words[leaf] = (leaf_words){.n = words->n, .words = EJ_JOB_ARRAY(job, uint64_t, words->n)};
+    table->words[leaf] = (ej_fact_words){.n = words->n, .words = EJ_JOB_ARRAY(job, uint64_t, words->n)};
     if (!table->words[leaf].words) return ej_no_memory(job->err);
     memcpy(table->words[leaf].words, words->words, bytes);
     leaves->first[leaf] = nest;
@@ -252,10 +224,10 @@ int ej_leaves_find(ej_leaves *out, const ej_nests *nests, ej_job *job)
 {
     size_t n = (size_t)nests->n;
     leaf_table table = {.n_slots = 4};
-    leaf_words words = {.arena = job->arena};
+    ej_fact_words words = {.arena = job->arena};
     while (table.n_slots < 2 * n) table.n_slots *= 2;
     table.slots = EJ_JOB_ARRAY(job, int32_t, table.n_slots);
-    table.words = EJ_JOB_ARRAY(job, leaf_words, n);
+    table.words = EJ_JOB_ARRAY(job, ej_fact_words, n);
     *out = (ej_leaves){.first = EJ_JOB_ARRAY(job, int32_t, n), .uses = EJ_JOB_ARRAY(job, ej_leaf_use, n)};
     if (!table.slots || !table.words || !out->first || !out->uses) return ej_no_memory(job->err);
     for (int32_t i = 0; i < nests->n; i++) {

@@ -7,6 +7,7 @@
 #ifndef EJ_NEST_LEAF_H
 #define EJ_NEST_LEAF_H
 
+#include "base_words.h"
 #include "nest.h"
 
 typedef struct ej_leaf_pointer {
@@ -28,6 +29,7 @@ typedef struct ej_leaves {
     int32_t most_pointers;
 } ej_leaves;
 
+void ej_fact_words_of_expr(ej_fact_words *w, const ej_expr *expr); /* a fact of any key that code depends on */
 /* In the job's arena. Nests are compared, not only their hashes. E_NOMEM. */
 int ej_leaves_find(ej_leaves *out, const ej_nests *nests, ej_job *job);
 

@@ -66,6 +66,13 @@ static inline const ej_access_term *ej_access_find(const ej_access *access, int3
     return NULL;
 }
 
+static inline bool ej_access_has_table(const ej_access *access)
+{
+    for (int32_t t = 0; t < access->n_terms; t++)
+        if (access->terms[t].table >= 0) return true;
+    return false;
+}
+
 /* A scalar expression as a tape; the last op is the result. */
 enum ej_expr_kind { EJ_EXPR_SOURCE, EJ_EXPR_CONST, EJ_EXPR_FN, EJ_EXPR_CAST };
 typedef struct ej_expr_op {

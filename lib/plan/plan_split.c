@@ -33,7 +33,7 @@ static bool count_elements(const ej_step *step, int64_t *terms, int64_t *results
 static bool has_table(const ej_access *access, int32_t axis)
 {
     for (int32_t t = 0; t < access->n_terms; t++)
-        if (access->terms[t].table >= 0 && (axis < 0 || access->terms[t].axis == axis)) return true;
+        if (access->terms[t].table >= 0 && access->terms[t].axis == axis) return true;
     return false;
 }
 
@@ -72,7 +72,7 @@ static int32_t axis_to_split(const ej_step *step, uint64_t random)
 static bool is_to_split(const ej_step *step, uint64_t random)
 {
     int64_t terms, results;
-    if (step->reduce == EJ_REDUCE_NONE || step->ordered || has_table(&step->out, -1)) return false;
+    if (step->reduce == EJ_REDUCE_NONE || step->ordered || ej_access_has_table(&step->out)) return false;
     if (!count_elements(step, &terms, &results) || !terms) return false;
     return random ? random % 3 == 0
                   : results <= SPLIT_RESULTS && terms / results >= SPLIT_TERMS / 2 && terms >= SPLIT_TERMS;

@@ -18,25 +18,18 @@ enum { ROWS_AHEAD_BYTES = 4096, ROWS_FEWEST = 4, ROWS_MOST = 32 };
 enum { ROWS_OPEN = 2, ROWS_SMALL_EXPR = 12 };
 enum rows_number { ROWS_VECTORS, ROWS_AHEAD, ROWS_BESIDE };
 
-static bool has_tables(const ej_access *access)
-{
-    for (int32_t t = 0; t < access->n_terms; t++)
-        if (access->terms[t].table >= 0) return true;
-    return false;
-}
-
 /* An access through a table, to a buffer of more than `bytes`. */
 static bool far_rows(const ej_schedule *s, const ej_access *access, int64_t bytes)
 {
     const ej_buffer *buffer = &s->buffers[access->buffer].plan;
-    return has_tables(access) && (double)buffer->elems.n * ej_dtypes[buffer->dtype].bytes > (double)bytes;
+    return ej_access_has_table(access) && (double)buffer->elems.n * ej_dtypes[buffer->dtype].bytes > (double)bytes;
 }
 
 static bool matches(const ej_schedule *s)
 {
     const ej_statement *st = &s->statements[0];
     int32_t unit = ej_access_unit_axis(&st->out);
-    bool tables = has_tables(&st->out);
+    bool tables = ej_access_has_table(&st->out);
     if (st->epilogue.n || (st->reduce != EJ_REDUCE_NONE && !st->accumulate) || unit < 0) return false;
     if (ej_access_find(&st->out, unit)->table >= 0) return false;
     for (int32_t a = 0; a < s->n_axes; a++)
@@ -45,7 +38,7 @@ static bool matches(const ej_schedule *s)
         const ej_access_term *term = ej_access_find(&st->src[i], unit);
         bool along = !term || term->table >= 0 || ej_size_is(term->stride, 1) || ej_size_is(term->stride, 0);
         if (!along && !ej_statement_has_table(st, unit)) return false;
-        tables = tables || has_tables(&st->src[i]);
+        tables = tables || ej_access_has_table(&st->src[i]);
     }
     return tables;
 }

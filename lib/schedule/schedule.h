@@ -171,6 +171,15 @@ int ej_schedule_begin_group(ej_schedule *out, const ej_step *first, int32_t n, c
 int ej_schedule_again(ej_schedule *out, const ej_schedule *begun);
 void ej_schedule_unify(ej_schedule *s, int32_t cap_axes); /* schedule_unify.c: before any axis is dropped */
 int ej_schedule_normalize(ej_schedule *s);                /* schedule_normal.c */
+/* Access 0 of a statement is the result, 1 .. ej_statement_sources are the sources and the tail. */
+static inline int32_t ej_statement_sources(const ej_statement *st)
+{
+    return st->n_src + st->n_tail;
+}
+static inline ej_access *ej_statement_access(ej_statement *st, int32_t i)
+{
+    return i ? &st->src[i - 1] : &st->out;
+}
 bool ej_statement_reduces(const ej_statement *st, int32_t axis);
 bool ej_statement_sums(const ej_schedule *s, const ej_statement *st); /* it reduces some axis */
 bool ej_statement_names(const ej_statement *st, int32_t axis); /* the result or a source has a term of the axis */

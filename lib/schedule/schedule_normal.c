@@ -9,17 +9,6 @@
  */
 #include "schedule.h"
 
-/* Access 0 of a statement is the result, the others are the sources and the tail. */
-static ej_access *access_of(ej_statement *st, int32_t i)
-{
-    return i ? &st->src[i - 1] : &st->out;
-}
-
-static int32_t n_accesses(const ej_statement *st)
-{
-    return st->n_src + st->n_tail;
-}
-
 static void drop_term(ej_access *access, int32_t axis)
 {
     int32_t kept = 0;
@@ -31,7 +20,8 @@ static void drop_term(ej_access *access, int32_t axis)
 static void drop_axis(ej_schedule *s, int32_t axis)
 {
     for (size_t k = 0; k < s->n_statements; k++)
-        for (int32_t i = 0; i <= n_accesses(&s->statements[k]); i++) drop_term(access_of(&s->statements[k], i), axis);
+        for (int32_t i = 0; i <= ej_statement_sources(&s->statements[k]); i++)
+            drop_term(ej_statement_access(&s->statements[k], i), axis);
 }
 
 static bool has_table(const ej_schedule *s, int32_t axis)
@@ -84,8 +74,9 @@ static bool can_merge(ej_schedule *s, int32_t a, int32_t b)
 {
     if (!have_one_role(s, a, b)) return false;
     for (size_t k = 0; k < s->n_statements; k++)
-        for (int32_t i = 0; i <= n_accesses(&s->statements[k]); i++)
-            if (!walks_as_one(access_of(&s->statements[k], i), a, b, s->axes[b].extent, s->sizes)) return false;
+        for (int32_t i = 0; i <= ej_statement_sources(&s->statements[k]); i++)
+            if (!walks_as_one(ej_statement_access(&s->statements[k], i), a, b, s->axes[b].extent, s->sizes))
+                return false;
     return true;
 }
 
@@ -131,8 +122,8 @@ static void renumber(ej_schedule *s, const bool *gone, int32_t *id)
         bool *axes = s->statements[k].axes;
         for (int32_t a = 0; a < n; a++)
             if (!gone[a]) axes[id[a]] = axes[a];
-        for (int32_t i = 0; i <= n_accesses(&s->statements[k]); i++) {
-            ej_access *access = access_of(&s->statements[k], i);
+        for (int32_t i = 0; i <= ej_statement_sources(&s->statements[k]); i++) {
+            ej_access *access = ej_statement_access(&s->statements[k], i);
             for (int32_t t = 0; t < access->n_terms; t++) access->terms[t].axis = id[access->terms[t].axis];
         }
     }

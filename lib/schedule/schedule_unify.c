@@ -15,16 +15,6 @@
 
 #include <string.h>
 
-static ej_access *access_of(ej_statement *st, int32_t i)
-{
-    return i ? &st->src[i - 1] : &st->out;
-}
-
-static int32_t n_accesses(const ej_statement *st)
-{
-    return st->n_src + st->n_tail;
-}
-
 /* ---- one axis of two ---- */
 
 static bool meet(const ej_schedule *s, int32_t a, int32_t b)
@@ -48,7 +38,7 @@ static void become_one(ej_schedule *s, int32_t kept, int32_t gone)
         if (!st->axes[gone]) continue;
         st->axes[gone] = false;
         st->axes[kept] = true;
-        for (int32_t i = 0; i <= n_accesses(st); i++) rename_terms(access_of(st, i), gone, kept);
+        for (int32_t i = 0; i <= ej_statement_sources(st); i++) rename_terms(ej_statement_access(st, i), gone, kept);
     }
     uint8_t run = s->axes[gone].run;
     bool in_turn = axis->run == EJ_RUN_SEQUENTIAL || run == EJ_RUN_SEQUENTIAL;
@@ -64,8 +54,8 @@ static bool can_split(ej_schedule *s, int32_t axis)
     for (size_t k = 0; k < s->n_statements; k++) {
         ej_statement *st = &s->statements[k];
         if (st->axes[axis] && ej_statement_has_table(st, axis)) return false;
-        for (int32_t i = 0; i <= n_accesses(st); i++) {
-            const ej_access_term *term = ej_access_find(access_of(st, i), axis);
+        for (int32_t i = 0; i <= ej_statement_sources(st); i++) {
+            const ej_access_term *term = ej_access_find(ej_statement_access(st, i), axis);
             if (term && term->stride.e) return false;
         }
     }
@@ -99,8 +89,8 @@ static bool split(ej_schedule *s, int32_t axis, int64_t n, int32_t cap_axes)
         ej_statement *st = &s->statements[k];
         if (!st->axes[axis]) continue;
         st->axes[outer] = true;
-        for (int32_t i = 0; i <= n_accesses(st); i++)
-            if (!split_access(s, access_of(st, i), axis, outer, n)) s->no_memory = true;
+        for (int32_t i = 0; i <= ej_statement_sources(st); i++)
+            if (!split_access(s, ej_statement_access(st, i), axis, outer, n)) s->no_memory = true;
     }
     return true;
 }
@@ -141,7 +131,7 @@ static bool pair_accesses(ej_schedule *s, const ej_access *written, const ej_acc
 static bool pair_any(ej_schedule *s, int32_t cap_axes)
 {
     for (size_t k = 0; k < s->n_statements; k++)
-        for (int32_t i = 0; i < n_accesses(&s->statements[k]); i++)
+        for (int32_t i = 0; i < ej_statement_sources(&s->statements[k]); i++)
             for (size_t w = 0; w < k; w++) {
                 const ej_access *written = &s->statements[w].out, *read = &s->statements[k].src[i];
                 if (written->buffer == read->buffer && pair_accesses(s, written, read, cap_axes)) return true;

@@ -8,16 +8,6 @@
 
 enum { MOST_RANK = 5 };
 
-static ej_value make(gen_maker *m, ej_node node, int n, const ej_value *in)
-{
-    node.dtype = -1;
-    node.n_in = (uint32_t)n;
-    node.in = gen_values_of(m, n, in);
-    for (int i = 0; i < n; i++)
-        if (in[i] < 0) return -1;
-    return gen_keep(m, &node, NULL);
-}
-
 static int rank_of(const gen_maker *m, ej_value v)
 {
     return gen_value(m, v)->rank;
@@ -58,7 +48,7 @@ static ej_value einsum(gen_maker *m, int n, const ej_value *in)
     node.equation = EJ_NEW(gen_arena_of(m), ej_equation);
     if (!node.equation || ej_equation_parse(node.equation, gen_arena_of(m), text, (size_t)at, (size_t)n, NULL))
         return -1;
-    return make(m, node, n, in);
+    return gen_keep_of(m, node, n, in);
 }
 
 static ej_value einsum_with_input(gen_maker *m, ej_value v)
@@ -79,7 +69,7 @@ static ej_value einsum_with_input(gen_maker *m, ej_value v)
 
 static ej_value product(gen_maker *m, ej_value v)
 {
-    if (gen_chance(&m->r, 10)) return make(m, (ej_node){.op = EJ_OP_MAP, .fn = EJ_FN_SQUARE}, 1, &v);
+    if (gen_chance(&m->r, 10)) return gen_keep_of(m, (ej_node){.op = EJ_OP_MAP, .fn = EJ_FN_SQUARE}, 1, &v);
     int64_t shape[MOST_RANK];
     int drop = gen_chance(&m->r, 50) ? gen_below(&m->r, rank_of(m, v) + 1) : 0, rank = 0;
     if (!drop && rank_of(m, v) < MOST_RANK && gen_chance(&m->r, 20)) shape[rank++] = gen_pick_extent(m);
@@ -90,8 +80,9 @@ static ej_value product(gen_maker *m, ej_value v)
         rank++;
     }
     ej_value in[2] = {v, fresh(m, v, rank, shape)}, turned[2] = {in[1], v};
-    return in[1] < 0 ? -1
-                     : make(m, (ej_node){.op = EJ_OP_MAP, .fn = EJ_FN_MUL}, 2, gen_chance(&m->r, 50) ? in : turned);
+    return in[1] < 0
+               ? -1
+               : gen_keep_of(m, (ej_node){.op = EJ_OP_MAP, .fn = EJ_FN_MUL}, 2, gen_chance(&m->r, 50) ? in : turned);
 }
 
 static ej_value matmul(gen_maker *m, ej_value v)
@@ -104,7 +95,7 @@ static ej_value matmul(gen_maker *m, ej_value v)
     if (right) shape[rank > 1 ? 1 : 2] = x->shape[x->rank - 1];
     else shape[2] = x->shape[x->rank > 1 ? x->rank - 2 : 0];
     ej_value other = fresh(m, v, rank, shape + 3 - rank), in[2] = {right ? v : other, right ? other : v};
-    return other < 0 ? -1 : make(m, (ej_node){.op = EJ_OP_MATMUL}, 2, in);
+    return other < 0 ? -1 : gen_keep_of(m, (ej_node){.op = EJ_OP_MATMUL}, 2, in);
 }
 
 static ej_value tensordot(gen_maker *m, ej_value v)
@@ -117,7 +108,7 @@ static ej_value tensordot(gen_maker *m, ej_value v)
     dims[1] = at;
     ej_node node = {.op = EJ_OP_TENSORDOT, .n_dims = 2, .dims = gen_dims_of(m, 2, dims), .integer = -1};
     ej_value in[2] = {v, fresh(m, v, rank, shape)};
-    return in[1] < 0 ? -1 : make(m, node, 2, in);
+    return in[1] < 0 ? -1 : gen_keep_of(m, node, 2, in);
 }
 
 static ej_value sum(gen_maker *m, ej_value v)
@@ -136,7 +127,7 @@ static ej_value sum(gen_maker *m, ej_value v)
                     .all_dims = !n,
                     .n_dims = (uint32_t)n,
                     .dims = gen_dims_of(m, n, dims)};
-    return make(m, node, 1, &v);
+    return gen_keep_of(m, node, 1, &v);
 }
 
 static ej_value permute(gen_maker *m, ej_value v)
@@ -151,7 +142,7 @@ static ej_value permute(gen_maker *m, ej_value v)
     }
     ej_node node = {.op = two ? EJ_OP_TRANSPOSE : EJ_OP_PERMUTE, .n_dims = two ? 2 : (uint32_t)rank};
     node.dims = gen_dims_of(m, (int)node.n_dims, dims);
-    return make(m, node, 1, &v);
+    return gen_keep_of(m, node, 1, &v);
 }
 
 static ej_value ones(gen_maker *m, ej_value v)
@@ -165,14 +156,14 @@ static ej_value ones(gen_maker *m, ej_value v)
             items[n++] = (ej_index_item){EJ_INDEX_RANGE, INT64_MIN, INT64_MAX, 1};
         items[n++] = (ej_index_item){.kind = EJ_INDEX_NEW_AXIS};
         if (gen_chance(&m->r, 50)) items[n++] = (ej_index_item){.kind = EJ_INDEX_ELLIPSIS};
-        return make(m, (ej_node){.op = EJ_OP_SLICE, .n_items = (uint32_t)n, .items = items}, 1, &v);
+        return gen_keep_of(m, (ej_node){.op = EJ_OP_SLICE, .n_items = (uint32_t)n, .items = items}, 1, &v);
     }
     bool grow = !rank || gen_chance(&m->r, 60);
     int64_t dim = gen_any_dim(m, grow ? rank + 1 : rank);
     for (int a = 0; a < rank && !grow; a++)
         if (gen_value(m, v)->shape[a] == 1) dim = a;
     ej_node node = {.op = grow ? EJ_OP_UNSQUEEZE : EJ_OP_SQUEEZE, .n_dims = 1, .dims = gen_dims_of(m, 1, &dim)};
-    return make(m, node, 1, &v);
+    return gen_keep_of(m, node, 1, &v);
 }
 
 static ej_value expand(gen_maker *m, ej_value v)
@@ -185,7 +176,7 @@ static ej_value expand(gen_maker *m, ej_value v)
         if (x->shape[a] == 1 && gen_chance(&m->r, 70)) shape[rank++] = gen_pick_extent(m);
         else shape[rank++] = gen_chance(&m->r, 30) ? -1 : x->shape[a];
     ej_node node = {.op = EJ_OP_EXPAND, .n_extents = (uint32_t)rank, .extents = gen_extents_of(m, rank, shape)};
-    return make(m, node, 1, &v);
+    return gen_keep_of(m, node, 1, &v);
 }
 
 /* One axis in two, or two in one; now and then both, or an axis of 1. */
@@ -209,7 +200,7 @@ static ej_value reshape(gen_maker *m, ej_value v)
     }
     if (rank && x->n && gen_chance(&m->r, 20)) shape[gen_below(&m->r, rank)] = -1;
     ej_node node = {.op = EJ_OP_RESHAPE, .n_extents = (uint32_t)rank, .extents = gen_extents_of(m, rank, shape)};
-    return make(m, node, 1, &v);
+    return gen_keep_of(m, node, 1, &v);
 }
 
 static ej_value step(gen_maker *m, ej_value v)

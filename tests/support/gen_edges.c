@@ -5,16 +5,6 @@
 
 #include <string.h>
 
-static ej_value keep(gen_maker *m, ej_node node, int n, const ej_value *in)
-{
-    for (int i = 0; i < n; i++)
-        if (in[i] < 0) return -1;
-    node.dtype = -1;
-    node.n_in = (uint32_t)n;
-    node.in = gen_values_of(m, n, in);
-    return gen_keep(m, &node, NULL);
-}
-
 static ej_value index_below(gen_maker *m, int64_t edges, int64_t below)
 {
     return gen_new_input(m, gen_chance(&m->r, 70) ? EINJIT_I64 : EINJIT_I32, 1, &edges, below);
@@ -23,8 +13,8 @@ static ej_value index_below(gen_maker *m, int64_t edges, int64_t below)
 static ej_value gathered(gen_maker *m, ej_value x, ej_value index)
 {
     static const int64_t first = 0;
-    return keep(m, (ej_node){.op = EJ_OP_INDEX_SELECT, .n_dims = 1, .dims = gen_dims_of(m, 1, &first)}, 2,
-                (const ej_value[]){x, index});
+    return gen_keep_of(m, (ej_node){.op = EJ_OP_INDEX_SELECT, .n_dims = 1, .dims = gen_dims_of(m, 1, &first)}, 2,
+                       (const ej_value[]){x, index});
 }
 
 static ej_value einsum(gen_maker *m, const char *text, int n, const ej_value *in)
@@ -33,7 +23,7 @@ static ej_value einsum(gen_maker *m, const char *text, int n, const ej_value *in
     node.equation = EJ_NEW(gen_arena_of(m), ej_equation);
     if (!node.equation || ej_equation_parse(node.equation, gen_arena_of(m), text, strlen(text), (size_t)n, NULL))
         return -1;
-    return keep(m, node, n, in);
+    return gen_keep_of(m, node, n, in);
 }
 
 /* What becomes of messages before they are added up: nothing, or a function of them and of something an edge. */
@@ -41,14 +31,14 @@ static ej_value finished(gen_maker *m, ej_value messages, ej_value nodes, ej_val
 {
     ej_value pair[2] = {messages, -1};
     if (gen_chance(&m->r, 50)) return messages;
-    if (gen_chance(&m->r, 40)) return keep(m, (ej_node){.op = EJ_OP_MAP, .fn = EJ_FN_NEG}, 1, &messages);
+    if (gen_chance(&m->r, 40)) return gen_keep_of(m, (ej_node){.op = EJ_OP_MAP, .fn = EJ_FN_NEG}, 1, &messages);
     if (gen_chance(&m->r, 50)) {
         pair[1] = gathered(m, nodes, index);
     } else {
         int64_t shape[3] = {edges, 1, 1};
         pair[1] = gen_new_input(m, gen_value(m, messages)->dtype, gen_value(m, messages)->rank, shape, 0);
     }
-    return keep(m, (ej_node){.op = EJ_OP_MAP, .fn = EJ_FN_MUL}, 2, pair);
+    return gen_keep_of(m, (ej_node){.op = EJ_OP_MAP, .fn = EJ_FN_MUL}, 2, pair);
 }
 
 /* Nodes have rows [c, j], edges what the equation says: of their own or shared ones. */
@@ -82,11 +72,11 @@ ej_value gen_make_edges(gen_maker *m)
     for (int a = 0; a < v->rank; a++) shape[a] = a ? v->shape[a] : below;
     ej_value out = dim ? -1 : gen_new_input(m, dtype, v->rank, shape, 0), dst = index_below(m, edges, below);
     if (!dim && out >= 0) messages = finished(m, messages, out, dst, edges);
-    return keep(m,
-                (ej_node){.op = EJ_OP_INDEX_ADD,
-                          .n_dims = 1,
-                          .dims = gen_dims_of(m, 1, &dim),
-                          .n_extents = 1,
-                          .extents = gen_extents_of(m, 1, &below)},
-                2, (const ej_value[]){dst, messages});
+    return gen_keep_of(m,
+                       (ej_node){.op = EJ_OP_INDEX_ADD,
+                                 .n_dims = 1,
+                                 .dims = gen_dims_of(m, 1, &dim),
+                                 .n_extents = 1,
+                                 .extents = gen_extents_of(m, 1, &below)},
+                       2, (const ej_value[]){dst, messages});
 }

@@ -37,6 +37,8 @@ bool gen_is_literal(const gen_maker *m, ej_value v);
 int64_t gen_pick_extent(gen_maker *m);
 int gen_pick_dtype(gen_maker *m);
 ej_value gen_keep(gen_maker *m, ej_node *node, const einjit_tensor *tensor);
+/* A node over n values; -1 where one of them is not there. */
+ej_value gen_keep_of(gen_maker *m, ej_node node, int n, const ej_value *in);
 ej_extent *gen_extents_of(gen_maker *m, int rank, const int64_t *shape);
 int64_t *gen_dims_of(gen_maker *m, int n, const int64_t *dims);
 ej_value *gen_values_of(gen_maker *m, int n, const ej_value *in);

@@ -4,45 +4,36 @@
 
 const char *const gen_places_names[GEN_PLACES] = {"arange", "flatten", "gather", "tril", "triu", "argmax", "argmin"};
 
-static ej_value keep(gen_maker *m, ej_node node, int n, const ej_value *in)
-{
-    for (int i = 0; i < n; i++)
-        if (in[i] < 0) return -1;
-    node.dtype = -1;
-    node.n_in = (uint32_t)n;
-    node.in = gen_values_of(m, n, in);
-    return gen_keep(m, &node, NULL);
-}
-
 static ej_value with_dims(gen_maker *m, int op, ej_value x, int n, const int64_t *dims)
 {
-    return keep(m, (ej_node){.op = (uint8_t)op, .n_dims = (uint32_t)n, .dims = gen_dims_of(m, n, dims)}, 1, &x);
+    return gen_keep_of(m, (ej_node){.op = (uint8_t)op, .n_dims = (uint32_t)n, .dims = gen_dims_of(m, n, dims)}, 1, &x);
 }
 
 static ej_value map(gen_maker *m, int fn, ej_value a, ej_value b)
 {
-    return keep(m, (ej_node){.op = EJ_OP_MAP, .fn = (uint8_t)fn}, 2, (const ej_value[]){a, b});
+    return gen_keep_of(m, (ej_node){.op = EJ_OP_MAP, .fn = (uint8_t)fn}, 2, (const ej_value[]){a, b});
 }
 
 static ej_value where(gen_maker *m, ej_value mask, ej_value a, ej_value b)
 {
-    return keep(m, (ej_node){.op = EJ_OP_MAP, .fn = EJ_FN_WHERE}, 3, (const ej_value[]){mask, a, b});
+    return gen_keep_of(m, (ej_node){.op = EJ_OP_MAP, .fn = EJ_FN_WHERE}, 3, (const ej_value[]){mask, a, b});
 }
 
 static ej_value number(gen_maker *m, int64_t value)
 {
-    return keep(m, (ej_node){.op = EJ_OP_SCALAR, .fn = EJ_KIND_INT, .integer = value}, 0, NULL);
+    return gen_keep_of(m, (ej_node){.op = EJ_OP_SCALAR, .fn = EJ_KIND_INT, .integer = value}, 0, NULL);
 }
 
 static ej_value flat(gen_maker *m, ej_value x)
 {
     static const int64_t open = -1;
-    return keep(m, (ej_node){.op = EJ_OP_RESHAPE, .n_extents = 1, .extents = gen_extents_of(m, 1, &open)}, 1, &x);
+    return gen_keep_of(m, (ej_node){.op = EJ_OP_RESHAPE, .n_extents = 1, .extents = gen_extents_of(m, 1, &open)}, 1,
+                       &x);
 }
 
 static ej_value reduce(gen_maker *m, int fn, ej_value x, int64_t dim, bool keepdim)
 {
-    return keep(
+    return gen_keep_of(
         m,
         (ej_node){
             .op = EJ_OP_REDUCE, .fn = (uint8_t)fn, .keepdim = keepdim, .n_dims = 1, .dims = gen_dims_of(m, 1, &dim)},
@@ -53,7 +44,8 @@ static ej_value any_arange(gen_maker *m, ej_value x)
 {
     int64_t n = gen_pick_extent(m), dim;
     if (gen_chance(&m->r, 50) || !gen_value(m, x)->rank)
-        return keep(m, (ej_node){.op = EJ_OP_ARANGE, .n_extents = 1, .extents = gen_extents_of(m, 1, &n)}, 0, NULL);
+        return gen_keep_of(m, (ej_node){.op = EJ_OP_ARANGE, .n_extents = 1, .extents = gen_extents_of(m, 1, &n)}, 0,
+                           NULL);
     dim = gen_any_dim(m, gen_value(m, x)->rank);
     return with_dims(m, EJ_OP_ARANGE, x, 1, &dim);
 }
@@ -82,12 +74,14 @@ static ej_value gather(gen_maker *m, ej_value x)
     ej_value index = gen_new_input(m, gen_chance(&m->r, 70) ? EINJIT_I64 : EINJIT_I32, v->rank, shape, v->shape[at]);
     ej_value pair[2] = {x, index}, places, select[2], taken;
     static const int64_t first = 0;
-    places = keep(m, (ej_node){.op = EJ_OP_GATHER_PLACES, .n_dims = 1, .dims = gen_dims_of(m, 1, &dim)}, 2, pair);
+    places =
+        gen_keep_of(m, (ej_node){.op = EJ_OP_GATHER_PLACES, .n_dims = 1, .dims = gen_dims_of(m, 1, &dim)}, 2, pair);
     if (places < 0) return -1;
     select[0] = flat(m, x);
     select[1] = flat(m, places);
-    taken = keep(m, (ej_node){.op = EJ_OP_INDEX_SELECT, .n_dims = 1, .dims = gen_dims_of(m, 1, &first)}, 2, select);
-    return keep(m, (ej_node){.op = EJ_OP_RESHAPE_AS}, 2, (const ej_value[]){taken, places});
+    taken =
+        gen_keep_of(m, (ej_node){.op = EJ_OP_INDEX_SELECT, .n_dims = 1, .dims = gen_dims_of(m, 1, &first)}, 2, select);
+    return gen_keep_of(m, (ej_node){.op = EJ_OP_RESHAPE_AS}, 2, (const ej_value[]){taken, places});
 }
 
 static ej_value triangle(gen_maker *m, ej_value x, int fn)
@@ -97,7 +91,7 @@ static ej_value triangle(gen_maker *m, ej_value x, int fn)
     ej_value columns = with_dims(m, EJ_OP_ARANGE, x, 1, &last), rows = with_dims(m, EJ_OP_ARANGE, x, 1, &before);
     ej_value apart = map(m, EJ_FN_SUB, columns, with_dims(m, EJ_OP_UNSQUEEZE, rows, 1, &last));
     ej_value inside = map(m, fn, apart, number(m, gen_below(&m->r, 7) - 3));
-    return where(m, inside, x, keep(m, (ej_node){.op = EJ_OP_ZEROS_LIKE}, 1, &x));
+    return where(m, inside, x, gen_keep_of(m, (ej_node){.op = EJ_OP_ZEROS_LIKE}, 1, &x));
 }
 
 static ej_value extreme(gen_maker *m, ej_value x, int fn)

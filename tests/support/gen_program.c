@@ -73,6 +73,16 @@ ej_value gen_keep(gen_maker *m, ej_node *node, const einjit_tensor *tensor)
     return v;
 }
 
+ej_value gen_keep_of(gen_maker *m, ej_node node, int n, const ej_value *in)
+{
+    for (int i = 0; i < n; i++)
+        if (in[i] < 0) return -1;
+    node.dtype = -1;
+    node.n_in = (uint32_t)n;
+    node.in = gen_values_of(m, n, in);
+    return gen_keep(m, &node, NULL);
+}
+
 ej_extent *gen_extents_of(gen_maker *m, int rank, const int64_t *shape)
 {
     ej_extent *out = EJ_NEW_ARRAY(gen_arena_of(m), ej_extent, (size_t)rank + 1);

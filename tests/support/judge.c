@@ -295,21 +295,14 @@ static void count_leaf(const ej_nest *nest, const ej_nest_node *node, judge_leav
     }
 }
 
-static bool walks_table(const ej_access *access)
-{
-    for (int32_t t = 0; t < access->n_terms; t++)
-        if (access->terms[t].table >= 0) return true;
-    return false;
-}
-
 static void count_step(const ej_step *step, judge_leaves *leaves)
 {
     bool sums = false, gathers = false;
     for (int32_t a = 0; a < step->n_axes; a++) sums |= step->axes[a].run == EJ_RUN_REDUCED;
-    for (int32_t s = 0; s < step->n_src; s++) gathers |= walks_table(&step->src[s]);
+    for (int32_t s = 0; s < step->n_src; s++) gathers |= ej_access_has_table(&step->src[s]);
     leaves->tails += step->n_tail > 0;
     leaves->gathers += sums && gathers;
-    leaves->scatters += sums && walks_table(&step->out);
+    leaves->scatters += sums && ej_access_has_table(&step->out);
 }
 
 /* A nest that is none: how it was made, what came of it. */
