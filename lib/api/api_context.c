@@ -130,9 +130,9 @@ static int make_workers(einjit_context *context, const einjit_parallel *given, e
         EJ_TRY(ej_read_struct(&parallel, sizeof parallel, given, "parallel loop", err));
         if (!parallel.run) return ej_fail(err, EINJIT_E_INVALID, "a parallel loop needs a function");
     }
-    int32_t threads = context->threads, cpus = threads > 1 && !given ? ej_cpus_allowed() : threads;
-    if (cpus < threads) threads = cpus;
-    return ej_workers_create(&context->workers, &context->allocator, threads, given ? &parallel : NULL, err);
+    int32_t cpus = context->threads > 1 && !given ? ej_cpus_allowed() : context->threads;
+    if (cpus < context->threads) context->threads = cpus; /* kernels for one thread have less code */
+    return ej_workers_create(&context->workers, &context->allocator, context->threads, given ? &parallel : NULL, err);
 }
 
 static int keep_text(einjit_context *context, const char **out, const char *text, einjit_error *err)

@@ -28,7 +28,7 @@ struct einjit_context {
     bool verify, no_optimize, strict, verbose;
     uint32_t dump;
     ej_rule_limit rule_limit; /* EINJIT_RULE_LIMIT */
-    int32_t threads;
+    int32_t threads; /* that may run at a time: what was asked for, and not more than the CPUs that are allowed */
     const ej_target *target;
     struct ej_cache *cache;
     struct ej_disk *disk;        /* in the arena */

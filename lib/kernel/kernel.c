@@ -308,7 +308,7 @@ static int run_alone(const einjit_kernel *kernel, void *const *data, const int64
 }
 
 /* Pieces from .. to-1 of a phase; of a nest that is cut into none: all of it. */
-static int run_pieces(const ej_phase_run *run, const ej_phase *phase, int32_t worker, int64_t from, int64_t to,
+static int run_pieces(const ej_phase_run *run, const ej_phase *phase, int32_t place, int64_t from, int64_t to,
                       einjit_error *err)
 {
     const einjit_kernel *kernel = run->kernel;
@@ -320,7 +320,7 @@ static int run_pieces(const ej_phase_run *run, const ej_phase *phase, int32_t wo
                                .pieces = pieces};
     if (!kernel->entry) return interpret_nests(kernel, &memory, run->sizes, phase->first, phase->end, err);
     uintptr_t address = (uintptr_t)kernel->image.base + phase->code;
-    ((ej_phase_code)address)(run->data, run->sizes, run->scratch, run->locals + worker * run->local_bytes, from, to);
+    ((ej_phase_code)address)(run->data, run->sizes, run->scratch, run->locals + place * run->local_bytes, from, to);
     return EINJIT_OK;
 }
 
@@ -338,10 +338,10 @@ static int measure_scratch(const einjit_kernel *kernel, const int64_t *sizes, sc
     return status ? ej_kernel_size_failed(err, status, "scratch memory") : EINJIT_OK;
 }
 
-static void *take_scratch(const einjit_kernel *kernel, const scratch_need *need, int32_t threads)
+static void *take_scratch(const einjit_kernel *kernel, const scratch_need *need, int32_t places)
 {
     int64_t more, bytes;
-    if (!ej_mul_size(need->local_bytes, threads - 1, &more) || !ej_add_size(need->bytes, more, &bytes)) return NULL;
+    if (!ej_mul_size(need->local_bytes, places - 1, &more) || !ej_add_size(need->bytes, more, &bytes)) return NULL;
     return (uint64_t)bytes <= SIZE_MAX - ALIGN ? ej_pool_take(ej_context_pool(kernel->context), (size_t)bytes) : NULL;
 }
 
@@ -366,13 +366,13 @@ static int run_shared(const einjit_kernel *kernel, void *const *data, const int6
 {
     struct ej_workers *workers = kernel->context->workers;
     scratch_need need = {0};
-    int32_t threads = ej_workers_count(workers);
+    int32_t width = ej_phases_width(kernel, sizes, workers);
     *done = false;
-    if (!ej_phases_pay(kernel, sizes, workers)) return EINJIT_OK;
+    if (width < 2) return EINJIT_OK;
     EJ_TRY(measure_scratch(kernel, sizes, &need, err));
     ej_context_enter(kernel->context);
     if (!ej_workers_take(workers)) return EINJIT_OK;
-    char *scratch = take_scratch(kernel, &need, threads);
+    char *scratch = take_scratch(kernel, &need, width);
     if (!scratch) {
         ej_workers_give(workers);
         return EINJIT_OK;

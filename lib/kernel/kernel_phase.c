@@ -15,21 +15,24 @@ static int64_t count_shares(const ej_phase *phase, int64_t pieces, const struct 
     return shares < most ? shares : most;
 }
 
-bool ej_phases_pay(const einjit_kernel *kernel, const int64_t *sizes, const struct ej_workers *workers)
+int32_t ej_phases_width(const einjit_kernel *kernel, const int64_t *sizes, const struct ej_workers *workers)
 {
-    for (size_t p = 0; p < kernel->n_phases; p++) {
+    int64_t threads = ej_workers_count(workers), width = 1;
+    for (size_t p = 0; p < kernel->n_phases && width < threads; p++) {
         const ej_phase *phase = &kernel->phases[p];
         int64_t pieces;
-        if (ej_kernel_size(kernel, phase->pieces, sizes, &pieces)) return false; /* who runs it says why */
-        if (count_shares(phase, pieces, workers) > 1) return true;
+        if (ej_kernel_size(kernel, phase->pieces, sizes, &pieces)) return 1; /* who runs it says why */
+        int64_t shares = count_shares(phase, pieces, workers);
+        if (shares > width) width = shares < threads ? shares : threads;
     }
-    return false;
+    return (int32_t)width;
 }
 
 typedef struct shared_phase {
     const ej_phase_run *run;
     const ej_phase *phase;
     int64_t pieces, shares;
+    bool few;          /* fewer shares than threads: a share has locals of its own, so that these are few, too */
     atomic_int status; /* the first failure, .. */
     einjit_error *err; /* .. and its text */
 } shared_phase;
@@ -41,7 +44,8 @@ static void run_share(void *user, int32_t worker, int64_t share)
     einjit_error err;
     int64_t each = s->pieces / s->shares, more = s->pieces % s->shares;
     int64_t from = share * each + (share < more ? share : more), to = from + each + (share < more);
-    int status = s->run->pieces(s->run, s->phase, worker, from, to, &err), none = EINJIT_OK;
+    int32_t place = s->few ? (int32_t)share : worker;
+    int status = s->run->pieces(s->run, s->phase, place, from, to, &err), none = EINJIT_OK;
     if (status && atomic_compare_exchange_strong(&s->status, &none, status) && s->err) *s->err = err;
 }
 
@@ -57,6 +61,7 @@ int ej_phases_run(const ej_phase_run *run, struct ej_workers *workers, einjit_er
             EJ_TRY(run->pieces(run, s.phase, 0, 0, s.pieces, err));
             continue;
         }
+        s.few = s.shares < ej_workers_count(workers);
         atomic_init(&s.status, EINJIT_OK);
         ej_workers_run(workers, s.shares, run_share, &s);
         if ((status = atomic_load(&s.status))) return status;

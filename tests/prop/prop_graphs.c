@@ -44,9 +44,10 @@ static bool interpreter_agrees(run_state *s, const gen_program *p, uint64_t seed
     way =
         (judge_way){.name = "interpreter, all passes as a compile runs them", .context = s->interp, .in_compile = true};
     if (!judge_program(p, &way, seed, NULL)) return false;
-    way = (judge_way){.name = "interpreter, random path, recipes and schedules", .path = random_path(seed)};
-    way.context = seed / 4 % 2 ? s->interp : s->shared_interp;
-    if (!judge_program(p, &way, seed, NULL)) return false;
+    way = (judge_way){
+        .name = "interpreter, random path, recipes and schedules", .path = random_path(seed), .context = s->interp};
+    way.same = seed / 4 % 2 ? NULL : s->shared_interp;
+    if (!judge_program(p, &way, seed, &s->hits)) return false;
     char passes[256] = "", name[300];
     for (size_t i = 0; i < ej_n_passes; i++) {
         size_t n = strlen(passes);
@@ -70,9 +71,11 @@ static bool machine_code_agrees(run_state *s, const gen_program *p, uint64_t see
     if (seed % 2 == 1) {
         bool shared = seed / 4 % 2;
         way = (judge_way){.name = "machine code, random path, recipes and schedules",
-                          .context = shared ? s->shared_llvm : s->llvm,
+                          .context = s->llvm,
+                          .same = shared ? s->shared_llvm : NULL,
                           .path = random_path(seed)};
-        if (!judge_program(p, &way, seed + 3, NULL)) return false;
+        if (!judge_program(p, &way, seed + 3, &s->hits)) return false;
+        way.same = NULL;
         einjit_context *const *others = shared ? s->shared_others : s->others;
         if (s->n_others) way.context = others[seed / 2 % (uint64_t)s->n_others];
         way.name = "machine code of a lesser target, random path, recipes and schedules";
@@ -141,6 +144,7 @@ static void print_hits(const run_state *s)
     print_row("step", "scattered sum", s->leaves.scatters);
     for (int i = 0; i < GEN_PLACES; i++) print_row("places", gen_places_names[i], s->hits.places[i]);
     print_row("run", "alpha and beta", s->hits.scaled);
+    print_row("run", "same bits", s->hits.same_bits);
     print_row("run", "in place", s->hits.in_place);
     print_row("run", "not in place", s->hits.not_in_place);
     print_row("run", "shared phases", s->host.phases);

@@ -41,7 +41,8 @@ void gen_tensor_fill_wide(gen_tensor *t, gen_random *r); /* integers whose produ
 void gen_tensor_set_index(gen_tensor *t, gen_random *r, int64_t below);
 /* Fill every byte of the block, so that stray writes show: call before, check after. */
 void gen_tensor_poison(gen_tensor *t);
-bool gen_tensor_intact(const gen_tensor *t); /* only the view's own elements changed */
+bool gen_tensor_intact(const gen_tensor *t);                          /* only the view's own elements changed */
+int64_t gen_tensor_differs(const gen_tensor *a, const gen_tensor *b); /* the first element with other bits; else -1 */
 
 enum { GEN_MAX_INPUTS = 40 };
 typedef struct gen_program {
@@ -64,6 +65,7 @@ typedef struct gen_hits {
     uint64_t dtypes[EINJIT_DTYPE_COUNT], strides[GEN_STRIDE_KINDS], output_strides[GEN_STRIDE_KINDS];
     uint64_t places[GEN_PLACES];     /* operators that are written as a few nodes */
     uint64_t scaled;                 /* runs with alpha and beta */
+    uint64_t same_bits;              /* runs that were repeated by other threads */
     uint64_t in_place, not_in_place; /* runs whose output was one of their inputs, and those that were refused */
 } gen_hits;
 

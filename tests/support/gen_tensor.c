@@ -181,3 +181,12 @@ bool gen_tensor_intact(const gen_tensor *t)
     free(own);
     return intact;
 }
+
+int64_t gen_tensor_differs(const gen_tensor *a, const gen_tensor *b)
+{
+    size_t bytes = einjit_dtype_bytes(a->view.dtype);
+    int64_t n = element_count(a);
+    for (int64_t i = 0; i < n; i++)
+        if (memcmp(element_at(a, i), element_at(b, i), bytes)) return i;
+    return -1;
+}

@@ -119,6 +119,30 @@ static judge_verdict compare(const trial *t, const oracle_value *values, const c
     return JUDGE_AGREES;
 }
 
+/* Once more in way->same: every byte of the results is what it was. */
+static judge_verdict run_the_same(trial *t, const gen_program *p, const ej_graph *graph, const oracle_value *values,
+                                  const judge_way *way, uint64_t seed, gen_hits *hits, char *why, size_t n_why)
+{
+    judge_way other = *way;
+    trial again = {0};
+    judge_verdict verdict = JUDGE_AGREES;
+    other.context = way->same;
+    if (!prepare_graph(&again, graph, &other) || !prepare_outputs(&again, p, values, t->n_out, seed, NULL) ||
+        !run(&again, p, &other)) {
+        snprintf(why, n_why, "other threads: %s: %s", einjit_status_name(again.err.code), again.err.text);
+        verdict = JUDGE_REFUSED;
+    }
+    for (size_t o = 0; verdict == JUDGE_AGREES && o < t->n_out; o++) {
+        int64_t differs = gen_tensor_differs(&t->out[o], &again.out[o]);
+        if (differs < 0) continue;
+        snprintf(why, n_why, "result %zu: other threads give other bits at element %lld", o, (long long)differs);
+        verdict = JUDGE_WRONG;
+    }
+    if (hits) hits->same_bits++;
+    finish(&again);
+    return verdict;
+}
+
 /* Once more with an output that is one of the inputs: right, or refused. */
 static judge_verdict run_in_place(trial *t, const gen_program *p, size_t o, const oracle_value *values, gen_hits *hits,
                                   char *why, size_t n_why)
@@ -198,6 +222,7 @@ judge_verdict judge_verdict_of(const gen_program *p, const ej_graph *graph, cons
               run(&t, p, way);
     judge_verdict verdict = ok ? compare(&t, values, "", why, n_why) : JUDGE_REFUSED;
     if (!ok) snprintf(why, n_why, "%s: %s", einjit_status_name(t.err.code), t.err.text);
+    if (verdict == JUDGE_AGREES && way->same) verdict = run_the_same(&t, p, graph, values, way, seed, hits, why, n_why);
     for (size_t o = 0; verdict == JUDGE_AGREES && o < t.n_out; o++)
         if (t.like[o] >= 0) verdict = run_in_place(&t, p, o, values, hits, why, n_why);
     if (verdict == JUDGE_AGREES && seed % 3 == 0) verdict = run_scaled(&t, p, way, values, seed, hits, why, n_why);

@@ -11,6 +11,7 @@
 typedef struct judge_way {
     const char *name;        /* for messages */
     einjit_context *context; /* says backend and target */
+    einjit_context *same;    /* not NULL: other threads, which must give the same bits */
     const char *passes;      /* run on the graph first: comma list, "" = none, NULL = all */
     const char *path;        /* strategy, NULL = auto */
     bool through_text;       /* print and parse the graph first */

@@ -9,6 +9,7 @@
 
 #include <unistd.h>
 
+#include "base_cpus.h"
 #include "pipeline.h"
 #include "scarce_memory.h"
 
@@ -231,21 +232,33 @@ static void dumps_that_cannot_be_written_are_said_once(void **state)
     assert_int_equal(l.n, 1);
 }
 
+static void run_in_order(void *user, size_t n, void (*body)(void *task, size_t i), void *task)
+{
+    (void)user;
+    for (size_t i = 0; i < n; i++) body(task, i);
+}
+
 static void options_count_before_variables(void **state)
 {
     (void)state;
     einjit_context *context = NULL;
-    einjit_options o = options_of("llvm");
+    const einjit_parallel host = {sizeof host, run_in_order, NULL}; /* who may have any number of threads */
+    einjit_options o = options_of("llvm"), hosted = {.struct_bytes = sizeof hosted, .parallel = &host};
     o.threads = 2;
+    o.parallel = &host;
     setenv("EINJIT_BACKEND", "interp", 1);
     setenv("EINJIT_THREADS", "3", 1);
-    assert_int_equal(einjit_context_create(&context, NULL, &err), EINJIT_OK);
+    assert_int_equal(einjit_context_create(&context, &hosted, &err), EINJIT_OK);
     assert_true(context->use_interp);
     assert_int_equal(context->threads, 3);
     einjit_context_release(context);
     assert_int_equal(einjit_context_create(&context, &o, &err), EINJIT_OK);
     assert_false(context->use_interp);
     assert_int_equal(context->threads, 2);
+    einjit_context_release(context);
+    setenv("EINJIT_THREADS", "60000", 1);
+    assert_int_equal(einjit_context_create(&context, NULL, &err), EINJIT_OK);
+    assert_int_equal(context->threads, ej_cpus_allowed());
     einjit_context_release(context);
     setenv("EINJIT_THREADS", "many", 1);
     assert_int_equal(einjit_context_create(&context, NULL, &err), EINJIT_E_VALUE);

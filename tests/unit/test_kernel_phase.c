@@ -19,12 +19,14 @@ enum { INPUTS = 4, MOST_BYTES = 1 << 20 };
 typedef struct host {
     size_t first; /* the share that is done first; the others follow, backwards in every second run */
     size_t runs;
+    size_t most; /* shares in one of these */
 } host;
 
 static void run_in_turn(void *user, size_t n, void (*body)(void *task, size_t i), void *task)
 {
     host *h = user;
     size_t step = h->runs++ % 2 ? n - 1 : 1;
+    if (n > h->most) h->most = n;
     for (size_t i = 0; i < n; i++) body(task, (h->first + i * step) % n);
 }
 
@@ -119,6 +121,7 @@ static size_t compare(const program *p, const char *backend, const char *path)
 
 static const char product[] = "def f(a, b):\n    return a @ b\n";
 static const char chain[] = "def f(a, b, c):\n    return softmax(relu(a @ b) @ c, dim=1)\n";
+static const char packed[] = "def f(a, b):\n    return a.T @ b.T\n";
 static const char rows[] = "def f(a, i):\n    return index_add(50, 0, i, a[i] * 2.0).sum(1)\n";
 static const char turned[] = "def f(a, b):\n    return (a.T + b).exp()\n";
 
@@ -191,6 +194,59 @@ static void the_run_says_how_much_there_is_to_share(void **state)
         einjit_graph_destroy(graph[c]);
         einjit_context_release(context[c]);
     }
+}
+
+/* ---- scratch memory ---- */
+
+static size_t now_in_use, most_in_use;
+
+static void *count_alloc(void *user, size_t bytes)
+{
+    (void)user;
+    now_in_use += bytes;
+    if (now_in_use > most_in_use) most_in_use = now_in_use;
+    return malloc(bytes ? bytes : 1);
+}
+
+static void count_release(void *user, void *memory_block, size_t bytes)
+{
+    (void)user;
+    now_in_use -= bytes;
+    free(memory_block);
+}
+
+static void memory_is_for_those_who_work(void **state)
+{
+    enum { THREADS = 500 };
+    static float out[500 * 250];
+    const einjit_tensor in[2] = {MATRIX(0, 500, 500), MATRIX(1, 250, 500)};
+    host h = {0};
+    const einjit_parallel parallel = {sizeof parallel, run_in_turn, &h};
+    const einjit_allocator allocator = {count_alloc, count_release, NULL};
+    einjit_options o = {.struct_bytes = sizeof o,
+                        .backend = "llvm",
+                        .cache_dir = "none",
+                        .threads = THREADS,
+                        .parallel = &parallel,
+                        .allocator = &allocator};
+    einjit_kernel *kernel = NULL;
+    einjit_context *context = NULL;
+    const einjit_tensor result = F32(out, 500, 250);
+    einjit_error err;
+    (void)state;
+    if (!api_has_llvm()) skip();
+    fill();
+    if (einjit_context_create(&context, &o, &err)) fail_msg("%s", err.text);
+    einjit_graph *graph = api_graph(context, packed);
+    if (einjit_compile(&kernel, context, graph, 2, in, 1, &result, NULL, &err)) fail_msg("%s", err.text);
+    size_t alone = einjit_kernel_scratch_bytes(kernel, NULL), before = most_in_use = now_in_use;
+    if (einjit_run(kernel, 2, in, 1, &result, &err)) fail_msg("%s", err.text);
+    assert_true(alone > 0);
+    assert_in_range(h.most, 2, THREADS / 4);
+    assert_in_range(most_in_use - before, alone, 2 * h.most * alone); /* the pool rounds up */
+    einjit_kernel_release(kernel);
+    einjit_graph_destroy(graph);
+    einjit_context_release(context);
 }
 
 /* ---- many callers ---- */
@@ -293,6 +349,7 @@ int main(void)
         cmocka_unit_test(large_programs_are_shared),
         cmocka_unit_test(any_loop_can_be_shared),
         cmocka_unit_test(the_run_says_how_much_there_is_to_share),
+        cmocka_unit_test(memory_is_for_those_who_work),
         cmocka_unit_test(callers_at_the_same_time_have_one_helper),
         cmocka_unit_test_setup_teardown(kernels_from_disk_are_shared_as_well, cache_set_up, cache_tear_down),
         cmocka_unit_test(a_parallel_loop_needs_a_function),
