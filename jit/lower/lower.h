@@ -3,6 +3,7 @@
  * Values in registers. An ej_vec is a scalar (lanes == 1) or a vector of `lanes` elements of one dtype:
  *   floats and integers   re of the LLVM type, im NULL
  *   complex               re and im apart (planar), each of the real type
+ *   f16, bf16             their bits, i16: they are moved, and converted to f32 and back (lower_narrow.c)
  *   bool                  i1 (memory holds bytes 0 or 1)
  */
 #ifndef EJ_LOWER_H
@@ -32,7 +33,7 @@ struct ej_emit {
 };
 
 /* ---- lower_type.c: types and small values ---- */
-/* of one part in registers: float, double, i32, i64, i1 */
+/* of one part in registers: float, double, i32, i64, i1; i16 of f16 and bf16, which are only moved and converted */
 LLVMTypeRef ej_type_element(ej_emit *e, int dtype);
 LLVMTypeRef ej_type_memory(ej_emit *e, int dtype);         /* of one part in memory: the same, bool i8 */
 LLVMTypeRef ej_type_vec(ej_emit *e, int dtype, int lanes); /* element, or vector of lanes when lanes > 1 */
