@@ -51,6 +51,8 @@ LLVMValueRef ej_intrinsic(ej_emit *e, const char *name, LLVMValueRef *args, unsi
 ej_vec ej_lower_fn(ej_emit *e, int fn, int dtype_in, int dtype_out, int lanes, ej_vec a, ej_vec b, ej_vec c);
 ej_vec ej_lower_cast(ej_emit *e, int from, int to, int lanes, ej_vec a);
 ej_vec ej_lower_const(ej_emit *e, int lanes, const ej_expr_op *op);
+/* One bf16, as its bits, in all lanes of f32. (lower_narrow.c) */
+LLVMValueRef ej_lower_spread_brain(ej_emit *e, int lanes, LLVMValueRef bits);
 /* reduce(a, b) of einjit_reduce_code, one dtype. */
 ej_vec ej_lower_combine(ej_emit *e, int reduce, int dtype, int lanes, ej_vec a, ej_vec b);
 /* a * b + c with fused multiply-add where the target has it; floats and complex. */
