@@ -77,7 +77,7 @@ PLAIN_LOOP(plain_f64, double)
 
 double bench_fma(int dtype, int bits)
 {
-    bool is_single = dtype == EINJIT_F32 || dtype == EINJIT_C64;
+    bool is_single = dtype == EINJIT_F32 || dtype == EINJIT_C64 || dtype == EINJIT_F16 || dtype == EINJIT_BF16;
     if (!is_single && dtype != EINJIT_F64 && dtype != EINJIT_C128) return 0;
 #ifdef HAS_VECTORS
     if (bits == 512) return is_single ? fma_f32_512() : fma_f64_512();

@@ -24,9 +24,20 @@ static bool is_single(int dtype)
     return dtype == EINJIT_F32 || dtype == EINJIT_C64;
 }
 
+static bool is_narrow(int dtype)
+{
+    return dtype == EINJIT_F16 || dtype == EINJIT_BF16;
+}
+
+/* The dtype of the numbers that its elements are. */
+static int part_of(int dtype)
+{
+    return dtype == EINJIT_C64 ? EINJIT_F32 : dtype == EINJIT_C128 ? EINJIT_F64 : dtype;
+}
+
 static bool is_real(int dtype)
 {
-    return is_single(dtype) || dtype == EINJIT_F64 || dtype == EINJIT_C128;
+    return is_single(dtype) || is_narrow(dtype) || dtype == EINJIT_F64 || dtype == EINJIT_C128;
 }
 
 double bench_difference(const tool_tensor *out, const void *other)
@@ -34,10 +45,10 @@ double bench_difference(const tool_tensor *out, const void *other)
     int dtype = out->tensor.dtype;
     double largest = 0, worst = 0;
     if (!is_real(dtype)) return out->bytes && memcmp(other, out->block, out->bytes) ? 1 : 0;
-    size_t n = out->bytes / (is_single(dtype) ? 4 : 8);
-    for (size_t i = 0; i < n; i++) {
-        double x = is_single(dtype) ? (double)((const float *)other)[i] : ((const double *)other)[i];
-        double y = is_single(dtype) ? (double)((const float *)out->block)[i] : ((const double *)out->block)[i];
+    int part = part_of(dtype);
+    int64_t n = (int64_t)(out->bytes / einjit_dtype_bytes(part));
+    for (int64_t i = 0; i < n; i++) {
+        double x = tool_load_real(part, other, i), y = tool_load_real(part, out->block, i);
         if ((isnan(x) && isnan(y)) || x == y) continue;
         double wrong = fabs(x - y);
         if (fabs(y) > largest) largest = fabs(y);
@@ -50,7 +61,12 @@ double bench_difference(const tool_tensor *out, const void *other)
 static void compare(bench_result *r, const tool_tensor *out, const void *got)
 {
     int dtype = out->tensor.dtype;
-    double error = bench_difference(out, got), tolerance = is_single(dtype) ? 1e-4 : is_real(dtype) ? 1e-12 : 0;
+    double error = bench_difference(out, got);
+    double tolerance = dtype == EINJIT_BF16  ? 0x1p-6 /* programs are of several roundings */
+                       : dtype == EINJIT_F16 ? 0x1p-9
+                       : is_single(dtype)    ? 1e-4
+                       : is_real(dtype)      ? 1e-12
+                                             : 0;
     r->checked += tool_tensor_elements(out);
     if (tolerance > r->tolerance) r->tolerance = tolerance;
     if (!(error <= r->max_err)) r->max_err = error;

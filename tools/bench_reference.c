@@ -24,8 +24,10 @@ typedef struct dense {
 static double complex element(const tool_tensor *t, int64_t at)
 {
     switch (t->tensor.dtype) {
-    case EINJIT_F32: return ((float *)t->block)[at];
-    case EINJIT_F64: return ((double *)t->block)[at];
+    case EINJIT_F16:
+    case EINJIT_BF16:
+    case EINJIT_F32:
+    case EINJIT_F64: return tool_load_real(t->tensor.dtype, t->block, at);
     case EINJIT_I32: return ((int32_t *)t->block)[at];
     case EINJIT_I64: return (double)((int64_t *)t->block)[at];
     case EINJIT_BOOL: return ((uint8_t *)t->block)[at];
@@ -248,10 +250,11 @@ static double tolerance_of(const bench_equation *p, int dtype)
     double terms = 1;
     for (int l = 0; l < p->n_labels; l++)
         if (bench_find(p->out, p->out_rank, l) < 0) terms *= (double)p->extent[l];
-    double unit = dtype == EINJIT_F32 || dtype == EINJIT_C64    ? FLT_EPSILON
-                  : dtype == EINJIT_F64 || dtype == EINJIT_C128 ? DBL_EPSILON
-                                                                : 0;
-    return unit * 16 * (p->n_terms + sqrt(terms < 1e12 ? terms : 1e12));
+    double rounded = dtype == EINJIT_F16 ? 0x1p-11 : dtype == EINJIT_BF16 ? 0x1p-8 : 0; /* once, of a sum in f32 */
+    double unit = dtype == EINJIT_F32 || dtype == EINJIT_C64 || rounded > 0 ? FLT_EPSILON
+                  : dtype == EINJIT_F64 || dtype == EINJIT_C128             ? DBL_EPSILON
+                                                                            : 0;
+    return unit * 16 * (p->n_terms + sqrt(terms < 1e12 ? terms : 1e12)) + rounded;
 }
 
 /* Element `at` of the output as labels' values. */

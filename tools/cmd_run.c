@@ -15,6 +15,8 @@ static void print_result(const tool_tensor *t, size_t index)
     for (int a = 0; a < t->tensor.rank; a++) printf("%s%lld", a ? ", " : "", (long long)t->shape[a]);
     printf("%s]:", t->tensor.rank ? "" : "()");
     for (int64_t i = 0; i < shown; i++) switch (t->tensor.dtype) {
+        case EINJIT_F16:
+        case EINJIT_BF16: printf(" %.5g", tool_load_real(t->tensor.dtype, t->block, i)); break;
         case EINJIT_F32: printf(" %.7g", (double)((float *)t->block)[i]); break;
         case EINJIT_F64: printf(" %.15g", ((double *)t->block)[i]); break;
         case EINJIT_I32: printf(" %d", (int)((int32_t *)t->block)[i]); break;
@@ -35,8 +37,10 @@ static json_t *element_json(const tool_tensor *t, int64_t i)
 {
     const void *block = t->block;
     switch (t->tensor.dtype) {
-    case EINJIT_F32: return tool_json_number((double)((const float *)block)[i]);
-    case EINJIT_F64: return tool_json_number(((const double *)block)[i]);
+    case EINJIT_F16:
+    case EINJIT_BF16:
+    case EINJIT_F32:
+    case EINJIT_F64: return tool_json_number(tool_load_real(t->tensor.dtype, block, i));
     case EINJIT_I32: return json_integer(((const int32_t *)block)[i]);
     case EINJIT_I64: return json_integer(((const int64_t *)block)[i]);
     case EINJIT_BOOL: return json_boolean(((const uint8_t *)block)[i]);

@@ -14,9 +14,11 @@
 static const struct {
     char kind;
     int bytes, dtype;
-} descriptors[] = {
-    {'b', 1, EINJIT_BOOL}, {'i', 4, EINJIT_I32}, {'i', 8, EINJIT_I64}, {'f', 2, EINJIT_F16},
-    {'f', 4, EINJIT_F32},  {'f', 8, EINJIT_F64}, {'c', 8, EINJIT_C64}, {'c', 16, EINJIT_C128},
+} descriptors[] =
+    {
+        {'b', 1, EINJIT_BOOL}, {'i', 4, EINJIT_I32}, {'i', 8, EINJIT_I64}, {'f', 2, EINJIT_F16},
+        {'f', 4, EINJIT_F32},  {'f', 8, EINJIT_F64}, {'c', 8, EINJIT_C64}, {'c', 16, EINJIT_C128},
+        {'V', 2, EINJIT_BF16}, /* NumPy has no name for it: as ml_dtypes' arrays are saved */
 };
 
 enum { NPY_MAX_RANK = 64, NPY_MAX_HEADER = 1 << 20 };
@@ -56,7 +58,7 @@ static int parse_descriptor(header *out, const char *text, const char *path)
         out->swapped = order == '>' && bytes > 1;
         return TOOL_OK;
     }
-    return tool_fail("E_DTYPE", "%s: dtype %.*s is not one of bool i32 i64 f32 f64 c64 c128", path,
+    return tool_fail("E_DTYPE", "%s: dtype %.*s is not one of bool i32 i64 f16 f32 f64 c64 c128, or V2 (bf16)", path,
                      (int)(n < 40 ? n : 40), text + 1);
 }
 
@@ -174,8 +176,6 @@ int npy_read(tool_tensor *out, FILE *file, const char *path)
     header h;
     *out = (tool_tensor){0};
     int status = read_header(&h, file, path);
-    if (!status && h.dtype == EINJIT_F16)
-        status = tool_fail("E_DTYPE", "%s: f16 cannot be computed with yet: convert it to f32 first", path);
     if (!status) status = read_data(out, &h, file, path);
     if (!status) normalize(out, &h);
     else tool_tensor_free(out);

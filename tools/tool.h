@@ -112,6 +112,9 @@ void tool_tensor_free(tool_tensor *tensor);
 int64_t tool_tensor_elements(const tool_tensor *tensor);
 /* Reproducible values: floats in (-1, 1), small integers; index inputs are filled by the caller. */
 void tool_tensor_fill(tool_tensor *tensor, uint64_t seed);
+/* Elements of f16, bf16, f32 and f64. (tool_narrow.c) */
+double tool_load_real(int dtype, const void *block, int64_t at);
+void tool_store_real(int dtype, void *block, int64_t at, double x); /* of f16 and bf16 a normal number, or 0 */
 
 /* Inputs of a program from sizes; `dtype` for those that do not say. With memory and values, or shapes alone. */
 int tool_inputs_make(tool_tensor **out, size_t *n, const tool_program *program, const tool_sizes *sizes, int dtype,

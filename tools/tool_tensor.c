@@ -92,6 +92,8 @@ void tool_tensor_fill(tool_tensor *tensor, uint64_t seed)
         case EINJIT_I32: ((int32_t *)tensor->block)[i] = (int32_t)(next_random(&state) % 17) - 8; break;
         case EINJIT_I64: ((int64_t *)tensor->block)[i] = (int64_t)(next_random(&state) % 17) - 8; break;
         case EINJIT_BOOL: ((uint8_t *)tensor->block)[i] = next_random(&state) & 1; break;
+        case EINJIT_F16:
+        case EINJIT_BF16: tool_store_real(dtype, tensor->block, i, next_real(&state)); break;
         default: break;
         }
 }

@@ -115,8 +115,14 @@ EINJIT_API const char *einjit_list_name(int list, size_t i, const char **text);
 
 /* ---- dtypes and tensors ------------------------------------------------------------------------------------- */
 
-/** Element types. bool is one byte, 0 or 1. Complex numbers are (re, im) pairs. F16 and BF16 are named, sized and
- * promoted; computing with them is refused with E_DTYPE for now. */
+/** Element types. bool is one byte, 0 or 1. Complex numbers are (re, im) pairs. F16 and BF16 are formats of memory:
+ * operators compute in f32 on their values, sums over any number of terms among them, and each operator's result is
+ * rounded once, to nearest, ties to even, as torch does on CPUs. That does not depend on what is stored: relu(x @ w)
+ * rounds twice whether or not x @ w is ever written. Within one operator (an einsum of any number of operands, softmax,
+ * layer_norm, logsumexp, index_add) nothing is rounded before its end. Passes that may round differently may leave
+ * roundings out, and order sums anew, as they do in f32; of f16, whose range is small, they move no factors but signs.
+ * Numbers of the program take the dtype of the other operand, rounded to it, as in NumPy. Conversions from f64,
+ * integers and complex numbers go by way of f32. Subnormal numbers are kept, a NaN stays one. */
 enum einjit_dtype_code {
     EINJIT_BOOL,
     EINJIT_I32,

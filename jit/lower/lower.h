@@ -3,6 +3,7 @@
  * Values in registers. An ej_vec is a scalar (lanes == 1) or a vector of `lanes` elements of one dtype:
  *   floats and integers   re of the LLVM type, im NULL
  *   complex               re and im apart (planar), each of the real type
+ *   f16, bf16             their bits, i16: they are moved, and converted to f32 and back (lower_narrow.c)
  *   bool                  i1 (memory holds bytes 0 or 1)
  */
 #ifndef EJ_LOWER_H
@@ -32,7 +33,7 @@ struct ej_emit {
 };
 
 /* ---- lower_type.c: types and small values ---- */
-/* of one part in registers: float, double, i32, i64, i1 */
+/* of one part in registers: float, double, i32, i64, i1; i16 of f16 and bf16, which are only moved and converted */
 LLVMTypeRef ej_type_element(ej_emit *e, int dtype);
 LLVMTypeRef ej_type_memory(ej_emit *e, int dtype);         /* of one part in memory: the same, bool i8 */
 LLVMTypeRef ej_type_vec(ej_emit *e, int dtype, int lanes); /* element, or vector of lanes when lanes > 1 */
@@ -50,6 +51,8 @@ LLVMValueRef ej_intrinsic(ej_emit *e, const char *name, LLVMValueRef *args, unsi
 ej_vec ej_lower_fn(ej_emit *e, int fn, int dtype_in, int dtype_out, int lanes, ej_vec a, ej_vec b, ej_vec c);
 ej_vec ej_lower_cast(ej_emit *e, int from, int to, int lanes, ej_vec a);
 ej_vec ej_lower_const(ej_emit *e, int lanes, const ej_expr_op *op);
+/* One bf16, as its bits, in all lanes of f32. (lower_narrow.c) */
+LLVMValueRef ej_lower_spread_brain(ej_emit *e, int lanes, LLVMValueRef bits);
 /* reduce(a, b) of einjit_reduce_code, one dtype. */
 ej_vec ej_lower_combine(ej_emit *e, int reduce, int dtype, int lanes, ej_vec a, ej_vec b);
 /* a * b + c with fused multiply-add where the target has it; floats and complex. */

@@ -2,8 +2,10 @@
  *
  * Takes  vectors of one dtype.
  * Gives  them in another: floats to integers truncate and saturate, NaN gives 0; integers to floats round to nearest;
- *        complex to real drops the imaginary part; to bool is != 0; bool to numbers is 0 or 1.
+ *        f16 and bf16 go by way of f32, rounded to that first; complex to real drops the imaginary part; to bool is !=
+ *        0; bool to numbers is 0 or 1.
  */
+#include "base_narrow.h"
 #include "lower_math.h"
 
 #include <math.h>
@@ -38,6 +40,8 @@ LLVMValueRef ej_cast_real(ej_emit *e, int from, int to, int lanes, LLVMValueRef 
     LLVMTypeRef element = ej_type_element(e, to), type = ej_type_of(element, lanes);
     int to_kind = ej_dtypes[to].kind, from_kind = ej_dtypes[from].kind;
     if (from == to) return x;
+    if (ej_dtype_is_narrow(from)) return ej_cast_real(e, EINJIT_F32, to, lanes, ej_lower_widen(e, from, lanes, x));
+    if (ej_dtype_is_narrow(to)) return ej_lower_narrow(e, to, lanes, ej_cast_real(e, from, EINJIT_F32, lanes, x));
     if (to_kind == EJ_KIND_BOOL) return to_bool(e, from, x);
     if (to_kind == EJ_KIND_INT) {
         if (from_kind == EJ_KIND_BOOL) return LLVMBuildZExt(at, x, type, "");
@@ -72,6 +76,8 @@ ej_vec ej_lower_const(ej_emit *e, int lanes, const ej_expr_op *op)
     int kind = ej_dtypes[op->dtype].kind;
     if (kind == EJ_KIND_BOOL) return (ej_vec){ej_const_int(e, element, lanes, op->integer != 0), NULL};
     if (kind == EJ_KIND_INT) return (ej_vec){ej_const_int(e, element, lanes, (uint64_t)op->integer), NULL};
+    if (ej_dtype_is_narrow(op->dtype))
+        return (ej_vec){ej_const_int(e, element, lanes, ej_narrow(op->dtype, op->re)), NULL};
     ej_vec r = {ej_const_real(e, element, lanes, op->re), NULL};
     if (kind == EJ_KIND_COMPLEX) r.im = ej_const_real(e, element, lanes, op->im);
     return r;

@@ -114,6 +114,16 @@ static ej_operand run_fn(ej_leaf *leaf, const ej_tape *tape, int32_t i)
     return (ej_operand){ej_lower_fn(w->e, op->fn, dtype_in, op->dtype, lanes, v[0], v[1], v[2]), lanes};
 }
 
+static ej_operand run_cast(ej_leaf *leaf, const ej_tape *tape, const ej_expr_op *op, const ej_lanes *lanes)
+{
+    ej_emit *e = leaf->w->e;
+    ej_operand a = tape[op->a].now;
+    int from = leaf->node->expr.ops[op->a].dtype;
+    if (from == EINJIT_BF16 && op->dtype == EINJIT_F32 && a.lanes == 1 && lanes->n > 1)
+        return (ej_operand){{ej_lower_spread_brain(e, lanes->n, a.v.re), NULL}, lanes->n};
+    return (ej_operand){ej_lower_cast(e, from, op->dtype, a.lanes, a.v), a.lanes};
+}
+
 static ej_operand run_op(ej_leaf *leaf, const ej_tape *tape, int32_t i, const ej_lanes *lanes)
 {
     ej_lower *w = leaf->w;
@@ -123,11 +133,7 @@ static ej_operand run_op(ej_leaf *leaf, const ej_tape *tape, int32_t i, const ej
         if (leaf->src[op->a].buffer->home == EJ_HOME_REG) return load_registers(leaf, &leaf->src[op->a], lanes);
         return ej_lower_load(leaf, &leaf->src[op->a], lanes);
     case EJ_EXPR_CONST: return (ej_operand){ej_lower_const(w->e, 1, op), 1};
-    case EJ_EXPR_CAST: {
-        ej_operand a = tape[op->a].now;
-        int from = leaf->node->expr.ops[op->a].dtype;
-        return (ej_operand){ej_lower_cast(w->e, from, op->dtype, a.lanes, a.v), a.lanes};
-    }
+    case EJ_EXPR_CAST: return run_cast(leaf, tape, op, lanes);
     default: return run_fn(leaf, tape, i);
     }
 }

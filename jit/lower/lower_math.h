@@ -89,6 +89,10 @@ LLVMValueRef ej_bool_fn(ej_emit *e, int fn, LLVMValueRef a, LLVMValueRef b);
 /* ---- lower_cast.c ---- */
 LLVMValueRef ej_cast_real(ej_emit *e, int from, int to, int lanes, LLVMValueRef x); /* between real dtypes and bool */
 
+/* ---- lower_narrow.c: f16 and bf16, as bits, to f32 and back ---- */
+LLVMValueRef ej_lower_widen(ej_emit *e, int dtype, int lanes, LLVMValueRef bits);
+LLVMValueRef ej_lower_narrow(ej_emit *e, int dtype, int lanes, LLVMValueRef x);
+
 /* ---- lower_complex.c ---- */
 ej_vec ej_complex_exp(ej_math *m, ej_vec a);
 ej_vec ej_complex_fn(ej_emit *e, int fn, int dtype, int lanes, ej_vec a, ej_vec b);

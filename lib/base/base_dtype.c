@@ -4,15 +4,15 @@
 #include <string.h>
 
 const ej_dtype_info ej_dtypes[EINJIT_DTYPE_COUNT] = {
-    [EINJIT_BOOL] = {"bool", "bool", 1, EJ_KIND_BOOL, EINJIT_BOOL, 1},
-    [EINJIT_I32] = {"i32", "int32", 4, EJ_KIND_INT, EINJIT_I32, 1},
-    [EINJIT_I64] = {"i64", "int64", 8, EJ_KIND_INT, EINJIT_I64, 1},
-    [EINJIT_F16] = {"f16", "float16", 2, EJ_KIND_FLOAT, EINJIT_F16, 0},
-    [EINJIT_BF16] = {"bf16", "bfloat16", 2, EJ_KIND_FLOAT, EINJIT_BF16, 0},
-    [EINJIT_F32] = {"f32", "float32", 4, EJ_KIND_FLOAT, EINJIT_F32, 1},
-    [EINJIT_F64] = {"f64", "float64", 8, EJ_KIND_FLOAT, EINJIT_F64, 1},
-    [EINJIT_C64] = {"c64", "complex64", 8, EJ_KIND_COMPLEX, EINJIT_F32, 1},
-    [EINJIT_C128] = {"c128", "complex128", 16, EJ_KIND_COMPLEX, EINJIT_F64, 1},
+    [EINJIT_BOOL] = {"bool", "bool", 1, EJ_KIND_BOOL, EINJIT_BOOL, EINJIT_BOOL},
+    [EINJIT_I32] = {"i32", "int32", 4, EJ_KIND_INT, EINJIT_I32, EINJIT_I32},
+    [EINJIT_I64] = {"i64", "int64", 8, EJ_KIND_INT, EINJIT_I64, EINJIT_I64},
+    [EINJIT_F16] = {"f16", "float16", 2, EJ_KIND_FLOAT, EINJIT_F16, EINJIT_F32},
+    [EINJIT_BF16] = {"bf16", "bfloat16", 2, EJ_KIND_FLOAT, EINJIT_BF16, EINJIT_F32},
+    [EINJIT_F32] = {"f32", "float32", 4, EJ_KIND_FLOAT, EINJIT_F32, EINJIT_F32},
+    [EINJIT_F64] = {"f64", "float64", 8, EJ_KIND_FLOAT, EINJIT_F64, EINJIT_F64},
+    [EINJIT_C64] = {"c64", "complex64", 8, EJ_KIND_COMPLEX, EINJIT_F32, EINJIT_C64},
+    [EINJIT_C128] = {"c128", "complex128", 16, EJ_KIND_COMPLEX, EINJIT_F64, EINJIT_C128},
 };
 
 const char *einjit_dtype_name(int dtype)

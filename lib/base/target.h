@@ -15,6 +15,7 @@ typedef struct ej_target {
     int vector_registers;
     bool masks; /* masked loads and stores are one instruction */
     bool fma;
+    bool half;         /* f16 to f32 and back is one instruction */
     bool stream_fence; /* stores past the caches reach other cores in order only behind a fence */
     /* register tile of a contraction: vectors along the lane axis, rows along the other one */
     int tile_vectors, tile_rows;

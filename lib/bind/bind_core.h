@@ -73,15 +73,16 @@ int ej_bind_promote(ej_binder *b, size_t n, const ej_bind_operand *in, int *dtyp
 int ej_bind_dtype(const ej_binder *b, const ej_bind_operand *operand); /* of a literal: its default */
 int32_t ej_bind_rank(const ej_binder *b, const ej_bind_operand *operand);
 int ej_bind_take(ej_binder *b, const ej_bind_operand *operand, int dtype, ej_value *out);
+/* The dtype's numbers in the dtype that they are computed in. Where that is another one, the result is cast back. */
+int ej_bind_take_wide(ej_binder *b, const ej_bind_operand *operand, int dtype, ej_value *out);
 int ej_bind_take_own(ej_binder *b, const ej_bind_operand *operand, ej_value *out); /* in its own dtype */
-int ej_bind_computes(ej_binder *b, int dtype);                                     /* E_DTYPE for those named only */
 /* Integers and bool become f64; complex is refused when real_only. `what` is for the message. */
 int ej_bind_floating(ej_binder *b, int dtype, bool real_only, const char *what, int *out);
 
 /* ---- bind_node.c: core nodes ---- */
 int ej_bind_node(ej_binder *b, const ej_bound_node *node, ej_value *out); /* arrays are taken over */
 int ej_bind_number(ej_binder *b, int dtype, double value, ej_value *out);
-int ej_bind_cast(ej_binder *b, ej_value x, int dtype, ej_value *out);
+int ej_bind_cast(ej_binder *b, ej_value x, int dtype, ej_value *out); /* none back to where all values come from */
 /* Operands of one dtype (see bind.h), broadcast. */
 int ej_bind_map(ej_binder *b, int fn, int dtype, uint32_t n, const ej_value *in, ej_value *out);
 int ej_bind_reduce(ej_binder *b, int reduce, ej_value x, const bool *axes, bool keepdim, ej_value *out);

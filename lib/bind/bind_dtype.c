@@ -2,9 +2,12 @@
  *
  * Takes  operands: bound values, or literals of the program.
  * Gives  their common dtype by NumPy's rules, and the operands in it.
- * Keeps  Python's numbers weak: a literal takes the dtype of the other operand. Python's own arithmetic on literals was
+ * Keeps  f16 and bf16 in memory: what computes takes its operands in f32, and its result is rounded once to the
+ *        dtype; what only moves elements takes them as they are.
+ *        Python's numbers weak: a literal takes the dtype of the other operand. Python's own arithmetic on literals was
  *        folded by the reader; what is left over literals alone are calls of functions, whose results have a dtype.
  */
+#include "base_narrow.h"
 #include "bind_core.h"
 
 static const int default_dtypes[] = {[EJ_KIND_BOOL] = EINJIT_BOOL,
@@ -23,15 +26,6 @@ int32_t ej_bind_rank(const ej_binder *b, const ej_bind_operand *operand)
     return operand->id >= 0 ? ej_bind_at(b, operand->id)->rank : 0;
 }
 
-int ej_bind_computes(ej_binder *b, int dtype)
-{
-    if (!ej_dtype_valid(dtype)) return ej_fail(b->err, EINJIT_E_DTYPE, "%d is not a dtype", dtype);
-    if (ej_dtypes[dtype].computes) return EINJIT_OK;
-    return ej_fail(b->err, EINJIT_E_DTYPE,
-                   "%s is known by name only: it cannot be computed with yet, cast to f32 first",
-                   einjit_dtype_name(dtype));
-}
-
 int ej_bind_promote(ej_binder *b, size_t n, const ej_bind_operand *in, int *dtype)
 {
     int strong = -1, kind = -1;
@@ -42,7 +36,8 @@ int ej_bind_promote(ej_binder *b, size_t n, const ej_bind_operand *in, int *dtyp
     }
     if (strong < 0) *dtype = default_dtypes[kind < 0 ? EJ_KIND_FLOAT : kind];
     else *dtype = kind < 0 ? strong : ej_dtype_promote_weak(strong, kind);
-    return ej_bind_computes(b, *dtype);
+    if (!ej_dtype_valid(*dtype)) return ej_fail(b->err, EINJIT_E_DTYPE, "%d is not a dtype", *dtype);
+    return EINJIT_OK;
 }
 
 int ej_bind_floating(ej_binder *b, int dtype, bool real_only, const char *what, int *out)
@@ -55,17 +50,11 @@ int ej_bind_floating(ej_binder *b, int dtype, bool real_only, const char *what, 
 
 /* ---- literals ---- */
 
-/* A double as the dtype holds it, so that all backends start from the same bits. */
-static double rounded(int dtype, double value)
+/* As the dtype holds it, so that all backends start from the same bits; a node of the dtype `as`, which holds all
+ * numbers of the other one. */
+static int literal_as(ej_binder *b, const ej_node *literal, int dtype, int as, ej_value *out)
 {
-    if (ej_dtypes[dtype].real != EINJIT_F32) return value;
-    volatile float single = (float)value; /* as in nest_scalar.c: gcc 12 drops the rounding of two neighbours */
-    return single;
-}
-
-static int literal_as(ej_binder *b, const ej_node *literal, int dtype, ej_value *out)
-{
-    ej_bound_node made = {.op = EJ_OP_SCALAR, .dtype = (int16_t)dtype};
+    ej_bound_node made = {.op = EJ_OP_SCALAR, .dtype = (int16_t)as};
     bool whole = literal->fn == EJ_KIND_INT || literal->fn == EJ_KIND_BOOL;
     if (ej_dtypes[dtype].kind <= EJ_KIND_INT) { /* promotion gives those to whole literals only */
         if (!whole) return ej_fail(b->err, EINJIT_E_DTYPE, "a number with a fraction as %s", einjit_dtype_name(dtype));
@@ -75,22 +64,29 @@ static int literal_as(ej_binder *b, const ej_node *literal, int dtype, ej_value 
         made.integer = dtype == EINJIT_BOOL ? literal->integer != 0 : literal->integer;
         return ej_bind_node(b, &made, out);
     }
-    made.re = rounded(dtype, whole ? (double)literal->integer : literal->re);
-    made.im = whole || !ej_dtype_is_complex(dtype) ? 0 : rounded(dtype, literal->im);
+    made.re = ej_dtype_round(dtype, whole ? (double)literal->integer : literal->re);
+    made.im = whole || !ej_dtype_is_complex(dtype) ? 0 : ej_dtype_round(dtype, literal->im);
     return ej_bind_node(b, &made, out);
 }
 
 int ej_bind_take(ej_binder *b, const ej_bind_operand *operand, int dtype, ej_value *out)
 {
     if (operand->id >= 0) return ej_bind_cast(b, operand->id, dtype, out);
-    if (operand->literal) return literal_as(b, operand->literal, dtype, out);
+    if (operand->literal) return literal_as(b, operand->literal, dtype, dtype, out);
     return ej_fail(b->err, EINJIT_E_INTERNAL, "an operand that was not bound");
+}
+
+int ej_bind_take_wide(ej_binder *b, const ej_bind_operand *operand, int dtype, ej_value *out)
+{
+    int wide = ej_dtypes[dtype].computes;
+    if (operand->id < 0 && operand->literal) return literal_as(b, operand->literal, dtype, wide, out);
+    EJ_TRY(ej_bind_take(b, operand, dtype, out));
+    return ej_bind_cast(b, *out, wide, out);
 }
 
 int ej_bind_take_own(ej_binder *b, const ej_bind_operand *operand, ej_value *out)
 {
     int dtype = ej_bind_dtype(b, operand);
-    EJ_TRY(ej_bind_computes(b, dtype));
     return ej_bind_take(b, operand, dtype, out);
 }
 
@@ -98,6 +94,6 @@ int ej_bind_number(ej_binder *b, int dtype, double value, ej_value *out)
 {
     ej_bound_node made = {.op = EJ_OP_SCALAR, .dtype = (int16_t)dtype};
     if (ej_dtypes[dtype].kind <= EJ_KIND_INT) made.integer = (int64_t)value;
-    else made.re = rounded(dtype, value);
+    else made.re = ej_dtype_round(dtype, value);
     return ej_bind_node(b, &made, out);
 }

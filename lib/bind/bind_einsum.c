@@ -224,6 +224,21 @@ static int einsum_dtype(ej_binder *b, const ej_node *node, const ej_bind_operand
     }
 }
 
+/* One operand, all labels of which the result has: elements are only moved. */
+static bool only_moves(const ej_subscripts *s)
+{
+    for (uint32_t i = 0; s->n_terms == 1 && i < s->terms[0].n; i++)
+        if (!ej_term_has(&s->out, s->terms[0].labels[i])) return false;
+    return s->n_terms == 1;
+}
+
+static int contract(ej_binder *b, const ej_node *node, ej_subscripts *subscripts, ej_value *in, ej_value *out)
+{
+    if (node->fn == EINJIT_REDUCE_LOGSUMEXP) return contract_logsumexp(b, node, subscripts, in, out);
+    if (ej_bind_at(b, in[0])->dtype == EINJIT_BOOL) return contract_bool(b, node, subscripts, in, out);
+    return ej_bind_contract(b, node->equation, subscripts, in, node->fn, node->combine, out);
+}
+
 int ej_bind_op_einsum(ej_binder *b, const ej_node *node, ej_bind_operand *out)
 {
     uint32_t n = node->n_in;
@@ -242,8 +257,8 @@ int ej_bind_op_einsum(ej_binder *b, const ej_node *node, ej_bind_operand *out)
     }
     EJ_TRY(ej_equation_resolve(subscripts, b->arena, node->equation, ranks, b->err));
     EJ_TRY(einsum_dtype(b, node, in, &dtype));
-    for (uint32_t t = 0; t < n; t++) EJ_TRY(ej_bind_take(b, &in[t], dtype, &values[t]));
-    if (node->fn == EINJIT_REDUCE_LOGSUMEXP) return contract_logsumexp(b, node, subscripts, values, &out->id);
-    if (dtype == EINJIT_BOOL) return contract_bool(b, node, subscripts, values, &out->id);
-    return ej_bind_contract(b, node->equation, subscripts, values, node->fn, node->combine, &out->id);
+    bool moves = only_moves(subscripts);
+    for (uint32_t t = 0; t < n; t++) EJ_TRY((moves ? ej_bind_take : ej_bind_take_wide)(b, &in[t], dtype, &values[t]));
+    EJ_TRY(contract(b, node, subscripts, values, &out->id));
+    return ej_bind_cast(b, out->id, dtype, &out->id);
 }

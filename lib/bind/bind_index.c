@@ -168,7 +168,10 @@ int ej_bind_index_add(ej_binder *b, ej_value index, ej_value rows, int32_t axis,
         return ej_fail(b->err, EINJIT_E_DIM, "index_add: the index has %lld entries, axis %d of the value has %lld",
                        (long long)entries.n, (int)axis, (long long)x->shape[axis].n);
     ej_bind_meet(b, entries, x->shape[axis]);
-    return write_indexed(b, EJ_OP_INDEX_ADD, index, rows, rows, axis, n, out);
+    int dtype = x->dtype;
+    EJ_TRY(ej_bind_cast(b, rows, ej_dtypes[dtype].computes, &rows));
+    EJ_TRY(write_indexed(b, EJ_OP_INDEX_ADD, index, rows, rows, axis, n, out));
+    return ej_bind_cast(b, *out, dtype, out);
 }
 
 int ej_bind_op_index_add(ej_binder *b, const ej_node *node, ej_bind_operand *out)

@@ -17,7 +17,6 @@ static int op_constant(ej_binder *b, const ej_node *node, ej_bind_operand *out)
 {
     ej_bound_node made = {
         .op = EJ_OP_CONSTANT, .dtype = node->dtype, .rank = (int32_t)node->n_extents, .data = node->data};
-    EJ_TRY(ej_bind_computes(b, node->dtype));
     made.shape = EJ_NEW_ARRAY(b->arena, ej_size, node->n_extents);
     if (!made.shape) return ej_no_memory(b->err);
     for (uint32_t i = 0; i < node->n_extents; i++) made.shape[i] = ej_size_number(node->extents[i].n);
@@ -33,7 +32,6 @@ static int op_scalar(ej_binder *b, const ej_node *node, ej_bind_operand *out)
 
 static int op_cast(ej_binder *b, const ej_node *node, ej_bind_operand *out)
 {
-    EJ_TRY(ej_bind_computes(b, node->dtype));
     EJ_TRY(ej_bind_take_own(b, &b->values[node->in[0]], &out->id));
     return ej_bind_cast(b, out->id, node->dtype, &out->id);
 }

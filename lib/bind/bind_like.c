@@ -82,7 +82,10 @@ int ej_bind_op_sum_to_size(ej_binder *b, const ej_node *node, ej_bind_operand *o
             *want = axes[i] ? ej_size_number(1) : have;
         }
     }
+    int dtype = ej_bind_at(b, x)->dtype;
+    EJ_TRY(ej_bind_cast(b, x, ej_dtypes[dtype].computes, &x));
     EJ_TRY(ej_bind_reduce(b, EINJIT_REDUCE_SUM, x, axes, false, &x));
+    EJ_TRY(ej_bind_cast(b, x, dtype, &x));
     return ej_bind_reshape(b, x, kept, shape, &out->id);
 }
 
@@ -337,13 +340,14 @@ int ej_bind_op_index_add_to(ej_binder *b, const ej_node *node, ej_bind_operand *
     int32_t axis;
     int dtype;
     EJ_TRY(ej_bind_promote(b, 2, operands, &dtype));
-    EJ_TRY(ej_bind_take(b, &operands[0], dtype, &x));
-    EJ_TRY(ej_bind_take(b, &operands[1], dtype, &rows));
+    EJ_TRY(ej_bind_take_wide(b, &operands[0], dtype, &x));
+    EJ_TRY(ej_bind_take_wide(b, &operands[1], dtype, &rows));
     EJ_TRY(ej_bind_take_index(b, node, 1, "index_add", &index));
     if (!ej_bind_at(b, x)->rank) return ej_fail(b->err, EINJIT_E_RANK, "index_add to a scalar");
     EJ_TRY(ej_bind_axis(b, node->dims[0], ej_bind_at(b, x)->rank, &axis));
     EJ_TRY(meet_shapes(b, "index_add", x, rows, axis));
     EJ_TRY(ej_bind_index_add(b, index, rows, axis, ej_bind_at(b, x)->shape[axis], &out->id));
-    if (is_zeros(b, x)) return EINJIT_OK;
-    return ej_bind_map(b, EJ_FN_ADD, dtype, 2, (const ej_value[]){x, out->id}, &out->id);
+    if (!is_zeros(b, x))
+        EJ_TRY(ej_bind_map(b, EJ_FN_ADD, ej_dtypes[dtype].computes, 2, (const ej_value[]){x, out->id}, &out->id));
+    return ej_bind_cast(b, out->id, dtype, &out->id);
 }

@@ -122,9 +122,10 @@ static int bind_where(ej_binder *b, const ej_bind_operand *in, ej_value *out)
         return ej_fail(b->err, EINJIT_E_DTYPE, "the condition of where is %s, not bool", einjit_dtype_name(condition));
     EJ_TRY(ej_bind_promote(b, 2, in + 1, &dtype));
     EJ_TRY(ej_bind_take(b, &in[0], EINJIT_BOOL, &values[0]));
-    EJ_TRY(ej_bind_take(b, &in[1], dtype, &values[1]));
-    EJ_TRY(ej_bind_take(b, &in[2], dtype, &values[2]));
-    return ej_bind_map(b, EJ_FN_WHERE, dtype, 3, values, out);
+    EJ_TRY(ej_bind_take_wide(b, &in[1], dtype, &values[1]));
+    EJ_TRY(ej_bind_take_wide(b, &in[2], dtype, &values[2]));
+    EJ_TRY(ej_bind_map(b, EJ_FN_WHERE, ej_dtypes[dtype].computes, 3, values, out));
+    return ej_bind_cast(b, *out, dtype, out);
 }
 
 int ej_bind_op_map(ej_binder *b, const ej_node *node, ej_bind_operand *out)
@@ -139,6 +140,8 @@ int ej_bind_op_map(ej_binder *b, const ej_node *node, ej_bind_operand *out)
     for (uint32_t i = 0; i < n; i++) in[i] = b->values[node->in[i]];
     if (node->fn == EJ_FN_WHERE) return bind_where(b, in, &out->id);
     EJ_TRY(rule_types(b, node->fn, n, in, &types));
-    for (uint32_t i = 0; i < n; i++) EJ_TRY(ej_bind_take(b, &in[i], types.compute, &values[i]));
-    return write_map(b, node->fn, &types, n, values, &out->id);
+    for (uint32_t i = 0; i < n; i++) EJ_TRY(ej_bind_take_wide(b, &in[i], types.compute, &values[i]));
+    map_types wide = {ej_dtypes[types.compute].computes, ej_dtypes[types.result].computes};
+    EJ_TRY(write_map(b, node->fn, &wide, n, values, &out->id));
+    return ej_bind_cast(b, out->id, types.result, &out->id);
 }

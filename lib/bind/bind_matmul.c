@@ -5,13 +5,12 @@
  */
 #include "bind_core.h"
 
-static int take_pair(ej_binder *b, const ej_node *node, ej_value *in)
+static int take_pair(ej_binder *b, const ej_node *node, ej_value *in, int *dtype)
 {
     ej_bind_operand operands[2] = {b->values[node->in[0]], b->values[node->in[1]]};
-    int dtype;
-    EJ_TRY(ej_bind_promote(b, 2, operands, &dtype));
-    EJ_TRY(ej_bind_take(b, &operands[0], dtype, &in[0]));
-    return ej_bind_take(b, &operands[1], dtype, &in[1]);
+    EJ_TRY(ej_bind_promote(b, 2, operands, dtype));
+    EJ_TRY(ej_bind_take_wide(b, &operands[0], *dtype, &in[0]));
+    return ej_bind_take_wide(b, &operands[1], *dtype, &in[1]);
 }
 
 /* Subscripts of two terms of these ranks and an output; labels to be filled in. */
@@ -28,9 +27,10 @@ static ej_subscripts *new_pair(ej_binder *b, int32_t rank_a, int32_t rank_b, int
     return s->terms[0].labels && s->terms[1].labels ? s : NULL;
 }
 
-static int contract_pair(ej_binder *b, ej_subscripts *s, const ej_value *in, ej_value *out)
+static int contract_pair(ej_binder *b, ej_subscripts *s, const ej_value *in, int dtype, ej_value *out)
 {
-    return ej_bind_contract(b, NULL, s, in, EINJIT_REDUCE_SUM, EINJIT_COMBINE_MUL, out);
+    EJ_TRY(ej_bind_contract(b, NULL, s, in, EINJIT_REDUCE_SUM, EINJIT_COMBINE_MUL, out));
+    return ej_bind_cast(b, *out, dtype, out);
 }
 
 static int refuse_pair(ej_binder *b, int32_t axis_a, ej_size a, int32_t axis_b, ej_size other)
@@ -42,7 +42,8 @@ static int refuse_pair(ej_binder *b, int32_t axis_a, ej_size a, int32_t axis_b, 
 int ej_bind_op_matmul(ej_binder *b, const ej_node *node, ej_bind_operand *out)
 {
     ej_value in[2];
-    EJ_TRY(take_pair(b, node, in));
+    int dtype;
+    EJ_TRY(take_pair(b, node, in, &dtype));
     const ej_bound_node *x = ej_bind_at(b, in[0]), *y = ej_bind_at(b, in[1]);
     if (!x->rank || !y->rank)
         return ej_fail(b->err, EINJIT_E_RANK, "matmul of a scalar (operand %d has no axes)", x->rank ? 1 : 0);
@@ -61,7 +62,7 @@ int ej_bind_op_matmul(ej_binder *b, const ej_node *node, ej_bind_operand *out)
     s->terms[0].labels[axis_a] = s->terms[1].labels[axis_b] = k;
     if (x->rank > 1) s->terms[0].labels[axis_a - 1] = s->out.labels[batch] = m;
     if (y->rank > 1) s->terms[1].labels[axis_b + 1] = s->out.labels[batch + (x->rank > 1)] = n;
-    return contract_pair(b, s, in, &out->id);
+    return contract_pair(b, s, in, dtype, &out->id);
 }
 
 /* The i-th axis that `dims` names is axes[i] and gets label i; all others get -1. E_VALUE when one is named twice. */
@@ -100,7 +101,8 @@ static int contracted_axes(ej_binder *b, const ej_node *node, const ej_value *in
 int ej_bind_op_tensordot(ej_binder *b, const ej_node *node, ej_bind_operand *out)
 {
     ej_value in[2];
-    EJ_TRY(take_pair(b, node, in));
+    int dtype;
+    EJ_TRY(take_pair(b, node, in, &dtype));
     const ej_bound_node *x = ej_bind_at(b, in[0]), *y = ej_bind_at(b, in[1]);
     const int64_t *dims = NULL;
     uint32_t n = 0;
@@ -121,5 +123,5 @@ int ej_bind_op_tensordot(ej_binder *b, const ej_node *node, ej_bind_operand *out
     for (int32_t i = 0; i < y->rank; i++)
         if (b_labels[i] < 0) b_labels[i] = s->out.labels[kept++] = next++;
     s->n_labels = (uint32_t)next;
-    return contract_pair(b, s, in, &out->id);
+    return contract_pair(b, s, in, dtype, &out->id);
 }

@@ -64,11 +64,17 @@ int ej_bind_axis(ej_binder *b, int64_t dim, int32_t rank, int32_t *out)
 
 /* ---- elementwise ---- */
 
+/* x was widened from the narrow dtype: the same numbers, unrounded. */
+static bool is_widened(const ej_binder *b, const ej_bound_node *x, int dtype)
+{
+    return x->op == EJ_OP_CAST && ej_dtypes[dtype].computes == x->dtype && ej_bind_at(b, x->in[0])->dtype == dtype;
+}
+
 int ej_bind_cast(ej_binder *b, ej_value x, int dtype, ej_value *out)
 {
     const ej_bound_node *from = ej_bind_at(b, x);
-    if (from->dtype == dtype) {
-        *out = x;
+    if (from->dtype == dtype || is_widened(b, from, dtype)) {
+        *out = from->dtype == dtype ? x : from->in[0];
         return EINJIT_OK;
     }
     ej_bound_node made;

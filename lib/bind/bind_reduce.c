@@ -150,17 +150,16 @@ int ej_bind_op_softmax(ej_binder *b, const ej_node *node, ej_bind_operand *out)
     bool *axes;
     int dtype;
     EJ_TRY(ej_bind_floating(b, ej_bind_dtype(b, &b->values[node->in[0]]), true, "softmax", &dtype));
-    EJ_TRY(ej_bind_take(b, &b->values[node->in[0]], dtype, &x));
+    EJ_TRY(ej_bind_take_wide(b, &b->values[node->in[0]], dtype, &x));
     EJ_TRY(named_axes(b, node, ej_bind_at(b, x)->rank, &axes));
-    if (has_empty_axis(b, x, axes)) {
-        out->id = x;
-        return EINJIT_OK;
-    }
+    if (has_empty_axis(b, x, axes)) return ej_bind_cast(b, x, dtype, &out->id);
+    int wide = ej_dtypes[dtype].computes;
     EJ_TRY(ej_bind_reduce(b, EINJIT_REDUCE_MAX, x, axes, true, &max));
-    EJ_TRY(map2(b, EJ_FN_SUB, dtype, x, max, &x));
-    EJ_TRY(map1(b, EJ_FN_EXP, dtype, x, &x));
+    EJ_TRY(map2(b, EJ_FN_SUB, wide, x, max, &x));
+    EJ_TRY(map1(b, EJ_FN_EXP, wide, x, &x));
     EJ_TRY(ej_bind_reduce(b, EINJIT_REDUCE_SUM, x, axes, true, &sum));
-    return map2(b, EJ_FN_DIV, dtype, x, sum, &out->id);
+    EJ_TRY(map2(b, EJ_FN_DIV, wide, x, sum, &x));
+    return ej_bind_cast(b, x, dtype, &out->id);
 }
 
 /* ---- layer_norm ---- */
@@ -226,7 +225,7 @@ int ej_bind_op_layer_norm(ej_binder *b, const ej_node *node, ej_bind_operand *ou
     for (uint32_t i = 0; i < node->n_in; i++) operands[i] = b->values[node->in[i]];
     EJ_TRY(ej_bind_promote(b, node->n_in, operands, &dtype));
     EJ_TRY(ej_bind_floating(b, dtype, true, "layer_norm", &dtype));
-    for (uint32_t i = 0; i < node->n_in; i++) EJ_TRY(ej_bind_take(b, &operands[i], dtype, &in[i]));
+    for (uint32_t i = 0; i < node->n_in; i++) EJ_TRY(ej_bind_take_wide(b, &operands[i], dtype, &in[i]));
     int32_t rank = ej_bind_at(b, in[0])->rank;
     int64_t n = node->n_dims ? node->dims[0] : 0;
     if (n < 1 || n > rank)
@@ -241,10 +240,9 @@ int ej_bind_op_layer_norm(ej_binder *b, const ej_node *node, ej_bind_operand *ou
     for (int which = 0; which < 2; which++) { /* weight, then bias */
         if (!(node->integer >> which & 1) || next >= node->n_in) continue;
         EJ_TRY(check_parameter(b, names[which], in[next], in[0], (int32_t)n));
-        EJ_TRY(map2(b, which ? EJ_FN_ADD : EJ_FN_MUL, dtype, result, in[next++], &result));
+        EJ_TRY(map2(b, which ? EJ_FN_ADD : EJ_FN_MUL, ej_dtypes[dtype].computes, result, in[next++], &result));
     }
-    out->id = result;
-    return EINJIT_OK;
+    return ej_bind_cast(b, result, dtype, &out->id);
 }
 
 /* ---- the operation ---- */
@@ -288,25 +286,31 @@ static int reduce_dtype(ej_binder *b, int reduce, int dtype, int *out)
     }
 }
 
+static int reduce(ej_binder *b, const ej_node *node, ej_value x, const bool *axes, ej_value *out)
+{
+    switch (node->fn) {
+    case EINJIT_REDUCE_SUM:
+    case EINJIT_REDUCE_PROD:
+    case EINJIT_REDUCE_OR: return ej_bind_reduce(b, node->fn, x, axes, node->keepdim, out);
+    case EINJIT_REDUCE_MAX:
+    case EINJIT_REDUCE_MIN: return extreme(b, node->fn == EINJIT_REDUCE_MAX, x, axes, node->keepdim, out);
+    case EINJIT_REDUCE_LOGSUMEXP: return ej_bind_logsumexp(b, x, axes, node->keepdim, out);
+    case EINJIT_REDUCE_MEAN: return mean(b, x, axes, node->keepdim, out);
+    default: return ej_fail(b->err, EINJIT_E_INTERNAL, "an unknown reduction %d", node->fn);
+    }
+}
+
 int ej_bind_op_reduce(ej_binder *b, const ej_node *node, ej_bind_operand *out)
 {
     const ej_bind_operand *operand = &b->values[node->in[0]];
     int dtype = ej_bind_dtype(b, operand);
     bool *axes;
     ej_value x;
-    EJ_TRY(ej_bind_computes(b, dtype));
     EJ_TRY(named_axes(b, node, ej_bind_rank(b, operand), &axes));
     EJ_TRY(reduce_dtype(b, node->fn, dtype, &dtype));
     EJ_TRY(ej_bind_take_own(b, operand, &x));
     EJ_TRY(ej_bind_cast(b, x, dtype, &x));
-    switch (node->fn) {
-    case EINJIT_REDUCE_SUM:
-    case EINJIT_REDUCE_PROD:
-    case EINJIT_REDUCE_OR: return ej_bind_reduce(b, node->fn, x, axes, node->keepdim, &out->id);
-    case EINJIT_REDUCE_MAX:
-    case EINJIT_REDUCE_MIN: return extreme(b, node->fn == EINJIT_REDUCE_MAX, x, axes, node->keepdim, &out->id);
-    case EINJIT_REDUCE_LOGSUMEXP: return ej_bind_logsumexp(b, x, axes, node->keepdim, &out->id);
-    case EINJIT_REDUCE_MEAN: return mean(b, x, axes, node->keepdim, &out->id);
-    default: return ej_fail(b->err, EINJIT_E_INTERNAL, "an unknown reduction %d", node->fn);
-    }
+    EJ_TRY(ej_bind_cast(b, x, ej_dtypes[dtype].computes, &x));
+    EJ_TRY(reduce(b, node, x, axes, &out->id));
+    return ej_bind_cast(b, out->id, dtype, &out->id);
 }

@@ -44,7 +44,6 @@ int ej_bind_check_input(ej_binder *b, size_t i, const einjit_tensor *tensor)
     if (node->dtype >= 0 && node->dtype != tensor->dtype)
         return ej_fail(b->err, EINJIT_E_DTYPE, "input '%s' is %s, the program says %s", node->name,
                        einjit_dtype_name(tensor->dtype), einjit_dtype_name(node->dtype));
-    EJ_TRY(ej_bind_computes(b, tensor->dtype));
     EJ_TRY(check_extents(b, "input", node->name, tensor));
     if (node->rank >= 0 && node->rank != tensor->rank)
         return ej_fail(b->err, EINJIT_E_RANK, "input '%s' has %d axes, the program says %d", node->name,

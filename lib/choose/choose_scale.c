@@ -16,6 +16,7 @@
  * positive numbers move.
  * Size   every value is in one region at most.
  */
+#include "base_narrow.h"
 #include "choose_core.h"
 #include "opt.h"
 
@@ -260,19 +261,12 @@ static int find_region(scaler *s, ej_value root)
 
 /* ---- writing ---- */
 
-/* As the dtype has it. Volatile: as in nest_scalar.c, gcc 12 drops the rounding of two neighbours. */
-static double rounded(double x, int dtype)
-{
-    volatile float single = (float)x;
-    return dtype == EINJIT_F32 || dtype == EINJIT_C64 ? single : x;
-}
-
 static int add_constant(ej_rebuild *r, const ej_bound_node *like, factor f, ej_value *out)
 {
     const ej_bound_node node = {.op = EJ_OP_SCALAR,
                                 .dtype = like->dtype,
-                                .re = rounded(f.re, like->dtype),
-                                .im = rounded(f.im, like->dtype),
+                                .re = ej_dtype_round(like->dtype, f.re),
+                                .im = ej_dtype_round(like->dtype, f.im),
                                 .name = like->name};
     return ej_rebuild_add(r, &node, out);
 }

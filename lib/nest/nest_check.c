@@ -44,8 +44,7 @@ static int check_declarations(const ej_check *c)
     for (int32_t b = 0; b < nest->n_buffers; b++) {
         const ej_buffer *buffer = &nest->buffers[b];
         if (buffer->home > EJ_HOME_COUNT) return ej_check_fail(c, -1, "buffer %d has no home", (int)b);
-        if (!ej_dtype_valid(buffer->dtype) || !ej_dtypes[buffer->dtype].computes)
-            return ej_check_fail(c, -1, "buffer %d has no dtype to compute with", (int)b);
+        if (!ej_dtype_valid(buffer->dtype)) return ej_check_fail(c, -1, "buffer %d has no dtype", (int)b);
         bool slot = buffer->home == EJ_HOME_ARG || buffer->home == EJ_HOME_CONST;
         if (slot && buffer->slot < 0) return ej_check_fail(c, -1, "buffer %d has no slot", (int)b);
         if (buffer->home == EJ_HOME_REG && (buffer->elems.e || buffer->elems.n < 1 || buffer->elems.n > 65536))
@@ -234,6 +233,9 @@ static int check_leaf(ej_check *c, int32_t id)
     for (int32_t i = -1; i < leaf->n_src; i++) EJ_TRY(check_access(c, id, ej_check_access(leaf, i)));
     int home = c->nest->buffers[leaf->dst.buffer].home;
     if (home == EJ_HOME_CONST || home == EJ_HOME_COUNT) return ej_check_fail(c, id, "it writes a constant");
+    int dtype = c->nest->buffers[leaf->dst.buffer].dtype;
+    if (leaf->reduce != EJ_REDUCE_NONE && ej_dtypes[dtype].computes != dtype)
+        return ej_check_fail(c, id, "it reduces in %s, which is no dtype to compute with", einjit_dtype_name(dtype));
     EJ_TRY(ej_check_expr(c, id));
     EJ_TRY(check_hints(c, id));
     EJ_TRY(ej_check_tile(c, id));

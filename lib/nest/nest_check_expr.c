@@ -45,6 +45,9 @@ static int check_fn(const ej_check *c, int32_t node, const ej_expr *expr, int32_
         if (!operand_is_earlier(operands[k], i))
             return ej_check_fail(c, node, "operand %d of operation %d does not come before it", k, (int)i);
     int in = expr->ops[op->a].dtype;
+    if (ej_dtypes[in].computes != in || ej_dtypes[op->dtype].computes != op->dtype)
+        return ej_check_fail(c, node, "%s of %s, which is no dtype to compute with", fn->name,
+                             einjit_dtype_name(ej_dtypes[in].computes != in ? in : op->dtype));
     if (result_dtype(fn->rule, in, op->dtype) != op->dtype)
         return ej_check_fail(c, node, "%s of %s does not give %s", fn->name, einjit_dtype_name(in),
                              einjit_dtype_name(op->dtype));
@@ -59,8 +62,7 @@ static int check_fn(const ej_check *c, int32_t node, const ej_expr *expr, int32_
 static int check_op(const ej_check *c, int32_t node, const ej_nest_node *leaf, int32_t i)
 {
     const ej_expr_op *op = &leaf->expr.ops[i];
-    if (!ej_dtype_valid(op->dtype) || !ej_dtypes[op->dtype].computes)
-        return ej_check_fail(c, node, "operation %d has no dtype to compute with", (int)i);
+    if (!ej_dtype_valid(op->dtype)) return ej_check_fail(c, node, "operation %d has no dtype", (int)i);
     switch (op->kind) {
     case EJ_EXPR_SOURCE: return check_source(c, node, leaf, op);
     case EJ_EXPR_CONST: return EINJIT_OK;

@@ -2,10 +2,12 @@
  *
  * Takes  values in their dtype. Gives the value the interpreter and constant folding use; machine code is held to it.
  * Floats: f32 is computed in double and rounded once, which is the correctly rounded result for + - * / and sqrt; of
- * the formulas of complex products and quotients each operation is, as machine code does it. Integers wrap. Bool: add
+ * the formulas of complex products and quotients each operation is, as machine code does it. f16 and bf16 are read,
+ * written and converted, by way of f32; no function is of them. Integers wrap. Bool: add
  * and maximum are or, mul and minimum are and. Not here: reductions and casts of whole arrays (nest_interp.c), which
  * dtype a result has (bind_*).
  */
+#include "base_narrow.h"
 #include "nest.h"
 
 #include <complex.h>
@@ -20,6 +22,7 @@ ej_scalar ej_scalar_load(int dtype, const void *at)
     float f[2];
     double d[2];
     int32_t i;
+    uint16_t bits;
     switch (dtype) {
     case EINJIT_BOOL: v.integer = *(const unsigned char *)at != 0; break;
     case EINJIT_I32:
@@ -27,6 +30,11 @@ ej_scalar ej_scalar_load(int dtype, const void *at)
         v.integer = i;
         break;
     case EINJIT_I64: memcpy(&v.integer, at, sizeof v.integer); break;
+    case EINJIT_F16:
+    case EINJIT_BF16:
+        memcpy(&bits, at, sizeof bits);
+        v.re = ej_widen(dtype, bits);
+        break;
     case EINJIT_F32:
         memcpy(f, at, sizeof *f);
         v.re = f[0];
@@ -45,7 +53,7 @@ ej_scalar ej_scalar_load(int dtype, const void *at)
         v.re = d[0];
         v.im = d[1];
         break;
-    default: break; /* f16 and bf16 are refused by bind */
+    default: break;
     }
     return v;
 }
@@ -55,10 +63,13 @@ void ej_scalar_store(int dtype, void *at, ej_scalar v)
     float f[2] = {(float)v.re, (float)v.im};
     double d[2] = {v.re, v.im};
     int32_t i = (int32_t)(uint32_t)(uint64_t)v.integer;
+    uint16_t bits = ej_dtype_is_narrow(dtype) ? ej_narrow(dtype, v.re) : 0;
     switch (dtype) {
     case EINJIT_BOOL: *(unsigned char *)at = v.integer != 0; break;
     case EINJIT_I32: memcpy(at, &i, sizeof i); break;
     case EINJIT_I64: memcpy(at, &v.integer, sizeof v.integer); break;
+    case EINJIT_F16:
+    case EINJIT_BF16: memcpy(at, &bits, sizeof bits); break;
     case EINJIT_F32: memcpy(at, f, sizeof *f); break;
     case EINJIT_F64: memcpy(at, d, sizeof *d); break;
     case EINJIT_C64: memcpy(at, f, sizeof f); break;
@@ -69,22 +80,14 @@ void ej_scalar_store(int dtype, void *at, ej_scalar v)
 
 /* ---- values in their dtype ---- */
 
-/* Volatile, because gcc 12 (-O2, the SLP vectorizer) drops the rounding where two neighbours are rounded at once. */
-static double round_to(int dtype, double x)
-{
-    if (dtype != EINJIT_F32 && dtype != EINJIT_C64) return x;
-    volatile float rounded = (float)x;
-    return rounded;
-}
-
 static ej_scalar real_value(int dtype, double x)
 {
-    return (ej_scalar){.re = round_to(dtype, x)};
+    return (ej_scalar){.re = ej_dtype_round(dtype, x)};
 }
 
 static ej_scalar complex_value(int dtype, double re, double im)
 {
-    return (ej_scalar){.re = round_to(dtype, re), .im = round_to(dtype, im)};
+    return (ej_scalar){.re = ej_dtype_round(dtype, re), .im = ej_dtype_round(dtype, im)};
 }
 
 static ej_scalar int_value(int dtype, uint64_t x)
@@ -115,8 +118,10 @@ ej_scalar ej_scalar_cast(int from, int to, ej_scalar a)
     if (want == EJ_KIND_BOOL) return bool_value(whole ? a.integer != 0 : a.re != 0 || a.im != 0);
     if (want == EJ_KIND_INT)
         return whole ? int_value(to, (uint64_t)a.integer) : (ej_scalar){.integer = int_from_double(to, a.re)};
+    int real = ej_dtypes[ej_dtypes[to].computes].real;
     if (whole) /* one rounding, also for an i64 to f32 */
-        return (ej_scalar){.re = ej_dtypes[to].real == EINJIT_F32 ? (double)(float)a.integer : (double)a.integer};
+        a = (ej_scalar){.re = real == EINJIT_F32 ? (double)(float)a.integer : (double)a.integer};
+    if (ej_dtype_is_narrow(to)) a.re = ej_dtype_round(EINJIT_F32, a.re);
     return want == EJ_KIND_COMPLEX ? complex_value(to, a.re, a.im) : real_value(to, a.re);
 }
 
@@ -213,20 +218,20 @@ static double sign(double x)
 /* NumPy's definition, by way of the remainder, each operation rounded to the dtype. */
 static double real_floor_divide(int dtype, double a, double b)
 {
-    if (b == 0) return round_to(dtype, a / b);
+    if (b == 0) return ej_dtype_round(dtype, a / b);
     double mod = fmod(a, b);
-    double div = round_to(dtype, round_to(dtype, a - mod) / b);
-    if (mod != 0 && (b < 0) != (mod < 0)) div = round_to(dtype, div - 1);
+    double div = ej_dtype_round(dtype, ej_dtype_round(dtype, a - mod) / b);
+    if (mod != 0 && (b < 0) != (mod < 0)) div = ej_dtype_round(dtype, div - 1);
     if (div == 0) return copysign(0.0, a / b);
     double down = floor(div);
-    return div - down > 0.5 ? round_to(dtype, down + 1) : down;
+    return div - down > 0.5 ? ej_dtype_round(dtype, down + 1) : down;
 }
 
 /* Of two numbers of the dtype fmod is exact, and one of them. */
 static double real_remainder(int dtype, double a, double b)
 {
     double mod = fmod(a, b);
-    return mod != 0 && (b < 0) != (mod < 0) ? round_to(dtype, mod + b) : mod;
+    return mod != 0 && (b < 0) != (mod < 0) ? ej_dtype_round(dtype, mod + b) : mod;
 }
 
 static double maximum(double a, double b)
@@ -279,7 +284,7 @@ static ej_scalar real_fn(int fn, int dtype, double a, double b)
     case EJ_FN_MUL: return real_value(dtype, a * b);
     case EJ_FN_DIV: return real_value(dtype, a / b);
     case EJ_FN_FLOOR_DIVIDE: return real_value(dtype, real_floor_divide(dtype, a, b));
-    case EJ_FN_TRUNC_DIVIDE: return real_value(dtype, trunc(round_to(dtype, a / b)));
+    case EJ_FN_TRUNC_DIVIDE: return real_value(dtype, trunc(ej_dtype_round(dtype, a / b)));
     case EJ_FN_POW: return real_value(dtype, pow(a, b));
     case EJ_FN_REMAINDER: return real_value(dtype, real_remainder(dtype, a, b));
     case EJ_FN_MAXIMUM: return real_value(dtype, maximum(a, b));
@@ -293,17 +298,17 @@ static ej_scalar real_fn(int fn, int dtype, double a, double b)
 /* One operation of the parts, rounded: what overflows in f32 overflows here, too. */
 static double times(int dtype, double a, double b)
 {
-    return round_to(dtype, a * b);
+    return ej_dtype_round(dtype, a * b);
 }
 
 static double over(int dtype, double a, double b)
 {
-    return round_to(dtype, a / b);
+    return ej_dtype_round(dtype, a / b);
 }
 
 static double plus(int dtype, double a, double b)
 {
-    return round_to(dtype, a + b);
+    return ej_dtype_round(dtype, a + b);
 }
 
 static ej_scalar complex_mul(int dtype, ej_scalar a, ej_scalar b)

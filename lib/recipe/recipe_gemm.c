@@ -20,6 +20,7 @@ enum { GEMM_PIECE = 256 };    /* bytes along the lanes: fewer are a short run */
 enum { GEMM_ONCE = 32 };      /* columns, up to which the left operand is hardly used again */
 enum { GEMM_FAR = 2048 };     /* bytes between neighbours along K */
 enum { GEMM_FEW_ROWS = 128 }; /* up to which a right operand that comes from memory is not packed */
+enum { GEMM_WIDENED = 64 };   /* columns, from which on a left operand of f16 or bf16 is widened once, in a copy */
 enum gemm_number { GEMM_ROWS, GEMM_VECTORS, GEMM_KC, GEMM_MC, GEMM_NC, GEMM_PACK_LEFT, GEMM_PACK_RIGHT, GEMM_IN_ORDER };
 /* GEMM_KC is the terms in a block, all together. */
 
@@ -142,7 +143,9 @@ static bool packs_left(const ej_schedule *s, const ej_product *g)
     double bytes = ej_dtypes[ej_statement_dtype(st)].bytes;
     int32_t unit = ej_access_unit_axis(&st->src[g->left]);
     double all = g->size_m * g->size_k * bytes;
+    int dtype = s->buffers[st->src[g->left].buffer].plan.dtype;
     if (!g->plain) return false;
+    if (ej_dtypes[dtype].computes != dtype) return g->size_n >= GEMM_WIDENED;
     if (unit >= 0 && ej_statement_reduces(st, unit)) return t->near_part && all > (double)t->l2_bytes / t->near_part;
     return (double)ej_product_stride(&st->src[g->left], g->k[g->n_k - 1]) * bytes >= GEMM_FAR &&
            all > (double)t->l2_bytes / t->far_part;

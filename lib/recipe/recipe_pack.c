@@ -186,14 +186,14 @@ int32_t ej_do_pack(ej_schedule *s, int32_t at, int32_t statement, int32_t source
                    const int32_t *depth, int32_t n_depth)
 {
     ej_layout layout = {0};
-    int dtype = s->buffers[s->statements[statement].src[source].buffer].plan.dtype;
-    int32_t vector = s->job->target->vector_bytes / ej_dtypes[ej_dtypes[dtype].real].bytes;
     layout.digits[layout.n++] = (ej_digit){lane, 0, 0};
     for (int32_t i = 0; i < n_depth && layout.n < EJ_TILE_DIGITS - 1; i++)
         layout.digits[layout.n++] = (ej_digit){depth[i], 0, 0};
     if (width > 1) layout.digits[layout.n++] = (ej_digit){lane, (int32_t)width, 0};
     int32_t pack = ej_do_stage(s, at, statement, source, EJ_HOME_LOCAL, layout);
     if (s->failed) return -1;
+    int dtype = s->buffers[s->statements[pack].out.buffer].plan.dtype;
+    int32_t vector = s->job->target->vector_bytes / ej_dtypes[ej_dtypes[dtype].real].bytes;
     int32_t unit = ej_access_unit_axis(&s->statements[pack].src[0]);
     bool turns = unit >= 0 && unit != lane && !ej_dtype_is_complex(dtype) && dtype != EINJIT_BOOL;
     if (turns) copy_turned(s, pack, lane, width, vector, unit);

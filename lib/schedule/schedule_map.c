@@ -4,7 +4,8 @@
  *
  * Takes  the expression of a statement and a source of it.
  * Gives  the map, in which that source is number 0, and the rest, which has the map's result in its place. Where the
- *        rest needs more than one value made of the source, or one of another dtype, the map is the source itself.
+ *        rest needs more than one value made of the source, or one of another dtype than the source is computed in,
+ *        the map is the source itself.
  */
 #include "schedule.h"
 
@@ -70,7 +71,7 @@ bool ej_expr_split(ej_arena *arena, const ej_expr *expr, int32_t source, int dty
     *rest = (ej_expr){0, EJ_NEW_ARRAY(arena, ej_expr_op, n)};
     if (!reads || !needed || !renamed || !map->ops || !rest->ops) return false;
     int32_t top = top_of(expr, source, reads);
-    if (top < 0 || expr->ops[top].dtype != dtype) {
+    if (top < 0 || expr->ops[top].dtype != ej_dtypes[dtype].computes) {
         map->ops[0] = (ej_expr_op){.kind = EJ_EXPR_SOURCE, .dtype = (int16_t)dtype};
         *rest = *expr;
         return true;

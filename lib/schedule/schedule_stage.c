@@ -170,6 +170,7 @@ bool ej_rewrite_stage(ej_schedule *s, const ej_rewrite *r, int32_t *out)
         return false;
     }
     st = &s->statements[r->statement]; /* room may have moved it */
+    dtype = map.ops[map.n - 1].dtype;  /* f16 and bf16 are widened as they are copied */
     ej_statement copy = {.out = written, .n_src = 1, .src = one, .expr = map, .reduce = EJ_REDUCE_NONE, .copies = true};
     s->buffers[s->n_buffers++] = (ej_schedule_buffer){.plan = {.name = r->home == EJ_HOME_REG ? "tile" : "panel",
                                                                .dtype = (int16_t)dtype,

@@ -123,8 +123,7 @@ static void print_hits(const run_state *s)
     for (int i = 0; i < EJ_FN_COUNT; i++) print_row("function", ej_fns[i].name, s->hits.fns[i]);
     for (int i = 0; i < EINJIT_REDUCE_COUNT; i++) print_row("reduce", reduces[i], s->hits.reduces[i]);
     for (int i = 0; i <= EINJIT_REDUCE_OR; i++) print_row("semiring", reduces[i], s->hits.einsum_reduces[i]);
-    for (int i = 0; i < EINJIT_DTYPE_COUNT; i++)
-        if (ej_dtypes[i].computes) print_row("dtype", ej_dtypes[i].name, s->hits.dtypes[i]);
+    for (int i = 0; i < EINJIT_DTYPE_COUNT; i++) print_row("dtype", ej_dtypes[i].name, s->hits.dtypes[i]);
     for (int i = 0; i < GEN_STRIDE_KINDS; i++) print_row("input", gen_stride_names[i], s->hits.strides[i]);
     for (int i = 0; i < GEN_STRIDE_KINDS; i++)
         if (i != GEN_ZERO) print_row("output", gen_stride_names[i], s->hits.output_strides[i]);

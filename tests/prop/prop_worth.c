@@ -328,7 +328,7 @@ static bool read_arguments(arguments *a, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    static state s = {.a = {.count = 300, .gradients = 100}};
+    static state s = {.a = {.count = 1500, .gradients = 100}};
     einjit_options options = {.struct_bytes = sizeof options, .backend = "interp"};
     use_built_module();
     if (!read_arguments(&s.a, argc, argv)) {

@@ -11,14 +11,14 @@
 bool gen_einsum_begin(gen_maker *m)
 {
     static const int64_t extents[] = {1, 2, 2, 3, 3, 3, 4, 4, 5, 6};
-    static const int dtypes[] = {EINJIT_F32, EINJIT_F32, EINJIT_F32, EINJIT_F32, EINJIT_F32,  EINJIT_F64,
-                                 EINJIT_F64, EINJIT_F64, EINJIT_C64, EINJIT_C64, EINJIT_C128, EINJIT_I32,
-                                 EINJIT_I32, EINJIT_I64, EINJIT_F64, EINJIT_BOOL};
+    static const int dtypes[] = {EINJIT_F32, EINJIT_F32, EINJIT_F32, EINJIT_F32,  EINJIT_F32,  EINJIT_F64,
+                                 EINJIT_F64, EINJIT_F64, EINJIT_C64, EINJIT_C64,  EINJIT_C128, EINJIT_I32,
+                                 EINJIT_I32, EINJIT_I64, EINJIT_F64, EINJIT_BOOL, EINJIT_BF16, EINJIT_F16};
     bool named = gen_chance(&m->r, 45), square = gen_chance(&m->r, 45); /* square: axes that are mixed up still fit */
     int64_t side = 2 + gen_below(&m->r, 3);
     einjit_error err;
     m->by_label = true;
-    m->main_dtype = dtypes[gen_below(&m->r, 16)];
+    m->main_dtype = dtypes[gen_below(&m->r, 18)];
     m->p->reals = gen_chance(&m->r, 30);
     for (int l = 0; l < GEN_LABELS; l++) {
         /* two merged */
@@ -153,15 +153,16 @@ static ej_value indexed(gen_maker *m)
 
 static ej_value cast(gen_maker *m)
 {
-    static const int dtypes[] = {EINJIT_F32, EINJIT_F64, EINJIT_F64, EINJIT_C64, EINJIT_I32, EINJIT_F32};
-    ej_node node = {.op = EJ_OP_CAST, .dtype = (int16_t)dtypes[gen_below(&m->r, 6)]};
+    static const int dtypes[] = {EINJIT_F32, EINJIT_F64, EINJIT_F64,  EINJIT_C64,
+                                 EINJIT_I32, EINJIT_F32, EINJIT_BF16, EINJIT_F16};
+    ej_node node = {.op = EJ_OP_CAST, .dtype = (int16_t)dtypes[gen_below(&m->r, 8)]};
     ej_value x = gen_make_unary(m, &node);
     ej_value v = x < 0 ? -1 : gen_keep(m, &node, NULL);
     if (v < 0) return -1;
     memcpy(m->axes[v], m->axes[x], sizeof m->axes[v]);
     if (!gen_chance(&m->r, 50)) return v;
     ej_node back = {
-        .op = EJ_OP_CAST, .dtype = (int16_t)dtypes[gen_below(&m->r, 6)], .n_in = 1, .in = gen_values_of(m, 1, &v)};
+        .op = EJ_OP_CAST, .dtype = (int16_t)dtypes[gen_below(&m->r, 8)], .n_in = 1, .in = gen_values_of(m, 1, &v)};
     ej_value again = gen_keep(m, &back, NULL);
     if (again >= 0) memcpy(m->axes[again], m->axes[v], sizeof m->axes[v]);
     return again;

@@ -76,7 +76,8 @@ bool gen_magnitude(const gen_maker *m, const ej_node *node, const oracle_value *
     bool adds = node->op != EJ_OP_MAP || node->fn == EJ_FN_ADD || node->fn == EJ_FN_SUB;
     out->up = fmaxf(out->up, sum.up + (adds ? 1 : 0));
     out->down = fmaxf(out->down, sum.down);
-    float limit = ej_dtypes[result->dtype].real == EINJIT_F32 ? 120 : 1000;
+    int real = ej_dtypes[result->dtype].real;
+    float limit = real == EINJIT_F16 ? 14 : real == EINJIT_F32 || real == EINJIT_BF16 ? 120 : 1000;
     if (ej_dtypes[result->dtype].kind < EJ_KIND_FLOAT) return true;
     if (endless_factor(m, node, result)) return false;
     return out->up < limit && out->down < limit && !overflows(m, node, result);

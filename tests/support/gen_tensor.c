@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base_narrow.h"
 #include "gen.h"
 
 const char *const gen_stride_names[GEN_STRIDE_KINDS] = {"row-major", "permuted", "padded",
@@ -130,10 +131,13 @@ static void store(int dtype, unsigned char *at, double re, double im)
     double d[2] = {re, im};
     int32_t i32 = (int32_t)re;
     int64_t i64 = (int64_t)re;
+    uint16_t u16 = ej_dtype_is_narrow(dtype) ? ej_narrow(dtype, re) : 0;
     switch (dtype) {
     case EINJIT_BOOL: *at = re > 0; break;
     case EINJIT_I32: memcpy(at, &i32, 4); break;
     case EINJIT_I64: memcpy(at, &i64, 8); break;
+    case EINJIT_F16:
+    case EINJIT_BF16: memcpy(at, &u16, 2); break;
     case EINJIT_F32: memcpy(at, f, 4); break;
     case EINJIT_F64: memcpy(at, d, 8); break;
     case EINJIT_C64: memcpy(at, f, 8); break;

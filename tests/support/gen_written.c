@@ -38,8 +38,9 @@ void gen_append(char *text, size_t room, const char *format, ...)
 
 static int any_dtype(writer *w)
 {
-    static const int dtypes[] = {EINJIT_F32, EINJIT_F32, EINJIT_F32, EINJIT_F64, EINJIT_I64, EINJIT_I32, EINJIT_C64};
-    return dtypes[gen_below(&w->r, 7)];
+    static const int dtypes[] = {EINJIT_F32, EINJIT_F32, EINJIT_F32,  EINJIT_F64, EINJIT_I64,
+                                 EINJIT_I32, EINJIT_C64, EINJIT_BF16, EINJIT_F16};
+    return dtypes[gen_below(&w->r, 9)];
 }
 
 static bool whole(const writer *w)

@@ -50,6 +50,15 @@ int64_t oracle_ravel(const oracle_value *v, const int64_t *position)
     return index;
 }
 
+static long double narrow_number(unsigned bits, int fraction, int bias)
+{
+    int exponent = (int)(bits >> fraction & (2 * (unsigned)bias + 1)), rest = (int)(bits & ((1u << fraction) - 1));
+    long double x =
+        exponent ? ldexpl((1 << fraction) + rest, exponent - bias - fraction) : ldexpl(rest, 1 - bias - fraction);
+    if (exponent == 2 * bias + 1) x = rest ? (long double)NAN : (long double)INFINITY;
+    return bits >> 15 ? -x : x;
+}
+
 oracle_element oracle_read(const einjit_tensor *tensor, int64_t index)
 {
     int64_t at = 0, run = 1;
@@ -64,10 +73,13 @@ oracle_element oracle_read(const einjit_tensor *tensor, int64_t index)
     double d[2];
     int32_t i32;
     int64_t i64;
+    uint16_t u16;
     switch (tensor->dtype) {
     case EINJIT_BOOL: return (oracle_element){.i = *p != 0};
     case EINJIT_I32: memcpy(&i32, p, 4); return (oracle_element){.i = i32};
     case EINJIT_I64: memcpy(&i64, p, 8); return (oracle_element){.i = i64};
+    case EINJIT_F16: memcpy(&u16, p, 2); return (oracle_element){.re = narrow_number(u16, 10, 15)};
+    case EINJIT_BF16: memcpy(&u16, p, 2); return (oracle_element){.re = narrow_number(u16, 7, 127)};
     case EINJIT_F32: memcpy(f, p, 4); return (oracle_element){.re = f[0]};
     case EINJIT_F64: memcpy(d, p, 8); return (oracle_element){.re = d[0]};
     case EINJIT_C64: memcpy(f, p, 8); return (oracle_element){.re = f[0], .im = f[1]};
@@ -115,7 +127,7 @@ int oracle_promote(const oracle_value *const *values, size_t n)
     return weak < 0 ? dtype : ej_dtype_promote_weak(dtype, weak);
 }
 
-/* Literals round to f32 by themselves, or several of them as one factor. */
+/* Literals round by themselves, or several of them as one factor. */
 static oracle_element single_literal(oracle_element e, int dtype)
 {
     oracle_element out = {.re = (float)e.re, .im = dtype == EINJIT_C64 ? (float)e.im : 0};
@@ -135,6 +147,7 @@ bool oracle_as(oracle_state *s, oracle_value *out, const oracle_value *in, int d
     int from = in->dtype < 0 ? strong[in->weak] : in->dtype;
     for (int64_t i = 0; i < in->n; i++) {
         out->e[i] = oracle_cast(from, dtype, in->e[i]);
+        if (in->dtype < 0 && oracle_is_narrow(dtype)) out->e[i] = oracle_cast(EINJIT_F64, dtype, in->e[i]);
         if (in->dtype < 0 && (dtype == EINJIT_F32 || dtype == EINJIT_C64)) out->e[i] = single_literal(in->e[i], dtype);
     }
     return true;
@@ -179,6 +192,21 @@ static bool map2(oracle_state *s, oracle_value *out, int fn, const oracle_value 
     return oracle_map(s, out, fn, in, 2);
 }
 
+void oracle_any_order(oracle_value *value)
+{
+    for (int64_t e = 0; e < value->n; e++) {
+        value->e[e].err *= 4;
+        if (oracle_is_narrow(value->dtype)) value->e[e] = oracle_narrow_sum(value->dtype, value->e[e], 4);
+    }
+}
+
+/* A composed operation of the narrow dtypes is one: in f32, then rounded. */
+static bool narrowed(oracle_state *s, oracle_value *out, int dtype)
+{
+    oracle_value wide = *out;
+    return oracle_as(s, out, &wide, dtype);
+}
+
 static bool softmax_node(oracle_state *s, oracle_value *out, const ej_node *node)
 {
     oracle_value x = s->values[node->in[0]], top, shifted, grown, sum;
@@ -186,10 +214,11 @@ static bool softmax_node(oracle_state *s, oracle_value *out, const ej_node *node
     bool over[ORACLE_RANK] = {false};
     if (dim < 0 || dim >= x.rank) return oracle_refuse(s, "dim");
     over[dim] = true;
-    if (ej_dtypes[x.dtype].kind < EJ_KIND_FLOAT && !oracle_as(s, &x, &s->values[node->in[0]], EINJIT_F64)) return false;
+    int dtype = ej_dtypes[x.dtype].kind < EJ_KIND_FLOAT ? EINJIT_F64 : x.dtype;
+    if (!oracle_as(s, &x, &s->values[node->in[0]], oracle_wide(dtype))) return false;
     return oracle_reduce(s, &top, &x, EINJIT_REDUCE_MAX, over, true) && map2(s, &shifted, EJ_FN_SUB, &x, &top) &&
            map1(s, &grown, EJ_FN_EXP, &shifted) && oracle_reduce(s, &sum, &grown, EINJIT_REDUCE_SUM, over, true) &&
-           map2(s, out, EJ_FN_DIV, &grown, &sum);
+           map2(s, out, EJ_FN_DIV, &grown, &sum) && narrowed(s, out, dtype);
 }
 
 static bool layer_norm_node(oracle_state *s, oracle_value *out, const ej_node *node)
@@ -199,7 +228,11 @@ static bool layer_norm_node(oracle_state *s, oracle_value *out, const ej_node *n
     int64_t n_dims = node->dims[0];
     if (n_dims < 1 || n_dims > x.rank) return oracle_refuse(s, "dims");
     for (int a = x.rank - (int)n_dims; a < x.rank; a++) over[a] = true;
-    if (ej_dtypes[x.dtype].kind < EJ_KIND_FLOAT && !oracle_as(s, &x, &s->values[node->in[0]], EINJIT_F64)) return false;
+    const oracle_value *operands[3];
+    for (uint32_t i = 0; i < node->n_in; i++) operands[i] = &s->values[node->in[i]];
+    int dtype = oracle_promote(operands, node->n_in);
+    if (ej_dtypes[dtype].kind < EJ_KIND_FLOAT) dtype = EINJIT_F64;
+    if (!oracle_as(s, &x, &s->values[node->in[0]], oracle_wide(dtype))) return false;
     ej_node number = {.op = EJ_OP_SCALAR, .fn = EJ_KIND_FLOAT, .re = node->re};
     if (!literal(s, &eps, &number)) return false;
     bool ok = oracle_reduce(s, &mean, &x, EINJIT_REDUCE_MEAN, over, true) && map2(s, &centred, EJ_FN_SUB, &x, &mean) &&
@@ -216,7 +249,7 @@ static bool layer_norm_node(oracle_state *s, oracle_value *out, const ej_node *n
         oracle_value plain = *out;
         ok = map2(s, out, EJ_FN_ADD, &plain, &s->values[node->in[next]]);
     }
-    return ok;
+    return ok && narrowed(s, out, dtype);
 }
 
 static bool matmul_node(oracle_state *s, oracle_value *out, const ej_node *node)

@@ -177,17 +177,19 @@ bool oracle_contract(oracle_state *s, oracle_value *out, const ej_subscripts *su
         return oracle_refuse(s, "empty maximum");
     if (dtype == EINJIT_BOOL && reduce != EINJIT_REDUCE_MIN) reduce = EINJIT_REDUCE_OR;
     bool anything = reduce == EINJIT_REDUCE_SUM && is_open_zero(sub, in, terms);
+    int wide = oracle_wide(dtype);
     if (!oracle_spend(s, work * sub->n_terms) || !oracle_make(s, out, dtype, (int)sub->out.n, shape)) return false;
     for (int64_t o = 0; o < out->n; o++) {
         int64_t position[ORACLE_RANK];
         oracle_unravel(out, o, position);
         for (uint32_t a = 0; a < sub->out.n; a++) index[sub->out.labels[a]] = position[a];
         for (uint32_t i = 0; i < n_summed; i++) index[summed[i]] = 0;
-        sum_state sum = {.reduce = reduce, .dtype = dtype};
+        sum_state sum = {.reduce = reduce, .dtype = wide};
         if (terms > 0) do
-                sum_add(&sum, product_at(sub, in, index, combine, dtype));
+                sum_add(&sum, product_at(sub, in, index, combine, wide));
             while (advance(index, summed, n_summed, extent));
         out->e[o] = sum_end(&sum, bound, 2.0 * sub->n_terms);
+        if (wide != dtype) out->e[o] = oracle_narrow_sum(dtype, out->e[o], 2 + 2.0 * sub->n_terms);
         if (anything) out->e[o].err = INFINITY;
     }
     return true;
@@ -265,7 +267,7 @@ static oracle_element reduce_one(const oracle_value *x, const int64_t *position,
 bool oracle_reduce(oracle_state *s, oracle_value *out, const oracle_value *x, int reduce, const bool *over,
                    bool keepdim)
 {
-    int dtype = reduced_dtype(reduce, x->dtype);
+    int dtype = reduced_dtype(reduce, x->dtype), wide = oracle_wide(dtype);
     oracle_value y, full;
     if (!oracle_as(s, &y, x, dtype)) return false;
     int64_t shape[ORACLE_RANK];
@@ -284,7 +286,8 @@ bool oracle_reduce(oracle_state *s, oracle_value *out, const oracle_value *x, in
     for (int64_t o = 0; o < full.n; o++) {
         int64_t position[ORACLE_RANK] = {0};
         oracle_unravel(&full, o, position);
-        full.e[o] = reduce_one(&y, position, axes, n, reduce, dtype, count);
+        full.e[o] = reduce_one(&y, position, axes, n, reduce, wide, count);
+        if (wide != dtype) full.e[o] = oracle_narrow_sum(dtype, full.e[o], 4);
     }
     *out = full;
     if (keepdim) return true;

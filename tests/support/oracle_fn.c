@@ -6,17 +6,41 @@
 long double oracle_unit(int dtype)
 {
     int real = ej_dtypes[dtype].real;
-    return real == EINJIT_F32 ? 0x1p-24L : real == EINJIT_F64 ? 0x1p-53L : 0;
+    return real == EINJIT_F16    ? 0x1p-11L
+           : real == EINJIT_BF16 ? 0x1p-8L
+           : real == EINJIT_F32  ? 0x1p-24L
+           : real == EINJIT_F64  ? 0x1p-53L
+                                 : 0;
+}
+
+bool oracle_is_narrow(int dtype)
+{
+    return dtype == EINJIT_F16 || dtype == EINJIT_BF16;
+}
+
+int oracle_wide(int dtype)
+{
+    return oracle_is_narrow(dtype) ? EINJIT_F32 : dtype;
 }
 
 /* The largest finite number and the smallest normal one of a dtype's real part. */
 static long double dtype_max(int dtype)
 {
-    return ej_dtypes[dtype].real == EINJIT_F32 ? 0x1.fffffep127L : 0x1.fffffffffffffp1023L;
+    int real = ej_dtypes[dtype].real;
+    return real == EINJIT_F16    ? 65504
+           : real == EINJIT_BF16 ? 0x1.fep127L
+           : real == EINJIT_F32  ? 0x1.fffffep127L
+                                 : 0x1.fffffffffffffp1023L;
 }
 static long double dtype_tiny(int dtype)
 {
-    return ej_dtypes[dtype].real == EINJIT_F32 ? 0x1p-126L : 0x1p-1022L;
+    int real = ej_dtypes[dtype].real;
+    return real == EINJIT_F16 ? 0x1p-14L : real == EINJIT_F32 || real == EINJIT_BF16 ? 0x1p-126L : 0x1p-1022L;
+}
+/* What a number below that may be off by. The narrow dtypes have all subnormal numbers. */
+static long double dtype_lost(int dtype)
+{
+    return oracle_is_narrow(dtype) ? 4 * dtype_tiny(dtype) * oracle_unit(dtype) : dtype_tiny(dtype);
 }
 
 static long double overflowed(long double x, int dtype)
@@ -32,10 +56,11 @@ oracle_element oracle_rounded(int dtype, oracle_element a)
     if (kind < EJ_KIND_FLOAT) return a;
     long double size = hypotl(a.re, a.im);
     /* near the overflow threshold rounding may go either way */
-    if (isfinite(size) && size + a.err > 0.999L * dtype_max(dtype)) a.err = INFINITY;
+    long double reach = dtype == EINJIT_F16 && a.mass > size ? a.mass : size; /* in another order */
+    if (isfinite(size) && reach + a.err > 0.999L * dtype_max(dtype)) a.err = INFINITY;
     a.re = overflowed(a.re, dtype);
     a.im = overflowed(a.im, dtype);
-    if (isfinite(size)) a.err += size * oracle_unit(dtype) + (size < dtype_tiny(dtype) ? dtype_tiny(dtype) : 0);
+    if (isfinite(size)) a.err += size * oracle_unit(dtype) + (size < dtype_tiny(dtype) ? dtype_lost(dtype) : 0);
     return a;
 }
 
@@ -439,8 +464,43 @@ static oracle_element rounded_sum(int dtype, oracle_element out)
     return oracle_rounded(dtype, out);
 }
 
+static bool is_whole(oracle_element a)
+{
+    return a.re == truncl(a.re);
+}
+
+/* A number that is exact, and that sums of so much in any order are, too. */
+static bool narrows_exactly(int dtype, oracle_element out, bool whole)
+{
+    return out.err == 0 && whole && is_whole(out) && oracle_mass(out) * oracle_unit(dtype) <= 1;
+}
+
+/* What f32 gave, rounded once more; and factors and sums, which may be taken in elsewhere, one by one. */
+static oracle_element narrowed(int fn, int dtype, oracle_element a, oracle_element b, oracle_element out)
+{
+    if (is_exact(fn) || narrows_exactly(dtype, out, is_whole(a) && is_whole(b))) return out;
+    switch (fn) {
+    case EJ_FN_MUL:
+    case EJ_FN_DIV: return rounded_product(dtype, out);
+    case EJ_FN_ADD:
+    case EJ_FN_SUB: return rounded_sum(dtype, out);
+    default: return oracle_rounded(dtype, out);
+    }
+}
+
+oracle_element oracle_narrow_sum(int dtype, oracle_element out, double steps)
+{
+    if (narrows_exactly(dtype, out, true)) return out;
+    if (isfinite(out.mass)) out.err += oracle_unit(dtype) * (long double)steps * oracle_mass(out);
+    return oracle_rounded(dtype, out);
+}
+
 oracle_element oracle_fn(int fn, int dtype_in, int dtype_out, oracle_element a, oracle_element b, oracle_element c)
 {
+    if (oracle_is_narrow(dtype_in)) {
+        oracle_element wide = oracle_fn(fn, EINJIT_F32, oracle_wide(dtype_out), a, b, c);
+        return oracle_is_narrow(dtype_out) ? narrowed(fn, dtype_out, a, b, wide) : wide;
+    }
     oracle_element out = raw_fn(fn, dtype_in, a, b, c);
     if (ej_dtypes[dtype_out].kind < EJ_KIND_FLOAT) return oracle_rounded(dtype_out, out);
     if (fn != EJ_FN_WHERE) out.mass = mass_of(fn, a, b);
@@ -471,8 +531,9 @@ oracle_element oracle_cast(int from, int to, oracle_element a)
         if (kind_to == EJ_KIND_FLOAT) out.im = 0;
         if (isinf(a.err)) return out;
         long double size = fabsl(out.re) + fabsl(out.im);
-        bool widens = kind_from >= EJ_KIND_FLOAT && oracle_unit(to) <= oracle_unit(from);
-        if (widens || (out.err == 0 && size < 0x1p24L && size == truncl(size))) return out;
+        bool widens = kind_from >= EJ_KIND_FLOAT && oracle_unit(to) <= oracle_unit(from) && to != EINJIT_F16;
+        long double whole = oracle_is_narrow(to) ? 1 / oracle_unit(to) : 0x1p24L;
+        if (widens || (out.err == 0 && size < whole && size == truncl(size))) return out;
         return oracle_rounded(to, out);
     }
     if (kind_from >= EJ_KIND_FLOAT) {

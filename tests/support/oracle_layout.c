@@ -390,9 +390,9 @@ static bool scatter(oracle_state *s, oracle_value *out, const ej_node *node)
         position[dim] = row;
         oracle_element *at = &out->e[oracle_ravel(out, position)];
         int add = x->dtype == EINJIT_BOOL ? EJ_FN_LOGICAL_OR : EJ_FN_ADD;
-        *at = oracle_fn(add, x->dtype, x->dtype, *at, x->e[e], x->e[e]);
+        *at = oracle_fn(add, oracle_wide(x->dtype), oracle_wide(x->dtype), *at, x->e[e], x->e[e]);
     }
-    for (int64_t e = 0; e < out->n; e++) out->e[e].err *= 4; /* sums in another order */
+    oracle_any_order(out);
     if (ej_dtypes[x->dtype].kind >= EJ_KIND_FLOAT) doubt_empty_rows(out, x, index, dim);
     return true;
 }

@@ -34,9 +34,9 @@ static bool sum_to_size(oracle_state *s, oracle_value *out, const oracle_value *
         int64_t position[ORACLE_RANK];
         oracle_unravel(x, e, position);
         oracle_element *at = &out->e[shown_at(out, x->rank, position)];
-        *at = oracle_fn(EJ_FN_ADD, x->dtype, x->dtype, *at, x->e[e], x->e[e]);
+        *at = oracle_fn(EJ_FN_ADD, oracle_wide(x->dtype), oracle_wide(x->dtype), *at, x->e[e], x->e[e]);
     }
-    for (int64_t e = 0; e < out->n; e++) out->e[e].err *= 4; /* sums in another order */
+    oracle_any_order(out);
     return true;
 }
 
@@ -170,9 +170,9 @@ static bool index_add_to(oracle_state *s, oracle_value *out, const ej_node *node
         if (row < 0 || row >= out->shape[dim]) return oracle_refuse(s, "index %lld", (long long)row);
         position[dim] = row;
         oracle_element *at = &out->e[oracle_ravel(out, position)];
-        *at = oracle_fn(EJ_FN_ADD, out->dtype, out->dtype, *at, in[1].e[e], in[1].e[e]);
+        *at = oracle_fn(EJ_FN_ADD, oracle_wide(out->dtype), oracle_wide(out->dtype), *at, in[1].e[e], in[1].e[e]);
     }
-    for (int64_t e = 0; e < out->n; e++) out->e[e].err *= 4; /* sums in another order */
+    oracle_any_order(out);
     return true;
 }
 

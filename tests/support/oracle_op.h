@@ -24,6 +24,8 @@ void oracle_unravel(const oracle_value *v, int64_t index, int64_t *position);
 int64_t oracle_ravel(const oracle_value *v, const int64_t *position);
 /* A copy in another dtype; literals take it. */
 bool oracle_as(oracle_state *s, oracle_value *out, const oracle_value *in, int dtype);
+/* Elements are sums, added up one by one: in any order, then narrow where the dtype is. */
+void oracle_any_order(oracle_value *value);
 int oracle_promote(const oracle_value *const *values, size_t n);
 
 bool oracle_einsum(oracle_state *s, oracle_value *out, const ej_node *node);

@@ -138,12 +138,16 @@ static void where_promotes_its_branches(void **state)
     expect_refused("c, a", "where(c, a, 0)", "i32[3] f32[3]", EINJIT_E_DTYPE, "condition of where is i32");
 }
 
-static void half_floats_are_refused_kindly(void **state)
+static void narrow_floats_promote_as_numpy_s_do(void **state)
 {
     (void)state;
-    expect_refused("a", "a + 1", "f16[3]", EINJIT_E_DTYPE, "f16 is known by name only");
-    expect_refused("a", "a + 1", "bf16[3]", EINJIT_E_DTYPE, "bf16 is known by name only");
-    expect_refused("a", "a.to(bf16)", "f32[3]", EINJIT_E_DTYPE, "bf16");
+    expect_result("a", "a + 1.5", "f16[3]", "f16[3]");
+    expect_result("a, b", "exp(a) * b", "bf16[3] bf16[]", "bf16[3]");
+    expect_result("a, b", "a + b", "bf16[3] f16[3]", "f32[3]");
+    expect_result("a, b", "a + b", "bf16[3] c64[3]", "c64[3]");
+    expect_result("a, b", "a < b", "bf16[3] bf16[3]", "bool[3]");
+    expect_result("a", "a.to(bf16)", "f64[3]", "bf16[3]");
+    expect_result("c, a", "where(c, a, 0)", "bool[3] f16[3]", "f16[3]");
 }
 
 static void a_literal_can_be_a_result(void **state)
@@ -175,7 +179,7 @@ int main(void)
         cmocka_unit_test(bool_arithmetic_is_logic),
         cmocka_unit_test(comparisons_compare_in_the_common_dtype),
         cmocka_unit_test(where_promotes_its_branches),
-        cmocka_unit_test(half_floats_are_refused_kindly),
+        cmocka_unit_test(narrow_floats_promote_as_numpy_s_do),
         cmocka_unit_test(a_literal_can_be_a_result),
         cmocka_unit_test(a_constant_keeps_its_shape_and_promise),
     };

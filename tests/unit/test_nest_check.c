@@ -107,7 +107,11 @@ static void expressions_fit(void **state)
     passes(HEAD "move A[]\n    expr $0 = bool const 1; $1 = f32 const 2.0; $2 = f32 where $0 $1 $1\n");
     refuses(HEAD "move Q[]\n    expr $0 = f32 const 1.0; $1 = bool logical_not $0\n", "logical_not of f32");
     refuses(HEAD "mean A[]\n    " ZERO, "no such reduction");
-    refuses("buffer H f16 arg 0\n", "no dtype to compute with");
+    refuses(HEAD "buffer H f16 arg 4\nmove H[]\n    src H[]\n    expr $0 = f16 src 0; $1 = f16 add $0 $0\n",
+            "no dtype to compute with");
+    refuses(HEAD "buffer H bf16 arg 4\nsum H[]\n    src H[]\n    expr $0 = bf16 src 0\n", "no dtype to compute with");
+    passes(HEAD
+           "buffer H f16 arg 4\nmove H[]\n    src H[]\n    expr $0 = f16 src 0; $1 = f32 cast $0; $2 = f16 cast $1\n");
 }
 
 static void tiles_cover_their_ranges(void **state)

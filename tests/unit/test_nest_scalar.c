@@ -346,7 +346,7 @@ static void every_function_is_defined_for_every_dtype(void **state)
     static const double corners[] = {0, -0.0, 1, -1, 0.5, 2147483648.0, -9.3e18, 1e300, INFINITY, -INFINITY, NAN};
     for (int fn = 0; fn < EJ_FN_COUNT; fn++)
         for (int dtype = 0; dtype < EINJIT_DTYPE_COUNT; dtype++) {
-            if (!ej_dtypes[dtype].computes) continue;
+            if (ej_dtypes[dtype].computes != dtype) continue;
             for (size_t i = 0; i < 11; i++)
                 for (size_t j = 0; j < 11; j++) {
                     ej_scalar a = ej_scalar_cast(EINJIT_F64, dtype, real(corners[i]));

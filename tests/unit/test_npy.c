@@ -63,7 +63,8 @@ static const float values[6] = {1, 2, 3, 4, 5, 6};
 static void what_is_saved_loads_as_it_was(void **state)
 {
     (void)state;
-    const int dtypes[] = {EINJIT_BOOL, EINJIT_I32, EINJIT_I64, EINJIT_F32, EINJIT_F64, EINJIT_C64, EINJIT_C128};
+    const int dtypes[] = {EINJIT_BOOL, EINJIT_I32, EINJIT_I64, EINJIT_F16, EINJIT_BF16,
+                          EINJIT_F32,  EINJIT_F64, EINJIT_C64, EINJIT_C128};
     const int64_t shapes[][3] = {{2, 3, 4}, {5, 1, 1}, {0, 3, 1}};
     for (size_t d = 0; d < sizeof dtypes / sizeof *dtypes; d++)
         for (int rank = 0; rank <= 3; rank++)
@@ -188,7 +189,7 @@ static void damaged_files_are_refused(void **state)
         "{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,)}",
         "{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387904, 4)}",
         "{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000,)}",
-        "{'descr': '<f2', 'fortran_order': False, 'shape': (2,)}",
+        "{'descr': '<f1', 'fortran_order': False, 'shape': (2,)}",
         "{'descr': '|i1', 'fortran_order': False, 'shape': (2,)}",
         "{'descr': '<f44', 'fortran_order': False, 'shape': (2,)}",
         "{'descr': 'xf4', 'fortran_order': False, 'shape': (2,)}",

@@ -9,46 +9,13 @@
 #include <math.h>
 #include <string.h>
 
-/* The 16-bit floats: bits of the mantissa, and the exponent's bias. */
-typedef struct small_float {
-    int mantissa, bias;
-} small_float;
-static const small_float half = {10, 15}, brain = {7, 127};
-
-/* Round to nearest, ties to even. */
-static uint16_t narrow(double x, small_float f)
-{
-    uint32_t sign = signbit(x) ? 0x8000u : 0, infinity = (uint32_t)(2 * f.bias + 1) << f.mantissa;
-    double magnitude = fabs(x), one = ldexp(1, f.mantissa);
-    if (isnan(x)) return (uint16_t)(infinity | 1u << (f.mantissa - 1));
-    if (isinf(x)) return (uint16_t)(sign | infinity);
-    int exponent = magnitude > 0 ? ilogb(magnitude) : 1 - f.bias;
-    if (exponent < 1 - f.bias) exponent = 1 - f.bias;
-    double steps = nearbyint(ldexp(magnitude, f.mantissa - exponent));
-    if (steps >= 2 * one) {
-        steps /= 2;
-        exponent++;
-    }
-    if (exponent > f.bias) return (uint16_t)(sign | infinity);
-    if (steps < one) return (uint16_t)(sign | (uint32_t)steps);
-    return (uint16_t)(sign | ((uint32_t)(exponent + f.bias) << f.mantissa) | (uint32_t)(steps - one));
-}
-
-static double widen(uint16_t bits, small_float f)
-{
-    int exponent = (bits & 0x7FFF) >> f.mantissa, mantissa = bits & ((1 << f.mantissa) - 1);
-    double magnitude;
-    if (exponent == 2 * f.bias + 1) magnitude = mantissa ? (double)NAN : (double)INFINITY;
-    else if (!exponent) magnitude = ldexp(mantissa, 1 - f.bias - f.mantissa);
-    else magnitude = ldexp((1 << f.mantissa) + mantissa, exponent - f.bias - f.mantissa);
-    return bits & 0x8000 ? -magnitude : magnitude;
-}
+#include "base_narrow.h"
 
 static void store_real(int dtype, void *data, size_t index, double x)
 {
     switch (dtype) {
-    case EINJIT_F16: ((uint16_t *)data)[index] = narrow(x, half); break;
-    case EINJIT_BF16: ((uint16_t *)data)[index] = narrow(x, brain); break;
+    case EINJIT_F16:
+    case EINJIT_BF16: ((uint16_t *)data)[index] = ej_narrow(dtype, x); break;
     case EINJIT_F32: ((float *)data)[index] = (float)x; break;
     default: ((double *)data)[index] = x;
     }
@@ -57,8 +24,8 @@ static void store_real(int dtype, void *data, size_t index, double x)
 static double load_real(int dtype, const void *data, size_t index)
 {
     switch (dtype) {
-    case EINJIT_F16: return widen(((const uint16_t *)data)[index], half);
-    case EINJIT_BF16: return widen(((const uint16_t *)data)[index], brain);
+    case EINJIT_F16:
+    case EINJIT_BF16: return ej_widen(dtype, ((const uint16_t *)data)[index]);
     case EINJIT_F32: return (double)((const float *)data)[index];
     default: return ((const double *)data)[index];
     }

@@ -176,7 +176,7 @@ static outcome look(ej_const_groups *g, const uint32_t *members, uint32_t n, int
 
 static bool is_allowed(const ej_const_groups *g, const outcome *o)
 {
-    if (g->dtype < 0 || !ej_dtypes[g->dtype].computes) return false;
+    if (g->dtype < 0 || ej_dtypes[g->dtype].computes != g->dtype) return false; /* parts would be rounded */
     if (g->zeros[g->v] && o->sums) return false; /* a zero of theirs would get the sign of a factor */
     if (is_sum_of_products(g)) return true;
     bool whole = ej_dtypes[g->dtype].kind <= EJ_KIND_INT;

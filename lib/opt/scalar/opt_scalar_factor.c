@@ -123,12 +123,13 @@ void ej_factor_value(const ej_factor *a, double *re, double *im)
 
 double ej_factor_bound(int dtype)
 {
+    if (dtype == EINJIT_F16) return 1;
     return ej_is_wide(dtype) ? 0x1p160 : 0x1p20;
 }
 
 double ej_factor_room(int dtype, const double *drift)
 {
-    return ej_factor_bound(dtype) / drift[ej_is_wide(dtype)];
+    return dtype == EINJIT_F16 ? 1 : ej_factor_bound(dtype) / drift[ej_is_wide(dtype)];
 }
 
 double ej_factor_distance(double re, double im)

@@ -43,6 +43,7 @@ static bool fits_value(const ej_scaling *s, const ej_factor *f, ej_value v)
     ej_known_dtype known = s->dtypes[v];
     if (known.weak || !ej_known_inexact(known) || !ej_factor_in_bounds(f, known, s->graph->drift)) return false;
     if (f->im != 0 && !is_complex(s, v)) return false;
+    if (f->n && known.dtype == EINJIT_F16) return false; /* scores / scale, which keeps products in range */
     for (uint8_t i = 0; i < f->n; i++)
         if (known.dtype < 0 || einjit_dtype_promote(s->dtypes[f->uses[i].value].dtype, known.dtype) != known.dtype)
             return false;
