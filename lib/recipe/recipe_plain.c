@@ -43,21 +43,21 @@ static void split_lanes(ej_schedule *s, const ej_tiling *tiling)
     ej_tiling t = *tiling;
     t.vectors = t.row_axis >= 0 ? 1 : 4;
     while (t.vectors > 1 && extent.n < 2 * (int64_t)t.lanes * t.vectors) t.vectors /= 2;
-    if (extent.e || extent.n < 2 * t.lanes) return;
+    if (extent.e || extent.n <= t.lanes) return;
     ej_do_tile(s, 0, ej_tiling_tile(&t));
     ej_rewrite split = {.kind = EJ_REWRITE_SPLIT, .axis = t.lane_axis, .apart = in_streams(s, &t)};
     if (!s->failed && !ej_schedule_apply(s, &split, NULL))
         ej_do_tile(s, 0, ej_tiling_tile(tiling)); /* refused: a stride is open */
 }
 
-/* Lanes along a summed axis leave one number a row. Where an epilogue follows and the rows' results lie side by side in
- * memory, it computes on a vector of them. */
+/* Lanes along a summed axis leave one number a row. Where the rows' results lie side by side in memory, an epilogue
+ * computes on a vector of them, and they are stored at once. */
 static void store_beside(ej_schedule *s, const ej_tiling *t)
 {
     const ej_statement *st = &s->statements[0];
     ej_tile tile = {0};
     bool beside = t->row_axis >= 0 && ej_access_unit_axis(&st->out) == t->row_axis && t->rows <= t->lanes;
-    if (!st->epilogue.n || !beside) return;
+    if (!beside) return;
     ej_tile_add(&tile, t->row_axis, t->rows, EJ_LANE);
     ej_rewrite store = {.kind = EJ_REWRITE_STORE, .digits = tile};
     ej_schedule_apply(s, &store, NULL); /* where that is refused, row by row */
