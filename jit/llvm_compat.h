@@ -16,4 +16,12 @@
 #define EJ_MASKED_ALIGN_ARGUMENT 0
 #endif
 
+/* The option, in a list, that starts with instruction selection. A name of a pass that LLVM does not have ends the
+ * process, so only the version that was looked at hears it. */
+#if LLVM_VERSION_MAJOR == 19 && (defined(__x86_64__) || defined(_M_X64))
+#define EJ_WITHOUT_IR_PASSES "-start-before=x86-isel",
+#else
+#define EJ_WITHOUT_IR_PASSES
+#endif
+
 #endif

@@ -186,11 +186,14 @@ static void finish_together(ej_leaf *leaf, ej_finished *f)
     int dtype = leaf->dst.buffer->dtype, reduce = leaf->node->reduce;
     int32_t buffer = leaf->node->dst.buffer;
     for (int32_t done = 0, n; done < f->n; done += n) {
+        int32_t left = f->n - done, elems[EJ_LANES_MAX];
         n = f->lanes;
-        while (n > f->n - done) n /= 2;
-        ej_vec acc = ej_lower_horizontal_each(w, reduce, dtype, f->lanes, f->acc + done, n);
-        ej_vec old = ej_reg_read(w, &w->regs, buffer, n, f->elems + done);
-        ej_reg_write(w, buffer, n, f->elems + done, ej_lower_combine(w->e, reduce, dtype, n, old, acc));
+        while (n / 2 >= left) n /= 2;
+        for (int32_t l = 0; l < n; l++) elems[l] = l < left ? f->elems[done + l] : -1;
+        if (left > n) left = n;
+        ej_vec acc = ej_lower_horizontal_each(w, reduce, dtype, f->lanes, f->acc + done, left, n);
+        ej_vec old = ej_reg_read(w, &w->regs, buffer, n, elems);
+        ej_reg_write(w, buffer, n, elems, ej_lower_combine(w->e, reduce, dtype, n, old, acc));
     }
     f->n = 0;
 }

@@ -356,8 +356,10 @@ ej_vec ej_lower_neutral(ej_lower *w, int reduce, int dtype, int32_t lanes);
 /* One lane per group out of all lanes in it; groups are numbered from 0, -1 takes no part. */
 ej_vec ej_lower_horizontal(ej_lower *w, int reduce, int dtype, int32_t lanes, ej_vec value, const int32_t *group,
                            int32_t n_groups, int32_t out_lanes);
-/* Lane l of the result: all lanes of values[l]; n of them, a power of 2, no more than lanes. */
-ej_vec ej_lower_horizontal_each(ej_lower *w, int reduce, int dtype, int32_t lanes, const ej_vec *values, int32_t n);
+/* Lane l of the result, which has n: all lanes of values[l]; n is a power of 2, no more than lanes, and the values are
+ * more than half as many. */
+ej_vec ej_lower_horizontal_each(ej_lower *w, int reduce, int dtype, int32_t lanes, const ej_vec *values,
+                                int32_t n_values, int32_t n);
 
 /* lower_leaf.c */
 void ej_lower_leaf(ej_lower *w, int32_t node);

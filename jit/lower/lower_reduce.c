@@ -120,15 +120,24 @@ typedef struct ej_fold {
     int32_t lanes, block, part;
 } ej_fold;
 
+static const ej_vec nothing = {NULL, NULL};
+
+/* b NULL: one vector into half as many lanes. Lanes of a vector that is `nothing` hold anything. */
 static ej_vec combine_pair(const ej_fold *f, ej_vec a, const ej_vec *b)
 {
     int32_t low[EJ_LANES_MAX], high[EJ_LANES_MAX];
     int32_t n = pair_lanes(f->lanes, f->block, f->part, b ? 2 : 1, low, high);
-    ej_vec x = {NULL, NULL}, y = {NULL, NULL};
-    x.re = ej_shuffle(f->w, a.re, b ? b->re : NULL, low, n, "");
-    y.re = ej_shuffle(f->w, a.re, b ? b->re : NULL, high, n, "");
-    if (a.im) x.im = ej_shuffle(f->w, a.im, b ? b->im : NULL, low, n, "");
-    if (a.im) y.im = ej_shuffle(f->w, a.im, b ? b->im : NULL, high, n, "");
+    bool missing = !a.re;
+    ej_vec first = missing ? *b : a, second = b && !missing ? *b : nothing, x = nothing, y = nothing;
+    if (!first.re) return nothing;
+    for (int32_t l = 0; l < n; l++) {
+        if (missing) low[l] -= f->lanes, high[l] -= f->lanes;
+        if (low[l] < 0 || (low[l] >= f->lanes && !second.re)) low[l] = high[l] = -1;
+    }
+    x.re = ej_shuffle(f->w, first.re, second.re, low, n, "");
+    y.re = ej_shuffle(f->w, first.re, second.re, high, n, "");
+    if (first.im) x.im = ej_shuffle(f->w, first.im, second.im, low, n, "");
+    if (first.im) y.im = ej_shuffle(f->w, first.im, second.im, high, n, "");
     return ej_lower_combine(f->w->e, f->reduce, f->dtype, n, x, y);
 }
 
@@ -149,13 +158,15 @@ static void find_order(int32_t lanes, int32_t block, int32_t n, int32_t *order)
     for (int32_t l = 0; l < lanes; l += part) order[l / part] = group[0][l]; /* what is left folds in order */
 }
 
-ej_vec ej_lower_horizontal_each(ej_lower *w, int reduce, int dtype, int32_t lanes, const ej_vec *values, int32_t n)
+ej_vec ej_lower_horizontal_each(ej_lower *w, int reduce, int dtype, int32_t lanes, const ej_vec *values,
+                                int32_t n_values, int32_t n)
 {
     int32_t bytes = ej_dtypes[ej_dtypes[dtype].real].bytes, order[EJ_LANES_MAX];
     ej_fold f = {w, reduce, dtype, lanes, lanes < 16 / bytes ? lanes : 16 / bytes, lanes};
     ej_vec v[EJ_LANES_MAX];
+    for (int32_t l = 0; l < n; l++) v[l] = nothing;
     find_order(lanes, f.block, n, order);
-    for (int32_t l = 0; l < n; l++) v[order[l]] = values[l];
+    for (int32_t l = 0; l < n_values; l++) v[order[l]] = values[l];
     for (; n > 1; n /= 2, f.part /= 2)
         for (int32_t i = 0; i < n / 2; i++) v[i] = combine_pair(&f, v[2 * i], &v[2 * i + 1]);
     for (; f.part > 1; f.part /= 2, f.lanes /= 2) v[0] = combine_pair(&f, v[0], NULL);

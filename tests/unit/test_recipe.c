@@ -333,6 +333,10 @@ static void plain_takes_anything(void **state)
 {
     (void)state;
     agrees(&ej_script_plain, PRODUCT("ij,j->i"), "f32[19,101] f32[101]", NULL); /* lanes along the sum, and a rest */
+    agrees(&ej_script_plain, PRODUCT("ij,j->i"), "f32[13,29] f32[29]", NULL); /* one chunk, and a rest */
+    agrees(&ej_script_plain, PRODUCT("ij,j->i"), "c64[11,13] c64[13]", NULL); /* rows that fill no vector of results */
+    agrees(&ej_script_plain, PRODUCT("ji,kj->ik"), "c64[13,9] c64[31,13]", NULL); /* tiles are turned on the way out */
+    agrees(&ej_script_plain, PRODUCT("ji,kj->ik"), "f64[16,8] f64[8,16]", NULL);
     agrees(&ej_script_plain, PRODUCT("i,i->"), "c128[75] c128[75]", NULL);
     agrees(&ej_script_plain, "def f(a):\n    return amax(a, dim=1)\n", "f64[3,67]", NULL);
     agrees(&ej_script_plain, "def f(a):\n    return prod(a)\n", "i32[130]", NULL);
