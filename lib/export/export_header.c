@@ -100,21 +100,64 @@ static void print_size(header *h, const einjit_kernel *kernel, const char *name,
     ej_print(h->out, ";\n");
 }
 
-/* Extents that the program cannot have 0 of, then scratch. -1: they do not fit. */
-static void print_scratch(header *h, size_t v)
+static const ej_bound_tensor *operand(const einjit_kernel *kernel, size_t i)
+{
+    return i < kernel->n_in ? &kernel->in[i] : &kernel->out[i - kernel->n_in];
+}
+
+/* What says where the elements of a tensor lie; returns how many these are. */
+static size_t list_sizes(ej_size *out, const ej_bound_tensor *t)
+{
+    size_t n = 0;
+    for (int32_t a = 0; a < t->rank; a++) {
+        out[n++] = t->shape[a];
+        if (!t->row_major) out[n++] = t->strides[a];
+    }
+    return n;
+}
+
+static void print_array(header *h, const einjit_kernel *kernel, const char *name, const ej_size *sizes, int32_t n)
+{
+    ej_print(h->out, "        const int64_t %s[] = {", name);
+    for (int32_t a = 0; a < n; a++) {
+        if (a) ej_print(h->out, ", ");
+        ej_export_size(h->out, &kernel->sizes, sizes[a], h->e->name);
+    }
+    ej_print(h->out, "};\n");
+}
+
+/* Sets `bad` where the addresses of a tensor do not fit; compiling has looked at those of numbers. */
+static void print_span(header *h, const einjit_kernel *kernel, const ej_bound_tensor *t)
+{
+    bool open = false;
+    for (int32_t a = 0; a < t->rank; a++) open |= t->shape[a].e || (!t->row_major && t->strides[a].e);
+    if (!open) return;
+    ej_print(h->out, "    {\n");
+    print_array(h, kernel, "shape", t->shape, t->rank);
+    if (!t->row_major) print_array(h, kernel, "strides", t->strides, t->rank);
+    ej_print(h->out, "        bad |= %s_too_large(shape, %s, %d, %zu);\n    }\n", h->e->name,
+             t->row_major ? "NULL" : "strides", (int)t->rank, einjit_dtype_bytes(t->dtype));
+}
+
+/* Tensors, extents that the program cannot have 0 of, then scratch. -1: they do not fit. */
+static void print_need(header *h, size_t v)
 {
     const einjit_kernel *kernel = h->e->variants[v].kernel;
-    ej_size *sizes = EJ_NEW_ARRAY(h->out->arena, ej_size, kernel->n_not_empty + 1);
+    size_t room = kernel->n_not_empty + 1, n = room, operands = kernel->n_in + kernel->n_out;
+    for (size_t i = 0; i < operands; i++) room += 2 * (size_t)operand(kernel, i)->rank;
+    ej_size *sizes = EJ_NEW_ARRAY(h->out->arena, ej_size, room);
     if (!sizes) {
         h->out->failed = true;
         return;
     }
     for (size_t i = 0; i < kernel->n_not_empty; i++) sizes[i] = kernel->not_empty[i].size;
     sizes[kernel->n_not_empty] = kernel->scratch_bytes;
+    for (size_t i = 0; i < operands; i++) n += list_sizes(sizes + n, operand(kernel, i));
     ej_print(h->out, "static inline int64_t %s_need_%zu(const int64_t *sizes)\n{\n    int bad = 0;\n", h->e->name, v);
     ej_print(h->out, "    (void)sizes;\n");
     for (size_t s = 0; s < kernel->sizes.n_symbols; s++) ej_print(h->out, "    bad |= sizes[%zu] < 0;\n", s);
-    ej_export_atoms(h->out, &kernel->sizes, sizes, kernel->n_not_empty + 1, h->e->name);
+    ej_export_atoms(h->out, &kernel->sizes, sizes, n, h->e->name);
+    for (size_t i = 0; i < operands; i++) print_span(h, kernel, operand(kernel, i));
     for (size_t i = 0; i < kernel->n_not_empty; i++) {
         ej_print(h->out, "    bad |= ");
         ej_export_size(h->out, &kernel->sizes, sizes[i], h->e->name);
@@ -160,12 +203,8 @@ static void print_index_check(header *h, size_t v, size_t c)
         h->out->failed = true;
         return;
     }
-    size_t n = 0;
-    sizes[n++] = check->extent;
-    for (int32_t a = 0; a < t->rank; a++) {
-        sizes[n++] = t->shape[a];
-        if (!t->row_major) sizes[n++] = t->strides[a];
-    }
+    sizes[0] = check->extent;
+    size_t n = 1 + list_sizes(sizes + 1, t);
     ej_print(h->out, "static inline int %s_in_range_%zu_%zu(const %s *index, const int64_t *sizes)\n{\n", h->e->name, v,
              c, c_types[t->dtype]);
     ej_print(h->out, "    int bad = 0;\n    (void)sizes;\n");
@@ -319,7 +358,7 @@ void ej_export_header(ej_text *out, const ej_export *e)
     print_beginning(&h);
     if (has_sizes(&h)) ej_export_size_helpers(out, e->name);
     for (size_t v = 0; v < e->n; v++) {
-        print_scratch(&h, v);
+        print_need(&h, v);
         for (size_t c = 0; c < e->variants[v].kernel->n_index_checks; c++) print_index_check(&h, v, c);
         for (size_t c = 0; c < e->variants[v].kernel->n_status_checks; c++) print_status_check(&h, v, c);
     }

@@ -72,6 +72,19 @@ void ej_export_atoms(ej_text *out, const ej_sizes *table, const ej_size *sizes, 
         if (used[i]) print_atom(out, table, i, prefix);
 }
 
+/* As ej_tensor_span: empty tensors have no addresses. */
+static const char too_large[] =
+    "_too_large(const int64_t *shape, const int64_t *strides, int rank, int64_t bytes)\n{\n"
+    "    int64_t reach[2] = {1, 0}, step; /* from the first element on, and before it */\n    int bad = 0;\n"
+    "    for (int a = 0; a < rank; a++)\n        if (shape[a] == 0) return 0;\n"
+    "    for (int a = 0; a < rank; a++) {\n        if (!strides) {\n"
+    "            bad |= __builtin_mul_overflow(reach[0], shape[a], &reach[0]);\n            continue;\n        }\n"
+    "        int64_t *side = &reach[strides[a] < 0];\n"
+    "        bad |= __builtin_mul_overflow(shape[a] - 1, strides[a], &step);\n"
+    "        bad |= __builtin_add_overflow(*side, step, side);\n    }\n"
+    "    return bad | __builtin_mul_overflow(reach[0], bytes, &step) |\n"
+    "           __builtin_mul_overflow(reach[1], bytes, &step);\n}\n\n";
+
 void ej_export_size_helpers(ej_text *out, const char *prefix)
 {
     static const struct {
@@ -88,5 +101,5 @@ void ej_export_size_helpers(ej_text *out, const char *prefix)
     for (size_t i = 0; i < sizeof helpers / sizeof *helpers; i++)
         ej_print(out, "static inline int64_t %s_%s(int64_t a, int64_t b%s)\n{\n    %s\n}\n", prefix, helpers[i].name,
                  helpers[i].last, helpers[i].body);
-    ej_print(out, "\n");
+    ej_print(out, "%s%s%s", "static inline int ", prefix, too_large);
 }

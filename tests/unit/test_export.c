@@ -281,6 +281,26 @@ static void indices_that_the_program_computes(void **state)
     einjit_kernel_release(t.kernel);
 }
 
+/* The product of two extents, with nothing in scratch. */
+static void tensors_that_no_memory_can_hold(void **state)
+{
+    CONTEXT_OR_SKIP(context);
+    trial t = {.in = {F32(NULL, 5), F32(NULL, 6), F32(NULL, 7)}, .out = {F32(NULL, 5, 6, 7)}, .n_in = 3, .n_out = 1};
+    const char *text = "def f(x: f32[n], y: f32[m], z: f32[k]):\n    return einsum('i,j,k->ijk', x, y, z)\n";
+    t.kernel = compile(context, text, 3, t.in, "n,m,k");
+    const einjit_variant variant = VARIANT(t.kernel);
+    export_both(1, &variant);
+    link_call("layer((float *)in[0], (float *)in[1], (float *)in[2], (float *)out[0], n[1], n[2], n[3], scratch)", 3,
+              1);
+    write_inputs(&t, 1);
+    expect_the_same(&t, "5 6 7");
+    assert_int_equal(exit_code("1099511627776 1099511627776 1"), 2); /* LAYER_SIZE */
+    assert_int_equal(exit_code("2147483648 1073741824 1"), 2);       /* 2^63 bytes */
+    assert_int_equal(exit_code("-1 1 1"), 2);
+    assert_int_equal(exit_code("0 1 1"), 0);
+    einjit_kernel_release(t.kernel);
+}
+
 static void an_axis_without_elements_has_no_maximum(void **state)
 {
     CONTEXT_OR_SKIP(context);
@@ -499,6 +519,7 @@ int main(void)
         WITH_LLVM(numbers_for_extents),
         WITH_LLVM(a_layer_and_its_gradient_for_any_number_of_edges),
         WITH_LLVM(indices_that_the_program_computes),
+        WITH_LLVM(tensors_that_no_memory_can_hold),
         WITH_LLVM(an_axis_without_elements_has_no_maximum),
         WITH_LLVM(any_names),
         WITH_LLVM(strides_are_the_kernels_own),
