@@ -8,10 +8,12 @@
 static int read_variants(einjit_variant **out, size_t n, const einjit_variant *given, ej_arena *arena,
                          einjit_error *err)
 {
-    einjit_variant *variants = EJ_NEW_ARRAY(arena, einjit_variant, n + 1);
+    if (n > EJ_EXPORT_VARIANTS)
+        return ej_fail(err, EINJIT_E_LIMIT, "%zu variants, more than %d", n, (int)EJ_EXPORT_VARIANTS);
+    einjit_variant *variants = EJ_NEW_ARRAY(arena, einjit_variant, n);
     if (!variants) return ej_no_memory(err);
     const char *at = (const char *)given;
-    for (size_t i = 0; i < n && given; i++) {
+    for (size_t i = 0; i < n; i++) {
         EJ_TRY(ej_read_struct(&variants[i], sizeof *variants, at, "variant", err));
         at += ((const einjit_variant *)(const void *)at)->struct_bytes;
     }

@@ -6,11 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "export.h"
 
-/* Keywords of C and C++, and what the header itself uses. Sorted. */
+/* Keywords of C and C++, macros of standard headers, main, and what the header itself uses. Sorted. */
 static const char *const taken[] = {
+    "I",
     "NULL",
     "SIZE_MAX",
     "UINT64_C",
@@ -37,6 +39,7 @@ static const char *const taken[] = {
     "co_return",
     "co_yield",
     "compl",
+    "complex",
     "concept",
     "const",
     "const_cast",
@@ -53,6 +56,7 @@ static const char *const taken[] = {
     "dynamic_cast",
     "else",
     "enum",
+    "errno",
     "explicit",
     "export",
     "extern",
@@ -68,6 +72,7 @@ static const char *const taken[] = {
     "int64_t",
     "linux",
     "long",
+    "main",
     "mutable",
     "namespace",
     "need",
@@ -158,11 +163,11 @@ typedef struct naming {
     bool failed;
 } naming;
 
-/* It starts as the names of the header's own functions do. */
+/* It starts as the names of the header's own functions do, or of its constants: these in capitals. */
 static bool is_ours(const naming *n, const char *text)
 {
     size_t prefix = strlen(n->used[0]);
-    return !strncmp(text, n->used[0], prefix) && text[prefix] == '_';
+    return !strncasecmp(text, n->used[0], prefix) && text[prefix] == '_';
 }
 
 static bool is_used(const naming *n, const char *text)
@@ -275,17 +280,34 @@ static int check_tensors(const ej_bound_tensor *a, const ej_bound_tensor *b, siz
     return EINJIT_OK;
 }
 
+/* Names of extents stand in a comment as they are; equations have letters of any kind. */
+static bool fits_comment(const char *name)
+{
+    for (; *name; name++)
+        if ((unsigned char)*name <= ' ' || *name == '*' || *name == '/' || *name == 127) return false;
+    return true;
+}
+
+static int check_sizes(const einjit_variant *variant, size_t v, einjit_error *err)
+{
+    if (variant->n_sizes && (!variant->names || !variant->values))
+        return ej_fail(err, EINJIT_E_INVALID, "variant %zu has extents without names or values", v);
+    for (size_t i = 0; i < variant->n_sizes; i++) {
+        const char *name = variant->names[i];
+        if (!name) return ej_fail(err, EINJIT_E_INVALID, "extent %zu of variant %zu has no name", i, v);
+        if (!*name || !fits_comment(name))
+            return ej_fail(err, EINJIT_E_VALUE, "'%.60s' is no name of an extent (variant %zu)", name, v);
+    }
+    return EINJIT_OK;
+}
+
 static int check_variant(const ej_export *e, size_t v, einjit_error *err)
 {
     const einjit_kernel *kernel = e->variants[v].kernel, *first = e->variants[0].kernel;
     if (!kernel) return ej_fail(err, EINJIT_E_INVALID, "variant %zu has no kernel", v);
     if (!kernel->entry)
         return ej_fail(err, EINJIT_E_INVALID, "variant %zu is a kernel of the interpreter, which has no code", v);
-    if (e->variants[v].n_sizes && (!e->variants[v].names || !e->variants[v].values))
-        return ej_fail(err, EINJIT_E_INVALID, "variant %zu has extents without names or values", v);
-    for (size_t i = 0; i < e->variants[v].n_sizes; i++)
-        if (!e->variants[v].names[i])
-            return ej_fail(err, EINJIT_E_INVALID, "extent %zu of variant %zu has no name", i, v);
+    EJ_TRY(check_sizes(&e->variants[v], v, err));
     if (kernel->n_in != first->n_in || kernel->n_out != first->n_out)
         return ej_fail(err, EINJIT_E_VALUE,
                        "variants of one program: %zu operands and %zu results in one, %zu and %zu "
@@ -302,9 +324,6 @@ int ej_export_check(const ej_export *e, einjit_error *err)
     if (strlen(e->name) > EJ_EXPORT_NAME)
         return ej_fail(err, EINJIT_E_LIMIT, "a name of %zu letters, more than %d", strlen(e->name),
                        (int)EJ_EXPORT_NAME);
-    if (!e->n || !e->variants) return ej_fail(err, EINJIT_E_INVALID, "no variant given");
-    if (e->n > EJ_EXPORT_VARIANTS)
-        return ej_fail(err, EINJIT_E_LIMIT, "%zu variants, more than %d", e->n, (int)EJ_EXPORT_VARIANTS);
     for (size_t v = 0; v < e->n; v++) EJ_TRY(check_variant(e, v, err));
     return EINJIT_OK;
 }

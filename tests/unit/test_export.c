@@ -324,8 +324,8 @@ static void any_names(void **state)
                .out = {TENSOR(NULL, EINJIT_C64, 3), TENSOR(NULL, EINJIT_BOOL, 3, 5)},
                .n_in = 5,
                .n_out = 2};
-    const char *text = "def f(int: c64[data, 5], class_: f32[5], layer: f32[data], layer_0: f32[5], out0: f32[5]):\n"
-                       "    return (int @ (class_ * layer_0 + out0)) * layer, (layer.unsqueeze(1) > class_)\n";
+    const char *text = "def f(int: c64[data, 5], class_: f32[5], layer: f32[data], LAYER_OK: f32[5], main: f32[5]):\n"
+                       "    return (int @ (class_ * LAYER_OK + main)) * layer, (layer.unsqueeze(1) > class_)\n";
     t.kernel = compile(context, text, 5, t.in, "data");
     const einjit_variant variant = VARIANT(t.kernel);
     export_both(1, &variant);
@@ -460,6 +460,15 @@ static void what_cannot_be_exported_says_so(void **state)
     assert_int_equal(export_status("layer", 1, v), EINJIT_E_INVALID);
     v[0].names = &z;
     assert_int_equal(export_status("layer", 1, v), EINJIT_E_INVALID);
+    const char *const bad_extents[] = {"", "*/", "a\nb", "a b"};
+    const int64_t three = 3;
+    v[0].values = &three;
+    assert_int_equal(export_status("layer", 1, v), EINJIT_OK);
+    for (size_t i = 0; i < sizeof bad_extents / sizeof *bad_extents; i++) {
+        v[0].names = &bad_extents[i];
+        assert_int_equal(export_status("layer", 1, v), EINJIT_E_VALUE);
+    }
+    assert_int_equal(export_status("layer", SIZE_MAX, v), EINJIT_E_LIMIT);
     v[0] = (einjit_variant){.struct_bytes = 4, .kernel = kernel};
     assert_int_equal(export_status("layer", 1, v), EINJIT_E_INVALID);
     einjit_kernel_release(kernel);
