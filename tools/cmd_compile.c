@@ -70,11 +70,13 @@ static int sizes_of(tool_sizes *out, const cmd_options *options, const char *als
     tool_sizes said = *out; /* what follows is behind it */
     for (size_t i = 0; i < options->sizes.n && !status; i++) {
         const struct tool_size *size = &options->sizes.items[i];
-        char text[400];
         said.items = out->items;
         if (tool_sizes_find(&said, size->name, &value)) continue;
-        snprintf(text, sizeof text, "%.300s=%lld", size->name, (long long)size->value);
+        size_t room = strlen(size->name) + 32;
+        char *text = tool_alloc(room);
+        snprintf(text, room, "%s=%lld", size->name, (long long)size->value);
         status = tool_sizes_add(out, text);
+        free(text);
     }
     return status;
 }
@@ -242,6 +244,8 @@ static int write_files(compiling *c)
 static int check_options(const cmd_options *o)
 {
     if (o->n_outputs != 1) return tool_usage("einjit compile needs one -o FILE.o");
+    if (o->header && !strcmp(o->header, o->outputs[0]))
+        return tool_usage("the object and the header go to the same file, %s", o->header);
     if (o->shared && tool_is_stdio(o->outputs[0])) return tool_usage("--shared writes a file: not to -");
     return TOOL_OK;
 }
