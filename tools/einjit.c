@@ -18,7 +18,7 @@ static const command commands[] = {
      "An object and a C header that need no einjit at run time: for one or more CPUs and extents, of which the "
      "header's "
      "function takes what fits",
-     "sFHNLRdOCSTgABnx", 1, 1, cmd_compile},
+     "sFHNLRdOSTgABnx", 1, 1, cmd_compile},
     {"cache", "[list | show NAME | verify | clear | warm FILE-or-EQUATION ... [-s i=4,...] | path | stats]",
      "Kernels on disk: what is there, and what is wrong with it", "sdOCSTnxj", 0, 0, cmd_cache},
     {"path", "NETWORK.json-or-EQUATION [-s i=4,...] [--strategy S] [--seconds T] [--trials N] [--seed N] [--json]",

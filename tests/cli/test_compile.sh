@@ -85,6 +85,7 @@ run 2 "$einjit" compile 'ij,jk->ik' -s i=2,j=2,k=2 --also q=3 -o a.o
 run 2 "$einjit" compile 'ij,jk->ik' -s i=2,j=2,k=2 --target avx1024 -o a.o; says 'avx1024' err
 run 2 "$einjit" compile 'ij,jk->ik' -s i=2,j=2,k=2 --shared -o -
 run 1 "$einjit" compile 'ij,jk->ik' -s i=2,j=2,k=2 -o 2x.o; says "E_VALUE: '2x' is no name" err
+run 2 "$einjit" compile 'i,i->i' -s i=2 -o a.o --constants b; says "no option of einjit compile" err
 run 2 "$einjit" compile 'i->i' -s i=2 -o a.o --header a.o; says 'same file' err
 long=$(printf 'n%.0s' $(seq 310))
 run 0 "$einjit" compile "def f(x: f32[$long, m]): return x * 2.0" -s $long=5,m=3 --also m=6 -o a.o
