@@ -102,8 +102,7 @@ static int compile_kernel(compiled *v, const cmd_options *options, const char *a
     int status = also ? tool_sizes_add(&numbers, also) : TOOL_OK;
     char *open = open_of(options, &numbers);
     compile.open = open;
-    if (!status)
-        status = tool_inputs_make(&in, &n_in, &v->program, &v->sizes, options->dtype, false);
+    if (!status) status = tool_inputs_make(&in, &n_in, &v->program, &v->sizes, options->dtype, false);
     if (!status) {
         einjit_tensor *views = tool_views(in, n_in);
         if (einjit_compile(&v->kernel, v->context, v->program.graph, n_in, views, 0, NULL, &compile, &err))

@@ -23,7 +23,8 @@ static const char *const c_types[EINJIT_DTYPE_COUNT] = {
 
 /* ---- the comment ---- */
 
-static void print_tensor(header *h, const einjit_kernel *kernel, const ej_bound_tensor *t, const char *name)
+static void print_tensor(header *h, const einjit_kernel *kernel, const ej_bound_tensor *t, const char *name,
+                         bool constant)
 {
     ej_print(h->out, " *   %s: %s [", name, ej_dtypes[t->dtype].name);
     for (int32_t a = 0; a < t->rank; a++) {
@@ -40,6 +41,7 @@ static void print_tensor(header *h, const einjit_kernel *kernel, const ej_bound_
         ej_print(h->out, ") in elements");
     }
     if (ej_dtype_is_complex(t->dtype)) ej_print(h->out, ", pairs (re, im)");
+    if (constant) ej_print(h->out, ", constant: with the values that it was compiled for");
     ej_print(h->out, "\n");
 }
 
@@ -52,8 +54,9 @@ static void print_variant(header *h, size_t v)
         ej_print(h->out, ", %s = %lld", variant->names[i], (long long)variant->values[i]);
     for (size_t s = 0; s < kernel->sizes.n_symbols; s++) ej_print(h->out, ", any %s", kernel->sizes.atoms[s].name);
     ej_print(h->out, ":\n");
-    for (size_t i = 0; i < kernel->n_in; i++) print_tensor(h, kernel, &kernel->in[i], h->names.inputs[i]);
-    for (size_t i = 0; i < kernel->n_out; i++) print_tensor(h, kernel, &kernel->out[i], h->names.outputs[i]);
+    for (size_t i = 0; i < kernel->n_in; i++)
+        print_tensor(h, kernel, &kernel->in[i], h->names.inputs[i], kernel->last_read[i] == EJ_READ_FOR_EVER);
+    for (size_t i = 0; i < kernel->n_out; i++) print_tensor(h, kernel, &kernel->out[i], h->names.outputs[i], false);
 }
 
 static void print_beginning(header *h)

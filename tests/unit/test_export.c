@@ -368,6 +368,27 @@ static void strides_are_the_kernels_own(void **state)
     einjit_kernel_release(t.kernel);
 }
 
+static void constants_are_said_to_be_constant(void **state)
+{
+    CONTEXT_OR_SKIP(context);
+    static float w[] = {0.5f, 1, 2};
+    trial t = {.in = {F32(NULL, 3), F32(w, 3)}, .out = {F32(NULL, 3)}, .n_in = 2, .n_out = 1};
+    const einjit_compile_options options = {.struct_bytes = sizeof options, .constants = "w"};
+    einjit_graph *graph = api_graph(context, "def f(x: f32[3], w: f32[3]):\n    return x * (w * 2.0).exp()\n");
+    einjit_error err;
+    if (einjit_compile(&t.kernel, context, graph, 2, t.in, 0, NULL, &options, &err)) fail_msg("%s", err.text);
+    const einjit_variant variant = VARIANT(t.kernel);
+    export_both(1, &variant);
+    link_call("layer((float *)in[0], (float *)in[1], (float *)out[0], scratch)", 2, 1);
+    assert_int_equal(shell("grep -q '^ . *w: f32 .3., constant' layer.h && ! grep -q 'x: .*constant' layer.h"), 0);
+    write_inputs(&t, 1);
+    t.in[1].data = w;
+    write_file("in1", w, sizeof w);
+    expect_the_same(&t, "");
+    einjit_kernel_release(t.kernel);
+    einjit_graph_destroy(graph);
+}
+
 /* For 100 and 200 numbers, for any number, and for a lesser CPU. */
 static void the_first_variant_that_fits_is_taken(void **state)
 {
@@ -532,6 +553,7 @@ int main(void)
         WITH_LLVM(an_axis_without_elements_has_no_maximum),
         WITH_LLVM(any_names),
         WITH_LLVM(strides_are_the_kernels_own),
+        WITH_LLVM(constants_are_said_to_be_constant),
         WITH_LLVM(the_first_variant_that_fits_is_taken),
         WITH_LLVM(what_cannot_be_exported_says_so),
         cmocka_unit_test(no_memory_is_an_error),
