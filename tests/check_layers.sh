@@ -12,7 +12,7 @@ set -eu
 
 # Earliest first. A file's row is the part of its name before the first '_' or '.', and its folder has the row's name.
 # row@folder: a row that lies in another folder; word=row: files that belong to a row without bearing its name.
-rows='base target@base job@base graph facts opt grad bind cost path choose plan nest schedule recipe kernel cache pipeline api
+rows='base target@base job@base graph facts opt grad bind cost path choose plan nest schedule recipe kernel cache export pipeline api
     backend=kernel image=kernel context=kernel key=kernel compile=pipeline'
 read_rows='
     BEGIN {

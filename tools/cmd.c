@@ -11,6 +11,11 @@ static const struct {
 } known[] = {
     {'s', "sizes", "z=1000,i=4", "extents by name"},
     {'o', "output", "OUT.npy", "where results go, one a result (- standard output); without it they are printed"},
+    {'F', "output", "KERNEL.o", "the object (- standard output)"},
+    {'H', "header", "KERNEL.h", "the C header that declares it"},
+    {'N', "name", "NAME", "of the function in it; without it that of the object's file"},
+    {'L', "also", "z=2000", "and one for these extents instead of those of -s"},
+    {'R', "shared", NULL, "a shared library, linked by cc (or CC)"},
     {'e', "emit", "STAGE", CMD_STAGES},
     {'d', "dtype", "f32", "of inputs that do not say: f32 f64 c64 c128 i32 i64 bool"},
     {'O', "open", "z,edges", "extents that stay open: one kernel for all their values"},
@@ -52,14 +57,14 @@ static void help(const command *self)
     for (int i = 0; i < N_KNOWN; i++) {
         char text[64];
         if (!takes(self, known[i].letter) || !known[i].help) continue;
-        bool is_short = strchr("soh", known[i].letter);
-        snprintf(text, sizeof text, "%c%c%s --%s %s", is_short ? '-' : ' ', is_short ? known[i].letter : ' ',
+        bool is_short = strchr("soFh", known[i].letter);
+        snprintf(text, sizeof text, "%c%c%s --%s %s", is_short ? '-' : ' ', is_short ? *known[i].name : ' ',
                  is_short ? "," : " ", known[i].name, known[i].value ? known[i].value : "");
         printf("  %-26s %s\n", text, known[i].help);
     }
     puts("\nA file named - is standard input, or standard output where it is written. Of options that are given again "
          "lists grow\n"
-         "(-s, -o, --open, --constants, --gradient, --passes), and all others must say the same.");
+         "(-s, -o, --also, --open, --constants, --gradient, --passes), and all others must say the same.");
 }
 
 static const char *name_of(int letter)
@@ -73,7 +78,12 @@ static int take(cmd_options *o, int letter)
 {
     switch (letter) {
     case 's': return tool_sizes_add(&o->sizes, optarg);
+    case 'F':
     case 'o': o->outputs[o->n_outputs++] = optarg; return TOOL_OK;
+    case 'H': o->header = optarg; return TOOL_OK;
+    case 'N': o->name = optarg; return TOOL_OK;
+    case 'L': o->also[o->n_also++] = optarg; return TOOL_OK;
+    case 'R': o->shared = true; return TOOL_OK;
     case 'd':
         o->dtype = einjit_dtype_from_name(optarg);
         return o->dtype < 0 ? tool_usage("there is no dtype '%s'", optarg) : TOOL_OK;
@@ -124,7 +134,7 @@ static int parse_options(cmd_options *o, int argc, char **argv, const command *s
     int letter;
     fill_table(table, self);
     if (takes(self, 's')) strcat(shorts, "s:");
-    if (takes(self, 'o')) strcat(shorts, "o:");
+    if (takes(self, 'o') || takes(self, 'F')) strcat(shorts, "o:");
     optind = 1;
     opterr = 0;
     while ((letter = getopt_long(argc, argv, shorts, table, NULL)) >= 0) {
@@ -140,7 +150,8 @@ static int parse_options(cmd_options *o, int argc, char **argv, const command *s
         if (letter == '?' && optopt && optopt < 128 && argv[optind - 1][1] == '-')
             return tool_usage("%s takes no value", argv[optind - 1]);
         if (letter == '?') return tool_usage("'%s' is no option of einjit %s", argv[optind - 1], self->name);
-        int status = optarg && !strchr("soOCga", letter) ? tool_once(&seen, letter, optarg, name_of(letter)) : TOOL_OK;
+        int status =
+            optarg && !strchr("soFOCgaL", letter) ? tool_once(&seen, letter, optarg, name_of(letter)) : TOOL_OK;
         if (!status) status = take(o, letter);
         if (status) return status;
     }
@@ -156,6 +167,7 @@ int cmd_parse(cmd_options *o, int argc, char **argv, const command *self)
 {
     *o = (cmd_options){.dtype = EINJIT_F32};
     o->outputs = tool_alloc((size_t)argc * sizeof *o->outputs);
+    o->also = tool_alloc((size_t)argc * sizeof *o->also);
     int status = parse_options(o, argc, argv, self);
     if (status >= 0) cmd_options_free(o);
     return status;
@@ -165,6 +177,7 @@ void cmd_options_free(cmd_options *options)
 {
     tool_sizes_free(&options->sizes);
     free(options->outputs);
+    free(options->also);
     free(options->path);
     free(options->open);
     free(options->constants);

@@ -16,6 +16,7 @@ int cmd_run(int argc, char **argv, const command *self);
 int cmd_print(int argc, char **argv, const command *self);
 int cmd_explain(int argc, char **argv, const command *self);
 int cmd_path(int argc, char **argv, const command *self);
+int cmd_compile(int argc, char **argv, const command *self);
 int cmd_cache(int argc, char **argv, const command *self);
 int cmd_list(int argc, char **argv, const command *self);
 
@@ -37,9 +38,11 @@ typedef struct cmd_options {
     char *passes;       /* --passes dce,fuse */
     double alpha, beta; /* --alpha, --beta; 0: not given */
     int64_t threads;
-    bool no_opt, strict, json, stats, times;
-    char **outputs; /* -o */
-    size_t n_outputs;
+    bool no_opt, strict, json, stats, times, shared;
+    const char *header, *name; /* --header, --name */
+    char **outputs;            /* -o */
+    char **also;               /* --also */
+    size_t n_outputs, n_also;
     char **rest; /* what is not an option */
     int n_rest;
 } cmd_options;

@@ -1,4 +1,4 @@
-/* einjit.c - the command: run, print, explain, cache, path, list. A subcommand is a row of the table and a
+/* einjit.c - the command: run, print, explain, compile, cache, path, list. A subcommand is a row of the table and a
  * cmd_<name>.c. */
 #include <string.h>
 
@@ -13,6 +13,12 @@ static const command commands[] = {
      "The program after a stage; default: opt", "sedOCSbTapunxjg", 1, 1, cmd_print},
     {"explain", "EQUATION-or-FILE.ein -s i=4,... [--json] [--dot F] [--svg F]",
      "What a program costs as written and as planned, and by which steps it is run", "sdOCSDGbTnxj", 1, 1, cmd_explain},
+    {"compile",
+     "EQUATION-or-FILE.ein -s z=1000,... -o KERNEL.o --header KERNEL.h [--also z=2000] [--target T,U] [--shared]",
+     "An object and a C header that need no einjit at run time: for one or more CPUs and extents, of which the "
+     "header's "
+     "function takes what fits",
+     "sFHNLRdOSTgABnx", 1, 1, cmd_compile},
     {"cache", "[list | show NAME | verify | clear | warm FILE-or-EQUATION ... [-s i=4,...] | path | stats]",
      "Kernels on disk: what is there, and what is wrong with it", "sdOCSTnxj", 0, 0, cmd_cache},
     {"path", "NETWORK.json-or-EQUATION [-s i=4,...] [--strategy S] [--seconds T] [--trials N] [--seed N] [--json]",

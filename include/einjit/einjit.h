@@ -459,6 +459,39 @@ EINJIT_API int einjit_einsum_labels(einjit_context *context, size_t n_in, const 
                                     const int32_t *labels, const einjit_tensor *out, const int32_t *output,
                                     einjit_error *err);
 
+/* ---- ahead of time ------------------------------------------------------------------------------------------ */
+
+/** A kernel among those of one exported program: they differ in extents or in the CPUs that they are for. */
+typedef struct einjit_variant {
+    size_t struct_bytes; /* sizeof(einjit_variant) */
+    const einjit_kernel *kernel;
+    size_t n_sizes;           /* extents that it was compiled for, by which callers choose among variants */
+    const char *const *names; /* "z", as in the program */
+    const int64_t *values;
+} einjit_variant;
+
+/** Kernels as a relocatable object for the linker (ELF, of this machine's architecture) and the C header that declares
+ * it. Neither needs libeinjit, LLVM or the C library at run time; the code is the kernels' own, so that its results
+ * have the same bits. The header (C99, C++11; GCC and Clang) has, for the name "layer":
+ *
+ *     int layer(const float *x, ..., float *out, int64_t z, ..., void *scratch);
+ *     size_t layer_scratch_bytes(int64_t z, ...);
+ *
+ * with the inputs, the outputs, the extents that are open in some variant or differ between variants, and scratch
+ * memory aligned to 64 (NULL where 0 bytes are needed). The first variant that this CPU can run and whose extents are
+ * these is taken. It gives LAYER_OK (0), LAYER_NO_VARIANT, LAYER_SIZE (an extent is negative or 0 where it cannot be,
+ * or sizes do not fit into 63 bits), LAYER_SCRATCH (none was given, or not aligned) or LAYER_INDEX (an index is out of
+ * range; results are then not written, or, where the program computed it, of no meaning). Shapes and strides, in
+ * comments of the header, are the kernels' own; outputs may not overlap anything. Reentrant, on the caller's thread.
+ *
+ * E_INVALID: no variant, a kernel of the interpreter; E_VALUE: `name` is not a C identifier, or variants differ in
+ * operands or dtypes. Buffer handling as einjit_graph_print (an object's bytes have no NUL at their end: capacity has
+ * to be *needed + 1 for all of them). */
+EINJIT_API int einjit_export_object(const char *name, size_t n, const einjit_variant *variants, char *buffer,
+                                    size_t capacity, size_t *needed, einjit_error *err);
+EINJIT_API int einjit_export_header(const char *name, size_t n, const einjit_variant *variants, char *buffer,
+                                    size_t capacity, size_t *needed, einjit_error *err);
+
 /* ---- looking inside ----------------------------------------------------------------------------------------- */
 
 /** What compiling makes of a graph for these inputs, as text: stage is graph, opt+ (the program after every pass

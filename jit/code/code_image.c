@@ -12,8 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { EJ_CODE_ALIGN = 64, EJ_CODE_MAX_ALIGN = 4096 };
-
 typedef struct ej_object {
     const uint8_t *bytes;
     size_t n_bytes;
@@ -88,7 +86,7 @@ static int belongs(const ej_object *o, size_t index, bool *out)
         return ej_fail(o->err, EINJIT_E_BACKEND, "the code needs writable data: section '%s'", name);
     if (s.sh_type != SHT_PROGBITS) return EINJIT_OK; /* notes, unwinding */
     if (!inside(o, s.sh_offset, s.sh_size)) return broken(o, "section contents");
-    if (s.sh_addralign > EJ_CODE_MAX_ALIGN || (s.sh_addralign & (s.sh_addralign - 1))) return broken(o, "alignment");
+    if (s.sh_addralign > EJ_CODE_ALIGN || (s.sh_addralign & (s.sh_addralign - 1))) return broken(o, "alignment");
     *out = true;
     return EINJIT_OK;
 }

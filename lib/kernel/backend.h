@@ -15,6 +15,8 @@ enum { EJ_BACKEND_ABI = 4 };
 typedef void (*ej_phase_code)(void *const *data, const int64_t *sizes, void *scratch, void *local, int64_t from,
                               int64_t to);
 
+enum { EJ_CODE_ALIGN = 64 }; /* of the address where a block of code lies at least */
+
 /* Position-independent code: one block, rodata and text with their relocations resolved. From `allocator`. */
 typedef struct ej_code {
     void *bytes;
