@@ -266,7 +266,8 @@ static bool is_index(const bench *b, size_t i)
     return einjit_kernel_index_limit(b->kernel, i, b->sizes) > 0;
 }
 
-/* How often the bytes of the one input are read that others index: a gather of few rows into many is a copy of these. */
+/* How often the bytes of the one input are read that others index: a gather of few rows into many is a copy of
+ * these. */
 static size_t times_read(const bench *b, size_t *which)
 {
     size_t indices = 0;
@@ -284,8 +285,7 @@ static void add_bounds(bench *b, work *works, int *n)
     bench_block *at = b->blocks = tool_alloc((b->n_in + times + b->n_out) * sizeof *b->blocks);
     b->vector_bits = bench_vector_bits(b->options->target);
     for (size_t i = 0; i < b->n_in; i++)
-        for (size_t t = 0; t < (i == which ? times : 1); t++)
-            *at++ = (bench_block){b->in[i].block, b->in[i].bytes};
+        for (size_t t = 0; t < (i == which ? times : 1); t++) *at++ = (bench_block){b->in[i].block, b->in[i].bytes};
     b->n_read = (size_t)(at - b->blocks);
     for (size_t i = 0; i < b->n_out; i++) *at++ = (bench_block){b->out[i].block, b->out[i].bytes};
     works[(*n)++] = (work){call_move, b, NULL, true};
