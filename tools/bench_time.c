@@ -1,10 +1,10 @@
 /* bench_time.c - medians of repeated calls, several candidates interleaved in one run.
  *
  * Times are of the kernel's bare entry (of calls that share, with more than one thread) over preallocated outputs with
- * warm inputs; --cold: every call writes to memory that no one touched before, and what the system takes for its pages
- * counts. Peers (--vs) run interleaved with it, and so do the loops that measure the machine's bound. At least 21
- * samples of at least 0.5 ms; where one call takes over 2 s, three calls. The spread is the distance of the quartiles;
- * a case against itself (--vs self) gives the noise of a run.
+ * warm inputs, a short call after one that is not timed; --cold: every call writes to memory that no one touched
+ * before, and what the system takes for its pages counts. Peers (--vs) run interleaved with it, and so do the loops
+ * that measure the machine's bound. At least 21 samples of at least 0.5 ms; where one call takes over 2 s, three calls.
+ * The spread is the distance of the quartiles; a case against itself (--vs self) gives the noise of a run.
  */
 #include <math.h>
 #include <stdlib.h>

@@ -14,8 +14,9 @@ a compiled kernel, called in a loop in C. oefx is opt_einsum_fx's graph of torch
 torch (with MKL), jax, NumPy, etops (LIBXSMM through einsum_ir; f32, two operands), tblis (pytblis) and sesum are asked for row-major
 results of the same values as ours. torch, numpy, etops and tblis write into memory that was touched before; jax and sesum return
 fresh arrays, so that malloc is told to keep memory warm before anything is imported. `self` is our kernel a second
-time: what it differs by is the noise of the run. bound_us is measured in the same run: the longer of the operations at
-the rate of multiply-adds in registers and the bytes in and out of memory.
+time: what it differs by is the noise of the run. A short call comes after one that is not timed. bound_us is measured
+in the same run: the longer of the operations at the rate of multiply-adds in registers and the bytes in and out of
+memory.
 """
 import argparse
 import ctypes as C
