@@ -47,7 +47,8 @@ typedef struct bench_result {
     int n_candidates; /* 0 without --model */
     char *recipe;     /* that the rules take, and its cycles; NULL without --model */
     double cycles;
-    double move_us, fma_gflops; /* reading all inputs once and writing all outputs once; 0: no rate for this dtype */
+    double move_us, fma_gflops; /* reading all inputs and writing all outputs, what is gathered as often as that says;
+                                   0: no rate for this dtype */
     double bound_us, share;     /* share: bound_us by the median */
     double compile_ms, disk_us, lookup_ns, memory_ns, call_ns, max_err, tolerance, gflops, gbytes_per_s;
     int64_t checked;
@@ -82,7 +83,8 @@ typedef struct bench {
     void **data, **fresh; /* fresh: cold outputs, one an output */
     int64_t *sizes;
     void *scratch;
-    struct bench_block *blocks; /* of inputs and outputs, for the bound */
+    struct bench_block *blocks; /* for the bound: the first n_read are read, then come outputs */
+    size_t n_read;
     int vector_bits;
     double fma_operations; /* of one call of the loop of multiply-adds */
 } bench;

@@ -1,10 +1,10 @@
 /* bench_time.c - medians of repeated calls, several candidates interleaved in one run.
  *
  * Times are of the kernel's bare entry (of calls that share, with more than one thread) over preallocated outputs with
- * warm inputs; --cold: every call writes to memory that no one touched before, and what the system takes for its pages
- * counts. Peers (--vs) run interleaved with it, and so do the loops that measure the machine's bound. At least 21
- * samples of at least 0.5 ms; where one call takes over 2 s, three calls. The spread is the distance of the quartiles;
- * a case against itself (--vs self) gives the noise of a run.
+ * warm inputs, a short call after one that is not timed; --cold: every call writes to memory that no one touched
+ * before, and what the system takes for its pages counts. Peers (--vs) run interleaved with it, and so do the loops
+ * that measure the machine's bound. At least 21 samples of at least 0.5 ms; where one call takes over 2 s, three calls.
+ * The spread is the distance of the quartiles; a case against itself (--vs self) gives the noise of a run.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -24,7 +24,7 @@ typedef struct work {
 
 enum { LEAST = 21, MOST = 1001, LEAST_SLOW = 3, SELDOM = 4 };
 enum { BOUNDS = 3, WORKS = 1 + BENCH_MAX_PEERS + BENCH_MAX_CANDIDATES + BOUNDS };
-static const double sample_seconds = 5e-4, slow_call = 2;
+static const double sample_seconds = 5e-4, slow_call = 2, warmed_call = 1e-2;
 
 static int compare(const void *a, const void *b)
 {
@@ -70,6 +70,7 @@ static double quantile(const double *sorted, int n, int numerator, int denominat
 static void time_all(bench_time *out, bench *b, const work *works, int n, double min_time)
 {
     long repeats[WORKS];
+    bool warms[WORKS];
     double *samples[WORKS];
     int taken[WORKS] = {0}, least = LEAST;
     for (int i = 0; i < n; i++) {
@@ -77,6 +78,7 @@ static void time_all(bench_time *out, bench *b, const work *works, int n, double
         samples[i] = tool_alloc(MOST * sizeof **samples);
         repeats[i] = repeats_for(b, &works[i], &once);
         if (once > slow_call) least = LEAST_SLOW;
+        warms[i] = !works[i].before && once < warmed_call;
         if (repeats[i] == 1) samples[i][taken[i]++] = once; /* as good a sample as any: the check has run it before */
     }
     double start = tool_seconds();
@@ -84,7 +86,9 @@ static void time_all(bench_time *out, bench *b, const work *works, int n, double
         if (taken[0] >= least && tool_seconds() - start > min_time * n) break;
         for (int i = 0; i < n && !tool_interrupted; i++) {
             int w = (i + s) % n; /* nobody always comes behind the same one */
-            if (!works[w].seldom || s % SELDOM == 0) samples[w][taken[w]++] = sample(b, &works[w], repeats[w]);
+            if (works[w].seldom && s % SELDOM) continue;
+            if (warms[w]) works[w].call(works[w].state); /* the caches hold what the one before has left */
+            samples[w][taken[w]++] = sample(b, &works[w], repeats[w]);
         }
     }
     for (int i = 0; i < n; i++) {
@@ -244,7 +248,7 @@ static void call_fma(void *user)
 
 static void move(bench *b, bool stream)
 {
-    bench_move(b->blocks, b->n_in, b->blocks + b->n_in, b->n_out, b->vector_bits, stream);
+    bench_move(b->blocks, b->n_read, b->blocks + b->n_read, b->n_out, b->vector_bits, stream);
 }
 
 static void call_move(void *user)
@@ -257,12 +261,33 @@ static void call_stream(void *user)
     move(user, true);
 }
 
+static bool is_index(const bench *b, size_t i)
+{
+    return einjit_kernel_index_limit(b->kernel, i, b->sizes) > 0;
+}
+
+/* How often the bytes of the one input are read that others index: a gather of few rows into many is a copy of
+ * these. */
+static size_t times_read(const bench *b, size_t *which)
+{
+    size_t indices = 0;
+    for (size_t i = 0; i < b->n_in; i++)
+        if (is_index(b, i)) indices++;
+        else *which = i;
+    if (!indices || b->n_in - indices != 1 || b->n_out != 1 || !b->in[*which].bytes) return 1;
+    size_t times = b->out[0].bytes / b->in[*which].bytes;
+    return times ? times : 1;
+}
+
 static void add_bounds(bench *b, work *works, int *n)
 {
+    size_t which = 0, times = times_read(b, &which);
+    bench_block *at = b->blocks = tool_alloc((b->n_in + times + b->n_out) * sizeof *b->blocks);
     b->vector_bits = bench_vector_bits(b->options->target);
-    b->blocks = tool_alloc((b->n_in + b->n_out) * sizeof *b->blocks);
-    for (size_t i = 0; i < b->n_in; i++) b->blocks[i] = (bench_block){b->in[i].block, b->in[i].bytes};
-    for (size_t i = 0; i < b->n_out; i++) b->blocks[b->n_in + i] = (bench_block){b->out[i].block, b->out[i].bytes};
+    for (size_t i = 0; i < b->n_in; i++)
+        for (size_t t = 0; t < (i == which ? times : 1); t++) *at++ = (bench_block){b->in[i].block, b->in[i].bytes};
+    b->n_read = (size_t)(at - b->blocks);
+    for (size_t i = 0; i < b->n_out; i++) *at++ = (bench_block){b->out[i].block, b->out[i].bytes};
     works[(*n)++] = (work){call_move, b, NULL, true};
     works[(*n)++] = (work){call_stream, b, NULL, true};
     works[(*n)++] = (work){call_fma, b, NULL, true};

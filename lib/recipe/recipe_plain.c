@@ -2,7 +2,9 @@
  *
  * Takes  any statement.
  * Gives  loops over the result's axes, then those over summed ones; lanes along an axis of the result, or along a
- *        summed one: then each lane has a sum of its own, and these are added up at the end.
+ *        summed one: then each lane has a sum of its own, and these are added up at the end. A map's rows that lie far
+ *        apart have the outermost loop, so that the result is written in as many streams (`ir,jr->ijr` of 128 f32 on
+ *        Zen 4: 176 us with the loop over j around it, 113 so; of 64, in the L2: 34.7, 13.9 in one stream).
  */
 #include "recipe_tiling.h"
 
@@ -85,11 +87,13 @@ static void run(ej_schedule *s, const int64_t *numbers)
     ej_tile tile = ej_tiling_tile(&t);
     int64_t width = (int64_t)t.lanes * t.vectors;
     bool across = t.lane_axis >= 0 && !t.lane_reduced, sums = ej_statement_sums(s, &s->statements[0]);
+    bool far = ej_tiling_rows_are_far(s, &s->statements[0], &t);
     (void)numbers;
     if (tile.n) ej_do_tile(s, 0, tile);
+    if (far) ej_do_loop(s, 0, t.row_axis, t.rows);
     ej_do_outer_loops(s, false);
     if (across && sums) ej_do_loop(s, 0, t.lane_axis, width); /* the same vectors of a source for all rows */
-    if (t.row_axis >= 0) ej_do_loop(s, 0, t.row_axis, t.rows);
+    if (t.row_axis >= 0 && !far) ej_do_loop(s, 0, t.row_axis, t.rows);
     if (across && !sums) ej_do_loop(s, 0, t.lane_axis, width);
     if (t.lane_reduced && !s->failed) split_lanes(s, &t);
     if (t.lane_reduced && !s->failed) store_beside(s, &t);

@@ -169,11 +169,42 @@ static void set_rows(ej_tiling *t, const ej_schedule *s, const ej_statement *st,
     }
 }
 
+/* Neighbours along the axis lie between those along the row axis: in the result, and in each source that has both. */
+static bool lies_between(const ej_statement *st, int32_t axis, int32_t row_axis)
+{
+    for (int32_t i = -1; i < st->n_src; i++) {
+        const ej_access *access = i < 0 ? &st->out : &st->src[i];
+        int64_t apart = ej_rule_reach(access, 0, NULL, axis, false),
+                rows = ej_rule_reach(access, 0, NULL, row_axis, false);
+        if ((i < 0 || (apart > 0 && rows > 0)) && (apart < 0 || apart >= rows)) return false;
+    }
+    return true;
+}
+
+bool ej_tiling_rows_are_far(const ej_schedule *s, const ej_statement *st, const ej_tiling *t)
+{
+    if (t->row_axis < 0 || st->reduce != EJ_REDUCE_NONE) return false;
+    for (int32_t a = 0; a < s->n_axes; a++) {
+        bool loops = a != t->row_axis && a != t->lane_axis && !ej_size_is(s->axes[a].extent, 1);
+        if (loops && lies_between(st, a, t->row_axis)) return true;
+    }
+    return false;
+}
+
+/* A map's result is written with gaps, where the L2 holds it; larger ones are better written in several places at a
+ * time (recipe_plain.c). */
+static bool leaves_gaps(const ej_schedule *s, const ej_statement *st, const ej_tiling *t)
+{
+    double bytes = ej_rule_elements(s, &st->out) * ej_dtypes[s->buffers[st->out.buffer].plan.dtype].bytes;
+    return bytes <= (double)s->job->target->l2_bytes && ej_tiling_rows_are_far(s, st, t);
+}
+
 static void consider(ej_tiling *best, ej_tiling *t, const ej_schedule *s, const ej_statement *st)
 {
     bool streams =
         t->lane_reduced && t->row_axis >= 0 && streams_rows(s, st, t->lane_axis, t->row_axis) == STREAMS_LONG;
     t->cost = count_cost(s, st, t) * (streams ? 0.9 : 1); /* no fewer instructions, but they wait less */
+    if (leaves_gaps(s, st, t)) t->cost *= 1.25;
     if (best->cost < 0 || t->cost < best->cost) *best = *t;
 }
 

@@ -19,6 +19,8 @@ typedef struct ej_tiling {
 ej_tiling ej_tiling_choose(const ej_schedule *s, const ej_statement *st);
 /* The cheapest one whose lanes, and (-1: any) rows lie along an axis; cost < 0: there is none. */
 ej_tiling ej_tiling_along(const ej_schedule *s, const ej_statement *st, int32_t lane_axis, int32_t row_axis);
+/* A map whose rows have others between them, in the result and in each source. */
+bool ej_tiling_rows_are_far(const ej_schedule *s, const ej_statement *st, const ej_tiling *t);
 ej_tile ej_tiling_tile(const ej_tiling *tiling);
 
 /* Loops of step 1 around statement 0, over the axes of its result or (`reduced`) its summed ones that are not in its

@@ -520,11 +520,15 @@ static void sums_of_several_axes_are_cut_along_all(void **state)
 }
 
 /* Short runs of a result are written one behind the other (a outside of c). */
-static void short_runs_are_written_in_order(void **state)
+static void results_are_written_in_order(void **state)
 {
     (void)state;
     EXPECT_REWRITES(PRODUCT("eab,dec->bacd"), "f32[115,935,3] f32[11,115,263]", "avx512_2m",
                     "loop 4 %1 8\nloop 4 %2 1\n");
+    /* maps: in the L2 as the result lies, past it in several places at a time; unless a source lies the other way */
+    EXPECT_REWRITES(PRODUCT("ir,jr->ijr"), "f32[64,64] f32[64,64]", "avx512", "loop 0 %0 1\nloop 0 %1 4\n");
+    EXPECT_REWRITES(PRODUCT("ir,jr->ijr"), "f32[128,128] f32[128,128]", "avx512", "loop 0 %0 4\nloop 0 %1 1\n");
+    EXPECT_REWRITES(PRODUCT("jir,jr->ijr"), "f32[60,50,40] f32[60,40]", "avx512", "loop 0 %1 1\nloop 0 %0 4\n");
 }
 
 /* Short runs far apart are asked for ahead; large results go out in whole rows. */
@@ -589,7 +593,7 @@ int main(void)
         cmocka_unit_test(a_tile_holds_the_fewer_vectors),
         cmocka_unit_test(register_tiles_are_nearly_square),
         cmocka_unit_test(sums_of_several_axes_are_cut_along_all),
-        cmocka_unit_test(short_runs_are_written_in_order),
+        cmocka_unit_test(results_are_written_in_order),
         cmocka_unit_test(short_runs_are_asked_for),
         cmocka_unit_test(smaller_products_are_taken_where_the_tree_costs_less),
     };
