@@ -15,8 +15,8 @@ static const command commands[] = {
      "What a program costs as written and as planned, and by which steps it is run", "sdOCSDGbTnxj", 1, 1, cmd_explain},
     {"cache", "[list | show NAME | verify | clear | warm FILE-or-EQUATION ... [-s i=4,...] | path | stats]",
      "Kernels on disk: what is there, and what is wrong with it", "sdOCSTnxj", 0, 0, cmd_cache},
-    {"path", "NETWORK.json-or-EQUATION [-s i=4,...] [--strategy S] [--seconds T] [--trials N] [--seed N] [--json]",
-     "Contraction path of a network", "sSm1234j", 1, 1, cmd_path},
+    {"path", "NETWORK.json-or-EQUATION [A.npy ... | -s i=4,...] [--strategy S] [--seconds T] [--trials N] [--seed N] [--json]",
+     "Contraction path of a network", "sSm1234j", 1, 0, cmd_path},
     {"list", "[operators | strategies | targets | passes | stages] [--json]", "What there is, by name", "j", 0, 1,
      cmd_list},
 };
