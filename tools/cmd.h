@@ -54,6 +54,8 @@ int cmd_context(einjit_context **out, cmd_options *options);
 /* Adds the gradients of the program's first result by the named inputs (NULL: none) to its results. The seed of a
  * result with axes is a new last input, `grad`. */
 int cmd_add_gradients(const tool_program *program, const char *names);
+/* The arrays of the files behind the program: cmd_run.c. */
+int cmd_load_inputs(tool_tensor **in, size_t *n_in, const tool_program *program, const cmd_options *options);
 einjit_compile_options cmd_compile_options(const cmd_options *options);
 
 /* cmd_stats.c: the passes of a program, run and reported; TOOL_*. */

@@ -14,9 +14,10 @@ typedef struct found {
     network_costs costs;
 } found;
 
-/* The file's name without folder and ending. */
+/* An equation; of a file its name without folder and ending. */
 static char *name_of(const char *path)
 {
+    if (!tool_ends_with(path, ".json")) return tool_copy(path);
     const char *slash = strrchr(path, '/');
     char *name = tool_copy(slash ? slash + 1 : path);
     char *dot = strrchr(name, '.');
@@ -121,18 +122,34 @@ static int search(const network *net, einjit_context *context, const cmd_options
     return status;
 }
 
+/* Sizes of the arrays that follow the equation, as einjit run takes them. An ellipsis is spelled out with theirs. */
+static int take_sizes(tool_program *program, einjit_context *context, cmd_options *options)
+{
+    tool_tensor *in = NULL;
+    size_t n_in = 0;
+    int status = options->sizes.n ? tool_usage("sizes come from -s or from arrays, not from both") : TOOL_OK;
+    if (!status) status = cmd_load_inputs(&in, &n_in, program, options);
+    if (!status) status = network_sizes_of_arrays(&options->sizes, program, in, n_in);
+    tool_tensors_free(in, n_in);
+    if (status) return status;
+    tool_program_free(program);
+    return tool_program_load(program, context, options->rest[0], &options->sizes);
+}
+
 /* The network of a file, or of an equation, which no file has the name of. */
-static int load(network *net, einjit_context *context, const cmd_options *options)
+static int load(network *net, einjit_context *context, cmd_options *options)
 {
     const char *what = options->rest[0];
     tool_program program = {0};
     if (tool_is_stdio(what) || tool_ends_with(what, ".json")) {
-        if (options->sizes.n) return tool_usage("-s is for equations: %s has its sizes", what);
+        if (options->sizes.n || options->n_rest > 1)
+            return tool_usage("-s and arrays are for equations: %s has its sizes", what);
         return network_read(net, what);
     }
     int status = tool_program_load(&program, context, what, &options->sizes);
     if (!status && !program.equation)
         status = tool_usage("'%.40s' is a program: einjit explain shows the paths of its einsums", what);
+    if (!status && options->n_rest > 1) status = take_sizes(&program, context, options);
     if (!status) status = tool_names_check(&program, &options->sizes, NULL);
     if (!status) status = network_of_equation(net, &program, &options->sizes);
     tool_program_free(&program);

@@ -175,7 +175,7 @@ static int load_program(tool_program *out, einjit_context *context, const cmd_op
 }
 
 /* One file of arrays alone is read by the names of the program's inputs. */
-static int load_inputs(tool_tensor **in, size_t *n_in, const tool_program *program, const cmd_options *options)
+int cmd_load_inputs(tool_tensor **in, size_t *n_in, const tool_program *program, const cmd_options *options)
 {
     size_t n_names = options->n_rest == 2 ? einjit_graph_input_count(program->graph) : 0;
     const char **names = tool_alloc((n_names + 1) * sizeof *names);
@@ -213,7 +213,7 @@ int cmd_run(int argc, char **argv, const command *self)
     if (!status) status = cmd_add_gradients(&program, options.gradient);
     if (!status) status = check_outputs(&options, &program);
     if (!status) status = tool_names_check(&program, &options.sizes, options.open);
-    if (!status) status = load_inputs(&in, &n_in, &program, &options);
+    if (!status) status = cmd_load_inputs(&in, &n_in, &program, &options);
     if (!status) status = compute(context, &program, &options, in, n_in);
     tool_tensors_free(in, n_in);
     tool_program_free(&program);

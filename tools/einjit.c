@@ -21,8 +21,9 @@ static const command commands[] = {
      "sFHNLRdOSTgABnx", 1, 1, cmd_compile},
     {"cache", "[list | show NAME | verify | clear | warm FILE-or-EQUATION ... [-s i=4,...] | path | stats]",
      "Kernels on disk: what is there, and what is wrong with it", "sdOCSTnxj", 0, 0, cmd_cache},
-    {"path", "NETWORK.json-or-EQUATION [-s i=4,...] [--strategy S] [--seconds T] [--trials N] [--seed N] [--json]",
-     "Contraction path of a network", "sSm1234j", 1, 1, cmd_path},
+    {"path",
+     "NETWORK.json-or-EQUATION [A.npy ... | -s i=4,...] [--strategy S] [--seconds T] [--trials N] [--seed N] [--json]",
+     "Contraction path of a network", "sSm1234j", 1, 0, cmd_path},
     {"list", "[operators | strategies | targets | passes | stages] [--json]", "What there is, by name", "j", 0, 1,
      cmd_list},
 };

@@ -143,7 +143,18 @@ static json_t *implicit_output(const json_t *terms)
     return output;
 }
 
-static int add_extents(json_t *dict, const json_t *terms, const tool_sizes *sizes)
+/* The letters that stand for the ellipsis are those that the equation does not have, in order. */
+static bool find_extent(const tool_program *program, const tool_sizes *sizes, const char *label, int64_t *extent)
+{
+    char name[32];
+    int k = 0;
+    if (strstr(program->equation, label)) return tool_sizes_find(sizes, label, extent);
+    for (char c = 'A'; c <= *label; c++) k += strchr(program->letters, c) && !strchr(program->equation, c);
+    snprintf(name, sizeof name, TOOL_ELLIPSIS "%d", k);
+    return tool_sizes_find(sizes, name, extent);
+}
+
+static int add_extents(json_t *dict, const json_t *terms, const tool_program *program, const tool_sizes *sizes)
 {
     size_t t, i;
     const json_t *term, *label;
@@ -152,20 +163,78 @@ static int add_extents(json_t *dict, const json_t *terms, const tool_sizes *size
             const char *name = json_string_value(label);
             int64_t extent;
             if (json_object_get(dict, name)) continue;
-            if (!tool_sizes_find(sizes, name, &extent))
+            if (!find_extent(program, sizes, name, &extent))
                 return tool_usage("the size of '%s' is missing: -s %s=N", name, name);
             json_object_set_new(dict, name, json_integer((json_int_t)extent));
         }
     return TOOL_OK;
 }
 
+/* ---- extents of arrays ---- */
+
+/* Of an extent 1 that another operand stretches the other one counts. */
+static int add_size(tool_sizes *sizes, const char *letter, size_t bytes, int64_t extent)
+{
+    char text[64];
+    int64_t before;
+    snprintf(text, sizeof text, "%.*s", (int)bytes, letter);
+    if (tool_sizes_find(sizes, text, &before) && before != 1) return TOOL_OK;
+    snprintf(text, sizeof text, "%.*s=%lld", (int)bytes, letter, (long long)extent);
+    return tool_sizes_add(sizes, text);
+}
+
+/* "...=8x4": of the first operand that has one; the others' are as long. */
+static int add_ellipsis(tool_sizes *sizes, const int64_t *shape, int n)
+{
+    char text[32 * TOOL_MAX_RANK] = "...=", *to = text + 4;
+    int64_t extent;
+    if (n <= 0 || tool_sizes_find(sizes, TOOL_ELLIPSIS "1", &extent)) return TOOL_OK;
+    for (int a = 0; a < n; a++) to += sprintf(to, "%s%lld", a ? "x" : "", (long long)shape[a]);
+    return tool_sizes_add(sizes, text);
+}
+
+static int add_sizes_of_term(tool_sizes *sizes, const char *term, size_t length, const tool_tensor *t)
+{
+    int axis = 0, dots = t->tensor.rank, status = TOOL_OK;
+    size_t bytes;
+    for (size_t i = 0; i < length; i += letter_bytes(term + i)) dots -= term[i] != '.' && term[i] != ' ';
+    for (size_t i = 0; i < length && !status; i += bytes) {
+        bytes = term[i] == '.' ? 3 : letter_bytes(term + i);
+        if (term[i] == ' ') continue;
+        if (term[i] == '.') status = add_ellipsis(sizes, t->shape + axis, dots);
+        else status = add_size(sizes, term + i, bytes, t->shape[axis]);
+        axis += term[i] == '.' ? dots : 1;
+    }
+    return status;
+}
+
+int network_sizes_of_arrays(tool_sizes *sizes, const tool_program *program, const tool_tensor *in, size_t n_in)
+{
+    einjit_shapes *shapes = NULL;
+    einjit_error err = {0};
+    einjit_tensor *views = tool_views(in, n_in);
+    const char *at = program->equation;
+    int status = einjit_shapes_infer(&shapes, program->graph, n_in, views, &err) ? tool_error(&err) : TOOL_OK;
+    for (size_t operand = 0; operand < n_in && !status; operand++) {
+        const char *arrow = strstr(at, "->");
+        size_t n = strcspn(at, ",");
+        if (arrow && (size_t)(arrow - at) < n) n = (size_t)(arrow - at);
+        status = add_sizes_of_term(sizes, at, n, &in[operand]);
+        at += n + (at[n] == ',');
+    }
+    einjit_shapes_destroy(shapes);
+    free(views);
+    return status;
+}
+
 int network_of_equation(network *net, const tool_program *program, const tool_sizes *sizes)
 {
     *net = (network){0};
-    if (strchr(program->equation, '.')) return tool_usage("a path wants letters: write the axes that '...' stands for");
-    json_t *output, *terms = read_terms(program->equation, &output), *dict = json_object();
+    if (!program->letters || strchr(program->letters, '.'))
+        return tool_usage("the size of '...' is missing: -s ...=8x4, an extent for each axis that it stands for");
+    json_t *output, *terms = read_terms(program->letters, &output), *dict = json_object();
     if (!output) output = implicit_output(terms);
-    int status = add_extents(dict, terms, sizes);
+    int status = add_extents(dict, terms, program, sizes);
     net->doc = json_pack("{s:o, s:o, s:o}", "inputs", terms, "output", output, "size_dict", dict);
     return status ? status : read_document(net, program->equation);
 }

@@ -23,6 +23,8 @@ typedef struct network_costs {
 } network_costs;
 
 int network_read(network *net, const char *path); /* TOOL_OK, or TOOL_FAILED after a message */
+/* The extents that arrays give an equation's letters, and its ellipsis; what does not fit is said as by einjit run. */
+int network_sizes_of_arrays(tool_sizes *sizes, const tool_program *program, const tool_tensor *in, size_t n_in);
 /* The network of an equation: labels are its letters. TOOL_USAGE where `sizes` lacks one. */
 int network_of_equation(network *net, const tool_program *program, const tool_sizes *sizes);
 /* The program that contracts it. */

@@ -203,7 +203,8 @@ typedef struct einjit_options {
     /* more folders with kernels, separated by colons, which are only read; NULL = EINJIT_CACHE_SHARED */
     const char *cache_shared;
     size_t disk_bytes; /* of cache_dir; 0 = EINJIT_CACHE_LIMIT, else 512 MiB */
-    /* asked every 5 ms or so while a call compiles, searches a path or runs passes: see below; NULL = nobody */
+    /* asked every 5 ms or so while a call compiles, searches a path, runs passes or writes a gradient: see below; NULL
+     * = nobody */
     int (*progress)(void *user, const char *stage, double done);
     void *progress_user;
     const einjit_parallel *parallel; /* copied; NULL = threads of the context's own */

@@ -8,6 +8,7 @@
 #include "api_build.h"
 #include "grad.h"
 #include "opt.h"
+#include "pipeline.h"
 
 int einjit_graph_gradient(einjit_value *out, einjit_graph *graph, size_t n_y, const einjit_value *y,
                           const einjit_value *seeds, size_t n_wrt, const einjit_value *wrt, einjit_error *err)
@@ -19,6 +20,7 @@ int einjit_graph_gradient(einjit_value *out, einjit_graph *graph, size_t n_y, co
                   .err = err,
                   .allocator = &graph->context->allocator,
                   .target = graph->context->target,
+                  .progress = ej_progress_new(graph->context, &scratch),
                   .verify = graph->context->verify};
     int status = ej_graph_gradient(&graph->graph, &job, n_y, y, seeds, n_wrt, wrt, out);
     ej_arena_free(&scratch);

@@ -143,6 +143,7 @@ static int bind_nodes(ej_binder *b, const bind_request *request)
     bool *live = live_nodes(b);
     if (!live) return ej_no_memory(b->err);
     for (size_t v = 0; v < graph->n_nodes && b->n_closings < MAX_CLOSINGS; v++) {
+        EJ_TRY(ej_job_poll(b->job, EJ_STAGE_BIND, (double)v / (double)graph->n_nodes));
         if (graph->nodes[v].op == EJ_OP_INPUT) continue;
         if (live[v]) EJ_TRY(bind_needed(b, (ej_value)v));
         else if (request->all_values) EJ_TRY(bind_unused(b, (ej_value)v));

@@ -38,7 +38,7 @@ typedef struct ej_bound_node {
     ej_size *starts;  /* SLICE: per axis start (operand units); */
     int64_t *steps;   /* SLICE: per axis the step, not 0; the result's shape says how many */
     double re, im;    /* SCALAR */
-    int64_t integer;  /* SCALAR of an integer or bool dtype */
+    int64_t integer;  /* SCALAR of an integer or bool dtype; INDEX_SELECT of a gather: 1 + its axis, else 0 */
     const void *data; /* CONSTANT: row-major, borrowed from the graph */
     const char *name; /* of the program's value this came from, for dumps */
     bool is_part;     /* made on the way to that value */

@@ -138,6 +138,7 @@ static int take_steps(ej_binder *b, const gathering *g, ej_value *out)
     }
     EJ_TRY(reshape(b, g->index, 1, &count, &index));
     EJ_TRY(ej_bind_index_select(b, steps, index, 0, out));
+    b->out->nodes[*out].integer = 1 + g->axis; /* messages speak of it */
     return reshape(b, *out, g->rank, g->places, out);
 }
 

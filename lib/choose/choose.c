@@ -37,6 +37,7 @@ int ej_choose(ej_bound *out, const ej_bound *bound, bool as_written, ej_job *job
     for (size_t i = 0; i < ej_n_decisions; i++) {
         const ej_decision *decision = &ej_decisions[i];
         if (!is_due(decision, as_written, job)) continue;
+        EJ_TRY(ej_job_poll(job, EJ_STAGE_PATH, -1));
         bool obeys = job->strict && decision->when == EJ_ALWAYS && !ej_is_let_through(decision->name);
         EJ_TRY(decision->decide(&next, &now, as_written || obeys || ej_is_left_out(decision->name), job));
         now = next;

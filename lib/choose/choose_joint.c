@@ -314,6 +314,7 @@ static int find_einsums(joint *j)
     for (size_t v = bound->n_nodes; v-- > 0;)
         for (uint32_t i = 0; live[v] && i < bound->nodes[v].n_in; i++) live[bound->nodes[v].in[i]] = true;
     for (size_t v = 0; v < bound->n_nodes; v++) {
+        EJ_TRY(ej_job_poll(j->job, EJ_STAGE_PATH, -1));
         if (!live[v]) continue;
         ej_path path;
         int status = ej_pairs_search(&path, bound, (ej_value)v, &inner);

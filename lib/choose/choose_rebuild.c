@@ -17,6 +17,7 @@ static void count_uses(ej_rebuild *r)
 
 int ej_rebuild_begin(ej_rebuild *r, ej_bound *out, const ej_bound *from, ej_job *job)
 {
+    EJ_TRY(ej_job_poll(job, EJ_STAGE_PATH, -1));
     *r = (ej_rebuild){.out = out, .from = from, .job = job};
     *out = *from;
     out->n_nodes = 0;
@@ -41,6 +42,7 @@ int ej_rebuild_begin(ej_rebuild *r, ej_bound *out, const ej_bound *from, ej_job 
 int ej_rebuild_add(ej_rebuild *r, const ej_bound_node *node, ej_value *out)
 {
     ej_bound *bound = r->out;
+    EJ_TRY(ej_job_poll(r->job, EJ_STAGE_PATH, -1));
     if (bound->n_nodes >= INT32_MAX - 1) return ej_fail(r->job->err, EINJIT_E_LIMIT, "more than 2^31 values");
     if (!EJ_PUSH_ROOM(r->job->arena, bound->nodes, bound->cap_nodes, bound->n_nodes)) return ej_no_memory(r->job->err);
     bound->nodes[bound->n_nodes] = *node;
@@ -88,6 +90,7 @@ int ej_rebuild_end(ej_rebuild *r)
 {
     ej_bound *out = r->out;
     const ej_bound *from = r->from;
+    EJ_TRY(ej_job_poll(r->job, EJ_STAGE_PATH, -1));
     for (size_t i = 0; i < from->n_outputs; i++) out->outputs[i] = r->map[from->outputs[i]];
     for (size_t v = 0; v < from->n_values; v++)
         out->of_value[v] = from->of_value[v] < 0 ? -1 : r->map[from->of_value[v]];

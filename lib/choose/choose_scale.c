@@ -365,9 +365,11 @@ int ej_choose_scale(ej_bound *out, const ej_bound *bound, bool as_written, ej_jo
     if (as_written) return EINJIT_OK;
     EJ_TRY(ej_rebuild_begin(&r, out, bound, job));
     EJ_TRY(start(&s, &r, bound, job));
-    for (size_t v = bound->n_nodes; v-- > 0;)
+    for (size_t v = bound->n_nodes; v-- > 0;) {
+        EJ_TRY(ej_job_poll(job, EJ_STAGE_PATH, -1));
         if (ej_rebuild_live(&r, (ej_value)v) && !s.taken[v] && is_linear(&s, (ej_value)v))
             EJ_TRY(find_region(&s, (ej_value)v));
+    }
     for (size_t v = 0; v < bound->n_nodes; v++)
         if (ej_rebuild_live(&r, (ej_value)v) && r.map[v] < 0) EJ_TRY(write_value(&s, &r, (ej_value)v));
     return ej_rebuild_end(&r);

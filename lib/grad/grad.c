@@ -211,7 +211,8 @@ static void sweep(ej_grad *g)
         bool any = false;
         if (at.g < 0 || !g->wanted[v]) continue;
         for (uint32_t i = 0; i < at.node.n_in; i++) any |= ej_grad_wants(g, &at, i);
-        if (any) ej_grad_rules[at.node.op](g, &at);
+        g->status = ej_job_poll(g->job, EJ_STAGE_GRAPH, 1 - (double)v / (double)g->n_old);
+        if (any && !g->status) ej_grad_rules[at.node.op](g, &at);
     }
 }
 

@@ -288,12 +288,15 @@ bool ej_node_takes(ej_arena *arena, ej_node *node, uint32_t n, const ej_value *i
 bool ej_node_slices(ej_arena *arena, ej_node *node, int32_t axis, int64_t start, int64_t stop, int64_t step);
 /* How many times each value is used, results included: array of n_nodes counts from `arena`. */
 uint32_t *ej_graph_uses(const ej_graph *graph, ej_arena *arena);
+struct ej_job;
 /* Drop nodes that replace[] (NULL: none) maps elsewhere and nodes without use: replace[v] is v, or the value (earlier
  * or later, itself replaced or not; no cycles) that takes its place; `keep_unused` keeps dead nodes. Sorts and
  * renumbers. Inputs are never dropped. All or nothing. (graph_rewrite.c) */
 int ej_graph_rewrite(ej_graph *graph, const ej_value *replace, bool keep_unused, einjit_error *err);
-/* The same; values from n_old on are new and take over the name of the first value whose place they take. */
-int ej_graph_rewrite_new(ej_graph *graph, const ej_value *replace, size_t n_old, bool keep_unused, einjit_error *err);
+/* The same; values from n_old on are new and take over the name of the first value whose place they take. The job's
+ * hook may end it. */
+int ej_graph_rewrite_new(ej_graph *graph, const ej_value *replace, size_t n_old, bool keep_unused,
+                         const struct ej_job *job);
 /* Replaces each DETACH by its operand: only gradients tell them apart. scratch: for a table while the call lasts. */
 int ej_graph_drop_detached(ej_graph *graph, ej_arena *scratch, einjit_error *err);
 /* Drop the nodes from n on, which were appended after all that is used. (graph_rewrite.c) */
@@ -347,7 +350,6 @@ uint64_t ej_graph_hash(const ej_graph *graph);
 uint64_t ej_graph_signature(const ej_graph *graph);
 
 /* ---- passes (opt.c: the table and the runner) ---- */
-struct ej_job;
 enum ej_exactness {
     EJ_ROUNDS, /* the same on the reals, not in floating point: not for strict compiles */
     EJ_EXACT   /* no bit of any result changes; a pass whose rules are not all exact asks job_rules.def in strict

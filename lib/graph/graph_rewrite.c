@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "graph.h"
+#include "job.h"
 
 typedef struct rewrite {
     ej_graph *graph;
@@ -143,16 +144,24 @@ static bool make_room(rewrite *r, ej_arena *scratch)
     return r->map && r->live && r->order && r->number && r->stack && r->seen && r->named && r->nodes;
 }
 
-int ej_graph_rewrite_new(ej_graph *graph, const ej_value *replace, size_t n_old, bool keep_unused, einjit_error *err)
+/* All that leaves the graph as it is: the caller may still end it. */
+static int look(rewrite *r, const ej_value *replace, size_t n_old, bool keep_unused, const ej_job *job)
+{
+    EJ_TRY(ej_job_poll(job, EJ_STAGE_OPT, -1));
+    follow_replacements(r, replace);
+    mark_live(r, keep_unused);
+    EJ_TRY(ej_job_poll(job, EJ_STAGE_OPT, -1));
+    sort(r, n_old);
+    return ej_job_poll(job, EJ_STAGE_OPT, -1);
+}
+
+int ej_graph_rewrite_new(ej_graph *graph, const ej_value *replace, size_t n_old, bool keep_unused, const ej_job *job)
 {
     rewrite r = {.graph = graph};
     ej_arena scratch;
     ej_arena_init(&scratch, graph->arena.allocator);
-    int status = make_room(&r, &scratch) ? EINJIT_OK : ej_no_memory(err);
+    int status = make_room(&r, &scratch) ? look(&r, replace, n_old, keep_unused, job) : ej_no_memory(job->err);
     if (!status) {
-        follow_replacements(&r, replace);
-        mark_live(&r, keep_unused);
-        sort(&r, n_old);
         hand_names_on(&r, n_old);
         compact(&r);
     }
@@ -162,7 +171,7 @@ int ej_graph_rewrite_new(ej_graph *graph, const ej_value *replace, size_t n_old,
 
 int ej_graph_rewrite(ej_graph *graph, const ej_value *replace, bool keep_unused, einjit_error *err)
 {
-    return ej_graph_rewrite_new(graph, replace, graph->n_nodes, keep_unused, err);
+    return ej_graph_rewrite_new(graph, replace, graph->n_nodes, keep_unused, &(ej_job){.err = err});
 }
 
 void ej_graph_forget(ej_graph *graph, size_t n)

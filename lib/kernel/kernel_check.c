@@ -303,6 +303,24 @@ static bool all_below(const einjit_tensor *t, int64_t elems, int64_t extent)
     return !(signs >> 63);
 }
 
+/* "2", or of several axes "[1, 2]". */
+static void print_position(char *out, size_t size, const einjit_tensor *t, int64_t position)
+{
+    int64_t extents = 1;
+    size_t used = 0;
+    if (t->rank < 2) {
+        snprintf(out, size, "%lld", (long long)position);
+        return;
+    }
+    for (int32_t a = 1; a < t->rank; a++) extents *= t->shape[a];
+    for (int32_t a = 0; a < t->rank && used < size; a++) {
+        used += (size_t)snprintf(out + used, size - used, "%s%lld", a ? ", " : "[", (long long)(position / extents));
+        position %= extents;
+        if (a + 1 < t->rank) extents /= t->shape[a + 1];
+    }
+    if (used < size) snprintf(out + used, size - used, "]");
+}
+
 static int check_indices(const einjit_kernel *kernel, const ej_index_check *check, const einjit_tensor *in,
                          const int64_t *symbols, einjit_error *err)
 {
@@ -317,10 +335,10 @@ static int check_indices(const einjit_kernel *kernel, const ej_index_check *chec
         int64_t value = index_at(t, plain ? position : element_offset(t, position));
         if (value >= 0 && value < extent) continue;
         subject s = {kernel, "input", (size_t)check->input, symbols, err};
-        char name[128];
-        return ej_fail(err, EINJIT_E_INDEX, "%s is %lld at position %lld, out of range for the extent of %lld of '%s'",
-                       name_of(&s, name, sizeof name), (long long)value, (long long)position, (long long)extent,
-                       check->name);
+        char name[128], at[128];
+        print_position(at, sizeof at, t, position);
+        return ej_fail(err, EINJIT_E_INDEX, "%s is %lld at position %s, out of range for the extent of %lld of '%s'",
+                       name_of(&s, name, sizeof name), (long long)value, at, (long long)extent, check->name);
     }
     return EINJIT_OK;
 }

@@ -67,6 +67,18 @@ static int check_pass(const ej_graph *graph, const ej_pass *pass, kept before, s
     return EINJIT_OK;
 }
 
+/* With memory of its own: what a pass looks up is many times the graph. */
+static int run_alone(ej_graph *graph, const ej_pass *pass, size_t *n_changed, const ej_job *job)
+{
+    ej_arena memory;
+    ej_job inner = *job;
+    ej_arena_init(&memory, job->allocator);
+    inner.arena = &memory;
+    int status = pass->run(graph, &inner, n_changed);
+    ej_arena_free(&memory);
+    return status;
+}
+
 int ej_opt_run_pass(ej_graph *graph, const ej_pass *pass, ej_job *job)
 {
     size_t n_changed = 0;
@@ -74,7 +86,7 @@ int ej_opt_run_pass(ej_graph *graph, const ej_pass *pass, ej_job *job)
     kept before = look_at(graph, job);
     if (ej_is_left_out(pass->name)) return EINJIT_OK;
     if (job->watch) EJ_TRY(job->watch->before(job->watch, graph, pass, job));
-    EJ_TRY(pass->run(graph, job, &n_changed));
+    EJ_TRY(run_alone(graph, pass, &n_changed, job));
     EJ_TRY(check_pass(graph, pass, before, n_changed, job));
     return job->watch ? job->watch->after(job->watch, graph, pass, n_changed, job) : EINJIT_OK;
 }

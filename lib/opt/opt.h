@@ -53,6 +53,7 @@ typedef struct ej_edit {
     size_t n_changed;
 } ej_edit;
 int ej_edit_begin(ej_edit *e, ej_graph *graph, ej_job *job);
+int ej_edit_ask(const ej_edit *e); /* whether to go on: in each turn of a loop over nodes */
 /* Arrays of *node lie in the graph's arena and belong to no other node; operands may be old or new values. */
 int ej_edit_add(ej_edit *e, const ej_node *node, ej_value *out);
 /* The same over a copy of `in`; node's other arrays are taken over. */

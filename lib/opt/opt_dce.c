@@ -8,7 +8,7 @@
 int ej_opt_dce(ej_graph *graph, ej_job *job, size_t *n_changed)
 {
     size_t before = graph->n_nodes;
-    EJ_TRY(ej_graph_rewrite(graph, NULL, false, job->err));
+    EJ_TRY(ej_graph_rewrite_new(graph, NULL, before, false, job));
     *n_changed = before - graph->n_nodes;
     return EINJIT_OK;
 }

@@ -18,9 +18,14 @@ int ej_edit_begin(ej_edit *e, ej_graph *graph, ej_job *job)
     return EINJIT_OK;
 }
 
+int ej_edit_ask(const ej_edit *e)
+{
+    return ej_job_poll(e->job, EJ_STAGE_OPT, -1);
+}
+
 int ej_edit_add(ej_edit *e, const ej_node *node, ej_value *out)
 {
-    EJ_TRY(ej_job_poll(e->job, EJ_STAGE_OPT, -1));
+    EJ_TRY(ej_edit_ask(e));
     if (!EJ_PUSH_ROOM(e->job->arena, e->replace, e->capacity, e->graph->n_nodes)) return ej_no_memory(e->job->err);
     EJ_TRY(ej_graph_append(e->graph, node, out, e->job->err));
     e->replace[*out] = *out;
@@ -84,10 +89,11 @@ bool ej_edit_replace(ej_edit *e, ej_value v, ej_value by, enum ej_rule rule)
 
 int ej_edit_commit(ej_edit *e, bool keep_unused, size_t *n_changed)
 {
+    EJ_TRY(ej_edit_ask(e));
     *n_changed += e->n_changed;
     if (!e->n_changed) {
         ej_graph_forget(e->graph, e->n_old);
         return EINJIT_OK;
     }
-    return ej_graph_rewrite_new(e->graph, e->replace, e->n_old, keep_unused, e->job->err);
+    return ej_graph_rewrite_new(e->graph, e->replace, e->n_old, keep_unused, e->job);
 }

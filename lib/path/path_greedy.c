@@ -200,6 +200,7 @@ static int contract_neighbours(search *s, ej_job *job)
     for (int32_t set = 0, n = s->sets.n; set < n; set++)
         if (alive(s, set)) EJ_TRY(push_best(s, set, job));
     while (s->n_heap) {
+        EJ_TRY(ej_job_poll(job, EJ_STAGE_PATH, -1));
         candidate next = pop(s);
         if (!alive(s, next.owner)) continue;
         int32_t changed = next.owner;

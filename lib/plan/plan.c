@@ -139,12 +139,16 @@ static int build_once(ej_planner *p, ej_plan *out)
     ej_plan_find_meets(p);
     ej_plan_find_sums(p);
     EJ_TRY(ej_plan_places(p));
-    for (size_t v = 0; v < p->bound->n_nodes; v++)
+    for (size_t v = 0; v < p->bound->n_nodes; v++) {
+        EJ_TRY(ej_job_poll(p->job, EJ_STAGE_PLAN, (double)v / (double)p->bound->n_nodes));
         if (p->values[v].live) EJ_TRY(plan_node(p, (ej_value)v));
+    }
     EJ_TRY(deliver_outputs(p));
     ej_plan_drop_moved(p);
     EJ_TRY(ej_plan_drop_unused(p));
+    EJ_TRY(ej_job_poll(p->job, EJ_STAGE_PLAN, -1));
     EJ_TRY(ej_plan_split_sums(p));
+    EJ_TRY(ej_job_poll(p->job, EJ_STAGE_PLAN, -1));
     return ej_plan_find_in_place(p);
 }
 

@@ -292,6 +292,7 @@ static int place_known(layout *l, ej_size *top)
     gaps g = {0};
     ej_size bytes;
     for (size_t s = 0; s <= plan->n_steps; s++) {
+        EJ_TRY(ej_job_poll(l->p->job, EJ_STAGE_PLAN, -1));
         for (int32_t b = l->born[s]; b >= 0; b = l->rooms[b].next_born) {
             EJ_TRY(buffer_bytes(l, b, &bytes));
             if (!bytes.e) EJ_TRY(take_room(&g, bytes.n, &plan->buffers[b].offset_bytes.n, l->p->job));

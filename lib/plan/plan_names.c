@@ -72,11 +72,13 @@ int ej_plan_settle_names(ej_planner *p)
     ej_plan *plan = p->plan;
     named *sorted = EJ_JOB_ARRAY(p->job, named, plan->n_buffers);
     if (!sorted || !name_buffers(p, sorted) || !name_steps(p)) return ej_no_memory(p->job->err);
-    for (size_t s = 0; s < plan->n_steps; s++)
+    for (size_t s = 0; s < plan->n_steps; s++) {
+        EJ_TRY(ej_job_poll(p->job, EJ_STAGE_PLAN, -1));
         for (int32_t a = 0; a < plan->steps[s].n_axes; a++) {
             ej_axis *axis = &plan->steps[s].axes[a];
             while (is_taken(sorted, plan->n_buffers, axis->name))
                 if (!(axis->name = ej_plan_name(p, "%s'", axis->name))) return ej_no_memory(p->job->err);
         }
+    }
     return EINJIT_OK;
 }

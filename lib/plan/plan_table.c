@@ -109,9 +109,9 @@ static int largest_of(ej_planner *p, ej_value v, int depth, bool *known, int64_t
 
 typedef struct computed {
     ej_planner *p;
-    const char *name;
-    int dtype;     /* of the index */
-    ej_size count; /* how many */
+    const char *name, *checked; /* of steps; of whom it is the index, for messages */
+    int dtype;                  /* of the index */
+    ej_size count;              /* how many */
     ej_view index;
     ej_size extent;
 } computed;
@@ -181,24 +181,34 @@ static int keep_status(const computed *c)
     EJ_TRY(keep_extreme(c, status, EINJIT_REDUCE_MAX));
     if (!EJ_PUSH_ROOM(p->job->arena, plan->status_checks, plan->cap_status_checks, plan->n_status_checks))
         return ej_no_memory(p->job->err);
-    plan->status_checks[plan->n_status_checks++] = (ej_status_check){status, c->extent, c->name};
+    plan->status_checks[plan->n_status_checks++] = (ej_status_check){status, c->extent, c->checked};
     return EINJIT_OK;
+}
+
+/* What an index that is out of range is said of: a gather looks it up among numbers, which nobody wrote. */
+static const char *checked_as(ej_planner *p, ej_value user)
+{
+    const ej_bound_node *node = &p->bound->nodes[user];
+    if (node->op != EJ_OP_INDEX_SELECT || !node->integer) return node->name;
+    return ej_plan_name(p, "gather along axis %d", (int)node->integer - 1);
 }
 
 int ej_plan_table(ej_planner *p, ej_value index, ej_value user, ej_size extent, ej_view *out, bool *guarded)
 {
     const ej_bound_node *node = &p->bound->nodes[index], *root = &p->bound->nodes[root_of(p, index)];
-    const char *name = p->bound->nodes[user].name;
-    computed c = {.p = p, .name = name, .dtype = node->dtype, .count = node->shape[0], .extent = extent};
+    const char *name = p->bound->nodes[user].name, *checked = checked_as(p, user);
+    computed c = {
+        .p = p, .name = name, .checked = checked, .dtype = node->dtype, .count = node->shape[0], .extent = extent};
+    if (!checked) return ej_no_memory(p->job->err);
     EJ_TRY(ej_plan_view(p, index, &c.index));
     const ej_buffer *buffer = &p->plan->buffers[c.index.buffer];
     bool plain = c.index.axes[0].table < 0;
     *guarded = false;
     *out = c.index;
-    if (plain && root->op == EJ_OP_INPUT && buffer->home == EJ_HOME_ARG) return check_input(p, out, extent, name);
+    if (plain && root->op == EJ_OP_INPUT && buffer->home == EJ_HOME_ARG) return check_input(p, out, extent, checked);
     if (plain && root->op == EJ_OP_CONSTANT && !extent.e) {
         mark_table(p, out->buffer, extent);
-        return check_constant(p, root, extent, name);
+        return check_constant(p, root, extent, checked);
     }
     bool known = false;
     int64_t largest;

@@ -334,6 +334,7 @@ static int cut_all(ej_nests *nests, ej_sizes *sizes, ej_job *job)
     if (!job->shares && !ej_job_random(job)) return EINJIT_OK;
     for (int32_t i = 0; i < nests->n; i++) {
         ej_nest *nest = &nests->nests[i];
+        EJ_TRY(ej_job_poll(job, EJ_STAGE_SCHEDULE, -1));
         EJ_TRY(ej_nest_choose_cut(nest, job->target, ej_job_random(job), job->arena));
         if (nest->cut.axis >= 0) EJ_TRY(ej_nest_pieces(sizes, nest, &nest->cut.pieces, job->err));
     }
@@ -354,6 +355,7 @@ int ej_nests_build(ej_nests *out, ej_plan *plan, ej_job *job)
     if (status == EINJIT_E_NOMEM) return ej_no_memory(job->err); /* builders of nests have no error to write to */
     EJ_TRY(status);
     for (int32_t i = 0; i < out->n; i++) {
+        EJ_TRY(ej_job_poll(job, EJ_STAGE_SCHEDULE, -1));
         note_places(&out->nests[i], plan);
         EJ_TRY(place_locals(&out->nests[i], sizes, &out->local_bytes, job->err));
     }

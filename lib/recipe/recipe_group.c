@@ -451,6 +451,7 @@ static int find_groups(grouper *g)
 {
     for (int32_t last = (int32_t)g->plan->n_steps - 1, first; last > 0; last = first < last ? first - 1 : last - 1) {
         first = last;
+        EJ_TRY(ej_job_poll(g->job, EJ_STAGE_SCHEDULE, -1));
         if (g->plan->steps[last].ordered || streams(&g->nests->nests[last])) continue;
         EJ_TRY(find_group(g, &first, last));
         g->members[first] = last - first + 1;

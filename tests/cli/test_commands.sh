@@ -361,7 +361,18 @@ run 0 "$einjit" path 'lk,ij,jk' -s i=9,j=500,k=9,l=500 --json; json opt_einsum_f
 run 0 "$einjit" path 'βi, ij' -s i=3,j=4,β=7 --json; json opt_einsum_flops 168.0
 run 2 "$einjit" path 'ij,jk' -s i=3,j=4; says "'k' is missing" err
 run 2 "$einjit" path 'ij,jk' -s i=3,j=4,k=5,x=6
-run 2 "$einjit" path '...i' -s i=3,...=4
+run 0 "$einjit" path '...i,...j' -s i=3,j=2,...=4x5 --json; json opt_einsum_flops 120.0
+run 0 "$einjit" path '...ij, ...jk -> ik' -s ...=8,i=3,j=4,k=5 --json; json opt_einsum_flops 960.0
+run 2 "$einjit" path '...i' -s i=3; says "'...' is missing" err
+run 0 "$einjit" path '...ij,...jk->...ik' -s ...=8x4,i=3,j=2,k=5 --json; json name '...ij,...jk->...ik'
+run 0 "$einjit" path 'ij,jk->ik' a.npy fortran.npy --json; json opt_einsum_flops 16.0
+run 0 "$einjit" path '...j,...k->jk' wide.npy wide.npy --json; json opt_einsum_flops 24.0
+run 1 "$einjit" path 'ij,jk->ik' a.npy wide.npy; says "axis 'j' is 2 in operand 0 and 3 in operand 1" err
+run 1 "$einjit" path 'ij,jk->ik' a.npy scalar.npy; says E_RANK err
+run 1 "$einjit" path 'ij,jk->ik' a.npy; says E_OPERAND_COUNT err
+run 2 "$einjit" path 'ij,jk->ik' a.npy a.npy -s i=2; says 'not from both' err
+run 2 "$einjit" path n.json a.npy; says 'has its sizes' err
+run 2 "$einjit" path '...i' -s ...=3; says "'i' is missing" err
 run 2 "$einjit" path n.json -s a=3
 run 1 "$einjit" path 'ij,jk->q' -s i=3,j=4,k=5; says E_OUT_UNKNOWN err
 run 2 "$einjit" path "$source/tests/golden/edges.ein"; says 'einjit explain' err

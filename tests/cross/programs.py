@@ -25,7 +25,7 @@ add(M, "prod(x)", "x.prod(1)", "prod(x, 0, keepdim=True)", "x.prod(dim=-1)", "lo
     "torch.softmax(input=x, dim=0)", "any(x > 0)", "any(x > 0, 1)", "(x > 10).any(dim=0, keepdim=True)")
 add(M, "log_softmax(x, 1)", "x.log_softmax(dim=-2)", "exp(log_softmax(x * 30, 0))", "max(x)", "x.max(1)", "max(x, -1, True)", "min(x)",
     "x.min(dim=0, keepdim=True)", "max(x, x * x)", "x.min(other=x * x)", "var(x)", "var(x, 1)", "x.var(dim=(0, 1), keepdim=True)",
-    "var(x, dim=0, correction=0)", "std(x)", "x.std(-1)", "std(x, 1, correction=2, keepdim=True)", "clamp(x, -0.5, 0.5)", "x.clamp(min=0)",
+    "var(x, dim=0, correction=0)", "std(x)", "x.std(-1)", "x.var(1, unbiased=False)", "std(x, 1, correction=2, keepdim=True)", "clamp(x, -0.5, 0.5)", "x.clamp(min=0)",
     "clamp(x, max=0.25)", "x.clamp(x * x, 2 * x * x)", "flatten(x)", "x.T", "(x @ x.T).mT", "x.mT @ x", "masked_fill(x, x > 0, -1)",
     "x.masked_fill(~(x > 0.5), 0.0)", "where((x > 0) & (x < 0.5) | (x < -0.5), x, 0)", "addmm(x @ x.T, x, x.T)",
     "addmm(x, x @ x.T, x, beta=0.5, alpha=2)", "x.addmm(x @ x.T, mat2=x, alpha=-1)", "bmm(stack([x, x]), stack([x.T, x.T]))",

@@ -393,7 +393,8 @@ def _extreme(compute, of_two):
 
 
 def _spread(compute):
-    def run(input, dim=None, correction=1, keepdim=False):
+    def run(input, dim=None, correction=1, keepdim=False, unbiased=None):
+        correction = correction if unbiased is None else int(unbiased)
         return T(compute(_floating(_meet(input)[0]), dim, correction=correction, keepdim=keepdim))
     return run
 

@@ -235,6 +235,42 @@ static void indices_out_of_range_are_named(void **state)
     einjit_graph_destroy(graph);
 }
 
+/* Of a gather: the operand, the axis, where in the index, and what stands there; computed indices as far as they are
+ * known. In text and by the builder. */
+static void indices_of_gathers_are_named(void **state)
+{
+    CONTEXT_OR_SKIP(context);
+    float x[6] = {1, 2, 3, 4, 5, 6}, y[4];
+    int64_t index[4] = {2, 0, 1, 2};
+    const einjit_tensor in[] = {F32(x, 2, 3), TENSOR(index, EINJIT_I64, 2, 2)}, out = F32(y, 2, 2);
+    for (int built = 0; built < 2; built++) {
+        einjit_graph *graph = NULL;
+        einjit_value values[3];
+        if (built) {
+            assert_ok(einjit_graph_create(&graph, context, &err));
+            assert_ok(einjit_graph_input(&values[0], graph, "x", EINJIT_F32, -1, NULL, NULL, &err));
+            assert_ok(einjit_graph_input(&values[1], graph, "at", EINJIT_I64, -1, NULL, NULL, &err));
+            assert_ok(einjit_graph_gather(&values[2], graph, values[0], -1, values[1], &err));
+            assert_ok(einjit_graph_output(graph, values[2], &err));
+        } else {
+            graph = api_graph(context, "def forward(x, at):\n    return gather(x, -1, at)\n");
+        }
+        index[3] = 2;
+        assert_ok(einjit_call(context, graph, 2, in, 1, &out, &err));
+        assert_true(y[0] == 3 && y[1] == 1 && y[2] == 5 && y[3] == 6);
+        index[3] = -1;
+        assert_int_equal(einjit_call(context, graph, 2, in, 1, &out, &err), EINJIT_E_INDEX);
+        assert_string_equal(err.text, "input 1 ('at') is -1 at position [1, 1], out of range for the extent of 3 of "
+                                      "'gather along axis 1'");
+        einjit_graph_destroy(graph);
+    }
+    einjit_graph *graph = api_graph(context, "def forward(x, at):\n    return gather(x, 1, at + 1)\n");
+    index[3] = 2;
+    assert_int_equal(einjit_call(context, graph, 2, in, 1, &out, &err), EINJIT_E_INDEX);
+    assert_string_equal(err.text, "'gather along axis 1' computed the index 3, out of range for an extent of 3");
+    einjit_graph_destroy(graph);
+}
+
 /* Both ends of both widths, at every place of a run of indices; nothing is written where one is wrong. */
 static void every_index_is_looked_at(void **state)
 {
@@ -404,6 +440,7 @@ int main(void)
         ON_BOTH(missing_arguments_are_refused),
         ON_BOTH(overlap_is_refused),
         ON_BOTH(indices_out_of_range_are_named),
+        ON_BOTH(indices_of_gathers_are_named),
         ON_BOTH(every_index_is_looked_at),
         ON_BOTH(no_index_fits_into_nothing),
         ON_BOTH(one_kernel_serves_every_batch),

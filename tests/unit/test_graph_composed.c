@@ -38,6 +38,9 @@ static void values_are_those_of_torch(void **state)
         {"min(x, other=y)", 6, {1, 2, 2, 1, -3, 0}},
         {"var(x, 1)", 2, {13.0 / 3, 37.0 / 3}},
         {"x.var(dim=1, correction=0)", 2, {26.0 / 9, 74.0 / 9}},
+        {"x.var(1, unbiased=False)", 2, {26.0 / 9, 74.0 / 9}},
+        {"x.var(1, False)", 2, {26.0 / 9, 74.0 / 9}},
+        {"var(x, unbiased=True)", 1, {8.3}},
         {"var(x)", 1, {8.3}},
         {"1 / var(x, correction=7)", 1, {0}},
         {"x.std(0)", 3, {sqrt(4.5), sqrt(32), sqrt(2)}},
@@ -171,7 +174,9 @@ static void what_has_no_meaning_is_refused(void **state)
     refused(context, "arange(x.shape[0:1])", EINJIT_E_VALUE, "the number of one axis");
     refused(context, "reshape(x, (x.shape[0], -1))", EINJIT_E_VALUE, "extents");
     refused(context, "x.T", EINJIT_E_RANK, "3");
-    refused(context, "sum(x).mT", EINJIT_E_VALUE, "axis");
+    refused(context, "sum(x).mT", EINJIT_E_VALUE, "(in .mT)");
+    refused(context, "(x + 1).T", EINJIT_E_RANK, "permute names 2 axes, the operand has 3 (in .T)");
+    refused(context, "var(x, correction=0, unbiased=False)", EINJIT_E_VALUE, "");
     refused(context, "bmm(x, x[0])", EINJIT_E_RANK, "operand 1");
     refused(context, "arange(0, 3, 0)", EINJIT_E_VALUE, "step");
     refused(context, "arange(x)", EINJIT_E_NAME, "no parameter has an extent 'x'");

@@ -10,7 +10,7 @@
 int ej_write(const ej_writer *w, ej_node node, uint32_t n, ej_parsed *const *operands, ej_parsed *out)
 {
     if (node.op != EJ_OP_CAST) node.dtype = -1;
-    node.written = w->call->row ? w->call->row->name : NULL; /* x.T is no call */
+    node.written = w->call->row->name;
     EJ_TRY(ej_parse_values(w->p, &node, n, operands));
     return ej_parse_node(w->p, &node, w->call->offset, out);
 }
@@ -109,7 +109,7 @@ int ej_op_extreme(ej_parser *p, ej_call *call, ej_parsed *out)
 }
 
 /* detail: the function of the variance that is the result, or -1. Each divides by the number of values less
- * `correction`. */
+ * `correction`, or as torch has it, too, one less where they are to be `unbiased`: False and True are 0 and 1. */
 int ej_op_variance(ej_parser *p, ej_call *call, ej_parsed *out)
 {
     const ej_writer w = {p, call};
@@ -179,7 +179,8 @@ int ej_op_bmm(ej_parser *p, ej_call *call, ej_parsed *out)
 
 int ej_parse_transposed(ej_parser *p, bool matrices, size_t offset, ej_parsed *x)
 {
-    const ej_call call = {.offset = offset};
+    static const ej_call_row rows[] = {{.name = ".T"}, {.name = ".mT"}};
+    const ej_call call = {.row = &rows[matrices], .offset = offset};
     const ej_writer w = {p, &call};
     if (matrices) return ej_write_axes(&w, EJ_OP_TRANSPOSE, x, 2, (const int64_t[]){-2, -1}, x);
     return ej_write_axes(&w, EJ_OP_PERMUTE, x, 2, (const int64_t[]){1, 0}, x); /* only matrices have two axes */

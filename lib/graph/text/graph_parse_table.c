@@ -51,7 +51,8 @@
     { \
         word, 0, fn, ej_op_variance, \
         { \
-            INPUT, OPTIONAL("dim", EJ_PARAM_INTS), OPTIONAL("correction", EJ_PARAM_ANY), KEEPDIM \
+            INPUT, OPTIONAL("dim", EJ_PARAM_INTS), \
+                {.name = "correction", .other = "unbiased", .kind = EJ_PARAM_ANY, .optional = true}, KEEPDIM \
         } \
     }
 #define ADDED_PRODUCT(word) \

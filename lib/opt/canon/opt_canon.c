@@ -307,6 +307,7 @@ static int visit(ej_canon *c, ej_value v)
     ej_canon_form f = {.node = c->graph->nodes[v], .same = -1, .origin = v};
     bool any = false, fired = true;
     bool one = f.node.op == EJ_OP_EINSUM || (f.node.op == EJ_OP_CAT && !EJ_BROKEN(CANON_CAT));
+    EJ_TRY(ej_edit_ask(&c->edit));
     if (!f.node.n_in || f.node.n_in > (one ? 1 : 3)) return EINJIT_OK;
     for (uint32_t i = 0; i < f.node.n_in; i++) f.in[i] = ej_edit_value(&c->edit, f.node.in[i]);
     while (fired && f.same < 0) {

@@ -161,6 +161,7 @@ int ej_opt_like(ej_graph *graph, ej_job *job, size_t *n_changed)
     p.shapes = ej_facts_shapes(graph, job->arena);
     if (!p.dtypes || !p.shapes) return ej_no_memory(job->err);
     for (size_t v = 0; v < p.edit.n_old; v++) {
+        EJ_TRY(ej_edit_ask(&p.edit));
         ej_node node = graph->nodes[v]; /* a copy: nodes move when others are appended */
         if (node.op == EJ_OP_TYPE_AS) EJ_TRY(drop_cast(&p, (ej_value)v, &node));
         if (node.op == EJ_OP_EXPAND_AS || node.op == EJ_OP_RESHAPE_AS) EJ_TRY(say_shape(&p, (ej_value)v, &node));

@@ -215,8 +215,10 @@ static int apply(contraction *c, proposal *p, const ej_evaluated **next)
 
 static int contract(contraction *c)
 {
-    for (size_t v = 0; v < c->graph->n_nodes; v++)
+    for (size_t v = 0; v < c->graph->n_nodes; v++) {
+        EJ_TRY(ej_edit_ask(&c->edit));
         if (c->graph->nodes[v].op == EJ_OP_EINSUM) EJ_TRY(propose(c, (ej_value)v));
+    }
     ej_evaluated *results = EJ_JOB_ARRAY(c->job, ej_evaluated, c->n_results);
     if (!results) return ej_no_memory(c->job->err);
     int status = c->n_results ? c->job->evaluator->evaluate(results, &c->mini.graph, c->job) : EINJIT_OK;

@@ -246,6 +246,9 @@ int ej_opt_cse(ej_graph *graph, ej_job *job, size_t *n_changed)
 {
     ej_cse c;
     EJ_TRY(create(&c, graph, job));
-    for (size_t v = 0; v < c.edit.n_old; v++) EJ_TRY(visit(&c, (ej_value)v));
+    for (size_t v = 0; v < c.edit.n_old; v++) {
+        EJ_TRY(ej_edit_ask(&c.edit));
+        EJ_TRY(visit(&c, (ej_value)v));
+    }
     return ej_edit_commit(&c.edit, true, n_changed);
 }

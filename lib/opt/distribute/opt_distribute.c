@@ -89,6 +89,7 @@ static int round_of(ej_graph *graph, ej_job *job, bool offers, size_t *n_changed
     if (offers && !(offered = ej_opt_alternatives(graph, d.uses, job->arena))) return ej_no_memory(job->err);
     for (size_t v = d.edit.n_old; v-- > 0;) { /* users come first: the whole sum before its parts */
         const ej_known_dtype *dtype = &d.dtypes[v];
+        EJ_TRY(ej_edit_ask(&d.edit));
         if (d.zeros[v] && !EJ_BROKEN(DISTRIBUTE_ZEROS)) continue;
         if (!is_sum(&graph->nodes[v]) || d.inside[v] || !ej_distribute_alike(*dtype, *dtype)) continue;
         if (!offered || !offered[v]) EJ_TRY(one_sum(&d, (ej_value)v));

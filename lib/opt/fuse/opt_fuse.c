@@ -86,7 +86,10 @@ int ej_fuse_open(ej_fuse *f, ej_graph *graph, ej_job *job)
     f->idle = EJ_JOB_ARRAY(job, bool, n);
     if (!shapes || !f->zeros || !f->uses || !f->forms || !f->wanted || !f->gone || !f->idle)
         return ej_no_memory(job->err);
-    for (size_t v = 0; v < n; v++) EJ_TRY(ej_as_einsum(&f->facts, (ej_value)v, &f->forms[v], job->err));
+    for (size_t v = 0; v < n; v++) {
+        EJ_TRY(ej_job_poll(job, EJ_STAGE_OPT, -1));
+        EJ_TRY(ej_as_einsum(&f->facts, (ej_value)v, &f->forms[v], job->err));
+    }
     ej_fuse_weigh(f);
     return ej_edit_begin(&f->edit, graph, job);
 }
@@ -102,8 +105,10 @@ static int run_once(ej_graph *graph, ej_job *job, size_t *n_changed)
 {
     ej_fuse f;
     EJ_TRY(ej_fuse_open(&f, graph, job));
-    for (size_t v = f.edit.n_old; v-- > 0;) /* users come first */
+    for (size_t v = f.edit.n_old; v-- > 0;) { /* users come first */
+        EJ_TRY(ej_edit_ask(&f.edit));
         if (ej_fuse_is_root(&f, (ej_value)v)) EJ_TRY(merge_tree(&f, (ej_value)v));
+    }
     EJ_TRY(ej_edit_commit(&f.edit, false, n_changed));
     if (!has_reshape(graph)) return EINJIT_OK;
     EJ_TRY(ej_fuse_open(&f, graph, job));

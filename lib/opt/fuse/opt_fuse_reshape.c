@@ -360,6 +360,7 @@ static int join_reshapes(ej_fuse *f, ej_value *base)
 {
     for (size_t v = 0; v < f->edit.n_old; v++) {
         const ej_node node = f->graph->nodes[v];
+        EJ_TRY(ej_edit_ask(&f->edit));
         base[v] = (ej_value)v;
         if (node.op == EJ_OP_PERMUTE && EJ_BROKEN(FUSE_RESHAPES)) base[v] = base[node.in[0]];
         if (node.op != EJ_OP_RESHAPE) continue;

@@ -100,7 +100,9 @@ int ej_opt_offer(ej_graph *graph, ej_job *job, size_t *n_changed)
     EJ_TRY(ej_fuse_open(&o.fuse, graph, job));
     o.offered = ej_opt_alternatives(graph, o.fuse.uses, job->arena);
     if (!o.offered) return ej_no_memory(job->err);
-    for (size_t v = 0; v < o.fuse.edit.n_old; v++)
+    for (size_t v = 0; v < o.fuse.edit.n_old; v++) {
+        EJ_TRY(ej_edit_ask(&o.fuse.edit));
         if (has_candidate(&o, (ej_value)v)) EJ_TRY(offer(&o, (ej_value)v));
+    }
     return ej_edit_commit(&o.fuse.edit, false, n_changed);
 }

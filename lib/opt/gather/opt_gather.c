@@ -236,6 +236,7 @@ int ej_opt_gather(ej_graph *graph, ej_job *job, size_t *n_changed)
     EJ_TRY(create(&g, graph, job));
     for (size_t v = 0; v < g.edit.n_old; v++) {
         ej_node view;
+        EJ_TRY(ej_edit_ask(&g.edit));
         if (g.offered[v] || (g.zeros[v] && !EJ_BROKEN(GATHER_ZEROS))) continue;
         EJ_TRY(ej_gather_view(&g, (ej_value)v, &view));
         if (is_indexed(&view)) EJ_TRY(try_in_front(&g, (ej_value)v));

@@ -128,7 +128,10 @@ static int decide(ej_scaling *s, bool *goes)
     d.demanded = EJ_JOB_ARRAY(s->job, bool, s->n);
     d.price = EJ_JOB_ARRAY(s->job, double, s->n);
     if (!d.demanded || !d.price) return ej_no_memory(s->job->err);
-    for (int round = 0; round < MOST_ROUNDS && !settled; round++) EJ_TRY(one_round(&d, &settled));
+    for (int round = 0; round < MOST_ROUNDS && !settled; round++) {
+        EJ_TRY(ej_job_poll(s->job, EJ_STAGE_OPT, -1));
+        EJ_TRY(one_round(&d, &settled));
+    }
     *goes = pays(&d);
     return EINJIT_OK;
 }
@@ -191,7 +194,9 @@ int ej_opt_scalar(ej_graph *graph, ej_job *job, size_t *n_changed)
         size_t changed = 0;
         bool goes = false;
         EJ_TRY(create(&s, graph, job));
+        EJ_TRY(ej_job_poll(job, EJ_STAGE_OPT, -1));
         EJ_TRY(ej_scalar_roles(&s));
+        EJ_TRY(ej_job_poll(job, EJ_STAGE_OPT, -1));
         if (has_scalars(&s)) EJ_TRY(decide(&s, &goes));
         if (goes && !is_too_far(&s)) EJ_TRY(ej_scalar_write(&s, &changed));
         *n_changed += changed;
