@@ -2,11 +2,14 @@
  *
  * Takes  any statement.
  * Gives  loops over the result's axes, then those over summed ones; lanes along an axis of the result, or along a
- *        summed one: then each lane has a sum of its own, and these are added up at the end. A map's rows that lie far
- *        apart have the outermost loop, so that the result is written in as many streams (`ir,jr->ijr` of 128 f32 on
- *        Zen 4: 176 us with the loop over j around it, 113 so; of 64, in the L2: 34.7, 13.9 in one stream).
+ *        summed one: then each lane has a sum of its own, and these are added up at the end. Rows of one vector are
+ *        folded (2,000 sums of 8 f32 on Zen 4: 1.49 us row by row, 0.67 folded; of 16: 1.93, 1.19). A map's rows that
+ *        lie far apart have the outermost loop, so that the result is written in as many streams (`ir,jr->ijr` of 128
+ *        f32 on Zen 4: 176 us with the loop over j around it, 113 so; of 64, in the L2: 34.7, 13.9 in one stream).
  */
 #include "recipe_tiling.h"
+
+enum { FOLD_ROWS = 4 }; /* vectors of results, at least: what is left over is code, too */
 
 static bool matches(const ej_schedule *s)
 {
@@ -81,9 +84,24 @@ static void store_rows(ej_schedule *s, const ej_tiling *t)
     ej_schedule_apply(s, &store, NULL);
 }
 
+/* The rows are one vector each, and their results lie side by side: as many rows as a vector has lanes become one. */
+static bool folds(const ej_schedule *s, ej_tiling *t)
+{
+    const ej_statement *st = &s->statements[0];
+    int32_t unit = ej_access_unit_axis(&st->out);
+    if (!t->lane_reduced || t->vectors > 1 || unit < 0 || ej_statement_has_table(st, unit)) return false;
+    ej_size sum = s->axes[t->lane_axis].extent, rows = s->axes[unit].extent;
+    if (sum.e || sum.n != t->lanes || rows.e || rows.n < FOLD_ROWS * t->lanes) return false;
+    if ((t->lanes & (t->lanes - 1)) || ej_dtype_is_complex(ej_statement_dtype(st))) return false;
+    t->row_axis = unit;
+    t->rows = t->lanes;
+    return true;
+}
+
 static void run(ej_schedule *s, const int64_t *numbers)
 {
     ej_tiling t = ej_tiling_choose(s, &s->statements[0]);
+    bool folded = folds(s, &t);
     ej_tile tile = ej_tiling_tile(&t);
     int64_t width = (int64_t)t.lanes * t.vectors;
     bool across = t.lane_axis >= 0 && !t.lane_reduced, sums = ej_statement_sums(s, &s->statements[0]);
@@ -95,6 +113,10 @@ static void run(ej_schedule *s, const int64_t *numbers)
     if (across && sums) ej_do_loop(s, 0, t.lane_axis, width); /* the same vectors of a source for all rows */
     if (t.row_axis >= 0 && !far) ej_do_loop(s, 0, t.row_axis, t.rows);
     if (across && !sums) ej_do_loop(s, 0, t.lane_axis, width);
+    if (folded && !s->failed) {
+        ej_do_fold(s, 0, t.lane_axis, t.row_axis);
+        return;
+    }
     if (t.lane_reduced && !s->failed) split_lanes(s, &t);
     if (t.lane_reduced && !s->failed) store_beside(s, &t);
     if (across && sums && !s->failed) store_rows(s, &t);

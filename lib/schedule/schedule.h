@@ -59,11 +59,12 @@ typedef struct ej_statement {
     bool accumulate;
     bool copies; /* added by a rewrite: names only axes that it moves along */
     ej_tile tile;
-    bool has_store, has_split;
-    bool apart;     /* has_split: vectors of the tile are as far apart on the axis as they can be */
-    bool in_memory; /* after `fill`: the sum is in `out`, not in registers */
-    int32_t split;  /* has_split: the reduced axis whose digits have accumulators of their own */
-    ej_tile store;  /* has_store: the lane map with which results are written, where it is not the tile's */
+    bool has_store, has_split, has_fold;
+    bool apart;              /* has_split: vectors of the tile are as far apart on the axis as they can be */
+    bool in_memory;          /* after `fill`: the sum is in `out`, not in registers */
+    int32_t split;           /* has_split: the reduced axis whose digits have accumulators of their own */
+    int32_t fold, fold_lane; /* has_fold: the reduced axis, and the one that takes its lanes */
+    ej_tile store;           /* has_store: the lane map with which results are written, where it is not the tile's */
     int32_t n_inner;
     ej_inner_loop inner[EJ_SCHEDULE_INNER]; /* loops over reduced axes inside of the accumulator */
     ej_leaf_hints hints;                    /* staging hands a hint on to the copy that takes over the access */
@@ -89,6 +90,7 @@ typedef struct ej_schedule_node {
     X(STAGE_OUT, "stage_out")   /* the result is written to a buffer placed at a loop, and copied from there */ \
     X(COMPUTE_AT, "compute_at") /* a step runs where others read its result, in a buffer placed at a loop */ \
     X(SPLIT, "split")           /* the digits of a reduced axis have accumulators of their own */ \
+    X(FOLD, "fold")             /* a sum in the lanes is added up while another axis takes its lanes */ \
     X(FILL, "fill")             /* the sum is in memory, in the result, which is filled at a loop first */ \
     X(HINT, "hint")             /* stores past the caches, prefetches (ej_leaf_hints) */
 enum ej_rewrite_kind {
@@ -101,7 +103,8 @@ typedef struct ej_rewrite {
     uint8_t kind, home; /* EJ_REWRITE_*; STAGE, STAGE_OUT, COMPUTE_AT: EJ_HOME_LOCAL or EJ_HOME_REG */
     /* STAGE, STAGE_OUT, COMPUTE_AT, FILL: the loop (or EJ_AT_ROOT); STAGE: the source */
     int32_t statement, at, source;
-    int32_t axis; /* LOOP, INNER, SPLIT */
+    int32_t axis; /* LOOP, INNER, SPLIT, FOLD */
+    int32_t lane; /* FOLD: the axis that takes the lanes */
     int64_t step;
     bool aligned;        /* LOOP */
     bool apart;          /* SPLIT */
@@ -126,7 +129,8 @@ typedef struct ej_rewrite {
     X(LAYOUT, "the layout is not one of this access") \
     X(OTHER_COUNTS, "the store's counts differ from the tile's") \
     X(REGISTERS, "registers lie in no cache") \
-    X(SPLIT, "a split sum takes its axis whole, and ends in registers")
+    X(SPLIT, "a split or folded sum takes its axis whole, and ends in registers") \
+    X(FOLD, "a fold takes all values of an axis of real numbers, one after the other")
 enum ej_refusal {
     EJ_REFUSE_NONE,
 #define X(name, text) EJ_REFUSE_##name,
@@ -238,11 +242,12 @@ int32_t ej_do_stage(ej_schedule *s, int32_t at, int32_t statement, int32_t sourc
 int32_t ej_do_stage_out(ej_schedule *s, int32_t at, int32_t statement, int home, ej_layout layout);
 void ej_do_compute_at(ej_schedule *s, int32_t at, int32_t statement, int home, ej_layout layout);
 void ej_do_split(ej_schedule *s, int32_t statement, int32_t axis);
+void ej_do_fold(ej_schedule *s, int32_t statement, int32_t axis, int32_t lane);
 int32_t ej_do_fill(ej_schedule *s, int32_t at, int32_t statement);
 void ej_do_hint(ej_schedule *s, int32_t statement, ej_leaf_hints hints);
 void ej_tile_add(ej_tile *tile, int32_t axis, int64_t count, int place); /* appends a digit; none of count 1 */
 
-/* ---- the rewrites: schedule_loop.c, schedule_stage.c, schedule_split.c, schedule_fuse.c ---- */
+/* ---- the rewrites: schedule_loop.c, schedule_stage.c, schedule_split.c, schedule_fold.c, schedule_fuse.c ---- */
 bool ej_rewrite_loop(ej_schedule *s, const ej_rewrite *r, int32_t *out);
 bool ej_rewrite_inner(ej_schedule *s, const ej_rewrite *r);
 bool ej_rewrite_tile(ej_schedule *s, const ej_rewrite *r);
@@ -253,9 +258,16 @@ bool ej_rewrite_stage(ej_schedule *s, const ej_rewrite *r, int32_t *out);
 bool ej_rewrite_stage_out(ej_schedule *s, const ej_rewrite *r, int32_t *out);
 bool ej_rewrite_compute_at(ej_schedule *s, const ej_rewrite *r, int32_t *out);
 bool ej_rewrite_split(ej_schedule *s, const ej_rewrite *r);
+bool ej_rewrite_fold(ej_schedule *s, const ej_rewrite *r);
 bool ej_rewrite_fill(ej_schedule *s, const ej_rewrite *r, int32_t *out);
 bool ej_statement_may_wait(const ej_schedule *s, const ej_statement *st); /* the result can hold partial sums */
-/* EJ_REFUSE_*: of a split statement */
+int ej_fold_source_fits(const ej_schedule *s, const ej_statement *st, const ej_access *source,
+                        int32_t axis);                     /* EJ_REFUSE_* */
+int32_t ej_fold_bits(const ej_statement *st);              /* steps of a fold, */
+int32_t ej_fold_bit(const ej_statement *st, int32_t step); /* the axis' bit that each of them takes, */
+/* and the digits after so many of them; `bits`: an axis of two values each. */
+ej_tile ej_fold_tile(const ej_statement *st, const int32_t *bits, int32_t steps);
+/* EJ_REFUSE_*: of a split or folded statement */
 int ej_split_fits(const ej_schedule *s, const ej_statement *st, const ej_access *source);
 /* EJ_REFUSE_*: a layout for what this access names, placed at a loop; then whether such a buffer is small enough, of
  * which no axis is empty if it is in registers */

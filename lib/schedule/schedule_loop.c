@@ -43,6 +43,12 @@ static int32_t *link_to(ej_schedule *s, int32_t node)
     return link;
 }
 
+/* No loop cuts it: a split or folded sum has the axis whole. */
+static bool is_taken(const ej_statement *st, int32_t axis)
+{
+    return (st->has_split && axis == st->split) || (st->has_fold && axis == st->fold);
+}
+
 bool ej_rewrite_loop(ej_schedule *s, const ej_rewrite *r, int32_t *out)
 {
     ej_statement *st = &s->statements[r->statement];
@@ -50,7 +56,7 @@ bool ej_rewrite_loop(ej_schedule *s, const ej_rewrite *r, int32_t *out)
     bool counted = !st->copies && ej_statement_reduces(st, r->axis); /* also one that no access names */
     if (!ej_statement_names(st, r->axis) && !counted) return ej_schedule_refuse(s, r->statement, EJ_REFUSE_NO_SUCH);
     if (r->step % ej_tile_count(&st->tile, r->axis)) return ej_schedule_refuse(s, r->statement, EJ_REFUSE_CUTS);
-    if (st->has_split && r->axis == st->split) return ej_schedule_refuse(s, r->statement, EJ_REFUSE_SPLIT);
+    if (is_taken(st, r->axis)) return ej_schedule_refuse(s, r->statement, EJ_REFUSE_SPLIT);
     *out = parent;
     if (r->step >= ej_schedule_range(s, parent, r->axis)) return true;
     if (ej_statement_reduces(st, r->axis)) {
@@ -83,7 +89,7 @@ bool ej_rewrite_inner(ej_schedule *s, const ej_rewrite *r)
     ej_statement *st = &s->statements[r->statement];
     if (!ej_statement_reduces(st, r->axis)) return ej_schedule_refuse(s, r->statement, EJ_REFUSE_NOT_REDUCED);
     if (r->step % ej_tile_count(&st->tile, r->axis)) return ej_schedule_refuse(s, r->statement, EJ_REFUSE_CUTS);
-    if (st->has_split && r->axis == st->split) return ej_schedule_refuse(s, r->statement, EJ_REFUSE_SPLIT);
+    if (is_taken(st, r->axis)) return ej_schedule_refuse(s, r->statement, EJ_REFUSE_SPLIT);
     int64_t range = ej_schedule_range(s, st->node, r->axis);
     for (int32_t i = 0; i < st->n_inner; i++)
         if (st->inner[i].axis == r->axis && st->inner[i].step < range) range = st->inner[i].step;
@@ -145,7 +151,7 @@ bool ej_rewrite_tile(ej_schedule *s, const ej_rewrite *r)
     ej_statement *st = &s->statements[r->statement];
     int why = tile_fits(s, st, &r->digits);
     if (!why && st->has_store) why = EJ_REFUSE_OTHER_COUNTS; /* it was made for the tile before */
-    if (!why && st->has_split) why = EJ_REFUSE_SPLIT;
+    if (!why && (st->has_split || st->has_fold)) why = EJ_REFUSE_SPLIT;
     if (why) return ej_schedule_refuse(s, r->statement, why);
     st->tile = r->digits;
     return true;

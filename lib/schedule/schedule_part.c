@@ -111,8 +111,10 @@ static ej_rewrite translated(const follower *f, const ej_rewrite *r)
     ej_rewrite out = *r;
     out.statement = f->statements[r->statement];
     out.at = r->at < 0 ? f->root : f->nodes[r->at];
-    if (r->kind == EJ_REWRITE_LOOP || r->kind == EJ_REWRITE_INNER || r->kind == EJ_REWRITE_SPLIT)
+    bool folds = r->kind == EJ_REWRITE_FOLD;
+    if (r->kind == EJ_REWRITE_LOOP || r->kind == EJ_REWRITE_INNER || r->kind == EJ_REWRITE_SPLIT || folds)
         out.axis = f->axes[r->axis];
+    if (folds) out.lane = f->axes[r->lane];
     for (int32_t d = 0; d < r->digits.n; d++) out.digits.digits[d].axis = f->axes[r->digits.digits[d].axis];
     return out;
 }

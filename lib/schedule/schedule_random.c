@@ -96,12 +96,27 @@ static void draw_hints(dice *d, const ej_statement *st, ej_leaf_hints *hints)
     hints->source = (int32_t)draw(d, (uint32_t)st->n_src);
 }
 
+/* Lanes for a fold: a sum over 2, 4, 8 or 16 values and as many of a value of the result. */
+static void draw_fold(dice *d, const ej_statement *st, ej_rewrite *r)
+{
+    ej_size extent = d->s->axes[r->axis].extent;
+    r->kind = EJ_REWRITE_FOLD;
+    r->lane = st->out.n_terms ? st->out.terms[draw(d, (uint32_t)st->out.n_terms)].axis : any_axis(d);
+    if (extent.e || extent.n < 2 || extent.n > 16) return;
+    ej_rewrite tile = {.kind = EJ_REWRITE_TILE, .statement = r->statement};
+    if (draw(d, 2)) tile.digits = any_tile(d, st);
+    if (tile.digits.n > 3) tile.digits.n = 3;
+    ej_tile_add(&tile.digits, r->lane, extent.n, EJ_UNROLL);
+    ej_tile_add(&tile.digits, r->axis, extent.n, EJ_LANE);
+    ej_schedule_apply(d->s, &tile, NULL);
+}
+
 static void one_rewrite(dice *d, int32_t id)
 {
     const ej_statement *st = &d->s->statements[id];
     ej_rewrite r = {.statement = id, .axis = any_axis(d), .step = (int64_t)1 << draw(d, 5)};
     r.step *= draw(d, 3) ? ej_tile_count(&st->tile, r.axis) : 1 + draw(d, 3);
-    switch (draw(d, 12)) {
+    switch (draw(d, 13)) {
     case 0:
         r.kind = EJ_REWRITE_TILE;
         r.digits = any_tile(d, st);
@@ -137,6 +152,8 @@ static void one_rewrite(dice *d, int32_t id)
         r.kind = EJ_REWRITE_HINT;
         draw_hints(d, st, &r.hints);
         break;
+    case 9:
+    case 10: draw_fold(d, st, &r); break;
     default: r.kind = EJ_REWRITE_LOOP; r.aligned = draw(d, 2);
     }
     ej_schedule_apply(d->s, &r, NULL);

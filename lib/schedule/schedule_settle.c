@@ -16,6 +16,10 @@
  *            acc[lane] <- reduce(acc[lane], expr)         for whole chunks of the axis
  *            acc[rest] <- reduce(acc[rest], expr)         for the rest (where loops are around the chunks: result)
  *            result <- reduce(result, acc[lane])
+ *        Where it is folded (schedule_fold.c), with h one of the axis' bits, in as many steps as there are bits:
+ *            rows <- expr                                 or the sum over the other reduced axes
+ *            fold <- rows[h = 0]; fold <- reduce(fold, rows[h = 1])
+ *            acc <- reduce(acc, fold)                     over the last bit
  */
 #include "schedule.h"
 
@@ -154,9 +158,10 @@ static int add_pass(settler *w, int32_t parent, const ej_access *dst, const ej_a
 /* The digits of axes that the result has. */
 static ej_tile result_tile(const settler *w)
 {
-    ej_tile tile = {0};
-    for (int32_t d = 0; d < w->st->tile.n; d++)
-        if (ej_access_find(&w->out, w->st->tile.digits[d].axis)) tile.digits[tile.n++] = w->st->tile.digits[d];
+    ej_tile tile = {0}, all = w->st->tile;
+    if (w->st->has_fold) all = ej_fold_tile(w->st, NULL, ej_fold_bits(w->st));
+    for (int32_t d = 0; d < all.n; d++)
+        if (ej_access_find(&w->out, all.digits[d].axis)) tile.digits[tile.n++] = all.digits[d];
     return tile;
 }
 
@@ -368,12 +373,110 @@ static int write_split(settler *w, int32_t parent, const ej_expr *same, const ej
     return add_pass(w, parent, &w->acc, &acc, same, w->st->reduce, &part, NULL, none);
 }
 
+/* ---- folded sums ---- */
+
+enum { FOLD_BITS = 6 };
+
+static int fold_sources(settler *w, const int32_t *bits, ej_access **out)
+{
+    *out = EJ_NEW_ARRAY(w->arena, ej_access, (size_t)w->st->n_src);
+    if (!*out) return EINJIT_E_NOMEM;
+    for (int32_t i = 0; i < w->st->n_src; i++) {
+        ej_access *access = &(*out)[i];
+        *access = w->src[i];
+        access->n_terms = 0;
+        access->terms = EJ_NEW_ARRAY(w->arena, ej_access_term, (size_t)w->src[i].n_terms + FOLD_BITS);
+        if (!access->terms) return EINJIT_E_NOMEM;
+        for (int32_t t = 0; t < w->src[i].n_terms; t++) {
+            const ej_access_term *term = &w->src[i].terms[t];
+            if (term->axis != w->st->fold) access->terms[access->n_terms++] = *term;
+            for (int32_t b = 0; b < ej_fold_bits(w->st) && term->axis == w->st->fold; b++)
+                add_term(access, bits[b], term->stride.n * ((int64_t)1 << b));
+        }
+    }
+    return EINJIT_OK;
+}
+
+/* What of rows has a bit's value 0 or 1. */
+static int half_of(settler *w, const ej_access *rows, int32_t bit, int value, ej_access *out)
+{
+    *out = *rows;
+    out->n_terms = 0;
+    out->terms = EJ_NEW_ARRAY(w->arena, ej_access_term, (size_t)rows->n_terms);
+    if (!out->terms) return EINJIT_E_NOMEM;
+    for (int32_t t = 0; t < rows->n_terms; t++) {
+        if (rows->terms[t].axis != bit) out->terms[out->n_terms++] = rows->terms[t];
+        else if (value) out->base.n += rows->terms[t].stride.n;
+    }
+    return EINJIT_OK;
+}
+
+/* The digits after so many steps, but for those of other sums. */
+static ej_tile folded_tile(const settler *w, const int32_t *bits, int32_t steps)
+{
+    ej_tile all = ej_fold_tile(w->st, bits, steps), tile = {0};
+    for (int32_t d = 0; d < all.n; d++)
+        if (all.digits[d].axis >= w->s->n_axes || !ej_statement_reduces(w->st, all.digits[d].axis))
+            tile.digits[tile.n++] = all.digits[d];
+    return tile;
+}
+
+/* Something else is summed, too. */
+static bool sums_rows(const settler *w)
+{
+    bool found = w->st->n_inner > 0;
+    for (int32_t a = 0; a < w->s->n_axes && !found; a++)
+        found = a != w->st->fold &&
+                (lacks_loop(w, a, true) || (ej_statement_reduces(w->st, a) && ej_tile_count(&w->st->tile, a) > 1));
+    return found;
+}
+
+static int write_rows(settler *w, int32_t parent, const int32_t *bits, const ej_access *rows, const ej_expr *neutral,
+                      ej_leaf_hints hints)
+{
+    ej_tile tile = ej_fold_tile(w->st, bits, 0), kept = folded_tile(w, bits, 0);
+    int reduce = sums_rows(w) ? w->st->reduce : EJ_REDUCE_NONE;
+    ej_access *src;
+    EJ_TRY(fold_sources(w, bits, &src));
+    if (reduce != EJ_REDUCE_NONE) {
+        EJ_TRY(add_leaf(w, parent, rows, 0, NULL, neutral, EJ_REDUCE_NONE, &kept, NULL, none));
+        EJ_TRY(add_inner(w, &parent));
+    }
+    return add_leaf(w, parent, rows, w->st->n_src, src, &w->st->expr, reduce, &tile, NULL, hints);
+}
+
+static int write_fold(settler *w, int32_t parent, const ej_expr *same, const ej_expr *neutral, ej_leaf_hints hints)
+{
+    int32_t bits[FOLD_BITS], n = ej_fold_bits(w->st);
+    ej_access rows;
+    for (int32_t b = 0; b < n; b++)
+        EJ_TRY(ej_nest_axis(w->nest, w->arena, "bit", ej_size_number(2), EJ_RUN_REDUCED, &bits[b]));
+    ej_tile tile = folded_tile(w, bits, 0);
+    EJ_TRY(place_registers(w, "rows", &tile, parent, &rows));
+    EJ_TRY(write_rows(w, parent, bits, &rows, neutral, hints));
+    for (int32_t step = 1; step < n; step++) {
+        int32_t bit = bits[ej_fold_bit(w->st, step - 1)];
+        ej_access fold, half;
+        tile = folded_tile(w, bits, step);
+        EJ_TRY(place_registers(w, "fold", &tile, parent, &fold));
+        for (int value = 0; value < 2; value++) {
+            EJ_TRY(half_of(w, &rows, bit, value, &half));
+            EJ_TRY(add_pass(w, parent, &fold, &half, same, value ? w->st->reduce : EJ_REDUCE_NONE, &tile, NULL, none));
+        }
+        rows = fold;
+    }
+    tile = folded_tile(w, bits, n);
+    ej_tile_add(&tile, bits[ej_fold_bit(w->st, n - 1)], 2, EJ_UNROLL);
+    return add_pass(w, parent, &w->acc, &rows, same, w->st->reduce, &tile, NULL, none);
+}
+
 /* acc <- reduce(acc, expr) over what is reduced here */
 static int write_sum(settler *w, int32_t parent, const ej_expr *same, const ej_expr *neutral)
 {
     ej_leaf_hints hints = w->st->hints;
     hints.stream = false;
     if (w->st->has_split) return write_split(w, parent, same, neutral, hints);
+    if (w->st->has_fold) return write_fold(w, parent, same, neutral, hints);
     EJ_TRY(add_inner(w, &parent));
     return add_leaf(w, parent, &w->acc, w->st->n_src, w->src, &w->st->expr, w->st->reduce, &w->st->tile, NULL, hints);
 }

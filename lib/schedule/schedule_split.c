@@ -37,6 +37,7 @@ static int source_splits(const ej_schedule *s, const ej_access *source, int32_t 
 
 int ej_split_fits(const ej_schedule *s, const ej_statement *st, const ej_access *source)
 {
+    if (st->has_fold) return ej_fold_source_fits(s, st, source, st->fold);
     if (!st->has_split) return EJ_REFUSE_NONE;
     return source_splits(s, source, st->split, ej_tile_count(&st->tile, st->split), st->apart);
 }
@@ -50,7 +51,7 @@ bool ej_rewrite_split(ej_schedule *s, const ej_rewrite *r)
     else if (s->axes[r->axis].extent.e) why = EJ_REFUSE_OPEN;
     else if (width < 2) why = EJ_REFUSE_DIGITS;
     else if (width > s->axes[r->axis].extent.n) why = EJ_REFUSE_LARGE;
-    else if (st->has_split || st->in_memory) why = EJ_REFUSE_SPLIT;
+    else if (st->has_split || st->has_fold || st->in_memory) why = EJ_REFUSE_SPLIT;
     for (int32_t node = s->nodes[st->node].parent; !why && node >= 0; node = s->nodes[node].parent)
         if (s->nodes[node].axis == r->axis) why = EJ_REFUSE_SPLIT;
     for (int32_t i = 0; !why && i < st->n_inner; i++)
@@ -81,7 +82,7 @@ static int may_run_through(const ej_schedule *s, const ej_rewrite *r, int32_t ch
     for (int32_t i = st->n_src; i < st->n_src + st->n_tail; i++) /* the last statement reads them there */
         if (!lives_at(s, st->src[i].buffer, r->at)) return EJ_REFUSE_NOT_AROUND;
     if (st->reduce == EJ_REDUCE_NONE) return EJ_REFUSE_NOT_REDUCED;
-    if (st->has_split || st->has_store) return EJ_REFUSE_SPLIT;
+    if (st->has_split || st->has_fold || st->has_store) return EJ_REFUSE_SPLIT;
     if (st->accumulate || !ej_statement_may_wait(s, st)) return EJ_REFUSE_PARTIAL;
     for (int32_t node = r->at; node >= 0; node = s->nodes[node].parent)
         if (ej_statement_reduces(st, s->nodes[node].axis)) return EJ_REFUSE_PARTIAL;

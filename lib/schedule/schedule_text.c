@@ -10,6 +10,7 @@
  *     stage_out 0 at 3 local %1 0, %0 0
  *     compute_at 0 at 3 local %1 0, %0 0        statement 0 runs at node 3, where its readers are
  *     split 0 %2 apart
+ *     fold 0 %2 %0              the sum over %2, whose lanes %0 takes
  *     fill 0 at root
  *     hint 0 stream prefetch 1 512 far rows 8    as in a nest's text, any of them
  */
@@ -73,6 +74,7 @@ static void print_rewrite(ej_text *text, const ej_rewrite *r)
     if (r->aligned) ej_print(text, " aligned");
     if (r->kind == EJ_REWRITE_STAGE) ej_print(text, " %d", (int)r->source);
     if (r->kind == EJ_REWRITE_SPLIT) ej_print(text, r->apart ? " %%%d apart" : " %%%d", (int)r->axis);
+    if (r->kind == EJ_REWRITE_FOLD) ej_print(text, " %%%d %%%d", (int)r->axis, (int)r->lane);
     if (is_staging(r->kind) || r->kind == EJ_REWRITE_FILL) print_place(text, r);
     if (is_staging(r->kind)) ej_print(text, " %s", ej_nest_home_names[r->home]);
     print_digits(text, &r->digits, is_staging(r->kind));
@@ -164,6 +166,10 @@ static int read_rewrite(ej_nest_cursor *c, ej_rewrite *r)
         EJ_TRY(read_axis(c, &r->axis));
         r->apart = ej_nest_take_keyword(c, "apart");
         return EINJIT_OK;
+    }
+    if (kind == EJ_REWRITE_FOLD) {
+        EJ_TRY(read_axis(c, &r->axis));
+        return read_axis(c, &r->lane);
     }
     if (kind == EJ_REWRITE_FILL) return read_place(c, r);
     if (kind == EJ_REWRITE_HINT) return read_hints(c, &r->hints);

@@ -343,6 +343,9 @@ static void plain_takes_anything(void **state)
     agrees(&ej_script_plain, PRODUCT("ik,kj->ij"), "f32[5,7] f32[7,11]", NULL);
     agrees(&ej_script_plain, "def f(a):\n    return abs(permute(a, (1, 0)))\n", "f32[6,7]", NULL);
     agrees(&ej_script_plain, "def f(a):\n    return sum(a)\n", "f64[31]", NULL);
+    agrees(&ej_script_plain, "def f(a):\n    return sum(a, dim=1)\n", "f32[67,8]", NULL); /* folded, and a rest */
+    agrees(&ej_script_plain, PRODUCT("ij,ij->i"), "f64[40,8] f64[40,8]", NULL);
+    agrees(&ej_script_plain, "def f(a):\n    return abs(amax(a, dim=1))\n", "f32[81,16]", NULL);
 }
 
 static bool script_takes(const ej_script *script, const char *program, const char *inputs, const char *open)

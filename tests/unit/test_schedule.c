@@ -321,6 +321,53 @@ static void split_sums_have_accumulators_a_lane(void **state)
     plan_close(&f.plan);
 }
 
+/* Four rows of four lanes become one vector in two steps, of which each takes one bit of what is summed. */
+static void folded_sums_end_in_the_lanes_of_another_axis(void **state)
+{
+    (void)state;
+    schedule_case f;
+    schedule_open(&f, product, "f32[40,4] f32[4,64]");
+    int32_t i = schedule_axis(&f.s, "i"), j = schedule_axis(&f.s, "j"), k = schedule_axis(&f.s, "k");
+    ej_rewrite fold = {.kind = EJ_REWRITE_FOLD, .axis = k, .lane = i};
+    schedule_refuses(&f, fold, EJ_REFUSE_DIGITS);
+    ej_do_tile(&f.s, 0, tile_of(i, 4, k, 4));
+    fold.axis = i;
+    schedule_refuses(&f, fold, EJ_REFUSE_NOT_REDUCED);
+    fold.axis = fold.lane = k;
+    schedule_refuses(&f, fold, EJ_REFUSE_DIGITS);
+    ej_do_fold(&f.s, 0, k, i);
+    assert_false(f.s.failed);
+    const char *text = schedule_settled(&f);
+    static const char *const parts[] = {"axis bit 2", "move rows",     "i unroll 4", "move fold",
+                                        "sum fold",   "sum acc[i: 1]", "i lane 4",   "move einsum_1"};
+    for (size_t n = 0; n < sizeof parts / sizeof *parts; n++) {
+        const char *at = strstr(text, parts[n]);
+        if (!at) fail_msg("no %s in order in %s", parts[n], schedule_settled(&f));
+        text = at;
+    }
+    fold.axis = k;
+    fold.lane = i;
+    schedule_refuses(&f, fold, EJ_REFUSE_SPLIT);
+    schedule_refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_SPLIT, .axis = k}, EJ_REFUSE_SPLIT);
+    schedule_refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_LOOP, .axis = k, .step = 4}, EJ_REFUSE_SPLIT);
+    schedule_refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_INNER, .axis = k, .step = 4}, EJ_REFUSE_SPLIT);
+    schedule_refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_TILE, .digits = tile_of(i, 4, k, 4)}, EJ_REFUSE_SPLIT);
+    schedule_refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_FILL, .at = EJ_AT_ROOT}, EJ_REFUSE_SPLIT);
+    ej_rewrite stage = {.kind = EJ_REWRITE_STAGE,
+                        .at = EJ_AT_ROOT,
+                        .home = EJ_HOME_LOCAL,
+                        .source = 1,
+                        .digits = layout_of(k, j, k, 4)};
+    schedule_refuses(&f, stage, EJ_REFUSE_FOLD);
+    plan_close(&f.plan);
+    schedule_open(&f, product, product_inputs);
+    fold.axis = schedule_axis(&f.s, "k");
+    fold.lane = schedule_axis(&f.s, "i");
+    ej_do_tile(&f.s, 0, tile_of(fold.lane, 8, fold.axis, 8));
+    schedule_refuses(&f, fold, EJ_REFUSE_FOLD);
+    plan_close(&f.plan);
+}
+
 /* Two vectors of 8 along 50 terms: three chunks of both, the second vector 24 terms behind the first, and a rest of
  * 2. */
 static void vectors_of_split_sums_are_apart(void **state)
@@ -491,6 +538,7 @@ int main(void)
         cmocka_unit_test(sums_in_registers_are_not_divided),
         cmocka_unit_test(an_empty_axis_keeps_sources_unread),
         cmocka_unit_test(split_sums_have_accumulators_a_lane),
+        cmocka_unit_test(folded_sums_end_in_the_lanes_of_another_axis),
         cmocka_unit_test(vectors_of_split_sums_are_apart),
         cmocka_unit_test(filled_results_are_summed_in_memory),
         cmocka_unit_test(a_schedule_replays),
