@@ -13,13 +13,16 @@ import torch
 from . import _einjit
 from .arrays import shape_of
 from .errors import BY_CODE
-from .tracing import results_from, with_ranks
+from .tracing import results_from, with_ranks, with_used_inputs
 
-_backward: dict[tuple[int, tuple[int, ...], tuple[int, ...]], tuple[_einjit.Function, _einjit.Function]] = {}
+_backward: dict[tuple[int, tuple[int, ...], tuple[int, ...]], tuple[_einjit.Function, _einjit.Function, list[int]]] = {}
 
 
-def backward_of(function: _einjit.Function, wanted: tuple[int, ...], ranks: tuple[int, ...]) -> _einjit.Function:
-    """(operands of these ranks, then a gradient for each result) -> the gradients by the wanted operands."""
+def backward_of(
+    function: _einjit.Function, wanted: tuple[int, ...], ranks: tuple[int, ...]
+) -> tuple[_einjit.Function, list[int]]:
+    """(operands, then a gradient for each result) -> the gradients by the wanted operands, and which operands it takes
+    of those that the function is called with, which have these ranks."""
     key = id(function), wanted, ranks
     if key not in _backward or _backward[key][0] is not function:
         if len(_backward) > 1024:
@@ -30,31 +33,38 @@ def backward_of(function: _einjit.Function, wanted: tuple[int, ...], ranks: tupl
         program = with_ranks(
             program, [given[k] if k in given else len(shape_of(constants[k])) for k in range(len(program.inputs))]
         )
-        names = [program.inputs[called[k]][0] for k in wanted]
+        names = [program.inputs[k][0] for k in called]
+        gradient = program.gradient([names[k] for k in wanted], seeded=True)
+        gradient = with_used_inputs(results_from(gradient, program.n_outputs), program.n_outputs)
+        takes = {name for name, _, _ in gradient.inputs}
         held = {program.inputs[k][0]: x for k, x in enumerate(constants) if x is not None}
-        gradient = results_from(program.gradient(names, seeded=True), program.n_outputs)
-        _backward[key] = (
-            function,
-            _einjit.Function(gradient, flags=function.flags, open=function.open, constants=held or None),
+        made = _einjit.Function(
+            gradient,
+            flags=function.flags,
+            open=function.open,
+            constants={name: x for name, x in held.items() if name in takes} or None,
         )
-    return _backward[key][1]
+        _backward[key] = function, made, [k for k, name in enumerate(names) if name in takes]
+    return _backward[key][1:]
 
 
 class _Differentiable(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, function: _einjit.Function, *operands: Any) -> Any:
-        ctx.function = function
-        ctx.save_for_backward(*operands)
-        return function(*(x.detach() for x in operands))
+        ctx.function, ctx.ranks = function, tuple(x.ndim for x in operands)
+        wanted = tuple(k for k, needed in enumerate(ctx.needs_input_grad[1:]) if needed)
+        ctx.saved = backward_of(function, wanted, ctx.ranks)[1]  # others may change before the gradient is asked for
+        ctx.save_for_backward(*(operands[k] for k in ctx.saved))
+        return function(*operands)  # autograd is off here
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
         wanted = tuple(k for k, needed in enumerate(ctx.needs_input_grad[1:]) if needed)
-        made = backward_of(ctx.function, wanted, tuple(x.ndim for x in ctx.saved_tensors))(
-            *ctx.saved_tensors, *gradients
-        )
+        function, takes = backward_of(ctx.function, wanted, ctx.ranks)
+        saved = dict(zip(ctx.saved, ctx.saved_tensors))
+        made = function(*(saved[k] for k in takes), *gradients)
         found = dict(zip(wanted, made if isinstance(made, tuple) else (made,)))
-        return (None, *(found.get(k) for k in range(len(ctx.saved_tensors))))
+        return (None, *(found.get(k) for k in range(len(ctx.ranks))))
 
 
 def differentiable(function: _einjit.Function, operands: tuple[Any, ...], out: Any) -> Any:

@@ -8,6 +8,7 @@ Not here: control flow that looks at values (a value that stands for an array ha
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -118,7 +119,7 @@ class Trace:
     """The statements of one function."""
 
     def __init__(self) -> None:
-        self.inputs: list[tuple[str, str, tuple[int, ...]]] = []
+        self.inputs: list[tuple[str, str, tuple[int | str, ...]]] = []
         self.lines: list[str] = []
         self.captured: dict[int, tuple[str, Any]] = {}
 
@@ -366,14 +367,36 @@ def with_ranks(program: _einjit.Program, ranks: Sequence[int]) -> _einjit.Progra
     inputs = program.inputs
     if all(shape is not None for _, _, shape in inputs):
         return program
-    parameters = []
-    for (name, dtype, shape), rank in zip(inputs, ranks):
-        extents = (
-            [":"] * rank
-            if shape is None
-            else [":" if e is None else f"{e}:" if dtype is None and isinstance(e, str) else str(e) for e in shape]
-        )
-        parameters.append(f"{name}: {dtype or 'any'}[{', '.join(extents) or '()'}]")
+    parameters = [
+        _parameter(name, dtype, [None] * rank if shape is None else shape)
+        for (name, dtype, shape), rank in zip(inputs, ranks)
+    ]
+    return _with_parameters(program, parameters)
+
+
+def with_used_inputs(program: _einjit.Program, n_last: int) -> _einjit.Program:
+    """The same program with those inputs alone that its results need, for what they hold or the extents they name, and
+    the last ones."""
+    program = program.optimized("dce")
+    _, _, body = str(program).partition("):\n")
+    words = set(re.findall(r"\w+", body))
+    inputs = program.inputs
+    kept, known = set(range(len(inputs) - n_last, len(inputs))), set[Any]()
+    for wanted in (lambda name, shape: name in words, lambda name, shape: words.intersection(shape) - known):
+        for k, (name, _, shape) in enumerate(inputs):
+            if k in kept or wanted(name, [e for e in shape or () if isinstance(e, str)]):
+                kept.add(k)
+                known.update(shape or ())
+    return _with_parameters(program, [_parameter(*inputs[k][:2], inputs[k][2] or ()) for k in sorted(kept)])
+
+
+def _parameter(name: str, dtype: str | None, shape: Sequence[int | str | None]) -> str:
+    """An input as it is written. Extents of equations, which have no dtypes, broadcast."""
+    extents = [":" if e is None else f"{e}:" if dtype is None and isinstance(e, str) else str(e) for e in shape]
+    return f"{name}: {dtype or 'any'}[{', '.join(extents) or '()'}]"
+
+
+def _with_parameters(program: _einjit.Program, parameters: list[str]) -> _einjit.Program:
     _, _, body = str(program).partition("):\n")
     return _einjit.Program(f"def forward({', '.join(parameters)}):\n{body}")
 
