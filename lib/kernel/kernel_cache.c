@@ -37,6 +37,7 @@ typedef struct entry {
     int status;            /* FAILED; */
     uint64_t names;        /* and whose its text has */
     bool forget;           /* FAILED, not remembered: who waited tries again */
+    const void *maker;     /* MAKING: the thread, see this_thread */
     bool removed;          /* from the table; under the lock */
     int holders;           /* the maker and those who wait; under the lock */
     struct entry *next;    /* in its queue, once it is made; under the lock */
@@ -386,6 +387,13 @@ static void publish(struct ej_cache *cache, shard *s, entry *e, ej_key key, einj
     pthread_cond_broadcast(&s->made);
 }
 
+/* An address that no other living thread has. */
+static const void *this_thread(void)
+{
+    static _Thread_local char place;
+    return &place;
+}
+
 /* Make the kernel of an announced entry. Entered with the lock, left without it. */
 static int make_entry(struct ej_cache *cache, shard *s, entry *e, ej_key key, ej_make_kernel make, void *user,
                       einjit_kernel **out, einjit_error *err)
@@ -444,6 +452,11 @@ static int get_or_make(struct ej_cache *cache, shard *s, ej_key key, uint64_t ha
     for (;;) {
         entry *e = probe(atomic_load_explicit(&s->table, memory_order_relaxed), key, hash, NULL);
         if (!e) break;
+        if (atomic_load(&e->state) == MAKING && e->maker == this_thread()) {
+            /* asked for out of its own compile (by a hook, a signal handler): nobody else would end the waiting */
+            pthread_mutex_unlock(&s->lock);
+            return make(out, user, err);
+        }
         bool answered = true;
         if (atomic_load(&e->state) == MAKING) answered = wait_for(s, e, key, out, &status, err);
         else answered = find(cache, s, key, hash, out, &status, err);
@@ -452,6 +465,7 @@ static int get_or_make(struct ej_cache *cache, shard *s, ej_key key, uint64_t ha
         return status;
     }
     entry *e = announce(cache, s, key, hash);
+    if (e) e->maker = this_thread();
     if (e) return make_entry(cache, s, e, key, make, user, out, err);
     pthread_mutex_unlock(&s->lock);
     return ej_no_memory(err);
