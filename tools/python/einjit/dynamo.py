@@ -69,6 +69,12 @@ def _is_tensor(node: Any) -> bool:
     return isinstance(_example(node), torch.Tensor)
 
 
+@torch.compiler.substitute_in_graph(_einjit.einsum, skip_signature_check=True)  # type: ignore[arg-type]
+def _einsum_in_graphs(*operands: Any) -> torch.Tensor:
+    """einjit.einsum where Dynamo reads a function: in the graph it is torch's."""
+    return torch.einsum(*operands)
+
+
 # ---- what programs can say ----
 
 

@@ -390,6 +390,22 @@ def with_used_inputs(program: _einjit.Program, n_last: int) -> _einjit.Program:
     return _with_parameters(program, [_parameter(*inputs[k][:2], inputs[k][2] or ()) for k in sorted(kept)])
 
 
+_ONE_EINSUM = re.compile(r'def \w+\((.*)\):\n    (\w+) = einsum\("([^"]*)", (\w+(?:, \w+)*)\)\n    return \2\s*')
+
+
+def with_batch(program: _einjit.Program, batched: Sequence[bool]) -> _einjit.Program | None:
+    """The program of one einsum with one axis more in front of those operands and of the result; None: it is another
+    program."""
+    found = _ONE_EINSUM.fullmatch(str(program))
+    names = [name for name, _, _ in program.inputs]
+    if not found or found[4].split(", ") != names or "->" not in found[3] or not any(batched):
+        return None
+    left, _, output = found[3].partition("->")
+    label = next(c for c in map(chr, range(0x3041, 0x3096)) if c not in found[3])
+    terms = [label + t if b else t for t, b in zip(left.split(","), batched)]
+    return _einjit.Program(equation=f"{','.join(terms)}->{label}{output}")
+
+
 def _parameter(name: str, dtype: str | None, shape: Sequence[int | str | None]) -> str:
     """An input as it is written. Extents of equations, which have no dtypes, broadcast."""
     extents = [":" if e is None else f"{e}:" if dtype is None and isinstance(e, str) else str(e) for e in shape]
