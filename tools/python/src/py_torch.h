@@ -1,4 +1,4 @@
-/* py_torch.h - what of torch's state a call has to know, asked in some nanoseconds; nothing where torch is not loaded. */
+/* py_torch.h - what of torch's state a call has to know, asked in some nanoseconds. Nothing where it is not loaded. */
 #ifndef EJ_PY_TORCH_H
 #define EJ_PY_TORCH_H
 
