@@ -350,6 +350,10 @@ static PyObject *module_setup(PyObject *self, PyObject *args)
 {
     py_hooks h = {0};
     (void)self;
+    if (PyInterpreterState_GetID(PyInterpreterState_Get())) { /* of their own GIL none comes here, from 3.12 on */
+        PyErr_SetString(PyExc_ImportError, "einjit is for one interpreter of a process, not for subinterpreters");
+        return NULL;
+    }
     if (!PyArg_ParseTuple(args, "O!OOOOOO!:setup", &PyTuple_Type, &h.errors, &h.coerce, &h.accept, &h.wrap, &h.gradient,
                           &h.einsum, &PyDict_Type, &h.cache))
         return NULL;

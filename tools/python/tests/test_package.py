@@ -115,8 +115,6 @@ def test_interpreter_backend_and_bad_settings():
 
 def test_subinterpreters_are_refused():
     interpreters = pytest.importorskip("_xxsubinterpreters")
-    if sys.version_info < (3, 12):
-        pytest.skip("interpreters share the GIL before Python 3.12")
     made = interpreters.create()
     with pytest.raises(Exception, match="subinterpreters"):
         interpreters.run_string(made, "import einjit")
