@@ -150,11 +150,15 @@ static void add_to_adjoint(ej_grad *g, ej_value v, ej_value share)
     if (!g->status) g->adjoint[v] = share;
 }
 
-void ej_grad_give(ej_grad *g, const ej_grad_at *at, uint32_t operand, ej_value share)
+void ej_grad_give_value(ej_grad *g, ej_value v, ej_value share)
 {
-    ej_value v = at->node.in[operand];
     if (!g->status) ej_grad_fail(g, check_dtype(g, v));
     if (!g->status) add_to_adjoint(g, v, share);
+}
+
+void ej_grad_give(ej_grad *g, const ej_grad_at *at, uint32_t operand, ej_value share)
+{
+    ej_grad_give_value(g, at->node.in[operand], share);
 }
 
 static bool has_no_axes(ej_grad *g, ej_value y)
@@ -189,8 +193,9 @@ static int begin(ej_grad *g, ej_graph *graph, ej_job *job, size_t n_wrt, const e
     g->shapes = ej_facts_shapes(graph, job->arena);
     g->dtypes = ej_facts_dtypes(graph, job->arena);
     g->adjoint = EJ_JOB_ARRAY(job, ej_value, graph->n_nodes);
+    g->pieces = EJ_JOB_ARRAY(job, ej_grad_piece *, graph->n_nodes);
     g->wanted = EJ_JOB_ARRAY(job, bool, graph->n_nodes);
-    if (!g->shapes || !g->dtypes || !g->adjoint || !g->wanted) return ej_no_memory(job->err);
+    if (!g->shapes || !g->dtypes || !g->adjoint || !g->pieces || !g->wanted) return ej_no_memory(job->err);
     for (size_t i = 0; i < n_wrt; i++) {
         g->wanted[wrt[i]] = true;
         EJ_TRY(check_dtype(g, wrt[i]));
@@ -207,6 +212,7 @@ static int begin(ej_grad *g, ej_graph *graph, ej_job *job, size_t n_wrt, const e
 static void sweep(ej_grad *g)
 {
     for (size_t v = g->n_old; v-- > 0 && !g->status;) {
+        if (g->pieces[v]) ej_grad_join_pieces(g, (ej_value)v);
         ej_grad_at at = {.node = g->graph->nodes[v], .v = (ej_value)v, .g = g->adjoint[v]};
         bool any = false;
         if (at.g < 0 || !g->wanted[v]) continue;

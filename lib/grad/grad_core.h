@@ -10,6 +10,13 @@
 #include "grad.h"
 #include "facts.h"
 
+/* The adjoint of a part of an axis, until all parts of that value are known. */
+typedef struct ej_grad_piece {
+    struct ej_grad_piece *next; /* of the same value, rising, apart from each other */
+    int64_t dim, start, stop;
+    ej_value share;
+} ej_grad_piece;
+
 typedef struct ej_grad {
     ej_graph *graph;
     ej_job *job;
@@ -17,9 +24,10 @@ typedef struct ej_grad {
     ej_known_shapes *shapes; /* of the old values */
     ej_known_dtype *dtypes;  /* of all values */
     size_t cap_dtypes;
-    ej_value *adjoint; /* per old value; -1: nothing reached it yet */
-    bool *wanted;      /* per old value: something that is differentiated by lies in it */
-    int status;        /* the first failure */
+    ej_value *adjoint;      /* per old value; -1: nothing reached it yet */
+    ej_grad_piece **pieces; /* per old value: adjoints of parts of it, to be joined */
+    bool *wanted;           /* per old value: something that is differentiated by lies in it */
+    int status;             /* the first failure */
 } ej_grad;
 
 typedef struct ej_grad_at { /* a node while its rule runs: a copy, for nodes move when others are appended */
@@ -34,6 +42,8 @@ extern const ej_grad_rule ej_grad_rules[EJ_OP_COUNT];
 /* ---- grad.c ---- */
 bool ej_grad_wants(const ej_grad *g, const ej_grad_at *at, uint32_t operand);
 void ej_grad_give(ej_grad *g, const ej_grad_at *at, uint32_t operand, ej_value share); /* share -1: a failure before */
+/* The same for an old value, of which the walk has seen nothing yet. */
+void ej_grad_give_value(ej_grad *g, ej_value v, ej_value share);
 /* what fails in front of it must not have failed before: it writes the text */
 void ej_grad_fail(ej_grad *g, int status);
 void ej_grad_no_memory(ej_grad *g);
@@ -95,6 +105,7 @@ void ej_grad_of_unsqueeze(ej_grad *g, const ej_grad_at *at);
 void ej_grad_of_sum_to_size(ej_grad *g, const ej_grad_at *at);
 void ej_grad_of_diag_embed(ej_grad *g, const ej_grad_at *at);
 void ej_grad_of_slice(ej_grad *g, const ej_grad_at *at);
+void ej_grad_join_pieces(ej_grad *g, ej_value v); /* what slices gave v, in one value */
 void ej_grad_of_slice_scatter(ej_grad *g, const ej_grad_at *at);
 void ej_grad_of_cat(ej_grad *g, const ej_grad_at *at);
 void ej_grad_of_split(ej_grad *g, const ej_grad_at *at);

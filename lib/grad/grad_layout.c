@@ -105,6 +105,65 @@ static ej_value scatter(ej_grad *g, ej_value into, ej_value src, int64_t dim, ej
     return ej_grad_node(g, node, 2, (const ej_value[]){into, src});
 }
 
+/* Keeps the adjoint of a part of v for later; false: it lies across another one, or cannot be compared with it. */
+static bool keep_piece(ej_grad *g, ej_value v, ej_value share, const cut *part)
+{
+    const ej_index_item *item = &part->item;
+    int32_t rank = g->shapes->of[v].rank;
+    int64_t dim = part->dim < 0 && rank >= 0 ? part->dim + rank : part->dim;
+    ej_grad_piece **place = &g->pieces[v];
+    if (item->step != 1 || item->start < 0 || item->stop < item->start) return false;
+    if (*place && (*place)->dim != dim) return false;
+    while (*place && (*place)->stop <= item->start) place = &(*place)->next;
+    if (*place && (*place)->start < item->stop) return false;
+    ej_grad_piece *made = EJ_NEW(g->job->arena, ej_grad_piece);
+    if (!made) {
+        ej_grad_no_memory(g);
+        return true;
+    }
+    *made = (ej_grad_piece){*place, dim, item->start, item->stop, ej_grad_cast_like(g, share, v)};
+    *place = made;
+    return true;
+}
+
+/* Zeros in the place of what nobody took. */
+static ej_value hole(ej_grad *g, ej_value v, int64_t dim, int64_t start, int64_t stop)
+{
+    return ej_grad_index(g, ej_grad_unary(g, EJ_OP_ZEROS_LIKE, v), dim,
+                         (ej_index_item){EJ_INDEX_RANGE, start, stop, 1});
+}
+
+/* Parts and holes lie side by side and are computed where they lie; as a sum of values with zeros around each part they
+ * would be written, read and added once for each. Where the axis is shorter than the program's numbers say, parts and
+ * holes are cut off alike. */
+void ej_grad_join_pieces(ej_grad *g, ej_value v)
+{
+    const ej_grad_piece *first = g->pieces[v];
+    const ej_known_shape *shape = &g->shapes->of[v];
+    int64_t dim = first->dim, at = 0;
+    int64_t n = dim >= 0 && dim < shape->rank ? ej_extent_number(g->shapes, shape->extents[dim]) : -1;
+    uint32_t n_parts = 0, n_pieces = 0;
+    if (!first->next) { /* zeros around it are all that there is to write */
+        ej_index_item item = {EJ_INDEX_RANGE, first->start, first->stop, 1};
+        ej_value zeros = ej_grad_unary(g, EJ_OP_ZEROS_LIKE, v);
+        ej_grad_give_value(g, v, scatter(g, zeros, first->share, dim, item));
+        return;
+    }
+    for (const ej_grad_piece *p = first; p; p = p->next) n_pieces++;
+    ej_value *parts = EJ_JOB_ARRAY(g->job, ej_value, 2 * (size_t)n_pieces + 1);
+    if (!parts) {
+        ej_grad_no_memory(g);
+        return;
+    }
+    for (const ej_grad_piece *p = first; p; at = p->stop, p = p->next) {
+        if (p->start > at) parts[n_parts++] = hole(g, v, dim, at, p->start);
+        parts[n_parts++] = p->share;
+    }
+    if (at != INT64_MAX && (n < 0 || at < n)) parts[n_parts++] = hole(g, v, dim, at, INT64_MAX);
+    ej_node node = {.op = EJ_OP_CAT, .n_dims = 1, .dims = ej_grad_ints(g, 1, &dim)};
+    ej_grad_give_value(g, v, ej_grad_node(g, node, n_parts, parts));
+}
+
 void ej_grad_of_slice(ej_grad *g, const ej_grad_at *at)
 {
     bool moves;
@@ -121,6 +180,7 @@ void ej_grad_of_slice(ej_grad *g, const ej_grad_at *at)
     }
     if (moves && last == at->node.in[0]) share = ej_grad_reshape_to(g, share, last);
     else if (moves) share = ej_grad_like(g, EJ_OP_RESHAPE_AS, share, last);
+    if (n == 1 && keep_piece(g, at->node.in[0], share, &cuts[0])) return;
     for (uint32_t i = n; i-- > 0;)
         share = scatter(g, ej_grad_unary(g, EJ_OP_ZEROS_LIKE, cuts[i].from), share, cuts[i].dim, cuts[i].item);
     ej_grad_give(g, at, 0, share);

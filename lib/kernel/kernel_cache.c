@@ -37,6 +37,7 @@ typedef struct entry {
     int status;            /* FAILED; */
     uint64_t names;        /* and whose its text has */
     bool forget;           /* FAILED, not remembered: who waited tries again */
+    pthread_t maker;       /* MAKING: the thread */
     bool removed;          /* from the table; under the lock */
     int holders;           /* the maker and those who wait; under the lock */
     struct entry *next;    /* in its queue, once it is made; under the lock */
@@ -359,6 +360,7 @@ static entry *announce(struct ej_cache *cache, shard *s, ej_key key, uint64_t ha
     e->names = ej_key_names(&key);
     e->bytes = entry_bytes(key.n);
     e->holders = 1;
+    e->maker = pthread_self();
     atomic_init(&e->state, MAKING);
     atomic_init(&e->used, atomic_fetch_add(&cache->clock, 2) + 2);
     put(atomic_load_explicit(&s->table, memory_order_relaxed), e);
@@ -370,8 +372,7 @@ static entry *announce(struct ej_cache *cache, shard *s, ej_key key, uint64_t ha
 
 static void publish(struct ej_cache *cache, shard *s, entry *e, ej_key key, einjit_kernel *kernel, int status)
 {
-    e->kernel = kernel;
-    e->status = status;
+    e->kernel = kernel, e->status = status;
     /* no memory for its text: not either */
     e->forget = status != EINJIT_OK && (!e->error || !is_remembered(key, status));
     s->failures += status != EINJIT_OK;
@@ -444,9 +445,13 @@ static int get_or_make(struct ej_cache *cache, shard *s, ej_key key, uint64_t ha
     for (;;) {
         entry *e = probe(atomic_load_explicit(&s->table, memory_order_relaxed), key, hash, NULL);
         if (!e) break;
-        bool answered = true;
-        if (atomic_load(&e->state) == MAKING) answered = wait_for(s, e, key, out, &status, err);
-        else answered = find(cache, s, key, hash, out, &status, err);
+        bool making = atomic_load(&e->state) == MAKING;
+        /* asked for by a hook or signal handler of its compile */
+        if (making && pthread_equal(e->maker, pthread_self())) {
+            pthread_mutex_unlock(&s->lock);
+            return make(out, user, err);
+        }
+        bool answered = making ? wait_for(s, e, key, out, &status, err) : find(cache, s, key, hash, out, &status, err);
         if (!answered) continue;
         pthread_mutex_unlock(&s->lock);
         return status;
@@ -460,11 +465,10 @@ static int get_or_make(struct ej_cache *cache, shard *s, ej_key key, uint64_t ha
 int ej_cache_get(struct ej_cache *cache, ej_key key, ej_make_kernel make, void *user, einjit_kernel **out,
                  einjit_error *err)
 {
-    uint64_t hash = ej_hash64(key.words, key.n * sizeof *key.words, 0);
-    shard *s = &cache->shards[hash >> 60]; /* the table uses the low bits */
+    uint64_t h = ej_hash64(key.words, key.n * sizeof *key.words, 0);
+    shard *s = &cache->shards[h >> 60]; /* the table uses the low bits */
     int status = EINJIT_OK;
-    if (find(cache, s, key, hash, out, &status, err)) return status;
-    return get_or_make(cache, s, key, hash, make, user, out, err);
+    return find(cache, s, key, h, out, &status, err) ? status : get_or_make(cache, s, key, h, make, user, out, err);
 }
 
 /* ---- the whole ---- */
@@ -473,18 +477,14 @@ static bool init_shard(struct ej_cache *cache, shard *s)
 {
     table *t = new_table(cache, FIRST_SLOTS);
     if (!t) return false;
-    if (pthread_mutex_init(&s->lock, NULL) != 0) {
-        ej_release(cache->allocator, t, table_bytes(FIRST_SLOTS));
-        return false;
-    }
-    if (pthread_cond_init(&s->made, NULL) != 0) {
-        pthread_mutex_destroy(&s->lock);
+    bool locks = !pthread_mutex_init(&s->lock, NULL);
+    if (!locks || pthread_cond_init(&s->made, NULL)) {
+        if (locks) pthread_mutex_destroy(&s->lock);
         ej_release(cache->allocator, t, table_bytes(FIRST_SLOTS));
         return false;
     }
     atomic_init(&s->turn, 0);
-    atomic_init(&s->readers[0], 0);
-    atomic_init(&s->readers[1], 0);
+    for (int i = 0; i < 2; i++) atomic_init(&s->readers[i], 0);
     for (int kind = 0; kind < KINDS; kind++) atomic_init(&s->queues[kind].oldest, NOTHING);
     atomic_init(&s->table, t);
     return true;

@@ -1,8 +1,8 @@
 """einjit: programs made of einsums, compiled to native code for the shapes they meet.
 
-    c = einjit.einsum("ij,jk->ik", a, b)                 NumPy, torch or jax arrays; the result is of the first
-    operand's kind f = einjit.compile("zij,zjk,zk->zi", open="z")       one kernel for every z y = f(a, b, v)
-    or f(a, b, v, out=y)
+    c = einjit.einsum("ij,jk->ik", a, b)                NumPy, torch or jax; the result is of the first operand's kind
+    f = einjit.compile("zij,zjk,zk->zi", open="z")      one kernel for every z
+    y = f(a, b, v)                                      or f(a, b, v, out=y)
 
     @einjit.jit
     def layer(x, w):
@@ -11,8 +11,7 @@
     dw = einjit.grad(loss, argnums=1)(x, w)
 
 Extents are in elements. Errors are of the classes in einjit.errors, all of them EinjitError. As many threads as torch uses
-at the first call, where that is loaded, share large loops (EINJIT_THREADS says another number; what torch uses later
-does not count). Calls from several threads are safe; kernels that touch 16 KiB or more, and compiles, run without the
+at the time of the call, where that is loaded, share large loops (EINJIT_THREADS says another number). Calls from several threads are safe; kernels that touch 16 KiB or more, and compiles, run without the
 GIL. einjit.fx is a drop-in for opt_einsum_fx, torch.compile(model, backend="einjit") compiles models.
 """
 
@@ -157,8 +156,10 @@ def compile(
 def jit(function: Any = None, *, strict: bool = False) -> Any:
     """A decorator: the einsums and operators of arrays that a Python function does become one program.
 
-    The function runs once for each dtypes and shapes of its arguments, with values that stand for its arrays; arrays it
-    has from elsewhere are constants. It may not look at values. Raises UnsupportedError for what programs do not have.
+    The function runs once for each dtypes and shapes of its arguments, and for each value of those that are no arrays,
+    with values that stand for its arrays; arrays it has from elsewhere are read in each call, all else from elsewhere is
+    what it was in the first. Arguments and results may be nested lists, tuples and dicts. It may not look at values.
+    Raises UnsupportedError for what programs do not have.
     """
     from .tracing import Traced
 

@@ -33,6 +33,20 @@ def is_torch(x: object) -> bool:
     return torch is not None and isinstance(x, torch.Tensor)
 
 
+def overridden(function: object, arrays: Sequence[object], operands: Sequence[object], options: dict[str, Any]) -> Any:
+    """What a class of tensors makes of a call (torch's __torch_function__), or a node where torch.fx traces; else
+    NotImplemented."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return NotImplemented
+    proxy = next((x for x in arrays if isinstance(x, torch.fx.Proxy)), None)
+    if proxy is not None:
+        return proxy.tracer.create_proxy("call_function", function, tuple(operands), options)
+    if torch.overrides.has_torch_function(arrays):
+        return torch.overrides.handle_torch_function(function, arrays, *operands, **options)
+    return NotImplemented
+
+
 def _is_numpy(x: object) -> bool:
     numpy = sys.modules.get("numpy")
     return numpy is not None and isinstance(x, (numpy.ndarray, numpy.generic))
@@ -42,10 +56,17 @@ def _is_numpy(x: object) -> bool:
 
 
 def accept(kind: type) -> bool:
-    """Whether arrays of this type have memory of their own: not the tensors that tracers hand around."""
+    """Whether arrays of this type are read as they are: not what tracers hand around, nor tensors of a class that has
+    a say in what is done with them."""
     torch = sys.modules.get("torch")
     if torch is not None and issubclass(kind, torch.Tensor):
-        return bool(kind.__torch_dispatch__ is torch.Tensor.__torch_dispatch__)  # type: ignore[attr-defined]
+        plain = kind is torch.Tensor or kind.__torch_function__ is torch._C._disabled_torch_function_impl  # type: ignore[attr-defined]
+        return bool(plain and kind.__torch_dispatch__ is torch.Tensor.__torch_dispatch__)  # type: ignore[attr-defined]
+    if torch is not None and issubclass(kind, torch.fx.Proxy):
+        return False
+    masks = sys.modules.get("numpy.ma")
+    if masks is not None and issubclass(kind, masks.MaskedArray):
+        return False
     jax = sys.modules.get("jax")
     return jax is None or not issubclass(kind, jax.core.Tracer)
 
@@ -59,8 +80,11 @@ def coerce(x: object, why: str) -> Array:
         import numpy
 
         return numpy.asarray(x)
-    if _is_numpy(x) and "strides" in why:
-        return x.copy()  # type: ignore[attr-defined]
+    if _is_numpy(x) and ("strides" in why or not accept(type(x))):
+        refuse_masks([x])
+        import numpy
+
+        return numpy.array(x)
     dtype = getattr(x, "dtype", None)
     reason = DtypeError if "dtype" in why or dtype is None else InvalidError
     raise reason(
@@ -72,8 +96,15 @@ def coerce(x: object, why: str) -> Array:
 def _tensor_with_memory(x: Any, why: str) -> Array:
     if x.device.type != "cpu":
         raise InvalidError(f"a tensor on the device '{x.device}': einjit computes on the CPU")
+    import torch
+
+    if type(x).__torch_dispatch__ is not torch.Tensor.__torch_dispatch__:
+        raise InvalidError(f"a {type(x).__name__}, which has no memory of its own")
     if "lazy" in why:
         return x.resolve_conj().resolve_neg()
+    if not accept(type(x)):
+        with torch._C.DisableTorchFunctionSubclass():
+            return x.as_subclass(torch.Tensor).resolve_conj().resolve_neg()
     raise (DtypeError if "dtype" in why else InvalidError)(
         f"a torch tensor of dtype {x.dtype} and layout {x.layout} {why}"
     )
@@ -121,9 +152,18 @@ def widened(operands: Sequence[object], wanted: object = None) -> tuple[list[Arr
     return _widened_numpy(operands, wanted)
 
 
+def refuse_masks(operands: Sequence[object]) -> None:
+    """Masked elements would count as what lies below the mask."""
+    import numpy
+
+    if "numpy.ma" in sys.modules and any(numpy.ma.is_masked(x) for x in operands):
+        raise InvalidError("an array with masked elements: fill them, or take .data")
+
+
 def _widened_numpy(operands: Sequence[object], wanted: object) -> tuple[list[Array], Callable[[Array], Array]]:
     import numpy
 
+    refuse_masks(operands)
     ours = {numpy.dtype(t) for t in ("bool", "i4", "i8", "f4", "f8", "c8", "c16")}
     arrays = [numpy.asanyarray(x) for x in operands]
     dtype = numpy.result_type(*arrays) if wanted is None else numpy.dtype(wanted)  # type: ignore[call-overload]
@@ -189,4 +229,4 @@ def shape_of(x: object) -> tuple[int, ...]:
     return tuple(int(n) for n in shape)
 
 
-__all__ = ["Array", "accept", "coerce", "is_torch", "rank_of", "shape_of", "widened", "wrap"]
+__all__ = ["Array", "accept", "coerce", "is_torch", "overridden", "rank_of", "shape_of", "widened", "wrap"]

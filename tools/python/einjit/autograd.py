@@ -6,6 +6,7 @@ Gives  its results with a backward that is a program of the same kind: different
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import torch
@@ -13,13 +14,16 @@ import torch
 from . import _einjit
 from .arrays import shape_of
 from .errors import BY_CODE
-from .tracing import results_from, with_ranks
+from .tracing import results_from, with_batch, with_ranks, with_used_inputs
 
-_backward: dict[tuple[int, tuple[int, ...], tuple[int, ...]], tuple[_einjit.Function, _einjit.Function]] = {}
+_backward: dict[tuple[int, tuple[int, ...], tuple[int, ...]], tuple[_einjit.Function, _einjit.Function, list[int]]] = {}
 
 
-def backward_of(function: _einjit.Function, wanted: tuple[int, ...], ranks: tuple[int, ...]) -> _einjit.Function:
-    """(operands of these ranks, then a gradient for each result) -> the gradients by the wanted operands."""
+def backward_of(
+    function: _einjit.Function, wanted: tuple[int, ...], ranks: tuple[int, ...]
+) -> tuple[_einjit.Function, list[int]]:
+    """(operands, then a gradient for each result) -> the gradients by the wanted operands, and which operands it takes
+    of those that the function is called with, which have these ranks."""
     key = id(function), wanted, ranks
     if key not in _backward or _backward[key][0] is not function:
         if len(_backward) > 1024:
@@ -30,37 +34,123 @@ def backward_of(function: _einjit.Function, wanted: tuple[int, ...], ranks: tupl
         program = with_ranks(
             program, [given[k] if k in given else len(shape_of(constants[k])) for k in range(len(program.inputs))]
         )
-        names = [program.inputs[called[k]][0] for k in wanted]
+        names = [program.inputs[k][0] for k in called]
+        gradient = program.gradient([names[k] for k in wanted], seeded=True)
+        gradient = with_used_inputs(results_from(gradient, program.n_outputs), program.n_outputs)
+        takes = {name for name, _, _ in gradient.inputs}
         held = {program.inputs[k][0]: x for k, x in enumerate(constants) if x is not None}
-        gradient = results_from(program.gradient(names, seeded=True), program.n_outputs)
-        _backward[key] = (
-            function,
-            _einjit.Function(gradient, flags=function.flags, open=function.open, constants=held or None),
+        made = _einjit.Function(
+            gradient,
+            flags=function.flags,
+            open=function.open,
+            constants={name: x for name, x in held.items() if name in takes} or None,
         )
-    return _backward[key][1]
+        _backward[key] = function, made, [k for k, name in enumerate(names) if name in takes]
+    return _backward[key][1:]
 
 
 class _Differentiable(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, function: _einjit.Function, *operands: Any) -> Any:
-        ctx.function = function
-        ctx.save_for_backward(*operands)
-        return function(*(x.detach() for x in operands))
+        ctx.function, ctx.ranks = function, tuple(x.ndim for x in operands)
+        wanted = tuple(k for k, needed in enumerate(ctx.needs_input_grad[1:]) if needed)
+        # others may change before the gradient is asked for
+        ctx.saved = backward_of(function, wanted, ctx.ranks)[1] if wanted else []
+        ctx.save_for_backward(*(operands[k] for k in ctx.saved))
+        return function(*(x.detach() if x.requires_grad else x for x in operands))
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
+        saved = dict(zip(ctx.saved, ctx.saved_tensors))
         wanted = tuple(k for k, needed in enumerate(ctx.needs_input_grad[1:]) if needed)
-        made = backward_of(ctx.function, wanted, tuple(x.ndim for x in ctx.saved_tensors))(
-            *ctx.saved_tensors, *gradients
-        )
+        if not wanted:  # functorch does not say, once the function that it transforms has returned
+            wanted = tuple(k for k, x in saved.items() if x.is_floating_point() or x.is_complex())
+        function, takes = backward_of(ctx.function, wanted, ctx.ranks)
+        made = function(*(saved[k] for k in takes), *gradients)
         found = dict(zip(wanted, made if isinstance(made, tuple) else (made,)))
-        return (None, *(found.get(k) for k in range(len(ctx.saved_tensors))))
+        return (None, *(found.get(k) for k in range(len(ctx.ranks))))
+
+
+class _Transformed(torch.autograd.Function):
+    """The same for functorch (vmap, grad, jvp, ...) and forward derivatives: any part of it may be asked for."""
+
+    @staticmethod
+    def forward(function: _einjit.Function, *operands: Any) -> Any:
+        with torch.autograd.forward_ad._set_fwd_grad_enabled(False):
+            return function(*(x.detach() for x in operands))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        ctx.function, ctx.ranks = inputs[0], tuple(x.ndim for x in inputs[1:])
+        results = output if isinstance(output, tuple) else (output,)
+        ctx.n_out, ctx.saved = len(results), tuple(range(len(ctx.ranks)))
+        ctx.save_for_backward(*inputs[1:])
+        ctx.save_for_forward(*inputs[1:], *results)
+
+    backward = _Differentiable.backward
+
+    @staticmethod
+    def jvp(ctx: Any, _: Any, *tangents: Any) -> Any:
+        """The gradient is linear in what is given for the results; the gradient of that is the derivative."""
+        operands, results = ctx.saved_tensors[: -ctx.n_out], ctx.saved_tensors[-ctx.n_out :]
+        wanted = tuple(k for k, t in enumerate(tangents) if t is not None)
+        gradient, takes = backward_of(ctx.function, wanted, ctx.ranks)
+        given = [*(operands[k] for k in takes), *results]
+        seeds = tuple(range(len(takes), len(given)))
+        derivative, needs = backward_of(gradient, seeds, tuple(x.ndim for x in given))
+        return derivative(*(given[k] for k in needs), *(tangents[k] for k in wanted))
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[Any, ...], function: _einjit.Function, *operands: Any) -> Any:
+        """An einsum gets one label more; other programs run once for each."""
+        dims = in_dims[1:]
+        batched = with_batch(function.program, [d is not None for d in dims]) if not function.constants else None
+        if batched:
+            made = _einjit.Function(batched, path=function.path, flags=function.flags)
+            return made(*(x if d is None else x.movedim(d, 0) for x, d in zip(operands, dims))), 0
+        each = [[x] * info.batch_size if d is None else x.unbind(d) for x, d in zip(operands, dims)]
+        results = [function(*xs) for xs in zip(*each)]
+        if not isinstance(results[0], tuple):
+            return torch.stack(results), 0
+        return tuple(map(torch.stack, zip(*results))), (0,) * len(results[0])
+
+
+_forward, _functorch = torch.autograd.forward_ad, torch._C._functorch
+
+
+def _is_transformed(operands: tuple[Any, ...]) -> bool:
+    """Some of these stand for more than their memory."""
+    if _forward._current_level < 0 and _functorch.peek_interpreter_stack() is None:
+        return False
+    tensors = [x for x in operands if isinstance(x, torch.Tensor)]
+    return any(map(_functorch.is_functorch_wrapped_tensor, tensors)) or (
+        _forward._current_level >= 0
+        and any(_forward.unpack_dual(x).tangent is not None for x in tensors)  # type: ignore[no-untyped-call]
+    )
+
+
+def _check_recorders() -> None:
+    proxies = sys.modules.get("torch.fx.experimental.proxy_tensor")
+    if proxies is not None and proxies.get_proxy_mode() is not None:
+        raise BY_CODE["E_UNSUPPORTED"](
+            "make_fx records torch's operators, and this is none: torch.compile(backend='einjit') and "
+            "torch.fx.symbolic_trace know einjit.einsum"
+        )
+
+
+def _requires_grad(arrays: Any) -> bool:
+    return any(getattr(x, "requires_grad", False) for x in arrays)
 
 
 def differentiable(function: _einjit.Function, operands: tuple[Any, ...], out: Any) -> Any:
-    """The extension's hook: NotImplemented where autograd is off."""
-    if not torch.is_grad_enabled():
-        return NotImplemented
+    """The extension's hook: NotImplemented where the memory of the operands is all there is to know."""
+    if torch._C._len_torch_dispatch_stack():
+        _check_recorders()
+    transformed = _is_transformed(operands)
+    if not transformed:
+        outs = out if isinstance(out, (list, tuple)) else (out,)
+        if not torch.is_grad_enabled() or not (_requires_grad(operands) or _requires_grad(outs)):
+            return NotImplemented
     if function.alpha != 1 and out is None:
         raise BY_CODE["E_UNSUPPORTED"]("alpha with operands that require a gradient: multiply the result by it")
     if out is not None:
@@ -68,6 +158,7 @@ def differentiable(function: _einjit.Function, operands: tuple[Any, ...], out: A
             "out= where an operand or what it holds requires a gradient: autograd cannot follow it (torch.no_grad() "
             "says that it need not)"
         )
-    return _Differentiable.apply(  # type: ignore[no-untyped-call]
+    kind = _Transformed if transformed else _Differentiable
+    return kind.apply(  # type: ignore[no-untyped-call]
         function, *(x if isinstance(x, torch.Tensor) else torch.as_tensor(x) for x in operands)
     )

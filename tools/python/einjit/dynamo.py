@@ -6,7 +6,8 @@ Symbolic extents stay
        open. Gradients are autograd's over our gradient programs.
 Keeps  to parts with a contraction, on the CPU, in one dtype, f32 or f64. Nothing moves across an operation that changes
 a tensor,
-       the grad mode or autocast. A part's results are never views, so that writing to them is what it was.
+       the grad mode or autocast. A part's results never share memory with another value, so that writing to them is what
+       it was.
 """
 
 from __future__ import annotations
@@ -36,8 +37,15 @@ _INFIX: dict[Any, str] = {
 _METHOD_INFIX = {"remainder": "%", "add": "+", "sub": "-", "mul": "*", "div": "/", "matmul": "@", "bmm": "@", "mm": "@"}
 _REDUCTIONS = frozenset({"sum", "mean", "amax", "amin", "softmax", "log_softmax"})
 _COPIES = frozenset({"tril", "triu", "flip"})
-_LAYOUT = frozenset({"permute", "transpose", "unsqueeze"})
-_EINSUM = (torch.einsum, torch.functional.einsum)
+_JOINS = frozenset({"cat", "concat", "concatenate", "stack"})
+_AXES = frozenset({"permute", "transpose", "swapaxes", "swapdims", "unsqueeze", "t", "T", "mT"})
+_SHAPES = frozenset("reshape view flatten unflatten squeeze reshape_as view_as contiguous expand expand_as".split())
+_SLICES = frozenset({"getitem", "narrow", "select"})
+_VIEWS = _AXES | _SHAPES | _SLICES
+_UNSEEN = (torch.Size, torch.broadcast_tensors, torch.functional.broadcast_tensors)
+_PIECES = frozenset({"split", "chunk", "unbind"})
+_EINSUM = (torch.einsum, torch.functional.einsum, _einjit.einsum)
+_LINEAR = (torch.nn.functional.linear, torch._C._nn.linear)
 _RANDOM = ("dropout", "rand", "bernoulli", "normal", "multinomial")
 _MODES = ("_set_grad_enabled", "_enter_autocast", "_exit_autocast", "_enter_inference_mode", "_exit_inference_mode")
 
@@ -48,6 +56,8 @@ def _example(node: Any) -> Any:
 
 
 def _name(node: fx.Node) -> str:
+    if node.target is getattr:
+        return str(node.args[1])
     return str(node.target) if node.op == "call_method" else str(getattr(node.target, "__name__", node.target))
 
 
@@ -55,7 +65,22 @@ def _numbers(values: Any) -> bool:
     return all(type(x) in (int, float) for x in values)
 
 
+def _is_tensor(node: Any) -> bool:
+    return isinstance(_example(node), torch.Tensor)
+
+
+@torch.compiler.substitute_in_graph(_einjit.einsum, skip_signature_check=True)  # type: ignore[arg-type]
+def _einsum_in_graphs(*operands: Any) -> torch.Tensor:
+    """einjit.einsum where Dynamo reads a function: in the graph it is torch's."""
+    return torch.einsum(*operands)
+
+
 # ---- what programs can say ----
+
+
+def _linear(trace: Trace, a: list[Any]) -> Value:
+    product = trace.einsum("...i,oi->...o", a[:2])
+    return product if len(a) < 3 or a[2] is None else product + a[2]
 
 
 def _says(node: fx.Node) -> Callable[[Trace, list[Any]], Value] | None:
@@ -65,12 +90,13 @@ def _says(node: fx.Node) -> Callable[[Trace, list[Any]], Value] | None:
     name, args, words = _name(node), node.args, dict(node.kwargs)
     if node.op == "call_function" and node.target in _EINSUM and isinstance(args[0], str) and not words:
         return lambda trace, a: trace.einsum(a[0], a[1] if len(a) == 2 and isinstance(a[1], (list, tuple)) else a[1:])
+    if node.op == "call_function" and node.target in _LINEAR and not words:
+        return _linear
     infix = _METHOD_INFIX.get(name) if node.op == "call_method" else _INFIX.get(node.target)
     if infix and not words and len(args) == 2:
         return lambda trace, a: trace.value(f"{trace.literal(a[0])} {infix} {trace.literal(a[1])}")
-    if node.op == "call_function" and not str(getattr(node.target, "__module__", "")).startswith(
-        ("torch", "_operator")
-    ):
+    home = str(getattr(node.target, "__module__", ""))
+    if node.op == "call_function" and node.target is not getattr and not home.startswith(("torch", "_operator")):
         return None
     if name in _SAME_NAME and len(args) == 1 and set(words) <= {"inplace"} and not words.get("inplace"):
         return lambda trace, a: trace.call(name, a[0])
@@ -79,10 +105,69 @@ def _says(node: fx.Node) -> Callable[[Trace, list[Any]], Value] | None:
         return lambda trace, a: trace.call(name, *a, **words)
     if name in _COPIES and not words and all(_numbers(x if isinstance(x, (list, tuple)) else [x]) for x in rest):
         return lambda trace, a: trace.call(name, *a)
-    if name in _LAYOUT and not words and all(_numbers(x if isinstance(x, (list, tuple)) else [x]) for x in rest):
-        dims = list(rest[0]) if name == "permute" and isinstance(rest[0], (list, tuple)) else rest
-        return lambda trace, a: trace.call(name, a[0], *([dims] if name == "permute" else dims))
+    if name in _JOINS and isinstance(args[0], (list, tuple)) and set(words) <= {"dim"} and _numbers(rest):
+        join = "stack" if name == "stack" else "cat"
+        return lambda trace, a: trace.call(join, list(a[0]), *rest)
+    if name in _AXES and not words:
+        call, dims = _axes(name, _example(args[0]), rest)
+        return (lambda trace, a: trace.call(call, a[0], *dims)) if call else None
+    if name in _SHAPES:
+        shape = _shape_text(_example(node), unknown="-1" if name not in ("expand", "expand_as") else None)
+        if shape and not words.get("memory_format"):
+            call = "expand" if name in ("expand", "expand_as") else "reshape"
+            return lambda trace, a: trace.value(f"{call}({a[0]._name}, ({', '.join(shape)}{',' * (len(shape) == 1)}))")
+    if name in _SLICES:
+        key = _key(name, args, words)
+        return key if key is None else lambda trace, a: a[0][key]
     return None
+
+
+def _axes(name: str, x: Any, rest: list[Any]) -> tuple[str, list[Any]]:
+    """A call that gives the axes another order; "" where programs do not have it."""
+    n = x.ndim if isinstance(x, torch.Tensor) else 0
+    if name in ("t", "T", "mT"):
+        turned = list(range(n - 2)) + [n - 1, n - 2] if name == "mT" else list(range(n))[::-1]
+        return "permute", [turned]
+    if name == "permute":
+        rest = [list(rest[0] if rest and isinstance(rest[0], (list, tuple)) else rest)]
+    known = all(_numbers(x if isinstance(x, list) else [x]) for x in rest)
+    return ("transpose" if name.startswith("swap") else name) if known else "", rest
+
+
+def _extent(extent: Any) -> str | None:
+    """An extent as a program writes it; None: it is an expression of others. Symbols that turned out to be numbers
+    print as these."""
+    text = str(extent)
+    return text if text.isdigit() or text.isidentifier() else None
+
+
+def _shape_text(x: Any, unknown: str | None) -> list[str] | None:
+    """A shape with `unknown` for the one extent that is an expression; None: there are more."""
+    found = [_extent(e) for e in x.shape] if isinstance(x, torch.Tensor) else [None, None]
+    if found.count(None) > (unknown is not None):
+        return None
+    return [e if e is not None else str(unknown) for e in found]
+
+
+def _key(name: str, args: Any, words: dict[str, Any]) -> Any:
+    """What a slice takes, as an index; None: programs do not have it."""
+    if name == "getitem":
+        key = args[1] if isinstance(args[1], tuple) else (args[1],)
+    elif words or len(args) != (4 if name == "narrow" else 3) or not _numbers(args[1:]):
+        return None
+    else:
+        axis, start = args[1], args[2]
+        item = start if name == "select" else slice(start, start + args[3])
+        if name == "narrow" and start < 0:
+            return None
+        behind = (slice(None),) * (-1 - axis)
+        key = (*(slice(None),) * axis, item) if axis >= 0 else (Ellipsis, item, *behind)
+    plain = all(
+        type(k) is int or k is None or k is Ellipsis
+        or isinstance(k, slice) and all(x is None or type(x) is int for x in (k.start, k.stop, k.step))
+        for k in key
+    )  # fmt: skip
+    return key if plain else None
 
 
 def _why_not(node: fx.Node) -> str:
@@ -91,7 +176,7 @@ def _why_not(node: fx.Node) -> str:
     if _says(node) is None:
         return "programs do not have it"
     tensors = [result, *(_example(x) for x in _inputs(node))]
-    if not all(isinstance(x, torch.Tensor) for x in tensors):
+    if len(tensors) < 2 or not all(isinstance(x, torch.Tensor) for x in tensors):
         return "it is not of tensors alone"
     if any(x.device.type != "cpu" or x.layout != torch.strided for x in tensors):
         return f"it is on the device '{result.device}' or not strided"
@@ -101,14 +186,56 @@ def _why_not(node: fx.Node) -> str:
 
 
 def _inputs(node: fx.Node) -> list[fx.Node]:
+    """What a node is made of; of layout operations the tensor: extents are those of the result."""
+    if node.op.startswith("call") and _name(node) in _VIEWS:
+        return [n for n in node.all_input_nodes if _is_tensor(n)][:1]
     return list(node.all_input_nodes)
 
 
 def _contracts(node: fx.Node) -> bool:
-    return node.target in _EINSUM or (_INFIX.get(node.target) or _METHOD_INFIX.get(str(node.target))) == "@"
+    return node.target in _EINSUM or node.target in _LINEAR or (_INFIX.get(node.target) or _METHOD_INFIX.get(_name(node))) == "@"
 
 
 # ---- parts of a graph ----
+
+
+def _simplify(graph: fx.Graph) -> None:
+    """Pieces of a tensor become slices of it; what is without effect and nobody uses goes."""
+    for node in list(graph.nodes):
+        for piece, key in _pieces(node).items():
+            with graph.inserting_before(piece):
+                made = graph.call_function(operator.getitem, (node.args[0], key))
+            made.meta = dict(piece.meta)
+            piece.replace_all_uses_with(made)
+            graph.erase_node(piece)
+    for node in reversed(list(graph.nodes)):
+        unseen = node.target in _UNSEEN or _name(node) in _PIECES or _says(node) is not None
+        if not node.users and node.op.startswith("call") and unseen and not mutates(node):
+            graph.erase_node(node)
+
+
+def _pieces(node: fx.Node) -> dict[fx.Node, Any]:
+    """The pieces that are taken of split(), chunk() and unbind(), and which slice each of them is; none where that
+    is not known."""
+    parts, name = _example(node), _name(node)
+    dim: Any
+    if node.op not in ("call_function", "call_method") or name not in _PIECES or not isinstance(parts, (list, tuple)):
+        return {}
+    words, at = dict[str, Any](node.kwargs), 1 if name == "unbind" else 2
+    dim = words.get("dim", node.args[at] if len(node.args) > at else 0)
+    taken: list[tuple[fx.Node, Any]] = [(u, u.args[1]) for u in node.users if u.target is operator.getitem]
+    if type(dim) is not int or len(taken) != len(node.users) or not _numbers(k for _, k in taken):
+        return {}
+    whole = parts[0].ndim + (name == "unbind")
+    before, extents = (slice(None),) * (dim % whole), [1 if name == "unbind" else p.shape[dim] for p in parts]
+    if not _numbers(extents):
+        return {}
+    found = {}
+    for user, k in taken:
+        k, start = k % len(parts), sum(extents[: k % len(parts)])
+        found[user] = (*before, k if name == "unbind" else slice(start, start + extents[k]))
+    return found
+
 
 
 def _stays_in_place(node: fx.Node) -> bool:
@@ -132,7 +259,8 @@ def _places(graph: fx.Graph, ours: set[fx.Node]) -> dict[fx.Node, tuple[float, f
         fixed = _stays_in_place(node)
         crossed += fixed
         mine = node in ours
-        depth = max([found[x][1] + (mine and found[x][2]) for x in _inputs(node)], default=0.0)
+        needed = _inputs(node) if mine else node.all_input_nodes
+        depth = max([found[x][1] + (mine and found[x][2]) for x in needed], default=0.0)
         found[node] = (float(crossed), depth, 0 if mine else 1)
         crossed += fixed
     return found
@@ -148,21 +276,37 @@ def _parts(graph: fx.Graph) -> tuple[list[list[fx.Node]], dict[fx.Node, str]]:
         for node in graph.nodes:
             if node in ours:
                 parts.setdefault(places[node], []).append(node)
-        views = [n for n in ours if _name(n) in _LAYOUT and any(places[u] != places[n] for u in n.users)]
-        small = [n for nodes in parts.values() if not any(map(_contracts, nodes)) for n in nodes]
-        if not views and not small:
+        found = {n: why for nodes in parts.values() for n, why in _misfits(nodes).items()}
+        if not found:
             return list(parts.values()), stays
-        stays.update({n: "its result is a view" for n in views} | {n: "nothing is contracted around it" for n in small})
+        stays.update(found)
+
+
+def _misfits(part: list[fx.Node]) -> dict[fx.Node, str]:
+    """What cannot be in a part, and why."""
+    if not any(map(_contracts, part)):
+        return {n: "nothing is contracted around it" for n in part}
+    inside = set(part)
+    bases: dict[fx.Node, fx.Node | None] = {}  # whose memory a value lies in; None: several of its elements are one
+    for node in part:
+        first, name = _inputs(node)[0], _name(node)
+        bases[node] = None if name.startswith("expand") else bases.get(first, first) if name in _VIEWS else node
+    leave = [n for n in part if any(u not in inside for u in n.users)]
+    shared = [bases[n] for n in leave]
+    views = [n for n in leave if bases[n] is not n and (bases[n] not in inside or shared.count(bases[n]) > 1)]
+    takes = {x for n in part for x in _inputs(n) if x not in inside}
+    known = {_extent(e) for x in takes for e in _example(x).shape}
+    strange = [
+        n for n in part
+        if _name(n) in _SHAPES and {e for e in map(_extent, _example(n).shape) if e and e.isidentifier()} - known
+    ]  # fmt: skip
+    return {n: "its result is a view" for n in views} | {n: "its extents are not its operands'" for n in strange}
 
 
 def _parameter(node: fx.Node) -> tuple[str, tuple[Any, ...]]:
     """dtype and extents; symbolic ones by name."""
     x = _example(node)
-    names = []
-    for extent in x.shape:
-        text = str(extent)
-        names.append(int(extent) if type(extent) is int else text if text.isidentifier() else ":")
-    return _DTYPES[x.dtype], tuple(names)
+    return _DTYPES[x.dtype], tuple(_extent(e) or ":" for e in x.shape)
 
 
 def _function(part: list[fx.Node]) -> tuple[_einjit.Function, list[fx.Node], list[fx.Node]]:
@@ -178,9 +322,10 @@ def _function(part: list[fx.Node]) -> tuple[_einjit.Function, list[fx.Node], lis
     for node in part:
         says = _says(node)
         assert says is not None
-        known: Callable[[fx.Node], Any] = values.__getitem__
+        # what is no value is an extent, which the operation does not ask for
+        known: Callable[[fx.Node], Any] = lambda n: values.get(n, n)  # noqa: E731
         values[node] = says(trace, list(fx.map_arg(list(node.args), known)))
-    symbols = sorted({str(e) for _, _, shape in trace.inputs for e in shape if type(e) is not int} - {":"})
+    symbols = sorted({str(e) for _, _, shape in trace.inputs for e in shape if str(e).isidentifier()})
     program = _einjit.Program(trace.text([values[n]._name for n in gives]))
     return _einjit.Function(program, open=",".join(symbols) or None), takes, gives
 
@@ -215,6 +360,7 @@ def _replaced(module: fx.GraphModule, parts: list[list[fx.Node]]) -> fx.GraphMod
                 made[given] = result if len(gives) == 1 else new.call_function(operator.getitem, (result, i))
         elif node not in inside:
             made[node] = new.node_copy(node, lambda n: made[n])
+    _simplify(new)
     root = torch.nn.Module()
     for name, kernel in kernels.items():
         root.add_module(name, kernel)
@@ -227,6 +373,8 @@ def _replaced(module: fx.GraphModule, parts: list[list[fx.Node]]) -> fx.GraphMod
 def compile_graph(module: fx.GraphModule, example_inputs: Any, **options: Any) -> Callable[..., Any]:
     """The backend: a callable for Dynamo's graph. Its `stays` says why each node that is torch's stays so (also logged,
     logger "einjit", level INFO). The kernels are compiled when they are first called."""
+    _simplify(module.graph)
+    module.recompile()
     parts, stays = _parts(module.graph)
     for node, why in stays.items():
         _log.info("torch keeps %s (%s): %s", node.name, _name(node), why)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any
 
 from . import _einjit
-from .arrays import DTYPE_NAMES, Array, rank_of, shape_of, widened
+from .arrays import DTYPE_NAMES, Array, overridden, rank_of, shape_of, widened
 from .errors import BY_CODE
 
 NO_OPTIMIZE, STRICT = 1, 4
@@ -237,11 +237,16 @@ def einsum(
     if str(order).upper() not in ("K", "A", "C", "F"):
         raise ValueError(f"order '{order}'")
     equation, arrays = normal(operands)
-    traced = next((x for x in arrays if hasattr(x, "_einjit_trace")), None)
+    traced = next((x for x in arrays if "_einjit_trace" in getattr(x, "__dict__", ())), None)
     if traced is not None:
         return traced._einjit_trace.einsum(equation, arrays)
     if not arrays:
         raise BY_CODE["E_NO_OPERANDS"]("an einsum without operands")
+    options = {"out": out, "optimize": optimize, "alpha": alpha, "beta": beta}
+    defaults = {"out": None, "optimize": None, "alpha": 1.0, "beta": 0.0}
+    made = overridden(_einjit.einsum, arrays, operands, {k: v for k, v in options.items() if v is not defaults[k]})
+    if made is not NotImplemented:
+        return made
     plain = out is None and dtype is None and casting == "safe"
     checked = None if plain else _check_casts(arrays, out, dtype, casting, optimize)
     read, restore = widened(arrays, checked)

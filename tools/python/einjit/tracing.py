@@ -8,7 +8,9 @@ Not here: control flow that looks at values (a value that stands for an array ha
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+import re
+import types
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from . import _einjit
@@ -118,7 +120,7 @@ class Trace:
     """The statements of one function."""
 
     def __init__(self) -> None:
-        self.inputs: list[tuple[str, str, tuple[int, ...]]] = []
+        self.inputs: list[tuple[str, str, tuple[int | str, ...]]] = []
         self.lines: list[str] = []
         self.captured: dict[int, tuple[str, Any]] = {}
 
@@ -244,6 +246,14 @@ class Value:
             raise AttributeError(f"an array that is traced has no '{name}'")
         return functools.partial(self._einjit_trace.call, name, self)
 
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("a traced array without axes has no length")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Value]:
+        return (self[i] for i in range(len(self)))
+
     def __bool__(self) -> bool:
         raise TypeError("a traced function cannot look at the values of its arrays")
 
@@ -258,6 +268,10 @@ class Value:
     @property
     def T(self) -> Value:  # noqa: N802
         return self._einjit_trace.call("permute", self, tuple(range(self.ndim))[::-1])
+
+    @property
+    def mT(self) -> Value:  # noqa: N802
+        return self._einjit_trace.call("transpose", self, -2, -1)
 
     @classmethod
     def __torch_function__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -309,15 +323,27 @@ def _flat(x: Any, arrays: list[Any]) -> Any:
     if hasattr(x, "shape") and hasattr(x, "dtype"):
         arrays.append(x)
         return (dtype_of(x), shape_of(x))
-    return x
+    return type(x), repr(x) if isinstance(x, (float, complex)) else x  # 1, 1.0 and True are equal, so are 0.0 and -0.0
+
+
+def _is_array(x: Any) -> bool:
+    return isinstance(x, Value) or hasattr(x, "shape") and hasattr(x, "dtype")
 
 
 def _rebuilt(x: Any, take: Callable[[Any], Any]) -> Any:
+    """A copy of nested lists, tuples and dicts with take(array) in the place of each array."""
     if isinstance(x, (list, tuple)):
-        return type(x)(_rebuilt(y, take) for y in x)
+        made = [_rebuilt(y, take) for y in x]
+        return type(x)(*made) if hasattr(x, "_fields") else type(x)(made)
     if isinstance(x, dict):
         return {k: _rebuilt(v, take) for k, v in x.items()}
-    return take(x) if hasattr(x, "shape") and hasattr(x, "dtype") else x
+    return take(x) if _is_array(x) else x
+
+
+class _Place(int):
+    """Which of a program's results stands in a nested one."""
+
+    shape, dtype = (), None
 
 
 class Traced:
@@ -327,28 +353,38 @@ class Traced:
         self.function, self.strict, self.made = function, strict, {}  # type: ignore[var-annotated]
         functools.update_wrapper(self, function)
 
-    def trace(self, args: tuple[Any, ...], words: dict[str, Any]) -> tuple[str, list[Any], bool]:
-        """(program text, arrays that the function has from elsewhere: its last inputs, whether the result is a tuple)."""
-        trace = Trace()
+    def trace(self, args: tuple[Any, ...], words: dict[str, Any]) -> tuple[str, list[Any], Any]:
+        """(program text, arrays that the function has from elsewhere: its last inputs, the function's result with a
+        _Place for each of the program's)."""
+        trace, results = Trace(), list[str]()
         result = self.function(*_rebuilt(args, trace.input), **_rebuilt(words, trace.input))
-        several = isinstance(result, (list, tuple))
-        results = [
-            trace.literal(x) if isinstance(x, Value) else trace.value(trace.literal(x))._name
-            for x in (result if several else [result])
-        ]
-        return trace.text(results), [x for _, x in trace.captured.values()], several
+
+        def take(x: Any) -> _Place:
+            results.append(x._name if isinstance(x, Value) and trace.literal(x) else trace.value(trace.literal(x))._name)
+            return _Place(len(results) - 1)
+
+        structure = take(result) if isinstance(result, (bool, int, float, complex)) else _rebuilt(result, take)
+        if not results:
+            raise TypeError(f"a traced function returns arrays, perhaps in lists, tuples and dicts: not {result!r}")
+        return trace.text(results), [x for _, x in trace.captured.values()], structure
 
     def __call__(self, *args: Any, **words: Any) -> Any:
         arrays: list[Any] = []
         key = _flat((args, words), arrays)
         found = self.made.get(key)
         if found is None:
-            text, captured, several = self.trace(args, words)
+            text, captured, structure = self.trace(args, words)
             function = _einjit.Function(_einjit.Program(text), flags=4 if self.strict else 0)
-            found = self.made[key] = function, captured, several
-        function, captured, several = found
+            found = self.made[key] = function, captured, structure
+        function, captured, structure = found
         result = function(*arrays, *captured)
-        return result if not several or isinstance(result, tuple) else (result,)
+        if isinstance(structure, _Place):
+            return result
+        results = result if isinstance(result, tuple) else (result,)
+        return _rebuilt(structure, lambda place: results[place])
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self if instance is None else types.MethodType(self, instance)  # of a class: a method
 
     def program(self, *args: Any, **words: Any) -> _einjit.Program:
         """The program for these arguments."""
@@ -366,14 +402,52 @@ def with_ranks(program: _einjit.Program, ranks: Sequence[int]) -> _einjit.Progra
     inputs = program.inputs
     if all(shape is not None for _, _, shape in inputs):
         return program
-    parameters = []
-    for (name, dtype, shape), rank in zip(inputs, ranks):
-        extents = (
-            [":"] * rank
-            if shape is None
-            else [":" if e is None else f"{e}:" if dtype is None and isinstance(e, str) else str(e) for e in shape]
-        )
-        parameters.append(f"{name}: {dtype or 'any'}[{', '.join(extents) or '()'}]")
+    parameters = [
+        _parameter(name, dtype, [None] * rank if shape is None else shape)
+        for (name, dtype, shape), rank in zip(inputs, ranks)
+    ]
+    return _with_parameters(program, parameters)
+
+
+def with_used_inputs(program: _einjit.Program, n_last: int) -> _einjit.Program:
+    """The same program with those inputs alone that its results need, for what they hold or the extents they name, and
+    the last ones."""
+    program = program.optimized("dce")
+    _, _, body = str(program).partition("):\n")
+    words = set(re.findall(r"\w+", body))
+    inputs = program.inputs
+    kept, known = set(range(len(inputs) - n_last, len(inputs))), set[Any]()
+    for wanted in (lambda name, shape: name in words, lambda name, shape: words.intersection(shape) - known):
+        for k, (name, _, shape) in enumerate(inputs):
+            if k in kept or wanted(name, [e for e in shape or () if isinstance(e, str)]):
+                kept.add(k)
+                known.update(shape or ())
+    return _with_parameters(program, [_parameter(*inputs[k][:2], inputs[k][2] or ()) for k in sorted(kept)])
+
+
+_ONE_EINSUM = re.compile(r'def \w+\((.*)\):\n    (\w+) = einsum\("([^"]*)", (\w+(?:, \w+)*)\)\n    return \2\s*')
+
+
+def with_batch(program: _einjit.Program, batched: Sequence[bool]) -> _einjit.Program | None:
+    """The program of one einsum with one axis more in front of those operands and of the result; None: it is another
+    program."""
+    found = _ONE_EINSUM.fullmatch(str(program))
+    names = [name for name, _, _ in program.inputs]
+    if not found or found[4].split(", ") != names or "->" not in found[3] or not any(batched):
+        return None
+    left, _, output = found[3].partition("->")
+    label = next(c for c in map(chr, range(0x3041, 0x3096)) if c not in found[3])
+    terms = [label + t if b else t for t, b in zip(left.split(","), batched)]
+    return _einjit.Program(equation=f"{','.join(terms)}->{label}{output}")
+
+
+def _parameter(name: str, dtype: str | None, shape: Sequence[int | str | None]) -> str:
+    """An input as it is written. Extents of equations, which have no dtypes, broadcast."""
+    extents = [":" if e is None else f"{e}:" if dtype is None and isinstance(e, str) else str(e) for e in shape]
+    return f"{name}: {dtype or 'any'}[{', '.join(extents) or '()'}]"
+
+
+def _with_parameters(program: _einjit.Program, parameters: list[str]) -> _einjit.Program:
     _, _, body = str(program).partition("):\n")
     return _einjit.Program(f"def forward({', '.join(parameters)}):\n{body}")
 

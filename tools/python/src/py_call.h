@@ -8,7 +8,8 @@ enum { KERNELS = 16, SMALL_OPERANDS = 8, SMALL_WORDS = 192 };
 typedef struct known_kernel {
     size_t refs; /* the function's, and one for each call that runs it */
     einjit_kernel *kernel;
-    int64_t *words; /* the signature */
+    einjit_context *context; /* its threads share the kernel's loops */
+    int64_t *words;          /* the signature */
     size_t n_words, n_out;
     py_type_of *out;
     bool release_gil;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "py_call.h"
+#include "py_torch.h"
 
 PyTypeObject *py_function_type;
 
@@ -45,12 +46,18 @@ int py_call_begin(call *c, py_function *f)
     return -1;
 }
 
-void py_call_end(call *c)
+static void release_inputs(call *c)
 {
     for (size_t i = 0; i < c->n_read; i++) {
         py_operand_release(&c->in[i]);
         Py_XDECREF(c->kept[i]);
     }
+    c->n_read = 0;
+}
+
+void py_call_end(call *c)
+{
+    release_inputs(c);
     for (size_t i = 0; i < c->n_out_read; i++) py_operand_release(&c->out[i]);
     if (c->words != c->small_words) free(c->words);
     if (c->in == c->small) return;
@@ -171,11 +178,13 @@ static known_kernel *to_front(py_function *f, known_kernel *k, size_t n_before)
     return k;
 }
 
+/* Kernels that are too small to be shared do not ask how many threads there are now. */
 static known_kernel *find_known(py_function *f, const call *c)
 {
     for (size_t i = 0; i < f->n_kernels; i++) {
         known_kernel *k = f->kernels[i];
-        if (k->n_words == c->n_words && !memcmp(k->words, c->words, c->n_words * sizeof *c->words))
+        if (k->n_words == c->n_words && !memcmp(k->words, c->words, c->n_words * sizeof *c->words) &&
+            (!k->release_gil || k->context == py_context()))
             return to_front(f, k, i);
     }
     return NULL;
@@ -206,8 +215,8 @@ static int compile(known_kernel *k, const call *c, bool outputs, einjit_error *e
     for (size_t i = 0; i < c->n_out && !status; i++) status = know_result(&k->out[i], shapes, i, &bytes, err);
     einjit_shapes_destroy(shapes);
     if (!status)
-        status = einjit_compile(&k->kernel, py_context(), f->program->graph, c->n_in, c->tensors,
-                                outputs ? c->n_out : 0, c->tensors + c->n_in, &options, err);
+        status = einjit_compile(&k->kernel, k->context, f->program->graph, c->n_in, c->tensors, outputs ? c->n_out : 0,
+                                c->tensors + c->n_in, &options, err);
     if (status) return status;
     for (size_t i = 0; i < c->n_in; i++) {
         size_t n = einjit_dtype_bytes(c->tensors[i].dtype);
@@ -227,7 +236,11 @@ static known_kernel *learn(call *c, bool outputs)
     einjit_error err = {.code = EINJIT_E_NOMEM};
     int status = EINJIT_E_NOMEM;
     if (k) {
-        *k = (known_kernel){.refs = 1, .n_words = c->n_words, .n_out = c->n_out};
+        *k = (known_kernel){.refs = 1, .context = py_context(), .n_words = c->n_words, .n_out = c->n_out};
+        if (!k->context) {
+            forget(k);
+            return NULL;
+        }
         k->words = malloc((c->n_words + 1) * sizeof *k->words);
         k->out = calloc(c->n_out + 1, sizeof *k->out);
     }
@@ -298,21 +311,60 @@ static PyObject *differentiate(py_function *f, PyObject *const *args, size_t n, 
     return result;
 }
 
+/* Reads the operands. *result: what torch's autograd makes of them, where they are more than their memory: of tensors
+ * that functorch wraps there is none to read. False: raised, or *result, or *unreadable. */
+static bool read_operands(call *c, PyObject *const *args, PyObject *out, bool *unreadable, PyObject **result)
+{
+    bool strange = false;
+    *result = NULL;
+    if (!py_call_inputs(c, args, false, &strange)) return true;
+    if (!strange) return false;
+    if (unreadable) {
+        *unreadable = true;
+        return false;
+    }
+    *result = differentiate(c->f, args, c->f->n_call, out);
+    if (*result != Py_NotImplemented) return false;
+    Py_CLEAR(*result);
+    release_inputs(c);
+    c->like = NULL;
+    return !py_call_inputs(c, args, false, NULL);
+}
+
+static bool of_torch(const call *c)
+{
+    for (size_t i = 0; i < c->n_in; i++)
+        if (c->in[i].kind == PY_EXCHANGE) return true;
+    return false;
+}
+
+/* Whether autograd has to know of the call. Modes that record calls are looked for where a signature is new. */
+static bool concerns_autograd(const call *c)
+{
+    if (!of_torch(c)) return false;
+    if (py_torch_goes_forward()) return true;
+    for (size_t i = 0; i < c->n_in + c->n_out_read; i++) /* `out` lies behind `in` */
+        if (py_needs_gradient(&c->in[i])) return true;
+    return false;
+}
+
 static PyObject *call_run(call *c, PyObject *const *args, PyObject *out, bool *unreadable)
 {
-    if (py_call_inputs(c, args, false, unreadable) || read_outputs(c, out, unreadable)) return NULL;
-    for (size_t i = 0; i < c->n_in + c->n_out_read; i++) /* `out` lies behind `in` */
-        if (py_needs_gradient(&c->in[i])) {
-            PyObject *result = differentiate(c->f, args, c->f->n_call, out);
-            if (result != Py_NotImplemented) return result;
-            Py_DECREF(result); /* autograd is off */
-            break;
-        }
+    PyObject *result;
+    if (!read_operands(c, args, out, unreadable, &result)) return result;
+    if (read_outputs(c, out, unreadable)) return NULL;
     int outputs = make_signature(c);
     if (outputs < 0) return NULL;
     known_kernel *k = find_known(c->f, c);
+    if (concerns_autograd(c) || (!k && of_torch(c) && py_torch_has_modes())) {
+        result = differentiate(c->f, args, c->f->n_call, out);
+        if (k) forget(k);
+        if (result != Py_NotImplemented) return result;
+        Py_DECREF(result); /* autograd is off */
+        k = find_known(c->f, c);
+    }
     if (!k && !(k = learn(c, outputs))) return NULL;
-    PyObject *result = !c->given ? run_into_new(c, k) : run(c, k) ? NULL : Py_NewRef(out);
+    result = !c->given ? run_into_new(c, k) : run(c, k) ? NULL : Py_NewRef(out);
     forget(k);
     return result;
 }

@@ -16,8 +16,8 @@ static int print_stage(void *user, char *buffer, size_t capacity, size_t *needed
 {
     const explaining *e = user;
     einjit_compile_options options = py_function_options(e->c->f);
-    return einjit_explain(py_context(), e->c->f->program->graph, e->c->n_in, e->c->tensors, &options, e->stage, buffer,
-                          capacity, needed, err);
+    return einjit_explain(py_known_context(), e->c->f->program->graph, e->c->n_in, e->c->tensors, &options, e->stage,
+                          buffer, capacity, needed, err);
 }
 
 static PyObject *describe_cost(const call *c)
@@ -27,7 +27,7 @@ static PyObject *describe_cost(const call *c)
     einjit_error err;
     int status;
     Py_BEGIN_ALLOW_THREADS status =
-        einjit_plan_cost(&cost, py_context(), c->f->program->graph, c->n_in, c->tensors, &options, &err);
+        einjit_plan_cost(&cost, py_known_context(), c->f->program->graph, c->n_in, c->tensors, &options, &err);
     Py_END_ALLOW_THREADS if (status) return py_raise(&err);
     return Py_BuildValue("{sd sd sd sd sK sK sK sK sK}", "naive_operations", cost.naive_operations,
                          "planned_operations", cost.planned_operations, "log10_mults", cost.log10_mults, "log2_largest",
@@ -66,7 +66,7 @@ static PyObject *inspect(PyObject *self, PyObject *operands, const char *stage)
     if (!args) return PyErr_NoMemory();
     for (size_t i = 0; i < n; i++) args[i] = PyTuple_GetItem(operands, (Py_ssize_t)i);
     if (n != f->n_call) py_fail(EINJIT_E_OPERAND_COUNT, "%zu operands given, the program has %zu", n, f->n_call);
-    else {
+    else if (py_context()) {
         if (!py_call_begin(&c, f) && !py_call_inputs(&c, args, true, NULL))
             result = !stage    ? describe_cost(&c)
                      : !*stage ? describe_shapes(&c)

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "py_einjit.h"
+#include "py_torch.h"
 
 py_hooks py_hook;
 
@@ -52,21 +53,21 @@ PyObject *py_fail(int status, const char *format, ...)
 
 /* ---- the context ---- */
 
+/* One for each number of threads that torch was met with: a program sets few. The last one is used where Python cannot
+ * be asked. */
 static einjit_context *the_context;
+static struct {
+    int32_t threads; /* as wanted: 0 is one, or what EINJIT_THREADS says */
+    einjit_context *context;
+} contexts[16];
+static size_t n_contexts;
 
-/* As many as torch uses, where that is loaded: its own do not run while a kernel does. 0: one, or what EINJIT_THREADS
- * says. */
-static int32_t runtime_threads(void)
+/* As many as torch uses, where that is loaded: its own do not run while a kernel does. */
+static int32_t wanted_threads(void)
 {
-    PyObject *name = getenv("EINJIT_THREADS") ? NULL : PyUnicode_FromString("torch");
-    PyObject *torch = name ? PyImport_GetModule(name) : NULL;
-    PyObject *n = torch ? PyObject_CallMethod(torch, "get_num_threads", NULL) : NULL;
-    long threads = n ? PyLong_AsLong(n) : 0;
-    Py_XDECREF(n);
-    Py_XDECREF(torch);
-    Py_XDECREF(name);
-    PyErr_Clear(); /* a torch that cannot say counts as none */
-    return threads > 0 && threads <= 1024 ? (int32_t)threads : 0;
+    static int said = -1;
+    if (said < 0) said = getenv("EINJIT_THREADS") != NULL;
+    return said ? 0 : py_torch_threads();
 }
 
 static unsigned long main_thread; /* the one that Python handles signals on; 0: not known, nothing is asked */
@@ -109,16 +110,35 @@ static int asked(void *user, const char *stage, double done)
     return stop;
 }
 
-einjit_context *py_context(void)
+static einjit_context *make_context(int32_t threads)
 {
     einjit_error err;
-    einjit_options options = {.struct_bytes = sizeof options, .progress = asked};
-    if (!the_context) options.threads = runtime_threads(), main_thread = find_main_thread();
+    einjit_options options = {.struct_bytes = sizeof options, .progress = asked, .threads = threads};
+    einjit_context *made;
+    if (!n_contexts) main_thread = find_main_thread();
 #ifdef EINJIT_PY_NO_CODEGEN
     if (!getenv("EINJIT_BACKEND") && !getenv("EINJIT_MODULE")) options.backend = "interp";
 #endif
-    if (!the_context && einjit_context_create(&the_context, &options, &err)) py_raise(&err);
-    return the_context;
+    if (!einjit_context_create(&made, &options, &err)) return made;
+    py_raise(&err);
+    return NULL;
+}
+
+einjit_context *py_context(void)
+{
+    static int32_t last;
+    int32_t threads = wanted_threads();
+    if (the_context && threads == last) return the_context;
+    size_t i = 0, most = sizeof contexts / sizeof *contexts;
+    while (i < n_contexts && contexts[i].threads != threads) i++;
+    if (i == most) return the_context; /* who changes it so often does without */
+    if (i == n_contexts) {
+        contexts[i].context = make_context(threads);
+        if (!contexts[i].context) return NULL;
+        contexts[n_contexts++].threads = threads;
+    }
+    last = threads;
+    return the_context = contexts[i].context;
 }
 
 einjit_context *py_known_context(void)
@@ -276,8 +296,9 @@ static PyObject *module_statistics(PyObject *self, PyObject *unused)
     einjit_statistics s = {.struct_bytes = sizeof s};
     (void)self;
     (void)unused;
-    if (!py_context()) return NULL;
-    einjit_context_statistics(the_context, &s, NULL);
+    einjit_context *context = py_context();
+    if (!context) return NULL;
+    einjit_context_statistics(context, &s, NULL);
 #define FIGURE(name) #name, (unsigned long long)s.name
     return Py_BuildValue("{sK sK sK sK sK sK sK sK sK sK sK sK sK sK sK sK sK sK sK sK sK}", FIGURE(hits),
                          FIGURE(misses), FIGURE(waits), FIGURE(failures), FIGURE(evictions), FIGURE(entries),
@@ -292,8 +313,7 @@ static PyObject *module_clear_cache(PyObject *self, PyObject *unused)
 {
     (void)self;
     (void)unused;
-    if (!py_context()) return NULL;
-    einjit_context_clear_cache(the_context);
+    for (size_t i = 0; i < n_contexts; i++) einjit_context_clear_cache(contexts[i].context);
     Py_RETURN_NONE;
 }
 
@@ -330,6 +350,10 @@ static PyObject *module_setup(PyObject *self, PyObject *args)
 {
     py_hooks h = {0};
     (void)self;
+    if (PyInterpreterState_GetID(PyInterpreterState_Get())) { /* of their own GIL none comes here, from 3.12 on */
+        PyErr_SetString(PyExc_ImportError, "einjit is for one interpreter of a process, not for subinterpreters");
+        return NULL;
+    }
     if (!PyArg_ParseTuple(args, "O!OOOOOO!:setup", &PyTuple_Type, &h.errors, &h.coerce, &h.accept, &h.wrap, &h.gradient,
                           &h.einsum, &PyDict_Type, &h.cache))
         return NULL;

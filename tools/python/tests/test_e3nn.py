@@ -1,5 +1,5 @@
 """e3nn as it is published, its layers generated through einjit.fx in the place of opt_einsum_fx; then the same layers
-through torch.compile(backend="einjit"). tests/cross/check_clients.py runs e3nn's own tests of them."""
+through torch.compile(backend="einjit")."""
 
 import importlib
 import sys

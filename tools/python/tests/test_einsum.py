@@ -309,3 +309,11 @@ def test_references_do_not_leak():
         sys.getrefcount(t),
         sys.getrefcount(A.dtype),
     ) == before
+
+
+def test_masked_elements_are_refused():
+    masked = np.ma.masked_greater(np.arange(6.0).reshape(2, 3), 3)
+    for f in (einjit.einsum, lambda equation, x: einjit.compile(equation)(x)):
+        with pytest.raises(einjit.errors.InvalidError, match="masked"):
+            f("ij->i", masked)
+        assert f("ij->i", np.ma.array([[1.0, 2.0]])).tolist() == [3]

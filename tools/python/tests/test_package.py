@@ -60,40 +60,6 @@ def test_only_the_entry_is_exported():
     assert [s for s in symbols[2::3]] == ["PyInit__einjit"]
 
 
-@pytest.mark.parametrize(
-    "order", ["torch, einjit, numpy", "einjit, torch, numpy", "numpy, torch, einjit", "einjit, jax, torch, numpy"]
-)
-def test_beside_other_libraries_in_any_order(order):
-    if "jax" in order:
-        pytest.importorskip("jax")
-    lines = "\n".join(f"import {name.strip()}" for name in order.split(","))
-    check = (
-        "a = numpy.ones((3, 4)); assert (einjit.einsum('ij,kj->ik', a, a) == 4).all()\n"
-        "t = torch.ones(3, 4); assert (einjit.einsum('ij,kj->ik', t, t) == 4).all()"
-    )
-    torch_after = "x = torch.randn(64, 64); assert torch.isfinite(torch.linalg.svd(x)[1]).all()"
-    python(f"{lines}\n{check}\n{torch_after}")
-
-
-USES = {  # each of them brings an LLVM or a runtime of its own
-    "numba": "assert numba.njit(lambda a: a * 2 + 1)(3) == 7",
-    "llvmlite.binding": "llvmlite.binding.initialize_native_target()\n"
-    "llvmlite.binding.initialize_native_asmprinter()\n"
-    "module = llvmlite.binding.parse_assembly('define i32 @f() {\\n ret i32 42\\n}')\n"
-    "machine = llvmlite.binding.Target.from_default_triple().create_target_machine()\n"
-    "assert 'ret' in machine.emit_assembly(module)",
-    "einjit": "import numpy as np\na = np.ones((3, 4))\nassert (einjit.einsum('ij,kj->ik', a, a) == 4).all()",
-}
-
-
-@pytest.mark.parametrize("order", ["numba, llvmlite.binding, einjit", "einjit, numba, llvmlite.binding"])
-def test_beside_other_compilers(order):
-    names = order.split(", ")
-    for name in names:
-        pytest.importorskip(name)
-    python("\n".join(f"import {name}\n{USES[name]}" for name in names) + "\n" + "\n".join(USES[n] for n in names[::-1]))
-
-
 class Squares:
     def __len__(self):
         return 8
@@ -149,8 +115,6 @@ def test_interpreter_backend_and_bad_settings():
 
 def test_subinterpreters_are_refused():
     interpreters = pytest.importorskip("_xxsubinterpreters")
-    if sys.version_info < (3, 12):
-        pytest.skip("interpreters share the GIL before Python 3.12")
     made = interpreters.create()
     with pytest.raises(Exception, match="subinterpreters"):
         interpreters.run_string(made, "import einjit")

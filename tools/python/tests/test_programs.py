@@ -1,5 +1,6 @@
 """Programs: compile, jit, gradients, paths, expressions, operators by name, opt_einsum's backend."""
 
+import collections
 import os
 import pathlib
 import signal
@@ -415,3 +416,38 @@ def test_interrupts_end_long_work(what):
             function(x, x)
     timer.join()
     assert einjit.einsum("i,i->", np.ones(3), np.ones(3)) == 3
+
+
+def test_jit_takes_and_gives_nested_values():
+    Pair = collections.namedtuple("Pair", "u v")
+
+    @einjit.jit
+    def f(pair, factor, **more):
+        rows = [row * factor for row in pair.u]
+        return {"rows": rows, "pair": Pair(pair.u @ pair.v, len(pair.u)), "sum": [sum(more.values()).sum(), None]}
+
+    a, b = np.arange(12.0).reshape(3, 4), np.ones((4, 2))
+    found = f(Pair(a, b), 2, bias=b, more=b)
+    np.testing.assert_array_equal(np.stack(found["rows"]), 2 * a)
+    assert type(found["pair"]) is Pair and found["pair"].v == 3 and found["sum"] == [16.0, None]
+    np.testing.assert_array_equal(found["pair"].u, a @ b)
+    with pytest.raises(TypeError, match="returns arrays"):
+        einjit.jit(lambda x: None)(a)
+
+
+def test_jit_tells_equal_arguments_apart():
+    f, x = einjit.jit(lambda x, s: x * s * (10 if s is True else 1)), np.ones(2)
+    assert [f(x, s)[0] for s in (1, True, 1.0)] == [1, 10, 1]
+    assert [np.signbit(f(x, s)[0]) for s in (0.0, -0.0)] == [False, True]
+
+
+def test_jit_decorates_methods():
+    class Layer:
+        def __init__(self):
+            self.w = np.full((2, 2), 3.0)
+
+        @einjit.jit
+        def forward(self, x):
+            return self.w @ x
+
+    np.testing.assert_array_equal(Layer().forward(np.eye(2)), Layer().w)

@@ -1,0 +1,140 @@
+"""einjit's functions where tensors stand for more than their memory: torch.func, forward derivatives, classes of
+tensors, tracers; and what the process around them changes: threads, signals."""
+
+import signal
+
+import einjit
+import pytest
+import torch
+from torch import func
+from torch.autograd import forward_ad
+
+PROGRAM = "def f(x, y):\n    return tanh(x @ y), sum(x * x)\n"
+
+
+def ours(x, y):
+    return einjit.einsum("ij,jk->ik", x, y)
+
+
+def theirs(x, y):
+    return torch.einsum("ij,jk->ik", x, y)
+
+
+def several(x, y):
+    return einjit.compile(PROGRAM)(x, y)
+
+
+def several_of_torch(x, y):
+    return torch.tanh(x @ y), (x * x).sum()
+
+
+TRANSFORMS = {
+    "grad": lambda f: lambda x, y: func.grad(lambda z: f(z, y)[0].sum())(x),
+    "vmap": lambda f: lambda x, y: func.vmap(f, (None, 0))(x, torch.stack([y, y + 1])),
+    "vmap of other axes": lambda f: lambda x, y: func.vmap(f, (2, 1))(torch.stack([x, x], 2), torch.stack([y, y], 1)),
+    "vmap of grad": lambda f: lambda x, y: func.vmap(func.grad(lambda z: f(z[None], y)[0].sum()))(x),
+    "vmap of vmap": lambda f: lambda x, y: func.vmap(func.vmap(f, (0, None)), (None, 0))(
+        torch.stack([x, x]), torch.stack([y, y + 1])
+    ),
+    "jvp": lambda f: lambda x, y: func.jvp(f, (x, y), (y.mT, y)),
+    "vjp": lambda f: lambda x, y: func.vjp(lambda z: f(z, y)[0], x)[1](torch.ones_like(f(x, y)[0])),
+    "jacrev": lambda f: func.jacrev(lambda x, y: f(x, y)[0]),
+    "jacfwd": lambda f: func.jacfwd(lambda x, y: f(x, y)[0], argnums=1),
+    "hessian": lambda f: func.hessian(lambda x, y: f(x, y)[0].sum() ** 2),
+}
+
+
+@pytest.mark.parametrize("pair", [(ours, theirs), (several, several_of_torch)], ids=["einsum", "program"])
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_functorch(name, pair):
+    torch.manual_seed(0)
+    x, y = torch.randn(3, 4, dtype=torch.float64), torch.randn(4, 3, dtype=torch.float64)
+    torch.testing.assert_close(*(TRANSFORMS[name](f)(x, y) for f in pair))
+
+
+def test_forward_derivatives():
+    x, y = torch.randn(3, 4, dtype=torch.float64), torch.randn(4, 5, dtype=torch.float64)
+    for f, g in ((ours, theirs), (lambda *a: several(*a)[0], lambda *a: several_of_torch(*a)[0])):
+        f(x, y)  # known before
+        with forward_ad.dual_level():
+            dual = forward_ad.make_dual(x, torch.ones_like(x))
+            torch.testing.assert_close(*(forward_ad.unpack_dual(h(dual, y)).tangent for h in (f, g)))
+            assert forward_ad.unpack_dual(f(x, y)).tangent is None
+    z = torch.randn(3, 3, dtype=torch.complex128, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda z: einjit.einsum("ij,jk,lk->il", z, z, z), (z,), check_forward_ad=True)
+
+
+def test_tracers_record_or_are_refused():
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    x = torch.randn(3, 3)
+    traced = torch.fx.symbolic_trace(lambda a: einjit.einsum("ij,jk->ik", a, a) * 2)
+    assert [n.target for n in traced.graph.nodes if n.op == "call_function"][0] is einjit.einsum
+    torch.testing.assert_close(traced(x), x @ x * 2, rtol=1e-4, atol=1e-4)
+    with pytest.raises(einjit.errors.UnsupportedError, match="make_fx"):
+        make_fx(lambda a: einjit.einsum("ij,jk->ki", a, a))(x)
+
+
+@pytest.mark.parametrize("backend", ["einjit", "eager"])
+def test_einsum_inside_of_torch_compile(backend):
+    import einjit.dynamo  # noqa: F401
+
+    torch._dynamo.reset()
+    x = torch.randn(3, 3, requires_grad=True)
+    f = torch.compile(lambda a: einjit.einsum("ij,jk->ik", a, a).relu() + 1, backend=backend, fullgraph=True)
+    torch.testing.assert_close(f(x), (x @ x).relu() + 1, rtol=1e-4, atol=1e-4)
+    assert f(x).requires_grad
+
+
+class Plain(torch.Tensor):
+    pass
+
+
+class Counting(torch.Tensor):
+    seen = []
+
+    @classmethod
+    def __torch_function__(cls, function, types, args=(), kwargs=None):
+        cls.seen.append(function)
+        return super().__torch_function__(function, types, args, kwargs or {})
+
+
+def test_classes_of_tensors():
+    x = torch.ones(2, 2, requires_grad=True)
+    y = einjit.einsum("ij->i", x.as_subclass(Plain))
+    assert type(y) is Plain
+    y.sum().backward()
+    assert torch.equal(x.grad, torch.ones(2, 2))
+    assert type(einjit.einsum("ij->i", torch.ones(2, 2).as_subclass(Counting))) is Counting
+    assert einjit.einsum in Counting.seen
+    assert torch.equal(einjit.compile("ij->i")(torch.ones(2, 2).as_subclass(Plain)), torch.full((2,), 2.0))
+
+
+def test_threads_follow_torch(monkeypatch):
+    x, before = torch.randn(200, 200), torch.get_num_threads()
+    f, found = einjit.compile("ij,jk->ik"), []
+    try:
+        for n in (1, 2, 1):
+            torch.set_num_threads(n)
+            found.append(f(x, x))
+            assert einjit.statistics()["threads"] <= n
+            misses = einjit.statistics()["misses"]
+            f(x, x)
+            assert einjit.statistics()["misses"] == misses
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(found[0], found[1]) and torch.equal(found[0], found[2])
+
+
+def test_signal_handlers_run_what_is_being_compiled():
+    lines = "".join(f"    v{k + 1} = tanh(v{k} @ x) + v{k}\n" for k in range(60))
+    f, x = einjit.compile(f"def f(x):\n    v0 = x\n{lines}    return v60\n"), torch.eye(8) * 0.1
+    results = []
+    before = signal.signal(signal.SIGALRM, lambda *_: results.append(f(x)))
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.005)
+        results.append(f(x))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert len(results) == 2 and torch.equal(*results)
