@@ -94,6 +94,12 @@ static int programs()
     einjit::shape_and_dtype shape = kernel.output_shape(0, &z);
     EXPECT(kernel.output_count() == 1 && shape.dtype == EINJIT_F32 && shape.shape == std::vector<std::int64_t>{7});
     EXPECT(kernel.open_names() == std::vector<std::string>{"z"});
+    auto variant = einjit::sized<einjit_variant>();
+    variant.kernel = kernel.get();
+    if (kernel.entry()) {
+        EXPECT(einjit::export_text(einjit_export_object, "layer", {variant}).compare(0, 4, "\177ELF") == 0);
+        EXPECT(einjit::export_text(einjit_export_header, "layer", {variant}).find("int layer(") != std::string::npos);
+    }
     EXPECT(context.parse(graph.print()).print() == graph.print());
     EXPECT(graph.explain({einjit::const_tensor(a, {2, 3}), einjit::const_tensor(w, {3})}, "plan").find("plan:") == 0);
     EXPECT(context.statistics().misses == 1);

@@ -347,6 +347,16 @@ class kernel
     einjit_kernel *kernel_;
 };
 
+/** Kernels as an object for the linker, or as the C header of that: export_text(einjit_export_object, "layer", {..}),
+ * export_text(einjit_export_header, ..). */
+inline std::string export_text(decltype(einjit_export_object) *what, const char *name,
+                               std::initializer_list<einjit_variant> variants)
+{
+    return text_of([&](char *buffer, std::size_t capacity, std::size_t *needed, einjit_error *err) {
+        return what(name, variants.size(), variants.begin(), buffer, capacity, needed, err);
+    });
+}
+
 /** What a run of passes did. Moves, does not copy. */
 class report
 {
