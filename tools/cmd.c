@@ -21,7 +21,7 @@ static const struct {
     {'O', "open", "z,edges", "extents that stay open: one kernel for all their values"},
     {'C', "constants", "w,b", "inputs that never change: what follows from them is computed in advance"},
     {'A', "alpha", "X", "results are multiplied by X"},
-    {'B', "beta", "X", "and what their files (-o) hold, times X, is added"},
+    {'B', "beta", "X", "and what they hold before (of run: in their files, -o), times X, is added"},
     {'S', "strategy", "S", "path search: auto, auto-hq, portfolio, optimal, greedy, ..., or a file"},
     {'m', "minimize", "flops", "what the path search makes small"},
     {'D', "dot", "FILE", "the plan's steps as a graph for Graphviz"},
