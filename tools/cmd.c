@@ -12,7 +12,7 @@ static const struct {
     {'s', "sizes", "z=1000,i=4", "extents by name"},
     {'o', "output", "OUT.npy", "where results go, one a result (- standard output); without it they are printed"},
     {'e', "emit", "STAGE", CMD_STAGES},
-    {'d', "dtype", "f32", "of inputs that do not say: f32 f64 c64 c128 i32 i64 bool"},
+    {'d', "dtype", "f32", "of inputs that do not say: f32 f64 c64 c128 i32 i64 bool f16 bf16"},
     {'O', "open", "z,edges", "extents that stay open: one kernel for all their values"},
     {'C', "constants", "w,b", "inputs that never change: what follows from them is computed in advance"},
     {'A', "alpha", "X", "results are multiplied by X"},
