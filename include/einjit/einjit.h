@@ -118,11 +118,12 @@ EINJIT_API const char *einjit_list_name(int list, size_t i, const char **text);
 /** Element types. bool is one byte, 0 or 1. Complex numbers are (re, im) pairs. F16 and BF16 are formats of memory:
  * operators compute in f32 on their values, sums over any number of terms among them, and each operator's result is
  * rounded once, to nearest, ties to even, as torch does on CPUs. That does not depend on what is stored: relu(x @ w)
- * rounds twice whether or not x @ w is ever written. Within one operator (an einsum of any number of operands, softmax,
- * layer_norm, logsumexp, index_add) nothing is rounded before its end. Passes that may round differently may leave
- * roundings out, and order sums anew, as they do in f32; of f16, whose range is small, they move no factors but signs.
- * Numbers of the program take the dtype of the other operand, rounded to it, as in NumPy. Conversions from f64,
- * integers and complex numbers go by way of f32. Subnormal numbers are kept, a NaN stays one. */
+ * rounds twice whether or not x @ w is ever written. Within one operator (an einsum of any number of operands,
+ * softmax, layer_norm, logsumexp, index_add) nothing is rounded before its end; var, std, log_softmax and addmm are
+ * several, so that in f16 a variance of what is more than 255 off its mean is infinite. Passes that may round
+ * differently may leave roundings out, and order sums anew, as they do in f32; of f16, whose range is small, they move
+ * no factors but signs. Numbers of the program take the dtype of the other operand, rounded to it, as in NumPy.
+ * Conversions from f64, integers and complex numbers go by way of f32. Subnormal numbers are kept, a NaN stays one. */
 enum einjit_dtype_code {
     EINJIT_BOOL,
     EINJIT_I32,

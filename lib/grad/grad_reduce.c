@@ -54,12 +54,17 @@ static ej_value reduce_alike(ej_grad *g, const ej_grad_at *at, int reduce, ej_va
     return ej_grad_reduce(g, reduce, x, at->node.n_dims, at->node.all_dims ? NULL : at->node.dims, true);
 }
 
-/* How many elements each result is made of, in the operand's dtype. */
-static ej_value count(ej_grad *g, const ej_grad_at *at)
+/* The adjoint over how many elements each result is made of. In f16 numbers above 65504 are infinite: there, and where
+ * the dtype is open, the quotient is made in f64. */
+static ej_value over_count(ej_grad *g, const ej_grad_at *at)
 {
     ej_value one = ej_grad_node(g, (ej_node){.op = EJ_OP_SCALAR, .fn = EJ_KIND_INT, .integer = 1}, 0, NULL);
-    ej_value ones = ej_grad_like(g, EJ_OP_EXPAND_AS, one, at->node.in[0]);
-    return ej_grad_cast_like(g, reduce_alike(g, at, EINJIT_REDUCE_SUM, ones), at->v);
+    ej_value ones = ej_grad_like(g, EJ_OP_EXPAND_AS, one, at->node.in[0]), adjoint = kept(g, at, at->g);
+    ej_value count = reduce_alike(g, at, EINJIT_REDUCE_SUM, ones);
+    int dtype = g->dtypes[at->v].dtype;
+    if (dtype >= 0 && dtype != EINJIT_F16)
+        return ej_grad_map2(g, EJ_FN_DIV, adjoint, ej_grad_cast_like(g, count, at->v));
+    return ej_grad_cast_like(g, ej_grad_map2(g, EJ_FN_DIV, adjoint, count), at->v);
 }
 
 static ej_value share_of_largest(ej_grad *g, const ej_grad_at *at)
@@ -86,10 +91,7 @@ void ej_grad_of_reduce(ej_grad *g, const ej_grad_at *at)
     ej_value x = at->node.in[0], share = -1;
     switch (at->node.fn) {
     case EINJIT_REDUCE_SUM: share = ej_grad_expand_to(g, kept(g, at, at->g), x); break;
-    case EINJIT_REDUCE_MEAN:
-        share = ej_grad_map2(g, EJ_FN_DIV, kept(g, at, at->g), count(g, at));
-        share = ej_grad_expand_to(g, share, x);
-        break;
+    case EINJIT_REDUCE_MEAN: share = ej_grad_expand_to(g, over_count(g, at), x); break;
     case EINJIT_REDUCE_MAX:
     case EINJIT_REDUCE_MIN: share = share_of_largest(g, at); break;
     case EINJIT_REDUCE_LOGSUMEXP:

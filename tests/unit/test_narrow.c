@@ -193,6 +193,135 @@ static void what_moves_elements_rounds_nothing(void **state)
     on_all(check_moves);
 }
 
+/* ---- what passes rewrite, and gradients divide by ---- */
+
+enum { MOST_IN = 4, MANY = 70000 }; /* more than f16 counts */
+
+/* Of a number that f16 has, normal or 0. */
+static uint16_t half_of(double x)
+{
+    int exponent;
+    double part = frexp(x, &exponent);
+    return x > 0 ? (uint16_t)(((exponent + 14) << 10) + (int)ldexp(part - 0.5, 11)) : 0;
+}
+
+/* All elements of the first result. */
+static void expect_all(einjit_context *context, einjit_graph *graph, const char *text, size_t n_in,
+                       const einjit_tensor *in, uint16_t want)
+{
+    static uint16_t got[MANY];
+    einjit_shapes *shapes;
+    einjit_error err;
+    const int64_t *shape;
+    int dtype, rank;
+    int64_t n = 1;
+    assert_int_equal(einjit_shapes_infer(&shapes, graph, n_in, in, &err), EINJIT_OK);
+    assert_int_equal(einjit_shapes_output(shapes, 0, &dtype, &rank, &shape, &err), EINJIT_OK);
+    assert_int_equal(dtype, EINJIT_F16);
+    for (int a = 0; a < rank; a++) n *= shape[a];
+    assert_true(n <= MANY);
+    einjit_tensor out = {got, EINJIT_F16, rank, shape, NULL};
+    if (einjit_call(context, graph, n_in, in, 1, &out, &err)) fail_msg("%s: %s", text, err.text);
+    for (int64_t i = 0; i < n; i++)
+        if (got[i] != want) fail_msg("%s: %04x, not %04x", text, got[i], want);
+    einjit_shapes_destroy(shapes);
+}
+
+/* The result of a program of f16 whose inputs are shapes full of one number, a list of indices 0 behind them. */
+typedef struct ranged {
+    const char *program;
+    int n_in;
+    int64_t shape[MOST_IN][2];
+    double fill[MOST_IN], want;
+} ranged;
+
+/* As written, none of these leaves the range of f16; with factors, or operands, added or multiplied first, each
+ * does. */
+static const ranged in_range[] = {
+    {"a: f16[i, k], b: f16[i, k], c: f16[k, j]|a @ c + b @ c",
+     3,
+     {{2, 4}, {2, 4}, {4, 3}},
+     {60000, 60000, 0x1p-8},
+     1875},
+    {"a: f16[i, k], b: f16[i, k], c: f16[i, k]|a * c - (-b) * c",
+     3,
+     {{2, 4}, {2, 4}, {2, 4}},
+     {60000, 60000, 0.25},
+     30000},
+    {"v: f16[4, k], w: f16[k, j], s: i64[4]|index_add(1, 0, s, einsum('ei,io->eo', v, w))",
+     2,
+     {{4, 2}, {2, 3}},
+     {40000, 0x1p-6},
+     5000},
+    {"x: f16[1, k], w: f16[k, j], h: f16[4, j], s: i64[4]|einsum('ei,io,eo->eo', x[s], w, h)",
+     3,
+     {{1, 2}, {2, 3}, {4, 3}},
+     {60000, 16, 0x1p-10},
+     1875},
+    {"x: f16[i, k]|einsum(',ij,->ji', 300, x, 300.0)", 1, {{2, 3}}, {0x1p-7}, 703},
+    {"x: f16[i, k]|x * 0.0078125 * 512.0", 1, {{2, 3}}, {256}, 1024},
+    {"x: f16[i, 1]|var(cat([x, -x], 0), 0)", 1, {{MANY / 2, 1}}, {3}, 9},
+    {"x: f16[i, 1]|std(cat([x, -x], 0), 0, correction=0)", 1, {{MANY / 2, 1}}, {3}, 3},
+};
+
+static void check_range(einjit_context *context, narrow f)
+{
+    static uint16_t memory[MOST_IN][MANY];
+    static const int64_t indices[4] = {0}, four = 4;
+    if (f.dtype != EINJIT_F16) return;
+    for (size_t k = 0; k < sizeof in_range / sizeof *in_range; k++) {
+        const ranged *r = &in_range[k];
+        const char *body = strchr(r->program, '|');
+        char text[300];
+        einjit_tensor in[MOST_IN + 1];
+        for (int i = 0; i < r->n_in; i++) {
+            for (int64_t e = 0; e < r->shape[i][0] * r->shape[i][1]; e++) memory[i][e] = half_of(r->fill[i]);
+            in[i] = (einjit_tensor){memory[i], EINJIT_F16, 2, r->shape[i], NULL};
+        }
+        in[r->n_in] = (einjit_tensor){indices, EINJIT_I64, 1, &four, NULL};
+        snprintf(text, sizeof text, "def f(%.*s):\n    return %s\n", (int)(body - r->program), r->program, body + 1);
+        einjit_graph *graph = api_graph(context, text);
+        expect_all(context, graph, text, (size_t)r->n_in + (strstr(text, "i64") != NULL), in, half_of(r->want));
+        einjit_graph_destroy(graph);
+    }
+}
+
+static void rewritten_programs_stay_in_the_range_of_f16(void **state)
+{
+    (void)state;
+    on_all(check_range);
+}
+
+/* The adjoint of each element is 1 / MANY, whose divisor f16 does not have; of an input that leaves its dtype open,
+ * too. */
+static void check_gradient(einjit_context *context, narrow f)
+{
+    static const char *const programs[] = {"def f(x: f16[n]):\n    return mean(x) * 35000.0\n",
+                                           "def f(x):\n    return mean(x) * 35000.0\n"};
+    static uint16_t x[MANY], got[MANY];
+    uint16_t mean;
+    const int64_t many = MANY;
+    const einjit_tensor in = {x, EINJIT_F16, 1, &many, NULL};
+    if (f.dtype != EINJIT_F16) return;
+    for (int k = 0; k < 2; k++) {
+        einjit_graph *graph = api_graph(context, programs[k]);
+        einjit_value y = einjit_graph_output_value(graph, 0), by = einjit_graph_value(graph, "x"), gradient;
+        einjit_error err;
+        assert_int_equal(einjit_graph_gradient(&gradient, graph, 1, &y, NULL, 1, &by, &err), EINJIT_OK);
+        assert_int_equal(einjit_graph_output(graph, gradient, &err), EINJIT_OK);
+        einjit_tensor out[2] = {{&mean, EINJIT_F16, 0, NULL, NULL}, {got, EINJIT_F16, 1, &many, NULL}};
+        assert_int_equal(einjit_call(context, graph, 1, &in, 2, out, &err), EINJIT_OK);
+        for (int i = 0; i < MANY; i++) assert_int_equal(got[i], half_of(0.5));
+        einjit_graph_destroy(graph);
+    }
+}
+
+static void gradients_of_means_divide_by_large_counts(void **state)
+{
+    (void)state;
+    on_all(check_gradient);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -201,6 +330,8 @@ int main(void)
         cmocka_unit_test(conversions_go_by_way_of_f32),
         cmocka_unit_test(each_operator_rounds_once),
         cmocka_unit_test(what_moves_elements_rounds_nothing),
+        cmocka_unit_test(rewritten_programs_stay_in_the_range_of_f16),
+        cmocka_unit_test(gradients_of_means_divide_by_large_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,7 +4,7 @@ _einjit_values() { # command, option: the words that it takes; nothing: others, 
     local list=
     case $2 in
     --backend) echo llvm interp auto ;;
-    --dtype | -d) echo f32 f64 c64 c128 i32 i64 bool ;;
+    --dtype | -d) echo f32 f64 c64 c128 i32 i64 bool f16 bf16 ;;
     --target) list=targets ;;
     --emit) list=stages ;;
     --strategy) list=strategies ;;

@@ -108,35 +108,45 @@ int ej_op_extreme(ej_parser *p, ej_call *call, ej_parsed *out)
     return reduce(&w, call->row->detail, &call->args[0].operand, 1, keepdim, out);
 }
 
-/* detail: the function of the variance that is the result, or -1. Each divides by the number of values less
- * `correction`, or as torch has it, too, one less where they are to be `unbiased`: False and True are 0 and 1. */
+/* n / (n - correction) in the dtype of x, the squares of n values. n is counted as i64, whatever the extents are: f16
+ * ends at 65504. */
+static int corrected(const ej_writer *w, ej_parsed *x, double correction, bool keepdim, ej_parsed *out)
+{
+    ej_number whole = {.kind = EJ_KIND_INT, .integer = 1};
+    ej_parsed one = ej_parse_number_operand(&whole, w->call->offset), less = number(w, correction), none = number(w, 0);
+    ej_parsed ones, n, rest;
+    EJ_TRY(ej_write_like(w, EJ_OP_EXPAND_AS, &one, x, &ones));
+    EJ_TRY(reduce(w, EINJIT_REDUCE_SUM, &ones, 1, keepdim, &n));
+    EJ_TRY(ej_write_map(w, EJ_FN_SUB, &n, &less, &rest));
+    EJ_TRY(ej_write_map(w, EJ_FN_MAXIMUM, &rest, &none, &rest)); /* of too few infinite, or no number */
+    EJ_TRY(ej_write_map(w, EJ_FN_DIV, &n, &rest, &rest));
+    return ej_write_like(w, EJ_OP_TYPE_AS, &rest, x, out);
+}
+
+/* detail: the function of the variance that is the result, or -1. `correction`: what the number of values is less by,
+ * or as torch has it, too, whether it is `unbiased`: False and True are 0 and 1. The mean of squares, not their sum,
+ * which f16 soon cannot hold. */
 int ej_op_variance(ej_parser *p, ej_call *call, ej_parsed *out)
 {
     const ej_writer w = {p, call};
-    ej_parsed *x = &call->args[0].operand, mean, off, conj, square, sum, ones, zeros, n, one = number(&w, 1);
+    ej_parsed *x = &call->args[0].operand, mean, off, conj, square, factor;
     double correction = 1;
     bool keepdim = false;
     EJ_TRY(ej_call_real(p, call, 2, &correction));
     EJ_TRY(ej_call_bool(p, call, 3, &keepdim));
-    ej_parsed less = number(&w, correction), none = number(&w, 0);
     EJ_TRY(reduce(&w, EINJIT_REDUCE_MEAN, x, 1, true, &mean));
     EJ_TRY(ej_write_map(&w, EJ_FN_SUB, x, &mean, &off));
     EJ_TRY(ej_write_map(&w, EJ_FN_CONJ, &off, NULL, &conj)); /* of complex numbers the square of what they are off by */
     EJ_TRY(ej_write_map(&w, EJ_FN_MUL, &off, &conj, &square));
     EJ_TRY(ej_write_map(&w, EJ_FN_REAL, &square, NULL, &square));
-    if (correction == 0) {
-        EJ_TRY(reduce(&w, EINJIT_REDUCE_MEAN, &square, 1, keepdim, out));
-    } else {
-        EJ_TRY(reduce(&w, EINJIT_REDUCE_SUM, &square, 1, keepdim, &sum));
-        EJ_TRY(ej_write_like(&w, EJ_OP_ZEROS_LIKE, &square, NULL, &zeros));
-        EJ_TRY(ej_write_map(&w, EJ_FN_ADD, &zeros, &one, &ones));
-        EJ_TRY(reduce(&w, EINJIT_REDUCE_SUM, &ones, 1, keepdim, &n)); /* how many, whatever the extents are */
-        EJ_TRY(ej_write_map(&w, EJ_FN_SUB, &n, &less, &n));
-        EJ_TRY(ej_write_map(&w, EJ_FN_MAXIMUM, &n, &none, &n)); /* of too few infinite, or no number */
-        EJ_TRY(ej_write_map(&w, EJ_FN_DIV, &sum, &n, out));
+    EJ_TRY(reduce(&w, EINJIT_REDUCE_MEAN, &square, 1, keepdim, &mean));
+    *out = mean;
+    if (correction != 0) {
+        EJ_TRY(corrected(&w, &square, correction, keepdim, &factor));
+        EJ_TRY(ej_write_map(&w, EJ_FN_MUL, &mean, &factor, out));
     }
-    sum = *out;
-    return call->row->detail < 0 ? EINJIT_OK : ej_write_map(&w, call->row->detail, &sum, NULL, out);
+    mean = *out;
+    return call->row->detail < 0 ? EINJIT_OK : ej_write_map(&w, call->row->detail, &mean, NULL, out);
 }
 
 static bool is_zero(const ej_parsed *a)

@@ -176,7 +176,7 @@ static outcome look(ej_const_groups *g, const uint32_t *members, uint32_t n, int
 
 static bool is_allowed(const ej_const_groups *g, const outcome *o)
 {
-    if (g->dtype < 0 || ej_dtypes[g->dtype].computes != g->dtype) return false; /* parts would be rounded */
+    if (g->dtype < 0) return false;
     if (g->zeros[g->v] && o->sums) return false; /* a zero of theirs would get the sign of a factor */
     if (is_sum_of_products(g)) return true;
     bool whole = ej_dtypes[g->dtype].kind <= EJ_KIND_INT;
@@ -402,6 +402,7 @@ int ej_const_groups_find(ej_const_groups *g, ej_value v)
     if (g->node->op != EJ_OP_EINSUM || !read_einsum(g)) return EINJIT_OK;
     ej_known_dtype promoted = ej_known_promote(g->dtypes, g->node->n_in, g->node->in, NULL);
     g->dtype = promoted.dtype >= 0 && !promoted.weak ? promoted.dtype : -1;
+    if (g->dtype >= 0 && ej_dtypes[g->dtype].computes != g->dtype) return EINJIT_OK; /* parts would be rounded */
     EJ_TRY(group_constants(g, g->node->n_in));
     return group_factors(g, g->node->n_in);
 }

@@ -7,7 +7,8 @@
  *        both ways are kept as alternatives and the guard says when the second is right.
  * Keeps  sums whose zeros' signs count (facts_zero.h): a*c - a*c is 0.0, and (a - a)*c has the sign of c;
  *        products that something else uses too (they are computed anyway), semirings, bool, sums in which an integer
- *        would wrap elsewhere or a value would be rounded to a coarser dtype.
+ *        would wrap elsewhere or a value would be rounded to a coarser dtype; f16, in which a + b is soon infinite
+ *        where neither a*c nor b*c is large.
  * Why    it always saves: with equal extents one of two equal contractions goes, each of which reads its own operand at
  *        least once; what comes is one addition an element of that operand. The sum of the two results goes as well.
  *        With extents that differ (and so broadcast) it may be wrong: "ik,j->ij" with k = 1 and k = 3 sums the first
@@ -28,7 +29,7 @@ bool ej_distribute_alike(ej_known_dtype part, ej_known_dtype whole)
 {
     if (part.weak || whole.weak || part.dtype < 0 || whole.dtype < 0) return false;
     if (ej_dtypes[whole.dtype].kind == EJ_KIND_INT) return part.dtype == whole.dtype;
-    return ej_known_inexact(part) && ej_known_inexact(whole) &&
+    return ej_known_inexact(part) && ej_known_inexact(whole) && whole.dtype != EINJIT_F16 &&
            ej_dtypes[part.dtype].real == ej_dtypes[whole.dtype].real;
 }
 

@@ -9,7 +9,8 @@
  *                                                                  where a row has no summand
  * Keeps  what has zeros whose signs count (facts_zero.h): rows without a summand are 0.0, and what is added up in
  *        another place comes to 0.0 in another place. Labels that several operands have: an extent of 1 that broadcasts
- *        must not be gathered from (but see opt_gather_operands.c). Scatters that would add up in a coarser dtype.
+ *        must not be gathered from (but see opt_gather_operands.c). Scatters that would add up in a coarser dtype, or
+ *        in f16, whose range other terms soon leave.
  *        Einsums that are only in the way because something else uses them, too. The checks of indices: the indexed
  *        axis has the same extent in both orders.
  * Size   every node is looked at once, and gets a few alternatives at most.
@@ -96,7 +97,8 @@ bool ej_gather_same_dtype(const ej_gather *g, ej_value whole, ej_value part)
     ej_known_dtype a = g->dtypes[part], b = g->dtypes[whole];
     if (a.weak || b.weak || a.dtype < 0 || b.dtype < 0) return false;
     if (ej_dtypes[b.dtype].kind == EJ_KIND_INT) return a.dtype == b.dtype;
-    return ej_known_inexact(a) && ej_known_inexact(b) && ej_dtypes[a.dtype].real == ej_dtypes[b.dtype].real;
+    return ej_known_inexact(a) && ej_known_inexact(b) && b.dtype != EINJIT_F16 &&
+           ej_dtypes[a.dtype].real == ej_dtypes[b.dtype].real;
 }
 
 /* A scatter adds up; so what is done to its sum must be linear, and the sum of operands no coarser than that of

@@ -57,6 +57,8 @@ static operands connected(const ej_equation *equation, operands from, operands a
 static bool may_split(const ej_gather *g, ej_value v, const ej_node *view)
 {
     const ej_equation *equation = view->equation;
+    int dtype = g->dtypes[v].dtype;
+    if (dtype >= 0 && ej_dtypes[dtype].computes != dtype) return false; /* a part would be rounded */
     if (view->fn != EINJIT_REDUCE_SUM || view->combine != EINJIT_COMBINE_MUL) return false;
     if (view->n_in < 2 || view->n_in > MOST_OPERANDS || ej_term_has(&equation->out, EJ_ELLIPSIS)) return false;
     for (uint32_t t = 0; t < view->n_in; t++) {
