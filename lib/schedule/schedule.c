@@ -118,11 +118,6 @@ void ej_do_split(ej_schedule *s, int32_t statement, int32_t axis)
     run(s, (ej_rewrite){.kind = EJ_REWRITE_SPLIT, .statement = statement, .axis = axis});
 }
 
-void ej_do_fold(ej_schedule *s, int32_t statement, int32_t axis, int32_t lane)
-{
-    run(s, (ej_rewrite){.kind = EJ_REWRITE_FOLD, .statement = statement, .axis = axis, .lane = lane});
-}
-
 int32_t ej_do_fill(ej_schedule *s, int32_t at, int32_t statement)
 {
     return run(s, (ej_rewrite){.kind = EJ_REWRITE_FILL, .statement = statement, .at = at});

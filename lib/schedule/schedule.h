@@ -242,7 +242,6 @@ int32_t ej_do_stage(ej_schedule *s, int32_t at, int32_t statement, int32_t sourc
 int32_t ej_do_stage_out(ej_schedule *s, int32_t at, int32_t statement, int home, ej_layout layout);
 void ej_do_compute_at(ej_schedule *s, int32_t at, int32_t statement, int home, ej_layout layout);
 void ej_do_split(ej_schedule *s, int32_t statement, int32_t axis);
-void ej_do_fold(ej_schedule *s, int32_t statement, int32_t axis, int32_t lane);
 int32_t ej_do_fill(ej_schedule *s, int32_t at, int32_t statement);
 void ej_do_hint(ej_schedule *s, int32_t statement, ej_leaf_hints hints);
 void ej_tile_add(ej_tile *tile, int32_t axis, int64_t count, int place); /* appends a digit; none of count 1 */

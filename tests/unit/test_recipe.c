@@ -110,6 +110,12 @@ static void tensors_of_several_axes_a_class(void **state)
     }
 }
 
+static void agrees_open(const ej_script *script, const char *program, const char *inputs, const int64_t *own,
+                        const open_extents *open)
+{
+    assert_int_equal(agrees_on_rows(script, program, inputs, own, open), ej_n_targets);
+}
+
 /* One tree for no rows, some, and more than a block of them. */
 static void open_products_serve_every_size(void **state)
 {
@@ -122,24 +128,16 @@ static void open_products_serve_every_size(void **state)
     const open_extents i = {"i", 6, one}, j = {"j", 6, one}, both = {"i,j", 5, two}, z = {"z", 3, one};
     for (size_t n = 0; n < sizeof numbers / sizeof *numbers; n++) {
         if (numbers[n][7]) continue; /* operands in whole have numbers */
-        assert_int_equal(agrees_on_rows(&ej_script_gemm, product, "f32[21,40] f32[40,50]", numbers[n], &i),
-                         ej_n_targets);
-        assert_int_equal(agrees_on_rows(&ej_script_gemm, product, "f32[21,40] f32[40,50]", numbers[n], &j),
-                         ej_n_targets);
-        assert_int_equal(agrees_on_rows(&ej_script_gemm, turned, "f64[40,21] f64[50,40]", numbers[n], &both),
-                         ej_n_targets);
-        assert_int_equal(agrees_on_rows(&ej_script_gemm, batches, "f32[2,9,11] f32[2,11,34]", numbers[n], &z),
-                         ej_n_targets);
+        agrees_open(&ej_script_gemm, product, "f32[21,40] f32[40,50]", numbers[n], &i);
+        agrees_open(&ej_script_gemm, product, "f32[21,40] f32[40,50]", numbers[n], &j);
+        agrees_open(&ej_script_gemm, turned, "f64[40,21] f64[50,40]", numbers[n], &both);
+        agrees_open(&ej_script_gemm, batches, "f32[2,9,11] f32[2,11,34]", numbers[n], &z);
     }
     static const int64_t own[EJ_RECIPE_NUMBERS] = {4, 1, 4, 16, 4, 16};
-    assert_int_equal(agrees_on_rows(&ej_script_thin, streamed, "f32[18,9,37] f32[7,9]", own, &i), ej_n_targets);
-    assert_int_equal(agrees_on_rows(&ej_script_thin, streamed, "f32[18,9,37] f32[7,9]", own, &both), ej_n_targets);
-    assert_int_equal(
-        agrees_on_rows(&ej_script_sweep, "def f(a: f32[i, j]):\n    return sum(a, dim=0)\n", "f32[21,50]", NULL, &i),
-        ej_n_targets);
-    assert_int_equal(
-        agrees_on_rows(&ej_script_plain, "def f(a: f32[i, j]):\n    return sum(a, dim=1)\n", "f32[21,50]", NULL, &both),
-        ej_n_targets);
+    agrees_open(&ej_script_thin, streamed, "f32[18,9,37] f32[7,9]", own, &i);
+    agrees_open(&ej_script_thin, streamed, "f32[18,9,37] f32[7,9]", own, &both);
+    agrees_open(&ej_script_sweep, "def f(a: f32[i, j]):\n    return sum(a, dim=0)\n", "f32[21,50]", NULL, &i);
+    agrees_open(&ej_script_plain, "def f(a: f32[i, j]):\n    return sum(a, dim=1)\n", "f32[21,50]", NULL, &both);
 }
 
 /* Each axis of the result in its turn as the lanes: short and long unit axes, in either operand, in none, in both; two
@@ -327,6 +325,23 @@ static void rows_go_through_tables(void **state)
     agrees(&ej_script_rows, "def f(m, d: i64[e]):\n    return index_add(4, 0, d, m)\n", "c64[9,5] i64[9]", NULL);
 }
 
+static bool script_takes(const ej_script *script, const char *program, const char *inputs, const char *open)
+{
+    plan_case c;
+    ej_schedule s;
+    plan_open(&c, program, inputs, NULL, open);
+    ej_sizes sizes = c.plan.bound->sizes;
+    c.bind.job.target = &ej_targets[0];
+    assert_int_equal(ej_schedule_begin(&s, &c.plan.steps[c.plan.n_steps - 1], &c.plan, &sizes, &c.bind.job), EINJIT_OK);
+    bool matches = script->matches(&s) && (!script->pays || script->pays(&s) == EJ_PAYS_SURELY);
+    int64_t own[EJ_RECIPE_PARAMS][EJ_RECIPE_NUMBERS] = {{0}};
+    matches = matches && script->params(&s, own) > 0;
+    matches = matches && (script->run(&s, own[0]), !s.failed);
+    if (script == &ej_script_permute) matches = matches && own[0][1]; /* in blocks, past the caches */
+    plan_close(&c);
+    return matches;
+}
+
 static void plain_takes_anything(void **state)
 {
     (void)state;
@@ -344,22 +359,9 @@ static void plain_takes_anything(void **state)
     agrees(&ej_script_plain, "def f(a):\n    return sum(a, dim=1)\n", "f32[67,8]", NULL); /* folded, and a rest */
     agrees(&ej_script_plain, PRODUCT("ij,ij->i"), "f64[40,8] f64[40,8]", NULL);
     agrees(&ej_script_plain, "def f(a):\n    return abs(amax(a, dim=1))\n", "f32[81,16]", NULL);
-}
-
-static bool script_takes(const ej_script *script, const char *program, const char *inputs, const char *open)
-{
-    plan_case c;
-    ej_schedule s;
-    plan_open(&c, program, inputs, NULL, open);
-    ej_sizes sizes = c.plan.bound->sizes;
-    c.bind.job.target = &ej_targets[0];
-    assert_int_equal(ej_schedule_begin(&s, &c.plan.steps[c.plan.n_steps - 1], &c.plan, &sizes, &c.bind.job), EINJIT_OK);
-    bool matches = script->matches(&s) && (!script->pays || script->pays(&s) == EJ_PAYS_SURELY);
-    int64_t own[EJ_RECIPE_PARAMS][EJ_RECIPE_NUMBERS] = {{0}};
-    matches = matches && script->params(&s, own) > 0;
-    if (script == &ej_script_permute) matches = matches && own[0][1]; /* in blocks, past the caches */
-    plan_close(&c);
-    return matches;
+    static const char open[] =
+        "def f(a, b: f32[p, q, z], i):\n    return sum(a.unsqueeze(2) * b[:, :, i], dim=(1, 2))\n";
+    assert_true(script_takes(&ej_script_plain, open, "f32[67,8] f32[67,8,5] i64[1]", "z")); /* not folded */
 }
 
 static bool takes(const char *program, const char *inputs, const char *open)
