@@ -199,15 +199,17 @@ static void finish_together(ej_leaf *leaf, ej_finished *f)
 }
 
 /* False: it is none of these. */
-static bool finish_later(ej_leaf *leaf, ej_finished *f, const ej_lanes *lanes, const ej_results *r, ej_vec acc)
+static bool finish_later(ej_leaf *leaf, ej_finished *f, const ej_lanes *lanes, const ej_results *r, ej_vec acc,
+                         const ej_dot *dot)
 {
+    int32_t acc_lanes = dot ? ej_dot_lanes(dot) : lanes->n;
     bool whole = r->n == 1 && lanes->n > 1 && ej_leaf_static(leaf, lanes, 0) == UINT64_MAX >> (64 - lanes->n);
     if (leaf->dst.buffer->home != EJ_HOME_REG || r->single || !whole) return false;
     for (int32_t s = 0; s < leaf->node->n_src; s++)
         if (leaf->node->src[s].buffer == leaf->node->dst.buffer) return false;
-    if (f->n == EJ_LANES_MAX || (f->n && f->lanes != lanes->n)) finish_together(leaf, f);
+    if (f->n == EJ_LANES_MAX || (f->n && f->lanes != acc_lanes)) finish_together(leaf, f);
     if (!ej_leaf_elems(leaf, &leaf->dst, &r->lanes, &f->elems[f->n])) return true;
-    f->lanes = lanes->n;
+    f->lanes = acc_lanes;
     f->acc[f->n++] = acc;
     return true;
 }
@@ -219,6 +221,7 @@ static void emit_contract(ej_leaf *leaf, ej_tape *tape)
     ej_results r;
     ej_sum *sums = EJ_LOWER_NEW(w, ej_sum, ej_leaf_count(leaf, leaf->dst.set));
     ej_finished *finished = EJ_LOWER_NEW(w, ej_finished, 1);
+    ej_dot *dot = is_product_sum(leaf) ? ej_dot_new(leaf) : NULL;
     if (!sums || !finished) return;
     for (int32_t u = 0; u < leaf->unrolls; u++) {
         ej_leaf_lanes(leaf, u, &lanes);
@@ -230,8 +233,8 @@ static void emit_contract(ej_leaf *leaf, ej_tape *tape)
         results_of(leaf, &lanes, &r);
         ej_sum *sum = &sums[ej_leaf_index(leaf, u, leaf->dst.set)];
         if (!sum->acc.re && r.single) sum->acc = read_dst(leaf, &lanes);
-        sum->acc = accumulate(leaf, tape, u, &lanes, sum->acc);
-        if (--sum->left == 0 && !finish_later(leaf, finished, &lanes, &r, sum->acc))
+        sum->acc = dot ? ej_dot_add(dot, u, &lanes, sum->acc) : accumulate(leaf, tape, u, &lanes, sum->acc);
+        if (--sum->left == 0 && !finish_later(leaf, finished, &lanes, &r, sum->acc, dot))
             finish_sum(leaf, &lanes, &r, sum->acc);
     }
     finish_together(leaf, finished);

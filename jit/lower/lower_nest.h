@@ -377,6 +377,12 @@ ej_tape *ej_tape_new(ej_leaf *leaf);
 /* Fill in `now` of the first n ops. */
 void ej_tape_run(ej_leaf *leaf, ej_tape *tape, int32_t n, int32_t unroll, const ej_lanes *lanes);
 ej_vec ej_operand_spread(ej_lower *w, ej_operand a, int32_t lanes); /* in all lanes */
+/* lower_dot.c: a contraction of complex products along all lanes, into registers; NULL: it is none. */
+typedef struct ej_dot ej_dot;
+ej_dot *ej_dot_new(ej_leaf *leaf);
+int32_t ej_dot_lanes(const ej_dot *dot); /* of its sums, all lanes of which belong to the result */
+/* acc (re NULL: nothing yet) with the terms of this unroll number; acc's lanes add up to the result's parts. */
+ej_vec ej_dot_add(ej_dot *dot, int32_t unroll, const ej_lanes *lanes, ej_vec acc);
 /* The tape's last value, in the destination's dtype and all lanes. */
 ej_vec ej_leaf_result(ej_leaf *leaf, ej_tape *tape, int32_t unroll, const ej_lanes *lanes);
 /* A move with stores past the caches; false: they are not whole vectors at known distances, nothing was emitted. */

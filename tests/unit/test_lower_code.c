@@ -129,6 +129,27 @@ static void complex_panels_are_right(void **state)
             }
 }
 
+/* The parts of x stay as they come: the shuffles are y's, and those that bring the lanes of the sums together. */
+static void complex_dots_take_no_parts_apart(void **state)
+{
+    (void)state;
+    nest_case c;
+    const char *text = dump_of(&c,
+                               "nest dots\naxis i 4\naxis j 16 reduced\nbuffer x c64 arg 0\nbuffer y c64 arg 1\n"
+                               "buffer z c64 arg 2\nbuffer r c64 reg elems 4\nplace r\n"
+                               "move r[i: 1]\n    expr $0 = c64 const 0.0 0.0\n    tile i unroll 4\n"
+                               "sum r[i: 1]\n    src x[i: 16, j: 1]\n    src y[j: 1]\n"
+                               "    expr $0 = c64 src 0; $1 = c64 src 1; $2 = c64 mul $0 $1\n"
+                               "    tile i unroll 4, j lane 16\n"
+                               "move z[i: 1]\n    src r[i: 1]\n    expr $0 = c64 src 0\n    tile i lane 4\n",
+                               "avx512", 1u << EJ_STAGE_ASM);
+    if (text) {
+        assert_int_equal(count(text, "vpermt2ps") + count(text, "vpermi2ps"), 0);
+        assert_int_equal(count(text, "vmulps") + count(text, "vfmadd"), 16);
+    }
+    nest_close(&c);
+}
+
 static void dumps_are_the_same_every_time_and_name_axes(void **state)
 {
     (void)state;
@@ -422,6 +443,7 @@ int main(void)
         cmocka_unit_test(the_matmul_of_the_dump_is_right),
         cmocka_unit_test(complex_panels_are_read_without_shuffles),
         cmocka_unit_test(complex_panels_are_right),
+        cmocka_unit_test(complex_dots_take_no_parts_apart),
         cmocka_unit_test(dumps_are_the_same_every_time_and_name_axes),
         cmocka_unit_test(a_row_gets_its_own_code_again),
         cmocka_unit_test(values_that_a_loop_does_not_change_have_no_phi),

@@ -100,6 +100,31 @@ static void a_register_tile_is_transposed(void **state)
                                    all_dtypes[d]);
 }
 
+/* Parts stay together: every pair of signs, x and y in either place, pieces that end inside of a vector. */
+static void complex_dots_run_along_lanes(void **state)
+{
+    (void)state;
+    static const char *const products[] = {"mul $0 $1", "mul $2 $1", "mul $0 $3",
+                                           "mul $2 $3", "mul $3 $0", "mul $0 $2"};
+    static const int lanes[] = {2, 4, 8, 16};
+    for (int d = 2; d < 4; d++)
+        for (int p = 0; p < 6; p++)
+            for (int l = 0; l < 4; l++)
+                for (int n = lanes[l] / 2 + 1; n <= 2 * lanes[l]; n += 3) {
+                    const char *t = all_dtypes[d];
+                    lower_agree_format(0, NULL, 1e-5,
+                                       "nest dots\naxis i 5\naxis j %d reduced\nbuffer x %s arg 0\n"
+                                       "buffer y %s arg 1\nbuffer z %s arg 2\nbuffer r %s reg elems 5\nplace r\n"
+                                       "move r[i: 1]\n    expr $0 = %s const 0.0 0.0\n    tile i unroll 5\n"
+                                       "loop j step %d\n    sum r[i: 1]\n        src x[i: %d, j: 1]\n"
+                                       "        src y[j: 1]\n        expr $0 = %s src 0; $1 = %s src 1; "
+                                       "$2 = %s conj $0; $3 = %s conj $1; $4 = %s %s\n"
+                                       "        tile i unroll 5, j lane %d\n"
+                                       "move z[i: 1]\n    src r[i: 1]\n    expr $0 = %s src 0\n    tile i lane 5\n",
+                                       n, t, t, t, t, t, lanes[l], n, t, t, t, t, t, products[p], lanes[l], t);
+                }
+}
+
 static void reductions_cross_lanes_and_unrolled_positions(void **state)
 {
     (void)state;
@@ -253,6 +278,7 @@ int main(void)
         cmocka_unit_test(open_ranges_are_masked_at_every_size),
         cmocka_unit_test(lanes_span_two_axes),
         cmocka_unit_test(a_register_tile_is_transposed),
+        cmocka_unit_test(complex_dots_run_along_lanes),
         cmocka_unit_test(reductions_cross_lanes_and_unrolled_positions),
         cmocka_unit_test(open_reductions_leave_out_what_is_not_there),
         cmocka_unit_test(bools_are_reduced_by_or),
