@@ -196,8 +196,6 @@ static void compiles_end_and_can_be_tried_again(void **state)
     einjit_context_release(context);
 }
 
-/* A program of n steps that are all different, of extents from `least` on, in several modules. Asked whenever it may
- * be. */
 typedef struct same_call {
     einjit_context *context;
     einjit_graph *graph;
@@ -235,6 +233,8 @@ static void what_is_being_compiled_can_be_called(void **state)
     einjit_context_release(context);
 }
 
+/* A program of n steps that are all different, of extents from `least` on, in several modules. Asked whenever it may
+ * be. */
 static void steps_end_between_modules(int n, int least)
 {
     enum { MOST = 100 };
