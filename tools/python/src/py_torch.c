@@ -12,7 +12,7 @@ typedef struct builtin {
     PyObject *self;
 } builtin;
 
-static builtin modes, threads;
+static builtin modes, threads, grad;
 static PyObject *forward_ad, *level, *none; /* dict of torch.autograd.forward_ad, a name in it, and -1 */
 static bool found;
 
@@ -38,9 +38,11 @@ static PyObject *loaded(const char *name)
 /* False: torch is not there, or not to its end. */
 static bool find(void)
 {
-    PyObject *torch = loaded("torch"), *c = loaded("torch._C"), *forward = loaded("torch.autograd.forward_ad");
-    if (torch && c && forward) {
+    PyObject *torch = loaded("torch"), *c = torch ? loaded("torch._C") : NULL;
+    PyObject *forward = c ? loaded("torch.autograd.forward_ad") : NULL;
+    if (forward) {
         threads = find_builtin(torch, "get_num_threads");
+        grad = find_builtin(torch, "is_grad_enabled");
         modes = find_builtin(c, "_len_torch_dispatch_stack");
         level = PyUnicode_InternFromString("_current_level");
         none = PyLong_FromLong(-1);
@@ -68,6 +70,11 @@ bool py_torch_goes_forward(void)
     if (!found && !find()) return false;
     PyObject *now = forward_ad ? PyDict_GetItemWithError(forward_ad, level) : NULL;
     return now && now != none;
+}
+
+bool py_torch_has_grad(void)
+{
+    return (!found && !find()) || !grad.call || ask(grad) > 0;
 }
 
 bool py_torch_has_modes(void)
