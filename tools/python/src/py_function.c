@@ -66,6 +66,18 @@ void py_call_end(call *c)
     free(c->kept);
 }
 
+/* f16 beside an integer is f16 to torch, and f64 to the library, whose rules are NumPy's: Python converts. */
+static bool mixes_narrow(const call *c)
+{
+    bool mixed = false, narrow = false;
+    for (size_t i = 0; i < c->n_in; i++) {
+        int dtype = c->tensors[i].dtype;
+        mixed |= dtype != c->tensors[0].dtype;
+        narrow |= c->in[i].kind == PY_EXCHANGE && (dtype == EINJIT_F16 || dtype == EINJIT_BF16);
+    }
+    return mixed && narrow;
+}
+
 int py_call_inputs(call *c, PyObject *const *args, bool specs, bool *unreadable)
 {
     const char *why = NULL;
@@ -85,7 +97,9 @@ int py_call_inputs(call *c, PyObject *const *args, bool specs, bool *unreadable)
         if (constant == Py_None && (!c->like || c->like->kind == PY_BUFFER)) c->like = &c->in[i];
     }
     if (!c->like && c->n_in) c->like = &c->in[0];
-    return 0;
+    if (!unreadable || !mixes_narrow(c)) return 0;
+    *unreadable = true;
+    return -1;
 }
 
 static int read_output(call *c, size_t i, PyObject *object, bool *unreadable)
