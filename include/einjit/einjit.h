@@ -240,7 +240,7 @@ enum einjit_option_flag {
  * known. Any answer but 0 ends the call with E_INTERRUPTED, which is not remembered: the next call tries again. It is
  * asked on the thread that compiles, of every thread that does; who waits for another thread's compile is not asked,
  * and tries itself when that one was ended. It may call into the context, as a signal handler may that it runs; what
- * the thread is compiling is then compiled once more, for that call alone. The code generator asks between the
+ * any thread is compiling is then compiled once more, for that call alone. The code generator asks between the
  * functions that it makes IR of, and between the modules that it makes code of, of which kernels of many steps have
  * several. */
 
