@@ -300,8 +300,9 @@ EINJIT_API int einjit_graph_input_type(const einjit_graph *graph, size_t i, int 
 /** Run the passes on a graph that is not frozen: `passes` names (einjit_list_name), separated by commas; NULL = all,
  * in their order. Compiling runs them too, and knows more: this is to see what they do. Values are numbered anew;
  * inputs and results stay in their order, names with what they named (einjit_graph_value, einjit_graph_output_value).
- * Errors: E_VALUE names a pass that there is not, before any runs; E_FROZEN; E_NOMEM: the graph is whole and means the
- * same. Cost: near-linear in the graph (einjit-bench --optimizer). */
+ * Errors: E_VALUE names a pass that there is not, before any runs; E_FROZEN; E_NOMEM, E_INTERRUPTED: the graph is
+ * whole and means the same; passes before may have changed it, and values that nothing needs may be left. Cost:
+ * near-linear in the graph (einjit-bench --optimizer). */
 EINJIT_API int einjit_optimize(einjit_graph *graph, const char *passes, einjit_error *err);
 
 /** What a run of passes did. */
