@@ -240,8 +240,8 @@ enum einjit_option_flag {
 /* Progress: `stage` is one of einjit_explain's, `done` which part of it is behind, 0 .. 1, or -1 where that is not
  * known. Any answer but 0 ends the call with E_INTERRUPTED, which is not remembered: the next call tries again. It is
  * asked on the thread that compiles, of every thread that does; who waits for another thread's compile is not asked,
- * and tries itself when that one was ended. It may call into the context, as a signal handler may that it runs; what is
- * being compiled is then compiled once more, for that call alone. The code generator asks between the
+ * and tries itself when that one was ended. It may call into the context, as a signal handler may that it runs; what
+ * any thread is compiling is then compiled once more, for that call alone. The code generator asks between the
  * functions that it makes IR of, and between the modules that it makes code of, of which kernels of many steps have
  * several. */
 
@@ -301,8 +301,9 @@ EINJIT_API int einjit_graph_input_type(const einjit_graph *graph, size_t i, int 
 /** Run the passes on a graph that is not frozen: `passes` names (einjit_list_name), separated by commas; NULL = all,
  * in their order. Compiling runs them too, and knows more: this is to see what they do. Values are numbered anew;
  * inputs and results stay in their order, names with what they named (einjit_graph_value, einjit_graph_output_value).
- * Errors: E_VALUE names a pass that there is not, before any runs; E_FROZEN; E_NOMEM: the graph is whole and means the
- * same. Cost: near-linear in the graph (einjit-bench --optimizer). */
+ * Errors: E_VALUE names a pass that there is not, before any runs; E_FROZEN; E_NOMEM, E_INTERRUPTED: the graph is
+ * whole and means the same; passes before may have changed it, and values that nothing needs may be left. Cost:
+ * near-linear in the graph (einjit-bench --optimizer). */
 EINJIT_API int einjit_optimize(einjit_graph *graph, const char *passes, einjit_error *err);
 
 /** What a run of passes did. */

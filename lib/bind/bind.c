@@ -238,7 +238,9 @@ static int bind(ej_bound *out, const ej_graph *graph, const bind_request *reques
     EJ_TRY(check_counts(&b, request));
     EJ_TRY(ej_bind_open_list(&b, open));
     int status = EINJIT_OK;
-    b.err = job->err ? &found : NULL;
+    ej_job trying = *job;
+    trying.err = b.err = job->err ? &found : NULL;
+    b.job = &trying;
     do {
         status = attempt(&b, request);
         if (b.out->sizes.no_memory) status = ej_no_memory(b.err);
@@ -248,6 +250,7 @@ static int bind(ej_bound *out, const ej_graph *graph, const bind_request *reques
         if (job->err) *job->err = found;
         return status;
     }
+    b.job = job;
     EJ_TRY(list_closed(&b));
     *out = bound;
     return EINJIT_OK;

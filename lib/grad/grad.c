@@ -215,7 +215,7 @@ static void sweep(ej_grad *g)
         if (g->pieces[v]) ej_grad_join_pieces(g, (ej_value)v);
         ej_grad_at at = {.node = g->graph->nodes[v], .v = (ej_value)v, .g = g->adjoint[v]};
         bool any = false;
-        if (at.g < 0 || !g->wanted[v]) continue;
+        if (g->status || at.g < 0 || !g->wanted[v]) continue; /* joining may have failed */
         for (uint32_t i = 0; i < at.node.n_in; i++) any |= ej_grad_wants(g, &at, i);
         g->status = ej_job_poll(g->job, EJ_STAGE_GRAPH, 1 - (double)v / (double)g->n_old);
         if (any && !g->status) ej_grad_rules[at.node.op](g, &at);

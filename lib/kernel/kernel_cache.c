@@ -37,7 +37,6 @@ typedef struct entry {
     int status;            /* FAILED; */
     uint64_t names;        /* and whose its text has */
     bool forget;           /* FAILED, not remembered: who waited tries again */
-    pthread_t maker;       /* MAKING: the thread */
     bool removed;          /* from the table; under the lock */
     int holders;           /* the maker and those who wait; under the lock */
     struct entry *next;    /* in its queue, once it is made; under the lock */
@@ -360,7 +359,6 @@ static entry *announce(struct ej_cache *cache, shard *s, ej_key key, uint64_t ha
     e->names = ej_key_names(&key);
     e->bytes = entry_bytes(key.n);
     e->holders = 1;
-    e->maker = pthread_self();
     atomic_init(&e->state, MAKING);
     atomic_init(&e->used, atomic_fetch_add(&cache->clock, 2) + 2);
     put(atomic_load_explicit(&s->table, memory_order_relaxed), e);
@@ -387,6 +385,10 @@ static void publish(struct ej_cache *cache, shard *s, entry *e, ej_key key, einj
     pthread_cond_broadcast(&s->made);
 }
 
+/* Kernels that this thread is making, one inside of another: a hook or signal handler of a compile may ask for more.
+ * Such a thread waits for nobody: for itself it would wait forever, and so would two for each other. */
+static _Thread_local int n_making;
+
 /* Make the kernel of an announced entry. Entered with the lock, left without it. */
 static int make_entry(struct ej_cache *cache, shard *s, entry *e, ej_key key, ej_make_kernel make, void *user,
                       einjit_kernel **out, einjit_error *err)
@@ -395,7 +397,9 @@ static int make_entry(struct ej_cache *cache, shard *s, entry *e, ej_key key, ej
     einjit_error error = {0};
     einjit_kernel *kernel = NULL;
     uint64_t start = ej_now_ns();
+    n_making++;
     int status = make(&kernel, user, &error);
+    n_making--;
     uint64_t spent = ej_now_ns() - start;
     if (status == EINJIT_OK) {
         atomic_fetch_add(&kernel->refs, 1);
@@ -445,16 +449,12 @@ static int get_or_make(struct ej_cache *cache, shard *s, ej_key key, uint64_t ha
     for (;;) {
         entry *e = probe(atomic_load_explicit(&s->table, memory_order_relaxed), key, hash, NULL);
         if (!e) break;
-        bool making = atomic_load(&e->state) == MAKING;
-        /* asked for by a hook or signal handler of its compile */
-        if (making && pthread_equal(e->maker, pthread_self())) {
-            pthread_mutex_unlock(&s->lock);
-            return make(out, user, err);
-        }
-        bool answered = making ? wait_for(s, e, key, out, &status, err) : find(cache, s, key, hash, out, &status, err);
+        bool making = atomic_load(&e->state) == MAKING, alone = making && n_making, answered = alone;
+        if (!alone && making) answered = wait_for(s, e, key, out, &status, err);
+        else if (!alone) answered = find(cache, s, key, hash, out, &status, err);
         if (!answered) continue;
         pthread_mutex_unlock(&s->lock);
-        return status;
+        return alone ? make(out, user, err) : status;
     }
     entry *e = announce(cache, s, key, hash);
     if (e) return make_entry(cache, s, e, key, make, user, out, err);

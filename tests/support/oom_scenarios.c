@@ -142,7 +142,7 @@ static int differentiate(scene *s)
     TRY(einjit_graph_parse(
         &graph, s->context,
         "def forward(x: f32[i, i], w: f32[:, j], src: i64[i]):\n"
-        "    y = einsum(\"ii,ij->j\", x, w) / w[0] + sum(x[src], dim=0)[:1]\n"
+        "    y = einsum(\"ii,ij->j\", x, w) / w[0] + sum(x[src], dim=0)[:1] + sum(x[:1] * x[1:2])\n"
         "    z = layer_norm(cat([x, tanh(x) ** 2], 1), (-1,)) @ stack([y, y], 1).sum(0)[:, None].expand(2, 1)[:1]\n"
         "    return sum(z * prod(x)) + mean(amax(x, 0)) + einsum(\"ij,jk->\", x, w, reduce=\"max\")\n",
         SIZE_MAX, s->err));

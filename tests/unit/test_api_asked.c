@@ -36,8 +36,8 @@ enum { EINSUMS = 3000 };
 static einjit_error err;
 
 typedef struct listener {
-    int64_t asked;
-    size_t bytes, most; /* allocated since it was asked last; the most there were */
+    int64_t asked, end_at; /* end_at: which question is answered with 1; 0: none */
+    size_t bytes, most;    /* allocated since it was asked last; the most there were */
     char stage[32], where[80];
 } listener;
 
@@ -57,7 +57,7 @@ static int listen(void *user, const char *stage, double done)
     (void)done;
     l->asked++;
     note(l, stage);
-    return 0;
+    return l->asked == l->end_at;
 }
 
 static void *count(void *user, size_t bytes)
@@ -172,11 +172,40 @@ static void compiles_ask(void **state)
     einjit_context_release(context);
 }
 
+/* At whichever question a call ends, it says so. */
+static void every_question_can_end_a_call(void **state)
+{
+    (void)state;
+    listener l;
+    float x[64] = {0}, w[64] = {0}, y[64];
+    begin(&l);
+    einjit_context *context = context_for(&l);
+    const einjit_tensor in[] = {F32(x, 8, 8), F32(w, 8, 8)}, out = F32(y, 8, 8);
+    einjit_kernel *kernel = NULL;
+    int status = EINJIT_E_INTERRUPTED;
+    for (int64_t end_at = 1; status; end_at++) {
+        einjit_graph *graph = api_graph(context, "def f(x: f32[a, b], w: f32[b, c]):\n"
+                                                 "    return softmax(relu(x @ w) @ w, -1) * 2.0 + x[0:8]\n");
+        begin(&l);
+        l.end_at = end_at;
+        err = (einjit_error){0};
+        status = einjit_compile(&kernel, context, graph, 2, in, 1, &out, NULL, &err);
+        if (status && (status != EINJIT_E_INTERRUPTED || err.code != status || !strstr(err.text, "interrupted")))
+            fail_msg("question %lld (%s): %s, %d: %s", (long long)end_at, l.stage, einjit_status_name(status), err.code,
+                     err.text);
+        assert_true(status || end_at > 40);
+        einjit_graph_destroy(graph);
+    }
+    einjit_kernel_release(kernel);
+    einjit_context_release(context);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients_and_passes_ask),
         cmocka_unit_test(compiles_ask),
+        cmocka_unit_test(every_question_can_end_a_call),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
 /* test_api_progress.c - the hook that hears how far a compile is, and ends it. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -196,8 +198,6 @@ static void compiles_end_and_can_be_tried_again(void **state)
     einjit_context_release(context);
 }
 
-/* A program of n steps that are all different, of extents from `least` on, in several modules. Asked whenever it may
- * be. */
 typedef struct same_call {
     einjit_context *context;
     einjit_graph *graph;
@@ -235,6 +235,73 @@ static void what_is_being_compiled_can_be_called(void **state)
     einjit_context_release(context);
 }
 
+typedef struct crossing {
+    einjit_context *context;
+    einjit_graph *graphs[2]; /* which this thread compiles, and which its hook calls meanwhile */
+    pthread_barrier_t *both;
+    bool asked;
+    int status, inner;
+    float y[64], z[64];
+} crossing;
+static _Thread_local crossing *of_thread;
+
+static int call_graph(const crossing *c, int which, float *out)
+{
+    float x[64], w[64];
+    for (int i = 0; i < 64; i++) x[i] = (float)(i % 5), w[i] = i % 9 == 0 ? 1.0f : 0.0f;
+    const einjit_tensor in[] = {F32(x, 8, 8), F32(w, 8, 8)};
+    einjit_error inner;
+    return einjit_call(c->context, c->graphs[which], 2, in, 1, &F32(out, 8, 8), &inner);
+}
+
+static int call_the_other(void *user, const char *stage, double done)
+{
+    crossing *c = of_thread;
+    (void)user, (void)stage, (void)done;
+    if (!c || c->asked) return 0;
+    c->asked = true;
+    pthread_barrier_wait(c->both);
+    c->inner = call_graph(c, 1, c->z);
+    return 0;
+}
+
+static void *run_crossing(void *user)
+{
+    crossing *c = of_thread = user;
+    c->status = call_graph(c, 0, c->y);
+    return NULL;
+}
+
+/* Neither may wait for the other. */
+static void hooks_of_two_threads_can_call_what_the_other_compiles(void **state)
+{
+    (void)state;
+    einjit_options options = {.struct_bytes = sizeof options, .backend = "interp", .progress = call_the_other};
+    einjit_context *context;
+    pthread_barrier_t both;
+    pthread_t thread;
+    assert_int_equal(einjit_context_create(&context, &options, &err), EINJIT_OK);
+    assert_int_equal(pthread_barrier_init(&both, NULL, 2), 0);
+    einjit_graph *a = chain(context, 20), *b = chain(context, 30);
+    crossing one = {.context = context, .graphs = {a, b}, .both = &both, .inner = -1};
+    crossing two = {.context = context, .graphs = {b, a}, .both = &both, .inner = -1};
+    alarm(300); /* rather than for ever */
+    assert_int_equal(pthread_create(&thread, NULL, run_crossing, &two), 0);
+    run_crossing(&one);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    alarm(0);
+    of_thread = NULL;
+    assert_true(!one.status && !one.inner && !two.status && !two.inner);
+    for (int i = 0; i < 64; i++)
+        assert_true(one.y[i] == i % 5 && one.z[i] == i % 5 && two.y[i] == i % 5 && two.z[i] == i % 5);
+    pthread_barrier_destroy(&both);
+    einjit_graph_destroy(a);
+    einjit_graph_destroy(b);
+    einjit_context_release(context);
+}
+
+/* A program of n steps that are all different, of extents from `least` on, in several modules. Asked whenever it may
+ * be. */
 static void steps_end_between_modules(int n, int least)
 {
     enum { MOST = 100 };
@@ -307,6 +374,7 @@ int main(void)
         {"compiles_end_and_can_be_tried_again (interp)", compiles_end_and_can_be_tried_again, NULL, NULL, "interp"},
         {"what_is_being_compiled_can_be_called (interp)", what_is_being_compiled_can_be_called, NULL, NULL, "interp"},
         {"what_is_being_compiled_can_be_called (llvm)", what_is_being_compiled_can_be_called, NULL, NULL, "llvm"},
+        cmocka_unit_test(hooks_of_two_threads_can_call_what_the_other_compiles),
         {"compiles_end_and_can_be_tried_again (llvm)", compiles_end_and_can_be_tried_again, NULL, NULL, "llvm"},
         cmocka_unit_test(code_generation_ends_between_leaves_and_modules),
         cmocka_unit_test(code_generation_ends_between_nests_and_modules),

@@ -10,9 +10,10 @@
 
     dw = einjit.grad(loss, argnums=1)(x, w)
 
-Extents are in elements. Errors are of the classes in einjit.errors, all of them EinjitError. As many threads as torch uses
-at the time of the call, where that is loaded, share large loops (EINJIT_THREADS says another number). Calls from several threads are safe; kernels that touch 16 KiB or more, and compiles, run without the
-GIL. einjit.fx is a drop-in for opt_einsum_fx, torch.compile(model, backend="einjit") compiles models.
+Extents are in elements. Errors are of the classes in einjit.errors, all of them EinjitError. As many threads as torch
+uses at the time of the call, where that is loaded, share large loops (EINJIT_THREADS says another number). Calls from
+several threads are safe; kernels that touch 16 KiB or more, and compiles, run without the GIL. einjit.fx is a drop-in for
+opt_einsum_fx, torch.compile(model, backend="einjit") compiles models.
 """
 
 from __future__ import annotations

@@ -20,6 +20,8 @@ DTYPE_NAMES = {
     "bool": "bool",
     "int32": "i32",
     "int64": "i64",
+    "float16": "f16",
+    "bfloat16": "bf16",
     "float32": "f32",
     "float64": "f64",
     "complex64": "c64",
@@ -136,13 +138,12 @@ def asarray(x: object) -> Array:
 
 # ---- dtypes that the library does not compute with ----
 
-_NUMPY_WIDER = {"i": "i4", "u": "i8", "e": "f4", "f": "f8", "c": "c16"}
+_NUMPY_WIDER = {"i": "i4", "u": "i8", "f": "f8", "c": "c16"}
 
 
 def widened(operands: Sequence[object], wanted: object = None) -> tuple[list[Array], Callable[[Array], Array]]:
     """Operands in dtypes that the library computes with, and what turns the result into the dtype that it should have.
-    Integers narrower than i32 and unsigned ones are computed in a signed type that wraps alike, f16 and bf16 in f32,
-    long doubles in f64."""
+    Integers narrower than i32 and unsigned ones are computed in a signed type that wraps alike, long doubles in f64."""
     if any(map(is_torch, operands)):
         return _widened_torch(operands)
     if all(hasattr(x, "__dlpack__") and not _is_numpy(x) for x in operands) and wanted is None:
@@ -164,13 +165,15 @@ def _widened_numpy(operands: Sequence[object], wanted: object) -> tuple[list[Arr
     import numpy
 
     refuse_masks(operands)
-    ours = {numpy.dtype(t) for t in ("bool", "i4", "i8", "f4", "f8", "c8", "c16")}
+    ours = {numpy.dtype(t) for t in ("bool", "i4", "i8", "f2", "f4", "f8", "c8", "c16")}
+    if "ml_dtypes" in sys.modules:
+        ours.add(numpy.dtype(sys.modules["ml_dtypes"].bfloat16))
     arrays = [numpy.asanyarray(x) for x in operands]
     dtype = numpy.result_type(*arrays) if wanted is None else numpy.dtype(wanted)  # type: ignore[call-overload]
     if dtype.newbyteorder("=") in ours:
         computed = dtype.newbyteorder("=")
     else:
-        wider = "f4" if dtype.char == "e" else _NUMPY_WIDER.get(dtype.kind)
+        wider = _NUMPY_WIDER.get(dtype.kind)
         if wider is None:
             raise DtypeError(
                 f"arrays of dtype {dtype}: einjit computes with bool, integers, floats and complex numbers"
@@ -190,8 +193,6 @@ def _widened_torch(operands: Sequence[object]) -> tuple[list[Array], Callable[[A
         torch.int8: torch.int32,
         torch.int16: torch.int32,
         torch.uint8: torch.int32,
-        torch.float16: torch.float32,
-        torch.bfloat16: torch.float32,
         torch.complex32: torch.complex64,
     }
     tensors: list[Any] = [x if is_torch(x) else torch.as_tensor(x) for x in operands]
@@ -199,8 +200,9 @@ def _widened_torch(operands: Sequence[object]) -> tuple[list[Array], Callable[[A
         if x.device.type != "cpu":
             raise InvalidError(f"a tensor on the device '{x.device}': einjit computes on the CPU")
     tensors = [x.resolve_conj().resolve_neg() for x in tensors]
-    dtype = functools.reduce(torch.promote_types, [x.dtype for x in tensors])
-    if not any(x.dtype in narrow for x in tensors):
+    dtypes = {x.dtype for x in tensors}
+    dtype = functools.reduce(torch.promote_types, dtypes)
+    if dtypes.isdisjoint(narrow) and (len(dtypes) == 1 or dtypes.isdisjoint((torch.float16, torch.bfloat16))):
         return tensors, lambda result: result
     computed = narrow.get(dtype, dtype)
     return [x.to(computed) for x in tensors], lambda result: result.to(dtype)

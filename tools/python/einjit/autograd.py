@@ -57,7 +57,7 @@ class _Differentiable(torch.autograd.Function):
         # others may change before the gradient is asked for
         ctx.saved = backward_of(function, wanted, ctx.ranks)[1] if wanted else []
         ctx.save_for_backward(*(operands[k] for k in ctx.saved))
-        return function(*(x.detach() if x.requires_grad else x for x in operands))
+        return function(*operands)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
@@ -119,13 +119,13 @@ _forward, _functorch = torch.autograd.forward_ad, torch._C._functorch
 
 
 def _is_transformed(operands: tuple[Any, ...]) -> bool:
-    """Some of these stand for more than their memory."""
-    if _forward._current_level < 0 and _functorch.peek_interpreter_stack() is None:
-        return False
-    tensors = [x for x in operands if isinstance(x, torch.Tensor)]
-    return any(map(_functorch.is_functorch_wrapped_tensor, tensors)) or (
-        _forward._current_level >= 0
-        and any(_forward.unpack_dual(x).tangent is not None for x in tensors)  # type: ignore[no-untyped-call]
+    """Some of these stand for more than their memory, or results do: functorch wraps all that torch makes meanwhile."""
+    if _functorch.peek_interpreter_stack() is not None:
+        return True
+    return _forward._current_level >= 0 and any(
+        _forward.unpack_dual(x).tangent is not None  # type: ignore[no-untyped-call]
+        for x in operands
+        if isinstance(x, torch.Tensor)
     )
 
 

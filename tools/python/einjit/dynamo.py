@@ -1,13 +1,12 @@
 """torch.compile(model, backend="einjit"), and the same for graphs that torch.fx traces.
 
 Takes  a graph of torch calls (einsum is still there: Dynamo's graph, before any decomposition) whose nodes have example
-values. Gives  the graph with its largest parts that programs can say given to einjit's kernels; all else stays torch.
-Symbolic extents stay
-       open. Gradients are autograd's over our gradient programs.
+       values.
+Gives  the graph with its largest parts that programs can say given to einjit's kernels; all else stays torch. Symbolic
+       extents stay open. Gradients are autograd's over our gradient programs.
 Keeps  to parts with a contraction, on the CPU, in one dtype, f32 or f64. Nothing moves across an operation that changes
-a tensor,
-       the grad mode or autocast. A part's results never share memory with another value, so that writing to them is what
-       it was.
+       a tensor, the grad mode or autocast. A part's results never share memory with another value, so that writing to
+       them is what it was.
 """
 
 from __future__ import annotations
@@ -85,7 +84,7 @@ def _linear(trace: Trace, a: list[Any]) -> Value:
 
 def _says(node: fx.Node) -> Callable[[Trace, list[Any]], Value] | None:
     """How a node is written down, from the values of its arguments; None: torch's alone."""
-    if node.op not in ("call_function", "call_method"):
+    if node.op not in ("call_function", "call_method") or not node.args:  # the operand is named: torch.cat(tensors=...)
         return None
     name, args, words = _name(node), node.args, dict(node.kwargs)
     if node.op == "call_function" and node.target in _EINSUM and isinstance(args[0], str) and not words:
@@ -219,7 +218,9 @@ def _pieces(node: fx.Node) -> dict[fx.Node, Any]:
     is not known."""
     parts, name = _example(node), _name(node)
     dim: Any
-    if node.op not in ("call_function", "call_method") or name not in _PIECES or not isinstance(parts, (list, tuple)):
+    if node.op not in ("call_function", "call_method") or name not in _PIECES or not node.args:
+        return {}
+    if not isinstance(parts, (list, tuple)):
         return {}
     words, at = dict[str, Any](node.kwargs), 1 if name == "unbind" else 2
     dim = words.get("dim", node.args[at] if len(node.args) > at else 0)
@@ -235,7 +236,6 @@ def _pieces(node: fx.Node) -> dict[fx.Node, Any]:
         k, start = k % len(parts), sum(extents[: k % len(parts)])
         found[user] = (*before, k if name == "unbind" else slice(start, start + extents[k]))
     return found
-
 
 
 def _stays_in_place(node: fx.Node) -> bool:

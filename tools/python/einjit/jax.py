@@ -27,7 +27,7 @@ from .errors import BY_CODE
 
 _TARGET = "einjit_program"
 jax.ffi.register_ffi_target(_TARGET, _einjit.xla_handler(), platform="cpu")
-_NARROW = {"int8": "int32", "int16": "int32", "uint8": "int32", "float16": "float32", "bfloat16": "float32"}
+_NARROW = {"int8": "int32", "int16": "int32", "uint8": "int32"}
 
 # The operation itself: terms of different labels, each extent that of its label; params: terms, output.
 _einsum_p = Primitive("einjit_einsum")
@@ -106,8 +106,7 @@ def _plain(term: str, x: Any, sizes: dict[str, int]) -> tuple[str, Any]:
 def einsum(*operands: Any) -> Array:
     """einjit.einsum for jax's arrays and tracers: under jax.jit, grad, jvp, vmap.
 
-    operands: as of einjit.einsum. Mixed dtypes promote as jax's do; f16, bf16 and narrow integers are computed in 32
-    bits. Raises einjit's errors of equations and shapes, while it is traced; DtypeError for unsigned integers of 32 bits
+    operands: as of einjit.einsum. Mixed dtypes promote as jax's do; narrow integers are computed in 32 bits. Raises einjit's errors of equations and shapes, while it is traced; DtypeError for unsigned integers of 32 bits
     and more.
     """
     equation, arrays = normal(operands)

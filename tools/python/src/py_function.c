@@ -66,6 +66,18 @@ void py_call_end(call *c)
     free(c->kept);
 }
 
+/* f16 beside an integer is f16 to torch, and f64 to the library, whose rules are NumPy's: Python converts. */
+static bool mixes_narrow(const call *c)
+{
+    bool mixed = false, narrow = false;
+    for (size_t i = 0; i < c->n_in; i++) {
+        int dtype = c->tensors[i].dtype;
+        mixed |= dtype != c->tensors[0].dtype;
+        narrow |= c->in[i].kind == PY_EXCHANGE && (dtype == EINJIT_F16 || dtype == EINJIT_BF16);
+    }
+    return mixed && narrow;
+}
+
 int py_call_inputs(call *c, PyObject *const *args, bool specs, bool *unreadable)
 {
     const char *why = NULL;
@@ -85,7 +97,9 @@ int py_call_inputs(call *c, PyObject *const *args, bool specs, bool *unreadable)
         if (constant == Py_None && (!c->like || c->like->kind == PY_BUFFER)) c->like = &c->in[i];
     }
     if (!c->like && c->n_in) c->like = &c->in[0];
-    return 0;
+    if (!unreadable || !mixes_narrow(c)) return 0;
+    *unreadable = true;
+    return -1;
 }
 
 static int read_output(call *c, size_t i, PyObject *object, bool *unreadable)
@@ -338,14 +352,31 @@ static bool of_torch(const call *c)
     return false;
 }
 
-/* Whether autograd has to know of the call. Modes that record calls are looked for where a signature is new. */
+/* Whether autograd, or who records calls, has to know of it. */
 static bool concerns_autograd(const call *c)
 {
     if (!of_torch(c)) return false;
-    if (py_torch_goes_forward()) return true;
+    if (py_torch_has_modes() || py_torch_goes_forward()) return true;
     for (size_t i = 0; i < c->n_in + c->n_out_read; i++) /* `out` lies behind `in` */
-        if (py_needs_gradient(&c->in[i])) return true;
+        if (py_needs_gradient(&c->in[i])) return py_torch_has_grad();
     return false;
+}
+
+/* After a failure: where functorch transforms a function, what torch makes for results may have no memory. */
+static PyObject *transform(const call *c, PyObject *const *args, PyObject *out)
+{
+    PyObject *type, *value, *trace, *result;
+    PyErr_Fetch(&type, &value, &trace);
+    result = differentiate(c->f, args, c->f->n_call, out);
+    if (result == Py_NotImplemented) { /* nothing is transformed */
+        Py_CLEAR(result);
+        PyErr_Restore(type, value, trace);
+        return NULL;
+    }
+    Py_XDECREF(type);
+    Py_XDECREF(value);
+    Py_XDECREF(trace);
+    return result;
 }
 
 static PyObject *call_run(call *c, PyObject *const *args, PyObject *out, bool *unreadable)
@@ -355,18 +386,16 @@ static PyObject *call_run(call *c, PyObject *const *args, PyObject *out, bool *u
     if (read_outputs(c, out, unreadable)) return NULL;
     int outputs = make_signature(c);
     if (outputs < 0) return NULL;
-    known_kernel *k = find_known(c->f, c);
-    if (concerns_autograd(c) || (!k && of_torch(c) && py_torch_has_modes())) {
+    if (concerns_autograd(c)) {
         result = differentiate(c->f, args, c->f->n_call, out);
-        if (k) forget(k);
         if (result != Py_NotImplemented) return result;
         Py_DECREF(result); /* autograd is off */
-        k = find_known(c->f, c);
     }
+    known_kernel *k = find_known(c->f, c);
     if (!k && !(k = learn(c, outputs))) return NULL;
     result = !c->given ? run_into_new(c, k) : run(c, k) ? NULL : Py_NewRef(out);
     forget(k);
-    return result;
+    return result || !of_torch(c) ? result : transform(c, args, out);
 }
 
 static PyObject *find_out(PyObject *const *args, size_t n, PyObject *names, bool *known)

@@ -75,7 +75,7 @@ static enum py_read take_dlpack(py_operand *out, const dl_tensor *t, const char 
     *why = "is on another device than the CPU";
     if (t->device_type != DL_CPU) return PY_UNREADABLE;
     *why = "has a dtype that einjit does not compute with";
-    if (dtype < 0 || dtype == EINJIT_F16 || dtype == EINJIT_BF16) return PY_UNREADABLE;
+    if (dtype < 0) return PY_UNREADABLE;
     char *data = t->data ? (char *)t->data + t->byte_offset : NULL;
     out->tensor = (einjit_tensor){data, dtype, t->rank, t->shape, t->strides};
     if (py_row_major(&out->tensor)) out->tensor.strides = NULL; /* found out once, here and not again in the library */
@@ -149,7 +149,7 @@ static bool is_lazy(PyObject *object, const einjit_tensor *t)
 {
     if (t->dtype == EINJIT_C64 || t->dtype == EINJIT_C128)
         return flag_set(object, py_hook.is_conj) || flag_set(object, py_hook.is_neg);
-    if (t->dtype != EINJIT_F32 && t->dtype != EINJIT_F64) return false;
+    if (t->dtype != EINJIT_F16 && t->dtype != EINJIT_F32 && t->dtype != EINJIT_F64) return false;
     for (int32_t a = t->rank; a-- > 0;)
         if (t->shape[a] > 1 && (!t->strides || t->strides[a] & 1)) return false;
     return flag_set(object, py_hook.is_neg);
@@ -225,6 +225,7 @@ static int buffer_dtype(const Py_buffer *b)
     if (strlen(format) != 1) return -1;
     switch (*format) {
     case '?': return EINJIT_BOOL;
+    case 'e': return EINJIT_F16;
     case 'f': return EINJIT_F32;
     case 'd': return EINJIT_F64;
     case 'i':

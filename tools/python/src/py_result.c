@@ -15,17 +15,49 @@ PyTypeObject *py_numpy_type, *py_array_type;
 
 static PyObject *numpy_empty, *numpy_dtypes[EINJIT_DTYPE_COUNT], *no_index;
 static int8_t numpy_numbers[32];
+static int bf16_number = -1; /* NumPy numbers types of others as it meets them */
+
+/* NumPy itself has no bf16: it is ml_dtypes'. */
+static bool know_bf16(PyObject *module)
+{
+    PyObject *type = module ? PyObject_GetAttrString(module, "bfloat16") : NULL;
+    PyObject *numpy = type ? PyImport_ImportModule("numpy") : NULL;
+    PyObject *dtype = numpy ? PyObject_CallMethod(numpy, "dtype", "O", type) : NULL;
+    PyObject *number = dtype ? PyObject_GetAttrString(dtype, "num") : NULL;
+    long n = number ? PyLong_AsLong(number) : -1;
+    if (n >= 0 && !PyErr_Occurred()) {
+        bf16_number = (int)n;
+        numpy_dtypes[EINJIT_BF16] = Py_NewRef(dtype);
+    }
+    Py_XDECREF(number);
+    Py_XDECREF(dtype);
+    Py_XDECREF(numpy);
+    Py_XDECREF(type);
+    Py_XDECREF(module);
+    return bf16_number >= 0;
+}
+
+static bool find_bf16(bool import)
+{
+    if (bf16_number >= 0) return true;
+    PyObject *name = PyUnicode_FromString("ml_dtypes");
+    bool found = know_bf16(!name ? NULL : import ? PyImport_Import(name) : PyImport_GetModule(name));
+    Py_XDECREF(name);
+    PyErr_Clear();
+    return found;
+}
 
 int py_numpy_dtype(int type_number)
 {
-    return (unsigned)type_number < sizeof numpy_numbers ? numpy_numbers[type_number] : -1;
+    if ((unsigned)type_number < sizeof numpy_numbers) return numpy_numbers[type_number];
+    return find_bf16(false) && type_number == bf16_number ? EINJIT_BF16 : -1;
 }
 
 static int know_dtype(PyObject *numpy, int dtype)
 {
     static const char *const names[EINJIT_DTYPE_COUNT] = {
-        [EINJIT_BOOL] = "bool",   [EINJIT_I32] = "int32",     [EINJIT_I64] = "int64",      [EINJIT_F32] = "float32",
-        [EINJIT_F64] = "float64", [EINJIT_C64] = "complex64", [EINJIT_C128] = "complex128"};
+        [EINJIT_BOOL] = "bool",   [EINJIT_I32] = "int32",   [EINJIT_I64] = "int64",     [EINJIT_F16] = "float16",
+        [EINJIT_F32] = "float32", [EINJIT_F64] = "float64", [EINJIT_C64] = "complex64", [EINJIT_C128] = "complex128"};
     if (!names[dtype]) return 0;
     numpy_dtypes[dtype] = PyObject_CallMethod(numpy, "dtype", "s", names[dtype]);
     PyObject *number = numpy_dtypes[dtype] ? PyObject_GetAttrString(numpy_dtypes[dtype], "num") : NULL;
@@ -61,6 +93,8 @@ int py_numpy_setup(PyObject *type)
 static PyObject *new_numpy(py_type_of *type, einjit_tensor *out)
 {
     if (!type->numpy_args) {
+        if (type->dtype == EINJIT_BF16 && !find_bf16(true))
+            return py_fail(EINJIT_E_DTYPE, "a result in bf16, which NumPy has with the package ml_dtypes alone");
         PyObject *shape = py_shape(type->rank, type->shape);
         if (!shape) return NULL;
         type->numpy_args = PyTuple_Pack(2, shape, numpy_dtypes[type->dtype]);
@@ -89,9 +123,9 @@ static PyObject *new_exchange(const py_type_of *type, const dl_exchange *exchang
     static const struct {
         uint8_t code, bits;
     } dtypes[EINJIT_DTYPE_COUNT] = {
-        [EINJIT_BOOL] = {DL_BOOL, 8},     [EINJIT_I32] = {DL_INT, 32},   [EINJIT_I64] = {DL_INT, 64},
-        [EINJIT_F32] = {DL_FLOAT, 32},    [EINJIT_F64] = {DL_FLOAT, 64}, [EINJIT_C64] = {DL_COMPLEX, 64},
-        [EINJIT_C128] = {DL_COMPLEX, 128}};
+        [EINJIT_BOOL] = {DL_BOOL, 8},  [EINJIT_I32] = {DL_INT, 32},     [EINJIT_I64] = {DL_INT, 64},
+        [EINJIT_F16] = {DL_FLOAT, 16}, [EINJIT_BF16] = {DL_BFLOAT, 16}, [EINJIT_F32] = {DL_FLOAT, 32},
+        [EINJIT_F64] = {DL_FLOAT, 64}, [EINJIT_C64] = {DL_COMPLEX, 64}, [EINJIT_C128] = {DL_COMPLEX, 128}};
     dl_tensor wanted = {.device_type = DL_CPU,
                         .rank = type->rank,
                         .code = dtypes[type->dtype].code,
@@ -130,15 +164,15 @@ static void array_dealloc(PyObject *self)
 static PyObject *new_array(const py_type_of *type, einjit_tensor *out)
 {
     static const char *const formats[EINJIT_DTYPE_COUNT] = {
-        [EINJIT_BOOL] = "?", [EINJIT_I32] = "i",  [EINJIT_I64] = "q",  [EINJIT_F32] = "f",
-        [EINJIT_F64] = "d",  [EINJIT_C64] = "Zf", [EINJIT_C128] = "Zd"};
+        [EINJIT_BOOL] = "?", [EINJIT_I32] = "i", [EINJIT_I64] = "q",  [EINJIT_F16] = "e",
+        [EINJIT_F32] = "f",  [EINJIT_F64] = "d", [EINJIT_C64] = "Zf", [EINJIT_C128] = "Zd"};
     allocfunc allocate = (allocfunc)PyType_GetSlot(py_array_type, Py_tp_alloc);
     array_object *a = (array_object *)allocate(py_array_type, 0);
     if (!a) return NULL;
     size_t rank = (size_t)type->rank, bytes = einjit_dtype_bytes(type->dtype);
     a->dtype = type->dtype;
     a->rank = type->rank;
-    strcpy(a->format, formats[type->dtype] ? formats[type->dtype] : "?");
+    strcpy(a->format, formats[type->dtype] ? formats[type->dtype] : "");
     a->shape = malloc((2 * rank + 1) * sizeof *a->shape);
     bool fits = a->shape;
     for (size_t k = rank; k-- > 0 && fits;) {
@@ -159,6 +193,10 @@ static PyObject *new_array(const py_type_of *type, einjit_tensor *out)
 static int array_buffer(PyObject *self, Py_buffer *view, int flags)
 {
     array_object *a = (array_object *)self;
+    if (!*a->format) {
+        PyErr_Format(PyExc_BufferError, "the buffer protocol has no %s: DLPack does", einjit_dtype_name(a->dtype));
+        return -1;
+    }
     *view = (Py_buffer){.buf = a->data,
                         .itemsize = (Py_ssize_t)einjit_dtype_bytes(a->dtype),
                         .ndim = a->rank,

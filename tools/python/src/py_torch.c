@@ -1,8 +1,9 @@
 /* py_torch.c - what of torch's state a call has to know.
  *
- * Takes  torch's functions and variables of Python, once it is loaded. Gives  whether forward derivatives or modes are
- * on, and the number of threads.
- * Keeps  the C functions behind torch's builtins, which take a tenth of a call by name.
+ * Takes  torch's functions and variables of Python, once it is loaded.
+ * Gives  whether forward derivatives, gradients or modes are on, and the number of threads.
+ * Keeps  the C functions behind torch's builtins, which take a tenth of a call by name; and the dicts of variables,
+ *        which take a fifth of such a function.
  */
 #include "py_torch.h"
 
@@ -12,8 +13,13 @@ typedef struct builtin {
     PyObject *self;
 } builtin;
 
-static builtin modes, threads;
-static PyObject *forward_ad, *level, *none; /* dict of torch.autograd.forward_ad, a name in it, and -1 */
+/* A module's variable, and what it holds while nothing is on. */
+typedef struct variable {
+    PyObject *names, *name, *idle;
+} variable;
+
+static builtin threads, grad;
+static variable level, dispatch;
 static bool found;
 
 static builtin find_builtin(PyObject *module, const char *name)
@@ -27,6 +33,14 @@ static builtin find_builtin(PyObject *module, const char *name)
     return made;
 }
 
+/* Takes over `idle`, a constant of Python's. */
+static variable find_variable(PyObject *module, const char *name, PyObject *idle)
+{
+    PyObject *names = module ? PyModule_GetDict(module) : NULL;
+    PyErr_Clear();
+    return (variable){Py_XNewRef(names), PyUnicode_InternFromString(name), idle};
+}
+
 static PyObject *loaded(const char *name)
 {
     PyObject *text = PyUnicode_FromString(name), *module = text ? PyImport_GetModule(text) : NULL;
@@ -38,19 +52,20 @@ static PyObject *loaded(const char *name)
 /* False: torch is not there, or not to its end. */
 static bool find(void)
 {
-    PyObject *torch = loaded("torch"), *c = loaded("torch._C"), *forward = loaded("torch.autograd.forward_ad");
-    if (torch && c && forward) {
+    PyObject *torch = loaded("torch");
+    PyObject *forward = torch ? loaded("torch.autograd.forward_ad") : NULL;
+    PyObject *modes = forward ? loaded("torch.utils._python_dispatch") : NULL;
+    if (modes) {
         threads = find_builtin(torch, "get_num_threads");
-        modes = find_builtin(c, "_len_torch_dispatch_stack");
-        level = PyUnicode_InternFromString("_current_level");
-        none = PyLong_FromLong(-1);
-        forward_ad = level ? Py_XNewRef(PyModule_GetDict(forward)) : NULL;
+        grad = find_builtin(torch, "is_grad_enabled");
+        level = find_variable(forward, "_current_level", PyLong_FromLong(-1));
+        dispatch = find_variable(modes, "_is_in_torch_dispatch_mode", Py_NewRef(Py_False));
         PyErr_Clear();
         found = threads.call != NULL;
     }
     Py_XDECREF(torch);
-    Py_XDECREF(c);
     Py_XDECREF(forward);
+    Py_XDECREF(modes);
     return found;
 }
 
@@ -63,16 +78,25 @@ static long ask(builtin b)
     return n;
 }
 
+static bool is_on(const variable *v)
+{
+    PyObject *now = v->names && v->name ? PyDict_GetItemWithError(v->names, v->name) : NULL;
+    return now && now != v->idle;
+}
+
 bool py_torch_goes_forward(void)
 {
-    if (!found && !find()) return false;
-    PyObject *now = forward_ad ? PyDict_GetItemWithError(forward_ad, level) : NULL;
-    return now && now != none;
+    return (found || find()) && is_on(&level);
+}
+
+bool py_torch_has_grad(void)
+{
+    return (!found && !find()) || !grad.call || ask(grad) > 0;
 }
 
 bool py_torch_has_modes(void)
 {
-    return (found || find()) && ask(modes) > 0;
+    return (found || find()) && is_on(&dispatch);
 }
 
 int32_t py_torch_threads(void)

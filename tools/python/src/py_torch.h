@@ -5,6 +5,7 @@
 #include "py_einjit.h"
 
 bool py_torch_goes_forward(void); /* tensors may carry derivatives forward */
+bool py_torch_has_grad(void);     /* autograd is on, or cannot be asked */
 bool py_torch_has_modes(void);    /* who is told of each operator that torch runs: make_fx, fake tensors */
 /* As many threads as torch would use now; 0: it cannot say. */
 int32_t py_torch_threads(void);

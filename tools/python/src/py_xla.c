@@ -79,6 +79,8 @@ static int dtype_of(int dtype)
     case XLA_PRED: return EINJIT_BOOL;
     case XLA_S32: return EINJIT_I32;
     case XLA_S64: return EINJIT_I64;
+    case XLA_F16: return EINJIT_F16;
+    case XLA_BF16: return EINJIT_BF16;
     case XLA_F32: return EINJIT_F32;
     case XLA_F64: return EINJIT_F64;
     case XLA_C64: return EINJIT_C64;

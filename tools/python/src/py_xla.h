@@ -11,7 +11,17 @@
 enum { XLA_MAJOR = 0, XLA_MINOR = 3 };
 enum { XLA_EXTENSION_METADATA = 1, XLA_ATTRIBUTE_STRING = 4, XLA_STAGE_EXECUTE = 3 };
 enum { XLA_RESOURCE_EXHAUSTED = 8, XLA_INVALID_ARGUMENT = 3 };
-enum { XLA_PRED = 1, XLA_S32 = 4, XLA_S64 = 5, XLA_F32 = 11, XLA_F64 = 12, XLA_C64 = 15, XLA_C128 = 18 };
+enum {
+    XLA_PRED = 1,
+    XLA_S32 = 4,
+    XLA_S64 = 5,
+    XLA_F16 = 10,
+    XLA_F32 = 11,
+    XLA_F64 = 12,
+    XLA_C64 = 15,
+    XLA_BF16 = 16,
+    XLA_C128 = 18
+};
 
 typedef struct xla_extension {
     size_t struct_size;

@@ -132,7 +132,17 @@ def random_numbers(x, w):
     return torch.nn.functional.dropout(x @ w, 0.5) @ w.T + torch.rand(3, 4)
 
 
-@pytest.mark.parametrize("f", [in_place, view_is_written, view_leaves, no_grad_inside, other_dtypes, random_numbers])
+def named_operands(x, w):
+    h = torch.reshape(input=x @ w, shape=(5, 3))
+    first, second = torch.split(tensor=h, split_size_or_sections=1, dim=1)[:2]
+    joined = torch.cat(tensors=(first, second, torch.unbind(input=h, dim=1)[2][:, None]), dim=1)
+    return torch.stack(tensors=[joined @ x, torch.permute(input=h, dims=(0, 1)) @ x])
+
+
+FUNCTIONS = [in_place, view_is_written, view_leaves, no_grad_inside, other_dtypes, random_numbers, named_operands]
+
+
+@pytest.mark.parametrize("f", FUNCTIONS)
 def test_same_as_eager(f):
     compile_graph, _ = backend()
     results = []

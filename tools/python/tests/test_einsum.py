@@ -103,6 +103,75 @@ def test_torch_dtypes(dtype):
     )
 
 
+NARROW = [torch.float16, torch.bfloat16]
+
+
+@pytest.mark.parametrize("dtype", NARROW)
+@pytest.mark.parametrize(
+    "equation, shapes",
+    [("ij,jk->ik", [(33, 70), (70, 17)]), ("ij->j", [(40, 9)]), ("zij,zjk,zk->zi", [(9, 4, 5), (9, 5, 8), (9, 8)])],
+)
+def test_narrow_floats_are_rounded_once(dtype, equation, shapes):
+    x = [torch.randn(s).to(dtype) for s in shapes]
+    exact = torch.einsum(equation, *(y.double() for y in x))
+    got = einjit.einsum(equation, *x)
+    step = torch.finfo(dtype).eps * exact.abs() / 2 + 1e-5 * sum(y.abs().sum() for y in x).item() / 50
+    assert got.dtype == dtype and bool(((got.double() - exact).abs() <= step).all())
+    out = torch.zeros(got.shape[::-1], dtype=dtype).permute(*range(got.ndim)[::-1])
+    assert einjit.einsum(equation, *x, out=out) is out and torch.equal(out, got)
+    assert torch.equal(einjit.compile(equation)(*x), got)
+    strided = [torch.stack([y, y], -1)[..., 0] for y in x]
+    torch.testing.assert_close(einjit.einsum(equation, *strided), got)
+
+
+@pytest.mark.parametrize("dtype", NARROW)
+def test_gradients_of_narrow_floats(dtype):
+    x = [torch.randn(s).to(dtype).requires_grad_() for s in [(5, 6), (6, 7)]]
+    got = torch.autograd.grad(einjit.einsum("ij,jk->ik", *x).sum(), x)
+    wanted = torch.autograd.grad((x[0] @ x[1]).sum(), x)
+    for a, b in zip(got, wanted):
+        assert a.dtype == dtype
+        torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize("dtype", NARROW)
+@pytest.mark.parametrize("other", [torch.bool, torch.int8, torch.int64, torch.float16, torch.bfloat16, torch.float32])
+def test_narrow_floats_beside_others_are_what_torch_makes_of_them(dtype, other):
+    a, b = torch.tensor([[1, 2], [3, 4]]).to(dtype), torch.tensor([[1, 0], [0, 1]]).to(other)
+    for _ in range(2):
+        got = einjit.einsum("ij,jk->ik", a, b)
+        assert got.dtype == torch.promote_types(dtype, other) and torch.equal(got, a.to(got.dtype))
+
+
+def test_numpy_narrow_floats():
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    for dtype in (np.dtype("f2"), np.dtype(ml_dtypes.bfloat16)):
+        a, b = A.astype(dtype), B.astype(dtype)
+        wanted = (a.astype("f8") @ b.astype("f8")).astype(dtype)
+        out = np.zeros_like(wanted)
+        for got in (einjit.einsum("ij,jk->ik", a, b), einjit.einsum("ij,jk->ik", a.T.copy().T, b, out=out), out):
+            assert got.dtype == dtype and np.array_equal(got, wanted)
+        assert einjit.einsum("ij->", a).dtype == dtype
+        assert einjit.einsum("ij,jk->ik", a, B.astype("f4")).dtype == np.float32
+        with pytest.raises(errors.InvalidError, match="read-only"):
+            out.flags.writeable = False
+            einjit.compile("ij,jk->ik")(a, b, out=out)
+
+
+def test_results_in_bf16():
+    f = einjit.compile("def f(x: f32[3]):\n    return x.to(bf16)\n")
+    x = np.array([1, 1 + 2**-7, 3.1415927], "f4")
+    wanted = torch.tensor(x).to(torch.bfloat16)
+    assert torch.equal(f(torch.tensor(x)), wanted)
+    assert f(x).dtype.name == "bfloat16" and np.array_equal(f(x).astype("f4"), wanted.float().numpy())
+    made = f(memoryview(x))
+    assert torch.equal(torch.from_dlpack(made), wanted)
+    with pytest.raises(BufferError, match="bf16"):
+        memoryview(made)
+    h = einjit.compile("def f(x: f32[3]):\n    return x.to(f16)\n")(memoryview(x))
+    assert np.array_equal(np.asarray(h), x.astype("f2"))
+
+
 def test_promotion():
     got = einjit.einsum("ij,jk->ik", A.astype("f4"), B.astype("i8"))
     assert got.dtype == np.float64 and np.array_equal(got, A @ B)

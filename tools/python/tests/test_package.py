@@ -114,10 +114,16 @@ def test_interpreter_backend_and_bad_settings():
 
 
 def test_subinterpreters_are_refused():
-    interpreters = pytest.importorskip("_xxsubinterpreters")
-    made = interpreters.create()
-    with pytest.raises(Exception, match="subinterpreters"):
-        interpreters.run_string(made, "import einjit")
+    """In a process of its own: once there was one, Python does not tell torch's autograd that the GIL is given up."""
+    pytest.importorskip("_xxsubinterpreters")
+    code = """if True:
+        import _xxsubinterpreters as interpreters
+        try:
+            interpreters.run_string(interpreters.create(), "import einjit")
+        except Exception as refused:
+            print(refused)
+    """
+    assert "subinterpreters" in python(code)
 
 
 def test_readme_example():

@@ -71,8 +71,31 @@ def test_tracers_record_or_are_refused():
     traced = torch.fx.symbolic_trace(lambda a: einjit.einsum("ij,jk->ik", a, a) * 2)
     assert [n.target for n in traced.graph.nodes if n.op == "call_function"][0] is einjit.einsum
     torch.testing.assert_close(traced(x), x @ x * 2, rtol=1e-4, atol=1e-4)
-    with pytest.raises(einjit.errors.UnsupportedError, match="make_fx"):
-        make_fx(lambda a: einjit.einsum("ij,jk->ki", a, a))(x)
+    for _ in range(2):  # with a signature that is new, and with one that is known
+        with pytest.raises(einjit.errors.UnsupportedError, match="make_fx"):
+            make_fx(lambda a: einjit.einsum("ij,jk->ki", a, a))(x)
+        einjit.einsum("ij,jk->ki", x, x)
+
+
+@pytest.mark.parametrize("wants", [False, True])
+def test_tensors_from_outside_of_what_is_transformed(wants):
+    """They are not wrapped, and what torch makes for the result is."""
+    w, x = torch.randn(3, 3, dtype=torch.float64, requires_grad=wants), torch.randn(4, 3, dtype=torch.float64)
+    kernel = einjit.compile("ij,jk->ik")
+    for product in (lambda: einjit.einsum("ij,jk->ik", w, w), lambda: kernel(w, w)):
+        for _ in range(2):
+            for way in (
+                lambda f: torch.func.vmap(f)(x),
+                lambda f: torch.func.grad(lambda x: f(x).sin().sum())(x),
+                lambda f: torch.func.jvp(f, (x,), (x,))[1],
+                lambda f: torch.func.vmap(torch.func.grad(lambda x: f(x).sin().sum()))(x),
+            ):
+                got, wanted = way(lambda x: x @ product()), way(lambda x: x @ (w @ w))  # noqa: B023
+                torch.testing.assert_close(got, wanted)
+                assert got.requires_grad == wanted.requires_grad
+                if wants:
+                    of = [torch.autograd.grad(y.sum(), w)[0] for y in (got, wanted)]
+                    torch.testing.assert_close(*of)
 
 
 @pytest.mark.parametrize("backend", ["einjit", "eager"])
