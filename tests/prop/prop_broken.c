@@ -2,7 +2,7 @@
  *
  * usage: prop_broken [--count N] [--seed S] [--size K] [--only RULE] [--print]
  * For every rule of lib/base/job_rules.def: how many random programs it takes until the oracle reports a wrong result
- * with the rule broken (right with it whole). A rule that none of N (2,000) programs catches fails the test. Refusals,
+ * with the rule broken (right with it whole). A rule that none of N (6,000) programs catches fails the test. Refusals,
  * broken graphs, crashes and endless loops are no wrong results: they are counted apart. --print shows the program that
  * caught a rule.
  *
@@ -297,7 +297,7 @@ static bool read_arguments(arguments *a, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    arguments a = {.count = 4000, .seed = 1, .size = 64};
+    arguments a = {.count = 6000, .seed = 1, .size = 64};
     if (!read_arguments(&a, argc, argv)) {
         fprintf(stderr, "usage: prop_broken [--count N] [--seed S] [--size K] [--only RULE] [--print]\n");
         return 2;

@@ -23,10 +23,10 @@ static ej_value smaller(gen_maker *m, ej_value x, int dtype)
     return gen_new_input(m, dtype, rank, shape, 0);
 }
 
-/* Now and then the sum of all of it: one number, which shows how often each element is there. */
+/* Mostly the sum of all of it: one number, which shows how often each element is there. */
 static ej_value summed(gen_maker *m, ej_value x)
 {
-    if (x < 0 || m->differentiable || !gen_chance(&m->r, 40)) return x;
+    if (x < 0 || m->differentiable || !gen_chance(&m->r, 80)) return x;
     ej_node node = {.op = EJ_OP_REDUCE,
                     .fn = EINJIT_REDUCE_SUM,
                     .dtype = -1,
