@@ -238,3 +238,20 @@ einjit_compile_options cmd_compile_options(const cmd_options *options)
                                     .beta = options->beta,
                                     .flags = flags_of(options)};
 }
+
+int cmd_compile_kernel(einjit_kernel **out, einjit_context *context, const tool_program *program,
+                       const tool_sizes *sizes, int dtype, const einjit_compile_options *options)
+{
+    einjit_error err = {0};
+    tool_tensor *in = NULL;
+    size_t n_in = 0;
+    int status = tool_inputs_make(&in, &n_in, program, sizes, dtype, options->constants != NULL);
+    if (!status) {
+        einjit_tensor *views = tool_views(in, n_in);
+        if (einjit_compile(out, context, program->graph, n_in, views, 0, NULL, options, &err))
+            status = tool_error(&err);
+        free(views);
+    }
+    tool_tensors_free(in, n_in);
+    return status;
+}

@@ -57,6 +57,9 @@ int cmd_add_gradients(const tool_program *program, const char *names);
 /* The arrays of the files behind the program: cmd_run.c. */
 int cmd_load_inputs(tool_tensor **in, size_t *n_in, const tool_program *program, const cmd_options *options);
 einjit_compile_options cmd_compile_options(const cmd_options *options);
+/* The program's kernel for inputs of these sizes; with `constants` in the options they have values. */
+int cmd_compile_kernel(einjit_kernel **out, einjit_context *context, const tool_program *program,
+                       const tool_sizes *sizes, int dtype, const einjit_compile_options *options);
 
 /* cmd_stats.c: the passes of a program, run and reported; TOOL_*. */
 int cmd_print_stats(const tool_program *program, const cmd_options *options);

@@ -195,35 +195,19 @@ static int warm_call(einjit_context *context, const tool_program *program, const
     return status;
 }
 
-static int warm_compile(einjit_context *context, const tool_program *program, const tool_sizes *sizes, int dtype,
-                        const einjit_compile_options *options, einjit_error *err)
-{
-    tool_tensor *in = NULL;
-    size_t n_in = 0;
-    einjit_kernel *kernel = NULL;
-    int status = tool_inputs_make(&in, &n_in, program, sizes, dtype, options->constants != NULL);
-    if (!status) {
-        einjit_tensor *views = tool_views(in, n_in);
-        if (einjit_compile(&kernel, context, program->graph, n_in, views, 0, NULL, options, err))
-            status = tool_error(err);
-        einjit_kernel_release(kernel);
-        free(views);
-    }
-    tool_tensors_free(in, n_in);
-    return status;
-}
-
 static int warm_one(const cache_request *r, const char *what, const tool_sizes *sizes, int dtype, warmed *w)
 {
     einjit_error err = {0};
     einjit_statistics before = {.struct_bytes = sizeof before}, after = before;
     tool_program program = {0};
+    einjit_kernel *kernel = NULL;
     einjit_compile_options options = cmd_compile_options(r->options);
     einjit_context_statistics(r->context, &before, NULL);
     int status = tool_program_load(&program, r->context, what, sizes);
     if (!status) status = tool_names_check(&program, sizes, r->options->open);
-    if (!status) status = warm_compile(r->context, &program, sizes, dtype, &options, &err);
+    if (!status) status = cmd_compile_kernel(&kernel, r->context, &program, sizes, dtype, &options);
     if (!status && program.equation) status = warm_call(r->context, &program, sizes, dtype, &err);
+    einjit_kernel_release(kernel);
     tool_program_free(&program);
     einjit_context_statistics(r->context, &after, NULL);
     w->made += after.disk_writes - before.disk_writes;

@@ -12,7 +12,8 @@
 typedef struct compiled {
     einjit_context *context;
     tool_program program;
-    tool_sizes sizes;
+    tool_sizes sizes; /* the first n_also are those of --also */
+    size_t n_also;
     einjit_kernel *kernel;
     const char **names; /* of the extents that it was made for .. */
     int64_t *values;    /* .. and their numbers */
@@ -28,11 +29,10 @@ typedef struct compiling {
 
 /* ---- names ---- */
 
-/* The file's name without folder and ending. */
+/* The file's name without folder and endings. */
 static char *base_name(const char *path)
 {
-    const char *slash = strrchr(path, '/'), *from = slash ? slash + 1 : path;
-    char *name = tool_copy(from), *dot = strchr(name, '.');
+    char *name = tool_copy(tool_file_name(path)), *dot = strchr(name, '.');
     if (dot) *dot = 0;
     return name;
 }
@@ -62,57 +62,40 @@ static void split_targets(compiling *c, const char *list)
 
 /* ---- kernels ---- */
 
+static tool_sizes also_of(const compiled *v)
+{
+    return (tool_sizes){v->n_also, v->sizes.items};
+}
+
 /* The extents of an --also (NULL: none), and those of -s that it does not have. */
-static int sizes_of(tool_sizes *out, const cmd_options *options, const char *also)
+static int sizes_of(compiled *v, const cmd_options *options, const char *also)
 {
     int64_t value;
-    int status = also ? tool_sizes_add(out, also) : TOOL_OK;
-    tool_sizes said = *out; /* what follows is behind it */
+    int status = also ? tool_sizes_add(&v->sizes, also) : TOOL_OK;
+    v->n_also = v->sizes.n;
     for (size_t i = 0; i < options->sizes.n && !status; i++) {
         const struct tool_size *size = &options->sizes.items[i];
-        said.items = out->items;
+        const tool_sizes said = also_of(v);
         if (tool_sizes_find(&said, size->name, &value)) continue;
         size_t room = strlen(size->name) + 32;
         char *text = tool_alloc(room);
         snprintf(text, room, "%s=%lld", size->name, (long long)size->value);
-        status = tool_sizes_add(out, text);
+        status = tool_sizes_add(&v->sizes, text);
         free(text);
     }
     return status;
 }
 
 /* --open without the extents of an --also, which are numbers. */
-static char *open_of(const cmd_options *options, const tool_sizes *also)
+static char *open_of(const compiled *v, const cmd_options *options)
 {
     char *left = NULL, *list = options->open ? tool_copy(options->open) : NULL, *rest = list;
+    const tool_sizes said = also_of(v);
     int64_t value;
     for (char *word; rest && (word = strsep(&rest, ","));)
-        if (!tool_sizes_find(also, word, &value)) tool_append(&left, word);
+        if (!tool_sizes_find(&said, word, &value)) tool_append(&left, word);
     free(list);
     return left;
-}
-
-static int compile_kernel(compiled *v, const cmd_options *options, const char *also)
-{
-    einjit_error err = {0};
-    tool_tensor *in = NULL;
-    size_t n_in = 0;
-    tool_sizes numbers = {0};
-    einjit_compile_options compile = cmd_compile_options(options);
-    int status = also ? tool_sizes_add(&numbers, also) : TOOL_OK;
-    char *open = open_of(options, &numbers);
-    compile.open = open;
-    if (!status) status = tool_inputs_make(&in, &n_in, &v->program, &v->sizes, options->dtype, false);
-    if (!status) {
-        einjit_tensor *views = tool_views(in, n_in);
-        if (einjit_compile(&v->kernel, v->context, v->program.graph, n_in, views, 0, NULL, &compile, &err))
-            status = tool_error(&err);
-        free(views);
-    }
-    tool_tensors_free(in, n_in);
-    tool_sizes_free(&numbers);
-    free(open);
-    return status;
 }
 
 static bool is_open(const einjit_kernel *kernel, const char *name)
@@ -141,12 +124,17 @@ static int compile_variant(compiling *c, compiled *v, const char *target, const 
     c->options->target = target;
     free(c->options->path); /* the last context's */
     c->options->path = NULL;
-    int status = sizes_of(&v->sizes, c->options, also);
+    int status = sizes_of(v, c->options, also);
     if (!status) status = cmd_context(&v->context, c->options);
     if (!status) status = tool_program_load(&v->program, v->context, c->options->rest[0], &v->sizes);
     if (!status) status = cmd_add_gradients(&v->program, c->options->gradient);
     if (!status) status = tool_names_check(&v->program, &v->sizes, c->options->open);
-    if (!status) status = compile_kernel(v, c->options, also);
+    einjit_compile_options compile = cmd_compile_options(c->options);
+    char *open = open_of(v, c->options);
+    compile.open = open;
+    if (!status)
+        status = cmd_compile_kernel(&v->kernel, v->context, &v->program, &v->sizes, c->options->dtype, &compile);
+    free(open);
     return status;
 }
 

@@ -18,8 +18,7 @@ typedef struct found {
 static char *name_of(const char *path)
 {
     if (!tool_ends_with(path, ".json")) return tool_copy(path);
-    const char *slash = strrchr(path, '/');
-    char *name = tool_copy(slash ? slash + 1 : path);
+    char *name = tool_copy(tool_file_name(path));
     char *dot = strrchr(name, '.');
     if (dot) *dot = 0;
     return name;

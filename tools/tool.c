@@ -268,6 +268,12 @@ void tool_sizes_free(tool_sizes *sizes)
     *sizes = (tool_sizes){0};
 }
 
+const char *tool_file_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
 bool tool_ends_with(const char *text, const char *end)
 {
     size_t n = strlen(text), m = strlen(end);

@@ -25,6 +25,7 @@ int tool_usage(const char *format, ...);                  /* TOOL_USAGE, points 
 void *tool_alloc(size_t bytes);                           /* zeroed; ends the command when there is no memory */
 char *tool_copy(const char *text);
 bool tool_ends_with(const char *text, const char *end);
+const char *tool_file_name(const char *path); /* without its folder: points into path */
 
 /* First thing in main: an equation that starts with its arrow ("->") is no option. */
 void tool_arguments(int argc, char **argv);
