@@ -144,21 +144,20 @@ static LLVMValueRef load_piece(ej_dot *dot, side *s, const ej_lanes *lanes, int3
     return mask ? ej_lower_masked_load(w, type, at, mask, name) : ej_lower_load_at(w, type, at, name);
 }
 
+static ej_math math_of(const ej_dot *dot)
+{
+    return ej_math_of(dot->leaf->w->e, dot->leaf->dst.buffer->dtype == EINJIT_C128, dot->parts);
+}
+
 /* The sign of even or odd parts changed. */
 static LLVMValueRef change_signs(ej_dot *dot, LLVMValueRef v, bool even, bool odd)
 {
-    ej_emit *e = dot->leaf->w->e;
-    LLVMTypeRef real = LLVMGetElementType(LLVMTypeOf(v));
-    bool wide = LLVMGetTypeKind(real) == LLVMDoubleTypeKind;
-    LLVMTypeRef integer = wide ? LLVMInt64TypeInContext(e->context) : LLVMInt32TypeInContext(e->context);
-    LLVMTypeRef bits = LLVMVectorType(integer, (unsigned)dot->parts);
+    ej_math m = math_of(dot);
     LLVMValueRef sign[2 * EJ_LANES_MAX];
     if (!even && !odd) return v;
     for (int32_t p = 0; p < dot->parts; p++)
-        sign[p] = LLVMConstInt(integer, (uint64_t)(p & 1 ? odd : even) << (wide ? 63 : 31), 0);
-    v = LLVMBuildBitCast(e->builder, v, bits, "");
-    v = LLVMBuildXor(e->builder, v, LLVMConstVector(sign, (unsigned)dot->parts), "");
-    return LLVMBuildBitCast(e->builder, v, LLVMVectorType(real, (unsigned)dot->parts), "");
+        sign[p] = LLVMConstInt(m.bits_one, (uint64_t)(p & 1 ? odd : even) << (m.wide ? 63 : 31), 0);
+    return m_flip(&m, v, LLVMConstVector(sign, (unsigned)dot->parts));
 }
 
 static LLVMValueRef piece_of_x(ej_dot *dot, int32_t unroll, const ej_lanes *lanes, int32_t piece)
@@ -187,7 +186,7 @@ static ej_vec piece_of_y(ej_dot *dot, int32_t unroll, const ej_lanes *lanes, int
 
 ej_vec ej_dot_add(ej_dot *dot, int32_t unroll, const ej_lanes *lanes, ej_vec acc)
 {
-    ej_math m = ej_math_of(dot->leaf->w->e, dot->leaf->dst.buffer->dtype == EINJIT_C128, dot->parts);
+    ej_math m = math_of(dot);
     uint64_t valid = ej_leaf_static(dot->leaf, lanes, dot->x.access->set);
     for (int32_t i = 0; i < dot->pieces; i++) {
         int32_t half = dot->parts / 2;

@@ -234,10 +234,17 @@ static void print_status_check(header *h, size_t v, size_t c)
 
 /* ---- the choice ---- */
 
-static void print_size_parameters(header *h, const char *before)
+/* The extents that callers give, with their types or as arguments. */
+static void print_sizes(header *h, const char *type)
 {
-    for (size_t i = 0; i < h->names.n_sizes; i++)
-        ej_print(h->out, "%sint64_t %s", i ? ", " : before, h->names.sizes[i]);
+    for (size_t i = 0; i < h->names.n_sizes; i++) ej_print(h->out, "%s%s%s", i ? ", " : "", type, h->names.sizes[i]);
+}
+
+static void print_switch(header *h)
+{
+    ej_print(h->out, "    switch (%s_variant(", h->e->name);
+    print_sizes(h, "");
+    ej_print(h->out, ")) {\n");
 }
 
 #if defined(__aarch64__)
@@ -263,7 +270,7 @@ static void print_features(header *h, const char *features)
 static void print_choice(header *h)
 {
     ej_print(h->out, "/* The number of the variant; -1: there is none. */\nstatic inline int %s_variant(", h->e->name);
-    print_size_parameters(h, "");
+    print_sizes(h, "int64_t ");
     ej_print(h->out, "%s)\n{\n", h->names.n_sizes ? "" : "void");
     for (size_t i = 0; i < h->names.n_sizes; i++) ej_print(h->out, "    (void)%s;\n", h->names.sizes[i]);
     ej_print(h->out, "#if defined(%s)\n%s", architecture, look);
@@ -298,10 +305,9 @@ static void print_scratch_bytes(header *h)
              "/* Of the variant that fits; 0: there is none. SIZE_MAX: it does not fit into 63 bits. */\n"
              "static inline size_t %s_scratch_bytes(",
              name);
-    print_size_parameters(h, "");
-    ej_print(h->out, "%s)\n{\n    switch (%s_variant(", h->names.n_sizes ? "" : "void", name);
-    for (size_t i = 0; i < h->names.n_sizes; i++) ej_print(h->out, "%s%s", i ? ", " : "", h->names.sizes[i]);
-    ej_print(h->out, ")) {\n");
+    print_sizes(h, "int64_t ");
+    ej_print(h->out, "%s)\n{\n", h->names.n_sizes ? "" : "void");
+    print_switch(h);
     for (size_t v = 0; v < h->e->n; v++) {
         ej_print(h->out, "    case %zu: {\n", v);
         print_sizes_of(h, v);
@@ -339,13 +345,12 @@ static void print_call(header *h)
         ej_print(h->out, "const %s *%s, ", c_types[kernel->in[i].dtype], h->names.inputs[i]);
     for (size_t i = 0; i < kernel->n_out; i++)
         ej_print(h->out, "%s *%s, ", c_types[kernel->out[i].dtype], h->names.outputs[i]);
-    print_size_parameters(h, "");
+    print_sizes(h, "int64_t ");
     ej_print(h->out, "%svoid *scratch)\n{\n    void *const data[] = {", h->names.n_sizes ? ", " : "");
     for (size_t i = 0; i < kernel->n_in; i++) ej_print(h->out, "(void *)(uintptr_t)%s, ", h->names.inputs[i]);
     for (size_t i = 0; i < kernel->n_out; i++) ej_print(h->out, "%s, ", h->names.outputs[i]);
-    ej_print(h->out, "NULL};\n    switch (%s_variant(", h->e->name);
-    for (size_t i = 0; i < h->names.n_sizes; i++) ej_print(h->out, "%s%s", i ? ", " : "", h->names.sizes[i]);
-    ej_print(h->out, ")) {\n");
+    ej_print(h->out, "NULL};\n");
+    print_switch(h);
     for (size_t v = 0; v < h->e->n; v++) print_case(h, v);
     ej_print(h->out, "    default: return %s_NO_VARIANT;\n    }\n}\n\n", h->upper);
 }
