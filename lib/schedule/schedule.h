@@ -260,12 +260,13 @@ bool ej_rewrite_split(ej_schedule *s, const ej_rewrite *r);
 bool ej_rewrite_fold(ej_schedule *s, const ej_rewrite *r);
 bool ej_rewrite_fill(ej_schedule *s, const ej_rewrite *r, int32_t *out);
 bool ej_statement_may_wait(const ej_schedule *s, const ej_statement *st); /* the result can hold partial sums */
-int ej_fold_source_fits(const ej_schedule *s, const ej_statement *st, const ej_access *source,
-                        int32_t axis);                     /* EJ_REFUSE_* */
-int32_t ej_fold_bits(const ej_statement *st);              /* steps of a fold, */
-int32_t ej_fold_bit(const ej_statement *st, int32_t step); /* the axis' bit that each of them takes, */
-/* and the digits after so many of them; `bits`: an axis of two values each. */
+/* Steps of a fold, the axis' bit that each of them takes, and the digits after so many; `bits`: an axis of two values
+ * for each bit. */
+int32_t ej_fold_bits(const ej_statement *st);
+int32_t ej_fold_bit(const ej_statement *st, int32_t step);
 ej_tile ej_fold_tile(const ej_statement *st, const int32_t *bits, int32_t steps);
+/* EJ_REFUSE_*: the axis' terms of a source can be written bit by bit */
+int ej_fold_source_fits(const ej_schedule *s, const ej_statement *st, const ej_access *source, int32_t axis);
 /* EJ_REFUSE_*: of a split or folded statement */
 int ej_split_fits(const ej_schedule *s, const ej_statement *st, const ej_access *source);
 /* EJ_REFUSE_*: a layout for what this access names, placed at a loop; then whether such a buffer is small enough, of
