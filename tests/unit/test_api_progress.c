@@ -168,6 +168,12 @@ static void passes_end_and_leave_the_graph_whole(void **state)
     einjit_context_release(context);
 }
 
+/* A matrix of 8 x 8, and the one that leaves it as it is. */
+static void fill(float x[64], float w[64])
+{
+    for (int i = 0; i < 64; i++) x[i] = (float)(i % 5), w[i] = i % 9 == 0 ? 1.0f : 0.0f;
+}
+
 static void compiles_end_and_can_be_tried_again(void **state)
 {
     const char *backend = *state;
@@ -176,7 +182,7 @@ static void compiles_end_and_can_be_tried_again(void **state)
     begin(&l, 0);
     einjit_context *context = context_for(&l, backend);
     float x[64], w[64], y[64];
-    for (int i = 0; i < 64; i++) x[i] = (float)(i % 5), w[i] = i % 9 == 0 ? 1.0f : 0.0f;
+    fill(x, w);
     einjit_tensor in[] = {F32(x, 8, 8), F32(w, 8, 8)};
     int ended = 0;
     for (int end_at = 1; end_at <= 4; end_at++) {
@@ -221,7 +227,7 @@ static void what_is_being_compiled_can_be_called(void **state)
     begin(&l, 0);
     einjit_context *context = context_for(&l, backend);
     float x[64], w[64], y[64], inner[64];
-    for (int i = 0; i < 64; i++) x[i] = (float)(i % 5), w[i] = i % 9 == 0 ? 1.0f : 0.0f;
+    fill(x, w);
     const einjit_tensor in[] = {F32(x, 8, 8), F32(w, 8, 8)}, out = F32(inner, 8, 8);
     einjit_graph *graph = chain(context, 100);
     same_call again = {context, graph, in, &out, false};
@@ -248,7 +254,7 @@ static _Thread_local crossing *of_thread;
 static int call_graph(const crossing *c, int which, float *out)
 {
     float x[64], w[64];
-    for (int i = 0; i < 64; i++) x[i] = (float)(i % 5), w[i] = i % 9 == 0 ? 1.0f : 0.0f;
+    fill(x, w);
     const einjit_tensor in[] = {F32(x, 8, 8), F32(w, 8, 8)};
     einjit_error inner;
     return einjit_call(c->context, c->graphs[which], 2, in, 1, &F32(out, 8, 8), &inner);

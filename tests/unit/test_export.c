@@ -185,6 +185,14 @@ static einjit_kernel *compile(einjit_context *context, const char *text, size_t 
 
 #define VARIANT(k) {.struct_bytes = sizeof(einjit_variant), .kernel = (k)}
 
+/* Its kernel as the only variant, called so by main. */
+static void link_trial(const trial *t, const char *call)
+{
+    const einjit_variant variant = VARIANT(t->kernel);
+    export_both(1, &variant);
+    link_call(call, t->n_in, t->n_out);
+}
+
 /* ---- tests ---- */
 
 static const char seed[] = "def f(a: f32[z, 4, 5], b: f32[z, 5, 8], vec: f32[z, 8]):\n"
@@ -198,9 +206,7 @@ static void numbers_for_extents(void **state)
                .n_in = 3,
                .n_out = 1};
     t.kernel = compile(context, seed, 3, t.in, NULL);
-    const einjit_variant variant = VARIANT(t.kernel);
-    export_both(1, &variant);
-    link_call("layer((float *)in[0], (float *)in[1], (float *)in[2], (float *)out[0], scratch)", 3, 1);
+    link_trial(&t, "layer((float *)in[0], (float *)in[1], (float *)in[2], (float *)out[0], scratch)");
     write_inputs(&t, 1);
     expect_the_same(&t, "");
     einjit_kernel_release(t.kernel);
@@ -236,12 +242,10 @@ static void a_layer_and_its_gradient_for_any_number_of_edges(void **state)
         memcpy(t.in, in, sizeof in);
         if (!i) {
             if (einjit_compile(&t.kernel, context, graph, 6, in, 0, NULL, &options, &err)) fail_msg("%s", err.text);
-            const einjit_variant variant = VARIANT(t.kernel);
-            export_both(1, &variant);
-            link_call("n[2] >= 0 && (size_t)n[2] != layer_scratch_bytes(n[1]) ? 90 : layer((float *)in[0], (float "
-                      "*)in[1], (float *)in[2], (float *)in[3], (int64_t *)in[4], (int64_t *)in[5], (float *)out[0], "
-                      "(float *)out[1], n[1], n[3] ? (char *)scratch + n[3] : scratch)",
-                      6, 2);
+            link_trial(&t,
+                       "n[2] >= 0 && (size_t)n[2] != layer_scratch_bytes(n[1]) ? 90 : layer((float *)in[0], (float "
+                       "*)in[1], (float *)in[2], (float *)in[3], (int64_t *)in[4], (int64_t *)in[5], (float *)out[0], "
+                       "(float *)out[1], n[1], n[3] ? (char *)scratch + n[3] : scratch)");
         }
         write_inputs(&t, NODES);
         snprintf(arguments, sizeof arguments, "%lld %zu", (long long)e, einjit_kernel_scratch_bytes(t.kernel, &e));
@@ -266,9 +270,7 @@ static void indices_that_the_program_computes(void **state)
     CONTEXT_OR_SKIP(context);
     trial t = {.in = {F32(NULL, 10, 3), TENSOR(NULL, EINJIT_I32, 5)}, .out = {F32(NULL, 5, 3)}, .n_in = 2, .n_out = 1};
     t.kernel = compile(context, "def f(x: f32[n, 3], i: i32[e]):\n    return x[i + 1] * 2.0\n", 2, t.in, "n,e");
-    const einjit_variant variant = VARIANT(t.kernel);
-    export_both(1, &variant);
-    link_call("layer((float *)in[0], (int32_t *)in[1], (float *)out[0], n[1], n[2], scratch)", 2, 1);
+    link_trial(&t, "layer((float *)in[0], (int32_t *)in[1], (float *)out[0], n[1], n[2], scratch)");
     write_inputs(&t, 9);
     expect_the_same(&t, "10 5");
     ((int32_t *)memory[1])[3] = 9;
@@ -288,10 +290,7 @@ static void tensors_that_no_memory_can_hold(void **state)
     trial t = {.in = {F32(NULL, 5), F32(NULL, 6), F32(NULL, 7)}, .out = {F32(NULL, 5, 6, 7)}, .n_in = 3, .n_out = 1};
     const char *text = "def f(x: f32[n], y: f32[m], z: f32[k]):\n    return einsum('i,j,k->ijk', x, y, z)\n";
     t.kernel = compile(context, text, 3, t.in, "n,m,k");
-    const einjit_variant variant = VARIANT(t.kernel);
-    export_both(1, &variant);
-    link_call("layer((float *)in[0], (float *)in[1], (float *)in[2], (float *)out[0], n[1], n[2], n[3], scratch)", 3,
-              1);
+    link_trial(&t, "layer((float *)in[0], (float *)in[1], (float *)in[2], (float *)out[0], n[1], n[2], n[3], scratch)");
     write_inputs(&t, 1);
     expect_the_same(&t, "5 6 7");
     assert_int_equal(exit_code("1099511627776 1099511627776 1"), 2); /* LAYER_SIZE */
@@ -306,9 +305,7 @@ static void an_axis_without_elements_has_no_maximum(void **state)
     CONTEXT_OR_SKIP(context);
     trial t = {.in = {F32(NULL, 6, 4)}, .out = {F32(NULL, 4)}, .n_in = 1, .n_out = 1};
     t.kernel = compile(context, "def f(x: f32[n, 4]):\n    return x.amax(0)\n", 1, t.in, "n");
-    const einjit_variant variant = VARIANT(t.kernel);
-    export_both(1, &variant);
-    link_call("layer((float *)in[0], (float *)out[0], n[1], scratch)", 1, 1);
+    link_trial(&t, "layer((float *)in[0], (float *)out[0], n[1], scratch)");
     write_inputs(&t, 1);
     expect_the_same(&t, "6");
     assert_int_equal(exit_code("0"), 2);
@@ -327,11 +324,9 @@ static void any_names(void **state)
     const char *text = "def f(int: c64[data, 5], class_: f32[5], layer: f32[data], LAYER_OK: f32[5], main: f32[5]):\n"
                        "    return (int @ (class_ * LAYER_OK + main)) * layer, (layer.unsqueeze(1) > class_)\n";
     t.kernel = compile(context, text, 5, t.in, "data");
-    const einjit_variant variant = VARIANT(t.kernel);
-    export_both(1, &variant);
-    link_call("layer((float *)in[0], (float *)in[1], (float *)in[2], (float *)in[3], (float *)in[4], (float *)out[0], "
-              "(uint8_t *)out[1], n[1], scratch)",
-              5, 2);
+    link_trial(&t,
+               "layer((float *)in[0], (float *)in[1], (float *)in[2], (float *)in[3], (float *)in[4], (float *)out[0], "
+               "(uint8_t *)out[1], n[1], scratch)");
     for (size_t i = 0; i < t.n_in; i++) t.in[i].dtype = EINJIT_F32; /* to fill them with numbers */
     t.in[0].shape = (int64_t[]){6, 5};
     write_inputs(&t, 1);
@@ -351,9 +346,7 @@ static void strides_are_the_kernels_own(void **state)
                .n_out = 1};
     const char *text = "def f(x: f32[9, 7], i: i64[4, 3]):\n    return gather(x, 0, i) * 3.0\n";
     t.kernel = compile(context, text, 2, t.in, NULL);
-    const einjit_variant variant = VARIANT(t.kernel);
-    export_both(1, &variant);
-    link_call("layer((float *)in[0], (int64_t *)in[1], (float *)out[0], scratch)", 2, 1);
+    link_trial(&t, "layer((float *)in[0], (int64_t *)in[1], (float *)out[0], scratch)");
     t.in[0] = F32(NULL, 7, 12); /* all that lies there is filled */
     t.in[1] = TENSOR(NULL, EINJIT_I64, 3, 12);
     write_inputs(&t, 9);
@@ -377,9 +370,7 @@ static void constants_are_said_to_be_constant(void **state)
     einjit_graph *graph = api_graph(context, "def f(x: f32[3], w: f32[3]):\n    return x * (w * 2.0).exp()\n");
     einjit_error err;
     if (einjit_compile(&t.kernel, context, graph, 2, t.in, 0, NULL, &options, &err)) fail_msg("%s", err.text);
-    const einjit_variant variant = VARIANT(t.kernel);
-    export_both(1, &variant);
-    link_call("layer((float *)in[0], (float *)in[1], (float *)out[0], scratch)", 2, 1);
+    link_trial(&t, "layer((float *)in[0], (float *)in[1], (float *)out[0], scratch)");
     assert_int_equal(shell("grep -q '^ . *w: f32 .3., constant' layer.h && ! grep -q 'x: .*constant' layer.h"), 0);
     write_inputs(&t, 1);
     t.in[1].data = w;

@@ -21,6 +21,11 @@ typedef struct narrow {
 } narrow;
 static const narrow formats[] = {{EINJIT_F16, 10, 15}, {EINJIT_BF16, 7, 127}};
 
+static const char *cast_to(narrow f)
+{
+    return f.dtype == EINJIT_F16 ? "x.to(f16)" : "x.to(bf16)";
+}
+
 static bool is_nan(narrow f, uint16_t bits)
 {
     return (bits & 0x7FFF) > (2 * f.bias + 1) << f.fraction;
@@ -79,7 +84,7 @@ static void check_round_trip(einjit_context *context, narrow f)
         if (!same) fail_msg("%s %04x is %a, not %a", einjit_dtype_name(f.dtype), bits[i], got, want);
     }
     run(context, "x.to(f32) * 1.0", ALL, bits, f.dtype, wide, EINJIT_F32);
-    run(context, f.dtype == EINJIT_F16 ? "x.to(f16)" : "x.to(bf16)", ALL, wide, EINJIT_F32, back, f.dtype);
+    run(context, cast_to(f), ALL, wide, EINJIT_F32, back, f.dtype);
     expect_bits(f, ALL, back, bits, wide);
 }
 
@@ -106,7 +111,7 @@ static void check_halves(einjit_context *context, narrow f)
             want[n++] = (uint16_t)(to[k % 3] | (k < 3 ? 0 : 0x8000));
         }
     }
-    run(context, f.dtype == EINJIT_F16 ? "x.to(f16)" : "x.to(bf16)", n, from, EINJIT_F32, got, f.dtype);
+    run(context, cast_to(f), n, from, EINJIT_F32, got, f.dtype);
     expect_bits(f, n, got, want, from);
 }
 
@@ -122,11 +127,11 @@ static void check_by_way_of_f32(einjit_context *context, narrow f)
     double unit = ldexp(1, -f.fraction), from[3] = {1 + unit / 2 + 0x1p-40, 1 + unit / 2 - 0x1p-40, 1e300};
     uint16_t got[3], one = (uint16_t)(f.bias << f.fraction);
     const uint16_t want[3] = {one, one, (uint16_t)((2 * f.bias + 1) << f.fraction)};
-    run(context, f.dtype == EINJIT_F16 ? "x.to(f16)" : "x.to(bf16)", 3, from, EINJIT_F64, got, f.dtype);
+    run(context, cast_to(f), 3, from, EINJIT_F64, got, f.dtype);
     assert_memory_equal(got, want, sizeof want);
     int64_t whole[3] = {1, -3, INT64_MAX};
     double back_again[3];
-    run(context, f.dtype == EINJIT_F16 ? "x.to(f16)" : "x.to(bf16)", 3, whole, EINJIT_I64, got, f.dtype);
+    run(context, cast_to(f), 3, whole, EINJIT_I64, got, f.dtype);
     run(context, "x.to(f64)", 3, got, f.dtype, back_again, EINJIT_F64);
     assert_true(back_again[0] == 1 && back_again[1] == -3);
     assert_true(f.dtype == EINJIT_F16 ? isinf(back_again[2]) : back_again[2] == 0x1p63);

@@ -275,13 +275,39 @@ static void an_empty_axis_keeps_sources_unread(void **state)
     plan_close(&f.plan);
 }
 
+static void expect_in_order(const char *text, size_t n, const char *const *parts)
+{
+    const char *all = text;
+    for (size_t i = 0; i < n; i++) {
+        text = strstr(text, parts[i]);
+        if (!text) fail_msg("no %s in order in %s", parts[i], all);
+    }
+}
+
+/* A split or folded sum over k has its axis whole: no loop of that step, no other tile, no sum in memory, and no source
+ * in a layout with that digit of k, for the reason `layout`. */
+static void refuses_to_cut(schedule_case *f, int64_t step, int64_t digit, int layout)
+{
+    int32_t i = schedule_axis(&f->s, "i"), j = schedule_axis(&f->s, "j"), k = schedule_axis(&f->s, "k");
+    schedule_refuses(f, (ej_rewrite){.kind = EJ_REWRITE_LOOP, .axis = k, .step = step}, EJ_REFUSE_SPLIT);
+    schedule_refuses(f, (ej_rewrite){.kind = EJ_REWRITE_INNER, .axis = k, .step = step}, EJ_REFUSE_SPLIT);
+    schedule_refuses(f, (ej_rewrite){.kind = EJ_REWRITE_TILE, .digits = tile_of(i, 4, k, 4)}, EJ_REFUSE_SPLIT);
+    schedule_refuses(f, (ej_rewrite){.kind = EJ_REWRITE_FILL, .at = EJ_AT_ROOT}, EJ_REFUSE_SPLIT);
+    ej_rewrite stage = {.kind = EJ_REWRITE_STAGE,
+                        .at = EJ_AT_ROOT,
+                        .home = EJ_HOME_LOCAL,
+                        .source = 1,
+                        .digits = layout_of(k, j, k, digit)};
+    schedule_refuses(f, stage, layout);
+}
+
 /* Lanes along what is summed: whole chunks, the rest, and the lanes in the end. */
 static void split_sums_have_accumulators_a_lane(void **state)
 {
     (void)state;
     schedule_case f;
     schedule_open(&f, product, product_inputs);
-    int32_t i = schedule_axis(&f.s, "i"), j = schedule_axis(&f.s, "j"), k = schedule_axis(&f.s, "k");
+    int32_t i = schedule_axis(&f.s, "i"), k = schedule_axis(&f.s, "k");
     ej_rewrite split = {.kind = EJ_REWRITE_SPLIT, .axis = k};
     schedule_refuses(&f, split, EJ_REFUSE_DIGITS);
     ej_do_tile(&f.s, 0, tile_of(i, 4, k, 8));
@@ -289,27 +315,13 @@ static void split_sums_have_accumulators_a_lane(void **state)
     schedule_refuses(&f, split, EJ_REFUSE_NOT_REDUCED);
     ej_do_split(&f.s, 0, k);
     assert_false(f.s.failed);
-    const char *text = schedule_settled(&f);
     static const char *const parts[] = {
         "axis chunk 6",     "axis rest 2", "sum acc[lane: 1, i: 8]", "sum acc[rest: 1, i: 8]", "rest lane 8",
         "sum result[i: 1]", "src acc",     "move einsum_1"};
-    for (size_t n = 0; n < sizeof parts / sizeof *parts; n++) {
-        const char *at = strstr(text, parts[n]);
-        if (!at) fail_msg("no %s in order", parts[n]);
-        text = at;
-    }
+    expect_in_order(schedule_settled(&f), sizeof parts / sizeof *parts, parts);
     split.axis = k;
     schedule_refuses(&f, split, EJ_REFUSE_SPLIT);
-    schedule_refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_LOOP, .axis = k, .step = 16}, EJ_REFUSE_SPLIT);
-    schedule_refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_INNER, .axis = k, .step = 16}, EJ_REFUSE_SPLIT);
-    schedule_refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_TILE, .digits = tile_of(i, 4, k, 4)}, EJ_REFUSE_SPLIT);
-    schedule_refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_FILL, .at = EJ_AT_ROOT}, EJ_REFUSE_SPLIT);
-    ej_rewrite stage = {.kind = EJ_REWRITE_STAGE,
-                        .at = EJ_AT_ROOT,
-                        .home = EJ_HOME_LOCAL,
-                        .source = 1,
-                        .digits = layout_of(k, j, k, 8)};
-    schedule_refuses(&f, stage, EJ_REFUSE_SPLIT);
+    refuses_to_cut(&f, 16, 8, EJ_REFUSE_SPLIT);
     plan_close(&f.plan);
     schedule_open(&f, product, "f32[40,6] f32[6,64]");
     ej_do_tile(&f.s, 0, tile_of(schedule_axis(&f.s, "i"), 4, schedule_axis(&f.s, "k"), 8));
@@ -327,7 +339,7 @@ static void folded_sums_end_in_the_lanes_of_another_axis(void **state)
     (void)state;
     schedule_case f;
     schedule_open(&f, product, "f32[40,4] f32[4,64]");
-    int32_t i = schedule_axis(&f.s, "i"), j = schedule_axis(&f.s, "j"), k = schedule_axis(&f.s, "k");
+    int32_t i = schedule_axis(&f.s, "i"), k = schedule_axis(&f.s, "k");
     ej_rewrite fold = {.kind = EJ_REWRITE_FOLD, .axis = k, .lane = i};
     schedule_refuses(&f, fold, EJ_REFUSE_DIGITS);
     ej_do_tile(&f.s, 0, tile_of(i, 4, k, 4));
@@ -337,28 +349,14 @@ static void folded_sums_end_in_the_lanes_of_another_axis(void **state)
     schedule_refuses(&f, fold, EJ_REFUSE_DIGITS);
     fold.lane = i;
     assert_true(ej_schedule_apply(&f.s, &fold, NULL));
-    const char *text = schedule_settled(&f);
     static const char *const parts[] = {"axis bit 2", "move rows",     "i unroll 4", "move fold",
                                         "sum fold",   "sum acc[i: 1]", "i lane 4",   "move einsum_1"};
-    for (size_t n = 0; n < sizeof parts / sizeof *parts; n++) {
-        const char *at = strstr(text, parts[n]);
-        if (!at) fail_msg("no %s in order in %s", parts[n], schedule_settled(&f));
-        text = at;
-    }
+    expect_in_order(schedule_settled(&f), sizeof parts / sizeof *parts, parts);
     fold.axis = k;
     fold.lane = i;
     schedule_refuses(&f, fold, EJ_REFUSE_SPLIT);
     schedule_refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_SPLIT, .axis = k}, EJ_REFUSE_SPLIT);
-    schedule_refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_LOOP, .axis = k, .step = 4}, EJ_REFUSE_SPLIT);
-    schedule_refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_INNER, .axis = k, .step = 4}, EJ_REFUSE_SPLIT);
-    schedule_refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_TILE, .digits = tile_of(i, 4, k, 4)}, EJ_REFUSE_SPLIT);
-    schedule_refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_FILL, .at = EJ_AT_ROOT}, EJ_REFUSE_SPLIT);
-    ej_rewrite stage = {.kind = EJ_REWRITE_STAGE,
-                        .at = EJ_AT_ROOT,
-                        .home = EJ_HOME_LOCAL,
-                        .source = 1,
-                        .digits = layout_of(k, j, k, 4)};
-    schedule_refuses(&f, stage, EJ_REFUSE_FOLD);
+    refuses_to_cut(&f, 4, 4, EJ_REFUSE_FOLD);
     plan_close(&f.plan);
     schedule_open(&f, product, product_inputs);
     fold.axis = schedule_axis(&f.s, "k");
