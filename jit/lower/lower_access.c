@@ -88,7 +88,7 @@ typedef struct ej_moves {
     int32_t n;
     struct {
         LLVMValueRef from, to;
-        int64_t block;
+        int64_t block, bytes; /* of an element: buffers without elements may share their place with others */
         ej_size stride;
     } made[EJ_MOVES];
 } ej_moves;
@@ -116,17 +116,18 @@ static LLVMValueRef grown_pointer(ej_lower *w, ej_moves *moves, const ej_at *at,
 
 static LLVMValueRef moved_pointer(ej_lower *w, ej_moves *moves, const ej_at *at, int64_t block, ej_size stride)
 {
-    const ej_buffer *buffer = buffer_of(w, at);
+    int64_t bytes = bytes_of(buffer_of(w, at));
     for (int32_t i = 0; i < moves->n; i++)
-        if (moves->made[i].from == at->pointer && moves->made[i].block == block &&
+        if (moves->made[i].from == at->pointer && moves->made[i].block == block && moves->made[i].bytes == bytes &&
             ej_size_same(moves->made[i].stride, stride))
             return moves->made[i].to;
-    LLVMValueRef to = ej_loop_pointer(w, at->pointer, moves->by, block, stride, bytes_of(buffer));
+    LLVMValueRef to = ej_loop_pointer(w, at->pointer, moves->by, block, stride, bytes);
     if (!to) to = grown_pointer(w, moves, at, block, stride);
     if (moves->n == EJ_MOVES) return to;
     moves->made[moves->n].from = at->pointer;
     moves->made[moves->n].to = to;
     moves->made[moves->n].block = block;
+    moves->made[moves->n].bytes = bytes;
     moves->made[moves->n++].stride = stride;
     return to;
 }

@@ -69,6 +69,22 @@ static void open_sizes_are_right(void **state)
     lower_agree(text, 6, values, 0);
 }
 
+/* A buffer without elements may begin where another one does, of elements of another size. */
+static void buffers_at_one_place_keep_their_element_sizes(void **state)
+{
+    (void)state;
+    lower_agree("nest empty\naxis c 3 parallel\naxis b 0 reduced\nbuffer x f64 arg 0 elems 3\n"
+                "buffer y f64 arg 1 elems 3\nbuffer mask bool scratch elems 0 at 0\nbuffer t f64 scratch elems 3 at 0\n"
+                "buffer acc f64 reg elems 1\n"
+                "loop c step 1\n    move t[c: 1]\n        src x[c: 1]\n        expr $0 = f64 src 0\n"
+                "loop c step 1\n    place acc\n    move acc[]\n        expr $0 = f64 const 0.0\n"
+                "    loop b step 1\n        sum acc[]\n            src mask[c: 1, b: 3]\n"
+                "            expr $0 = bool src 0; $1 = f64 cast $0\n"
+                "    move y[c: 1]\n        src acc[]\n        src t[c: 1]\n"
+                "        expr $0 = f64 src 0; $1 = f64 src 1; $2 = f64 add $0 $1\n",
+                0, NULL, 0);
+}
+
 static void accumulators_around_blocks_are_right(void **state)
 {
     (void)state;
@@ -111,6 +127,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_rest_of_every_block_is_right),
         cmocka_unit_test(open_sizes_are_right),
+        cmocka_unit_test(buffers_at_one_place_keep_their_element_sizes),
         cmocka_unit_test(accumulators_around_blocks_are_right),
         cmocka_unit_test(tables_are_right),
     };
