@@ -4,7 +4,7 @@
  * Gives  a kernel, not cached; or, stopping earlier, the text of a stage or the plan's cost.
  * Keeps  for llvm nothing of the job: the kernel is code and a description. For the interpreter the job's memory is
  *        the kernel's.
- * Not here: what stages do. Verification, dumps and times happen between the lines, in stage_done().
+ * Not here: what stages do. Verification, dumps and times happen between the lines, in ej_stage_done().
  */
 #include <stdio.h>
 #include <string.h>
@@ -12,157 +12,12 @@
 #include "base_time.h"
 #include "cache.h"
 #include "choose.h"
-#include "nest_cost.h"
-#include "pipeline.h"
-#include "pipeline_report.h"
-#include "plan_links.h"
-#include "recipe.h"
-
-/* Everything one compile makes, stage by stage; lies in the job's arena. */
-typedef struct pipeline {
-    einjit_context *context;
-    ej_request request; /* tensors normalized */
-    ej_job job;
-    ej_graph program; /* what is compiled, where results are scaled; else empty: the request's is */
-    ej_graph graph;
-    ej_bound bound, chosen; /* as the program says it; and as it will be planned */
-    ej_plan plan;
-    ej_nests nests;
-    ej_code code;
-    ej_count written; /* what the program costs as written */
-    double touched_bytes;
-    ej_report report;   /* of the passes, where a dump asks for it */
-    bool interpret;     /* nests are what runs: no code */
-    int last;           /* stop after this stage */
-    ej_text *explained; /* instead of dumps: the text of the stage `last` goes here */
-    ej_text text;       /* of the stage that runs */
-    char name[96];      /* of the kernel, for dumps */
-    uint64_t started_ns, stage_ns[EJ_STAGE_COUNT], compile_ns;
-} pipeline;
-
-/* ---- between the stages ---- */
-
-static bool is_dumped(const pipeline *p, int stage)
-{
-    return p->job.dump >> stage & 1;
-}
-
-static int verify_stage(pipeline *p, int stage)
-{
-    einjit_error *err = p->job.err;
-    switch (stage) {
-    case EJ_STAGE_GRAPH:
-    case EJ_STAGE_OPT: return ej_graph_verify(&p->graph, err);
-    case EJ_STAGE_BIND: return ej_bound_verify(&p->bound, &p->job);
-    case EJ_STAGE_PATH: return ej_bound_verify(&p->chosen, &p->job);
-    case EJ_STAGE_PLAN: return ej_plan_verify(&p->plan, &p->job);
-    case EJ_STAGE_NEST:
-        for (int32_t i = 0; i < p->nests.n; i++) EJ_TRY(ej_nest_check(&p->nests.nests[i], p->job.target, err));
-        return EINJIT_OK;
-    default: return EINJIT_OK;
-    }
-}
-
-static void print_times(pipeline *p)
-{
-    char us[EJ_REAL_TEXT];
-    for (int stage = 0; stage < EJ_STAGE_COUNT; stage++)
-        if (p->stage_ns[stage])
-            ej_print(&p->text, "%s: %s us\n", ej_stage_name(stage),
-                     ej_real_text(us, 'f', 1, (double)p->stage_ns[stage] * 1e-3));
-    ej_print(&p->text, "all: %s us\n", ej_real_text(us, 'f', 1, (double)p->compile_ns * 1e-3));
-}
-
-static void print_schedule(ej_text *text, const ej_nest *nest)
-{
-    ej_print(text, "# recipe %s of %s\n", nest->recipe ? nest->recipe : "-", nest->name ? nest->name : "-");
-    if (nest->schedule) ej_print(text, "%s", nest->schedule);
-}
-
-static int print_costs(pipeline *p)
-{
-    for (int32_t i = 0; i < p->nests.n; i++) {
-        ej_nest_cost cost;
-        if (ej_nest_cost_of(&cost, &p->nests.nests[i], p->job.target, p->job.arena)) return ej_no_memory(p->job.err);
-        ej_nest_cost_print(&p->text, &p->nests.nests[i], &cost);
-    }
-    return EINJIT_OK;
-}
-
-static int print_stage(pipeline *p, int stage)
-{
-    switch (stage) {
-    case EJ_STAGE_GRAPH:
-    case EJ_STAGE_OPT: ej_graph_print(&p->text, &p->graph); break;
-    case EJ_STAGE_PASSES: ej_report_print_programs(&p->text, &p->report); break;
-    case EJ_STAGE_STATS: ej_report_print(&p->text, &p->report, false); break;
-    case EJ_STAGE_BIND: ej_bound_print(&p->text, &p->bound); break;
-    case EJ_STAGE_PATH: return ej_choose_print(&p->text, &p->chosen, &p->graph, &p->job);
-    case EJ_STAGE_PLAN: ej_plan_print(&p->text, &p->plan); break;
-    case EJ_STAGE_SCHEDULE:
-        for (int32_t i = 0; i < p->nests.n; i++) print_schedule(&p->text, &p->nests.nests[i]);
-        break;
-    case EJ_STAGE_NEST:
-        for (int32_t i = 0; i < p->nests.n; i++) ej_nest_print(&p->text, &p->nests.nests[i], p->nests.sizes);
-        break;
-    case EJ_STAGE_COST: return print_costs(p);
-    case EJ_STAGE_STEPS: ej_nests_print_steps(&p->text, &p->nests, p->job.target); break;
-    case EJ_STAGE_DOT: ej_plan_print_dot(&p->text, &p->plan); break;
-    case EJ_STAGE_KEY: ej_key_print(&p->text, p->context, &p->request); break;
-    case EJ_STAGE_TIME: print_times(p); break;
-    default: break; /* ir, asm: the backend has printed them */
-    }
-    return EINJIT_OK;
-}
-
-/* Hand over what the stage printed and start anew. */
-static void write_dump(pipeline *p, int stage)
-{
-    if (!p->explained) {
-        ej_dump_write(p->context, p->name, stage, &p->text);
-    } else if (stage == p->last) {
-        ej_print_bytes(p->explained, p->text.data, p->text.length);
-        p->explained->failed |= p->text.failed;
-    }
-    p->text.length = 0;
-}
-
-static int dump_stage(pipeline *p, int stage)
-{
-    if (!is_dumped(p, stage)) return EINJIT_OK;
-    EJ_TRY(print_stage(p, stage));
-    write_dump(p, stage);
-    return EINJIT_OK;
-}
-
-/* In a folder each program is a file. */
-static int dump_passes(pipeline *p)
-{
-    if (p->explained || !p->context->dump_dir) return dump_stage(p, EJ_STAGE_PASSES);
-    for (size_t part = 0; is_dumped(p, EJ_STAGE_PASSES) && part <= p->report.n_passes; part++) {
-        ej_report_print_part(&p->text, &p->report, part);
-        if (p->text.length)
-            ej_dump_pass(p->context, p->name, part, part ? p->report.passes[part - 1].shown.pass : "before", &p->text);
-        p->text.length = 0;
-    }
-    return EINJIT_OK;
-}
-
-static int stage_done(pipeline *p, int stage)
-{
-    EJ_TRY(ej_job_poll(&p->job, stage, 1));
-    uint64_t now = ej_now_ns();
-    p->stage_ns[stage] += now - p->started_ns;
-    if (p->job.verify) EJ_TRY(verify_stage(p, stage));
-    EJ_TRY(dump_stage(p, stage));
-    p->started_ns = ej_now_ns();
-    return EINJIT_OK;
-}
+#include "pipeline_stage.h"
 
 /* ---- the pipeline ---- */
 
 /* The interpreter needs no code. */
-static int generate(pipeline *p)
+static int generate(ej_pipeline *p)
 {
     const ej_backend *backend;
     ej_text assembly;
@@ -171,18 +26,18 @@ static int generate(pipeline *p)
     ej_text_init(&assembly, p->job.arena);
     p->job.asm_text = &assembly;
     EJ_TRY(ej_backend_compile(backend, &p->code, &p->nests, &p->job));
-    EJ_TRY(dump_stage(p, EJ_STAGE_IR));
+    EJ_TRY(ej_stage_dump(p, EJ_STAGE_IR));
     p->text = assembly;
-    return stage_done(p, EJ_STAGE_ASM);
+    return ej_stage_done(p, EJ_STAGE_ASM);
 }
 
-static bool optimizes(const pipeline *p)
+static bool optimizes(const ej_pipeline *p)
 {
     return !(p->request.flags & EINJIT_OPTION_NO_OPTIMIZE);
 }
 
 /* An input of which the program leaves the rank open has the observed one; its extents stay open. */
-static int note_rank(pipeline *p, ej_graph *graph, ej_node *input, int32_t rank)
+static int note_rank(ej_pipeline *p, ej_graph *graph, ej_node *input, int32_t rank)
 {
     if (input->rank >= 0) return EINJIT_OK;
     ej_extent *extents = EJ_NEW_ARRAY(&graph->arena, ej_extent, (size_t)rank);
@@ -194,7 +49,7 @@ static int note_rank(pipeline *p, ej_graph *graph, ej_node *input, int32_t rank)
     return EINJIT_OK;
 }
 
-static int note_inputs(pipeline *p, ej_graph *graph)
+static int note_inputs(ej_pipeline *p, ej_graph *graph)
 {
     for (size_t i = 0; i < graph->n_inputs; i++) {
         ej_node *input = &graph->nodes[graph->inputs[i]];
@@ -204,7 +59,7 @@ static int note_inputs(pipeline *p, ej_graph *graph)
     return ej_bind_settle(graph, p->request.in, &p->job);
 }
 
-static int count_written(pipeline *p, const ej_bound *bound)
+static int count_written(ej_pipeline *p, const ej_bound *bound)
 {
     EJ_TRY(ej_cost_graph(&p->written, bound, &p->job));
     return ej_cost_touched(&p->touched_bytes, bound, &p->job);
@@ -212,7 +67,7 @@ static int count_written(pipeline *p, const ej_bound *bound)
 
 /* The graph as written is bound first, so that errors speak of the operands that the user wrote; passes then know the
  * observed dtypes and ranks, and which extents of one name are one extent. */
-static int observe(pipeline *p)
+static int observe(ej_pipeline *p)
 {
     const ej_request *r = &p->request;
     ej_bound as_written;
@@ -222,7 +77,7 @@ static int observe(pipeline *p)
     return note_inputs(p, &p->graph);
 }
 
-static int run_passes(pipeline *p, ej_graph *graph, const char *names)
+static int run_passes(ej_pipeline *p, ej_graph *graph, const char *names)
 {
     const void **constants;
     EJ_TRY(ej_constants_insert(&constants, graph, &p->request, &p->job));
@@ -231,16 +86,16 @@ static int run_passes(pipeline *p, ej_graph *graph, const char *names)
 }
 
 /* Watched where a dump asks for it. */
-static int optimize(pipeline *p)
+static int optimize(ej_pipeline *p)
 {
     const ej_request *r = &p->request;
-    bool stats = is_dumped(p, EJ_STAGE_STATS), programs = is_dumped(p, EJ_STAGE_PASSES);
+    bool stats = ej_stage_is_dumped(p, EJ_STAGE_STATS), programs = ej_stage_is_dumped(p, EJ_STAGE_PASSES);
     EJ_TRY(observe(p));
     if (!stats && !programs) return optimizes(p) ? run_passes(p, &p->graph, NULL) : EINJIT_OK;
     EJ_TRY(ej_report_begin(&p->report, &p->graph, r->n_in, stats ? r->in : NULL, programs, p->job.arena, &p->job));
     if (optimizes(p)) EJ_TRY(run_passes(p, &p->graph, NULL));
     EJ_TRY(ej_report_end(&p->report, &p->graph, !optimizes(p), &p->job));
-    EJ_TRY(dump_passes(p));
+    EJ_TRY(ej_stage_dump_passes(p));
     p->started_ns = ej_now_ns() - p->report.total.shown.ns; /* counting and printing are not the stage's time */
     return EINJIT_OK;
 }
@@ -256,18 +111,18 @@ static bool has_long_einsum(const ej_bound *bound)
     return false;
 }
 
-static int copy_program(pipeline *p, ej_graph *out)
+static int copy_program(ej_pipeline *p, ej_graph *out)
 {
     const ej_graph *program = p->program.nodes ? &p->program : &p->request.graph->graph;
     EJ_TRY(ej_graph_copy(out, program, p->job.allocator, p->job.err));
     /* nobody takes a gradient of what is compiled */
     int status = optimizes(p) ? ej_graph_drop_detached(out, p->job.arena, p->job.err) : EINJIT_OK;
-    if (status != EINJIT_OK && out != &p->graph) ej_graph_free(out); /* that one is freed with the pipeline */
+    if (status != EINJIT_OK && out != &p->graph) ej_graph_free(out); /* that one is freed with the ej_pipeline */
     return status;
 }
 
 /* The program after the passes in front of "fuse", which einsums are still written in the order of the program. */
-static int decide_unfused(pipeline *p, ej_graph *graph, ej_bound *chosen)
+static int decide_unfused(ej_pipeline *p, ej_graph *graph, ej_bound *chosen)
 {
     const ej_request *r = &p->request;
     ej_text names;
@@ -283,7 +138,7 @@ static int decide_unfused(pipeline *p, ej_graph *graph, ej_bound *chosen)
 }
 
 /* No more operations than the program's own order has. */
-static int keep_written_order(pipeline *p)
+static int keep_written_order(ej_pipeline *p)
 {
     ej_graph graph;
     ej_bound chosen;
@@ -305,7 +160,7 @@ static int keep_written_order(pipeline *p)
 }
 
 /* What outputs hold is then the last inputs: the tensors are in the request from here on. */
-static int scale_results(pipeline *p)
+static int scale_results(ej_pipeline *p)
 {
     ej_request *r = &p->request;
     if (!ej_request_scales(r)) return EINJIT_OK;
@@ -315,45 +170,45 @@ static int scale_results(pipeline *p)
     return EINJIT_OK;
 }
 
-static int build(pipeline *p)
+static int build(ej_pipeline *p)
 {
     const ej_request *r = &p->request;
     ej_job *job = &p->job;
 
     EJ_TRY(scale_results(p));
     EJ_TRY(copy_program(p, &p->graph));
-    EJ_TRY(stage_done(p, EJ_STAGE_GRAPH));
+    EJ_TRY(ej_stage_done(p, EJ_STAGE_GRAPH));
     if (p->last == EJ_STAGE_GRAPH) return EINJIT_OK;
 
     EJ_TRY(optimize(p));
     if (p->last == EJ_STAGE_PASSES) return EINJIT_OK;
-    EJ_TRY(stage_done(p, EJ_STAGE_OPT));
-    EJ_TRY(dump_stage(p, EJ_STAGE_STATS));
+    EJ_TRY(ej_stage_done(p, EJ_STAGE_OPT));
+    EJ_TRY(ej_stage_dump(p, EJ_STAGE_STATS));
     if (p->last <= EJ_STAGE_STATS) return EINJIT_OK;
 
     EJ_TRY(ej_bind(&p->bound, &p->graph, r->n_in, r->in, r->n_out, r->out, r->open, job));
-    EJ_TRY(stage_done(p, EJ_STAGE_BIND));
+    EJ_TRY(ej_stage_done(p, EJ_STAGE_BIND));
     if (p->last == EJ_STAGE_BIND) return EINJIT_OK;
 
     if (!optimizes(p)) EJ_TRY(count_written(p, &p->bound));
     EJ_TRY(ej_choose(&p->chosen, &p->bound, r->flags & EINJIT_OPTION_NO_OPTIMIZE, job)); /* searches paths */
     EJ_TRY(keep_written_order(p));
-    EJ_TRY(stage_done(p, EJ_STAGE_PATH));
+    EJ_TRY(ej_stage_done(p, EJ_STAGE_PATH));
     if (p->last == EJ_STAGE_PATH) return EINJIT_OK;
 
     p->chosen.n_held = r->n_in - r->graph->graph.n_inputs;
     EJ_TRY(ej_plan_build(&p->plan, &p->chosen, job));
     p->plan.naive_operations = p->written.operations; /* not of what the passes made of it */
-    EJ_TRY(stage_done(p, EJ_STAGE_PLAN));
+    EJ_TRY(ej_stage_done(p, EJ_STAGE_PLAN));
     if (p->last == EJ_STAGE_PLAN) return EINJIT_OK;
 
     EJ_TRY(ej_nests_build(&p->nests, &p->plan, job));
-    EJ_TRY(stage_done(p, EJ_STAGE_SCHEDULE));
+    EJ_TRY(ej_stage_done(p, EJ_STAGE_SCHEDULE));
     if (p->last == EJ_STAGE_SCHEDULE) return EINJIT_OK;
-    EJ_TRY(stage_done(p, EJ_STAGE_NEST));
-    EJ_TRY(stage_done(p, EJ_STAGE_COST));
-    EJ_TRY(stage_done(p, EJ_STAGE_STEPS));
-    EJ_TRY(stage_done(p, EJ_STAGE_DOT));
+    EJ_TRY(ej_stage_done(p, EJ_STAGE_NEST));
+    EJ_TRY(ej_stage_done(p, EJ_STAGE_COST));
+    EJ_TRY(ej_stage_done(p, EJ_STAGE_STEPS));
+    EJ_TRY(ej_stage_done(p, EJ_STAGE_DOT));
     if (p->last <= EJ_STAGE_DOT) return EINJIT_OK;
 
     return generate(p);
@@ -374,7 +229,7 @@ static int copy_tensors(ej_arena *arena, const einjit_tensor **tensors, size_t n
 }
 
 /* As the key has it: row-major tensors have no strides, outputs that are all row-major are left to the shapes. */
-static int normalize(pipeline *p)
+static int normalize(ej_pipeline *p)
 {
     ej_request *r = &p->request;
     bool plain = true;
@@ -386,7 +241,7 @@ static int normalize(pipeline *p)
 }
 
 /* Strict compiles contract from left to right, and in no other way. */
-static int choose_path(pipeline *p)
+static int choose_path(ej_pipeline *p)
 {
     const char *asked = p->request.path;
     if (!p->job.strict) return EINJIT_OK;
@@ -398,7 +253,7 @@ static int choose_path(pipeline *p)
 }
 
 /* "forward_1a2b...": the function's name and a hash of the signature. */
-static int name_kernel(pipeline *p)
+static int name_kernel(ej_pipeline *p)
 {
     ej_key_words key;
     const char *function = p->request.graph->graph.name;
@@ -421,9 +276,9 @@ ej_progress *ej_progress_new(const einjit_context *context, ej_arena *arena)
     return progress;
 }
 
-static pipeline *new_pipeline(einjit_context *context, const ej_request *request, ej_arena *arena, einjit_error *err)
+static ej_pipeline *new_pipeline(einjit_context *context, const ej_request *request, ej_arena *arena, einjit_error *err)
 {
-    pipeline *p = EJ_NEW(arena, pipeline);
+    ej_pipeline *p = EJ_NEW(arena, ej_pipeline);
     if (!p) return NULL;
     p->context = context;
     p->request = *request;
@@ -450,23 +305,23 @@ static pipeline *new_pipeline(einjit_context *context, const ej_request *request
     return p;
 }
 
-static int run_pipeline(pipeline *p)
+static int run_pipeline(ej_pipeline *p)
 {
     uint64_t start = p->started_ns = ej_now_ns();
     EJ_TRY(choose_path(p));
     EJ_TRY(normalize(p));
     if (p->job.dump || p->context->verbose) EJ_TRY(name_kernel(p));
-    EJ_TRY(stage_done(p, EJ_STAGE_KEY));
+    EJ_TRY(ej_stage_done(p, EJ_STAGE_KEY));
     if (p->last == EJ_STAGE_KEY) return EINJIT_OK;
     int status = build(p);
     if (p->program.nodes) ej_graph_free(&p->program);
     EJ_TRY(status);
     p->compile_ns = ej_now_ns() - start;
-    return stage_done(p, EJ_STAGE_TIME);
+    return ej_stage_done(p, EJ_STAGE_TIME);
 }
 
 /* What the kernel does not take over. */
-static void end_pipeline(pipeline *p)
+static void end_pipeline(ej_pipeline *p)
 {
     ej_code_release(&p->code, p->job.allocator);
     ej_graph_free(&p->graph);
@@ -474,7 +329,7 @@ static void end_pipeline(pipeline *p)
 
 /* ---- three ways through it ---- */
 
-static int fill_kernel(einjit_kernel *kernel, pipeline *p, einjit_error *err)
+static int fill_kernel(einjit_kernel *kernel, ej_pipeline *p, einjit_error *err)
 {
     EJ_TRY(ej_kernel_describe(kernel, &p->nests, err));
     EJ_TRY(ej_kernel_note_names(kernel, p->request.graph, err));
@@ -487,7 +342,7 @@ static int fill_kernel(einjit_kernel *kernel, pipeline *p, einjit_error *err)
 }
 
 /* What the log and the cache on disk call it; it stays with the kernel. */
-static const char *describe_problem(einjit_kernel *kernel, const pipeline *p)
+static const char *describe_problem(einjit_kernel *kernel, const ej_pipeline *p)
 {
     ej_text text;
     ej_text_init(&text, &kernel->arena);
@@ -495,7 +350,7 @@ static const char *describe_problem(einjit_kernel *kernel, const pipeline *p)
     return text.failed ? "" : text.data;
 }
 
-static void log_compile(const pipeline *p, const einjit_kernel *kernel, int status)
+static void log_compile(const ej_pipeline *p, const einjit_kernel *kernel, int status)
 {
     ej_context_log(p->context, "einjit: %s %s in %s ms: %s: %s", p->interpret ? "planned" : "compiled", p->name,
                    ej_real_text((char[EJ_REAL_TEXT]){0}, 'f', 3, (double)p->compile_ns * 1e-6),
@@ -508,7 +363,7 @@ static int compile_for(einjit_kernel **out, einjit_context *context, const ej_re
     ej_arena arena;
     ej_arena_init(&arena, &context->allocator);
     einjit_kernel *kernel = ej_kernel_new(context);
-    pipeline *p = kernel ? new_pipeline(context, request, interpret ? &kernel->arena : &arena, err) : NULL;
+    ej_pipeline *p = kernel ? new_pipeline(context, request, interpret ? &kernel->arena : &arena, err) : NULL;
     if (p) p->interpret = interpret;
     if (p && (context->verbose || ej_disk_takes(context, request))) kernel->problem = describe_problem(kernel, p);
     int status = p ? run_pipeline(p) : ej_no_memory(err);
@@ -547,7 +402,7 @@ int ej_compile_explain(ej_text *out, einjit_context *context, const ej_request *
                        ej_stage_name(stage));
     ej_arena arena;
     ej_arena_init(&arena, &context->allocator);
-    pipeline *p = new_pipeline(context, request, &arena, err);
+    ej_pipeline *p = new_pipeline(context, request, &arena, err);
     int status = EINJIT_E_NOMEM;
     if (p) {
         p->last = stage;
@@ -567,7 +422,7 @@ static uint64_t whole_bytes(double bytes)
     return bytes < 1.8e19 ? (uint64_t)bytes : UINT64_MAX;
 }
 
-static void read_cost(einjit_cost *out, const pipeline *p)
+static void read_cost(einjit_cost *out, const ej_pipeline *p)
 {
     *out = (einjit_cost){.naive_operations = p->plan.naive_operations,
                          .planned_operations = p->plan.planned_operations,
@@ -584,7 +439,7 @@ int ej_compile_cost(einjit_cost *out, einjit_context *context, const ej_request 
 {
     ej_arena arena;
     ej_arena_init(&arena, &context->allocator);
-    pipeline *p = new_pipeline(context, request, &arena, err);
+    ej_pipeline *p = new_pipeline(context, request, &arena, err);
     int status = p ? EINJIT_OK : ej_no_memory(err);
     if (p) {
         p->last = EJ_STAGE_NEST;
