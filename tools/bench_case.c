@@ -10,7 +10,8 @@
 
 int32_t bench_flags(const bench_options *o)
 {
-    return (o->no_opt ? EINJIT_OPTION_NO_OPTIMIZE : 0) | (o->strict ? EINJIT_OPTION_STRICT : 0);
+    return (o->no_opt ? EINJIT_OPTION_NO_OPTIMIZE : 0) | (o->strict ? EINJIT_OPTION_STRICT : 0) |
+           (o->measure ? EINJIT_OPTION_MEASURE : 0);
 }
 
 einjit_compile_options bench_compile_options(const bench *b)

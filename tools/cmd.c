@@ -35,6 +35,7 @@ static const struct {
     {'u', "times", NULL, "with --stats: the time of each pass"},
     {'n', "no-opt", NULL, "take the program as written"},
     {'x', "strict", NULL, "rewrite nothing that can change a bit; einsums from left to right"},
+    {'M', "measure", NULL, "choose loops and tiles by their time on this machine: compiles take longer"},
     {'j', "json", NULL, "one JSON document on stdout"},
     {'1', "seconds", "T",
      "search for so long, and show how it goes on a terminal; Ctrl-C ends it with the best so far"},
@@ -106,6 +107,7 @@ static int take(cmd_options *o, int letter)
     case '3': o->seed = optarg; return TOOL_OK;
     case 'n': o->no_opt = true; return TOOL_OK;
     case 'x': o->strict = true; return TOOL_OK;
+    case 'M': o->measure = true; return TOOL_OK;
     case 'a': tool_append(&o->passes, optarg); return TOOL_OK;
     case 'p': o->stats = true; return TOOL_OK;
     case 'u': o->times = true; return TOOL_OK;
@@ -187,7 +189,8 @@ void cmd_options_free(cmd_options *options)
 
 static int32_t flags_of(const cmd_options *options)
 {
-    return (options->no_opt ? EINJIT_OPTION_NO_OPTIMIZE : 0) | (options->strict ? EINJIT_OPTION_STRICT : 0);
+    return (options->no_opt ? EINJIT_OPTION_NO_OPTIMIZE : 0) | (options->strict ? EINJIT_OPTION_STRICT : 0) |
+           (options->measure ? EINJIT_OPTION_MEASURE : 0);
 }
 
 /* The strategy and how long it may take, in one name; NULL: nothing was said. */

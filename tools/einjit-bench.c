@@ -35,6 +35,7 @@ static const struct option longs[] = {
     {"plan", no_argument, NULL, 'P'},
     {"huge-pages", no_argument, NULL, 'H'},
     {"strict", no_argument, NULL, 'x'},
+    {"measure", no_argument, NULL, 'E'},
     {"model", no_argument, NULL, 'M'},
     {"sweep", required_argument, NULL, 'w'},
     {"alpha", required_argument, NULL, 'a'},
@@ -82,6 +83,7 @@ static void help(void)
          "      --no-opt             compile as written\n"
          "      --huge-pages         inputs and outputs on huge pages; else on small ones\n"
          "      --strict             rewrite nothing that can change a bit; einsums from left to right\n"
+         "      --measure            choose loops and tiles by their time on this machine\n"
          "      --baseline FILE      an earlier --json report: exit 3 where a case is over 1.15 times slower\n"
          "      --json               a list of results on stdout\n\n"
          "A file named - is standard input. Of options that are given again lists grow (-s, --open, --constants, --vs, "
@@ -352,6 +354,7 @@ static int take(arguments *a, int option)
     case 'e': return tool_real(&o->beta, optarg, "--beta");
     case 'n': o->no_opt = true; return TOOL_OK;
     case 'x': o->strict = true; return TOOL_OK;
+    case 'E': o->measure = true; return TOOL_OK;
     case 'M': o->model = true; return TOOL_OK;
     case 'w': a->sweep = optarg; return TOOL_OK;
     case 'o': a->optimizer = true; return TOOL_OK;

@@ -215,10 +215,20 @@ enum einjit_option_flag {
     EINJIT_OPTION_NO_OPTIMIZE = 1, /* compile graphs as written */
     /* check invariants after every stage and pass, as EINJIT_VERIFY=1; debug builds do */
     EINJIT_OPTION_VERIFY = 2,
-    EINJIT_OPTION_STRICT = 4, /* nothing is rewritten that could change a bit of a result: see below */
+    EINJIT_OPTION_STRICT = 4,  /* nothing is rewritten that could change a bit of a result: see below */
+    EINJIT_OPTION_MEASURE = 8, /* what the cost model only estimates is timed, as with EINJIT_MEASURE=1: see below */
     /* all there are; others are E_INVALID */
-    EINJIT_OPTION_ALL = EINJIT_OPTION_NO_OPTIMIZE | EINJIT_OPTION_VERIFY | EINJIT_OPTION_STRICT
+    EINJIT_OPTION_ALL = EINJIT_OPTION_NO_OPTIMIZE | EINJIT_OPTION_VERIFY | EINJIT_OPTION_STRICT | EINJIT_OPTION_MEASURE
 };
+/* Measure: a compile makes several kernels, runs them in turns on tensors of its own, as large as those that are given,
+ * and keeps the fastest: loops, tiles and packing of each step that takes at least a hundredth of the whole, and which
+ * steps run together. The caller's data is not looked at (but for constant inputs). It takes some ten milliseconds a
+ * step, or several runs of each kernel where these are longer, and as much memory as the tensors again. Where that is
+ * more than a quarter of the machine's, or the program refuses made up values as indices, the model's kernel is the
+ * result. The choice is kept with the kernel, in memory and on disk: the flag is part of its signature. Open extents
+ * are timed at the observed ones. Two compiles of one program may differ in rounding, but for those of NO_OPTIMIZE and
+ * STRICT. The interpreter ignores it, and so do einjit_cost and the texts of stages. The idea is FFTW's (Frigo and
+ * Johnson, Proceedings of the IEEE 93(2), 2005). */
 /* Strict: every value is computed as the program says it. Einsums of many operands are contracted from left to right (a
  * path of one's own is refused with E_VALUE), each sum is added up term after term, in the order of its labels or axes;
  * no scalar moves, nothing is fused, distributed, recomputed or computed in advance. Values that nobody needs are still

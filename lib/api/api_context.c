@@ -233,6 +233,7 @@ static int configure(einjit_context *context, const einjit_options *options, ein
     context->verify = DEBUG_BUILD || env.verify || (options->flags & EINJIT_OPTION_VERIFY);
     context->no_optimize = options->flags & EINJIT_OPTION_NO_OPTIMIZE;
     context->strict = options->flags & EINJIT_OPTION_STRICT;
+    context->measure = env.measure || (options->flags & EINJIT_OPTION_MEASURE);
     bool talks = env.dump || env.dump_dir || env.verbose || env.rule_limit;
     context->log = options->log ? options->log : talks ? log_to_stderr : NULL;
     context->log_user = options->log_user;

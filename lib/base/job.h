@@ -78,12 +78,13 @@ typedef struct ej_job {
     const char *path_strategy;              /* NULL = auto */
     const struct ej_path_watch *path_watch; /* receives the progress of path searches (path.h); may be NULL */
     const char *recipe;                     /* EINJIT_RECIPE: for all steps that it matches; NULL: recipe.c chooses */
-    bool strict;        /* only what changes no bit of any result: passes, rules and decisions that are exact */
-    bool shares;        /* threads may share loops: else no nest is cut, which is more code (nest_cut.h) */
-    bool ordered;       /* sums add up their terms in the order of the program: strict, and programs as written */
-    bool verify;        /* check invariants after every stage */
-    uint32_t dump;      /* bit EJ_STAGE_x: the stage prints itself ... */
-    ej_text *dump_text; /* ... into this; may be NULL when dump is 0 */
+    struct ej_trial *trial; /* a compile that measures asks for recipes step by step (recipe.h); NULL: none does */
+    bool strict;            /* only what changes no bit of any result: passes, rules and decisions that are exact */
+    bool shares;            /* threads may share loops: else no nest is cut, which is more code (nest_cut.h) */
+    bool ordered;           /* sums add up their terms in the order of the program: strict, and programs as written */
+    bool verify;            /* check invariants after every stage */
+    uint32_t dump;          /* bit EJ_STAGE_x: the stage prints itself ... */
+    ej_text *dump_text;     /* ... into this; may be NULL when dump is 0 */
     const ej_evaluator *evaluator; /* NULL: nobody computes; constants stay as they are */
     ej_text *asm_text;             /* backends: assembly goes here; NULL: into dump_text, behind the IR */
     uint32_t *rule_hits;        /* passes: how often each rule of job_rules.def rewrote something; NULL: nobody asks */

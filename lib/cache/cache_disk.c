@@ -186,9 +186,9 @@ static void print_key(ej_text *out, const struct ej_disk *disk, ej_key key, cons
     const einjit_context *context = disk->context;
     ej_print(out, "einjit %s %s\ntarget %s %s\n", einjit_version(), disk->library, context->target->name,
              context->target->features);
-    ej_print(out, "options%s%s%s recipe=%s\nsignature", context->no_optimize ? " no-opt" : "",
-             context->strict ? " strict" : "", context->threads > 1 ? " shared" : "",
-             context->recipe ? context->recipe : "");
+    ej_print(out, "options%s%s%s%s recipe=%s\nsignature", context->no_optimize ? " no-opt" : "",
+             context->strict ? " strict" : "", context->measure ? " measure" : "",
+             context->threads > 1 ? " shared" : "", context->recipe ? context->recipe : "");
     print_words(out, key.words, key.n);
     ej_print(out, "\n");
     if (graph) print_graph(out, &graph->graph);

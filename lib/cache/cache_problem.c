@@ -129,7 +129,7 @@ void ej_problem_print(ej_text *out, const einjit_context *context, const ej_requ
     const ej_graph *graph = &r->graph->graph;
     const ej_node *einsum = only_einsum(graph);
     int32_t flags = r->flags | (context->no_optimize ? EINJIT_OPTION_NO_OPTIMIZE : 0) |
-                    (context->strict ? EINJIT_OPTION_STRICT : 0);
+                    (context->strict ? EINJIT_OPTION_STRICT : 0) | (context->measure ? EINJIT_OPTION_MEASURE : 0);
     ej_print(out, "einjit-bench ");
     if (einsum) print_equation(out, einsum->equation, r->in);
     else print_program(out, graph, r);
@@ -139,5 +139,6 @@ void ej_problem_print(ej_text *out, const einjit_context *context, const ej_requ
     if (r->path) ej_print(out, " --strategy %s", r->path);
     if (flags & EINJIT_OPTION_STRICT) ej_print(out, " --strict");
     if (flags & EINJIT_OPTION_NO_OPTIMIZE) ej_print(out, " --no-opt");
+    if (flags & EINJIT_OPTION_MEASURE) ej_print(out, " --measure");
     if (context->target != ej_target_host()) ej_print(out, " --target %s", context->target->name);
 }

@@ -25,7 +25,7 @@ struct einjit_context {
     atomic_bool dump_warned; /* a dump could not be written, and that was said */
     bool use_interp;
     bool may_interpret; /* where code cannot be generated or mapped */
-    bool verify, no_optimize, strict, verbose;
+    bool verify, no_optimize, strict, measure, verbose;
     uint32_t dump;
     ej_rule_limit rule_limit; /* EINJIT_RULE_LIMIT */
     int32_t threads; /* that may run at a time: what was asked for, and not more than the CPUs that are allowed */

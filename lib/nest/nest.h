@@ -111,7 +111,7 @@ typedef struct ej_nest_cut {
 typedef struct ej_nest {
     const char *name;
     const char *recipe;   /* that made it; NULL for nests made otherwise */
-    int32_t n_candidates; /* 0 unless the stage `cost` or EINJIT_RECIPE asks for them */
+    int32_t n_candidates; /* 0 unless the stage `cost` or a trial asks for them */
     ej_nest_candidate *candidates;
     const char *schedule; /* the rewrites that made it, as text; NULL unless the stage `schedule` asks for it */
     int32_t n_axes, cap_axes;

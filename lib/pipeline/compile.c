@@ -276,7 +276,8 @@ ej_progress *ej_progress_new(const einjit_context *context, ej_arena *arena)
     return progress;
 }
 
-static ej_pipeline *new_pipeline(einjit_context *context, const ej_request *request, ej_arena *arena, einjit_error *err)
+static ej_pipeline *new_pipeline(einjit_context *context, const ej_request *request, ej_trial *trial, ej_arena *arena,
+                                 einjit_error *err)
 {
     ej_pipeline *p = EJ_NEW(arena, ej_pipeline);
     if (!p) return NULL;
@@ -298,6 +299,7 @@ static ej_pipeline *new_pipeline(einjit_context *context, const ej_request *requ
     p->job.strict = p->request.flags & EINJIT_OPTION_STRICT;
     p->job.shares = context->threads > 1;
     p->job.ordered = p->job.strict || (!optimizes(p) && !ej_job_random(&p->job));
+    p->job.trial = trial;
     p->job.verify = context->verify || (request->flags & EINJIT_OPTION_VERIFY);
     p->interpret = context->use_interp;
     p->last = EJ_STAGE_COUNT;
@@ -357,19 +359,28 @@ static void log_compile(const ej_pipeline *p, const einjit_kernel *kernel, int s
                    einjit_status_name(status), kernel->problem);
 }
 
-static int compile_for(einjit_kernel **out, einjit_context *context, const ej_request *request, bool interpret,
+/* How a kernel is made of a request. */
+typedef struct way {
+    bool interpret, quiet; /* quiet: without dumps and log */
+    ej_trial *trial;       /* NULL: the rules choose the recipes */
+} way;
+
+static int compile_for(einjit_kernel **out, einjit_context *context, const ej_request *request, way how,
                        einjit_error *err)
 {
     ej_arena arena;
     ej_arena_init(&arena, &context->allocator);
     einjit_kernel *kernel = ej_kernel_new(context);
-    ej_pipeline *p = kernel ? new_pipeline(context, request, interpret ? &kernel->arena : &arena, err) : NULL;
-    if (p) p->interpret = interpret;
-    if (p && (context->verbose || ej_disk_takes(context, request))) kernel->problem = describe_problem(kernel, p);
+    ej_arena *jobs = kernel && how.interpret ? &kernel->arena : &arena;
+    ej_pipeline *p = kernel ? new_pipeline(context, request, how.trial, jobs, err) : NULL;
+    bool logs = context->verbose && !how.quiet;
+    if (p) p->interpret = how.interpret;
+    if (p && how.quiet) p->job.dump = 0;
+    if (p && (logs || ej_disk_takes(context, request))) kernel->problem = describe_problem(kernel, p);
     int status = p ? run_pipeline(p) : ej_no_memory(err);
     if (status == EINJIT_OK) status = fill_kernel(kernel, p, err);
     if (status == EINJIT_OK) status = ej_constants_keep(kernel, request, err);
-    if (p && context->verbose) log_compile(p, kernel, status);
+    if (p && logs) log_compile(p, kernel, status);
     bool kept = status == EINJIT_OK && kernel->graph;
     if (p && !kept) end_pipeline(p);
     if (status == EINJIT_OK) *out = kernel;
@@ -378,18 +389,26 @@ static int compile_for(einjit_kernel **out, einjit_context *context, const ej_re
     return status;
 }
 
+int ej_compile_trial(einjit_kernel **out, einjit_context *context, const ej_request *request, ej_trial *trial,
+                     bool quiet, einjit_error *err)
+{
+    return compile_for(out, context, request, (way){.quiet = quiet, .trial = trial}, err);
+}
+
 int ej_compile(einjit_kernel **out, einjit_context *context, const ej_request *request, einjit_error *err)
 {
-    if (context->use_interp) return compile_for(out, context, request, true, err);
+    bool measures = !context->recipe && (context->measure || (request->flags & EINJIT_OPTION_MEASURE));
+    if (context->use_interp) return compile_for(out, context, request, (way){.interpret = true}, err);
     if (!ej_target_runs_here(context->target))
         return ej_fail(err, EINJIT_E_UNSUPPORTED, "this CPU cannot run code for the target '%s'",
                        context->target->name);
     einjit_error reason = {0};
-    int status = compile_for(out, context, request, false, &reason);
+    int status = measures ? ej_compile_measured(out, context, request, &reason)
+                          : compile_for(out, context, request, (way){.interpret = false}, &reason);
     if (status == EINJIT_E_BACKEND && context->may_interpret) {
         if (!atomic_exchange(&context->interpret_warned, true))
             ej_context_log(context, "einjit: interpreted, which is slow: %s", reason.text);
-        return compile_for(out, context, request, true, err);
+        return compile_for(out, context, request, (way){.interpret = true}, err);
     }
     if (status && err) *err = reason;
     return status;
@@ -402,7 +421,7 @@ int ej_compile_explain(ej_text *out, einjit_context *context, const ej_request *
                        ej_stage_name(stage));
     ej_arena arena;
     ej_arena_init(&arena, &context->allocator);
-    ej_pipeline *p = new_pipeline(context, request, &arena, err);
+    ej_pipeline *p = new_pipeline(context, request, NULL, &arena, err);
     int status = EINJIT_E_NOMEM;
     if (p) {
         p->last = stage;
@@ -439,7 +458,7 @@ int ej_compile_cost(einjit_cost *out, einjit_context *context, const ej_request 
 {
     ej_arena arena;
     ej_arena_init(&arena, &context->allocator);
-    ej_pipeline *p = new_pipeline(context, request, &arena, err);
+    ej_pipeline *p = new_pipeline(context, request, NULL, &arena, err);
     int status = p ? EINJIT_OK : ej_no_memory(err);
     if (p) {
         p->last = EJ_STAGE_NEST;

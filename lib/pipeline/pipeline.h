@@ -25,10 +25,17 @@ int ej_constants_keep(einjit_kernel *kernel, const ej_request *request, einjit_e
 /* For a job: the context's hook. NULL: it has none, or no memory, which the job meets next. (compile.c) */
 ej_progress *ej_progress_new(const einjit_context *context, ej_arena *arena);
 int ej_compile(einjit_kernel **out, einjit_context *context, const ej_request *request, einjit_error *err);
+/* With the recipes of a trial (recipe.h). `quiet`: without dumps and log. */
+struct ej_trial;
+int ej_compile_trial(einjit_kernel **out, einjit_context *context, const ej_request *request, struct ej_trial *trial,
+                     bool quiet, einjit_error *err);
 /* The text of one stage, appended to *out; stops after that stage. */
 int ej_compile_explain(ej_text *out, einjit_context *context, const ej_request *request, int stage, einjit_error *err);
 /* Stops after the nests. */
 int ej_compile_cost(einjit_cost *out, einjit_context *context, const ej_request *request, einjit_error *err);
+
+/* ---- pipeline_measure.c: several kernels for one request, of which the fastest is kept ---- */
+int ej_compile_measured(einjit_kernel **out, einjit_context *context, const ej_request *request, einjit_error *err);
 
 /* ---- pipeline_scale.c: alpha * result + beta * what the output held ---- */
 /* Writes that into a copy of the program. With beta 0 that is all; else what the outputs hold become the last inputs of

@@ -130,14 +130,13 @@ static int try_script(attempt *out, const ej_script *script, const ej_schedule *
 
 /* ---- candidates: every recipe that matches, to compare them ---- */
 
-/* The candidates of a step (stage `cost`), and the nest of the one that EINJIT_RECIPE asks for. */
+/* The candidates of a step: for the stage `cost`, and for trials. */
 typedef struct candidates {
     const ej_schedule *step;
     ej_job *job;
+    ej_arena *arena;
     int32_t n;
     ej_nest_candidate items[EJ_N_SCRIPTS * EJ_RECIPE_PARAMS];
-    ej_nest asked;
-    bool found;
 } candidates;
 
 /* Of "gemm" and "gemm:1" what stands behind the name "gemm": "" and ":1"; NULL: another name. */
@@ -145,12 +144,6 @@ static const char *behind_name(const char *asked, const char *name)
 {
     size_t length = strlen(name);
     return asked && !strncmp(asked, name, length) && (!asked[length] || asked[length] == ':') ? asked + length : NULL;
-}
-
-static bool is_asked_for(const ej_job *job, const char *name, int32_t set)
-{
-    const char *behind = behind_name(job->recipe, name);
-    return behind && (!*behind || strtol(behind + 1, NULL, 10) == set);
 }
 
 bool ej_recipe_exists(const char *name, ej_text *names)
@@ -171,13 +164,10 @@ static int add_candidate(candidates *c, const ej_nest *nest, const char *name, i
     double cycles;
     ej_text text;
     EJ_TRY(ej_recipe_cycles(&cycles, nest, c->job));
-    ej_text_init(&text, c->job->arena);
+    ej_text_init(&text, c->arena);
     ej_print(&text, sets > 1 ? "%s:%d" : "%s", name, (int)set);
     if (text.failed) return EINJIT_E_NOMEM;
     c->items[c->n++] = (ej_nest_candidate){text.data, cycles};
-    if (c->found || !is_asked_for(c->job, name, set)) return EINJIT_OK;
-    c->asked = *nest;
-    c->found = true;
     return EINJIT_OK;
 }
 
@@ -236,9 +226,36 @@ static int build_by_chance(ej_recipe_choice *out, const ej_schedule *step, uint6
     return EINJIT_OK;
 }
 
+/* By EINJIT_RECIPE, or by a trial. */
+static const char *asked_recipe(size_t index, const ej_job *job)
+{
+    const ej_trial *trial = job->trial;
+    return trial && trial->recipes ? trial->recipes[index] : job->recipe;
+}
+
+/* The first set of parameters that `asked` may mean and that is not refused; *built false: there is none. */
+static int build_asked(ej_recipe_choice *out, bool *built, const char *asked, const ej_schedule *step, ej_job *job)
+{
+    *built = false;
+    for (int i = 0; i < EJ_N_SCRIPTS; i++) {
+        int64_t params[EJ_RECIPE_PARAMS][EJ_RECIPE_NUMBERS] = {{0}};
+        const char *behind = behind_name(asked, scripts[i]->name);
+        if (!behind || !scripts[i]->matches(step)) continue;
+        int32_t n = scripts[i]->params(step, params);
+        for (int32_t k = 0; k < n && !*built; k++)
+            if (!*behind || strtol(behind + 1, NULL, 10) == k)
+                EJ_TRY(build_script(out, built, scripts[i], params[k], step, job));
+    }
+    return EINJIT_OK;
+}
+
 int ej_recipe_choose(ej_recipe_choice *out, size_t index, const ej_schedule *step, ej_job *job)
 {
     uint64_t random = ej_job_random(job);
+    const char *asked = asked_recipe(index, job);
+    bool built = false;
+    if (asked) EJ_TRY(build_asked(out, &built, asked, step, job));
+    if (built) return EINJIT_OK;
     if (!random) return build_by_scripts(out, step, job);
     return build_by_chance(out, step, ej_hash64(&index, sizeof index, random) | 4, job);
 }
@@ -258,7 +275,8 @@ int ej_recipe_choose_part(ej_recipe_choice *out, size_t index, const ej_schedule
     double cycles, others;
     bool built;
     EJ_TRY(ej_recipe_choose(out, index, part, job));
-    if (ej_job_random(job) || !strcmp(out->nest.recipe, ej_script_plain.name)) return EINJIT_OK;
+    if (ej_job_random(job) || asked_recipe(index, job) || !strcmp(out->nest.recipe, ej_script_plain.name))
+        return EINJIT_OK;
     EJ_TRY(ej_recipe_plain(&plain, &built, part, job));
     if (!built) return EINJIT_OK;
     EJ_TRY(ej_recipe_cycles(&cycles, &plain.nest, job));
@@ -277,14 +295,21 @@ static int choose_nest(ej_nest *nest, size_t index, const ej_schedule *step, ej_
 
 static int compare_all(ej_nest *nest, size_t index, const ej_schedule *step, ej_job *job)
 {
+    ej_trial *trial = job->trial;
+    bool lists = trial && trial->lists;
     candidates *all = EJ_JOB_NEW(job, candidates);
     if (!all) return EINJIT_E_NOMEM;
-    *all = (candidates){.step = step, .job = job};
+    *all = (candidates){.step = step, .job = job, .arena = lists ? trial->lists : job->arena};
     for (int i = 0; i < EJ_N_SCRIPTS; i++) EJ_TRY(add_script(all, scripts[i]));
-    if (all->found) *nest = all->asked;
-    else EJ_TRY(choose_nest(nest, index, step, job));
+    EJ_TRY(choose_nest(nest, index, step, job));
     nest->n_candidates = all->n;
     nest->candidates = all->items;
+    if (!lists) return EINJIT_OK;
+    struct ej_trial_step *kept = &trial->steps[index];
+    kept->items = EJ_NEW_ARRAY(trial->lists, ej_nest_candidate, (size_t)all->n);
+    if (!kept->items) return EINJIT_E_NOMEM;
+    memcpy(kept->items, all->items, (size_t)all->n * sizeof *kept->items);
+    kept->n = all->n;
     return EINJIT_OK;
 }
 
@@ -303,7 +328,7 @@ int ej_recipe_finish(ej_nest *nest, size_t index, bool ordered, ej_job *job)
 static int build_step(ej_nest *nest, size_t index, const ej_plan *plan, ej_sizes *sizes, ej_job *job)
 {
     ej_schedule step;
-    bool compares = job->recipe || (job->dump >> EJ_STAGE_COST & 1);
+    bool compares = (job->trial && job->trial->lists) || (job->dump >> EJ_STAGE_COST & 1);
     EJ_TRY(ej_job_poll(job, EJ_STAGE_SCHEDULE, (double)index / (double)plan->n_steps));
     EJ_TRY(ej_schedule_begin(&step, &plan->steps[index], plan, sizes, job));
     EJ_TRY(compares ? compare_all(nest, index, &step, job) : choose_nest(nest, index, &step, job));
@@ -321,11 +346,17 @@ static void note_places(ej_nest *nest, const ej_plan *plan)
 
 static int build_all(ej_nests *out, ej_plan *plan, ej_sizes *sizes, ej_job *job)
 {
+    ej_trial *trial = job->trial;
+    if (trial && trial->lists) {
+        trial->n_steps = plan->n_steps;
+        trial->steps = EJ_NEW_ARRAY(trial->lists, struct ej_trial_step, plan->n_steps);
+        if (!trial->steps) return EINJIT_E_NOMEM;
+    }
     for (size_t s = 0; s < plan->n_steps; s++) {
         out->nest_of[s] = out->n;
         EJ_TRY(build_step(&out->nests[out->n++], s, plan, sizes, job));
     }
-    return job->recipe ? EINJIT_OK : ej_groups_build(out, plan, sizes, job);
+    return job->recipe || (trial && trial->apart) ? EINJIT_OK : ej_groups_build(out, plan, sizes, job);
 }
 
 /* Which nests threads may share. */

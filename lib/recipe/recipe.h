@@ -32,6 +32,19 @@ typedef struct ej_script {
  * the text of schedules and the candidates. */
 int ej_nests_build(ej_nests *out, ej_plan *plan, ej_job *job);
 
+/* One of the kernels that a compile with EINJIT_OPTION_MEASURE compares. */
+typedef struct ej_trial {
+    const char **recipes; /* per step of the plan, as EINJIT_RECIPE names them; NULL: what the rules choose. NULL array:
+                           * that for all steps */
+    bool apart;           /* no groups: each step has a nest of its own */
+    ej_arena *lists;      /* where to keep the candidates of each step; NULL: nobody asks */
+    size_t n_steps;
+    struct ej_trial_step {
+        int32_t n;
+        ej_nest_candidate *items;
+    } *steps;
+} ej_trial;
+
 /* EINJIT_RECIPE names a recipe ("gemm"), or with a number one of its sets of parameters ("gemm:1"): false where there
  * is no such recipe. `names` (may be NULL) gets all names, with commas between them. */
 bool ej_recipe_exists(const char *name, ej_text *names);

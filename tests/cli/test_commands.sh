@@ -107,6 +107,9 @@ run 0 "$einjit" explain 'ij,jk,k->i' --strict -s i=9,j=9,k=9; says '1620' out
 run 1 "$einjit" run 'ij,jk->ik' a.npy a.npy --strict --strategy greedy; says 'E_VALUE: strict mode contracts from left to right' err
 run 1 "$einjit" print 'ij,jk->ik' --strict --passes fuse; says "pass 'fuse' can change bits" err
 run 0 "$bench" 'ij,jk,k->i' -s i=9,j=9,k=9 --strict --min-time 0 --json; json 0.ok true
+run 0 env EINJIT_VERBOSE=1 EINJIT_CACHE_DIR=none "$einjit" run 'ij,jk->ik' fortran.npy big.npy -o c.npy --measure; same c.npy aa.npy; says 'measured' err; says '--measure' err
+run 0 "$bench" 'ij,jk->ik' -s i=29,j=29,k=29 --measure --min-time 0 --json; json 0.ok true
+run 2 "$einjit" print 'ij,jk->ik' --measure
 run 0 "$einjit" run 'ij,jk->ik' a.npy a.npy --constants a,b -o c.npy; same c.npy aa.npy
 run 0 "$einjit" run two.ein a.npy fortran.npy --constants y -o c.npy -o d.npy; run 0 "$einjit" run two.ein a.npy a.npy -o e.npy -o d.npy
 same c.npy e.npy

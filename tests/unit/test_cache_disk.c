@@ -261,6 +261,7 @@ static void options_have_entries_of_their_own(void **state)
         {.cache_dir = cache_folder},
         {.cache_dir = cache_folder, .flags = EINJIT_OPTION_STRICT},
         {.cache_dir = cache_folder, .flags = EINJIT_OPTION_NO_OPTIMIZE},
+        {.cache_dir = cache_folder, .flags = EINJIT_OPTION_MEASURE},
         {.cache_dir = cache_folder, .target = "sse2"},
     };
     for (int round = 0; round < 2; round++)
