@@ -81,9 +81,10 @@ static void ask_for_rows(ej_leaf *leaf, const ej_leaf_access *access)
 void ej_lower_prefetch(ej_leaf *leaf)
 {
     const ej_leaf_hints *hints = &leaf->node->hints;
-    if (hints->ahead) {
-        const ej_leaf_access *source = &leaf->src[hints->source];
-        if (source->buffer->home != EJ_HOME_COUNT)
+    for (int32_t s = 0; hints->ahead && s < leaf->node->n_src; s++) {
+        const ej_leaf_access *source = &leaf->src[s];
+        if (hints->source != EJ_HINT_ALL && hints->source != s) continue;
+        if (source->buffer->home != EJ_HOME_COUNT && source->buffer->home != EJ_HOME_REG)
             ask_for_lines(leaf, source, source->at->pointer, hints->ahead, hints->far);
     }
     if (!hints->rows) return;

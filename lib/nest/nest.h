@@ -59,12 +59,13 @@ typedef struct ej_when {
 typedef struct ej_leaf_hints {
     /* of a move: vectors are stored past the caches, where the address at run time is aligned for that */
     bool stream;
-    int32_t source; /* the source that `ahead` is about */
+    int32_t source; /* the source that `ahead` is about; EJ_HINT_ALL: all that lie in memory */
     int64_t ahead;  /* > 0: lines of that source are prefetched so many bytes ahead */
     bool far;       /* these lines go to the L2: they are more than the L1 has room for */
     int32_t rows;   /* > 0: what accesses reach through a table is prefetched so many of its entries ahead */
 } ej_leaf_hints;
 enum { EJ_HINT_AHEAD = 1 << 24, EJ_HINT_ROWS = 1 << 10 }; /* most bytes and entries ahead */
+enum { EJ_HINT_ALL = -1 };
 
 enum ej_nest_kind { EJ_NEST_LOOP, EJ_NEST_LEAF };
 typedef struct ej_nest_node {

@@ -219,6 +219,7 @@ static int check_hints(ej_check *c, int32_t id)
     if (!hints->ahead) return hints->far ? ej_check_fail(c, id, "it prefetches nothing to the L2") : EINJIT_OK;
     if (hints->ahead < 0 || hints->ahead > EJ_HINT_AHEAD)
         return ej_check_fail(c, id, "it prefetches %lld bytes ahead", (long long)hints->ahead);
+    if (hints->source == EJ_HINT_ALL) return EINJIT_OK;
     if (hints->source < 0 || hints->source >= leaf->n_src)
         return ej_check_fail(c, id, "there is no source %d to prefetch", (int)hints->source);
     if (c->nest->buffers[leaf->src[hints->source].buffer].home == EJ_HOME_REG)

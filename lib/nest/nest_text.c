@@ -25,7 +25,7 @@
  *                                         or B[q: 4 by T[3; q: 1]]: stride by table[base; axis: stride]
  *             expr $0 = f32 src 0; $1 = f32 src 1; $2 = f32 mul $0 $1
  *             tile i unroll 4, k lane 16
- *             prefetch 0 512              lines of source 0, 512 bytes ahead; "far" behind it: to the L2 only
+ *             prefetch 0 512              lines of source 0, 512 bytes ahead; all: of all; "far" behind it: to the L2
  *             rows 8                      what tables lead to, 8 entries ahead
  *             stream                      of a move: stores go past the caches
  *
@@ -243,11 +243,20 @@ static void print_tile(const printer *p, const ej_tile *tile, int32_t depth)
     ej_print(p->text, "\n");
 }
 
+void ej_nest_print_prefetch(ej_text *text, const ej_leaf_hints *hints)
+{
+    ej_print(text, "prefetch ");
+    if (hints->source == EJ_HINT_ALL) ej_print(text, "all");
+    else ej_print(text, "%d", (int)hints->source);
+    ej_print(text, " %lld%s", (long long)hints->ahead, hints->far ? " far" : "");
+}
+
 static void print_hints(ej_text *text, const ej_leaf_hints *hints, int32_t depth)
 {
     if (hints->ahead) {
         indent(text, depth);
-        ej_print(text, "prefetch %d %lld%s\n", (int)hints->source, (long long)hints->ahead, hints->far ? " far" : "");
+        ej_nest_print_prefetch(text, hints);
+        ej_print(text, "\n");
     }
     if (hints->rows) {
         indent(text, depth);

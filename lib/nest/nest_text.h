@@ -55,6 +55,9 @@ int ej_nest_read_double(ej_nest_cursor *c, double *out);
 int ej_nest_read_name(ej_nest_cursor *c, const char **out); /* word, "quoted", or - (NULL) */
 /* a word's place in it */
 int ej_nest_read_listed(ej_nest_cursor *c, const char *const *list, const char *what, int *out);
+/* The hint as nests and schedules have it: prefetch 0 512 far. */
+int ej_nest_read_prefetch(ej_nest_cursor *c, ej_leaf_hints *hints);
+void ej_nest_print_prefetch(ej_text *text, const ej_leaf_hints *hints);
 int ej_nest_read_dtype(ej_nest_cursor *c, int16_t *out);
 int ej_nest_read_reference(ej_nest_cursor *c, const ej_nest_names *names, int32_t n, const char *what, int32_t *out);
 /* ---- sizes (nest_text_size.c) ---- */

@@ -310,6 +310,15 @@ static int read_leaf(reader *r, int32_t depth, int reduce)
     return EINJIT_OK;
 }
 
+int ej_nest_read_prefetch(ej_nest_cursor *c, ej_leaf_hints *hints)
+{
+    hints->source = EJ_HINT_ALL;
+    if (!ej_nest_take_keyword(c, "all")) EJ_TRY(ej_nest_read_int32(c, &hints->source));
+    EJ_TRY(ej_nest_read_integer(c, &hints->ahead));
+    hints->far = ej_nest_take_keyword(c, "far");
+    return EINJIT_OK;
+}
+
 /* A line of the leaf above. */
 static int read_leaf_line(reader *r, int32_t depth)
 {
@@ -317,12 +326,7 @@ static int read_leaf_line(reader *r, int32_t depth)
     ej_nest_node *leaf = &r->out->nodes[r->leaf];
     if (ej_nest_take_keyword(&r->c, "expr")) return read_expr(r, &leaf->expr);
     if (ej_nest_take_keyword(&r->c, "tile")) return read_tile(r, &leaf->tile);
-    if (ej_nest_take_keyword(&r->c, "prefetch")) {
-        EJ_TRY(ej_nest_read_int32(&r->c, &leaf->hints.source));
-        EJ_TRY(ej_nest_read_integer(&r->c, &leaf->hints.ahead));
-        leaf->hints.far = ej_nest_take_keyword(&r->c, "far");
-        return EINJIT_OK;
-    }
+    if (ej_nest_take_keyword(&r->c, "prefetch")) return ej_nest_read_prefetch(&r->c, &leaf->hints);
     if (ej_nest_take_keyword(&r->c, "rows")) return ej_nest_read_int32(&r->c, &leaf->hints.rows);
     if (ej_nest_take_keyword(&r->c, "stream")) {
         leaf->hints.stream = true;

@@ -1,13 +1,16 @@
 /* recipe_sweep.c - reductions to a small result that read a large operand in the order in which it lies.
  *
  * Takes  a reduction whose result is small (a vector times a matrix from the left, column sums).
- * Gives  the reduced axes outermost, the sum in memory: the result is filled first, and an epilogue is a pass behind. A
- *        few values of the innermost reduced axis are taken at once, so that the result is loaded and stored less
+ * Gives  the reduced axes outermost, but for axes of the result along which the operand lies farther apart; the sum in
+ *        memory: the result, or the part of it inside of those axes, is filled first, and an epilogue is a pass behind.
+ *        A few values of the innermost reduced axis are taken at once, so that the result is loaded and stored less
  *        often.
  */
 #include "recipe_tiling.h"
 
-enum { SWEEP_STEPS = 4 }; /* values of the innermost reduced axis at once */
+/* Values of the innermost reduced axis at once; where they come from memory as many as are streams (on Zen 4 sums over
+ * 4096 rows of 4096 f32: 2.38 ms with 4 rows, 2.09 with 8; over 65536 rows of 264 f64: 8.1 with 4, 5.6 with one). */
+enum { SWEEP_STEPS = 4 };
 enum sweep_number { SWEEP_INNER, SWEEP_AT_ONCE, SWEEP_LANES, SWEEP_VECTORS };
 
 static int64_t reach(const ej_schedule *s, int32_t axis)
@@ -34,6 +37,17 @@ static int32_t inner_axis(const ej_schedule *s)
     return best;
 }
 
+/* An axis of the result along which sources lie farther apart than along any summed one: its loop is outside of all,
+ * and the results of one value of it are what is swept. */
+static bool is_outer(const ej_schedule *s, int32_t axis)
+{
+    const ej_statement *st = &s->statements[0];
+    if (!ej_access_find(&st->out, axis) || ej_statement_has_table(st, axis)) return false;
+    for (int32_t a = 0; a < s->n_axes; a++)
+        if (ej_statement_reduces(st, a) && reach(s, a) >= reach(s, axis)) return false;
+    return true;
+}
+
 static bool applies(const ej_schedule *s)
 {
     const ej_statement *st = &s->statements[0];
@@ -41,10 +55,10 @@ static bool applies(const ej_schedule *s)
     if (st->reduce == EJ_REDUCE_NONE || st->accumulate) return false;
     int32_t lane = ej_access_unit_axis(&st->out), inner = inner_axis(s);
     if (lane < 0 || inner < 0 || ej_statement_has_table(st, lane) || ej_statement_has_table(st, inner)) return false;
-    if (!ej_statement_may_wait(s, st)) return false;
+    if (!ej_statement_may_wait(s, st) || is_outer(s, lane)) return false;
     double bytes = ej_dtypes[out->dtype].bytes;
     for (int32_t a = 0; a < s->n_axes; a++)
-        if (ej_access_find(&st->out, a)) bytes *= (double)ej_nominal_extent(s, a);
+        if (ej_access_find(&st->out, a) && !is_outer(s, a)) bytes *= (double)ej_nominal_extent(s, a);
     return bytes <= (double)s->job->target->l2_bytes / 2;
 }
 
@@ -90,13 +104,21 @@ static int pays(const ej_schedule *s)
     return ej_sweep_count(s) < ej_tiling_choose(s, &s->statements[0]).cost ? EJ_PAYS_SURELY : EJ_PAYS_NOT;
 }
 
+static int64_t at_once(const ej_schedule *s, int32_t inner)
+{
+    const ej_statement *st = &s->statements[0];
+    ej_size extent = s->axes[inner].extent;
+    int32_t streams = ej_stream_from_memory(s) ? ej_stream_rows(s, st, ej_access_unit_axis(&st->out), inner) : 0;
+    int64_t most = streams ? streams : SWEEP_STEPS;
+    return extent.e || extent.n >= most ? most : extent.n >= SWEEP_STEPS ? SWEEP_STEPS : 1;
+}
+
 static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_RECIPE_NUMBERS])
 {
     ej_tiling t = ej_tiling_along(s, &s->statements[0], ej_access_unit_axis(&s->statements[0].out), -1);
     int32_t inner = inner_axis(s);
-    ej_size extent = s->axes[inner].extent;
     out[0][SWEEP_INNER] = inner;
-    out[0][SWEEP_AT_ONCE] = extent.e || extent.n >= SWEEP_STEPS ? SWEEP_STEPS : 1;
+    out[0][SWEEP_AT_ONCE] = at_once(s, inner);
     out[0][SWEEP_LANES] = t.lanes;
     out[0][SWEEP_VECTORS] = t.vectors;
     return 1;
@@ -110,11 +132,15 @@ static void run(ej_schedule *s, const int64_t *n)
     ej_tile_add(&tile, lane, n[SWEEP_VECTORS], EJ_UNROLL);
     ej_tile_add(&tile, lane, n[SWEEP_LANES], EJ_LANE);
     ej_do_tile(s, 0, tile);
-    ej_do_fill(s, EJ_AT_ROOT, 0);
+    int32_t at = EJ_AT_ROOT;
+    for (int32_t a = 0; a < s->n_axes; a++)
+        if (is_outer(s, a)) at = ej_do_loop(s, 0, a, 1);
+    ej_do_fill(s, at, 0);
     ej_do_outer_loops(s, true);
-    ej_do_loop(s, 0, inner, n[SWEEP_AT_ONCE]);
+    if (n[SWEEP_AT_ONCE] > 1) ej_do_loop(s, 0, inner, n[SWEEP_AT_ONCE]);
     ej_do_outer_loops(s, false);
     ej_do_loop(s, 0, lane, n[SWEEP_LANES] * n[SWEEP_VECTORS]);
+    ej_do_stream_ahead(s);
 }
 
 const ej_script ej_script_sweep = {"sweep", matches, pays, params, run};

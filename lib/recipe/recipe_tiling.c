@@ -70,6 +70,15 @@ static bool is_far(const ej_schedule *s, const ej_statement *st, const ej_access
     return least != INT64_MAX && least > EJ_FAR_BYTES / bytes && panel > EJ_FAR_PANEL_BYTES;
 }
 
+/* A source that the L2 does not hold is read in strips of its rows, one strip after the other: each row is another
+ * piece of a page. Sums of 512k rows of 32 f64 on Zen 4: 13.5 ms in strips of two vectors, 4.7 in whole rows. */
+static bool reads_strips(const ej_schedule *s, const ej_statement *st, const ej_access *access, const ej_tiling *t)
+{
+    const ej_access_term *lane = t->lane_axis < 0 ? NULL : ej_access_find(access, t->lane_axis);
+    return lane && !t->lane_reduced && st->reduce != EJ_REDUCE_NONE && ej_size_is(lane->stride, 1) &&
+           ej_stream_is(s, access) && ej_nominal_extent(s, t->lane_axis) > (int64_t)t->lanes * t->vectors;
+}
+
 static double count_cost(const ej_schedule *s, const ej_statement *st, const ej_tiling *t)
 {
     double bodies = 1, results = 1, loads = 0;
@@ -81,6 +90,7 @@ static double count_cost(const ej_schedule *s, const ej_statement *st, const ej_
     for (int32_t i = 0; i < st->n_src; i++) {
         double cost = t->lane_axis < 0 ? 1 : vector_cost(&st->src[i], t->lane_axis, t->lanes);
         if (t->lane_axis >= 0 && is_far(s, st, &st->src[i], t)) cost += 30;
+        else if (reads_strips(s, st, &st->src[i], t)) cost += 8;
         if (t->row_axis >= 0 && !ej_access_find(&st->src[i], t->row_axis)) cost /= t->rows;
         if (t->lane_axis >= 0 && !ej_access_find(&st->src[i], t->lane_axis)) cost /= t->vectors;
         loads += cost;
@@ -100,33 +110,6 @@ static int32_t even_piece(int64_t extent, int32_t most)
         if (extent % piece == 0) return piece;
     int64_t pieces = (extent + most - 1) / most;
     return pieces < 1 ? 1 : (int32_t)((extent + pieces - 1) / pieces);
-}
-
-/* How a sum reads an operand that the L2 does not hold, and reads once: several rows at a time are as many streams. */
-enum streaming {
-    STREAMS_NOT,   /* it does no such thing, or several operands do */
-    STREAMS_SHORT, /* many streams in a few pages: prefetching hardware does not follow (65536x256 f32 times a vector on
-                    * Zen 4: 6.2 ms with 8 rows, 4.2 with one; rows of 64: 7.5 and 2.8) */
-    STREAMS_LONG   /* rows of a page or more: 2.9 ms with 8 rows, 4.1 with one */
-};
-
-static int streams_rows(const ej_schedule *s, const ej_statement *st, int32_t lane_axis, int32_t row_axis)
-{
-    enum { PAGE = 4096 };
-    double iterations = ej_rule_iterations(s);
-    int found = STREAMS_NOT;
-    for (int32_t i = 0; i < st->n_src; i++) {
-        const ej_access_term *row = ej_access_find(&st->src[i], row_axis);
-        double bytes = ej_dtypes[s->buffers[st->src[i].buffer].plan.dtype].bytes;
-        double elements = ej_rule_elements(s, &st->src[i]);
-        if (!row || row->stride.e || !ej_access_moves(&st->src[i], lane_axis)) continue;
-        if (elements * bytes <= (double)s->job->target->l2_bytes || iterations >= 2 * elements) continue;
-        bool is_short = fabs((double)row->stride.n) * bytes < PAGE;
-        if (is_short) return STREAMS_SHORT;
-        if (found != STREAMS_NOT) return STREAMS_NOT;
-        found = STREAMS_LONG;
-    }
-    return found;
 }
 
 /* Code for several vectors at once would be longer, and no faster: exp of 1000 c64 compiles in 13.4 ms and runs 3.4 us
@@ -159,7 +142,8 @@ static void set_rows(ej_tiling *t, const ej_schedule *s, const ej_statement *st,
     if (ej_dtype_is_complex(s->buffers[st->out.buffer].plan.dtype)) most = most > 2 ? most / 2 : 1;
     if (t->lane_axis >= 0 && most > 4 && spreads(st, t->lane_axis, t->lanes)) most = 4;
     if (t->lane_reduced && most > 8) most = 8;
-    if (t->lane_reduced && streams_rows(s, st, t->lane_axis, row_axis) == STREAMS_SHORT) most = 1;
+    int32_t streams = t->lane_reduced ? ej_stream_rows(s, st, t->lane_axis, row_axis) : 0;
+    if (streams && most > streams) most = streams;
     t->row_axis = row_axis;
     t->rows = even_piece(extent, most);
     if (s->axes[row_axis].extent.e && t->rows > 4) t->rows = 4; /* the tail of an open axis is a branch per row */
@@ -201,8 +185,7 @@ static bool leaves_gaps(const ej_schedule *s, const ej_statement *st, const ej_t
 
 static void consider(ej_tiling *best, ej_tiling *t, const ej_schedule *s, const ej_statement *st)
 {
-    bool streams =
-        t->lane_reduced && t->row_axis >= 0 && streams_rows(s, st, t->lane_axis, t->row_axis) == STREAMS_LONG;
+    bool streams = t->lane_reduced && t->row_axis >= 0 && ej_stream_rows(s, st, t->lane_axis, t->row_axis) > 1;
     t->cost = count_cost(s, st, t) * (streams ? 0.9 : 1); /* no fewer instructions, but they wait less */
     if (leaves_gaps(s, st, t)) t->cost *= 1.25;
     if (best->cost < 0 || t->cost < best->cost) *best = *t;
@@ -241,10 +224,28 @@ static bool splits_sum(const ej_schedule *s, const ej_statement *st, int32_t axi
     return EJ_HELD(s->ordered, SUM_LANES) && ej_statement_reduces(st, axis);
 }
 
+/* Sums of a row all together, as far as half of the registers hold them. */
+static void consider_whole_rows(ej_tiling *best, const ej_schedule *s, const ej_statement *st)
+{
+    int32_t axis = ej_access_unit_axis(&st->out);
+    if (st->reduce == EJ_REDUCE_NONE || axis < 0 || ej_statement_has_table(st, axis) || s->axes[axis].extent.e) return;
+    int64_t extent = s->axes[axis].extent.n;
+    ej_tiling t = {.lane_axis = axis, .row_axis = -1, .rows = 1, .lanes = ej_rule_lanes(s, st, extent)};
+    int64_t vectors = (extent + t.lanes - 1) / t.lanes;
+    if (t.lanes < 2 || vectors > s->job->target->vector_registers / 2) return;
+    t.vectors = (int32_t)vectors;
+    for (int32_t i = 0; i < st->n_src; i++)
+        if (ej_access_moves(&st->src[i], axis) && ej_stream_is(s, &st->src[i])) {
+            consider(best, &t, s, st);
+            return;
+        }
+}
+
 ej_tiling ej_tiling_choose(const ej_schedule *s, const ej_statement *st)
 {
     ej_tiling best = {.lane_axis = -1, .lanes = 1, .vectors = 1, .row_axis = -1, .rows = 1, .cost = -1};
     consider_lane_axis(&best, -1, -1, s, st);
+    consider_whole_rows(&best, s, st);
     for (int32_t axis = 0; axis < s->n_axes; axis++)
         if (ej_statement_names(st, axis) && !ej_statement_has_table(st, axis) && !splits_sum(s, st, axis))
             consider_lane_axis(&best, axis, -1, s, st);
@@ -277,6 +278,7 @@ void ej_do_outer_loops(ej_schedule *s, bool reduced)
         int64_t most = 0;
         for (int32_t a = 0; a < s->n_axes; a++) {
             if (done[a] || ej_tile_count(&st->tile, a) > 1 || ej_statement_reduces(st, a) != reduced) continue;
+            if (!ej_size_is(s->axes[a].extent, 1) && ej_schedule_range(s, st->node, a) == 1) continue; /* has a loop */
             int64_t reach = ej_rule_reach(&st->out, st->n_src, st->src, a, reduced);
             if (pick >= 0 && (in_order || reach <= most)) continue;
             pick = a;

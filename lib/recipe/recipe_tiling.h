@@ -26,6 +26,19 @@ ej_tile ej_tiling_tile(const ej_tiling *tiling);
 /* Loops of step 1 around statement 0, over the axes of its result or (`reduced`) its summed ones that are not in its
  * tile: those with tables or large strides outermost; over the summed axes of an ordered sum in their order. */
 void ej_do_outer_loops(ej_schedule *s, bool reduced);
+/* ---- recipe_stream.c ---- */
+/* The source is larger than the L2, and the statement reads each of its elements once. */
+bool ej_stream_is(const ej_schedule *s, const ej_access *access);
+/* Rows to read side by side, at most, of a sum along the lanes: as many streams as sources have rows of a page or more;
+ * 1 where rows share pages, which hardware does not follow; 0: that does not count. */
+int32_t ej_stream_rows(const ej_schedule *s, const ej_statement *st, int32_t lane_axis, int32_t row_axis);
+/* The vectors of a sum along the axis are better read each in a part of its own. */
+bool ej_stream_apart(const ej_schedule *s, const ej_statement *st, int32_t axis, int32_t vectors);
+/* No cache holds what statement 0 reads, as far as extents are known. */
+bool ej_stream_from_memory(const ej_schedule *s);
+/* Asks statement 0, which has its tile, to prefetch sources that come from memory. */
+void ej_do_stream_ahead(ej_schedule *s);
+
 /* recipe_sweep.c: instructions of that script, as `cost`; < 0: it does not match */
 double ej_sweep_count(const ej_schedule *s);
 

@@ -185,9 +185,10 @@ bool ej_rewrite_hint(ej_schedule *s, const ej_rewrite *r)
     if (hints->far && !hints->ahead) return ej_schedule_refuse(s, r->statement, EJ_REFUSE_NO_SUCH);
     if (hints->ahead < 0 || hints->ahead > EJ_HINT_AHEAD || hints->rows < 0 || hints->rows > EJ_HINT_ROWS)
         return ej_schedule_refuse(s, r->statement, EJ_REFUSE_LARGE);
-    if (hints->ahead && (hints->source < 0 || hints->source >= st->n_src))
+    bool one = hints->ahead && hints->source != EJ_HINT_ALL;
+    if (one && (hints->source < 0 || hints->source >= st->n_src))
         return ej_schedule_refuse(s, r->statement, EJ_REFUSE_NO_SUCH);
-    if (hints->ahead && s->buffers[st->src[hints->source].buffer].plan.home == EJ_HOME_REG)
+    if (one && s->buffers[st->src[hints->source].buffer].plan.home == EJ_HOME_REG)
         return ej_schedule_refuse(s, r->statement, EJ_REFUSE_REGISTERS);
     st->hints = *hints;
     return true;

@@ -93,7 +93,7 @@ static void draw_hints(dice *d, const ej_statement *st, ej_leaf_hints *hints)
     hints->ahead = draw(d, 2) ? 64 << draw(d, 8) : 0;
     hints->far = hints->ahead && draw(d, 2);
     hints->rows = draw(d, 2) ? 1 << draw(d, 8) : 0;
-    hints->source = (int32_t)draw(d, (uint32_t)st->n_src);
+    hints->source = draw(d, 4) ? (int32_t)draw(d, (uint32_t)st->n_src) : EJ_HINT_ALL;
 }
 
 /* Lanes for a fold: a sum over 2, 4, 8 or 16 values and as many of a value of the result. */

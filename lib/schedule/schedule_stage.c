@@ -139,9 +139,13 @@ static int buffer_fits(ej_schedule *s, const ej_rewrite *r, const ej_access *rea
 static void hand_on_hints(ej_leaf_hints *reader, int32_t source, ej_leaf_hints *copy)
 {
     copy->rows = reader->rows;
-    if (!reader->ahead || reader->source != source) return;
+    if (!reader->ahead || (reader->source != source && reader->source != EJ_HINT_ALL)) return;
     copy->ahead = reader->ahead;
     copy->far = reader->far;
+    if (reader->source == EJ_HINT_ALL) {
+        copy->source = EJ_HINT_ALL; /* the copy may come to read registers, as the reader may */
+        return;
+    }
     reader->ahead = 0;
     reader->far = false;
 }

@@ -79,8 +79,10 @@ static void print_rewrite(ej_text *text, const ej_rewrite *r)
     if (is_staging(r->kind)) ej_print(text, " %s", ej_nest_home_names[r->home]);
     print_digits(text, &r->digits, is_staging(r->kind));
     if (r->hints.stream) ej_print(text, " stream");
-    if (r->hints.ahead) ej_print(text, " prefetch %d %lld", (int)r->hints.source, (long long)r->hints.ahead);
-    if (r->hints.far) ej_print(text, " far");
+    if (r->hints.ahead) {
+        ej_print(text, " ");
+        ej_nest_print_prefetch(text, &r->hints);
+    }
     if (r->hints.rows) ej_print(text, " rows %d", (int)r->hints.rows);
     ej_print(text, "\n");
 }
@@ -140,11 +142,7 @@ static int read_stage(ej_nest_cursor *c, ej_rewrite *r)
 static int read_hints(ej_nest_cursor *c, ej_leaf_hints *hints)
 {
     hints->stream = ej_nest_take_keyword(c, "stream");
-    if (ej_nest_take_keyword(c, "prefetch")) {
-        EJ_TRY(ej_nest_read_int32(c, &hints->source));
-        EJ_TRY(ej_nest_read_integer(c, &hints->ahead));
-        hints->far = ej_nest_take_keyword(c, "far");
-    }
+    if (ej_nest_take_keyword(c, "prefetch")) EJ_TRY(ej_nest_read_prefetch(c, hints));
     return ej_nest_take_keyword(c, "rows") ? ej_nest_read_int32(c, &hints->rows) : EINJIT_OK;
 }
 

@@ -11,6 +11,7 @@
 
 #include <string.h>
 
+#include "recipe.h"
 #include "schedule_support.h"
 
 int32_t schedule_axis(const ej_schedule *s, const char *name)
@@ -82,4 +83,22 @@ void schedule_refuses(schedule_case *f, ej_rewrite r, int why)
     assert_int_equal(f->s.n_log, n_log);
     assert_int_equal(f->s.refused[why], refused + 1);
     assert_string_equal(schedule_settled(f), before);
+}
+
+void schedule_expect_rewrites(const char *program, const char *inputs, const char *row, const char *const *words,
+                              size_t n)
+{
+    plan_case c;
+    ej_nests nests;
+    if (!ej_target_by_name(row)) skip();
+    plan_open(&c, program, inputs, NULL, NULL);
+    c.bind.job.target = ej_target_by_name(row);
+    c.bind.job.dump |= 1u << EJ_STAGE_SCHEDULE;
+    assert_int_equal(ej_nests_build(&nests, &c.plan, &c.bind.job), EINJIT_OK);
+    for (size_t i = 0; i < n; i++) {
+        bool unwanted = words[i][0] == '!';
+        if (!strstr(nests.nests[0].schedule, words[i] + unwanted) != unwanted)
+            fail_msg("%s '%s' in\n%s", unwanted ? "there is" : "no", words[i] + unwanted, nests.nests[0].schedule);
+    }
+    plan_close(&c);
 }

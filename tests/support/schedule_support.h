@@ -26,5 +26,12 @@ void schedule_open_group(schedule_case *f, const char *program, const char *inpu
 const char *schedule_settled(schedule_case *f);
 /* Refused for this reason, and the tree stays as it was. */
 void schedule_refuses(schedule_case *f, ej_rewrite r, int why);
+/* The rewrites that a row (skipped where this architecture has none of that name) takes for the first step have these
+ * words in them, and not those that begin with "!". */
+void schedule_expect_rewrites(const char *program, const char *inputs, const char *row, const char *const *words,
+                              size_t n);
+#define EXPECT_REWRITES(program, inputs, row, ...) \
+    schedule_expect_rewrites(program, inputs, row, (const char *const[]){__VA_ARGS__}, \
+                             sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *))
 
 #endif

@@ -276,6 +276,27 @@ static void hints_are_instructions(void **state)
     }
 }
 
+/* Of one source, or of all that lie in memory. */
+static void every_source_is_asked_for(void **state)
+{
+    (void)state;
+    static const char product[] =
+        "nest product\naxis j 1024\nbuffer A f32 arg 0 elems 1024\nbuffer B f32 arg 1 elems 1024\n"
+        "buffer R f32 reg elems 64\nbuffer C f32 arg 2 elems 1024\nloop j step 64\n    place R\n"
+        "    move R[j: 1]\n        src A[j: 1]\n        expr $0 = f32 src 0\n        tile j unroll 4, j lane 16\n"
+        "    move C[j: 1]\n        src A[j: 1]\n        src R[j: 1]\n        src B[j: 1]\n"
+        "        expr $0 = f32 src 0; $1 = f32 src 1; $2 = f32 mul $0 $1; $3 = f32 src 2; $4 = f32 mul $2 $3\n"
+        "        tile j unroll 4, j lane 16\n        prefetch %s 512 far\n";
+    static const char *const sources[] = {"2", "all"};
+    for (int i = 0; i < 2; i++) {
+        char text[1024], *found;
+        snprintf(text, sizeof text, product, sources[i]);
+        if (!(found = assembly_of("avx512", text))) return; /* another architecture */
+        assert_int_equal(count(found, "prefetcht1"), i ? 8 : 4);
+        free(found);
+    }
+}
+
 /* A line of the copy of runs has 4 stores; blocks of 4 by 16 elements, and of 1 by 16, which need not wait, 16 and 4.
  * Prefetches go to the L2. */
 static void blocks_are_passed_by(void **state)
@@ -310,6 +331,7 @@ int main(void)
         cmocka_unit_test(rows_ahead_stay_inside_of_tables),
         cmocka_unit_test(open_sizes_and_blocks_are_stored_right),
         cmocka_unit_test(hints_are_instructions),
+        cmocka_unit_test(every_source_is_asked_for),
         cmocka_unit_test(blocks_are_passed_by),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

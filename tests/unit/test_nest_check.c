@@ -146,6 +146,7 @@ static void hints_are_about_memory(void **state)
            "move A[i: 1]\n        src B[i: 1]\n        expr $0 = f64 src 0; $1 = f32 cast $0\n        prefetch 0 64\n"
            "        stream\n");
     passes(HEAD LEAF "sum R[]\n        src A[i: 1]\n        " COPY "        prefetch 0 64\n");
+    passes(HEAD LEAF "move A[i: 1]\n        src R[]\n        " COPY "        prefetch all 64\n");
     refuses(HEAD LEAF "move R[]\n        src A[i: 1]\n        " COPY "        stream\n", "only moves to memory");
     refuses(HEAD LEAF "sum A[]\n        src A[i: 1]\n        " COPY "        stream\n", "only moves to memory");
     refuses(HEAD LEAF "move A[i: 1]\n        src R[]\n        " COPY "        prefetch 0 64\n", "prefetches registers");

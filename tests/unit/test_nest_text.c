@@ -40,6 +40,7 @@ static const char everything[] =
     "            rows 8\n"
     "move S[8]\n"
     "    expr $0 = c64 const 1.5 -inf\n"
+    "    prefetch all 64\n"
     "    stream\n"
     "loop q step 9223372036854775807\n";
 

@@ -223,6 +223,10 @@ static void hints_follow_what_is_staged(void **state)
     assert_true(f.s.statements[copy].hints.stream && !f.s.statements[0].hints.stream && !f.s.statements[0].hints.ahead);
     out = strstr(schedule_settled(&f), "move einsum_1");
     assert_true(out && strstr(out, "stream"));
+    ej_do_hint(&f.s, 0, (ej_leaf_hints){.source = EJ_HINT_ALL, .ahead = 256, .far = true});
+    int32_t rows = ej_do_stage(&f.s, at, 0, 0, EJ_HOME_LOCAL, layout_of(i, k, 0, 0));
+    assert_true(f.s.statements[rows].hints.ahead == 256 && f.s.statements[rows].hints.source == EJ_HINT_ALL);
+    assert_true(f.s.statements[0].hints.ahead == 256 && f.s.statements[0].hints.source == EJ_HINT_ALL);
     schedule_refuses(&f, (ej_rewrite){.kind = EJ_REWRITE_HINT, .statement = copy, .hints = {.ahead = 64, .source = 1}},
                      EJ_REFUSE_NO_SUCH);
     plan_close(&f.plan);
