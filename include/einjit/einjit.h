@@ -399,7 +399,7 @@ typedef struct einjit_compile_options {
                             * meaning, and no output may lie where one does (E_OVERLAP). Their extents are numbers: a
                             * name that they share with others does not stay open. NULL = none */
     double alpha, beta; /* outputs become alpha * result + beta * what they held before the run; alpha 0 = 1. With beta
-                         * 0 what they held is not read. Products are added where the output lies, without a temporary.
+                         * 0 what they held is not read. Sums are added where the output lies, without a temporary.
                          * Part of the signature. Results of integers take whole numbers, those of bool none: E_DTYPE */
 } einjit_compile_options;
 
@@ -419,9 +419,12 @@ EINJIT_API void einjit_kernel_release(einjit_kernel *kernel);
 
 /** Run with checks: dtypes, shapes and strides against the signature, NULL data, overlap, indices. An output may be one
  * of the inputs (the same address, dtype, shape and strides) where this kernel reads each element before it writes
- * there, as pointwise programs do; else, and for tensors that share only part of their memory, E_OVERLAP. Reentrant.
- * Scratch memory comes from the context, which keeps it for the next runs up to einjit_options.scratch_bytes; a run
- * that needs more asks the allocator each time. */
+ * there, as pointwise programs do, and sums to which that input is added, times a number or as it is: `alpha *
+ * einsum(...) + beta * c` with c for out. Else E_OVERLAP: for tensors that share only part of their memory; for inputs
+ * that a sum, product or gather reads, or that multiply the sum or go into a function with it; in strict compiles,
+ * whose sums keep their order, for all that is added to sums. Reentrant. Scratch memory comes from the context, which
+ * keeps it for the next runs up to einjit_options.scratch_bytes; a run that needs more asks the allocator each
+ * time. */
 EINJIT_API int einjit_run(const einjit_kernel *kernel, size_t n_in, const einjit_tensor *in, size_t n_out,
                           const einjit_tensor *out, einjit_error *err);
 

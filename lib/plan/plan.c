@@ -89,7 +89,7 @@ static int plan_node(ej_planner *p, ej_value v)
     case EJ_OP_ARANGE: return plan_arange(p, v);
     case EJ_OP_EINSUM: return p->values[v].waits ? EINJIT_OK : ej_plan_einsum(p, v);
     case EJ_OP_MAP:
-    case EJ_OP_CAST: return p->values[v].waits ? EINJIT_OK : ej_plan_map(p, v);
+    case EJ_OP_CAST: return ej_plan_map(p, v);
     case EJ_OP_REDUCE: return ej_plan_reduce(p, v);
     case EJ_OP_PERMUTE:
     case EJ_OP_RESHAPE:

@@ -88,6 +88,16 @@ typedef struct ej_expr {
     ej_expr_op *ops;
 } ej_expr;
 
+static inline int32_t ej_op_arity(const ej_expr_op *op)
+{
+    return op->kind == EJ_EXPR_FN ? ej_fns[op->fn].arity : op->kind == EJ_EXPR_CAST;
+}
+
+static inline int32_t ej_op_operand(const ej_expr_op *op, int32_t k)
+{
+    return k == 0 ? op->a : k == 1 ? op->b : op->c;
+}
+
 enum { EJ_REDUCE_NONE = -1 };
 
 typedef struct ej_step {
@@ -105,6 +115,8 @@ typedef struct ej_step {
     bool accumulate; /* the result is combined (by reduce) with what out holds: scatter, accumulation */
     /* n == 0: none; else over the reduced value (before it is accumulated), source 0, and the tail: 1 .. */
     ej_expr epilogue;
+    /* some of the tail may lie where out does: of a sum in parts, the first one takes it (plan_affine.c) */
+    bool tail_first, tail_scales; /* ... and all of them are scaled, each by itself */
 } ej_step;
 
 typedef struct ej_constant {
@@ -157,6 +169,8 @@ void ej_expr_print(ej_text *text, const ej_expr *expr);
 typedef struct ej_plan_life {
     int32_t first, last, writers; /* first -1: never touched */
 } ej_plan_life;
+/* A caller may give one tensor for both, argument numbers: it is read in time. */
+bool ej_plan_may_be_one(const ej_plan *plan, int32_t input, int32_t output);
 /* One for each buffer of the plan. NULL: out of memory. */
 ej_plan_life *ej_plan_measure(const ej_plan *plan, ej_job *job);
 /* Places the buffers again, where steps run in groups. group: by step, its number, ascending from 0; `gone`: by buffer,
@@ -164,5 +178,18 @@ ej_plan_life *ej_plan_measure(const ej_plan *plan, ej_job *job);
 int ej_plan_place_groups(ej_plan *plan, const int32_t *group, const bool *gone, ej_sizes *sizes, ej_job *job);
 /* The neutral element of a reduction as a constant op of the dtype. */
 ej_expr_op ej_reduce_neutral(int reduce, int dtype);
+
+/* ---- plan_affine.c ---- */
+/* Of an epilogue: the op `top` is a * value + b, where value is the sum, a and b are made of constants and the tail. */
+typedef struct ej_affine {
+    int32_t top;  /* -1: nothing is */
+    bool *linear; /* by op: of the value, and what is made of it up to top */
+    bool scales;  /* a is not 1 */
+} ej_affine;
+int ej_affine_find(ej_affine *out, const ej_expr *epilogue, int reduce, ej_arena *arena); /* E_NOMEM only */
+/* What op i adds to the value, or is subtracted from, or subtracts; -1: it does not. */
+int32_t ej_affine_summand(const ej_affine *affine, const ej_expr *epilogue, int32_t i);
+/* *out: the tail's source number `tail` is read for b alone. E_NOMEM only. */
+int ej_affine_comes_first(bool *out, const ej_expr *epilogue, int reduce, int32_t tail, ej_arena *arena);
 
 #endif

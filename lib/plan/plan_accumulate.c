@@ -4,7 +4,6 @@
  * Gives  for those where one operand (the subtrahend, if there is one) is an einsum that nobody else needs, and the
  *        other a value that is computed for this sum alone: that value is written to the sum's place, and the einsum's
  *        step, which waits for its sum, combines its results with what is there. Sums of sums go on in the same memory.
- *        So is what the result's output held before, times a number or as it is (pipeline_scale.c).
  * Not in compiles whose sums are ordered: the product's last factor and the sum would round as one.
  * Not here: sums that go on as pointwise operations, and those of a pointwise operand: the last product ends with them
  *        and reads the rest (plan_extend.c).
@@ -33,27 +32,6 @@ static bool is_sum_of_products(const ej_bound_node *node)
            node->n_in > 1 && !ej_plan_is_pointwise(node);
 }
 
-/* What the result's output held, or that times a number: the sum goes on where that lies, and nothing is copied. */
-static bool is_held_there(const ej_planner *p, ej_value first, ej_value sum)
-{
-    const ej_bound_node *node = &p->bound->nodes[first];
-    if (node->op == EJ_OP_MAP && node->fn == EJ_FN_MUL)
-        for (uint32_t i = 0; i < 2; i++)
-            if (p->bound->nodes[node->in[1 - i]].op == EJ_OP_SCALAR && is_held_there(p, node->in[i], sum)) return true;
-    ptrdiff_t o = ej_plan_held_by(p, first);
-    return o >= 0 && !p->copied[o] && p->bound->outputs[o] == sum;
-}
-
-/* Of a product with a number the other operand, if nobody else uses that; else v. */
-static ej_value without_factor(const ej_planner *p, ej_value v)
-{
-    const ej_bound_node *node = &p->bound->nodes[v];
-    if (node->op != EJ_OP_MAP || node->fn != EJ_FN_MUL) return v;
-    for (uint32_t i = 0; i < 2; i++)
-        if (p->bound->nodes[node->in[1 - i]].op == EJ_OP_SCALAR && is_for(p, node->in[i], v)) return node->in[i];
-    return v;
-}
-
 /* The operand that may be added to the other one where that lies; -1: none. */
 static ej_value last_of(const ej_planner *p, ej_value v)
 {
@@ -62,10 +40,8 @@ static ej_value last_of(const ej_planner *p, ej_value v)
     if (node->op != EJ_OP_MAP || !(adds || subtracts) || node->dtype == EINJIT_BOOL || p->zeros[v]) return -1;
     for (uint32_t i = 2; i-- > subtracts;) {
         ej_value last = node->in[i], first = node->in[1 - i];
-        bool held = is_held_there(p, first, v);
-        const ej_bound_node *product = &p->bound->nodes[held ? without_factor(p, last) : last];
-        if (is_for(p, last, v) && is_for(p, first, v) && is_sum_of_products(product) &&
-            (computes(&p->bound->nodes[first]) || held))
+        if (is_for(p, last, v) && is_for(p, first, v) && is_sum_of_products(&p->bound->nodes[last]) &&
+            computes(&p->bound->nodes[first]))
             return last;
     }
     return -1;
@@ -91,10 +67,9 @@ void ej_plan_find_sums(ej_planner *p)
         ej_plan_value *value = &p->values[v];
         ej_value first = ej_plan_first_of_sum(p, (ej_value)v);
         if (first < 0) continue;
-        /* by the last product */
         bool ended = ej_plan_is_pointwise(&p->bound->nodes[first]) && p->values[first].added < 0;
-        if (ended && !is_held_there(p, first, (ej_value)v)) value->added = -1;
-        else p->values[value->added].waits = p->values[without_factor(p, value->added)].waits = true;
+        if (ended) value->added = -1; /* by the last product */
+        else p->values[value->added].waits = true;
     }
 }
 
@@ -107,26 +82,22 @@ ej_value ej_plan_first_of_sum(const ej_planner *p, ej_value v)
 
 int ej_plan_sum(ej_planner *p, ej_value v, bool *done)
 {
-    ej_value first = ej_plan_first_of_sum(p, v), product = without_factor(p, p->values[v].added);
-    ej_plan_value *value = &p->values[v], *last = &p->values[product], *times = &p->values[value->added];
-    const ej_bound_node *scaled = &p->bound->nodes[value->added];
+    ej_value first = ej_plan_first_of_sum(p, v), product = p->values[v].added;
+    ej_plan_value *value = &p->values[v], *last = &p->values[product];
     ej_view into;
-    last->waits = times->waits = false;
+    last->waits = false;
     EJ_TRY(ej_plan_view(p, first, &into));
-    bool held = ej_plan_held_by(p, first) >= 0 && value->has_place;
-    if (held) into = value->place;
-    *done = held || p->values[first].owned;
+    *done = p->values[first].owned;
     if (*done) {
         last->accumulates = true;
         last->negated = p->bound->nodes[v].fn == EJ_FN_SUB;
         last->has_place = true;
         last->place = into;
-        if (times != last) last->factor = &p->values[scaled->in[scaled->in[0] == product]].scalar;
     }
     EJ_TRY(ej_plan_einsum(p, product));
-    if (!*done) return times != last ? ej_plan_map(p, value->added) : EINJIT_OK;
+    if (!*done) return EINJIT_OK;
     ej_plan_written(p, v, &into, -1, NULL);
     value->owned = true;
-    p->values[first].kind = times->kind = last->kind = EJ_VALUE_NONE; /* they are the sum now */
+    p->values[first].kind = last->kind = EJ_VALUE_NONE; /* they are the sum now */
     return EINJIT_OK;
 }

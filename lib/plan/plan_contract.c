@@ -134,20 +134,6 @@ static int negate(ej_einsum *e, ej_expr *epilogue)
     return EINJIT_OK;
 }
 
-/* epilogue <- epilogue * factor */
-static int multiply(ej_einsum *e, const ej_expr_op *factor, ej_expr *epilogue)
-{
-    ej_plan_tape tape = {0};
-    int32_t at, number;
-    for (int32_t i = 0; i < epilogue->n; i++) EJ_TRY(ej_tape_op(e->p, &tape, epilogue->ops[i], &at));
-    if (!epilogue->n)
-        EJ_TRY(ej_tape_op(e->p, &tape, (ej_expr_op){.kind = EJ_EXPR_SOURCE, .dtype = e->node->dtype}, &at));
-    EJ_TRY(ej_tape_op(e->p, &tape, *factor, &number));
-    EJ_TRY(ej_tape_fn(e->p, &tape, EJ_FN_MUL, e->node->dtype, at, number, &at));
-    *epilogue = (ej_expr){(int32_t)tape.n_ops, tape.ops};
-    return EINJIT_OK;
-}
-
 static void count_step(ej_einsum *e, int32_t n_axes, const ej_axis *axes)
 {
     ej_big work = ej_big_of(1), result = ej_big_of(1);
@@ -207,7 +193,6 @@ int ej_einsum_contract(ej_einsum *e, const ej_term *result, bool inside)
     if (inside) EJ_TRY(append_scalars(e, &tape));
     else EJ_TRY(scalar_epilogue(e, &step.epilogue));
     if (e->p->values[e->v].negated) EJ_TRY(negate(e, &step.epilogue));
-    if (e->p->values[e->v].factor) EJ_TRY(multiply(e, e->p->values[e->v].factor, &step.epilogue));
     step.accumulate = e->p->values[e->v].accumulates;
     step.axes = axes;
     step.out = &out;

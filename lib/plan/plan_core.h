@@ -58,9 +58,8 @@ typedef struct ej_plan_value {
     int32_t *step_axes;        /* ... per axis of the value the step's axis, -1 where the extent is 1 */
     ej_value added;            /* a sum: the einsum that is added into the memory of its other operand; -1: none */
     bool owned;                /* VIEW: of memory that nobody else writes or reads yet, written for this value alone */
-    bool waits;                /* EINSUM, and what multiplies it by a number: it is planned with its sum */
+    bool waits;                /* EINSUM: it is planned with its sum */
     bool accumulates, negated; /* EINSUM: it is combined with what its place holds; with its sign turned */
-    const ej_expr_op *factor;  /* ... times this number; NULL: as it is */
 } ej_plan_value;
 
 typedef struct ej_planner {

@@ -130,12 +130,11 @@ static int check_expr(const verifier *v, const ej_expr *expr, int32_t n_src, int
 {
     for (int32_t i = 0; i < expr->n; i++) {
         const ej_expr_op *op = &expr->ops[i];
-        int arity = op->kind == EJ_EXPR_CAST ? 1 : op->kind == EJ_EXPR_FN ? ej_fns[op->fn].arity : 0;
-        const int32_t operands[3] = {op->a, op->b, op->c};
         if (!ej_dtype_valid(op->dtype)) return wrong(v, "an operation without dtype", i);
         if (op->kind == EJ_EXPR_SOURCE && (op->a < 0 || op->a >= n_src)) return wrong(v, "no such source", op->a);
-        for (int k = 0; k < arity; k++)
-            if (operands[k] < 0 || operands[k] >= i) return wrong(v, "an operand that comes later", i);
+        for (int32_t k = 0; k < ej_op_arity(op); k++)
+            if (ej_op_operand(op, k) < 0 || ej_op_operand(op, k) >= i)
+                return wrong(v, "an operand that comes later", i);
     }
     if (!expr->n || expr->ops[expr->n - 1].dtype != result) return wrong(v, "an expression of another dtype", result);
     return EINJIT_OK;

@@ -7,23 +7,6 @@
  */
 #include "recipe_group.h"
 
-static bool extents_differ(const ej_bound_tensor *x, const ej_bound_tensor *y)
-{
-    for (int32_t i = 0; i < x->rank; i++)
-        if (!x->shape[i].e && !y->shape[i].e && x->shape[i].n != y->shape[i].n) return true;
-    return false;
-}
-
-/* A caller may give one tensor for both, as the steps stand. */
-static bool may_be_one(const ej_plan *plan, int32_t input, int32_t output)
-{
-    const ej_bound *bound = plan->bound;
-    const ej_bound_tensor *x = &bound->input_tensors[input],
-                          *y = &bound->output_tensors[output - (int32_t)bound->n_inputs];
-    if (plan->last_read[input] > plan->first_write[output]) return false;
-    return x->dtype == y->dtype && x->rank == y->rank && !extents_differ(x, y);
-}
-
 typedef struct span {
     int64_t lo, hi;
 } span;
@@ -109,7 +92,7 @@ static bool is_in_place(const ej_plan *plan, const ej_step_group *h, bool anyhow
         int32_t output = plan->steps[h->first + k].out.buffer;
         if (output < n_inputs || output >= plan->n_args) continue;
         for (int32_t input = 0; input < n_inputs; input++)
-            if (may_be_one(plan, input, output) && !reads_in_time(plan, h, input, k, anyhow)) return false;
+            if (ej_plan_may_be_one(plan, input, output) && !reads_in_time(plan, h, input, k, anyhow)) return false;
     }
     return true;
 }
@@ -120,7 +103,7 @@ void ej_group_note_in_place(const ej_plan *plan, const ej_step_group *h, ej_nest
     for (int32_t k = 0; k < h->n; k++) {
         int32_t output = plan->steps[h->first + k].out.buffer;
         for (int32_t input = 0; input < n_inputs && output >= n_inputs && output < plan->n_args; input++)
-            for (int32_t b = 0; b < nest->n_buffers && may_be_one(plan, input, output); b++)
+            for (int32_t b = 0; b < nest->n_buffers && ej_plan_may_be_one(plan, input, output); b++)
                 if (nest->buffers[b].home == EJ_HOME_ARG && nest->buffers[b].slot == plan->buffers[input].slot)
                     nest->buffers[b].in_place = true;
     }
@@ -139,7 +122,7 @@ static bool chunks_are_apart(const ej_plan *plan, ej_step_group *h, int32_t axis
         const ej_statement *st = &h->fresh.statements[k];
         for (int32_t i = 0; i < st->n_src + st->n_tail && h->moves[k] && ej_access_moves(&st->out, axis); i++)
             for (int32_t input = 0; input < n_inputs && apart; input++)
-                if (ej_access_names(&step->src[i], input) && may_be_one(plan, input, output))
+                if (ej_access_names(&step->src[i], input) && ej_plan_may_be_one(plan, input, output))
                     apart = step->src[i].buffer == input && turns_are_apart(h, &st->src[i], result);
     }
     h->n_loops--;

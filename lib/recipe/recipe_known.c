@@ -41,6 +41,8 @@ static void statement_words(ej_fact_words *w, const ej_schedule *s, const ej_sta
     ej_fact_words_of_expr(w, &st->epilogue);
     ej_word_number(w, st->reduce);
     ej_word(w, st->accumulate);
+    ej_word(w, st->tail_first);
+    ej_word(w, st->tail_scales);
 }
 
 static void axis_words(ej_fact_words *w, const ej_axis *axis)

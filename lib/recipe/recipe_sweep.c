@@ -4,7 +4,8 @@
  * Gives  the reduced axes outermost, but for axes of the result along which the operand lies farther apart; the sum in
  *        memory: the result, or the part of it inside of those axes, is filled first, and an epilogue is a pass behind.
  *        A few values of the innermost reduced axis are taken at once, so that the result is loaded and stored less
- *        often.
+ *        often. Where the result may not hold the sum, since what is added to it in the end may lie there, the sum is
+ *        in memory of its own.
  */
 #include "recipe_tiling.h"
 
@@ -48,6 +49,12 @@ static bool is_outer(const ej_schedule *s, int32_t axis)
     return true;
 }
 
+/* Of alpha * sum + beta * x with x where the result is: x could come first only if each term were scaled. */
+static bool is_apart(const ej_schedule *s)
+{
+    return ej_statement_takes_tail_first(s, &s->statements[0]) && s->statements[0].tail_scales;
+}
+
 static bool applies(const ej_schedule *s)
 {
     const ej_statement *st = &s->statements[0];
@@ -57,8 +64,11 @@ static bool applies(const ej_schedule *s)
     if (lane < 0 || inner < 0 || ej_statement_has_table(st, lane) || ej_statement_has_table(st, inner)) return false;
     if (!ej_statement_may_wait(s, st) || is_outer(s, lane)) return false;
     double bytes = ej_dtypes[out->dtype].bytes;
-    for (int32_t a = 0; a < s->n_axes; a++)
-        if (ej_access_find(&st->out, a) && !is_outer(s, a)) bytes *= (double)ej_nominal_extent(s, a);
+    for (int32_t a = 0; a < s->n_axes; a++) {
+        if (!ej_access_find(&st->out, a)) continue;
+        if (is_apart(s) && (s->axes[a].extent.e || is_outer(s, a))) return false;
+        if (!is_outer(s, a)) bytes *= (double)ej_nominal_extent(s, a);
+    }
     return bytes <= (double)s->job->target->l2_bytes / 2;
 }
 
@@ -124,10 +134,24 @@ static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_REC
     return 1;
 }
 
+static void sum_apart(ej_schedule *s, int32_t lane, int64_t lanes)
+{
+    const ej_access *out = &s->statements[0].out;
+    ej_layout layout = {0};
+    ej_tile vector = {0};
+    for (int32_t t = 0; t < out->n_terms && layout.n < EJ_TILE_DIGITS - 1; t++)
+        if (out->terms[t].axis != lane) layout.digits[layout.n++] = (ej_digit){out->terms[t].axis, 0, 0};
+    layout.digits[layout.n++] = (ej_digit){lane, 0, 0};
+    int32_t copy = ej_do_stage_out(s, EJ_AT_ROOT, 0, EJ_HOME_LOCAL, layout);
+    ej_tile_add(&vector, lane, lanes, EJ_LANE);
+    if (!s->failed) ej_do_tile(s, copy, vector);
+}
+
 static void run(ej_schedule *s, const int64_t *n)
 {
     int32_t lane = ej_access_unit_axis(&s->statements[0].out), inner = (int32_t)n[SWEEP_INNER];
     ej_tile tile = {0};
+    if (is_apart(s)) sum_apart(s, lane, n[SWEEP_LANES]);
     ej_tile_add(&tile, inner, n[SWEEP_AT_ONCE], EJ_UNROLL);
     ej_tile_add(&tile, lane, n[SWEEP_VECTORS], EJ_UNROLL);
     ej_tile_add(&tile, lane, n[SWEEP_LANES], EJ_LANE);

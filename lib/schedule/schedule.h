@@ -57,7 +57,8 @@ typedef struct ej_statement {
     ej_expr expr, epilogue;
     int8_t reduce;
     bool accumulate;
-    bool copies; /* added by a rewrite: names only axes that it moves along */
+    bool tail_first, tail_scales; /* as the step's; they count where `out` is the plan's */
+    bool copies;                  /* added by a rewrite: names only axes that it moves along */
     ej_tile tile;
     bool has_store, has_split, has_fold;
     bool apart;              /* has_split: vectors of the tile are as far apart on the axis as they can be */
@@ -118,6 +119,7 @@ typedef struct ej_rewrite {
     X(NOT_REDUCED, "the axis is not reduced") \
     X(EMPTY, "an axis may be empty: nobody would write, or too much be read") \
     X(PARTIAL, "partial sums have nowhere to wait") \
+    X(SCALED, "parts of the sum would have to be scaled one by one") \
     X(CUTS, "a step or block is no multiple of the tile") \
     X(UNCOVERED, "registers do not cover the range") \
     X(TABLE, "the axis walks a table") \
@@ -260,6 +262,8 @@ bool ej_rewrite_split(ej_schedule *s, const ej_rewrite *r);
 bool ej_rewrite_fold(ej_schedule *s, const ej_rewrite *r);
 bool ej_rewrite_fill(ej_schedule *s, const ej_rewrite *r, int32_t *out);
 bool ej_statement_may_wait(const ej_schedule *s, const ej_statement *st); /* the result can hold partial sums */
+/* ... which then begin with the tail */
+bool ej_statement_takes_tail_first(const ej_schedule *s, const ej_statement *st);
 /* Steps of a fold, the axis' bit that each of them takes, and the digits after so many; `bits`: an axis of two values
  * for each bit. */
 int32_t ej_fold_bits(const ej_statement *st);
@@ -280,6 +284,15 @@ bool ej_placed_access(ej_schedule *s, const ej_access *access, int32_t buffer, b
 /* Takes an expression apart: `map` is what it makes of one source (of this dtype) alone, which is source 0 of the map;
  * `rest` has the map's result for that source. False: out of memory. */
 bool ej_expr_split(ej_arena *arena, const ej_expr *expr, int32_t source, int dtype, ej_expr *map, ej_expr *rest);
+/* An epilogue that is affine in the sum, for a sum in parts. Sources are numbered as in the epilogue. */
+typedef struct ej_expr_parts {
+    ej_expr first; /* of the first part: the result so far */
+    ej_expr later; /* of each later one: what is added to that */
+    ej_expr rest;  /* of the result so far, source 0, in the end; n == 0: it is the result */
+} ej_expr_parts;
+bool ej_expr_in_parts(ej_arena *arena, const ej_expr *epilogue, int reduce, ej_expr_parts *out); /* false: no memory */
+/* Numbers the sources that an expression reads from 0 on; out: those of `all` that these are. Gives how many. */
+int32_t ej_expr_sources(ej_expr *expr, int32_t n_all, const ej_access *all, ej_access *out);
 
 /* ---- schedule_layout.c ---- */
 int64_t ej_layout_elems(const ej_schedule *s, int32_t buffer); /* of a placed buffer; INT64_MAX: too many */

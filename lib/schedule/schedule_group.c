@@ -61,6 +61,8 @@ static int copy_step(ej_statement *out, const ej_step *step, ej_arena *arena)
                           .epilogue = step->epilogue,
                           .reduce = step->reduce,
                           .accumulate = step->accumulate,
+                          .tail_first = step->tail_first,
+                          .tail_scales = step->tail_scales,
                           .src = EJ_NEW_ARRAY(arena, ej_access, (size_t)n)};
     if (!out->src) return EINJIT_E_NOMEM;
     EJ_TRY(copy_access(&out->out, &step->out, arena));

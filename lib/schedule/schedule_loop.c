@@ -27,6 +27,11 @@ bool ej_statement_may_wait(const ej_schedule *s, const ej_statement *st)
     return true;
 }
 
+bool ej_statement_takes_tail_first(const ej_schedule *s, const ej_statement *st)
+{
+    return st->tail_first && !ej_buffer_is_placed(&s->buffers[st->out.buffer]);
+}
+
 /* Sums of a part of the terms wait in the output, and are finished at the last part. */
 static int may_be_partial(const ej_schedule *s, const ej_statement *st, int32_t axis)
 {

@@ -9,6 +9,10 @@
  *            acc <- reduce(acc, out)  when LATER(R)       each part of a long sum by itself: it keeps its digits
  *            out <- acc               when EARLIER(R)
  *            out <- epilogue(acc, tail)  when LAST(R)
+ *        Where the tail may lie in `out`, and the epilogue is e(a * acc + b) with b made of the tail:
+ *            out <- a * acc + b          when FIRST(R)
+ *            out <- out + a * acc        when LATER(R)
+ *            out <- e(out)               when LAST(R)
  *        Sums of a promised order start from what is there instead: acc <- neutral when FIRST(R), acc <- out when
  *        LATER(R). A statement that accumulates combines its part of the sum with what `out` holds instead, or runs
  *        through `out`. Where the sum is split along an axis, acc is
@@ -240,6 +244,29 @@ static int write_finish(settler *w, int32_t parent, const ej_expr *expr, int red
     src[0] = w->acc;
     if (n) memcpy(src + 1, w->src + w->st->n_src, (size_t)n * sizeof *src);
     return add_leaf(w, parent, &w->out, n + 1, src, expr, reduce, store, when, hints);
+}
+
+/* out <- expr(value, tail), or combined with it */
+static int write_part(settler *w, int32_t parent, const ej_access *value, ej_expr *expr, int reduce,
+                      const ej_tile *store, const ej_when *when)
+{
+    int32_t n = w->st->n_tail;
+    ej_access *all = EJ_NEW_ARRAY(w->arena, ej_access, (size_t)n + 1),
+              *src = EJ_NEW_ARRAY(w->arena, ej_access, (size_t)n + 1);
+    if (!all || !src) return EINJIT_E_NOMEM;
+    all[0] = *value;
+    if (n) memcpy(all + 1, w->src + w->st->n_src, (size_t)n * sizeof *all);
+    int32_t n_src = ej_expr_sources(expr, n + 1, all, src);
+    return add_leaf(w, parent, &w->out, n_src, src, expr, reduce, store, when, none);
+}
+
+static int write_parts(settler *w, int32_t parent, const ej_tile *store)
+{
+    ej_expr_parts parts;
+    if (!ej_expr_in_parts(w->arena, &w->st->epilogue, w->st->reduce, &parts)) return EINJIT_E_NOMEM;
+    EJ_TRY(write_part(w, parent, &w->acc, &parts.first, EJ_REDUCE_NONE, store, &w->first));
+    EJ_TRY(write_part(w, parent, &w->acc, &parts.later, w->st->reduce, store, &w->later));
+    return parts.rest.n ? write_part(w, parent, &w->out, &parts.rest, EJ_REDUCE_NONE, store, &w->last) : EINJIT_OK;
 }
 
 static int write_end(settler *w, int32_t parent, const ej_tile *store, const ej_expr *same)
@@ -483,7 +510,8 @@ static int write_sum(settler *w, int32_t parent, const ej_expr *same, const ej_e
 
 static int write_reduction(settler *w, int32_t parent)
 {
-    bool resumes = w->n_around && !w->st->accumulate, goes_on = EJ_HELD(w->s->ordered, SUM_LOOPS);
+    bool goes_on = EJ_HELD(w->s->ordered, SUM_LOOPS), resumes = w->n_around && !w->st->accumulate,
+         in_parts = resumes && ej_statement_takes_tail_first(w->s, w->st);
     ej_expr same, neutral;
     ej_tile tile = result_tile(w), store = w->st->has_store ? w->st->store : tile;
     EJ_TRY(source_of(w, ej_statement_dtype(w->st), &same));
@@ -493,6 +521,7 @@ static int write_reduction(settler *w, int32_t parent)
                     none));
     if (resumes && goes_on) EJ_TRY(write_resumed(w, parent, &tile, &store, &same, EJ_REDUCE_NONE));
     EJ_TRY(write_sum(w, parent, &same, &neutral));
+    if (in_parts) return write_parts(w, parent, &store);
     if (resumes && !goes_on) EJ_TRY(write_resumed(w, parent, &tile, &store, &same, w->st->reduce));
     return write_end(w, parent, &store, &same);
 }

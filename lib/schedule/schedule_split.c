@@ -5,12 +5,13 @@
  *        elements of a chunk) and a third one for the rest. `apart`: a chunk's vectors are not neighbours, each runs
  *        through a part of the axis of its own, so that memory is read in as many streams.
  * fill   the sum is in memory, in the result, which another statement fills with the neutral element first; an epilogue
- *        is a statement behind. So loops over reduced axes may be outermost, and have open extents.
+ *        is a statement behind. So loops over reduced axes may be outermost, and have open extents. Of an epilogue
+ *        e(sum + b) whose tail may lie in the result it is b that this is filled with.
  *
  *     at                         at
- *         child with the sum         fill        out <- neutral
+ *         child with the sum         fill        out <- neutral, or b
  *                                    child       out <- reduce(out, expr)
- *                                    finish      out <- epilogue(out)        where there is one
+ *                                    finish      out <- epilogue(out), or e(out)   where there is one
  */
 #include "schedule.h"
 
@@ -88,6 +89,7 @@ static int may_run_through(const ej_schedule *s, const ej_rewrite *r, int32_t ch
         if (ej_statement_reduces(st, s->nodes[node].axis)) return EJ_REFUSE_PARTIAL;
     for (int32_t t = 0; t < st->out.n_terms; t++)
         if (!ej_access_moves(&st->out, st->out.terms[t].axis)) return EJ_REFUSE_LAYOUT;
+    if (ej_statement_takes_tail_first(s, st) && st->tail_scales) return EJ_REFUSE_SCALED;
     return ej_schedule_reads(s, child, st->out.buffer) ? EJ_REFUSE_WRITTEN : EJ_REFUSE_NONE;
 }
 
@@ -100,33 +102,55 @@ static ej_tile tile_of_result(const ej_statement *st)
     return tile;
 }
 
+/* What fills the result, and what goes on with it when the sum is there; both may read it, source 0, and the tail. */
+static bool ends_of(const ej_schedule *s, const ej_statement *st, ej_expr *first, ej_expr *last)
+{
+    ej_expr_op neutral = ej_reduce_neutral(st->reduce, ej_statement_dtype(st));
+    ej_expr_parts parts = {.first = {1, EJ_JOB_NEW(s->job, ej_expr_op)}, .rest = st->epilogue};
+    if (!parts.first.ops) return false;
+    *parts.first.ops = (ej_expr_op){.kind = EJ_EXPR_SOURCE};
+    if (ej_statement_takes_tail_first(s, st) && !ej_expr_in_parts(s->job->arena, &st->epilogue, st->reduce, &parts))
+        return false;
+    for (int32_t i = 0; i < parts.first.n; i++)
+        if (parts.first.ops[i].kind == EJ_EXPR_SOURCE && !parts.first.ops[i].a) parts.first.ops[i] = neutral;
+    *first = parts.first;
+    *last = parts.rest;
+    return true;
+}
+
+static bool make_end(const ej_schedule *s, const ej_statement *st, const ej_expr *expr, ej_statement *out)
+{
+    size_t n = (size_t)st->n_tail + 1;
+    ej_access *all = EJ_JOB_ARRAY(s->job, ej_access, n), *src = EJ_JOB_ARRAY(s->job, ej_access, n);
+    *out = (ej_statement){.out = st->out, .reduce = EJ_REDUCE_NONE, .copies = true, .tile = tile_of_result(st)};
+    out->expr = (ej_expr){expr->n, EJ_JOB_ARRAY(s->job, ej_expr_op, (size_t)expr->n)};
+    if (!all || !src || !out->expr.ops) return false;
+    for (int32_t i = 0; i < expr->n; i++) out->expr.ops[i] = expr->ops[i];
+    for (int32_t i = 0; i < st->n_tail; i++) all[1 + i] = st->src[st->n_src + i];
+    all[0] = st->out;
+    out->n_src = ej_expr_sources(&out->expr, st->n_tail + 1, all, src);
+    out->src = src;
+    return true;
+}
+
 bool ej_rewrite_fill(ej_schedule *s, const ej_rewrite *r, int32_t *out)
 {
     if (!ej_schedule_is_place(s, r->at)) return ej_schedule_refuse(s, r->statement, EJ_REFUSE_NO_SUCH);
     int32_t child = ej_schedule_child(s, r->at, s->statements[r->statement].node);
-    int why = may_run_through(s, r, child), dtype = ej_statement_dtype(&s->statements[r->statement]);
+    int why = may_run_through(s, r, child);
     if (why) return ej_schedule_refuse(s, r->statement, why);
-    ej_expr neutral = {1, EJ_JOB_NEW(s->job, ej_expr_op)};
-    int32_t n_tail = s->statements[r->statement].n_tail;
-    ej_access *result = EJ_JOB_ARRAY(s->job, ej_access, (size_t)n_tail + 1);
-    if (!neutral.ops || !result || !ej_schedule_room(s, 2)) {
+    ej_statement *st = &s->statements[r->statement], fill, finish;
+    ej_expr first, last;
+    if (!ends_of(s, st, &first, &last) || !make_end(s, st, &first, &fill) || !make_end(s, st, &last, &finish) ||
+        !ej_schedule_room(s, 2)) {
         s->no_memory = true;
         return false;
     }
-    ej_statement *st = &s->statements[r->statement];
-    *neutral.ops = ej_reduce_neutral(st->reduce, dtype);
-    result[0] = st->out;
-    for (int32_t i = 0; i < n_tail; i++) result[1 + i] = st->src[st->n_src + i];
-    ej_statement fill = {
-        .out = st->out, .expr = neutral, .reduce = EJ_REDUCE_NONE, .copies = true, .tile = tile_of_result(st)};
-    ej_statement finish = fill;
-    finish.n_src = 1 + n_tail;
-    finish.src = result;
-    finish.expr = st->epilogue;
+    st = &s->statements[r->statement]; /* room may have moved it */
     st->accumulate = st->in_memory = true;
     st->epilogue = (ej_expr){0};
     st->n_tail = 0;
-    st->hints.stream = false;
+    st->tail_first = st->hints.stream = false;
     *out = ej_schedule_put(s, r->at, child, &fill, false);
     if (finish.expr.n) ej_schedule_put(s, r->at, child, &finish, true);
     return true;

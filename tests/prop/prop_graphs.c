@@ -95,7 +95,11 @@ static void one_program(run_state *s, const arguments *a, uint64_t seed)
 {
     gen_program p;
     int size = 1 + (int)((seed * 2654435761u >> 7) % (uint64_t)a->size);
-    int kind = a->kind >= 0 ? a->kind : seed % 5 < 3 ? GEN_ANY : seed % 10 == 9 ? GEN_CHAIN : GEN_EINSUM;
+    int kind = a->kind >= 0     ? a->kind
+               : seed % 5 < 3   ? GEN_ANY
+               : seed % 10 == 9 ? GEN_CHAIN
+               : seed % 10 == 4 ? GEN_UPDATE
+                                : GEN_EINSUM;
     if (!gen_program_of(&p, kind, seed, size, &s->hits)) return;
     s->programs++;
     bool ok = true;
@@ -139,6 +143,7 @@ static void print_hits(const run_state *s)
     print_row("leaf", "table term", s->leaves.tables);
     print_row("leaf", "ragged lanes", s->leaves.masked);
     print_row("step", "tail", s->leaves.tails);
+    print_row("step", "tail first", s->leaves.tails_first);
     print_row("step", "sum of gathered", s->leaves.gathers);
     print_row("step", "scattered sum", s->leaves.scatters);
     for (int i = 0; i < GEN_PLACES; i++) print_row("places", gen_places_names[i], s->hits.places[i]);

@@ -71,8 +71,9 @@ typedef struct gen_hits {
 
 /* GEN_ANY: every operator alike. GEN_EINSUM: what optimizers meet, einsums over shared labels with scalars, sums and
  * layout operations between them (gen_einsum_program.c). GEN_CHAIN: what merges into few einsums, products, sums and
- * layout with one use each (gen_chain.c). GEN_DIFFERENTIABLE: as GEN_ANY, of f64 and c128 numbers. */
-enum gen_kind { GEN_ANY, GEN_EINSUM, GEN_CHAIN, GEN_DIFFERENTIABLE, GEN_KINDS };
+ * layout with one use each (gen_chain.c). GEN_DIFFERENTIABLE: as GEN_ANY, of f64 and c128 numbers. GEN_UPDATE: sums
+ * that are added to inputs (gen_update.c). */
+enum gen_kind { GEN_ANY, GEN_EINSUM, GEN_CHAIN, GEN_DIFFERENTIABLE, GEN_UPDATE, GEN_KINDS };
 extern const char *const gen_kind_names[GEN_KINDS];
 int gen_kind_by_name(const char *name); /* -1: none */
 

@@ -69,6 +69,8 @@ ej_value gen_make_like(gen_maker *m);
 ej_value gen_make_places(gen_maker *m); /* gen_places.c */
 ej_value gen_make_edges(gen_maker *m);  /* gen_edges.c */
 
+/* GEN_UPDATE: the end of a program (gen_update.c). */
+bool gen_update_end(gen_maker *m);
 /* GEN_CHAIN: a whole program, its result included (gen_chain.c). */
 bool gen_chain_fill(gen_maker *m, int size);
 

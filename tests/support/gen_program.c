@@ -8,7 +8,7 @@
 
 enum { MOST_RESULTS = 8 };
 
-const char *const gen_kind_names[GEN_KINDS] = {"any", "einsum", "chain", "differentiable"};
+const char *const gen_kind_names[GEN_KINDS] = {"any", "einsum", "chain", "differentiable", "update"};
 
 int gen_kind_by_name(const char *name)
 {
@@ -319,7 +319,8 @@ bool gen_program_of(gen_program *out, int kind, uint64_t seed, int size, gen_hit
     out->all = m.s.values;
     bool ok = kind == GEN_CHAIN    ? gen_chain_fill(&m, size)
               : kind == GEN_EINSUM ? fill_einsums(&m, size)
-                                   : fill_any(&m, size);
+                                   : fill_any(&m, kind == GEN_UPDATE ? size / 3 : size);
+    if (ok && kind == GEN_UPDATE) ok = gen_update_end(&m);
     ok = ok && out->graph.n_nodes > out->n_in;
     if (ok && kind != GEN_CHAIN) ok = m.by_label && gen_chance(&m.r, 85) ? add_unused(&m) : add_outputs(&m);
     if (!ok) gen_program_free(out);

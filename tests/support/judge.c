@@ -326,6 +326,7 @@ static void count_step(const ej_step *step, judge_leaves *leaves)
     for (int32_t a = 0; a < step->n_axes; a++) sums |= step->axes[a].run == EJ_RUN_REDUCED;
     for (int32_t s = 0; s < step->n_src; s++) gathers |= ej_access_has_table(&step->src[s]);
     leaves->tails += step->n_tail > 0;
+    leaves->tails_first += step->tail_first;
     leaves->gathers += sums && gathers;
     leaves->scatters += sums && ej_access_has_table(&step->out);
 }

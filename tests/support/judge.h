@@ -48,6 +48,7 @@ einjit_context *judge_shared_context(const char *backend, const ej_target *targe
 /* Leaves and recipes that the plan of a program comes to: counted for the hit table. */
 typedef struct judge_leaves {
     uint64_t moves, contracts, lanes_across, lanes_along, scalar, tables, masked;
+    uint64_t tails_first;                                   /* ... and of that what may lie where the result does */
     uint64_t tails;                                         /* steps whose end reads more than what was reduced */
     uint64_t gathers, scatters;                             /* steps that sum what they gather; what they scatter */
     uint32_t rewrites[EJ_REWRITE_COUNT + EJ_REFUSAL_COUNT]; /* done, then refused by fact */
