@@ -74,10 +74,16 @@ def _wrap(made: Any, like: object) -> Any:
     return arrays.wrap(made, like)
 
 
-def _gradient(function: Function, operands: tuple[Any, ...], out: Any) -> Any:
-    from . import autograd
+_differentiable: Any = None
 
-    return autograd.differentiable(function, operands, out)
+
+def _gradient(function: Function, operands: tuple[Any, ...], out: Any, plain: bool) -> Any:
+    global _differentiable
+    if _differentiable is None:
+        from .autograd import differentiable
+
+        _differentiable = differentiable
+    return _differentiable(function, operands, out, plain)
 
 
 def _einsum(*operands: Any, **options: Any) -> Any:

@@ -7,7 +7,7 @@ Gives  its results with a backward that is a program of the same kind: different
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -49,26 +49,51 @@ def backward_of(
     return _backward[key][1:]
 
 
+class _Plan(NamedTuple):
+    """What a call keeps for its gradient, of one function, operands that need one, and ranks."""
+
+    function: _einjit.Function  # lives as long, so that its id is no other's
+    wanted: tuple[int, ...]
+    backward: _einjit.Function | None  # None: nothing is wanted
+    saved: tuple[int, ...]
+
+
+_plans: dict[Any, _Plan] = {}
+
+
+def _plan_of(function: _einjit.Function, needed: tuple[bool, ...], ranks: tuple[int, ...]) -> _Plan:
+    """Remembered: what autograd's forward does is most of the time that a small call takes."""
+    key = id(function), needed, ranks
+    plan = _plans.get(key)
+    if plan is None:
+        if len(_plans) > 1024:
+            _plans.clear()
+        wanted = tuple(k for k, x in enumerate(needed) if x)
+        backward, saved = backward_of(function, wanted, ranks) if wanted else (None, [])
+        plan = _plans[key] = _Plan(function, wanted, backward, tuple(saved))
+    return plan
+
+
 class _Differentiable(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, function: _einjit.Function, *operands: Any) -> Any:
-        ctx.function, ctx.ranks = function, tuple(x.ndim for x in operands)
-        wanted = tuple(k for k, needed in enumerate(ctx.needs_input_grad[1:]) if needed)
+        plan = _plan_of(function, ctx.needs_input_grad[1:], tuple([x.ndim for x in operands]))
+        ctx.plan, ctx.n = plan, len(operands)
         # others may change before the gradient is asked for
-        ctx.saved = backward_of(function, wanted, ctx.ranks)[1] if wanted else []
-        ctx.save_for_backward(*(operands[k] for k in ctx.saved))
+        ctx.save_for_backward(*[operands[k] for k in plan.saved])
         return function(*operands)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
-        saved = dict(zip(ctx.saved, ctx.saved_tensors))
-        wanted = tuple(k for k, needed in enumerate(ctx.needs_input_grad[1:]) if needed)
-        if not wanted:  # functorch does not say, once the function that it transforms has returned
-            wanted = tuple(k for k, x in saved.items() if x.is_floating_point() or x.is_complex())
-        function, takes = backward_of(ctx.function, wanted, ctx.ranks)
-        made = function(*(saved[k] for k in takes), *gradients)
-        found = dict(zip(wanted, made if isinstance(made, tuple) else (made,)))
-        return (None, *(found.get(k) for k in range(len(ctx.ranks))))
+        plan, found = ctx.plan, [None] * (ctx.n + 1)
+        if plan.backward is not None:
+            made = plan.backward(*ctx.saved_tensors, *gradients)
+            for k, gradient in zip(plan.wanted, made if isinstance(made, tuple) else (made,)):
+                found[k + 1] = gradient
+        return tuple(found)
+
+
+_apply = super(torch.autograd.Function, _Differentiable).apply  # less what its own does for functorch
 
 
 class _Transformed(torch.autograd.Function):
@@ -87,7 +112,16 @@ class _Transformed(torch.autograd.Function):
         ctx.save_for_backward(*inputs[1:])
         ctx.save_for_forward(*inputs[1:], *results)
 
-    backward = _Differentiable.backward
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        saved = dict(zip(ctx.saved, ctx.saved_tensors))
+        wanted = tuple(k for k, needed in enumerate(ctx.needs_input_grad[1:]) if needed)
+        if not wanted:  # functorch does not say, once the function that it transforms has returned
+            wanted = tuple(k for k, x in saved.items() if x.is_floating_point() or x.is_complex())
+        function, takes = backward_of(ctx.function, wanted, ctx.ranks)
+        made = function(*(saved[k] for k in takes), *gradients)
+        found = dict(zip(wanted, made if isinstance(made, tuple) else (made,)))
+        return (None, *(found.get(k) for k in range(len(ctx.ranks))))
 
     @staticmethod
     def jvp(ctx: Any, _: Any, *tangents: Any) -> Any:
@@ -142,8 +176,11 @@ def _requires_grad(arrays: Any) -> bool:
     return any(getattr(x, "requires_grad", False) for x in arrays)
 
 
-def differentiable(function: _einjit.Function, operands: tuple[Any, ...], out: Any) -> Any:
-    """The extension's hook: NotImplemented where the memory of the operands is all there is to know."""
+def differentiable(function: _einjit.Function, operands: tuple[Any, ...], out: Any, plain: bool) -> Any:
+    """The extension's hook: NotImplemented where the memory of the operands is all there is to know. plain: they are
+    tensors, some of them require a gradient, autograd is on, and no mode and no forward derivative is."""
+    if plain and out is None and function.alpha == 1 and _functorch.peek_interpreter_stack() is None:
+        return _apply(function, *operands)  # type: ignore[no-untyped-call]
     if torch._C._len_torch_dispatch_stack():
         _check_recorders()
     transformed = _is_transformed(operands)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "py_einjit.h"
+#include "py_torch.h"
 
 /* ---- numpy.ndarray ---- */
 
@@ -87,6 +88,7 @@ typedef struct known_type {
     PyTypeObject *type;
     const dl_exchange *exchange; /* NULL: it has none, or is not accepted */
     bool refused;
+    bool torch;
     PyObject *needs;  /* the descriptor behind requires_grad */
     descrgetfunc ask; /* its getter; NULL: it has none, or the type is not kept */
 } known_type;
@@ -130,6 +132,7 @@ static const known_type *know_type(PyTypeObject *type)
     }
     Py_INCREF((PyObject *)type);
     find_getter(&made);
+    made.torch = py_torch_is_tensor(type);
     known_types[n_known] = made;
     return &known_types[n_known++];
 }
@@ -369,6 +372,12 @@ int py_operand_coerce(py_operand *out, PyObject *object, bool specs, PyObject **
     if (status == PY_READ) return 0;
     Py_CLEAR(*kept);
     return -1;
+}
+
+bool py_autograd_may_know(const py_operand *operand)
+{
+    if (operand->kind != PY_EXCHANGE) return false;
+    return !operand->known || !operand->known->torch || py_torch_may_know(operand->object);
 }
 
 int py_needs_gradient(const py_operand *operand)
