@@ -253,9 +253,9 @@ def __getattr__(name: str) -> Any:
         import importlib
 
         return importlib.import_module(f"einjit.{name}")
-    from .tracing import OPERATORS, operator
+    from .tracing import NUMPY_NAMES, OPERATORS, operator
 
-    if name in OPERATORS:
-        globals()[name] = operator(name)
+    if name in OPERATORS or name in NUMPY_NAMES:
+        globals()[name] = operator(NUMPY_NAMES.get(name, name))
         return globals()[name]
     raise AttributeError(f"einjit has no '{name}'")

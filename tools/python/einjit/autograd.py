@@ -14,7 +14,7 @@ import torch
 from . import _einjit
 from .arrays import shape_of
 from .errors import BY_CODE
-from .tracing import results_from, with_batch, with_ranks, with_used_inputs
+from .tracing import equation_of, results_from, with_batch, with_ranks, with_used_inputs
 
 _backward: dict[tuple[int, tuple[int, ...], tuple[int, ...]], tuple[_einjit.Function, _einjit.Function, list[int]]] = {}
 
@@ -163,13 +163,20 @@ def _is_transformed(operands: tuple[Any, ...]) -> bool:
     )
 
 
-def _check_recorders() -> None:
+def _recorded(function: _einjit.Function, operands: tuple[Any, ...], out: Any) -> Any:
+    """What make_fx and torch.export, which record torch's operators, record: torch's einsum; NotImplemented where nobody
+    does. Raises UnsupportedError for what is none."""
     proxies = sys.modules.get("torch.fx.experimental.proxy_tensor")
-    if proxies is not None and proxies.get_proxy_mode() is not None:
-        raise BY_CODE["E_UNSUPPORTED"](
-            "make_fx records torch's operators, and this is none: torch.compile(backend='einjit') and "
-            "torch.fx.symbolic_trace know einjit.einsum"
-        )
+    if proxies is None or proxies.get_proxy_mode() is None:
+        return NotImplemented
+    equation = equation_of(function.program)
+    plain = out is None and function.alpha == 1 and not function.constants
+    if equation and plain and equation.isascii():
+        return torch.einsum(equation, *operands)
+    raise BY_CODE["E_UNSUPPORTED"](
+        "make_fx records torch's operators, and this program is none: torch.compile(backend='einjit'), torch.export and "
+        "torch.fx.symbolic_trace know einjit.einsum"
+    )
 
 
 def _requires_grad(arrays: Any) -> bool:
@@ -182,7 +189,9 @@ def differentiable(function: _einjit.Function, operands: tuple[Any, ...], out: A
     if plain and out is None and function.alpha == 1 and _functorch.peek_interpreter_stack() is None:
         return _apply(function, *operands)  # type: ignore[no-untyped-call]
     if torch._C._len_torch_dispatch_stack():
-        _check_recorders()
+        made = _recorded(function, operands, out)
+        if made is not NotImplemented:
+            return made
     transformed = _is_transformed(operands)
     if not transformed:
         outs = out if isinstance(out, (list, tuple)) else (out,)

@@ -524,7 +524,29 @@ static void function_dealloc(PyObject *self)
     Py_DECREF(type);
 }
 
+/* Constant operands by name, as function_new takes them; NULL: raised. */
+static PyObject *named_constants(const py_function *f)
+{
+    PyObject *named = PyDict_New();
+    for (size_t i = 0; i < f->n_in && f->constants && named; i++) {
+        PyObject *operand = PyTuple_GetItem(f->constants, (Py_ssize_t)i);
+        const char *name = einjit_graph_input_name(f->program->graph, i);
+        if (operand != Py_None && PyDict_SetItemString(named, name, operand)) Py_CLEAR(named);
+    }
+    return named;
+}
+
+static PyObject *function_reduce(PyObject *self, PyObject *unused)
+{
+    const py_function *f = (py_function *)self;
+    (void)unused;
+    return Py_BuildValue("O(OzziNdd)", Py_TYPE(self), f->program, f->open, f->path, (int)f->flags, named_constants(f),
+                         f->alpha, f->beta);
+}
+
 static PyMethodDef function_methods[] = {
+    {"__reduce__", function_reduce, METH_NOARGS,
+     "Pickled as its program, options and constants: compiled again there."},
     {"text", py_function_text, METH_VARARGS,
      "text(stage, *operands)\n--\n\nWhat compiling makes of the program for these operands, or for (dtype, shape) in "
      "their place: stage is graph, "

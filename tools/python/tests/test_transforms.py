@@ -74,9 +74,14 @@ def test_tracers_record_or_are_refused():
     assert [n.target for n in traced.graph.nodes if n.op == "call_function"][0] is einjit.einsum
     torch.testing.assert_close(traced(x), x @ x * 2, rtol=1e-4, atol=1e-4)
     for _ in range(2):  # with a signature that is new, and with one that is known
-        with pytest.raises(einjit.errors.UnsupportedError, match="make_fx"):
-            make_fx(lambda a: einjit.einsum("ij,jk->ki", a, a))(x)
+        made = make_fx(lambda a: einjit.einsum("ij,jk->ki", a, a) * 2)(x)
+        torch.testing.assert_close(made(x + 1), ((x + 1) @ (x + 1)).T * 2, rtol=1e-4, atol=1e-4)
         einjit.einsum("ij,jk->ki", x, x)
+    program = einjit.compile("def f(a):\n    return tanh(a @ a)\n")
+    for _ in range(2):
+        with pytest.raises(einjit.errors.UnsupportedError, match="make_fx"):
+            make_fx(program)(x)
+        program(x)
 
 
 @pytest.mark.parametrize("wants", [False, True])
