@@ -296,8 +296,14 @@ static enum py_read read_other(py_operand *out, PyObject *object, const char **w
         if (py_numpy_setup((PyObject *)type)) return PY_FAILED;
         if (type == py_numpy_type) return read_numpy(out, object, why);
     }
-    if (PyObject_CheckBuffer(object)) return read_buffer(out, object, why);
-    if (has(object, "__dlpack__")) return read_capsule(out, object, why);
+    bool dlpack = has(object, "__dlpack__");
+    if (PyObject_CheckBuffer(object)) {
+        enum py_read status = read_buffer(out, object, why);
+        if (status == PY_READ || !dlpack) return status;
+        PyErr_Clear(); /* jax has bf16 for DLPack alone */
+        py_operand_release(out);
+    }
+    if (dlpack) return read_capsule(out, object, why);
     *why = "is no array: it has neither __dlpack__ nor the buffer protocol";
     return PY_UNREADABLE;
 }
