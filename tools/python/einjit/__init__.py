@@ -74,10 +74,16 @@ def _wrap(made: Any, like: object) -> Any:
     return arrays.wrap(made, like)
 
 
-def _gradient(function: Function, operands: tuple[Any, ...], out: Any) -> Any:
-    from . import autograd
+_differentiable: Any = None
 
-    return autograd.differentiable(function, operands, out)
+
+def _gradient(function: Function, operands: tuple[Any, ...], out: Any, plain: bool) -> Any:
+    global _differentiable
+    if _differentiable is None:
+        from .autograd import differentiable
+
+        _differentiable = differentiable
+    return _differentiable(function, operands, out, plain)
 
 
 def _einsum(*operands: Any, **options: Any) -> Any:
@@ -247,9 +253,9 @@ def __getattr__(name: str) -> Any:
         import importlib
 
         return importlib.import_module(f"einjit.{name}")
-    from .tracing import OPERATORS, operator
+    from .tracing import NUMPY_NAMES, OPERATORS, operator
 
-    if name in OPERATORS:
-        globals()[name] = operator(name)
+    if name in OPERATORS or name in NUMPY_NAMES:
+        globals()[name] = operator(NUMPY_NAMES.get(name, name))
         return globals()[name]
     raise AttributeError(f"einjit has no '{name}'")

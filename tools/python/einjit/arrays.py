@@ -139,6 +139,15 @@ def asarray(x: object) -> Array:
 # ---- dtypes that the library does not compute with ----
 
 _NUMPY_WIDER = {"i": "i4", "u": "i8", "f": "f8", "c": "c16"}
+SIGNED = {
+    "int8": "int32",
+    "int16": "int32",
+    "uint8": "int32",
+    "uint16": "int32",
+    "uint32": "int32",
+    "uint64": "int64",
+}
+"""Signed integers that wrap as these do, of as many bits at least."""
 
 
 def widened(operands: Sequence[object], wanted: object = None) -> tuple[list[Array], Callable[[Array], Array]]:
@@ -147,7 +156,7 @@ def widened(operands: Sequence[object], wanted: object = None) -> tuple[list[Arr
     if any(map(is_torch, operands)):
         return _widened_torch(operands)
     if all(hasattr(x, "__dlpack__") and not _is_numpy(x) for x in operands) and wanted is None:
-        return list(operands), lambda result: result
+        return _widened_jax(operands)
     if wanted is None and all(type(x).__name__ in ("memoryview", "array", "Array") for x in operands):
         return list(operands), lambda result: result  # buffers, as they are: NumPy need not be there
     return _widened_numpy(operands, wanted)
@@ -182,6 +191,17 @@ def _widened_numpy(operands: Sequence[object], wanted: object) -> tuple[list[Arr
     promotes = wanted is None and computed == dtype  # the library does
     arrays = [a if promotes and a.dtype in ours else a.astype(computed, copy=False) for a in arrays]
     return arrays, lambda result: result.astype(dtype, copy=False) if dtype != computed else result
+
+
+def _widened_jax(operands: Sequence[Any]) -> tuple[list[Array], Callable[[Array], Array]]:
+    """Integers that the library has not, in arrays of jax; those of others are read as they are, or refused."""
+    jax = sys.modules.get("jax")
+    odd = any(str(getattr(x, "dtype", "")) in SIGNED for x in operands)
+    if jax is None or not odd or not all(isinstance(x, jax.Array) for x in operands):
+        return list(operands), lambda result: result
+    dtype = jax.numpy.result_type(*operands)
+    computed = SIGNED.get(str(dtype), dtype)
+    return [x.astype(computed) for x in operands], lambda result: result.astype(dtype)
 
 
 def _widened_torch(operands: Sequence[object]) -> tuple[list[Array], Callable[[Array], Array]]:

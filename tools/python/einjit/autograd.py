@@ -7,14 +7,14 @@ Gives  its results with a backward that is a program of the same kind: different
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from . import _einjit
 from .arrays import shape_of
 from .errors import BY_CODE
-from .tracing import results_from, with_batch, with_ranks, with_used_inputs
+from .tracing import equation_of, results_from, with_batch, with_ranks, with_used_inputs
 
 _backward: dict[tuple[int, tuple[int, ...], tuple[int, ...]], tuple[_einjit.Function, _einjit.Function, list[int]]] = {}
 
@@ -49,26 +49,51 @@ def backward_of(
     return _backward[key][1:]
 
 
+class _Plan(NamedTuple):
+    """What a call keeps for its gradient, of one function, operands that need one, and ranks."""
+
+    function: _einjit.Function  # lives as long, so that its id is no other's
+    wanted: tuple[int, ...]
+    backward: _einjit.Function | None  # None: nothing is wanted
+    saved: tuple[int, ...]
+
+
+_plans: dict[Any, _Plan] = {}
+
+
+def _plan_of(function: _einjit.Function, needed: tuple[bool, ...], ranks: tuple[int, ...]) -> _Plan:
+    """Remembered: what autograd's forward does is most of the time that a small call takes."""
+    key = id(function), needed, ranks
+    plan = _plans.get(key)
+    if plan is None:
+        if len(_plans) > 1024:
+            _plans.clear()
+        wanted = tuple(k for k, x in enumerate(needed) if x)
+        backward, saved = backward_of(function, wanted, ranks) if wanted else (None, [])
+        plan = _plans[key] = _Plan(function, wanted, backward, tuple(saved))
+    return plan
+
+
 class _Differentiable(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, function: _einjit.Function, *operands: Any) -> Any:
-        ctx.function, ctx.ranks = function, tuple(x.ndim for x in operands)
-        wanted = tuple(k for k, needed in enumerate(ctx.needs_input_grad[1:]) if needed)
+        plan = _plan_of(function, ctx.needs_input_grad[1:], tuple([x.ndim for x in operands]))
+        ctx.plan, ctx.n = plan, len(operands)
         # others may change before the gradient is asked for
-        ctx.saved = backward_of(function, wanted, ctx.ranks)[1] if wanted else []
-        ctx.save_for_backward(*(operands[k] for k in ctx.saved))
+        ctx.save_for_backward(*[operands[k] for k in plan.saved])
         return function(*operands)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
-        saved = dict(zip(ctx.saved, ctx.saved_tensors))
-        wanted = tuple(k for k, needed in enumerate(ctx.needs_input_grad[1:]) if needed)
-        if not wanted:  # functorch does not say, once the function that it transforms has returned
-            wanted = tuple(k for k, x in saved.items() if x.is_floating_point() or x.is_complex())
-        function, takes = backward_of(ctx.function, wanted, ctx.ranks)
-        made = function(*(saved[k] for k in takes), *gradients)
-        found = dict(zip(wanted, made if isinstance(made, tuple) else (made,)))
-        return (None, *(found.get(k) for k in range(len(ctx.ranks))))
+        plan, found = ctx.plan, [None] * (ctx.n + 1)
+        if plan.backward is not None:
+            made = plan.backward(*ctx.saved_tensors, *gradients)
+            for k, gradient in zip(plan.wanted, made if isinstance(made, tuple) else (made,)):
+                found[k + 1] = gradient
+        return tuple(found)
+
+
+_apply = super(torch.autograd.Function, _Differentiable).apply  # less what its own does for functorch
 
 
 class _Transformed(torch.autograd.Function):
@@ -87,7 +112,16 @@ class _Transformed(torch.autograd.Function):
         ctx.save_for_backward(*inputs[1:])
         ctx.save_for_forward(*inputs[1:], *results)
 
-    backward = _Differentiable.backward
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        saved = dict(zip(ctx.saved, ctx.saved_tensors))
+        wanted = tuple(k for k, needed in enumerate(ctx.needs_input_grad[1:]) if needed)
+        if not wanted:  # functorch does not say, once the function that it transforms has returned
+            wanted = tuple(k for k, x in saved.items() if x.is_floating_point() or x.is_complex())
+        function, takes = backward_of(ctx.function, wanted, ctx.ranks)
+        made = function(*(saved[k] for k in takes), *gradients)
+        found = dict(zip(wanted, made if isinstance(made, tuple) else (made,)))
+        return (None, *(found.get(k) for k in range(len(ctx.ranks))))
 
     @staticmethod
     def jvp(ctx: Any, _: Any, *tangents: Any) -> Any:
@@ -129,23 +163,35 @@ def _is_transformed(operands: tuple[Any, ...]) -> bool:
     )
 
 
-def _check_recorders() -> None:
+def _recorded(function: _einjit.Function, operands: tuple[Any, ...], out: Any) -> Any:
+    """What make_fx and torch.export, which record torch's operators, record: torch's einsum; NotImplemented where nobody
+    does. Raises UnsupportedError for what is none."""
     proxies = sys.modules.get("torch.fx.experimental.proxy_tensor")
-    if proxies is not None and proxies.get_proxy_mode() is not None:
-        raise BY_CODE["E_UNSUPPORTED"](
-            "make_fx records torch's operators, and this is none: torch.compile(backend='einjit') and "
-            "torch.fx.symbolic_trace know einjit.einsum"
-        )
+    if proxies is None or proxies.get_proxy_mode() is None:
+        return NotImplemented
+    equation = equation_of(function.program)
+    plain = out is None and function.alpha == 1 and not function.constants
+    if equation and plain and equation.isascii():
+        return torch.einsum(equation, *operands)
+    raise BY_CODE["E_UNSUPPORTED"](
+        "make_fx records torch's operators, and this program is none: torch.compile(backend='einjit'), torch.export and "
+        "torch.fx.symbolic_trace know einjit.einsum"
+    )
 
 
 def _requires_grad(arrays: Any) -> bool:
     return any(getattr(x, "requires_grad", False) for x in arrays)
 
 
-def differentiable(function: _einjit.Function, operands: tuple[Any, ...], out: Any) -> Any:
-    """The extension's hook: NotImplemented where the memory of the operands is all there is to know."""
+def differentiable(function: _einjit.Function, operands: tuple[Any, ...], out: Any, plain: bool) -> Any:
+    """The extension's hook: NotImplemented where the memory of the operands is all there is to know. plain: they are
+    tensors, some of them require a gradient, autograd is on, and no mode and no forward derivative is."""
+    if plain and out is None and function.alpha == 1 and _functorch.peek_interpreter_stack() is None:
+        return _apply(function, *operands)  # type: ignore[no-untyped-call]
     if torch._C._len_torch_dispatch_stack():
-        _check_recorders()
+        made = _recorded(function, operands, out)
+        if made is not NotImplemented:
+            return made
     transformed = _is_transformed(operands)
     if not transformed:
         outs = out if isinstance(out, (list, tuple)) else (out,)

@@ -331,20 +331,36 @@ def _function(part: list[fx.Node]) -> tuple[_einjit.Function, list[fx.Node], lis
 
 
 class _Kernel(torch.nn.Module):
-    """A part of a graph as einjit runs it; prints as its program."""
+    """A part of a graph as einjit runs it; prints as its program. Who traces it, as torch.export does, is shown torch's
+    calls."""
 
-    def __init__(self, function: _einjit.Function) -> None:
+    def __init__(self, function: _einjit.Function, calls: fx.GraphModule | None) -> None:
         super().__init__()
-        self.function = function
+        self.function, self.calls = function, calls
 
     def forward(self, *operands: torch.Tensor) -> Any:
+        if self.calls is not None and torch.compiler.is_compiling():
+            return self.calls(*operands)
         return self.function(*operands)
 
     def extra_repr(self) -> str:
         return str(self.function.program)
 
 
-def _replaced(module: fx.GraphModule, parts: list[list[fx.Node]]) -> fx.GraphModule:
+def _calls(part: list[fx.Node], takes: list[fx.Node], gives: list[fx.Node]) -> fx.GraphModule | None:
+    """A part as torch runs it; None: it also takes numbers of torch's."""
+    graph, made = fx.Graph(), dict[fx.Node, fx.Node]()
+    for node in takes:
+        made[node] = graph.placeholder(f"x{len(made)}")
+    for node in part:
+        if any(x not in made for x in node.all_input_nodes):
+            return None
+        made[node] = graph.node_copy(node, lambda n: made[n])
+    graph.output(made[gives[0]] if len(gives) == 1 else tuple(made[n] for n in gives))
+    return fx.GraphModule(torch.nn.Module(), graph)
+
+
+def _replaced(module: fx.GraphModule, parts: list[list[fx.Node]], traceable: bool) -> fx.GraphModule:
     """The module with a call in the place of each part."""
     places = _places(module.graph, {n for part in parts for n in part})
     first = {part[0]: k for k, part in enumerate(parts)}
@@ -354,7 +370,7 @@ def _replaced(module: fx.GraphModule, parts: list[list[fx.Node]]) -> fx.GraphMod
         if node in first:
             function, takes, gives = _function(parts[first[node]])
             name = f"einjit_{first[node]}"
-            kernels[name] = _Kernel(function)
+            kernels[name] = _Kernel(function, _calls(parts[first[node]], takes, gives) if traceable else None)
             result = new.call_module(name, tuple(made[n] for n in takes))
             for i, given in enumerate(gives):
                 made[given] = result if len(gives) == 1 else new.call_function(operator.getitem, (result, i))
@@ -370,8 +386,10 @@ def _replaced(module: fx.GraphModule, parts: list[list[fx.Node]]) -> fx.GraphMod
     return fx.GraphModule(root, new)
 
 
-def compile_graph(module: fx.GraphModule, example_inputs: Any, **options: Any) -> Callable[..., Any]:
-    """The backend: a callable for Dynamo's graph. Its `stays` says why each node that is torch's stays so (also logged,
+def compile_graph(
+    module: fx.GraphModule, example_inputs: Any, *, traceable: bool = False, **options: Any
+) -> Callable[..., Any]:
+    """The backend: a callable for Dynamo's graph; traceable: one that torch.export and torch.compile can read. Its `stays` says why each node that is torch's stays so (also logged,
     logger "einjit", level INFO). The kernels are compiled when they are first called."""
     _simplify(module.graph)
     module.recompile()
@@ -381,6 +399,6 @@ def compile_graph(module: fx.GraphModule, example_inputs: Any, **options: Any) -
     if not parts:
         _log.info("torch keeps the whole graph")
         return module.forward
-    made = _replaced(module, parts)
+    made = _replaced(module, parts, traceable)
     made.stays = {node.name: why for node, why in stays.items()}  # type: ignore[assignment]
     return made

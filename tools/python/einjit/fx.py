@@ -465,7 +465,8 @@ def compile(model: Any, example_inputs: tuple[Any, ...], tracer_class: type = fx
 
     model: a module, function or GraphModule, left as it is. example_inputs: what it is called with; the result is for
     these shapes (torch.compile(model, backend="einjit") takes others). Returns a callable; its attribute `stays`, where
-    it has one, says for each node that is torch's why it is. Gradients are autograd's.
+    it has one, says for each node that is torch's why it is. Gradients are autograd's. torch.export and torch.compile see
+    torch's calls in it.
     """
     from .dynamo import compile_graph
 
@@ -476,7 +477,7 @@ def compile(model: Any, example_inputs: tuple[Any, ...], tracer_class: type = fx
         graph = tracer.trace(model)
         made = fx.GraphModule(tracer.root, graph)
     _Examples(made).run(*example_inputs)
-    return compile_graph(made, example_inputs)
+    return compile_graph(made, example_inputs, traceable=True)
 
 
 class _Examples(fx.Interpreter):

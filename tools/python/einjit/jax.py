@@ -21,13 +21,12 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
 from . import _einjit
-from .arrays import DTYPE_NAMES, Array
+from .arrays import DTYPE_NAMES, SIGNED, Array
 from .equations import expanded, normal, sizes_of, symbol
 from .errors import BY_CODE
 
 _TARGET = "einjit_program"
 jax.ffi.register_ffi_target(_TARGET, _einjit.xla_handler(), platform="cpu")
-_NARROW = {"int8": "int32", "int16": "int32", "uint8": "int32"}
 
 # The operation itself: terms of different labels, each extent that of its label; params: terms, output.
 _einsum_p = Primitive("einjit_einsum")
@@ -106,15 +105,16 @@ def _plain(term: str, x: Any, sizes: dict[str, int]) -> tuple[str, Any]:
 def einsum(*operands: Any) -> Array:
     """einjit.einsum for jax's arrays and tracers: under jax.jit, grad, jvp, vmap.
 
-    operands: as of einjit.einsum. Mixed dtypes promote as jax's do; narrow integers are computed in 32 bits. Raises einjit's errors of equations and shapes, while it is traced; DtypeError for unsigned integers of 32 bits
-    and more.
+    operands: as of einjit.einsum. Mixed dtypes promote as jax's do; narrow and unsigned integers are computed in signed
+    ones of 32 bits or more. Raises einjit's errors of equations and shapes, while it is traced; DtypeError for dtypes
+    such as float8's.
     """
     equation, arrays = normal(operands)
     if not arrays:
         raise BY_CODE["E_NO_OPERANDS"]("an einsum without operands")
     arrays = [jnp.asarray(x) for x in arrays]
     dtype = jnp.result_type(*arrays)
-    computed = _NARROW.get(str(dtype), str(dtype))
+    computed = SIGNED.get(str(dtype), str(dtype))
     if computed not in DTYPE_NAMES:
         raise BY_CODE["E_DTYPE"](f"arrays of dtype {dtype}")
     terms, output = expanded(equation, [x.ndim for x in arrays])

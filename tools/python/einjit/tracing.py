@@ -91,7 +91,7 @@ OPERATORS = frozenset(_POINTWISE) | {
     "expand",
 }
 """Functions of the program text that einjit offers under their own name."""
-_NUMPY_NAMES = {
+NUMPY_NAMES = {
     "add": "add",
     "subtract": "sub",
     "multiply": "mul",
@@ -290,6 +290,11 @@ def _values(x: Any) -> list[Value]:
     return [x] if isinstance(x, Value) else [v for y in x for v in _values(y)] if isinstance(x, (list, tuple)) else []
 
 
+def _torch_words(words: dict[str, Any]) -> dict[str, Any]:
+    """NumPy's names of arguments as torch's."""
+    return {{"axis": "dim", "axes": "dims", "keepdims": "keepdim"}.get(k, k): v for k, v in words.items()}
+
+
 def _foreign(name: str, args: Sequence[Any], words: dict[str, Any]) -> Any:
     """A function of torch or NumPy, by its name: where both and the program text agree on it."""
     from .equations import einsum, tensordot
@@ -298,10 +303,10 @@ def _foreign(name: str, args: Sequence[Any], words: dict[str, Any]) -> Any:
         return einsum(*args)
     if name == "tensordot":
         return traced_tensordot(*args, **words)
-    name = _NUMPY_NAMES.get(name, name)
+    name = NUMPY_NAMES.get(name, name)
     if name not in OPERATORS and name != "where":
         raise BY_CODE["E_UNSUPPORTED"](f"a traced function calls '{name}', which programs do not have")
-    words = {{"axis": "dim", "axes": "dims", "keepdims": "keepdim"}.get(k, k): v for k, v in words.items()}
+    words = _torch_words(words)
     del tensordot
     return _values([*args, *words.values()])[0]._einjit_trace.call(name, *args, **words)
 
@@ -428,15 +433,20 @@ def with_used_inputs(program: _einjit.Program, n_last: int) -> _einjit.Program:
 _ONE_EINSUM = re.compile(r'def \w+\((.*)\):\n    (\w+) = einsum\("([^"]*)", (\w+(?:, \w+)*)\)\n    return \2\s*')
 
 
+def equation_of(program: _einjit.Program) -> str | None:
+    """The equation of a program that is one einsum of its inputs, in their order."""
+    found = _ONE_EINSUM.fullmatch(str(program))
+    return found[3] if found and found[4].split(", ") == [name for name, _, _ in program.inputs] else None
+
+
 def with_batch(program: _einjit.Program, batched: Sequence[bool]) -> _einjit.Program | None:
     """The program of one einsum with one axis more in front of those operands and of the result; None: it is another
     program."""
-    found = _ONE_EINSUM.fullmatch(str(program))
-    names = [name for name, _, _ in program.inputs]
-    if not found or found[4].split(", ") != names or "->" not in found[3] or not any(batched):
+    equation = equation_of(program)
+    if not equation or "->" not in equation or not any(batched):
         return None
-    left, _, output = found[3].partition("->")
-    label = next(c for c in map(chr, range(0x3041, 0x3096)) if c not in found[3])
+    left, _, output = equation.partition("->")
+    label = next(c for c in map(chr, range(0x3041, 0x3096)) if c not in equation)
     terms = [label + t if b else t for t, b in zip(left.split(","), batched)]
     return _einjit.Program(equation=f"{','.join(terms)}->{label}{output}")
 
@@ -511,6 +521,7 @@ def operator(name: str) -> Callable[..., Any]:
     """A function of the program text as a function of arrays: einjit.exp(x), einjit.softmax(x, -1)."""
 
     def call(*args: Any, **words: Any) -> Any:
+        words = _torch_words(words)
         found = _values([*args, *words.values()])
         if found:
             return found[0]._einjit_trace.call(name, *args, **words)

@@ -60,6 +60,8 @@ void py_operand_release(py_operand *operand);
 bool py_row_major(const einjit_tensor *tensor);
 /* A tensor of torch that autograd would have to know about. -1: raised. */
 int py_needs_gradient(const py_operand *operand);
+bool py_autograd_may_know(const py_operand *operand); /* false: it neither requires a gradient nor carries one
+                                                       * forward */
 
 /* ---- py_result.c: new arrays of the caller's kind ---- */
 
@@ -104,7 +106,7 @@ typedef struct py_hooks { /* Python's part, given once by __init__.py */
     PyObject *coerce;     /* coerce(object, why) -> an array that can be read, or raises */
     PyObject *accept;     /* accept(type) -> whether arrays of this type have memory of their own */
     PyObject *wrap;       /* wrap(array, like) -> array as the kind of `like` */
-    PyObject *gradient;   /* gradient(function, operands, out) -> result */
+    PyObject *gradient;   /* gradient(function, operands, out, plain) -> result */
     PyObject *einsum;     /* einsum(*args, **keywords) in every form */
     PyObject *cache;      /* dict: equation -> Function */
     PyObject *requires_grad, *is_conj, *is_neg; /* interned names */

@@ -315,12 +315,21 @@ failed:
     return NULL;
 }
 
-static PyObject *differentiate(py_function *f, PyObject *const *args, size_t n, PyObject *out)
+/* Whose affair a call is. */
+enum concern {
+    NOBODYS,
+    BACKWARD, /* autograd's: an operand requires a gradient, and that is all there is to it */
+    ANYBODYS  /* forward derivatives, who records calls, operands without memory: Python finds out */
+};
+
+static PyObject *differentiate(const call *c, PyObject *const *args, PyObject *out, enum concern concern)
 {
+    size_t n = c->f->n_call;
     PyObject *operands = PyTuple_New((Py_ssize_t)n), *result = NULL;
     for (size_t i = 0; i < n && operands; i++) PyTuple_SetItem(operands, (Py_ssize_t)i, Py_NewRef(args[i]));
     if (operands)
-        result = PyObject_CallFunctionObjArgs(py_hook.gradient, (PyObject *)f, operands, out ? out : Py_None, NULL);
+        result = PyObject_CallFunctionObjArgs(py_hook.gradient, (PyObject *)c->f, operands, out ? out : Py_None,
+                                              concern == BACKWARD ? Py_True : Py_False, NULL);
     Py_XDECREF(operands);
     return result;
 }
@@ -337,7 +346,7 @@ static bool read_operands(call *c, PyObject *const *args, PyObject *out, bool *u
         *unreadable = true;
         return false;
     }
-    *result = differentiate(c->f, args, c->f->n_call, out);
+    *result = differentiate(c, args, out, ANYBODYS);
     if (*result != Py_NotImplemented) return false;
     Py_CLEAR(*result);
     release_inputs(c);
@@ -352,14 +361,18 @@ static bool of_torch(const call *c)
     return false;
 }
 
-/* Whether autograd, or who records calls, has to know of it. */
-static bool concerns_autograd(const call *c)
+static enum concern concern_of(const call *c)
 {
-    if (!of_torch(c)) return false;
-    if (py_torch_has_modes() || py_torch_goes_forward()) return true;
-    for (size_t i = 0; i < c->n_in + c->n_out_read; i++) /* `out` lies behind `in` */
-        if (py_needs_gradient(&c->in[i])) return py_torch_has_grad();
-    return false;
+    size_t n = c->n_in + c->n_out_read, i = 0; /* `out` lies behind `in` */
+    if (!of_torch(c)) return NOBODYS;
+    if (py_torch_has_modes()) return ANYBODYS;
+    while (i < n && !py_autograd_may_know(&c->in[i])) i++;
+    if (i < n && py_torch_goes_forward()) return ANYBODYS;
+    while (i < n && !py_needs_gradient(&c->in[i])) i++;
+    if (i == n || !py_torch_has_grad()) return NOBODYS;
+    for (i = 0; i < c->n_in; i++) /* autograd takes nothing else than tensors */
+        if (c->in[i].kind != PY_EXCHANGE) return ANYBODYS;
+    return BACKWARD;
 }
 
 /* After a failure: where functorch transforms a function, what torch makes for results may have no memory. */
@@ -367,7 +380,7 @@ static PyObject *transform(const call *c, PyObject *const *args, PyObject *out)
 {
     PyObject *type, *value, *trace, *result;
     PyErr_Fetch(&type, &value, &trace);
-    result = differentiate(c->f, args, c->f->n_call, out);
+    result = differentiate(c, args, out, ANYBODYS);
     if (result == Py_NotImplemented) { /* nothing is transformed */
         Py_CLEAR(result);
         PyErr_Restore(type, value, trace);
@@ -386,8 +399,9 @@ static PyObject *call_run(call *c, PyObject *const *args, PyObject *out, bool *u
     if (read_outputs(c, out, unreadable)) return NULL;
     int outputs = make_signature(c);
     if (outputs < 0) return NULL;
-    if (concerns_autograd(c)) {
-        result = differentiate(c->f, args, c->f->n_call, out);
+    enum concern concern = concern_of(c);
+    if (concern) {
+        result = differentiate(c, args, out, concern);
         if (result != Py_NotImplemented) return result;
         Py_DECREF(result); /* autograd is off */
     }
@@ -510,7 +524,29 @@ static void function_dealloc(PyObject *self)
     Py_DECREF(type);
 }
 
+/* Constant operands by name, as function_new takes them; NULL: raised. */
+static PyObject *named_constants(const py_function *f)
+{
+    PyObject *named = PyDict_New();
+    for (size_t i = 0; i < f->n_in && f->constants && named; i++) {
+        PyObject *operand = PyTuple_GetItem(f->constants, (Py_ssize_t)i);
+        const char *name = einjit_graph_input_name(f->program->graph, i);
+        if (operand != Py_None && PyDict_SetItemString(named, name, operand)) Py_CLEAR(named);
+    }
+    return named;
+}
+
+static PyObject *function_reduce(PyObject *self, PyObject *unused)
+{
+    const py_function *f = (py_function *)self;
+    (void)unused;
+    return Py_BuildValue("O(OzziNdd)", Py_TYPE(self), f->program, f->open, f->path, (int)f->flags, named_constants(f),
+                         f->alpha, f->beta);
+}
+
 static PyMethodDef function_methods[] = {
+    {"__reduce__", function_reduce, METH_NOARGS,
+     "Pickled as its program, options and constants: compiled again there."},
     {"text", py_function_text, METH_VARARGS,
      "text(stage, *operands)\n--\n\nWhat compiling makes of the program for these operands, or for (dtype, shape) in "
      "their place: stage is graph, "

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "py_einjit.h"
+#include "py_torch.h"
 
 /* ---- numpy.ndarray ---- */
 
@@ -87,6 +88,7 @@ typedef struct known_type {
     PyTypeObject *type;
     const dl_exchange *exchange; /* NULL: it has none, or is not accepted */
     bool refused;
+    bool torch;
     PyObject *needs;  /* the descriptor behind requires_grad */
     descrgetfunc ask; /* its getter; NULL: it has none, or the type is not kept */
 } known_type;
@@ -130,6 +132,7 @@ static const known_type *know_type(PyTypeObject *type)
     }
     Py_INCREF((PyObject *)type);
     find_getter(&made);
+    made.torch = py_torch_is_tensor(type);
     known_types[n_known] = made;
     return &known_types[n_known++];
 }
@@ -293,8 +296,14 @@ static enum py_read read_other(py_operand *out, PyObject *object, const char **w
         if (py_numpy_setup((PyObject *)type)) return PY_FAILED;
         if (type == py_numpy_type) return read_numpy(out, object, why);
     }
-    if (PyObject_CheckBuffer(object)) return read_buffer(out, object, why);
-    if (has(object, "__dlpack__")) return read_capsule(out, object, why);
+    bool dlpack = has(object, "__dlpack__");
+    if (PyObject_CheckBuffer(object)) {
+        enum py_read status = read_buffer(out, object, why);
+        if (status == PY_READ || !dlpack) return status;
+        PyErr_Clear(); /* jax has bf16 for DLPack alone */
+        py_operand_release(out);
+    }
+    if (dlpack) return read_capsule(out, object, why);
     *why = "is no array: it has neither __dlpack__ nor the buffer protocol";
     return PY_UNREADABLE;
 }
@@ -369,6 +378,12 @@ int py_operand_coerce(py_operand *out, PyObject *object, bool specs, PyObject **
     if (status == PY_READ) return 0;
     Py_CLEAR(*kept);
     return -1;
+}
+
+bool py_autograd_may_know(const py_operand *operand)
+{
+    if (operand->kind != PY_EXCHANGE) return false;
+    return !operand->known || !operand->known->torch || py_torch_may_know(operand->object);
 }
 
 int py_needs_gradient(const py_operand *operand)

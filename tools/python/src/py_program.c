@@ -195,7 +195,14 @@ static PyObject *program_gradient(PyObject *self, PyObject *args, PyObject *word
     return NULL;
 }
 
+static PyObject *program_reduce(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    return Py_BuildValue("O(N)", Py_TYPE(self), program_str(self));
+}
+
 static PyMethodDef program_methods[] = {
+    {"__reduce__", program_reduce, METH_NOARGS, "Pickled as its text."},
     {"optimized", program_optimized, METH_VARARGS,
      "optimized(passes=None)\n--\n\nA new program: after these passes (names with commas), or all."},
     {"gradient", (PyCFunction)(void (*)(void))program_gradient, METH_VARARGS | METH_KEYWORDS,

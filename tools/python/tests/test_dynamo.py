@@ -1,5 +1,7 @@
 """torch.compile(backend="einjit") and einjit.fx.compile: the same results, gradients and effects as eager."""
 
+import copy
+
 import einjit.dynamo
 import einjit.fx
 import pytest
@@ -224,3 +226,55 @@ def test_fx_compile():
 def test_what_has_no_contraction_stays():
     f = einjit.fx.compile(lambda x: x.sin() + 1, (torch.randn(3),))
     assert kernels([f]) == 0
+
+
+class Scaled(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.w = torch.nn.Parameter(torch.randn(3, 4))
+
+    def forward(self, x, v):
+        return torch.einsum("zi,ij,zj->z", x, self.w, v * 0.5).relu(), x.sum(0)
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("way", ["compile", "optimize_einsums_full"])
+def test_exports_of_what_fx_makes_are_torchs(way, strict):
+    model, (x, v) = Scaled(), (torch.randn(6, 3), torch.randn(6, 4))
+    made = getattr(einjit.fx, way)(model, (x, v))
+    exported = torch.export.export(made, (x, v), strict=strict)
+    called = {n.target for n in exported.graph.nodes if n.op == "call_function"}
+    assert torch.ops.aten.einsum.default in called
+    assert all(isinstance(f, torch._ops.OpOverload) for f in called), called
+    torch.testing.assert_close(exported.module()(x, v), model(x, v))
+    torch._dynamo.reset()
+    torch.testing.assert_close(torch.compile(made, backend="aot_eager", fullgraph=True)(x, v), model(x, v))
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_exports_of_einsum_are_torchs(strict):
+    class Product(torch.nn.Module):
+        def forward(self, a, b):
+            return einjit.einsum("ij,jk", a, b)
+
+    a, b = torch.randn(3, 4), torch.randn(4, 5)
+    einjit.einsum("ij,jk", a, b)  # known before
+    exported = torch.export.export(Product(), (a, b), strict=strict)
+    assert torch.ops.aten.einsum.default in {n.target for n in exported.graph.nodes}
+    torch.testing.assert_close(exported.module()(2 * a, b), 2 * a @ b, rtol=1e-4, atol=1e-4)
+
+
+def test_models_of_kernels_are_copied_and_saved(tmp_path):
+    model, (x, v) = Scaled(), (torch.randn(6, 3), torch.randn(6, 4))
+    made = einjit.fx.compile(model, (x, v))
+    assert any(type(m).__name__ == "_Kernel" for m in made.modules())
+    twin = copy.deepcopy(made)
+    torch.save(made, tmp_path / "made")
+    loaded = torch.load(tmp_path / "made", weights_only=False)
+    with torch.no_grad():
+        model.w.mul_(3)
+    for other in (twin, loaded):
+        with torch.no_grad():
+            next(other.parameters()).mul_(3)
+        torch.testing.assert_close(other(x, v), model(x, v))
+        assert next(other.parameters()) is not model.w

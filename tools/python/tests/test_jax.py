@@ -72,11 +72,24 @@ def test_a_kernel_of_ours_is_called():
     assert einjit.statistics()["misses"] == before + 1
 
 
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "int8", "int32", "float32", "bool"])
+INTEGERS = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
+
+
+@pytest.mark.parametrize("dtype", [*INTEGERS, "float16", "bfloat16", "float32", "float64", "complex64", "bool"])
 def test_dtypes(dtype):
-    x = jnp.ones((3, 4), dtype)
-    got, wanted = einjit.jax.einsum("ij,kj->ik", x, x), jnp.einsum("ij,kj->ik", x, x)
-    assert got.dtype == wanted.dtype and (got == wanted).all()
+    x = (jnp.arange(12).reshape(3, 4) * (2**31 // 7 if "32" in dtype or "64" in dtype else 21)).astype(dtype)
+    if "int" not in dtype:
+        x = jnp.arange(12).reshape(3, 4).astype(dtype)
+    wanted = jnp.einsum("ij,kj->ik", x, x)
+    for einsum in (einjit.jax.einsum, jax.jit(einjit.jax.einsum, static_argnums=0), einjit.einsum, einjit.einsum):
+        got = einsum("ij,kj->ik", x, x)
+        assert isinstance(got, jax.Array) and got.dtype == wanted.dtype and (got == wanted).all(), einsum
+    by_row = jax.vmap(lambda r: einjit.jax.einsum("j,kj->k", r, x))(x)
+    assert by_row.dtype == wanted.dtype and (by_row == wanted).all()
+    if jnp.issubdtype(x.dtype, jnp.floating):
+        gradients = [jax.jit(jax.grad(lambda x: f("ij,kj->", x, x)))(x) for f in (einjit.jax.einsum, jnp.einsum)]  # noqa: B023
+        assert gradients[0].dtype == gradients[1].dtype
+        np.testing.assert_allclose(*(g.astype("float32") for g in gradients), rtol=2e-2)
     assert einjit.jax.einsum(x, [0, 1], jnp.ones((4,)), [1], [0]).dtype == jnp.result_type(x, jnp.float64)
 
 
@@ -148,3 +161,12 @@ def test_compiling_in_a_call_of_xla(how, tmp_path):
         assert done.stdout.split() == ["interrupted", "3.0", "3.0"]
     elif how == "read":
         assert float(done.stdout) > 0
+
+
+def test_dtypes_that_are_none_of_ours():
+    for dtype in ("float8_e4m3fn", "int4"):
+        x = jnp.ones((3, 3), dtype)
+        with pytest.raises(einjit.errors.DtypeError, match=dtype):
+            einjit.jax.einsum("ij,jk", x, x)
+    with pytest.raises(einjit.errors.DtypeError, match="float8"):
+        einjit.einsum("ij,jk", *2 * [jnp.ones((3, 3), "float8_e4m3fn")])

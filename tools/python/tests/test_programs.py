@@ -1,8 +1,10 @@
 """Programs: compile, jit, gradients, paths, expressions, operators by name, opt_einsum's backend."""
 
 import collections
+import copy
 import os
 import pathlib
+import pickle
 import signal
 import threading
 import time
@@ -451,3 +453,52 @@ def test_jit_decorates_methods():
             return self.w @ x
 
     np.testing.assert_array_equal(Layer().forward(np.eye(2)), Layer().w)
+
+
+def test_functions_are_pickled_and_copied():
+    a, b, c = np.random.rand(3, 4), np.random.rand(4, 5), np.random.rand(5, 2)
+    text = "def f(x: f64[i, 4], w, c):\n    return tanh(x @ w) @ c, sum(x)\n"
+    f = einjit.compile(text, open="i", constants={"w": b}, strict=True)
+    for g in (pickle.loads(pickle.dumps(f)), copy.deepcopy(f), copy.copy(f)):
+        assert (g.open, g.path, g.flags, str(g)) == (f.open, f.path, f.flags, str(f)) and g is not f
+        for x, y in zip(f(a, c), g(a, c)):
+            np.testing.assert_array_equal(x, y)
+    out = a @ b
+    scaled = pickle.loads(pickle.dumps(einjit.compile("ij,jk->ik", alpha=2, beta=-1)))
+    np.testing.assert_allclose(scaled(a, b, out=out), a @ b)
+    assert str(pickle.loads(pickle.dumps(f.program))) == str(f.program)
+    assert pickle.loads(pickle.dumps(einjit.compile("ij,jk,kl->il", path="greedy"))).path == "greedy"
+    expression = pickle.loads(pickle.dumps(einjit.contract_expression("ij,jk,kl->il", (3, 4), b, c, constants=[1, 2])))
+    np.testing.assert_allclose(expression(a), a @ b @ c)
+
+
+def test_operators_have_numpys_names_too():
+    x = np.random.rand(3, 4)
+    np.testing.assert_allclose(einjit.sum(x, axis=0), x.sum(0))
+    np.testing.assert_allclose(einjit.mean(x, axis=1, keepdims=True), x.mean(1, keepdims=True))
+    np.testing.assert_allclose(einjit.multiply(x, x), x * x)
+    np.testing.assert_allclose(einjit.concatenate([x, x], axis=1), np.concatenate([x, x], axis=1))
+    autoray = pytest.importorskip("autoray")
+    for name, args, words in [
+        ("einsum", ("ij,kj->ik", x, x), {}), ("tensordot", (x, x, ((1,), (1,))), {}), ("transpose", (x, (1, 0)), {}),
+        ("sum", (x,), {"axis": 0}), ("conj", (x,), {}), ("reshape", (x, (4, 3)), {}), ("subtract", (x, 2 * x), {}),
+    ]:  # fmt: skip
+        wanted = autoray.do(name, *args, **words, like="numpy")
+        np.testing.assert_allclose(autoray.do(name, *args, **words, like="einjit"), wanted)
+
+
+def test_quimb_contracts_through_einjit():
+    tensors = pytest.importorskip("quimb.tensor")
+    network = tensors.TN_rand_reg(8, 3, 2, seed=1, dtype="complex128")
+    before = einjit.statistics()["misses"]
+    np.testing.assert_allclose(network.contract(backend="einjit"), network.contract())
+    assert einjit.statistics()["misses"] > before
+    state = tensors.MPS_rand_state(6, 4, seed=2)
+    with tensors.contract_backend("einjit"):
+        np.testing.assert_allclose(state.H @ state, 1)
+    cotengra = pytest.importorskip("cotengra")
+    inputs, output, shapes, sizes = cotengra.utils.lattice_equation([3, 3], d_max=2, seed=3)
+    arrays = [np.random.rand(*s) for s in shapes]
+    tree = cotengra.array_contract_tree(inputs, output, sizes)
+    tree.slice_(target_slices=2)
+    np.testing.assert_allclose(tree.contract(arrays, backend="einjit"), tree.contract(arrays))

@@ -2,6 +2,8 @@
 tensors, tracers; and what the process around them changes: threads, signals."""
 
 import signal
+import subprocess
+import sys
 
 import einjit
 import pytest
@@ -72,9 +74,14 @@ def test_tracers_record_or_are_refused():
     assert [n.target for n in traced.graph.nodes if n.op == "call_function"][0] is einjit.einsum
     torch.testing.assert_close(traced(x), x @ x * 2, rtol=1e-4, atol=1e-4)
     for _ in range(2):  # with a signature that is new, and with one that is known
-        with pytest.raises(einjit.errors.UnsupportedError, match="make_fx"):
-            make_fx(lambda a: einjit.einsum("ij,jk->ki", a, a))(x)
+        made = make_fx(lambda a: einjit.einsum("ij,jk->ki", a, a) * 2)(x)
+        torch.testing.assert_close(made(x + 1), ((x + 1) @ (x + 1)).T * 2, rtol=1e-4, atol=1e-4)
         einjit.einsum("ij,jk->ki", x, x)
+    program = einjit.compile("def f(a):\n    return tanh(a @ a)\n")
+    for _ in range(2):
+        with pytest.raises(einjit.errors.UnsupportedError, match="make_fx"):
+            make_fx(program)(x)
+        program(x)
 
 
 @pytest.mark.parametrize("wants", [False, True])
@@ -161,3 +168,107 @@ def test_signal_handlers_run_what_is_being_compiled():
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     assert len(results) == 2 and torch.equal(*results)
+
+
+class Asked(torch.Tensor):
+    """Counts how often it is asked whether it requires a gradient."""
+
+    __torch_function__ = torch._C._disabled_torch_function_impl
+    times = 0
+
+    @property
+    def requires_grad(self):
+        Asked.times += 1
+        return super().requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value):
+        self.requires_grad_(value)
+
+
+def test_tensors_that_autograd_does_not_know_are_not_asked():
+    numbers = torch.randn(2, 4, 4).tolist()  # views of a tensor have a history
+    x, y = (torch.Tensor._make_subclass(Asked, torch.tensor(n)) for n in numbers)
+    f = einjit.compile("ij,jk->ik")
+    f(x, y)
+    before = Asked.times
+    f(x, y)
+    assert Asked.times == before
+    assert f(x.requires_grad_(), y).requires_grad and Asked.times > before
+    wanted = y.as_subclass(torch.Tensor).sum(1).expand(4, 4)
+    torch.testing.assert_close(torch.autograd.grad(f(x, y).sum(), x)[0], wanted)
+
+
+FIRST_CALLS = {
+    "no_grad": "with torch.no_grad(): f(x, x)",
+    "inference_mode": "with torch.inference_mode(): f(torch.ones(3, 3), torch.ones(3, 3))",
+    "fake": "from torch._subclasses.fake_tensor import FakeTensorMode\nwith FakeTensorMode(): f(x, x)",
+    "vmap": "torch.func.vmap(lambda a: a @ f(x, x))(x)",
+    "grad": "torch.func.grad(lambda a: f(a, x).sum())(x)",
+    "jvp": "torch.func.jvp(lambda a: a @ f(x, x), (x,), (x,))",
+    "dual": "import torch.autograd.forward_ad as ad\nwith ad.dual_level(): f(ad.make_dual(x, x), x)",
+    "device": "torch.set_default_device('meta')\nf(x, x)\ntorch.set_default_device('cpu')",
+    "dtype": "torch.set_default_dtype(torch.float64)\nf(x, x)\ntorch.set_default_dtype(torch.float32)",
+    "deterministic": "torch.use_deterministic_algorithms(True)\nf(x, x)",
+    "thread": "import threading\nt = threading.Thread(target=f, args=(x, x))\nt.start()\nt.join()",
+}
+
+
+SAME_AFTERWARDS = """
+for _ in range(10):
+    assert not f(x, x).requires_grad
+    w = torch.ones(3, 3, requires_grad=True)
+    for y in (w, w.t(), w[:2].t(), w * 1, torch.nn.Parameter(torch.ones(3, 3))):
+        assert f(y, x[: y.shape[1]]).requires_grad, y
+        assert not f(y.detach(), x[: y.shape[1]]).requires_grad
+        with torch.no_grad():
+            assert not f(y, x[: y.shape[1]]).requires_grad
+    z = torch.ones(3, 3)
+    f(z, x)
+    assert f(z.requires_grad_(), x).requires_grad
+    assert not f(z.requires_grad_(False), x).requires_grad
+    z.copy_(w)
+    assert f(z, x).requires_grad
+"""
+
+
+def test_what_autograd_knows_is_found_out_in_any_state():
+    """The first call finds where torch has it, which must not hang on what is on at the time, nor tell anybody. Each in
+    a process of its own, where torch is already loaded."""
+    code = f"""if True:
+        import einjit, os, torch, traceback
+        from torch.overrides import TorchFunctionMode
+
+        class Watch(TorchFunctionMode):
+            seen = []
+
+            def __torch_function__(self, function, types, args=(), kwargs=None):
+                self.seen.append(function)
+                return function(*args, **kwargs or {{}})
+
+        for name, code in {FIRST_CALLS!r}.items():
+            child = os.fork()
+            if not child:
+                status = 1
+                try:
+                    x, f = torch.ones(3, 3), einjit.compile("ij,jk->ik")
+                    with Watch() as watch:
+                        try:
+                            exec(code)
+                        except (RuntimeError, ValueError, NotImplementedError) as refused:
+                            print(name, "is refused")
+                        assert torch.empty not in watch.seen
+                    exec({SAME_AFTERWARDS!r})
+                    with Watch() as watch:
+                        watch.seen.clear()
+                        f(x, x)
+                        assert not watch.seen, watch.seen
+                    status = 0
+                except BaseException:
+                    traceback.print_exc()
+                finally:
+                    os._exit(status)
+            assert os.waitpid(child, 0)[1] == 0, name
+    """
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
