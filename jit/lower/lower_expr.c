@@ -88,6 +88,12 @@ static ej_operand load_registers(ej_leaf *leaf, ej_leaf_access *access, const ej
     return (ej_operand){ej_reg_read(w, &w->regs, buffer, lanes->n, elems), lanes->n};
 }
 
+ej_operand ej_leaf_source(ej_leaf *leaf, int32_t source, const ej_lanes *lanes)
+{
+    ej_leaf_access *access = &leaf->src[source];
+    return access->buffer->home == EJ_HOME_REG ? load_registers(leaf, access, lanes) : ej_lower_load(leaf, access, lanes);
+}
+
 /* ---- ops ---- */
 
 static bool differs_in_lanes(const ej_leaf *leaf, uint32_t set)
@@ -129,9 +135,7 @@ static ej_operand run_op(ej_leaf *leaf, const ej_tape *tape, int32_t i, const ej
     ej_lower *w = leaf->w;
     const ej_expr_op *op = &leaf->node->expr.ops[i];
     switch (op->kind) {
-    case EJ_EXPR_SOURCE:
-        if (leaf->src[op->a].buffer->home == EJ_HOME_REG) return load_registers(leaf, &leaf->src[op->a], lanes);
-        return ej_lower_load(leaf, &leaf->src[op->a], lanes);
+    case EJ_EXPR_SOURCE: return ej_leaf_source(leaf, op->a, lanes);
     case EJ_EXPR_CONST: return (ej_operand){ej_lower_const(w->e, 1, op), 1};
     case EJ_EXPR_CAST: return run_cast(leaf, tape, op, lanes);
     default: return run_fn(leaf, tape, i);

@@ -63,9 +63,10 @@ extern const ej_script ej_script_batched, ej_script_gemm, ej_script_map, ej_scri
     ej_script_plain, ej_script_rows, ej_script_small, ej_script_sweep, ej_script_tensor, ej_script_thin;
 
 /* ---- recipe_pack.c: pieces of scripts ---- */
-/* Stages a source in panels of `width` values of the lane axis, placed at a loop; gives the statement that copies. */
+/* Stages a source in panels of `width` values of the lane axis, placed at a loop; gives the statement that copies.
+ * `together` values of the last axis of the depth, 1 or 2, lie side by side in a panel. */
 int32_t ej_do_pack(ej_schedule *s, int32_t at, int32_t statement, int32_t source, int32_t lane, int64_t width,
-                   const int32_t *depth, int32_t n_depth);
+                   const int32_t *depth, int32_t n_depth, int64_t together);
 /* Stages source 0 of a copy in registers at a loop: read in vectors of n_fast values of `fast`, n_slow of them at once,
  * so that a copy with lanes along `slow` transposes the tile. */
 void ej_do_transpose(ej_schedule *s, int32_t at, int32_t copy, int32_t slow, int64_t n_slow, int32_t fast,

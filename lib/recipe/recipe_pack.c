@@ -2,7 +2,8 @@
  * vector.
  *
  * Takes  where the panels live, the reader and its source; the axes of the depth, slowest first.
- * Gives  panel[lane / width][depth ...][lane % width]. Where the source has unit stride along another axis, the copy
+ * Gives  panel[lane / width][depth ...][lane % width]; or of pairs of terms [lane / width][depth / 2][lane % width][depth
+ *        % 2]. Where the source has unit stride along another axis, the copy
  *        transposes tiles in registers: vectors are loaded along that axis and stored along the lanes.
  */
 #include "recipe.h"
@@ -108,24 +109,26 @@ static void loop_others(ej_schedule *s, int32_t pack, int32_t lane, int32_t not)
         done[best] = true;
         int32_t axis = source->terms[best].axis;
         if (axis == lane || axis == not) continue;
-        ej_do_loop(s, pack, axis, 1);
+        ej_do_loop(s, pack, axis, ej_tile_count(&s->statements[pack].tile, axis));
         source = &s->statements[pack].src[0];
     }
 }
 
 /* Vectors along the lanes. Where these have unit stride, a tile has up to 4 values of the depth; else each lane is
  * loaded by itself, and larger tiles would be long code. */
-static void copy_straight(ej_schedule *s, int32_t pack, int32_t lane, int64_t width, int32_t vector, int32_t deep)
+static void copy_straight(ej_schedule *s, int32_t pack, int32_t lane, int64_t width, int32_t vector, int32_t deep,
+                          int64_t together)
 {
     bool unit = ej_access_unit_axis(&s->statements[pack].src[0]) == lane;
-    int64_t lanes = width < vector ? width : dividing(width, vector);
-    int64_t rows = !unit ? 1 : dividing(ej_schedule_range(s, s->nodes[s->statements[pack].node].parent, deep), 4);
+    int64_t most = vector / together, lanes = width < most ? width : dividing(width, most);
+    int64_t rows = !unit || together > 1 ? 1 : dividing(ej_schedule_range(s, s->nodes[s->statements[pack].node].parent, deep), 4);
     bool apart = rows_apart(s, pack, lane, PACK_FAR / bytes_of(s, pack));
     ej_tile tile = {0};
     apart = apart || (unit && is_far(s, pack) && range_of(s, pack, lane) <= PACK_RUN / 2 / bytes_of(s, pack));
     if (!apart) ej_tile_add(&tile, deep, rows, EJ_UNROLL);
     ej_tile_add(&tile, lane, width / lanes, EJ_UNROLL);
     ej_tile_add(&tile, lane, lanes, EJ_LANE);
+    ej_tile_add(&tile, deep, together, EJ_LANE);
     ej_do_tile(s, pack, tile);
     if (apart) {
         ask_ahead(s, pack, range_of(s, pack, lane), 1, lane, -1);
@@ -163,7 +166,8 @@ void ej_do_rows_out(ej_schedule *s, int32_t at, int32_t copy, int32_t slow, int3
     ej_do_loop(s, rows, unit, vectors * lanes);
 }
 
-static void copy_turned(ej_schedule *s, int32_t pack, int32_t lane, int64_t width, int32_t vector, int32_t from)
+static void copy_turned(ej_schedule *s, int32_t pack, int32_t lane, int64_t width, int32_t vector, int32_t from,
+                        int64_t together)
 {
     int64_t most = vector < 8 ? vector : 8, n = width < most ? width : dividing(width, most), m = 1;
     int64_t range = ej_schedule_range(s, s->nodes[s->statements[pack].node].parent, from);
@@ -172,8 +176,10 @@ static void copy_turned(ej_schedule *s, int32_t pack, int32_t lane, int64_t widt
         while (2 * m <= most && 2 * m <= range) m *= 2;
     ej_tile out = {0};
     ej_do_loop(s, pack, lane, width);
-    ej_tile_add(&out, from, m, EJ_UNROLL);
+    if (m < together) together = 1;
+    ej_tile_add(&out, from, m / together, EJ_UNROLL);
     ej_tile_add(&out, lane, n, EJ_LANE);
+    ej_tile_add(&out, from, together, EJ_LANE);
     ej_do_tile(s, pack, out);
     ask_ahead(s, pack, range, width, lane, from);
     loop_others(s, pack, lane, from); /* a register tile has only two axes */
@@ -183,20 +189,22 @@ static void copy_turned(ej_schedule *s, int32_t pack, int32_t lane, int64_t widt
 }
 
 int32_t ej_do_pack(ej_schedule *s, int32_t at, int32_t statement, int32_t source, int32_t lane, int64_t width,
-                   const int32_t *depth, int32_t n_depth)
+                   const int32_t *depth, int32_t n_depth, int64_t together)
 {
     ej_layout layout = {0};
     layout.digits[layout.n++] = (ej_digit){lane, 0, 0};
-    for (int32_t i = 0; i < n_depth && layout.n < EJ_TILE_DIGITS - 1; i++)
+    for (int32_t i = 0; i < n_depth && layout.n < EJ_TILE_DIGITS - 2; i++)
         layout.digits[layout.n++] = (ej_digit){depth[i], 0, 0};
     if (width > 1) layout.digits[layout.n++] = (ej_digit){lane, (int32_t)width, 0};
+    ej_tile_add(&layout, n_depth ? depth[n_depth - 1] : lane, together, 0);
     int32_t pack = ej_do_stage(s, at, statement, source, EJ_HOME_LOCAL, layout);
     if (s->failed) return -1;
     int dtype = s->buffers[s->statements[pack].out.buffer].plan.dtype;
     int32_t vector = s->job->target->vector_bytes / ej_dtypes[ej_dtypes[dtype].real].bytes;
     int32_t unit = ej_access_unit_axis(&s->statements[pack].src[0]);
     bool turns = unit >= 0 && unit != lane && !ej_dtype_is_complex(dtype) && dtype != EINJIT_BOOL;
-    if (turns) copy_turned(s, pack, lane, width, vector, unit);
-    else copy_straight(s, pack, lane, width, vector, n_depth ? depth[n_depth - 1] : lane);
+    int32_t deep = n_depth ? depth[n_depth - 1] : lane;
+    if (turns) copy_turned(s, pack, lane, width, vector, unit, unit == deep ? together : 1);
+    else copy_straight(s, pack, lane, width, vector, deep, together);
     return pack;
 }

@@ -59,7 +59,9 @@ double ej_product_tile_quality(const ej_target *t, const ej_product_tile *tile, 
 /* How many rows and vectors the register tile has; `packed`: the left operand is read from panels. */
 void ej_product_choose_tile(const ej_schedule *s, const ej_product *p, int32_t lanes, bool packed, int64_t *rows,
                             int64_t *vectors);
-/* The tile rewrite: rows x vectors x lanes. */
+/* The terms of K's innermost axis that a tile has: pairs (schedule.h), where there are two. */
+int64_t ej_product_terms(const ej_schedule *s, const ej_product *p);
+/* The tile rewrite: terms x rows x vectors x lanes. */
 void ej_do_product_tile(ej_schedule *s, const ej_product *p, int64_t rows, int64_t vectors, int32_t lanes);
 /* Hints of statement 0 with a register tile of `rows` x `width`. Of the operands that are read in place and come from
  * memory, the larger is prefetched a tile ahead; rows or width is 0 where the left or right one is packed. Results that

@@ -148,6 +148,15 @@ static void hand_on_hints(ej_leaf_hints *reader, int32_t source, ej_leaf_hints *
     reader->far = false;
 }
 
+/* The copy computes nothing. */
+static bool as_it_is(ej_schedule *s, const ej_expr *expr, int dtype, ej_expr *map, ej_expr *rest)
+{
+    *rest = *expr;
+    *map = (ej_expr){1, EJ_JOB_NEW(s->job, ej_expr_op)};
+    if (map->ops) map->ops[0] = (ej_expr_op){.kind = EJ_EXPR_SOURCE, .dtype = (int16_t)dtype};
+    return map->ops;
+}
+
 bool ej_rewrite_stage(ej_schedule *s, const ej_rewrite *r, int32_t *out)
 {
     const ej_statement *st = &s->statements[r->statement];
@@ -167,7 +176,8 @@ bool ej_rewrite_stage(ej_schedule *s, const ej_rewrite *r, int32_t *out)
     if (why) return ej_schedule_refuse(s, r->statement, why);
     if (!sources || !one || !make_room(s) || !ej_placed_access(s, &source, buffer, true, &read) ||
         !ej_placed_access(s, &source, buffer, false, &written) || !source_access(s, &source, &from) ||
-        !ej_expr_split(s->job->arena, &st->expr, r->source, dtype, &map, &rest)) {
+        !(ej_statement_pairs(s, st) ? as_it_is(s, &st->expr, dtype, &map, &rest)
+                                    : ej_expr_split(s->job->arena, &st->expr, r->source, dtype, &map, &rest))) {
         s->no_memory = true;
         return false;
     }
