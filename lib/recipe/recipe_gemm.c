@@ -21,7 +21,7 @@ enum { GEMM_ONCE = 32 };      /* columns, up to which the left operand is hardly
 enum { GEMM_FAR = 2048 };     /* bytes between neighbours along K */
 enum { GEMM_FEW_ROWS = 128 }; /* up to which a right operand that comes from memory is not packed */
 enum { GEMM_WIDENED = 64 };   /* columns, from which on a left operand of f16 or bf16 is widened once, in a copy */
-enum { GEMM_PAIRED = 32 };    /* rows, from which on a right operand of bf16 is put in pairs once, in a copy */
+enum { GEMM_REPEATED = 32 };  /* rows, from which on a right operand of f16 or bf16 is converted once, in a copy */
 enum gemm_number { GEMM_ROWS, GEMM_VECTORS, GEMM_KC, GEMM_MC, GEMM_NC, GEMM_PACK_LEFT, GEMM_PACK_RIGHT, GEMM_IN_ORDER };
 /* GEMM_KC is the terms in a block, all together. */
 
@@ -153,11 +153,12 @@ static bool packs_left(const ej_schedule *s, const ej_product *g)
            all > (double)t->l2_bytes / t->far_part;
 }
 
-/* Pairs of terms are made of two vectors, so often that it is worth a copy: 256^3 on Zen 4 takes 0.53 of the time of f32
- * with it, 0.68 without. */
-static bool packs_pairs(const ej_schedule *s, const ej_product *g)
+/* The right operand is widened, or put in pairs of terms, so often that it is worth a copy: 256^3 bf16 in pairs on Zen 4
+ * takes 0.53 of the time of f32 with it, 0.68 without. */
+static bool converts_right(const ej_schedule *s, const ej_product *g)
 {
-    return g->plain && ej_product_terms(s, g) > 1 && g->size_m >= GEMM_PAIRED;
+    int dtype = s->buffers[s->statements[0].src[g->right].buffer].plan.dtype;
+    return g->plain && ej_dtypes[dtype].computes != dtype && g->size_m >= GEMM_REPEATED;
 }
 
 /* Lanes along the result's unit axis where the product is large and goes in blocks; else along the axis that takes the
@@ -169,7 +170,7 @@ static int find(const ej_schedule *s, ej_product *g)
     bool found = ej_product_find(s, ej_access_unit_axis(&s->statements[0].out), g),
          blocks = found && goes_in_blocks(s, g);
     if (!found) *g = other;
-    if (ej_job_random(s->job) || (blocks && (ej_product_is_large(s, g) || packs_left(s, g) || packs_pairs(s, g)))) return EJ_PAYS_SURELY;
+    if (ej_job_random(s->job) || (blocks && (ej_product_is_large(s, g) || packs_left(s, g) || converts_right(s, g)))) return EJ_PAYS_SURELY;
     double count = best_lanes(s, &other);
     if (count < 0 || !takes_fewest(s, count)) {
         if (!blocks) *g = other;
@@ -205,7 +206,7 @@ static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_REC
     double m = g.size_m, n = g.size_n, k = g.size_k;
     bool small = (m * k + k * n) * bytes <= (double)t->l2_bytes / 6;
     p[GEMM_PACK_RIGHT] =
-        ej_access_unit_axis(&st->src[g.right]) != g.lane || ((!small || packs_pairs(s, &g)) && !passes_by(s, &g));
+        ej_access_unit_axis(&st->src[g.right]) != g.lane || ((!small || converts_right(s, &g)) && !passes_by(s, &g));
     p[GEMM_PACK_LEFT] = packs_left(s, &g);
     ej_product_choose_tile(s, &g, lanes, p[GEMM_PACK_LEFT], &p[GEMM_ROWS], &p[GEMM_VECTORS]);
     /* stored lane by lane: long code, which pays for long sums at most */

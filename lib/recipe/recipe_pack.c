@@ -7,9 +7,11 @@
  *        transposes tiles in registers: vectors are loaded along that axis and stored along the lanes.
  */
 #include "recipe.h"
+#include "recipe_product.h"
 
 #include <stdlib.h>
 
+enum { WIDEN_LEAST = 8 }; /* elements that are worth a copy */
 enum { PACK_FAR = 4096 }; /* bytes: another page */
 /* Hardware follows runs that are longer than that (bytes). Of shorter ones so many lines are asked for ahead: as many
  * as the L1 waits for at once. */
@@ -207,4 +209,36 @@ int32_t ej_do_pack(ej_schedule *s, int32_t at, int32_t statement, int32_t source
     if (turns) copy_turned(s, pack, lane, width, vector, unit, unit == deep ? together : 1);
     else copy_straight(s, pack, lane, width, vector, deep, together);
     return pack;
+}
+
+/* The source's elements at a loop; 0: there are too many for a copy in the L1, or nobody knows. */
+static int64_t elements_at(const ej_schedule *s, const ej_access *source, int32_t at)
+{
+    int64_t n = 1;
+    for (int32_t i = 0; i < source->n_terms; i++) {
+        int64_t range = ej_schedule_range(s, at, source->terms[i].axis);
+        if (source->terms[i].table >= 0 || range == INT64_MAX || !ej_mul_size(n, range, &n)) return 0;
+    }
+    return n <= s->job->target->l1_bytes / 16 ? n : 0;
+}
+
+void ej_do_widen(ej_schedule *s, int32_t at, int32_t statement, int32_t source)
+{
+    const ej_statement *st = &s->statements[statement];
+    const ej_access *access = &st->src[source];
+    int dtype = s->buffers[access->buffer].plan.dtype;
+    int32_t axes[EJ_TILE_DIGITS], n = 0, unit = ej_access_unit_axis(access), copy;
+    ej_rewrite stage = {.kind = EJ_REWRITE_STAGE, .at = at, .statement = statement, .source = source, .home = EJ_HOME_LOCAL};
+    ej_tile tile = {0};
+    if (s->failed || ej_dtypes[dtype].computes == dtype || ej_statement_pairs(s, st) || unit < 0) return;
+    if (access->n_terms > EJ_TILE_DIGITS || elements_at(s, access, at) < WIDEN_LEAST) return;
+    for (int32_t i = 0; i < access->n_terms; i++)
+        if (ej_schedule_range(s, at, access->terms[i].axis) > 1) axes[n++] = access->terms[i].axis;
+    ej_product_sort(axes, n, access);
+    for (int32_t i = 0; i < n; i++) stage.digits.digits[stage.digits.n++] = (ej_digit){axes[i], 0, 0};
+    if (!ej_schedule_apply(s, &stage, &copy)) return; /* it is read as it is */
+    int64_t range = ej_schedule_range(s, at, unit), lanes = ej_rule_lanes(s, &s->statements[copy], range);
+    if (n > 1 && range <= lanes) ej_tile_add(&tile, axes[n - 2], dividing(ej_schedule_range(s, at, axes[n - 2]), 8), EJ_UNROLL);
+    ej_tile_add(&tile, unit, lanes, EJ_LANE);
+    ej_do_tile(s, copy, tile);
 }

@@ -114,7 +114,8 @@ static void add_pair(const ej_schedule *s, const ej_tiling *t, ej_tile *tile)
     int64_t least = INT64_MAX;
     for (int32_t a = 0; a < s->n_axes && !t->lane_reduced && ej_statement_pairs(s, st); a++) {
         int64_t reach = ej_rule_reach(&st->out, st->n_src, st->src, a, true);
-        if (!ej_statement_reduces(st, a) || s->axes[a].extent.e || s->axes[a].extent.n < 2 || reach >= least) continue;
+        bool suits = ej_statement_reduces(st, a) && ej_statement_names(st, a) && !ej_statement_has_table(st, a);
+        if (!suits || s->axes[a].extent.e || s->axes[a].extent.n < 2 || reach >= least) continue;
         inner = a;
         least = reach;
     }
@@ -135,6 +136,9 @@ static void run(ej_schedule *s, const int64_t *numbers)
     if (tile.n) ej_do_tile(s, 0, tile);
     if (far) ej_do_loop(s, 0, t.row_axis, t.rows);
     ej_do_outer_loops(s, false);
+    int32_t at = s->nodes[s->statements[0].node].parent;
+    for (int32_t i = 0; across && sums && i < s->statements[0].n_src; i++)
+        if (!ej_access_moves(&s->statements[0].src[i], t.lane_axis)) ej_do_widen(s, at, 0, i);
     if (across && sums) ej_do_loop(s, 0, t.lane_axis, width); /* the same vectors of a source for all rows */
     if (t.row_axis >= 0 && !far) ej_do_loop(s, 0, t.row_axis, t.rows);
     if (across && !sums) ej_do_loop(s, 0, t.lane_axis, width);

@@ -317,7 +317,9 @@ void ej_product_choose_tile(const ej_schedule *s, const ej_product *g, int32_t l
 
 int64_t ej_product_terms(const ej_schedule *s, const ej_product *g)
 {
-    return ej_statement_pairs(s, &s->statements[0]) && s->axes[g->k[g->n_k - 1]].extent.n > 1 ? 2 : 1;
+    const ej_statement *st = &s->statements[0];
+    int32_t k = g->k[g->n_k - 1];
+    return ej_statement_pairs(s, st) && s->axes[k].extent.n > 1 && !ej_statement_has_table(st, k) ? 2 : 1;
 }
 
 void ej_do_product_tile(ej_schedule *s, const ej_product *g, int64_t rows, int64_t vectors, int32_t lanes)

@@ -181,11 +181,49 @@ static void strict_products_keep_subnormal_numbers(void **state)
         }
 }
 
+/* What a stage of a compile for AVX-512 has to say. */
+static char *stage_of(const char *program, int dtype, const char *stage)
+{
+    static char text[1 << 20];
+    static const int64_t shape[2] = {16, 16};
+    einjit_context *context = judge_context("llvm", ej_target_by_name("avx512"));
+    einjit_tensor in[2] = {{NULL, dtype, 2, shape, NULL}, {NULL, dtype, 2, shape, NULL}};
+    einjit_graph *graph = api_graph(context, program);
+    size_t needed;
+    assert_int_equal(einjit_explain(context, graph, einjit_graph_input_count(graph), in, NULL, stage, text, sizeof text,
+                                    &needed, NULL), EINJIT_OK);
+    einjit_graph_destroy(graph);
+    einjit_context_release(context);
+    return text;
+}
+
+/* A number that all lanes take is converted in a copy, once. */
+static void operands_are_widened_once(void **state)
+{
+    (void)state;
+    if (!ej_target_by_name("avx512") || !ej_target_runs_here(ej_target_by_name("avx512"))) skip();
+    static const char program[] = "def f(a, b):\n    return a @ b\n";
+    assert_non_null(strstr(stage_of(program, EINJIT_F16, "schedule"), "stage 0 0 at root local"));
+    assert_non_null(strstr(stage_of(program, EINJIT_BF16, "schedule"), "stage 0 0 at root local"));
+    assert_null(strstr(stage_of(program, EINJIT_F32, "schedule"), "stage 0"));
+}
+
+/* What bf16 has is not rounded to it. */
+static void exact_results_are_cut(void **state)
+{
+    (void)state;
+    if (!ej_target_by_name("avx512") || !ej_target_runs_here(ej_target_by_name("avx512"))) skip();
+    assert_null(strstr(stage_of("def f(x):\n    return maximum(relu(x), 0.5)\n", EINJIT_BF16, "asm"), "vcmp"));
+    assert_non_null(strstr(stage_of("def f(x):\n    return maximum(relu(x), 0.3) * x\n", EINJIT_BF16, "asm"), "vcmp"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(products_of_all_sizes_are_exact),
                                        cmocka_unit_test(products_of_open_sizes_are_exact),
                                        cmocka_unit_test(batches_of_small_products_are_exact),
-                                       cmocka_unit_test(strict_products_keep_subnormal_numbers)};
+                                       cmocka_unit_test(strict_products_keep_subnormal_numbers),
+                                       cmocka_unit_test(operands_are_widened_once),
+                                       cmocka_unit_test(exact_results_are_cut)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
