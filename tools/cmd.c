@@ -28,7 +28,7 @@ static const struct {
     {'G', "svg", "FILE", "a drawing of the plan's steps, by Graphviz where that is installed"},
     {'t', "threads", "N", "threads that share large loops (EINJIT_THREADS, else 1)"},
     {'b', "backend", "B", "llvm, interp or auto: llvm, but interp where it cannot be"},
-    {'T', "target", "T", "a row of the target table: avx512_2m, avx512, avx2, sse2"},
+    {'T', "target", "T", "a row of the target table: avx512_2m, avx512_bf16, avx512, avx2, sse2"},
     {'g', "gradient", "a,b", "add the gradients of the first result by these inputs to the results"},
     {'a', "passes", "dce,fuse", "only these passes, in this order"},
     {'p', "stats", NULL, "what each pass did: changes, rules, nodes; with sizes operations and bytes"},

@@ -123,7 +123,10 @@ EINJIT_API const char *einjit_list_name(int list, size_t i, const char **text);
  * several, so that in f16 a variance of what is more than 255 off its mean is infinite. Passes that may round
  * differently may leave roundings out, and order sums anew, as they do in f32; of f16, whose range is small, they move
  * no factors but signs. Numbers of the program take the dtype of the other operand, rounded to it, as in NumPy.
- * Conversions from f64, integers and complex numbers go by way of f32. Subnormal numbers are kept, a NaN stays one. */
+ * Conversions from f64, integers and complex numbers go by way of f32. Subnormal numbers are kept, a NaN stays one.
+ * Sums of products of bf16 may take the terms two at a time where the CPU does that faster (the target's row
+ * avx512_bf16): subnormal factors count as 0 then, and sums below 2^-126; not in strict compiles, nor where nothing is
+ * optimized. */
 enum einjit_dtype_code {
     EINJIT_BOOL,
     EINJIT_I32,

@@ -52,6 +52,8 @@ ej_vec ej_lower_fn(ej_emit *e, int fn, int dtype_in, int dtype_out, int lanes, e
 ej_vec ej_lower_cast(ej_emit *e, int from, int to, int lanes, ej_vec a);
 ej_vec ej_lower_const(ej_emit *e, int lanes, const ej_expr_op *op);
 /* One bf16, as its bits, in all lanes of f32. (lower_narrow.c) */
+/* f32 that bf16 has, to bf16. */
+LLVMValueRef ej_lower_cut_brain(ej_emit *e, int lanes, LLVMValueRef x);
 LLVMValueRef ej_lower_spread_brain(ej_emit *e, int lanes, LLVMValueRef bits);
 /* reduce(a, b) of einjit_reduce_code, one dtype. */
 ej_vec ej_lower_combine(ej_emit *e, int reduce, int dtype, int lanes, ej_vec a, ej_vec b);

@@ -5,6 +5,7 @@
  *        of m x n makes m + n loads), what is the same in all lanes is computed as a scalar.
  * Not here: the functions (lower_fn.c).
  */
+#include "base_narrow.h"
 #include "lower_nest.h"
 
 #include <string.h>
@@ -88,6 +89,12 @@ static ej_operand load_registers(ej_leaf *leaf, ej_leaf_access *access, const ej
     return (ej_operand){ej_reg_read(w, &w->regs, buffer, lanes->n, elems), lanes->n};
 }
 
+ej_operand ej_leaf_source(ej_leaf *leaf, int32_t source, const ej_lanes *lanes)
+{
+    ej_leaf_access *access = &leaf->src[source];
+    return access->buffer->home == EJ_HOME_REG ? load_registers(leaf, access, lanes) : ej_lower_load(leaf, access, lanes);
+}
+
 /* ---- ops ---- */
 
 static bool differs_in_lanes(const ej_leaf *leaf, uint32_t set)
@@ -114,6 +121,24 @@ static ej_operand run_fn(ej_leaf *leaf, const ej_tape *tape, int32_t i)
     return (ej_operand){ej_lower_fn(w->e, op->fn, dtype_in, op->dtype, lanes, v[0], v[1], v[2]), lanes};
 }
 
+/* What bf16 has, however it is computed in f32: nothing is rounded. */
+static bool is_brain(const ej_expr *expr, int32_t i)
+{
+    const ej_expr_op *op = &expr->ops[i];
+    if (op->kind == EJ_EXPR_CAST) return expr->ops[op->a].dtype == EINJIT_BF16 || expr->ops[op->a].dtype == EINJIT_BOOL;
+    if (op->kind == EJ_EXPR_CONST) return ej_dtype_round(EINJIT_BF16, op->re) == op->re;
+    if (op->kind != EJ_EXPR_FN || op->dtype != EINJIT_F32) return false;
+    switch (op->fn) {
+    case EJ_FN_RELU:
+    case EJ_FN_ABS:
+    case EJ_FN_NEG: return is_brain(expr, op->a);
+    case EJ_FN_MAXIMUM:
+    case EJ_FN_MINIMUM: return is_brain(expr, op->a) && is_brain(expr, op->b);
+    case EJ_FN_WHERE: return is_brain(expr, op->b) && is_brain(expr, op->c);
+    default: return false;
+    }
+}
+
 static ej_operand run_cast(ej_leaf *leaf, const ej_tape *tape, const ej_expr_op *op, const ej_lanes *lanes)
 {
     ej_emit *e = leaf->w->e;
@@ -121,6 +146,8 @@ static ej_operand run_cast(ej_leaf *leaf, const ej_tape *tape, const ej_expr_op 
     int from = leaf->node->expr.ops[op->a].dtype;
     if (from == EINJIT_BF16 && op->dtype == EINJIT_F32 && a.lanes == 1 && lanes->n > 1)
         return (ej_operand){{ej_lower_spread_brain(e, lanes->n, a.v.re), NULL}, lanes->n};
+    if (from == EINJIT_F32 && op->dtype == EINJIT_BF16 && is_brain(&leaf->node->expr, op->a))
+        return (ej_operand){{ej_lower_cut_brain(e, a.lanes, a.v.re), NULL}, a.lanes};
     return (ej_operand){ej_lower_cast(e, from, op->dtype, a.lanes, a.v), a.lanes};
 }
 
@@ -129,9 +156,7 @@ static ej_operand run_op(ej_leaf *leaf, const ej_tape *tape, int32_t i, const ej
     ej_lower *w = leaf->w;
     const ej_expr_op *op = &leaf->node->expr.ops[i];
     switch (op->kind) {
-    case EJ_EXPR_SOURCE:
-        if (leaf->src[op->a].buffer->home == EJ_HOME_REG) return load_registers(leaf, &leaf->src[op->a], lanes);
-        return ej_lower_load(leaf, &leaf->src[op->a], lanes);
+    case EJ_EXPR_SOURCE: return ej_leaf_source(leaf, op->a, lanes);
     case EJ_EXPR_CONST: return (ej_operand){ej_lower_const(w->e, 1, op), 1};
     case EJ_EXPR_CAST: return run_cast(leaf, tape, op, lanes);
     default: return run_fn(leaf, tape, i);

@@ -222,6 +222,7 @@ static void emit_contract(ej_leaf *leaf, ej_tape *tape)
     ej_sum *sums = EJ_LOWER_NEW(w, ej_sum, ej_leaf_count(leaf, leaf->dst.set));
     ej_finished *finished = EJ_LOWER_NEW(w, ej_finished, 1);
     ej_dot *dot = is_product_sum(leaf) ? ej_dot_new(leaf) : NULL;
+    ej_pairs *pairs = ej_pairs_new(leaf);
     if (!sums || !finished) return;
     for (int32_t u = 0; u < leaf->unrolls; u++) {
         ej_leaf_lanes(leaf, u, &lanes);
@@ -230,11 +231,16 @@ static void emit_contract(ej_leaf *leaf, ej_tape *tape)
     for (int32_t u = 0; u < leaf->unrolls && w->status == EINJIT_OK; u++) {
         ej_leaf_lanes(leaf, u, &lanes);
         if (!ej_leaf_static(leaf, &lanes, UINT32_MAX)) continue;
+        int32_t other = pairs ? ej_pairs_other(pairs, u) : -1;
+        if (other >= 0 && other < u) continue; /* the two were added together */
         results_of(leaf, &lanes, &r);
         ej_sum *sum = &sums[ej_leaf_index(leaf, u, leaf->dst.set)];
         if (!sum->acc.re && r.single) sum->acc = read_dst(leaf, &lanes);
-        sum->acc = dot ? ej_dot_add(dot, u, &lanes, sum->acc) : accumulate(leaf, tape, u, &lanes, sum->acc);
-        if (--sum->left == 0 && !finish_later(leaf, finished, &lanes, &r, sum->acc, dot))
+        if (other >= 0) sum->acc = ej_pairs_add(pairs, u, other, sum->acc);
+        else if (dot) sum->acc = ej_dot_add(dot, u, &lanes, sum->acc);
+        else sum->acc = accumulate(leaf, tape, u, &lanes, sum->acc);
+        sum->left -= other >= 0 ? 2 : 1;
+        if (sum->left == 0 && !finish_later(leaf, finished, &lanes, &r, sum->acc, dot))
             finish_sum(leaf, &lanes, &r, sum->acc);
     }
     finish_together(leaf, finished);

@@ -43,6 +43,14 @@ static LLVMValueRef round_bits(ej_math *m, LLVMValueRef x, int drop)
     return shift_right(m, up, drop);
 }
 
+/* The same with a mask: half is added, and what was halfway made even. An instruction less than round_bits. */
+static LLVMValueRef round_masked(ej_math *m, LLVMValueRef x, int drop)
+{
+    LLVMValueRef up = plus(m, x, 1u << (drop - 1)), rest = m_and(m, up, m_int(m, (1u << drop) - 1));
+    LLVMValueRef halfway = LLVMBuildICmp(m->b, LLVMIntEQ, rest, m_int(m, 0), "");
+    return shift_right(m, m_pick(m, halfway, m_and(m, up, m_int(m, ~(1u << drop))), up), drop);
+}
+
 /* ---- bf16: the upper half of an f32 ---- */
 
 static LLVMValueRef widen_brain(ej_math *m, LLVMValueRef wide)
@@ -50,11 +58,11 @@ static LLVMValueRef widen_brain(ej_math *m, LLVMValueRef wide)
     return m_of_bits(m, shift_left(m, wide, 16));
 }
 
-static LLVMValueRef narrow_brain(ej_math *m, LLVMValueRef x)
+static LLVMValueRef narrow_brain(ej_math *m, LLVMValueRef x, bool masks)
 {
     enum { NOT_A_NUMBER = 0x7FC0 };
-    LLVMValueRef unordered = m_cmp(m, LLVMRealUNO, x, x);
-    return m_pick(m, unordered, m_int(m, NOT_A_NUMBER), round_bits(m, m_to_bits(m, x), 16));
+    LLVMValueRef unordered = m_cmp(m, LLVMRealUNO, x, x), bits = m_to_bits(m, x);
+    return m_pick(m, unordered, m_int(m, NOT_A_NUMBER), masks ? round_masked(m, bits, 16) : round_bits(m, bits, 16));
 }
 
 /* ---- f16 ---- */
@@ -120,6 +128,12 @@ LLVMValueRef ej_lower_narrow(ej_emit *e, int dtype, int lanes, LLVMValueRef x)
         LLVMValueRef half = LLVMBuildFPTrunc(m.b, x, ej_type_of(LLVMHalfTypeInContext(e->context), lanes), "");
         return LLVMBuildBitCast(m.b, half, bits_of(e, lanes), "");
     }
-    LLVMValueRef r = dtype == EINJIT_F16 ? narrow_half(&m, x) : narrow_brain(&m, x);
+    LLVMValueRef r = dtype == EINJIT_F16 ? narrow_half(&m, x) : narrow_brain(&m, x, e->target->masks && lanes > 1);
     return LLVMBuildTrunc(m.b, r, bits_of(e, lanes), "");
+}
+
+LLVMValueRef ej_lower_cut_brain(ej_emit *e, int lanes, LLVMValueRef x)
+{
+    ej_math m = ej_math_of(e, false, lanes);
+    return LLVMBuildTrunc(m.b, shift_right(&m, m_to_bits(&m, x), 16), bits_of(e, lanes), "");
 }

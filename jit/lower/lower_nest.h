@@ -383,6 +383,15 @@ ej_dot *ej_dot_new(ej_leaf *leaf);
 int32_t ej_dot_lanes(const ej_dot *dot); /* of its sums, all lanes of which belong to the result */
 /* acc (re NULL: nothing yet) with the terms of this unroll number; acc's lanes add up to the result's parts. */
 ej_vec ej_dot_add(ej_dot *dot, int32_t unroll, const ej_lanes *lanes, ej_vec acc);
+/* What the leaf's source is in these lanes. (lower_expr.c) */
+ej_operand ej_leaf_source(ej_leaf *leaf, int32_t source, const ej_lanes *lanes);
+/* lower_pair.c: a contraction of products of bf16 that takes its terms two at a time; NULL: it is none. */
+typedef struct ej_pairs ej_pairs;
+ej_pairs *ej_pairs_new(ej_leaf *leaf);
+/* The unroll number of the term that goes with this one; -1: it goes alone. */
+int32_t ej_pairs_other(const ej_pairs *pairs, int32_t unroll);
+/* acc (re NULL: nothing yet) with both terms. */
+ej_vec ej_pairs_add(ej_pairs *pairs, int32_t unroll, int32_t other, ej_vec acc);
 /* The tape's last value, in the destination's dtype and all lanes. */
 ej_vec ej_leaf_result(ej_leaf *leaf, ej_tape *tape, int32_t unroll, const ej_lanes *lanes);
 /* A move with stores past the caches; false: they are not whole vectors at known distances, nothing was emitted. */

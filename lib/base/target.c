@@ -52,6 +52,17 @@ static bool has_avx512(void)
            __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
            __builtin_cpu_supports("avx512vl");
 }
+
+static bool has_avx512_bf16(void)
+{
+    return has_avx512() && __builtin_cpu_supports("avx512bf16");
+}
+
+/* From Zen 4 on vdpbf16ps is as fast as a multiply-add of f32; Sapphire Rapids needs four times as long. */
+static bool is_amd(void)
+{
+    return __builtin_cpu_is("amd");
+}
 #else
 /* Without a way to ask only the last row, which needs nothing, is safe. */
 static bool has_avx2(void)
@@ -60,6 +71,16 @@ static bool has_avx2(void)
 }
 
 static bool has_avx512(void)
+{
+    return false;
+}
+
+static bool has_avx512_bf16(void)
+{
+    return false;
+}
+
+static bool is_amd(void)
 {
     return false;
 }
@@ -116,6 +137,32 @@ const ej_target ej_targets[] = {
      .packed_cut = 1,
      .l1_bytes = 48 << 10,
      .l2_bytes = 2 << 20,
+     .l3_bytes = 16 << 20,
+     .line_cycles = {1.5, 7, 14},
+     .tlb_pages = 2048,
+     .walk_cycles = 25},
+    {.name = "avx512_bf16",
+     .runs_here = has_avx512_bf16,
+     .suits_here = is_amd,
+     .cpu = "skylake-avx512",
+     .features = AVX512_FEATURES ",+avx512bf16",
+     .vector_bytes = 64,
+     .vector_registers = 32,
+     .masks = true,
+     .fma = true,
+     .pairs = true,
+     .half = true,
+     .stream_fence = true,
+     .tile_vectors = 2,
+     .tile_rows = 12,
+     .panel_part = 6,
+     .packed_rows = 16,
+     .far_part = 1,
+     .l3_part = 8,
+     .cut = 0.95,
+     .packed_cut = 0.95,
+     .l1_bytes = 32 << 10,
+     .l2_bytes = 1 << 20,
      .l3_bytes = 16 << 20,
      .line_cycles = {1.5, 7, 14},
      .tlb_pages = 2048,

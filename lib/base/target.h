@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 typedef struct ej_target {
-    const char *name;         /* of the row: "avx512_2m", "avx512", "avx2", "sse2"; EINJIT_TARGET names one */
+    const char *name;         /* of the row: "avx512_2m", "avx512_bf16", "avx512", "avx2", "sse2"; EINJIT_TARGET names one */
     bool (*runs_here)(void);  /* this CPU has every feature of the row */
     bool (*suits_here)(void); /* and has the row's cache sizes; else a later row is better */
     const char *cpu;          /* LLVM's -mcpu, for scheduling only */
@@ -15,6 +15,7 @@ typedef struct ej_target {
     int vector_registers;
     bool masks; /* masked loads and stores are one instruction */
     bool fma;
+    bool pairs;        /* sums of products of bf16 take two terms an instruction, twice as fast as f32 */
     bool half;         /* f16 to f32 and back is one instruction */
     bool stream_fence; /* stores past the caches reach other cores in order only behind a fence */
     /* register tile of a contraction: vectors along the lane axis, rows along the other one */

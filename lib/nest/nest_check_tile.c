@@ -25,12 +25,15 @@ static int check_covered(const ej_check *c, int32_t node, int32_t axis)
                          (long long)count, axis_name(c, axis), (long long)most);
 }
 
-/* A tile lies within one block of a blocked term: its address is then one product and a sum. */
+/* A tile lies within one block of a blocked term, or a move in memory takes whole ones: its address is then one product
+ * and a sum. */
 static int check_block(const ej_check *c, int32_t node, const ej_access *access, const ej_access_term *term)
 {
     int64_t count = tile_count(&c->nest->nodes[node].tile, term->axis);
     int32_t depth = c->buffers[access->buffer].depth;
-    bool fits = term->block % count == 0;
+    const ej_nest_node *leaf = &c->nest->nodes[node];
+    bool moves = leaf->reduce == EJ_REDUCE_NONE && c->nest->buffers[access->buffer].home != EJ_HOME_REG;
+    bool fits = term->block % count == 0 || (moves && count % term->block == 0);
     for (int32_t d = depth < 0 ? 0 : depth; d < c->depth && fits; d++) {
         const ej_nest_node *loop = &c->nest->nodes[c->frames[d].node];
         if (loop->axis == term->axis) fits = loop->step % count == 0;

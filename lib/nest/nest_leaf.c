@@ -16,7 +16,7 @@
 #include "base_hash.h"
 
 #if UINTPTR_MAX > UINT32_MAX
-_Static_assert(sizeof(ej_nest) == 160 && sizeof(ej_nest_node) == 264 && sizeof(ej_axis) == 32 &&
+_Static_assert(sizeof(ej_nest) == 160 && sizeof(ej_nest_node) == 272 && sizeof(ej_axis) == 32 &&
                    sizeof(ej_buffer) == 72 && sizeof(ej_access) == 40 && sizeof(ej_access_term) == 80 &&
                    sizeof(ej_expr_op) == 40 && sizeof(ej_tile) == 100 && sizeof(ej_digit) == 12,
                "nests have a new field: write it down in nest_words()");
@@ -160,6 +160,7 @@ static void node_words(leaf_reader *r, const ej_nest_node *node)
     ej_word_number(r->out, node->hints.ahead);
     ej_word(r->out, node->hints.far);
     ej_word_number(r->out, node->hints.rows);
+    ej_word(r->out, node->pairs);
 }
 
 static void nest_words(leaf_reader *r)

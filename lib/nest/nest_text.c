@@ -293,6 +293,9 @@ static void print_leaf(const printer *p, const ej_nest_node *leaf, int32_t depth
     print_expr(p->text, &leaf->expr, depth + 1);
     print_tile(p, &leaf->tile, depth + 1);
     print_hints(p->text, &leaf->hints, depth + 1);
+    if (!leaf->pairs) return;
+    indent(p->text, depth + 1);
+    ej_print(p->text, "pairs\n");
 }
 
 static void print_placed(const printer *p, const int32_t *placed, int32_t n, int32_t depth)

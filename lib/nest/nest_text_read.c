@@ -332,6 +332,10 @@ static int read_leaf_line(reader *r, int32_t depth)
         leaf->hints.stream = true;
         return EINJIT_OK;
     }
+    if (ej_nest_take_keyword(&r->c, "pairs")) {
+        leaf->pairs = true;
+        return EINJIT_OK;
+    }
     ej_nest_take_keyword(&r->c, "src");
     if (!EJ_PUSH_ROOM(r->c.arena, leaf->src, r->cap_src, leaf->n_src)) return ej_no_memory(r->c.err);
     EJ_TRY(read_access(r, &leaf->src[leaf->n_src]));

@@ -98,6 +98,19 @@ static inline int32_t ej_op_operand(const ej_expr_op *op, int32_t k)
     return k == 0 ? op->a : k == 1 ? op->b : op->c;
 }
 
+/* A product of two sources of bf16, in f32. */
+static inline bool ej_expr_is_brain_product(const ej_expr *expr)
+{
+    const ej_expr_op *last = &expr->ops[expr->n - 1];
+    bool found = expr->n > 0 && last->kind == EJ_EXPR_FN && last->fn == EJ_FN_MUL && last->dtype == EINJIT_F32;
+    for (int k = 0; k < 2 && found; k++) {
+        const ej_expr_op *cast = &expr->ops[k ? last->b : last->a];
+        found = cast->kind == EJ_EXPR_CAST && expr->ops[cast->a].kind == EJ_EXPR_SOURCE &&
+                expr->ops[cast->a].dtype == EINJIT_BF16;
+    }
+    return found;
+}
+
 enum { EJ_REDUCE_NONE = -1 };
 
 typedef struct ej_step {

@@ -61,6 +61,8 @@ static void run(ej_schedule *s, const int64_t *n)
     ej_product_sort(g.z, g.n_z, &s->statements[0].out);
     for (int32_t i = 0; i < g.n_z; i++) at = ej_do_loop(s, 0, g.z[i], 1);
     if (turns && !s->failed) ej_do_product_pack(s, &g, true, at, width);
+    else if (s->axes[g.row].extent.n > n[BATCHED_ROWS]) ej_do_widen(s, at, 0, g.right);
+    ej_do_widen(s, at, 0, g.left);
     ej_do_loop(s, 0, g.lane, width);
     ej_do_loop(s, 0, g.row, n[BATCHED_ROWS]);
 }

@@ -2,13 +2,16 @@
  * vector.
  *
  * Takes  where the panels live, the reader and its source; the axes of the depth, slowest first.
- * Gives  panel[lane / width][depth ...][lane % width]. Where the source has unit stride along another axis, the copy
+ * Gives  panel[lane / width][depth ...][lane % width]; or of pairs of terms [lane / width][depth / 2][lane % width][depth
+ *        % 2]. Where the source has unit stride along another axis, the copy
  *        transposes tiles in registers: vectors are loaded along that axis and stored along the lanes.
  */
 #include "recipe.h"
+#include "recipe_product.h"
 
 #include <stdlib.h>
 
+enum { WIDEN_LEAST = 8 }; /* elements that are worth a copy */
 enum { PACK_FAR = 4096 }; /* bytes: another page */
 /* Hardware follows runs that are longer than that (bytes). Of shorter ones so many lines are asked for ahead: as many
  * as the L1 waits for at once. */
@@ -108,24 +111,26 @@ static void loop_others(ej_schedule *s, int32_t pack, int32_t lane, int32_t not)
         done[best] = true;
         int32_t axis = source->terms[best].axis;
         if (axis == lane || axis == not) continue;
-        ej_do_loop(s, pack, axis, 1);
+        ej_do_loop(s, pack, axis, ej_tile_count(&s->statements[pack].tile, axis));
         source = &s->statements[pack].src[0];
     }
 }
 
 /* Vectors along the lanes. Where these have unit stride, a tile has up to 4 values of the depth; else each lane is
  * loaded by itself, and larger tiles would be long code. */
-static void copy_straight(ej_schedule *s, int32_t pack, int32_t lane, int64_t width, int32_t vector, int32_t deep)
+static void copy_straight(ej_schedule *s, int32_t pack, int32_t lane, int64_t width, int32_t vector, int32_t deep,
+                          int64_t together)
 {
     bool unit = ej_access_unit_axis(&s->statements[pack].src[0]) == lane;
-    int64_t lanes = width < vector ? width : dividing(width, vector);
-    int64_t rows = !unit ? 1 : dividing(ej_schedule_range(s, s->nodes[s->statements[pack].node].parent, deep), 4);
+    int64_t most = vector / together, lanes = width < most ? width : dividing(width, most);
+    int64_t rows = !unit || together > 1 ? 1 : dividing(ej_schedule_range(s, s->nodes[s->statements[pack].node].parent, deep), 4);
     bool apart = rows_apart(s, pack, lane, PACK_FAR / bytes_of(s, pack));
     ej_tile tile = {0};
     apart = apart || (unit && is_far(s, pack) && range_of(s, pack, lane) <= PACK_RUN / 2 / bytes_of(s, pack));
     if (!apart) ej_tile_add(&tile, deep, rows, EJ_UNROLL);
     ej_tile_add(&tile, lane, width / lanes, EJ_UNROLL);
     ej_tile_add(&tile, lane, lanes, EJ_LANE);
+    ej_tile_add(&tile, deep, together, EJ_LANE);
     ej_do_tile(s, pack, tile);
     if (apart) {
         ask_ahead(s, pack, range_of(s, pack, lane), 1, lane, -1);
@@ -163,7 +168,8 @@ void ej_do_rows_out(ej_schedule *s, int32_t at, int32_t copy, int32_t slow, int3
     ej_do_loop(s, rows, unit, vectors * lanes);
 }
 
-static void copy_turned(ej_schedule *s, int32_t pack, int32_t lane, int64_t width, int32_t vector, int32_t from)
+static void copy_turned(ej_schedule *s, int32_t pack, int32_t lane, int64_t width, int32_t vector, int32_t from,
+                        int64_t together)
 {
     int64_t most = vector < 8 ? vector : 8, n = width < most ? width : dividing(width, most), m = 1;
     int64_t range = ej_schedule_range(s, s->nodes[s->statements[pack].node].parent, from);
@@ -172,8 +178,10 @@ static void copy_turned(ej_schedule *s, int32_t pack, int32_t lane, int64_t widt
         while (2 * m <= most && 2 * m <= range) m *= 2;
     ej_tile out = {0};
     ej_do_loop(s, pack, lane, width);
-    ej_tile_add(&out, from, m, EJ_UNROLL);
+    if (m < together) together = 1;
+    ej_tile_add(&out, from, m / together, EJ_UNROLL);
     ej_tile_add(&out, lane, n, EJ_LANE);
+    ej_tile_add(&out, from, together, EJ_LANE);
     ej_do_tile(s, pack, out);
     ask_ahead(s, pack, range, width, lane, from);
     loop_others(s, pack, lane, from); /* a register tile has only two axes */
@@ -183,20 +191,54 @@ static void copy_turned(ej_schedule *s, int32_t pack, int32_t lane, int64_t widt
 }
 
 int32_t ej_do_pack(ej_schedule *s, int32_t at, int32_t statement, int32_t source, int32_t lane, int64_t width,
-                   const int32_t *depth, int32_t n_depth)
+                   const int32_t *depth, int32_t n_depth, int64_t together)
 {
     ej_layout layout = {0};
     layout.digits[layout.n++] = (ej_digit){lane, 0, 0};
-    for (int32_t i = 0; i < n_depth && layout.n < EJ_TILE_DIGITS - 1; i++)
+    for (int32_t i = 0; i < n_depth && layout.n < EJ_TILE_DIGITS - 2; i++)
         layout.digits[layout.n++] = (ej_digit){depth[i], 0, 0};
     if (width > 1) layout.digits[layout.n++] = (ej_digit){lane, (int32_t)width, 0};
+    ej_tile_add(&layout, n_depth ? depth[n_depth - 1] : lane, together, 0);
     int32_t pack = ej_do_stage(s, at, statement, source, EJ_HOME_LOCAL, layout);
     if (s->failed) return -1;
     int dtype = s->buffers[s->statements[pack].out.buffer].plan.dtype;
     int32_t vector = s->job->target->vector_bytes / ej_dtypes[ej_dtypes[dtype].real].bytes;
     int32_t unit = ej_access_unit_axis(&s->statements[pack].src[0]);
     bool turns = unit >= 0 && unit != lane && !ej_dtype_is_complex(dtype) && dtype != EINJIT_BOOL;
-    if (turns) copy_turned(s, pack, lane, width, vector, unit);
-    else copy_straight(s, pack, lane, width, vector, n_depth ? depth[n_depth - 1] : lane);
+    int32_t deep = n_depth ? depth[n_depth - 1] : lane;
+    if (turns) copy_turned(s, pack, lane, width, vector, unit, unit == deep ? together : 1);
+    else copy_straight(s, pack, lane, width, vector, deep, together);
     return pack;
+}
+
+/* The source's elements at a loop; 0: there are too many for a copy in the L1, or nobody knows. */
+static int64_t elements_at(const ej_schedule *s, const ej_access *source, int32_t at)
+{
+    int64_t n = 1;
+    for (int32_t i = 0; i < source->n_terms; i++) {
+        int64_t range = ej_schedule_range(s, at, source->terms[i].axis);
+        if (source->terms[i].table >= 0 || range == INT64_MAX || !ej_mul_size(n, range, &n)) return 0;
+    }
+    return n <= s->job->target->l1_bytes / 16 ? n : 0;
+}
+
+void ej_do_widen(ej_schedule *s, int32_t at, int32_t statement, int32_t source)
+{
+    const ej_statement *st = &s->statements[statement];
+    const ej_access *access = &st->src[source];
+    int dtype = s->buffers[access->buffer].plan.dtype;
+    int32_t axes[EJ_TILE_DIGITS], n = 0, unit = ej_access_unit_axis(access), copy;
+    ej_rewrite stage = {.kind = EJ_REWRITE_STAGE, .at = at, .statement = statement, .source = source, .home = EJ_HOME_LOCAL};
+    ej_tile tile = {0};
+    if (s->failed || ej_dtypes[dtype].computes == dtype || ej_statement_pairs(s, st) || unit < 0) return;
+    if (access->n_terms > EJ_TILE_DIGITS || elements_at(s, access, at) < WIDEN_LEAST) return;
+    for (int32_t i = 0; i < access->n_terms; i++)
+        if (ej_schedule_range(s, at, access->terms[i].axis) > 1) axes[n++] = access->terms[i].axis;
+    ej_product_sort(axes, n, access);
+    for (int32_t i = 0; i < n; i++) stage.digits.digits[stage.digits.n++] = (ej_digit){axes[i], 0, 0};
+    if (!ej_schedule_apply(s, &stage, &copy)) return; /* it is read as it is */
+    int64_t range = ej_schedule_range(s, at, unit), lanes = ej_rule_lanes(s, &s->statements[copy], range);
+    if (n > 1 && range <= lanes) ej_tile_add(&tile, axes[n - 2], dividing(ej_schedule_range(s, at, axes[n - 2]), 8), EJ_UNROLL);
+    ej_tile_add(&tile, unit, lanes, EJ_LANE);
+    ej_do_tile(s, copy, tile);
 }

@@ -91,11 +91,29 @@ static bool fold_rows(ej_schedule *s, const ej_tiling *t)
     return ej_schedule_apply(s, &fold, NULL);
 }
 
+/* Two terms of the innermost sum, of products of bf16, where the lanes are not along a sum. */
+static void add_pair(const ej_schedule *s, const ej_tiling *t, ej_tile *tile)
+{
+    const ej_statement *st = &s->statements[0];
+    int32_t inner = -1;
+    int64_t least = INT64_MAX;
+    for (int32_t a = 0; a < s->n_axes && !t->lane_reduced && ej_statement_pairs(s, st); a++) {
+        int64_t reach = ej_rule_reach(&st->out, st->n_src, st->src, a, true);
+        bool suits = ej_statement_reduces(st, a) && ej_statement_names(st, a) && !ej_statement_has_table(st, a);
+        if (!suits || s->axes[a].extent.e || s->axes[a].extent.n < 2 || reach >= least) continue;
+        inner = a;
+        least = reach;
+    }
+    if (inner >= 0) ej_tile_add(tile, inner, 2, EJ_UNROLL);
+}
+
 static void run(ej_schedule *s, const int64_t *numbers)
 {
     ej_tiling t = ej_tiling_choose(s, &s->statements[0]);
     bool folded = folds(s, &t);
-    ej_tile tile = ej_tiling_tile(&t);
+    ej_tile tile = {0}, rest = ej_tiling_tile(&t);
+    add_pair(s, &t, &tile);
+    for (int32_t d = 0; d < rest.n; d++) tile.digits[tile.n++] = rest.digits[d];
     int64_t width = (int64_t)t.lanes * t.vectors;
     bool across = t.lane_axis >= 0 && !t.lane_reduced, sums = ej_statement_sums(s, &s->statements[0]);
     bool far = ej_tiling_rows_are_far(s, &s->statements[0], &t);
@@ -103,6 +121,9 @@ static void run(ej_schedule *s, const int64_t *numbers)
     if (tile.n) ej_do_tile(s, 0, tile);
     if (far) ej_do_loop(s, 0, t.row_axis, t.rows);
     ej_do_outer_loops(s, false);
+    int32_t at = s->nodes[s->statements[0].node].parent;
+    for (int32_t i = 0; across && sums && i < s->statements[0].n_src; i++)
+        if (!ej_access_moves(&s->statements[0].src[i], t.lane_axis)) ej_do_widen(s, at, 0, i);
     if (across && sums) ej_do_loop(s, 0, t.lane_axis, width); /* the same vectors of a source for all rows */
     if (t.row_axis >= 0 && !far) ej_do_loop(s, 0, t.row_axis, t.rows);
     if (across && !sums) ej_do_loop(s, 0, t.lane_axis, width);

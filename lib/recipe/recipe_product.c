@@ -133,6 +133,12 @@ bool ej_product_is_large(const ej_schedule *s, const ej_product *p)
     return ej_product_bytes(s, p) > 2 * (double)s->job->target->l2_bytes;
 }
 
+bool ej_product_parts_wait(const ej_schedule *s)
+{
+    const ej_statement *st = &s->statements[0];
+    return s->buffers[st->out.buffer].plan.dtype == ej_statement_dtype(st);
+}
+
 bool ej_product_repays_blocks(const ej_product *p, double least_k)
 {
     return p->size_k >= least_k && p->size_m >= PRODUCT_ROWS &&
@@ -172,14 +178,17 @@ void ej_product_block_terms(const ej_schedule *s, const ej_product *g, double mo
 {
     int64_t line = TERMS_LINE / ej_dtypes[ej_statement_dtype(&s->statements[0])].bytes;
     bool in_order = EJ_HELD(s->ordered, SUM_LOOPS); /* then only the outermost axis may be cut */
+    int64_t together = ej_product_terms(s, g); /* no loop cuts a pair */
     double terms = 1;
     for (int32_t i = 0; i < g->n_k; i++) {
         int64_t n = s->axes[g->k[i]].extent.n, least = in_order && i ? n : is_unit(s, g, g->k[i]) ? line : 1;
+        if (i == g->n_k - 1 && least < together) least = together;
         block[i] = n < least ? n : least;
         terms *= (double)block[i];
     }
     for (int32_t i = g->n_k; i-- > 0;) {
         int64_t n = s->axes[g->k[i]].extent.n, multiple = g->n_k == 1 || is_unit(s, g, g->k[i]) ? TERMS_TURNED : 1;
+        if (i == g->n_k - 1 && multiple < together) multiple = together;
         double others = terms / (double)block[i], room = most / others;
         if (n <= block[i] || room < (double)block[i]) continue;
         int64_t cut = (double)n <= room * 1.25 ? n : ej_block_of(n, room, multiple);
@@ -193,7 +202,8 @@ void ej_product_block_terms(const ej_schedule *s, const ej_product *g, double mo
 
 int32_t ej_do_product_terms(ej_schedule *s, const ej_product *g, const int64_t *block, int32_t at)
 {
-    for (int32_t i = 0; i < g->n_k; i++) at = ej_do_loop(s, 0, g->k[i], block[i]);
+    for (int32_t i = 0; i < g->n_k; i++)
+        if (block[i] < s->axes[g->k[i]].extent.n) at = ej_do_loop(s, 0, g->k[i], block[i]);
     return at;
 }
 
@@ -305,9 +315,17 @@ void ej_product_choose_tile(const ej_schedule *s, const ej_product *g, int32_t l
         }
 }
 
+int64_t ej_product_terms(const ej_schedule *s, const ej_product *g)
+{
+    const ej_statement *st = &s->statements[0];
+    int32_t k = g->k[g->n_k - 1];
+    return ej_statement_pairs(s, st) && s->axes[k].extent.n > 1 && !ej_statement_has_table(st, k) ? 2 : 1;
+}
+
 void ej_do_product_tile(ej_schedule *s, const ej_product *g, int64_t rows, int64_t vectors, int32_t lanes)
 {
     ej_tile tile = {0};
+    ej_tile_add(&tile, g->k[g->n_k - 1], ej_product_terms(s, g), EJ_UNROLL);
     if (rows >= vectors) ej_tile_add(&tile, g->row, rows, EJ_UNROLL);
     ej_tile_add(&tile, g->lane, vectors, EJ_UNROLL);
     if (rows < vectors) ej_tile_add(&tile, g->row, rows, EJ_UNROLL);
@@ -388,5 +406,5 @@ void ej_do_product_pack(ej_schedule *s, const ej_product *g, bool right, int32_t
     for (int32_t i = 0; i < n_kept; i++)
         if (kept[i] != lane && ej_schedule_range(s, at, kept[i]) > 1) depth[n++] = kept[i];
     for (int32_t i = 0; i < g->n_k; i++) depth[n++] = g->k[i];
-    ej_do_pack(s, at, 0, right ? g->right : g->left, lane, width, depth, n);
+    ej_do_pack(s, at, 0, right ? g->right : g->left, lane, width, depth, n, ej_product_terms(s, g));
 }

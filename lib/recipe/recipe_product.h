@@ -33,6 +33,8 @@ double ej_product_source_bytes(const ej_schedule *s, int32_t source);
 double ej_product_bytes(const ej_schedule *s, const ej_product *p);
 /* Operands and result are twice the L2 or more: smaller ones are often read as fast where they lie. */
 bool ej_product_is_large(const ej_schedule *s, const ej_product *p);
+/* Sums of a part of the terms may wait in the result: they are not rounded there. */
+bool ej_product_parts_wait(const ej_schedule *s);
 /* It has so many multiplications, rows, and (`least_k`) terms that packing and blocks are made up for. */
 bool ej_product_repays_blocks(const ej_product *p, double least_k);
 /* recipe_gemm.c: the product is large, and that script takes it in blocks with the lanes along the result's unit
@@ -57,7 +59,9 @@ double ej_product_tile_quality(const ej_target *t, const ej_product_tile *tile, 
 /* How many rows and vectors the register tile has; `packed`: the left operand is read from panels. */
 void ej_product_choose_tile(const ej_schedule *s, const ej_product *p, int32_t lanes, bool packed, int64_t *rows,
                             int64_t *vectors);
-/* The tile rewrite: rows x vectors x lanes. */
+/* The terms of K's innermost axis that a tile has: pairs (schedule.h), where there are two. */
+int64_t ej_product_terms(const ej_schedule *s, const ej_product *p);
+/* The tile rewrite: terms x rows x vectors x lanes. */
 void ej_do_product_tile(ej_schedule *s, const ej_product *p, int64_t rows, int64_t vectors, int32_t lanes);
 /* Hints of statement 0 with a register tile of `rows` x `width`. Of the operands that are read in place and come from
  * memory, the larger is prefetched a tile ahead; rows or width is 0 where the left or right one is packed. Results that

@@ -191,6 +191,7 @@ static void run(ej_schedule *s, const int64_t *numbers)
     ej_tile tile = {0};
     int32_t at = EJ_AT_ROOT;
     if (!ej_tensor_find(s, (int32_t)numbers[0], &t)) return;
+    ej_tile_add(&tile, t.p.k[t.p.n_k - 1], ej_product_terms(s, &t.p), EJ_UNROLL);
     if (t.tile.rows2 > 1) ej_tile_add(&tile, t.tile.row2, t.tile.rows2, EJ_UNROLL);
     ej_tile_add(&tile, t.p.row, t.tile.rows, EJ_UNROLL);
     if (t.tile.vectors2 > 1) ej_tile_add(&tile, t.tile.vector2, t.tile.vectors2, EJ_UNROLL);

@@ -191,7 +191,7 @@ static void choose_blocks(const ej_schedule *s, ej_tensor *t)
         if (unit) reserve(s, t, p->z[i], TENSOR_RUN);
         batch *= (double)t->block[p->z[i]];
     }
-    ej_product_block_terms(s, p, kc, t->terms);
+    ej_product_block_terms(s, p, t->waits || ej_product_parts_wait(s) ? kc : p->size_k, t->terms);
     for (int32_t i = 0; i < p->n_k; i++) depth *= (double)t->terms[i];
     double rows = square / (depth * batch), most = square / (TENSOR_RUN * width * batch);
     fill(s, t, false, t->waits && rows > most ? most : rows);
@@ -248,7 +248,9 @@ bool ej_tensor_find(const ej_schedule *s, int32_t lane, ej_tensor *t)
     const ej_statement *st = &s->statements[0];
     int dtype = s->buffers[st->out.buffer].plan.dtype;
     *t = (ej_tensor){.cost = -1};
-    if (!ej_product_find(s, lane, &t->p) || ej_dtype_is_complex(dtype) || dtype != ej_statement_dtype(st)) return false;
+    if (!ej_product_find(s, lane, &t->p) || ej_dtype_is_complex(dtype) ||
+        ej_dtypes[dtype].computes != ej_statement_dtype(st))
+        return false;
     const ej_product *p = &t->p;
     if (!p->plain || ej_product_is_open(s)) return false;
     double bytes = bytes_of(s);

@@ -37,7 +37,7 @@ static bool find(const ej_schedule *s, thin *t)
         return false;
     int dtype = s->buffers[st->out.buffer].plan.dtype;
     t->turn = ej_rule_vector(s, st);
-    return !ej_dtype_is_complex(dtype) && dtype == ej_statement_dtype(st) && ej_nominal_extent(s, t->out) >= t->turn &&
+    return !ej_dtype_is_complex(dtype) && ej_dtypes[dtype].computes == ej_statement_dtype(st) && ej_nominal_extent(s, t->out) >= t->turn &&
            ej_nominal_extent(s, x) >= t->turn;
 }
 
@@ -58,7 +58,8 @@ static void choose_numbers(const ej_schedule *s, const thin *t, int64_t n[EJ_REC
     nx *= (double)t->turn / (double)n[THIN_OUT];
     n[THIN_NX] = ej_block_of(ej_nominal_extent(s, p->lane), nx < width ? width : nx, (int64_t)width);
     double kc = THIN_PANEL_BYTES / (width * bytes) / inner;
-    n[THIN_KC] = ej_block_of(s->axes[p->k[0]].extent.n, kc < 1 ? 1 : kc, 1);
+    int64_t together = p->n_k == 1 ? ej_product_terms(s, p) : 1;
+    n[THIN_KC] = ej_block_of(s->axes[p->k[0]].extent.n, kc < 1 ? 1 : kc, together);
 }
 
 static bool matches(const ej_schedule *s)

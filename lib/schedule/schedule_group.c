@@ -219,6 +219,12 @@ int ej_statement_dtype(const ej_statement *st)
     return st->expr.ops[st->expr.n - 1].dtype;
 }
 
+bool ej_statement_pairs(const ej_schedule *s, const ej_statement *st)
+{
+    return s->job->target->pairs && !EJ_HELD(s->ordered, SUM_PAIRS) && st->reduce == EINJIT_REDUCE_SUM &&
+           ej_expr_is_brain_product(&st->expr);
+}
+
 int64_t ej_tile_count(const ej_tile *tile, int32_t axis)
 {
     int64_t count = 1;

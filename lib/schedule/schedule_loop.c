@@ -121,8 +121,8 @@ static int digits_fit(const ej_schedule *s, const ej_statement *st, const ej_til
     return lanes > ej_rule_vector(s, st) ? EJ_REFUSE_LANES : EJ_REFUSE_NONE;
 }
 
-/* One access to a placed buffer under the tile. */
-int ej_access_fits(const ej_schedule *s, const ej_access *access, const ej_tile *tile)
+/* One access to a placed buffer under the tile; `whole`: which may have several whole blocks. */
+static int fits_blocks(const ej_schedule *s, const ej_access *access, const ej_tile *tile, bool whole)
 {
     const ej_schedule_buffer *buffer = &s->buffers[access->buffer];
     if (!ej_buffer_is_placed(buffer)) return EJ_REFUSE_NONE;
@@ -131,12 +131,17 @@ int ej_access_fits(const ej_schedule *s, const ej_access *access, const ej_tile 
         int32_t axis = access->terms[t].axis;
         int64_t count = ej_tile_count(tile, axis);
         ej_layout_term(s, access->buffer, axis, &term);
-        if (term.block && term.block % count) return EJ_REFUSE_CUTS;
+        if (term.block && term.block % count && !(whole && count % term.block == 0)) return EJ_REFUSE_CUTS;
         bool moves = term.stride.n || term.block;
         if (buffer->plan.home == EJ_HOME_REG && moves && ej_schedule_range(s, buffer->at, axis) > count)
             return EJ_REFUSE_UNCOVERED;
     }
     return EJ_REFUSE_NONE;
+}
+
+int ej_access_fits(const ej_schedule *s, const ej_access *access, const ej_tile *tile)
+{
+    return fits_blocks(s, access, tile, false);
 }
 
 static int tile_fits(const ej_schedule *s, const ej_statement *st, const ej_tile *tile)
@@ -146,8 +151,11 @@ static int tile_fits(const ej_schedule *s, const ej_statement *st, const ej_tile
         if (s->nodes[node].step % ej_tile_count(tile, s->nodes[node].axis)) why = EJ_REFUSE_CUTS;
     for (int32_t i = 0; i < st->n_inner && !why; i++)
         if (st->inner[i].step % ej_tile_count(tile, st->inner[i].axis)) why = EJ_REFUSE_CUTS;
-    for (int32_t i = -1; i < st->n_src + st->n_tail && !why; i++)
-        why = ej_access_fits(s, i < 0 ? &st->out : &st->src[i], tile);
+    for (int32_t i = -1; i < st->n_src + st->n_tail && !why; i++) {
+        const ej_access *access = i < 0 ? &st->out : &st->src[i];
+        bool memory = s->buffers[access->buffer].plan.home == EJ_HOME_LOCAL;
+        why = fits_blocks(s, access, tile, st->copies && memory); /* a copy's tile stays one: no sum is split in it */
+    }
     return why;
 }
 

@@ -130,7 +130,8 @@ static int add_leaf(settler *w, int32_t parent, const ej_access *dst, int32_t n_
                          .expr = *expr,
                          .reduce = (int8_t)reduce,
                          .tile = *tile,
-                         .hints = hints};
+                         .hints = hints,
+                         .pairs = expr == &w->st->expr && reduce != EJ_REDUCE_NONE && ej_statement_pairs(w->s, w->st)};
     int32_t id;
     if (when) leaf.when = *when;
     return ej_nest_leaf(w->nest, w->arena, parent, &leaf, &id);

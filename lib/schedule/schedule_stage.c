@@ -2,7 +2,8 @@
  *
  * stage      a source is copied to a buffer of any layout, which is placed at a loop, and read from there. Where the
  *            reader takes the source through a map (exp(a) in exp(a) * b), the copy computes that, once an element.
- * stage_out  a result is written to such a buffer, and copied from there to its place.
+ * stage_out  a result is written to such a buffer, and copied from there to its place. What is rounded to f16 or bf16
+ *            waits as it is computed, and is rounded by the copy: so parts of a sum may wait.
  *
  *     at                            at                  places the buffer
  *         child with the reader         copy            buffer[axes of the source] <- map(source)
@@ -16,6 +17,7 @@
  * Gives  the copy, a statement of its own: it may be looped, tiled and staged like any other. A copy into or out of
  *        registers has a tile that covers them from the start.
  */
+#include "base_narrow.h"
 #include "schedule.h"
 
 #include <string.h>
@@ -150,6 +152,15 @@ static void hand_on_hints(ej_leaf_hints *reader, int32_t source, ej_leaf_hints *
     reader->far = false;
 }
 
+/* The copy computes nothing. */
+static bool as_it_is(ej_schedule *s, const ej_expr *expr, int dtype, ej_expr *map, ej_expr *rest)
+{
+    *rest = *expr;
+    *map = (ej_expr){1, EJ_JOB_NEW(s->job, ej_expr_op)};
+    if (map->ops) map->ops[0] = (ej_expr_op){.kind = EJ_EXPR_SOURCE, .dtype = (int16_t)dtype};
+    return map->ops;
+}
+
 bool ej_rewrite_stage(ej_schedule *s, const ej_rewrite *r, int32_t *out)
 {
     const ej_statement *st = &s->statements[r->statement];
@@ -169,7 +180,8 @@ bool ej_rewrite_stage(ej_schedule *s, const ej_rewrite *r, int32_t *out)
     if (why) return ej_schedule_refuse(s, r->statement, why);
     if (!sources || !one || !make_room(s) || !ej_placed_access(s, &source, buffer, true, &read) ||
         !ej_placed_access(s, &source, buffer, false, &written) || !source_access(s, &source, &from) ||
-        !ej_expr_split(s->job->arena, &st->expr, r->source, dtype, &map, &rest)) {
+        !(ej_statement_pairs(s, st) ? as_it_is(s, &st->expr, dtype, &map, &rest)
+                                    : ej_expr_split(s->job->arena, &st->expr, r->source, dtype, &map, &rest))) {
         s->no_memory = true;
         return false;
     }
@@ -220,16 +232,32 @@ static int may_stage_out(const ej_schedule *s, const ej_rewrite *r, int32_t chil
     return ej_layout_fits(s, r->at, &st->out, &r->digits);
 }
 
+/* The last op of a statement rounds its result to a dtype that nothing is computed in. */
+static bool rounds_last(const ej_statement *st)
+{
+    const ej_expr *end = &st->epilogue;
+    const ej_expr_op *last = end->n > 1 ? &end->ops[end->n - 1] : NULL;
+    return last && last->kind == EJ_EXPR_CAST && last->a == end->n - 2 && ej_dtype_is_narrow(last->dtype) &&
+           end->ops[last->a].dtype == ej_dtypes[last->dtype].computes;
+}
+
+/* The statement leaves the rounding to the copy. */
+static void round_later(ej_statement *st)
+{
+    st->epilogue.n--;
+    if (st->epilogue.n == 1 && st->epilogue.ops[0].kind == EJ_EXPR_SOURCE && !st->n_tail) st->epilogue.n = 0;
+}
+
 bool ej_rewrite_stage_out(ej_schedule *s, const ej_rewrite *r, int32_t *out)
 {
     if ((r->home != EJ_HOME_LOCAL && r->home != EJ_HOME_REG) || !ej_schedule_is_place(s, r->at))
         return ej_schedule_refuse(s, r->statement, EJ_REFUSE_NO_SUCH);
     ej_access result = s->statements[r->statement].out, waiting;
     int32_t child = ej_schedule_child(s, r->at, s->statements[r->statement].node),
-            dtype = s->buffers[result.buffer].plan.dtype;
-    int32_t buffer = (int32_t)s->n_buffers;
-    int why = may_stage_out(s, r, child);
-    ej_expr expr = {1, EJ_JOB_NEW(s->job, ej_expr_op)};
+            to = s->buffers[result.buffer].plan.dtype, buffer = (int32_t)s->n_buffers;
+    bool rounds = rounds_last(&s->statements[r->statement]);
+    int why = may_stage_out(s, r, child), dtype = rounds ? ej_dtypes[to].computes : to;
+    ej_expr expr = {rounds ? 2 : 1, EJ_JOB_ARRAY(s->job, ej_expr_op, 2)};
     ej_access *one = EJ_JOB_NEW(s->job, ej_access);
     if (why) return ej_schedule_refuse(s, r->statement, why);
     if (!one || !expr.ops || !make_room(s) || !ej_placed_access(s, &result, buffer, true, &waiting)) {
@@ -238,6 +266,7 @@ bool ej_rewrite_stage_out(ej_schedule *s, const ej_rewrite *r, int32_t *out)
     }
     *one = waiting;
     expr.ops[0] = (ej_expr_op){.kind = EJ_EXPR_SOURCE, .dtype = (int16_t)dtype};
+    expr.ops[1] = (ej_expr_op){.kind = EJ_EXPR_CAST, .dtype = (int16_t)to};
     ej_statement copy = {.out = result, .n_src = 1, .src = one, .expr = expr, .reduce = EJ_REDUCE_NONE, .copies = true};
     s->buffers[s->n_buffers++] =
         (ej_schedule_buffer){.plan = {.name = "result", .dtype = (int16_t)dtype, .home = r->home, .slot = -1},
@@ -253,6 +282,7 @@ bool ej_rewrite_stage_out(ej_schedule *s, const ej_rewrite *r, int32_t *out)
         return ej_schedule_refuse(s, r->statement, why);
     }
     s->statements[r->statement].out = waiting;
+    if (rounds) round_later(&s->statements[r->statement]);
     copy.hints.stream = s->statements[r->statement].hints.stream;
     copy.hints.rows = s->statements[r->statement].hints.rows;
     s->statements[r->statement].hints.stream = false;

@@ -37,7 +37,7 @@ for shell in $shells; do
     check $shell '--seconds --seed' einjit path n.json --se
     check $shell '--gradient' einjit run --grad
     check $shell 'interp' einjit run --backend i
-    check $shell 'avx512_2m avx512 avx2' einjit print x.ein --target avx
+    check $shell 'avx512_2m avx512_bf16 avx512 avx2' einjit print x.ein --target avx
     check $shell 'greedy' einjit path n.json --strategy gre
     check $shell 'schedule' einjit print x.ein --emit sch
     check $shell '--huge-pages' einjit-bench --huge

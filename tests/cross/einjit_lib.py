@@ -94,7 +94,7 @@ class Context:
 def every_context(library):
     """Both backends, every target that runs here, and programs compiled as they are written."""
     found = [Context(library, "interp")]
-    for target in ("avx512_2m", "avx512", "avx2", "sse2"):
+    for target in ("avx512_2m", "avx512_bf16", "avx512", "avx2", "sse2"):
         context = Context(library, "llvm", target)
         try:  # a context may plan for any CPU; compiling for one that is not here is refused
             context.einsum("i->i", [np.ones(3, np.float32)], np.float32, (3,))

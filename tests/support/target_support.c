@@ -13,5 +13,6 @@ const ej_target *target_row(int row)
     copies[row].runs_here = host->runs_here;
     copies[row].cpu = host->cpu;
     copies[row].features = host->features;
+    copies[row].pairs = wanted->pairs && host->pairs;
     return &copies[row];
 }

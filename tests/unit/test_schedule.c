@@ -36,6 +36,15 @@ static int occurrences(const char *text, const char *word)
     return n;
 }
 
+static void expect_in_order(const char *text, size_t n, const char *const *parts)
+{
+    const char *all = text;
+    for (size_t i = 0; i < n; i++) {
+        text = strstr(text, parts[i]);
+        if (!text) fail_msg("no %s in order in %s", parts[i], all);
+    }
+}
+
 static void refusals_leave_the_tree_as_it_was(void **state)
 {
     (void)state;
@@ -199,6 +208,25 @@ static void results_wait_until_all_terms_are_in(void **state)
     plan_close(&f.plan);
 }
 
+/* Rounded as they leave: parts of a sum wait in the dtype of the sum. */
+static void results_are_rounded_after_they_have_waited(void **state)
+{
+    (void)state;
+    static const char *const parts[] = {"buffer result f32 local", "move result[i: 1, j: 8]", "move einsum_1",
+                                        "src result[i: 1, j: 8]", "expr $0 = f32 src 0; $1 = bf16 cast $0"};
+    schedule_case f;
+    schedule_open(&f, "def f(a: bf16[i, k], b: bf16[k, j]):\n    return einsum('ik,kj->ij', a, b)\n",
+                  "bf16[40,50] bf16[50,64]");
+    int32_t i = schedule_axis(&f.s, "i"), j = schedule_axis(&f.s, "j"), at = ej_do_loop(&f.s, 0, i, 8);
+    int32_t copy = ej_do_stage_out(&f.s, at, 0, EJ_HOME_LOCAL, layout_of(j, i, 0, 0));
+    ej_do_loop(&f.s, 0, schedule_axis(&f.s, "k"), 10);
+    ej_do_tile(&f.s, 0, tile_of(i, 4, j, 8));
+    ej_do_tile(&f.s, copy, tile_of(i, 8, j, 8));
+    assert_false(f.s.failed);
+    expect_in_order(schedule_settled(&f), sizeof parts / sizeof *parts, parts);
+    plan_close(&f.plan);
+}
+
 /* Hints go where the access goes: a result that is finished goes past the caches, partial sums and waiting ones do
  * not. */
 static void hints_follow_what_is_staged(void **state)
@@ -277,15 +305,6 @@ static void an_empty_axis_keeps_sources_unread(void **state)
     stage.digits = layout_of(schedule_axis(&f.s, "i"), schedule_axis(&f.s, "k"), 0, 0);
     schedule_refuses(&f, stage, EJ_REFUSE_OPEN);
     plan_close(&f.plan);
-}
-
-static void expect_in_order(const char *text, size_t n, const char *const *parts)
-{
-    const char *all = text;
-    for (size_t i = 0; i < n; i++) {
-        text = strstr(text, parts[i]);
-        if (!text) fail_msg("no %s in order in %s", parts[i], all);
-    }
 }
 
 /* A split or folded sum over k has its axis whole: no loop of that step, no other tile, no sum in memory, and no source
@@ -535,6 +554,7 @@ int main(void)
         cmocka_unit_test(steps_that_are_not_below_the_range_change_nothing),
         cmocka_unit_test(panels_have_blocks),
         cmocka_unit_test(results_wait_until_all_terms_are_in),
+        cmocka_unit_test(results_are_rounded_after_they_have_waited),
         cmocka_unit_test(hints_follow_what_is_staged),
         cmocka_unit_test(partial_sums_stay_in_the_caches),
         cmocka_unit_test(sums_in_registers_are_not_divided),

@@ -69,6 +69,9 @@ static void detection_agrees_with_the_system(void **state)
     assert_int_equal(ej_target_runs_here(narrow), avx2);
     assert_int_equal(ej_target_runs_here(wide_2m), avx512);
     assert_int_equal(ej_target_runs_here(wide), avx512);
+    const ej_target *pairs = ej_target_by_name("avx512_bf16");
+    assert_true(pairs && pairs->pairs);
+    assert_int_equal(ej_target_runs_here(pairs), avx512 && strstr(flags, " avx512_bf16 "));
 }
 
 /* The same for the L2, whose size the system publishes, too. */
