@@ -53,17 +53,6 @@ static void write_dst(ej_leaf *leaf, const ej_lanes *lanes, ej_vec value)
         ej_reg_write(leaf->w, leaf->node->dst.buffer, lanes->n, elems, value);
 }
 
-ej_vec ej_leaf_result(ej_leaf *leaf, ej_tape *tape, int32_t unroll, const ej_lanes *lanes)
-{
-    ej_lower *w = leaf->w;
-    const ej_expr *expr = &leaf->node->expr;
-    int from = expr->ops[expr->n - 1].dtype, to = leaf->dst.buffer->dtype;
-    ej_tape_run(leaf, tape, expr->n, unroll, lanes);
-    ej_operand x = tape[expr->n - 1].now;
-    if (from != to) x.v = ej_lower_cast(w->e, from, to, x.lanes, x.v);
-    return ej_operand_spread(w, x, lanes->n);
-}
-
 /* ---- moves ---- */
 
 /* Of several lanes that store the same element the last one counts. */
@@ -78,6 +67,50 @@ static ej_vec last_of_groups(ej_lower *w, const ej_results *r, uint64_t valid, i
     return value;
 }
 
+/* The tape's last value, in the destination's dtype. */
+static ej_operand tape_result(ej_leaf *leaf, ej_tape *tape, int32_t unroll, const ej_lanes *lanes)
+{
+    const ej_expr *expr = &leaf->node->expr;
+    int from = expr->ops[expr->n - 1].dtype, to = leaf->dst.buffer->dtype;
+    ej_tape_run(leaf, tape, expr->n, unroll, lanes);
+    ej_operand x = tape[expr->n - 1].now;
+    if (from != to) x.v = ej_lower_cast(leaf->w->e, from, to, x.lanes, x.v);
+    return x;
+}
+
+ej_vec ej_leaf_result(ej_leaf *leaf, ej_tape *tape, int32_t unroll, const ej_lanes *lanes)
+{
+    return ej_operand_spread(leaf->w, tape_result(leaf, tape, unroll, lanes), lanes->n);
+}
+
+/* Sums are added up in the buffer: its registers stay vectors. */
+static bool has_sums(const ej_nest *nest, int32_t buffer)
+{
+    for (int32_t i = 0; i < nest->n_nodes; i++) {
+        const ej_nest_node *node = &nest->nodes[i];
+        if (node->kind == EJ_NEST_LEAF && node->reduce != EJ_REDUCE_NONE && node->dst.buffer == buffer) return true;
+    }
+    return false;
+}
+
+/* One lane of a rest, the value of which is in no vector: it need not go through one. */
+static bool store_scalar(ej_leaf *leaf, const ej_lanes *lanes, uint64_t valid, ej_operand x)
+{
+    ej_offsets o;
+    int32_t lane = 0, elems[EJ_LANES_MAX], buffer = leaf->node->dst.buffer;
+    bool one = x.lanes == 1 && lanes->n > 1 && !(valid & (valid - 1));
+    if (!one || leaf->dynamic & leaf->dst.set) return false;
+    while (!(valid >> lane & 1)) lane++;
+    if (leaf->dst.buffer->home == EJ_HOME_REG) {
+        if (has_sums(leaf->w->nest, buffer) || !ej_leaf_elems(leaf, &leaf->dst, lanes, elems)) return false;
+        ej_reg_write(leaf->w, buffer, 1, &elems[lane], x.v);
+        return true;
+    }
+    ej_offsets_of(leaf, &leaf->dst, lanes, 0, &o);
+    ej_lower_store_lane(leaf, &leaf->dst, lanes, &o, lane, 0, x.v);
+    return true;
+}
+
 static void emit_move(ej_leaf *leaf, ej_tape *tape)
 {
     ej_lanes lanes;
@@ -86,8 +119,10 @@ static void emit_move(ej_leaf *leaf, ej_tape *tape)
         ej_leaf_lanes(leaf, u, &lanes);
         uint64_t valid = ej_leaf_static(leaf, &lanes, UINT32_MAX);
         if (!valid) continue;
+        ej_operand x = tape_result(leaf, tape, u, &lanes);
+        if (store_scalar(leaf, &lanes, valid, x)) continue;
         results_of(leaf, &lanes, &r);
-        ej_vec value = ej_leaf_result(leaf, tape, u, &lanes);
+        ej_vec value = ej_operand_spread(leaf->w, x, lanes.n);
         if (!r.single) value = last_of_groups(leaf->w, &r, valid, lanes.n, value);
         write_dst(leaf, &r.lanes, value);
     }

@@ -34,6 +34,8 @@ LLVMValueRef ej_lower_masked_load(ej_lower *w, LLVMTypeRef type, LLVMValueRef po
                                   const char *name)
 {
     LLVMTypeRef types[2] = {type, w->m->pointer};
+    if (LLVMIsNull(mask)) return LLVMConstNull(type);
+    if (mask == LLVMConstAllOnes(LLVMTypeOf(mask))) return ej_lower_load_at(w, type, pointer, name);
     unsigned id = LLVMLookupIntrinsicID("llvm.masked.load", strlen("llvm.masked.load"));
     LLVMValueRef args[4];
     unsigned n = 0;
@@ -45,11 +47,11 @@ LLVMValueRef ej_lower_masked_load(ej_lower *w, LLVMTypeRef type, LLVMValueRef po
                           LLVMGetIntrinsicDeclaration(w->e->module, id, types, 2), args, n, name);
 }
 
-LLVMValueRef ej_lower_twice(ej_lower *w, LLVMValueRef v, int32_t lanes)
+LLVMValueRef ej_lower_twice(ej_lower *w, LLVMValueRef v, int32_t first, int32_t n)
 {
     int32_t mask[2 * EJ_LANES_MAX];
-    for (int32_t l = 0; l < 2 * lanes; l++) mask[l] = l / 2;
-    return ej_shuffle(w, v, NULL, mask, 2 * lanes, "");
+    for (int32_t l = 0; l < n; l++) mask[l] = first + l / 2;
+    return ej_shuffle(w, v, NULL, mask, n, "");
 }
 
 /* Parts as they come from memory, as a value: bytes become i1. */
@@ -136,6 +138,28 @@ static bool cover_all(ej_cover *cover, int32_t width)
     return true;
 }
 
+/* Pairs of parts of 4 bytes are loaded as one element of 8, and set side by side in whole registers. A load of two
+ * would be of no register's type, and a tree of joins an instruction each for LLVM to look at. */
+static void join_loads(ej_lower *w, ej_cover *cover, LLVMValueRef *pieces, LLVMTypeRef part)
+{
+    LLVMValueRef wide[EJ_LANES_MAX];
+    int32_t per = w->e->target->vector_bytes / 8, n = 0;
+    while (per / 2 >= cover->n_pieces) per /= 2;
+    LLVMTypeRef type = LLVMVectorType(LLVMTypeOf(pieces[0]), (unsigned)per);
+    for (int32_t p = 0; p < cover->n_pieces; p++) {
+        LLVMValueRef lane = LLVMConstInt(w->m->i32, (unsigned long long)(p % per), 0);
+        if (p % per == 0) wide[n++] = LLVMGetPoison(type);
+        wide[n - 1] = LLVMBuildInsertElement(w->e->builder, wide[n - 1], pieces[p], lane, "");
+    }
+    for (int32_t i = 0; i < cover->n_entries; i++) {
+        cover->place[i] += cover->piece[i] % per * 2;
+        cover->piece[i] /= per;
+    }
+    cover->n_pieces = n;
+    cover->width = 2 * per;
+    for (int32_t i = 0; i < n; i++) pieces[i] = LLVMBuildBitCast(w->e->builder, wide[i], ej_type_of(part, 2 * per), "");
+}
+
 /* A wide load that serves one or two lanes costs more in shuffles than it saves. */
 static bool worth(int32_t width, int32_t n_pieces, int32_t n_distinct)
 {
@@ -175,10 +199,13 @@ static ej_vec load_covered(ej_leaf *leaf, ej_leaf_access *access, const ej_lanes
     int32_t widest = (int32_t)(w->e->target->vector_bytes / bytes);
     cover.n_entries = ej_entries_of(access, o, cover.entries);
     choose_cover(&cover, widest < lanes->n * parts ? widest : lanes->n * parts);
-    LLVMTypeRef type = ej_type_of(ej_type_memory(w->e, dtype), cover.width);
+    LLVMTypeRef part = ej_type_memory(w->e, dtype), type = ej_type_of(part, cover.width);
+    bool pairs = cover.width == 2 && bytes == 4 && cover.n_pieces > 2;
+    if (pairs) type = LLVMDoubleTypeInContext(w->e->context);
     for (int32_t p = 0; p < cover.n_pieces; p++)
         pieces[p] = ej_lower_load_at(
             w, type, ej_lane_address(leaf, access, lanes, cover.lane[p], clamp, cover.start[p] * bytes), name);
+    if (pairs) join_loads(w, &cover, pieces, part);
     memset(vec, -1, sizeof vec);
     memset(place, 0, sizeof place);
     for (int32_t i = 0; i < cover.n_entries; i++) {
@@ -193,30 +220,34 @@ static ej_vec load_covered(ej_leaf *leaf, ej_leaf_access *access, const ej_lanes
 
 /* ---- masked ---- */
 
-/* Consecutive elements under `mask`. */
+/* Consecutive elements of the lanes `which`. */
 static ej_vec load_masked(ej_leaf *leaf, ej_leaf_access *access, const ej_lanes *lanes, uint32_t clamp,
-                          const ej_offsets *o, LLVMValueRef mask)
+                          const ej_offsets *o, LLVMValueRef which)
 {
     ej_lower *w = leaf->w;
     int dtype = access->buffer->dtype;
-    bool complex = ej_dtype_is_complex(dtype);
-    int32_t n = complex ? 2 * lanes->n : lanes->n, even[EJ_LANES_MAX], odd[EJ_LANES_MAX];
+    int32_t parts = ej_dtype_is_complex(dtype) ? 2 : 1, n = parts * lanes->n, width = n, mask[2][EJ_LANES_MAX];
+    int64_t bytes = ej_dtypes[dtype].bytes / parts;
     const char *name = access->buffer->name ? access->buffer->name : "";
+    LLVMTypeRef memory = ej_type_memory(w->e, dtype);
     LLVMValueRef at = ej_lane_address(leaf, access, lanes, 0, clamp, o->c[0] * ej_dtypes[dtype].bytes);
     if (access->planar) {
-        LLVMTypeRef half = ej_type_of(ej_type_memory(w->e, dtype), lanes->n);
-        LLVMValueRef apart = ej_lower_i64(w, access->planar), im;
-        im = ej_lower_offset(w, at, apart, ej_dtypes[dtype].bytes / 2, "");
-        return (ej_vec){ej_lower_masked_load(w, half, at, mask, name), ej_lower_masked_load(w, half, im, mask, name)};
+        LLVMTypeRef half = ej_type_of(memory, lanes->n);
+        LLVMValueRef im = ej_lower_offset(w, at, ej_lower_i64(w, access->planar), bytes, "");
+        return (ej_vec){ej_lower_masked_load(w, half, at, which, name), ej_lower_masked_load(w, half, im, which, name)};
     }
-    if (complex) mask = ej_lower_twice(w, mask, lanes->n);
-    LLVMValueRef all = ej_lower_masked_load(w, ej_type_of(ej_type_memory(w->e, dtype), n), at, mask, name);
-    if (!complex) return value_of(w, dtype, all, NULL);
-    for (int32_t l = 0; l < lanes->n; l++) {
-        even[l] = 2 * l;
-        odd[l] = 2 * l + 1;
+    if (parts == 1) return value_of(w, dtype, ej_lower_masked_load(w, ej_type_of(memory, n), at, which, name), NULL);
+    LLVMValueRef v[2] = {NULL, NULL};
+    if (n * bytes > w->e->target->vector_bytes) width = lanes->n; /* in two, not one wider than a register */
+    for (int32_t first = 0; first < n; first += width) {
+        LLVMValueRef there = ej_lower_offset(w, at, ej_lower_i64(w, first), bytes, "");
+        LLVMValueRef twice = ej_lower_twice(w, which, first / 2, width);
+        v[first / width] = ej_lower_masked_load(w, ej_type_of(memory, width), there, twice, name);
     }
-    return (ej_vec){ej_shuffle(w, all, NULL, even, lanes->n, name), ej_shuffle(w, all, NULL, odd, lanes->n, name)};
+    for (int32_t l = 0; l < lanes->n; l++)
+        for (int32_t p = 0; p < 2; p++) mask[p][l] = 2 * l + p;
+    return (ej_vec){ej_shuffle(w, v[0], v[1], mask[0], lanes->n, name),
+                    ej_shuffle(w, v[0], v[1], mask[1], lanes->n, name)};
 }
 
 /* A run of lanes from the first one, which a plain load would need two pieces for. */

@@ -207,9 +207,11 @@ static void emit_counted(ej_lower *w, int32_t id, int64_t chunks, int64_t total,
     LLVMValueRef again;
     LLVMBasicBlockRef before = LLVMGetInsertBlock(b), body = loop_block(w, node->axis);
     LLVMBuildBr(b, body);
+    w->times *= (double)chunks;
     emit_round(w, id, before, body, ej_lower_i64(w, (chunks - 1) * node->step),
                total > 0 ? ej_lower_i64(w, total) : NULL, (chunk_length){total > 0 ? node->step : 0, total}, latest,
                &again);
+    w->times /= (double)chunks;
     LLVMBasicBlockRef after = ej_lower_block(w, "");
     LLVMValueRef branch = LLVMBuildCondBr(b, again, body, after);
     if (chunks >= EJ_LOOP_ROUNDS && !ej_has_loops(w, node->child)) align_loop(w, branch);
@@ -319,8 +321,12 @@ static LLVMValueRef emit_chunks(ej_lower *w, int32_t id, LLVMValueRef n, const c
     LLVMBasicBlockRef after = ej_lower_block(w, "");
     if (how->certain) LLVMBuildBr(b, body);
     else LLVMBuildCondBr(b, LLVMBuildICmp(b, LLVMIntSGE, n, least, ""), body, after);
+    double times = w->times;
+    int64_t most = w->ranges[node->axis].most;
+    w->times *= most < INT64_MAX ? (double)((most + node->step - 1) / node->step) : 1;
     LLVMValueRef next =
         emit_round(w, id, before, body, last, how->all ? n : NULL, how->length, how->overlaps ? node->step : 0, &again);
+    w->times = times;
     LLVMBasicBlockRef latch = LLVMGetInsertBlock(b);
     LLVMValueRef branch = LLVMBuildCondBr(b, again, body, after);
     if (!ej_has_loops(w, node->child)) align_loop(w, branch);
@@ -582,6 +588,7 @@ void ej_lower_tree(ej_lower *w)
     w->written = EJ_LOWER_NEW(w, bool, nest->n_buffers);
     w->placed_lo = EJ_LOWER_NEW(w, LLVMValueRef *, nest->n_buffers);
     w->direct = EJ_LOWER_NEW(w, ej_direct, nest->n_buffers);
+    w->times = 1;
     if (w->status != EINJIT_OK || !ej_planar_find(w) || !ej_regs_init(w)) return;
     int32_t n = number_accesses(w, nest->root, 0);
     start_ranges(w);

@@ -132,6 +132,7 @@ typedef struct ej_lower {
     bool streamed;       /* some store goes past the caches */
     ej_spreads spreads;
     double twice; /* work that is done twice: lower_overlap.c */
+    double times; /* how often the loop runs that is emitted, by the loops around it */
     int status;
 } ej_lower;
 
@@ -323,8 +324,8 @@ int64_t ej_part_of(const ej_leaf_access *access, int64_t element, int32_t part);
 
 /* Parts in memory order of one vector; complex: interleaved. */
 LLVMValueRef ej_lower_flat(ej_lower *w, int dtype, ej_vec value, int32_t lanes);
-/* Each lane twice: <a, a, b, b, ...> */
-LLVMValueRef ej_lower_twice(ej_lower *w, LLVMValueRef v, int32_t lanes);
+/* Lanes from `first` on, each twice: <a, a, b, b, ...>, n in all. */
+LLVMValueRef ej_lower_twice(ej_lower *w, LLVMValueRef v, int32_t first, int32_t n);
 LLVMValueRef ej_lower_load_at(ej_lower *w, LLVMTypeRef type, LLVMValueRef pointer, const char *name);
 void ej_lower_store_at(ej_lower *w, LLVMValueRef value, LLVMValueRef pointer);
 

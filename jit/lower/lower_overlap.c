@@ -9,7 +9,7 @@
 #include "lower_nest.h"
 
 /* The work that is done twice is at most this part of the nest's. */
-enum { EJ_TWICE = 25 };
+enum { EJ_TWICE = 20 };
 
 typedef struct overlap {
     const ej_lower *w;
@@ -90,10 +90,16 @@ static int32_t n_calls(const ej_nest_node *leaf)
     return n;
 }
 
+/* Of one value of every axis of the leaf. */
+static double leaf_unit(const ej_nest_node *leaf)
+{
+    return (leaf->reduce != EJ_REDUCE_NONE ? 1 : WORK_MOVE) + WORK_CALL * n_calls(leaf);
+}
+
 /* The work of a leaf for all values of the nest. */
 static double leaf_work(const ej_lower *w, const ej_nest_node *leaf)
 {
-    double work = (leaf->reduce != EJ_REDUCE_NONE ? 1 : WORK_MOVE) + WORK_CALL * n_calls(leaf);
+    double work = leaf_unit(leaf);
     for (int32_t a = 0; a < w->nest->n_axes; a++) {
         ej_size extent = w->nest->axes[a].extent;
         if (!extent.e && ej_leaf_has_axis(leaf, a)) work *= (double)extent.n;
@@ -122,7 +128,7 @@ static double all_work(const ej_lower *w, int32_t id)
     return work;
 }
 
-/* What is more of it when a chunk of `rest` values of the axis is one of `latest`. */
+/* What is more of it when a chunk of `rest` values of the axis, within the current ranges, is one of `latest`. */
 static double more_work(const ej_lower *w, int32_t id, int32_t axis, int64_t rest, int64_t latest)
 {
     double more = 0;
@@ -132,8 +138,14 @@ static double more_work(const ej_lower *w, int32_t id, int32_t axis, int64_t res
             more += more_work(w, node->child, axis, rest, latest);
             continue;
         }
-        double values = (double)(whole_vectors(node, axis, latest) - whole_vectors(node, axis, rest));
-        more += leaf_work(w, node) * values / (double)w->nest->axes[axis].extent.n;
+        double work = leaf_unit(node) * w->times;
+        for (int32_t a = 0; a < w->nest->n_axes; a++) {
+            const ej_range *range = &w->ranges[a];
+            if (a == axis) work *= (double)(whole_vectors(node, a, latest) - whole_vectors(node, a, rest));
+            else if (range->most < INT64_MAX && ej_leaf_has_axis(node, a))
+                work *= (double)whole_vectors(node, a, range->most);
+        }
+        more += work;
     }
     return more;
 }

@@ -82,6 +82,21 @@ static bool find_rows(ej_permute *p, const ej_reg_place *const *place)
     return true;
 }
 
+/* Fewer shuffles than one vector of the result after the other. Where few lanes or rows are in use it is not: LLVM
+ * drops half of the shuffles of such a tile. */
+static bool saves_shuffles(const ej_lower *w, const ej_permute *p)
+{
+    int32_t rows = 0, results = 0;
+    for (int32_t r = 0; r < p->n_rows; r++) {
+        int32_t used = 0;
+        if (p->row[r] < 0) continue;
+        for (int32_t l = 0; l < p->width; l++) used += w->regs.items[p->row[r]].elems[l] >= 0;
+        results = used > results ? used : results;
+        rows++;
+    }
+    return 2 * results * (rows - 1) > p->n_rows * p->ask.row_bits;
+}
+
 static bool find(ej_lower *w, int32_t buffer, int32_t lanes, const int32_t *elems, ej_permute *p)
 {
     const ej_reg_place *place[EJ_LANES_MAX];
@@ -98,7 +113,7 @@ static bool find(ej_lower *w, int32_t buffer, int32_t lanes, const int32_t *elem
     p->ask.lane_bits = log_of(p->width);
     p->ask.block_bits = log_of(16 / ej_dtypes[ej_dtypes[dtype].real].bytes);
     p->ask.any_shuffle = w->e->job->target->masks && ej_dtypes[ej_dtypes[dtype].real].bytes >= 4;
-    if (!find_bits(p, place) || !find_rows(p, place)) return false;
+    if (!find_bits(p, place) || !find_rows(p, place) || !saves_shuffles(w, p)) return false;
     p->ask.n_wanted = p->lane_bits < p->ask.lane_bits ? p->lane_bits : p->ask.lane_bits;
     memcpy(p->ask.wanted, p->bit, sizeof p->ask.wanted);
     return true;

@@ -57,11 +57,27 @@ LLVMValueRef ej_lower_mul(ej_lower *w, LLVMValueRef a, LLVMValueRef b, const cha
     return LLVMBuildMul(w->e->builder, a, b, name);
 }
 
+/* Of a pointer that is another one and a constant, that one and the constant: instruction selection would fold each of
+ * such additions again. */
+static LLVMValueRef without_constant(LLVMValueRef pointer, int64_t *constant)
+{
+    *constant = 0;
+    bool offset = LLVMIsAGetElementPtrInst(pointer) && LLVMGetNumOperands(pointer) == 2 &&
+                  LLVMGetTypeKind(LLVMGetGEPSourceElementType(pointer)) == LLVMIntegerTypeKind;
+    return offset && ej_lower_constant(LLVMGetOperand(pointer, 1), constant) ? LLVMGetOperand(pointer, 0) : pointer;
+}
+
 LLVMValueRef ej_lower_offset(ej_lower *w, LLVMValueRef pointer, LLVMValueRef elements, int64_t bytes, const char *name)
 {
-    int64_t c;
-    if (ej_lower_constant(elements, &c) && !c) return pointer;
+    int64_t c, before, all;
+    bool constant = ej_lower_constant(elements, &c);
+    if (constant && !c) return pointer;
     LLVMValueRef by = ej_lower_mul(w, elements, ej_lower_i64(w, bytes), "");
+    LLVMValueRef from = without_constant(pointer, &before);
+    if (constant && before && ej_lower_constant(by, &c) && ej_add_size(c, before, &all) && all == (int32_t)all) {
+        pointer = from;
+        by = ej_lower_i64(w, all);
+    }
     return LLVMBuildGEP2(w->e->builder, w->m->i8, pointer, &by, 1, name);
 }
 

@@ -20,6 +20,11 @@ void ej_lower_store_at(ej_lower *w, LLVMValueRef value, LLVMValueRef pointer)
 void ej_lower_masked_store(ej_lower *w, LLVMValueRef value, LLVMValueRef pointer, LLVMValueRef mask)
 {
     LLVMTypeRef types[2] = {LLVMTypeOf(value), w->m->pointer};
+    if (LLVMIsNull(mask)) return;
+    if (mask == LLVMConstAllOnes(LLVMTypeOf(mask))) {
+        ej_lower_store_at(w, value, pointer);
+        return;
+    }
     unsigned id = LLVMLookupIntrinsicID("llvm.masked.store", strlen("llvm.masked.store"));
     LLVMValueRef args[4];
     unsigned n = 0;
@@ -62,13 +67,67 @@ LLVMValueRef ej_lower_flat(ej_lower *w, int dtype, ej_vec value, int32_t lanes)
     return ej_shuffle(w, value.re, value.im, mask, 2 * lanes, "");
 }
 
-/* The parts of a vector for store_known: interleaved, or those of a planar buffer apart. */
-static LLVMValueRef flat_of(ej_lower *w, const ej_leaf_access *access, ej_vec value, int32_t lanes)
+/* The parts of a vector as they are stored. Complex numbers that go to places apart, or under a mask, are in two
+ * vectors where one would be wider than a register: selection would take that apart at three times the price
+ * (`iaj,jb->abi` of 13 c64: 50 million instructions, 30 so). One that is stored whole, or number by number in 16 bytes
+ * each, it sees through, and in a copy as far as the load. */
+typedef struct flat_parts {
+    LLVMValueRef v[2];
+    int32_t vector[2 * EJ_LANES_MAX], place[2 * EJ_LANES_MAX]; /* of a lane's part, by 2 * lane + part */
+} flat_parts;
+
+/* Pairs of lanes of `re` and `im`, one after the other, from lane[0 .. n / 2) on. */
+static LLVMValueRef interleave(ej_lower *w, ej_vec value, const int32_t *lane, int32_t n)
 {
     int32_t mask[2 * EJ_LANES_MAX];
-    if (!access->planar) return ej_lower_flat(w, access->buffer->dtype, value, lanes);
-    for (int32_t l = 0; l < 2 * lanes; l++) mask[l] = l;
-    return ej_shuffle(w, value.re, value.im, mask, 2 * lanes, "");
+    for (int32_t l = 0; l < n; l++) mask[l] = lane[l / 2] + l % 2 * n;
+    return ej_shuffle(w, value.re, value.im, mask, n, "");
+}
+
+/* Numbers side by side: the first half of the lanes, and the second. `apart`: those of the lower half of each block of
+ * 16 bytes, and of the upper, which takes an unpack instruction each; single numbers are as easy to get there. */
+static void interleave_halves(ej_lower *w, ej_vec value, int32_t lanes, int32_t block, flat_parts *out)
+{
+    int32_t lane[2][EJ_LANES_MAX];
+    for (int32_t l = 0; l < lanes; l++) {
+        int32_t v = l % block >= block / 2, at = l / block * (block / 2) + l % (block / 2);
+        lane[v][at] = l;
+        for (int32_t part = 0; part < 2; part++) {
+            out->vector[2 * l + part] = v;
+            out->place[2 * l + part] = 2 * at + part;
+        }
+    }
+    for (int32_t v = 0; v < 2; v++) out->v[v] = interleave(w, value, lane[v], lanes);
+}
+
+/* How the numbers of a vector lie in memory. */
+enum flat_order { FLAT_WHOLE, FLAT_SINGLE, FLAT_RUNS }; /* single: no two side by side */
+
+static void flatten(ej_lower *w, const ej_leaf_access *access, ej_vec value, int32_t lanes, int order, flat_parts *out)
+{
+    enum { BLOCK = 16 };
+    int dtype = access->buffer->dtype;
+    int32_t bytes = ej_dtypes[ej_dtypes[dtype].real].bytes, block = BLOCK / bytes;
+    bool wide = value.im && 2 * lanes * bytes > w->e->target->vector_bytes && lanes >= block;
+    bool apart = order == FLAT_RUNS || (order == FLAT_SINGLE && block > 2);
+    if (wide && apart && !access->planar) {
+        interleave_halves(w, value, lanes, order == FLAT_SINGLE ? block : lanes, out);
+        return;
+    }
+    for (int32_t l = 0; l < 2 * lanes; l++) {
+        out->vector[l] = access->planar ? l % 2 : 0;
+        out->place[l] = access->planar || !value.im ? l / 2 : l;
+    }
+    out->v[0] = access->planar ? value.re : ej_lower_flat(w, dtype, value, lanes);
+    out->v[1] = value.im;
+}
+
+/* Two parts of 4 bytes side by side, as one element: a vector of two would be no type of a register. */
+static LLVMValueRef pair_of(ej_lower *w, LLVMValueRef flat, int32_t first)
+{
+    LLVMTypeRef type = LLVMDoubleTypeInContext(w->e->context);
+    int32_t lanes = (int32_t)LLVMGetVectorSize(LLVMTypeOf(flat));
+    return ej_extract(w, LLVMBuildBitCast(w->e->builder, flat, ej_type_of(type, lanes / 2), ""), first / 2);
 }
 
 /* The flat lanes mask[0 .. n), to consecutive parts: pieces of powers of 2, or one masked store. */
@@ -84,29 +143,54 @@ static void store_run(ej_lower *w, LLVMValueRef flat, const int32_t *mask, int32
     }
     for (int32_t done = 0; done < n; done += width) {
         while (width > n - done) width /= 2;
-        LLVMValueRef piece = ej_shuffle(w, flat, NULL, mask + done, width, "");
-        ej_lower_store_at(w, piece, ej_lower_offset(w, at, ej_lower_i64(w, done), bytes, ""));
+        const int32_t *piece = mask + done;
+        bool pair = width == 2 && bytes == 4 && piece[0] % 2 == 0 && piece[1] == piece[0] + 1;
+        LLVMValueRef v = pair ? pair_of(w, flat, piece[0]) : ej_shuffle(w, flat, NULL, piece, width, "");
+        ej_lower_store_at(w, v, ej_lower_offset(w, at, ej_lower_i64(w, done), bytes, ""));
     }
+}
+
+/* Entries without those that a later lane stores again. */
+static int32_t last_entries(const ej_leaf_access *access, const ej_offsets *o, ej_entry *entries)
+{
+    int32_t n = 0, all = ej_entries_of(access, o, entries);
+    for (int32_t i = 0; i < all; i++) {
+        bool again = i + 1 < all && entries[i + 1].key == entries[i].key && entries[i + 1].c == entries[i].c;
+        if (!again) entries[n++] = entries[i];
+    }
+    return n;
+}
+
+static bool follows(const ej_entry *entry, const ej_entry *other)
+{
+    return entry->key == other->key && entry->c == other->c + 1;
 }
 
 static void store_known(ej_leaf *leaf, ej_leaf_access *access, const ej_lanes *lanes, const ej_offsets *o, ej_vec value)
 {
     ej_lower *w = leaf->w;
-    int dtype = access->buffer->dtype;
-    int32_t parts = value.im ? 2 : 1, mask[2 * EJ_LANES_MAX];
-    int64_t bytes = ej_dtypes[dtype].bytes / parts;
+    int32_t mask[2 * EJ_LANES_MAX];
+    int64_t bytes = ej_dtypes[ej_dtypes[access->buffer->dtype].real].bytes;
     ej_entry entries[2 * EJ_LANES_MAX];
-    int32_t n = ej_entries_of(access, o, entries);
-    LLVMValueRef flat = flat_of(w, access, value, lanes->n);
+    flat_parts flat;
+    int32_t n = last_entries(access, o, entries);
+    bool single = true, whole = n == 2 * lanes->n;
+    for (int32_t i = 1; i < n; i++) {
+        bool after = follows(&entries[i], &entries[i - 1]);
+        single = single && (entries[i].part || !after);
+        whole = whole && after;
+    }
+    flatten(w, access, value, lanes->n, whole ? FLAT_WHOLE : single ? FLAT_SINGLE : FLAT_RUNS, &flat);
     for (int32_t i = 0; i < n;) {
         const ej_entry *first = &entries[i];
-        int32_t run = 0;
-        for (; i < n && entries[i].key == first->key && entries[i].c <= first->c + run; i++) {
-            if (entries[i].c < first->c + run) run--; /* the same element again: the later lane counts */
-            mask[run++] = access->planar ? entries[i].part * lanes->n + entries[i].lane
-                                         : entries[i].lane * parts + entries[i].part;
-        }
-        store_run(w, flat, mask, run, ej_lane_address(leaf, access, lanes, first->lane, 0, first->c * bytes), bytes);
+        int32_t run = 0, vector = flat.vector[2 * first->lane + first->part];
+        do {
+            mask[run++] = flat.place[2 * entries[i].lane + entries[i].part];
+            i++;
+        } while (i < n && follows(&entries[i], &entries[i - 1]) &&
+                 flat.vector[2 * entries[i].lane + entries[i].part] == vector);
+        LLVMValueRef at = ej_lane_address(leaf, access, lanes, first->lane, 0, first->c * bytes);
+        store_run(w, flat.v[vector], mask, run, at, bytes);
     }
 }
 
@@ -151,8 +235,17 @@ static void store_masked(ej_leaf *leaf, ej_leaf_access *access, const ej_lanes *
         ej_lower_masked_store(w, value.im, ej_lower_offset(w, at, apart, ej_dtypes[dtype].bytes / 2, ""), mask);
         return;
     }
-    if (value.im) mask = ej_lower_twice(w, mask, lanes->n);
-    ej_lower_masked_store(w, ej_lower_flat(w, dtype, value, lanes->n), at, mask);
+    if (!value.im) {
+        ej_lower_masked_store(w, to_memory(w, dtype, value.re, lanes->n), at, mask);
+        return;
+    }
+    flat_parts flat;
+    flatten(w, access, value, lanes->n, FLAT_RUNS, &flat);
+    int32_t width = (int32_t)LLVMGetVectorSize(LLVMTypeOf(flat.v[0])), parts = 2 * lanes->n;
+    for (int32_t first = 0; first < parts; first += width) {
+        LLVMValueRef there = ej_lower_offset(w, at, ej_lower_i64(w, first), ej_dtypes[dtype].bytes / 2, "");
+        ej_lower_masked_store(w, flat.v[first / width], there, ej_lower_twice(w, mask, first / 2, width));
+    }
 }
 
 static bool through_table(const ej_leaf *leaf, const ej_leaf_access *access)

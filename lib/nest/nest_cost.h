@@ -18,6 +18,8 @@ typedef struct ej_leaf_cost {
 
 /* Cycles of a checked nest on a row of the target table; E_NOMEM only. */
 int ej_nest_cost_of(ej_nest_cost *out, const ej_nest *nest, const ej_target *target, ej_arena *arena);
+/* Operations on vectors that its code has, about; E_NOMEM only. (nest_code.c) */
+int ej_nest_code(double *out, const ej_nest *nest, ej_arena *arena);
 /* A JSON object on a line. */
 void ej_nest_cost_print(ej_text *text, const ej_nest *nest, const ej_nest_cost *cost);
 /* Some function of the expression is code of its own, which is called for each vector. */

@@ -189,12 +189,20 @@ static int add_script(candidates *c, const ej_script *script)
 /* The cost model tells classes of nests apart, it does not rank similar ones: less of a difference counts as none. */
 static const double clear_win = 1.5;
 
+/* Of nests that run for microseconds and are no slower the one with much less code wins: 33x33x33 c64 on Zen 4 takes
+ * 3.8 us by gemm and plain, and 2.7 and 5.7 ms to compile. */
+static const double small_cycles = 1e5, less_code = 1.75;
+
 static int is_clear_win(bool *out, const ej_nest *nest, const ej_nest *other, ej_job *job)
 {
-    double cycles, others;
+    double cycles, others, code, other_code;
     EJ_TRY(ej_recipe_cycles(&cycles, nest, job));
     EJ_TRY(ej_recipe_cycles(&others, other, job));
     *out = cycles * clear_win < others;
+    if (*out || cycles > others || others > small_cycles) return EINJIT_OK;
+    EJ_TRY(ej_nest_code(&code, nest, job->arena));
+    EJ_TRY(ej_nest_code(&other_code, other, job->arena));
+    *out = code * less_code < other_code;
     return EINJIT_OK;
 }
 

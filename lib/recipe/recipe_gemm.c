@@ -300,6 +300,7 @@ static void run(ej_schedule *s, const int64_t *p)
     for (int32_t i = 0; i < g.n_z; i++) ej_do_loop(s, 0, g.z[i], 1);
     if (p[GEMM_IN_ORDER]) run_in_order(s, &g, p, width);
     else run_blocked(s, &g, p, width);
+    if (!s->failed) ej_do_store_rows(s, g.row, p[GEMM_ROWS], g.lane, width);
 }
 
 const ej_script ej_script_gemm = {"gemm", matches, pays, params, run};

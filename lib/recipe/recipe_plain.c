@@ -55,21 +55,6 @@ static void store_beside(ej_schedule *s, const ej_tiling *t)
     ej_schedule_apply(s, &store, NULL); /* where that is refused, row by row */
 }
 
-/* Where the result's rows lie side by side in memory and its lanes do not, a tile of powers of 2 is transposed in
- * registers and stored by rows, instead of an element at a time. Elements of 16 bytes are vectors by themselves. */
-static void store_rows(ej_schedule *s, const ej_tiling *t)
-{
-    const ej_statement *st = &s->statements[0];
-    ej_tile tile = {0};
-    int32_t unit = ej_access_unit_axis(&st->out);
-    int32_t bytes = ej_dtypes[s->buffers[st->out.buffer].plan.dtype].bytes;
-    if (t->row_axis < 0 || unit != t->row_axis || t->rows < 4 || t->rows & (t->rows - 1) || bytes >= 16) return;
-    ej_tile_add(&tile, t->lane_axis, (int64_t)t->lanes * t->vectors, EJ_UNROLL);
-    ej_tile_add(&tile, t->row_axis, t->rows, EJ_LANE);
-    ej_rewrite store = {.kind = EJ_REWRITE_STORE, .digits = tile};
-    ej_schedule_apply(s, &store, NULL);
-}
-
 /* The rows are one vector each, and their results lie side by side: as many rows as a vector has lanes become one. */
 static bool folds(const ej_schedule *s, ej_tiling *t)
 {
@@ -132,7 +117,7 @@ static void run(ej_schedule *s, const int64_t *numbers)
     ej_do_stream_ahead(s);
     if (folded) return;
     if (t.lane_reduced && !s->failed) store_beside(s, &t);
-    if (across && sums && !s->failed) store_rows(s, &t);
+    if (across && sums && !s->failed) ej_do_store_rows(s, t.row_axis, t.rows, t.lane_axis, width);
 }
 
 const ej_script ej_script_plain = {"plain", matches, NULL, params, run};

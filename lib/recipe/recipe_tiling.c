@@ -268,6 +268,19 @@ ej_tile ej_tiling_tile(const ej_tiling *t)
     return tile;
 }
 
+void ej_do_store_rows(ej_schedule *s, int32_t row_axis, int64_t rows, int32_t lane_axis, int64_t width)
+{
+    const ej_statement *st = &s->statements[0];
+    ej_tile tile = {0};
+    int32_t bytes = ej_dtypes[s->buffers[st->out.buffer].plan.dtype].bytes;
+    if (row_axis < 0 || ej_access_unit_axis(&st->out) != row_axis || rows < 4 || rows & (rows - 1) || bytes >= 16)
+        return;
+    ej_tile_add(&tile, lane_axis, width, EJ_UNROLL);
+    ej_tile_add(&tile, row_axis, rows, EJ_LANE);
+    ej_rewrite store = {.kind = EJ_REWRITE_STORE, .digits = tile};
+    ej_schedule_apply(s, &store, NULL); /* where that is refused, element by element */
+}
+
 void ej_do_outer_loops(ej_schedule *s, bool reduced)
 {
     bool *done = EJ_JOB_ARRAY(s->job, bool, (size_t)s->n_axes), in_order = reduced && EJ_HELD(s->ordered, SUM_LOOPS);

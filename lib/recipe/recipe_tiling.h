@@ -23,6 +23,10 @@ ej_tiling ej_tiling_along(const ej_schedule *s, const ej_statement *st, int32_t 
 bool ej_tiling_rows_are_far(const ej_schedule *s, const ej_statement *st, const ej_tiling *t);
 ej_tile ej_tiling_tile(const ej_tiling *tiling);
 
+/* Where the result's rows lie side by side in memory and its lanes do not, a tile of `rows` (a power of 2) x `width` is
+ * transposed in registers and stored by rows, instead of an element at a time. Elements of 16 bytes are vectors by
+ * themselves. */
+void ej_do_store_rows(ej_schedule *s, int32_t row_axis, int64_t rows, int32_t lane_axis, int64_t width);
 /* Loops of step 1 around statement 0, over the axes of its result or (`reduced`) its summed ones that are not in its
  * tile: those with tables or large strides outermost; over the summed axes of an ordered sum in their order. */
 void ej_do_outer_loops(ej_schedule *s, bool reduced);

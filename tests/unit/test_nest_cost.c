@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <string.h>
 
 #include "nest_cost.h"
@@ -106,6 +107,32 @@ static void what_runs_once_is_counted_once(void **state)
     assert_float_equal(cost_of(FIRST("        when last k\n")).operations, 1, 0);
 }
 
+static double code_of(const char *text)
+{
+    nest_case c;
+    double code;
+    nest_open(&c);
+    if (nest_parse(&c, text)) fail_msg("line %d: %s", (int)c.err.line, c.err.text);
+    assert_int_equal(ej_nest_code(&code, &c.nest, &c.arena), EINJIT_OK);
+    nest_close(&c);
+    return code;
+}
+
+static void rests_are_code_of_their_own(void **state)
+{
+    (void)state;
+    static const char tail[] = "    move y[i: 1]\n        src x[i: 1]\n        expr $0 = f32 src 0\n"
+                               "        tile i unroll 3, i lane 16\n";
+    char text[512];
+    static const struct {
+        int extent, vectors;
+    } cases[] = {{96, 3}, {48, 3}, {97, 3 + 1}, {120, 3 + 2}, {7, 1}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        snprintf(text, sizeof text, "axis i %d\n" MAPS "loop i step 48\n%s", cases[i].extent, tail);
+        assert_float_equal(code_of(text), 2 * cases[i].vectors, 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -115,6 +142,7 @@ int main(void)
         cmocka_unit_test(blocks_that_stay_in_the_cache_cost_less),
         cmocka_unit_test(reads_along_another_axis_cost_shuffles),
         cmocka_unit_test(what_runs_once_is_counted_once),
+        cmocka_unit_test(rests_are_code_of_their_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -78,7 +78,7 @@ def messages(edges, nodes):
 
 UNARY = {"real": "neg abs square reciprocal sqrt rsqrt exp log log1p expm1 sin cos tan tanh sigmoid relu gelu silu "
                  "softplus erf sign floor ceil round".split(),
-         "complex": "neg abs square reciprocal sqrt exp conj real imag".split()}
+         "complex": "neg abs square reciprocal exp conj real imag".split()}
 BINARY = {"real": "{} + {}|{} * {}|{} / {}|{} // {}|{} % {}|pow({}, {})|maximum({}, {})|where({} > 0, {}, 1)".split("|"),
           "complex": "{} + {}|{} * {}|{} / {}".split("|")}
 STEPS = {
