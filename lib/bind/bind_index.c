@@ -108,6 +108,16 @@ int ej_bind_op_stack(ej_binder *b, const ej_node *node, ej_bind_operand *out)
 
 /* ---- indices ---- */
 
+/* Numbers of 32 bits that were widened are as good as they were: half of the bytes. */
+static int without_cast(ej_binder *b, ej_value *index)
+{
+    const ej_bound_node *node = ej_bind_at(b, *index), *from = node;
+    while (from->op == EJ_OP_RESHAPE) from = ej_bind_at(b, from->in[0]);
+    if (from->op != EJ_OP_CAST || node->dtype != EINJIT_I64 || ej_bind_at(b, from->in[0])->dtype != EINJIT_I32)
+        return EINJIT_OK;
+    return ej_bind_reshape(b, from->in[0], node->rank, node->shape, index);
+}
+
 int ej_bind_take_index(ej_binder *b, const ej_node *node, uint32_t operand, const char *what, ej_value *out)
 {
     EJ_TRY(ej_bind_take_own(b, &b->values[node->in[operand]], out));
@@ -117,7 +127,7 @@ int ej_bind_take_index(ej_binder *b, const ej_node *node, uint32_t operand, cons
                        einjit_dtype_name(index->dtype));
     if (index->rank != 1)
         return ej_fail(b->err, EINJIT_E_RANK, "the index of %s has %d axes, it must have 1", what, (int)index->rank);
-    return EINJIT_OK;
+    return without_cast(b, out);
 }
 
 /* The node over {first, second}, like `from` but with extent n along the axis. */

@@ -73,6 +73,7 @@ int ej_bind_op_flatten(ej_binder *b, const ej_node *node, ej_bind_operand *out)
 typedef struct gathering {
     ej_value index;
     int32_t rank, axis;
+    int dtype;       /* in which places are computed: i32 where all of them fit */
     ej_size *shape;  /* of x */
     ej_size *places; /* of the index, and of the result */
 } gathering;
@@ -122,16 +123,17 @@ static bool reads_nothing(const gathering *g)
     return nothing;
 }
 
-/* The index, each number times how far elements along the axis lie apart: looked up, which checks it. */
+/* The index, each number times how far elements along the axis lie apart: looked up, which checks it; then multiplied,
+ * or, where that is open, looked up among multiples. */
 static int take_steps(ej_binder *b, const gathering *g, ej_value *out)
 {
-    ej_size rows[2] = {g->shape[g->axis]}, all, count;
-    ej_value steps, index;
+    ej_size rows[2] = {g->shape[g->axis]}, all = rows[0], count;
+    ej_value steps, index, apart;
     EJ_TRY(product(b, g->shape, g->axis + 1, g->rank, &rows[1]));
-    EJ_TRY(ej_bind_mul(b, rows[0], rows[1], &all));
+    if (rows[1].e) EJ_TRY(ej_bind_mul(b, rows[0], rows[1], &all));
     EJ_TRY(product(b, g->places, 0, g->rank, &count));
     EJ_TRY(arange(b, all, &steps));
-    if (!ej_size_is(rows[1], 1)) {
+    if (rows[1].e) {
         EJ_TRY(reshape(b, steps, 2, rows, &steps));
         EJ_TRY(ej_bind_cut(b, steps, 1, ej_size_number(0), ej_size_number(1), &steps));
         EJ_TRY(reshape(b, steps, 1, rows, &steps));
@@ -139,7 +141,11 @@ static int take_steps(ej_binder *b, const gathering *g, ej_value *out)
     EJ_TRY(reshape(b, g->index, 1, &count, &index));
     EJ_TRY(ej_bind_index_select(b, steps, index, 0, out));
     b->out->nodes[*out].integer = 1 + g->axis; /* messages speak of it */
-    return reshape(b, *out, g->rank, g->places, out);
+    EJ_TRY(reshape(b, *out, g->rank, g->places, out));
+    EJ_TRY(ej_bind_cast(b, *out, g->dtype, out));
+    if (rows[1].e || rows[1].n == 1) return EINJIT_OK;
+    EJ_TRY(ej_bind_number(b, g->dtype, (double)rows[1].n, &apart));
+    return ej_bind_map(b, EJ_FN_MUL, g->dtype, 2, (const ej_value[]){*out, apart}, out);
 }
 
 /* Where rows begin: the numbers of all elements of x, the first along the axis. */
@@ -151,7 +157,17 @@ static int take_starts(ej_binder *b, const gathering *g, ej_value *out)
     EJ_TRY(reshape(b, *out, g->rank, g->shape, out));
     for (int32_t i = 0; i < g->rank; i++)
         EJ_TRY(ej_bind_cut(b, *out, i, ej_size_number(0), i == g->axis ? ej_size_number(1) : g->places[i], out));
-    return EINJIT_OK;
+    return ej_bind_cast(b, *out, g->dtype, out);
+}
+
+/* Elements that are fewer than 2^31 for certain, and along several axes, so that their places are computed. */
+static bool fit_in_32_bits(const gathering *g)
+{
+    int64_t all = 1;
+    bool fit = g->rank > 1;
+    for (int32_t i = 0; i < g->rank && fit; i++)
+        fit = !g->shape[i].e && !g->places[i].e && ej_mul_size(all, g->shape[i].n, &all) && all <= INT32_MAX;
+    return fit;
 }
 
 /* Row-major numbers of the elements of x that gather(x, dim, index) takes. */
@@ -163,10 +179,11 @@ int ej_bind_op_gather_places(ej_binder *b, const ej_node *node, ej_bind_operand 
     if (reads_nothing(&g)) return ej_bind_cast(b, g.index, EINJIT_I64, &out->id);
     for (int32_t i = 0; i < g.rank; i++)
         if (i != g.axis) EJ_TRY(ej_bind_not_empty(b, g.shape[i]));
+    g.dtype = fit_in_32_bits(&g) ? EINJIT_I32 : EINJIT_I64;
     EJ_TRY(take_steps(b, &g, &steps));
-    out->id = steps;
-    if (g.rank == 1 || ej_size_is(g.shape[g.axis], 0)) return EINJIT_OK;
+    if (g.rank == 1 || ej_size_is(g.shape[g.axis], 0)) return ej_bind_cast(b, steps, EINJIT_I64, &out->id);
     EJ_TRY(ej_bind_not_empty(b, g.shape[g.axis]));
     EJ_TRY(take_starts(b, &g, &starts));
-    return ej_bind_map(b, EJ_FN_ADD, EINJIT_I64, 2, (const ej_value[]){starts, steps}, &out->id);
+    EJ_TRY(ej_bind_map(b, EJ_FN_ADD, g.dtype, 2, (const ej_value[]){starts, steps}, &out->id));
+    return ej_bind_cast(b, out->id, EINJIT_I64, &out->id);
 }

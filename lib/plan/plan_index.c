@@ -1,7 +1,8 @@
 /* plan_index.c - gathers, scatters and concatenation.
  *
  * Takes  INDEX_SELECT, INDEX_ADD and CAT nodes.
- * Gives  for a gather no step: the axis reads its positions from a table. For a scatter zeros, then a step that adds
+ * Gives  for a gather no step: the axis reads its positions from a table; from numbers along an axis it is the index
+ *        itself, whose values are in range. For a scatter zeros, then a step that adds
  *        along a table. For a cat copies of those operands that did not write themselves into place.
  */
 #include "plan_core.h"
@@ -46,6 +47,29 @@ static int copy_guarded(ej_planner *p, ej_value v, const ej_view *from, ej_size 
     return ej_plan_emit(p, &e);
 }
 
+/* The numbers 0, 1, 2, ...: what is looked up among them is where. */
+static bool counts(const ej_planner *p, const ej_view *x)
+{
+    return p->plan->buffers[x->buffer].home == EJ_HOME_COUNT && x->rank == 1 && ej_size_is(x->base, 0) &&
+           x->axes[0].table < 0 && ej_size_is(x->axes[0].stride, 1);
+}
+
+static int take_index(ej_planner *p, ej_value v, const ej_view *index)
+{
+    ej_plan_value *value = &p->values[v];
+    int dtype = p->plan->buffers[index->buffer].dtype;
+    int32_t at;
+    if (dtype == EINJIT_I64) {
+        ej_plan_written(p, v, index, -1, NULL);
+        return EINJIT_OK;
+    }
+    value->tape = EJ_JOB_NEW(p->job, ej_plan_tape);
+    if (!value->tape) return ej_no_memory(p->job->err);
+    EJ_TRY(ej_tape_source(p, value->tape, index, dtype, &at));
+    EJ_TRY(ej_tape_cast(p, value->tape, EINJIT_I64, at, &at));
+    return ej_plan_pending(p, v);
+}
+
 int ej_plan_index_select(ej_planner *p, ej_value v)
 {
     const ej_bound_node *node = &p->bound->nodes[v], *from = &p->bound->nodes[node->in[0]];
@@ -59,6 +83,7 @@ int ej_plan_index_select(ej_planner *p, ej_value v)
         return EINJIT_OK;
     }
     EJ_TRY(ej_plan_view(p, node->in[0], &x));
+    if (counts(p, &x) && !guarded) return take_index(p, v, &index);
     EJ_TRY(ej_view_new(p, node->rank, &out));
     out.buffer = x.buffer;
     out.base = x.base;

@@ -65,7 +65,7 @@ static int check_constant(ej_planner *p, const ej_bound_node *constant, ej_size 
 
 /* ---- indices that cannot be out of range ---- */
 
-enum { SUM_DEPTH = 6 }; /* gather's places are three deep */
+enum { SUM_DEPTH = 8 }; /* gather's places are six deep */
 
 /* The largest of a view of numbers along axes, none of which is less than 0. */
 static bool largest_number(const ej_planner *p, const ej_bound_node *node, const ej_view *view, int64_t *out)
@@ -82,7 +82,14 @@ static bool largest_number(const ej_planner *p, const ej_bound_node *node, const
     return true;
 }
 
-/* Of numbers along an axis, of what is looked up among them, of sums of two such. *known: v is one of these. */
+/* v is a whole number of the program, not less than 0. */
+static bool is_count(const ej_bound_node *node)
+{
+    return node->op == EJ_OP_SCALAR && ej_dtypes[node->dtype].kind == EJ_KIND_INT && node->integer >= 0;
+}
+
+/* Of numbers along an axis, of what is looked up among them, so many times that, sums of two such, in i32 where they
+ * fit. *known: v is one of these. */
 static int largest_of(ej_planner *p, ej_value v, int depth, bool *known, int64_t *out)
 {
     const ej_bound_node *nodes = p->bound->nodes;
@@ -98,10 +105,18 @@ static int largest_of(ej_planner *p, ej_value v, int depth, bool *known, int64_t
         return EINJIT_OK;
     }
     if (nodes[root].op == EJ_OP_INDEX_SELECT) return largest_of(p, nodes[root].in[0], depth - 1, known, out);
-    if (nodes[root].op != EJ_OP_MAP || nodes[root].fn != EJ_FN_ADD || nodes[root].dtype != EINJIT_I64) return EINJIT_OK;
-    EJ_TRY(largest_of(p, nodes[root].in[0], depth - 1, known, out));
-    if (*known) EJ_TRY(largest_of(p, nodes[root].in[1], depth - 1, known, &second));
-    *known = *known && ej_add_size(*out, second, out);
+    int op = nodes[root].op, dtype = nodes[root].dtype, fn = nodes[root].fn;
+    const ej_value *in = nodes[root].in;
+    bool times = op == EJ_OP_MAP && fn == EJ_FN_MUL && is_count(&nodes[in[1]]),
+         adds = op == EJ_OP_MAP && fn == EJ_FN_ADD;
+    if (ej_dtypes[dtype].kind != EJ_KIND_INT || !(op == EJ_OP_CAST || times || adds)) return EINJIT_OK;
+    EJ_TRY(largest_of(p, in[0], depth - 1, known, out));
+    if (*known && times) *known = ej_mul_size(*out, nodes[in[1]].integer, out);
+    if (*known && adds) {
+        EJ_TRY(largest_of(p, in[1], depth - 1, known, &second));
+        *known = *known && ej_add_size(*out, second, out);
+    }
+    *known = *known && (dtype == EINJIT_I64 || *out <= INT32_MAX);
     return EINJIT_OK;
 }
 
@@ -212,8 +227,7 @@ int ej_plan_table(ej_planner *p, ej_value index, ej_value user, ej_size extent, 
     }
     bool known = false;
     int64_t largest;
-    if (plain && buffer->home == EJ_HOME_SCRATCH && !extent.e)
-        EJ_TRY(largest_of(p, index, SUM_DEPTH, &known, &largest));
+    if (plain && buffer->home != EJ_HOME_COUNT && !extent.e) EJ_TRY(largest_of(p, index, SUM_DEPTH, &known, &largest));
     if (known && largest < extent.n) {
         mark_table(p, out->buffer, extent);
         return EINJIT_OK;

@@ -76,6 +76,10 @@ if command -v pkg-config >/dev/null; then
     LD_LIBRARY_PATH=$libdir "$prefix/example" || fail "the example built with pkg-config gives $?"
     "$CC" -std=c99 -pedantic -Wall -Wextra -Werror "$prefix/loop.c" -o "$prefix/loop" $flags || fail "pkg-config: loop.c"
     LD_LIBRARY_PATH=$libdir "$prefix/loop" || fail "the loop over batches gives $?"
+    for standard in 17 20; do
+        "$CXX" -std=c++$standard -pedantic -Wall -Wextra -Werror -x c++ -fsyntax-only "$prefix/loop.c" $flags ||
+            fail "loop.c as C++$standard"
+    done
 fi
 
 # As a folder of another project, static, on the interpreter (which is quicker to build); then what that installs.

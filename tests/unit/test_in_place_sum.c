@@ -46,13 +46,13 @@ static const place places[] = {
     {"(2.0 * (a @ b) + c) * 0.5 + 1.0", true},
     {"-(c + a @ b)", true},
     {"(a @ b + c) * alpha", true},
-    {"a @ b + c + relu(c)", true},                /* twice, both times as a summand */
-    {"sum(a, dim=1, keepdim=True) + c", true},    /* a sum, and a map behind */
-    {"c + a @ b + (2.0 * a) @ b", true},          /* two products */
-    {"a @ b + sum(c)", true},                     /* all of it is read before */
-    {"(a @ b) * c", false},                       /* every part of the sum would need it */
+    {"a @ b + c + relu(c)", true},             /* twice, both times as a summand */
+    {"sum(a, dim=1, keepdim=True) + c", true}, /* a sum, and a map behind */
+    {"c + a @ b + (2.0 * a) @ b", true},       /* two products */
+    {"a @ b + sum(c)", true},                  /* all of it is read before */
+    {"(a @ b) * c", false},                    /* every part of the sum would need it */
     {"c * (a @ b) + c", false},
-    {"relu(a @ b) + c", false},                   /* the sum has to be there before */
+    {"relu(a @ b) + c", false}, /* the sum has to be there before */
     {"maximum(a @ b, c)", false},
     {"(a @ b + c) * relu(c)", false},
     {"a @ b + c[:, 0:1]", false},
@@ -82,7 +82,8 @@ static void check(einjit_kernel *kernel, size_t n, const einjit_tensor *in, einj
     assert_int_equal(einjit_run(kernel, n, in, 1, &out, &err), EINJIT_OK);
     out.data = c;
     int status = einjit_run(kernel, n, in, 1, &out, &err);
-    if (status != (p->allowed ? EINJIT_OK : EINJIT_E_OVERLAP)) fail_msg("%s: %s", p->result, einjit_status_name(status));
+    if (status != (p->allowed ? EINJIT_OK : EINJIT_E_OVERLAP))
+        fail_msg("%s: %s", p->result, einjit_status_name(status));
     if (!p->allowed) assert_string_equal(err.text, "output 0 overlaps input 0 ('c')");
     if (p->allowed && memcmp(apart, c, bytes)) fail_msg("%s: another result in place", p->result);
     free(apart);
@@ -122,7 +123,8 @@ static void what_is_added_may_be_the_result(void **state)
     }
 }
 
-/* Whether it may is said by the program, not by the sizes that it meets; programs whose sums keep their order may not. */
+/* Whether it may is said by the program, not by the sizes that it meets; programs whose sums keep their order may
+ * not. */
 static void sums_of_a_promised_order_are_apart(void **state)
 {
     CONTEXT_OR_SKIP(context);
@@ -221,7 +223,8 @@ static void open_extents_and_strides(void **state)
             columns[1] = n;
             if (turned) in[0].strides = out.strides = columns;
             fill(x, EINJIT_F32, (size_t)n * W, 4);
-            assert_int_equal(einjit_call_with(context, graph, 3, in, 1, &out, turned ? NULL : &options, &err), EINJIT_OK);
+            assert_int_equal(einjit_call_with(context, graph, 3, in, 1, &out, turned ? NULL : &options, &err),
+                             EINJIT_OK);
             assert_int_equal(einjit_call_with(context, graph, 3, in, 1, in, turned ? NULL : &options, &err), EINJIT_OK);
             assert_memory_equal(x, apart, (size_t)n * W * sizeof *x);
             out.data = x + 1;
@@ -235,8 +238,10 @@ static void open_extents_and_strides(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_added_may_be_the_result), ON_BOTH(sums_of_a_promised_order_are_apart),
-        cmocka_unit_test(every_kind_of_sum),               ON_BOTH(factors_are_not_written_over),
+        cmocka_unit_test(what_is_added_may_be_the_result),
+        ON_BOTH(sums_of_a_promised_order_are_apart),
+        cmocka_unit_test(every_kind_of_sum),
+        ON_BOTH(factors_are_not_written_over),
         ON_BOTH(open_extents_and_strides),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -57,6 +57,46 @@ static void places_of_gather_are_in_range(void **state)
     plan_close(&c);
 }
 
+static int32_t table_of(const plan_case *c)
+{
+    const ej_step *last = &c->plan.steps[c->plan.n_steps - 1];
+    for (int32_t t = 0; t < last->src[0].n_terms; t++)
+        if (last->src[0].terms[t].table >= 0) return last->src[0].terms[t].table;
+    return -1;
+}
+
+/* Nothing is looked up among numbers in order: the index is computed with as it is, in i32 where all places fit. */
+static void gathers_compute_places_once(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *result, *in;
+        size_t steps;
+        int dtype;
+    } cases[] = {
+        {"gather(x, 0, i)", "f64[5] i64[7]", 1, EINJIT_I64},
+        {"gather(x, 1, i)", "f64[3,5] i64[3,7]", 3, EINJIT_I32}, /* where rows begin; places; what lies there */
+        {"gather(x, 0, i)", "f64[5,4] i64[6,4]", 3, EINJIT_I32},
+        {"gather(x, 1, i)", "f32[2,5,3] i64[2,6,3]", 3, EINJIT_I32},
+        {"gather(x, 2, i)", "f32[2,3,5] i32[2,3,5]", 4, EINJIT_I32}, /* the index in i64 */
+        {"x[i.to(i64)]", "f64[5] i32[4]", 1, EINJIT_I32},
+    };
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        plan_case c;
+        char text[80];
+        snprintf(text, sizeof text, "def f(x, i):\n    return %s", cases[k].result);
+        plan_open(&c, text, cases[k].in, NULL, NULL);
+        if (c.plan.n_steps != cases[k].steps) print_error("%s", c.text);
+        assert_int_equal(c.plan.n_steps, cases[k].steps);
+        assert_int_equal(c.plan.buffers[table_of(&c)].dtype, cases[k].dtype);
+        assert_int_equal(c.plan.n_status_checks, 0);
+        assert_int_equal(c.plan.n_index_checks, 1);
+        assert_int_equal(c.plan.index_checks[0].extent.n, 5);
+        plan_check(&c, cases[k].in, NULL, NULL, 5);
+        plan_close(&c);
+    }
+}
+
 static void message_passing_with_open_sizes(void **state)
 {
     plan_case c;
@@ -281,6 +321,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gather_is_a_table_term),
         cmocka_unit_test(places_of_gather_are_in_range),
+        cmocka_unit_test(gathers_compute_places_once),
         cmocka_unit_test(message_passing_with_open_sizes),
         cmocka_unit_test(scatter_takes_its_values_expression),
         cmocka_unit_test(contraction_scatters_its_results),
