@@ -18,6 +18,7 @@ class Program:
 class Function:
     program: Program
     constants: tuple[Any, ...] | None
+    plans: dict[Any, Any]
     flags: int
     alpha: float
     beta: float

@@ -219,6 +219,8 @@ def _widened_torch(operands: Sequence[object]) -> tuple[list[Array], Callable[[A
     for x in tensors:
         if x.device.type != "cpu":
             raise InvalidError(f"a tensor on the device '{x.device}': einjit computes on the CPU")
+        if x.is_quantized:
+            raise DtypeError(f"tensors of dtype {x.dtype}")
     tensors = [x.resolve_conj().resolve_neg() for x in tensors]
     dtypes = {x.dtype for x in tensors}
     dtype = functools.reduce(torch.promote_types, dtypes)

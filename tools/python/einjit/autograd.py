@@ -16,61 +16,54 @@ from .arrays import shape_of
 from .errors import BY_CODE
 from .tracing import equation_of, results_from, with_batch, with_ranks, with_used_inputs
 
-_backward: dict[tuple[int, tuple[int, ...], tuple[int, ...]], tuple[_einjit.Function, _einjit.Function, list[int]]] = {}
-
 
 def backward_of(
     function: _einjit.Function, wanted: tuple[int, ...], ranks: tuple[int, ...]
 ) -> tuple[_einjit.Function, list[int]]:
     """(operands, then a gradient for each result) -> the gradients by the wanted operands, and which operands it takes
     of those that the function is called with, which have these ranks."""
-    key = id(function), wanted, ranks
-    if key not in _backward or _backward[key][0] is not function:
-        if len(_backward) > 1024:
-            _backward.clear()
-        program, constants = function.program, function.constants or ()
-        called = [k for k in range(len(program.inputs)) if not constants or constants[k] is None]
-        given = dict(zip(called, ranks))
-        program = with_ranks(
-            program, [given[k] if k in given else len(shape_of(constants[k])) for k in range(len(program.inputs))]
-        )
-        names = [program.inputs[k][0] for k in called]
-        gradient = program.gradient([names[k] for k in wanted], seeded=True)
-        gradient = with_used_inputs(results_from(gradient, program.n_outputs), program.n_outputs)
-        takes = {name for name, _, _ in gradient.inputs}
-        held = {program.inputs[k][0]: x for k, x in enumerate(constants) if x is not None}
-        made = _einjit.Function(
-            gradient,
-            flags=function.flags,
-            open=function.open,
-            constants={name: x for name, x in held.items() if name in takes} or None,
-        )
-        _backward[key] = function, made, [k for k, name in enumerate(names) if name in takes]
-    return _backward[key][1:]
+    key = wanted, ranks
+    found: tuple[_einjit.Function, list[int]] | None = function.plans.get(key)
+    if found is not None:
+        return found
+    program, constants = function.program, function.constants or ()
+    called = [k for k in range(len(program.inputs)) if not constants or constants[k] is None]
+    given = dict(zip(called, ranks))
+    program = with_ranks(
+        program, [given[k] if k in given else len(shape_of(constants[k])) for k in range(len(program.inputs))]
+    )
+    names = [program.inputs[k][0] for k in called]
+    gradient = program.gradient([names[k] for k in wanted], seeded=True)
+    gradient = with_used_inputs(results_from(gradient, program.n_outputs), program.n_outputs)
+    takes = {name for name, _, _ in gradient.inputs}
+    held = {program.inputs[k][0]: x for k, x in enumerate(constants) if x is not None}
+    made = _einjit.Function(
+        gradient,
+        flags=function.flags,
+        open=function.open,
+        constants={name: x for name, x in held.items() if name in takes} or None,
+    )
+    function.plans[key] = found = made, [k for k, name in enumerate(names) if name in takes]
+    return found
 
 
 class _Plan(NamedTuple):
-    """What a call keeps for its gradient, of one function, operands that need one, and ranks."""
+    """What a call keeps for its gradient."""
 
-    function: _einjit.Function  # lives as long, so that its id is no other's
     wanted: tuple[int, ...]
     backward: _einjit.Function | None  # None: nothing is wanted
-    saved: tuple[int, ...]
-
-
-_plans: dict[Any, _Plan] = {}
+    saved: list[int]
 
 
 def _plan_of(function: _einjit.Function, needed: tuple[bool, ...], ranks: tuple[int, ...]) -> _Plan:
-    """Remembered: what autograd's forward does is most of the time that a small call takes."""
-    key = id(function), needed, ranks
-    plan = _plans.get(key)
+    """By the operands that need a gradient, and ranks. Remembered: what autograd's forward does is most of the time that
+    a small call takes."""
+    key = "forward", needed, ranks
+    plan: _Plan | None = function.plans.get(key)
     if plan is None:
-        if len(_plans) > 1024:
-            _plans.clear()
         wanted = tuple(k for k, x in enumerate(needed) if x)
         backward, saved = backward_of(function, wanted, ranks) if wanted else (None, [])
-        plan = _plans[key] = _Plan(function, wanted, backward, tuple(saved))
+        function.plans[key] = plan = _Plan(wanted, backward, saved)
     return plan
 
 

@@ -19,6 +19,7 @@ struct py_function {
     PyObject_HEAD py_vectorcall call;
     py_program *program;
     PyObject *constants; /* tuple, per input the constant operand or None */
+    PyObject *plans;     /* dict: what autograd.py knows of its gradients */
     char *open, *path, *constant_names;
     double alpha, beta; /* as einjit_compile_options has them */
     int32_t flags;

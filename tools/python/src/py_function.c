@@ -495,6 +495,7 @@ static PyObject *function_new(PyTypeObject *type, PyObject *args, PyObject *word
     py_function *f = (py_function *)allocate(type, 0);
     if (!f) return NULL;
     f->call = function_vectorcall;
+    f->plans = PyDict_New();
     f->program = (py_program *)Py_NewRef(program);
     f->n_in = f->n_call = einjit_graph_input_count(f->program->graph);
     f->n_out = einjit_graph_output_count(f->program->graph);
@@ -502,7 +503,8 @@ static PyObject *function_new(PyTypeObject *type, PyObject *args, PyObject *word
     f->path = path && *path ? strdup(path) : NULL;
     f->flags = flags;
     f->alpha = alpha, f->beta = beta;
-    if (alpha == 0) py_fail(EINJIT_E_VALUE, "alpha is another number than 0");
+    if (!f->plans) PyErr_NoMemory();
+    else if (alpha == 0) py_fail(EINJIT_E_VALUE, "alpha is another number than 0");
     else if (!set_constants(f, constants)) return (PyObject *)f;
     if (!PyErr_Occurred()) PyErr_NoMemory();
     Py_DECREF(f);
@@ -516,6 +518,7 @@ static void function_dealloc(PyObject *self)
     for (size_t i = 0; i < f->n_kernels; i++) forget(f->kernels[i]);
     Py_XDECREF((PyObject *)f->program);
     Py_XDECREF(f->constants);
+    Py_XDECREF(f->plans);
     free(f->open);
     free(f->path);
     free(f->constant_names);
@@ -563,6 +566,7 @@ static PyMemberDef function_members[] = {
     {"program", T_OBJECT, offsetof(py_function, program), READONLY, "The Program that is run."},
     {"constants", T_OBJECT, offsetof(py_function, constants), READONLY,
      "Per input its constant operand or None; None where there are none."},
+    {"plans", T_OBJECT, offsetof(py_function, plans), READONLY, "What autograd keeps of the function's gradients."},
     {"flags", T_INT, offsetof(py_function, flags), READONLY, "Options: 1 as written, 4 strict."},
     {"alpha", T_DOUBLE, offsetof(py_function, alpha), READONLY, "What results are multiplied by."},
     {"beta", T_DOUBLE, offsetof(py_function, beta), READONLY, "What outputs held, times this, is added to results."},

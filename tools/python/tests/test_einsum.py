@@ -159,6 +159,7 @@ def test_numpy_narrow_floats():
 
 
 def test_results_in_bf16():
+    pytest.importorskip("ml_dtypes")
     f = einjit.compile("def f(x: f32[3]):\n    return x.to(bf16)\n")
     x = np.array([1, 1 + 2**-7, 3.1415927], "f4")
     wanted = torch.tensor(x).to(torch.bfloat16)
@@ -386,3 +387,9 @@ def test_masked_elements_are_refused():
         with pytest.raises(einjit.errors.InvalidError, match="masked"):
             f("ij->i", masked)
         assert f("ij->i", np.ma.array([[1.0, 2.0]])).tolist() == [3]
+
+
+def test_quantized_tensors_are_refused_by_name():
+    x = torch.quantize_per_tensor(torch.randn(3, 3), 0.1, 0, torch.qint8)
+    with pytest.raises(errors.DtypeError, match="qint8"):
+        einjit.einsum("ij,jk", x, torch.randn(3, 3))

@@ -1,6 +1,7 @@
 """torch: autograd, and einjit.fx where opt_einsum_fx is wrong (its own tests are run against it where their source is
 at hand)."""
 
+import gc
 import json
 import math
 import operator
@@ -8,6 +9,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import weakref
 
 import einjit
 import einjit.fx
@@ -37,6 +39,17 @@ def test_gradients_of_compiled_programs():
     )
     operands = [torch.randn(s, dtype=torch.float64, requires_grad=True) for s in [(3, 4), (4, 2)]]
     assert torch.autograd.gradcheck(f, operands) and torch.autograd.gradgradcheck(f, operands)
+
+
+def test_functions_that_are_gone_leave_nothing():
+    constant = torch.randn(4, 5, dtype=torch.float64)
+    held, x = weakref.ref(constant), X.clone().requires_grad_()
+    f = einjit.compile("def f(x, w):\n    return tanh(x @ w)\n", constants={"w": constant})
+    torch.autograd.grad(torch.autograd.grad(f(x).sum(), x, create_graph=True)[0].sum(), x)
+    assert held() is not None
+    del constant, f
+    gc.collect()
+    assert held() is None
 
 
 def test_autograd_off_and_out():
