@@ -92,7 +92,8 @@ static ej_operand load_registers(ej_leaf *leaf, ej_leaf_access *access, const ej
 ej_operand ej_leaf_source(ej_leaf *leaf, int32_t source, const ej_lanes *lanes)
 {
     ej_leaf_access *access = &leaf->src[source];
-    return access->buffer->home == EJ_HOME_REG ? load_registers(leaf, access, lanes) : ej_lower_load(leaf, access, lanes);
+    return access->buffer->home == EJ_HOME_REG ? load_registers(leaf, access, lanes)
+                                               : ej_lower_load(leaf, access, lanes);
 }
 
 /* ---- ops ---- */

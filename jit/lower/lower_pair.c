@@ -1,8 +1,9 @@
 /* lower_pair.c - sums of products of bf16, two terms an instruction.
  *
  * Takes  a contraction that says so (nest.h: pairs), whose tile repeats a summed axis.
- * Gives  for two values of that axis one vdpbf16ps: each lane of an operand has both numbers, as 32 bits. A source whose
- *        two numbers lie side by side is read that way, one of a panel by one load; else two vectors are interleaved.
+ * Gives  for two values of that axis one vdpbf16ps: each lane of an operand has both numbers, as 32 bits. A source
+ *        whose two numbers lie side by side is read that way, one of a panel by one load; else two vectors are
+ *        interleaved.
  * Keeps  terms that have no partner, or are cut off at run time, to f32.
  */
 #include "lower_nest.h"
@@ -116,7 +117,8 @@ static LLVMValueRef load_together(ej_leaf *leaf, ej_leaf_access *access, const e
 {
     ej_lower *w = leaf->w;
     LLVMValueRef at = ej_lane_address(leaf, access, lanes, 0, 0, o->c[0] * ej_dtypes[access->buffer->dtype].bytes);
-    LLVMValueRef both = ej_lower_load_at(w, ej_type_of(w->m->i32, n), at, access->buffer->name ? access->buffer->name : "");
+    LLVMValueRef both =
+        ej_lower_load_at(w, ej_type_of(w->m->i32, n), at, access->buffer->name ? access->buffer->name : "");
     return n == lanes->n ? both : ej_splat(w->e, both, lanes->n, "");
 }
 
@@ -142,7 +144,8 @@ static LLVMValueRef operand(ej_pairs *p, side *s, int32_t unroll, const ej_lanes
     if (access->buffer->home != EJ_HOME_REG && lie_together(leaf, access, lanes, &o, &n)) {
         both = load_together(leaf, access, lanes, &o, n);
     } else {
-        const ej_operand of[2] = {ej_leaf_source(leaf, s->source, &lanes[0]), ej_leaf_source(leaf, s->source, &lanes[1])};
+        const ej_operand of[2] = {ej_leaf_source(leaf, s->source, &lanes[0]),
+                                  ej_leaf_source(leaf, s->source, &lanes[1])};
         both = interleave(leaf->w, of, lanes->n);
     }
     return *made = LLVMBuildBitCast(leaf->w->e->builder, both, p->operand, "");

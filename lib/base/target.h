@@ -6,7 +6,8 @@
 #include <stdint.h>
 
 typedef struct ej_target {
-    const char *name;         /* of the row: "avx512_2m", "avx512_bf16", "avx512", "avx2", "sse2"; EINJIT_TARGET names one */
+    const char *name;         /* of the row: "avx512_2m", "avx512_bf16", "avx512", "avx2", "sse2"; EINJIT_TARGET names
+                               * one */
     bool (*runs_here)(void);  /* this CPU has every feature of the row */
     bool (*suits_here)(void); /* and has the row's cache sizes; else a later row is better */
     const char *cpu;          /* LLVM's -mcpu, for scheduling only */

@@ -250,12 +250,22 @@ static int build_tape(ej_planner *p, ej_value v, ej_plan_tape *tape)
     return apply_node(p, tape, node, operands);
 }
 
+/* f16 or bf16 in memory, widened: each user does that itself, and reads half as much. */
+static bool only_widens(const ej_planner *p, ej_value v)
+{
+    const ej_plan_value *value = &p->values[v];
+    const ej_bound_node *node = &p->bound->nodes[v];
+    int from = node->op == EJ_OP_CAST ? p->bound->nodes[node->in[0]].dtype : node->dtype;
+    return from != node->dtype && ej_dtypes[from].computes == node->dtype && value->tape->n_ops == 2 &&
+           is_as_read(value->tape) && !value->is_output && !value->has_place;
+}
+
 /* It stays an expression, which its user computes, or the node in which its users meet. Users that sum may compute it
  * more than once: where it can be the end of an earlier step, it is that. */
 static bool waits(const ej_planner *p, ej_value v)
 {
     const ej_plan_value *value = &p->values[v];
-    if (value->user < 0) return value->meets >= 0;
+    if (value->user < 0) return value->meets >= 0 || only_widens(p, v);
     return fusable(p, v) && (is_map(&p->bound->nodes[value->user]) || ej_plan_extensible(p, v) < 0);
 }
 

@@ -80,9 +80,9 @@ extern const ej_script ej_script_batched, ej_script_gemm, ej_script_map, ej_scri
  * `together` values of the last axis of the depth, 1 or 2, lie side by side in a panel. */
 int32_t ej_do_pack(ej_schedule *s, int32_t at, int32_t statement, int32_t source, int32_t lane, int64_t width,
                    const int32_t *depth, int32_t n_depth, int64_t together);
-/* Stages a source of f16 or bf16 in f32 at a loop, as it lies, where the L1 has room for that: it is converted once, not
- * for each vector that it is multiplied with, which then reads it from memory. Products of 16x16 f16 on Zen 4 take 1.1
- * of the time of f32 with a copy of the operand that all lanes take one number of, 1.8 without. */
+/* Stages a source of f16 or bf16 in f32 at a loop, as it lies, where the L1 has room for that: it is converted once,
+ * not for each vector that it is multiplied with, which then reads it from memory. Products of 16x16 f16 on Zen 4 take
+ * 1.1 of the time of f32 with a copy of the operand that all lanes take one number of, 1.8 without. */
 void ej_do_widen(ej_schedule *s, int32_t at, int32_t statement, int32_t source);
 /* Stages source 0 of a copy in registers at a loop: read in vectors of n_fast values of `fast`, n_slow of them at once,
  * so that a copy with lanes along `slow` transposes the tile. */

@@ -2,9 +2,9 @@
  * vector.
  *
  * Takes  where the panels live, the reader and its source; the axes of the depth, slowest first.
- * Gives  panel[lane / width][depth ...][lane % width]; or of pairs of terms [lane / width][depth / 2][lane % width][depth
- *        % 2]. Where the source has unit stride along another axis, the copy
- *        transposes tiles in registers: vectors are loaded along that axis and stored along the lanes.
+ * Gives  panel[lane / width][depth ...][lane % width]; or of pairs of terms [lane / width][depth / 2][lane %
+ *        width][depth % 2]. Where the source has unit stride along another axis, the copy transposes tiles in
+ *        registers: vectors are loaded along that axis and stored along the lanes.
  */
 #include "recipe.h"
 #include "recipe_product.h"
@@ -124,7 +124,8 @@ static void copy_straight(ej_schedule *s, int32_t pack, int32_t lane, int64_t wi
 {
     bool unit = ej_access_unit_axis(&s->statements[pack].src[0]) == lane;
     int64_t most = vector / together, lanes = width < most ? width : dividing(width, most);
-    int64_t rows = !unit || together > 1 ? 1 : dividing(ej_schedule_range(s, s->nodes[s->statements[pack].node].parent, deep), 4);
+    int64_t rows =
+        !unit || together > 1 ? 1 : dividing(ej_schedule_range(s, s->nodes[s->statements[pack].node].parent, deep), 4);
     bool apart = rows_apart(s, pack, lane, PACK_FAR / bytes_of(s, pack));
     ej_tile tile = {0};
     apart = apart || (unit && is_far(s, pack) && range_of(s, pack, lane) <= PACK_RUN / 2 / bytes_of(s, pack));
@@ -237,7 +238,8 @@ void ej_do_widen(ej_schedule *s, int32_t at, int32_t statement, int32_t source)
     const ej_access *access = &st->src[source];
     int dtype = s->buffers[access->buffer].plan.dtype;
     int32_t axes[EJ_TILE_DIGITS], n = 0, unit = ej_access_unit_axis(access), copy;
-    ej_rewrite stage = {.kind = EJ_REWRITE_STAGE, .at = at, .statement = statement, .source = source, .home = EJ_HOME_LOCAL};
+    ej_rewrite stage = {
+        .kind = EJ_REWRITE_STAGE, .at = at, .statement = statement, .source = source, .home = EJ_HOME_LOCAL};
     ej_tile tile = {0};
     if (s->failed || ej_dtypes[dtype].computes == dtype || ej_statement_pairs(s, st) || unit < 0) return;
     if (access->n_terms > EJ_TILE_DIGITS || elements_at(s, access, at) < WIDEN_LEAST) return;
@@ -247,7 +249,8 @@ void ej_do_widen(ej_schedule *s, int32_t at, int32_t statement, int32_t source)
     for (int32_t i = 0; i < n; i++) stage.digits.digits[stage.digits.n++] = (ej_digit){axes[i], 0, 0};
     if (!ej_schedule_apply(s, &stage, &copy)) return; /* it is read as it is */
     int64_t range = ej_schedule_range(s, at, unit), lanes = ej_rule_lanes(s, &s->statements[copy], range);
-    if (n > 1 && range <= lanes) ej_tile_add(&tile, axes[n - 2], dividing(ej_schedule_range(s, at, axes[n - 2]), 8), EJ_UNROLL);
+    if (n > 1 && range <= lanes)
+        ej_tile_add(&tile, axes[n - 2], dividing(ej_schedule_range(s, at, axes[n - 2]), 8), EJ_UNROLL);
     ej_tile_add(&tile, unit, lanes, EJ_LANE);
     ej_do_tile(s, copy, tile);
 }

@@ -178,7 +178,7 @@ void ej_product_block_terms(const ej_schedule *s, const ej_product *g, double mo
 {
     int64_t line = TERMS_LINE / ej_dtypes[ej_statement_dtype(&s->statements[0])].bytes;
     bool in_order = EJ_HELD(s->ordered, SUM_LOOPS); /* then only the outermost axis may be cut */
-    int64_t together = ej_product_terms(s, g); /* no loop cuts a pair */
+    int64_t together = ej_product_terms(s, g);      /* no loop cuts a pair */
     double terms = 1;
     for (int32_t i = 0; i < g->n_k; i++) {
         int64_t n = s->axes[g->k[i]].extent.n, least = in_order && i ? n : is_unit(s, g, g->k[i]) ? line : 1;

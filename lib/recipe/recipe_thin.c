@@ -37,8 +37,8 @@ static bool find(const ej_schedule *s, thin *t)
         return false;
     int dtype = s->buffers[st->out.buffer].plan.dtype;
     t->turn = ej_rule_vector(s, st);
-    return !ej_dtype_is_complex(dtype) && ej_dtypes[dtype].computes == ej_statement_dtype(st) && ej_nominal_extent(s, t->out) >= t->turn &&
-           ej_nominal_extent(s, x) >= t->turn;
+    return !ej_dtype_is_complex(dtype) && ej_dtypes[dtype].computes == ej_statement_dtype(st) &&
+           ej_nominal_extent(s, t->out) >= t->turn && ej_nominal_extent(s, x) >= t->turn;
 }
 
 static void choose_numbers(const ej_schedule *s, const thin *t, int64_t n[EJ_RECIPE_NUMBERS])
