@@ -69,8 +69,8 @@ LLVMValueRef ej_lower_flat(ej_lower *w, int dtype, ej_vec value, int32_t lanes)
 
 /* The parts of a vector as they are stored. Complex numbers that go to places apart, or under a mask, are in two
  * vectors where one would be wider than a register: selection would take that apart at three times the price
- * (`iaj,jb->abi` of 13 c64: 50 million instructions, 30 so). One that is stored whole, or number by number in 16 bytes
- * each, it sees through, and in a copy as far as the load. */
+ * (`iaj,jb->abi` of 13 c64: 50 million instructions, 30 so). One that is stored whole it sees through, and in copies of
+ * numbers of 16 bytes as far as the load. */
 typedef struct flat_parts {
     LLVMValueRef v[2];
     int32_t vector[2 * EJ_LANES_MAX], place[2 * EJ_LANES_MAX]; /* of a lane's part, by 2 * lane + part */
@@ -100,8 +100,8 @@ static void interleave_halves(ej_lower *w, ej_vec value, int32_t lanes, int32_t 
     for (int32_t v = 0; v < 2; v++) out->v[v] = interleave(w, value, lane[v], lanes);
 }
 
-/* How the numbers of a vector lie in memory. */
-enum flat_order { FLAT_WHOLE, FLAT_SINGLE, FLAT_RUNS }; /* single: no two side by side */
+/* How the numbers of a vector lie in memory: side by side, no two of them, or a copy of such ones, or some. */
+enum flat_order { FLAT_WHOLE, FLAT_SINGLE, FLAT_COPIED, FLAT_RUNS };
 
 static void flatten(ej_lower *w, const ej_leaf_access *access, ej_vec value, int32_t lanes, int order, flat_parts *out)
 {
@@ -109,9 +109,9 @@ static void flatten(ej_lower *w, const ej_leaf_access *access, ej_vec value, int
     int dtype = access->buffer->dtype;
     int32_t bytes = ej_dtypes[ej_dtypes[dtype].real].bytes, block = BLOCK / bytes;
     bool wide = value.im && 2 * lanes * bytes > w->e->target->vector_bytes && lanes >= block;
-    bool apart = order == FLAT_RUNS || (order == FLAT_SINGLE && block > 2);
+    bool apart = order == FLAT_RUNS || order == FLAT_SINGLE || (order == FLAT_COPIED && block > 2);
     if (wide && apart && !access->planar) {
-        interleave_halves(w, value, lanes, order == FLAT_SINGLE ? block : lanes, out);
+        interleave_halves(w, value, lanes, order == FLAT_RUNS ? lanes : block, out);
         return;
     }
     for (int32_t l = 0; l < 2 * lanes; l++) {
@@ -180,7 +180,9 @@ static void store_known(ej_leaf *leaf, ej_leaf_access *access, const ej_lanes *l
         single = single && (entries[i].part || !after);
         whole = whole && after;
     }
-    flatten(w, access, value, lanes->n, whole ? FLAT_WHOLE : single ? FLAT_SINGLE : FLAT_RUNS, &flat);
+    bool copied = leaf->node->n_src == 1 && w->nest->buffers[leaf->node->src[0].buffer].home != EJ_HOME_REG;
+    int order = whole ? FLAT_WHOLE : !single ? FLAT_RUNS : copied ? FLAT_COPIED : FLAT_SINGLE;
+    flatten(w, access, value, lanes->n, order, &flat);
     for (int32_t i = 0; i < n;) {
         const ej_entry *first = &entries[i];
         int32_t run = 0, vector = flat.vector[2 * first->lane + first->part];
