@@ -320,6 +320,19 @@ def test_alpha_and_beta():
     torch.testing.assert_close(t, 1 + x @ x)
 
 
+@pytest.mark.parametrize("text", ["addmm(c, a, b, beta=2, alpha=0.5)", "2.0 * c + 0.5 * einsum('ij,jk->ik', a, b)"])
+def test_a_sum_is_written_over_what_it_is_added_to(text):
+    a, b, c = np.random.default_rng(0).standard_normal((3, 40, 40))
+    wanted = 0.5 * a @ b + 2 * c
+    f = einjit.compile(f"def f(c, a, b):\n    return {text}\n")
+    for make in np.copy, torch.tensor:
+        x = make(c)
+        assert f(x, make(a), make(b), out=x) is x
+        np.testing.assert_allclose(np.asarray(x), wanted, rtol=1e-12)
+    with pytest.raises(einjit.errors.OverlapError, match=r"output 0 overlaps input 0 \('c'\)"):
+        einjit.compile("def f(c, a, b):\n    return c * (a @ b)\n")(c, a, b, out=c)
+
+
 def test_alpha_and_beta_that_cannot_be():
     a = np.ones((3, 3))
     with pytest.raises(einjit.errors.InvalidError, match="out="):
