@@ -2,11 +2,11 @@
 """e3nn's own tests, with einjit.fx in the place of opt_einsum_fx, which writes the code of its layers; then with einjit
 as torch.compile's backend, too.
 
-Takes  the installed einjit, e3nn, torch and pytest; e3nn's tests, of the installed version: its unpacked source (--source
-       DIR), or what pip downloads (wheels come without them).
-Gives  for both ways how many tests passed, failed, and were skipped; those that failed are run once more with the original
-       opt_einsum_fx and torch's own backend, and count where they pass there. 0 when none counts, 1 otherwise; 77 where the
-       tests cannot be had.
+Takes  the installed einjit, e3nn, torch and pytest; e3nn's tests, of the installed version: its unpacked source
+       (--source DIR), or what pip downloads (wheels come without them).
+Gives  for both ways how many tests passed, failed, and were skipped; those that failed are run once more with the
+       original opt_einsum_fx and torch's own backend, and count where they pass there. 0 when none counts, 1 otherwise;
+       77 where the tests cannot be had.
 Keeps  e3nn as it is, and nothing of it here: what is downloaded lies in a temporary folder.
 """
 import argparse
@@ -85,9 +85,9 @@ def run_way(way, tests, options):
     else:
         names = [tests]
     results = Results()
+    more = ["-k", options.only] if options.only else []
     pytest.main(["-q", "-p", "no:cacheprovider", "--no-header", "-W", "ignore", "-r", "N", "--rootdir", tests,
-                 "--tb=short" if options.trace else "--tb=no", *(["-k", options.only] if options.only else []), *names],
-                plugins=[results])
+                 "--tb=short" if options.trace else "--tb=no", *more, *names], plugins=[results])
     with open(options.report, "w", encoding="utf-8") as file:
         json.dump({"passed": results.passed, "failed": results.failed, "skipped": results.skipped}, file)
 
@@ -95,7 +95,8 @@ def run_way(way, tests, options):
 def report_of(way, tests, folder, options, again=None):
     """What a process of its own found out; None: it ended before."""
     report = os.path.join(folder, f"{way}.json")
-    command = [sys.executable, "-W", "ignore", *sys.argv, "--source", os.path.dirname(tests), "--way", way, "--report", report]
+    command = [sys.executable, "-W", "ignore", *sys.argv, "--source", os.path.dirname(tests), "--way", way]
+    command += ["--report", report]
     if again:
         command += ["--again", again]
     status = subprocess.run(command, check=False, cwd=folder).returncode
@@ -119,8 +120,8 @@ def compare(way, tests, folder, options):
         original = report_of("original", tests, folder, options, names)
         also = [name for name in wrong if original and name in original["failed"]]
         wrong = [name for name in wrong if name not in also]
-    print(f"\ne3nn {version}, {WAYS[way]}: {len(found['passed'])} passed, {len(wrong)} failed, {len(also)} that fail with "
-          f"the original, too, {len(found['skipped'])} skipped")
+    print(f"\ne3nn {version}, {WAYS[way]}: {len(found['passed'])} passed, {len(wrong)} failed, {len(also)} that fail "
+          f"with the original, too, {len(found['skipped'])} skipped")
     for name in also:
         print(f"  with the original, too: {name}")
     for name in wrong:

@@ -56,8 +56,8 @@ class _Plan(NamedTuple):
 
 
 def _plan_of(function: _einjit.Function, needed: tuple[bool, ...], ranks: tuple[int, ...]) -> _Plan:
-    """By the operands that need a gradient, and ranks. Remembered: what autograd's forward does is most of the time that
-    a small call takes."""
+    """By the operands that need a gradient, and ranks. Remembered: what autograd's forward does is most of the time
+    that a small call takes."""
     key = "forward", needed, ranks
     plan: _Plan | None = function.plans.get(key)
     if plan is None:
@@ -157,8 +157,8 @@ def _is_transformed(operands: tuple[Any, ...]) -> bool:
 
 
 def _recorded(function: _einjit.Function, operands: tuple[Any, ...], out: Any) -> Any:
-    """What make_fx and torch.export, which record torch's operators, record: torch's einsum; NotImplemented where nobody
-    does. Raises UnsupportedError for what is none."""
+    """What make_fx and torch.export, which record torch's operators, record: torch's einsum; NotImplemented where
+    nobody does. Raises UnsupportedError for what is none."""
     proxies = sys.modules.get("torch.fx.experimental.proxy_tensor")
     if proxies is None or proxies.get_proxy_mode() is None:
         return NotImplemented
@@ -167,8 +167,8 @@ def _recorded(function: _einjit.Function, operands: tuple[Any, ...], out: Any) -
     if equation and plain and equation.isascii():
         return torch.einsum(equation, *operands)
     raise BY_CODE["E_UNSUPPORTED"](
-        "make_fx records torch's operators, and this program is none: torch.compile(backend='einjit'), torch.export and "
-        "torch.fx.symbolic_trace know einjit.einsum"
+        "make_fx records torch's operators, and this program is none: torch.compile(backend='einjit'), torch.export "
+        "and torch.fx.symbolic_trace know einjit.einsum"
     )
 
 
