@@ -107,8 +107,10 @@ static void run(ej_schedule *s, const int64_t *numbers)
     if (far) ej_do_loop(s, 0, t.row_axis, t.rows);
     ej_do_outer_loops(s, false);
     int32_t at = s->nodes[s->statements[0].node].parent;
-    for (int32_t i = 0; across && sums && i < s->statements[0].n_src; i++)
-        if (!ej_access_moves(&s->statements[0].src[i], t.lane_axis)) ej_do_widen(s, at, 0, i);
+    for (int32_t i = 0; across && sums && t.row_axis >= 0 && i < s->statements[0].n_src; i++) {
+        const ej_access *source = &s->statements[0].src[i];
+        if (!ej_access_moves(source, t.lane_axis) && ej_access_moves(source, t.row_axis)) ej_do_widen(s, at, 0, i);
+    }
     if (across && sums) ej_do_loop(s, 0, t.lane_axis, width); /* the same vectors of a source for all rows */
     if (t.row_axis >= 0 && !far) ej_do_loop(s, 0, t.row_axis, t.rows);
     if (across && !sums) ej_do_loop(s, 0, t.lane_axis, width);
