@@ -83,10 +83,7 @@ double ej_sweep_count(const ej_schedule *s)
         int64_t n = ej_nominal_extent(s, a);
         bodies *= a == t.lane_axis ? (double)((n + t.lanes - 1) / t.lanes) : (double)n;
     }
-    for (int32_t i = 0; i < st->n_src; i++) {
-        const ej_access_term *term = ej_access_find(&st->src[i], t.lane_axis);
-        spread += !term ? 0.5 : ej_size_is(term->stride, 1) ? 1 : 2.0 * t.lanes;
-    }
+    for (int32_t i = 0; i < st->n_src; i++) spread += ej_tiling_vector_cost(&st->src[i], t.lane_axis, t.lanes);
     /* the result is loaded and stored once for every few steps, and that latency is not hidden */
     return bodies * (spread + st->expr.n - st->n_src + 1 + 6.0 / SWEEP_STEPS);
 }

@@ -22,6 +22,8 @@ ej_tiling ej_tiling_along(const ej_schedule *s, const ej_statement *st, int32_t 
 /* A map whose rows have others between them, in the result and in each source. */
 bool ej_tiling_rows_are_far(const ej_schedule *s, const ej_statement *st, const ej_tiling *t);
 ej_tile ej_tiling_tile(const ej_tiling *tiling);
+/* Instructions to load or store one vector of `lanes` along the axis. */
+double ej_tiling_vector_cost(const ej_access *access, int32_t axis, int32_t lanes);
 
 /* Where the result's rows lie side by side in memory and its lanes do not, a tile of `rows` (a power of 2) x `width` is
  * transposed in registers and stored by rows, instead of an element at a time. Elements of 16 bytes are vectors by

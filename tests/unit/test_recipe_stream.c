@@ -42,6 +42,15 @@ static void swept_rows_are_streams(void **state)
     EXPECT_REWRITES(SUM("ij->j"), "f32[1024,1024]", "avx512", "tile 0 %1 unroll 4");
 }
 
+/* However far apart a row's numbers are, and in whichever order: the next one of a column is on another page. */
+static void columns_of_any_stride_are_swept(void **state)
+{
+    (void)state;
+    EXPECT_REWRITES(SUM("ij->j"), "f32[4096,4096]:4096,-1", "avx512", "fill 0 at root\n");
+    EXPECT_REWRITES(SUM("ij->j"), "f32[4096,4096]:-8192,2", "avx512", "fill 0 at root\n");
+    EXPECT_REWRITES(SUM("ij->j"), "f32[4096,4096]:20480,5", "avx512", "fill 0 at root\n");
+}
+
 /* A row's sums, as many as half of the registers hold, in one pass. */
 static void rows_are_not_read_in_strips(void **state)
 {
@@ -62,11 +71,9 @@ static void outer_axes_are_outside_of_sweeps(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(memory_is_asked_ahead),
-        cmocka_unit_test(long_rows_are_streams),
-        cmocka_unit_test(swept_rows_are_streams),
-        cmocka_unit_test(rows_are_not_read_in_strips),
-        cmocka_unit_test(outer_axes_are_outside_of_sweeps),
+        cmocka_unit_test(memory_is_asked_ahead),       cmocka_unit_test(long_rows_are_streams),
+        cmocka_unit_test(swept_rows_are_streams),      cmocka_unit_test(columns_of_any_stride_are_swept),
+        cmocka_unit_test(rows_are_not_read_in_strips), cmocka_unit_test(outer_axes_are_outside_of_sweeps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
