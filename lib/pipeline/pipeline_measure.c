@@ -25,11 +25,11 @@ enum {
     SAMPLES = 9,    /* of each of two kernels */
     ALIGNMENT = 64, /* of tensors */
 };
-static const uint64_t sample_ns = 200000;     /* at least: short runs are repeated */
-static const uint64_t pair_ns = 400000000;    /* no further samples of two kernels after so long */
-static const double clear_win = 0.97;         /* less of a difference counts as none */
-static const double hopeless = 1.5;           /* after two samples */
-static const double worth_a_trial = 8;        /* predicted to take so many times as long as the best: not tried */
+static const uint64_t sample_ns = 200000;      /* at least: short runs are repeated */
+static const uint64_t pair_ns = 400000000;     /* no further samples of two kernels after so long */
+static const double clear_win = 0.97;          /* less of a difference counts as none */
+static const double hopeless = 1.5;            /* after two samples */
+static const double worth_a_trial = 8;         /* predicted to take so many times as long as the best: not tried */
 static const double least_share_of_all = 0.01; /* steps predicted to take less of the whole are left alone */
 
 /* A tensor's memory. */
