@@ -10,6 +10,23 @@
 
 #include <string.h>
 
+/* What bf16 has, however it is computed in f32: nothing is rounded. The tape knows that of the operands. */
+static bool is_brain(const ej_expr *expr, const ej_tape *tape, const ej_expr_op *op)
+{
+    if (op->kind == EJ_EXPR_CAST) return expr->ops[op->a].dtype == EINJIT_BF16 || expr->ops[op->a].dtype == EINJIT_BOOL;
+    if (op->kind == EJ_EXPR_CONST) return ej_dtype_round(EINJIT_BF16, op->re) == op->re;
+    if (op->kind != EJ_EXPR_FN || op->dtype != EINJIT_F32) return false;
+    switch (op->fn) {
+    case EJ_FN_RELU:
+    case EJ_FN_ABS:
+    case EJ_FN_NEG: return tape[op->a].brain;
+    case EJ_FN_MAXIMUM:
+    case EJ_FN_MINIMUM: return tape[op->a].brain && tape[op->b].brain;
+    case EJ_FN_WHERE: return tape[op->b].brain && tape[op->c].brain;
+    default: return false;
+    }
+}
+
 ej_tape *ej_tape_new(ej_leaf *leaf)
 {
     const ej_expr *expr = &leaf->node->expr;
@@ -28,6 +45,7 @@ ej_tape *ej_tape_new(ej_leaf *leaf)
                 tape[i].fresh = tape[i].fresh || tape[operands[k]].fresh;
             }
         }
+        tape[i].brain = is_brain(expr, tape, op);
         tape[i].memo = EJ_LOWER_NEW(leaf->w, ej_operand, ej_leaf_count(leaf, tape[i].set));
         if (!tape[i].memo) return NULL;
     }
@@ -122,24 +140,6 @@ static ej_operand run_fn(ej_leaf *leaf, const ej_tape *tape, int32_t i)
     return (ej_operand){ej_lower_fn(w->e, op->fn, dtype_in, op->dtype, lanes, v[0], v[1], v[2]), lanes};
 }
 
-/* What bf16 has, however it is computed in f32: nothing is rounded. */
-static bool is_brain(const ej_expr *expr, int32_t i)
-{
-    const ej_expr_op *op = &expr->ops[i];
-    if (op->kind == EJ_EXPR_CAST) return expr->ops[op->a].dtype == EINJIT_BF16 || expr->ops[op->a].dtype == EINJIT_BOOL;
-    if (op->kind == EJ_EXPR_CONST) return ej_dtype_round(EINJIT_BF16, op->re) == op->re;
-    if (op->kind != EJ_EXPR_FN || op->dtype != EINJIT_F32) return false;
-    switch (op->fn) {
-    case EJ_FN_RELU:
-    case EJ_FN_ABS:
-    case EJ_FN_NEG: return is_brain(expr, op->a);
-    case EJ_FN_MAXIMUM:
-    case EJ_FN_MINIMUM: return is_brain(expr, op->a) && is_brain(expr, op->b);
-    case EJ_FN_WHERE: return is_brain(expr, op->b) && is_brain(expr, op->c);
-    default: return false;
-    }
-}
-
 static ej_operand run_cast(ej_leaf *leaf, const ej_tape *tape, const ej_expr_op *op, const ej_lanes *lanes)
 {
     ej_emit *e = leaf->w->e;
@@ -147,7 +147,7 @@ static ej_operand run_cast(ej_leaf *leaf, const ej_tape *tape, const ej_expr_op 
     int from = leaf->node->expr.ops[op->a].dtype;
     if (from == EINJIT_BF16 && op->dtype == EINJIT_F32 && a.lanes == 1 && lanes->n > 1)
         return (ej_operand){{ej_lower_spread_brain(e, lanes->n, a.v.re), NULL}, lanes->n};
-    if (from == EINJIT_F32 && op->dtype == EINJIT_BF16 && is_brain(&leaf->node->expr, op->a))
+    if (from == EINJIT_F32 && op->dtype == EINJIT_BF16 && tape[op->a].brain)
         return (ej_operand){{ej_lower_cut_brain(e, a.lanes, a.v.re), NULL}, a.lanes};
     return (ej_operand){ej_lower_cast(e, from, op->dtype, a.lanes, a.v), a.lanes};
 }

@@ -371,6 +371,7 @@ bool ej_leaf_elems(ej_leaf *leaf, const ej_leaf_access *access, const ej_lanes *
 typedef struct ej_tape {
     uint32_t set;     /* digit axes the op depends on */
     bool fresh;       /* reads what the leaf stores: never kept */
+    bool brain;       /* it is f32, and every value of it is one that bf16 has */
     ej_operand *memo; /* by ej_leaf_index */
     ej_operand now;   /* for the unroll number last asked for */
 } ej_tape;

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <string.h>
 
 #include "lower_support.h"
@@ -269,6 +270,22 @@ static void lanes_without_a_term_are_not_true(void **state)
                            lane, 16 / lane);
 }
 
+/* Each value is used twice: whether the last one needs rounding to bf16 is asked of each op once. */
+static void exact_results_of_long_chains_are_cut(void **state)
+{
+    (void)state;
+    enum { OPS = 60 };
+    char expr[OPS * 32], *end = expr;
+    end += sprintf(expr, "$0 = bf16 src 0; $1 = f32 cast $0; $2 = f32 neg $1");
+    for (int i = 3; i < OPS; i++)
+        end += sprintf(end, "; $%d = f32 %s $%d $%d", i, i % 2 ? "maximum" : "minimum", i - 1, i - 2);
+    lower_agree_format(
+        0, NULL, 0,
+        "nest chain\naxis i 37\nbuffer x bf16 arg 0\nbuffer y bf16 arg 1\nloop i step 8\n    move y[i: 1]\n"
+        "        src x[i: 1]\n        expr %s; $%d = bf16 cast $%d\n        tile i lane 8\n",
+        expr, OPS, OPS - 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -286,6 +303,7 @@ int main(void)
         cmocka_unit_test(scattered_sums_take_every_term),
         cmocka_unit_test(results_that_meet_by_their_strides_take_every_term),
         cmocka_unit_test(expressions_mix_dtypes),
+        cmocka_unit_test(exact_results_of_long_chains_are_cut),
         cmocka_unit_test(constants_lie_in_the_code),
         cmocka_unit_test(blocks_of_packed_panels_are_addressed),
         cmocka_unit_test(lanes_without_a_term_are_not_true),
