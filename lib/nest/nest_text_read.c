@@ -365,7 +365,7 @@ static bool next_is(reader *r, const char *const *words)
 
 static int read_line_at(reader *r, int32_t depth)
 {
-    static const char *const leaf_words[] = {"src", "expr", "tile", "prefetch", "rows", "stream", NULL};
+    static const char *const leaf_words[] = {"src", "expr", "tile", "prefetch", "rows", "stream", "pairs", NULL};
     if (next_is(r, leaf_words)) return read_leaf_line(r, depth);
     if (ej_nest_take_keyword(&r->c, "when")) return read_when(r, depth);
     if (!depth && ej_nest_take_keyword(&r->c, "nest")) return ej_nest_read_name(&r->c, &r->out->name);

@@ -159,6 +159,25 @@ static void hints_are_about_memory(void **state)
 #undef LEAF
 }
 
+/* Two products of bf16 an instruction, which adds them up. */
+static void pairs_are_products_of_bf16(void **state)
+{
+    (void)state;
+#define WIDENED "$0 = bf16 src 0; $1 = f32 cast $0; $2 = bf16 src 1; $3 = f32 cast $2"
+#define LEAF(reduce, expr) \
+    HEAD "buffer H bf16 arg 4\nloop i step 1\n    " reduce " A[]\n        src H[i: 1]\n        src H[i: 2]\n" \
+         "        expr " expr "\n        pairs\n"
+    passes(LEAF("sum", WIDENED "; $4 = f32 mul $1 $3"));
+    refuses(LEAF("max", WIDENED "; $4 = f32 mul $1 $3"), "no products of bf16");
+    refuses(LEAF("move", WIDENED "; $4 = f32 mul $1 $3"), "no products of bf16");
+    refuses(LEAF("sum", WIDENED "; $4 = f32 add $1 $3"), "no products of bf16");
+    refuses(LEAF("sum", WIDENED "; $4 = f32 mul $1 $3; $5 = f32 neg $4"), "no products of bf16");
+    refuses(LEAF("sum", "$0 = bf16 src 0; $1 = f32 cast $0; $2 = f32 mul $1 $1; $3 = f32 mul $1 $2"),
+            "no products of bf16");
+#undef LEAF
+#undef WIDENED
+}
+
 static void blocks_are_not_crossed_by_tiles(void **state)
 {
     (void)state;
@@ -299,6 +318,7 @@ int main(void)
         cmocka_unit_test(tiles_cover_their_ranges),
         cmocka_unit_test(lanes_fit_a_register),
         cmocka_unit_test(hints_are_about_memory),
+        cmocka_unit_test(pairs_are_products_of_bf16),
         cmocka_unit_test(blocks_are_not_crossed_by_tiles),
         cmocka_unit_test(registers_have_one_lane_map),
         cmocka_unit_test(register_accesses_are_constant),

@@ -38,6 +38,7 @@ static const char everything[] =
     "            tile i unroll 4, k lane 2, q lane 8\n"
     "            prefetch 1 512 far\n"
     "            rows 8\n"
+    "            pairs\n"
     "move S[8]\n"
     "    expr $0 = c64 const 1.5 -inf\n"
     "    prefetch all 64\n"
