@@ -35,6 +35,8 @@ const ej_strategy ej_strategies[] = {
 };
 const size_t ej_n_strategies = sizeof ej_strategies / sizeof ej_strategies[0];
 
+static const char from_file[] = "file:";
+
 static const ej_strategy *strategy_by_name(const char *name)
 {
     size_t length = strcspn(name, ":"); /* what follows is a seed, or how long it may take */
@@ -87,16 +89,8 @@ int ej_path_complete(ej_path *path, const ej_network *network, ej_job *job)
     return fill_costs(path, network, job);
 }
 
-int ej_path_search(ej_path *out, const ej_network *network, ej_job *job)
+static int search(ej_path *out, const ej_network *network, const ej_strategy *strategy, ej_job *job)
 {
-    const char *name = job->path_strategy ? job->path_strategy : "auto";
-    bool from_file = !strncmp(name, "file:", 5);
-    const ej_strategy *strategy = strategy_by_name(name);
-    ej_effort effort;
-    memset(out, 0, sizeof *out);
-    EJ_TRY(ej_job_poll(job, EJ_STAGE_PATH, -1));
-    if (!strategy && !from_file) return unknown_strategy(name, job);
-    if (strategy && strategy->in_trials) EJ_TRY(ej_effort_read(&effort, job)); /* also where there is one path only */
     if (network->n_terms < 1) return ej_fail(job->err, EINJIT_E_NO_OPERANDS, "a contraction without operands");
     if (network->n_terms == 1) {
         out->steps = EJ_JOB_NEW(job, ej_path_step);
@@ -104,10 +98,26 @@ int ej_path_search(ej_path *out, const ej_network *network, ej_job *job)
         out->steps[0] = (ej_path_step){0, -1};
         out->n_steps = 1;
     } else {
-        if (from_file) EJ_TRY(ej_path_read_file(out, name + 5, network, job));
+        if (!strategy) EJ_TRY(ej_path_read_file(out, job->path_strategy + strlen(from_file), network, job));
         else EJ_TRY(strategy->search(out, network, job));
     }
     return ej_path_complete(out, network, job);
+}
+
+int ej_path_search(ej_path *out, const ej_network *network, ej_job *job)
+{
+    const char *name = job->path_strategy ? job->path_strategy : "auto";
+    const ej_strategy *strategy = strategy_by_name(name);
+    ej_effort effort;
+    bool found;
+    memset(out, 0, sizeof *out);
+    EJ_TRY(ej_job_poll(job, EJ_STAGE_PATH, -1));
+    if (!strategy && strncmp(name, from_file, strlen(from_file))) return unknown_strategy(name, job);
+    if (strategy && strategy->in_trials) EJ_TRY(ej_effort_read(&effort, job)); /* also where there is one path only */
+    EJ_TRY(ej_path_recall(out, &found, network, job));
+    if (found) return EINJIT_OK;
+    EJ_TRY(search(out, network, strategy, job));
+    return ej_path_remember(out, network, job);
 }
 
 int ej_path_results(ej_term **results, const ej_network *network, const ej_path *path, ej_arena *arena)

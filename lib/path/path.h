@@ -50,6 +50,15 @@ int ej_path_read_file(ej_path *out, const char *file, const ej_network *network,
 /* By job->path_strategy (E_VALUE names those that exist; "file:NAME" is the path in a file); fills in the costs.
  * n_terms 1: one step {0, -1}. */
 int ej_path_search(ej_path *out, const ej_network *network, ej_job *job);
+/* Paths by network, for as long as the arena lives: a job that has such a list searches each network once. */
+typedef struct ej_path_memo {
+    ej_arena *arena;
+    struct ej_known_path *first;
+} ej_path_memo;
+/* Nothing where the job has no list. (path_memo.c) */
+int ej_path_recall(ej_path *out, bool *found, const ej_network *network, ej_job *job);
+int ej_path_remember(const ej_path *path, const ej_network *network, ej_job *job);
+
 /* Puts sums of single operands before pairs where that pays, and fills in the costs: for paths from elsewhere. */
 int ej_path_complete(ej_path *path, const ej_network *network, ej_job *job);
 /* Labels of each step's result, for plans and reports: results[s], sorted. */

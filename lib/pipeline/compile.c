@@ -300,6 +300,7 @@ static ej_pipeline *new_pipeline(einjit_context *context, const ej_request *requ
     p->job.shares = context->threads > 1;
     p->job.ordered = p->job.strict || (!optimizes(p) && !ej_job_random(&p->job));
     p->job.trial = trial;
+    p->job.paths = trial ? trial->paths : NULL;
     p->job.verify = context->verify || (request->flags & EINJIT_OPTION_VERIFY);
     p->interpret = context->use_interp;
     p->last = EJ_STAGE_COUNT;

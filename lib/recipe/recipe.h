@@ -37,7 +37,8 @@ typedef struct ej_trial {
     const char **recipes; /* per step of the plan, as EINJIT_RECIPE names them; NULL: what the rules choose. NULL array:
                            * that for all steps */
     bool apart;           /* no groups: each step has a nest of its own */
-    ej_arena *lists;      /* where to keep the candidates of each step; NULL: nobody asks */
+    struct ej_path_memo *paths; /* of the compiles before: the plan is the same in all of them */
+    ej_arena *lists;            /* where to keep the candidates of each step; NULL: nobody asks */
     size_t n_steps;
     struct ej_trial_step {
         int32_t n;

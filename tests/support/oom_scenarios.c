@@ -290,7 +290,7 @@ static int call_graph(scene *s)
     float x[12], w[15], b[5], z[20], c[32], e[4];
     fill(x, 12), fill(w, 15), fill(b, 5);
     einjit_tensor in[] = {F32(x, 4, 3), F32(w, 3, 5), F32(b, 5)}, out[] = {F32(z, 4, 5), F32(c, 8, 4), F32(e, 4)};
-    const einjit_compile_options options = {.struct_bytes = sizeof options, .path = s->path};
+    const einjit_compile_options options = {.struct_bytes = sizeof options, .path = s->path, .flags = s->flags};
     for (int round = 0; round < 2; round++) {
         TRY(einjit_call_with(s->context, s->graph, 3, in, 3, out, &options, s->err));
         assert_true(z[0] + z[1] + z[2] + z[3] + z[4] > 1.99f && z[0] + z[1] + z[2] + z[3] + z[4] < 2.01f);
@@ -579,6 +579,13 @@ const scenario scenarios[] = {
     {.name = "gradient", .run = differentiate, .quick = true},
     {.name = "shapes", .run = infer_shapes, .program = mlp, .quick = true},
     {.name = "compile and run", .run = compile_and_run, .program = mlp},
+    /* a candidate that finds no memory has lost */
+    {.name = "measured",
+     .run = call_graph,
+     .program = mlp,
+     .no_interp = true,
+     .may_do_without = true,
+     .flags = EINJIT_OPTION_MEASURE},
     {.name = "constant inputs", .run = constant_inputs, .program = mlp},
     {.name = "call", .run = call_graph, .program = mlp},
     {.name = "scratch", .run = call_with_scratch, .program = chain},

@@ -342,6 +342,38 @@ static void a_clock_ends_a_search(void **state)
     fixture_close(&f);
 }
 
+/* ... of which another one by the same clock might find another path. */
+static void a_network_is_searched_once(void **state)
+{
+    (void)state;
+    fixture f;
+    watcher w = {.stop_at = -1};
+    const ej_path_watch how = {watch, &w};
+    fixture_open(&f, 7);
+    ej_path_memo memo = {.arena = &f.arena};
+    random_network(&f, 60, 120, 3);
+    f.job.path_watch = &how;
+    f.job.paths = &memo;
+    assert_int_equal(search(&f, "portfolio:trials=3"), EINJIT_OK);
+    const ej_path first = f.path;
+    assert_int_equal(w.calls, 3);
+    assert_int_equal(search(&f, "portfolio:trials=3"), EINJIT_OK);
+    assert_int_equal(w.calls, 3);
+    assert_ptr_not_equal(first.steps, f.path.steps);
+    assert_int_equal(first.n_steps, f.path.n_steps);
+    assert_memory_equal(first.steps, f.path.steps, sizeof *first.steps * (size_t)first.n_steps);
+    assert_true(first.log10_mults == f.path.log10_mults && first.log2_largest == f.path.log2_largest);
+    int64_t *other = EJ_NEW_ARRAY(&f.arena, int64_t, (size_t)f.net.n_labels); /* one extent differs */
+    memcpy(other, f.net.extents, (size_t)f.net.n_labels * sizeof *other);
+    other[f.net.terms[0].labels[0]]++;
+    f.net.extents = other;
+    w.calls = 0, w.trials = 0;
+    assert_int_equal(search(&f, "portfolio:trials=3"), EINJIT_OK);
+    assert_int_equal(w.calls, 3);
+    path_check(&f.net, &f.path);
+    fixture_close(&f);
+}
+
 /* Asked at every poll, not every few milliseconds; ends the search at one of them. */
 typedef struct asker {
     ej_progress progress;
@@ -426,6 +458,7 @@ int main(void)
         cmocka_unit_test(a_seed_and_a_number_of_trials_decide_the_path),
         cmocka_unit_test(searches_tell_and_can_be_stopped),
         cmocka_unit_test(a_clock_ends_a_search),
+        cmocka_unit_test(a_network_is_searched_once),
         cmocka_unit_test(all_searches_ask_often_and_can_be_interrupted),
         cmocka_unit_test(operands_without_labels_count_as_a_word_each),
     };
