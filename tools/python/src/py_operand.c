@@ -299,9 +299,8 @@ static enum py_read read_other(py_operand *out, PyObject *object, const char **w
     bool dlpack = has(object, "__dlpack__");
     if (PyObject_CheckBuffer(object)) {
         enum py_read status = read_buffer(out, object, why);
-        if (status == PY_READ || !dlpack) return status;
+        if (status != PY_FAILED || !dlpack || !PyErr_ExceptionMatches(PyExc_BufferError)) return status;
         PyErr_Clear(); /* jax has bf16 for DLPack alone */
-        py_operand_release(out);
     }
     if (dlpack) return read_capsule(out, object, why);
     *why = "is no array: it has neither __dlpack__ nor the buffer protocol";
