@@ -371,7 +371,7 @@ static enum concern concern_of(const call *c)
     while (i < n && !py_needs_gradient(&c->in[i])) i++;
     if (i == n || !py_torch_has_grad()) return NOBODYS;
     for (i = 0; i < c->n_in; i++) /* autograd takes nothing else than tensors */
-        if (c->in[i].kind != PY_EXCHANGE) return ANYBODYS;
+        if (!py_is_torchs(&c->in[i])) return ANYBODYS;
     return BACKWARD;
 }
 

@@ -126,13 +126,15 @@ static const known_type *know_type(PyTypeObject *type)
     if (!accepted) return NULL;
     made.refused = accepted == Py_False;
     Py_DECREF(accepted);
-    if (n_known == KNOWN_TYPES) {
+    find_getter(&made);
+    made.torch = py_torch_is_tensor(type);
+    if (n_known == KNOWN_TYPES) { /* not before: meanwhile other threads may have run, and been here */
+        Py_CLEAR(made.needs);
+        made.ask = NULL;
         other = made;
         return &other;
     }
     Py_INCREF((PyObject *)type);
-    find_getter(&made);
-    made.torch = py_torch_is_tensor(type);
     known_types[n_known] = made;
     return &known_types[n_known++];
 }
@@ -379,10 +381,15 @@ int py_operand_coerce(py_operand *out, PyObject *object, bool specs, PyObject **
     return -1;
 }
 
+bool py_is_torchs(const py_operand *operand)
+{
+    return operand->kind == PY_EXCHANGE && operand->known && operand->known->torch;
+}
+
 bool py_autograd_may_know(const py_operand *operand)
 {
     if (operand->kind != PY_EXCHANGE) return false;
-    return !operand->known || !operand->known->torch || py_torch_may_know(operand->object);
+    return !py_is_torchs(operand) || py_torch_may_know(operand->object);
 }
 
 int py_needs_gradient(const py_operand *operand)
