@@ -123,6 +123,7 @@ def compile(
     open: str | None = None,
     path: str | None = None,
     strict: bool = False,
+    measure: bool = False,
     optimize: bool = True,  # noqa: A001
     constants: dict[str, Any] | None = None,
     alpha: float = 1.0,
@@ -132,20 +133,20 @@ def compile(
 
     open: names of extents that stay open, with commas: one kernel for every value. path: "auto", "optimal", "greedy",
     "written".
-    strict: nothing is rewritten that could change a bit. optimize=False: compiled as written. constants: arrays by the
-    inputs' names, left out of the calls; what follows from them alone is computed once. alpha, beta: outputs become
-    alpha * result + beta * what `out` held, products where they lie, without a temporary. Call it as f(*arrays,
-    out=None); several results are a tuple. Compiled on the first call of each signature of dtypes, extents and strides,
-    milliseconds; then a call is some tenths of a microsecond above the kernel. Raises SyntaxError, NameError... of
-    einjit.errors with line and column.
+    strict: nothing is rewritten that could change a bit. measure: loops and tiles are chosen by their time on this
+    machine: compiles take longer. optimize=False: compiled as written. constants: arrays by the inputs' names, left out
+    of the calls; what follows from them alone is computed once. alpha, beta: outputs become alpha * result + beta *
+    what `out` held, products where they lie, without a temporary. Call it as f(*arrays, out=None); several results are a
+    tuple. Compiled on the first call of each signature of dtypes, extents and strides, milliseconds; then a call is
+    some tenths of a microsecond above the kernel. Raises SyntaxError, NameError... of einjit.errors with line and column.
     """
     _warn_without_codegen()
     if callable(program) and not isinstance(program, (str, Program)):
         if open or path or constants or not optimize or alpha != 1 or beta != 0:
             raise TypeError(
-                "a Python function is compiled for the shapes it meets: of the options only strict is for it"
+                "a Python function is compiled for the shapes it meets: of the options strict and measure are for it"
             )
-        return jit(program, strict=strict)
+        return jit(program, strict=strict, measure=measure)
     if isinstance(program, str):
         text = "def " in program or "\n" in program
         program = Program(text=program) if text else Program(equation=program)
@@ -153,25 +154,30 @@ def compile(
         program,
         open=open,
         path=path,
-        flags=(4 if strict else 0) | (0 if optimize else 1),
+        flags=_flags(strict, measure) | (0 if optimize else 1),
         constants=constants,
         alpha=alpha,
         beta=beta,
     )
 
 
-def jit(function: Any = None, *, strict: bool = False) -> Any:
+def _flags(strict: bool, measure: bool) -> int:
+    return (4 if strict else 0) | (8 if measure else 0)
+
+
+def jit(function: Any = None, *, strict: bool = False, measure: bool = False) -> Any:
     """A decorator: the einsums and operators of arrays that a Python function does become one program.
 
     The function runs once for each dtypes and shapes of its arguments, and for each value of those that are no arrays,
     with values that stand for its arrays; arrays it has from elsewhere are read in each call, all else from elsewhere is
     what it was in the first. Arguments and results may be nested lists, tuples and dicts. It may not look at values.
-    Raises UnsupportedError for what programs do not have.
+    strict, measure: as einjit.compile has them. Raises UnsupportedError for what programs do not have.
     """
     from .tracing import Traced
 
     _warn_without_codegen()
-    return Traced(function, strict) if function is not None else lambda f: Traced(f, strict)
+    flags = _flags(strict, measure)
+    return Traced(function, flags) if function is not None else lambda f: Traced(f, flags)
 
 
 def grad(function: Any, argnums: int | tuple[int, ...] = 0) -> Any:

@@ -35,7 +35,7 @@ def _typed(program: _einjit.Program, specs: Sequence[tuple[str, tuple[int, ...]]
 
 def svg(function: _einjit.Function, operands: Sequence[Any]) -> str:
     """The steps of a function's plan for these operands, or (dtype, shape). Not drawn: the products with alpha and
-    beta. Of constants it is known which they are, not what they hold."""
+    beta, and what measuring changes. Of constants it is known which they are, not what they hold."""
     left = list(operands)
     given = [left.pop(0) if c is None else c for c in function.constants or [None] * len(function.program.inputs)]
     text, sizes = _typed(function.program, [_spec(x) for x in given])

@@ -389,8 +389,9 @@ def _replaced(module: fx.GraphModule, parts: list[list[fx.Node]], traceable: boo
 def compile_graph(
     module: fx.GraphModule, example_inputs: Any, *, traceable: bool = False, **options: Any
 ) -> Callable[..., Any]:
-    """The backend: a callable for Dynamo's graph; traceable: one that torch.export and torch.compile can read. Its `stays` says why each node that is torch's stays so (also logged,
-    logger "einjit", level INFO). The kernels are compiled when they are first called."""
+    """The backend: a callable for Dynamo's graph; traceable: one that torch.export and torch.compile can read. Its
+    `stays` says why each node that is torch's stays so (also logged, logger "einjit", level INFO). The kernels are
+    compiled when they are first called."""
     _simplify(module.graph)
     module.recompile()
     parts, stays = _parts(module.graph)

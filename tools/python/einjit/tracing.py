@@ -354,8 +354,8 @@ class _Place(int):
 class Traced:
     """A Python function that is compiled for each dtypes and shapes that it is called with (`einjit.jit`)."""
 
-    def __init__(self, function: Callable[..., Any], strict: bool = False) -> None:
-        self.function, self.strict, self.made = function, strict, {}  # type: ignore[var-annotated]
+    def __init__(self, function: Callable[..., Any], flags: int = 0) -> None:
+        self.function, self.flags, self.made = function, flags, {}  # type: ignore[var-annotated]
         functools.update_wrapper(self, function)
 
     def trace(self, args: tuple[Any, ...], words: dict[str, Any]) -> tuple[str, list[Any], Any]:
@@ -379,7 +379,7 @@ class Traced:
         found = self.made.get(key)
         if found is None:
             text, captured, structure = self.trace(args, words)
-            function = _einjit.Function(_einjit.Program(text), flags=4 if self.strict else 0)
+            function = _einjit.Function(_einjit.Program(text), flags=self.flags)
             found = self.made[key] = function, captured, structure
         function, captured, structure = found
         result = function(*arrays, *captured)
@@ -509,7 +509,9 @@ class Gradient:
         gradient = program.gradient([names[i] for i in self._wanted()])
         if len(gradient.inputs) != len(names):
             raise BY_CODE["E_RANK"]("gradients are of one number, the function's result has axes")
-        return _einjit.Function(gradient if self.with_value else results_from(gradient, 1)), captured
+        given = self.compiled or self.traced
+        flags = given.flags if given is not None else 0
+        return _einjit.Function(gradient if self.with_value else results_from(gradient, 1), flags=flags), captured
 
 
 # ---- operators by name ----

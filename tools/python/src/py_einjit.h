@@ -60,6 +60,7 @@ void py_operand_release(py_operand *operand);
 bool py_row_major(const einjit_tensor *tensor);
 /* A tensor of torch that autograd would have to know about. -1: raised. */
 int py_needs_gradient(const py_operand *operand);
+bool py_is_torchs(const py_operand *operand);         /* a tensor of torch, for certain */
 bool py_autograd_may_know(const py_operand *operand); /* false: it neither requires a gradient nor carries one
                                                        * forward */
 

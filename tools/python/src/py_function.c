@@ -371,7 +371,7 @@ static enum concern concern_of(const call *c)
     while (i < n && !py_needs_gradient(&c->in[i])) i++;
     if (i == n || !py_torch_has_grad()) return NOBODYS;
     for (i = 0; i < c->n_in; i++) /* autograd takes nothing else than tensors */
-        if (c->in[i].kind != PY_EXCHANGE) return ANYBODYS;
+        if (!py_is_torchs(&c->in[i])) return ANYBODYS;
     return BACKWARD;
 }
 
@@ -567,7 +567,7 @@ static PyMemberDef function_members[] = {
     {"constants", T_OBJECT, offsetof(py_function, constants), READONLY,
      "Per input its constant operand or None; None where there are none."},
     {"plans", T_OBJECT, offsetof(py_function, plans), READONLY, "What autograd keeps of the function's gradients."},
-    {"flags", T_INT, offsetof(py_function, flags), READONLY, "Options: 1 as written, 4 strict."},
+    {"flags", T_INT, offsetof(py_function, flags), READONLY, "Options: 1 as written, 4 strict, 8 measured."},
     {"alpha", T_DOUBLE, offsetof(py_function, alpha), READONLY, "What results are multiplied by."},
     {"beta", T_DOUBLE, offsetof(py_function, beta), READONLY, "What outputs held, times this, is added to results."},
     {"path", T_STRING, offsetof(py_function, path), READONLY, "The path strategy, or None."},

@@ -126,13 +126,15 @@ static const known_type *know_type(PyTypeObject *type)
     if (!accepted) return NULL;
     made.refused = accepted == Py_False;
     Py_DECREF(accepted);
-    if (n_known == KNOWN_TYPES) {
+    find_getter(&made);
+    made.torch = py_torch_is_tensor(type);
+    if (n_known == KNOWN_TYPES) { /* not before: meanwhile other threads may have run, and been here */
+        Py_CLEAR(made.needs);
+        made.ask = NULL;
         other = made;
         return &other;
     }
     Py_INCREF((PyObject *)type);
-    find_getter(&made);
-    made.torch = py_torch_is_tensor(type);
     known_types[n_known] = made;
     return &known_types[n_known++];
 }
@@ -299,9 +301,8 @@ static enum py_read read_other(py_operand *out, PyObject *object, const char **w
     bool dlpack = has(object, "__dlpack__");
     if (PyObject_CheckBuffer(object)) {
         enum py_read status = read_buffer(out, object, why);
-        if (status == PY_READ || !dlpack) return status;
+        if (status != PY_FAILED || !dlpack || !PyErr_ExceptionMatches(PyExc_BufferError)) return status;
         PyErr_Clear(); /* jax has bf16 for DLPack alone */
-        py_operand_release(out);
     }
     if (dlpack) return read_capsule(out, object, why);
     *why = "is no array: it has neither __dlpack__ nor the buffer protocol";
@@ -380,10 +381,15 @@ int py_operand_coerce(py_operand *out, PyObject *object, bool specs, PyObject **
     return -1;
 }
 
+bool py_is_torchs(const py_operand *operand)
+{
+    return operand->kind == PY_EXCHANGE && operand->known && operand->known->torch;
+}
+
 bool py_autograd_may_know(const py_operand *operand)
 {
     if (operand->kind != PY_EXCHANGE) return false;
-    return !operand->known || !operand->known->torch || py_torch_may_know(operand->object);
+    return !py_is_torchs(operand) || py_torch_may_know(operand->object);
 }
 
 int py_needs_gradient(const py_operand *operand)

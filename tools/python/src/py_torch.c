@@ -158,8 +158,10 @@ static void find_kept(PyObject *torch)
     words = keep_words(words, sum, true);
     words = keep_words(words, leaf, false);
     if (py_torch_has_grad()) words = keep_words(words, known, false);
+    size_t at = 0;
     if (words && !(words & (words - 1))) /* one */
-        while (words >>= 1) kept_at += sizeof(void *);
+        while (words >>= 1) at += sizeof(void *);
+    if (at) kept_at = at; /* at once: torch lets other threads run meanwhile, which may be here, too */
     Py_XDECREF(plain);
     Py_XDECREF(leaf);
     Py_XDECREF(sum);

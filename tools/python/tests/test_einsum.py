@@ -185,6 +185,21 @@ def test_other_byte_order_and_strides_between_elements():
     assert np.array_equal(einjit.einsum("ij,jk->ik", A.astype(">f8"), B), A @ B)
 
 
+class Derived(np.ndarray):
+    pass
+
+
+def test_what_dlpack_does_not_have_in_classes_of_numpy():
+    a, record = A.astype(">f8").view(Derived), np.zeros(4, [("x", "f8"), ("y", "i1")])
+    record["x"] = [1, 2, 3, 4]
+    assert np.array_equal(einjit.einsum("ij,jk->ik", a, B), A @ B)
+    assert np.array_equal(einjit.einsum("ij,jk->ik", A.astype("g").view(Derived), B), A @ B)
+    for f in einjit.einsum, lambda _, *x: einjit.compile("i,i->")(*x):
+        assert f("i,i->", record["x"].view(Derived), np.ones(4)) == 10
+    with pytest.raises(errors.DtypeError, match=">f8"):
+        einjit.compile("ij->ji")(a)
+
+
 @pytest.mark.parametrize(
     "view",
     [

@@ -69,6 +69,30 @@ def test_strict_has_the_bits_of_the_program_as_written():
     )
 
 
+def test_measured_programs():
+    a, b = (RNG.integers(-4, 5, (40, 40)).astype("f4") for _ in range(2))
+    f = einjit.compile("ij,jk->ik", measure=True)
+    before = einjit.statistics()["misses"]
+    np.testing.assert_array_equal(f(a, b), a @ b)
+    np.testing.assert_array_equal(einjit.compile("ij,jk->ik")(a, b), a @ b)
+    assert einjit.statistics()["misses"] >= before + 2  # the flag is part of a signature
+    assert f.flags == 8 and pickle.loads(pickle.dumps(f)).flags == 8
+    assert einjit.compile("ij,jk->ik", measure=True, strict=True, optimize=False).flags == 13
+    if (pathlib.Path(einjit.__file__).parent / "bin" / "einjit").exists():
+        assert "<svg" in einjit.explain(f, a, b).svg()
+
+
+def test_options_of_python_functions_reach_their_gradients():
+    x = np.ones((3, 3))
+    for options, flags in ({}, 0), ({"strict": True}, 4), ({"measure": True}, 8):
+        for f in einjit.compile(lambda x: (x @ x).sum(), **options), einjit.compile("ij->", **options):
+            gradient = einjit.grad(f)
+            np.testing.assert_allclose(gradient(x), np.full((3, 3), 6 if hasattr(f, "made") else 1))
+            assert [made.flags for made, _ in gradient.made.values()] == [flags] and f.flags == flags
+    with pytest.raises(TypeError, match="strict and measure"):
+        einjit.compile(lambda x: x, open="n", measure=True)
+
+
 def test_program_object():
     p = einjit.Program(equation="ij,jk->ik")
     assert (

@@ -1,6 +1,7 @@
 """einjit's functions where tensors stand for more than their memory: torch.func, forward derivatives, classes of
 tensors, tracers; and what the process around them changes: threads, signals."""
 
+import ctypes
 import signal
 import subprocess
 import sys
@@ -197,6 +198,80 @@ def test_tensors_that_autograd_does_not_know_are_not_asked():
     assert f(x.requires_grad_(), y).requires_grad and Asked.times > before
     wanted = y.as_subclass(torch.Tensor).sum(1).expand(4, 4)
     torch.testing.assert_close(torch.autograd.grad(f(x, y).sum(), x)[0], wanted)
+
+
+def test_what_autograd_knows_is_found_out_by_two_threads_at_once():
+    """torch lets other threads run while it makes a tensor; what is found is the same once more."""
+    code = """if True:
+        import threading, einjit, torch
+
+        empty, together = torch.empty, threading.Barrier(2)
+
+        def wait_and_make(*args, **words):
+            if together.n_waiting or not found.is_set():
+                together.wait(60)
+                found.set()
+            return empty(*args, **words)
+
+        class Asked(torch.Tensor):
+            __torch_function__ = torch._C._disabled_torch_function_impl
+            times = 0
+
+            @property
+            def requires_grad(self):
+                Asked.times += 1
+                return super().requires_grad
+
+        found, f, x = threading.Event(), einjit.compile("ij,jk->ik"), torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+        torch.empty = wait_and_make
+        threads = [threading.Thread(target=f, args=(x, x)) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert found.is_set()
+        torch.empty = empty
+        y = torch.Tensor._make_subclass(Asked, torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
+        f(y, y)
+        assert not Asked.times
+        assert f(x.requires_grad_(), y).requires_grad
+    """
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+class Exchanged:
+    """An array of another library, with DLPack's exchange functions: a view of a tensor."""
+
+    def __init__(self, tensor):
+        self.tensor = tensor
+        self.extents = (ctypes.c_int64 * tensor.ndim)(*tensor.shape)
+
+    def __dlpack__(self, **words):
+        return self.tensor.__dlpack__(**words)
+
+    def __dlpack_device__(self):
+        return self.tensor.__dlpack_device__()
+
+    @ctypes.CFUNCTYPE(ctypes.c_int, ctypes.py_object, ctypes.c_void_p)
+    def view(self, place):
+        out = (ctypes.c_uint64 * 6).from_address(place)  # data, device, rank and dtype, extents, strides, offset
+        f32 = 2 << 32 | 32 << 40 | 1 << 48
+        out[:] = self.tensor.data_ptr(), 1, self.tensor.ndim | f32, ctypes.addressof(self.extents), 0, 0
+        return 0
+
+    table = (ctypes.c_void_p * 7)(1, None, None, None, None, ctypes.cast(view, ctypes.c_void_p), None)
+    capsule = ctypes.pythonapi.PyCapsule_New
+    capsule.restype, capsule.argtypes = ctypes.py_object, (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
+    name = b"dlpack_exchange_api"  # which the capsule borrows
+    __dlpack_c_exchange_api__ = capsule(ctypes.addressof(table), name, None)
+
+
+def test_gradients_beside_arrays_of_others_that_have_exchange_functions():
+    f, x, y = einjit.compile("ij,jk->ik"), torch.randn(3, 4, requires_grad=True), torch.randn(4, 2)
+    made = f(x, Exchanged(y))
+    torch.testing.assert_close(made, f(x, y))
+    torch.testing.assert_close(torch.autograd.grad(made.sum(), x)[0], y.sum(1).expand(3, 4))
 
 
 FIRST_CALLS = {
