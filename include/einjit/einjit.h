@@ -225,13 +225,14 @@ enum einjit_option_flag {
 };
 /* Measure: a compile makes several kernels, runs them in turns on tensors of its own, as large as those that are given,
  * and keeps the fastest: loops, tiles and packing of each step that takes at least a hundredth of the whole, and which
- * steps run together. The caller's data is not looked at (but for constant inputs). It takes some ten milliseconds a
- * step, or several runs of each kernel where these are longer, and as much memory as the tensors again. Where that is
- * more than a quarter of the machine's, or the program refuses made up values as indices, the model's kernel is the
- * result. The choice is kept with the kernel, in memory and on disk: the flag is part of its signature. Open extents
- * are timed at the observed ones. Two compiles of one program may differ in rounding, but for those of NO_OPTIMIZE and
- * STRICT. The interpreter ignores it, and so do einjit_cost and the texts of stages. The idea is FFTW's (Frigo and
- * Johnson, Proceedings of the IEEE 93(2), 2005). */
+ * steps run together. The caller's data is not looked at (but for constant inputs). Each kernel takes a compile and
+ * some ten milliseconds, or several runs where these are longer; steps that are alike, as layers are, count as one, and
+ * after ten seconds no more kernels are made. It takes as much memory as the tensors again. Where that is more than a
+ * quarter of the machine's, or the program refuses made up values as indices, the model's kernel is the result. The
+ * choice is kept with the kernel, in memory and on disk: the flag is part of its signature. Open extents are timed at
+ * the observed ones. Two compiles of one program may differ in rounding, but for those of NO_OPTIMIZE and STRICT. The
+ * interpreter ignores it, and so do einjit_cost and the texts of stages. The idea is FFTW's (Frigo and Johnson,
+ * Proceedings of the IEEE 93(2), 2005). */
 /* Strict: every value is computed as the program says it. Einsums of many operands are contracted from left to right (a
  * path of one's own is refused with E_VALUE), each sum is added up term after term, in the order of its labels or axes;
  * no scalar moves, nothing is fused, distributed, recomputed or computed in advance. Values that nobody needs are still

@@ -4,9 +4,12 @@
  *        each step of its plan.
  * Gives  the kernel with those recipes that ran fastest: first groups of steps against steps apart, then, from the step
  *        that is predicted to take longest to the one that takes least, up to six recipes of each against the best
- *        so far.
+ *        so far. Steps that have the same candidates with the same predictions, as the layers of a network have, are
+ *        given the same recipe and count as one.
  * How    Kernels run in turns on memory of this file's own, as large as the request's tensors and laid out like them; a
- *        candidate wins where the least of its times is clearly below the least of the other's.
+ *        candidate wins where the least of its times is clearly below the least of the other's. Each candidate is a
+ *        compile of the whole request: after some seconds no more are tried. One that fails, for want of scratch
+ *        memory for example, has lost.
  * Not here: what is remembered. The caches do that, as of any kernel: the flag is part of the signature.
  */
 #include <math.h>
@@ -16,6 +19,7 @@
 
 #include "base_time.h"
 #include "nest.h"
+#include "path.h"
 #include "pipeline.h"
 #include "recipe.h"
 
@@ -25,11 +29,12 @@ enum {
     SAMPLES = 9,    /* of each of two kernels */
     ALIGNMENT = 64, /* of tensors */
 };
-static const uint64_t sample_ns = 200000;     /* at least: short runs are repeated */
-static const uint64_t pair_ns = 400000000;    /* no further samples of two kernels after so long */
-static const double clear_win = 0.97;         /* less of a difference counts as none */
-static const double hopeless = 1.5;           /* after two samples */
-static const double worth_a_trial = 8;        /* predicted to take so many times as long as the best: not tried */
+static const uint64_t sample_ns = 200000;             /* at least: short runs are repeated */
+static const uint64_t pair_ns = 400000000;            /* no further samples of two kernels after so long */
+static const uint64_t all_ns = UINT64_C(10000000000); /* no further candidates after so long */
+static const double clear_win = 0.97;                 /* less of a difference counts as none */
+static const double hopeless = 1.5;                   /* after two samples */
+static const double worth_a_trial = 8;         /* predicted to take so many times as long as the best: not tried */
 static const double least_share_of_all = 0.01; /* steps predicted to take less of the whole are left alone */
 
 /* A tensor's memory. */
@@ -42,6 +47,8 @@ typedef struct measuring {
     einjit_context *context;
     const ej_request *request;
     ej_trial trial;
+    ej_path_memo paths;
+    uint64_t until_ns;        /* when to try no more */
     size_t n_in, n_out, room; /* room: bytes that tensors may still take */
     einjit_tensor *in, *out;
     block *blocks; /* inputs', then outputs' */
@@ -217,19 +224,41 @@ static int try_it(bool *won, measuring *m)
 {
     einjit_kernel *kernel;
     *won = false;
-    if (m->n_trials++ >= TRIALS) return EINJIT_OK;
-    EJ_TRY(ej_compile_trial(&kernel, m->context, m->request, &m->trial, true, m->err));
-    int status = is_new(m, kernel) ? is_faster(won, m, kernel) : EINJIT_OK;
-    einjit_kernel *other = *won ? m->best : kernel;
-    if (*won) m->best = kernel;
-    ej_kernel_drop(other);
-    return status;
+    if (m->n_trials++ >= TRIALS || ej_now_ns() >= m->until_ns) return EINJIT_OK;
+    int status = ej_compile_trial(&kernel, m->context, m->request, &m->trial, true, m->err);
+    if (status == EINJIT_OK) {
+        if (is_new(m, kernel)) status = is_faster(won, m, kernel);
+        einjit_kernel *other = *won ? m->best : kernel;
+        if (*won) m->best = kernel;
+        ej_kernel_drop(other);
+    }
+    return status == EINJIT_E_INTERRUPTED ? status : EINJIT_OK;
 }
 
 static int by_cycles(const void *a, const void *b)
 {
     double x = ((const ej_nest_candidate *)a)->cycles, y = ((const ej_nest_candidate *)b)->cycles;
     return (x > y) - (x < y);
+}
+
+static bool alike(const struct ej_trial_step *x, const struct ej_trial_step *y)
+{
+    bool same = x->n == y->n;
+    for (int32_t c = 0; c < x->n && same; c++)
+        same = x->items[c].cycles == y->items[c].cycles && !strcmp(x->items[c].recipe, y->items[c].recipe);
+    return same;
+}
+
+/* Steps that are tried together. */
+typedef struct ranked_step {
+    size_t index;  /* of the first one */
+    double cycles; /* of all */
+} ranked_step;
+
+static void give_recipe(measuring *m, size_t index, const char *recipe)
+{
+    for (size_t s = index; s < m->trial.n_steps; s++)
+        if (alike(&m->trial.steps[s], &m->trial.steps[index])) m->trial.recipes[s] = recipe;
 }
 
 static int try_step(measuring *m, size_t index)
@@ -239,17 +268,12 @@ static int try_step(measuring *m, size_t index)
         const char *before = m->trial.recipes[index];
         bool won;
         if (step->items[c].cycles > worth_a_trial * step->items[0].cycles) break;
-        m->trial.recipes[index] = step->items[c].recipe;
+        give_recipe(m, index, step->items[c].recipe);
         EJ_TRY(try_it(&won, m));
-        if (!won) m->trial.recipes[index] = before;
+        if (!won) give_recipe(m, index, before);
     }
     return EINJIT_OK;
 }
-
-typedef struct ranked_step {
-    size_t index;
-    double cycles;
-} ranked_step;
 
 static int longest_first(const void *a, const void *b)
 {
@@ -258,27 +282,38 @@ static int longest_first(const void *a, const void *b)
     return (x->index > y->index) - (x->index < y->index);
 }
 
+static size_t rank_steps(const measuring *m, ranked_step *order, double *all)
+{
+    size_t n = 0;
+    *all = 0;
+    for (size_t s = 0; s < m->trial.n_steps; s++) {
+        struct ej_trial_step *step = &m->trial.steps[s];
+        size_t k = 0;
+        qsort(step->items, (size_t)step->n, sizeof *step->items, by_cycles);
+        while (k < n && !alike(&m->trial.steps[order[k].index], step)) k++;
+        if (k == n) order[n++] = (ranked_step){s, 0};
+        double cycles = step->n ? step->items[0].cycles : 0;
+        order[k].cycles += cycles;
+        *all += cycles;
+    }
+    qsort(order, n, sizeof *order, longest_first);
+    return n;
+}
+
 static int try_all(measuring *m)
 {
     bool won;
-    double all = 0;
-    size_t n = m->trial.n_steps;
-    ranked_step *order = EJ_NEW_ARRAY(&m->arena, ranked_step, n);
-    m->trial.recipes = EJ_NEW_ARRAY(&m->arena, const char *, n);
+    double all;
+    ranked_step *order = EJ_NEW_ARRAY(&m->arena, ranked_step, m->trial.n_steps);
+    m->trial.recipes = EJ_NEW_ARRAY(&m->arena, const char *, m->trial.n_steps);
     if (!order || !m->trial.recipes) return ej_no_memory(m->err);
-    for (size_t s = 0; s < n; s++) {
-        struct ej_trial_step *step = &m->trial.steps[s];
-        qsort(step->items, (size_t)step->n, sizeof *step->items, by_cycles);
-        order[s] = (ranked_step){s, step->n ? step->items[0].cycles : 0};
-        all += order[s].cycles;
-    }
-    qsort(order, n, sizeof *order, longest_first);
-    if (n > 1) {
+    size_t n = rank_steps(m, order, &all);
+    if (m->trial.n_steps > 1) {
         m->trial.apart = true;
         EJ_TRY(try_it(&won, m));
         m->trial.apart = won;
     }
-    for (size_t s = 0; s < n && order[s].cycles >= least_share_of_all * all; s++) EJ_TRY(try_step(m, order[s].index));
+    for (size_t k = 0; k < n && order[k].cycles >= least_share_of_all * all; k++) EJ_TRY(try_step(m, order[k].index));
     return EINJIT_OK;
 }
 
@@ -295,11 +330,13 @@ int ej_compile_measured(einjit_kernel **out, einjit_context *context, const ej_r
     measuring m = {.context = context, .request = request, .err = err};
     ej_arena_init(&m.arena, &context->allocator);
     m.job = (ej_job){.err = err, .progress = ej_progress_new(context, &m.arena)};
-    m.trial.lists = &m.arena;
+    m.paths.arena = m.trial.lists = &m.arena;
+    m.trial.paths = &m.paths;
     int status = ej_compile_trial(&m.best, context, request, &m.trial, true, err);
     m.trial.lists = NULL;
     if (status == EINJIT_OK && make_tensors(&m) && runs(&m)) {
         is_new(&m, m.best);
+        m.until_ns = ej_now_ns() + all_ns;
         status = try_all(&m);
     }
     free_tensors(&m);

@@ -116,7 +116,7 @@ static bool run_once(const scenario *s, const char *backend, long n, bool all_af
 {
     hooks h = {.fail_at = -1};
     einjit_error err = {0};
-    scene at = {.context = new_context(&h, s, backend, &err), .err = &err, .path = s->path};
+    scene at = {.context = new_context(&h, s, backend, &err), .err = &err, .path = s->path, .flags = s->flags};
     assert_non_null(at.context);
     if (s->program) at.graph = api_graph(at.context, s->program);
     arm(&h, n, all_after);

@@ -13,6 +13,7 @@ typedef struct scene {
     einjit_graph *graph; /* made before memory gets short; NULL where the scenario makes its own */
     einjit_error *err;
     const char *path; /* of the scenario */
+    int32_t flags;    /* of the scenario */
 } scene;
 
 typedef struct scenario {
@@ -25,6 +26,7 @@ typedef struct scenario {
     int32_t threads;  /* of a host, which runs one share after the other; 0: one. Without memory for them one does it
                        * all */
     const char *path; /* random choices: small loops are shared, too */
+    int32_t flags;    /* EINJIT_OPTION_* */
 } scenario;
 
 extern const scenario scenarios[];

@@ -179,6 +179,41 @@ static void without_memory_the_model_chooses(void **state)
     einjit_context_release(context);
 }
 
+/* The log of one compile: how many kernels were timed. */
+static int kernels_of(const char *program, const einjit_tensor *in, size_t n_in, const char *path)
+{
+    int n = 0;
+    einjit_options options = {.struct_bytes = sizeof options, .backend = "llvm", .log = keep_line};
+    einjit_context *context;
+    einjit_kernel *kernel;
+    einjit_compile_options by_path = measured;
+    options.cache_dir = "none";
+    by_path.path = path;
+    *line = 0;
+    setenv("EINJIT_VERBOSE", "1", 1);
+    assert_int_equal(einjit_context_create(&context, &options, &err), EINJIT_OK);
+    unsetenv("EINJIT_VERBOSE");
+    einjit_graph *graph = api_graph(context, program);
+    if (einjit_compile(&kernel, context, graph, n_in, in, 0, NULL, &by_path, &err)) fail_msg("%s", err.text);
+    einjit_kernel_release(kernel);
+    einjit_graph_destroy(graph);
+    einjit_context_release(context);
+    return sscanf(line, "einjit: measured %d kernels", &n) == 1 ? n : 0;
+}
+
+/* Twelve equal layers are tried as one is: steps times recipes would be some thirty kernels. */
+static void equal_steps_are_tried_together(void **state)
+{
+    (void)state;
+    if (!api_has_llvm()) skip();
+    char text[1000] = "def f(x, w):\n";
+    for (int i = 0; i < 12; i++) strcat(text, "    x = relu(x @ w)\n");
+    strcat(text, "    return x\n");
+    einjit_tensor in[] = {F32(NULL, 40, 40), F32(NULL, 40, 40)};
+    int n = kernels_of(text, in, 2, NULL);
+    if (n < 2 || n > 8) fail_msg("%d kernels", n);
+}
+
 static int say_stop(void *user, const char *stage, double done)
 {
     int *left = user;
@@ -219,6 +254,7 @@ int main(void)
         cmocka_unit_test(several_kernels_are_timed),
         cmocka_unit_test_setup_teardown(the_winner_is_kept_on_disk, cache_set_up, cache_tear_down),
         cmocka_unit_test(without_memory_the_model_chooses),
+        cmocka_unit_test(equal_steps_are_tried_together),
         cmocka_unit_test(it_can_be_ended),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
