@@ -247,9 +247,7 @@ static int infer_shapes(scene *s)
 static int compile_and_run(scene *s)
 {
     float x[12], w[15], b[5], z[20], c[32], e[4];
-    fill(x, 12);
-    fill(w, 15);
-    fill(b, 5);
+    fill(x, 12), fill(w, 15), fill(b, 5);
     einjit_tensor in[] = {F32(x, 4, 3), F32(w, 3, 5), F32(b, 5)}, out[] = {F32(z, 4, 5), F32(c, 8, 4), F32(e, 4)};
     einjit_kernel *kernel = UNTOUCHED(einjit_kernel);
     int status = einjit_compile(&kernel, s->context, s->graph, 3, in, 3, out, NULL, s->err);
@@ -267,9 +265,7 @@ static int constant_inputs(scene *s)
 {
     static const int64_t columns[] = {1, 3}, shape[] = {3, 5};
     float x[12], w[15], b[5], z[20], c[32], e[4];
-    fill(x, 12);
-    fill(w, 15);
-    fill(b, 5);
+    fill(x, 12), fill(w, 15), fill(b, 5);
     einjit_tensor in[] = {F32(x, 4, 3), {w, EINJIT_F32, 2, shape, columns}, F32(b, 5)};
     einjit_tensor out[] = {F32(z, 4, 5), F32(c, 8, 4), F32(e, 4)};
     einjit_compile_options options = {.struct_bytes = sizeof options, .constants = "w,bias"};
@@ -316,9 +312,7 @@ static int call_with_scratch(scene *s)
 static int one_einsum(scene *s)
 {
     float a[24], b[40], c[10], d[8];
-    fill(a, 24);
-    fill(b, 40);
-    fill(c, 10);
+    fill(a, 24), fill(b, 40), fill(c, 10);
     einjit_tensor in[] = {F32(a, 2, 3, 4), F32(b, 2, 4, 5), F32(c, 2, 5)}, out = F32(d, 2, 3);
     TRY(einjit_einsum(s->context, "zij,zjk,zk->zi", 3, in, &out, s->err));
     for (int z = 0; z < 2; z++)
@@ -353,9 +347,7 @@ static int many_labels(scene *s)
 static int open_extents(scene *s)
 {
     float x[60], w[15], b[5], z[100], c[200], e[20];
-    fill(x, 60);
-    fill(w, 15);
-    fill(b, 5);
+    fill(x, 60), fill(w, 15), fill(b, 5);
     einjit_compile_options options = {.struct_bytes = sizeof options, .open = "b,o"};
     for (int64_t n = 4; n < 21; n += 16) {
         einjit_tensor in[] = {F32(x, n, 3), F32(w, 3, 5), F32(b, 5)},
@@ -579,7 +571,6 @@ const scenario scenarios[] = {
     {.name = "gradient", .run = differentiate, .quick = true},
     {.name = "shapes", .run = infer_shapes, .program = mlp, .quick = true},
     {.name = "compile and run", .run = compile_and_run, .program = mlp},
-    /* a candidate that finds no memory has lost */
     {.name = "measured",
      .run = call_graph,
      .program = mlp,
