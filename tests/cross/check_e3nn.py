@@ -92,7 +92,7 @@ def run_way(way, tests, options):
         json.dump({"passed": results.passed, "failed": results.failed, "skipped": results.skipped}, file)
 
 
-def report_of(way, tests, folder, options, again=None):
+def report_of(way, tests, folder, again=None):
     """What a process of its own found out; None: it ended before."""
     report = os.path.join(folder, f"{way}.json")
     command = [sys.executable, "-W", "ignore", *sys.argv, "--source", os.path.dirname(tests), "--way", way]
@@ -107,9 +107,9 @@ def report_of(way, tests, folder, options, again=None):
         return json.load(file)
 
 
-def compare(way, tests, folder, options):
+def compare(way, tests, folder):
     """Whether no test fails that passes with the original."""
-    found = report_of(way, tests, folder, options)
+    found = report_of(way, tests, folder)
     if found is None:
         return False
     wrong, also = found["failed"], []
@@ -117,7 +117,7 @@ def compare(way, tests, folder, options):
         names = os.path.join(folder, "again.json")
         with open(names, "w", encoding="utf-8") as file:
             json.dump([os.path.join(tests, name) for name in wrong], file)
-        original = report_of("original", tests, folder, options, names)
+        original = report_of("original", tests, folder, names)
         also = [name for name in wrong if original and name in original["failed"]]
         wrong = [name for name in wrong if name not in also]
     print(f"\ne3nn {version}, {WAYS[way]}: {len(found['passed'])} passed, {len(wrong)} failed, {len(also)} that fail "
@@ -148,7 +148,7 @@ def main():
             print(f"skipped: no tests of e3nn {version}")
             return 77
         sys.argv[0] = os.path.abspath(sys.argv[0])
-        right = [compare(way, tests, folder, options) for way in options.way or ("einjit.fx", "compile")]
+        right = [compare(way, tests, folder) for way in options.way or ("einjit.fx", "compile")]
     return 0 if all(right) else 1
 
 

@@ -7,14 +7,15 @@ Gives  its results with a backward that is a program of the same kind: different
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import torch
 
 from . import _einjit
-from .arrays import shape_of
+from .arrays import DTYPE_NAMES, shape_of
 from .errors import BY_CODE
-from .tracing import equation_of, results_from, with_batch, with_ranks, with_used_inputs
+from .tracing import dtype_of, equation_of, results_from, with_batch, with_ranks, with_used_inputs
 
 
 def backward_of(
@@ -156,6 +157,27 @@ def _is_transformed(operands: tuple[Any, ...]) -> bool:
     )
 
 
+def _batched(function: _einjit.Function, operands: tuple[Any, ...]) -> Any:
+    """For the batches of torch.autograd.grad(is_grads_batched=True), which are not functorch's: the innermost one."""
+    level = torch._C._vmapmode_decrement_nesting() + 1
+    try:
+        dims, inner, size = list[int | None](), list[Any](), 0
+        for x in map(torch.as_tensor, operands):
+            taken, other = (torch._remove_batch_dim(x, level, n, 0) for n in (2, 3))  # n: of what is not batched there
+            batched = taken.shape == other.shape
+            dims.append(0 if batched else None)
+            inner.append(taken if batched else x)
+            size = taken.shape[0] if batched else size
+        if all(d is None for d in dims):
+            return function(*inner)
+        made, _ = _Transformed.vmap(SimpleNamespace(batch_size=size), (None, *dims), function, *inner)
+    finally:
+        torch._C._vmapmode_increment_nesting()
+    if isinstance(made, tuple):
+        return tuple(torch._add_batch_dim(x, 0, level) for x in made)
+    return torch._add_batch_dim(made, 0, level)
+
+
 def _recorded(function: _einjit.Function, operands: tuple[Any, ...], out: Any) -> Any:
     """What make_fx and torch.export, which record torch's operators, record: torch's einsum; NotImplemented where
     nobody does. Raises UnsupportedError for what is none."""
@@ -165,7 +187,12 @@ def _recorded(function: _einjit.Function, operands: tuple[Any, ...], out: Any) -
     equation = equation_of(function.program)
     plain = out is None and function.alpha == 1 and not function.constants
     if equation and plain and equation.isascii():
-        return torch.einsum(equation, *operands)
+        tensors = [torch.as_tensor(x) for x in operands]
+        if len({x.dtype for x in tensors}) > 1:  # which torch's refuses
+            computed = function.shapes(*((dtype_of(x), (1,) * x.ndim) for x in tensors))[0][0]
+            name = next(name for name, ours in DTYPE_NAMES.items() if ours == computed)
+            tensors = [x.to(getattr(torch, name)) for x in tensors]
+        return torch.einsum(equation, *tensors)
     raise BY_CODE["E_UNSUPPORTED"](
         "make_fx records torch's operators, and this program is none: torch.compile(backend='einjit'), torch.export "
         "and torch.fx.symbolic_trace know einjit.einsum"
@@ -185,6 +212,8 @@ def differentiable(function: _einjit.Function, operands: tuple[Any, ...], out: A
         made = _recorded(function, operands, out)
         if made is not NotImplemented:
             return made
+    if out is None and any(isinstance(x, torch.Tensor) and _functorch.is_legacy_batchedtensor(x) for x in operands):
+        return _batched(function, operands)  # autograd follows what is inside of them
     transformed = _is_transformed(operands)
     if not transformed:
         outs = out if isinstance(out, (list, tuple)) else (out,)

@@ -78,11 +78,34 @@ def test_tracers_record_or_are_refused():
         made = make_fx(lambda a: einjit.einsum("ij,jk->ki", a, a) * 2)(x)
         torch.testing.assert_close(made(x + 1), ((x + 1) @ (x + 1)).T * 2, rtol=1e-4, atol=1e-4)
         einjit.einsum("ij,jk->ki", x, x)
+    for other in x.double(), torch.arange(9).reshape(3, 3), torch.ones(3, 3, dtype=torch.complex64):
+        made = make_fx(lambda a, b: einjit.einsum("ij,jk->ki", a, b))(x, other)
+        torch.testing.assert_close(made(x, other), einjit.einsum("ij,jk->ki", x, other), rtol=1e-4, atol=1e-4)
     program = einjit.compile("def f(a):\n    return tanh(a @ a)\n")
     for _ in range(2):
         with pytest.raises(einjit.errors.UnsupportedError, match="make_fx"):
             make_fx(program)(x)
         program(x)
+
+
+@pytest.mark.parametrize("pair", [(ours, theirs), (several, several_of_torch)], ids=["einsum", "program"])
+def test_gradients_in_batches(pair):
+    functional = torch.autograd.functional
+    x, y = torch.randn(3, 4, dtype=torch.float64), torch.randn(4, 2, dtype=torch.float64)
+    for way in (
+        lambda f: functional.jacobian(f, (x, y), vectorize=True),
+        lambda f: functional.hessian(lambda x, y: sum(z.sum() ** 2 for z in f(x, y)), (x, y), vectorize=True),
+        lambda f: functional.jacobian(
+            lambda x: functional.jacobian(lambda x: f(x, y)[0], x, vectorize=True, create_graph=True), x, vectorize=True
+        ),
+    ):
+        torch.testing.assert_close(*map(way, pair))
+    f, operands = pair[0], (x.requires_grad_(), y.requires_grad_())
+    assert torch.autograd.gradcheck(f, operands, check_batched_grad=True)
+    assert torch.autograd.gradgradcheck(f, operands, check_batched_grad=True)
+    batch, ys = torch._vmap_internals._vmap, torch.randn(5, 4, 2, dtype=torch.float64)
+    nested = batch(lambda u: batch(lambda v: f(x, u)[0] - f(x, v)[0])(ys))(ys)  # u is of the outer batch alone
+    torch.testing.assert_close(nested, torch.stack([torch.stack([f(x, u)[0] - f(x, v)[0] for v in ys]) for u in ys]))
 
 
 @pytest.mark.parametrize("wants", [False, True])
