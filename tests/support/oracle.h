@@ -17,6 +17,7 @@ typedef struct oracle_element {
     long double err; /* bound on |computed - exact|; INFINITY: anything goes */
     /* sum of the sizes of the terms that it is a sum of, at least |value|: what cancelled still rounds */
     long double mass;
+    long double terms; /* how many of them a reduction added up: what is added to it may be in each partial sum */
 } oracle_element;
 
 typedef struct oracle_value {

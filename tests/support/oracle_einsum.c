@@ -69,6 +69,7 @@ static oracle_element sum_end(const sum_state *s, long double bound, double step
         return out;
     }
     long double u = oracle_unit(s->dtype);
+    out.terms = s->reduce == EINJIT_REDUCE_SUM ? (long double)s->terms : 0;
     if (s->reduce == EINJIT_REDUCE_LOGSUMEXP) {
         out.mass = 0;
         out.re = s->any ? (isinf(s->top) ? s->top : s->top + logl(s->re)) : -INFINITY;

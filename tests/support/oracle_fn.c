@@ -449,6 +449,22 @@ static long double mass_of(int fn, oracle_element a, oracle_element b)
     }
 }
 
+/* Of what may be taken into a sum, or out of it. */
+static long double terms_of(int fn, oracle_element a, oracle_element b)
+{
+    switch (fn) {
+    case EJ_FN_ADD:
+    case EJ_FN_SUB:
+    case EJ_FN_MUL:
+    case EJ_FN_DIV: return a.terms + b.terms;
+    case EJ_FN_NEG:
+    case EJ_FN_CONJ:
+    case EJ_FN_REAL:
+    case EJ_FN_IMAG: return a.terms;
+    default: return 0;
+    }
+}
+
 /* Factors may be multiplied in elsewhere, collected or not: a rounding more, and of every term of a sum. */
 static oracle_element rounded_product(int dtype, oracle_element out)
 {
@@ -456,11 +472,13 @@ static oracle_element rounded_product(int dtype, oracle_element out)
     return oracle_rounded(dtype, out);
 }
 
-/* A sum of products with a common factor may be computed as that factor times a sum: a rounding more. */
-static oracle_element rounded_sum(int dtype, oracle_element out)
+/* A sum of products with a common factor may be computed as that factor times a sum: a rounding more. What is added to
+ * a reduction may be the first of its terms, and is in the roundings of all others. */
+static oracle_element rounded_sum(int dtype, oracle_element a, oracle_element b, oracle_element out)
 {
-    long double size = hypotl(out.re, out.im);
+    long double size = hypotl(out.re, out.im), first = a.terms * oracle_mass(b) + b.terms * oracle_mass(a);
     if (isfinite(size)) out.err += size * oracle_unit(dtype);
+    if (isfinite(first)) out.err += first * oracle_unit(dtype);
     return oracle_rounded(dtype, out);
 }
 
@@ -483,7 +501,7 @@ static oracle_element narrowed(int fn, int dtype, oracle_element a, oracle_eleme
     case EJ_FN_MUL:
     case EJ_FN_DIV: return rounded_product(dtype, out);
     case EJ_FN_ADD:
-    case EJ_FN_SUB: return rounded_sum(dtype, out);
+    case EJ_FN_SUB: return rounded_sum(dtype, a, b, out);
     default: return oracle_rounded(dtype, out);
     }
 }
@@ -504,6 +522,7 @@ oracle_element oracle_fn(int fn, int dtype_in, int dtype_out, oracle_element a, 
     oracle_element out = raw_fn(fn, dtype_in, a, b, c);
     if (ej_dtypes[dtype_out].kind < EJ_KIND_FLOAT) return oracle_rounded(dtype_out, out);
     if (fn != EJ_FN_WHERE) out.mass = mass_of(fn, a, b);
+    out.terms = terms_of(fn, a, b);
     if (is_exact(fn) && !(fn == EJ_FN_ABS && ej_dtype_is_complex(dtype_in))) return out;
     if (isinf(a.err) || isinf(b.err) || isinf(c.err)) out.err = INFINITY;
     if (ej_dtype_is_complex(dtype_in) && a.err == 0 && b.err == 0 && (fn == EJ_FN_MUL || fn == EJ_FN_SQUARE)) {
@@ -516,7 +535,7 @@ oracle_element oracle_fn(int fn, int dtype_in, int dtype_out, oracle_element a, 
     case EJ_FN_MUL:
     case EJ_FN_DIV: return rounded_product(dtype_out, out);
     case EJ_FN_ADD:
-    case EJ_FN_SUB: return rounded_sum(dtype_out, out);
+    case EJ_FN_SUB: return rounded_sum(dtype_out, a, b, out);
     default: return oracle_rounded(dtype_out, out);
     }
 }
