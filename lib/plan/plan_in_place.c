@@ -131,8 +131,10 @@ int ej_plan_find_in_place(ej_planner *p)
     plan->first_write = EJ_JOB_ARRAY(p->job, int32_t, (size_t)plan->n_args);
     if (!plan->last_read || !plan->first_write) return ej_no_memory(p->job->err);
     ej_arena *arena = p->job->arena;
-    for (size_t s = 0; s < plan->n_steps; s++) EJ_TRY(note_step(plan, s, arena));
-    for (size_t s = 0; s < plan->n_steps; s++) EJ_TRY(note_tail(plan, &plan->steps[s], arena));
+    int status = EINJIT_OK; /* E_NOMEM at most, of what has no error to write to */
+    for (size_t s = 0; s < plan->n_steps && !status; s++) status = note_step(plan, s, arena);
+    for (size_t s = 0; s < plan->n_steps && !status; s++) status = note_tail(plan, &plan->steps[s], arena);
+    if (status) return ej_no_memory(p->job->err);
     for (int32_t b = 0; b < plan->n_args; b++)
         plan->buffers[b].in_place = plan->last_read[b] && plan->last_read[b] % 2 == 0;
     return EINJIT_OK;
