@@ -37,13 +37,11 @@ ej_tape *ej_tape_new(ej_leaf *leaf)
         if (op->kind == EJ_EXPR_SOURCE) {
             tape[i].set = leaf->src[op->a].set;
             tape[i].fresh = leaf->node->src[op->a].buffer == leaf->node->dst.buffer;
-        } else if (op->kind != EJ_EXPR_CONST) {
-            const int32_t operands[3] = {op->a, op->b, op->c};
-            int32_t n = op->kind == EJ_EXPR_FN ? ej_fns[op->fn].arity : 1;
-            for (int32_t k = 0; k < n; k++) {
-                tape[i].set |= tape[operands[k]].set;
-                tape[i].fresh = tape[i].fresh || tape[operands[k]].fresh;
-            }
+        }
+        for (int32_t k = 0; k < ej_op_arity(op); k++) {
+            const ej_tape *operand = &tape[ej_op_operand(op, k)];
+            tape[i].set |= operand->set;
+            tape[i].fresh = tape[i].fresh || operand->fresh;
         }
         tape[i].brain = is_brain(expr, tape, op);
         tape[i].memo = EJ_LOWER_NEW(leaf->w, ej_operand, ej_leaf_count(leaf, tape[i].set));

@@ -40,9 +40,8 @@ static int check_fn(const ej_check *c, int32_t node, const ej_expr *expr, int32_
     const ej_expr_op *op = &expr->ops[i];
     if (op->fn >= EJ_FN_COUNT) return ej_check_fail(c, node, "there is no function %d", (int)op->fn);
     const ej_fn_info *fn = &ej_fns[op->fn];
-    int32_t operands[] = {op->a, op->b, op->c};
     for (int k = 0; k < fn->arity; k++)
-        if (!operand_is_earlier(operands[k], i))
+        if (!operand_is_earlier(ej_op_operand(op, k), i))
             return ej_check_fail(c, node, "operand %d of operation %d does not come before it", k, (int)i);
     int in = expr->ops[op->a].dtype;
     if (ej_dtypes[in].computes != in || ej_dtypes[op->dtype].computes != op->dtype)
@@ -53,9 +52,9 @@ static int check_fn(const ej_check *c, int32_t node, const ej_expr *expr, int32_
                              einjit_dtype_name(op->dtype));
     int want = fn->rule == EJ_RULE_SELECT ? op->dtype : in;
     for (int k = 1; k < fn->arity; k++)
-        if (expr->ops[operands[k]].dtype != want)
+        if (expr->ops[ej_op_operand(op, k)].dtype != want)
             return ej_check_fail(c, node, "operand %d of %s is %s, not %s", k, fn->name,
-                                 einjit_dtype_name(expr->ops[operands[k]].dtype), einjit_dtype_name(want));
+                                 einjit_dtype_name(expr->ops[ej_op_operand(op, k)].dtype), einjit_dtype_name(want));
     return EINJIT_OK;
 }
 

@@ -213,9 +213,8 @@ static void print_op(ej_text *text, const ej_expr_op *op)
     case EJ_EXPR_CAST: ej_print(text, "cast $%d", (int)op->a); break;
     case EJ_EXPR_CONST: print_constant(text, op); break;
     default:
-        ej_print(text, "%s $%d", ej_fns[op->fn].name, (int)op->a);
-        if (ej_fns[op->fn].arity > 1) ej_print(text, " $%d", (int)op->b);
-        if (ej_fns[op->fn].arity > 2) ej_print(text, " $%d", (int)op->c);
+        ej_print(text, "%s", ej_fns[op->fn].name);
+        for (int32_t k = 0; k < ej_op_arity(op); k++) ej_print(text, " $%d", (int)ej_op_operand(op, k));
     }
 }
 

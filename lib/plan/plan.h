@@ -101,8 +101,9 @@ static inline int32_t ej_op_operand(const ej_expr_op *op, int32_t k)
 /* A product of two sources of bf16, in f32. */
 static inline bool ej_expr_is_brain_product(const ej_expr *expr)
 {
+    if (expr->n < 1) return false;
     const ej_expr_op *last = &expr->ops[expr->n - 1];
-    bool found = expr->n > 0 && last->kind == EJ_EXPR_FN && last->fn == EJ_FN_MUL && last->dtype == EINJIT_F32;
+    bool found = last->kind == EJ_EXPR_FN && last->fn == EJ_FN_MUL && last->dtype == EINJIT_F32;
     for (int k = 0; k < 2 && found; k++) {
         const ej_expr_op *cast = &expr->ops[k ? last->b : last->a];
         found = cast->kind == EJ_EXPR_CAST && expr->ops[cast->a].kind == EJ_EXPR_SOURCE &&

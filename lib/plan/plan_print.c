@@ -26,7 +26,6 @@ void ej_expr_print(ej_text *text, const ej_expr *expr)
 {
     for (int32_t i = 0; i < expr->n; i++) {
         const ej_expr_op *op = &expr->ops[i];
-        const int32_t operands[3] = {op->a, op->b, op->c};
         ej_print(text, "%st%d = ", i ? "; " : "", (int)i);
         switch (op->kind) {
         case EJ_EXPR_SOURCE: ej_print(text, "s%d", (int)op->a); break;
@@ -34,7 +33,8 @@ void ej_expr_print(ej_text *text, const ej_expr *expr)
         case EJ_EXPR_CAST: ej_print(text, "%s(t%d)", einjit_dtype_name(op->dtype), (int)op->a); break;
         default:
             ej_print(text, "%s(", ej_fns[op->fn].name);
-            for (int k = 0; k < ej_fns[op->fn].arity; k++) ej_print(text, "%st%d", k ? ", " : "", (int)operands[k]);
+            for (int32_t k = 0; k < ej_op_arity(op); k++)
+                ej_print(text, "%st%d", k ? ", " : "", (int)ej_op_operand(op, k));
             ej_print(text, ")");
             break;
         }

@@ -230,7 +230,7 @@ static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_REC
         if (kc > most) kc = most;
     }
     if (kc < 128) kc = 128;
-    if (!g.plain || !ej_product_parts_wait(s)) kc = g.size_k;
+    if (!g.plain || !ej_statement_may_wait(s, st)) kc = g.size_k;
     int64_t terms[EJ_PRODUCT_AXES];
     ej_product_block_terms(s, &g, kc, terms);
     for (int32_t i = 0; i < g.n_k; i++) depth *= (double)terms[i];

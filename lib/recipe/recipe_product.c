@@ -133,12 +133,6 @@ bool ej_product_is_large(const ej_schedule *s, const ej_product *p)
     return ej_product_bytes(s, p) > 2 * (double)s->job->target->l2_bytes;
 }
 
-bool ej_product_parts_wait(const ej_schedule *s)
-{
-    const ej_statement *st = &s->statements[0];
-    return s->buffers[st->out.buffer].plan.dtype == ej_statement_dtype(st);
-}
-
 bool ej_product_repays_blocks(const ej_product *p, double least_k)
 {
     return p->size_k >= least_k && p->size_m >= PRODUCT_ROWS &&

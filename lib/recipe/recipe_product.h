@@ -33,8 +33,6 @@ double ej_product_source_bytes(const ej_schedule *s, int32_t source);
 double ej_product_bytes(const ej_schedule *s, const ej_product *p);
 /* Operands and result are twice the L2 or more: smaller ones are often read as fast where they lie. */
 bool ej_product_is_large(const ej_schedule *s, const ej_product *p);
-/* Sums of a part of the terms may wait in the result: they are not rounded there. */
-bool ej_product_parts_wait(const ej_schedule *s);
 /* It has so many multiplications, rows, and (`least_k`) terms that packing and blocks are made up for. */
 bool ej_product_repays_blocks(const ej_product *p, double least_k);
 /* recipe_gemm.c: the product is large, and that script takes it in blocks with the lanes along the result's unit

@@ -191,7 +191,7 @@ static void choose_blocks(const ej_schedule *s, ej_tensor *t)
         if (unit) reserve(s, t, p->z[i], TENSOR_RUN);
         batch *= (double)t->block[p->z[i]];
     }
-    ej_product_block_terms(s, p, t->waits || ej_product_parts_wait(s) ? kc : p->size_k, t->terms);
+    ej_product_block_terms(s, p, t->waits || ej_statement_may_wait(s, &s->statements[0]) ? kc : p->size_k, t->terms);
     for (int32_t i = 0; i < p->n_k; i++) depth *= (double)t->terms[i];
     double rows = square / (depth * batch), most = square / (TENSOR_RUN * width * batch);
     fill(s, t, false, t->waits && rows > most ? most : rows);

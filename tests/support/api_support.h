@@ -13,6 +13,9 @@ einjit_context *api_context(const char *backend);
 /* A parsed program, checked. */
 einjit_graph *api_graph(einjit_context *context, const char *program);
 
+/* Small whole numbers: every order of their sums gives the same. */
+void api_fill(float *x, size_t n, int step);
+
 /* F32(memory, 2, 3): a row-major tensor of shape [2, 3]; strides may be set afterwards. */
 #define TENSOR(memory, type, ...) \
     ((einjit_tensor){(memory), (type), (int32_t)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), \

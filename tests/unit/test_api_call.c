@@ -11,11 +11,6 @@
 
 static einjit_error err;
 
-static void fill(float *x, size_t n, int step)
-{
-    for (size_t i = 0; i < n; i++) x[i] = (float)((int)(i * (size_t)step) % 7 - 3);
-}
-
 static void assert_ok(int status)
 {
     if (status != EINJIT_OK) fail_msg("%s: %s", einjit_status_name(status), err.text);
@@ -28,8 +23,8 @@ static void matrices_multiply(void **state)
     CONTEXT_OR_SKIP(context);
     enum { I = 5, J = 7, K = 9 };
     float a[I * J], b[J * K], c[I * K];
-    fill(a, I * J, 3);
-    fill(b, J * K, 5);
+    api_fill(a, I * J, 3);
+    api_fill(b, J * K, 5);
     for (int round = 0; round < 2; round++) {
         memset(c, 0xFF, sizeof c);
         assert_ok(
@@ -81,8 +76,8 @@ static void labels_say_what_letters_say(void **state)
 {
     CONTEXT_OR_SKIP(context);
     float a[6], b[12], c[8], d[8];
-    fill(a, 6, 3);
-    fill(b, 12, 5);
+    api_fill(a, 6, 3);
+    api_fill(b, 12, 5);
     einjit_tensor in[] = {F32(a, 2, 3), F32(b, 3, 4)};
     int32_t labels[] = {1000, 7, 7, 2000000000}, output[] = {2000000000, 1000};
     assert_ok(einjit_einsum(context, "ij,jk->ki", 2, in, &F32(c, 4, 2), &err));
@@ -337,8 +332,8 @@ static void one_kernel_serves_every_batch(void **state)
     einjit_graph *graph = api_graph(context, "def forward(x: f32[batch, i], w: f32[i, o], bias: f32[o]):\n"
                                              "    return relu(x @ w + bias)\n");
     float x[BATCHES * IN], w[IN * OUT], bias[OUT] = {1, -1}, y[BATCHES * OUT];
-    fill(x, BATCHES * IN, 3);
-    fill(w, IN * OUT, 5);
+    api_fill(x, BATCHES * IN, 3);
+    api_fill(w, IN * OUT, 5);
     for (int n = 0; n <= BATCHES; n++) {
         einjit_tensor in[] = {F32(x, n, IN), F32(w, IN, OUT), F32(bias, OUT)};
         memset(y, 0xFF, sizeof y);
@@ -368,8 +363,8 @@ static void einsums_stay_open_by_label_and_ellipsis(void **state)
     CONTEXT_OR_SKIP(context);
     enum { MOST = 6 };
     float a[MOST * MOST * 6], b[MOST * 6], c[MOST * MOST * 4];
-    fill(a, sizeof a / sizeof *a, 3);
-    fill(b, sizeof b / sizeof *b, 5);
+    api_fill(a, sizeof a / sizeof *a, 3);
+    api_fill(b, sizeof b / sizeof *b, 5);
     einjit_compile_options labels = {.struct_bytes = sizeof labels, .open = "i,j"};
     einjit_compile_options dots = {.struct_bytes = sizeof dots, .open = "..."};
     for (int i = 1; i <= MOST; i++)

@@ -35,11 +35,6 @@ static int64_t misses(const einjit_context *context)
     return (int64_t)s.misses;
 }
 
-static void fill(float *x, size_t n, int step)
-{
-    for (size_t i = 0; i < n; i++) x[i] = (float)((int)(i * (size_t)step) % 7 - 3);
-}
-
 enum { Z = 40, I = 2, J = 3, K = 4 };
 
 /* c against the definition, for the first z of the batch. */
@@ -63,8 +58,8 @@ static void a_kernel_runs_again_and_again(void **state)
     einjit_kernel *kernel = compile_open(context, graph, NULL, 2, in);
     einjit_graph_destroy(graph);
     for (int round = 1; round < 4; round++) {
-        fill(a, Z * I * J, round);
-        fill(b, Z * J * K, round + 2);
+        api_fill(a, Z * I * J, round);
+        api_fill(b, Z * J * K, round + 2);
         assert_ok(einjit_run(kernel, 2, in, 1, &out, &err));
         assert_product(a, b, c, Z);
     }
@@ -164,8 +159,8 @@ static void the_bare_entry_computes_the_same(void **state)
     int64_t sizes[] = {13};
     size_t bytes = einjit_kernel_scratch_bytes(kernel, sizes);
     assert_true(bytes < 1 << 20);
-    fill(a, Z * I * J, 3);
-    fill(b, Z * J * K, 5);
+    api_fill(a, Z * I * J, 3);
+    api_fill(b, Z * J * K, 5);
     if (entry) {
         void *block = malloc(bytes + 64), *scratch = (char *)block + (64 - (uintptr_t)block % 64) % 64;
         entry((void *[]){a, b, c}, sizes, scratch);
@@ -183,8 +178,8 @@ static void one_kernel_serves_all_open_extents(void **state)
 {
     CONTEXT_OR_SKIP(context);
     float a[Z * I * J], b[Z * J * K], c[Z * I * K];
-    fill(a, Z * I * J, 3);
-    fill(b, Z * J * K, 5);
+    api_fill(a, Z * I * J, 3);
+    api_fill(b, Z * J * K, 5);
     einjit_graph *graph = api_graph(context, product);
     for (int z = 2; z <= Z; z += 7) {
         einjit_tensor in[] = {F32(a, z, I, J), F32(b, z, J, K)}, out = F32(c, z, I, K);
@@ -251,8 +246,8 @@ static void labels_that_broadcast_are_closed_alone(void **state)
     CONTEXT_OR_SKIP(context);
     float a[Z * I * J], b[Z * J * K], c[Z * I * K], d[Z * I * K];
     einjit_graph *graph;
-    fill(a, Z * I * J, 3);
-    fill(b, Z * J * K, 5);
+    api_fill(a, Z * I * J, 3);
+    api_fill(b, Z * J * K, 5);
     assert_ok(einjit_graph_from_equation(&graph, context, "zij,zjk->zik", &err));
     for (int j = J; j >= 1; j -= J - 1) {
         int64_t before = misses(context);
@@ -282,8 +277,8 @@ static void an_open_kernel_runs_other_sizes_than_it_was_compiled_for(void **stat
 {
     CONTEXT_OR_SKIP(context);
     float a[Z * I * J], b[Z * J * K], c[Z * I * K];
-    fill(a, Z * I * J, 3);
-    fill(b, Z * J * K, 5);
+    api_fill(a, Z * I * J, 3);
+    api_fill(b, Z * J * K, 5);
     einjit_graph *graph = api_graph(context, product);
     einjit_tensor in[] = {F32(a, 10, I, J), F32(b, 10, J, K)};
     einjit_kernel *kernel = compile_open(context, graph, "z", 2, in);
@@ -314,8 +309,8 @@ static void symbols_that_bind_closes_get_kernels_of_their_own(void **state)
 {
     CONTEXT_OR_SKIP(context);
     float a[64], b[64], c[64];
-    fill(a, 64, 3);
-    fill(b, 64, 5);
+    api_fill(a, 64, 3);
+    api_fill(b, 64, 5);
     einjit_graph *graph = api_graph(context, "def forward(a: f32[z, i], b: f32[w, i]):\n"
                                              "    return einsum(\"zi,zi->z\", a, b)\n");
     for (int round = 0; round < 2; round++)

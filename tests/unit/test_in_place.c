@@ -14,11 +14,6 @@ static einjit_error err;
 
 enum { N = 157, M = 203, MOST = 511 * 511 };
 
-static void fill(float *x, size_t n, int step)
-{
-    for (size_t i = 0; i < n; i++) x[i] = (float)((int)(i * (size_t)step) % 7 - 3);
-}
-
 typedef struct place {
     const char *text;
     bool allowed;
@@ -29,8 +24,8 @@ static void check(einjit_context *context, const place *c, int64_t n, int64_t m)
 {
     static float x[MOST], y[MOST], apart[MOST];
     einjit_graph *graph = api_graph(context, c->text);
-    fill(x, MOST, 3);
-    fill(y, MOST, 5);
+    api_fill(x, MOST, 3);
+    api_fill(y, MOST, 5);
     einjit_tensor in[] = {F32(x, n, m), F32(y, n, m)}, out = F32(apart, n, m);
     if (einjit_call(context, graph, 2, in, 1, &out, &err))
         fail_msg("%s%s: %s", c->text, einjit_status_name(err.code), err.text);
@@ -87,8 +82,8 @@ static void no_chunk_is_computed_twice(void **state)
     static float x[67 * 60 * 61], y[60 * 61], apart[67 * 60 * 61];
     einjit_graph *graph = api_graph(context, "def f(x, y):\n    return 2.0 * x + y\n");
     for (int64_t n = 61; n <= 67; n++) {
-        fill(x, sizeof x / sizeof *x, 3);
-        fill(y, sizeof y / sizeof *y, 5);
+        api_fill(x, sizeof x / sizeof *x, 3);
+        api_fill(y, sizeof y / sizeof *y, 5);
         einjit_tensor in[] = {F32(x, n, 60, 61), F32(y, 1, 60, 61)}, out = F32(apart, n, 60, 61);
         assert_int_equal(einjit_call(context, graph, 2, in, 1, &out, &err), EINJIT_OK);
         out.data = x;
@@ -131,7 +126,7 @@ static void the_tensors_must_be_the_same(void **state)
     einjit_graph *graph = api_graph(context, "def f(x):\n    return x + 1.0\n");
     int64_t shape[] = {4, 4}, rows[] = {4, 1}, columns[] = {1, 4}, one[] = {1, 4}, far[] = {9, 1};
     einjit_tensor in = STRIDED(x, EINJIT_F32, shape, rows), out = in;
-    fill(x, 64, 3);
+    api_fill(x, 64, 3);
     assert_int_equal(einjit_call(context, graph, 1, &in, 1, &out, &err), EINJIT_OK);
     out.strides = NULL;
     assert_int_equal(einjit_call(context, graph, 1, &in, 1, &out, &err), EINJIT_OK);
@@ -162,8 +157,8 @@ static void messages_are_added_up_elsewhere(void **state)
     int64_t from[10], to[10], nodes[] = {6, 4}, edges = 10, weights[] = {10, 4, 4};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         einjit_graph *graph = api_graph(context, cases[i].text);
-        fill(x, 6 * 4, 3);
-        fill(w, 10 * 4 * 4, 5);
+        api_fill(x, 6 * 4, 3);
+        api_fill(w, 10 * 4 * 4, 5);
         for (int e = 0; e < 10; e++) {
             from[e] = e % 6;
             to[e] = e * e % 6;
@@ -189,7 +184,7 @@ static void results_after_the_first_read_what_it_left(void **state)
     static float x[8], y[8];
     einjit_graph *graph = api_graph(context, "def f(x):\n    return x + 1.0, x * 2.0\n");
     einjit_tensor in = F32(x, 8), out[] = {F32(x, 8), F32(y, 8)};
-    fill(x, 8, 3);
+    api_fill(x, 8, 3);
     assert_int_equal(einjit_call(context, graph, 1, &in, 2, out, &err), EINJIT_E_OVERLAP);
     out[0].data = y;
     out[1].data = x;
@@ -206,7 +201,7 @@ static void open_extents_are_written_in_place(void **state)
     const einjit_compile_options options = {.struct_bytes = sizeof options, .open = "n"};
     for (int64_t n = 1; n <= 40; n += 13) {
         einjit_tensor in = F32(x, n, 9), out = F32(apart, n, 9);
-        fill(x, sizeof x / sizeof *x, 3);
+        api_fill(x, sizeof x / sizeof *x, 3);
         assert_int_equal(einjit_call_with(context, graph, 1, &in, 1, &out, &options, &err), EINJIT_OK);
         assert_int_equal(einjit_call_with(context, graph, 1, &in, 1, &in, &options, &err), EINJIT_OK);
         assert_memory_equal(x, apart, (size_t)n * 9 * sizeof *x);

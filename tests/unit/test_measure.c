@@ -17,12 +17,6 @@ static einjit_error err;
 enum { MOST = 64 * 64 };
 static const einjit_compile_options measured = {.struct_bytes = sizeof measured, .flags = EINJIT_OPTION_MEASURE};
 
-/* Small whole numbers: every order of the sums gives the same. */
-static void fill(float *x, size_t n, int step)
-{
-    for (size_t i = 0; i < n; i++) x[i] = (float)((int)(i * (size_t)step) % 7 - 3);
-}
-
 /* The same program, unmeasured and measured, one after the other in one context. */
 static void compare(einjit_context *context, const char *program, const einjit_compile_options *options, size_t n_in,
                     const einjit_tensor *in, int64_t rows, int64_t columns)
@@ -32,8 +26,8 @@ static void compare(einjit_context *context, const char *program, const einjit_c
     einjit_compile_options unmeasured = *options;
     einjit_tensor out = F32(plain, rows, columns);
     unmeasured.flags &= ~EINJIT_OPTION_MEASURE;
-    fill(plain, MOST, 4);
-    fill(timed, MOST, 4);
+    api_fill(plain, MOST, 4);
+    api_fill(timed, MOST, 4);
     if (einjit_call_with(context, graph, n_in, in, 1, &out, &unmeasured, &err)) fail_msg("%s%s", program, err.text);
     out.data = timed;
     if (einjit_call_with(context, graph, n_in, in, 1, &out, options, &err)) fail_msg("%s%s", program, err.text);
@@ -47,8 +41,8 @@ static void results_are_the_same(void **state)
     static float x[MOST], y[MOST];
     int64_t at[] = {63, 0, 5, 5, 31}, square[] = {33, 33}, turned[] = {1, 40};
     einjit_compile_options scaled = measured, open = measured, constant = measured;
-    fill(x, MOST, 3);
-    fill(y, MOST, 5);
+    api_fill(x, MOST, 3);
+    api_fill(y, MOST, 5);
     scaled.alpha = 2;
     scaled.beta = -1;
     open.open = "n";

@@ -14,11 +14,6 @@ static einjit_error err;
 
 enum { N = 37, MOST = N * N };
 
-static void fill(float *x, size_t n, int step)
-{
-    for (size_t i = 0; i < n; i++) x[i] = (float)((int)(i * (size_t)step) % 7 - 3);
-}
-
 static const struct factors {
     double alpha, beta;
 } factors[] = {{1, 1}, {2, 0.5}, {0, 1}, {-1, 1}, {3, 0}, {2, 2}, {0, -1}, {0.25, 4}};
@@ -29,9 +24,9 @@ static void check(einjit_context *context, const char *text, int32_t flags, bool
     static float x[MOST], y[MOST], plain[MOST], held[MOST], got[MOST];
     int64_t square[] = {N, N}, turned[] = {1, N};
     einjit_graph *graph = api_graph(context, text);
-    fill(x, MOST, 3);
-    fill(y, MOST, 5);
-    fill(held, MOST, 4);
+    api_fill(x, MOST, 3);
+    api_fill(y, MOST, 5);
+    api_fill(held, MOST, 4);
     einjit_tensor in[] = {F32(x, N, N), F32(y, N, N)}, out = F32(plain, N, N);
     assert_int_equal(einjit_call(context, graph, 2, in, 1, &out, &err), EINJIT_OK);
     out = columns ? STRIDED(got, EINJIT_F32, square, turned) : F32(got, N, N);
@@ -98,8 +93,8 @@ static void several_results_and_open_extents(void **state)
     einjit_graph *graph = api_graph(context, "def f(x: f32[n, 4], w: f32[4, 3]):\n    return x @ w, sum(x, dim=0)\n");
     const einjit_compile_options options = {.struct_bytes = sizeof options, .open = "n", .beta = 1};
     einjit_kernel *kernel = NULL;
-    fill(x, 20 * 4, 3);
-    fill(w, 4 * 3, 5);
+    api_fill(x, 20 * 4, 3);
+    api_fill(w, 4 * 3, 5);
     for (int64_t n = 4; n <= 20; n += 8) {
         einjit_tensor in[] = {F32(x, n, 4), F32(w, 4, 3)}, out[] = {F32(y, n, 3), F32(s, 4)};
         for (int i = 0; i < 60; i++) y[i] = 100;
