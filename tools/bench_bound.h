@@ -12,12 +12,14 @@ EINJIT_API int bench_vector_bits(const char *target);
  * multiply-add is two). `dtype`: f32, f64 and their complex; 0 operations, nothing done, for others. */
 EINJIT_API double bench_fma(int dtype, int bits);
 
-/* Reads every byte of the blocks in[] and writes every byte of out[], the way the memory likes best: pages interleaved,
- * and (`stream`) past the caches. The outputs' values are lost. */
+/* Reads every byte of the blocks in[] and writes every byte of out[] in one of BENCH_WAYS ways; which is the fastest
+ * depends on the CPU and on which caches hold the blocks. The outputs' values are lost. */
 typedef struct bench_block {
     void *data;
     size_t bytes;
 } bench_block;
-void bench_move(const bench_block *in, size_t n_in, const bench_block *out, size_t n_out, int bits, bool stream);
+enum { BENCH_WAYS = 6 };
+EINJIT_API extern const int bench_n_ways; /* the same, for who loads the loops */
+void bench_move(const bench_block *in, size_t n_in, const bench_block *out, size_t n_out, int bits, int way);
 
 #endif

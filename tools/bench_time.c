@@ -23,7 +23,7 @@ typedef struct work {
 } work;
 
 enum { LEAST = 21, MOST = 1001, LEAST_SLOW = 3, SELDOM = 4 };
-enum { BOUNDS = 3, WORKS = 1 + BENCH_MAX_PEERS + BENCH_MAX_CANDIDATES + BOUNDS };
+enum { BOUNDS = BENCH_WAYS + 1, WORKS = 1 + BENCH_MAX_PEERS + BENCH_MAX_CANDIDATES + BOUNDS };
 static const double sample_seconds = 5e-4, slow_call = 2, warmed_call = 1e-2;
 
 static int compare(const void *a, const void *b)
@@ -246,19 +246,16 @@ static void call_fma(void *user)
     b->fma_operations = bench_fma(b->out[0].tensor.dtype, b->vector_bits);
 }
 
-static void move(bench *b, bool stream)
-{
-    bench_move(b->blocks, b->n_read, b->blocks + b->n_read, b->n_out, b->vector_bits, stream);
-}
+typedef struct mover {
+    bench *b;
+    int way;
+} mover;
 
 static void call_move(void *user)
 {
-    move(user, false);
-}
-
-static void call_stream(void *user)
-{
-    move(user, true);
+    const mover *m = user;
+    const bench *b = m->b;
+    bench_move(b->blocks, b->n_read, b->blocks + b->n_read, b->n_out, b->vector_bits, m->way);
 }
 
 static bool is_index(const bench *b, size_t i)
@@ -279,7 +276,7 @@ static size_t times_read(const bench *b, size_t *which)
     return times ? times : 1;
 }
 
-static void add_bounds(bench *b, work *works, int *n)
+static void add_bounds(bench *b, mover movers[BENCH_WAYS], work *works, int *n)
 {
     size_t which = 0, times = times_read(b, &which);
     bench_block *at = b->blocks = tool_alloc((b->n_in + times + b->n_out) * sizeof *b->blocks);
@@ -288,15 +285,18 @@ static void add_bounds(bench *b, work *works, int *n)
         for (size_t t = 0; t < (i == which ? times : 1); t++) *at++ = (bench_block){b->in[i].block, b->in[i].bytes};
     b->n_read = (size_t)(at - b->blocks);
     for (size_t i = 0; i < b->n_out; i++) *at++ = (bench_block){b->out[i].block, b->out[i].bytes};
-    works[(*n)++] = (work){call_move, b, NULL, true};
-    works[(*n)++] = (work){call_stream, b, NULL, true};
+    for (int way = 0; way < BENCH_WAYS; way++) {
+        movers[way] = (mover){b, way};
+        works[(*n)++] = (work){call_move, &movers[way], NULL, true};
+    }
     works[(*n)++] = (work){call_fma, b, NULL, true};
 }
 
 static void take_bounds(bench *b, bench_result *r, const bench_time *times)
 {
-    r->move_us = fmin(times[0].median_us, times[1].median_us);
-    r->fma_gflops = b->fma_operations > 0 ? b->fma_operations / times[2].median_us * 1e-3 : 0;
+    r->move_us = times[0].median_us;
+    for (int way = 1; way < BENCH_WAYS; way++) r->move_us = fmin(r->move_us, times[way].median_us);
+    r->fma_gflops = b->fma_operations > 0 ? b->fma_operations / times[BENCH_WAYS].median_us * 1e-3 : 0;
 }
 
 /* What a call that hits the cache costs over the kernel. Against a kernel of some microseconds that is a difference of
@@ -328,12 +328,13 @@ int bench_time_case(bench *b, bench_result *r)
     work works[WORKS] = {{runs_entry(b) ? call_entry : call_kernel, b, NULL, false}};
     bench_call calls[BENCH_MAX_PEERS + BENCH_MAX_CANDIDATES] = {{NULL, NULL, NULL}};
     bench_time times[WORKS], *next = times + 1;
+    mover movers[BENCH_WAYS];
     int n = 1, status = add_peers(b, r, calls, works, &n);
     if (!status) status = add_candidates(b, r, calls + BENCH_MAX_PEERS, works, &n);
     b->fresh = tool_alloc(b->n_out * sizeof *b->fresh);
     for (int i = 0; b->options->cold && i < n; i++) works[i].before = fresh_outputs;
     if (!status) {
-        add_bounds(b, works, &n);
+        add_bounds(b, movers, works, &n);
         time_all(times, b, works, n, b->options->min_time);
         warm_outputs(b);
         r->time = times[0];

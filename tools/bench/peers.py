@@ -370,9 +370,11 @@ class Bound:
         gathers = len(values) == len(outs) == 1 and len(ins) > 1 and array is values[0]
         return max(1, outs[0].nbytes // array.nbytes) if gathers else 1
 
-    def move(self, stream):
-        return lambda n: self.loops.bench_repeat_move(self.ins, C.c_size_t(len(self.ins)), self.outs, C.c_size_t(len(self.outs)),
-                                                      self.bits, C.c_bool(stream), C.c_long(n))
+    def moves(self):
+        def move(way):
+            return lambda n: self.loops.bench_repeat_move(
+                self.ins, C.c_size_t(len(self.ins)), self.outs, C.c_size_t(len(self.outs)), self.bits, way, C.c_long(n))
+        return [move(way) for way in range(C.c_int.in_dll(self.loops, "bench_n_ways").value)]
 
     def fma(self, n):
         for _ in range(n):
@@ -433,9 +435,9 @@ def run(case, names, context, loops, given):
         calls.append(ours if name == "self" else looped(call))
         vs.append(name)
     bound = Bound(loops, given.target, arrays, ours.outs)
-    samples = alternate(calls + [bound.move(False), bound.move(True), bound.fma], given.min_time)
+    samples = alternate(calls + bound.moves() + [bound.fma], given.min_time)
     medians = [found[len(found) // 2] * 1e6 for found in samples]
-    move, rate = min(medians[-3:-1]), bound.operations / medians[-1] * 1e-3
+    move, rate = min(medians[len(calls):-1]), bound.operations / medians[-1] * 1e-3
     scale = 4 if case["dtype"].startswith("complex") else 1 # a complex multiply-add is four real ones
     operations = scale * operations_of(case) if operations_of(case) else None
     bound_us = max(move, operations / rate * 1e-3 if operations and rate else 0)
