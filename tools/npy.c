@@ -14,11 +14,19 @@
 static const struct {
     char kind;
     int bytes, dtype;
-} descriptors[] =
-    {
-        {'b', 1, EINJIT_BOOL}, {'i', 4, EINJIT_I32}, {'i', 8, EINJIT_I64}, {'f', 2, EINJIT_F16},
-        {'f', 4, EINJIT_F32},  {'f', 8, EINJIT_F64}, {'c', 8, EINJIT_C64}, {'c', 16, EINJIT_C128},
-        {'V', 2, EINJIT_BF16}, /* NumPy has no name for it: as ml_dtypes' arrays are saved */
+} descriptors[] = {
+    {'b', 1, EINJIT_BOOL},
+    {'i', 4, EINJIT_I32},
+    {'i', 8, EINJIT_I64},
+    {'f', 2, EINJIT_F16},
+    {'f', 4, EINJIT_F32},
+    {'f', 8, EINJIT_F64},
+    {'c', 8, EINJIT_C64},
+    {'c', 16, EINJIT_C128},
+    /* NumPy has no name for it: as ml_dtypes' arrays are saved */
+    {'i', 1, EINJIT_I8},
+    {'u', 1, EINJIT_U8},
+    {'V', 2, EINJIT_BF16},
 };
 
 enum { NPY_MAX_RANK = 64, NPY_MAX_HEADER = 1 << 20 };
@@ -58,8 +66,8 @@ static int parse_descriptor(header *out, const char *text, const char *path)
         out->swapped = order == '>' && bytes > 1;
         return TOOL_OK;
     }
-    return tool_fail("E_DTYPE", "%s: dtype %.*s is not one of bool i32 i64 f16 f32 f64 c64 c128, or V2 (bf16)", path,
-                     (int)(n < 40 ? n : 40), text + 1);
+    return tool_fail("E_DTYPE", "%s: dtype %.*s is not one of bool i8 u8 i32 i64 f16 f32 f64 c64 c128, or V2 (bf16)",
+                     path, (int)(n < 40 ? n : 40), text + 1);
 }
 
 /* "(3, 4)", "(3,)", "()" */

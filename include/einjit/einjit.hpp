@@ -113,6 +113,10 @@ inline std::vector<named> list(int which)
 template <class T> struct dtype_of;
 template <> struct dtype_of<bool> : std::integral_constant<std::int32_t, EINJIT_BOOL> {
 };
+template <> struct dtype_of<std::int8_t> : std::integral_constant<std::int32_t, EINJIT_I8> {
+};
+template <> struct dtype_of<std::uint8_t> : std::integral_constant<std::int32_t, EINJIT_U8> {
+};
 template <> struct dtype_of<std::int32_t> : std::integral_constant<std::int32_t, EINJIT_I32> {
 };
 template <> struct dtype_of<std::int64_t> : std::integral_constant<std::int32_t, EINJIT_I64> {

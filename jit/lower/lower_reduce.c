@@ -12,9 +12,7 @@
 
 static int64_t extreme_integer(int dtype, bool highest)
 {
-    if (dtype == EINJIT_BOOL) return highest;
-    if (dtype == EINJIT_I32) return highest ? INT32_MAX : INT32_MIN;
-    return highest ? INT64_MAX : INT64_MIN;
+    return highest ? ej_dtype_highest(dtype) : ej_dtype_lowest(dtype);
 }
 
 ej_vec ej_lower_neutral(ej_lower *w, int reduce, int dtype, int32_t lanes)

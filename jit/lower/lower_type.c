@@ -16,6 +16,8 @@ LLVMTypeRef ej_type_element(ej_emit *e, int dtype)
     case EINJIT_BF16: return LLVMInt16TypeInContext(e->context);
     case EINJIT_I32: return LLVMInt32TypeInContext(e->context);
     case EINJIT_I64: return LLVMInt64TypeInContext(e->context);
+    case EINJIT_I8:
+    case EINJIT_U8: return LLVMInt8TypeInContext(e->context);
     case EINJIT_BOOL: return LLVMInt1TypeInContext(e->context);
     default: return LLVMFloatTypeInContext(e->context);
     }

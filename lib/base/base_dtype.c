@@ -13,6 +13,8 @@ const ej_dtype_info ej_dtypes[EINJIT_DTYPE_COUNT] = {
     [EINJIT_F64] = {"f64", "float64", 8, EJ_KIND_FLOAT, EINJIT_F64, EINJIT_F64},
     [EINJIT_C64] = {"c64", "complex64", 8, EJ_KIND_COMPLEX, EINJIT_F32, EINJIT_C64},
     [EINJIT_C128] = {"c128", "complex128", 16, EJ_KIND_COMPLEX, EINJIT_F64, EINJIT_C128},
+    [EINJIT_I8] = {"i8", "int8", 1, EJ_KIND_INT, EINJIT_I8, EINJIT_I32},
+    [EINJIT_U8] = {"u8", "uint8", 1, EJ_KIND_INT, EINJIT_U8, EINJIT_I32},
 };
 
 const char *einjit_dtype_name(int dtype)
@@ -33,10 +35,11 @@ size_t einjit_dtype_bytes(int dtype)
     return ej_dtype_valid(dtype) ? ej_dtypes[dtype].bytes : 0;
 }
 
-/* Bits of mantissa decide: an i32 does not fit into an f32, so i32 with f32 gives f64, as in NumPy. */
-static int float_for_int(int dtype)
+/* Bits of mantissa decide: an i32 does not fit into an f32, so i32 with f32 gives f64, as in NumPy; 8 bits fit into all
+ * of them. */
+static int float_for_int(int dtype, int with)
 {
-    return dtype == EINJIT_BOOL ? EINJIT_F16 : EINJIT_F64;
+    return ej_dtypes[dtype].bytes == 1 ? with : EINJIT_F64;
 }
 
 static int promote_floats(int a, int b)
@@ -53,9 +56,10 @@ int einjit_dtype_promote(int a, int b)
     int kind_a = ej_dtypes[a].kind, kind_b = ej_dtypes[b].kind;
     if (kind_a == EJ_KIND_BOOL) return b;
     if (kind_b == EJ_KIND_BOOL) return a;
-    if (kind_a == EJ_KIND_INT && kind_b == EJ_KIND_INT) return EINJIT_I64;
-    int real_a = kind_a == EJ_KIND_INT ? float_for_int(a) : ej_dtypes[a].real;
-    int real_b = kind_b == EJ_KIND_INT ? float_for_int(b) : ej_dtypes[b].real;
+    if (kind_a == EJ_KIND_INT && kind_b == EJ_KIND_INT)
+        return a == EINJIT_I64 || b == EINJIT_I64 ? EINJIT_I64 : EINJIT_I32;
+    int real_a = kind_a == EJ_KIND_INT ? float_for_int(a, ej_dtypes[b].real) : ej_dtypes[a].real;
+    int real_b = kind_b == EJ_KIND_INT ? float_for_int(b, ej_dtypes[a].real) : ej_dtypes[b].real;
     int real = promote_floats(real_a, real_b);
     if (kind_a != EJ_KIND_COMPLEX && kind_b != EJ_KIND_COMPLEX) return real;
     return real == EINJIT_F64 ? EINJIT_C128 : EINJIT_C64;
@@ -72,5 +76,26 @@ int ej_dtype_promote_weak(int dtype, int kind)
     default:
         if (have == EJ_KIND_FLOAT && dtype != EINJIT_F64) return EINJIT_C64;
         return EINJIT_C128;
+    }
+}
+
+int64_t ej_dtype_lowest(int dtype)
+{
+    return dtype == EINJIT_I64 ? INT64_MIN : dtype == EINJIT_I32 ? INT32_MIN : dtype == EINJIT_I8 ? INT8_MIN : 0;
+}
+
+int64_t ej_dtype_highest(int dtype)
+{
+    if (dtype == EINJIT_I64) return INT64_MAX;
+    return dtype == EINJIT_I32 ? INT32_MAX : dtype == EINJIT_I8 ? INT8_MAX : dtype == EINJIT_U8 ? UINT8_MAX : 1;
+}
+
+int64_t ej_dtype_wrap(int dtype, uint64_t x)
+{
+    switch (dtype) {
+    case EINJIT_I32: return (int32_t)(uint32_t)x;
+    case EINJIT_I8: return (int8_t)(uint8_t)x;
+    case EINJIT_U8: return (uint8_t)x;
+    default: return (int64_t)x;
     }
 }

@@ -11,10 +11,6 @@ typedef struct ej_narrow_format {
     int fraction, bias;
 } ej_narrow_format;
 
-static inline bool ej_dtype_is_narrow(int dtype)
-{
-    return ej_dtypes[dtype].computes != dtype;
-}
 ej_narrow_format ej_narrow_format_of(int dtype);
 /* To nearest, ties to even; beyond the largest number infinity. A NaN stays one: its sign and payload are not kept. */
 uint16_t ej_narrow(int dtype, double x);

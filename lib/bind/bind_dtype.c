@@ -2,8 +2,8 @@
  *
  * Takes  operands: bound values, or literals of the program.
  * Gives  their common dtype by NumPy's rules, and the operands in it.
- * Keeps  f16 and bf16 in memory: what computes takes its operands in f32, and its result is rounded once to the
- *        dtype; what only moves elements takes them as they are.
+ * Keeps  f16, bf16, i8 and u8 in memory: what computes takes its operands in f32 or i32, and its result is rounded
+ *        once to the dtype, or wrapped; what only moves elements takes them as they are.
  *        Python's numbers weak: a literal takes the dtype of the other operand. Python's own arithmetic on literals was
  *        folded by the reader; what is left over literals alone are calls of functions, whose results have a dtype.
  */
@@ -58,9 +58,10 @@ static int literal_as(ej_binder *b, const ej_node *literal, int dtype, int as, e
     bool whole = literal->fn == EJ_KIND_INT || literal->fn == EJ_KIND_BOOL;
     if (ej_dtypes[dtype].kind <= EJ_KIND_INT) { /* promotion gives those to whole literals only */
         if (!whole) return ej_fail(b->err, EINJIT_E_DTYPE, "a number with a fraction as %s", einjit_dtype_name(dtype));
-        if (dtype == EINJIT_I32 && (literal->integer > INT32_MAX || literal->integer < INT32_MIN))
-            return ej_fail(b->err, EINJIT_E_VALUE, "the number %lld does not fit into i32",
-                           (long long)literal->integer);
+        if (dtype != EINJIT_BOOL &&
+            (literal->integer > ej_dtype_highest(dtype) || literal->integer < ej_dtype_lowest(dtype)))
+            return ej_fail(b->err, EINJIT_E_VALUE, "the number %lld does not fit into %s", (long long)literal->integer,
+                           einjit_dtype_name(dtype));
         made.integer = dtype == EINJIT_BOOL ? literal->integer != 0 : literal->integer;
         return ej_bind_node(b, &made, out);
     }

@@ -3,7 +3,7 @@
  * Takes  values in their dtype. Gives the value the interpreter and constant folding use; machine code is held to it.
  * Floats: f32 is computed in double and rounded once, which is the correctly rounded result for + - * / and sqrt; of
  * the formulas of complex products and quotients each operation is, as machine code does it. f16 and bf16 are read,
- * written and converted, by way of f32; no function is of them. Integers wrap. Bool: add
+ * written and converted, by way of f32, i8 and u8 as integers; no function is of them. Integers wrap. Bool: add
  * and maximum are or, mul and minimum are and. Not here: reductions and casts of whole arrays (nest_interp.c), which
  * dtype a result has (bind_*).
  */
@@ -30,6 +30,8 @@ ej_scalar ej_scalar_load(int dtype, const void *at)
         v.integer = i;
         break;
     case EINJIT_I64: memcpy(&v.integer, at, sizeof v.integer); break;
+    case EINJIT_I8: v.integer = *(const int8_t *)at; break;
+    case EINJIT_U8: v.integer = *(const uint8_t *)at; break;
     case EINJIT_F16:
     case EINJIT_BF16:
         memcpy(&bits, at, sizeof bits);
@@ -63,11 +65,13 @@ void ej_scalar_store(int dtype, void *at, ej_scalar v)
     float f[2] = {(float)v.re, (float)v.im};
     double d[2] = {v.re, v.im};
     int32_t i = (int32_t)(uint32_t)(uint64_t)v.integer;
-    uint16_t bits = ej_dtype_is_narrow(dtype) ? ej_narrow(dtype, v.re) : 0;
+    uint16_t bits = ej_dtype_is_half(dtype) ? ej_narrow(dtype, v.re) : 0;
     switch (dtype) {
     case EINJIT_BOOL: *(unsigned char *)at = v.integer != 0; break;
     case EINJIT_I32: memcpy(at, &i, sizeof i); break;
     case EINJIT_I64: memcpy(at, &v.integer, sizeof v.integer); break;
+    case EINJIT_I8:
+    case EINJIT_U8: *(uint8_t *)at = (uint8_t)(uint64_t)v.integer; break;
     case EINJIT_F16:
     case EINJIT_BF16: memcpy(at, &bits, sizeof bits); break;
     case EINJIT_F32: memcpy(at, f, sizeof *f); break;
@@ -92,8 +96,7 @@ static ej_scalar complex_value(int dtype, double re, double im)
 
 static ej_scalar int_value(int dtype, uint64_t x)
 {
-    int64_t wrapped = dtype == EINJIT_I32 ? (int32_t)(uint32_t)x : (int64_t)x;
-    return (ej_scalar){.integer = wrapped};
+    return (ej_scalar){.integer = ej_dtype_wrap(dtype, x)};
 }
 
 static ej_scalar bool_value(bool x)
@@ -103,12 +106,10 @@ static ej_scalar bool_value(bool x)
 
 static int64_t int_from_double(int dtype, double x)
 {
-    double limit = dtype == EINJIT_I32 ? 2147483648.0 : 9223372036854775808.0;
+    int64_t lowest = ej_dtype_lowest(dtype), highest = ej_dtype_highest(dtype);
     if (isnan(x)) return 0;
-    x = trunc(x);
-    if (x >= limit) return dtype == EINJIT_I32 ? INT32_MAX : INT64_MAX;
-    if (x < -limit) return dtype == EINJIT_I32 ? INT32_MIN : INT64_MIN;
-    return (int64_t)x;
+    if (x >= (double)highest) return highest; /* 2^63 for i64 */
+    return x <= (double)lowest ? lowest : (int64_t)x;
 }
 
 ej_scalar ej_scalar_cast(int from, int to, ej_scalar a)
@@ -121,7 +122,7 @@ ej_scalar ej_scalar_cast(int from, int to, ej_scalar a)
     int real = ej_dtypes[ej_dtypes[to].computes].real;
     if (whole) /* one rounding, also for an i64 to f32 */
         a = (ej_scalar){.re = real == EINJIT_F32 ? (double)(float)a.integer : (double)a.integer};
-    if (ej_dtype_is_narrow(to)) a.re = ej_dtype_round(EINJIT_F32, a.re);
+    if (ej_dtype_is_half(to)) a.re = ej_dtype_round(EINJIT_F32, a.re);
     return want == EJ_KIND_COMPLEX ? complex_value(to, a.re, a.im) : real_value(to, a.re);
 }
 

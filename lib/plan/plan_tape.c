@@ -95,13 +95,10 @@ int ej_tape_append(ej_planner *p, ej_plan_tape *tape, const ej_plan_tape *inner,
 ej_expr_op ej_reduce_neutral(int reduce, int dtype)
 {
     ej_expr_op op = {.kind = EJ_EXPR_CONST, .dtype = (int16_t)dtype};
-    int kind = ej_dtypes[dtype].kind;
     bool highest = reduce == EINJIT_REDUCE_MIN, lowest = reduce == EINJIT_REDUCE_MAX;
     if (reduce == EINJIT_REDUCE_PROD) op.re = 1, op.integer = 1;
     if (!highest && !lowest) return op;
-    if (kind == EJ_KIND_BOOL) op.integer = highest;
-    else if (dtype == EINJIT_I32) op.integer = highest ? INT32_MAX : INT32_MIN;
-    else if (dtype == EINJIT_I64) op.integer = highest ? INT64_MAX : INT64_MIN;
+    if (ej_dtypes[dtype].kind <= EJ_KIND_INT) op.integer = highest ? ej_dtype_highest(dtype) : ej_dtype_lowest(dtype);
     else op.re = highest ? (double)INFINITY : -(double)INFINITY;
     return op;
 }

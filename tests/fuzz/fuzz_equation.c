@@ -25,7 +25,8 @@ static int64_t extent_of(int32_t label, const int64_t *extents, fuzz_bytes *choi
 
 static bool make_operand(operands *o, const ej_term *term, const int64_t *extents, gen_random *r, fuzz_bytes *choices)
 {
-    static const int dtypes[] = {EINJIT_F64, EINJIT_F32, EINJIT_I64, EINJIT_C128, EINJIT_BOOL, EINJIT_F16, EINJIT_BF16};
+    static const int dtypes[] = {EINJIT_F64, EINJIT_F32,  EINJIT_I64, EINJIT_C128, EINJIT_BOOL,
+                                 EINJIT_F16, EINJIT_BF16, EINJIT_I8,  EINJIT_U8};
     int rank = 0, dots = (int)fuzz_below(choices, 3);
     int64_t elements = 1, *shape = o->shape[o->n];
     for (uint32_t i = 0; i < term->n; i++)
@@ -37,7 +38,8 @@ static bool make_operand(operands *o, const ej_term *term, const int64_t *extent
             elements *= shape[rank - 1];
         }
     if (elements > FUZZ_ELEMENTS) return false;
-    int dtype = dtypes[fuzz_below(choices, 7)], kind = (int)fuzz_below(choices, GEN_STRIDE_KINDS);
+    int dtype = dtypes[fuzz_below(choices, sizeof dtypes / sizeof *dtypes)],
+        kind = (int)fuzz_below(choices, GEN_STRIDE_KINDS);
     if (!gen_tensor_make(&o->memory[o->n], r, dtype, rank, shape, kind)) return false;
     gen_tensor_fill(&o->memory[o->n], r, false);
     o->views[o->n] = o->memory[o->n].view;

@@ -28,8 +28,8 @@ static int64_t pick_extent(fuzz_bytes *choices)
 
 static bool describe_input(tensors *t, size_t i, const ej_node *node, const int64_t *symbols, fuzz_bytes *choices)
 {
-    static const int dtypes[] = {EINJIT_F32, EINJIT_F64,  EINJIT_I64, EINJIT_C64, EINJIT_BOOL,
-                                 EINJIT_I32, EINJIT_C128, EINJIT_F16, EINJIT_BF16};
+    static const int dtypes[] = {EINJIT_F32,  EINJIT_F64, EINJIT_I64,  EINJIT_C64, EINJIT_BOOL, EINJIT_I32,
+                                 EINJIT_C128, EINJIT_F16, EINJIT_BF16, EINJIT_I8,  EINJIT_U8};
     int rank = node->rank < 0 ? (int)fuzz_below(choices, 4) : node->rank;
     if (rank > FUZZ_AXES) return false;
     int64_t n = 1;
@@ -40,7 +40,7 @@ static bool describe_input(tensors *t, size_t i, const ej_node *node, const int6
         n = n > FUZZ_ELEMENTS || t->shape[i][a] > FUZZ_ELEMENTS ? FUZZ_ELEMENTS + 1 : n * t->shape[i][a];
     }
     t->fit &= n <= FUZZ_ELEMENTS;
-    int dtype = node->dtype < 0 ? dtypes[fuzz_below(choices, 9)] : node->dtype;
+    int dtype = node->dtype < 0 ? dtypes[fuzz_below(choices, sizeof dtypes / sizeof *dtypes)] : node->dtype;
     t->views[i] = (einjit_tensor){.dtype = dtype, .rank = rank, .shape = t->shape[i]};
     return true;
 }

@@ -233,15 +233,16 @@ static ej_value grow(gen_maker *m, ej_value v, int steps)
 bool gen_chain_fill(gen_maker *m, int size)
 {
     static const int64_t extents[] = {1, 2, 3, 4, 6, 2, 4};
-    static const int dtypes[] = {EINJIT_F64, EINJIT_F64, EINJIT_F32,  EINJIT_I64, EINJIT_I32,
-                                 EINJIT_C64, EINJIT_F16, EINJIT_BF16, EINJIT_BOOL};
+    static const int dtypes[] = {EINJIT_F64, EINJIT_F64,  EINJIT_F32,  EINJIT_I64, EINJIT_I32, EINJIT_C64,
+                                 EINJIT_F16, EINJIT_BF16, EINJIT_BOOL, EINJIT_I8,  EINJIT_U8};
     gen_program *p = m->p;
     einjit_error err;
     bool square = gen_chance(&m->r, 35); /* axes that are confused still fit */
     int64_t side = extents[1 + gen_below(&m->r, 6)], shape[3];
     for (int i = 0; i < 5; i++) m->palette[i] = square ? side : extents[gen_below(&m->r, 7)];
     ej_value chains[2] = {-1, -1};
-    int dtype = dtypes[gen_below(&m->r, 9)], n = gen_chance(&m->r, 40) ? 2 : 1, half = (size + 1) / 2;
+    int dtype = dtypes[gen_below(&m->r, sizeof dtypes / sizeof *dtypes)], n = gen_chance(&m->r, 40) ? 2 : 1,
+        half = (size + 1) / 2;
     for (int c = 0; c < n; c++) {
         int rank = 1 + gen_below(&m->r, 3);
         for (int a = 0; a < rank; a++) shape[a] = gen_pick_extent(m);

@@ -38,9 +38,9 @@ void gen_append(char *text, size_t room, const char *format, ...)
 
 static int any_dtype(writer *w)
 {
-    static const int dtypes[] = {EINJIT_F32, EINJIT_F32, EINJIT_F32,  EINJIT_F64, EINJIT_I64,
-                                 EINJIT_I32, EINJIT_C64, EINJIT_BF16, EINJIT_F16};
-    return dtypes[gen_below(&w->r, 9)];
+    static const int dtypes[] = {EINJIT_F32, EINJIT_F32,  EINJIT_F32, EINJIT_F64, EINJIT_I64, EINJIT_I32,
+                                 EINJIT_C64, EINJIT_BF16, EINJIT_F16, EINJIT_I8,  EINJIT_U8};
+    return dtypes[gen_below(&w->r, sizeof dtypes / sizeof *dtypes)];
 }
 
 static bool whole(const writer *w)
@@ -177,7 +177,7 @@ static void say_term(writer *w, const family *f, int t)
     SAY(w, "    t%d = ", t);
     if (kind == 0) SAY(w, "-(");
     if (kind == 1) SAY(w, "2 * (");
-    if (kind == 2) SAY(w, whole(w) ? "-3 * (" : "0.5 * (");
+    if (kind == 2) SAY(w, whole(w) ? w->dtype == EINJIT_U8 ? "3 * (" : "-3 * (" : "0.5 * (");
     if (kind == 3 && !whole(w)) SAY(w, "(");
     say_product(w, f);
     SAY(w, kind == 3 && !whole(w) ? ") / 4.0\n" : kind < 3 ? ")\n" : "\n");

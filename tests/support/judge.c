@@ -185,12 +185,13 @@ static oracle_value *scaled_values(trial *t, const oracle_value *values, double 
 static judge_verdict run_scaled(trial *t, const gen_program *p, const judge_way *way, const oracle_value *values,
                                 uint64_t seed, gen_hits *hits, char *why, size_t n_why)
 {
-    static const double factors[] = {1, -1, 2, 3, 0.5, -0.25};
+    static const double factors[] = {1, 2, 3, -1, 0.5, -0.25}; /* first those of u8, then of integers */
     gen_random r = {seed ^ 0x2545F491u};
     int n = 6;
     for (size_t o = 0; o < t->n_out; o++) {
         if (values[o].dtype == EINJIT_BOOL) return JUDGE_AGREES; /* refused */
-        if (ej_dtypes[values[o].dtype].kind == EJ_KIND_INT) n = 4;
+        if (ej_dtypes[values[o].dtype].kind == EJ_KIND_INT && n > 4) n = 4;
+        if (values[o].dtype == EINJIT_U8) n = 3;
     }
     einjit_compile_options options = {.struct_bytes = sizeof options,
                                       .path = way->path,

@@ -76,6 +76,8 @@ oracle_element oracle_read(const einjit_tensor *tensor, int64_t index)
     uint16_t u16;
     switch (tensor->dtype) {
     case EINJIT_BOOL: return (oracle_element){.i = *p != 0};
+    case EINJIT_I8: return (oracle_element){.i = *(const signed char *)p};
+    case EINJIT_U8: return (oracle_element){.i = *(const unsigned char *)p};
     case EINJIT_I32: memcpy(&i32, p, 4); return (oracle_element){.i = i32};
     case EINJIT_I64: memcpy(&i64, p, 8); return (oracle_element){.i = i64};
     case EINJIT_F16: memcpy(&u16, p, 2); return (oracle_element){.re = narrow_number(u16, 10, 15)};
@@ -142,6 +144,9 @@ bool oracle_as(oracle_state *s, oracle_value *out, const oracle_value *in, int d
         *out = *in;
         return true;
     }
+    bool small = in->dtype < 0 && (dtype == EINJIT_I8 || dtype == EINJIT_U8), negative = dtype == EINJIT_I8;
+    for (int64_t i = 0; i < in->n && small; i++)
+        if (in->e[i].i < -128 * negative || in->e[i].i > 255 - 128 * negative) return oracle_refuse(s, "number");
     if (!oracle_make(s, out, dtype, in->rank, in->shape)) return false;
     static const int strong[] = {EINJIT_BOOL, EINJIT_I64, EINJIT_F64, EINJIT_C128};
     int from = in->dtype < 0 ? strong[in->weak] : in->dtype;
@@ -196,7 +201,7 @@ void oracle_any_order(oracle_value *value)
 {
     for (int64_t e = 0; e < value->n; e++) {
         value->e[e].err *= 4;
-        if (oracle_is_narrow(value->dtype)) value->e[e] = oracle_narrow_sum(value->dtype, value->e[e], 4);
+        if (oracle_wide(value->dtype) != value->dtype) value->e[e] = oracle_narrow_sum(value->dtype, value->e[e], 4);
     }
 }
 

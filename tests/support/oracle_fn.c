@@ -20,7 +20,7 @@ bool oracle_is_narrow(int dtype)
 
 int oracle_wide(int dtype)
 {
-    return oracle_is_narrow(dtype) ? EINJIT_F32 : dtype;
+    return oracle_is_narrow(dtype) ? EINJIT_F32 : dtype == EINJIT_I8 || dtype == EINJIT_U8 ? EINJIT_I32 : dtype;
 }
 
 /* The largest finite number and the smallest normal one of a dtype's real part. */
@@ -53,6 +53,8 @@ oracle_element oracle_rounded(int dtype, oracle_element a)
     int kind = ej_dtypes[dtype].kind;
     if (kind == EJ_KIND_BOOL) a.i = a.i != 0;
     if (dtype == EINJIT_I32) a.i = (int32_t)(uint32_t)(uint64_t)a.i;
+    if (dtype == EINJIT_I8) a.i = (int8_t)(uint8_t)(uint64_t)a.i;
+    if (dtype == EINJIT_U8) a.i = (uint8_t)(uint64_t)a.i;
     if (kind < EJ_KIND_FLOAT) return a;
     long double size = hypotl(a.re, a.im);
     /* near the overflow threshold rounding may go either way */
@@ -508,6 +510,7 @@ static oracle_element narrowed(int fn, int dtype, oracle_element a, oracle_eleme
 
 oracle_element oracle_narrow_sum(int dtype, oracle_element out, double steps)
 {
+    if (ej_dtypes[dtype].kind < EJ_KIND_FLOAT) return oracle_rounded(dtype, out);
     if (narrows_exactly(dtype, out, true)) return out;
     if (isfinite(out.mass)) out.err += oracle_unit(dtype) * (long double)steps * oracle_mass(out);
     return oracle_rounded(dtype, out);
@@ -560,11 +563,12 @@ oracle_element oracle_cast(int from, int to, oracle_element a)
             bool sure = a.err == 0 || hypotl(a.re, kind_from == EJ_KIND_COMPLEX ? a.im : 0) > a.err;
             return truth(a.re != 0 || (kind_from == EJ_KIND_COMPLEX && a.im != 0), sure && !isinf(a.err));
         }
-        long double low = to == EINJIT_I32 ? -0x1p31L : -0x1p63L, high = -low - 1, x = truncl(a.re);
+        int bits = 8 * ej_dtypes[to].bytes - (to != EINJIT_U8); /* without the sign */
+        long double low = to == EINJIT_U8 ? 0 : -ldexpl(1, bits), high = ldexpl(1, bits) - 1, x = truncl(a.re);
         out = truth(false, a.err == 0 || (truncl(a.re - a.err) == x && truncl(a.re + a.err) == x));
         out.i = isnan(a.re) ? 0
                 : x <= low  ? (int64_t)low
-                : x >= high ? (to == EINJIT_I32 ? INT32_MAX : INT64_MAX)
+                : x >= high ? (int64_t)(UINT64_MAX >> (64 - bits))
                             : (int64_t)x;
         if (isinf(a.err)) out.err = INFINITY;
         return out;

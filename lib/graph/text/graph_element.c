@@ -31,6 +31,16 @@ static double load_real(int dtype, const void *data, size_t index)
     }
 }
 
+static int64_t load_integer(int dtype, const void *data, size_t index)
+{
+    switch (dtype) {
+    case EINJIT_I64: return ((const int64_t *)data)[index];
+    case EINJIT_I32: return ((const int32_t *)data)[index];
+    case EINJIT_I8: return ((const int8_t *)data)[index];
+    default: return ((const uint8_t *)data)[index];
+    }
+}
+
 static bool store_integer(int dtype, void *data, size_t index, const ej_number *number)
 {
     int64_t value = number->integer;
@@ -38,12 +48,10 @@ static bool store_integer(int dtype, void *data, size_t index, const ej_number *
         if (!(number->re >= -9223372036854775808.0 && number->re < 9223372036854775808.0)) return false;
         value = (int64_t)number->re;
     }
-    if (dtype == EINJIT_I64) {
-        ((int64_t *)data)[index] = value;
-    } else {
-        if (value < INT32_MIN || value > INT32_MAX) return false;
-        ((int32_t *)data)[index] = (int32_t)value;
-    }
+    if (value < ej_dtype_lowest(dtype) || value > ej_dtype_highest(dtype)) return false;
+    if (dtype == EINJIT_I64) ((int64_t *)data)[index] = value;
+    else if (dtype == EINJIT_I32) ((int32_t *)data)[index] = (int32_t)value;
+    else ((uint8_t *)data)[index] = (uint8_t)value;
     return true;
 }
 
@@ -72,9 +80,7 @@ ej_number ej_element_load(int dtype, const void *data, size_t index)
     int real = ej_dtypes[dtype].real;
     switch (number.kind) {
     case EJ_KIND_BOOL: number.integer = ((const unsigned char *)data)[index] != 0; break;
-    case EJ_KIND_INT:
-        number.integer = dtype == EINJIT_I64 ? ((const int64_t *)data)[index] : ((const int32_t *)data)[index];
-        break;
+    case EJ_KIND_INT: number.integer = load_integer(dtype, data, index); break;
     case EJ_KIND_FLOAT: number.re = load_real(dtype, data, index); break;
     default: number.re = load_real(real, data, 2 * index); number.im = load_real(real, data, 2 * index + 1);
     }

@@ -77,6 +77,8 @@ static int dtype_of(int dtype)
 {
     switch (dtype) {
     case XLA_PRED: return EINJIT_BOOL;
+    case XLA_S8: return EINJIT_I8;
+    case XLA_U8: return EINJIT_U8;
     case XLA_S32: return EINJIT_I32;
     case XLA_S64: return EINJIT_I64;
     case XLA_F16: return EINJIT_F16;
