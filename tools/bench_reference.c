@@ -30,6 +30,7 @@ static double complex element(const tool_tensor *t, int64_t at)
     case EINJIT_F64: return tool_load_real(t->tensor.dtype, t->block, at);
     case EINJIT_I32: return ((int32_t *)t->block)[at];
     case EINJIT_I64: return (double)((int64_t *)t->block)[at];
+    case EINJIT_I16: return ((int16_t *)t->block)[at];
     case EINJIT_I8: return ((int8_t *)t->block)[at];
     case EINJIT_U8:
     case EINJIT_BOOL: return ((uint8_t *)t->block)[at];

@@ -17,7 +17,7 @@ static const struct {
     {'L', "also", "z=2000", "and one for these extents instead of those of -s"},
     {'R', "shared", NULL, "a shared library, linked by cc (or CC)"},
     {'e', "emit", "STAGE", CMD_STAGES},
-    {'d', "dtype", "f32", "of inputs that do not say: f32 f64 c64 c128 i32 i64 i8 u8 bool f16 bf16"},
+    {'d', "dtype", "f32", "of inputs that do not say: f32 f64 c64 c128 i32 i64 i8 u8 i16 bool f16 bf16"},
     {'O', "open", "z,edges", "extents that stay open: one kernel for all their values"},
     {'C', "constants", "w,b", "inputs that never change: what follows from them is computed in advance"},
     {'A', "alpha", "X", "results are multiplied by X"},

@@ -20,6 +20,7 @@ static void print_result(const tool_tensor *t, size_t index)
         case EINJIT_F32: printf(" %.7g", (double)((float *)t->block)[i]); break;
         case EINJIT_F64: printf(" %.15g", ((double *)t->block)[i]); break;
         case EINJIT_I32: printf(" %d", (int)((int32_t *)t->block)[i]); break;
+        case EINJIT_I16: printf(" %d", (int)((int16_t *)t->block)[i]); break;
         case EINJIT_I8: printf(" %d", (int)((int8_t *)t->block)[i]); break;
         case EINJIT_U8: printf(" %d", (int)((uint8_t *)t->block)[i]); break;
         case EINJIT_I64: printf(" %lld", (long long)((int64_t *)t->block)[i]); break;
@@ -44,6 +45,7 @@ static json_t *element_json(const tool_tensor *t, int64_t i)
     case EINJIT_F32:
     case EINJIT_F64: return tool_json_number(tool_load_real(t->tensor.dtype, block, i));
     case EINJIT_I32: return json_integer(((const int32_t *)block)[i]);
+    case EINJIT_I16: return json_integer(((const int16_t *)block)[i]);
     case EINJIT_I8: return json_integer(((const int8_t *)block)[i]);
     case EINJIT_U8: return json_integer(((const uint8_t *)block)[i]);
     case EINJIT_I64: return json_integer(((const int64_t *)block)[i]);

@@ -26,6 +26,7 @@ static const struct {
     /* NumPy has no name for it: as ml_dtypes' arrays are saved */
     {'i', 1, EINJIT_I8},
     {'u', 1, EINJIT_U8},
+    {'i', 2, EINJIT_I16},
     {'V', 2, EINJIT_BF16},
 };
 
@@ -66,8 +67,9 @@ static int parse_descriptor(header *out, const char *text, const char *path)
         out->swapped = order == '>' && bytes > 1;
         return TOOL_OK;
     }
-    return tool_fail("E_DTYPE", "%s: dtype %.*s is not one of bool i8 u8 i32 i64 f16 f32 f64 c64 c128, or V2 (bf16)",
-                     path, (int)(n < 40 ? n : 40), text + 1);
+    return tool_fail("E_DTYPE",
+                     "%s: dtype %.*s is not one of bool i8 u8 i16 i32 i64 f16 f32 f64 c64 c128, or V2 (bf16)", path,
+                     (int)(n < 40 ? n : 40), text + 1);
 }
 
 /* "(3, 4)", "(3,)", "()" */

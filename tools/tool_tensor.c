@@ -90,6 +90,7 @@ void tool_tensor_fill(tool_tensor *tensor, uint64_t seed)
         case EINJIT_F64:
         case EINJIT_C128: ((double *)tensor->block)[i] = next_real(&state); break;
         case EINJIT_I32: ((int32_t *)tensor->block)[i] = (int32_t)(next_random(&state) % 17) - 8; break;
+        case EINJIT_I16: ((int16_t *)tensor->block)[i] = (int16_t)((int)(next_random(&state) % 17) - 8); break;
         case EINJIT_I8: ((int8_t *)tensor->block)[i] = (int8_t)((int)(next_random(&state) % 17) - 8); break;
         case EINJIT_U8: ((uint8_t *)tensor->block)[i] = (uint8_t)(next_random(&state) % 17); break;
         case EINJIT_I64: ((int64_t *)tensor->block)[i] = (int64_t)(next_random(&state) % 17) - 8; break;

@@ -127,11 +127,11 @@ EINJIT_API const char *einjit_list_name(int list, size_t i, const char **text);
  * Sums of products of bf16 may take the terms two at a time where the CPU does that faster (the target's row
  * avx512_bf16): subnormal factors count as 0 then, and sums below 2^-126; not in strict compiles, nor where nothing is
  * optimized.
- * I8 and U8 are formats of memory, too: operators compute in i32, sums among them, and each operator's result is
- * wrapped to 8 bits. Sums and products along axes are i64, functions and true quotients f64, as those of the other
+ * I8, U8 and I16 are formats of memory, too: operators compute in i32, sums among them, and each operator's result is
+ * wrapped to the dtype. Sums and products along axes are i64, functions and true quotients f64, as those of the other
  * integers; to keep all digits of a product, its operands are converted first, which takes no memory:
- * einsum("ij,jk->ik", a.to(i32), b.to(i32)). Both together are i32 (NumPy has i16 for that), with a floating dtype they
- * are of that dtype. Conversions from floating numbers truncate and saturate, as to i32 and i64. */
+ * einsum("ij,jk->ik", a.to(i32), b.to(i32)). Conversions from floating numbers truncate and saturate, as to i32 and
+ * i64. */
 enum einjit_dtype_code {
     EINJIT_BOOL,
     EINJIT_I32,
@@ -144,6 +144,7 @@ enum einjit_dtype_code {
     EINJIT_C128,
     EINJIT_I8,
     EINJIT_U8,
+    EINJIT_I16,
     EINJIT_DTYPE_COUNT
 };
 

@@ -117,6 +117,8 @@ template <> struct dtype_of<std::int8_t> : std::integral_constant<std::int32_t, 
 };
 template <> struct dtype_of<std::uint8_t> : std::integral_constant<std::int32_t, EINJIT_U8> {
 };
+template <> struct dtype_of<std::int16_t> : std::integral_constant<std::int32_t, EINJIT_I16> {
+};
 template <> struct dtype_of<std::int32_t> : std::integral_constant<std::int32_t, EINJIT_I32> {
 };
 template <> struct dtype_of<std::int64_t> : std::integral_constant<std::int32_t, EINJIT_I64> {

@@ -2,7 +2,7 @@
  *
  * Takes  vectors of one dtype.
  * Gives  them in another: floats to integers truncate and saturate, NaN gives 0; integers to floats round to nearest;
- *        f16 and bf16 go by way of f32, rounded to that first, i8 and u8 by way of i32; complex to real drops the
+ *        f16 and bf16 go by way of f32, rounded to that first, i8, u8 and i16 by way of i32; complex to real drops the
  *        imaginary part; to bool is != 0; bool to numbers is 0 or 1.
  */
 #include "base_narrow.h"
@@ -18,8 +18,8 @@ static LLVMValueRef to_bool(ej_emit *e, int from, LLVMValueRef x)
     return LLVMBuildFCmp(e->builder, LLVMRealUNE, x, zero, "");
 }
 
-/* To 8 bits: the limits are floats, so that all numbers but NaN can be cut off before. */
-static LLVMValueRef float_to_byte(ej_emit *e, int from, int to, int lanes, LLVMValueRef x)
+/* To 8 or 16 bits: the limits are floats, so that all numbers but NaN can be cut off before. */
+static LLVMValueRef float_to_short(ej_emit *e, int from, int to, int lanes, LLVMValueRef x)
 {
     ej_math m = ej_math_of(e, from == EINJIT_F64, lanes);
     LLVMValueRef low = m_real(&m, (double)ej_dtype_lowest(to)), high = m_real(&m, (double)ej_dtype_highest(to));
@@ -56,16 +56,16 @@ LLVMValueRef ej_cast_real(ej_emit *e, int from, int to, int lanes, LLVMValueRef 
     if (ej_dtype_is_half(to)) return ej_lower_narrow(e, to, lanes, ej_cast_real(e, from, EINJIT_F32, lanes, x));
     if (to_kind == EJ_KIND_BOOL) return to_bool(e, from, x);
     if (to_kind == EJ_KIND_INT && from_kind == EJ_KIND_FLOAT)
-        return ej_dtypes[to].bytes == 1 ? float_to_byte(e, from, to, lanes, x) : float_to_int(e, from, to, lanes, x);
+        return ej_dtypes[to].bytes < 4 ? float_to_short(e, from, to, lanes, x) : float_to_int(e, from, to, lanes, x);
     if (to_kind == EJ_KIND_INT) {
         bool has_sign = from_kind == EJ_KIND_INT && from != EINJIT_U8;
         return LLVMBuildIntCast2(at, x, type, has_sign, "");
     }
     if (from_kind == EJ_KIND_BOOL)
         return LLVMBuildSelect(at, x, ej_const_real(e, element, lanes, 1), ej_const_real(e, element, lanes, 0), "");
-    if (from == EINJIT_U8 || from == EINJIT_I8) { /* the target converts words */
+    if (from_kind == EJ_KIND_INT && ej_dtypes[from].bytes < 4) { /* the target converts 32 bits */
         LLVMTypeRef word = ej_type_vec(e, EINJIT_I32, lanes);
-        x = LLVMBuildIntCast2(at, x, word, from == EINJIT_I8, "");
+        x = LLVMBuildIntCast2(at, x, word, from != EINJIT_U8, "");
     }
     if (from_kind == EJ_KIND_INT) return LLVMBuildSIToFP(at, x, type, "");
     return ej_dtypes[to].bytes > ej_dtypes[from].bytes ? LLVMBuildFPExt(at, x, type, "")

@@ -387,7 +387,8 @@ int32_t ej_dot_lanes(const ej_dot *dot); /* of its sums, all lanes of which belo
 ej_vec ej_dot_add(ej_dot *dot, int32_t unroll, const ej_lanes *lanes, ej_vec acc);
 /* What the leaf's source is in these lanes. (lower_expr.c) */
 ej_operand ej_leaf_source(ej_leaf *leaf, int32_t source, const ej_lanes *lanes);
-/* lower_pair.c: a contraction of products of bf16 that takes its terms two at a time; NULL: it is none. */
+/* lower_pair.c: a contraction of products of bf16 or short integers that takes its terms two at a time; NULL: it
+ * is none. */
 typedef struct ej_pairs ej_pairs;
 ej_pairs *ej_pairs_new(ej_leaf *leaf);
 /* The unroll number of the term that goes with this one; -1: it goes alone. */

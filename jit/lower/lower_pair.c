@@ -1,10 +1,11 @@
-/* lower_pair.c - sums of products of bf16, two terms an instruction.
+/* lower_pair.c - sums of products of bf16, or of short integers, two terms an instruction.
  *
  * Takes  a contraction that says so (nest.h: pairs), whose tile repeats a summed axis.
- * Gives  for two values of that axis one vdpbf16ps: each lane of an operand has both numbers, as 32 bits. A source
- *        whose two numbers lie side by side is read that way, one of a panel by one load; else two vectors are
- *        interleaved.
- * Keeps  terms that have no partner, or are cut off at run time, to f32.
+ * Gives  for two values of that axis one instruction: each lane of an operand has both numbers, as 32 bits. Of bf16
+ *        that is vdpbf16ps; of integers, bytes widened to i16, vpdpwssd where the target has it, else vpmaddwd and an
+ *        addition. A source whose two numbers lie side by side is read that way, one of a panel by one load; else two
+ *        vectors are interleaved.
+ * Keeps  terms that have no partner, or are cut off at run time, to f32 and i32.
  */
 #include "lower_nest.h"
 
@@ -19,8 +20,10 @@ typedef struct side {
 
 struct ej_pairs {
     ej_leaf *leaf;
+    int dtype;                  /* of the factors that the instruction takes: BF16, I16 */
     const ej_leaf_digit *digit; /* pairs are neighbours along it */
     side sides[2];
+    bool fused;                /* the instruction adds to a sum */
     LLVMTypeRef type, operand; /* the instruction's */
     LLVMValueRef function;
 };
@@ -50,22 +53,33 @@ static bool make_sides(ej_pairs *p)
     return true;
 }
 
+/* By the vectors' bytes: 64, 32, 16. NULL: there is none. */
+static const char *instruction(const ej_target *target, int dtype, int32_t bytes)
+{
+    static const char *const names[3][3] = {
+        {"llvm.x86.avx512bf16.dpbf16ps.512", "llvm.x86.avx512bf16.dpbf16ps.256", "llvm.x86.avx512bf16.dpbf16ps.128"},
+        {"llvm.x86.avx512.vpdpwssd.512", "llvm.x86.avx512.vpdpwssd.256", "llvm.x86.avx512.vpdpwssd.128"},
+        {"llvm.x86.avx512.pmaddw.d.512", "llvm.x86.avx2.pmadd.wd", "llvm.x86.sse2.pmadd.wd"}};
+    int row = dtype == EINJIT_BF16 ? (target->pairs ? 0 : -1) : target->fused_pairs ? 1 : target->int_pairs ? 2 : -1;
+    int width = bytes == 64 ? 0 : bytes == 32 ? 1 : bytes == 16 ? 2 : -1;
+    return row < 0 || width < 0 || bytes > target->vector_bytes ? NULL : names[row][width];
+}
+
 ej_pairs *ej_pairs_new(ej_leaf *leaf)
 {
     ej_emit *e = leaf->w->e;
-    const char *name = leaf->width == 16  ? "llvm.x86.avx512bf16.dpbf16ps.512"
-                       : leaf->width == 8 ? "llvm.x86.avx512bf16.dpbf16ps.256"
-                       : leaf->width == 4 ? "llvm.x86.avx512bf16.dpbf16ps.128"
-                                          : NULL;
-    const ej_leaf_digit *digit = leaf->node->pairs && e->target->pairs && name ? find_digit(leaf) : NULL;
+    int dtype = leaf->node->pairs ? ej_expr_pairs_of(&leaf->node->expr) : -1;
+    const char *name = dtype >= 0 ? instruction(e->target, dtype, 4 * leaf->width) : NULL;
+    const ej_leaf_digit *digit = name ? find_digit(leaf) : NULL;
     ej_pairs *p = digit ? EJ_LOWER_NEW(leaf->w, ej_pairs, 1) : NULL;
     if (!p) return NULL;
-    *p = (ej_pairs){.leaf = leaf, .digit = digit};
+    *p = (ej_pairs){.leaf = leaf, .digit = digit, .dtype = dtype};
     if (!make_sides(p)) return NULL;
     unsigned id = LLVMLookupIntrinsicID(name, strlen(name));
     LLVMTypeRef types[3];
     p->function = LLVMGetIntrinsicDeclaration(e->module, id, NULL, 0);
     p->type = LLVMIntrinsicGetType(e->context, id, NULL, 0);
+    p->fused = LLVMCountParamTypes(p->type) == 3;
     LLVMGetParamTypes(p->type, types);
     p->operand = types[1];
     return p;
@@ -112,25 +126,41 @@ static bool lie_together(ej_leaf *leaf, const ej_leaf_access *access, const ej_l
     return true;
 }
 
+/* Vectors of twice as many numbers, two for each lane: bytes become i16. */
+static LLVMValueRef as_pairs(ej_lower *w, int dtype, int32_t lanes, LLVMValueRef both)
+{
+    LLVMTypeRef words = ej_type_of(LLVMInt16TypeInContext(w->e->context), 2 * lanes);
+    if (ej_dtypes[dtype].bytes > 1) return both;
+    return LLVMBuildIntCast2(w->e->builder, both, words, dtype != EINJIT_U8, "");
+}
+
 static LLVMValueRef load_together(ej_leaf *leaf, ej_leaf_access *access, const ej_lanes *lanes, const ej_offsets *o,
                                   int32_t n)
 {
     ej_lower *w = leaf->w;
-    LLVMValueRef at = ej_lane_address(leaf, access, lanes, 0, 0, o->c[0] * ej_dtypes[access->buffer->dtype].bytes);
-    LLVMValueRef both =
-        ej_lower_load_at(w, ej_type_of(w->m->i32, n), at, access->buffer->name ? access->buffer->name : "");
+    int dtype = access->buffer->dtype;
+    LLVMValueRef at = ej_lane_address(leaf, access, lanes, 0, 0, o->c[0] * ej_dtypes[dtype].bytes);
+    const char *name = access->buffer->name ? access->buffer->name : "";
+    LLVMTypeRef words = ej_type_of(w->m->i32, n);
+    LLVMValueRef both;
+    if (ej_dtypes[dtype].bytes == 1) {
+        both = ej_lower_load_at(w, ej_type_vec(w->e, dtype, 2 * n), at, name);
+        both = LLVMBuildBitCast(w->e->builder, as_pairs(w, dtype, n, both), words, "");
+    } else {
+        both = ej_lower_load_at(w, words, at, name);
+    }
     return n == lanes->n ? both : ej_splat(w->e, both, lanes->n, "");
 }
 
 /* Lane l of the result: lane l of both. Single numbers are spread first, from memory by one load each. */
-static LLVMValueRef interleave(ej_lower *w, const ej_operand of[2], int32_t lanes)
+static LLVMValueRef interleave(ej_lower *w, const ej_operand of[2], int dtype, int32_t lanes)
 {
     int32_t mask[2 * EJ_LANES_MAX];
     bool single = of[0].lanes == 1 && of[1].lanes == 1;
     int32_t n = single ? 2 * lanes : lanes;
     LLVMValueRef a = ej_operand_spread(w, of[0], n).re, b = ej_operand_spread(w, of[1], n).re;
     for (int32_t l = 0; l < 2 * lanes; l++) mask[l] = (single ? l : l / 2) + l % 2 * n;
-    return ej_shuffle(w, a, b, mask, 2 * lanes, "");
+    return as_pairs(w, dtype, lanes, ej_shuffle(w, a, b, mask, 2 * lanes, ""));
 }
 
 static LLVMValueRef operand(ej_pairs *p, side *s, int32_t unroll, const ej_lanes lanes[2])
@@ -146,7 +176,7 @@ static LLVMValueRef operand(ej_pairs *p, side *s, int32_t unroll, const ej_lanes
     } else {
         const ej_operand of[2] = {ej_leaf_source(leaf, s->source, &lanes[0]),
                                   ej_leaf_source(leaf, s->source, &lanes[1])};
-        both = interleave(leaf->w, of, lanes->n);
+        both = interleave(leaf->w, of, access->buffer->dtype, lanes->n);
     }
     return *made = LLVMBuildBitCast(leaf->w->e->builder, both, p->operand, "");
 }
@@ -154,10 +184,16 @@ static LLVMValueRef operand(ej_pairs *p, side *s, int32_t unroll, const ej_lanes
 ej_vec ej_pairs_add(ej_pairs *p, int32_t unroll, int32_t other, ej_vec acc)
 {
     ej_emit *e = p->leaf->w->e;
+    int sums = p->dtype == EINJIT_BF16 ? EINJIT_F32 : EINJIT_I32;
     ej_lanes lanes[2];
     ej_leaf_lanes(p->leaf, unroll, &lanes[0]);
     ej_leaf_lanes(p->leaf, other, &lanes[1]);
-    if (!acc.re) acc = ej_lower_neutral(p->leaf->w, EINJIT_REDUCE_SUM, EINJIT_F32, lanes->n);
-    LLVMValueRef args[3] = {acc.re, operand(p, &p->sides[0], unroll, lanes), operand(p, &p->sides[1], unroll, lanes)};
+    LLVMValueRef a = operand(p, &p->sides[0], unroll, lanes), b = operand(p, &p->sides[1], unroll, lanes);
+    if (!p->fused) {
+        LLVMValueRef both = LLVMBuildCall2(e->builder, p->type, p->function, (LLVMValueRef[]){a, b}, 2, "");
+        return (ej_vec){acc.re ? LLVMBuildAdd(e->builder, acc.re, both, "") : both, NULL};
+    }
+    if (!acc.re) acc = ej_lower_neutral(p->leaf->w, EINJIT_REDUCE_SUM, sums, lanes->n);
+    LLVMValueRef args[3] = {acc.re, a, b};
     return (ej_vec){LLVMBuildCall2(e->builder, p->type, p->function, args, 3, ""), NULL};
 }

@@ -12,6 +12,7 @@ LLVMTypeRef ej_type_element(ej_emit *e, int dtype)
 {
     switch (ej_dtypes[dtype].real) {
     case EINJIT_F64: return LLVMDoubleTypeInContext(e->context);
+    case EINJIT_I16:
     case EINJIT_F16:
     case EINJIT_BF16: return LLVMInt16TypeInContext(e->context);
     case EINJIT_I32: return LLVMInt32TypeInContext(e->context);

@@ -15,6 +15,7 @@ const ej_dtype_info ej_dtypes[EINJIT_DTYPE_COUNT] = {
     [EINJIT_C128] = {"c128", "complex128", 16, EJ_KIND_COMPLEX, EINJIT_F64, EINJIT_C128},
     [EINJIT_I8] = {"i8", "int8", 1, EJ_KIND_INT, EINJIT_I8, EINJIT_I32},
     [EINJIT_U8] = {"u8", "uint8", 1, EJ_KIND_INT, EINJIT_U8, EINJIT_I32},
+    [EINJIT_I16] = {"i16", "int16", 2, EJ_KIND_INT, EINJIT_I16, EINJIT_I32},
 };
 
 const char *einjit_dtype_name(int dtype)
@@ -36,10 +37,18 @@ size_t einjit_dtype_bytes(int dtype)
 }
 
 /* Bits of mantissa decide: an i32 does not fit into an f32, so i32 with f32 gives f64, as in NumPy; 8 bits fit into all
- * of them. */
+ * of them, 16 into an f32. */
 static int float_for_int(int dtype, int with)
 {
-    return ej_dtypes[dtype].bytes == 1 ? with : EINJIT_F64;
+    if (ej_dtypes[dtype].bytes == 1) return with;
+    return dtype == EINJIT_I16 ? EINJIT_F32 : EINJIT_F64;
+}
+
+/* Two different ones. */
+static int promote_ints(int a, int b)
+{
+    if (a == EINJIT_I64 || b == EINJIT_I64) return EINJIT_I64;
+    return a == EINJIT_I32 || b == EINJIT_I32 ? EINJIT_I32 : EINJIT_I16;
 }
 
 static int promote_floats(int a, int b)
@@ -56,8 +65,7 @@ int einjit_dtype_promote(int a, int b)
     int kind_a = ej_dtypes[a].kind, kind_b = ej_dtypes[b].kind;
     if (kind_a == EJ_KIND_BOOL) return b;
     if (kind_b == EJ_KIND_BOOL) return a;
-    if (kind_a == EJ_KIND_INT && kind_b == EJ_KIND_INT)
-        return a == EINJIT_I64 || b == EINJIT_I64 ? EINJIT_I64 : EINJIT_I32;
+    if (kind_a == EJ_KIND_INT && kind_b == EJ_KIND_INT) return promote_ints(a, b);
     int real_a = kind_a == EJ_KIND_INT ? float_for_int(a, ej_dtypes[b].real) : ej_dtypes[a].real;
     int real_b = kind_b == EJ_KIND_INT ? float_for_int(b, ej_dtypes[a].real) : ej_dtypes[b].real;
     int real = promote_floats(real_a, real_b);
@@ -81,19 +89,32 @@ int ej_dtype_promote_weak(int dtype, int kind)
 
 int64_t ej_dtype_lowest(int dtype)
 {
-    return dtype == EINJIT_I64 ? INT64_MIN : dtype == EINJIT_I32 ? INT32_MIN : dtype == EINJIT_I8 ? INT8_MIN : 0;
+    switch (dtype) {
+    case EINJIT_I64: return INT64_MIN;
+    case EINJIT_I32: return INT32_MIN;
+    case EINJIT_I16: return INT16_MIN;
+    case EINJIT_I8: return INT8_MIN;
+    default: return 0; /* u8, bool */
+    }
 }
 
 int64_t ej_dtype_highest(int dtype)
 {
-    if (dtype == EINJIT_I64) return INT64_MAX;
-    return dtype == EINJIT_I32 ? INT32_MAX : dtype == EINJIT_I8 ? INT8_MAX : dtype == EINJIT_U8 ? UINT8_MAX : 1;
+    switch (dtype) {
+    case EINJIT_I64: return INT64_MAX;
+    case EINJIT_I32: return INT32_MAX;
+    case EINJIT_I16: return INT16_MAX;
+    case EINJIT_I8: return INT8_MAX;
+    case EINJIT_U8: return UINT8_MAX;
+    default: return 1; /* bool */
+    }
 }
 
 int64_t ej_dtype_wrap(int dtype, uint64_t x)
 {
     switch (dtype) {
     case EINJIT_I32: return (int32_t)(uint32_t)x;
+    case EINJIT_I16: return (int16_t)(uint16_t)x;
     case EINJIT_I8: return (int8_t)(uint8_t)x;
     case EINJIT_U8: return (uint8_t)x;
     default: return (int64_t)x;

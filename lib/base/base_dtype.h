@@ -13,7 +13,8 @@ typedef struct ej_dtype_info {
     uint8_t bytes;
     uint8_t kind;     /* EJ_KIND_* */
     uint8_t real;     /* the real dtype of a complex one, else itself */
-    uint8_t computes; /* the dtype in which it is computed with: f32 for f16 and bf16, i32 for i8 and u8, else itself */
+    uint8_t computes; /* the dtype in which it is computed with: f32 for f16 and bf16, i32 for i8, u8 and i16, else
+                       * itself */
 } ej_dtype_info;
 
 extern const ej_dtype_info ej_dtypes[EINJIT_DTYPE_COUNT];

@@ -53,9 +53,14 @@ static bool has_avx512(void)
            __builtin_cpu_supports("avx512vl");
 }
 
+static bool has_avx512_vnni(void)
+{
+    return has_avx512() && __builtin_cpu_supports("avx512vnni");
+}
+
 static bool has_avx512_bf16(void)
 {
-    return has_avx512() && __builtin_cpu_supports("avx512bf16");
+    return has_avx512_vnni() && __builtin_cpu_supports("avx512bf16");
 }
 
 /* From Zen 4 on vdpbf16ps is as fast as a multiply-add of f32; Sapphire Rapids needs four times as long. */
@@ -71,6 +76,11 @@ static bool has_avx2(void)
 }
 
 static bool has_avx512(void)
+{
+    return false;
+}
+
+static bool has_avx512_vnni(void)
 {
     return false;
 }
@@ -116,18 +126,20 @@ static bool always(void)
 #if EJ_X86_64
 /* Of a core with AVX-512 and an L2 of 1 MB, whatever else it has. */
 #define AVX512_NUMBERS \
-    .vector_bytes = 64, .vector_registers = 32, .masks = true, .fma = true, .half = true, .stream_fence = true, \
-    .tile_vectors = 2, .tile_rows = 12, .panel_part = 6, .packed_rows = 16, .far_part = 1, .l3_part = 8, .cut = 0.95, \
-    .packed_cut = 0.95, .l1_bytes = 32 << 10, .l2_bytes = 1 << 20, .l3_bytes = 16 << 20, .line_cycles = {1.5, 7, 14}, \
-    .tlb_pages = 2048, .walk_cycles = 25
+    .vector_bytes = 64, .vector_registers = 32, .masks = true, .fma = true, .half = true, .int_pairs = true, \
+    .stream_fence = true, .tile_vectors = 2, .tile_rows = 12, .panel_part = 6, .packed_rows = 16, .far_part = 1, \
+    .l3_part = 8, .cut = 0.95, .packed_cut = 0.95, .l1_bytes = 32 << 10, .l2_bytes = 1 << 20, .l3_bytes = 16 << 20, \
+    .line_cycles = {1.5, 7, 14}, .tlb_pages = 2048, .walk_cycles = 25
 #endif
 const ej_target ej_targets[] = {
 #if EJ_X86_64
     {.name = "avx512_2m",
-     .runs_here = has_avx512,
+     .runs_here = has_avx512_vnni, /* as all CPUs with such an L2 have */
      .suits_here = has_l2_of_2m,
      .cpu = "skylake-avx512",
-     .features = AVX512_FEATURES,
+     .features = AVX512_FEATURES ",+avx512vnni",
+     .int_pairs = true,
+     .fused_pairs = true,
      .vector_bytes = 64,
      .vector_registers = 32,
      .masks = true,
@@ -153,8 +165,9 @@ const ej_target ej_targets[] = {
      .runs_here = has_avx512_bf16,
      .suits_here = is_amd,
      .cpu = "skylake-avx512",
-     .features = AVX512_FEATURES ",+avx512bf16",
+     .features = AVX512_FEATURES ",+avx512vnni,+avx512bf16",
      .pairs = true,
+     .fused_pairs = true,
      AVX512_NUMBERS},
     {.name = "avx512",
      .runs_here = has_avx512,
@@ -167,6 +180,7 @@ const ej_target ej_targets[] = {
      .suits_here = always,
      .cpu = "haswell",
      .features = "+avx2,+fma,+bmi,+bmi2,+popcnt",
+     .int_pairs = true,
      .vector_bytes = 32,
      .vector_registers = 16,
      .masks = false,
@@ -193,6 +207,7 @@ const ej_target ej_targets[] = {
      .suits_here = always,
      .cpu = "x86-64",
      .features = "+sse2",
+     .int_pairs = true,
      .vector_bytes = 16,
      .vector_registers = 16,
      .masks = false,

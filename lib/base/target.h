@@ -17,6 +17,8 @@ typedef struct ej_target {
     bool masks; /* masked loads and stores are one instruction */
     bool fma;
     bool pairs;        /* sums of products of bf16 take two terms an instruction, twice as fast as f32 */
+    bool int_pairs;    /* products of two pairs of i16 are added up by one instruction ... */
+    bool fused_pairs;  /* ... which also adds that to a sum (VNNI) */
     bool half;         /* f16 to f32 and back is one instruction */
     bool stream_fence; /* stores past the caches reach other cores in order only behind a fence */
     /* register tile of a contraction: vectors along the lane axis, rows along the other one */

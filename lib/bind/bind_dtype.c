@@ -2,7 +2,7 @@
  *
  * Takes  operands: bound values, or literals of the program.
  * Gives  their common dtype by NumPy's rules, and the operands in it.
- * Keeps  f16, bf16, i8 and u8 in memory: what computes takes its operands in f32 or i32, and its result is rounded
+ * Keeps  f16, bf16, i8, u8 and i16 in memory: what computes takes its operands in f32 or i32, and its result is rounded
  *        once to the dtype, or wrapped; what only moves elements takes them as they are.
  *        Python's numbers weak: a literal takes the dtype of the other operand. Python's own arithmetic on literals was
  *        folded by the reader; what is left over literals alone are calls of functions, whose results have a dtype.

@@ -17,9 +17,9 @@ typedef struct header {
 } header;
 
 static const char *const c_types[EINJIT_DTYPE_COUNT] = {
-    [EINJIT_BOOL] = "uint8_t", [EINJIT_I32] = "int32_t",  [EINJIT_I64] = "int64_t",   [EINJIT_I8] = "int8_t",
-    [EINJIT_U8] = "uint8_t",   [EINJIT_F16] = "uint16_t", [EINJIT_BF16] = "uint16_t", [EINJIT_F32] = "float",
-    [EINJIT_F64] = "double",   [EINJIT_C64] = "float",    [EINJIT_C128] = "double"};
+    [EINJIT_BOOL] = "uint8_t", [EINJIT_I32] = "int32_t", [EINJIT_I64] = "int64_t",  [EINJIT_I8] = "int8_t",
+    [EINJIT_U8] = "uint8_t",   [EINJIT_I16] = "int16_t", [EINJIT_F16] = "uint16_t", [EINJIT_BF16] = "uint16_t",
+    [EINJIT_F32] = "float",    [EINJIT_F64] = "double",  [EINJIT_C64] = "float",    [EINJIT_C128] = "double"};
 
 /* ---- the comment ---- */
 

@@ -89,8 +89,9 @@ typedef struct ej_nest_node {
     int8_t reduce; /* EJ_REDUCE_NONE: move. Else contract: dst = reduce(dst, ...) */
     ej_tile tile;
     ej_leaf_hints hints;
-    /* a sum of products of bf16 may take its terms two at a time, where the target can: products are added without a
-     * rounding of their own or with one, and what is subnormal, an operand or a sum, may count as 0 */
+    /* a sum of products of bf16, or of short integers in i32, may take its terms two at a time, where the target can.
+     * Of bf16 products are added without a rounding of their own or with one, and what is subnormal, an operand or a
+     * sum, may count as 0 */
     bool pairs;
 } ej_nest_node;
 

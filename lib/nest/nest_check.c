@@ -239,8 +239,8 @@ static int check_leaf(ej_check *c, int32_t id)
         return ej_check_fail(c, id, "it reduces in %s, which is no dtype to compute with", einjit_dtype_name(dtype));
     EJ_TRY(ej_check_expr(c, id));
     EJ_TRY(check_hints(c, id));
-    if (leaf->pairs && (leaf->reduce != EINJIT_REDUCE_SUM || !ej_expr_is_brain_product(&leaf->expr)))
-        return ej_check_fail(c, id, "it takes in pairs what are no products of bf16");
+    if (leaf->pairs && (leaf->reduce != EINJIT_REDUCE_SUM || ej_expr_pairs_of(&leaf->expr) < 0))
+        return ej_check_fail(c, id, "it takes in pairs what are no products of bf16 or short integers");
     EJ_TRY(ej_check_tile(c, id));
     return ej_check_registers(c, id);
 }

@@ -3,7 +3,7 @@
  * Takes  values in their dtype. Gives the value the interpreter and constant folding use; machine code is held to it.
  * Floats: f32 is computed in double and rounded once, which is the correctly rounded result for + - * / and sqrt; of
  * the formulas of complex products and quotients each operation is, as machine code does it. f16 and bf16 are read,
- * written and converted, by way of f32, i8 and u8 as integers; no function is of them. Integers wrap. Bool: add
+ * written and converted, by way of f32, i8, u8 and i16 as integers; no function is of them. Integers wrap. Bool: add
  * and maximum are or, mul and minimum are and. Not here: reductions and casts of whole arrays (nest_interp.c), which
  * dtype a result has (bind_*).
  */
@@ -30,6 +30,10 @@ ej_scalar ej_scalar_load(int dtype, const void *at)
         v.integer = i;
         break;
     case EINJIT_I64: memcpy(&v.integer, at, sizeof v.integer); break;
+    case EINJIT_I16:
+        memcpy(&bits, at, sizeof bits);
+        v.integer = (int16_t)bits;
+        break;
     case EINJIT_I8: v.integer = *(const int8_t *)at; break;
     case EINJIT_U8: v.integer = *(const uint8_t *)at; break;
     case EINJIT_F16:
@@ -65,13 +69,14 @@ void ej_scalar_store(int dtype, void *at, ej_scalar v)
     float f[2] = {(float)v.re, (float)v.im};
     double d[2] = {v.re, v.im};
     int32_t i = (int32_t)(uint32_t)(uint64_t)v.integer;
-    uint16_t bits = ej_dtype_is_half(dtype) ? ej_narrow(dtype, v.re) : 0;
+    uint16_t bits = ej_dtype_is_half(dtype) ? ej_narrow(dtype, v.re) : (uint16_t)(uint64_t)v.integer;
     switch (dtype) {
     case EINJIT_BOOL: *(unsigned char *)at = v.integer != 0; break;
     case EINJIT_I32: memcpy(at, &i, sizeof i); break;
     case EINJIT_I64: memcpy(at, &v.integer, sizeof v.integer); break;
     case EINJIT_I8:
     case EINJIT_U8: *(uint8_t *)at = (uint8_t)(uint64_t)v.integer; break;
+    case EINJIT_I16:
     case EINJIT_F16:
     case EINJIT_BF16: memcpy(at, &bits, sizeof bits); break;
     case EINJIT_F32: memcpy(at, f, sizeof *f); break;

@@ -28,7 +28,8 @@
  *             prefetch 0 512              lines of source 0, 512 bytes ahead; all: of all; "far" behind it: to the L2
  *             rows 8                      what tables lead to, 8 entries ahead
  *             stream                      of a move: stores go past the caches
- *             pairs                       of a sum of products of bf16: two terms at a time, where the target can
+ *             pairs                       of a sum of products of bf16 or short integers: two terms at a time, where
+ *                                         the target can
  *
  * Four spaces a level. Names that are not one word, or not unique, are declared in quotes and referred to as %0, %1,
  * ... A name that is missing is -. `#` starts a comment. The slot of scratch, local and reg buffers means nothing and

@@ -98,18 +98,23 @@ static inline int32_t ej_op_operand(const ej_expr_op *op, int32_t k)
     return k == 0 ? op->a : k == 1 ? op->b : op->c;
 }
 
-/* A product of two sources of bf16, in f32. */
-static inline bool ej_expr_is_brain_product(const ej_expr *expr)
+/* A product of two sources of bf16 in f32, or of i8, u8 or i16 in i32: the dtype in which an instruction takes pairs of
+ * such factors, BF16 or I16; -1: it is neither. */
+static inline int ej_expr_pairs_of(const ej_expr *expr)
 {
-    if (expr->n < 1) return false;
+    if (expr->n < 1) return -1;
     const ej_expr_op *last = &expr->ops[expr->n - 1];
-    bool found = last->kind == EJ_EXPR_FN && last->fn == EJ_FN_MUL && last->dtype == EINJIT_F32;
-    for (int k = 0; k < 2 && found; k++) {
-        const ej_expr_op *cast = &expr->ops[k ? last->b : last->a];
-        found = cast->kind == EJ_EXPR_CAST && expr->ops[cast->a].kind == EJ_EXPR_SOURCE &&
-                expr->ops[cast->a].dtype == EINJIT_BF16;
+    int pairs = last->dtype == EINJIT_F32 ? EINJIT_BF16 : last->dtype == EINJIT_I32 ? EINJIT_I16 : -1;
+    if (last->kind != EJ_EXPR_FN || last->fn != EJ_FN_MUL) return -1;
+    for (int k = 0; k < 2 && pairs >= 0; k++) {
+        const ej_expr_op *cast = &expr->ops[k ? last->b : last->a], *source = &expr->ops[cast->a];
+        bool suits =
+            cast->kind == EJ_EXPR_CAST && source->kind == EJ_EXPR_SOURCE &&
+            (pairs == EINJIT_BF16 ? source->dtype == EINJIT_BF16
+                                  : ej_dtypes[source->dtype].kind == EJ_KIND_INT && ej_dtype_is_narrow(source->dtype));
+        if (!suits) pairs = -1;
     }
-    return found;
+    return pairs;
 }
 
 enum { EJ_REDUCE_NONE = -1 };

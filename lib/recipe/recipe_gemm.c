@@ -151,7 +151,8 @@ static bool packs_left(const ej_schedule *s, const ej_product *g)
     double all = g->size_m * g->size_k * bytes;
     int dtype = s->buffers[st->src[g->left].buffer].plan.dtype;
     if (!g->plain) return false;
-    bool together = ej_product_terms(s, g) > 1 && unit == g->k[g->n_k - 1]; /* a pair is one load where it lies */
+    bool together = ej_product_terms(s, g) > 1 && unit == g->k[g->n_k - 1] && ej_expr_pairs_of(&st->expr) == dtype;
+    /* a pair is one load where it lies */
     if (ej_dtypes[dtype].computes != dtype && !together) return g->size_n >= GEMM_WIDENED;
     if (unit >= 0 && ej_statement_reduces(st, unit)) return t->near_part && all > (double)t->l2_bytes / t->near_part;
     return (double)ej_product_stride(&st->src[g->left], g->k[g->n_k - 1]) * bytes >= GEMM_FAR &&

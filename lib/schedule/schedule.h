@@ -195,8 +195,8 @@ bool ej_buffer_is_placed(const ej_schedule_buffer *buffer);
 int64_t ej_schedule_range(const ej_schedule *s, int32_t node, int32_t axis);
 /* Dtype in which a statement reduces. */
 int ej_statement_dtype(const ej_statement *st);
-/* A sum of products of bf16 whose terms are to be taken two at a time (nest.h: pairs), so that operands stay bf16 where
- * they are staged. */
+/* A sum of products of bf16, or of short integers, whose terms are to be taken two at a time (nest.h: pairs), so that
+ * operands are bf16 or i16 where they are staged. */
 bool ej_statement_pairs(const ej_schedule *s, const ej_statement *st);
 
 /* ---- schedule_tree.c ---- */

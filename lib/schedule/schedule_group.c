@@ -222,8 +222,9 @@ int ej_statement_dtype(const ej_statement *st)
 bool ej_statement_pairs(const ej_schedule *s, const ej_statement *st)
 {
     /* no gate of job_gates.def: a result of bf16 hardly ever shows in which order it was summed */
-    return s->job->target->pairs && !s->ordered && st->reduce == EINJIT_REDUCE_SUM &&
-           ej_expr_is_brain_product(&st->expr);
+    int pairs = st->reduce == EINJIT_REDUCE_SUM ? ej_expr_pairs_of(&st->expr) : -1;
+    if (pairs == EINJIT_I16) return s->job->target->int_pairs; /* the same bits in any order */
+    return pairs == EINJIT_BF16 && s->job->target->pairs && !s->ordered;
 }
 
 int64_t ej_tile_count(const ej_tile *tile, int32_t axis)

@@ -152,13 +152,19 @@ static void hand_on_hints(ej_leaf_hints *reader, int32_t source, ej_leaf_hints *
     reader->far = false;
 }
 
-/* The copy computes nothing. */
-static bool as_it_is(ej_schedule *s, const ej_expr *expr, int dtype, ej_expr *map, ej_expr *rest)
+/* The copy of a factor that goes in pairs: it has the dtype that the instruction takes. */
+static bool copy_for_pairs(ej_schedule *s, const ej_expr *expr, int32_t source, int dtype, ej_expr *map, ej_expr *rest)
 {
-    *rest = *expr;
-    *map = (ej_expr){1, EJ_JOB_NEW(s->job, ej_expr_op)};
-    if (map->ops) map->ops[0] = (ej_expr_op){.kind = EJ_EXPR_SOURCE, .dtype = (int16_t)dtype};
-    return map->ops;
+    int to = ej_expr_pairs_of(expr);
+    *map = (ej_expr){dtype == to ? 1 : 2, EJ_JOB_ARRAY(s->job, ej_expr_op, 2)};
+    *rest = (ej_expr){expr->n, EJ_JOB_ARRAY(s->job, ej_expr_op, (size_t)expr->n)};
+    if (!map->ops || !rest->ops) return false;
+    map->ops[0] = (ej_expr_op){.kind = EJ_EXPR_SOURCE, .dtype = (int16_t)dtype};
+    map->ops[1] = (ej_expr_op){.kind = EJ_EXPR_CAST, .dtype = (int16_t)to};
+    memcpy(rest->ops, expr->ops, (size_t)expr->n * sizeof *expr->ops);
+    for (int32_t i = 0; i < rest->n; i++)
+        if (rest->ops[i].kind == EJ_EXPR_SOURCE && rest->ops[i].a == source) rest->ops[i].dtype = (int16_t)to;
+    return true;
 }
 
 bool ej_rewrite_stage(ej_schedule *s, const ej_rewrite *r, int32_t *out)
@@ -180,13 +186,13 @@ bool ej_rewrite_stage(ej_schedule *s, const ej_rewrite *r, int32_t *out)
     if (why) return ej_schedule_refuse(s, r->statement, why);
     if (!sources || !one || !make_room(s) || !ej_placed_access(s, &source, buffer, true, &read) ||
         !ej_placed_access(s, &source, buffer, false, &written) || !source_access(s, &source, &from) ||
-        !(ej_statement_pairs(s, st) ? as_it_is(s, &st->expr, dtype, &map, &rest)
+        !(ej_statement_pairs(s, st) ? copy_for_pairs(s, &st->expr, r->source, dtype, &map, &rest)
                                     : ej_expr_split(s->job->arena, &st->expr, r->source, dtype, &map, &rest))) {
         s->no_memory = true;
         return false;
     }
     st = &s->statements[r->statement]; /* room may have moved it */
-    dtype = map.ops[map.n - 1].dtype;  /* f16 and bf16 are widened as they are copied */
+    dtype = map.ops[map.n - 1].dtype;  /* narrow dtypes are widened as they are copied */
     ej_statement copy = {.out = written, .n_src = 1, .src = one, .expr = map, .reduce = EJ_REDUCE_NONE, .copies = true};
     s->buffers[s->n_buffers++] = (ej_schedule_buffer){.plan = {.name = r->home == EJ_HOME_REG ? "tile" : "panel",
                                                                .dtype = (int16_t)dtype,

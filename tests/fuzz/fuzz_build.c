@@ -61,7 +61,7 @@ static size_t fill_values(builder *b, einjit_value *out)
 static int dtype(builder *b)
 {
     static const int dtypes[] = {EINJIT_F32, EINJIT_F64,  EINJIT_I64, EINJIT_C64, EINJIT_I32, EINJIT_BOOL, EINJIT_C128,
-                                 EINJIT_F16, EINJIT_BF16, EINJIT_I8,  EINJIT_U8,  -1,         99};
+                                 EINJIT_F16, EINJIT_BF16, EINJIT_I8,  EINJIT_U8,  EINJIT_I16, -1,          99};
     return dtypes[fuzz_below(&b->choices, sizeof dtypes / sizeof *dtypes)];
 }
 

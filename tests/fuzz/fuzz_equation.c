@@ -26,7 +26,7 @@ static int64_t extent_of(int32_t label, const int64_t *extents, fuzz_bytes *choi
 static bool make_operand(operands *o, const ej_term *term, const int64_t *extents, gen_random *r, fuzz_bytes *choices)
 {
     static const int dtypes[] = {EINJIT_F64, EINJIT_F32,  EINJIT_I64, EINJIT_C128, EINJIT_BOOL,
-                                 EINJIT_F16, EINJIT_BF16, EINJIT_I8,  EINJIT_U8};
+                                 EINJIT_F16, EINJIT_BF16, EINJIT_I8,  EINJIT_U8,   EINJIT_I16};
     int rank = 0, dots = (int)fuzz_below(choices, 3);
     int64_t elements = 1, *shape = o->shape[o->n];
     for (uint32_t i = 0; i < term->n; i++)

@@ -29,7 +29,7 @@ static int64_t pick_extent(fuzz_bytes *choices)
 static bool describe_input(tensors *t, size_t i, const ej_node *node, const int64_t *symbols, fuzz_bytes *choices)
 {
     static const int dtypes[] = {EINJIT_F32,  EINJIT_F64, EINJIT_I64,  EINJIT_C64, EINJIT_BOOL, EINJIT_I32,
-                                 EINJIT_C128, EINJIT_F16, EINJIT_BF16, EINJIT_I8,  EINJIT_U8};
+                                 EINJIT_C128, EINJIT_F16, EINJIT_BF16, EINJIT_I8,  EINJIT_U8,   EINJIT_I16};
     int rank = node->rank < 0 ? (int)fuzz_below(choices, 4) : node->rank;
     if (rank > FUZZ_AXES) return false;
     int64_t n = 1;

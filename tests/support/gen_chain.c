@@ -234,7 +234,7 @@ bool gen_chain_fill(gen_maker *m, int size)
 {
     static const int64_t extents[] = {1, 2, 3, 4, 6, 2, 4};
     static const int dtypes[] = {EINJIT_F64, EINJIT_F64,  EINJIT_F32,  EINJIT_I64, EINJIT_I32, EINJIT_C64,
-                                 EINJIT_F16, EINJIT_BF16, EINJIT_BOOL, EINJIT_I8,  EINJIT_U8};
+                                 EINJIT_F16, EINJIT_BF16, EINJIT_BOOL, EINJIT_I8,  EINJIT_U8,  EINJIT_I16};
     gen_program *p = m->p;
     einjit_error err;
     bool square = gen_chance(&m->r, 35); /* axes that are confused still fit */

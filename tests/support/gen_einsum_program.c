@@ -13,7 +13,7 @@ bool gen_einsum_begin(gen_maker *m)
     static const int64_t extents[] = {1, 2, 2, 3, 3, 3, 4, 4, 5, 6};
     static const int dtypes[] = {EINJIT_F32, EINJIT_F32,  EINJIT_F32,  EINJIT_F32,  EINJIT_F32, EINJIT_F64, EINJIT_F64,
                                  EINJIT_F64, EINJIT_C64,  EINJIT_C64,  EINJIT_C128, EINJIT_I32, EINJIT_I32, EINJIT_I64,
-                                 EINJIT_F64, EINJIT_BOOL, EINJIT_BF16, EINJIT_F16,  EINJIT_I8,  EINJIT_U8};
+                                 EINJIT_F64, EINJIT_BOOL, EINJIT_BF16, EINJIT_F16,  EINJIT_I8,  EINJIT_U8,  EINJIT_I16};
     bool named = gen_chance(&m->r, 45), square = gen_chance(&m->r, 45); /* square: axes that are mixed up still fit */
     int64_t side = 2 + gen_below(&m->r, 3);
     einjit_error err;
@@ -153,8 +153,8 @@ static ej_value indexed(gen_maker *m)
 
 static ej_value cast(gen_maker *m)
 {
-    static const int dtypes[] = {EINJIT_F32, EINJIT_F64,  EINJIT_F64, EINJIT_C64, EINJIT_I32,
-                                 EINJIT_F32, EINJIT_BF16, EINJIT_F16, EINJIT_I8,  EINJIT_U8};
+    static const int dtypes[] = {EINJIT_F32,  EINJIT_F64, EINJIT_F64, EINJIT_C64, EINJIT_I32, EINJIT_F32,
+                                 EINJIT_BF16, EINJIT_F16, EINJIT_I8,  EINJIT_U8,  EINJIT_I16};
     ej_node node = {.op = EJ_OP_CAST, .dtype = (int16_t)dtypes[gen_below(&m->r, sizeof dtypes / sizeof *dtypes)]};
     ej_value x = gen_make_unary(m, &node);
     ej_value v = x < 0 ? -1 : gen_keep(m, &node, NULL);

@@ -41,8 +41,9 @@ int gen_pick_dtype(gen_maker *m)
 {
     if (m->differentiable) return gen_chance(&m->r, 25) ? EINJIT_C128 : EINJIT_F64;
     if (m->by_label && gen_chance(&m->r, 88)) return m->main_dtype;
-    static const int common[] = {EINJIT_F32,  EINJIT_F32, EINJIT_F64, EINJIT_C64,  EINJIT_C128, EINJIT_I32, EINJIT_I64,
-                                 EINJIT_BOOL, EINJIT_F32, EINJIT_F64, EINJIT_BF16, EINJIT_F16,  EINJIT_I8,  EINJIT_U8};
+    static const int common[] = {EINJIT_F32,  EINJIT_F32, EINJIT_F64,  EINJIT_C64, EINJIT_C128,
+                                 EINJIT_I32,  EINJIT_I64, EINJIT_BOOL, EINJIT_F32, EINJIT_F64,
+                                 EINJIT_BF16, EINJIT_F16, EINJIT_I8,   EINJIT_U8,  EINJIT_I16};
     return common[gen_below(&m->r, sizeof common / sizeof *common)];
 }
 

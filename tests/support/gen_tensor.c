@@ -131,13 +131,14 @@ static void store(int dtype, unsigned char *at, double re, double im)
     double d[2] = {re, im};
     int32_t i32 = (int32_t)re;
     int64_t i64 = (int64_t)re;
-    uint16_t u16 = ej_dtype_is_half(dtype) ? ej_narrow(dtype, re) : 0;
+    uint16_t u16 = ej_dtype_is_half(dtype) ? ej_narrow(dtype, re) : (uint16_t)i64;
     switch (dtype) {
     case EINJIT_BOOL: *at = re > 0; break;
     case EINJIT_I8:
     case EINJIT_U8: *at = (unsigned char)i64; break;
     case EINJIT_I32: memcpy(at, &i32, 4); break;
     case EINJIT_I64: memcpy(at, &i64, 8); break;
+    case EINJIT_I16:
     case EINJIT_F16:
     case EINJIT_BF16: memcpy(at, &u16, 2); break;
     case EINJIT_F32: memcpy(at, f, 4); break;

@@ -39,7 +39,7 @@ void gen_append(char *text, size_t room, const char *format, ...)
 static int any_dtype(writer *w)
 {
     static const int dtypes[] = {EINJIT_F32, EINJIT_F32,  EINJIT_F32, EINJIT_F64, EINJIT_I64, EINJIT_I32,
-                                 EINJIT_C64, EINJIT_BF16, EINJIT_F16, EINJIT_I8,  EINJIT_U8};
+                                 EINJIT_C64, EINJIT_BF16, EINJIT_F16, EINJIT_I8,  EINJIT_U8,  EINJIT_I16};
     return dtypes[gen_below(&w->r, sizeof dtypes / sizeof *dtypes)];
 }
 

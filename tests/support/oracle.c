@@ -76,6 +76,7 @@ oracle_element oracle_read(const einjit_tensor *tensor, int64_t index)
     uint16_t u16;
     switch (tensor->dtype) {
     case EINJIT_BOOL: return (oracle_element){.i = *p != 0};
+    case EINJIT_I16: memcpy(&u16, p, 2); return (oracle_element){.i = (int16_t)u16};
     case EINJIT_I8: return (oracle_element){.i = *(const signed char *)p};
     case EINJIT_U8: return (oracle_element){.i = *(const unsigned char *)p};
     case EINJIT_I32: memcpy(&i32, p, 4); return (oracle_element){.i = i32};
@@ -144,9 +145,9 @@ bool oracle_as(oracle_state *s, oracle_value *out, const oracle_value *in, int d
         *out = *in;
         return true;
     }
-    bool small = in->dtype < 0 && (dtype == EINJIT_I8 || dtype == EINJIT_U8), negative = dtype == EINJIT_I8;
-    for (int64_t i = 0; i < in->n && small; i++)
-        if (in->e[i].i < -128 * negative || in->e[i].i > 255 - 128 * negative) return oracle_refuse(s, "number");
+    const int64_t bits = 8 * (int64_t)einjit_dtype_bytes(dtype), low = dtype == EINJIT_U8 ? 0 : -(1 << (bits - 1));
+    for (int64_t i = 0; i < in->n && in->dtype < 0 && oracle_is_short(dtype); i++)
+        if (in->e[i].i < low || in->e[i].i >= low + (1 << bits)) return oracle_refuse(s, "number");
     if (!oracle_make(s, out, dtype, in->rank, in->shape)) return false;
     static const int strong[] = {EINJIT_BOOL, EINJIT_I64, EINJIT_F64, EINJIT_C128};
     int from = in->dtype < 0 ? strong[in->weak] : in->dtype;

@@ -53,8 +53,9 @@ oracle_element oracle_read(const einjit_tensor *tensor, int64_t index);
 /* oracle_fn.c: one function of ops.def on elements of dtype_in. */
 oracle_element oracle_fn(int fn, int dtype_in, int dtype_out, oracle_element a, oracle_element b, oracle_element c);
 oracle_element oracle_cast(int from, int to, oracle_element a);
-/* f16 and bf16 are computed in f32, and each operator's result is rounded; i8 and u8 in i32, and wrapped. */
+/* f16 and bf16 are computed in f32, and each operator's result is rounded; i8, u8 and i16 in i32, and wrapped. */
 bool oracle_is_narrow(int dtype);
+bool oracle_is_short(int dtype);
 int oracle_wide(int dtype); /* the dtype that it is computed in */
 /* A sum in f32 becomes narrow; parts of it may have been before, in so many steps. */
 oracle_element oracle_narrow_sum(int dtype, oracle_element out, double steps);

@@ -18,9 +18,14 @@ bool oracle_is_narrow(int dtype)
     return dtype == EINJIT_F16 || dtype == EINJIT_BF16;
 }
 
+bool oracle_is_short(int dtype)
+{
+    return dtype == EINJIT_I8 || dtype == EINJIT_U8 || dtype == EINJIT_I16;
+}
+
 int oracle_wide(int dtype)
 {
-    return oracle_is_narrow(dtype) ? EINJIT_F32 : dtype == EINJIT_I8 || dtype == EINJIT_U8 ? EINJIT_I32 : dtype;
+    return oracle_is_narrow(dtype) ? EINJIT_F32 : oracle_is_short(dtype) ? EINJIT_I32 : dtype;
 }
 
 /* The largest finite number and the smallest normal one of a dtype's real part. */
@@ -53,6 +58,7 @@ oracle_element oracle_rounded(int dtype, oracle_element a)
     int kind = ej_dtypes[dtype].kind;
     if (kind == EJ_KIND_BOOL) a.i = a.i != 0;
     if (dtype == EINJIT_I32) a.i = (int32_t)(uint32_t)(uint64_t)a.i;
+    if (dtype == EINJIT_I16) a.i = (int16_t)(uint16_t)(uint64_t)a.i;
     if (dtype == EINJIT_I8) a.i = (int8_t)(uint8_t)(uint64_t)a.i;
     if (dtype == EINJIT_U8) a.i = (uint8_t)(uint64_t)a.i;
     if (kind < EJ_KIND_FLOAT) return a;

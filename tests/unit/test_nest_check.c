@@ -168,12 +168,12 @@ static void pairs_are_products_of_bf16(void **state)
     HEAD "buffer H bf16 arg 4\nloop i step 1\n    " reduce " A[]\n        src H[i: 1]\n        src H[i: 2]\n" \
          "        expr " expr "\n        pairs\n"
     passes(LEAF("sum", WIDENED "; $4 = f32 mul $1 $3"));
-    refuses(LEAF("max", WIDENED "; $4 = f32 mul $1 $3"), "no products of bf16");
-    refuses(LEAF("move", WIDENED "; $4 = f32 mul $1 $3"), "no products of bf16");
-    refuses(LEAF("sum", WIDENED "; $4 = f32 add $1 $3"), "no products of bf16");
-    refuses(LEAF("sum", WIDENED "; $4 = f32 mul $1 $3; $5 = f32 neg $4"), "no products of bf16");
+    refuses(LEAF("max", WIDENED "; $4 = f32 mul $1 $3"), "no products of bf16 or short integers");
+    refuses(LEAF("move", WIDENED "; $4 = f32 mul $1 $3"), "no products of bf16 or short integers");
+    refuses(LEAF("sum", WIDENED "; $4 = f32 add $1 $3"), "no products of bf16 or short integers");
+    refuses(LEAF("sum", WIDENED "; $4 = f32 mul $1 $3; $5 = f32 neg $4"), "no products of bf16 or short integers");
     refuses(LEAF("sum", "$0 = bf16 src 0; $1 = f32 cast $0; $2 = f32 mul $1 $1; $3 = f32 mul $1 $2"),
-            "no products of bf16");
+            "no products of bf16 or short integers");
 #undef LEAF
 #undef WIDENED
 }

@@ -190,7 +190,7 @@ static void damaged_files_are_refused(void **state)
         "{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387904, 4)}",
         "{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000,)}",
         "{'descr': '<f1', 'fortran_order': False, 'shape': (2,)}",
-        "{'descr': '<i2', 'fortran_order': False, 'shape': (2,)}",
+        "{'descr': '<u2', 'fortran_order': False, 'shape': (2,)}",
         "{'descr': '<f44', 'fortran_order': False, 'shape': (2,)}",
         "{'descr': 'xf4', 'fortran_order': False, 'shape': (2,)}",
         "{'descr': [('x', '<f4')], 'fortran_order': False, 'shape': (2,)}",

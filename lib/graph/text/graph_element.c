@@ -36,6 +36,7 @@ static int64_t load_integer(int dtype, const void *data, size_t index)
     switch (dtype) {
     case EINJIT_I64: return ((const int64_t *)data)[index];
     case EINJIT_I32: return ((const int32_t *)data)[index];
+    case EINJIT_I16: return ((const int16_t *)data)[index];
     case EINJIT_I8: return ((const int8_t *)data)[index];
     default: return ((const uint8_t *)data)[index];
     }
@@ -51,6 +52,7 @@ static bool store_integer(int dtype, void *data, size_t index, const ej_number *
     if (value < ej_dtype_lowest(dtype) || value > ej_dtype_highest(dtype)) return false;
     if (dtype == EINJIT_I64) ((int64_t *)data)[index] = value;
     else if (dtype == EINJIT_I32) ((int32_t *)data)[index] = (int32_t)value;
+    else if (dtype == EINJIT_I16) ((int16_t *)data)[index] = (int16_t)value;
     else ((uint8_t *)data)[index] = (uint8_t)value;
     return true;
 }

@@ -172,7 +172,7 @@ static bool holds(int from, int to)
     static const uint8_t bits[EINJIT_DTYPE_COUNT] = {
         [EINJIT_BOOL] = 1,  [EINJIT_I32] = 31, [EINJIT_I64] = 63, [EINJIT_F16] = 11,
         [EINJIT_BF16] = 8,  [EINJIT_F32] = 24, [EINJIT_F64] = 53, [EINJIT_C64] = 24,
-        [EINJIT_C128] = 53, [EINJIT_I8] = 7,   [EINJIT_U8] = 8};
+        [EINJIT_C128] = 53, [EINJIT_I8] = 7,   [EINJIT_U8] = 8,   [EINJIT_I16] = 15};
     static const uint8_t exponent[EINJIT_DTYPE_COUNT] = {
         [EINJIT_F16] = 5, [EINJIT_BF16] = 8, [EINJIT_F32] = 8, [EINJIT_F64] = 11, [EINJIT_C64] = 8, [EINJIT_C128] = 11};
     return ej_dtypes[from].kind <= ej_dtypes[to].kind && bits[from] <= bits[to] && exponent[from] <= exponent[to] &&

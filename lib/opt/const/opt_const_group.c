@@ -73,6 +73,7 @@ static double element(const ej_node *constant, int64_t i)
     switch (constant->dtype) {
     case EINJIT_BOOL:
     case EINJIT_U8: return ((const uint8_t *)constant->data)[i];
+    case EINJIT_I16: return ((const int16_t *)constant->data)[i];
     case EINJIT_I8: return ((const int8_t *)constant->data)[i];
     case EINJIT_I32: return ((const int32_t *)constant->data)[i];
     case EINJIT_I64: return (double)((const int64_t *)constant->data)[i];

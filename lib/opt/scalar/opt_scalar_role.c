@@ -33,6 +33,7 @@ static bool element(const ej_node *node, ej_factor *out)
     const double *wide = node->data;
     switch (node->dtype) {
     case EINJIT_I32: *out = ej_factor_number(*(const int32_t *)node->data, 0); return true;
+    case EINJIT_I16: *out = ej_factor_number(*(const int16_t *)node->data, 0); return true;
     case EINJIT_I8: *out = ej_factor_number(*(const int8_t *)node->data, 0); return true;
     case EINJIT_U8: *out = ej_factor_number(*(const uint8_t *)node->data, 0); return true;
     case EINJIT_I64: *out = ej_factor_number((double)*(const int64_t *)node->data, 0); return true;

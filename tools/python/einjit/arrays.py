@@ -20,6 +20,7 @@ DTYPE_NAMES = {
     "bool": "bool",
     "int8": "i8",
     "uint8": "u8",
+    "int16": "i16",
     "int32": "i32",
     "int64": "i64",
     "float16": "f16",
@@ -142,7 +143,6 @@ def asarray(x: object) -> Array:
 
 _NUMPY_WIDER = {"i": "i4", "u": "i8", "f": "f8", "c": "c16"}
 SIGNED = {
-    "int16": "int32",
     "uint16": "int32",
     "uint32": "int32",
     "uint64": "int64",
@@ -152,7 +152,7 @@ SIGNED = {
 
 def widened(operands: Sequence[object], wanted: object = None) -> tuple[list[Array], Callable[[Array], Array]]:
     """Operands in dtypes that the library computes with, and what turns the result into the dtype that it should have.
-    Integers of 16 bits and wider unsigned ones are computed in a signed type that wraps alike, long doubles in f64."""
+    Unsigned integers of 16 bits and more are computed in a signed type that wraps alike, long doubles in f64."""
     if any(map(is_torch, operands)):
         return _widened_torch(operands)
     if all(hasattr(x, "__dlpack__") and not _is_numpy(x) for x in operands) and wanted is None:
@@ -174,7 +174,7 @@ def _widened_numpy(operands: Sequence[object], wanted: object) -> tuple[list[Arr
     import numpy
 
     refuse_masks(operands)
-    ours = {numpy.dtype(t) for t in ("bool", "i1", "u1", "i4", "i8", "f2", "f4", "f8", "c8", "c16")}
+    ours = {numpy.dtype(t) for t in ("bool", "i1", "u1", "i2", "i4", "i8", "f2", "f4", "f8", "c8", "c16")}
     if "ml_dtypes" in sys.modules:
         ours.add(numpy.dtype(sys.modules["ml_dtypes"].bfloat16))
     arrays = [numpy.asanyarray(x) for x in operands]
@@ -198,10 +198,9 @@ def _widened_jax(operands: Sequence[Any]) -> tuple[list[Array], Callable[[Array]
     jax = sys.modules.get("jax")
     if jax is None or not all(isinstance(x, jax.Array) for x in operands):
         return list(operands), lambda result: result
-    dtypes = {str(x.dtype) for x in operands}
-    if dtypes.isdisjoint(SIGNED) and (len(dtypes) == 1 or dtypes.isdisjoint(("int8", "uint8"))):
+    if not any(str(x.dtype) in SIGNED for x in operands):
         return list(operands), lambda result: result
-    dtype = jax.numpy.result_type(*operands)  # of i8 and u8 i16
+    dtype = jax.numpy.result_type(*operands)
     computed = SIGNED.get(str(dtype), dtype)
     return [x.astype(computed) for x in operands], lambda result: result.astype(dtype)
 
@@ -212,7 +211,6 @@ def _widened_torch(operands: Sequence[object]) -> tuple[list[Array], Callable[[A
     import torch
 
     narrow = {
-        torch.int16: torch.int32,
         torch.complex32: torch.complex64,
     }
     tensors: list[Any] = [x if is_torch(x) else torch.as_tensor(x) for x in operands]
@@ -224,8 +222,7 @@ def _widened_torch(operands: Sequence[object]) -> tuple[list[Array], Callable[[A
     tensors = [x.resolve_conj().resolve_neg() for x in tensors]
     dtypes = {x.dtype for x in tensors}
     dtype = functools.reduce(torch.promote_types, dtypes)
-    known = dtypes.isdisjoint(narrow) and dtype not in narrow  # i8 and u8 together are i16
-    if known and (len(dtypes) == 1 or dtypes.isdisjoint((torch.float16, torch.bfloat16))):
+    if dtypes.isdisjoint(narrow) and (len(dtypes) == 1 or dtypes.isdisjoint((torch.float16, torch.bfloat16))):
         return tensors, lambda result: result
     computed = narrow.get(dtype, dtype)
     return [x.to(computed) for x in tensors], lambda result: result.to(dtype)

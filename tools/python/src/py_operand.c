@@ -64,8 +64,8 @@ static int dlpack_dtype(const dl_tensor *t)
         int8_t dtype;
     } known[] = {{DL_FLOAT, 32, EINJIT_F32}, {DL_FLOAT, 64, EINJIT_F64},   {DL_INT, 64, EINJIT_I64},
                  {DL_INT, 32, EINJIT_I32},   {DL_COMPLEX, 64, EINJIT_C64}, {DL_COMPLEX, 128, EINJIT_C128},
-                 {DL_INT, 8, EINJIT_I8},     {DL_UINT, 8, EINJIT_U8},      {DL_BOOL, 8, EINJIT_BOOL},
-                 {DL_FLOAT, 16, EINJIT_F16}, {DL_BFLOAT, 16, EINJIT_BF16}};
+                 {DL_INT, 8, EINJIT_I8},     {DL_UINT, 8, EINJIT_U8},      {DL_INT, 16, EINJIT_I16},
+                 {DL_BOOL, 8, EINJIT_BOOL},  {DL_FLOAT, 16, EINJIT_F16},   {DL_BFLOAT, 16, EINJIT_BF16}};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (known[i].code == t->code && known[i].bits == t->bits && t->lanes == 1) return known[i].dtype;
     return -1;
@@ -233,6 +233,7 @@ static int buffer_dtype(const Py_buffer *b)
     case '?': return EINJIT_BOOL;
     case 'b': return EINJIT_I8;
     case 'B': return EINJIT_U8;
+    case 'h': return EINJIT_I16;
     case 'e': return EINJIT_F16;
     case 'f': return EINJIT_F32;
     case 'd': return EINJIT_F64;

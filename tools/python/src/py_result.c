@@ -56,9 +56,9 @@ int py_numpy_dtype(int type_number)
 static int know_dtype(PyObject *numpy, int dtype)
 {
     static const char *const names[EINJIT_DTYPE_COUNT] = {
-        [EINJIT_BOOL] = "bool",     [EINJIT_I8] = "int8",        [EINJIT_U8] = "uint8",    [EINJIT_I32] = "int32",
-        [EINJIT_I64] = "int64",     [EINJIT_F16] = "float16",    [EINJIT_F32] = "float32", [EINJIT_F64] = "float64",
-        [EINJIT_C64] = "complex64", [EINJIT_C128] = "complex128"};
+        [EINJIT_BOOL] = "bool",   [EINJIT_I8] = "int8",       [EINJIT_U8] = "uint8",       [EINJIT_I16] = "int16",
+        [EINJIT_I32] = "int32",   [EINJIT_I64] = "int64",     [EINJIT_F16] = "float16",    [EINJIT_F32] = "float32",
+        [EINJIT_F64] = "float64", [EINJIT_C64] = "complex64", [EINJIT_C128] = "complex128"};
     if (!names[dtype]) return 0;
     numpy_dtypes[dtype] = PyObject_CallMethod(numpy, "dtype", "s", names[dtype]);
     PyObject *number = numpy_dtypes[dtype] ? PyObject_GetAttrString(numpy_dtypes[dtype], "num") : NULL;
@@ -124,10 +124,10 @@ static PyObject *new_exchange(const py_type_of *type, const dl_exchange *exchang
     static const struct {
         uint8_t code, bits;
     } dtypes[EINJIT_DTYPE_COUNT] = {
-        [EINJIT_BOOL] = {DL_BOOL, 8},    [EINJIT_I8] = {DL_INT, 8},        [EINJIT_U8] = {DL_UINT, 8},
-        [EINJIT_I32] = {DL_INT, 32},     [EINJIT_I64] = {DL_INT, 64},      [EINJIT_F16] = {DL_FLOAT, 16},
-        [EINJIT_BF16] = {DL_BFLOAT, 16}, [EINJIT_F32] = {DL_FLOAT, 32},    [EINJIT_F64] = {DL_FLOAT, 64},
-        [EINJIT_C64] = {DL_COMPLEX, 64}, [EINJIT_C128] = {DL_COMPLEX, 128}};
+        [EINJIT_BOOL] = {DL_BOOL, 8},  [EINJIT_I8] = {DL_INT, 8},       [EINJIT_U8] = {DL_UINT, 8},
+        [EINJIT_I16] = {DL_INT, 16},   [EINJIT_I32] = {DL_INT, 32},     [EINJIT_I64] = {DL_INT, 64},
+        [EINJIT_F16] = {DL_FLOAT, 16}, [EINJIT_BF16] = {DL_BFLOAT, 16}, [EINJIT_F32] = {DL_FLOAT, 32},
+        [EINJIT_F64] = {DL_FLOAT, 64}, [EINJIT_C64] = {DL_COMPLEX, 64}, [EINJIT_C128] = {DL_COMPLEX, 128}};
     dl_tensor wanted = {.device_type = DL_CPU,
                         .rank = type->rank,
                         .code = dtypes[type->dtype].code,
@@ -166,8 +166,9 @@ static void array_dealloc(PyObject *self)
 static PyObject *new_array(const py_type_of *type, einjit_tensor *out)
 {
     static const char *const formats[EINJIT_DTYPE_COUNT] = {
-        [EINJIT_BOOL] = "?", [EINJIT_I8] = "b",  [EINJIT_U8] = "B",  [EINJIT_I32] = "i",  [EINJIT_I64] = "q",
-        [EINJIT_F16] = "e",  [EINJIT_F32] = "f", [EINJIT_F64] = "d", [EINJIT_C64] = "Zf", [EINJIT_C128] = "Zd"};
+        [EINJIT_BOOL] = "?", [EINJIT_I8] = "b",   [EINJIT_U8] = "B",   [EINJIT_I16] = "h",
+        [EINJIT_I32] = "i",  [EINJIT_I64] = "q",  [EINJIT_F16] = "e",  [EINJIT_F32] = "f",
+        [EINJIT_F64] = "d",  [EINJIT_C64] = "Zf", [EINJIT_C128] = "Zd"};
     allocfunc allocate = (allocfunc)PyType_GetSlot(py_array_type, Py_tp_alloc);
     array_object *a = (array_object *)allocate(py_array_type, 0);
     if (!a) return NULL;
@@ -242,7 +243,7 @@ static void drop_capsule(PyObject *capsule)
 static dl_tensor dlpack_of(const array_object *a, int64_t *strides)
 {
     static const uint8_t codes[EINJIT_DTYPE_COUNT] = {DL_BOOL,  DL_INT,     DL_INT,     DL_FLOAT, DL_BFLOAT, DL_FLOAT,
-                                                      DL_FLOAT, DL_COMPLEX, DL_COMPLEX, DL_INT,   DL_UINT};
+                                                      DL_FLOAT, DL_COMPLEX, DL_COMPLEX, DL_INT,   DL_UINT,   DL_INT};
     int64_t item = (int64_t)einjit_dtype_bytes(a->dtype);
     for (int k = 0; k < a->rank; k++) strides[k] = a->strides[k] / item;
     return (dl_tensor){.data = a->data,

@@ -79,6 +79,7 @@ static int dtype_of(int dtype)
     case XLA_PRED: return EINJIT_BOOL;
     case XLA_S8: return EINJIT_I8;
     case XLA_U8: return EINJIT_U8;
+    case XLA_S16: return EINJIT_I16;
     case XLA_S32: return EINJIT_I32;
     case XLA_S64: return EINJIT_I64;
     case XLA_F16: return EINJIT_F16;

@@ -14,6 +14,7 @@ enum { XLA_RESOURCE_EXHAUSTED = 8, XLA_INVALID_ARGUMENT = 3 };
 enum {
     XLA_PRED = 1,
     XLA_S8 = 2,
+    XLA_S16 = 3,
     XLA_S32 = 4,
     XLA_S64 = 5,
     XLA_U8 = 6,

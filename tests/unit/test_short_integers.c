@@ -1,5 +1,6 @@
-/* test_bytes.c - i8 and u8: every number of them converted to every dtype and back, every pair of them in every
- * function, sums that wrap once, and what they promote to. On the interpreter, and on every row of the target table. */
+/* test_short_integers.c - i8, u8 and i16: every number converted to every dtype and back, every pair of bytes in every
+ * function, sums that wrap once, products in pairs of terms, and what they promote to. On the interpreter, and on every
+ * row of the target table. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -85,9 +86,46 @@ static void every_number_is_every_dtypes(void **state)
                 assert_memory_equal(back, all, sizeof all);
             }
             uint8_t other[ALL];
+            int16_t i16[ALL];
             convert(context, ALL, all, dtype, other, bytes_of[1 - b]);
             assert_memory_equal(other, all, sizeof all);
+            convert(context, ALL, all, dtype, i16, EINJIT_I16);
+            for (int i = 0; i < ALL; i++) assert_int_equal(i16[i], number(dtype, i));
+            convert(context, ALL, i16, EINJIT_I16, back, dtype);
+            assert_memory_equal(back, all, sizeof all);
         }
+        einjit_context_release(context);
+    }
+}
+
+static void every_number_of_16_bits(void **state)
+{
+    (void)state;
+    static int16_t all[PAIRS], back[PAIRS];
+    static int32_t i32[PAIRS];
+    static int64_t i64[PAIRS];
+    static float f32[PAIRS];
+    static double f64[PAIRS];
+    for (int i = 0; i < PAIRS; i++) all[i] = (int16_t)(uint16_t)i;
+    for (int row = -1; row < ej_n_targets; row++) {
+        einjit_context *context = on_row(row);
+        void *const wide[] = {i32, i64, f32, f64};
+        static const int dtypes[] = {EINJIT_I32, EINJIT_I64, EINJIT_F32, EINJIT_F64};
+        for (int w = 0; w < 4; w++) convert(context, PAIRS, all, EINJIT_I16, wide[w], dtypes[w]);
+        for (int i = 0; i < PAIRS; i++)
+            assert_true(i32[i] == all[i] && i64[i] == all[i] && f32[i] == (float)all[i] && f64[i] == (double)all[i]);
+        for (int w = 0; w < 4; w++) {
+            memset(back, 0x55, sizeof back);
+            convert(context, PAIRS, wide[w], dtypes[w], back, EINJIT_I16);
+            assert_memory_equal(back, all, sizeof all);
+        }
+        for (int i = 0; i < PAIRS; i++) i32[i] = (int32_t)(i * 77777LL);
+        convert(context, PAIRS, i32, EINJIT_I32, back, EINJIT_I16);
+        for (int i = 0; i < PAIRS; i++) assert_int_equal(back[i], (int16_t)(uint16_t)(uint64_t)(i * 77777LL));
+        float far[] = {32767.9f, -32769, 1e9f, -1e9f, NAN, 3.9f};
+        static const int16_t want[] = {32767, -32768, 32767, -32768, 0, 3};
+        convert(context, 6, far, EINJIT_F32, back, EINJIT_I16);
+        assert_memory_equal(back, want, sizeof want);
         einjit_context_release(context);
     }
 }
@@ -210,6 +248,59 @@ static void sums_keep_what_their_dtype_keeps(void **state)
     }
 }
 
+/* Element i of a matrix, extremes of the dtype among them. */
+static int64_t drawn(int dtype, int64_t i, void *data)
+{
+    uint64_t bits = (uint64_t)(i + 1) * 0x9E3779B97F4A7C15u >> 40;
+    int64_t x = bits % 5 == 0 ? ej_dtype_lowest(dtype) : bits % 5 == 1 ? ej_dtype_highest(dtype) : 0;
+    if (bits % 5 > 1) x = ej_dtype_wrap(dtype, bits);
+    if (dtype == EINJIT_I16) ((int16_t *)data)[i] = (int16_t)x;
+    else ((uint8_t *)data)[i] = (uint8_t)x;
+    return x;
+}
+
+/* m x k times k x n, or n x k turned, in i32, modulo 2^32: -32768 * -32768 twice is where a pair wraps. */
+static void check_product(einjit_context *context, int64_t m, int64_t n, int64_t k, int dtype_a, int dtype_b,
+                          bool turned)
+{
+    static int16_t a[70 * 70], b[70 * 70];
+    static int64_t x[70 * 70], y[70 * 70];
+    static int32_t got[70 * 70];
+    char text[200];
+    einjit_error err;
+    for (int64_t i = 0; i < m * k; i++) x[i] = drawn(dtype_a, i, a);
+    for (int64_t i = 0; i < n * k; i++) y[i] = drawn(dtype_b, i, b);
+    const int64_t shape_a[2] = {m, k}, shape_b[2] = {turned ? n : k, turned ? k : n}, shape[2] = {m, n};
+    einjit_tensor in[2] = {{a, dtype_a, 2, shape_a, NULL}, {b, dtype_b, 2, shape_b, NULL}};
+    einjit_tensor out = {got, EINJIT_I32, 2, shape, NULL};
+    snprintf(text, sizeof text,
+             "def f(a: %s[i, k], b: %s[%s]):\n    return einsum('ik,%s->ij', a.to(i32), b.to(i32))\n",
+             einjit_dtype_name(dtype_a), einjit_dtype_name(dtype_b), turned ? "j, k" : "k, j", turned ? "jk" : "kj");
+    if (call(context, text, 2, in, &out, &err)) fail_msg("%s: %s", text, err.text);
+    for (int64_t i = 0; i < m; i++)
+        for (int64_t j = 0; j < n; j++) {
+            uint64_t sum = 0;
+            for (int64_t t = 0; t < k; t++) sum += (uint64_t)x[i * k + t] * (uint64_t)y[turned ? j * k + t : t * n + j];
+            if ((uint32_t)got[i * n + j] != (uint32_t)sum)
+                fail_msg("%s(%d, %d) is %d, not %d", text, (int)i, (int)j, (int)got[i * n + j], (int)(uint32_t)sum);
+        }
+}
+
+static void products_in_pairs_of_terms_wrap_as_one_by_one(void **state)
+{
+    (void)state;
+    static const int dtypes[] = {EINJIT_I8, EINJIT_U8, EINJIT_I16};
+    static const int64_t sizes[][3] = {{1, 1, 1}, {3, 5, 7}, {17, 33, 9}, {40, 64, 65}, {66, 35, 2}, {1, 40, 64}};
+    for (int row = -1; row < ej_n_targets; row++) {
+        einjit_context *context = on_row(row);
+        for (int d = 0; d < 9; d++)
+            for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
+                check_product(context, sizes[s][0], sizes[s][1], sizes[s][2], dtypes[d / 3], dtypes[d % 3],
+                              (d + s) % 2);
+        einjit_context_release(context);
+    }
+}
+
 static void they_promote_as_numpy_has_it(void **state)
 {
     (void)state;
@@ -223,7 +314,12 @@ static void they_promote_as_numpy_has_it(void **state)
         assert_int_equal(einjit_dtype_promote(bytes_of[b], EINJIT_BOOL), bytes_of[b]);
         assert_int_equal(einjit_dtype_promote(EINJIT_BOOL, bytes_of[b]), bytes_of[b]);
     }
-    assert_int_equal(einjit_dtype_promote(EINJIT_I8, EINJIT_U8), EINJIT_I32);
+    assert_int_equal(einjit_dtype_promote(EINJIT_I8, EINJIT_U8), EINJIT_I16);
+    assert_int_equal(einjit_dtype_promote(EINJIT_I16, EINJIT_U8), EINJIT_I16);
+    assert_int_equal(einjit_dtype_promote(EINJIT_I16, EINJIT_I32), EINJIT_I32);
+    assert_int_equal(einjit_dtype_promote(EINJIT_I16, EINJIT_F16), EINJIT_F32);
+    assert_int_equal(einjit_dtype_promote(EINJIT_BF16, EINJIT_I16), EINJIT_F32);
+    assert_int_equal(einjit_dtype_promote(EINJIT_I16, EINJIT_C64), EINJIT_C64);
     assert_int_equal(einjit_dtype_from_name("uint8"), EINJIT_U8);
     assert_int_equal(einjit_dtype_bytes(EINJIT_I8), 1);
     for (int b = 0; b < 2; b++) { /* a number that they do not have is no number of theirs */
@@ -243,9 +339,12 @@ static void they_promote_as_numpy_has_it(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_number_is_every_dtypes), cmocka_unit_test(integers_wrap_and_floats_saturate),
-        cmocka_unit_test(every_pair_is_computed_in_i32_and_wrapped), cmocka_unit_test(sums_keep_what_their_dtype_keeps),
-        cmocka_unit_test(they_promote_as_numpy_has_it)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_number_is_every_dtypes),
+                                       cmocka_unit_test(every_number_of_16_bits),
+                                       cmocka_unit_test(integers_wrap_and_floats_saturate),
+                                       cmocka_unit_test(every_pair_is_computed_in_i32_and_wrapped),
+                                       cmocka_unit_test(sums_keep_what_their_dtype_keeps),
+                                       cmocka_unit_test(products_in_pairs_of_terms_wrap_as_one_by_one),
+                                       cmocka_unit_test(they_promote_as_numpy_has_it)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
