@@ -41,16 +41,16 @@ static void products_of_some_factors_may_overflow(void **state)
     (void)state;
     float large[] = {1e30F, 1}, zero[] = {0, 0}, small[] = {1e-30F, 1}, one[] = {1, 2}, endless[] = {1, INFINITY};
     double wide[] = {1e30, 1};
-    assert_true(isinf(bound_of("a,a,a->", EINJIT_REDUCE_SUM, EINJIT_COMBINE_MUL, EINJIT_F32, 3,
-                               (void *[]){large, zero, large})));
-    assert_true(isinf(bound_of("a,a,a->", EINJIT_REDUCE_SUM, EINJIT_COMBINE_MUL, EINJIT_F32, 3,
-                               (void *[]){large, small, large})));
-    assert_true(isfinite(bound_of("a,a,a->", EINJIT_REDUCE_SUM, EINJIT_COMBINE_MUL, EINJIT_F32, 3,
-                                  (void *[]){large, zero, one})));
-    assert_true(isfinite(bound_of("a,a,a->", EINJIT_REDUCE_SUM, EINJIT_COMBINE_MUL, EINJIT_F64, 3,
-                                  (void *[]){wide, wide, wide})));
-    assert_true(isfinite(bound_of("a,a->a", EINJIT_REDUCE_SUM, EINJIT_COMBINE_MUL, EINJIT_F32, 2,
-                                  (void *[]){endless, one})));
+    assert_true(isinf(
+        bound_of("a,a,a->", EINJIT_REDUCE_SUM, EINJIT_COMBINE_MUL, EINJIT_F32, 3, (void *[]){large, zero, large})));
+    assert_true(isinf(
+        bound_of("a,a,a->", EINJIT_REDUCE_SUM, EINJIT_COMBINE_MUL, EINJIT_F32, 3, (void *[]){large, small, large})));
+    assert_true(isfinite(
+        bound_of("a,a,a->", EINJIT_REDUCE_SUM, EINJIT_COMBINE_MUL, EINJIT_F32, 3, (void *[]){large, zero, one})));
+    assert_true(isfinite(
+        bound_of("a,a,a->", EINJIT_REDUCE_SUM, EINJIT_COMBINE_MUL, EINJIT_F64, 3, (void *[]){wide, wide, wide})));
+    assert_true(
+        isfinite(bound_of("a,a->a", EINJIT_REDUCE_SUM, EINJIT_COMBINE_MUL, EINJIT_F32, 2, (void *[]){endless, one})));
 }
 
 /* max(a + c, a + d) is a + max(c, d) unless a sum wraps. */
