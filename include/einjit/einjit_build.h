@@ -43,7 +43,8 @@ enum einjit_combine_code { EINJIT_COMBINE_MUL, EINJIT_COMBINE_ADD, EINJIT_COMBIN
 EINJIT_API int einjit_graph_einsum(einjit_value *out, einjit_graph *graph, const char *equation, size_t n,
                                    const einjit_value *in, einjit_error *err);
 /** The same over a semiring: `reduce` EINJIT_REDUCE_SUM .. _OR, `combine` EINJIT_COMBINE_*. Max and min of integer sums
- * are taken pair by pair too, which is right as long as the sums do not wrap. */
+ * are taken pair by pair, too, which is right as long as no sum of some of the operands wraps; where one does, strict
+ * compiles alone give what the program's order does. */
 EINJIT_API int einjit_graph_einsum_semiring(einjit_value *out, einjit_graph *graph, const char *equation, size_t n,
                                             const einjit_value *in, int reduce, int combine, einjit_error *err);
 /** The same with integer labels: term_ranks[t] labels of term t, one after the other in `labels` (any ids >= 0);

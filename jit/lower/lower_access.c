@@ -95,6 +95,10 @@ typedef struct ej_moves {
 
 static LLVMValueRef grown_by(ej_lower *w, LLVMValueRef by, int64_t block, ej_size stride)
 {
+    if (block > 1 && !stride.e && stride.n % block == 0) {
+        stride.n /= block;
+        block = 1;
+    }
     if (block > 1) by = LLVMBuildUDiv(w->e->builder, by, ej_lower_i64(w, block), "");
     return ej_lower_mul(w, by, ej_lower_size(w, stride), "");
 }
@@ -105,7 +109,7 @@ static LLVMValueRef grown_pointer(ej_lower *w, ej_moves *moves, const ej_at *at,
     const ej_buffer *buffer = buffer_of(w, at);
     const char *name = buffer->name ? buffer->name : "";
     int64_t bytes = bytes_of(buffer), each;
-    if (stride.e || block > 1 || __builtin_mul_overflow(stride.n, bytes, &each))
+    if (stride.e || stride.n % block || __builtin_mul_overflow(stride.n / block, bytes, &each))
         return ej_lower_offset(w, at->pointer, grown_by(w, moves->by, block, stride), bytes, name);
     if (!moves->grown || moves->each != each) {
         moves->each = each;
@@ -185,13 +189,15 @@ void ej_at_advance(ej_lower *w, int32_t first, int32_t end, int32_t axis, LLVMVa
                    int64_t step)
 {
     int64_t c;
-    ej_moves moves = {.by = by};
+    ej_moves all = {.by = by}, blocks = {.by = w->blocks_by};
+    w->blocks_by = NULL;
     if (ej_lower_constant(by, &c) && !c) return;
     for (int32_t i = first; i < end; i++) {
         const ej_access *access = w->at[i].access;
+        ej_moves *moves = blocks.by && w->block_axis[access->buffer] == axis ? &blocks : &all;
         for (int32_t t = 0; t < access->n_terms; t++)
             if (access->terms[t].axis == axis && access->terms[t].table < 0)
-                advance_term(w, &moves, &w->at[i], &access->terms[t], outer, step);
+                advance_term(w, moves, &w->at[i], &access->terms[t], outer, step);
     }
 }
 

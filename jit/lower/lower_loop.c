@@ -181,6 +181,7 @@ static LLVMValueRef emit_round(ej_lower *w, int32_t id, LLVMBasicBlockRef before
     if (latest) {
         LLVMValueRef most = LLVMBuildSub(b, total, ej_lower_i64(w, latest), "");
         by = LLVMBuildSelect(b, LLVMBuildICmp(b, LLVMIntSLT, d, most, ""), d, most, "");
+        if (w->in_step[id]) w->blocks_by = d;
     }
     if (total && latest != node->step) {
         LLVMValueRef step = ej_lower_i64(w, node->step), left = LLVMBuildSub(b, total, by, "");
@@ -247,36 +248,13 @@ static bool is_too_short(const ej_lower *w, int32_t id, int32_t axis, int64_t re
     return false;
 }
 
-/* The longest step along the axis of the loops below. */
-static int64_t step_below(const ej_lower *w, int32_t id, int32_t axis)
-{
-    int64_t step = 1;
-    for (; id >= 0; id = w->nest->nodes[id].next) {
-        const ej_nest_node *node = &w->nest->nodes[id];
-        if (node->kind != EJ_NEST_LOOP) continue;
-        int64_t below = node->axis == axis ? node->step : step_below(w, node->child, axis);
-        step = below > step ? below : step;
-    }
-    return step;
-}
-
-/* How many values the last chunk takes so that no body is copied for it: it begins earlier, and is full, or has full
- * chunks in it; 0: it does not. */
-static int64_t last_chunk(ej_lower *w, int32_t id, int64_t rest, bool divided)
-{
-    const ej_nest_node *node = &w->nest->nodes[id];
-    int64_t unit = divided ? step_below(w, node->child, node->axis) : node->step;
-    int64_t latest = (rest + unit - 1) / unit * unit;
-    return ej_loop_overlaps(w, id, rest, latest) ? latest : 0;
-}
-
 static void emit_static(ej_lower *w, int32_t id, int64_t count)
 {
     const ej_nest_node *node = &w->nest->nodes[id];
     int64_t full = count / node->step, rest = count % node->step;
     bool divided = full && rest && divides_again(w, node->child, node->axis, node->step);
     bool copied = full && rest && (!divided || is_too_short(w, node->child, node->axis, rest));
-    int64_t latest = copied ? last_chunk(w, id, rest, divided) : 0;
+    int64_t latest = copied || w->in_step[id] ? ej_loop_last_chunk(w, id, rest, divided) : 0;
     if (divided || latest) {
         emit_counted(w, id, full + 1, count, latest);
         return;
@@ -585,6 +563,8 @@ void ej_lower_tree(ej_lower *w)
     w->first_at = EJ_LOWER_NEW(w, int32_t, nest->n_nodes);
     w->end_at = EJ_LOWER_NEW(w, int32_t, nest->n_nodes);
     w->at = EJ_LOWER_NEW(w, ej_at, n_at);
+    w->in_step = EJ_LOWER_NEW(w, bool, nest->n_nodes);
+    w->block_axis = EJ_LOWER_NEW(w, int32_t, nest->n_buffers);
     w->written = EJ_LOWER_NEW(w, bool, nest->n_buffers);
     w->placed_lo = EJ_LOWER_NEW(w, LLVMValueRef *, nest->n_buffers);
     w->direct = EJ_LOWER_NEW(w, ej_direct, nest->n_buffers);
@@ -593,6 +573,7 @@ void ej_lower_tree(ej_lower *w)
     int32_t n = number_accesses(w, nest->root, 0);
     start_ranges(w);
     ej_at_start(w, 0, n);
+    ej_blocks_find(w);
     start_pieces(w, n);
     for (int32_t p = 0; p < nest->n_placed; p++) ej_at_place(w, 0, n, nest->placed[p]);
     ej_at_tables(w, 0, n, false);

@@ -131,8 +131,11 @@ typedef struct ej_lower {
     ej_direct *direct;   /* per buffer */
     bool streamed;       /* some store goes past the caches */
     ej_spreads spreads;
-    double twice; /* work that is done twice: lower_overlap.c */
-    double times; /* how often the loop runs that is emitted, by the loops around it */
+    bool *in_step;          /* per node: a loop whose last chunk is a whole one, as buffers in blocks have it */
+    int32_t *block_axis;    /* per buffer: the axis along which its blocks are such chunks; -1: they are not */
+    LLVMValueRef blocks_by; /* how far the chunk that is entered next moves them */
+    double twice;           /* work that is done twice: lower_overlap.c */
+    double times;           /* how often the loop runs that is emitted, by the loops around it */
     int status;
 } ej_lower;
 
@@ -168,6 +171,12 @@ bool ej_has_loops(const ej_lower *w, int32_t id); /* among a node and those behi
 /* lower_overlap.c: the last chunk of a loop, of `rest` values, may as well be one of `latest` that ends where it does:
  * what is computed twice comes out the same, and is little. Then no copy of the body is needed. */
 bool ej_loop_overlaps(ej_lower *w, int32_t loop, int64_t rest, int64_t latest);
+/* How many values the last chunk takes so that no body is copied for it: it begins earlier, and is full, or has full
+ * chunks in it (`divided`); 0: it does not. */
+int64_t ej_loop_last_chunk(ej_lower *w, int32_t loop, int64_t rest, bool divided);
+/* Which LOCAL buffers have blocks that begin earlier with the chunks that fill and read them: the last chunk of every
+ * loop in step with them is a whole one. At the root. */
+void ej_blocks_find(ej_lower *w);
 
 /* ---- lower_steps.c: the entry of several nests ---- */
 /* Fills the entry block and "start" of a function, whose state is w: calls of the leaves of nests first .. end-1

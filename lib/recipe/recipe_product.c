@@ -248,22 +248,30 @@ typedef struct tile_run {
     double whole, rest;
 } tile_run;
 
-static tile_run run_of(double extent, double tile)
+/* Products that are over in microseconds: a copy of the code counts for more than what it saves to run, and the last
+ * tile is a whole one that begins earlier where little is computed twice (jit/lower/lower_overlap.c). 37x41x43 c128 on
+ * Zen 4, f32 to c128 of odd sizes. */
+enum { LITTLE_TERMS = 1 << 17, LITTLE_TWICE = 12 };
+static const double TILE_COPY_LITTLE = 0.94;
+
+static tile_run run_of(const ej_product_tile *tile, double extent, double n)
 {
-    double whole = (double)(int64_t)(extent / tile);
-    return (tile_run){whole, extent - whole * tile};
+    double whole = (double)(int64_t)(extent / n), rest = extent - whole * n;
+    if (tile->little && whole > 0 && rest > 0 && (n - rest) * LITTLE_TWICE <= extent) return (tile_run){whole + 1, 0};
+    return (tile_run){whole, rest};
 }
 
 double ej_product_tile_quality(const ej_target *t, const ej_product_tile *tile, double m, double n)
 {
     double lanes = tile->lanes, all_vectors = (double)(int64_t)((n + lanes - 1) / lanes), copies = 1;
-    tile_run rows = run_of(m, tile->rows), vectors = run_of(all_vectors, tile->vectors);
+    double copy = tile->little ? TILE_COPY_LITTLE : TILE_COPY;
+    tile_run rows = run_of(tile, m, tile->rows), vectors = run_of(tile, all_vectors, tile->vectors);
     double cycles = rows.whole * vectors.whole * tile_cycles(t, tile, tile->rows, tile->vectors);
     if (rows.rest > 0) cycles += vectors.whole * tile_cycles(t, tile, rows.rest, tile->vectors);
     if (vectors.rest > 0) cycles += rows.whole * tile_cycles(t, tile, tile->rows, vectors.rest);
     if (rows.rest > 0 && vectors.rest > 0) cycles += tile_cycles(t, tile, rows.rest, vectors.rest);
-    if (rows.rest > 0) copies *= TILE_COPY;
-    if (vectors.rest > 0 || all_vectors * lanes > n) copies *= TILE_COPY;
+    if (rows.rest > 0) copies *= copy;
+    if (vectors.rest > 0 || (all_vectors * lanes > n && !tile->little)) copies *= copy;
     if (tile->vectors > 2 && (double)tile->vectors < all_vectors) copies *= tile->cut;
     double least = m * n / lanes * tile->parts * tile->parts / (t->fma ? 2 : 1);
     return copies * least / cycles;
@@ -283,6 +291,13 @@ void ej_product_tile_reach(const ej_schedule *s, const ej_product *p, ej_product
     tile->left_far = all || p->size_m * p->size_k * tile->bytes <= near ? 0 : 1;
 }
 
+bool ej_product_is_little(const ej_schedule *s, const ej_product *g)
+{
+    double n = g->size_m * g->size_n * g->size_k;
+    for (int32_t i = 0; i < g->n_z; i++) n *= (double)ej_nominal_extent(s, g->z[i]);
+    return !ej_product_is_open(s) && n <= LITTLE_TERMS;
+}
+
 /* rows * vectors accumulators, the vectors of one operand and one at a time of the other have to fit into the
  * registers; without fused multiply-add a product, too. The fewer ones are held: vectors of the right operand, or
  * values of the left one in all lanes, for which ej_do_product_tile goes through the tile vector by vector. */
@@ -293,6 +308,7 @@ void ej_product_choose_tile(const ej_schedule *s, const ej_product *g, int32_t l
     int dtype = ej_statement_dtype(&s->statements[0]);
     ej_product_tile tile = {
         .lanes = lanes, .parts = ej_dtype_is_complex(dtype) ? 2 : 1, .bytes = ej_dtypes[dtype].bytes, .packed = packed};
+    tile.little = ej_product_is_little(s, g);
     int32_t most = most_rows(s, g, packed), most_vectors = packed ? TILE_VECTORS_PACKED : TILE_VECTORS;
     if (s->axes[g->lane].extent.e) most_vectors = TILE_VECTORS_OPEN;
     double best = 0;

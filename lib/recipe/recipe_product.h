@@ -42,11 +42,13 @@ bool ej_gemm_goes_in_blocks(const ej_schedule *s);
 bool ej_product_terms_apart(const ej_schedule *s, const ej_product *p);
 int64_t ej_product_stride(const ej_access *access, int32_t axis); /* without its sign; 0: the access does not name it */
 void ej_product_sort(int32_t *axes, int32_t n, const ej_access *access); /* the largest strides first */
+bool ej_product_is_little(const ej_schedule *s, const ej_product *p);    /* over in microseconds */
 /* A register tile to be judged. */
 typedef struct ej_product_tile {
     int64_t rows, vectors;
     int32_t lanes, parts, bytes; /* parts: registers that a vector of elements takes; bytes of an element */
     bool packed;                 /* the left operand is read from panels */
+    bool little;                 /* ej_product_is_little() */
     double cut;                  /* how good it is to cut rows of the result into pieces of more than two vectors */
     double panel_far, left_far;  /* how much of the lane operand, and of the other one, comes from the L2: 0 to 1 */
 } ej_product_tile;

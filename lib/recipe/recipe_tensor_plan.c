@@ -52,6 +52,7 @@ static double quality(const ej_schedule *s, const ej_tensor *t, const ej_tensor_
                            .vectors = tile->vectors * tile->vectors2,
                            .lanes = tile->lanes,
                            .parts = 1,
+                           .little = ej_product_is_little(s, &t->p),
                            .bytes = (int32_t)bytes_of(s)};
     if (one.rows * one.vectors + one.vectors + 1 + !target->fma > target->vector_registers) return 0;
     /* vectors do not divide the panel: it is packed slowly */

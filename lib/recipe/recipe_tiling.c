@@ -104,12 +104,16 @@ static double count_cost(const ej_schedule *s, const ej_statement *st, const ej_
 }
 
 /* Split `extent` into pieces of at most `most`: all alike if that costs at most a third of the length (a shorter last
- * piece is a second copy of the code), else as even as they go. */
+ * piece is a second copy of the code), or nearly so (it begins earlier: jit/lower/lower_overlap.c), else as even as
+ * they go. */
+enum { NEARLY = 20 }; /* of it is done twice, at most */
 static int32_t even_piece(int64_t extent, int32_t most)
 {
     if (most < 1) most = 1;
     for (int32_t piece = most; piece * 3 >= most * 2 && piece > 1; piece--)
         if (extent % piece == 0) return piece;
+    for (int32_t piece = most; piece * 3 >= most * 2 && piece > 1; piece--)
+        if ((piece - extent % piece) * NEARLY <= extent) return piece;
     int64_t pieces = (extent + most - 1) / most;
     return pieces < 1 ? 1 : (int32_t)((extent + pieces - 1) / pieces);
 }
@@ -134,6 +138,10 @@ static int32_t vectors_of_map(const ej_statement *st)
     return is_long(st) ? 1 : ej_dtype_is_complex(ej_statement_dtype(st)) ? 2 : 4;
 }
 
+/* Operations beside loads of which eight copies are code that takes longer to compile than it saves (argmax of 13x29
+ * f32). */
+enum { SUM_LONG = 4 };
+
 static void set_rows(ej_tiling *t, const ej_schedule *s, const ej_statement *st, int32_t row_axis)
 {
     int64_t extent = ej_nominal_extent(s, row_axis);
@@ -143,7 +151,8 @@ static void set_rows(ej_tiling *t, const ej_schedule *s, const ej_statement *st,
     if (t->vectors < target->tile_vectors && contraction && !t->lane_reduced) most = most * 4 / 3;
     if (ej_dtype_is_complex(s->buffers[st->out.buffer].plan.dtype)) most = most > 2 ? most / 2 : 1;
     if (t->lane_axis >= 0 && most > 4 && spreads(st, t->lane_axis, t->lanes)) most = 4;
-    if (t->lane_reduced && most > 8) most = 8;
+    int32_t most_sums = st->expr.n - st->n_src > SUM_LONG ? 4 : 8;
+    if (t->lane_reduced && most > most_sums) most = most_sums;
     int32_t streams = t->lane_reduced ? ej_stream_rows(s, st, t->lane_axis, row_axis) : 0;
     if (streams && most > streams) most = streams;
     t->row_axis = row_axis;

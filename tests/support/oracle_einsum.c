@@ -102,15 +102,25 @@ static bool label_extents(oracle_state *s, const ej_subscripts *sub, const oracl
     return true;
 }
 
-static oracle_element product_at(const ej_subscripts *sub, const oracle_value *in, const int64_t *index, int combine,
-                                 int dtype)
+/* Max and min of sums are taken pair by pair: where some of the integers may wrap, so may another sum be the largest.
+ * `size`: the sum of their absolute values. */
+static bool may_wrap(long double size, int reduce, int combine, int dtype)
+{
+    if (combine != EINJIT_COMBINE_ADD || (reduce != EINJIT_REDUCE_MAX && reduce != EINJIT_REDUCE_MIN)) return false;
+    return ej_dtypes[dtype].kind < EJ_KIND_FLOAT && size > (dtype == EINJIT_I32 ? INT32_MAX : INT64_MAX);
+}
+
+static oracle_element product_at(const ej_subscripts *sub, const oracle_value *in, const int64_t *index, int reduce,
+                                 int combine, int dtype)
 {
     oracle_element p = {0};
+    long double size = 0;
     for (uint32_t t = 0; t < sub->n_terms; t++) {
         int64_t at = 0;
         for (uint32_t a = 0; a < sub->terms[t].n; a++)
             at = at * in[t].shape[a] + (in[t].shape[a] == 1 ? 0 : index[sub->terms[t].labels[a]]);
         oracle_element x = in[t].e[at];
+        size += fabsl((long double)x.i);
         if (!t) {
             p = x;
         } else if (dtype == EINJIT_BOOL) {
@@ -119,6 +129,7 @@ static oracle_element product_at(const ej_subscripts *sub, const oracle_value *i
             p = oracle_fn(combine == EINJIT_COMBINE_MUL ? EJ_FN_MUL : EJ_FN_ADD, dtype, dtype, p, x, x);
         }
     }
+    if (may_wrap(size, reduce, combine, dtype)) p.err = INFINITY;
     return p;
 }
 
@@ -127,6 +138,24 @@ static long double largest(const oracle_value *v)
     long double most = 1;
     for (int64_t i = 0; i < v->n; i++) most = fmaxl(most, oracle_mass(v->e[i]));
     return most;
+}
+
+/* Infinities and what is no number are what they are in any order. */
+static long double largest_number(const oracle_value *v)
+{
+    long double most = 1;
+    for (int64_t i = 0; i < v->n; i++)
+        if (isfinite(v->e[i].re) && isfinite(v->e[i].im)) most = fmaxl(most, hypotl(v->e[i].re, v->e[i].im));
+    return most;
+}
+
+/* Some of the factors multiplied, and summed, may be past the largest number of the dtype: einjit.h promises a finite
+ * result only where no set of them is. */
+static bool some_overflow(const oracle_value *in, uint32_t n, double terms, int dtype)
+{
+    oracle_element reach = {.re = (long double)terms};
+    for (uint32_t t = 0; t < n; t++) reach.re *= largest_number(&in[t]);
+    return n > 1 && ej_dtypes[dtype].kind >= EJ_KIND_FLOAT && isinf(oracle_rounded(dtype, reach).err);
 }
 
 static bool advance(int64_t *index, const int32_t *labels, uint32_t n, const int64_t *extent)
@@ -179,6 +208,8 @@ bool oracle_contract(oracle_state *s, oracle_value *out, const ej_subscripts *su
     if (dtype == EINJIT_BOOL && reduce != EINJIT_REDUCE_MIN) reduce = EINJIT_REDUCE_OR;
     bool anything = reduce == EINJIT_REDUCE_SUM && is_open_zero(sub, in, terms);
     int wide = oracle_wide(dtype);
+    double added = reduce == EINJIT_REDUCE_SUM && terms > 1 ? terms : 1;
+    anything = anything || (combine == EINJIT_COMBINE_MUL && some_overflow(in, sub->n_terms, added, wide));
     if (!oracle_spend(s, work * sub->n_terms) || !oracle_make(s, out, dtype, (int)sub->out.n, shape)) return false;
     for (int64_t o = 0; o < out->n; o++) {
         int64_t position[ORACLE_RANK];
@@ -187,7 +218,7 @@ bool oracle_contract(oracle_state *s, oracle_value *out, const ej_subscripts *su
         for (uint32_t i = 0; i < n_summed; i++) index[summed[i]] = 0;
         sum_state sum = {.reduce = reduce, .dtype = wide};
         if (terms > 0) do
-                sum_add(&sum, product_at(sub, in, index, combine, wide));
+                sum_add(&sum, product_at(sub, in, index, reduce, combine, wide));
             while (advance(index, summed, n_summed, extent));
         out->e[o] = sum_end(&sum, bound, 2.0 * sub->n_terms);
         if (wide != dtype) out->e[o] = oracle_narrow_sum(dtype, out->e[o], 2 + 2.0 * sub->n_terms);

@@ -304,6 +304,37 @@ static void chunks_of_complex_scratch_do_not_overlap(void **state)
             n);
 }
 
+/* A panel in blocks of 24 columns, of which the last one holds columns of the one before, too. */
+static void blocks_nest(char *out, size_t size, const char *dtype, int n)
+{
+    snprintf(out, size,
+             "nest blocks\naxis i 3\naxis j %d\nbuffer B %s arg 0\nbuffer C %s arg 1\n"
+             "buffer panel %s local elems 936 at 0\nplace panel\n"
+             "loop j step 24\n    loop i step 1\n        move panel[j: 1 block 24: 72, i: 24]\n"
+             "            src B[i: 300, j: 1]\n            expr $0 = %s src 0\n            tile j unroll 3, j lane 8\n"
+             "loop j step 24\n    loop i step 1\n        move C[i: 300, j: 1]\n"
+             "            src panel[j: 1 block 24: 72, i: 24]\n            expr $0 = %s src 0\n"
+             "            tile j unroll 3, j lane 8\n",
+             n, dtype, dtype, dtype, dtype, dtype);
+}
+
+static void last_blocks_begin_earlier_with_their_chunks(void **state)
+{
+    (void)state;
+    static const char *const dtypes[] = {"f32", "f64", "c64", "c128"};
+    nest_case c;
+    char text[1024];
+    for (int d = 0; d < 4; d++)
+        for (int n = 239; n <= 265; n++) {
+            blocks_nest(text, sizeof text, dtypes[d], n);
+            lower_agree(text, 0, NULL, 0);
+        }
+    blocks_nest(text, sizeof text, "f64", 250);
+    const char *ir = dump_of(&c, text, "avx512", 1u << EJ_STAGE_IR);
+    if (ir) assert_int_equal(count(ir, "masked."), 0);
+    nest_close(&c);
+}
+
 /* Every value gets what one leaf makes of all values in its chunk: the largest, or the last. */
 static void chunks_with_one_value_for_all_do_not_overlap(void **state)
 {
@@ -452,6 +483,7 @@ int main(void)
         cmocka_unit_test(last_chunks_begin_as_early_as_loops_inside_need),
         cmocka_unit_test(chunks_that_add_to_what_is_there_do_not_overlap),
         cmocka_unit_test(chunks_of_complex_scratch_do_not_overlap),
+        cmocka_unit_test(last_blocks_begin_earlier_with_their_chunks),
         cmocka_unit_test(chunks_with_one_value_for_all_do_not_overlap),
         cmocka_unit_test(several_nests_run_in_order),
         cmocka_unit_test(no_nests_are_a_kernel_that_does_nothing),

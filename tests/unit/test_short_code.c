@@ -101,6 +101,16 @@ static void extents_of_100_need_no_rests(void **state)
     expect_lines("ij,kj->ik", "i100 j100 k100", EINJIT_F32, "@llvm.fma", 24);
 }
 
+/* Rows and columns that are left over are a whole tile that begins earlier, in a panel, too. */
+static void tiles_of_odd_products_have_one_copy(void **state)
+{
+    (void)state;
+    expect_lines("ij,kj->ik", "i37 j41 k43", EINJIT_F64, "@llvm.fma", 24);
+    expect_lines("ij,kj->ik", "i37 j41 k43", EINJIT_F64, "@llvm.masked", 0);
+    expect_lines("ji,kj->ik", "i37 j41 k43", EINJIT_C128, "@llvm.fma", 48);
+    expect_lines("ij,jk->ik", "i31 j37 k23", EINJIT_F32, "@llvm.fma", 24);
+}
+
 /* One lane of a rest is stored, and put among others, as the number that it is. */
 static void single_lanes_are_scalars(void **state)
 {
@@ -167,6 +177,7 @@ int main(void)
         cmocka_unit_test(complex_numbers_go_to_places_apart_as_elements),
         cmocka_unit_test(results_across_the_lanes_are_stored_by_rows),
         cmocka_unit_test(extents_of_100_need_no_rests),
+        cmocka_unit_test(tiles_of_odd_products_have_one_copy),
         cmocka_unit_test(single_lanes_are_scalars),
         cmocka_unit_test(constants_are_added_once),
         cmocka_unit_test(the_shorter_of_equals_is_taken),
