@@ -19,7 +19,8 @@ enum {
     LANES_ALL = 320,   /* of all statements */
     LANES_STRIDE = 8,  /* of operands along the lanes: more are a row each */
     LANES_ROWS = 16,   /* bytes of a row that are loaded at a time */
-    LANES_ROW = 48     /* values of a row, at most: more do not stay in registers until they are turned */
+    LANES_ROW = 48,    /* values of a row, at most: more do not stay in registers until they are turned */
+    LANES_FEW = 20     /* of what is no batch of products */
 };
 
 static bool is_loop(const ej_step_group *h, int32_t axis, int32_t lane)
@@ -101,6 +102,22 @@ static int32_t folds(const ej_step_group *h, int32_t k, int32_t lane, int64_t la
     return found;
 }
 
+/* A product of operands that all have the lanes' axis, or of few values. Products with one operand for all lanes are of
+ * matrices, and sums of single rows add up vectors as they lie: with more values these take up to 1.9 and 1.6 times as
+ * long where rows are turned. */
+static bool is_batched(const ej_step_group *h, int32_t k, int32_t lane)
+{
+    const ej_statement *st = &h->fresh.statements[k];
+    bool all = is_in_lanes(h, k, lane) && (st->n_src > 1 || !ej_statement_sums(&h->fresh, st)), few = true;
+    for (int32_t i = 0; i <= st->n_src; i++) {
+        const ej_access *access = i ? &st->src[i - 1] : &st->out;
+        int64_t n = terms_of(h, k, lane, access);
+        all = all && ej_access_moves(access, lane);
+        few = few && n > 0 && n <= LANES_FEW;
+    }
+    return all || few;
+}
+
 /* Rows are turned in registers, of which they take many: all of a row waits there. With vectors of 64 bytes half of
  * each is enough: the seeds' example takes 3.7 us with 8 lanes on Zen 4, 4.7 with 16. Rows of a power of 2 fill vectors
  * as they lie, and steps one by one lose no lanes (zab,zbc,zcd->zad of 4x4 over 2,000: 7.4 us, 8.5 with rows turned; of
@@ -108,11 +125,12 @@ static int32_t folds(const ej_step_group *h, int32_t k, int32_t lane, int64_t la
 static bool turns_rows(const ej_step_group *h, int32_t lane, int64_t lanes, bool *suits)
 {
     const ej_schedule *s = &h->fresh;
-    bool found = false, ragged = false;
+    bool found = false, ragged = false, batched = true;
     *suits = true;
     for (int32_t k = 0; k < h->n; k++) {
         const ej_statement *st = &s->statements[k];
         bool folded = is_in_lanes(h, k, lane) && folds(h, k, lane, lanes) >= 0;
+        batched = batched && is_batched(h, k, lane);
         for (int32_t i = 0; i <= st->n_src && is_in_lanes(h, k, lane); i++) {
             const ej_access *access = i ? &st->src[i - 1] : &st->out;
             ej_chain row = row_of(h, k, lane, access);
@@ -123,7 +141,7 @@ static bool turns_rows(const ej_step_group *h, int32_t lane, int64_t lanes, bool
             *suits = *suits && ((i && folded) || (all > 0 && all <= LANES_ROW));
         }
     }
-    *suits = !found || (*suits && ragged);
+    *suits = !found || (*suits && ragged && batched);
     return found;
 }
 
@@ -288,13 +306,14 @@ static int place(const ej_step_group *h, ej_schedule *s, int32_t lane, int64_t l
     return EINJIT_OK;
 }
 
-int ej_group_in_lanes(const ej_step_group *h, ej_nest *nest, bool *built, ej_job *job)
+int ej_group_in_lanes(const ej_step_group *h, ej_nest *nest, bool *built, bool *turns, ej_job *job)
 {
     ej_schedule s;
     int64_t lanes = ej_rule_vector(&h->fresh, &h->fresh.statements[h->n - 1]);
     int32_t lane = lane_of(h, lanes);
     bool halves = job->target->vector_bytes > 32, rows_suit;
-    if (turns_rows(h, lane, halves ? lanes / 2 : lanes, &rows_suit) && halves) lanes /= 2;
+    *turns = turns_rows(h, lane, halves ? lanes / 2 : lanes, &rows_suit);
+    if (*turns && halves) lanes /= 2;
     *built = false;
     if (!(rows_suit || ej_job_random(job)) || !suits(h, lane, lanes)) return EINJIT_OK;
     EJ_TRY(ej_schedule_again(&s, &h->fresh));
