@@ -129,7 +129,7 @@ static bool always(void)
     .vector_bytes = 64, .vector_registers = 32, .masks = true, .fma = true, .half = true, .int_pairs = true, \
     .stream_fence = true, .tile_vectors = 2, .tile_rows = 12, .panel_part = 6, .packed_rows = 16, .far_part = 1, \
     .l3_part = 8, .cut = 0.95, .packed_cut = 0.95, .l1_bytes = 32 << 10, .l2_bytes = 1 << 20, .l3_bytes = 16 << 20, \
-    .line_cycles = {1.5, 7, 14}, .tlb_pages = 2048, .walk_cycles = 25
+    .line_cycles = {1.5, 7, 14}, .half_turns = 2, .tlb_pages = 2048, .walk_cycles = 25
 #endif
 const ej_target ej_targets[] = {
 #if EJ_X86_64
@@ -159,6 +159,7 @@ const ej_target ej_targets[] = {
      .l2_bytes = 2 << 20,
      .l3_bytes = 16 << 20,
      .line_cycles = {1.5, 7, 14},
+     .half_turns = 2,
      .tlb_pages = 2048,
      .walk_cycles = 25},
     {.name = "avx512_bf16",
@@ -200,6 +201,7 @@ const ej_target ej_targets[] = {
      .l2_bytes = 256 << 10,
      .l3_bytes = 8 << 20,
      .line_cycles = {2, 7, 14},
+     .half_turns = 1,
      .tlb_pages = 1536,
      .walk_cycles = 25},
     {.name = "sse2",
@@ -226,6 +228,7 @@ const ej_target ej_targets[] = {
      .l2_bytes = 256 << 10,
      .l3_bytes = 4 << 20,
      .line_cycles = {2.5, 8, 16},
+     .half_turns = 1,
      .tlb_pages = 512,
      .walk_cycles = 30},
 #elif EJ_AARCH64
@@ -251,6 +254,7 @@ const ej_target ej_targets[] = {
      .l2_bytes = 512 << 10,
      .l3_bytes = 4 << 20,
      .line_cycles = {2.5, 8, 16},
+     .half_turns = 1,
      .tlb_pages = 512,
      .walk_cycles = 30},
 #else
@@ -276,6 +280,7 @@ const ej_target ej_targets[] = {
      .l2_bytes = 256 << 10,
      .l3_bytes = 4 << 20,
      .line_cycles = {2.5, 8, 16},
+     .half_turns = 1,
      .tlb_pages = 512,
      .walk_cycles = 30},
 #endif

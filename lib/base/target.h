@@ -35,6 +35,7 @@ typedef struct ej_target {
     int64_t l1_bytes, l2_bytes, l3_bytes; /* defaults, where the host does not report them */
     /* cycles to bring a line of 64 bytes into the L1 from the L2, into the L2 from the L3, and from memory */
     double line_cycles[3];
+    int half_turns;     /* shuffles between registers a cycle, of vectors of half the bytes; of whole ones it is one */
     int tlb_pages;      /* of 4 KB, in all levels together */
     double walk_cycles; /* to find a page that none of them holds */
 } ej_target;

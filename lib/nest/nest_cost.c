@@ -140,6 +140,8 @@ static void add_traffic(cost_walk *c, const ej_access *access, bool stored)
 
 /* ---- leaves ---- */
 
+enum { WINDOW = 256 }; /* instructions that a core looks ahead, about */
+
 /* The share of the executions in which `when` holds. */
 static double share(const cost_walk *c, const ej_when *when)
 {
@@ -158,10 +160,14 @@ static void add_leaf(cost_walk *c, int32_t id)
     ej_leaf_cost cost;
     if (times <= 0) return;
     ej_nest_cost_leaf(&cost, c->nest, id, c->range);
-    double busy = cost.alu / 2, chain = cost.latency;
+    double busy = cost.alu / 2, chain = cost.latency, code = cost.alu + cost.loads + cost.stores + cost.shuffles;
+    bool fresh = c->nest->buffers[leaf->dst.buffer].home == EJ_HOME_REG && c->placed[leaf->dst.buffer] == c->depth;
+    if (fresh && code < WINDOW) chain *= code / WINDOW; /* so many turns of the loop are under way */
     if (cost.loads / 2 > busy) busy = cost.loads / 2;
     if (cost.stores > busy) busy = cost.stores;
-    if (cost.shuffles > busy) busy = cost.shuffles;
+    double bytes = cost.lanes * ej_dtypes[c->nest->buffers[leaf->dst.buffer].dtype].bytes;
+    double shuffles = cost.shuffles + cost.turns / (2 * bytes <= c->target->vector_bytes ? c->target->half_turns : 1);
+    if (shuffles > busy) busy = shuffles;
     c->out->compute += times * ((busy > chain ? busy : chain) + 1);
     c->out->operations += times * cost.alu;
     add_traffic(c, &leaf->dst, true);

@@ -14,6 +14,8 @@ typedef struct ej_nest_cost {
 /* One execution of a leaf: instructions by the unit they go to, and the cycles its accumulators need. */
 typedef struct ej_leaf_cost {
     double alu, loads, stores, shuffles, latency;
+    double turns; /* shuffles between registers */
+    double lanes; /* of a vector */
 } ej_leaf_cost;
 
 /* Cycles of a checked nest on a row of the target table; E_NOMEM only. */

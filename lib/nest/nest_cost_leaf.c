@@ -98,13 +98,51 @@ static bool same_lanes(const ej_nest_node *a, const ej_nest_node *b, const ej_ac
     }
 }
 
-/* A register tile under other lanes than it was written with: about log2 shuffles a vector. */
+static double lanes_along(const ej_nest_node *leaf, int32_t axis)
+{
+    double n = 1;
+    for (int32_t d = 0; d < leaf->tile.n; d++)
+        if (leaf->tile.digits[d].place == EJ_LANE && leaf->tile.digits[d].axis == axis) n *= leaf->tile.digits[d].count;
+    return n;
+}
+
+/* Lanes that become one value. */
+static double summed_lanes(const leaf_walk *w)
+{
+    double n = 1;
+    for (int32_t d = 0; d < w->leaf->tile.n; d++) {
+        const ej_digit *digit = &w->leaf->tile.digits[d];
+        if (digit->place == EJ_LANE && !ej_access_moves(&w->leaf->dst, digit->axis)) n *= digit->count;
+    }
+    return n;
+}
+
+/* Vectors become one two by two, by two shuffles and an operation each, then halves of it (jit/lower/lower_reduce.c).
+ * Gives the operations. */
+static double add_summed_lanes(ej_leaf_cost *out, const leaf_walk *w, double results)
+{
+    double lanes = summed_lanes(w), pairs = results < lanes ? results - 1 : results - ceil(results / lanes);
+    if (lanes < 2) return 0;
+    double halves = results < lanes ? log2(lanes / results) : 0;
+    out->turns += 2 * pairs + halves;
+    return pairs + halves;
+}
+
+/* A register tile under other lanes than it was written with: a shuffle a vector for each bit of the lanes that was not
+ * one of them. */
 static void add_registers(ej_leaf_cost *out, const leaf_walk *w, const ej_access *access)
 {
     for (int32_t i = 0; i < w->nest->n_nodes; i++) {
         const ej_nest_node *writer = &w->nest->nodes[i];
         if (writer->kind != EJ_NEST_LEAF || writer->dst.buffer != access->buffer) continue;
-        if (!same_lanes(w->leaf, writer, access)) out->shuffles += vectors(w, access) * (1 + log2(lanes_of(w)));
+        if (same_lanes(w->leaf, writer, access)) return;
+        double bits = 0;
+        for (int32_t t = 0; t < access->n_terms; t++) {
+            double there = lanes_along(writer, access->terms[t].axis),
+                   here = lanes_along(w->leaf, access->terms[t].axis);
+            if (here > there && ej_access_moves(access, access->terms[t].axis)) bits += log2(here / there);
+        }
+        out->turns += vectors(w, access) * (bits > 1 ? bits : 1);
         return;
     }
 }
@@ -137,9 +175,9 @@ void ej_nest_cost_leaf(ej_leaf_cost *out, const ej_nest *nest, int32_t leaf, con
 {
     leaf_walk w = {nest, &nest->nodes[leaf], range};
     const ej_expr *expr = &w.leaf->expr;
-    double all = vectors(&w, NULL), results = vectors(&w, &w.leaf->dst), ops = 0;
+    double all = vectors(&w, NULL), results = vectors(&w, &w.leaf->dst), ops = 0, added = 0;
     bool in_memory = nest->buffers[w.leaf->dst.buffer].home != EJ_HOME_REG;
-    *out = (ej_leaf_cost){0};
+    *out = (ej_leaf_cost){.lanes = lanes_of(&w)};
     for (int32_t i = 0; i < expr->n; i++) ops += weight(&expr->ops[i]);
     if (w.leaf->reduce != EJ_REDUCE_NONE) {
         const ej_expr_op *last = &expr->ops[expr->n - 1];
@@ -147,8 +185,9 @@ void ej_nest_cost_leaf(ej_leaf_cost *out, const ej_nest *nest, int32_t leaf, con
         if (!fused) ops += 1;
         out->latency = all / results * (in_memory ? 8 : 4);
         if (in_memory) add_memory(out, &w, &w.leaf->dst, false);
+        added = add_summed_lanes(out, &w, results);
     }
-    out->alu = all * ops;
+    out->alu = all * ops + added;
     if (in_memory) add_memory(out, &w, &w.leaf->dst, true);
     for (int32_t s = 0; s < w.leaf->n_src; s++) {
         if (nest->buffers[w.leaf->src[s].buffer].home == EJ_HOME_REG) add_registers(out, &w, &w.leaf->src[s]);

@@ -29,7 +29,8 @@ bool ej_group_keeps_in_place(const ej_plan *plan, ej_step_group *h, bool anyhow)
 void ej_group_note_in_place(const ej_plan *plan, const ej_step_group *h, ej_nest *nest);
 /* recipe_known.c: equal for groups that get equal trees, but for the plan's buffers. E_NOMEM only. */
 int ej_group_key(ej_hash *out, const ej_step_group *h, const ej_job *job);
-/* recipe_lanes.c: intermediates in registers. *built false: that does not suit the group. */
-int ej_group_in_lanes(const ej_step_group *h, ej_nest *nest, bool *built, ej_job *job);
+/* recipe_lanes.c: intermediates in registers. *built false: that does not suit the group. *turns: rows are turned
+ * there, too. */
+int ej_group_in_lanes(const ej_step_group *h, ej_nest *nest, bool *built, bool *turns, ej_job *job);
 
 #endif

@@ -18,7 +18,7 @@ static bool rewrite(ej_schedule *s, const ej_rewrite *r, int32_t *out)
     if (r->statement < 0 || (size_t)r->statement >= s->n_statements)
         return ej_schedule_refuse(s, -1, EJ_REFUSE_NO_SUCH);
     bool steps = r->kind == EJ_REWRITE_LOOP || r->kind == EJ_REWRITE_INNER;
-    bool names_axis = steps || r->kind == EJ_REWRITE_SPLIT || r->kind == EJ_REWRITE_FOLD;
+    bool names_axis = steps || r->kind == EJ_REWRITE_SPLIT || r->kind == EJ_REWRITE_FOLD || r->kind == EJ_REWRITE_JOIN;
     if ((names_axis && (r->axis < 0 || r->axis >= s->n_axes)) || (steps && r->step < 1))
         return ej_schedule_refuse(s, r->statement, EJ_REFUSE_NO_SUCH);
     for (int32_t d = 0; d < r->digits.n; d++)
@@ -34,6 +34,7 @@ static bool rewrite(ej_schedule *s, const ej_rewrite *r, int32_t *out)
     case EJ_REWRITE_COMPUTE_AT: return ej_rewrite_compute_at(s, r, out);
     case EJ_REWRITE_SPLIT: return ej_rewrite_split(s, r);
     case EJ_REWRITE_FOLD: return ej_rewrite_fold(s, r);
+    case EJ_REWRITE_JOIN: return ej_rewrite_join(s, r, out);
     case EJ_REWRITE_FILL: return ej_rewrite_fill(s, r, out);
     case EJ_REWRITE_HINT: return ej_rewrite_hint(s, r);
     default: return ej_schedule_refuse(s, r->statement, EJ_REFUSE_NO_SUCH);
@@ -116,6 +117,16 @@ void ej_do_compute_at(ej_schedule *s, int32_t at, int32_t statement, int home, e
 void ej_do_split(ej_schedule *s, int32_t statement, int32_t axis)
 {
     run(s, (ej_rewrite){.kind = EJ_REWRITE_SPLIT, .statement = statement, .axis = axis});
+}
+
+void ej_do_fold(ej_schedule *s, int32_t statement, int32_t axis, int32_t lane)
+{
+    run(s, (ej_rewrite){.kind = EJ_REWRITE_FOLD, .statement = statement, .axis = axis, .lane = lane});
+}
+
+int32_t ej_do_join(ej_schedule *s, int32_t statement, int32_t outer, int32_t inner)
+{
+    return run(s, (ej_rewrite){.kind = EJ_REWRITE_JOIN, .statement = statement, .axis = outer, .lane = inner});
 }
 
 int32_t ej_do_fill(ej_schedule *s, int32_t at, int32_t statement)

@@ -92,6 +92,7 @@ typedef struct ej_schedule_node {
     X(COMPUTE_AT, "compute_at") /* a step runs where others read its result, in a buffer placed at a loop */ \
     X(SPLIT, "split")           /* the digits of a reduced axis have accumulators of their own */ \
     X(FOLD, "fold")             /* a sum in the lanes is added up while another axis takes its lanes */ \
+    X(JOIN, "join")             /* two axes of a copy become one, which is the copy's own */ \
     X(FILL, "fill")             /* the sum is in memory, in the result, which is filled at a loop first */ \
     X(HINT, "hint")             /* stores past the caches, prefetches (ej_leaf_hints) */
 enum ej_rewrite_kind {
@@ -104,8 +105,8 @@ typedef struct ej_rewrite {
     uint8_t kind, home; /* EJ_REWRITE_*; STAGE, STAGE_OUT, COMPUTE_AT: EJ_HOME_LOCAL or EJ_HOME_REG */
     /* STAGE, STAGE_OUT, COMPUTE_AT, FILL: the loop (or EJ_AT_ROOT); STAGE: the source */
     int32_t statement, at, source;
-    int32_t axis; /* LOOP, INNER, SPLIT, FOLD */
-    int32_t lane; /* FOLD: the axis that takes the lanes */
+    int32_t axis; /* LOOP, INNER, SPLIT, FOLD; JOIN: the outer one */
+    int32_t lane; /* FOLD: the axis that takes the lanes; JOIN: the inner one */
     int64_t step;
     bool aligned;        /* LOOP */
     bool apart;          /* SPLIT */
@@ -141,12 +142,19 @@ enum ej_refusal {
         EJ_REFUSAL_COUNT
 };
 
+/* What an axis of a copy was made of. */
+typedef struct ej_joined_axes {
+    int32_t outer, inner;
+} ej_joined_axes;
+
 typedef struct ej_schedule {
     const char *name;
     ej_job *job;
     ej_sizes *sizes;
     int32_t n_axes;
     ej_axis *axes;
+    int32_t n_joined; /* the last axes */
+    ej_joined_axes *joined;
     int32_t n_steps; /* the first statements */
     size_t n_buffers, cap_buffers;
     ej_schedule_buffer *buffers;
@@ -176,7 +184,12 @@ int ej_schedule_begin_group(ej_schedule *out, const ej_step *first, int32_t n, c
 /* A fresh copy of a schedule that was begun and not rewritten. E_NOMEM only. */
 int ej_schedule_again(ej_schedule *out, const ej_schedule *begun);
 void ej_schedule_unify(ej_schedule *s, int32_t cap_axes); /* schedule_unify.c: before any axis is dropped */
-int ej_schedule_normalize(ej_schedule *s);                /* schedule_normal.c */
+/* ---- schedule_normal.c ---- */
+int ej_schedule_normalize(ej_schedule *s);
+/* Axis b runs inside axis a as one axis in this access; or it has neither. */
+bool ej_access_walks_as_one(const ej_access *access, int32_t a, int32_t b, ej_size extent_b, ej_sizes *sizes);
+/* "ab"; NULL where one has no name, or out of memory (s->no_memory). */
+const char *ej_axes_name(ej_schedule *s, int32_t outer, int32_t inner);
 /* Access 0 of a statement is the result, 1 .. ej_statement_sources are the sources and the tail. */
 static inline int32_t ej_statement_sources(const ej_statement *st)
 {
@@ -234,7 +247,7 @@ int64_t ej_rule_reach(const ej_access *out, int32_t n_src, const ej_access *src,
 
 /* ---- schedule.c ---- */
 /* False: refused (why), or out of memory. *out: LOOP: the innermost loop around the statement; STAGE, STAGE_OUT: the
- * copy; COMPUTE_AT: the statement; FILL: the one that fills. */
+ * copy; COMPUTE_AT: the statement; FILL: the one that fills; JOIN: the axis. */
 bool ej_schedule_apply(ej_schedule *s, const ej_rewrite *rewrite, int32_t *out);
 bool ej_schedule_refuse(ej_schedule *s, int32_t statement, int why); /* false */
 /* For scripts, a function a rewrite: after a refusal the schedule has failed, and the rest of the script does nothing.
@@ -247,11 +260,14 @@ int32_t ej_do_stage(ej_schedule *s, int32_t at, int32_t statement, int32_t sourc
 int32_t ej_do_stage_out(ej_schedule *s, int32_t at, int32_t statement, int home, ej_layout layout);
 void ej_do_compute_at(ej_schedule *s, int32_t at, int32_t statement, int home, ej_layout layout);
 void ej_do_split(ej_schedule *s, int32_t statement, int32_t axis);
+void ej_do_fold(ej_schedule *s, int32_t statement, int32_t axis, int32_t lane);
+int32_t ej_do_join(ej_schedule *s, int32_t statement, int32_t outer, int32_t inner);
 int32_t ej_do_fill(ej_schedule *s, int32_t at, int32_t statement);
 void ej_do_hint(ej_schedule *s, int32_t statement, ej_leaf_hints hints);
 void ej_tile_add(ej_tile *tile, int32_t axis, int64_t count, int place); /* appends a digit; none of count 1 */
 
-/* ---- the rewrites: schedule_loop.c, schedule_stage.c, schedule_split.c, schedule_fold.c, schedule_fuse.c ---- */
+/* ---- the rewrites: schedule_loop.c, schedule_stage.c, schedule_split.c, schedule_fold.c, schedule_join.c,
+ * schedule_fuse.c ---- */
 bool ej_rewrite_loop(ej_schedule *s, const ej_rewrite *r, int32_t *out);
 bool ej_rewrite_inner(ej_schedule *s, const ej_rewrite *r);
 bool ej_rewrite_tile(ej_schedule *s, const ej_rewrite *r);
@@ -263,6 +279,8 @@ bool ej_rewrite_stage_out(ej_schedule *s, const ej_rewrite *r, int32_t *out);
 bool ej_rewrite_compute_at(ej_schedule *s, const ej_rewrite *r, int32_t *out);
 bool ej_rewrite_split(ej_schedule *s, const ej_rewrite *r);
 bool ej_rewrite_fold(ej_schedule *s, const ej_rewrite *r);
+bool ej_rewrite_join(ej_schedule *s, const ej_rewrite *r, int32_t *out);
+const ej_joined_axes *ej_joined_of(const ej_schedule *s, int32_t axis); /* NULL: it was not joined */
 bool ej_rewrite_fill(ej_schedule *s, const ej_rewrite *r, int32_t *out);
 bool ej_statement_may_wait(const ej_schedule *s, const ej_statement *st); /* the result can hold partial sums */
 /* ... which then begin with the tail */

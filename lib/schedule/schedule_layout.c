@@ -32,11 +32,19 @@ static int64_t stride_of(const ej_schedule *s, int32_t buffer, int32_t digit)
     return stride;
 }
 
+static bool has_digits(const ej_layout *layout, int32_t axis)
+{
+    bool found = false;
+    for (int32_t d = 0; d < layout->n; d++) found = found || layout->digits[d].axis == axis;
+    return found;
+}
+
 void ej_layout_term(const ej_schedule *s, int32_t buffer, int32_t axis, ej_access_term *out)
 {
     const ej_layout *layout = &s->buffers[buffer].layout;
     int32_t slow = -1, fast = -1;
     *out = (ej_access_term){.axis = axis, .table = -1};
+    for (const ej_joined_axes *of; !has_digits(layout, axis) && (of = ej_joined_of(s, axis));) axis = of->inner;
     for (int32_t d = 0; d < layout->n; d++) {
         if (layout->digits[d].axis != axis) continue;
         slow = fast;

@@ -39,8 +39,7 @@ static bool is_needed(const ej_schedule *s, int32_t axis)
     return false;
 }
 
-/* Axis b runs inside axis a as one axis in this access. */
-static bool walks_as_one(const ej_access *access, int32_t a, int32_t b, ej_size extent_b, ej_sizes *sizes)
+bool ej_access_walks_as_one(const ej_access *access, int32_t a, int32_t b, ej_size extent_b, ej_sizes *sizes)
 {
     const ej_access_term *outer = ej_access_find(access, a), *inner = ej_access_find(access, b);
     if (!outer && !inner) return true;
@@ -75,21 +74,20 @@ static bool can_merge(ej_schedule *s, int32_t a, int32_t b)
     if (!have_one_role(s, a, b)) return false;
     for (size_t k = 0; k < s->n_statements; k++)
         for (int32_t i = 0; i <= ej_statement_sources(&s->statements[k]); i++)
-            if (!walks_as_one(ej_statement_access(&s->statements[k], i), a, b, s->axes[b].extent, s->sizes))
+            if (!ej_access_walks_as_one(ej_statement_access(&s->statements[k], i), a, b, s->axes[b].extent, s->sizes))
                 return false;
     return true;
 }
 
-/* The merged axis is called by the names of its parts, outer first. */
-static void name_both(ej_schedule *s, int32_t outer, int32_t inner)
+const char *ej_axes_name(ej_schedule *s, int32_t outer, int32_t inner)
 {
     ej_text text;
     const char *names[2] = {s->axes[outer].name, s->axes[inner].name};
-    if (!names[0] || !names[1]) return;
+    if (!names[0] || !names[1]) return NULL;
     ej_text_init(&text, s->job->arena);
     ej_print(&text, "%s%s", names[0], names[1]);
-    if (text.failed) s->no_memory = true;
-    else s->axes[inner].name = text.data;
+    s->no_memory = s->no_memory || text.failed;
+    return text.failed ? NULL : text.data;
 }
 
 /* Merge as long as something merges; gone[] marks axes that went into another one. */
@@ -103,7 +101,8 @@ static void merge_axes(ej_schedule *s, bool *gone)
                 ej_size extent;
                 if (ej_size_mul(s->sizes, s->axes[a].extent, s->axes[b].extent, &extent, NULL) != EINJIT_OK) continue;
                 s->axes[b].extent = extent;
-                name_both(s, a, b);
+                const char *name = ej_axes_name(s, a, b); /* of both its parts, outer first */
+                if (name) s->axes[b].name = name;
                 drop_axis(s, a);
                 gone[a] = again = true;
             }

@@ -100,8 +100,8 @@ int ej_schedule_part_begin(ej_schedule_part *out, const ej_schedule *group, int3
 /* ---- and back ---- */
 
 typedef struct follower {
-    ej_schedule *group, part; /* the part is rewritten beside it, to see which statements and loops are added */
-    const int32_t *axes;
+    ej_schedule *group, part;    /* the part is rewritten beside it, to see which statements and loops are added */
+    int32_t *axes;               /* by those of the part; joined ones are added */
     int32_t root;                /* of the part, in the group: where the statement stood */
     int32_t *statements, *nodes; /* by those of the part */
 } follower;
@@ -111,10 +111,10 @@ static ej_rewrite translated(const follower *f, const ej_rewrite *r)
     ej_rewrite out = *r;
     out.statement = f->statements[r->statement];
     out.at = r->at < 0 ? f->root : f->nodes[r->at];
-    bool folds = r->kind == EJ_REWRITE_FOLD;
-    if (r->kind == EJ_REWRITE_LOOP || r->kind == EJ_REWRITE_INNER || r->kind == EJ_REWRITE_SPLIT || folds)
+    bool two = r->kind == EJ_REWRITE_FOLD || r->kind == EJ_REWRITE_JOIN;
+    if (r->kind == EJ_REWRITE_LOOP || r->kind == EJ_REWRITE_INNER || r->kind == EJ_REWRITE_SPLIT || two)
         out.axis = f->axes[r->axis];
-    if (folds) out.lane = f->axes[r->lane];
+    if (two) out.lane = f->axes[r->lane];
     for (int32_t d = 0; d < r->digits.n; d++) out.digits.digits[d].axis = f->axes[r->digits.digits[d].axis];
     return out;
 }
@@ -129,6 +129,7 @@ static bool follow(follower *f, const ej_rewrite *r)
         f->part.n_nodes - n_nodes != f->group->n_nodes - nodes)
         return false;
     for (; n_statements < f->part.n_statements; n_statements++) f->statements[n_statements] = (int32_t)statements++;
+    if (r->kind == EJ_REWRITE_JOIN) f->axes[f->part.n_axes - 1] = f->group->n_axes - 1;
     for (; n_nodes < f->part.n_nodes; n_nodes++) f->nodes[n_nodes] = (int32_t)nodes++;
     return true;
 }
@@ -136,13 +137,15 @@ static bool follow(follower *f, const ej_rewrite *r)
 bool ej_schedule_part_end(ej_schedule *group, int32_t statement, const ej_schedule_part *part, const ej_schedule *done)
 {
     int32_t node = group->statements[statement].node;
-    follower f = {.group = group, .axes = part->axes, .root = group->nodes[node].parent};
+    follower f = {.group = group, .root = group->nodes[node].parent};
+    f.axes = EJ_JOB_ARRAY(group->job, int32_t, (size_t)done->n_axes);
     f.statements = EJ_JOB_ARRAY(group->job, int32_t, done->n_statements);
     f.nodes = EJ_JOB_ARRAY(group->job, int32_t, done->n_nodes);
-    if (!f.statements || !f.nodes || ej_schedule_again(&f.part, &part->s)) {
+    if (!f.axes || !f.statements || !f.nodes || ej_schedule_again(&f.part, &part->s)) {
         group->no_memory = true;
         return false;
     }
+    for (int32_t a = 0; a < part->s.n_axes; a++) f.axes[a] = part->axes[a];
     f.statements[0] = statement;
     f.nodes[0] = node;
     for (size_t i = 0; i < done->n_log; i++)

@@ -111,12 +111,46 @@ static void draw_fold(dice *d, const ej_statement *st, ej_rewrite *r)
     ej_schedule_apply(d->s, &tile, NULL);
 }
 
+/* Two axes of a copy of a source, which follow each other there: where there is such a copy by then, or one is made. */
+static void draw_join(dice *d, ej_rewrite *r)
+{
+    const ej_schedule *s = d->s;
+    const ej_statement *st = &s->statements[r->statement];
+    r->kind = EJ_REWRITE_JOIN;
+    r->lane = any_axis(d);
+    if (!st->n_src) return;
+    int32_t i = (int32_t)draw(d, (uint32_t)st->n_src);
+    const ej_access *source = &st->src[i];
+    ej_layout layout = any_layout(d, source);
+    for (int32_t t = 0; t < source->n_terms; t++)
+        for (int32_t u = 0; u < source->n_terms; u++) {
+            int32_t outer = source->terms[t].axis, inner = source->terms[u].axis;
+            ej_size extent = s->axes[inner].extent;
+            if (t == u || extent.e || source->terms[u].stride.e) continue;
+            if (!ej_access_walks_as_one(source, outer, inner, extent, s->sizes)) continue;
+            r->axis = outer;
+            r->lane = inner;
+        }
+    if (st->copies) return;
+    int32_t n = 0;
+    for (int32_t k = 0; k < layout.n; k++) /* the two are fastest, none of them in blocks */
+        if (layout.digits[k].axis != r->axis && layout.digits[k].axis != r->lane) layout.digits[n++] = layout.digits[k];
+    layout.n = n;
+    if (n + 2 > EJ_TILE_DIGITS) return;
+    layout.digits[layout.n++] = (ej_digit){r->axis, 0, EJ_UNROLL};
+    layout.digits[layout.n++] = (ej_digit){r->lane, 0, EJ_UNROLL};
+    ej_rewrite stage = {.kind = EJ_REWRITE_STAGE, .statement = r->statement, .source = i, .digits = layout};
+    stage.home = draw(d, 2) ? EJ_HOME_LOCAL : EJ_HOME_REG;
+    stage.at = s->nodes[st->node].parent;
+    ej_schedule_apply(d->s, &stage, &r->statement);
+}
+
 static void one_rewrite(dice *d, int32_t id)
 {
     const ej_statement *st = &d->s->statements[id];
     ej_rewrite r = {.statement = id, .axis = any_axis(d), .step = (int64_t)1 << draw(d, 5)};
     r.step *= draw(d, 3) ? ej_tile_count(&st->tile, r.axis) : 1 + draw(d, 3);
-    switch (draw(d, 13)) {
+    switch (draw(d, 14)) {
     case 0:
         r.kind = EJ_REWRITE_TILE;
         r.digits = any_tile(d, st);
@@ -154,6 +188,7 @@ static void one_rewrite(dice *d, int32_t id)
         break;
     case 9:
     case 10: draw_fold(d, st, &r); break;
+    case 11: draw_join(d, &r); break;
     default: r.kind = EJ_REWRITE_LOOP; r.aligned = draw(d, 2);
     }
     ej_schedule_apply(d->s, &r, NULL);

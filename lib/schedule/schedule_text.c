@@ -11,6 +11,7 @@
  *     compute_at 0 at 3 local %1 0, %0 0        statement 0 runs at node 3, where its readers are
  *     split 0 %2 apart
  *     fold 0 %2 %0              the sum over %2, whose lanes %0 takes
+ *     join 1 %0 %2              of copy 1: %2 lies inside of %0; the joined axis is the next number
  *     fill 0 at root
  *     hint 0 stream prefetch 1 512 far rows 8    as in a nest's text, any of them
  */
@@ -59,6 +60,11 @@ static bool is_staging(int kind)
     return kind == EJ_REWRITE_STAGE || kind == EJ_REWRITE_STAGE_OUT || kind == EJ_REWRITE_COMPUTE_AT;
 }
 
+static bool names_two(int kind)
+{
+    return kind == EJ_REWRITE_FOLD || kind == EJ_REWRITE_JOIN;
+}
+
 static void print_place(ej_text *text, const ej_rewrite *r)
 {
     ej_print(text, " at ");
@@ -74,7 +80,7 @@ static void print_rewrite(ej_text *text, const ej_rewrite *r)
     if (r->aligned) ej_print(text, " aligned");
     if (r->kind == EJ_REWRITE_STAGE) ej_print(text, " %d", (int)r->source);
     if (r->kind == EJ_REWRITE_SPLIT) ej_print(text, r->apart ? " %%%d apart" : " %%%d", (int)r->axis);
-    if (r->kind == EJ_REWRITE_FOLD) ej_print(text, " %%%d %%%d", (int)r->axis, (int)r->lane);
+    if (names_two(r->kind)) ej_print(text, " %%%d %%%d", (int)r->axis, (int)r->lane);
     if (is_staging(r->kind) || r->kind == EJ_REWRITE_FILL) print_place(text, r);
     if (is_staging(r->kind)) ej_print(text, " %s", ej_nest_home_names[r->home]);
     print_digits(text, &r->digits, is_staging(r->kind));
@@ -165,7 +171,7 @@ static int read_rewrite(ej_nest_cursor *c, ej_rewrite *r)
         r->apart = ej_nest_take_keyword(c, "apart");
         return EINJIT_OK;
     }
-    if (kind == EJ_REWRITE_FOLD) {
+    if (names_two(kind)) {
         EJ_TRY(read_axis(c, &r->axis));
         return read_axis(c, &r->lane);
     }

@@ -18,6 +18,7 @@ static const ej_target row = {.name = "row",
                               .l2_bytes = 1 << 20,
                               .l3_bytes = 16 << 20,
                               .line_cycles = {2, 8, 16},
+                              .half_turns = 2,
                               .tlb_pages = 1024,
                               .walk_cycles = 20};
 
@@ -95,6 +96,39 @@ static void reads_along_another_axis_cost_shuffles(void **state)
     assert_true(across.compute > 3 * along.compute);
 }
 
+/* Sixteen rows of 16 become columns: a shuffle a vector for each of four bits. Of half the width two go in a cycle. */
+static void lanes_that_change_cost_a_shuffle_a_bit(void **state)
+{
+    (void)state;
+    static const char turn[] = "axis z 1600\naxis i %d\n" MAPS "buffer r f32 reg elems %d\nloop z step %d\n"
+                               "    place r\n    move r[z: %d, i: 1]\n        src x[z: %d, i: 1]\n"
+                               "        expr $0 = f32 src 0\n        tile z unroll %d, i lane %d\n"
+                               "    move y[z: 1, i: 1600]\n        src r[z: %d, i: 1]\n"
+                               "        expr $0 = f32 src 0\n        tile i unroll %d, z lane %d\n";
+    double cycles[2];
+    for (int i = 0; i < 2; i++) {
+        char text[1024];
+        int n = i ? 8 : 16;
+        snprintf(text, sizeof text, turn, n, n * n, n, n, n, n, n, n, n, n);
+        cycles[i] = cost_of(text).compute / (1600 / n);
+    }
+    assert_float_equal(cycles[0], 16 / 2 + 1 + 4 * 16 + 1, 0);
+    assert_float_equal(cycles[1], 8 / 2 + 1 + 3 * 8 / 2 + 1, 0);
+}
+
+/* A sum in 16 lanes ends in one. What a loop carries on waits for itself; sums that are new in every turn do not. */
+static void sums_wait_where_they_are_carried_on(void **state)
+{
+    (void)state;
+#define SUM(place, lanes) \
+    "axis z 100\naxis k 16 reduced\n" MAPS "buffer r f32 reg elems 1\n" place \
+    "    sum r[0]\n        src x[z: 16, k: 1]\n" \
+    "        expr $0 = f32 src 0; $1 = f32 mul $0 $0\n        tile k " lanes "\n"
+    assert_float_equal(cost_of(SUM("loop z step 1\n    place r\n", "lane 16")).compute, 100 * (4 + 1), 0);
+    assert_float_equal(cost_of(SUM("loop z step 1\n    place r\n", "unroll 16")).compute, 100 * (8 + 1), 0);
+    assert_float_equal(cost_of(SUM("place r\nloop z step 1\n", "unroll 16")).compute, 100 * (16 * 4 + 1), 0);
+}
+
 static void what_runs_once_is_counted_once(void **state)
 {
     (void)state;
@@ -141,6 +175,8 @@ int main(void)
         cmocka_unit_test(every_product_is_counted),
         cmocka_unit_test(blocks_that_stay_in_the_cache_cost_less),
         cmocka_unit_test(reads_along_another_axis_cost_shuffles),
+        cmocka_unit_test(lanes_that_change_cost_a_shuffle_a_bit),
+        cmocka_unit_test(sums_wait_where_they_are_carried_on),
         cmocka_unit_test(what_runs_once_is_counted_once),
         cmocka_unit_test(rests_are_code_of_their_own),
     };

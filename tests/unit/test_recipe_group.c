@@ -59,6 +59,30 @@ static void many_small_tensors_run_in_lanes(void **state)
                  "f32[1000,64] f32[5,3,5] f32[1000,64,5] f32[1000,3]", NULL, 1, "lanes");
 }
 
+/* Each lane's part of an operand is a row, which is loaded as it lies. */
+static void rows_are_turned_in_registers(void **state)
+{
+    (void)state;
+    static const char seed[] = "def f(a: f32[z, i, j], b: f32[z, j, k], v: f32[z, k]):\n"
+                               "    return einsum('zij,zjk,zk->zi', a, b, v)\n";
+    expect_nests(seed, "f32[1000,4,5] f32[1000,5,8] f32[1000,8]", NULL, 1, "lanes");
+    expect_nests(seed, "f32[1000,4,5] f32[1000,5,8] f32[1000,8]", "z", 1, "lanes");
+    expect_nests(seed, "f32[1000,3,7] f32[1000,7,5] f32[1000,5]", NULL, 1, "lanes");
+    expect_nests(seed, "f32[3000,3,3] f32[3000,3,3] f32[3000,3]", NULL, 1, "lanes");
+    expect_nests("def f(a: f64[z, i, j], b: f64[z, j, k]):\n    return einsum('zij,zjk,zlk->zil', a, b, a)\n",
+                 "f64[2000,3,3] f64[2000,3,3]", NULL, 1, "lanes");
+    expect_nests("def f(a: f32[z, i], b: f32[z, i, j], c: f32[z, j]):\n    return einsum('zi,zij,zj->z', a, b, c)\n",
+                 "f32[2000,8] f32[2000,8,8] f32[2000,8]", NULL, 2, "plain"); /* rows of 64 do not stay there */
+    groups g;
+    open_groups(&g, seed, "f32[1000,4,5] f32[1000,5,8] f32[1000,8]", NULL);
+    const ej_nest *nest = &g.nests.nests[0];
+    bool joined = false;
+    for (int32_t a = 0; a < nest->n_axes; a++) joined = joined || !strcmp(nest->axes[a].name, "ij");
+    assert_true(joined);
+    assert_int_equal(g.nests.scratch_bytes.n, 0);
+    plan_close(&g.c);
+}
+
 static const char attend[] = "def f(s: f32[b, q, k], v: f32[b, k, d]):\n    return softmax(s, dim=2) @ v\n";
 
 static void intermediates_stay_in_a_near_cache(void **state)
@@ -177,10 +201,10 @@ static void buffers_are_placed_by_groups(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(many_small_tensors_run_in_lanes),    cmocka_unit_test(intermediates_stay_in_a_near_cache),
-        cmocka_unit_test(results_may_lie_in_operands),        cmocka_unit_test(steps_of_a_promised_order_stay_apart),
-        cmocka_unit_test(groups_do_not_win_by_other_recipes), cmocka_unit_test(equal_groups_get_equal_nests),
-        cmocka_unit_test(buffers_are_placed_by_groups),
+        cmocka_unit_test(rows_are_turned_in_registers),         cmocka_unit_test(many_small_tensors_run_in_lanes),
+        cmocka_unit_test(intermediates_stay_in_a_near_cache),   cmocka_unit_test(results_may_lie_in_operands),
+        cmocka_unit_test(steps_of_a_promised_order_stay_apart), cmocka_unit_test(groups_do_not_win_by_other_recipes),
+        cmocka_unit_test(equal_groups_get_equal_nests),         cmocka_unit_test(buffers_are_placed_by_groups),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
