@@ -10,7 +10,7 @@ declarations=$(cat "$folder"/*.h | tr '\n' ' ' | sed 's:/\*[^*]*\*\+\([^/*][^*]*
 for name in $(echo "$declarations" | grep -v 'einjit_value \*out, einjit_graph' |
     grep -E 'einjit_error \*err|_(release|destroy) ?\(' | grep -o 'einjit_[a-z0-9_]* *(' | tr -d ' ('); do
     case $name in
-    einjit_path) continue ;; # einjit_path_watched does it, too
+    einjit_path | einjit_path_watched) continue ;; # einjit_path_find does it, too
     esac
     wrapped=$((wrapped + 1))
     grep -q "[^a-z_]$name[^a-z_]" "$folder/einjit.hpp" || {

@@ -147,6 +147,12 @@ static int questions()
     frozen.freeze();
     EXPECT(code_of([&] { frozen.optimize(); }) == EINJIT_E_FROZEN);
     const einjit::path path = context.path({{0, 1}, {1, 2}, {2, 3}}, {0, 3}, {9, 500, 9, 500});
+    einjit_path_options within{};
+    within.struct_bytes = sizeof within;
+    within.memory_limit = 9 * 9 * 4;
+    within.dtype = EINJIT_F32;
+    const einjit::path sliced = context.find_path({{0, 1}, {1, 2}, {2, 3}, {3, 4}}, {0, 4}, {9, 50, 9, 50, 9}, within);
+    EXPECT(sliced.slices > 1 && !sliced.sliced.empty() && sliced.pairs.size() == 3);
     EXPECT(path.pairs.size() == 2 && path.pairs[0] == std::make_pair(0, 1) && path.log10_mults > 4);
     EXPECT(context.from_equation("...i->...", {2}).print().find("einsum") != std::string::npos);
     float x[6] = {1, 2, 3, 4, 5, 6}, y[3];

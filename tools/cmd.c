@@ -1,6 +1,7 @@
 /* cmd.c - the options of the subcommands: one table, from which each takes the ones it names. */
 #include "cmd.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,7 +42,7 @@ static const struct {
      "search for so long, and show how it goes on a terminal; Ctrl-C ends it with the best so far"},
     {'2', "trials", "N", "try so often: the same result every time"},
     {'3', "seed", "N", "begin other trials"},
-    {'4', "memory-limit", "BYTES", NULL},
+    {'4', "memory-limit", "BYTES", "of scratch, also as 64M or 2G (powers of 1024): einsums that need more, in slices"},
     {'h', "help", NULL, "this text"},
     {'v', "version", NULL, "the version"},
 };
@@ -75,6 +76,23 @@ static const char *name_of(int letter)
     return known[i].name;
 }
 
+static int take_bytes(uint64_t *out, const char *text)
+{
+    static const char units[] = "KMGT";
+    char *end, *unit;
+    errno = 0;
+    unsigned long long n = strtoull(text, &end, 10);
+    bool number = *text >= '0' && *text <= '9' && !errno && n;
+    for (unit = *end ? strchr(units, *end) : NULL; unit && unit >= units && number; unit--) {
+        number = n <= UINT64_MAX >> 10;
+        n <<= 10;
+    }
+    if (!number || (*end && (!strchr(units, *end) || end[1])))
+        return tool_usage("--memory-limit takes a number of bytes above 0, as 1000000, 64M or 2G, not '%s'", text);
+    *out = n;
+    return TOOL_OK;
+}
+
 static int take(cmd_options *o, int letter)
 {
     switch (letter) {
@@ -105,6 +123,7 @@ static int take(cmd_options *o, int letter)
     case '1': o->seconds = optarg; return TOOL_OK;
     case '2': o->trials = optarg; return TOOL_OK;
     case '3': o->seed = optarg; return TOOL_OK;
+    case '4': return take_bytes(&o->memory_limit, optarg);
     case 'n': o->no_opt = true; return TOOL_OK;
     case 'x': o->strict = true; return TOOL_OK;
     case 'M': o->measure = true; return TOOL_OK;
@@ -239,6 +258,7 @@ einjit_compile_options cmd_compile_options(const cmd_options *options)
                                     .constants = options->constants,
                                     .alpha = options->alpha,
                                     .beta = options->beta,
+                                    .memory_limit = options->memory_limit,
                                     .flags = flags_of(options)};
 }
 

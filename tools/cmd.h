@@ -34,9 +34,10 @@ typedef struct cmd_options {
     const char *seconds, *trials, *seed; /* of a path search, as given */
     char *path;                          /* ... as the library takes it, once there is a context */
     const char *emit, *dot, *svg, *minimize;
-    char *gradient;     /* --gradient a,b */
-    char *passes;       /* --passes dce,fuse */
-    double alpha, beta; /* --alpha, --beta; 0: not given */
+    char *gradient;        /* --gradient a,b */
+    char *passes;          /* --passes dce,fuse */
+    double alpha, beta;    /* --alpha, --beta; 0: not given */
+    uint64_t memory_limit; /* --memory-limit, bytes; 0: not given */
     int64_t threads;
     bool no_opt, strict, measure, json, stats, times, shared;
     const char *header, *name; /* --header, --name */

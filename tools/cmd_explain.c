@@ -81,6 +81,8 @@ static void print_text(const report *r)
     print_bytes("\nnaive bytes          ", c->naive_bytes);
     print_bytes("bytes moved          ", c->bytes_moved);
     if (isfinite(intensity(c))) printf("intensity            %.3g operations a byte\n", intensity(c));
+    if (c->slices > 1)
+        printf("slices               %.15g, %.3g times the multiplications\n", c->slices, c->slice_overhead);
     printf("estimated time       %s (counted, not measured)\n", tool_duration(words, r->estimated_ns * 1e-9));
     printf("scratch              %llu bytes\n\n", (unsigned long long)c->scratch_bytes);
     print_steps(r->steps);
@@ -105,6 +107,8 @@ static int print_json(const report *r)
     json_object_set_new(doc, "naive_bytes", bytes_json(c->naive_bytes));
     json_object_set_new(doc, "bytes_moved", bytes_json(c->bytes_moved));
     json_object_set_new(doc, "arithmetic_intensity", tool_json_number(intensity(c)));
+    json_object_set_new(doc, "slices", tool_json_number(c->slices));
+    json_object_set_new(doc, "slice_overhead", tool_json_number(c->slice_overhead));
     json_object_set_new(doc, "estimated_ns", tool_json_number(r->estimated_ns));
     json_object_set_new(doc, "scratch_bytes", bytes_json(c->scratch_bytes));
     json_object_set(doc, "steps", r->steps);
@@ -145,6 +149,7 @@ static int fill_report(report *r, einjit_context *context, const tool_program *p
     r->dot = r->plan ? tool_explain(context, program, in, n_in, &compile, "dot") : NULL;
     char *lines = r->dot ? tool_explain(context, program, in, n_in, &compile, "steps") : NULL;
     int status = lines ? read_steps(r, lines) : TOOL_FAILED;
+    r->estimated_ns *= r->cost.slices; /* the steps are those of one */
     free(lines);
     return status;
 }

@@ -10,7 +10,9 @@
 typedef struct found {
     int32_t *pairs;
     size_t n;
-    double mults, largest, seconds;
+    int32_t *sliced;
+    einjit_path_report report;
+    double seconds;
     network_costs costs;
 } found;
 
@@ -36,33 +38,56 @@ static json_t *path_json(const found *f)
     return list;
 }
 
-static void print_json(const found *f, const char *name, const char *strategy)
+static json_t *slices_json(const found *f, const network *net)
 {
-    json_t *doc = json_object(), *slices = json_object();
-    json_object_set_new(slices, "labels", json_array());
-    json_object_set_new(slices, "count", json_integer(1));
+    json_t *slices = json_object(), *labels = json_array();
+    for (size_t i = 0; i < f->report.n_sliced; i++) json_array_append_new(labels, network_label(net, f->sliced[i]));
+    json_object_set_new(slices, "labels", labels);
+    bool whole = f->report.slices < 0x1p53;
+    json_object_set_new(slices, "count",
+                        whole ? json_integer((json_int_t)f->report.slices) : tool_json_number(f->report.slices));
+    json_object_set_new(slices, "overhead", tool_json_number(f->report.overhead));
+    return slices;
+}
+
+static void print_json(const found *f, const network *net, const char *name, const char *strategy)
+{
+    json_t *doc = json_object();
     json_object_set_new(doc, "name", json_string(name));
     json_object_set_new(doc, "strategy", json_string(strategy));
     json_object_set_new(doc, "ssa_path", path_json(f));
-    json_object_set_new(doc, "log10_mults", tool_json_number(f->mults));
-    json_object_set_new(doc, "log2_largest", tool_json_number(f->largest));
+    json_object_set_new(doc, "log10_mults", tool_json_number(f->report.log10_mults));
+    json_object_set_new(doc, "log2_largest", tool_json_number(f->report.log2_largest));
     json_object_set_new(doc, "log2_peak", tool_json_number(f->costs.log2_peak));
     json_object_set_new(doc, "opt_einsum_flops", tool_json_number(f->costs.opt_einsum_flops));
     json_object_set_new(doc, "log10_opt_einsum_flops", tool_json_number(f->costs.log10_flops));
     json_object_set_new(doc, "seconds", json_real(f->seconds));
-    json_object_set_new(doc, "slices", slices);
+    json_object_set_new(doc, "slices", slices_json(f, net));
     json_dumpf(doc, stdout, JSON_PRESERVE_ORDER);
     putchar('\n');
     json_decref(doc);
 }
 
-static void print_text(const found *f, const char *name, const char *strategy)
+static void print_slices(const found *f, const network *net)
+{
+    printf("slices            %.15g, over", f->report.slices);
+    for (size_t i = 0; i < f->report.n_sliced; i++) {
+        json_t *label = network_label(net, f->sliced[i]);
+        if (json_is_string(label)) printf(" %s", json_string_value(label));
+        else printf(" %lld", (long long)json_integer_value(label));
+        json_decref(label);
+    }
+    printf("\noverhead          %.3f\n", f->report.overhead);
+}
+
+static void print_text(const found *f, const network *net, const char *name, const char *strategy)
 {
     char flops[TOOL_WORDS];
     tool_count(flops, f->costs.opt_einsum_flops, f->costs.log10_flops);
     printf("network           %s\nstrategy          %s\nsteps             %zu\nlog10 mults       %.3f\n"
            "log2 largest      %.2f\nlog2 peak         %.2f\nopt_einsum flops  %s\nseconds           %.3f\n",
-           name, strategy, f->n, f->mults, f->largest, f->costs.log2_peak, flops, f->seconds);
+           name, strategy, f->n, f->report.log10_mults, f->report.log2_largest, f->costs.log2_peak, flops, f->seconds);
+    if (f->report.n_sliced) print_slices(f, net);
 }
 
 /* ---- while it goes on ---- */
@@ -90,34 +115,44 @@ static int show(void *user, double log10_mults, int64_t trials, double seconds)
     return interrupted;
 }
 
-static int search(const network *net, einjit_context *context, const cmd_options *options)
+static int search(network *net, einjit_context *context, const cmd_options *options)
 {
     einjit_error err = {0};
     size_t capacity = 2 * net->n + 2;
-    found f = {.pairs = tool_alloc(capacity * 2 * sizeof *f.pairs)};
+    found f = {.pairs = tool_alloc(capacity * 2 * sizeof *f.pairs),
+               .sliced = tool_alloc((net->n_labels + 1) * sizeof *f.sliced),
+               .report = {.struct_bytes = sizeof f.report}};
     double start = tool_seconds(), shown = isatty(STDERR_FILENO) ? 0 : -1;
     int status = TOOL_OK;
     /* a second one kills */
     const struct sigaction once = {.sa_handler = interrupt, .sa_flags = (int)(SA_RESETHAND | SA_RESTART)};
     struct sigaction before;
     sigaction(SIGINT, &once, &before);
-    if (einjit_path_watched(context, net->n, net->term_ranks, net->flat, net->output_rank, net->output, net->n_labels,
-                            net->sizes, options->path, f.pairs, capacity, &f.n, &f.mults, &f.largest, show, &shown,
-                            &err))
+    const einjit_path_options asked = {.struct_bytes = sizeof asked,
+                                       .strategy = options->path,
+                                       .memory_limit = options->memory_limit,
+                                       .dtype = options->dtype,
+                                       .progress = show,
+                                       .user = &shown};
+    if (einjit_path_find(context, net->n, net->term_ranks, net->flat, net->output_rank, net->output, net->n_labels,
+                         net->sizes, &asked, f.pairs, capacity, f.sliced, net->n_labels, &f.report, &err))
         status = tool_error(&err);
     sigaction(SIGINT, &before, NULL);
     if (shown > 0) fputs("\r\033[K", stderr);
     if (!status) {
         char *name = name_of(options->rest[0]);
         f.seconds = tool_seconds() - start;
+        f.n = f.report.n_steps;
+        network_slice(net, f.sliced, f.report.n_sliced);
         f.costs = network_count(net, f.pairs, f.n);
-        (options->json ? print_json : print_text)(&f, name,
+        (options->json ? print_json : print_text)(&f, net, name,
                                                   options->strategy ? options->strategy
                                                   : options->path   ? "portfolio"
                                                                     : "auto");
         free(name);
     }
     free(f.pairs);
+    free(f.sliced);
     return status;
 }
 

@@ -8,11 +8,12 @@ static const command commands[] = {
     {"run", "EQUATION-or-FILE.ein-or-NETWORK.json A.npy B.npz ... [-o OUT.npy ...] [--json]",
      "Compute with arrays from files: FILE.npy, all of FILE.npz (by the inputs' names, where it has these), "
      "FILE.npz:NAME",
-     "oOCABStbTnxMgj", 1, 0, cmd_run},
+     "oOCABS4tbTnxMgj", 1, 0, cmd_run},
     {"print", "EQUATION-or-FILE.ein [-s z=1000,...] [--emit STAGE] [--passes P,Q] [--stats [--json]]",
      "The program after a stage; default: opt", "sedOCSbTapunxjg", 1, 1, cmd_print},
     {"explain", "EQUATION-or-FILE.ein -s i=4,... [--json] [--dot F] [--svg F]",
-     "What a program costs as written and as planned, and by which steps it is run", "sdOCSDGbTnxj", 1, 1, cmd_explain},
+     "What a program costs as written and as planned, and by which steps it is run", "sdOCS4DGbTnxj", 1, 1,
+     cmd_explain},
     {"compile",
      "EQUATION-or-FILE.ein -s z=1000,... -o KERNEL.o --header KERNEL.h [--also z=2000] [--target T,U] [--shared]",
      "An object and a C header that need no einjit at run time: for one or more CPUs and extents, of which the "
@@ -22,8 +23,10 @@ static const command commands[] = {
     {"cache", "[list | show NAME | verify | clear | warm FILE-or-EQUATION ... [-s i=4,...] | path | stats]",
      "Kernels on disk: what is there, and what is wrong with it", "sdOCSTnxMj", 0, 0, cmd_cache},
     {"path",
-     "NETWORK.json-or-EQUATION [A.npy ... | -s i=4,...] [--strategy S] [--seconds T] [--trials N] [--seed N] [--json]",
-     "Contraction path of a network", "sSm1234j", 1, 0, cmd_path},
+     "NETWORK.json-or-EQUATION [A.npy ... | -s i=4,...] [--strategy S] [--seconds T] [--trials N] [--seed N] "
+     "[--memory-limit BYTES] "
+     "[--json]",
+     "Contraction path of a network", "sdSm1234j", 1, 0, cmd_path},
     {"list", "[operators | strategies | targets | passes | stages] [--json]", "What there is, by name", "j", 0, 1,
      cmd_list},
 };

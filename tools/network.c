@@ -265,6 +265,21 @@ int network_program(tool_program *out, const network *net, einjit_context *conte
     return status ? tool_error(&err) : TOOL_OK;
 }
 
+void network_slice(network *net, const int32_t *labels, size_t n)
+{
+    for (size_t i = 0; i < n; i++) net->sizes[labels[i]] = 1;
+}
+
+json_t *network_label(const network *net, int32_t id)
+{
+    const char *text;
+    json_t *value;
+    json_object_foreach (net->ids, text, value)
+        if (json_integer_value(value) == id)
+            return json_is_array(json_object_get(net->doc, "sizes")) ? json_integer(atoll(text)) : json_string(text);
+    return json_integer(id);
+}
+
 void network_free(network *net)
 {
     free(net->term_ranks);

@@ -29,7 +29,12 @@ int network_sizes_of_arrays(tool_sizes *sizes, const tool_program *program, cons
 int network_of_equation(network *net, const tool_program *program, const tool_sizes *sizes);
 /* The program that contracts it. */
 int network_program(tool_program *out, const network *net, einjit_context *context);
+/* From here on these labels have extent 1. */
+void network_slice(network *net, const int32_t *labels, size_t n);
+/* As the file has it: a number, or text. A new reference. */
+json_t *network_label(const network *net, int32_t id);
 void network_free(network *net);
+/* Sliced: of one slice. */
 network_costs network_count(const network *net, const int32_t *pairs, size_t n_steps);
 
 #endif

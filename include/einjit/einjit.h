@@ -402,8 +402,9 @@ typedef struct einjit_compile_options {
                         * that decides a rank, is closed to what was observed: einjit_kernel_closed_name, and a line to
                         * the log */
     const char *path; /* path strategy: "auto", "optimal", "greedy"; "written" (from left to right); "random:SEED" (for
-                        * tests: any order, any of several ways); "file:NAME": JSON with an "ssa_path"; NULL = auto, the
-                        * only one that lets einsums look at each other */
+                       * tests: any order, any of several ways); "file:NAME": JSON with an "ssa_path"; "ssa:[[0, 1], [2,
+                       * 3]]" and "linear:[[0, 1], [0, 1]]": a path itself (einjit_path); NULL = auto, the only one
+                       * that lets einsums look at each other */
     int32_t flags;    /* EINJIT_OPTION_* */
     const char *constants; /* inputs by name, separated by commas ("w,b"): what they hold is read now, and whatever
                             * follows from it alone is computed by the compile. They stay inputs: every run passes a
@@ -413,7 +414,20 @@ typedef struct einjit_compile_options {
     double alpha, beta; /* outputs become alpha * result + beta * what they held before the run; alpha 0 = 1. With beta
                          * 0 what they held is not read. Sums are added where the output lies, without a temporary.
                          * Part of the signature. Results of integers take whole numbers, those of bool none: E_DTYPE */
+    uint64_t memory_limit; /* bytes of scratch that a run on one thread may take (einjit_kernel_scratch_bytes); 0: any
+                            * number. A program that is one einsum of three operands or more, and would take more, is
+                            * computed in slices: see below. E_LIMIT: it cannot be kept; E_UNSUPPORTED: what is needed
+                            * depends on open extents. Part of the signature */
 } einjit_compile_options;
+/* Slices: labels of the einsum are cut, chosen together with the path, so that the intermediates for one value of each
+ * fit into the limit. One kernel is compiled for such a slice, and a run calls it for all values, on views of the
+ * inputs, and adds up what belongs together: slices 2k and 2k + 1, then these sums in pairs, and so on, in the sum (or
+ * maximum, ...) of the einsum, in f32 where operands are f16 or bf16. Results differ from unsliced ones by rounding. No
+ * output may lie where an input does, and there is no einjit_entry. Beside the einsum, which passes may have made of
+ * several, there may be casts of inputs and of the result, and numbers among the operands. Strict compiles, programs
+ * with other operations, and alpha and beta are not sliced. einjit_cost says how many slices there are, and what they
+ * cost more; texts of stages behind the path are those of one slice. EINJIT_OPTION_MEASURE with a limit looks at the
+ * slice's kernel, and at no kernel that is not sliced. The kernels on disk are those of slices. */
 
 /** The kernel for the graph and the observed dtypes, extents and strides of its inputs and outputs (data is not read,
  * but for inputs declared constant: their contents are part of the signature, hashed in every call; E_INVALID names one
@@ -562,31 +576,13 @@ typedef struct einjit_cost {
     uint64_t bytes_moved;   /* of the plan: operands and results of every step, once each */
     uint64_t naive_bytes;   /* of the program as written */
     uint64_t touched_bytes; /* of inputs and outputs alone, once each: what every way to compute it moves at least */
+    /* Of a sliced plan (einjit_compile_options.memory_limit) all other numbers are those of all slices and their sums,
+     * but for steps and log2_largest, which are of one slice. */
+    double slices;         /* 1: it is not sliced */
+    double slice_overhead; /* multiplications by those of the best path found without slices */
 } einjit_cost;
 EINJIT_API int einjit_plan_cost(einjit_cost *out, einjit_context *context, einjit_graph *graph, size_t n_in,
                                 const einjit_tensor *in, const einjit_compile_options *options, einjit_error *err);
-
-/** A contraction path for n terms in integer labels; sizes[label] is the extent of label 0 .. n_labels-1. The path is
- * n_steps pairs (second id -1: a step of one operand) of single-assignment ids: inputs are 0 .. n-1 and each step
- * makes the next id. `pairs` has room for 2 * capacity ids; 2 * n always suffices. Strategies: "auto" (NULL),
- * "file:NAME", and those that the message for an unknown one names. Some search in trials and take options:
- * "portfolio:seconds=1.5,seed=7" is the best path found in that time, "portfolio:trials=100" depends on the network,
- * the trials and the seed alone. */
-EINJIT_API int einjit_path(einjit_context *context, size_t n, const int32_t *term_ranks, const int32_t *labels,
-                           int output_rank, const int32_t *output, size_t n_labels, const int64_t *sizes,
-                           const char *strategy, int32_t *pairs, size_t capacity, size_t *n_steps, double *log10_mults,
-                           double *log2_largest, einjit_error *err);
-
-/** Called after every trial, on the thread that searches, with the best path's multiplications so far and the seconds
- * since the search began. What is not 0 ends the search, and the best path so far is its result;
- * einjit_options.progress ends it at any moment, without one. */
-typedef int (*einjit_path_progress)(void *user, double log10_mults, int64_t trials, double seconds);
-/** einjit_path with somebody who is told how it goes on. `progress` may be NULL. */
-EINJIT_API int einjit_path_watched(einjit_context *context, size_t n, const int32_t *term_ranks, const int32_t *labels,
-                                   int output_rank, const int32_t *output, size_t n_labels, const int64_t *sizes,
-                                   const char *strategy, int32_t *pairs, size_t capacity, size_t *n_steps,
-                                   double *log10_mults, double *log2_largest, einjit_path_progress progress, void *user,
-                                   einjit_error *err);
 
 #ifdef __cplusplus
 }
@@ -594,5 +590,6 @@ EINJIT_API int einjit_path_watched(einjit_context *context, size_t n, const int3
 
 #include "einjit_build.h" /* the builders of graphs, gradients */
 #include "einjit_cache.h" /* statistics, and the cache on disk */
+#include "einjit_path.h"  /* contraction paths by themselves */
 
 #endif

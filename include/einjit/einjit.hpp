@@ -306,6 +306,16 @@ class kernel
         einjit_error err;
         check(einjit_run(kernel_, in.size(), in.data(), out.size(), out.data(), &err), err);
     }
+    /** In how many slices it runs; 1: as a whole. */
+    std::int64_t slices() const noexcept
+    {
+        return einjit_kernel_slice_count(kernel_);
+    }
+    void run_slices(inputs in, outputs out, std::int64_t first, std::int64_t end) const
+    {
+        einjit_error err;
+        check(einjit_run_slices(kernel_, in.size(), in.data(), out.size(), out.data(), first, end, &err), err);
+    }
     einjit_entry entry() const noexcept
     {
         return einjit_kernel_entry(kernel_);
@@ -606,7 +616,8 @@ class graph
 /** A contraction path: pairs of single-assignment ids, the second one -1 for a step of one operand. */
 struct path {
     std::vector<std::pair<std::int32_t, std::int32_t>> pairs;
-    double log10_mults = 0, log2_largest = 0;
+    double log10_mults = 0, log2_largest = 0, slices = 1;
+    std::vector<std::int32_t> sliced; /* labels that are cut */
 };
 
 /** Entries of the cache on disk. Moves, does not copy. */
@@ -690,19 +701,36 @@ class context
                       const std::vector<std::int64_t> &sizes, const char *strategy = nullptr,
                       einjit_path_progress watch = nullptr, void *user = nullptr) const
     {
+        einjit_path_options options{};
+        options.struct_bytes = sizeof options;
+        options.strategy = strategy;
+        options.progress = watch;
+        options.user = user;
+        return find_path(terms, output, sizes, options);
+    }
+    /** The same with all options, of which a memory limit is one. */
+    einjit::path find_path(const std::vector<std::vector<std::int32_t>> &terms, const std::vector<std::int32_t> &output,
+                           const std::vector<std::int64_t> &sizes, const einjit_path_options &options) const
+    {
         std::vector<std::int32_t> ranks, labels, ids(4 * terms.size() + 4);
         for (const auto &term : terms) {
             ranks.push_back(static_cast<std::int32_t>(term.size()));
             labels.insert(labels.end(), term.begin(), term.end());
         }
         einjit_error err;
-        std::size_t n = 0;
         einjit::path found;
-        check(einjit_path_watched(get(), terms.size(), ranks.data(), labels.data(), static_cast<int>(output.size()),
-                                  output.data(), sizes.size(), sizes.data(), strategy, ids.data(), ids.size() / 2, &n,
-                                  &found.log10_mults, &found.log2_largest, watch, user, &err),
+        einjit_path_report report{};
+        report.struct_bytes = sizeof report;
+        found.sliced.resize(sizes.size());
+        check(einjit_path_find(get(), terms.size(), ranks.data(), labels.data(), static_cast<int>(output.size()),
+                               output.data(), sizes.size(), sizes.data(), &options, ids.data(), ids.size() / 2,
+                               found.sliced.data(), found.sliced.size(), &report, &err),
               err);
-        for (std::size_t i = 0; i < n; i++) found.pairs.emplace_back(ids[2 * i], ids[2 * i + 1]);
+        found.log10_mults = report.log10_mults;
+        found.log2_largest = report.log2_largest;
+        found.slices = report.slices;
+        found.sliced.resize(report.n_sliced);
+        for (std::size_t i = 0; i < report.n_steps; i++) found.pairs.emplace_back(ids[2 * i], ids[2 * i + 1]);
         return found;
     }
     /** An empty graph, for builders. */

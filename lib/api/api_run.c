@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "api.h"
+#include "kernel_slice.h"
 
 int ej_request_options(ej_request *request, const einjit_compile_options *options, einjit_error *err)
 {
@@ -19,6 +20,7 @@ int ej_request_options(ej_request *request, const einjit_compile_options *option
     request->constants = all.constants && *all.constants ? all.constants : NULL;
     request->alpha = all.alpha == 1 ? 0 : all.alpha; /* 1 is what 0 says: one kernel for both */
     request->beta = all.beta;
+    request->memory_limit = all.memory_limit;
     return EINJIT_OK;
 }
 
@@ -57,7 +59,28 @@ int einjit_run(const einjit_kernel *kernel, size_t n_in, const einjit_tensor *in
     return ej_kernel_run(kernel, in, out, symbols, err);
 }
 
+int einjit_run_slices(const einjit_kernel *kernel, size_t n_in, const einjit_tensor *in, size_t n_out,
+                      const einjit_tensor *out, int64_t first, int64_t end, einjit_error *err)
+{
+    int64_t symbols[EJ_OPEN_MAX], n = einjit_kernel_slice_count(kernel);
+    if (!n) return ej_fail(err, EINJIT_E_INVALID, "no kernel given");
+    if (first < 0 || first >= end || end > n)
+        return ej_fail(err, EINJIT_E_VALUE, "slices %lld to %lld are no range of the kernel's %lld", (long long)first,
+                       (long long)end, (long long)n);
+    if (!kernel->slicing) return einjit_run(kernel, n_in, in, n_out, out, err);
+    EJ_TRY(ej_check_inputs(kernel, n_in, in, symbols, err));
+    EJ_TRY(ej_check_outputs(kernel, n_out, out, symbols, err));
+    EJ_TRY(ej_check_memory(kernel, in, out, symbols, err));
+    return ej_slices_run(kernel, in, out, first, end, err);
+}
+
 /* ---- what can be asked of a kernel ---- */
+
+int64_t einjit_kernel_slice_count(const einjit_kernel *kernel)
+{
+    if (!kernel) return 0;
+    return kernel->slicing ? ej_slices_count(kernel->slicing) : 1;
+}
 
 einjit_entry einjit_kernel_entry(const einjit_kernel *kernel)
 {

@@ -77,6 +77,7 @@ typedef struct ej_job {
     const ej_target *target;
     const char *path_strategy;              /* NULL = auto */
     const struct ej_path_watch *path_watch; /* receives the progress of path searches (path.h); may be NULL */
+    bool half_time;                         /* path searches: the other half of the time is for what follows */
     struct ej_path_memo *paths;             /* searched before (path.h); NULL: every search is made */
     const char *recipe;                     /* EINJIT_RECIPE: for all steps that it matches; NULL: recipe.c chooses */
     struct ej_trial *trial; /* a compile that measures asks for recipes step by step (recipe.h); NULL: none does */

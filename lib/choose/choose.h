@@ -37,6 +37,10 @@ int ej_choose(ej_bound *out, const ej_bound *bound, bool as_written, ej_job *job
 /* Whether the einsum may be taken pair by pair: combining distributes over reducing, and there is something to reduce.
  * (choose_einsum.c) */
 bool ej_einsum_distributes(const ej_bound_node *node);
+/* A constant of the program without axes: no operand of a path. */
+bool ej_is_scalar_operand(const ej_bound *bound, ej_value v);
+/* Label sets and extents of an einsum. (choose_network.c) */
+int ej_einsum_network(ej_network *net, const ej_bound *bound, const ej_bound_node *node, ej_job *job);
 
 /* Where the sign of a zero counts in a bound graph, as facts_zero.h says it (choose_zero.c). Per node; NULL: out of
  * memory. */

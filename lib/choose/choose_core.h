@@ -28,15 +28,10 @@ static inline bool ej_rebuild_live(const ej_rebuild *r, ej_value v)
 
 /* ---- choose_einsum.c: parts of einsums ---- */
 
-/* A constant of the program without axes: no operand of a path. */
-bool ej_is_scalar_operand(const ej_bound *bound, ej_value v);
 /* The einsum over operands `in` (values of `bound`) with labels of `like`: dense ids again. ids: one per label of
  * `like`, all 0, and 0 again afterwards. */
 int ej_einsum_over(ej_bound_node *made, const ej_bound *bound, const ej_bound_node *like, uint32_t n,
                    const ej_value *in, const ej_term *terms, const ej_term *out, int32_t *ids, ej_job *job);
-/* ---- choose_network.c ---- */
-int ej_einsum_network(ej_network *net, const ej_bound *bound, const ej_bound_node *node, ej_job *job);
-
 /* ---- choose_pairs.c ---- */
 
 /* The einsum's own best path; n_steps 0: it is not taken in pairs. */

@@ -305,6 +305,8 @@ static int check_variant(const ej_export *e, size_t v, einjit_error *err)
 {
     const einjit_kernel *kernel = e->variants[v].kernel, *first = e->variants[0].kernel;
     if (!kernel) return ej_fail(err, EINJIT_E_INVALID, "variant %zu has no kernel", v);
+    if (kernel->slicing)
+        return ej_fail(err, EINJIT_E_INVALID, "variant %zu runs in slices, which have no code of their own", v);
     if (!kernel->entry)
         return ej_fail(err, EINJIT_E_INVALID, "variant %zu is a kernel of the interpreter, which has no code", v);
     EJ_TRY(check_sizes(&e->variants[v], v, err));

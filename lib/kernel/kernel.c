@@ -9,6 +9,7 @@
 
 #include "kernel_phase.h"
 #include "kernel_pool.h"
+#include "kernel_slice.h"
 
 enum { STACK_SCRATCH = 4096, STACK_ARGS = 32, ALIGN = 64 };
 
@@ -27,6 +28,7 @@ static void free_kernel(einjit_kernel *kernel)
     const einjit_allocator *allocator = &kernel->context->allocator;
     einjit_kernel *base = kernel->base;
     if (!base) ej_image_unmap(&kernel->image);
+    if (!base) ej_slicing_drop(kernel->slicing);
     if (!base && kernel->graph) ej_graph_free(kernel->graph);
     ej_arena_free(&kernel->arena);
     ej_release(allocator, kernel, sizeof *kernel);
@@ -223,20 +225,35 @@ static bool copy_closed(einjit_kernel *kernel, const ej_bound *bound)
     return kernel->closed != NULL;
 }
 
+static bool copy_bound(einjit_kernel *kernel, const ej_bound *bound, const ej_sizes *sizes)
+{
+    kernel->n_in = bound->n_inputs - bound->n_held;
+    kernel->n_out = bound->n_outputs;
+    kernel->in = copy_tensors(&kernel->arena, bound->input_tensors, kernel->n_in);
+    kernel->out = copy_tensors(&kernel->arena, bound->output_tensors, kernel->n_out);
+    return kernel->in && kernel->out && copy_sizes(&kernel->arena, &kernel->sizes, sizes) &&
+           copy_input_names(kernel, bound) && copy_not_empty(kernel, bound) && copy_closed(kernel, bound);
+}
+
 int ej_kernel_describe(einjit_kernel *kernel, const ej_nests *nests, einjit_error *err)
 {
     const ej_plan *plan = nests->plan;
-    const ej_bound *bound = plan->bound;
-    kernel->n_in = bound->n_inputs - bound->n_held;
-    kernel->n_out = bound->n_outputs;
     kernel->scratch_bytes = nests->scratch_bytes;
     kernel->local_bytes = nests->local_bytes;
-    kernel->in = copy_tensors(&kernel->arena, bound->input_tensors, kernel->n_in);
-    kernel->out = copy_tensors(&kernel->arena, bound->output_tensors, kernel->n_out);
-    if (!kernel->in || !kernel->out || !copy_sizes(&kernel->arena, &kernel->sizes, nests->sizes) ||
-        !copy_input_names(kernel, bound) || !copy_not_empty(kernel, bound) || !copy_closed(kernel, bound) ||
-        !copy_checks(kernel, plan) || !copy_times(kernel, plan) || !list_phases(kernel, nests))
+    if (!copy_bound(kernel, plan->bound, nests->sizes) || !copy_checks(kernel, plan) || !copy_times(kernel, plan) ||
+        !list_phases(kernel, nests))
         return ej_no_memory(err);
+    return ej_kernel_find_spans(kernel, err);
+}
+
+int ej_kernel_describe_slices(einjit_kernel *kernel, const ej_bound *bound, int64_t scratch_bytes, einjit_error *err)
+{
+    kernel->scratch_bytes = ej_size_number(scratch_bytes);
+    if (!copy_bound(kernel, bound, &bound->sizes)) return ej_no_memory(err);
+    kernel->last_read = EJ_NEW_ARRAY(&kernel->arena, int32_t, kernel->n_in);
+    kernel->first_write = EJ_NEW_ARRAY(&kernel->arena, int32_t, kernel->n_out);
+    if (!kernel->last_read || !kernel->first_write) return ej_no_memory(err);
+    for (size_t i = 0; i < kernel->n_in; i++) kernel->last_read[i] = 1; /* every slice reads after others wrote */
     return ej_kernel_find_spans(kernel, err);
 }
 
@@ -404,6 +421,7 @@ int ej_kernel_run(const einjit_kernel *kernel, const einjit_tensor *in, const ei
 {
     void *stack[STACK_ARGS], **data = stack;
     size_t n = kernel->n_in + kernel->n_out;
+    if (kernel->slicing) return ej_slices_run(kernel, in, out, 0, ej_slices_count(kernel->slicing), err);
     if (n > STACK_ARGS && !(data = ej_pool_take(ej_context_pool(kernel->context), n * sizeof *data)))
         return ej_no_memory(err);
     for (size_t i = 0; i < kernel->n_in; i++) data[i] = (void *)in[i].data; /* which kernels only read */

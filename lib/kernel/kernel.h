@@ -52,9 +52,10 @@ struct einjit_kernel {
     ej_size scratch_bytes, local_bytes; /* of one thread; what of it each further thread needs, too */
     size_t n_phases;                    /* 0: nothing for threads to share */
     ej_phase *phases;
-    ej_image image;     /* llvm */
-    einjit_entry entry; /* llvm; NULL for the interpreter */
-    ej_nests *nests;    /* interp: in the arena, with plan->constants */
+    ej_image image;             /* llvm */
+    einjit_entry entry;         /* llvm; NULL for the interpreter, and in slices */
+    struct ej_slicing *slicing; /* NULL: it runs as a whole (kernel_slice.h) */
+    ej_nests *nests;            /* interp: in the arena, with plan->constants */
     const ej_constant *constants;
     ej_graph *graph; /* interp: the optimized graph, whose names and constants the nests borrow */
     size_t bytes;    /* for the cache's limit */
@@ -72,6 +73,9 @@ einjit_kernel *ej_kernel_new(einjit_context *context);
 /* What einjit_run needs of the bound graph, plan and nests, copied into the kernel's arena. With keep_nests the nests
  * and all they point to already lie there (or in *graph, which the kernel takes over) and stay. */
 int ej_kernel_describe(einjit_kernel *kernel, const ej_nests *nests, einjit_error *err);
+/* The same for a kernel that runs in slices, which has no plan of its own. Neither outputs nor scratch may lie where
+ * inputs do. */
+int ej_kernel_describe_slices(einjit_kernel *kernel, const ej_bound *bound, int64_t scratch_bytes, einjit_error *err);
 void ej_kernel_keep_nests(einjit_kernel *kernel, ej_nests *nests, ej_graph *graph);
 int ej_kernel_find_spans(einjit_kernel *kernel, einjit_error *err); /* the last part of describing */
 int ej_kernel_map(einjit_kernel *kernel, const ej_code *code, einjit_error *err);

@@ -94,10 +94,11 @@ static bool all_row_major(const ej_request *r)
 
 void ej_key_values(ej_key_words *key, const ej_request *r)
 {
-    enum { CONSTANTS = 1, SCALES = 2 };
+    enum { CONSTANTS = 1, SCALES = 2, LIMITED = 4 };
     const double factors[] = {r->alpha, r->beta};
     bool scales = ej_request_scales(r);
-    ej_key_word(key, (r->constants ? CONSTANTS : 0) | (scales ? SCALES : 0));
+    ej_key_word(key, (r->constants ? CONSTANTS : 0) | (scales ? SCALES : 0) | (r->memory_limit ? LIMITED : 0));
+    if (r->memory_limit) ej_key_word(key, r->memory_limit);
     if (scales) ej_key_bytes(key, factors, sizeof factors);
     if (!r->constants) return;
     ej_key_word(key, r->constants_hash.lo);
@@ -142,6 +143,7 @@ void ej_key_print(ej_text *text, const einjit_context *context, const ej_request
     if (ej_request_scales(r))
         ej_print(text, "alpha: %s\nbeta: %s\n", ej_real_text((char[EJ_REAL_TEXT]){0}, 'g', 17, r->alpha ? r->alpha : 1),
                  ej_real_text((char[EJ_REAL_TEXT]){0}, 'g', 17, r->beta));
+    if (r->memory_limit) ej_print(text, "memory limit: %llu\n", (unsigned long long)r->memory_limit);
     for (size_t i = 0; i < r->n_in; i++) print_tensor(text, "input", i, &r->in[i]);
     for (size_t i = 0; i < r->n_out; i++) print_tensor(text, "output", i, &r->out[i]);
 }

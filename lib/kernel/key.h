@@ -14,6 +14,7 @@ typedef struct ej_request {
     const char *constants;  /* names of inputs that hold what they will hold in every run; NULL: none */
     ej_hash constants_hash; /* of what they hold, once ej_request_check has read it */
     double alpha, beta;     /* alpha 0: results as they are */
+    uint64_t memory_limit;  /* bytes of scratch; 0: none */
 } ej_request;
 /* Outputs do not simply become the results. */
 static inline bool ej_request_scales(const ej_request *r)
@@ -49,7 +50,8 @@ void ej_key_word(ej_key_words *key, uint64_t word);
 void ej_key_bytes(ej_key_words *key, const void *bytes, size_t n);
 /* Tensors must have passed ej_tensor_check. symbols NULL: exact; else per axis 0 or 1 + the open symbol's number. */
 void ej_key_tensor(ej_key_words *key, const einjit_tensor *tensor, const int32_t *symbols);
-/* Which inputs are constant and what they hold, what results are multiplied by: one word where there is neither. */
+/* Which inputs are constant and what they hold, what results are multiplied by, the memory limit: one word where there
+ * is none of these. */
 void ej_key_values(ej_key_words *key, const ej_request *request);
 /* The exact signature of a request (without open extents), and the same for people. */
 void ej_key_request(ej_key_words *key, const ej_request *request);

@@ -35,7 +35,25 @@ const ej_strategy ej_strategies[] = {
 };
 const size_t ej_n_strategies = sizeof ej_strategies / sizeof ej_strategies[0];
 
-static const char from_file[] = "file:";
+static const char from_file[] = "file:", as_ids[] = "ssa:", as_places[] = "linear:";
+
+static bool begins(const char *name, const char *how)
+{
+    return !strncmp(name, how, strlen(how));
+}
+
+bool ej_path_is_given(const char *name)
+{
+    return begins(name, from_file) || begins(name, as_ids) || begins(name, as_places);
+}
+
+static int read_given(ej_path *out, const ej_network *network, ej_job *job)
+{
+    const char *name = job->path_strategy;
+    if (begins(name, from_file)) return ej_path_read_file(out, name + strlen(from_file), network, job);
+    bool places = begins(name, as_places);
+    return ej_path_read_text(out, name + (places ? strlen(as_places) : strlen(as_ids)), places, network, job);
+}
 
 static const ej_strategy *strategy_by_name(const char *name)
 {
@@ -54,11 +72,10 @@ static int unknown_strategy(const char *name, ej_job *job)
     ej_text_init(&names, job->arena);
     for (size_t i = 0; i < ej_n_strategies; i++) ej_print(&names, "%s%s", i ? ", " : "", ej_strategies[i].name);
     if (names.failed) return ej_no_memory(job->err);
-    return ej_fail(job->err, EINJIT_E_VALUE, "path strategy '%s' is not one of %s", name, names.data);
+    return ej_fail(job->err, EINJIT_E_VALUE, "path strategy '%.200s' is not one of %s", name, names.data);
 }
 
-/* The sum over steps of the product of all extents in the step, and the largest result. */
-static int fill_costs(ej_path *path, const ej_network *network, ej_job *job)
+int ej_path_count(ej_path *path, const ej_network *network, ej_job *job)
 {
     ej_label_sets sets;
     ej_big total = ej_big_of(0), largest = ej_big_of(0);
@@ -86,7 +103,7 @@ static bool sums_alone(const ej_path *path)
 int ej_path_complete(ej_path *path, const ej_network *network, ej_job *job)
 {
     if (!sums_alone(path)) EJ_TRY(ej_path_settle(path, network, job));
-    return fill_costs(path, network, job);
+    return ej_path_count(path, network, job);
 }
 
 static int search(ej_path *out, const ej_network *network, const ej_strategy *strategy, ej_job *job)
@@ -98,10 +115,13 @@ static int search(ej_path *out, const ej_network *network, const ej_strategy *st
         out->steps[0] = (ej_path_step){0, -1};
         out->n_steps = 1;
     } else {
-        if (!strategy) EJ_TRY(ej_path_read_file(out, job->path_strategy + strlen(from_file), network, job));
+        if (!strategy) EJ_TRY(read_given(out, network, job));
         else EJ_TRY(strategy->search(out, network, job));
     }
-    return ej_path_complete(out, network, job);
+    if (!sums_alone(out)) EJ_TRY(ej_path_settle(out, network, job));
+    bool keeps = !strategy || strategy->search == ej_path_written || strategy->search == ej_path_random;
+    EJ_TRY(ej_path_order(out, network, keeps, job));
+    return ej_path_count(out, network, job);
 }
 
 int ej_path_search(ej_path *out, const ej_network *network, ej_job *job)
@@ -112,12 +132,24 @@ int ej_path_search(ej_path *out, const ej_network *network, ej_job *job)
     bool found;
     memset(out, 0, sizeof *out);
     EJ_TRY(ej_job_poll(job, EJ_STAGE_PATH, -1));
-    if (!strategy && strncmp(name, from_file, strlen(from_file))) return unknown_strategy(name, job);
+    if (!strategy && !ej_path_is_given(name)) return unknown_strategy(name, job);
     if (strategy && strategy->in_trials) EJ_TRY(ej_effort_read(&effort, job)); /* also where there is one path only */
     EJ_TRY(ej_path_recall(out, &found, network, job));
     if (found) return EINJIT_OK;
     EJ_TRY(search(out, network, strategy, job));
     return ej_path_remember(out, network, job);
+}
+
+int ej_path_search_within(ej_path *out, const ej_network *network, double log2_most, ej_job *job)
+{
+    ej_job halved = *job; /* what is left of the time is for the slices */
+    halved.half_time = true;
+    EJ_TRY(ej_path_search(out, network, &halved));
+    if (out->log2_peak <= log2_most) return EINJIT_OK;
+    const ej_strategy *strategy = strategy_by_name(job->path_strategy ? job->path_strategy : "auto");
+    ej_effort effort = {.job = job};
+    if (strategy && strategy->in_trials) EJ_TRY(ej_effort_read(&effort, &halved));
+    return ej_path_slice(out, network, log2_most, &effort, &halved);
 }
 
 int ej_path_results(ej_term **results, const ej_network *network, const ej_path *path, ej_arena *arena)

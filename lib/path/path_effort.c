@@ -49,7 +49,7 @@ int ej_effort_read(ej_effort *out, const ej_job *job)
         double seconds = 0;
         int64_t whole = 0;
         if (is_key(at, key, "seconds") && read_seconds(&seconds, value, n))
-            out->deadline_ns = out->started_ns + (uint64_t)(seconds * 1e9);
+            out->deadline_ns = out->started_ns + (uint64_t)(seconds * (job->half_time ? 0.5e9 : 1e9));
         else if (is_key(at, key, "trials") && read_whole(&whole, value, n) && whole > 0) out->trials = whole;
         else if (is_key(at, key, "seed") && read_whole(&whole, value, n)) out->seed = (uint64_t)whole;
         else return wrong(job, at, length);

@@ -34,6 +34,16 @@ ej_big ej_label_sets_private(const ej_label_sets *sets, int32_t set);
 /* Strategies give pairs only; this puts a step of one operand before a pair where summing its own labels first pays. */
 int ej_path_settle(ej_path *path, const ej_network *network, ej_job *job);
 
+/* The sum over steps of the product of all extents in the step, and the largest result. */
+int ej_path_count(ej_path *path, const ej_network *network, ej_job *job);
+/* Steps in the order in which the fewest elements live at once, where that is fewer than they have, and how many they
+ * are; `keep`: that of the order that they have. (path_peak.c) */
+int ej_path_order(ej_path *path, const ej_network *network, bool keep, ej_job *job);
+/* Labels are cut until at most 2^log2_most elements live at once. (path_slice.c) */
+struct ej_effort;
+int ej_path_slice(ej_path *path, const ej_network *network, double log2_most, const struct ej_effort *effort,
+                  ej_job *job);
+
 /* A path of pairs that costs no more, by solving small subtrees exactly (path_refine.c). */
 int ej_path_refine(ej_path *path, const ej_network *network, ej_job *job);
 

@@ -12,7 +12,7 @@
 #include "base_time.h"
 #include "cache.h"
 #include "choose.h"
-#include "pipeline_stage.h"
+#include "pipeline_slice.h"
 
 /* ---- the pipeline ---- */
 
@@ -190,6 +190,8 @@ static int build(ej_pipeline *p)
     EJ_TRY(ej_stage_done(p, EJ_STAGE_BIND));
     if (p->last == EJ_STAGE_BIND) return EINJIT_OK;
 
+    if (r->memory_limit) EJ_TRY(ej_slices_begin(p));
+    if (ej_is_sliced(p)) return EINJIT_OK; /* it is made of other programs */
     if (!optimizes(p)) EJ_TRY(count_written(p, &p->bound));
     EJ_TRY(ej_choose(&p->chosen, &p->bound, r->flags & EINJIT_OPTION_NO_OPTIMIZE, job)); /* searches paths */
     EJ_TRY(keep_written_order(p));
@@ -203,6 +205,8 @@ static int build(ej_pipeline *p)
     if (p->last == EJ_STAGE_PLAN) return EINJIT_OK;
 
     EJ_TRY(ej_nests_build(&p->nests, &p->plan, job));
+    if (r->memory_limit) EJ_TRY(ej_slices_check(p));
+    if (ej_is_sliced(p)) return EINJIT_OK;
     EJ_TRY(ej_stage_done(p, EJ_STAGE_SCHEDULE));
     if (p->last == EJ_STAGE_SCHEDULE) return EINJIT_OK;
     EJ_TRY(ej_stage_done(p, EJ_STAGE_NEST));
@@ -326,6 +330,7 @@ static int run_pipeline(ej_pipeline *p)
 /* What the kernel does not take over. */
 static void end_pipeline(ej_pipeline *p)
 {
+    ej_slices_end(p->slices);
     ej_code_release(&p->code, p->job.allocator);
     ej_graph_free(&p->graph);
 }
@@ -334,9 +339,11 @@ static void end_pipeline(ej_pipeline *p)
 
 static int fill_kernel(einjit_kernel *kernel, ej_pipeline *p, einjit_error *err)
 {
-    EJ_TRY(ej_kernel_describe(kernel, &p->nests, err));
+    if (ej_is_sliced(p)) EJ_TRY(ej_slices_kernels(kernel, p));
+    else EJ_TRY(ej_kernel_describe(kernel, &p->nests, err));
     EJ_TRY(ej_kernel_note_names(kernel, p->request.graph, err));
     kernel->compile_ns = p->compile_ns;
+    if (ej_is_sliced(p)) return EINJIT_OK;
     if (p->interpret) {
         ej_kernel_keep_nests(kernel, &p->nests, &p->graph);
         return EINJIT_OK;
@@ -398,7 +405,8 @@ int ej_compile_trial(einjit_kernel **out, einjit_context *context, const ej_requ
 
 int ej_compile(einjit_kernel **out, einjit_context *context, const ej_request *request, einjit_error *err)
 {
-    bool measures = !context->recipe && (context->measure || (request->flags & EINJIT_OPTION_MEASURE));
+    bool measures =
+        !context->recipe && !request->memory_limit && (context->measure || (request->flags & EINJIT_OPTION_MEASURE));
     if (context->use_interp) return compile_for(out, context, request, (way){.interpret = true}, err);
     if (!ej_target_runs_here(context->target))
         return ej_fail(err, EINJIT_E_UNSUPPORTED, "this CPU cannot run code for the target '%s'",
@@ -429,6 +437,7 @@ int ej_compile_explain(ej_text *out, einjit_context *context, const ej_request *
         p->explained = out;
         p->job.dump = UINT32_C(1) << stage;
         status = run_pipeline(p);
+        if (status == EINJIT_OK && ej_is_sliced(p) && stage != EJ_STAGE_TIME) status = ej_slices_explain(out, p, stage);
         end_pipeline(p);
     } else {
         ej_no_memory(err);
@@ -444,7 +453,9 @@ static uint64_t whole_bytes(double bytes)
 
 static void read_cost(einjit_cost *out, const ej_pipeline *p)
 {
-    *out = (einjit_cost){.naive_operations = p->plan.naive_operations,
+    *out = (einjit_cost){.slices = 1,
+                         .slice_overhead = 1,
+                         .naive_operations = p->plan.naive_operations,
                          .planned_operations = p->plan.planned_operations,
                          .log10_mults = p->plan.log10_mults,
                          .log2_largest = p->plan.log2_largest,
@@ -453,6 +464,9 @@ static void read_cost(einjit_cost *out, const ej_pipeline *p)
                          .bytes_moved = whole_bytes(p->plan.bytes_moved),
                          .naive_bytes = whole_bytes(p->written.bytes),
                          .touched_bytes = whole_bytes(p->touched_bytes)};
+    if (!ej_is_sliced(p)) return;
+    out->naive_operations = p->written.operations;
+    ej_slices_cost(out, p->slices);
 }
 
 int ej_compile_cost(einjit_cost *out, einjit_context *context, const ej_request *request, einjit_error *err)

@@ -24,7 +24,7 @@ enum { MANY_NODES = 1000 };
 static const char *path_strategy(const ej_graph *graph, const ej_job *job)
 {
     if (graph->n_nodes > MANY_NODES) return "greedy";
-    return job->path_strategy && strncmp(job->path_strategy, "file:", 5) ? job->path_strategy : NULL;
+    return job->path_strategy && !ej_path_is_given(job->path_strategy) ? job->path_strategy : NULL;
 }
 
 static int plan_cost(ej_count *out, const ej_report *report, const ej_graph *graph, bool as_written, ej_job *job)

@@ -17,7 +17,8 @@ typedef struct ej_pipeline {
     ej_plan plan;
     ej_nests nests;
     ej_code code;
-    ej_count written; /* what the program costs as written */
+    struct ej_slices *slices; /* NULL: no memory limit (pipeline_slice.h) */
+    ej_count written;         /* what the program costs as written */
     double touched_bytes;
     ej_report report;   /* of the passes, where a dump asks for it */
     bool interpret;     /* nests are what runs: no code */

@@ -354,8 +354,16 @@ done
   for i in $(seq 599); do printf ',4'; done; printf ']}'; } >outer.json
 run 0 "$einjit" path outer.json; says 'log2 peak         1200.00' out; says 'opt_einsum flops  10^361.236' out
 run 0 "$einjit" path outer.json --json; json opt_einsum_flops null; json log2_peak 1200.0
-for option in '--seconds 0' '--seconds x' '--trials 0' '--seed -1' '--memory-limit 100' '--minimize size'; do run 2 "$einjit" path n.json $option; done
+for option in '--seconds 0' '--seconds x' '--trials 0' '--seed -1' '--memory-limit 0' '--memory-limit 1Q' '--memory-limit 1MB' '--memory-limit -1' '--memory-limit 99999999999T' '--minimize size'; do run 2 "$einjit" path n.json $option; done
 run 0 "$einjit" path n.json --minimize flops
+printf '{"inputs": [[0, 1], [1, 2], [2, 3], [3, 0]], "output": [], "sizes": [16, 16, 16, 16]}' >ring.json
+run 0 "$einjit" path ring.json --memory-limit 1280 --json; json slices.count 16; json 'slices.labels.#' 1
+run 0 "$einjit" path ring.json --memory-limit 1280 --dtype f64; says 'slices            16, over' out
+run 0 "$einjit" path ring.json --memory-limit 2K --json; json slices.count 1; json 'slices.labels.#' 0
+run 1 "$einjit" path ring.json --memory-limit 3; says E_LIMIT err
+run 0 "$einjit" explain 'ab,bc,cd,da->' -s a=16,b=16,c=16,d=16 --memory-limit 1280; says 'slices               16' out
+run 0 "$einjit" run 'ij,jk,kl,li->' a.npy a.npy a.npy a.npy -o c.npy
+run 0 "$einjit" run 'ij,jk,kl,li->' a.npy a.npy a.npy a.npy -o d.npy --memory-limit 1G; same c.npy d.npy
 run 0 "$einjit" path n.json --seconds 0.1 --seed 3 --json; json strategy portfolio; json opt_einsum_flops 162000.0
 run 0 "$einjit" path n.json --strategy anneal --trials 2 --json; json strategy anneal; json opt_einsum_flops 162000.0
 
