@@ -89,6 +89,11 @@ int ej_check_outputs(const einjit_kernel *kernel, size_t n_out, const einjit_ten
 /* Data is there, outputs overlap nothing but inputs in whose place they can be written, indices are in range. */
 int ej_check_memory(const einjit_kernel *kernel, const einjit_tensor *in, const einjit_tensor *out,
                     const int64_t *symbols, einjit_error *err);
+/* All these checks together, of the usual call: tensors without strides, extents that are numbers, no indices. False:
+ * one of them fails, or has to be made by itself. ej_is_checked_at_once: of this kernel they can be true at all. */
+bool ej_is_checked_at_once(const einjit_kernel *kernel);
+bool ej_fits_at_once(const einjit_kernel *kernel, size_t n_in, const einjit_tensor *in, size_t n_out,
+                     const einjit_tensor *out);
 /* A size for these open extents: E_SIZE on overflow, E_NOMEM. Costs nothing where the size is a number. */
 int ej_kernel_size(const einjit_kernel *kernel, ej_size size, const int64_t *symbols, int64_t *out);
 /* Its failure in words: `what` does not fit, or there was no memory. */
