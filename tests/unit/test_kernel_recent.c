@@ -90,10 +90,10 @@ static void programs_are_found_by_content(void **state)
     float out[3];
     for (int i = 0; i < 40; i++) {
         einjit_graph *graph;
-        assert_int_equal(
-            einjit_graph_parse(&graph, context, i % 2 ? "def f(x): return x + x\n" : "def g(y): return y * 3.0\n",
-                               SIZE_MAX, NULL),
-            EINJIT_OK);
+        assert_int_equal(einjit_graph_parse(&graph, context,
+                                            i % 2 ? "def f(x): return x + x\n" : "def g(y): return y * 3.0\n", SIZE_MAX,
+                                            NULL),
+                         EINJIT_OK);
         for (int again = 0; again < 3; again++)
             assert_int_equal(einjit_call(context, graph, 1, &F32(numbers, 3), 1, &F32(out, 3), NULL), EINJIT_OK);
         assert_true(out[2] == (i % 2 ? 6.0f : 9.0f));
@@ -131,10 +131,14 @@ static void other_tensors_are_not_taken_for_it(void **state)
     const int64_t shape[2] = {3, 2}, columns[2] = {1, 3};
     const einjit_tensor plain = F32(numbers, 3, 2), good = F32(out, 3);
     const einjit_tensor strided = {numbers, EINJIT_F32, 2, shape, columns};
-    const einjit_tensor wrong[] = {{numbers, EINJIT_F64, 2, shape, NULL}, {numbers, EINJIT_F32, 1, shape, NULL},
-                                   {NULL, EINJIT_F32, 2, shape, NULL},    {numbers, EINJIT_F32, 2, NULL, NULL},
-                                   {numbers, EINJIT_F32, -1, shape, NULL}, {numbers, EINJIT_F32, 9999, NULL, NULL},
-                                   F32(numbers, 3, -2),                   F32(out, 3, 2)};
+    const einjit_tensor wrong[] = {{numbers, EINJIT_F64, 2, shape, NULL},
+                                   {numbers, EINJIT_F32, 1, shape, NULL},
+                                   {NULL, EINJIT_F32, 2, shape, NULL},
+                                   {numbers, EINJIT_F32, 2, NULL, NULL},
+                                   {numbers, EINJIT_F32, -1, shape, NULL},
+                                   {numbers, EINJIT_F32, 9999, NULL, NULL},
+                                   F32(numbers, 3, -2),
+                                   F32(out, 3, 2)};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) same_status("ij->i", 1, &wrong[i], &good);
     same_status("ij->i", 1, &plain, &F32(out, 2));
     same_status("ij->i", 1, &plain, &F32(NULL, 3));
