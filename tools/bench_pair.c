@@ -1,5 +1,5 @@
-/* bench_pair.c - a call that finds its kernel in memory, by two threads at the same time: each writes outputs of its own,
- * everything else is shared. */
+/* bench_pair.c - a call that finds its kernel in memory, by two threads at the same time: each writes outputs of its
+ * own, everything else is shared. */
 #include <pthread.h>
 #include <stdlib.h>
 

@@ -79,6 +79,10 @@ void ej_kernel_drop(einjit_kernel *kernel); /* one bare reference less */
 int ej_kernel_run(const einjit_kernel *kernel, const einjit_tensor *in, const einjit_tensor *out, const int64_t *sizes,
                   einjit_error *err); /* after the checks of einjit_run */
 
+/* ---- kernel_perf.c ---- */
+void ej_perf_note(einjit_kernel *kernel); /* its code is mapped, and it has its problem */
+void ej_perf_end(einjit_context *context);
+
 /* ---- kernel_check.c: the checks of einjit_run ---- */
 /* Inputs fit the kernel; stores the values of the open extents (EJ_OPEN_MAX of room) and of all atoms that shapes
  * use in *symbols. */

@@ -377,10 +377,11 @@ static int compile_for(einjit_kernel **out, einjit_context *context, const ej_re
     bool logs = context->verbose && !how.quiet;
     if (p) p->interpret = how.interpret;
     if (p && how.quiet) p->job.dump = 0;
-    if (p && (logs || ej_disk_takes(context, request))) kernel->problem = describe_problem(kernel, p);
+    if (p && (logs || context->perf || ej_disk_takes(context, request))) kernel->problem = describe_problem(kernel, p);
     int status = p ? run_pipeline(p) : ej_no_memory(err);
     if (status == EINJIT_OK) status = fill_kernel(kernel, p, err);
     if (status == EINJIT_OK) status = ej_constants_keep(kernel, request, err);
+    if (status == EINJIT_OK && !how.quiet) ej_perf_note(kernel);
     if (p && logs) log_compile(p, kernel, status);
     bool kept = status == EINJIT_OK && kernel->graph;
     if (p && !kept) end_pipeline(p);
