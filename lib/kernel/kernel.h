@@ -13,6 +13,7 @@ typedef struct ej_known_name {
     const char *text;
     int32_t number; /* of the value, or of the symbol in order of first appearance */
     bool symbol;
+    int64_t value; /* of a symbol: the extent that it had, where the program's inputs say; else -1 */
 } ej_known_name;
 
 /* A part of the run that threads may share (nest.h). */
@@ -105,7 +106,10 @@ int ej_kernel_size_failed(einjit_error *err, int status, const char *what);
 
 /* ---- kernel_names.c: one kernel, many programs that differ in names ---- */
 /* Which names of the program the kernel speaks of. */
-int ej_kernel_note_names(einjit_kernel *kernel, const einjit_graph *graph, einjit_error *err);
+int ej_kernel_note_names(einjit_kernel *kernel, const einjit_graph *graph, size_t n_in, const einjit_tensor *in,
+                         einjit_error *err);
+/* What the extent of that name was when the kernel was compiled; -1: not known, also of kernels under other names. */
+int64_t ej_kernel_extent(const einjit_kernel *kernel, const char *name);
 /* The index of the kernel's open extent s among the symbols of the program without names (graph_plain.c); -1: none. */
 int32_t ej_kernel_symbol(const einjit_kernel *kernel, size_t s);
 /* Programs that differ in names alone share a kernel. *kernel becomes one with the names of `graph`: unchanged where it

@@ -335,7 +335,7 @@ static void end_pipeline(ej_pipeline *p)
 static int fill_kernel(einjit_kernel *kernel, ej_pipeline *p, einjit_error *err)
 {
     EJ_TRY(ej_kernel_describe(kernel, &p->nests, err));
-    EJ_TRY(ej_kernel_note_names(kernel, p->request.graph, err));
+    EJ_TRY(ej_kernel_note_names(kernel, p->request.graph, p->request.n_in, p->request.in, err));
     kernel->compile_ns = p->compile_ns;
     if (p->interpret) {
         ej_kernel_keep_nests(kernel, &p->nests, &p->graph);

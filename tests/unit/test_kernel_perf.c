@@ -1,4 +1,5 @@
-/* test_kernel_perf.c - what EINJIT_PERF writes down: where a kernel's code is, its bytes, and the command that runs it. */
+/* test_kernel_perf.c - what EINJIT_PERF writes down: where a kernel's code is, its bytes, and the command that runs
+ * it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -37,9 +38,9 @@ static einjit_kernel *kernel_with(const char *how, const char *folder)
     assert_int_equal(einjit_context_create(&context, &o, NULL), EINJIT_OK);
     unsetenv("EINJIT_PERF");
     assert_int_equal(einjit_graph_from_equation(&graph, context, "ij,ij->", NULL), EINJIT_OK);
-    assert_int_equal(einjit_compile(&kernel, context, graph, 2, (einjit_tensor[]){F32(x, 2, 2), F32(x, 2, 2)}, 0, NULL,
-                                    NULL, NULL),
-                     EINJIT_OK);
+    assert_int_equal(
+        einjit_compile(&kernel, context, graph, 2, (einjit_tensor[]){F32(x, 2, 2), F32(x, 2, 2)}, 0, NULL, NULL, NULL),
+        EINJIT_OK);
     einjit_graph_destroy(graph);
     einjit_context_release(context);
     return kernel;
