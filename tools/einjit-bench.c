@@ -253,8 +253,8 @@ static void report_case(arguments *a, const bench_case *one, const bench_result 
     if (a->baseline) compare_baseline(a, doc);
     if (a->options.json) json_array_append(a->report, doc);
     else if (r) result_text(one, r);
-    if (r && a->options.cache && !a->options.json) cache_text(r);
     else if (a->cases) printf("%-24s FAILED %s\n", one->name, error);
+    if (r && a->options.cache && !a->options.json) cache_text(r);
     if (r && a->options.model) {
         if (!a->options.json) model_text(r);
         note_choice(a, r);

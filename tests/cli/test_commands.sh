@@ -598,7 +598,7 @@ def twice(x: f32[n, m], w: f32[m]):
     y = x @ w + 1.5
     return y * 2.0, relu(y)
 END
-    EINJIT_VERBOSE=1 run 0 "$einjit" cache warm twice.ein -s n=5,m=3 --open n --strict
+    EINJIT_VERBOSE=1 EINJIT_CACHE_DIR=$PWD/said run 0 "$einjit" cache warm twice.ein -s n=5,m=3 --open n --strict
     said=$(sed -n "s/^einjit: compiled .*: OK: einjit-bench //p" err)
     [ -n "$said" ] || fail 'no line says what was compiled'
     said_bench() { eval "\"$bench\" $said --min-time 0.001"; }
