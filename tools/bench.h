@@ -18,7 +18,7 @@ typedef struct bench_options {
     double alpha, beta; /* outputs become alpha * result + beta * what they held; alpha 0 = 1 */
     char *open, *constants, *vs;
     const char *backend, *target, *strategy;
-    bool no_opt, strict, measure, cold, json, model;
+    bool no_opt, strict, measure, cold, json, model, cache;
     const char *folder; /* of the cache on disk; NULL: none */
 } bench_options;
 
@@ -50,7 +50,7 @@ typedef struct bench_result {
     double move_us, fma_gflops; /* reading all inputs and writing all outputs, what is gathered as often as that says;
                                    0: no rate for this dtype */
     double bound_us, share;     /* share: bound_us by the median */
-    double compile_ms, disk_us, lookup_ns, memory_ns, call_ns, max_err, tolerance, gflops, gbytes_per_s;
+    double compile_ms, disk_us, lookup_ns, memory_ns, call_ns, pair_ns, max_err, tolerance, gflops, gbytes_per_s;
     int64_t checked;
     bool ok;
     const char *reference; /* what it was checked against */
@@ -100,9 +100,11 @@ int bench_compile(bench *b, einjit_context *context, const einjit_compile_option
 int bench_scratch(void **out, const bench *b, const einjit_kernel *kernel); /* zeroed, to be freed */
 int bench_check(bench *b, bench_result *r);                                 /* bench_check.c */
 int bench_time_disk(bench *b, bench_result *r);                             /* bench_disk.c */
+int bench_time_pair(bench *b, bench_result *r);                             /* bench_pair.c */
 double bench_difference(const tool_tensor *out, const void *other);         /* largest, by the largest of `out` */
 int bench_time_case(bench *b, bench_result *r);                             /* bench_time.c */
 void bench_call_kernel(void *b); /* a bench: its bare entry, where it has one and threads do not share */
+void bench_call_cached(void *b); /* a bench: einjit_einsum or einjit_call, which find the kernel in the cache */
 void bench_call_alone(void *b);  /* a bench: on one thread */
 
 #endif

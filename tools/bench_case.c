@@ -193,6 +193,7 @@ static int run_all(bench *b, bench_result *r)
     if (!status) status = prepare_entry(b);
     bench_progress("loading");
     if (!status) status = bench_time_disk(b, r);
+    if (!status && b->options->cache) status = bench_time_pair(b, r);
     bench_progress("checking");
     if (!status) status = bench_check(b, r);
     bench_progress("timing");

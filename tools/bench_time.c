@@ -120,7 +120,7 @@ static void call_kernel(void *user)
 
 /* A call that finds its kernel in the cache: einjit_einsum or einjit_call, with open extents, alpha or beta
  * einjit_call_with. */
-static void call_cached(void *user)
+void bench_call_cached(void *user)
 {
     bench *b = user;
     einjit_compile_options options = bench_compile_options(b);
@@ -304,12 +304,12 @@ static void take_bounds(bench *b, bench_result *r, const bench_time *times)
 static void time_calls(bench *b, bench_result *r)
 {
     const work calls[3] = {{runs_entry(b) ? call_entry : call_kernel, b, NULL, false},
-                           {call_cached, b, NULL, false},
+                           {bench_call_cached, b, NULL, false},
                            {look_up, b, NULL, false}};
     static const double comparable_us = 50;
     bench_time times[3];
     bool is_short = r->time.median_us < comparable_us;
-    if (is_short) call_cached(b); /* its own entry of the cache may still be missing */
+    if (is_short) bench_call_cached(b); /* its own entry of the cache may still be missing */
     if (is_short) time_all(times, b, calls, 3, b->options->min_time / 4);
     else time_all(&times[2], b, &calls[2], 1, b->options->min_time / 8);
     r->lookup_ns = times[2].median_us * 1e3;

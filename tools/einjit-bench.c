@@ -19,6 +19,7 @@ static const struct option longs[] = {
     {"min-time", required_argument, NULL, 'm'},
     {"json", no_argument, NULL, 'j'},
     {"vs", required_argument, NULL, 'V'},
+    {"cache", no_argument, NULL, 'D'},
     {"open", required_argument, NULL, 'O'},
     {"backend", required_argument, NULL, 'b'},
     {"constants", required_argument, NULL, 'K'},
@@ -73,6 +74,8 @@ static void help(void)
          "      --constants w,b      inputs that never change: what follows from them is computed in advance\n"
          "      --alpha X --beta X   outputs become alpha * result + beta * what they held\n"
          "      --vs self,openblas   timed in the same run, interleaved; a library's file as openblas=FILE\n"
+         "      --cache              also what a kernel takes that is on disk, or in memory, there for two threads at "
+         "once\n"
          "      --sweep z=1:600      one call for each of these extents: what they take in all, how many compiled\n"
          "      --model              every way to run a case: what the cost model predicts, what it takes, how good "
          "the choice is\n"
@@ -135,10 +138,10 @@ static void add_model(json_t *doc, const bench_result *r)
 /* A case without a result (`error` says why) has the same keys, with nothing measured. */
 static json_t *result_json(const bench_case *one, const bench_options *o, const bench_result *r, const char *error)
 {
-    static const char *const measured[] = {"median_us",  "min_us",   "samples",   "gflops",    "gbytes_per_s",
-                                           "compile_ms", "disk_us",  "memory_ns", "lookup_ns", "call_ns",
-                                           "max_err",    "checked",  "reference", "spread_us", "move_us",
-                                           "fma_gflops", "bound_us", "share"};
+    static const char *const measured[] = {"median_us",  "min_us",     "samples",   "gflops",    "gbytes_per_s",
+                                           "compile_ms", "disk_us",    "memory_ns", "lookup_ns", "call_ns",
+                                           "pair_ns",    "max_err",    "checked",   "reference", "spread_us",
+                                           "move_us",    "fma_gflops", "bound_us",  "share"};
     json_t *doc = case_json(one), *peers = json_object();
     for (size_t i = 0; i < sizeof measured / sizeof *measured; i++) json_object_set_new(doc, measured[i], json_null());
     if (r) {
@@ -153,6 +156,7 @@ static json_t *result_json(const bench_case *one, const bench_options *o, const 
         json_object_set_new(doc, "memory_ns", tool_json_number(r->memory_ns));
         json_object_set_new(doc, "lookup_ns", tool_json_number(r->lookup_ns));
         json_object_set_new(doc, "call_ns", tool_json_number(r->call_ns));
+        json_object_set_new(doc, "pair_ns", r->pair_ns > 0 ? tool_json_number(r->pair_ns) : json_null());
         json_object_set_new(doc, "max_err", tool_json_number(r->max_err));
         json_object_set_new(doc, "checked", json_integer(r->checked));
         json_object_set_new(doc, "reference", json_string(r->reference));
@@ -191,6 +195,14 @@ static void result_text(const bench_case *one, const bench_result *r)
                tool_duration(least, time->min_us * 1e-6), tool_duration(spread, (time->high_us - time->low_us) * 1e-6),
                time->median_us / r->time.median_us, r->bound_us / time->median_us, r->peers[i].error);
     }
+}
+
+static void cache_text(const bench_result *r)
+{
+    char load[TOOL_WORDS], call[TOOL_WORDS], pair[TOOL_WORDS];
+    printf("%-24s     from disk %s, a call %s, of two threads at once %s\n", "cache",
+           r->disk_us > 0 ? tool_duration(load, r->disk_us * 1e-6) : "-", tool_duration(call, r->call_ns * 1e-9),
+           tool_duration(pair, r->pair_ns * 1e-9));
 }
 
 static void model_text(const bench_result *r)
@@ -242,6 +254,7 @@ static void report_case(arguments *a, const bench_case *one, const bench_result 
     if (a->options.json) json_array_append(a->report, doc);
     else if (r) result_text(one, r);
     else if (a->cases) printf("%-24s FAILED %s\n", one->name, error);
+    if (r && a->options.cache && !a->options.json) cache_text(r);
     if (r && a->options.model) {
         if (!a->options.json) model_text(r);
         note_choice(a, r);
@@ -356,6 +369,7 @@ static int take(arguments *a, int option)
     case 'x': o->strict = true; return TOOL_OK;
     case 'E': o->measure = true; return TOOL_OK;
     case 'M': o->model = true; return TOOL_OK;
+    case 'D': o->cache = true; return TOOL_OK;
     case 'w': a->sweep = optarg; return TOOL_OK;
     case 'o': a->optimizer = true; return TOOL_OK;
     case 'p': tool_append(&a->growth.passes, optarg); return TOOL_OK;

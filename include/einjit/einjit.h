@@ -527,9 +527,9 @@ typedef struct einjit_variant {
  * range; results are then not written, or, where the program computed it, of no meaning). Shapes and strides, in
  * comments of the header, are the kernels' own; outputs may not overlap anything. Reentrant, on the caller's thread.
  *
- * E_INVALID: no variant, a kernel of the interpreter; E_VALUE: `name` is not a C identifier, or variants differ in
- * operands or dtypes. Buffer handling as einjit_graph_print (an object's bytes have no NUL at their end: capacity has
- * to be *needed + 1 for all of them). */
+ * E_INVALID: no variant, a kernel of the interpreter; E_VALUE: `name` is not a C identifier, variants differ in
+ * operands or dtypes, or one is said to be for another extent than its kernel. Buffer handling as einjit_graph_print
+ * (an object's bytes have no NUL at their end: capacity has to be *needed + 1 for all of them). */
 EINJIT_API int einjit_export_object(const char *name, size_t n, const einjit_variant *variants, char *buffer,
                                     size_t capacity, size_t *needed, einjit_error *err);
 EINJIT_API int einjit_export_header(const char *name, size_t n, const einjit_variant *variants, char *buffer,

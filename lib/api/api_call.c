@@ -31,6 +31,19 @@ static int run_open(const einjit_kernel *kernel, const ej_request *r, einjit_err
     return ej_kernel_run(kernel, r->in, r->out, symbols, err);
 }
 
+/* A call that was made before, with tensors of the same kind. False: it goes the long way. */
+static bool run_recent(einjit_context *context, const ej_recent *recent, size_t n_in, const einjit_tensor *in,
+                       size_t n_out, const einjit_tensor *out, int *status, einjit_error *err)
+{
+    ej_recent_use use;
+    const einjit_kernel *kernel = ej_recent_begin(&use, context, recent);
+    if (!kernel) return false;
+    bool fits = ej_fits_at_once(kernel, n_in, in, n_out, out);
+    if (fits) *status = ej_kernel_run(kernel, in, out, NULL, err);
+    ej_recent_end(&use, fits);
+    return fits;
+}
+
 static int run_request(const einjit_kernel *kernel, const ej_request *r, einjit_error *err)
 {
     return r->open ? run_open(kernel, r, err) : run_exact(kernel, r->in, r->n_out, r->out, err);
@@ -55,6 +68,11 @@ int einjit_call(einjit_context *context, einjit_graph *graph, size_t n_in, const
                 const einjit_tensor *out, einjit_error *err)
 {
     ej_request request = {.graph = graph, .n_in = n_in, .n_out = n_out, .in = in, .out = out};
+    int status;
+    if (context && graph && atomic_load_explicit(&graph->frozen, memory_order_acquire)) {
+        const ej_recent recent = ej_request_recent(&request);
+        if (run_recent(context, &recent, n_in, in, n_out, out, &status, err)) return status;
+    }
     return call(context, &request, err);
 }
 
@@ -76,6 +94,7 @@ typedef struct einsum_call {
     size_t n_in, n_labels;
     const einjit_tensor *in, *out;
     ej_key key;
+    ej_recent recent;
 } einsum_call;
 
 static int add_inputs(const einsum_call *call, einjit_graph *graph, einjit_value *values, einjit_error *err)
@@ -168,8 +187,12 @@ static int look_up(einjit_kernel **out, einsum_call *call, bool plain, bool *oth
     if (!plain) add_own_text(&key, call);
     for (size_t i = 0; i < call->n_in; i++) ej_key_tensor(&key, &call->in[i], NULL);
     if (!ej_tensor_row_major(call->out)) ej_key_tensor(&key, call->out, NULL);
-    call->key =
-        (ej_key){.words = key.words, .n = key.n, .names = plain ? hash_own_text : NULL, .user = call, .others = others};
+    call->key = (ej_key){.words = key.words,
+                         .n = key.n,
+                         .names = plain ? hash_own_text : NULL,
+                         .user = call,
+                         .others = others,
+                         .recent = call->recent};
     int status = key.failed ? ej_no_memory(err)
                             : ej_cache_get(ej_context_cache(call->context), call->key, make_einsum, call, out, err);
     ej_key_free(&key);
@@ -205,9 +228,14 @@ int einjit_einsum(einjit_context *context, const char *equation, size_t n_in, co
                   const einjit_tensor *out, einjit_error *err)
 {
     einsum_call call = {.context = context, .equation = equation, .n_in = n_in, .in = in, .out = out};
+    if (context && equation) {
+        int status;
+        call.length = strlen(equation);
+        call.recent = ej_recent_call(EJ_RECENT_EQUATION, equation, call.length, n_in, in);
+        if (run_recent(context, &call.recent, n_in, in, 1, out, &status, err)) return status;
+    }
     EJ_TRY(check_call(&call, err));
     if (!equation) return ej_fail(err, EINJIT_E_INVALID, "no equation given");
-    call.length = strlen(equation);
     return run_einsum(&call, err);
 }
 

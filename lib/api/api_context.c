@@ -225,6 +225,7 @@ static int configure(einjit_context *context, const einjit_options *options, ein
     EJ_TRY(choose_threads(context, options->threads, env.threads, err));
     EJ_TRY(keep_text(context, &context->module_path, options->module_path ? options->module_path : env.module, err));
     EJ_TRY(keep_text(context, &context->dump_dir, env.dump_dir, err));
+    EJ_TRY(keep_text(context, &context->perf, env.perf, err));
     EJ_TRY(choose_recipe(context, env.recipe, err));
     EJ_TRY(read_rule_limit(context, env.rule_limit, err));
     context->dump = ej_stage_mask(env.dump);
@@ -234,7 +235,7 @@ static int configure(einjit_context *context, const einjit_options *options, ein
     context->no_optimize = options->flags & EINJIT_OPTION_NO_OPTIMIZE;
     context->strict = options->flags & EINJIT_OPTION_STRICT;
     context->measure = env.measure || (options->flags & EINJIT_OPTION_MEASURE);
-    bool talks = env.dump || env.dump_dir || env.verbose || env.rule_limit;
+    bool talks = env.dump || env.dump_dir || env.verbose || env.rule_limit || env.perf;
     context->log = options->log ? options->log : talks ? log_to_stderr : NULL;
     context->log_user = options->log_user;
     context->progress = options->progress;

@@ -205,6 +205,7 @@ static void known_names(pump *p, einjit_kernel *k)
         known->text = name(p, known->text);
         known->number = (int32_t)word_below(p, known->number, 0, INT32_MAX);
         known->symbol = word(p, known->symbol);
+        known->value = word(p, known->value);
     }
 }
 

@@ -312,7 +312,8 @@ static int fill_kernel(einjit_kernel *kernel, const ej_cache_entry *entry, einji
     const ej_cache_piece *problem = &entry->pieces[EJ_PIECE_PROBLEM];
     EJ_TRY(ej_kernel_read(kernel, description->bytes, description->n, err));
     kernel->compile_ns = entry->compile_ns;
-    if (kernel->context->verbose) kernel->problem = ej_arena_copy_text(&kernel->arena, problem->bytes, problem->n);
+    if (kernel->context->verbose || kernel->context->perf)
+        kernel->problem = ej_arena_copy_text(&kernel->arena, problem->bytes, problem->n);
     const ej_code mapped = {
         .bytes = (void *)(uintptr_t)code->bytes, .n_bytes = code->n, .entry = (size_t)entry->code_entry};
     return ej_kernel_map(kernel, &mapped, err);
@@ -322,7 +323,7 @@ static int make_of_entry(einjit_kernel **out, struct ej_disk *disk, const ej_cac
 {
     einjit_kernel *kernel = ej_kernel_new(disk->context);
     int status = kernel ? fill_kernel(kernel, entry, err) : ej_no_memory(err);
-    if (status == EINJIT_OK) *out = kernel;
+    if (status == EINJIT_OK) ej_perf_note(*out = kernel);
     else ej_kernel_drop(kernel);
     return status;
 }

@@ -297,6 +297,10 @@ static int check_sizes(const einjit_variant *variant, size_t v, einjit_error *er
         if (!name) return ej_fail(err, EINJIT_E_INVALID, "extent %zu of variant %zu has no name", i, v);
         if (!*name || !fits_comment(name))
             return ej_fail(err, EINJIT_E_VALUE, "'%.60s' is no name of an extent (variant %zu)", name, v);
+        int64_t own = is_open(variant->kernel, name) ? -1 : ej_kernel_extent(variant->kernel, name);
+        if (own >= 0 && own != variant->values[i])
+            return ej_fail(err, EINJIT_E_VALUE, "variant %zu is said to be for %.60s = %lld, its kernel is for %lld", v,
+                           name, (long long)variant->values[i], (long long)own);
     }
     return EINJIT_OK;
 }

@@ -37,6 +37,7 @@ static void free_context(einjit_context *context)
     tell_unlimited(context);
     if (context->cache) ej_context_enter(context);
     ej_cache_destroy(context->cache);
+    ej_perf_end(context);
     ej_workers_destroy(context->workers);
     ej_pool_destroy(context->pool);
     pthread_mutex_destroy(&context->load_lock);

@@ -21,7 +21,9 @@ struct einjit_context {
     int (*progress)(void *user, const char *stage, double done);
     void *progress_user;
     ej_arena arena; /* copies of option texts; written only by create */
-    const char *module_path, *dump_dir, *recipe;
+    const char *module_path, *dump_dir, *recipe, *perf;
+    void *perf_mark;         /* a page of the jitdump file; under load_lock */
+    atomic_bool perf_warned; /* it could not be written, and that was said */
     atomic_bool dump_warned; /* a dump could not be written, and that was said */
     bool use_interp;
     bool may_interpret; /* where code cannot be generated or mapped */

@@ -411,8 +411,12 @@ static int run_shared(const einjit_kernel *kernel, void *const *data, const int6
 
 static int run_somehow(const einjit_kernel *kernel, void *const *data, const int64_t *sizes, einjit_error *err)
 {
-    bool done = false;
-    if (kernel->n_phases && kernel->context->workers) EJ_TRY(run_shared(kernel, data, sizes, &done, err));
+    bool done = false, shares = kernel->n_phases && kernel->context->workers;
+    if (kernel->entry && !shares && !kernel->scratch_bytes.e && !kernel->scratch_bytes.n && !kernel->n_status_checks) {
+        kernel->entry(data, sizes, NULL);
+        return EINJIT_OK;
+    }
+    if (shares) EJ_TRY(run_shared(kernel, data, sizes, &done, err));
     return done ? EINJIT_OK : run_with_scratch(kernel, data, sizes, err);
 }
 

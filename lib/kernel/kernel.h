@@ -13,6 +13,7 @@ typedef struct ej_known_name {
     const char *text;
     int32_t number; /* of the value, or of the symbol in order of first appearance */
     bool symbol;
+    int64_t value; /* of a symbol: the extent that it had, where the program's inputs say; else -1 */
 } ej_known_name;
 
 /* A part of the run that threads may share (nest.h). */
@@ -83,6 +84,10 @@ void ej_kernel_drop(einjit_kernel *kernel); /* one bare reference less */
 int ej_kernel_run(const einjit_kernel *kernel, const einjit_tensor *in, const einjit_tensor *out, const int64_t *sizes,
                   einjit_error *err); /* after the checks of einjit_run */
 
+/* ---- kernel_perf.c ---- */
+void ej_perf_note(einjit_kernel *kernel); /* its code is mapped, and it has its problem */
+void ej_perf_end(einjit_context *context);
+
 /* ---- kernel_check.c: the checks of einjit_run ---- */
 /* Inputs fit the kernel; stores the values of the open extents (EJ_OPEN_MAX of room) and of all atoms that shapes
  * use in *symbols. */
@@ -93,6 +98,11 @@ int ej_check_outputs(const einjit_kernel *kernel, size_t n_out, const einjit_ten
 /* Data is there, outputs overlap nothing but inputs in whose place they can be written, indices are in range. */
 int ej_check_memory(const einjit_kernel *kernel, const einjit_tensor *in, const einjit_tensor *out,
                     const int64_t *symbols, einjit_error *err);
+/* All these checks together, of the usual call: tensors without strides, extents that are numbers, no indices. False:
+ * one of them fails, or has to be made by itself. ej_is_checked_at_once: of this kernel they can be true at all. */
+bool ej_is_checked_at_once(const einjit_kernel *kernel);
+bool ej_fits_at_once(const einjit_kernel *kernel, size_t n_in, const einjit_tensor *in, size_t n_out,
+                     const einjit_tensor *out);
 /* A size for these open extents: E_SIZE on overflow, E_NOMEM. Costs nothing where the size is a number. */
 int ej_kernel_size(const einjit_kernel *kernel, ej_size size, const int64_t *symbols, int64_t *out);
 /* Its failure in words: `what` does not fit, or there was no memory. */
@@ -100,7 +110,10 @@ int ej_kernel_size_failed(einjit_error *err, int status, const char *what);
 
 /* ---- kernel_names.c: one kernel, many programs that differ in names ---- */
 /* Which names of the program the kernel speaks of. */
-int ej_kernel_note_names(einjit_kernel *kernel, const einjit_graph *graph, einjit_error *err);
+int ej_kernel_note_names(einjit_kernel *kernel, const einjit_graph *graph, size_t n_in, const einjit_tensor *in,
+                         einjit_error *err);
+/* What the extent of that name was when the kernel was compiled; -1: not known, also of kernels under other names. */
+int64_t ej_kernel_extent(const einjit_kernel *kernel, const char *name);
 /* The index of the kernel's open extent s among the symbols of the program without names (graph_plain.c); -1: none. */
 int32_t ej_kernel_symbol(const einjit_kernel *kernel, size_t s);
 /* Programs that differ in names alone share a kernel. *kernel becomes one with the names of `graph`: unchanged where it

@@ -9,83 +9,18 @@
  * Reclamation: what is taken out of a table is freed once every reader that could have seen it has counted out. Readers
  *        count in one of two counters; the writer sees each of them at 0 after the removal, one after the other,
  *        directing new readers to the other one, so that a busy shard cannot hold up reclamation for ever.
+ * Not here: calls that are made again, which go a shorter way (kernel_recent.c).
  */
 #include <string.h>
 
 #include "base_time.h"
-#include "kernel_cache.h"
-
-enum { SHARDS = 16, FIRST_SLOTS = 32 };
-enum { KERNELS, FAILURES, KINDS };
-enum { FAILURES_PART = 16 }; /* of the kernels' limit, beside it */
-/* A counter of readers has the hits in its upper bits, so that counting out and counting the hit are one operation. */
-enum { READER = 1, HIT = 1 << 20, READERS = HIT - 1 };
-enum entry_state { MAKING, READY, FAILED };
-
-typedef struct retired { /* first member of what readers may still look at */
-    struct retired *next;
-    bool is_table;
-} retired;
-
-typedef struct entry {
-    retired retired;
-    uint64_t hash;
-    atomic_uint_fast64_t used; /* the cache's clock when it was asked for last */
-    atomic_int state;
-    einjit_kernel *kernel; /* READY: the cache's reference */
-    einjit_error *error;   /* FAILED; NULL when there was no memory for the text */
-    int status;            /* FAILED; */
-    uint64_t names;        /* and whose its text has */
-    bool forget;           /* FAILED, not remembered: who waited tries again */
-    bool removed;          /* from the table; under the lock */
-    int holders;           /* the maker and those who wait; under the lock */
-    struct entry *next;    /* in its queue, once it is made; under the lock */
-    uint64_t queued;       /* the cache's clock when it was put there */
-    size_t bytes, n;
-    uint64_t words[];
-} entry;
-#define GONE ((entry *)(uintptr_t)1) /* a slot whose entry was removed: probing goes on behind it */
-
-typedef struct table {
-    retired retired;
-    size_t n_slots; /* a power of 2, at least half of them empty */
-    _Atomic(entry *) slots[];
-} table;
-
-typedef struct queue {
-    entry *first, *last;         /* under the shard's lock */
-    atomic_uint_fast64_t oldest; /* `queued` of the first one; NOTHING: there is none */
-} queue;
-#define NOTHING UINT64_MAX
-
-typedef struct shard {
-    atomic_uint turn; /* which counter new readers use */
-    atomic_uint_fast64_t readers[2];
-    _Atomic(table *) table;
-    pthread_mutex_t lock; /* everything below, and writing to the table */
-    pthread_cond_t made;
-    size_t n_live, n_filled; /* n_filled counts GONE slots, too */
-    queue queues[KINDS];
-    retired *fresh, *draining; /* removed; the readers of the draining ones are being waited for */
-    bool half_drained;
-    uint64_t misses, waits, failures, evictions, compile_ns;
-    char padding[64]; /* shards do not share cache lines that readers write to */
-} shard;
-
-struct ej_cache {
-    const einjit_allocator *allocator;
-    size_t limit_bytes[KINDS];
-    atomic_size_t bytes[KINDS]; /* of the entries in queues */
-    atomic_uint_fast64_t steps; /* entries that were looked at to find one that goes */
-    atomic_uint_fast64_t clock; /* even: 2 a miss; a look-up counts as 1 later than the miss before it */
-    shard shards[SHARDS];
-};
+#include "kernel_cache_core.h"
 
 /* ---- what is taken out of a table ---- */
 
-static size_t entry_bytes(size_t n_words)
+static size_t entry_bytes(size_t n_words, size_t n_recent)
 {
-    return sizeof(entry) + n_words * sizeof(uint64_t);
+    return sizeof(entry) + n_words * sizeof(uint64_t) + n_recent;
 }
 
 static size_t table_bytes(size_t n_slots)
@@ -97,7 +32,7 @@ static void free_entry(const struct ej_cache *cache, entry *e)
 {
     ej_kernel_drop(e->kernel);
     ej_release(cache->allocator, e->error, sizeof *e->error);
-    ej_release(cache->allocator, e, entry_bytes(e->n));
+    ej_release(cache->allocator, e, entry_bytes(e->n, e->recent.n));
 }
 
 /* Outside of the lock: dropping a kernel unmaps its code. */
@@ -119,7 +54,9 @@ static void retire(shard *s, retired *item)
 
 static bool has_readers(shard *s, unsigned turn)
 {
-    return atomic_load(&s->readers[turn]) & READERS;
+    for (int lane = 0; lane < LANES; lane++)
+        if (atomic_load(&s->lanes[lane].readers[turn]) & READERS) return true;
+    return false;
 }
 
 /* What no reader can see any more; the caller frees it after unlocking. */
@@ -205,8 +142,9 @@ static void release_holder(shard *s, entry *e)
 }
 
 /* Out of the table; no longer in a queue, or never there. */
-static void take_out(shard *s, entry *e)
+static void take_out(struct ej_cache *cache, shard *s, entry *e)
 {
+    ej_recent_remove(cache, s, e);
     size_t slot = 0;
     table *t = atomic_load_explicit(&s->table, memory_order_relaxed);
     if (probe(t, (ej_key){.words = e->words, .n = e->n}, e->hash, &slot) != e) return; /* never */
@@ -217,11 +155,6 @@ static void take_out(shard *s, entry *e)
 }
 
 /* ---- queues ---- */
-
-static uint64_t now(const struct ej_cache *cache)
-{
-    return atomic_load_explicit(&cache->clock, memory_order_relaxed);
-}
 
 static int kind_of(const entry *e)
 {
@@ -266,19 +199,17 @@ static void give_kernel(entry *e, einjit_kernel **out)
 static bool find(struct ej_cache *cache, shard *s, ej_key key, uint64_t hash, einjit_kernel **out, int *status,
                  einjit_error *err)
 {
-    atomic_uint_fast64_t *readers = &s->readers[atomic_load(&s->turn)];
-    atomic_fetch_add(readers, READER);
+    atomic_uint_fast64_t *readers = ej_cache_count_in(s);
     entry *e = probe(atomic_load(&s->table), key, hash, NULL);
     int state = e ? atomic_load_explicit(&e->state, memory_order_acquire) : MAKING;
     if (state == FAILED && e->forget) state = MAKING;
     if (state == READY) give_kernel(e, out);
     if (state != MAKING) {
         *status = state == READY ? EINJIT_OK : give_failure(e, key, err);
-        uint64_t time = now(cache) | 1;
-        if (atomic_load_explicit(&e->used, memory_order_relaxed) != time)
-            atomic_store_explicit(&e->used, time, memory_order_relaxed);
+        ej_cache_note_use(cache, e);
     }
-    atomic_fetch_add(readers, state != MAKING ? HIT - READER : (uint64_t)0 - READER);
+    if (state == READY && key.recent.kind) ej_recent_install(cache, s, e);
+    ej_cache_count_out(readers, state != MAKING);
     return state != MAKING;
 }
 
@@ -307,10 +238,11 @@ static bool evict_step(struct ej_cache *cache, shard *s, int kind, const entry *
     bool alone = q->first == keep && q->last == keep;
     entry *e = alone ? NULL : dequeue(q);
     if (e && (e == keep || atomic_load_explicit(&e->used, memory_order_relaxed) > e->queued)) {
-        enqueue(q, e, now(cache) | 1); /* the time of look-ups since the last miss: they have had their effect */
+        enqueue(q, e, ej_cache_now(cache) | 1); /* the time of look-ups since the last miss: they have had their
+                                                 * effect */
     } else if (e) {
         atomic_fetch_sub(&cache->bytes[kind], e->bytes);
-        take_out(s, e);
+        take_out(cache, s, e);
         s->evictions++;
     }
     retired *garbage = reclaim(s);
@@ -348,16 +280,20 @@ static bool is_remembered(ej_key key, int status)
 static entry *announce(struct ej_cache *cache, shard *s, ej_key key, uint64_t hash)
 {
     if (key.n > (SIZE_MAX / 2 - sizeof(entry)) / sizeof(uint64_t)) return NULL;
-    entry *e = ej_alloc(cache->allocator, entry_bytes(key.n));
+    size_t bytes = entry_bytes(key.n, key.recent.n);
+    entry *e = ej_alloc(cache->allocator, bytes);
     if (!e || !make_room(cache, s)) {
-        ej_release(cache->allocator, e, entry_bytes(key.n));
+        ej_release(cache->allocator, e, bytes);
         return NULL;
     }
+    e->recent = key.recent;
+    e->recent.bytes = e->words + key.n;
+    if (key.recent.n) memcpy(e->words + key.n, key.recent.bytes, key.recent.n);
     e->hash = hash;
     e->n = key.n;
     memcpy(e->words, key.words, key.n * sizeof *key.words);
     e->names = ej_key_names(&key);
-    e->bytes = entry_bytes(key.n);
+    e->bytes = bytes;
     e->holders = 1;
     atomic_init(&e->state, MAKING);
     atomic_init(&e->used, atomic_fetch_add(&cache->clock, 2) + 2);
@@ -377,10 +313,10 @@ static void publish(struct ej_cache *cache, shard *s, entry *e, ej_key key, einj
     e->bytes += kernel ? kernel->bytes : e->error ? sizeof *e->error : 0;
     atomic_store_explicit(&e->state, status == EINJIT_OK ? READY : FAILED, memory_order_release);
     if (e->forget) {
-        take_out(s, e);
+        take_out(cache, s, e);
     } else {
         atomic_fetch_add(&cache->bytes[kind_of(e)], e->bytes);
-        enqueue(&s->queues[kind_of(e)], e, now(cache));
+        enqueue(&s->queues[kind_of(e)], e, ej_cache_now(cache));
     }
     pthread_cond_broadcast(&s->made);
 }
@@ -484,7 +420,7 @@ static bool init_shard(struct ej_cache *cache, shard *s)
         return false;
     }
     atomic_init(&s->turn, 0);
-    for (int i = 0; i < 2; i++) atomic_init(&s->readers[i], 0);
+    for (int i = 0; i < 2 * LANES; i++) atomic_init(&s->lanes[i / 2].readers[i % 2], 0);
     for (int kind = 0; kind < KINDS; kind++) atomic_init(&s->queues[kind].oldest, NOTHING);
     atomic_init(&s->table, t);
     return true;
@@ -500,6 +436,7 @@ int ej_cache_create(struct ej_cache **out, const einjit_allocator *allocator, si
     for (int kind = 0; kind < KINDS; kind++) atomic_init(&cache->bytes[kind], 0);
     atomic_init(&cache->steps, 0);
     atomic_init(&cache->clock, 0);
+    for (int i = 0; i < EJ_RECENT_SLOTS; i++) atomic_init(&cache->recent[i], 0);
     for (int i = 0; i < SHARDS; i++) {
         if (init_shard(cache, &cache->shards[i])) continue;
         ej_cache_destroy(cache);
@@ -516,7 +453,7 @@ void ej_cache_clear(struct ej_cache *cache)
         for (int kind = 0; kind < KINDS; kind++)
             for (entry *e; (e = dequeue(&s->queues[kind]));) {
                 atomic_fetch_sub(&cache->bytes[kind], e->bytes);
-                take_out(s, e);
+                take_out(cache, s, e);
             }
         retired *garbage = reclaim(s);
         pthread_mutex_unlock(&s->lock);
@@ -533,7 +470,7 @@ static void recover_shard(struct ej_cache *cache, shard *s)
     pthread_cond_init(&s->made, NULL);
     s->fresh = s->draining = NULL;
     s->n_live = s->n_filled = 0;
-    for (int turn = 0; turn < 2; turn++) atomic_fetch_and(&s->readers[turn], ~(uint64_t)READERS);
+    for (int i = 0; i < 2 * LANES; i++) atomic_fetch_and(&s->lanes[i / 2].readers[i % 2], ~(uint64_t)READERS);
     for (int kind = 0; kind < KINDS; kind++) {
         s->queues[kind].first = NULL;
         atomic_store(&s->queues[kind].oldest, NOTHING);
@@ -548,7 +485,7 @@ static void recover_shard(struct ej_cache *cache, shard *s)
         }
         e->holders = 0;
         s->n_live++;
-        enqueue(&s->queues[kind_of(e)], e, now(cache));
+        enqueue(&s->queues[kind_of(e)], e, ej_cache_now(cache));
         atomic_fetch_add(&cache->bytes[kind_of(e)], e->bytes);
     }
 }
@@ -556,6 +493,7 @@ static void recover_shard(struct ej_cache *cache, shard *s)
 void ej_cache_recover(struct ej_cache *cache)
 {
     for (int kind = 0; kind < KINDS; kind++) atomic_store(&cache->bytes[kind], 0);
+    for (int i = 0; i < EJ_RECENT_SLOTS; i++) atomic_store(&cache->recent[i], 0);
     for (int i = 0; i < SHARDS; i++) recover_shard(cache, &cache->shards[i]);
 }
 
@@ -585,7 +523,8 @@ void ej_cache_statistics(const struct ej_cache *cache, einjit_statistics *out)
     for (int i = 0; i < SHARDS; i++) {
         shard *s = (shard *)&cache->shards[i]; /* counters do not change it, the lock does */
         pthread_mutex_lock(&s->lock);
-        for (int turn = 0; turn < 2; turn++) out->hits += atomic_load(&s->readers[turn]) / HIT;
+        for (int lane = 0; lane < 2 * LANES; lane++)
+            out->hits += atomic_load(&s->lanes[lane / 2].readers[lane % 2]) / HIT;
         out->misses += s->misses;
         out->waits += s->waits;
         out->failures += s->failures;

@@ -16,6 +16,20 @@ void ej_cache_recover(struct ej_cache *cache);
  * remembered, nor any failure of a key that says so; those who waited for such a one try again themselves. */
 int ej_cache_get(struct ej_cache *cache, ej_key key, ej_make_kernel make, void *user, einjit_kernel **out,
                  einjit_error *err);
+
+/* ---- calls that are made again ----
+ * The kernel that a call of these bytes found last: it may not be the one for these tensors. No reference is taken:
+ * it lives until ej_recent_end, for which reclaiming memory waits. NULL: there is none, and nothing to end. */
+typedef struct ej_recent_use {
+    struct ej_cache *cache;
+    void *entry;
+    atomic_uint_fast64_t *readers;
+    const atomic_int *process; /* the context's fork mark, and what it was: a forked child has begun no use */
+    int process_was;
+} ej_recent_use;
+const einjit_kernel *ej_recent_begin(ej_recent_use *use, einjit_context *context, const ej_recent *recent);
+void ej_recent_end(const ej_recent_use *use, bool hit);
+
 void ej_cache_statistics(const struct ej_cache *cache, einjit_statistics *out);
 uint64_t ej_cache_steps(const struct ej_cache *cache); /* entries that evictions looked at: what they cost, for tests */
 

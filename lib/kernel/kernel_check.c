@@ -374,3 +374,22 @@ int ej_check_memory(const einjit_kernel *kernel, const einjit_tensor *in, const 
         EJ_TRY(check_indices(kernel, &kernel->index_checks[i], in, symbols, err));
     return EINJIT_OK;
 }
+
+bool ej_is_checked_at_once(const einjit_kernel *kernel)
+{
+    bool plain = kernel->spans && !kernel->n_not_empty && !kernel->n_index_checks && !kernel->n_status_checks;
+    for (size_t i = 0; i < kernel->n_in && plain; i++) plain = kernel->in[i].row_major;
+    for (size_t i = 0; i < kernel->n_out && plain; i++) plain = kernel->out[i].row_major;
+    return plain;
+}
+
+bool ej_fits_at_once(const einjit_kernel *kernel, size_t n_in, const einjit_tensor *in, size_t n_out,
+                     const einjit_tensor *out)
+{
+    if (n_in != kernel->n_in || n_out != kernel->n_out || (n_in && !in) || !out) return false;
+    for (size_t i = 0; i < n_in; i++)
+        if (!fits_plainly(&kernel->in[i], &in[i])) return false;
+    for (size_t i = 0; i < n_out; i++)
+        if (!fits_plainly(&kernel->out[i], &out[i])) return false;
+    return plainly_apart(kernel, in, out);
+}

@@ -59,12 +59,36 @@ static bool note(const char **name, bool symbol, void *user)
     if (id < 0 || n->seen[symbol][id]) return true;
     n->seen[symbol][id] = true;
     if (!EJ_PUSH_ROOM(&kernel->arena, kernel->known_names, n->capacity, kernel->n_known_names)) return false;
-    kernel->known_names[kernel->n_known_names++] =
-        (ej_known_name){.text = *name, .number = symbol ? n->graph->symbol_numbers[id] : id, .symbol = symbol};
+    kernel->known_names[kernel->n_known_names++] = (ej_known_name){
+        .text = *name, .number = symbol ? n->graph->symbol_numbers[id] : id, .symbol = symbol, .value = -1};
     return true;
 }
 
-int ej_kernel_note_names(einjit_kernel *kernel, const einjit_graph *graph, einjit_error *err)
+/* Every extent that has a name and, in the observed inputs, a number. */
+static bool note_extents(noting *n, size_t n_in, const einjit_tensor *in, int64_t *values)
+{
+    const ej_graph *graph = &n->graph->graph;
+    einjit_kernel *kernel = n->kernel;
+    for (size_t s = 0; s < graph->n_symbols; s++) values[s] = -1;
+    for (size_t i = 0; i < n_in; i++) {
+        const ej_node *input = &graph->nodes[graph->inputs[i]];
+        for (uint32_t axis = 0; axis < input->n_extents && (int32_t)axis < in[i].rank; axis++)
+            if (ej_extent_is_symbol(&input->extents[axis])) values[input->extents[axis].symbols[0]] = in[i].shape[axis];
+    }
+    for (size_t s = 0; s < graph->n_symbols; s++) {
+        if (values[s] < 0 || n->seen[1][s]) continue;
+        const char *name = ej_arena_copy_text(&kernel->arena, graph->symbols[s], strlen(graph->symbols[s]));
+        if (!name || !note(&name, true, n)) return false;
+    }
+    for (size_t k = 0; k < kernel->n_known_names; k++) {
+        ej_known_name *known = &kernel->known_names[k];
+        if (known->symbol) known->value = values[n->graph->symbol_ids[known->number]];
+    }
+    return true;
+}
+
+int ej_kernel_note_names(einjit_kernel *kernel, const einjit_graph *graph, size_t n_in, const einjit_tensor *in,
+                         einjit_error *err)
 {
     noting n = {.kernel = kernel, .graph = graph};
     ej_arena scratch;
@@ -72,12 +96,19 @@ int ej_kernel_note_names(einjit_kernel *kernel, const einjit_graph *graph, einji
     n.seen[0] = EJ_NEW_ARRAY(&scratch, bool, graph->graph.n_nodes);
     n.seen[1] = EJ_NEW_ARRAY(&scratch, bool, graph->graph.n_symbols);
     kernel->names = graph->names;
-    bool ok = n.seen[0] && n.seen[1] && visit_names(kernel, note, &n);
+    int64_t *values = EJ_NEW_ARRAY(&scratch, int64_t, graph->graph.n_symbols);
+    bool ok = n.seen[0] && n.seen[1] && values && visit_names(kernel, note, &n) && note_extents(&n, n_in, in, values);
     ej_arena_free(&scratch);
     if (!ok) return ej_no_memory(err);
     if (kernel->n_known_names)
         qsort(kernel->known_names, kernel->n_known_names, sizeof *kernel->known_names, compare_known);
     return EINJIT_OK;
+}
+
+int64_t ej_kernel_extent(const einjit_kernel *kernel, const char *name)
+{
+    const ej_known_name *known = kernel->base ? NULL : find_known(kernel, name, true);
+    return known ? known->value : -1;
 }
 
 int32_t ej_kernel_symbol(const einjit_kernel *kernel, size_t s)

@@ -17,6 +17,28 @@ enum { KIND_GRAPH = 1 };
 #define ROW_MAJOR (UINT64_C(1) << 63)
 #define OPEN_AXIS (UINT64_C(1) << 63)
 
+/* Of the bytes' ends and the extents of two operands: what it is hashed to only decides where it is looked for. */
+ej_recent ej_recent_call(uint32_t kind, const void *bytes, size_t n, size_t n_in, const einjit_tensor *in)
+{
+    enum { RANK = 8 };
+    const uint64_t odd = UINT64_C(0x9E3779B97F4A7C15);
+    uint64_t head = 0, tail = 0;
+    ej_recent none = {NULL, 0, 0, 0};
+    if (n > EJ_RECENT_BYTES || (n_in && !in)) return none;
+    if (n >= sizeof head) {
+        memcpy(&head, bytes, sizeof head);
+        memcpy(&tail, (const char *)bytes + n - sizeof tail, sizeof tail);
+    } else if (n) {
+        memcpy(&head, bytes, n);
+    }
+    uint64_t hash = head ^ (tail << 29 | tail >> 35) ^ n;
+    for (size_t i = 0; i < n_in; i += n_in - 1 ? n_in - 1 : 1) {
+        if (in[i].rank < 0 || in[i].rank > RANK || (in[i].rank && !in[i].shape)) return none;
+        for (int32_t axis = 0; axis < in[i].rank; axis++) hash = (hash << 7 | hash >> 57) ^ (uint64_t)in[i].shape[axis];
+    }
+    return (ej_recent){bytes, (uint32_t)n, kind, (uint32_t)(hash * odd >> 58)};
+}
+
 void ej_key_init(ej_key_words *key, const einjit_allocator *allocator)
 {
     key->allocator = allocator;

@@ -22,6 +22,22 @@ static inline bool ej_request_scales(const ej_request *r)
     return r->alpha != 0 || r->beta != 0;
 }
 
+/* A call by what it says itself, to find again what it found last (kernel_cache.h): an equation as it is written, or a
+ * program's content, and tensors without strides, which are held against the kernel's. */
+enum { EJ_RECENT_EQUATION = 1, EJ_RECENT_PROGRAM = 2, EJ_RECENT_BYTES = 64, EJ_RECENT_SLOTS = 64 };
+typedef struct ej_recent {
+    const void *bytes;
+    uint32_t n, kind; /* kind 0: a call of another kind */
+    uint32_t slot;
+} ej_recent;
+/* `kind` 0 where it is not such a call. Tensors need not have been checked. (key.c) */
+ej_recent ej_recent_call(uint32_t kind, const void *bytes, size_t n, size_t n_in, const einjit_tensor *in);
+static inline ej_recent ej_request_recent(const ej_request *r)
+{
+    bool plain = !r->flags && !r->open && !r->path && !r->constants && !ej_request_scales(r);
+    return ej_recent_call(plain ? EJ_RECENT_PROGRAM : 0, &r->graph->content, sizeof r->graph->content, r->n_in, r->in);
+}
+
 typedef struct ej_key { /* its owner is the caller, who keeps it for the call */
     const uint64_t *words;
     size_t n;
@@ -31,6 +47,7 @@ typedef struct ej_key { /* its owner is the caller, who keeps it for the call */
     uint64_t (*names)(const void *user);
     const void *user;
     bool *others; /* true: the failure that is given has another's names. NULL: nobody asks */
+    ej_recent recent;
 } ej_key;
 static inline uint64_t ej_key_names(const ej_key *key)
 {

@@ -341,7 +341,7 @@ static int fill_kernel(einjit_kernel *kernel, ej_pipeline *p, einjit_error *err)
 {
     if (ej_is_sliced(p)) EJ_TRY(ej_slices_kernels(kernel, p));
     else EJ_TRY(ej_kernel_describe(kernel, &p->nests, err));
-    EJ_TRY(ej_kernel_note_names(kernel, p->request.graph, err));
+    EJ_TRY(ej_kernel_note_names(kernel, p->request.graph, p->request.n_in, p->request.in, err));
     kernel->compile_ns = p->compile_ns;
     if (ej_is_sliced(p)) return EINJIT_OK;
     if (p->interpret) {
@@ -384,10 +384,11 @@ static int compile_for(einjit_kernel **out, einjit_context *context, const ej_re
     bool logs = context->verbose && !how.quiet;
     if (p) p->interpret = how.interpret;
     if (p && how.quiet) p->job.dump = 0;
-    if (p && (logs || ej_disk_takes(context, request))) kernel->problem = describe_problem(kernel, p);
+    if (p && (logs || context->perf || ej_disk_takes(context, request))) kernel->problem = describe_problem(kernel, p);
     int status = p ? run_pipeline(p) : ej_no_memory(err);
     if (status == EINJIT_OK) status = fill_kernel(kernel, p, err);
     if (status == EINJIT_OK) status = ej_constants_keep(kernel, request, err);
+    if (status == EINJIT_OK && !how.quiet) ej_perf_note(kernel);
     if (p && logs) log_compile(p, kernel, status);
     bool kept = status == EINJIT_OK && kernel->graph;
     if (p && !kept) end_pipeline(p);

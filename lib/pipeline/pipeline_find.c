@@ -94,7 +94,8 @@ static int look_up(einjit_kernel **out, finding *f, const ej_key_words *key, boo
                       .forget_failures = !others,
                       .names = names_of,
                       .user = f->request,
-                      .others = others};
+                      .others = others,
+                      .recent = ej_request_recent(f->request)};
     return ej_cache_get(ej_context_cache(f->context), f->key, make_kernel, f, out, err);
 }
 

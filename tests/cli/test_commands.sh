@@ -600,6 +600,18 @@ if [ "${4:-}" != interp ]; then
     EINJIT_MODULE=/nowhere/x.so run 1 "$einjit" run 'ij,kj->ik' a.npy a.npy -o o.npy; says E_BACKEND err
     EINJIT_MODULE=/nowhere/x.so run 0 "$einjit" run 'ij,jk->ki' a.npy a.npy -o o.npy --backend auto; says 'interpreted' err
     EINJIT_VERBOSE=1 run 0 "$einjit" print 'ij,jk->ik' -s i=2,j=2,k=2 --emit plan; quiet err
+    # what a line says is a command: run, it asks for that very kernel
+    cat >twice.ein <<'END'
+def twice(x: f32[n, m], w: f32[m]):
+    y = x @ w + 1.5
+    return y * 2.0, relu(y)
+END
+    EINJIT_VERBOSE=1 EINJIT_CACHE_DIR=$PWD/said run 0 "$einjit" cache warm twice.ein -s n=5,m=3 --open n --strict
+    said=$(sed -n "s/^einjit: compiled .*: OK: einjit-bench //p" err)
+    [ -n "$said" ] || fail 'no line says what was compiled'
+    said_bench() { eval "\"$bench\" $said --min-time 0.001"; }
+    EINJIT_VERBOSE=1 EINJIT_CACHE_DIR=none run 0 said_bench
+    says "OK: einjit-bench $said" err
     run 0 "$einjit" cache list --json; json 0.problem "einjit-bench 'ij,jk->ik' -s i=2,j=2,k=2 --dtype f32"; json 1.ok true
     name=$("$json_get" 0.name <out)
     run 0 "$einjit" cache show "$name"; says 'signature ' out; says "$name" out
@@ -617,6 +629,9 @@ if [ "${4:-}" != interp ]; then
     run 0 "$einjit" cache stats; says 'entries: 0' out
     run 0 "$bench" 'ij,jk->ik' -s i=4,j=4,k=4 --min-time 0.001 --json
     case $("$json_get" 0.disk_us <out) in ''|null) fail 'no disk_us' ;; esac
+    run 0 "$bench" 'ij,jk->ik' -s i=4,j=4,k=4 --min-time 0.001 --cache; says 'of two threads at once' out
+    run 0 "$bench" 'ij,jk->ik' -s i=4,j=4,k=4 --min-time 0.001 --cache --json
+    case $("$json_get" 0.pair_ns <out) in ''|null) fail 'no pair_ns' ;; esac
     run 0 "$einjit" cache; quiet out # of its own nothing is left
 fi
 

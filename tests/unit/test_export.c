@@ -361,6 +361,42 @@ static void strides_are_the_kernels_own(void **state)
     einjit_kernel_release(t.kernel);
 }
 
+/* Rows from the last to the first, columns too, and as many rows as come. */
+static void strides_may_be_negative_and_extents_open(void **state)
+{
+    CONTEXT_OR_SKIP(context);
+    enum { COLUMNS = 6, ROWS = 40 };
+    const int64_t back[] = {-COLUMNS, -1}, shape[] = {ROWS, COLUMNS}, weights[] = {COLUMNS, 5}, turned[] = {1, COLUMNS};
+    const char *text = "def f(x: f32[z, 6], w: f32[6, 5]):\n    return (x @ w).exp()\n";
+    trial t = {.in = {STRIDED(NULL, EINJIT_F32, shape, back), STRIDED(NULL, EINJIT_F32, weights, turned)},
+               .out = {F32(NULL, ROWS, 5)},
+               .n_in = 2,
+               .n_out = 1};
+    for (int open = 0; open < 2; open++) {
+        t.kernel = compile(context, text, 2, t.in, open ? "z" : NULL);
+        assert_int_equal(einjit_kernel_open_count(t.kernel), open);
+        const char *call = open ? "layer((float *)in[0] + 6 * n[1] - 1, (float *)in[1], (float *)out[0], n[1], scratch)"
+                                : "layer((float *)in[0] + 239, (float *)in[1], (float *)out[0], scratch)";
+        link_trial(&t, call);
+        assert_int_equal(shell("grep -q 'strides (-6, -1)' layer.h"), 0);
+        for (int64_t rows = ROWS; rows > 0; rows -= open ? 13 : ROWS) {
+            const int64_t now[] = {rows, COLUMNS};
+            char arguments[32];
+            trial run = {.kernel = t.kernel,
+                         .in = {F32(NULL, rows, COLUMNS), F32(NULL, 5, COLUMNS)},
+                         .out = {F32(NULL, rows, 5)},
+                         .n_in = 2,
+                         .n_out = 1};
+            write_inputs(&run, 1);
+            run.in[0] = STRIDED((float *)memory[0] + rows * COLUMNS - 1, EINJIT_F32, now, back);
+            run.in[1] = STRIDED(memory[1], EINJIT_F32, weights, turned);
+            snprintf(arguments, sizeof arguments, "%lld", (long long)rows);
+            expect_the_same(&run, arguments);
+        }
+        einjit_kernel_release(t.kernel);
+    }
+}
+
 static void constants_are_said_to_be_constant(void **state)
 {
     CONTEXT_OR_SKIP(context);
@@ -480,6 +516,12 @@ static void what_cannot_be_exported_says_so(void **state)
         v[0].names = &bad_extents[i];
         assert_int_equal(export_status("layer", 1, v), EINJIT_E_VALUE);
     }
+    const char *const n = "n"; /* which the kernel has as 3 */
+    const int64_t four = 4;
+    v[0] = (einjit_variant){.struct_bytes = sizeof *v, .kernel = kernel, .n_sizes = 1, .names = &n, .values = &three};
+    assert_int_equal(export_status("layer", 1, v), EINJIT_OK);
+    v[0].values = &four;
+    assert_int_equal(export_status("layer", 1, v), EINJIT_E_VALUE);
     assert_int_equal(export_status("layer", SIZE_MAX, v), EINJIT_E_LIMIT);
     v[0] = (einjit_variant){.struct_bytes = 4, .kernel = kernel};
     assert_int_equal(export_status("layer", 1, v), EINJIT_E_INVALID);
@@ -544,6 +586,7 @@ int main(void)
         WITH_LLVM(an_axis_without_elements_has_no_maximum),
         WITH_LLVM(any_names),
         WITH_LLVM(strides_are_the_kernels_own),
+        WITH_LLVM(strides_may_be_negative_and_extents_open),
         WITH_LLVM(constants_are_said_to_be_constant),
         WITH_LLVM(the_first_variant_that_fits_is_taken),
         WITH_LLVM(what_cannot_be_exported_says_so),
