@@ -38,7 +38,7 @@ typedef struct cmd_options {
     char *passes;       /* --passes dce,fuse */
     double alpha, beta; /* --alpha, --beta; 0: not given */
     int64_t threads;
-    bool no_opt, strict, measure, json, stats, times, shared;
+    bool no_opt, strict, measure, isolate, json, stats, times, shared;
     const char *header, *name; /* --header, --name */
     char **outputs;            /* -o */
     char **also;               /* --also */
