@@ -18,7 +18,7 @@ typedef struct bench_options {
     double alpha, beta; /* outputs become alpha * result + beta * what they held; alpha 0 = 1 */
     char *open, *constants, *vs;
     const char *backend, *target, *strategy;
-    bool no_opt, strict, measure, cold, json, model, cache;
+    bool no_opt, strict, measure, isolate, cold, json, model, cache;
     const char *folder; /* of the cache on disk; NULL: none */
 } bench_options;
 

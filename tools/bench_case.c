@@ -37,6 +37,7 @@ int bench_context(einjit_context **out, const bench_options *o, const char *back
                               .log = tool_log,
                               .backend = backend,
                               .target = target,
+                              .flags = o->isolate ? EINJIT_OPTION_ISOLATE : 0,
                               .threads = (int32_t)o->threads,
                               .cache_dir = o->folder ? o->folder : "none",
                               .progress = tool_progress};

@@ -29,6 +29,7 @@ static const struct {
     {'G', "svg", "FILE", "a drawing of the plan's steps, by Graphviz where that is installed"},
     {'t', "threads", "N", "threads that share large loops (EINJIT_THREADS, else 1)"},
     {'b', "backend", "B", "llvm, interp or auto: llvm, but interp where it cannot be"},
+    {'I', "isolate", NULL, "generate code in a process of its own (EINJIT_ISOLATE=1)"},
     {'T', "target", "T", "a row of the target table: avx512_2m, avx512_bf16, avx512, avx2, sse2"},
     {'g', "gradient", "a,b", "add the gradients of the first result by these inputs to the results"},
     {'a', "passes", "dce,fuse", "only these passes, in this order"},
@@ -127,6 +128,7 @@ static int take(cmd_options *o, int letter)
     case 'n': o->no_opt = true; return TOOL_OK;
     case 'x': o->strict = true; return TOOL_OK;
     case 'M': o->measure = true; return TOOL_OK;
+    case 'I': o->isolate = true; return TOOL_OK;
     case 'a': tool_append(&o->passes, optarg); return TOOL_OK;
     case 'p': o->stats = true; return TOOL_OK;
     case 'u': o->times = true; return TOOL_OK;
@@ -238,7 +240,7 @@ int cmd_context(einjit_context **out, cmd_options *options)
                         .backend = options->backend,
                         .target = options->target,
                         .threads = (int32_t)options->threads,
-                        .flags = flags_of(options),
+                        .flags = flags_of(options) | (options->isolate ? EINJIT_OPTION_ISOLATE : 0),
                         .progress = tool_progress};
     tool_watch();
     if (einjit_context_create(out, &o, &err))

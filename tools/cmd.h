@@ -39,7 +39,7 @@ typedef struct cmd_options {
     double alpha, beta;    /* --alpha, --beta; 0: not given */
     uint64_t memory_limit; /* --memory-limit, bytes; 0: not given */
     int64_t threads;
-    bool no_opt, strict, measure, json, stats, times, shared;
+    bool no_opt, strict, measure, isolate, json, stats, times, shared;
     const char *header, *name; /* --header, --name */
     char **outputs;            /* -o */
     char **also;               /* --also */

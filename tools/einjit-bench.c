@@ -37,6 +37,7 @@ static const struct option longs[] = {
     {"huge-pages", no_argument, NULL, 'H'},
     {"strict", no_argument, NULL, 'x'},
     {"measure", no_argument, NULL, 'E'},
+    {"isolate", no_argument, NULL, 'I'},
     {"model", no_argument, NULL, 'M'},
     {"sweep", required_argument, NULL, 'w'},
     {"alpha", required_argument, NULL, 'a'},
@@ -86,6 +87,7 @@ static void help(void)
          "      --no-opt             compile as written\n"
          "      --huge-pages         inputs and outputs on huge pages; else on small ones\n"
          "      --strict             rewrite nothing that can change a bit; einsums from left to right\n"
+         "      --isolate            generate code in a process of its own\n"
          "      --measure            choose loops and tiles by their time on this machine\n"
          "      --baseline FILE      an earlier --json report: exit 3 where a case is over 1.15 times slower\n"
          "      --json               a list of results on stdout\n\n"
@@ -368,6 +370,7 @@ static int take(arguments *a, int option)
     case 'n': o->no_opt = true; return TOOL_OK;
     case 'x': o->strict = true; return TOOL_OK;
     case 'E': o->measure = true; return TOOL_OK;
+    case 'I': o->isolate = true; return TOOL_OK;
     case 'M': o->model = true; return TOOL_OK;
     case 'D': o->cache = true; return TOOL_OK;
     case 'w': a->sweep = optarg; return TOOL_OK;

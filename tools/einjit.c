@@ -8,9 +8,9 @@ static const command commands[] = {
     {"run", "EQUATION-or-FILE.ein-or-NETWORK.json A.npy B.npz ... [-o OUT.npy ...] [--json]",
      "Compute with arrays from files: FILE.npy, all of FILE.npz (by the inputs' names, where it has these), "
      "FILE.npz:NAME",
-     "oOCABS4tbTnxMgj", 1, 0, cmd_run},
+     "oOCABS4tbITnxMgj", 1, 0, cmd_run},
     {"print", "EQUATION-or-FILE.ein [-s z=1000,...] [--emit STAGE] [--passes P,Q] [--stats [--json]]",
-     "The program after a stage; default: opt", "sedOCSbTapunxjg", 1, 1, cmd_print},
+     "The program after a stage; default: opt", "sedOCSbITapunxjg", 1, 1, cmd_print},
     {"explain", "EQUATION-or-FILE.ein -s i=4,... [--json] [--dot F] [--svg F]",
      "What a program costs as written and as planned, and by which steps it is run", "sdOCS4DGbTnxj", 1, 1,
      cmd_explain},
@@ -19,9 +19,9 @@ static const command commands[] = {
      "An object and a C header that need no einjit at run time: for one or more CPUs and extents, of which the "
      "header's "
      "function takes what fits",
-     "sFHNLRdOSTgABnxM", 1, 1, cmd_compile},
+     "sFHNLRdOSITgABnxM", 1, 1, cmd_compile},
     {"cache", "[list | show NAME | verify | clear | warm FILE-or-EQUATION ... [-s i=4,...] | path | stats]",
-     "Kernels on disk: what is there, and what is wrong with it", "sdOCSTnxMj", 0, 0, cmd_cache},
+     "Kernels on disk: what is there, and what is wrong with it", "sdOCSITnxMj", 0, 0, cmd_cache},
     {"path",
      "NETWORK.json-or-EQUATION [A.npy ... | -s i=4,...] [--strategy S] [--seconds T] [--trials N] [--seed N] "
      "[--memory-limit BYTES] "

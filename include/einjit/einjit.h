@@ -220,16 +220,19 @@ typedef struct einjit_options {
     int (*progress)(void *user, const char *stage, double done);
     void *progress_user;
     const einjit_parallel *parallel; /* copied; NULL = threads of the context's own */
+    size_t isolate_ms; /* a process that generates code may be silent; 0 = EINJIT_ISOLATE_LIMIT, else a minute */
 } einjit_options;
 
 enum einjit_option_flag {
     EINJIT_OPTION_NO_OPTIMIZE = 1, /* compile graphs as written */
     /* check invariants after every stage and pass, as EINJIT_VERIFY=1; debug builds do */
     EINJIT_OPTION_VERIFY = 2,
-    EINJIT_OPTION_STRICT = 4,  /* nothing is rewritten that could change a bit of a result: see below */
-    EINJIT_OPTION_MEASURE = 8, /* what the cost model only estimates is timed, as with EINJIT_MEASURE=1: see below */
+    EINJIT_OPTION_STRICT = 4,   /* nothing is rewritten that could change a bit of a result: see below */
+    EINJIT_OPTION_MEASURE = 8,  /* what the cost model only estimates is timed, as with EINJIT_MEASURE=1: see below */
+    EINJIT_OPTION_ISOLATE = 16, /* of contexts: another process generates code, as with EINJIT_ISOLATE=1: see below */
     /* all there are; others are E_INVALID */
-    EINJIT_OPTION_ALL = EINJIT_OPTION_NO_OPTIMIZE | EINJIT_OPTION_VERIFY | EINJIT_OPTION_STRICT | EINJIT_OPTION_MEASURE
+    EINJIT_OPTION_ALL = EINJIT_OPTION_NO_OPTIMIZE | EINJIT_OPTION_VERIFY | EINJIT_OPTION_STRICT |
+                        EINJIT_OPTION_MEASURE | EINJIT_OPTION_ISOLATE
 };
 /* Measure: a compile makes several kernels, runs them in turns on tensors of its own, as large as those that are given,
  * and keeps the fastest: loops, tiles and packing of each step that takes at least a hundredth of the whole, and which
@@ -249,6 +252,13 @@ enum einjit_option_flag {
  * payload of NaN apart). Cost: what the passes would have saved, and sums of neighbours in memory run one term at a
  * time (README has figures). NO_OPTIMIZE sums in this order, too, but chooses its paths. Part of a kernel's signature;
  * a context's flag holds for all its compiles and for einjit_optimize. */
+
+/* Isolate: the program libexec/einjit-codegen (found by the code generator's file) loads LLVM in a process that the
+ * context starts with its first compile. Off where nobody asks; the Python package does. A crash there, its being
+ * killed, isolate_ms without a sign of life, or no such program are E_BACKEND with its last words ("auto":
+ * interpreted); the next compile has a new process. progress ends any compile within some 5 ms. Processes end with the
+ * context, with this one, or after 30 idle seconds (waited for by the next compile or einjit_context_statistics).
+ * README has more. */
 
 /* Threads: einjit_run and the calls share large loops among so many threads, no more than the affinity mask of the
  * thread that makes the context and the CPU quotas of the process's control groups allow (einjit_statistics.threads

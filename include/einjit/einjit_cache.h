@@ -47,6 +47,7 @@ typedef struct einjit_statistics {
     uint64_t disk_ns;          /* time spent loading what was found */
     uint64_t disk_limit_bytes; /* of all entries in the folder together */
     uint64_t threads;          /* that a run may use, with the caller's */
+    uint64_t processes;        /* that generate code now (EINJIT_OPTION_ISOLATE) */
 } einjit_statistics;
 EINJIT_API int einjit_context_statistics(const einjit_context *context, einjit_statistics *out, einjit_error *err);
 /** Drop every entry in memory, and give back scratch that no run uses. Kernels in use stay alive until they are

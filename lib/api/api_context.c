@@ -13,6 +13,7 @@
 #include "base_cpus.h"
 #include "cache.h"
 #include "kernel_cache.h"
+#include "kernel_isolate.h"
 #include "kernel_pool.h"
 #include "kernel_workers.h"
 #include "recipe.h"
@@ -169,6 +170,24 @@ static int read_bytes(size_t *out, const char *variable, einjit_error *err)
     return EINJIT_OK;
 }
 
+/* After the backend, the log and the module are known. */
+static int choose_process(einjit_context *context, const einjit_options *options, const ej_env *env, einjit_error *err)
+{
+    char *end = NULL;
+    uint64_t limit_ms = options->isolate_ms;
+    if (context->use_interp || !(env->isolate || options->flags & EINJIT_OPTION_ISOLATE)) return EINJIT_OK;
+    if (!limit_ms && env->isolate_limit) {
+        errno = 0;
+        unsigned long long seconds = strtoull(env->isolate_limit, &end, 10);
+        if (errno || *end || *env->isolate_limit == '-' || seconds < 1 || seconds > INT32_MAX)
+            return ej_fail(err, EINJIT_E_VALUE, "EINJIT_ISOLATE_LIMIT is '%.80s', not a number of seconds",
+                           env->isolate_limit);
+        limit_ms = seconds * 1000;
+    }
+    if (limit_ms > (uint64_t)INT32_MAX * 1000) limit_ms = (uint64_t)INT32_MAX * 1000;
+    return ej_isolate_create(&context->isolate, context, limit_ms, err);
+}
+
 static void tell_last_rule(ej_rule_limit *limit, const char *rule, const char *pass, const char *value)
 {
     const einjit_context *context =
@@ -244,6 +263,7 @@ static int configure(einjit_context *context, const einjit_options *options, ein
     if (env.refused)
         ej_context_log(context, "einjit: %s does not count in a program that has more rights than its user",
                        env.refused);
+    EJ_TRY(choose_process(context, options, &env, err));
     EJ_TRY(create_disk(context, options, &env, err));
     EJ_TRY(make_workers(context, options->parallel, err));
     EJ_TRY(ej_pool_create(&context->pool, &context->allocator,
@@ -308,6 +328,7 @@ int einjit_context_statistics(const einjit_context *context, einjit_statistics *
     ej_disk_statistics(context->disk, &now);
     ej_pool_statistics(context->pool, &now);
     now.threads = (uint64_t)ej_workers_count(context->workers);
+    now.processes = ej_isolate_count(context->isolate);
     return ej_write_struct(out, &now, sizeof now, "statistics", err);
 }
 

@@ -14,6 +14,8 @@ int ej_request_options(ej_request *request, const einjit_compile_options *option
     if (!options) return EINJIT_OK;
     EJ_TRY(ej_read_struct(&all, sizeof all, options, "compile options", err));
     EJ_TRY(ej_check_flags(all.flags, EINJIT_OPTION_ALL, "compile options", err));
+    if (all.flags & EINJIT_OPTION_ISOLATE)
+        return ej_fail(err, EINJIT_E_INVALID, "EINJIT_OPTION_ISOLATE is of a context, not of one compile");
     request->open = all.open && *all.open ? all.open : NULL;
     request->path = all.path;
     request->flags = all.flags;

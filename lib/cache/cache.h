@@ -12,6 +12,9 @@ enum { EJ_ID_TEXT = 2 * 32 + 1 }; /* at most 32 bytes in hexadecimal digits */
 bool ej_id_of_mapped(char out[EJ_ID_TEXT], const void *address, const char **file);
 /* The same of a file, which is read, not loaded. */
 bool ej_id_of_file(char out[EJ_ID_TEXT], const char *path);
+/* The code generator that is loaded: its version, "module <build-id>" and, where its LLVM is a library of its own,
+ * "llvm <build-id> <file>", a line each. False: it has no build-id. */
+bool ej_id_print_generator(ej_text *out, const ej_backend *backend);
 
 /* ---- cache_file.c: folders and files; all system calls of the cache but those of its scan ---- */
 /* Calls give 0, an errno, or one of these; ej_file_reason has words for each. */

@@ -23,6 +23,7 @@
 
 #include "base_time.h"
 #include "cache.h"
+#include "kernel_isolate.h"
 
 #define DEFAULT_LIMIT ((size_t)512 << 20)
 #ifdef EINJIT_BREAK_RULES
@@ -204,22 +205,11 @@ static void name_entry(char name[EJ_NAME_ROOM], const ej_text *key)
 
 /* ---- code generators ---- */
 
-/* "module <build-id>" and, where its LLVM is a library of its own, "llvm <build-id> <file>". */
 static bool print_generator(ej_text *out, const einjit_context *context)
 {
-    char id[EJ_ID_TEXT], llvm[EJ_ID_TEXT];
-    const char *file, *llvm_file;
+    if (context->isolate) return ej_isolate_generator(context->isolate, out);
     const ej_backend *backend = atomic_load_explicit(&context->backend, memory_order_acquire);
-    void (*llvm_function)(void) = backend ? backend->llvm : NULL;
-    int (*compile)(ej_code *, const ej_nests *, ej_job *) = backend ? backend->compile : NULL;
-    const void *address, *llvm_address;
-    if (!llvm_function || !compile) return false;
-    memcpy(&address, &compile, sizeof address); /* ISO C has no cast from a function's to an object's address */
-    memcpy(&llvm_address, &llvm_function, sizeof llvm_address);
-    if (!ej_id_of_mapped(id, address, &file) || !ej_id_of_mapped(llvm, llvm_address, &llvm_file)) return false;
-    ej_print(out, "%s\nmodule %s\n", backend->version, id);
-    if (strcmp(id, llvm)) ej_print(out, "llvm %s %s\n", llvm, llvm_file);
-    return !out->failed;
+    return backend && ej_id_print_generator(out, backend);
 }
 
 /* The line of an entry that begins with `word`, behind it; its length. */

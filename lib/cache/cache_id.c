@@ -130,3 +130,21 @@ bool ej_id_of_file(char out[EJ_ID_TEXT], const char *path)
     (void)close(file);
     return found;
 }
+
+/* ---- code generators ---- */
+
+bool ej_id_print_generator(ej_text *out, const ej_backend *backend)
+{
+    char id[EJ_ID_TEXT], llvm[EJ_ID_TEXT];
+    const char *file, *llvm_file;
+    void (*llvm_function)(void) = backend->llvm;
+    int (*compile)(ej_code *, const ej_nests *, ej_job *) = backend->compile;
+    const void *address, *llvm_address;
+    if (!llvm_function) return false;
+    memcpy(&address, &compile, sizeof address); /* ISO C has no cast from a function's to an object's address */
+    memcpy(&llvm_address, &llvm_function, sizeof llvm_address);
+    if (!ej_id_of_mapped(id, address, &file) || !ej_id_of_mapped(llvm, llvm_address, &llvm_file)) return false;
+    ej_print(out, "%s\nmodule %s\n", backend->version, id);
+    if (strcmp(id, llvm)) ej_print(out, "llvm %s %s\n", llvm, llvm_file);
+    return !out->failed;
+}

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "kernel_cache.h"
+#include "kernel_isolate.h"
 #include "kernel_pool.h"
 #include "kernel_workers.h"
 
@@ -38,6 +39,7 @@ static void free_context(einjit_context *context)
     if (context->cache) ej_context_enter(context);
     ej_cache_destroy(context->cache);
     ej_perf_end(context);
+    ej_isolate_destroy(context->isolate);
     ej_workers_destroy(context->workers);
     ej_pool_destroy(context->pool);
     pthread_mutex_destroy(&context->load_lock);
@@ -65,6 +67,7 @@ void ej_context_enter(einjit_context *context)
     ej_cache_recover(context->cache);
     ej_pool_recover(context->pool);
     ej_workers_recover(context->workers);
+    ej_isolate_recover(context->isolate);
     ej_fork_mark_done(&context->fork_mark);
 }
 

@@ -11,6 +11,7 @@
 
 struct ej_cache;
 struct ej_disk;
+struct ej_isolate;
 struct ej_pool;
 struct ej_workers;
 struct einjit_context {
@@ -34,6 +35,7 @@ struct einjit_context {
     const ej_target *target;
     struct ej_cache *cache;
     struct ej_disk *disk;        /* in the arena */
+    struct ej_isolate *isolate;  /* processes that generate code; NULL: this one does. In the arena */
     struct ej_pool *pool;        /* scratch blocks of runs */
     struct ej_workers *workers;  /* that share runs; NULL: nobody does */
     pthread_mutex_t freeze_lock; /* of all its graphs */
@@ -73,12 +75,15 @@ struct ej_pool *ej_context_pool(einjit_context *context);
 void ej_context_log(const einjit_context *context, const char *format, ...) EJ_PRINTF(2, 3);
 
 /* ---- kernel_backend.c ---- */
+/* The backend's compile: in this process, by the module, or in another one. */
+int ej_backend_generate(einjit_context *context, ej_code *out, const ej_nests *nests, ej_job *job);
 /* The module's backend, loaded on first use: E_BACKEND says where it was looked for. */
 int ej_backend_load(einjit_context *context, const ej_backend **out, einjit_error *err);
-int ej_backend_compile(const ej_backend *backend, ej_code *out, const ej_nests *nests, ej_job *job);
 /* The file that would be loaded. False: there is none. One that is linked in is this library's own file. */
 enum { EJ_PATH_ROOM = 4096 }; /* Linux's PATH_MAX */
 bool ej_backend_locate(const einjit_context *context, char path[EJ_PATH_ROOM]);
+/* The same; E_BACKEND says where it was looked for. */
+int ej_backend_find(const einjit_context *context, char path[EJ_PATH_ROOM], einjit_error *err);
 /* Around whatever runs in it. False: not in this process, which was forked while another thread was starting it. */
 bool ej_backend_enter(void);
 void ej_backend_leave(void);

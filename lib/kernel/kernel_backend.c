@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "kernel.h"
+#include "kernel_isolate.h"
 
 #ifndef EINJIT_MODULE_FILE
 #define EINJIT_MODULE_FILE "libeinjit-llvm.so"
@@ -45,6 +46,12 @@ bool ej_backend_locate(const einjit_context *context, char path[EJ_PATH_ROOM])
     if (!dladdr(&here, &info) || !info.dli_fname) return false;
     snprintf(path, EJ_PATH_ROOM, "%s", info.dli_fname);
     return true;
+}
+
+int ej_backend_find(const einjit_context *context, char path[EJ_PATH_ROOM], einjit_error *err)
+{
+    if (ej_backend_locate(context, path)) return EINJIT_OK;
+    return ej_fail(err, EINJIT_E_BACKEND, "it is not known which file this library is");
 }
 
 #else
@@ -102,18 +109,27 @@ bool ej_backend_locate(const einjit_context *context, char path[EJ_PATH_ROOM])
     return true;
 }
 
-/* The failure of a module that is there and does not load (a missing libLLVM, say) is the answer: it is what the user
- * must hear about. */
-static int find_backend(einjit_context *context, const ej_backend **out, einjit_error *err)
+int ej_backend_find(const einjit_context *context, char path[EJ_PATH_ROOM], einjit_error *err)
 {
-    if (context->module_path) return open_module(context, context->module_path, out, err);
     char places[PLACES][EJ_PATH_ROOM];
-    const char *found = look_around(places);
-    if (found) return open_module(context, found, out, err);
+    if (ej_backend_locate(context, path)) return EINJIT_OK;
+    if (context->module_path)
+        return ej_fail(err, EINJIT_E_BACKEND, "there is no code generator %s", context->module_path);
+    (void)look_around(places);
     return ej_fail(err, EINJIT_E_BACKEND,
                    "the code generator was not found; looked for %s, %s, %s (EINJIT_MODULE names it; "
                    "the backend 'interp' works without)",
                    places[0], places[1], places[2]);
+}
+
+/* The failure of a module that is there and does not load (a missing libLLVM, say) is the answer: it is what the user
+ * must hear about. */
+static int find_backend(einjit_context *context, const ej_backend **out, einjit_error *err)
+{
+    char path[EJ_PATH_ROOM];
+    if (context->module_path) return open_module(context, context->module_path, out, err);
+    EJ_TRY(ej_backend_find(context, path, err));
+    return open_module(context, path, out, err);
 }
 
 #endif
@@ -177,11 +193,19 @@ int ej_backend_load(einjit_context *context, const ej_backend **out, einjit_erro
     return status;
 }
 
-int ej_backend_compile(const ej_backend *backend, ej_code *out, const ej_nests *nests, ej_job *job)
+static int compile_here(const ej_backend *backend, ej_code *out, const ej_nests *nests, ej_job *job)
 {
     if (!ej_backend_enter()) return fail_torn(job->err);
     int status = backend->compile(out, nests, job);
     if (status == EINJIT_OK) atomic_store(&warm, true);
     ej_backend_leave();
     return status;
+}
+
+int ej_backend_generate(einjit_context *context, ej_code *out, const ej_nests *nests, ej_job *job)
+{
+    const ej_backend *backend;
+    if (context->isolate) return ej_isolate_compile(context->isolate, out, nests, job);
+    EJ_TRY(ej_backend_load(context, &backend, job->err));
+    return compile_here(backend, out, nests, job);
 }

@@ -19,13 +19,11 @@
 /* The interpreter needs no code. */
 static int generate(ej_pipeline *p)
 {
-    const ej_backend *backend;
     ej_text assembly;
     if (p->interpret) return EINJIT_OK;
-    EJ_TRY(ej_backend_load(p->context, &backend, p->job.err));
     ej_text_init(&assembly, p->job.arena);
     p->job.asm_text = &assembly;
-    EJ_TRY(ej_backend_compile(backend, &p->code, &p->nests, &p->job));
+    EJ_TRY(ej_backend_generate(p->context, &p->code, &p->nests, &p->job));
     EJ_TRY(ej_stage_dump(p, EJ_STAGE_IR));
     p->text = assembly;
     return ej_stage_done(p, EJ_STAGE_ASM);

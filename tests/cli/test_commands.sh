@@ -633,6 +633,12 @@ END
     run 0 "$bench" 'ij,jk->ik' -s i=4,j=4,k=4 --min-time 0.001 --cache --json
     case $("$json_get" 0.pair_ns <out) in ''|null) fail 'no pair_ns' ;; esac
     run 0 "$einjit" cache; quiet out # of its own nothing is left
+    export EINJIT_CACHE_DIR=none
+    EINJIT_VERBOSE=1 run 0 "$einjit" run 'ij,jk->ik' a.npy a.npy -o o.npy --isolate; says ' generates code' err; same o.npy aa.npy
+    EINJIT_ISOLATE=1 EINJIT_VERBOSE=1 run 0 "$einjit" run 'ij,jk->ik' a.npy a.npy -o o.npy; says ' generates code' err
+    run 0 "$einjit" print 'ij,jk->ik' -s i=9,j=8,k=7 --emit asm; cp out asm
+    run 0 "$einjit" print 'ij,jk->ik' -s i=9,j=8,k=7 --emit asm --isolate; same out asm
+    EINJIT_ISOLATE=1 EINJIT_ISOLATE_LIMIT=soon run 2 "$einjit" run 'ij,jk->ik' a.npy a.npy -o o.npy; says EINJIT_ISOLATE_LIMIT err
 fi
 
 [ $failures = 0 ] || { printf '%s failed\n' $failures >&2; exit 1; }

@@ -42,6 +42,8 @@ done
 [ -z "$HELP2MAN" ] || [ -s "$prefix/share/man/man1/einjit-run.1" ] || fail "the manual pages are not installed"
 [ "$CODEGEN" != module ] || [ -e "$libdir/einjit/libeinjit-llvm.so" ] || fail "the code generator is not installed"
 
+[ "$CODEGEN" = none ] || [ -x "$prefix/libexec/einjit-codegen" ] || fail "the code generator's program is not installed"
+
 # ---- the README's examples, word for word ----
 example() { # language, which one of it
     awk -v fence="^\`\`\`$1\$" -v which="${2:-1}" '
@@ -98,6 +100,11 @@ if [ "$CODEGEN" = module ]; then
     mkdir "$prefix/static-consumer/einjit"
     cp "$libdir/einjit/libeinjit-llvm.so" "$prefix/static-consumer/einjit/"
     "$prefix/static-consumer/c17" || fail "static, the code generator beside the program: c17 gives $?"
+fi
+if [ "$CODEGEN" != none ]; then
+    EINJIT_BACKEND=llvm EINJIT_CACHE_DIR=none EINJIT_ISOLATE=1 EINJIT_VERBOSE=1 LD_LIBRARY_PATH=$libdir \
+        "$prefix/consumer/c17" 2>"$prefix/log" || fail "in a process of its own: $(cat "$prefix/log")"
+    grep -q 'process [0-9]* generates code' "$prefix/log" || fail "no process of its own: $(cat "$prefix/log")"
 fi
 EINJIT_BACKEND=$backend
 

@@ -110,10 +110,20 @@ static int asked(void *user, const char *stage, double done)
     return stop;
 }
 
+/* What LLVM does is not to end Python's process, unless the user wants it there. */
+static bool isolates(void)
+{
+    const char *variable = getenv("EINJIT_ISOLATE");
+    return !variable || strcmp(variable, "0") != 0;
+}
+
 static einjit_context *make_context(int32_t threads)
 {
     einjit_error err;
-    einjit_options options = {.struct_bytes = sizeof options, .progress = asked, .threads = threads};
+    einjit_options options = {.struct_bytes = sizeof options,
+                              .flags = isolates() ? EINJIT_OPTION_ISOLATE : 0,
+                              .progress = asked,
+                              .threads = threads};
     einjit_context *made;
     if (!n_contexts) main_thread = find_main_thread();
 #ifdef EINJIT_PY_NO_CODEGEN
@@ -300,12 +310,12 @@ static PyObject *module_statistics(PyObject *self, PyObject *unused)
     if (!context) return NULL;
     einjit_context_statistics(context, &s, NULL);
 #define FIGURE(name) #name, (unsigned long long)s.name
-    return Py_BuildValue("{sK sK sK sK sK sK sK sK sK sK sK sK sK sK sK sK sK sK sK sK sK}", FIGURE(hits),
-                         FIGURE(misses), FIGURE(waits), FIGURE(failures), FIGURE(evictions), FIGURE(entries),
-                         FIGURE(bytes), FIGURE(limit_bytes), FIGURE(compile_ns), FIGURE(failure_bytes),
-                         FIGURE(scratch_bytes), FIGURE(scratch_limit_bytes), FIGURE(disk_hits), FIGURE(disk_misses),
-                         FIGURE(disk_rejected), FIGURE(disk_writes), FIGURE(disk_write_failures),
-                         FIGURE(disk_evictions), FIGURE(disk_ns), FIGURE(disk_limit_bytes), FIGURE(threads));
+    return Py_BuildValue(
+        "{sK sK sK sK sK sK sK sK sK sK sK sK sK sK sK sK sK sK sK sK sK sK}", FIGURE(hits), FIGURE(misses),
+        FIGURE(waits), FIGURE(failures), FIGURE(evictions), FIGURE(entries), FIGURE(bytes), FIGURE(limit_bytes),
+        FIGURE(compile_ns), FIGURE(failure_bytes), FIGURE(scratch_bytes), FIGURE(scratch_limit_bytes),
+        FIGURE(disk_hits), FIGURE(disk_misses), FIGURE(disk_rejected), FIGURE(disk_writes), FIGURE(disk_write_failures),
+        FIGURE(disk_evictions), FIGURE(disk_ns), FIGURE(disk_limit_bytes), FIGURE(threads), FIGURE(processes));
 #undef FIGURE
 }
 
