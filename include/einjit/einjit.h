@@ -127,11 +127,9 @@ EINJIT_API const char *einjit_list_name(int list, size_t i, const char **text);
  * Sums of products of bf16 may take the terms two at a time where the CPU does that faster (the target's row
  * avx512_bf16): subnormal factors count as 0 then, and sums below 2^-126; not in strict compiles, nor where nothing is
  * optimized.
- * I8, U8 and I16 are formats of memory, too: operators compute in i32, sums among them, and each operator's result is
- * wrapped to the dtype. Sums and products along axes are i64, functions and true quotients f64, as those of the other
- * integers; to keep all digits of a product, its operands are converted first, which takes no memory:
- * einsum("ij,jk->ik", a.to(i32), b.to(i32)). Conversions from floating numbers truncate and saturate, as to i32 and
- * i64. */
+ * I8, U8 and I16 are formats of memory, too: operators compute in i32, and wrap each result to the dtype. Sums and
+ * products along axes are i64, functions and quotients f64, as of other integers. einsum("ij,jk->ik", a.to(i32),
+ * b.to(i32)) keeps all digits, and its conversions take no memory. Floats are truncated and saturated, as to i32. */
 enum einjit_dtype_code {
     EINJIT_BOOL,
     EINJIT_I32,
@@ -426,18 +424,9 @@ typedef struct einjit_compile_options {
                          * Part of the signature. Results of integers take whole numbers, those of bool none: E_DTYPE */
     uint64_t memory_limit; /* bytes of scratch that a run on one thread may take (einjit_kernel_scratch_bytes); 0: any
                             * number. A program that is one einsum of three operands or more, and would take more, is
-                            * computed in slices: see below. E_LIMIT: it cannot be kept; E_UNSUPPORTED: what is needed
-                            * depends on open extents. Part of the signature */
+                            * computed in slices: see einjit_path.h. E_LIMIT: it cannot be kept; E_UNSUPPORTED: what is
+                            * needed depends on open extents. Part of the signature */
 } einjit_compile_options;
-/* Slices: labels of the einsum are cut, chosen together with the path, so that the intermediates for one value of each
- * fit into the limit. One kernel is compiled for such a slice, and a run calls it for all values, on views of the
- * inputs, and adds up what belongs together: slices 2k and 2k + 1, then these sums in pairs, and so on, in the sum (or
- * maximum, ...) of the einsum, in f32 where operands are f16 or bf16. Results differ from unsliced ones by rounding. No
- * output may lie where an input does, and there is no einjit_entry. Beside the einsum, which passes may have made of
- * several, there may be casts of inputs and of the result, and numbers among the operands. Strict compiles, programs
- * with other operations, and alpha and beta are not sliced. einjit_cost says how many slices there are, and what they
- * cost more; texts of stages behind the path are those of one slice. EINJIT_OPTION_MEASURE with a limit looks at the
- * slice's kernel, and at no kernel that is not sliced. The kernels on disk are those of slices. */
 
 /** The kernel for the graph and the observed dtypes, extents and strides of its inputs and outputs (data is not read,
  * but for inputs declared constant: their contents are part of the signature, hashed in every call; E_INVALID names one

@@ -32,6 +32,17 @@ EINJIT_API int einjit_path_watched(einjit_context *context, size_t n, const int3
                                    double *log10_mults, double *log2_largest, einjit_path_progress progress, void *user,
                                    einjit_error *err);
 
+/* Slices (einjit_compile_options.memory_limit): labels of the einsum are cut, chosen together with the path, so that
+ * the intermediates for one value of each fit into the limit. One kernel is compiled for such a slice, and a run calls
+ * it for all values, on views of the inputs, and adds up what belongs together: slices 2k and 2k + 1, then these sums
+ * in pairs, and so on, in the sum (or maximum, ...) of the einsum, in f32 where operands are f16 or bf16. Results
+ * differ from unsliced ones by rounding. No output may lie where an input does, and there is no einjit_entry. Beside
+ * the einsum, which passes may have made of several, there may be casts of inputs and of the result, and numbers among
+ * the operands. Strict compiles, programs with other operations, and alpha and beta are not sliced. einjit_cost says
+ * how many slices there are, and what they cost more; texts of stages behind the path are those of one slice.
+ * EINJIT_OPTION_MEASURE with a limit looks at the slice's kernel, and at no kernel that is not sliced. The kernels on
+ * disk are those of slices. */
+
 /** What a search is asked for. Set struct_bytes = sizeof(einjit_path_options). */
 typedef struct einjit_path_options {
     size_t struct_bytes;
