@@ -70,7 +70,7 @@ static bool note_extents(noting *n, size_t n_in, const einjit_tensor *in, int64_
     const ej_graph *graph = &n->graph->graph;
     einjit_kernel *kernel = n->kernel;
     for (size_t s = 0; s < graph->n_symbols; s++) values[s] = -1;
-    for (size_t i = 0; i < n_in; i++) {
+    for (size_t i = 0; i < n_in && i < graph->n_inputs; i++) { /* behind them: results that beta reads */
         const ej_node *input = &graph->nodes[graph->inputs[i]];
         for (uint32_t axis = 0; axis < input->n_extents && (int32_t)axis < in[i].rank; axis++)
             if (ej_extent_is_symbol(&input->extents[axis])) values[input->extents[axis].symbols[0]] = in[i].shape[axis];

@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,6 +46,32 @@ static void check(einjit_context *context, const char *text, int32_t flags, bool
             }
     }
     einjit_graph_destroy(graph);
+}
+
+/* What held the results are inputs of the kernel that the program does not have. */
+static void programs_of_any_number_of_inputs_are_added_to(void **state)
+{
+    CONTEXT_OR_SKIP(context);
+    enum { INPUTS = 20 };
+    const einjit_compile_options options = {.struct_bytes = sizeof options, .beta = 1};
+    const int64_t three = 3;
+    float x[3] = {1, 2, 3};
+    for (size_t n = 1; n <= INPUTS; n++) {
+        einjit_tensor in[INPUTS];
+        char inputs[400] = "", sum[400] = "", text[900];
+        for (size_t i = 0; i < n; i++) {
+            in[i] = (einjit_tensor){x, EINJIT_F32, 1, &three, NULL};
+            snprintf(inputs + strlen(inputs), sizeof inputs - strlen(inputs), "%sx%zu: f32[n%zu]", i ? ", " : "", i, i);
+            snprintf(sum + strlen(sum), sizeof sum - strlen(sum), "%sx%zu", i ? " + " : "", i);
+        }
+        snprintf(text, sizeof text, "def f(%s):\n    return %s\n", inputs, sum);
+        einjit_graph *graph = api_graph(context, text);
+        float got[3] = {0.5f, 0.25f, 0};
+        einjit_tensor out = F32(got, 3);
+        if (einjit_call_with(context, graph, n, in, 1, &out, &options, &err)) fail_msg("%s%s", text, err.text);
+        assert_true(got[0] == (float)n + 0.5f && got[1] == (float)(2 * n) + 0.25f && got[2] == (float)(3 * n));
+        einjit_graph_destroy(graph);
+    }
 }
 
 static void results_are_scaled_and_added(void **state)
@@ -137,6 +164,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ON_BOTH(results_are_scaled_and_added),
+        ON_BOTH(programs_of_any_number_of_inputs_are_added_to),
         ON_BOTH(no_temporary_is_made),
         ON_BOTH(several_results_and_open_extents),
         ON_BOTH(factors_are_part_of_the_signature_and_fit_the_dtype),
