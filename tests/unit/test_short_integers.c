@@ -187,6 +187,37 @@ static int64_t wanted(int fn, int64_t a, int64_t b)
     }
 }
 
+/* Passes do not take two conversions, the second of which saturates, for one that wraps. */
+static void what_goes_by_way_of_floats_saturates(void **state)
+{
+    (void)state;
+    enum { N = 5 };
+    int32_t x[N] = {-1000, -1, 0, 200, 70000};
+    static const struct route {
+        const char *text;
+        uint8_t want[N];
+    } routes[] = {{"def f(x: i32[n]):\n    return x.to(f64).to(i8)\n", {0x80, 0xff, 0, 127, 127}},
+                  {"def f(x: i32[n]):\n    return x.to(i16).to(f32).to(u8)\n", {0, 0, 0, 200, 255}},
+                  {"def f(x: i32[n]):\n    return x.to(u8).to(f16).to(i8)\n", {24, 127, 0, 127, 112}},
+                  {"def f(x: i32[n]):\n    return x.to(i8).to(c64).to(u8)\n", {24, 0, 0, 0, 112}}};
+    const int64_t n = N;
+    for (int row = -1; row < ej_n_targets; row++) {
+        einjit_context *context = on_row(row);
+        for (size_t k = 0; k < sizeof routes / sizeof *routes; k++) {
+            uint8_t got[N];
+            einjit_error err;
+            bool is_signed = strstr(routes[k].text, ".to(i8)\n");
+            einjit_tensor in = {x, EINJIT_I32, 1, &n, NULL};
+            einjit_tensor out = {got, is_signed ? EINJIT_I8 : EINJIT_U8, 1, &n, NULL};
+            if (call(context, routes[k].text, 1, &in, &out, &err)) fail_msg("%s: %s", routes[k].text, err.text);
+            for (int i = 0; i < N; i++)
+                if (got[i] != routes[k].want[i])
+                    fail_msg("%s of %d is %02x, not %02x", routes[k].text, x[i], got[i], routes[k].want[i]);
+        }
+        einjit_context_release(context);
+    }
+}
+
 static void every_pair_is_computed_in_i32_and_wrapped(void **state)
 {
     (void)state;
@@ -342,6 +373,7 @@ int main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test(every_number_is_every_dtypes),
                                        cmocka_unit_test(every_number_of_16_bits),
                                        cmocka_unit_test(integers_wrap_and_floats_saturate),
+                                       cmocka_unit_test(what_goes_by_way_of_floats_saturates),
                                        cmocka_unit_test(every_pair_is_computed_in_i32_and_wrapped),
                                        cmocka_unit_test(sums_keep_what_their_dtype_keeps),
                                        cmocka_unit_test(products_in_pairs_of_terms_wrap_as_one_by_one),

@@ -179,6 +179,14 @@ static bool holds(int from, int to)
            !(to == EINJIT_BOOL && from != EINJIT_BOOL) && !(to == EINJIT_U8 && from == EINJIT_I8);
 }
 
+/* Of a value of `from` that became `by`, which holds it, and then `to`: what it is as `to` at once. Integers wrap, what
+ * comes from a float saturates. */
+static bool ends_alike(int from, int by, int to)
+{
+    bool wraps = ej_dtypes[from].kind == EJ_KIND_INT && ej_dtypes[to].kind == EJ_KIND_INT;
+    return !wraps || ej_dtypes[by].kind == EJ_KIND_INT || holds(from, to);
+}
+
 static bool cast(ej_canon *c, ej_canon_form *f)
 {
     ej_known_dtype known = ej_canon_dtype(c, f->in[0]);
@@ -186,7 +194,9 @@ static bool cast(ej_canon *c, ej_canon_form *f)
     if (ej_canon_node(c, f->in[0])->op != EJ_OP_CAST) return false;
     ej_value under = ej_canon_under(c, f->in[0], 0);
     ej_known_dtype first = ej_canon_dtype(c, under);
-    bool exact = first.dtype >= 0 && !first.weak && holds(first.dtype, ej_canon_node(c, f->in[0])->dtype);
+    int by = ej_canon_node(c, f->in[0])->dtype;
+    bool exact =
+        first.dtype >= 0 && !first.weak && holds(first.dtype, by) && ends_alike(first.dtype, by, f->node.dtype);
     if (EJ_BROKEN(CANON_CASTS) && first.dtype >= 0 && !first.weak) exact = true;
     if (!exact) return false;
     f->in[0] = under;
