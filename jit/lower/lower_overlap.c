@@ -18,14 +18,16 @@ typedef struct overlap {
     const ej_lower *w;
     int32_t axis;
     int64_t twice;        /* how many values of it two chunks have */
+    bool *inside;         /* per buffer: it lives in one round of the loop */
     bool *written, *read; /* per buffer from outside of the loop */
 } overlap;
 
-/* A buffer that lives in one round of the loop. */
-static bool is_inside(const overlap *o, int32_t buffer)
+static void find_inside(const ej_nest *nest, int32_t loop, bool *inside)
 {
-    uint8_t home = o->w->nest->buffers[buffer].home;
-    return (home == EJ_HOME_LOCAL || home == EJ_HOME_REG) && !o->w->placed_lo[buffer];
+    const ej_nest_node *node = &nest->nodes[loop];
+    for (int32_t p = 0; p < node->n_placed; p++) inside[node->placed[p]] = true;
+    for (int32_t id = node->child; id >= 0; id = nest->nodes[id].next)
+        if (nest->nodes[id].kind == EJ_NEST_LOOP) find_inside(nest, id, inside);
 }
 
 /* The last chunk may begin inside the one before: strides are linear there, as in a range no longer than a block, which
@@ -40,7 +42,7 @@ static bool begins_earlier(const overlap *o, const ej_access *access, const ej_a
 
 static bool access_overlaps(const overlap *o, const ej_access *access)
 {
-    bool inside = is_inside(o, access->buffer);
+    bool inside = o->inside[access->buffer];
     if (!inside && o->w->nest->buffers[access->buffer].home == EJ_HOME_REG) return false;
     for (int32_t t = 0; t < access->n_terms; t++) {
         const ej_access_term *term = &access->terms[t];
@@ -60,13 +62,13 @@ static bool is_of_the_chunk(const overlap *o, const ej_nest_node *leaf)
 
 static bool leaf_overlaps(const overlap *o, const ej_nest_node *leaf)
 {
-    bool inside = is_inside(o, leaf->dst.buffer);
+    bool inside = o->inside[leaf->dst.buffer];
     if (inside ? is_of_the_chunk(o, leaf) : leaf->reduce != EJ_REDUCE_NONE || leaf->hints.stream) return false;
     if (!access_overlaps(o, &leaf->dst)) return false;
     if (!inside) o->written[leaf->dst.buffer] = true;
     for (int32_t s = 0; s < leaf->n_src; s++) {
         if (!access_overlaps(o, &leaf->src[s])) return false;
-        if (!is_inside(o, leaf->src[s].buffer)) o->read[leaf->src[s].buffer] = true;
+        if (!o->inside[leaf->src[s].buffer]) o->read[leaf->src[s].buffer] = true;
     }
     return true;
 }
@@ -180,8 +182,11 @@ static bool may_overlap(ej_lower *w, int32_t loop, int64_t rest, int64_t latest)
 {
     const ej_nest_node *node = &w->nest->nodes[loop];
     int32_t n = w->nest->n_buffers;
-    overlap o = {w, node->axis, latest - rest, EJ_LOWER_NEW(w, bool, n), EJ_LOWER_NEW(w, bool, n)};
-    if (!o.written || !o.read || !nodes_overlap(&o, node->child)) return false;
+    overlap o = {
+        w, node->axis, latest - rest, EJ_LOWER_NEW(w, bool, n), EJ_LOWER_NEW(w, bool, n), EJ_LOWER_NEW(w, bool, n)};
+    if (!o.inside || !o.written || !o.read) return false;
+    find_inside(w->nest, loop, o.inside);
+    if (!nodes_overlap(&o, node->child)) return false;
     for (int32_t i = 0; i < n; i++)
         if (o.read[i] && (o.written[i] || w->nest->buffers[i].in_place)) return false;
     return true;

@@ -335,6 +335,31 @@ static void last_blocks_begin_earlier_with_their_chunks(void **state)
     nest_close(&c);
 }
 
+/* Sums that wait in memory of the nest's own while the panel is read: no column of them is added to twice. */
+static void blocks_do_not_overlap_where_sums_wait(void **state)
+{
+    (void)state;
+    char text[1024];
+    for (int n = 239; n <= 265; n++) {
+        snprintf(
+            text, sizeof text,
+            "nest adds\naxis i 3 reduced\naxis j %d\nbuffer B f32 arg 0\nbuffer C f32 arg 1\n"
+            "buffer panel f32 local elems 936 at 0\nbuffer total f32 local elems 300 at 4096\n"
+            "place panel\nplace total\n"
+            "loop j step 24\n    move total[j: 1]\n        expr $0 = f32 const 0.0\n"
+            "        tile j unroll 3, j lane 8\n"
+            "loop j step 24\n    loop i step 1\n        move panel[j: 1 block 24: 72, i: 24]\n"
+            "            src B[i: 300, j: 1]\n            expr $0 = f32 src 0\n            tile j unroll 3, j lane 8\n"
+            "loop j step 24\n    loop i step 1\n        sum total[j: 1]\n"
+            "            src panel[j: 1 block 24: 72, i: 24]\n            expr $0 = f32 src 0\n"
+            "            tile j unroll 3, j lane 8\n"
+            "loop j step 24\n    move C[j: 1]\n        src total[j: 1]\n        expr $0 = f32 src 0\n"
+            "        tile j unroll 3, j lane 8\n",
+            n);
+        lower_agree(text, 0, NULL, 0);
+    }
+}
+
 /* Every value gets what one leaf makes of all values in its chunk: the largest, or the last. */
 static void chunks_with_one_value_for_all_do_not_overlap(void **state)
 {
@@ -484,6 +509,7 @@ int main(void)
         cmocka_unit_test(chunks_that_add_to_what_is_there_do_not_overlap),
         cmocka_unit_test(chunks_of_complex_scratch_do_not_overlap),
         cmocka_unit_test(last_blocks_begin_earlier_with_their_chunks),
+        cmocka_unit_test(blocks_do_not_overlap_where_sums_wait),
         cmocka_unit_test(chunks_with_one_value_for_all_do_not_overlap),
         cmocka_unit_test(several_nests_run_in_order),
         cmocka_unit_test(no_nests_are_a_kernel_that_does_nothing),
