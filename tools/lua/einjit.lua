@@ -179,8 +179,8 @@ local function core_of_ffi()
     function core.put(buffer, from, bytes) ffi.copy(bytes_of(buffer, from, #bytes), bytes, #bytes) end
     function core.take(buffer, from, n) return ffi.string(bytes_of(buffer, from, n), n) end
 
-    local c_types = {f32 = "float *", f64 = "double *", i32 = "int32_t *", i64 = "int64_t *", bool = "uint8_t *",
-        c64 = "float *", c128 = "double *"}
+    local c_types = {f32 = "float *", f64 = "double *", i32 = "int32_t *", i64 = "int64_t *", i8 = "int8_t *",
+        u8 = "uint8_t *", i16 = "int16_t *", bool = "uint8_t *", c64 = "float *", c128 = "double *"}
     function core.read(buffer, dtype, i)
         local p = ffi.cast(c_types[dtype], buffer)
         if dtype == "bool" then return p[i] ~= 0 end
@@ -200,7 +200,8 @@ end
 
 local function core_of_c()
     local core = require "einjit.core"
-    local formats = {f32 = "<f", f64 = "<d", i32 = "<i4", i64 = "<i8", bool = "<B", c64 = "<ff", c128 = "<dd"}
+    local formats = {f32 = "<f", f64 = "<d", i32 = "<i4", i64 = "<i8", i8 = "<i1", u8 = "<I1", i16 = "<i2", bool = "<B",
+        c64 = "<ff", c128 = "<dd"}
     local sizes = {}
     for dtype, format in pairs(formats) do sizes[dtype] = string.packsize(format) end
     function core.read(buffer, dtype, i)
@@ -223,7 +224,8 @@ end
 local core = rawget(_G, "jit") and core_of_ffi() or core_of_c()
 core.errors(Error)
 local flags = {no_optimize = 1, verify = 2, strict = 4, measure = 8}
-local readable = {f32 = true, f64 = true, i32 = true, i64 = true, bool = true, c64 = true, c128 = true}
+local readable = {f32 = true, f64 = true, i32 = true, i64 = true, i8 = true, u8 = true, i16 = true, bool = true,
+    c64 = true, c128 = true}
 
 -- Options as Lua has them: flags are true or false.
 local function options_of(given, allowed)
