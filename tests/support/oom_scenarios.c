@@ -428,8 +428,8 @@ static int plan_slices(scene *s)
     einjit_cost cost = {.struct_bytes = sizeof cost, .steps = 12345};
     int32_t pairs[16], sliced[4] = {-7};
     char text[64] = "as it was";
-    int status = einjit_path_find(s->context, 4, ranks, labels, 0, NULL, 4, sizes, &limit, pairs, 8, sliced, 4, &report,
-                                  s->err);
+    int status =
+        einjit_path_find(s->context, 4, ranks, labels, 0, NULL, 4, sizes, &limit, pairs, 8, sliced, 4, &report, s->err);
     if (status) assert_true(report.n_steps == 12345 && sliced[0] == -7);
     else assert_true(report.slices > 1 && sliced[0] >= 0);
     TRY(status);
@@ -604,9 +604,8 @@ static const char edges[] = "def forward(x: f32[nodes, c], src: i64[edges], dst:
                             "    return index_add(nodes, 0, dst, messages)\n";
 static const char chain[] = "def forward(a: f32[n, n], b: f32[n, n]):\n    t = softmax(a * 0.0, 1)\n"
                             "    return a @ (a @ b) + (t - t)\n";
-static const char ring[] =
-    "def forward(a: f32[n, n], b: f32[n, n], c: f32[n, n], d: f32[n, n]):\n"
-    "    return einsum(\"ij,jk,kl,li->\", a, b, c, d)\n";
+static const char ring[] = "def forward(a: f32[n, n], b: f32[n, n], c: f32[n, n], d: f32[n, n]):\n"
+                           "    return einsum(\"ij,jk,kl,li->\", a, b, c, d)\n";
 static const char indexed[] = "def forward(x: f32[n], i: i64[m]):\n    return x[i + 1]\n";
 
 const scenario scenarios[] = {
