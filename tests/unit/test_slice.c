@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -381,6 +382,34 @@ static void paths_are_found_within_a_limit(void **state)
                      EINJIT_E_DTYPE);
 }
 
+/* The search for slices asks as well. */
+static int stop_at_once(void *user, double log10_mults, int64_t trials, double seconds)
+{
+    (void)trials;
+    ++*(int *)user;
+    return log10_mults < 0 || seconds >= 0;
+}
+
+static void searches_for_slices_can_be_ended(void **state)
+{
+    CONTEXT_OR_SKIP(context);
+    const int32_t ranks[] = {2, 2, 2, 2}, labels[] = {0, 1, 1, 2, 2, 3, 3, 0};
+    const int64_t sizes[] = {16, 16, 16, 16};
+    int calls = 0;
+    const einjit_path_options options = {.struct_bytes = sizeof options,
+                                         .strategy = "portfolio:seconds=100",
+                                         .memory_limit = 1280,
+                                         .dtype = EINJIT_F32,
+                                         .progress = stop_at_once,
+                                         .user = &calls};
+    einjit_path_report report = {.struct_bytes = sizeof report};
+    time_t start = time(NULL);
+    if (einjit_path_find(context, 4, ranks, labels, 0, NULL, 4, sizes, &options, NULL, 0, NULL, 0, &report, &err))
+        fail_msg("%s", err.text);
+    assert_true(report.slices == 16 && calls >= 1);
+    assert_true(difftime(time(NULL), start) < 25); /* half of the time is 50 s */
+}
+
 /* What the passes are kept from is still counted as it is written. */
 static void costs_as_written_are_told(void **state)
 {
@@ -467,6 +496,7 @@ int main(void)
         ON_BOTH(results_do_not_overlap_inputs),
         ON_BOTH(operands_move_by_their_own_labels),
         ON_BOTH(paths_are_found_within_a_limit),
+        ON_BOTH(searches_for_slices_can_be_ended),
         ON_BOTH(costs_as_written_are_told),
         ON_BOTH(texts_are_of_what_is_compiled),
         ON_BOTH(measured_kernels_keep_the_limit),
