@@ -67,7 +67,8 @@ typedef struct einjit_path_report {
 } einjit_path_report;
 /** einjit_path with a memory limit: where the path's intermediates do not fit, labels to cut are chosen with it, and
  * the path is the one of a slice, in which these labels have extent 1. `sliced` gets them (n_labels always suffice).
- * With "seconds=T" half of the time is for the slices where there are any. Nothing is stored on failure. Errors:
+ * With "seconds=T" half of the time is for the slices where there are any; `progress` then hears of all slices' cost in
+ * every round of theirs, trials and seconds counted anew. Nothing is stored on failure. Errors:
  * E_LIMIT: it does not fit, however it is sliced; E_DTYPE; those of einjit_path. */
 EINJIT_API int einjit_path_find(einjit_context *context, size_t n, const int32_t *term_ranks, const int32_t *labels,
                                 int output_rank, const int32_t *output, size_t n_labels, const int64_t *sizes,

@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "base_time.h"
 #include "path_search.h"
 #include "path_sets.h"
 
@@ -147,7 +148,7 @@ int ej_path_search_within(ej_path *out, const ej_network *network, double log2_m
     EJ_TRY(ej_path_search(out, network, &halved));
     if (out->log2_peak <= log2_most) return EINJIT_OK;
     const ej_strategy *strategy = strategy_by_name(job->path_strategy ? job->path_strategy : "auto");
-    ej_effort effort = {.job = job};
+    ej_effort effort = {.job = job, .started_ns = ej_now_ns()};
     if (strategy && strategy->in_trials) EJ_TRY(ej_effort_read(&effort, &halved));
     return ej_path_slice(out, network, log2_most, &effort, &halved);
 }

@@ -12,6 +12,7 @@
  */
 #include <string.h>
 
+#include "base_time.h"
 #include "path_search.h"
 #include "path_sets.h"
 
@@ -293,6 +294,14 @@ static int64_t rounds_for(const slicer *s)
     return rounds < ROUNDS ? rounds : ROUNDS;
 }
 
+/* Whoever watches may end the rounds. */
+static void tell(slicer *s, int64_t round)
+{
+    const ej_path_watch *watch = s->job->path_watch;
+    double seconds = (double)(ej_now_ns() - s->effort.started_ns) * 1e-9;
+    if (watch && watch->tell(watch->user, s->best_cost * log10(2), round, seconds)) s->effort.stopped = true;
+}
+
 static int search(slicer *s)
 {
     bool done;
@@ -303,7 +312,9 @@ static int search(slicer *s)
                        (int)s->whole->n_terms);
     EJ_TRY(settle(s));
     int64_t rounds = rounds_for(s);
-    for (int64_t i = 0; i < rounds && !ej_effort_is_over(&s->effort); i++) {
+    for (int64_t i = 0; i < rounds; i++) {
+        tell(s, i);
+        if (ej_effort_is_over(&s->effort)) break;
         perturb(s);
         EJ_TRY(reconfigure(s, i % 3 ? 0.1 + 0.5 * ej_random_unit(&s->random) : 0));
         EJ_TRY(cut_down(s, i % 2 ? 0.3 : 0, &done));

@@ -188,9 +188,9 @@ static int build(ej_pipeline *p)
     EJ_TRY(ej_stage_done(p, EJ_STAGE_BIND));
     if (p->last == EJ_STAGE_BIND) return EINJIT_OK;
 
+    if (!optimizes(p)) EJ_TRY(count_written(p, &p->bound));
     if (r->memory_limit) EJ_TRY(ej_slices_begin(p));
     if (ej_is_sliced(p)) return EINJIT_OK; /* it is made of other programs */
-    if (!optimizes(p)) EJ_TRY(count_written(p, &p->bound));
     EJ_TRY(ej_choose(&p->chosen, &p->bound, r->flags & EINJIT_OPTION_NO_OPTIMIZE, job)); /* searches paths */
     EJ_TRY(keep_written_order(p));
     EJ_TRY(ej_stage_done(p, EJ_STAGE_PATH));
@@ -433,6 +433,8 @@ int ej_compile_explain(ej_text *out, einjit_context *context, const ej_request *
     int status = EINJIT_E_NOMEM;
     if (p) {
         p->last = stage;
+        /* what scratch the plan takes, which the nests decide, may call for slices */
+        if (request->memory_limit && (stage == EJ_STAGE_PATH || stage == EJ_STAGE_PLAN)) p->last = EJ_STAGE_SCHEDULE;
         p->explained = out;
         p->job.dump = UINT32_C(1) << stage;
         status = run_pipeline(p);

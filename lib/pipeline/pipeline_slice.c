@@ -429,11 +429,23 @@ void ej_slices_cost(einjit_cost *out, const ej_slices *s)
 
 /* ---- kernels ---- */
 
+/* Ways that are measured may take more scratch than the plan: where that is beyond the limit they are not measured, as
+ * in every compile with a limit. */
 static int find_kernel(einjit_kernel **out, ej_slices *s, ej_slice_part *part, ej_pipeline *p)
 {
     ej_request r = request_of(s, part);
+    uint64_t sums = (uint64_t)(s->slicing.sum_bytes * s->slicing.most_sums), scratch;
     EJ_TRY(ej_request_check(p->context, &r, p->job.err));
-    return ej_kernel_find(out, p->context, &r, p->job.err);
+    EJ_TRY(ej_kernel_find(out, p->context, &r, p->job.err));
+    if ((uint64_t)(*out)->scratch_bytes.n + sums > s->limit) {
+        ej_kernel_drop(*out);
+        *out = NULL;
+        r.memory_limit = s->limit > sums ? s->limit - sums : 1; /* 0 is none */
+        EJ_TRY(ej_kernel_find(out, p->context, &r, p->job.err));
+    }
+    scratch = (uint64_t)(*out)->scratch_bytes.n + sums;
+    if (scratch > s->scratch_bytes) s->scratch_bytes = scratch;
+    return EINJIT_OK;
 }
 
 static bool copy_slicing(ej_slicing *out, const ej_slicing *from, ej_arena *arena)
@@ -455,10 +467,10 @@ int ej_slices_kernels(einjit_kernel *kernel, ej_pipeline *p)
     ej_slicing *x = EJ_NEW(&kernel->arena, ej_slicing);
     if (!x || !copy_slicing(x, &s->slicing, &kernel->arena)) return ej_no_memory(p->job.err);
     kernel->slicing = x;
-    EJ_TRY(ej_kernel_describe_slices(kernel, &p->bound, (int64_t)s->scratch_bytes, p->job.err));
     EJ_TRY(find_kernel(&x->slice, s, &s->slice, p));
     EJ_TRY(find_kernel(&x->store, s, &s->store, p));
     if (x->n_summed > 1) EJ_TRY(find_kernel(&x->add, s, &s->add, p));
+    EJ_TRY(ej_kernel_describe_slices(kernel, &p->bound, (int64_t)s->scratch_bytes, p->job.err));
     kernel->bytes = sizeof *kernel + kernel->arena.total_bytes;
     return EINJIT_OK;
 }
@@ -468,6 +480,7 @@ int ej_slices_explain(ej_text *out, ej_pipeline *p, int stage)
     ej_slices *s = p->slices;
     ej_request r = request_of(s, &s->slice);
     const ej_slicing *x = &s->slicing;
+    out->length = 0; /* that of the plan which does not fit */
     if (stage == EJ_STAGE_PATH || stage == EJ_STAGE_PLAN) {
         const uint32_t *letters = ej_subscripts_letters(p->job.arena, s->node->subscripts);
         if (!letters) return ej_no_memory(p->job.err);

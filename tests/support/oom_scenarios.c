@@ -589,6 +589,8 @@ const scenario scenarios[] = {
     {.name = "explain code", .run = explain_code, .program = edges, .no_interp = true, .no_llvm = true},
     {.name = "plan cost", .run = plan_cost, .program = mlp, .quick = true},
     {.name = "path", .run = search_paths, .quick = true},
+    {.name = "slices", .run = scenario_slices, .program = scenario_ring},
+    {.name = "plan of slices", .run = scenario_slices_plan, .program = scenario_ring, .quick = true},
     {.name = "evictions", .run = evict, .no_llvm = true, .cache_bytes = 1},
     {.name = "full cache", .run = fill_cache, .no_llvm = true},
     {.name = "message passing", .run = pass_messages, .program = edges},

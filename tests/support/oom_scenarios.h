@@ -32,6 +32,11 @@ typedef struct scenario {
 extern const scenario scenarios[];
 extern const size_t n_scenarios;
 
+/* Within a memory limit (oom_slices.c). */
+extern const char scenario_ring[];
+int scenario_slices(scene *s);
+int scenario_slices_plan(scene *s);
+
 /* Writes the long program of one of them; called once, before any of them runs. */
 void scenarios_prepare(void);
 

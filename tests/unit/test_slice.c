@@ -8,10 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
 #include "api_support.h"
+#include "kernel_slice.h"
 
 static einjit_error err;
 
@@ -380,6 +382,111 @@ static void paths_are_found_within_a_limit(void **state)
                      EINJIT_E_DTYPE);
 }
 
+/* The search for slices asks as well. */
+static int stop_at_once(void *user, double log10_mults, int64_t trials, double seconds)
+{
+    (void)trials;
+    ++*(int *)user;
+    return log10_mults < 0 || seconds >= 0;
+}
+
+static void searches_for_slices_can_be_ended(void **state)
+{
+    CONTEXT_OR_SKIP(context);
+    const int32_t ranks[] = {2, 2, 2, 2}, labels[] = {0, 1, 1, 2, 2, 3, 3, 0};
+    const int64_t sizes[] = {16, 16, 16, 16};
+    int calls = 0;
+    const einjit_path_options options = {.struct_bytes = sizeof options,
+                                         .strategy = "portfolio:seconds=100",
+                                         .memory_limit = 1280,
+                                         .dtype = EINJIT_F32,
+                                         .progress = stop_at_once,
+                                         .user = &calls};
+    einjit_path_report report = {.struct_bytes = sizeof report};
+    time_t start = time(NULL);
+    if (einjit_path_find(context, 4, ranks, labels, 0, NULL, 4, sizes, &options, NULL, 0, NULL, 0, &report, &err))
+        fail_msg("%s", err.text);
+    assert_true(report.slices == 16 && calls >= 1);
+    assert_true(difftime(time(NULL), start) < 25); /* half of the time is 50 s */
+}
+
+/* What the passes are kept from is still counted as it is written. */
+static void costs_as_written_are_told(void **state)
+{
+    CONTEXT_OR_SKIP(context);
+    problem p;
+    einjit_cost whole = {.struct_bytes = sizeof whole}, cost = {.struct_bytes = sizeof cost};
+    einjit_compile_options options = {.struct_bytes = sizeof options, .flags = EINJIT_OPTION_NO_OPTIMIZE};
+    ring_problem(&p, EINJIT_F32);
+    einjit_graph *graph = api_graph(context, ring);
+    assert_int_equal(einjit_plan_cost(&whole, context, graph, 4, p.t, &options, &err), EINJIT_OK);
+    options.memory_limit = 1280;
+    assert_int_equal(einjit_plan_cost(&cost, context, graph, 4, p.t, &options, &err), EINJIT_OK);
+    assert_true(cost.slices > 1 && cost.naive_operations == whole.naive_operations && cost.naive_operations > 0);
+    assert_true(cost.naive_bytes == whole.naive_bytes && cost.touched_bytes == whole.touched_bytes);
+    einjit_graph_destroy(graph);
+    free_problem(&p);
+}
+
+/* Operands of 120x120x4 and 100x100. Packed ones need more than the intermediates: whether there are slices is known
+ * behind the plan. Ways that are measured need more than the plan. */
+static const einjit_tensor *large_operands(int64_t n, int64_t last, int rank)
+{
+    static float numbers[120 * 120 * 4];
+    static int64_t shape[3];
+    static einjit_tensor in[4];
+    shape[0] = shape[1] = n, shape[2] = last;
+    for (int i = 0; i < 4; i++) in[i] = (einjit_tensor){numbers, EINJIT_F32, rank, shape, NULL};
+    return in;
+}
+
+static void texts_are_of_what_is_compiled(void **state)
+{
+    CONTEXT_OR_SKIP(context);
+    const einjit_tensor *in = large_operands(100, 0, 2);
+    einjit_compile_options options = {.struct_bytes = sizeof options};
+    einjit_cost cost = {.struct_bytes = sizeof cost};
+    einjit_graph *graph = api_graph(context, ring);
+    assert_int_equal(einjit_plan_cost(&cost, context, graph, 4, in, &options, &err), EINJIT_OK);
+    for (options.memory_limit = cost.scratch_bytes; cost.slices < 2; options.memory_limit -= 4096) {
+        static const char *const stages[] = {"path", "plan"};
+        assert_int_equal(einjit_plan_cost(&cost, context, graph, 4, in, &options, &err), EINJIT_OK);
+        for (int i = 0; i < 2; i++) {
+            static char text[1 << 14];
+            if (einjit_explain(context, graph, 4, in, &options, stages[i], text, sizeof text, NULL, &err))
+                fail_msg("%s", err.text);
+            assert_int_equal(!strncmp(text, "# 100 slices", 12), cost.slices > 1);
+            char *again = strstr(text + 1, "\ndef "); /* one program, not two */
+            assert_true(!again || !strstr(again + 1, "\ndef "));
+        }
+    }
+    einjit_graph_destroy(graph);
+}
+
+static void measured_kernels_keep_the_limit(void **state)
+{
+    CONTEXT_OR_SKIP(context);
+    static const char program[] =
+        "def f(x0, x1, x2, x3):\n    return einsum(\"ijx,jkx,klx,lmx->im\", x0, x1, x2, x3)\n";
+    const einjit_tensor *in = large_operands(120, 4, 3);
+    einjit_compile_options options = {.struct_bytes = sizeof options, .flags = EINJIT_OPTION_MEASURE};
+    einjit_graph *graph = api_graph(context, program);
+    einjit_cost cost = {.struct_bytes = sizeof cost};
+    options.memory_limit = 353280;
+    assert_int_equal(einjit_plan_cost(&cost, context, graph, 4, in, &options, &err), EINJIT_OK);
+    assert_true(cost.slices > 1);
+    for (int tight = 0; tight < 2; tight++, options.memory_limit = cost.scratch_bytes) {
+        einjit_kernel *kernel;
+        if (einjit_compile(&kernel, context, graph, 4, in, 0, NULL, &options, &err)) fail_msg("%s", err.text);
+        const ej_slicing *s = kernel->slicing;
+        size_t said = einjit_kernel_scratch_bytes(kernel, NULL);
+        assert_true(said <= options.memory_limit);
+        assert_true((size_t)s->slice->scratch_bytes.n + (size_t)(s->sum_bytes * s->most_sums) <= said);
+        einjit_kernel_release(kernel);
+    }
+    einjit_graph_destroy(graph);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -389,6 +496,10 @@ int main(void)
         ON_BOTH(results_do_not_overlap_inputs),
         ON_BOTH(operands_move_by_their_own_labels),
         ON_BOTH(paths_are_found_within_a_limit),
+        ON_BOTH(searches_for_slices_can_be_ended),
+        ON_BOTH(costs_as_written_are_told),
+        ON_BOTH(texts_are_of_what_is_compiled),
+        ON_BOTH(measured_kernels_keep_the_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
