@@ -254,9 +254,9 @@ enum einjit_option_flag {
 /* Isolate: the program libexec/einjit-codegen (found by the code generator's file) loads LLVM in a process that the
  * context starts with its first compile. Off where nobody asks; the Python package does. A crash there, its being
  * killed, isolate_ms without a sign of life, or no such program are E_BACKEND with its last words ("auto":
- * interpreted); the next compile has a new process. progress ends any compile within some 5 ms. Processes end with the
- * context, with this one, or after 30 idle seconds (waited for by the next compile or einjit_context_statistics).
- * README has more. */
+ * interpreted, and tried again by a call a second later, or 20 times as long as it took to fail); the next compile has
+ * a new process. progress ends any compile within some 5 ms. Processes end with the context, with this one, or after 30
+ * idle seconds (waited for by the next compile or einjit_context_statistics). README has more. */
 
 /* Threads: einjit_run and the calls share large loops among so many threads, no more than the affinity mask of the
  * thread that makes the context and the CPU quotas of the process's control groups allow (einjit_statistics.threads

@@ -31,7 +31,8 @@ typedef struct ej_phase {
 enum { EJ_READ_FOR_EVER = INT32_MAX - 1 };
 
 struct einjit_kernel {
-    atomic_int refs; /* first: renaming copies everything behind it */
+    atomic_int refs;   /* first: renaming copies everything behind it */
+    uint64_t retry_ns; /* interpreted because no code could be generated: when to try again; 0: it stays as it is */
     einjit_context *context;
     ej_arena arena; /* everything below */
     ej_sizes sizes;

@@ -180,6 +180,17 @@ static entry *dequeue(queue *q)
     return e;
 }
 
+/* From anywhere in its queue. */
+static void unqueue(queue *q, const entry *e)
+{
+    entry **link = &q->first, *before = NULL;
+    while (*link && *link != e) before = *link, link = &before->next;
+    if (!*link) return;
+    *link = e->next;
+    if (q->last == e) q->last = before;
+    atomic_store_explicit(&q->oldest, q->first ? q->first->queued : NOTHING, memory_order_relaxed);
+}
+
 /* ---- looking up ---- */
 
 static int give_failure(const entry *e, ej_key key, einjit_error *err)
@@ -195,14 +206,21 @@ static void give_kernel(entry *e, einjit_kernel **out)
     *out = e->kernel;
 }
 
-/* A finished entry's answer; false: none, being made, or failed in a way that is its maker's alone, about to go. */
+/* READY: its code could not be generated, and another try is due. */
+static bool is_overdue(const entry *e)
+{
+    return e->kernel->retry_ns && e->kernel->retry_ns <= ej_now_ns();
+}
+
+/* A finished entry's answer; false: none, being made, due to be made again, or failed in a way that is its maker's
+ * alone, about to go. */
 static bool find(struct ej_cache *cache, shard *s, ej_key key, uint64_t hash, einjit_kernel **out, int *status,
                  einjit_error *err)
 {
     atomic_uint_fast64_t *readers = ej_cache_count_in(s);
     entry *e = probe(atomic_load(&s->table), key, hash, NULL);
     int state = e ? atomic_load_explicit(&e->state, memory_order_acquire) : MAKING;
-    if (state == FAILED && e->forget) state = MAKING;
+    if (state == FAILED ? e->forget : state == READY && is_overdue(e)) state = MAKING;
     if (state == READY) give_kernel(e, out);
     if (state != MAKING) {
         *status = state == READY ? EINJIT_OK : give_failure(e, key, err);
@@ -377,6 +395,14 @@ static bool wait_for(shard *s, entry *e, ej_key key, einjit_kernel **out, int *s
     return mine;
 }
 
+/* An entry that is due to be made again leaves the table. */
+static void remove_overdue(struct ej_cache *cache, shard *s, entry *e)
+{
+    unqueue(&s->queues[KERNELS], e);
+    atomic_fetch_sub(&cache->bytes[KERNELS], e->bytes);
+    take_out(cache, s, e);
+}
+
 static int get_or_make(struct ej_cache *cache, shard *s, ej_key key, uint64_t hash, ej_make_kernel make, void *user,
                        einjit_kernel **out, einjit_error *err)
 {
@@ -385,6 +411,10 @@ static int get_or_make(struct ej_cache *cache, shard *s, ej_key key, uint64_t ha
     for (;;) {
         entry *e = probe(atomic_load_explicit(&s->table, memory_order_relaxed), key, hash, NULL);
         if (!e) break;
+        if (atomic_load(&e->state) == READY && is_overdue(e)) {
+            remove_overdue(cache, s, e);
+            break;
+        }
         bool making = atomic_load(&e->state) == MAKING, alone = making && n_making, answered = alone;
         if (!alone && making) answered = wait_for(s, e, key, out, &status, err);
         else if (!alone) answered = find(cache, s, key, hash, out, &status, err);

@@ -32,7 +32,7 @@ static uintptr_t word_of(const struct ej_cache *cache, const shard *s, const ent
 void ej_recent_install(struct ej_cache *cache, shard *s, entry *e)
 {
     static _Thread_local unsigned n_hits;
-    if (!e->recent.kind || !ej_is_checked_at_once(e->kernel)) return;
+    if (!e->recent.kind || e->kernel->retry_ns || !ej_is_checked_at_once(e->kernel)) return;
     bool there = atomic_load(&cache->recent[e->recent.slot]) == word_of(cache, s, e);
     if (there || ++n_hits % INSTALL_EVERY) return;
     if (pthread_mutex_trylock(&s->lock)) return;

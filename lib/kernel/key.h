@@ -34,7 +34,7 @@ typedef struct ej_recent {
 ej_recent ej_recent_call(uint32_t kind, const void *bytes, size_t n, size_t n_in, const einjit_tensor *in);
 static inline ej_recent ej_request_recent(const ej_request *r)
 {
-    bool plain = !r->flags && !r->open && !r->path && !r->constants && !ej_request_scales(r);
+    bool plain = !r->flags && !r->open && !r->path && !r->constants && !ej_request_scales(r) && !r->memory_limit;
     return ej_recent_call(plain ? EJ_RECENT_PROGRAM : 0, &r->graph->content, sizeof r->graph->content, r->n_in, r->in);
 }
 

@@ -402,6 +402,14 @@ int ej_compile_trial(einjit_kernel **out, einjit_context *context, const ej_requ
     return compile_for(out, context, request, (way){.quiet = quiet, .trial = trial}, err);
 }
 
+/* Tries take a twentieth of the time at most: a process that was killed or a moment without memory do not leave a
+ * program interpreted for good, and what fails each time costs little. */
+static uint64_t next_try(uint64_t failed_ns)
+{
+    enum { LEAST_NS = 1000000000, PART = 20 };
+    return ej_now_ns() + (failed_ns > LEAST_NS / PART ? failed_ns * PART : LEAST_NS);
+}
+
 int ej_compile(einjit_kernel **out, einjit_context *context, const ej_request *request, einjit_error *err)
 {
     bool measures =
@@ -411,12 +419,16 @@ int ej_compile(einjit_kernel **out, einjit_context *context, const ej_request *r
         return ej_fail(err, EINJIT_E_UNSUPPORTED, "this CPU cannot run code for the target '%s'",
                        context->target->name);
     einjit_error reason = {0};
+    uint64_t start = ej_now_ns();
     int status = measures ? ej_compile_measured(out, context, request, &reason)
                           : compile_for(out, context, request, (way){.interpret = false}, &reason);
     if (status == EINJIT_E_BACKEND && context->may_interpret) {
         if (!atomic_exchange(&context->interpret_warned, true))
             ej_context_log(context, "einjit: interpreted, which is slow: %s", reason.text);
-        return compile_for(out, context, request, (way){.interpret = true}, err);
+        uint64_t spent = ej_now_ns() - start;
+        EJ_TRY(compile_for(out, context, request, (way){.interpret = true}, err));
+        (*out)->retry_ns = next_try(spent);
+        return EINJIT_OK;
     }
     if (status && err) *err = reason;
     return status;

@@ -448,6 +448,16 @@ static int find_kernel(einjit_kernel **out, ej_slices *s, ej_slice_part *part, e
     return EINJIT_OK;
 }
 
+/* Where a part is interpreted for a while, so is the whole. */
+static uint64_t first_retry(const ej_slicing *x)
+{
+    const einjit_kernel *parts[] = {x->slice, x->store, x->add};
+    uint64_t first = 0;
+    for (int i = 0; i < 3; i++)
+        if (parts[i] && parts[i]->retry_ns && (!first || parts[i]->retry_ns < first)) first = parts[i]->retry_ns;
+    return first;
+}
+
 static bool copy_slicing(ej_slicing *out, const ej_slicing *from, ej_arena *arena)
 {
     *out = *from;
@@ -471,6 +481,7 @@ int ej_slices_kernels(einjit_kernel *kernel, ej_pipeline *p)
     EJ_TRY(find_kernel(&x->store, s, &s->store, p));
     if (x->n_summed > 1) EJ_TRY(find_kernel(&x->add, s, &s->add, p));
     EJ_TRY(ej_kernel_describe_slices(kernel, &p->bound, (int64_t)s->scratch_bytes, p->job.err));
+    kernel->retry_ns = first_retry(x);
     kernel->bytes = sizeof *kernel + kernel->arena.total_bytes;
     return EINJIT_OK;
 }

@@ -11,7 +11,7 @@
 #include "oom_scenarios.h"
 
 const char scenario_ring[] = "def forward(a: f32[n, n], b: f32[n, n], c: f32[n, n], d: f32[n, n]):\n"
-                           "    return einsum(\"ij,jk,kl,li->\", a, b, c, d)\n";
+                             "    return einsum(\"ij,jk,kl,li->\", a, b, c, d)\n";
 
 /* A ring of matrices within 1,280 bytes: labels are cut, kernels of other programs are found, sums wait. */
 int scenario_slices(scene *s)

@@ -248,6 +248,43 @@ static void a_missing_module_is_named(void **state)
     fail_both_ways("/nowhere/libeinjit-llvm.so", "/nowhere/libeinjit-llvm.so");
 }
 
+static uint64_t count_misses(einjit_context *context)
+{
+    einjit_statistics s = {.struct_bytes = sizeof s};
+    assert_int_equal(einjit_context_statistics(context, &s, NULL), EINJIT_OK);
+    return s.misses;
+}
+
+/* With "auto" the interpreter answers, but not for good: what was wrong may be over. Nor is it tried with each call. */
+static void what_is_interpreted_is_tried_again(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/einjit-isolate-XXXXXX", module[64], libexec[64];
+    assert_non_null(mkdtemp(folder));
+    snprintf(module, sizeof module, "%s/libeinjit-llvm.so", folder);
+    snprintf(libexec, sizeof libexec, "%s/libexec", folder);
+    assert_int_equal(symlink(getenv("EINJIT_MODULE"), module), 0);
+    const einjit_options any = {.backend = "auto", .log = cache_log, .module_path = module};
+    einjit_context *context = isolate_context(&any);
+    double start = isolate_ms();
+    assert_int_equal(isolate_use(context, 1, &err), EINJIT_OK);
+    assert_int_equal(cache_log_lines, 1);
+    assert_int_equal(symlink(EINJIT_TEST_BUILD "/libexec", libexec), 0);
+    while (count_misses(context) < 2) {
+        assert_int_equal(isolate_processes(context), 0);
+        assert_int_equal(isolate_use(context, 1, &err), EINJIT_OK);
+        assert_true(isolate_ms() - start < 200000);
+        usleep(10000);
+    }
+    assert_true(isolate_ms() - start >= 1000);
+    assert_int_equal(isolate_processes(context), 1);
+    usleep(1100000);
+    for (int i = 0; i < 20; i++) assert_int_equal(isolate_use(context, 1, &err), EINJIT_OK);
+    assert_int_equal(count_misses(context), 2);
+    einjit_context_release(context);
+    assert_int_equal(unlink(module) | unlink(libexec) | rmdir(folder), 0);
+}
+
 static void a_missing_program_is_named(void **state)
 {
     (void)state;
@@ -366,6 +403,7 @@ int main(void)
         TEST(a_missing_libllvm_is_named),
         TEST(a_missing_module_is_named),
         TEST(a_missing_program_is_named),
+        TEST(what_is_interpreted_is_tried_again),
 #endif
         TEST(ir_and_assembly_are_the_same),
         TEST(entries_on_disk_are_shared),

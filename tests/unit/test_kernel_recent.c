@@ -112,6 +112,25 @@ static void programs_are_found_by_content(void **state)
     einjit_context_release(context);
 }
 
+/* The same tensors with compile options are another call. */
+static void limited_memory_is_not_taken_for_it(void **state)
+{
+    (void)state;
+    const einjit_compile_options limited = {.struct_bytes = sizeof limited, .memory_limit = 4096};
+    const einjit_tensor in = F32(numbers, 3);
+    einjit_context *context = make_context(0);
+    einjit_graph *graph;
+    float out[3];
+    assert_int_equal(einjit_graph_parse(&graph, context, "def f(x): return x + x\n", SIZE_MAX, NULL), EINJIT_OK);
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(einjit_call_with(context, graph, 1, &in, 1, &F32(out, 3), &limited, NULL), EINJIT_OK);
+    assert_int_equal(statistics(context).misses, 1);
+    assert_int_equal(einjit_call(context, graph, 1, &in, 1, &F32(out, 3), NULL), EINJIT_OK);
+    assert_int_equal(statistics(context).misses, 2);
+    einjit_graph_destroy(graph);
+    einjit_context_release(context);
+}
+
 static void same_status(const char *equation, size_t n_in, const einjit_tensor *in, const einjit_tensor *out)
 {
     einjit_context *warmed = make_context(0), *fresh = make_context(0);
@@ -235,6 +254,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(is_found_and_counted),
         cmocka_unit_test(programs_are_found_by_content),
+        cmocka_unit_test(limited_memory_is_not_taken_for_it),
         cmocka_unit_test(other_tensors_are_not_taken_for_it),
         cmocka_unit_test(a_kernel_in_use_outlives_the_cache_entry),
         cmocka_unit_test(a_child_has_begun_nothing),

@@ -364,7 +364,7 @@ def test_alpha_and_beta_that_cannot_be():
     with pytest.raises(einjit.errors.ValueError, match="other number"):
         einjit.einsum("ij,jk->ik", a, a, alpha=0)
     with pytest.raises(einjit.errors.DtypeError):
-        einjit.einsum("ij,jk->ik", a.astype("i2"), a.astype("i2"), out=a.astype("i2"), beta=1)
+        einjit.einsum("ij,jk->ik", a.astype("u2"), a.astype("u2"), out=a.astype("u2"), beta=1)
     with pytest.raises(einjit.errors.UnsupportedError, match="gradient"):
         einjit.einsum("ij->ji", torch.ones(2, 2, requires_grad=True), alpha=2)
 
