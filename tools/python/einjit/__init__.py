@@ -128,6 +128,7 @@ def compile(
     constants: dict[str, Any] | None = None,
     alpha: float = 1.0,
     beta: float = 0.0,
+    memory_limit: int | None = None,
 ) -> Any:
     """A function of arrays from program text, an equation, a Program, or a Python function (then as einjit.jit).
 
@@ -136,13 +137,14 @@ def compile(
     strict: nothing is rewritten that could change a bit. measure: loops and tiles are chosen by their time on this
     machine: compiles take longer. optimize=False: compiled as written. constants: arrays by the inputs' names, left out
     of the calls; what follows from them alone is computed once. alpha, beta: outputs become alpha * result + beta *
-    what `out` held, products where they lie, without a temporary. Call it as f(*arrays, out=None); several results are a
+    what `out` held, products where they lie, without a temporary. memory_limit: bytes that intermediates may take; an
+    einsum that would take more is computed in slices. Call it as f(*arrays, out=None); several results are a
     tuple. Compiled on the first call of each signature of dtypes, extents and strides, milliseconds; then a call is
     some tenths of a microsecond above the kernel. Raises SyntaxError, NameError... of einjit.errors with line and column.
     """
     _warn_without_codegen()
     if callable(program) and not isinstance(program, (str, Program)):
-        if open or path or constants or not optimize or alpha != 1 or beta != 0:
+        if open or path or constants or not optimize or alpha != 1 or beta != 0 or memory_limit:
             raise TypeError(
                 "a Python function is compiled for the shapes it meets: of the options strict and measure are for it"
             )
@@ -158,6 +160,7 @@ def compile(
         constants=constants,
         alpha=alpha,
         beta=beta,
+        memory_limit=memory_limit,
     )
 
 

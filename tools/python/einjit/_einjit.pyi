@@ -22,6 +22,7 @@ class Function:
     flags: int
     alpha: float
     beta: float
+    memory_limit: int
     open: str | None
     path: str | None
     def __init__(
@@ -33,6 +34,7 @@ class Function:
         constants: dict[str, Any] | None = None,
         alpha: float = 1.0,
         beta: float = 0.0,
+        memory_limit: int | None = None,
     ) -> None: ...
     def __call__(self, *operands: Any, out: Any = None) -> Any: ...
     def text(self, stage: str, *operands: Any) -> str: ...

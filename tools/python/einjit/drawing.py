@@ -44,6 +44,7 @@ def svg(function: _einjit.Function, operands: Sequence[Any]) -> str:
     options += ["--strategy", function.path] if function.path else []
     options += ["--open", function.open] if function.open else []
     held = [name for (name, _, _), x in zip(function.program.inputs, function.constants or ()) if x is not None]
+    options += ["--memory-limit", str(function.memory_limit)] if function.memory_limit else []
     options += ["--constants", ",".join(held)] if held else []
     done = subprocess.run(
         [sys.executable, "-m", "einjit", "explain", "-", "--svg", "-", *options],

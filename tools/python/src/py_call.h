@@ -21,7 +21,8 @@ struct py_function {
     PyObject *constants; /* tuple, per input the constant operand or None */
     PyObject *plans;     /* dict: what autograd.py knows of its gradients */
     char *open, *path, *constant_names;
-    double alpha, beta; /* as einjit_compile_options has them */
+    double alpha, beta; /* as einjit_compile_options has them, and the limit, too */
+    unsigned long long memory_limit;
     int32_t flags;
     size_t n_in, n_call, n_out;
     size_t n_kernels;

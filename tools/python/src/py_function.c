@@ -20,8 +20,14 @@ enum { GIL_BYTES = 16384 };
 
 einjit_compile_options py_function_options(const py_function *f)
 {
-    return (einjit_compile_options){
-        sizeof(einjit_compile_options), f->open, f->path, f->flags, f->constant_names, f->alpha, f->beta};
+    return (einjit_compile_options){sizeof(einjit_compile_options),
+                                    f->open,
+                                    f->path,
+                                    f->flags,
+                                    f->constant_names,
+                                    f->alpha,
+                                    f->beta,
+                                    f->memory_limit};
 }
 
 /* ---- a call's operands ---- */
@@ -483,14 +489,16 @@ static int set_constants(py_function *f, PyObject *constants)
 
 static PyObject *function_new(PyTypeObject *type, PyObject *args, PyObject *words)
 {
-    static char *names[] = {"program", "open", "path", "flags", "constants", "alpha", "beta", NULL};
-    PyObject *program, *constants = NULL;
+    static char *names[] = {"program", "open", "path", "flags", "constants", "alpha", "beta", "memory_limit", NULL};
+    PyObject *program, *constants = NULL, *limit = NULL;
     const char *open = NULL, *path = NULL;
     double alpha = 1, beta = 0;
     int flags = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, words, "O!|zziOdd:Function", names, py_program_type, &program, &open, &path,
-                                     &flags, &constants, &alpha, &beta))
+    if (!PyArg_ParseTupleAndKeywords(args, words, "O!|zziOddO:Function", names, py_program_type, &program, &open, &path,
+                                     &flags, &constants, &alpha, &beta, &limit))
         return NULL;
+    unsigned long long bytes = limit && limit != Py_None ? PyLong_AsUnsignedLongLong(limit) : 0;
+    if (PyErr_Occurred()) return NULL;
     allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
     py_function *f = (py_function *)allocate(type, 0);
     if (!f) return NULL;
@@ -502,7 +510,7 @@ static PyObject *function_new(PyTypeObject *type, PyObject *args, PyObject *word
     f->open = open && *open ? strdup(open) : NULL;
     f->path = path && *path ? strdup(path) : NULL;
     f->flags = flags;
-    f->alpha = alpha, f->beta = beta;
+    f->alpha = alpha, f->beta = beta, f->memory_limit = bytes;
     if (!f->plans) PyErr_NoMemory();
     else if (alpha == 0) py_fail(EINJIT_E_VALUE, "alpha is another number than 0");
     else if (!set_constants(f, constants)) return (PyObject *)f;
@@ -543,8 +551,8 @@ static PyObject *function_reduce(PyObject *self, PyObject *unused)
 {
     const py_function *f = (py_function *)self;
     (void)unused;
-    return Py_BuildValue("O(OzziNdd)", Py_TYPE(self), f->program, f->open, f->path, (int)f->flags, named_constants(f),
-                         f->alpha, f->beta);
+    return Py_BuildValue("O(OzziNddK)", Py_TYPE(self), f->program, f->open, f->path, (int)f->flags, named_constants(f),
+                         f->alpha, f->beta, f->memory_limit);
 }
 
 static PyMethodDef function_methods[] = {
@@ -570,6 +578,7 @@ static PyMemberDef function_members[] = {
     {"flags", T_INT, offsetof(py_function, flags), READONLY, "Options: 1 as written, 4 strict, 8 measured."},
     {"alpha", T_DOUBLE, offsetof(py_function, alpha), READONLY, "What results are multiplied by."},
     {"beta", T_DOUBLE, offsetof(py_function, beta), READONLY, "What outputs held, times this, is added to results."},
+    {"memory_limit", T_ULONGLONG, offsetof(py_function, memory_limit), READONLY, "Bytes of scratch, or 0."},
     {"path", T_STRING, offsetof(py_function, path), READONLY, "The path strategy, or None."},
     {"open", T_STRING, offsetof(py_function, open), READONLY, "Extents that stay open."},
     {NULL, 0, 0, 0, NULL}};
@@ -584,7 +593,8 @@ int py_function_setup(PyObject *module)
         {Py_tp_members, function_members},
         {Py_tp_repr, function_repr},
         {Py_tp_doc,
-         "Function(program, open=None, path=None, flags=0, constants=None, alpha=1.0, beta=0.0)\n--\n\nA program to be "
+         "Function(program, open=None, path=None, flags=0, constants=None, alpha=1.0, beta=0.0, "
+         "memory_limit=None)\n--\n\nA program to be "
          "called "
          "with arrays, "
          "f(*operands, out=None). Compiled for the dtypes, extents and strides that it meets, once each; those of the "

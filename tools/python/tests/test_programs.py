@@ -369,6 +369,23 @@ def test_alpha_and_beta_that_cannot_be():
         einjit.einsum("ij->ji", torch.ones(2, 2, requires_grad=True), alpha=2)
 
 
+def test_what_does_not_fit_is_computed_in_slices():
+    draw = np.random.default_rng(5).integers(-3, 4, (4, 40, 40)).astype("f8")
+    whole, ring = einjit.compile("ij,jk,kl,li->"), list(draw)
+    before = whole.cost(*ring)["scratch_bytes"]
+    sliced = einjit.compile("ij,jk,kl,li->", memory_limit=int(before) // 3)
+    assert sliced(*ring) == whole(*ring) == np.trace(draw[0] @ draw[1] @ draw[2] @ draw[3])
+    assert sliced.cost(*ring)["scratch_bytes"] <= before // 3
+    assert pickle.loads(pickle.dumps(sliced)).memory_limit == before // 3
+    with pytest.raises(errors.EinjitError) as caught:
+        einjit.compile("ij,jk,kl,li->", memory_limit=8)(*ring)
+    assert caught.value.code == "E_LIMIT"
+    with pytest.raises(OverflowError):
+        einjit.compile("ij->ji", memory_limit=-1)
+    with pytest.raises(TypeError, match="shapes it meets"):
+        einjit.compile(lambda x: x, memory_limit=1000)
+
+
 @pytest.mark.parametrize("beta", [0.0, 1.0])
 def test_an_output_that_requires_a_gradient(beta):
     x, out = torch.full((2, 2), 2.0), torch.ones(2, 2, requires_grad=True)
