@@ -45,6 +45,12 @@ static bool is_idempotent(int fn)
     return fn == EJ_FN_ABS || fn == EJ_FN_RELU || fn == EJ_FN_SIGN || fn == EJ_FN_REAL || rounds(fn);
 }
 
+/* It is known not to be u8, in which -5 is 251. */
+static bool has_sign(ej_known_dtype known)
+{
+    return ej_known_inexact(known) || (known.dtype >= 0 && known.dtype != EINJIT_U8);
+}
+
 static bool unary(ej_canon *c, ej_canon_form *f)
 {
     const ej_node *inner = ej_canon_node(c, f->in[0]);
@@ -55,7 +61,7 @@ static bool unary(ej_canon *c, ej_canon_form *f)
     if (inner->op != EJ_OP_MAP) return false;
     if (is_involution(fn) && inner->fn == fn) return becomes(f, ej_canon_under(c, f->in[0], 0));
     if (is_idempotent(fn) && (inner->fn == fn || (rounds(fn) && rounds(inner->fn)))) return becomes(f, f->in[0]);
-    if (fn == EJ_FN_ABS && inner->fn == EJ_FN_NEG) {
+    if (fn == EJ_FN_ABS && inner->fn == EJ_FN_NEG && has_sign(ej_canon_dtype(c, f->in[0]))) {
         f->in[0] = ej_canon_under(c, f->in[0], 0);
         return true;
     }
