@@ -161,9 +161,18 @@ static ej_reg *new_row(ej_lower *w, int32_t buffer, int32_t lanes)
     return row;
 }
 
+/* For those who read the IR: values of the program that are never in memory. */
+static void name_value(const ej_lower *w, int32_t buffer, LLVMValueRef value)
+{
+    const char *name = w->nest->buffers[buffer].name;
+    if (name && value && LLVMIsAInstruction(value)) LLVMSetValueName2(value, name, strlen(name));
+}
+
 void ej_reg_write(ej_lower *w, int32_t buffer, int32_t lanes, const int32_t *elems, ej_vec value)
 {
     ej_regs *regs = &w->regs;
+    name_value(w, buffer, value.re);
+    name_value(w, buffer, value.im);
     int32_t found = find_row(regs, buffer, lanes, elems);
     if (found >= 0) {
         /* Lanes of the row that are not stored now would lose what they hold. */
