@@ -145,9 +145,10 @@ bool oracle_as(oracle_state *s, oracle_value *out, const oracle_value *in, int d
         *out = *in;
         return true;
     }
-    const int64_t bits = 8 * (int64_t)einjit_dtype_bytes(dtype), low = dtype == EINJIT_U8 ? 0 : -(1 << (bits - 1));
+    const int64_t low = dtype == EINJIT_U8 ? 0 : dtype == EINJIT_I8 ? INT8_MIN : INT16_MIN;
+    const int64_t high = dtype == EINJIT_U8 ? UINT8_MAX : dtype == EINJIT_I8 ? INT8_MAX : INT16_MAX;
     for (int64_t i = 0; i < in->n && in->dtype < 0 && oracle_is_short(dtype); i++)
-        if (in->e[i].i < low || in->e[i].i >= low + (1 << bits)) return oracle_refuse(s, "number");
+        if (in->e[i].i < low || in->e[i].i > high) return oracle_refuse(s, "number");
     if (!oracle_make(s, out, dtype, in->rank, in->shape)) return false;
     static const int strong[] = {EINJIT_BOOL, EINJIT_I64, EINJIT_F64, EINJIT_C128};
     int from = in->dtype < 0 ? strong[in->weak] : in->dtype;
