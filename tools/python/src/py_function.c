@@ -556,24 +556,19 @@ static PyObject *function_reduce(PyObject *self, PyObject *unused)
 }
 
 static PyMethodDef function_methods[] = {
-    {"__reduce__", function_reduce, METH_NOARGS,
-     "Pickled as its program, options and constants: compiled again there."},
+    {"__reduce__", function_reduce, METH_NOARGS, "Pickled as its program, options and constants."},
     {"text", py_function_text, METH_VARARGS,
      "text(stage, *operands)\n--\n\nWhat compiling makes of the program for these operands, or for (dtype, shape) in "
-     "their place: stage is graph, "
-     "opt, opt+, stats, bind, path, plan, schedule, nest, cost, steps, dot, ir, asm or key."},
+     "their place: stage is graph, opt, opt+, stats, bind, path, plan, schedule, nest, cost, steps, dot, ir, asm."},
     {"cost", py_function_cost, METH_VARARGS,
      "cost(*operands)\n--\n\nCounted, not measured, for operands or (dtype, shape): naive_operations, "
-     "planned_operations, log10_mults, "
-     "log2_largest, scratch_bytes, steps, bytes_moved, naive_bytes, touched_bytes."},
-    {"shapes", py_function_shapes, METH_VARARGS,
-     "shapes(*operands)\n--\n\n(dtype, shape) of each result, without running anything."},
+     "planned_operations, log10_mults, log2_largest, scratch_bytes, steps, bytes_moved, naive_bytes, touched_bytes."},
+    {"shapes", py_function_shapes, METH_VARARGS, "shapes(*operands)\n--\n\n(dtype, shape) of each result."},
     {NULL, NULL, 0, NULL}};
 static PyMemberDef function_members[] = {
     {"__vectorcalloffset__", T_PYSSIZET, offsetof(py_function, call), READONLY, NULL},
     {"program", T_OBJECT, offsetof(py_function, program), READONLY, "The Program that is run."},
-    {"constants", T_OBJECT, offsetof(py_function, constants), READONLY,
-     "Per input its constant operand or None; None where there are none."},
+    {"constants", T_OBJECT, offsetof(py_function, constants), READONLY, "Per input its constant operand, or None."},
     {"plans", T_OBJECT, offsetof(py_function, plans), READONLY, "What autograd keeps of the function's gradients."},
     {"flags", T_INT, offsetof(py_function, flags), READONLY, "Options: 1 as written, 4 strict, 8 measured."},
     {"alpha", T_DOUBLE, offsetof(py_function, alpha), READONLY, "What results are multiplied by."},
@@ -594,12 +589,8 @@ int py_function_setup(PyObject *module)
         {Py_tp_repr, function_repr},
         {Py_tp_doc,
          "Function(program, open=None, path=None, flags=0, constants=None, alpha=1.0, beta=0.0, "
-         "memory_limit=None)\n--\n\nA program to be "
-         "called "
-         "with arrays, "
-         "f(*operands, out=None). Compiled for the dtypes, extents and strides that it meets, once each; those of the "
-         "last "
-         "16 are at hand, more in the library's cache. Kernels that touch 16 KiB or more run without the GIL."},
+         "memory_limit=None)\n--\n\nA program, called as f(*operands, out=None): compiled for each dtypes, extents and "
+         "strides that it meets; the last 16 are at hand. Kernels that touch 16 KiB or more run without the GIL."},
         {0, NULL}};
     PyType_Spec spec = {"einjit.Function", sizeof(py_function), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL,
                         slots};
