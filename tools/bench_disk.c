@@ -10,12 +10,6 @@
 
 enum { ROUNDS = 101 };
 
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static void remove_folder(const char *folder)
 {
     DIR *stream = opendir(folder);
@@ -47,7 +41,7 @@ static int time_loads(bench *b, bench_result *r, einjit_context *context)
     if (status) return status;
     einjit_context_statistics(context, &s, NULL);
     if (s.disk_hits != ROUNDS) return TOOL_OK; /* not kept there: a path from a file, the interpreter */
-    qsort(samples, ROUNDS, sizeof *samples, compare);
+    qsort(samples, ROUNDS, sizeof *samples, tool_compare);
     r->disk_us = samples[ROUNDS / 2];
     return TOOL_OK;
 }

@@ -17,12 +17,6 @@ typedef struct caller {
     double ns[ROUNDS]; /* a call, in each round */
 } caller;
 
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static void *call(void *user)
 {
     caller *c = user;
@@ -66,7 +60,7 @@ int bench_time_pair(bench *b, bench_result *r)
         call(&both[0]);
         pthread_join(other, NULL);
         for (int i = 0; i < ROUNDS; i++) both[0].ns[i] = (both[0].ns[i] + both[1].ns[i]) / 2;
-        qsort(both[0].ns, ROUNDS, sizeof *both[0].ns, compare);
+        qsort(both[0].ns, ROUNDS, sizeof *both[0].ns, tool_compare);
         r->pair_ns = both[0].ns[ROUNDS / 2];
     }
     for (int i = 0; i < 2; i++) finish(&both[i]);

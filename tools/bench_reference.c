@@ -28,12 +28,12 @@ static double complex element(const tool_tensor *t, int64_t at)
     case EINJIT_BF16:
     case EINJIT_F32:
     case EINJIT_F64: return tool_load_real(t->tensor.dtype, t->block, at);
-    case EINJIT_I32: return ((int32_t *)t->block)[at];
-    case EINJIT_I64: return (double)((int64_t *)t->block)[at];
-    case EINJIT_I16: return ((int16_t *)t->block)[at];
-    case EINJIT_I8: return ((int8_t *)t->block)[at];
+    case EINJIT_I8:
     case EINJIT_U8:
-    case EINJIT_BOOL: return ((uint8_t *)t->block)[at];
+    case EINJIT_I16:
+    case EINJIT_I32:
+    case EINJIT_I64:
+    case EINJIT_BOOL: return (double)tool_load_integer(t->tensor.dtype, t->block, at);
     case EINJIT_C64: return ((float *)t->block)[2 * at] + I * ((float *)t->block)[2 * at + 1];
     case EINJIT_C128: return ((double *)t->block)[2 * at] + I * ((double *)t->block)[2 * at + 1];
     default: return NAN;

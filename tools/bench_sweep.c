@@ -13,12 +13,6 @@ typedef struct sweep {
     einjit_statistics statistics;
 } sweep;
 
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* "z=1:600" */
 static int read_range(sweep *s, char *text)
 {
@@ -58,7 +52,7 @@ static void report(sweep *s, bool as_json)
     double all = 0, first = s->seconds[0];
     char words[3][TOOL_WORDS];
     for (int64_t i = 0; i < s->calls; i++) all += s->seconds[i];
-    qsort(s->seconds, (size_t)s->calls, sizeof *s->seconds, compare);
+    qsort(s->seconds, (size_t)s->calls, sizeof *s->seconds, tool_compare);
     double median = s->seconds[s->calls / 2];
     if (!as_json) {
         printf("%lld calls with %s = %lld .. %lld: %llu compiled, %s in all, the first %s, the median %s\n",

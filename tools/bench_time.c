@@ -26,12 +26,6 @@ enum { LEAST = 21, MOST = 1001, LEAST_SLOW = 3, SELDOM = 4 };
 enum { BOUNDS = BENCH_WAYS + 1, WORKS = 1 + BENCH_MAX_PEERS + BENCH_MAX_CANDIDATES + BOUNDS };
 static const double sample_seconds = 5e-4, slow_call = 2, warmed_call = 1e-2;
 
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* Seconds a call. */
 static double sample(bench *b, const work *w, long repeats)
 {
@@ -92,7 +86,7 @@ static void time_all(bench_time *out, bench *b, const work *works, int n, double
         }
     }
     for (int i = 0; i < n; i++) {
-        qsort(samples[i], (size_t)taken[i], sizeof **samples, compare);
+        qsort(samples[i], (size_t)taken[i], sizeof **samples, tool_compare);
         out[i] = (bench_time){samples[i][taken[i] / 2] * 1e6, samples[i][0] * 1e6, quantile(samples[i], taken[i], 1, 4),
                               quantile(samples[i], taken[i], 3, 4), taken[i]};
         free(samples[i]);

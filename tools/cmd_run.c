@@ -19,11 +19,11 @@ static void print_result(const tool_tensor *t, size_t index)
         case EINJIT_BF16: printf(" %.5g", tool_load_real(t->tensor.dtype, t->block, i)); break;
         case EINJIT_F32: printf(" %.7g", (double)((float *)t->block)[i]); break;
         case EINJIT_F64: printf(" %.15g", ((double *)t->block)[i]); break;
-        case EINJIT_I32: printf(" %d", (int)((int32_t *)t->block)[i]); break;
-        case EINJIT_I16: printf(" %d", (int)((int16_t *)t->block)[i]); break;
-        case EINJIT_I8: printf(" %d", (int)((int8_t *)t->block)[i]); break;
-        case EINJIT_U8: printf(" %d", (int)((uint8_t *)t->block)[i]); break;
-        case EINJIT_I64: printf(" %lld", (long long)((int64_t *)t->block)[i]); break;
+        case EINJIT_I8:
+        case EINJIT_U8:
+        case EINJIT_I16:
+        case EINJIT_I32:
+        case EINJIT_I64: printf(" %lld", (long long)tool_load_integer(t->tensor.dtype, t->block, i)); break;
         case EINJIT_BOOL: printf(" %s", ((uint8_t *)t->block)[i] ? "True" : "False"); break;
         case EINJIT_C64:
             printf(" %.7g%+.7gj", (double)((float *)t->block)[2 * i], (double)((float *)t->block)[2 * i + 1]);
@@ -44,11 +44,11 @@ static json_t *element_json(const tool_tensor *t, int64_t i)
     case EINJIT_BF16:
     case EINJIT_F32:
     case EINJIT_F64: return tool_json_number(tool_load_real(t->tensor.dtype, block, i));
-    case EINJIT_I32: return json_integer(((const int32_t *)block)[i]);
-    case EINJIT_I16: return json_integer(((const int16_t *)block)[i]);
-    case EINJIT_I8: return json_integer(((const int8_t *)block)[i]);
-    case EINJIT_U8: return json_integer(((const uint8_t *)block)[i]);
-    case EINJIT_I64: return json_integer(((const int64_t *)block)[i]);
+    case EINJIT_I8:
+    case EINJIT_U8:
+    case EINJIT_I16:
+    case EINJIT_I32:
+    case EINJIT_I64: return json_integer(tool_load_integer(t->tensor.dtype, block, i));
     case EINJIT_BOOL: return json_boolean(((const uint8_t *)block)[i]);
     case EINJIT_C64:
         return json_pack("[o, o]", tool_json_number((double)((const float *)block)[2 * i]),

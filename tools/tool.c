@@ -27,6 +27,12 @@ int tool_error(const einjit_error *err)
     return TOOL_FAILED;
 }
 
+int tool_compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
 double tool_seconds(void)
 {
     struct timespec t;

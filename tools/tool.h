@@ -64,7 +64,8 @@ int tool_progress(void *unused, const char *stage, double done);
 /* How many threads the context's runs use; says once on stderr where these are fewer than were asked for (0: nobody
  * did). */
 int64_t tool_threads(const einjit_context *context, int64_t asked);
-double tool_seconds(void); /* of a clock that only goes forward */
+double tool_seconds(void);                      /* of a clock that only goes forward */
+int tool_compare(const void *a, const void *b); /* of doubles, for qsort */
 /* Numbers of options: TOOL_OK or TOOL_USAGE. */
 int tool_real(double *out, const char *text, const char *option); /* finite */
 int tool_number(int64_t *out, const char *text, int64_t least, int64_t most, const char *option);
@@ -113,6 +114,8 @@ void tool_tensor_free(tool_tensor *tensor);
 int64_t tool_tensor_elements(const tool_tensor *tensor);
 /* Reproducible values: floats in (-1, 1), small integers; index inputs are filled by the caller. */
 void tool_tensor_fill(tool_tensor *tensor, uint64_t seed);
+/* Elements of bool and the integers. */
+int64_t tool_load_integer(int dtype, const void *block, int64_t at);
 /* Elements of f16, bf16, f32 and f64. (tool_narrow.c) */
 double tool_load_real(int dtype, const void *block, int64_t at);
 void tool_store_real(int dtype, void *block, int64_t at, double x); /* of f16 and bf16 a normal number, or 0 */

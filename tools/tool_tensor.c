@@ -72,6 +72,17 @@ static uint64_t next_random(uint64_t *state)
     return z ^ z >> 31;
 }
 
+int64_t tool_load_integer(int dtype, const void *block, int64_t at)
+{
+    switch (dtype) {
+    case EINJIT_I8: return ((const int8_t *)block)[at];
+    case EINJIT_I16: return ((const int16_t *)block)[at];
+    case EINJIT_I32: return ((const int32_t *)block)[at];
+    case EINJIT_I64: return ((const int64_t *)block)[at];
+    default: return ((const uint8_t *)block)[at];
+    }
+}
+
 static double next_real(uint64_t *state)
 {
     return ((double)(next_random(state) >> 11) + 0.5) * 0x1p-52 - 1.0;
