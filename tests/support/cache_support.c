@@ -133,3 +133,13 @@ int cache_use(const char *folder, const char *backend, einjit_statistics *after)
 {
     return cache_use_with((einjit_options){.cache_dir = folder, .backend = backend, .log = cache_log}, after);
 }
+
+bool cache_llvm_is_mapped(void)
+{
+    char line[4096];
+    bool found = false;
+    FILE *maps = fopen("/proc/self/maps", "r");
+    while (maps && fgets(line, sizeof line, maps)) found |= strstr(line, "llvm") || strstr(line, "LLVM");
+    if (maps) fclose(maps);
+    return found;
+}

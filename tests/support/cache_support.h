@@ -21,6 +21,9 @@ size_t cache_count(const char *folder, size_t *others);
 unsigned char *cache_read(const char *path, size_t *n);
 void cache_write(const char *path, const void *bytes, size_t n);
 
+/* LLVM, or the module with it, is in this process. */
+bool cache_llvm_is_mapped(void);
+
 /* Lines that a context logs are counted here. */
 extern int cache_log_lines;
 void cache_log(void *user, const char *line);

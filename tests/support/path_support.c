@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -24,4 +25,17 @@ void path_check(const ej_network *network, const ej_path *path)
     }
     for (int32_t i = 0; i < total - 1; i++) assert_true(used[i]);
     free(used);
+}
+
+void path_open(path_case *f, uint64_t seed)
+{
+    memset(f, 0, sizeof *f);
+    ej_arena_init(&f->arena, &ej_malloc_allocator);
+    f->job = (ej_job){.arena = &f->arena, .err = &f->err, .allocator = &ej_malloc_allocator};
+    f->random = seed;
+}
+
+void path_close(path_case *f)
+{
+    ej_arena_free(&f->arena);
 }

@@ -43,6 +43,15 @@ void schedule_open(schedule_case *f, const char *program, const char *inputs)
     schedule_open_sizes(f, program, inputs, NULL);
 }
 
+const char *schedule_printed(schedule_case *f)
+{
+    ej_text text;
+    ej_text_init(&text, &f->plan.bind.arena);
+    ej_schedule_print(&text, &f->s);
+    assert_false(text.failed);
+    return text.data;
+}
+
 const char *schedule_settled(schedule_case *f)
 {
     ej_nest nest;

@@ -22,6 +22,8 @@ void schedule_begin(schedule_case *f);
 /* All steps, as one group. */
 void schedule_begin_group(schedule_case *f);
 void schedule_open_group(schedule_case *f, const char *program, const char *inputs);
+/* The log of its rewrites. */
+const char *schedule_printed(schedule_case *f);
 /* The text of its nest, which has to be a legal one. */
 const char *schedule_settled(schedule_case *f);
 /* Refused for this reason, and the tree stays as it was. */

@@ -65,16 +65,6 @@ static void a_second_context_finds_the_first_ones_kernel(void **state)
 
 /* ---- without the code generator ---- */
 
-static bool llvm_is_mapped(void)
-{
-    char line[4096];
-    bool found = false;
-    FILE *maps = fopen("/proc/self/maps", "r");
-    while (maps && fgets(line, sizeof line, maps)) found |= strstr(line, "llvm") || strstr(line, "LLVM");
-    if (maps) fclose(maps);
-    return found;
-}
-
 /* In a new process of this program, which does nothing else: main() sees the variable. */
 static int run_again(const char *what)
 {
@@ -96,8 +86,8 @@ static int again(const char *what)
     einjit_statistics s = {.struct_bytes = sizeof s};
     int status = cache_use_with((einjit_options){0}, &s);
     if (status) return 1;
-    if (!strcmp(what, "hit")) return s.disk_hits != 1 ? 2 : llvm_is_mapped() ? 3 : 0;
-    return s.disk_hits ? 2 : llvm_is_mapped() ? 0 : 3;
+    if (!strcmp(what, "hit")) return s.disk_hits != 1 ? 2 : cache_llvm_is_mapped() ? 3 : 0;
+    return s.disk_hits ? 2 : cache_llvm_is_mapped() ? 0 : 3;
 }
 
 static void a_new_process_does_not_load_llvm(void **state)

@@ -15,29 +15,7 @@
 #include "path_subsets.h"
 #include "path_support.h"
 
-typedef struct fixture {
-    ej_arena arena;
-    einjit_error err;
-    ej_job job;
-    ej_network net;
-    ej_path path;
-    uint64_t random;
-} fixture;
-
-static void fixture_open(fixture *f, uint64_t seed)
-{
-    memset(f, 0, sizeof *f);
-    ej_arena_init(&f->arena, &ej_malloc_allocator);
-    f->job = (ej_job){.arena = &f->arena, .err = &f->err, .allocator = &ej_malloc_allocator};
-    f->random = seed;
-}
-
-static void fixture_close(fixture *f)
-{
-    ej_arena_free(&f->arena);
-}
-
-static int search(fixture *f, const char *strategy)
+static int search(path_case *f, const char *strategy)
 {
     f->job.path_strategy = strategy;
     return ej_path_search(&f->path, &f->net, &f->job);
@@ -61,7 +39,7 @@ static void add(ej_term *term, int32_t label)
 
 /* Labels between random operands: two of them, now and then many; some in the result, some of extent 1 or twice between
  * the same operands, some operands without a label, several components. */
-static void random_network(fixture *f, int32_t n, int32_t n_labels, int64_t most)
+static void random_network(path_case *f, int32_t n, int32_t n_labels, int64_t most)
 {
     ej_term *terms = EJ_NEW_ARRAY(&f->arena, ej_term, (size_t)n);
     int64_t *extents = EJ_NEW_ARRAY(&f->arena, int64_t, (size_t)n_labels);
@@ -90,8 +68,8 @@ static void every_search_gives_paths_no_dearer_than_greedy(void **state)
 {
     (void)state;
     for (int round = 0; round < 60; round++) {
-        fixture f;
-        fixture_open(&f, (uint64_t)round);
+        path_case f;
+        path_open(&f, (uint64_t)round);
         int32_t n = 2 + (int32_t)ej_random_below(&f.random, round % 6 ? 40 : 160);
         random_network(&f, n, (int32_t)ej_random_below(&f.random, 2 * (uint32_t)n + 1), round % 3 ? 6 : 2);
         assert_int_equal(search(&f, "greedy"), EINJIT_OK);
@@ -103,12 +81,12 @@ static void every_search_gives_paths_no_dearer_than_greedy(void **state)
             if (i < 4 && f.path.log10_mults > greedy + 0.05)
                 fail_msg("%s: %.3f, greedy %.3f (round %d)", searches[i], f.path.log10_mults, greedy, round);
         }
-        fixture_close(&f);
+        path_close(&f);
     }
 }
 
 /* log2 of what the path costs over the labels that a core has. */
-static double counted(fixture *f, const ej_path_step *steps)
+static double counted(path_case *f, const ej_path_step *steps)
 {
     ej_label_sets sets;
     ej_big total = ej_big_of(0);
@@ -122,7 +100,7 @@ static double counted(fixture *f, const ej_path_step *steps)
 }
 
 /* Without labels of one operand alone, so that both ways of counting agree. */
-static void drop_private_labels(fixture *f)
+static void drop_private_labels(path_case *f)
 {
     for (int32_t l = 0; l < f->net.n_labels; l++) {
         int32_t users = has(&f->net.out, l);
@@ -131,7 +109,7 @@ static void drop_private_labels(fixture *f)
     }
 }
 
-static void check_tree(fixture *f, const ej_tree *tree, ej_path_step *steps)
+static void check_tree(path_case *f, const ej_tree *tree, ej_path_step *steps)
 {
     assert_int_equal(ej_tree_steps(tree, steps, &f->job), EINJIT_OK);
     double lists = counted(f, steps), bits = ej_tree_total(tree);
@@ -142,14 +120,14 @@ static void trees_cost_what_lists_count_after_every_move(void **state)
 {
     (void)state;
     for (int round = 0; round < 120; round++) {
-        fixture f;
+        path_case f;
         ej_core core;
         ej_tree tree, other;
         ej_pieces *pieces;
         ej_greedy *greedy;
         const ej_effort effort = {.seed = 1};
         const ej_anneal heat = {.hot = 2, .cold = 0.5, .blind = round % 2 ? INFINITY : 3, .rounds = 8};
-        fixture_open(&f, (uint64_t)round + 1000);
+        path_open(&f, (uint64_t)round + 1000);
         int32_t n = 3 + (int32_t)ej_random_below(&f.random, 60);
         random_network(&f, n, 2 * n, round % 2 ? 5 : 2);
         drop_private_labels(&f);
@@ -175,7 +153,7 @@ static void trees_cost_what_lists_count_after_every_move(void **state)
             assert_true(ej_tree_total(&other) <= before + 1e-9);
             check_tree(&f, &other, steps);
         }
-        fixture_close(&f);
+        path_close(&f);
     }
 }
 
@@ -184,11 +162,11 @@ static void simplified_paths_are_whole(void **state)
     (void)state;
     int32_t simplified = 0;
     for (int round = 0; round < 60; round++) {
-        fixture f;
+        path_case f;
         ej_core core;
         ej_simple simple;
         ej_greedy *greedy;
-        fixture_open(&f, (uint64_t)round + 2000);
+        path_open(&f, (uint64_t)round + 2000);
         int32_t n = 2 + (int32_t)ej_random_below(&f.random, 80);
         random_network(&f, n, 2 * n, 3);
         assert_int_equal(ej_core_make(&core, &f.net, &f.job), EINJIT_OK);
@@ -211,7 +189,7 @@ static void simplified_paths_are_whole(void **state)
             for (int32_t id = n + simple.first.n_steps; id <= whole.root; id++) sum = ej_log2_add(sum, whole.cost[id]);
             assert_true(fabs(sum - ej_tree_total(&inner)) < 1e-6);
         }
-        fixture_close(&f);
+        path_close(&f);
     }
     assert_true(simplified > 100);
 }
@@ -222,10 +200,10 @@ static void logarithms_find_the_order_that_numbers_find(void **state)
     (void)state;
     for (int round = 0; round < 200; round++) {
         uint64_t random = (uint64_t)round;
-        fixture f;
+        path_case f;
         ej_subsets s;
         double cost[2];
-        fixture_open(&f, 0);
+        path_open(&f, 0);
         assert_int_equal(ej_subsets_new(&s, 8, 40, &f.job), EINJIT_OK);
         for (int wide = 0; wide < 2; wide++) {
             uint64_t again = random;
@@ -243,7 +221,7 @@ static void logarithms_find_the_order_that_numbers_find(void **state)
             cost[wide] = s.cost[(1u << n) - 1];
         }
         assert_true(fabs(log2(cost[0]) + 5000 - cost[1]) < 1e-6);
-        fixture_close(&f);
+        path_close(&f);
     }
 }
 
@@ -253,8 +231,8 @@ static void outer_products_of_many_operands(void **state)
     (void)state;
     enum { N = 64 };
     for (int i = 0; i < N_SEARCHES; i++) {
-        fixture f;
-        fixture_open(&f, 0);
+        path_case f;
+        path_open(&f, 0);
         random_network(&f, N, N, 1);
         f.net.out.n = 0;
         for (int32_t t = 0; t < N; t++) {
@@ -266,16 +244,16 @@ static void outer_products_of_many_operands(void **state)
         assert_int_equal(search(&f, searches[i]), EINJIT_OK);
         path_check(&f.net, &f.path);
         assert_true(fabs(f.path.log2_largest - N) < 1e-9);
-        fixture_close(&f);
+        path_close(&f);
     }
 }
 
 static void a_seed_and_a_number_of_trials_decide_the_path(void **state)
 {
     (void)state;
-    fixture f;
+    path_case f;
     int differ = 0;
-    fixture_open(&f, 77);
+    path_open(&f, 77);
     random_network(&f, 150, 320, 3);
     for (int i = 0; i < N_SEARCHES; i++) {
         assert_int_equal(search(&f, searches[i]), EINJIT_OK);
@@ -294,7 +272,7 @@ static void a_seed_and_a_number_of_trials_decide_the_path(void **state)
         differ += memcmp(first, f.path.steps, 100 * sizeof *first) != 0;
     }
     assert_true(differ > 0);
-    fixture_close(&f);
+    path_close(&f);
 }
 
 typedef struct watcher {
@@ -315,41 +293,41 @@ static int watch(void *user, double log10_mults, int64_t trials, double seconds)
 static void searches_tell_and_can_be_stopped(void **state)
 {
     (void)state;
-    fixture f;
+    path_case f;
     watcher w = {.stop_at = 3};
     const ej_path_watch how = {watch, &w};
-    fixture_open(&f, 5);
+    path_open(&f, 5);
     random_network(&f, 60, 120, 3);
     f.job.path_watch = &how;
     assert_int_equal(search(&f, "portfolio:seconds=60"), EINJIT_OK);
     assert_int_equal(w.calls, 3);
     path_check(&f.net, &f.path);
-    fixture_close(&f);
+    path_close(&f);
 }
 
 static void a_clock_ends_a_search(void **state)
 {
     (void)state;
-    fixture f;
+    path_case f;
     watcher w = {.stop_at = -1};
     const ej_path_watch how = {watch, &w};
-    fixture_open(&f, 6);
+    path_open(&f, 6);
     random_network(&f, 60, 120, 3);
     f.job.path_watch = &how;
     assert_int_equal(search(&f, "portfolio:seconds=0.2"), EINJIT_OK); /* or it would not end */
     assert_true(w.calls >= 1);
     path_check(&f.net, &f.path);
-    fixture_close(&f);
+    path_close(&f);
 }
 
 /* ... of which another one by the same clock might find another path. */
 static void a_network_is_searched_once(void **state)
 {
     (void)state;
-    fixture f;
+    path_case f;
     watcher w = {.stop_at = -1};
     const ej_path_watch how = {watch, &w};
-    fixture_open(&f, 7);
+    path_open(&f, 7);
     ej_path_memo memo = {.arena = &f.arena};
     random_network(&f, 60, 120, 3);
     f.job.path_watch = &how;
@@ -371,7 +349,7 @@ static void a_network_is_searched_once(void **state)
     assert_int_equal(search(&f, "portfolio:trials=3"), EINJIT_OK);
     assert_int_equal(w.calls, 3);
     path_check(&f.net, &f.path);
-    fixture_close(&f);
+    path_close(&f);
 }
 
 /* Asked at every poll, not every few milliseconds; ends the search at one of them. */
@@ -389,7 +367,7 @@ static int ask(void *user, const char *stage, double done)
     return ++a->calls == a->stop_at;
 }
 
-static void ask_from_now_on(fixture *f, asker *a, int stop_at)
+static void ask_from_now_on(path_case *f, asker *a, int stop_at)
 {
     *a = (asker){.progress = {.hook = ask, .user = a}, .stop_at = stop_at};
     f->job.progress = &a->progress;
@@ -407,12 +385,12 @@ static void all_searches_ask_often_and_can_be_interrupted(void **state)
                                       "partition:trials=1",
                                       "eliminate:trials=1",
                                       "random-greedy:trials=1"};
-    fixture f;
+    path_case f;
     asker a;
     ej_core core;
     ej_simple simple;
     ej_greedy *greedy;
-    fixture_open(&f, 11);
+    path_open(&f, 11);
     random_network(&f, N, 3 * N, 3);
     ej_path_step *steps = EJ_NEW_ARRAY(&f.arena, ej_path_step, N);
     assert_int_equal(ej_core_make(&core, &f.net, &f.job), EINJIT_OK);
@@ -435,7 +413,7 @@ static void all_searches_ask_often_and_can_be_interrupted(void **state)
         assert_int_equal(search(&f, all[i]), EINJIT_E_INTERRUPTED);
         assert_int_equal(a.calls, 40);
     }
-    fixture_close(&f);
+    path_close(&f);
 }
 
 /* Operands without a label take room in trees, too: a search of very many of them keeps to lists. */

@@ -15,34 +15,13 @@
 
 enum { MOST_TERMS = 40, MOST_LABELS = 100 };
 
-typedef struct fixture {
-    ej_arena arena;
-    einjit_error err;
-    ej_job job;
-    ej_network net;
-    uint64_t random;
-} fixture;
-
-static void open_fixture(fixture *f, uint64_t seed)
-{
-    memset(f, 0, sizeof *f);
-    ej_arena_init(&f->arena, &ej_malloc_allocator);
-    f->job = (ej_job){.arena = &f->arena, .err = &f->err, .allocator = &ej_malloc_allocator};
-    f->random = seed;
-}
-
-static void close_fixture(fixture *f)
-{
-    ej_arena_free(&f->arena);
-}
-
-static uint32_t below(fixture *f, uint32_t n)
+static uint32_t below(path_case *f, uint32_t n)
 {
     return ej_random_below(&f->random, n);
 }
 
 /* Labels between two or three operands, some in the result. */
-static void random_network(fixture *f, int32_t n, int32_t n_labels)
+static void random_network(path_case *f, int32_t n, int32_t n_labels)
 {
     ej_term *terms = EJ_NEW_ARRAY(&f->arena, ej_term, (size_t)n);
     int64_t *extents = EJ_NEW_ARRAY(&f->arena, int64_t, (size_t)n_labels);
@@ -108,9 +87,9 @@ static void slices_keep_the_limit_and_cost_what_is_said(void **state)
     (void)state;
     int sliced = 0;
     for (int round = 0; round < 60; round++) {
-        fixture f;
+        path_case f;
         ej_path whole, path;
-        open_fixture(&f, (uint64_t)round + 1);
+        path_open(&f, (uint64_t)round + 1);
         int32_t n = 4 + (int32_t)below(&f, MOST_TERMS - 4);
         random_network(&f, n, 2 * n < MOST_LABELS ? 2 * n : MOST_LABELS);
         assert_int_equal(ej_path_search(&whole, &f.net, &f.job), EINJIT_OK);
@@ -140,7 +119,7 @@ static void slices_keep_the_limit_and_cost_what_is_said(void **state)
             assert_true(fabs(path.log10_overhead - (path.log10_mults - whole.log10_mults)) < 1e-9);
             sliced++;
         }
-        close_fixture(&f);
+        path_close(&f);
     }
     assert_true(sliced > 60);
 }
@@ -178,9 +157,9 @@ static void steps_are_in_the_order_of_the_least_memory(void **state)
 {
     (void)state;
     for (int round = 0; round < 150; round++) {
-        fixture f;
+        path_case f;
         ej_path greedy;
-        open_fixture(&f, (uint64_t)round + 99);
+        path_open(&f, (uint64_t)round + 99);
         int32_t n = 3 + (int32_t)below(&f, 5);
         random_network(&f, n, 3 * n);
         f.job.path_strategy = round % 2 ? "greedy" : "auto";
@@ -189,7 +168,7 @@ static void steps_are_in_the_order_of_the_least_memory(void **state)
         assert_true(fabs(peak - least) < 1e-9 * least + 1e-9);
         assert_true(fabs((peak > 0 ? log2(peak) : -INFINITY) - greedy.log2_peak) < 1e-9 ||
                     (!peak && greedy.log2_peak < 0));
-        close_fixture(&f);
+        path_close(&f);
     }
 }
 
@@ -219,9 +198,9 @@ static void paths_are_given_as_text(void **state)
     static const int64_t extents[5] = {2, 3, 4, 5, 6};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         static const ej_path_step steps[3] = {{0, 1}, {4, 2}, {5, 3}};
-        fixture f;
+        path_case f;
         ej_path path;
-        open_fixture(&f, 1);
+        path_open(&f, 1);
         f.net = (ej_network){.n_terms = 4, .terms = terms, .out = {2, ends}, .n_labels = 5, .extents = extents};
         f.job.path_strategy = rows[i].text;
         int status = ej_path_search(&path, &f.net, &f.job);
@@ -232,7 +211,7 @@ static void paths_are_given_as_text(void **state)
             bool same = path.steps[s].a == steps[s].a && path.steps[s].b == steps[s].b;
             assert_true(same || (path.steps[s].a == steps[s].b && path.steps[s].b == steps[s].a));
         }
-        close_fixture(&f);
+        path_close(&f);
     }
 }
 

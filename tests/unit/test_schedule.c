@@ -450,15 +450,6 @@ static void filled_results_are_summed_in_memory(void **state)
     plan_close(&f.plan);
 }
 
-static const char *printed(schedule_case *f)
-{
-    ej_text text;
-    ej_text_init(&text, &f->plan.bind.arena);
-    ej_schedule_print(&text, &f->s);
-    assert_false(text.failed);
-    return text.data;
-}
-
 static void a_schedule_replays(void **state)
 {
     (void)state;
@@ -466,11 +457,11 @@ static void a_schedule_replays(void **state)
         schedule_case f;
         schedule_open(&f, product, product_inputs);
         ej_schedule_random(&f.s, seed);
-        const char *log = printed(&f), *nest = schedule_settled(&f);
+        const char *log = schedule_printed(&f), *nest = schedule_settled(&f);
         einjit_error err = {0};
         schedule_begin(&f);
         if (ej_schedule_replay(&f.s, log, &err)) fail_msg("%s in\n%s", err.text, log);
-        assert_string_equal(printed(&f), log);
+        assert_string_equal(schedule_printed(&f), log);
         assert_string_equal(schedule_settled(&f), nest);
         plan_close(&f.plan);
     }

@@ -86,15 +86,6 @@ static void axes_that_do_not_follow_each_other_stay_two(void **state)
     plan_close(&c.f.plan);
 }
 
-static const char *printed(schedule_case *f)
-{
-    ej_text text;
-    ej_text_init(&text, &f->plan.bind.arena);
-    ej_schedule_print(&text, &f->s);
-    assert_false(text.failed);
-    return text.data;
-}
-
 static void expect_words(const char *text, size_t n, const char *const *words)
 {
     for (size_t i = 0; i < n; i++)
@@ -113,13 +104,13 @@ static void copies_move_along_whole_rows(void **state)
     assert_int_equal(axis, 3);
     tile_rows(&c.f, copy, c.z, axis);
     schedule_refuses(&c.f, join_of(copy, c.i, c.j), EJ_REFUSE_NO_SUCH); /* they are gone */
-    const char *nest = schedule_settled(&c.f), *log = printed(&c.f);
+    const char *nest = schedule_settled(&c.f), *log = schedule_printed(&c.f);
     einjit_error err = {0};
     expect_words(nest, sizeof words / sizeof *words, words);
     assert_non_null(strstr(log, "join 1 %1 %2\n"));
     schedule_begin(&c.f);
     if (ej_schedule_replay(&c.f.s, log, &err)) fail_msg("%s in\n%s", err.text, log);
-    assert_string_equal(printed(&c.f), log);
+    assert_string_equal(schedule_printed(&c.f), log);
     assert_string_equal(schedule_settled(&c.f), nest);
     schedule_begin(&c.f);
     assert_int_not_equal(ej_schedule_replay(&c.f.s, "join 0 %1", &err), EINJIT_OK);
