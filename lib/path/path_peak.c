@@ -6,6 +6,7 @@
  * Source: Liu: On the storage requirement in the out-of-core multifrontal method for sparse factorization, ACM TOMS
  *        12(3), 1986: no other order by subtrees needs less.
  */
+#include <math.h>
 #include <string.h>
 
 #include "path_sets.h"
@@ -27,14 +28,9 @@ static double needed(const order *o, int32_t id)
     return id < o->n ? 0 : o->peak[id - o->n];
 }
 
-static double most(double a, double b)
-{
-    return a > b ? a : b;
-}
-
 static double in_turn(const order *o, int32_t first, int32_t then)
 {
-    return most(needed(o, first), held(o, first) + needed(o, then));
+    return fmax(needed(o, first), held(o, first) + needed(o, then));
 }
 
 static void plan_step(order *o, int32_t s)
@@ -47,7 +43,7 @@ static void plan_step(order *o, int32_t s)
         both += held(o, b);
         if (other < before) o->swapped[s] = true, before = other;
     }
-    o->peak[s] = most(before, both);
+    o->peak[s] = fmax(before, both);
 }
 
 static int measure(order *o, const ej_network *network, ej_job *job)
@@ -70,7 +66,7 @@ static double peak_as_is(const order *o)
     double live = 0, peak = 0;
     for (int32_t s = 0; s < o->n_steps; s++) {
         live += o->size[s];
-        peak = most(peak, live);
+        peak = fmax(peak, live);
         live -= held(o, o->steps[s].a);
         if (o->steps[s].b >= 0) live -= held(o, o->steps[s].b);
     }

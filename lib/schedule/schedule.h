@@ -113,6 +113,11 @@ typedef struct ej_rewrite {
     ej_tile digits;      /* TILE, STORE; STAGE, STAGE_OUT, COMPUTE_AT: the layout */
     ej_leaf_hints hints; /* HINT */
 } ej_rewrite;
+/* It has two axes, `axis` and `lane`. */
+static inline bool ej_rewrite_names_two(int kind)
+{
+    return kind == EJ_REWRITE_FOLD || kind == EJ_REWRITE_JOIN;
+}
 
 #define EJ_REFUSALS(X) \
     X(NO_SUCH, "there is no such statement, loop, source or axis") \
@@ -319,6 +324,8 @@ int32_t ej_expr_sources(ej_expr *expr, int32_t n_all, const ej_access *all, ej_a
 int64_t ej_layout_elems(const ej_schedule *s, int32_t buffer); /* of a placed buffer; INT64_MAX: too many */
 /* An axis' term in accesses to a placed buffer, by its layout and the ranges at its place. */
 void ej_layout_term(const ej_schedule *s, int32_t buffer, int32_t axis, ej_access_term *out);
+/* An access whose terms are those, where its buffer is placed. E_NOMEM only. */
+int ej_layout_access(const ej_schedule *s, const ej_access *access, ej_access *out, ej_arena *arena);
 
 /* ---- schedule_settle.c ---- */
 /* The nest of a schedule, with the loops that statements still lack. E_NOMEM only. */

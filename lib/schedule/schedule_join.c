@@ -16,17 +16,6 @@ const ej_joined_axes *ej_joined_of(const ej_schedule *s, int32_t axis)
     return axis < first ? NULL : &s->joined[axis - first];
 }
 
-/* The access with strides and blocks as they are where the copy stands. False: out of memory. */
-static bool as_it_lies(const ej_schedule *s, const ej_access *access, ej_access *out)
-{
-    *out = *access;
-    if (!ej_buffer_is_placed(&s->buffers[access->buffer])) return true;
-    out->terms = EJ_JOB_ARRAY(s->job, ej_access_term, (size_t)access->n_terms);
-    for (int32_t t = 0; out->terms && t < access->n_terms; t++)
-        ej_layout_term(s, access->buffer, access->terms[t].axis, &out->terms[t]);
-    return out->terms;
-}
-
 static int joins(const ej_schedule *s, const ej_access *access, int32_t outer, int32_t inner)
 {
     const ej_access_term *slow = ej_access_find(access, outer), *fast = ej_access_find(access, inner);
@@ -120,7 +109,7 @@ bool ej_rewrite_join(ej_schedule *s, const ej_rewrite *r, int32_t *out)
     int why = axes_fit(s, st, outer, inner);
     for (int32_t i = 0; i <= 1 && !why; i++) {
         ej_access access;
-        s->no_memory = !as_it_lies(s, ej_statement_access(st, i), &access);
+        s->no_memory = ej_layout_access(s, ej_statement_access(st, i), &access, s->job->arena);
         if (s->no_memory) return false;
         why = joins(s, &access, outer, inner);
     }

@@ -58,3 +58,14 @@ void ej_layout_term(const ej_schedule *s, int32_t buffer, int32_t axis, ej_acces
     out->block = block;
     out->block_stride = ej_size_number(next);
 }
+
+int ej_layout_access(const ej_schedule *s, const ej_access *access, ej_access *out, ej_arena *arena)
+{
+    *out = *access;
+    if (!ej_buffer_is_placed(&s->buffers[access->buffer])) return EINJIT_OK;
+    out->terms = EJ_NEW_ARRAY(arena, ej_access_term, (size_t)access->n_terms);
+    if (!out->terms) return EINJIT_E_NOMEM;
+    for (int32_t t = 0; t < access->n_terms; t++)
+        ej_layout_term(s, access->buffer, access->terms[t].axis, &out->terms[t]);
+    return EINJIT_OK;
+}

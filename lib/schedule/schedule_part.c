@@ -111,7 +111,7 @@ static ej_rewrite translated(const follower *f, const ej_rewrite *r)
     ej_rewrite out = *r;
     out.statement = f->statements[r->statement];
     out.at = r->at < 0 ? f->root : f->nodes[r->at];
-    bool two = r->kind == EJ_REWRITE_FOLD || r->kind == EJ_REWRITE_JOIN;
+    bool two = ej_rewrite_names_two(r->kind);
     if (r->kind == EJ_REWRITE_LOOP || r->kind == EJ_REWRITE_INNER || r->kind == EJ_REWRITE_SPLIT || two)
         out.axis = f->axes[r->axis];
     if (two) out.lane = f->axes[r->lane];

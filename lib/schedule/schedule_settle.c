@@ -43,23 +43,13 @@ typedef struct settler {
 
 /* ---- accesses ---- */
 
-static int write_access(settler *w, const ej_access *from, ej_access *out)
-{
-    *out = *from;
-    if (!ej_buffer_is_placed(&w->s->buffers[from->buffer])) return EINJIT_OK;
-    out->terms = EJ_NEW_ARRAY(w->arena, ej_access_term, (size_t)from->n_terms);
-    if (!out->terms) return EINJIT_E_NOMEM;
-    for (int32_t t = 0; t < from->n_terms; t++) ej_layout_term(w->s, from->buffer, from->terms[t].axis, &out->terms[t]);
-    return EINJIT_OK;
-}
-
 static int write_accesses(settler *w)
 {
     int32_t n = w->st->n_src + w->st->n_tail;
     w->src = EJ_NEW_ARRAY(w->arena, ej_access, (size_t)n);
     if (!w->src) return EINJIT_E_NOMEM;
-    for (int32_t i = 0; i < n; i++) EJ_TRY(write_access(w, &w->st->src[i], &w->src[i]));
-    return write_access(w, &w->st->out, &w->out);
+    for (int32_t i = 0; i < n; i++) EJ_TRY(ej_layout_access(w->s, &w->st->src[i], &w->src[i], w->arena));
+    return ej_layout_access(w->s, &w->st->out, &w->out, w->arena);
 }
 
 static int64_t reach(const settler *w, int32_t axis, bool reduced)

@@ -60,11 +60,6 @@ static bool is_staging(int kind)
     return kind == EJ_REWRITE_STAGE || kind == EJ_REWRITE_STAGE_OUT || kind == EJ_REWRITE_COMPUTE_AT;
 }
 
-static bool names_two(int kind)
-{
-    return kind == EJ_REWRITE_FOLD || kind == EJ_REWRITE_JOIN;
-}
-
 static void print_place(ej_text *text, const ej_rewrite *r)
 {
     ej_print(text, " at ");
@@ -80,7 +75,7 @@ static void print_rewrite(ej_text *text, const ej_rewrite *r)
     if (r->aligned) ej_print(text, " aligned");
     if (r->kind == EJ_REWRITE_STAGE) ej_print(text, " %d", (int)r->source);
     if (r->kind == EJ_REWRITE_SPLIT) ej_print(text, r->apart ? " %%%d apart" : " %%%d", (int)r->axis);
-    if (names_two(r->kind)) ej_print(text, " %%%d %%%d", (int)r->axis, (int)r->lane);
+    if (ej_rewrite_names_two(r->kind)) ej_print(text, " %%%d %%%d", (int)r->axis, (int)r->lane);
     if (is_staging(r->kind) || r->kind == EJ_REWRITE_FILL) print_place(text, r);
     if (is_staging(r->kind)) ej_print(text, " %s", ej_nest_home_names[r->home]);
     print_digits(text, &r->digits, is_staging(r->kind));
@@ -171,7 +166,7 @@ static int read_rewrite(ej_nest_cursor *c, ej_rewrite *r)
         r->apart = ej_nest_take_keyword(c, "apart");
         return EINJIT_OK;
     }
-    if (names_two(kind)) {
+    if (ej_rewrite_names_two(kind)) {
         EJ_TRY(read_axis(c, &r->axis));
         return read_axis(c, &r->lane);
     }

@@ -17,6 +17,7 @@
 
 #include "opt_const.h"
 #include "facts_zero.h"
+#include "graph_element.h"
 
 enum { MAX_PAIRED = 32, SAFE_SINGLE = 100, SAFE_DOUBLE = 900 };
 
@@ -68,21 +69,13 @@ static void see(range *r, double x)
     r->zero = false;
 }
 
+/* Of complex numbers a part. */
 static double element(const ej_node *constant, int64_t i)
 {
-    switch (constant->dtype) {
-    case EINJIT_BOOL:
-    case EINJIT_U8: return ((const uint8_t *)constant->data)[i];
-    case EINJIT_I16: return ((const int16_t *)constant->data)[i];
-    case EINJIT_I8: return ((const int8_t *)constant->data)[i];
-    case EINJIT_I32: return ((const int32_t *)constant->data)[i];
-    case EINJIT_I64: return (double)((const int64_t *)constant->data)[i];
-    case EINJIT_F32:
-    case EINJIT_C64: return ((const float *)constant->data)[i];
-    case EINJIT_F64:
-    case EINJIT_C128: return ((const double *)constant->data)[i];
-    default: return NAN;
-    }
+    int real = ej_dtypes[constant->dtype].real;
+    if (ej_dtype_is_half(real)) return NAN;
+    ej_number number = ej_element_load(real, constant->data, (size_t)i);
+    return number.kind == EJ_KIND_FLOAT ? number.re : (double)number.integer;
 }
 
 static range magnitudes(const ej_graph *graph, ej_value leaf)

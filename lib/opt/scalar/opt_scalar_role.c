@@ -9,6 +9,8 @@
  */
 #include "opt_scalar.h"
 
+#include "graph_element.h"
+
 static bool floating(ej_known_dtype known)
 {
     return !known.weak && ej_known_inexact(known);
@@ -29,20 +31,11 @@ int ej_scalar_cost(const ej_scaling *s, ej_value v)
 
 static bool element(const ej_node *node, ej_factor *out)
 {
-    const float *single = node->data;
-    const double *wide = node->data;
-    switch (node->dtype) {
-    case EINJIT_I32: *out = ej_factor_number(*(const int32_t *)node->data, 0); return true;
-    case EINJIT_I16: *out = ej_factor_number(*(const int16_t *)node->data, 0); return true;
-    case EINJIT_I8: *out = ej_factor_number(*(const int8_t *)node->data, 0); return true;
-    case EINJIT_U8: *out = ej_factor_number(*(const uint8_t *)node->data, 0); return true;
-    case EINJIT_I64: *out = ej_factor_number((double)*(const int64_t *)node->data, 0); return true;
-    case EINJIT_F32: *out = ej_factor_number((double)single[0], 0); return true;
-    case EINJIT_F64: *out = ej_factor_number(wide[0], 0); return true;
-    case EINJIT_C64: *out = ej_factor_number((double)single[0], (double)single[1]); return true;
-    case EINJIT_C128: *out = ej_factor_number(wide[0], wide[1]); return true;
-    default: return false;
-    }
+    if (node->dtype == EINJIT_BOOL || ej_dtype_is_half(node->dtype)) return false;
+    ej_number number = ej_element_load(node->dtype, node->data, 0);
+    *out = number.kind == EJ_KIND_INT ? ej_factor_number((double)number.integer, 0)
+                                      : ej_factor_number(number.re, number.im);
+    return true;
 }
 
 bool ej_scalar_number(const ej_node *node, ej_factor *out)
