@@ -122,10 +122,12 @@ static void the_limit_may_come_from_a_variable(void **state)
     einjit_context_release(context);
 }
 
+/* At the fourth question about generated code: which stage it hangs in depends on how fast the machine is. */
 static int say_stop(void *user, const char *stage, double done)
 {
+    bool generates = !strcmp(stage, "ir") || !strcmp(stage, "asm");
     (void)done;
-    return user && !strcmp(stage, "ir") ? ++*(int *)user > 3 : 0;
+    return user && generates ? ++*(int *)user > 3 : 0;
 }
 
 static void the_callers_hook_ends_what_hangs(void **state)
