@@ -19,6 +19,7 @@ int cmd_path(int argc, char **argv, const command *self);
 int cmd_compile(int argc, char **argv, const command *self);
 int cmd_cache(int argc, char **argv, const command *self);
 int cmd_list(int argc, char **argv, const command *self);
+int cmd_reduce(int argc, char **argv, const command *self);
 
 /* What --emit takes. */
 #define CMD_STAGES "graph, opt+, opt, stats, bind, path, plan, schedule, nest, cost, steps, dot, ir, asm, key"
@@ -33,6 +34,7 @@ typedef struct cmd_options {
     const char *strategy;                /* --strategy, as given */
     const char *seconds, *trials, *seed; /* of a path search, as given */
     char *path;                          /* ... as the library takes it, once there is a context */
+    const char *slices;                  /* --slices A:B, as given */
     const char *emit, *dot, *svg, *minimize;
     char *gradient;        /* --gradient a,b */
     char *passes;          /* --passes dce,fuse */
@@ -61,6 +63,13 @@ einjit_compile_options cmd_compile_options(const cmd_options *options);
 /* The program's kernel for inputs of these sizes; with `constants` in the options they have values. */
 int cmd_compile_kernel(einjit_kernel **out, einjit_context *context, const tool_program *program,
                        const tool_sizes *sizes, int dtype, const einjit_compile_options *options);
+
+/* cmd_result.c: to the files of -o, or on standard output; TOOL_*. */
+int cmd_results_save(const cmd_options *options, const tool_tensor *out, size_t n_out);
+/* cmd_slices.c: run --slices; TOOL_*. */
+int cmd_slices_check(const cmd_options *options);
+int cmd_slices_run(const cmd_options *options, einjit_context *context, const tool_program *program,
+                   const einjit_kernel *kernel, const tool_tensor *in, size_t n_in);
 
 /* cmd_stats.c: the passes of a program, run and reported; TOOL_*. */
 int cmd_print_stats(const tool_program *program, const cmd_options *options);

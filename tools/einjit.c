@@ -1,5 +1,5 @@
-/* einjit.c - the command: run, print, explain, compile, cache, path, list. A subcommand is a row of the table and a
- * cmd_<name>.c. */
+/* einjit.c - the command: run, reduce, print, explain, compile, cache, path, list. A subcommand is a row of the table
+ * and a cmd_<name>.c. */
 #include <string.h>
 
 #include "cmd.h"
@@ -8,7 +8,10 @@ static const command commands[] = {
     {"run", "EQUATION-or-FILE.ein-or-NETWORK.json A.npy B.npz ... [-o OUT.npy ...] [--json]",
      "Compute with arrays from files: FILE.npy, all of FILE.npz (by the inputs' names, where it has these), "
      "FILE.npz:NAME",
-     "oOCABS4tbITnxMgj", 1, 0, cmd_run},
+     "oOCABS45tbITnxMgj", 1, 0, cmd_run},
+    {"reduce", "PART.npz ... [-o OUT.npy] [--json]",
+     "The whole result from files of einjit run --slices, with the same bits however the slices were divided", "ojbt",
+     1, 0, cmd_reduce},
     {"print", "EQUATION-or-FILE.ein [-s z=1000,...] [--emit STAGE] [--passes P,Q] [--stats [--json]]",
      "The program after a stage; default: opt", "sedOCSbITapunxjg", 1, 1, cmd_print},
     {"explain", "EQUATION-or-FILE.ein -s i=4,... [--json] [--dot F] [--svg F]",

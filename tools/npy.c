@@ -220,23 +220,51 @@ static size_t format_header(char *text, size_t room, const einjit_tensor *t)
     return 0;
 }
 
-int npy_save(const tool_tensor *tensor, const char *path)
+/* What comes before the elements. */
+typedef struct preamble {
+    uint8_t bytes[10 + NPY_MAX_RANK * 22 + 200];
+    size_t n;
+} preamble;
+
+static int make_preamble(preamble *out, const tool_tensor *tensor, const char *path)
 {
-    char text[NPY_MAX_RANK * 22 + 200];
+    char *text = (char *)out->bytes + 10;
     if (tensor->tensor.rank > NPY_MAX_RANK)
         return tool_fail("E_LIMIT", "%s: a result of %d axes, .npy files have at most %d", path,
                          (int)tensor->tensor.rank, NPY_MAX_RANK);
-    size_t n = format_header(text, sizeof text - 64, &tensor->tensor);
+    size_t n = format_header(text, sizeof out->bytes - 74, &tensor->tensor);
     if (!n) return tool_fail("E_DTYPE", "%s: %s has no .npy form", path, einjit_dtype_name(tensor->tensor.dtype));
     size_t length = (n + 1 + 10 + 63) / 64 * 64 - 10; /* data starts at a multiple of 64 */
     memset(text + n, ' ', length - n);
     text[length - 1] = '\n';
-    FILE *file;
-    int status = tool_open(&file, path, true);
-    if (status) return status;
-    uint8_t head[10] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (uint8_t)(length & 255), (uint8_t)(length >> 8)};
-    fwrite(head, 1, sizeof head, file);
-    fwrite(text, 1, length, file);
+    memcpy(out->bytes, (const uint8_t[]){0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0}, 8);
+    out->bytes[8] = (uint8_t)(length & 255);
+    out->bytes[9] = (uint8_t)(length >> 8);
+    out->n = length + 10;
+    return TOOL_OK;
+}
+
+static void write_all(const preamble *head, const tool_tensor *tensor, FILE *file)
+{
+    fwrite(head->bytes, 1, head->n, file);
     if (tensor->bytes) fwrite(tensor->block, 1, tensor->bytes, file);
+}
+
+int npy_write(const tool_tensor *tensor, FILE *file, const char *path)
+{
+    preamble head;
+    int status = make_preamble(&head, tensor, path);
+    if (!status) write_all(&head, tensor, file);
+    return status;
+}
+
+int npy_save(const tool_tensor *tensor, const char *path)
+{
+    preamble head;
+    FILE *file;
+    int status = make_preamble(&head, tensor, path);
+    if (!status) status = tool_open(&file, path, true);
+    if (status) return status;
+    write_all(&head, tensor, file);
     return tool_close_output(file, path);
 }

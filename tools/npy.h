@@ -8,5 +8,6 @@ int npy_load(tool_tensor *out, const char *path); /* TOOL_OK, or TOOL_FAILED aft
 /* the same from a stream; `path` is its name in messages */
 int npy_read(tool_tensor *out, FILE *file, const char *path);
 int npy_save(const tool_tensor *tensor, const char *path); /* row-major tensors */
+int npy_write(const tool_tensor *tensor, FILE *file, const char *path);
 
 #endif

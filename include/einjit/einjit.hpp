@@ -316,6 +316,19 @@ class kernel
         einjit_error err;
         check(einjit_run_slices(kernel_, in.size(), in.data(), out.size(), out.data(), first, end, &err), err);
     }
+    einjit_slice_part slice_part(std::int64_t slice, std::int64_t *begin = nullptr, std::int64_t *shape = nullptr) const
+    {
+        einjit_error err;
+        einjit_slice_part part = {};
+        part.struct_bytes = sizeof part;
+        check(einjit_kernel_slice_part(kernel_, slice, &part, begin, shape, &err), err);
+        return part;
+    }
+    void run_slice_sum(inputs in, std::int64_t first, std::int64_t end, void *sum) const
+    {
+        einjit_error err;
+        check(einjit_run_slice_sum(kernel_, in.size(), in.data(), first, end, sum, &err), err);
+    }
     einjit_entry entry() const noexcept
     {
         return einjit_kernel_entry(kernel_);

@@ -86,6 +86,27 @@ EINJIT_API int64_t einjit_kernel_slice_count(const einjit_kernel *kernel);
 EINJIT_API int einjit_run_slices(const einjit_kernel *kernel, size_t n_in, const einjit_tensor *in, size_t n_out,
                                  const einjit_tensor *out, int64_t first, int64_t end, einjit_error *err);
 
+/* For runs in several processes: sums of slices as they are before they are stored. Whoever adds them up as said above,
+ * and stores them with a cast to the result's dtype, has the bits of a whole run. */
+
+/** What is added up to the part of the result to which a slice belongs. Set struct_bytes =
+ * sizeof(einjit_slice_part). */
+typedef struct einjit_slice_part {
+    size_t struct_bytes;
+    int64_t first, end; /* these slices */
+    int dtype;          /* in this dtype: that which is computed with */
+    int reduce;         /* EINJIT_REDUCE_SUM, _MAX, _MIN or _OR */
+    size_t bytes;       /* of their sum, whose elements are row-major */
+} einjit_slice_part;
+/** `begin` and `shape` (each may be NULL) get the part's first index and extent along each axis of the result. Nothing
+ * is stored on failure. Errors: E_VALUE: no such slice; E_UNSUPPORTED: a kernel that is not sliced. */
+EINJIT_API int einjit_kernel_slice_part(const einjit_kernel *kernel, int64_t slice, einjit_slice_part *out,
+                                        int64_t *begin, int64_t *shape, einjit_error *err);
+/** The sum of slices first .. end-1 of one part, into `sum` (the part's `bytes`). Otherwise as einjit_run_slices.
+ * Errors: also E_VALUE where the slices belong to more than one part, E_UNSUPPORTED as above. */
+EINJIT_API int einjit_run_slice_sum(const einjit_kernel *kernel, size_t n_in, const einjit_tensor *in, int64_t first,
+                                    int64_t end, void *sum, einjit_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -76,6 +76,44 @@ int einjit_run_slices(const einjit_kernel *kernel, size_t n_in, const einjit_ten
     return ej_slices_run(kernel, in, out, first, end, err);
 }
 
+static int check_slice(const einjit_kernel *kernel, int64_t slice, einjit_error *err)
+{
+    if (!kernel) return ej_fail(err, EINJIT_E_INVALID, "no kernel given");
+    if (!kernel->slicing) return ej_fail(err, EINJIT_E_UNSUPPORTED, "this kernel runs as a whole: it has no slices");
+    if (slice >= 0 && slice < ej_slices_count(kernel->slicing)) return EINJIT_OK;
+    return ej_fail(err, EINJIT_E_VALUE, "there is no slice %lld: the kernel has %lld", (long long)slice,
+                   (long long)ej_slices_count(kernel->slicing));
+}
+
+int einjit_kernel_slice_part(const einjit_kernel *kernel, int64_t slice, einjit_slice_part *out, int64_t *begin,
+                             int64_t *shape, einjit_error *err)
+{
+    EJ_TRY(check_slice(kernel, slice, err));
+    const ej_slicing *s = kernel->slicing;
+    einjit_slice_part part = {.dtype = s->dtype, .reduce = s->reduce};
+    part.first = slice / s->n_summed * s->n_summed;
+    part.end = part.first + s->n_summed;
+    part.bytes = (size_t)ej_slices_part(kernel, slice, NULL, NULL);
+    EJ_TRY(ej_write_struct(out, &part, sizeof part, "slice's part", err));
+    ej_slices_part(kernel, slice, begin, shape);
+    return EINJIT_OK;
+}
+
+int einjit_run_slice_sum(const einjit_kernel *kernel, size_t n_in, const einjit_tensor *in, int64_t first, int64_t end,
+                         void *sum, einjit_error *err)
+{
+    int64_t symbols[EJ_OPEN_MAX];
+    EJ_TRY(check_slice(kernel, first, err));
+    int64_t n = kernel->slicing->n_summed, until = (first / n + 1) * n;
+    if (first >= end || end > until)
+        return ej_fail(err, EINJIT_E_VALUE, "slices %lld to %lld are no range of one part of the result, %lld to %lld",
+                       (long long)first, (long long)end, (long long)(until - n), (long long)until);
+    if (!sum) return ej_fail(err, EINJIT_E_INVALID, "no memory for the sum given");
+    EJ_TRY(ej_check_inputs(kernel, n_in, in, symbols, err));
+    EJ_TRY(ej_check_memory(kernel, in, NULL, symbols, err));
+    return ej_slices_sum(kernel, in, first, end, sum, err);
+}
+
 /* ---- what can be asked of a kernel ---- */
 
 int64_t einjit_kernel_slice_count(const einjit_kernel *kernel)

@@ -366,10 +366,10 @@ int ej_check_memory(const einjit_kernel *kernel, const einjit_tensor *in, const 
 {
     ej_span span;
     subject s = {kernel, "input", 0, symbols, err};
-    bool apart = plainly_apart(kernel, in, out);
+    bool apart = out && plainly_apart(kernel, in, out);
     for (s.i = 0; s.i < kernel->n_in && !apart; s.i++) EJ_TRY(span_of(&s, &in[s.i], s.i, &span));
     s.what = "output";
-    for (s.i = 0; s.i < kernel->n_out && !apart; s.i++) EJ_TRY(check_overlap(&s, in, out));
+    for (s.i = 0; out && s.i < kernel->n_out && !apart; s.i++) EJ_TRY(check_overlap(&s, in, out));
     for (size_t i = 0; i < kernel->n_index_checks; i++)
         EJ_TRY(check_indices(kernel, &kernel->index_checks[i], in, symbols, err));
     return EINJIT_OK;

@@ -70,10 +70,9 @@ static int add_last(runner *r)
     return EINJIT_OK;
 }
 
-/* A part of the result, from slices first .. end-1 of it. */
-static int run_part(runner *r, int64_t first, int64_t end)
+/* Slices first .. end-1 of a part of the result become the only sum that waits. */
+static int sum_part(runner *r, int64_t first, int64_t end)
 {
-    const ej_slicing *s = r->s;
     r->n_sums = 0;
     for (int64_t i = first; i < end; i++) {
         r->of[r->n_sums] = 1;
@@ -81,6 +80,13 @@ static int run_part(runner *r, int64_t first, int64_t end)
         while (r->n_sums > 1 && r->of[r->n_sums - 2] == r->of[r->n_sums - 1]) EJ_TRY(add_last(r));
     }
     while (r->n_sums > 1) EJ_TRY(add_last(r));
+    return EINJIT_OK;
+}
+
+static int run_part(runner *r, int64_t first, int64_t end)
+{
+    const ej_slicing *s = r->s;
+    EJ_TRY(sum_part(r, first, end));
     einjit_tensor sum = {.data = r->sums}, part = {.data = r->out->data};
     set_digits(r, first);
     for (size_t m = 0; m < s->n_moves; m++)
@@ -89,8 +95,9 @@ static int run_part(runner *r, int64_t first, int64_t end)
     return ej_kernel_run(s->store, &sum, &part, NULL, r->err);
 }
 
-int ej_slices_run(const einjit_kernel *kernel, const einjit_tensor *in, const einjit_tensor *out, int64_t first,
-                  int64_t end, einjit_error *err)
+/* Each part that the slices belong to, or where `sum` is given the sum of all, which belong to one. */
+static int with_memory(const einjit_kernel *kernel, const einjit_tensor *in, const einjit_tensor *out, void *sum,
+                       int64_t first, int64_t end, einjit_error *err)
 {
     const ej_slicing *s = kernel->slicing;
     struct ej_pool *pool = ej_context_pool(kernel->context);
@@ -109,6 +116,11 @@ int ej_slices_run(const einjit_kernel *kernel, const einjit_tensor *in, const ei
                     .digits = (void *)(small + tensors),
                     .sums = sums,
                     .of = (void *)(small + tensors + digits)};
+        if (sum) {
+            status = sum_part(&r, first, end);
+            if (!status) memcpy(sum, r.sums, (size_t)ej_slices_part(kernel, first, NULL, NULL));
+            first = end;
+        }
         while (first < end && !status) {
             int64_t next = (first / s->n_summed + 1) * s->n_summed, until = next < end ? next : end;
             status = run_part(&r, first, until);
@@ -118,4 +130,32 @@ int ej_slices_run(const einjit_kernel *kernel, const einjit_tensor *in, const ei
     ej_pool_give(pool, sums);
     ej_pool_give(pool, small);
     return status;
+}
+
+int ej_slices_run(const einjit_kernel *kernel, const einjit_tensor *in, const einjit_tensor *out, int64_t first,
+                  int64_t end, einjit_error *err)
+{
+    return with_memory(kernel, in, out, NULL, first, end, err);
+}
+
+int ej_slices_sum(const einjit_kernel *kernel, const einjit_tensor *in, int64_t first, int64_t end, void *sum,
+                  einjit_error *err)
+{
+    return with_memory(kernel, in, NULL, sum, first, end, err);
+}
+
+int64_t ej_slices_part(const einjit_kernel *kernel, int64_t slice, int64_t *begin, int64_t *shape)
+{
+    const ej_slicing *s = kernel->slicing;
+    const ej_bound_tensor *result = &kernel->out[0];
+    int64_t bytes = ej_dtypes[s->dtype].bytes; /* measured when it was compiled: all products fit */
+    for (int32_t a = 0; a < result->rank; a++) {
+        int32_t label = s->result_labels[a];
+        int64_t extent = label < 0 ? result->shape[a].n : 1, below = 1;
+        for (int32_t l = s->n_labels - 1; l > label; l--) below *= s->extents[l];
+        if (begin) begin[a] = label < 0 ? 0 : slice / below % s->extents[label];
+        if (shape) shape[a] = extent;
+        bytes *= extent;
+    }
+    return bytes;
 }

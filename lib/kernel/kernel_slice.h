@@ -20,6 +20,8 @@ typedef struct ej_slicing {
     int32_t *inputs;
     size_t n_moves;
     ej_slice_move *moves;
+    int32_t *result_labels; /* per axis of the result: which label cuts it, -1: none */
+    int dtype, reduce;      /* of sums; EINJIT_REDUCE_* */
     /* One slice, row-major; the sum of two in the place of the first, NULL where nothing is added up; a sum as a part
      * of the result. */
     einjit_kernel *slice, *add, *store;
@@ -35,5 +37,10 @@ void ej_slicing_drop(ej_slicing *slicing); /* its kernels' references */
 /* Slices first .. end-1, one after the other; the parts of the result that none of them belongs to stay. */
 int ej_slices_run(const einjit_kernel *kernel, const einjit_tensor *in, const einjit_tensor *out, int64_t first,
                   int64_t end, einjit_error *err);
+/* The sum of slices first .. end-1, which belong to one part of the result, before it is stored there. */
+int ej_slices_sum(const einjit_kernel *kernel, const einjit_tensor *in, int64_t first, int64_t end, void *sum,
+                  einjit_error *err);
+/* Bytes of such a sum; where the part begins in the result and how large it is, per axis (NULL: not asked for). */
+int64_t ej_slices_part(const einjit_kernel *kernel, int64_t slice, int64_t *begin, int64_t *shape);
 
 #endif

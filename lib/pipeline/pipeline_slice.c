@@ -120,7 +120,9 @@ static int cut_tensor(ej_slices *s, einjit_tensor *out, const ej_bound_tensor *t
         int32_t place = place_of(s, term->labels[a]);
         shape[a] = t->shape[a].n;
         strides[a] = t->strides[a].n;
-        if (place < 0 || shape[a] == 1) continue;
+        if (shape[a] == 1) place = -1;
+        if ((size_t)argument == x->n_in) x->result_labels[a] = place; /* inputs are counted before */
+        if (place < 0) continue;
         shape[a] = 1;
         x->moves[x->n_moves++] = (ej_slice_move){argument, place, strides[a] * ej_dtypes[t->dtype].bytes};
     }
@@ -197,7 +199,10 @@ static int slice_program(ej_slices *s, const ej_bound *bound, ej_job *job)
     s->slice.in = EJ_JOB_ARRAY(job, einjit_tensor, node->n_in);
     x->inputs = EJ_JOB_ARRAY(job, int32_t, node->n_in);
     x->moves = EJ_JOB_ARRAY(job, ej_slice_move, n_moves);
-    if (!in || !s->slice.in || !x->inputs || !x->moves) return ej_no_memory(job->err);
+    x->result_labels = EJ_JOB_ARRAY(job, int32_t, node->subscripts->out.n);
+    x->dtype = node->dtype;
+    x->reduce = node->fn;
+    if (!in || !s->slice.in || !x->inputs || !x->moves || !x->result_labels) return ej_no_memory(job->err);
     x->n_in = x->n_moves = 0;
     for (uint32_t t = 0; t < node->n_in; t++) {
         const ej_bound_node *operand = &bound->nodes[node->in[t]];
@@ -458,16 +463,18 @@ static uint64_t first_retry(const ej_slicing *x)
     return first;
 }
 
-static bool copy_slicing(ej_slicing *out, const ej_slicing *from, ej_arena *arena)
+static bool copy_slicing(ej_slicing *out, const ej_slicing *from, size_t rank, ej_arena *arena)
 {
     *out = *from;
     out->extents = EJ_NEW_ARRAY(arena, int64_t, (size_t)from->n_labels);
     out->inputs = EJ_NEW_ARRAY(arena, int32_t, from->n_in);
     out->moves = EJ_NEW_ARRAY(arena, ej_slice_move, from->n_moves);
-    if (!out->extents || !out->inputs || !out->moves) return false;
+    out->result_labels = EJ_NEW_ARRAY(arena, int32_t, rank);
+    if (!out->extents || !out->inputs || !out->moves || !out->result_labels) return false;
     memcpy(out->extents, from->extents, (size_t)from->n_labels * sizeof *out->extents);
     memcpy(out->inputs, from->inputs, from->n_in * sizeof *out->inputs);
     memcpy(out->moves, from->moves, from->n_moves * sizeof *out->moves);
+    if (rank) memcpy(out->result_labels, from->result_labels, rank * sizeof *out->result_labels);
     return true;
 }
 
@@ -475,7 +482,7 @@ int ej_slices_kernels(einjit_kernel *kernel, ej_pipeline *p)
 {
     ej_slices *s = p->slices;
     ej_slicing *x = EJ_NEW(&kernel->arena, ej_slicing);
-    if (!x || !copy_slicing(x, &s->slicing, &kernel->arena)) return ej_no_memory(p->job.err);
+    if (!x || !copy_slicing(x, &s->slicing, (size_t)s->part.rank, &kernel->arena)) return ej_no_memory(p->job.err);
     kernel->slicing = x;
     EJ_TRY(find_kernel(&x->slice, s, &s->slice, p));
     EJ_TRY(find_kernel(&x->store, s, &s->store, p));

@@ -267,6 +267,88 @@ static void ranges_are_sums_of_the_whole(void **state)
     free_problem(&p);
 }
 
+/* Sums of single slices, added up in pairs and then in pairs of pairs, stored where their parts of the result lie. */
+static void check_sums(einjit_context *context, const char *program, problem *p, const einjit_compile_options *options)
+{
+    einjit_kernel *kernel;
+    if (compile_within(&kernel, context, program, p, options)) fail_msg("%s", err.text);
+    int64_t n = einjit_kernel_slice_count(kernel), begin[MOST_RANK], shape[MOST_RANK];
+    int rank = p->rank[p->n];
+    einjit_tensor out = p->t[p->n];
+    float *whole = (float *)(void *)(uintptr_t)out.data, sums[16][256];
+    assert_int_equal(einjit_run(kernel, (size_t)p->n, p->t, 1, &out, &err), EINJIT_OK);
+    for (int64_t slice = 0; slice < n;) {
+        einjit_slice_part part = {.struct_bytes = sizeof part};
+        int64_t of[16], elements = 1;
+        int waiting = 0;
+        assert_int_equal(einjit_kernel_slice_part(kernel, slice, &part, begin, shape, &err), EINJIT_OK);
+        for (int a = 0; a < rank; a++) elements *= shape[a];
+        assert_true(part.first == slice && part.end > slice && part.end <= n && elements <= 256);
+        assert_true(part.dtype == EINJIT_F32 && part.reduce == EINJIT_REDUCE_SUM && part.bytes == 4 * (size_t)elements);
+        for (; slice < part.end || waiting > 1;) {
+            bool add = waiting > 1 && (slice == part.end || of[waiting - 1] == of[waiting - 2]);
+            if (add) {
+                for (int64_t i = 0; i < elements; i++) sums[waiting - 2][i] += sums[waiting - 1][i];
+                of[waiting - 2] += of[waiting - 1];
+                waiting--;
+                continue;
+            }
+            assert_int_equal(einjit_run_slice_sum(kernel, (size_t)p->n, p->t, slice, slice + 1, sums[waiting], &err),
+                             EINJIT_OK);
+            of[waiting++] = 1;
+            slice++;
+        }
+        for (int64_t i = 0; i < elements; i++) {
+            int64_t at = 0, rest = i;
+            for (int a = rank - 1; a >= 0; a--) {
+                at += (begin[a] + rest % shape[a]) * p->strides[p->n][a];
+                rest /= shape[a];
+            }
+            assert_memory_equal(&whole[at], &sums[0][i], 4);
+        }
+        if (part.end - part.first > 1)
+            assert_int_equal(einjit_run_slice_sum(kernel, (size_t)p->n, p->t, part.first, part.end, sums[1], &err),
+                             EINJIT_OK);
+        else memcpy(sums[1], sums[0], sizeof sums[1]);
+        assert_memory_equal(sums[0], sums[1], 4 * (size_t)elements);
+        if (part.end == n) break;
+        assert_int_equal(einjit_run_slice_sum(kernel, (size_t)p->n, p->t, part.first, part.end + 1, sums[1], &err),
+                         EINJIT_E_VALUE);
+        assert_non_null(strstr(err.text, "no range of one part"));
+    }
+    assert_int_equal(einjit_run_slice_sum(kernel, (size_t)p->n, p->t, n, n + 1, sums[0], &err), EINJIT_E_VALUE);
+    assert_int_equal(einjit_run_slice_sum(kernel, (size_t)p->n, p->t, 0, 1, NULL, &err), EINJIT_E_INVALID);
+    assert_int_not_equal(einjit_run_slice_sum(kernel, (size_t)p->n - 1, p->t, 0, 1, sums[0], &err), EINJIT_OK);
+    assert_int_equal(einjit_kernel_slice_part(kernel, -1, NULL, NULL, NULL, &err), EINJIT_E_VALUE);
+    assert_int_equal(einjit_kernel_slice_part(kernel, 0, NULL, begin, NULL, &err), EINJIT_E_INVALID);
+    einjit_kernel_release(kernel);
+}
+
+static void sums_of_slices_are_those_of_runs(void **state)
+{
+    CONTEXT_OR_SKIP(context);
+    static const char chain[] = "def f(x0, x1, x2, x3):\n    return einsum(\"ab,bc,cd,de->ae\", x0, x1, x2, x3)\n";
+    einjit_compile_options options = {.struct_bytes = sizeof options, .memory_limit = 1280};
+    einjit_kernel *kernel;
+    problem p;
+    ring_problem(&p, EINJIT_F32);
+    for (int t = 0; t < 4; t++)
+        for (int64_t i = 0; i < p.bytes[t] / 4; i++) ((float *)(void *)(uintptr_t)p.t[t].data)[i] /= 3 + (float)(i % 5);
+    check_sums(context, ring, &p, &options);
+    free((void *)(uintptr_t)p.t[4].data);
+    p.rank[4] = 2; /* the chain's result, of which rows or columns are cut */
+    p.shape[4][0] = p.shape[4][1] = 16;
+    lay_out(&p, 4, EINJIT_F32, false);
+    options.memory_limit = 512;
+    check_sums(context, chain, &p, &options);
+    options.memory_limit = 1 << 20;
+    if (compile_within(&kernel, context, chain, &p, &options)) fail_msg("%s", err.text);
+    einjit_slice_part part = {.struct_bytes = sizeof part};
+    assert_int_equal(einjit_kernel_slice_part(kernel, 0, &part, NULL, NULL, &err), EINJIT_E_UNSUPPORTED);
+    einjit_kernel_release(kernel);
+    free_problem(&p);
+}
+
 static void what_cannot_be_sliced_is_refused(void **state)
 {
     CONTEXT_OR_SKIP(context);
@@ -492,6 +574,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ON_BOTH(slices_give_the_whole),
         ON_BOTH(ranges_are_sums_of_the_whole),
+        ON_BOTH(sums_of_slices_are_those_of_runs),
         ON_BOTH(what_cannot_be_sliced_is_refused),
         ON_BOTH(results_do_not_overlap_inputs),
         ON_BOTH(operands_move_by_their_own_labels),
