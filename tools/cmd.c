@@ -45,6 +45,7 @@ static const struct {
     {'3', "seed", "N", "begin other trials"},
     {'4', "memory-limit", "BYTES", "of scratch, also as 64M or 2G (powers of 1024): einsums that need more, in slices"},
     {'5', "slices", "A:B", "slices A .. B-1 alone (also A: and :B); their sums go to -o PART.npz, for einjit reduce"},
+    {'6', "mpi", NULL, "under mpirun: ranks share the slices; run anew after a failure, they go on"},
     {'h', "help", NULL, "this text"},
     {'v', "version", NULL, "the version"},
 };
@@ -126,6 +127,7 @@ static int take(cmd_options *o, int letter)
     case '2': o->trials = optarg; return TOOL_OK;
     case '3': o->seed = optarg; return TOOL_OK;
     case '4': return take_bytes(&o->memory_limit, optarg);
+    case '6': o->mpi = true; return TOOL_OK;
     case '5': o->slices = optarg; return TOOL_OK;
     case 'n': o->no_opt = true; return TOOL_OK;
     case 'x': o->strict = true; return TOOL_OK;

@@ -41,7 +41,7 @@ typedef struct cmd_options {
     double alpha, beta;    /* --alpha, --beta; 0: not given */
     uint64_t memory_limit; /* --memory-limit, bytes; 0: not given */
     int64_t threads;
-    bool no_opt, strict, measure, isolate, json, stats, times, shared;
+    bool no_opt, strict, measure, isolate, json, stats, times, shared, mpi;
     const char *header, *name; /* --header, --name */
     char **outputs;            /* -o */
     char **also;               /* --also */
@@ -66,7 +66,7 @@ int cmd_compile_kernel(einjit_kernel **out, einjit_context *context, const tool_
 
 /* cmd_result.c: to the files of -o, or on standard output; TOOL_*. */
 int cmd_results_save(const cmd_options *options, const tool_tensor *out, size_t n_out);
-/* cmd_slices.c: run --slices; TOOL_*. */
+/* cmd_slices.c: run --slices and run --mpi; TOOL_*. */
 int cmd_slices_check(const cmd_options *options);
 int cmd_slices_run(const cmd_options *options, einjit_context *context, const tool_program *program,
                    const einjit_kernel *kernel, const tool_tensor *in, size_t n_in);

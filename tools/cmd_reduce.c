@@ -16,10 +16,7 @@ static int add_file(part *all, const char *path)
     }
     if (strcmp(all->computation, one.computation) != 0)
         status = tool_fail("E_VALUE", "%s is of another computation than the files before it", path);
-    for (size_t i = 0; i < one.n && !status; i++) {
-        part_add(all, &one.sums[i]);
-        one.sums[i] = (part_sum){0};
-    }
+    if (!status) part_merge(all, &one);
     part_free(&one);
     return status;
 }

@@ -68,7 +68,7 @@ static int compute(einjit_context *context, const tool_program *program, const c
     einjit_compile_options compile = cmd_compile_options(options);
     if (!status && einjit_compile(&kernel, context, program->graph, n_in, in_views, n_out, out_views, &compile, &err))
         status = tool_error(&err);
-    if (!status && options->slices) {
+    if (!status && (options->slices || options->mpi)) {
         status = cmd_slices_run(options, context, program, kernel, in, n_in);
     } else {
         if (!status && einjit_run(kernel, n_in, in_views, n_out, out_views, &err)) status = tool_error(&err);
@@ -126,7 +126,7 @@ int cmd_run(int argc, char **argv, const command *self)
     for (size_t i = 0; i < options.n_outputs && !status; i++)
         if (options.json && tool_is_stdio(options.outputs[i]))
             status = tool_usage("--json and -o - each want standard output for themselves");
-    if (!status && options.slices) status = cmd_slices_check(&options);
+    if (!status && (options.slices || options.mpi)) status = cmd_slices_check(&options);
     if (!status) status = cmd_context(&context, &options);
     if (!status) status = load_program(&program, context, &options);
     if (!status) status = cmd_add_gradients(&program, options.gradient);

@@ -1,12 +1,13 @@
 /* cmd_slices.c - einjit run --slices: some of a contraction's slices, whose sums go to a file that `einjit reduce` adds
- * up with others.
+ * up with others; and einjit run --mpi: all of them, each rank a range.
  *
  * Takes  a kernel that runs in slices, and its inputs.
  * Gives  the file of sums, written anew every half minute and when the run is interrupted. One that is there already is
- *        gone on with, if it is of the same computation: what was computed is not computed again.
+ *        gone on with, if it is of the same computation: what was computed is not computed again. Ranks of MPI have
+ *        such a file each, named after the result's; rank 0 gets all sums, writes the result and removes these files.
  */
 #include <errno.h>
-#include <math.h>
+#include <glob.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,7 +18,9 @@
 #include "cmd.h"
 #include "npz.h"
 #include "part.h"
+#include "tool_mpi.h"
 
+enum { TOOL_INTERRUPTED = -1 };                                /* Ctrl-C, between two slices */
 static const double save_seconds = 30, question_seconds = 0.2; /* between two files; between two looks for Ctrl-C */
 
 typedef struct job {
@@ -27,6 +30,7 @@ typedef struct job {
     size_t n_in;
     const einjit_tensor *in;
     part part;
+    const char *path; /* of the file of sums */
     int64_t first, end, done;
     double began, saved, shown;
 } job;
@@ -89,25 +93,19 @@ static int describe(job *j, const tool_program *program, const tool_tensor *arra
     p->shape = tool_alloc((size_t)(p->rank + 1) * sizeof *p->shape);
     if (einjit_kernel_output_shape(j->kernel, 0, NULL, NULL, NULL, p->shape, (size_t)p->rank, &err))
         return tool_error(&err);
-    int status = take_range(j);
-    return status ? status : hash_computation(j, program, arrays);
+    return hash_computation(j, program, arrays);
 }
 
 /* What an earlier run left in the file. */
-static int resume(job *j)
+static int resume(job *j, const char *path)
 {
-    const char *path = j->options->outputs[0];
     part old;
-    if (access(path, F_OK)) return TOOL_OK;
     int status = part_load(&old, path);
     if (status) return status;
     if (strcmp(old.computation, j->part.computation) != 0)
         status = tool_fail("E_VALUE",
                            "%s is of another computation (program, inputs, limit or CPU): it is left as it is", path);
-    for (size_t i = 0; i < old.n && !status; i++) {
-        part_add(&j->part, &old.sums[i]);
-        old.sums[i] = (part_sum){0};
-    }
+    else part_merge(&j->part, &old);
     part_free(&old);
     return status;
 }
@@ -145,7 +143,7 @@ static void show(job *j, double now, int64_t computed)
 
 static int save(job *j)
 {
-    int status = part_save(&j->part, j->options->outputs[0]);
+    int status = part_save(&j->part, j->path);
     j->saved = tool_seconds();
     return status;
 }
@@ -167,25 +165,151 @@ static int compute_missing(job *j)
         computed += n;
         if (now - before < question_seconds && most <= n && n < INT64_MAX / 4) most = 2 * n;
         if (!status && now - j->saved > save_seconds) status = save(j);
-        if (!status && tool_interrupted) {
-            status = save(j);
-            return status ? status
-                          : tool_fail("E_INTERRUPTED", "%s has the slices up to here; the same command goes on with it",
-                                      j->options->outputs[0]);
-        }
+        if (!status && tool_interrupted) status = TOOL_INTERRUPTED;
     }
     if (status) return status;
     j->done = j->end - j->first;
     show(j, tool_seconds(), computed);
-    return save(j);
+    return TOOL_OK;
+}
+
+/* What was computed is in the file, whether or not the run comes to its end. */
+static int compute_range(job *j)
+{
+    int status = compute_missing(j);
+    if (status && status != TOOL_INTERRUPTED) return status;
+    int saved = save(j);
+    if (saved || !status) return saved;
+    return tool_fail("E_INTERRUPTED", "%s has the slices up to here; the same command goes on with it", j->path);
+}
+
+static int run_range(job *j)
+{
+    j->path = j->options->outputs[0];
+    int status = take_range(j);
+    if (!status && !access(j->path, F_OK)) status = resume(j, j->path);
+    return status ? status : compute_range(j);
+}
+
+/* ---- ranks of MPI ---- */
+
+/* Files of all ranks, also of an earlier run with more of them. */
+static int each_file(job *j, int (*visit)(job *j, const char *path))
+{
+    glob_t files;
+    int status = TOOL_OK;
+    char *pattern = tool_alloc(2 * strlen(j->options->outputs[0]) + 32), *at = pattern;
+    for (const char *c = j->options->outputs[0]; *c; c++) {
+        if (strchr("*?[]\\", *c)) *at++ = '\\';
+        *at++ = *c;
+    }
+    strcpy(at, ".rank-*.npz");
+    if (!glob(pattern, 0, NULL, &files)) {
+        for (size_t i = 0; i < files.gl_pathc && !status; i++) status = visit(j, files.gl_pathv[i]);
+        globfree(&files);
+    }
+    free(pattern);
+    return status;
+}
+
+static int remove_file(job *j, const char *path)
+{
+    (void)j;
+    return remove(path) ? tool_fail("E_IO", "%s: %s", path, strerror(errno)) : TOOL_OK;
+}
+
+static int send_sums(const job *j, const tool_mpi *mpi)
+{
+    char *bytes = NULL;
+    size_t n = 0;
+    int status = part_pack(&bytes, &n, &j->part);
+    const uint64_t length = n;
+    if (!status && (mpi->send(&length, sizeof length) || mpi->send(bytes, n)))
+        status = tool_fail("E_IO", "MPI does not send the sums");
+    free(bytes);
+    return status;
+}
+
+static int receive_sums(job *j, const tool_mpi *mpi, int rank)
+{
+    char what[32];
+    uint64_t n = 0;
+    part sums = {0};
+    snprintf(what, sizeof what, "the sums of rank %d", rank);
+    if (mpi->receive(rank, &n, sizeof n)) return tool_fail("E_IO", "MPI does not deliver %s", what);
+    char *bytes = n < SIZE_MAX / 2 ? malloc((size_t)n + 1) : NULL;
+    int status = !bytes                                 ? tool_fail("E_NOMEM", "out of memory for %s", what)
+                 : mpi->receive(rank, bytes, (size_t)n) ? tool_fail("E_IO", "MPI does not deliver %s", what)
+                                                        : part_unpack(&sums, bytes, (size_t)n, what);
+    if (!status && strcmp(sums.computation, j->part.computation) != 0)
+        status =
+            tool_fail("E_VALUE", "rank %d computes something else: ranks need the same program, inputs and CPU", rank);
+    if (!status) part_merge(&j->part, &sums);
+    part_free(&sums);
+    free(bytes);
+    return status;
+}
+
+static int finish(job *j, const tool_mpi *mpi, int n_ranks)
+{
+    tool_tensor result = {0};
+    int status = TOOL_OK;
+    for (int rank = 1; rank < n_ranks && !status; rank++) status = receive_sums(j, mpi, rank);
+    if (!status) status = part_settle(&j->part, j->context);
+    if (!status) status = part_result(&result, &j->part, j->context);
+    if (!status) status = cmd_results_save(j->options, &result, 1);
+    if (!status) status = each_file(j, remove_file);
+    tool_tensor_free(&result);
+    return status;
+}
+
+static int run_rank(job *j, const tool_mpi *mpi, int rank, int n_ranks)
+{
+    char *path = tool_alloc(strlen(j->options->outputs[0]) + 32);
+    int64_t n = j->part.n_slices, each = n / n_ranks, more = n % n_ranks;
+    sprintf(path, "%s.rank-%d.npz", j->options->outputs[0], rank);
+    j->path = path;
+    j->first = each * rank + (rank < more ? rank : more);
+    j->end = j->first + each + (rank < more);
+    int status = each_file(j, resume);
+    if (!status && mpi->wait())
+        status = tool_fail("E_IO", "MPI does not wait"); /* a file that is read is not written */
+    if (!status && j->first < j->end) status = compute_range(j);
+    if (!status) status = rank ? send_sums(j, mpi) : finish(j, mpi, n_ranks);
+    free(path);
+    return status;
+}
+
+/* One rank that fails ends all: what they have is in their files. */
+static int run_ranks(job *j, const tool_program *program, const tool_tensor *arrays)
+{
+    static char name[64];
+    const tool_mpi *mpi;
+    int rank, n_ranks, status = tool_mpi_load(&mpi);
+    if (status) return status;
+    if (mpi->begin(&rank, &n_ranks)) return tool_fail("E_IO", "MPI does not start");
+    snprintf(name, sizeof name, "einjit, rank %d of %d", rank, n_ranks);
+    tool_name = name;
+    status = describe(j, program, arrays);
+    if (!status) status = run_rank(j, mpi, rank, n_ranks);
+    if (status) mpi->give_up();
+    else mpi->end();
+    return status;
 }
 
 int cmd_slices_check(const cmd_options *options)
 {
-    if (!options->memory_limit) return tool_usage("--slices goes with --memory-limit, by which they are cut");
+    const char *name = options->mpi ? "--mpi" : "--slices";
+    if (options->mpi && options->slices) return tool_usage("--mpi computes all slices: it goes without --slices");
+    if (!options->memory_limit) return tool_usage("%s goes with --memory-limit, by which slices are cut", name);
     if (options->strategy && strstr(options->strategy, "seconds="))
-        return tool_usage("--slices with a search by the clock: each run would cut others; take trials=N");
-    if (options->measure) return tool_usage("--slices with --measure: runs could differ in their bits");
+        return tool_usage("%s with a search by the clock: each run would cut others; take trials=N", name);
+    if (options->measure) return tool_usage("%s with --measure: runs could differ in their bits", name);
+    if (options->mpi) {
+        if (options->n_outputs != 1 || tool_is_stdio(options->outputs[0]))
+            return tool_usage("--mpi needs one -o OUT.npy, after which files of sums are named, too");
+        return TOOL_OK;
+    }
     if (options->json) return tool_usage("--slices writes a file of sums, and no --json");
     if (options->n_outputs != 1 || !tool_ends_with(options->outputs[0], ".npz"))
         return tool_usage("--slices needs one -o PART.npz for the sums");
@@ -197,9 +321,13 @@ int cmd_slices_run(const cmd_options *options, einjit_context *context, const to
 {
     einjit_tensor *views = tool_views(in, n_in);
     job j = {.options = options, .context = context, .kernel = kernel, .n_in = n_in, .in = views};
-    int status = describe(&j, program, in);
-    if (!status) status = resume(&j);
-    if (!status) status = compute_missing(&j);
+    int status = TOOL_OK;
+    if (options->mpi) {
+        status = run_ranks(&j, program, in);
+    } else {
+        status = describe(&j, program, in);
+        if (!status) status = run_range(&j);
+    }
     part_free(&j.part);
     free(views);
     return status;

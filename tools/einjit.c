@@ -8,7 +8,7 @@ static const command commands[] = {
     {"run", "EQUATION-or-FILE.ein-or-NETWORK.json A.npy B.npz ... [-o OUT.npy ...] [--json]",
      "Compute with arrays from files: FILE.npy, all of FILE.npz (by the inputs' names, where it has these), "
      "FILE.npz:NAME",
-     "oOCABS45tbITnxMgj", 1, 0, cmd_run},
+     "oOCABS456tbITnxMgj", 1, 0, cmd_run},
     {"reduce", "PART.npz ... [-o OUT.npy] [--json]",
      "The whole result from files of einjit run --slices, with the same bits however the slices were divided", "ojbt",
      1, 0, cmd_reduce},

@@ -70,6 +70,13 @@ void part_add(part *p, part_sum *sum)
     p->n++;
 }
 
+void part_merge(part *into, part *from)
+{
+    for (size_t i = 0; i < from->n; i++) part_add(into, &from->sums[i]);
+    from->n = 0;
+    part_free(from);
+}
+
 bool part_missing(const part *p, int64_t *first, int64_t *end)
 {
     int64_t from = *first, until = *end;
@@ -264,38 +271,53 @@ static bool is_range(const part *p, int64_t first, int64_t end)
     return length == p->n_summed || (!(length & (length - 1)) && (first - begin) % length == 0);
 }
 
-/* A sum as part.json has it, and its array: within the result, and of the others' dtype. */
-static int take_sum(part *p, const json_t *x, const char *path)
+/* Where arrays are: in an archive, or one behind the other. */
+typedef struct source {
+    const char *path;
+    FILE *stream; /* NULL: an archive */
+} source;
+
+static int load_array(tool_tensor *out, const source *from, const char *name)
 {
-    json_int_t first = -1, end = -1;
-    json_t *begin = NULL;
-    char name[64], *argument = tool_alloc(strlen(path) + sizeof name + 1);
-    part_sum s = {0};
+    if (from->stream) return npy_read(out, from->stream, from->path);
+    char *argument = tool_alloc(strlen(from->path) + strlen(name) + 2);
     tool_tensor *array = NULL;
     size_t n = 0;
-    json_unpack((json_t *)(uintptr_t)x, "{s:I, s:I, s:o}", "first", &first, "end", &end, "begin", &begin);
-    bool fits =
-        is_range(p, first, end) && end <= p->n_slices && (s.begin = take_integers(begin, (size_t)p->rank)) != NULL;
-    s.first = first;
-    s.end = end;
-    name_sum(name, &s);
-    sprintf(argument, "%s:%s", path, name);
-    int status = fits ? npz_load(&array, &n, argument, NULL, 0) : TOOL_OK;
-    if (n) s.sum = array[0];
-    fits = fits && n && s.sum.tensor.rank == p->rank && !s.sum.strides &&
-           (!p->n || p->sums[0].sum.tensor.dtype == s.sum.tensor.dtype);
-    for (int a = 0; a < p->rank && fits; a++)
-        fits = s.begin[a] <= p->shape[a] && s.sum.shape[a] <= p->shape[a] - s.begin[a];
-    if (!status && !fits) status = tool_fail("E_IO", "%s: part.json and %s do not fit together", path, name);
-    if (status) free_sum(&s);
-    else part_add(p, &s);
+    sprintf(argument, "%s:%s", from->path, name);
+    int status = npz_load(&array, &n, argument, NULL, 0);
+    if (n) *out = array[0];
     free(array);
     free(argument);
     return status;
 }
 
-static int take_description(part *out, const json_t *doc, const char *path)
+/* A sum as part.json has it, and its array: within the result, and of the others' dtype. */
+static int take_sum(part *p, const json_t *x, const source *from)
 {
+    json_int_t first = -1, end = -1;
+    json_t *begin = NULL;
+    char name[64];
+    part_sum s = {0};
+    json_unpack((json_t *)(uintptr_t)x, "{s:I, s:I, s:o}", "first", &first, "end", &end, "begin", &begin);
+    bool fits =
+        end <= p->n_slices && is_range(p, first, end) && (s.begin = take_integers(begin, (size_t)p->rank)) != NULL;
+    s.first = first;
+    s.end = end;
+    name_sum(name, &s);
+    int status = fits ? load_array(&s.sum, from, name) : TOOL_OK;
+    fits = fits && !status && s.sum.tensor.rank == p->rank && !s.sum.strides &&
+           (!p->n || p->sums[0].sum.tensor.dtype == s.sum.tensor.dtype);
+    for (int a = 0; a < p->rank && fits; a++)
+        fits = s.begin[a] <= p->shape[a] && s.sum.shape[a] <= p->shape[a] - s.begin[a];
+    if (!status && !fits) status = tool_fail("E_IO", "%s: part.json and %s do not fit together", from->path, name);
+    if (status) free_sum(&s);
+    else part_add(p, &s);
+    return status;
+}
+
+static int take_description(part *out, const json_t *doc, const source *from)
+{
+    const char *path = from->path;
     const char *computation = NULL, *reduce = NULL, *dtype = NULL;
     json_int_t slices = 0, summed = 0;
     int version = 0, r = 0;
@@ -317,23 +339,55 @@ static int take_description(part *out, const json_t *doc, const char *path)
     out->n_slices = slices;
     out->n_summed = summed;
     int status = TOOL_OK;
-    for (size_t i = 0; i < json_array_size(sums) && !status; i++) status = take_sum(out, json_array_get(sums, i), path);
+    for (size_t i = 0; i < json_array_size(sums) && !status; i++) status = take_sum(out, json_array_get(sums, i), from);
+    return status;
+}
+
+static int take(part *out, const char *text, size_t n, const source *from)
+{
+    json_error_t error;
+    *out = (part){0};
+    json_t *doc = json_loadb(text, n, JSON_REJECT_DUPLICATES, &error);
+    int status = doc ? take_description(out, doc, from)
+                     : tool_fail("E_SYNTAX", "%s:part.json: %s (line %d, column %d)", from->path, error.text,
+                                 error.line, error.column);
+    json_decref(doc);
+    if (status) part_free(out);
     return status;
 }
 
 int part_load(part *out, const char *path)
 {
     npz_entry entry = {.name = "part.json"};
-    json_error_t error;
-    *out = (part){0};
+    const source from = {.path = path};
     int status = npz_read(&entry, path);
     if (status) return status;
-    json_t *doc = json_loadb(entry.bytes, entry.n_bytes, JSON_REJECT_DUPLICATES, &error);
-    status = doc ? take_description(out, doc, path)
-                 : tool_fail("E_SYNTAX", "%s:part.json: %s (line %d, column %d)", path, error.text, error.line,
-                             error.column);
-    json_decref(doc);
+    status = take(out, entry.bytes, entry.n_bytes, &from);
     free(entry.bytes);
-    if (status) part_free(out);
+    return status;
+}
+
+/* part.json with a NUL behind it, then the arrays. */
+int part_pack(char **bytes, size_t *n, const part *p)
+{
+    char *text = describe(p);
+    FILE *memory = text ? open_memstream(bytes, n) : NULL;
+    int status = memory ? TOOL_OK : tool_fail("E_NOMEM", "out of memory for sums");
+    if (memory) fwrite(text, 1, strlen(text) + 1, memory);
+    for (size_t i = 0; i < p->n && !status; i++) status = npy_write(&p->sums[i].sum, memory, "a sum");
+    if (memory && fclose(memory) && !status) status = tool_fail("E_NOMEM", "out of memory for sums");
+    free(text);
+    return status;
+}
+
+int part_unpack(part *out, const char *bytes, size_t n, const char *what)
+{
+    size_t length = strnlen(bytes, n);
+    FILE *memory = length < n ? fmemopen((char *)(uintptr_t)bytes, n, "rb") : NULL;
+    const source from = {.path = what, .stream = memory};
+    if (!memory) return tool_fail("E_IO", "%s: a message that is cut off", what);
+    fseek(memory, (long)length + 1, SEEK_SET);
+    int status = take(out, bytes, length, &from);
+    fclose(memory);
     return status;
 }

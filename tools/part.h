@@ -25,7 +25,12 @@ typedef struct part {
 /* TOOL_OK, or the exit code after a message; `path`: a .npz file, written anew as a whole or not at all. */
 int part_load(part *out, const char *path);
 int part_save(const part *p, const char *path);
+/* The same to and from memory, as a message of *n bytes (freed with free()); `what` is its name in messages. */
+int part_pack(char **bytes, size_t *n, const part *p);
+int part_unpack(part *out, const char *bytes, size_t n, const char *what);
 void part_free(part *p);
+/* Sums of a part of the same computation go over to the other; the rest of it is freed. */
+void part_merge(part *into, part *from);
 /* The part has its slices, too; what the sum owns is taken over, also where it brings nothing new. */
 void part_add(part *p, part_sum *sum);
 /* Sums that whole runs make of two of these take their place. */
