@@ -333,6 +333,7 @@ static int talk(exchange *x, ej_code *out, const ej_nests *nests)
     ej_wire_begin(&message, EJ_WIRE_REQUEST);
     ej_wire_write_request(&message, nests, job, x->isolate->limit_ms);
     EJ_TRY(ej_wire_end(&message, EINJIT_OK, job->err));
+    if (x->slot->child.greeted) ej_child_drop_words(&x->slot->child);
     EJ_TRY(greet(x));
     int status = ej_child_send(&x->slot->child, &message, &x->wait);
     /* where it has ended it may have left a word */
