@@ -195,7 +195,7 @@ static void killed_at_work_is_an_error(void **state)
 static void who_was_stopped_is_ended_all_the_same(void **state)
 {
     (void)state;
-    const einjit_options limited = {.isolate_ms = 300};
+    const einjit_options limited = {.isolate_ms = 2000};
     einjit_context *context = isolate_context(&limited);
     assert_int_equal(isolate_use(context, 1, &err), EINJIT_OK);
     assert_int_equal(kill(isolate_only_child(), SIGSTOP), 0);
