@@ -50,7 +50,8 @@ typedef struct bench_result {
     double move_us, fma_gflops; /* reading all inputs and writing all outputs, what is gathered as often as that says;
                                    0: no rate for this dtype */
     double bound_us, share;     /* share: bound_us by the median */
-    double compile_ms, disk_us, lookup_ns, memory_ns, call_ns, pair_ns, max_err, tolerance, gflops, gbytes_per_s;
+    double compile_ms, disk_us, lookup_ns, memory_ns, call_ns, pair_ns, here_us, isolate_us, max_err, tolerance, gflops,
+        gbytes_per_s;
     int64_t checked;
     bool ok;
     const char *reference; /* what it was checked against */
@@ -97,12 +98,17 @@ int bench_context(einjit_context **out, const bench_options *options, const char
 einjit_compile_options bench_compile_options(const bench *b);
 bool bench_scales(const bench_options *options); /* alpha or beta is asked for */
 int bench_compile(bench *b, einjit_context *context, const einjit_compile_options *options, einjit_kernel **out);
+int bench_warm_up(einjit_context *context); /* its code generator is loaded, or its process runs */
+/* What the memory does not have. */
+int bench_compile_anew(bench *b, einjit_context *context, double *us);
 int bench_scratch(void **out, const bench *b, const einjit_kernel *kernel); /* zeroed, to be freed */
 int bench_check(bench *b, bench_result *r);                                 /* bench_check.c */
 int bench_time_disk(bench *b, bench_result *r);                             /* bench_disk.c */
 int bench_time_pair(bench *b, bench_result *r);                             /* bench_pair.c */
-double bench_difference(const tool_tensor *out, const void *other);         /* largest, by the largest of `out` */
-int bench_time_case(bench *b, bench_result *r);                             /* bench_time.c */
+/* bench_isolate.c; not of the interpreter */
+int bench_time_isolate(bench *b, bench_result *r);
+double bench_difference(const tool_tensor *out, const void *other); /* largest, by the largest of `out` */
+int bench_time_case(bench *b, bench_result *r);                     /* bench_time.c */
 void bench_call_kernel(void *b); /* a bench: its bare entry, where it has one and threads do not share */
 void bench_call_cached(void *b); /* a bench: einjit_einsum or einjit_call, which find the kernel in the cache */
 void bench_call_alone(void *b);  /* a bench: on one thread */

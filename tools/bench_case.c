@@ -54,12 +54,24 @@ int bench_compile(bench *b, einjit_context *context, const einjit_compile_option
 }
 
 /* The code generator is loaded by another program's compile, so that compile_ms is the compile alone. */
-static int warm_up(bench *b)
+int bench_warm_up(einjit_context *context)
 {
     einjit_error err = {0};
     float x = 1, y = 0;
     einjit_tensor a = {&x, EINJIT_F32, 0, NULL, NULL}, r = {&y, EINJIT_F32, 0, NULL, NULL};
-    return einjit_einsum(b->context, ",->", 2, (einjit_tensor[]){a, a}, &r, &err) ? tool_error(&err) : TOOL_OK;
+    return einjit_einsum(context, ",->", 2, (einjit_tensor[]){a, a}, &r, &err) ? tool_error(&err) : TOOL_OK;
+}
+
+int bench_compile_anew(bench *b, einjit_context *context, double *us)
+{
+    einjit_kernel *kernel = NULL;
+    einjit_compile_options options = bench_compile_options(b);
+    einjit_context_clear_cache(context);
+    double start = tool_seconds();
+    int status = bench_compile(b, context, &options, &kernel);
+    *us = (tool_seconds() - start) * 1e6;
+    einjit_kernel_release(kernel);
+    return status;
 }
 
 static int cold_compile(bench *b, double *ms)
@@ -180,7 +192,7 @@ static int run_all(bench *b, bench_result *r)
     int status = bench_context(&b->context, b->options, b->options->backend, b->options->target);
     if (!status) b->shared = (r->threads = tool_threads(b->context, b->options->threads)) > 1;
     if (!status) status = tool_strategy(&b->strategy, b->context, b->options->strategy);
-    if (!status) status = warm_up(b);
+    if (!status) status = bench_warm_up(b->context);
     if (!status) status = tool_program_load(&b->program, b->context, one->program, &one->sizes);
     if (!status) status = tool_names_check(&b->program, &one->sizes, b->options->open);
     bench_progress("filling inputs");
@@ -194,11 +206,12 @@ static int run_all(bench *b, bench_result *r)
     if (!status) status = prepare_entry(b);
     bench_progress("loading");
     if (!status) status = bench_time_disk(b, r);
-    if (!status && b->options->cache) status = bench_time_pair(b, r);
     bench_progress("checking");
     if (!status) status = bench_check(b, r);
     bench_progress("timing");
     if (!status) status = bench_time_case(b, r);
+    if (!status && b->options->cache) status = bench_time_pair(b, r);
+    if (!status && b->options->cache) status = bench_time_isolate(b, r);
     if (!status && tool_interrupted) status = TOOL_FAILED;
     if (!status) status = rates(b, r);
     return status;

@@ -19,25 +19,13 @@ static void remove_folder(const char *folder)
     (void)rmdir(folder);
 }
 
-static int one_load(bench *b, einjit_context *context, double *us)
-{
-    einjit_kernel *kernel = NULL;
-    einjit_compile_options options = bench_compile_options(b);
-    einjit_context_clear_cache(context);
-    double start = tool_seconds();
-    int status = bench_compile(b, context, &options, &kernel);
-    *us = (tool_seconds() - start) * 1e6;
-    einjit_kernel_release(kernel);
-    return status;
-}
-
 /* The first compile writes the entry; the median of the others counts, if all of them found it. */
 static int time_loads(bench *b, bench_result *r, einjit_context *context)
 {
     double samples[ROUNDS], first;
     einjit_statistics s = {.struct_bytes = sizeof s};
-    int status = one_load(b, context, &first);
-    for (int i = 0; i < ROUNDS && !status; i++) status = one_load(b, context, &samples[i]);
+    int status = bench_compile_anew(b, context, &first);
+    for (int i = 0; i < ROUNDS && !status; i++) status = bench_compile_anew(b, context, &samples[i]);
     if (status) return status;
     einjit_context_statistics(context, &s, NULL);
     if (s.disk_hits != ROUNDS) return TOOL_OK; /* not kept there: a path from a file, the interpreter */

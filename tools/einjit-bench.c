@@ -1,6 +1,7 @@
 /* einjit-bench.c - the command: times one case or a file of cases, as text or JSON, also against a baseline. */
 #include <getopt.h>
 #include <jansson.h>
+#include <math.h>
 #include <regex.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,7 +61,8 @@ static void help(void)
          "      --alpha X --beta X   outputs become alpha * result + beta * what they held\n"
          "      --vs self,openblas   timed in the same run, interleaved; a library's file as openblas=FILE\n"
          "      --cache              also what a kernel takes that is on disk, or in memory, there for two threads at "
-         "once\n"
+         "once,\n"
+         "                           and what its compile takes more where another process generates code\n"
          "      --sweep z=1:600      one call for each of these extents: what they take in all, how many compiled\n"
          "      --model              every way to run a case: what the cost model predicts, what it takes, how good "
          "the choice is\n"
@@ -124,10 +126,10 @@ static void add_model(json_t *doc, const bench_result *r)
 /* A case without a result (`error` says why) has the same keys, with nothing measured. */
 static json_t *result_json(const bench_case *one, const bench_options *o, const bench_result *r, const char *error)
 {
-    static const char *const measured[] = {"median_us",  "min_us",     "samples",   "gflops",    "gbytes_per_s",
-                                           "compile_ms", "disk_us",    "memory_ns", "lookup_ns", "call_ns",
-                                           "pair_ns",    "max_err",    "checked",   "reference", "spread_us",
-                                           "move_us",    "fma_gflops", "bound_us",  "share"};
+    static const char *const measured[] = {
+        "median_us", "min_us",    "samples",   "gflops",  "gbytes_per_s", "compile_ms", "disk_us",
+        "memory_ns", "lookup_ns", "call_ns",   "pair_ns", "here_us",      "isolate_us", "max_err",
+        "checked",   "reference", "spread_us", "move_us", "fma_gflops",   "bound_us",   "share"};
     json_t *doc = case_json(one), *peers = json_object();
     for (size_t i = 0; i < sizeof measured / sizeof *measured; i++) json_object_set_new(doc, measured[i], json_null());
     if (r) {
@@ -143,6 +145,8 @@ static json_t *result_json(const bench_case *one, const bench_options *o, const 
         json_object_set_new(doc, "lookup_ns", tool_json_number(r->lookup_ns));
         json_object_set_new(doc, "call_ns", tool_json_number(r->call_ns));
         json_object_set_new(doc, "pair_ns", r->pair_ns > 0 ? tool_json_number(r->pair_ns) : json_null());
+        json_object_set_new(doc, "here_us", r->here_us > 0 ? tool_json_number(r->here_us) : json_null());
+        json_object_set_new(doc, "isolate_us", r->here_us > 0 ? tool_json_number(r->isolate_us) : json_null());
         json_object_set_new(doc, "max_err", tool_json_number(r->max_err));
         json_object_set_new(doc, "checked", json_integer(r->checked));
         json_object_set_new(doc, "reference", json_string(r->reference));
@@ -183,12 +187,23 @@ static void result_text(const bench_case *one, const bench_result *r)
     }
 }
 
+/* Less by chance is less. */
+static const char *more(char text[TOOL_WORDS], double seconds)
+{
+    char amount[TOOL_WORDS];
+    snprintf(text, TOOL_WORDS, "%c%s", seconds < 0 ? '-' : '+', tool_duration(amount, fabs(seconds)));
+    return text;
+}
+
 static void cache_text(const bench_result *r)
 {
-    char load[TOOL_WORDS], call[TOOL_WORDS], pair[TOOL_WORDS];
+    char load[TOOL_WORDS], call[TOOL_WORDS], pair[TOOL_WORDS], here[TOOL_WORDS], isolate[TOOL_WORDS];
     printf("%-24s     from disk %s, a call %s, of two threads at once %s\n", "cache",
            r->disk_us > 0 ? tool_duration(load, r->disk_us * 1e-6) : "-", tool_duration(call, r->call_ns * 1e-9),
            tool_duration(pair, r->pair_ns * 1e-9));
+    if (r->here_us > 0)
+        printf("%-24s     a compile %s, by an isolated process %s\n", "", tool_duration(here, r->here_us * 1e-6),
+               more(isolate, r->isolate_us * 1e-6));
 }
 
 static void model_text(const bench_result *r)

@@ -22,6 +22,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base_time.h"
 #include "cache.h"
 #include "kernel_wire.h"
 
@@ -165,7 +166,8 @@ static void answer(ej_arena *arena, const ej_backend *backend, ej_wire_cursor bo
     einjit_error err = {0};
     ej_code code = {0};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) ej_text_init(texts[i], arena);
-    ej_progress who = {.hook = tell_progress, .user = &progress};
+    /* the first after as long as between two: a short compile shows none */
+    ej_progress who = {.hook = tell_progress, .user = &progress, .next_ns = ej_now_ns() + EJ_ASK_EVERY_NS};
     ej_job job = {.arena = arena,
                   .err = &err,
                   .allocator = &ej_malloc_allocator,

@@ -28,15 +28,13 @@ static bool is_word(const char *word, size_t length, const char *meant)
     return strlen(meant) == length && !memcmp(word, meant, length);
 }
 
-enum { ASK_EVERY_NS = 5000000 };
-
 int ej_job_poll_hook(const ej_job *job, int stage, double done)
 {
     ej_progress *p = job->progress;
     if (!p->interrupted) {
         uint64_t now = ej_now_ns();
         if (!p->hook || now < p->next_ns) return EINJIT_OK;
-        p->next_ns = now + ASK_EVERY_NS;
+        p->next_ns = now + EJ_ASK_EVERY_NS;
         p->interrupted = p->hook(p->user, ej_stage_name(stage), done) != 0;
         if (!p->interrupted) return EINJIT_OK;
     }

@@ -54,6 +54,7 @@ typedef struct ej_evaluator {
 } ej_evaluator;
 
 /* Who wants to hear how far a compile is, and may end it. One for all jobs of a call, in the arena of the first. */
+enum { EJ_ASK_EVERY_NS = 5000000 };
 typedef struct ej_progress {
     int (*hook)(void *user, const char *stage, double done); /* NULL: nobody */
     void *user;

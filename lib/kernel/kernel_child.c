@@ -151,6 +151,13 @@ bool ej_child_has_ended(const ej_child *child)
     return !got || child->greeted; /* its hello may lie there; behind that only that it goes */
 }
 
+void ej_child_drop_words(const ej_child *child)
+{
+    if (child->words < 0) return;
+    (void)!ftruncate(child->words, 0);
+    (void)lseek(child->words, 0, SEEK_SET); /* its own place, too: it has the same open file */
+}
+
 /* The last line that it wrote to stderr, "" where it wrote none. */
 static void read_words(const ej_child *child, char *out, size_t room)
 {

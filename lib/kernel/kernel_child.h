@@ -35,8 +35,11 @@ int ej_child_start(ej_child *out, const char *program, const char *module, char 
 int ej_child_send(const ej_child *child, const ej_text *message, ej_child_wait *wait);
 /* The next message; *body of head->n_bytes bytes from the job's allocator, whole. */
 int ej_child_receive(const ej_child *child, ej_wire_head *head, void **body, ej_child_wait *wait);
+/* What it wrote to stderr until now is not of the next compile. */
+void ej_child_drop_words(const ej_child *child);
 bool ej_child_has_ended(const ej_child *child);
-/* Of one that is GONE: by which signal, else its exit status, and the last line that it wrote to stderr. */
+/* Of one that is GONE: by which signal, else its exit status, and the last line that it wrote to stderr since its words
+ * were dropped. */
 void ej_child_print_end(ej_child *child, char *out, size_t room);
 void ej_child_end(ej_child *child);    /* whatever it is doing; leaves no zombie. NO_CHILD is fine. */
 void ej_child_forget(ej_child *child); /* in a forked process: it is the parent's */

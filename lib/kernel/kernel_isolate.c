@@ -261,17 +261,18 @@ static int status_of(const exchange *x)
     return ej_fail(x->wait.job->err, x->head.status, "%.*s", (int)n, text);
 }
 
-static void keep_generator(struct ej_isolate *isolate, const ej_wire_hello *hello)
+static int keep_generator(struct ej_isolate *isolate, const ej_wire_hello *hello, einjit_error *err)
 {
     const einjit_allocator *allocator = &isolate->context->allocator;
     char *text = ej_alloc(allocator, hello->n_generator);
-    if (!text) return; /* then nothing goes to the disk */
+    if (!text) return ej_no_memory(err);
     memcpy(text, hello->generator, hello->n_generator);
     pthread_mutex_lock(&isolate->lock);
     ej_release(allocator, isolate->generator, isolate->n_generator);
     isolate->generator = text;
     isolate->n_generator = hello->n_generator;
     pthread_mutex_unlock(&isolate->lock);
+    return EINJIT_OK;
 }
 
 bool ej_isolate_generator(struct ej_isolate *isolate, ej_text *out)
@@ -292,7 +293,7 @@ static int greet(exchange *x)
     EJ_TRY(receive(x));
     EJ_TRY(status_of(x));
     EJ_TRY(ej_wire_read_hello(&hello, body_of(x), x->wait.job->err));
-    keep_generator(x->isolate, &hello);
+    EJ_TRY(keep_generator(x->isolate, &hello, x->wait.job->err));
     child->greeted = true;
     if (x->isolate->context->verbose)
         ej_context_log(x->isolate->context, "einjit: process %d generates code", (int)child->process);
@@ -333,6 +334,7 @@ static int talk(exchange *x, ej_code *out, const ej_nests *nests)
     ej_wire_begin(&message, EJ_WIRE_REQUEST);
     ej_wire_write_request(&message, nests, job, x->isolate->limit_ms);
     EJ_TRY(ej_wire_end(&message, EINJIT_OK, job->err));
+    if (x->slot->child.greeted) ej_child_drop_words(&x->slot->child);
     EJ_TRY(greet(x));
     int status = ej_child_send(&x->slot->child, &message, &x->wait);
     /* where it has ended it may have left a word */

@@ -53,14 +53,6 @@ typedef struct printer {
     bool *axis_by_name, *buffer_by_name; /* whether a reference is the name; NULL: never */
 } printer;
 
-bool ej_nest_word_byte(char c, bool first)
-{
-    unsigned char u = (unsigned char)c;
-    bool digit = u >= '0' && u <= '9';
-    bool letter = u >= 0x80 || u == '_' || (u >= 'a' && u <= 'z') || (u >= 'A' && u <= 'Z');
-    return letter || (!first && (digit || u == '\''));
-}
-
 static bool is_word(const char *name)
 {
     if (!name || !*name) return false;

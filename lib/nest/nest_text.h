@@ -11,7 +11,13 @@ extern const char *const ej_nest_reduce_names[];
 extern const char *const ej_nest_when_names[];
 
 /* A byte of a word: a letter, a digit behind the first, _ or any part of a character beyond ASCII. */
-bool ej_nest_word_byte(char c, bool first);
+static inline bool ej_nest_word_byte(char c, bool first)
+{
+    unsigned char u = (unsigned char)c;
+    bool digit = u >= '0' && u <= '9';
+    bool letter = u >= 0x80 || u == '_' || (u >= 'a' && u <= 'z') || (u >= 'A' && u <= 'Z');
+    return letter || (!first && (digit || u == '\''));
+}
 
 /* ---- the cursor (nest_text_lex.c) ---- */
 typedef struct ej_nest_word {

@@ -117,11 +117,13 @@ static bool word_is(ej_nest_word word, const char *text)
 
 bool ej_nest_take_keyword(ej_nest_cursor *c, const char *text)
 {
-    size_t before = c->at;
-    ej_nest_word word;
-    if (ej_nest_take_word(c, &word) && word_is(word, text)) return true;
-    c->at = before;
-    return false;
+    size_t before = c->at, n = strlen(text);
+    ej_nest_skip_blanks(c);
+    size_t end = c->at + n;
+    bool there = n <= c->length - c->at && !memcmp(c->text + c->at, text, n) &&
+                 (end == c->length || !ej_nest_word_byte(c->text[end], false));
+    c->at = there ? end : before;
+    return there;
 }
 
 /* ---- numbers ---- */

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "api_support.h"
+#include "built_module.h"
 
 static einjit_error err;
 
@@ -382,8 +383,10 @@ int main(void)
         {"what_is_being_compiled_can_be_called (llvm)", what_is_being_compiled_can_be_called, NULL, NULL, "llvm"},
         cmocka_unit_test(hooks_of_two_threads_can_call_what_the_other_compiles),
         {"compiles_end_and_can_be_tried_again (llvm)", compiles_end_and_can_be_tried_again, NULL, NULL, "llvm"},
-        cmocka_unit_test(code_generation_ends_between_leaves_and_modules),
-        cmocka_unit_test(code_generation_ends_between_nests_and_modules),
+        cmocka_unit_test_setup_teardown(code_generation_ends_between_leaves_and_modules, generate_here,
+                                        generate_as_asked),
+        cmocka_unit_test_setup_teardown(code_generation_ends_between_nests_and_modules, generate_here,
+                                        generate_as_asked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

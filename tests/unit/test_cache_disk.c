@@ -74,6 +74,7 @@ static int run_again(const char *what)
     if (!child) {
         setenv("EINJIT_TEST_AGAIN", what, 1);
         setenv("EINJIT_CACHE_DIR", cache_folder, 1);
+        unsetenv("EINJIT_ISOLATE"); /* LLVM is looked for in that process */
         execl("/proc/self/exe", "test_cache_disk", (char *)NULL);
         _exit(99);
     }

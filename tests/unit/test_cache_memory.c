@@ -20,9 +20,10 @@ typedef struct maker {
     einjit_context *context;
     uint64_t mark;
     atomic_int made;
-    int fail;       /* status to fail with */
-    int fail_times; /* so many times, then succeed; -1: always */
-    int yields;     /* lets other threads run meanwhile, so many times */
+    int fail;        /* status to fail with */
+    int fail_times;  /* so many times, then succeed; -1: always */
+    int yields;      /* lets other threads run meanwhile, so many times */
+    uint64_t due_ns; /* its kernels stand in for others until so long after they were made; 0: for none */
 } maker;
 
 static int make(einjit_kernel **out, void *user, einjit_error *err)
@@ -35,6 +36,7 @@ static int make(einjit_kernel **out, void *user, einjit_error *err)
     if (!kernel) return ej_no_memory(err);
     kernel->compile_ns = m->mark;
     kernel->bytes = KERNEL_BYTES;
+    if (m->due_ns) kernel->retry_ns = ej_now_ns() + m->due_ns;
     *out = kernel;
     return EINJIT_OK;
 }
@@ -288,6 +290,37 @@ static void kernels_in_use_outlive_their_entry(void **state)
     einjit_context_release(m.context);
 }
 
+/* From the middle of the queue, too, which stays whole; those who use them do not notice. */
+static void what_is_due_is_made_again(void **state)
+{
+    (void)state;
+    enum { SOME = 9, LATE = 1 };
+    maker never = {.context = context_of(0)}, now = never, later = never;
+    einjit_kernel *first = NULL, *second = NULL;
+    now.due_ns = LATE;
+    later.due_ns = (uint64_t)3600 * 1000000000;
+    for (uint64_t k = 0; k < SOME; k++) touch(k % 3 == 1 ? &now : k % 3 == 2 ? &later : &never, k);
+    const einjit_statistics before = statistics(&never);
+    assert_int_equal(get(&now, 4, &first, NULL), EINJIT_OK);
+    assert_int_equal(atomic_load(&now.made), 4);
+    now.due_ns = 0; /* this time it succeeds */
+    assert_int_equal(get(&now, 4, &second, NULL), EINJIT_OK);
+    assert_ptr_not_equal(first, second);
+    assert_int_equal(first->compile_ns, 4);
+    for (int round = 0; round < 2; round++)
+        for (uint64_t k = 0; k < SOME; k++) touch(k % 3 == 1 ? &now : k % 3 == 2 ? &later : &never, k);
+    assert_int_equal(atomic_load(&now.made), 7); /* 1, 4, 7; 4 twice more; then 1 and 7 */
+    assert_int_equal(atomic_load(&later.made) + atomic_load(&never.made), 6);
+    einjit_statistics after = statistics(&never);
+    assert_int_equal(after.entries, before.entries);
+    assert_int_equal(after.bytes, before.bytes);
+    einjit_context_clear_cache(never.context);
+    assert_int_equal(statistics(&never).bytes, 0);
+    ej_kernel_drop(first);
+    ej_kernel_drop(second);
+    einjit_context_release(never.context);
+}
+
 /* ---- threads ---- */
 
 enum { THREADS = 8, KEYS = 16, ROUNDS = 2000 };
@@ -373,6 +406,28 @@ static void threads_evict_and_clear_under_each_other(void **state)
     einjit_context_release(context);
 }
 
+/* While it is evicted and cleared. */
+static void threads_make_again_what_is_due(void **state)
+{
+    (void)state;
+    maker makers[KEYS] = {0};
+    einjit_context *context = context_of(KEYS / 2 * KERNEL_BYTES);
+    for (int k = 0; k < KEYS; k++) makers[k].due_ns = k % 4 ? (uint64_t)k * 3000 : 0;
+    assert_int_equal(run_workers(context, makers, KEYS), 0);
+    uint64_t made = 0;
+    for (int k = 0; k < KEYS; k++) made += (uint64_t)atomic_load(&makers[k].made);
+    einjit_statistics s = {.struct_bytes = sizeof s};
+    einjit_context_statistics(context, &s, NULL);
+    assert_int_equal(s.misses, made);
+    assert_int_equal(s.hits + s.misses + s.waits, THREADS * ROUNDS);
+    assert_true(s.bytes <= s.limit_bytes);
+    einjit_context_clear_cache(context);
+    einjit_context_statistics(context, &s, NULL);
+    assert_int_equal(s.bytes, 0);
+    assert_int_equal(s.entries, 0);
+    einjit_context_release(context);
+}
+
 /* Who waited for a compile that ran out of memory compiles for itself. */
 static void waiters_try_again_after_passing_trouble(void **state)
 {
@@ -430,8 +485,10 @@ int main(void)
         cmocka_unit_test(entries_in_steady_use_are_evicted_too),
         cmocka_unit_test(failures_take_no_kernels_place),
         cmocka_unit_test(kernels_in_use_outlive_their_entry),
+        cmocka_unit_test(what_is_due_is_made_again),
         cmocka_unit_test(one_make_however_many_threads_ask),
         cmocka_unit_test(threads_evict_and_clear_under_each_other),
+        cmocka_unit_test(threads_make_again_what_is_due),
         cmocka_unit_test(waiters_try_again_after_passing_trouble),
         cmocka_unit_test(nobody_is_given_the_passing_trouble_of_another),
     };

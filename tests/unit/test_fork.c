@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "api_support.h"
+#include "built_module.h"
 #include "kernel_cache.h"
 #include "kernel_pool.h"
 
@@ -353,8 +354,9 @@ static void children_of_a_starting_code_generator_go_on(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_code_generator_that_was_starting_is_named), /* these two first: nothing is compiled yet */
-        cmocka_unit_test(children_of_a_starting_code_generator_go_on),
+        /* these two first: nothing is compiled yet */
+        cmocka_unit_test_setup_teardown(a_code_generator_that_was_starting_is_named, generate_here, generate_as_asked),
+        cmocka_unit_test_setup_teardown(children_of_a_starting_code_generator_go_on, generate_here, generate_as_asked),
         cmocka_unit_test(what_another_thread_was_making_is_made_anew),
         cmocka_unit_test(every_door_sees_the_fork),
         cmocka_unit_test(children_of_busy_interpreters_go_on),

@@ -67,6 +67,17 @@ static void what_llvm_said_last_is_told(void **state)
     assert_true(told);
 }
 
+static void what_was_said_in_an_earlier_compile_is_not(void **state)
+{
+    (void)state;
+    einjit_context *context = isolate_in_trouble("words", 0, NULL);
+    assert_int_equal(isolate_use(context, 1, &err), EINJIT_OK);
+    assert_int_equal(isolate_use(context, 2, &err), EINJIT_E_BACKEND);
+    isolate_expect(&err, "ended with status 7");
+    assert_null(strstr(err.text, "words"));
+    einjit_context_release(context);
+}
+
 static void with_auto_such_a_program_is_interpreted(void **state)
 {
     (void)state;
@@ -184,7 +195,7 @@ static void killed_at_work_is_an_error(void **state)
 static void who_was_stopped_is_ended_all_the_same(void **state)
 {
     (void)state;
-    const einjit_options limited = {.isolate_ms = 300};
+    const einjit_options limited = {.isolate_ms = 2000};
     einjit_context *context = isolate_context(&limited);
     assert_int_equal(isolate_use(context, 1, &err), EINJIT_OK);
     assert_int_equal(kill(isolate_only_child(), SIGSTOP), 0);
@@ -382,6 +393,7 @@ int main(void)
         TEST(one_process_serves_many_compiles), /* first: nothing has loaded LLVM */
         TEST(an_abort_is_an_error_that_says_so),
         TEST(what_llvm_said_last_is_told),
+        TEST(what_was_said_in_an_earlier_compile_is_not),
         TEST(with_auto_such_a_program_is_interpreted),
         TEST(a_compile_without_end_meets_its_limit),
         TEST(so_does_a_start_without_end),

@@ -117,6 +117,49 @@ static void a_dump_has_the_code(void **state)
     cache_folder_remove(folder);
 }
 
+/* What gdb says lies at an address, once it has read the commands; false: there is no gdb. */
+static bool ask_gdb(char *out, size_t room, const char *commands, const void *address)
+{
+    char line[9000];
+    snprintf(line, sizeof line, "gdb -nx --batch -ex 'source %s' -ex 'info symbol %p' 2>&1", commands, address);
+    FILE *stream = popen(line, "r");
+    assert_non_null(stream);
+    size_t n = fread(out, 1, room - 1, stream);
+    out[n] = 0;
+    return WEXITSTATUS(pclose(stream)) != 127;
+}
+
+static void gdb_reads_an_object_of_each_kernel(void **state)
+{
+    (void)state;
+    char *folder = cache_folder_make(), how[4200], commands[4200], object[4200], line[9000], said[4000];
+    snprintf(how, sizeof how, "gdb:%s", folder);
+    snprintf(commands, sizeof commands, "%s/jit-%d.gdb", folder, (int)getpid());
+    for (int turn = 0; turn < 2; turn++) { /* the second may lie where the first did */
+        einjit_kernel *kernel = kernel_with(how, "none");
+        const unsigned char *code = kernel->image.base;
+        size_t n, n_code = kernel->image.n_code;
+        snprintf(object, sizeof object, "%s/jit-%d-%llx.o", folder, (int)getpid(), (unsigned long long)(uintptr_t)code);
+        unsigned char *bytes = cache_read(object, &n);
+        assert_true(n > n_code);
+        assert_memory_equal(bytes, "\177ELF", 4);
+        assert_memory_equal(bytes + n - n_code, code, n_code);
+        free(bytes);
+        snprintf(line, sizeof line, "add-symbol-file \"%s\" %p\n", object, (const void *)code);
+        bytes = cache_read(commands, &n);
+        assert_true(n >= strlen(line));
+        assert_memory_equal(bytes + n - strlen(line), line, strlen(line));
+        free(bytes);
+        bool asked = ask_gdb(said, sizeof said, commands, code + n_code / 2);
+        if (!asked) print_message("not tested: what gdb says (there is none)\n");
+        else if (!strstr(said, command)) fail_msg("gdb says: %s", said);
+        einjit_kernel_release(kernel);
+        if (turn) unlink(object);
+    }
+    unlink(commands);
+    cache_folder_remove(folder);
+}
+
 /* Others may put a link where the file is to be: what it points to stays as it is. */
 static void nothing_is_written_through_links(void **state)
 {
@@ -151,9 +194,8 @@ static void what_cannot_be_written_is_said_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_map_has_a_line_for_each_kernel),
-        cmocka_unit_test(a_dump_has_the_code),
-        cmocka_unit_test(nothing_is_written_through_links),
+        cmocka_unit_test(a_map_has_a_line_for_each_kernel),    cmocka_unit_test(a_dump_has_the_code),
+        cmocka_unit_test(gdb_reads_an_object_of_each_kernel),  cmocka_unit_test(nothing_is_written_through_links),
         cmocka_unit_test(what_cannot_be_written_is_said_once),
     };
     use_built_module();

@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "api_support.h"
+#include "built_module.h"
 #include "base_env.h"
 
 #define BUILT_MODULE EINJIT_TEST_BUILD "/lib/libeinjit-llvm.so"
@@ -199,7 +200,8 @@ int main(int argc, char **argv)
     if (argc == 2) _exit(inside(argv[1]));
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(programs_with_other_rights_trust_nobody),
-        cmocka_unit_test(modules_that_anybody_can_write_are_named_once),
+        cmocka_unit_test_setup_teardown(modules_that_anybody_can_write_are_named_once, generate_here,
+                                        generate_as_asked),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
