@@ -18,6 +18,10 @@ const ej_decision ej_decisions[] = {
     {"share", ej_choose_share, EJ_EXACTLY, "compute equal intermediates once"},
     /* before scale, which would make equal factors differ */
     {"symmetry", ej_choose_symmetry, EJ_EXACTLY, "compute half of a symmetric product"},
+    /* behind pairs: the product of the quotients and one operand */
+    {"quotient", ej_choose_quotient, EJ_FREELY, "divide products of softmax instead of softmax"},
+    /* of what quotient leaves */
+    {"triangle", ej_choose_triangle, EJ_FREELY, "compute causal softmax and its product as far as the mask goes"},
     /* last: a factor cannot be moved into a value that others share */
     {"scale", ej_choose_scale, EJ_FREELY, "multiply constants into the smallest value"},
 };

@@ -74,6 +74,8 @@ int ej_choose_recompute(ej_bound *out, const ej_bound *bound, bool as_written, e
 int ej_choose_pairs(ej_bound *out, const ej_bound *bound, bool as_written, ej_job *job);
 int ej_choose_share(ej_bound *out, const ej_bound *bound, bool as_written, ej_job *job);
 int ej_choose_symmetry(ej_bound *out, const ej_bound *bound, bool as_written, ej_job *job);
+int ej_choose_quotient(ej_bound *out, const ej_bound *bound, bool as_written, ej_job *job);
+int ej_choose_triangle(ej_bound *out, const ej_bound *bound, bool as_written, ej_job *job);
 int ej_choose_scale(ej_bound *out, const ej_bound *bound, bool as_written, ej_job *job);
 
 #endif

@@ -10,8 +10,8 @@
  *
  *        So intermediates stay in a near cache. Steps in between whose results have none of the axes run before. Then
  *        the plan's buffers are placed again: what vanished takes no room, the others live as long as their groups.
- * Keeps  steps apart whose sums have a promised order, which store past the caches, and those in between which an
- *        output that lies in the memory of an input would be overwritten.
+ * Keeps  steps apart whose sums have a promised order, and those in between which an output that lies in the memory of
+ *        an input would be overwritten.
  */
 #include "recipe_group.h"
 
@@ -244,14 +244,6 @@ static int begin(const grouper *g, int32_t first, int32_t n, ej_step_group *out,
     return out->axes && out->steps && out->chunks ? EINJIT_OK : EINJIT_E_NOMEM;
 }
 
-/* In the nests of steps: past the caches. */
-static bool streams(const ej_nest *nest)
-{
-    for (int32_t i = 0; i < nest->n_nodes; i++)
-        if (nest->nodes[i].kind == EJ_NEST_LEAF && nest->nodes[i].hints.stream) return true;
-    return false;
-}
-
 /* The first of the steps up to `last` that write what others of them alone read; `last`: there are none. */
 static int32_t first_of(const grouper *g, int32_t last)
 {
@@ -259,7 +251,7 @@ static int32_t first_of(const grouper *g, int32_t last)
     while (first > 0 && last - first + 1 < EJ_GROUP_MOST) {
         const ej_step *step = &g->plan->steps[first - 1];
         if (g->plan->buffers[step->out.buffer].home != EJ_HOME_SCRATCH || g->lives[step->out.buffer].last > last) break;
-        if (step->ordered || step->accumulate || streams(&g->nests->nests[first - 1])) break;
+        if (step->ordered || step->accumulate) break;
         first--;
     }
     return first;
@@ -346,8 +338,8 @@ static int consider(grouper *g, const ej_step_group *h, const ej_nest *nest, boo
     return EINJIT_OK;
 }
 
-/* In registers; with intermediates in half of the L1; or all of a turn in half of the L2. The latter two save fetches
- * alone: they are not looked at where computing costs too much by itself. */
+/* In registers; with intermediates in half of the L1; all of a turn, or intermediates alone, in half of the L2. All but
+ * the first save fetches alone: they are not looked at where computing costs too much by itself. */
 static int search_trees(grouper *g, ej_step_group *h, best_tree *best)
 {
     const ej_target *target = g->job->target;
@@ -361,8 +353,8 @@ static int search_trees(grouper *g, ej_step_group *h, best_tree *best)
     EJ_TRY(ej_group_in_lanes(h, &nest, &built, &turns, &g->tries));
     if (built) EJ_TRY(consider(g, h, &nest, true, turns ? turned_rows_take : 1, best));
     bool shares = apart.compute < apart.cycles * group_wins_below && keeps_rows(g, h);
-    for (int32_t all = 0; all < 2 && shares; all++) {
-        if (!choose_steps(h, (double)(all ? target->l2_bytes : target->l1_bytes) / 2, all)) continue;
+    for (int32_t way = 0; way < (best->found ? 2 : 3) && shares; way++) {
+        if (!choose_steps(h, (double)(way ? target->l2_bytes : target->l1_bytes) / 2, way == 1)) continue;
         EJ_TRY(build_tree(h, &nest, &built, &g->tries));
         if (built) EJ_TRY(consider(g, h, &nest, false, 1, best));
     }
@@ -458,7 +450,7 @@ static int find_groups(grouper *g)
     for (int32_t last = (int32_t)g->plan->n_steps - 1, first; last > 0; last = first < last ? first - 1 : last - 1) {
         first = last;
         EJ_TRY(ej_job_poll(g->job, EJ_STAGE_SCHEDULE, -1));
-        if (g->plan->steps[last].ordered || streams(&g->nests->nests[last])) continue;
+        if (g->plan->steps[last].ordered) continue;
         EJ_TRY(find_group(g, &first, last));
         g->members[first] = last - first + 1;
     }

@@ -66,7 +66,7 @@ static bool sort_into_classes(const ej_schedule *s, ej_product *g)
             g->k[g->n_k++] = a;
             g->size_k *= extent(s, a);
         }
-        g->plain = g->plain && (out || (in_left && in_right));
+        g->sums = g->sums && (out || (in_left && in_right));
         if (!in_left && !in_right) return false;
     }
     return g->n_m && g->n_n && g->n_k;
@@ -109,14 +109,15 @@ static int32_t largest_source(const ej_schedule *s, int32_t has, int32_t except)
 bool ej_product_find(const ej_schedule *s, int32_t lane, ej_product *g)
 {
     const ej_statement *st = &s->statements[0];
-    *g = (ej_product){.lane = lane, .plain = st->n_src == 2 && st->reduce == EINJIT_REDUCE_SUM && !st->accumulate};
+    *g = (ej_product){.lane = lane, .sums = st->n_src == 2 && st->reduce == EINJIT_REDUCE_SUM};
     if (st->reduce == EJ_REDUCE_NONE || st->n_src < 2) return false;
     if (lane < 0 || !ej_access_find(&st->out, lane) || ej_statement_has_table(st, lane)) return false;
     g->right = largest_source(s, lane, -1);
     if (g->right < 0 || !is_plain(&st->src[g->right])) return false;
     g->left = largest_source(s, -1, g->right);
-    g->plain = g->plain && is_plain(&st->src[g->left]) && is_plain(&st->out);
+    g->sums = g->sums && is_plain(&st->src[g->left]) && is_plain(&st->out);
     if (!sort_into_classes(s, g) || (st->n_src == 2 && ej_access_find(&st->src[g->left], lane))) return false;
+    g->plain = g->sums && !st->accumulate;
     g->row = choose_row(s, g);
     if (!EJ_HELD(s->ordered, SUM_LOOPS)) ej_product_sort(g->k, g->n_k, &st->src[g->left]);
     return g->row >= 0;

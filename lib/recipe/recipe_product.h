@@ -16,8 +16,8 @@ enum { EJ_PRODUCT_AXES = 16 };
  * the others. */
 typedef struct ej_product {
     int32_t left, right;
-    bool plain; /* a sum of products of two operands, both of which have K, without tables: it may be summed in blocks
-                 * of K */
+    bool sums;         /* a sum of products of two operands, both of which have K, without tables */
+    bool plain;        /* that, and not added to what the result holds: it may be summed in blocks of K */
     int32_t lane, row; /* the axis of the lanes (of N), and the one that is repeated in registers (of M) */
     int32_t n_m, n_n, n_k, n_z;
     int32_t m[EJ_PRODUCT_AXES], n[EJ_PRODUCT_AXES], k[EJ_PRODUCT_AXES], z[EJ_PRODUCT_AXES];

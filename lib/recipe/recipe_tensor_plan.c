@@ -253,13 +253,14 @@ bool ej_tensor_find(const ej_schedule *s, int32_t lane, ej_tensor *t)
         ej_dtypes[dtype].computes != ej_statement_dtype(st))
         return false;
     const ej_product *p = &t->p;
-    if (!p->plain || ej_product_is_open(s)) return false;
+    if (!p->sums || ej_product_is_open(s)) return false;
     double bytes = bytes_of(s);
     t->out = ej_access_unit_axis(&st->out);
     t->left = ej_access_unit_axis(&st->src[p->left]);
     t->right = ej_access_unit_axis(&st->src[p->right]);
     if (t->out < 0) return false;
     t->waits = t->out != lane;
+    if (t->waits && !p->plain) return false; /* what is added to results cannot wait */
     t->rows_out = t->waits && among(p->n, p->n_n, t->out) ? ej_product_row_out(s, t->out) : 0;
     bool fits = (p->size_m + p->size_n) * p->size_k * bytes <= (double)s->job->target->l2_bytes / 6;
     t->streams = p->size_m <= TENSOR_ONCE;

@@ -19,6 +19,11 @@ const sized_program sized_programs[] = {
     {"mlp", NULL, "f32[64,32] f32[32,128] f32[128] f32[128,32] f32[32] f32[32] f32[32]"},
     {"semiring", NULL, "f64[12] f64[12,12] f64[4,12,12] bool[12,12]"},
     {"wasteful", NULL, "f64[100,50] f64[50,20] f64[20]"},
+    {"causal",
+     "def f(q: f32[s, d], k: f32[s, d], v: f32[s, d]):\n"
+     "    x = where(arange(s)[:, None] >= arange(s)[None, :], q @ k.T, float(\"-inf\"))\n    return softmax(x, -1) @ "
+     "v\n",
+     "f32[2048,64] f32[2048,64] f32[2048,64]"},
     {"covariance", "def f(x: f64[n, m]):\n    c = x - mean(x, dim=0)\n    return einsum(\"ni,nj->ij\", c, c) / 499.0\n",
      "f64[500,400]"},
     {"debugged",

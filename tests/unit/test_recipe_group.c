@@ -95,6 +95,28 @@ static void intermediates_stay_in_a_near_cache(void **state)
     plan_close(&g.c);
 }
 
+/* Of which the L1 holds less than one, and which would go past the caches step by step. */
+static void long_rows_stay_in_the_l2(void **state)
+{
+    (void)state;
+    groups g;
+    static const char program[] = "def f(q: f32[h, s, d], k: f32[h, t, d], v: f32[h, t, d]):\n"
+                                  "    return softmax(einsum('hsd,htd->hst', q, k), -1) @ v\n";
+    expect_nests(program, "f32[12,2048,64] f32[12,2048,64] f32[12,2048,64]", NULL, 2, "share");
+    open_groups(&g, program, "f32[12,2048,64] f32[12,2048,64] f32[12,2048,64]", NULL);
+    assert_true(g.nests.scratch_bytes.n < 210 << 20); /* 400 MB, step by step */
+    plan_close(&g.c);
+}
+
+/* What is added to a product of tensors is one, too. */
+static void sums_of_products_are_taken_as_products(void **state)
+{
+    (void)state;
+    expect_nests("def f(a: f32[e, j, q], b: f32[q, i], c: f32[e, j, q], d: f32[q, i]):\n"
+                 "    return einsum('ejq,qi->eij', a, b) + einsum('ejq,qi->eij', c, d)\n",
+                 "f32[116,36,7] f32[7,6] f32[116,36,7] f32[7,6]", NULL, 2, "tensor");
+}
+
 /* Both would have to be read as a whole before any element of the result is written: a caller may give one tensor for
  * the last operand and the result. */
 static void results_may_lie_in_operands(void **state)
@@ -201,10 +223,11 @@ static void buffers_are_placed_by_groups(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rows_are_turned_in_registers),         cmocka_unit_test(many_small_tensors_run_in_lanes),
-        cmocka_unit_test(intermediates_stay_in_a_near_cache),   cmocka_unit_test(results_may_lie_in_operands),
-        cmocka_unit_test(steps_of_a_promised_order_stay_apart), cmocka_unit_test(groups_do_not_win_by_other_recipes),
-        cmocka_unit_test(equal_groups_get_equal_nests),         cmocka_unit_test(buffers_are_placed_by_groups),
+        cmocka_unit_test(rows_are_turned_in_registers),           cmocka_unit_test(many_small_tensors_run_in_lanes),
+        cmocka_unit_test(intermediates_stay_in_a_near_cache),     cmocka_unit_test(long_rows_stay_in_the_l2),
+        cmocka_unit_test(sums_of_products_are_taken_as_products), cmocka_unit_test(results_may_lie_in_operands),
+        cmocka_unit_test(steps_of_a_promised_order_stay_apart),   cmocka_unit_test(groups_do_not_win_by_other_recipes),
+        cmocka_unit_test(equal_groups_get_equal_nests),           cmocka_unit_test(buffers_are_placed_by_groups),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Writes a list of benchmark cases for einjit-bench --cases and tools/bench/peers.py.
 
-    tools/bench/cases.py [--groups gemm,complex,batched,indexed,users,random,small] [--random N] [--seed N] > cases.json
+    tools/bench/cases.py [--groups gemm,complex,batched,indexed,users,random,small,programs,fem,fields,chains]
+                         [--random N] [--chains N] [--seed N] > cases.json
 
 gemm      products of matrices of n = 64 .. 2048 and of odd sizes, each operand as it is (N) or transposed (T)
 complex   the same in c64 and c128, with a conjugated operand too
@@ -12,11 +13,17 @@ random    contractions of two operands that nobody tuned for: up to three labels
           extents of 2 to 3,000; reproducible from the seed
 small     programs that run for microseconds, so that what they take to compile counts: every pointwise function, products
           of 4 to 100 in all orders, reductions, transpositions, softmax and others of several steps (`compile_ms`)
+programs  attention beside one call of torch's, an MLP block of 16 to 4096 rows, also open
+fem       sum factorization: mass and stiffness of hexahedra of order 1 to 8, two of them with restriction by tables
+fields    small and medium networks of other fields
+chains    chains of 3 to 6 einsums and maps that nobody tuned for, of extents 2 to 64; reproducible from the seed
 """
 import argparse
 import json
 import random
 import sys
+
+import program_cases
 
 SIZES = [64, 128, 256, 512, 513, 1000, 1024, 2047, 2048]
 FORMS = {"nn": "ij,jk->ik", "tn": "ji,jk->ik", "nt": "ij,kj->ik", "tt": "ji,kj->ik"}
@@ -190,12 +197,15 @@ def random_cases(n, seed):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--groups", default="gemm,complex,batched,indexed,users,random,small")
+    parser.add_argument("--groups", default="gemm,complex,batched,indexed,users,random,small,programs,fem,fields,chains")
     parser.add_argument("--random", type=int, default=100, metavar="N", help="how many random contractions")
+    parser.add_argument("--chains", type=int, default=20, metavar="N", help="how many chains")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     makers = {"gemm": gemm, "complex": complex_gemm, "batched": batched, "indexed": indexed, "users": users,
-              "random": lambda: random_cases(given.random, given.seed), "small": small}
+              "random": lambda: random_cases(given.random, given.seed), "small": small,
+              "programs": program_cases.programs, "fem": program_cases.fem, "fields": program_cases.fields,
+              "chains": lambda: program_cases.chains(given.chains, given.seed)}
     unknown = [group for group in given.groups.split(",") if group not in makers]
     if unknown:
         parser.error(f"there is no group '{unknown[0]}': {', '.join(makers)}")

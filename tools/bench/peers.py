@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Times einjit beside other Python libraries, alternating in one run, on a list of cases.
 
-    taskset -c 1 tools/bench/peers.py CASES.json [-o OUT.json] [--peers torch,oefx,inductor,jax,numpy,etops,tblis,sesum,self]
+    taskset -c 1 tools/bench/peers.py CASES.json [-o OUT.json] [--peers torch,call,oefx,inductor,jax,numpy,etops,tblis,sesum,self]
                                       [--build build] [--package] [--only REGEX] [--min-time S] [--huge-pages]
 
-CASES.json is as for einjit-bench --cases (tools/bench/cases.py makes one); of programs torch
-runs the text as Python reads it. The report is einjit-bench's list, with vs_us a peer, to be drawn by
+CASES.json is as for einjit-bench --cases (tools/bench/cases.py makes one); of programs torch, oefx, inductor and jax
+run the text as Python reads it, and `call` what torch has as one call. The report is einjit-bench's list, with vs_us a peer, to be drawn by
 tools/bench/plot.py.
 
 With --package ours is the installed Python package, called as its users do, einjit.compile(...)(*arrays, out=out); else
@@ -140,7 +140,7 @@ def aligned(n, boundary=64):
 
 # ---- peers: each gives a call that returns the result as an array ----
 
-def torch_program(case):
+def torch_program(case, text=None):
     """The program as a function of torch tensors: Python runs the text, with torch's names in scope."""
     import torch
 
@@ -148,9 +148,38 @@ def torch_program(case):
         shape = list(value.shape)
         shape[dim] = n
         return torch.zeros(shape, dtype=value.dtype).index_add_(dim, index, value)
-    scope = {**vars(torch), **case["sizes"], "index_add": index_add}
-    exec("from __future__ import annotations\n" + case["program"], scope)
-    return scope[re.search(r"def (\w+)", case["program"])[1]]
+    return defined(text or case["program"], {**vars(torch.nn.functional), **vars(torch), **case["sizes"], "index_add": index_add})
+
+
+def jax_program(case):
+    """The program as a function of jax's arrays."""
+    import jax
+    import jax.numpy as jnp
+
+    def index_add(n, dim, index, value):
+        shape = list(value.shape)
+        shape[dim] = n
+        return jnp.zeros(shape, value.dtype).at[(slice(None),) * dim + (index,)].add(value)
+
+    def layer_norm(x, shape, weight, bias, eps):
+        axes = tuple(range(-len(shape), 0))
+        apart = x - jnp.mean(x, axes, keepdims=True)
+        return apart * jax.lax.rsqrt(jnp.mean(apart * apart, axes, keepdims=True) + eps) * weight + bias
+
+    def einsum(equation, *operands):
+        return jnp.einsum(equation, *operands, precision="highest")
+
+    def tensor(numbers):
+        return jnp.array(numbers, jnp.float32)
+    here = {"index_add": index_add, "layer_norm": layer_norm, "einsum": einsum, "tensor": tensor,
+            "gelu": lambda x: jax.nn.gelu(x, approximate=False)}
+    return defined(case["program"], {**vars(jnp), **vars(jax.nn), **case["sizes"], **here})
+
+
+def defined(text, scope):
+    scope["float"] = float # not torch's dtype
+    exec("from __future__ import annotations\n" + text, scope)
+    return scope[re.search(r"def (\w+)", text)[1]]
 
 
 def of_torch(case, arrays, out):
@@ -187,12 +216,10 @@ def traced(case):
 
 def of_module(case, arrays, out, make):
     import torch
-    if "program" in case:
-        raise Missing
     torch.set_num_threads(1)
     torch.set_grad_enabled(False)
     x = tuple(torch.from_numpy(a) for a in arrays)
-    run, result = make(traced(case), x), torch.from_numpy(out)
+    run, result = make(torch_program(case) if "program" in case else traced(case), x), torch.from_numpy(out)
 
     def call():
         value = run(*x)
@@ -205,6 +232,13 @@ def of_oefx(case, arrays, out):
     return of_module(case, arrays, out, opt_einsum_fx.optimize_einsums_full)
 
 
+def of_call(case, arrays, out):
+    """What torch has as one call in the program's place."""
+    if "peer" not in case:
+        raise Missing
+    return of_module(case, arrays, out, lambda _, x: torch_program(case, case["peer"]))
+
+
 def of_inductor(case, arrays, out):
     import torch
     torch._dynamo.reset()
@@ -214,12 +248,10 @@ def of_inductor(case, arrays, out):
 def of_jax(case, arrays, out):
     import jax
     import jax.numpy as jnp
-    if "program" in case:
-        raise Missing
     jax.config.update("jax_enable_x64", True)
     jax.config.update("jax_cpu_enable_async_dispatch", False)
-    equation, x = case["equation"], [jnp.asarray(a) for a in arrays]
-    run = jax.jit(lambda *given: jnp.einsum(equation, *given, precision="highest"))
+    x = [jnp.asarray(a) for a in arrays]
+    run = jax.jit(jax_program(case) if "program" in case else lambda *given: jnp.einsum(case["equation"], *given, precision="highest"))
     return lambda: np.asarray(run(*x).block_until_ready())
 
 
@@ -299,7 +331,7 @@ def of_etops(case, arrays, out):
     return call
 
 
-PEERS = {"torch": of_torch, "oefx": of_oefx, "inductor": of_inductor, "jax": of_jax, "numpy": of_numpy, "etops": of_etops, "tblis": of_tblis, "sesum": of_sesum}
+PEERS = {"torch": of_torch, "call": of_call, "oefx": of_oefx, "inductor": of_inductor, "jax": of_jax, "numpy": of_numpy, "etops": of_etops, "tblis": of_tblis, "sesum": of_sesum}
 
 
 # ---- timing ----
