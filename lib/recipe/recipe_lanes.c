@@ -190,12 +190,27 @@ static ej_layout layout_of(const ej_step_group *h, int32_t k, int32_t lane)
     return layout;
 }
 
+/* Lanes of the result lie so far apart that what is between them are the unrolled axes: whole vectors of it are made of
+ * all of these together (jit/lower/lower_interleave.c). */
+static bool interleaves(const ej_step_group *h, int32_t lane)
+{
+    const ej_schedule *s = &h->fresh;
+    const ej_statement *st = &s->statements[h->n - 1];
+    const ej_access_term *term = ej_access_find(&st->out, lane);
+    ej_chain row = row_of(h, h->n - 1, lane, &st->out);
+    int64_t n = 1;
+    for (int32_t i = 0; i < row.n; i++) n *= s->axes[row.axis[i]].extent.n;
+    return term && s->job->target->vector_bytes >= 32 && n < LANES_STRIDE && (n & (n - 1)) &&
+           ej_size_is(term->stride, n);
+}
+
 /* Results in rows: of as many tensors as fit into a vector. */
 static void store_rows(const ej_step_group *h, ej_schedule *s, int32_t lane, int64_t lanes)
 {
     const ej_statement *st = &s->statements[h->n - 1];
     int32_t unit = ej_access_unit_axis(&st->out);
     if (unit < 0 || unit == lane || is_loop(h, unit, lane) || st->reduce == EJ_REDUCE_NONE) return;
+    if (interleaves(h, lane)) return;
     int64_t n = s->axes[unit].extent.n, beside = 1;
     while (beside * 2 * n <= lanes) beside *= 2;
     ej_tile tile = {0};
