@@ -119,6 +119,19 @@ static void lanes_stay_where_results_interleave(void **state)
     }
 }
 
+/* What one loop around computes for all lanes lies as its vectors are written: k is the last axis of the constant. */
+static void buffers_around_lie_as_they_are_written(void **state)
+{
+    (void)state;
+    groups g;
+    open_groups(&g,
+                "def f(a: f32[z, u], c: f32[i, j, k], x: f32[z, u, i], y: f32[z, j]):\n"
+                "    return einsum('zu,ijk,zui,zj->zuk', a, c, x, y)\n",
+                "f32[1000,64] f32[5,3,5] f32[1000,64,5] f32[1000,3]", NULL);
+    assert_true(has_text(&g.nests.nests[0], "k: 1, i: 5]"));
+    plan_close(&g.c);
+}
+
 static const char attend[] = "def f(s: f32[b, q, k], v: f32[b, k, d]):\n    return softmax(s, dim=2) @ v\n";
 
 static void intermediates_stay_in_a_near_cache(void **state)
@@ -237,7 +250,8 @@ static void buffers_are_placed_by_groups(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lanes_stay_where_results_interleave), cmocka_unit_test(rows_are_turned_in_registers),
+        cmocka_unit_test(lanes_stay_where_results_interleave), cmocka_unit_test(buffers_around_lie_as_they_are_written),
+        cmocka_unit_test(rows_are_turned_in_registers),
         cmocka_unit_test(many_small_tensors_run_in_lanes),     cmocka_unit_test(intermediates_stay_in_a_near_cache),
         cmocka_unit_test(results_may_lie_in_operands),         cmocka_unit_test(steps_of_a_promised_order_stay_apart),
         cmocka_unit_test(groups_do_not_win_by_other_recipes),  cmocka_unit_test(equal_groups_get_equal_nests),
