@@ -132,6 +132,26 @@ static void buffers_around_lie_as_they_are_written(void **state)
     plan_close(&g.c);
 }
 
+/* Two axes that are one in the result are one in between, the summed axis before them: their rows are read as they
+ * lie. */
+static void intermediates_keep_merged_rows(void **state)
+{
+    (void)state;
+    groups g;
+    open_groups(&g,
+                "def f(x: f32[z, v, i], y: f32[z, w, j], c: f32[i, j, k]):\n"
+                "    return einsum('zvi,zwj,ijk->zvwk', x, y, c)\n",
+                "f32[1000,32,3] f32[1000,32,5] f32[3,5,7]", NULL);
+    const ej_step *last = &g.c.plan.steps[g.c.plan.n_steps - 1];
+    int32_t rows = 0;
+    for (int32_t s = 0; s < last->n_src; s++) {
+        int32_t unit = ej_access_unit_axis(&last->src[s]);
+        rows += unit >= 0 && unit == ej_access_unit_axis(&last->out);
+    }
+    assert_int_equal(rows, 1);
+    plan_close(&g.c);
+}
+
 static const char attend[] = "def f(s: f32[b, q, k], v: f32[b, k, d]):\n    return softmax(s, dim=2) @ v\n";
 
 static void intermediates_stay_in_a_near_cache(void **state)
@@ -251,7 +271,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lanes_stay_where_results_interleave), cmocka_unit_test(buffers_around_lie_as_they_are_written),
-        cmocka_unit_test(rows_are_turned_in_registers),
+        cmocka_unit_test(intermediates_keep_merged_rows),      cmocka_unit_test(rows_are_turned_in_registers),
         cmocka_unit_test(many_small_tensors_run_in_lanes),     cmocka_unit_test(intermediates_stay_in_a_near_cache),
         cmocka_unit_test(results_may_lie_in_operands),         cmocka_unit_test(steps_of_a_promised_order_stay_apart),
         cmocka_unit_test(groups_do_not_win_by_other_recipes),  cmocka_unit_test(equal_groups_get_equal_nests),
