@@ -384,6 +384,7 @@ void ej_lower_leaf(ej_lower *w, int32_t node)
     ej_lower_prefetch(leaf);
     if (ej_lower_direct(leaf, tape)) return;
     if (leaf->node->hints.stream && ej_lower_streamed(leaf, tape)) return;
+    if (leaf->node->reduce == EJ_REDUCE_NONE && ej_store_interleaved(leaf, tape)) return;
     if (leaf->node->reduce == EJ_REDUCE_NONE) emit_move(leaf, tape);
     else if (results_meet(leaf)) emit_sequential(leaf, tape);
     else emit_contract(leaf, tape);

@@ -295,8 +295,10 @@ ej_operand ej_lower_load(ej_leaf *leaf, ej_leaf_access *access, const ej_lanes *
 {
     ej_lower *w = leaf->w;
     ej_offsets o;
+    ej_operand out;
     LLVMValueRef scalar, mask;
     if (access->buffer->home == EJ_HOME_COUNT) return load_numbers(leaf, access, lanes);
+    if (ej_load_interleaved(leaf, access, lanes, &out)) return out;
     uint32_t same = ej_leaf_varying(leaf, lanes, access->set, false), clamp = same;
     uint32_t differ = ej_leaf_varying(leaf, lanes, access->set, true);
     int64_t bytes = ej_dtypes[access->buffer->dtype].bytes;

@@ -162,10 +162,10 @@ static void align_loop(ej_lower *w, LLVMValueRef branch)
 /* do { chunk at d } while ((d += step) <= last): the builder comes from `before` and leaves at the end of the loop's
  * last block, before its branch to *body or onwards. Gives the next d and whether to go round again. `total` (NULL: all
  * chunks are full): the last chunk ends there, and this is known of `length`s; `latest` > 0: that chunk has so many
- * values, and may begin inside the one before. */
+ * values, and may begin inside the one before. `late` (NULL: none may): stores that are left for behind the loop. */
 static LLVMValueRef emit_round(ej_lower *w, int32_t id, LLVMBasicBlockRef before, LLVMBasicBlockRef body,
                                LLVMValueRef last, LLVMValueRef total, chunk_length length, int64_t latest,
-                               LLVMValueRef *again)
+                               LLVMValueRef *again, ej_late *late)
 {
     const ej_nest_node *node = &w->nest->nodes[id];
     LLVMBuilderRef b = w->e->builder;
@@ -176,6 +176,7 @@ static LLVMValueRef emit_round(ej_lower *w, int32_t id, LLVMBasicBlockRef before
     LLVMAddIncoming(d, &zero, &before, 1);
     ej_regs_loop_begin(w, &regs, before);
     ej_running running = {.variable = d, .step = node->step, .before = before, .body = body};
+    if (late) running.late = *late;
     w->running = ej_has_loops(w, node->child) ? NULL : &running;
     LLVMValueRef by = d;
     if (latest) {
@@ -196,9 +197,13 @@ static LLVMValueRef emit_round(ej_lower *w, int32_t id, LLVMBasicBlockRef before
     LLVMValueRef next = LLVMBuildNUWAdd(b, d, hidden(w, node->step), "");
     LLVMAddIncoming(d, &next, &latch, 1);
     move_on(w, &running);
+    ej_late_keep(&running.late, latch);
+    if (late) *late = running.late;
     *again = LLVMBuildICmp(b, LLVMIntSLE, next, last, "");
     return next;
 }
+
+enum { LATE_ROUNDS = 4 }; /* fewer do not repay a branch and another copy of the stores */
 
 /* So many chunks; total, latest: as in emit_round. */
 static void emit_counted(ej_lower *w, int32_t id, int64_t chunks, int64_t total, int64_t latest)
@@ -207,16 +212,18 @@ static void emit_counted(ej_lower *w, int32_t id, int64_t chunks, int64_t total,
     LLVMBuilderRef b = w->e->builder;
     LLVMValueRef again;
     LLVMBasicBlockRef before = LLVMGetInsertBlock(b), body = loop_block(w, node->axis);
+    ej_late late = {.may = chunks >= LATE_ROUNDS};
     LLVMBuildBr(b, body);
     w->times *= (double)chunks;
     emit_round(w, id, before, body, ej_lower_i64(w, (chunks - 1) * node->step),
                total > 0 ? ej_lower_i64(w, total) : NULL, (chunk_length){total > 0 ? node->step : 0, total}, latest,
-               &again);
+               &again, &late);
     w->times /= (double)chunks;
     LLVMBasicBlockRef after = ej_lower_block(w, "");
     LLVMValueRef branch = LLVMBuildCondBr(b, again, body, after);
     if (chunks >= EJ_LOOP_ROUNDS && !ej_has_loops(w, node->child)) align_loop(w, branch);
     LLVMPositionBuilderAtEnd(b, after);
+    ej_late_store(w, &late);
 }
 
 /* Everything below that moves along the axis is in loops that divide a chunk of `step`. */
@@ -302,8 +309,8 @@ static LLVMValueRef emit_chunks(ej_lower *w, int32_t id, LLVMValueRef n, const c
     double times = w->times;
     int64_t most = w->ranges[node->axis].most;
     w->times *= most < INT64_MAX ? (double)((most + node->step - 1) / node->step) : 1;
-    LLVMValueRef next =
-        emit_round(w, id, before, body, last, how->all ? n : NULL, how->length, how->overlaps ? node->step : 0, &again);
+    LLVMValueRef next = emit_round(w, id, before, body, last, how->all ? n : NULL, how->length,
+                                   how->overlaps ? node->step : 0, &again, NULL);
     w->times = times;
     LLVMBasicBlockRef latch = LLVMGetInsertBlock(b);
     LLVMValueRef branch = LLVMBuildCondBr(b, again, body, after);

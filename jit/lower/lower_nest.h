@@ -71,6 +71,13 @@ typedef struct ej_direct {
 /* Pointers that a loop without loops inside moves on from round to round, next to its variable. Further out they would
  * hold a register all the time, where a product of the variable a round costs nothing. */
 enum { EJ_RUNNING_MAX = 8 };
+/* Stores that wait for the next round (lower_interleave.c): what they store, and where. */
+enum { EJ_LATE_MAX = 8 };
+typedef struct ej_late {
+    bool may;  /* rounds are many, and the code behind the loop comes from nowhere else */
+    int32_t n; /* values; 0: nothing waits */
+    LLVMValueRef kept[EJ_LATE_MAX + 1], now[EJ_LATE_MAX + 1]; /* of the round before, of this one; then the address */
+} ej_late;
 typedef struct ej_running {
     LLVMValueRef variable;
     int64_t step;
@@ -78,6 +85,7 @@ typedef struct ej_running {
     int32_t n;
     int64_t bytes[EJ_RUNNING_MAX]; /* by so many */
     LLVMValueRef pointer[EJ_RUNNING_MAX];
+    ej_late late;
 } ej_running;
 
 /* What is the same for all nests of a module. */
@@ -241,6 +249,7 @@ typedef struct ej_leaf_access {
     int64_t stride[EJ_TILE_DIGITS], block[EJ_TILE_DIGITS], block_stride[EJ_TILE_DIGITS];
     const ej_access_term *term[EJ_TILE_DIGITS];
     LLVMValueRef *value[EJ_TILE_DIGITS]; /* what the term adds to the element, by digit value; then the same clamped */
+    struct ej_interleaved *interleaved;  /* lower_interleave.c; NULL: nobody asked */
 } ej_leaf_access;
 typedef struct ej_leaf {
     ej_lower *w;
@@ -418,6 +427,12 @@ bool ej_lower_run(ej_lower *w, int32_t id);
 bool ej_is_streamed_copy(const ej_lower *w, const ej_nest_node *leaf); /* from memory to memory, as it is */
 /* 0: the access does not move along the axis; -1: by how much is not a number. */
 int64_t ej_stride_along(const ej_access *access, int32_t axis);
+/* lower_interleave.c: lanes that lie some elements apart, of which the tile has all: a source, or all of a move's
+ * results. False: they are none, nothing was emitted. */
+bool ej_load_interleaved(ej_leaf *leaf, ej_leaf_access *access, const ej_lanes *lanes, ej_operand *out);
+bool ej_store_interleaved(ej_leaf *leaf, ej_tape *tape);
+void ej_late_keep(const ej_late *late, LLVMBasicBlockRef latch); /* at the end of a round */
+void ej_late_store(ej_lower *w, const ej_late *late);            /* behind the loop: what the last one left */
 /* lower_direct.c: a loop placed a buffer; begins what lasts until its place is left. */
 void ej_direct_begin(ej_lower *w, int32_t loop, int32_t buffer);
 LLVMValueRef ej_direct_condition(const ej_lower *w, int32_t node); /* under which a node is needed; NULL: always */

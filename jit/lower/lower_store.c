@@ -130,12 +130,15 @@ static LLVMValueRef pair_of(ej_lower *w, LLVMValueRef flat, int32_t first)
     return ej_extract(w, LLVMBuildBitCast(w->e->builder, flat, ej_type_of(type, lanes / 2), ""), first / 2);
 }
 
-/* The flat lanes mask[0 .. n), to consecutive parts: pieces of powers of 2, or one masked store. */
-static void store_run(ej_lower *w, LLVMValueRef flat, const int32_t *mask, int32_t n, LLVMValueRef at, int64_t bytes)
+/* The flat lanes mask[0 .. n), to consecutive parts: pieces of powers of 2, or one masked store (`masks`), which a load
+ * that follows soon would have to wait for, as it is not forwarded (rows of 5 that are read right after, on Zen 4: 66
+ * us with it, 62 in pieces). */
+static void store_run(ej_lower *w, LLVMValueRef flat, const int32_t *mask, int32_t n, LLVMValueRef at, int64_t bytes,
+                      bool masks)
 {
     int32_t wide[2 * EJ_LANES_MAX], width = 1;
     while (width < n) width *= 2;
-    if (width != n && n > 2 && w->e->target->masks && width * bytes <= w->e->target->vector_bytes) {
+    if (width != n && n > 2 && masks && width * bytes <= w->e->target->vector_bytes) {
         for (int32_t l = 0; l < width; l++) wide[l] = l < n ? mask[l] : -1;
         uint64_t bits = ((uint64_t)1 << n) - 1;
         ej_lower_masked_store(w, ej_shuffle(w, flat, NULL, wide, width, ""), at, ej_leaf_bits(w, bits, width));
@@ -166,6 +169,8 @@ static bool follows(const ej_entry *entry, const ej_entry *other)
     return entry->key == other->key && entry->c == other->c + 1;
 }
 
+enum { SOON_LANES = 8 }; /* more of them would be too many pieces */
+
 static void store_known(ej_leaf *leaf, ej_leaf_access *access, const ej_lanes *lanes, const ej_offsets *o, ej_vec value)
 {
     ej_lower *w = leaf->w;
@@ -180,6 +185,8 @@ static void store_known(ej_leaf *leaf, ej_leaf_access *access, const ej_lanes *l
         single = single && (entries[i].part || !after);
         whole = whole && after;
     }
+    bool soon = access->buffer->home == EJ_HOME_LOCAL && lanes->n <= SOON_LANES;
+    bool masks = w->e->target->masks && !soon;
     bool copied = leaf->node->n_src == 1 && w->nest->buffers[leaf->node->src[0].buffer].home != EJ_HOME_REG;
     int order = whole ? FLAT_WHOLE : !single ? FLAT_RUNS : copied ? FLAT_COPIED : FLAT_SINGLE;
     flatten(w, access, value, lanes->n, order, &flat);
@@ -192,7 +199,7 @@ static void store_known(ej_leaf *leaf, ej_leaf_access *access, const ej_lanes *l
         } while (i < n && follows(&entries[i], &entries[i - 1]) &&
                  flat.vector[2 * entries[i].lane + entries[i].part] == vector);
         LLVMValueRef at = ej_lane_address(leaf, access, lanes, first->lane, 0, first->c * bytes);
-        store_run(w, flat.v[vector], mask, run, at, bytes);
+        store_run(w, flat.v[vector], mask, run, at, bytes, masks);
     }
 }
 

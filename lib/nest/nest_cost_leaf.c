@@ -71,11 +71,41 @@ static double lane_pieces(const leaf_walk *w, const ej_access *access, bool *bro
     return n;
 }
 
+/* Neighbours in the lanes are some elements apart, and unrolled digits have all of these: whole vectors are moved, and
+ * rotated by blends, two a cycle, before or after a permutation (jit/lower/lower_interleave.c). Gives the shuffles of a
+ * vector; 0: it is none. */
+static double interleaves(const leaf_walk *w, const ej_access *access)
+{
+    const ej_tile *tile = &w->leaf->tile;
+    int64_t apart = 0, between = 1;
+    for (int32_t d = 0; d < tile->n; d++) {
+        const ej_access_term *term = ej_access_find(access, tile->digits[d].axis);
+        if (tile->digits[d].place != EJ_LANE || !term) continue;
+        if (apart || term->table >= 0 || term->stride.e || term->block) return 0;
+        apart = term->stride.n;
+    }
+    if (apart < 3 || apart > 7 || apart == 4) return 0;
+    for (bool found = true; found && between < apart;) {
+        found = false;
+        for (int32_t d = 0; d < tile->n && !found; d++) {
+            const ej_access_term *term = ej_access_find(access, tile->digits[d].axis);
+            if (tile->digits[d].place == EJ_LANE || !term || !ej_size_is(term->stride, between)) continue;
+            between *= tile->digits[d].count;
+            found = true;
+        }
+    }
+    return between == apart ? 1 + (apart == 3 ? 2 : 3) / 2.0 : 0;
+}
+
 static void add_memory(ej_leaf_cost *out, const leaf_walk *w, const ej_access *access, bool store)
 {
     bool broadcast;
     double n = vectors(w, access), each = lane_pieces(w, access, &broadcast);
-    double parts = ej_dtype_is_complex(w->nest->buffers[access->buffer].dtype) ? 2 : 1;
+    double parts = ej_dtype_is_complex(w->nest->buffers[access->buffer].dtype) ? 2 : 1, turns = interleaves(w, access);
+    if (turns > 0 && parts == 1) {
+        out->turns += n * turns;
+        each = 1;
+    }
     *(store ? &out->stores : &out->loads) += n * each * parts;
     if (each > 1) out->shuffles += n * each;
     if (parts > 1 && !broadcast) out->shuffles += 2 * n;

@@ -48,6 +48,13 @@ static int32_t params(const ej_schedule *s, int64_t out[EJ_RECIPE_PARAMS][EJ_REC
     return 1;
 }
 
+/* Results are most of what is moved: past the caches 1,000 of 32 x 224 with 3 terms take 1.0 ms on Zen 4, not 2.0; but
+ * 10,000 of 32 x 32 with 32 terms 1.07 of the time. */
+static bool outweighs(const ej_product *g)
+{
+    return g->size_m * g->size_n > g->size_k * (g->size_m + g->size_n);
+}
+
 static void run(ej_schedule *s, const int64_t *n)
 {
     ej_product g;
@@ -65,6 +72,7 @@ static void run(ej_schedule *s, const int64_t *n)
     ej_do_widen(s, at, 0, g.left);
     ej_do_loop(s, 0, g.lane, width);
     ej_do_loop(s, 0, g.row, n[BATCHED_ROWS]);
+    ej_do_product_hints(s, &g, 0, 0, !turns && outweighs(&g));
 }
 
 const ej_script ej_script_batched = {"batched", matches, NULL, params, run};

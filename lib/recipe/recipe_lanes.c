@@ -178,16 +178,48 @@ static ej_tile tile_of(const ej_step_group *h, int32_t k, int32_t lane, int64_t 
     return tile;
 }
 
+/* A kept axis along which the statement's largest source lies in one piece; -1: there is none. */
+static int32_t unit_of_sources(const ej_schedule *s, const ej_statement *st)
+{
+    double most = 0;
+    int32_t unit = -1;
+    for (int32_t i = 0; i < st->n_src; i++) {
+        int32_t axis = ej_access_unit_axis(&st->src[i]);
+        double elements = ej_rule_elements(s, &st->src[i]);
+        if (axis < 0 || elements <= most || !ej_access_moves(&st->out, axis)) continue;
+        unit = axis;
+        most = elements;
+    }
+    return unit;
+}
+
+/* In registers the lanes are fastest. What the loops around compute is read as one value for all lanes, in whatever
+ * order: it lies as it is written in whole vectors (e3nn's uvu: 61 us, 64 in the order of the plan's buffer). */
 static ej_layout layout_of(const ej_step_group *h, int32_t k, int32_t lane)
 {
     const ej_statement *st = &h->fresh.statements[k];
+    int32_t fastest = is_in_lanes(h, k, lane) ? lane : unit_of_sources(&h->fresh, st);
     ej_layout layout = {0};
     for (int32_t i = 0; i <= st->out.n_terms && layout.n < EJ_TILE_DIGITS; i++) {
-        int32_t axis = i < st->out.n_terms ? st->out.terms[i].axis : lane;
-        if ((axis == lane) == (i == st->out.n_terms) && ej_access_moves(&st->out, axis))
+        int32_t axis = i < st->out.n_terms ? st->out.terms[i].axis : fastest;
+        if (axis >= 0 && (axis == fastest) == (i == st->out.n_terms) && ej_access_moves(&st->out, axis))
             layout.digits[layout.n++] = (ej_digit){axis, 0, EJ_UNROLL};
     }
     return layout;
+}
+
+/* Lanes of the result lie so far apart that what is between them are the unrolled axes: whole vectors of it are made of
+ * all of these together (jit/lower/lower_interleave.c). */
+static bool interleaves(const ej_step_group *h, int32_t lane)
+{
+    const ej_schedule *s = &h->fresh;
+    const ej_statement *st = &s->statements[h->n - 1];
+    const ej_access_term *term = ej_access_find(&st->out, lane);
+    ej_chain row = row_of(h, h->n - 1, lane, &st->out);
+    int64_t n = 1;
+    for (int32_t i = 0; i < row.n; i++) n *= s->axes[row.axis[i]].extent.n;
+    return term && s->job->target->vector_bytes >= 32 && n < LANES_STRIDE && (n & (n - 1)) &&
+           ej_size_is(term->stride, n);
 }
 
 /* Results in rows: of as many tensors as fit into a vector. */
@@ -196,6 +228,7 @@ static void store_rows(const ej_step_group *h, ej_schedule *s, int32_t lane, int
     const ej_statement *st = &s->statements[h->n - 1];
     int32_t unit = ej_access_unit_axis(&st->out);
     if (unit < 0 || unit == lane || is_loop(h, unit, lane) || st->reduce == EJ_REDUCE_NONE) return;
+    if (interleaves(h, lane)) return;
     int64_t n = s->axes[unit].extent.n, beside = 1;
     while (beside * 2 * n <= lanes) beside *= 2;
     ej_tile tile = {0};

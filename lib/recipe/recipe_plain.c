@@ -92,6 +92,18 @@ static void add_pair(const ej_schedule *s, const ej_tiling *t, ej_tile *tile)
     if (inner >= 0) ej_tile_add(tile, inner, 2, EJ_UNROLL);
 }
 
+/* Sums that no loop leaves unfinished, in rows of whole lines that the L3 has no room for (e3nn's outer product, 1,000
+ * of 32 x 224 f32 on Zen 4: 2.0 ms with plain stores, 1.0 so). */
+static void stream_out(ej_schedule *s, const ej_tiling *t)
+{
+    const ej_statement *st = &s->statements[0];
+    bool rows = ej_access_unit_axis(&st->out) == t->lane_axis && !s->axes[t->lane_axis].extent.e;
+    if (!rows || s->failed || s->n_statements > 1 || !ej_rule_streams(s, st)) return;
+    ej_leaf_hints hints = st->hints;
+    hints.stream = true;
+    ej_do_hint(s, 0, hints);
+}
+
 static void run(ej_schedule *s, const int64_t *numbers)
 {
     ej_tiling t = ej_tiling_choose(s, &s->statements[0]);
@@ -117,6 +129,7 @@ static void run(ej_schedule *s, const int64_t *numbers)
     if (folded && !s->failed) folded = fold_rows(s, &t);
     if (!folded && t.lane_reduced && !s->failed) split_lanes(s, &t);
     ej_do_stream_ahead(s);
+    if (across && sums) stream_out(s, &t);
     if (folded) return;
     if (t.lane_reduced && !s->failed) store_beside(s, &t);
     if (across && sums && !s->failed) ej_do_store_rows(s, t.row_axis, t.rows, t.lane_axis, width);

@@ -522,6 +522,10 @@ static void short_runs_are_asked_for(void **state)
     EXPECT_REWRITES(PRODUCT("afbce,df->edcba"), "f32[48,48,36,36,48] f32[24,48]", "avx2", "hint 5 stream\n");
     EXPECT_REWRITES(PRODUCT("dabfe,fc->edcba"), "f32[36,48,36,36,48] f32[36,24]", "avx2", "hint 0 prefetch 0 248832\n",
                     "hint 2 stream\n");
+    /* batches of small products, too, of an operand whose rows lie as they are read, or do not */
+    EXPECT_REWRITES(PRODUCT("zvi,ziq->zvq"), "f32[1000,32,3] f32[1000,3,224]", "avx512", "hint 0 stream\n");
+    EXPECT_REWRITES(PRODUCT("zvi,zqi->zvq"), "f32[1000,32,3] f32[1000,224,3]", "avx512", "hint 0 stream\n");
+    EXPECT_REWRITES(PRODUCT("zvi,zqi->zvq"), "f32[100,32,3] f32[100,224,3]", "avx512", "!stream");
 }
 
 /* Where size alone does not say, the costs of the trees do (sizes and row: 512 bits). */

@@ -83,6 +83,75 @@ static void rows_are_turned_in_registers(void **state)
     plan_close(&g.c);
 }
 
+static bool has_text(const ej_nest *nest, const char *words)
+{
+    ej_text text;
+    ej_arena arena;
+    ej_arena_init(&arena, &ej_malloc_allocator);
+    ej_text_init(&text, &arena);
+    ej_nest_print(&text, nest, NULL);
+    bool found = text.data && strstr(text.data, words);
+    ej_arena_free(&arena);
+    return found;
+}
+
+/* Results of 3 values in the lanes' distance are put together from all of these (jit/lower/lower_interleave.c): not so
+ * those of 4, and of 3 of 6. */
+static void lanes_stay_where_results_interleave(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *sizes, *tile;
+        bool found;
+    } cases[] = {
+        {"f32[100,128] f32[3,3,3] f32[100,128,3] f32[100,128,3]", "tile k unroll 3, zu lane 16", true},
+        {"f32[100,128] f32[3,3,4] f32[100,128,3] f32[100,128,3]", "k lane 4", true},
+        {"f32[100,128] f32[3,3,5] f32[100,128,3] f32[100,128,3]", "k lane 5", false},
+    };
+    groups g;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        open_groups(&g, uuu, cases[i].sizes, NULL);
+        assert_int_equal(g.nests.n, 1);
+        assert_string_equal(g.nests.nests[0].recipe, "lanes");
+        if (has_text(&g.nests.nests[0], cases[i].tile) != cases[i].found)
+            fail_msg("%s: %s", cases[i].sizes, cases[i].tile);
+        plan_close(&g.c);
+    }
+}
+
+/* What one loop around computes for all lanes lies as its vectors are written: k is the last axis of the constant. */
+static void buffers_around_lie_as_they_are_written(void **state)
+{
+    (void)state;
+    groups g;
+    open_groups(&g,
+                "def f(a: f32[z, u], c: f32[i, j, k], x: f32[z, u, i], y: f32[z, j]):\n"
+                "    return einsum('zu,ijk,zui,zj->zuk', a, c, x, y)\n",
+                "f32[1000,64] f32[5,3,5] f32[1000,64,5] f32[1000,3]", NULL);
+    assert_true(has_text(&g.nests.nests[0], "k: 1, i: 5]"));
+    plan_close(&g.c);
+}
+
+/* Two axes that are one in the result are one in between, the summed axis before them: their rows are read as they
+ * lie. */
+static void intermediates_keep_merged_rows(void **state)
+{
+    (void)state;
+    groups g;
+    open_groups(&g,
+                "def f(x: f32[z, v, i], y: f32[z, w, j], c: f32[i, j, k]):\n"
+                "    return einsum('zvi,zwj,ijk->zvwk', x, y, c)\n",
+                "f32[1000,32,3] f32[1000,32,5] f32[3,5,7]", NULL);
+    const ej_step *last = &g.c.plan.steps[g.c.plan.n_steps - 1];
+    int32_t rows = 0;
+    for (int32_t s = 0; s < last->n_src; s++) {
+        int32_t unit = ej_access_unit_axis(&last->src[s]);
+        rows += unit >= 0 && unit == ej_access_unit_axis(&last->out);
+    }
+    assert_int_equal(rows, 1);
+    plan_close(&g.c);
+}
+
 static const char attend[] = "def f(s: f32[b, q, k], v: f32[b, k, d]):\n    return softmax(s, dim=2) @ v\n";
 
 static void intermediates_stay_in_a_near_cache(void **state)
@@ -223,11 +292,19 @@ static void buffers_are_placed_by_groups(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rows_are_turned_in_registers),           cmocka_unit_test(many_small_tensors_run_in_lanes),
-        cmocka_unit_test(intermediates_stay_in_a_near_cache),     cmocka_unit_test(long_rows_stay_in_the_l2),
-        cmocka_unit_test(sums_of_products_are_taken_as_products), cmocka_unit_test(results_may_lie_in_operands),
-        cmocka_unit_test(steps_of_a_promised_order_stay_apart),   cmocka_unit_test(groups_do_not_win_by_other_recipes),
-        cmocka_unit_test(equal_groups_get_equal_nests),           cmocka_unit_test(buffers_are_placed_by_groups),
+        cmocka_unit_test(lanes_stay_where_results_interleave),
+        cmocka_unit_test(buffers_around_lie_as_they_are_written),
+        cmocka_unit_test(intermediates_keep_merged_rows),
+        cmocka_unit_test(rows_are_turned_in_registers),
+        cmocka_unit_test(many_small_tensors_run_in_lanes),
+        cmocka_unit_test(intermediates_stay_in_a_near_cache),
+        cmocka_unit_test(long_rows_stay_in_the_l2),
+        cmocka_unit_test(sums_of_products_are_taken_as_products),
+        cmocka_unit_test(results_may_lie_in_operands),
+        cmocka_unit_test(steps_of_a_promised_order_stay_apart),
+        cmocka_unit_test(groups_do_not_win_by_other_recipes),
+        cmocka_unit_test(equal_groups_get_equal_nests),
+        cmocka_unit_test(buffers_are_placed_by_groups),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
