@@ -305,13 +305,12 @@ static void run(ej_schedule *s, const int64_t *p)
     int32_t lanes = ej_rule_lanes(s, &s->statements[0], ej_nominal_extent(s, g.lane));
     ej_do_product_tile(s, &g, p[GEMM_ROWS], p[GEMM_VECTORS], lanes);
     int64_t width = (int64_t)lanes * p[GEMM_VECTORS];
-    bool behind = ej_tiling_calls_behind(s, g.lane);
     ej_do_product_hints(s, &g, p[GEMM_PACK_LEFT] ? 0 : p[GEMM_ROWS], p[GEMM_PACK_RIGHT] ? 0 : width, true);
     for (int32_t i = 0; i < g.n_z; i++) ej_do_loop(s, 0, g.z[i], 1);
     if (p[GEMM_IN_ORDER]) run_in_order(s, &g, p, width);
     else run_blocked(s, &g, p, width);
     if (!s->failed) ej_do_store_rows(s, g.row, p[GEMM_ROWS], g.lane, width);
-    if (behind && !s->failed) ej_do_call_behind(s);
+    if (!s->failed && ej_rule_calls_behind(s, &s->statements[0])) ej_do_call_behind(s);
 }
 
 const ej_script ej_script_gemm = {"gemm", matches, pays, params, run};

@@ -101,7 +101,6 @@ static void run(ej_schedule *s, const int64_t *numbers)
     for (int32_t d = 0; d < rest.n; d++) tile.digits[tile.n++] = rest.digits[d];
     int64_t width = (int64_t)t.lanes * t.vectors;
     bool across = t.lane_axis >= 0 && !t.lane_reduced, sums = ej_statement_sums(s, &s->statements[0]);
-    bool behind = across && ej_tiling_calls_behind(s, t.lane_axis);
     bool far = ej_tiling_rows_are_far(s, &s->statements[0], &t);
     (void)numbers;
     if (tile.n) ej_do_tile(s, 0, tile);
@@ -121,7 +120,7 @@ static void run(ej_schedule *s, const int64_t *numbers)
     if (folded) return;
     if (t.lane_reduced && !s->failed) store_beside(s, &t);
     if (across && sums && !s->failed) ej_do_store_rows(s, t.row_axis, t.rows, t.lane_axis, width);
-    if (behind && !s->failed) ej_do_call_behind(s);
+    if (across && !s->failed && ej_rule_calls_behind(s, &s->statements[0])) ej_do_call_behind(s);
 }
 
 const ej_script ej_script_plain = {"plain", matches, NULL, params, run};

@@ -155,7 +155,7 @@ static void run_waiting(ej_schedule *s, const ej_tensor *t, int32_t at)
     loop_inside(s, t, true, t->out);
     at = s->nodes[s->statements[0].node].parent;
     at = ej_do_loop(s, 0, p->lane, t->wait_lane);
-    bool calls = !t->rows_out && ej_tiling_calls_behind(s, t->p.lane);
+    bool calls = !t->rows_out && ej_rule_calls_behind(s, &s->statements[0]);
     int32_t copy = wait(s, t, at), place = at;
     if (s->failed) return;
     ej_do_product_terms(s, p, t->terms, at);
@@ -168,7 +168,7 @@ static void run_cut(ej_schedule *s, const ej_tensor *t, int32_t at)
 {
     at = loop_blocks(s, t, true, at);
     at = loop_blocks(s, t, false, at);
-    bool calls = !t->rows_out && ej_tiling_calls_behind(s, t->p.lane);
+    bool calls = !t->rows_out && ej_rule_calls_behind(s, &s->statements[0]);
     int32_t copy = wait(s, t, at), place = at;
     if (s->failed) return;
     at = ej_do_product_terms(s, &t->p, t->terms, at);

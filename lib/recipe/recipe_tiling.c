@@ -317,29 +317,6 @@ void ej_do_outer_loops(ej_schedule *s, bool reduced)
 
 /* ---- epilogues behind ---- */
 
-enum { BEHIND_PART = 3 }; /* of the vectors' lanes, at most a fourth is empty */
-
-/* The copy has vectors along the result's unit axis, where the tile may have had them along another one: as many. */
-static bool has_whole_rows(const ej_schedule *s, int32_t unit, int32_t lane)
-{
-    int64_t n = s->axes[unit].extent.n, lanes = ej_rule_vector(s, &s->statements[0]);
-    return unit == lane || (n + lanes - 1) / lanes * lanes * BEHIND_PART <= n * (BEHIND_PART + 1);
-}
-
-bool ej_tiling_calls_behind(const ej_schedule *s, int32_t lane)
-{
-    const ej_statement *st = &s->statements[0];
-    int32_t unit = ej_access_unit_axis(&st->out);
-    int64_t bytes = ej_dtypes[ej_statement_dtype(st)].bytes;
-    if (!ej_nest_calls(&st->epilogue) || !ej_statement_sums(s, st) || st->accumulate || unit < 0) return false;
-    for (int32_t t = 0; t < st->out.n_terms; t++) {
-        ej_size extent = s->axes[st->out.terms[t].axis].extent;
-        if (extent.e || ej_statement_has_table(st, st->out.terms[t].axis) || !ej_mul_size(bytes, extent.n, &bytes))
-            return false;
-    }
-    return st->out.n_terms <= EJ_TILE_DIGITS && bytes <= s->job->target->l1_bytes && has_whole_rows(s, unit, lane);
-}
-
 /* The axes of the result, its unit axis last; gives how many. */
 static int32_t axes_of_rows(const ej_access *out, int32_t axes[EJ_TILE_DIGITS], ej_layout *layout)
 {

@@ -3,8 +3,8 @@
  * stage      a source is copied to a buffer of any layout, which is placed at a loop, and read from there. Where the
  *            reader takes the source through a map (exp(a) in exp(a) * b), the copy computes that, once an element.
  * stage_out  a result is written to such a buffer, and copied from there to its place. What is rounded to f16 or bf16
- *            waits as it is computed, and is rounded by the copy: so parts of a sum may wait. In memory an epilogue
- *            that calls functions is the copy's: a call may change all registers, and the sums of a tile are in them.
+ *            waits as it is computed, and is rounded by the copy: so parts of a sum may wait. Functions of an
+ *            epilogue are called by the copy where that is less code (ej_rule_calls_behind).
  *
  *     at                            at                  places the buffer
  *         child with the reader         copy            buffer[axes of the source] <- map(source)
@@ -287,7 +287,7 @@ bool ej_rewrite_stage_out(ej_schedule *s, const ej_rewrite *r, int32_t *out)
     ej_access result = s->statements[r->statement].out, waiting;
     int32_t child = ej_schedule_child(s, r->at, s->statements[r->statement].node),
             to = s->buffers[result.buffer].plan.dtype, buffer = (int32_t)s->n_buffers;
-    bool calls = r->home == EJ_HOME_LOCAL && ej_nest_calls(&s->statements[r->statement].epilogue),
+    bool calls = r->home == EJ_HOME_LOCAL && ej_rule_calls_behind(s, &s->statements[r->statement]),
          rounds = !calls && rounds_last(&s->statements[r->statement]);
     int why = may_stage_out(s, r, child), dtype = calls    ? ej_statement_dtype(&s->statements[r->statement])
                                                   : rounds ? ej_dtypes[to].computes
