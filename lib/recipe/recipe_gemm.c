@@ -310,6 +310,7 @@ static void run(ej_schedule *s, const int64_t *p)
     if (p[GEMM_IN_ORDER]) run_in_order(s, &g, p, width);
     else run_blocked(s, &g, p, width);
     if (!s->failed) ej_do_store_rows(s, g.row, p[GEMM_ROWS], g.lane, width);
+    if (!s->failed && ej_rule_calls_behind(s, &s->statements[0])) ej_do_call_behind(s);
 }
 
 const ej_script ej_script_gemm = {"gemm", matches, pays, params, run};

@@ -133,6 +133,7 @@ static void run(ej_schedule *s, const int64_t *numbers)
     if (folded) return;
     if (t.lane_reduced && !s->failed) store_beside(s, &t);
     if (across && sums && !s->failed) ej_do_store_rows(s, t.row_axis, t.rows, t.lane_axis, width);
+    if (across && !s->failed && ej_rule_calls_behind(s, &s->statements[0])) ej_do_call_behind(s);
 }
 
 const ej_script ej_script_plain = {"plain", matches, NULL, params, run};

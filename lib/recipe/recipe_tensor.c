@@ -8,6 +8,8 @@
  */
 #include "recipe_tensor.h"
 
+#include "recipe_tiling.h"
+
 enum { MATRIX_ROWS = 16, TENSOR_TERMS = 4 }; /* at least: rows of what recipe_gemm.c does as well; terms of a sum */
 
 static bool matches(const ej_schedule *s)
@@ -57,8 +59,10 @@ static int64_t power_below(int64_t n, int64_t most)
  * runs of it make up a vector. Short runs that follow one another are written together: eab,dec->bacd f32 on Sapphire
  * Rapids, d of 11, takes 0.6 of the time with x outside of c. Of long ones each fills its lines, and the order makes no
  * difference. */
-static void transpose_out(ej_schedule *s, const ej_tensor *t, int32_t copy)
+static void transpose_out(ej_schedule *s, const ej_tensor *t, int32_t at, bool calls, int32_t copy)
 {
+    if (calls) copy = ej_do_turn_first(s, at, copy);
+    if (s->failed) return;
     ej_tile out = {0};
     int32_t x = t->p.lane, u = t->out;
     int64_t vector = ej_rule_vector(s, &s->statements[copy]), run = s->axes[u].extent.n, nx, nu, lanes;
@@ -83,7 +87,7 @@ static void transpose_out(ej_schedule *s, const ej_tensor *t, int32_t copy)
     if (t->rows_out) ej_do_rows_out(s, s->nodes[s->statements[copy].node].parent, copy, x, u);
     ej_do_tile(s, copy, out);
     if (!in_order) ej_do_loop(s, copy, x, nx);
-    int32_t at = ej_do_loop(s, copy, u, nu);
+    at = ej_do_loop(s, copy, u, nu);
     if (nx > 1 && nu > 1) ej_do_transpose(s, at, copy, u, nu, x, nx);
 }
 
@@ -151,11 +155,12 @@ static void run_waiting(ej_schedule *s, const ej_tensor *t, int32_t at)
     loop_inside(s, t, true, t->out);
     at = s->nodes[s->statements[0].node].parent;
     at = ej_do_loop(s, 0, p->lane, t->wait_lane);
-    int32_t copy = wait(s, t, at);
+    bool calls = !t->rows_out && ej_rule_calls_behind(s, &s->statements[0]);
+    int32_t copy = wait(s, t, at), place = at;
     if (s->failed) return;
     ej_do_product_terms(s, p, t->terms, at);
     loop_tiles(s, t);
-    transpose_out(s, t, copy);
+    transpose_out(s, t, place, calls, copy);
 }
 
 /* .. or around the packs: all results of a block wait at once .. */
@@ -163,13 +168,14 @@ static void run_cut(ej_schedule *s, const ej_tensor *t, int32_t at)
 {
     at = loop_blocks(s, t, true, at);
     at = loop_blocks(s, t, false, at);
-    int32_t copy = wait(s, t, at);
+    bool calls = !t->rows_out && ej_rule_calls_behind(s, &s->statements[0]);
+    int32_t copy = wait(s, t, at), place = at;
     if (s->failed) return;
     at = ej_do_product_terms(s, &t->p, t->terms, at);
     if (t->pack_right && !s->failed) ej_do_product_pack(s, &t->p, true, at, (int64_t)t->tile.lanes * t->tile.vectors);
     if (t->pack_left && !s->failed) ej_do_product_pack(s, &t->p, false, at, t->tile.rows);
     loop_tiles(s, t);
-    transpose_out(s, t, copy);
+    transpose_out(s, t, place, calls, copy);
 }
 
 /* .. and here blocks of K are around those of M: partial sums wait in the result itself. */

@@ -8,6 +8,7 @@
 #include "recipe_tiling.h"
 
 #include "nest_cost.h"
+#include "recipe_product.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -312,4 +313,46 @@ void ej_do_outer_loops(ej_schedule *s, bool reduced)
         done[pick] = true;
         ej_do_loop(s, 0, pick, 1);
     }
+}
+
+/* ---- epilogues behind ---- */
+
+/* The axes of the result, its unit axis last; gives how many. */
+static int32_t axes_of_rows(const ej_access *out, int32_t axes[EJ_TILE_DIGITS], ej_layout *layout)
+{
+    int32_t n = 0, unit = ej_access_unit_axis(out);
+    for (int32_t t = 0; t < out->n_terms; t++)
+        if (out->terms[t].axis != unit) axes[n++] = out->terms[t].axis;
+    ej_product_sort(axes, n, out);
+    axes[n++] = unit;
+    *layout = (ej_layout){0};
+    for (int32_t i = 0; i < n; i++) layout->digits[layout->n++] = (ej_digit){axes[i], 0, 0};
+    return n;
+}
+
+/* Vector after vector of the rows. */
+static void do_rows(ej_schedule *s, int32_t statement, const int32_t *axes, int32_t n)
+{
+    ej_tile tile = {0};
+    if (s->failed) return;
+    int64_t lanes = ej_rule_lanes(s, &s->statements[statement], s->axes[axes[n - 1]].extent.n);
+    ej_tile_add(&tile, axes[n - 1], lanes, EJ_LANE);
+    ej_do_tile(s, statement, tile);
+    for (int32_t i = 0; i < n; i++) ej_do_loop(s, statement, axes[i], i == n - 1 ? lanes : 1);
+}
+
+void ej_do_call_behind(ej_schedule *s)
+{
+    ej_layout layout;
+    int32_t axes[EJ_TILE_DIGITS], n = axes_of_rows(&s->statements[0].out, axes, &layout);
+    do_rows(s, ej_do_stage_out(s, EJ_AT_ROOT, 0, EJ_HOME_LOCAL, layout), axes, n);
+}
+
+int32_t ej_do_turn_first(ej_schedule *s, int32_t at, int32_t copy)
+{
+    ej_layout layout;
+    int32_t axes[EJ_TILE_DIGITS], n = axes_of_rows(&s->statements[copy].out, axes, &layout);
+    int32_t turn = ej_do_stage(s, at, copy, 0, EJ_HOME_LOCAL, layout);
+    do_rows(s, copy, axes, n);
+    return turn;
 }

@@ -32,6 +32,11 @@ void ej_do_store_rows(ej_schedule *s, int32_t row_axis, int64_t rows, int32_t la
 /* Loops of step 1 around statement 0, over the axes of its result or (`reduced`) its summed ones that are not in its
  * tile: those with tables or large strides outermost; over the summed axes of an ordered sum in their order. */
 void ej_do_outer_loops(ej_schedule *s, bool reduced);
+/* Stages the result of statement 0 (ej_rule_calls_behind): a pass behind calls the functions of its epilogue. */
+void ej_do_call_behind(ej_schedule *s);
+/* Of such a statement whose results lie in another order where they wait: they are turned before, by the statement that
+ * this gives, into rows, which the copy goes through. */
+int32_t ej_do_turn_first(ej_schedule *s, int32_t at, int32_t copy);
 /* ---- recipe_stream.c ---- */
 /* The source is larger than the L2, and the statement reads each of its elements once. */
 bool ej_stream_is(const ej_schedule *s, const ej_access *access);

@@ -245,6 +245,10 @@ double ej_rule_iterations(const ej_schedule *s);                        /* of th
 bool ej_rule_is_large(const ej_schedule *s, const ej_statement *st);
 bool ej_rule_has_whole_lines(const ej_schedule *s, const ej_statement *st);
 bool ej_rule_streams(const ej_schedule *s, const ej_statement *st);
+/* A sum, with its tile, whose epilogue calls functions, and the L1 holds the results: these wait there, and a pass
+ * behind has one call in its code (stage_out). A call may change all registers, so that in a tile the sums go to memory
+ * around each. */
+bool ej_rule_calls_behind(const ej_schedule *s, const ej_statement *st);
 bool ej_statement_has_table(const ej_statement *st, int32_t axis);
 /* By which loops are put in order: how far apart, at most, neighbours along the axis lie: of reduced axes in the
  * sources (-1: none names it), of others in the result. INT64_MAX where it walks a table. */

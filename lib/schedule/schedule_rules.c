@@ -2,6 +2,7 @@
  *
  * Takes  a statement, extents, the target's row.
  */
+#include "nest_cost.h"
 #include "schedule.h"
 
 #include <stdlib.h>
@@ -136,4 +137,24 @@ bool ej_rule_has_whole_lines(const ej_schedule *s, const ej_statement *st)
 bool ej_rule_streams(const ej_schedule *s, const ej_statement *st)
 {
     return ej_rule_is_large(s, st) && ej_rule_has_whole_lines(s, st);
+}
+
+enum { BEHIND_PART = 3 }; /* of a row's vectors, at most a fourth of the lanes is empty */
+
+bool ej_rule_calls_behind(const ej_schedule *s, const ej_statement *st)
+{
+    int32_t unit = ej_access_unit_axis(&st->out);
+    int64_t bytes = ej_dtypes[ej_statement_dtype(st)].bytes, lanes = ej_rule_vector(s, st);
+    bool along = false; /* the rows, as the tile's vectors are: as many */
+    if (!ej_nest_calls(&st->epilogue) || !ej_statement_sums(s, st) || st->accumulate || unit < 0) return false;
+    for (int32_t t = 0; t < st->out.n_terms; t++) {
+        ej_size extent = s->axes[st->out.terms[t].axis].extent;
+        if (extent.e || ej_statement_has_table(st, st->out.terms[t].axis) || !ej_mul_size(bytes, extent.n, &bytes))
+            return false;
+    }
+    for (int32_t d = 0; d < st->tile.n; d++)
+        along = along || (st->tile.digits[d].axis == unit && st->tile.digits[d].place == EJ_LANE);
+    int64_t n = s->axes[unit].extent.n, padded = (n + lanes - 1) / lanes * lanes;
+    return st->out.n_terms <= EJ_TILE_DIGITS && bytes <= s->job->target->l1_bytes &&
+           (along || padded * BEHIND_PART <= n * (BEHIND_PART + 1));
 }

@@ -3,7 +3,8 @@
  * stage      a source is copied to a buffer of any layout, which is placed at a loop, and read from there. Where the
  *            reader takes the source through a map (exp(a) in exp(a) * b), the copy computes that, once an element.
  * stage_out  a result is written to such a buffer, and copied from there to its place. What is rounded to f16 or bf16
- *            waits as it is computed, and is rounded by the copy: so parts of a sum may wait.
+ *            waits as it is computed, and is rounded by the copy: so parts of a sum may wait. Functions of an
+ *            epilogue are called by the copy where that is less code (ej_rule_calls_behind).
  *
  *     at                            at                  places the buffer
  *         child with the reader         copy            buffer[axes of the source] <- map(source)
@@ -11,13 +12,14 @@
  *
  *     at                            at                  places the buffer
  *         child with the writer         child           the writer writes the buffer
- *                                       copy            out <- buffer
+ *                                       copy            out <- buffer, or epilogue(buffer, tail)
  *
  * Takes  a statement, and for stage one of its sources; a loop around it, or the root.
  * Gives  the copy, a statement of its own: it may be looped, tiled and staged like any other. A copy into or out of
  *        registers has a tile that covers them from the start.
  */
 #include "base_narrow.h"
+#include "nest_cost.h"
 #include "schedule.h"
 
 #include <string.h>
@@ -167,6 +169,21 @@ static bool copy_for_pairs(ej_schedule *s, const ej_expr *expr, int32_t source, 
     return true;
 }
 
+/* In memory a copy's source waits as it is for functions that the copy calls: both have each element once, and code
+ * that turns vectors in registers would have a call for each. Else the copy of the source computes what is made of it
+ * alone. */
+static bool split_off(ej_schedule *s, const ej_rewrite *r, int dtype, ej_expr *map, ej_expr *rest)
+{
+    const ej_statement *st = &s->statements[r->statement];
+    if (ej_statement_pairs(s, st)) return copy_for_pairs(s, &st->expr, r->source, dtype, map, rest);
+    if (r->home == EJ_HOME_REG || !st->copies || !ej_nest_calls(&st->expr))
+        return ej_expr_split(s->job->arena, &st->expr, r->source, dtype, map, rest);
+    *rest = st->expr;
+    *map = (ej_expr){1, EJ_JOB_NEW(s->job, ej_expr_op)};
+    if (map->ops) map->ops[0] = (ej_expr_op){.kind = EJ_EXPR_SOURCE, .dtype = (int16_t)dtype};
+    return map->ops;
+}
+
 bool ej_rewrite_stage(ej_schedule *s, const ej_rewrite *r, int32_t *out)
 {
     const ej_statement *st = &s->statements[r->statement];
@@ -186,8 +203,7 @@ bool ej_rewrite_stage(ej_schedule *s, const ej_rewrite *r, int32_t *out)
     if (why) return ej_schedule_refuse(s, r->statement, why);
     if (!sources || !one || !make_room(s) || !ej_placed_access(s, &source, buffer, true, &read) ||
         !ej_placed_access(s, &source, buffer, false, &written) || !source_access(s, &source, &from) ||
-        !(ej_statement_pairs(s, st) ? copy_for_pairs(s, &st->expr, r->source, dtype, &map, &rest)
-                                    : ej_expr_split(s->job->arena, &st->expr, r->source, dtype, &map, &rest))) {
+        !split_off(s, r, dtype, &map, &rest)) {
         s->no_memory = true;
         return false;
     }
@@ -254,6 +270,16 @@ static void round_later(ej_statement *st)
     if (st->epilogue.n == 1 && st->epilogue.ops[0].kind == EJ_EXPR_SOURCE && !st->n_tail) st->epilogue.n = 0;
 }
 
+/* The copy computes the statement's epilogue, which its sources begin with the buffer for. */
+static void finish_later(ej_statement *st, ej_statement *copy)
+{
+    copy->expr = st->epilogue;
+    copy->n_src += st->n_tail;
+    memcpy(copy->src + 1, st->src + st->n_src, (size_t)st->n_tail * sizeof *st->src);
+    st->epilogue = (ej_expr){0};
+    st->n_tail = 0;
+}
+
 bool ej_rewrite_stage_out(ej_schedule *s, const ej_rewrite *r, int32_t *out)
 {
     if ((r->home != EJ_HOME_LOCAL && r->home != EJ_HOME_REG) || !ej_schedule_is_place(s, r->at))
@@ -261,10 +287,13 @@ bool ej_rewrite_stage_out(ej_schedule *s, const ej_rewrite *r, int32_t *out)
     ej_access result = s->statements[r->statement].out, waiting;
     int32_t child = ej_schedule_child(s, r->at, s->statements[r->statement].node),
             to = s->buffers[result.buffer].plan.dtype, buffer = (int32_t)s->n_buffers;
-    bool rounds = rounds_last(&s->statements[r->statement]);
-    int why = may_stage_out(s, r, child), dtype = rounds ? ej_dtypes[to].computes : to;
+    bool calls = r->home == EJ_HOME_LOCAL && ej_rule_calls_behind(s, &s->statements[r->statement]),
+         rounds = !calls && rounds_last(&s->statements[r->statement]);
+    int why = may_stage_out(s, r, child), dtype = calls    ? ej_statement_dtype(&s->statements[r->statement])
+                                                  : rounds ? ej_dtypes[to].computes
+                                                           : to;
     ej_expr expr = {rounds ? 2 : 1, EJ_JOB_ARRAY(s->job, ej_expr_op, 2)};
-    ej_access *one = EJ_JOB_NEW(s->job, ej_access);
+    ej_access *one = EJ_JOB_ARRAY(s->job, ej_access, 1 + (size_t)s->statements[r->statement].n_tail);
     if (why) return ej_schedule_refuse(s, r->statement, why);
     if (!one || !expr.ops || !make_room(s) || !ej_placed_access(s, &result, buffer, true, &waiting)) {
         s->no_memory = true;
@@ -288,6 +317,7 @@ bool ej_rewrite_stage_out(ej_schedule *s, const ej_rewrite *r, int32_t *out)
         return ej_schedule_refuse(s, r->statement, why);
     }
     s->statements[r->statement].out = waiting;
+    if (calls) finish_later(&s->statements[r->statement], &copy);
     if (rounds) round_later(&s->statements[r->statement]);
     copy.hints.stream = s->statements[r->statement].hints.stream;
     copy.hints.rows = s->statements[r->statement].hints.rows;
