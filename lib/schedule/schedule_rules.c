@@ -147,6 +147,8 @@ bool ej_rule_calls_behind(const ej_schedule *s, const ej_statement *st)
     int64_t bytes = ej_dtypes[ej_statement_dtype(st)].bytes, lanes = ej_rule_vector(s, st);
     bool along = false; /* the rows, as the tile's vectors are: as many */
     if (!ej_nest_calls(&st->epilogue) || !ej_statement_sums(s, st) || st->accumulate || unit < 0) return false;
+    for (int32_t t = 0; t < st->n_tail; t++) /* what is placed around the statement may be gone behind it */
+        if (ej_buffer_is_placed(&s->buffers[st->src[st->n_src + t].buffer])) return false;
     for (int32_t t = 0; t < st->out.n_terms; t++) {
         ej_size extent = s->axes[st->out.terms[t].axis].extent;
         if (extent.e || ej_statement_has_table(st, st->out.terms[t].axis) || !ej_mul_size(bytes, extent.n, &bytes))

@@ -270,6 +270,14 @@ static void round_later(ej_statement *st)
     if (st->epilogue.n == 1 && st->epilogue.ops[0].kind == EJ_EXPR_SOURCE && !st->n_tail) st->epilogue.n = 0;
 }
 
+/* Nobody in the child writes what the epilogue reads. */
+static bool tail_stays(const ej_schedule *s, const ej_statement *st, int32_t child)
+{
+    for (int32_t t = 0; t < st->n_tail; t++)
+        if (ej_schedule_writes(s, child, st->src[st->n_src + t].buffer, -1)) return false;
+    return true;
+}
+
 /* The copy computes the statement's epilogue, which its sources begin with the buffer for. */
 static void finish_later(ej_statement *st, ej_statement *copy)
 {
@@ -287,7 +295,8 @@ bool ej_rewrite_stage_out(ej_schedule *s, const ej_rewrite *r, int32_t *out)
     ej_access result = s->statements[r->statement].out, waiting;
     int32_t child = ej_schedule_child(s, r->at, s->statements[r->statement].node),
             to = s->buffers[result.buffer].plan.dtype, buffer = (int32_t)s->n_buffers;
-    bool calls = r->home == EJ_HOME_LOCAL && ej_rule_calls_behind(s, &s->statements[r->statement]),
+    bool calls = r->home == EJ_HOME_LOCAL && child >= 0 && ej_rule_calls_behind(s, &s->statements[r->statement]) &&
+                 tail_stays(s, &s->statements[r->statement], child),
          rounds = !calls && rounds_last(&s->statements[r->statement]);
     int why = may_stage_out(s, r, child), dtype = calls    ? ej_statement_dtype(&s->statements[r->statement])
                                                   : rounds ? ej_dtypes[to].computes
