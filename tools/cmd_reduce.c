@@ -16,7 +16,7 @@ static int add_file(part *all, const char *path)
     }
     if (strcmp(all->computation, one.computation) != 0)
         status = tool_fail("E_VALUE", "%s is of another computation than the files before it", path);
-    if (!status) part_merge(all, &one);
+    if (!status) status = part_merge(all, &one, path);
     part_free(&one);
     return status;
 }

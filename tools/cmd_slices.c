@@ -105,7 +105,7 @@ static int resume(job *j, const char *path)
     if (strcmp(old.computation, j->part.computation) != 0)
         status = tool_fail("E_VALUE",
                            "%s is of another computation (program, inputs, limit or CPU): it is left as it is", path);
-    else part_merge(&j->part, &old);
+    else status = part_merge(&j->part, &old, path);
     part_free(&old);
     return status;
 }
@@ -126,7 +126,8 @@ static int compute(job *j, int64_t first, int64_t end)
         return status;
     }
     part_add(&j->part, &s);
-    return part_settle(&j->part, j->context);
+    /* then it would end as a compile that is not to go on; the next run adds what is in the file */
+    return tool_interrupted ? TOOL_OK : part_settle(&j->part, j->context);
 }
 
 static void show(job *j, double now, int64_t computed)
@@ -244,7 +245,7 @@ static int receive_sums(job *j, const tool_mpi *mpi, int rank)
     if (!status && strcmp(sums.computation, j->part.computation) != 0)
         status =
             tool_fail("E_VALUE", "rank %d computes something else: ranks need the same program, inputs and CPU", rank);
-    if (!status) part_merge(&j->part, &sums);
+    if (!status) status = part_merge(&j->part, &sums, what);
     part_free(&sums);
     free(bytes);
     return status;

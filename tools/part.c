@@ -70,11 +70,22 @@ void part_add(part *p, part_sum *sum)
     p->n++;
 }
 
-void part_merge(part *into, part *from)
+/* The computation's name says so of parts that were written here; files may hold anything. */
+static bool fit_together(const part *a, const part *b)
 {
-    for (size_t i = 0; i < from->n; i++) part_add(into, &from->sums[i]);
-    from->n = 0;
+    bool fit = a->n_slices == b->n_slices && a->n_summed == b->n_summed && a->reduce == b->reduce &&
+               a->dtype == b->dtype && a->rank == b->rank;
+    for (int i = 0; i < a->rank && fit; i++) fit = a->shape[i] == b->shape[i];
+    return fit && (!a->n || !b->n || a->sums[0].sum.tensor.dtype == b->sums[0].sum.tensor.dtype);
+}
+
+int part_merge(part *into, part *from, const char *what)
+{
+    bool fit = fit_together(into, from);
+    for (size_t i = 0; i < from->n && fit; i++) part_add(into, &from->sums[i]);
+    if (fit) from->n = 0;
     part_free(from);
+    return fit ? TOOL_OK : tool_fail("E_IO", "%s: its slices or its result are not those of its computation", what);
 }
 
 bool part_missing(const part *p, int64_t *first, int64_t *end)
@@ -145,9 +156,7 @@ int part_settle(part *p, einjit_context *context)
     int status = TOOL_OK;
     for (size_t i = 0; i + 1 < p->n && !status;) {
         if (!belong_together(p, i)) i++;
-        else if (!(status = add_next(p, i, context)) && i)
-            i--; /* with its new length it may belong to the one
-                                                                 * before */
+        else if (!(status = add_next(p, i, context)) && i) i--; /* its new length may be that of the one before */
     }
     for (size_t i = p->n; i-- > 1 && !status;)
         if (end_together(p, i - 1)) status = add_next(p, i - 1, context);
@@ -266,8 +275,9 @@ static int64_t *take_integers(const json_t *list, size_t n)
 
 static bool is_range(const part *p, int64_t first, int64_t end)
 {
+    if (first < 0 || first >= end || end > p->n_slices) return false;
     int64_t begin = first / p->n_summed * p->n_summed, length = end - first;
-    if (first < 0 || length <= 0 || end > begin + p->n_summed) return false;
+    if (end > begin + p->n_summed) return false;
     return length == p->n_summed || (!(length & (length - 1)) && (first - begin) % length == 0);
 }
 
@@ -279,15 +289,15 @@ typedef struct source {
 
 static int load_array(tool_tensor *out, const source *from, const char *name)
 {
+    npz_entry entry;
     if (from->stream) return npy_read(out, from->stream, from->path);
-    char *argument = tool_alloc(strlen(from->path) + strlen(name) + 2);
-    tool_tensor *array = NULL;
-    size_t n = 0;
-    sprintf(argument, "%s:%s", from->path, name);
-    int status = npz_load(&array, &n, argument, NULL, 0);
-    if (n) *out = array[0];
-    free(array);
-    free(argument);
+    snprintf(entry.name, sizeof entry.name, "%s.npy", name);
+    int status = npz_read(&entry, from->path);
+    if (status) return status;
+    FILE *memory = fmemopen(entry.bytes, entry.n_bytes, "rb");
+    status = memory ? npy_read(out, memory, from->path) : tool_fail("E_NOMEM", "out of memory for %s", from->path);
+    if (memory) fclose(memory);
+    free(entry.bytes);
     return status;
 }
 
@@ -299,8 +309,7 @@ static int take_sum(part *p, const json_t *x, const source *from)
     char name[64];
     part_sum s = {0};
     json_unpack((json_t *)(uintptr_t)x, "{s:I, s:I, s:o}", "first", &first, "end", &end, "begin", &begin);
-    bool fits =
-        end <= p->n_slices && is_range(p, first, end) && (s.begin = take_integers(begin, (size_t)p->rank)) != NULL;
+    bool fits = is_range(p, first, end) && (s.begin = take_integers(begin, (size_t)p->rank)) != NULL;
     s.first = first;
     s.end = end;
     name_sum(name, &s);
@@ -331,7 +340,7 @@ static int take_description(part *out, const json_t *doc, const source *from)
     out->rank = (int)json_array_size(shape);
     out->shape = out->rank <= TOOL_MAX_RANK ? take_integers(shape, (size_t)out->rank) : NULL;
     if (!reduce || r == N_REDUCTIONS || out->dtype < 0 || !out->shape ||
-        strlen(computation) >= sizeof out->computation || summed < 1 || slices < summed || slices % summed ||
+        strlen(computation) != sizeof out->computation - 1 || summed < 1 || slices < summed || slices % summed ||
         !json_is_array(sums))
         return tool_fail("E_IO", "%s: part.json is not that of a partial result", path);
     strcpy(out->computation, computation);

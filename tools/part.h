@@ -29,8 +29,9 @@ int part_save(const part *p, const char *path);
 int part_pack(char **bytes, size_t *n, const part *p);
 int part_unpack(part *out, const char *bytes, size_t n, const char *what);
 void part_free(part *p);
-/* Sums of a part of the same computation go over to the other; the rest of it is freed. */
-void part_merge(part *into, part *from);
+/* Sums of a part with the same name of its computation go over to the other; the rest of it is freed. TOOL_OK, or
+ * TOOL_FAILED after a message with `what`, its file or process, where they do not fit together. */
+int part_merge(part *into, part *from, const char *what);
 /* The part has its slices, too; what the sum owns is taken over, also where it brings nothing new. */
 void part_add(part *p, part_sum *sum);
 /* Sums that whole runs make of two of these take their place. */

@@ -61,6 +61,36 @@ static bool is_once(const ej_term *term, int32_t label)
     return first >= 0;
 }
 
+/* ---- axes ---- */
+
+/* An axis of a value as an axis of its operand i that is broadcast to it. */
+static int32_t broadcast_axis(const triangle *t, const ej_bound_node *node, uint32_t i, int32_t axis)
+{
+    const ej_bound_node *operand = node_of(t, node->in[i]);
+    int32_t at = axis < 0 ? -1 : axis - (node->rank - operand->rank);
+    return at >= 0 && !ej_size_is(operand->shape[at], 1) ? at : -1;
+}
+
+/* The axis before a reshape that only adds and drops axes of extent 1. */
+static int32_t reshaped_axis(const ej_bound_node *node, const ej_bound_node *operand, int32_t axis)
+{
+    int32_t k = 0;
+    for (int32_t i = 0; i < node->rank; i++) {
+        if (ej_size_is(node->shape[i], 1)) continue;
+        while (k < operand->rank && ej_size_is(operand->shape[k], 1)) k++;
+        if (k == operand->rank || !ej_size_same(node->shape[i], operand->shape[k])) return -1;
+        if (i == axis) return k;
+        k++;
+    }
+    return -1;
+}
+
+static int32_t reduced_axis(const ej_bound_node *node, int32_t axis)
+{
+    for (uint32_t i = 0; i < node->n_dims && axis >= 0; i++) axis += node->dims[i] <= axis;
+    return axis;
+}
+
 /* ---- what is matched ---- */
 
 /* The axis of a value of rank `rank` along which v, which is broadcast to it, counts up from 0; -1: it does not. */
@@ -98,16 +128,20 @@ static bool is_minus_infinity(const ej_bound_node *node)
     return node->op == EJ_OP_SCALAR && node->re < 0 && node->re * 2 == node->re && node->im == 0;
 }
 
-/* v is the reduction of `of` along the columns alone, as it is shaped for those that read it. */
-static bool reduces_columns(const triangle *t, ej_value v, int fn, ej_value of)
+/* The node's second operand is the reduction of `of` along the columns alone, laid out so that its rows are the node's
+ * axis `row`. */
+static bool reduces_columns(const triangle *t, const ej_bound_node *node, int32_t row, int fn, ej_value of)
 {
-    const ej_bound_node *node = node_of(t, v);
-    while ((node->op == EJ_OP_RESHAPE || node->op == EJ_OP_PERMUTE) && t->r->uses[v] == 1) {
+    ej_value v = node->in[1];
+    int32_t axis = broadcast_axis(t, node, 1, row);
+    for (node = node_of(t, v); node->op == EJ_OP_RESHAPE || node->op == EJ_OP_PERMUTE; node = node_of(t, v)) {
+        if (t->r->uses[v] != 1 || axis < 0) return false;
+        axis =
+            node->op == EJ_OP_RESHAPE ? reshaped_axis(node, node_of(t, node->in[0]), axis) : (int32_t)node->dims[axis];
         v = node->in[0];
-        node = node_of(t, v);
     }
     return node->op == EJ_OP_REDUCE && node->fn == fn && t->r->uses[v] == 1 && node->in[0] == of && node->n_dims == 1 &&
-           node->dims[0] == t->column;
+           node->dims[0] == t->column && axis >= 0 && reduced_axis(node, axis) == t->row;
 }
 
 /* e = exp(x - max(x)) of a masked triangle x, which nobody else reads. */
@@ -126,8 +160,9 @@ static bool is_masked_power(triangle *t, ej_value v)
     const ej_bound_node *reduction = node_of(t, most->in[0]);
     if (reduction->op != EJ_OP_REDUCE || reduction->n_dims != 1) return false;
     t->column = (int32_t)reduction->dims[0];
-    return reduces_columns(t, difference->in[1], EINJIT_REDUCE_MAX, t->masked) &&
-           is_minus_infinity(node_of(t, masked->in[2])) && is_triangle(t, masked->in[0]);
+    return is_minus_infinity(node_of(t, masked->in[2])) && is_triangle(t, masked->in[0]) &&
+           ej_size_is(most->shape[t->column], 1) &&
+           reduces_columns(t, difference, t->row, EINJIT_REDUCE_MAX, t->masked);
 }
 
 /* Of the einsum's operands e has rows and columns, v columns alone, and the result all that v has but those. */
@@ -178,7 +213,7 @@ static bool finds_triangle(triangle *t, ej_value v)
         t->power_at = i;
         t->factor_at = !i;
         t->factor = product->in[!i];
-        return reduces_columns(t, node->in[1], EINJIT_REDUCE_SUM, t->power) && labels_suit(t) && pays(t);
+        return labels_suit(t) && reduces_columns(t, node, t->out_row, EINJIT_REDUCE_SUM, t->power) && pays(t);
     }
     return false;
 }
@@ -231,34 +266,6 @@ static int add_slice(triangle *t, ej_value x, int32_t axis, int64_t start, int64
 /* ---- values in a block ---- */
 
 static int add_part(triangle *t, ej_value v, int32_t row, int32_t column, ej_value *out);
-
-/* An axis of a value as an axis of its operand i that is broadcast to it. */
-static int32_t broadcast_axis(const triangle *t, const ej_bound_node *node, uint32_t i, int32_t axis)
-{
-    const ej_bound_node *operand = node_of(t, node->in[i]);
-    int32_t at = axis < 0 ? -1 : axis - (node->rank - operand->rank);
-    return at >= 0 && !ej_size_is(operand->shape[at], 1) ? at : -1;
-}
-
-/* The axis before a reshape that only adds and drops axes of extent 1. */
-static int32_t reshaped_axis(const ej_bound_node *node, const ej_bound_node *operand, int32_t axis)
-{
-    int32_t k = 0;
-    for (int32_t i = 0; i < node->rank; i++) {
-        if (ej_size_is(node->shape[i], 1)) continue;
-        while (k < operand->rank && ej_size_is(operand->shape[k], 1)) k++;
-        if (k == operand->rank || !ej_size_same(node->shape[i], operand->shape[k])) return -1;
-        if (i == axis) return k;
-        k++;
-    }
-    return -1;
-}
-
-static int32_t reduced_axis(const ej_bound_node *node, int32_t axis)
-{
-    for (uint32_t i = 0; i < node->n_dims && axis >= 0; i++) axis += node->dims[i] <= axis;
-    return axis;
-}
 
 static int add_einsum(triangle *t, const ej_bound_node *node, ej_bound_node *made, int32_t row, int32_t column)
 {

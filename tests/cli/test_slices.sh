@@ -74,6 +74,9 @@ says 'E_VALUE: slices 0:5 of 48 are missing'
 run 0 "${part[@]}" :
 run 0 "$einjit" reduce grown.npz -o reduced.npy
 cmp whole.npy reduced.npy >err || fail "a file that grew"
+cp grown.npz renamed # no .npz in its name
+run 0 "$einjit" reduce renamed -o reduced.npy
+cmp whole.npy reduced.npy >err || fail "a file under another name"
 
 # what is of another computation, or no part of one
 run 1 "$einjit" run "$ring" f32.3.npy "${in[@]:1}" --memory-limit 4096 -o grown.npz --slices :4

@@ -82,6 +82,30 @@ static void other_masks_are_computed_whole(void **state)
         "def f(q: f64[s, t], v):\n"
         "    return softmax(where(arange(s)[:, None] >= 2 * arange(t)[None, :], q, float(\"-inf\")), -1) @ v\n",
         "f64[7,7] f64[7,3]", 1);
+    small_is_right(
+        "def f(q: f64[s, t], v):\n"
+        "    return softmax(where(arange(s)[:, None] >= arange(t)[None, :] - 1, q, float(\"-inf\")), -1) @ v\n",
+        "f64[7,7] f64[7,3]", 1);
+}
+
+/* Rows of the result that are divided by the sums of others, or whose largest value is another row's. */
+static void other_rows_are_no_softmax(void **state)
+{
+    (void)state;
+#define MASKED \
+    "def f(q: f64[b, s, t], v):\n" \
+    "    x = where(arange(s)[:, None] >= arange(t)[None, :], q, float(\"-inf\"))\n"
+    small_is_right(MASKED "    e = exp(x - amax(x, -1, True))\n"
+                          "    return einsum(\"bst,btd->sbd\", e, v) / sum(e, -1, True)\n",
+                   "f64[6,6,7] f64[6,7,3]", 1);
+    small_is_right(MASKED "    e = exp(x - amax(x, -1, True))\n"
+                          "    return einsum(\"bst,btd->sbd\", e, v) / permute(sum(e, -1, True), (1, 0, 2))\n",
+                   "f64[6,6,7] f64[6,7,3]", 3);
+    small_is_right("def f(q: f64[s, t], v):\n"
+                   "    x = where(arange(s)[:, None] >= arange(t)[None, :], q, float(\"-inf\"))\n"
+                   "    e = exp(x - amax(x, -1)[None, :])\n"
+                   "    return (e @ v) / sum(e, -1, True)\n",
+                   "f64[6,6] f64[6,3]", 1);
 }
 
 static double operations(const char *inputs, const char *open)
@@ -111,9 +135,8 @@ static void large_ones_take_five_eighths(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rows_go_as_far_as_their_mask),
-        cmocka_unit_test(special_values_are_what_they_were),
-        cmocka_unit_test(other_masks_are_computed_whole),
+        cmocka_unit_test(rows_go_as_far_as_their_mask),   cmocka_unit_test(special_values_are_what_they_were),
+        cmocka_unit_test(other_masks_are_computed_whole), cmocka_unit_test(other_rows_are_no_softmax),
         cmocka_unit_test(large_ones_take_five_eighths),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
