@@ -78,8 +78,15 @@ static int32_t find_start(const ej_leaf *leaf, const ej_interleaved *g, int64_t 
     return -1;
 }
 
-/* Groups of n that follow one another, from the lowest on; false: some vector is in none. */
-static bool find_groups(const ej_leaf *leaf, ej_interleaved *g)
+/* Lanes of the two unroll numbers are cut off alike. */
+static bool ends_alike(const ej_leaf *leaf, const ej_leaf_access *access, const ej_interleaved *g, int32_t u, int32_t v)
+{
+    uint32_t dynamic = leaf->dynamic & access->set;
+    return g->valid[u] == g->valid[v] && ej_leaf_index(leaf, u, dynamic) == ej_leaf_index(leaf, v, dynamic);
+}
+
+/* Groups of n that follow one another, from the lowest on; false: some vector is in none, or ends elsewhere. */
+static bool find_groups(const ej_leaf *leaf, const ej_leaf_access *access, ej_interleaved *g)
 {
     for (;;) {
         int64_t low = INT64_MAX;
@@ -88,10 +95,12 @@ static bool find_groups(const ej_leaf *leaf, ej_interleaved *g)
         if (low == INT64_MAX) return true;
         int32_t first = find_start(leaf, g, low);
         for (int32_t k = 0; k < g->n; k++) {
-            int32_t found = find_start(leaf, g, low + k);
-            if (found < 0 || g->valid[found] != g->valid[first]) return false;
-            for (int32_t u = 0; u < leaf->unrolls; u++)
-                if (g->start[u] == low + k) g->first[u] = first;
+            if (find_start(leaf, g, low + k) < 0) return false;
+            for (int32_t u = 0; u < leaf->unrolls; u++) {
+                if (g->start[u] != low + k) continue;
+                if (!ends_alike(leaf, access, g, u, first)) return false;
+                g->first[u] = first;
+            }
         }
     }
 }
@@ -106,7 +115,7 @@ static ej_interleaved *find(ej_leaf *leaf, const ej_leaf_access *access)
     g->first = EJ_LOWER_NEW(w, int32_t, leaf->unrolls);
     g->vectors = EJ_LOWER_NEW(w, LLVMValueRef, leaf->unrolls);
     if (!g->start || !g->valid || !g->first || !g->vectors) return NULL;
-    if (!find_starts(leaf, access, g) || !find_groups(leaf, g)) g->n = 0;
+    if (!find_starts(leaf, access, g) || !find_groups(leaf, access, g)) g->n = 0;
     return g;
 }
 

@@ -71,13 +71,15 @@ static double lane_pieces(const leaf_walk *w, const ej_access *access, bool *bro
     return n;
 }
 
-/* Neighbours in the lanes are some elements apart, and unrolled digits have all of these: whole vectors are moved, and
- * rotated by blends, two a cycle, before or after a permutation (jit/lower/lower_interleave.c). Gives the shuffles of a
- * vector; 0: it is none. */
+/* Neighbours in the lanes are some elements of 4 or 8 bytes apart, and unrolled digits have all of these: whole vectors
+ * are moved, and rotated by blends, two a cycle, before or after a permutation (jit/lower/lower_interleave.c). Gives
+ * the shuffles of a vector; 0: it is none. */
 static double interleaves(const leaf_walk *w, const ej_access *access)
 {
     const ej_tile *tile = &w->leaf->tile;
-    int64_t apart = 0, between = 1;
+    int dtype = w->nest->buffers[access->buffer].dtype;
+    int64_t apart = 0, between = 1, bytes = ej_dtypes[dtype].bytes;
+    if (ej_dtype_is_complex(dtype) || (bytes != 4 && bytes != 8) || lanes_of(w) < 4) return 0;
     for (int32_t d = 0; d < tile->n; d++) {
         const ej_access_term *term = ej_access_find(access, tile->digits[d].axis);
         if (tile->digits[d].place != EJ_LANE || !term) continue;
@@ -102,7 +104,7 @@ static void add_memory(ej_leaf_cost *out, const leaf_walk *w, const ej_access *a
     bool broadcast;
     double n = vectors(w, access), each = lane_pieces(w, access, &broadcast);
     double parts = ej_dtype_is_complex(w->nest->buffers[access->buffer].dtype) ? 2 : 1, turns = interleaves(w, access);
-    if (turns > 0 && parts == 1) {
+    if (turns > 0) {
         out->turns += n * turns;
         each = 1;
     }

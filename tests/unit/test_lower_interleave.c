@@ -89,6 +89,20 @@ static void parts_of_what_is_between(void **state)
                        "    tile u unroll 4, k unroll 3, u lane 8\n");
 }
 
+/* Windows that overlap: two vectors begin at one element, and only one of them is cut off by the axis' end. */
+static void the_same_elements_with_other_ends(void **state)
+{
+    (void)state;
+    static const int64_t counts[] = {1, 7, 9, 12, 16};
+    static const char *const extents[] = {"12", "U"};
+    for (int open = 0; open < 2; open++)
+        lower_agree_format(open ? 5 : 0, counts, 0,
+                           "nest windows\n%saxis u %s\naxis j 27\nbuffer x f32 arg 0\nbuffer y f32 arg 1\n"
+                           "loop u step 16\n    move y[u: 32, j: 1]\n        src x[u: 3, j: 1]\n"
+                           "        expr $0 = f32 src 0\n        tile j unroll 27, u unroll 2, u lane 8\n",
+                           open ? "symbol U = 12\n" : "", extents[open]);
+}
+
 static size_t words_of(const char *text, const char *word)
 {
     nest_case c;
@@ -128,6 +142,7 @@ int main(void)
         cmocka_unit_test(extents_are_known_at_run_time),
         cmocka_unit_test(stores_may_wait_for_the_next_round),
         cmocka_unit_test(parts_of_what_is_between),
+        cmocka_unit_test(the_same_elements_with_other_ends),
         cmocka_unit_test(whole_vectors_are_moved),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -97,6 +97,24 @@ static void reads_along_another_axis_cost_shuffles(void **state)
 }
 
 /* Sixteen rows of 16 become columns: a shuffle a vector for each of four bits. Of half the width two go in a cycle. */
+static double cost_of_items(const char *dtype)
+{
+    char text[600];
+    snprintf(text, sizeof text,
+             "axis i 1024\naxis k 3\nbuffer x %s arg 0\nbuffer y %s arg 1\nloop i step 8\n    move y[i: 3, k: 1]\n"
+             "        src x[i: 3, k: 1]\n        expr $0 = %s src 0\n        tile k unroll 3, i lane 8\n",
+             dtype, dtype, dtype);
+    return cost_of(text).compute;
+}
+
+/* Lanes three apart, and all that is between: elements of 4 bytes are moved in whole vectors, of 2 lane by lane. */
+static void whole_vectors_are_of_elements_of_4_bytes(void **state)
+{
+    (void)state;
+    assert_true(cost_of_items("bf16") > 2 * cost_of_items("f32"));
+    assert_true(cost_of_items("i16") > 2 * cost_of_items("i32"));
+}
+
 static void lanes_that_change_cost_a_shuffle_a_bit(void **state)
 {
     (void)state;
@@ -175,6 +193,7 @@ int main(void)
         cmocka_unit_test(every_product_is_counted),
         cmocka_unit_test(blocks_that_stay_in_the_cache_cost_less),
         cmocka_unit_test(reads_along_another_axis_cost_shuffles),
+        cmocka_unit_test(whole_vectors_are_of_elements_of_4_bytes),
         cmocka_unit_test(lanes_that_change_cost_a_shuffle_a_bit),
         cmocka_unit_test(sums_wait_where_they_are_carried_on),
         cmocka_unit_test(what_runs_once_is_counted_once),
