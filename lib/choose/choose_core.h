@@ -5,6 +5,11 @@
 #include "choose.h"
 #include "cost.h"
 
+static inline bool ej_is_map(const ej_bound_node *node, int fn)
+{
+    return node->op == EJ_OP_MAP && node->fn == fn;
+}
+
 /* ---- choose_rebuild.c ---- */
 typedef struct ej_rebuild {
     ej_bound *out;

@@ -26,11 +26,6 @@ static const ej_bound_node *node_of(const ej_bound *bound, ej_value v)
     return &bound->nodes[v];
 }
 
-static bool is_map(const ej_bound_node *node, int fn)
-{
-    return node->op == EJ_OP_MAP && node->fn == fn;
-}
-
 /* Of a reduction with its axes kept, as it is written for softmax: the reduction; -1: v is none. */
 static ej_value kept_reduction(const ej_bound *bound, ej_value v, int fn, ej_value of)
 {
@@ -59,13 +54,13 @@ static bool same_axes(const ej_bound_node *a, const ej_bound_node *b)
 static bool is_softmax(const ej_bound *bound, ej_value v, softmax_product *q)
 {
     const ej_bound_node *node = node_of(bound, v);
-    if (!is_map(node, EJ_FN_DIV)) return false;
+    if (!ej_is_map(node, EJ_FN_DIV)) return false;
     q->numerator = node->in[0];
     const ej_bound_node *power = node_of(bound, q->numerator);
-    if (!is_map(power, EJ_FN_EXP) || power->rank != node->rank || ej_dtype_is_complex(power->dtype)) return false;
+    if (!ej_is_map(power, EJ_FN_EXP) || power->rank != node->rank || ej_dtype_is_complex(power->dtype)) return false;
     q->sum = kept_reduction(bound, node->in[1], EINJIT_REDUCE_SUM, q->numerator);
     const ej_bound_node *difference = node_of(bound, power->in[0]);
-    if (q->sum < 0 || !is_map(difference, EJ_FN_SUB) || difference->rank != node->rank) return false;
+    if (q->sum < 0 || !ej_is_map(difference, EJ_FN_SUB) || difference->rank != node->rank) return false;
     ej_value most = kept_reduction(bound, difference->in[1], EINJIT_REDUCE_MAX, difference->in[0]);
     if (most < 0 || !same_axes(node_of(bound, most), node_of(bound, q->sum))) return false;
     q->terms = 1;
@@ -75,13 +70,6 @@ static bool is_softmax(const ej_bound *bound, ej_value v, softmax_product *q)
         q->terms *= (double)extent.n;
     }
     return q->terms <= ej_factor_room(node->dtype, bound->drift);
-}
-
-static int32_t axis_in(const ej_term *term, int32_t label)
-{
-    for (uint32_t i = 0; i < term->n; i++)
-        if (term->labels[i] == label) return (int32_t)i;
-    return -1;
 }
 
 static bool is_reduced(const ej_bound_node *reduction, int64_t axis)
@@ -98,7 +86,8 @@ static bool quotients_are_in_result(const ej_bound *bound, const softmax_product
     const ej_term *term = &sub->terms[q->operand];
     for (uint32_t i = 0; i < term->n; i++) {
         if (is_reduced(node_of(bound, q->sum), i)) continue;
-        if (axis_in(&sub->out, term->labels[i]) < 0 || axis_in(term, term->labels[i]) != (int32_t)i) return false;
+        if (ej_term_axis(&sub->out, term->labels[i]) < 0 || ej_term_axis(term, term->labels[i]) != (int32_t)i)
+            return false;
         if (!ej_size_same(q->divided->shape[i], q->product->label_sizes[term->labels[i]])) return false;
         for (uint32_t k = i + 1; k < term->n; k++)
             if (term->labels[k] == term->labels[i]) return false;
@@ -152,7 +141,7 @@ static int align_sums(ej_rebuild *r, const softmax_product *q, ej_value *out)
     for (int32_t i = 0; i < q->divided->rank; i++) place[i] = is_reduced(sum, i) ? -1 : n++;
     n = 0;
     for (int32_t i = 0; i < node->rank; i++) {
-        int32_t axis = axis_in(term, to->labels[i]);
+        int32_t axis = ej_term_axis(term, to->labels[i]);
         shape[i] = ej_size_number(1);
         if (axis < 0 || place[axis] < 0) continue;
         shape[i] = node->shape[i];

@@ -101,21 +101,16 @@ static bool is_inexact(const ej_bound_node *node)
     return ej_dtypes[node->dtype].kind >= EJ_KIND_FLOAT;
 }
 
-static bool is_map(const ej_bound_node *node, int fn)
-{
-    return node->op == EJ_OP_MAP && node->fn == fn;
-}
-
 /* The constant factors of v itself; false: it has none, or they are out of bounds. */
 static bool own_factor(const scaler *s, ej_value v, factor *out)
 {
     const ej_bound_node *node = &s->bound->nodes[v];
-    bool any = false, rest = false, divides = is_map(node, EJ_FN_DIV);
+    bool any = false, rest = false, divides = ej_is_map(node, EJ_FN_DIV);
     bool delicate = s->zeros[v] && !EJ_BROKEN(SCALE_ZEROS);
     *out = (factor){-1, 0};
     if (!is_inexact(node) || (delicate && ej_dtype_is_complex(node->dtype))) return false;
-    if (is_map(node, EJ_FN_NEG)) return !is_constant(s, node->in[0]) && !delicate;
-    if (!is_product(node) && !is_map(node, EJ_FN_MUL) && !divides) return false;
+    if (ej_is_map(node, EJ_FN_NEG)) return !is_constant(s, node->in[0]) && !delicate;
+    if (!is_product(node) && !ej_is_map(node, EJ_FN_MUL) && !divides) return false;
     *out = (factor){1, 0};
     for (uint32_t i = 0; i < node->n_in; i++) {
         if (!is_constant(s, node->in[i])) rest = rest || !divides || i == 0;

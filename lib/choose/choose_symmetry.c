@@ -36,13 +36,6 @@ typedef struct symmetry {
 
 /* ---- what is symmetric ---- */
 
-static int32_t axis_of(const ej_term *term, int32_t label)
-{
-    for (uint32_t i = 0; i < term->n; i++)
-        if (term->labels[i] == label) return (int32_t)i;
-    return -1;
-}
-
 static bool occurs_once(const ej_term *term, int32_t label)
 {
     uint32_t n = 0;
@@ -54,9 +47,9 @@ static bool occurs_once(const ej_term *term, int32_t label)
 static bool is_pair(const symmetry *s, uint32_t axis)
 {
     int32_t i = s->terms[0].labels[axis], j = s->terms[1].labels[axis];
-    return occurs_once(&s->terms[0], i) && occurs_once(&s->terms[1], j) && axis_of(&s->terms[0], j) < 0 &&
-           axis_of(&s->terms[1], i) < 0 && axis_of(&s->node->subscripts->out, i) >= 0 &&
-           axis_of(&s->node->subscripts->out, j) >= 0;
+    return occurs_once(&s->terms[0], i) && occurs_once(&s->terms[1], j) && ej_term_axis(&s->terms[0], j) < 0 &&
+           ej_term_axis(&s->terms[1], i) < 0 && ej_term_axis(&s->node->subscripts->out, i) >= 0 &&
+           ej_term_axis(&s->node->subscripts->out, j) >= 0;
 }
 
 static bool is_self_product(const ej_bound *bound, const ej_bound_node *node)
@@ -77,7 +70,7 @@ static bool find_pairs(symmetry *s)
     for (uint32_t axis = 0; axis < s->terms[0].n; axis++) {
         if (s->terms[0].labels[axis] == s->terms[1].labels[axis]) continue;
         if (!is_pair(s, axis)) return false;
-        int32_t i = axis_of(out, s->terms[0].labels[axis]), j = axis_of(out, s->terms[1].labels[axis]);
+        int32_t i = ej_term_axis(out, s->terms[0].labels[axis]), j = ej_term_axis(out, s->terms[1].labels[axis]);
         s->swap[i] = j;
         s->swap[j] = i;
         ej_size extent = s->node->shape[i];
@@ -95,7 +88,7 @@ static bool pays(symmetry *s)
     double depth = 1;
     const ej_subscripts *sub = s->node->subscripts;
     for (uint32_t l = 0; l < sub->n_labels; l++)
-        if (axis_of(&sub->out, (int32_t)l) < 0) depth *= (double)s->node->label_sizes[l].n;
+        if (ej_term_axis(&sub->out, (int32_t)l) < 0) depth *= (double)s->node->label_sizes[l].n;
     s->n_blocks = s->n / LEAST_BLOCK;
     if (s->n_blocks > MOST_BLOCKS) s->n_blocks = MOST_BLOCKS;
     if (ej_job_random(s->r->job)) s->n_blocks = s->n < 3 ? s->n : 3; /* taste: random plans do without */

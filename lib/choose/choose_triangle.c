@@ -4,7 +4,7 @@
  * Takes  a bound graph with einsum(e, v) / sum(e) as choose_quotient.c leaves it, where e = exp(x - max(x)) along t and
  *            x[.., s, t] = where(arange[s] >= arange[t], scores, -inf)
  * Gives  one in which rows s of a .. b are computed over t < b alone: with n blocks (n + 1) / 2n of the products and of
- *        the exponentials (2048 rows of 64 on Zen 4: 166 ms whole, 106 in four blocks).
+ *        the exponentials (2048 rows of 64 on Zen 4: 165 ms whole, 107 in four blocks).
  *
  * Bounds.What is left out is exp(-inf - max) = 0, unless the row's max is -inf or NaN: then all of e is NaN, the part
  *        that is left in, too. 0 * v adds 0 to the product, or NaN where v is infinite or NaN: of each block the sum of
@@ -18,8 +18,7 @@
 
 enum {
     LEAST_ROWS = 128, /* of a block: enough for products to keep registers and caches busy */
-    MOST_BLOCKS = 4   /* 5/8 of the operations; 8 are 9/16 for twice the code (101 ms instead of 106, compiled in 125
-                       * and 62) */
+    MOST_BLOCKS = 4   /* 5/8 of the operations; 8 are 9/16 for twice the code (101 ms instead of 107) */
 };
 static const double least_work = 1 << 28; /* multiplications of the product: some milliseconds */
 
@@ -41,21 +40,9 @@ static const ej_bound_node *node_of(const triangle *t, ej_value v)
     return &t->r->from->nodes[v];
 }
 
-static bool is_map(const ej_bound_node *node, int fn)
-{
-    return node->op == EJ_OP_MAP && node->fn == fn;
-}
-
-static int32_t axis_in(const ej_term *term, int32_t label)
-{
-    for (uint32_t i = 0; i < term->n; i++)
-        if (term->labels[i] == label) return (int32_t)i;
-    return -1;
-}
-
 static bool is_once(const ej_term *term, int32_t label)
 {
-    int32_t first = axis_in(term, label);
+    int32_t first = ej_term_axis(term, label);
     for (uint32_t i = 0; i < term->n; i++)
         if (term->labels[i] == label && (int32_t)i != first) return false;
     return first >= 0;
@@ -112,8 +99,8 @@ static bool is_triangle(triangle *t, ej_value mask)
 {
     const ej_bound_node *node = node_of(t, mask);
     int32_t rank = node_of(t, t->masked)->rank;
-    bool rows_first = is_map(node, EJ_FN_GE) || is_map(node, EJ_FN_GT);
-    if (!rows_first && !is_map(node, EJ_FN_LE) && !is_map(node, EJ_FN_LT)) return false;
+    bool rows_first = ej_is_map(node, EJ_FN_GE) || ej_is_map(node, EJ_FN_GT);
+    if (!rows_first && !ej_is_map(node, EJ_FN_LE) && !ej_is_map(node, EJ_FN_LT)) return false;
     t->row = counts_along(t, node->in[!rows_first], rank);
     int32_t column = counts_along(t, node->in[rows_first], rank);
     const ej_size *shape = node_of(t, t->masked)->shape;
@@ -149,12 +136,12 @@ static bool is_masked_power(triangle *t, ej_value v)
 {
     t->power = v;
     const ej_bound_node *node = node_of(t, v);
-    if (!is_map(node, EJ_FN_EXP) || t->r->uses[v] != 2) return false;
+    if (!ej_is_map(node, EJ_FN_EXP) || t->r->uses[v] != 2) return false;
     const ej_bound_node *difference = node_of(t, node->in[0]);
-    if (!is_map(difference, EJ_FN_SUB) || t->r->uses[node->in[0]] != 1) return false;
+    if (!ej_is_map(difference, EJ_FN_SUB) || t->r->uses[node->in[0]] != 1) return false;
     t->masked = difference->in[0];
     const ej_bound_node *masked = node_of(t, t->masked);
-    if (!is_map(masked, EJ_FN_WHERE) || t->r->uses[t->masked] != 2 || masked->rank != node->rank) return false;
+    if (!ej_is_map(masked, EJ_FN_WHERE) || t->r->uses[t->masked] != 2 || masked->rank != node->rank) return false;
     const ej_bound_node *most = node_of(t, difference->in[1]);
     if (most->op != EJ_OP_RESHAPE || most->rank != node->rank) return false;
     const ej_bound_node *reduction = node_of(t, most->in[0]);
@@ -172,16 +159,16 @@ static bool labels_suit(triangle *t)
     const ej_subscripts *sub = node->subscripts;
     const ej_term *power = &sub->terms[t->power_at], *factor = &sub->terms[t->factor_at];
     int32_t row = power->labels[t->row], column = power->labels[t->column];
-    t->out_row = axis_in(&sub->out, row);
-    t->factor_column = axis_in(factor, column);
+    t->out_row = ej_term_axis(&sub->out, row);
+    t->factor_column = ej_term_axis(factor, column);
     if (!is_once(power, row) || !is_once(power, column) || !is_once(factor, column) || !is_once(&sub->out, row))
         return false;
-    if (axis_in(factor, row) >= 0 || axis_in(&sub->out, column) >= 0) return false;
+    if (ej_term_axis(factor, row) >= 0 || ej_term_axis(&sub->out, column) >= 0) return false;
     if (!ej_size_is(node->label_sizes[row], t->n_rows) || !ej_size_is(node->label_sizes[column], t->n_columns))
         return false;
     for (uint32_t i = 0; i < factor->n; i++) {
         int32_t label = factor->labels[i];
-        if (!is_once(factor, label) || (label != column && axis_in(&sub->out, label) < 0)) return false;
+        if (!is_once(factor, label) || (label != column && ej_term_axis(&sub->out, label) < 0)) return false;
         if (!ej_size_same(node_of(t, t->factor)->shape[i], node->label_sizes[label])) return false;
     }
     return true;
@@ -202,7 +189,7 @@ static bool finds_triangle(triangle *t, ej_value v)
 {
     const ej_bound_node *node = node_of(t, v);
     t->root = v;
-    if (!is_map(node, EJ_FN_DIV)) return false;
+    if (!ej_is_map(node, EJ_FN_DIV)) return false;
     t->product = node->in[0];
     const ej_bound_node *product = node_of(t, t->product);
     if (product->op != EJ_OP_EINSUM || product->fn != EINJIT_REDUCE_SUM || product->combine != EINJIT_COMBINE_MUL)
@@ -280,8 +267,8 @@ static int add_einsum(triangle *t, const ej_bound_node *node, ej_bound_node *mad
     if (columns >= 0) made->label_sizes[columns] = ej_size_number(t->width);
     for (uint32_t i = 0; i < node->n_in; i++) {
         const ej_bound_node *operand = node_of(t, node->in[i]);
-        int32_t r = rows < 0 ? -1 : axis_in(&sub->terms[i], rows),
-                c = columns < 0 ? -1 : axis_in(&sub->terms[i], columns);
+        int32_t r = rows < 0 ? -1 : ej_term_axis(&sub->terms[i], rows),
+                c = columns < 0 ? -1 : ej_term_axis(&sub->terms[i], columns);
         if (r >= 0 && ej_size_is(operand->shape[r], 1)) r = -1; /* stretched */
         if (c >= 0 && ej_size_is(operand->shape[c], 1)) c = -1;
         EJ_TRY(add_part(t, node->in[i], r, c, &made->in[i]));
@@ -297,7 +284,7 @@ static bool cuts_einsum(const ej_bound_node *node, int32_t row, int32_t column)
     for (uint32_t i = 0; i < node->n_in; i++)
         for (int32_t k = 0; k < 2; k++) {
             int32_t label = sub->out.labels[k ? row : column];
-            if (axis_in(&sub->terms[i], label) >= 0 && !is_once(&sub->terms[i], label)) return false;
+            if (ej_term_axis(&sub->terms[i], label) >= 0 && !is_once(&sub->terms[i], label)) return false;
         }
     return true;
 }
@@ -379,7 +366,7 @@ static int add_rest(triangle *t, int64_t start, int64_t end, ej_value *out)
         sum.label_sizes[i] = times.shape[i];
     }
     for (int32_t i = 0; i < product->rank; i++) {
-        int32_t axis = axis_in(term, to->labels[i]);
+        int32_t axis = ej_term_axis(term, to->labels[i]);
         if (axis < 0) {
             shaped.shape[i] = ej_size_number(1);
         } else {

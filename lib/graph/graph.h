@@ -73,7 +73,8 @@ typedef struct ej_subscripts {
 } ej_subscripts;
 /* The letter of each label in dumps, all different; NULL: out of memory. */
 const uint32_t *ej_subscripts_letters(ej_arena *arena, const ej_subscripts *subscripts);
-bool ej_term_has(const ej_term *term, int32_t label); /* or EJ_ELLIPSIS */
+int32_t ej_term_axis(const ej_term *term, int32_t label); /* the first place of it; -1: it has none */
+bool ej_term_has(const ej_term *term, int32_t label);     /* or EJ_ELLIPSIS */
 /* The term can stand for an operand of that rank. */
 bool ej_term_fits(const ej_term *term, int32_t rank);
 /* E_RANK names the operand. */

@@ -40,11 +40,16 @@ void ej_label_print(ej_text *text, const ej_equation *equation, int32_t label)
 
 /* ---- ranks ---- */
 
-bool ej_term_has(const ej_term *term, int32_t label)
+int32_t ej_term_axis(const ej_term *term, int32_t label)
 {
     for (uint32_t i = 0; i < term->n; i++)
-        if (term->labels[i] == label) return true;
-    return false;
+        if (term->labels[i] == label) return (int32_t)i;
+    return -1;
+}
+
+bool ej_term_has(const ej_term *term, int32_t label)
+{
+    return ej_term_axis(term, label) >= 0;
 }
 
 bool ej_term_fits(const ej_term *term, int32_t rank)

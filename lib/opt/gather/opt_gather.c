@@ -49,13 +49,6 @@ static int64_t axis_at_place(const ej_term *term, int32_t place)
     return dots < 0 || place < dots ? place : place - (int32_t)term->n;
 }
 
-static int32_t place_of_label(const ej_term *term, int32_t label)
-{
-    for (uint32_t i = 0; i < term->n; i++)
-        if (term->labels[i] == label) return (int32_t)i;
-    return -1;
-}
-
 /* The only operand that has the label, once; -1: there are others, or it has it twice. */
 static int32_t only_operand(const ej_equation *equation, int32_t label)
 {
@@ -146,7 +139,7 @@ static int32_t place_behind(const ej_gather *g, const ej_node *einsum, uint32_t 
     const ej_node *indexed = &g->graph->nodes[einsum->in[t]];
     int32_t place = place_of_axis(term, indexed->dims[0], g->shapes->of[einsum->in[t]].rank);
     if (place < 0 || only_operand(einsum->equation, term->labels[place]) != (int32_t)t) return -1;
-    return place_of_label(out, term->labels[place]);
+    return ej_term_axis(out, term->labels[place]);
 }
 
 /* What a broken rule makes of a value: twice as much. */
@@ -200,7 +193,7 @@ static int try_in_front(ej_gather *g, ej_value v)
     if (indexed.op == EJ_OP_INDEX_ADD && !may_scatter(g, &einsum, v, einsum.in[t])) return EINJIT_OK;
     const ej_term *term = &einsum.equation->terms[t];
     EJ_TRY(operands_with(g, &indexed, at, einsum.in[t], &in));
-    EJ_TRY(ej_edit_like(&g->edit, v, in, axis_at_place(term, place_of_label(term, label)), &inner));
+    EJ_TRY(ej_edit_like(&g->edit, v, in, axis_at_place(term, ej_term_axis(term, label)), &inner));
     EJ_TRY(operands_with(g, &einsum, (uint32_t)t, inner, &in));
     EJ_TRY(ej_edit_like(&g->edit, indexed.in[at], in, EJ_KEEP_DIM, &outer));
     bool scatters = indexed.op == EJ_OP_INDEX_ADD;
