@@ -20,8 +20,8 @@ const ej_decision ej_decisions[] = {
     {"symmetry", ej_choose_symmetry, EJ_EXACTLY, "compute half of a symmetric product"},
     /* behind pairs: the product of the quotients and one operand */
     {"quotient", ej_choose_quotient, EJ_FREELY, "divide products of softmax instead of softmax"},
-    /* of what quotient leaves */
-    {"triangle", ej_choose_triangle, EJ_FREELY, "compute causal softmax and its product as far as the mask goes"},
+    /* of what quotient leaves; exact, as in order of their columns rows end with terms that are 0 */
+    {"triangle", ej_choose_triangle, EJ_EXACTLY, "compute causal softmax and its product as far as the mask goes"},
     /* last: a factor cannot be moved into a value that others share */
     {"scale", ej_choose_scale, EJ_FREELY, "multiply constants into the smallest value"},
 };

@@ -178,7 +178,7 @@ static bool pays(triangle *t)
 {
     int64_t n = t->n_rows / LEAST_ROWS;
     if (n > MOST_BLOCKS) n = MOST_BLOCKS;
-    if (ej_job_random(t->r->job)) n = t->n_rows < 3 ? t->n_rows : 3;
+    if (ej_job_random(t->r->job) || ej_is_let_through("triangle")) n = t->n_rows < 3 ? t->n_rows : 3;
     else if (ej_cost_elements(node_of(t, t->product)) * (double)t->n_columns < least_work) return false;
     if (n < 2) return false;
     t->block = (t->n_rows + n - 1) / n;

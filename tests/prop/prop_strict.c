@@ -124,11 +124,13 @@ static bool make(gen_program *p, const arguments *a, long i, int every)
 static void all_programs(state *s, const arguments *a)
 {
     gen_program p;
+    ej_let_through = "triangle"; /* an exact decision, which else leaves small programs alone */
     for (long i = 0; i < a->count && s->failures < 10; i++) {
         if (!make(&p, a, i, 12)) continue;
         one_program(s, &p, a->seed + (uint64_t)i);
         gen_program_free(&p);
     }
+    ej_let_through = NULL;
     printf("%ld programs have the bits of the program as written, %ld have not; %ld were refused\n",
            s->programs - s->failures, s->failures, s->refused);
 }

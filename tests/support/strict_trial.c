@@ -100,6 +100,11 @@ static const char *const rare[] = {
     /* symmetric products */
     "def f(x: c64[128, 48]):\n    return einsum(\"ik,jk->ij\", x, x)\n",
     "def f(x: f32[129, 49]):\n    return einsum(\"ik,jk->ij\", x, x)\n",
+    /* causal softmax before a product */
+    "def f(x: f32[40, 40], v: f32[40, 5]):\n"
+    "    y = where(arange(40)[:, None] >= arange(40)[None, :], x, float(\"-inf\"))\n    e = exp(y - amax(y, -1, "
+    "True))\n"
+    "    return (e @ v) / sum(e, -1, True)\n",
     /* what shares its memory with a sum; products that are added up */
     "def f(a: f32[6, 9], b: f32[9, 7], c: f32[6, 7], u: f32[6], v: f32[7]):\n"
     "    return exp(c) + 0.3 * einsum(\"ij,jk->ik\", a, b), c * c - einsum(\"i,k->ik\", u, v), sum(c * c, 0), sum(a * "
