@@ -1,25 +1,7 @@
 #!/usr/bin/env bash
 # einjit compile: objects and headers that C programs are linked with, and what is said where there are none.
 #   test_compile.sh FOLDER-OF-COMMANDS
-set -u
-einjit=$1/einjit
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 1
-failures=0
-fail() {
-    failures=$((failures + 1))
-    printf 'FAILED: %s\n' "$1" >&2
-    sed 's/^/    /' out err >&2
-}
-run() { # code command...
-    local want=$1 code
-    shift
-    "$@" >out 2>err </dev/null
-    code=$?
-    [ $code = "$want" ] || fail "exit code $code, not $want: $*"
-}
-says() { grep -qF -- "$1" "$2" || fail "no '$1' in $2"; }
+. "$(dirname "$0")/support.sh"
 warnings='-std=c99 -Wall -Wextra -pedantic -Wshadow -Wconversion -Werror'
 
 cat >main.c <<'END'

@@ -2,31 +2,22 @@
 # einjit run --mpi: the bits of a run in one process with any number of ranks, also when ranks were killed before.
 #   test_mpi.sh FOLDER-OF-COMMANDS MPIRUN
 # Exit code 77: skipped, with the reason.
-set -u
-einjit=$1/einjit mpirun=$2
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 1
+. "$(dirname "$0")/support.sh"
+mpirun=$2
 # Containers run as root, with fewer CPUs than ranks; what these say otherwise stays as it is.
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
 export OMPI_MCA_btl_vader_single_copy_mechanism=none OMPI_MCA_plm_rsh_agent=/bin/false
 "$mpirun" -n 2 true >out 2>&1 || { echo "skipped: $mpirun does not run: $(head -3 out)"; exit 77; }
 
-fail() {
+fail() { # the first ends the test
     echo "FAILED: $1" >&2
     cat err >&2
     exit 1
 }
-{ printf '\223NUMPY\1\0v\0'; printf '%-117s\n' "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }"; printf '\232\231\31\77'; } >seed.npy
-for i in 1 2 3 4 5; do
-    cat >make.ein <<P
-def f(x: f32[n]):
-    return cos(x * unsqueeze(arange(48).to(f32), 1) * $i + arange(48).to(f32))
-P
-    "$einjit" run make.ein seed.npy -o $i.npy 2>err || fail "no arrays"
-done
-chain=('ab,bc,cd,de,ef->af' 1.npy 2.npy 3.npy 4.npy 5.npy --memory-limit 8K)
-ring=('ab,bc,cd,de,ea->' 1.npy 2.npy 3.npy 4.npy 5.npy --memory-limit 4K)
+arrays
+in=(f32.1.npy f32.2.npy f32.3.npy f32.4.npy f32.5.npy)
+chain=('ab,bc,cd,de,ef->af' "${in[@]}" --memory-limit 8K)
+ring=('ab,bc,cd,de,ea->' "${in[@]}" --memory-limit 4K)
 "$einjit" run "${chain[@]}" -o chain.npy 2>err && "$einjit" run "${ring[@]}" -o ring.npy 2>err || fail "a run as a whole"
 for n in 1 3; do
     "$mpirun" -n $n "$einjit" run --mpi "${chain[@]}" -o out.npy 2>err || fail "$n ranks"
@@ -37,7 +28,7 @@ for n in 1 3; do
 done
 
 # one rank whose input is another, one that cannot read it
-"$mpirun" -n 1 "$einjit" run --mpi "${ring[@]}" -o out.npy : -n 1 "$einjit" run --mpi 'ab,bc,cd,de,ea->' 2.npy "${ring[@]:2}" -o out.npy 2>err && fail "ranks of two computations"
+"$mpirun" -n 1 "$einjit" run --mpi "${ring[@]}" -o out.npy : -n 1 "$einjit" run --mpi 'ab,bc,cd,de,ea->' f32.2.npy "${ring[@]:2}" -o out.npy 2>err && fail "ranks of two computations"
 grep -q 'rank 1 computes something else' err || fail "the rank is not named"
 rm -f out.npy.*
 "$mpirun" -n 1 "$einjit" run --mpi "${ring[@]}" -o out.npy : -n 1 "$einjit" run --mpi "${ring[@]}" --memory-limit 4K no.npy -o out.npy 2>err && fail "a rank without input"
@@ -54,7 +45,7 @@ grep -q 'out.npy.rank-7.npz is of another computation' err || fail "the file is 
 rm out.npy.*
 
 # ranks that are killed: the same command goes on, also with fewer of them
-many=('ab,bc,cd,de,ea,ac,bd->' 1.npy 2.npy 3.npy 4.npy 5.npy 1.npy 2.npy --memory-limit 2K --backend interp)
+many=('ab,bc,cd,de,ea,ac,bd->' "${in[@]}" f32.1.npy f32.2.npy --memory-limit 2K --backend interp)
 "$einjit" run "${many[@]}" -o many.npy 2>err || fail "many slices"
 for n in 3 2; do
     "$mpirun" -n $n "$einjit" run --mpi "${many[@]}" -o out.npy 2>err &

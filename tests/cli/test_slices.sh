@@ -2,38 +2,9 @@
 # einjit run --slices and einjit reduce: the same bits as a whole run, however slices are divided over processes, also
 # when these are interrupted or killed; and what is refused.
 #   test_slices.sh FOLDER-OF-COMMANDS [interp]
-set -u
-einjit=$1/einjit
+. "$(dirname "$0")/support.sh"
 [ "${2:-}" = interp ] && export EINJIT_BACKEND=interp
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 1
-failures=0
-
-fail() {
-    failures=$((failures + 1))
-    printf 'FAILED: %s\n' "$1" >&2
-    sed 's/^/    stderr: /' err >&2
-}
-run() { # code command...
-    local want=$1 code
-    shift
-    "$@" >out 2>err </dev/null
-    code=$?
-    [ $code = "$want" ] || fail "exit code $code, not $want: $*"
-}
-says() { grep -qF -- "$1" err || fail "no '$1' on stderr"; }
-
-# One number, from which programs make the arrays.
-{ printf '\223NUMPY\1\0v\0'; printf '%-117s\n' "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }"; printf '\232\231\31\77'; } >seed.npy
-for i in 1 2 3 4 5; do
-    cat >make.ein <<P
-def f(x: f32[n]):
-    y = cos(x * unsqueeze(arange(48).to(f32), 1) * $i + arange(48).to(f32))
-    return y, y.to(f64), y.to(bf16), y > 0.25, y.to(c64)
-P
-    run 0 "$einjit" run make.ein seed.npy -o f32.$i.npy -o f64.$i.npy -o bf16.$i.npy -o bool.$i.npy -o c64.$i.npy
-done
+arrays
 
 chain='ab,bc,cd,de,ef->af' ring='ab,bc,cd,de,ea->'
 cat >max.ein <<'P'
@@ -69,7 +40,7 @@ run 0 "${part[@]}" 5:9
 run 0 "${part[@]}" 40:
 rm reduced.npy
 run 1 "$einjit" reduce grown.npz -o reduced.npy
-says 'E_VALUE: slices 0:5 of 48 are missing'
+says 'E_VALUE: slices 0:5 of 48 are missing' err
 [ ! -e reduced.npy ] || fail "a result without all slices"
 run 0 "${part[@]}" :
 run 0 "$einjit" reduce grown.npz -o reduced.npy
@@ -80,28 +51,28 @@ cmp whole.npy reduced.npy >err || fail "a file under another name"
 
 # what is of another computation, or no part of one
 run 1 "$einjit" run "$ring" f32.3.npy "${in[@]:1}" --memory-limit 4096 -o grown.npz --slices :4
-says 'grown.npz is of another computation'
+says 'grown.npz is of another computation' err
 run 0 "$einjit" run "$ring" f32.3.npy "${in[@]:1}" --memory-limit 4096 -o other.npz --slices :4
 run 1 "$einjit" reduce grown.npz other.npz
-says 'other.npz is of another computation'
+says 'other.npz is of another computation' err
 run 1 "$einjit" reduce f32.1.npy
-says E_IO
+says E_IO err
 head -c 300 grown.npz >cut.npz
 run 1 "$einjit" reduce cut.npz
-says E_IO
+says E_IO err
 run 1 "$einjit" run "$ring" "${in[@]}" --memory-limit 4096 -o cut.npz --slices :
-says E_IO
+says E_IO err
 run 1 "$einjit" run "$ring" "${in[@]}" --memory-limit 1G -o no.npz --slices :
-says 'there are no slices'
+says 'there are no slices' err
 [ ! -e no.npz ] || fail "a file without slices"
 for range in 3 x: :x 5:5 6:5 0:49 -1:4 '' 0:99999999999999999999; do
     run 2 "${part[@]}" "$range"
-    says '--slices'
+    says '--slices' err
 done
 for options in '-o a.npz' '--memory-limit 4096' '--memory-limit 4096 -o a.npy' '--memory-limit 4096 -o a.npz --strategy portfolio:seconds=1' \
     '--memory-limit 4096 -o a.npz --measure' '--memory-limit 4096 -o a.npz --json'; do
     run 2 "$einjit" run "$ring" "${in[@]}" --slices :4 $options
-    says '--slices'
+    says '--slices' err
 done
 
 # a process that is interrupted or killed leaves a file that can be gone on with, or none; the interpreter takes its time
@@ -119,7 +90,7 @@ for try in 1 2 3 4 5; do
         kill -$signal $pid 2>/dev/null
         wait $pid 2>/dev/null
         ! grep -q 'the same command goes on' err || interrupted=$((interrupted + 1))
-        [ ! -e ended.npz ] || "$einjit" reduce ended.npz >out 2>err || says 'are missing'
+        [ ! -e ended.npz ] || "$einjit" reduce ended.npz >out 2>err || says 'are missing' err
     done
 done
 [ $interrupted -gt 0 ] || fail "no run was interrupted between two slices"
@@ -127,5 +98,4 @@ run 0 "${part[@]}" :
 run 0 "$einjit" reduce ended.npz -o reduced.npy
 cmp whole.npy reduced.npy >err || fail "a run that was ended and gone on with"
 
-[ $failures = 0 ] || echo "$failures failed" >&2
-[ $failures = 0 ]
+end
