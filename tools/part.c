@@ -27,6 +27,14 @@ static const struct {
 };
 enum { N_REDUCTIONS = sizeof reductions / sizeof *reductions };
 
+/* Its row; reductions of parts are among them. */
+static int row_of(int reduce)
+{
+    int r = 0;
+    while (r < N_REDUCTIONS - 1 && reductions[r].reduce != reduce) r++;
+    return r;
+}
+
 /* ---- the list of sums ---- */
 
 static void free_sum(part_sum *s)
@@ -106,14 +114,14 @@ bool part_missing(const part *p, int64_t *first, int64_t *end)
 
 /* ---- sums of two ---- */
 
-/* Both are of one part of the result, and a whole run adds these two: neighbours of one length, or, where the right one
- * ends with the last slice of the part, any two. */
+/* Neighbours of one length in one part of the result, which a whole run adds: the left one begins at a multiple of
+ * twice the length behind the part's first slice. */
 static bool belong_together(const part *p, size_t i)
 {
     const part_sum *a = &p->sums[i], *b = &p->sums[i + 1];
     int64_t begin = a->first / p->n_summed * p->n_summed, length = a->end - a->first;
     if (a->end != b->first || b->end > begin + p->n_summed) return false;
-    return (length == b->end - b->first && (a->first - begin) % (2 * length) == 0);
+    return length == b->end - b->first && (a->first - begin) % (2 * length) == 0;
 }
 
 /* The last sums of a part whose slices are all there, which have no partner of their length. */
@@ -139,10 +147,8 @@ static int add_next(part *p, size_t i, einjit_context *context)
 {
     einjit_error err = {0};
     einjit_kernel *kernel = NULL;
-    int r = 0;
-    while (r < N_REDUCTIONS - 1 && reductions[r].reduce != p->reduce) r++;
     const einjit_tensor in[2] = {p->sums[i].sum.tensor, p->sums[i + 1].sum.tensor};
-    int status = compile_for(&kernel, context, reductions[r].program, 2, in, in);
+    int status = compile_for(&kernel, context, reductions[row_of(p->reduce)].program, 2, in, in);
     if (!status && einjit_run(kernel, 2, in, 1, in, &err)) status = tool_error(&err);
     einjit_kernel_release(kernel);
     if (status) return status;
@@ -217,16 +223,14 @@ static void name_sum(char name[64], const part_sum *s)
 static char *describe(const part *p)
 {
     json_t *sums = json_array();
-    int r = 0;
-    while (r < N_REDUCTIONS - 1 && reductions[r].reduce != p->reduce) r++;
     for (size_t i = 0; i < p->n; i++)
         json_array_append_new(sums,
                               json_pack("{s:I, s:I, s:o}", "first", (json_int_t)p->sums[i].first, "end",
                                         (json_int_t)p->sums[i].end, "begin", integers(p->sums[i].begin, p->rank)));
-    json_t *doc =
-        json_pack("{s:i, s:s, s:I, s:I, s:s, s:{s:s, s:o}, s:o}", "version", 1, "computation", p->computation, "slices",
-                  (json_int_t)p->n_slices, "summed", (json_int_t)p->n_summed, "reduce", reductions[r].name, "result",
-                  "dtype", einjit_dtype_name(p->dtype), "shape", integers(p->shape, p->rank), "sums", sums);
+    json_t *doc = json_pack("{s:i, s:s, s:I, s:I, s:s, s:{s:s, s:o}, s:o}", "version", 1, "computation", p->computation,
+                            "slices", (json_int_t)p->n_slices, "summed", (json_int_t)p->n_summed, "reduce",
+                            reductions[row_of(p->reduce)].name, "result", "dtype", einjit_dtype_name(p->dtype), "shape",
+                            integers(p->shape, p->rank), "sums", sums);
     char *text = doc ? json_dumps(doc, JSON_INDENT(1)) : NULL;
     json_decref(doc);
     return text;

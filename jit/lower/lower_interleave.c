@@ -33,7 +33,7 @@ typedef struct ej_interleaved {
 static int32_t distance(const ej_offsets *o)
 {
     int64_t n = o->n > 1 ? o->c[1] - o->c[0] : 0;
-    if (n < 3 || n >= INTERLEAVE_MOST || n == 4) return 0;
+    if (!ej_lanes_interleave(n)) return 0;
     for (int32_t l = 1; l < o->n; l++)
         if (o->c[l] - o->c[0] != n * l) return 0;
     return (int32_t)n;

@@ -22,6 +22,9 @@ typedef struct ej_rebuild {
 int ej_rebuild_begin(ej_rebuild *r, ej_bound *out, const ej_bound *from, ej_job *job);
 /* A new node (arrays are taken over; operands are values of `out`). */
 int ej_rebuild_add(ej_rebuild *r, const ej_bound_node *node, ej_value *out);
+/* Elements start .. end-1 of x, a value of `out`, along an axis. */
+int ej_rebuild_slice(ej_rebuild *r, ej_value x, int32_t axis, int64_t start, int64_t end, const char *name,
+                     ej_value *out);
 /* Node v as it was, over what its operands became; sets map[v]. */
 int ej_rebuild_keep(ej_rebuild *r, ej_value v);
 /* Results and values of the program follow the map; what lost its use is left out. */

@@ -50,6 +50,26 @@ int ej_rebuild_add(ej_rebuild *r, const ej_bound_node *node, ej_value *out)
     return EINJIT_OK;
 }
 
+int ej_rebuild_slice(ej_rebuild *r, ej_value x, int32_t axis, int64_t start, int64_t end, const char *name,
+                     ej_value *out)
+{
+    const ej_bound_node from = r->out->nodes[x];
+    size_t rank = (size_t)from.rank;
+    ej_bound_node node = {
+        .op = EJ_OP_SLICE, .dtype = from.dtype, .rank = from.rank, .name = name, .is_part = true, .n_in = 1};
+    node.in = EJ_JOB_NEW(r->job, ej_value);
+    node.shape = EJ_JOB_ARRAY(r->job, ej_size, rank);
+    node.starts = EJ_JOB_ARRAY(r->job, ej_size, rank);
+    node.steps = EJ_JOB_ARRAY(r->job, int64_t, rank);
+    if (!node.in || !node.shape || !node.starts || !node.steps) return ej_no_memory(r->job->err);
+    node.in[0] = x;
+    memcpy(node.shape, from.shape, rank * sizeof *node.shape);
+    for (size_t i = 0; i < rank; i++) node.steps[i] = 1;
+    node.shape[axis] = ej_size_number(end - start);
+    node.starts[axis] = ej_size_number(start);
+    return ej_rebuild_add(r, &node, out);
+}
+
 int ej_rebuild_keep(ej_rebuild *r, ej_value v)
 {
     ej_bound_node node = r->from->nodes[v];

@@ -36,20 +36,13 @@ typedef struct symmetry {
 
 /* ---- what is symmetric ---- */
 
-static bool occurs_once(const ej_term *term, int32_t label)
-{
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < term->n; i++) n += term->labels[i] == label;
-    return n == 1;
-}
-
 /* Axes of the operand whose labels are a pair: neither is anywhere else but in the result. */
 static bool is_pair(const symmetry *s, uint32_t axis)
 {
     int32_t i = s->terms[0].labels[axis], j = s->terms[1].labels[axis];
-    return occurs_once(&s->terms[0], i) && occurs_once(&s->terms[1], j) && ej_term_axis(&s->terms[0], j) < 0 &&
-           ej_term_axis(&s->terms[1], i) < 0 && ej_term_axis(&s->node->subscripts->out, i) >= 0 &&
-           ej_term_axis(&s->node->subscripts->out, j) >= 0;
+    return ej_term_has_once(&s->terms[0], i) && ej_term_has_once(&s->terms[1], j) &&
+           ej_term_axis(&s->terms[0], j) < 0 && ej_term_axis(&s->terms[1], i) < 0 &&
+           ej_term_axis(&s->node->subscripts->out, i) >= 0 && ej_term_axis(&s->node->subscripts->out, j) >= 0;
 }
 
 static bool is_self_product(const ej_bound *bound, const ej_bound_node *node)
@@ -124,20 +117,6 @@ static int set_operands(const symmetry *s, ej_bound_node *node, uint32_t n, cons
     return EINJIT_OK;
 }
 
-static int slice(const symmetry *s, ej_value x, int32_t axis, int64_t start, int64_t extent, ej_value *out)
-{
-    const ej_bound_node from = s->r->out->nodes[x];
-    ej_bound_node node = like(s, EJ_OP_SLICE, &from);
-    EJ_TRY(set_operands(s, &node, 1, &x));
-    EJ_TRY(set_shape(s, &node, from.shape, axis, extent));
-    node.starts = EJ_JOB_ARRAY(s->r->job, ej_size, (size_t)from.rank);
-    node.steps = EJ_JOB_ARRAY(s->r->job, int64_t, (size_t)from.rank);
-    if (!node.starts || !node.steps) return ej_no_memory(s->r->job->err);
-    for (int32_t i = 0; i < from.rank; i++) node.steps[i] = 1;
-    node.starts[axis] = ej_size_number(start);
-    return ej_rebuild_add(s->r, &node, out);
-}
-
 static int cat(const symmetry *s, ej_value a, ej_value b, int32_t axis, ej_value *out)
 {
     const ej_bound_node from = s->r->out->nodes[a];
@@ -176,8 +155,8 @@ static int lower_rows(const symmetry *s, int64_t start, int64_t end, ej_value *o
     node.label_sizes = EJ_JOB_ARRAY(job, ej_size, sub->n_labels);
     if (!node.in || !node.label_sizes) return ej_no_memory(job->err);
     for (uint32_t i = 2; i < node.n_in; i++) node.in[i] = s->r->map[s->node->in[i]];
-    EJ_TRY(slice(s, x, s->axis, start, end - start, &node.in[0]));
-    EJ_TRY(slice(s, x, s->axis, 0, end, &node.in[1]));
+    EJ_TRY(ej_rebuild_slice(s->r, x, s->axis, start, end, s->node->name, &node.in[0]));
+    EJ_TRY(ej_rebuild_slice(s->r, x, s->axis, 0, end, s->node->name, &node.in[1]));
     if (sub->n_labels) memcpy(node.label_sizes, s->node->label_sizes, sub->n_labels * sizeof *node.label_sizes);
     node.label_sizes[sub->out.labels[s->rows]] = ej_size_number(end - start);
     node.label_sizes[sub->out.labels[s->columns]] = ej_size_number(end);
@@ -197,8 +176,9 @@ static int grow(const symmetry *s, int64_t start, int64_t end, ej_value *square)
         *square = rows;
         return EINJIT_OK;
     }
-    EJ_TRY(slice(s, rows, s->columns, 0, start, &beside));
-    if (EJ_BROKEN(SYMMETRY_MIRROR)) EJ_TRY(slice(s, rows, s->columns, end - start, start, &beside));
+    EJ_TRY(ej_rebuild_slice(s->r, rows, s->columns, 0, start, s->node->name, &beside));
+    if (EJ_BROKEN(SYMMETRY_MIRROR))
+        EJ_TRY(ej_rebuild_slice(s->r, rows, s->columns, end - start, end, s->node->name, &beside));
     EJ_TRY(mirror(s, beside, &above));
     EJ_TRY(cat(s, *square, above, s->columns, &upper));
     return cat(s, upper, rows, s->rows, square);

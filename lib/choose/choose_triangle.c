@@ -6,7 +6,7 @@
  * Gives  one in which rows s of a .. b are computed over t < b alone: with n blocks (n + 1) / 2n of the products and of
  *        the exponentials (2048 rows of 64 on Zen 4: 165 ms whole, 107 in four blocks).
  *
- * Bounds.What is left out is exp(-inf - max) = 0, unless the row's max is -inf or NaN: then all of e is NaN, the part
+ * Exact  What is left out is exp(-inf - max) = 0, unless the row's max is -inf or NaN: then all of e is NaN, the part
  *        that is left in, too. 0 * v adds 0 to the product, or NaN where v is infinite or NaN: of each block the sum of
  *        0 * v over its t >= b is added to every row.
  * Keeps  extents that are open, and what is so small that more steps to compile are not made up for.
@@ -38,14 +38,6 @@ typedef struct triangle {
 static const ej_bound_node *node_of(const triangle *t, ej_value v)
 {
     return &t->r->from->nodes[v];
-}
-
-static bool is_once(const ej_term *term, int32_t label)
-{
-    int32_t first = ej_term_axis(term, label);
-    for (uint32_t i = 0; i < term->n; i++)
-        if (term->labels[i] == label && (int32_t)i != first) return false;
-    return first >= 0;
 }
 
 /* ---- axes ---- */
@@ -161,14 +153,15 @@ static bool labels_suit(triangle *t)
     int32_t row = power->labels[t->row], column = power->labels[t->column];
     t->out_row = ej_term_axis(&sub->out, row);
     t->factor_column = ej_term_axis(factor, column);
-    if (!is_once(power, row) || !is_once(power, column) || !is_once(factor, column) || !is_once(&sub->out, row))
+    if (!ej_term_has_once(power, row) || !ej_term_has_once(power, column) || !ej_term_has_once(factor, column) ||
+        !ej_term_has_once(&sub->out, row))
         return false;
     if (ej_term_axis(factor, row) >= 0 || ej_term_axis(&sub->out, column) >= 0) return false;
     if (!ej_size_is(node->label_sizes[row], t->n_rows) || !ej_size_is(node->label_sizes[column], t->n_columns))
         return false;
     for (uint32_t i = 0; i < factor->n; i++) {
         int32_t label = factor->labels[i];
-        if (!is_once(factor, label) || (label != column && ej_term_axis(&sub->out, label) < 0)) return false;
+        if (!ej_term_has_once(factor, label) || (label != column && ej_term_axis(&sub->out, label) < 0)) return false;
         if (!ej_size_same(node_of(t, t->factor)->shape[i], node->label_sizes[label])) return false;
     }
     return true;
@@ -236,18 +229,7 @@ static int add_slice(triangle *t, ej_value x, int32_t axis, int64_t start, int64
     const ej_bound_node from = t->r->out->nodes[x];
     *out = x;
     if (axis < 0 || (start == 0 && ej_size_is(from.shape[axis], end))) return EINJIT_OK;
-    ej_bound_node node = {
-        .op = EJ_OP_SLICE, .dtype = from.dtype, .rank = from.rank, .name = from.name, .is_part = true};
-    EJ_TRY(take_operands(t, &node, 1));
-    EJ_TRY(take_shape(t, &node, from.shape));
-    node.in[0] = x;
-    node.shape[axis] = ej_size_number(end - start);
-    node.starts = EJ_JOB_ARRAY(t->r->job, ej_size, (size_t)from.rank);
-    node.steps = EJ_JOB_ARRAY(t->r->job, int64_t, (size_t)from.rank);
-    if (!node.starts || !node.steps) return ej_no_memory(t->r->job->err);
-    for (int32_t i = 0; i < from.rank; i++) node.steps[i] = 1;
-    node.starts[axis] = ej_size_number(start);
-    return ej_rebuild_add(t->r, &node, out);
+    return ej_rebuild_slice(t->r, x, axis, start, end, from.name, out);
 }
 
 /* ---- values in a block ---- */
@@ -284,7 +266,7 @@ static bool cuts_einsum(const ej_bound_node *node, int32_t row, int32_t column)
     for (uint32_t i = 0; i < node->n_in; i++)
         for (int32_t k = 0; k < 2; k++) {
             int32_t label = sub->out.labels[k ? row : column];
-            if (ej_term_axis(&sub->terms[i], label) >= 0 && !is_once(&sub->terms[i], label)) return false;
+            if (ej_term_axis(&sub->terms[i], label) >= 0 && !ej_term_has_once(&sub->terms[i], label)) return false;
         }
     return true;
 }

@@ -75,6 +75,7 @@ typedef struct ej_subscripts {
 const uint32_t *ej_subscripts_letters(ej_arena *arena, const ej_subscripts *subscripts);
 int32_t ej_term_axis(const ej_term *term, int32_t label); /* the first place of it; -1: it has none */
 bool ej_term_has(const ej_term *term, int32_t label);     /* or EJ_ELLIPSIS */
+bool ej_term_has_once(const ej_term *term, int32_t label);
 /* The term can stand for an operand of that rank. */
 bool ej_term_fits(const ej_term *term, int32_t rank);
 /* E_RANK names the operand. */

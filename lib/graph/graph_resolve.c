@@ -52,6 +52,13 @@ bool ej_term_has(const ej_term *term, int32_t label)
     return ej_term_axis(term, label) >= 0;
 }
 
+bool ej_term_has_once(const ej_term *term, int32_t label)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < term->n; i++) n += term->labels[i] == label;
+    return n == 1;
+}
+
 bool ej_term_fits(const ej_term *term, int32_t rank)
 {
     bool ellipsis = ej_term_has(term, EJ_ELLIPSIS);

@@ -171,6 +171,12 @@ int ej_nest_place(ej_nest *nest, ej_arena *arena, int32_t node, int32_t buffer);
 
 int32_t ej_access_unit_axis(const ej_access *access);        /* of stride 1; -1: none */
 bool ej_access_moves(const ej_access *access, int32_t axis); /* the element depends on it */
+/* Lanes that lie so many elements apart are moved as whole vectors where a tile has all that is between them
+ * (jit/lower/lower_interleave.c); 2, 4 and 8 have shuffles of their own. */
+static inline bool ej_lanes_interleave(int64_t apart)
+{
+    return apart == 3 || apart == 5 || apart == 6 || apart == 7;
+}
 
 /* ---- printing; nests are made from a plan by ej_nests_build (recipe.h) ---- */
 /* A JSON object a line for each step: what it computes with, what it costs, what it waits for. (nest_steps.c) */

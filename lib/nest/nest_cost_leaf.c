@@ -86,7 +86,7 @@ static double interleaves(const leaf_walk *w, const ej_access *access)
         if (apart || term->table >= 0 || term->stride.e || term->block) return 0;
         apart = term->stride.n;
     }
-    if (apart < 3 || apart > 7 || apart == 4) return 0;
+    if (!ej_lanes_interleave(apart)) return 0;
     for (bool found = true; found && between < apart;) {
         found = false;
         for (int32_t d = 0; d < tile->n && !found; d++) {

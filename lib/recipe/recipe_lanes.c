@@ -218,8 +218,7 @@ static bool interleaves(const ej_step_group *h, int32_t lane)
     ej_chain row = row_of(h, h->n - 1, lane, &st->out);
     int64_t n = 1;
     for (int32_t i = 0; i < row.n; i++) n *= s->axes[row.axis[i]].extent.n;
-    return term && s->job->target->vector_bytes >= 32 && n < LANES_STRIDE && (n & (n - 1)) &&
-           ej_size_is(term->stride, n);
+    return term && s->job->target->vector_bytes >= 32 && ej_lanes_interleave(n) && ej_size_is(term->stride, n);
 }
 
 /* Results in rows: of as many tensors as fit into a vector. */

@@ -156,11 +156,11 @@ static void run_waiting(ej_schedule *s, const ej_tensor *t, int32_t at)
     at = s->nodes[s->statements[0].node].parent;
     at = ej_do_loop(s, 0, p->lane, t->wait_lane);
     bool calls = !t->rows_out && ej_rule_calls_behind(s, &s->statements[0]);
-    int32_t copy = wait(s, t, at), place = at;
+    int32_t copy = wait(s, t, at);
     if (s->failed) return;
     ej_do_product_terms(s, p, t->terms, at);
     loop_tiles(s, t);
-    transpose_out(s, t, place, calls, copy);
+    transpose_out(s, t, at, calls, copy);
 }
 
 /* .. or around the packs: all results of a block wait at once .. */
